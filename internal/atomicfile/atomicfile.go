@@ -1,0 +1,139 @@
+// Package atomicfile writes files and folders whole or not at all.
+//
+// Content goes to a temporary neighbour, is flushed to the disk, and only then
+// takes its final name by a rename, which every supported system performs
+// atomically. A reader, or a run resumed after a crash, therefore sees the old
+// content or the new one and never a part. On failure the temporary file is
+// removed and what was there before stays.
+package atomicfile
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+)
+
+// tempMark is in the name of every temporary file and folder, so that those a
+// killed process left behind can be told from results (see [Clean]).
+const tempMark = ".unimo-partial-"
+
+// bufferSize spares small writers a system call each; 1 MiB is far above the
+// size at which disks stop caring.
+const bufferSize = 1 << 20
+
+// Write creates or replaces the file path with what content writes.
+// An error of content is returned wrapped, and path keeps its old content.
+func Write(path string, content func(w io.Writer) error) (err error) {
+	dir := filepath.Dir(path)
+	f, err := os.CreateTemp(dir, tempMark+"*")
+	if err != nil {
+		return fmt.Errorf("write %s: %w", path, err)
+	}
+	defer func() {
+		if err != nil {
+			f.Close()
+			os.Remove(f.Name())
+			err = fmt.Errorf("write %s: %w", path, err)
+		}
+	}()
+	// CreateTemp makes files private; results are ordinary files.
+	if err = f.Chmod(0o644); err != nil && runtime.GOOS != "windows" {
+		return err
+	}
+	w := bufio.NewWriterSize(f, bufferSize)
+	if err = content(w); err != nil {
+		return err
+	}
+	if err = w.Flush(); err != nil {
+		return err
+	}
+	if err = f.Sync(); err != nil {
+		return err
+	}
+	if err = f.Close(); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), path); err != nil {
+		return err
+	}
+	return syncDir(dir)
+}
+
+// WriteBytes creates or replaces the file path with data.
+func WriteBytes(path string, data []byte) error {
+	return Write(path, func(w io.Writer) error {
+		_, err := w.Write(data)
+		return err
+	})
+}
+
+// WriteDir creates the folder dir, which must not exist, with what fill puts
+// into a temporary folder beside it. Files that fill writes are its own
+// business to flush (use [Write]).
+func WriteDir(dir string, fill func(tmp string) error) (err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("write folder %s: %w", dir, err)
+		}
+	}()
+	if _, err := os.Lstat(dir); err == nil {
+		return os.ErrExist
+	}
+	parent := filepath.Dir(dir)
+	tmp, err := os.MkdirTemp(parent, tempMark+"*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			os.RemoveAll(tmp)
+		}
+	}()
+	if err = os.Chmod(tmp, 0o755); err != nil {
+		return err
+	}
+	if err = fill(tmp); err != nil {
+		return err
+	}
+	if err = syncDir(tmp); err != nil {
+		return err
+	}
+	if err = os.Rename(tmp, dir); err != nil {
+		return err
+	}
+	return syncDir(parent)
+}
+
+// Clean removes what killed writers left in dir. Only the owner of dir, with no
+// writer at work, may call it.
+func Clean(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("clean %s: %w", dir, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), tempMark) {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("clean %s: %w", dir, err)
+			}
+		}
+	}
+	return nil
+}
+
+// syncDir makes renames inside dir durable. Windows neither needs nor allows it.
+func syncDir(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	return d.Sync()
+}

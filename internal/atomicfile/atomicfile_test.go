@@ -1,0 +1,90 @@
+package atomicfile
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestWriteReplacesWholeOrNotAtAll(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "f")
+	if err := WriteBytes(path, []byte("old")); err != nil {
+		t.Fatal(err)
+	}
+	boom := errors.New("boom")
+	err := Write(path, func(w io.Writer) error {
+		io.WriteString(w, strings.Repeat("x", 3*bufferSize))
+		return boom
+	})
+	if !errors.Is(err, boom) || !strings.Contains(err.Error(), path) {
+		t.Fatalf("error %v does not wrap the cause and name the file", err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "old" {
+		t.Fatalf("a failed write changed the file to %d bytes", len(got))
+	}
+	if err := WriteBytes(path, []byte("new")); err != nil {
+		t.Fatal(err)
+	}
+	if got, _ := os.ReadFile(path); string(got) != "new" {
+		t.Fatalf("got %q", got)
+	}
+	assertEntries(t, dir, "f")
+}
+
+func TestWriteIntoMissingFolder(t *testing.T) {
+	err := WriteBytes(filepath.Join(t.TempDir(), "absent", "f"), nil)
+	if !errors.Is(err, os.ErrNotExist) {
+		t.Fatalf("got %v", err)
+	}
+}
+
+func TestWriteDir(t *testing.T) {
+	dir := t.TempDir()
+	target := filepath.Join(dir, "d")
+	boom := errors.New("boom")
+	if err := WriteDir(target, func(tmp string) error {
+		os.WriteFile(filepath.Join(tmp, "half"), nil, 0o644)
+		return boom
+	}); !errors.Is(err, boom) {
+		t.Fatalf("got %v", err)
+	}
+	assertEntries(t, dir)
+	fill := func(tmp string) error { return WriteBytes(filepath.Join(tmp, "a"), []byte("1")) }
+	if err := WriteDir(target, fill); err != nil {
+		t.Fatal(err)
+	}
+	assertEntries(t, target, "a")
+	if err := WriteDir(target, fill); !errors.Is(err, os.ErrExist) {
+		t.Fatalf("an existing folder was accepted: %v", err)
+	}
+}
+
+func TestClean(t *testing.T) {
+	dir := t.TempDir()
+	os.WriteFile(filepath.Join(dir, tempMark+"1"), nil, 0o644)
+	os.Mkdir(filepath.Join(dir, tempMark+"2"), 0o755)
+	os.WriteFile(filepath.Join(dir, "keep"), nil, 0o644)
+	if err := Clean(dir); err != nil {
+		t.Fatal(err)
+	}
+	assertEntries(t, dir, "keep")
+}
+
+func assertEntries(t *testing.T, dir string, want ...string) {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, e := range entries {
+		got = append(got, e.Name())
+	}
+	if strings.Join(got, " ") != strings.Join(want, " ") {
+		t.Fatalf("folder holds %v, want %v", got, want)
+	}
+}
