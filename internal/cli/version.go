@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/parallel"
+)
+
+// commands lists the commands in the order of the help.
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
+		a.versionCommand(),
+	}
+}
+
+// versionInfo is what "unimo version --json" prints.
+type versionInfo struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit,omitempty"`
+	Go      string `json:"go"`
+	OS      string `json:"os"`
+	Arch    string `json:"arch"`
+	Kernels string `json:"kernels"` // instruction set in use
+	Threads int    `json:"threads"`
+}
+
+func currentVersion() versionInfo {
+	v := versionInfo{
+		Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
+		Kernels: kernels.Active().String(), Threads: parallel.Threads(),
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		if info.Main.Version != "" && info.Main.Version != "(devel)" {
+			v.Version = info.Main.Version
+		}
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				v.Commit = s.Value
+			}
+		}
+	}
+	return v
+}
+
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "version",
+		Short:   "Print the version and the instruction set in use",
+		Example: "  unimo version\n  unimo version --json",
+		Args:    cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			v := currentVersion()
+			if a.json {
+				return a.printJSON(v)
+			}
+			_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n",
+				v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, v.Threads)
+			return err
+		},
+	}
+}
