@@ -1,0 +1,148 @@
+package metrics
+
+import (
+	"math"
+	"testing"
+
+	"pgregory.net/rapid"
+)
+
+func TestTwoClassScores(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		name                   string
+		pred, gold             []int
+		accuracy, matthews, f1 float64
+	}{
+		{"none", nil, nil, nan, nan, nan},
+		{"perfect", []int{0, 1}, []int{0, 1}, 1, 1, 2 / (2 + 1e-8)},
+		{"inverted", []int{1, 0}, []int{0, 1}, 0, -1, 0},
+		{"never positive", []int{0, 0, 0}, []int{1, 0, 0}, 2. / 3, nan, nan},
+		{"no positive", []int{1, 0, 0}, []int{0, 0, 0}, 2. / 3, nan, nan},
+		// tp 2, tn 1, fp 1, fn 1
+		{"mixed", []int{1, 1, 0, 1, 0}, []int{1, 1, 0, 0, 1}, .6, 1. / 6, 2 * (4. / 9) / (4./3 + 1e-8)},
+		{"third class is not counted", []int{1, 0, 2, 1}, []int{1, 0, 1, 2}, .5, 1, 2 / (2 + 1e-8)},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			accuracy, f1, mean := AccuracyAndF1(c.pred, c.gold)
+			near(t, "accuracy", accuracy, c.accuracy)
+			near(t, "f1", f1, c.f1)
+			near(t, "mean", mean, (c.accuracy+c.f1)/2)
+			near(t, "matthews", Matthews(c.pred, c.gold), c.matthews)
+		})
+	}
+}
+
+func TestMatthewsDoesNotOverflow(t *testing.T) {
+	const n = 200_000 // n^4/16 is 1e20, past int64
+	pred, gold := make([]int, n), make([]int, n)
+	for i := range gold {
+		gold[i] = i % 2
+		pred[i] = gold[i]
+	}
+	near(t, "matthews", Matthews(pred, gold), 1)
+}
+
+func TestConfusion(t *testing.T) {
+	got := Confusion([]int{0, 2, 2, 1}, []int{0, 1, 2, 1}, 3)
+	want := [][]int{{1, 0, 0}, {0, 1, 1}, {0, 0, 1}}
+	for i := range want {
+		for j := range want[i] {
+			if got[i][j] != want[i][j] {
+				t.Fatalf("got %v, want %v", got, want)
+			}
+		}
+	}
+}
+
+func TestCorrelation(t *testing.T) {
+	nan := math.NaN()
+	for _, c := range []struct {
+		name              string
+		pred, gold        []float64
+		pearson, spearman float64
+	}{
+		{"none", nil, nil, nan, nan},
+		{"one", []float64{1}, []float64{2}, nan, nan},
+		{"constant whose mean rounds", []float64{.1, .1, .1}, []float64{1, 2, 3}, nan, nan},
+		{"linear", []float64{1, 2, 3}, []float64{10, 20, 30}, 1, 1},
+		{"monotone", []float64{0, 1, 2}, []float64{0, 1, 4}, 4 / math.Sqrt(2*26./3), 1},
+		{"opposed", []float64{1, 2, 3}, []float64{3, 2, 1}, -1, -1},
+		// ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4
+		{"ties", []float64{1, 5, 5, 9}, []float64{1, 2, 3, 4}, 12 / math.Sqrt(5*32), 4.5 / math.Sqrt(5*4.5)},
+		{"not a number", []float64{1, nan, 3}, []float64{1, 2, 3}, nan, nan},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			near(t, "pearson", Pearson(c.pred, c.gold), c.pearson)
+			near(t, "spearman", Spearman(c.pred, c.gold), c.spearman)
+		})
+	}
+}
+
+func TestSpearmanIgnoresMonotoneMaps(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		x := rapid.SliceOfN(rapid.Float64Range(-5, 5), 2, 30).Draw(t, "x")
+		y := rapid.SliceOfN(rapid.Float64Range(-5, 5), len(x), len(x)).Draw(t, "y")
+		stretched := make([]float64, len(x))
+		for i, v := range x {
+			stretched[i] = 3 * v
+		}
+		a, b := Spearman(x, y), Spearman(stretched, y)
+		if !(math.Abs(a-b) < 1e-12 || math.IsNaN(a) && math.IsNaN(b)) {
+			t.Fatalf("%v became %v", a, b)
+		}
+		if !(math.Abs(a) <= 1 || math.IsNaN(a)) {
+			t.Fatalf("%v is outside [-1, 1]", a)
+		}
+	})
+}
+
+func TestRanking(t *testing.T) {
+	list := []Ranked{{0, false}, {0, true}, {0, true}, {1, false}, {2, true}}
+	near(t, "mrr", MRR(list), (0.5+0+1)/3)
+	near(t, "map", MAP(list), ((1./2+2./3)/2+0+1)/3)
+	near(t, "empty mrr", MRR(nil), math.NaN())
+	near(t, "empty map", MAP(nil), math.NaN())
+}
+
+func TestWilsonInterval(t *testing.T) {
+	for _, c := range []struct {
+		correct, total int
+		lo, hi         float64
+	}{
+		{0, 0, 0, 1},
+		{0, 10, 0, 0.277533},
+		{10, 10, 0.722467, 1},
+		{50, 100, 0.403832, 0.596168},
+		{81, 263, 0.255251, 0.366156}, // Newcombe (1998), table I
+	} {
+		lo, hi := WilsonInterval(c.correct, c.total)
+		if !(math.Abs(lo-c.lo) < 1e-4) || !(math.Abs(hi-c.hi) < 1e-4) {
+			t.Errorf("%d/%d: [%v, %v], want [%v, %v]", c.correct, c.total, lo, hi, c.lo, c.hi)
+		}
+	}
+}
+
+func TestDifferentLengthsPanic(t *testing.T) {
+	defer func() {
+		if recover() == nil {
+			t.Fatal("no panic")
+		}
+	}()
+	Accuracy([]int{1}, nil)
+}
+
+// near fails unless got is want to rounding; NaN equals only NaN.
+func near(t *testing.T, what string, got, want float64) {
+	t.Helper()
+	if !equal(got, want) {
+		t.Errorf("%s is %v, want %v", what, got, want)
+	}
+}
+
+func equal(got, want float64) bool {
+	if math.IsNaN(want) {
+		return math.IsNaN(got)
+	}
+	return math.Abs(got-want) <= 1e-12*max(1, math.Abs(want))
+}
