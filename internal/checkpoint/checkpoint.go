@@ -1,0 +1,90 @@
+package checkpoint
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+)
+
+// Format names a form of checkpoint on disk.
+type Format string
+
+// The formats. Readers of an uncompressed archive call theirs "paddle-tar".
+const (
+	FormatSafetensors       Format = "safetensors"        // one file
+	FormatSafetensorsFolder Format = "safetensors-folder" // a folder with model.safetensors, or its shards
+	FormatPaddle            Format = "paddle"             // a folder with one file per variable
+	FormatPaddleArchive     Format = "paddle-tar.gz"      // a compressed archive of such a folder
+)
+
+// Reader gives access to the tensors of an opened checkpoint. All methods but
+// Close may be called from several goroutines at once.
+type Reader interface {
+	// Format returns the name of the format, one of the Format constants or "paddle-tar".
+	Format() string
+
+	// Tensors lists the tensors sorted by name. The slice is the caller's, the
+	// shapes in it are shared.
+	Tensors() []Info
+
+	// Info describes one tensor.
+	Info(name string) (Info, error)
+
+	// Metadata returns the strings stored beside the tensors (only safetensors
+	// has them); never nil. The map is the caller's.
+	Metadata() map[string]string
+
+	// Bytes returns the data of a tensor, little-endian and row-major. It may be
+	// a part of a private mapping of the file or of the reader's memory: it is
+	// valid until Close, and what is written to it never reaches the file, but is
+	// seen by later calls for the same tensor if they return the same memory.
+	Bytes(name string) ([]byte, error)
+
+	// Files lists the files beside the tensors that were not recognised, sorted by name.
+	Files() []File
+
+	// Close releases the mapping. Slices that alias it must not be touched
+	// afterwards: the access would crash the program.
+	Close() error
+}
+
+// File is a file that lies in a checkpoint's folder or archive and holds no tensor.
+type File struct {
+	Name   string // relative to the folder or archive
+	Reason string // why it was not taken for a tensor
+}
+
+// table is the list of tensors that every reader has.
+type table struct {
+	path  string
+	infos []Info // sorted by name
+	at    map[string]int
+}
+
+func newTable(path string, infos []Info) table {
+	slices.SortFunc(infos, func(a, b Info) int { return cmp.Compare(a.Name, b.Name) })
+	at := make(map[string]int, len(infos))
+	for i, info := range infos {
+		at[info.Name] = i
+	}
+	return table{path: path, infos: infos, at: at}
+}
+
+func (t *table) Tensors() []Info { return slices.Clone(t.infos) }
+
+func (t *table) Info(name string) (Info, error) {
+	i, err := t.find(name)
+	if err != nil {
+		return Info{}, err
+	}
+	return t.infos[i], nil
+}
+
+// find returns the index of a tensor in infos.
+func (t *table) find(name string) (int, error) {
+	i, ok := t.at[name]
+	if !ok {
+		return 0, fmt.Errorf("%s: no tensor %q among its %d", t.path, name, len(t.infos))
+	}
+	return i, nil
+}

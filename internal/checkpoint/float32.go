@@ -1,0 +1,83 @@
+package checkpoint
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"unsafe"
+
+	"github.com/x448/float16"
+)
+
+// nativeLittle says whether memory has the byte order of the files.
+var nativeLittle = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
+// Float32s returns the elements of a tensor of a floating-point type as float32.
+//
+// If aliased is true, values is the memory of [Reader.Bytes], with its rules: it
+// ends with Close. That is the case for F32 whose data is aligned to 4 bytes on a
+// little-endian machine; otherwise values is a fresh copy. F16 and BF16 convert
+// exactly; F64 is rounded to nearest, what is too large becomes an infinity.
+// An integer type is an error, as nothing in a model means it as a weight.
+func Float32s(r Reader, name string) (values []float32, aliased bool, err error) {
+	info, data, err := lookup(r, name)
+	if err != nil {
+		return nil, false, err
+	}
+	n := info.Elements()
+	if info.DType == F32 {
+		if n > 0 && nativeLittle && uintptr(unsafe.Pointer(&data[0]))%4 == 0 {
+			return unsafe.Slice((*float32)(unsafe.Pointer(&data[0])), n), true, nil
+		}
+	}
+	var at func(i int) float32
+	switch info.DType {
+	case F16:
+		at = func(i int) float32 { return float16.Frombits(binary.LittleEndian.Uint16(data[2*i:])).Float32() }
+	case BF16:
+		at = func(i int) float32 {
+			return math.Float32frombits(uint32(binary.LittleEndian.Uint16(data[2*i:])) << 16)
+		}
+	case F32:
+		at = func(i int) float32 { return math.Float32frombits(binary.LittleEndian.Uint32(data[4*i:])) }
+	case F64:
+		at = func(i int) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))) }
+	default:
+		return nil, false, fmt.Errorf("tensor %q has type %v, where floating-point numbers are needed", name, info.DType)
+	}
+	values = make([]float32, n)
+	for i := range values {
+		values[i] = at(i)
+	}
+	return values, false, nil
+}
+
+// FromFloat32 makes an F32 tensor of values. On a little-endian machine Data
+// aliases values; otherwise it is a copy. It panics if the length of values is
+// not the product of shape, which only a mistake in the program can cause.
+func FromFloat32(name string, shape []int, values []float32) Tensor {
+	t := Tensor{Info: Info{Name: name, DType: F32, Shape: shape}}
+	size, err := byteSize(F32, shape)
+	if err != nil || size != 4*len(values) {
+		panic(fmt.Sprintf("checkpoint: tensor %q: %d values for shape %v", name, len(values), shape))
+	}
+	if nativeLittle && len(values) > 0 {
+		t.Data = unsafe.Slice((*byte)(unsafe.Pointer(&values[0])), size)
+		return t
+	}
+	t.Data = make([]byte, size)
+	for i, v := range values {
+		binary.LittleEndian.PutUint32(t.Data[4*i:], math.Float32bits(v))
+	}
+	return t
+}
+
+// lookup returns a tensor's description and data.
+func lookup(r Reader, name string) (Info, []byte, error) {
+	data, err := r.Bytes(name)
+	if err != nil {
+		return Info{}, nil, err
+	}
+	info, err := r.Info(name)
+	return info, data, err
+}
