@@ -1,0 +1,103 @@
+package kernels
+
+import (
+	"math"
+	"sync"
+)
+
+// Dropout keeps each element of x with probability 1-prob, scaled by
+// 1/(1-prob), and replaces the others by zero (Srivastava et al., JMLR 15,
+// 2014, in the inverted form):
+//
+//	dst[i] = keep(offset+i) ? x[i]·1/(1-prob) : 0      (+ dst[i], if accumulate)
+//
+// The element with index e = offset+i is kept if and only if word e mod 4 of
+// Philox4x32-10, with the counter (e/4, stream) and the key, is at least
+// prob·2³² (rounded). So the choice is a function of (key, stream, e): the
+// backward pass repeats it by calling Dropout on the gradient with the same
+// numbers, and a tensor may be cut anywhere. The result is the same on every
+// instruction set, bit for bit.
+//
+// Both slices have the same length; dst may be x unless accumulate is set.
+// A dropped element is zero even where x is NaN. Dropout panics with an
+// [ArgumentError] unless 0 <= prob <= 1.
+func Dropout(dst, x []float32, prob float32, key, stream, offset uint64, accumulate bool) {
+	sameLen("Dropout", "dst", len(dst), "x", len(x))
+	if !(prob >= 0 && prob <= 1) {
+		check(false, "Dropout", "probability %v is not in [0, 1]", prob)
+	}
+	if prob == 1 {
+		if !accumulate {
+			clear(dst)
+		}
+		return
+	}
+	impl := active()
+	apply := impl.dropout
+	if accumulate {
+		apply = impl.dropoutAdd
+	}
+	// Below 1 prob is at most 1-2⁻²⁴, so the threshold fits its type.
+	threshold := uint32(math.Round(float64(prob) * (1 << 32)))
+	scale := 1 / (1 - prob)
+	eachBits(impl, len(dst), key, stream, offset, func(lo int, bits []uint32) {
+		hi := lo + len(bits)
+		apply(dst[lo:hi], x[lo:hi], bits, threshold, scale)
+	})
+}
+
+func dropoutGeneric(dst, x []float32, bits []uint32, threshold uint32, scale float32) {
+	for i, v := range x {
+		kept := float32(0)
+		if bits[i] >= threshold {
+			kept = v * scale
+		}
+		dst[i] = kept
+	}
+}
+
+func dropoutAddGeneric(dst, x []float32, bits []uint32, threshold uint32, scale float32) {
+	for i, v := range x {
+		if bits[i] >= threshold {
+			dst[i] += float32(v * scale) // rounded here: no fused addition, on any processor
+		}
+	}
+}
+
+// Uniform fills dst with random numbers that are evenly distributed over the
+// multiples of 2⁻²⁴ in [0, 1): the upper 24 bits of the words that [Dropout]
+// uses for the same key, stream and element offset+i.
+func Uniform(dst []float32, key, stream, offset uint64) {
+	impl := active()
+	eachBits(impl, len(dst), key, stream, offset, func(lo int, bits []uint32) {
+		impl.uniform(dst[lo:lo+len(bits)], bits)
+	})
+}
+
+func uniformGeneric(dst []float32, bits []uint32) {
+	for i := range dst {
+		dst[i] = float32(bits[i]>>8) * (1.0 / (1 << 24))
+	}
+}
+
+// bitsChunk is how many random words are made at a time: 4 KiB of them stay in
+// the first-level cache beside the chunk's operands.
+const bitsChunk = 1024
+
+var bitsBuffers = sync.Pool{New: func() any { return new([bitsChunk]uint32) }}
+
+// eachBits calls use for consecutive ranges [lo, lo+len(bits)) of [0, n) with
+// the random words of the elements offset+lo, offset+lo+1, ...
+func eachBits(impl *implementation, n int, key, stream, offset uint64, use func(lo int, bits []uint32)) {
+	buffer := bitsBuffers.Get().(*[bitsChunk]uint32)
+	defer bitsBuffers.Put(buffer)
+	for lo := 0; lo < n; {
+		element := offset + uint64(lo)
+		skip := int(element % 4) // words of the first block that belong to earlier elements
+		count := min(n-lo, bitsChunk-skip)
+		words := buffer[:(skip+count+3)/4*4]
+		impl.philox(words, key, stream, element/4)
+		use(lo, words[skip:skip+count])
+		lo += count
+	}
+}

@@ -1,0 +1,68 @@
+package kernels
+
+import "maps"
+
+// implementation is the kernels of one instruction set. The lengths have been
+// checked when they are called.
+type implementation struct {
+	isa ISA
+
+	gemm gemmTile // see gemm.go
+
+	add, mul   func(dst, a, b []float32)
+	axpy       func(dst []float32, alpha float32, x []float32)
+	scale      func(dst []float32, alpha float32, x []float32)
+	dot        func(a, b []float32) float32
+	sum        func(x []float32) float32
+	sumSquares func(x []float32) float64
+	allFinite  func(x []float32) bool
+
+	gelu         func(dst, x []float32)
+	geluBackward func(dx, x, dy []float32)
+
+	softmax         func(dst, x []float32, scale float32)
+	softmaxBackward func(dx, p, dp []float32, scale float32)
+
+	layerNorm         func(dst, x, gamma, beta []float32, eps float32) (mean, rstd float32)
+	layerNormBackward func(dx, dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32)
+
+	adam func(p, m, v, g []float32, s AdamStep)
+
+	// philox fills dst, whose length is a multiple of 4, with the generator's
+	// output for the blocks from first on.
+	philox func(dst []uint32, key, stream, first uint64)
+	// dropout writes x*scale where bits >= threshold, else 0; dropoutAdd adds it.
+	dropout, dropoutAdd func(dst, x []float32, bits []uint32, threshold uint32, scale float32)
+	// uniform turns bits into numbers in [0, 1).
+	uniform func(dst []float32, bits []uint32)
+}
+
+var generic = implementation{
+	isa:               Generic,
+	add:               addGeneric,
+	mul:               mulGeneric,
+	axpy:              axpyGeneric,
+	scale:             scaleGeneric,
+	dot:               dotGeneric,
+	sum:               sumGeneric,
+	sumSquares:        sumSquaresGeneric,
+	allFinite:         allFiniteGeneric,
+	gelu:              geluGeneric,
+	geluBackward:      geluBackwardGeneric,
+	softmax:           softmaxGeneric,
+	softmaxBackward:   softmaxBackwardGeneric,
+	layerNorm:         layerNormGeneric,
+	layerNormBackward: layerNormBackwardGeneric,
+	adam:              adamGeneric,
+	philox:            philoxGeneric,
+	dropout:           dropoutGeneric,
+	dropoutAdd:        dropoutAddGeneric,
+	uniform:           uniformGeneric,
+}
+
+// implementations returns those that this processor can run.
+func implementations() map[ISA]*implementation {
+	all := map[ISA]*implementation{Generic: &generic}
+	maps.Copy(all, assembly)
+	return all
+}
