@@ -1,0 +1,109 @@
+package synth
+
+// How often each part is drawn. Denials come in about half of the claims: with
+// fewer, the words alone would give the label away; a little less than half
+// keeps the polarity of a word visible enough to be learnt in a minute.
+const (
+	shareDenying   = 0.40 // claims whose operator denies
+	shareMore      = 0.04 // claims with "more ... than"
+	shareDegree    = 0.60 // claims with a degree, where the operator takes one
+	shareDeny      = 0.06 // claims in a frame that denies
+	shareAssert    = 0.06 // claims in a frame that asserts
+	sharePair      = 0.60 // opinions of two claims
+	shareAgreement = 0.15 // pairs joined by "and"; the others contrast
+	shareVerb      = 0.25 // claims by a verb of liking
+	shareGeneral   = 0.45 // adjectives that fit anything
+	shareAspect    = 0.65 // topics that are an aspect of the subject
+)
+
+// denying are the operators that deny.
+var denying = func() []Operator {
+	var out []Operator
+	for o := range operatorTable {
+		if Operator(o).Denies() {
+			out = append(out, Operator(o))
+		}
+	}
+	return out
+}()
+
+// sampleMeaning draws an opinion's meaning.
+func sampleMeaning(s *stream) Meaning {
+	about := pick(s, topicTable)
+	name := pick(s, about.names)
+	if !s.chance(sharePair) {
+		return Meaning{Main: sampleClaim(s, about, name)}
+	}
+	link := And
+	if !s.chance(shareAgreement) {
+		link = But + Link(s.rand.IntN(len(linkTable)-int(But)))
+	}
+	for {
+		m := Meaning{sampleClaim(s, about, name), link, sampleClaim(s, about, name)}
+		if m.sound() {
+			return m
+		}
+	}
+}
+
+// sound says whether two claims make one opinion in English.
+func (m Meaning) sound() bool {
+	switch {
+	case m.Main.Quality.index == m.Side.Quality.index:
+		return false // "the plot is dull but the ending is not dull"
+	case (m.Link == And) != (m.Main.Positive() == m.Side.Positive()):
+		return false // rule 4: "and" joins what agrees, the others what contrasts
+	case linkTable[m.Link].nominal && !m.Side.fitsNominal():
+		return false
+	case m.Main.Topic == m.Side.Topic && m.Main.Topic.field == people:
+		return false // "it" does not refer to a person
+	}
+	return true
+}
+
+// sampleClaim draws a claim about a subject or one of its aspects.
+func sampleClaim(s *stream, about subject, name string) Claim {
+	c := Claim{Topic: Topic{Subject: name, field: about.field}}
+	if s.chance(shareAspect) {
+		a := pick(s, about.aspects)
+		c.Topic.Aspect, c.Topic.field = a.name, a.field
+	}
+	c.Quality = sampleQuality(s, c.Topic.field)
+
+	for {
+		c.Operator = sampleOperator(s)
+		if c.Operator.allows(c.Quality) {
+			break
+		}
+	}
+	if s.chance(shareDegree) {
+		c.Degree = pick(s, c.Operator.degrees(c.Quality))
+	}
+	switch p := s.rand.Float64(); {
+	case p < shareDeny:
+		c.Frame = Deny
+	case p < shareDeny+shareAssert:
+		c.Frame = Assert
+	}
+	return c
+}
+
+func sampleOperator(s *stream) Operator {
+	switch p := s.rand.Float64(); {
+	case p < shareDenying:
+		return pick(s, denying)
+	case p < shareDenying+shareMore:
+		return More
+	}
+	return Affirm
+}
+
+func sampleQuality(s *stream, of field) Quality {
+	switch {
+	case s.chance(shareVerb):
+		return qualities[pick(s, verbs)]
+	case s.chance(shareGeneral):
+		return qualities[pick(s, adjectives[anything])]
+	}
+	return qualities[pick(s, adjectives[of])]
+}

@@ -1,0 +1,95 @@
+package synth
+
+import "strings"
+
+// world is what a kind of synthetic data supplies: meanings of type M and their
+// forms of type F (a sentence here; a picture or a dialogue elsewhere).
+type world[M, F any] interface {
+	// sample draws a meaning.
+	sample(*stream) M
+	// realise gives a meaning one of its forms.
+	realise(M, *stream) F
+	// fits says whether a form has an allowed size.
+	fits(F) bool
+	// class is the label that follows from the meaning, from 0 to classes()-1.
+	class(M) int
+	classes() int
+	// unseen says whether the meaning has a combination kept out of training.
+	unseen(M) bool
+	// parts are the atoms of a form, for a sentence its words. Forms with equal
+	// parts are the same example.
+	parts(F) []string
+}
+
+// drawn is a form with the meaning it came from.
+type drawn[M, F any] struct {
+	meaning M
+	form    F
+}
+
+// The purposes of the streams that split draws from.
+const (
+	trainStream = iota + 1
+	heldOutStream
+)
+
+// patience is how many draws in a row may be refused before split concludes
+// that the world has nothing new to offer. A draw of the opinions is refused
+// about nine times in ten at worst, so this many refusals are no accident.
+const patience = 10_000
+
+// split draws train examples without unseen combinations and heldOut examples
+// with them. All are distinct. Classes take turns, in random order within each
+// turn, so that every prefix is balanced to within one turn. Each part of a
+// held-out example occurs in training. A world too small for the numbers asked
+// for, or a training set too small to show every part, gives fewer examples.
+func split[M, F any](w world[M, F], seed uint64, train, heldOut int) (trainSet, heldOutSet []drawn[M, F]) {
+	taken := make(map[string]bool)
+	known := make(map[string]bool)
+
+	trainSet = draw(w, newStream(seed, trainStream), train, taken, func(m M, _ []string) bool {
+		return !w.unseen(m)
+	})
+	for _, d := range trainSet {
+		for _, part := range w.parts(d.form) {
+			known[part] = true
+		}
+	}
+	heldOutSet = draw(w, newStream(seed, heldOutStream), heldOut, taken, func(m M, parts []string) bool {
+		if !w.unseen(m) {
+			return false
+		}
+		for _, part := range parts {
+			if !known[part] {
+				return false
+			}
+		}
+		return true
+	})
+	return trainSet, heldOutSet
+}
+
+// draw collects n examples that accept allows and taken does not hold yet, and
+// adds them to taken.
+func draw[M, F any](w world[M, F], s *stream, n int, taken map[string]bool, accept func(M, []string) bool) []drawn[M, F] {
+	var out []drawn[M, F]
+	var turn []int
+	for refused := 0; len(out) < n && refused < patience; {
+		if len(turn) == 0 {
+			turn = s.rand.Perm(w.classes())
+		}
+		meaning := w.sample(s)
+		form := w.realise(meaning, s)
+		parts := w.parts(form)
+		key := strings.Join(parts, " ")
+		if w.class(meaning) != turn[0] || !w.fits(form) || taken[key] || !accept(meaning, parts) {
+			refused++
+			continue
+		}
+		refused = 0
+		turn = turn[1:]
+		taken[key] = true
+		out = append(out, drawn[M, F]{meaning, form})
+	}
+	return out
+}
