@@ -1,0 +1,95 @@
+package cpu
+
+import (
+	"math"
+
+	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/parallel"
+)
+
+// CrossEntropy implements [engine.Device].
+func (d *Device) CrossEntropy(loss, probs, logits *engine.Tensor, classes []int32) {
+	engine.CheckShape("cross entropy", "probs", probs, logits.Rows, logits.Cols)
+	engine.CheckShape("cross entropy", "logits", logits, len(classes), logits.Cols)
+	ps, ls, cols := data(probs), data(logits), logits.Cols
+	var sum float64
+	for i, class := range classes {
+		row := ls[i*cols : (i+1)*cols]
+		kernels.Softmax(ps[i*cols:(i+1)*cols], row, 1)
+		sum += logSumExp(row) - float64(row[class])
+	}
+	data(loss)[0] = float32(sum / float64(len(classes)))
+}
+
+// logSumExp is log(sum exp(x)), in float64: from the rounded probabilities the
+// loss of a confident row would lose its digits.
+func logSumExp(x []float32) float64 {
+	top := math.Inf(-1)
+	for _, v := range x {
+		top = max(top, float64(v)) // the built-in max keeps NaN
+	}
+	var sum float64
+	for _, v := range x {
+		sum += math.Exp(float64(v) - top)
+	}
+	return top + math.Log(sum)
+}
+
+// CrossEntropyBackward implements [engine.Device].
+func (d *Device) CrossEntropyBackward(dlogits, dloss, probs *engine.Tensor, classes []int32) {
+	engine.CheckShape("cross entropy backward", "dlogits", dlogits, probs.Rows, probs.Cols)
+	dl, ps, cols := data(dlogits), data(probs), probs.Cols
+	scale := data(dloss)[0] / float32(len(classes))
+	for i, class := range classes {
+		row := dl[i*cols : (i+1)*cols]
+		kernels.Axpy(row, scale, ps[i*cols:(i+1)*cols])
+		row[class] -= scale
+	}
+}
+
+// SquaredError implements [engine.Device].
+func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
+	engine.CheckShape("squared error", "pred", pred, len(targets), 1)
+	var sum float64
+	for i, p := range data(pred) {
+		diff := float64(p) - float64(targets[i])
+		sum += diff * diff
+	}
+	data(loss)[0] = float32(sum / float64(len(targets)))
+}
+
+// SquaredErrorBackward implements [engine.Device].
+func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets []float32) {
+	engine.CheckShape("squared error backward", "dpred", dpred, len(targets), 1)
+	scale := 2 * data(dloss)[0] / float32(len(targets))
+	dp := data(dpred)
+	for i, p := range data(pred) {
+		dp[i] += scale * (p - targets[i])
+	}
+}
+
+// SumSquares implements [engine.Device]. The blocks' sums are added in order.
+func (d *Device) SumSquares(t *engine.Tensor) float64 {
+	x := data(t)
+	partial := make([]float64, (len(x)+elementBlock-1)/elementBlock)
+	parallel.ForBlocks(len(x), elementBlock, func(lo, hi int) {
+		partial[lo/elementBlock] = kernels.SumSquares(x[lo:hi])
+	})
+	var sum float64
+	for _, s := range partial {
+		sum += s
+	}
+	return sum
+}
+
+// Adam implements [engine.Device].
+func (d *Device) Adam(p, m, v, g *engine.Tensor, s engine.AdamStep) {
+	ps, ms, vs, gs := data(p), data(m), data(v), data(g)
+	checkLen("adam", m, len(ps))
+	checkLen("adam", v, len(ps))
+	checkLen("adam", g, len(ps))
+	parallel.ForBlocks(len(ps), elementBlock, func(lo, hi int) {
+		kernels.Adam(ps[lo:hi], ms[lo:hi], vs[lo:hi], gs[lo:hi], kernels.AdamStep(s))
+	})
+}

@@ -1,0 +1,136 @@
+package engine
+
+import "fmt"
+
+// Tensor is a row-major float32 matrix in a device's memory. A vector of n
+// elements is a 1 x n matrix.
+type Tensor struct {
+	Rows, Cols int
+	Memory     any // the device's own; no other package looks into it
+}
+
+// Len returns the number of elements.
+func (t *Tensor) Len() int { return t.Rows * t.Cols }
+
+// ShapeError is what operations panic with when shapes do not fit: a mistake in
+// the code that calls them, never in a user's data.
+type ShapeError struct {
+	Op     string // the operation
+	Detail string // both shapes
+}
+
+func (e ShapeError) Error() string { return "engine: " + e.Op + ": " + e.Detail }
+
+// CheckShape panics with a [ShapeError] unless t is rows x cols.
+func CheckShape(op, name string, t *Tensor, rows, cols int) {
+	if t.Rows != rows || t.Cols != cols {
+		panic(ShapeError{op, fmt.Sprintf("%s is %d x %d, want %d x %d", name, t.Rows, t.Cols, rows, cols)})
+	}
+}
+
+// Transpose says which factors of a product are transposed.
+type Transpose int
+
+// The products of a forward pass (x·w) and of its two gradients.
+const (
+	NN Transpose = iota // a·b
+	NT                  // a·bᵀ
+	TN                  // aᵀ·b
+)
+
+// Dropout describes one dropout operation. The mask is a function of Key, Stream
+// and the element's index alone (a counter-based generator), so that the
+// backward pass and a replayed step see the same mask without storing it.
+type Dropout struct {
+	Prob   float32 // of dropping; 0 does nothing
+	Key    uint64  // the run's seed
+	Stream uint64  // the operation: step and place in the step
+}
+
+// Attention describes one multi-head attention over packed sequences.
+type Attention struct {
+	Heads   int
+	Offsets []int32 // len B+1
+	Dropout Dropout // of the probabilities
+}
+
+// ProbsLen is the number of probabilities that the attention keeps for its
+// backward pass: A·T² for every sequence.
+func (a Attention) ProbsLen() int {
+	n := 0
+	for i := 1; i < len(a.Offsets); i++ {
+		t := int(a.Offsets[i] - a.Offsets[i-1])
+		n += a.Heads * t * t
+	}
+	return n
+}
+
+// AdamStep holds the scalars of one Adam update:
+//
+//	g' = GradScale·g
+//	m  = Beta1·m + (1-Beta1)·g'
+//	v  = Beta2·v + (1-Beta2)·g'²
+//	p  = p - StepSize·m/(sqrt(v)+Epsilon) - Decay·p   (p on the right: before the step)
+type AdamStep struct {
+	Beta1, Beta2, StepSize, Epsilon, GradScale, Decay float32
+}
+
+// Device computes. Methods panic with a [ShapeError] where shapes do not fit and
+// must be called from one goroutine at a time; each uses all of the device.
+type Device interface {
+	// Name says what computes, for logs and benchmarks.
+	Name() string
+
+	// Memory. New's content is undefined. Free gives a tensor of New back for
+	// reuse. Wrap makes a tensor of host data and may alias it for good, so the
+	// caller must leave it alone.
+	New(rows, cols int) *Tensor
+	Free(t *Tensor)
+	Wrap(rows, cols int, host []float32) *Tensor
+	Write(dst *Tensor, host []float32)
+	Read(host []float32, src *Tensor)
+	Zero(t *Tensor)
+
+	// Products: dst = op(a)·op(b), or += with accumulate.
+	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
+
+	// Bias: x[i,:] += bias, and dbias += sum over rows of dy.
+	AddBias(x, bias *Tensor)
+	SumRows(dbias, dy *Tensor)
+
+	// Elementwise. Add: dst = a + b (dst may alias either). Accumulate: dst += x.
+	Add(dst, a, b *Tensor)
+	Accumulate(dst, x *Tensor)
+	GELU(y, x *Tensor) // exact: x·Φ(x)
+	GELUBackward(dx, dy, x *Tensor)
+	ReLU(y, x *Tensor)
+	ReLUBackward(dx, dy, y *Tensor)
+	Dropout(y, x *Tensor, d Dropout) // y may alias x
+	DropoutBackward(dx, dy *Tensor, d Dropout)
+
+	// Layer norm over each row, epsilon 1e-5. stats is N x 2: mean, 1/deviation.
+	LayerNorm(y, stats, x, scale, bias *Tensor)
+	LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *Tensor)
+
+	// Rows by index: dst[i,:] = table[ids[i],:] (or +=), dtable[ids[i],:] += dy[i,:].
+	// Indices must be in range.
+	Gather(dst, table *Tensor, ids []int32, accumulate bool)
+	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor)
+
+	// Attention: y = softmax(q·kᵀ/sqrt(D))·v per head and sequence. q, k, v, y are
+	// N x H. probs (1 x ProbsLen) receives the probabilities before dropout; it may
+	// be nil when no backward pass follows. y must not alias an input.
+	Attention(y, probs, q, k, v *Tensor, a Attention)
+	AttentionBackward(dq, dk, dv, dy, probs, q, k, v *Tensor, a Attention)
+
+	// Losses, the mean over rows, into loss (1 x 1). CrossEntropy's probs (B x C)
+	// receives the softmax of the logits. The backward forms multiply by dloss.
+	CrossEntropy(loss, probs, logits *Tensor, classes []int32)
+	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
+	SquaredError(loss, pred *Tensor, targets []float32)
+	SquaredErrorBackward(dpred, dloss, pred *Tensor, targets []float32)
+
+	// Optimiser. SumSquares adds up in float64.
+	SumSquares(t *Tensor) float64
+	Adam(p, m, v, g *Tensor, s AdamStep)
+}

@@ -1,0 +1,224 @@
+package model
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+)
+
+// Config is a model's config.json. Field names are the reference's; those of the
+// task head are the ones Hugging Face users know. Fields this program does not
+// know are kept in Extra and written back.
+type Config struct {
+	VocabSize        int     `json:"vocab_size"`
+	HiddenSize       int     `json:"hidden_size"`
+	Layers           int     `json:"num_hidden_layers"`
+	Heads            int     `json:"num_attention_heads"`
+	MaxPositions     int     `json:"max_position_embeddings"` // two more than the longest text
+	HiddenAct        string  `json:"hidden_act"`
+	HiddenDropout    float32 `json:"hidden_dropout_prob"`
+	AttentionDropout float32 `json:"attention_probs_dropout_prob"`
+	InitRange        float64 `json:"initializer_range"`
+
+	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
+	RoleTypes          int `json:"role_type_size,omitempty"`       // dialogue only
+	TurnTypes          int `json:"turn_type_size,omitempty"`       // dialogue only
+
+	NumLabels   int               `json:"num_labels,omitempty"`
+	ProblemType string            `json:"problem_type,omitempty"` // see the constants
+	Task        string            `json:"finetuning_task,omitempty"`
+	ID2Label    map[string]string `json:"id2label,omitempty"` // "0" -> "negative"
+
+	Extra map[string]json.RawMessage `json:"-"`
+}
+
+// Values of Config.ProblemType, as in Hugging Face's configurations. An empty
+// value means an encoder without a head.
+const (
+	Classification = "single_label_classification"
+	Regression     = "regression"
+)
+
+// Base and Large are the released sizes, Mini the small one for laptops. Mini's
+// vocabulary size is a default that its own tokenizer replaces.
+var (
+	Base = Config{
+		VocabSize: 50265, HiddenSize: 768, Layers: 12, Heads: 12, MaxPositions: 514,
+		HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02, ImageEmbeddingSize: 2048,
+	}
+	Large = Config{
+		VocabSize: 50265, HiddenSize: 1024, Layers: 24, Heads: 16, MaxPositions: 514,
+		HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02, ImageEmbeddingSize: 2048,
+	}
+	Mini = Config{
+		VocabSize: 8192, HiddenSize: 192, Layers: 3, Heads: 6, MaxPositions: 258,
+		HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02, ImageEmbeddingSize: 2048,
+	}
+)
+
+// Sizes are the presets by name.
+var Sizes = map[string]Config{"mini": Mini, "base": Base, "large": Large}
+
+// firstPosition is the position id of a sequence's first token (1 is padding's).
+const firstPosition = 2
+
+// MaxTokens is the length of the longest sequence the position table covers,
+// special tokens included.
+func (c Config) MaxTokens() int { return c.MaxPositions - firstPosition }
+
+// FFNSize is the inner width of the feed-forward layers: 4H in every UNIMO.
+func (c Config) FFNSize() int { return 4 * c.HiddenSize }
+
+// Label returns the name of a class: id2label's, or the number.
+func (c Config) Label(class int) string {
+	id := fmt.Sprint(class)
+	if name, ok := c.ID2Label[id]; ok {
+		return name
+	}
+	return id
+}
+
+// Upper bounds on what a configuration may ask for. They are far above any known
+// model and keep a hostile file from asking for the machine's memory.
+const (
+	maxHidden    = 1 << 14
+	maxLayers    = 1 << 9
+	maxVocab     = 1 << 22
+	maxPositions = 1 << 20
+	maxLabels    = 1 << 16
+)
+
+// Validate returns an error that names the first field with an impossible value.
+func (c Config) Validate() error {
+	bound := func(field string, value, low, high int) error {
+		if value < low || value > high {
+			return fmt.Errorf("%s is %d, want %d to %d", field, value, low, high)
+		}
+		return nil
+	}
+	for _, err := range []error{
+		bound("vocab_size", c.VocabSize, 1, maxVocab),
+		bound("hidden_size", c.HiddenSize, 1, maxHidden),
+		bound("num_hidden_layers", c.Layers, 0, maxLayers),
+		bound("num_attention_heads", c.Heads, 1, maxHidden),
+		bound("max_position_embeddings", c.MaxPositions, firstPosition+1, maxPositions),
+		bound("num_labels", c.NumLabels, 0, maxLabels),
+	} {
+		if err != nil {
+			return err
+		}
+	}
+	if c.HiddenSize%c.Heads != 0 {
+		return fmt.Errorf("hidden_size %d is not divisible by num_attention_heads %d", c.HiddenSize, c.Heads)
+	}
+	if c.HiddenAct != "gelu" {
+		return fmt.Errorf("hidden_act is %q; only \"gelu\" exists in UNIMO", c.HiddenAct)
+	}
+	for _, p := range []struct {
+		field string
+		value float32
+	}{{"hidden_dropout_prob", c.HiddenDropout}, {"attention_probs_dropout_prob", c.AttentionDropout}} {
+		if !(p.value >= 0 && p.value < 1) {
+			return fmt.Errorf("%s is %v, want 0 or more and less than 1", p.field, p.value)
+		}
+	}
+	if !(c.InitRange >= 0 && c.InitRange < 10) {
+		return fmt.Errorf("initializer_range is %v, want 0 to 10", c.InitRange)
+	}
+	return nil
+}
+
+// maxConfigSize bounds config.json; real ones have a kilobyte.
+const maxConfigSize = 16 << 20
+
+// ReadConfig reads and validates a config.json.
+func ReadConfig(path string) (Config, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxConfigSize {
+		return Config{}, fmt.Errorf("read configuration %s: not a regular file of at most %d MiB", path, maxConfigSize>>20)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read configuration: %w", err)
+	}
+	c, err := ParseConfig(raw)
+	if err != nil {
+		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return c, nil
+}
+
+// ParseConfig decodes and validates the content of a config.json. Fields that the
+// reference leaves out take the values it assumes.
+func ParseConfig(raw []byte) (Config, error) {
+	c := Config{HiddenAct: "gelu", InitRange: 0.02}
+	if err := json.Unmarshal(raw, &c); err != nil {
+		return Config{}, fmt.Errorf("not a model configuration: %w", err)
+	}
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return Config{}, fmt.Errorf("not a model configuration: %w", err)
+	}
+	known := c.fields()
+	for key, value := range all {
+		if !slices.Contains(known, key) {
+			if c.Extra == nil {
+				c.Extra = map[string]json.RawMessage{}
+			}
+			c.Extra[key] = value
+		}
+	}
+	return c, c.Validate()
+}
+
+// fields lists the names of the struct's own JSON fields.
+func (c Config) fields() []string {
+	return []string{
+		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
+		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range",
+		"image_embedding_size", "role_type_size", "turn_type_size",
+		"num_labels", "problem_type", "finetuning_task", "id2label",
+	}
+}
+
+// JSON encodes the configuration, the unknown fields after the known ones. Equal
+// configurations give equal bytes.
+func (c Config) JSON() ([]byte, error) {
+	raw, err := json.Marshal(c)
+	if err != nil {
+		return nil, fmt.Errorf("encode configuration: %w", err)
+	}
+	var b bytes.Buffer
+	b.Write(bytes.TrimSuffix(raw, []byte("}")))
+	for _, key := range slices.Sorted(maps.Keys(c.Extra)) {
+		name, _ := json.Marshal(key) // a string always encodes
+		b.WriteString(",")
+		b.Write(name)
+		b.WriteString(":")
+		b.Write(c.Extra[key])
+	}
+	b.WriteString("}")
+	var pretty bytes.Buffer
+	if err := json.Indent(&pretty, b.Bytes(), "", "  "); err != nil {
+		return nil, fmt.Errorf("encode configuration: %w", err)
+	}
+	pretty.WriteByte('\n')
+	return pretty.Bytes(), nil
+}
+
+// String names the size of the model: layers x hidden, heads, vocabulary.
+func (c Config) String() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
+	if c.ProblemType != "" {
+		fmt.Fprintf(&b, ", %s with %d outputs", c.ProblemType, c.NumLabels)
+	}
+	return b.String()
+}

@@ -1,0 +1,286 @@
+package model
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/internal/optim"
+)
+
+// Tolerances of the reference's numbers, relative to a tensor's largest magnitude.
+const (
+	outputTolerance   = 1e-5
+	gradientTolerance = 5e-5
+)
+
+// goldenText packs the padded inputs [B,T,1] of a case. valid[i] is the index of
+// packed row i in the padded layout.
+func goldenText(tb testing.TB, in golden.Tensors) (text Text, valid []int) {
+	tb.Helper()
+	ids, positions, mask := in.Ints("src_ids"), in.Ints("pos_ids"), in.Floats("input_mask")
+	shape := in.Shape("src_ids")
+	b, length := shape[0], shape[1]
+	text.Offsets = []int32{0}
+	for s := range b {
+		for i := range length {
+			// A real token may attend to itself; padding may not.
+			if mask[(s*length+i)*length+i] == 0 {
+				continue
+			}
+			text.Tokens = append(text.Tokens, int32(ids[s*length+i]))
+			text.Positions = append(text.Positions, int32(positions[s*length+i]))
+			valid = append(valid, s*length+i)
+		}
+		text.Offsets = append(text.Offsets, int32(len(text.Tokens)))
+	}
+	return text, valid
+}
+
+// goldenModel loads the weights of a case into a trainable classifier, with
+// dropout as the case's configuration has it: off.
+func goldenModel(t *testing.T, c golden.Case, problem string, labels int) *Classifier {
+	t.Helper()
+	cfg, err := ReadConfig(c.Path("config.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg.ProblemType, cfg.NumLabels = problem, labels
+	m, err := New(cpu.New(), cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	report, err := m.Params.Load(m.dev, c.Tensors(t, "weights.safetensors").Reader())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(report.Missing) > 0 {
+		t.Fatalf("weights lack %v", report.Missing)
+	}
+	return m
+}
+
+func (c *Classifier) read(v *autograd.Var) []float32 {
+	values := make([]float32, v.Value.Len())
+	c.dev.Read(values, v.Value)
+	return values
+}
+
+func TestGoldenTextEncode(t *testing.T) {
+	golden.Run(t, "text_encode", func(t *testing.T, c golden.Case) {
+		// The head has no part in this case.
+		cfg, err := ReadConfig(c.Path("config.json"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		cfg.NumLabels = 0
+		d := cpu.New()
+		m := &Classifier{Config: cfg, dev: d}
+		var failure error
+		m.build(cfg, open(d, c.Tensors(t, "weights.safetensors").Reader(), &m.Params, &failure))
+		if failure != nil {
+			t.Fatal(failure)
+		}
+		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
+		text, valid := goldenText(t, in)
+		sequence, pooled := m.Encode(autograd.NewInference(d), text)
+		h := cfg.HiddenSize
+		padded := want.Floats("sequence_output")
+		packed := make([]float32, 0, len(valid)*h)
+		for _, row := range valid {
+			packed = append(packed, padded[row*h:(row+1)*h]...)
+		}
+		golden.Near(t, "sequence_output", m.read(sequence), packed, outputTolerance)
+		golden.Near(t, "pooled_text", m.read(pooled), want.Floats("pooled_text"), outputTolerance)
+	})
+}
+
+func TestGoldenClassification(t *testing.T) {
+	golden.Run(t, "classification", func(t *testing.T, c golden.Case) {
+		var info classificationCase
+		c.JSON(t, "case.json", &info)
+		in := c.Tensors(t, "inputs_batch0.safetensors")
+		testStep(t, c, goldenModel(t, c, Classification, info.NumLabels), in, "logits")
+		testOptimiser(t, c, info)
+	})
+}
+
+func TestGoldenRegression(t *testing.T) {
+	golden.Run(t, "regression", func(t *testing.T, c golden.Case) {
+		testStep(t, c, goldenModel(t, c, Regression, 1), c.Tensors(t, "inputs.safetensors"), "predictions")
+	})
+}
+
+// classificationCase is the part of case.json that says how parameters were updated.
+type classificationCase struct {
+	NumLabels int `json:"num_labels"`
+	Optimizer struct {
+		LearningRate float64 `json:"learning_rate"`
+		WarmupSteps  int     `json:"warmup_steps"`
+		TrainSteps   int     `json:"num_train_steps"`
+		WeightDecay  float64 `json:"weight_decay"`
+		Beta1        float64 `json:"beta1"`
+		Beta2        float64 `json:"beta2"`
+		Epsilon      float64 `json:"epsilon"`
+		ClipNorm     float64 `json:"clip_norm"`
+		Scheduler    string  `json:"scheduler"`
+	} `json:"optimizer"`
+	Steps []struct {
+		Step  int     `json:"step"`
+		Loss  float64 `json:"loss"`
+		Rate  float64 `json:"lr"`
+		Norm  float64 `json:"global_grad_norm"`
+		Batch int     `json:"batch"`
+	} `json:"steps"`
+}
+
+func goldenTargets(in golden.Tensors) Targets {
+	for _, info := range in.Reader().Tensors() {
+		if info.Name == "labels" && info.DType == checkpoint.F32 {
+			return Targets{Scores: in.Floats("labels")}
+		}
+	}
+	var targets Targets
+	for _, label := range in.Ints("labels") {
+		targets.Classes = append(targets.Classes, int32(label))
+	}
+	return targets
+}
+
+// zeroGradient tells gradients that are zero in exact arithmetic (the keys' biases)
+// from small ones: relative to the case's largest, the float64 run of the
+// reference leaves about 1e-17 in them. A relative error means nothing there.
+const zeroGradient = 1e-12
+
+func magnitude(x []float32) float64 {
+	var top float64
+	for _, v := range x {
+		top = max(top, math.Abs(float64(v)))
+	}
+	return top
+}
+
+// testStep compares outputs, loss and every gradient of one batch.
+func testStep(t *testing.T, c golden.Case, m *Classifier, in golden.Tensors, output string) {
+	t.Helper()
+	want, grads := c.Tensors(t, "outputs.safetensors"), c.Tensors(t, "grads.safetensors")
+	text, _ := goldenText(t, in)
+	tape := autograd.NewTape(m.dev, autograd.Seed{})
+	logits := m.Logits(tape, text)
+	golden.Near(t, output, m.read(logits), want.Floats(output), outputTolerance)
+	loss := m.Loss(tape, logits, goldenTargets(in))
+	golden.Near(t, "loss", m.read(loss), want.Floats("loss"), outputTolerance)
+	tape.Backward(loss, 1)
+	var largest float64
+	for _, name := range grads.Names() {
+		largest = max(largest, magnitude(grads.Floats(name)))
+	}
+	compared := 0
+	for _, p := range m.Params {
+		if !grads.Has(p.Name) {
+			t.Errorf("the case has no gradient of %s", p.Name)
+			continue
+		}
+		compared++
+		got := make([]float32, p.Grad.Len())
+		m.dev.Read(got, p.Grad)
+		if want := grads.Floats(p.Name); magnitude(want) < zeroGradient*largest {
+			if !(magnitude(got) <= gradientTolerance*zeroGradient*largest) {
+				t.Errorf("gradient of %s reaches %g, want zero", p.Name, magnitude(got))
+			}
+		} else {
+			golden.Near(t, "gradient of "+p.Name, got, want, gradientTolerance)
+		}
+	}
+	if names := grads.Names(); compared != len(names) {
+		t.Errorf("compared %d gradients of %d", compared, len(names))
+	}
+}
+
+// testOptimiser takes the case's steps and compares the parameters after each
+// step that was recorded.
+func testOptimiser(t *testing.T, c golden.Case, info classificationCase) {
+	t.Helper()
+	m := goldenModel(t, c, Classification, info.NumLabels)
+	o := info.Optimizer
+	schedule, err := optim.NewSchedule(o.Scheduler, o.LearningRate, o.WarmupSteps, o.TrainSteps, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	adam := optim.NewAdam(m.dev, optim.Config{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm}, optimParams(m))
+	recorded := 0
+	for i, step := range info.Steps {
+		in := c.Tensors(t, fmt.Sprintf("inputs_batch%d.safetensors", step.Batch))
+		text, _ := goldenText(t, in)
+		tape := autograd.NewTape(m.dev, autograd.Seed{})
+		m.Params.ZeroGrad(m.dev)
+		loss := m.Loss(tape, m.Logits(tape, text), goldenTargets(in))
+		golden.Near(t, fmt.Sprintf("loss of step %d", i), m.read(loss), []float32{float32(step.Loss)}, gradientTolerance)
+		tape.Backward(loss, 1)
+		rate := schedule.Rate(step.Step)
+		golden.Near(t, fmt.Sprintf("rate of step %d", i), []float32{float32(rate)}, []float32{float32(step.Rate)}, 1e-6)
+		norm, err := adam.Step(rate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		golden.Near(t, fmt.Sprintf("gradient norm of step %d", i), []float32{float32(norm)}, []float32{float32(step.Norm)}, gradientTolerance)
+		file := fmt.Sprintf("params_after_step%d.safetensors", i+1)
+		if !c.Has(file) {
+			continue
+		}
+		recorded++
+		want := c.Tensors(t, file)
+		for _, p := range m.Params {
+			golden.Near(t, fmt.Sprintf("%s after step %d", p.Name, i+1), m.read(p.Var), want.Floats(p.Name), gradientTolerance)
+		}
+	}
+	if recorded == 0 {
+		t.Error("the case records no parameters")
+	}
+}
+
+func optimParams(m *Classifier) []optim.Param {
+	var params []optim.Param
+	for _, p := range m.Params {
+		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Grad})
+	}
+	return params
+}
+
+// Every golden checkpoint's names are ones that some architecture declares.
+func TestGoldenParameterNames(t *testing.T) {
+	for _, c := range []struct{ kind, architecture string }{
+		{"text_encode", "text-encoder"}, {"classification", "classification"}, {"regression", "regression"},
+		{"retrieval", "retrieval"}, {"visual_entailment", "entailment"}, {"dialog_train", "dialogue"},
+	} {
+		golden.Run(t, c.kind, func(t *testing.T, g golden.Case) {
+			cfg, err := ReadConfig(g.Path("config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			var info classificationCase
+			g.JSON(t, "case.json", &info)
+			if info.NumLabels > 0 {
+				cfg.NumLabels = info.NumLabels
+			}
+			specs, err := Architecture(c.architecture, cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			report, err := Compare(specs, g.Tensors(t, "weights.safetensors").Reader())
+			if err != nil {
+				t.Fatal(err)
+			}
+			missing := slices.DeleteFunc(report.Missing, func(name string) bool { return strings.HasPrefix(name, "pooled_fc") })
+			if len(missing)+len(report.Unused) > 0 {
+				t.Errorf("missing %v, unknown %v", missing, report.Unused)
+			}
+		})
+	}
+}

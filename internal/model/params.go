@@ -1,0 +1,209 @@
+package model
+
+import (
+	"fmt"
+	"hash/fnv"
+	"math/rand/v2"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// Init says how a parameter starts when no checkpoint gives it.
+type Init int
+
+// The reference's initialisers.
+const (
+	TruncatedNormal Init = iota // of Config.InitRange, cut at two deviations
+	Zeros
+	Ones
+)
+
+// Spec describes a parameter.
+type Spec struct {
+	Name  string // the reference's
+	Shape []int
+	Init  Init
+}
+
+// Elements returns the number of values.
+func (s Spec) Elements() int {
+	n := 1
+	for _, d := range s.Shape {
+		n *= d
+	}
+	return n
+}
+
+// matrix returns the shape as the engine sees it: vectors are one row.
+func (s Spec) matrix() (rows, cols int) {
+	if len(s.Shape) == 1 {
+		return 1, s.Shape[0]
+	}
+	return s.Shape[0], s.Elements() / s.Shape[0]
+}
+
+// Parameter is one parameter of a model.
+type Parameter struct {
+	Spec
+	*autograd.Var
+}
+
+// Parameters are a model's parameters in the order of their declaration.
+type Parameters []Parameter
+
+// Count returns the number of values.
+func (p Parameters) Count() int {
+	n := 0
+	for _, param := range p {
+		n += param.Elements()
+	}
+	return n
+}
+
+// ZeroGrad sets all gradients to zero.
+func (p Parameters) ZeroGrad(d engine.Device) {
+	for _, param := range p {
+		d.Zero(param.Grad)
+	}
+}
+
+// declare is how constructors ask for a parameter. While only listing what a
+// model needs it returns nil.
+type declare func(name string, init Init, shape ...int) *autograd.Var
+
+// list returns a declare that collects specs.
+func list(specs *[]Spec) declare {
+	return func(name string, init Init, shape ...int) *autograd.Var {
+		*specs = append(*specs, Spec{name, shape, init})
+		return nil
+	}
+}
+
+// allocate returns a declare that makes trainable parameters with their initial
+// values. Each draws from its own stream, seeded by its name, so that the values
+// do not depend on what else the model has.
+func allocate(d engine.Device, params *Parameters, initRange float64, seed uint64) declare {
+	return func(name string, init Init, shape ...int) *autograd.Var {
+		spec := Spec{name, shape, init}
+		rows, cols := spec.matrix()
+		v := autograd.Param(d.New(rows, cols), d.New(rows, cols))
+		d.Write(v.Value, spec.initial(initRange, seed))
+		d.Zero(v.Grad)
+		*params = append(*params, Parameter{spec, v})
+		return v
+	}
+}
+
+func (s Spec) initial(initRange float64, seed uint64) []float32 {
+	values := make([]float32, s.Elements())
+	switch s.Init {
+	case Ones:
+		for i := range values {
+			values[i] = 1
+		}
+	case TruncatedNormal:
+		h := fnv.New64a()
+		h.Write([]byte(s.Name))
+		rng := rand.New(rand.NewPCG(seed, h.Sum64()))
+		for i := range values {
+			x := rng.NormFloat64()
+			for x < -2 || x > 2 {
+				x = rng.NormFloat64()
+			}
+			values[i] = float32(x * initRange)
+		}
+	}
+	return values
+}
+
+// LoadReport says how a checkpoint and a model differ.
+type LoadReport struct {
+	Missing []string // parameters the checkpoint lacks: they keep their initial values
+	Unused  []string // tensors of the checkpoint the model has no place for
+}
+
+// Load sets the parameters that r has. A tensor of another shape is an error that
+// names it and both shapes, and then nothing was changed.
+func (p Parameters) Load(d engine.Device, r checkpoint.Reader) (LoadReport, error) {
+	report, err := compare(p.specs(), r)
+	if err != nil {
+		return LoadReport{}, err
+	}
+	for _, param := range p {
+		if slices.Contains(report.Missing, param.Name) {
+			continue
+		}
+		values, _, err := checkpoint.Float32s(r, param.Name)
+		if err != nil {
+			return LoadReport{}, err
+		}
+		d.Write(param.Value, values)
+	}
+	return report, nil
+}
+
+// open returns a declare whose parameters are read-only views of r's tensors,
+// without gradients, for inference. Errors are collected in failure.
+func open(d engine.Device, r checkpoint.Reader, params *Parameters, failure *error) declare {
+	return func(name string, init Init, shape ...int) *autograd.Var {
+		spec := Spec{name, shape, init}
+		rows, cols := spec.matrix()
+		values, _, err := checkpoint.Float32s(r, name)
+		if err != nil {
+			*failure = err
+			return nil
+		}
+		v := autograd.Const(d.Wrap(rows, cols, values))
+		*params = append(*params, Parameter{spec, v})
+		return v
+	}
+}
+
+func (p Parameters) specs() []Spec {
+	specs := make([]Spec, len(p))
+	for i, param := range p {
+		specs[i] = param.Spec
+	}
+	return specs
+}
+
+// compare checks the shapes of what r has of specs and reports the differences in
+// names.
+func compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) {
+	have := map[string][]int{}
+	for _, info := range r.Tensors() {
+		have[info.Name] = info.Shape
+	}
+	var report LoadReport
+	for _, spec := range specs {
+		shape, ok := have[spec.Name]
+		if !ok {
+			report.Missing = append(report.Missing, spec.Name)
+			continue
+		}
+		if !slices.Equal(shape, spec.Shape) {
+			return LoadReport{}, fmt.Errorf("tensor %s is %v in the checkpoint, but the configuration makes it %v: the checkpoint and config.json (or --preset, --vocab) belong to different models", spec.Name, shape, spec.Shape)
+		}
+		delete(have, spec.Name)
+	}
+	for _, info := range r.Tensors() {
+		if _, left := have[info.Name]; left {
+			report.Unused = append(report.Unused, info.Name)
+		}
+	}
+	return report, nil
+}
+
+// Tensors returns the parameters' values for a checkpoint writer.
+func (p Parameters) Tensors(d engine.Device) []checkpoint.Tensor {
+	tensors := make([]checkpoint.Tensor, len(p))
+	for i, param := range p {
+		values := make([]float32, param.Elements())
+		d.Read(values, param.Value)
+		tensors[i] = checkpoint.FromFloat32(param.Name, param.Shape, values)
+	}
+	return tensors
+}

@@ -1,0 +1,105 @@
+package model
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/checkpoint"
+)
+
+// architectures lists the parameters of every form of UNIMO by name, those that
+// this program cannot run yet included, so that any checkpoint can be checked.
+var architectures = map[string]func(cfg Config, p declare){
+	"text-encoder":   encoderOnly,
+	"classification": func(cfg Config, p declare) { withHead(cfg, p, max(2, cfg.NumLabels)) },
+	"regression":     func(cfg Config, p declare) { withHead(cfg, p, 1) },
+	"retrieval":      retrieval,
+	"entailment":     entailment,
+	"generation":     generation,
+	"dialogue":       dialogue,
+	"pretrained":     pretrained,
+}
+
+// Architectures returns the names that [Architecture] knows.
+func Architectures() []string { return slices.Sorted(maps.Keys(architectures)) }
+
+// Architecture lists the parameters of the named form of UNIMO of cfg's size.
+func Architecture(name string, cfg Config) ([]Spec, error) {
+	build, ok := architectures[name]
+	if !ok {
+		return nil, fmt.Errorf("unknown architecture %q: choose one of %v", name, Architectures())
+	}
+	var specs []Spec
+	build(cfg, list(&specs))
+	return specs, nil
+}
+
+// Compare reports which of specs r lacks and which tensors of r are not in specs.
+// A tensor of another shape is an error.
+func Compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) { return compare(specs, r) }
+
+func encoderOnly(cfg Config, p declare) {
+	cfg.NumLabels = 0
+	new(Classifier).build(cfg, p)
+}
+
+func withHead(cfg Config, p declare, labels int) {
+	cfg.NumLabels = labels
+	new(Classifier).build(cfg, p)
+}
+
+func image(cfg Config, p declare) {
+	h := cfg.HiddenSize
+	newLinear(p, "image_emb", cfg.ImageEmbeddingSize, h)
+	newLinear(p, "image_loc", 5, h)
+	newNorm(p, "v_pre_encoder", h)
+	newLinear(p, "pooled_fc_image", h, h)
+}
+
+func retrieval(cfg Config, p declare) {
+	encoderOnly(cfg, p)
+	image(cfg, p)
+	newLinear(p, "match_fc", cfg.HiddenSize, 1)
+}
+
+// entailmentHidden and entailmentLabels are the reference's head for SNLI-VE.
+const (
+	entailmentHidden = 2048
+	entailmentLabels = 3
+)
+
+func entailment(cfg Config, p declare) {
+	encoderOnly(cfg, p)
+	image(cfg, p)
+	p("cls_out_w_0", TruncatedNormal, cfg.HiddenSize, entailmentHidden)
+	p("cls_out_b_0", Zeros, entailmentHidden)
+	p("cls_out_w_1", TruncatedNormal, entailmentHidden, entailmentLabels)
+	p("cls_out_b_1", Zeros, entailmentLabels)
+}
+
+// languageHead declares the masked-language head, tied to the word embedding.
+// Its norm's bias starts at one, as in the reference.
+func languageHead(cfg Config, p declare) {
+	newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize)
+	p("mask_lm_trans_layer_norm_scale", Ones, cfg.HiddenSize)
+	p("mask_lm_trans_layer_norm_bias", Ones, cfg.HiddenSize)
+	p("mask_lm_out_fc.b_0", Zeros, cfg.VocabSize)
+}
+
+func generation(cfg Config, p declare) {
+	newEncoder(p, cfg)
+	languageHead(cfg, p)
+}
+
+func dialogue(cfg Config, p declare) {
+	generation(cfg, p)
+	p("role_embedding", TruncatedNormal, max(3, cfg.RoleTypes), cfg.HiddenSize)
+	p("turn_embedding", TruncatedNormal, max(16, cfg.TurnTypes), cfg.HiddenSize)
+}
+
+func pretrained(cfg Config, p declare) {
+	encoderOnly(cfg, p)
+	image(cfg, p)
+	languageHead(cfg, p)
+}
