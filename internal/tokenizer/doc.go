@@ -1,0 +1,64 @@
+// Package tokenizer turns text into the ids of a UNIMO vocabulary and back.
+//
+// # What it is
+//
+// The algorithm is the byte-level byte pair encoding of GPT-2. Text is cut into
+// words by GPT-2's pattern, which keeps a leading space with its word:
+//
+//	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+//
+// A word starts as its bytes; the pair of neighbouring symbols with the lowest
+// rank in the list of merges is joined, everywhere in the word, until no pair is in
+// the list. Since every byte is a symbol, nothing is unknown and decoding gives
+// back the bytes, valid UTF-8 or not.
+//
+// # Three numberings
+//
+//	symbol     index of a piece inside this package; merging works on symbols
+//	BPE id     the number of a piece in encoder.json (GPT-2's id)
+//	UNIMO id   the row of the embedding: what Encode returns and Decode takes
+//
+// vocab.txt leads from BPE id to UNIMO id: its line n (from 0) holds the BPE id, in
+// decimal, of the piece whose UNIMO id is n, or the name of a special token.
+// In the released vocabulary UNIMO ids are ordered by frequency: [CLS] 0, [PAD] 1,
+// [SEP] 2, [UNK] 3, pieces, three words made up to fill the table, [MASK] last. It
+// is RoBERTa's vocabulary under other names. A piece that vocab.txt leaves out
+// encodes as [UNK].
+//
+// # Files
+//
+// A folder holds one of two sets, and [Load] takes what it finds; if both are
+// complete, the first is used:
+//
+//	encoder.json  vocab.bpe  vocab.txt    UNIMO's (any "NAME." may precede)
+//	vocab.json    merges.txt              Hugging Face's, as for RoBERTa
+//
+// RoBERTa's names <s>, <pad>, </s>, <unk>, <mask> are read as [CLS], [PAD], [SEP],
+// [UNK], [MASK]. The same vocabulary gives the same ids in both forms.
+//
+// # Lower case
+//
+// The released models saw only lower-cased text, so encoding lower-cases first,
+// unless the folder's tokenizer_config.json says "do_lower_case": false, or the
+// caller does ([WithLowerCase], [Tokenizer.SetLowerCase]). Lower-casing is that of
+// Python's str.lower, with the final sigma and the dotted I.
+// Decoding then gives back the lower-cased bytes.
+//
+// Differs from the reference: there the tokenizer never lower-cases and the
+// data was lower-cased beforehand.
+//
+// # How it is laid out
+//
+//	tokenizer.go  the type and what one can ask it     split.go  text into words
+//	encode.go     words into ids                       lower.go  lower case
+//	merge.go      the merging of one word              table.go  the two hash tables
+//	decode.go     ids into bytes and text              alphabet.go  bytes as characters
+//	load.go, parse.go, save.go  files                  train.go  a vocabulary from text
+//
+// Letters, numbers and white space are those of Unicode as Go's package unicode
+// has it (15.0); characters assigned later count as punctuation. The
+// reference's regex module goes by the Unicode of its own version.
+//
+// Sources: Sennrich et al. 2016 (BPE); Radford et al. 2019 (bytes, the pattern);
+// UNIMO's released vocabulary files.
+package tokenizer

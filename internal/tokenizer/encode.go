@@ -1,0 +1,58 @@
+package tokenizer
+
+import "unsafe"
+
+// lowerChunk is how much text is lower-cased at a time: the copy stays in the
+// first-level cache and the pooled buffers stay small.
+const lowerChunk = 16 << 10
+
+// Encode appends the ids of text to dst and returns the extended slice. It adds no
+// special tokens, and the name of one in the text is text like any other. Bytes that
+// are not UTF-8 are encoded as the bytes they are. If dst has the capacity, Encode
+// does not allocate, except for words of 128 bytes and more.
+// It may be called concurrently.
+func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
+	s := t.scratch.Get().(*scratch)
+	if !t.lowerCase {
+		dst = t.encode(dst, s, text)
+	}
+	for t.lowerCase && len(text) > 0 {
+		n := cut(text, lowerChunk)
+		s.lower = appendLower(s.lower[:0], text[:n])
+		// The buffer is not written to before encode is done with it.
+		dst = t.encode(dst, s, unsafe.String(unsafe.SliceData(s.lower), len(s.lower)))
+		text = text[n:]
+	}
+	s.shrink()
+	t.scratch.Put(s)
+	return dst
+}
+
+// cut returns a length of at least about n, at which text falls into two that can be
+// lower-cased and encoded apart: before a space between two ASCII letters. There a
+// word starts in any case, and no sigma looks past a space.
+func cut(text string, n int) int {
+	for i := n; i < len(text)-1; i++ {
+		if text[i] == ' ' && asciiLetter(text[i-1]) && asciiLetter(text[i+1]) {
+			return i
+		}
+	}
+	return len(text)
+}
+
+func asciiLetter(c byte) bool {
+	c |= 'a' - 'A'
+	return 'a' <= c && c <= 'z'
+}
+
+// encode appends the ids of text as it is.
+func (t *Tokenizer) encode(dst []int32, s *scratch, text string) []int32 {
+	for i := 0; i < len(text); {
+		end := wordEnd(text, i)
+		for _, symbol := range t.mergeWord(s, text[i:end]) {
+			dst = append(dst, t.pieces[symbol].id)
+		}
+		i = end
+	}
+	return dst
+}

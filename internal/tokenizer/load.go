@@ -1,0 +1,270 @@
+package tokenizer
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// Names of the files; each of the first five may have any "NAME." before it.
+const (
+	fileEncoder = "encoder.json"
+	fileBPE     = "vocab.bpe"
+	fileVocab   = "vocab.txt"
+	fileTokens  = "vocab.json"
+	fileMerges  = "merges.txt"
+	fileConfig  = "tokenizer_config.json"
+)
+
+const lowerCaseKey = "do_lower_case"
+
+// maxFile bounds a vocabulary file, in bytes: sixty times the largest of the released ones.
+const maxFile = 64 << 20
+
+// An Option changes what [Load] returns.
+type Option func(*Tokenizer)
+
+// WithLowerCase decides whether Encode lower-cases, whatever the folder says.
+func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.lowerCase = on } }
+
+// Load reads the vocabulary in the folder dir: encoder.json, vocab.bpe and vocab.txt,
+// or vocab.json and merges.txt, with tokenizer_config.json if it is there. The package
+// comment has the details.
+// Encode lower-cases unless tokenizer_config.json or an option says otherwise.
+// An error names the file, the line and what to do.
+func Load(dir string, options ...Option) (*Tokenizer, error) {
+	t, err := load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("load vocabulary: %w", err)
+	}
+	for _, option := range options {
+		option(t)
+	}
+	return t, nil
+}
+
+func load(dir string) (*Tokenizer, error) {
+	found, err := findFiles(dir)
+	if err != nil {
+		return nil, err
+	}
+	missing := func(names ...string) (absent []string) {
+		for _, name := range names {
+			if found[name] == "" {
+				absent = append(absent, name)
+			}
+		}
+		return absent
+	}
+	unimo := missing(fileEncoder, fileBPE, fileVocab)
+	hugging := missing(fileTokens, fileMerges)
+	var t *Tokenizer
+	switch {
+	case len(unimo) == 0:
+		t, err = loadUNIMO(found[fileEncoder], found[fileBPE], found[fileVocab])
+	case len(hugging) == 0:
+		t, err = loadHuggingFace(found[fileTokens], found[fileMerges])
+	case len(unimo) < 3 && len(hugging) == 2:
+		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, strings.Join(unimo, " and no "))
+	case len(unimo) == 3 && len(hugging) == 1:
+		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, hugging[0])
+	default:
+		return nil, fmt.Errorf("%s: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt; missing are %s, or %s; copy them from a released model or train a vocabulary",
+			dir, strings.Join(unimo, ", "), strings.Join(hugging, ", "))
+	}
+	if err != nil {
+		return nil, err
+	}
+	if found[fileConfig] != "" {
+		content, err := readFile(found[fileConfig])
+		if err != nil {
+			return nil, err
+		}
+		if t.config, t.lowerCase, err = parseConfig(found[fileConfig], content); err != nil {
+			return nil, err
+		}
+	}
+	return t, nil
+}
+
+// findFiles returns the paths of the vocabulary files in dir by their plain names.
+func findFiles(dir string) (map[string]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	found := map[string]string{}
+	for _, entry := range entries {
+		for _, name := range []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileConfig} {
+			if entry.IsDir() || entry.Name() != name && (name == fileConfig || !strings.HasSuffix(entry.Name(), "."+name)) {
+				continue
+			}
+			path := filepath.Join(dir, entry.Name())
+			if found[name] != "" {
+				return nil, fmt.Errorf("%s and %s: two files for %s; keep one", found[name], path, name)
+			}
+			found[name] = path
+		}
+	}
+	return found, nil
+}
+
+// readFile reads a file of at most maxFile bytes.
+func readFile(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if info, err := f.Stat(); err != nil {
+		return nil, err
+	} else if !info.Mode().IsRegular() {
+		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file")}
+	}
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(content) > maxFile {
+		return nil, fmt.Errorf("%s: larger than %d MiB, which no vocabulary is; check that it is the right file", path, maxFile>>20)
+	}
+	return content, nil
+}
+
+// loadUNIMO reads a vocabulary in UNIMO's three files.
+func loadUNIMO(encoder, bpe, vocab string) (*Tokenizer, error) {
+	content, err := readFiles(encoder, bpe, vocab)
+	if err != nil {
+		return nil, err
+	}
+	return fromUNIMO([3]string{encoder, bpe, vocab}, [3][]byte(content))
+}
+
+// fromUNIMO is loadUNIMO on the contents of the files.
+func fromUNIMO(file [3]string, content [3][]byte) (*Tokenizer, error) {
+	tokens, err := parseTokens(file[0], content[0])
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(tokens, func(a, b tokenID) int { return cmp.Compare(a.id, b.id) })
+	pieces := make([]piece, len(tokens))
+	index := make(map[string]uint32, len(tokens))
+	symbols := make(map[int32]uint32, len(tokens))
+	for symbol, t := range tokens {
+		pieces[symbol] = piece{token: t.token, bpe: t.id}
+		index[t.token] = uint32(symbol)
+		symbols[t.id] = uint32(symbol)
+	}
+	if err := checkBytes(file[0], index); err != nil {
+		return nil, err
+	}
+	pairs, err := parsePairs(file[1], content[1])
+	if err != nil {
+		return nil, err
+	}
+	merges, err := resolveMerges(file[1], pairs, file[0], index)
+	if err != nil {
+		return nil, err
+	}
+	words, err := parseWords(file[2], content[2], file[0], symbols)
+	if err != nil {
+		return nil, err
+	}
+	return newTokenizer(pieces, merges, words), nil
+}
+
+// loadHuggingFace reads a vocabulary in Hugging Face's two files.
+func loadHuggingFace(tokens, merges string) (*Tokenizer, error) {
+	content, err := readFiles(tokens, merges)
+	if err != nil {
+		return nil, err
+	}
+	return fromHuggingFace([2]string{tokens, merges}, [2][]byte(content))
+}
+
+// fromHuggingFace is loadHuggingFace on the contents of the files. The BPE ids, which
+// these files do not have, are given as GPT-2 gave them: bytes in the order of the alphabet,
+// results of merges in the order of the merges, then the rest by UNIMO id.
+func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
+	tokens, err := parseTokens(file[0], content[0])
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(tokens, func(a, b tokenID) int { return cmp.Compare(a.id, b.id) })
+	pairs, err := parsePairs(file[1], content[1])
+	if err != nil {
+		return nil, err
+	}
+	words := make([]word, len(tokens))
+	ids := make(map[string]uint32, len(tokens))
+	results := make(map[string]bool, len(pairs))
+	for _, p := range pairs {
+		results[p.left+p.right] = true
+	}
+	specials := map[string]string{}
+	for id, t := range tokens {
+		if t.id != int32(id) {
+			return nil, fmt.Errorf("%s: no token has the id %d; ids must be 0, 1, 2, ... without a gap", file[0], id)
+		}
+		// What merging makes is a piece, even if it looks like a special token.
+		if name, ok := specialName(t.token); ok && !results[t.token] {
+			if other, twice := specials[name]; twice {
+				return nil, fmt.Errorf("%s: %q and %q are names of one special token; keep one", file[0], other, t.token)
+			}
+			specials[name] = t.token
+			words[id] = word{symbol: special, name: name}
+		} else {
+			ids[t.token] = uint32(id)
+		}
+	}
+	if err := checkSpecials(file[0], words); err != nil {
+		return nil, err
+	}
+	if err := checkBytes(file[0], ids); err != nil {
+		return nil, err
+	}
+	pieces := make([]piece, 0, len(ids))
+	index := make(map[string]uint32, len(ids))
+	add := func(token string) {
+		id, ok := ids[token]
+		if _, twice := index[token]; twice || !ok {
+			return // resolveMerges tells what is missing
+		}
+		index[token] = uint32(len(pieces))
+		words[id].symbol = uint32(len(pieces))
+		pieces = append(pieces, piece{token: token, bpe: int32(len(pieces))})
+	}
+	for _, b := range byteOrder {
+		add(string(byteRune[b]))
+	}
+	for _, p := range pairs {
+		add(p.left + p.right)
+	}
+	for id, t := range tokens {
+		if words[id].symbol != special {
+			add(t.token)
+		}
+	}
+	merges, err := resolveMerges(file[1], pairs, file[0], index)
+	if err != nil {
+		return nil, err
+	}
+	return newTokenizer(pieces, merges, words), nil
+}
+
+func readFiles(paths ...string) ([][]byte, error) {
+	contents := make([][]byte, len(paths))
+	for i, path := range paths {
+		var err error
+		if contents[i], err = readFile(path); err != nil {
+			return nil, err
+		}
+	}
+	return contents, nil
+}

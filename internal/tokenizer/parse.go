@@ -1,0 +1,259 @@
+package tokenizer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"strconv"
+	"strings"
+	"unicode/utf8"
+)
+
+// The readers below take a file's content and its name for messages. They accept
+// any bytes.
+
+// tokenID is one entry of encoder.json or vocab.json.
+type tokenID struct {
+	token string
+	id    int32
+}
+
+// parseTokens reads a JSON object of tokens and their ids, in the order of the file.
+// encoding/json into a map would hide a token that occurs twice.
+func parseTokens(file string, content []byte) ([]tokenID, error) {
+	fail := func(offset int64, format string, args ...any) ([]tokenID, error) {
+		line := 1 + bytes.Count(content[:min(int(offset), len(content))], []byte("\n"))
+		return nil, fmt.Errorf("%s:%d: %w", file, line, fmt.Errorf(format, args...))
+	}
+	if !utf8.Valid(content) {
+		return fail(0, "is not UTF-8; save it as UTF-8")
+	}
+	const want = `want one JSON object {"token": id, ...}`
+	decoder := json.NewDecoder(bytes.NewReader(content))
+	decoder.UseNumber()
+	broken := func(err error) ([]tokenID, error) {
+		if err == io.EOF {
+			err = io.ErrUnexpectedEOF
+		}
+		return fail(decoder.InputOffset(), want+": %w", err)
+	}
+	if start, err := decoder.Token(); err != nil {
+		return broken(err)
+	} else if start != json.Delim('{') {
+		return fail(decoder.InputOffset(), want)
+	}
+	var tokens []tokenID
+	seenToken, seenID := map[string]bool{}, map[int32]string{}
+	for decoder.More() {
+		key, err := decoder.Token()
+		if err != nil {
+			return broken(err)
+		}
+		token := key.(string) // the decoder takes nothing else for a key
+		value, err := decoder.Token()
+		if err != nil {
+			return broken(err)
+		}
+		number, ok := value.(json.Number)
+		id, err := strconv.ParseInt(number.String(), 10, 32)
+		if !ok || err != nil || id < 0 {
+			return fail(decoder.InputOffset(), "token %q has the id %v; ids are whole numbers from 0 to %d", token, value, math.MaxInt32)
+		}
+		if token == "" {
+			return fail(decoder.InputOffset(), "id %d has an empty token; remove it", id)
+		}
+		if seenToken[token] {
+			return fail(decoder.InputOffset(), "token %q is there twice; keep one", token)
+		}
+		if other, twice := seenID[int32(id)]; twice {
+			return fail(decoder.InputOffset(), "tokens %q and %q share the id %d; every token needs its own", other, token, id)
+		}
+		if len(tokens) == maxSymbols {
+			return fail(decoder.InputOffset(), "has more than %d tokens", maxSymbols)
+		}
+		seenToken[token], seenID[int32(id)] = true, token
+		tokens = append(tokens, tokenID{token, int32(id)})
+	}
+	if _, err := decoder.Token(); err != nil {
+		return broken(err)
+	}
+	if _, err := decoder.Token(); err != io.EOF {
+		return fail(decoder.InputOffset(), "goes on after the object; remove the rest")
+	}
+	return tokens, nil
+}
+
+// pairLine is one line of vocab.bpe or merges.txt.
+type pairLine struct {
+	left, right string
+	line        int // from 1
+}
+
+// parsePairs reads a list of merges: two tokens with a space between on each line,
+// after an optional first line "#version...".
+func parsePairs(file string, content []byte) ([]pairLine, error) {
+	var pairs []pairLine
+	seen := map[[2]string]int{}
+	for number, line := range lines(content) {
+		if number == 1 && strings.HasPrefix(line, "#version") {
+			continue
+		}
+		left, right, ok := strings.Cut(line, " ")
+		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
+			return nil, fmt.Errorf("%s:%d: want two tokens with one space between, have %q", file, number, clip(line))
+		}
+		pair := [2]string{left, right}
+		if first, twice := seen[pair]; twice {
+			return nil, fmt.Errorf("%s:%d: the merge %q is in line %d already; keep the first", file, number, clip(line), first)
+		}
+		if len(pairs) == maxMerges {
+			return nil, fmt.Errorf("%s:%d: more than %d merges", file, number, maxMerges)
+		}
+		seen[pair] = number
+		pairs = append(pairs, pairLine{left, right, number})
+	}
+	return pairs, nil
+}
+
+// resolveMerges turns lines into merges of symbols. tokens is the file that pieces,
+// with index as its inverse, come from.
+func resolveMerges(file string, pairs []pairLine, tokens string, index map[string]uint32) ([]merge, error) {
+	merges := make([]merge, len(pairs))
+	for rank, p := range pairs {
+		for _, side := range []struct {
+			token  string
+			symbol *uint32
+		}{
+			{p.left, &merges[rank].left},
+			{p.right, &merges[rank].right},
+			{p.left + p.right, &merges[rank].result},
+		} {
+			symbol, ok := index[side.token]
+			if !ok {
+				return nil, fmt.Errorf("%s:%d: the token %q is not in %s; the two files must be of one vocabulary",
+					file, p.line, clip(side.token), tokens)
+			}
+			*side.symbol = symbol
+		}
+	}
+	return merges, nil
+}
+
+// parseWords reads vocab.txt: what each UNIMO id stands for. encoder is the file that
+// pieces come from; symbols is their index by BPE id.
+func parseWords(file string, content []byte, encoder string, symbols map[int32]uint32) ([]word, error) {
+	var words []word
+	seen := map[string]int{}
+	for number, line := range lines(content) {
+		w := word{symbol: special, name: line}
+		if bpe, err := strconv.ParseInt(line, 10, 32); err == nil && line == strconv.FormatInt(bpe, 10) {
+			symbol, ok := symbols[int32(bpe)]
+			if !ok {
+				return nil, fmt.Errorf("%s:%d: the BPE id %d is not in %s; the two files must be of one vocabulary", file, number, bpe, encoder)
+			}
+			w = word{symbol: symbol}
+		} else if name, ok := specialName(line); ok {
+			w.name = name
+			line = name
+		} else {
+			return nil, fmt.Errorf("%s:%d: %q is neither a BPE id nor a special token; want a number of %s or a name such as [CLS] or madeupword0000",
+				file, number, clip(line), encoder)
+		}
+		if first, twice := seen[line]; twice {
+			return nil, fmt.Errorf("%s:%d: %q is in line %d already; an id stands for one token only", file, number, clip(line), first)
+		}
+		if len(words) == maxSymbols {
+			return nil, fmt.Errorf("%s:%d: more than %d lines", file, number, maxSymbols)
+		}
+		seen[line] = number
+		words = append(words, w)
+	}
+	return words, checkSpecials(file, words)
+}
+
+// robertaNames are the special tokens' names in vocabularies of Hugging Face's RoBERTa.
+var robertaNames = map[string]string{
+	"<s>": nameCLS, "<pad>": namePAD, "</s>": nameSEP, "<unk>": nameUNK, "<mask>": nameMASK,
+}
+
+// specialName returns UNIMO's name of a special token, if token is the name of one: of
+// RoBERTa's five, in brackets, or one of the words that only fill the table.
+func specialName(token string) (name string, ok bool) {
+	if name, ok = robertaNames[token]; ok {
+		return name, true
+	}
+	if strings.HasPrefix(token, "[") && strings.HasSuffix(token, "]") && len(token) > 2 {
+		return token, utf8.ValidString(token)
+	}
+	digits, ok := strings.CutPrefix(token, "madeupword")
+	return token, ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
+// checkSpecials returns an error if one of the five special tokens is missing.
+func checkSpecials(file string, words []word) error {
+	for _, name := range []string{nameCLS, namePAD, nameSEP, nameUNK, nameMASK} {
+		found := false
+		for _, w := range words {
+			found = found || w.symbol == special && w.name == name
+		}
+		if !found {
+			return fmt.Errorf("%s: the special token %s is missing; every vocabulary has [CLS], [PAD], [SEP], [UNK] and [MASK]", file, name)
+		}
+	}
+	return nil
+}
+
+// checkBytes returns an error unless every byte is a token.
+func checkBytes(file string, index map[string]uint32) error {
+	for b, r := range byteRune {
+		if _, ok := index[string(r)]; !ok {
+			return fmt.Errorf("%s: the byte 0x%02X (token %q) is missing; a byte-level vocabulary has all 256, take the complete file", file, b, r)
+		}
+	}
+	return nil
+}
+
+// parseConfig reads tokenizer_config.json: its keys, and do_lower_case, true if absent.
+func parseConfig(file string, content []byte) (keys map[string]json.RawMessage, lowerCase bool, err error) {
+	if err := json.Unmarshal(content, &keys); err != nil {
+		return nil, false, fmt.Errorf("%s: want one JSON object: %w", file, err)
+	}
+	value, ok := keys[lowerCaseKey]
+	if !ok {
+		return keys, true, nil
+	}
+	switch string(value) {
+	case "true":
+		return keys, true, nil
+	case "false":
+		return keys, false, nil
+	}
+	return nil, false, fmt.Errorf("%s: %s is %s; want true or false", file, lowerCaseKey, clip(string(value)))
+}
+
+// lines yields the lines of content and their numbers from 1. The last line need not
+// end, and lines may end as on Windows.
+func lines(content []byte) func(yield func(int, string) bool) {
+	return func(yield func(int, string) bool) {
+		number := 0
+		for line := range strings.Lines(string(content)) {
+			number++
+			line = strings.TrimSuffix(line, "\n")
+			line = strings.TrimSuffix(line, "\r")
+			if !yield(number, line) {
+				return
+			}
+		}
+	}
+}
+
+// clip shortens what a message quotes from a file.
+func clip(s string) string {
+	const most = 60
+	if len(s) <= most {
+		return s
+	}
+	return s[:most] + "..."
+}

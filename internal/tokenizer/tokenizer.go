@@ -1,0 +1,180 @@
+package tokenizer
+
+import (
+	"encoding/json"
+	"strconv"
+	"sync"
+)
+
+// Names of the special tokens that every vocabulary has.
+const (
+	nameCLS  = "[CLS]"
+	namePAD  = "[PAD]"
+	nameSEP  = "[SEP]"
+	nameUNK  = "[UNK]"
+	nameMASK = "[MASK]"
+)
+
+// Tokenizer turns text into ids and back. It is made by [Load] or [Train] and, but
+// for [Tokenizer.SetLowerCase], does not change: any number of goroutines may use it.
+type Tokenizer struct {
+	lowerCase bool
+	config    map[string]json.RawMessage // tokenizer_config.json, for Save to keep
+
+	words                    []word
+	raw                      []byte // the bytes of all words, one after another
+	cls, pad, sep, unk, mask int32
+
+	pieces     []piece // by symbol, in ascending order of BPE id
+	byteSymbol [256]uint32
+	merges     []merge // by rank
+	pairs      pairTable
+
+	scratch sync.Pool // of *scratch
+}
+
+// word is what one UNIMO id stands for.
+type word struct {
+	symbol     uint32 // the piece, or special
+	name       string // of a special token
+	start, end uint32 // its bytes in raw
+}
+
+// special is the symbol of a word that is a special token.
+const special = ^uint32(0)
+
+// piece is a byte string that merging can end in, an entry of encoder.json.
+type piece struct {
+	token string // in the characters of the alphabet
+	bpe   int32
+	id    int32 // UNIMO id; that of [UNK] if vocab.txt leaves the piece out
+}
+
+// newTokenizer builds the tables for parts that the readers have checked: pieces in
+// ascending order of BPE id with every byte among them, merges between pieces, words
+// with every special token.
+func newTokenizer(pieces []piece, merges []merge, words []word) *Tokenizer {
+	t := &Tokenizer{lowerCase: true, words: words, pieces: pieces, merges: merges}
+	t.scratch.New = func() any { return new(scratch) }
+	for id, w := range words {
+		if w.symbol != special {
+			continue
+		}
+		switch w.name {
+		case nameCLS:
+			t.cls = int32(id)
+		case namePAD:
+			t.pad = int32(id)
+		case nameSEP:
+			t.sep = int32(id)
+		case nameUNK:
+			t.unk = int32(id)
+		case nameMASK:
+			t.mask = int32(id)
+		}
+	}
+	for i := range pieces {
+		pieces[i].id = t.unk
+	}
+	for id := range words {
+		w := &words[id]
+		w.start = uint32(len(t.raw))
+		if w.symbol == special {
+			t.raw = append(t.raw, w.name...)
+		} else {
+			pieces[w.symbol].id = int32(id)
+			t.raw, _ = appendRaw(t.raw, pieces[w.symbol].token)
+		}
+		w.end = uint32(len(t.raw))
+	}
+	for symbol, p := range pieces {
+		if b, ok := singleByte(p.token); ok {
+			t.byteSymbol[b] = uint32(symbol)
+		}
+	}
+	t.pairs = newPairTable(len(merges))
+	for rank, m := range merges {
+		t.pairs.insert(m.left, m.right, uint32(rank))
+	}
+	return t
+}
+
+// singleByte returns the byte that token stands for, if it is one.
+func singleByte(token string) (byte, bool) {
+	var buffer [4]byte
+	if len(token) > len("ń") {
+		return 0, false
+	}
+	raw, ok := appendRaw(buffer[:0], token)
+	if !ok || len(raw) != 1 {
+		return 0, false
+	}
+	return raw[0], true
+}
+
+// VocabSize returns the number of ids: they run from 0 to VocabSize()-1.
+func (t *Tokenizer) VocabSize() int { return len(t.words) }
+
+// CLS returns the id of [CLS], which starts a sequence.
+func (t *Tokenizer) CLS() int32 { return t.cls }
+
+// PAD returns the id of [PAD], which fills a batch.
+func (t *Tokenizer) PAD() int32 { return t.pad }
+
+// SEP returns the id of [SEP], which ends a segment.
+func (t *Tokenizer) SEP() int32 { return t.sep }
+
+// UNK returns the id of [UNK], for a piece that is not in the vocabulary.
+func (t *Tokenizer) UNK() int32 { return t.unk }
+
+// MASK returns the id of [MASK], which hides a token and ends a generated text.
+func (t *Tokenizer) MASK() int32 { return t.mask }
+
+// LowerCase says whether Encode lower-cases.
+func (t *Tokenizer) LowerCase() bool { return t.lowerCase }
+
+// SetLowerCase decides whether Encode lower-cases. It must not be called while another
+// goroutine uses t.
+func (t *Tokenizer) SetLowerCase(on bool) { t.lowerCase = on }
+
+// Token returns the printable form of id, one character a byte ("Ġ" for a space), or
+// the name of a special token. An id outside the vocabulary gives the name of [UNK].
+func (t *Tokenizer) Token(id int32) string {
+	switch w := t.word(id); {
+	case w.symbol == special:
+		return w.name
+	default:
+		return t.pieces[w.symbol].token
+	}
+}
+
+// BPE returns the line of vocab.txt for id: the BPE id in decimal, or the name of a
+// special token. An id outside the vocabulary gives the name of [UNK].
+func (t *Tokenizer) BPE(id int32) string {
+	w := t.word(id)
+	if w.symbol == special {
+		return w.name
+	}
+	return strconv.Itoa(int(t.pieces[w.symbol].bpe))
+}
+
+// StartsWord says whether the text of id starts with a space: whether it starts a
+// full word in the sense of the reference's trigram blocking.
+func (t *Tokenizer) StartsWord(id int32) bool {
+	raw := t.bytes(id)
+	return len(raw) > 0 && raw[0] == ' '
+}
+
+// word returns the word of id, or that of [UNK].
+func (t *Tokenizer) word(id int32) *word {
+	if uint32(id) >= uint32(len(t.words)) {
+		id = t.unk
+	}
+	return &t.words[id]
+}
+
+// bytes returns the bytes of id, which the caller must not change.
+func (t *Tokenizer) bytes(id int32) []byte {
+	w := t.word(id)
+	return t.raw[w.start:w.end]
+}
