@@ -5,14 +5,12 @@ import (
 	"io"
 	"math"
 	"os"
-
-	"github.com/edsrzf/mmap-go"
 )
 
 // mapping is the content of a file, mapped if the system allows and read otherwise.
 type mapping struct {
-	data   []byte
-	mapped mmap.MMap // nil if data was read
+	data  []byte
+	unmap func() error // nil if data was read
 }
 
 // mapFile maps an open regular file. The mapping is private and copy-on-write:
@@ -21,6 +19,7 @@ type mapping struct {
 //
 // A file that another program shortens while it is mapped makes a later access
 // crash. Our own writers replace files by renaming and never shorten them.
+// (Windows refuses to replace a file that is mapped: close first.)
 func mapFile(f *os.File) (*mapping, error) {
 	st, err := f.Stat()
 	if err != nil {
@@ -34,8 +33,8 @@ func mapFile(f *os.File) (*mapping, error) {
 		return nil, fmt.Errorf("%s: %d bytes do not fit the address space", f.Name(), size)
 	}
 	if size > 0 { // an empty region cannot be mapped
-		if m, err := mmap.MapRegion(f, int(size), mmap.COPY, 0, 0); err == nil {
-			return &mapping{data: m, mapped: m}, nil
+		if data, unmap, err := mapPrivate(f, int(size)); err == nil {
+			return &mapping{data: data, unmap: unmap}, nil
 		}
 	}
 	data := make([]byte, size)
@@ -46,9 +45,10 @@ func mapFile(f *os.File) (*mapping, error) {
 }
 
 func (m *mapping) close() error {
-	m.data = nil
-	if m.mapped == nil {
+	unmap := m.unmap
+	m.data, m.unmap = nil, nil
+	if unmap == nil {
 		return nil
 	}
-	return m.mapped.Unmap() // sets m.mapped to nil
+	return unmap()
 }

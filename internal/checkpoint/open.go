@@ -1,26 +1,168 @@
 package checkpoint
 
 import (
+	"bytes"
+	"encoding/binary"
+	"errors"
 	"fmt"
+	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
+	"strings"
 )
 
-// singleFile is the name of an unsharded checkpoint in a model's folder.
-const singleFile = "model.safetensors"
+const (
+	singleFile = "model.safetensors"            // a model folder's checkpoint
+	indexFile  = "model.safetensors.index.json" // or the list of its shards
+)
 
 // Open opens the checkpoint at path, a file or a folder, and recognises its
-// format by content; the name only serves error messages.
+// format by content; the file's name only serves error messages.
+//
+// A path that is itself a symbolic link is followed; inside a folder, links that
+// leave it are refused. An error names the file, the tensor where there is one,
+// and what to do.
 func Open(path string) (Reader, error) {
 	st, err := os.Stat(path)
 	if err != nil {
 		return nil, err
 	}
-	if st.IsDir() {
-		return OpenSafetensors(filepath.Join(path, singleFile))
+	switch {
+	case st.IsDir():
+		return openFolder(path)
+	case st.Mode().IsRegular():
+		return openFile(path)
+	}
+	return nil, fmt.Errorf("%s is neither a file nor a folder", path)
+}
+
+// openFolder looks for a safetensors file, then for shards, then for Paddle variables.
+func openFolder(path string) (Reader, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	for _, form := range []struct {
+		name string
+		open func(root *os.Root, f *os.File, path string) (Reader, error)
+	}{
+		{singleFile, func(_ *os.Root, f *os.File, path string) (Reader, error) {
+			return mapSafetensors(f, path, FormatSafetensorsFolder)
+		}},
+		{indexFile, openShards},
+	} {
+		f, err := openInside(root, form.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, form.name), err), root.Close())
+		}
+		r, err := form.open(root, f, filepath.Join(path, form.name))
+		f.Close()
+		root.Close()
+		return r, err
+	}
+	r, err := openPaddleFolder(root, path)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// errNotRegular is what openInside reports for folders, pipes, devices and sockets.
+var errNotRegular = errors.New("not a regular file")
+
+// openInside opens a regular file of a folder. Links are followed as long as
+// they stay inside. Whatever is not a regular file is not opened: to open a pipe
+// would wait for its writer.
+func openInside(root *os.Root, name string) (*os.File, error) {
+	st, err := root.Stat(name)
+	if err != nil {
+		if link, lerr := root.Lstat(name); lerr == nil && link.Mode()&fs.ModeSymlink != 0 {
+			return nil, errors.New("symbolic link that leaves the folder or leads nowhere; name the file itself, or put a copy into the folder")
+		}
+		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is neither a file nor a folder", path)
+		return nil, errNotRegular
 	}
-	return OpenSafetensors(path)
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if st, err = f.Stat(); err == nil && !st.Mode().IsRegular() { // exchanged meanwhile
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// openFile decides by the first bytes.
+func openFile(path string) (Reader, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, tarBlock)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	head = head[:n]
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return openArchive(f, path, true)
+	case isTarHeader(head):
+		return openArchive(f, path, false)
+	case looksLikeSafetensors(head), strings.EqualFold(filepath.Ext(path), ".safetensors"):
+		return mapSafetensors(f, path, FormatSafetensors)
+	case len(head) >= 4 && binary.LittleEndian.Uint32(head) == 0:
+		return nil, fmt.Errorf("%s: %w", path, errUnnamed)
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte{0x80, 2}):
+		return nil, fmt.Errorf("%s looks like a PyTorch pickle, which can run code when it is read; save it as safetensors with PyTorch first", path)
+	case bytes.HasPrefix(head, []byte("version https://git-lfs")):
+		return nil, fmt.Errorf("%s is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", path)
+	case len(head) == 0:
+		return nil, fmt.Errorf("%s is empty", path)
+	}
+	return nil, fmt.Errorf("%s is no checkpoint that is known here: expected a safetensors file, a .tar.gz of Paddle variables, or the folder of either", path)
+}
+
+// looksLikeSafetensors says whether a plausible length and a brace begin the file.
+func looksLikeSafetensors(head []byte) bool {
+	return len(head) > headerPrefix && head[headerPrefix] == '{' && binary.LittleEndian.Uint64(head) <= maxHeader
+}
+
+const (
+	tarBlock    = 512
+	tarSumBegin = 148
+	tarSumEnd   = 156
+)
+
+// isTarHeader verifies the checksum of a tar header, which also the oldest
+// variants have, unlike the magic "ustar".
+func isTarHeader(head []byte) bool {
+	if len(head) < tarBlock {
+		return false
+	}
+	want, err := strconv.ParseUint(string(bytes.Trim(head[tarSumBegin:tarSumEnd], " \x00")), 8, 32)
+	if err != nil {
+		return false
+	}
+	var sum uint64
+	for i, b := range head[:tarBlock] {
+		if i >= tarSumBegin && i < tarSumEnd {
+			b = ' '
+		}
+		sum += uint64(b)
+	}
+	return sum == want
 }

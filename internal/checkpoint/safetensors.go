@@ -27,6 +27,7 @@ const (
 // safetensors is a mapped safetensors file.
 type safetensors struct {
 	table
+	format   Format
 	file     *mapping
 	spans    [][2]int // of infos, in file.data
 	metadata map[string]string
@@ -40,15 +41,11 @@ func OpenSafetensors(path string) (Reader, error) {
 		return nil, err
 	}
 	defer f.Close()
-	r, err := mapSafetensors(f, path)
-	if err != nil {
-		return nil, err
-	}
-	return r, nil
+	return mapSafetensors(f, path, FormatSafetensors)
 }
 
 // mapSafetensors does the work of OpenSafetensors; f may be closed afterwards.
-func mapSafetensors(f *os.File, path string) (*safetensors, error) {
+func mapSafetensors(f *os.File, path string, format Format) (Reader, error) {
 	file, err := mapFile(f)
 	if err != nil {
 		return nil, err
@@ -57,7 +54,7 @@ func mapSafetensors(f *os.File, path string) (*safetensors, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: safetensors: %w", path, errors.Join(err, file.close()))
 	}
-	r := &safetensors{table: newTable(path, h.infos), file: file, metadata: h.metadata}
+	r := &safetensors{table: newTable(path, h.infos), format: format, file: file, metadata: h.metadata}
 	r.spans = make([][2]int, len(r.infos))
 	for i, info := range r.infos {
 		r.spans[i] = h.spans[info.Name]
@@ -65,7 +62,7 @@ func mapSafetensors(f *os.File, path string) (*safetensors, error) {
 	return r, nil
 }
 
-func (r *safetensors) Format() string              { return string(FormatSafetensors) }
+func (r *safetensors) Format() string              { return string(r.format) }
 func (r *safetensors) Metadata() map[string]string { return maps.Clone(r.metadata) }
 func (r *safetensors) Files() []File               { return nil }
 func (r *safetensors) Close() error                { return r.file.close() }

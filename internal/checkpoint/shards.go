@@ -1,0 +1,121 @@
+package checkpoint
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// shards is a checkpoint over several safetensors files, as Hugging Face splits
+// large ones: an index maps every tensor to its file.
+type shards struct {
+	table
+	files    map[string]Reader // by file name
+	fileOf   map[string]string // by tensor name
+	metadata map[string]string
+}
+
+// openShards opens all the files that an index names.
+func openShards(root *os.Root, f *os.File, path string) (Reader, error) {
+	fileOf, err := readIndex(f)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	r := &shards{files: make(map[string]Reader), fileOf: fileOf, metadata: make(map[string]string)}
+	var infos []Info
+	for _, name := range slices.Sorted(maps.Values(fileOf)) {
+		if r.files[name] != nil {
+			continue
+		}
+		shard, err := openShard(root, name, filepath.Join(filepath.Dir(path), name))
+		if err != nil {
+			return nil, errors.Join(err, r.Close())
+		}
+		r.files[name] = shard
+		maps.Copy(r.metadata, shard.Metadata())
+		for _, info := range shard.Tensors() {
+			if fileOf[info.Name] != name {
+				err := fmt.Errorf("%s: tensor %q lies in %s, but the index says %q", path, info.Name, name, fileOf[info.Name])
+				return nil, errors.Join(err, r.Close())
+			}
+			infos = append(infos, info)
+		}
+	}
+	r.table = newTable(path, infos)
+	for _, tensor := range slices.Sorted(maps.Keys(fileOf)) {
+		if _, ok := r.at[tensor]; !ok {
+			err := fmt.Errorf("%s: tensor %q is not in %s", path, tensor, fileOf[tensor])
+			return nil, errors.Join(err, r.Close())
+		}
+	}
+	return r, nil
+}
+
+func openShard(root *os.Root, name, path string) (Reader, error) {
+	f, err := openInside(root, name)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	defer f.Close()
+	return mapSafetensors(f, path, FormatSafetensors)
+}
+
+// readIndex returns the map from tensors to files.
+func readIndex(f *os.File) (map[string]string, error) {
+	// The index lists what headers list; one bound serves both.
+	dec := json.NewDecoder(bufio.NewReader(io.LimitReader(f, maxHeader)))
+	dec.UseNumber()
+	var fileOf map[string]string
+	err := walkObject(dec, func(key string) (err error) {
+		if key == "weight_map" {
+			fileOf, err = readStrings(dec)
+		} else { // "metadata", with total_size
+			var ignored json.RawMessage
+			err = dec.Decode(&ignored)
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if len(fileOf) == 0 {
+		return nil, errors.New("index has no weight_map")
+	}
+	for tensor, name := range fileOf {
+		// Shards lie beside the index; os.Root would hold a path inside, but not
+		// keep it from meaning something else on another system.
+		if name != filepath.Base(name) || strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) {
+			return nil, fmt.Errorf("tensor %q: %q is not the name of a file beside the index", tensor, name)
+		}
+	}
+	return fileOf, nil
+}
+
+func (r *shards) Format() string              { return string(FormatSafetensorsFolder) }
+func (r *shards) Metadata() map[string]string { return maps.Clone(r.metadata) }
+func (r *shards) Files() []File               { return nil }
+
+func (r *shards) Bytes(name string) ([]byte, error) {
+	if _, err := r.find(name); err != nil {
+		return nil, err
+	}
+	return r.files[r.fileOf[name]].Bytes(name)
+}
+
+func (r *shards) Close() error {
+	var errs []error
+	for _, f := range r.files {
+		errs = append(errs, f.Close())
+	}
+	return errors.Join(errs...)
+}
