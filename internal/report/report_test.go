@@ -1,0 +1,374 @@
+package report
+
+import (
+	"bytes"
+	"encoding/xml"
+	"errors"
+	"flag"
+	"io"
+	"math"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sampleOut keeps the sample page, to look at it in a browser.
+var sampleOut = flag.String("sample", "", "write the sample report to this `file`")
+
+// sample is a run with every part.
+func sample() Run {
+	rng := rand.New(rand.NewPCG(1, 2))
+	var x, loss, rate, evalX, accuracy, evalLoss []float64
+	for i := range 3000 {
+		t := float64(i) / 3000
+		x = append(x, float64(i))
+		loss = append(loss, 0.69*math.Exp(-4*t)+0.05+0.12*rng.Float64())
+		rate = append(rate, 1e-3*math.Min(t/0.1, (1-t)/0.9))
+		if i%250 == 249 {
+			evalX = append(evalX, float64(i+1))
+			accuracy = append(accuracy, 0.97-0.45*math.Exp(-5*t))
+			evalLoss = append(evalLoss, 0.12+0.55*math.Exp(-5*t))
+		}
+	}
+	loss[1200] = math.NaN()
+	gold, predicted := make([]float64, 1500), make([]float64, 1500)
+	for i := range gold {
+		gold[i] = float64(rng.IntN(26)) / 5
+		predicted[i] = 0.8*gold[i] + 0.5 + 0.5*rng.NormFloat64()
+	}
+	return Run{
+		Title:    "Synthetic opinions, mini",
+		Subtitle: "3 layers of 160, trained from scratch for 3,000 steps in 58 seconds",
+		Notice:   "The sentences are synthetic: a generator invents them. The scores say how well the model learnt to compose, and nothing about real reviews.",
+		Metrics: []Metric{
+			{"accuracy", 0.9635, "on combinations never seen"},
+			{"loss", 0.11834, "cross-entropy per sentence"},
+			{"examples", 2000, "held out"},
+			{"tokens/s", 48211, "two cores, AVX-512"},
+		},
+		Summary: []Item{
+			{"training sentences", "12,000"}, {"parameters", "1,012,994"}, {"vocabulary", "640 pieces"},
+			{"best step", "2,750"}, {"time", "58 s"}, {"seed", "1"},
+		},
+		Curves: []Curve{
+			{Title: "Loss", XLabel: "step", YLabel: "cross-entropy", Series: append(Smoothed("training", x, loss, 50), Series{Name: "held-out", X: evalX, Y: evalLoss, Points: true})},
+			{Title: "Accuracy", XLabel: "step", YLabel: "accuracy", Series: []Series{{Name: "held-out", X: evalX, Y: accuracy, Points: true}}},
+			{Title: "Learning rate", XLabel: "step", YLabel: "rate", Series: []Series{{Name: "", X: x, Y: rate}}},
+			{Title: "Gradient norm", XLabel: "step", YLabel: "norm", LogY: true, Series: Smoothed("before clipping", x, loss, 80)},
+		},
+		Confusion: &Confusion{Labels: []string{"negative", "positive"}, Counts: [][]int{{957, 43}, {30, 970}}},
+		Scatter:   &Scatter{gold, predicted},
+		Mistakes: []Mistake{
+			{"the hotel is far from dirty , but its owner is hardly ever friendly .", "negative", "positive", 0.913},
+			{"i doubt that the phone is no longer unreliable .", "negative", "positive", 0.874},
+			{"despite the rather shallow dancing , nobody truly resented it", "positive", "negative", 0.552},
+		},
+		Grid: &Table{
+			Title:  "Grid",
+			Header: []string{"run", "batch size", "learning rate", "seed", "accuracy", "loss"},
+			Rows: [][]string{
+				{"1", "16", "0.0005", "1", "0.9580", "0.1301"},
+				{"2", "16", "0.001", "1", "0.9635", "0.1183"},
+				{"3", "32", "0.001", "1", "0.9490", "0.1544"},
+			},
+			Best: []int{1},
+			Note: "best 0.9635, median 0.9580, mean 0.9568, deviation 0.0060",
+		},
+		Config: []Item{
+			{"batch_size", "32"}, {"learning_rate", "0.001"}, {"warmup_proportion", "0.1"}, {"weight_decay", "0.01"},
+			{"epochs", "8"}, {"max_seq_len", "64"}, {"dropout", "0.1"}, {"version", "v0.1.0"},
+		},
+	}
+}
+
+func write(t *testing.T, r Run) string {
+	t.Helper()
+	var b bytes.Buffer
+	if err := Write(&b, r); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+func TestWriteShowsEveryPart(t *testing.T) {
+	html := write(t, sample())
+	if *sampleOut != "" {
+		if err := os.WriteFile(*sampleOut, []byte(html), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, want := range []string{
+		"Synthetic opinions, mini", "0.9635", "48211", "1,012,994", "Gradient norm",
+		"95.7 %", "97.0 %", "96.3 %", // recalls, accuracy
+		"hardly ever friendly", "91.3 %", `class="best"`, "warmup_proportion",
+		"One point could not be drawn", "1000 of 1500 examples", "norm (logarithmic)",
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if n := strings.Count(html, "<svg"); n != 5 {
+		t.Errorf("the page has %d plots, want 5", n)
+	}
+	if len(html) > 1<<20 {
+		t.Errorf("the page has %d bytes; thinning of plots does not work", len(html))
+	}
+}
+
+// The page must open anywhere without fetching anything, and plots must follow
+// the page's colours and font.
+func TestPageIsSelfContained(t *testing.T) {
+	html := write(t, sample())
+	for _, bad := range []string{"<script", "http://", "https://", "url(", "@import", "<link", "<img", "#0102", "#0103", "Liberation", "ZgotmplZ", "<?xml"} {
+		if strings.Contains(html, bad) {
+			i := strings.Index(html, bad)
+			t.Errorf("the page contains %q: ...%.80s", bad, html[max(0, i-20):])
+		}
+	}
+	for _, s := range regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(html, -1) {
+		d := xml.NewDecoder(strings.NewReader(s))
+		for {
+			if _, err := d.Token(); err == io.EOF {
+				break
+			} else if err != nil {
+				t.Fatalf("a plot is not well-formed: %v", err)
+			}
+		}
+	}
+}
+
+func TestWriteIsDeterministic(t *testing.T) {
+	first := write(t, sample())
+	for range 3 {
+		if write(t, sample()) != first {
+			t.Fatal("equal runs gave different pages")
+		}
+	}
+}
+
+// hostile puts s wherever a run takes text.
+func hostile(s string) Run {
+	xy := []float64{1, 2, 3}
+	return Run{
+		Title: s, Subtitle: s, Notice: s,
+		Metrics:   []Metric{{s, 1, s}},
+		Summary:   []Item{{s, s}},
+		Curves:    []Curve{{Title: s, XLabel: s, YLabel: s, Note: s, Series: []Series{{Name: s, X: xy, Y: xy}}}, {Title: s}},
+		Confusion: &Confusion{Labels: []string{s, s}, Counts: [][]int{{1, 2}, {3, 4}}},
+		Scatter:   &Scatter{xy, xy},
+		Mistakes:  []Mistake{{s, s, s, 0.5}},
+		Grid:      &Table{Title: s, Header: []string{s}, Rows: [][]string{{s}}, Note: s},
+		Config:    []Item{{s, s}},
+	}
+}
+
+// tags lists the elements and attributes of a page.
+var tagPattern = regexp.MustCompile(`<[a-zA-Z/!][^>]*>`)
+
+func TestTextIsEscaped(t *testing.T) {
+	want := tagPattern.FindAllString(write(t, hostile("x")), -1)
+	for _, s := range []string{
+		`<script>alert(1)</script>`, `</style><script>`, `</title><img src=x onerror=alert(1)>`, `"><svg onload=x>`,
+		`' onmouseover='x`, `<!--`, `-->`, `]]>`, `{{.Title}}`, "javascript:alert(1)", "\x00\xff\u2028", `&lt;b&gt;`,
+	} {
+		if got := tagPattern.FindAllString(write(t, hostile(s)), -1); !slices.Equal(got, want) {
+			t.Errorf("%q changes the elements of the page", s)
+		}
+	}
+}
+
+func FuzzTextIsEscaped(f *testing.F) {
+	f.Add(`<script>alert(1)</script>`)
+	f.Add(`</svg></style>"'>`)
+	count := func(s string) int { return strings.Count(s, "<") }
+	var b bytes.Buffer
+	if err := Write(&b, hostile("x")); err != nil {
+		f.Fatal(err)
+	}
+	want := count(b.String())
+	f.Fuzz(func(t *testing.T, s string) {
+		html := write(t, hostile(s))
+		// An empty string leaves out the elements that would hold it.
+		if s != "" && count(html) != want {
+			t.Errorf("%q brings a < of its own into the page", s)
+		}
+	})
+}
+
+// Whatever numbers come, plots are drawn without a panic and without NaN or Inf
+// in them.
+func FuzzCurve(f *testing.F) {
+	f.Add(0.0, 0.0, 0.0, true)
+	f.Add(1e-300, 5e99, -1e100, false)
+	f.Add(math.Inf(1), math.NaN(), 3.0, true)
+	f.Add(1e9, 1e9+1e-7, 1e9, false)
+	f.Add(0.3, 0.1, 0.7, true)
+	f.Add(math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, false)
+	f.Fuzz(func(t *testing.T, a, b, c float64, logY bool) {
+		y := []float64{a, b, c, a + b, a * c, b - c}
+		r := Run{
+			Title:   "numbers",
+			Curves:  []Curve{{Title: "one", LogY: logY, Series: Smoothed("s", y, slices.Clone(y), 2)}, {Title: "two", LogY: logY, Series: []Series{{X: []float64{a}, Y: []float64{b}}}}},
+			Scatter: &Scatter{y, []float64{c, b, a, c, b, a}},
+			Metrics: []Metric{{"a", a, ""}}, Mistakes: []Mistake{{Probability: c}},
+		}
+		html := write(t, r)
+		for _, s := range regexp.MustCompile(`(?s)<svg.*?</svg>`).FindAllString(html, -1) {
+			if strings.Contains(s, "NaN") || strings.Contains(s, "Inf") {
+				t.Errorf("%v %v %v: a plot contains NaN or Inf", a, b, c)
+			}
+		}
+	})
+}
+
+func TestEmptyParts(t *testing.T) {
+	html := write(t, Run{Title: "bare"})
+	for _, absent := range []string{"<h2", "<svg", "<table", "<dl"} {
+		if strings.Contains(html, absent) {
+			t.Errorf("the page of an empty run has %q", absent)
+		}
+	}
+	nan := []float64{math.NaN(), math.Inf(1)}
+	html = write(t, Run{
+		Title:     "nothing to draw",
+		Curves:    []Curve{{Title: "no series"}, {Title: "no points", Series: []Series{{Name: "s"}}}, {Title: "no numbers", Series: []Series{{Name: "s", X: nan, Y: nan}}}},
+		Confusion: &Confusion{Labels: []string{"a", "b"}, Counts: [][]int{{0, 0}, {0, 0}}},
+		Scatter:   &Scatter{},
+		Grid:      &Table{Header: []string{"a"}},
+	})
+	if n := strings.Count(html, "Nothing to draw"); n != 4 {
+		t.Errorf("%d plots say that they are empty, want 4", n)
+	}
+	if !strings.Contains(html, "2 points could not be drawn") {
+		t.Error("the points left out are not counted")
+	}
+}
+
+func TestWriteRefusesContradictions(t *testing.T) {
+	for name, r := range map[string]Run{
+		"series":        {Curves: []Curve{{Title: "loss", Series: []Series{{Name: "dev", X: []float64{1}}}}}},
+		"matrix height": {Confusion: &Confusion{Labels: []string{"a", "b"}, Counts: [][]int{{1, 2}}}},
+		"matrix width":  {Confusion: &Confusion{Labels: []string{"a"}, Counts: [][]int{{1, 2}}}},
+		"count":         {Confusion: &Confusion{Labels: []string{"a"}, Counts: [][]int{{-1}}}},
+		"scatter":       {Scatter: &Scatter{Gold: []float64{1}}},
+		"table":         {Grid: &Table{Header: []string{"a", "b"}, Rows: [][]string{{"1"}}}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var b bytes.Buffer
+			if err := Write(&b, r); err == nil || b.Len() > 0 {
+				t.Errorf("got error %v after %d bytes, want an error and nothing written", err, b.Len())
+			}
+		})
+	}
+}
+
+type fullDisk struct{}
+
+var errFull = errors.New("disk full")
+
+func (fullDisk) Write([]byte) (int, error) { return 0, errFull }
+
+func TestWriteReportsTheWritersError(t *testing.T) {
+	if err := Write(fullDisk{}, Run{Title: "x"}); !errors.Is(err, errFull) {
+		t.Errorf("got %v, want the writer's error", err)
+	}
+}
+
+func TestSmoothed(t *testing.T) {
+	x := []float64{0, 1, 2, 3}
+	s := Smoothed("loss", x, []float64{4, math.NaN(), 2, 2}, 1)
+	if len(s) != 2 || !s[0].Faint || s[1].Faint {
+		t.Fatalf("got %+v, want a faint series and a smooth one", s)
+	}
+	// With a half-life of one value the weights are 1, then 1/2 and 1, then 1/4,
+	// 1/2 and 1; the value that is not a number has no part in them.
+	want := []float64{4, 4, (4*0.5 + 2) / 1.5, (4*0.25 + 2*0.5 + 2) / 1.75}
+	for i, got := range s[1].Y {
+		if math.IsNaN(want[i]) != math.IsNaN(got) || math.Abs(got-want[i]) > 1e-12 {
+			t.Errorf("value %d is %g, want %g", i, got, want[i])
+		}
+	}
+	if s := Smoothed("loss", x, x, 0); len(s) != 1 || s[0].Faint {
+		t.Errorf("half-life 0 gave %+v, want the series alone", s)
+	}
+}
+
+// Thinning must keep what a reader looks for: the ends and the peaks.
+func TestThinKeepsExtremes(t *testing.T) {
+	pts := make([]point, 100_000)
+	for i := range pts {
+		pts[i] = point{float64(i), math.Sin(float64(i) / 900)}
+	}
+	pts[40_001].y, pts[70_003].y = 9, -9
+	got := thin(pts)
+	if len(got) > maxPoints {
+		t.Errorf("%d points are left, want at most %d", len(got), maxPoints)
+	}
+	for _, want := range []point{pts[0], pts[40_001], pts[70_003], pts[len(pts)-1]} {
+		if !slices.Contains(got, want) {
+			t.Errorf("point %v was lost", want)
+		}
+	}
+	if !slices.IsSortedFunc(got, func(a, b point) int { return int(a.x - b.x) }) {
+		t.Error("points changed their order")
+	}
+	if few := pts[:maxPoints]; len(thin(few)) != maxPoints {
+		t.Error("a short series was thinned")
+	}
+}
+
+func TestTicks(t *testing.T) {
+	for _, c := range []struct {
+		lo, hi float64
+		log    bool
+		want   string
+	}{
+		{0, 1, false, "0 0.2 0.4 0.6 0.8 1.0"},
+		{0.48, 0.97, false, "0.5 0.6 0.7 0.8 0.9"},
+		{0, 3000, false, "0 1000 2000 3000"},
+		{-1, 1, false, "-1.0 -0.5 0 0.5 1.0"},
+		{0, 1e-3, false, "0 0.0002 0.0004 0.0006 0.0008 0.0010"},
+		{0, 4.2e7, false, "0 1e+07 2e+07 3e+07 4e+07"},
+		{-3, 2, true, "0.001 0.01 0.1 1 10 100"},
+		{math.Log10(0.5), math.Log10(2.1), true, "0.5 1.0 1.5 2.0"},
+	} {
+		ticks := linearTicks(c.lo, c.hi)
+		if c.log {
+			ticks = logTicks(c.lo, c.hi)
+		}
+		var labels []string
+		for _, tick := range ticks {
+			labels = append(labels, tick.Label)
+		}
+		if got := strings.Join(labels, " "); got != c.want {
+			t.Errorf("ticks of %g to %g (log %t) are %q, want %q", c.lo, c.hi, c.log, got, c.want)
+		}
+	}
+}
+
+func TestFormatMetric(t *testing.T) {
+	for _, c := range []struct {
+		v    float64
+		want string
+	}{
+		{0.9634999, "0.9635"}, {1, "1.0000"}, {0, "0.0000"}, {872, "872"}, {-0.25, "-0.2500"},
+		{0.00012, "1.200e-04"}, {math.NaN(), "–"}, {12.5, "12.5000"},
+	} {
+		if got := formatMetric(c.v); got != c.want {
+			t.Errorf("formatMetric(%g) = %q, want %q", c.v, got, c.want)
+		}
+	}
+}
+
+func BenchmarkWrite(b *testing.B) {
+	r := sample()
+	b.ReportAllocs()
+	for b.Loop() {
+		if err := Write(io.Discard, r); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

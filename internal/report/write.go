@@ -1,0 +1,172 @@
+package report
+
+import (
+	"bytes"
+	_ "embed"
+	"fmt"
+	"html/template"
+	"io"
+	"math"
+	"slices"
+	"strconv"
+)
+
+//go:embed page.html
+var pageSource string
+
+//go:embed page.css
+var pageStyle string
+
+var page = template.Must(template.New("report").Parse(pageSource))
+
+// view is what the page's template is filled with.
+type view struct {
+	Run
+	Style     template.CSS
+	Numbers   []numberView
+	Figures   []figureView
+	Matrix    *confusionView
+	Agreement *figureView
+	Errors    []mistakeView
+	GridRows  []gridRow
+}
+
+type numberView struct{ Name, Value, Note string }
+
+// figureView is a plot with its words.
+type figureView struct {
+	Title, XLabel, YLabel string
+	SVG                   template.HTML
+	Legend                []legendEntry
+	Notes                 []string
+}
+
+type legendEntry struct {
+	Color int // number of the series' colour
+	Name  string
+	Last  string // the last value, formatted
+}
+
+type mistakeView struct {
+	Mistake
+	Percent string
+}
+
+type gridRow struct {
+	Cells []string
+	Best  bool
+}
+
+// Write writes the report of a run to w as one HTML page in UTF-8. It writes
+// nothing when the run contradicts itself (a series with unequal numbers of x
+// and y, a matrix that is not square), and otherwise fails only as w fails.
+func Write(w io.Writer, r Run) error {
+	if err := r.check(); err != nil {
+		return err
+	}
+	v, err := viewRun(r)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := page.Execute(&b, v); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return fmt.Errorf("report: %w", err)
+	}
+	return nil
+}
+
+// viewRun draws the plots and formats the numbers.
+func viewRun(r Run) (*view, error) {
+	v := &view{Run: r, Style: template.CSS(pageStyle), Matrix: viewConfusion(r.Confusion)}
+	for _, m := range r.Metrics {
+		v.Numbers = append(v.Numbers, numberView{m.Name, formatMetric(m.Value), m.Note})
+	}
+	for _, c := range r.Curves {
+		f, err := viewCurve(c)
+		if err != nil {
+			return nil, err
+		}
+		v.Figures = append(v.Figures, f)
+	}
+	if r.Scatter != nil {
+		svg, skipped, err := drawScatter(*r.Scatter)
+		if err != nil {
+			return nil, err
+		}
+		v.Agreement = &figureView{SVG: svg, XLabel: "gold", YLabel: "predicted", Notes: notes("", skipped)}
+		if n := len(r.Scatter.Gold) - skipped; n > maxDots {
+			v.Agreement.Notes = append(v.Agreement.Notes, fmt.Sprintf("%d of %d examples are drawn.", maxDots, n))
+		}
+	}
+	for _, m := range r.Mistakes {
+		p := "–"
+		if m.Probability >= 0 && m.Probability <= 1 {
+			p = strconv.FormatFloat(100*m.Probability, 'f', 1, 64) + " %"
+		}
+		v.Errors = append(v.Errors, mistakeView{m, p})
+	}
+	if r.Grid != nil {
+		for i, row := range r.Grid.Rows {
+			v.GridRows = append(v.GridRows, gridRow{row, slices.Contains(r.Grid.Best, i)})
+		}
+	}
+	return v, nil
+}
+
+// viewCurve draws a curve and words its legend.
+func viewCurve(c Curve) (figureView, error) {
+	svg, skipped, err := drawCurve(c)
+	if err != nil {
+		return figureView{}, err
+	}
+	f := figureView{Title: c.Title, XLabel: c.XLabel, YLabel: c.YLabel, SVG: svg, Notes: notes(c.Note, skipped)}
+	if c.LogY && f.YLabel != "" {
+		f.YLabel += " (logarithmic)"
+	}
+	colors := colorsOf(c.Series)
+	for i, s := range c.Series {
+		if s.Faint {
+			continue
+		}
+		last := ""
+		for _, y := range slices.Backward(s.Y) {
+			if drawable(y) {
+				last = strconv.FormatFloat(y, 'g', 4, 64)
+				break
+			}
+		}
+		f.Legend = append(f.Legend, legendEntry{colors[i], s.Name, last})
+	}
+	return f, nil
+}
+
+// notes are the sentences below a plot.
+func notes(note string, skipped int) []string {
+	var out []string
+	if note != "" {
+		out = append(out, note)
+	}
+	switch {
+	case skipped == 1:
+		out = append(out, "One point could not be drawn and is left out.")
+	case skipped > 1:
+		out = append(out, fmt.Sprintf("%d points could not be drawn and are left out.", skipped))
+	}
+	return out
+}
+
+// formatMetric writes counts whole and other numbers with four decimals.
+func formatMetric(v float64) string {
+	switch {
+	case math.IsNaN(v) || math.IsInf(v, 0):
+		return "–"
+	case v == math.Trunc(v) && v >= 2 && v < 1e15:
+		return strconv.FormatFloat(v, 'f', 0, 64)
+	case math.Abs(v) >= 1e6 || v != 0 && math.Abs(v) < 1e-3:
+		return strconv.FormatFloat(v, 'e', 3, 64)
+	}
+	return strconv.FormatFloat(v, 'f', 4, 64)
+}
