@@ -171,7 +171,7 @@ type feeder struct {
 	lines   *lines
 	buf     []byte // the line read last
 	rest    []byte // what of buf has not been handed over
-	pending int // bytes handed over since the last complete row
+	pending int    // bytes handed over since the last complete row
 	err     error
 }
 

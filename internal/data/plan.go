@@ -88,8 +88,8 @@ type Batches struct {
 	Shuffle  bool   // by Seed and epoch; otherwise in the order of the file
 	Seed     uint64 // see Permutation
 
-	epoch  int
-	plan   [][]int
+	epoch   int
+	plan    [][]int
 	planned bool
 }
 

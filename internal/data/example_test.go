@@ -1,0 +1,47 @@
+package data_test
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+)
+
+// letters is a vocabulary of single letters.
+type letters struct{}
+
+func (letters) Encode(dst []int32, text string) []int32 {
+	for _, r := range text {
+		dst = append(dst, 3+r-'a')
+	}
+	return dst
+}
+func (letters) CLS() int32 { return 0 }
+func (letters) SEP() int32 { return 2 }
+
+func Example() {
+	schema := data.Schema{Labels: []string{"negative", "positive"}}
+	file := "label\ttext_a\npositive\tabcdef\n0\tb\n1\tcc\n"
+	examples, err := data.ReadFrom(strings.NewReader(file), "train.tsv", schema, data.ReadOptions{})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	encoder := data.Encoder{Tokenizer: letters{}, MaxLen: 5}
+	records, truncated := encoder.EncodeAll(examples)
+	fmt.Println(truncated, "truncated")
+
+	batches := data.Batches{Lengths: data.Lengths(records), Size: 2}
+	var b data.Batch
+	for k := range batches.Count(0) {
+		b.Pack(records, batches.At(0, k))
+		fmt.Println(b.Tokens, b.Offsets, b.Classes)
+	}
+	_, err = data.ReadFrom(strings.NewReader(file+"bad\tx\n"), "train.tsv", schema, data.ReadOptions{})
+	fmt.Println(err)
+	// Output:
+	// 1 truncated
+	// [0 3 4 5 2 0 4 2] [0 5 8] [1 0]
+	// [0 5 5 2] [0 4] [1]
+	// train.tsv:5: label "bad" is not one of negative (or 0), positive (or 1); correct it
+}

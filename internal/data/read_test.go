@@ -1,0 +1,339 @@
+package data
+
+import (
+	"errors"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/unimo-go/unimo/internal/golden"
+)
+
+func TestReadForms(t *testing.T) {
+	required, optional, ignored := ReadOptions{}, ReadOptions{Labels: LabelsOptional}, ReadOptions{Labels: LabelsIgnored}
+	nan := math.NaN()
+	for _, c := range []struct {
+		name    string
+		file    string
+		schema  Schema
+		opt     ReadOptions
+		content string
+		want    []Example // File is not compared
+	}{
+		{"reference", "dev.tsv", sentence, required, "label\tqid\ttext_a\n1\t7\tgood .\n0\t8\t\n", []Example{
+			{ID: "7", TextA: "good .", Label: "positive", Class: 1, Score: nan, Line: 2},
+			{ID: "8", TextA: "", Label: "negative", Class: 0, Score: nan, Line: 3}}},
+		{"reference pair", "dev.tsv", inference, required, "text_b\ttext_a\tlabel\nb\ta\t2\n", []Example{
+			{TextA: "a", TextB: "b", Label: "neutral", Class: 2, Score: nan, Line: 2}}},
+		{"sst-2", "dev.tsv", sentence, required, "sentence\tlabel\nnice \tpositive\n", []Example{
+			{TextA: "nice ", Label: "positive", Class: 1, Score: nan, Line: 2}}},
+		{"sst-2 test", "test.tsv", sentence, optional, "index\tsentence\n0\tuneasy mishmash\n", []Example{
+			{ID: "0", TextA: "uneasy mishmash", Class: -1, Score: nan, Line: 2}}},
+		{"reference test with placeholders", "test.tsv", sentence, ignored, "qid\ttext_a\tlabel\n3\tx\t-1\n", []Example{
+			{ID: "3", TextA: "x", Class: -1, Score: nan, Line: 2}}},
+		{"cola", "in_domain_dev.tsv", acceptability, required, "gj04\t1\t\tIt works.\nc-05\t0\t*\tWorks it.\n", []Example{
+			{TextA: "It works.", Label: "acceptable", Class: 1, Score: nan, Line: 1},
+			{TextA: "Works it.", Label: "unacceptable", Class: 0, Score: nan, Line: 2}}},
+		{"cola without labels wanted", "dev.tsv", acceptability, ignored, "gj04\t1\t\tIt works.\n", []Example{
+			{TextA: "It works.", Class: -1, Score: nan, Line: 1}}},
+		{"cola line of column names", "dev.tsv", acceptability, required, "label\t1\tqid\tsentence\n", []Example{
+			{TextA: "sentence", Label: "acceptable", Class: 1, Score: nan, Line: 1}}},
+		{"cola test", "test.tsv", acceptability, optional, "index\tsentence\n0\tBill ran.\n", []Example{
+			{ID: "0", TextA: "Bill ran.", Class: -1, Score: nan, Line: 2}}},
+		{"mnli", "dev_matched.tsv", inference, required,
+			"index\tpromptID\tpairID\tgenre\tsentence1_binary_parse\tsentence2_binary_parse\tsentence1_parse\tsentence2_parse\tsentence1\tsentence2\tlabel1\tlabel2\tgold_label\n" +
+				"0\t1\t1n\tslate\t( a )\t( b )\t(ROOT a)\t(ROOT b)\tpremise\thypothesis\tneutral\tentailment\tentailment\n", []Example{
+				{ID: "0", TextA: "premise", TextB: "hypothesis", Label: "entailment", Class: 1, Score: nan, Line: 2}}},
+		{"diagnostic", "AX.tsv", inference, optional, "index\tsentence1\tsentence2\n0\tp\th\n", []Example{
+			{ID: "0", TextA: "p", TextB: "h", Class: -1, Score: nan, Line: 2}}},
+		{"sts-b", "dev.tsv", similarity, required,
+			"index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n" +
+				"4\tmain\tMSRvid\t2012\t9\tnone\tnone\ta \"b\n\tc\t3.800\n", nil},
+		{"sts-b intact", "dev.tsv", similarity, required,
+			"index\tgenre\tfilename\tyear\told_index\tsource1\tsource2\tsentence1\tsentence2\tscore\n" +
+				"4\tmain\tMSRvid\t2012\t9\tnone\tnone\ta \"b\tc\t3.800\n", []Example{
+				{ID: "4", TextA: `a "b`, TextB: "c", Label: "3.800", Class: -1, Score: 3.8, Line: 2}}},
+		{"csv without header", "stsb-en-dev.csv", similarity, required, "a,b,5\r\n\"c, \"\"d\"\"\",\"e\nf\",0.25\ng,h,1", []Example{
+			{TextA: "a", TextB: "b", Label: "5", Class: -1, Score: 5, Line: 1},
+			{TextA: `c, "d"`, TextB: "e\nf", Label: "0.25", Class: -1, Score: .25, Line: 2},
+			{TextA: "g", TextB: "h", Label: "1", Class: -1, Score: 1, Line: 4}}},
+		{"csv with header", "x.CSV", sentence, required, "label,text_a\n1,\"a, b\"\n", []Example{
+			{TextA: "a, b", Label: "positive", Class: 1, Score: nan, Line: 2}}},
+		{"csv by option", "x.tsv", sentence, ReadOptions{Format: FormatCSV}, "label,text_a\n1,b\n", []Example{
+			{TextA: "b", Label: "positive", Class: 1, Score: nan, Line: 2}}},
+		{"byte order mark, CRLF, no last line end", "x.tsv", sentence, required, "\ufeffsentence\tlabel\r\na\t1\r\nb\t0", []Example{
+			{TextA: "a", Label: "positive", Class: 1, Score: nan, Line: 2},
+			{TextA: "b", Label: "negative", Class: 0, Score: nan, Line: 3}}},
+		{"blank lines at the end", "x.tsv", sentence, required, "sentence\tlabel\na\t1\n\n\r\n", []Example{
+			{TextA: "a", Label: "positive", Class: 1, Score: nan, Line: 2}}},
+		{"quotes and invalid UTF-8 are bytes", "x.tsv", sentence, required, "sentence\tlabel\n\"a\xff\rb\t1\n", []Example{
+			{TextA: "\"a\xff\rb", Label: "positive", Class: 1, Score: nan, Line: 2}}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := ReadFrom(strings.NewReader(c.content), c.file, c.schema, c.opt)
+			if c.want == nil {
+				if err == nil {
+					t.Fatalf("read %+v", got)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != len(c.want) {
+				t.Fatalf("got %+v", got)
+			}
+			for i, w := range c.want {
+				w.File = c.file
+				if !sameExample(got[i], w) {
+					t.Errorf("example %d is %+v, want %+v", i, got[i], w)
+				}
+			}
+		})
+	}
+}
+
+// sameExample compares with NaN equal to itself.
+func sameExample(a, b Example) bool {
+	if math.IsNaN(a.Score) && math.IsNaN(b.Score) {
+		a.Score, b.Score = 0, 0
+	}
+	return a == b
+}
+
+func TestReadRefuses(t *testing.T) {
+	boom := errors.New("boom")
+	header := "sentence\tlabel\n"
+	for _, c := range []struct {
+		name    string
+		file    string
+		schema  Schema
+		content string
+		line    int
+		want    string // words of the message, separated by |
+	}{
+		{"empty", "x.tsv", sentence, "", 0, "is empty"},
+		{"blank lines only", "x.tsv", sentence, "\n\r\n\n", 0, "is empty"},
+		{"mark only", "x.tsv", sentence, "\ufeff", 0, "is empty"},
+		{"header only", "x.tsv", sentence, header, 0, "no examples"},
+		{"data where the header should be", "x.tsv", sentence, "a fine film\t1\n", 1,
+			`"a fine film", "1"|text_a|sentence|label|qid|index|put a first line`},
+		{"unknown column", "x.tsv", sentence, "sentence\tlabel\tsplit\n", 1, `unknown column "split"|found "sentence", "label", "split"`},
+		{"second text of a single task", "x.tsv", sentence, "text_a\ttext_b\tlabel\n", 1, `unknown column "text_b"`},
+		{"label column missing", "x.tsv", sentence, "qid\ttext_a\n", 1, `no column for the label (label)|found "qid", "text_a"`},
+		{"text column missing", "x.tsv", sentence, "qid\tlabel\n", 1, "no column for the first text (text_a or sentence)"},
+		{"second text missing", "x.tsv", inference, "text_a\tlabel\n", 1, "no column for the second text (text_b or sentence2)"},
+		{"a name twice", "x.tsv", sentence, "label\tlabel\ttext_a\n", 1, `two columns "label"`},
+		{"a role twice", "x.tsv", sentence, "sentence\ttext_a\tlabel\n", 1, `two columns for the first text, "sentence" and "text_a"`},
+		{"commas in a tab-separated file", "x.tsv", sentence, "sentence,label\na,1\n", 1, `"sentence,label"|tab-separated|.csv`},
+		{"tabs in a comma-separated file", "x.csv", sentence, header + "a\t1\n", 1, `comma-separated`},
+		{"a column too few", "x.tsv", sentence, header + "a\t1\nb\n", 3, "1 column,|the header has 2"},
+		{"a column too many", "x.tsv", sentence, header + "a\tb\t1\n", 2, "3 columns|the header has 2|tab"},
+		{"bad label", "x.tsv", sentence, header + "a\t1\nb\t2\n", 3, `label "2"|negative (or 0), positive (or 1)|correct`},
+		{"label with a space", "x.tsv", sentence, header + "a\t1 \n", 2, `label "1 "`},
+		{"no label", "x.tsv", inference, "text_a\ttext_b\tlabel\na\tb\t-\n", 2, `label "-"|entailment (or 1)`},
+		{"second header", "x.tsv", sentence, header + "a\t1\n" + header, 3, `label "label"`},
+		{"no score", "x.tsv", similarity, "text_a\ttext_b\tlabel\na\tb\tgood\n", 2, `score "good"|0 to 5`},
+		{"score not a number", "x.tsv", similarity, "text_a\ttext_b\tlabel\na\tb\tNaN\n", 2, `score "NaN"`},
+		{"score out of range", "x.tsv", similarity, "text_a\ttext_b\tlabel\na\tb\t5.01\n", 2, `score "5.01"`},
+		{"score infinite", "x.tsv", similarity, "text_a\ttext_b\tlabel\na\tb\tInf\n", 2, `score "Inf"`},
+		{"cola with another label", "x.tsv", acceptability, "gj04\t2\t\tx\n", 1, `CoLA's|"gj04", "2", "", "x"`},
+		{"cola with another label below", "x.tsv", acceptability, "gj04\t1\t\tx\ngj04\tx\t\ty\n", 2, `label "x"|header on top`},
+		{"cola with a column too few below", "x.tsv", acceptability, "gj04\t1\t\tx\ngj04\t1\tx\n", 2, `3 columns|CoLA's`},
+		{"cola's layout with commas", "x.csv", acceptability, "gj04,1,,x\n", 1, `no known header`},
+		{"blank line", "x.tsv", sentence, header + "a\t1\n\nb\t0\n", 3, "empty"},
+		{"blank first line", "x.tsv", sentence, "\n" + header + "a\t1\n", 1, "empty"},
+		{"blank line in csv", "x.csv", sentence, "label,text_a\n1,a\n\n0,b\n", 3, "empty"},
+		{"NUL", "x.tsv", sentence, header + "a\x00\t1\n", 2, "NUL|UTF-8"},
+		{"UTF-16", "x.tsv", sentence, "\xff\xfes\x00e\x00n\x00", 1, "NUL|UTF-16"},
+		{"NUL in csv", "x.csv", sentence, "label,text_a\n1,\"\n\x00\"\n", 3, "NUL"},
+		{"very long line", "x.tsv", sentence, header + strings.Repeat("a", MaxLine+1), 2, "longer than 16777216 bytes"},
+		{"quote never closed", "x.csv", sentence, "label,text_a\n1,\"a\n0,b\n", 2, "CSV|double"},
+		{"quote never closed in a large file", "x.csv", sentence, "label,text_a\n1,\"" + strings.Repeat("0,b\n", MaxLine/4+1), 0, "longer than|quotation mark"},
+		{"bare quote", "x.csv", sentence, "label,text_a\n1,a\"b\n", 2, "CSV"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, err := ReadFrom(strings.NewReader(c.content), c.file, c.schema, ReadOptions{})
+			if err == nil {
+				t.Fatalf("read %+v", got)
+			}
+			var e *FileError
+			if !errors.As(err, &e) {
+				t.Fatalf("%v is no FileError", err)
+			}
+			if e.File != c.file || c.line > 0 && e.Line != c.line {
+				t.Errorf("names %s:%d, want %s:%d", e.File, e.Line, c.file, c.line)
+			}
+			for word := range strings.SplitSeq(c.want, "|") {
+				if !strings.Contains(err.Error(), word) {
+					t.Errorf("%q lacks %q", err, word)
+				}
+			}
+			if strings.Contains(err.Error(), "\n") {
+				t.Errorf("%q has several lines", err)
+			}
+		})
+	}
+	t.Run("failing disk", func(t *testing.T) {
+		r := io.MultiReader(strings.NewReader(header+"a\t1\n"), iotest.ErrReader(boom))
+		_, err := ReadFrom(r, "x.tsv", sentence, ReadOptions{})
+		if !errors.Is(err, boom) || !strings.Contains(err.Error(), "x.tsv:3") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("one column", func(t *testing.T) {
+		_, err := ReadFrom(strings.NewReader("sentence\na\n\n"), "x.tsv", sentence, ReadOptions{Labels: LabelsOptional})
+		if err == nil || !strings.Contains(err.Error(), "x.tsv:3") {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestReadPaths(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := Read(filepath.Join(dir, "absent.tsv"), sentence, ReadOptions{}); !errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), "absent.tsv: does not exist") {
+		t.Errorf("got %v", err)
+	}
+	if _, err := Read(dir, sentence, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "is a folder") {
+		t.Errorf("got %v", err)
+	}
+	path := filepath.Join(dir, "a.tsv")
+	if err := os.WriteFile(path, []byte("text_a\tlabel\nx\t1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Read(path, sentence, ReadOptions{})
+	if err != nil || len(got) != 1 || got[0].File != path {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+func TestSchemaMistakes(t *testing.T) {
+	for name, s := range map[string]Schema{
+		"nothing to predict": {},
+		"one label":          {Labels: []string{"a"}},
+		"both":               {Labels: []string{"a", "b"}, Regression: true, MaxScore: 1},
+		"empty range":        {Regression: true},
+		"layout lacks text":  {Labels: []string{"a", "b"}, Headerless: []Layout{{Format: FormatTSV, Columns: []Role{Label}}}},
+		"layout by name":     {Labels: []string{"a", "b"}, Headerless: []Layout{{Columns: []Role{Label, TextA}}}},
+	} {
+		if _, err := ReadFrom(strings.NewReader("text_a\tlabel\nx\ta\n"), "x", s, ReadOptions{}); err == nil {
+			t.Errorf("%s: accepted", name)
+		}
+	}
+}
+
+func TestNameGoesBeforeID(t *testing.T) {
+	s := Schema{Labels: []string{"1", "0", "x"}}
+	got, err := ReadFrom(strings.NewReader("text_a\tlabel\na\t1\na\t0\na\t2\n"), "x", s, ReadOptions{})
+	if err != nil || got[0].Class != 0 || got[1].Class != 1 || got[2].Class != 2 {
+		t.Errorf("got %+v, %v", got, err)
+	}
+}
+
+// TestReadRealData checks the counts that the data's description states.
+func TestReadRealData(t *testing.T) {
+	for _, c := range []struct {
+		file   string
+		schema Schema
+		want   int
+	}{
+		{"sst2/train.tsv", sentence, 67349},
+		{"sst2/dev.tsv", sentence, 872},
+		{"cola/in_domain_train.tsv", acceptability, 8551},
+		{"cola/in_domain_dev.tsv", acceptability, 527},
+		{"stsb/stsb-en-train.csv", similarity, 5749},
+		{"stsb/stsb-en-dev.csv", similarity, 1500},
+	} {
+		t.Run(c.file, func(t *testing.T) {
+			got, err := Read(golden.Data(t, c.file), c.schema, ReadOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(got) != c.want {
+				t.Errorf("%d examples, want %d", len(got), c.want)
+			}
+		})
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	for _, seed := range []string{
+		"", "\n", "sentence\tlabel\na\t1\n", "gj04\t1\t\tx\n", "a,b,1\n\"c\n\",d,2\r\n",
+		"label,text_a,text_b\n1,\"\"\"\",\n", "\ufefftext_a\tlabel\r\n\xff\t0", "text_a\n\n", "index\tsentence1\tsentence2\n0\t\t\n",
+	} {
+		f.Add(seed, false)
+		f.Add(seed, true)
+	}
+	f.Fuzz(func(t *testing.T, content string, csv bool) {
+		opt := ReadOptions{Format: FormatTSV}
+		if csv {
+			opt.Format = FormatCSV
+		}
+		for _, schema := range []Schema{sentence, acceptability, inference, similarity} {
+			for _, opt.Labels = range []LabelPolicy{LabelsRequired, LabelsOptional, LabelsIgnored} {
+				examples, err := ReadFrom(strings.NewReader(content), "f", schema, opt)
+				if err != nil {
+					var e *FileError
+					if !errors.As(err, &e) || e.File != "f" || examples != nil {
+						t.Fatalf("error %v with %d examples", err, len(examples))
+					}
+					continue
+				}
+				if len(examples) == 0 {
+					t.Fatal("no examples and no error")
+				}
+				checkExamples(t, examples, &schema, opt, content)
+			}
+		}
+	})
+}
+
+// checkExamples holds what is true of every file that was read.
+func checkExamples(t *testing.T, examples []Example, schema *Schema, opt ReadOptions, content string) {
+	last := 0
+	for _, e := range examples {
+		if e.Line <= last || e.Line > strings.Count(content, "\n")+1 {
+			t.Fatalf("line %d after %d", e.Line, last)
+		}
+		last = e.Line
+		if !schema.Pair && e.TextB != "" {
+			t.Fatal("a second text from nowhere")
+		}
+		if opt.Format == FormatTSV && !strings.Contains(content, e.TextA) {
+			t.Fatalf("text %q is not in the file", e.TextA)
+		}
+		switch {
+		case opt.Labels == LabelsRequired && schema.Regression:
+			if !(e.Score >= schema.MinScore && e.Score <= schema.MaxScore) {
+				t.Fatalf("score %v", e.Score)
+			}
+		case opt.Labels == LabelsRequired:
+			if e.Label != schema.Labels[e.Class] {
+				t.Fatalf("label %q of class %d", e.Label, e.Class)
+			}
+		case opt.Labels == LabelsIgnored:
+			if e.Label != "" || e.Class != -1 || !math.IsNaN(e.Score) {
+				t.Fatalf("label %q, class %d, score %v though ignored", e.Label, e.Class, e.Score)
+			}
+		}
+	}
+}
+
+func BenchmarkRead(b *testing.B) {
+	path := golden.Data(b, "sst2/train.tsv")
+	info, err := os.Stat(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.SetBytes(info.Size())
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Read(path, sentence, ReadOptions{}); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
