@@ -1,6 +1,10 @@
 package tokenizer
 
-import "unsafe"
+import (
+	"unicode"
+	"unicode/utf8"
+	"unsafe"
+)
 
 // lowerChunk is how much text is lower-cased at a time: the copy stays in the
 // first-level cache and the pooled buffers stay small.
@@ -29,20 +33,20 @@ func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 }
 
 // cut returns a length of at least about n, at which text falls into two that can be
-// lower-cased and encoded apart: before a space between two ASCII letters. There a
-// word starts in any case, and no sigma looks past a space.
+// lower-cased and encoded apart: before a single space between other characters.
+// A word starts there in any case, and no sigma looks past a space.
 func cut(text string, n int) int {
 	for i := n; i < len(text)-1; i++ {
-		if text[i] == ' ' && asciiLetter(text[i-1]) && asciiLetter(text[i+1]) {
+		if text[i] != ' ' {
+			continue
+		}
+		before, _ := utf8.DecodeLastRuneInString(text[:i])
+		after, _ := utf8.DecodeRuneInString(text[i+1:])
+		if !unicode.IsSpace(before) && !unicode.IsSpace(after) {
 			return i
 		}
 	}
 	return len(text)
-}
-
-func asciiLetter(c byte) bool {
-	c |= 'a' - 'A'
-	return 'a' <= c && c <= 'z'
 }
 
 // encode appends the ids of text as it is.
