@@ -27,27 +27,29 @@ const (
 	labelSize   = 12
 )
 
+// seriesColors is the number of colours for series; further series begin again.
+const seriesColors = 6
+
 // The placeholder colours and the variables of the page's style that replace
-// them. None of them is black, which vgsvg leaves out as the default.
+// them. None of them is black, which vgsvg leaves out as the default, and all
+// are opaque, because vgsvg rounds others: the pale colours are pale in the
+// style.
 var (
-	inkColor    = color.NRGBA{0x01, 0x02, 0x01, 0xff} // axis labels
-	gridColor   = color.NRGBA{0x01, 0x02, 0x02, 0xff}
-	seriesColor = func(i int) color.NRGBA { return color.NRGBA{0x01, 0x03, uint8(i % seriesColors), 0xff} }
+	inkColor  = color.NRGBA{0x01, 0x02, 0x01, 0xff} // axis labels
+	gridColor = color.NRGBA{0x01, 0x02, 0x02, 0xff}
 
 	placeholders = func() *strings.Replacer {
 		pairs := []string{"#010201", "var(--muted)", "#010202", "var(--line)"}
 		for i := range seriesColors {
 			pairs = append(pairs, fmt.Sprintf("#0103%02X", i), fmt.Sprintf("var(--s%d)", i))
+			pairs = append(pairs, fmt.Sprintf("#0104%02X", i), fmt.Sprintf("var(--pale%d)", i))
 		}
 		return strings.NewReplacer(pairs...)
 	}()
 )
 
-// seriesColors is the number of colours for series; further series begin again.
-const seriesColors = 6
-
-// faintAlpha is the opacity of a faint line: seen, but behind the smooth one.
-const faintAlpha = 0x48
+func seriesColor(i int) color.NRGBA { return color.NRGBA{0x01, 0x03, uint8(i), 0xff} }
+func paleColor(i int) color.NRGBA   { return color.NRGBA{0x01, 0x04, uint8(i), 0xff} }
 
 // drawCurve returns the plot of a curve and how many points were left out. The
 // plot is empty when nothing can be drawn.
@@ -73,7 +75,7 @@ func drawCurve(c Curve) (svg template.HTML, skipped int, err error) {
 			xy[j].X, xy[j].Y = q.x, q.y
 			xs, ys = xs.include(q.x), ys.include(q.y)
 		}
-		p.Add(lineOf(s, xy, seriesColor(colors[i])))
+		p.Add(lineOf(s, xy, colors[i]))
 		if s.Points || len(xy) == 1 {
 			p.Add(dotsOf(xy, seriesColor(colors[i]), 2.6))
 		}
@@ -100,13 +102,13 @@ func colorsOf(series []Series) []int {
 	return out
 }
 
-// lineOf is the line of a series.
-func lineOf(s Series, xy plotter.XYs, c color.NRGBA) *plotter.Line {
-	width := vg.Points(2)
+// lineOf is the line of a series in the given colour.
+func lineOf(s Series, xy plotter.XYs, number int) *plotter.Line {
+	style := draw.LineStyle{Color: seriesColor(number), Width: vg.Points(2)}
 	if s.Faint {
-		c.A, width = faintAlpha, vg.Points(1)
+		style = draw.LineStyle{Color: paleColor(number), Width: vg.Points(1)}
 	}
-	return &plotter.Line{XYs: xy, LineStyle: draw.LineStyle{Color: c, Width: width}}
+	return &plotter.Line{XYs: xy, LineStyle: style}
 }
 
 // dotsOf marks points.
@@ -147,9 +149,7 @@ func drawScatter(s Scatter) (svg template.HTML, skipped int, err error) {
 		XYs:       plotter.XYs{{X: both.min, Y: both.min}, {X: both.max, Y: both.max}},
 		LineStyle: draw.LineStyle{Color: inkColor, Width: vg.Points(1), Dashes: []vg.Length{4, 4}},
 	})
-	dot := seriesColor(0)
-	dot.A = 0x70 // dense places show darker
-	p.Add(dotsOf(xy, dot, 3))
+	p.Add(dotsOf(xy, paleColor(0), 3)) // dense places show darker
 	setRange(p, both, both)
 	svg, err = render(p, scatterSize, scatterSize)
 	return svg, skipped, err
@@ -158,7 +158,7 @@ func drawScatter(s Scatter) (svg template.HTML, skipped int, err error) {
 // newPlot returns an empty plot with the grid and axes of the page's style.
 func newPlot() *plot.Plot {
 	p := plot.New()
-	p.BackgroundColor = color.Transparent
+	p.BackgroundColor = nil
 	grid := plotter.NewGrid()
 	grid.Vertical.Width = 0
 	grid.Horizontal.Color, grid.Horizontal.Width = gridColor, vg.Points(1)

@@ -164,9 +164,17 @@ func formatMetric(v float64) string {
 	case math.IsNaN(v) || math.IsInf(v, 0):
 		return "–"
 	case v == math.Trunc(v) && v >= 2 && v < 1e15:
-		return strconv.FormatFloat(v, 'f', 0, 64)
+		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
 	case math.Abs(v) >= 1e6 || v != 0 && math.Abs(v) < 1e-3:
 		return strconv.FormatFloat(v, 'e', 3, 64)
 	}
 	return strconv.FormatFloat(v, 'f', 4, 64)
+}
+
+// grouped puts a comma before every third digit from the right.
+func grouped(digits string) string {
+	for i := len(digits) - 3; i > 0; i -= 3 {
+		digits = digits[:i] + "," + digits[i:]
+	}
+	return digits
 }
