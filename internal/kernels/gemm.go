@@ -1,49 +1,366 @@
 package kernels
 
-import "github.com/unimo-go/unimo/internal/parallel"
+import (
+	"fmt"
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/parallel"
+)
 
 // GemmFlags modify a product.
 type GemmFlags uint8
 
+// The flags may be combined.
 const (
 	TransA     GemmFlags = 1 << iota // A is stored transposed, k×m
 	TransB                           // B is stored transposed, n×k
-	Accumulate                       // add to C instead of overwriting it
+	Accumulate                       // the product is added to C, which else is overwritten
 )
 
-// gemmTile will describe the micro-kernel.
-type gemmTile struct{}
-
+// Gemm computes C = op(A)·op(B), or C += op(A)·op(B) with [Accumulate], on all
+// threads of the package parallel. op(A) is m×k, op(B) is k×n, C is m×n; see
+// [GemmFlags] for how they are stored. The leading dimensions ldc, lda and ldb
+// are the distances between rows as stored. C overlaps neither A nor B.
+//
+// Every element of C is summed over k in one fixed order: blocks of k that
+// depend on k alone, in each of which the products are added in turn from zero
+// (fused multiply-adds on AVX2 and AVX-512, which therefore agree), and
+// the blocks' sums added to C one after the other. So the result is the same
+// for any number of threads, and an element does not change when its row or
+// column is computed as part of another product.
+//
+// Without Accumulate the old values of C do not matter; for k = 0 the product
+// is zero. Gemm panics with an [ArgumentError], before it writes, if a size
+// is negative, a leading dimension shorter than its row, or a slice too short.
 func Gemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	parallel.For(m, func(i int) {
-		gemmRow(c, ldc, a, lda, b, ldb, i, n, k, flags)
-	})
+	gemm("Gemm", c, ldc, a, lda, b, ldb, m, n, k, flags, true)
 }
 
+// GemmSerial is [Gemm] on the calling goroutine alone, with the same result bit
+// for bit. It is for products within the body of a parallel loop, and may be called
+// concurrently.
 func GemmSerial(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	for i := range m {
-		gemmRow(c, ldc, a, lda, b, ldb, i, n, k, flags)
+	gemm("GemmSerial", c, ldc, a, lda, b, ldb, m, n, k, flags, false)
+}
+
+func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, threads bool) {
+	if min(m, n, k) < 0 {
+		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: m=%d, n=%d, k=%d", m, n, k)})
+	}
+	aRows, aCols, bRows, bCols := m, k, k, n
+	if flags&TransA != 0 {
+		aRows, aCols = aCols, aRows
+	}
+	if flags&TransB != 0 {
+		bRows, bCols = bCols, bRows
+	}
+	checkMatrix(kernel, "C", len(c), ldc, m, n)
+	checkMatrix(kernel, "A", len(a), lda, aRows, aCols)
+	checkMatrix(kernel, "B", len(b), ldb, bRows, bCols)
+	switch {
+	case m == 0 || n == 0:
+	case k == 0:
+		if flags&Accumulate == 0 {
+			for i := range m {
+				clear(c[i*ldc : i*ldc+n])
+			}
+		}
+	default:
+		p := products.Get().(*product)
+		p.run(c, ldc, a, lda, b, ldb, m, n, k, flags, threads)
+		products.Put(p)
 	}
 }
 
-func gemmRow(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, i, n, k int, flags GemmFlags) {
-	row := c[i*ldc : i*ldc+n]
-	if flags&Accumulate == 0 {
-		clear(row)
+// checkMatrix panics unless a slice of the given length holds a matrix.
+func checkMatrix(kernel, name string, length, ld, rows, cols int) {
+	if rows == 0 || cols == 0 {
+		return
 	}
-	for p := range k {
-		var v float32
-		if flags&TransA != 0 {
-			v = a[p*lda+i]
-		} else {
-			v = a[i*lda+p]
-		}
-		if flags&TransB != 0 {
-			for j := range row {
-				row[j] += v * b[j*ldb+p]
+	if ld < cols {
+		panic(&ArgumentError{kernel, fmt.Sprintf("%s: leading dimension %d is less than its %d columns", name, ld, cols)})
+	}
+	// rows-1 rows of ld and one of cols elements, without overflow.
+	if length < cols || (length-cols)/ld < rows-1 {
+		panic(&ArgumentError{kernel, fmt.Sprintf("%s: %d elements do not hold %d×%d with leading dimension %d", name, length, rows, cols, ld)})
+	}
+}
+
+// gemmTile is the part of a product that depends on the instruction set.
+type gemmTile struct {
+	rows, cols int // the size of the largest tile
+
+	// balanced: rows are shared out evenly among the tiles, so that the
+	// last one is not much lower than the others (a tile of one row has too few
+	// independent sums to keep the units busy).
+	balanced bool
+
+	// directRows and directCols: up to so many rows, B is read where it is
+	// instead of being copied into panels, and up to so many columns, A.
+	directRows, directCols int
+
+	// compute does one tile of C = A·B, or C += A·B. Element (i, p) of A
+	// is a[i*aRow+p*aCol], the rows of B are bRow apart.
+	compute func(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, accumulate bool)
+
+	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
+	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
+	// gemmTile.cols elements along a row of dst.
+	copyRows, transpose func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int)
+}
+
+// Blocking. A tile runs over kBlock steps while its accumulators stay in
+// registers; then it touches C. With 384 (K = 768 gives two blocks) that is
+// less than 2 % of the time, and a panel of B (384×32 floats, 48 KiB) stays in
+// the second-level cache while the tiles of a group of rows use it. A group of
+// rows (96×384 floats, 144 KiB) stays there as well. The whole of what is
+// packed at a time is limited to packLimit floats (16 MiB) for each of A and B.
+const (
+	kBlock      = 384
+	kPackBlocks = 16      // K is packed at most 16 blocks (6144) at a time
+	packLimit   = 4 << 20 // floats
+	groupRows   = 96
+	groupCols   = 512
+)
+
+// Below this number of multiply-adds one thread is faster: waking another
+// takes a few microseconds, in which a core does some 2·10⁵.
+const parallelWork = 1 << 18
+
+// product is one call of Gemm: its arguments, what follows from them and the
+// memory for the packed panels. It is pooled, so that a call allocates
+// nothing; the methods that parallel.For calls are bound once for that reason.
+type product struct {
+	tile  *gemmTile
+	a, b  []float32
+	c     []float32
+	ldc   int
+	lda   int
+	ldb   int
+	flags GemmFlags
+
+	kc int // length of a block of K
+
+	// The part of the product that is being computed.
+	i0, j0, k0 int
+	m, n, k    int // its size
+	first      bool
+	rowPanels  int
+	colPanels  int
+	directA    bool
+	directB    bool
+
+	packedA, packedB []float32
+	packA, packB     int // panels to pack now
+
+	groupM, groupN int // panels of a task
+	tasksN         int // tasks along a row of tasks
+
+	packPanel   func(i int)
+	computeTask func(i int)
+}
+
+var products = sync.Pool{New: func() any {
+	p := &product{}
+	p.packPanel = p.pack
+	p.computeTask = p.compute
+	return p
+}}
+
+// run computes the product, which is not empty, part by part.
+func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, threads bool) {
+	p.tile = &active().gemm
+	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.flags = a, b, c, lda, ldb, ldc, flags
+	p.kc = blockLength(k)
+	p.directA = n <= p.tile.directCols
+	p.directB = flags&TransB == 0 && m <= p.tile.directRows
+	threads = threads && parallel.Threads() > 1 && m*n >= (parallelWork-1)/k+1
+
+	kPart := min(k, p.kc*kPackBlocks)
+	mPart := partLength(m, kPart, p.tile.rows, p.directA)
+	nPart := partLength(n, kPart, p.tile.cols, p.directB)
+	for p.k0 = 0; p.k0 < k; p.k0 += kPart {
+		p.k = min(kPart, k-p.k0)
+		p.first = p.k0 == 0 && flags&Accumulate == 0
+		for p.j0 = 0; p.j0 < n; p.j0 += nPart {
+			p.n = min(nPart, n-p.j0)
+			for p.i0 = 0; p.i0 < m; p.i0 += mPart {
+				p.m = min(mPart, m-p.i0)
+				p.part(threads, p.j0 == 0 || mPart < m, p.i0 == 0)
 			}
-		} else {
-			axpyGeneric(row, v, b[p*ldb:p*ldb+n])
 		}
 	}
+	p.a, p.b, p.c = nil, nil, nil // the pool must not keep them alive
+}
+
+// blockLength returns the length of the blocks of K: equal ones, and therefore
+// a function of k alone.
+func blockLength(k int) int {
+	blocks := (k-1)/kBlock + 1
+	return (k-1)/blocks + 1
+}
+
+// partLength returns how much of m (or n) is packed at a time.
+func partLength(m, k, panel int, direct bool) int {
+	if direct {
+		return m
+	}
+	return min(m, max(packLimit/k/panel, 1)*panel)
+}
+
+// part computes a part of the product. newA and newB say whether the panels have
+// to be packed, or are those of the part before.
+func (p *product) part(threads, newA, newB bool) {
+	p.rowPanels = (p.m-1)/p.tile.rows + 1
+	p.colPanels = (p.n-1)/p.tile.cols + 1
+	p.packA, p.packB = 0, 0
+	if newA && !p.directA {
+		p.packA = p.rowPanels
+		p.packedA = grow(p.packedA, p.m*p.k)
+	}
+	if newB && !p.directB {
+		p.packB = p.colPanels
+		p.packedB = grow(p.packedB, p.colPanels*p.tile.cols*p.k)
+	}
+	p.groupM = min(groupRows/p.tile.rows, p.rowPanels)
+	p.groupN = min(groupCols/p.tile.cols, p.colPanels)
+	if threads {
+		p.shrinkGroups(4 * parallel.Threads())
+	}
+	p.tasksN = (p.colPanels-1)/p.groupN + 1
+	tasks := ((p.rowPanels-1)/p.groupM + 1) * p.tasksN
+	if threads {
+		parallel.For(p.packA+p.packB, p.packPanel)
+		parallel.For(tasks, p.computeTask)
+		return
+	}
+	for i := range p.packA + p.packB {
+		p.pack(i)
+	}
+	for i := range tasks {
+		p.compute(i)
+	}
+}
+
+// shrinkGroups makes the groups smaller until there are enough tasks for the
+// threads to end at about the same time.
+func (p *product) shrinkGroups(want int) {
+	for {
+		tasks := ((p.rowPanels-1)/p.groupM + 1) * ((p.colPanels-1)/p.groupN + 1)
+		switch {
+		case tasks >= want || p.groupM*p.groupN == 1:
+			return
+		case p.groupN > 1 && p.groupN >= p.groupM/2: // a group's rows are reused from a nearer cache
+			p.groupN = (p.groupN + 1) / 2
+		default:
+			p.groupM = (p.groupM + 1) / 2
+		}
+	}
+}
+
+// grow returns a slice of n elements, x itself if it is large enough. The
+// contents do not matter.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}
+
+// rowPanel returns the range of the rows of panel i of the part.
+func (p *product) rowPanel(i int) (lo, hi int) {
+	if !p.tile.balanced {
+		lo = i * p.tile.rows
+		return lo, min(lo+p.tile.rows, p.m)
+	}
+	size, larger := p.m/p.rowPanels, p.m%p.rowPanels // the first panels have a row more
+	lo = i*size + min(i, larger)
+	hi = lo + size
+	if i < larger {
+		hi++
+	}
+	return lo, hi
+}
+
+// pack packs panel i: first come those of A, then those of B.
+func (p *product) pack(i int) {
+	if i < p.packA {
+		p.packRows(i)
+	} else {
+		p.packCols(i - p.packA)
+	}
+}
+
+// packRows packs a panel of A. For each block of K the panels lie one after the
+// other; a panel holds the panel's elements of each column together.
+func (p *product) packRows(i int) {
+	lo, hi := p.rowPanel(i)
+	rows := hi - lo
+	for k0 := 0; k0 < p.k; k0 += p.kc {
+		kc := min(p.kc, p.k-k0)
+		dst := p.packedA[k0*p.m+lo*kc:]
+		if p.flags&TransA != 0 {
+			p.tile.copyRows(dst, rows, p.a[(p.k0+k0)*p.lda+p.i0+lo:], p.lda, kc, rows)
+		} else {
+			p.tile.transpose(dst, rows, p.a[(p.i0+lo)*p.lda+p.k0+k0:], p.lda, rows, kc)
+		}
+	}
+}
+
+// packCols packs a panel of B in the same manner.
+func (p *product) packCols(j int) {
+	width := p.tile.cols
+	lo := j * width
+	cols := min(width, p.n-lo)
+	for k0 := 0; k0 < p.k; k0 += p.kc {
+		kc := min(p.kc, p.k-k0)
+		dst := p.packedB[k0*p.colPanels*width+lo*kc:]
+		if p.flags&TransB != 0 {
+			p.tile.transpose(dst, width, p.b[(p.j0+lo)*p.ldb+p.k0+k0:], p.ldb, cols, kc)
+		} else {
+			p.tile.copyRows(dst, width, p.b[(p.k0+k0)*p.ldb+p.j0+lo:], p.ldb, kc, cols)
+		}
+	}
+}
+
+// compute computes the tiles of one task. The innermost loop goes down the
+// rows, so that a panel of B is fetched once and then stays near.
+func (p *product) compute(task int) {
+	i0, j0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN
+	i1, j1 := min(i0+p.groupM, p.rowPanels), min(j0+p.groupN, p.colPanels)
+	for k0 := 0; k0 < p.k; k0 += p.kc {
+		kc := min(p.kc, p.k-k0)
+		accumulate := !p.first || k0 > 0
+		for j := j0; j < j1; j++ {
+			left := j * p.tile.cols
+			cols := min(p.tile.cols, p.n-left)
+			b, bRow := p.colsAt(left, k0, kc)
+			for i := i0; i < i1; i++ {
+				top, bottom := p.rowPanel(i)
+				a, aRow, aCol := p.rowsAt(top, bottom-top, k0, kc)
+				c := p.c[(p.i0+top)*p.ldc+p.j0+left:]
+				p.tile.compute(a, aRow, aCol, b, bRow, c, p.ldc, bottom-top, cols, kc, accumulate)
+			}
+		}
+	}
+}
+
+// rowsAt returns the panel of A that begins at row top, and its strides.
+func (p *product) rowsAt(top, rows, k0, kc int) (a []float32, aRow, aCol int) {
+	switch {
+	case !p.directA:
+		return p.packedA[k0*p.m+top*kc:], 1, rows
+	case p.flags&TransA != 0:
+		return p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda
+	default:
+		return p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1
+	}
+}
+
+// colsAt returns the panel of B that begins at column left, and its stride.
+func (p *product) colsAt(left, k0, kc int) (b []float32, bRow int) {
+	if !p.directB {
+		return p.packedB[k0*p.colPanels*p.tile.cols+left*kc:], p.tile.cols
+	}
+	return p.b[(p.k0+k0)*p.ldb+p.j0+left:], p.ldb
 }

@@ -7,7 +7,7 @@ import "maps"
 type implementation struct {
 	isa ISA
 
-	gemm gemmTile // see gemm.go
+	gemm gemmTile
 
 	add, mul   func(dst, a, b []float32)
 	axpy       func(dst []float32, alpha float32, x []float32)
@@ -39,6 +39,7 @@ type implementation struct {
 
 var generic = implementation{
 	isa:               Generic,
+	gemm:              gemmGeneric,
 	add:               addGeneric,
 	mul:               mulGeneric,
 	axpy:              axpyGeneric,
