@@ -185,6 +185,12 @@ func TestReadRefuses(t *testing.T) {
 			t.Errorf("got %v", err)
 		}
 	})
+	t.Run("ignored labels of a layout", func(t *testing.T) {
+		_, err := ReadFrom(strings.NewReader("gj04\t1\t\tx\ngj04\t2\t\ty\n"), "x.tsv", acceptability, ReadOptions{Labels: LabelsIgnored})
+		if err == nil || !strings.Contains(err.Error(), "x.tsv:2") {
+			t.Errorf("got %v", err)
+		}
+	})
 	t.Run("one column", func(t *testing.T) {
 		_, err := ReadFrom(strings.NewReader("sentence\na\n\n"), "x.tsv", sentence, ReadOptions{Labels: LabelsOptional})
 		if err == nil || !strings.Contains(err.Error(), "x.tsv:3") {

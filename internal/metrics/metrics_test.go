@@ -64,8 +64,9 @@ func TestCorrelation(t *testing.T) {
 	}{
 		{"none", nil, nil, nan, nan},
 		{"one", []float64{1}, []float64{2}, nan, nan},
-		{"constant whose mean rounds", []float64{.1, .1, .1}, []float64{1, 2, 3}, nan, nan},
+		{"constant", []float64{.1, .1, .1}, []float64{1, 2, 3}, nan, nan},
 		{"linear", []float64{1, 2, 3}, []float64{10, 20, 30}, 1, 1},
+		{"rounds to above one", []float64{.7, 3.8}, []float64{2.0999999999999996, 11.399999999999999}, 1, 1},
 		{"monotone", []float64{0, 1, 2}, []float64{0, 1, 4}, 4 / math.Sqrt(2*26./3), 1},
 		{"opposed", []float64{1, 2, 3}, []float64{3, 2, 1}, -1, -1},
 		// ranks 1, 2.5, 2.5, 4 against 1, 2, 3, 4
@@ -73,10 +74,24 @@ func TestCorrelation(t *testing.T) {
 		{"not a number", []float64{1, nan, 3}, []float64{1, 2, 3}, nan, nan},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			near(t, "pearson", Pearson(c.pred, c.gold), c.pearson)
+			got := Pearson(c.pred, c.gold)
+			near(t, "pearson", got, c.pearson)
+			if math.Abs(got) > 1 {
+				t.Errorf("pearson %v is outside [-1, 1]", got)
+			}
 			near(t, "spearman", Spearman(c.pred, c.gold), c.spearman)
 		})
 	}
+}
+
+func TestPearsonOfConstantWhoseMeanRounds(t *testing.T) {
+	// The mean of 66 times 3.99 is not 3.99 in float64: the plain formula gives +Inf.
+	constant, squares := make([]float64, 66), make([]float64, 66)
+	for i := range constant {
+		constant[i], squares[i] = 3.99, float64(i*i)
+	}
+	near(t, "pearson", Pearson(constant, squares), math.NaN())
+	near(t, "pearson", Pearson(squares, constant), math.NaN())
 }
 
 func TestSpearmanIgnoresMonotoneMaps(t *testing.T) {
