@@ -52,9 +52,9 @@ func readArchive(src io.Reader, name string, compressed bool) (*memory, error) {
 		}
 		if err != nil {
 			if entry == "" {
-				return nil, fmt.Errorf("%s: %w", a.place(), endsEarly(err))
+				return nil, fmt.Errorf("%s: %w", a.place(), err)
 			}
-			return nil, fmt.Errorf("entry %q: tensor %q: %w", entry, path.Base(entry), endsEarly(err))
+			return nil, fmt.Errorf("entry %q: tensor %q: %w", entry, path.Base(entry), err)
 		}
 	}
 	if err := stream.finish(); err != nil {
@@ -91,8 +91,11 @@ func (a *archive) next() (entry string, err error) {
 	h, err := a.tar.Next()
 	// archive/tar only judges paths if the environment asks for it; cleanEntry always does.
 	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
-		if errors.Is(err, tar.ErrHeader) {
+		switch {
+		case errors.Is(err, tar.ErrHeader):
 			err = fmt.Errorf("not a tar archive, or damaged: %w", err)
+		case errors.Is(err, io.ErrUnexpectedEOF): // a plain EOF is the archive's end
+			err = errCutOff
 		}
 		return "", err
 	}

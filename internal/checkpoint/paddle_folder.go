@@ -125,7 +125,7 @@ func notVariable(name string, start []byte) string {
 }
 
 // errUnnamed is the answer to records without names.
-var errUnnamed = errors.New("Paddle records without names (a combined file, or one variable taken from its folder): open the folder with one file per variable, or save the model again without a file name")
+var errUnnamed = errors.New("records of Paddle without names (a combined file, or one variable taken from its folder): open the folder with one file per variable, or save the model again without a file name")
 
 // afterVariable says what is wrong with a file that goes on for rest bytes after its data.
 func afterVariable(r io.Reader, rest int64) error {

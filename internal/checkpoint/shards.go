@@ -68,7 +68,7 @@ func openShard(root *os.Root, name, path string) (Reader, error) {
 }
 
 // readIndex returns the map from tensors to files.
-func readIndex(f *os.File) (map[string]string, error) {
+func readIndex(f io.Reader) (map[string]string, error) {
 	// The index lists what headers list; one bound serves both.
 	dec := json.NewDecoder(bufio.NewReader(io.LimitReader(f, maxHeader)))
 	dec.UseNumber()
@@ -94,7 +94,7 @@ func readIndex(f *os.File) (map[string]string, error) {
 	for tensor, name := range fileOf {
 		// Shards lie beside the index; os.Root would hold a path inside, but not
 		// keep it from meaning something else on another system.
-		if name != filepath.Base(name) || strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) {
+		if name != filepath.Base(name) || name == "." || strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) {
 			return nil, fmt.Errorf("tensor %q: %q is not the name of a file beside the index", tensor, name)
 		}
 	}

@@ -24,8 +24,16 @@ func OpenTest(t testing.TB, path string) Reader {
 	return r
 }
 
+// Tester is what *testing.T and *rapid.T share.
+type Tester interface {
+	Helper()
+	Error(args ...any)
+	Errorf(format string, args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // CompareTest reports where two checkpoints differ in names, types, shapes or bytes.
-func CompareTest(t testing.TB, got, want Reader) {
+func CompareTest(t Tester, got, want Reader) {
 	t.Helper()
 	g, w := got.Tensors(), want.Tensors()
 	equal := slices.EqualFunc(g, w, func(a, b Info) bool {
