@@ -134,3 +134,19 @@ type Device interface {
 	SumSquares(t *Tensor) float64
 	Adam(p, m, v, g *Tensor, s AdamStep)
 }
+
+// hostMemory is implemented by devices whose memory the program sees.
+type hostMemory interface {
+	Host(t *Tensor) []float32
+}
+
+// Values returns the elements of t for reading: the memory itself where the
+// device allows it (valid until t changes), otherwise a copy.
+func Values(d Device, t *Tensor) []float32 {
+	if h, ok := d.(hostMemory); ok {
+		return h.Host(t)
+	}
+	values := make([]float32, t.Len())
+	d.Read(values, t)
+	return values
+}

@@ -197,13 +197,12 @@ func compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) {
 	return report, nil
 }
 
-// Tensors returns the parameters' values for a checkpoint writer.
+// Tensors returns the parameters' values for a checkpoint writer. They may alias
+// the parameters: write them before the next step.
 func (p Parameters) Tensors(d engine.Device) []checkpoint.Tensor {
 	tensors := make([]checkpoint.Tensor, len(p))
 	for i, param := range p {
-		values := make([]float32, param.Elements())
-		d.Read(values, param.Value)
-		tensors[i] = checkpoint.FromFloat32(param.Name, param.Shape, values)
+		tensors[i] = checkpoint.FromFloat32(param.Name, param.Shape, engine.Values(d, param.Value))
 	}
 	return tensors
 }

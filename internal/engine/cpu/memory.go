@@ -97,6 +97,9 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 	copy(host, data(src))
 }
 
+// Host returns the memory of t itself; see [engine.Values].
+func (d *Device) Host(t *engine.Tensor) []float32 { return data(t) }
+
 // Zero implements [engine.Device].
 func (d *Device) Zero(t *engine.Tensor) {
 	x := data(t)

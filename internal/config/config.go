@@ -1,0 +1,119 @@
+// Package config fills a struct of settings from layers: defaults, preset, file,
+// flags, each over the one before.
+//
+// A layer is a piece of YAML (JSON is YAML too) that is decoded onto the struct,
+// which keeps what the layer does not mention. Keys are the json tags; a key the
+// struct does not have is an error. The tag "help" documents a key.
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"reflect"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Setting is one key of a struct of settings.
+type Setting struct {
+	Key, Help string
+	Value     any
+}
+
+// List returns the settings of the struct that settings points to, in the order
+// of its fields.
+func List(settings any) []Setting {
+	var list []Setting
+	var walk func(v reflect.Value)
+	walk = func(v reflect.Value) {
+		for i := range v.NumField() {
+			field := v.Type().Field(i)
+			if field.Anonymous {
+				walk(v.Field(i))
+			} else {
+				list = append(list, Setting{field.Tag.Get("json"), field.Tag.Get("help"), v.Field(i).Interface()})
+			}
+		}
+	}
+	walk(reflect.ValueOf(settings).Elem())
+	return list
+}
+
+// maxFileSize bounds a configuration file.
+const maxFileSize = 1 << 20
+
+// File lays the YAML or JSON file path over settings.
+func File(settings any, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxFileSize {
+		return fmt.Errorf("read configuration %s: not a regular file of at most %d KiB", path, maxFileSize>>10)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return fmt.Errorf("read configuration: %w", err)
+	}
+	if err := overlay(settings, raw); err != nil {
+		return fmt.Errorf("configuration %s: %w", path, err)
+	}
+	return nil
+}
+
+// Set lays one assignment "key=value" over settings.
+func Set(settings any, assignment string) error {
+	key, value, ok := strings.Cut(assignment, "=")
+	key = strings.TrimSpace(key)
+	if !ok || key == "" {
+		return fmt.Errorf("%q is not of the form key=value", assignment)
+	}
+	list := List(settings)
+	i := slices.IndexFunc(list, func(s Setting) bool { return s.Key == key })
+	if i < 0 {
+		return unknown(key, list)
+	}
+	if strings.ContainsAny(value, "\n\r") {
+		return fmt.Errorf("%s: the value holds a line break", key)
+	}
+	if err := overlay(settings, []byte(key+": "+value+"\n")); err != nil {
+		return fmt.Errorf("%s: %q is not a value of type %T", key, value, list[i].Value)
+	}
+	return nil
+}
+
+func unknown(key string, list []Setting) error {
+	keys := make([]string, len(list))
+	for i, s := range list {
+		keys[i] = s.Key
+	}
+	return fmt.Errorf("unknown key %q: the keys are %s", key, strings.Join(keys, ", "))
+}
+
+func overlay(settings any, raw []byte) error {
+	var keys map[string]any
+	if err := yaml.Unmarshal(raw, &keys); err != nil {
+		return fmt.Errorf("not a list of \"key: value\" lines: %s", firstLine(err))
+	}
+	list := List(settings)
+	for key := range keys {
+		if !slices.ContainsFunc(list, func(s Setting) bool { return s.Key == key }) {
+			return unknown(key, list)
+		}
+	}
+	// By way of JSON, so that the struct needs one set of tags.
+	asJSON, err := json.Marshal(keys)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(asJSON, settings)
+}
+
+// firstLine is the first line of a library's message of several.
+func firstLine(err error) string {
+	line, _, _ := strings.Cut(err.Error(), "\n")
+	return line
+}

@@ -1,0 +1,136 @@
+// Package modeldir reads and writes a model's folder, in the form Hugging Face
+// users know:
+//
+//	model.safetensors   parameters under the reference's names
+//	config.json         the configuration with the reference's field names
+//	encoder.json, vocab.bpe, vocab.txt, tokenizer_config.json   the vocabulary
+//	README.md           what the model is and how it was made
+//
+// A folder with vocab.json and merges.txt instead is read as well, and so are
+// weights in the reference's own format.
+package modeldir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+// Names of files in a model folder.
+const (
+	Weights = "model.safetensors"
+	Config  = "config.json"
+	Card    = "README.md"
+)
+
+// Content is what a model folder holds.
+type Content struct {
+	Config    model.Config
+	Tokenizer *tokenizer.Tokenizer
+	Tensors   []checkpoint.Tensor
+	Metadata  map[string]string // of model.safetensors; deterministic
+	Card      string            // README.md
+}
+
+// Save writes the folder dir, which may exist. The weights are replaced last but
+// for the README, so that a folder always holds a complete model.
+func Save(dir string, c Content) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("make model folder: %w", err)
+	}
+	if !hasVocabulary(dir) {
+		if err := c.Tokenizer.Save(dir); err != nil {
+			return err
+		}
+	}
+	cfg, err := c.Config.JSON()
+	if err != nil {
+		return err
+	}
+	if err := replace(filepath.Join(dir, Config), cfg); err != nil {
+		return err
+	}
+	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, Card), []byte(c.Card))
+}
+
+// hasVocabulary says whether an earlier Save got as far as the last vocabulary
+// file; it does not change within a run.
+func hasVocabulary(dir string) bool {
+	_, err := tokenizer.Load(dir)
+	return err == nil
+}
+
+// replace writes a file unless it holds data already.
+func replace(path string, data []byte) error {
+	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	return atomicfile.WriteBytes(path, data)
+}
+
+// Model is an open model folder.
+type Model struct {
+	Dir       string
+	Config    model.Config
+	Tokenizer *tokenizer.Tokenizer
+	Weights   checkpoint.Reader // open; the caller closes the Model
+}
+
+// Close releases the weights: views of them are invalid afterwards.
+func (m *Model) Close() error { return m.Weights.Close() }
+
+// Open opens the model folder dir. A run's folder stands for its best model.
+func Open(dir string) (*Model, error) {
+	dir = Resolve(dir)
+	cfg, err := model.ReadConfig(filepath.Join(dir, Config))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("model %s: no %s: give the folder of a model (or of a run)", dir, Config)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	if err := CheckVocabulary(tok, cfg); err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	weights, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	return &Model{dir, cfg, tok, weights}, nil
+}
+
+// Resolve returns the model folder that dir stands for: its best/ if dir is a
+// run's folder, otherwise dir.
+func Resolve(dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, Config)); err == nil {
+		return dir
+	}
+	best := filepath.Join(dir, "best")
+	if _, err := os.Stat(filepath.Join(best, Config)); err == nil {
+		return best
+	}
+	return dir
+}
+
+// CheckVocabulary returns an error if tok's ids are not those of a model with
+// configuration cfg.
+func CheckVocabulary(tok *tokenizer.Tokenizer, cfg model.Config) error {
+	if tok.VocabSize() != cfg.VocabSize {
+		return fmt.Errorf("the vocabulary has %d entries but the model %d: they belong to different models", tok.VocabSize(), cfg.VocabSize)
+	}
+	return nil
+}

@@ -1,0 +1,75 @@
+package train
+
+import (
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/optim"
+)
+
+// Config is what can be set about training. The keys are those of configuration
+// files and of --set; help texts are in the struct tags.
+type Config struct {
+	Epochs               int     `json:"epochs" help:"passes over the training data"`
+	MaxSteps             int     `json:"max_steps" help:"stop after this many steps (0: by epochs)"`
+	BatchSize            int     `json:"batch_size" help:"examples of a batch, or tokens with in_tokens"`
+	InTokens             bool    `json:"in_tokens" help:"batch_size counts tokens: examples x longest, as the reference does"`
+	GradientAccumulation int     `json:"gradient_accumulation" help:"batches of one optimiser step"`
+	LearningRate         float64 `json:"learning_rate" help:"peak of the schedule"`
+	LRScheduler          string  `json:"lr_scheduler" help:"linear_warmup_decay, noam_decay, scale_by_epoch_decay or constant"`
+	WarmupProportion     float64 `json:"warmup_proportion" help:"share of the steps that warm up"`
+	WeightDecay          float64 `json:"weight_decay" help:"decoupled decay of weights (not of biases and norms)"`
+	Beta1                float64 `json:"beta1" help:"of Adam"`
+	Beta2                float64 `json:"beta2" help:"of Adam"`
+	Epsilon              float64 `json:"epsilon" help:"of Adam"`
+	ClipNorm             float64 `json:"clip_norm" help:"largest norm of all gradients together (0: no clipping)"`
+	Seed                 uint64  `json:"seed" help:"of initial values, order of the data and dropout"`
+	EvalSteps            int     `json:"eval_steps" help:"evaluate on dev every so many steps (0: after each epoch)"`
+	EarlyStopping        int     `json:"early_stopping" help:"stop after this many evaluations without a better score (0: never)"`
+	SnapshotSteps        int     `json:"snapshot_steps" help:"save a snapshot every so many steps (0: with each evaluation)"`
+	LogSteps             int     `json:"log_steps" help:"write the loss to log.jsonl every so many steps"`
+}
+
+// Default is the reference's fine-tuning with the constants all tasks share.
+var Default = Config{
+	Epochs: 10, BatchSize: 32, GradientAccumulation: 1,
+	LearningRate: 3e-5, LRScheduler: optim.ScheduleLinear, WarmupProportion: 0.06,
+	Beta1: optim.Default.Beta1, Beta2: optim.Default.Beta2, Epsilon: optim.Default.Epsilon, ClipNorm: optim.Default.ClipNorm,
+	Seed: 1, LogSteps: 10,
+}
+
+// Validate returns an error that names the first impossible value.
+func (c Config) Validate() error {
+	for _, check := range []struct {
+		ok   bool
+		key  string
+		got  any
+		want string
+	}{
+		{c.Epochs >= 1, "epochs", c.Epochs, "1 or more"},
+		{c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 or more"},
+		{c.BatchSize >= 1, "batch_size", c.BatchSize, "1 or more"},
+		{c.GradientAccumulation >= 1, "gradient_accumulation", c.GradientAccumulation, "1 or more"},
+		{c.LearningRate >= 0 && c.LearningRate < 100, "learning_rate", c.LearningRate, "0 to 100"},
+		{c.WarmupProportion >= 0 && c.WarmupProportion <= 1, "warmup_proportion", c.WarmupProportion, "0 to 1"},
+		{c.WeightDecay >= 0 && c.WeightDecay < 100, "weight_decay", c.WeightDecay, "0 to 100"},
+		{c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "0 or more and less than 1"},
+		{c.Beta2 >= 0 && c.Beta2 < 1, "beta2", c.Beta2, "0 or more and less than 1"},
+		{c.Epsilon > 0 && c.Epsilon < 1, "epsilon", c.Epsilon, "more than 0 and less than 1"},
+		{c.ClipNorm >= 0, "clip_norm", c.ClipNorm, "0 or more"},
+		{c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "0 or more"},
+		{c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "0 or more"},
+		{c.SnapshotSteps >= 0, "snapshot_steps", c.SnapshotSteps, "0 or more"},
+		{c.LogSteps >= 1, "log_steps", c.LogSteps, "1 or more"},
+	} {
+		if !check.ok {
+			return fmt.Errorf("%s is %v, want %s", check.key, check.got, check.want)
+		}
+	}
+	_, err := optim.NewSchedule(c.LRScheduler, c.LearningRate, 0, 1, 1)
+	return err
+}
+
+// optimiser returns the part that is the optimiser's.
+func (c Config) optimiser() optim.Config {
+	return optim.Config{Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, ClipNorm: c.ClipNorm}
+}

@@ -1,0 +1,28 @@
+// Package train runs the training of any task: steps, evaluation, snapshots, the
+// log, resuming, and grids of runs.
+//
+// It knows neither models nor data. A [Task] gives it parameters, batches by
+// number, and the loss of a batch; it gives the task's model folder back through
+// Task.Save. Everything that happens in a step is a function of the snapshot it
+// starts from: batches are found by number, dropout masks by the number of the
+// pass, so a run that was killed and resumed ends in the same bits as one that was
+// not.
+//
+// # A run is a folder
+//
+//	best/          the model with the best score on dev, ready to use
+//	last/          the model as it is now
+//	snapshots/     step-NNNNNNNN.safetensors: everything a resumed run needs
+//	log.jsonl      one line per event
+//	run.json       resolved configuration, versions, seed, data, status, result
+//	report.html    written by the caller at the end
+//
+// Every file appears whole or not at all. The two newest snapshots are kept.
+//
+//	config.go    what can be set
+//	trainer.go   the loop
+//	snapshot.go  saving and restoring its state
+//	rundir.go    the folder, run.json
+//	log.go       log.jsonl
+//	grid.go      many runs and their table
+package train

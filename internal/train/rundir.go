@@ -1,0 +1,160 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+)
+
+// Dir is a run's folder.
+type Dir struct{ root string }
+
+// Paths inside the folder.
+func (d *Dir) Root() string          { return d.root }
+func (d *Dir) Best() string          { return filepath.Join(d.root, "best") }
+func (d *Dir) Last() string          { return filepath.Join(d.root, "last") }
+func (d *Dir) Log() string           { return filepath.Join(d.root, "log.jsonl") }
+func (d *Dir) Report() string        { return filepath.Join(d.root, "report.html") }
+func (d *Dir) Path(n string) string  { return filepath.Join(d.root, n) }
+func (d *Dir) snapshots() string     { return filepath.Join(d.root, "snapshots") }
+func (d *Dir) info() string          { return filepath.Join(d.root, "run.json") }
+func (d *Dir) snapshot(n int) string { return filepath.Join(d.snapshots(), snapshotName(n)) }
+
+// Status of a run in run.json.
+const (
+	Running     = "running"
+	Done        = "done"
+	Interrupted = "interrupted"
+	Failed      = "failed"
+)
+
+// Info is run.json: all that is needed to repeat a run, and how it ended.
+type Info struct {
+	Task    string            `json:"task"`
+	Status  string            `json:"status"`
+	Command []string          `json:"command,omitempty"`
+	Version map[string]string `json:"version"` // of unimo, Go, the machine's kind
+	Seed    uint64            `json:"seed"`
+	Config  any               `json:"config"` // resolved
+	Data    map[string]string `json:"data"`   // name -> digest of every input
+	Outcome *Outcome          `json:"outcome,omitempty"`
+	Error   string            `json:"error,omitempty"`
+	Grid    any               `json:"grid,omitempty"`
+}
+
+// ErrRunExists says that a folder holds a run and nobody asked to resume it.
+var ErrRunExists = errors.New("already holds a run: add --resume to go on with it, or choose another folder")
+
+// NewDir makes the folder of a new run.
+func NewDir(root string) (*Dir, error) {
+	d := &Dir{root}
+	if entries, err := os.ReadDir(root); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(d.info()); err == nil {
+			return nil, fmt.Errorf("folder %s %w", root, ErrRunExists)
+		}
+		return nil, fmt.Errorf("folder %s is not empty and holds no run: choose another folder", root)
+	}
+	return d, d.make()
+}
+
+// OpenDir opens the folder of a run to resume. fresh says that nothing has been
+// saved in it yet, in which case it is made.
+func OpenDir(root string) (d *Dir, fresh bool, err error) {
+	d = &Dir{root}
+	if _, err := os.Stat(d.info()); errors.Is(err, os.ErrNotExist) {
+		d, err := NewDir(root)
+		return d, true, err
+	}
+	return d, false, d.make()
+}
+
+func (d *Dir) make() error {
+	for _, dir := range []string{d.root, d.snapshots()} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("make run folder: %w", err)
+		}
+		if err := atomicfile.Clean(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// WriteInfo replaces run.json.
+func (d *Dir) WriteInfo(info Info) error {
+	raw, err := json.MarshalIndent(info, "", "  ")
+	if err != nil {
+		return fmt.Errorf("encode run.json: %w", err)
+	}
+	return atomicfile.WriteBytes(d.info(), append(raw, '\n'))
+}
+
+// ReadInfo reads run.json.
+func (d *Dir) ReadInfo() (Info, error) {
+	raw, err := os.ReadFile(d.info())
+	if err != nil {
+		return Info{}, fmt.Errorf("read run: %w", err)
+	}
+	var info Info
+	if err := json.Unmarshal(raw, &info); err != nil {
+		return Info{}, fmt.Errorf("read run %s: %w", d.info(), err)
+	}
+	return info, nil
+}
+
+// CheckSame returns an error that lists what differs between the run that is to be
+// resumed and what was asked for now: another configuration or other data would
+// not continue the same run.
+func (old Info) CheckSame(now Info) error {
+	// Both through JSON, so that they have the same types.
+	flat := func(info Info) (map[string]any, error) {
+		raw, err := json.Marshal(map[string]any{"task": info.Task, "config": info.Config, "data": info.Data})
+		if err != nil {
+			return nil, err
+		}
+		var nested map[string]any
+		if err := json.Unmarshal(raw, &nested); err != nil {
+			return nil, err
+		}
+		out := map[string]any{"task": nested["task"]}
+		for _, group := range []string{"config", "data"} {
+			if values, ok := nested[group].(map[string]any); ok {
+				for k, v := range values {
+					out[k] = v
+				}
+			}
+		}
+		return out, nil
+	}
+	was, err := flat(old)
+	if err != nil {
+		return err
+	}
+	is, err := flat(now)
+	if err != nil {
+		return err
+	}
+	var differ []string
+	for k, v := range is {
+		if !reflect.DeepEqual(v, was[k]) {
+			differ = append(differ, fmt.Sprintf("%s was %v and is %v", k, was[k], v))
+		}
+	}
+	for k, v := range was {
+		if _, ok := is[k]; !ok {
+			differ = append(differ, fmt.Sprintf("%s was %v and is not given", k, v))
+		}
+	}
+	if len(differ) == 0 {
+		return nil
+	}
+	slices.Sort(differ)
+	return fmt.Errorf("the run cannot be resumed with other settings: %s; give the same ones, or start a new run in another folder", strings.Join(differ, "; "))
+}

@@ -1,0 +1,182 @@
+package train
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// keepSnapshots is how many snapshots stay: the newest, and one more in case the
+// disk loses the newest.
+const keepSnapshots = 2
+
+// Names of the moments in a snapshot: the reference's, so that its tools and ours
+// agree on what stands beside a parameter.
+const (
+	moment1 = "_moment1_0"
+	moment2 = "_moment2_0"
+)
+
+func snapshotName(step int) string { return fmt.Sprintf("step-%08d.safetensors", step) }
+
+// castagnoli is the CRC that processors compute in hardware.
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func checksum(tensors []checkpoint.Tensor) string {
+	var sum uint32
+	for _, t := range tensors {
+		sum = crc32.Update(sum, castagnoli, t.Data)
+	}
+	return strconv.FormatUint(uint64(sum), 16)
+}
+
+// snapshot saves everything, the model in last/ included, and removes snapshots
+// that are no longer needed.
+func (t *Trainer) snapshot(log *eventLog) error {
+	note := Note{Step: t.state.Step}
+	if t.state.LastStep == t.state.Step {
+		note.Evaluation = &t.state.Last
+	}
+	if err := t.Task.Save(t.Dir.Last(), note); err != nil {
+		return err
+	}
+	size, err := log.size()
+	if err != nil {
+		return err
+	}
+	t.state.LogSize = size
+	tensors := t.tensors()
+	position, err := json.Marshal(t.state)
+	if err != nil {
+		return fmt.Errorf("encode snapshot: %w", err)
+	}
+	err = checkpoint.WriteSafetensors(t.Dir.snapshot(t.state.Step), tensors, map[string]string{
+		"state": string(position), "crc32c": checksum(tensors),
+	})
+	if err != nil {
+		return err
+	}
+	t.Observer.Saved(t.state.Step)
+	return t.prune()
+}
+
+// tensors lists parameters and moments by name.
+func (t *Trainer) tensors() []checkpoint.Tensor {
+	var tensors []checkpoint.Tensor
+	for i, p := range t.Task.Params() {
+		m, v := t.adam.Moments(i)
+		for _, part := range []struct {
+			suffix string
+			value  *engine.Tensor
+		}{{"", p.Value}, {moment1, m}, {moment2, v}} {
+			shape := []int{part.value.Rows, part.value.Cols}
+			tensors = append(tensors, checkpoint.FromFloat32(p.Name+part.suffix, shape, engine.Values(t.Device, part.value)))
+		}
+	}
+	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int {
+		if a.Name < b.Name {
+			return -1
+		}
+		return 1
+	})
+	return tensors
+}
+
+// prune removes all but the newest snapshots.
+func (t *Trainer) prune() error {
+	files, err := t.Dir.listSnapshots()
+	if err != nil {
+		return err
+	}
+	for _, file := range files[min(keepSnapshots, len(files)):] {
+		if err := os.Remove(file); err != nil {
+			return fmt.Errorf("remove old snapshot: %w", err)
+		}
+	}
+	return nil
+}
+
+// listSnapshots returns the snapshots' paths, the newest first.
+func (d *Dir) listSnapshots() ([]string, error) {
+	files, err := filepath.Glob(filepath.Join(d.snapshots(), "step-*.safetensors"))
+	if err != nil {
+		return nil, fmt.Errorf("list snapshots: %w", err)
+	}
+	slices.Sort(files) // the step is zero-padded
+	slices.Reverse(files)
+	return files, nil
+}
+
+// restore loads the newest snapshot. One that is damaged is passed over with a
+// warning; if all are, that is an error.
+func (t *Trainer) restore() error {
+	files, err := t.Dir.listSnapshots()
+	if err != nil {
+		return err
+	}
+	var failures []error
+	for _, file := range files {
+		if err := t.load(file); err != nil {
+			slog.Warn("snapshot is damaged, trying the one before", "error", err)
+			failures = append(failures, err)
+			continue
+		}
+		return nil
+	}
+	return errors.Join(failures...)
+}
+
+func (t *Trainer) load(file string) error {
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	meta := r.Metadata()
+	var position state
+	if err := json.Unmarshal([]byte(meta["state"]), &position); err != nil {
+		return fmt.Errorf("snapshot %s: state: %w", file, err)
+	}
+	var stored []checkpoint.Tensor
+	for _, info := range r.Tensors() {
+		raw, err := r.Bytes(info.Name)
+		if err != nil {
+			return err
+		}
+		stored = append(stored, checkpoint.Tensor{Info: info, Data: raw})
+	}
+	if sum := checksum(stored); sum != meta["crc32c"] {
+		return fmt.Errorf("snapshot %s: checksum is %s, want %s", file, sum, meta["crc32c"])
+	}
+	want := t.tensors()
+	if len(stored) != len(want) {
+		return fmt.Errorf("snapshot %s has %d tensors, want %d", file, len(stored), len(want))
+	}
+	for i, tensor := range stored { // both are sorted by name
+		if tensor.Name != want[i].Name || tensor.DType != checkpoint.F32 || !slices.Equal(tensor.Shape, want[i].Shape) {
+			return fmt.Errorf("snapshot %s has %s %v %v, want %s %v", file, tensor.Name, tensor.DType, tensor.Shape, want[i].Name, want[i].Shape)
+		}
+	}
+	for i, p := range t.Task.Params() {
+		m, v := t.adam.Moments(i)
+		for suffix, tensor := range map[string]*engine.Tensor{"": p.Value, moment1: m, moment2: v} {
+			values, _, err := checkpoint.Float32s(r, p.Name+suffix)
+			if err != nil {
+				return err
+			}
+			t.Device.Write(tensor, values)
+		}
+	}
+	t.state = position
+	t.adam.SetSteps(position.Step)
+	return nil
+}

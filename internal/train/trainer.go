@@ -1,0 +1,332 @@
+package train
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/optim"
+)
+
+// Task is what is trained.
+type Task interface {
+	// Params lists what is optimised, in a fixed order.
+	Params() []optim.Param
+	// Batches returns the number of batches of an epoch (counted from 0).
+	Batches(epoch int) int
+	// Loss computes the mean loss of one batch and says how many tokens it read.
+	Loss(tape *autograd.Tape, epoch, batch int) (loss *autograd.Var, tokens int)
+	// Describe names the examples of a batch, for messages.
+	Describe(epoch, batch int) string
+	// Evaluate scores the model on dev. tick is called as it goes on.
+	Evaluate(ctx context.Context, tick func(done, total int)) (Evaluation, error)
+	// Save writes the model as it is into the folder dir, whole files only. Equal
+	// parameters and notes give equal model files.
+	Save(dir string, note Note) error
+}
+
+// Evaluation is a score on dev.
+type Evaluation struct {
+	Score   Number  `json:"score"` // the task's own metric; higher is better, NaN is worst
+	Metrics Numbers `json:"metrics"`
+}
+
+// Note says in a saved model how it came about.
+type Note struct {
+	Step       int
+	Evaluation *Evaluation // nil if it was not evaluated at this step
+}
+
+// Reducer sums gradients over all processes that train together.
+type Reducer interface {
+	// Sum replaces every gradient by its sum over the processes and loss likewise,
+	// and returns the number of processes. All processes call it in step.
+	Sum(d engine.Device, grads []*engine.Tensor, loss float64) (total float64, processes int, err error)
+}
+
+// Solo is the reducer of a single process.
+type Solo struct{}
+
+// Sum implements [Reducer].
+func (Solo) Sum(_ engine.Device, _ []*engine.Tensor, loss float64) (float64, int, error) {
+	return loss, 1, nil
+}
+
+// Observer is told what happens, for progress bars. Its methods return quickly.
+type Observer interface {
+	Step(StepEvent)
+	Evaluating(done, total int)
+	Evaluated(step int, e Evaluation, best bool)
+	Saved(step int)
+}
+
+// StepEvent describes one optimiser step.
+type StepEvent struct {
+	Step, Total  int // Step counts from 1
+	Epoch        float64
+	Loss         float64 // mean over the step's batches
+	LearningRate float64
+	GradNorm     float64
+	Tokens       int
+	Seconds      float64 // this step took
+}
+
+// NonFiniteError stops a run whose loss or gradient is not a number.
+type NonFiniteError struct {
+	Step  int // from 1
+	Epoch int // from 1
+	Batch int // of the epoch, from 1
+	What  string
+	Where string // the batch's examples
+}
+
+func (e *NonFiniteError) Error() string {
+	return fmt.Sprintf("step %d (epoch %d, batch %d: %s): %s; lower learning_rate, or look at these examples; the newest snapshot is from before", e.Step, e.Epoch, e.Batch, e.Where, e.What)
+}
+
+// Outcome says how a run ended.
+type Outcome struct {
+	Steps      int        `json:"steps"`
+	Stopped    string     `json:"stopped,omitempty"` // why before the last step
+	Last       Evaluation `json:"last"`
+	Best       Evaluation `json:"best"`
+	BestStep   int        `json:"best_step"`
+	Seconds    float64    `json:"seconds"`           // of training in this process, evaluation included
+	TokensRate float64    `json:"tokens_per_second"` // of training steps in this process
+}
+
+// Trainer trains a task in a run folder.
+type Trainer struct {
+	Config   Config
+	Device   engine.Device
+	Task     Task
+	Dir      *Dir
+	Reducer  Reducer
+	Observer Observer
+
+	adam     *optim.Adam
+	schedule optim.Schedule
+	batches  int // of all epochs
+	total    int // optimiser steps
+	state    state
+	tokens   int
+	stepTime time.Duration
+}
+
+// state is where a run stands: with the parameters and the moments, all that the
+// remaining steps depend on.
+type state struct {
+	Step     int        `json:"step"`  // optimiser steps taken
+	Pass     uint64     `json:"pass"`  // batches taken: numbers the dropout masks
+	Epoch    int        `json:"epoch"` // of the next batch
+	Batch    int        `json:"batch"` // the next batch's number in its epoch
+	Best     Evaluation `json:"best"`
+	BestStep int        `json:"best_step"` // 0: none yet
+	Last     Evaluation `json:"last"`
+	LastStep int        `json:"last_step"` // of the last evaluation
+	Worse    int        `json:"worse"`     // evaluations since the best
+	LogSize  int64      `json:"log_size"`
+}
+
+// Run trains until the last step, an early stop, an error, or ctx is cancelled; in
+// the last case it saves a snapshot first and returns ctx's error. With resume it
+// goes on from the newest snapshot, if there is one.
+func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
+	if err := t.prepare(); err != nil {
+		return Outcome{}, err
+	}
+	if resume {
+		if err := t.restore(); err != nil {
+			return Outcome{}, err
+		}
+	}
+	log, err := t.Dir.openLog(t.state.LogSize)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer log.Close()
+	if err := log.write("start", map[string]any{"step": t.state.Step, "total": t.total, "device": t.Device.Name()}); err != nil {
+		return Outcome{}, err
+	}
+	start := time.Now()
+	stopped := ""
+	for t.state.Step < t.total && stopped == "" {
+		if err := ctx.Err(); err != nil {
+			return t.outcome(start, "interrupted"), errors.Join(t.snapshot(log), err)
+		}
+		event, err := t.step()
+		if err != nil {
+			log.write("error", map[string]any{"step": t.state.Step + 1, "error": err.Error()})
+			return t.outcome(start, "failed"), err
+		}
+		t.Observer.Step(event)
+		if event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
+			if err := log.step(event); err != nil {
+				return Outcome{}, err
+			}
+		}
+		if stopped, err = t.afterStep(ctx, log); err != nil {
+			if ctx.Err() != nil { // interrupted in an evaluation, which is repeated
+				return t.outcome(start, "interrupted"), ctx.Err()
+			}
+			return t.outcome(start, "failed"), err
+		}
+	}
+	outcome := t.outcome(start, stopped)
+	return outcome, log.write("done", outcome)
+}
+
+func (t *Trainer) prepare() error {
+	if err := t.Config.Validate(); err != nil {
+		return err
+	}
+	t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), t.Task.Params())
+	t.batches = 0
+	for epoch := range t.Config.Epochs {
+		t.batches += t.Task.Batches(epoch)
+	}
+	if t.batches == 0 {
+		return errors.New("the training data has no batches")
+	}
+	accumulate := t.Config.GradientAccumulation
+	t.total = (t.batches + accumulate - 1) / accumulate
+	stepsPerEpoch := (t.Task.Batches(0) + accumulate - 1) / accumulate
+	if t.Config.MaxSteps > 0 {
+		t.total = min(t.total, t.Config.MaxSteps)
+	}
+	warmup := int(t.Config.WarmupProportion * float64(t.total))
+	var err error
+	t.schedule, err = optim.NewSchedule(t.Config.LRScheduler, t.Config.LearningRate, warmup, t.total, stepsPerEpoch)
+	return err
+}
+
+// step takes the next batches through the model and updates the parameters.
+func (t *Trainer) step() (StepEvent, error) {
+	start := time.Now()
+	params := t.Task.Params()
+	grads := make([]*engine.Tensor, len(params))
+	for i, p := range params {
+		t.Device.Zero(p.Grad)
+		grads[i] = p.Grad
+	}
+	// The last step takes what is left.
+	count := min(t.Config.GradientAccumulation, t.batches-int(t.state.Pass))
+	var loss float64
+	tokens := 0
+	t.advanceEpoch()
+	epoch, batch := t.state.Epoch, t.state.Batch // of the step's first batch
+	for range count {
+		t.advanceEpoch()
+		value, n, err := t.backward(1 / float32(count))
+		if err != nil {
+			return StepEvent{}, err
+		}
+		loss += value
+		tokens += n
+	}
+	sum, processes, err := t.Reducer.Sum(t.Device, grads, loss/float64(count))
+	if err != nil {
+		return StepEvent{}, fmt.Errorf("sum gradients over processes: %w", err)
+	}
+	rate := t.schedule.Rate(t.state.Step)
+	norm, err := t.adam.Step(rate)
+	if err != nil {
+		return StepEvent{}, t.nonFinite(epoch, batch, err.Error())
+	}
+	t.state.Step++
+	took := time.Since(start)
+	t.tokens += tokens
+	t.stepTime += took
+	return StepEvent{
+		Step: t.state.Step, Total: t.total, Loss: sum / float64(processes), LearningRate: rate, GradNorm: norm, Tokens: tokens, Seconds: took.Seconds(),
+		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
+	}, nil
+}
+
+// advanceEpoch moves on to the next epoch when the current one has no batch left.
+func (t *Trainer) advanceEpoch() {
+	for t.state.Batch >= t.Task.Batches(t.state.Epoch) {
+		t.state.Epoch++
+		t.state.Batch = 0
+	}
+}
+
+// backward adds the gradients of the next batch, times scale, to the parameters'.
+func (t *Trainer) backward(scale float32) (loss float64, tokens int, err error) {
+	epoch, batch := t.state.Epoch, t.state.Batch
+	tape := autograd.NewTape(t.Device, autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
+	v, tokens := t.Task.Loss(tape, epoch, batch)
+	loss = float64(engine.Values(t.Device, v.Value)[0])
+	if math.IsNaN(loss) || math.IsInf(loss, 0) {
+		tape.Release()
+		return 0, 0, t.nonFinite(epoch, batch, fmt.Sprintf("the loss is %v", loss))
+	}
+	tape.Backward(v, scale)
+	t.state.Pass++
+	t.state.Batch++
+	return loss, tokens, nil
+}
+
+func (t *Trainer) nonFinite(epoch, batch int, what string) error {
+	return &NonFiniteError{Step: t.state.Step + 1, Epoch: epoch + 1, Batch: batch + 1, What: what, Where: t.Task.Describe(epoch, batch)}
+}
+
+// afterStep evaluates and saves when it is time, and says why to stop early.
+func (t *Trainer) afterStep(ctx context.Context, log *eventLog) (stop string, err error) {
+	last := t.state.Step == t.total
+	epochEnd := t.state.Batch >= t.Task.Batches(t.state.Epoch)
+	evaluate := last || due(t.state.Step, t.Config.EvalSteps, epochEnd)
+	if evaluate {
+		if err := t.evaluate(ctx, log); err != nil {
+			return "", err
+		}
+		if n := t.Config.EarlyStopping; n > 0 && t.state.Worse >= n && !last {
+			stop = fmt.Sprintf("no better score in %d evaluations", n)
+		}
+	}
+	if last || stop != "" || due(t.state.Step, t.Config.SnapshotSteps, evaluate) {
+		return stop, t.snapshot(log)
+	}
+	return stop, nil
+}
+
+// due says whether something that happens every n steps happens after this one;
+// otherwise is the answer for n = 0.
+func due(step, n int, otherwise bool) bool {
+	if n == 0 {
+		return otherwise
+	}
+	return step%n == 0
+}
+
+func (t *Trainer) evaluate(ctx context.Context, log *eventLog) error {
+	e, err := t.Task.Evaluate(ctx, t.Observer.Evaluating)
+	if err != nil {
+		return err
+	}
+	t.state.Last, t.state.LastStep = e, t.state.Step
+	// Written so that the first score, and any number over NaN, is better.
+	best := float64(t.state.Best.Score)
+	better := t.state.BestStep == 0 || float64(e.Score) > best || (math.IsNaN(best) && !math.IsNaN(float64(e.Score)))
+	if better {
+		t.state.Best, t.state.BestStep, t.state.Worse = e, t.state.Step, 0
+		if err := t.Task.Save(t.Dir.Best(), Note{t.state.Step, &e}); err != nil {
+			return err
+		}
+	} else {
+		t.state.Worse++
+	}
+	t.Observer.Evaluated(t.state.Step, e, better)
+	return log.write("eval", map[string]any{"step": t.state.Step, "metrics": e.Metrics, "best": better})
+}
+
+func (t *Trainer) outcome(start time.Time, stopped string) Outcome {
+	return Outcome{
+		Steps: t.state.Step, Stopped: stopped, Last: t.state.Last, Best: t.state.Best, BestStep: t.state.BestStep,
+		Seconds: time.Since(start).Seconds(), TokensRate: float64(t.tokens) / max(1e-9, t.stepTime.Seconds()),
+	}
+}
