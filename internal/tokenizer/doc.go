@@ -51,7 +51,7 @@
 //
 //	tokenizer.go  the type and what one can ask it     split.go  text into words
 //	encode.go     words into ids                       lower.go  lower case
-//	merge.go      the merging of one word              table.go  the two hash tables
+//	merge.go      the merging of one word              table.go  the hash tables
 //	decode.go     ids into bytes and text              alphabet.go  bytes as characters
 //	load.go, parse.go, save.go  files                  train.go  a vocabulary from text
 //

@@ -53,6 +53,11 @@ func cut(text string, n int) int {
 func (t *Tokenizer) encode(dst []int32, s *scratch, text string) []int32 {
 	for i := 0; i < len(text); {
 		end := wordEnd(text, i)
+		if id, ok := t.whole.find(t.raw, text, i, end); ok {
+			dst = append(dst, id)
+			i = end
+			continue
+		}
 		for _, symbol := range t.mergeWord(s, text[i:end]) {
 			dst = append(dst, t.pieces[symbol].id)
 		}

@@ -355,3 +355,20 @@ func splitAll(text string) (words []string) {
 	}
 	return words
 }
+
+// Pieces that merging does not lead to must not be found as whole words.
+func TestUnreachablePiece(t *testing.T) {
+	unimo, _ := saved(t)
+	unimo[fileEncoder] = strings.TrimSuffix(unimo[fileEncoder], "}") + `, "zqz": 9000}`
+	unimo[fileVocab] += "9000\n"
+	tok, err := Load(folder(t, unimo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tok.Encode(nil, "zqz"); len(got) != 3 {
+		t.Errorf("Encode = %v, want three letters", got)
+	}
+	if got := tok.Token(int32(tok.VocabSize() - 1)); got != "zqz" {
+		t.Errorf("the last token is %q", got)
+	}
+}

@@ -44,8 +44,10 @@ func (t *Tokenizer) mergeWord(s *scratch, word string) []uint32 {
 		symbols = append(symbols, t.byteSymbol[word[i]])
 	}
 	ranks := s.ranks[:0]
-	for i := range len(symbols) - 1 {
-		ranks = append(ranks, t.pairs.rank(symbols[i], symbols[i+1]))
+	for i := range len(word) - 1 {
+		// A table of their own, since it keeps pairs of letters close together, while the
+		// pair table scatters them over a megabyte.
+		ranks = append(ranks, t.bytePairs[int(word[i])<<8|int(word[i+1])])
 	}
 	for len(ranks) > 0 {
 		best := slices.Min(ranks)

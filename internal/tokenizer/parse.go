@@ -44,8 +44,10 @@ func parseTokens(file string, content []byte) ([]tokenID, error) {
 	} else if start != json.Delim('{') {
 		return fail(decoder.InputOffset(), want)
 	}
-	var tokens []tokenID
-	seenToken, seenID := map[string]bool{}, map[int32]string{}
+	// The released file has 21 bytes for a token; more growing is slower than more memory.
+	room := len(content) / 20
+	tokens := make([]tokenID, 0, room)
+	seenToken, seenID := make(map[string]bool, room), make(map[int32]string, room)
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
@@ -94,8 +96,7 @@ type pairLine struct {
 // parsePairs reads a list of merges: two tokens with a space between on each line,
 // after an optional first line "#version...".
 func parsePairs(file string, content []byte) ([]pairLine, error) {
-	var pairs []pairLine
-	seen := map[[2]string]int{}
+	pairs := make([]pairLine, 0, bytes.Count(content, []byte("\n"))+1)
 	for number, line := range lines(content) {
 		if number == 1 && strings.HasPrefix(line, "#version") {
 			continue
@@ -104,14 +105,9 @@ func parsePairs(file string, content []byte) ([]pairLine, error) {
 		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
 			return nil, fmt.Errorf("%s:%d: want two tokens with one space between, have %q", file, number, clip(line))
 		}
-		pair := [2]string{left, right}
-		if first, twice := seen[pair]; twice {
-			return nil, fmt.Errorf("%s:%d: the merge %q is in line %d already; keep the first", file, number, clip(line), first)
-		}
 		if len(pairs) == maxMerges {
 			return nil, fmt.Errorf("%s:%d: more than %d merges", file, number, maxMerges)
 		}
-		seen[pair] = number
 		pairs = append(pairs, pairLine{left, right, number})
 	}
 	return pairs, nil
@@ -121,6 +117,7 @@ func parsePairs(file string, content []byte) ([]pairLine, error) {
 // with index as its inverse, come from.
 func resolveMerges(file string, pairs []pairLine, tokens string, index map[string]uint32) ([]merge, error) {
 	merges := make([]merge, len(pairs))
+	seen := newPairTable(len(pairs))
 	for rank, p := range pairs {
 		for _, side := range []struct {
 			token  string
@@ -137,6 +134,12 @@ func resolveMerges(file string, pairs []pairLine, tokens string, index map[strin
 			}
 			*side.symbol = symbol
 		}
+		left, right := merges[rank].left, merges[rank].right
+		if first := seen.rank(left, right); first != noRank {
+			return nil, fmt.Errorf("%s:%d: the merge %q is in line %d already; keep the first",
+				file, p.line, clip(p.left+" "+p.right), pairs[first].line)
+		}
+		seen.insert(left, right, uint32(rank))
 	}
 	return merges, nil
 }
@@ -144,33 +147,40 @@ func resolveMerges(file string, pairs []pairLine, tokens string, index map[strin
 // parseWords reads vocab.txt: what each UNIMO id stands for. encoder is the file that
 // pieces come from; symbols is their index by BPE id.
 func parseWords(file string, content []byte, encoder string, symbols map[int32]uint32) ([]word, error) {
-	var words []word
-	seen := map[string]int{}
+	words := make([]word, 0, len(symbols)+8)
+	lineOf := make(map[string]int, 8)             // of a special token
+	lineOfID := make(map[int32]int, len(symbols)) // of a BPE id
 	for number, line := range lines(content) {
-		w := word{symbol: special, name: line}
-		if bpe, err := strconv.ParseInt(line, 10, 32); err == nil && line == strconv.FormatInt(bpe, 10) {
-			symbol, ok := symbols[int32(bpe)]
-			if !ok {
+		w, first := word{symbol: special}, 0
+		if bpe, ok := decimal(line); ok {
+			if w.symbol, ok = symbols[bpe]; !ok {
 				return nil, fmt.Errorf("%s:%d: the BPE id %d is not in %s; the two files must be of one vocabulary", file, number, bpe, encoder)
 			}
-			w = word{symbol: symbol}
-		} else if name, ok := specialName(line); ok {
-			w.name = name
-			line = name
+			first, lineOfID[bpe] = lineOfID[bpe], number
+		} else if w.name, ok = specialName(line); ok {
+			first, lineOf[w.name] = lineOf[w.name], number
 		} else {
 			return nil, fmt.Errorf("%s:%d: %q is neither a BPE id nor a special token; want a number of %s or a name such as [CLS] or madeupword0000",
 				file, number, clip(line), encoder)
 		}
-		if first, twice := seen[line]; twice {
+		if first > 0 {
 			return nil, fmt.Errorf("%s:%d: %q is in line %d already; an id stands for one token only", file, number, clip(line), first)
 		}
 		if len(words) == maxSymbols {
 			return nil, fmt.Errorf("%s:%d: more than %d lines", file, number, maxSymbols)
 		}
-		seen[line] = number
 		words = append(words, w)
 	}
 	return words, checkSpecials(file, words)
+}
+
+// decimal reads a number from 0 in its shortest form.
+func decimal(s string) (n int32, ok bool) {
+	if s == "" || len(s) > 1 && s[0] == '0' || strings.Trim(s, "0123456789") != "" {
+		return 0, false
+	}
+	value, err := strconv.ParseInt(s, 10, 32)
+	return int32(value), err == nil
 }
 
 // robertaNames are the special tokens' names in vocabularies of Hugging Face's RoBERTa.

@@ -29,6 +29,8 @@ type Tokenizer struct {
 	byteSymbol [256]uint32
 	merges     []merge // by rank
 	pairs      pairTable
+	bytePairs  []uint32 // the ranks of pairs of bytes, by left<<8 | right
+	whole      wordTable
 
 	scratch sync.Pool // of *scratch
 }
@@ -96,7 +98,31 @@ func newTokenizer(pieces []piece, merges []merge, words []word) *Tokenizer {
 	for rank, m := range merges {
 		t.pairs.insert(m.left, m.right, uint32(rank))
 	}
+	t.bytePairs = make([]uint32, 1<<16)
+	for left, l := range t.byteSymbol {
+		for right, r := range t.byteSymbol {
+			t.bytePairs[left<<8|right] = t.pairs.rank(l, r)
+		}
+	}
+	t.findWholeWords()
 	return t
+}
+
+// findWholeWords fills the table of words that are one piece. Being a piece is not
+// enough: the merges must lead to it.
+func (t *Tokenizer) findWholeWords() {
+	t.whole = newWordTable(len(t.words))
+	var s scratch
+	for id := range t.words {
+		w := &t.words[id]
+		text := string(t.raw[w.start:w.end])
+		if w.symbol == special || len(text) >= longWord || wordEnd(text, 0) != len(text) {
+			continue
+		}
+		if symbols := t.mergeWord(&s, text); len(symbols) == 1 && symbols[0] == w.symbol {
+			t.whole.insert(text, int32(id), w.start)
+		}
+	}
 }
 
 // singleByte returns the byte that token stands for, if it is one.
