@@ -520,6 +520,7 @@ func TestStatistics(t *testing.T) {
 		{FromFloat32("w", []int{5}, []float32{nan, 2, inf, 4, nan}), Stats{Min: 2, Max: 4, Mean: 3, Std: 1, AbsMax: 4, NaN: 2, Inf: 1}},
 		{FromFloat32("w", []int{1}, []float32{nan}), Stats{NaN: 1}},
 		{FromFloat32("w", []int{0}, nil), Stats{}},
+		{FromFloat32("w", []int{3 * chunkElements / 2}, make([]float32, 3*chunkElements/2)), Stats{Zeros: 3 * chunkElements / 2}},
 		{Tensor{Info{"w", I8, []int{2}}, []byte{0xff, 3}}, Stats{Min: -1, Max: 3, Mean: 1, Std: 2, AbsMax: 3}},
 		{Tensor{Info{"w", U16, []int{1}}, []byte{0xff, 0xff}}, Stats{Min: 65535, Max: 65535, Mean: 65535, AbsMax: 65535}},
 		{Tensor{Info{"w", BF16, []int{1}}, []byte{0x80, 0xbf}}, Stats{Min: -1, Max: -1, Mean: -1, AbsMax: 1}},
@@ -531,7 +532,7 @@ func TestStatistics(t *testing.T) {
 		}
 		got, err := Statistics(r, "w")
 		if err != nil || got != c.want {
-			t.Errorf("%v: %+v, %v, want %+v", c.tensor, got, err, c.want)
+			t.Errorf("%v: %+v, %v, want %+v", c.tensor.Info, got, err, c.want)
 		}
 	}
 }

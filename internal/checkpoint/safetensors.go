@@ -50,6 +50,11 @@ func mapSafetensors(f *os.File, path string, format Format) (Reader, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newSafetensors(file, path, format)
+}
+
+// newSafetensors takes file over; if an error is returned, it is closed.
+func newSafetensors(file *mapping, path string, format Format) (Reader, error) {
 	h, err := parseSafetensors(file.data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: safetensors: %w", path, errors.Join(err, file.close()))

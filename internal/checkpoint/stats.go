@@ -26,35 +26,43 @@ func Statistics(r Reader, name string) (Stats, error) {
 	}
 	var s Stats
 	count, sum := 0, 0.0
-	forEach(info.DType, data, func(v float64) {
-		switch {
-		case math.IsNaN(v):
-			s.NaN++
-			return
-		case math.IsInf(v, 0):
-			s.Inf++
-			return
-		case v == 0:
-			s.Zeros++
+	low, high := math.Inf(1), math.Inf(-1)
+	forChunks(info.DType, data, func(chunk []float64) {
+		for _, v := range chunk {
+			switch {
+			case math.IsNaN(v):
+				s.NaN++
+				continue
+			case math.IsInf(v, 0):
+				s.Inf++
+				continue
+			case v == 0:
+				s.Zeros++
+			}
+			if v < low {
+				low = v
+			}
+			if v > high {
+				high = v
+			}
+			count++
+			sum += v
 		}
-		if count == 0 {
-			s.Min, s.Max = v, v
-		}
-		s.Min, s.Max = min(s.Min, v), max(s.Max, v)
-		count++
-		sum += v
 	})
 	if count == 0 {
 		return s, nil
 	}
+	s.Min, s.Max = low, high
 	s.Mean = saturate(sum / float64(count))
-	s.AbsMax = max(-s.Min, s.Max)
+	s.AbsMax = max(math.Abs(low), math.Abs(high))
 	// A second pass, because the sum of squares less the square of the sum would
 	// cancel for a tensor such as a layer norm's scale, all near 1.
 	squares := 0.0
-	forEach(info.DType, data, func(v float64) {
-		if d := v - s.Mean; !math.IsNaN(d) && !math.IsInf(d, 0) {
-			squares += d * d
+	forChunks(info.DType, data, func(chunk []float64) {
+		for _, v := range chunk {
+			if d := v - s.Mean; !math.IsNaN(d) && !math.IsInf(d, 0) {
+				squares += d * d
+			}
 		}
 	})
 	s.Std = saturate(math.Sqrt(squares / float64(count)))
@@ -63,36 +71,50 @@ func Statistics(r Reader, name string) (Stats, error) {
 
 func saturate(v float64) float64 { return max(-math.MaxFloat64, min(v, math.MaxFloat64)) }
 
-// forEach calls f with every element as a float64.
-func forEach(d DType, data []byte, f func(v float64)) {
+// chunkElements fit the first-level cache as float64, 16 of its 32 KiB or more.
+const chunkElements = 2048
+
+// forChunks calls f with all elements as float64, some at a time. f must not keep the slice.
+func forChunks(d DType, data []byte, f func(chunk []float64)) {
+	var buffer [chunkElements]float64
+	for len(data) > 0 {
+		n := min(len(data)/d.Size(), chunkElements)
+		chunk := buffer[:n]
+		decode(chunk, d, data)
+		f(chunk)
+		data = data[n*d.Size():]
+	}
+}
+
+// decode converts the first len(dst) elements of data.
+func decode(dst []float64, d DType, data []byte) {
 	le := binary.LittleEndian
-	size := d.Size()
-	for ; len(data) >= size; data = data[size:] {
+	for i := range dst {
 		switch d {
 		case Bool, U8:
-			f(float64(data[0]))
+			dst[i] = float64(data[i])
 		case I8:
-			f(float64(int8(data[0])))
+			dst[i] = float64(int8(data[i]))
 		case U16:
-			f(float64(le.Uint16(data)))
+			dst[i] = float64(le.Uint16(data[2*i:]))
 		case I16:
-			f(float64(int16(le.Uint16(data))))
+			dst[i] = float64(int16(le.Uint16(data[2*i:])))
 		case U32:
-			f(float64(le.Uint32(data)))
+			dst[i] = float64(le.Uint32(data[4*i:]))
 		case I32:
-			f(float64(int32(le.Uint32(data))))
+			dst[i] = float64(int32(le.Uint32(data[4*i:])))
 		case U64:
-			f(float64(le.Uint64(data)))
+			dst[i] = float64(le.Uint64(data[8*i:]))
 		case I64:
-			f(float64(int64(le.Uint64(data))))
+			dst[i] = float64(int64(le.Uint64(data[8*i:])))
 		case F16:
-			f(float64(float16.Frombits(le.Uint16(data)).Float32()))
+			dst[i] = float64(float16.Frombits(le.Uint16(data[2*i:])).Float32())
 		case BF16:
-			f(float64(math.Float32frombits(uint32(le.Uint16(data)) << 16)))
+			dst[i] = float64(math.Float32frombits(uint32(le.Uint16(data[2*i:])) << 16))
 		case F32:
-			f(float64(math.Float32frombits(le.Uint32(data))))
+			dst[i] = float64(math.Float32frombits(le.Uint32(data[4*i:])))
 		case F64:
-			f(math.Float64frombits(le.Uint64(data)))
+			dst[i] = math.Float64frombits(le.Uint64(data[8*i:]))
 		}
 	}
 }
