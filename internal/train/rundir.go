@@ -45,6 +45,7 @@ type Info struct {
 	Config  any               `json:"config"` // resolved
 	Data    map[string]string `json:"data"`   // name -> digest of every input
 	Outcome *Outcome          `json:"outcome,omitempty"`
+	Metrics Numbers           `json:"metrics,omitempty"` // of the best model
 	Error   string            `json:"error,omitempty"`
 	Grid    any               `json:"grid,omitempty"`
 }

@@ -1,0 +1,180 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/config"
+	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+func (a *app) finetuneCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "finetune",
+		Short: "Train a model for a task",
+		Long: `Train a model for a task, keep the best on dev, and write a report.
+
+The run's folder holds best/ and last/ (models), snapshots/, log.jsonl, run.json
+and report.html. Ctrl-C saves and stops; the same command with --resume goes on.`,
+		Example: `  unimo finetune sst-2 --data DIR --preset mini --out RUN
+  unimo finetune sst-2 --data DIR --preset base --init unimo_base_en.tar.gz --vocab DICT --out RUN
+  unimo finetune cola --data DIR --out RUN --set epochs=3 --set learning_rate=5e-4
+  unimo finetune sst-2 --data DIR --out RUN --resume`,
+		Args: needTask,
+	}
+	for _, name := range task.Names() {
+		c.AddCommand(a.finetuneTaskCommand(name))
+	}
+	return c
+}
+
+// needTask refuses a command that was given no known task.
+func needTask(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return usagef("name a task: %s", strings.Join(task.Names(), ", "))
+	}
+	_, err := task.Find(args[0])
+	if err != nil {
+		return usageError{err}
+	}
+	return nil
+}
+
+// finetuneFlags are the flags of "unimo finetune TASK".
+type finetuneFlags struct {
+	options task.Options
+	grid    []string
+}
+
+func (a *app) finetuneTaskCommand(name string) *cobra.Command {
+	preset, err := task.Find(name)
+	if err != nil {
+		panic(err) // the names are the presets' own
+	}
+	var f finetuneFlags
+	f.options.Preset = preset
+	c := &cobra.Command{
+		Use:   name + " --data DIR --out RUN",
+		Short: "Train for " + preset.Title,
+		Example: fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
+  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --set epochs=3
+  unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, name),
+		Args: noArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return a.finetune(c.Context(), f) },
+	}
+	o := &f.options
+	flags := c.Flags()
+	flags.StringVar(&o.Data, "data", "", "folder with "+strings.Join(fileNames(preset), ", "))
+	flags.StringVar(&o.Size, "preset", "mini", "size of the model and its recipe: mini, base or large")
+	flags.StringVar(&o.Init, "init", "", "model or checkpoint to start from (folder, .safetensors or .tar.gz)")
+	flags.StringVar(&o.Vocab, "vocab", "", "folder with the vocabulary (default: that of --init, or trained on the data)")
+	flags.StringVar(&o.Out, "out", "", "folder of the run")
+	flags.BoolVar(&o.Resume, "resume", false, "go on with the run in --out")
+	flags.StringVar(&o.ConfigFile, "config", "", "file of settings (YAML or JSON)")
+	flags.StringArrayVar(&o.Set, "set", nil, "a setting, key=value (repeatable); see below")
+	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, key=V1,V2,... (repeatable), or 'reference' for the reference's grid")
+	c.Long = longWithSettings(preset)
+	c.MarkFlagRequired("data")
+	c.MarkFlagRequired("out")
+	return c
+}
+
+// noArgs refuses arguments, naming the first.
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return usagef("unexpected argument %q (see '%s --help')", args[0], c.CommandPath())
+	}
+	return nil
+}
+
+func fileNames(p *task.Preset) []string {
+	names := []string{p.Train.Files[0]}
+	for _, split := range p.Dev {
+		names = append(names, split.Files[0])
+	}
+	return names
+}
+
+// longWithSettings lists the settings with their values for mini and base.
+func longWithSettings(p *task.Preset) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "Train a model for %s and score the best one on dev.\n\nSettings for --set and --config, with their values for mini and base:\n", p.Title)
+	mini, err := task.Defaults(p, "mini")
+	if err != nil {
+		panic(err)
+	}
+	base, err := task.Defaults(p, "base")
+	if err != nil {
+		panic(err)
+	}
+	bases := config.List(&base)
+	for i, s := range config.List(&mini) {
+		fmt.Fprintf(&b, "  %-29s %-20v %-20v %s\n", s.Key, s.Value, bases[i].Value, s.Help)
+	}
+	return strings.TrimRight(b.String(), "\n")
+}
+
+func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
+	o := f.options
+	o.Log = a.log
+	o.Command = append([]string{"unimo"}, os.Args[1:]...)
+	o.Version = runVersion()
+	progress := a.newProgress()
+	defer progress.finish()
+	o.Observer = progress
+	if len(f.grid) > 0 {
+		return a.finetuneGrid(ctx, o, f.grid)
+	}
+	summary, err := task.Finetune(ctx, o)
+	progress.finish()
+	if errors.Is(err, context.Canceled) {
+		command := o.Command
+		if !slices.Contains(command, "--resume") {
+			command = append(command, "--resume")
+		}
+		a.log.Info("saved; go on with: " + strings.Join(command, " "))
+	}
+	if err != nil {
+		return asUsage(err)
+	}
+	return a.printSummary(o, summary)
+}
+
+// asUsage marks errors in what the user asked for, so that they exit with 2.
+func asUsage(err error) error {
+	var wrong *task.SettingError
+	if errors.As(err, &wrong) {
+		return usageError{err}
+	}
+	return err
+}
+
+func runVersion() map[string]string {
+	v := currentVersion()
+	m := map[string]string{"unimo": v.Version, "go": v.Go, "os": v.OS, "arch": v.Arch, "kernels": kernels.Active().String()}
+	if v.Commit != "" {
+		m["commit"] = v.Commit
+	}
+	return m
+}
+
+func (a *app) printSummary(o task.Options, s *task.Summary) error {
+	if a.json {
+		return a.printJSON(s.Metrics)
+	}
+	fmt.Fprintf(a.stdout, "%s on dev, best model (step %d of %d):\n", o.Preset.Title, s.Outcome.BestStep, s.Outcome.Steps)
+	if s.Complete {
+		printMetrics(a.stdout, o.Preset, s.Metrics)
+	} else {
+		a.printResults(o.Preset, s.Results)
+	}
+	_, err := fmt.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\nunimo predict --model %s \"TEXT\"\n", s.Dir.Best(), s.Dir.Report(), s.Dir.Best())
+	return err
+}

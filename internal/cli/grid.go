@@ -1,0 +1,37 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"text/tabwriter"
+
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+// finetuneGrid runs a grid and prints its table.
+func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) error {
+	if slices.Equal(axes, []string{"reference"}) {
+		axes = task.ReferenceGrid
+	}
+	g, err := task.FinetuneGrid(ctx, o, axes, func(c task.Cell, i, n int) {
+		a.log.Info(fmt.Sprintf("run %d of %d: %s", i+1, n, c.Name))
+	})
+	if err != nil {
+		return asUsage(err)
+	}
+	if a.json {
+		return a.printJSON(g)
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintf(w, "run\t%s\tloss\n", g.Metric)
+	for i, c := range g.Cells {
+		mark := ""
+		if i == g.Best {
+			mark = "\tbest"
+		}
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f%s\n", c.Name, float64(c.Score), float64(c.All["loss"]), mark)
+	}
+	fmt.Fprintf(w, "\nbest\t%.4f\nmedian\t%.4f\nmean\t%.4f\ndeviation\t%.4f\n", float64(g.BestScore), float64(g.Median), float64(g.Mean), float64(g.Deviation))
+	return w.Flush()
+}

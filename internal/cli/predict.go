@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+// prediction is a line of "unimo predict --json".
+type prediction struct {
+	Text          string             `json:"text"`
+	TextB         string             `json:"text_b,omitempty"`
+	Label         string             `json:"label,omitempty"`
+	Probability   *float64           `json:"probability,omitempty"`
+	Probabilities map[string]float64 `json:"probabilities,omitempty"`
+	Score         *float64           `json:"score,omitempty"`
+	Truncated     bool               `json:"truncated,omitempty"`
+}
+
+func (a *app) predictCommand() *cobra.Command {
+	var modelDir string
+	var pair bool
+	c := &cobra.Command{
+		Use:   "predict --model DIR [TEXT... | -]",
+		Short: "Classify or score texts",
+		Long: `Classify or score texts: those of the command line, or with '-' the lines of
+standard input. A line of output is label, probability and text, tab-separated
+(score and text for a regression); with --json one object a line.
+With --pair every input is two texts with a tab between them.`,
+		Example: `  unimo predict --model RUN/best "a gripping and funny film"
+  unimo predict --model RUN/best --json - < sentences.txt
+  printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
+		RunE: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usagef("give texts, or '-' to read lines of standard input")
+			}
+			p, err := task.OpenPredictor(modelDir)
+			if err != nil {
+				return err
+			}
+			defer p.Close()
+			if len(args) == 1 && args[0] == "-" {
+				return a.predictLines(c.Context(), p, pair)
+			}
+			return a.predict(c.Context(), p, args, pair, 1)
+		},
+	}
+	c.Flags().StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
+	c.Flags().BoolVar(&pair, "pair", false, "inputs are two texts with a tab between them")
+	c.MarkFlagRequired("model")
+	return c
+}
+
+// predictChunk lines of standard input are answered together: input of any length
+// needs the memory of one chunk.
+const predictChunk = 256
+
+func (a *app) predictLines(ctx context.Context, p *task.Predictor, pair bool) error {
+	in := bufio.NewReader(a.stdin)
+	for first := 1; ; {
+		lines, err := readLines(in, predictChunk, first)
+		if err != nil {
+			return err
+		}
+		if len(lines) == 0 {
+			return nil
+		}
+		if err := a.predict(ctx, p, lines, pair, first); err != nil {
+			return err
+		}
+		first += len(lines)
+	}
+}
+
+// readLines reads up to n lines; first is the number of the next line.
+func readLines(in *bufio.Reader, n, first int) ([]string, error) {
+	var lines []string
+	for len(lines) < n {
+		var line strings.Builder
+		for {
+			part, err := in.ReadSlice('\n')
+			line.Write(part)
+			if line.Len() > data.MaxLine {
+				return nil, fmt.Errorf("standard input line %d: more than %d MiB; split it", first+len(lines), data.MaxLine>>20)
+			}
+			if err == bufio.ErrBufferFull {
+				continue
+			}
+			if err == io.EOF {
+				if line.Len() > 0 {
+					lines = append(lines, line.String())
+				}
+				return lines, nil
+			}
+			if err != nil {
+				return nil, fmt.Errorf("standard input line %d: %w", first+len(lines), err)
+			}
+			break
+		}
+		lines = append(lines, strings.TrimRight(line.String(), "\r\n"))
+		if in.Buffered() == 0 { // a person or a slow producer waits for an answer
+			break
+		}
+	}
+	return lines, nil
+}
+
+func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pair bool, first int) error {
+	examples := make([]data.Example, len(texts))
+	for i, text := range texts {
+		examples[i].TextA = text
+		if pair {
+			one, two, ok := strings.Cut(text, "\t")
+			if !ok {
+				return fmt.Errorf("input %d: --pair needs two texts with a tab between them", first+i)
+			}
+			examples[i].TextA, examples[i].TextB = one, two
+		}
+	}
+	predictions, err := p.Predict(ctx, examples, func(int, int) {})
+	if err != nil {
+		return err
+	}
+	for i, q := range predictions {
+		if q.Truncated {
+			a.log.Warn("text was cut to what the model reads", "input", first+i, "tokens", p.Config.MaxTokens())
+		}
+		if err := a.printPrediction(p.Config, examples[i], q); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printPrediction(cfg model.Config, x data.Example, q task.Prediction) error {
+	regression := cfg.ProblemType == model.Regression
+	if a.json {
+		out := prediction{Text: x.TextA, TextB: x.TextB, Truncated: q.Truncated}
+		if regression {
+			out.Score = &q.Score
+		} else {
+			out.Label, out.Probability, out.Probabilities = q.Label, &q.Probability, map[string]float64{}
+			for i, prob := range q.Probabilities {
+				out.Probabilities[cfg.Label(i)] = prob
+			}
+		}
+		return a.printJSON(out)
+	}
+	var err error
+	if regression {
+		_, err = fmt.Fprintf(a.stdout, "%.3f\t%s\n", q.Score, x.TextA)
+	} else {
+		_, err = fmt.Fprintf(a.stdout, "%s\t%.4f\t%s\n", q.Label, q.Probability, x.TextA)
+	}
+	return err
+}

@@ -1,0 +1,33 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// printResults prints the metrics of every split, accuracy with its interval.
+func (a *app) printResults(p *task.Preset, results []task.Result) {
+	for _, r := range results {
+		if len(results) > 1 {
+			fmt.Fprintf(a.stdout, "%s (%s)\n", r.Split, r.File)
+		}
+		printMetrics(a.stdout, p, r.Scores.Metrics)
+		if !p.Schema.Regression {
+			lo, hi := r.Interval()
+			fmt.Fprintf(a.stdout, "  (95 %% interval of the accuracy: %.4f to %.4f)\n", lo, hi)
+		}
+	}
+}
+
+func printMetrics(w io.Writer, p *task.Preset, m train.Numbers) {
+	for _, key := range task.MetricKeys(p, m) {
+		if key == "examples" {
+			fmt.Fprintf(w, "  %-12s %.0f\n", key, float64(m[key]))
+		} else {
+			fmt.Fprintf(w, "  %-12s %.4f\n", key, float64(m[key]))
+		}
+	}
+}

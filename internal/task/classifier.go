@@ -1,0 +1,152 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+// Classifier runs a model over records. It is not safe for concurrent use.
+type Classifier struct {
+	dev   engine.Device
+	model *model.Classifier
+	batch data.Batch
+}
+
+// Outputs are what a model says of records, in their order: a row of logits each.
+type Outputs [][]float32
+
+// Run computes the outputs of records, batch of them at a time. tick is called
+// after every batch; ctx ends the work early.
+func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, tick func(done, total int)) (Outputs, error) {
+	out := make(Outputs, 0, len(records))
+	columns := c.model.Config.NumLabels
+	for _, idx := range data.Plan(data.Lengths(records), data.Sequence(len(records)), batch, false) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c.batch.Pack(records, idx)
+		tape := autograd.NewInference(c.dev)
+		logits := c.model.Logits(tape, text(&c.batch))
+		values := slices.Clone(engine.Values(c.dev, logits.Value))
+		tape.Release()
+		for i := range idx {
+			out = append(out, values[i*columns:(i+1)*columns:(i+1)*columns])
+		}
+		tick(len(out), len(records))
+	}
+	return out, nil
+}
+
+// text is the model's view of a batch.
+func text(b *data.Batch) model.Text {
+	return model.Text{Tokens: b.Tokens, Positions: b.Positions, Offsets: b.Offsets}
+}
+
+// Predictor is a finished model that answers about texts.
+type Predictor struct {
+	Config  model.Config
+	Dir     string
+	run     Classifier
+	encoder data.Encoder
+	folder  *modeldir.Model
+}
+
+// OpenPredictor opens the model in the folder dir (or the best model of a run's
+// folder). Its weights are mapped, not read.
+func OpenPredictor(dir string) (*Predictor, error) {
+	folder, err := modeldir.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	dev := cpu.New()
+	m, err := model.Open(dev, folder.Config, folder.Weights)
+	if err != nil {
+		folder.Close()
+		return nil, fmt.Errorf("model %s: %w", folder.Dir, err)
+	}
+	return &Predictor{
+		Config: folder.Config, Dir: folder.Dir, folder: folder,
+		run:     Classifier{dev: dev, model: m},
+		encoder: data.Encoder{Tokenizer: folder.Tokenizer, MaxLen: folder.Config.MaxTokens()},
+	}, nil
+}
+
+// Close releases the model.
+func (p *Predictor) Close() error { return p.folder.Close() }
+
+// Tokenizer returns the model's vocabulary.
+func (p *Predictor) Tokenizer() *tokenizer.Tokenizer { return p.folder.Tokenizer }
+
+// Prediction is what a model says of one text. Of a regression only Score is set.
+type Prediction struct {
+	Label         string    // the likeliest class
+	Class         int       // its number
+	Probability   float64   // of the likeliest class
+	Probabilities []float64 // of every class
+	Score         float64   // of a regression
+	Truncated     bool      // the text was cut to what the model reads
+}
+
+// Predict answers about texts, or pairs of them.
+func (p *Predictor) Predict(ctx context.Context, examples []data.Example, tick func(done, total int)) ([]Prediction, error) {
+	records := make([]data.Record, len(examples))
+	predictions := make([]Prediction, len(examples))
+	for i, x := range examples {
+		records[i], predictions[i].Truncated = p.encoder.Encode(x)
+	}
+	out, err := p.run.Run(ctx, records, predictBatch, tick)
+	if err != nil {
+		return nil, err
+	}
+	for i, logits := range out {
+		q := &predictions[i]
+		if p.Config.ProblemType == model.Regression {
+			q.Score = float64(logits[0])
+			continue
+		}
+		q.Probabilities = softmax(logits)
+		q.Class = argmax(logits)
+		q.Label = p.Config.Label(q.Class)
+		q.Probability = q.Probabilities[q.Class]
+	}
+	return predictions, nil
+}
+
+// predictBatch texts are read at once: enough to fill the products.
+const predictBatch = 32
+
+// softmax returns the probabilities of logits.
+func softmax(logits []float32) []float64 {
+	top := float64(slices.Max(logits))
+	probs := make([]float64, len(logits))
+	var sum float64
+	for i, x := range logits {
+		probs[i] = math.Exp(float64(x) - top)
+		sum += probs[i]
+	}
+	for i := range probs {
+		probs[i] /= sum
+	}
+	return probs
+}
+
+// argmax returns the first class with the highest logit, as the reference does.
+func argmax(logits []float32) int {
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	return best
+}

@@ -1,0 +1,154 @@
+package task
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// Result is the score of a model on one file.
+type Result struct {
+	Split    string
+	File     string
+	Examples []data.Example
+	Outputs  Outputs
+	Scores   Scores
+}
+
+// Interval returns the 95 % interval of the accuracy, for people: how much
+// another sample of that size might differ.
+func (r Result) Interval() (lo, hi float64) {
+	n := len(r.Examples)
+	return metrics.WilsonInterval(int(float64(r.Scores.Metrics["accuracy"])*float64(n)+0.5), n)
+}
+
+// Evaluate scores the model in the folder dir on path, a file or a folder with
+// the task's dev files.
+func Evaluate(ctx context.Context, p *Preset, dir, path string, tick func(done, total int)) ([]Result, error) {
+	predictor, err := OpenPredictor(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer predictor.Close()
+	if err := predictor.fits(p); err != nil {
+		return nil, err
+	}
+	files, err := devFiles(p, path)
+	if err != nil {
+		return nil, err
+	}
+	var results []Result
+	for _, f := range files {
+		r, err := evaluateFile(ctx, p, &predictor.run, &predictor.encoder, f, predictBatch, tick)
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, r)
+	}
+	return results, nil
+}
+
+// fits returns an error if the model was made for another kind of task.
+func (p *Predictor) fits(preset *Preset) error {
+	if p.Config.ProblemType != preset.Problem() || p.Config.NumLabels != preset.Outputs() {
+		return fmt.Errorf("model %s is for %s with %d outputs, but %s needs %s with %d: give a model fine-tuned for it",
+			p.Dir, p.Config.ProblemType, p.Config.NumLabels, preset.Name, preset.Problem(), preset.Outputs())
+	}
+	if p.Config.ProblemType == model.Classification {
+		for i, label := range preset.Schema.Labels {
+			if got := p.Config.Label(i); got != label && got != fmt.Sprint(i) {
+				return fmt.Errorf("model %s calls class %d %q, but %s calls it %q: give a model fine-tuned for it", p.Dir, i, got, preset.Name, label)
+			}
+		}
+	}
+	return nil
+}
+
+// splitFile is a file that holds a split.
+type splitFile struct{ Split, Path string }
+
+// devFiles finds the dev files at path. All splits but the first may be absent.
+func devFiles(p *Preset, path string) ([]splitFile, error) {
+	var files []splitFile
+	for i, split := range p.Dev {
+		file, err := data.Resolve(path, split.Name, split.Files)
+		if err != nil {
+			if i == 0 {
+				return nil, err
+			}
+			continue
+		}
+		if i > 0 && file == files[0].Path { // path is one file
+			break
+		}
+		files = append(files, splitFile{split.Name, file})
+	}
+	return files, nil
+}
+
+func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Encoder, f splitFile, batch int, tick func(done, total int)) (Result, error) {
+	examples, err := data.Read(f.Path, p.Schema, data.ReadOptions{})
+	if err != nil {
+		return Result{}, err
+	}
+	records, _ := enc.EncodeAll(examples)
+	out, err := run.Run(ctx, records, batch, tick)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{Split: f.Split, File: f.Path, Examples: examples, Outputs: out, Scores: score(p, records, out)}, nil
+}
+
+// WritePredictions writes what was predicted for every result into the folder dir,
+// as SPLIT.reference.tsv and SPLIT.glue.tsv.
+func WritePredictions(p *Preset, dir string, results []Result) error {
+	for _, r := range results {
+		if err := writePredictions(p, dir, r.Split, r.Examples, r.Outputs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// predictions returns what prediction files hold.
+func predictions(p *Preset, examples []data.Example, out Outputs) []data.Prediction {
+	list := make([]data.Prediction, len(out))
+	for i, logits := range out {
+		list[i] = data.Prediction{ID: examples[i].ID, Score: logits[0]}
+		if !p.Schema.Regression {
+			list[i].Class = argmax(logits)
+			for _, prob := range softmax(logits) {
+				list[i].Probs = append(list[i].Probs, float32(prob))
+			}
+		}
+	}
+	return list
+}
+
+// submission is the form of the task's file for GLUE's server.
+func (p *Preset) submission() data.Submission {
+	s := data.Submission{Names: p.Submission, Regression: p.Schema.Regression, MinScore: p.Schema.MinScore, MaxScore: p.Schema.MaxScore}
+	if s.Names == nil {
+		s.Names = p.Schema.Labels
+	}
+	return s
+}
+
+// Metrics returns the metrics of all results by the names of --json: those of the
+// first split as they are, the others with the split's name behind.
+func Metrics(results []Result) train.Numbers {
+	all := train.Numbers{}
+	for i, r := range results {
+		for key, value := range r.Scores.Metrics {
+			if i > 0 {
+				key += "_" + r.Split
+			}
+			all[key] = value
+		}
+	}
+	return all
+}

@@ -1,0 +1,395 @@
+package task
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/config"
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// Options say what to fine-tune on what.
+type Options struct {
+	Preset     *Preset
+	Size       string   // mini, base or large
+	Data       string   // folder with the task's files
+	Init       string   // checkpoint to start from; "" starts from random weights
+	Vocab      string   // folder with the vocabulary; "" takes Init's, or trains one
+	Out        string   // the run's folder
+	Resume     bool     // go on from the newest snapshot
+	ConfigFile string   // settings in YAML or JSON
+	Set        []string // settings as key=value, over the file
+	Notice     string   // what a reader of the results must not miss
+	Command    []string // to be noted in run.json
+	Version    map[string]string
+	Log        *slog.Logger
+	Observer   Observer
+}
+
+// Observer is told how a run goes on, besides what the trainer tells.
+type Observer interface {
+	train.Observer
+	// Stage names what happens next and may take a while; total > 0 if Tick follows.
+	Stage(name string)
+	Tick(done, total int)
+}
+
+// Summary is what a finished run has to say.
+type Summary struct {
+	Outcome  train.Outcome
+	Metrics  train.Numbers // of the best model on the dev splits
+	Results  []Result
+	Dir      *train.Dir
+	Resumed  bool
+	Complete bool // the run had been complete before
+}
+
+// Finetune trains a model and scores the best one on dev. It returns ctx's error
+// when it was interrupted; the run can then be resumed.
+func Finetune(ctx context.Context, o Options) (*Summary, error) {
+	r := &run{Options: o}
+	if err := r.load(); err != nil {
+		return nil, err
+	}
+	if done, err := r.openDir(); done != nil || err != nil {
+		return done, err
+	}
+	summary, err := r.train(ctx)
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	return summary, nil
+}
+
+// run is the work of Finetune.
+type run struct {
+	Options
+	settings Settings
+	files    []splitFile // train, then dev
+	trainSet []data.Example
+	devSet   []data.Example // of the first split
+	tok      *tokenizer.Tokenizer
+	init     checkpoint.Reader // nil without Init
+	config   model.Config
+	dir      *train.Dir
+	info     train.Info
+	resumed  bool
+}
+
+// load reads and checks everything that the run depends on, before the folder is
+// touched: what is wrong is said at once and leaves nothing behind.
+func (r *run) load() error {
+	var err error
+	if r.settings, err = Defaults(r.Preset, r.Size); err != nil {
+		return &SettingError{err}
+	}
+	base := model.Sizes[r.Size]
+	if r.Init != "" {
+		if err := r.openInit(&base); err != nil {
+			return err
+		}
+	}
+	if err := r.settings.overlay(r.ConfigFile, r.Set); err != nil {
+		return err
+	}
+	if err := r.readData(); err != nil {
+		return err
+	}
+	if err := r.vocabulary(); err != nil {
+		return err
+	}
+	if r.Init == "" {
+		base.VocabSize = r.tok.VocabSize()
+	}
+	r.settings.VocabSize = r.tok.VocabSize()
+	if r.config, err = r.settings.model(r.Preset, base); err != nil {
+		return err
+	}
+	return modeldir.CheckVocabulary(r.tok, r.config)
+}
+
+// openInit opens the checkpoint to start from; a model folder's configuration
+// replaces the preset's.
+func (r *run) openInit(base *model.Config) error {
+	r.Init = modeldir.Resolve(r.Init)
+	cfg, err := model.ReadConfig(filepath.Join(r.Init, modeldir.Config))
+	if err == nil {
+		*base = cfg
+		r.settings.adopt(cfg)
+	} else if info, statErr := os.Stat(r.Init); statErr == nil && info.IsDir() && !errors.Is(err, os.ErrNotExist) {
+		return err // there is one, and it is bad
+	}
+	r.Observer.Stage("reading " + r.Init)
+	r.init, err = checkpoint.Open(r.Init)
+	return err
+}
+
+func (r *run) readData() error {
+	r.Observer.Stage("reading data")
+	trainFile, err := data.Resolve(r.Data, r.Preset.Train.Name, r.Preset.Train.Files)
+	if err != nil {
+		return err
+	}
+	devs, err := devFiles(r.Preset, r.Data)
+	if err != nil {
+		return err
+	}
+	if devs[0].Path == trainFile {
+		return fmt.Errorf("%s is one file; --data needs the folder that holds the training and the dev file", r.Data)
+	}
+	r.files = append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...)
+	if r.trainSet, err = data.Read(trainFile, r.Preset.Schema, data.ReadOptions{}); err != nil {
+		return err
+	}
+	r.devSet, err = data.Read(devs[0].Path, r.Preset.Schema, data.ReadOptions{})
+	return err
+}
+
+// vocabulary loads the vocabulary, or trains one on the training text.
+func (r *run) vocabulary() error {
+	var err error
+	lower := tokenizer.WithLowerCase(r.settings.DoLowerCase)
+	switch {
+	case r.Vocab != "":
+		r.tok, err = tokenizer.Load(r.Vocab, lower)
+	case r.Init != "":
+		if r.tok, err = tokenizer.Load(r.Init, lower); err != nil {
+			err = fmt.Errorf("%w; --init %s has no vocabulary: give its folder with --vocab", err, r.Init)
+		}
+	default:
+		r.Observer.Stage("training a vocabulary")
+		r.tok, err = tokenizer.Train(texts(r.trainSet), r.settings.VocabSize, tokenizer.TrainOptions{
+			KeepCase: !r.settings.DoLowerCase, Progress: r.Observer.Tick,
+		})
+	}
+	return err
+}
+
+// texts yields the texts of examples.
+func texts(examples []data.Example) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, x := range examples {
+			if !yield(x.TextA) || x.TextB != "" && !yield(x.TextB) {
+				return
+			}
+		}
+	}
+}
+
+// openDir makes or opens the run's folder. A complete run that is resumed is
+// answered with its summary.
+func (r *run) openDir() (*Summary, error) {
+	r.info = train.Info{
+		Task: r.Preset.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.Seed,
+		Config: r.settings, Data: map[string]string{},
+	}
+	for _, f := range r.files {
+		digest, err := digestFile(f.Path)
+		if err != nil {
+			return nil, err
+		}
+		r.info.Data[f.Split] = digest
+	}
+	if r.Init != "" {
+		r.info.Data["init"] = digestTensors(r.init)
+	}
+	if !r.Resume {
+		var err error
+		if r.dir, err = train.NewDir(r.Out); err != nil {
+			return nil, err
+		}
+		return nil, r.dir.WriteInfo(r.info)
+	}
+	dir, fresh, err := train.OpenDir(r.Out)
+	if err != nil {
+		return nil, err
+	}
+	r.dir = dir
+	if fresh {
+		r.Log.Info("nothing has been saved yet: starting from the beginning")
+		return nil, r.dir.WriteInfo(r.info)
+	}
+	old, err := dir.ReadInfo()
+	if err != nil {
+		return nil, err
+	}
+	if err := old.CheckSame(r.info); err != nil {
+		return nil, err
+	}
+	if old.Status == train.Done && old.Outcome != nil {
+		r.Log.Info("the run is complete")
+		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Dir: dir, Complete: true}, nil
+	}
+	r.resumed = true
+	return nil, r.dir.WriteInfo(r.info)
+}
+
+func (r *run) train(ctx context.Context) (*Summary, error) {
+	dev := cpu.New()
+	m, err := model.New(dev, r.config, r.settings.Seed)
+	if err != nil {
+		return nil, err
+	}
+	origin := "Trained from random weights."
+	if r.init != nil {
+		report, err := m.Params.Load(dev, r.init)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint %s: %w", r.Init, err)
+		}
+		r.reportLoad(report)
+		r.init.Close()
+		origin = fmt.Sprintf("Fine-tuned from %s.", filepath.Base(r.Init))
+	}
+	enc := data.Encoder{Tokenizer: r.tok, MaxLen: r.settings.MaxSeqLen}
+	trainRecords, cut := enc.EncodeAll(r.trainSet)
+	if cut > 0 {
+		r.Log.Warn("texts were cut to max_seq_len", "count", cut, "of", len(trainRecords))
+	}
+	devRecords, _ := enc.EncodeAll(r.devSet)
+	l := newLearner(r.Preset, r.settings, dev, m, r.tok, trainRecords, devRecords)
+	l.card = r.card(m, origin)
+	r.Log.Info("model", "config", r.config, "parameters", m.Params.Count(), "train", len(trainRecords), "dev", len(devRecords), "device", dev.Name())
+	trainer := &train.Trainer{Config: r.settings.Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer}
+	outcome, err := trainer.Run(ctx, r.resumed)
+	if err != nil {
+		return nil, err
+	}
+	return r.finish(ctx, l, &enc, outcome)
+}
+
+func (r *run) reportLoad(report model.LoadReport) {
+	if len(report.Missing) > 0 {
+		r.Log.Warn("the checkpoint lacks parameters, which start from random values", "names", report.Missing)
+	}
+	if len(report.Unused) > 0 {
+		r.Log.Info("tensors of the checkpoint that this task does not use", "count", len(report.Unused), "first", report.Unused[0])
+	}
+}
+
+func (r *run) card(m *model.Classifier, origin string) card {
+	c := card{Preset: r.Preset, Config: r.config, Params: m.Params.Count(), Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
+	for _, f := range r.files {
+		c.Data = append(c.Data, fmt.Sprintf("%s: %s, sha256 %s", f.Split, filepath.Base(f.Path), r.info.Data[f.Split]))
+	}
+	for _, s := range config.List(&r.settings) {
+		c.Settings = append(c.Settings, fmt.Sprintf("%s: %v", s.Key, s.Value))
+	}
+	return c
+}
+
+// finish scores the best model on every dev split, predicts the test sets, and
+// writes the report.
+func (r *run) finish(ctx context.Context, l *learner, enc *data.Encoder, outcome train.Outcome) (*Summary, error) {
+	best, err := checkpoint.Open(r.dir.Best())
+	if err != nil {
+		return nil, err
+	}
+	defer best.Close()
+	if _, err := l.model.Params.Load(l.dev, best); err != nil {
+		return nil, err
+	}
+	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
+	for _, f := range r.files[1:] {
+		r.Observer.Stage("scoring " + f.Split)
+		result, err := evaluateFile(ctx, r.Preset, &l.runner, enc, f, r.settings.EvalBatchSize, r.Observer.Tick)
+		if err != nil {
+			return nil, err
+		}
+		s.Results = append(s.Results, result)
+	}
+	s.Metrics = Metrics(s.Results)
+	if err := r.predictTests(ctx, l, enc); err != nil {
+		return nil, err
+	}
+	if err := r.writePage(s, l.model.Params.Count()); err != nil {
+		return nil, err
+	}
+	r.info.Status, r.info.Outcome, r.info.Metrics = train.Done, &outcome, s.Metrics
+	return s, r.dir.WriteInfo(r.info)
+}
+
+// predictTests writes prediction files for the test sets the data folder has.
+func (r *run) predictTests(ctx context.Context, l *learner, enc *data.Encoder) error {
+	for _, split := range r.Preset.Test {
+		path, err := data.Resolve(r.Data, split.Name, split.Files)
+		if err != nil {
+			continue // test sets are optional
+		}
+		r.Observer.Stage("predicting " + split.Name)
+		examples, err := data.Read(path, r.Preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored})
+		if err != nil {
+			r.Log.Warn("the test set is left out", "error", err)
+			continue
+		}
+		records, _ := enc.EncodeAll(examples)
+		out, err := l.runner.Run(ctx, records, r.settings.EvalBatchSize, r.Observer.Tick)
+		if err != nil {
+			return err
+		}
+		if err := writePredictions(r.Preset, r.dir.Path("predictions"), split.Name, examples, out); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
+func writePredictions(p *Preset, dir, split string, examples []data.Example, out Outputs) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("write predictions: %w", err)
+	}
+	list := predictions(p, examples, out)
+	if err := data.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
+		return err
+	}
+	return data.WriteSubmission(filepath.Join(dir, split+".glue.tsv"), list, p.submission())
+}
+
+// fail notes in run.json how the run ended and returns err.
+func (r *run) fail(err error) error {
+	r.info.Status = train.Failed
+	if errors.Is(err, context.Canceled) {
+		r.info.Status = train.Interrupted
+	} else {
+		r.info.Error = err.Error()
+	}
+	return errors.Join(err, r.dir.WriteInfo(r.info))
+}
+
+// digestFile returns the SHA-256 of a file.
+func digestFile(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read data: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("read data %s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// digestTensors returns a SHA-256 over names and shapes of a checkpoint. The
+// values are left out: they would have to be read, and they are many.
+func digestTensors(r checkpoint.Reader) string {
+	h := sha256.New()
+	for _, info := range r.Tensors() {
+		fmt.Fprintln(h, info.Name, info.DType, info.Shape)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}

@@ -1,0 +1,186 @@
+package task
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"gonum.org/v1/gonum/stat"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/report"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// ReferenceGrid is what the reference runs for every task of this kind.
+var ReferenceGrid = []string{"batch_size=16,32", "learning_rate=1e-5,2e-5,3e-5", "seed=1,2,3,4,5"}
+
+// Cell is one run of a grid.
+type Cell struct {
+	Name  string        `json:"name"`
+	Set   []string      `json:"set"`
+	Score train.Number  `json:"score"` // the task's metric of the best model on dev
+	All   train.Numbers `json:"metrics"`
+}
+
+// Grid is the result of all runs of a grid.
+type Grid struct {
+	Metric    string       `json:"metric"`
+	Cells     []Cell       `json:"cells"`
+	Best      int          `json:"best_cell"` // index into Cells
+	BestScore train.Number `json:"best"`
+	Median    train.Number `json:"median"`
+	Mean      train.Number `json:"mean"`
+	Deviation train.Number `json:"deviation"` // sample deviation; 0 of one run
+}
+
+// FinetuneGrid trains with every combination of the axes' values, each
+// "key=V1,V2,...", in OUT/grid/, and copies the best model to OUT/best. A grid that
+// was interrupted goes on with Options.Resume: complete runs are not repeated.
+// started is told about each run before it begins.
+func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(cell Cell, i, n int)) (*Grid, error) {
+	cells, err := combinations(axes)
+	if err != nil {
+		return nil, &SettingError{err}
+	}
+	dir, err := gridDir(o)
+	if err != nil {
+		return nil, err
+	}
+	g := &Grid{Metric: o.Preset.Metric, Cells: cells}
+	for i := range g.Cells {
+		cell := &g.Cells[i]
+		started(*cell, i, len(cells))
+		run := o
+		run.Out = filepath.Join(o.Out, "grid", cell.Name)
+		run.Set = append(slices.Clone(o.Set), cell.Set...)
+		run.Resume = o.Resume
+		summary, err := Finetune(ctx, run)
+		if err != nil {
+			return nil, fmt.Errorf("grid run %s: %w", cell.Name, err)
+		}
+		cell.All, cell.Score = summary.Metrics, summary.Metrics[o.Preset.Metric]
+	}
+	g.summarise()
+	if err := copyFolder(filepath.Join(o.Out, "grid", g.Cells[g.Best].Name, "best"), dir.Best()); err != nil {
+		return nil, err
+	}
+	if err := atomicfile.Write(dir.Report(), func(w io.Writer) error { return report.Write(w, g.page(o)) }); err != nil {
+		return nil, err
+	}
+	return g, dir.WriteInfo(train.Info{Task: o.Preset.Name, Status: train.Done, Command: o.Command, Version: o.Version, Config: axes, Grid: g})
+}
+
+func gridDir(o Options) (*train.Dir, error) {
+	info := train.Info{Task: o.Preset.Name, Status: train.Running, Command: o.Command, Version: o.Version}
+	if o.Resume {
+		dir, _, err := train.OpenDir(o.Out)
+		if err != nil {
+			return nil, err
+		}
+		return dir, dir.WriteInfo(info)
+	}
+	dir, err := train.NewDir(o.Out)
+	if err != nil {
+		return nil, err
+	}
+	return dir, dir.WriteInfo(info)
+}
+
+// maxCells bounds a grid against slips of the keyboard.
+const maxCells = 10000
+
+// combinations returns the cells of the axes' product, the last axis fastest.
+func combinations(axes []string) ([]Cell, error) {
+	cells := []Cell{{}}
+	for _, axis := range axes {
+		key, list, ok := strings.Cut(axis, "=")
+		if !ok || key == "" || list == "" {
+			return nil, fmt.Errorf("grid axis %q is not of the form key=V1,V2,...", axis)
+		}
+		var next []Cell
+		for _, c := range cells {
+			for value := range strings.SplitSeq(list, ",") {
+				name := strings.TrimPrefix(c.Name+"_"+key+"-"+value, "_")
+				if filepath.Base(name) != name || strings.ContainsAny(name, `\:`) {
+					return nil, fmt.Errorf("grid value %q cannot be part of a folder's name", value)
+				}
+				next = append(next, Cell{Name: name, Set: append(slices.Clone(c.Set), key+"="+value)})
+			}
+		}
+		if cells = next; len(cells) > maxCells {
+			return nil, fmt.Errorf("the grid has more than %d runs", maxCells)
+		}
+	}
+	return cells, nil
+}
+
+// summarise fills in the statistics over the cells' scores. Undefined scores (0/0)
+// are worse than all others and make the mean undefined.
+func (g *Grid) summarise() {
+	scores := make([]float64, len(g.Cells))
+	for i, c := range g.Cells {
+		scores[i] = float64(c.Score)
+		if best := float64(g.Cells[g.Best].Score); scores[i] > best || math.IsNaN(best) && !math.IsNaN(scores[i]) {
+			g.Best = i
+		}
+	}
+	g.BestScore = g.Cells[g.Best].Score
+	mean, deviation := stat.MeanStdDev(scores, nil)
+	if len(scores) == 1 {
+		deviation = 0
+	}
+	g.Mean, g.Deviation = train.Number(mean), train.Number(deviation)
+	slices.Sort(scores) // NaN first
+	n := len(scores)
+	g.Median = train.Number((scores[(n-1)/2] + scores[n/2]) / 2)
+}
+
+func (g *Grid) page(o Options) report.Run {
+	table := &report.Table{
+		Title: "Runs", Header: []string{"run", g.Metric, "loss"}, Best: []int{g.Best},
+		Note: "The best of many runs on dev is better than the same model on new data.",
+	}
+	for _, c := range g.Cells {
+		table.Rows = append(table.Rows, []string{c.Name, fmt.Sprintf("%.4f", float64(c.Score)), fmt.Sprintf("%.4f", float64(c.All["loss"]))})
+	}
+	return report.Run{
+		Title: fmt.Sprintf("%s, %s, %d runs", o.Preset.Title, o.Size, len(g.Cells)), Subtitle: "unimo " + o.Version["unimo"], Notice: o.Notice,
+		Metrics: []report.Metric{
+			{Name: "best " + g.Metric, Value: float64(g.BestScore)}, {Name: "median", Value: float64(g.Median)},
+			{Name: "mean", Value: float64(g.Mean)}, {Name: "deviation", Value: float64(g.Deviation)},
+		},
+		Grid: table,
+	}
+}
+
+// copyFolder copies the files of a model folder, each whole.
+func copyFolder(from, to string) error {
+	entries, err := os.ReadDir(from)
+	if err != nil {
+		return fmt.Errorf("copy model: %w", err)
+	}
+	if err := os.MkdirAll(to, 0o755); err != nil {
+		return fmt.Errorf("copy model: %w", err)
+	}
+	for _, e := range entries {
+		f, err := os.Open(filepath.Join(from, e.Name()))
+		if err != nil {
+			return fmt.Errorf("copy model: %w", err)
+		}
+		err = atomicfile.Write(filepath.Join(to, e.Name()), func(w io.Writer) error {
+			_, err := io.Copy(w, f)
+			return err
+		})
+		f.Close()
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,125 @@
+package task
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/config"
+	"github.com/unimo-go/unimo/internal/report"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// shownMistakes is how many wrong answers the report shows.
+const shownMistakes = 20
+
+// writePage writes report.html.
+func (r *run) writePage(s *Summary, params int) error {
+	history, err := train.ReadHistory(r.dir)
+	if err != nil {
+		return err
+	}
+	page := report.Run{
+		Title:    fmt.Sprintf("%s, %s", r.Preset.Title, r.Size),
+		Subtitle: fmt.Sprintf("unimo %s, %d steps, best at step %d", r.Version["unimo"], s.Outcome.Steps, s.Outcome.BestStep),
+		Notice:   r.Notice,
+		Curves:   curves(history, r.Preset.Metric),
+	}
+	first := s.Results[0]
+	for _, key := range MetricKeys(r.Preset, first.Scores.Metrics) {
+		page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(first.Scores.Metrics[key]), Note: r.metricNote(key, first)})
+	}
+	for _, other := range s.Results[1:] {
+		key := r.Preset.Metric
+		page.Metrics = append(page.Metrics, report.Metric{Name: key + " " + other.Split, Value: float64(other.Scores.Metrics[key]), Note: fmt.Sprintf("%d examples", len(other.Examples))})
+	}
+	page.Summary = []report.Item{
+		{Key: "model", Value: r.config.String()},
+		{Key: "parameters", Value: fmt.Sprint(params)},
+		{Key: "training examples", Value: fmt.Sprint(len(r.trainSet))},
+		{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", s.Outcome.TokensRate)},
+		{Key: "time", Value: fmt.Sprintf("%.0f s", s.Outcome.Seconds)},
+	}
+	for _, key := range slices.Sorted(maps.Keys(r.Version)) {
+		page.Summary = append(page.Summary, report.Item{Key: key, Value: r.Version[key]})
+	}
+	if r.Preset.Schema.Regression {
+		page.Scatter = scatter(first)
+	} else {
+		page.Confusion = &report.Confusion{Labels: r.Preset.Schema.Labels, Counts: first.Scores.Confusion}
+		page.Mistakes = mistakes(r.Preset, first)
+	}
+	for _, setting := range config.List(&r.settings) {
+		page.Config = append(page.Config, report.Item{Key: setting.Key, Value: fmt.Sprint(setting.Value)})
+	}
+	return atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) })
+}
+
+func (r *run) metricNote(key string, result Result) string {
+	if key == "accuracy" {
+		lo, hi := result.Interval()
+		return fmt.Sprintf("95 %% interval %.3f to %.3f", lo, hi)
+	}
+	return "on " + result.Split
+}
+
+// MetricKeys lists the names of metrics in the order people want them: the task's own first.
+func MetricKeys(p *Preset, m train.Numbers) []string {
+	keys := slices.Sorted(maps.Keys(m))
+	slices.SortStableFunc(keys, func(a, b string) int {
+		rank := func(key string) int { return slices.Index([]string{"examples", "loss", p.Metric}, key) }
+		return cmp.Compare(rank(b), rank(a))
+	})
+	return keys
+}
+
+func curves(h train.History, metric string) []report.Curve {
+	var x, loss, rate, evalX, score, devLoss []float64
+	for _, s := range h.Steps {
+		x, loss, rate = append(x, float64(s.Step)), append(loss, s.Loss), append(rate, s.Rate)
+	}
+	for _, e := range h.Evals {
+		evalX = append(evalX, float64(e.Step))
+		score = append(score, float64(e.Metrics[metric]))
+		devLoss = append(devLoss, float64(e.Metrics["loss"]))
+	}
+	// An average over a tenth of the run shows the trend without hiding bends.
+	lossSeries := report.Smoothed("training", x, loss, float64(len(x))/40)
+	return []report.Curve{
+		{Title: "Loss", XLabel: "step", YLabel: "loss", Series: append(lossSeries, report.Series{Name: "dev", X: evalX, Y: devLoss, Points: true})},
+		{Title: "Score on dev", XLabel: "step", YLabel: metric, Series: []report.Series{{Name: metric, X: evalX, Y: score, Points: true}}},
+		{Title: "Learning rate", XLabel: "step", YLabel: "learning rate", Series: []report.Series{{Name: "learning rate", X: x, Y: rate}}},
+	}
+}
+
+func scatter(r Result) *report.Scatter {
+	s := new(report.Scatter)
+	for i, x := range r.Examples {
+		s.Gold = append(s.Gold, x.Score)
+		s.Predicted = append(s.Predicted, float64(r.Outputs[i][0]))
+	}
+	return s
+}
+
+// mistakes returns the wrong answers the model was surest of.
+func mistakes(p *Preset, r Result) []report.Mistake {
+	var wrong []report.Mistake
+	for i, x := range r.Examples {
+		class := argmax(r.Outputs[i])
+		if class == x.Class {
+			continue
+		}
+		text := x.TextA
+		if x.TextB != "" {
+			text += " / " + x.TextB
+		}
+		wrong = append(wrong, report.Mistake{
+			Text: text, Gold: p.Schema.Labels[x.Class], Predicted: p.Schema.Labels[class], Probability: softmax(r.Outputs[i])[class],
+		})
+	}
+	slices.SortStableFunc(wrong, func(a, b report.Mistake) int { return cmp.Compare(b.Probability, a.Probability) })
+	return wrong[:min(shownMistakes, len(wrong))]
+}

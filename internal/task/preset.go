@@ -1,0 +1,144 @@
+package task
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/model"
+)
+
+// Split is a set of examples and the names its file may have in a data folder.
+type Split struct {
+	Name  string // "dev", "dev_m", ...
+	Files []string
+}
+
+// Preset is what makes a text classification or regression task.
+type Preset struct {
+	Name   string // as on the command line
+	Title  string
+	Schema data.Schema
+	Metric string // the key of the score that chooses the best model
+	Train  Split
+	Dev    []Split // the first chooses the best model
+	Test   []Split // without labels; predicted if there
+	// Submission writes GLUE's names of the classes; nil: the schema's labels.
+	Submission []string
+}
+
+// Problem is the model's problem_type.
+func (p *Preset) Problem() string {
+	if p.Schema.Regression {
+		return model.Regression
+	}
+	return model.Classification
+}
+
+// Outputs is the number of the head's outputs.
+func (p *Preset) Outputs() int {
+	if p.Schema.Regression {
+		return 1
+	}
+	return p.Schema.Classes()
+}
+
+func dev(files ...string) []Split  { return []Split{{"dev", files}} }
+func test(files ...string) []Split { return []Split{{"test", files}} }
+func trainFiles(files ...string) Split {
+	return Split{"train", append([]string{"train.tsv"}, files...)}
+}
+
+var presets = map[string]*Preset{
+	"sst-2": {
+		Name: "sst-2", Title: "SST-2 (sentiment of film reviews)", Metric: "accuracy",
+		Schema: data.Schema{
+			Labels:  []string{"negative", "positive"},
+			Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
+		},
+		Train: trainFiles(), Dev: dev("dev.tsv"), Test: test("test.tsv"),
+		Submission: []string{"0", "1"},
+	},
+	"cola": {
+		Name: "cola", Title: "CoLA (linguistic acceptability)", Metric: "matthews",
+		Schema: data.Schema{
+			Labels:  []string{"unacceptable", "acceptable"},
+			Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
+			Headerless: []data.Layout{{
+				Name: "CoLA", Format: data.FormatTSV,
+				Columns: []data.Role{data.Ignored, data.Label, data.Ignored, data.TextA},
+			}},
+		},
+		Train: trainFiles("in_domain_train.tsv"), Dev: dev("dev.tsv", "in_domain_dev.tsv"), Test: test("test.tsv"),
+		Submission: []string{"0", "1"},
+	},
+	"mnli": {
+		Name: "mnli", Title: "MNLI (natural language inference)", Metric: "accuracy",
+		Schema: data.Schema{
+			Pair:    true,
+			Labels:  []string{"entailment", "neutral", "contradiction"},
+			Columns: mnliColumns(),
+		},
+		Train: trainFiles(),
+		Dev: []Split{
+			{"dev_m", []string{"dev_matched.tsv", "dev_m.tsv", "m/dev.tsv", "dev.tsv"}},
+			{"dev_mm", []string{"dev_mismatched.tsv", "dev_mm.tsv", "mm/dev.tsv"}},
+		},
+		Test: []Split{
+			{"test_m", []string{"test_matched.tsv", "test_m.tsv", "m/test.tsv", "test.tsv"}},
+			{"test_mm", []string{"test_mismatched.tsv", "test_mm.tsv", "mm/test.tsv"}},
+			{"ax", []string{"diagnostic.tsv", "AX.tsv"}},
+		},
+	},
+	"sts-b": {
+		Name: "sts-b", Title: "STS-B (semantic similarity, 0 to 5)", Metric: "pearson",
+		Schema: data.Schema{
+			Pair: true, Regression: true, MinScore: 0, MaxScore: 5,
+			Columns: stsbColumns(),
+			Headerless: []data.Layout{{
+				Name: "STSbenchmark CSV", Format: data.FormatCSV,
+				Columns: []data.Role{data.TextA, data.TextB, data.Label},
+			}},
+		},
+		Train: trainFiles("stsb-en-train.csv", "train.csv"), Dev: dev("dev.tsv", "stsb-en-dev.csv", "dev.csv"),
+		Test: test("test.tsv", "stsb-en-test.csv", "test.csv"),
+	},
+}
+
+func mnliColumns() []data.Column {
+	columns := []data.Column{
+		{Name: "index", Role: data.ID}, {Name: "sentence1", Role: data.TextA}, {Name: "sentence2", Role: data.TextB},
+		{Name: "gold_label", Role: data.Label},
+	}
+	return append(columns, ignored("promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse",
+		"sentence1_parse", "sentence2_parse", "label1", "label2", "label3", "label4", "label5")...)
+}
+
+func stsbColumns() []data.Column {
+	columns := []data.Column{
+		{Name: "index", Role: data.ID}, {Name: "sentence1", Role: data.TextA}, {Name: "sentence2", Role: data.TextB},
+		{Name: "score", Role: data.Label},
+	}
+	return append(columns, ignored("genre", "filename", "year", "old_index", "source1", "source2")...)
+}
+
+func ignored(names ...string) []data.Column {
+	columns := make([]data.Column, len(names))
+	for i, name := range names {
+		columns[i] = data.Column{Name: name, Role: data.Ignored}
+	}
+	return columns
+}
+
+// Names lists the presets.
+func Names() []string { return slices.Sorted(maps.Keys(presets)) }
+
+// Find returns the preset of that name.
+func Find(name string) (*Preset, error) {
+	if p, ok := presets[strings.ToLower(name)]; ok {
+		return p, nil
+	}
+	return nil, fmt.Errorf("unknown task %q: the tasks are %s", name, strings.Join(Names(), ", "))
+}
