@@ -5,27 +5,31 @@
 #include "textflag.h"
 
 // func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    bRow+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    cols+56(FP), SI
-	MOVQ    $0x00000010, DI
-	CMPQ    SI, DI
-	CMOVQLT SI, DI
-	MOVQ    $-1, SI
-	BZHIQ   DI, SI, SI
-	KMOVW   SI, K1
-	VPXORD  Z0, Z0, Z0
-	MOVQ    k+64(FP), SI
-	TESTQ   SI, SI
-	JZ      done_2
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       bRow+32(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       cols+56(FP), SI
+	MOVQ       $0x00000010, DI
+	CMPQ       SI, DI
+	CMOVQLT    SI, DI
+	MOVQ       $-1, SI
+	BZHIQ      DI, SI, SI
+	KMOVW      SI, K1
+	VPXORD     Z0, Z0, Z0
+	MOVQ       k+64(FP), SI
+	MOVQ       c+40(FP), DI
+	MOVQ       ldc+48(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	TESTQ      SI, SI
+	JZ         done_2
 
 loop_1:
 	VMOVUPS.Z    (CX), K1, Z1
@@ -53,35 +57,40 @@ overwrite_3:
 	RET
 
 // func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    bRow+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    cols+56(FP), SI
-	MOVQ    $0x00000010, DI
-	CMPQ    SI, DI
-	CMOVQLT SI, DI
-	MOVQ    $-1, R8
-	BZHIQ   DI, R8, R8
-	KMOVW   R8, K1
-	SUBQ    DI, SI
-	MOVQ    $0x00000010, DI
-	CMPQ    SI, DI
-	CMOVQLT SI, DI
-	MOVQ    $-1, SI
-	BZHIQ   DI, SI, SI
-	KMOVW   SI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	MOVQ    k+64(FP), SI
-	TESTQ   SI, SI
-	JZ      done_5
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       bRow+32(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       cols+56(FP), SI
+	MOVQ       $0x00000010, DI
+	CMPQ       SI, DI
+	CMOVQLT    SI, DI
+	MOVQ       $-1, R8
+	BZHIQ      DI, R8, R8
+	KMOVW      R8, K1
+	SUBQ       DI, SI
+	MOVQ       $0x00000010, DI
+	CMPQ       SI, DI
+	CMOVQLT    SI, DI
+	MOVQ       $-1, SI
+	BZHIQ      DI, SI, SI
+	KMOVW      SI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       k+64(FP), SI
+	MOVQ       c+40(FP), DI
+	MOVQ       ldc+48(FP), R8
+	SHLQ       $0x02, R8
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	TESTQ      SI, SI
+	JZ         done_5
 
 loop_4:
 	VMOVUPS.Z    (CX), K1, Z2
@@ -114,28 +123,34 @@ overwrite_6:
 	RET
 
 // func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_8
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	MOVQ       k+64(FP), DI
+	MOVQ       c+40(FP), R8
+	MOVQ       ldc+48(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	TESTQ      DI, DI
+	JZ         done_8
 
 loop_7:
 	VMOVUPS.Z    (CX), K1, Z2
@@ -170,37 +185,45 @@ overwrite_9:
 	RET
 
 // func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_11
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	MOVQ       k+64(FP), DI
+	MOVQ       c+40(FP), R8
+	MOVQ       ldc+48(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	TESTQ      DI, DI
+	JZ         done_11
 
 loop_10:
 	VMOVUPS.Z    (CX), K1, Z4
@@ -244,29 +267,37 @@ overwrite_12:
 	RET
 
 // func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_14
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	MOVQ       k+64(FP), DI
+	MOVQ       c+40(FP), R8
+	MOVQ       ldc+48(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	TESTQ      DI, DI
+	JZ         done_14
 
 loop_13:
 	VMOVUPS.Z    (CX), K1, Z3
@@ -308,39 +339,50 @@ overwrite_15:
 	RET
 
 // func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_17
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	MOVQ       k+64(FP), DI
+	MOVQ       c+40(FP), R8
+	MOVQ       ldc+48(FP), R9
+	SHLQ       $0x02, R9
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	TESTQ      DI, DI
+	JZ         done_17
 
 loop_16:
 	VMOVUPS.Z    (CX), K1, Z6
@@ -395,31 +437,41 @@ overwrite_18:
 	RET
 
 // func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	LEAQ    (DX)(DX*2), DI
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_20
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	LEAQ       (DX)(DX*2), DI
+	MOVQ       k+64(FP), R8
+	MOVQ       c+40(FP), R9
+	MOVQ       ldc+48(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	TESTQ      R8, R8
+	JZ         done_20
 
 loop_19:
 	VMOVUPS.Z    (CX), K1, Z4
@@ -468,42 +520,56 @@ overwrite_21:
 	RET
 
 // func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	LEAQ    (DX)(DX*2), DI
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_23
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	LEAQ       (DX)(DX*2), DI
+	MOVQ       k+64(FP), R8
+	MOVQ       c+40(FP), R9
+	MOVQ       ldc+48(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	TESTQ      R8, R8
+	JZ         done_23
 
 loop_22:
 	VMOVUPS.Z    (CX), K1, Z8
@@ -569,32 +635,44 @@ overwrite_24:
 	RET
 
 // func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	LEAQ    (DX)(DX*2), DI
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_26
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	LEAQ       (DX)(DX*2), DI
+	MOVQ       k+64(FP), R8
+	MOVQ       c+40(FP), R9
+	MOVQ       ldc+48(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	TESTQ      R8, R8
+	JZ         done_26
 
 loop_25:
 	VMOVUPS.Z    (CX), K1, Z5
@@ -650,44 +728,61 @@ overwrite_27:
 	RET
 
 // func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	LEAQ    (DX)(DX*2), DI
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_29
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	LEAQ       (DX)(DX*2), DI
+	MOVQ       k+64(FP), R8
+	MOVQ       c+40(FP), R9
+	MOVQ       ldc+48(FP), R10
+	SHLQ       $0x02, R10
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	TESTQ      R8, R8
+	JZ         done_29
 
 loop_28:
 	VMOVUPS.Z    (CX), K1, Z10
@@ -764,34 +859,48 @@ overwrite_30:
 	RET
 
 // func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_32
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	MOVQ       k+64(FP), R9
+	MOVQ       c+40(FP), R10
+	MOVQ       ldc+48(FP), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      R9, R9
+	JZ         done_32
 
 loop_31:
 	VMOVUPS.Z    (CX), K1, Z6
@@ -854,47 +963,67 @@ overwrite_33:
 	RET
 
 // func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_35
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	MOVQ       k+64(FP), R9
+	MOVQ       c+40(FP), R10
+	MOVQ       ldc+48(FP), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      R9, R9
+	JZ         done_35
 
 loop_34:
 	VMOVUPS.Z    (CX), K1, Z12
@@ -982,35 +1111,51 @@ overwrite_36:
 	RET
 
 // func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_38
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	MOVQ       k+64(FP), R9
+	MOVQ       c+40(FP), R10
+	MOVQ       ldc+48(FP), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	TESTQ      R9, R9
+	JZ         done_38
 
 loop_37:
 	VMOVUPS.Z    (CX), K1, Z7
@@ -1080,49 +1225,72 @@ overwrite_39:
 	RET
 
 // func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_41
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	MOVQ       k+64(FP), R9
+	MOVQ       c+40(FP), R10
+	MOVQ       ldc+48(FP), R11
+	SHLQ       $0x02, R11
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	TESTQ      R9, R9
+	JZ         done_41
 
 loop_40:
 	VMOVUPS.Z    (CX), K1, Z14
@@ -1221,37 +1389,55 @@ overwrite_42:
 	RET
 
 // func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	MOVQ    k+64(FP), R10
-	TESTQ   R10, R10
-	JZ      done_44
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	MOVQ       k+64(FP), R10
+	MOVQ       c+40(FP), R11
+	MOVQ       ldc+48(FP), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	TESTQ      R10, R10
+	JZ         done_44
 
 loop_43:
 	VMOVUPS.Z    (CX), K1, Z8
@@ -1328,52 +1514,78 @@ overwrite_45:
 	RET
 
 // func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	MOVQ    k+64(FP), R10
-	TESTQ   R10, R10
-	JZ      done_47
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	MOVQ       k+64(FP), R10
+	MOVQ       c+40(FP), R11
+	MOVQ       ldc+48(FP), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	TESTQ      R10, R10
+	JZ         done_47
 
 loop_46:
 	VMOVUPS.Z    (CX), K1, Z16
@@ -1483,38 +1695,58 @@ overwrite_48:
 	RET
 
 // func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	MOVQ    k+64(FP), R10
-	TESTQ   R10, R10
-	JZ      done_50
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	MOVQ       k+64(FP), R10
+	MOVQ       c+40(FP), R11
+	MOVQ       ldc+48(FP), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	TESTQ      R10, R10
+	JZ         done_50
 
 loop_49:
 	VMOVUPS.Z    (CX), K1, Z9
@@ -1598,54 +1830,83 @@ overwrite_51:
 	RET
 
 // func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	MOVQ    k+64(FP), R10
-	TESTQ   R10, R10
-	JZ      done_53
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	MOVQ       k+64(FP), R10
+	MOVQ       c+40(FP), R11
+	MOVQ       ldc+48(FP), R12
+	SHLQ       $0x02, R12
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	TESTQ      R10, R10
+	JZ         done_53
 
 loop_52:
 	VMOVUPS.Z    (CX), K1, Z18
@@ -1766,40 +2027,62 @@ overwrite_54:
 	RET
 
 // func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	LEAQ    (DX)(DX*8), R10
-	MOVQ    k+64(FP), R11
-	TESTQ   R11, R11
-	JZ      done_56
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	LEAQ       (DX)(DX*8), R10
+	MOVQ       k+64(FP), R11
+	MOVQ       c+40(FP), R12
+	MOVQ       ldc+48(FP), R13
+	SHLQ       $0x02, R13
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	TESTQ      R11, R11
+	JZ         done_56
 
 loop_55:
 	VMOVUPS.Z    (CX), K1, Z10
@@ -1890,57 +2173,89 @@ overwrite_57:
 	RET
 
 // func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	LEAQ    (DX)(DX*8), R10
-	MOVQ    k+64(FP), R11
-	TESTQ   R11, R11
-	JZ      done_59
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	LEAQ       (DX)(DX*8), R10
+	MOVQ       k+64(FP), R11
+	MOVQ       c+40(FP), R12
+	MOVQ       ldc+48(FP), R13
+	SHLQ       $0x02, R13
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	TESTQ      R11, R11
+	JZ         done_59
 
 loop_58:
 	VMOVUPS.Z    (CX), K1, Z20
@@ -2072,41 +2387,65 @@ overwrite_60:
 	RET
 
 // func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	LEAQ    (DX)(DX*8), R10
-	MOVQ    k+64(FP), R11
-	TESTQ   R11, R11
-	JZ      done_62
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	LEAQ       (DX)(DX*8), R10
+	MOVQ       k+64(FP), R11
+	MOVQ       c+40(FP), R12
+	MOVQ       ldc+48(FP), R13
+	SHLQ       $0x02, R13
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	TESTQ      R11, R11
+	JZ         done_62
 
 loop_61:
 	VMOVUPS.Z    (CX), K1, Z11
@@ -2204,59 +2543,94 @@ overwrite_63:
 	RET
 
 // func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	LEAQ    (DX)(DX*8), R10
-	MOVQ    k+64(FP), R11
-	TESTQ   R11, R11
-	JZ      done_65
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	LEAQ       (DX)(DX*8), R10
+	MOVQ       k+64(FP), R11
+	MOVQ       c+40(FP), R12
+	MOVQ       ldc+48(FP), R13
+	SHLQ       $0x02, R13
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	TESTQ      R11, R11
+	JZ         done_65
 
 loop_64:
 	VMOVUPS.Z    (CX), K1, Z22
@@ -2399,43 +2773,69 @@ overwrite_66:
 	RET
 
 // func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K1
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	LEAQ    (DX)(DX*8), R10
-	LEAQ    (DI)(DX*8), R11
-	MOVQ    k+64(FP), R12
-	TESTQ   R12, R12
-	JZ      done_68
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K1
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	LEAQ       (DX)(DX*8), R10
+	LEAQ       (DI)(DX*8), R11
+	MOVQ       k+64(FP), R12
+	MOVQ       c+40(FP), R13
+	MOVQ       ldc+48(FP), R14
+	SHLQ       $0x02, R14
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	TESTQ      R12, R12
+	JZ         done_68
 
 loop_67:
 	VMOVUPS.Z    (CX), K1, Z12
@@ -2540,62 +2940,100 @@ overwrite_69:
 	RET
 
 // func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
 TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $0-73
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, DI
-	MOVQ    $0x00000010, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	VPXORD  Z0, Z0, Z0
-	VPXORD  Z1, Z1, Z1
-	VPXORD  Z2, Z2, Z2
-	VPXORD  Z3, Z3, Z3
-	VPXORD  Z4, Z4, Z4
-	VPXORD  Z5, Z5, Z5
-	VPXORD  Z6, Z6, Z6
-	VPXORD  Z7, Z7, Z7
-	VPXORD  Z8, Z8, Z8
-	VPXORD  Z9, Z9, Z9
-	VPXORD  Z10, Z10, Z10
-	VPXORD  Z11, Z11, Z11
-	VPXORD  Z12, Z12, Z12
-	VPXORD  Z13, Z13, Z13
-	VPXORD  Z14, Z14, Z14
-	VPXORD  Z15, Z15, Z15
-	VPXORD  Z16, Z16, Z16
-	VPXORD  Z17, Z17, Z17
-	VPXORD  Z18, Z18, Z18
-	VPXORD  Z19, Z19, Z19
-	VPXORD  Z20, Z20, Z20
-	VPXORD  Z21, Z21, Z21
-	VPXORD  Z22, Z22, Z22
-	VPXORD  Z23, Z23, Z23
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	LEAQ    (DI)(DX*4), R9
-	LEAQ    (DX)(DX*8), R10
-	LEAQ    (DI)(DX*8), R11
-	MOVQ    k+64(FP), R12
-	TESTQ   R12, R12
-	JZ      done_71
+	MOVQ       a+0(FP), AX
+	MOVQ       b+24(FP), CX
+	MOVQ       aRow+8(FP), DX
+	SHLQ       $0x02, DX
+	MOVQ       aCol+16(FP), BX
+	SHLQ       $0x02, BX
+	MOVQ       bRow+32(FP), SI
+	SHLQ       $0x02, SI
+	MOVQ       cols+56(FP), DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, R9
+	BZHIQ      R8, R9, R9
+	KMOVW      R9, K1
+	SUBQ       R8, DI
+	MOVQ       $0x00000010, R8
+	CMPQ       DI, R8
+	CMOVQLT    DI, R8
+	MOVQ       $-1, DI
+	BZHIQ      R8, DI, DI
+	KMOVW      DI, K2
+	VPXORD     Z0, Z0, Z0
+	VPXORD     Z1, Z1, Z1
+	VPXORD     Z2, Z2, Z2
+	VPXORD     Z3, Z3, Z3
+	VPXORD     Z4, Z4, Z4
+	VPXORD     Z5, Z5, Z5
+	VPXORD     Z6, Z6, Z6
+	VPXORD     Z7, Z7, Z7
+	VPXORD     Z8, Z8, Z8
+	VPXORD     Z9, Z9, Z9
+	VPXORD     Z10, Z10, Z10
+	VPXORD     Z11, Z11, Z11
+	VPXORD     Z12, Z12, Z12
+	VPXORD     Z13, Z13, Z13
+	VPXORD     Z14, Z14, Z14
+	VPXORD     Z15, Z15, Z15
+	VPXORD     Z16, Z16, Z16
+	VPXORD     Z17, Z17, Z17
+	VPXORD     Z18, Z18, Z18
+	VPXORD     Z19, Z19, Z19
+	VPXORD     Z20, Z20, Z20
+	VPXORD     Z21, Z21, Z21
+	VPXORD     Z22, Z22, Z22
+	VPXORD     Z23, Z23, Z23
+	LEAQ       (DX)(DX*2), DI
+	LEAQ       (DX)(DX*4), R8
+	LEAQ       (DI)(DX*4), R9
+	LEAQ       (DX)(DX*8), R10
+	LEAQ       (DI)(DX*8), R11
+	MOVQ       k+64(FP), R12
+	MOVQ       c+40(FP), R13
+	MOVQ       ldc+48(FP), R14
+	SHLQ       $0x02, R14
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	TESTQ      R12, R12
+	JZ         done_71
 
 loop_70:
 	VMOVUPS.Z    (CX), K1, Z24

@@ -89,6 +89,9 @@ func (g *generator) tile(rows, vectors int, masked bool) {
 	}
 	aElement := g.strided(a, aRow, rows)
 	k := g.param("k")
+	if g.wide() {
+		g.prefetchTile(rows, vectors)
+	}
 
 	loop, done := g.label("loop"), g.label("done")
 	g.TESTQ(k, k)
@@ -114,6 +117,20 @@ func (g *generator) tile(rows, vectors int, masked bool) {
 
 	g.storeTile(acc, masks)
 	g.ret()
+}
+
+// prefetchTile fetches the tile of C, whose rows lie on as many pages, while the
+// sums are computed.
+func (g *generator) prefetchTile(rows, vectors int) {
+	c, ldc := g.param("c"), g.elements("ldc")
+	for i := range rows {
+		for j := range vectors {
+			g.PREFETCHT0(operand.Mem{Base: c, Disp: j * g.bytes()})
+		}
+		if i < rows-1 {
+			g.ADDQ(ldc, c)
+		}
+	}
 }
 
 // columnMasks makes the masks for cols columns. The masks of AVX2 stay in
