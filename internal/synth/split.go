@@ -47,18 +47,14 @@ func split[M, F any](w world[M, F], seed uint64, train, heldOut int) (trainSet, 
 	taken := make(map[string]bool)
 	known := make(map[string]bool)
 
-	trainSet = draw(w, newStream(seed, trainStream), train, taken, func(m M, _ []string) bool {
-		return !w.unseen(m)
-	})
+	all := func([]string) bool { return true }
+	trainSet = draw(w, newStream(seed, trainStream), train, false, taken, all)
 	for _, d := range trainSet {
 		for _, part := range w.parts(d.form) {
 			known[part] = true
 		}
 	}
-	heldOutSet = draw(w, newStream(seed, heldOutStream), heldOut, taken, func(m M, parts []string) bool {
-		if !w.unseen(m) {
-			return false
-		}
+	heldOutSet = draw(w, newStream(seed, heldOutStream), heldOut, true, taken, func(parts []string) bool {
 		for _, part := range parts {
 			if !known[part] {
 				return false
@@ -69,27 +65,28 @@ func split[M, F any](w world[M, F], seed uint64, train, heldOut int) (trainSet, 
 	return trainSet, heldOutSet
 }
 
-// draw collects n examples that accept allows and taken does not hold yet, and
-// adds them to taken.
-func draw[M, F any](w world[M, F], s *stream, n int, taken map[string]bool, accept func(M, []string) bool) []drawn[M, F] {
+// draw collects n examples with or without unseen combinations, whose parts
+// accept allows and which taken does not hold yet, and adds them to taken.
+func draw[M, F any](w world[M, F], s *stream, n int, unseen bool, taken map[string]bool, accept func(parts []string) bool) []drawn[M, F] {
 	var out []drawn[M, F]
 	var turn []int
-	for refused := 0; len(out) < n && refused < patience; {
+	for refused := 0; len(out) < n && refused < patience; refused++ {
 		if len(turn) == 0 {
 			turn = s.rand.Perm(w.classes())
 		}
 		meaning := w.sample(s)
+		if w.class(meaning) != turn[0] || w.unseen(meaning) != unseen {
+			continue
+		}
 		form := w.realise(meaning, s)
 		parts := w.parts(form)
 		key := strings.Join(parts, " ")
-		if w.class(meaning) != turn[0] || !w.fits(form) || taken[key] || !accept(meaning, parts) {
-			refused++
+		if !w.fits(form) || taken[key] || !accept(parts) {
 			continue
 		}
-		refused = 0
-		turn = turn[1:]
 		taken[key] = true
 		out = append(out, drawn[M, F]{meaning, form})
+		turn, refused = turn[1:], 0
 	}
 	return out
 }
