@@ -14,6 +14,7 @@ import (
 // commands lists the commands in the order of the help.
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
+		a.demoCommand(),
 		a.finetuneCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),

@@ -66,13 +66,12 @@ func (r *run) metricNote(key string, result Result) string {
 	return "on " + result.Split
 }
 
-// MetricKeys lists the names of metrics in the order people want them: the task's own first.
+// MetricKeys lists the names of metrics in the order people want them: the task's
+// own first, loss and the number of examples last.
 func MetricKeys(p *Preset, m train.Numbers) []string {
+	rank := map[string]int{p.Metric: -1, "loss": 1, "examples": 2}
 	keys := slices.Sorted(maps.Keys(m))
-	slices.SortStableFunc(keys, func(a, b string) int {
-		rank := func(key string) int { return slices.Index([]string{"examples", "loss", p.Metric}, key) }
-		return cmp.Compare(rank(b), rank(a))
-	})
+	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(rank[a], rank[b]) })
 	return keys
 }
 

@@ -107,6 +107,14 @@ var presets = map[string]*Preset{
 	},
 }
 
+// Opinions is the demo's task, on synthetic sentences; it is not among the names of
+// the command line.
+var Opinions = &Preset{
+	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy",
+	Schema: data.Schema{Labels: []string{"negative", "positive"}},
+	Train:  trainFiles(), Dev: dev("dev.tsv"),
+}
+
 func mnliColumns() []data.Column {
 	columns := []data.Column{
 		{Name: "index", Role: data.ID}, {Name: "sentence1", Role: data.TextA}, {Name: "sentence2", Role: data.TextB},
