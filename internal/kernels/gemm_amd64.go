@@ -55,16 +55,28 @@ var gemmAVX2 = gemmTile{
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, rows, cols)
 		inside(src, srcStride, rows, cols)
+		if dstStride < minStrideAVX2 {
+			copyRowsGeneric(dst, dstStride, src, srcStride, rows, cols)
+			return
+		}
 		copyRowsAVX2(&dst[0], dstStride, &src[0], srcStride, rows, cols)
 	},
 	transpose: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, cols, rows)
 		inside(src, srcStride, rows, cols)
+		if dstStride < minStrideAVX2 {
+			transposeGeneric(dst, dstStride, src, srcStride, rows, cols)
+			return
+		}
 		for r := 0; r < rows; r += 8 {
 			transposeAVX2(&dst[r], dstStride, &src[r*srcStride], srcStride, min(8, rows-r), cols)
 		}
 	},
 }
+
+// minStrideAVX2 is what the copies of AVX2 need between rows: they store whole vectors,
+// of which no more than half may spill into the next row.
+const minStrideAVX2 = 4
 
 // tilesAVX2 holds the micro-kernels by rows-1: for one vector, for two that
 // are not full, and for two full ones.

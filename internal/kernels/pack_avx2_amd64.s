@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func copyRowsAVX2(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
-// Requires: AVX, CMOV
+// Requires: AVX
 TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
 	MOVQ    dst+0(FP), AX
 	MOVQ    src+16(FP), CX
@@ -13,38 +13,54 @@ TEXT ·copyRowsAVX2(SB), NOSPLIT, $0-48
 	SHLQ    $0x02, DX
 	MOVQ    srcStride+24(FP), BX
 	SHLQ    $0x02, BX
-	MOVQ    cols+40(FP), SI
-	MOVQ    $0x00000008, DI
-	MOVQ    SI, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), R9
-	MOVQ    R8, R10
-	SHLQ    $0x02, R10
-	SUBQ    R10, R9
-	VMOVUPS (R9), Y0
-	SUBQ    R8, SI
-	MOVQ    SI, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	MOVQ    R8, R9
-	SHLQ    $0x02, R9
-	SUBQ    R9, DI
-	VMOVUPS (DI), Y1
-	SUBQ    R8, SI
 	MOVQ    rows+32(FP), SI
+	MOVQ    cols+40(FP), DI
+	CMPQ    DI, $0x08
+	JG      two_1
+	LEAQ    lanes_AVX2<>+32(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS (R8), Y0
 
-loop_1:
+loop_3:
 	DECQ       SI
-	JL         done_2
-	VMASKMOVPS (CX), Y0, Y2
-	VMASKMOVPS Y2, Y0, (AX)
-	VMASKMOVPS 32(CX), Y1, Y2
-	VMASKMOVPS Y2, Y1, 32(AX)
+	JLE        last_4
+	VMASKMOVPS (CX), Y0, Y1
+	VMOVUPS    Y1, (AX)
 	ADDQ       BX, CX
 	ADDQ       DX, AX
-	JMP        loop_1
+	JMP        loop_3
+
+last_4:
+	JL         done_2
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+	JMP        done_2
+
+two_1:
+	SUBQ    $0x08, DI
+	LEAQ    lanes_AVX2<>+32(SB), R8
+	SHLQ    $0x02, DI
+	SUBQ    DI, R8
+	VMOVUPS (R8), Y0
+
+loop_5:
+	DECQ       SI
+	JLE        last_6
+	VMOVUPS    (CX), Y1
+	VMOVUPS    Y1, (AX)
+	VMASKMOVPS 32(CX), Y0, Y1
+	VMOVUPS    Y1, 32(AX)
+	ADDQ       BX, CX
+	ADDQ       DX, AX
+	JMP        loop_5
+
+last_6:
+	JL         done_2
+	VMOVUPS    (CX), Y1
+	VMOVUPS    Y1, (AX)
+	VMASKMOVPS 32(CX), Y0, Y1
+	VMASKMOVPS Y1, Y0, 32(AX)
 
 done_2:
 	VZEROUPPER
@@ -86,9 +102,9 @@ TEXT ·transposeAVX2(SB), NOSPLIT, $0-48
 	VMOVUPS (R8), Y0
 	MOVQ    $0x00000008, R8
 
-loop_3:
+loop_7:
 	TESTQ      DI, DI
-	JLE        done_4
+	JLE        done_8
 	MOVQ       DI, R9
 	CMPQ       R8, R9
 	CMOVQLT    R8, R9
@@ -150,40 +166,73 @@ loop_3:
 	VPERM2F128 $0x31, Y7, Y9, Y7
 	VPERM2F128 $0x20, Y1, Y2, Y9
 	VPERM2F128 $0x31, Y1, Y2, Y1
-	VMASKMOVPS Y6, Y0, (AX)
-	ADDQ       DX, AX
 	CMPQ       DI, $0x01
-	JE         done_4
-	VMASKMOVPS Y8, Y0, (AX)
+	JE         last_9
+	VMOVUPS    Y6, (AX)
 	ADDQ       DX, AX
 	CMPQ       DI, $0x02
-	JE         done_4
-	VMASKMOVPS Y4, Y0, (AX)
+	JE         last_10
+	VMOVUPS    Y8, (AX)
 	ADDQ       DX, AX
 	CMPQ       DI, $0x03
-	JE         done_4
-	VMASKMOVPS Y9, Y0, (AX)
+	JE         last_11
+	VMOVUPS    Y4, (AX)
 	ADDQ       DX, AX
 	CMPQ       DI, $0x04
-	JE         done_4
-	VMASKMOVPS Y5, Y0, (AX)
+	JE         last_12
+	VMOVUPS    Y9, (AX)
 	ADDQ       DX, AX
 	CMPQ       DI, $0x05
-	JE         done_4
-	VMASKMOVPS Y3, Y0, (AX)
+	JE         last_13
+	VMOVUPS    Y5, (AX)
 	ADDQ       DX, AX
 	CMPQ       DI, $0x06
-	JE         done_4
-	VMASKMOVPS Y7, Y0, (AX)
+	JE         last_14
+	VMOVUPS    Y3, (AX)
 	ADDQ       DX, AX
 	CMPQ       DI, $0x07
-	JE         done_4
-	VMASKMOVPS Y1, Y0, (AX)
+	JE         last_15
+	VMOVUPS    Y7, (AX)
+	ADDQ       DX, AX
+	CMPQ       DI, $0x08
+	JE         last_16
+	VMOVUPS    Y1, (AX)
 	ADDQ       DX, AX
 	ADDQ       $0x20, CX
 	SUBQ       R8, DI
-	JMP        loop_3
+	JMP        loop_7
 
-done_4:
+last_9:
+	VMASKMOVPS Y6, Y0, (AX)
+	JMP        done_8
+
+last_10:
+	VMASKMOVPS Y8, Y0, (AX)
+	JMP        done_8
+
+last_11:
+	VMASKMOVPS Y4, Y0, (AX)
+	JMP        done_8
+
+last_12:
+	VMASKMOVPS Y9, Y0, (AX)
+	JMP        done_8
+
+last_13:
+	VMASKMOVPS Y5, Y0, (AX)
+	JMP        done_8
+
+last_14:
+	VMASKMOVPS Y3, Y0, (AX)
+	JMP        done_8
+
+last_15:
+	VMASKMOVPS Y7, Y0, (AX)
+	JMP        done_8
+
+last_16:
+	VMASKMOVPS Y1, Y0, (AX)
+
+done_8:
 	VZEROUPPER
 	RET

@@ -5,42 +5,60 @@
 #include "textflag.h"
 
 // func copyRowsAVX512(dst *float32, dstStride int, src *float32, srcStride int, rows int, cols int)
-// Requires: AVX, AVX512F, BMI2, CMOV
+// Requires: AVX, AVX512F, BMI2
 TEXT ·copyRowsAVX512(SB), NOSPLIT, $0-48
-	MOVQ    dst+0(FP), AX
-	MOVQ    src+16(FP), CX
-	MOVQ    dstStride+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    srcStride+24(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    cols+40(FP), SI
-	MOVQ    $0x00000010, DI
-	MOVQ    SI, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, R9
-	BZHIQ   R8, R9, R9
-	KMOVW   R9, K1
-	SUBQ    R8, SI
-	MOVQ    SI, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	MOVQ    $-1, DI
-	BZHIQ   R8, DI, DI
-	KMOVW   DI, K2
-	SUBQ    R8, SI
-	MOVQ    rows+32(FP), SI
+	MOVQ  dst+0(FP), AX
+	MOVQ  src+16(FP), CX
+	MOVQ  dstStride+8(FP), DX
+	SHLQ  $0x02, DX
+	MOVQ  srcStride+24(FP), BX
+	SHLQ  $0x02, BX
+	MOVQ  rows+32(FP), SI
+	MOVQ  cols+40(FP), DI
+	CMPQ  DI, $0x10
+	JG    two_1
+	MOVQ  $-1, R8
+	BZHIQ DI, R8, R8
+	KMOVW R8, K1
 
-loop_1:
+loop_3:
 	DECQ      SI
+	JLE       last_4
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS   Z0, K1, (AX)
+	ADDQ      BX, CX
+	ADDQ      DX, AX
+	JMP       loop_3
+
+last_4:
 	JL        done_2
 	VMOVUPS.Z (CX), K1, Z0
 	VMOVUPS   Z0, K1, (AX)
-	VMOVUPS.Z 64(CX), K2, Z0
-	VMOVUPS   Z0, K2, 64(AX)
+	JMP       done_2
+
+two_1:
+	SUBQ  $0x10, DI
+	MOVQ  $-1, R8
+	BZHIQ DI, R8, R8
+	KMOVW R8, K1
+
+loop_5:
+	DECQ      SI
+	JLE       last_6
+	VMOVUPS   (CX), Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(CX), K1, Z0
+	VMOVUPS   Z0, K1, 64(AX)
 	ADDQ      BX, CX
 	ADDQ      DX, AX
-	JMP       loop_1
+	JMP       loop_5
+
+last_6:
+	JL        done_2
+	VMOVUPS   (CX), Z0
+	VMOVUPS   Z0, (AX)
+	VMOVUPS.Z 64(CX), K1, Z0
+	VMOVUPS   Z0, K1, 64(AX)
 
 done_2:
 	VZEROUPPER
@@ -62,9 +80,9 @@ TEXT ·transposeAVX512(SB), NOSPLIT, $0-48
 	KMOVW R8, K1
 	MOVQ  $0x00000010, R8
 
-loop_3:
+loop_7:
 	TESTQ      DI, DI
-	JLE        done_4
+	JLE        done_8
 	MOVQ       DI, R9
 	CMPQ       R8, R9
 	CMOVQLT    R8, R9
@@ -197,72 +215,137 @@ loop_3:
 	VSHUFF32X4 $0x88, Z8, Z0, Z12
 	VSHUFF32X4 $0xdd, Z4, Z9, Z4
 	VSHUFF32X4 $0xdd, Z8, Z0, Z0
+	CMPQ       DI, $0x01
+	JE         last_9
 	VMOVUPS    Z15, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x01
-	JE         done_4
+	CMPQ       DI, $0x02
+	JE         last_10
 	VMOVUPS    Z10, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x02
-	JE         done_4
+	CMPQ       DI, $0x03
+	JE         last_11
 	VMOVUPS    Z13, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x03
-	JE         done_4
+	CMPQ       DI, $0x04
+	JE         last_12
 	VMOVUPS    Z11, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x04
-	JE         done_4
+	CMPQ       DI, $0x05
+	JE         last_13
 	VMOVUPS    Z17, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x05
-	JE         done_4
+	CMPQ       DI, $0x06
+	JE         last_14
 	VMOVUPS    Z14, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x06
-	JE         done_4
+	CMPQ       DI, $0x07
+	JE         last_15
 	VMOVUPS    Z16, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x07
-	JE         done_4
+	CMPQ       DI, $0x08
+	JE         last_16
 	VMOVUPS    Z12, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x08
-	JE         done_4
+	CMPQ       DI, $0x09
+	JE         last_17
 	VMOVUPS    Z7, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x09
-	JE         done_4
+	CMPQ       DI, $0x0a
+	JE         last_18
 	VMOVUPS    Z2, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x0a
-	JE         done_4
+	CMPQ       DI, $0x0b
+	JE         last_19
 	VMOVUPS    Z6, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x0b
-	JE         done_4
+	CMPQ       DI, $0x0c
+	JE         last_20
 	VMOVUPS    Z4, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x0c
-	JE         done_4
+	CMPQ       DI, $0x0d
+	JE         last_21
 	VMOVUPS    Z3, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x0d
-	JE         done_4
+	CMPQ       DI, $0x0e
+	JE         last_22
 	VMOVUPS    Z1, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x0e
-	JE         done_4
+	CMPQ       DI, $0x0f
+	JE         last_23
 	VMOVUPS    Z5, K1, (AX)
 	ADDQ       DX, AX
-	CMPQ       DI, $0x0f
-	JE         done_4
+	CMPQ       DI, $0x10
+	JE         last_24
 	VMOVUPS    Z0, K1, (AX)
 	ADDQ       DX, AX
 	ADDQ       $0x40, CX
 	SUBQ       R8, DI
-	JMP        loop_3
+	JMP        loop_7
 
-done_4:
+last_9:
+	VMOVUPS Z15, K1, (AX)
+	JMP     done_8
+
+last_10:
+	VMOVUPS Z10, K1, (AX)
+	JMP     done_8
+
+last_11:
+	VMOVUPS Z13, K1, (AX)
+	JMP     done_8
+
+last_12:
+	VMOVUPS Z11, K1, (AX)
+	JMP     done_8
+
+last_13:
+	VMOVUPS Z17, K1, (AX)
+	JMP     done_8
+
+last_14:
+	VMOVUPS Z14, K1, (AX)
+	JMP     done_8
+
+last_15:
+	VMOVUPS Z16, K1, (AX)
+	JMP     done_8
+
+last_16:
+	VMOVUPS Z12, K1, (AX)
+	JMP     done_8
+
+last_17:
+	VMOVUPS Z7, K1, (AX)
+	JMP     done_8
+
+last_18:
+	VMOVUPS Z2, K1, (AX)
+	JMP     done_8
+
+last_19:
+	VMOVUPS Z6, K1, (AX)
+	JMP     done_8
+
+last_20:
+	VMOVUPS Z4, K1, (AX)
+	JMP     done_8
+
+last_21:
+	VMOVUPS Z3, K1, (AX)
+	JMP     done_8
+
+last_22:
+	VMOVUPS Z1, K1, (AX)
+	JMP     done_8
+
+last_23:
+	VMOVUPS Z5, K1, (AX)
+	JMP     done_8
+
+last_24:
+	VMOVUPS Z0, K1, (AX)
+
+done_8:
 	VZEROUPPER
 	RET

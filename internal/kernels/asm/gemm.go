@@ -133,11 +133,15 @@ func (g *generator) prefetchTile(rows, vectors int) {
 	}
 }
 
-// columnMasks makes the masks for cols columns. The masks of AVX2 stay in
-// memory when there are two, for want of registers.
+// columnMasks makes the masks for cols columns. With AVX2 only the last vector
+// has one, which stays in memory when there are two, for want of registers.
 func (g *generator) columnMasks(masks []*mask) {
 	rest := g.param("cols")
 	for j := range masks {
+		if !g.wide() && j < len(masks)-1 {
+			g.SUBQ(operand.U8(uint8(g.isa.lanes)), rest)
+			continue
+		}
 		count := g.GP64()
 		g.MOVQ(operand.U32(uint32(g.isa.lanes)), count)
 		g.CMPQ(rest, count)

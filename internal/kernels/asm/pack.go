@@ -13,37 +13,57 @@ func generatePack(g *generator) {
 	g.transpose()
 }
 
+// Masked stores of AVX2 are slow on some processors (tens of cycles on Zen).
+// So with AVX2 the rows of a panel are stored as full vectors, which spill into
+// the row that follows and is stored next; only the last row is stored under the mask.
+// For that dstStride must be at least half a vector, which the callers see to.
+// With AVX-512 masks cost nothing.
+
 // copyRows writes the copy of a panel whose rows are rows of the matrix.
 func (g *generator) copyRows() {
 	g.function("copyRows", packSignature,
 		"copies rows of cols elements, at most two vectors: dst[r*dstStride+c] = src[r*srcStride+c].")
 	dst, src := g.param("dst"), g.param("src")
 	dstStride, srcStride := g.elements("dstStride"), g.elements("srcStride")
-	masks := make([]*mask, 2)
-	rest, lanes := g.param("cols"), g.GP64()
-	g.MOVQ(operand.U32(uint32(g.isa.lanes)), lanes)
-	for j := range masks {
-		count := g.GP64()
-		g.MOVQ(rest, count)
-		g.CMPQ(lanes, count)
-		g.CMOVQLT(lanes, count)
-		k := g.firstLanes(count)
-		masks[j] = &k
-		g.SUBQ(count, rest)
+	rows, cols := g.param("rows"), g.param("cols")
+	two, done := g.label("two"), g.label("done")
+	lanes := operand.U8(uint8(g.isa.lanes))
+	g.CMPQ(cols, lanes)
+	g.JG(operand.LabelRef(two))
+	for _, vectors := range []int{1, 2} {
+		if vectors == 2 {
+			g.Label(two)
+			g.SUBQ(lanes, cols)
+		}
+		masks := make([]*mask, vectors)
+		k := g.firstLanes(cols)
+		masks[vectors-1] = &k
+		copyRow := func(last bool) {
+			for j := range masks {
+				v, to := g.vec(), operand.Mem{Base: dst, Disp: j * g.bytes()}
+				g.load(operand.Mem{Base: src, Disp: j * g.bytes()}, masks[j], v)
+				if last || g.wide() {
+					g.store(v, masks[j], to)
+				} else {
+					g.store(v, nil, to)
+				}
+			}
+		}
+		loop, end := g.label("loop"), g.label("last")
+		g.Label(loop)
+		g.DECQ(rows)
+		g.JLE(operand.LabelRef(end))
+		copyRow(false)
+		g.ADDQ(srcStride, src)
+		g.ADDQ(dstStride, dst)
+		g.JMP(operand.LabelRef(loop))
+		g.Label(end)
+		g.JL(operand.LabelRef(done)) // there was no row
+		copyRow(true)
+		if vectors == 1 {
+			g.JMP(operand.LabelRef(done))
+		}
 	}
-	rows := g.param("rows")
-	loop, done := g.label("loop"), g.label("done")
-	g.Label(loop)
-	g.DECQ(rows)
-	g.JL(operand.LabelRef(done))
-	for j := range masks {
-		v := g.vec()
-		g.load(operand.Mem{Base: src, Disp: j * g.bytes()}, masks[j], v)
-		g.store(v, masks[j], operand.Mem{Base: dst, Disp: j * g.bytes()})
-	}
-	g.ADDQ(srcStride, src)
-	g.ADDQ(dstStride, dst)
-	g.JMP(operand.LabelRef(loop))
 	g.Label(done)
 	g.ret()
 }
@@ -90,18 +110,28 @@ func (g *generator) transpose() {
 	} else {
 		block = g.transposeBlock8(block)
 	}
+	last := make([]string, n)
 	for c := range block {
-		g.store(block[c], &rowMask, operand.Mem{Base: dst})
-		if c < n-1 {
-			g.ADDQ(dstStride, dst)
-			g.CMPQ(cols, operand.U8(uint8(c+1)))
-			g.JE(operand.LabelRef(done))
+		last[c] = g.label("last")
+		g.CMPQ(cols, operand.U8(uint8(c+1)))
+		g.JE(operand.LabelRef(last[c]))
+		if g.wide() {
+			g.store(block[c], &rowMask, operand.Mem{Base: dst})
+		} else {
+			g.store(block[c], nil, operand.Mem{Base: dst})
 		}
+		g.ADDQ(dstStride, dst)
 	}
-	g.ADDQ(dstStride, dst)
 	g.ADDQ(operand.U8(uint8(g.bytes())), src)
 	g.SUBQ(lanes, cols)
 	g.JMP(operand.LabelRef(loop))
+	for c := range block {
+		g.Label(last[c])
+		g.store(block[c], &rowMask, operand.Mem{Base: dst})
+		if c < n-1 {
+			g.JMP(operand.LabelRef(done))
+		}
+	}
 	g.Label(done)
 	g.ret()
 }
