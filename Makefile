@@ -1,0 +1,52 @@
+# make check    everything CI runs: format, vet, staticcheck, tests on every
+#               instruction set, cross-compilation. Needs Go and a network (or a
+#               filled module cache), nothing else.
+# make build    the static binary ./unimo
+# make fuzz     every fuzz target for FUZZTIME each
+# make bench    benchmarks of the kernels and the tokenizer
+
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+FUZZTIME   ?= 20s
+
+export CGO_ENABLED = 0
+
+.PHONY: check format vet test variants cross build fuzz bench
+
+check: format vet test variants cross
+
+build:
+	go build -trimpath -o unimo ./cmd/unimo
+
+format:
+	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "run gofmt -w on: $$files"; exit 1; fi
+
+vet:
+	go vet ./...
+	cd internal/kernels/asm && go vet ./...
+	go run $(STATICCHECK) ./...
+
+test:
+	go test ./...
+
+# The kernels and what depends on their numbers, on the slower instruction sets.
+# (go test ./... above ran the best one this processor has.)
+variants:
+	UNIMO_CPU=avx2 go test ./internal/engine/... ./internal/autograd/... ./internal/model/... ./internal/task/...
+	UNIMO_CPU=generic go test ./internal/engine/... ./internal/autograd/... ./internal/model/...
+
+cross:
+	@for p in $(PLATFORMS); do \
+		echo "cross-compile and vet $$p"; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} go build ./... && GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./... || exit 1; \
+	done
+
+fuzz:
+	@for p in $$(go list ./...); do \
+		for f in $$(go test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			echo "$$p $$f"; go test -run '^$$' -fuzz "^$$f\$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+		done; \
+	done
+
+bench:
+	go test -run '^$$' -bench . -benchmem ./internal/kernels ./internal/tokenizer ./internal/checkpoint
