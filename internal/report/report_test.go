@@ -110,6 +110,9 @@ func TestWriteShowsEveryPart(t *testing.T) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
+	if n := strings.Count(html, "</i>training <b>"); n != 1 {
+		t.Errorf("the training loss is %d times in the legend, want once, for the smooth line", n)
+	}
 	if n := strings.Count(html, "<svg"); n != 5 {
 		t.Errorf("the page has %d plots, want 5", n)
 	}

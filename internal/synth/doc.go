@@ -26,9 +26,11 @@
 //  4. "and" joins only claims of equal polarity, the others only claims of
 //     opposite polarity.
 //
-// Every quality occurs under reversing operators almost as often as without,
-// and every connective puts praise and blame in either place, so that words
-// one by one decide little: the tests measure how far a bag of words gets.
+// A third of the claims are reversed, every contrast holds praise and blame, and
+// either may win, so that words one by one decide little. Trained on 8,000
+// opinions, a logistic regression over single words labels 0.54 of the held-out
+// opinions correctly and one that also sees pairs of neighbours 0.63; reading by
+// the rules labels all of them (the tests measure all three).
 //
 // # Held-out combinations
 //

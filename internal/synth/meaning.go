@@ -58,10 +58,10 @@ type Combination struct {
 	HeldOut bool
 }
 
-// A seventh of the phrases and a fifth of the pairs are held out. Both numbers
-// are prime to the sizes of the tables, so that no quality, operator, degree or
-// connective is held out altogether; larger shares would leave the pairs of an
-// adjective with a rare operator unlearnable.
+// About a seventh of the phrases and a fifth of the pairs are held out. The
+// numbers are prime and differ from the factors of the sums below, so that every
+// quality, operator, degree and connective keeps most of its combinations in
+// training (a test counts them).
 const (
 	phraseModulus = 7
 	pairModulus   = 5
