@@ -23,6 +23,9 @@ type Reader interface {
 	// Format returns the name of the format, one of the Format constants or "paddle-tar".
 	Format() string
 
+	// Path returns the file or folder, as error messages name it.
+	Path() string
+
 	// Tensors lists the tensors sorted by name. The slice is the caller's, the
 	// shapes in it are shared.
 	Tensors() []Info
@@ -70,6 +73,7 @@ func newTable(path string, infos []Info) table {
 	return table{path: path, infos: infos, at: at}
 }
 
+func (t *table) Path() string    { return t.path }
 func (t *table) Tensors() []Info { return slices.Clone(t.infos) }
 
 func (t *table) Info(name string) (Info, error) {

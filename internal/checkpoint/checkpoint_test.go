@@ -334,7 +334,7 @@ func TestFloat32s(t *testing.T) {
 		}
 	}
 	r, _ := FromTensors("x", []Tensor{{Info{"w", I64, []int{1}}, make([]byte, 8)}})
-	if _, _, err := Float32s(r, "w"); err == nil || !strings.Contains(err.Error(), `tensor "w" has type I64`) {
+	if _, _, err := Float32s(r, "w"); err == nil || !strings.Contains(err.Error(), `x: tensor "w" has type I64`) {
 		t.Error(err)
 	}
 	if _, _, err := Float32s(r, "v"); err == nil || !strings.Contains(err.Error(), `x: no tensor "v"`) {

@@ -43,7 +43,7 @@ func Float32s(r Reader, name string) (values []float32, aliased bool, err error)
 	case F64:
 		at = func(i int) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))) }
 	default:
-		return nil, false, fmt.Errorf("tensor %q has type %v, where floating-point numbers are needed", name, info.DType)
+		return nil, false, fmt.Errorf("%s: tensor %q has type %v, where floating-point numbers are needed", r.Path(), name, info.DType)
 	}
 	values = make([]float32, n)
 	for i := range values {

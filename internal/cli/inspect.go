@@ -1,0 +1,331 @@
+package cli
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/modeldir"
+)
+
+// inspection is what "unimo inspect --json" prints.
+type inspection struct {
+	Path       string            `json:"path"`
+	Format     string            `json:"format"`
+	Metadata   map[string]string `json:"metadata"`
+	Config     json.RawMessage   `json:"config,omitempty"` // with the fields this program does not know
+	Parameters int               `json:"parameters"`
+	Bytes      int               `json:"bytes"`
+	Tensors    []inspectedTensor `json:"tensors"`
+	Files      []inspectedFile   `json:"files"`
+	Comparison *comparison       `json:"comparison,omitempty"`
+
+	size string // the configuration for people
+}
+
+type inspectedTensor struct {
+	Name  string       `json:"name"`
+	DType string       `json:"dtype"`
+	Shape []int        `json:"shape"`
+	Stats *tensorStats `json:"stats,omitempty"`
+}
+
+type tensorStats struct {
+	Min   float64 `json:"min"`
+	Max   float64 `json:"max"`
+	Mean  float64 `json:"mean"`
+	Std   float64 `json:"std"`
+	Zeros int     `json:"zeros"`
+	NaN   int     `json:"nan"`
+	Inf   int     `json:"inf"`
+}
+
+type inspectedFile struct {
+	Name   string `json:"name"`
+	Reason string `json:"reason"`
+}
+
+// comparison says how a checkpoint differs from an architecture.
+type comparison struct {
+	Architecture string     `json:"architecture"`
+	Missing      []string   `json:"missing"`
+	Unknown      []string   `json:"unknown"`
+	Mismatched   []mismatch `json:"mismatched"`
+	Optimizer    []string   `json:"optimizer"` // state of an optimiser, beside its parameters
+}
+
+type mismatch struct {
+	Name string `json:"name"`
+	Have []int  `json:"have"`
+	Want []int  `json:"want"`
+}
+
+// inspectFlags are the command's own flags.
+type inspectFlags struct {
+	architecture string
+	size         string
+	config       string
+	stats        bool
+}
+
+func (a *app) inspectCommand() *cobra.Command {
+	var flags inspectFlags
+	c := &cobra.Command{
+		Use:   "inspect MODEL",
+		Short: "Show what a model or a checkpoint holds",
+		Long: `Show a model's configuration, its parameters with shapes and statistics, and what
+is missing or unknown against an architecture. MODEL is the folder of a model or
+of a run, a safetensors file, or a folder or archive in Paddle's format.
+
+The architectures are ` + strings.Join(model.Architectures(), ", ") + `.
+Their sizes come from --config or --size, or from the config.json beside the
+weights, which also names the architecture where --architecture does not.
+
+The keys of --json are path, format, metadata, config, parameters, bytes, tensors,
+files (those not recognised) and comparison (architecture, missing, unknown,
+mismatched, optimizer).`,
+		Example: `  unimo inspect RUN/best
+  unimo inspect unimo_base_en.tar.gz --architecture pretrained --size base
+  unimo inspect model.safetensors --stats=false --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			result, err := inspect(args[0], flags)
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(result)
+			}
+			return result.print(a.stdout)
+		},
+	}
+	c.Flags().StringVar(&flags.architecture, "architecture", "", "compare with this architecture")
+	c.Flags().StringVar(&flags.size, "size", "", "size of the architecture: "+strings.Join(slices.Sorted(maps.Keys(model.Sizes)), ", "))
+	c.Flags().StringVar(&flags.config, "config", "", "config.json with the size of the architecture")
+	c.Flags().BoolVar(&flags.stats, "stats", true, "read the data for statistics")
+	c.MarkFlagsMutuallyExclusive("size", "config")
+	return c
+}
+
+func inspect(path string, flags inspectFlags) (*inspection, error) {
+	path = modeldir.Resolve(path)
+	r, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	result := &inspection{Path: path, Format: r.Format(), Metadata: r.Metadata(), Files: []inspectedFile{}}
+	for _, f := range r.Files() {
+		result.Files = append(result.Files, inspectedFile(f))
+	}
+	cfg, err := inspectedConfig(path, flags)
+	if err != nil {
+		return nil, err
+	}
+	if cfg != nil {
+		result.size = cfg.String()
+		if result.Config, err = cfg.JSON(); err != nil {
+			return nil, err
+		}
+	}
+	if result.Comparison, err = compareWith(r, cfg, flags.architecture); err != nil {
+		return nil, err
+	}
+	return result, result.addTensors(r, flags.stats)
+}
+
+// inspectedConfig returns the configuration that the flags name or that lies
+// beside the weights, nil if there is none.
+func inspectedConfig(path string, flags inspectFlags) (*model.Config, error) {
+	if flags.size != "" {
+		cfg, ok := model.Sizes[flags.size]
+		if !ok {
+			return nil, usagef("--size %q: choose one of %s", flags.size, strings.Join(slices.Sorted(maps.Keys(model.Sizes)), ", "))
+		}
+		return &cfg, nil
+	}
+	if flags.config != "" {
+		return readConfig(flags.config)
+	}
+	if filepath.Base(path) == modeldir.Weights {
+		path = filepath.Dir(path)
+	}
+	if st, err := os.Stat(path); err != nil || !st.IsDir() {
+		return nil, nil
+	}
+	cfg, err := readConfig(filepath.Join(path, modeldir.Config))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // a bare checkpoint
+	}
+	return cfg, err
+}
+
+func readConfig(file string) (*model.Config, error) {
+	cfg, err := model.ReadConfig(file)
+	if err != nil {
+		return nil, err
+	}
+	return &cfg, nil
+}
+
+// compareWith compares r with an architecture of cfg's size. Without a name it
+// takes the one that cfg is for; without either there is nothing to compare.
+func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*comparison, error) {
+	if cfg == nil {
+		if name != "" {
+			return nil, usagef("--architecture %s: the model has no %s: give --size or --config as well", name, modeldir.Config)
+		}
+		return nil, nil
+	}
+	if name == "" {
+		name = architectureOf(cfg)
+	}
+	specs, err := model.Architecture(name, *cfg)
+	if err != nil {
+		return nil, usageError{err}
+	}
+	result := &comparison{Architecture: name, Missing: []string{}, Unknown: []string{}, Mismatched: []mismatch{}, Optimizer: []string{}}
+	want := make(map[string][]int, len(specs))
+	for _, spec := range specs {
+		want[spec.Name] = spec.Shape
+		info, err := r.Info(spec.Name)
+		switch {
+		case err != nil:
+			result.Missing = append(result.Missing, spec.Name)
+		case !slices.Equal(info.Shape, spec.Shape):
+			result.Mismatched = append(result.Mismatched, mismatch{spec.Name, info.Shape, spec.Shape})
+		}
+	}
+	for _, info := range r.Tensors() {
+		if _, ok := want[info.Name]; ok {
+			continue
+		}
+		if isOptimizerState(info.Name) {
+			result.Optimizer = append(result.Optimizer, info.Name)
+		} else {
+			result.Unknown = append(result.Unknown, info.Name)
+		}
+	}
+	return result, nil
+}
+
+// architectureOf names the architecture that a configuration's head makes.
+func architectureOf(cfg *model.Config) string {
+	switch cfg.ProblemType {
+	case model.Classification:
+		return "classification"
+	case model.Regression:
+		return "regression"
+	}
+	return "text-encoder"
+}
+
+// isOptimizerState recognises what Paddle saves beside a parameter NAME:
+// NAME_moment1_0, NAME_beta1_pow_acc_0, ..., and NAME.master of fp16 runs.
+func isOptimizerState(name string) bool {
+	if strings.HasSuffix(name, ".master") {
+		return true
+	}
+	for _, part := range []string{"_moment1_", "_moment2_", "_beta1_pow_acc_", "_beta2_pow_acc_"} {
+		if i := strings.LastIndex(name, part); i > 0 && strings.Trim(name[i+len(part):], "0123456789") == "" {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *inspection) addTensors(r checkpoint.Reader, stats bool) error {
+	s.Tensors = []inspectedTensor{}
+	for _, info := range r.Tensors() {
+		t := inspectedTensor{Name: info.Name, DType: info.DType.String(), Shape: info.Shape}
+		if stats {
+			v, err := checkpoint.Statistics(r, info.Name)
+			if err != nil {
+				return err
+			}
+			t.Stats = &tensorStats{v.Min, v.Max, v.Mean, v.Std, v.Zeros, v.NaN, v.Inf}
+		}
+		s.Tensors = append(s.Tensors, t)
+		s.Parameters += info.Elements()
+		s.Bytes += info.Elements() * info.DType.Size()
+	}
+	return nil
+}
+
+// print writes the inspection for people. Names come from files: %q keeps control
+// characters from the terminal where they hold any.
+func (s *inspection) print(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s: %s, %d tensors, %d values, %.1f MB\n", s.Path, s.Format, len(s.Tensors), s.Parameters, float64(s.Bytes)/1e6)
+	if s.size != "" {
+		fmt.Fprintf(&b, "configuration: %s\n", s.size)
+	}
+	for _, key := range slices.Sorted(maps.Keys(s.Metadata)) {
+		fmt.Fprintf(&b, "metadata: %s = %s\n", printable(key), printable(s.Metadata[key]))
+	}
+	b.WriteByte('\n')
+	s.printTensors(&b)
+	for _, f := range s.Files {
+		fmt.Fprintf(&b, "not recognised: %s (%s)\n", printable(f.Name), f.Reason)
+	}
+	if s.Comparison != nil {
+		s.Comparison.print(&b)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+func (s *inspection) printTensors(b *strings.Builder) {
+	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
+	fmt.Fprint(w, "tensor\ttype\tshape")
+	if len(s.Tensors) > 0 && s.Tensors[0].Stats != nil {
+		fmt.Fprint(w, "\tmin\tmax\tmean\tstd\tzeros\tNaN\tInf")
+	}
+	fmt.Fprintln(w)
+	for _, t := range s.Tensors {
+		fmt.Fprintf(w, "%s\t%s\t%v", printable(t.Name), t.DType, t.Shape)
+		if v := t.Stats; v != nil {
+			fmt.Fprintf(w, "\t%.4g\t%.4g\t%.4g\t%.4g\t%d\t%d\t%d", v.Min, v.Max, v.Mean, v.Std, v.Zeros, v.NaN, v.Inf)
+		}
+		fmt.Fprintln(w)
+	}
+	w.Flush() // a strings.Builder does not fail
+	b.WriteByte('\n')
+}
+
+func (c *comparison) print(b *strings.Builder) {
+	fmt.Fprintf(b, "against the architecture %s: %d missing, %d of another shape, %d unknown", c.Architecture, len(c.Missing), len(c.Mismatched), len(c.Unknown))
+	if n := len(c.Optimizer); n > 0 {
+		fmt.Fprintf(b, ", %d of the optimiser's state", n)
+	}
+	b.WriteByte('\n')
+	for _, name := range c.Missing {
+		fmt.Fprintf(b, "  missing: %s\n", name)
+	}
+	for _, m := range c.Mismatched {
+		fmt.Fprintf(b, "  another shape: %s is %v, the architecture has %v\n", m.Name, m.Have, m.Want)
+	}
+	for _, name := range c.Unknown {
+		fmt.Fprintf(b, "  unknown: %s\n", printable(name))
+	}
+}
+
+// printable returns s, quoted if it holds what a terminal could take for a command.
+func printable(s string) string {
+	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
+		return quoted
+	}
+	return s
+}
