@@ -33,16 +33,14 @@ func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 }
 
 // cut returns a length of at least about n, at which text falls into two that can be
-// lower-cased and encoded apart: before a single space between other characters.
-// A word starts there in any case, and no sigma looks past a space.
+// lower-cased and encoded apart: before a space that follows another character. A word
+// starts there in any case, and no sigma looks past a space.
 func cut(text string, n int) int {
-	for i := n; i < len(text)-1; i++ {
+	for i := n; i < len(text); i++ {
 		if text[i] != ' ' {
 			continue
 		}
-		before, _ := utf8.DecodeLastRuneInString(text[:i])
-		after, _ := utf8.DecodeRuneInString(text[i+1:])
-		if !unicode.IsSpace(before) && !unicode.IsSpace(after) {
+		if before, _ := utf8.DecodeLastRuneInString(text[:i]); !unicode.IsSpace(before) {
 			return i
 		}
 	}

@@ -120,6 +120,9 @@ func TestEncodeEqualsDefinition(t *testing.T) {
 	tok := small()
 	rapid.Check(t, func(t *rapid.T) {
 		text := anyText().Draw(t, "text")
+		if words, want := splitAll(text), slowSplit(text); !slices.Equal(words, want) {
+			t.Fatalf("%q splits into %q, want %q", text, words, want)
+		}
 		ids := tok.Encode(nil, text)
 		if want := slowEncode(tok, text); !slices.Equal(ids, want) {
 			t.Fatalf("Encode(%q) = %v, want %v", text, ids, want)
@@ -152,8 +155,41 @@ func TestMergeEqualsDefinition(t *testing.T) {
 	})
 }
 
+// All occurrences of a pair are joined before any other pair is, even one of a
+// lower rank that the first of them brings about.
+func TestMergeJoinsAllOccurrences(t *testing.T) {
+	tok := vocabularyOf([][2]string{{"ab", "a"}, {"a", "b"}, {"c", "c"}})
+	for text, want := range map[string]string{
+		"abab": "ab ab", "ababa": "ab aba", "aba": "aba", "ccc": "cc c", "cccc": "cc cc", "abccab": "ab cc ab",
+	} {
+		for name, mergeText := range map[string]func(*scratch, string) []uint32{"mergeWord": tok.mergeWord, "mergeLong": tok.mergeLong} {
+			var got []string
+			for _, symbol := range mergeText(new(scratch), text) {
+				got = append(got, tok.pieces[symbol].token)
+			}
+			if strings.Join(got, " ") != want {
+				t.Errorf("%s(%q) = %q, want %q", name, text, got, want)
+			}
+		}
+	}
+}
+
 // drawVocabulary makes merges over a, b, c in an arbitrary order.
 func drawVocabulary(t *rapid.T) *Tokenizer {
+	tokens := []string{"a", "b", "c"}
+	var merges [][2]string
+	for range rapid.IntRange(0, 12).Draw(t, "merges") {
+		pair := [2]string{rapid.SampledFrom(tokens).Draw(t, "left"), rapid.SampledFrom(tokens).Draw(t, "right")}
+		tokens = append(tokens, pair[0]+pair[1])
+		if !slices.Contains(merges, pair) {
+			merges = append(merges, pair)
+		}
+	}
+	return vocabularyOf(rapid.Permutation(merges).Draw(t, "order"))
+}
+
+// vocabularyOf makes a vocabulary of all bytes and what the merges need and make.
+func vocabularyOf(pairs [][2]string) *Tokenizer {
 	var pieces []piece
 	index := map[string]uint32{}
 	add := func(token string) uint32 {
@@ -168,19 +204,10 @@ func drawVocabulary(t *rapid.T) *Tokenizer {
 	for _, b := range byteOrder {
 		add(string(byteRune[b]))
 	}
-	tokens := []string{"a", "b", "c"}
-	seen := map[[2]uint32]bool{}
 	var merges []merge
-	for range rapid.IntRange(0, 12).Draw(t, "merges") {
-		left, right := rapid.SampledFrom(tokens).Draw(t, "left"), rapid.SampledFrom(tokens).Draw(t, "right")
-		m := merge{add(left), add(right), add(left + right)}
-		tokens = append(tokens, left+right)
-		if pair := [2]uint32{m.left, m.right}; !seen[pair] {
-			seen[pair] = true
-			merges = append(merges, m)
-		}
+	for _, p := range pairs {
+		merges = append(merges, merge{add(p[0]), add(p[1]), add(p[0] + p[1])})
 	}
-	merges = rapid.Permutation(merges).Draw(t, "order")
 	words := []word{{symbol: special, name: nameCLS}, {symbol: special, name: namePAD}, {symbol: special, name: nameSEP}, {symbol: special, name: nameUNK}, {symbol: special, name: nameMASK}}
 	for symbol := range pieces {
 		words = append(words, word{symbol: uint32(symbol)})
@@ -247,6 +274,38 @@ func TestEncodeLowerCase(t *testing.T) {
 	}
 }
 
+func TestCut(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		text := anyText().Draw(t, "text")
+		at := cut(text, rapid.IntRange(1, 40).Draw(t, "n"))
+		apart := append(splitAll(text[:at]), splitAll(text[at:])...)
+		if want := splitAll(text); !slices.Equal(apart, want) {
+			t.Fatalf("%q cut at %d splits into %q, want %q", text, at, apart, want)
+		}
+		lower := appendLower(appendLower(nil, text[:at]), text[at:])
+		if want := string(appendLower(nil, text)); string(lower) != want {
+			t.Fatalf("%q cut at %d lower-cases to %q, want %q", text, at, lower, want)
+		}
+	})
+	for text, want := range map[string]int{"ab cd": 2, "a   b c": 5, "abc": 3, "a\u3000 b c": 6, "ab ": 2} {
+		if got := cut(text, 2); got != want {
+			t.Errorf("cut(%q, 2) = %d, want %d", text, got, want)
+		}
+	}
+}
+
+func TestStartsWord(t *testing.T) {
+	tok := small()
+	for text, want := range map[string]bool{" the": true, "the": false, " ": true, "\n": false} {
+		if id := tok.Encode(nil, text)[0]; tok.StartsWord(id) != want {
+			t.Errorf("StartsWord(%q) = %v", tok.Token(id), !want)
+		}
+	}
+	if tok.StartsWord(tok.CLS()) {
+		t.Error("[CLS] starts a word")
+	}
+}
+
 func TestEncodeDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("not run: sync.Pool drops items at random under the race detector")
@@ -290,6 +349,9 @@ func TestDecodeString(t *testing.T) {
 		"\xe2\x82":                 "\ufffd",
 		"\xe2\x82x":                "\ufffdx",
 		"\xe2\x28\xa1":             "\ufffd(\ufffd",
+		"\xf0\x9f\x80":             "\ufffd",
+		"\xe1\x9f\xe0\xa0":         "\ufffd\ufffd",
+		"\xf4\x8f\xbf":             "\ufffd",
 		"\xf0\x9f\x98":             "\ufffd",
 		"\xf0\x9f\x98\xf0\x9f":     "\ufffd\ufffd",
 		"\xc0\xaf":                 "\ufffd\ufffd",

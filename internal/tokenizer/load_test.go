@@ -1,7 +1,9 @@
 package tokenizer
 
 import (
+	"bytes"
 	"errors"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -119,6 +121,7 @@ func TestLoadNames(t *testing.T) {
 			prefixed["some.model."+name] = content
 		}
 	}
+	prefixed["old."+fileConfig] = "not read: the configuration has one name"
 	windows := map[string]string{}
 	for name, content := range unimo {
 		windows[name] = strings.ReplaceAll(content, "\n", "\r\n")
@@ -204,6 +207,33 @@ func TestPartialVocabulary(t *testing.T) {
 	}
 	if err := tok.SaveHuggingFace(t.TempDir()); err == nil || !strings.Contains(err.Error(), "has no id in vocab.txt") {
 		t.Errorf("SaveHuggingFace: %v", err)
+	}
+}
+
+// A piece that merging makes is no special token, whatever it looks like.
+func TestPieceLikeSpecial(t *testing.T) {
+	_, hugging := saved(t)
+	hugging[fileTokens] = strings.TrimSuffix(hugging[fileTokens], "}") + `, "[a": 270, "[a]": 271, "[b]": 272}`
+	hugging[fileMerges] += "[ a\n[a ]\n"
+	tok, err := Load(folder(t, hugging))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := tok.BPE(271); got != "263" {
+		t.Errorf("BPE(271) = %q, want the number after 256 bytes and 7 merges", got)
+	}
+	if got := tok.BPE(272); got != "[b]" {
+		t.Errorf("BPE(272) = %q, want the name of a special token", got)
+	}
+}
+
+func TestAppendQuoted(t *testing.T) {
+	for token, want := range map[string]string{
+		`a"b\c`: `"a\"b\\c"`, "Ġa": `"\u0120a"`, "\x7f\x1f": `"\u007f\u001f"`, "😀": `"\ud83d\ude00"`, "~ ": `"~ "`,
+	} {
+		if got := string(appendQuoted(nil, token)); got != want {
+			t.Errorf("appendQuoted(%q) = %s, want %s", token, got, want)
+		}
 	}
 }
 
@@ -319,17 +349,18 @@ func fuzzLoaded(t *testing.T, tok *Tokenizer) {
 		t.Error(err)
 	}
 	tok.Decode(nil, ids)
-	for id := range int32(tok.VocabSize()) {
-		tok.Token(id)
-		tok.BPE(id)
+	// Written to memory: flushing files to a disk would be most of the fuzzing.
+	var file [3][]byte
+	for i, write := range []func(io.Writer) error{tok.writeEncoder, tok.writeMerges, tok.writeVocab} {
+		var written bytes.Buffer
+		if err := write(&written); err != nil {
+			t.Fatal(err)
+		}
+		file[i] = written.Bytes()
 	}
-	dir := t.TempDir()
-	if err := tok.Save(dir); err != nil {
-		t.Fatal(err)
-	}
-	again, err := Load(dir)
+	again, err := fromUNIMO([3]string{fileEncoder, fileBPE, fileVocab}, file)
 	if err != nil {
-		t.Fatalf("what was saved does not load: %v", err)
+		t.Fatalf("what was written does not load: %v", err)
 	}
 	sameVocabulary(t, tok, again)
 }
