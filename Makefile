@@ -5,7 +5,7 @@
 # make fuzz     every fuzz target for FUZZTIME each
 # make bench    benchmarks of the kernels and the tokenizer
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.7.0
+STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 FUZZTIME   ?= 20s
 

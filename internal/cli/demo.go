@@ -133,7 +133,7 @@ func (a *app) converse(ctx context.Context, p *task.Predictor) error {
 	fmt.Fprintf(a.stdout, "\nType an opinion in words like these (an empty line ends):\n")
 	lines := bufio.NewScanner(f)
 	for fmt.Fprint(a.stdout, "> "); ctx.Err() == nil && lines.Scan() && lines.Text() != ""; fmt.Fprint(a.stdout, "> ") {
-		if err := a.predict(ctx, p, []string{lines.Text()}, false, 1); err != nil {
+		if err := a.predict(ctx, p, []string{synth.Normalise(lines.Text())}, false, 1); err != nil {
 			return err
 		}
 	}

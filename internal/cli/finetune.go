@@ -28,6 +28,9 @@ and report.html. Ctrl-C saves and stops; the same command with --resume goes on.
   unimo finetune cola --data DIR --out RUN --set epochs=3 --set learning_rate=5e-4
   unimo finetune sst-2 --data DIR --out RUN --resume`,
 		Args: needTask,
+		// Reached without a task that exists only; its flags are those of the task.
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE:               noArgs,
 	}
 	for _, name := range task.Names() {
 		c.AddCommand(a.finetuneTaskCommand(name))

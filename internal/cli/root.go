@@ -58,12 +58,22 @@ func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.
 		fmt.Fprintln(stderr, "unimo: interrupted")
 		return exitInterrupted
 	case errors.As(err, &usage) || isCobraUsage(err):
-		fmt.Fprintf(stderr, "unimo: %v\n", err)
+		fmt.Fprintf(stderr, "unimo: %s\n", oneLine(err))
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "unimo: %v\n", err)
+		fmt.Fprintf(stderr, "unimo: %s\n", oneLine(err))
 		return exitFailed
 	}
+}
+
+// oneLine returns an error's message with its line breaks, as joined errors and
+// cobra's suggestions have them, made semicolons.
+func oneLine(err error) string {
+	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' })
+	for i := range lines {
+		lines[i] = strings.TrimSpace(lines[i])
+	}
+	return strings.Join(lines, "; ")
 }
 
 func (a *app) rootCommand() *cobra.Command {
