@@ -18,6 +18,10 @@ func (a *app) commands() []*cobra.Command {
 		a.finetuneCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),
+		a.convertCommand(),
+		a.inspectCommand(),
+		a.tokenizerCommand(),
+		a.tokenizerCommand(),
 		a.versionCommand(),
 	}
 }

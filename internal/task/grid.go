@@ -101,7 +101,7 @@ func combinations(axes []string) ([]Cell, error) {
 	for _, axis := range axes {
 		key, list, ok := strings.Cut(axis, "=")
 		if !ok || key == "" || list == "" {
-			return nil, fmt.Errorf("grid axis %q is not of the form key=V1,V2,...", axis)
+			return nil, fmt.Errorf("grid axis %q is not of the form key=V1,V2", axis)
 		}
 		var next []Cell
 		for _, c := range cells {

@@ -19,8 +19,8 @@ type Settings struct {
 	HiddenSize       int     `json:"hidden_size" help:"of a new model; with --init the model's own"`
 	Layers           int     `json:"num_hidden_layers" help:"of a new model; with --init the model's own"`
 	Heads            int     `json:"num_attention_heads" help:"of a new model; with --init the model's own"`
-	HiddenDropout    float64 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
-	AttentionDropout float64 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
+	HiddenDropout    float32 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
+	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
 }
 
 // Defaults returns the recipe of a task for a size of model, before files and
@@ -33,7 +33,7 @@ func Defaults(p *Preset, size string) (Settings, error) {
 	s := Settings{
 		Config: train.Default, MaxSeqLen: 512, EvalBatchSize: 32, DoLowerCase: true,
 		VocabSize: cfg.VocabSize, HiddenSize: cfg.HiddenSize, Layers: cfg.Layers, Heads: cfg.Heads,
-		HiddenDropout: float64(cfg.HiddenDropout), AttentionDropout: float64(cfg.AttentionDropout),
+		HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
 	}
 	if size == "mini" {
 		// From scratch: chosen by measurement on SST-2, see docs/tasks.md.
@@ -88,7 +88,7 @@ func (s *Settings) Validate() error {
 // model returns cfg with the settings that concern the model and the task's head.
 func (s *Settings) model(p *Preset, cfg model.Config) (model.Config, error) {
 	cfg.HiddenSize, cfg.Layers, cfg.Heads = s.HiddenSize, s.Layers, s.Heads
-	cfg.HiddenDropout, cfg.AttentionDropout = float32(s.HiddenDropout), float32(s.AttentionDropout)
+	cfg.HiddenDropout, cfg.AttentionDropout = s.HiddenDropout, s.AttentionDropout
 	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label = p.Name, p.Problem(), p.Outputs(), nil
 	if !p.Schema.Regression {
 		cfg.ID2Label = map[string]string{}
@@ -105,6 +105,6 @@ func (s *Settings) model(p *Preset, cfg model.Config) (model.Config, error) {
 // adopt makes the settings describe an existing model: its size is not a choice.
 func (s *Settings) adopt(cfg model.Config) {
 	s.VocabSize, s.HiddenSize, s.Layers, s.Heads = cfg.VocabSize, cfg.HiddenSize, cfg.Layers, cfg.Heads
-	s.HiddenDropout, s.AttentionDropout = float64(cfg.HiddenDropout), float64(cfg.AttentionDropout)
+	s.HiddenDropout, s.AttentionDropout = cfg.HiddenDropout, cfg.AttentionDropout
 	s.MaxSeqLen = min(s.MaxSeqLen, cfg.MaxTokens())
 }
