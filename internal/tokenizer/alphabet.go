@@ -1,7 +1,5 @@
 package tokenizer
 
-import "unicode/utf8"
-
 // GPT-2 writes pieces, which are byte strings, as text: every byte has a character
 // of its own. Bytes that print in Latin-1 stand for themselves; the other 68 become
 // U+0100, U+0101, ... in ascending order, so that a space is 'Ġ' (U+0120).
@@ -45,14 +43,6 @@ func newAlphabet() (runes [256]rune, order [256]byte) {
 		}
 	}
 	return runes, order
-}
-
-// appendPrintable appends the characters of raw's bytes.
-func appendPrintable(dst []byte, raw []byte) []byte {
-	for _, b := range raw {
-		dst = utf8.AppendRune(dst, byteRune[b])
-	}
-	return dst
 }
 
 // appendRaw appends the bytes that token's characters stand for. If some character
