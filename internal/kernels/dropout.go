@@ -86,6 +86,9 @@ const bitsChunk = 1024
 
 var bitsBuffers = sync.Pool{New: func() any { return new([bitsChunk]uint32) }}
 
+// philoxWords is what implementation.philox makes at a time.
+const philoxWords = 64
+
 // eachBits calls use for consecutive ranges [lo, lo+len(bits)) of [0, n) with
 // the random words of the elements offset+lo, offset+lo+1, ...
 func eachBits(impl *implementation, n int, key, stream, offset uint64, use func(lo int, bits []uint32)) {
@@ -95,7 +98,10 @@ func eachBits(impl *implementation, n int, key, stream, offset uint64, use func(
 		element := offset + uint64(lo)
 		skip := int(element % 4) // words of the first block that belong to earlier elements
 		count := min(n-lo, bitsChunk-skip)
-		words := buffer[:(skip+count+3)/4*4]
+		if left := -element; left != 0 && uint64(count) > left {
+			count = int(left) // the index starts again from zero
+		}
+		words := buffer[:(skip+count+philoxWords-1)/philoxWords*philoxWords]
 		impl.philox(words, key, stream, element/4)
 		use(lo, words[skip:skip+count])
 		lo += count

@@ -28,7 +28,7 @@ type implementation struct {
 
 	adam func(p, m, v, g []float32, s AdamStep)
 
-	// philox fills dst, whose length is a multiple of 4, with the generator's
+	// philox fills dst, whose length is a multiple of philoxWords, with the generator's
 	// output for the blocks from first on.
 	philox func(dst []uint32, key, stream, first uint64)
 	// dropout writes x*scale where bits >= threshold, else 0; dropoutAdd adds it.

@@ -2,18 +2,54 @@ package kernels
 
 //go:generate go -C asm run .
 
-// What an instruction set lacks it takes from plain Go.
-var (
-	avx2 = func() implementation {
-		t := generic
-		t.isa = AVX2
-		t.gemm = gemmAVX2
-		return t
-	}()
-	avx512 = func() implementation {
-		t := generic
-		t.isa = AVX512
-		t.gemm = gemmAVX512
-		return t
-	}()
-)
+var avx2 = implementation{
+	isa:               AVX2,
+	gemm:              gemmAVX2,
+	add:               addAVX2,
+	mul:               mulAVX2,
+	axpy:              axpyAVX2,
+	scale:             scaleAVX2,
+	dot:               dotAVX2,
+	sum:               sumAVX2,
+	sumSquares:        sumSquaresAVX2,
+	allFinite:         allFiniteAVX2,
+	gelu:              geluAVX2,
+	geluBackward:      geluBackwardAVX2,
+	softmax:           softmaxAVX2,
+	softmaxBackward:   softmaxBackwardAVX2,
+	layerNorm:         layerNormAVX2,
+	layerNormBackward: layerNormBackwardAVX2,
+	adam: func(p, m, v, g []float32, s AdamStep) {
+		adamAVX2(p, m, v, g, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.StepSize, s.Epsilon, s.GradScale, s.Decay)
+	},
+	philox:     philoxAVX2,
+	dropout:    dropoutAVX2,
+	dropoutAdd: dropoutAddAVX2,
+	uniform:    uniformAVX2,
+}
+
+var avx512 = implementation{
+	isa:               AVX512,
+	gemm:              gemmAVX512,
+	add:               addAVX512,
+	mul:               mulAVX512,
+	axpy:              axpyAVX512,
+	scale:             scaleAVX512,
+	dot:               dotAVX512,
+	sum:               sumAVX512,
+	sumSquares:        sumSquaresAVX512,
+	allFinite:         allFiniteAVX512,
+	gelu:              geluAVX512,
+	geluBackward:      geluBackwardAVX512,
+	softmax:           softmaxAVX512,
+	softmaxBackward:   softmaxBackwardAVX512,
+	layerNorm:         layerNormAVX512,
+	layerNormBackward: layerNormBackwardAVX512,
+	adam: func(p, m, v, g []float32, s AdamStep) {
+		adamAVX512(p, m, v, g, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.StepSize, s.Epsilon, s.GradScale, s.Decay)
+	},
+	philox:     philoxAVX512,
+	dropout:    dropoutAVX512,
+	dropoutAdd: dropoutAddAVX512,
+	uniform:    uniformAVX512,
+}

@@ -110,9 +110,9 @@ type guarded struct {
 }
 
 const (
-	margin = 40             // elements before and after, more than a vector
-	canary = 0x7fedcba9     // a NaN that nothing computes
-	old    = float32(12345) // for what a kernel may overwrite
+	margin = 40         // elements before and after, more than a vector
+	canary = 0x7fedcba9 // a NaN that nothing computes
+	old    = 12345      // for what a kernel may overwrite
 )
 
 // guard returns a matrix of canaries around rows×cols elements of fill, at a

@@ -189,3 +189,150 @@ func (g *generator) store(v reg.VecVirtual, k *mask, m operand.Mem) {
 		g.VMASKMOVPS(v, k.v, m)
 	}
 }
+
+// keep sets the lanes outside the mask to zero.
+func (g *generator) keep(k *mask, v reg.VecVirtual) {
+	switch {
+	case k == nil:
+	case g.wide():
+		g.VMOVUPS_Z(v, k.k, v)
+	default:
+		g.VANDPS(k.v, v, v)
+	}
+}
+
+// constant returns an operand whose lanes are all v. With AVX-512 it is a register
+// that is loaded here, so call it before the loop; AVX2 has too few and reads it
+// from memory each time.
+func (g *generator) constant(v float32) operand.Op {
+	m := g.broadcast(v)
+	if !g.wide() {
+		return m
+	}
+	r := g.vec()
+	g.VMOVUPS(m, r)
+	return r
+}
+
+// inRegister returns op itself if it is a register, or a new one with its value.
+func (g *generator) inRegister(op operand.Op) reg.VecVirtual {
+	if r, ok := op.(reg.VecVirtual); ok {
+		return r
+	}
+	r := g.vec()
+	g.VMOVUPS(op, r)
+	return r
+}
+
+// scalar returns a register whose lanes are all the float32 parameter.
+func (g *generator) scalar(name string) reg.VecVirtual {
+	address, err := g.Param(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	v := g.vec()
+	g.VBROADCASTSS(address.Addr, v)
+	return v
+}
+
+// slices loads the addresses of slice parameters.
+func (g *generator) slices(names ...string) []reg.GPVirtual {
+	var list []reg.GPVirtual
+	for _, name := range names {
+		r := g.GP64()
+		g.Load(g.Param(name).Base(), r)
+		list = append(list, r)
+	}
+	return list
+}
+
+// length loads the length of a slice parameter.
+func (g *generator) length(name string) reg.GPVirtual {
+	r := g.GP64()
+	g.Load(g.Param(name).Len(), r)
+	return r
+}
+
+// eachVector writes a loop over n elements, which it uses up. It takes unroll
+// vectors at a time while there are as many, then single ones, and then the rest under a
+// mask. body(j, k) handles the vector j·bytes beyond the pointers, which the
+// loop moves; k is nil for a whole vector. j counts from 0 to unroll-1.
+func (g *generator) eachVector(n reg.GPVirtual, pointers []reg.GPVirtual, unroll int, body func(j int, k *mask)) {
+	for _, vectors := range []int{unroll, 1} {
+		loop, done := g.label("vectors"), g.label("end")
+		g.Label(loop)
+		g.CMPQ(n, operand.U32(uint32(vectors*g.isa.lanes)))
+		g.JL(operand.LabelRef(done))
+		for j := range vectors {
+			body(j, nil)
+		}
+		for _, p := range pointers {
+			g.ADDQ(operand.U32(uint32(vectors*g.bytes())), p)
+		}
+		g.SUBQ(operand.U32(uint32(vectors*g.isa.lanes)), n)
+		g.JMP(operand.LabelRef(loop))
+		g.Label(done)
+		if unroll == 1 {
+			break
+		}
+	}
+	end := g.label("end")
+	g.TESTQ(n, n)
+	g.JZ(operand.LabelRef(end))
+	k := g.firstLanes(n)
+	body(0, &k)
+	g.Label(end)
+}
+
+// at is the address of vector j beyond a pointer.
+func (g *generator) at(pointer reg.GPVirtual, j int) operand.Mem {
+	return operand.Mem{Base: pointer, Disp: j * g.bytes()}
+}
+
+// zeros returns n cleared registers.
+func (g *generator) zeros(n int) []reg.VecVirtual {
+	list := make([]reg.VecVirtual, n)
+	for i := range list {
+		list[i] = g.vec()
+		g.zero(list[i])
+	}
+	return list
+}
+
+// reduce combines the registers pairwise and then the lanes of the result, by
+// op(x, y, to), and returns the register whose lowest lane is the result.
+func (g *generator) reduce(list []reg.VecVirtual, op func(ops ...operand.Op)) reg.VecVirtual {
+	for len(list) > 1 {
+		half := len(list) / 2
+		for i := range half {
+			op(list[half+i], list[i], list[i])
+		}
+		list = list[:half]
+	}
+	v := list[0]
+	if g.wide() {
+		upper := g.YMM()
+		g.VEXTRACTF64X4(operand.U8(1), v, upper)
+		op(upper, v.AsY(), v.AsY())
+	}
+	part, low := g.XMM(), v.AsX()
+	g.VEXTRACTF128(operand.U8(1), v.AsY(), part)
+	op(part, low, low)
+	g.VPERMILPS(operand.U8(0b1110), low, part) // lanes 2 and 3
+	op(part, low, low)
+	g.VPERMILPS(operand.U8(0b01), low, part) // lane 1
+	op(part, low, low)
+	return v
+}
+
+// spread copies the lowest lane of v into all lanes of a new register.
+func (g *generator) spread(v reg.VecVirtual) reg.VecVirtual {
+	all := g.vec()
+	g.VBROADCASTSS(v.AsX(), all)
+	return all
+}
+
+// add and maximum are operations for reduce.
+func (g *generator) add(ops ...operand.Op) { g.VADDPS(ops[0], ops[1], ops[2]) }
+
+func (g *generator) maximum(ops ...operand.Op) { g.VMAXPS(ops[0], ops[1], ops[2]) }

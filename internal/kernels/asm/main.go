@@ -27,6 +27,11 @@ var files = []struct {
 }{
 	{"gemm", generateGemm},
 	{"pack", generatePack},
+	{"elementwise", generateElementwise},
+	{"gelu", generateGELU},
+	{"rows", generateRows},
+	{"adam", generateAdam},
+	{"random", generateRandom},
 }
 
 func main() {

@@ -1,0 +1,158 @@
+package main
+
+import (
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// generateElementwise writes the kernels of elementwise.go. Four vectors at a
+// time keep as many cache lines under way, and give the sums four chains.
+func generateElementwise(g *generator) {
+	g.binary("add", "computes dst = a + b.", func(a, b operand.Op, v reg.VecVirtual) { g.VADDPS(b, a, v) })
+	g.binary("mul", "computes dst = a·b.", func(a, b operand.Op, v reg.VecVirtual) { g.VMULPS(b, a, v) })
+	g.axpy()
+	g.scale()
+	g.dot()
+	g.sum()
+	g.sumSquares()
+	g.allFinite()
+}
+
+const unroll = 4
+
+func (g *generator) binary(name, doc string, op func(a, b operand.Op, v reg.VecVirtual)) {
+	g.function(name, "func(dst, a, b []float32)", doc)
+	p, n := g.slices("dst", "a", "b"), g.length("dst")
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		a, b := g.vec(), g.vec()
+		g.load(g.at(p[1], j), k, a)
+		g.load(g.at(p[2], j), k, b)
+		op(a, b, a)
+		g.store(a, k, g.at(p[0], j))
+	})
+	g.ret()
+}
+
+func (g *generator) axpy() {
+	g.function("axpy", "func(dst []float32, alpha float32, x []float32)", "computes dst += alpha·x.")
+	p, n, alpha := g.slices("dst", "x"), g.length("dst"), g.scalar("alpha")
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		sum, x := g.vec(), g.vec()
+		g.load(g.at(p[0], j), k, sum)
+		g.load(g.at(p[1], j), k, x)
+		g.VFMADD231PS(x, alpha, sum)
+		g.store(sum, k, g.at(p[0], j))
+	})
+	g.ret()
+}
+
+func (g *generator) scale() {
+	g.function("scale", "func(dst []float32, alpha float32, x []float32)", "computes dst = alpha·x.")
+	p, n, alpha := g.slices("dst", "x"), g.length("dst"), g.scalar("alpha")
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		x := g.vec()
+		g.load(g.at(p[1], j), k, x)
+		g.VMULPS(x, alpha, x)
+		g.store(x, k, g.at(p[0], j))
+	})
+	g.ret()
+}
+
+func (g *generator) dot() {
+	g.function("dot", "func(a, b []float32) float32", "returns the sum of a·b.")
+	p, n := g.slices("a", "b"), g.length("a")
+	g.Store(g.dotProduct(n, p).AsX(), g.ReturnIndex(0))
+	g.ret()
+}
+
+// dotProduct writes the sum of products of two vectors of n elements.
+func (g *generator) dotProduct(n reg.GPVirtual, p []reg.GPVirtual) reg.VecVirtual {
+	sums := g.zeros(unroll)
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		a, b := g.vec(), g.vec()
+		g.load(g.at(p[0], j), k, a)
+		g.load(g.at(p[1], j), k, b)
+		g.VFMADD231PS(a, b, sums[j])
+	})
+	return g.reduce(sums, g.add)
+}
+
+func (g *generator) sum() {
+	g.function("sum", "func(x []float32) float32", "returns the sum of x.")
+	p, n := g.slices("x"), g.length("x")
+	g.Store(g.total(n, p[0]).AsX(), g.ReturnIndex(0))
+	g.ret()
+}
+
+// total writes the sum of n elements.
+func (g *generator) total(n, x reg.GPVirtual) reg.VecVirtual {
+	sums := g.zeros(unroll)
+	g.eachVector(n, []reg.GPVirtual{x}, unroll, func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(x, j), k, v)
+		g.VADDPS(v, sums[j], sums[j])
+	})
+	return g.reduce(sums, g.add)
+}
+
+func (g *generator) sumSquares() {
+	g.function("sumSquares", "func(x []float32) float64", "returns the sum of x² in float64.")
+	p, n := g.slices("x"), g.length("x")
+	sums := g.zeros(unroll)
+	half := func(v reg.VecVirtual, upper uint8) reg.VecVirtual { // half of v as float64
+		wide := g.vec()
+		if g.wide() {
+			part := g.YMM()
+			g.VEXTRACTF64X4(operand.U8(upper), v, part)
+			g.VCVTPS2PD(part, wide)
+		} else {
+			part := g.XMM()
+			g.VEXTRACTF128(operand.U8(upper), v, part)
+			g.VCVTPS2PD(part, wide)
+		}
+		return wide
+	}
+	g.eachVector(n, p, unroll/2, func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(p[0], j), k, v)
+		for i := range 2 {
+			d := half(v, uint8(i))
+			g.VFMADD231PD(d, d, sums[2*j+i])
+		}
+	})
+	g.VADDPD(sums[2], sums[0], sums[0])
+	g.VADDPD(sums[3], sums[1], sums[1])
+	g.VADDPD(sums[1], sums[0], sums[0])
+	v := sums[0]
+	if g.wide() {
+		upper := g.YMM()
+		g.VEXTRACTF64X4(operand.U8(1), v, upper)
+		g.VADDPD(upper, v.AsY(), v.AsY())
+	}
+	part, low := g.XMM(), v.AsX()
+	g.VEXTRACTF128(operand.U8(1), v.AsY(), part)
+	g.VADDPD(part, low, low)
+	g.VPERMILPD(operand.U8(1), low, part)
+	g.VADDSD(part, low, low)
+	g.Store(low, g.ReturnIndex(0))
+	g.ret()
+}
+
+// allFinite multiplies by zero: what is not finite becomes NaN, and stays it in
+// the sum.
+func (g *generator) allFinite() {
+	g.function("allFinite", "func(x []float32) bool", "reports whether x holds neither NaN nor an infinity.")
+	p, n := g.slices("x"), g.length("x")
+	sums, zero := g.zeros(unroll), g.zeros(1)[0]
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(p[0], j), k, v)
+		g.VFMADD231PS(v, zero, sums[j])
+	})
+	v := g.reduce(sums, g.add).AsX()
+	finite := g.GP8()
+	g.UCOMISS(v, v)
+	g.SETPC(finite) // the parity flag says unordered
+	g.Store(finite, g.ReturnIndex(0))
+	g.ret()
+}

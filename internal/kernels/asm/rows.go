@@ -1,0 +1,206 @@
+package main
+
+import (
+	"math"
+
+	"github.com/mmcloughlin/avo/operand"
+	"github.com/mmcloughlin/avo/reg"
+)
+
+// generateRows writes the kernels of softmax.go and layernorm.go, which go over a
+// row several times.
+func generateRows(g *generator) {
+	g.softmax()
+	g.softmaxBackward()
+	g.layerNorm()
+	g.layerNormBackward()
+}
+
+// again loads the addresses and the length of slices for another pass.
+func (g *generator) again(names ...string) ([]reg.GPVirtual, reg.GPVirtual) {
+	return g.slices(names...), g.length(names[0])
+}
+
+func (g *generator) softmax() {
+	g.function("softmax", "func(dst, x []float32, scale float32)", "computes dst = exp(scale·x - max)/sum.")
+	scale := g.scalar("scale")
+
+	minusInf := g.broadcast(float32(math.Inf(-1)))
+	largest := []reg.VecVirtual{g.vec(), g.vec()}
+	for _, v := range largest {
+		g.VMOVUPS(minusInf, v)
+	}
+	// A NaN may get lost here, but not its own exponential.
+	p, n := g.again("x")
+	g.eachVector(n, p, len(largest), func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(p[0], j), k, v)
+		g.VMULPS(scale, v, v)
+		if k != nil { // lanes outside of the row do not count
+			g.orElse(k, minusInf, v)
+		}
+		g.VMAXPS(v, largest[j], largest[j])
+	})
+	peak := g.spread(g.reduce(largest, g.maximum))
+
+	exp, least := g.newExponential(), g.constant(-105) // exp of it is 0
+	sums := g.zeros(1)
+	p, n = g.again("dst", "x")
+	g.eachVector(n, p, 1, func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(p[1], j), k, v)
+		g.VMULPS(scale, v, v)
+		g.VSUBPS(peak, v, v)
+		g.atLeast(least, v)
+		exp.of(v)
+		g.keep(k, v)
+		g.VADDPS(v, sums[0], sums[0])
+		g.store(v, k, g.at(p[0], j))
+	})
+	sum, one := g.reduce(sums, g.add), g.vec()
+	g.VMOVUPS(g.broadcast(1), one)
+	g.VDIVSS(sum.AsX(), one.AsX(), one.AsX())
+	inverse := g.spread(one)
+
+	p, n = g.again("dst")
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(p[0], j), k, v)
+		g.VMULPS(inverse, v, v)
+		g.store(v, k, g.at(p[0], j))
+	})
+	g.ret()
+}
+
+// orElse sets the lanes outside the mask to those of the constant.
+func (g *generator) orElse(k *mask, constant operand.Mem, v reg.VecVirtual) {
+	other := g.vec()
+	g.VMOVUPS(constant, other)
+	if g.wide() {
+		g.VMOVAPS(v, k.k, other)
+		g.VMOVAPS(other, v)
+	} else {
+		g.VBLENDVPS(k.v, v, other, v)
+	}
+}
+
+func (g *generator) softmaxBackward() {
+	g.function("softmaxBackward", "func(dx, p, dp []float32, scale float32)", "computes dx = scale·p·(dp - dot(p, dp)).")
+	p, n := g.again("p", "dp")
+	dot := g.spread(g.dotProduct(n, p))
+	scale := g.scalar("scale")
+	p, n = g.again("dx", "p", "dp")
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		prob, v := g.vec(), g.vec()
+		g.load(g.at(p[1], j), k, prob)
+		g.load(g.at(p[2], j), k, v)
+		g.VMULPS(scale, prob, prob)
+		g.VSUBPS(dot, v, v)
+		g.VMULPS(prob, v, v)
+		g.store(v, k, g.at(p[0], j))
+	})
+	g.ret()
+}
+
+// perElement divides the lowest lane of v by the length of a slice.
+func (g *generator) perElement(v reg.VecVirtual, name string) {
+	count := g.XMM()
+	g.VXORPS(count, count, count)
+	g.VCVTSI2SSQ(g.length(name), count, count)
+	g.VDIVSS(count, v.AsX(), v.AsX())
+}
+
+func (g *generator) layerNorm() {
+	g.function("layerNorm", "func(dst, x, gamma, beta []float32, eps float32) (mean, rstd float32)",
+		"normalises a row and returns its statistics.")
+	p, n := g.again("x")
+	average := g.total(n, p[0])
+	g.perElement(average, "x")
+	g.Store(average.AsX(), g.Return("mean"))
+	mean := g.spread(average)
+
+	sums := g.zeros(unroll)
+	p, n = g.again("x")
+	g.eachVector(n, p, unroll, func(j int, k *mask) {
+		d := g.vec()
+		g.load(g.at(p[0], j), k, d)
+		g.VSUBPS(mean, d, d)
+		g.keep(k, d)
+		g.VFMADD231PS(d, d, sums[j])
+	})
+	variance := g.reduce(sums, g.add)
+	g.perElement(variance, "x")
+	eps, one := g.scalar("eps"), g.vec()
+	g.VADDSS(eps.AsX(), variance.AsX(), variance.AsX())
+	g.VSQRTSS(variance.AsX(), variance.AsX(), variance.AsX())
+	g.VMOVUPS(g.broadcast(1), one)
+	g.VDIVSS(variance.AsX(), one.AsX(), one.AsX())
+	g.Store(one.AsX(), g.Return("rstd"))
+	rstd := g.spread(one)
+
+	p, n = g.again("dst", "x", "gamma", "beta")
+	g.eachVector(n, p, 2, func(j int, k *mask) {
+		v, gamma, beta := g.vec(), g.vec(), g.vec()
+		g.load(g.at(p[1], j), k, v)
+		g.load(g.at(p[2], j), k, gamma)
+		g.load(g.at(p[3], j), k, beta)
+		g.VSUBPS(mean, v, v)
+		g.VMULPS(rstd, v, v)
+		g.VFMADD213PS(beta, gamma, v)
+		g.store(v, k, g.at(p[0], j))
+	})
+	g.ret()
+}
+
+func (g *generator) layerNormBackward() {
+	g.function("layerNormBackward", "func(dx, dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32)",
+		"accumulates the gradients of one row.")
+	mean, rstd := g.scalar("mean"), g.scalar("rstd")
+	// normalised loads vector j of x and normalises it; lanes outside the mask are zero.
+	normalised := func(x reg.GPVirtual, j int, k *mask) reg.VecVirtual {
+		v := g.vec()
+		g.load(g.at(x, j), k, v)
+		g.VSUBPS(mean, v, v)
+		g.VMULPS(rstd, v, v)
+		return v
+	}
+	s := g.zeros(2)
+	p, n := g.again("dgamma", "dbeta", "dy", "x", "gamma")
+	g.eachVector(n, p, 2, func(j int, k *mask) {
+		dy, sum := g.vec(), g.vec()
+		g.load(g.at(p[2], j), k, dy)
+		g.load(g.at(p[1], j), k, sum)
+		g.VADDPS(dy, sum, sum)
+		g.store(sum, k, g.at(p[1], j))
+		xhat := normalised(p[3], j, k)
+		g.load(g.at(p[0], j), k, sum)
+		g.VFMADD231PS(xhat, dy, sum)
+		g.store(sum, k, g.at(p[0], j))
+		gamma := g.vec()
+		g.load(g.at(p[4], j), k, gamma)
+		g.VMULPS(gamma, dy, dy) // zero outside the mask
+		g.VADDPS(dy, s[0], s[0])
+		if k != nil {
+			g.keep(k, xhat) // an infinite mean or rstd must not meet those zeros
+		}
+		g.VFMADD231PS(xhat, dy, s[1])
+	})
+	mean1, mean2 := g.reduce(s[:1], g.add), g.reduce(s[1:], g.add)
+	g.perElement(mean1, "x")
+	g.perElement(mean2, "x")
+	s1, s2 := g.spread(mean1), g.spread(mean2)
+
+	p, n = g.again("dx", "dy", "x", "gamma")
+	g.eachVector(n, p, 2, func(j int, k *mask) {
+		dx, dy, gamma := g.vec(), g.vec(), g.vec()
+		g.load(g.at(p[1], j), k, dy)
+		g.load(g.at(p[3], j), k, gamma)
+		g.VFMSUB213PS(s1, gamma, dy) // dy·gamma - s1
+		xhat := normalised(p[2], j, k)
+		g.VFNMADD231PS(s2, xhat, dy)
+		g.load(g.at(p[0], j), k, dx)
+		g.VFMADD231PS(rstd, dy, dx)
+		g.store(dx, k, g.at(p[0], j))
+	})
+	g.ret()
+}
