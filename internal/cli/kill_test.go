@@ -1,0 +1,86 @@
+package cli
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestMain lets this test binary stand for the unimo command, so that tests can
+// kill it.
+func TestMain(m *testing.M) {
+	if os.Getenv("UNIMO_TEST_COMMAND") == "1" {
+		os.Exit(Main(os.Args[1:], os.Stdin, os.Stdout, os.Stderr))
+	}
+	os.Exit(m.Run())
+}
+
+// command returns a process that runs "unimo args".
+func command(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := exec.Command(self, args...)
+	c.Env = append(os.Environ(), "UNIMO_TEST_COMMAND=1")
+	return c
+}
+
+// A run that is killed again and again at random instants, and resumed each time,
+// ends in the same bytes as one that was left alone. UNIMO_KILLS says how often to
+// kill (the default keeps CI short).
+func TestKilledRunEndsInTheSameBytes(t *testing.T) {
+	if testing.Short() {
+		t.Skip("not run: -short")
+	}
+	kills := 6
+	if n, err := strconv.Atoi(os.Getenv("UNIMO_KILLS")); err == nil {
+		kills = n
+	}
+	data := opinionsFolder(t)
+	settings := []string{"epochs=12", "eval_steps=7", "snapshot_steps=5", "gradient_accumulation=2"}
+	whole := filepath.Join(t.TempDir(), "whole")
+	start := time.Now()
+	if out, err := command(t, finetuneArgs(data, whole, settings...)...).CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	duration := time.Since(start)
+
+	// The delays need not repeat, but a failure must say what they were.
+	seed := uint64(start.UnixNano())
+	rng := rand.New(rand.NewPCG(seed, 0))
+	killed := filepath.Join(t.TempDir(), "killed")
+	args := append(finetuneArgs(data, killed, settings...), "--resume")
+	landed := 0
+	for range kills {
+		c := command(t, args...)
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		// Spread over a part of the run, so that some progress is made each time but
+		// the run is not over before the last kill.
+		timer := time.AfterFunc(time.Duration(rng.Float64()*float64(duration)*0.5), func() { c.Process.Kill() })
+		if c.Wait() != nil {
+			landed++
+		}
+		timer.Stop()
+	}
+	if landed == 0 {
+		t.Errorf("seed %d: no kill hit the run", seed)
+	}
+	if out, err := command(t, args...).CombinedOutput(); err != nil {
+		t.Fatalf("seed %d: %v\n%s", seed, err, out)
+	}
+	for _, name := range []string{"last/model.safetensors", "best/model.safetensors", "best/README.md"} {
+		if read(t, filepath.Join(killed, name)) != read(t, filepath.Join(whole, name)) {
+			t.Errorf("seed %d: %s differs after %d kills", seed, name, landed)
+		}
+	}
+	t.Log(fmt.Sprintf("%d of %d kills hit the run of %v", landed, kills, duration.Round(time.Millisecond)))
+}
