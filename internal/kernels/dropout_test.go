@@ -154,3 +154,29 @@ func TestDropoutAllocatesNothing(t *testing.T) {
 		t.Errorf("%v allocations", n)
 	}
 }
+
+// The edge of the comparison, which random words hardly ever meet.
+func TestDropoutThreshold(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, threshold := range []uint32{0, 1, 1 << 31, math.MaxUint32} {
+			words := []uint32{threshold, threshold - 1, threshold + 1, 0, 1<<31 - 1, 1 << 31, math.MaxUint32}
+			var bits []uint32
+			for range 10 {
+				bits = append(bits, words...)
+			}
+			x := slices.Repeat([]float32{1}, len(bits))
+			dst, sum := make([]float32, len(bits)), make([]float32, len(bits))
+			active().dropout(dst, x, bits, threshold, 3)
+			active().dropoutAdd(sum, x, bits, threshold, 3)
+			for i, word := range bits {
+				want := float32(0)
+				if word >= threshold {
+					want = 3
+				}
+				if dst[i] != want || sum[i] != want {
+					t.Errorf("word %08x, threshold %08x: %g and %g, want %g", word, threshold, dst[i], sum[i], want)
+				}
+			}
+		}
+	})
+}

@@ -13,18 +13,18 @@ import (
 // What the tests of all kernels share: running on every instruction set,
 // comparing with a float64 oracle, guarding the memory around a destination.
 
-// TestMain fails if the environment variable UNIMO_REQUIRE_ISA names
-// instruction sets (comma-separated) that the tests would silently pass over.
-func TestMain(m *testing.M) {
-	if required := os.Getenv("UNIMO_REQUIRE_ISA"); required != "" {
-		for name := range strings.SplitSeq(required, ",") {
-			if !slices.ContainsFunc(Available(), func(isa ISA) bool { return isa.String() == name }) {
-				fmt.Fprintf(os.Stderr, "UNIMO_REQUIRE_ISA=%s: this machine has only %s\n", required, names(Available()))
-				os.Exit(1)
-			}
+// TestRequiredISA fails if the environment variable UNIMO_REQUIRE_ISA names
+// instruction sets (comma-separated) that the tests would silently pass over,
+// or UNIMO_CPU one that is not to be had.
+func TestRequiredISA(t *testing.T) {
+	if err := CheckEnv(); err != nil {
+		t.Error(err)
+	}
+	for name := range strings.SplitSeq(os.Getenv("UNIMO_REQUIRE_ISA"), ",") {
+		if name != "" && !slices.ContainsFunc(Available(), func(isa ISA) bool { return isa.String() == name }) {
+			t.Errorf("UNIMO_REQUIRE_ISA: this machine has no %s, only %s", name, names(Available()))
 		}
 	}
-	os.Exit(m.Run())
 }
 
 // eachISA runs test as a subtest on every instruction set of this machine.
