@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -82,5 +81,5 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 			t.Errorf("seed %d: %s differs after %d kills", seed, name, landed)
 		}
 	}
-	t.Log(fmt.Sprintf("%d of %d kills hit the run of %v", landed, kills, duration.Round(time.Millisecond)))
+	t.Logf("%d of %d kills hit the run of %v", landed, kills, duration.Round(time.Millisecond))
 }

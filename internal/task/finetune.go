@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/config"
@@ -218,9 +219,8 @@ func (r *run) openDir() (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.dir = dir
+	r.dir, r.resumed = dir, true
 	if fresh {
-		r.Log.Info("nothing has been saved yet: starting from the beginning")
 		return nil, r.dir.WriteInfo(r.info)
 	}
 	old, err := dir.ReadInfo()
@@ -234,7 +234,6 @@ func (r *run) openDir() (*Summary, error) {
 		r.Log.Info("the run is complete")
 		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Dir: dir, Complete: true}, nil
 	}
-	r.resumed = true
 	return nil, r.dir.WriteInfo(r.info)
 }
 
@@ -263,7 +262,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	l := newLearner(r.Preset, r.settings, dev, m, r.tok, trainRecords, devRecords)
 	l.card = r.card(m, origin)
 	r.Log.Info("model", "config", r.config, "parameters", m.Params.Count(), "train", len(trainRecords), "dev", len(devRecords), "device", dev.Name())
-	trainer := &train.Trainer{Config: r.settings.Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer}
+	trainer := &train.Trainer{Config: r.settings.Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
 	outcome, err := trainer.Run(ctx, r.resumed)
 	if err != nil {
 		return nil, err
@@ -365,6 +364,9 @@ func (r *run) fail(err error) error {
 	if errors.Is(err, context.Canceled) {
 		r.info.Status = train.Interrupted
 	} else {
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w; free some space, then go on with --resume", err)
+		}
 		r.info.Error = err.Error()
 	}
 	return errors.Join(err, r.dir.WriteInfo(r.info))

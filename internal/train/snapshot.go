@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,19 +116,24 @@ func (d *Dir) listSnapshots() ([]string, error) {
 }
 
 // restore loads the newest snapshot. One that is damaged is passed over with a
-// warning; if all are, that is an error.
+// warning; if all are, that is an error. Without any, training starts anew.
 func (t *Trainer) restore() error {
 	files, err := t.Dir.listSnapshots()
 	if err != nil {
 		return err
 	}
+	if len(files) == 0 {
+		t.Log.Info("nothing has been saved yet: starting from the beginning")
+		return nil
+	}
 	var failures []error
 	for _, file := range files {
 		if err := t.load(file); err != nil {
-			slog.Warn("snapshot is damaged, trying the one before", "error", err)
+			t.Log.Warn("snapshot is damaged, trying the one before", "error", err)
 			failures = append(failures, err)
 			continue
 		}
+		t.Log.Info(fmt.Sprintf("resuming after step %d of %d", t.state.Step, t.total))
 		return nil
 	}
 	return errors.Join(failures...)

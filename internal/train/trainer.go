@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"time"
 
@@ -107,6 +108,7 @@ type Trainer struct {
 	Dir      *Dir
 	Reducer  Reducer
 	Observer Observer
+	Log      *slog.Logger
 
 	adam     *optim.Adam
 	schedule optim.Schedule

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -138,7 +139,7 @@ func newTrainer(t *testing.T, root string, c Config) (*Trainer, *line) {
 		t.Fatal(err)
 	}
 	l := newLine()
-	return &Trainer{Config: c, Device: l.dev, Task: l, Dir: dir, Reducer: Solo{}, Observer: watcher{}}, l
+	return &Trainer{Config: c, Device: l.dev, Task: l, Dir: dir, Reducer: Solo{}, Observer: watcher{}, Log: slog.New(slog.DiscardHandler)}, l
 }
 
 func lastModel(t *testing.T, root string) string {
