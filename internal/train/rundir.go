@@ -56,13 +56,20 @@ var ErrRunExists = errors.New("already holds a run: add --resume to go on with i
 // NewDir makes the folder of a new run.
 func NewDir(root string) (*Dir, error) {
 	d := &Dir{root}
-	if entries, err := os.ReadDir(root); err == nil && len(entries) > 0 {
-		if _, err := os.Stat(d.info()); err == nil {
-			return nil, fmt.Errorf("folder %s %w", root, ErrRunExists)
-		}
-		return nil, fmt.Errorf("folder %s is not empty and holds no run: choose another folder", root)
+	if err := d.make(); err != nil {
+		return nil, err
 	}
-	return d, d.make()
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		return nil, fmt.Errorf("make run folder: %w", err)
+	}
+	if len(entries) == 0 {
+		return d, nil
+	}
+	if _, err := os.Stat(d.info()); err == nil {
+		return nil, fmt.Errorf("folder %s %w", root, ErrRunExists)
+	}
+	return nil, fmt.Errorf("folder %s is not empty and holds no run: choose another folder", root)
 }
 
 // OpenDir opens the folder of a run to resume. fresh says that nothing has been
@@ -76,12 +83,13 @@ func OpenDir(root string) (d *Dir, fresh bool, err error) {
 	return d, false, d.make()
 }
 
+// make makes the folder and removes what a killed process left half-written.
 func (d *Dir) make() error {
-	for _, dir := range []string{d.root, d.snapshots()} {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("make run folder: %w", err)
-		}
-		if err := atomicfile.Clean(dir); err != nil {
+	if err := os.MkdirAll(d.root, 0o755); err != nil {
+		return fmt.Errorf("make run folder: %w", err)
+	}
+	for _, dir := range []string{d.root, d.Best(), d.Last(), d.snapshots()} {
+		if err := atomicfile.Clean(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}

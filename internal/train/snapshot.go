@@ -58,6 +58,9 @@ func (t *Trainer) snapshot(log *eventLog) error {
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}
+	if err := os.MkdirAll(t.Dir.snapshots(), 0o755); err != nil {
+		return fmt.Errorf("save snapshot: %w", err)
+	}
 	err = checkpoint.WriteSafetensors(t.Dir.snapshot(t.state.Step), tensors, map[string]string{
 		"state": string(position), "crc32c": checksum(tensors),
 	})

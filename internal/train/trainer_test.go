@@ -355,6 +355,21 @@ func TestNewDirRefusesOtherFolders(t *testing.T) {
 	}
 }
 
+// A process killed before run.json was there leaves at most a half-written file,
+// and the folder can be used again.
+func TestFolderOfARunKilledAtOnce(t *testing.T) {
+	for _, open := range []func(string) error{
+		func(root string) error { _, err := NewDir(root); return err },
+		func(root string) error { _, _, err := OpenDir(root); return err },
+	} {
+		root := t.TempDir()
+		os.WriteFile(filepath.Join(root, ".unimo-partial-1"), []byte("{"), 0o644)
+		if err := open(root); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 func TestCheckSame(t *testing.T) {
 	info := func(epochs int, digest string) Info {
 		c := Default
