@@ -43,7 +43,8 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 		kills = n
 	}
 	data := opinionsFolder(t)
-	settings := []string{"epochs=12", "eval_steps=7", "snapshot_steps=5", "gradient_accumulation=2"}
+	// Long enough that the last kill still finds the run at work.
+	settings := []string{"epochs=" + strconv.Itoa(4*kills), "eval_steps=7", "snapshot_steps=5", "gradient_accumulation=2"}
 	whole := filepath.Join(t.TempDir(), "whole")
 	start := time.Now()
 	if out, err := command(t, finetuneArgs(data, whole, settings...)...).CombinedOutput(); err != nil {
@@ -62,9 +63,10 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Spread over a part of the run, so that some progress is made each time but
-		// the run is not over before the last kill.
-		timer := time.AfterFunc(time.Duration(rng.Float64()*float64(duration)*0.5), func() { c.Process.Kill() })
+		// Three times a kill's share of the run: part of each life is spent on reading
+		// data and training the vocabulary again.
+		delay := time.Duration(rng.Float64() * 3 * float64(duration) / float64(kills))
+		timer := time.AfterFunc(delay, func() { c.Process.Kill() })
 		if c.Wait() != nil {
 			landed++
 		}
