@@ -63,9 +63,9 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
-		// Three times a kill's share of the run: part of each life is spent on reading
+		// Twice a kill's share of the run: part of each life is spent on reading
 		// data and training the vocabulary again.
-		delay := time.Duration(rng.Float64() * 3 * float64(duration) / float64(kills))
+		delay := time.Duration(rng.Float64() * 2 * float64(duration) / float64(kills))
 		timer := time.AfterFunc(delay, func() { c.Process.Kill() })
 		if c.Wait() != nil {
 			landed++
