@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"math"
 
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
@@ -24,10 +25,14 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 
 func printMetrics(w io.Writer, p *task.Preset, m train.Numbers) {
 	for _, key := range task.MetricKeys(p, m) {
-		if key == "examples" {
-			fmt.Fprintf(w, "  %-12s %.0f\n", key, float64(m[key]))
-		} else {
-			fmt.Fprintf(w, "  %-12s %.4f\n", key, float64(m[key]))
+		value := float64(m[key])
+		switch {
+		case key == "examples":
+			fmt.Fprintf(w, "  %-12s %.0f\n", key, value)
+		case math.IsNaN(value):
+			fmt.Fprintf(w, "  %-12s undefined (0/0)\n", key)
+		default:
+			fmt.Fprintf(w, "  %-12s %.4f\n", key, value)
 		}
 	}
 }
