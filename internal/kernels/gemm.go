@@ -95,8 +95,8 @@ type gemmTile struct {
 	// independent sums to keep the units busy).
 	balanced bool
 
-	// directRows and directCols: up to so many rows, B is read where it is
-	// instead of being copied into panels, and up to so many columns, A.
+	// directRows and directCols: for up to so many rows, B is read where it
+	// is instead of being copied into panels, and for up to so many columns, A.
 	directRows, directCols int
 
 	// compute does one tile of C = A·B, or C += A·B. Element (i, p) of A
@@ -180,8 +180,8 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	p.tile = &active().gemm
 	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.flags = a, b, c, lda, ldb, ldc, flags
 	p.kc = blockLength(k)
-	p.directA = n <= p.tile.directCols
-	p.directB = flags&TransB == 0 && m <= p.tile.directRows
+	p.directA = n <= direct(p.tile.directCols, lda)
+	p.directB = flags&TransB == 0 && m <= direct(p.tile.directRows, ldb)
 	threads = threads && parallel.Threads() > 1 && m*n >= (parallelWork-1)/k+1
 
 	kPart := min(k, p.kc*kPackBlocks)
@@ -199,6 +199,16 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 		}
 	}
 	p.a, p.b, p.c = nil, nil, nil // the pool must not keep them alive
+}
+
+// direct returns the limit up to which a matrix with leading dimension ld is
+// read where it is. Rows a multiple of 4 KiB apart fall into the same set of the
+// first-level cache, which holds no more than 8 or 12 of them; then packing pays earlier.
+func direct(limit, ld int) int {
+	if ld%1024 == 0 {
+		return limit / 4
+	}
+	return limit
 }
 
 // blockLength returns the length of the blocks of K: equal ones, and therefore
