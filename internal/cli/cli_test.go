@@ -130,6 +130,12 @@ func TestChain(t *testing.T) {
 	if fields := strings.Split(plain.stdout, "\t"); len(fields) != 3 || (fields[0] != "negative" && fields[0] != "positive") {
 		t.Errorf("predict printed %q", plain.stdout)
 	}
+	archive, folder := filepath.Join(t.TempDir(), "m.tar.gz"), filepath.Join(t.TempDir(), "m")
+	must(t, "convert", best, archive)
+	must(t, "convert", archive, folder, "--config", filepath.Join(best, "config.json"), "--vocab", best)
+	if there := must(t, "predict", "--model", folder, "the film is good"); there.stdout != plain.stdout {
+		t.Errorf("after converting there and back the answer is %q, not %q", there.stdout, plain.stdout)
+	}
 	next := filepath.Join(t.TempDir(), "next")
 	must(t, withSettings([]string{"finetune", "sst-2", "--data", data, "--init", out, "--out", next}, "max_steps=2", "batch_size=4")...)
 }

@@ -45,22 +45,31 @@ func Save(dir string, c Content) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make model folder: %w", err)
 	}
-	if !hasVocabulary(dir) {
-		if err := c.Tokenizer.Save(dir); err != nil {
-			return err
-		}
-	}
-	cfg, err := c.Config.JSON()
-	if err != nil {
-		return err
-	}
-	if err := replace(filepath.Join(dir, Config), cfg); err != nil {
+	if err := SaveCompanions(dir, &c.Config, c.Tokenizer); err != nil {
 		return err
 	}
 	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
 		return err
 	}
 	return replace(filepath.Join(dir, Card), []byte(c.Card))
+}
+
+// SaveCompanions writes what stands beside the weights into the folder dir: the
+// configuration and the vocabulary, each unless it is nil.
+func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) error {
+	if tok != nil && !hasVocabulary(dir) {
+		if err := tok.Save(dir); err != nil {
+			return err
+		}
+	}
+	if cfg == nil {
+		return nil
+	}
+	raw, err := cfg.JSON()
+	if err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, Config), raw)
 }
 
 // hasVocabulary says whether an earlier Save got as far as the last vocabulary

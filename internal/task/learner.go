@@ -91,7 +91,8 @@ func (l *learner) Evaluate(ctx context.Context, tick func(done, total int)) (tra
 func (l *learner) Save(dir string, note train.Note) error {
 	return modeldir.Save(dir, modeldir.Content{
 		Config: l.model.Config, Tokenizer: l.tok, Tensors: l.model.Params.Tensors(l.dev),
-		Metadata: map[string]string{"format": "unimo", "task": l.preset.Name, "step": fmt.Sprint(note.Step)},
+		// Hugging Face's loader wants a format it knows.
+		Metadata: map[string]string{"format": "pt", "task": l.preset.Name, "step": fmt.Sprint(note.Step)},
 		Card:     l.card.text(note),
 	})
 }
