@@ -21,6 +21,15 @@ type ShapeError struct {
 
 func (e ShapeError) Error() string { return "engine: " + e.Op + ": " + e.Detail }
 
+// CheckIndices panics with a [ShapeError] unless every index is in [0, rows).
+func CheckIndices(op string, indices []int32, rows int) {
+	for i, index := range indices {
+		if index < 0 || int(index) >= rows {
+			panic(ShapeError{op, fmt.Sprintf("index %d is %d, want 0 to %d", i, index, rows-1)})
+		}
+	}
+}
+
 // CheckShape panics with a [ShapeError] unless t is rows x cols.
 func CheckShape(op, name string, t *Tensor, rows, cols int) {
 	if t.Rows != rows || t.Cols != cols {
@@ -50,7 +59,7 @@ type Dropout struct {
 // Attention describes one multi-head attention over packed sequences.
 type Attention struct {
 	Heads   int
-	Offsets []int32 // len B+1
+	Offsets []int32 // len B+1, from 0 to N, never falling; a sequence may be empty
 	Dropout Dropout // of the probabilities
 }
 
@@ -113,7 +122,7 @@ type Device interface {
 	LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *Tensor)
 
 	// Rows by index: dst[i,:] = table[ids[i],:] (or +=), dtable[ids[i],:] += dy[i,:].
-	// Indices must be in range.
+	// An index out of range panics like a shape that does not fit.
 	Gather(dst, table *Tensor, ids []int32, accumulate bool)
 	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor)
 
@@ -124,7 +133,8 @@ type Device interface {
 	AttentionBackward(dq, dk, dv, dy, probs, q, k, v *Tensor, a Attention)
 
 	// Losses, the mean over rows, into loss (1 x 1). CrossEntropy's probs (B x C)
-	// receives the softmax of the logits. The backward forms multiply by dloss.
+	// receives the softmax of the logits. The backward forms multiply by dloss. A
+	// class out of range panics like a shape; the mean of no rows is NaN.
 	CrossEntropy(loss, probs, logits *Tensor, classes []int32)
 	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
 	SquaredError(loss, pred *Tensor, targets []float32)

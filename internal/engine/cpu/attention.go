@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
@@ -31,13 +32,19 @@ func forHeads(a engine.Attention, hidden int, body func(h head)) {
 	parallel.For(sequences*a.Heads, func(task int) {
 		s, i := task/a.Heads, task%a.Heads
 		t := int(a.Offsets[s+1] - a.Offsets[s])
+		if t == 0 {
+			return
+		}
 		body(head{row: int(a.Offsets[s]), col: i * width, tokens: t, width: width, probs: starts[s] + i*t*t})
 	})
 }
 
 func checkAttention(op string, a engine.Attention, q *engine.Tensor, others ...*engine.Tensor) {
-	if a.Heads < 1 || q.Cols%a.Heads != 0 || len(a.Offsets) < 1 || int(a.Offsets[len(a.Offsets)-1]) != q.Rows {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d heads and %d sequences do not divide %d x %d", a.Heads, len(a.Offsets)-1, q.Rows, q.Cols)})
+	if a.Heads < 1 || q.Cols%a.Heads != 0 {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d heads do not divide %d columns", a.Heads, q.Cols)})
+	}
+	if n := len(a.Offsets); n < 1 || a.Offsets[0] != 0 || int(a.Offsets[n-1]) != q.Rows || !slices.IsSorted(a.Offsets) {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("offsets %v do not divide %d rows", a.Offsets, q.Rows)})
 	}
 	for _, t := range others {
 		engine.CheckShape(op, "an operand", t, q.Rows, q.Cols)

@@ -19,22 +19,23 @@ const normEpsilon = 1e-5
 
 // MatMul implements [engine.Device].
 func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulate bool) {
-	m, k, n, kb := a.Rows, a.Cols, b.Cols, b.Rows
+	m, k, n := a.Rows, a.Cols, b.Cols
 	var flags kernels.GemmFlags
 	switch op {
+	case engine.NN:
+		engine.CheckShape("matmul", "b", b, k, n)
 	case engine.NT:
-		n, kb = b.Rows, b.Cols
+		n = b.Rows
 		flags = kernels.TransB
+		engine.CheckShape("matmul", "b", b, n, k)
 	case engine.TN:
 		m, k = a.Cols, a.Rows
 		flags = kernels.TransA
-	}
-	if accumulate {
-		flags |= kernels.Accumulate
+		engine.CheckShape("matmul", "b", b, k, n)
 	}
 	engine.CheckShape("matmul", "dst", dst, m, n)
-	if k != kb {
-		engine.CheckShape("matmul", "b", b, k, n)
+	if accumulate {
+		flags |= kernels.Accumulate
 	}
 	kernels.Gemm(data(dst), dst.Cols, data(a), a.Cols, data(b), b.Cols, m, n, k, flags)
 }
@@ -154,6 +155,7 @@ func (d *Device) LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *engin
 	engine.CheckShape(op, "dy", dy, x.Rows, x.Cols)
 	engine.CheckShape(op, "dscale", dscale, 1, x.Cols)
 	engine.CheckShape(op, "dbias", dbias, 1, x.Cols)
+	engine.CheckShape(op, "scale", scale, 1, x.Cols)
 	engine.CheckShape(op, "stats", stats, x.Rows, 2)
 	dxs, dys, xs, st, g, cols := data(dx), data(dy), data(x), data(stats), data(scale), x.Cols
 	tasks := (x.Rows + normRows - 1) / normRows
@@ -179,6 +181,7 @@ func (d *Device) LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *engin
 // Gather implements [engine.Device].
 func (d *Device) Gather(dst, table *engine.Tensor, ids []int32, accumulate bool) {
 	engine.CheckShape("gather", "dst", dst, len(ids), table.Cols)
+	engine.CheckIndices("gather", ids, table.Rows)
 	ys, ts, cols := data(dst), data(table), table.Cols
 	forRows(len(ids), cols, func(i int) {
 		row, from := ys[i*cols:(i+1)*cols], ts[int(ids[i])*cols:(int(ids[i])+1)*cols]
@@ -194,6 +197,7 @@ func (d *Device) Gather(dst, table *engine.Tensor, ids []int32, accumulate bool)
 // tokens may share a row.
 func (d *Device) ScatterAdd(dtable *engine.Tensor, ids []int32, dy *engine.Tensor) {
 	engine.CheckShape("scatter add", "dy", dy, len(ids), dtable.Cols)
+	engine.CheckIndices("scatter add", ids, dtable.Rows)
 	ts, ys, cols := data(dtable), data(dy), dtable.Cols
 	parallel.ForBlocks(cols, columnBlock, func(lo, hi int) {
 		for i, id := range ids {

@@ -12,6 +12,8 @@ import (
 func (d *Device) CrossEntropy(loss, probs, logits *engine.Tensor, classes []int32) {
 	engine.CheckShape("cross entropy", "probs", probs, logits.Rows, logits.Cols)
 	engine.CheckShape("cross entropy", "logits", logits, len(classes), logits.Cols)
+	engine.CheckShape("cross entropy", "loss", loss, 1, 1)
+	engine.CheckIndices("cross entropy", classes, logits.Cols)
 	ps, ls, cols := data(probs), data(logits), logits.Cols
 	var sum float64
 	for i, class := range classes {
@@ -38,7 +40,11 @@ func logSumExp(x []float32) float64 {
 
 // CrossEntropyBackward implements [engine.Device].
 func (d *Device) CrossEntropyBackward(dlogits, dloss, probs *engine.Tensor, classes []int32) {
-	engine.CheckShape("cross entropy backward", "dlogits", dlogits, probs.Rows, probs.Cols)
+	const op = "cross entropy backward"
+	engine.CheckShape(op, "probs", probs, len(classes), probs.Cols)
+	engine.CheckShape(op, "dlogits", dlogits, probs.Rows, probs.Cols)
+	engine.CheckShape(op, "dloss", dloss, 1, 1)
+	engine.CheckIndices(op, classes, probs.Cols)
 	dl, ps, cols := data(dlogits), data(probs), probs.Cols
 	scale := data(dloss)[0] / float32(len(classes))
 	for i, class := range classes {
@@ -51,6 +57,7 @@ func (d *Device) CrossEntropyBackward(dlogits, dloss, probs *engine.Tensor, clas
 // SquaredError implements [engine.Device].
 func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
 	engine.CheckShape("squared error", "pred", pred, len(targets), 1)
+	engine.CheckShape("squared error", "loss", loss, 1, 1)
 	var sum float64
 	for i, p := range data(pred) {
 		diff := float64(p) - float64(targets[i])
@@ -61,7 +68,10 @@ func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
 
 // SquaredErrorBackward implements [engine.Device].
 func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets []float32) {
-	engine.CheckShape("squared error backward", "dpred", dpred, len(targets), 1)
+	const op = "squared error backward"
+	engine.CheckShape(op, "pred", pred, len(targets), 1)
+	engine.CheckShape(op, "dpred", dpred, len(targets), 1)
+	engine.CheckShape(op, "dloss", dloss, 1, 1)
 	scale := 2 * data(dloss)[0] / float32(len(targets))
 	dp := data(dpred)
 	for i, p := range data(pred) {
