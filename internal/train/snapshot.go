@@ -38,9 +38,12 @@ func checksum(tensors []checkpoint.Tensor) string {
 	return strconv.FormatUint(uint64(sum), 16)
 }
 
-// snapshot saves everything, the model in last/ included, and removes snapshots
-// that are no longer needed.
+// snapshot saves everything, the model in last/ included, unless the newest
+// snapshot has it already, and removes snapshots that are no longer needed.
 func (t *Trainer) snapshot(log *eventLog) error {
+	if t.saved.Step == t.state.Step && t.saved.LastStep == t.state.LastStep {
+		return nil
+	}
 	note := Note{Step: t.state.Step}
 	if t.state.LastStep == t.state.Step {
 		note.Evaluation = &t.state.Last
@@ -67,6 +70,7 @@ func (t *Trainer) snapshot(log *eventLog) error {
 	if err != nil {
 		return err
 	}
+	t.saved = t.state
 	t.Observer.Saved(t.state.Step)
 	return t.prune()
 }
@@ -183,7 +187,7 @@ func (t *Trainer) load(file string) error {
 			t.Device.Write(tensor, values)
 		}
 	}
-	t.state = position
+	t.state, t.saved = position, position
 	t.adam.SetSteps(position.Step)
 	return nil
 }

@@ -115,6 +115,7 @@ type Trainer struct {
 	batches  int // of all epochs
 	total    int // optimiser steps
 	state    state
+	saved    state // as the newest snapshot has it
 	tokens   int
 	stepTime time.Duration
 }
@@ -155,10 +156,17 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		return Outcome{}, err
 	}
 	start := time.Now()
-	stopped := ""
-	for t.state.Step < t.total && stopped == "" {
-		if err := ctx.Err(); err != nil {
-			return t.outcome(start, "interrupted"), errors.Join(t.snapshot(log), err)
+	for {
+		err := t.settle(ctx, log)
+		if ctx.Err() != nil {
+			// Also when it was an evaluation that was cut short: it is repeated.
+			return t.outcome(start, "interrupted"), errors.Join(t.snapshot(log), ctx.Err())
+		}
+		if err != nil {
+			return t.outcome(start, "failed"), err
+		}
+		if t.finished() {
+			break
 		}
 		event, err := t.step()
 		if err != nil {
@@ -168,17 +176,11 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		t.Observer.Step(event)
 		if event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
 			if err := log.step(event); err != nil {
-				return Outcome{}, err
+				return t.outcome(start, "failed"), err
 			}
-		}
-		if stopped, err = t.afterStep(ctx, log); err != nil {
-			if ctx.Err() != nil { // interrupted in an evaluation, which is repeated
-				return t.outcome(start, "interrupted"), ctx.Err()
-			}
-			return t.outcome(start, "failed"), err
 		}
 	}
-	outcome := t.outcome(start, stopped)
+	outcome := t.outcome(start, t.earlyStop())
 	return outcome, log.write("done", outcome)
 }
 
@@ -277,23 +279,34 @@ func (t *Trainer) nonFinite(epoch, batch int, what string) error {
 	return &NonFiniteError{Step: t.state.Step + 1, Epoch: epoch + 1, Batch: batch + 1, What: what, Where: t.Task.Describe(epoch, batch)}
 }
 
-// afterStep evaluates and saves when it is time, and says why to stop early.
-func (t *Trainer) afterStep(ctx context.Context, log *eventLog) (stop string, err error) {
-	last := t.state.Step == t.total
+// settle evaluates and saves what is due after the steps so far. It is a function
+// of the state, so a run resumed anywhere settles as the one before it would have.
+func (t *Trainer) settle(ctx context.Context, log *eventLog) error {
+	if t.state.Step == 0 {
+		return nil
+	}
 	epochEnd := t.state.Batch >= t.Task.Batches(t.state.Epoch)
-	evaluate := last || due(t.state.Step, t.Config.EvalSteps, epochEnd)
-	if evaluate {
+	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, epochEnd)
+	if evaluate && t.state.LastStep != t.state.Step {
 		if err := t.evaluate(ctx, log); err != nil {
-			return "", err
-		}
-		if n := t.Config.EarlyStopping; n > 0 && t.state.Worse >= n && !last {
-			stop = fmt.Sprintf("no better score in %d evaluations", n)
+			return err
 		}
 	}
-	if last || stop != "" || due(t.state.Step, t.Config.SnapshotSteps, evaluate) {
-		return stop, t.snapshot(log)
+	if t.finished() || due(t.state.Step, t.Config.SnapshotSteps, evaluate) {
+		return t.snapshot(log)
 	}
-	return stop, nil
+	return nil
+}
+
+// finished says whether no step is left.
+func (t *Trainer) finished() bool { return t.state.Step == t.total || t.earlyStop() != "" }
+
+// earlyStop says why to stop before the last step, or "".
+func (t *Trainer) earlyStop() string {
+	if n := t.Config.EarlyStopping; n > 0 && t.state.Worse >= n && t.state.Step < t.total {
+		return fmt.Sprintf("no better score in %d evaluations", n)
+	}
+	return ""
 }
 
 // due says whether something that happens every n steps happens after this one;

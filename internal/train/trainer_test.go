@@ -21,15 +21,16 @@ import (
 // line is a task small enough to check by hand: a linear map with dropout that
 // learns the sign of a sum.
 type line struct {
-	dev     engine.Device
-	w, b    *autograd.Var
-	inputs  [][]float32
-	classes []int32
-	perfect int // evaluations
-	nan     int // the batch whose loss is NaN, from 1; 0: none
-	passes  int
-	failing error // of Save
-	scores  []float64
+	dev         engine.Device
+	w, b        *autograd.Var
+	inputs      [][]float32
+	classes     []int32
+	evaluations int
+	evaluating  func(n int) // called at the start of each evaluation; may be nil
+	nan         int         // the batch whose loss is NaN, from 1; 0: none
+	passes      int
+	failing     error // of Save
+	scores      []float64
 }
 
 const (
@@ -93,10 +94,13 @@ func (l *line) Describe(_, batch int) string { return fmt.Sprintf("batch number 
 func (l *line) Evaluate(ctx context.Context, tick func(int, int)) (Evaluation, error) {
 	tick(1, 1)
 	score := float64(engine.Values(l.dev, l.w.Value)[0])
-	if n := l.perfect; n < len(l.scores) {
+	if l.evaluating != nil {
+		l.evaluating(l.evaluations)
+	}
+	if n := l.evaluations; n < len(l.scores) {
 		score = l.scores[n]
 	}
-	l.perfect++
+	l.evaluations++
 	return Evaluation{Score: Number(score), Metrics: Numbers{"score": Number(score)}}, ctx.Err()
 }
 
@@ -194,6 +198,62 @@ func TestResumeEndsInTheSameBits(t *testing.T) {
 			if resumed.Best.Score != outcome.Best.Score || resumed.BestStep != outcome.BestStep {
 				t.Errorf("stopped after step %d: best %v at %d, want %v at %d", stop, resumed.Best.Score, resumed.BestStep, outcome.Best.Score, outcome.BestStep)
 			}
+		}
+	}
+}
+
+// An interrupt in an evaluation saves the step before it, and the evaluation is
+// repeated.
+func TestInterruptedEvaluationIsRepeated(t *testing.T) {
+	c := testConfig()
+	c.SnapshotSteps = 100
+	whole := t.TempDir()
+	trainer, _ := newTrainer(t, whole, c)
+	outcome, err := trainer.Run(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	root := t.TempDir()
+	trainer, l := newTrainer(t, root, c)
+	ctx, cancel := context.WithCancel(t.Context())
+	l.evaluating = func(n int) {
+		if n == 1 { // the second
+			cancel()
+		}
+	}
+	if _, err := trainer.Run(ctx, false); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+	trainer, _ = newTrainer(t, root, c)
+	trainer.Observer = watcher{func(e StepEvent) {
+		if e.Step <= 6 {
+			t.Errorf("step %d was repeated", e.Step)
+		}
+	}}
+	resumed, err := trainer.Run(t.Context(), true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resumed.BestStep != outcome.BestStep || lastModel(t, root) != lastModel(t, whole) {
+		t.Errorf("best step %d, want %d, or another model", resumed.BestStep, outcome.BestStep)
+	}
+}
+
+// A run that stopped early and died before it could say so stops at the same step
+// when it is resumed.
+func TestEarlyStopIsResumed(t *testing.T) {
+	c := testConfig()
+	c.EarlyStopping = 1
+	root := t.TempDir()
+	for resumed := range 2 {
+		trainer, l := newTrainer(t, root, c)
+		l.scores = []float64{3, 1, 2, 4, 5, 6, 7}
+		outcome, err := trainer.Run(t.Context(), resumed == 1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if outcome.Steps != 6 || outcome.BestStep != 3 || outcome.Stopped == "" {
+			t.Errorf("%d steps, best %d, stopped %q", outcome.Steps, outcome.BestStep, outcome.Stopped)
 		}
 	}
 }
