@@ -159,7 +159,8 @@ type product struct {
 	directB    bool
 
 	packedA, packedB []float32
-	packA, packB     int // items of packing to do now
+	packA, packB     int  // items of packing to do before the tasks
+	packLate         bool // the tasks pack B
 
 	groupM, groupN int // panels of a task
 	tasksN         int // tasks along a row of tasks
@@ -231,24 +232,28 @@ func partLength(m, k, panel, limit int, direct bool) int {
 func (p *product) part(threads, newA, newB bool) {
 	p.rowPanels = (p.m-1)/p.tile.rows + 1
 	p.colPanels = (p.n-1)/p.tile.cols + 1
-	p.packA, p.packB = 0, 0
-	if newA && !p.directA {
-		p.packA = p.packItems(p.rowPanels, p.flags&TransA == 0)
-		p.packedA = grow(p.packedA, p.m*p.k)
-	}
-	if newB && !p.directB {
-		p.packB = p.packItems(p.colPanels, p.flags&TransB != 0)
-		p.packedB = grow(p.packedB, p.colPanels*p.tile.cols*p.k)
-	}
 	p.groupM = min(groupRows/p.tile.rows, p.rowPanels)
 	p.groupN = min(groupCols/p.tile.cols, p.colPanels)
 	if threads {
 		p.shrinkGroups(4 * parallel.Threads())
 	}
+	p.packA, p.packB, p.packLate = 0, 0, false
+	if newA && !p.directA {
+		p.packA = p.packItems(p.rowPanels, p.flags&TransA == 0)
+		p.packedA = grow(p.packedA, p.m*p.k)
+	}
+	if newB && !p.directB {
+		// If one task uses a panel it packs it itself, and has it in its cache.
+		p.packLate = p.flags&TransB != 0 && p.groupM == p.rowPanels
+		if !p.packLate {
+			p.packB = p.packItems(p.colPanels, p.flags&TransB != 0)
+		}
+		p.packedB = grow(p.packedB, p.colPanels*p.tile.cols*p.k)
+	}
 	p.tasksN = (p.colPanels-1)/p.groupN + 1
 	tasks := ((p.rowPanels-1)/p.groupM + 1) * p.tasksN
 	if threads {
-		parallel.For(p.packA+p.packB, p.packPanel)
+		parallel.For(p.packA+p.packB, p.packPanel) // none is fine
 		parallel.For(tasks, p.computeTask)
 		return
 	}
@@ -334,7 +339,9 @@ func (p *product) pack(i int) {
 	case copyB:
 		p.copyChunkB(i - p.packA)
 	default:
-		p.transposePanelB(i - p.packA)
+		for k0 := 0; k0 < p.k; k0 += p.kc {
+			p.transposePanelB(i-p.packA, k0)
+		}
 	}
 }
 
@@ -359,14 +366,13 @@ func (p *product) transposePanelA(i int) {
 	}
 }
 
-func (p *product) transposePanelB(j int) {
+// transposePanelB packs a block of panel j.
+func (p *product) transposePanelB(j, k0 int) {
 	left := j * p.tile.cols
 	cols := min(p.tile.cols, p.n-left)
-	for k0 := 0; k0 < p.k; k0 += p.kc {
-		kc := min(p.kc, p.k-k0)
-		src := p.b[(p.j0+left)*p.ldb+p.k0+k0:]
-		p.tile.transpose(p.panelB(left, k0, kc), p.tile.cols, src, p.ldb, cols, kc)
-	}
+	kc := min(p.kc, p.k-k0)
+	src := p.b[(p.j0+left)*p.ldb+p.k0+k0:]
+	p.tile.transpose(p.panelB(left, k0, kc), p.tile.cols, src, p.ldb, cols, kc)
 }
 
 func (p *product) copyChunkA(item int) {
@@ -405,6 +411,9 @@ func (p *product) compute(task int) {
 		for j := j0; j < j1; j++ {
 			left := j * p.tile.cols
 			cols := min(p.tile.cols, p.n-left)
+			if p.packLate {
+				p.transposePanelB(j, k0)
+			}
 			b, bRow := p.colsAt(left, k0, kc)
 			for i := i0; i < i1; i++ {
 				top, bottom := p.rowPanel(i)
