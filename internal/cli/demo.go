@@ -54,6 +54,8 @@ func (a *app) demo(ctx context.Context, out string) error {
 		out = filepath.Join(dir, "run")
 		defer a.log.Info("the run is in " + out)
 	}
+	_, err := os.Stat(out)
+	again := err == nil // an earlier demo's folder: go on with it, or show it again
 	texts := filepath.Join(filepath.Dir(out), filepath.Base(out)+"-data")
 	if err := writeOpinions(texts); err != nil {
 		return err
@@ -63,7 +65,7 @@ func (a *app) demo(ctx context.Context, out string) error {
 	defer progress.finish()
 	preset := task.Opinions
 	summary, err := task.Finetune(ctx, task.Options{
-		Preset: preset, Size: "mini", Data: texts, Out: out, Set: demoSettings, Notice: demoNotice,
+		Preset: preset, Size: "mini", Data: texts, Out: out, Resume: again, Set: demoSettings, Notice: demoNotice,
 		Command: []string{"unimo", "demo"}, Version: runVersion(), Log: a.log, Observer: progress,
 	})
 	if err != nil {
@@ -107,6 +109,9 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
 func writeOpinions(dir string) error {
 	if _, err := os.Stat(dir); err == nil {
 		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
+		return fmt.Errorf("make a folder for the demo: %w", err)
 	}
 	trainSet, heldOut := synth.Opinions(demoSeed, demoTrain, demoHeldOut)
 	return atomicfile.WriteDir(dir, func(tmp string) error {
