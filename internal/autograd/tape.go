@@ -22,6 +22,7 @@ type Tape struct {
 	recording bool
 	entries   []entry
 	loose     []*engine.Tensor // intermediates of a tape that does not record
+	unwanted  []*Var           // constants that the operation going backwards gave a gradient
 	seed      Seed
 	drops     uint64 // dropout operations so far
 }
@@ -89,6 +90,7 @@ func (t *Tape) Backward(loss *Var, scale float32) {
 		if e.out.Grad != nil { // else nothing depends on it
 			e.back()
 		}
+		t.freeUnwanted()
 		t.freeEntry(e)
 	}
 	t.entries = t.entries[:0]
@@ -111,6 +113,16 @@ func (t *Tape) freeEntry(e entry) {
 	t.dev.Free(e.out.Value)
 	t.dev.Free(e.out.Grad)
 	e.out.Grad = nil
+}
+
+// freeUnwanted frees the gradients of constants: operations with several inputs
+// compute the gradients of all if one needs it.
+func (t *Tape) freeUnwanted() {
+	for _, v := range t.unwanted {
+		t.dev.Free(v.Grad)
+		v.Grad = nil
+	}
+	t.unwanted = t.unwanted[:0]
 }
 
 // result makes the variable of an operation's output. The output needs a
@@ -145,6 +157,9 @@ func (t *Tape) grad(v *Var) *engine.Tensor {
 	if v.Grad == nil {
 		v.Grad = t.dev.New(v.Value.Rows, v.Value.Cols)
 		t.dev.Zero(v.Grad)
+		if !v.needs {
+			t.unwanted = append(t.unwanted, v)
+		}
 	}
 	return v.Grad
 }

@@ -1,0 +1,257 @@
+package autograd
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// gradientCase is a function of some matrices, as operations of a tape and in
+// float64. Its value is a matrix, or a loss (1 x 1).
+type gradientCase struct {
+	name   string
+	inputs []matrix
+	tape   func(t *Tape, v []*Var) *Var
+	oracle func(m []matrix, masks [][]float64) matrix
+}
+
+var (
+	ragged = engine.Attention{Heads: 2, Offsets: []int32{0, 1, 3, 3, 10}}
+	ids    = []int32{3, 0, 3, 1, 3, 4}
+	others = []int32{0, 1, 0, 1, 0, 1}
+)
+
+func dropping(a engine.Attention, prob float32) engine.Attention {
+	a.Dropout.Prob = prob
+	return a
+}
+
+var gradientCases = []gradientCase{
+	{
+		name:   "linear",
+		inputs: []matrix{normal("x", 5, 3), normal("w", 3, 4), normal("b", 1, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(v[0], v[1], v[2]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1], m[2]) },
+	}, {
+		name:   "linear twice with the same weights",
+		inputs: []matrix{normal("x", 5, 4), normal("w", 4, 4), normal("b", 1, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(t.Linear(v[0], v[1], v[2]), v[1], v[2]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1], m[2]).linear(m[1], m[2]) },
+	}, {
+		name:   "one input of two linear maps",
+		inputs: []matrix{normal("x", 5, 3), normal("w", 3, 4), normal("b", 1, 4)},
+		tape: func(t *Tape, v []*Var) *Var {
+			x := t.GELU(v[0]) // its gradient starts with one map's, and the other's is added
+			return t.Add(t.Linear(x, v[1], v[2]), t.Linear(x, v[1], v[2]))
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			y := m[0].gelu().linear(m[1], m[2])
+			return y.add(y)
+		},
+	}, {
+		name:   "add",
+		inputs: []matrix{normal("a", 3, 4), normal("b", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Add(v[0], v[1]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[1]) },
+	}, {
+		name:   "add to itself",
+		inputs: []matrix{normal("a", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Add(v[0], v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[0]) },
+	}, {
+		name:   "gelu",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.GELU(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gelu() },
+	}, {
+		name:   "relu",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.ReLU(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].relu() },
+	}, {
+		name:   "residual",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Add(v[0], t.ReLU(t.GELU(v[0]))) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[0].gelu().relu()) },
+	}, {
+		name:   "dropout",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Dropout(t.Dropout(v[0], 0.4), 0.2) },
+		oracle: func(m []matrix, masks [][]float64) matrix { return m[0].times(masks[0]).times(masks[1]) },
+	}, {
+		name:   "layer norm",
+		inputs: []matrix{normal("x", 6, 16), normal("scale", 1, 16), normal("bias", 1, 16)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.LayerNorm(v[0], v[1], v[2]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].layerNorm(m[1], m[2]) },
+	}, {
+		name:   "embed",
+		inputs: []matrix{normal("words", 5, 7), normal("positions", 2, 7)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Embed(Lookup{v[0], ids}, Lookup{v[1], others}) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gather(ids).add(m[1].gather(others)) },
+	}, {
+		name:   "embed with one table twice",
+		inputs: []matrix{normal("words", 5, 7)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Embed(Lookup{v[0], ids}, Lookup{v[0], others}) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gather(ids).add(m[0].gather(others)) },
+	}, {
+		name:   "rows",
+		inputs: []matrix{normal("x", 5, 7)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Rows(t.GELU(v[0]), ids) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gelu().gather(ids) },
+	}, {
+		name:   "attention",
+		inputs: []matrix{normal("q", 10, 6), normal("k", 10, 6), normal("v", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], ragged) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return attention(m[0], m[1], m[2], ragged, nil) },
+	}, {
+		name:   "attention with dropout",
+		inputs: []matrix{normal("q", 10, 6), normal("k", 10, 6), normal("v", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], dropping(ragged, 0.3)) },
+		oracle: func(m []matrix, masks [][]float64) matrix { return attention(m[0], m[1], m[2], ragged, masks[0]) },
+	}, {
+		name:   "attention of one matrix to itself",
+		inputs: []matrix{normal("x", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[0], v[0], ragged) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return attention(m[0], m[0], m[0], ragged, nil) },
+	}, {
+		name:   "cross entropy",
+		inputs: []matrix{normal("logits", 6, 5)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.CrossEntropy(v[0], ids) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].crossEntropy(ids) },
+	}, {
+		name:   "squared error",
+		inputs: []matrix{normal("pred", 3, 1)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.SquaredError(v[0], []float32{1, -2, 0.5}) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].squaredError([]float32{1, -2, 0.5}) },
+	},
+}
+
+// loss makes a loss of the case's value, if it is none: a weighted sum of the
+// columns of each row against a target.
+func (c gradientCase) loss(t *Tape, d *watched, v []*Var) *Var {
+	y := c.tape(t, v)
+	if y.Value.Len() == 1 {
+		return y
+	}
+	w, b, targets := weights(y.Value.Rows, y.Value.Cols)
+	return t.SquaredError(t.Linear(y, d.constant(w), d.constant(b)), targets)
+}
+
+func (c gradientCase) lossOracle(masks [][]float64) float64 {
+	y := c.oracle(c.inputs, masks)
+	if len(y.x) == 1 {
+		return y.x[0]
+	}
+	w, b, targets := weights(y.rows, y.cols)
+	return y.linear(w, b).squaredError(targets).x[0]
+}
+
+func weights(rows, cols int) (w, b matrix, targets []float32) {
+	return normal("weights", cols, 1), normal("weight", 1, 1), narrow(normal("targets", rows, 1).x)
+}
+
+func TestGradients(t *testing.T) {
+	for _, c := range gradientCases {
+		t.Run(c.name, func(t *testing.T) {
+			d := watch()
+			all := make([]bool, len(c.inputs))
+			for i := range all {
+				all[i] = true
+			}
+			value, got := c.run(t, d, all)
+			masks := slices.Clone(d.masks)
+			near(t, "value", []float32{value}, []float64{c.lossOracle(masks)})
+			for i, m := range c.inputs {
+				near(t, fmt.Sprintf("gradient of input %d", i), got[i], gradient(m, func() float64 { return c.lossOracle(masks) }))
+			}
+			// The same with only one input that needs a gradient, or all but one.
+			for i := range c.inputs {
+				for _, alone := range []bool{true, false} {
+					needs := make([]bool, len(c.inputs))
+					for j := range needs {
+						needs[j] = (i == j) == alone
+					}
+					_, part := c.run(t, d, needs)
+					for j := range needs {
+						if needs[j] && !slices.Equal(part[j], got[j]) {
+							t.Errorf("with gradients of %v only, that of input %d differs", needs, j)
+						}
+					}
+				}
+			}
+		})
+	}
+}
+
+// run passes once forward and backward and returns the loss and the gradients of
+// the inputs that need one. Afterwards nothing but the parameters may be alive.
+func (c gradientCase) run(t *testing.T, d *watched, needs []bool) (value float32, grads [][]float32) {
+	t.Helper()
+	before := len(d.live)
+	vars := make([]*Var, len(needs))
+	for i, m := range c.inputs {
+		if vars[i] = d.constant(m); needs[i] {
+			vars[i] = d.param(m)
+		}
+	}
+	tape := NewTape(d, Seed{Key: 1, Pass: 2})
+	loss := c.loss(tape, d, vars)
+	value = d.values(loss.Value)[0]
+	tape.Backward(loss, 1)
+	grads = make([][]float32, len(vars))
+	for i, v := range vars {
+		if !needs[i] {
+			if v.Grad != nil {
+				t.Errorf("the constant input %d has a gradient", i)
+			}
+			continue
+		}
+		grads[i] = d.values(v.Grad)
+		d.Free(v.Value)
+		d.Free(v.Grad)
+	}
+	if len(d.live) != before {
+		t.Errorf("with gradients of %v, %d tensors are still alive", needs, len(d.live)-before)
+	}
+	return value, grads
+}
+
+// Two passes with half the scale add up to one with all of it.
+func TestGradientsAccumulateOverPasses(t *testing.T) {
+	d := watch()
+	c := gradientCases[0]
+	needs := []bool{true, true, true}
+	_, want := c.run(t, d, needs)
+	vars := []*Var{d.param(c.inputs[0]), d.param(c.inputs[1]), d.param(c.inputs[2])}
+	for range 2 {
+		tape := NewTape(d, Seed{})
+		tape.Backward(c.loss(tape, d, vars), 0.5)
+	}
+	for i, v := range vars {
+		near(t, fmt.Sprint("gradient of input ", i), d.values(v.Grad), wide(want[i]))
+	}
+}
+
+// What the loss does not depend on gets no gradient and is freed all the same.
+func TestValuesBesideTheLoss(t *testing.T) {
+	d := watch()
+	x, other := d.param(normal("x", 2, 1)), d.param(normal("other", 2, 1))
+	before := len(d.live)
+	tape := NewTape(d, Seed{})
+	y := tape.GELU(x)
+	tape.ReLU(tape.Add(other, y)) // a branch that ends
+	tape.Backward(tape.SquaredError(y, []float32{1, 2}), 1)
+	for _, g := range d.values(other.Grad) {
+		if g != 0 {
+			t.Errorf("gradient %g beside the loss", g)
+		}
+	}
+	if d.values(x.Grad)[0] == 0 {
+		t.Error("no gradient")
+	}
+	if len(d.live) != before {
+		t.Errorf("%d tensors are still alive", len(d.live)-before)
+	}
+}

@@ -1,0 +1,272 @@
+package autograd
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+)
+
+// What the tests share: a device that watches, float64 matrices with the
+// operations of a forward pass, and the comparison of gradients.
+
+// watched is a device that knows its live tensors and the dropout masks it used.
+type watched struct {
+	engine.Device
+	live  map[*engine.Tensor]bool
+	masks [][]float64 // what elements were multiplied by, for every dropout
+}
+
+func watch() *watched { return &watched{Device: cpu.New(), live: map[*engine.Tensor]bool{}} }
+
+func (w *watched) New(rows, cols int) *engine.Tensor {
+	t := w.Device.New(rows, cols)
+	w.live[t] = true
+	return t
+}
+
+func (w *watched) Free(t *engine.Tensor) {
+	if t != nil {
+		delete(w.live, t)
+	}
+	w.Device.Free(t)
+}
+
+func (w *watched) Dropout(y, x *engine.Tensor, d engine.Dropout) {
+	w.Device.Dropout(y, x, d)
+	w.masks = append(w.masks, w.mask(x.Len(), d))
+}
+
+func (w *watched) Attention(y, probs, q, k, v *engine.Tensor, a engine.Attention) {
+	w.Device.Attention(y, probs, q, k, v, a)
+	if a.Dropout.Prob > 0 {
+		w.masks = append(w.masks, w.mask(a.ProbsLen(), a.Dropout))
+	}
+}
+
+// mask returns what a dropout multiplies n elements by.
+func (w *watched) mask(n int, d engine.Dropout) []float64 {
+	ones := make([]float32, n)
+	for i := range ones {
+		ones[i] = 1
+	}
+	x := w.Device.Wrap(1, n, ones)
+	w.Device.Dropout(x, x, d)
+	return wide(ones)
+}
+
+// values returns a copy of a tensor's elements.
+func (w *watched) values(t *engine.Tensor) []float32 {
+	x := make([]float32, t.Len())
+	w.Read(x, t)
+	return x
+}
+
+// param makes a parameter with a zero gradient, constant a leaf without.
+func (w *watched) param(m matrix) *Var {
+	v := Param(w.New(m.rows, m.cols), w.New(m.rows, m.cols))
+	w.Write(v.Value, narrow(m.x))
+	w.Zero(v.Grad)
+	return v
+}
+
+func (w *watched) constant(m matrix) *Var { return Const(w.Wrap(m.rows, m.cols, narrow(m.x))) }
+
+// matrix is a row-major matrix in float64. The operations on it are plain and
+// forward only: the oracle that gradients are compared with.
+type matrix struct {
+	rows, cols int
+	x          []float64
+}
+
+// normal returns a matrix of normal numbers that float32 holds exactly, others for
+// every name.
+func normal(name string, rows, cols int) matrix {
+	h := fnv.New64a()
+	h.Write([]byte(name))
+	r := rand.New(rand.NewPCG(h.Sum64(), 1))
+	m := zeros(rows, cols)
+	for i := range m.x {
+		m.x[i] = float64(float32(r.NormFloat64()))
+	}
+	return m
+}
+
+func zeros(rows, cols int) matrix { return matrix{rows, cols, make([]float64, rows*cols)} }
+
+func narrow(x []float64) []float32 {
+	y := make([]float32, len(x))
+	for i, v := range x {
+		y[i] = float32(v)
+	}
+	return y
+}
+
+func wide(x []float32) []float64 {
+	y := make([]float64, len(x))
+	for i, v := range x {
+		y[i] = float64(v)
+	}
+	return y
+}
+
+func (m matrix) at(i, j int) float64 { return m.x[i*m.cols+j] }
+
+// apply returns f of every element and its index.
+func (m matrix) apply(f func(i int, x float64) float64) matrix {
+	y := zeros(m.rows, m.cols)
+	for i, x := range m.x {
+		y.x[i] = f(i, x)
+	}
+	return y
+}
+
+func (m matrix) add(n matrix) matrix {
+	return m.apply(func(i int, x float64) float64 { return x + n.x[i] })
+}
+
+func (m matrix) times(mask []float64) matrix {
+	return m.apply(func(i int, x float64) float64 { return x * mask[i] })
+}
+
+func (m matrix) linear(w, b matrix) matrix {
+	return zeros(m.rows, w.cols).apply(func(e int, _ float64) float64 {
+		i, j := e/w.cols, e%w.cols
+		y := b.x[j]
+		for k := range m.cols {
+			y += m.at(i, k) * w.at(k, j)
+		}
+		return y
+	})
+}
+
+func (m matrix) gelu() matrix {
+	return m.apply(func(_ int, x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) })
+}
+
+func (m matrix) relu() matrix {
+	return m.apply(func(_ int, x float64) float64 { return max(x, 0) })
+}
+
+func (m matrix) layerNorm(scale, bias matrix) matrix {
+	y := zeros(m.rows, m.cols)
+	for i := range m.rows {
+		row, n := m.x[i*m.cols:(i+1)*m.cols], float64(m.cols)
+		var mean, variance float64
+		for _, x := range row {
+			mean += x / n
+		}
+		for _, x := range row {
+			variance += (x - mean) * (x - mean) / n
+		}
+		for j, x := range row {
+			y.x[i*m.cols+j] = (x-mean)/math.Sqrt(variance+1e-5)*scale.x[j] + bias.x[j]
+		}
+	}
+	return y
+}
+
+func (m matrix) gather(ids []int32) matrix {
+	return zeros(len(ids), m.cols).apply(func(e int, _ float64) float64 { return m.at(int(ids[e/m.cols]), e%m.cols) })
+}
+
+// softmax returns the probabilities of scores, and the logarithm of their sum.
+func softmax(scores []float64) (probs []float64, logSum float64) {
+	var total float64
+	for _, s := range scores {
+		total += math.Exp(s)
+	}
+	for _, s := range scores {
+		probs = append(probs, math.Exp(s)/total)
+	}
+	return probs, math.Log(total)
+}
+
+// attention is multi-head attention; mask (of the probabilities) may be nil.
+func attention(q, k, v matrix, a engine.Attention, mask []float64) matrix {
+	y, width, first := zeros(q.rows, q.cols), q.cols/a.Heads, 0
+	for s := range len(a.Offsets) - 1 {
+		lo, hi := int(a.Offsets[s]), int(a.Offsets[s+1])
+		for col := 0; col < q.cols; col += width {
+			for i := lo; i < hi; i++ {
+				var scores []float64
+				for j := lo; j < hi; j++ {
+					var dot float64
+					for l := col; l < col+width; l++ {
+						dot += q.at(i, l) * k.at(j, l)
+					}
+					scores = append(scores, dot/math.Sqrt(float64(width)))
+				}
+				probs, _ := softmax(scores)
+				for j, p := range probs {
+					if mask != nil {
+						p *= mask[first+j]
+					}
+					for l := col; l < col+width; l++ {
+						y.x[i*q.cols+l] += p * v.at(lo+j, l)
+					}
+				}
+				first += len(probs)
+			}
+		}
+	}
+	return y
+}
+
+func (m matrix) crossEntropy(classes []int32) matrix {
+	loss := zeros(1, 1)
+	for i, class := range classes {
+		_, logSum := softmax(m.x[i*m.cols : (i+1)*m.cols])
+		loss.x[0] += (logSum - m.at(i, int(class))) / float64(m.rows)
+	}
+	return loss
+}
+
+func (m matrix) squaredError(targets []float32) matrix {
+	loss := zeros(1, 1)
+	for i, target := range targets {
+		loss.x[0] += (m.x[i] - float64(target)) * (m.x[i] - float64(target)) / float64(m.rows)
+	}
+	return loss
+}
+
+// gradient returns the derivatives of loss with respect to the elements of m by
+// central differences.
+func gradient(m matrix, loss func() float64) []float64 {
+	const step = 1e-5
+	g := make([]float64, len(m.x))
+	for i, x := range m.x {
+		m.x[i] = x + step
+		above := loss()
+		m.x[i] = x - step
+		below := loss()
+		m.x[i] = x
+		g[i] = (above - below) / (2 * step)
+	}
+	return g
+}
+
+// gradientTolerance is relative to a tensor's largest gradient: some dozens of
+// float32 roundings, on sums of at most some dozens of terms.
+const gradientTolerance = 1e-5
+
+// near fails the test unless all of got are within gradientTolerance of want.
+func near(t *testing.T, name string, got []float32, want []float64) {
+	t.Helper()
+	var scale float64
+	for _, w := range want {
+		scale = max(scale, math.Abs(w))
+	}
+	if len(got) != len(want) || scale == 0 {
+		t.Fatalf("%s: %d values, want %d that are not all zero", name, len(got), len(want))
+	}
+	for i, w := range want {
+		if !(math.Abs(float64(got[i])-w) <= gradientTolerance*scale) {
+			t.Errorf("%s: element %d is %g, want %g (largest: %g)", name, i, got[i], w, scale)
+			return
+		}
+	}
+}

@@ -1,0 +1,171 @@
+package autograd
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// A tape that does not record computes the same values, and keeps nothing.
+func TestInference(t *testing.T) {
+	for _, c := range gradientCases {
+		if c.name == "dropout" || c.name == "attention with dropout" {
+			continue
+		}
+		d := watch()
+		vars := make([]*Var, len(c.inputs))
+		for i, m := range c.inputs {
+			vars[i] = d.param(m)
+		}
+		before := len(d.live)
+		training := NewTape(d, Seed{})
+		want := d.values(c.tape(training, vars).Value)
+		training.Release()
+		if len(d.live) != before {
+			t.Errorf("%s: %d tensors alive after the release of a recording tape", c.name, len(d.live)-before)
+		}
+		tape := NewInference(d)
+		out := tape.Block(func() *Var { return c.tape(tape, vars) })
+		if got := d.values(out.Value); !slices.Equal(got, want) {
+			t.Errorf("%s: inference computes another value", c.name)
+		}
+		if len(d.live) != before+1 || !d.live[out.Value] {
+			t.Errorf("%s: %d tensors alive after a block, want its result alone", c.name, len(d.live)-before)
+		}
+		tape.Release()
+		if len(d.live) != before {
+			t.Errorf("%s: %d tensors alive after release", c.name, len(d.live)-before)
+		}
+	}
+}
+
+func TestBlocksNest(t *testing.T) {
+	d := watch()
+	x := d.param(normal("x", 2, 3))
+	before := len(d.live)
+	tape := NewInference(d)
+	earlier := tape.GELU(x)
+	alive := func(when string, want int) {
+		t.Helper()
+		if got := len(d.live) - before; got != want {
+			t.Errorf("%s: %d intermediates alive, want %d", when, got, want)
+		}
+	}
+	out := tape.Block(func() *Var {
+		y := tape.Block(func() *Var { return tape.ReLU(tape.GELU(earlier)) })
+		alive("after the inner block", 2) // earlier and y
+		return tape.Add(y, tape.GELU(y))
+	})
+	alive("after the outer block", 2)
+	if same := tape.Block(func() *Var { tape.GELU(out); return out }); same != out {
+		t.Error("a block returned something else than its body")
+	}
+	alive("after a block that returns what was there", 2)
+	d.values(earlier.Value) // panics if freed
+	d.values(out.Value)
+	tape.Release()
+	alive("after release", 0)
+
+	recording := NewTape(d, Seed{})
+	recording.Block(func() *Var { return recording.GELU(recording.GELU(x)) })
+	alive("in a recording block, which keeps what backward needs", 2)
+	recording.Release()
+	alive("after its release", 0)
+}
+
+func TestBackwardNeedsARecordingTape(t *testing.T) {
+	d := watch()
+	tape := NewInference(d)
+	defer func() {
+		if recover() == nil {
+			t.Error("backward without a record")
+		}
+	}()
+	tape.Backward(tape.SquaredError(d.param(normal("x", 1, 1)), []float32{1}), 1)
+}
+
+// The masks of a pass depend on its seed and on the place in it, and on nothing else.
+func TestDropoutMasks(t *testing.T) {
+	d := watch()
+	const n, prob = 1 << 16, 0.3
+	ones := zeros(1, n).apply(func(int, float64) float64 { return 1 })
+	masks := func(seed Seed) (first, second []float32) {
+		tape := NewTape(d, seed)
+		x := d.constant(ones)
+		first, second = d.values(tape.Dropout(x, prob).Value), d.values(tape.Dropout(x, prob).Value)
+		tape.Release()
+		return first, second
+	}
+	first, second := masks(Seed{Key: 1, Pass: 1})
+	again, _ := masks(Seed{Key: 1, Pass: 1})
+	if !slices.Equal(first, again) {
+		t.Error("the same seed gave another mask")
+	}
+	key, _ := masks(Seed{Key: 2, Pass: 1})
+	pass, nextSecond := masks(Seed{Key: 1, Pass: 2})
+	expected := prob*prob + (1-prob)*(1-prob) // of two independent masks agreeing
+	for name, other := range map[string][]float32{"second operation": second, "key": key, "pass": pass, "next pass's second operation": nextSecond} {
+		same := 0
+		for i := range first {
+			if first[i] == other[i] {
+				same++
+			}
+		}
+		if deviation := math.Sqrt(expected * (1 - expected) / n); math.Abs(float64(same)/n-expected) > 5*deviation {
+			t.Errorf("another %s: %d of %d elements agree, want about %.0f", name, same, n, expected*n)
+		}
+	}
+	var mean float64
+	for i, v := range first {
+		if v != 0 && v != 1/(1-float32(prob)) {
+			t.Fatalf("element %d is %g", i, v)
+		}
+		mean += float64(v) / n
+	}
+	if deviation := math.Sqrt(prob / (1 - prob) / n); math.Abs(mean-1) > 5*deviation {
+		t.Errorf("the mean went from 1 to %g", mean)
+	}
+}
+
+// Attention takes a mask of its own from the tape, whatever stream its caller gave.
+func TestAttentionDropoutComesFromTheTape(t *testing.T) {
+	d := watch()
+	x := d.constant(normal("x", 10, 6))
+	tape := NewTape(d, Seed{Key: 3, Pass: 4})
+	a := dropping(ragged, 0.5)
+	a.Dropout.Key, a.Dropout.Stream = 99, 99
+	first, second := d.values(tape.Attention(x, x, x, a).Value), d.values(tape.Attention(x, x, x, a).Value)
+	tape.Release()
+	if slices.Equal(first, second) {
+		t.Error("two attentions of a pass share a mask")
+	}
+	tape = NewTape(d, Seed{Key: 3, Pass: 4})
+	if again := d.values(tape.Attention(x, x, x, dropping(ragged, 0.5)).Value); !slices.Equal(first, again) {
+		t.Error("the same seed gave another mask")
+	}
+}
+
+func TestNoDropoutWhereNoneIsWanted(t *testing.T) {
+	d := watch()
+	x := d.param(normal("x", 10, 6))
+	inference, training := NewInference(d), NewTape(d, Seed{})
+	if inference.Dropout(x, 0.5) != x {
+		t.Error("dropout on a tape that does not record")
+	}
+	if training.Dropout(x, 0) != x {
+		t.Error("dropout of probability 0 computes something")
+	}
+	with := d.values(inference.Attention(x, x, x, dropping(ragged, 0.5)).Value)
+	without := d.values(inference.Attention(x, x, x, ragged).Value)
+	if !slices.Equal(with, without) {
+		t.Error("attention drops on a tape that does not record")
+	}
+	if len(d.masks) > 0 {
+		t.Error("the device was asked to drop")
+	}
+	if inference.Device() != engine.Device(d) {
+		t.Error("another device")
+	}
+}
