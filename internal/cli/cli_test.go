@@ -178,9 +178,30 @@ func TestResume(t *testing.T) {
 	if !strings.Contains(complete.stderr, "complete") {
 		t.Errorf("resuming a complete run says %q", complete.stderr)
 	}
+	grid := call(t, "", append(finetuneArgs(data, out), "--resume", "--grid", "seed=1,2")...)
+	if grid.code != exitFailed || !strings.Contains(grid.stderr, "cannot be resumed") {
+		t.Errorf("a grid in the folder of a run: %+v", grid)
+	}
 	other := call(t, "", append(finetuneArgs(data, out, "seed=9"), "--resume")...)
 	if other.code != exitFailed || !strings.Contains(other.stderr, "seed was 1 and is 9") {
 		t.Errorf("resuming with another seed: %+v", other)
+	}
+}
+
+// The case rule of a given vocabulary is taken over unless the user sets another.
+func TestCaseRuleOfTheVocabulary(t *testing.T) {
+	data := opinionsFolder(t)
+	vocab := filepath.Join(t.TempDir(), "vocab")
+	must(t, "tokenizer", "train", "--out", vocab, "--vocab-size", "300", "--keep-case", filepath.Join(data, "dev.tsv"))
+	for _, c := range []struct {
+		set, want string
+	}{{"seed=1", "false"}, {"do_lower_case=true", "true"}} {
+		out := filepath.Join(t.TempDir(), "run")
+		must(t, append(finetuneArgs(data, out, "max_steps=1", c.set), "--vocab", vocab)...)
+		settings := read(t, filepath.Join(out, "best", "tokenizer_config.json"))
+		if !strings.Contains(settings, `"do_lower_case": `+c.want) {
+			t.Errorf("%s: tokenizer_config.json is %s", c.set, settings)
+		}
 	}
 }
 
@@ -330,6 +351,7 @@ func TestBadInput(t *testing.T) {
 		{"vocabulary folder empty", finetune(data, "--vocab", t.TempDir()), exitFailed, []string{"vocab"}},
 		{"init missing", finetune(data, "--init", filepath.Join(data, "none.tar.gz")), exitFailed, []string{"none.tar.gz"}},
 		{"init is no checkpoint", finetune(data, "--init", dev, "--vocab", best), exitFailed, []string{"dev.tsv"}},
+		{"init of another shape", []string{"finetune", "sst-2", "--data", data, "--init", misfit, "--out", filepath.Join(t.TempDir(), "out")}, exitFailed, []string{"word_embedding", "16", "32"}},
 		{"max_seq_len too long", finetune(data, "--set", "max_seq_len=1000"), exitFailed, []string{"max_seq_len", "256"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

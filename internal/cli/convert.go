@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -118,7 +119,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 	}
 	if format == checkpoint.FormatSafetensorsFolder {
 		if err := modeldir.SaveCompanions(destination, cfg, tok); err != nil {
-			return err
+			return errors.Join(err, os.RemoveAll(destination)) // it was not there before
 		}
 	}
 	result := conversion{Source: source, SourceFormat: r.Format(), Destination: destination, Format: string(format)}

@@ -132,10 +132,16 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	progress := a.newProgress()
 	defer progress.finish()
 	o.Observer = progress
+	var err error
 	if len(f.grid) > 0 {
-		return a.finetuneGrid(ctx, o, f.grid)
+		err = a.finetuneGrid(ctx, o, f.grid)
+	} else {
+		var summary *task.Summary
+		if summary, err = task.Finetune(ctx, o); err == nil {
+			progress.finish()
+			return a.printSummary(o, summary)
+		}
 	}
-	summary, err := task.Finetune(ctx, o)
 	progress.finish()
 	if errors.Is(err, context.Canceled) {
 		command := o.Command
@@ -144,10 +150,7 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 		}
 		a.log.Info("saved; go on with: " + strings.Join(command, " "))
 	}
-	if err != nil {
-		return asUsage(err)
-	}
-	return a.printSummary(o, summary)
+	return asUsage(err)
 }
 
 // asUsage marks errors in what the user asked for, so that they exit with 2.

@@ -18,7 +18,7 @@ func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) e
 		a.log.Info(fmt.Sprintf("run %d of %d: %s", i+1, n, c.Name))
 	})
 	if err != nil {
-		return asUsage(err)
+		return err
 	}
 	if a.json {
 		return a.printJSON(g)

@@ -21,7 +21,6 @@ func (a *app) commands() []*cobra.Command {
 		a.convertCommand(),
 		a.inspectCommand(),
 		a.tokenizerCommand(),
-		a.tokenizerCommand(),
 		a.versionCommand(),
 	}
 }

@@ -8,6 +8,7 @@ package config
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"reflect"
@@ -79,6 +80,9 @@ func Set(settings any, assignment string) error {
 	if strings.ContainsAny(value, "\n\r") {
 		return fmt.Errorf("%s: the value holds a line break", key)
 	}
+	if strings.TrimSpace(value) == "" {
+		return fmt.Errorf("%s: no value after the equals sign", key)
+	}
 	if err := overlay(settings, []byte(key+": "+value+"\n")); err != nil {
 		return fmt.Errorf("%s: %q is not a value of type %T", key, value, list[i].Value)
 	}
@@ -96,10 +100,13 @@ func unknown(key string, list []Setting) error {
 func overlay(settings any, raw []byte) error {
 	var keys map[string]any
 	if err := yaml.Unmarshal(raw, &keys); err != nil {
-		return fmt.Errorf("not a list of \"key: value\" lines: %s", firstLine(err))
+		return fmt.Errorf("not a list of \"key: value\" lines: %s", strings.Join(strings.Fields(err.Error()), " "))
 	}
 	list := List(settings)
-	for key := range keys {
+	for key, value := range keys {
+		if value == nil {
+			return fmt.Errorf("%s: no value", key)
+		}
 		if !slices.ContainsFunc(list, func(s Setting) bool { return s.Key == key }) {
 			return unknown(key, list)
 		}
@@ -109,11 +116,11 @@ func overlay(settings any, raw []byte) error {
 	if err != nil {
 		return err
 	}
-	return json.Unmarshal(asJSON, settings)
-}
-
-// firstLine is the first line of a library's message of several.
-func firstLine(err error) string {
-	line, _, _ := strings.Cut(err.Error(), "\n")
-	return line
+	err = json.Unmarshal(asJSON, settings)
+	var mistyped *json.UnmarshalTypeError
+	if errors.As(err, &mistyped) {
+		key := mistyped.Field[strings.LastIndex(mistyped.Field, ".")+1:]
+		return fmt.Errorf("%s: a %s where a value of type %s is needed", key, mistyped.Value, mistyped.Type)
+	}
+	return err
 }

@@ -39,6 +39,9 @@ func TestSet(t *testing.T) {
 		{"seed=-1", nil, "seed"},
 		{"on=perhaps", nil, "on"},
 		{"sise=1", nil, `unknown key "sise": the keys are rate, size, name, on, seed`},
+		{"size=", nil, "no value"},
+		{"size= ", nil, "no value"},
+		{"size=null", nil, "size"},
 		{"size", nil, "key=value"},
 		{"=1", nil, "key=value"},
 		{"name=a\nsize: 9", nil, "line break"},
@@ -76,6 +79,9 @@ func TestFile(t *testing.T) {
 	}
 	for text, message := range map[string]string{
 		"rat: 1\n":                             `unknown key "rat"`,
+		"rate:\n":                              "rate: no value",
+		"size: x\n":                            "size: a string where a value of type int",
+		"on: 1\non: 2\n":                       `"on" already defined`,
 		"rate: [1]\n":                          path,
 		"- 1\n":                                path,
 		"rate: 1\nrate: 2\n":                   path,

@@ -40,7 +40,7 @@ type Content struct {
 }
 
 // Save writes the folder dir, which may exist. The weights are replaced last but
-// for the README, so that a folder always holds a complete model.
+// for the README, so that a folder that held a complete model always does.
 func Save(dir string, c Content) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("make model folder: %w", err)

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"iter"
 	"log/slog"
@@ -104,15 +105,21 @@ func (r *run) load() error {
 			return err
 		}
 	}
+	if err := r.openVocabulary(); err != nil {
+		return err
+	}
 	if err := r.settings.overlay(r.ConfigFile, r.Set); err != nil {
 		return err
 	}
 	if err := r.readData(); err != nil {
 		return err
 	}
-	if err := r.vocabulary(); err != nil {
-		return err
+	if r.tok == nil {
+		if err := r.trainVocabulary(); err != nil {
+			return err
+		}
 	}
+	r.tok.SetLowerCase(r.settings.DoLowerCase)
 	if r.Init == "" {
 		base.VocabSize = r.tok.VocabSize()
 	}
@@ -120,7 +127,15 @@ func (r *run) load() error {
 	if r.config, err = r.settings.model(r.Preset, base); err != nil {
 		return err
 	}
-	return modeldir.CheckVocabulary(r.tok, r.config)
+	if err := modeldir.CheckVocabulary(r.tok, r.config); err != nil {
+		return err
+	}
+	if r.init != nil {
+		if _, err := model.Compare(model.Specs(r.config), r.init); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
+		}
+	}
+	return nil
 }
 
 // openInit opens the checkpoint to start from; a model folder's configuration
@@ -160,23 +175,30 @@ func (r *run) readData() error {
 	return err
 }
 
-// vocabulary loads the vocabulary, or trains one on the training text.
-func (r *run) vocabulary() error {
+// openVocabulary loads the vocabulary of --vocab or --init; its case rule is the
+// default of do_lower_case. Without either there is none yet.
+func (r *run) openVocabulary() error {
 	var err error
-	lower := tokenizer.WithLowerCase(r.settings.DoLowerCase)
 	switch {
 	case r.Vocab != "":
-		r.tok, err = tokenizer.Load(r.Vocab, lower)
+		r.tok, err = tokenizer.Load(r.Vocab)
 	case r.Init != "":
-		if r.tok, err = tokenizer.Load(r.Init, lower); err != nil {
+		if r.tok, err = tokenizer.Load(r.Init); err != nil {
 			err = fmt.Errorf("%w; --init %s has no vocabulary: give its folder with --vocab", err, r.Init)
 		}
-	default:
-		r.Observer.Stage("training a vocabulary")
-		r.tok, err = tokenizer.Train(texts(r.trainSet), r.settings.VocabSize, tokenizer.TrainOptions{
-			KeepCase: !r.settings.DoLowerCase, Progress: r.Observer.Tick,
-		})
 	}
+	if r.tok != nil {
+		r.settings.DoLowerCase = r.tok.LowerCase()
+	}
+	return err
+}
+
+func (r *run) trainVocabulary() error {
+	r.Observer.Stage("training a vocabulary")
+	var err error
+	r.tok, err = tokenizer.Train(texts(r.trainSet), r.settings.VocabSize, tokenizer.TrainOptions{
+		KeepCase: !r.settings.DoLowerCase, Progress: r.Observer.Tick,
+	})
 	return err
 }
 
@@ -205,8 +227,13 @@ func (r *run) openDir() (*Summary, error) {
 		}
 		r.info.Data[f.Split] = digest
 	}
+	r.info.Data["vocabulary"] = digestVocabulary(r.tok)
 	if r.Init != "" {
-		r.info.Data["init"] = digestTensors(r.init)
+		digest, err := digestTensors(r.init)
+		if err != nil {
+			return nil, err
+		}
+		r.info.Data["init"] = digest
 	}
 	if !r.Resume {
 		var err error
@@ -386,12 +413,25 @@ func digestFile(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// digestTensors returns a SHA-256 over names and shapes of a checkpoint. The
-// values are left out: they would have to be read, and they are many.
-func digestTensors(r checkpoint.Reader) string {
+// digestVocabulary returns a SHA-256 over the entries of a vocabulary in order.
+func digestVocabulary(tok *tokenizer.Tokenizer) string {
 	h := sha256.New()
-	for _, info := range r.Tensors() {
-		fmt.Fprintln(h, info.Name, info.DType, info.Shape)
+	for id := range tok.VocabSize() {
+		fmt.Fprintf(h, "%s %q\n", tok.BPE(int32(id)), tok.Token(int32(id)))
 	}
 	return hex.EncodeToString(h.Sum(nil))
+}
+
+// digestTensors returns a digest over names, shapes and values of a checkpoint. The
+// values, of which there are many, go in by their CRC-32C.
+func digestTensors(r checkpoint.Reader) (string, error) {
+	h := sha256.New()
+	for _, info := range r.Tensors() {
+		raw, err := r.Bytes(info.Name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, info.Name, info.DType, info.Shape, crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli)))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -2,6 +2,7 @@ package task
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -48,46 +49,64 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 	if err != nil {
 		return nil, &SettingError{err}
 	}
-	dir, err := gridDir(o)
+	info := train.Info{Task: o.Preset.Name, Status: train.Running, Command: o.Command, Version: o.Version, Config: map[string]any{"grid": axes}}
+	dir, err := gridDir(o, info)
 	if err != nil {
 		return nil, err
 	}
 	g := &Grid{Metric: o.Preset.Metric, Cells: cells}
+	if err := g.run(ctx, o, dir, started); err != nil {
+		info.Status, info.Error = train.Failed, err.Error()
+		if errors.Is(err, context.Canceled) {
+			info.Status, info.Error = train.Interrupted, ""
+		}
+		return nil, errors.Join(err, dir.WriteInfo(info))
+	}
+	info.Status, info.Grid = train.Done, g
+	return g, dir.WriteInfo(info)
+}
+
+func (g *Grid) run(ctx context.Context, o Options, dir *train.Dir, started func(cell Cell, i, n int)) error {
 	for i := range g.Cells {
 		cell := &g.Cells[i]
-		started(*cell, i, len(cells))
+		started(*cell, i, len(g.Cells))
 		run := o
 		run.Out = filepath.Join(o.Out, "grid", cell.Name)
 		run.Set = append(slices.Clone(o.Set), cell.Set...)
-		run.Resume = o.Resume
 		summary, err := Finetune(ctx, run)
 		if err != nil {
-			return nil, fmt.Errorf("grid run %s: %w", cell.Name, err)
+			return fmt.Errorf("grid run %s: %w", cell.Name, err)
 		}
 		cell.All, cell.Score = summary.Metrics, summary.Metrics[o.Preset.Metric]
 	}
 	g.summarise()
 	if err := copyFolder(filepath.Join(o.Out, "grid", g.Cells[g.Best].Name, "best"), dir.Best()); err != nil {
-		return nil, err
+		return err
 	}
-	if err := atomicfile.Write(dir.Report(), func(w io.Writer) error { return report.Write(w, g.page(o)) }); err != nil {
-		return nil, err
-	}
-	return g, dir.WriteInfo(train.Info{Task: o.Preset.Name, Status: train.Done, Command: o.Command, Version: o.Version, Config: axes, Grid: g})
+	return atomicfile.Write(dir.Report(), func(w io.Writer) error { return report.Write(w, g.page(o)) })
 }
 
-func gridDir(o Options) (*train.Dir, error) {
-	info := train.Info{Task: o.Preset.Name, Status: train.Running, Command: o.Command, Version: o.Version}
-	if o.Resume {
-		dir, _, err := train.OpenDir(o.Out)
+// gridDir makes the grid's folder, or opens it to go on with the same grid.
+func gridDir(o Options, info train.Info) (*train.Dir, error) {
+	if !o.Resume {
+		dir, err := train.NewDir(o.Out)
 		if err != nil {
 			return nil, err
 		}
 		return dir, dir.WriteInfo(info)
 	}
-	dir, err := train.NewDir(o.Out)
+	dir, fresh, err := train.OpenDir(o.Out)
 	if err != nil {
 		return nil, err
+	}
+	if !fresh {
+		old, err := dir.ReadInfo()
+		if err != nil {
+			return nil, err
+		}
+		if err := old.CheckSame(info); err != nil {
+			return nil, err
+		}
 	}
 	return dir, dir.WriteInfo(info)
 }

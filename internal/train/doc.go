@@ -1,5 +1,5 @@
 // Package train runs the training of any task: steps, evaluation, snapshots, the
-// log, resuming, and grids of runs.
+// log and resuming.
 //
 // It knows neither models nor data. A [Task] gives it parameters, batches by
 // number, and the loss of a batch; it gives the task's model folder back through
@@ -24,5 +24,5 @@
 //	snapshot.go  saving and restoring its state
 //	rundir.go    the folder, run.json
 //	log.go       log.jsonl
-//	grid.go      many runs and their table
+//	number.go    measurements that may be undefined, in JSON
 package train
