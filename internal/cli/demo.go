@@ -25,7 +25,7 @@ const (
 )
 
 // demoSettings are the demo's recipe over the mini preset's.
-var demoSettings = []string{"epochs=4", "vocab_size=1024", "eval_steps=200"}
+var demoSettings = []string{"vocab_size=1024", "hidden_dropout_prob=0.1"}
 
 const demoNotice = "Synthetic data: sentences made by a grammar of this program. The score says that the model learned to compose words it saw in other combinations; it says nothing about real reviews."
 

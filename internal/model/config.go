@@ -33,7 +33,7 @@ type Config struct {
 	Task        string            `json:"finetuning_task,omitempty"`
 	ID2Label    map[string]string `json:"id2label,omitempty"` // "0" -> "negative"
 
-	Extra map[string]json.RawMessage `json:"-"`
+	Extra map[string]json.RawMessage `json:"-"` // unknown fields as they were
 }
 
 // Values of Config.ProblemType, as in Hugging Face's configurations. An empty
@@ -55,7 +55,7 @@ var (
 		HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02, ImageEmbeddingSize: 2048,
 	}
 	Mini = Config{
-		VocabSize: 8192, HiddenSize: 192, Layers: 3, Heads: 6, MaxPositions: 258,
+		VocabSize: 16000, HiddenSize: 192, Layers: 3, Heads: 6, MaxPositions: 258,
 		HiddenAct: "gelu", HiddenDropout: 0.1, AttentionDropout: 0.1, InitRange: 0.02, ImageEmbeddingSize: 2048,
 	}
 )
@@ -107,6 +107,9 @@ func (c Config) Validate() error {
 		bound("num_attention_heads", c.Heads, 1, maxHidden),
 		bound("max_position_embeddings", c.MaxPositions, firstPosition+1, maxPositions),
 		bound("num_labels", c.NumLabels, 0, maxLabels),
+		bound("image_embedding_size", c.ImageEmbeddingSize, 0, maxHidden),
+		bound("role_type_size", c.RoleTypes, 0, maxPositions),
+		bound("turn_type_size", c.TurnTypes, 0, maxPositions),
 	} {
 		if err != nil {
 			return err
@@ -156,24 +159,31 @@ func ReadConfig(path string) (Config, error) {
 }
 
 // ParseConfig decodes and validates the content of a config.json. Fields that the
-// reference leaves out take the values it assumes.
+// reference leaves out take the values it assumes. Names are taken exactly: by
+// itself the decoder would also fill vocab_size from "Vocab_Size".
 func ParseConfig(raw []byte) (Config, error) {
-	c := Config{HiddenAct: "gelu", InitRange: 0.02}
-	if err := json.Unmarshal(raw, &c); err != nil {
-		return Config{}, fmt.Errorf("not a model configuration: %w", err)
-	}
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
 		return Config{}, fmt.Errorf("not a model configuration: %w", err)
 	}
-	known := c.fields()
+	c := Config{HiddenAct: "gelu", InitRange: 0.02}
+	names, known := c.fields(), map[string]json.RawMessage{}
 	for key, value := range all {
-		if !slices.Contains(known, key) {
-			if c.Extra == nil {
-				c.Extra = map[string]json.RawMessage{}
-			}
-			c.Extra[key] = value
+		if slices.Contains(names, key) {
+			known[key] = value
+			continue
 		}
+		if c.Extra == nil {
+			c.Extra = map[string]json.RawMessage{}
+		}
+		c.Extra[key] = value
+	}
+	own, err := json.Marshal(known)
+	if err != nil {
+		return Config{}, fmt.Errorf("not a model configuration: %w", err)
+	}
+	if err := json.Unmarshal(own, &c); err != nil {
+		return Config{}, fmt.Errorf("not a model configuration: %w", err)
 	}
 	return c, c.Validate()
 }
@@ -189,28 +199,26 @@ func (c Config) fields() []string {
 }
 
 // JSON encodes the configuration, the unknown fields after the known ones. Equal
-// configurations give equal bytes.
+// configurations give equal bytes. An unknown field stays on its line: indented,
+// one of great depth would grow with the square of its size.
 func (c Config) JSON() ([]byte, error) {
-	raw, err := json.Marshal(c)
+	raw, err := json.MarshalIndent(c, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("encode configuration: %w", err)
 	}
 	var b bytes.Buffer
-	b.Write(bytes.TrimSuffix(raw, []byte("}")))
+	b.Write(bytes.TrimSuffix(raw, []byte("\n}")))
 	for _, key := range slices.Sorted(maps.Keys(c.Extra)) {
 		name, _ := json.Marshal(key) // a string always encodes
-		b.WriteString(",")
+		b.WriteString(",\n  ")
 		b.Write(name)
-		b.WriteString(":")
-		b.Write(c.Extra[key])
+		b.WriteString(": ")
+		if err := json.Compact(&b, c.Extra[key]); err != nil {
+			return nil, fmt.Errorf("encode configuration: field %s: %w", key, err)
+		}
 	}
-	b.WriteString("}")
-	var pretty bytes.Buffer
-	if err := json.Indent(&pretty, b.Bytes(), "", "  "); err != nil {
-		return nil, fmt.Errorf("encode configuration: %w", err)
-	}
-	pretty.WriteByte('\n')
-	return pretty.Bytes(), nil
+	b.WriteString("\n}\n")
+	return b.Bytes(), nil
 }
 
 // String names the size of the model: layers x hidden, heads, vocabulary.

@@ -25,6 +25,9 @@ type Preset struct {
 	Train  Split
 	Dev    []Split // the first chooses the best model
 	Test   []Split // without labels; predicted if there
+	// MiniEpochs is how long the mini preset trains: from random weights, longer
+	// only fits the training set better.
+	MiniEpochs int
 	// Submission writes GLUE's names of the classes; nil: the schema's labels.
 	Submission []string
 }
@@ -53,7 +56,7 @@ func trainFiles(files ...string) Split {
 
 var presets = map[string]*Preset{
 	"sst-2": {
-		Name: "sst-2", Title: "SST-2 (sentiment of film reviews)", Metric: "accuracy",
+		Name: "sst-2", Title: "SST-2 (sentiment of film reviews)", Metric: "accuracy", MiniEpochs: 1,
 		Schema: data.Schema{
 			Labels:  []string{"negative", "positive"},
 			Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
@@ -62,7 +65,7 @@ var presets = map[string]*Preset{
 		Submission: []string{"0", "1"},
 	},
 	"cola": {
-		Name: "cola", Title: "CoLA (linguistic acceptability)", Metric: "matthews",
+		Name: "cola", Title: "CoLA (linguistic acceptability)", Metric: "matthews", MiniEpochs: 10,
 		Schema: data.Schema{
 			Labels:  []string{"unacceptable", "acceptable"},
 			Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
@@ -75,7 +78,7 @@ var presets = map[string]*Preset{
 		Submission: []string{"0", "1"},
 	},
 	"mnli": {
-		Name: "mnli", Title: "MNLI (natural language inference)", Metric: "accuracy",
+		Name: "mnli", Title: "MNLI (natural language inference)", Metric: "accuracy", MiniEpochs: 3,
 		Schema: data.Schema{
 			Pair:    true,
 			Labels:  []string{"entailment", "neutral", "contradiction"},
@@ -93,7 +96,7 @@ var presets = map[string]*Preset{
 		},
 	},
 	"sts-b": {
-		Name: "sts-b", Title: "STS-B (semantic similarity, 0 to 5)", Metric: "pearson",
+		Name: "sts-b", Title: "STS-B (semantic similarity, 0 to 5)", Metric: "pearson", MiniEpochs: 10,
 		Schema: data.Schema{
 			Pair: true, Regression: true, MinScore: 0, MaxScore: 5,
 			Columns: stsbColumns(),
@@ -110,7 +113,7 @@ var presets = map[string]*Preset{
 // Opinions is the demo's task, on synthetic sentences; it is not among the names of
 // the command line.
 var Opinions = &Preset{
-	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy",
+	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy", MiniEpochs: 4,
 	Schema: data.Schema{Labels: []string{"negative", "positive"}},
 	Train:  trainFiles(), Dev: dev("dev.tsv"),
 }
