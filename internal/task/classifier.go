@@ -35,8 +35,12 @@ func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, 
 			return nil, err
 		}
 		c.batch.Pack(records, idx)
+		in := text(&c.batch)
+		if err := in.Check(c.model.Config); err != nil {
+			return nil, err
+		}
 		tape := autograd.NewInference(c.dev)
-		logits := c.model.Logits(tape, text(&c.batch))
+		logits := c.model.Logits(tape, in)
 		values := slices.Clone(engine.Values(c.dev, logits.Value))
 		tape.Release()
 		for i := range idx {
