@@ -17,9 +17,21 @@ type Text struct {
 // Sequences returns B.
 func (t Text) Sequences() int { return len(t.Offsets) - 1 }
 
-// Check returns an error unless every token and position is in cfg's tables. Text
-// that comes from outside is checked before it reaches the engine.
+// Check returns an error unless every token and position is in cfg's tables and
+// every sequence has a token. Text that comes from outside is checked before it
+// reaches the engine.
 func (t Text) Check(cfg Config) error {
+	if len(t.Positions) != len(t.Tokens) {
+		return fmt.Errorf("%d tokens have %d positions", len(t.Tokens), len(t.Positions))
+	}
+	if n := len(t.Offsets); n < 1 || t.Offsets[0] != 0 || int(t.Offsets[n-1]) != len(t.Tokens) {
+		return fmt.Errorf("the sequences' offsets do not run from 0 to the %d tokens", len(t.Tokens))
+	}
+	for i := range t.Sequences() {
+		if t.Offsets[i+1] <= t.Offsets[i] {
+			return fmt.Errorf("sequence %d has no token", i)
+		}
+	}
 	for i, id := range t.Tokens {
 		if id < 0 || int(id) >= cfg.VocabSize {
 			return fmt.Errorf("token %d has id %d, but the model's vocabulary has %d entries: the vocabulary does not fit the model", i, id, cfg.VocabSize)

@@ -1,0 +1,295 @@
+package model
+
+import (
+	"maps"
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+)
+
+// contents returns the values of all parameters by name.
+func contents(m *Classifier) map[string][]float32 {
+	all := map[string][]float32{}
+	for _, p := range m.Params {
+		all[p.Name] = m.read(p.Var)
+	}
+	return all
+}
+
+func equal(a, b map[string][]float32) bool { return maps.EqualFunc(a, b, slices.Equal) }
+
+func TestInitialValuesAreAFunctionOfSeedAndName(t *testing.T) {
+	d := cpu.New()
+	cfg := tiny()
+	first := contents(newModel(t, d, cfg, 5))
+	if !equal(first, contents(newModel(t, d, cfg, 5))) {
+		t.Error("the same seed gave other values")
+	}
+	other := contents(newModel(t, d, cfg, 6))
+	larger := cfg
+	larger.Layers, larger.NumLabels, larger.MaxPositions = 3, 2, 9
+	beside := contents(newModel(t, d, larger, 5))
+	drawn := map[float32]string{} // the first value: the parameter that has it
+	for _, s := range Specs(cfg) {
+		if slices.Equal(first[s.Name], other[s.Name]) != (s.Init != TruncatedNormal) {
+			t.Errorf("%s with another seed: %v and %v", s.Name, first[s.Name][:2], other[s.Name][:2])
+		}
+		if values, ok := beside[s.Name]; ok && len(values) == len(first[s.Name]) && !slices.Equal(values, first[s.Name]) {
+			t.Errorf("%s depends on what else the model has", s.Name)
+		}
+		if s.Init == TruncatedNormal {
+			value := first[s.Name][0]
+			if twin, ok := drawn[value]; ok {
+				t.Errorf("%s and %s start alike", s.Name, twin)
+			}
+			drawn[value] = s.Name
+		}
+	}
+}
+
+func TestInitialValues(t *testing.T) {
+	const n, deviation = 200_000, 0.02
+	values := Spec{Name: "w", Shape: []int{n / 100, 100}}.initial(deviation, 1)
+	var mean, squares, top float64
+	for _, v := range values {
+		mean += float64(v) / n
+		squares += float64(v) * float64(v) / n
+		top = max(top, math.Abs(float64(v)))
+	}
+	// Of a normal distribution cut at two deviations.
+	const cut = 0.8796256610342398
+	if want := cut * deviation; math.Abs(mean) > 5*want/math.Sqrt(n) || math.Abs(math.Sqrt(squares)-want) > 0.01*want {
+		t.Errorf("mean %g, deviation %g; want 0 and %g", mean, math.Sqrt(squares), want)
+	}
+	if top > 2*deviation*(1+1e-7) || top < 1.99*deviation {
+		t.Errorf("largest value %g, want almost %g", top, 2*deviation)
+	}
+	for init, want := range map[Init]float32{Zeros: 0, Ones: 1} {
+		for _, v := range (Spec{Name: "b", Shape: []int{5}, Init: init}).initial(deviation, 1) {
+			if v != want {
+				t.Errorf("initial value %g, want %g", v, want)
+			}
+		}
+	}
+}
+
+// Edits of a checkpoint for reader.
+func keep(t checkpoint.Tensor) []checkpoint.Tensor { return []checkpoint.Tensor{t} }
+
+func without(name string) func(checkpoint.Tensor) []checkpoint.Tensor {
+	return func(t checkpoint.Tensor) []checkpoint.Tensor {
+		if t.Name == name {
+			return nil
+		}
+		return keep(t)
+	}
+}
+
+// reshaped gives a tensor another shape of as many elements.
+func reshaped(name string, shape ...int) func(checkpoint.Tensor) []checkpoint.Tensor {
+	return func(t checkpoint.Tensor) []checkpoint.Tensor {
+		if t.Name == name {
+			t.Shape = shape
+		}
+		return keep(t)
+	}
+}
+
+func with(name string) func(checkpoint.Tensor) []checkpoint.Tensor {
+	return func(t checkpoint.Tensor) []checkpoint.Tensor {
+		if t.Name == "word_embedding" {
+			return []checkpoint.Tensor{t, checkpoint.FromFloat32(name, []int{1}, []float32{1})}
+		}
+		return keep(t)
+	}
+}
+
+func TestLoad(t *testing.T) {
+	d := cpu.New()
+	source := newModel(t, d, tiny(), 1)
+	scatter(source)
+	want := contents(source)
+
+	m := newModel(t, d, tiny(), 2)
+	report, err := m.Params.Load(d, reader(t, source, keep))
+	if err != nil || len(report.Missing)+len(report.Unused) > 0 {
+		t.Errorf("the same architecture: %v, %+v", err, report)
+	}
+	if !equal(contents(m), want) {
+		t.Error("the loaded values differ")
+	}
+
+	m = newModel(t, d, tiny(), 2)
+	initial := contents(m)
+	report, err = m.Params.Load(d, reader(t, source, without("pos_embedding")))
+	if err != nil || !slices.Equal(report.Missing, []string{"pos_embedding"}) || len(report.Unused) > 0 {
+		t.Errorf("a tensor too few: %v, %+v", err, report)
+	}
+	if got := contents(m); !slices.Equal(got["pos_embedding"], initial["pos_embedding"]) || !slices.Equal(got["word_embedding"], want["word_embedding"]) {
+		t.Error("a missing parameter should keep its initial value, the others not")
+	}
+
+	report, err = m.Params.Load(d, reader(t, source, with("mask_lm_out_fc.b_0")))
+	if err != nil || !slices.Equal(report.Unused, []string{"mask_lm_out_fc.b_0"}) || len(report.Missing) > 0 {
+		t.Errorf("a tensor too many: %v, %+v", err, report)
+	}
+
+	m = newModel(t, d, tiny(), 2)
+	_, err = m.Params.Load(d, reader(t, source, reshaped("encoder_layer_1_ffn_fc_1.w_0", 6, 24)))
+	for _, part := range []string{"encoder_layer_1_ffn_fc_1.w_0", "[6 24]", "[24 6]", "config.json"} {
+		if err == nil || !strings.Contains(err.Error(), part) {
+			t.Errorf("another shape: error %v does not say %s", err, part)
+		}
+	}
+	if !equal(contents(m), initial) {
+		t.Error("a tensor of another shape: something was changed")
+	}
+}
+
+func TestOpenNeedsAWholeModel(t *testing.T) {
+	d := cpu.New()
+	m := newModel(t, d, tiny(), 1)
+	encoder := tiny()
+	encoder.NumLabels, encoder.ProblemType = 0, ""
+	regression := tiny()
+	regression.NumLabels, regression.ProblemType = 1, Regression
+	for _, c := range []struct {
+		name string
+		cfg  Config
+		edit func(checkpoint.Tensor) []checkpoint.Tensor
+		want []string
+	}{
+		{"no head in the configuration", encoder, keep, []string{"problem_type is not set", "fine-tune"}},
+		{"another head", regression, keep, []string{"cls_out_1_w and 1 others are missing", "regression with 1 outputs", "fine-tune"}},
+		{"a tensor missing", tiny(), without("pos_embedding"), []string{"pos_embedding and 0 others are missing"}},
+		{"another shape", tiny(), reshaped("pos_embedding", 36), []string{"pos_embedding", "[36]", "[6 6]"}},
+	} {
+		_, err := Open(d, c.cfg, reader(t, m, c.edit))
+		for _, part := range c.want {
+			if err == nil || !strings.Contains(err.Error(), part) {
+				t.Errorf("%s: error %v does not say %q", c.name, err, part)
+			}
+		}
+	}
+	integers := func(x checkpoint.Tensor) []checkpoint.Tensor {
+		if x.Name == "pos_embedding" {
+			x.DType = checkpoint.I32
+		}
+		return keep(x)
+	}
+	if _, err := Open(d, tiny(), reader(t, m, integers)); err == nil || !strings.Contains(err.Error(), "pos_embedding") {
+		t.Errorf("integers for weights: %v", err)
+	}
+}
+
+func TestHeadsFitTheProblem(t *testing.T) {
+	for _, c := range []struct {
+		problem string
+		labels  int
+		ok      bool
+	}{
+		{Classification, 2, true}, {Classification, 3, true}, {Classification, 1, false}, {Classification, 0, false},
+		{Regression, 1, true}, {Regression, 0, false}, {Regression, 2, false},
+		{"", 2, false}, {"translation", 2, false},
+	} {
+		cfg := tiny()
+		cfg.ProblemType, cfg.NumLabels = c.problem, c.labels
+		if _, err := New(cpu.New(), cfg, 1); (err == nil) != c.ok {
+			t.Errorf("%q with %d labels: %v", c.problem, c.labels, err)
+		}
+	}
+}
+
+func TestArchitectures(t *testing.T) {
+	cfg := tiny()
+	cfg.Layers, cfg.ImageEmbeddingSize = 1, 10
+	base := strings.Fields(`word_embedding pos_embedding pre_encoder_layer_norm_scale pre_encoder_layer_norm_bias
+		encoder_layer_0_multi_head_att_query_fc.w_0 encoder_layer_0_multi_head_att_query_fc.b_0
+		encoder_layer_0_multi_head_att_key_fc.w_0 encoder_layer_0_multi_head_att_key_fc.b_0
+		encoder_layer_0_multi_head_att_value_fc.w_0 encoder_layer_0_multi_head_att_value_fc.b_0
+		encoder_layer_0_multi_head_att_output_fc.w_0 encoder_layer_0_multi_head_att_output_fc.b_0
+		encoder_layer_0_post_att_layer_norm_scale encoder_layer_0_post_att_layer_norm_bias
+		encoder_layer_0_ffn_fc_0.w_0 encoder_layer_0_ffn_fc_0.b_0 encoder_layer_0_ffn_fc_1.w_0 encoder_layer_0_ffn_fc_1.b_0
+		encoder_layer_0_post_ffn_layer_norm_scale encoder_layer_0_post_ffn_layer_norm_bias`)
+	const (
+		text     = " pooled_fc_text.w_0 pooled_fc_text.b_0"
+		image    = " image_emb.w_0 image_emb.b_0 image_loc.w_0 image_loc.b_0 v_pre_encoder_layer_norm_scale v_pre_encoder_layer_norm_bias pooled_fc_image.w_0 pooled_fc_image.b_0"
+		language = " mask_lm_trans_fc.w_0 mask_lm_trans_fc.b_0 mask_lm_trans_layer_norm_scale mask_lm_trans_layer_norm_bias mask_lm_out_fc.b_0"
+	)
+	more := map[string]string{
+		"text-encoder":   text,
+		"classification": text + " cls_out_3_w cls_out_3_b",
+		"regression":     text + " cls_out_1_w cls_out_1_b",
+		"retrieval":      text + image + " match_fc.w_0 match_fc.b_0",
+		"entailment":     text + image + " cls_out_w_0 cls_out_b_0 cls_out_w_1 cls_out_b_1",
+		"generation":     language,
+		"dialogue":       language + " role_embedding turn_embedding",
+		"pretrained":     text + image + language,
+	}
+	if got, want := Architectures(), slices.Sorted(maps.Keys(more)); !slices.Equal(got, want) {
+		t.Errorf("architectures %v, want %v", got, want)
+	}
+	shapes := map[string][]int{
+		"word_embedding": {7, 6}, "pos_embedding": {6, 6}, "encoder_layer_0_ffn_fc_0.w_0": {6, 24}, "encoder_layer_0_ffn_fc_0.b_0": {24},
+		"image_emb.w_0": {10, 6}, "image_loc.w_0": {5, 6}, "cls_out_3_w": {6, 3}, "cls_out_1_w": {6, 1}, "match_fc.w_0": {6, 1},
+		"cls_out_w_0": {6, 2048}, "cls_out_w_1": {2048, 3}, "mask_lm_out_fc.b_0": {7}, "role_embedding": {3, 6}, "turn_embedding": {16, 6},
+	}
+	for name, fields := range more {
+		specs, err := Architecture(name, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var names []string
+		for _, s := range specs {
+			names = append(names, s.Name)
+			if shape, ok := shapes[s.Name]; ok && !slices.Equal(s.Shape, shape) {
+				t.Errorf("%s: %s is %v, want %v", name, s.Name, s.Shape, shape)
+			}
+		}
+		want := append(slices.Clone(base), strings.Fields(fields)...)
+		slices.Sort(names)
+		slices.Sort(want)
+		if !slices.Equal(names, want) {
+			t.Errorf("%s has\n%v, want\n%v", name, names, want)
+		}
+	}
+	if _, err := Architecture("vision", cfg); err == nil || !strings.Contains(err.Error(), "retrieval") {
+		t.Errorf("an unknown architecture: %v", err)
+	}
+}
+
+func TestParameterCounts(t *testing.T) {
+	count := func(name string, cfg Config) int {
+		specs, err := Architecture(name, cfg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n := 0
+		for _, s := range specs {
+			n += s.Elements()
+		}
+		return n
+	}
+	encoder := func(c Config) int {
+		h := c.HiddenSize
+		layer := 4*(h*h+h) + (h*4*h + 4*h) + (4*h*h + h) + 4*h
+		return (c.VocabSize+c.MaxPositions)*h + 2*h + c.Layers*layer + h*h + h
+	}
+	for name, cfg := range Sizes {
+		if got, want := count("text-encoder", cfg), encoder(cfg); got != want {
+			t.Errorf("%s has %d parameters, want %d", name, got, want)
+		}
+	}
+	// RoBERTa base has the same encoder, and 124,645,632 parameters with its one token type.
+	if got, want := count("text-encoder", Base), 124_645_632-768; got != want {
+		t.Errorf("base has %d parameters, want %d", got, want)
+	}
+	m := newModel(t, cpu.New(), tiny(), 1)
+	if got, want := m.Params.Count(), count("classification", tiny()); got != want {
+		t.Errorf("the model counts %d parameters, want %d", got, want)
+	}
+}

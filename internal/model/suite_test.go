@@ -1,0 +1,285 @@
+package model
+
+import (
+	"hash/fnv"
+	"math"
+	"math/rand/v2"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// What the tests share: a tiny model with random parameters, and UNIMO's text
+// encoder once more, plainly and in float64, as their oracle.
+
+// tiny is a classifier small enough to differentiate numerically.
+func tiny() Config {
+	return Config{
+		VocabSize: 7, HiddenSize: 6, Layers: 2, Heads: 2, MaxPositions: 6, HiddenAct: "gelu", InitRange: 0.02,
+		NumLabels: 3, ProblemType: Classification,
+	}
+}
+
+// tinyText is three sequences of 4, 1 and 2 tokens.
+func tinyText() Text {
+	return Text{
+		Tokens:    []int32{0, 6, 3, 3, 0, 0, 5},
+		Positions: []int32{2, 3, 4, 5, 2, 2, 3},
+		Offsets:   []int32{0, 4, 5, 7},
+	}
+}
+
+// newModel makes a model as New does.
+func newModel(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Classifier {
+	tb.Helper()
+	m, err := New(d, cfg, seed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return m
+}
+
+// scatter gives every parameter random values, the biases and norms too, and
+// returns them by name.
+func scatter(m *Classifier) map[string][]float64 {
+	params := map[string][]float64{}
+	for _, p := range m.Params {
+		h := fnv.New64a()
+		h.Write([]byte(p.Name))
+		r := rand.New(rand.NewPCG(h.Sum64(), 1))
+		values := make([]float32, p.Elements())
+		for i := range values {
+			values[i] = float32(0.5 * r.NormFloat64())
+			if p.Init == Ones {
+				values[i]++
+			}
+			params[p.Name] = append(params[p.Name], float64(values[i]))
+		}
+		m.dev.Write(p.Value, values)
+	}
+	return params
+}
+
+// reader makes a checkpoint of a model's tensors, edited.
+func reader(tb testing.TB, m *Classifier, edit func(checkpoint.Tensor) []checkpoint.Tensor) checkpoint.Reader {
+	tb.Helper()
+	var tensors []checkpoint.Tensor
+	for _, t := range m.Params.Tensors(m.dev) {
+		tensors = append(tensors, edit(t)...)
+	}
+	r, err := checkpoint.FromTensors("memory", tensors)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// dropWatch is a device that keeps the masks of the dropouts it computes.
+type dropWatch struct {
+	engine.Device
+	masks [][]float64
+}
+
+func (w *dropWatch) Dropout(y, x *engine.Tensor, d engine.Dropout) {
+	w.Device.Dropout(y, x, d)
+	w.keep(x.Len(), d)
+}
+
+func (w *dropWatch) Attention(y, probs, q, k, v *engine.Tensor, a engine.Attention) {
+	w.Device.Attention(y, probs, q, k, v, a)
+	if a.Dropout.Prob > 0 {
+		w.keep(a.ProbsLen(), a.Dropout)
+	}
+}
+
+func (w *dropWatch) keep(n int, d engine.Dropout) {
+	mask, ones := make([]float64, n), make([]float32, n)
+	for i := range ones {
+		ones[i] = 1
+	}
+	x := w.Wrap(1, n, ones)
+	w.Device.Dropout(x, x, d)
+	for i, v := range ones {
+		mask[i] = float64(v)
+	}
+	w.masks = append(w.masks, mask)
+}
+
+// reference is UNIMO's text classifier in float64, from the description of the
+// architecture: rows are slices, parameters are found by name.
+type reference struct {
+	cfg    Config
+	params map[string][]float64
+	masks  [][]float64 // of the dropouts in the order of computation
+	next   int         // mask
+}
+
+// mask returns the function of the next dropout, which drops by index.
+func (r *reference) mask(prob float32) func(i int, x float64) float64 {
+	if prob == 0 {
+		return func(_ int, x float64) float64 { return x }
+	}
+	mask := r.masks[r.next]
+	r.next++
+	return func(i int, x float64) float64 { return x * mask[i] }
+}
+
+func (r *reference) dropout(x [][]float64) [][]float64 {
+	drop := r.mask(r.cfg.HiddenDropout)
+	for i, row := range x {
+		for j := range row {
+			row[j] = drop(i*len(row)+j, row[j])
+		}
+	}
+	return x
+}
+
+func (r *reference) affine(x [][]float64, weight, bias string) [][]float64 {
+	w, b := r.params[weight], r.params[bias]
+	y := make([][]float64, len(x))
+	for i, row := range x {
+		y[i] = append(y[i], b...)
+		for k, v := range row {
+			for j := range b {
+				y[i][j] += v * w[k*len(b)+j]
+			}
+		}
+	}
+	return y
+}
+
+func (r *reference) linear(x [][]float64, name string) [][]float64 {
+	return r.affine(x, name+".w_0", name+".b_0")
+}
+
+// normOf is the layer norm of the sum of a and b.
+func (r *reference) normOf(a, b [][]float64, name string) [][]float64 {
+	scale, bias := r.params[name+"_layer_norm_scale"], r.params[name+"_layer_norm_bias"]
+	y := make([][]float64, len(a))
+	for i := range a {
+		n := float64(len(a[i]))
+		var mean, variance float64
+		for j := range a[i] {
+			mean += (a[i][j] + b[i][j]) / n
+		}
+		for j := range a[i] {
+			d := a[i][j] + b[i][j] - mean
+			variance += d * d / n
+		}
+		for j := range a[i] {
+			y[i] = append(y[i], (a[i][j]+b[i][j]-mean)/math.Sqrt(variance+1e-5)*scale[j]+bias[j])
+		}
+	}
+	return y
+}
+
+func (r *reference) attention(q, k, v [][]float64, offsets []int32) [][]float64 {
+	width, drop, element := r.cfg.HiddenSize/r.cfg.Heads, r.mask(r.cfg.AttentionDropout), 0
+	y := make([][]float64, len(q))
+	for i := range y {
+		y[i] = make([]float64, r.cfg.HiddenSize)
+	}
+	for s := range len(offsets) - 1 {
+		lo, hi := int(offsets[s]), int(offsets[s+1])
+		for col := 0; col < r.cfg.HiddenSize; col += width {
+			for i := lo; i < hi; i++ {
+				weights, total := make([]float64, hi-lo), 0.0
+				for j := range weights {
+					var dot float64
+					for l := col; l < col+width; l++ {
+						dot += q[i][l] * k[lo+j][l]
+					}
+					weights[j] = math.Exp(dot / math.Sqrt(float64(width)))
+					total += weights[j]
+				}
+				for j := range weights {
+					p := drop(element, weights[j]/total)
+					element++
+					for l := col; l < col+width; l++ {
+						y[i][l] += p * v[lo+j][l]
+					}
+				}
+			}
+		}
+	}
+	return y
+}
+
+// rows returns the rows of a table.
+func (r *reference) rows(table string, ids []int32) [][]float64 {
+	x := make([][]float64, len(ids))
+	for i, id := range ids {
+		x[i] = r.params[table][int(id)*r.cfg.HiddenSize:][:r.cfg.HiddenSize]
+	}
+	return x
+}
+
+func (r *reference) encode(text Text) [][]float64 {
+	x := r.dropout(r.normOf(r.rows("word_embedding", text.Tokens), r.rows("pos_embedding", text.Positions), "pre_encoder"))
+	for i := range r.cfg.Layers {
+		name := "encoder_layer_" + string(rune('0'+i))
+		a := r.attention(r.linear(x, name+"_multi_head_att_query_fc"), r.linear(x, name+"_multi_head_att_key_fc"),
+			r.linear(x, name+"_multi_head_att_value_fc"), text.Offsets)
+		x = r.normOf(x, r.dropout(r.linear(a, name+"_multi_head_att_output_fc")), name+"_post_att")
+		f := r.linear(x, name+"_ffn_fc_0")
+		for _, row := range f {
+			for j, v := range row {
+				row[j] = v * (1 + math.Erf(v/math.Sqrt2)) / 2
+			}
+		}
+		x = r.normOf(x, r.dropout(r.linear(f, name+"_ffn_fc_1")), name+"_post_ffn")
+	}
+	return x
+}
+
+func (r *reference) logits(text Text) [][]float64 {
+	r.next = 0
+	x := r.encode(text)
+	var first [][]float64
+	for s := range text.Sequences() {
+		first = append(first, x[text.Offsets[s]])
+	}
+	pooled := r.linear(first, "pooled_fc_text")
+	for _, row := range pooled {
+		for j, v := range row {
+			row[j] = max(v, 0)
+		}
+	}
+	name := "cls_out_" + string(rune('0'+r.cfg.NumLabels))
+	return r.affine(r.dropout(pooled), name+"_w", name+"_b")
+}
+
+func (r *reference) loss(text Text, targets Targets) float64 {
+	logits := r.logits(text)
+	var loss float64
+	for i, row := range logits {
+		if r.cfg.ProblemType == Regression {
+			d := row[0] - float64(targets.Scores[i])
+			loss += d * d
+			continue
+		}
+		var total float64
+		for _, v := range row {
+			total += math.Exp(v)
+		}
+		loss += math.Log(total) - row[targets.Classes[i]]
+	}
+	return loss / float64(len(logits))
+}
+
+// gradient differentiates the loss by a parameter, by central differences.
+func (r *reference) gradient(name string, text Text, targets Targets) []float64 {
+	const step = 1e-5
+	values := r.params[name]
+	g := make([]float64, len(values))
+	for i, v := range values {
+		values[i] = v + step
+		above := r.loss(text, targets)
+		values[i] = v - step
+		below := r.loss(text, targets)
+		values[i] = v
+		g[i] = (above - below) / (2 * step)
+	}
+	return g
+}
