@@ -54,6 +54,9 @@ func (d DType) Size() int {
 	return dtypes[d].size
 }
 
+// Float says whether the type is one of floating-point numbers.
+func (d DType) Float() bool { return d == F16 || d == BF16 || d == F32 || d == F64 }
+
 func (d DType) valid() bool { return d != 0 && int(d) < len(dtypes) }
 
 // parseDType finds a type by its safetensors name.

@@ -125,8 +125,8 @@ type LoadReport struct {
 	Unused  []string // tensors of the checkpoint the model has no place for
 }
 
-// Load sets the parameters that r has. A tensor of another shape is an error that
-// names it and both shapes, and then nothing was changed.
+// Load sets the parameters that r has. A tensor of another shape, or of integers, is
+// an error that names it, and then nothing was changed.
 func (p Parameters) Load(d engine.Device, r checkpoint.Reader) (LoadReport, error) {
 	report, err := compare(p.specs(), r)
 	if err != nil {
@@ -173,19 +173,22 @@ func (p Parameters) specs() []Spec {
 // compare checks the shapes of what r has of specs and reports the differences in
 // names.
 func compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) {
-	have := map[string][]int{}
+	have := map[string]checkpoint.Info{}
 	for _, info := range r.Tensors() {
-		have[info.Name] = info.Shape
+		have[info.Name] = info
 	}
 	var report LoadReport
 	for _, spec := range specs {
-		shape, ok := have[spec.Name]
+		info, ok := have[spec.Name]
 		if !ok {
 			report.Missing = append(report.Missing, spec.Name)
 			continue
 		}
-		if !slices.Equal(shape, spec.Shape) {
-			return LoadReport{}, fmt.Errorf("tensor %s is %v in the checkpoint, but the configuration makes it %v: the checkpoint and config.json (or --preset, --vocab) belong to different models", spec.Name, shape, spec.Shape)
+		if !slices.Equal(info.Shape, spec.Shape) {
+			return LoadReport{}, fmt.Errorf("tensor %s is %v in the checkpoint, but the configuration makes it %v: the checkpoint and config.json (or --preset, --vocab) belong to different models", spec.Name, info.Shape, spec.Shape)
+		}
+		if !info.DType.Float() {
+			return LoadReport{}, fmt.Errorf("tensor %s has type %v in the checkpoint, where floating-point numbers are needed", spec.Name, info.DType)
 		}
 		delete(have, spec.Name)
 	}

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -94,8 +95,9 @@ func generation(cfg Config, p declare) {
 
 func dialogue(cfg Config, p declare) {
 	generation(cfg, p)
-	p("role_embedding", TruncatedNormal, max(3, cfg.RoleTypes), cfg.HiddenSize)
-	p("turn_embedding", TruncatedNormal, max(16, cfg.TurnTypes), cfg.HiddenSize)
+	// With knowledge the reference's recipe has 3 roles and 16 turns.
+	p("role_embedding", TruncatedNormal, cmp.Or(cfg.RoleTypes, 3), cfg.HiddenSize)
+	p("turn_embedding", TruncatedNormal, cmp.Or(cfg.TurnTypes, 16), cfg.HiddenSize)
 }
 
 func pretrained(cfg Config, p declare) {
