@@ -352,6 +352,7 @@ func TestBadInput(t *testing.T) {
 		{"init missing", finetune(data, "--init", filepath.Join(data, "none.tar.gz")), exitFailed, []string{"none.tar.gz"}},
 		{"init is no checkpoint", finetune(data, "--init", dev, "--vocab", best), exitFailed, []string{"dev.tsv"}},
 		{"init of another shape", []string{"finetune", "sst-2", "--data", data, "--init", misfit, "--out", filepath.Join(t.TempDir(), "out")}, exitFailed, []string{"word_embedding", "16", "32"}},
+		{"run's folder below a file", []string{"finetune", "sst-2", "--data", data, "--out", filepath.Join(data, "dev.tsv", "run")}, exitFailed, []string{filepath.Join(data, "dev.tsv")}},
 		{"max_seq_len too long", finetune(data, "--set", "max_seq_len=1000"), exitFailed, []string{"max_seq_len", "256"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
