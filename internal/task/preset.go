@@ -113,7 +113,7 @@ var presets = map[string]*Preset{
 // Opinions is the demo's task, on synthetic sentences; it is not among the names of
 // the command line.
 var Opinions = &Preset{
-	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy", MiniEpochs: 4,
+	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy", MiniEpochs: 6,
 	Schema: data.Schema{Labels: []string{"negative", "positive"}},
 	Train:  trainFiles(), Dev: dev("dev.tsv"),
 }
