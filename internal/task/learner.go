@@ -53,6 +53,9 @@ func (l *learner) Params() []optim.Param { return l.params }
 // Batches implements [train.Task].
 func (l *learner) Batches(epoch int) int { return l.batches.Count(epoch) }
 
+// Total implements [train.Task].
+func (l *learner) Total(epochs int) int { return l.batches.Total(epochs) }
+
 // Loss implements [train.Task].
 func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
 	l.batch.Pack(l.train, l.batches.At(epoch, batch))

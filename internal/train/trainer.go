@@ -17,8 +17,10 @@ import (
 type Task interface {
 	// Params lists what is optimised, in a fixed order.
 	Params() []optim.Param
-	// Batches returns the number of batches of an epoch (counted from 0).
+	// Batches returns the number of batches of an epoch (counted from 0), and Total
+	// that of all epochs before the given one.
 	Batches(epoch int) int
+	Total(epochs int) int
 	// Loss computes the mean loss of one batch and says how many tokens it read.
 	Loss(tape *autograd.Tape, epoch, batch int) (loss *autograd.Var, tokens int)
 	// Describe names the examples of a batch, for messages.
@@ -42,19 +44,19 @@ type Note struct {
 	Evaluation *Evaluation // nil if it was not evaluated at this step
 }
 
-// Reducer sums gradients over all processes that train together.
+// Reducer brings together the gradients of all processes that train together.
 type Reducer interface {
-	// Sum replaces every gradient by its sum over the processes and loss likewise,
-	// and returns the number of processes. All processes call it in step.
-	Sum(d engine.Device, grads []*engine.Tensor, loss float64) (total float64, processes int, err error)
+	// Mean replaces every gradient by its mean over the processes, summed in a fixed
+	// order, and returns the mean of loss. All processes call it in step.
+	Mean(d engine.Device, grads []*engine.Tensor, loss float64) (float64, error)
 }
 
 // Solo is the reducer of a single process.
 type Solo struct{}
 
-// Sum implements [Reducer].
-func (Solo) Sum(_ engine.Device, _ []*engine.Tensor, loss float64) (float64, int, error) {
-	return loss, 1, nil
+// Mean implements [Reducer].
+func (Solo) Mean(_ engine.Device, _ []*engine.Tensor, loss float64) (float64, error) {
+	return loss, nil
 }
 
 // Observer is told what happens, for progress bars. Its methods return quickly.
@@ -86,7 +88,7 @@ type NonFiniteError struct {
 }
 
 func (e *NonFiniteError) Error() string {
-	return fmt.Sprintf("step %d (epoch %d, batch %d: %s): %s; lower learning_rate, or look at these examples; the newest snapshot is from before", e.Step, e.Epoch, e.Batch, e.Where, e.What)
+	return fmt.Sprintf("step %d (epoch %d, batch %d: %s): %s; look at these examples, or start a new run with a lower learning_rate; the newest snapshot is from before", e.Step, e.Epoch, e.Batch, e.Where, e.What)
 }
 
 // Outcome says how a run ended.
@@ -123,10 +125,11 @@ type Trainer struct {
 // state is where a run stands: with the parameters and the moments, all that the
 // remaining steps depend on.
 type state struct {
-	Step     int        `json:"step"`  // optimiser steps taken
-	Pass     uint64     `json:"pass"`  // batches taken: numbers the dropout masks
-	Epoch    int        `json:"epoch"` // of the next batch
-	Batch    int        `json:"batch"` // the next batch's number in its epoch
+	Step     int        `json:"step"`      // optimiser steps taken
+	Pass     uint64     `json:"pass"`      // batches taken: numbers the dropout masks
+	Epoch    int        `json:"epoch"`     // of the next batch
+	Batch    int        `json:"batch"`     // the next batch's number in its epoch
+	EpochEnd bool       `json:"epoch_end"` // an epoch ended in the last step
 	Best     Evaluation `json:"best"`
 	BestStep int        `json:"best_step"` // 0: none yet
 	Last     Evaluation `json:"last"`
@@ -160,7 +163,10 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		err := t.settle(ctx, log)
 		if ctx.Err() != nil {
 			// Also when it was an evaluation that was cut short: it is repeated.
-			return t.outcome(start, "interrupted"), errors.Join(t.snapshot(log), ctx.Err())
+			if err := t.snapshot(log); err != nil {
+				return t.outcome(start, "failed"), fmt.Errorf("save on interrupt: %w", err)
+			}
+			return t.outcome(start, "interrupted"), ctx.Err()
 		}
 		if err != nil {
 			return t.outcome(start, "failed"), err
@@ -189,10 +195,7 @@ func (t *Trainer) prepare() error {
 		return err
 	}
 	t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), t.Task.Params())
-	t.batches = 0
-	for epoch := range t.Config.Epochs {
-		t.batches += t.Task.Batches(epoch)
-	}
+	t.batches = t.Task.Total(t.Config.Epochs)
 	if t.batches == 0 {
 		return errors.New("the training data has no batches")
 	}
@@ -232,10 +235,11 @@ func (t *Trainer) step() (StepEvent, error) {
 		loss += value
 		tokens += n
 	}
-	sum, processes, err := t.Reducer.Sum(t.Device, grads, loss/float64(count))
+	mean, err := t.Reducer.Mean(t.Device, grads, loss/float64(count))
 	if err != nil {
-		return StepEvent{}, fmt.Errorf("sum gradients over processes: %w", err)
+		return StepEvent{}, fmt.Errorf("average gradients over processes: %w", err)
 	}
+	t.state.EpochEnd = t.state.Epoch != epoch || t.state.Batch >= t.Task.Batches(t.state.Epoch)
 	rate := t.schedule.Rate(t.state.Step)
 	norm, err := t.adam.Step(rate)
 	if err != nil {
@@ -246,7 +250,7 @@ func (t *Trainer) step() (StepEvent, error) {
 	t.tokens += tokens
 	t.stepTime += took
 	return StepEvent{
-		Step: t.state.Step, Total: t.total, Loss: sum / float64(processes), LearningRate: rate, GradNorm: norm, Tokens: tokens, Seconds: took.Seconds(),
+		Step: t.state.Step, Total: t.total, Loss: mean, LearningRate: rate, GradNorm: norm, Tokens: tokens, Seconds: took.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
 	}, nil
 }
@@ -285,8 +289,7 @@ func (t *Trainer) settle(ctx context.Context, log *eventLog) error {
 	if t.state.Step == 0 {
 		return nil
 	}
-	epochEnd := t.state.Batch >= t.Task.Batches(t.state.Epoch)
-	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, epochEnd)
+	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, t.state.EpochEnd)
 	if evaluate && t.state.LastStep != t.state.Step {
 		if err := t.evaluate(ctx, log); err != nil {
 			return err
@@ -323,18 +326,19 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) error {
 	if err != nil {
 		return err
 	}
-	t.state.Last, t.state.LastStep = e, t.state.Step
 	// Written so that the first score, and any number over NaN, is better.
 	best := float64(t.state.Best.Score)
 	better := t.state.BestStep == 0 || float64(e.Score) > best || (math.IsNaN(best) && !math.IsNaN(float64(e.Score)))
 	if better {
-		t.state.Best, t.state.BestStep, t.state.Worse = e, t.state.Step, 0
+		// The state says so only once it is true on the disk.
 		if err := t.Task.Save(t.Dir.Best(), Note{t.state.Step, &e}); err != nil {
 			return err
 		}
+		t.state.Best, t.state.BestStep, t.state.Worse = e, t.state.Step, 0
 	} else {
 		t.state.Worse++
 	}
+	t.state.Last, t.state.LastStep = e, t.state.Step
 	t.Observer.Evaluated(t.state.Step, e, better)
 	return log.write("eval", map[string]any{"step": t.state.Step, "metrics": e.Metrics, "best": better})
 }

@@ -72,7 +72,8 @@ func (l *line) Params() []optim.Param {
 	return []optim.Param{{Name: "w", Value: l.w.Value, Grad: l.w.Grad}, {Name: "b", Value: l.b.Value, Grad: l.b.Grad}}
 }
 
-func (l *line) Batches(int) int { return lineBatches }
+func (l *line) Batches(int) int      { return lineBatches }
+func (l *line) Total(epochs int) int { return epochs * lineBatches }
 
 func (l *line) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
 	l.passes++
@@ -199,6 +200,69 @@ func TestResumeEndsInTheSameBits(t *testing.T) {
 				t.Errorf("stopped after step %d: best %v at %d, want %v at %d", stop, resumed.Best.Score, resumed.BestStep, outcome.Best.Score, outcome.BestStep)
 			}
 		}
+	}
+}
+
+// "After each epoch" holds also where a step takes batches of two epochs.
+func TestEvaluationAfterEachEpoch(t *testing.T) {
+	for accumulate, want := range map[int]int{1: 4, 2: 4, 3: 4, 7: 3} {
+		c := testConfig()
+		c.EvalSteps, c.GradientAccumulation = 0, accumulate
+		trainer, l := newTrainer(t, t.TempDir(), c)
+		if _, err := trainer.Run(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		if l.evaluations != want {
+			t.Errorf("accumulation %d: %d evaluations in 4 epochs, want %d", accumulate, l.evaluations, want)
+		}
+	}
+}
+
+// Where saving fails, an interrupt must not say that the run was saved.
+func TestFailedSaveOnInterrupt(t *testing.T) {
+	trainer, l := newTrainer(t, t.TempDir(), testConfig())
+	ctx, cancel := context.WithCancel(t.Context())
+	trainer.Observer = watcher{func(StepEvent) {
+		l.failing = errors.New("no space left on device")
+		cancel()
+	}}
+	_, err := trainer.Run(ctx, false)
+	if !errors.Is(err, l.failing) || errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// twins stands for two processes with equal gradients.
+type twins struct{ called int }
+
+func (r *twins) Mean(d engine.Device, grads []*engine.Tensor, loss float64) (float64, error) {
+	r.called++
+	for _, g := range grads {
+		values := make([]float32, g.Len())
+		d.Read(values, g)
+		for i := range values {
+			values[i] = (values[i] + values[i]) / 2
+		}
+		d.Write(g, values)
+	}
+	return (loss + loss) / 2, nil
+}
+
+// Two processes with equal data train as one.
+func TestReducer(t *testing.T) {
+	var models []string
+	twin := new(twins)
+	for _, r := range []Reducer{Solo{}, twin} {
+		root := t.TempDir()
+		trainer, _ := newTrainer(t, root, testConfig())
+		trainer.Reducer = r
+		if _, err := trainer.Run(t.Context(), false); err != nil {
+			t.Fatal(err)
+		}
+		models = append(models, lastModel(t, root))
+	}
+	if models[0] != models[1] || twin.called != 4*lineBatches {
+		t.Errorf("the models differ, or the reducer was called %d times", twin.called)
 	}
 }
 
