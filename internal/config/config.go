@@ -7,9 +7,11 @@
 package config
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"reflect"
 	"slices"
@@ -99,8 +101,12 @@ func unknown(key string, list []Setting) error {
 
 func overlay(settings any, raw []byte) error {
 	var keys map[string]any
-	if err := yaml.Unmarshal(raw, &keys); err != nil {
+	dec := yaml.NewDecoder(bytes.NewReader(raw))
+	if err := dec.Decode(&keys); err != nil && !errors.Is(err, io.EOF) {
 		return fmt.Errorf("not a list of \"key: value\" lines: %s", strings.Join(strings.Fields(err.Error()), " "))
+	}
+	if err := dec.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return errors.New("there is more after the settings: a file holds one list of them")
 	}
 	list := List(settings)
 	for key, value := range keys {

@@ -82,6 +82,8 @@ func TestFile(t *testing.T) {
 		"rate:\n":                              "rate: no value",
 		"size: x\n":                            "size: a string where a value of type int",
 		"on: 1\non: 2\n":                       `"on" already defined`,
+		"on: true\n---\non: false\n":           "more after",
+		`{"on": true} x`:                       path,
 		"rate: [1]\n":                          path,
 		"- 1\n":                                path,
 		"rate: 1\nrate: 2\n":                   path,

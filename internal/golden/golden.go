@@ -35,6 +35,9 @@ func require(tb testing.TB, variable, folder, name string) string {
 		root = filepath.Join(moduleRoot(tb), root)
 	}
 	path := filepath.Join(root, name)
+	if _, err := os.Stat(root); err != nil && os.Getenv(variable) != "" {
+		tb.Fatalf("%s: %v", variable, err) // somebody named it: a slip must not pass
+	}
 	if _, err := os.Stat(path); err != nil {
 		tb.Skipf("not run: %v (set %s)", err, variable)
 	}

@@ -32,9 +32,16 @@ func (c card) text(note train.Note) string {
 	if note.Evaluation != nil {
 		fmt.Fprintf(&b, "| metric on dev | value |\n|---|---|\n")
 		for _, key := range slices.Sorted(maps.Keys(note.Evaluation.Metrics)) {
-			fmt.Fprintf(&b, "| %s | %.6g |\n", key, float64(note.Evaluation.Metrics[key]))
+			value := fmt.Sprintf("%.6g", float64(note.Evaluation.Metrics[key]))
+			if value == "NaN" {
+				value = "undefined (0/0)"
+			}
+			fmt.Fprintf(&b, "| %s | %s |\n", key, value)
 		}
-		b.WriteString("\nThe step was chosen by these scores, so they are a little better than on new data.\n\n")
+		if note.Best {
+			b.WriteString("\nThe step was chosen by these scores, so they are a little better than on new data.\n")
+		}
+		b.WriteString("\n")
 	}
 	b.WriteString("## Use\n\n```\nunimo predict --model . \"TEXT\"\n```\n\n## Data\n\n")
 	for _, line := range c.Data {

@@ -63,7 +63,11 @@ type Summary struct {
 // Finetune trains a model and scores the best one on dev. It returns ctx's error
 // when it was interrupted; the run can then be resumed.
 func Finetune(ctx context.Context, o Options) (*Summary, error) {
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	r := &run{Options: o}
+	defer r.close()
 	if err := r.load(); err != nil {
 		return nil, err
 	}
@@ -75,6 +79,14 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 		return nil, r.fail(err)
 	}
 	return summary, nil
+}
+
+// close releases the checkpoint that the run starts from.
+func (r *run) close() {
+	if r.init != nil {
+		r.init.Close()
+		r.init = nil
+	}
 }
 
 // run is the work of Finetune.
@@ -141,16 +153,16 @@ func (r *run) load() error {
 // openInit opens the checkpoint to start from; a model folder's configuration
 // replaces the preset's.
 func (r *run) openInit(base *model.Config) error {
-	r.Init = modeldir.Resolve(r.Init)
-	cfg, err := model.ReadConfig(filepath.Join(r.Init, modeldir.Config))
+	from := modeldir.Resolve(r.Init)
+	cfg, err := model.ReadConfig(filepath.Join(from, modeldir.Config))
 	if err == nil {
 		*base = cfg
 		r.settings.adopt(cfg)
-	} else if info, statErr := os.Stat(r.Init); statErr == nil && info.IsDir() && !errors.Is(err, os.ErrNotExist) {
+	} else if info, statErr := os.Stat(from); statErr == nil && info.IsDir() && !errors.Is(err, os.ErrNotExist) {
 		return err // there is one, and it is bad
 	}
-	r.Observer.Stage("reading " + r.Init)
-	r.init, err = checkpoint.Open(r.Init)
+	r.Observer.Stage("reading " + from)
+	r.init, err = checkpoint.Open(from)
 	return err
 }
 
@@ -183,7 +195,7 @@ func (r *run) openVocabulary() error {
 	case r.Vocab != "":
 		r.tok, err = tokenizer.Load(r.Vocab)
 	case r.Init != "":
-		if r.tok, err = tokenizer.Load(r.Init); err != nil {
+		if r.tok, err = tokenizer.Load(modeldir.Resolve(r.Init)); err != nil {
 			err = fmt.Errorf("%w; --init %s has no vocabulary: give its folder with --vocab", err, r.Init)
 		}
 	}
@@ -277,7 +289,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 			return nil, fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 		r.reportLoad(report)
-		r.init.Close()
+		r.close()
 		origin = fmt.Sprintf("Fine-tuned from %s.", filepath.Base(r.Init))
 	}
 	enc := data.Encoder{Tokenizer: r.tok, MaxLen: r.settings.MaxSeqLen}
@@ -388,7 +400,7 @@ func writePredictions(p *Preset, dir, split string, examples []data.Example, out
 // fail notes in run.json how the run ended and returns err.
 func (r *run) fail(err error) error {
 	r.info.Status = train.Failed
-	if errors.Is(err, context.Canceled) {
+	if err == context.Canceled { // nothing else went wrong
 		r.info.Status = train.Interrupted
 	} else {
 		if errors.Is(err, syscall.ENOSPC) {

@@ -49,6 +49,13 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 	if err != nil {
 		return nil, &SettingError{err}
 	}
+	for _, cell := range cells { // before anything is written or trained
+		run := o
+		run.Set = append(slices.Clone(o.Set), cell.Set...)
+		if err := run.check(); err != nil {
+			return nil, fmt.Errorf("grid run %s: %w", cell.Name, err)
+		}
+	}
 	info := train.Info{Task: o.Preset.Name, Status: train.Running, Command: o.Command, Version: o.Version, Config: map[string]any{"grid": axes}}
 	dir, err := gridDir(o, info)
 	if err != nil {
@@ -57,7 +64,7 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 	g := &Grid{Metric: o.Preset.Metric, Cells: cells}
 	if err := g.run(ctx, o, dir, started); err != nil {
 		info.Status, info.Error = train.Failed, err.Error()
-		if errors.Is(err, context.Canceled) {
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
 			info.Status, info.Error = train.Interrupted, ""
 		}
 		return nil, errors.Join(err, dir.WriteInfo(info))
@@ -117,14 +124,27 @@ const maxCells = 10000
 // combinations returns the cells of the axes' product, the last axis fastest.
 func combinations(axes []string) ([]Cell, error) {
 	cells := []Cell{{}}
+	seen := map[string]bool{}
 	for _, axis := range axes {
 		key, list, ok := strings.Cut(axis, "=")
 		if !ok || key == "" || list == "" {
 			return nil, fmt.Errorf("grid axis %q is not of the form key=V1,V2", axis)
 		}
+		if seen[key] {
+			return nil, fmt.Errorf("grid key %q is given twice: put all its values into one --grid", key)
+		}
+		seen[key] = true
+		for value := range strings.SplitSeq(list, ",") {
+			value = strings.TrimSpace(value)
+			if value == "" || seen[key+"="+value] {
+				return nil, fmt.Errorf("grid axis %q has an empty value, or one twice", axis)
+			}
+			seen[key+"="+value] = true
+		}
 		var next []Cell
 		for _, c := range cells {
 			for value := range strings.SplitSeq(list, ",") {
+				value = strings.TrimSpace(value)
 				name := strings.TrimPrefix(c.Name+"_"+key+"-"+value, "_")
 				if filepath.Base(name) != name || strings.ContainsAny(name, `\:`) {
 					return nil, fmt.Errorf("grid value %q cannot be part of a folder's name", value)

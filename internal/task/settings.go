@@ -6,6 +6,7 @@ import (
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/tokenizer"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -16,9 +17,9 @@ type Settings struct {
 	EvalBatchSize    int     `json:"eval_batch_size" help:"examples of a batch in evaluation"`
 	DoLowerCase      bool    `json:"do_lower_case" help:"lower-case text, as the released models need it"`
 	VocabSize        int     `json:"vocab_size" help:"size of the vocabulary trained when none is given"`
-	HiddenSize       int     `json:"hidden_size" help:"of a new model; with --init the model's own"`
-	Layers           int     `json:"num_hidden_layers" help:"of a new model; with --init the model's own"`
-	Heads            int     `json:"num_attention_heads" help:"of a new model; with --init the model's own"`
+	HiddenSize       int     `json:"hidden_size" help:"of a new model (with --init it must be the model's own)"`
+	Layers           int     `json:"num_hidden_layers" help:"of a new model (with --init it must be the model's own)"`
+	Heads            int     `json:"num_attention_heads" help:"of a new model (with --init it must be the model's own)"`
 	HiddenDropout    float32 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
 }
@@ -73,6 +74,24 @@ func (s *Settings) overlay(file string, set []string) error {
 	return nil
 }
 
+// check resolves the settings of a run as far as that is possible without data.
+func (o Options) check() error {
+	s, err := Defaults(o.Preset, o.Size)
+	if err != nil {
+		return &SettingError{err}
+	}
+	if err := s.overlay(o.ConfigFile, o.Set); err != nil {
+		return err
+	}
+	if o.Init != "" {
+		return nil // the model's own sizes are not known yet
+	}
+	if _, err := s.model(o.Preset, model.Sizes[o.Size]); err != nil {
+		return &SettingError{err}
+	}
+	return nil
+}
+
 // Validate returns an error that names the first impossible value.
 func (s *Settings) Validate() error {
 	if err := s.Config.Validate(); err != nil {
@@ -80,6 +99,9 @@ func (s *Settings) Validate() error {
 	}
 	if s.MaxSeqLen < data.MinSeqLen {
 		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, data.MinSeqLen)
+	}
+	if s.VocabSize < tokenizer.MinVocabSize {
+		return fmt.Errorf("vocab_size is %d, want %d or more", s.VocabSize, tokenizer.MinVocabSize)
 	}
 	if s.EvalBatchSize < 1 {
 		return fmt.Errorf("eval_batch_size is %d, want 1 or more", s.EvalBatchSize)

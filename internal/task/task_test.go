@@ -4,6 +4,7 @@ import (
 	"math"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -124,6 +125,15 @@ func TestSoftmax(t *testing.T) {
 	}
 }
 
+// hundred is an axis of a hundred values.
+func hundred(key string) string {
+	values := make([]string, 100)
+	for i := range values {
+		values[i] = strconv.Itoa(i)
+	}
+	return key + "=" + strings.Join(values, ",")
+}
+
 func TestCombinations(t *testing.T) {
 	cells, err := combinations([]string{"batch_size=16,32", "seed=1,2,3"})
 	if err != nil || len(cells) != 6 {
@@ -132,7 +142,7 @@ func TestCombinations(t *testing.T) {
 	if c := cells[1]; c.Name != "batch_size-16_seed-2" || !slices.Equal(c.Set, []string{"batch_size=16", "seed=2"}) {
 		t.Errorf("the second cell is %+v", c)
 	}
-	for _, axes := range [][]string{{"seed"}, {"seed="}, {"=1"}, {"seed=../x"}, {`seed=a\b`}, {"a=" + strings.Repeat("1,", 101) + "1", "b=" + strings.Repeat("1,", 101) + "1"}} {
+	for _, axes := range [][]string{{"seed"}, {"seed="}, {"=1"}, {"seed=../x"}, {`seed=a\b`}, {"seed=1,1"}, {"seed=1, 1"}, {"seed=1,,2"}, {"seed=1", "seed=2"}, {hundred("a"), hundred("b") + ",100"}} {
 		if _, err := combinations(axes); err == nil {
 			t.Errorf("%.20q was accepted", axes)
 		}

@@ -42,6 +42,7 @@ type Evaluation struct {
 type Note struct {
 	Step       int
 	Evaluation *Evaluation // nil if it was not evaluated at this step
+	Best       bool        // the step was chosen by that evaluation
 }
 
 // Reducer brings together the gradients of all processes that train together.
@@ -331,7 +332,7 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) error {
 	better := t.state.BestStep == 0 || float64(e.Score) > best || (math.IsNaN(best) && !math.IsNaN(float64(e.Score)))
 	if better {
 		// The state says so only once it is true on the disk.
-		if err := t.Task.Save(t.Dir.Best(), Note{t.state.Step, &e}); err != nil {
+		if err := t.Task.Save(t.Dir.Best(), Note{t.state.Step, &e, true}); err != nil {
 			return err
 		}
 		t.state.Best, t.state.BestStep, t.state.Worse = e, t.state.Step, 0
