@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -353,7 +354,12 @@ func TestBadInput(t *testing.T) {
 		{"init is no checkpoint", finetune(data, "--init", dev, "--vocab", best), exitFailed, []string{"dev.tsv"}},
 		{"init of another shape", []string{"finetune", "sst-2", "--data", data, "--init", misfit, "--out", filepath.Join(t.TempDir(), "out")}, exitFailed, []string{"word_embedding", "16", "32"}},
 		{"run's folder below a file", []string{"finetune", "sst-2", "--data", data, "--out", filepath.Join(data, "dev.tsv", "run")}, exitFailed, []string{filepath.Join(data, "dev.tsv")}},
-		{"max_seq_len too long", finetune(data, "--set", "max_seq_len=1000"), exitFailed, []string{"max_seq_len", "256"}},
+		{"grid key unknown", finetune(data, "--grid", "foo=1"), exitUsage, []string{`"foo"`}},
+		{"grid value bad", finetune(data, "--grid", "batch_size=16,x"), exitUsage, []string{"batch_size", `"x"`}},
+		{"grid value twice", finetune(data, "--grid", "seed=1,1"), exitUsage, []string{"twice"}},
+		{"heads do not divide", finetune(data, "--set", "num_attention_heads=5"), exitUsage, []string{"num_attention_heads"}},
+		{"vocab_size too small", finetune(data, "--set", "vocab_size=10"), exitUsage, []string{"vocab_size", "264"}},
+		{"max_seq_len too long", finetune(data, "--set", "max_seq_len=1000"), exitUsage, []string{"max_seq_len", "256"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := call(t, "", c.args...)
@@ -392,6 +398,25 @@ func TestFolderWithoutWritePermission(t *testing.T) {
 	r := call(t, "", finetuneArgs(opinionsFolder(t), out)...)
 	if r.code != exitFailed || !strings.Contains(r.stderr, out) {
 		t.Errorf("got %+v", r)
+	}
+}
+
+func TestResumeCommandIsQuoted(t *testing.T) {
+	got := resumeCommand([]string{"unimo", "finetune", "--out", "my run", "--set", "a=it's"})
+	if want := `unimo finetune --out 'my run' --set 'a=it'\''s' --resume`; got != want {
+		t.Errorf("got %s, want %s", got, want)
+	}
+}
+
+// full is a standard output whose disk is full.
+type full struct{}
+
+func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on device") }
+
+func TestLostOutputIsAnError(t *testing.T) {
+	var stderr bytes.Buffer
+	if code := run(t.Context(), []string{"version"}, strings.NewReader(""), full{}, &stderr); code != exitFailed {
+		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }
 

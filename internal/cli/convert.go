@@ -22,6 +22,8 @@ type conversion struct {
 	Format       string `json:"format"`
 	Tensors      int    `json:"tensors"`
 	Parameters   int    `json:"parameters"`
+
+	NotConverted []string `json:"not_converted,omitempty"` // files that hold no tensor this program can read
 }
 
 func (a *app) convertCommand() *cobra.Command {
@@ -102,6 +104,7 @@ func isFile(path string) bool {
 }
 
 func (a *app) convert(source, destination string, format checkpoint.Format, beside companions) error {
+	source = modeldir.Resolve(source)
 	cfg, tok, err := beside.load(source)
 	if err != nil {
 		return err
@@ -128,7 +131,11 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		result.Parameters += info.Elements()
 	}
 	for _, f := range r.Files() {
-		a.log.Debug("not copied", "file", f.Name, "reason", f.Reason)
+		if modeldir.IsCompanion(f.Name) {
+			continue
+		}
+		a.log.Warn("not converted", "file", f.Name, "reason", f.Reason)
+		result.NotConverted = append(result.NotConverted, f.Name)
 	}
 	if a.json {
 		return a.printJSON(result)

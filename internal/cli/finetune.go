@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 
@@ -13,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/kernels"
 	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 func (a *app) finetuneCommand() *cobra.Command {
@@ -127,7 +127,7 @@ func longWithSettings(p *task.Preset) string {
 func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	o := f.options
 	o.Log = a.log
-	o.Command = append([]string{"unimo"}, os.Args[1:]...)
+	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
 	progress := a.newProgress()
 	defer progress.finish()
@@ -144,14 +144,32 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	}
 	progress.finish()
 	if errors.Is(err, context.Canceled) {
-		command := o.Command
-		if !slices.Contains(command, "--resume") {
-			command = append(command, "--resume")
+		if train.HasSnapshot(o.Out) || len(f.grid) > 0 {
+			a.log.Info("saved; go on with: " + resumeCommand(o.Command))
+		} else {
+			a.log.Info("nothing had been trained yet; begin again with: " + resumeCommand(o.Command))
 		}
-		a.log.Info("saved; go on with: " + strings.Join(command, " "))
 	}
 	return asUsage(err)
 }
+
+// resumeCommand is the command with --resume, quoted for a shell.
+func resumeCommand(command []string) string {
+	quoted := make([]string, 0, len(command)+1)
+	for _, word := range command {
+		if strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(shellSafe, r) }) || word == "" {
+			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+		}
+		quoted = append(quoted, word)
+	}
+	if !slices.Contains(command, "--resume") {
+		quoted = append(quoted, "--resume")
+	}
+	return strings.Join(quoted, " ")
+}
+
+// shellSafe are the characters that mean nothing to a shell.
+const shellSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=./,:@%"
 
 // asUsage marks errors in what the user asked for, so that they exit with 2.
 func asUsage(err error) error {

@@ -33,7 +33,23 @@ type app struct {
 	json           bool
 	verbose        bool
 	threads        int
+	args           []string // as the user gave them
 	log            *slog.Logger
+}
+
+// output remembers the first error of writing results, so that a full disk or a
+// closed pipe never looks like success.
+type output struct {
+	w   io.Writer
+	err error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if o.err == nil {
+		o.err = err
+	}
+	return n, err
 }
 
 // Main runs the command line args and returns the process's exit code.
@@ -46,10 +62,14 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	a := &app{stdin: stdin, stdout: stdout, stderr: stderr}
+	out := &output{w: stdout}
+	a := &app{stdin: stdin, stdout: out, stderr: stderr, args: args}
 	root := a.rootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err == nil && out.err != nil {
+		err = fmt.Errorf("print the result: %w", out.err)
+	}
 	var usage usageError
 	switch {
 	case err == nil:

@@ -16,6 +16,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
@@ -29,6 +31,13 @@ const (
 	Config  = "config.json"
 	Card    = "README.md"
 )
+
+// IsCompanion says whether a file of that name belongs beside the weights and is no
+// tensor.
+func IsCompanion(name string) bool {
+	return slices.Contains([]string{Config, Card, "tokenizer_config.json", "vocab.json", "merges.txt"}, name) ||
+		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
+}
 
 // Content is what a model folder holds.
 type Content struct {

@@ -122,6 +122,12 @@ func (d *Dir) listSnapshots() ([]string, error) {
 	return files, nil
 }
 
+// HasSnapshot says whether the run in the folder root can be resumed after a step.
+func HasSnapshot(root string) bool {
+	files, err := (&Dir{root}).listSnapshots()
+	return err == nil && len(files) > 0
+}
+
 // restore loads the newest snapshot. One that is damaged is passed over with a
 // warning; if all are, that is an error. Without any, training starts anew.
 func (t *Trainer) restore() error {
