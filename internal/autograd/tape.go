@@ -58,7 +58,7 @@ func (t *Tape) Device() engine.Device { return t.dev }
 
 // Block runs body and, on a tape that does not record, frees every intermediate
 // that body made except its result. Models wrap each layer in it, so that
-// inference needs the memory of one layer only. Variables of the body other than
+// inference needs the memory of one layer, and the layers' results. Variables of the body other than
 // the result must not be used afterwards.
 func (t *Tape) Block(body func() *Var) *Var {
 	if t.recording {

@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/checkpoint"
@@ -21,7 +22,6 @@ type Classifier struct {
 	encoder encoder
 	pool    linear
 	head    linear
-	first   []int32 // rows of the first tokens, reused
 }
 
 // New makes a trainable classifier with initial values drawn from seed.
@@ -89,8 +89,8 @@ func (c Config) validateHead() error {
 // Encode returns the encoder's output, N x H, and the pooled text, B x H.
 func (c *Classifier) Encode(t *autograd.Tape, text Text) (sequence, pooled *autograd.Var) {
 	sequence = c.encoder.apply(t, text)
-	c.first = append(c.first[:0], text.Offsets[:text.Sequences()]...)
-	return sequence, t.ReLU(c.pool.apply(t, t.Rows(sequence, c.first)))
+	first := slices.Clone(text.Offsets[:text.Sequences()]) // the tape keeps it
+	return sequence, t.ReLU(c.pool.apply(t, t.Rows(sequence, first)))
 }
 
 // Logits returns the head's output, B x C.

@@ -99,6 +99,7 @@ func (l layer) apply(t *autograd.Tape, cfg Config, x *autograd.Var, offsets []in
 	attention := engine.Attention{Heads: cfg.Heads, Offsets: offsets, Dropout: engine.Dropout{Prob: cfg.AttentionDropout}}
 	// The key's bias adds the same to every score of a query, which softmax ignores:
 	// its gradient is exactly zero, and rounding noise is kept out of it.
+	// Differs from the reference: there the noise moves the bias a little.
 	key := linear{l.key.w, autograd.Const(l.key.b.Value)}
 	a := t.Attention(l.query.apply(t, x), key.apply(t, x), l.value.apply(t, x), attention)
 	a = t.Dropout(l.output.apply(t, a), cfg.HiddenDropout)

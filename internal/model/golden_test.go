@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -189,6 +190,9 @@ func testStep(t *testing.T, c golden.Case, m *Classifier, in golden.Tensors, out
 	tape := autograd.NewTape(m.dev, autograd.Seed{})
 	logits := m.Logits(tape, text)
 	golden.Near(t, output, m.read(logits), want.Floats(output), outputTolerance)
+	if want.Has("probs") {
+		testProbabilities(t, m.read(logits), m.Config.NumLabels, goldenTargets(in).Classes, want)
+	}
 	loss := m.Loss(tape, logits, goldenTargets(in))
 	golden.Near(t, "loss", m.read(loss), want.Floats("loss"), outputTolerance)
 	tape.Backward(loss, 1)
@@ -215,6 +219,34 @@ func testStep(t *testing.T, c golden.Case, m *Classifier, in golden.Tensors, out
 	}
 	if names := grads.Names(); compared != len(names) {
 		t.Errorf("compared %d gradients of %d", compared, len(names))
+	}
+}
+
+// testProbabilities compares the softmax of the logits and the accuracy.
+func testProbabilities(t *testing.T, logits []float32, columns int, classes []int32, want golden.Tensors) {
+	t.Helper()
+	probs := make([]float32, len(logits))
+	correct := 0
+	for i, class := range classes {
+		row := logits[i*columns : (i+1)*columns]
+		var sum float64
+		best := 0
+		for j, x := range row {
+			sum += math.Exp(float64(x - slices.Max(row)))
+			if x > row[best] {
+				best = j
+			}
+		}
+		for j, x := range row {
+			probs[i*columns+j] = float32(math.Exp(float64(x-slices.Max(row))) / sum)
+		}
+		if best == int(class) {
+			correct++
+		}
+	}
+	golden.Near(t, "probs", probs, want.Floats("probs"), outputTolerance)
+	if want.Has("accuracy") {
+		golden.Near(t, "accuracy", []float32{float32(correct) / float32(len(classes))}, want.Floats("accuracy"), outputTolerance)
 	}
 }
 
@@ -260,8 +292,9 @@ func testOptimiser(t *testing.T, c golden.Case, m *Classifier, info trainingCase
 			golden.Near(t, fmt.Sprintf("%s after step %d", p.Name, i+1), m.read(p.Var), want.Floats(p.Name), gradientTolerance)
 		}
 	}
-	if recorded == 0 {
-		t.Error("the case records no parameters")
+	files, err := filepath.Glob(c.Path("params_after_step*.safetensors"))
+	if err != nil || recorded != len(files) || recorded == 0 {
+		t.Errorf("compared %d files of parameters of %d (%v)", recorded, len(files), err)
 	}
 }
 
