@@ -45,17 +45,21 @@ type ReadOptions struct {
 // Differs from the reference: a column that the schema does not know is an error
 // instead of being passed over, and so is a label outside the task's.
 func Read(path string, schema Schema, opt ReadOptions) ([]Example, error) {
-	f, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, &FileError{File: path, Problem: "does not exist", Remedy: "check the path", Err: err}
+	case err == nil && info.IsDir():
+		return nil, &FileError{File: path, Problem: "is a folder", Remedy: "name a file in it"}
+	case err == nil && !info.Mode().IsRegular():
+		// Opening a pipe could wait for ever, and its content cannot be read again.
+		return nil, &FileError{File: path, Problem: "is no regular file", Remedy: "write the data to one first"}
 	}
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, &FileError{File: path, Problem: fmt.Sprintf("cannot be opened: %v", err), Err: err}
 	}
 	defer f.Close()
-	if info, err := f.Stat(); err == nil && info.IsDir() {
-		return nil, &FileError{File: path, Problem: "is a folder", Remedy: "name a file in it"}
-	}
 	return ReadFrom(f, path, schema, opt)
 }
 

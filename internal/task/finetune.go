@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
 	"os"
@@ -364,8 +365,11 @@ func (r *run) finish(ctx context.Context, l *learner, enc *data.Encoder, outcome
 func (r *run) predictTests(ctx context.Context, l *learner, enc *data.Encoder) error {
 	for _, split := range r.Preset.Test {
 		path, err := data.Resolve(r.Data, split.Name, split.Files)
-		if err != nil {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // test sets are optional
+		}
+		if err != nil {
+			return err
 		}
 		r.Observer.Stage("predicting " + split.Name)
 		examples, err := data.Read(path, r.Preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored})
