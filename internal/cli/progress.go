@@ -17,6 +17,7 @@ import (
 type progress struct {
 	w        io.Writer
 	terminal bool
+	width    int // columns of the terminal
 	bar      *progressbar.ProgressBar
 	stage    string
 	training bool
@@ -27,6 +28,7 @@ func (a *app) newProgress() *progress {
 	p := &progress{w: a.stderr}
 	if f, ok := a.stderr.(*os.File); ok {
 		p.terminal = term.IsTerminal(int(f.Fd()))
+		p.width, _, _ = term.GetSize(int(f.Fd())) // 0 where unknown
 	}
 	return p
 }
@@ -39,8 +41,33 @@ func (p *progress) start(total int, description string) {
 	p.bar = progressbar.NewOptions(total,
 		progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(description),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowElapsedTimeOnFinish(),
-		progressbar.OptionSetWidth(24), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetWidth(p.barWidth()), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetTheme(progressbar.ThemeASCII))
+}
+
+// Columns that the description with all its fields, the counts and a bar need, and
+// those for the short one.
+const (
+	wideLine   = 120
+	narrowLine = 80
+)
+
+func (p *progress) barWidth() int {
+	if p.width >= wideLine {
+		return 24
+	}
+	return 8
+}
+
+// describe returns as many fields of a step as the terminal has room for.
+func (p *progress) describe(e train.StepEvent) string {
+	switch {
+	case p.width >= wideLine:
+		return fmt.Sprintf("epoch %.2f  loss %.4f  lr %.2e  %.0f tokens/s", e.Epoch, e.Loss, e.LearningRate, p.rate)
+	case p.width >= narrowLine:
+		return fmt.Sprintf("loss %.3f  lr %.0e  %.0f tok/s", e.Loss, e.LearningRate, p.rate)
+	}
+	return fmt.Sprintf("loss %.3f", e.Loss)
 }
 
 // finish takes the bar off the terminal.
@@ -86,7 +113,7 @@ func (p *progress) Step(e train.StepEvent) {
 		p.rate = speed
 	}
 	p.rate += (speed - p.rate) / 20
-	p.bar.Describe(fmt.Sprintf("epoch %.2f  loss %.4f  lr %.2e  %.0f tokens/s", e.Epoch, e.Loss, e.LearningRate, p.rate))
+	p.bar.Describe(p.describe(e))
 	p.bar.Set(e.Step)
 }
 

@@ -153,7 +153,11 @@ func (old Info) CheckSame(now Info) error {
 	var differ []string
 	for k, v := range is {
 		if !reflect.DeepEqual(v, was[k]) {
-			differ = append(differ, fmt.Sprintf("%s was %v and is %v", k, was[k], v))
+			if _, input := now.Data[k]; input {
+				differ = append(differ, "the content of "+k+" has changed")
+			} else {
+				differ = append(differ, fmt.Sprintf("%s was %v and is %v", k, was[k], v))
+			}
 		}
 	}
 	for k, v := range was {
@@ -165,5 +169,5 @@ func (old Info) CheckSame(now Info) error {
 		return nil
 	}
 	slices.Sort(differ)
-	return fmt.Errorf("the run cannot be resumed with other settings: %s; give the same ones, or start a new run in another folder", strings.Join(differ, "; "))
+	return fmt.Errorf("the run cannot be resumed with other settings or data: %s; give the same ones, or start a new run in another folder", strings.Join(differ, "; "))
 }
