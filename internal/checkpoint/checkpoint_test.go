@@ -470,6 +470,7 @@ func TestArchiveForms(t *testing.T) {
 		"deep":         pack(tarFile(t, file("a/b/c/w", good), file("a/README", other))),
 		"AppleDouble":  pack(tarFile(t, file("m/._w", []byte{0, 5, 0x16, 7}), file("m/w", good))),
 		"other files":  pack(tarFile(t, file("m/w", good), file("m/__model__", other), file("x", other), file("m/.keep", nil))),
+		"zeros last":   tarFile(t, file("m/w", good), file("m/x", append([]byte("{}"), make([]byte, 4*tarBlock-2)...))),
 		"git's header": tarFile(t, entry{kind: 'g', pax: map[string]string{"comment": "x"}}, file("w", good)),
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -151,6 +151,9 @@ func TestHostileVariables(t *testing.T) {
 
 func TestHostileArchives(t *testing.T) {
 	whole := tarFile(t, file("m/w", good))
+	// A tensor that ends in three blocks of zeros, as an archive does.
+	zeros := tarFile(t, file("m/w", variable{desc: []byte{0x08, 5, 0x10, 0x80, 4}, data: make([]byte, 4*tarBlock)}.bytes()))
+	zeros = zeros[:len(zeros)-2*tarBlock]
 	for name, c := range map[string]struct {
 		file []byte
 		want string
@@ -172,6 +175,10 @@ func TestHostileArchives(t *testing.T) {
 		"cut in a header":  {whole[:700+tarBlock], `after entry "m/w"`},
 		"cut in a file":    {whole[:tarBlock+20], `entry "m/w": tensor "w"`},
 		"cut after a file": {whole[:2*tarBlock], `after entry "m/w": cut off`},
+		"cut after zeros":  {zeros, `after entry "m/w": cut off`},
+		"half of its end":  {append(bytes.Clone(zeros), make([]byte, tarBlock)...), `after entry "m/w": cut off`},
+		"gzip of such":     {pack(zeros), `after entry "m/w": cut off`},
+		"zeros of others":  {tarFile(t, file("m/w", good), file("m/x", append([]byte("{}"), make([]byte, 4*tarBlock-2)...)))[:7*tarBlock], `after entry "m/x": cut off`},
 		"data at the end":  {append(bytes.Clone(whole), 1), "after the end"},
 		"length lies":      {patchTar(whole, 124, "77777777777\x00"), `tensor "w"`},
 		"length of 2^62":   {patchTar(whole, 124, "\x80\x00\x00\x00\x40\x00\x00\x00\x00\x00\x00\x00"), `tensor "w"`},

@@ -44,7 +44,7 @@ func readArchive(src io.Reader, name string, compressed bool) (*memory, error) {
 		}
 		stream.r = guard
 	}
-	a := archive{tar: tar.NewReader(stream), seen: make(map[string]bool), result: r}
+	a := archive{stream: stream, tar: tar.NewReader(stream), seen: make(map[string]bool), result: r}
 	for {
 		entry, err := a.next()
 		if errors.Is(err, io.EOF) {
@@ -70,6 +70,7 @@ func readArchive(src io.Reader, name string, compressed bool) (*memory, error) {
 
 // archive is the state of reading a tar.
 type archive struct {
+	stream *tailReader
 	tar    *tar.Reader
 	seen   map[string]bool // cleaned paths
 	folder string          // where the variables lie
@@ -111,6 +112,7 @@ func (a *archive) next() (entry string, err error) {
 	case tar.TypeDir:
 		return entry, nil
 	case tar.TypeReg, '\x00':
+		a.stream.expect(h.Size)
 	case tar.TypeSymlink, tar.TypeLink:
 		return entry, fmt.Errorf("a link to %q; links are not followed, pack the files themselves", h.Linkname)
 	default:
@@ -213,12 +215,13 @@ func (g *bombGuard) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// tailReader remembers how many zeros a stream ended with, to tell a whole tar,
-// which ends with two blocks of them, from one cut off between two entries.
-// archive/tar does not.
+// tailReader remembers how many zeros after the last entry a stream ended with, to
+// tell a whole tar, which ends with two blocks of them, from one cut off between two
+// entries. archive/tar does not.
 type tailReader struct {
-	r     io.Reader
-	zeros int
+	r       io.Reader
+	pos     int64 // bytes read
+	content int64 // where the last entry and the last byte that is not zero end
 }
 
 func (t *tailReader) Read(p []byte) (int, error) {
@@ -228,24 +231,29 @@ func (t *tailReader) Read(p []byte) (int, error) {
 		nonzero--
 	}
 	if nonzero > 0 {
-		t.zeros = 0
+		t.content = max(t.content, t.pos+int64(nonzero))
 	}
-	t.zeros += n - nonzero
+	t.pos += int64(n)
 	return n, err
+}
+
+// expect notes that an entry's data of size bytes follows, padded to whole blocks.
+// Zeros in there, as many tensors end with, are not the archive's end.
+func (t *tailReader) expect(size int64) {
+	t.content = max(t.content, (t.pos+size+tarBlock-1)/tarBlock*tarBlock)
 }
 
 // finish reads what follows the last entry: padding with zeros and, for gzip,
 // the checksum.
 func (t *tailReader) finish() error {
-	if t.zeros < 2*tarBlock {
+	end := t.content
+	if t.pos-end < 2*tarBlock {
 		return errCutOff
 	}
-	before := t.zeros
-	n, err := io.Copy(io.Discard, t)
-	if err != nil {
+	if _, err := io.Copy(io.Discard, t); err != nil {
 		return err
 	}
-	if int64(t.zeros) != int64(before)+n {
+	if t.content != end {
 		return errors.New("data after the end of the archive")
 	}
 	return nil
