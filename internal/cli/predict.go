@@ -33,8 +33,9 @@ func (a *app) predictCommand() *cobra.Command {
 		Short: "Classify or score texts",
 		Long: `Classify or score texts: those of the command line, or with '-' the lines of
 standard input. A line of output is label, probability and text, tab-separated
-(score and text for a regression); with --json one object a line.
-With --pair every input is two texts with a tab between them.`,
+(score and text for a regression), with tabs and line breaks in the text made spaces;
+with --json one object a line, the text as it is. With --pair every input is two
+texts with a tab between them, and so is the text of the output.`,
 		Example: `  unimo predict --model RUN/best "a gripping and funny film"
   unimo predict --model RUN/best --json - < sentences.txt
   printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
@@ -96,7 +97,7 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 			}
 			if err == io.EOF {
 				if line.Len() > 0 {
-					lines = append(lines, line.String())
+					lines = append(lines, trimEnd(line.String()))
 				}
 				return lines, nil
 			}
@@ -105,13 +106,15 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 			}
 			break
 		}
-		lines = append(lines, strings.TrimRight(line.String(), "\r\n"))
+		lines = append(lines, trimEnd(line.String()))
 		if in.Buffered() == 0 { // a person or a slow producer waits for an answer
 			break
 		}
 	}
 	return lines, nil
 }
+
+func trimEnd(line string) string { return strings.TrimRight(line, "\r\n") }
 
 func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pair bool, first int) error {
 	examples := make([]data.Example, len(texts))
@@ -133,14 +136,14 @@ func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pa
 		if q.Truncated {
 			a.log.Warn("text was cut to what the model reads", "input", first+i, "tokens", p.Config.MaxTokens())
 		}
-		if err := a.printPrediction(p.Config, examples[i], q); err != nil {
+		if err := a.printPrediction(p.Config, pair, examples[i], q); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (a *app) printPrediction(cfg model.Config, x data.Example, q task.Prediction) error {
+func (a *app) printPrediction(cfg model.Config, pair bool, x data.Example, q task.Prediction) error {
 	regression := cfg.ProblemType == model.Regression
 	if a.json {
 		out := prediction{Text: x.TextA, TextB: x.TextB, Truncated: q.Truncated}
@@ -154,11 +157,17 @@ func (a *app) printPrediction(cfg model.Config, x data.Example, q task.Predictio
 		}
 		return a.printJSON(out)
 	}
-	var err error
+	fields := []string{q.Label, fmt.Sprintf("%.4f", q.Probability)}
 	if regression {
-		_, err = fmt.Fprintf(a.stdout, "%.3f\t%s\n", q.Score, x.TextA)
-	} else {
-		_, err = fmt.Fprintf(a.stdout, "%s\t%.4f\t%s\n", q.Label, q.Probability, x.TextA)
+		fields = []string{fmt.Sprintf("%.3f", q.Score)}
 	}
+	fields = append(fields, oneField.Replace(x.TextA))
+	if pair {
+		fields = append(fields, oneField.Replace(x.TextB))
+	}
+	_, err := fmt.Fprintln(a.stdout, strings.Join(fields, "\t"))
 	return err
 }
+
+// oneField keeps a text within one field of a tab-separated line.
+var oneField = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ")

@@ -1,0 +1,60 @@
+package cli
+
+import (
+	"bufio"
+	"bytes"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+func TestReadLines(t *testing.T) {
+	for _, c := range []struct {
+		input string
+		want  []string
+	}{
+		{"", nil},
+		{"a\nb\n", []string{"a", "b"}},
+		{"a\r\nb\r\n", []string{"a", "b"}},
+		{"a\r\nb\r", []string{"a", "b"}},
+		{"a\n\r\nb", []string{"a", "", "b"}},
+		{" a\t\n", []string{" a\t"}},
+	} {
+		got, err := readLines(bufio.NewReader(strings.NewReader(c.input)), 9, 1)
+		if err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("lines of %q are %q, %v; want %q", c.input, got, err, c.want)
+		}
+	}
+}
+
+// A printed line always has the same number of fields, whatever the texts hold.
+func TestPrintPrediction(t *testing.T) {
+	classes, regression := model.Config{}, model.Config{ProblemType: model.Regression}
+	prediction := task.Prediction{Label: "yes", Probability: 0.75, Score: 2.5}
+	for _, c := range []struct {
+		cfg      model.Config
+		pair     bool
+		one, two string
+		want     string
+	}{
+		{classes, false, "a b", "", "yes\t0.7500\ta b\n"},
+		{classes, false, "a\tb\nc\rd", "", "yes\t0.7500\ta b c d\n"},
+		{classes, true, "a\nb", "c\td\re", "yes\t0.7500\ta b\tc d e\n"},
+		{classes, true, "a", "", "yes\t0.7500\ta\t\n"},
+		{regression, false, "a\tb", "", "2.500\ta b\n"},
+		{regression, true, "a", "b", "2.500\ta\tb\n"},
+	} {
+		var out bytes.Buffer
+		a := &app{stdout: &out}
+		if err := a.printPrediction(c.cfg, c.pair, data.Example{TextA: c.one, TextB: c.two}, prediction); err != nil {
+			t.Error(err)
+		}
+		if out.String() != c.want {
+			t.Errorf("%q and %q with --pair=%v print %q, want %q", c.one, c.two, c.pair, out.String(), c.want)
+		}
+	}
+}
