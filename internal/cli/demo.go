@@ -136,8 +136,13 @@ func (a *app) converse(ctx context.Context, p *task.Predictor) error {
 		return nil
 	}
 	fmt.Fprintf(a.stdout, "\nType an opinion in words like these (an empty line ends):\n")
-	lines := bufio.NewScanner(f)
-	for fmt.Fprint(a.stdout, "> "); ctx.Err() == nil && lines.Scan() && lines.Text() != ""; fmt.Fprint(a.stdout, "> ") {
+	return a.answer(ctx, f, p)
+}
+
+// answer classifies the lines of in up to an empty one.
+func (a *app) answer(ctx context.Context, in io.Reader, p *task.Predictor) error {
+	lines := bufio.NewScanner(interruptible(ctx, in))
+	for fmt.Fprint(a.stdout, "> "); lines.Scan() && lines.Text() != ""; fmt.Fprint(a.stdout, "> ") {
 		if err := a.predict(ctx, p, []string{synth.Normalise(lines.Text())}, false, 1); err != nil {
 			return err
 		}

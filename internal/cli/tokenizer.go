@@ -82,7 +82,7 @@ func (a *app) trainTokenizer(ctx context.Context, files []string, out string, si
 	var readErr error
 	texts := func(yield func(string) bool) {
 		for _, file := range files {
-			readErr = a.eachLine(file, func(line string) bool {
+			readErr = a.eachLine(ctx, file, func(line string) bool {
 				result.Lines++
 				result.Bytes += int64(len(line))
 				return ctx.Err() == nil && yield(line)
@@ -122,8 +122,8 @@ func (a *app) trainTokenizer(ctx context.Context, files []string, out string, si
 
 // eachLine calls yield for the lines of a file, or of standard input for "-", until
 // it returns false.
-func (a *app) eachLine(file string, yield func(string) bool) error {
-	in := a.stdin
+func (a *app) eachLine(ctx context.Context, file string, yield func(string) bool) error {
+	in := interruptible(ctx, a.stdin)
 	if file == "-" {
 		file = "standard input"
 	} else {
@@ -292,7 +292,7 @@ func (a *app) mapTexts(ctx context.Context, args []string, write func(out *bufio
 	if len(args) != 1 || args[0] != "-" {
 		return each(args)
 	}
-	in := bufio.NewReader(a.stdin)
+	in := bufio.NewReader(interruptible(ctx, a.stdin))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
 		if err != nil || len(lines) == 0 {
