@@ -329,6 +329,8 @@ func TestBadInput(t *testing.T) {
 		{"no such flag", []string{"predict", "--modle", best}, exitUsage, []string{"modle", "--help"}},
 		{"flag missing", []string{"evaluate", "sst-2", "--data", dev}, exitUsage, []string{"model"}},
 		{"no text", []string{"predict", "--model", best}, exitUsage, []string{"-"}},
+		{"standard input and a text", []string{"predict", "--model", best, "-", "x"}, exitUsage, []string{"standard input"}},
+		{"vocabulary for an archive", []string{"convert", best, filepath.Join(t.TempDir(), "x.tar.gz"), "--vocab", best}, exitUsage, []string{"--vocab", "x.tar.gz"}},
 		{"no such preset", finetune(data, "--preset", "huge"), exitUsage, []string{`"huge"`, "mini"}},
 		{"unknown key", finetune(data, "--set", "learnin_rate=1"), exitUsage, []string{`"learnin_rate"`, "learning_rate"}},
 		{"bad value", finetune(data, "--set", "epochs=many"), exitUsage, []string{"epochs", `"many"`}},

@@ -117,6 +117,9 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 	if format == "" {
 		format = checkpoint.GuessFormat(destination, r)
 	}
+	if format != checkpoint.FormatSafetensorsFolder && beside != (companions{}) {
+		return usagef("--size, --config and --vocab are for a folder with model.safetensors, not for %s (%s)", destination, format)
+	}
 	if err := checkpoint.Convert(r, destination, format); err != nil {
 		return err
 	}

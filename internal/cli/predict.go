@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -42,6 +43,9 @@ texts with a tab between them, and so is the text of the output.`,
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("give texts, or '-' to read lines of standard input")
+			}
+			if len(args) > 1 && slices.Contains(args, "-") {
+				return usagef("'-' reads standard input and goes with no other text")
 			}
 			p, err := task.OpenPredictor(modelDir)
 			if err != nil {
