@@ -33,17 +33,97 @@ const (
 // is zero. Gemm panics with an [ArgumentError], before it writes, if a size
 // is negative, a leading dimension shorter than its row, or a slice too short.
 func Gemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	gemm("Gemm", c, ldc, a, lda, b, ldb, m, n, k, flags, true)
+	gemm("Gemm", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Epilogue{}, true)
 }
 
 // GemmSerial is [Gemm] on the calling goroutine alone, with the same result bit
 // for bit. It is for products within the body of a parallel loop, and may be called
 // concurrently.
 func GemmSerial(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	gemm("GemmSerial", c, ldc, a, lda, b, ldb, m, n, k, flags, false)
+	gemm("GemmSerial", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Epilogue{}, false)
 }
 
-func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, threads bool) {
+// Epilogue is what happens to C when its elements are final.
+type Epilogue struct {
+	// Bias has n elements that are added to every row of C, together with the sum of
+	// the first block of k; it does not go with Accumulate. nil is none.
+	Bias []float32
+
+	// Apply is called once for each block of C whose elements are final, rows
+	// i0 to i1 and columns j0 to j1, by the goroutine that computed it, while it is in that
+	// core's cache. Blocks are computed side by side: Apply must be safe for
+	// concurrent calls. It may overwrite the block's elements of C. How C is
+	// cut into blocks is not determined, but columns are cut at multiples of 4. nil is none.
+	Apply func(i0, i1, j0, j1 int)
+}
+
+// GemmWith is [Gemm] followed by e. It panics with an [ArgumentError] also if there
+// is a bias whose length is not n, or one together with Accumulate.
+func GemmWith(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, e Epilogue) {
+	gemm("GemmWith", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, e, true)
+}
+
+// PackedB is a matrix B stored in the order in which products read it, for one that
+// is used many times. It serves every instruction set.
+type PackedB struct {
+	n, k int
+	data []float32
+}
+
+// PackB packs op(B), which is k×n; flags are 0 or [TransB]. It takes k·n elements of memory, n
+// rounded up to a multiple of 32.
+func PackB(b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
+	const kernel = "PackB"
+	if min(n, k) < 0 {
+		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: n=%d, k=%d", n, k)})
+	}
+	check(flags&^TransB == 0, kernel, "flags %#x: only TransB is possible", flags)
+	if flags&TransB != 0 {
+		checkMatrix(kernel, "B", len(b), ldb, n, k)
+	} else {
+		checkMatrix(kernel, "B", len(b), ldb, k, n)
+	}
+	packed := &PackedB{n: n, k: k}
+	if n == 0 || k == 0 {
+		return packed
+	}
+	panels, kc := (n-1)/panelCols+1, blockLength(k)
+	packed.data = make([]float32, panels*panelCols*k)
+	tile := &active().gemm
+	parallel.For(panels, func(j int) {
+		left := j * panelCols
+		cols := min(panelCols, n-left)
+		for k0 := 0; k0 < k; k0 += kc {
+			rows := min(kc, k-k0)
+			for j := left; j < left+cols; j += tile.cols {
+				dst, width := packed.at(j, k0, rows), min(tile.cols, left+cols-j)
+				if flags&TransB != 0 {
+					tile.transpose(dst, panelCols, b[j*ldb+k0:], ldb, width, rows)
+				} else {
+					tile.copyRows(dst, panelCols, b[k0*ldb+j:], ldb, rows, width)
+				}
+			}
+		}
+	})
+	return packed
+}
+
+// at returns B from row k0, where a block of kc rows begins, and column j on, to
+// the end of j's panel: rows are panelCols apart. For each block of K the panels
+// lie one after the other.
+func (b *PackedB) at(j, k0, kc int) []float32 {
+	panels := (b.n-1)/panelCols + 1
+	return b.data[k0*panels*panelCols+j/panelCols*panelCols*kc+j%panelCols:]
+}
+
+// GemmPacked is [GemmWith] for a packed B, with the same result bit for bit; flags are
+// those of the product without [TransB].
+func GemmPacked(c []float32, ldc int, a []float32, lda int, b *PackedB, m int, flags GemmFlags, e Epilogue) {
+	check(flags&TransB == 0, "GemmPacked", "TransB belongs to PackB")
+	gemm("GemmPacked", c, ldc, a, lda, nil, 0, b, m, b.n, b.k, flags, e, true)
+}
+
+func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, packed *PackedB, m, n, k int, flags GemmFlags, e Epilogue, threads bool) {
 	if min(m, n, k) < 0 {
 		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: m=%d, n=%d, k=%d", m, n, k)})
 	}
@@ -56,17 +136,28 @@ func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32
 	}
 	checkMatrix(kernel, "C", len(c), ldc, m, n)
 	checkMatrix(kernel, "A", len(a), lda, aRows, aCols)
-	checkMatrix(kernel, "B", len(b), ldb, bRows, bCols)
+	if packed == nil {
+		checkMatrix(kernel, "B", len(b), ldb, bRows, bCols)
+	}
+	if e.Bias != nil && (len(e.Bias) != n || flags&Accumulate != 0) {
+		panic(&ArgumentError{kernel, fmt.Sprintf("a bias of %d elements for %d columns, flags %#x", len(e.Bias), n, flags)})
+	}
 	switch {
 	case m == 0 || n == 0:
 	case k == 0:
-		if flags&Accumulate == 0 {
-			for i := range m {
-				clear(c[i*ldc : i*ldc+n])
+		for i := range m {
+			if row := c[i*ldc : i*ldc+n]; e.Bias != nil {
+				copy(row, e.Bias)
+			} else if flags&Accumulate == 0 {
+				clear(row)
 			}
+		}
+		if e.Apply != nil {
+			e.Apply(0, m, 0, n)
 		}
 	default:
 		p := products.Get().(*product)
+		p.packed, p.epilogue = packed, e
 		p.run(c, ldc, a, lda, b, ldb, m, n, k, flags, threads)
 		products.Put(p)
 	}
@@ -99,9 +190,9 @@ type gemmTile struct {
 	// is instead of being copied into panels, and for up to so many columns, A.
 	directRows, directCols int
 
-	// compute does one tile of C = A·B, or C += A·B. Element (i, p) of A
-	// is a[i*aRow+p*aCol], the rows of B are bRow apart.
-	compute func(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, accumulate bool)
+	// compute does one tile of C = A·B + add, or C = A·B if add is nil. Element
+	// (i, p) of A is a[i*aRow+p*aCol], the rows of B are bRow apart, those of add addRow.
+	compute func(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, add []float32, addRow int)
 
 	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
 	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
@@ -128,6 +219,7 @@ const (
 	packLimitB  = 192 << 10 // floats
 	groupRows   = 96
 	groupCols   = 512
+	panelCols   = 32 // columns of a panel of PackedB, those of the widest tile
 	packChunk   = 32 // rows of a matrix that are copied into all panels together
 )
 
@@ -147,12 +239,16 @@ type product struct {
 	ldb   int
 	flags GemmFlags
 
+	packed   *PackedB // instead of b
+	epilogue Epilogue
+
 	kc int // length of a block of K
 
 	// The part of the product that is being computed.
 	i0, j0, k0 int
-	m, n, k    int // its size
-	first      bool
+	m, n, k    int  // its size
+	first      bool // nothing has been added to C
+	last       bool // C is final
 	rowPanels  int
 	colPanels  int
 	directA    bool
@@ -182,7 +278,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.flags = a, b, c, lda, ldb, ldc, flags
 	p.kc = blockLength(k)
 	p.directA = n <= direct(p.tile.directCols, lda)
-	p.directB = flags&TransB == 0 && m <= direct(p.tile.directRows, ldb)
+	p.directB = p.packed != nil || flags&TransB == 0 && m <= direct(p.tile.directRows, ldb)
 	threads = threads && parallel.Threads() > 1 && m*n >= (parallelWork-1)/k+1
 
 	kPart := min(k, p.kc*kPackBlocks)
@@ -191,6 +287,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	for p.k0 = 0; p.k0 < k; p.k0 += kPart {
 		p.k = min(kPart, k-p.k0)
 		p.first = p.k0 == 0 && flags&Accumulate == 0
+		p.last = p.k0+p.k == k
 		for p.j0 = 0; p.j0 < n; p.j0 += nPart {
 			p.n = min(nPart, n-p.j0)
 			for p.i0 = 0; p.i0 < m; p.i0 += mPart {
@@ -199,7 +296,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 			}
 		}
 	}
-	p.a, p.b, p.c = nil, nil, nil // the pool must not keep them alive
+	p.a, p.b, p.c, p.packed, p.epilogue = nil, nil, nil, nil, Epilogue{} // the pool must not keep them alive
 }
 
 // direct returns the limit up to which a matrix with leading dimension ld is
@@ -407,7 +504,6 @@ func (p *product) compute(task int) {
 	i1, j1 := min(i0+p.groupM, p.rowPanels), min(j0+p.groupN, p.colPanels)
 	for k0 := 0; k0 < p.k; k0 += p.kc {
 		kc := min(p.kc, p.k-k0)
-		accumulate := !p.first || k0 > 0
 		for j := j0; j < j1; j++ {
 			left := j * p.tile.cols
 			cols := min(p.tile.cols, p.n-left)
@@ -419,9 +515,21 @@ func (p *product) compute(task int) {
 				top, bottom := p.rowPanel(i)
 				a, aRow, aCol := p.rowsAt(top, bottom-top, k0, kc)
 				c := p.c[(p.i0+top)*p.ldc+p.j0+left:]
-				p.tile.compute(a, aRow, aCol, b, bRow, c, p.ldc, bottom-top, cols, kc, accumulate)
+				add, addRow := c, p.ldc
+				if p.first && k0 == 0 {
+					add, addRow = nil, 0
+					if p.epilogue.Bias != nil {
+						add = p.epilogue.Bias[p.j0+left:]
+					}
+				}
+				p.tile.compute(a, aRow, aCol, b, bRow, c, p.ldc, bottom-top, cols, kc, add, addRow)
 			}
 		}
+	}
+	if p.last && p.epilogue.Apply != nil {
+		top, _ := p.rowPanel(i0)
+		_, bottom := p.rowPanel(i1 - 1)
+		p.epilogue.Apply(p.i0+top, p.i0+bottom, p.j0+j0*p.tile.cols, p.j0+min(j1*p.tile.cols, p.n))
 	}
 }
 
@@ -439,6 +547,9 @@ func (p *product) rowsAt(top, rows, k0, kc int) (a []float32, aRow, aCol int) {
 
 // colsAt returns the panel of B that begins at column left, and its stride.
 func (p *product) colsAt(left, k0, kc int) (b []float32, bRow int) {
+	if p.packed != nil {
+		return p.packed.at(p.j0+left, p.k0+k0, kc), panelCols
+	}
 	if !p.directB {
 		return p.panelB(left, k0, kc), p.tile.cols
 	}

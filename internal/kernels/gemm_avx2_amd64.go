@@ -4,131 +4,131 @@
 
 package kernels
 
-// gemmTile1x8EdgeAVX2 computes 1 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile1x8EdgeAVX2 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile1x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile1x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile1x16AVX2 computes 1 rows and all columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile1x16AVX2 computes 1 rows and all columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile1x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile1x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile1x16EdgeAVX2 computes 1 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile1x16EdgeAVX2 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile1x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile1x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile2x8EdgeAVX2 computes 2 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile2x8EdgeAVX2 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile2x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile2x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile2x16AVX2 computes 2 rows and all columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile2x16AVX2 computes 2 rows and all columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile2x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile2x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile2x16EdgeAVX2 computes 2 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile2x16EdgeAVX2 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile2x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile2x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile3x8EdgeAVX2 computes 3 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile3x8EdgeAVX2 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile3x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile3x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile3x16AVX2 computes 3 rows and all columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile3x16AVX2 computes 3 rows and all columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile3x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile3x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile3x16EdgeAVX2 computes 3 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile3x16EdgeAVX2 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile3x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile3x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile4x8EdgeAVX2 computes 4 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile4x8EdgeAVX2 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile4x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile4x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile4x16AVX2 computes 4 rows and all columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile4x16AVX2 computes 4 rows and all columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile4x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile4x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile4x16EdgeAVX2 computes 4 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile4x16EdgeAVX2 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile4x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile4x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile5x8EdgeAVX2 computes 5 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile5x8EdgeAVX2 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile5x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile5x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile5x16AVX2 computes 5 rows and all columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile5x16AVX2 computes 5 rows and all columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile5x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile5x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile5x16EdgeAVX2 computes 5 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile5x16EdgeAVX2 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile5x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile5x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile6x8EdgeAVX2 computes 6 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile6x8EdgeAVX2 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile6x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile6x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile6x16AVX2 computes 6 rows and all columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile6x16AVX2 computes 6 rows and all columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile6x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile6x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile6x16EdgeAVX2 computes 6 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile6x16EdgeAVX2 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile6x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile6x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
 // fmaPeakAVX2 does n times 12 fused multiply-adds of 8 elements each.
 //

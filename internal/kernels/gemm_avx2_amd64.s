@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmTile1x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile1x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile1x8EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1x8EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -41,10 +41,11 @@ done_2:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), CL
-	TESTB      CL, CL
+	MOVQ       add+72(FP), CX
+	MOVQ       addRow+80(FP), DX
+	SHLQ       $0x02, DX
+	TESTQ      CX, CX
 	JZ         overwrite_3
-	MOVQ       AX, CX
 	VMASKMOVPS (CX), Y0, Y2
 	VADDPS     Y2, Y1, Y1
 
@@ -71,9 +72,9 @@ DATA lanes_AVX2<>+56(SB)/4, $0x00000000
 DATA lanes_AVX2<>+60(SB)/4, $0x00000000
 GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 
-// func gemmTile1x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile1x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   b+24(FP), CX
 	MOVQ   aRow+8(FP), DX
@@ -103,10 +104,11 @@ done_5:
 	MOVQ   c+40(FP), AX
 	MOVQ   ldc+48(FP), CX
 	SHLQ   $0x02, CX
-	MOVB   accumulate+72(FP), CL
-	TESTB  CL, CL
+	MOVQ   add+72(FP), CX
+	MOVQ   addRow+80(FP), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
 	JZ     overwrite_6
-	MOVQ   AX, CX
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 
@@ -116,9 +118,9 @@ overwrite_6:
 	VZEROUPPER
 	RET
 
-// func gemmTile1x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile1x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile1x16EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1x16EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -157,10 +159,11 @@ done_8:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), CL
-	TESTB      CL, CL
+	MOVQ       add+72(FP), CX
+	MOVQ       addRow+80(FP), DX
+	SHLQ       $0x02, DX
+	TESTQ      CX, CX
 	JZ         overwrite_9
-	MOVQ       AX, CX
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (SI), Y2
 	VMASKMOVPS 32(CX), Y2, Y2
@@ -173,9 +176,9 @@ overwrite_9:
 	VZEROUPPER
 	RET
 
-// func gemmTile2x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile2x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile2x8EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2x8EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -213,13 +216,14 @@ done_11:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_12
-	MOVQ       AX, DX
 	VMASKMOVPS (DX), Y0, Y3
 	VADDPS     Y3, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y3
 	VADDPS     Y3, Y2, Y2
 
@@ -230,9 +234,9 @@ overwrite_12:
 	VZEROUPPER
 	RET
 
-// func gemmTile2x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile2x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   b+24(FP), CX
 	MOVQ   aRow+8(FP), DX
@@ -267,13 +271,14 @@ done_14:
 	MOVQ   c+40(FP), AX
 	MOVQ   ldc+48(FP), CX
 	SHLQ   $0x02, CX
-	MOVB   accumulate+72(FP), DL
-	TESTB  DL, DL
+	MOVQ   add+72(FP), DX
+	MOVQ   addRow+80(FP), BX
+	SHLQ   $0x02, BX
+	TESTQ  DX, DX
 	JZ     overwrite_15
-	MOVQ   AX, DX
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y2, Y2
 	VADDPS 32(DX), Y3, Y3
 
@@ -286,9 +291,9 @@ overwrite_15:
 	VZEROUPPER
 	RET
 
-// func gemmTile2x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile2x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile2x16EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2x16EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -332,15 +337,16 @@ done_17:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_18
-	MOVQ       AX, DX
 	VADDPS     (DX), Y0, Y0
 	VMOVUPS    (DI), Y4
 	VMASKMOVPS 32(DX), Y4, Y4
 	VADDPS     Y4, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y2, Y2
 	VMOVUPS    (DI), Y4
 	VMASKMOVPS 32(DX), Y4, Y4
@@ -357,9 +363,9 @@ overwrite_18:
 	VZEROUPPER
 	RET
 
-// func gemmTile3x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile3x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile3x8EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3x8EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -400,16 +406,17 @@ done_20:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_21
-	MOVQ       AX, DX
 	VMASKMOVPS (DX), Y0, Y4
 	VADDPS     Y4, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y4
 	VADDPS     Y4, Y2, Y2
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y4
 	VADDPS     Y4, Y3, Y3
 
@@ -422,9 +429,9 @@ overwrite_21:
 	VZEROUPPER
 	RET
 
-// func gemmTile3x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile3x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   b+24(FP), CX
 	MOVQ   aRow+8(FP), DX
@@ -464,16 +471,17 @@ done_23:
 	MOVQ   c+40(FP), AX
 	MOVQ   ldc+48(FP), CX
 	SHLQ   $0x02, CX
-	MOVB   accumulate+72(FP), DL
-	TESTB  DL, DL
+	MOVQ   add+72(FP), DX
+	MOVQ   addRow+80(FP), BX
+	SHLQ   $0x02, BX
+	TESTQ  DX, DX
 	JZ     overwrite_24
-	MOVQ   AX, DX
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y2, Y2
 	VADDPS 32(DX), Y3, Y3
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y4, Y4
 	VADDPS 32(DX), Y5, Y5
 
@@ -489,9 +497,9 @@ overwrite_24:
 	VZEROUPPER
 	RET
 
-// func gemmTile3x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile3x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile3x16EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3x16EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -540,20 +548,21 @@ done_26:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_27
-	MOVQ       AX, DX
 	VADDPS     (DX), Y0, Y0
 	VMOVUPS    (DI), Y6
 	VMASKMOVPS 32(DX), Y6, Y6
 	VADDPS     Y6, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y2, Y2
 	VMOVUPS    (DI), Y6
 	VMASKMOVPS 32(DX), Y6, Y6
 	VADDPS     Y6, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y4, Y4
 	VMOVUPS    (DI), Y6
 	VMASKMOVPS 32(DX), Y6, Y6
@@ -574,9 +583,9 @@ overwrite_27:
 	VZEROUPPER
 	RET
 
-// func gemmTile4x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile4x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile4x8EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4x8EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -621,19 +630,20 @@ done_29:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_30
-	MOVQ       AX, DX
 	VMASKMOVPS (DX), Y0, Y5
 	VADDPS     Y5, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y5
 	VADDPS     Y5, Y2, Y2
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y5
 	VADDPS     Y5, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y5
 	VADDPS     Y5, Y4, Y4
 
@@ -648,9 +658,9 @@ overwrite_30:
 	VZEROUPPER
 	RET
 
-// func gemmTile4x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile4x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   b+24(FP), CX
 	MOVQ   aRow+8(FP), DX
@@ -696,19 +706,20 @@ done_32:
 	MOVQ   c+40(FP), AX
 	MOVQ   ldc+48(FP), CX
 	SHLQ   $0x02, CX
-	MOVB   accumulate+72(FP), DL
-	TESTB  DL, DL
+	MOVQ   add+72(FP), DX
+	MOVQ   addRow+80(FP), BX
+	SHLQ   $0x02, BX
+	TESTQ  DX, DX
 	JZ     overwrite_33
-	MOVQ   AX, DX
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y2, Y2
 	VADDPS 32(DX), Y3, Y3
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y4, Y4
 	VADDPS 32(DX), Y5, Y5
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y6, Y6
 	VADDPS 32(DX), Y7, Y7
 
@@ -727,9 +738,9 @@ overwrite_33:
 	VZEROUPPER
 	RET
 
-// func gemmTile4x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile4x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile4x16EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4x16EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -784,25 +795,26 @@ done_35:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_36
-	MOVQ       AX, DX
 	VADDPS     (DX), Y0, Y0
 	VMOVUPS    (DI), Y8
 	VMASKMOVPS 32(DX), Y8, Y8
 	VADDPS     Y8, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y2, Y2
 	VMOVUPS    (DI), Y8
 	VMASKMOVPS 32(DX), Y8, Y8
 	VADDPS     Y8, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y4, Y4
 	VMOVUPS    (DI), Y8
 	VMASKMOVPS 32(DX), Y8, Y8
 	VADDPS     Y8, Y5, Y5
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y6, Y6
 	VMOVUPS    (DI), Y8
 	VMASKMOVPS 32(DX), Y8, Y8
@@ -827,9 +839,9 @@ overwrite_36:
 	VZEROUPPER
 	RET
 
-// func gemmTile5x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile5x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile5x8EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5x8EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -877,22 +889,23 @@ done_38:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_39
-	MOVQ       AX, DX
 	VMASKMOVPS (DX), Y0, Y6
 	VADDPS     Y6, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y6
 	VADDPS     Y6, Y2, Y2
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y6
 	VADDPS     Y6, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y6
 	VADDPS     Y6, Y4, Y4
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y6
 	VADDPS     Y6, Y5, Y5
 
@@ -909,9 +922,9 @@ overwrite_39:
 	VZEROUPPER
 	RET
 
-// func gemmTile5x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile5x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   b+24(FP), CX
 	MOVQ   aRow+8(FP), DX
@@ -962,22 +975,23 @@ done_41:
 	MOVQ   c+40(FP), AX
 	MOVQ   ldc+48(FP), CX
 	SHLQ   $0x02, CX
-	MOVB   accumulate+72(FP), DL
-	TESTB  DL, DL
+	MOVQ   add+72(FP), DX
+	MOVQ   addRow+80(FP), BX
+	SHLQ   $0x02, BX
+	TESTQ  DX, DX
 	JZ     overwrite_42
-	MOVQ   AX, DX
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y2, Y2
 	VADDPS 32(DX), Y3, Y3
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y4, Y4
 	VADDPS 32(DX), Y5, Y5
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y6, Y6
 	VADDPS 32(DX), Y7, Y7
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y8, Y8
 	VADDPS 32(DX), Y9, Y9
 
@@ -999,9 +1013,9 @@ overwrite_42:
 	VZEROUPPER
 	RET
 
-// func gemmTile5x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile5x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile5x16EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5x16EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -1061,30 +1075,31 @@ done_44:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_45
-	MOVQ       AX, DX
 	VADDPS     (DX), Y0, Y0
 	VMOVUPS    (DI), Y10
 	VMASKMOVPS 32(DX), Y10, Y10
 	VADDPS     Y10, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y2, Y2
 	VMOVUPS    (DI), Y10
 	VMASKMOVPS 32(DX), Y10, Y10
 	VADDPS     Y10, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y4, Y4
 	VMOVUPS    (DI), Y10
 	VMASKMOVPS 32(DX), Y10, Y10
 	VADDPS     Y10, Y5, Y5
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y6, Y6
 	VMOVUPS    (DI), Y10
 	VMASKMOVPS 32(DX), Y10, Y10
 	VADDPS     Y10, Y7, Y7
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y8, Y8
 	VMOVUPS    (DI), Y10
 	VMASKMOVPS 32(DX), Y10, Y10
@@ -1113,9 +1128,9 @@ overwrite_45:
 	VZEROUPPER
 	RET
 
-// func gemmTile6x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile6x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile6x8EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6x8EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -1167,25 +1182,26 @@ done_47:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_48
-	MOVQ       AX, DX
 	VMASKMOVPS (DX), Y0, Y7
 	VADDPS     Y7, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y7
 	VADDPS     Y7, Y2, Y2
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y7
 	VADDPS     Y7, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y7
 	VADDPS     Y7, Y4, Y4
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y7
 	VADDPS     Y7, Y5, Y5
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VMASKMOVPS (DX), Y0, Y7
 	VADDPS     Y7, Y6, Y6
 
@@ -1204,9 +1220,9 @@ overwrite_48:
 	VZEROUPPER
 	RET
 
-// func gemmTile6x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile6x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, FMA3
-TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $0-88
 	MOVQ   a+0(FP), AX
 	MOVQ   b+24(FP), CX
 	MOVQ   aRow+8(FP), DX
@@ -1263,25 +1279,26 @@ done_50:
 	MOVQ   c+40(FP), AX
 	MOVQ   ldc+48(FP), CX
 	SHLQ   $0x02, CX
-	MOVB   accumulate+72(FP), DL
-	TESTB  DL, DL
+	MOVQ   add+72(FP), DX
+	MOVQ   addRow+80(FP), BX
+	SHLQ   $0x02, BX
+	TESTQ  DX, DX
 	JZ     overwrite_51
-	MOVQ   AX, DX
 	VADDPS (DX), Y0, Y0
 	VADDPS 32(DX), Y1, Y1
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y2, Y2
 	VADDPS 32(DX), Y3, Y3
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y4, Y4
 	VADDPS 32(DX), Y5, Y5
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y6, Y6
 	VADDPS 32(DX), Y7, Y7
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y8, Y8
 	VADDPS 32(DX), Y9, Y9
-	ADDQ   CX, DX
+	ADDQ   BX, DX
 	VADDPS (DX), Y10, Y10
 	VADDPS 32(DX), Y11, Y11
 
@@ -1306,9 +1323,9 @@ overwrite_51:
 	VZEROUPPER
 	RET
 
-// func gemmTile6x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile6x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile6x16EdgeAVX2(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6x16EdgeAVX2(SB), NOSPLIT, $0-88
 	MOVQ    a+0(FP), AX
 	MOVQ    b+24(FP), CX
 	MOVQ    aRow+8(FP), DX
@@ -1374,35 +1391,36 @@ done_53:
 	MOVQ       c+40(FP), AX
 	MOVQ       ldc+48(FP), CX
 	SHLQ       $0x02, CX
-	MOVB       accumulate+72(FP), DL
-	TESTB      DL, DL
+	MOVQ       add+72(FP), DX
+	MOVQ       addRow+80(FP), BX
+	SHLQ       $0x02, BX
+	TESTQ      DX, DX
 	JZ         overwrite_54
-	MOVQ       AX, DX
 	VADDPS     (DX), Y0, Y0
 	VMOVUPS    (DI), Y12
 	VMASKMOVPS 32(DX), Y12, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y2, Y2
 	VMOVUPS    (DI), Y12
 	VMASKMOVPS 32(DX), Y12, Y12
 	VADDPS     Y12, Y3, Y3
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y4, Y4
 	VMOVUPS    (DI), Y12
 	VMASKMOVPS 32(DX), Y12, Y12
 	VADDPS     Y12, Y5, Y5
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y6, Y6
 	VMOVUPS    (DI), Y12
 	VMASKMOVPS 32(DX), Y12, Y12
 	VADDPS     Y12, Y7, Y7
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y8, Y8
 	VMOVUPS    (DI), Y12
 	VMASKMOVPS 32(DX), Y12, Y12
 	VADDPS     Y12, Y9, Y9
-	ADDQ       CX, DX
+	ADDQ       BX, DX
 	VADDPS     (DX), Y10, Y10
 	VMOVUPS    (DI), Y12
 	VMASKMOVPS 32(DX), Y12, Y12

@@ -4,173 +4,173 @@
 
 package kernels
 
-// gemmTile1x16AVX512 computes 1 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile1x16AVX512 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile1x32AVX512 computes 1 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile1x32AVX512 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile2x16AVX512 computes 2 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile2x16AVX512 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile2x32AVX512 computes 2 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile2x32AVX512 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile3x16AVX512 computes 3 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile3x16AVX512 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile3x32AVX512 computes 3 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile3x32AVX512 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile4x16AVX512 computes 4 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile4x16AVX512 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile4x32AVX512 computes 4 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile4x32AVX512 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile5x16AVX512 computes 5 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile5x16AVX512 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile5x32AVX512 computes 5 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile5x32AVX512 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile6x16AVX512 computes 6 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile6x16AVX512 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile6x32AVX512 computes 6 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile6x32AVX512 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile7x16AVX512 computes 7 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile7x16AVX512 computes 7 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile7x32AVX512 computes 7 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile7x32AVX512 computes 7 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile8x16AVX512 computes 8 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile8x16AVX512 computes 8 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile8x32AVX512 computes 8 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile8x32AVX512 computes 8 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile9x16AVX512 computes 9 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile9x16AVX512 computes 9 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile9x32AVX512 computes 9 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile9x32AVX512 computes 9 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile10x16AVX512 computes 10 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile10x16AVX512 computes 10 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile10x32AVX512 computes 10 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile10x32AVX512 computes 10 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile11x16AVX512 computes 11 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile11x16AVX512 computes 11 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile11x32AVX512 computes 11 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile11x32AVX512 computes 11 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile12x16AVX512 computes 12 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile12x16AVX512 computes 12 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
-// gemmTile12x32AVX512 computes 12 rows and cols columns of C = A·B or, if accumulate, C += A·B.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.
+// gemmTile12x32AVX512 computes 12 rows and cols columns of C = A·B + add, or A·B if add is nil.
+// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
 // Each element of C is one chain of fused multiply-adds from p = 0 up.
 //
 //go:noescape
-func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 
 // fmaPeakAVX512 does n times 24 fused multiply-adds of 16 elements each.
 //

@@ -4,9 +4,9 @@
 
 #include "textflag.h"
 
-// func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -44,10 +44,11 @@ done_2:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), CL
-	TESTB     CL, CL
+	MOVQ      add+72(FP), CX
+	MOVQ      addRow+80(FP), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
 	JZ        overwrite_3
-	MOVQ      AX, CX
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
@@ -56,9 +57,9 @@ overwrite_3:
 	VZEROUPPER
 	RET
 
-// func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -107,10 +108,11 @@ done_5:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), CL
-	TESTB     CL, CL
+	MOVQ      add+72(FP), CX
+	MOVQ      addRow+80(FP), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
 	JZ        overwrite_6
-	MOVQ      AX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	VMOVUPS.Z 64(CX), K2, Z2
@@ -122,9 +124,9 @@ overwrite_6:
 	VZEROUPPER
 	RET
 
-// func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -167,13 +169,14 @@ done_8:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_9
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z2
 	VADDPS    Z2, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
@@ -184,9 +187,9 @@ overwrite_9:
 	VZEROUPPER
 	RET
 
-// func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -243,15 +246,16 @@ done_11:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_12
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z4
 	VADDPS    Z4, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z4
@@ -266,9 +270,9 @@ overwrite_12:
 	VZEROUPPER
 	RET
 
-// func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -316,16 +320,17 @@ done_14:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_15
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z3
 	VADDPS    Z3, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z3
 	VADDPS    Z3, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z3
 	VADDPS    Z3, Z2, Z2
 
@@ -338,9 +343,9 @@ overwrite_15:
 	VZEROUPPER
 	RET
 
-// func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -405,20 +410,21 @@ done_17:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_18
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z6
 	VADDPS    Z6, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z6
 	VADDPS    Z6, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z6
@@ -436,9 +442,9 @@ overwrite_18:
 	VZEROUPPER
 	RET
 
-// func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -492,19 +498,20 @@ done_20:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_21
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
@@ -519,9 +526,9 @@ overwrite_21:
 	VZEROUPPER
 	RET
 
-// func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -595,25 +602,26 @@ done_23:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_24
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z8
 	VADDPS    Z8, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z8
 	VADDPS    Z8, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z8
 	VADDPS    Z8, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z8
@@ -634,9 +642,9 @@ overwrite_24:
 	VZEROUPPER
 	RET
 
-// func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -695,22 +703,23 @@ done_26:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_27
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z5
 	VADDPS    Z5, Z4, Z4
 
@@ -727,9 +736,9 @@ overwrite_27:
 	VZEROUPPER
 	RET
 
-// func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -811,30 +820,31 @@ done_29:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_30
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z10
 	VADDPS    Z10, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z10
 	VADDPS    Z10, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z10
 	VADDPS    Z10, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z10
 	VADDPS    Z10, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z10
@@ -858,9 +868,9 @@ overwrite_30:
 	VZEROUPPER
 	RET
 
-// func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -925,25 +935,26 @@ done_32:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_33
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
@@ -962,9 +973,9 @@ overwrite_33:
 	VZEROUPPER
 	RET
 
-// func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1055,35 +1066,36 @@ done_35:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_36
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z12
 	VADDPS    Z12, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z12
 	VADDPS    Z12, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z12
 	VADDPS    Z12, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z12
 	VADDPS    Z12, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z12
 	VADDPS    Z12, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z12
@@ -1110,9 +1122,9 @@ overwrite_36:
 	VZEROUPPER
 	RET
 
-// func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1182,28 +1194,29 @@ done_38:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_39
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z7
 	VADDPS    Z7, Z6, Z6
 
@@ -1224,9 +1237,9 @@ overwrite_39:
 	VZEROUPPER
 	RET
 
-// func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1325,40 +1338,41 @@ done_41:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_42
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z14
 	VADDPS    Z14, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z14
 	VADDPS    Z14, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z14
 	VADDPS    Z14, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z14
 	VADDPS    Z14, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z14
 	VADDPS    Z14, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z14
 	VADDPS    Z14, Z11, Z11
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z14
 	VADDPS    Z14, Z12, Z12
 	VMOVUPS.Z 64(DX), K2, Z14
@@ -1388,9 +1402,9 @@ overwrite_42:
 	VZEROUPPER
 	RET
 
-// func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1466,31 +1480,32 @@ done_44:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_45
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z6, Z6
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
@@ -1513,9 +1528,9 @@ overwrite_45:
 	VZEROUPPER
 	RET
 
-// func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1623,45 +1638,46 @@ done_47:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_48
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z11, Z11
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z12, Z12
 	VMOVUPS.Z 64(DX), K2, Z16
 	VADDPS    Z16, Z13, Z13
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z16
 	VADDPS    Z16, Z14, Z14
 	VMOVUPS.Z 64(DX), K2, Z16
@@ -1694,9 +1710,9 @@ overwrite_48:
 	VZEROUPPER
 	RET
 
-// func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1777,34 +1793,35 @@ done_50:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_51
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z6, Z6
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z9
 	VADDPS    Z9, Z8, Z8
 
@@ -1829,9 +1846,9 @@ overwrite_51:
 	VZEROUPPER
 	RET
 
-// func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -1947,50 +1964,51 @@ done_53:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_54
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z11, Z11
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z12, Z12
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z13, Z13
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z14, Z14
 	VMOVUPS.Z 64(DX), K2, Z18
 	VADDPS    Z18, Z15, Z15
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z18
 	VADDPS    Z18, Z16, Z16
 	VMOVUPS.Z 64(DX), K2, Z18
@@ -2026,9 +2044,9 @@ overwrite_54:
 	VZEROUPPER
 	RET
 
-// func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -2115,37 +2133,38 @@ done_56:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_57
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z6, Z6
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z8, Z8
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 
@@ -2172,9 +2191,9 @@ overwrite_57:
 	VZEROUPPER
 	RET
 
-// func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -2299,55 +2318,56 @@ done_59:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_60
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z11, Z11
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z12, Z12
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z13, Z13
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z14, Z14
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z15, Z15
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z16, Z16
 	VMOVUPS.Z 64(DX), K2, Z20
 	VADDPS    Z20, Z17, Z17
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z20
 	VADDPS    Z20, Z18, Z18
 	VMOVUPS.Z 64(DX), K2, Z20
@@ -2386,9 +2406,9 @@ overwrite_60:
 	VZEROUPPER
 	RET
 
-// func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -2480,40 +2500,41 @@ done_62:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_63
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z6, Z6
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z8, Z8
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z11
 	VADDPS    Z11, Z10, Z10
 
@@ -2542,9 +2563,9 @@ overwrite_63:
 	VZEROUPPER
 	RET
 
-// func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -2677,60 +2698,61 @@ done_65:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_66
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z11, Z11
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z12, Z12
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z13, Z13
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z14, Z14
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z15, Z15
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z16, Z16
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z17, Z17
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z18, Z18
 	VMOVUPS.Z 64(DX), K2, Z22
 	VADDPS    Z22, Z19, Z19
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z22
 	VADDPS    Z22, Z20, Z20
 	VMOVUPS.Z 64(DX), K2, Z22
@@ -2772,9 +2794,9 @@ overwrite_66:
 	VZEROUPPER
 	RET
 
-// func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -2872,43 +2894,44 @@ done_68:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_69
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z0, Z0
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z2, Z2
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z4, Z4
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z6, Z6
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z8, Z8
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z10, Z10
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
@@ -2939,9 +2962,9 @@ overwrite_69:
 	VZEROUPPER
 	RET
 
-// func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, accumulate bool)
+// func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
 // Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $0-73
+TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $0-88
 	MOVQ       a+0(FP), AX
 	MOVQ       b+24(FP), CX
 	MOVQ       aRow+8(FP), DX
@@ -3083,65 +3106,66 @@ done_71:
 	MOVQ      c+40(FP), AX
 	MOVQ      ldc+48(FP), CX
 	SHLQ      $0x02, CX
-	MOVB      accumulate+72(FP), DL
-	TESTB     DL, DL
+	MOVQ      add+72(FP), DX
+	MOVQ      addRow+80(FP), BX
+	SHLQ      $0x02, BX
+	TESTQ     DX, DX
 	JZ        overwrite_72
-	MOVQ      AX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z0, Z0
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z1, Z1
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z2, Z2
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z3, Z3
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z4, Z4
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z5, Z5
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z6, Z6
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z7, Z7
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z8, Z8
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z9, Z9
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z10, Z10
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z11, Z11
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z12, Z12
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z13, Z13
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z14, Z14
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z15, Z15
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z16, Z16
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z17, Z17
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z18, Z18
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z19, Z19
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z20, Z20
 	VMOVUPS.Z 64(DX), K2, Z24
 	VADDPS    Z24, Z21, Z21
-	ADDQ      CX, DX
+	ADDQ      BX, DX
 	VMOVUPS.Z (DX), K1, Z24
 	VADDPS    Z24, Z22, Z22
 	VMOVUPS.Z 64(DX), K2, Z24

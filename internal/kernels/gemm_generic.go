@@ -11,9 +11,9 @@ var gemmGeneric = gemmTile{
 	transpose: transposeGeneric,
 }
 
-func gemmTileGeneric(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, accumulate bool) {
+func gemmTileGeneric(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, add []float32, addRow int) {
 	if rows == 4 && cols == 4 && aRow == 1 && aCol == 4 && bRow == 4 {
-		gemmTile4x4(a[:4*k], b[:4*k], c, ldc, accumulate)
+		gemmTile4x4(a[:4*k], b[:4*k], c, ldc, add, addRow)
 		return
 	}
 	for i := range rows {
@@ -23,15 +23,15 @@ func gemmTileGeneric(a []float32, aRow, aCol int, b []float32, bRow int, c []flo
 			for p := range k {
 				sum += a[i*aRow+p*aCol] * b[p*bRow+j]
 			}
-			if accumulate {
-				sum += row[j]
+			if add != nil {
+				sum += add[i*addRow+j]
 			}
 			row[j] = sum
 		}
 	}
 }
 
-func gemmTile4x4(a, b, c []float32, ldc int, accumulate bool) {
+func gemmTile4x4(a, b, c []float32, ldc int, add []float32, addRow int) {
 	var (
 		c00, c01, c02, c03 float32
 		c10, c11, c12, c13 float32
@@ -70,8 +70,8 @@ func gemmTile4x4(a, b, c []float32, ldc int, accumulate bool) {
 	} {
 		row := c[i*ldc : i*ldc+4]
 		for j := range row {
-			if accumulate {
-				sums[j] += row[j]
+			if add != nil {
+				sums[j] += add[i*addRow+j]
 			}
 			row[j] = sums[j]
 		}

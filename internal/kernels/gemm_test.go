@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/parallel"
@@ -93,6 +94,11 @@ func (g *gemmCase) run(t *testing.T, f gemmFunc, offset int) []float32 {
 	return out
 }
 
+// packedGemm is Gemm by way of GemmPacked.
+func packedGemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
+	GemmPacked(c, ldc, a, lda, PackB(b, ldb, n, k, flags&TransB), m, flags&^TransB, Epilogue{})
+}
+
 func (g *gemmCase) check(t *testing.T, f gemmFunc, offset int) {
 	t.Helper()
 	want, tol := g.oracle()
@@ -114,10 +120,7 @@ func TestGemmSmall(t *testing.T) {
 				for range 4 {
 					k := sizes[r.IntN(len(sizes))]
 					c := newGemmCase(m, n, k, GemmFlags(r.IntN(8)), r.IntN(6), uint64(m+n+k))
-					f := Gemm
-					if r.IntN(2) == 0 {
-						f = GemmSerial
-					}
+					f := []gemmFunc{Gemm, GemmSerial, packedGemm}[r.IntN(3)]
 					c.check(t, f, r.IntN(16))
 				}
 			}
@@ -135,6 +138,7 @@ func TestGemmLarge(t *testing.T) {
 			for i, size := range [][3]int{{13, 13, 64}, {26, 192, 768}, {100, 50, 400}, {1, 70, 1200}, {70, 1, 1200}, {205, 131, 385}, {130, 545, 97}} {
 				c := newGemmCase(size[0], size[1], size[2], flags, i%3, uint64(i))
 				c.check(t, Gemm, i)
+				c.check(t, packedGemm, i)
 			}
 		}
 	})
@@ -180,6 +184,9 @@ func TestGemmIsTheSameForAnyThreads(t *testing.T) {
 					if got := c.run(t, Gemm, i); !slices.Equal(got, want) {
 						t.Errorf("%v: differs on %d threads", &c, threads)
 					}
+					if got := c.run(t, packedGemm, i); !slices.Equal(got, want) {
+						t.Errorf("%v: packed differs on %d threads", &c, threads)
+					}
 				}
 			}
 		}
@@ -212,6 +219,78 @@ func TestGemmElementDoesNotDependOnItsTile(t *testing.T) {
 		}
 		restore()
 	}
+}
+
+// The epilogue: bias and Apply, packed and not, against the product alone.
+func TestGemmEpilogue(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
+	eachISA(t, func(t *testing.T) {
+		for i, size := range [][3]int{{0, 5, 3}, {5, 0, 3}, {5, 40, 0}, {1, 1, 1}, {26, 192, 768}, {13, 70, 9}, {205, 333, 800}, {300, 1030, 50}, {40, 16, 2000}} {
+			for _, flags := range []GemmFlags{0, TransA, TransB, TransB | Accumulate} {
+				c := newGemmCase(size[0], size[1], size[2], flags, 1, 5)
+				parallel.SetThreads(1 + i%3)
+				want, tol := c.oracle()
+				var bias []float32
+				if flags&Accumulate == 0 {
+					bias = random(c.n, 3)
+					for j := range want {
+						want[j] += float64(bias[j%c.n])
+						tol[j] += 2 * float64(c.k+1) * epsilon * math.Abs(float64(bias[j%c.n]))
+					}
+				}
+				var first []float32
+				for _, packed := range []bool{false, true} {
+					var mu sync.Mutex
+					seen := make([]int, c.m*c.n)
+					got := c.run(t, func(out []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
+						e := Epilogue{Bias: bias, Apply: func(i0, i1, j0, j1 int) {
+							mu.Lock()
+							defer mu.Unlock()
+							for i := i0; i < i1; i++ {
+								for j := j0; j < j1; j++ {
+									seen[i*n+j]++
+									out[i*ldc+j] *= 2 // exact, and shows that the element was final
+								}
+							}
+						}}
+						if packed {
+							GemmPacked(out, ldc, a, lda, PackB(b, ldb, n, k, flags&TransB), m, flags&^TransB, e)
+						} else {
+							GemmWith(out, ldc, a, lda, b, ldb, m, n, k, flags, e)
+						}
+					}, i)
+					for j, calls := range seen {
+						if calls != 1 {
+							t.Fatalf("%v packed %v: Apply saw element %d %d times", &c, packed, j, calls)
+						}
+						got[j] /= 2
+					}
+					if fault := faults(got, want, tol); fault != "" {
+						t.Errorf("%v packed %v: %s", &c, packed, fault)
+					}
+					if first == nil {
+						first = got
+					} else if !slices.Equal(first, got) {
+						t.Errorf("%v: packed differs", &c)
+					}
+				}
+			}
+		}
+	})
+}
+
+// A matrix that was packed for one instruction set serves the others.
+func TestPackedBServesEveryISA(t *testing.T) {
+	c := newGemmCase(29, 75, 500, TransB, 0, 1)
+	packed := PackB(c.b, c.ldb, c.n, c.k, TransB)
+	want, tol := c.oracle()
+	eachISA(t, func(t *testing.T) {
+		got := make([]float32, c.m*c.n)
+		GemmPacked(got, c.n, c.a, c.lda, packed, c.m, 0, Epilogue{})
+		if fault := faults(got, want, tol); fault != "" {
+			t.Error(fault)
+		}
+	})
 }
 
 // NaN and Inf reach exactly the elements that depend on them, denormals count.
@@ -264,6 +343,13 @@ func TestGemmChecksItsArguments(t *testing.T) {
 		"TransA":     func() { Gemm(x(6), 3, x(8), 4, x(12), 3, 2, 3, 4, TransA) },
 		"TransB":     func() { Gemm(x(6), 3, x(8), 4, x(12), 3, 2, 3, 4, TransB) },
 		"huge":       func() { Gemm(x(9), math.MaxInt/2, x(9), 3, x(9), 3, 3, 3, 3, 0) },
+		"Bias":       func() { GemmWith(x(9), 3, x(9), 3, x(9), 3, 3, 3, 3, 0, Epilogue{Bias: x(2)}) },
+		"Bias twice": func() { GemmWith(x(9), 3, x(9), 3, x(9), 3, 3, 3, 3, Accumulate, Epilogue{Bias: x(3)}) },
+		"PackB":      func() { PackB(x(8), 3, 3, 3, 0) },
+		"PackB size": func() { PackB(x(8), 3, -3, 3, 0) },
+		"PackB flag": func() { PackB(x(9), 3, 3, 3, TransA) },
+		"packed":     func() { GemmPacked(x(9), 3, x(9), 3, PackB(x(9), 3, 3, 3, 0), 3, TransB, Epilogue{}) },
+		"packed C":   func() { GemmPacked(x(8), 3, x(9), 3, PackB(x(9), 3, 3, 3, 0), 3, 0, Epilogue{}) },
 		"nil C, k=0": func() { Gemm(nil, 3, nil, 0, nil, 3, 3, 3, 0, 0) },
 	} {
 		mustPanic(t, name, f)

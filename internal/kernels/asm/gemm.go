@@ -68,9 +68,9 @@ func (g *generator) tile(rows, vectors int, masked bool) {
 		columns = "all columns"
 	}
 	g.function(name,
-		"func(a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc, cols, k int, accumulate bool)",
-		fmt.Sprintf("computes %d rows and %s of C = A·B or, if accumulate, C += A·B.", rows, columns),
-		"Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc.",
+		"func(a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc, cols, k int, add *float32, addRow int)",
+		fmt.Sprintf("computes %d rows and %s of C = A·B + add, or A·B if add is nil.", rows, columns),
+		"Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.",
 		"Each element of C is one chain of fused multiply-adds from p = 0 up.")
 	a, b := g.param("a"), g.param("b")
 	aRow, aCol, bRow := g.elements("aRow"), g.elements("aCol"), g.elements("bRow")
@@ -158,19 +158,16 @@ func (g *generator) columnMasks(masks []*mask) {
 	}
 }
 
-// storeTile writes the accumulators to C, or adds them to it.
+// storeTile writes the accumulators to C after adding what is to be added.
 func (g *generator) storeTile(acc [][]reg.VecVirtual, masks []*mask) {
 	c, ldc := g.param("c"), g.elements("ldc")
-	accumulate := g.GP8()
-	g.Load(g.Param("accumulate"), accumulate)
+	add, addRow := g.param("add"), g.elements("addRow")
 	overwrite := g.label("overwrite")
-	next := g.GP64()
-	g.TESTB(accumulate, accumulate)
+	g.TESTQ(add, add)
 	g.JZ(operand.LabelRef(overwrite))
-	g.MOVQ(c, next)
 	for i := range acc {
 		for j, v := range acc[i] {
-			m := operand.Mem{Base: next, Disp: j * g.bytes()}
+			m := operand.Mem{Base: add, Disp: j * g.bytes()}
 			if masks[j] == nil {
 				g.VADDPS(m, v, v)
 			} else {
@@ -180,7 +177,7 @@ func (g *generator) storeTile(acc [][]reg.VecVirtual, masks []*mask) {
 			}
 		}
 		if i < len(acc)-1 {
-			g.ADDQ(ldc, next)
+			g.ADDQ(addRow, add)
 		}
 	}
 	g.Label(overwrite)
