@@ -18,7 +18,8 @@ type gradientCase struct {
 }
 
 var (
-	ragged = engine.Attention{Heads: 2, Offsets: []int32{0, 1, 3, 3, 10}}
+	ragged = engine.Attention{Heads: 2, Queries: []int32{0, 1, 3, 3, 10}, Keys: []int32{0, 1, 3, 3, 10}}
+	fewer  = engine.Attention{Heads: 2, Queries: []int32{0, 1, 1, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}}
 	ids    = []int32{3, 0, 3, 1, 3, 4}
 	others = []int32{0, 1, 0, 1, 0, 1}
 )
@@ -110,6 +111,11 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{normal("q", 10, 6), normal("k", 10, 6), normal("v", 10, 6)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], dropping(ragged, 0.3)) },
 		oracle: func(m []matrix, masks [][]float64) matrix { return attention(m[0], m[1], m[2], ragged, masks[0]) },
+	}, {
+		name:   "attention of fewer queries, one without keys",
+		inputs: []matrix{normal("q", 5, 6), normal("k", 10, 6), normal("v", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], fewer) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return attention(m[0], m[1], m[2], fewer, nil) },
 	}, {
 		name:   "attention of one matrix to itself",
 		inputs: []matrix{normal("x", 10, 6)},

@@ -125,14 +125,29 @@ func (t *Tape) Attention(q, k, v *Var, a engine.Attention) *Var {
 	d := t.dev
 	a.Dropout = t.dropout(a.Dropout.Prob)
 	y := d.New(q.Value.Rows, q.Value.Cols)
-	var probs *engine.Tensor
+	var stats *engine.Tensor
 	if t.recording {
-		probs = d.New(1, a.ProbsLen())
+		stats = d.New(q.Value.Rows, a.Heads)
 	}
-	d.Attention(y, probs, q.Value, k.Value, v.Value, a)
+	d.Attention(y, stats, q.Value, k.Value, v.Value, a)
 	out := t.result(y, q, k, v)
-	t.record(out, probs, func() {
-		d.AttentionBackward(t.grad(q), t.grad(k), t.grad(v), out.Grad, probs, q.Value, k.Value, v.Value, a)
+	t.record(out, stats, func() {
+		inputs := [...]*Var{q, k, v}
+		var fresh [3]*engine.Tensor
+		for i, in := range inputs {
+			fresh[i] = d.New(in.Value.Rows, in.Value.Cols)
+		}
+		d.AttentionBackward(fresh[0], fresh[1], fresh[2], out.Grad, stats, q.Value, k.Value, v.Value, a)
+		for i, in := range inputs {
+			switch {
+			case in.needs && in.Grad == nil:
+				in.Grad = fresh[i]
+				continue
+			case in.needs:
+				d.Accumulate(in.Grad, fresh[i])
+			}
+			d.Free(fresh[i])
+		}
 	})
 	return out
 }

@@ -40,10 +40,14 @@ func (w *watched) Dropout(y, x *engine.Tensor, d engine.Dropout) {
 	w.masks = append(w.masks, w.mask(x.Len(), d))
 }
 
-func (w *watched) Attention(y, probs, q, k, v *engine.Tensor, a engine.Attention) {
-	w.Device.Attention(y, probs, q, k, v, a)
+func (w *watched) Attention(y, stats, q, k, v *engine.Tensor, a engine.Attention) {
+	w.Device.Attention(y, stats, q, k, v, a)
 	if a.Dropout.Prob > 0 {
-		w.masks = append(w.masks, w.mask(a.ProbsLen(), a.Dropout))
+		n := 0
+		for s := range len(a.Keys) - 1 {
+			n += a.Heads * int(a.Queries[s+1]-a.Queries[s]) * int(a.Keys[s+1]-a.Keys[s])
+		}
+		w.masks = append(w.masks, w.mask(n, a.Dropout))
 	}
 }
 
@@ -188,10 +192,10 @@ func softmax(scores []float64) (probs []float64, logSum float64) {
 // attention is multi-head attention; mask (of the probabilities) may be nil.
 func attention(q, k, v matrix, a engine.Attention, mask []float64) matrix {
 	y, width, first := zeros(q.rows, q.cols), q.cols/a.Heads, 0
-	for s := range len(a.Offsets) - 1 {
-		lo, hi := int(a.Offsets[s]), int(a.Offsets[s+1])
+	for s := range len(a.Keys) - 1 {
+		lo, hi := int(a.Keys[s]), int(a.Keys[s+1])
 		for col := 0; col < q.cols; col += width {
-			for i := lo; i < hi; i++ {
+			for i := int(a.Queries[s]); i < int(a.Queries[s+1]); i++ {
 				var scores []float64
 				for j := lo; j < hi; j++ {
 					var dot float64

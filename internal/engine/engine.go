@@ -56,22 +56,15 @@ type Dropout struct {
 	Stream uint64  // the operation: step and place in the step
 }
 
-// Attention describes one multi-head attention over packed sequences.
+// Attention describes one multi-head attention over packed sequences. Each
+// sequence's queries look at its own keys and no others. It may have another
+// number of queries than of keys (one query for the class of a text, say, or new
+// tokens after a cache), and either may be none.
 type Attention struct {
 	Heads   int
-	Offsets []int32 // len B+1, from 0 to N, never falling; a sequence may be empty
-	Dropout Dropout // of the probabilities
-}
-
-// ProbsLen is the number of probabilities that the attention keeps for its
-// backward pass: A·T² for every sequence.
-func (a Attention) ProbsLen() int {
-	n := 0
-	for i := 1; i < len(a.Offsets); i++ {
-		t := int(a.Offsets[i] - a.Offsets[i-1])
-		n += a.Heads * t * t
-	}
-	return n
+	Queries []int32 // where each sequence's rows of q and y begin: len B+1, from 0 to their rows, never falling
+	Keys    []int32 // the same for k and v; equal to Queries in self-attention over whole texts
+	Dropout Dropout // of the probabilities, indexed by sequence, head, query, key in this order, without gaps
 }
 
 // AdamStep holds the scalars of one Adam update:
@@ -126,11 +119,13 @@ type Device interface {
 	Gather(dst, table *Tensor, ids []int32, accumulate bool)
 	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor)
 
-	// Attention: y = softmax(q·kᵀ/sqrt(D))·v per head and sequence. q, k, v, y are
-	// N x H. probs (1 x ProbsLen) receives the probabilities before dropout; it may
-	// be nil when no backward pass follows. y must not alias an input.
-	Attention(y, probs, q, k, v *Tensor, a Attention)
-	AttentionBackward(dq, dk, dv, dy, probs, q, k, v *Tensor, a Attention)
+	// Attention: y = softmax(q·kᵀ/sqrt(D))·v per head and sequence. q and y have the
+	// rows that Queries divides, k and v those of Keys; all are H wide. stats (rows of
+	// q x A) receives the log-sum-exp of each row of scaled scores; it may be nil
+	// when no backward pass follows. A query without keys gets zeros. y must not alias an input.
+	// Unlike others, the backward form overwrites dq, dk and dv.
+	Attention(y, stats, q, k, v *Tensor, a Attention)
+	AttentionBackward(dq, dk, dv, dy, stats, q, k, v *Tensor, a Attention)
 
 	// Losses, the mean over rows, into loss (1 x 1). CrossEntropy's probs (B x C)
 	// receives the softmax of the logits. The backward forms multiply by dloss. A

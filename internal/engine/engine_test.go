@@ -5,24 +5,6 @@ import (
 	"testing"
 )
 
-func TestProbsLen(t *testing.T) {
-	for _, c := range []struct {
-		heads   int
-		offsets []int32
-		want    int
-	}{
-		{3, nil, 0},
-		{3, []int32{0}, 0},
-		{3, []int32{0, 0}, 0},
-		{1, []int32{0, 4}, 16},
-		{3, []int32{0, 4, 4, 5}, 3 * 17},
-	} {
-		if got := (Attention{Heads: c.heads, Offsets: c.offsets}).ProbsLen(); got != c.want {
-			t.Errorf("%d heads, %v: %d, want %d", c.heads, c.offsets, got, c.want)
-		}
-	}
-}
-
 func TestChecksSayWhatDoesNotFit(t *testing.T) {
 	for _, c := range []struct {
 		check func()

@@ -23,9 +23,7 @@ import (
 // [ArgumentError] unless 0 <= prob <= 1.
 func Dropout(dst, x []float32, prob float32, key, stream, offset uint64, accumulate bool) {
 	sameLen("Dropout", "dst", len(dst), "x", len(x))
-	if !(prob >= 0 && prob <= 1) {
-		check(false, "Dropout", "probability %v is not in [0, 1]", prob)
-	}
+	checkProb("Dropout", prob)
 	if prob == 1 {
 		if !accumulate {
 			clear(dst)
@@ -37,13 +35,23 @@ func Dropout(dst, x []float32, prob float32, key, stream, offset uint64, accumul
 	if accumulate {
 		apply = impl.dropoutAdd
 	}
-	// Below 1 prob is at most 1-2⁻²⁴, so the threshold fits its type.
-	threshold := uint32(math.Round(float64(prob) * (1 << 32)))
-	scale := 1 / (1 - prob)
+	threshold, scale := dropThreshold(prob)
 	eachBits(impl, len(dst), key, stream, offset, func(lo int, bits []uint32) {
 		hi := lo + len(bits)
 		apply(dst[lo:hi], x[lo:hi], bits, threshold, scale)
 	})
+}
+
+func checkProb(kernel string, prob float32) {
+	if !(prob >= 0 && prob <= 1) {
+		check(false, kernel, "probability %v is not in [0, 1]", prob)
+	}
+}
+
+// dropThreshold returns the least word that keeps an element and what is kept is
+// multiplied by. Below 1 prob is at most 1-2⁻²⁴, so the threshold fits its type.
+func dropThreshold(prob float32) (threshold uint32, scale float32) {
+	return uint32(math.Round(float64(prob) * (1 << 32))), 1 / (1 - prob)
 }
 
 func dropoutGeneric(dst, x []float32, bits []uint32, threshold uint32, scale float32) {
@@ -88,6 +96,19 @@ var bitsBuffers = sync.Pool{New: func() any { return new([bitsChunk]uint32) }}
 
 // philoxWords is what implementation.philox makes at a time.
 const philoxWords = 64
+
+// Words returns the random words that [Dropout] uses for n elements from offset
+// on, which must not pass 2⁶⁴. They stand in the buffer, which is made larger if need be.
+func Words(buffer *[]uint32, n int, key, stream, offset uint64) []uint32 {
+	skip := int(offset % 4)
+	size := (skip + n + philoxWords - 1) / philoxWords * philoxWords
+	if cap(*buffer) < size {
+		*buffer = make([]uint32, size)
+	}
+	words := (*buffer)[:size]
+	active().philox(words, key, stream, offset/4)
+	return words[skip : skip+n]
+}
 
 // eachBits calls use for consecutive ranges [lo, lo+len(bits)) of [0, n) with
 // the random words of the elements offset+lo, offset+lo+1, ...

@@ -20,8 +20,7 @@ type implementation struct {
 	gelu         func(dst, x []float32)
 	geluBackward func(dx, x, dy []float32)
 
-	softmax         func(dst, x []float32, scale float32)
-	softmaxBackward func(dx, p, dp []float32, scale float32)
+	softmax func(dst, x []float32, scale float32)
 
 	layerNorm         func(dst, x, gamma, beta []float32, eps float32) (mean, rstd float32)
 	layerNormBackward func(dx, dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32)
@@ -51,7 +50,6 @@ var generic = implementation{
 	gelu:              geluGeneric,
 	geluBackward:      geluBackwardGeneric,
 	softmax:           softmaxGeneric,
-	softmaxBackward:   softmaxBackwardGeneric,
 	layerNorm:         layerNormGeneric,
 	layerNormBackward: layerNormBackwardGeneric,
 	adam:              adamGeneric,

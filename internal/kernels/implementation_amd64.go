@@ -16,7 +16,6 @@ var avx2 = implementation{
 	gelu:              geluAVX2,
 	geluBackward:      geluBackwardAVX2,
 	softmax:           softmaxAVX2,
-	softmaxBackward:   softmaxBackwardAVX2,
 	layerNorm:         layerNormAVX2,
 	layerNormBackward: layerNormBackwardAVX2,
 	adam: func(p, m, v, g []float32, s AdamStep) {
@@ -42,7 +41,6 @@ var avx512 = implementation{
 	gelu:              geluAVX512,
 	geluBackward:      geluBackwardAVX512,
 	softmax:           softmaxAVX512,
-	softmaxBackward:   softmaxBackwardAVX512,
 	layerNorm:         layerNormAVX512,
 	layerNormBackward: layerNormBackwardAVX512,
 	adam: func(p, m, v, g []float32, s AdamStep) {

@@ -106,31 +106,87 @@ func TestSoftmaxSpecialValues(t *testing.T) {
 	})
 }
 
-func TestSoftmaxBackward(t *testing.T) {
+func TestExponentials(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		for _, n := range lengths() {
-			const scale = 0.125
-			p, dp := random(n, uint64(n)), guardVector(random(n, 5), n%16).x
-			Softmax(p, p, 1)
-			var dot, size float64
-			for i := range p {
-				dot += float64(p[i]) * float64(dp[i])
-				size += math.Abs(float64(p[i]) * float64(dp[i]))
+			for _, scale := range []float32{0.125, 1, -3, 20} {
+				x := guardVector(random(n, uint64(n)), n%16).x
+				largest, size := math.Inf(-1), 0.0
+				for _, v := range x {
+					largest = max(largest, float64(scale)*float64(v))
+					size = max(size, math.Abs(float64(scale*v)))
+				}
+				var want, tol []float64
+				sum, sumTol := 0.0, 0.0
+				for i, v := range x {
+					want = append(want, math.Exp(float64(scale)*float64(v)-largest))
+					tol = append(tol, want[i]*epsilon*(4*size+10)+math.SmallestNonzeroFloat32)
+					sum += want[i]
+					sumTol += tol[i] + want[i]*epsilon*float64(n)
+				}
+				dst := guard(1, n, n, n%11, old)
+				gotLargest, gotSum := Exponentials(dst.x, x, scale)
+				dst.check(t)
+				if fault := faults(dst.x, want, tol); fault != "" {
+					t.Errorf("n=%d, scale %g: %s", n, scale, fault)
+				}
+				if !closeTo(float64(gotLargest), largest, 2*epsilon*math.Abs(largest)) || !closeTo(float64(gotSum), sum, sumTol) {
+					t.Errorf("n=%d, scale %g: largest %g, sum %g, want %g and %g", n, scale, gotLargest, gotSum, largest, sum)
+				}
+				Exponentials(x, x, scale)
+				if !slices.Equal(x, dst.x) {
+					t.Errorf("n=%d: in place differs", n)
+				}
 			}
-			var want, tol []float64
-			for i := range p {
-				want = append(want, scale*float64(p[i])*(float64(dp[i])-dot))
-				tol = append(tol, scale*float64(p[i])*epsilon*(4*math.Abs(float64(dp[i]))+float64(n+4)*size))
-			}
-			dx := guard(1, n, n, n%7, float32(math.NaN()))
-			SoftmaxBackward(dx.x, p, dp, scale)
-			dx.check(t)
-			if fault := faults(dx.x, want, tol); fault != "" {
-				t.Errorf("n=%d: %s", n, fault)
-			}
-			SoftmaxBackward(dp, p, dp, scale)
-			if !slices.Equal(dp, dx.x) {
-				t.Errorf("n=%d: in place differs", n)
+		}
+	})
+}
+
+func TestSoftmaxBackward(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		var buffer []uint32
+		for _, n := range lengths() {
+			for _, prob := range []float32{0, 0.3, 1} {
+				const scale = 0.125
+				x, d := guardVector(random(n, uint64(n)), n%5), guardVector(random(n, 5), n%16)
+				logSum, size := 0.0, 0.0
+				for _, v := range x.x {
+					logSum += math.Exp(float64(v) * scale)
+					size = max(size, math.Abs(float64(v))*scale)
+				}
+				logSum = float64(float32(math.Log(logSum)))
+				relative := epsilon * (4*(size+math.Abs(logSum)) + 10)
+				var words []uint32
+				if prob > 0 {
+					words = Words(&buffer, n, 1, 2, uint64(n))
+				}
+				p, m := make([]float64, n), make([]float64, n)
+				var dot, dotSize float64
+				for i, v := range x.x {
+					p[i] = math.Exp(float64(v)*scale - logSum)
+					if words == nil || float64(words[i]) >= float64(prob)*(1<<32) {
+						m[i] = 1 / (1 - float64(prob))
+					}
+					term := p[i] * m[i] * float64(d.x[i])
+					dot += term
+					dotSize += math.Abs(term)
+				}
+				var wantX, wantD, tolX, tolD []float64
+				for i, v := range d.x {
+					wantX = append(wantX, p[i]*m[i])
+					tolX = append(tolX, wantX[i]*(relative+2*epsilon))
+					wantD = append(wantD, scale*p[i]*(m[i]*float64(v)-dot))
+					tolD = append(tolD, scale*p[i]*((relative+6*epsilon)*(m[i]*math.Abs(float64(v))+dotSize)+(relative+float64(n+4)*epsilon)*dotSize))
+				}
+				SoftmaxBackward(x.x, d.x, scale, float32(logSum), words, prob)
+				x.check(t)
+				d.check(t)
+				if fault := faults(x.x, wantX, tolX); fault != "" {
+					t.Errorf("n=%d, p=%g: x: %s", n, prob, fault)
+				}
+				if fault := faults(d.x, wantD, tolD); fault != "" {
+					t.Errorf("n=%d, p=%g: d: %s", n, prob, fault)
+				}
 			}
 		}
 	})

@@ -36,7 +36,8 @@ func BenchmarkVector(b *testing.B) {
 	row := func(x []float32) []float32 { return slices.Clone(x[:768]) }
 	rx, ry, gamma, beta, dgamma, dbeta := row(x), row(y), row(x), row(y), row(x), row(y)
 	p := make([]float32, 768)
-	Softmax(p, rx, 1)
+	var buffer []uint32
+	words := Words(&buffer, 512, 1, 2, 0)
 	rows := []struct {
 		name       string
 		elements   int
@@ -48,8 +49,11 @@ func BenchmarkVector(b *testing.B) {
 		{"Softmax/13", 13, 8, func() { Softmax(ry[:13], rx[:13], 0.125) }},
 		{"Softmax/128", 128, 8, func() { Softmax(ry[:128], rx[:128], 0.125) }},
 		{"Softmax/512", 512, 8, func() { Softmax(ry[:512], rx[:512], 0.125) }},
-		{"SoftmaxBackward/13", 13, 12, func() { SoftmaxBackward(ry[:13], p[:13], rx[:13], 0.125) }},
-		{"SoftmaxBackward/128", 128, 12, func() { SoftmaxBackward(ry[:128], p[:128], rx[:128], 0.125) }},
+		{"Exponentials/13", 13, 8, func() { Exponentials(ry[:13], rx[:13], 0.125) }},
+		{"Exponentials/512", 512, 8, func() { Exponentials(ry[:512], rx[:512], 0.125) }},
+		{"SoftmaxBackward/13", 13, 16, func() { SoftmaxBackward(p[:13], rx[:13], 0.125, 1, nil, 0) }},
+		{"SoftmaxBackward/512", 512, 16, func() { SoftmaxBackward(p[:512], rx[:512], 0.125, 1, nil, 0) }},
+		{"SoftmaxBackwardDropout/512", 512, 20, func() { SoftmaxBackward(p[:512], rx[:512], 0.125, 1, words, 0.1) }},
 	}
 	eachISABenchmark(b, func(b *testing.B) {
 		bench := func(name string, elements, bytes int, run func()) {

@@ -96,7 +96,7 @@ func newLayer(p declare, cfg Config, i int) layer {
 }
 
 func (l layer) apply(t *autograd.Tape, cfg Config, x *autograd.Var, offsets []int32) *autograd.Var {
-	attention := engine.Attention{Heads: cfg.Heads, Offsets: offsets, Dropout: engine.Dropout{Prob: cfg.AttentionDropout}}
+	attention := engine.Attention{Heads: cfg.Heads, Queries: offsets, Keys: offsets, Dropout: engine.Dropout{Prob: cfg.AttentionDropout}}
 	// The key's bias adds the same to every score of a query, which softmax ignores:
 	// its gradient is exactly zero, and rounding noise is kept out of it.
 	// Differs from the reference: there the noise moves the bias a little.

@@ -86,10 +86,14 @@ func (w *dropWatch) Dropout(y, x *engine.Tensor, d engine.Dropout) {
 	w.keep(x.Len(), d)
 }
 
-func (w *dropWatch) Attention(y, probs, q, k, v *engine.Tensor, a engine.Attention) {
-	w.Device.Attention(y, probs, q, k, v, a)
+func (w *dropWatch) Attention(y, stats, q, k, v *engine.Tensor, a engine.Attention) {
+	w.Device.Attention(y, stats, q, k, v, a)
 	if a.Dropout.Prob > 0 {
-		w.keep(a.ProbsLen(), a.Dropout)
+		n := 0
+		for s := range len(a.Keys) - 1 {
+			n += a.Heads * int(a.Queries[s+1]-a.Queries[s]) * int(a.Keys[s+1]-a.Keys[s])
+		}
+		w.keep(n, a.Dropout)
 	}
 }
 
