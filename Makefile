@@ -4,6 +4,8 @@
 # make build    the static binary ./unimo
 # make fuzz     every fuzz target for FUZZTIME each
 # make bench    benchmarks of the kernels and the tokenizer
+# make bench-peers  the comparison with PyTorch, ONNX Runtime and PaddlePaddle
+#               (bench/README.md); installs them into runs/peers
 
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -11,7 +13,7 @@ FUZZTIME   ?= 20s
 
 export CGO_ENABLED = 0
 
-.PHONY: check format vet test variants cross build fuzz bench
+.PHONY: check format vet test variants cross build fuzz bench bench-peers
 
 check: format vet test variants cross
 
@@ -53,3 +55,9 @@ fuzz:
 
 bench:
 	go test -run '^$$' -bench . -benchmem ./internal/kernels ./internal/tokenizer ./internal/checkpoint
+
+PEERS = torch==2.15.0 transformers==5.23.0 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 paddlepaddle==3.3.1
+
+bench-peers:
+	test -d runs/peers || { python3 -m venv runs/peers && runs/peers/bin/pip install $(PEERS); }
+	go run ./bench -python runs/peers/bin/python

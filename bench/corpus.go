@@ -1,0 +1,258 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+// Sizes of the workloads.
+const (
+	maxTokens = 512 // of a sequence
+
+	sstBatch        = 32
+	stepsPerRound   = 4 // of shuffled batches
+	sortedPerRound  = 8 // of length-sorted batches, spread over all lengths
+	raggedPerRound  = 6
+	equalPerRound   = 4
+	equalLength     = 24 // tokens, about SST-2 dev's mean
+	singles         = 50
+	passageBatch    = 8
+	passageFrom     = 330 // tokens
+	passageTo       = 470
+	encodeBatch     = 4
+	encodesPerRound = 2
+	longText        = 4000 // bytes, which are more than maxTokens tokens of prose
+)
+
+// corpus is the real data.
+type corpus struct {
+	tok        *tokenizer.Tokenizer
+	train, dev []data.Record
+	trainText  []string
+	devText    []string
+	stories    []string
+}
+
+// dataDir is the folder of real data.
+func dataDir() string {
+	if dir := os.Getenv("UNIMO_DATA"); dir != "" {
+		return dir
+	}
+	return filepath.Join("..", "shared", "data")
+}
+
+func readCorpus(dir string) (*corpus, error) {
+	c := &corpus{}
+	var err error
+	if c.tok, err = tokenizer.Load(filepath.Join(dir, "unimo-dict")); err != nil {
+		return nil, err
+	}
+	if c.train, c.trainText, err = c.sst2(filepath.Join(dir, "sst2", "train.tsv")); err != nil {
+		return nil, err
+	}
+	if c.dev, c.devText, err = c.sst2(filepath.Join(dir, "sst2", "dev.tsv")); err != nil {
+		return nil, err
+	}
+	for _, name := range []string{"dev_full_stories.json", "train_recovered.json"} {
+		stories, err := readStories(filepath.Join(dir, "coqa", name))
+		if err != nil {
+			return nil, err
+		}
+		c.stories = append(c.stories, stories...)
+	}
+	return c, nil
+}
+
+func (c *corpus) sst2(path string) ([]data.Record, []string, error) {
+	preset, err := task.Find("sst-2")
+	if err != nil {
+		return nil, nil, err
+	}
+	examples, err := data.Read(path, preset.Schema, data.ReadOptions{})
+	if err != nil {
+		return nil, nil, err
+	}
+	texts := make([]string, len(examples))
+	for i, x := range examples {
+		texts[i] = x.TextA
+	}
+	records, _ := c.encoder().EncodeAll(examples)
+	return records, texts, nil
+}
+
+func (c *corpus) encoder() *data.Encoder {
+	return &data.Encoder{Tokenizer: c.tok, MaxLen: maxTokens}
+}
+
+// encode returns the tokens of a text.
+func (c *corpus) encode(text string) []int32 {
+	r, _ := c.encoder().Encode(data.Example{TextA: text})
+	return r.Tokens
+}
+
+func readStories(path string) ([]string, error) {
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	var file struct {
+		Data []struct {
+			Story string `json:"story"`
+		} `json:"data"`
+	}
+	if err := json.Unmarshal(raw, &file); err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	stories := make([]string, len(file.Data))
+	for i, d := range file.Data {
+		stories[i] = d.Story
+	}
+	return stories, nil
+}
+
+// files are the names of the batch files and how they are made for a number of rounds.
+func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
+	return map[string]func() (workFile, error){
+		"sst2-shuffled": func() (workFile, error) {
+			order := data.Permutation(1, 0, len(c.train))
+			return cut(pack(c.train, c.trainText, data.Plan(data.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
+		},
+		"sst2-sorted": func() (workFile, error) { return c.sorted(rounds), nil },
+		"passages":    func() (workFile, error) { return cut(c.passages(), rounds, 1) },
+		"single": func() (workFile, error) {
+			return repeated(pack(c.dev[:singles], c.devText, data.Plan(data.Lengths(c.dev[:singles]), data.Sequence(singles), 1, false)), rounds), nil
+		},
+		"ragged": func() (workFile, error) {
+			full := len(c.dev) / sstBatch * sstBatch
+			return cut(pack(c.dev, c.devText, data.Plan(data.Lengths(c.dev), data.Sequence(full), sstBatch, false)), rounds, raggedPerRound)
+		},
+		"equal": func() (workFile, error) {
+			var order []int
+			for i, r := range c.train {
+				if len(r.Tokens) == equalLength {
+					order = append(order, i)
+				}
+			}
+			full := len(order) / sstBatch * sstBatch
+			return cut(pack(c.train, c.trainText, data.Plan(data.Lengths(c.train), order[:full], sstBatch, false)), rounds, equalPerRound)
+		},
+		"long":  func() (workFile, error) { return cut(c.long(), rounds, encodesPerRound) },
+		"first": func() (workFile, error) { return repeated(pack(c.dev, c.devText, [][]int{{0}}), rounds), nil },
+	}
+}
+
+// pack makes batches of records.
+func pack(records []data.Record, texts []string, plan [][]int) []batch {
+	batches := make([]batch, len(plan))
+	for i, idx := range plan {
+		for _, r := range idx {
+			batches[i].Sequences = append(batches[i].Sequences, records[r].Tokens)
+			batches[i].Labels = append(batches[i].Labels, int32(records[r].Class))
+			batches[i].Texts = append(batches[i].Texts, texts[r])
+		}
+	}
+	return batches
+}
+
+// cut makes rounds of the given number of batches, from the beginning again when
+// there are no more.
+func cut(batches []batch, rounds, size int) (workFile, error) {
+	if len(batches) < size {
+		return workFile{}, fmt.Errorf("%d batches of data, want at least %d", len(batches), size)
+	}
+	var w workFile
+	next := 0
+	for range rounds + 1 {
+		round := make([]batch, size)
+		for i := range round {
+			round[i] = batches[next%len(batches)]
+			next++
+		}
+		w.Rounds = append(w.Rounds, round)
+	}
+	return w, nil
+}
+
+// repeated is the same batches in every round.
+func repeated(batches []batch, rounds int) workFile {
+	return workFile{Rounds: slices.Repeat([][]batch{batches}, rounds+1)}
+}
+
+// sorted makes batches of the training set sorted by length. A round has batches of
+// all lengths, evenly spread over the set, in each round others, so that it has as
+// many tokens a step as a whole epoch.
+func (c *corpus) sorted(rounds int) workFile {
+	order := data.Sequence(len(c.train))
+	slices.SortStableFunc(order, func(a, b int) int { return len(c.train[a].Tokens) - len(c.train[b].Tokens) })
+	plan := data.Plan(data.Lengths(c.train), order, sstBatch, false)
+	var w workFile
+	for r := range rounds + 1 {
+		var chosen [][]int
+		for i := range sortedPerRound {
+			at := (float64(i) + (float64(r)+0.5)/float64(rounds+1)) / sortedPerRound
+			chosen = append(chosen, plan[int(at*float64(len(plan)))])
+		}
+		w.Rounds = append(w.Rounds, pack(c.train, c.trainText, chosen))
+	}
+	return w
+}
+
+// passages makes batches of the stories that have about 400 tokens, as they come.
+// A story that is longer gives as many passages as it has room for.
+func (c *corpus) passages() []batch {
+	var sequences [][]int32
+	for i, story := range c.stories {
+		tokens := c.encode(story)
+		if len(tokens) > passageTo { // lengths from one end of the range to the other, and no pattern
+			tokens = tokens[:passageFrom+i*37%(passageTo-passageFrom+1)]
+		}
+		if len(tokens) >= passageFrom {
+			sequences = append(sequences, tokens)
+		}
+	}
+	return inBatches(sequences, nil, passageBatch)
+}
+
+// long makes batches of joined stories, each cut to the longest sequence.
+func (c *corpus) long() []batch {
+	var sequences [][]int32
+	var texts []string
+	var b strings.Builder
+	for _, story := range c.stories {
+		b.WriteString(story)
+		b.WriteString(" ")
+		if b.Len() < longText {
+			continue
+		}
+		text := strings.ToValidUTF8(b.String()[:longText], "")
+		b.Reset()
+		if tokens := c.encode(text); len(tokens) == maxTokens {
+			sequences, texts = append(sequences, tokens), append(texts, text)
+		}
+	}
+	return inBatches(sequences, texts, encodeBatch)
+}
+
+// inBatches makes full batches with labels that alternate.
+func inBatches(sequences [][]int32, texts []string, size int) []batch {
+	var batches []batch
+	for i := 0; i+size <= len(sequences); i += size {
+		b := batch{Sequences: sequences[i : i+size]}
+		if texts != nil {
+			b.Texts = texts[i : i+size]
+		}
+		for j := range size {
+			b.Labels = append(b.Labels, int32(j%2))
+		}
+		batches = append(batches, b)
+	}
+	return batches
+}

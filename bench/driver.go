@@ -1,0 +1,315 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"embed"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+//go:embed peers/*.py
+var peerScripts embed.FS
+
+// pause lets the threads of the contender before fall asleep: OpenMP's spin on for a
+// while after their work.
+const pause = 500 * time.Millisecond
+
+// patience bounds the wait for one answer: compilers of graphs take minutes.
+const patience = 10 * time.Minute
+
+// driver runs workloads.
+type driver struct {
+	dir     string // temporary, for scripts, batches and models
+	python  string
+	threads int
+	rounds  int
+	log     io.Writer // what the contenders write to standard error
+	status  io.Writer // progress
+
+	corpus      *corpus
+	corpusError error // why there is none
+	modelError  error
+	hasModel    bool
+}
+
+func newDriver(dir, python string, threads, rounds int, log, status io.Writer) (*driver, error) {
+	d := &driver{dir: dir, python: python, threads: threads, rounds: rounds, log: log, status: status}
+	scripts, err := peerScripts.ReadDir("peers")
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range scripts {
+		raw, err := peerScripts.ReadFile("peers/" + s.Name())
+		if err != nil {
+			return nil, err
+		}
+		if err := os.WriteFile(filepath.Join(dir, s.Name()), raw, 0o644); err != nil {
+			return nil, err
+		}
+	}
+	d.corpus, d.corpusError = readCorpus(dataDir())
+	return d, nil
+}
+
+// side is a contender as the driver runs it, and what it measured.
+type side struct {
+	title string
+	fresh func() *exec.Cmd
+
+	about   string
+	replies []reply // of the rounds after the first
+	peak    int64
+	err     error // why it was not run, or not to its end
+}
+
+// measure runs a workload with all its contenders: first come ours, as in
+// workload.variants, then the peers.
+func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
+	sides := make([]*side, 0, len(w.variants())+len(w.peers))
+	fail := func(err error) []*side { // nobody can run
+		for range cap(sides) {
+			sides = append(sides, &side{err: err})
+		}
+		return sides
+	}
+	rounds := d.rounds
+	if w.rounds > 0 {
+		rounds = min(rounds, w.rounds)
+	}
+	if w.worker != "products" && d.corpusError != nil {
+		return fail(d.corpusError), nil
+	}
+	if slices.Contains([]string{"predict", "encode", "first"}, w.worker) {
+		if err := d.models(ctx); err != nil {
+			return fail(err), nil
+		}
+	}
+	for _, v := range w.variants() {
+		s, err := d.ours(w, v, rounds)
+		if err != nil {
+			return nil, err
+		}
+		sides = append(sides, s)
+	}
+	for _, p := range w.peers {
+		s, err := d.peer(w, p, rounds)
+		if err != nil {
+			return nil, err
+		}
+		sides = append(sides, s)
+	}
+	if w.worker == "first" {
+		d.startProcesses(ctx, w, sides, rounds)
+	} else {
+		d.interleave(ctx, w, sides, rounds)
+	}
+	return sides, ctx.Err()
+}
+
+// ours is the side of this program.
+func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
+	name := w.worker
+	if v.worker != "" {
+		name = v.worker
+	}
+	file, err := d.batches(w.batches, rounds)
+	if err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	args := []string{self, "-serve", name, "-file", file, "-model", d.modelDir(), "-threads", strconv.Itoa(d.threads)}
+	if w.worker == "first" {
+		program := filepath.Join(d.dir, "unimo.exe") // the ending matters on Windows only
+		if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/unimo-go/unimo/cmd/unimo").CombinedOutput(); err != nil {
+			return nil, fmt.Errorf("build unimo: %w\n%s", err, out)
+		}
+		args = []string{program, "predict", "--model", d.modelDir(), d.corpus.devText[0]}
+	}
+	return &side{title: "unimo", about: aboutUnimo(d.threads), fresh: func() *exec.Cmd { return d.command(args) }}, nil
+}
+
+// peer is the side of a script.
+func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
+	batches := w.batches
+	if p.batches != "" {
+		batches = p.batches
+	}
+	file, err := d.batches(batches, rounds)
+	if err != nil {
+		return nil, err
+	}
+	args := d.script(p.script, w.worker)
+	args = append(args, "--variant", p.variant, "--file", file)
+	return &side{title: p.name, fresh: func() *exec.Cmd { return d.command(args) }}, nil
+}
+
+func (d *driver) script(name, workload string) []string {
+	return []string{d.python, filepath.Join(d.dir, name), "--workload", workload, "--model", d.modelDir(), "--threads", strconv.Itoa(d.threads)}
+}
+
+func (d *driver) modelDir() string { return filepath.Join(d.dir, "model") }
+
+// command makes a command whose libraries use the threads of the comparison.
+func (d *driver) command(args []string) *exec.Cmd {
+	n := strconv.Itoa(d.threads)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Env = append(os.Environ(), "GOMAXPROCS="+n, "OMP_NUM_THREADS="+n, "MKL_NUM_THREADS="+n, "HF_HUB_OFFLINE=1", "PYTHONWARNINGS=ignore")
+	return cmd
+}
+
+// batches returns the path of a file of batches, which is written at its first use.
+func (d *driver) batches(name string, rounds int) (string, error) {
+	return writeBatches(d.corpus, d.dir, name, rounds)
+}
+
+func writeBatches(c *corpus, dir, name string, rounds int) (string, error) {
+	path := filepath.Join(dir, name+".json")
+	if _, err := os.Stat(path); err == nil {
+		return path, nil
+	}
+	if name == "products" {
+		var cases [][]int
+		for _, s := range productShapes() {
+			cases = append(cases, []int{s.rows, s.cols, s.inner})
+		}
+		return path, writeJSON(path, map[string]any{"rounds": cases})
+	}
+	w, err := c.files(rounds)[name]()
+	if err != nil {
+		return "", fmt.Errorf("batches %s: %w", name, err)
+	}
+	return path, writeJSON(path, w)
+}
+
+// models writes the models for inference, each contender's in its own form.
+func (d *driver) models(ctx context.Context) error {
+	if d.hasModel {
+		return d.modelError
+	}
+	d.hasModel = true
+	d.say("writing models")
+	if d.modelError = writeModel(d.modelDir(), d.corpus.tok); d.modelError != nil {
+		return d.modelError
+	}
+	for _, script := range []string{"torch_peer.py", "paddle_peer.py"} {
+		cmd := exec.CommandContext(ctx, d.python, d.script(script, "export")[1:]...)
+		cmd.Stdout, cmd.Stderr = d.log, d.log
+		if err := cmd.Run(); err != nil { // the peer will not find its model, and say so
+			d.say("%s: no model: %v", script, err)
+		}
+	}
+	return nil
+}
+
+// interleave starts the workers and takes them in turn, round by round.
+func (d *driver) interleave(ctx context.Context, w workload, sides []*side, rounds int) {
+	workers := make([]*worker, len(sides))
+	drop := func(i int, err error) {
+		d.say("%s: %s: %v", w.name, sides[i].title, err)
+		sides[i].err = err
+		if workers[i] != nil {
+			workers[i].kill()
+			workers[i] = nil
+		}
+	}
+	for round := range rounds + 1 { // round 0 warms up
+		for i, s := range sides {
+			if s.err != nil || ctx.Err() != nil {
+				continue
+			}
+			start := time.Now()
+			if round == 0 {
+				var err error
+				if workers[i], s.about, err = startWorker(ctx, s.fresh(), d.log, patience); err != nil {
+					drop(i, err)
+					continue
+				}
+			}
+			r, err := workers[i].ask(ctx, request{Run: round})
+			if err != nil {
+				drop(i, err)
+				continue
+			}
+			if round > 0 {
+				s.replies = append(s.replies, r)
+			}
+			d.say("%s: round %d of %d, %s: %.2f s", w.name, round, rounds, s.title, time.Since(start).Seconds())
+			time.Sleep(pause)
+		}
+	}
+	for i, s := range sides {
+		if workers[i] == nil {
+			continue
+		}
+		if peak, err := workers[i].quit(ctx); err == nil {
+			s.peak = peak
+		}
+	}
+}
+
+// startProcesses measures whole processes, up to their first line.
+func (d *driver) startProcesses(ctx context.Context, w workload, sides []*side, rounds int) {
+	for round := range rounds + 1 { // round 0 brings the files into memory
+		for _, s := range sides {
+			if s.err != nil || ctx.Err() != nil {
+				continue
+			}
+			t, line, err := firstLine(s.fresh(), d.log)
+			if err != nil {
+				d.say("%s: %s: %v", w.name, s.title, err)
+				s.err = err
+				continue
+			}
+			var said reply
+			if json.Unmarshal([]byte(line), &said) == nil { // a peer's
+				s.about = said.About
+			}
+			if round > 0 {
+				s.replies = append(s.replies, reply{Seconds: []float64{t}})
+			}
+			d.say("%s: round %d of %d, %s: %.2f s", w.name, round, rounds, s.title, t)
+			time.Sleep(pause)
+		}
+	}
+}
+
+// firstLine runs a command to its end and returns how long its first line took.
+func firstLine(cmd *exec.Cmd, log io.Writer) (seconds float64, line string, err error) {
+	cmd.Stderr = log
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return 0, "", err
+	}
+	start := time.Now()
+	if err := cmd.Start(); err != nil {
+		return 0, "", err
+	}
+	in := bufio.NewReader(out)
+	line, readErr := in.ReadString('\n')
+	seconds = time.Since(start).Seconds()
+	io.Copy(io.Discard, in)
+	if err := cmd.Wait(); err != nil {
+		return 0, "", fmt.Errorf("%w: %.200s", err, line)
+	}
+	if readErr != nil {
+		return 0, "", errors.New("the process printed nothing")
+	}
+	return seconds, line, nil
+}
+
+// say prints a line of progress.
+func (d *driver) say(format string, args ...any) {
+	fmt.Fprintf(d.status, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...))
+}

@@ -1,0 +1,158 @@
+"""PyTorch: a RoBERTa classifier of transformers, of the base model's shape."""
+
+import sys
+
+from protocol import arguments, over_batches, pad, repeat, rounds, say, serve
+
+
+def config(attention="sdpa"):
+    from transformers import RobertaConfig
+
+    return RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=2, attn_implementation=attention)
+
+
+def about():
+    import torch
+    import transformers
+
+    return f"PyTorch {torch.__version__} ({torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads), transformers {transformers.__version__}"
+
+
+def tensors(batch):
+    import torch
+
+    ids, mask, padded = pad(batch["sequences"])
+    inputs = {"input_ids": torch.tensor(ids)}
+    if padded:
+        inputs["attention_mask"] = torch.tensor(mask)
+    return inputs
+
+
+def train(a):
+    import torch
+    from transformers import RobertaForSequenceClassification
+
+    model = RobertaForSequenceClassification(config()).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
+    forward = torch.compile(model, dynamic=True) if a.variant == "compile" else model
+
+    def prepare(batch):
+        return {**tensors(batch), "labels": torch.tensor(batch["labels"])}
+
+    def step(inputs):
+        forward(**inputs).loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return over_batches(a.file, prepare, step)
+
+
+def infer(a):
+    import torch
+    from transformers import RobertaForSequenceClassification
+
+    model = RobertaForSequenceClassification.from_pretrained(a.model + "/torch", attn_implementation="sdpa").eval()
+    if a.workload == "encode":
+        model = model.roberta
+    forward = torch.compile(model, dynamic=True) if a.variant == "compile" else model
+
+    @torch.inference_mode()
+    def step(inputs):
+        forward(**inputs)
+
+    return over_batches(a.file, tensors, step)
+
+
+def products(a):
+    import torch
+
+    cases = rounds(a.file)  # [rows, columns, inner] of the forward product
+
+    def run(_):
+        values = {}
+        for threads in sorted({1, a.threads}):
+            torch.set_num_threads(threads)
+            for m, n, k in cases:
+                x, w, dy = torch.randn(m, k), torch.randn(k, n), torch.randn(m, n)
+                y, dx, dw = torch.empty(m, n), torch.empty(m, k), torch.empty(k, n)
+                for form, call in (
+                    ("NN", lambda: torch.mm(x, w, out=y)),
+                    ("NT", lambda: torch.mm(dy, w.t(), out=dx)),
+                    ("TN", lambda: torch.mm(x.t(), dy, out=dw)),
+                ):
+                    call()
+                    values[f"{threads}/{m}x{n}x{k}/{form}"] = 2e-9 * m * n * k / repeat(call)
+        return {"values": values}
+
+    return run
+
+
+def start(a):
+    import torch
+
+    torch.set_num_threads(a.threads)
+    run = {"products": products, "train": train, "predict": infer, "encode": infer}[a.workload](a)
+    return about(), run
+
+
+def first():
+    """A whole process from its start to the first prediction."""
+    a = arguments()
+    import torch
+    from transformers import RobertaForSequenceClassification
+
+    torch.set_num_threads(a.threads)
+    model = RobertaForSequenceClassification.from_pretrained(a.model + "/torch").eval()
+    with torch.inference_mode():
+        logits = model(**tensors(rounds(a.file)[0][0])).logits
+    say(about=about(), logits=logits.tolist())
+
+
+def export():
+    """Writes the model for PyTorch, and for ONNX Runtime where that works."""
+    a = arguments()
+    import torch
+    from transformers import RobertaForSequenceClassification
+
+    # ONNX Runtime's optimiser recognises attention only as eager code writes it.
+    model = RobertaForSequenceClassification(config("eager")).eval()
+    model.save_pretrained(a.model + "/torch")
+    say(about=about())
+    try:
+        import onnx
+        import onnxruntime
+        from onnxruntime.transformers import optimizer
+    except ImportError as e:
+        print(e, file=sys.stderr)
+        return
+
+    class Outputs(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.model = model
+
+        def forward(self, input_ids, attention_mask):
+            hidden = self.model.roberta(input_ids=input_ids, attention_mask=attention_mask).last_hidden_state
+            return self.model.classifier(hidden), hidden
+
+    ids, plain = torch.randint(5, 50000, (2, 7)), a.model + "/plain.onnx"
+    axes = {name: {0: "batch", 1: "tokens"} for name in ("input_ids", "attention_mask", "hidden")}
+    with torch.inference_mode():
+        torch.onnx.export(
+            Outputs(), (ids, torch.ones_like(ids)), plain, dynamo=False, opset_version=17,
+            input_names=["input_ids", "attention_mask"], output_names=["logits", "hidden"],
+            dynamic_axes={**axes, "logits": {0: "batch"}},
+        )
+    fused = optimizer.optimize_model(plain, model_type="bert", num_heads=12, hidden_size=768)
+    fused.save_model_to_file(a.model + "/fused.onnx")
+    say(about=f"onnx {onnx.__version__}, fused {fused.get_fused_operator_statistics()}")
+
+
+if __name__ == "__main__":
+    if "first" in sys.argv:
+        first()
+    elif "export" in sys.argv:
+        export()
+    else:
+        serve(start)

@@ -1,0 +1,134 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/pprof"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/parallel"
+)
+
+// workerOptions say what one of our workers does.
+type workerOptions struct {
+	name    string // of a workload
+	file    string // of batches
+	model   string // folder
+	threads int
+}
+
+// newRound returns the function that works on a round.
+func newRound(o workerOptions) (func(round int) (reply, error), error) {
+	if o.name == "products" {
+		measure := newProducts(o.threads)
+		return func(int) (reply, error) { return reply{Values: measure()}, nil }, nil
+	}
+	var run step
+	var err error
+	switch o.name {
+	case "train":
+		run, err = newTraining()
+	case "predict":
+		run, err = newPrediction(o.model)
+	case "encode":
+		run, err = newEncoding(o.model)
+	default:
+		return nil, fmt.Errorf("no worker %q", o.name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	work, err := readWorkFile(o.file)
+	if err != nil {
+		return nil, err
+	}
+	return func(round int) (reply, error) { return timed(work.Rounds[round%len(work.Rounds)], run) }, nil
+}
+
+// timed runs a round and measures time and heap allocations.
+func timed(round []batch, run step) (reply, error) {
+	var r reply
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for _, b := range round {
+		start := time.Now()
+		if err := run(b); err != nil {
+			return r, err
+		}
+		r.Seconds = append(r.Seconds, time.Since(start).Seconds())
+		r.Tokens = append(r.Tokens, b.tokens())
+	}
+	runtime.ReadMemStats(&after)
+	r.Objects, r.Bytes = after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
+	return r, nil
+}
+
+// runWorker serves the driver.
+func runWorker(o workerOptions) error {
+	parallel.SetThreads(o.threads)
+	run, err := newRound(o)
+	if err != nil {
+		return err
+	}
+	return serve(os.Stdin, os.Stdout, aboutUnimo(o.threads), run)
+}
+
+func aboutUnimo(threads int) string {
+	return fmt.Sprintf("unimo (%v, %d threads), %s", kernels.Active(), threads, runtime.Version())
+}
+
+// profile runs rounds of one of our workloads under the profiler, without a driver.
+func profile(w workload, rounds, threads int, path string) error {
+	dir, err := os.MkdirTemp("", "unimo-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	o := workerOptions{name: w.worker, threads: threads}
+	parallel.SetThreads(threads)
+	if w.worker != "products" {
+		c, err := readCorpus(dataDir())
+		if err != nil {
+			return err
+		}
+		if o.file, err = writeBatches(c, dir, w.batches, rounds); err != nil {
+			return err
+		}
+		if w.worker != "train" {
+			o.model = filepath.Join(dir, "model")
+			if err := writeModel(o.model, c.tok); err != nil {
+				return err
+			}
+		}
+	}
+	run, err := newRound(o)
+	if err != nil {
+		return err
+	}
+	if _, err := run(0); err != nil {
+		return err
+	}
+	f, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	if err := pprof.StartCPUProfile(f); err != nil {
+		return err
+	}
+	var replies []reply
+	for i := range rounds {
+		r, err := run(i + 1)
+		if err != nil {
+			return err
+		}
+		replies = append(replies, r)
+	}
+	pprof.StopCPUProfile()
+	if w.worker != "products" {
+		fmt.Println(w.metric.format(w.metric.of(replies)), w.metric.unit)
+	}
+	return f.Close()
+}

@@ -1,0 +1,171 @@
+package main
+
+import "slices"
+
+// workload is a row of the issue's list: what contenders do with a file of batches.
+type workload struct {
+	number  int    // in -workloads
+	name    string // for -worker
+	title   string // in the table
+	worker  string // what a contender's process does, the same word for ours and peers
+	batches string // see corpus.files
+	metric  metric
+	ours    []variant
+	peers   []contender
+	memory  bool // peaks of memory are rows as well
+	rounds  int  // at most so many; 0: as many as asked for
+}
+
+// variant is one of our ways of doing a workload.
+type variant struct {
+	title  string // behind the workload's, if there are several
+	worker string // instead of the workload's
+}
+
+// contender is a peer with its settings.
+type contender struct {
+	name    string // in the table
+	script  string // in the folder peers
+	variant string // its argument
+	batches string // instead of the workload's
+	group   string // of several of one group only the fastest is shown
+	target  target // of our speed against this peer
+	memory  target // of our memory against this peer
+}
+
+// target is what the issue asks for: ours at least so many times as good. Where the
+// issue says "at most 0.75 x the latency", inverse is 0.75. The zero value asks for nothing.
+type target struct {
+	atLeast float64
+	inverse float64
+}
+
+// ratio is the least ratio, higher being better.
+func (t target) ratio() float64 {
+	if t.inverse > 0 {
+		return 1 / t.inverse
+	}
+	return t.atLeast
+}
+
+// metric is how the replies of a contender become its figure.
+type metric struct {
+	unit   string
+	lower  bool // is better
+	digits int
+	of     func(rounds []reply) float64
+}
+
+// throughput is real tokens per second: the median over the rounds.
+var throughput = metric{unit: "tokens/s", of: func(rounds []reply) float64 {
+	var speeds []float64
+	for _, r := range rounds {
+		tokens := 0
+		for _, n := range r.Tokens {
+			tokens += n
+		}
+		speeds = append(speeds, float64(tokens)/sum(r.Seconds))
+	}
+	return median(speeds)
+}}
+
+// latency is the median time of a batch in milliseconds: that of a round, and of those
+// the median over the rounds.
+var latency = metric{unit: "ms", lower: true, digits: 2, of: func(rounds []reply) float64 {
+	var times []float64
+	for _, r := range rounds {
+		times = append(times, 1000*median(r.Seconds))
+	}
+	return median(times)
+}}
+
+// startUp is the time of whole processes in seconds.
+var startUp = metric{unit: "s", lower: true, digits: 2, of: func(rounds []reply) float64 {
+	var times []float64
+	for _, r := range rounds {
+		times = append(times, sum(r.Seconds))
+	}
+	return median(times)
+}}
+
+// memoryPeak is the most resident memory in GB.
+var memoryPeak = metric{unit: "GB", lower: true, digits: 2}
+
+// atLeast and atMost are targets.
+func atLeast(x float64) target { return target{atLeast: x} }
+func atMost(x float64) target  { return target{inverse: x} }
+
+// ahead is what the issue asks for where it gives no number.
+var ahead = atLeast(1)
+
+func training(target target) []contender {
+	return []contender{
+		{name: "PyTorch, padded", script: "torch_peer.py", target: target, memory: atMost(0.7)},
+		{name: "PyTorch compiled, padded", script: "torch_peer.py", variant: "compile", target: target, memory: atMost(0.7)},
+		{name: "PaddlePaddle, padded", script: "paddle_peer.py", target: ahead, memory: ahead},
+	}
+}
+
+func inference(onnx, others target) []contender {
+	return []contender{
+		{name: "PyTorch", script: "torch_peer.py", target: others},
+		{name: "PyTorch compiled", script: "torch_peer.py", variant: "compile", target: others},
+		{name: "ONNX Runtime", script: "onnx_peer.py", variant: "plain", group: "onnx", target: onnx},
+		{name: "ONNX Runtime, transformer optimiser", script: "onnx_peer.py", variant: "fused", group: "onnx", target: onnx},
+		{name: "PaddlePaddle", script: "paddle_peer.py", target: ahead},
+	}
+}
+
+// workloads are those of the issue.
+var workloads = []workload{
+	{
+		number: 1, name: "products", worker: "products", title: "products", batches: "products",
+		peers: []contender{{name: "torch.mm", script: "torch_peer.py", target: ahead}},
+	},
+	{
+		number: 2, name: "train-sst2", worker: "train", title: "train SST-2, batch 32", batches: "sst2-shuffled", metric: throughput, memory: true,
+		peers: slices.Insert(training(atLeast(2)), 2,
+			contender{name: "PyTorch, length-sorted", script: "torch_peer.py", batches: "sst2-sorted", target: atLeast(1.25), memory: atMost(0.7)}),
+	},
+	{
+		number: 3, name: "train-passages", worker: "train", title: "train passages of 330 to 470 tokens, batch 8", batches: "passages", metric: throughput, memory: true,
+		peers: training(atLeast(1.25)),
+	},
+	{
+		number: 4, name: "predict-single", worker: "predict", title: "SST-2 dev, single sentences, median latency", batches: "single", metric: latency,
+		peers: inference(atMost(0.75), ahead),
+	},
+	{
+		number: 4, name: "predict-ragged", worker: "predict", title: "SST-2 dev, batch 32, file order", batches: "ragged", metric: throughput,
+		peers: inference(atLeast(1.5), ahead), rounds: 3,
+	},
+	{
+		number: 4, name: "predict-equal", worker: "predict", title: "SST-2, batch 32 of 24 tokens each", batches: "equal", metric: throughput,
+		peers: inference(atLeast(1.1), ahead),
+	},
+	{
+		number: 5, name: "encode", worker: "encode", title: "encode 512 tokens, batch 4", batches: "long", metric: throughput, rounds: 3,
+		ours:  []variant{{title: "every token's output"}, {title: "pooled first token", worker: "predict"}},
+		peers: inference(atLeast(1.2), atLeast(1.2)),
+	},
+	{
+		number: 6, name: "start", worker: "first", title: "process start to first prediction", batches: "first", metric: startUp,
+		peers: []contender{
+			{name: "PyTorch", script: "torch_peer.py", target: ahead},
+			{name: "ONNX Runtime", script: "onnx_peer.py", variant: "plain", group: "onnx", target: ahead},
+			{name: "ONNX Runtime, transformer optimiser", script: "onnx_peer.py", variant: "fused", group: "onnx", target: ahead},
+			{name: "PaddlePaddle", script: "paddle_peer.py", target: ahead},
+		},
+	},
+}
+
+// firstPredictionLimit is the issue's, in seconds.
+const firstPredictionLimit = 0.5
+
+// variants are our ways of doing the workload.
+func (w workload) variants() []variant {
+	if len(w.ours) > 0 {
+		return w.ours
+	}
+	return []variant{{}}
+}
