@@ -87,6 +87,32 @@ var gradientCases = []gradientCase{
 		tape:   func(t *Tape, v []*Var) *Var { return t.LayerNorm(v[0], v[1], v[2]) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].layerNorm(m[1], m[2]) },
 	}, {
+		name:   "add norm",
+		inputs: []matrix{normal("x", 6, 16), normal("a", 6, 16), normal("scale", 1, 16), normal("bias", 1, 16)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[1], v[2], v[3], 0) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[1]).layerNorm(m[2], m[3]) },
+	}, {
+		name:   "add norm with dropout",
+		inputs: []matrix{normal("x", 35, 16), normal("a", 35, 16), normal("scale", 1, 16), normal("bias", 1, 16)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[1], v[2], v[3], 0.3) },
+		oracle: func(m []matrix, masks [][]float64) matrix {
+			return m[0].add(m[1].times(masks[0])).layerNorm(m[2], m[3])
+		},
+	}, {
+		name:   "add norm of one matrix twice",
+		inputs: []matrix{normal("x", 6, 16), normal("scale", 1, 16)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[0], v[1], v[1], 0) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[0]).layerNorm(m[1], m[1]) },
+	}, {
+		name: "feed forward",
+		inputs: []matrix{
+			normal("x", 5, 3), normal("w1", 3, 8), normal("b1", 1, 8), normal("w2", 8, 4), normal("b2", 1, 4),
+		},
+		tape: func(t *Tape, v []*Var) *Var { return t.FeedForward(v[0], v[1], v[2], v[3], v[4]) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].linear(m[1], m[2]).gelu().linear(m[3], m[4])
+		},
+	}, {
 		name:   "embed",
 		inputs: []matrix{normal("words", 5, 7), normal("positions", 2, 7)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.Embed(Lookup{v[0], ids}, Lookup{v[1], others}) },
@@ -96,6 +122,15 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{normal("words", 5, 7)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.Embed(Lookup{v[0], ids}, Lookup{v[0], others}) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gather(ids).add(m[0].gather(others)) },
+	}, {
+		name:   "a table that is looked up and multiplied",
+		inputs: []matrix{normal("words", 5, 4), normal("w", 4, 4), normal("b", 1, 4)},
+		tape: func(t *Tape, v []*Var) *Var {
+			return t.Add(t.Embed(Lookup{v[0], ids[:5]}), t.Add(t.Linear(v[0], v[1], v[2]), t.Rows(v[0], others[:5])))
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].gather(ids[:5]).add(m[0].linear(m[1], m[2])).add(m[0].gather(others[:5]))
+		},
 	}, {
 		name:   "rows",
 		inputs: []matrix{normal("x", 5, 7)},
@@ -209,14 +244,14 @@ func (c gradientCase) run(t *testing.T, d *watched, needs []bool) (value float32
 	grads = make([][]float32, len(vars))
 	for i, v := range vars {
 		if !needs[i] {
-			if v.Grad != nil {
+			if v.grad != nil {
 				t.Errorf("the constant input %d has a gradient", i)
 			}
 			continue
 		}
-		grads[i] = d.values(v.Grad)
+		grads[i] = d.gradient(v)
 		d.Free(v.Value)
-		d.Free(v.Grad)
+		d.Free(v.param.tensor)
 	}
 	if len(d.live) != before {
 		t.Errorf("with gradients of %v, %d tensors are still alive", needs, len(d.live)-before)
@@ -236,7 +271,7 @@ func TestGradientsAccumulateOverPasses(t *testing.T) {
 		tape.Backward(c.loss(tape, d, vars), 0.5)
 	}
 	for i, v := range vars {
-		near(t, fmt.Sprint("gradient of input ", i), d.values(v.Grad), wide(want[i]))
+		near(t, fmt.Sprint("gradient of input ", i), d.gradient(v), wide(want[i]))
 	}
 }
 
@@ -249,12 +284,12 @@ func TestValuesBesideTheLoss(t *testing.T) {
 	y := tape.GELU(x)
 	tape.ReLU(tape.Add(other, y)) // a branch that ends
 	tape.Backward(tape.SquaredError(y, []float32{1, 2}), 1)
-	for _, g := range d.values(other.Grad) {
+	for _, g := range d.gradient(other) {
 		if g != 0 {
 			t.Errorf("gradient %g beside the loss", g)
 		}
 	}
-	if d.values(x.Grad)[0] == 0 {
+	if d.gradient(x)[0] == 0 {
 		t.Error("no gradient")
 	}
 	if len(d.live) != before {

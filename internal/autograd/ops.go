@@ -2,92 +2,260 @@ package autograd
 
 import "github.com/unimo-go/unimo/internal/engine"
 
+// operations are the recorded operations of a pass by kind, in memory that is used again.
+type operations struct {
+	linear       slab[linearOp]
+	feedForward  slab[feedForwardOp]
+	add          slab[addOp]
+	gelu         slab[geluOp]
+	relu         slab[reluOp]
+	drop         slab[dropOp]
+	layerNorm    slab[layerNormOp]
+	addNorm      slab[addNormOp]
+	embed        slab[embedOp]
+	attention    slab[attentionOp]
+	crossEntropy slab[crossEntropyOp]
+	squaredError slab[squaredErrorOp]
+}
+
+func (o *operations) reset() {
+	for _, s := range [...]interface{ reset() }{
+		&o.linear, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
+		&o.attention, &o.crossEntropy, &o.squaredError,
+	} {
+		s.reset()
+	}
+}
+
+// read brings parameters up to date before an operation reads all of them.
+func read(params ...*Var) {
+	for _, v := range params {
+		if v.param != nil && v.param.Before != nil {
+			v.param.Before(nil)
+		}
+	}
+}
+
 // Linear returns x·w + b: [N,I]·[I,O] + [O].
 func (t *Tape) Linear(x, w, b *Var) *Var {
-	d := t.dev
-	y := d.New(x.Value.Rows, w.Value.Cols)
-	d.MatMul(y, x.Value, w.Value, engine.NN, false)
-	d.AddBias(y, b.Value)
-	out := t.result(y, x, w, b)
-	t.record(out, nil, func() {
-		if x.needs { // dx += dy·wᵀ
-			fresh := x.Grad == nil
-			if fresh {
-				x.Grad = d.New(x.Value.Rows, x.Value.Cols)
-			}
-			d.MatMul(x.Grad, out.Grad, w.Value, engine.NT, !fresh)
-		}
-		if w.needs { // dw += xᵀ·dy
-			d.MatMul(t.grad(w), x.Value, out.Grad, engine.TN, true)
-		}
-		if b.needs {
-			d.SumRows(t.grad(b), out.Grad)
-		}
-	})
+	read(w, b)
+	y := t.dev.New(x.Value.Rows, w.Value.Cols)
+	t.dev.Linear(y, x.Value, w.Value, b.Value)
+	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linear.take()
+	*op = linearOp{x, w, b}
+	t.record(out, op)
 	return out
+}
+
+type linearOp struct{ x, w, b *Var }
+
+func (op *linearOp) backward(t *Tape, dy *engine.Tensor) {
+	t.linearBackward(op.x, op.w, op.b, op.x.Value, dy)
+}
+
+// linearBackward passes back the gradient of a linear map whose input was value.
+func (t *Tape) linearBackward(x, w, b *Var, value, dy *engine.Tensor) {
+	if x.needs { // dx += dy·wᵀ
+		dx, accumulate := t.grad(x)
+		t.dev.MatMul(dx, dy, w.Value, engine.NT, accumulate)
+	}
+	t.weightsBackward(w, b, value, dy)
+}
+
+func (t *Tape) weightsBackward(w, b *Var, value, dy *engine.Tensor) {
+	if w.needs { // dw += xᵀ·dy
+		dw, accumulate := t.grad(w)
+		t.dev.MatMul(dw, value, dy, engine.TN, accumulate)
+	}
+	if b.needs {
+		db, accumulate := t.grad(b)
+		t.dev.SumRows(db, dy, accumulate)
+	}
+}
+
+// FeedForward returns GELU(x·w1 + b1)·w2 + b2. Of the inner values [N,F] it keeps one
+// form for the way back; the other is computed again together with the slope.
+func (t *Tape) FeedForward(x, w1, b1, w2, b2 *Var) *Var {
+	read(w1, b1, w2, b2)
+	rows, inner := x.Value.Rows, w1.Value.Cols
+	h := t.dev.New(rows, inner) // before GELU
+	g := h
+	if t.recording {
+		g = t.dev.New(rows, inner)
+	}
+	t.dev.LinearGELU(g, h, x.Value, w1.Value, b1.Value)
+	y := t.dev.New(rows, w2.Value.Cols)
+	t.dev.Linear(y, g, w2.Value, b2.Value)
+	t.dev.Free(g)
+	out, op := t.result(y, x.needs || w1.needs || b1.needs || w2.needs || b2.needs), t.ops.feedForward.take()
+	*op = feedForwardOp{x, w1, b1, w2, b2, h}
+	if t.recording {
+		t.record(out, op, h)
+	}
+	return out
+}
+
+type feedForwardOp struct {
+	x, w1, b1, w2, b2 *Var
+	h                 *engine.Tensor
+}
+
+func (op *feedForwardOp) backward(t *Tape, dy *engine.Tensor) {
+	dh := t.dev.New(op.h.Rows, op.h.Cols)
+	t.dev.MatMul(dh, dy, op.w2.Value, engine.NT, false)
+	t.dev.GELUBackward(dh, op.h, dh, op.h) // h becomes GELU(h)
+	t.weightsBackward(op.w2, op.b2, op.h, dy)
+	t.linearBackward(op.x, op.w1, op.b1, op.x.Value, dh)
+	t.dev.Free(dh)
 }
 
 // Add returns a + b, elementwise.
 func (t *Tape) Add(a, b *Var) *Var {
-	d := t.dev
-	y := d.New(a.Value.Rows, a.Value.Cols)
-	d.Add(y, a.Value, b.Value)
-	out := t.result(y, a, b)
-	t.record(out, nil, func() {
-		for _, in := range [...]*Var{a, b} {
-			if in.needs {
-				d.Accumulate(t.grad(in), out.Grad)
-			}
-		}
-	})
+	read(a, b)
+	y := t.dev.New(a.Value.Rows, a.Value.Cols)
+	t.dev.Add(y, a.Value, b.Value)
+	out, op := t.result(y, a.needs || b.needs), t.ops.add.take()
+	*op = addOp{a, b}
+	t.record(out, op)
 	return out
+}
+
+type addOp struct{ a, b *Var }
+
+func (op *addOp) backward(t *Tape, dy *engine.Tensor) {
+	for _, in := range [...]*Var{op.a, op.b} {
+		if !in.needs {
+			continue
+		}
+		if dx, accumulate := t.grad(in); accumulate {
+			t.dev.Add(dx, dx, dy)
+		} else {
+			t.dev.Copy(dx, dy)
+		}
+	}
 }
 
 // GELU returns x·Φ(x), elementwise.
 func (t *Tape) GELU(x *Var) *Var {
-	d := t.dev
-	y := d.New(x.Value.Rows, x.Value.Cols)
-	d.GELU(y, x.Value)
-	out := t.result(y, x)
-	t.record(out, nil, func() { d.GELUBackward(t.grad(x), out.Grad, x.Value) })
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.GELU(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.gelu.take()
+	*op = geluOp{x, y}
+	t.record(out, op)
 	return out
+}
+
+type geluOp struct {
+	x *Var
+	y *engine.Tensor
+}
+
+func (op *geluOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.GELUBackward(dx, op.y, dy, op.x.Value)
+	t.merge(op.x, dx)
 }
 
 // ReLU returns max(x, 0), elementwise.
 func (t *Tape) ReLU(x *Var) *Var {
-	d := t.dev
-	y := d.New(x.Value.Rows, x.Value.Cols)
-	d.ReLU(y, x.Value)
-	out := t.result(y, x)
-	t.record(out, nil, func() { d.ReLUBackward(t.grad(x), out.Grad, y) })
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.ReLU(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.relu.take()
+	*op = reluOp{x, y}
+	t.record(out, op)
 	return out
+}
+
+type reluOp struct {
+	x *Var
+	y *engine.Tensor
+}
+
+func (op *reluOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.ReLUBackward(dx, dy, op.y)
+	t.merge(op.x, dx)
 }
 
 // Dropout zeroes each element with probability prob and scales the others by
 // 1/(1-prob); on a tape that does not record it returns x itself.
 func (t *Tape) Dropout(x *Var, prob float32) *Var {
-	drop := t.dropout(prob)
-	if drop.Prob == 0 {
+	d := t.dropout(prob)
+	if d.Prob == 0 {
 		return x
 	}
-	d := t.dev
-	y := d.New(x.Value.Rows, x.Value.Cols)
-	d.Dropout(y, x.Value, drop)
-	out := t.result(y, x)
-	t.record(out, nil, func() { d.DropoutBackward(t.grad(x), out.Grad, drop) })
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Dropout(y, x.Value, d)
+	out, op := t.result(y, x.needs), t.ops.drop.take()
+	*op = dropOp{x, d}
+	t.record(out, op)
 	return out
+}
+
+type dropOp struct {
+	x *Var
+	d engine.Dropout
+}
+
+func (op *dropOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.Dropout(dx, dy, op.d)
+	t.merge(op.x, dx)
 }
 
 // LayerNorm normalises each row of x and applies scale and bias.
 func (t *Tape) LayerNorm(x, scale, bias *Var) *Var {
-	d := t.dev
-	y, stats := d.New(x.Value.Rows, x.Value.Cols), d.New(x.Value.Rows, 2)
-	d.LayerNorm(y, stats, x.Value, scale.Value, bias.Value)
-	out := t.result(y, x, scale, bias)
-	t.record(out, stats, func() {
-		d.LayerNormBackward(t.grad(x), t.grad(scale), t.grad(bias), out.Grad, x.Value, scale.Value, stats)
-	})
+	read(x, scale, bias)
+	y, stats := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 2)
+	t.dev.LayerNorm(y, stats, x.Value, scale.Value, bias.Value)
+	out, op := t.result(y, x.needs || scale.needs || bias.needs), t.ops.layerNorm.take()
+	*op = layerNormOp{x, scale, bias, stats}
+	t.record(out, op, stats)
 	return out
+}
+
+type layerNormOp struct {
+	x, scale, bias *Var
+	stats          *engine.Tensor
+}
+
+func (op *layerNormOp) backward(t *Tape, dy *engine.Tensor) {
+	dx, dscale, dbias := t.into(op.x), t.into(op.scale), t.into(op.bias)
+	t.dev.LayerNormBackward(dx, dscale, dbias, dy, op.x.Value, op.scale.Value, op.stats)
+	t.merge(op.x, dx)
+	t.merge(op.scale, dscale)
+	t.merge(op.bias, dbias)
+}
+
+// AddNorm returns the layer norm of x + dropout(a): what follows each part of a layer.
+func (t *Tape) AddNorm(x, a, scale, bias *Var, prob float32) *Var {
+	read(x, a, scale, bias)
+	rows, cols := x.Value.Rows, x.Value.Cols
+	y, sum, stats := t.dev.New(rows, cols), t.keep(rows, cols), t.keep(rows, 2)
+	d := t.dropout(prob)
+	t.dev.AddNorm(y, sum, stats, x.Value, a.Value, scale.Value, bias.Value, d)
+	out, op := t.result(y, x.needs || a.needs || scale.needs || bias.needs), t.ops.addNorm.take()
+	*op = addNormOp{x, a, scale, bias, sum, stats, d}
+	t.record(out, op, sum, stats)
+	return out
+}
+
+type addNormOp struct {
+	x, a, scale, bias *Var
+	sum, stats        *engine.Tensor
+	d                 engine.Dropout
+}
+
+func (op *addNormOp) backward(t *Tape, dy *engine.Tensor) {
+	dx, da, dscale, dbias := t.into(op.x), t.into(op.a), t.into(op.scale), t.into(op.bias)
+	t.dev.AddNormBackward(dx, da, dscale, dbias, dy, op.sum, op.scale.Value, op.stats, op.d)
+	t.merge(op.x, dx)
+	t.merge(op.a, da)
+	t.merge(op.scale, dscale)
+	t.merge(op.bias, dbias)
 }
 
 // Lookup is one table of an embedding and the row of it that each token takes.
@@ -96,24 +264,50 @@ type Lookup struct {
 	IDs   []int32
 }
 
-// Embed returns, for each token, the sum of its rows of all tables.
+// maxLookups is the most tables of an embedding: words, positions, roles, turns.
+const maxLookups = 4
+
+// Embed returns, for each token, the sum of its rows of all tables, of which there are one to four.
 func (t *Tape) Embed(lookups ...Lookup) *Var {
-	d := t.dev
-	y := d.New(len(lookups[0].IDs), lookups[0].Table.Value.Cols)
-	tables := make([]*Var, len(lookups))
-	for i, l := range lookups {
-		d.Gather(y, l.Table.Value, l.IDs, i > 0)
-		tables[i] = l.Table
+	op := t.ops.embed.take()
+	*op = embedOp{count: copy(op.lookups[:], lookups)}
+	copy(op.lookups[:], lookups)
+	if op.count < len(lookups) {
+		panic("autograd: more than four tables of an embedding")
 	}
-	out := t.result(y, tables...)
-	t.record(out, nil, func() {
-		for _, l := range lookups {
-			if l.Table.needs {
-				d.ScatterAdd(t.grad(l.Table), l.IDs, out.Grad)
-			}
+	y := t.dev.New(len(lookups[0].IDs), lookups[0].Table.Value.Cols)
+	needs := false
+	for i, l := range lookups {
+		if p := l.Table.param; p != nil && p.Before != nil {
+			p.Before(l.IDs)
 		}
-	})
+		t.dev.Gather(y, l.Table.Value, l.IDs, i > 0)
+		needs = needs || l.Table.needs
+	}
+	out := t.result(y, needs)
+	t.record(out, op)
 	return out
+}
+
+type embedOp struct {
+	lookups [maxLookups]Lookup
+	count   int
+}
+
+func (op *embedOp) backward(t *Tape, dy *engine.Tensor) {
+	for _, l := range op.lookups[:op.count] {
+		switch {
+		case !l.Table.needs:
+		case l.Table.param != nil:
+			l.Table.param.scatter(t.dev, l.IDs, dy)
+		default:
+			dx, accumulate := t.grad(l.Table)
+			if !accumulate {
+				t.dev.Zero(dx)
+			}
+			t.dev.ScatterAdd(dx, l.IDs, dy, nil)
+		}
+	}
 }
 
 // Rows returns the rows of x with the given indices.
@@ -122,52 +316,71 @@ func (t *Tape) Rows(x *Var, rows []int32) *Var { return t.Embed(Lookup{x, rows})
 // Attention returns multi-head attention of packed sequences; a.Dropout's
 // probability is taken, its key and stream come from the tape.
 func (t *Tape) Attention(q, k, v *Var, a engine.Attention) *Var {
-	d := t.dev
+	read(q, k, v)
 	a.Dropout = t.dropout(a.Dropout.Prob)
-	y := d.New(q.Value.Rows, q.Value.Cols)
-	var stats *engine.Tensor
-	if t.recording {
-		stats = d.New(q.Value.Rows, a.Heads)
-	}
-	d.Attention(y, stats, q.Value, k.Value, v.Value, a)
-	out := t.result(y, q, k, v)
-	t.record(out, stats, func() {
-		inputs := [...]*Var{q, k, v}
-		var fresh [3]*engine.Tensor
-		for i, in := range inputs {
-			fresh[i] = d.New(in.Value.Rows, in.Value.Cols)
-		}
-		d.AttentionBackward(fresh[0], fresh[1], fresh[2], out.Grad, stats, q.Value, k.Value, v.Value, a)
-		for i, in := range inputs {
-			switch {
-			case in.needs && in.Grad == nil:
-				in.Grad = fresh[i]
-				continue
-			case in.needs:
-				d.Accumulate(in.Grad, fresh[i])
-			}
-			d.Free(fresh[i])
-		}
-	})
+	y, stats := t.dev.New(q.Value.Rows, q.Value.Cols), t.keep(q.Value.Rows, a.Heads)
+	t.dev.Attention(y, stats, q.Value, k.Value, v.Value, a)
+	out, op := t.result(y, q.needs || k.needs || v.needs), t.ops.attention.take()
+	*op = attentionOp{q, k, v, stats, a}
+	t.record(out, op, stats)
 	return out
+}
+
+type attentionOp struct {
+	q, k, v *Var
+	stats   *engine.Tensor
+	a       engine.Attention
+}
+
+func (op *attentionOp) backward(t *Tape, dy *engine.Tensor) {
+	dq, dk, dv := t.into(op.q), t.into(op.k), t.into(op.v)
+	t.dev.AttentionBackward(dq, dk, dv, dy, op.stats, op.q.Value, op.k.Value, op.v.Value, op.a)
+	t.merge(op.q, dq)
+	t.merge(op.k, dk)
+	t.merge(op.v, dv)
 }
 
 // CrossEntropy returns the mean of -log softmax(logits)[class] over the rows.
 func (t *Tape) CrossEntropy(logits *Var, classes []int32) *Var {
-	d := t.dev
-	loss, probs := d.New(1, 1), d.New(logits.Value.Rows, logits.Value.Cols)
-	d.CrossEntropy(loss, probs, logits.Value, classes)
-	out := t.result(loss, logits)
-	t.record(out, probs, func() { d.CrossEntropyBackward(t.grad(logits), out.Grad, probs, classes) })
+	read(logits)
+	loss, probs := t.dev.New(1, 1), t.dev.New(logits.Value.Rows, logits.Value.Cols)
+	t.dev.CrossEntropy(loss, probs, logits.Value, classes)
+	out, op := t.result(loss, logits.needs), t.ops.crossEntropy.take()
+	*op = crossEntropyOp{logits, probs, classes}
+	t.record(out, op, probs)
 	return out
+}
+
+type crossEntropyOp struct {
+	logits  *Var
+	probs   *engine.Tensor
+	classes []int32
+}
+
+func (op *crossEntropyOp) backward(t *Tape, dloss *engine.Tensor) {
+	dlogits := t.into(op.logits)
+	t.dev.CrossEntropyBackward(dlogits, dloss, op.probs, op.classes)
+	t.merge(op.logits, dlogits)
 }
 
 // SquaredError returns the mean of (pred - target)² over the rows of pred [B,1].
 func (t *Tape) SquaredError(pred *Var, targets []float32) *Var {
-	d := t.dev
-	loss := d.New(1, 1)
-	d.SquaredError(loss, pred.Value, targets)
-	out := t.result(loss, pred)
-	t.record(out, nil, func() { d.SquaredErrorBackward(t.grad(pred), out.Grad, pred.Value, targets) })
+	read(pred)
+	loss := t.dev.New(1, 1)
+	t.dev.SquaredError(loss, pred.Value, targets)
+	out, op := t.result(loss, pred.needs), t.ops.squaredError.take()
+	*op = squaredErrorOp{pred, targets}
+	t.record(out, op)
 	return out
+}
+
+type squaredErrorOp struct {
+	pred    *Var
+	targets []float32
+}
+
+func (op *squaredErrorOp) backward(t *Tape, dloss *engine.Tensor) {
+	dpred := t.into(op.pred)
+	t.dev.SquaredErrorBackward(dpred, dloss, op.pred.Value, op.targets)
+	t.merge(op.pred, dpred)
 }

@@ -15,7 +15,7 @@ import (
 
 // watched is a device that knows its live tensors and the dropout masks it used.
 type watched struct {
-	engine.Device
+	*cpu.Device
 	live  map[*engine.Tensor]bool
 	masks [][]float64 // what elements were multiplied by, for every dropout
 }
@@ -38,6 +38,13 @@ func (w *watched) Free(t *engine.Tensor) {
 func (w *watched) Dropout(y, x *engine.Tensor, d engine.Dropout) {
 	w.Device.Dropout(y, x, d)
 	w.masks = append(w.masks, w.mask(x.Len(), d))
+}
+
+func (w *watched) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, d engine.Dropout) {
+	w.Device.AddNorm(y, sum, stats, x, a, scale, bias, d)
+	if d.Prob > 0 {
+		w.masks = append(w.masks, w.mask(x.Len(), d))
+	}
 }
 
 func (w *watched) Attention(y, stats, q, k, v *engine.Tensor, a engine.Attention) {
@@ -69,13 +76,18 @@ func (w *watched) values(t *engine.Tensor) []float32 {
 	return x
 }
 
-// param makes a parameter with a zero gradient, constant a leaf without.
+// param makes a parameter with an empty gradient, constant a leaf without.
 func (w *watched) param(m matrix) *Var {
-	v := Param(w.New(m.rows, m.cols), w.New(m.rows, m.cols))
+	v := Param(w.New(m.rows, m.cols), NewGradient(w.New(m.rows, m.cols)))
 	w.Write(v.Value, narrow(m.x))
-	w.Zero(v.Grad)
+	for i := range m.x { // what an empty gradient holds means nothing
+		w.Host(v.param.tensor)[i] = float32(math.NaN())
+	}
 	return v
 }
+
+// gradient returns all of a parameter's gradient.
+func (w *watched) gradient(v *Var) []float32 { return w.values(v.Gradient().Fill(w)) }
 
 func (w *watched) constant(m matrix) *Var { return Const(w.Wrap(m.rows, m.cols, narrow(m.x))) }
 

@@ -3,6 +3,7 @@ package autograd
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/engine"
@@ -11,7 +12,7 @@ import (
 // A tape that does not record computes the same values, and keeps nothing.
 func TestInference(t *testing.T) {
 	for _, c := range gradientCases {
-		if c.name == "dropout" || c.name == "attention with dropout" {
+		if strings.Contains(c.name, "dropout") {
 			continue
 		}
 		d := watch()
@@ -167,5 +168,58 @@ func TestNoDropoutWhereNoneIsWanted(t *testing.T) {
 	}
 	if inference.Device() != engine.Device(d) {
 		t.Error("another device")
+	}
+}
+
+// A gradient of looked-up rows says which, holds them and becomes dense on demand.
+func TestGradientOfRows(t *testing.T) {
+	d := watch()
+	v := d.param(normal("table", 6, 2))
+	g := v.Gradient()
+	dy := d.constant(normal("dy", 6, 2))
+	if g.Extent() != Empty || len(g.Rows()) != 0 {
+		t.Errorf("a new gradient has extent %v and rows %v", g.Extent(), g.Rows())
+	}
+	for range 2 { // cleared, it is as new
+		g.Clear()
+		g.scatter(d, ids, dy.Value)
+		g.scatter(d, others, dy.Value)
+		if want := []int32{0, 1, 3, 4}; g.Extent() != Rows || !slices.Equal(g.Rows(), want) {
+			t.Fatalf("extent %v, rows %v, want %v", g.Extent(), g.Rows(), want)
+		}
+	}
+	want := make([]float32, 12)
+	for _, list := range [][]int32{ids, others} {
+		for i, id := range list {
+			for j := range 2 {
+				want[2*int(id)+j] += d.values(dy.Value)[2*i+j]
+			}
+		}
+	}
+	if got := d.gradient(v); g.Extent() != Dense || len(g.Rows()) != 0 || !slices.Equal(got, want) {
+		t.Errorf("dense: extent %v, rows %v, values %v, want %v", g.Extent(), g.Rows(), got, want)
+	}
+	g.scatter(d, ids[:1], d.constant(normal("dy", 1, 2)).Value)
+	for j := range 2 {
+		want[2*int(ids[0])+j] += narrow(normal("dy", 1, 2).x)[j]
+	}
+	if got := d.gradient(v); !slices.Equal(got, want) {
+		t.Errorf("rows added to a dense gradient: %v, want %v", got, want)
+	}
+}
+
+// Whoever postpones updates hears which rows are about to be read.
+func TestBeforeReading(t *testing.T) {
+	d := watch()
+	words, w, b := d.param(normal("words", 5, 2)), d.param(normal("w", 2, 2)), d.param(normal("b", 1, 2))
+	var heard [][]int32
+	for _, v := range []*Var{words, w, b} {
+		v.Gradient().Before = func(rows []int32) { heard = append(heard, rows) }
+	}
+	tape := NewInference(d)
+	tape.Linear(tape.Embed(Lookup{words, ids}), w, b)
+	tape.Release()
+	if len(heard) != 3 || !slices.Equal(heard[0], ids) || heard[1] != nil || heard[2] != nil {
+		t.Errorf("heard %v", heard)
 	}
 }

@@ -19,8 +19,8 @@
 //
 // # Conventions
 //
-// Destination first. Names of gradients are d + name. Backward operations
-// accumulate into their destinations; forward ones overwrite them. A destination
+// Destination first. Names of gradients are d + name. Operations overwrite their
+// destinations, the backward ones too, unless they are asked to accumulate. A destination
 // may alias an input only where the operation says so. Shapes are the caller's
 // responsibility: a mismatch is a programmer's mistake and panics with a
 // [ShapeError] before anything is written.

@@ -93,37 +93,44 @@ type Device interface {
 	Read(host []float32, src *Tensor)
 	Zero(t *Tensor)
 
-	// Products: dst = op(a)·op(b), or += with accumulate.
+	// Products. MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias.
+	// LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
 	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
+	Linear(y, x, w, bias *Tensor)
+	LinearGELU(y, h, x, w, bias *Tensor)
 
-	// Bias: x[i,:] += bias, and dbias += sum over rows of dy.
-	AddBias(x, bias *Tensor)
-	SumRows(dbias, dy *Tensor)
+	// SumRows: sum = the sum over the rows of x (1 x cols), or += with accumulate.
+	SumRows(sum, x *Tensor, accumulate bool)
 
-	// Elementwise. Add: dst = a + b (dst may alias either). Accumulate: dst += x.
+	// Elementwise; destinations may alias inputs. GELU is the exact form x·Φ(x);
+	// its backward form also computes y = GELU(x) again, which costs next to nothing.
+	// The backward form of Dropout is Dropout.
+	Copy(dst, x *Tensor)
 	Add(dst, a, b *Tensor)
-	Accumulate(dst, x *Tensor)
-	GELU(y, x *Tensor) // exact: x·Φ(x)
-	GELUBackward(dx, dy, x *Tensor)
+	GELU(y, x *Tensor)
+	GELUBackward(dx, y, dy, x *Tensor)
 	ReLU(y, x *Tensor)
 	ReLUBackward(dx, dy, y *Tensor)
-	Dropout(y, x *Tensor, d Dropout) // y may alias x
-	DropoutBackward(dx, dy *Tensor, d Dropout)
+	Dropout(y, x *Tensor, d Dropout)
 
 	// Layer norm over each row, epsilon 1e-5. stats is N x 2: mean, 1/deviation.
+	// AddNorm is the layer norm of sum = x + dropout(a); sum and stats may be nil
+	// when no backward pass follows. dscale and dbias are 1 x cols.
 	LayerNorm(y, stats, x, scale, bias *Tensor)
 	LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *Tensor)
+	AddNorm(y, sum, stats, x, a, scale, bias *Tensor, d Dropout)
+	AddNormBackward(dx, da, dscale, dbias, dy, sum, scale, stats *Tensor, d Dropout)
 
-	// Rows by index: dst[i,:] = table[ids[i],:] (or +=), dtable[ids[i],:] += dy[i,:].
-	// An index out of range panics like a shape that does not fit.
+	// Rows by index: dst[i,:] = table[ids[i],:] (or +=), dtable[ids[i],:] += dy[i,:],
+	// or = where first is not nil and first[i] is true. An index out of range panics like a
+	// shape that does not fit.
 	Gather(dst, table *Tensor, ids []int32, accumulate bool)
-	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor)
+	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor, first []bool)
 
 	// Attention: y = softmax(q·kᵀ/sqrt(D))·v per head and sequence. q and y have the
 	// rows that Queries divides, k and v those of Keys; all are H wide. stats (rows of
 	// q x A) receives the log-sum-exp of each row of scaled scores; it may be nil
-	// when no backward pass follows. A query without keys gets zeros. y must not alias an input.
-	// Unlike others, the backward form overwrites dq, dk and dv.
+	// when no backward pass follows. A query without keys gets y = 0. y must not alias an input.
 	Attention(y, stats, q, k, v *Tensor, a Attention)
 	AttentionBackward(dq, dk, dv, dy, stats, q, k, v *Tensor, a Attention)
 
@@ -135,9 +142,12 @@ type Device interface {
 	SquaredError(loss, pred *Tensor, targets []float32)
 	SquaredErrorBackward(dpred, dloss, pred *Tensor, targets []float32)
 
-	// Optimiser. SumSquares adds up in float64.
-	SumSquares(t *Tensor) float64
-	Adam(p, m, v, g *Tensor, s AdamStep)
+	// Optimiser, on the given rows; nil is all. SumSquares adds the rows' sums of squares up
+	// in float64, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the
+	// steps history[from[i]:] with a gradient of zero, to the same bits as Adam would.
+	SumSquares(t *Tensor, rows []int32) float64
+	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
+	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
 }
 
 // hostMemory is implemented by devices whose memory the program sees.

@@ -22,8 +22,9 @@ type AdamStep struct {
 //	v  = Beta2·v + (1-Beta2)·g'²
 //	p  = p - StepSize·m/(√v + Epsilon) - Decay·p
 //
-// where the last p on the right is the one before the step. g is not changed.
-// All slices have the same length and do not overlap.
+// where the last p on the right is the one before the step. A moment below
+// [leastMoment] becomes zero. g is not changed. All slices have the same length and
+// do not overlap.
 func Adam(p, m, v, g []float32, s AdamStep) {
 	sameLen("Adam", "p", len(p), "m", len(m))
 	sameLen("Adam", "p", len(p), "v", len(v))
@@ -31,12 +32,45 @@ func Adam(p, m, v, g []float32, s AdamStep) {
 	active().adam(p, m, v, g, s)
 }
 
+// leastMoment is 2⁻¹⁰⁰. The moments of a parameter without gradient fall until they are
+// denormal numbers, on which processors compute a hundred times more slowly. What such a
+// moment does to the parameter, or its root beside epsilon, is lost in rounding long before.
+const leastMoment = 1.0 / (1 << 50) / (1 << 50)
+
 func adamGeneric(p, m, v, g []float32, s AdamStep) {
 	for i := range p {
-		grad := g[i] * s.GradScale
-		m[i] = s.Beta1*m[i] + (1-s.Beta1)*grad
-		v[i] = s.Beta2*v[i] + (1-s.Beta2)*grad*grad
-		root := float32(math.Sqrt(float64(v[i])))
-		p[i] -= s.StepSize*m[i]/(root+s.Epsilon) + s.Decay*p[i]
+		adamElement(&p[i], &m[i], &v[i], g[i]*s.GradScale, &s)
+	}
+}
+
+func adamElement(p, m, v *float32, grad float32, s *AdamStep) {
+	*m = dropTiny(s.Beta1**m + (1-s.Beta1)*grad)
+	*v = dropTiny(s.Beta2**v + (1-s.Beta2)*grad*grad)
+	root := float32(math.Sqrt(float64(*v)))
+	*p -= s.StepSize**m/(root+s.Epsilon) + s.Decay**p
+}
+
+func dropTiny(x float32) float32 {
+	if x < leastMoment && x > -leastMoment {
+		return 0
+	}
+	return x
+}
+
+// AdamIdle makes the given steps of [Adam] with a gradient of zero, one after
+// the other, to the same bits. Beta1, Beta2 and Epsilon are those of the first step.
+func AdamIdle(p, m, v []float32, steps []AdamStep) {
+	sameLen("AdamIdle", "p", len(p), "m", len(m))
+	sameLen("AdamIdle", "p", len(p), "v", len(v))
+	if len(steps) > 0 {
+		active().adamIdle(p, m, v, steps)
+	}
+}
+
+func adamIdleGeneric(p, m, v []float32, steps []AdamStep) {
+	for i := range p {
+		for j := range steps {
+			adamElement(&p[i], &m[i], &v[i], 0, &steps[j])
+		}
 	}
 }

@@ -16,33 +16,39 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	VBROADCASTSS rest1+100(FP), Y1
 	VBROADCASTSS beta2+104(FP), Y2
 	VBROADCASTSS rest2+108(FP), Y3
-	VBROADCASTSS stepSize+112(FP), Y4
-	VBROADCASTSS epsilon+116(FP), Y5
+	VBROADCASTSS epsilon+116(FP), Y4
+	VBROADCASTSS stepSize+112(FP), Y5
 	VBROADCASTSS gradScale+120(FP), Y6
 	VBROADCASTSS decay+124(FP), Y7
 
 vectors_1:
 	CMPQ        SI, $0x00000008
 	JL          end_2
-	VMOVUPS     (BX), Y10
-	VMULPS      Y6, Y10, Y10
-	VMOVUPS     (CX), Y8
-	VMULPS      Y0, Y8, Y8
-	VFMADD231PS Y10, Y1, Y8
-	VMOVUPS     Y8, (CX)
-	VMULPS      Y4, Y8, Y9
-	VMOVUPS     (DX), Y8
-	VMULPS      Y10, Y10, Y10
-	VMULPS      Y2, Y8, Y8
-	VFMADD231PS Y10, Y3, Y8
-	VMOVUPS     Y8, (DX)
-	VSQRTPS     Y8, Y8
-	VADDPS      Y5, Y8, Y8
-	VDIVPS      Y8, Y9, Y9
+	VMOVUPS     (BX), Y11
+	VMULPS      Y6, Y11, Y11
 	VMOVUPS     (AX), Y8
-	VFMADD231PS Y7, Y8, Y9
-	VSUBPS      Y9, Y8, Y8
+	VMOVUPS     (CX), Y9
+	VMOVUPS     (DX), Y10
+	VMULPS      Y0, Y9, Y9
+	VFMADD231PS Y11, Y1, Y9
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y9, Y12
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y12, Y12
+	VANDPS      Y12, Y9, Y9
+	VMULPS      Y5, Y9, Y12
+	VMULPS      Y11, Y11, Y11
+	VMULPS      Y2, Y10, Y10
+	VFMADD231PS Y11, Y3, Y10
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y10, Y11
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VSQRTPS     Y10, Y11
+	VADDPS      Y4, Y11, Y11
+	VDIVPS      Y11, Y12, Y12
+	VFMADD231PS Y7, Y8, Y12
+	VSUBPS      Y12, Y8, Y8
 	VMOVUPS     Y8, (AX)
+	VMOVUPS     Y9, (CX)
+	VMOVUPS     Y10, (DX)
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	ADDQ        $0x00000020, DX
@@ -59,27 +65,53 @@ end_2:
 	VMOVUPS     (DI), Y8
 	VMASKMOVPS  (BX), Y8, Y9
 	VMULPS      Y6, Y9, Y9
-	VMASKMOVPS  (CX), Y8, Y6
-	VMULPS      Y0, Y6, Y6
-	VFMADD231PS Y9, Y1, Y6
-	VMASKMOVPS  Y6, Y8, (CX)
-	VMULPS      Y4, Y6, Y1
-	VMASKMOVPS  (DX), Y8, Y0
+	VMASKMOVPS  (AX), Y8, Y6
+	VMASKMOVPS  (CX), Y8, Y10
+	VMASKMOVPS  (DX), Y8, Y11
+	VMULPS      Y0, Y10, Y10
+	VFMADD231PS Y9, Y1, Y10
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y10, Y0
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y0, Y0
+	VANDPS      Y0, Y10, Y10
+	VMULPS      Y5, Y10, Y0
 	VMULPS      Y9, Y9, Y9
-	VMULPS      Y2, Y0, Y0
-	VFMADD231PS Y9, Y3, Y0
-	VMASKMOVPS  Y0, Y8, (DX)
-	VSQRTPS     Y0, Y0
-	VADDPS      Y5, Y0, Y0
-	VDIVPS      Y0, Y1, Y1
-	VMASKMOVPS  (AX), Y8, Y0
-	VFMADD231PS Y7, Y0, Y1
-	VSUBPS      Y1, Y0, Y0
-	VMASKMOVPS  Y0, Y8, (AX)
+	VMULPS      Y2, Y11, Y11
+	VFMADD231PS Y9, Y3, Y11
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y11, Y1
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y1, Y1
+	VANDPS      Y1, Y11, Y11
+	VSQRTPS     Y11, Y1
+	VADDPS      Y4, Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VFMADD231PS Y7, Y6, Y0
+	VSUBPS      Y0, Y6, Y6
+	VMASKMOVPS  Y6, Y8, (AX)
+	VMASKMOVPS  Y10, Y8, (CX)
+	VMASKMOVPS  Y11, Y8, (DX)
 
 end_3:
 	VZEROUPPER
 	RET
+
+DATA const_0d800000_AVX2<>+0(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+4(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+8(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+12(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+16(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+20(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+24(SB)/4, $0x0d800000
+DATA const_0d800000_AVX2<>+28(SB)/4, $0x0d800000
+GLOBL const_0d800000_AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA const_7fffffff_AVX2<>+0(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+4(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+8(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+12(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+16(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+20(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+24(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX2<>+28(SB)/4, $0x7fffffff
+GLOBL const_7fffffff_AVX2<>(SB), RODATA|NOPTR, $32
 
 DATA lanes_AVX2<>+0(SB)/4, $0xffffffff
 DATA lanes_AVX2<>+4(SB)/4, $0xffffffff
@@ -98,3 +130,103 @@ DATA lanes_AVX2<>+52(SB)/4, $0x00000000
 DATA lanes_AVX2<>+56(SB)/4, $0x00000000
 DATA lanes_AVX2<>+60(SB)/4, $0x00000000
 GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
+
+// func adamIdleAVX2(p []float32, m []float32, v []float32, steps *float32, count int, beta1 float32, rest1 float32, beta2 float32, rest2 float32, epsilon float32)
+// Requires: AVX, FMA3
+TEXT ·adamIdleAVX2(SB), NOSPLIT, $0-108
+	MOVQ         p_base+0(FP), AX
+	MOVQ         m_base+24(FP), CX
+	MOVQ         v_base+48(FP), DX
+	MOVQ         p_len+8(FP), BX
+	VBROADCASTSS beta1+88(FP), Y0
+	VBROADCASTSS rest1+92(FP), Y1
+	VBROADCASTSS beta2+96(FP), Y2
+	VBROADCASTSS rest2+100(FP), Y3
+	VBROADCASTSS epsilon+104(FP), Y4
+
+vectors_4:
+	CMPQ    BX, $0x00000008
+	JL      end_5
+	VMOVUPS (AX), Y5
+	VMOVUPS (CX), Y6
+	VMOVUPS (DX), Y7
+	MOVQ    steps+72(FP), SI
+	MOVQ    count+80(FP), DI
+
+step_6:
+	VBROADCASTSS 8(SI), Y8
+	VBROADCASTSS 20(SI), Y9
+	VXORPS       Y10, Y10, Y10
+	VMULPS       Y0, Y6, Y6
+	VFMADD231PS  Y10, Y1, Y6
+	VANDPS       const_7fffffff_AVX2<>+0(SB), Y6, Y11
+	VCMPPS       $0x05, const_0d800000_AVX2<>+0(SB), Y11, Y11
+	VANDPS       Y11, Y6, Y6
+	VMULPS       Y8, Y6, Y8
+	VMULPS       Y10, Y10, Y10
+	VMULPS       Y2, Y7, Y7
+	VFMADD231PS  Y10, Y3, Y7
+	VANDPS       const_7fffffff_AVX2<>+0(SB), Y7, Y10
+	VCMPPS       $0x05, const_0d800000_AVX2<>+0(SB), Y10, Y10
+	VANDPS       Y10, Y7, Y7
+	VSQRTPS      Y7, Y10
+	VADDPS       Y4, Y10, Y10
+	VDIVPS       Y10, Y8, Y8
+	VFMADD231PS  Y9, Y5, Y8
+	VSUBPS       Y8, Y5, Y5
+	ADDQ         $0x18, SI
+	DECQ         DI
+	JNZ          step_6
+	VMOVUPS      Y5, (AX)
+	VMOVUPS      Y6, (CX)
+	VMOVUPS      Y7, (DX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	SUBQ         $0x00000008, BX
+	JMP          vectors_4
+
+end_5:
+	TESTQ      BX, BX
+	JZ         end_7
+	LEAQ       lanes_AVX2<>+32(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y5
+	VMASKMOVPS (AX), Y5, Y6
+	VMASKMOVPS (CX), Y5, Y7
+	VMASKMOVPS (DX), Y5, Y8
+	MOVQ       steps+72(FP), BX
+	MOVQ       count+80(FP), SI
+
+step_8:
+	VBROADCASTSS 8(BX), Y9
+	VBROADCASTSS 20(BX), Y10
+	VXORPS       Y11, Y11, Y11
+	VMULPS       Y0, Y7, Y7
+	VFMADD231PS  Y11, Y1, Y7
+	VANDPS       const_7fffffff_AVX2<>+0(SB), Y7, Y12
+	VCMPPS       $0x05, const_0d800000_AVX2<>+0(SB), Y12, Y12
+	VANDPS       Y12, Y7, Y7
+	VMULPS       Y9, Y7, Y9
+	VMULPS       Y11, Y11, Y11
+	VMULPS       Y2, Y8, Y8
+	VFMADD231PS  Y11, Y3, Y8
+	VANDPS       const_7fffffff_AVX2<>+0(SB), Y8, Y11
+	VCMPPS       $0x05, const_0d800000_AVX2<>+0(SB), Y11, Y11
+	VANDPS       Y11, Y8, Y8
+	VSQRTPS      Y8, Y11
+	VADDPS       Y4, Y11, Y11
+	VDIVPS       Y11, Y9, Y9
+	VFMADD231PS  Y10, Y6, Y9
+	VSUBPS       Y9, Y6, Y6
+	ADDQ         $0x18, BX
+	DECQ         SI
+	JNZ          step_8
+	VMASKMOVPS   Y6, Y5, (AX)
+	VMASKMOVPS   Y7, Y5, (CX)
+	VMASKMOVPS   Y8, Y5, (DX)
+
+end_7:
+	VZEROUPPER
+	RET

@@ -8,3 +8,8 @@ package kernels
 //
 //go:noescape
 func adamAVX512(p []float32, m []float32, v []float32, g []float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, stepSize float32, epsilon float32, gradScale float32, decay float32)
+
+// adamIdleAVX512 makes count steps of Adam with a gradient of zero; steps is the first field of the first.
+//
+//go:noescape
+func adamIdleAVX512(p []float32, m []float32, v []float32, steps *float32, count int, beta1 float32, rest1 float32, beta2 float32, rest2 float32, epsilon float32)

@@ -16,33 +16,40 @@ TEXT ·adamAVX512(SB), NOSPLIT, $0-128
 	VBROADCASTSS rest1+100(FP), Z1
 	VBROADCASTSS beta2+104(FP), Z2
 	VBROADCASTSS rest2+108(FP), Z3
-	VBROADCASTSS stepSize+112(FP), Z4
-	VBROADCASTSS epsilon+116(FP), Z5
-	VBROADCASTSS gradScale+120(FP), Z6
-	VBROADCASTSS decay+124(FP), Z7
+	VBROADCASTSS epsilon+116(FP), Z4
+	VMOVUPS      const_0d800000_AVX512<>+0(SB), Z5
+	VBROADCASTSS stepSize+112(FP), Z6
+	VBROADCASTSS gradScale+120(FP), Z7
+	VBROADCASTSS decay+124(FP), Z8
 
 vectors_1:
 	CMPQ        SI, $0x00000010
 	JL          end_2
-	VMOVUPS     (BX), Z10
-	VMULPS      Z6, Z10, Z10
-	VMOVUPS     (CX), Z8
-	VMULPS      Z0, Z8, Z8
-	VFMADD231PS Z10, Z1, Z8
-	VMOVUPS     Z8, (CX)
-	VMULPS      Z4, Z8, Z9
-	VMOVUPS     (DX), Z8
-	VMULPS      Z10, Z10, Z10
-	VMULPS      Z2, Z8, Z8
-	VFMADD231PS Z10, Z3, Z8
-	VMOVUPS     Z8, (DX)
-	VSQRTPS     Z8, Z8
-	VADDPS      Z5, Z8, Z8
-	VDIVPS      Z8, Z9, Z9
-	VMOVUPS     (AX), Z8
-	VFMADD231PS Z7, Z8, Z9
-	VSUBPS      Z9, Z8, Z8
-	VMOVUPS     Z8, (AX)
+	VMOVUPS     (BX), Z12
+	VMULPS      Z7, Z12, Z12
+	VMOVUPS     (AX), Z9
+	VMOVUPS     (CX), Z10
+	VMOVUPS     (DX), Z11
+	VMULPS      Z0, Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z10, Z13
+	VCMPPS      $0x05, Z5, Z13, K1
+	VMOVAPS.Z   Z10, K1, Z10
+	VMULPS      Z6, Z10, Z13
+	VMULPS      Z12, Z12, Z12
+	VMULPS      Z2, Z11, Z11
+	VFMADD231PS Z12, Z3, Z11
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z11, Z12
+	VCMPPS      $0x05, Z5, Z12, K1
+	VMOVAPS.Z   Z11, K1, Z11
+	VSQRTPS     Z11, Z12
+	VADDPS      Z4, Z12, Z12
+	VDIVPS      Z12, Z13, Z13
+	VFMADD231PS Z8, Z9, Z13
+	VSUBPS      Z13, Z9, Z9
+	VMOVUPS     Z9, (AX)
+	VMOVUPS     Z10, (CX)
+	VMOVUPS     Z11, (DX)
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x00000040, CX
 	ADDQ        $0x00000040, DX
@@ -56,26 +63,168 @@ end_2:
 	MOVQ        $-1, DI
 	BZHIQ       SI, DI, DI
 	KMOVW       DI, K1
-	VMOVUPS.Z   (BX), K1, Z8
-	VMULPS      Z6, Z8, Z8
-	VMOVUPS.Z   (CX), K1, Z6
-	VMULPS      Z0, Z6, Z6
-	VFMADD231PS Z8, Z1, Z6
-	VMOVUPS     Z6, K1, (CX)
-	VMULPS      Z4, Z6, Z1
-	VMOVUPS.Z   (DX), K1, Z0
-	VMULPS      Z8, Z8, Z8
-	VMULPS      Z2, Z0, Z0
-	VFMADD231PS Z8, Z3, Z0
-	VMOVUPS     Z0, K1, (DX)
-	VSQRTPS     Z0, Z0
-	VADDPS      Z5, Z0, Z0
-	VDIVPS      Z0, Z1, Z1
-	VMOVUPS.Z   (AX), K1, Z0
-	VFMADD231PS Z7, Z0, Z1
-	VSUBPS      Z1, Z0, Z0
-	VMOVUPS     Z0, K1, (AX)
+	VMOVUPS.Z   (BX), K1, Z9
+	VMULPS      Z7, Z9, Z9
+	VMOVUPS.Z   (AX), K1, Z7
+	VMOVUPS.Z   (CX), K1, Z10
+	VMOVUPS.Z   (DX), K1, Z11
+	VMULPS      Z0, Z10, Z10
+	VFMADD231PS Z9, Z1, Z10
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z10, Z0
+	VCMPPS      $0x05, Z5, Z0, K2
+	VMOVAPS.Z   Z10, K2, Z10
+	VMULPS      Z6, Z10, Z0
+	VMULPS      Z9, Z9, Z9
+	VMULPS      Z2, Z11, Z11
+	VFMADD231PS Z9, Z3, Z11
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z11, Z1
+	VCMPPS      $0x05, Z5, Z1, K2
+	VMOVAPS.Z   Z11, K2, Z11
+	VSQRTPS     Z11, Z1
+	VADDPS      Z4, Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	VFMADD231PS Z8, Z7, Z0
+	VSUBPS      Z0, Z7, Z7
+	VMOVUPS     Z7, K1, (AX)
+	VMOVUPS     Z10, K1, (CX)
+	VMOVUPS     Z11, K1, (DX)
 
 end_3:
+	VZEROUPPER
+	RET
+
+DATA const_0d800000_AVX512<>+0(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+4(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+8(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+12(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+16(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+20(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+24(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+28(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+32(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+36(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+40(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+44(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+48(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+52(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+56(SB)/4, $0x0d800000
+DATA const_0d800000_AVX512<>+60(SB)/4, $0x0d800000
+GLOBL const_0d800000_AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA const_7fffffff_AVX512<>+0(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+4(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+8(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+12(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+16(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+20(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+24(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+28(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+32(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+36(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+40(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+44(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+48(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+52(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+56(SB)/4, $0x7fffffff
+DATA const_7fffffff_AVX512<>+60(SB)/4, $0x7fffffff
+GLOBL const_7fffffff_AVX512<>(SB), RODATA|NOPTR, $64
+
+// func adamIdleAVX512(p []float32, m []float32, v []float32, steps *float32, count int, beta1 float32, rest1 float32, beta2 float32, rest2 float32, epsilon float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·adamIdleAVX512(SB), NOSPLIT, $0-108
+	MOVQ         p_base+0(FP), AX
+	MOVQ         m_base+24(FP), CX
+	MOVQ         v_base+48(FP), DX
+	MOVQ         p_len+8(FP), BX
+	VBROADCASTSS beta1+88(FP), Z0
+	VBROADCASTSS rest1+92(FP), Z1
+	VBROADCASTSS beta2+96(FP), Z2
+	VBROADCASTSS rest2+100(FP), Z3
+	VBROADCASTSS epsilon+104(FP), Z4
+	VMOVUPS      const_0d800000_AVX512<>+0(SB), Z5
+
+vectors_4:
+	CMPQ    BX, $0x00000010
+	JL      end_5
+	VMOVUPS (AX), Z6
+	VMOVUPS (CX), Z7
+	VMOVUPS (DX), Z8
+	MOVQ    steps+72(FP), SI
+	MOVQ    count+80(FP), DI
+
+step_6:
+	VBROADCASTSS 8(SI), Z9
+	VBROADCASTSS 20(SI), Z10
+	VPXORD       Z11, Z11, Z11
+	VMULPS       Z0, Z7, Z7
+	VFMADD231PS  Z11, Z1, Z7
+	VPANDD       const_7fffffff_AVX512<>+0(SB), Z7, Z12
+	VCMPPS       $0x05, Z5, Z12, K1
+	VMOVAPS.Z    Z7, K1, Z7
+	VMULPS       Z9, Z7, Z9
+	VMULPS       Z11, Z11, Z11
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z11, Z3, Z8
+	VPANDD       const_7fffffff_AVX512<>+0(SB), Z8, Z12
+	VCMPPS       $0x05, Z5, Z12, K1
+	VMOVAPS.Z    Z8, K1, Z8
+	VSQRTPS      Z8, Z12
+	VADDPS       Z4, Z12, Z12
+	VDIVPS       Z12, Z9, Z9
+	VFMADD231PS  Z10, Z6, Z9
+	VSUBPS       Z9, Z6, Z6
+	ADDQ         $0x18, SI
+	DECQ         DI
+	JNZ          step_6
+	VMOVUPS      Z6, (AX)
+	VMOVUPS      Z7, (CX)
+	VMOVUPS      Z8, (DX)
+	ADDQ         $0x00000040, AX
+	ADDQ         $0x00000040, CX
+	ADDQ         $0x00000040, DX
+	SUBQ         $0x00000010, BX
+	JMP          vectors_4
+
+end_5:
+	TESTQ     BX, BX
+	JZ        end_7
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (AX), K1, Z6
+	VMOVUPS.Z (CX), K1, Z7
+	VMOVUPS.Z (DX), K1, Z8
+	MOVQ      steps+72(FP), BX
+	MOVQ      count+80(FP), SI
+
+step_8:
+	VBROADCASTSS 8(BX), Z9
+	VBROADCASTSS 20(BX), Z10
+	VPXORD       Z13, Z13, Z13
+	VMULPS       Z0, Z7, Z7
+	VFMADD231PS  Z13, Z1, Z7
+	VPANDD       const_7fffffff_AVX512<>+0(SB), Z7, Z11
+	VCMPPS       $0x05, Z5, Z11, K2
+	VMOVAPS.Z    Z7, K2, Z7
+	VMULPS       Z9, Z7, Z9
+	VMULPS       Z13, Z13, Z13
+	VMULPS       Z2, Z8, Z8
+	VFMADD231PS  Z13, Z3, Z8
+	VPANDD       const_7fffffff_AVX512<>+0(SB), Z8, Z11
+	VCMPPS       $0x05, Z5, Z11, K2
+	VMOVAPS.Z    Z8, K2, Z8
+	VSQRTPS      Z8, Z11
+	VADDPS       Z4, Z11, Z11
+	VDIVPS       Z11, Z9, Z9
+	VFMADD231PS  Z10, Z6, Z9
+	VSUBPS       Z9, Z6, Z6
+	ADDQ         $0x18, BX
+	DECQ         SI
+	JNZ          step_8
+	VMOVUPS      Z6, K1, (AX)
+	VMOVUPS      Z7, K1, (CX)
+	VMOVUPS      Z8, K1, (DX)
+
+end_7:
 	VZEROUPPER
 	RET

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"math"
+	"slices"
 	"testing"
 )
 
@@ -55,6 +56,47 @@ func TestAdamNaN(t *testing.T) {
 		for i := range p {
 			if bad := i == 17; (p[i] != p[i]) != bad || (m[i] != m[i]) != bad || (v[i] != v[i]) != bad {
 				t.Errorf("element %d: %g, %g, %g", i, p[i], m[i], v[i])
+			}
+		}
+	})
+}
+
+// Idle steps are steps with a zero gradient, bit for bit, also where the moments vanish.
+func TestAdamIdle(t *testing.T) {
+	const count = 1000 // 0.9^1000 is 2e-46: from ordinary numbers to below the least moment
+	steps := make([]AdamStep, count)
+	for i := range steps {
+		steps[i] = AdamStep{Beta1: 0.9, Beta2: 0.8, StepSize: 0.3 / float32(i+1), Epsilon: 1e-6, GradScale: 0.7, Decay: 1e-4 * float32(i%3)}
+	}
+	eachISA(t, func(t *testing.T) {
+		for _, n := range lengths() {
+			make3 := func() (p, m, v *guarded) {
+				p, m, v = guardVector(random(n, 1), n%16), guardVector(random(n, 2), n%15), guardVector(random(n, 3), n%14)
+				for i := range v.x {
+					v.x[i] *= v.x[i]
+				}
+				return p, m, v
+			}
+			p, m, v := make3()
+			idleP, idleM, idleV := make3()
+			zero := make([]float32, n)
+			for _, s := range steps {
+				Adam(p.x, m.x, v.x, zero, s)
+			}
+			AdamIdle(idleP.x, idleM.x, idleV.x, steps[:0])
+			AdamIdle(idleP.x, idleM.x, idleV.x, steps[:1])
+			AdamIdle(idleP.x, idleM.x, idleV.x, steps[1:])
+			for name, pair := range map[string][2]*guarded{"p": {p, idleP}, "m": {m, idleM}, "v": {v, idleV}} {
+				sameBits := func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+				if !slices.EqualFunc(pair[0].x, pair[1].x, sameBits) {
+					t.Errorf("n=%d: %s differs", n, name)
+				}
+				pair[1].check(t)
+			}
+			for i, x := range m.x {
+				if x != 0 || v.x[i] != 0 {
+					t.Fatalf("n=%d: moments %d are %g and %g after %d idle steps, want zero", n, i, x, v.x[i], count)
+				}
 			}
 		}
 	})

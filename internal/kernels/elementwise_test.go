@@ -55,9 +55,9 @@ var vectorCases = []vectorCase{
 	},
 	{
 		name: "GELUBackward", args: 3, relative: 8 * epsilon, absolute: math.SmallestNonzeroFloat32,
-		run:    func(a [][]float32) { GELUBackward(a[0], a[1], a[2]) },
-		oracle: func(v []float64) float64 { return v[0] + v[2]*geluSlopeOracle(v[1]) },
-		size:   func(v []float64) float64 { return math.Abs(v[0]) + math.Abs(v[2])*1.2 },
+		run:    func(a [][]float32) { GELUBackward(a[0], make([]float32, len(a[0])), a[1], a[2]) },
+		oracle: func(v []float64) float64 { return v[2] * geluSlopeOracle(v[1]) },
+		size:   func(v []float64) float64 { return math.Abs(v[2]) * 1.2 },
 	},
 }
 
@@ -207,12 +207,13 @@ func TestGELUAccuracy(t *testing.T) {
 			one[i] = 1
 		}
 		GELU(y, x)
-		GELUBackward(slope, x, one)
+		again := make([]float32, n)
+		GELUBackward(slope, again, x, one)
 		// Errors of Φ, with the rounding of its product with x, and of the slope.
 		var worst, worstSlope float64
 		for i, v := range x {
 			exact := 0.5 * math.Erfc(-float64(v)/math.Sqrt2)
-			worst = max(worst, math.Abs(float64(y[i])/float64(v)-exact))
+			worst = max(worst, math.Abs(float64(y[i])/float64(v)-exact), math.Abs(float64(again[i])/float64(v)-exact))
 			worstSlope = max(worstSlope, math.Abs(float64(slope[i])-geluSlopeOracle(float64(v))))
 		}
 		if !(worst <= 1.5e-7 && worstSlope <= 2e-7) {
@@ -224,10 +225,13 @@ func TestGELUAccuracy(t *testing.T) {
 func TestGELUBackwardAtInfinity(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		inf := float32(math.Inf(1))
-		x, dy, dx := []float32{inf, -inf, 1e30, -1e30}, []float32{2, 2, 2, 2}, make([]float32, 4)
-		GELUBackward(dx, x, dy)
-		if !slices.Equal(dx, []float32{2, 0, 2, 0}) {
-			t.Errorf("slopes %v", dx)
+		x, dy := []float32{inf, -inf, 1e30, -1e30}, []float32{2, 2, 2, 2}
+		GELUBackward(dy, x, x, dy) // in place
+		if !slices.Equal(dy, []float32{2, 0, 2, 0}) {
+			t.Errorf("slopes %v", dy)
+		}
+		if want := []float32{inf, 0, 1e30, 0}; !slices.Equal(x, want) { // -0 is equal to 0
+			t.Errorf("values %v, want %v", x, want)
 		}
 	})
 }
@@ -296,7 +300,7 @@ func TestVectorKernelsCheckTheirArguments(t *testing.T) {
 		"Scale":              func() { Scale(three, 1, two) },
 		"Dot":                func() { Dot(three, two) },
 		"GELU":               func() { GELU(three, two) },
-		"GELUBackward":       func() { GELUBackward(three, three, two) },
+		"GELUBackward":       func() { GELUBackward(three, three, three, two) },
 		"Softmax":            func() { Softmax(three, two, 1) },
 		"Exponentials":       func() { Exponentials(three, two, 1) },
 		"SoftmaxBackward":    func() { SoftmaxBackward(three, two, 1, 0, nil, 0) },

@@ -21,18 +21,21 @@ func geluGeneric(dst, x []float32) {
 	}
 }
 
-// GELUBackward computes dx[i] += dy[i]·g'(x[i]) for g of [GELU]:
-// g'(x) = Φ(x) + x·φ(x), φ(x) = exp(-x²/2)/√(2π). All have the same length.
-func GELUBackward(dx, x, dy []float32) {
+// GELUBackward computes dx[i] = dy[i]·g'(x[i]) for g of [GELU], and y[i] = g(x[i])
+// again, as both come from the same exponential: g'(x) = Φ(x) + x·φ(x),
+// φ(x) = exp(-x²/2)/√(2π). All have the same length; dx may be dy, and y may be x.
+func GELUBackward(dx, y, x, dy []float32) {
+	sameLen("GELUBackward", "dx", len(dx), "y", len(y))
 	sameLen("GELUBackward", "dx", len(dx), "x", len(x))
 	sameLen("GELUBackward", "dx", len(dx), "dy", len(dy))
-	active().geluBackward(dx, x, dy)
+	active().geluBackward(dx, y, x, dy)
 }
 
-func geluBackwardGeneric(dx, x, dy []float32) {
+func geluBackwardGeneric(dx, y, x, dy []float32) {
 	for i, v := range x {
-		dx[i] += dy[i] * float32(geluSlope(float64(v)))
+		dx[i] = dy[i] * float32(geluSlope(float64(v)))
 	}
+	geluGeneric(y, x)
 }
 
 // normalCDF is Φ, without cancellation for large negative x.

@@ -397,94 +397,28 @@ DATA lanes_AVX2<>+56(SB)/4, $0x00000000
 DATA lanes_AVX2<>+60(SB)/4, $0x00000000
 GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 
-// func geluBackwardAVX2(dx []float32, x []float32, dy []float32)
+// func geluBackwardAVX2(dx []float32, y []float32, x []float32, dy []float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-72
+TEXT ·geluBackwardAVX2(SB), NOSPLIT, $0-96
 	MOVQ dx_base+0(FP), AX
-	MOVQ x_base+24(FP), CX
-	MOVQ dy_base+48(FP), DX
-	MOVQ dx_len+8(FP), BX
+	MOVQ y_base+24(FP), CX
+	MOVQ x_base+48(FP), DX
+	MOVQ dy_base+72(FP), BX
+	MOVQ dx_len+8(FP), SI
 
 vectors_4:
-	CMPQ         BX, $0x00000008
+	CMPQ         SI, $0x00000008
 	JL           end_5
-	VMOVUPS      (CX), Y0
-	VMOVUPS      const_80000000_AVX2<>+0(SB), Y1
-	VANDNPS      Y0, Y1, Y1
-	VMOVUPS      const_41680000_AVX2<>+0(SB), Y2
-	VMINPS       Y1, Y2, Y1
-	VANDPS       const_80000000_AVX2<>+0(SB), Y0, Y0
-	VORPS        Y0, Y1, Y0
-	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y3
-	VMOVAPS      Y3, Y2
-	VFMADD231PS  const_3e99999a_AVX2<>+0(SB), Y1, Y2
-	VDIVPS       Y2, Y3, Y2
-	VMULPS       const_bf000000_AVX2<>+0(SB), Y1, Y3
-	VMULPS       Y1, Y3, Y4
-	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y4, Y5
-	VROUNDPS     $0x08, Y5, Y5
-	VMULPS       const_3f318000_AVX2<>+0(SB), Y5, Y4
-	VFMSUB231PS  Y3, Y1, Y4
-	VMOVAPS      Y4, Y4
-	VFNMADD231PS const_b95e8083_AVX2<>+0(SB), Y5, Y4
-	VMOVUPS      const_3ab6887e_AVX2<>+0(SB), Y1
-	VFMADD213PS  const_3c0905b1_AVX2<>+0(SB), Y4, Y1
-	VFMADD213PS  const_3d2aaa8d_AVX2<>+0(SB), Y4, Y1
-	VFMADD213PS  const_3e2aaa6f_AVX2<>+0(SB), Y4, Y1
-	VFMADD213PS  const_3f000000_AVX2<>+0(SB), Y4, Y1
-	VMULPS       Y4, Y4, Y3
-	VFMADD213PS  Y4, Y3, Y1
-	VADDPS       const_3f800000_AVX2<>+0(SB), Y1, Y4
-	VCVTPS2DQ    Y5, Y3
-	VPSRAD       $0x01, Y3, Y1
-	VPSUBD       Y1, Y3, Y3
-	VPADDD       const_0000007f_AVX2<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y4, Y4
-	VPADDD       const_0000007f_AVX2<>+0(SB), Y3, Y3
-	VPSLLD       $0x17, Y3, Y3
-	VMULPS       Y3, Y4, Y4
-	VMOVUPS      const_bcababf8_AVX2<>+0(SB), Y1
-	VFMADD213PS  const_3de9ffd0_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_be6e1ae1_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_3e4a4ab3_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_bdac781e_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_3dca2932_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_3d9ec1b5_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_3de2230c_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_3df4d6db_AVX2<>+0(SB), Y2, Y1
-	VFMADD213PS  const_3df51eda_AVX2<>+0(SB), Y2, Y1
-	VMULPS       Y2, Y1, Y1
-	VMULPS       Y4, Y1, Y1
-	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y2
-	VSUBPS       Y1, Y2, Y2
-	VBLENDVPS    Y0, Y1, Y2, Y2
-	VMULPS       const_3ecc422a_AVX2<>+0(SB), Y4, Y4
-	VFMADD231PS  Y4, Y0, Y2
-	VMOVUPS      (AX), Y0
-	VMOVUPS      (DX), Y1
-	VFMADD231PS  Y1, Y2, Y0
-	VMOVUPS      Y0, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, CX
-	ADDQ         $0x00000020, DX
-	SUBQ         $0x00000008, BX
-	JMP          vectors_4
-
-end_5:
-	TESTQ        BX, BX
-	JZ           end_6
-	LEAQ         lanes_AVX2<>+32(SB), SI
-	SHLQ         $0x02, BX
-	SUBQ         BX, SI
-	VMOVUPS      (SI), Y0
-	VMASKMOVPS   (CX), Y0, Y1
+	VMOVUPS      (DX), Y0
+	VMOVUPS      const_41680000_AVX2<>+0(SB), Y1
+	VXORPS       const_80000000_AVX2<>+0(SB), Y1, Y1
+	VMAXPS       Y0, Y1, Y1
 	VMOVUPS      const_80000000_AVX2<>+0(SB), Y2
-	VANDNPS      Y1, Y2, Y2
+	VANDNPS      Y0, Y2, Y2
 	VMOVUPS      const_41680000_AVX2<>+0(SB), Y3
 	VMINPS       Y2, Y3, Y2
-	VANDPS       const_80000000_AVX2<>+0(SB), Y1, Y1
-	VORPS        Y1, Y2, Y1
+	VANDPS       const_80000000_AVX2<>+0(SB), Y0, Y0
+	VORPS        Y0, Y2, Y0
 	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y4
 	VMOVAPS      Y4, Y3
 	VFMADD231PS  const_3e99999a_AVX2<>+0(SB), Y2, Y3
@@ -528,13 +462,89 @@ end_5:
 	VMULPS       Y5, Y2, Y2
 	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y3
 	VSUBPS       Y2, Y3, Y3
-	VBLENDVPS    Y1, Y2, Y3, Y3
+	VBLENDVPS    Y0, Y2, Y3, Y3
+	VMULPS       Y3, Y1, Y1
 	VMULPS       const_3ecc422a_AVX2<>+0(SB), Y5, Y5
-	VFMADD231PS  Y5, Y1, Y3
-	VMASKMOVPS   (AX), Y0, Y1
-	VMASKMOVPS   (DX), Y0, Y2
-	VFMADD231PS  Y2, Y3, Y1
-	VMASKMOVPS   Y1, Y0, (AX)
+	VFMADD231PS  Y5, Y0, Y3
+	VMOVUPS      (BX), Y0
+	VMULPS       Y0, Y3, Y3
+	VMOVUPS      Y3, (AX)
+	VMOVUPS      Y1, (CX)
+	ADDQ         $0x00000020, AX
+	ADDQ         $0x00000020, CX
+	ADDQ         $0x00000020, DX
+	ADDQ         $0x00000020, BX
+	SUBQ         $0x00000008, SI
+	JMP          vectors_4
+
+end_5:
+	TESTQ        SI, SI
+	JZ           end_6
+	LEAQ         lanes_AVX2<>+32(SB), DI
+	SHLQ         $0x02, SI
+	SUBQ         SI, DI
+	VMOVUPS      (DI), Y0
+	VMASKMOVPS   (DX), Y0, Y1
+	VMOVUPS      const_41680000_AVX2<>+0(SB), Y2
+	VXORPS       const_80000000_AVX2<>+0(SB), Y2, Y2
+	VMAXPS       Y1, Y2, Y2
+	VMOVUPS      const_80000000_AVX2<>+0(SB), Y3
+	VANDNPS      Y1, Y3, Y3
+	VMOVUPS      const_41680000_AVX2<>+0(SB), Y4
+	VMINPS       Y3, Y4, Y3
+	VANDPS       const_80000000_AVX2<>+0(SB), Y1, Y1
+	VORPS        Y1, Y3, Y1
+	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y5
+	VMOVAPS      Y5, Y4
+	VFMADD231PS  const_3e99999a_AVX2<>+0(SB), Y3, Y4
+	VDIVPS       Y4, Y5, Y4
+	VMULPS       const_bf000000_AVX2<>+0(SB), Y3, Y5
+	VMULPS       Y3, Y5, Y6
+	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y6, Y7
+	VROUNDPS     $0x08, Y7, Y7
+	VMULPS       const_3f318000_AVX2<>+0(SB), Y7, Y6
+	VFMSUB231PS  Y5, Y3, Y6
+	VMOVAPS      Y6, Y6
+	VFNMADD231PS const_b95e8083_AVX2<>+0(SB), Y7, Y6
+	VMOVUPS      const_3ab6887e_AVX2<>+0(SB), Y3
+	VFMADD213PS  const_3c0905b1_AVX2<>+0(SB), Y6, Y3
+	VFMADD213PS  const_3d2aaa8d_AVX2<>+0(SB), Y6, Y3
+	VFMADD213PS  const_3e2aaa6f_AVX2<>+0(SB), Y6, Y3
+	VFMADD213PS  const_3f000000_AVX2<>+0(SB), Y6, Y3
+	VMULPS       Y6, Y6, Y5
+	VFMADD213PS  Y6, Y5, Y3
+	VADDPS       const_3f800000_AVX2<>+0(SB), Y3, Y6
+	VCVTPS2DQ    Y7, Y5
+	VPSRAD       $0x01, Y5, Y3
+	VPSUBD       Y3, Y5, Y5
+	VPADDD       const_0000007f_AVX2<>+0(SB), Y3, Y3
+	VPSLLD       $0x17, Y3, Y3
+	VMULPS       Y3, Y6, Y6
+	VPADDD       const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD       $0x17, Y5, Y5
+	VMULPS       Y5, Y6, Y6
+	VMOVUPS      const_bcababf8_AVX2<>+0(SB), Y3
+	VFMADD213PS  const_3de9ffd0_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_be6e1ae1_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_3e4a4ab3_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_bdac781e_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_3dca2932_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_3d9ec1b5_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_3de2230c_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_3df4d6db_AVX2<>+0(SB), Y4, Y3
+	VFMADD213PS  const_3df51eda_AVX2<>+0(SB), Y4, Y3
+	VMULPS       Y4, Y3, Y3
+	VMULPS       Y6, Y3, Y3
+	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y4
+	VSUBPS       Y3, Y4, Y4
+	VBLENDVPS    Y1, Y3, Y4, Y4
+	VMULPS       Y4, Y2, Y2
+	VMULPS       const_3ecc422a_AVX2<>+0(SB), Y6, Y6
+	VFMADD231PS  Y6, Y1, Y4
+	VMASKMOVPS   (BX), Y0, Y1
+	VMULPS       Y1, Y4, Y4
+	VMASKMOVPS   Y4, Y0, (AX)
+	VMASKMOVPS   Y2, Y0, (CX)
 
 end_6:
 	VZEROUPPER

@@ -9,7 +9,7 @@ package kernels
 //go:noescape
 func geluAVX512(dst []float32, x []float32)
 
-// geluBackwardAVX512 computes dx += dy·(Φ(x) + x·φ(x)).
+// geluBackwardAVX512 computes dx = dy·(Φ(x) + x·φ(x)) and y = x·Φ(x).
 //
 //go:noescape
-func geluBackwardAVX512(dx []float32, x []float32, dy []float32)
+func geluBackwardAVX512(dx []float32, y []float32, x []float32, dy []float32)

@@ -18,14 +18,15 @@ type implementation struct {
 	allFinite  func(x []float32) bool
 
 	gelu         func(dst, x []float32)
-	geluBackward func(dx, x, dy []float32)
+	geluBackward func(dx, y, x, dy []float32)
 
 	softmax func(dst, x []float32, scale float32)
 
 	layerNorm         func(dst, x, gamma, beta []float32, eps float32) (mean, rstd float32)
 	layerNormBackward func(dx, dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32)
 
-	adam func(p, m, v, g []float32, s AdamStep)
+	adam     func(p, m, v, g []float32, s AdamStep)
+	adamIdle func(p, m, v []float32, steps []AdamStep)
 
 	// philox fills dst, whose length is a multiple of philoxWords, with the generator's
 	// output for the blocks from first on.
@@ -53,6 +54,7 @@ var generic = implementation{
 	layerNorm:         layerNormGeneric,
 	layerNormBackward: layerNormBackwardGeneric,
 	adam:              adamGeneric,
+	adamIdle:          adamIdleGeneric,
 	philox:            philoxGeneric,
 	dropout:           dropoutGeneric,
 	dropoutAdd:        dropoutAddGeneric,

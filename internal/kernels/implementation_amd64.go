@@ -21,6 +21,10 @@ var avx2 = implementation{
 	adam: func(p, m, v, g []float32, s AdamStep) {
 		adamAVX2(p, m, v, g, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.StepSize, s.Epsilon, s.GradScale, s.Decay)
 	},
+	adamIdle: func(p, m, v []float32, steps []AdamStep) {
+		s := &steps[0]
+		adamIdleAVX2(p, m, v, &s.Beta1, len(steps), s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Epsilon)
+	},
 	philox:     philoxAVX2,
 	dropout:    dropoutAVX2,
 	dropoutAdd: dropoutAddAVX2,
@@ -45,6 +49,10 @@ var avx512 = implementation{
 	layerNormBackward: layerNormBackwardAVX512,
 	adam: func(p, m, v, g []float32, s AdamStep) {
 		adamAVX512(p, m, v, g, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.StepSize, s.Epsilon, s.GradScale, s.Decay)
+	},
+	adamIdle: func(p, m, v []float32, steps []AdamStep) {
+		s := &steps[0]
+		adamIdleAVX512(p, m, v, &s.Beta1, len(steps), s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Epsilon)
 	},
 	philox:     philoxAVX512,
 	dropout:    dropoutAVX512,

@@ -25,7 +25,7 @@ func BenchmarkVector(b *testing.B) {
 		{"SumSquares", 4, func() { SumSquares(x) }},
 		{"AllFinite", 4, func() { AllFinite(x) }},
 		{"GELU", 8, func() { GELU(z, x) }},
-		{"GELUBackward", 16, func() { GELUBackward(z, x, y) }},
+		{"GELUBackward", 16, func() { GELUBackward(z, w, x, y) }},
 		{"Adam", 28, func() {
 			Adam(z, y, w, x, AdamStep{Beta1: 0.9, Beta2: 0.99, StepSize: 1e-6, Epsilon: 1e-6, GradScale: 1})
 		}},

@@ -47,11 +47,11 @@ func BenchmarkTrainStep(b *testing.B) {
 			adam := optim.NewAdam(d, optim.Default, optimParams(m))
 			text := benchText(cfg, sst2Lengths(c.batch)...)
 			classes := make([]int32, c.batch)
-			pass := uint64(0)
+			pass, tape := uint64(0), autograd.NewTape(d, autograd.Seed{})
 			b.ReportAllocs()
 			for b.Loop() {
-				m.Params.ZeroGrad(d)
-				tape := autograd.NewTape(d, autograd.Seed{Key: 1, Pass: pass})
+				m.Params.ClearGradients()
+				tape.Reset(autograd.Seed{Key: 1, Pass: pass})
 				tape.Backward(m.Loss(tape, m.Logits(tape, text), Targets{Classes: classes}), 1)
 				if _, err := adam.Step(1e-4); err != nil {
 					b.Fatal(err)

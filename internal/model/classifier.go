@@ -2,7 +2,6 @@ package model
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/checkpoint"
@@ -86,18 +85,27 @@ func (c Config) validateHead() error {
 	return fmt.Errorf("problem_type %q with num_labels %d: want %q with 2 or more, or %q with 1", c.ProblemType, c.NumLabels, Classification, Regression)
 }
 
-// Encode returns the encoder's output, N x H, and the pooled text, B x H.
+// Encode returns the encoder's output, N x H, and the pooled text, B x H. It
+// borrows text until the tape's pass ends.
 func (c *Classifier) Encode(t *autograd.Tape, text Text) (sequence, pooled *autograd.Var) {
 	sequence = c.encoder.apply(t, text)
-	first := slices.Clone(text.Offsets[:text.Sequences()]) // the tape keeps it
-	return sequence, t.ReLU(c.pool.apply(t, t.Rows(sequence, first)))
+	return sequence, c.pooled(t, t.Rows(sequence, text.Offsets[:text.Sequences()]))
 }
 
-// Logits returns the head's output, B x C.
+// Pool returns the pooled text, B x H, with less work than [Classifier.Encode]. It
+// borrows text until the tape's pass ends.
+func (c *Classifier) Pool(t *autograd.Tape, text Text) *autograd.Var {
+	return c.pooled(t, c.encoder.first(t, text))
+}
+
+func (c *Classifier) pooled(t *autograd.Tape, first *autograd.Var) *autograd.Var {
+	return t.ReLU(c.pool.apply(t, first))
+}
+
+// Logits returns the head's output, B x C. It borrows text until the tape's pass ends.
 func (c *Classifier) Logits(t *autograd.Tape, text Text) *autograd.Var {
 	return t.Block(func() *autograd.Var {
-		_, pooled := c.Encode(t, text)
-		return c.head.apply(t, t.Dropout(pooled, c.Config.HiddenDropout))
+		return c.head.apply(t, t.Dropout(c.Pool(t, text), c.Config.HiddenDropout))
 	})
 }
 

@@ -83,7 +83,7 @@ type layer struct {
 func newLayer(p declare, cfg Config, i int) layer {
 	name := fmt.Sprintf("encoder_layer_%d_", i)
 	h := cfg.HiddenSize
-	return layer{
+	l := layer{
 		query:   newLinear(p, name+"multi_head_att_query_fc", h, h),
 		key:     newLinear(p, name+"multi_head_att_key_fc", h, h),
 		value:   newLinear(p, name+"multi_head_att_value_fc", h, h),
@@ -93,20 +93,22 @@ func newLayer(p declare, cfg Config, i int) layer {
 		outer:   newLinear(p, name+"ffn_fc_1", cfg.FFNSize(), h),
 		ffnNorm: newNorm(p, name+"post_ffn", h),
 	}
+	if l.key.b != nil {
+		// The key's bias adds the same to every score of a query, which softmax ignores:
+		// its gradient is exactly zero, and rounding noise is kept out of it.
+		// Differs from the reference: there the noise moves the bias a little.
+		l.key.b = autograd.Const(l.key.b.Value)
+	}
+	return l
 }
 
-func (l layer) apply(t *autograd.Tape, cfg Config, x *autograd.Var, offsets []int32) *autograd.Var {
-	attention := engine.Attention{Heads: cfg.Heads, Queries: offsets, Keys: offsets, Dropout: engine.Dropout{Prob: cfg.AttentionDropout}}
-	// The key's bias adds the same to every score of a query, which softmax ignores:
-	// its gradient is exactly zero, and rounding noise is kept out of it.
-	// Differs from the reference: there the noise moves the bias a little.
-	key := linear{l.key.w, autograd.Const(l.key.b.Value)}
-	a := t.Attention(l.query.apply(t, x), key.apply(t, x), l.value.apply(t, x), attention)
-	a = t.Dropout(l.output.apply(t, a), cfg.HiddenDropout)
-	x = l.attNorm.apply(t, t.Add(x, a))
-	f := l.outer.apply(t, t.GELU(l.inner.apply(t, x)))
-	f = t.Dropout(f, cfg.HiddenDropout)
-	return l.ffnNorm.apply(t, t.Add(x, f))
+// apply returns the layer's output for the rows of q, which look at the rows of x
+// as a says. q is x, or some of its rows.
+func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.Attention) *autograd.Var {
+	context := t.Attention(l.query.apply(t, q), l.key.apply(t, x), l.value.apply(t, x), a)
+	y := t.AddNorm(q, l.output.apply(t, context), l.attNorm.scale, l.attNorm.bias, cfg.HiddenDropout)
+	f := t.FeedForward(y, l.inner.w, l.inner.b, l.outer.w, l.outer.b)
+	return t.AddNorm(y, f, l.ffnNorm.scale, l.ffnNorm.bias, cfg.HiddenDropout)
 }
 
 // encoder is the text encoder: embeddings and layers.
@@ -132,12 +134,51 @@ func newEncoder(p declare, cfg Config) encoder {
 
 // apply returns the last layer's output, N x H.
 func (e encoder) apply(t *autograd.Tape, text Text) *autograd.Var {
-	x := t.Block(func() *autograd.Var {
+	x := e.embed(t, text)
+	for _, l := range e.layers {
+		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, e.attention(text)) })
+	}
+	return x
+}
+
+// first returns the last layer's output for the first token of each sequence, B x H.
+// The last layer computes nothing else: of the other tokens it needs keys and values.
+func (e encoder) first(t *autograd.Tape, text Text) *autograd.Var {
+	x := e.embed(t, text)
+	starts := text.Offsets[:text.Sequences()]
+	if len(e.layers) == 0 {
+		return t.Rows(x, starts)
+	}
+	last := len(e.layers) - 1
+	for _, l := range e.layers[:last] {
+		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, e.attention(text)) })
+	}
+	return t.Block(func() *autograd.Var {
+		a := e.attention(text)
+		a.Queries = oneEach(text.Sequences())
+		return e.layers[last].apply(t, e.cfg, t.Rows(x, starts), x, a)
+	})
+}
+
+func (e encoder) embed(t *autograd.Tape, text Text) *autograd.Var {
+	return t.Block(func() *autograd.Var {
 		x := t.Embed(autograd.Lookup{Table: e.words, IDs: text.Tokens}, autograd.Lookup{Table: e.position, IDs: text.Positions})
 		return t.Dropout(e.embNorm.apply(t, x), e.cfg.HiddenDropout)
 	})
-	for _, l := range e.layers {
-		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, text.Offsets) })
+}
+
+// attention is that of every token of a sequence to all of them.
+func (e encoder) attention(text Text) engine.Attention {
+	return engine.Attention{
+		Heads: e.cfg.Heads, Queries: text.Offsets, Keys: text.Offsets, Dropout: engine.Dropout{Prob: e.cfg.AttentionDropout},
 	}
-	return x
+}
+
+// oneEach returns the offsets of n sequences of one token.
+func oneEach(n int) []int32 {
+	offsets := make([]int32, n+1)
+	for i := range offsets {
+		offsets[i] = int32(i)
+	}
+	return offsets
 }

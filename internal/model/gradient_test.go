@@ -53,8 +53,7 @@ func TestLossAndGradients(t *testing.T) {
 func testGradients(t *testing.T, m *Classifier, want func(name string) []float64) {
 	t.Helper()
 	for _, p := range m.Params {
-		got := make([]float32, p.Grad.Len())
-		m.dev.Read(got, p.Grad)
+		got := gradient(m, p)
 		expected := want(p.Name)
 		var scale float64
 		for _, w := range expected {
@@ -79,6 +78,35 @@ func testGradients(t *testing.T, m *Classifier, want func(name string) []float64
 	}
 }
 
+// gradient returns all of a parameter's gradient.
+func gradient(m *Classifier, p Parameter) []float32 {
+	t := p.Gradient().Fill(m.dev)
+	values := make([]float32, t.Len())
+	m.dev.Read(values, t)
+	return values
+}
+
+// Pool computes less than Encode, and the same.
+func TestPoolEqualsEncode(t *testing.T) {
+	for _, layers := range []int{0, 1, 2} {
+		cfg := tiny()
+		cfg.Layers = layers
+		d := cpu.New()
+		m := newModel(t, d, cfg, 1)
+		scatter(m)
+		tape := autograd.NewInference(d)
+		sequence, pooled := m.Encode(tape, tinyText())
+		if want := len(tinyText().Tokens); sequence.Value.Rows != want {
+			t.Errorf("%d layers: %d rows, want %d", layers, sequence.Value.Rows, want)
+		}
+		want, got := m.read(pooled), m.read(m.Pool(tape, tinyText()))
+		if !slices.Equal(got, want) {
+			t.Errorf("%d layers: pooled is %v, want %v", layers, got, want)
+		}
+		tape.Release()
+	}
+}
+
 // A model for inference gives the same logits as the one that was trained, and
 // drops nothing.
 func TestInferenceEqualsTraining(t *testing.T) {
@@ -98,7 +126,7 @@ func TestInferenceEqualsTraining(t *testing.T) {
 		t.Errorf("logits are %v, want %v", got, want)
 	}
 	for _, p := range opened.Params {
-		if p.Grad != nil {
+		if p.Gradient() != nil {
 			t.Errorf("%s has a gradient", p.Name)
 		}
 	}

@@ -63,10 +63,10 @@ func (p Parameters) Count() int {
 	return n
 }
 
-// ZeroGrad sets all gradients to zero.
-func (p Parameters) ZeroGrad(d engine.Device) {
+// ClearGradients empties all gradients.
+func (p Parameters) ClearGradients() {
 	for _, param := range p {
-		d.Zero(param.Grad)
+		param.Gradient().Clear()
 	}
 }
 
@@ -89,9 +89,8 @@ func allocate(d engine.Device, params *Parameters, initRange float64, seed uint6
 	return func(name string, init Init, shape ...int) *autograd.Var {
 		spec := Spec{name, shape, init}
 		rows, cols := spec.matrix()
-		v := autograd.Param(d.New(rows, cols), d.New(rows, cols))
+		v := autograd.Param(d.New(rows, cols), autograd.NewGradient(d.New(rows, cols)))
 		d.Write(v.Value, spec.initial(initRange, seed))
-		d.Zero(v.Grad)
 		*params = append(*params, Parameter{spec, v})
 		return v
 	}

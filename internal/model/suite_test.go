@@ -86,6 +86,13 @@ func (w *dropWatch) Dropout(y, x *engine.Tensor, d engine.Dropout) {
 	w.keep(x.Len(), d)
 }
 
+func (w *dropWatch) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, d engine.Dropout) {
+	w.Device.AddNorm(y, sum, stats, x, a, scale, bias, d)
+	if d.Prob > 0 {
+		w.keep(x.Len(), d)
+	}
+}
+
 func (w *dropWatch) Attention(y, stats, q, k, v *engine.Tensor, a engine.Attention) {
 	w.Device.Attention(y, stats, q, k, v, a)
 	if a.Dropout.Prob > 0 {
@@ -178,16 +185,18 @@ func (r *reference) normOf(a, b [][]float64, name string) [][]float64 {
 	return y
 }
 
-func (r *reference) attention(q, k, v [][]float64, offsets []int32) [][]float64 {
+// attention is that of the rows of q, which queries divides into sequences, to those of
+// k and v, which keys does.
+func (r *reference) attention(q, k, v [][]float64, queries, keys []int32) [][]float64 {
 	width, drop, element := r.cfg.HiddenSize/r.cfg.Heads, r.mask(r.cfg.AttentionDropout), 0
 	y := make([][]float64, len(q))
 	for i := range y {
 		y[i] = make([]float64, r.cfg.HiddenSize)
 	}
-	for s := range len(offsets) - 1 {
-		lo, hi := int(offsets[s]), int(offsets[s+1])
+	for s := range len(keys) - 1 {
+		lo, hi := int(keys[s]), int(keys[s+1])
 		for col := 0; col < r.cfg.HiddenSize; col += width {
-			for i := lo; i < hi; i++ {
+			for i := int(queries[s]); i < int(queries[s+1]); i++ {
 				weights, total := make([]float64, hi-lo), 0.0
 				for j := range weights {
 					var dot float64
@@ -219,13 +228,23 @@ func (r *reference) rows(table string, ids []int32) [][]float64 {
 	return x
 }
 
-func (r *reference) encode(text Text) [][]float64 {
+// encode returns the last layer's output; with firstOnly that layer has the queries of
+// each sequence's first token alone.
+func (r *reference) encode(text Text, firstOnly bool) [][]float64 {
 	x := r.dropout(r.normOf(r.rows("word_embedding", text.Tokens), r.rows("pos_embedding", text.Positions), "pre_encoder"))
+	queries := text.Offsets
 	for i := range r.cfg.Layers {
 		name := "encoder_layer_" + string(rune('0'+i))
-		a := r.attention(r.linear(x, name+"_multi_head_att_query_fc"), r.linear(x, name+"_multi_head_att_key_fc"),
-			r.linear(x, name+"_multi_head_att_value_fc"), text.Offsets)
-		x = r.normOf(x, r.dropout(r.linear(a, name+"_multi_head_att_output_fc")), name+"_post_att")
+		q := x
+		if firstOnly && i == r.cfg.Layers-1 {
+			q, queries = firsts(x, text), make([]int32, text.Sequences()+1)
+			for s := range queries {
+				queries[s] = int32(s)
+			}
+		}
+		a := r.attention(r.linear(q, name+"_multi_head_att_query_fc"), r.linear(x, name+"_multi_head_att_key_fc"),
+			r.linear(x, name+"_multi_head_att_value_fc"), queries, text.Offsets)
+		x = r.normOf(q, r.dropout(r.linear(a, name+"_multi_head_att_output_fc")), name+"_post_att")
 		f := r.linear(x, name+"_ffn_fc_0")
 		for _, row := range f {
 			for j, v := range row {
@@ -234,16 +253,23 @@ func (r *reference) encode(text Text) [][]float64 {
 		}
 		x = r.normOf(x, r.dropout(r.linear(f, name+"_ffn_fc_1")), name+"_post_ffn")
 	}
+	if firstOnly && r.cfg.Layers == 0 {
+		return firsts(x, text)
+	}
 	return x
+}
+
+// firsts returns the row of each sequence's first token.
+func firsts(x [][]float64, text Text) (first [][]float64) {
+	for s := range text.Sequences() {
+		first = append(first, x[text.Offsets[s]])
+	}
+	return first
 }
 
 func (r *reference) logits(text Text) [][]float64 {
 	r.next = 0
-	x := r.encode(text)
-	var first [][]float64
-	for s := range text.Sequences() {
-		first = append(first, x[text.Offsets[s]])
-	}
+	first := r.encode(text, true)
 	pooled := r.linear(first, "pooled_fc_text")
 	for _, row := range pooled {
 		for j, v := range row {

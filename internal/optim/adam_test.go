@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 )
 
@@ -64,6 +65,13 @@ func wide(x []float32) []float64 {
 	return y
 }
 
+func newParam(d *cpu.Device, name string, rows, cols int) Param {
+	return Param{name, d.New(rows, cols), autograd.NewGradient(d.New(rows, cols))}
+}
+
+// setGradient makes a gradient dense.
+func setGradient(d *cpu.Device, p Param, values []float32) { d.Write(p.Grad.Fill(d), values) }
+
 // Several steps, some of whose gradients are clipped, with and without decay.
 func TestAdam(t *testing.T) {
 	const steps, size = 6, 50
@@ -84,7 +92,7 @@ func TestAdam(t *testing.T) {
 			var params []Param
 			var oracles []*oracle
 			for _, name := range names {
-				p := Param{name, d.New(2, size/2), d.New(2, size/2)}
+				p := newParam(d, name, 2, size/2)
 				d.Write(p.Value, normal(name, size, 1))
 				params = append(params, p)
 				zeros := func() []float64 { return make([]float64, size) }
@@ -98,7 +106,7 @@ func TestAdam(t *testing.T) {
 				var squares float64
 				for i, p := range params {
 					g := normal(fmt.Sprint(p.Name, step), size, c.scale/float64(step*step))
-					d.Write(p.Grad, g)
+					setGradient(d, p, g)
 					grads[i] = wide(g)
 					for _, v := range grads[i] {
 						squares += v * v
@@ -158,7 +166,7 @@ func TestAdamResumes(t *testing.T) {
 	const size = 8
 	d := cpu.New()
 	run := func(stop int) []float32 {
-		p := Param{"w", d.New(1, size), d.New(1, size)}
+		p := newParam(d, "w", 1, size)
 		d.Write(p.Value, normal("w", size, 1))
 		a := NewAdam(d, Default, []Param{p})
 		for step := range 4 {
@@ -168,10 +176,10 @@ func TestAdamResumes(t *testing.T) {
 				newM, newV := b.Moments(0)
 				d.Write(newM, d.Host(m))
 				d.Write(newV, d.Host(v))
-				b.SetSteps(a.Steps())
+				b.Resume(a.Steps())
 				a = b
 			}
-			d.Write(p.Grad, normal(fmt.Sprint("g", step), size, 0.1))
+			setGradient(d, p, normal(fmt.Sprint("g", step), size, 0.1))
 			if _, err := a.Step(0.1); err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,6 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/golden"
 )
@@ -71,8 +70,10 @@ func TestNewScheduleRefusesUnknownNames(t *testing.T) {
 func TestStepRefusesNonFiniteGradients(t *testing.T) {
 	d := cpu.New()
 	param := func(name string, value, grad float32) Param {
-		tensor := func(x float32) *engine.Tensor { return d.Wrap(1, 1, []float32{x}) }
-		return Param{name, tensor(value), tensor(grad)}
+		p := newParam(d, name, 1, 1)
+		d.Write(p.Value, []float32{value})
+		setGradient(d, p, []float32{grad})
+		return p
 	}
 	for _, bad := range []float64{math.NaN(), math.Inf(1)} {
 		params := []Param{param("good", 1, 1), param("bad", 1, float32(bad))}

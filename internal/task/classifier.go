@@ -19,7 +19,13 @@ import (
 type Classifier struct {
 	dev   engine.Device
 	model *model.Classifier
+	tape  *autograd.Tape
 	batch data.Batch
+}
+
+// newClassifier returns a runner of m on d.
+func newClassifier(d engine.Device, m *model.Classifier) Classifier {
+	return Classifier{dev: d, model: m, tape: autograd.NewInference(d)}
 }
 
 // Outputs are what a model says of records, in their order: a row of logits each.
@@ -39,10 +45,9 @@ func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, 
 		if err := in.Check(c.model.Config); err != nil {
 			return nil, err
 		}
-		tape := autograd.NewInference(c.dev)
-		logits := c.model.Logits(tape, in)
+		logits := c.model.Logits(c.tape, in)
 		values := slices.Clone(engine.Values(c.dev, logits.Value))
-		tape.Release()
+		c.tape.Release()
 		for i := range idx {
 			out = append(out, values[i*columns:(i+1)*columns:(i+1)*columns])
 		}
@@ -80,7 +85,7 @@ func OpenPredictor(dir string) (*Predictor, error) {
 	}
 	return &Predictor{
 		Config: folder.Config, Dir: folder.Dir, folder: folder,
-		run:     Classifier{dev: dev, model: m},
+		run:     newClassifier(dev, m),
 		encoder: data.Encoder{Tokenizer: folder.Tokenizer, MaxLen: folder.Config.MaxTokens()},
 	}, nil
 }

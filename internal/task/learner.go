@@ -39,10 +39,10 @@ func newLearner(p *Preset, s Settings, dev engine.Device, m *model.Classifier, t
 	l := &learner{
 		preset: p, settings: s, dev: dev, model: m, tok: tok, train: trainSet, evalSet: evalSet,
 		batches: data.Batches{Lengths: data.Lengths(trainSet), Size: s.BatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed},
-		runner:  Classifier{dev: dev, model: m},
+		runner:  newClassifier(dev, m),
 	}
 	for _, param := range m.Params {
-		l.params = append(l.params, optim.Param{Name: param.Name, Value: param.Value, Grad: param.Grad})
+		l.params = append(l.params, optim.Param{Name: param.Name, Value: param.Value, Grad: param.Gradient()})
 	}
 	return l
 }

@@ -44,6 +44,7 @@ func (t *Trainer) snapshot(log *eventLog) error {
 	if t.saved.Step == t.state.Step && t.saved.LastStep == t.state.LastStep {
 		return nil
 	}
+	t.adam.Settle()
 	note := Note{Step: t.state.Step}
 	if t.state.LastStep == t.state.Step {
 		note.Evaluation = &t.state.Last
@@ -194,6 +195,6 @@ func (t *Trainer) load(file string) error {
 		}
 	}
 	t.state, t.saved = position, position
-	t.adam.SetSteps(position.Step)
+	t.adam.Resume(position.Step)
 	return nil
 }

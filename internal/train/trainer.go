@@ -49,14 +49,14 @@ type Note struct {
 type Reducer interface {
 	// Mean replaces every gradient by its mean over the processes, summed in a fixed
 	// order, and returns the mean of loss. All processes call it in step.
-	Mean(d engine.Device, grads []*engine.Tensor, loss float64) (float64, error)
+	Mean(d engine.Device, grads []*autograd.Gradient, loss float64) (float64, error)
 }
 
 // Solo is the reducer of a single process.
 type Solo struct{}
 
 // Mean implements [Reducer].
-func (Solo) Mean(_ engine.Device, _ []*engine.Tensor, loss float64) (float64, error) {
+func (Solo) Mean(_ engine.Device, _ []*autograd.Gradient, loss float64) (float64, error) {
 	return loss, nil
 }
 
@@ -113,6 +113,8 @@ type Trainer struct {
 	Observer Observer
 	Log      *slog.Logger
 
+	tape     *autograd.Tape
+	grads    []*autograd.Gradient
 	adam     *optim.Adam
 	schedule optim.Schedule
 	batches  int // of all epochs
@@ -195,7 +197,11 @@ func (t *Trainer) prepare() error {
 	if err := t.Config.Validate(); err != nil {
 		return err
 	}
+	t.tape = autograd.NewTape(t.Device, autograd.Seed{})
 	t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), t.Task.Params())
+	for _, p := range t.Task.Params() {
+		t.grads = append(t.grads, p.Grad)
+	}
 	t.batches = t.Task.Total(t.Config.Epochs)
 	if t.batches == 0 {
 		return errors.New("the training data has no batches")
@@ -215,11 +221,8 @@ func (t *Trainer) prepare() error {
 // step takes the next batches through the model and updates the parameters.
 func (t *Trainer) step() (StepEvent, error) {
 	start := time.Now()
-	params := t.Task.Params()
-	grads := make([]*engine.Tensor, len(params))
-	for i, p := range params {
-		t.Device.Zero(p.Grad)
-		grads[i] = p.Grad
+	for _, g := range t.grads {
+		g.Clear()
 	}
 	// The last step takes what is left.
 	count := min(t.Config.GradientAccumulation, t.batches-int(t.state.Pass))
@@ -236,7 +239,7 @@ func (t *Trainer) step() (StepEvent, error) {
 		loss += value
 		tokens += n
 	}
-	mean, err := t.Reducer.Mean(t.Device, grads, loss/float64(count))
+	mean, err := t.Reducer.Mean(t.Device, t.grads, loss/float64(count))
 	if err != nil {
 		return StepEvent{}, fmt.Errorf("average gradients over processes: %w", err)
 	}
@@ -267,14 +270,14 @@ func (t *Trainer) advanceEpoch() {
 // backward adds the gradients of the next batch, times scale, to the parameters'.
 func (t *Trainer) backward(scale float32) (loss float64, tokens int, err error) {
 	epoch, batch := t.state.Epoch, t.state.Batch
-	tape := autograd.NewTape(t.Device, autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
-	v, tokens := t.Task.Loss(tape, epoch, batch)
+	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
+	v, tokens := t.Task.Loss(t.tape, epoch, batch)
 	loss = float64(engine.Values(t.Device, v.Value)[0])
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		tape.Release()
+		t.tape.Release()
 		return 0, 0, t.nonFinite(epoch, batch, fmt.Sprintf("the loss is %v", loss))
 	}
-	tape.Backward(v, scale)
+	t.tape.Backward(v, scale)
 	t.state.Pass++
 	t.state.Batch++
 	return loss, tokens, nil
@@ -323,6 +326,7 @@ func due(step, n int, otherwise bool) bool {
 }
 
 func (t *Trainer) evaluate(ctx context.Context, log *eventLog) error {
+	t.adam.Settle()
 	e, err := t.Task.Evaluate(ctx, t.Observer.Evaluating)
 	if err != nil {
 		return err

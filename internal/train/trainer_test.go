@@ -43,7 +43,7 @@ func newLine() *line {
 	d := cpu.New()
 	l := &line{dev: d}
 	variable := func(rows, cols int) *autograd.Var {
-		v := autograd.Param(d.New(rows, cols), d.New(rows, cols))
+		v := autograd.Param(d.New(rows, cols), autograd.NewGradient(d.New(rows, cols)))
 		values := make([]float32, rows*cols)
 		for i := range values {
 			values[i] = float32(i%3) * 0.1
@@ -69,7 +69,7 @@ func newLine() *line {
 }
 
 func (l *line) Params() []optim.Param {
-	return []optim.Param{{Name: "w", Value: l.w.Value, Grad: l.w.Grad}, {Name: "b", Value: l.b.Value, Grad: l.b.Grad}}
+	return []optim.Param{{Name: "w", Value: l.w.Value, Grad: l.w.Gradient()}, {Name: "b", Value: l.b.Value, Grad: l.b.Gradient()}}
 }
 
 func (l *line) Batches(int) int      { return lineBatches }
@@ -235,9 +235,10 @@ func TestFailedSaveOnInterrupt(t *testing.T) {
 // twins stands for two processes with equal gradients.
 type twins struct{ called int }
 
-func (r *twins) Mean(d engine.Device, grads []*engine.Tensor, loss float64) (float64, error) {
+func (r *twins) Mean(d engine.Device, grads []*autograd.Gradient, loss float64) (float64, error) {
 	r.called++
-	for _, g := range grads {
+	for _, grad := range grads {
+		g := grad.Fill(d)
 		values := make([]float32, g.Len())
 		d.Read(values, g)
 		for i := range values {

@@ -3,7 +3,6 @@ package cpu
 import (
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/parallel"
 )
 
 // elementBlock is the elements of one elementwise task: 64 KiB of float32, which
@@ -40,52 +39,123 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 	kernels.Gemm(data(dst), dst.Cols, data(a), a.Cols, data(b), b.Cols, m, n, k, flags)
 }
 
-// AddBias implements [engine.Device].
-func (d *Device) AddBias(x, bias *engine.Tensor) {
-	engine.CheckShape("add bias", "bias", bias, 1, x.Cols)
-	xs, bs, cols := data(x), data(bias), x.Cols
-	forRows(x.Rows, cols, func(i int) {
-		row := xs[i*cols : (i+1)*cols]
-		kernels.Add(row, row, bs)
-	})
+// Linear implements [engine.Device].
+func (d *Device) Linear(y, x, w, bias *engine.Tensor) {
+	d.linear("linear", y, x, w, bias, nil)
+}
+
+// LinearGELU implements [engine.Device]. Each thread applies GELU to what it has
+// just computed, while that is in its cache.
+func (d *Device) LinearGELU(y, h, x, w, bias *engine.Tensor) {
+	engine.CheckShape("linear gelu", "y", y, h.Rows, h.Cols)
+	a := &d.loops.activation
+	if a.apply == nil {
+		a.apply = a.gelu
+	}
+	a.y, a.h, a.cols = data(y), data(h), h.Cols
+	d.linear("linear gelu", h, x, w, bias, a.apply)
+}
+
+// activation applies GELU to blocks of a product.
+type activation struct {
+	y, h  []float32
+	cols  int
+	apply func(i0, i1, j0, j1 int)
+}
+
+func (a *activation) gelu(i0, i1, j0, j1 int) {
+	for i := i0; i < i1; i++ {
+		kernels.GELU(a.y[i*a.cols+j0:i*a.cols+j1], a.h[i*a.cols+j0:i*a.cols+j1])
+	}
+}
+
+func (d *Device) linear(op string, y, x, w, bias *engine.Tensor, apply func(i0, i1, j0, j1 int)) {
+	engine.CheckShape(op, "w", w, x.Cols, w.Cols)
+	engine.CheckShape(op, "bias", bias, 1, w.Cols)
+	engine.CheckShape(op, "y", y, x.Rows, w.Cols)
+	e := kernels.Epilogue{Bias: data(bias), Apply: apply}
+	if packed := packedWeights(w); packed != nil {
+		kernels.GemmPacked(data(y), y.Cols, data(x), x.Cols, packed, x.Rows, 0, e)
+		return
+	}
+	kernels.GemmWith(data(y), y.Cols, data(x), x.Cols, data(w), w.Cols, x.Rows, w.Cols, x.Cols, 0, e)
+}
+
+// packedWeights returns the packed form of weights that never change, nil for
+// others. Packing reads and writes them once, so it pays from the second use on: a
+// program that answers one question reads them where they are mapped.
+func packedWeights(w *engine.Tensor) *kernels.PackedB {
+	b := w.Memory.(*block)
+	if !b.constant {
+		return nil
+	}
+	if b.uses++; b.uses == 2 {
+		b.packed = kernels.PackB(data(w), w.Cols, w.Cols, w.Rows, 0)
+	}
+	return b.packed
 }
 
 // SumRows implements [engine.Device].
-func (d *Device) SumRows(dbias, dy *engine.Tensor) {
-	engine.CheckShape("sum rows", "dbias", dbias, 1, dy.Cols)
-	sum, ys, cols := data(dbias), data(dy), dy.Cols
-	parallel.ForBlocks(cols, columnBlock, func(lo, hi int) {
-		for i := range dy.Rows {
-			kernels.Add(sum[lo:hi], sum[lo:hi], ys[i*cols+lo:i*cols+hi])
-		}
-	})
+func (d *Device) SumRows(sum, x *engine.Tensor, accumulate bool) {
+	engine.CheckShape("sum rows", "sum", sum, 1, x.Cols)
+	d.loops.sumRows.run(x.Cols, columnBlock, summing{data(sum), data(x), x.Rows, x.Cols, accumulate}, (*summing).columns)
+}
+
+type summing struct {
+	sum, x     []float32
+	rows, cols int
+	accumulate bool
+}
+
+func (a *summing) columns(lo, hi int) {
+	if !a.accumulate {
+		clear(a.sum[lo:hi])
+	}
+	for i := range a.rows {
+		kernels.Add(a.sum[lo:hi], a.sum[lo:hi], a.x[i*a.cols+lo:i*a.cols+hi])
+	}
+}
+
+// unary, binary and slope are the arguments of elementwise operations.
+type (
+	unary  struct{ y, x []float32 }
+	binary struct{ z, x, y []float32 }
+	slope  struct{ dx, y, dy, x []float32 }
+)
+
+// Copy implements [engine.Device].
+func (d *Device) Copy(dst, x *engine.Tensor) {
+	engine.CheckShape("copy", "x", x, dst.Rows, dst.Cols)
+	d.loops.unary.run(x.Len(), elementBlock, unary{data(dst), data(x)}, func(a *unary, lo, hi int) { copy(a.y[lo:hi], a.x[lo:hi]) })
+}
+
+// Zero implements [engine.Device].
+func (d *Device) Zero(t *engine.Tensor) {
+	d.loops.unary.run(t.Len(), elementBlock, unary{y: data(t)}, func(a *unary, lo, hi int) { clear(a.y[lo:hi]) })
 }
 
 // Add implements [engine.Device].
 func (d *Device) Add(dst, a, b *engine.Tensor) {
 	engine.CheckShape("add", "a", a, dst.Rows, dst.Cols)
 	engine.CheckShape("add", "b", b, dst.Rows, dst.Cols)
-	z, x, y := data(dst), data(a), data(b)
-	parallel.ForBlocks(len(z), elementBlock, func(lo, hi int) { kernels.Add(z[lo:hi], x[lo:hi], y[lo:hi]) })
+	d.loops.binary.run(dst.Len(), elementBlock, binary{data(dst), data(a), data(b)}, func(a *binary, lo, hi int) {
+		kernels.Add(a.z[lo:hi], a.x[lo:hi], a.y[lo:hi])
+	})
 }
-
-// Accumulate implements [engine.Device].
-func (d *Device) Accumulate(dst, x *engine.Tensor) { d.Add(dst, dst, x) }
 
 // GELU implements [engine.Device].
 func (d *Device) GELU(y, x *engine.Tensor) {
 	engine.CheckShape("gelu", "y", y, x.Rows, x.Cols)
-	ys, xs := data(y), data(x)
-	parallel.ForBlocks(len(xs), elementBlock, func(lo, hi int) { kernels.GELU(ys[lo:hi], xs[lo:hi]) })
+	d.loops.unary.run(x.Len(), elementBlock, unary{data(y), data(x)}, func(a *unary, lo, hi int) { kernels.GELU(a.y[lo:hi], a.x[lo:hi]) })
 }
 
 // GELUBackward implements [engine.Device].
-func (d *Device) GELUBackward(dx, dy, x *engine.Tensor) {
-	engine.CheckShape("gelu backward", "dx", dx, x.Rows, x.Cols)
-	engine.CheckShape("gelu backward", "dy", dy, x.Rows, x.Cols)
-	dxs, dys, xs := data(dx), data(dy), data(x)
-	parallel.ForBlocks(len(xs), elementBlock, func(lo, hi int) {
-		kernels.GELUBackward(dxs[lo:hi], xs[lo:hi], dys[lo:hi])
+func (d *Device) GELUBackward(dx, y, dy, x *engine.Tensor) {
+	for _, t := range [...]*engine.Tensor{dx, y, dy} {
+		engine.CheckShape("gelu backward", "an operand", t, x.Rows, x.Cols)
+	}
+	d.loops.slope.run(x.Len(), elementBlock, slope{data(dx), data(y), data(dy), data(x)}, func(a *slope, lo, hi int) {
+		kernels.GELUBackward(a.dx[lo:hi], a.y[lo:hi], a.x[lo:hi], a.dy[lo:hi])
 	})
 }
 
@@ -109,109 +179,78 @@ func (d *Device) ReLUBackward(dx, dy, y *engine.Tensor) {
 	dxs, dys := data(dx), data(dy)
 	for i, v := range data(y) {
 		if v > 0 {
-			dxs[i] += dys[i]
+			dxs[i] = dys[i]
+		} else {
+			dxs[i] = 0
 		}
 	}
 }
 
 // Dropout implements [engine.Device].
 func (d *Device) Dropout(y, x *engine.Tensor, drop engine.Dropout) {
-	d.dropout("dropout", y, x, drop, false)
+	engine.CheckShape("dropout", "y", y, x.Rows, x.Cols)
+	d.loops.drop.run(x.Len(), elementBlock, dropping{data(y), data(x), drop}, (*dropping).elements)
 }
 
-// DropoutBackward implements [engine.Device].
-func (d *Device) DropoutBackward(dx, dy *engine.Tensor, drop engine.Dropout) {
-	d.dropout("dropout backward", dx, dy, drop, true)
+type dropping struct {
+	y, x []float32
+	engine.Dropout
 }
 
-func (d *Device) dropout(op string, dst, src *engine.Tensor, drop engine.Dropout, accumulate bool) {
-	engine.CheckShape(op, "destination", dst, src.Rows, src.Cols)
-	ys, xs := data(dst), data(src)
-	parallel.ForBlocks(len(xs), elementBlock, func(lo, hi int) {
-		kernels.Dropout(ys[lo:hi], xs[lo:hi], drop.Prob, drop.Key, drop.Stream, uint64(lo), accumulate)
-	})
-}
-
-// LayerNorm implements [engine.Device].
-func (d *Device) LayerNorm(y, stats, x, scale, bias *engine.Tensor) {
-	engine.CheckShape("layer norm", "y", y, x.Rows, x.Cols)
-	engine.CheckShape("layer norm", "stats", stats, x.Rows, 2)
-	engine.CheckShape("layer norm", "scale", scale, 1, x.Cols)
-	engine.CheckShape("layer norm", "bias", bias, 1, x.Cols)
-	ys, xs, st, g, b, cols := data(y), data(x), data(stats), data(scale), data(bias), x.Cols
-	forRows(x.Rows, cols, func(i int) {
-		st[2*i], st[2*i+1] = kernels.LayerNorm(ys[i*cols:(i+1)*cols], xs[i*cols:(i+1)*cols], g, b, normEpsilon)
-	})
-}
-
-// normRows is the rows whose parameter gradients one task of the layer norm's
-// backward pass adds up by itself. It is fixed, so that the order of the sums is.
-const normRows = 32
-
-// LayerNormBackward implements [engine.Device].
-func (d *Device) LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *engine.Tensor) {
-	const op = "layer norm backward"
-	engine.CheckShape(op, "dx", dx, x.Rows, x.Cols)
-	engine.CheckShape(op, "dy", dy, x.Rows, x.Cols)
-	engine.CheckShape(op, "dscale", dscale, 1, x.Cols)
-	engine.CheckShape(op, "dbias", dbias, 1, x.Cols)
-	engine.CheckShape(op, "scale", scale, 1, x.Cols)
-	engine.CheckShape(op, "stats", stats, x.Rows, 2)
-	dxs, dys, xs, st, g, cols := data(dx), data(dy), data(x), data(stats), data(scale), x.Cols
-	tasks := (x.Rows + normRows - 1) / normRows
-	partial := d.New(2*tasks, cols) // dscale and dbias of every task
-	defer d.Free(partial)
-	ps := data(partial)
-	parallel.For(tasks, func(task int) {
-		ds := ps[2*task*cols : (2*task+1)*cols]
-		db := ps[(2*task+1)*cols : (2*task+2)*cols]
-		clear(ds)
-		clear(db)
-		for i := task * normRows; i < min((task+1)*normRows, x.Rows); i++ {
-			lo, hi := i*cols, (i+1)*cols
-			kernels.LayerNormBackward(dxs[lo:hi], ds, db, dys[lo:hi], xs[lo:hi], g, st[2*i], st[2*i+1])
-		}
-	})
-	for task := range tasks {
-		kernels.Add(data(dscale), data(dscale), ps[2*task*cols:(2*task+1)*cols])
-		kernels.Add(data(dbias), data(dbias), ps[(2*task+1)*cols:(2*task+2)*cols])
-	}
+func (a *dropping) elements(lo, hi int) {
+	kernels.Dropout(a.y[lo:hi], a.x[lo:hi], a.Prob, a.Key, a.Stream, uint64(lo), false)
 }
 
 // Gather implements [engine.Device].
 func (d *Device) Gather(dst, table *engine.Tensor, ids []int32, accumulate bool) {
 	engine.CheckShape("gather", "dst", dst, len(ids), table.Cols)
 	engine.CheckIndices("gather", ids, table.Rows)
-	ys, ts, cols := data(dst), data(table), table.Cols
-	forRows(len(ids), cols, func(i int) {
-		row, from := ys[i*cols:(i+1)*cols], ts[int(ids[i])*cols:(int(ids[i])+1)*cols]
-		if accumulate {
+	d.loops.gather.run(len(ids), rowBlock(dst.Cols), gathering{data(dst), data(table), dst.Cols, ids, accumulate}, (*gathering).rows)
+}
+
+type gathering struct {
+	dst, table []float32
+	cols       int
+	ids        []int32
+	accumulate bool
+}
+
+func (a *gathering) rows(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row, from := rowOf(a.dst, i, a.cols), rowOf(a.table, int(a.ids[i]), a.cols)
+		if a.accumulate {
 			kernels.Add(row, row, from)
 		} else {
 			copy(row, from)
 		}
-	})
+	}
 }
 
 // ScatterAdd implements [engine.Device]. Tasks own columns, because several
 // tokens may share a row.
-func (d *Device) ScatterAdd(dtable *engine.Tensor, ids []int32, dy *engine.Tensor) {
+func (d *Device) ScatterAdd(dtable *engine.Tensor, ids []int32, dy *engine.Tensor, first []bool) {
 	engine.CheckShape("scatter add", "dy", dy, len(ids), dtable.Cols)
 	engine.CheckIndices("scatter add", ids, dtable.Rows)
-	ts, ys, cols := data(dtable), data(dy), dtable.Cols
-	parallel.ForBlocks(cols, columnBlock, func(lo, hi int) {
-		for i, id := range ids {
-			row := ts[int(id)*cols+lo : int(id)*cols+hi]
-			kernels.Add(row, row, ys[i*cols+lo:i*cols+hi])
-		}
-	})
+	d.loops.scatter.run(dy.Cols, columnBlock, scattering{data(dtable), data(dy), dy.Cols, ids, first}, (*scattering).columns)
 }
 
-// forRows runs body for every row, in tasks of about [elementBlock] elements.
-func forRows(rows, cols int, body func(i int)) {
-	parallel.ForBlocks(rows, max(1, elementBlock/max(1, cols)), func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			body(i)
-		}
-	})
+type scattering struct {
+	table, dy []float32
+	cols      int
+	ids       []int32
+	first     []bool
 }
+
+func (a *scattering) columns(lo, hi int) {
+	for i, id := range a.ids {
+		row, dy := rowOf(a.table, int(id), a.cols)[lo:hi], rowOf(a.dy, i, a.cols)[lo:hi]
+		if a.first != nil && a.first[i] {
+			copy(row, dy)
+		} else {
+			kernels.Add(row, row, dy)
+		}
+	}
+}
+
+// rowOf returns row i of a matrix.
+func rowOf(x []float32, i, cols int) []float32 { return x[i*cols : (i+1)*cols] }

@@ -61,31 +61,87 @@ func TestMatMul(t *testing.T) {
 	check(t, operations...)
 }
 
-func TestBias(t *testing.T) {
+func TestLinear(t *testing.T) {
 	var operations []operation
-	for _, shape := range rowShapes {
-		rows, cols := shape[0], shape[1]
+	for _, size := range [][3]int{{0, 3, 4}, {1, 1, 1}, {3, 5, 7}, {65, 33, 129}, {130, 200, 97}} {
+		m, k, n := size[0], size[1], size[2]
+		product := func(x numbers) []exact {
+			return each(m*n, func(e int) exact {
+				s := start(x["bias"][e%n])
+				for l := range k {
+					s.add(x["x"][e/n*k+l] * x["w"][l*n+e%n])
+				}
+				return s.exact()
+			})
+		}
 		operations = append(operations, operation{
-			name:     named("add bias", shape),
-			operands: []operand{accumulated("x", rows, cols).ofAnyLength(), in("bias", 1, cols)},
-			run:      func(d *Device, t tensors) { d.AddBias(t["x"], t["bias"]) },
-			oracle: func(x numbers) results {
-				return results{"x": each(rows*cols, func(i int) exact { return plus(x["x"][i], x["bias"][i%cols]) })}
-			},
+			name:     named("linear", size),
+			operands: []operand{overwritten("y", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
+			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], t["w"], t["bias"]) },
+			oracle:   func(x numbers) results { return results{"y": product(x)} },
 		}, operation{
-			name:     named("sum rows", shape),
-			operands: []operand{accumulated("dbias", 1, cols), in("dy", rows, cols).ofAnyLength()},
-			run:      func(d *Device, t tensors) { d.SumRows(t["dbias"], t["dy"]) },
+			name:     named("linear gelu", size),
+			operands: []operand{overwritten("y", m, n), overwritten("h", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
+			run:      func(d *Device, t tensors) { d.LinearGELU(t["y"], t["h"], t["x"], t["w"], t["bias"]) },
 			oracle: func(x numbers) results {
-				return results{"dbias": each(cols, func(j int) exact {
-					s := start(x["dbias"][j])
-					for i := range rows {
-						s.add(x["dy"][i*cols+j])
-					}
-					return s.exact()
+				h := product(x)
+				return results{"h": h, "y": each(m*n, func(e int) exact {
+					y := h[e].value * normalCDF(h[e].value)
+					return exact{y, errorGELU*math.Abs(y) + 1.2*h[e].tolerance}
 				})}
 			},
 		})
+	}
+	check(t, operations...)
+}
+
+// Weights that never change are packed when they are used again: the same bits.
+func TestConstantWeights(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		d := New()
+		const m, k, n = 13, 40, 70
+		x, bias := d.Wrap(m, k, random(m*k, "x")), d.Wrap(1, n, random(n, "bias"))
+		w := d.New(k, n)
+		d.Write(w, random(k*n, "w"))
+		constant := d.Wrap(k, n, random(k*n, "w"))
+		want, got := d.New(m, n), d.New(m, n)
+		d.Linear(want, x, w, bias)
+		for use := range 4 {
+			d.Linear(got, x, constant, bias)
+			if !sameBits(data(got), data(want)) {
+				t.Errorf("use %d differs", use+1)
+			}
+		}
+		if constant.Memory.(*block).packed == nil || w.Memory.(*block).packed != nil {
+			t.Error("the wrong weights were packed")
+		}
+	})
+}
+
+func TestSumRows(t *testing.T) {
+	var operations []operation
+	for _, shape := range rowShapes {
+		rows, cols := shape[0], shape[1]
+		for _, dst := range []operand{overwritten("sum", 1, cols), accumulated("sum", 1, cols)} {
+			accumulate := !math.IsNaN(float64(dst.start[0]))
+			operations = append(operations, operation{
+				name:     named("sum rows", shape, " ", accumulate),
+				operands: []operand{dst, in("x", rows, cols).ofAnyLength()},
+				run:      func(d *Device, t tensors) { d.SumRows(t["sum"], t["x"], accumulate) },
+				oracle: func(x numbers) results {
+					return results{"sum": each(cols, func(j int) exact {
+						var s sum
+						if accumulate {
+							s.add(x["sum"][j])
+						}
+						for i := range rows {
+							s.add(x["x"][i*cols+j])
+						}
+						return s.exact()
+					})}
+				},
+			})
+		}
 	}
 	check(t, operations...)
 }
@@ -110,8 +166,10 @@ const (
 	errorSlope = 8 * 1.2 * epsilon
 )
 
+func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+
 func TestElementwise(t *testing.T) {
-	cdf := func(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
+	cdf := normalCDF
 	var operations []operation
 	for _, shape := range flatShapes {
 		rows, cols := shape[0], shape[1]
@@ -124,11 +182,11 @@ func TestElementwise(t *testing.T) {
 				return results{"dst": each(n, func(i int) exact { return plus(x["a"][i], x["b"][i]) })}
 			},
 		}, operation{
-			name:     named("accumulate", shape),
-			operands: []operand{accumulated("dst", rows, cols), in("x", rows, cols)},
-			run:      func(d *Device, t tensors) { d.Accumulate(t["dst"], t["x"]) },
+			name:     named("copy", shape),
+			operands: []operand{overwritten("dst", rows, cols), in("x", rows, cols)},
+			run:      func(d *Device, t tensors) { d.Copy(t["dst"], t["x"]) },
 			oracle: func(x numbers) results {
-				return results{"dst": each(n, func(i int) exact { return plus(x["dst"][i], x["x"][i]) })}
+				return results{"dst": each(n, func(i int) exact { return exact{value: x["x"][i]} })}
 			},
 		}, operation{
 			name:     named("zero", shape),
@@ -146,17 +204,23 @@ func TestElementwise(t *testing.T) {
 				})}
 			},
 		}, operation{
-			name:     named("gelu backward", shape),
-			operands: []operand{accumulated("dx", rows, cols), in("dy", rows, cols), in("x", rows, cols)},
-			run:      func(d *Device, t tensors) { d.GELUBackward(t["dx"], t["dy"], t["x"]) },
+			name: named("gelu backward", shape),
+			operands: []operand{
+				overwritten("dx", rows, cols), overwritten("y", rows, cols), in("dy", rows, cols), in("x", rows, cols),
+			},
+			run: func(d *Device, t tensors) { d.GELUBackward(t["dx"], t["y"], t["dy"], t["x"]) },
 			oracle: func(x numbers) results {
-				return results{"dx": each(n, func(i int) exact {
-					v := x["x"][i]
-					slope := cdf(v) + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi)
-					e := plus(x["dx"][i], x["dy"][i]*slope)
-					e.tolerance += math.Abs(x["dy"][i]) * errorSlope
-					return e
-				})}
+				return results{
+					"dx": each(n, func(i int) exact {
+						v := x["x"][i]
+						slope := cdf(v) + v*math.Exp(-v*v/2)/math.Sqrt(2*math.Pi)
+						return exact{x["dy"][i] * slope, math.Abs(x["dy"][i]) * errorSlope}
+					}),
+					"y": each(n, func(i int) exact {
+						y := x["x"][i] * cdf(x["x"][i])
+						return exact{y, errorGELU * math.Abs(y)}
+					}),
+				}
 			},
 		}, operation{
 			name:     named("relu", shape),
@@ -167,14 +231,14 @@ func TestElementwise(t *testing.T) {
 			},
 		}, operation{
 			name:     named("relu backward", shape),
-			operands: []operand{accumulated("dx", rows, cols), in("dy", rows, cols), in("y", rows, cols)},
+			operands: []operand{overwritten("dx", rows, cols), in("dy", rows, cols), in("y", rows, cols)},
 			run:      func(d *Device, t tensors) { d.ReLUBackward(t["dx"], t["dy"], t["y"]) },
 			oracle: func(x numbers) results {
 				return results{"dx": each(n, func(i int) exact {
 					if x["y"][i] > 0 {
-						return plus(x["dx"][i], x["dy"][i])
+						return exact{value: x["dy"][i]}
 					}
-					return exact{value: x["dx"][i]}
+					return exact{}
 				})}
 			},
 		})
@@ -192,7 +256,7 @@ func TestReLUKeepsNaNAndHasNoSlopeAtZero(t *testing.T) {
 	}
 	dx := d.Wrap(1, 2, []float32{1, 1})
 	d.ReLUBackward(dx, d.Wrap(1, 2, []float32{5, 5}), d.Wrap(1, 2, []float32{0, 2}))
-	if got := data(dx); got[0] != 1 || got[1] != 6 {
+	if got := data(dx); got[0] != 0 || got[1] != 5 {
 		t.Errorf("gradient is %v", got)
 	}
 }
@@ -256,14 +320,6 @@ func TestDropout(t *testing.T) {
 				oracle: func(x numbers) results {
 					mask := dropMask(n, drop)
 					return results{"y": each(n, func(i int) exact { return plus(0, mask[i]*x["x"][i]) })}
-				},
-			}, operation{
-				name:     named("dropout backward", shape, " ", prob),
-				operands: []operand{accumulated("dx", rows, cols), in("dy", rows, cols)},
-				run:      func(d *Device, t tensors) { d.DropoutBackward(t["dx"], t["dy"], drop) },
-				oracle: func(x numbers) results {
-					mask := dropMask(n, drop)
-					return results{"dx": each(n, func(i int) exact { return plus(x["dx"][i], mask[i]*x["dy"][i]) })}
 				},
 			})
 		}
@@ -347,7 +403,7 @@ func TestLayerNormBackward(t *testing.T) {
 		operations = append(operations, operation{
 			name: named("layer norm backward", shape),
 			operands: []operand{
-				accumulated("dx", rows, cols), accumulated("dscale", 1, cols), accumulated("dbias", 1, cols),
+				overwritten("dx", rows, cols), overwritten("dscale", 1, cols), overwritten("dbias", 1, cols),
 				in("dy", rows, cols), x, in("scale", 1, cols), given("stats", rows, 2, stats),
 			},
 			run: func(d *Device, t tensors) {
@@ -366,7 +422,7 @@ func layerNormGradients(x numbers, rows, cols int) results {
 	dscale, dbias := make([]sum, cols), make([]sum, cols)
 	xhatError := make([]float64, cols) // in dscale
 	for j := range cols {
-		dscale[j], dbias[j] = start(x["dscale"][j]), start(x["dbias"][j])
+		dscale[j], dbias[j] = start(0), start(0)
 	}
 	for i := range rows {
 		mean, inverse := x["stats"][2*i], x["stats"][2*i+1]
@@ -390,7 +446,7 @@ func layerNormGradients(x numbers, rows, cols int) results {
 		for j := range cols {
 			e := i*cols + j
 			xhat := normalised(j)
-			all := start(x["dx"][e])
+			all := start(0)
 			all.add(inverse * x["dy"][e] * x["scale"][j])
 			all.add(-inverse * s1.value / n)
 			all.add(-inverse * xhat.value * s2.value / n)
@@ -407,6 +463,66 @@ func layerNormGradients(x numbers, rows, cols int) results {
 		}),
 		"dbias": each(cols, func(j int) exact { return dbias[j].exact() }),
 	}
+}
+
+// AddNorm is what its parts are, the dropout, the sum and the norm, to the bit; with
+// nothing to keep it gives the same y.
+func TestAddNorm(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, shape := range [][2]int{{0, 8}, {1, 5}, {normRows + 1, columnBlock - 1}, {70, 768}} {
+			rows, cols := shape[0], shape[1]
+			for _, prob := range []float32{0, 0.3} {
+				var single []float32
+				for _, threads := range []int{1, 2, 3} {
+					setThreads(t, threads)
+					all := addNormParts(t, rows, cols, engine.Dropout{Prob: prob, Key: 3, Stream: 4})
+					if single == nil {
+						single = all
+					} else if !sameBits(all, single) {
+						t.Errorf("%v with %d threads differs", shape, threads)
+					}
+				}
+			}
+		}
+	})
+}
+
+// addNormParts compares AddNorm and its backward form with their parts and returns all they computed.
+func addNormParts(t *testing.T, rows, cols int, drop engine.Dropout) (all []float32) {
+	t.Helper()
+	d := New()
+	matrix := func(name string) *engine.Tensor { return d.Wrap(rows, cols, random(rows*cols, name)) }
+	vector := func(name string) *engine.Tensor { return d.Wrap(1, cols, random(cols, name)) }
+	x, a, scale, bias, dy := matrix("x"), matrix("a"), vector("scale"), vector("bias"), matrix("dy")
+	same := func(what string, got, want *engine.Tensor) {
+		t.Helper()
+		if !sameBits(data(got), data(want)) {
+			t.Errorf("%d x %d, dropout %v: %s differs", rows, cols, drop.Prob, what)
+		}
+		all = append(all, data(got)...)
+	}
+	dropped, sum, y, stats := d.New(rows, cols), d.New(rows, cols), d.New(rows, cols), d.New(rows, 2)
+	d.Dropout(dropped, a, drop)
+	d.Add(sum, x, dropped)
+	d.LayerNorm(y, stats, sum, scale, bias)
+	gotY, gotSum, gotStats := d.New(rows, cols), d.New(rows, cols), d.New(rows, 2)
+	d.AddNorm(gotY, gotSum, gotStats, x, a, scale, bias, drop)
+	same("y", gotY, y)
+	same("sum", gotSum, sum)
+	same("stats", gotStats, stats)
+	d.AddNorm(gotY, nil, nil, x, a, scale, bias, drop)
+	same("y with nothing kept", gotY, y)
+
+	dx, da, dscale, dbias := d.New(rows, cols), d.New(rows, cols), d.New(1, cols), d.New(1, cols)
+	d.LayerNormBackward(dx, dscale, dbias, dy, sum, scale, stats)
+	d.Dropout(da, dx, drop)
+	gotX, gotA, gotScale, gotBias := d.New(rows, cols), d.New(rows, cols), d.New(1, cols), d.New(1, cols)
+	d.AddNormBackward(gotX, gotA, gotScale, gotBias, dy, sum, scale, stats, drop)
+	same("dx", gotX, dx)
+	same("da", gotA, da)
+	same("dscale", gotScale, dscale)
+	same("dbias", gotBias, dbias)
+	return all
 }
 
 func TestRowsByIndex(t *testing.T) {
@@ -432,23 +548,32 @@ func TestRowsByIndex(t *testing.T) {
 				},
 			})
 		}
-		operations = append(operations, operation{
-			name:     named("scatter add", shape),
-			operands: []operand{accumulated("dtable", entries, cols).ofAnyLength(), in("dy", rows, cols)},
-			run:      func(d *Device, t tensors) { d.ScatterAdd(t["dtable"], ids, t["dy"]) },
-			oracle: func(x numbers) results {
-				sums := make([]sum, entries*cols)
-				for i, v := range x["dtable"] {
-					sums[i] = start(v)
-				}
-				for i, id := range ids {
-					for j := range cols {
-						sums[int(id)*cols+j].add(x["dy"][i*cols+j])
+		first, seen := make([]bool, rows), map[int32]bool{}
+		for i, id := range ids {
+			first[i] = !seen[id]
+			seen[id] = true
+		}
+		for _, first := range [][]bool{nil, first} {
+			operations = append(operations, operation{
+				name:     named("scatter add", shape, " ", first != nil),
+				operands: []operand{accumulated("dtable", entries, cols).ofAnyLength(), in("dy", rows, cols)},
+				run:      func(d *Device, t tensors) { d.ScatterAdd(t["dtable"], ids, t["dy"], first) },
+				oracle: func(x numbers) results {
+					sums := make([]sum, entries*cols)
+					for i, v := range x["dtable"] {
+						if first == nil || !seen[int32(i/cols)] {
+							sums[i] = start(v)
+						}
 					}
-				}
-				return results{"dtable": each(len(sums), func(i int) exact { return sums[i].exact() })}
-			},
-		})
+					for i, id := range ids {
+						for j := range cols {
+							sums[int(id)*cols+j].add(x["dy"][i*cols+j])
+						}
+					}
+					return results{"dtable": each(len(sums), func(i int) exact { return sums[i].exact() })}
+				},
+			})
+		}
 	}
 	check(t, operations...)
 }
@@ -460,7 +585,7 @@ func TestIndicesOutOfRangePanicBeforeAnyWrite(t *testing.T) {
 		dst, table := d.New(3, 2), d.New(4, 2)
 		for name, run := range map[string]func(){
 			"gather":                 func() { d.Gather(dst, table, ids, true) },
-			"scatter add":            func() { d.ScatterAdd(table, ids, dst) },
+			"scatter add":            func() { d.ScatterAdd(table, ids, dst, nil) },
 			"cross entropy":          func() { d.CrossEntropy(d.New(1, 1), d.New(3, 4), d.New(3, 4), ids) },
 			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 4), d.New(1, 1), d.New(3, 4), ids) },
 		} {

@@ -5,7 +5,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/parallel"
 )
 
 // CrossEntropy implements [engine.Device].
@@ -49,7 +48,7 @@ func (d *Device) CrossEntropyBackward(dlogits, dloss, probs *engine.Tensor, clas
 	scale := data(dloss)[0] / float32(len(classes))
 	for i, class := range classes {
 		row := dl[i*cols : (i+1)*cols]
-		kernels.Axpy(row, scale, ps[i*cols:(i+1)*cols])
+		kernels.Scale(row, scale, ps[i*cols:(i+1)*cols])
 		row[class] -= scale
 	}
 }
@@ -75,31 +74,6 @@ func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets
 	scale := 2 * data(dloss)[0] / float32(len(targets))
 	dp := data(dpred)
 	for i, p := range data(pred) {
-		dp[i] += scale * (p - targets[i])
+		dp[i] = scale * (p - targets[i])
 	}
-}
-
-// SumSquares implements [engine.Device]. The blocks' sums are added in order.
-func (d *Device) SumSquares(t *engine.Tensor) float64 {
-	x := data(t)
-	partial := make([]float64, (len(x)+elementBlock-1)/elementBlock)
-	parallel.ForBlocks(len(x), elementBlock, func(lo, hi int) {
-		partial[lo/elementBlock] = kernels.SumSquares(x[lo:hi])
-	})
-	var sum float64
-	for _, s := range partial {
-		sum += s
-	}
-	return sum
-}
-
-// Adam implements [engine.Device].
-func (d *Device) Adam(p, m, v, g *engine.Tensor, s engine.AdamStep) {
-	ps, ms, vs, gs := data(p), data(m), data(v), data(g)
-	checkLen("adam", m, len(ps))
-	checkLen("adam", v, len(ps))
-	checkLen("adam", g, len(ps))
-	parallel.ForBlocks(len(ps), elementBlock, func(lo, hi int) {
-		kernels.Adam(ps[lo:hi], ms[lo:hi], vs[lo:hi], gs[lo:hi], kernels.AdamStep(s))
-	})
 }

@@ -14,6 +14,8 @@ import (
 type Device struct {
 	mu   sync.Mutex
 	free map[int][]*block // by capacity
+
+	loops loops
 }
 
 var _ engine.Device = (*Device)(nil)
@@ -23,6 +25,10 @@ var _ engine.Device = (*Device)(nil)
 type block struct {
 	data  []float32
 	class int
+
+	constant bool             // of Wrap: never changes
+	uses     int              // as the weights of a linear map, while constant
+	packed   *kernels.PackedB // weights that are used repeatedly
 }
 
 // New returns a device whose memory is independent of any other's.
@@ -82,7 +88,7 @@ func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
 	if len(host) != rows*cols {
 		panic(engine.ShapeError{Op: "wrap", Detail: fmt.Sprintf("%d values for %d x %d", len(host), rows, cols)})
 	}
-	return &engine.Tensor{Rows: rows, Cols: cols, Memory: &block{data: host}}
+	return &engine.Tensor{Rows: rows, Cols: cols, Memory: &block{data: host, constant: true}}
 }
 
 // Write implements [engine.Device].
@@ -99,12 +105,6 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 
 // Host returns the memory of t itself; see [engine.Values].
 func (d *Device) Host(t *engine.Tensor) []float32 { return data(t) }
-
-// Zero implements [engine.Device].
-func (d *Device) Zero(t *engine.Tensor) {
-	x := data(t)
-	parallel.ForBlocks(len(x), elementBlock, func(lo, hi int) { clear(x[lo:hi]) })
-}
 
 // data returns the elements of t.
 func data(t *engine.Tensor) []float32 { return t.Memory.(*block).data[:t.Rows*t.Cols] }

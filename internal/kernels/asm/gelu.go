@@ -62,9 +62,7 @@ func (n *normal) of(x reg.VecVirtual, clampAbove bool) (cdf, e reg.VecVirtual) {
 		g.VANDPS(n.sign, x, s)
 		g.VORPS(s, z, x)
 	} else {
-		lower := g.vec()
-		g.VXORPS(n.sign, g.inRegister(n.limit), lower)
-		g.VMAXPS(x, lower, x)
+		n.raise(x, x)
 	}
 	t := g.vec()
 	one := g.inRegister(n.one)
@@ -99,6 +97,13 @@ func (n *normal) of(x reg.VecVirtual, clampAbove bool) (cdf, e reg.VecVirtual) {
 	return cdf, e
 }
 
+// raise sets to the greater of x and -limit.
+func (n *normal) raise(x, to reg.VecVirtual) {
+	lower := n.g.vec()
+	n.g.VXORPS(n.sign, n.g.inRegister(n.limit), lower)
+	n.g.VMAXPS(x, lower, to)
+}
+
 func (g *generator) gelu() {
 	g.function("gelu", "func(dst, x []float32)", "computes dst = x·Φ(x).")
 	p, n := g.slices("dst", "x"), g.length("dst")
@@ -114,21 +119,23 @@ func (g *generator) gelu() {
 }
 
 func (g *generator) geluBackward() {
-	g.function("geluBackward", "func(dx, x, dy []float32)", "computes dx += dy·(Φ(x) + x·φ(x)).")
-	p, n := g.slices("dx", "x", "dy"), g.length("dx")
+	g.function("geluBackward", "func(dx, y, x, dy []float32)", "computes dx = dy·(Φ(x) + x·φ(x)) and y = x·Φ(x).")
+	p, n := g.slices("dx", "y", "x", "dy"), g.length("dx")
 	phi := g.newNormal()
 	rsqrt2Pi := g.constant(float32(1 / math.Sqrt(2*math.Pi)))
 	g.eachVector(n, p, 1, func(j int, k *mask) {
-		x := g.vec()
-		g.load(g.at(p[1], j), k, x)
+		x, y := g.vec(), g.vec()
+		g.load(g.at(p[2], j), k, x)
+		phi.raise(x, y)
 		slope, e := phi.of(x, true)
+		g.VMULPS(slope, y, y)
 		g.VMULPS(rsqrt2Pi, e, e)
 		g.VFMADD231PS(e, x, slope)
-		dx, dy := g.vec(), g.vec()
-		g.load(g.at(p[0], j), k, dx)
-		g.load(g.at(p[2], j), k, dy)
-		g.VFMADD231PS(dy, slope, dx)
-		g.store(dx, k, g.at(p[0], j))
+		dy := g.vec()
+		g.load(g.at(p[3], j), k, dy)
+		g.VMULPS(dy, slope, slope)
+		g.store(slope, k, g.at(p[0], j))
+		g.store(y, k, g.at(p[1], j))
 	})
 	g.ret()
 }
