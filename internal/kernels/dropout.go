@@ -95,7 +95,7 @@ const bitsChunk = 1024
 var bitsBuffers = sync.Pool{New: func() any { return new([bitsChunk]uint32) }}
 
 // philoxWords is what implementation.philox makes at a time.
-const philoxWords = 64
+const philoxWords = 128
 
 // Words returns the random words that [Dropout] uses for n elements from offset
 // on, which must not pass 2⁶⁴. They stand in the buffer, which is made larger if need be.

@@ -20,7 +20,9 @@ type implementation struct {
 	gelu         func(dst, x []float32)
 	geluBackward func(dx, y, x, dy []float32)
 
-	softmax func(dst, x []float32, scale float32)
+	exponentials           func(dst, x []float32, scale float32) (largest, sum float32)
+	softmaxBackward        func(x, d []float32, scale, logSum float32)
+	softmaxDropoutBackward func(x, d []float32, scale, logSum float32, words []uint32, threshold uint32, keep float32)
 
 	layerNorm         func(dst, x, gamma, beta []float32, eps float32) (mean, rstd float32)
 	layerNormBackward func(dx, dgamma, dbeta, dy, x, gamma []float32, mean, rstd float32)
@@ -38,27 +40,29 @@ type implementation struct {
 }
 
 var generic = implementation{
-	isa:               Generic,
-	gemm:              gemmGeneric,
-	add:               addGeneric,
-	mul:               mulGeneric,
-	axpy:              axpyGeneric,
-	scale:             scaleGeneric,
-	dot:               dotGeneric,
-	sum:               sumGeneric,
-	sumSquares:        sumSquaresGeneric,
-	allFinite:         allFiniteGeneric,
-	gelu:              geluGeneric,
-	geluBackward:      geluBackwardGeneric,
-	softmax:           softmaxGeneric,
-	layerNorm:         layerNormGeneric,
-	layerNormBackward: layerNormBackwardGeneric,
-	adam:              adamGeneric,
-	adamIdle:          adamIdleGeneric,
-	philox:            philoxGeneric,
-	dropout:           dropoutGeneric,
-	dropoutAdd:        dropoutAddGeneric,
-	uniform:           uniformGeneric,
+	isa:                    Generic,
+	gemm:                   gemmGeneric,
+	add:                    addGeneric,
+	mul:                    mulGeneric,
+	axpy:                   axpyGeneric,
+	scale:                  scaleGeneric,
+	dot:                    dotGeneric,
+	sum:                    sumGeneric,
+	sumSquares:             sumSquaresGeneric,
+	allFinite:              allFiniteGeneric,
+	gelu:                   geluGeneric,
+	geluBackward:           geluBackwardGeneric,
+	exponentials:           exponentialsGeneric,
+	softmaxBackward:        softmaxBackwardGeneric,
+	softmaxDropoutBackward: softmaxDropoutBackwardGeneric,
+	layerNorm:              layerNormGeneric,
+	layerNormBackward:      layerNormBackwardGeneric,
+	adam:                   adamGeneric,
+	adamIdle:               adamIdleGeneric,
+	philox:                 philoxGeneric,
+	dropout:                dropoutGeneric,
+	dropoutAdd:             dropoutAddGeneric,
+	uniform:                uniformGeneric,
 }
 
 // implementations returns those that this processor can run.

@@ -4,7 +4,7 @@
 
 package kernels
 
-// philoxAVX512 fills dst, whose length is a multiple of 64, with the blocks of Philox4x32-10
+// philoxAVX512 fills dst, whose length is a multiple of 128, with the blocks of Philox4x32-10
 // for the counters (first, stream), (first+1, stream), ...
 //
 //go:noescape

@@ -4,15 +4,21 @@
 
 package kernels
 
-// softmaxAVX2 computes dst = exp(scale·x - max)/sum.
+// exponentialsAVX2 computes dst = exp(scale·x - largest) and the sum.
 //
 //go:noescape
-func softmaxAVX2(dst []float32, x []float32, scale float32)
+func exponentialsAVX2(dst []float32, x []float32, scale float32) (largest float32, sum float32)
 
-// softmaxBackwardAVX2 computes dx = scale·p·(dp - dot(p, dp)).
+// softmaxBackwardAVX2 computes x = exp(scale·x - logSum) and d = scale·x·(d - dot(x, d)).
 //
 //go:noescape
-func softmaxBackwardAVX2(dx []float32, p []float32, dp []float32, scale float32)
+func softmaxBackwardAVX2(x []float32, d []float32, scale float32, logSum float32)
+
+// softmaxDropoutBackwardAVX2 computes p = exp(scale·x - logSum), x = p·m and d = scale·p·(d·m - dot(p·m, d)),
+// where m is keep if the word is at least threshold, else 0.
+//
+//go:noescape
+func softmaxDropoutBackwardAVX2(x []float32, d []float32, scale float32, logSum float32, words []uint32, threshold uint32, keep float32)
 
 // layerNormAVX2 normalises a row and returns its statistics.
 //

@@ -4,38 +4,35 @@
 
 #include "textflag.h"
 
-// func softmaxAVX2(dst []float32, x []float32, scale float32)
-// Requires: AVX, AVX2, FMA3
-TEXT ·softmaxAVX2(SB), NOSPLIT, $0-52
-	VBROADCASTSS scale+48(FP), Y0
-	VMOVUPS      const_ff800000_AVX2<>+0(SB), Y1
-	VMOVUPS      const_ff800000_AVX2<>+0(SB), Y2
-	MOVQ         x_base+24(FP), AX
-	MOVQ         x_len+32(FP), CX
+// func exponentialsAVX2(dst []float32, x []float32, scale float32) (largest float32, sum float32)
+// Requires: AVX, AVX2, FMA3, SSE
+TEXT ·exponentialsAVX2(SB), NOSPLIT, $0-64
+	VMOVUPS const_ff800000_AVX2<>+0(SB), Y0
+	VMOVUPS const_ff800000_AVX2<>+0(SB), Y1
+	VMOVUPS const_ff800000_AVX2<>+0(SB), Y2
+	VMOVUPS const_ff800000_AVX2<>+0(SB), Y3
+	MOVQ    x_base+24(FP), AX
+	MOVQ    x_len+32(FP), CX
 
 vectors_1:
-	CMPQ    CX, $0x00000010
-	JL      end_2
-	VMOVUPS (AX), Y3
-	VMULPS  Y0, Y3, Y3
-	VMAXPS  Y3, Y1, Y1
-	VMOVUPS 32(AX), Y3
-	VMULPS  Y0, Y3, Y3
-	VMAXPS  Y3, Y2, Y2
-	ADDQ    $0x00000040, AX
-	SUBQ    $0x00000010, CX
-	JMP     vectors_1
+	CMPQ   CX, $0x00000020
+	JL     end_2
+	VMAXPS (AX), Y0, Y0
+	VMAXPS 32(AX), Y1, Y1
+	VMAXPS 64(AX), Y2, Y2
+	VMAXPS 96(AX), Y3, Y3
+	ADDQ   $0x00000080, AX
+	SUBQ   $0x00000020, CX
+	JMP    vectors_1
 
 end_2:
 vectors_3:
-	CMPQ    CX, $0x00000008
-	JL      end_4
-	VMOVUPS (AX), Y3
-	VMULPS  Y0, Y3, Y3
-	VMAXPS  Y3, Y1, Y1
-	ADDQ    $0x00000020, AX
-	SUBQ    $0x00000008, CX
-	JMP     vectors_3
+	CMPQ   CX, $0x00000008
+	JL     end_4
+	VMAXPS (AX), Y0, Y0
+	ADDQ   $0x00000020, AX
+	SUBQ   $0x00000008, CX
+	JMP    vectors_3
 
 end_4:
 	TESTQ      CX, CX
@@ -43,157 +40,172 @@ end_4:
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	VMOVUPS    (DX), Y3
-	VMASKMOVPS (AX), Y3, Y4
-	VMULPS     Y0, Y4, Y4
-	VMOVUPS    const_ff800000_AVX2<>+0(SB), Y5
-	VBLENDVPS  Y3, Y4, Y5, Y4
-	VMAXPS     Y4, Y1, Y1
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS (AX), Y4, Y5
+	VMOVUPS    const_ff800000_AVX2<>+0(SB), Y6
+	VBLENDVPS  Y4, Y5, Y6, Y5
+	VMAXPS     Y5, Y0, Y0
 
 end_5:
-	VMAXPS       Y2, Y1, Y1
-	VEXTRACTF128 $0x01, Y1, X2
-	VMAXPS       X2, X1, X1
-	VPERMILPS    $0x0e, X1, X2
-	VMAXPS       X2, X1, X1
-	VPERMILPS    $0x01, X1, X2
-	VMAXPS       X2, X1, X1
-	VBROADCASTSS X1, Y1
+	VMAXPS       Y2, Y0, Y0
+	VMAXPS       Y3, Y1, Y1
+	VMAXPS       Y1, Y0, Y0
+	VEXTRACTF128 $0x01, Y0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0x0e, X0, X1
+	VMAXPS       X1, X0, X0
+	VPERMILPS    $0x01, X0, X1
+	VMAXPS       X1, X0, X0
+	VBROADCASTSS X0, Y0
+	VBROADCASTSS scale+48(FP), Y1
+	VMULPS       Y1, Y0, Y2
+	MOVSS        X2, largest+56(FP)
+	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y1, Y1
 	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
 	MOVQ         dst_base+0(FP), AX
 	MOVQ         x_base+24(FP), CX
 	MOVQ         dst_len+8(FP), DX
 
 vectors_6:
-	CMPQ         DX, $0x00000008
-	JL           end_7
-	VMOVUPS      (CX), Y3
-	VMULPS       Y0, Y3, Y3
-	VSUBPS       Y1, Y3, Y3
-	VMOVUPS      const_c2d20000_AVX2<>+0(SB), Y4
-	VMAXPS       Y3, Y4, Y3
-	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y3, Y4
-	VROUNDPS     $0x08, Y4, Y4
-	VMULPS       const_3f318000_AVX2<>+0(SB), Y4, Y5
-	VSUBPS       Y5, Y3, Y3
-	VFNMADD231PS const_b95e8083_AVX2<>+0(SB), Y4, Y3
-	VMOVUPS      const_3ab6887e_AVX2<>+0(SB), Y5
-	VFMADD213PS  const_3c0905b1_AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  const_3d2aaa8d_AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  const_3e2aaa6f_AVX2<>+0(SB), Y3, Y5
-	VFMADD213PS  const_3f000000_AVX2<>+0(SB), Y3, Y5
-	VMULPS       Y3, Y3, Y6
-	VFMADD213PS  Y3, Y6, Y5
-	VADDPS       const_3f800000_AVX2<>+0(SB), Y5, Y3
-	VCVTPS2DQ    Y4, Y5
-	VPSRAD       $0x01, Y5, Y4
-	VPSUBD       Y4, Y5, Y5
-	VPADDD       const_0000007f_AVX2<>+0(SB), Y4, Y4
-	VPSLLD       $0x17, Y4, Y4
-	VMULPS       Y4, Y3, Y3
-	VPADDD       const_0000007f_AVX2<>+0(SB), Y5, Y5
-	VPSLLD       $0x17, Y5, Y5
-	VMULPS       Y5, Y3, Y3
-	VADDPS       Y3, Y2, Y2
-	VMOVUPS      Y3, (AX)
-	ADDQ         $0x00000020, AX
-	ADDQ         $0x00000020, CX
-	SUBQ         $0x00000008, DX
-	JMP          vectors_6
+	CMPQ        DX, $0x00000010
+	JL          end_7
+	VMOVUPS     (CX), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VROUNDPS    $0x09, Y4, Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y6
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSRAD      $0x01, Y5, Y4
+	VPSUBD      Y4, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y6, Y6
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y6
+	VMOVAPS     Y6, Y4
+	VADDPS      Y4, Y2, Y2
+	VMOVUPS     Y4, (AX)
+	VMOVUPS     32(CX), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VROUNDPS    $0x09, Y4, Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y6
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSRAD      $0x01, Y5, Y4
+	VPSUBD      Y4, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y6, Y6
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y6
+	VMOVAPS     Y6, Y4
+	VADDPS      Y4, Y3, Y3
+	VMOVUPS     Y4, 32(AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, DX
+	JMP         vectors_6
 
 end_7:
-	TESTQ        DX, DX
-	JZ           end_8
-	LEAQ         lanes_AVX2<>+32(SB), BX
-	SHLQ         $0x02, DX
-	SUBQ         DX, BX
-	VMOVUPS      (BX), Y3
-	VMASKMOVPS   (CX), Y3, Y4
-	VMULPS       Y0, Y4, Y4
-	VSUBPS       Y1, Y4, Y4
-	VMOVUPS      const_c2d20000_AVX2<>+0(SB), Y0
-	VMAXPS       Y4, Y0, Y4
-	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y4, Y0
-	VROUNDPS     $0x08, Y0, Y0
-	VMULPS       const_3f318000_AVX2<>+0(SB), Y0, Y1
-	VSUBPS       Y1, Y4, Y4
-	VFNMADD231PS const_b95e8083_AVX2<>+0(SB), Y0, Y4
-	VMOVUPS      const_3ab6887e_AVX2<>+0(SB), Y1
-	VFMADD213PS  const_3c0905b1_AVX2<>+0(SB), Y4, Y1
-	VFMADD213PS  const_3d2aaa8d_AVX2<>+0(SB), Y4, Y1
-	VFMADD213PS  const_3e2aaa6f_AVX2<>+0(SB), Y4, Y1
-	VFMADD213PS  const_3f000000_AVX2<>+0(SB), Y4, Y1
-	VMULPS       Y4, Y4, Y5
-	VFMADD213PS  Y4, Y5, Y1
-	VADDPS       const_3f800000_AVX2<>+0(SB), Y1, Y4
-	VCVTPS2DQ    Y0, Y1
-	VPSRAD       $0x01, Y1, Y0
-	VPSUBD       Y0, Y1, Y1
-	VPADDD       const_0000007f_AVX2<>+0(SB), Y0, Y0
-	VPSLLD       $0x17, Y0, Y0
-	VMULPS       Y0, Y4, Y4
-	VPADDD       const_0000007f_AVX2<>+0(SB), Y1, Y1
-	VPSLLD       $0x17, Y1, Y1
-	VMULPS       Y1, Y4, Y4
-	VANDPS       Y3, Y4, Y4
-	VADDPS       Y4, Y2, Y2
-	VMASKMOVPS   Y4, Y3, (AX)
+vectors_8:
+	CMPQ        DX, $0x00000008
+	JL          end_9
+	VMOVUPS     (CX), Y4
+	VSUBPS      Y0, Y4, Y4
+	VMULPS      Y1, Y4, Y4
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VROUNDPS    $0x09, Y4, Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y6
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSRAD      $0x01, Y5, Y4
+	VPSUBD      Y4, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y6, Y6
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y6
+	VMOVAPS     Y6, Y4
+	VADDPS      Y4, Y2, Y2
+	VMOVUPS     Y4, (AX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	SUBQ        $0x00000008, DX
+	JMP         vectors_8
 
-end_8:
+end_9:
+	TESTQ       DX, DX
+	JZ          end_10
+	LEAQ        lanes_AVX2<>+32(SB), BX
+	SHLQ        $0x02, DX
+	SUBQ        DX, BX
+	VMOVUPS     (BX), Y4
+	VMASKMOVPS  (CX), Y4, Y5
+	VSUBPS      Y0, Y5, Y5
+	VMULPS      Y1, Y5, Y5
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y0
+	VMAXPS      Y5, Y0, Y5
+	VROUNDPS    $0x09, Y5, Y0
+	VSUBPS      Y0, Y5, Y1
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y5
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y1, Y5
+	VCVTPS2DQ   Y0, Y1
+	VPSRAD      $0x01, Y1, Y0
+	VPSUBD      Y0, Y1, Y1
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y0, Y0
+	VPSLLD      $0x17, Y0, Y0
+	VMULPS      Y0, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y1, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VMULPS      Y1, Y5, Y5
+	VMOVAPS     Y5, Y5
+	VANDPS      Y4, Y5, Y5
+	VADDPS      Y5, Y2, Y2
+	VMASKMOVPS  Y5, Y4, (AX)
+
+end_10:
+	VADDPS       Y3, Y2, Y2
 	VEXTRACTF128 $0x01, Y2, X0
 	VADDPS       X0, X2, X2
 	VPERMILPS    $0x0e, X2, X0
 	VADDPS       X0, X2, X2
 	VPERMILPS    $0x01, X2, X0
 	VADDPS       X0, X2, X2
-	VMOVUPS      const_3f800000_AVX2<>+0(SB), Y0
-	VDIVSS       X2, X0, X0
-	VBROADCASTSS X0, Y0
-	MOVQ         dst_base+0(FP), AX
-	MOVQ         dst_len+8(FP), CX
-
-vectors_9:
-	CMPQ    CX, $0x00000020
-	JL      end_10
-	VMOVUPS (AX), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)
-	VMOVUPS 32(AX), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, 32(AX)
-	VMOVUPS 64(AX), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, 64(AX)
-	VMOVUPS 96(AX), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, 96(AX)
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x00000020, CX
-	JMP     vectors_9
-
-end_10:
-vectors_11:
-	CMPQ    CX, $0x00000008
-	JL      end_12
-	VMOVUPS (AX), Y1
-	VMULPS  Y0, Y1, Y1
-	VMOVUPS Y1, (AX)
-	ADDQ    $0x00000020, AX
-	SUBQ    $0x00000008, CX
-	JMP     vectors_11
-
-end_12:
-	TESTQ      CX, CX
-	JZ         end_13
-	LEAQ       lanes_AVX2<>+32(SB), DX
-	SHLQ       $0x02, CX
-	SUBQ       CX, DX
-	VMOVUPS    (DX), Y1
-	VMASKMOVPS (AX), Y1, Y2
-	VMULPS     Y0, Y2, Y2
-	VMASKMOVPS Y2, Y1, (AX)
-
-end_13:
+	MOVSS        X2, sum+60(FP)
 	VZEROUPPER
 	RET
 
@@ -235,26 +247,6 @@ DATA const_3fb8aa3b_AVX2<>+24(SB)/4, $0x3fb8aa3b
 DATA const_3fb8aa3b_AVX2<>+28(SB)/4, $0x3fb8aa3b
 GLOBL const_3fb8aa3b_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_3f318000_AVX2<>+0(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+4(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+8(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+12(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+16(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+20(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+24(SB)/4, $0x3f318000
-DATA const_3f318000_AVX2<>+28(SB)/4, $0x3f318000
-GLOBL const_3f318000_AVX2<>(SB), RODATA|NOPTR, $32
-
-DATA const_b95e8083_AVX2<>+0(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+4(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+8(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+12(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+16(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+20(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+24(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX2<>+28(SB)/4, $0xb95e8083
-GLOBL const_b95e8083_AVX2<>(SB), RODATA|NOPTR, $32
-
 DATA const_3f800000_AVX2<>+0(SB)/4, $0x3f800000
 DATA const_3f800000_AVX2<>+4(SB)/4, $0x3f800000
 DATA const_3f800000_AVX2<>+8(SB)/4, $0x3f800000
@@ -265,65 +257,75 @@ DATA const_3f800000_AVX2<>+24(SB)/4, $0x3f800000
 DATA const_3f800000_AVX2<>+28(SB)/4, $0x3f800000
 GLOBL const_3f800000_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_3f000000_AVX2<>+0(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+4(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+8(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+12(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+16(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+20(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+24(SB)/4, $0x3f000000
-DATA const_3f000000_AVX2<>+28(SB)/4, $0x3f000000
-GLOBL const_3f000000_AVX2<>(SB), RODATA|NOPTR, $32
+DATA const_c3200000_AVX2<>+0(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+4(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+8(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+12(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+16(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+20(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+24(SB)/4, $0xc3200000
+DATA const_c3200000_AVX2<>+28(SB)/4, $0xc3200000
+GLOBL const_c3200000_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_3e2aaa6f_AVX2<>+0(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+4(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+8(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+12(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+16(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+20(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+24(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX2<>+28(SB)/4, $0x3e2aaa6f
-GLOBL const_3e2aaa6f_AVX2<>(SB), RODATA|NOPTR, $32
+DATA const_3f317218_AVX2<>+0(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+4(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+8(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+12(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+16(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+20(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+24(SB)/4, $0x3f317218
+DATA const_3f317218_AVX2<>+28(SB)/4, $0x3f317218
+GLOBL const_3f317218_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_3d2aaa8d_AVX2<>+0(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+4(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+8(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+12(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+16(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+20(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+24(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX2<>+28(SB)/4, $0x3d2aaa8d
-GLOBL const_3d2aaa8d_AVX2<>(SB), RODATA|NOPTR, $32
+DATA const_3e75fe1f_AVX2<>+0(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+4(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+8(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+12(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+16(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+20(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+24(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX2<>+28(SB)/4, $0x3e75fe1f
+GLOBL const_3e75fe1f_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_3c0905b1_AVX2<>+0(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+4(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+8(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+12(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+16(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+20(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+24(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX2<>+28(SB)/4, $0x3c0905b1
-GLOBL const_3c0905b1_AVX2<>(SB), RODATA|NOPTR, $32
+DATA const_3d634fcc_AVX2<>+0(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+4(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+8(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+12(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+16(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+20(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+24(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX2<>+28(SB)/4, $0x3d634fcc
+GLOBL const_3d634fcc_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_3ab6887e_AVX2<>+0(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+4(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+8(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+12(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+16(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+20(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+24(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX2<>+28(SB)/4, $0x3ab6887e
-GLOBL const_3ab6887e_AVX2<>(SB), RODATA|NOPTR, $32
+DATA const_3c1e243e_AVX2<>+0(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+4(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+8(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+12(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+16(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+20(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+24(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX2<>+28(SB)/4, $0x3c1e243e
+GLOBL const_3c1e243e_AVX2<>(SB), RODATA|NOPTR, $32
 
-DATA const_c2d20000_AVX2<>+0(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+4(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+8(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+12(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+16(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+20(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+24(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX2<>+28(SB)/4, $0xc2d20000
-GLOBL const_c2d20000_AVX2<>(SB), RODATA|NOPTR, $32
+DATA const_3aa65bd8_AVX2<>+0(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+4(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+8(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+12(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+16(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+20(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+24(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX2<>+28(SB)/4, $0x3aa65bd8
+GLOBL const_3aa65bd8_AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA const_395a4aaa_AVX2<>+0(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+4(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+8(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+12(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+16(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+20(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+24(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX2<>+28(SB)/4, $0x395a4aaa
+GLOBL const_395a4aaa_AVX2<>(SB), RODATA|NOPTR, $32
 
 DATA const_0000007f_AVX2<>+0(SB)/4, $0x0000007f
 DATA const_0000007f_AVX2<>+4(SB)/4, $0x0000007f
@@ -335,141 +337,476 @@ DATA const_0000007f_AVX2<>+24(SB)/4, $0x0000007f
 DATA const_0000007f_AVX2<>+28(SB)/4, $0x0000007f
 GLOBL const_0000007f_AVX2<>(SB), RODATA|NOPTR, $32
 
-// func softmaxBackwardAVX2(dx []float32, p []float32, dp []float32, scale float32)
+// func softmaxBackwardAVX2(x []float32, d []float32, scale float32, logSum float32)
 // Requires: AVX, AVX2, FMA3
-TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-76
-	MOVQ   p_base+24(FP), AX
-	MOVQ   dp_base+48(FP), CX
-	MOVQ   p_len+32(FP), DX
-	VXORPS Y0, Y0, Y0
-	VXORPS Y1, Y1, Y1
-	VXORPS Y2, Y2, Y2
-	VXORPS Y3, Y3, Y3
+TEXT ·softmaxBackwardAVX2(SB), NOSPLIT, $0-56
+	VBROADCASTSS scale+48(FP), Y0
+	VBROADCASTSS logSum+52(FP), Y1
+	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y0, Y0
+	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y1, Y1
+	VXORPS       Y2, Y2, Y2
+	VXORPS       Y3, Y3, Y3
+	MOVQ         x_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
 
-vectors_14:
-	CMPQ        DX, $0x00000020
-	JL          end_15
+vectors_11:
+	CMPQ        DX, $0x00000010
+	JL          end_12
 	VMOVUPS     (AX), Y4
+	VFMSUB213PS Y1, Y0, Y4
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VROUNDPS    $0x09, Y4, Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y6
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSRAD      $0x01, Y5, Y4
+	VPSUBD      Y4, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y6, Y6
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y6
+	VMOVAPS     Y6, Y4
+	VMOVUPS     Y4, (AX)
 	VMOVUPS     (CX), Y5
-	VFMADD231PS Y4, Y5, Y0
-	VMOVUPS     32(AX), Y4
-	VMOVUPS     32(CX), Y5
-	VFMADD231PS Y4, Y5, Y1
-	VMOVUPS     64(AX), Y4
-	VMOVUPS     64(CX), Y5
 	VFMADD231PS Y4, Y5, Y2
-	VMOVUPS     96(AX), Y4
-	VMOVUPS     96(CX), Y5
+	VMOVUPS     32(AX), Y4
+	VFMSUB213PS Y1, Y0, Y4
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VROUNDPS    $0x09, Y4, Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y6
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSRAD      $0x01, Y5, Y4
+	VPSUBD      Y4, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y6, Y6
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y6
+	VMOVAPS     Y6, Y4
+	VMOVUPS     Y4, 32(AX)
+	VMOVUPS     32(CX), Y5
 	VFMADD231PS Y4, Y5, Y3
-	ADDQ        $0x00000080, AX
-	ADDQ        $0x00000080, CX
-	SUBQ        $0x00000020, DX
-	JMP         vectors_14
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, DX
+	JMP         vectors_11
 
-end_15:
-vectors_16:
+end_12:
+vectors_13:
 	CMPQ        DX, $0x00000008
-	JL          end_17
+	JL          end_14
 	VMOVUPS     (AX), Y4
+	VFMSUB213PS Y1, Y0, Y4
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y5
+	VMAXPS      Y4, Y5, Y4
+	VROUNDPS    $0x09, Y4, Y5
+	VSUBPS      Y5, Y4, Y4
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y6
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y4, Y6
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y4, Y6
+	VCVTPS2DQ   Y5, Y5
+	VPSRAD      $0x01, Y5, Y4
+	VPSUBD      Y4, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y4, Y4
+	VPSLLD      $0x17, Y4, Y4
+	VMULPS      Y4, Y6, Y6
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y5, Y5
+	VPSLLD      $0x17, Y5, Y5
+	VMULPS      Y5, Y6, Y6
+	VMOVAPS     Y6, Y4
+	VMOVUPS     Y4, (AX)
 	VMOVUPS     (CX), Y5
-	VFMADD231PS Y4, Y5, Y0
+	VFMADD231PS Y4, Y5, Y2
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	SUBQ        $0x00000008, DX
-	JMP         vectors_16
+	JMP         vectors_13
 
-end_17:
+end_14:
 	TESTQ       DX, DX
-	JZ          end_18
+	JZ          end_15
 	LEAQ        lanes_AVX2<>+32(SB), BX
 	SHLQ        $0x02, DX
 	SUBQ        DX, BX
 	VMOVUPS     (BX), Y4
 	VMASKMOVPS  (AX), Y4, Y5
-	VMASKMOVPS  (CX), Y4, Y4
-	VFMADD231PS Y5, Y4, Y0
+	VFMSUB213PS Y1, Y0, Y5
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y0
+	VMAXPS      Y5, Y0, Y5
+	VROUNDPS    $0x09, Y5, Y0
+	VSUBPS      Y0, Y5, Y1
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y5
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y1, Y5
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y1, Y5
+	VCVTPS2DQ   Y0, Y1
+	VPSRAD      $0x01, Y1, Y0
+	VPSUBD      Y0, Y1, Y1
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y0, Y0
+	VPSLLD      $0x17, Y0, Y0
+	VMULPS      Y0, Y5, Y5
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y1, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VMULPS      Y1, Y5, Y5
+	VMOVAPS     Y5, Y5
+	VMASKMOVPS  Y5, Y4, (AX)
+	VMASKMOVPS  (CX), Y4, Y0
+	VANDPS      Y4, Y5, Y5
+	VFMADD231PS Y5, Y0, Y2
 
-end_18:
-	VADDPS       Y2, Y0, Y0
-	VADDPS       Y3, Y1, Y1
-	VADDPS       Y1, Y0, Y0
-	VEXTRACTF128 $0x01, Y0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x0e, X0, X1
-	VADDPS       X1, X0, X0
-	VPERMILPS    $0x01, X0, X1
-	VADDPS       X1, X0, X0
-	VBROADCASTSS X0, Y0
-	VBROADCASTSS scale+72(FP), Y1
-	MOVQ         dx_base+0(FP), AX
-	MOVQ         p_base+24(FP), CX
-	MOVQ         dp_base+48(FP), DX
-	MOVQ         dx_len+8(FP), BX
+end_15:
+	VADDPS       Y3, Y2, Y2
+	VEXTRACTF128 $0x01, Y2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x0e, X2, X0
+	VADDPS       X0, X2, X2
+	VPERMILPS    $0x01, X2, X0
+	VADDPS       X0, X2, X2
+	VBROADCASTSS X2, Y0
+	VBROADCASTSS scale+48(FP), Y1
+	MOVQ         x_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
 
-vectors_19:
-	CMPQ    BX, $0x00000020
-	JL      end_20
-	VMOVUPS (CX), Y2
-	VMOVUPS (DX), Y3
+vectors_16:
+	CMPQ    DX, $0x00000010
+	JL      end_17
+	VMOVUPS (AX), Y2
+	VMOVUPS (CX), Y3
 	VMULPS  Y1, Y2, Y2
 	VSUBPS  Y0, Y3, Y3
 	VMULPS  Y2, Y3, Y3
-	VMOVUPS Y3, (AX)
-	VMOVUPS 32(CX), Y2
-	VMOVUPS 32(DX), Y3
+	VMOVUPS Y3, (CX)
+	VMOVUPS 32(AX), Y2
+	VMOVUPS 32(CX), Y3
 	VMULPS  Y1, Y2, Y2
 	VSUBPS  Y0, Y3, Y3
 	VMULPS  Y2, Y3, Y3
-	VMOVUPS Y3, 32(AX)
-	VMOVUPS 64(CX), Y2
-	VMOVUPS 64(DX), Y3
-	VMULPS  Y1, Y2, Y2
-	VSUBPS  Y0, Y3, Y3
-	VMULPS  Y2, Y3, Y3
-	VMOVUPS Y3, 64(AX)
-	VMOVUPS 96(CX), Y2
-	VMOVUPS 96(DX), Y3
-	VMULPS  Y1, Y2, Y2
-	VSUBPS  Y0, Y3, Y3
-	VMULPS  Y2, Y3, Y3
-	VMOVUPS Y3, 96(AX)
-	ADDQ    $0x00000080, AX
-	ADDQ    $0x00000080, CX
-	ADDQ    $0x00000080, DX
-	SUBQ    $0x00000020, BX
-	JMP     vectors_19
+	VMOVUPS Y3, 32(CX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	SUBQ    $0x00000010, DX
+	JMP     vectors_16
 
-end_20:
-vectors_21:
-	CMPQ    BX, $0x00000008
-	JL      end_22
-	VMOVUPS (CX), Y2
-	VMOVUPS (DX), Y3
+end_17:
+vectors_18:
+	CMPQ    DX, $0x00000008
+	JL      end_19
+	VMOVUPS (AX), Y2
+	VMOVUPS (CX), Y3
 	VMULPS  Y1, Y2, Y2
 	VSUBPS  Y0, Y3, Y3
 	VMULPS  Y2, Y3, Y3
-	VMOVUPS Y3, (AX)
+	VMOVUPS Y3, (CX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
-	ADDQ    $0x00000020, DX
-	SUBQ    $0x00000008, BX
-	JMP     vectors_21
+	SUBQ    $0x00000008, DX
+	JMP     vectors_18
+
+end_19:
+	TESTQ      DX, DX
+	JZ         end_20
+	LEAQ       lanes_AVX2<>+32(SB), BX
+	SHLQ       $0x02, DX
+	SUBQ       DX, BX
+	VMOVUPS    (BX), Y2
+	VMASKMOVPS (AX), Y2, Y3
+	VMASKMOVPS (CX), Y2, Y4
+	VMULPS     Y1, Y3, Y1
+	VSUBPS     Y0, Y4, Y4
+	VMULPS     Y1, Y4, Y4
+	VMASKMOVPS Y4, Y2, (CX)
+
+end_20:
+	VZEROUPPER
+	RET
+
+// func softmaxDropoutBackwardAVX2(x []float32, d []float32, scale float32, logSum float32, words []uint32, threshold uint32, keep float32)
+// Requires: AVX, AVX2, FMA3
+TEXT ·softmaxDropoutBackwardAVX2(SB), NOSPLIT, $0-88
+	VBROADCASTSS scale+48(FP), Y0
+	VBROADCASTSS logSum+52(FP), Y1
+	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y0, Y0
+	VMULPS       const_3fb8aa3b_AVX2<>+0(SB), Y1, Y1
+	VBROADCASTSS threshold+80(FP), Y2
+	VBROADCASTSS keep+84(FP), Y3
+	VXORPS       Y4, Y4, Y4
+	VXORPS       Y5, Y5, Y5
+	MOVQ         x_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	MOVQ         words_base+56(FP), DX
+	MOVQ         x_len+8(FP), BX
+
+vectors_21:
+	CMPQ        BX, $0x00000010
+	JL          end_22
+	VMOVUPS     (AX), Y6
+	VFMSUB213PS Y1, Y0, Y6
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y7
+	VMAXPS      Y6, Y7, Y6
+	VROUNDPS    $0x09, Y6, Y7
+	VSUBPS      Y7, Y6, Y6
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y8
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y6, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSRAD      $0x01, Y7, Y6
+	VPSUBD      Y6, Y7, Y7
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y6, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VMULPS      Y6, Y8, Y8
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VMULPS      Y7, Y8, Y8
+	VMOVAPS     Y8, Y6
+	VMOVUPS     Y6, (AX)
+	VMOVUPS     (CX), Y7
+	VMOVUPS     (DX), Y8
+	VPMAXUD     Y2, Y8, Y9
+	VPCMPEQD    Y8, Y9, Y9
+	VANDPS      Y9, Y7, Y7
+	VFMADD231PS Y6, Y7, Y4
+	VMOVUPS     32(AX), Y6
+	VFMSUB213PS Y1, Y0, Y6
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y7
+	VMAXPS      Y6, Y7, Y6
+	VROUNDPS    $0x09, Y6, Y7
+	VSUBPS      Y7, Y6, Y6
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y8
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y6, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSRAD      $0x01, Y7, Y6
+	VPSUBD      Y6, Y7, Y7
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y6, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VMULPS      Y6, Y8, Y8
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VMULPS      Y7, Y8, Y8
+	VMOVAPS     Y8, Y6
+	VMOVUPS     Y6, 32(AX)
+	VMOVUPS     32(CX), Y7
+	VMOVUPS     32(DX), Y8
+	VPMAXUD     Y2, Y8, Y9
+	VPCMPEQD    Y8, Y9, Y9
+	VANDPS      Y9, Y7, Y7
+	VFMADD231PS Y6, Y7, Y5
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, BX
+	JMP         vectors_21
 
 end_22:
-	TESTQ      BX, BX
-	JZ         end_23
-	LEAQ       lanes_AVX2<>+32(SB), SI
-	SHLQ       $0x02, BX
-	SUBQ       BX, SI
-	VMOVUPS    (SI), Y2
-	VMASKMOVPS (CX), Y2, Y3
-	VMASKMOVPS (DX), Y2, Y4
-	VMULPS     Y1, Y3, Y3
-	VSUBPS     Y0, Y4, Y4
-	VMULPS     Y3, Y4, Y4
-	VMASKMOVPS Y4, Y2, (AX)
+vectors_23:
+	CMPQ        BX, $0x00000008
+	JL          end_24
+	VMOVUPS     (AX), Y6
+	VFMSUB213PS Y1, Y0, Y6
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y7
+	VMAXPS      Y6, Y7, Y6
+	VROUNDPS    $0x09, Y6, Y7
+	VSUBPS      Y7, Y6, Y6
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y8
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y6, Y8
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y6, Y8
+	VCVTPS2DQ   Y7, Y7
+	VPSRAD      $0x01, Y7, Y6
+	VPSUBD      Y6, Y7, Y7
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y6, Y6
+	VPSLLD      $0x17, Y6, Y6
+	VMULPS      Y6, Y8, Y8
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y7, Y7
+	VPSLLD      $0x17, Y7, Y7
+	VMULPS      Y7, Y8, Y8
+	VMOVAPS     Y8, Y6
+	VMOVUPS     Y6, (AX)
+	VMOVUPS     (CX), Y7
+	VMOVUPS     (DX), Y8
+	VPMAXUD     Y2, Y8, Y9
+	VPCMPEQD    Y8, Y9, Y9
+	VANDPS      Y9, Y7, Y7
+	VFMADD231PS Y6, Y7, Y4
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, BX
+	JMP         vectors_23
 
-end_23:
+end_24:
+	TESTQ       BX, BX
+	JZ          end_25
+	LEAQ        lanes_AVX2<>+32(SB), SI
+	SHLQ        $0x02, BX
+	SUBQ        BX, SI
+	VMOVUPS     (SI), Y6
+	VMASKMOVPS  (AX), Y6, Y7
+	VFMSUB213PS Y1, Y0, Y7
+	VMOVUPS     const_c3200000_AVX2<>+0(SB), Y0
+	VMAXPS      Y7, Y0, Y7
+	VROUNDPS    $0x09, Y7, Y0
+	VSUBPS      Y0, Y7, Y1
+	VMOVUPS     const_395a4aaa_AVX2<>+0(SB), Y7
+	VFMADD213PS const_3aa65bd8_AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS const_3c1e243e_AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS const_3d634fcc_AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS const_3e75fe1f_AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS const_3f317218_AVX2<>+0(SB), Y1, Y7
+	VFMADD213PS const_3f800000_AVX2<>+0(SB), Y1, Y7
+	VCVTPS2DQ   Y0, Y1
+	VPSRAD      $0x01, Y1, Y0
+	VPSUBD      Y0, Y1, Y1
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y0, Y0
+	VPSLLD      $0x17, Y0, Y0
+	VMULPS      Y0, Y7, Y7
+	VPADDD      const_0000007f_AVX2<>+0(SB), Y1, Y1
+	VPSLLD      $0x17, Y1, Y1
+	VMULPS      Y1, Y7, Y7
+	VMOVAPS     Y7, Y7
+	VMASKMOVPS  Y7, Y6, (AX)
+	VMASKMOVPS  (CX), Y6, Y0
+	VANDPS      Y6, Y7, Y7
+	VMASKMOVPS  (DX), Y6, Y1
+	VPMAXUD     Y2, Y1, Y6
+	VPCMPEQD    Y1, Y6, Y6
+	VANDPS      Y6, Y0, Y0
+	VFMADD231PS Y7, Y0, Y4
+
+end_25:
+	VADDPS       Y5, Y4, Y4
+	VEXTRACTF128 $0x01, Y4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0x0e, X4, X0
+	VADDPS       X0, X4, X4
+	VPERMILPS    $0x01, X4, X0
+	VADDPS       X0, X4, X4
+	VBROADCASTSS X4, Y0
+	VMULPS       Y3, Y0, Y0
+	VBROADCASTSS scale+48(FP), Y1
+	MOVQ         x_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	MOVQ         words_base+56(FP), DX
+	MOVQ         x_len+8(FP), BX
+
+vectors_26:
+	CMPQ        BX, $0x00000010
+	JL          end_27
+	VMOVUPS     (AX), Y4
+	VMOVUPS     (CX), Y5
+	VMULPS      Y1, Y4, Y6
+	VMOVUPS     (DX), Y7
+	VPMAXUD     Y2, Y7, Y8
+	VPCMPEQD    Y7, Y8, Y8
+	VMULPS      Y3, Y4, Y4
+	VANDPS      Y8, Y4, Y4
+	VMOVUPS     Y4, (AX)
+	VANDPS      Y8, Y5, Y5
+	VFMSUB213PS Y0, Y3, Y5
+	VMULPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (CX)
+	VMOVUPS     32(AX), Y4
+	VMOVUPS     32(CX), Y5
+	VMULPS      Y1, Y4, Y6
+	VMOVUPS     32(DX), Y7
+	VPMAXUD     Y2, Y7, Y8
+	VPCMPEQD    Y7, Y8, Y8
+	VMULPS      Y3, Y4, Y4
+	VANDPS      Y8, Y4, Y4
+	VMOVUPS     Y4, 32(AX)
+	VANDPS      Y8, Y5, Y5
+	VFMSUB213PS Y0, Y3, Y5
+	VMULPS      Y6, Y5, Y5
+	VMOVUPS     Y5, 32(CX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, BX
+	JMP         vectors_26
+
+end_27:
+vectors_28:
+	CMPQ        BX, $0x00000008
+	JL          end_29
+	VMOVUPS     (AX), Y4
+	VMOVUPS     (CX), Y5
+	VMULPS      Y1, Y4, Y6
+	VMOVUPS     (DX), Y7
+	VPMAXUD     Y2, Y7, Y8
+	VPCMPEQD    Y7, Y8, Y8
+	VMULPS      Y3, Y4, Y4
+	VANDPS      Y8, Y4, Y4
+	VMOVUPS     Y4, (AX)
+	VANDPS      Y8, Y5, Y5
+	VFMSUB213PS Y0, Y3, Y5
+	VMULPS      Y6, Y5, Y5
+	VMOVUPS     Y5, (CX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	SUBQ        $0x00000008, BX
+	JMP         vectors_28
+
+end_29:
+	TESTQ       BX, BX
+	JZ          end_30
+	LEAQ        lanes_AVX2<>+32(SB), SI
+	SHLQ        $0x02, BX
+	SUBQ        BX, SI
+	VMOVUPS     (SI), Y4
+	VMASKMOVPS  (AX), Y4, Y5
+	VMASKMOVPS  (CX), Y4, Y6
+	VMULPS      Y1, Y5, Y1
+	VMASKMOVPS  (DX), Y4, Y7
+	VPMAXUD     Y2, Y7, Y2
+	VPCMPEQD    Y7, Y2, Y2
+	VMULPS      Y3, Y5, Y5
+	VANDPS      Y2, Y5, Y5
+	VMASKMOVPS  Y5, Y4, (AX)
+	VANDPS      Y2, Y6, Y6
+	VFMSUB213PS Y0, Y3, Y6
+	VMULPS      Y1, Y6, Y6
+	VMASKMOVPS  Y6, Y4, (CX)
+
+end_30:
 	VZEROUPPER
 	RET
 
@@ -483,9 +820,9 @@ TEXT ·layerNormAVX2(SB), NOSPLIT, $0-112
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-vectors_24:
+vectors_31:
 	CMPQ    CX, $0x00000020
-	JL      end_25
+	JL      end_32
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS 32(AX), Y4
@@ -496,21 +833,21 @@ vectors_24:
 	VADDPS  Y4, Y3, Y3
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x00000020, CX
-	JMP     vectors_24
+	JMP     vectors_31
 
-end_25:
-vectors_26:
+end_32:
+vectors_33:
 	CMPQ    CX, $0x00000008
-	JL      end_27
+	JL      end_34
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    $0x00000020, AX
 	SUBQ    $0x00000008, CX
-	JMP     vectors_26
+	JMP     vectors_33
 
-end_27:
+end_34:
 	TESTQ      CX, CX
-	JZ         end_28
+	JZ         end_35
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -518,7 +855,7 @@ end_27:
 	VMASKMOVPS (AX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
 
-end_28:
+end_35:
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y1, Y0, Y0
@@ -541,9 +878,9 @@ end_28:
 	MOVQ         x_base+24(FP), AX
 	MOVQ         x_len+32(FP), CX
 
-vectors_29:
+vectors_36:
 	CMPQ        CX, $0x00000020
-	JL          end_30
+	JL          end_37
 	VMOVUPS     (AX), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
@@ -558,22 +895,22 @@ vectors_29:
 	VFMADD231PS Y5, Y5, Y4
 	ADDQ        $0x00000080, AX
 	SUBQ        $0x00000020, CX
-	JMP         vectors_29
+	JMP         vectors_36
 
-end_30:
-vectors_31:
+end_37:
+vectors_38:
 	CMPQ        CX, $0x00000008
-	JL          end_32
+	JL          end_39
 	VMOVUPS     (AX), Y5
 	VSUBPS      Y0, Y5, Y5
 	VFMADD231PS Y5, Y5, Y1
 	ADDQ        $0x00000020, AX
 	SUBQ        $0x00000008, CX
-	JMP         vectors_31
+	JMP         vectors_38
 
-end_32:
+end_39:
 	TESTQ       CX, CX
-	JZ          end_33
+	JZ          end_40
 	LEAQ        lanes_AVX2<>+32(SB), DX
 	SHLQ        $0x02, CX
 	SUBQ        CX, DX
@@ -583,7 +920,7 @@ end_32:
 	VANDPS      Y5, Y6, Y6
 	VFMADD231PS Y6, Y6, Y1
 
-end_33:
+end_40:
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y4, Y2, Y2
 	VADDPS       Y2, Y1, Y1
@@ -610,9 +947,9 @@ end_33:
 	MOVQ         beta_base+72(FP), BX
 	MOVQ         dst_len+8(FP), SI
 
-vectors_34:
+vectors_41:
 	CMPQ        SI, $0x00000010
-	JL          end_35
+	JL          end_42
 	VMOVUPS     (CX), Y2
 	VMOVUPS     (DX), Y3
 	VMOVUPS     (BX), Y4
@@ -632,12 +969,12 @@ vectors_34:
 	ADDQ        $0x00000040, DX
 	ADDQ        $0x00000040, BX
 	SUBQ        $0x00000010, SI
-	JMP         vectors_34
+	JMP         vectors_41
 
-end_35:
-vectors_36:
+end_42:
+vectors_43:
 	CMPQ        SI, $0x00000008
-	JL          end_37
+	JL          end_44
 	VMOVUPS     (CX), Y2
 	VMOVUPS     (DX), Y3
 	VMOVUPS     (BX), Y4
@@ -650,11 +987,11 @@ vectors_36:
 	ADDQ        $0x00000020, DX
 	ADDQ        $0x00000020, BX
 	SUBQ        $0x00000008, SI
-	JMP         vectors_36
+	JMP         vectors_43
 
-end_37:
+end_44:
 	TESTQ       SI, SI
-	JZ          end_38
+	JZ          end_45
 	LEAQ        lanes_AVX2<>+32(SB), DI
 	SHLQ        $0x02, SI
 	SUBQ        SI, DI
@@ -667,7 +1004,7 @@ end_37:
 	VFMADD213PS Y5, Y4, Y3
 	VMASKMOVPS  Y3, Y2, (AX)
 
-end_38:
+end_45:
 	VZEROUPPER
 	RET
 
@@ -685,9 +1022,9 @@ TEXT ·layerNormBackwardAVX2(SB), NOSPLIT, $0-152
 	MOVQ         gamma_base+120(FP), SI
 	MOVQ         dgamma_len+32(FP), DI
 
-vectors_39:
+vectors_46:
 	CMPQ        DI, $0x00000010
-	JL          end_40
+	JL          end_47
 	VMOVUPS     (DX), Y4
 	VMOVUPS     (CX), Y5
 	VADDPS      Y4, Y5, Y5
@@ -722,12 +1059,12 @@ vectors_39:
 	ADDQ        $0x00000040, BX
 	ADDQ        $0x00000040, SI
 	SUBQ        $0x00000010, DI
-	JMP         vectors_39
+	JMP         vectors_46
 
-end_40:
-vectors_41:
+end_47:
+vectors_48:
 	CMPQ        DI, $0x00000008
-	JL          end_42
+	JL          end_49
 	VMOVUPS     (DX), Y4
 	VMOVUPS     (CX), Y5
 	VADDPS      Y4, Y5, Y5
@@ -748,11 +1085,11 @@ vectors_41:
 	ADDQ        $0x00000020, BX
 	ADDQ        $0x00000020, SI
 	SUBQ        $0x00000008, DI
-	JMP         vectors_41
+	JMP         vectors_48
 
-end_42:
+end_49:
 	TESTQ       DI, DI
-	JZ          end_43
+	JZ          end_50
 	LEAQ        lanes_AVX2<>+32(SB), R8
 	SHLQ        $0x02, DI
 	SUBQ        DI, R8
@@ -773,7 +1110,7 @@ end_42:
 	VANDPS      Y4, Y7, Y7
 	VFMADD231PS Y7, Y5, Y3
 
-end_43:
+end_50:
 	VEXTRACTF128 $0x01, Y2, X4
 	VADDPS       X4, X2, X2
 	VPERMILPS    $0x0e, X2, X4
@@ -802,9 +1139,9 @@ end_43:
 	MOVQ         gamma_base+120(FP), BX
 	MOVQ         dx_len+8(FP), SI
 
-vectors_44:
+vectors_51:
 	CMPQ         SI, $0x00000010
-	JL           end_45
+	JL           end_52
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (BX), Y4
 	VFMSUB213PS  Y2, Y4, Y5
@@ -830,12 +1167,12 @@ vectors_44:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, BX
 	SUBQ         $0x00000010, SI
-	JMP          vectors_44
+	JMP          vectors_51
 
-end_45:
-vectors_46:
+end_52:
+vectors_53:
 	CMPQ         SI, $0x00000008
-	JL           end_47
+	JL           end_54
 	VMOVUPS      (CX), Y5
 	VMOVUPS      (BX), Y4
 	VFMSUB213PS  Y2, Y4, Y5
@@ -851,11 +1188,11 @@ vectors_46:
 	ADDQ         $0x00000020, DX
 	ADDQ         $0x00000020, BX
 	SUBQ         $0x00000008, SI
-	JMP          vectors_46
+	JMP          vectors_53
 
-end_47:
+end_54:
 	TESTQ        SI, SI
-	JZ           end_48
+	JZ           end_55
 	LEAQ         lanes_AVX2<>+32(SB), DI
 	SHLQ         $0x02, SI
 	SUBQ         SI, DI
@@ -871,6 +1208,6 @@ end_47:
 	VFMADD231PS  Y1, Y5, Y0
 	VMASKMOVPS   Y0, Y4, (AX)
 
-end_48:
+end_55:
 	VZEROUPPER
 	RET

@@ -4,15 +4,21 @@
 
 package kernels
 
-// softmaxAVX512 computes dst = exp(scale·x - max)/sum.
+// exponentialsAVX512 computes dst = exp(scale·x - largest) and the sum.
 //
 //go:noescape
-func softmaxAVX512(dst []float32, x []float32, scale float32)
+func exponentialsAVX512(dst []float32, x []float32, scale float32) (largest float32, sum float32)
 
-// softmaxBackwardAVX512 computes dx = scale·p·(dp - dot(p, dp)).
+// softmaxBackwardAVX512 computes x = exp(scale·x - logSum) and d = scale·x·(d - dot(x, d)).
 //
 //go:noescape
-func softmaxBackwardAVX512(dx []float32, p []float32, dp []float32, scale float32)
+func softmaxBackwardAVX512(x []float32, d []float32, scale float32, logSum float32)
+
+// softmaxDropoutBackwardAVX512 computes p = exp(scale·x - logSum), x = p·m and d = scale·p·(d·m - dot(p·m, d)),
+// where m is keep if the word is at least threshold, else 0.
+//
+//go:noescape
+func softmaxDropoutBackwardAVX512(x []float32, d []float32, scale float32, logSum float32, words []uint32, threshold uint32, keep float32)
 
 // layerNormAVX512 normalises a row and returns its statistics.
 //

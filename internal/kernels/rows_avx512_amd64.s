@@ -4,38 +4,35 @@
 
 #include "textflag.h"
 
-// func softmaxAVX512(dst []float32, x []float32, scale float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·softmaxAVX512(SB), NOSPLIT, $0-52
-	VBROADCASTSS scale+48(FP), Z0
-	VMOVUPS      const_ff800000_AVX512<>+0(SB), Z1
-	VMOVUPS      const_ff800000_AVX512<>+0(SB), Z2
-	MOVQ         x_base+24(FP), AX
-	MOVQ         x_len+32(FP), CX
+// func exponentialsAVX512(dst []float32, x []float32, scale float32) (largest float32, sum float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, SSE
+TEXT ·exponentialsAVX512(SB), NOSPLIT, $0-64
+	VMOVUPS const_ff800000_AVX512<>+0(SB), Z0
+	VMOVUPS const_ff800000_AVX512<>+0(SB), Z1
+	VMOVUPS const_ff800000_AVX512<>+0(SB), Z2
+	VMOVUPS const_ff800000_AVX512<>+0(SB), Z3
+	MOVQ    x_base+24(FP), AX
+	MOVQ    x_len+32(FP), CX
 
 vectors_1:
-	CMPQ    CX, $0x00000020
-	JL      end_2
-	VMOVUPS (AX), Z3
-	VMULPS  Z0, Z3, Z3
-	VMAXPS  Z3, Z1, Z1
-	VMOVUPS 64(AX), Z3
-	VMULPS  Z0, Z3, Z3
-	VMAXPS  Z3, Z2, Z2
-	ADDQ    $0x00000080, AX
-	SUBQ    $0x00000020, CX
-	JMP     vectors_1
+	CMPQ   CX, $0x00000040
+	JL     end_2
+	VMAXPS (AX), Z0, Z0
+	VMAXPS 64(AX), Z1, Z1
+	VMAXPS 128(AX), Z2, Z2
+	VMAXPS 192(AX), Z3, Z3
+	ADDQ   $0x00000100, AX
+	SUBQ   $0x00000040, CX
+	JMP    vectors_1
 
 end_2:
 vectors_3:
-	CMPQ    CX, $0x00000010
-	JL      end_4
-	VMOVUPS (AX), Z3
-	VMULPS  Z0, Z3, Z3
-	VMAXPS  Z3, Z1, Z1
-	ADDQ    $0x00000040, AX
-	SUBQ    $0x00000010, CX
-	JMP     vectors_3
+	CMPQ   CX, $0x00000010
+	JL     end_4
+	VMAXPS (AX), Z0, Z0
+	ADDQ   $0x00000040, AX
+	SUBQ   $0x00000010, CX
+	JMP    vectors_3
 
 end_4:
 	TESTQ     CX, CX
@@ -43,151 +40,138 @@ end_4:
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	VMOVUPS.Z (AX), K1, Z3
-	VMULPS    Z0, Z3, Z3
+	VMOVUPS.Z (AX), K1, Z4
 	VMOVUPS   const_ff800000_AVX512<>+0(SB), Z5
-	VMOVAPS   Z3, K1, Z5
-	VMOVAPS   Z5, Z3
-	VMAXPS    Z3, Z1, Z1
+	VMOVAPS   Z4, K1, Z5
+	VMOVAPS   Z5, Z4
+	VMAXPS    Z4, Z0, Z0
 
 end_5:
-	VMAXPS        Z2, Z1, Z1
-	VEXTRACTF64X4 $0x01, Z1, Y2
-	VMAXPS        Y2, Y1, Y1
-	VEXTRACTF128  $0x01, Y1, X2
-	VMAXPS        X2, X1, X1
-	VPERMILPS     $0x0e, X1, X2
-	VMAXPS        X2, X1, X1
-	VPERMILPS     $0x01, X1, X2
-	VMAXPS        X2, X1, X1
-	VBROADCASTSS  X1, Z1
-	VMOVUPS       const_3fb8aa3b_AVX512<>+0(SB), Z2
-	VMOVUPS       const_3f318000_AVX512<>+0(SB), Z3
-	VMOVUPS       const_b95e8083_AVX512<>+0(SB), Z5
-	VMOVUPS       const_3f800000_AVX512<>+0(SB), Z6
-	VMOVUPS       const_3f000000_AVX512<>+0(SB), Z7
-	VMOVUPS       const_3e2aaa6f_AVX512<>+0(SB), Z8
-	VMOVUPS       const_3d2aaa8d_AVX512<>+0(SB), Z9
-	VMOVUPS       const_3c0905b1_AVX512<>+0(SB), Z10
-	VMOVUPS       const_3ab6887e_AVX512<>+0(SB), Z11
-	VMOVUPS       const_c2d20000_AVX512<>+0(SB), Z12
-	VPXORD        Z4, Z4, Z4
+	VMAXPS        Z2, Z0, Z0
+	VMAXPS        Z3, Z1, Z1
+	VMAXPS        Z1, Z0, Z0
+	VEXTRACTF64X4 $0x01, Z0, Y1
+	VMAXPS        Y1, Y0, Y0
+	VEXTRACTF128  $0x01, Y0, X1
+	VMAXPS        X1, X0, X0
+	VPERMILPS     $0x0e, X0, X1
+	VMAXPS        X1, X0, X0
+	VPERMILPS     $0x01, X0, X1
+	VMAXPS        X1, X0, X0
+	VBROADCASTSS  X0, Z0
+	VBROADCASTSS  scale+48(FP), Z1
+	VMULPS        Z1, Z0, Z2
+	MOVSS         X2, largest+56(FP)
+	VMULPS        const_3fb8aa3b_AVX512<>+0(SB), Z1, Z1
+	VMOVUPS       const_3f800000_AVX512<>+0(SB), Z2
+	VMOVUPS       const_3f317218_AVX512<>+0(SB), Z3
+	VMOVUPS       const_3e75fe1f_AVX512<>+0(SB), Z4
+	VMOVUPS       const_3d634fcc_AVX512<>+0(SB), Z5
+	VMOVUPS       const_3c1e243e_AVX512<>+0(SB), Z8
+	VMOVUPS       const_3aa65bd8_AVX512<>+0(SB), Z9
+	VMOVUPS       const_395a4aaa_AVX512<>+0(SB), Z10
+	VPXORD        Z6, Z6, Z6
+	VPXORD        Z7, Z7, Z7
 	MOVQ          dst_base+0(FP), AX
 	MOVQ          x_base+24(FP), CX
 	MOVQ          dst_len+8(FP), DX
 
 vectors_6:
-	CMPQ         DX, $0x00000010
-	JL           end_7
-	VMOVUPS      (CX), Z13
-	VMULPS       Z0, Z13, Z13
-	VSUBPS       Z1, Z13, Z13
-	VMAXPS       Z13, Z12, Z13
-	VMULPS       Z2, Z13, Z14
-	VRNDSCALEPS  $0x08, Z14, Z14
-	VMULPS       Z3, Z14, Z15
-	VSUBPS       Z15, Z13, Z13
-	VFNMADD231PS Z5, Z14, Z13
-	VMOVUPS      Z11, Z15
-	VFMADD213PS  Z10, Z13, Z15
-	VFMADD213PS  Z9, Z13, Z15
-	VFMADD213PS  Z8, Z13, Z15
-	VFMADD213PS  Z7, Z13, Z15
-	VMULPS       Z13, Z13, Z16
-	VFMADD213PS  Z13, Z16, Z15
-	VADDPS       Z6, Z15, Z13
-	VSCALEFPS    Z14, Z13, Z13
-	VADDPS       Z13, Z4, Z4
-	VMOVUPS      Z13, (AX)
-	ADDQ         $0x00000040, AX
-	ADDQ         $0x00000040, CX
-	SUBQ         $0x00000010, DX
-	JMP          vectors_6
+	CMPQ        DX, $0x00000020
+	JL          end_7
+	VMOVUPS     (CX), Z11
+	VSUBPS      Z0, Z11, Z11
+	VMULPS      Z1, Z11, Z11
+	VREDUCEPS   $0x09, Z11, Z12
+	VMOVUPS     Z10, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z8, Z12, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z4, Z12, Z13
+	VFMADD213PS Z3, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VSCALEFPS   Z11, Z13, Z13
+	VMOVAPS     Z13, Z11
+	VADDPS      Z11, Z6, Z6
+	VMOVUPS     Z11, (AX)
+	VMOVUPS     64(CX), Z11
+	VSUBPS      Z0, Z11, Z11
+	VMULPS      Z1, Z11, Z11
+	VREDUCEPS   $0x09, Z11, Z12
+	VMOVUPS     Z10, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z8, Z12, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z4, Z12, Z13
+	VFMADD213PS Z3, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VSCALEFPS   Z11, Z13, Z13
+	VMOVAPS     Z13, Z11
+	VADDPS      Z11, Z7, Z7
+	VMOVUPS     Z11, 64(AX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x00000020, DX
+	JMP         vectors_6
 
 end_7:
-	TESTQ        DX, DX
-	JZ           end_8
-	MOVQ         $-1, BX
-	BZHIQ        DX, BX, BX
-	KMOVW        BX, K1
-	VMOVUPS.Z    (CX), K1, Z13
-	VMULPS       Z0, Z13, Z13
-	VSUBPS       Z1, Z13, Z13
-	VMAXPS       Z13, Z12, Z13
-	VMULPS       Z2, Z13, Z0
-	VRNDSCALEPS  $0x08, Z0, Z0
-	VMULPS       Z3, Z0, Z1
-	VSUBPS       Z1, Z13, Z13
-	VFNMADD231PS Z5, Z0, Z13
-	VMOVUPS      Z11, Z1
-	VFMADD213PS  Z10, Z13, Z1
-	VFMADD213PS  Z9, Z13, Z1
-	VFMADD213PS  Z8, Z13, Z1
-	VFMADD213PS  Z7, Z13, Z1
-	VMULPS       Z13, Z13, Z2
-	VFMADD213PS  Z13, Z2, Z1
-	VADDPS       Z6, Z1, Z13
-	VSCALEFPS    Z0, Z13, Z13
-	VMOVUPS.Z    Z13, K1, Z13
-	VADDPS       Z13, Z4, Z4
-	VMOVUPS      Z13, K1, (AX)
+vectors_8:
+	CMPQ        DX, $0x00000010
+	JL          end_9
+	VMOVUPS     (CX), Z11
+	VSUBPS      Z0, Z11, Z11
+	VMULPS      Z1, Z11, Z11
+	VREDUCEPS   $0x09, Z11, Z12
+	VMOVUPS     Z10, Z13
+	VFMADD213PS Z9, Z12, Z13
+	VFMADD213PS Z8, Z12, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z4, Z12, Z13
+	VFMADD213PS Z3, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VSCALEFPS   Z11, Z13, Z13
+	VMOVAPS     Z13, Z11
+	VADDPS      Z11, Z6, Z6
+	VMOVUPS     Z11, (AX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	SUBQ        $0x00000010, DX
+	JMP         vectors_8
 
-end_8:
-	VEXTRACTF64X4 $0x01, Z4, Y0
-	VADDPS        Y0, Y4, Y4
-	VEXTRACTF128  $0x01, Y4, X0
-	VADDPS        X0, X4, X4
-	VPERMILPS     $0x0e, X4, X0
-	VADDPS        X0, X4, X4
-	VPERMILPS     $0x01, X4, X0
-	VADDPS        X0, X4, X4
-	VMOVUPS       const_3f800000_AVX512<>+0(SB), Z0
-	VDIVSS        X4, X0, X0
-	VBROADCASTSS  X0, Z0
-	MOVQ          dst_base+0(FP), AX
-	MOVQ          dst_len+8(FP), CX
-
-vectors_9:
-	CMPQ    CX, $0x00000040
-	JL      end_10
-	VMOVUPS (AX), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)
-	VMOVUPS 64(AX), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, 64(AX)
-	VMOVUPS 128(AX), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, 128(AX)
-	VMOVUPS 192(AX), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, 192(AX)
-	ADDQ    $0x00000100, AX
-	SUBQ    $0x00000040, CX
-	JMP     vectors_9
+end_9:
+	TESTQ       DX, DX
+	JZ          end_10
+	MOVQ        $-1, BX
+	BZHIQ       DX, BX, BX
+	KMOVW       BX, K1
+	VMOVUPS.Z   (CX), K1, Z11
+	VSUBPS      Z0, Z11, Z11
+	VMULPS      Z1, Z11, Z11
+	VREDUCEPS   $0x09, Z11, Z0
+	VMOVUPS     Z10, Z1
+	VFMADD213PS Z9, Z0, Z1
+	VFMADD213PS Z8, Z0, Z1
+	VFMADD213PS Z5, Z0, Z1
+	VFMADD213PS Z4, Z0, Z1
+	VFMADD213PS Z3, Z0, Z1
+	VFMADD213PS Z2, Z0, Z1
+	VSCALEFPS   Z11, Z1, Z1
+	VMOVAPS     Z1, Z11
+	VMOVUPS.Z   Z11, K1, Z11
+	VADDPS      Z11, Z6, Z6
+	VMOVUPS     Z11, K1, (AX)
 
 end_10:
-vectors_11:
-	CMPQ    CX, $0x00000010
-	JL      end_12
-	VMOVUPS (AX), Z1
-	VMULPS  Z0, Z1, Z1
-	VMOVUPS Z1, (AX)
-	ADDQ    $0x00000040, AX
-	SUBQ    $0x00000010, CX
-	JMP     vectors_11
-
-end_12:
-	TESTQ     CX, CX
-	JZ        end_13
-	MOVQ      $-1, DX
-	BZHIQ     CX, DX, DX
-	KMOVW     DX, K1
-	VMOVUPS.Z (AX), K1, Z1
-	VMULPS    Z0, Z1, Z1
-	VMOVUPS   Z1, K1, (AX)
-
-end_13:
+	VADDPS        Z7, Z6, Z6
+	VEXTRACTF64X4 $0x01, Z6, Y0
+	VADDPS        Y0, Y6, Y6
+	VEXTRACTF128  $0x01, Y6, X0
+	VADDPS        X0, X6, X6
+	VPERMILPS     $0x0e, X6, X0
+	VADDPS        X0, X6, X6
+	VPERMILPS     $0x01, X6, X0
+	VADDPS        X0, X6, X6
+	MOVSS         X6, sum+60(FP)
 	VZEROUPPER
 	RET
 
@@ -227,42 +211,6 @@ DATA const_3fb8aa3b_AVX512<>+56(SB)/4, $0x3fb8aa3b
 DATA const_3fb8aa3b_AVX512<>+60(SB)/4, $0x3fb8aa3b
 GLOBL const_3fb8aa3b_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_3f318000_AVX512<>+0(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+4(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+8(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+12(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+16(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+20(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+24(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+28(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+32(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+36(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+40(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+44(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+48(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+52(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+56(SB)/4, $0x3f318000
-DATA const_3f318000_AVX512<>+60(SB)/4, $0x3f318000
-GLOBL const_3f318000_AVX512<>(SB), RODATA|NOPTR, $64
-
-DATA const_b95e8083_AVX512<>+0(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+4(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+8(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+12(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+16(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+20(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+24(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+28(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+32(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+36(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+40(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+44(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+48(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+52(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+56(SB)/4, $0xb95e8083
-DATA const_b95e8083_AVX512<>+60(SB)/4, $0xb95e8083
-GLOBL const_b95e8083_AVX512<>(SB), RODATA|NOPTR, $64
-
 DATA const_3f800000_AVX512<>+0(SB)/4, $0x3f800000
 DATA const_3f800000_AVX512<>+4(SB)/4, $0x3f800000
 DATA const_3f800000_AVX512<>+8(SB)/4, $0x3f800000
@@ -281,249 +229,502 @@ DATA const_3f800000_AVX512<>+56(SB)/4, $0x3f800000
 DATA const_3f800000_AVX512<>+60(SB)/4, $0x3f800000
 GLOBL const_3f800000_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_3f000000_AVX512<>+0(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+4(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+8(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+12(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+16(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+20(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+24(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+28(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+32(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+36(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+40(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+44(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+48(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+52(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+56(SB)/4, $0x3f000000
-DATA const_3f000000_AVX512<>+60(SB)/4, $0x3f000000
-GLOBL const_3f000000_AVX512<>(SB), RODATA|NOPTR, $64
+DATA const_3f317218_AVX512<>+0(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+4(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+8(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+12(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+16(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+20(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+24(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+28(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+32(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+36(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+40(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+44(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+48(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+52(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+56(SB)/4, $0x3f317218
+DATA const_3f317218_AVX512<>+60(SB)/4, $0x3f317218
+GLOBL const_3f317218_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_3e2aaa6f_AVX512<>+0(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+4(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+8(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+12(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+16(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+20(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+24(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+28(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+32(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+36(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+40(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+44(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+48(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+52(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+56(SB)/4, $0x3e2aaa6f
-DATA const_3e2aaa6f_AVX512<>+60(SB)/4, $0x3e2aaa6f
-GLOBL const_3e2aaa6f_AVX512<>(SB), RODATA|NOPTR, $64
+DATA const_3e75fe1f_AVX512<>+0(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+4(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+8(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+12(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+16(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+20(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+24(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+28(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+32(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+36(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+40(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+44(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+48(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+52(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+56(SB)/4, $0x3e75fe1f
+DATA const_3e75fe1f_AVX512<>+60(SB)/4, $0x3e75fe1f
+GLOBL const_3e75fe1f_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_3d2aaa8d_AVX512<>+0(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+4(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+8(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+12(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+16(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+20(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+24(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+28(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+32(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+36(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+40(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+44(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+48(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+52(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+56(SB)/4, $0x3d2aaa8d
-DATA const_3d2aaa8d_AVX512<>+60(SB)/4, $0x3d2aaa8d
-GLOBL const_3d2aaa8d_AVX512<>(SB), RODATA|NOPTR, $64
+DATA const_3d634fcc_AVX512<>+0(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+4(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+8(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+12(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+16(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+20(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+24(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+28(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+32(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+36(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+40(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+44(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+48(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+52(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+56(SB)/4, $0x3d634fcc
+DATA const_3d634fcc_AVX512<>+60(SB)/4, $0x3d634fcc
+GLOBL const_3d634fcc_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_3c0905b1_AVX512<>+0(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+4(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+8(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+12(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+16(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+20(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+24(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+28(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+32(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+36(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+40(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+44(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+48(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+52(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+56(SB)/4, $0x3c0905b1
-DATA const_3c0905b1_AVX512<>+60(SB)/4, $0x3c0905b1
-GLOBL const_3c0905b1_AVX512<>(SB), RODATA|NOPTR, $64
+DATA const_3c1e243e_AVX512<>+0(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+4(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+8(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+12(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+16(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+20(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+24(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+28(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+32(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+36(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+40(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+44(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+48(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+52(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+56(SB)/4, $0x3c1e243e
+DATA const_3c1e243e_AVX512<>+60(SB)/4, $0x3c1e243e
+GLOBL const_3c1e243e_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_3ab6887e_AVX512<>+0(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+4(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+8(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+12(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+16(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+20(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+24(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+28(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+32(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+36(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+40(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+44(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+48(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+52(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+56(SB)/4, $0x3ab6887e
-DATA const_3ab6887e_AVX512<>+60(SB)/4, $0x3ab6887e
-GLOBL const_3ab6887e_AVX512<>(SB), RODATA|NOPTR, $64
+DATA const_3aa65bd8_AVX512<>+0(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+4(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+8(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+12(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+16(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+20(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+24(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+28(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+32(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+36(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+40(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+44(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+48(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+52(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+56(SB)/4, $0x3aa65bd8
+DATA const_3aa65bd8_AVX512<>+60(SB)/4, $0x3aa65bd8
+GLOBL const_3aa65bd8_AVX512<>(SB), RODATA|NOPTR, $64
 
-DATA const_c2d20000_AVX512<>+0(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+4(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+8(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+12(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+16(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+20(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+24(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+28(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+32(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+36(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+40(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+44(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+48(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+52(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+56(SB)/4, $0xc2d20000
-DATA const_c2d20000_AVX512<>+60(SB)/4, $0xc2d20000
-GLOBL const_c2d20000_AVX512<>(SB), RODATA|NOPTR, $64
+DATA const_395a4aaa_AVX512<>+0(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+4(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+8(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+12(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+16(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+20(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+24(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+28(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+32(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+36(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+40(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+44(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+48(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+52(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+56(SB)/4, $0x395a4aaa
+DATA const_395a4aaa_AVX512<>+60(SB)/4, $0x395a4aaa
+GLOBL const_395a4aaa_AVX512<>(SB), RODATA|NOPTR, $64
 
-// func softmaxBackwardAVX512(dx []float32, p []float32, dp []float32, scale float32)
-// Requires: AVX, AVX512F, BMI2
-TEXT ·softmaxBackwardAVX512(SB), NOSPLIT, $0-76
-	MOVQ   p_base+24(FP), AX
-	MOVQ   dp_base+48(FP), CX
-	MOVQ   p_len+32(FP), DX
-	VPXORD Z0, Z0, Z0
-	VPXORD Z1, Z1, Z1
-	VPXORD Z2, Z2, Z2
-	VPXORD Z3, Z3, Z3
+// func softmaxBackwardAVX512(x []float32, d []float32, scale float32, logSum float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softmaxBackwardAVX512(SB), NOSPLIT, $0-56
+	VBROADCASTSS scale+48(FP), Z0
+	VBROADCASTSS logSum+52(FP), Z1
+	VMULPS       const_3fb8aa3b_AVX512<>+0(SB), Z0, Z0
+	VMULPS       const_3fb8aa3b_AVX512<>+0(SB), Z1, Z1
+	VMOVUPS      const_3f800000_AVX512<>+0(SB), Z2
+	VMOVUPS      const_3f317218_AVX512<>+0(SB), Z3
+	VMOVUPS      const_3e75fe1f_AVX512<>+0(SB), Z4
+	VMOVUPS      const_3d634fcc_AVX512<>+0(SB), Z5
+	VMOVUPS      const_3c1e243e_AVX512<>+0(SB), Z6
+	VMOVUPS      const_3aa65bd8_AVX512<>+0(SB), Z7
+	VMOVUPS      const_395a4aaa_AVX512<>+0(SB), Z8
+	VPXORD       Z9, Z9, Z9
+	VPXORD       Z10, Z10, Z10
+	MOVQ         x_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	MOVQ         x_len+8(FP), DX
 
-vectors_14:
-	CMPQ        DX, $0x00000040
-	JL          end_15
-	VMOVUPS     (AX), Z4
-	VMOVUPS     (CX), Z5
-	VFMADD231PS Z4, Z5, Z0
-	VMOVUPS     64(AX), Z4
-	VMOVUPS     64(CX), Z5
-	VFMADD231PS Z4, Z5, Z1
-	VMOVUPS     128(AX), Z4
-	VMOVUPS     128(CX), Z5
-	VFMADD231PS Z4, Z5, Z2
-	VMOVUPS     192(AX), Z4
-	VMOVUPS     192(CX), Z5
-	VFMADD231PS Z4, Z5, Z3
-	ADDQ        $0x00000100, AX
-	ADDQ        $0x00000100, CX
-	SUBQ        $0x00000040, DX
-	JMP         vectors_14
+vectors_11:
+	CMPQ        DX, $0x00000020
+	JL          end_12
+	VMOVUPS     (AX), Z11
+	VFMSUB213PS Z1, Z0, Z11
+	VREDUCEPS   $0x09, Z11, Z12
+	VMOVUPS     Z8, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z6, Z12, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z4, Z12, Z13
+	VFMADD213PS Z3, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VSCALEFPS   Z11, Z13, Z13
+	VMOVAPS     Z13, Z11
+	VMOVUPS     Z11, (AX)
+	VMOVUPS     (CX), Z12
+	VFMADD231PS Z11, Z12, Z9
+	VMOVUPS     64(AX), Z11
+	VFMSUB213PS Z1, Z0, Z11
+	VREDUCEPS   $0x09, Z11, Z12
+	VMOVUPS     Z8, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z6, Z12, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z4, Z12, Z13
+	VFMADD213PS Z3, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VSCALEFPS   Z11, Z13, Z13
+	VMOVAPS     Z13, Z11
+	VMOVUPS     Z11, 64(AX)
+	VMOVUPS     64(CX), Z12
+	VFMADD231PS Z11, Z12, Z10
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	SUBQ        $0x00000020, DX
+	JMP         vectors_11
 
-end_15:
-vectors_16:
+end_12:
+vectors_13:
 	CMPQ        DX, $0x00000010
-	JL          end_17
-	VMOVUPS     (AX), Z4
-	VMOVUPS     (CX), Z5
-	VFMADD231PS Z4, Z5, Z0
+	JL          end_14
+	VMOVUPS     (AX), Z11
+	VFMSUB213PS Z1, Z0, Z11
+	VREDUCEPS   $0x09, Z11, Z12
+	VMOVUPS     Z8, Z13
+	VFMADD213PS Z7, Z12, Z13
+	VFMADD213PS Z6, Z12, Z13
+	VFMADD213PS Z5, Z12, Z13
+	VFMADD213PS Z4, Z12, Z13
+	VFMADD213PS Z3, Z12, Z13
+	VFMADD213PS Z2, Z12, Z13
+	VSCALEFPS   Z11, Z13, Z13
+	VMOVAPS     Z13, Z11
+	VMOVUPS     Z11, (AX)
+	VMOVUPS     (CX), Z12
+	VFMADD231PS Z11, Z12, Z9
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x00000040, CX
 	SUBQ        $0x00000010, DX
-	JMP         vectors_16
+	JMP         vectors_13
 
-end_17:
+end_14:
 	TESTQ       DX, DX
-	JZ          end_18
+	JZ          end_15
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
 	KMOVW       BX, K1
-	VMOVUPS.Z   (AX), K1, Z4
-	VMOVUPS.Z   (CX), K1, Z5
-	VFMADD231PS Z4, Z5, Z0
+	VMOVUPS.Z   (AX), K1, Z11
+	VFMSUB213PS Z1, Z0, Z11
+	VREDUCEPS   $0x09, Z11, Z0
+	VMOVUPS     Z8, Z1
+	VFMADD213PS Z7, Z0, Z1
+	VFMADD213PS Z6, Z0, Z1
+	VFMADD213PS Z5, Z0, Z1
+	VFMADD213PS Z4, Z0, Z1
+	VFMADD213PS Z3, Z0, Z1
+	VFMADD213PS Z2, Z0, Z1
+	VSCALEFPS   Z11, Z1, Z1
+	VMOVAPS     Z1, Z11
+	VMOVUPS     Z11, K1, (AX)
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   Z11, K1, Z11
+	VFMADD231PS Z11, Z0, Z9
 
-end_18:
-	VADDPS        Z2, Z0, Z0
-	VADDPS        Z3, Z1, Z1
-	VADDPS        Z1, Z0, Z0
-	VEXTRACTF64X4 $0x01, Z0, Y1
-	VADDPS        Y1, Y0, Y0
-	VEXTRACTF128  $0x01, Y0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x0e, X0, X1
-	VADDPS        X1, X0, X0
-	VPERMILPS     $0x01, X0, X1
-	VADDPS        X1, X0, X0
-	VBROADCASTSS  X0, Z0
-	VBROADCASTSS  scale+72(FP), Z1
-	MOVQ          dx_base+0(FP), AX
-	MOVQ          p_base+24(FP), CX
-	MOVQ          dp_base+48(FP), DX
-	MOVQ          dx_len+8(FP), BX
+end_15:
+	VADDPS        Z10, Z9, Z9
+	VEXTRACTF64X4 $0x01, Z9, Y0
+	VADDPS        Y0, Y9, Y9
+	VEXTRACTF128  $0x01, Y9, X0
+	VADDPS        X0, X9, X9
+	VPERMILPS     $0x0e, X9, X0
+	VADDPS        X0, X9, X9
+	VPERMILPS     $0x01, X9, X0
+	VADDPS        X0, X9, X9
+	VBROADCASTSS  X9, Z0
+	VBROADCASTSS  scale+48(FP), Z1
+	MOVQ          x_base+0(FP), AX
+	MOVQ          d_base+24(FP), CX
+	MOVQ          x_len+8(FP), DX
 
-vectors_19:
-	CMPQ    BX, $0x00000040
-	JL      end_20
-	VMOVUPS (CX), Z2
-	VMOVUPS (DX), Z3
+vectors_16:
+	CMPQ    DX, $0x00000020
+	JL      end_17
+	VMOVUPS (AX), Z2
+	VMOVUPS (CX), Z3
 	VMULPS  Z1, Z2, Z2
 	VSUBPS  Z0, Z3, Z3
 	VMULPS  Z2, Z3, Z3
-	VMOVUPS Z3, (AX)
-	VMOVUPS 64(CX), Z2
-	VMOVUPS 64(DX), Z3
+	VMOVUPS Z3, (CX)
+	VMOVUPS 64(AX), Z2
+	VMOVUPS 64(CX), Z3
 	VMULPS  Z1, Z2, Z2
 	VSUBPS  Z0, Z3, Z3
 	VMULPS  Z2, Z3, Z3
-	VMOVUPS Z3, 64(AX)
-	VMOVUPS 128(CX), Z2
-	VMOVUPS 128(DX), Z3
-	VMULPS  Z1, Z2, Z2
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z2, Z3, Z3
-	VMOVUPS Z3, 128(AX)
-	VMOVUPS 192(CX), Z2
-	VMOVUPS 192(DX), Z3
-	VMULPS  Z1, Z2, Z2
-	VSUBPS  Z0, Z3, Z3
-	VMULPS  Z2, Z3, Z3
-	VMOVUPS Z3, 192(AX)
-	ADDQ    $0x00000100, AX
-	ADDQ    $0x00000100, CX
-	ADDQ    $0x00000100, DX
-	SUBQ    $0x00000040, BX
-	JMP     vectors_19
+	VMOVUPS Z3, 64(CX)
+	ADDQ    $0x00000080, AX
+	ADDQ    $0x00000080, CX
+	SUBQ    $0x00000020, DX
+	JMP     vectors_16
 
-end_20:
-vectors_21:
-	CMPQ    BX, $0x00000010
-	JL      end_22
-	VMOVUPS (CX), Z2
-	VMOVUPS (DX), Z3
+end_17:
+vectors_18:
+	CMPQ    DX, $0x00000010
+	JL      end_19
+	VMOVUPS (AX), Z2
+	VMOVUPS (CX), Z3
 	VMULPS  Z1, Z2, Z2
 	VSUBPS  Z0, Z3, Z3
 	VMULPS  Z2, Z3, Z3
-	VMOVUPS Z3, (AX)
+	VMOVUPS Z3, (CX)
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
-	ADDQ    $0x00000040, DX
-	SUBQ    $0x00000010, BX
-	JMP     vectors_21
+	SUBQ    $0x00000010, DX
+	JMP     vectors_18
+
+end_19:
+	TESTQ     DX, DX
+	JZ        end_20
+	MOVQ      $-1, BX
+	BZHIQ     DX, BX, BX
+	KMOVW     BX, K1
+	VMOVUPS.Z (AX), K1, Z2
+	VMOVUPS.Z (CX), K1, Z3
+	VMULPS    Z1, Z2, Z1
+	VSUBPS    Z0, Z3, Z3
+	VMULPS    Z1, Z3, Z3
+	VMOVUPS   Z3, K1, (CX)
+
+end_20:
+	VZEROUPPER
+	RET
+
+// func softmaxDropoutBackwardAVX512(x []float32, d []float32, scale float32, logSum float32, words []uint32, threshold uint32, keep float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2
+TEXT ·softmaxDropoutBackwardAVX512(SB), NOSPLIT, $0-88
+	VBROADCASTSS scale+48(FP), Z0
+	VBROADCASTSS logSum+52(FP), Z1
+	VMULPS       const_3fb8aa3b_AVX512<>+0(SB), Z0, Z0
+	VMULPS       const_3fb8aa3b_AVX512<>+0(SB), Z1, Z1
+	VBROADCASTSS threshold+80(FP), Z2
+	VBROADCASTSS keep+84(FP), Z3
+	VMOVUPS      const_3f800000_AVX512<>+0(SB), Z4
+	VMOVUPS      const_3f317218_AVX512<>+0(SB), Z5
+	VMOVUPS      const_3e75fe1f_AVX512<>+0(SB), Z6
+	VMOVUPS      const_3d634fcc_AVX512<>+0(SB), Z7
+	VMOVUPS      const_3c1e243e_AVX512<>+0(SB), Z8
+	VMOVUPS      const_3aa65bd8_AVX512<>+0(SB), Z9
+	VMOVUPS      const_395a4aaa_AVX512<>+0(SB), Z10
+	VPXORD       Z11, Z11, Z11
+	VPXORD       Z12, Z12, Z12
+	MOVQ         x_base+0(FP), AX
+	MOVQ         d_base+24(FP), CX
+	MOVQ         words_base+56(FP), DX
+	MOVQ         x_len+8(FP), BX
+
+vectors_21:
+	CMPQ        BX, $0x00000020
+	JL          end_22
+	VMOVUPS     (AX), Z13
+	VFMSUB213PS Z1, Z0, Z13
+	VREDUCEPS   $0x09, Z13, Z14
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z14, Z15
+	VFMADD213PS Z8, Z14, Z15
+	VFMADD213PS Z7, Z14, Z15
+	VFMADD213PS Z6, Z14, Z15
+	VFMADD213PS Z5, Z14, Z15
+	VFMADD213PS Z4, Z14, Z15
+	VSCALEFPS   Z13, Z15, Z15
+	VMOVAPS     Z15, Z13
+	VMOVUPS     Z13, (AX)
+	VMOVUPS     (CX), Z14
+	VMOVUPS     (DX), Z15
+	VPCMPUD     $0x05, Z2, Z15, K1
+	VMOVUPS.Z   Z14, K1, Z14
+	VFMADD231PS Z13, Z14, Z11
+	VMOVUPS     64(AX), Z13
+	VFMSUB213PS Z1, Z0, Z13
+	VREDUCEPS   $0x09, Z13, Z14
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z14, Z15
+	VFMADD213PS Z8, Z14, Z15
+	VFMADD213PS Z7, Z14, Z15
+	VFMADD213PS Z6, Z14, Z15
+	VFMADD213PS Z5, Z14, Z15
+	VFMADD213PS Z4, Z14, Z15
+	VSCALEFPS   Z13, Z15, Z15
+	VMOVAPS     Z15, Z13
+	VMOVUPS     Z13, 64(AX)
+	VMOVUPS     64(CX), Z14
+	VMOVUPS     64(DX), Z15
+	VPCMPUD     $0x05, Z2, Z15, K1
+	VMOVUPS.Z   Z14, K1, Z14
+	VFMADD231PS Z13, Z14, Z12
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x00000020, BX
+	JMP         vectors_21
 
 end_22:
-	TESTQ     BX, BX
-	JZ        end_23
-	MOVQ      $-1, SI
-	BZHIQ     BX, SI, SI
-	KMOVW     SI, K1
-	VMOVUPS.Z (CX), K1, Z2
-	VMOVUPS.Z (DX), K1, Z3
-	VMULPS    Z1, Z2, Z2
-	VSUBPS    Z0, Z3, Z3
-	VMULPS    Z2, Z3, Z3
-	VMOVUPS   Z3, K1, (AX)
+vectors_23:
+	CMPQ        BX, $0x00000010
+	JL          end_24
+	VMOVUPS     (AX), Z13
+	VFMSUB213PS Z1, Z0, Z13
+	VREDUCEPS   $0x09, Z13, Z14
+	VMOVUPS     Z10, Z15
+	VFMADD213PS Z9, Z14, Z15
+	VFMADD213PS Z8, Z14, Z15
+	VFMADD213PS Z7, Z14, Z15
+	VFMADD213PS Z6, Z14, Z15
+	VFMADD213PS Z5, Z14, Z15
+	VFMADD213PS Z4, Z14, Z15
+	VSCALEFPS   Z13, Z15, Z15
+	VMOVAPS     Z15, Z13
+	VMOVUPS     Z13, (AX)
+	VMOVUPS     (CX), Z14
+	VMOVUPS     (DX), Z15
+	VPCMPUD     $0x05, Z2, Z15, K1
+	VMOVUPS.Z   Z14, K1, Z14
+	VFMADD231PS Z13, Z14, Z11
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, BX
+	JMP         vectors_23
 
-end_23:
+end_24:
+	TESTQ       BX, BX
+	JZ          end_25
+	MOVQ        $-1, SI
+	BZHIQ       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX), K1, Z13
+	VFMSUB213PS Z1, Z0, Z13
+	VREDUCEPS   $0x09, Z13, Z0
+	VMOVUPS     Z10, Z1
+	VFMADD213PS Z9, Z0, Z1
+	VFMADD213PS Z8, Z0, Z1
+	VFMADD213PS Z7, Z0, Z1
+	VFMADD213PS Z6, Z0, Z1
+	VFMADD213PS Z5, Z0, Z1
+	VFMADD213PS Z4, Z0, Z1
+	VSCALEFPS   Z13, Z1, Z1
+	VMOVAPS     Z1, Z13
+	VMOVUPS     Z13, K1, (AX)
+	VMOVUPS.Z   (CX), K1, Z0
+	VMOVUPS.Z   Z13, K1, Z13
+	VMOVUPS.Z   (DX), K1, Z1
+	VPCMPUD     $0x05, Z2, Z1, K1
+	VMOVUPS.Z   Z0, K1, Z0
+	VFMADD231PS Z13, Z0, Z11
+
+end_25:
+	VADDPS        Z12, Z11, Z11
+	VEXTRACTF64X4 $0x01, Z11, Y0
+	VADDPS        Y0, Y11, Y11
+	VEXTRACTF128  $0x01, Y11, X0
+	VADDPS        X0, X11, X11
+	VPERMILPS     $0x0e, X11, X0
+	VADDPS        X0, X11, X11
+	VPERMILPS     $0x01, X11, X0
+	VADDPS        X0, X11, X11
+	VBROADCASTSS  X11, Z0
+	VMULPS        Z3, Z0, Z0
+	VBROADCASTSS  scale+48(FP), Z1
+	MOVQ          x_base+0(FP), AX
+	MOVQ          d_base+24(FP), CX
+	MOVQ          words_base+56(FP), DX
+	MOVQ          x_len+8(FP), BX
+
+vectors_26:
+	CMPQ        BX, $0x00000020
+	JL          end_27
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX), Z5
+	VMULPS      Z1, Z4, Z6
+	VMOVUPS     (DX), Z7
+	VPCMPUD     $0x05, Z2, Z7, K1
+	VMULPS      Z3, Z4, Z4
+	VMOVUPS.Z   Z4, K1, Z4
+	VMOVUPS     Z4, (AX)
+	VMOVUPS.Z   Z5, K1, Z5
+	VFMSUB213PS Z0, Z3, Z5
+	VMULPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (CX)
+	VMOVUPS     64(AX), Z4
+	VMOVUPS     64(CX), Z5
+	VMULPS      Z1, Z4, Z6
+	VMOVUPS     64(DX), Z7
+	VPCMPUD     $0x05, Z2, Z7, K1
+	VMULPS      Z3, Z4, Z4
+	VMOVUPS.Z   Z4, K1, Z4
+	VMOVUPS     Z4, 64(AX)
+	VMOVUPS.Z   Z5, K1, Z5
+	VFMSUB213PS Z0, Z3, Z5
+	VMULPS      Z6, Z5, Z5
+	VMOVUPS     Z5, 64(CX)
+	ADDQ        $0x00000080, AX
+	ADDQ        $0x00000080, CX
+	ADDQ        $0x00000080, DX
+	SUBQ        $0x00000020, BX
+	JMP         vectors_26
+
+end_27:
+vectors_28:
+	CMPQ        BX, $0x00000010
+	JL          end_29
+	VMOVUPS     (AX), Z4
+	VMOVUPS     (CX), Z5
+	VMULPS      Z1, Z4, Z6
+	VMOVUPS     (DX), Z7
+	VPCMPUD     $0x05, Z2, Z7, K1
+	VMULPS      Z3, Z4, Z4
+	VMOVUPS.Z   Z4, K1, Z4
+	VMOVUPS     Z4, (AX)
+	VMOVUPS.Z   Z5, K1, Z5
+	VFMSUB213PS Z0, Z3, Z5
+	VMULPS      Z6, Z5, Z5
+	VMOVUPS     Z5, (CX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	SUBQ        $0x00000010, BX
+	JMP         vectors_28
+
+end_29:
+	TESTQ       BX, BX
+	JZ          end_30
+	MOVQ        $-1, SI
+	BZHIQ       BX, SI, SI
+	KMOVW       SI, K1
+	VMOVUPS.Z   (AX), K1, Z4
+	VMOVUPS.Z   (CX), K1, Z5
+	VMULPS      Z1, Z4, Z1
+	VMOVUPS.Z   (DX), K1, Z6
+	VPCMPUD     $0x05, Z2, Z6, K2
+	VMULPS      Z3, Z4, Z4
+	VMOVUPS.Z   Z4, K2, Z4
+	VMOVUPS     Z4, K1, (AX)
+	VMOVUPS.Z   Z5, K2, Z5
+	VFMSUB213PS Z0, Z3, Z5
+	VMULPS      Z1, Z5, Z5
+	VMOVUPS     Z5, K1, (CX)
+
+end_30:
 	VZEROUPPER
 	RET
 
@@ -537,9 +738,9 @@ TEXT ·layerNormAVX512(SB), NOSPLIT, $0-112
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-vectors_24:
+vectors_31:
 	CMPQ    CX, $0x00000040
-	JL      end_25
+	JL      end_32
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	VMOVUPS 64(AX), Z4
@@ -550,28 +751,28 @@ vectors_24:
 	VADDPS  Z4, Z3, Z3
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x00000040, CX
-	JMP     vectors_24
+	JMP     vectors_31
 
-end_25:
-vectors_26:
+end_32:
+vectors_33:
 	CMPQ    CX, $0x00000010
-	JL      end_27
+	JL      end_34
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    $0x00000040, AX
 	SUBQ    $0x00000010, CX
-	JMP     vectors_26
+	JMP     vectors_33
 
-end_27:
+end_34:
 	TESTQ     CX, CX
-	JZ        end_28
+	JZ        end_35
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 
-end_28:
+end_35:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -596,9 +797,9 @@ end_28:
 	MOVQ          x_base+24(FP), AX
 	MOVQ          x_len+32(FP), CX
 
-vectors_29:
+vectors_36:
 	CMPQ        CX, $0x00000040
-	JL          end_30
+	JL          end_37
 	VMOVUPS     (AX), Z1
 	VSUBPS      Z0, Z1, Z1
 	VFMADD231PS Z1, Z1, Z5
@@ -613,22 +814,22 @@ vectors_29:
 	VFMADD231PS Z1, Z1, Z8
 	ADDQ        $0x00000100, AX
 	SUBQ        $0x00000040, CX
-	JMP         vectors_29
+	JMP         vectors_36
 
-end_30:
-vectors_31:
+end_37:
+vectors_38:
 	CMPQ        CX, $0x00000010
-	JL          end_32
+	JL          end_39
 	VMOVUPS     (AX), Z1
 	VSUBPS      Z0, Z1, Z1
 	VFMADD231PS Z1, Z1, Z5
 	ADDQ        $0x00000040, AX
 	SUBQ        $0x00000010, CX
-	JMP         vectors_31
+	JMP         vectors_38
 
-end_32:
+end_39:
 	TESTQ       CX, CX
-	JZ          end_33
+	JZ          end_40
 	MOVQ        $-1, DX
 	BZHIQ       CX, DX, DX
 	KMOVW       DX, K1
@@ -637,7 +838,7 @@ end_32:
 	VMOVUPS.Z   Z1, K1, Z1
 	VFMADD231PS Z1, Z1, Z5
 
-end_33:
+end_40:
 	VADDPS        Z7, Z5, Z5
 	VADDPS        Z8, Z6, Z6
 	VADDPS        Z6, Z5, Z5
@@ -666,9 +867,9 @@ end_33:
 	MOVQ          beta_base+72(FP), BX
 	MOVQ          dst_len+8(FP), SI
 
-vectors_34:
+vectors_41:
 	CMPQ        SI, $0x00000020
-	JL          end_35
+	JL          end_42
 	VMOVUPS     (CX), Z2
 	VMOVUPS     (DX), Z3
 	VMOVUPS     (BX), Z4
@@ -688,12 +889,12 @@ vectors_34:
 	ADDQ        $0x00000080, DX
 	ADDQ        $0x00000080, BX
 	SUBQ        $0x00000020, SI
-	JMP         vectors_34
+	JMP         vectors_41
 
-end_35:
-vectors_36:
+end_42:
+vectors_43:
 	CMPQ        SI, $0x00000010
-	JL          end_37
+	JL          end_44
 	VMOVUPS     (CX), Z2
 	VMOVUPS     (DX), Z3
 	VMOVUPS     (BX), Z4
@@ -706,11 +907,11 @@ vectors_36:
 	ADDQ        $0x00000040, DX
 	ADDQ        $0x00000040, BX
 	SUBQ        $0x00000010, SI
-	JMP         vectors_36
+	JMP         vectors_43
 
-end_37:
+end_44:
 	TESTQ       SI, SI
-	JZ          end_38
+	JZ          end_45
 	MOVQ        $-1, DI
 	BZHIQ       SI, DI, DI
 	KMOVW       DI, K1
@@ -722,7 +923,7 @@ end_37:
 	VFMADD213PS Z4, Z3, Z2
 	VMOVUPS     Z2, K1, (AX)
 
-end_38:
+end_45:
 	VZEROUPPER
 	RET
 
@@ -740,9 +941,9 @@ TEXT ·layerNormBackwardAVX512(SB), NOSPLIT, $0-152
 	MOVQ         gamma_base+120(FP), SI
 	MOVQ         dgamma_len+32(FP), DI
 
-vectors_39:
+vectors_46:
 	CMPQ        DI, $0x00000020
-	JL          end_40
+	JL          end_47
 	VMOVUPS     (DX), Z4
 	VMOVUPS     (CX), Z5
 	VADDPS      Z4, Z5, Z5
@@ -777,12 +978,12 @@ vectors_39:
 	ADDQ        $0x00000080, BX
 	ADDQ        $0x00000080, SI
 	SUBQ        $0x00000020, DI
-	JMP         vectors_39
+	JMP         vectors_46
 
-end_40:
-vectors_41:
+end_47:
+vectors_48:
 	CMPQ        DI, $0x00000010
-	JL          end_42
+	JL          end_49
 	VMOVUPS     (DX), Z4
 	VMOVUPS     (CX), Z5
 	VADDPS      Z4, Z5, Z5
@@ -803,11 +1004,11 @@ vectors_41:
 	ADDQ        $0x00000040, BX
 	ADDQ        $0x00000040, SI
 	SUBQ        $0x00000010, DI
-	JMP         vectors_41
+	JMP         vectors_48
 
-end_42:
+end_49:
 	TESTQ       DI, DI
-	JZ          end_43
+	JZ          end_50
 	MOVQ        $-1, R8
 	BZHIQ       DI, R8, R8
 	KMOVW       R8, K1
@@ -827,7 +1028,7 @@ end_42:
 	VMOVUPS.Z   Z6, K1, Z6
 	VFMADD231PS Z6, Z4, Z3
 
-end_43:
+end_50:
 	VEXTRACTF64X4 $0x01, Z2, Y4
 	VADDPS        Y4, Y2, Y2
 	VEXTRACTF128  $0x01, Y2, X4
@@ -860,9 +1061,9 @@ end_43:
 	MOVQ          gamma_base+120(FP), BX
 	MOVQ          dx_len+8(FP), SI
 
-vectors_44:
+vectors_51:
 	CMPQ         SI, $0x00000020
-	JL           end_45
+	JL           end_52
 	VMOVUPS      (CX), Z5
 	VMOVUPS      (BX), Z4
 	VFMSUB213PS  Z2, Z4, Z5
@@ -888,12 +1089,12 @@ vectors_44:
 	ADDQ         $0x00000080, DX
 	ADDQ         $0x00000080, BX
 	SUBQ         $0x00000020, SI
-	JMP          vectors_44
+	JMP          vectors_51
 
-end_45:
-vectors_46:
+end_52:
+vectors_53:
 	CMPQ         SI, $0x00000010
-	JL           end_47
+	JL           end_54
 	VMOVUPS      (CX), Z5
 	VMOVUPS      (BX), Z4
 	VFMSUB213PS  Z2, Z4, Z5
@@ -909,11 +1110,11 @@ vectors_46:
 	ADDQ         $0x00000040, DX
 	ADDQ         $0x00000040, BX
 	SUBQ         $0x00000010, SI
-	JMP          vectors_46
+	JMP          vectors_53
 
-end_47:
+end_54:
 	TESTQ        SI, SI
-	JZ           end_48
+	JZ           end_55
 	MOVQ         $-1, DI
 	BZHIQ        SI, DI, DI
 	KMOVW        DI, K1
@@ -928,6 +1129,6 @@ end_47:
 	VFMADD231PS  Z1, Z4, Z0
 	VMOVUPS      Z0, K1, (AX)
 
-end_48:
+end_55:
 	VZEROUPPER
 	RET

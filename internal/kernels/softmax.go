@@ -9,28 +9,11 @@ import "math"
 // with max the largest of the scaled inputs. Both slices have the same length;
 // dst may be x. An input -Inf has probability 0; a row that holds NaN or +Inf,
 // or nothing but -Inf, becomes NaN.
+// Softmax panics with an [ArgumentError] unless the scale is positive.
 func Softmax(dst, x []float32, scale float32) {
-	sameLen("Softmax", "dst", len(dst), "x", len(x))
-	if len(x) > 0 {
-		active().softmax(dst, x, scale)
-	}
-}
-
-func softmaxGeneric(dst, x []float32, scale float32) {
-	largest := float32(math.Inf(-1))
-	for _, v := range x {
-		largest = max(largest, scale*v) // max keeps a NaN
-	}
-	var sum float32
-	for i, v := range x {
-		e := float32(math.Exp(float64(scale*v - largest)))
-		dst[i] = e
-		sum += e
-	}
-	inverse := 1 / sum
-	for i := range dst {
-		dst[i] *= inverse
-	}
+	checkExponentials("Softmax", dst, x, scale)
+	_, sum := active().exponentials(dst, x, scale)
+	active().scale(dst, 1/sum, dst)
 }
 
 // Exponentials computes the numerators of [Softmax] for one row,
@@ -39,23 +22,31 @@ func softmaxGeneric(dst, x []float32, scale float32) {
 //
 // and returns the largest of the scaled inputs and the sum of the numerators. So the
 // softmax is dst/sum, and log Σ exp(scale·x[i]) is largest + log(sum). Both slices
-// have the same length; dst may be x. An empty row gives -Inf and 0.
+// have the same length; dst may be x. An empty row gives -Inf and 0. Exponentials panics
+// with an [ArgumentError] unless the scale is positive.
 func Exponentials(dst, x []float32, scale float32) (largest, sum float32) {
-	sameLen("Exponentials", "dst", len(dst), "x", len(x))
-	return exponentialsGeneric(dst, x, scale)
+	checkExponentials("Exponentials", dst, x, scale)
+	return active().exponentials(dst, x, scale)
+}
+
+func checkExponentials(kernel string, dst, x []float32, scale float32) {
+	sameLen(kernel, "dst", len(dst), "x", len(x))
+	if !(scale > 0) {
+		check(false, kernel, "scale %v is not positive", scale)
+	}
 }
 
 func exponentialsGeneric(dst, x []float32, scale float32) (largest, sum float32) {
-	largest = float32(math.Inf(-1))
+	peak := float32(math.Inf(-1))
 	for _, v := range x {
-		largest = max(largest, scale*v) // max keeps a NaN
+		peak = max(peak, v) // max keeps a NaN
 	}
 	for i, v := range x {
-		e := float32(math.Exp(float64(scale*v - largest)))
+		e := float32(math.Exp(float64(scale * (v - peak))))
 		dst[i] = e
 		sum += e
 	}
-	return largest, sum
+	return scale * peak, sum
 }
 
 // SoftmaxBackward goes back through the dropout and the softmax of one row. With
@@ -73,36 +64,47 @@ func exponentialsGeneric(dst, x []float32, scale float32) (largest, sum float32)
 // [Words] returns for the row's elements. No words mean no dropout. All slices have the same length.
 func SoftmaxBackward(x, d []float32, scale, logSum float32, words []uint32, prob float32) {
 	sameLen("SoftmaxBackward", "x", len(x), "d", len(d))
-	if words != nil {
-		sameLen("SoftmaxBackward", "x", len(x), "words", len(words))
-		checkProb("SoftmaxBackward", prob)
+	if words == nil {
+		active().softmaxBackward(x, d, scale, logSum)
+		return
 	}
-	if words != nil && prob == 1 {
+	sameLen("SoftmaxBackward", "x", len(x), "words", len(words))
+	checkProb("SoftmaxBackward", prob)
+	if prob == 1 {
 		clear(x)
 		clear(d)
 		return
 	}
 	threshold, keep := dropThreshold(prob)
-	softmaxBackwardGeneric(x, d, scale, logSum, words, threshold, keep)
+	active().softmaxDropoutBackward(x, d, scale, logSum, words, threshold, keep)
 }
 
-func softmaxBackwardGeneric(x, d []float32, scale, logSum float32, words []uint32, threshold uint32, keep float32) {
+func softmaxBackwardGeneric(x, d []float32, scale, logSum float32) {
 	var dot float32
-	dropped := func(i int) bool { return words != nil && words[i] < threshold }
-	if words == nil {
-		keep = 1
-	}
 	for i, v := range x {
-		p := float32(math.Exp(float64(scale*v - logSum)))
-		if x[i] = p; !dropped(i) {
-			dot += p * keep * d[i]
+		x[i] = float32(math.Exp(float64(scale*v - logSum)))
+		dot += x[i] * d[i]
+	}
+	for i, p := range x {
+		d[i] = scale * p * (d[i] - dot)
+	}
+}
+
+func softmaxDropoutBackwardGeneric(x, d []float32, scale, logSum float32, words []uint32, threshold uint32, keep float32) {
+	var dot float32
+	for i, v := range x {
+		x[i] = float32(math.Exp(float64(scale*v - logSum)))
+		if words[i] >= threshold {
+			d[i] *= keep
+			dot += x[i] * d[i]
+		} else {
+			d[i] = 0
 		}
 	}
 	for i, p := range x {
-		if dropped(i) {
-			x[i], d[i] = 0, -scale*p*dot
-		} else {
-			x[i], d[i] = p*keep, scale*p*(keep*d[i]-dot)
+		d[i] = scale * p * (d[i] - dot)
+		if x[i] = 0; words[i] >= threshold {
+			x[i] = p * keep
 		}
 	}
 }

@@ -32,13 +32,9 @@ func (g *generator) newExponential() *exponential {
 	return e
 }
 
-// of replaces x, from -105 to 0 or NaN, by exp(x), with a relative error of about
-// an ulp above the denormal numbers.
-func (e *exponential) of(x reg.VecVirtual) { e.ofProduct(x, nil, nil) }
-
-// ofProduct replaces y by exp(a·b), where y is the rounded product. With a and b given,
-// the rounding error of the product, which exp would enlarge by its size, is
-// avoided. Without them the argument is y.
+// ofProduct replaces y by exp(a·b), where y is the rounded product, from -105 to 0
+// or NaN, with a relative error of about an ulp above the denormal numbers. Of a
+// and b it avoids the rounding error of the product, which exp would enlarge by its size.
 func (e *exponential) ofProduct(y, a, b reg.VecVirtual) {
 	g := e.g
 	n, whole := g.vec(), g.vec()
@@ -50,12 +46,8 @@ func (e *exponential) ofProduct(y, a, b reg.VecVirtual) {
 	}
 	g.VMULPS(e.ln2hi, n, whole)
 	r := y
-	if a != nil {
-		g.VFMSUB231PS(a, b, whole) // a·b - n·ln2hi
-		g.VMOVAPS(whole, r)
-	} else {
-		g.VSUBPS(whole, y, r)
-	}
+	g.VFMSUB231PS(a, b, whole) // a·b - n·ln2hi
+	g.VMOVAPS(whole, r)
 	g.VFNMADD231PS(e.ln2lo, n, r)
 
 	p := g.vec()
@@ -67,12 +59,53 @@ func (e *exponential) ofProduct(y, a, b reg.VecVirtual) {
 	g.VMULPS(r, r, square)
 	g.VFMADD213PS(r, square, p) // r + r²·q
 	g.VADDPS(e.one, p, r)
-	e.timesPower(r, n)
+	g.timesPower(r, n)
 }
 
-// timesPower multiplies v by 2^n, n an integer of at least -152.
-func (e *exponential) timesPower(v, n reg.VecVirtual) {
-	g := e.g
+// powerOf2 is what 2^t needs: its constants, loaded before the loop. It is cheaper
+// than [exponential], and exact enough where t comes from one multiply-add.
+type powerOf2 struct {
+	g     *generator
+	least operand.Op
+	one   operand.Op
+	q     []operand.Op // 2^f = 1 + f·q(f) for 0 <= f < 1
+}
+
+func (g *generator) newPowerOf2() *powerOf2 {
+	p := &powerOf2{g: g, one: g.constant(1)}
+	if !g.wide() {
+		p.least = g.constant(-160) // the power is 0
+	}
+	for _, c := range []float32{0.6931472, 0.24022721, 0.055496022, 0.0096521955, 0.0012692166, 0.00020817915} { // see fit
+		p.q = append(p.q, g.constant(c))
+	}
+	return p
+}
+
+// of replaces t, at most 127 or NaN, by 2^t, with a relative error of about an ulp above the
+// denormal numbers.
+func (p *powerOf2) of(t reg.VecVirtual) {
+	g := p.g
+	f, y, n := g.vec(), g.vec(), t
+	if g.wide() {
+		g.VREDUCEPS(operand.U8(9), t, f) // t - floor(t); 0 for an infinite t
+	} else {
+		g.atLeast(p.least, t)
+		n = g.vec()
+		g.VROUNDPS(operand.U8(9), t, n) // floor(t)
+		g.VSUBPS(n, t, f)
+	}
+	g.VMOVUPS(p.q[len(p.q)-1], y)
+	for i := len(p.q) - 2; i >= 0; i-- {
+		g.VFMADD213PS(p.q[i], f, y)
+	}
+	g.VFMADD213PS(p.one, f, y)
+	g.timesPower(y, n)
+	g.VMOVAPS(y, t)
+}
+
+// timesPower multiplies v by 2^floor(n). With AVX2 n is an integer of at least -160.
+func (g *generator) timesPower(v, n reg.VecVirtual) {
 	if g.wide() {
 		g.VSCALEFPS(n, v, v)
 		return

@@ -27,9 +27,12 @@ const (
 // is left over from the products and are ignored.
 func (g *generator) philox() {
 	blocks := g.isa.lanes / 2 // of one vector
-	const groups = 2          // vectors at a time: one hides the latency of the other
+	groups := 2               // vectors at a time, which hide each other's latency: as many as there are registers for
+	if g.wide() {
+		groups = 4
+	}
 	g.function("philox", "func(dst []uint32, key, stream, first uint64)",
-		"fills dst, whose length is a multiple of 64, with the blocks of Philox4x32-10",
+		"fills dst, whose length is a multiple of 128, with the blocks of Philox4x32-10",
 		"for the counters (first, stream), (first+1, stream), ...")
 	dst, n := g.slices("dst")[0], g.length("dst")
 	quad := func(name string) reg.VecVirtual { // a 64-bit parameter in all lanes
@@ -69,7 +72,7 @@ func (g *generator) philox() {
 	key0 := quad("key")
 	key1 := upper(key0)
 	stream := quad("stream")
-	var c [groups][4]reg.VecVirtual
+	c := make([][4]reg.VecVirtual, groups)
 	for i := range c {
 		for w := range c[i] {
 			c[i][w] = g.vec()
@@ -147,16 +150,7 @@ func (g *generator) dropout(add bool) {
 		g.load(g.at(p[1], j), k, v)
 		g.load(g.at(p[2], j), k, bits)
 		g.VMULPS(scale, v, v)
-		var kept mask
-		if g.wide() {
-			kept = mask{k: g.K()}
-			g.VPCMPUD(operand.U8(5), limit, bits, kept.k) // not less than
-		} else {
-			largest := g.vec()
-			g.VPMAXUD(limit, bits, largest)
-			g.VPCMPEQD(bits, largest, largest)
-			kept = mask{v: largest}
-		}
+		kept := g.notLess(bits, limit)
 		if !add {
 			g.keep(&kept, v)
 			g.store(v, k, g.at(p[0], j))
@@ -173,6 +167,20 @@ func (g *generator) dropout(add bool) {
 		g.store(old, k, g.at(p[0], j))
 	})
 	g.ret()
+}
+
+// notLess returns the mask of the lanes where words, as unsigned numbers, are at
+// least limit.
+func (g *generator) notLess(words, limit reg.VecVirtual) mask {
+	if g.wide() {
+		k := g.K()
+		g.VPCMPUD(operand.U8(5), limit, words, k)
+		return mask{k: k}
+	}
+	largest := g.vec()
+	g.VPMAXUD(limit, words, largest)
+	g.VPCMPEQD(words, largest, largest)
+	return mask{v: largest}
 }
 
 func (g *generator) uniform() {

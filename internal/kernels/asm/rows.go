@@ -10,8 +10,9 @@ import (
 // generateRows writes the kernels of softmax.go and layernorm.go, which go over a
 // row several times.
 func generateRows(g *generator) {
-	g.softmax()
-	g.softmaxBackward()
+	g.exponentials()
+	g.softmaxBackward(false)
+	g.softmaxBackward(true)
 	g.layerNorm()
 	g.layerNormBackward()
 }
@@ -21,54 +22,47 @@ func (g *generator) again(names ...string) ([]reg.GPVirtual, reg.GPVirtual) {
 	return g.slices(names...), g.length(names[0])
 }
 
-func (g *generator) softmax() {
-	g.function("softmax", "func(dst, x []float32, scale float32)", "computes dst = exp(scale·x - max)/sum.")
-	scale := g.scalar("scale")
-
+func (g *generator) exponentials() {
+	g.function("exponentials", "func(dst, x []float32, scale float32) (largest, sum float32)",
+		"computes dst = exp(scale·x - largest) and the sum.")
 	minusInf := g.broadcast(float32(math.Inf(-1)))
-	largest := []reg.VecVirtual{g.vec(), g.vec()}
-	for _, v := range largest {
-		g.VMOVUPS(minusInf, v)
+	peaks := make([]reg.VecVirtual, 4)
+	for i := range peaks {
+		peaks[i] = g.vec()
+		g.VMOVUPS(minusInf, peaks[i])
 	}
-	// A NaN may get lost here, but not its own exponential.
+	// A NaN may get lost here, but not its own power.
 	p, n := g.again("x")
-	g.eachVector(n, p, len(largest), func(j int, k *mask) {
+	g.eachVector(n, p, len(peaks), func(j int, k *mask) {
+		if k == nil {
+			g.VMAXPS(g.at(p[0], j), peaks[j], peaks[j])
+			return
+		}
 		v := g.vec()
 		g.load(g.at(p[0], j), k, v)
-		g.VMULPS(scale, v, v)
-		if k != nil { // lanes outside of the row do not count
-			g.orElse(k, minusInf, v)
-		}
-		g.VMAXPS(v, largest[j], largest[j])
+		g.orElse(k, minusInf, v) // lanes outside of the row do not count
+		g.VMAXPS(v, peaks[j], peaks[j])
 	})
-	peak := g.spread(g.reduce(largest, g.maximum))
+	peak := g.spread(g.reduce(peaks, g.maximum))
+	scale, largest := g.scalar("scale"), g.vec()
+	g.VMULPS(scale, peak, largest)
+	g.Store(largest.AsX(), g.Return("largest"))
+	g.VMULPS(g.broadcast(math.Log2E), scale, scale)
 
-	exp, least := g.newExponential(), g.constant(-105) // exp of it is 0
-	sums := g.zeros(1)
+	power := g.newPowerOf2()
+	sums := g.zeros(2)
 	p, n = g.again("dst", "x")
-	g.eachVector(n, p, 1, func(j int, k *mask) {
+	g.eachVector(n, p, len(sums), func(j int, k *mask) {
 		v := g.vec()
 		g.load(g.at(p[1], j), k, v)
-		g.VMULPS(scale, v, v)
 		g.VSUBPS(peak, v, v)
-		g.atLeast(least, v)
-		exp.of(v)
+		g.VMULPS(scale, v, v)
+		power.of(v)
 		g.keep(k, v)
-		g.VADDPS(v, sums[0], sums[0])
+		g.VADDPS(v, sums[j], sums[j])
 		g.store(v, k, g.at(p[0], j))
 	})
-	sum, one := g.reduce(sums, g.add), g.vec()
-	g.VMOVUPS(g.broadcast(1), one)
-	g.VDIVSS(sum.AsX(), one.AsX(), one.AsX())
-	inverse := g.spread(one)
-
-	p, n = g.again("dst")
-	g.eachVector(n, p, unroll, func(j int, k *mask) {
-		v := g.vec()
-		g.load(g.at(p[0], j), k, v)
-		g.VMULPS(inverse, v, v)
-		g.store(v, k, g.at(p[0], j))
-	})
+	g.Store(g.reduce(sums, g.add).AsX(), g.Return("sum"))
 	g.ret()
 }
 
@@ -84,20 +78,79 @@ func (g *generator) orElse(k *mask, constant operand.Mem, v reg.VecVirtual) {
 	}
 }
 
-func (g *generator) softmaxBackward() {
-	g.function("softmaxBackward", "func(dx, p, dp []float32, scale float32)", "computes dx = scale·p·(dp - dot(p, dp)).")
-	p, n := g.again("p", "dp")
-	dot := g.spread(g.dotProduct(n, p))
-	scale := g.scalar("scale")
-	p, n = g.again("dx", "p", "dp")
-	g.eachVector(n, p, unroll, func(j int, k *mask) {
-		prob, v := g.vec(), g.vec()
-		g.load(g.at(p[1], j), k, prob)
-		g.load(g.at(p[2], j), k, v)
-		g.VMULPS(scale, prob, prob)
-		g.VSUBPS(dot, v, v)
-		g.VMULPS(prob, v, v)
+// softmaxBackward writes two kernels: with dropout and without.
+func (g *generator) softmaxBackward(drop bool) {
+	name, signature := "softmaxBackward", "func(x, d []float32, scale, logSum float32)"
+	doc := []string{"computes x = exp(scale·x - logSum) and d = scale·x·(d - dot(x, d))."}
+	if drop {
+		name, signature = "softmaxDropoutBackward", "func(x, d []float32, scale, logSum float32, words []uint32, threshold uint32, keep float32)"
+		doc = []string{
+			"computes p = exp(scale·x - logSum), x = p·m and d = scale·p·(d·m - dot(p·m, d)),",
+			"where m is keep if the word is at least threshold, else 0.",
+		}
+	}
+	g.function(name, signature, doc...)
+	log2e := g.broadcast(math.Log2E)
+	scale, logSum := g.scalar("scale"), g.scalar("logSum")
+	g.VMULPS(log2e, scale, scale)
+	g.VMULPS(log2e, logSum, logSum)
+	slices := []string{"x", "d"}
+	var threshold, keep reg.VecVirtual
+	if drop {
+		slices = append(slices, "words")
+		threshold, keep = g.scalar("threshold"), g.scalar("keep")
+	}
+	// kept loads the mask of vector j.
+	kept := func(p []reg.GPVirtual, j int, k *mask) *mask {
+		if !drop {
+			return nil
+		}
+		words := g.vec()
+		g.load(g.at(p[2], j), k, words)
+		m := g.notLess(words, threshold)
+		return &m
+	}
+
+	power := g.newPowerOf2()
+	dots := g.zeros(2)
+	p, n := g.again(slices...)
+	g.eachVector(n, p, len(dots), func(j int, k *mask) {
+		v, d := g.vec(), g.vec()
+		g.load(g.at(p[0], j), k, v)
+		g.VFMSUB213PS(logSum, scale, v)
+		power.of(v)
 		g.store(v, k, g.at(p[0], j))
+		g.load(g.at(p[1], j), k, d)
+		if k != nil {
+			g.keep(k, v) // an infinite power must not meet the zeros of d
+		}
+		g.keep(kept(p, j, k), d)
+		g.VFMADD231PS(v, d, dots[j])
+	})
+	dot := g.spread(g.reduce(dots, g.add))
+	if drop {
+		g.VMULPS(keep, dot, dot)
+	}
+
+	scale = g.scalar("scale")
+	p, n = g.again(slices...)
+	g.eachVector(n, p, 2, func(j int, k *mask) {
+		v, d := g.vec(), g.vec()
+		g.load(g.at(p[0], j), k, v)
+		g.load(g.at(p[1], j), k, d)
+		slope := g.vec()
+		g.VMULPS(scale, v, slope)
+		if m := kept(p, j, k); m != nil {
+			g.VMULPS(keep, v, v)
+			g.keep(m, v)
+			g.store(v, k, g.at(p[0], j))
+			g.keep(m, d)
+			g.VFMSUB213PS(dot, keep, d)
+		} else {
+			g.VSUBPS(dot, d, d)
+		}
+		g.VMULPS(slope, d, d)
+		g.store(d, k, g.at(p[1], j))
 	})
 	g.ret()
 }

@@ -30,6 +30,18 @@ func main() {
 		return (1 + r + r*r*evaluate(c, r)) / math.Exp(r)
 	})
 
+	// 2^f = 1 + f·q(f) for 0 <= f <= 1.
+	q = func(f float64) float64 {
+		sum, term := 0.0, math.Ln2
+		for n := 2.0; n < 30; n++ {
+			sum += term
+			term *= f * math.Ln2 / n
+		}
+		return sum
+	}
+	c = interpolate(q, 0, 1, 5)
+	report("power of 2", c, 0, 1, func(f float64) float64 { return (1 + f*evaluate(c, f)) / math.Exp2(f) })
+
 	// Φ(-z)·exp(z²/2) = t·h(t) with t = 1/(1+z·slope) for 0 <= z <= limit. Slopes
 	// and degrees were tried; these are the first to stay below float32's rounding.
 	ratio := func(z float64) float64 { return 0.5 * math.Erfc(z/math.Sqrt2) * math.Exp(z*z/2) }
