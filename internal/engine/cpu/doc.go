@@ -6,7 +6,10 @@
 // threads.
 //
 //	memory.go     tensors over recycled float32 slices
-//	dense.go      products, bias, elementwise operations, norm, rows by index
+//	loop.go       parallel loops that allocate nothing
+//	dense.go      products, elementwise operations, rows by index
+//	norm.go       layer norm, alone and with residual and dropout
 //	attention.go  attention over packed sequences
-//	loss.go       losses and the optimiser
+//	loss.go       losses
+//	optimiser.go  sums of squares and Adam, on all rows or on some
 package cpu
