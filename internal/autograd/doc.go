@@ -4,7 +4,7 @@
 // its result at once and, on a recording tape, remembers how to pass the result's
 // gradient to its inputs. [Tape.Backward] replays these in reverse order and frees
 // every intermediate tensor as soon as nothing later needs it. Gradients of
-// parameters accumulate over calls until they are zeroed.
+// parameters accumulate over calls until they are cleared; see [Gradient].
 //
 // On a tape that does not record (evaluation, prediction) nothing is remembered,
 // dropout does nothing, and [Tape.Block] frees what a block of operations leaves
