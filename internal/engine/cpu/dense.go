@@ -129,8 +129,13 @@ func (d *Device) Copy(dst, x *engine.Tensor) {
 	d.loops.unary.run(x.Len(), elementBlock, unary{data(dst), data(x)}, func(a *unary, lo, hi int) { copy(a.y[lo:hi], a.x[lo:hi]) })
 }
 
-// Zero implements [engine.Device].
+// Zero implements [engine.Device]. Memory that was never used is zero, and stays
+// without pages until something is written: for most rows of an embedding's moments
+// that is never.
 func (d *Device) Zero(t *engine.Tensor) {
+	if t.Memory.(*block).fresh {
+		return
+	}
 	d.loops.unary.run(t.Len(), elementBlock, unary{y: data(t)}, func(a *unary, lo, hi int) { clear(a.y[lo:hi]) })
 }
 

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"math/bits"
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/engine"
@@ -12,19 +11,21 @@ import (
 
 // Device implements [engine.Device] on the processor.
 type Device struct {
-	mu   sync.Mutex
-	free map[int][]*block // by capacity
+	mu    sync.Mutex
+	arena arena
+	spare []*block // of freed tensors, for New
 
 	loops loops
 }
 
 var _ engine.Device = (*Device)(nil)
 
-// block is the memory of a tensor. Blocks of New are recycled by capacity; those
-// of Wrap belong to somebody else and have capacity class 0.
+// block is a tensor and its memory, which is the arena's or, of Wrap, somebody else's.
 type block struct {
-	data  []float32
-	class int
+	tensor engine.Tensor // whose Memory is the block, until Free
+	data   []float32
+	place  span // in the arena; of a wrapped tensor empty
+	fresh  bool // nobody has asked for data since New, and they are zero
 
 	constant bool             // of Wrap: never changes
 	uses     int              // as the weights of a linear map, while constant
@@ -32,55 +33,46 @@ type block struct {
 }
 
 // New returns a device whose memory is independent of any other's.
-func New() *Device { return &Device{free: map[int][]*block{}} }
+func New() *Device { return &Device{} }
 
 // Name implements [engine.Device].
 func (d *Device) Name() string {
 	return fmt.Sprintf("cpu (%s, %d threads)", kernels.Active(), parallel.Threads())
 }
 
-// capacityClass rounds n up to one of eight steps an octave: at most 1/8 is
-// wasted, and batches of about the same size share their blocks.
-func capacityClass(n int) int {
-	const smallest = 64
-	if n <= smallest {
-		return smallest
-	}
-	step := 1 << max(0, bits.Len(uint(n-1))-4)
-	return (n + step - 1) / step * step
-}
-
-// New implements [engine.Device].
+// New implements [engine.Device]. Memory that was freed is used again, and so is the
+// Tensor itself: New allocates only when there was never so much in use.
 func (d *Device) New(rows, cols int) *engine.Tensor {
-	n := rows * cols
-	class := capacityClass(n)
 	d.mu.Lock()
-	list := d.free[class]
-	var b *block
-	if len(list) > 0 {
-		b = list[len(list)-1]
-		d.free[class] = list[:len(list)-1]
+	defer d.mu.Unlock()
+	if len(d.spare) == 0 {
+		d.spare = append(d.spare, new(block))
 	}
-	d.mu.Unlock()
-	if b == nil {
-		b = &block{data: make([]float32, class), class: class}
-	}
-	return &engine.Tensor{Rows: rows, Cols: cols, Memory: b}
+	b := d.spare[len(d.spare)-1]
+	d.spare = d.spare[:len(d.spare)-1]
+	b.place, b.fresh = d.arena.take(rows * cols)
+	b.data = d.arena.memory(b.place)
+	b.tensor = engine.Tensor{Rows: rows, Cols: cols, Memory: b}
+	return &b.tensor
 }
 
-// Free implements [engine.Device]. Freeing nil or a wrapped tensor does nothing.
+// Free implements [engine.Device]. The tensor must not be used afterwards: that
+// panics until New hands it out again, and so does freeing it twice. Freeing nil
+// does nothing.
 func (d *Device) Free(t *engine.Tensor) {
-	if t == nil || t.Memory == nil {
+	if t == nil {
 		return
 	}
 	b := t.Memory.(*block)
 	t.Memory = nil // a later use fails loudly
-	if b.class == 0 {
+	b.data = nil
+	if b.place == (span{}) {
 		return
 	}
 	d.mu.Lock()
-	d.free[b.class] = append(d.free[b.class], b)
-	d.mu.Unlock()
+	defer d.mu.Unlock()
+	d.arena.give(b.place)
+	d.spare = append(d.spare, b)
 }
 
 // Wrap implements [engine.Device]; the tensor aliases host.
@@ -88,7 +80,9 @@ func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
 	if len(host) != rows*cols {
 		panic(engine.ShapeError{Op: "wrap", Detail: fmt.Sprintf("%d values for %d x %d", len(host), rows, cols)})
 	}
-	return &engine.Tensor{Rows: rows, Cols: cols, Memory: &block{data: host, constant: true}}
+	b := &block{data: host, constant: true}
+	b.tensor = engine.Tensor{Rows: rows, Cols: cols, Memory: b}
+	return &b.tensor
 }
 
 // Write implements [engine.Device].
@@ -106,8 +100,12 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 // Host returns the memory of t itself; see [engine.Values].
 func (d *Device) Host(t *engine.Tensor) []float32 { return data(t) }
 
-// data returns the elements of t.
-func data(t *engine.Tensor) []float32 { return t.Memory.(*block).data[:t.Rows*t.Cols] }
+// data returns the elements of t. It is called before work is divided.
+func data(t *engine.Tensor) []float32 {
+	b := t.Memory.(*block)
+	b.fresh = false
+	return b.data[:t.Rows*t.Cols]
+}
 
 func checkLen(op string, t *engine.Tensor, n int) {
 	if t.Len() != n {

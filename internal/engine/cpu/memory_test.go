@@ -1,25 +1,13 @@
 package cpu
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
 )
-
-func TestCapacityClass(t *testing.T) {
-	last := 0
-	for n := range 5000 {
-		class := capacityClass(n)
-		if class < n || class < last || (n > 64 && class > n+n/8) {
-			t.Fatalf("the class of %d is %d, that of %d was %d", n, class, n-1, last)
-		}
-		if capacityClass(class) != class {
-			t.Fatalf("class %d has class %d: a block would not be found again", class, capacityClass(class))
-		}
-		last = class
-	}
-}
 
 func TestFreedMemoryIsReused(t *testing.T) {
 	d := New()
@@ -29,18 +17,58 @@ func TestFreedMemoryIsReused(t *testing.T) {
 		t.Fatal("two live tensors share memory")
 	}
 	d.Free(a)
-	if c := d.New(20, 10); &data(c)[0] != first { // the same class, another shape
+	c := d.New(5, 10) // another shape, which fits
+	if &data(c)[0] != first {
 		t.Error("freed memory was not reused")
 	}
-	if c := d.New(10, 20); &data(c)[0] == first || &data(c)[0] == second {
+	if x := data(d.New(10, 20)); &x[0] == first || &x[0] == second {
 		t.Error("memory in use was given out again")
 	}
-	if allocs := testing.AllocsPerRun(10, func() { d.Free(d.New(30, 40)) }); allocs > 1 { // the Tensor itself
-		t.Errorf("%v allocations for a recycled tensor", allocs)
-	}
-	if c := New().New(10, 20); &data(c)[0] == first {
+	if x := data(New().New(10, 20)); &x[0] == first {
 		t.Error("devices share memory")
 	}
+}
+
+func TestNewAndFreeAllocateNothing(t *testing.T) {
+	d := New()
+	for range 4 {
+		d.New(7, 7) // stays
+	}
+	allocs := testing.AllocsPerRun(100, func() {
+		a, b, c := d.New(30, 40), d.New(1, 1), d.New(3, 50)
+		d.Free(b)
+		d.Free(a)
+		d.Free(d.New(5, 5))
+		d.Free(c)
+	})
+	if allocs != 0 {
+		t.Errorf("%v allocations in the steady state", allocs)
+	}
+}
+
+// Zero leaves memory that was never used alone, and only that.
+func TestZero(t *testing.T) {
+	d := New()
+	zero := func(x *engine.Tensor, when string) {
+		t.Helper()
+		d.Zero(x)
+		for _, v := range data(x) {
+			if v != 0 {
+				t.Fatalf("%s: %g is left", when, v)
+			}
+		}
+	}
+	x := d.New(3, 5)
+	zero(x, "new memory")
+	d.Write(x, slices.Repeat([]float32{1}, 15))
+	zero(x, "after Write")
+	d.Zero(x)
+	d.Host(x)[7] = 1
+	zero(x, "after Host")
+	x = d.New(3, 5)
+	data(x)[14] = 1
+	d.Free(x)
+	zero(d.New(5, 3), "memory used before")
 }
 
 func TestWrappedMemoryIsNeverGivenOut(t *testing.T) {
@@ -78,6 +106,16 @@ func TestUseAfterFreeFails(t *testing.T) {
 			d.Free(x)
 			d.Read(make([]float32, 4), x)
 		},
+		"new twice": func() {
+			x := d.New(2, 2)
+			d.Free(x)
+			d.Free(x)
+		},
+		"wrap twice": func() {
+			x := d.Wrap(2, 2, make([]float32, 4))
+			d.Free(x)
+			d.Free(x)
+		},
 	} {
 		func() {
 			defer func() {
@@ -89,12 +127,6 @@ func TestUseAfterFreeFails(t *testing.T) {
 		}()
 	}
 	d.Free(nil)
-	x := d.New(2, 2)
-	d.Free(x)
-	d.Free(x) // the second time does nothing:
-	if a, b := d.New(2, 2), d.New(2, 2); &data(a)[0] == &data(b)[0] {
-		t.Error("memory freed twice was given out twice")
-	}
 }
 
 func TestReadAndWrite(t *testing.T) {
