@@ -3,6 +3,7 @@ package checkpoint
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"maps"
 	"math"
@@ -332,6 +333,9 @@ func TestFloat32s(t *testing.T) {
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("%v: %v %v, want %v", c.d, got, err, c.want)
 		}
+		if err := ReadFloat32s(got, r, "w"); err != nil || !slices.Equal(got, c.want) {
+			t.Errorf("%v: %v %v, want %v", c.d, got, err, c.want)
+		}
 	}
 	r, _ := FromTensors("x", []Tensor{{Info{"w", I64, []int{1}}, make([]byte, 8)}})
 	if _, _, err := Float32s(r, "w"); err == nil || !strings.Contains(err.Error(), `x: tensor "w" has type I64`) {
@@ -339,6 +343,46 @@ func TestFloat32s(t *testing.T) {
 	}
 	if _, _, err := Float32s(r, "v"); err == nil || !strings.Contains(err.Error(), `x: no tensor "v"`) {
 		t.Error(err)
+	}
+}
+
+func TestReadFloat32s(t *testing.T) {
+	want := []float32{1, 2, 3, 4, 5, 6}
+	tensors := []Tensor{FromFloat32("v", []int{1}, []float32{9}), FromFloat32("w", []int{2, 3}, want), {Info{"i", I64, []int{6}}, make([]byte, 48)}}
+	dir := t.TempDir()
+	path := filepath.Join(dir, "m.safetensors")
+	if err := WriteSafetensors(path, tensors, nil); err != nil {
+		t.Fatal(err)
+	}
+	r := OpenTest(t, path)
+	paddle := filepath.Join(dir, "paddle")
+	if err := Convert(r, paddle, FormatPaddle); err != nil {
+		t.Fatal(err)
+	}
+	shards := OpenTest(t, folder(t, map[string][]byte{
+		"m.safetensors": read(t, path), indexFile: []byte(`{"weight_map":{"i":"m.safetensors","v":"m.safetensors","w":"m.safetensors"}}`),
+	}))
+	for _, r := range []Reader{r, shards, OpenTest(t, paddle)} {
+		got := make([]float32, 6)
+		if err := ReadFloat32s(got, r, "w"); err != nil || !slices.Equal(got, want) {
+			t.Errorf("%s: %v, %v", r.Format(), got, err)
+		}
+		if err := ReadFloat32s(got, r, "i"); err == nil || !strings.Contains(err.Error(), `tensor "i" has type I64`) {
+			t.Errorf("%s: integers: %v", r.Format(), err)
+		}
+		if err := ReadFloat32s(got, r, "x"); err == nil || !strings.Contains(err.Error(), `no tensor "x"`) {
+			t.Errorf("%s: no tensor: %v", r.Format(), err)
+		}
+	}
+	if err := os.Truncate(path, int64(len(read(t, path))-4)); err != nil {
+		t.Fatal(err)
+	}
+	if err := ReadFloat32s(make([]float32, 6), r, "w"); err == nil || !strings.Contains(err.Error(), `tensor "w"`) {
+		t.Errorf("a file cut off meanwhile: %v", err)
+	}
+	r.Close()
+	if err := ReadFloat32s(make([]float32, 6), r, "w"); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("after Close: %v", err)
 	}
 }
 

@@ -52,6 +52,31 @@ func Float32s(r Reader, name string) (values []float32, aliased bool, err error)
 	return values, false, nil
 }
 
+// filler is a reader that copies a tensor's data without touching its own memory.
+type filler interface {
+	fill(dst []byte, name string) error
+}
+
+// ReadFloat32s sets dst to the elements of a tensor, converted as by [Float32s]. F32
+// goes straight from the file into dst where it is native: a mapping's pages, which
+// would count as memory of the process, are not touched. It panics if the length of
+// dst is not the number of elements, which only a mistake in the program can cause.
+func ReadFloat32s(dst []float32, r Reader, name string) error {
+	info, err := r.Info(name)
+	if err != nil {
+		return err
+	}
+	if info.Elements() != len(dst) {
+		panic(fmt.Sprintf("checkpoint: tensor %q: %d values for shape %v", name, len(dst), info.Shape))
+	}
+	if f, ok := r.(filler); ok && info.DType == F32 && nativeLittle {
+		return f.fill(FromFloat32(name, info.Shape, dst).Data, name)
+	}
+	values, _, err := Float32s(r, name)
+	copy(dst, values)
+	return err
+}
+
 // FromFloat32 makes an F32 tensor of values. On a little-endian machine Data
 // aliases values; otherwise it is a copy. It panics if the length of values is
 // not the product of shape, which only a mistake in the program can cause.

@@ -60,8 +60,7 @@ func openFolder(path string) (Reader, error) {
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, form.name), err), root.Close())
 		}
-		r, err := form.open(root, f, filepath.Join(path, form.name))
-		f.Close()
+		r, err := form.open(root, f, filepath.Join(path, form.name)) // takes f over
 		root.Close()
 		return r, err
 	}
@@ -123,7 +122,7 @@ func openFile(path string) (Reader, error) {
 	case isTarHeader(head):
 		return openArchive(f, path, false)
 	case looksLikeSafetensors(head), strings.EqualFold(filepath.Ext(path), ".safetensors"):
-		return mapSafetensors(f, path, FormatSafetensors)
+		return OpenSafetensors(path)
 	case len(head) >= 4 && binary.LittleEndian.Uint32(head) == 0:
 		return nil, fmt.Errorf("%s: %w", path, errUnnamed)
 	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte{0x80, 2}):

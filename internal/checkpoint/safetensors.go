@@ -40,11 +40,10 @@ func OpenSafetensors(path string) (Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
 	return mapSafetensors(f, path, FormatSafetensors)
 }
 
-// mapSafetensors does the work of OpenSafetensors; f may be closed afterwards.
+// mapSafetensors does the work of OpenSafetensors and takes f over.
 func mapSafetensors(f *os.File, path string, format Format) (Reader, error) {
 	file, err := mapFile(f)
 	if err != nil {
@@ -73,15 +72,34 @@ func (r *safetensors) Files() []File               { return nil }
 func (r *safetensors) Close() error                { return r.file.close() }
 
 func (r *safetensors) Bytes(name string) ([]byte, error) {
-	i, err := r.find(name)
+	begin, end, err := r.span(name)
 	if err != nil {
 		return nil, err
 	}
-	if r.file.data == nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", r.path, name, os.ErrClosed)
-	}
-	begin, end := r.spans[i][0], r.spans[i][1]
 	return r.file.data[begin:end:end], nil
+}
+
+func (r *safetensors) fill(dst []byte, name string) error {
+	begin, _, err := r.span(name)
+	if err != nil {
+		return err
+	}
+	if err := r.file.read(dst, begin); err != nil {
+		return fmt.Errorf("%s: tensor %q: %w", r.path, name, err)
+	}
+	return nil
+}
+
+// span returns where in the file, which must be open, a tensor lies.
+func (r *safetensors) span(name string) (begin, end int, err error) {
+	i, err := r.find(name)
+	if err != nil {
+		return 0, 0, err
+	}
+	if r.file.data == nil {
+		return 0, 0, fmt.Errorf("%s: tensor %q: %w", r.path, name, os.ErrClosed)
+	}
+	return r.spans[i][0], r.spans[i][1], nil
 }
 
 // safetensorsHeader is what the header of a file says.

@@ -22,8 +22,9 @@ type shards struct {
 	metadata map[string]string
 }
 
-// openShards opens all the files that an index names.
+// openShards opens all the files that the index f names; it closes f.
 func openShards(root *os.Root, f *os.File, path string) (Reader, error) {
+	defer f.Close()
 	fileOf, err := readIndex(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -63,7 +64,6 @@ func openShard(root *os.Root, name, path string) (Reader, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	defer f.Close()
 	return mapSafetensors(f, path, FormatSafetensors)
 }
 
@@ -110,6 +110,13 @@ func (r *shards) Bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	return r.files[r.fileOf[name]].Bytes(name)
+}
+
+func (r *shards) fill(dst []byte, name string) error {
+	if _, err := r.find(name); err != nil {
+		return err
+	}
+	return r.files[r.fileOf[name]].(filler).fill(dst, name)
 }
 
 func (r *shards) Close() error {

@@ -29,7 +29,8 @@ func New(d engine.Device, cfg Config, seed uint64) (*Classifier, error) {
 		return nil, err
 	}
 	c := &Classifier{Config: cfg, dev: d}
-	c.build(cfg, allocate(d, &c.Params, cfg.InitRange, seed))
+	c.build(cfg, allocate(d, &c.Params))
+	c.Params.initialise(d, cfg.InitRange, seed)
 	return c, nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/parallel"
 )
 
 // Init says how a parameter starts when no checkpoint gives it.
@@ -82,23 +83,37 @@ func list(specs *[]Spec) declare {
 	}
 }
 
-// allocate returns a declare that makes trainable parameters with their initial
-// values. Each draws from its own stream, seeded by its name, so that the values
-// do not depend on what else the model has.
-func allocate(d engine.Device, params *Parameters, initRange float64, seed uint64) declare {
+// allocate returns a declare that makes trainable parameters, whose values are still
+// undefined.
+func allocate(d engine.Device, params *Parameters) declare {
 	return func(name string, init Init, shape ...int) *autograd.Var {
 		spec := Spec{name, shape, init}
 		rows, cols := spec.matrix()
 		v := autograd.Param(d.New(rows, cols), autograd.NewGradient(d.New(rows, cols)))
-		d.Write(v.Value, spec.initial(initRange, seed))
 		*params = append(*params, Parameter{spec, v})
 		return v
 	}
 }
 
-func (s Spec) initial(initRange float64, seed uint64) []float32 {
-	values := make([]float32, s.Elements())
+// initialise gives all parameters their initial values, several at once. Each draws
+// from its own stream, seeded by its name, so that the values do not depend on what
+// else the model has.
+func (p Parameters) initialise(d engine.Device, initRange float64, seed uint64) {
+	values := make([][]float32, len(p)) // the parameters' memory, where the device allows it
+	for i, param := range p {
+		values[i] = engine.Values(d, param.Value)
+	}
+	parallel.For(len(p), func(i int) { p[i].initial(values[i], initRange, seed) })
+	for i, param := range p {
+		d.Write(param.Value, values[i]) // nothing, if it is the memory
+	}
+}
+
+// initial sets values to those that the parameter starts with.
+func (s Spec) initial(values []float32, initRange float64, seed uint64) {
 	switch s.Init {
+	case Zeros:
+		clear(values)
 	case Ones:
 		for i := range values {
 			values[i] = 1
@@ -115,7 +130,6 @@ func (s Spec) initial(initRange float64, seed uint64) []float32 {
 			values[i] = float32(x * initRange)
 		}
 	}
-	return values
 }
 
 // LoadReport says how a checkpoint and a model differ.
@@ -125,7 +139,8 @@ type LoadReport struct {
 }
 
 // Load sets the parameters that r has. A tensor of another shape, or of integers, is
-// an error that names it, and then nothing was changed.
+// an error that names it, and then nothing was changed. After an error of reading the
+// values are undefined.
 func (p Parameters) Load(d engine.Device, r checkpoint.Reader) (LoadReport, error) {
 	report, err := compare(p.specs(), r)
 	if err != nil {
@@ -135,8 +150,8 @@ func (p Parameters) Load(d engine.Device, r checkpoint.Reader) (LoadReport, erro
 		if slices.Contains(report.Missing, param.Name) {
 			continue
 		}
-		values, _, err := checkpoint.Float32s(r, param.Name)
-		if err != nil {
+		values := engine.Values(d, param.Value) // the memory itself, where the device allows it
+		if err := checkpoint.ReadFloat32s(values, r, param.Name); err != nil {
 			return LoadReport{}, err
 		}
 		d.Write(param.Value, values)

@@ -53,7 +53,8 @@ func TestInitialValuesAreAFunctionOfSeedAndName(t *testing.T) {
 
 func TestInitialValues(t *testing.T) {
 	const n, deviation = 200_000, 0.02
-	values := Spec{Name: "w", Shape: []int{n / 100, 100}}.initial(deviation, 1)
+	values := make([]float32, n)
+	Spec{Name: "w", Shape: []int{n / 100, 100}}.initial(values, deviation, 1)
 	var mean, squares, top float64
 	for _, v := range values {
 		mean += float64(v) / n
@@ -69,7 +70,9 @@ func TestInitialValues(t *testing.T) {
 		t.Errorf("largest value %g, want almost %g", top, 2*deviation)
 	}
 	for init, want := range map[Init]float32{Zeros: 0, Ones: 1} {
-		for _, v := range (Spec{Name: "b", Shape: []int{5}, Init: init}).initial(deviation, 1) {
+		values := []float32{7, 7, 7, 7, 7}
+		Spec{Name: "b", Shape: []int{5}, Init: init}.initial(values, deviation, 1)
+		for _, v := range values {
 			if v != want {
 				t.Errorf("initial value %g, want %g", v, want)
 			}

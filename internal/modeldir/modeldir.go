@@ -82,9 +82,9 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 }
 
 // hasVocabulary says whether an earlier Save got as far as the last vocabulary
-// file; it does not change within a run.
+// file; the vocabulary does not change within a run.
 func hasVocabulary(dir string) bool {
-	_, err := tokenizer.Load(dir)
+	_, err := os.Stat(filepath.Join(dir, tokenizer.LastSaved))
 	return err == nil
 }
 

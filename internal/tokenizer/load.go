@@ -22,6 +22,10 @@ const (
 	fileConfig  = "tokenizer_config.json"
 )
 
+// LastSaved is the name of the file that [Tokenizer.Save] writes last: where it is, the
+// others are.
+const LastSaved = fileConfig
+
 const lowerCaseKey = "do_lower_case"
 
 // maxFile bounds a vocabulary file, in bytes: sixty times the largest of the released ones.

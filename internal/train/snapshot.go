@@ -1,6 +1,7 @@
 package train
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func (t *Trainer) snapshot(log *eventLog) error {
 		return err
 	}
 	t.state.LogSize = size
-	tensors := t.tensors()
+	tensors := t.tensors(t.parts())
 	position, err := json.Marshal(t.state)
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
@@ -76,25 +77,29 @@ func (t *Trainer) snapshot(log *eventLog) error {
 	return t.prune()
 }
 
-// tensors lists parameters and moments by name.
-func (t *Trainer) tensors() []checkpoint.Tensor {
-	var tensors []checkpoint.Tensor
+// part is a tensor of a snapshot.
+type part struct {
+	name  string
+	value *engine.Tensor
+}
+
+// parts lists parameters and moments by name.
+func (t *Trainer) parts() []part {
+	var parts []part
 	for i, p := range t.Task.Params() {
 		m, v := t.adam.Moments(i)
-		for _, part := range []struct {
-			suffix string
-			value  *engine.Tensor
-		}{{"", p.Value}, {moment1, m}, {moment2, v}} {
-			shape := []int{part.value.Rows, part.value.Cols}
-			tensors = append(tensors, checkpoint.FromFloat32(p.Name+part.suffix, shape, engine.Values(t.Device, part.value)))
-		}
+		parts = append(parts, part{p.Name, p.Value}, part{p.Name + moment1, m}, part{p.Name + moment2, v})
 	}
-	slices.SortFunc(tensors, func(a, b checkpoint.Tensor) int {
-		if a.Name < b.Name {
-			return -1
-		}
-		return 1
-	})
+	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.name, b.name) })
+	return parts
+}
+
+// tensors returns the content of parts, in their memory where the device allows it.
+func (t *Trainer) tensors(parts []part) []checkpoint.Tensor {
+	tensors := make([]checkpoint.Tensor, len(parts))
+	for i, p := range parts {
+		tensors[i] = checkpoint.FromFloat32(p.name, []int{p.value.Rows, p.value.Cols}, engine.Values(t.Device, p.value))
+	}
 	return tensors
 }
 
@@ -153,6 +158,8 @@ func (t *Trainer) restore() error {
 	return errors.Join(failures...)
 }
 
+// load sets parameters, moments and position to those of a snapshot. After an error
+// the values are undefined.
 func (t *Trainer) load(file string) error {
 	r, err := checkpoint.Open(file)
 	if err != nil {
@@ -164,35 +171,26 @@ func (t *Trainer) load(file string) error {
 	if err := json.Unmarshal([]byte(meta["state"]), &position); err != nil {
 		return fmt.Errorf("snapshot %s: state: %w", file, err)
 	}
-	var stored []checkpoint.Tensor
-	for _, info := range r.Tensors() {
-		raw, err := r.Bytes(info.Name)
-		if err != nil {
+	parts := t.parts()
+	stored := r.Tensors()
+	if len(stored) != len(parts) {
+		return fmt.Errorf("snapshot %s has %d tensors, want %d", file, len(stored), len(parts))
+	}
+	for i, info := range stored { // both are sorted by name
+		shape := []int{parts[i].value.Rows, parts[i].value.Cols}
+		if info.Name != parts[i].name || info.DType != checkpoint.F32 || !slices.Equal(info.Shape, shape) {
+			return fmt.Errorf("snapshot %s has %s %v %v, want %s %v", file, info.Name, info.DType, info.Shape, parts[i].name, shape)
+		}
+	}
+	for _, p := range parts {
+		values := engine.Values(t.Device, p.value)
+		if err := checkpoint.ReadFloat32s(values, r, p.name); err != nil {
 			return err
 		}
-		stored = append(stored, checkpoint.Tensor{Info: info, Data: raw})
+		t.Device.Write(p.value, values)
 	}
-	if sum := checksum(stored); sum != meta["crc32c"] {
+	if sum := checksum(t.tensors(parts)); sum != meta["crc32c"] {
 		return fmt.Errorf("snapshot %s: checksum is %s, want %s", file, sum, meta["crc32c"])
-	}
-	want := t.tensors()
-	if len(stored) != len(want) {
-		return fmt.Errorf("snapshot %s has %d tensors, want %d", file, len(stored), len(want))
-	}
-	for i, tensor := range stored { // both are sorted by name
-		if tensor.Name != want[i].Name || tensor.DType != checkpoint.F32 || !slices.Equal(tensor.Shape, want[i].Shape) {
-			return fmt.Errorf("snapshot %s has %s %v %v, want %s %v", file, tensor.Name, tensor.DType, tensor.Shape, want[i].Name, want[i].Shape)
-		}
-	}
-	for i, p := range t.Task.Params() {
-		m, v := t.adam.Moments(i)
-		for suffix, tensor := range map[string]*engine.Tensor{"": p.Value, moment1: m, moment2: v} {
-			values, _, err := checkpoint.Float32s(r, p.Name+suffix)
-			if err != nil {
-				return err
-			}
-			t.Device.Write(tensor, values)
-		}
 	}
 	t.state, t.saved = position, position
 	t.adam.Resume(position.Step)
