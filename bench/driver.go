@@ -301,7 +301,11 @@ func firstLine(cmd *exec.Cmd, log io.Writer) (seconds float64, line string, err 
 	seconds = time.Since(start).Seconds()
 	io.Copy(io.Discard, in)
 	if err := cmd.Wait(); err != nil {
-		return 0, "", fmt.Errorf("%w: %.200s", err, line)
+		var said reply
+		if json.Unmarshal([]byte(line), &said) == nil && said.Error != "" {
+			return 0, "", errors.New(said.Error)
+		}
+		return 0, "", err
 	}
 	if readErr != nil {
 		return 0, "", errors.New("the process printed nothing")

@@ -1,8 +1,6 @@
 """ONNX Runtime: inference with the model exported from PyTorch."""
 
-import sys
-
-from protocol import arguments, over_batches, pad, rounds, say, serve
+from protocol import main, over_batches, pad, rounds, say
 
 
 def about(a):
@@ -34,11 +32,10 @@ def start(a):
     return about(a), over_batches(a.file, tensors, lambda inputs: s.run(outputs, inputs))
 
 
-def first():
-    a = arguments()
+def first(a):
     logits = session(a).run(["logits"], tensors(rounds(a.file)[0][0]))[0]
     say(about=about(a), logits=logits.tolist())
 
 
 if __name__ == "__main__":
-    first() if "first" in sys.argv else serve(start)
+    main(start, first)

@@ -87,17 +87,28 @@ def over_batches(path, prepare, step):
     return run
 
 
-def serve(start):
-    """Runs a worker: start(arguments) returns (about, run)."""
+def serve(a, start):
+    """Runs a worker: start(a) returns (about, run)."""
+    about, run = start(a)
+    say(ready=True, about=about)
+    for line in sys.stdin:
+        request = json.loads(line)
+        if request.get("quit"):
+            say(peak_bytes=peak_bytes())
+            return
+        say(**run(request["run"]))
+
+
+def main(start, first, export=None):
+    """Runs a peer: a worker, its whole process up to the first prediction, or the writing of its model."""
+    a = arguments()
     try:
-        about, run = start(arguments())
-        say(ready=True, about=about)
-        for line in sys.stdin:
-            request = json.loads(line)
-            if request.get("quit"):
-                say(peak_bytes=peak_bytes())
-                return
-            say(**run(request["run"]))
+        if a.workload == "first":
+            first(a)
+        elif a.workload == "export":
+            export(a)
+        else:
+            serve(a, start)
     except Exception as e:
         traceback.print_exc()
         last = (str(e).strip().splitlines() or [""])[0]

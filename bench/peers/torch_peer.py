@@ -2,7 +2,7 @@
 
 import sys
 
-from protocol import arguments, over_batches, pad, repeat, rounds, say, serve
+from protocol import main, over_batches, pad, repeat, rounds, say
 
 
 def config(attention="sdpa"):
@@ -96,9 +96,8 @@ def start(a):
     return about(), run
 
 
-def first():
+def first(a):
     """A whole process from its start to the first prediction."""
-    a = arguments()
     import torch
     from transformers import RobertaForSequenceClassification
 
@@ -109,9 +108,8 @@ def first():
     say(about=about(), logits=logits.tolist())
 
 
-def export():
+def export(a):
     """Writes the model for PyTorch, and for ONNX Runtime where that works."""
-    a = arguments()
     import torch
     from transformers import RobertaForSequenceClassification
 
@@ -150,9 +148,4 @@ def export():
 
 
 if __name__ == "__main__":
-    if "first" in sys.argv:
-        first()
-    elif "export" in sys.argv:
-        export()
-    else:
-        serve(start)
+    main(start, first, export)
