@@ -110,6 +110,19 @@ func Words(buffer *[]uint32, n int, key, stream, offset uint64) []uint32 {
 	return words[skip : skip+n]
 }
 
+// DropWords is [Dropout] with words that [Words] has made.
+func DropWords(dst, x []float32, words []uint32, prob float32) {
+	sameLen("DropWords", "dst", len(dst), "x", len(x))
+	sameLen("DropWords", "dst", len(dst), "words", len(words))
+	checkProb("DropWords", prob)
+	if prob == 1 {
+		clear(dst)
+		return
+	}
+	threshold, scale := dropThreshold(prob)
+	active().dropout(dst, x, words, threshold, scale)
+}
+
 // eachBits calls use for consecutive ranges [lo, lo+len(bits)) of [0, n) with
 // the random words of the elements offset+lo, offset+lo+1, ...
 func eachBits(impl *implementation, n int, key, stream, offset uint64, use func(lo int, bits []uint32)) {

@@ -37,3 +37,28 @@ func TestPack(t *testing.T) {
 		}
 	})
 }
+
+func TestTranspose(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		for _, rows := range []int{0, 1, 7, 8, 9, 15, 16, 17, 31, 32, 50} {
+			for _, cols := range []int{0, 1, 7, 8, 15, 16, 17, 33} {
+				ldSrc, wide := cols+rows%3, (rows+TransposeWidth-1)/TransposeWidth*TransposeWidth
+				src := random(max(0, rows*ldSrc), 1)
+				dst := guard(cols, wide, wide+cols%3, rows%5, old)
+				Transpose(dst.x, dst.ld, src, ldSrc, rows, cols)
+				dst.check(t)
+				for r := range rows {
+					for c := range cols {
+						if got, want := dst.row(c)[r], src[r*ldSrc+c]; got != want {
+							t.Fatalf("%d×%d: column %d of row %d is %g, want %g", rows, cols, c, r, got, want)
+						}
+					}
+				}
+			}
+		}
+	})
+	x := make([]float32, 64)
+	mustPanic(t, "narrow", func() { Transpose(x, 4, x, 4, 4, 4) })
+	mustPanic(t, "short", func() { Transpose(x[:40], 16, x, 4, 4, 4) })
+	mustPanic(t, "negative", func() { Transpose(x, 16, x, 4, -4, 4) })
+}

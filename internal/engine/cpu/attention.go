@@ -13,11 +13,18 @@ import (
 
 // Scores exist for a block of queries at a time and stay in the second-level
 // cache; the backward pass computes them again. A block has up to blockQueries
-// rows, fewer if its scores would take more than blockScores.
+// rows, whole tiles of every instruction set, and fewer if its scores would take more than blockScores.
 const (
-	blockQueries = 64
+	blockQueries = 60
 	blockScores  = 64 << 10 // floats
 )
+
+// A head's rows lie H apart. More of them than this no longer fit into the
+// first-level cache, for so few of its sets are used, and are copied together first.
+const scatteredRows = 32
+
+// blockWords is how many random words are made at a time; they stay in the first-level cache.
+const blockWords = 4096
 
 // attention is one call: its operands and its tasks. It is pooled, so that a call
 // allocates nothing; for that the methods given to parallel.For are bound once.
@@ -121,64 +128,121 @@ func (d *Device) AttentionBackward(dq, dk, dv, dy, stats, q, k, v *engine.Tensor
 
 // scratch is the memory of one task.
 type scratch struct {
-	scores, gradients []float32
-	words             []uint32
+	scores, slopes []float32 // of a block of queries
+	q, k, v, dy    []float32 // rows of the head, copied together
+	kt, vt         []float32 // kᵀ and vᵀ
+	words          []uint32
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // block returns the number of queries of a block of h.
-func (h head) block() int { return min(h.queries, blockQueries, max(1, blockScores/max(1, h.keys))) }
+func (h head) block() int { return min(h.queries, blockQueries, max(1, blockScores/h.stride())) }
 
-// at returns where row i of the head is in a matrix H wide.
-func (t *attention) at(h head, i int) int { return i*t.hidden + h.col }
+// stride is the distance between rows of scores. They begin at vectors of their own:
+// a load that overlaps the store of the row before would have to wait for it.
+func (h head) stride() int { return (h.keys + 15) / 16 * 16 }
 
-// clearRows sets the head's columns of rows to zero.
-func (t *attention) clearRows(x []float32, h head, row, rows int) {
+// matrix is rows of numbers that are ld apart.
+type matrix struct {
+	x  []float32
+	ld int
+}
+
+// rows returns the head's columns of x from a row on.
+func (t *attention) rows(h head, x []float32, row int) matrix {
+	return matrix{x[row*t.hidden+h.col:], t.hidden}
+}
+
+// near returns rows of the head where products read them fast.
+func (t *attention) near(buffer *[]float32, m matrix, rows int) matrix {
+	if rows <= scatteredRows {
+		return m
+	}
+	x := grow(buffer, rows*t.width)
 	for i := range rows {
-		at := t.at(h, row+i)
-		clear(x[at : at+t.width])
+		copy(x[i*t.width:(i+1)*t.width], m.x[i*m.ld:])
+	}
+	return matrix{x, t.width}
+}
+
+// transposed returns the transpose of rows of the head. Its rows are not a multiple of 4 KiB
+// apart, so that they do not compete for one set of the cache.
+func (t *attention) transposed(buffer *[]float32, m matrix, rows int) matrix {
+	ld := (rows+kernels.TransposeWidth-1)/kernels.TransposeWidth*kernels.TransposeWidth + 16
+	x := grow(buffer, ld*t.width)
+	kernels.Transpose(x, ld, m.x, m.ld, rows, t.width)
+	return matrix{x, ld}
+}
+
+// clear sets rows of the head to zero.
+func (t *attention) clear(h head, x []float32, row, rows int) {
+	for i := row; i < row+rows; i++ {
+		clear(x[i*t.hidden+h.col:][:t.width])
+	}
+}
+
+// mul computes c = op(a)·b, or adds it; op(a) is m x k and b k x n.
+func mul(c, a, b matrix, m, n, k int, flags kernels.GemmFlags) {
+	kernels.GemmSerial(c.x, c.ld, a.x, a.ld, b.x, b.ld, m, n, k, flags)
+}
+
+// eachRow calls body for the head's queries from lo on, with the random words of
+// the query's probabilities if there is dropout.
+func (t *attention) eachRow(s *scratch, h head, lo, rows int, body func(i int, words []uint32)) {
+	if t.Dropout.Prob == 0 {
+		for i := range rows {
+			body(i, nil)
+		}
+		return
+	}
+	group := max(1, blockWords/h.keys)
+	for from := 0; from < rows; from += group {
+		n := min(group, rows-from)
+		words := kernels.Words(&s.words, n*h.keys, t.Dropout.Key, t.Dropout.Stream, h.first+uint64((lo+from)*h.keys))
+		for i := range n {
+			body(from+i, words[i*h.keys:(i+1)*h.keys])
+		}
 	}
 }
 
 func (t *attention) forwardHead(task int) {
 	h := t.tasks[task]
 	if h.keys == 0 {
-		t.clearRows(t.y, h, h.query, h.queries)
-		for i := range h.queries {
-			if t.stats != nil {
-				t.stats[(h.query+i)*t.Heads+h.index] = 0
-			}
+		t.clear(h, t.y, h.query, h.queries)
+		for i := h.query; t.stats != nil && i < h.query+h.queries; i++ {
+			t.stats[i*t.Heads+h.index] = 0
 		}
 		return
 	}
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	k, v := t.k[t.at(h, h.key):], t.v[t.at(h, h.key):]
-	for lo := 0; lo < h.queries; lo += h.block() {
-		rows := min(h.block(), h.queries-lo)
-		query := h.query + lo
-		y := t.y[t.at(h, query):]
-		p := grow(&s.scores, rows*h.keys)
-		kernels.GemmSerial(p, h.keys, t.q[t.at(h, query):], t.hidden, k, t.hidden, rows, h.keys, t.width, kernels.TransB)
-		sums := [blockQueries]float32{}
-		for i := range rows {
-			row := p[i*h.keys : (i+1)*h.keys]
+	kt := t.transposed(&s.kt, t.rows(h, t.k, h.key), h.keys)
+	v := t.near(&s.v, t.rows(h, t.v, h.key), h.keys)
+	for lo, block := 0, h.block(); lo < h.queries; lo += block {
+		rows := min(block, h.queries-lo)
+		p := matrix{grow(&s.scores, rows*h.stride()), h.stride()}
+		q := t.near(&s.q, t.rows(h, t.q, h.query+lo), rows)
+		mul(p, q, kt, rows, h.keys, t.width, 0)
+		var sums [blockQueries]float32
+		t.eachRow(s, h, lo, rows, func(i int, words []uint32) {
+			row := p.x[i*p.ld:][:h.keys]
 			largest, sum := kernels.Exponentials(row, row, t.scale)
 			sums[i] = sum
 			if t.stats != nil {
-				t.stats[(query+i)*t.Heads+h.index] = float32(float64(largest) + math.Log(float64(sum)))
+				t.stats[(h.query+lo+i)*t.Heads+h.index] = float32(float64(largest) + math.Log(float64(sum)))
 			}
-		}
-		if t.Dropout.Prob > 0 {
-			kernels.Dropout(p, p, t.Dropout.Prob, t.Dropout.Key, t.Dropout.Stream, h.first+uint64(lo*h.keys), false)
-		}
-		kernels.GemmSerial(y, t.hidden, p, h.keys, v, t.hidden, rows, t.width, h.keys, 0)
+			if words != nil {
+				kernels.DropWords(row, row, words, t.Dropout.Prob)
+			}
+		})
+		y := t.rows(h, t.y, h.query+lo)
+		mul(y, p, v, rows, t.width, h.keys, 0)
 		for i := range rows {
-			row := y[i*t.hidden : i*t.hidden+t.width]
+			row := y.x[i*y.ld:][:t.width]
 			kernels.Scale(row, 1/sums[i], row)
 		}
 	}
+	scratches.Put(s)
 }
 
 // backwardHead computes, with P the probabilities and P' those after dropout, block of
@@ -189,40 +253,35 @@ func (t *attention) forwardHead(task int) {
 func (t *attention) backwardHead(task int) {
 	h := t.tasks[task]
 	if h.keys == 0 || h.queries == 0 {
-		t.clearRows(t.dq, h, h.query, h.queries)
-		t.clearRows(t.dk, h, h.key, h.keys)
-		t.clearRows(t.dv, h, h.key, h.keys)
+		t.clear(h, t.dq, h.query, h.queries)
+		t.clear(h, t.dk, h.key, h.keys)
+		t.clear(h, t.dv, h.key, h.keys)
 		return
 	}
 	s := scratches.Get().(*scratch)
-	defer scratches.Put(s)
-	keys := t.at(h, h.key)
-	k, v, dk, dv := t.k[keys:], t.v[keys:], t.dk[keys:], t.dv[keys:]
+	k, v := t.rows(h, t.k, h.key), t.rows(h, t.v, h.key)
+	kt, vt := t.transposed(&s.kt, k, h.keys), t.transposed(&s.vt, v, h.keys)
+	k = t.near(&s.k, k, h.keys)
+	dk, dv := t.rows(h, t.dk, h.key), t.rows(h, t.dv, h.key)
 	add := kernels.GemmFlags(0)
-	for lo := 0; lo < h.queries; lo += h.block() {
-		rows := min(h.block(), h.queries-lo)
-		queries := t.at(h, h.query+lo)
-		q, dy := t.q[queries:], t.dy[queries:]
-		p, dp := grow(&s.scores, rows*h.keys), grow(&s.gradients, rows*h.keys)
-		kernels.GemmSerial(p, h.keys, q, t.hidden, k, t.hidden, rows, h.keys, t.width, kernels.TransB)
-		kernels.GemmSerial(dp, h.keys, dy, t.hidden, v, t.hidden, rows, h.keys, t.width, kernels.TransB)
-		var words []uint32
-		if t.Dropout.Prob > 0 {
-			words = kernels.Words(&s.words, len(p), t.Dropout.Key, t.Dropout.Stream, h.first+uint64(lo*h.keys))
-		}
-		for i := range rows {
-			from, to := i*h.keys, (i+1)*h.keys
-			var w []uint32
-			if words != nil {
-				w = words[from:to]
-			}
-			kernels.SoftmaxBackward(p[from:to], dp[from:to], t.scale, t.stats[(h.query+lo+i)*t.Heads+h.index], w, t.Dropout.Prob)
-		}
-		kernels.GemmSerial(dv, t.hidden, p, h.keys, dy, t.hidden, h.keys, t.width, rows, kernels.TransA|add)
-		kernels.GemmSerial(t.dq[queries:], t.hidden, dp, h.keys, k, t.hidden, rows, t.width, h.keys, 0)
-		kernels.GemmSerial(dk, t.hidden, dp, h.keys, q, t.hidden, h.keys, t.width, rows, kernels.TransA|add)
+	for lo, block := 0, h.block(); lo < h.queries; lo += block {
+		rows := min(block, h.queries-lo)
+		p := matrix{grow(&s.scores, rows*h.stride()), h.stride()}
+		dp := matrix{grow(&s.slopes, rows*h.stride()), h.stride()}
+		q := t.near(&s.q, t.rows(h, t.q, h.query+lo), rows)
+		dy := t.near(&s.dy, t.rows(h, t.dy, h.query+lo), rows)
+		mul(p, q, kt, rows, h.keys, t.width, 0)
+		mul(dp, dy, vt, rows, h.keys, t.width, 0)
+		t.eachRow(s, h, lo, rows, func(i int, words []uint32) {
+			logSum := t.stats[(h.query+lo+i)*t.Heads+h.index]
+			kernels.SoftmaxBackward(p.x[i*p.ld:][:h.keys], dp.x[i*dp.ld:][:h.keys], t.scale, logSum, words, t.Dropout.Prob)
+		})
+		mul(dv, p, dy, h.keys, t.width, rows, kernels.TransA|add)
+		mul(t.rows(h, t.dq, h.query+lo), dp, k, rows, t.width, h.keys, 0)
+		mul(dk, dp, q, h.keys, t.width, rows, kernels.TransA|add)
 		add = kernels.Accumulate
 	}
+	scratches.Put(s)
 }
 
 // grow returns n elements of a buffer that is made larger if need be. Their

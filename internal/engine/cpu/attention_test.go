@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/kernels"
 )
 
 // attentionCase is attention over sequences of the given numbers of queries and
@@ -368,4 +369,55 @@ func TestAttentionOfNaN(t *testing.T) {
 			}
 		}
 	})
+}
+
+// The attention of the base model: short sentences, passages, and the longest texts,
+// forward for inference, and forward and backward. Products count once, also those
+// that the backward pass computes again.
+func BenchmarkAttention(b *testing.B) {
+	sentences := make([]int, 32) // of 3 to 50 tokens
+	for i := range sentences {
+		sentences[i] = 3 + i*29%32*47/31
+	}
+	for _, lengths := range [][]int{sentences, slices.Repeat([]int{400}, 8), slices.Repeat([]int{512}, 4), {13}, {512}} {
+		c := selfAttention(lengths, 12, 64, 0)
+		n, _ := c.rows()
+		flops := 0.0 // of the forward pass
+		for _, t := range lengths {
+			flops += 4 * float64(c.hidden()) * float64(t) * float64(t)
+		}
+		d := New()
+		x := func(name string) *engine.Tensor { return d.Wrap(n, c.hidden(), random(n*c.hidden(), name)) }
+		q, k, v, dy, y, dq, dk, dv, stats := x("q"), x("k"), x("v"), x("dy"), x("y"), x("dq"), x("dk"), x("dv"), d.New(n, c.heads)
+		for _, threads := range []int{1, 2} {
+			for _, mode := range []struct {
+				name     string
+				backward bool
+				drop     float32
+			}{{"forward", false, 0}, {"both", true, 0}, {"dropout", true, 0.1}} {
+				b.Run(fmt.Sprintf("%dx%d/%s/threads=%d", len(lengths), lengths[len(lengths)-1], mode.name, threads), func(b *testing.B) {
+					setThreads(b, threads)
+					c.drop = mode.drop
+					a, work := c.attention(), flops
+					if mode.backward {
+						work += 2 * flops
+					}
+					b.ReportAllocs()
+					for b.Loop() {
+						if !mode.backward {
+							d.Attention(y, nil, q, k, v, a)
+							continue
+						}
+						d.Attention(y, stats, q, k, v, a)
+						d.AttentionBackward(dq, dk, dv, dy, stats, q, k, v, a)
+					}
+					speed := work * float64(b.N) / float64(b.Elapsed().Nanoseconds())
+					b.ReportMetric(speed, "GFLOP/s")
+					if peak := kernels.PeakGFLOPs(); peak > 0 {
+						b.ReportMetric(100*speed/peak, "%peak")
+					}
+				})
+			}
+		}
+	}
 }
