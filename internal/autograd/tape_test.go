@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
 )
 
 // A tape that does not record computes the same values, and keeps nothing.
@@ -168,6 +169,48 @@ func TestNoDropoutWhereNoneIsWanted(t *testing.T) {
 	}
 	if inference.Device() != engine.Device(d) {
 		t.Error("another device")
+	}
+}
+
+// A tape that is used again for a pass of the same size allocates nothing.
+func TestPassesAllocateNothing(t *testing.T) {
+	d := cpu.New()
+	param := func(rows, cols int) *Var {
+		v := Param(d.New(rows, cols), NewGradient(d.New(rows, cols)))
+		d.Zero(v.Value)
+		return v
+	}
+	words, w, b, w1, b1, w2, b2 := param(5, 6), param(6, 6), param(1, 6), param(6, 12), param(1, 12), param(12, 6), param(1, 6)
+	targets := []float32{1, 2, 3, 4, 5, 6}
+	one, zero := param(6, 1), param(1, 1)
+	offsets := []int32{0, 2, 6}
+	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Dropout: engine.Dropout{Prob: 0.1}}
+	pass := func(tape *Tape) *Var {
+		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b), 0.1)
+		x = tape.Block(func() *Var {
+			a := tape.Attention(tape.Linear(x, w, b), tape.Linear(x, w, b), tape.Linear(x, w, b), attention)
+			return tape.AddNorm(x, a, b, b, 0.1)
+		})
+		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, 0.1)
+		return tape.SquaredError(tape.Linear(x, one, zero), targets)
+	}
+	training, inference := NewTape(d, Seed{}), NewInference(d)
+	for name, run := range map[string]func(){
+		"training": func() {
+			for _, v := range []*Var{words, w, b, w1, b1, w2, b2, one, zero} {
+				v.Gradient().Clear()
+			}
+			training.Reset(Seed{Key: 1, Pass: 2})
+			training.Backward(pass(training), 1)
+		},
+		"inference": func() {
+			pass(inference)
+			inference.Release()
+		},
+	} {
+		if n := testing.AllocsPerRun(20, run); n > 0 {
+			t.Errorf("%s: %v allocations a pass", name, n)
+		}
 	}
 }
 
