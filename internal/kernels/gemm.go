@@ -180,19 +180,14 @@ func checkMatrix(kernel, name string, length, ld, rows, cols int) {
 // gemmTile is the part of a product that depends on the instruction set.
 type gemmTile struct {
 	rows, cols int // the size of the largest tile
+	lanes      int // a tile reads so many columns of B, or a multiple, whatever its width
 
 	// balanced: rows are shared out evenly among the tiles, so that the
 	// last one is not much lower than the others (a tile of one row has too few
 	// independent sums to keep the units busy).
 	balanced bool
 
-	// directRows and directCols: for up to so many rows, B is read where it
-	// is instead of being copied into panels, and for up to so many columns, A.
-	directRows, directCols int
-
-	// compute does one tile of C = A·B + add, or C = A·B if add is nil. Element
-	// (i, p) of A is a[i*aRow+p*aCol], the rows of B are bRow apart, those of add addRow.
-	compute func(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, add []float32, addRow int)
+	compute func(t *tileArgs)
 
 	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
 	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
@@ -200,27 +195,37 @@ type gemmTile struct {
 	copyRows, transpose func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int)
 }
 
-// Blocking, by measurement on a Zen 4 core (1 MiB of second-level cache); the
-// sizes of the base model were within 3 % of these for half and twice as much.
+// tileArgs is one tile of C = A·B + add. The assembly knows the order of the fields.
+type tileArgs struct {
+	a          []float32 // element (i, p) is a[i*aRow+p*aCol]
+	aRow, aCol int
+	b          []float32 // rows bRow apart
+	bRow       int
+	c          []float32 // rows ldc apart
+	ldc        int
+	add        []float32 // rows addRow apart; nil is nothing
+	addRow     int
+	nextC      []float32 // where the next tile of C begins, to be prefetched
+	nextB      []float32 // what to prefetch of the next panel of B, a row in four steps,
+	nextBRow   int       // so far apart
+	rows, cols int
+	k          int
+}
+
+// Blocking, by measurement on Xeons (Sapphire Rapids, 48 KiB of first-level and 2 MiB of
+// second-level cache):
 //
 //   - A tile runs over kBlock steps while its sums stay in registers, then it
-//     touches C, which takes 3 % of the time. A panel of B (384×32 floats, 48 KiB)
-//     and a group of rows of A (96×384 floats, 144 KiB) stay in the second-level
-//     cache together.
-//   - Two blocks of K and some 256 columns of B (768 KiB) are packed at a time:
-//     packing all of a large B first wrote it to memory and read it back, which
-//     cost 8 % for 416×3072×768.
-//   - A, which is read once for every such part of B, is packed for up to 16 MiB, so
-//     that it comes from the third-level cache.
+//     touches C.
+//   - A task multiplies a group of rows of A, at most blockA elements in one block of K,
+//     which stay in the second-level cache, by one panel of B after the other.
 const (
-	kBlock      = 384
-	kPackBlocks = 2
-	packLimitA  = 4 << 20   // floats
-	packLimitB  = 192 << 10 // floats
-	groupRows   = 96
-	groupCols   = 512
-	panelCols   = 32 // columns of a panel of PackedB, those of the widest tile
-	packChunk   = 32 // rows of a matrix that are copied into all panels together
+	kBlock     = 384
+	blockA     = 192 << 10
+	packLimitA = 2 << 20 // elements of A that are packed at a time
+	groupCols  = 256     // columns of a task
+	panelCols  = 32      // columns of a panel of PackedB, those of the widest tile
+	packChunk  = 32      // rows of a matrix that are copied into all panels together
 )
 
 // Below this number of multiply-adds one thread is faster: waking another
@@ -228,38 +233,32 @@ const (
 const parallelWork = 1 << 18
 
 // product is one call of Gemm: its arguments, what follows from them and the
-// memory for the packed panels. It is pooled, so that a call allocates
+// memory for the packed panels of A. It is pooled, so that a call allocates
 // nothing; the methods that parallel.For calls are bound once for that reason.
 type product struct {
-	tile  *gemmTile
-	a, b  []float32
-	c     []float32
-	ldc   int
-	lda   int
-	ldb   int
-	flags GemmFlags
-
+	tile     *gemmTile
+	a, b     []float32
+	c        []float32
+	ldc      int
+	lda      int
+	ldb      int
+	n        int
+	flags    GemmFlags
 	packed   *PackedB // instead of b
 	epilogue Epilogue
 
-	kc int // length of a block of K
+	kc               int  // length of a block of K
+	directA, directB bool // read where it is
+	groupM, groupN   int  // panels of a task
+	tasksN           int  // tasks along a row of tasks
 
 	// The part of the product that is being computed.
-	i0, j0, k0 int
-	m, n, k    int  // its size
-	first      bool // nothing has been added to C
-	last       bool // C is final
-	rowPanels  int
-	colPanels  int
-	directA    bool
-	directB    bool
-
-	packedA, packedB []float32
-	packA, packB     int  // items of packing to do before the tasks
-	packLate         bool // the tasks pack B
-
-	groupM, groupN int // panels of a task
-	tasksN         int // tasks along a row of tasks
+	i0, k0    int
+	m, k      int  // its size
+	first     bool // nothing has been added to C
+	last      bool // C is final after it
+	rowPanels int
+	packedA   []float32
 
 	packPanel   func(i int)
 	computeTask func(i int)
@@ -267,46 +266,61 @@ type product struct {
 
 var products = sync.Pool{New: func() any {
 	p := &product{}
-	p.packPanel = p.pack
+	p.packPanel = p.packA
 	p.computeTask = p.compute
 	return p
 }}
 
-// run computes the product, which is not empty, part by part.
+// worker is what a task needs for itself.
+type worker struct {
+	args tileArgs
+	b    []float32 // a packed panel of B
+}
+
+var workers = sync.Pool{New: func() any { return &worker{} }}
+
+// run computes the product, which is not empty, part by part: those of A that are
+// packed at a time, and blocks of K for which a group of A stays in the cache.
 func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, threads bool) {
 	p.tile = &active().gemm
-	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.flags = a, b, c, lda, ldb, ldc, flags
+	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.n, p.flags = a, b, c, lda, ldb, ldc, n, flags
 	p.kc = blockLength(k)
-	p.directA = n <= direct(p.tile.directCols, lda)
-	p.directB = p.packed != nil || flags&TransB == 0 && m <= direct(p.tile.directRows, ldb)
+	p.directA = p.readsDirectA(m)
+	p.directB = flags&TransB == 0 && (m <= 128 || m <= 512 && ldb%1024 != 0)
 	threads = threads && parallel.Threads() > 1 && m*n >= (parallelWork-1)/k+1
 
-	kPart := min(k, p.kc*kPackBlocks)
-	mPart := partLength(m, kPart, p.tile.rows, packLimitA, p.directA)
-	nPart := partLength(n, kPart, p.tile.cols, packLimitB, p.directB)
+	// Equal groups of row panels, and as many blocks of K as fit.
+	panels := (m-1)/p.tile.rows + 1
+	most := max(blockA/p.kc/p.tile.rows, 1)
+	groups := (panels-1)/most + 1
+	group := (panels-1)/groups + 1 // in panels
+	kPart := min(k, max(blockA/(group*p.tile.rows*p.kc), 1)*p.kc)
+	mPart := m
+	if !p.directA {
+		mPart = min(m, max(packLimitA/kPart/(group*p.tile.rows), 1)*group*p.tile.rows)
+	}
 	for p.k0 = 0; p.k0 < k; p.k0 += kPart {
 		p.k = min(kPart, k-p.k0)
 		p.first = p.k0 == 0 && flags&Accumulate == 0
 		p.last = p.k0+p.k == k
-		for p.j0 = 0; p.j0 < n; p.j0 += nPart {
-			p.n = min(nPart, n-p.j0)
-			for p.i0 = 0; p.i0 < m; p.i0 += mPart {
-				p.m = min(mPart, m-p.i0)
-				p.part(threads, p.j0 == 0 || mPart < m, p.i0 == 0)
-			}
+		for p.i0 = 0; p.i0 < m; p.i0 += mPart {
+			p.m = min(mPart, m-p.i0)
+			p.part(threads, group)
 		}
 	}
 	p.a, p.b, p.c, p.packed, p.epilogue = nil, nil, nil, nil, Epilogue{} // the pool must not keep them alive
 }
 
-// direct returns the limit up to which a matrix with leading dimension ld is
-// read where it is. Rows a multiple of 4 KiB apart fall into the same set of the
-// first-level cache, which holds no more than 8 or 12 of them; then packing pays earlier.
-func direct(limit, ld int) int {
-	if ld%1024 == 0 {
-		return limit / 4
+// readsDirectA reports whether A is read where it is. Stored transposed, it is read by
+// few rows of a tile from far apart addresses, which pays for no more than a few tiles.
+// Else the tiles read along its rows, which only suffers if they are a multiple of
+// 4 KiB apart: then they fall into the same set of the first-level cache, which holds
+// 8 to 12 of them.
+func (p *product) readsDirectA(m int) bool {
+	if p.flags&TransA != 0 {
+		return m <= 64
 	}
-	return limit
+	return p.lda%1024 != 0 || p.n <= 128
 }
 
 // blockLength returns the length of the blocks of K: equal ones, and therefore
@@ -316,64 +330,39 @@ func blockLength(k int) int {
 	return (k-1)/blocks + 1
 }
 
-// partLength returns how much of m (or n) is packed at a time.
-func partLength(m, k, panel, limit int, direct bool) int {
-	if direct {
-		return m
-	}
-	return min(m, max(limit/k/panel, 1)*panel)
-}
-
-// part computes a part of the product. newA and newB say whether the panels have
-// to be packed, or are those of the part before.
-func (p *product) part(threads, newA, newB bool) {
+// part computes a part of the product, in tasks of at most group panels of rows.
+func (p *product) part(threads bool, group int) {
 	p.rowPanels = (p.m-1)/p.tile.rows + 1
-	p.colPanels = (p.n-1)/p.tile.cols + 1
-	p.groupM = min(groupRows/p.tile.rows, p.rowPanels)
-	p.groupN = min(groupCols/p.tile.cols, p.colPanels)
+	colPanels := (p.n-1)/p.tile.cols + 1
+	p.groupM = min(group, p.rowPanels)
+	p.groupN = min(groupCols/p.tile.cols, colPanels)
+	tasks := func() int { return ((p.rowPanels-1)/p.groupM + 1) * ((colPanels-1)/p.groupN + 1) }
 	if threads {
-		p.shrinkGroups(4 * parallel.Threads())
+		// Enough tasks for the threads to end at about the same time. Every group of rows packs B
+		// for itself, so the columns are divided first.
+		want := 4 * parallel.Threads()
+		for tasks() < want && p.groupN > 1 {
+			p.groupN = (p.groupN + 1) / 2
+		}
+		for tasks() < want && p.groupM > 1 {
+			p.groupM = (p.groupM + 1) / 2
+		}
 	}
-	p.packA, p.packB, p.packLate = 0, 0, false
-	if newA && !p.directA {
-		p.packA = p.packItems(p.rowPanels, p.flags&TransA == 0)
+	packItems := 0
+	if !p.directA {
+		packItems = p.packItems()
 		p.packedA = grow(p.packedA, p.m*p.k)
 	}
-	if newB && !p.directB {
-		// If one task uses a panel it packs it itself, and has it in its cache.
-		p.packLate = p.flags&TransB != 0 && p.groupM == p.rowPanels
-		if !p.packLate {
-			p.packB = p.packItems(p.colPanels, p.flags&TransB != 0)
-		}
-		p.packedB = grow(p.packedB, p.colPanels*p.tile.cols*p.k)
-	}
-	p.tasksN = (p.colPanels-1)/p.groupN + 1
-	tasks := ((p.rowPanels-1)/p.groupM + 1) * p.tasksN
+	p.tasksN = (colPanels-1)/p.groupN + 1
 	if threads {
-		parallel.For(p.packA+p.packB, p.packPanel) // none is fine
-		parallel.For(tasks, p.computeTask)
-		return
-	}
-	for i := range p.packA + p.packB {
-		p.pack(i)
-	}
-	for i := range tasks {
-		p.compute(i)
-	}
-}
-
-// shrinkGroups makes the groups smaller until there are enough tasks for the
-// threads to end at about the same time.
-func (p *product) shrinkGroups(want int) {
-	for {
-		tasks := ((p.rowPanels-1)/p.groupM + 1) * ((p.colPanels-1)/p.groupN + 1)
-		switch {
-		case tasks >= want || p.groupM*p.groupN == 1:
-			return
-		case p.groupN > 1 && p.groupN >= p.groupM/2: // a group's rows are reused from a nearer cache
-			p.groupN = (p.groupN + 1) / 2
-		default:
-			p.groupM = (p.groupM + 1) / 2
+		parallel.For(packItems, p.packPanel) // none is fine
+		parallel.For(tasks(), p.computeTask)
+	} else {
+		for i := range packItems {
+			p.packA(i)
+		}
+		for i := range tasks() {
+			p.compute(i)
 		}
 	}
 }
@@ -402,13 +391,13 @@ func (p *product) rowPanel(i int) (lo, hi int) {
 	return lo, hi
 }
 
-// packItems returns into how many items the packing of A or B is divided. A matrix
-// that has to be transposed is packed panel by panel, along its rows. One that
-// is copied has rows as wide as all panels together; several of those at a
+// packItems returns into how many items the packing of A is divided. If it
+// has to be transposed it is packed panel by panel, along its rows. If it
+// is copied its rows are as wide as all panels together; several of those at a
 // time are copied into every panel, so that memory is read in long stretches.
-func (p *product) packItems(panels int, transpose bool) int {
-	if transpose {
-		return panels
+func (p *product) packItems() int {
+	if p.flags&TransA == 0 {
+		return p.rowPanels
 	}
 	return ((p.k-1)/p.kc + 1) * p.chunks()
 }
@@ -416,65 +405,23 @@ func (p *product) packItems(panels int, transpose bool) int {
 // chunks returns the number of chunks of rows of one block of K.
 func (p *product) chunks() int { return (p.kc-1)/packChunk + 1 }
 
-// chunk returns item i of such a copy: the block of K it belongs to, and
-// the range of the block's rows, which may be empty in the last block.
-func (p *product) chunk(i int) (k0, kc, lo, hi int) {
-	k0 = i / p.chunks() * p.kc
-	kc = min(p.kc, p.k-k0)
-	lo = min(i%p.chunks()*packChunk, kc)
-	return k0, kc, lo, min(lo+packChunk, kc)
-}
-
-// pack does item i of the packing: first come those of A, then those of B.
-func (p *product) pack(i int) {
-	copyA, copyB := p.flags&TransA != 0, p.flags&TransB == 0
-	switch {
-	case i < p.packA && copyA:
-		p.copyChunkA(i)
-	case i < p.packA:
-		p.transposePanelA(i)
-	case copyB:
-		p.copyChunkB(i - p.packA)
-	default:
+// packA does item i of the packing.
+func (p *product) packA(i int) {
+	if p.flags&TransA == 0 {
+		top, bottom := p.rowPanel(i)
+		rows := bottom - top
 		for k0 := 0; k0 < p.k; k0 += p.kc {
-			p.transposePanelB(i-p.packA, k0)
+			kc := min(p.kc, p.k-k0)
+			src := p.a[(p.i0+top)*p.lda+p.k0+k0:]
+			p.tile.transpose(p.panelA(top, k0, kc), rows, src, p.lda, rows, kc)
 		}
+		return
 	}
-}
-
-// panelA returns where the panel of A from row top on, of the given number of
-// rows, is packed for the block of K at k0. For each block the panels lie
-// one after the other; a panel holds its elements of one column of A together.
-func (p *product) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
-
-// panelB does the same for the panel of B from column left on. It holds the
-// elements of one row of B together, and has the full width also at the edge.
-func (p *product) panelB(left, k0, kc int) []float32 {
-	return p.packedB[k0*p.colPanels*p.tile.cols+left*kc:]
-}
-
-func (p *product) transposePanelA(i int) {
-	top, bottom := p.rowPanel(i)
-	rows := bottom - top
-	for k0 := 0; k0 < p.k; k0 += p.kc {
-		kc := min(p.kc, p.k-k0)
-		src := p.a[(p.i0+top)*p.lda+p.k0+k0:]
-		p.tile.transpose(p.panelA(top, k0, kc), rows, src, p.lda, rows, kc)
-	}
-}
-
-// transposePanelB packs a block of panel j.
-func (p *product) transposePanelB(j, k0 int) {
-	left := j * p.tile.cols
-	cols := min(p.tile.cols, p.n-left)
+	k0 := i / p.chunks() * p.kc
 	kc := min(p.kc, p.k-k0)
-	src := p.b[(p.j0+left)*p.ldb+p.k0+k0:]
-	p.tile.transpose(p.panelB(left, k0, kc), p.tile.cols, src, p.ldb, cols, kc)
-}
-
-func (p *product) copyChunkA(item int) {
-	k0, kc, lo, hi := p.chunk(item)
-	if lo == hi {
+	lo := i % p.chunks() * packChunk
+	hi := min(lo+packChunk, kc)
+	if lo >= hi { // the last block is shorter
 		return
 	}
 	for i := range p.rowPanels {
@@ -485,73 +432,105 @@ func (p *product) copyChunkA(item int) {
 	}
 }
 
-func (p *product) copyChunkB(item int) {
-	k0, kc, lo, hi := p.chunk(item)
-	if lo == hi {
-		return
-	}
-	width := p.tile.cols
-	for left := 0; left < p.n; left += width {
-		src := p.b[(p.k0+k0+lo)*p.ldb+p.j0+left:]
-		p.tile.copyRows(p.panelB(left, k0, kc)[lo*width:], width, src, p.ldb, hi-lo, min(width, p.n-left))
-	}
-}
+// panelA returns where the panel of A from row top on is packed for the block of K
+// at k0. For each block the panels lie one after the other; a panel holds its
+// elements of one column of A together.
+func (p *product) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
 
 // compute computes the tiles of one task. The innermost loop goes down the
 // rows, so that a panel of B is fetched once and then stays near.
 func (p *product) compute(task int) {
 	i0, j0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN
-	i1, j1 := min(i0+p.groupM, p.rowPanels), min(j0+p.groupN, p.colPanels)
+	i1, left0, right := min(i0+p.groupM, p.rowPanels), j0*p.tile.cols, min((j0+p.groupN)*p.tile.cols, p.n)
+	first, _ := p.rowPanel(i0)
+	w := workers.Get().(*worker)
+	t := &w.args
+	t.ldc = p.ldc
 	for k0 := 0; k0 < p.k; k0 += p.kc {
-		kc := min(p.kc, p.k-k0)
-		for j := j0; j < j1; j++ {
-			left := j * p.tile.cols
-			cols := min(p.tile.cols, p.n-left)
-			if p.packLate {
-				p.transposePanelB(j, k0)
-			}
-			b, bRow := p.colsAt(left, k0, kc)
+		t.k = min(p.kc, p.k-k0)
+		for left := left0; left < right; left += p.tile.cols {
+			t.cols = min(p.tile.cols, right-left)
+			p.colsAt(w, left, k0)
+			nextB, nextBRow := p.nextPanel(left+p.tile.cols, right, k0, t.k)
+			fetched := 0 // rows of it that have been prefetched
 			for i := i0; i < i1; i++ {
 				top, bottom := p.rowPanel(i)
-				a, aRow, aCol := p.rowsAt(top, bottom-top, k0, kc)
-				c := p.c[(p.i0+top)*p.ldc+p.j0+left:]
-				add, addRow := c, p.ldc
-				if p.first && k0 == 0 {
-					add, addRow = nil, 0
-					if p.epilogue.Bias != nil {
-						add = p.epilogue.Bias[p.j0+left:]
-					}
+				t.rows = bottom - top
+				p.rowsAt(t, top, k0)
+				t.nextB, t.nextBRow = t.b, 0
+				if fetched < t.k && nextBRow > 0 {
+					t.nextB, t.nextBRow = nextB[fetched*nextBRow:], nextBRow
+					fetched += max(t.k/4-t.rows, 0)
 				}
-				p.tile.compute(a, aRow, aCol, b, bRow, c, p.ldc, bottom-top, cols, kc, add, addRow)
+				switch {
+				case i < i1-1:
+					t.nextC = p.c[(p.i0+bottom)*p.ldc+left:]
+				case left+p.tile.cols < right:
+					t.nextC = p.c[(p.i0+first)*p.ldc+left+p.tile.cols:]
+				}
+				t.c = p.c[(p.i0+top)*p.ldc+left:]
+				switch {
+				case !p.first || k0 > 0:
+					t.add, t.addRow = t.c, p.ldc
+				case p.epilogue.Bias != nil:
+					t.add, t.addRow = p.epilogue.Bias[left:], 0
+				default:
+					t.add, t.addRow = nil, 0
+				}
+				p.tile.compute(t)
 			}
 		}
 	}
+	*t = tileArgs{}
+	workers.Put(w)
 	if p.last && p.epilogue.Apply != nil {
-		top, _ := p.rowPanel(i0)
 		_, bottom := p.rowPanel(i1 - 1)
-		p.epilogue.Apply(p.i0+top, p.i0+bottom, p.j0+j0*p.tile.cols, p.j0+min(j1*p.tile.cols, p.n))
+		p.epilogue.Apply(p.i0+first, p.i0+bottom, left0, right)
 	}
 }
 
-// rowsAt returns the panel of A that begins at row top, and its strides.
-func (p *product) rowsAt(top, rows, k0, kc int) (a []float32, aRow, aCol int) {
+// rowsAt sets the panel of A that begins at row top.
+func (p *product) rowsAt(t *tileArgs, top, k0 int) {
 	switch {
 	case !p.directA:
-		return p.panelA(top, k0, kc), 1, rows
+		t.a, t.aRow, t.aCol = p.panelA(top, k0, t.k), 1, t.rows
 	case p.flags&TransA != 0:
-		return p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda
+		t.a, t.aRow, t.aCol = p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda
 	default:
-		return p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1
+		t.a, t.aRow, t.aCol = p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1
 	}
 }
 
-// colsAt returns the panel of B that begins at column left, and its stride.
-func (p *product) colsAt(left, k0, kc int) (b []float32, bRow int) {
+// colsAt sets the panel of B that begins at column left, after packing it if
+// need be.
+func (p *product) colsAt(w *worker, left, k0 int) {
+	t := &w.args
 	if p.packed != nil {
-		return p.packed.at(p.j0+left, p.k0+k0, kc), panelCols
+		t.b, t.bRow = p.packed.at(left, p.k0+k0, t.k), panelCols
+		return
 	}
-	if !p.directB {
-		return p.panelB(left, k0, kc), p.tile.cols
+	if p.directB && t.cols%p.tile.lanes == 0 {
+		t.b, t.bRow = p.b[(p.k0+k0)*p.ldb+left:], p.ldb
+		return
 	}
-	return p.b[(p.k0+k0)*p.ldb+p.j0+left:], p.ldb
+	w.b = grow(w.b, t.k*p.tile.cols)
+	t.b, t.bRow = w.b, p.tile.cols
+	if p.flags&TransB != 0 {
+		p.tile.transpose(w.b, t.bRow, p.b[left*p.ldb+p.k0+k0:], p.ldb, t.cols, t.k)
+	} else {
+		p.tile.copyRows(w.b, t.bRow, p.b[(p.k0+k0)*p.ldb+left:], p.ldb, t.k, t.cols)
+	}
+}
+
+// nextPanel returns the panel of B that begins at column left, to be prefetched, and the distance of its
+// rows; 0 if there is none.
+func (p *product) nextPanel(left, right, k0, kc int) (b []float32, row int) {
+	switch {
+	case left >= right || p.flags&TransB != 0:
+		return nil, 0
+	case p.packed != nil:
+		return p.packed.at(left, p.k0+k0, kc), panelCols
+	default:
+		return p.b[(p.k0+k0)*p.ldb+left:], p.ldb
+	}
 }

@@ -1,23 +1,14 @@
 package kernels
 
 // tileFunction is a micro-kernel in assembly for one height and width.
-type tileFunction func(a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc, cols, k int, add *float32, addRow int)
-
-// Up to these sizes a matrix is read where it is. For 26×768×768 that
-// reaches 93 % of the peak and packing 76 %, for 416×768×768 it is 94 and 89 %; with
-// 416×3072×768, where rows of B are 12 KiB apart, 84 and 88 %.
-const (
-	directRows = 512
-	directCols = 768
-)
+type tileFunction func(t *tileArgs)
 
 var gemmAVX512 = gemmTile{
-	rows:       12,
-	cols:       32,
-	balanced:   true,
-	directRows: directRows,
-	directCols: directCols,
-	compute:    gemmTileAVX512,
+	rows:     14,
+	cols:     32,
+	lanes:    16,
+	balanced: true,
+	compute:  gemmTileAVX512,
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, rows, cols)
 		inside(src, srcStride, rows, cols)
@@ -33,7 +24,7 @@ var gemmAVX512 = gemmTile{
 }
 
 // tilesAVX512 holds the micro-kernels by rows-1 and vectors-1.
-var tilesAVX512 = [12][2]tileFunction{
+var tilesAVX512 = [14][2]tileFunction{
 	{gemmTile1x16AVX512, gemmTile1x32AVX512},
 	{gemmTile2x16AVX512, gemmTile2x32AVX512},
 	{gemmTile3x16AVX512, gemmTile3x32AVX512},
@@ -46,20 +37,22 @@ var tilesAVX512 = [12][2]tileFunction{
 	{gemmTile10x16AVX512, gemmTile10x32AVX512},
 	{gemmTile11x16AVX512, gemmTile11x32AVX512},
 	{gemmTile12x16AVX512, gemmTile12x32AVX512},
+	{gemmTile13x16AVX512, gemmTile13x32AVX512},
+	{gemmTile14x16AVX512, gemmTile14x32AVX512},
 }
 
-func gemmTileAVX512(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, add []float32, addRow int) {
-	old := checkTile(a, aRow, aCol, b, bRow, c, ldc, rows, cols, k, add, addRow)
-	tilesAVX512[rows-1][(cols-1)/16](&a[0], aRow, aCol, &b[0], bRow, &c[0], ldc, cols, k, old, addRow)
+func gemmTileAVX512(t *tileArgs) {
+	vectors := (t.cols-1)/16 + 1
+	checkTile(t, 16*vectors)
+	tilesAVX512[t.rows-1][vectors-1](t)
 }
 
 var gemmAVX2 = gemmTile{
-	rows:       6,
-	cols:       16,
-	balanced:   true,
-	directRows: directRows,
-	directCols: directCols,
-	compute:    gemmTileAVX2,
+	rows:     6,
+	cols:     16,
+	lanes:    8,
+	balanced: true,
+	compute:  gemmTileAVX2,
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, rows, cols)
 		inside(src, srcStride, rows, cols)
@@ -86,33 +79,31 @@ var gemmAVX2 = gemmTile{
 // of which no more than half may spill into the next row.
 const minStrideAVX2 = 4
 
-// tilesAVX2 holds the micro-kernels by rows-1: for one vector, for two that
-// are not full, and for two full ones.
-var tilesAVX2 = [6][3]tileFunction{
-	{gemmTile1x8EdgeAVX2, gemmTile1x16EdgeAVX2, gemmTile1x16AVX2},
-	{gemmTile2x8EdgeAVX2, gemmTile2x16EdgeAVX2, gemmTile2x16AVX2},
-	{gemmTile3x8EdgeAVX2, gemmTile3x16EdgeAVX2, gemmTile3x16AVX2},
-	{gemmTile4x8EdgeAVX2, gemmTile4x16EdgeAVX2, gemmTile4x16AVX2},
-	{gemmTile5x8EdgeAVX2, gemmTile5x16EdgeAVX2, gemmTile5x16AVX2},
-	{gemmTile6x8EdgeAVX2, gemmTile6x16EdgeAVX2, gemmTile6x16AVX2},
+// tilesAVX2 holds the micro-kernels by rows-1 and vectors-1.
+var tilesAVX2 = [6][2]tileFunction{
+	{gemmTile1x8AVX2, gemmTile1x16AVX2},
+	{gemmTile2x8AVX2, gemmTile2x16AVX2},
+	{gemmTile3x8AVX2, gemmTile3x16AVX2},
+	{gemmTile4x8AVX2, gemmTile4x16AVX2},
+	{gemmTile5x8AVX2, gemmTile5x16AVX2},
+	{gemmTile6x8AVX2, gemmTile6x16AVX2},
 }
 
-func gemmTileAVX2(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, add []float32, addRow int) {
-	old := checkTile(a, aRow, aCol, b, bRow, c, ldc, rows, cols, k, add, addRow)
-	tilesAVX2[rows-1][(cols-1)/8+cols/16](&a[0], aRow, aCol, &b[0], bRow, &c[0], ldc, cols, k, old, addRow)
+func gemmTileAVX2(t *tileArgs) {
+	vectors := (t.cols-1)/8 + 1
+	checkTile(t, 8*vectors)
+	tilesAVX2[t.rows-1][vectors-1](t)
 }
 
 // checkTile touches the last elements that the assembly will touch: a mistake
-// in the blocking becomes a Go panic instead of a stray write. It returns the address of add.
-func checkTile(a []float32, aRow, aCol int, b []float32, bRow int, c []float32, ldc, rows, cols, k int, add []float32, addRow int) *float32 {
-	_ = a[(rows-1)*aRow+(k-1)*aCol]
-	inside(b, bRow, k, cols)
-	inside(c, ldc, rows, cols)
-	if add == nil {
-		return nil
+// in the blocking becomes a Go panic instead of a stray write.
+func checkTile(t *tileArgs, bCols int) {
+	_ = t.a[(t.rows-1)*t.aRow+(t.k-1)*t.aCol]
+	inside(t.b, t.bRow, t.k, bCols)
+	inside(t.c, t.ldc, t.rows, t.cols)
+	if t.add != nil {
+		inside(t.add, t.addRow, t.rows, t.cols)
 	}
-	inside(add, addRow, rows, cols)
-	return &add[0]
 }
 
 // inside touches the last element of a matrix.

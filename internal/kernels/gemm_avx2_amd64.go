@@ -4,131 +4,65 @@
 
 package kernels
 
-// gemmTile1x8EdgeAVX2 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile1x8AVX2 computes 1 rows of t. It reads all 8 columns of B.
 //
 //go:noescape
-func gemmTile1x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile1x8AVX2(t *tileArgs)
 
-// gemmTile1x16AVX2 computes 1 rows and all columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile1x16AVX2 computes 1 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile1x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile1x16AVX2(t *tileArgs)
 
-// gemmTile1x16EdgeAVX2 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile2x8AVX2 computes 2 rows of t. It reads all 8 columns of B.
 //
 //go:noescape
-func gemmTile1x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile2x8AVX2(t *tileArgs)
 
-// gemmTile2x8EdgeAVX2 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile2x16AVX2 computes 2 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile2x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile2x16AVX2(t *tileArgs)
 
-// gemmTile2x16AVX2 computes 2 rows and all columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile3x8AVX2 computes 3 rows of t. It reads all 8 columns of B.
 //
 //go:noescape
-func gemmTile2x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile3x8AVX2(t *tileArgs)
 
-// gemmTile2x16EdgeAVX2 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile3x16AVX2 computes 3 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile2x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile3x16AVX2(t *tileArgs)
 
-// gemmTile3x8EdgeAVX2 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile4x8AVX2 computes 4 rows of t. It reads all 8 columns of B.
 //
 //go:noescape
-func gemmTile3x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile4x8AVX2(t *tileArgs)
 
-// gemmTile3x16AVX2 computes 3 rows and all columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile4x16AVX2 computes 4 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile3x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile4x16AVX2(t *tileArgs)
 
-// gemmTile3x16EdgeAVX2 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile5x8AVX2 computes 5 rows of t. It reads all 8 columns of B.
 //
 //go:noescape
-func gemmTile3x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile5x8AVX2(t *tileArgs)
 
-// gemmTile4x8EdgeAVX2 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile5x16AVX2 computes 5 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile4x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile5x16AVX2(t *tileArgs)
 
-// gemmTile4x16AVX2 computes 4 rows and all columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile6x8AVX2 computes 6 rows of t. It reads all 8 columns of B.
 //
 //go:noescape
-func gemmTile4x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile6x8AVX2(t *tileArgs)
 
-// gemmTile4x16EdgeAVX2 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile6x16AVX2 computes 6 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile4x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-
-// gemmTile5x8EdgeAVX2 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
-//
-//go:noescape
-func gemmTile5x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-
-// gemmTile5x16AVX2 computes 5 rows and all columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
-//
-//go:noescape
-func gemmTile5x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-
-// gemmTile5x16EdgeAVX2 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
-//
-//go:noescape
-func gemmTile5x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-
-// gemmTile6x8EdgeAVX2 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
-//
-//go:noescape
-func gemmTile6x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-
-// gemmTile6x16AVX2 computes 6 rows and all columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
-//
-//go:noescape
-func gemmTile6x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-
-// gemmTile6x16EdgeAVX2 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
-//
-//go:noescape
-func gemmTile6x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile6x16AVX2(t *tileArgs)
 
 // fmaPeakAVX2 does n times 12 fused multiply-adds of 8 elements each.
 //

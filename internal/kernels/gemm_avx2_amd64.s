@@ -4,53 +4,118 @@
 
 #include "textflag.h"
 
-// func gemmTile1x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile1x8EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    bRow+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    cols+56(FP), SI
-	MOVQ    $0x00000008, DI
-	CMPQ    SI, DI
-	CMOVQLT SI, DI
-	LEAQ    lanes_AVX2<>+32(SB), SI
-	SHLQ    $0x02, DI
-	SUBQ    DI, SI
-	VMOVUPS (SI), Y0
-	VXORPS  Y1, Y1, Y1
-	MOVQ    k+64(FP), SI
-	TESTQ   SI, SI
-	JZ      done_2
+// func gemmTile1x8AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   64(AX), SI
+	SHLQ   $0x02, SI
+	VXORPS Y0, Y0, Y0
+	MOVQ   136(AX), DI
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -4(AX), R9
+	MOVQ   R9, (SP)
+	TESTQ  AX, AX
+	JL     rest_3
 
 loop_1:
-	VMASKMOVPS   (CX), Y0, Y2
-	VBROADCASTSS (AX), Y3
-	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         DX, AX
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
-	DECQ         SI
-	JNZ          loop_1
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_2
+	MOVQ         t+0(FP), DI
+	MOVQ         184(DI), R8
+	SHLQ         $0x02, R8
+	MOVQ         160(DI), DI
 
-done_2:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_2:
+	TESTQ AX, AX
+	JGE   loop_1
+
+rest_3:
+	ADDQ $0x04, AX
+	JZ   done_5
+
+last_4:
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	DECQ         AX
+	JNZ          last_4
+
+done_5:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x08
+	JE         full_6
+	SUBQ       $0x00, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), CX
-	MOVQ       addRow+80(FP), DX
-	SHLQ       $0x02, DX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_3
-	VMASKMOVPS (CX), Y0, Y2
-	VADDPS     Y2, Y1, Y1
+	JZ         overwrite_8
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS (CX), Y1, Y1
+	VADDPS     Y1, Y0, Y0
 
-overwrite_3:
-	VMASKMOVPS Y1, Y0, (AX)
+overwrite_8:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS Y0, Y1, (CX)
+	JMP        done_7
+
+full_6:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_9
+	VADDPS (CX), Y0, Y0
+
+overwrite_9:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+
+done_7:
 	VZEROUPPER
 	RET
 
@@ -72,603 +137,973 @@ DATA lanes_AVX2<>+56(SB)/4, $0x00000000
 DATA lanes_AVX2<>+60(SB)/4, $0x00000000
 GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 
-// func gemmTile1x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, FMA3
-TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   b+24(FP), CX
-	MOVQ   aRow+8(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   aCol+16(FP), DX
-	SHLQ   $0x02, DX
-	MOVQ   bRow+32(FP), BX
+// func gemmTile1x16AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
+	MOVQ   32(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   64(AX), SI
+	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   k+64(FP), SI
-	TESTQ  SI, SI
-	JZ     done_5
+	MOVQ   136(AX), DI
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -4(AX), R9
+	MOVQ   R9, (SP)
+	TESTQ  AX, AX
+	JL     rest_12
 
-loop_4:
-	VMOVUPS      (CX), Y2
-	VMOVUPS      32(CX), Y3
-	VBROADCASTSS (AX), Y4
+loop_10:
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DX, AX
 	ADDQ         BX, CX
-	DECQ         SI
-	JNZ          loop_4
-
-done_5:
-	MOVQ   c+40(FP), AX
-	MOVQ   ldc+48(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   add+72(FP), CX
-	MOVQ   addRow+80(FP), DX
-	SHLQ   $0x02, DX
-	TESTQ  CX, CX
-	JZ     overwrite_6
-	VADDPS (CX), Y0, Y0
-	VADDPS 32(CX), Y1, Y1
-
-overwrite_6:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile1x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile1x16EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    bRow+32(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    cols+56(FP), SI
-	SUBQ    $0x08, SI
-	MOVQ    $0x00000008, DI
-	CMPQ    SI, DI
-	CMOVQLT SI, DI
-	LEAQ    lanes_AVX2<>+32(SB), SI
-	SHLQ    $0x02, DI
-	SUBQ    DI, SI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_8
-
-loop_7:
-	VMOVUPS      (CX), Y2
-	VMOVUPS      (SI), Y3
-	VMASKMOVPS   32(CX), Y3, Y3
-	VBROADCASTSS (AX), Y4
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         DX, AX
 	ADDQ         BX, CX
-	DECQ         DI
-	JNZ          loop_7
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_11
+	MOVQ         t+0(FP), DI
+	MOVQ         184(DI), R8
+	SHLQ         $0x02, R8
+	MOVQ         160(DI), DI
 
-done_8:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_11:
+	TESTQ AX, AX
+	JGE   loop_10
+
+rest_12:
+	ADDQ $0x04, AX
+	JZ   done_14
+
+last_13:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	DECQ         AX
+	JNZ          last_13
+
+done_14:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x10
+	JE         full_15
+	SUBQ       $0x08, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), CX
-	MOVQ       addRow+80(FP), DX
-	SHLQ       $0x02, DX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_9
+	JZ         overwrite_17
 	VADDPS     (CX), Y0, Y0
-	VMOVUPS    (SI), Y2
+	VMOVUPS    (DX), Y2
 	VMASKMOVPS 32(CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-overwrite_9:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    (SI), Y0
-	VMASKMOVPS Y1, Y0, 32(AX)
-	VZEROUPPER
-	RET
+overwrite_17:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y2, 32(CX)
+	JMP        done_16
 
-// func gemmTile2x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile2x8EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_11
-
-loop_10:
-	VMASKMOVPS   (CX), Y0, Y3
-	VBROADCASTSS (AX), Y4
-	VFMADD231PS  Y4, Y3, Y1
-	VBROADCASTSS (AX)(DX*1), Y4
-	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_10
-
-done_11:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
-	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_12
-	VMASKMOVPS (DX), Y0, Y3
-	VADDPS     Y3, Y1, Y1
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y3
-	VADDPS     Y3, Y2, Y2
-
-overwrite_12:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile2x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, FMA3
-TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   b+24(FP), CX
-	MOVQ   aRow+8(FP), DX
+full_15:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   aCol+16(FP), BX
+	TESTQ  CX, CX
+	JZ     overwrite_18
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+
+overwrite_18:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+
+done_16:
+	VZEROUPPER
+	RET
+
+// func gemmTile2x8AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
-	MOVQ   bRow+32(FP), SI
+	MOVQ   32(AX), SI
 	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -8(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_21
+
+loop_19:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_20
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
+
+same_20:
+	TESTQ AX, AX
+	JGE   loop_19
+
+rest_21:
+	ADDQ $0x04, AX
+	JZ   done_23
+
+last_22:
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_22
+
+done_23:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x08
+	JE         full_24
+	SUBQ       $0x00, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
+	SHLQ       $0x02, CX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
+	TESTQ      CX, CX
+	JZ         overwrite_26
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS (CX), Y2, Y2
+	VADDPS     Y2, Y0, Y0
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS (CX), Y2, Y2
+	VADDPS     Y2, Y1, Y1
+
+overwrite_26:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS Y0, Y2, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y2, (CX)
+	JMP        done_25
+
+full_24:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_27
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+
+overwrite_27:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+
+done_25:
+	VZEROUPPER
+	RET
+
+// func gemmTile2x16AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   k+64(FP), DI
-	TESTQ  DI, DI
-	JZ     done_14
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -8(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_30
 
-loop_13:
-	VMOVUPS      (CX), Y4
-	VMOVUPS      32(CX), Y5
-	VBROADCASTSS (AX), Y6
+loop_28:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (AX)(DX*1), Y6
+	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_13
-
-done_14:
-	MOVQ   c+40(FP), AX
-	MOVQ   ldc+48(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   add+72(FP), DX
-	MOVQ   addRow+80(FP), BX
-	SHLQ   $0x02, BX
-	TESTQ  DX, DX
-	JZ     overwrite_15
-	VADDPS (DX), Y0, Y0
-	VADDPS 32(DX), Y1, Y1
-	ADDQ   BX, DX
-	VADDPS (DX), Y2, Y2
-	VADDPS 32(DX), Y3, Y3
-
-overwrite_15:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile2x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile2x16EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	SUBQ    $0x08, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_17
-
-loop_16:
-	VMOVUPS      (CX), Y4
-	VMOVUPS      (DI), Y5
-	VMASKMOVPS   32(CX), Y5, Y5
-	VBROADCASTSS (AX), Y6
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
 	VFMADD231PS  Y6, Y4, Y0
 	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (AX)(DX*1), Y6
+	VBROADCASTSS (CX)(BX*1), Y6
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_16
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_29
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
 
-done_17:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_29:
+	TESTQ AX, AX
+	JGE   loop_28
+
+rest_30:
+	ADDQ $0x04, AX
+	JZ   done_32
+
+last_31:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_31
+
+done_32:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x10
+	JE         full_33
+	SUBQ       $0x08, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_18
-	VADDPS     (DX), Y0, Y0
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DX), Y4, Y4
+	TESTQ      CX, CX
+	JZ         overwrite_35
+	VADDPS     (CX), Y0, Y0
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS 32(CX), Y4, Y4
 	VADDPS     Y4, Y1, Y1
-	ADDQ       BX, DX
-	VADDPS     (DX), Y2, Y2
-	VMOVUPS    (DI), Y4
-	VMASKMOVPS 32(DX), Y4, Y4
+	ADDQ       BX, CX
+	VADDPS     (CX), Y2, Y2
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS 32(CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-overwrite_18:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y2, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y3, Y0, 32(AX)
-	VZEROUPPER
-	RET
+overwrite_35:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y4, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y4, 32(CX)
+	JMP        done_34
 
-// func gemmTile3x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile3x8EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	MOVQ    k+64(FP), DI
-	TESTQ   DI, DI
-	JZ      done_20
-
-loop_19:
-	VMASKMOVPS   (CX), Y0, Y4
-	VBROADCASTSS (AX), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	VBROADCASTSS (AX)(DX*1), Y5
-	VFMADD231PS  Y5, Y4, Y2
-	VBROADCASTSS (AX)(DX*2), Y5
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_19
-
-done_20:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
-	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_21
-	VMASKMOVPS (DX), Y0, Y4
-	VADDPS     Y4, Y1, Y1
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y4
-	VADDPS     Y4, Y2, Y2
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y4
-	VADDPS     Y4, Y3, Y3
-
-overwrite_21:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile3x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, FMA3
-TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   b+24(FP), CX
-	MOVQ   aRow+8(FP), DX
+full_33:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   aCol+16(FP), BX
+	TESTQ  CX, CX
+	JZ     overwrite_36
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+
+overwrite_36:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+
+done_34:
+	VZEROUPPER
+	RET
+
+// func gemmTile3x8AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
-	MOVQ   bRow+32(FP), SI
+	MOVQ   32(AX), SI
 	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -12(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_39
+
+loop_37:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_38
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
+
+same_38:
+	TESTQ AX, AX
+	JGE   loop_37
+
+rest_39:
+	ADDQ $0x04, AX
+	JZ   done_41
+
+last_40:
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_40
+
+done_41:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x08
+	JE         full_42
+	SUBQ       $0x00, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
+	SHLQ       $0x02, CX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
+	TESTQ      CX, CX
+	JZ         overwrite_44
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS (CX), Y3, Y3
+	VADDPS     Y3, Y0, Y0
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS (CX), Y3, Y3
+	VADDPS     Y3, Y1, Y1
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS (CX), Y3, Y3
+	VADDPS     Y3, Y2, Y2
+
+overwrite_44:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS Y0, Y3, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y3, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y3, (CX)
+	JMP        done_43
+
+full_42:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_45
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+
+overwrite_45:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+
+done_43:
+	VZEROUPPER
+	RET
+
+// func gemmTile3x16AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   k+64(FP), DI
-	TESTQ  DI, DI
-	JZ     done_23
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -12(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_48
 
-loop_22:
-	VMOVUPS      (CX), Y6
-	VMOVUPS      32(CX), Y7
-	VBROADCASTSS (AX), Y8
+loop_46:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS (AX)(DX*1), Y8
+	VBROADCASTSS (CX)(BX*1), Y8
 	VFMADD231PS  Y8, Y6, Y2
 	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS (AX)(DX*2), Y8
+	VBROADCASTSS (CX)(BX*2), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_22
-
-done_23:
-	MOVQ   c+40(FP), AX
-	MOVQ   ldc+48(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   add+72(FP), DX
-	MOVQ   addRow+80(FP), BX
-	SHLQ   $0x02, BX
-	TESTQ  DX, DX
-	JZ     overwrite_24
-	VADDPS (DX), Y0, Y0
-	VADDPS 32(DX), Y1, Y1
-	ADDQ   BX, DX
-	VADDPS (DX), Y2, Y2
-	VADDPS 32(DX), Y3, Y3
-	ADDQ   BX, DX
-	VADDPS (DX), Y4, Y4
-	VADDPS 32(DX), Y5, Y5
-
-overwrite_24:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile3x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile3x16EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	SUBQ    $0x08, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_26
-
-loop_25:
-	VMOVUPS      (CX), Y6
-	VMOVUPS      (DI), Y7
-	VMASKMOVPS   32(CX), Y7, Y7
-	VBROADCASTSS (AX), Y8
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS (AX)(DX*1), Y8
+	VBROADCASTSS (CX)(BX*1), Y8
 	VFMADD231PS  Y8, Y6, Y2
 	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS (AX)(DX*2), Y8
+	VBROADCASTSS (CX)(BX*2), Y8
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_25
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_47
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
 
-done_26:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_47:
+	TESTQ AX, AX
+	JGE   loop_46
+
+rest_48:
+	ADDQ $0x04, AX
+	JZ   done_50
+
+last_49:
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_49
+
+done_50:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x10
+	JE         full_51
+	SUBQ       $0x08, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_27
-	VADDPS     (DX), Y0, Y0
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DX), Y6, Y6
+	TESTQ      CX, CX
+	JZ         overwrite_53
+	VADDPS     (CX), Y0, Y0
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y1, Y1
-	ADDQ       BX, DX
-	VADDPS     (DX), Y2, Y2
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DX), Y6, Y6
+	ADDQ       BX, CX
+	VADDPS     (CX), Y2, Y2
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y3, Y3
-	ADDQ       BX, DX
-	VADDPS     (DX), Y4, Y4
-	VMOVUPS    (DI), Y6
-	VMASKMOVPS 32(DX), Y6, Y6
+	ADDQ       BX, CX
+	VADDPS     (CX), Y4, Y4
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-overwrite_27:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y2, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y4, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y5, Y0, 32(AX)
-	VZEROUPPER
-	RET
+overwrite_53:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y6
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y6, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y6, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y4, (CX)
+	VMASKMOVPS Y5, Y6, 32(CX)
+	JMP        done_52
 
-// func gemmTile4x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile4x8EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	LEAQ    (DX)(DX*2), DI
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_29
-
-loop_28:
-	VMASKMOVPS   (CX), Y0, Y5
-	VBROADCASTSS (AX), Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (AX)(DX*1), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VBROADCASTSS (AX)(DX*2), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS (AX)(DI*1), Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_28
-
-done_29:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
-	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_30
-	VMASKMOVPS (DX), Y0, Y5
-	VADDPS     Y5, Y1, Y1
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y5
-	VADDPS     Y5, Y2, Y2
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y5
-	VADDPS     Y5, Y3, Y3
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y5
-	VADDPS     Y5, Y4, Y4
-
-overwrite_30:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile4x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, FMA3
-TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   b+24(FP), CX
-	MOVQ   aRow+8(FP), DX
+full_51:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   aCol+16(FP), BX
+	TESTQ  CX, CX
+	JZ     overwrite_54
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+
+overwrite_54:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+
+done_52:
+	VZEROUPPER
+	RET
+
+// func gemmTile4x8AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
-	MOVQ   bRow+32(FP), SI
+	MOVQ   32(AX), SI
 	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -16(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_57
+
+loop_55:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_56
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
+
+same_56:
+	TESTQ AX, AX
+	JGE   loop_55
+
+rest_57:
+	ADDQ $0x04, AX
+	JZ   done_59
+
+last_58:
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_58
+
+done_59:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x08
+	JE         full_60
+	SUBQ       $0x00, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
+	SHLQ       $0x02, CX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
+	TESTQ      CX, CX
+	JZ         overwrite_62
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS (CX), Y4, Y4
+	VADDPS     Y4, Y0, Y0
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS (CX), Y4, Y4
+	VADDPS     Y4, Y1, Y1
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS (CX), Y4, Y4
+	VADDPS     Y4, Y2, Y2
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS (CX), Y4, Y4
+	VADDPS     Y4, Y3, Y3
+
+overwrite_62:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS Y0, Y4, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y4, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y4, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y4, (CX)
+	JMP        done_61
+
+full_60:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_63
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	VADDPS (CX), Y3, Y3
+
+overwrite_63:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+
+done_61:
+	VZEROUPPER
+	RET
+
+// func gemmTile4x16AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -677,262 +1112,422 @@ TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y5, Y5, Y5
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
-	LEAQ   (DX)(DX*2), DI
-	MOVQ   k+64(FP), R8
-	TESTQ  R8, R8
-	JZ     done_32
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -16(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_66
 
-loop_31:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      32(CX), Y9
-	VBROADCASTSS (AX), Y10
+loop_64:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
-	VBROADCASTSS (AX)(DX*1), Y10
+	VBROADCASTSS (CX)(BX*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y3
-	VBROADCASTSS (AX)(DX*2), Y10
+	VBROADCASTSS (CX)(BX*2), Y10
 	VFMADD231PS  Y10, Y8, Y4
 	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS (AX)(DI*1), Y10
+	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_31
-
-done_32:
-	MOVQ   c+40(FP), AX
-	MOVQ   ldc+48(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   add+72(FP), DX
-	MOVQ   addRow+80(FP), BX
-	SHLQ   $0x02, BX
-	TESTQ  DX, DX
-	JZ     overwrite_33
-	VADDPS (DX), Y0, Y0
-	VADDPS 32(DX), Y1, Y1
-	ADDQ   BX, DX
-	VADDPS (DX), Y2, Y2
-	VADDPS 32(DX), Y3, Y3
-	ADDQ   BX, DX
-	VADDPS (DX), Y4, Y4
-	VADDPS 32(DX), Y5, Y5
-	ADDQ   BX, DX
-	VADDPS (DX), Y6, Y6
-	VADDPS 32(DX), Y7, Y7
-
-overwrite_33:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile4x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile4x16EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	SUBQ    $0x08, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	LEAQ    (DX)(DX*2), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_35
-
-loop_34:
-	VMOVUPS      (CX), Y8
-	VMOVUPS      (DI), Y9
-	VMASKMOVPS   32(CX), Y9, Y9
-	VBROADCASTSS (AX), Y10
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VFMADD231PS  Y10, Y9, Y1
-	VBROADCASTSS (AX)(DX*1), Y10
+	VBROADCASTSS (CX)(BX*1), Y10
 	VFMADD231PS  Y10, Y8, Y2
 	VFMADD231PS  Y10, Y9, Y3
-	VBROADCASTSS (AX)(DX*2), Y10
+	VBROADCASTSS (CX)(BX*2), Y10
 	VFMADD231PS  Y10, Y8, Y4
 	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS (AX)(R8*1), Y10
+	VBROADCASTSS (CX)(R8*1), Y10
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_34
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_65
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
 
-done_35:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_65:
+	TESTQ AX, AX
+	JGE   loop_64
+
+rest_66:
+	ADDQ $0x04, AX
+	JZ   done_68
+
+last_67:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_67
+
+done_68:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x10
+	JE         full_69
+	SUBQ       $0x08, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_36
-	VADDPS     (DX), Y0, Y0
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DX), Y8, Y8
+	TESTQ      CX, CX
+	JZ         overwrite_71
+	VADDPS     (CX), Y0, Y0
+	VMOVUPS    (DX), Y8
+	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y1, Y1
-	ADDQ       BX, DX
-	VADDPS     (DX), Y2, Y2
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DX), Y8, Y8
+	ADDQ       BX, CX
+	VADDPS     (CX), Y2, Y2
+	VMOVUPS    (DX), Y8
+	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y3, Y3
-	ADDQ       BX, DX
-	VADDPS     (DX), Y4, Y4
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DX), Y8, Y8
+	ADDQ       BX, CX
+	VADDPS     (CX), Y4, Y4
+	VMOVUPS    (DX), Y8
+	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y5, Y5
-	ADDQ       BX, DX
-	VADDPS     (DX), Y6, Y6
-	VMOVUPS    (DI), Y8
-	VMASKMOVPS 32(DX), Y8, Y8
+	ADDQ       BX, CX
+	VADDPS     (CX), Y6, Y6
+	VMOVUPS    (DX), Y8
+	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y7, Y7
 
-overwrite_36:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y2, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y4, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y5, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y6, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y7, Y0, 32(AX)
-	VZEROUPPER
-	RET
+overwrite_71:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y8
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y8, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y8, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y4, (CX)
+	VMASKMOVPS Y5, Y8, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y6, (CX)
+	VMASKMOVPS Y7, Y8, 32(CX)
+	JMP        done_70
 
-// func gemmTile5x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile5x8EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	LEAQ    (DX)(DX*2), DI
-	MOVQ    k+64(FP), R8
-	TESTQ   R8, R8
-	JZ      done_38
-
-loop_37:
-	VMASKMOVPS   (CX), Y0, Y6
-	VBROADCASTSS (AX), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VBROADCASTSS (AX)(DX*1), Y7
-	VFMADD231PS  Y7, Y6, Y2
-	VBROADCASTSS (AX)(DX*2), Y7
-	VFMADD231PS  Y7, Y6, Y3
-	VBROADCASTSS (AX)(DI*1), Y7
-	VFMADD231PS  Y7, Y6, Y4
-	VBROADCASTSS (AX)(DX*4), Y7
-	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_37
-
-done_38:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
-	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_39
-	VMASKMOVPS (DX), Y0, Y6
-	VADDPS     Y6, Y1, Y1
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y6
-	VADDPS     Y6, Y2, Y2
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y6
-	VADDPS     Y6, Y3, Y3
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y6
-	VADDPS     Y6, Y4, Y4
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y6
-	VADDPS     Y6, Y5, Y5
-
-overwrite_39:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile5x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, FMA3
-TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   b+24(FP), CX
-	MOVQ   aRow+8(FP), DX
+full_69:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   aCol+16(FP), BX
+	TESTQ  CX, CX
+	JZ     overwrite_72
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	VADDPS (CX), Y6, Y6
+	VADDPS 32(CX), Y7, Y7
+
+overwrite_72:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+
+done_70:
+	VZEROUPPER
+	RET
+
+// func gemmTile5x8AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
-	MOVQ   bRow+32(FP), SI
+	MOVQ   32(AX), SI
 	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -20(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_75
+
+loop_73:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_74
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
+
+same_74:
+	TESTQ AX, AX
+	JGE   loop_73
+
+rest_75:
+	ADDQ $0x04, AX
+	JZ   done_77
+
+last_76:
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_76
+
+done_77:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x08
+	JE         full_78
+	SUBQ       $0x00, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
+	SHLQ       $0x02, CX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
+	TESTQ      CX, CX
+	JZ         overwrite_80
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS (CX), Y5, Y5
+	VADDPS     Y5, Y0, Y0
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS (CX), Y5, Y5
+	VADDPS     Y5, Y1, Y1
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS (CX), Y5, Y5
+	VADDPS     Y5, Y2, Y2
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS (CX), Y5, Y5
+	VADDPS     Y5, Y3, Y3
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS (CX), Y5, Y5
+	VADDPS     Y5, Y4, Y4
+
+overwrite_80:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y5
+	VMASKMOVPS Y0, Y5, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y5, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y5, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y5, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y5, (CX)
+	JMP        done_79
+
+full_78:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_81
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	VADDPS (CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+
+overwrite_81:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+
+done_79:
+	VZEROUPPER
+	RET
+
+// func gemmTile5x16AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -943,294 +1538,473 @@ TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y7, Y7, Y7
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
-	LEAQ   (DX)(DX*2), DI
-	MOVQ   k+64(FP), R8
-	TESTQ  R8, R8
-	JZ     done_41
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -20(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_84
 
-loop_40:
-	VMOVUPS      (CX), Y10
-	VMOVUPS      32(CX), Y11
-	VBROADCASTSS (AX), Y12
+loop_82:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
-	VBROADCASTSS (AX)(DX*1), Y12
+	VBROADCASTSS (CX)(BX*1), Y12
 	VFMADD231PS  Y12, Y10, Y2
 	VFMADD231PS  Y12, Y11, Y3
-	VBROADCASTSS (AX)(DX*2), Y12
+	VBROADCASTSS (CX)(BX*2), Y12
 	VFMADD231PS  Y12, Y10, Y4
 	VFMADD231PS  Y12, Y11, Y5
-	VBROADCASTSS (AX)(DI*1), Y12
+	VBROADCASTSS (CX)(R8*1), Y12
 	VFMADD231PS  Y12, Y10, Y6
 	VFMADD231PS  Y12, Y11, Y7
-	VBROADCASTSS (AX)(DX*4), Y12
+	VBROADCASTSS (CX)(BX*4), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_40
-
-done_41:
-	MOVQ   c+40(FP), AX
-	MOVQ   ldc+48(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   add+72(FP), DX
-	MOVQ   addRow+80(FP), BX
-	SHLQ   $0x02, BX
-	TESTQ  DX, DX
-	JZ     overwrite_42
-	VADDPS (DX), Y0, Y0
-	VADDPS 32(DX), Y1, Y1
-	ADDQ   BX, DX
-	VADDPS (DX), Y2, Y2
-	VADDPS 32(DX), Y3, Y3
-	ADDQ   BX, DX
-	VADDPS (DX), Y4, Y4
-	VADDPS 32(DX), Y5, Y5
-	ADDQ   BX, DX
-	VADDPS (DX), Y6, Y6
-	VADDPS 32(DX), Y7, Y7
-	ADDQ   BX, DX
-	VADDPS (DX), Y8, Y8
-	VADDPS 32(DX), Y9, Y9
-
-overwrite_42:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y8, (AX)
-	VMOVUPS Y9, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile5x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile5x16EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	SUBQ    $0x08, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	LEAQ    (DX)(DX*2), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_44
-
-loop_43:
-	VMOVUPS      (CX), Y10
-	VMOVUPS      (DI), Y11
-	VMASKMOVPS   32(CX), Y11, Y11
-	VBROADCASTSS (AX), Y12
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
 	VFMADD231PS  Y12, Y10, Y0
 	VFMADD231PS  Y12, Y11, Y1
-	VBROADCASTSS (AX)(DX*1), Y12
+	VBROADCASTSS (CX)(BX*1), Y12
 	VFMADD231PS  Y12, Y10, Y2
 	VFMADD231PS  Y12, Y11, Y3
-	VBROADCASTSS (AX)(DX*2), Y12
+	VBROADCASTSS (CX)(BX*2), Y12
 	VFMADD231PS  Y12, Y10, Y4
 	VFMADD231PS  Y12, Y11, Y5
-	VBROADCASTSS (AX)(R8*1), Y12
+	VBROADCASTSS (CX)(R8*1), Y12
 	VFMADD231PS  Y12, Y10, Y6
 	VFMADD231PS  Y12, Y11, Y7
-	VBROADCASTSS (AX)(DX*4), Y12
+	VBROADCASTSS (CX)(BX*4), Y12
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_43
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_83
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
 
-done_44:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_83:
+	TESTQ AX, AX
+	JGE   loop_82
+
+rest_84:
+	ADDQ $0x04, AX
+	JZ   done_86
+
+last_85:
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_85
+
+done_86:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x10
+	JE         full_87
+	SUBQ       $0x08, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_45
-	VADDPS     (DX), Y0, Y0
-	VMOVUPS    (DI), Y10
-	VMASKMOVPS 32(DX), Y10, Y10
+	TESTQ      CX, CX
+	JZ         overwrite_89
+	VADDPS     (CX), Y0, Y0
+	VMOVUPS    (DX), Y10
+	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y1, Y1
-	ADDQ       BX, DX
-	VADDPS     (DX), Y2, Y2
-	VMOVUPS    (DI), Y10
-	VMASKMOVPS 32(DX), Y10, Y10
+	ADDQ       BX, CX
+	VADDPS     (CX), Y2, Y2
+	VMOVUPS    (DX), Y10
+	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y3, Y3
-	ADDQ       BX, DX
-	VADDPS     (DX), Y4, Y4
-	VMOVUPS    (DI), Y10
-	VMASKMOVPS 32(DX), Y10, Y10
+	ADDQ       BX, CX
+	VADDPS     (CX), Y4, Y4
+	VMOVUPS    (DX), Y10
+	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y5, Y5
-	ADDQ       BX, DX
-	VADDPS     (DX), Y6, Y6
-	VMOVUPS    (DI), Y10
-	VMASKMOVPS 32(DX), Y10, Y10
+	ADDQ       BX, CX
+	VADDPS     (CX), Y6, Y6
+	VMOVUPS    (DX), Y10
+	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y7, Y7
-	ADDQ       BX, DX
-	VADDPS     (DX), Y8, Y8
-	VMOVUPS    (DI), Y10
-	VMASKMOVPS 32(DX), Y10, Y10
+	ADDQ       BX, CX
+	VADDPS     (CX), Y8, Y8
+	VMOVUPS    (DX), Y10
+	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y9, Y9
 
-overwrite_45:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y2, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y4, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y5, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y6, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y7, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y8, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y9, Y0, 32(AX)
-	VZEROUPPER
-	RET
+overwrite_89:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y10
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y10, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y10, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y4, (CX)
+	VMASKMOVPS Y5, Y10, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y6, (CX)
+	VMASKMOVPS Y7, Y10, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y8, (CX)
+	VMASKMOVPS Y9, Y10, 32(CX)
+	JMP        done_88
 
-// func gemmTile6x8EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile6x8EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VMOVUPS (DI), Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	LEAQ    (DX)(DX*2), DI
-	LEAQ    (DX)(DX*4), R8
-	MOVQ    k+64(FP), R9
-	TESTQ   R9, R9
-	JZ      done_47
-
-loop_46:
-	VMASKMOVPS   (CX), Y0, Y7
-	VBROADCASTSS (AX), Y8
-	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS (AX)(DX*1), Y8
-	VFMADD231PS  Y8, Y7, Y2
-	VBROADCASTSS (AX)(DX*2), Y8
-	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS (AX)(DI*1), Y8
-	VFMADD231PS  Y8, Y7, Y4
-	VBROADCASTSS (AX)(DX*4), Y8
-	VFMADD231PS  Y8, Y7, Y5
-	VBROADCASTSS (AX)(R8*1), Y8
-	VFMADD231PS  Y8, Y7, Y6
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_46
-
-done_47:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
-	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
-	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_48
-	VMASKMOVPS (DX), Y0, Y7
-	VADDPS     Y7, Y1, Y1
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y7
-	VADDPS     Y7, Y2, Y2
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y7
-	VADDPS     Y7, Y3, Y3
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y7
-	VADDPS     Y7, Y4, Y4
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y7
-	VADDPS     Y7, Y5, Y5
-	ADDQ       BX, DX
-	VMASKMOVPS (DX), Y0, Y7
-	VADDPS     Y7, Y6, Y6
-
-overwrite_48:
-	VMASKMOVPS Y1, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y2, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y3, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y4, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y5, Y0, (AX)
-	ADDQ       CX, AX
-	VMASKMOVPS Y6, Y0, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile6x16AVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, FMA3
-TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $0-88
-	MOVQ   a+0(FP), AX
-	MOVQ   b+24(FP), CX
-	MOVQ   aRow+8(FP), DX
+full_87:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
-	MOVQ   aCol+16(FP), BX
+	TESTQ  CX, CX
+	JZ     overwrite_90
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	VADDPS (CX), Y6, Y6
+	VADDPS 32(CX), Y7, Y7
+	ADDQ   DX, CX
+	VADDPS (CX), Y8, Y8
+	VADDPS 32(CX), Y9, Y9
+
+overwrite_90:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+
+done_88:
+	VZEROUPPER
+	RET
+
+// func gemmTile6x8AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
-	MOVQ   bRow+32(FP), SI
+	MOVQ   32(AX), SI
 	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	MOVQ   136(AX), R10
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -24(AX), R12
+	MOVQ   R12, (SP)
+	TESTQ  AX, AX
+	JL     rest_93
+
+loop_91:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_92
+	MOVQ         t+0(FP), R10
+	MOVQ         184(R10), R11
+	SHLQ         $0x02, R11
+	MOVQ         160(R10), R10
+
+same_92:
+	TESTQ AX, AX
+	JGE   loop_91
+
+rest_93:
+	ADDQ $0x04, AX
+	JZ   done_95
+
+last_94:
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_94
+
+done_95:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x08
+	JE         full_96
+	SUBQ       $0x00, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
+	SHLQ       $0x02, CX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
+	SHLQ       $0x02, BX
+	TESTQ      CX, CX
+	JZ         overwrite_98
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y0, Y0
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y1, Y1
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y2, Y2
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y3, Y3
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y4, Y4
+	ADDQ       BX, CX
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS (CX), Y6, Y6
+	VADDPS     Y6, Y5, Y5
+
+overwrite_98:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y6
+	VMASKMOVPS Y0, Y6, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y1, Y6, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y2, Y6, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y3, Y6, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y4, Y6, (CX)
+	ADDQ       AX, CX
+	VMASKMOVPS Y5, Y6, (CX)
+	JMP        done_97
+
+full_96:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_99
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	VADDPS (CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	ADDQ   DX, CX
+	VADDPS (CX), Y5, Y5
+
+overwrite_99:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Y5, (CX)
+
+done_97:
+	VZEROUPPER
+	RET
+
+// func gemmTile6x16AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
@@ -1243,213 +2017,266 @@ TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $0-88
 	VXORPS Y9, Y9, Y9
 	VXORPS Y10, Y10, Y10
 	VXORPS Y11, Y11, Y11
-	LEAQ   (DX)(DX*2), DI
-	LEAQ   (DX)(DX*4), R8
-	MOVQ   k+64(FP), R9
-	TESTQ  R9, R9
-	JZ     done_50
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	MOVQ   136(AX), R10
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -24(AX), R12
+	MOVQ   R12, (SP)
+	TESTQ  AX, AX
+	JL     rest_102
 
-loop_49:
-	VMOVUPS      (CX), Y12
-	VMOVUPS      32(CX), Y13
-	VBROADCASTSS (AX), Y14
+loop_100:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS (AX)(DX*1), Y14
+	VBROADCASTSS (CX)(BX*1), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS (AX)(DX*2), Y14
+	VBROADCASTSS (CX)(BX*2), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS (AX)(DI*1), Y14
+	VBROADCASTSS (CX)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS (AX)(DX*4), Y14
+	VBROADCASTSS (CX)(BX*4), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS (AX)(R8*1), Y14
+	VBROADCASTSS (CX)(R9*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_49
-
-done_50:
-	MOVQ   c+40(FP), AX
-	MOVQ   ldc+48(FP), CX
-	SHLQ   $0x02, CX
-	MOVQ   add+72(FP), DX
-	MOVQ   addRow+80(FP), BX
-	SHLQ   $0x02, BX
-	TESTQ  DX, DX
-	JZ     overwrite_51
-	VADDPS (DX), Y0, Y0
-	VADDPS 32(DX), Y1, Y1
-	ADDQ   BX, DX
-	VADDPS (DX), Y2, Y2
-	VADDPS 32(DX), Y3, Y3
-	ADDQ   BX, DX
-	VADDPS (DX), Y4, Y4
-	VADDPS 32(DX), Y5, Y5
-	ADDQ   BX, DX
-	VADDPS (DX), Y6, Y6
-	VADDPS 32(DX), Y7, Y7
-	ADDQ   BX, DX
-	VADDPS (DX), Y8, Y8
-	VADDPS 32(DX), Y9, Y9
-	ADDQ   BX, DX
-	VADDPS (DX), Y10, Y10
-	VADDPS 32(DX), Y11, Y11
-
-overwrite_51:
-	VMOVUPS Y0, (AX)
-	VMOVUPS Y1, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y2, (AX)
-	VMOVUPS Y3, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y4, (AX)
-	VMOVUPS Y5, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y6, (AX)
-	VMOVUPS Y7, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y8, (AX)
-	VMOVUPS Y9, 32(AX)
-	ADDQ    CX, AX
-	VMOVUPS Y10, (AX)
-	VMOVUPS Y11, 32(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile6x16EdgeAVX2(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, CMOV, FMA3
-TEXT ·gemmTile6x16EdgeAVX2(SB), NOSPLIT, $0-88
-	MOVQ    a+0(FP), AX
-	MOVQ    b+24(FP), CX
-	MOVQ    aRow+8(FP), DX
-	SHLQ    $0x02, DX
-	MOVQ    aCol+16(FP), BX
-	SHLQ    $0x02, BX
-	MOVQ    bRow+32(FP), SI
-	SHLQ    $0x02, SI
-	MOVQ    cols+56(FP), DI
-	SUBQ    $0x08, DI
-	MOVQ    $0x00000008, R8
-	CMPQ    DI, R8
-	CMOVQLT DI, R8
-	LEAQ    lanes_AVX2<>+32(SB), DI
-	SHLQ    $0x02, R8
-	SUBQ    R8, DI
-	VXORPS  Y0, Y0, Y0
-	VXORPS  Y1, Y1, Y1
-	VXORPS  Y2, Y2, Y2
-	VXORPS  Y3, Y3, Y3
-	VXORPS  Y4, Y4, Y4
-	VXORPS  Y5, Y5, Y5
-	VXORPS  Y6, Y6, Y6
-	VXORPS  Y7, Y7, Y7
-	VXORPS  Y8, Y8, Y8
-	VXORPS  Y9, Y9, Y9
-	VXORPS  Y10, Y10, Y10
-	VXORPS  Y11, Y11, Y11
-	LEAQ    (DX)(DX*2), R8
-	LEAQ    (DX)(DX*4), R9
-	MOVQ    k+64(FP), R10
-	TESTQ   R10, R10
-	JZ      done_53
-
-loop_52:
-	VMOVUPS      (CX), Y12
-	VMOVUPS      (DI), Y13
-	VMASKMOVPS   32(CX), Y13, Y13
-	VBROADCASTSS (AX), Y14
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
 	VFMADD231PS  Y14, Y12, Y0
 	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS (AX)(DX*1), Y14
+	VBROADCASTSS (CX)(BX*1), Y14
 	VFMADD231PS  Y14, Y12, Y2
 	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS (AX)(DX*2), Y14
+	VBROADCASTSS (CX)(BX*2), Y14
 	VFMADD231PS  Y14, Y12, Y4
 	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS (AX)(R8*1), Y14
+	VBROADCASTSS (CX)(R8*1), Y14
 	VFMADD231PS  Y14, Y12, Y6
 	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS (AX)(DX*4), Y14
+	VBROADCASTSS (CX)(BX*4), Y14
 	VFMADD231PS  Y14, Y12, Y8
 	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS (AX)(R9*1), Y14
+	VBROADCASTSS (CX)(R9*1), Y14
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R10
-	JNZ          loop_52
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_101
+	MOVQ         t+0(FP), R10
+	MOVQ         184(R10), R11
+	SHLQ         $0x02, R11
+	MOVQ         160(R10), R10
 
-done_53:
-	MOVQ       c+40(FP), AX
-	MOVQ       ldc+48(FP), CX
+same_101:
+	TESTQ AX, AX
+	JGE   loop_100
+
+rest_102:
+	ADDQ $0x04, AX
+	JZ   done_104
+
+last_103:
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_103
+
+done_104:
+	MOVQ       t+0(FP), AX
+	MOVQ       200(AX), CX
+	CMPQ       CX, $0x10
+	JE         full_105
+	SUBQ       $0x08, CX
+	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
-	MOVQ       add+72(FP), DX
-	MOVQ       addRow+80(FP), BX
+	SUBQ       CX, DX
+	MOVQ       104(AX), CX
+	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
-	TESTQ      DX, DX
-	JZ         overwrite_54
-	VADDPS     (DX), Y0, Y0
-	VMOVUPS    (DI), Y12
-	VMASKMOVPS 32(DX), Y12, Y12
+	TESTQ      CX, CX
+	JZ         overwrite_107
+	VADDPS     (CX), Y0, Y0
+	VMOVUPS    (DX), Y12
+	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y1, Y1
-	ADDQ       BX, DX
-	VADDPS     (DX), Y2, Y2
-	VMOVUPS    (DI), Y12
-	VMASKMOVPS 32(DX), Y12, Y12
+	ADDQ       BX, CX
+	VADDPS     (CX), Y2, Y2
+	VMOVUPS    (DX), Y12
+	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y3, Y3
-	ADDQ       BX, DX
-	VADDPS     (DX), Y4, Y4
-	VMOVUPS    (DI), Y12
-	VMASKMOVPS 32(DX), Y12, Y12
+	ADDQ       BX, CX
+	VADDPS     (CX), Y4, Y4
+	VMOVUPS    (DX), Y12
+	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y5, Y5
-	ADDQ       BX, DX
-	VADDPS     (DX), Y6, Y6
-	VMOVUPS    (DI), Y12
-	VMASKMOVPS 32(DX), Y12, Y12
+	ADDQ       BX, CX
+	VADDPS     (CX), Y6, Y6
+	VMOVUPS    (DX), Y12
+	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y7, Y7
-	ADDQ       BX, DX
-	VADDPS     (DX), Y8, Y8
-	VMOVUPS    (DI), Y12
-	VMASKMOVPS 32(DX), Y12, Y12
+	ADDQ       BX, CX
+	VADDPS     (CX), Y8, Y8
+	VMOVUPS    (DX), Y12
+	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y9, Y9
-	ADDQ       BX, DX
-	VADDPS     (DX), Y10, Y10
-	VMOVUPS    (DI), Y12
-	VMASKMOVPS 32(DX), Y12, Y12
+	ADDQ       BX, CX
+	VADDPS     (CX), Y10, Y10
+	VMOVUPS    (DX), Y12
+	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y11, Y11
 
-overwrite_54:
-	VMOVUPS    Y0, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y1, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y2, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y3, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y4, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y5, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y6, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y7, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y8, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y9, Y0, 32(AX)
-	ADDQ       CX, AX
-	VMOVUPS    Y10, (AX)
-	VMOVUPS    (DI), Y0
-	VMASKMOVPS Y11, Y0, 32(AX)
+overwrite_107:
+	MOVQ       72(AX), CX
+	MOVQ       96(AX), AX
+	SHLQ       $0x02, AX
+	VMOVUPS    (DX), Y12
+	VMOVUPS    Y0, (CX)
+	VMASKMOVPS Y1, Y12, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y2, (CX)
+	VMASKMOVPS Y3, Y12, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y4, (CX)
+	VMASKMOVPS Y5, Y12, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y6, (CX)
+	VMASKMOVPS Y7, Y12, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y8, (CX)
+	VMASKMOVPS Y9, Y12, 32(CX)
+	ADDQ       AX, CX
+	VMOVUPS    Y10, (CX)
+	VMASKMOVPS Y11, Y12, 32(CX)
+	JMP        done_106
+
+full_105:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_108
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	VADDPS (CX), Y6, Y6
+	VADDPS 32(CX), Y7, Y7
+	ADDQ   DX, CX
+	VADDPS (CX), Y8, Y8
+	VADDPS 32(CX), Y9, Y9
+	ADDQ   DX, CX
+	VADDPS (CX), Y10, Y10
+	VADDPS 32(CX), Y11, Y11
+
+overwrite_108:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y2, (CX)
+	VMOVUPS Y3, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y6, (CX)
+	VMOVUPS Y7, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y8, (CX)
+	VMOVUPS Y9, 32(CX)
+	ADDQ    AX, CX
+	VMOVUPS Y10, (CX)
+	VMOVUPS Y11, 32(CX)
+
+done_106:
 	VZEROUPPER
 	RET
 
@@ -1471,7 +2298,7 @@ TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-loop_55:
+loop_109:
 	VFMADD231PS Y0, Y0, Y1
 	VFMADD231PS Y0, Y0, Y2
 	VFMADD231PS Y0, Y0, Y3
@@ -1485,6 +2312,6 @@ loop_55:
 	VFMADD231PS Y0, Y0, Y11
 	VFMADD231PS Y0, Y0, Y12
 	DECQ        AX
-	JG          loop_55
+	JG          loop_109
 	VZEROUPPER
 	RET

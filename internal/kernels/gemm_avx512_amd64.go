@@ -4,173 +4,145 @@
 
 package kernels
 
-// gemmTile1x16AVX512 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile1x16AVX512 computes 1 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile1x16AVX512(t *tileArgs)
 
-// gemmTile1x32AVX512 computes 1 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile1x32AVX512 computes 1 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile1x32AVX512(t *tileArgs)
 
-// gemmTile2x16AVX512 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile2x16AVX512 computes 2 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile2x16AVX512(t *tileArgs)
 
-// gemmTile2x32AVX512 computes 2 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile2x32AVX512 computes 2 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile2x32AVX512(t *tileArgs)
 
-// gemmTile3x16AVX512 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile3x16AVX512 computes 3 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile3x16AVX512(t *tileArgs)
 
-// gemmTile3x32AVX512 computes 3 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile3x32AVX512 computes 3 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile3x32AVX512(t *tileArgs)
 
-// gemmTile4x16AVX512 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile4x16AVX512 computes 4 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile4x16AVX512(t *tileArgs)
 
-// gemmTile4x32AVX512 computes 4 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile4x32AVX512 computes 4 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile4x32AVX512(t *tileArgs)
 
-// gemmTile5x16AVX512 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile5x16AVX512 computes 5 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile5x16AVX512(t *tileArgs)
 
-// gemmTile5x32AVX512 computes 5 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile5x32AVX512 computes 5 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile5x32AVX512(t *tileArgs)
 
-// gemmTile6x16AVX512 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile6x16AVX512 computes 6 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile6x16AVX512(t *tileArgs)
 
-// gemmTile6x32AVX512 computes 6 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile6x32AVX512 computes 6 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile6x32AVX512(t *tileArgs)
 
-// gemmTile7x16AVX512 computes 7 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile7x16AVX512 computes 7 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile7x16AVX512(t *tileArgs)
 
-// gemmTile7x32AVX512 computes 7 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile7x32AVX512 computes 7 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile7x32AVX512(t *tileArgs)
 
-// gemmTile8x16AVX512 computes 8 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile8x16AVX512 computes 8 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile8x16AVX512(t *tileArgs)
 
-// gemmTile8x32AVX512 computes 8 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile8x32AVX512 computes 8 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile8x32AVX512(t *tileArgs)
 
-// gemmTile9x16AVX512 computes 9 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile9x16AVX512 computes 9 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile9x16AVX512(t *tileArgs)
 
-// gemmTile9x32AVX512 computes 9 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile9x32AVX512 computes 9 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile9x32AVX512(t *tileArgs)
 
-// gemmTile10x16AVX512 computes 10 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile10x16AVX512 computes 10 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile10x16AVX512(t *tileArgs)
 
-// gemmTile10x32AVX512 computes 10 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile10x32AVX512 computes 10 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile10x32AVX512(t *tileArgs)
 
-// gemmTile11x16AVX512 computes 11 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile11x16AVX512 computes 11 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile11x16AVX512(t *tileArgs)
 
-// gemmTile11x32AVX512 computes 11 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile11x32AVX512 computes 11 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile11x32AVX512(t *tileArgs)
 
-// gemmTile12x16AVX512 computes 12 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile12x16AVX512 computes 12 rows of t. It reads all 16 columns of B.
 //
 //go:noescape
-func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile12x16AVX512(t *tileArgs)
 
-// gemmTile12x32AVX512 computes 12 rows and cols columns of C = A·B + add, or A·B if add is nil.
-// Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.
-// Each element of C is one chain of fused multiply-adds from p = 0 up.
+// gemmTile12x32AVX512 computes 12 rows of t. It reads all 32 columns of B.
 //
 //go:noescape
-func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
+func gemmTile12x32AVX512(t *tileArgs)
+
+// gemmTile13x16AVX512 computes 13 rows of t. It reads all 16 columns of B.
+//
+//go:noescape
+func gemmTile13x16AVX512(t *tileArgs)
+
+// gemmTile13x32AVX512 computes 13 rows of t. It reads all 32 columns of B.
+//
+//go:noescape
+func gemmTile13x32AVX512(t *tileArgs)
+
+// gemmTile14x16AVX512 computes 14 rows of t. It reads all 16 columns of B.
+//
+//go:noescape
+func gemmTile14x16AVX512(t *tileArgs)
+
+// gemmTile14x32AVX512 computes 14 rows of t. It reads all 32 columns of B.
+//
+//go:noescape
+func gemmTile14x32AVX512(t *tileArgs)
 
 // fmaPeakAVX512 does n times 24 fused multiply-adds of 16 elements each.
 //

@@ -4,3209 +4,8013 @@
 
 #include "textflag.h"
 
-// func gemmTile1x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       bRow+32(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       cols+56(FP), SI
-	MOVQ       $0x00000010, DI
-	CMPQ       SI, DI
-	CMOVQLT    SI, DI
-	MOVQ       $-1, SI
-	BZHIQ      DI, SI, SI
-	KMOVW      SI, K1
-	VPXORD     Z0, Z0, Z0
-	MOVQ       k+64(FP), SI
-	MOVQ       c+40(FP), DI
-	MOVQ       ldc+48(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	TESTQ      SI, SI
-	JZ         done_2
+// func gemmTile1x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   64(AX), SI
+	SHLQ   $0x02, SI
+	VPXORD Z0, Z0, Z0
+	MOVQ   136(AX), DI
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -4(AX), R9
+	MOVQ   R9, (SP)
+	TESTQ  AX, AX
+	JL     rest_3
 
 loop_1:
-	VMOVUPS.Z    (CX), K1, Z1
-	VBROADCASTSS (AX), Z2
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         DX, AX
 	ADDQ         BX, CX
-	DECQ         SI
-	JNZ          loop_1
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_2
+	MOVQ         t+0(FP), DI
+	MOVQ         184(DI), R8
+	SHLQ         $0x02, R8
+	MOVQ         160(DI), DI
 
-done_2:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), CX
-	MOVQ      addRow+80(FP), DX
+same_2:
+	TESTQ AX, AX
+	JGE   loop_1
+
+rest_3:
+	ADDQ $0x04, AX
+	JZ   done_5
+
+last_4:
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	DECQ         AX
+	JNZ          last_4
+
+done_5:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_6
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_3
+	JZ        overwrite_8
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-overwrite_3:
-	VMOVUPS Z0, K1, (AX)
-	VZEROUPPER
-	RET
+overwrite_8:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	JMP     done_7
 
-// func gemmTile1x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       bRow+32(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       cols+56(FP), SI
-	MOVQ       $0x00000010, DI
-	CMPQ       SI, DI
-	CMOVQLT    SI, DI
-	MOVQ       $-1, R8
-	BZHIQ      DI, R8, R8
-	KMOVW      R8, K1
-	SUBQ       DI, SI
-	MOVQ       $0x00000010, DI
-	CMPQ       SI, DI
-	CMOVQLT    SI, DI
-	MOVQ       $-1, SI
-	BZHIQ      DI, SI, SI
-	KMOVW      SI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	MOVQ       k+64(FP), SI
-	MOVQ       c+40(FP), DI
-	MOVQ       ldc+48(FP), R8
-	SHLQ       $0x02, R8
-	PREFETCHT0 (DI)
-	PREFETCHT0 64(DI)
-	TESTQ      SI, SI
-	JZ         done_5
-
-loop_4:
-	VMOVUPS.Z    (CX), K1, Z2
-	VMOVUPS.Z    64(CX), K2, Z3
-	VBROADCASTSS (AX), Z4
-	VFMADD231PS  Z4, Z2, Z0
-	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         DX, AX
-	ADDQ         BX, CX
-	DECQ         SI
-	JNZ          loop_4
-
-done_5:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), CX
-	MOVQ      addRow+80(FP), DX
-	SHLQ      $0x02, DX
-	TESTQ     CX, CX
-	JZ        overwrite_6
-	VMOVUPS.Z (CX), K1, Z2
-	VADDPS    Z2, Z0, Z0
-	VMOVUPS.Z 64(CX), K2, Z2
-	VADDPS    Z2, Z1, Z1
-
-overwrite_6:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile2x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	MOVQ       k+64(FP), DI
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	TESTQ      DI, DI
-	JZ         done_8
-
-loop_7:
-	VMOVUPS.Z    (CX), K1, Z2
-	VBROADCASTSS (AX), Z3
-	VFMADD231PS  Z3, Z2, Z0
-	VBROADCASTSS (AX)(DX*1), Z3
-	VFMADD231PS  Z3, Z2, Z1
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_7
-
-done_8:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_9
-	VMOVUPS.Z (DX), K1, Z2
-	VADDPS    Z2, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z2
-	VADDPS    Z2, Z1, Z1
+full_6:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_9
+	VADDPS (CX), Z0, Z0
 
 overwrite_9:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+
+done_7:
 	VZEROUPPER
 	RET
 
-// func gemmTile2x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	MOVQ       k+64(FP), DI
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	TESTQ      DI, DI
-	JZ         done_11
+// func gemmTile1x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   64(AX), SI
+	SHLQ   $0x02, SI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   136(AX), DI
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -4(AX), R9
+	MOVQ   R9, (SP)
+	TESTQ  AX, AX
+	JL     rest_12
 
 loop_10:
-	VMOVUPS.Z    (CX), K1, Z4
-	VMOVUPS.Z    64(CX), K2, Z5
-	VBROADCASTSS (AX), Z6
-	VFMADD231PS  Z6, Z4, Z0
-	VFMADD231PS  Z6, Z5, Z1
-	VBROADCASTSS (AX)(DX*1), Z6
-	VFMADD231PS  Z6, Z4, Z2
-	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_10
-
-done_11:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_12
-	VMOVUPS.Z (DX), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z4
-	VADDPS    Z4, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z4
-	VADDPS    Z4, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z4
-	VADDPS    Z4, Z3, Z3
-
-overwrite_12:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile3x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	MOVQ       k+64(FP), DI
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	TESTQ      DI, DI
-	JZ         done_14
-
-loop_13:
-	VMOVUPS.Z    (CX), K1, Z3
-	VBROADCASTSS (AX), Z4
-	VFMADD231PS  Z4, Z3, Z0
-	VBROADCASTSS (AX)(DX*1), Z4
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
-	VBROADCASTSS (AX)(DX*2), Z4
-	VFMADD231PS  Z4, Z3, Z2
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_13
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	PREFETCHT1   64(DI)
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_11
+	MOVQ         t+0(FP), DI
+	MOVQ         184(DI), R8
+	SHLQ         $0x02, R8
+	MOVQ         160(DI), DI
+
+same_11:
+	TESTQ AX, AX
+	JGE   loop_10
+
+rest_12:
+	ADDQ $0x04, AX
+	JZ   done_14
+
+last_13:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	DECQ         AX
+	JNZ          last_13
 
 done_14:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_15
-	VMOVUPS.Z (DX), K1, Z3
-	VADDPS    Z3, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z3
-	VADDPS    Z3, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z3
-	VADDPS    Z3, Z2, Z2
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_15
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_17
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z2
+	VADDPS    Z2, Z1, Z1
 
-overwrite_15:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VZEROUPPER
-	RET
+overwrite_17:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	JMP     done_16
 
-// func gemmTile3x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	MOVQ       k+64(FP), DI
-	MOVQ       c+40(FP), R8
-	MOVQ       ldc+48(FP), R9
-	SHLQ       $0x02, R9
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	ADDQ       R9, R8
-	PREFETCHT0 (R8)
-	PREFETCHT0 64(R8)
-	TESTQ      DI, DI
-	JZ         done_17
-
-loop_16:
-	VMOVUPS.Z    (CX), K1, Z6
-	VMOVUPS.Z    64(CX), K2, Z7
-	VBROADCASTSS (AX), Z8
-	VFMADD231PS  Z8, Z6, Z0
-	VFMADD231PS  Z8, Z7, Z1
-	VBROADCASTSS (AX)(DX*1), Z8
-	VFMADD231PS  Z8, Z6, Z2
-	VFMADD231PS  Z8, Z7, Z3
-	VBROADCASTSS (AX)(DX*2), Z8
-	VFMADD231PS  Z8, Z6, Z4
-	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         DI
-	JNZ          loop_16
-
-done_17:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_18
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z6
-	VADDPS    Z6, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z6
-	VADDPS    Z6, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z6
-	VADDPS    Z6, Z5, Z5
+full_15:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_18
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
 
 overwrite_18:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+
+done_16:
 	VZEROUPPER
 	RET
 
-// func gemmTile4x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	LEAQ       (DX)(DX*2), DI
-	MOVQ       k+64(FP), R8
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	SHLQ       $0x02, R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	TESTQ      R8, R8
-	JZ         done_20
+// func gemmTile2x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -8(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_21
 
 loop_19:
-	VMOVUPS.Z    (CX), K1, Z4
-	VBROADCASTSS (AX), Z5
-	VFMADD231PS  Z5, Z4, Z0
-	VBROADCASTSS (AX)(DX*1), Z5
-	VFMADD231PS  Z5, Z4, Z1
-	VBROADCASTSS (AX)(DX*2), Z5
-	VFMADD231PS  Z5, Z4, Z2
-	VBROADCASTSS (AX)(DI*1), Z5
-	VFMADD231PS  Z5, Z4, Z3
-	ADDQ         BX, AX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_19
-
-done_20:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_21
-	VMOVUPS.Z (DX), K1, Z4
-	VADDPS    Z4, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z4
-	VADDPS    Z4, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z4
-	VADDPS    Z4, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z4
-	VADDPS    Z4, Z3, Z3
-
-overwrite_21:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile4x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	LEAQ       (DX)(DX*2), DI
-	MOVQ       k+64(FP), R8
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	SHLQ       $0x02, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	TESTQ      R8, R8
-	JZ         done_23
-
-loop_22:
-	VMOVUPS.Z    (CX), K1, Z8
-	VMOVUPS.Z    64(CX), K2, Z9
-	VBROADCASTSS (AX), Z10
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS (AX)(DX*1), Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS (AX)(DX*2), Z10
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS (AX)(DI*1), Z10
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         BX, AX
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_22
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_20
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
+
+same_20:
+	TESTQ AX, AX
+	JGE   loop_19
+
+rest_21:
+	ADDQ $0x04, AX
+	JZ   done_23
+
+last_22:
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_22
 
 done_23:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_24
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z8
-	VADDPS    Z8, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z8
-	VADDPS    Z8, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z8
-	VADDPS    Z8, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z8
-	VADDPS    Z8, Z7, Z7
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_24
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_26
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z2
+	VADDPS    Z2, Z1, Z1
 
-overwrite_24:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	VZEROUPPER
-	RET
+overwrite_26:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	JMP     done_25
 
-// func gemmTile5x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	LEAQ       (DX)(DX*2), DI
-	MOVQ       k+64(FP), R8
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	SHLQ       $0x02, R10
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	TESTQ      R8, R8
-	JZ         done_26
-
-loop_25:
-	VMOVUPS.Z    (CX), K1, Z5
-	VBROADCASTSS (AX), Z6
-	VFMADD231PS  Z6, Z5, Z0
-	VBROADCASTSS (AX)(DX*1), Z6
-	VFMADD231PS  Z6, Z5, Z1
-	VBROADCASTSS (AX)(DX*2), Z6
-	VFMADD231PS  Z6, Z5, Z2
-	VBROADCASTSS (AX)(DI*1), Z6
-	VFMADD231PS  Z6, Z5, Z3
-	VBROADCASTSS (AX)(DX*4), Z6
-	VFMADD231PS  Z6, Z5, Z4
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_25
-
-done_26:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_27
-	VMOVUPS.Z (DX), K1, Z5
-	VADDPS    Z5, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z5
-	VADDPS    Z5, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z5
-	VADDPS    Z5, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z5
-	VADDPS    Z5, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z5
-	VADDPS    Z5, Z4, Z4
+full_24:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_27
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
 
 overwrite_27:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+
+done_25:
 	VZEROUPPER
 	RET
 
-// func gemmTile5x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	LEAQ       (DX)(DX*2), DI
-	MOVQ       k+64(FP), R8
-	MOVQ       c+40(FP), R9
-	MOVQ       ldc+48(FP), R10
-	SHLQ       $0x02, R10
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	ADDQ       R10, R9
-	PREFETCHT0 (R9)
-	PREFETCHT0 64(R9)
-	TESTQ      R8, R8
-	JZ         done_29
+// func gemmTile2x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -8(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_30
 
 loop_28:
-	VMOVUPS.Z    (CX), K1, Z10
-	VMOVUPS.Z    64(CX), K2, Z11
-	VBROADCASTSS (AX), Z12
-	VFMADD231PS  Z12, Z10, Z0
-	VFMADD231PS  Z12, Z11, Z1
-	VBROADCASTSS (AX)(DX*1), Z12
-	VFMADD231PS  Z12, Z10, Z2
-	VFMADD231PS  Z12, Z11, Z3
-	VBROADCASTSS (AX)(DX*2), Z12
-	VFMADD231PS  Z12, Z10, Z4
-	VFMADD231PS  Z12, Z11, Z5
-	VBROADCASTSS (AX)(DI*1), Z12
-	VFMADD231PS  Z12, Z10, Z6
-	VFMADD231PS  Z12, Z11, Z7
-	VBROADCASTSS (AX)(DX*4), Z12
-	VFMADD231PS  Z12, Z10, Z8
-	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         BX, AX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
-	DECQ         R8
-	JNZ          loop_28
-
-done_29:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_30
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z10
-	VADDPS    Z10, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z10
-	VADDPS    Z10, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z10
-	VADDPS    Z10, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z10
-	VADDPS    Z10, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z10
-	VADDPS    Z10, Z9, Z9
-
-overwrite_30:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile6x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	MOVQ       k+64(FP), R9
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	SHLQ       $0x02, R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	TESTQ      R9, R9
-	JZ         done_32
-
-loop_31:
-	VMOVUPS.Z    (CX), K1, Z6
-	VBROADCASTSS (AX), Z7
-	VFMADD231PS  Z7, Z6, Z0
-	VBROADCASTSS (AX)(DX*1), Z7
-	VFMADD231PS  Z7, Z6, Z1
-	VBROADCASTSS (AX)(DX*2), Z7
-	VFMADD231PS  Z7, Z6, Z2
-	VBROADCASTSS (AX)(DI*1), Z7
-	VFMADD231PS  Z7, Z6, Z3
-	VBROADCASTSS (AX)(DX*4), Z7
-	VFMADD231PS  Z7, Z6, Z4
-	VBROADCASTSS (AX)(R8*1), Z7
-	VFMADD231PS  Z7, Z6, Z5
-	ADDQ         BX, AX
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_31
+	PREFETCHT1   64(R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_29
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
+
+same_29:
+	TESTQ AX, AX
+	JGE   loop_28
+
+rest_30:
+	ADDQ $0x04, AX
+	JZ   done_32
+
+last_31:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_31
 
 done_32:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_33
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z6
-	VADDPS    Z6, Z5, Z5
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_33
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_35
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z4
+	VADDPS    Z4, Z3, Z3
 
-overwrite_33:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	VZEROUPPER
-	RET
+overwrite_35:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	JMP     done_34
 
-// func gemmTile6x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	MOVQ       k+64(FP), R9
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	SHLQ       $0x02, R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	TESTQ      R9, R9
-	JZ         done_35
-
-loop_34:
-	VMOVUPS.Z    (CX), K1, Z12
-	VMOVUPS.Z    64(CX), K2, Z13
-	VBROADCASTSS (AX), Z14
-	VFMADD231PS  Z14, Z12, Z0
-	VFMADD231PS  Z14, Z13, Z1
-	VBROADCASTSS (AX)(DX*1), Z14
-	VFMADD231PS  Z14, Z12, Z2
-	VFMADD231PS  Z14, Z13, Z3
-	VBROADCASTSS (AX)(DX*2), Z14
-	VFMADD231PS  Z14, Z12, Z4
-	VFMADD231PS  Z14, Z13, Z5
-	VBROADCASTSS (AX)(DI*1), Z14
-	VFMADD231PS  Z14, Z12, Z6
-	VFMADD231PS  Z14, Z13, Z7
-	VBROADCASTSS (AX)(DX*4), Z14
-	VFMADD231PS  Z14, Z12, Z8
-	VFMADD231PS  Z14, Z13, Z9
-	VBROADCASTSS (AX)(R8*1), Z14
-	VFMADD231PS  Z14, Z12, Z10
-	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_34
-
-done_35:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_36
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z12
-	VADDPS    Z12, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z12
-	VADDPS    Z12, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z12
-	VADDPS    Z12, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z12
-	VADDPS    Z12, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z12
-	VADDPS    Z12, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z12
-	VADDPS    Z12, Z11, Z11
+full_33:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_36
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
 
 overwrite_36:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+
+done_34:
 	VZEROUPPER
 	RET
 
-// func gemmTile7x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	MOVQ       k+64(FP), R9
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	SHLQ       $0x02, R11
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	TESTQ      R9, R9
-	JZ         done_38
+// func gemmTile3x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -12(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_39
 
 loop_37:
-	VMOVUPS.Z    (CX), K1, Z7
-	VBROADCASTSS (AX), Z8
-	VFMADD231PS  Z8, Z7, Z0
-	VBROADCASTSS (AX)(DX*1), Z8
-	VFMADD231PS  Z8, Z7, Z1
-	VBROADCASTSS (AX)(DX*2), Z8
-	VFMADD231PS  Z8, Z7, Z2
-	VBROADCASTSS (AX)(DI*1), Z8
-	VFMADD231PS  Z8, Z7, Z3
-	VBROADCASTSS (AX)(DX*4), Z8
-	VFMADD231PS  Z8, Z7, Z4
-	VBROADCASTSS (AX)(R8*1), Z8
-	VFMADD231PS  Z8, Z7, Z5
-	VBROADCASTSS (AX)(DI*2), Z8
-	VFMADD231PS  Z8, Z7, Z6
-	ADDQ         BX, AX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_37
-
-done_38:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_39
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z7
-	VADDPS    Z7, Z6, Z6
-
-overwrite_39:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile7x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	MOVQ       k+64(FP), R9
-	MOVQ       c+40(FP), R10
-	MOVQ       ldc+48(FP), R11
-	SHLQ       $0x02, R11
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	ADDQ       R11, R10
-	PREFETCHT0 (R10)
-	PREFETCHT0 64(R10)
-	TESTQ      R9, R9
-	JZ         done_41
-
-loop_40:
-	VMOVUPS.Z    (CX), K1, Z14
-	VMOVUPS.Z    64(CX), K2, Z15
-	VBROADCASTSS (AX), Z16
-	VFMADD231PS  Z16, Z14, Z0
-	VFMADD231PS  Z16, Z15, Z1
-	VBROADCASTSS (AX)(DX*1), Z16
-	VFMADD231PS  Z16, Z14, Z2
-	VFMADD231PS  Z16, Z15, Z3
-	VBROADCASTSS (AX)(DX*2), Z16
-	VFMADD231PS  Z16, Z14, Z4
-	VFMADD231PS  Z16, Z15, Z5
-	VBROADCASTSS (AX)(DI*1), Z16
-	VFMADD231PS  Z16, Z14, Z6
-	VFMADD231PS  Z16, Z15, Z7
-	VBROADCASTSS (AX)(DX*4), Z16
-	VFMADD231PS  Z16, Z14, Z8
-	VFMADD231PS  Z16, Z15, Z9
-	VBROADCASTSS (AX)(R8*1), Z16
-	VFMADD231PS  Z16, Z14, Z10
-	VFMADD231PS  Z16, Z15, Z11
-	VBROADCASTSS (AX)(DI*2), Z16
-	VFMADD231PS  Z16, Z14, Z12
-	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         BX, AX
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
-	DECQ         R9
-	JNZ          loop_40
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_38
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
+
+same_38:
+	TESTQ AX, AX
+	JGE   loop_37
+
+rest_39:
+	ADDQ $0x04, AX
+	JZ   done_41
+
+last_40:
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_40
 
 done_41:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_42
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z11, Z11
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z14
-	VADDPS    Z14, Z12, Z12
-	VMOVUPS.Z 64(DX), K2, Z14
-	VADDPS    Z14, Z13, Z13
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_42
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_44
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z3
+	VADDPS    Z3, Z2, Z2
 
-overwrite_42:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, K1, (AX)
-	VMOVUPS Z13, K2, 64(AX)
-	VZEROUPPER
-	RET
+overwrite_44:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	JMP     done_43
 
-// func gemmTile8x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	MOVQ       k+64(FP), R10
-	MOVQ       c+40(FP), R11
-	MOVQ       ldc+48(FP), R12
-	SHLQ       $0x02, R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	TESTQ      R10, R10
-	JZ         done_44
-
-loop_43:
-	VMOVUPS.Z    (CX), K1, Z8
-	VBROADCASTSS (AX), Z9
-	VFMADD231PS  Z9, Z8, Z0
-	VBROADCASTSS (AX)(DX*1), Z9
-	VFMADD231PS  Z9, Z8, Z1
-	VBROADCASTSS (AX)(DX*2), Z9
-	VFMADD231PS  Z9, Z8, Z2
-	VBROADCASTSS (AX)(DI*1), Z9
-	VFMADD231PS  Z9, Z8, Z3
-	VBROADCASTSS (AX)(DX*4), Z9
-	VFMADD231PS  Z9, Z8, Z4
-	VBROADCASTSS (AX)(R8*1), Z9
-	VFMADD231PS  Z9, Z8, Z5
-	VBROADCASTSS (AX)(DI*2), Z9
-	VFMADD231PS  Z9, Z8, Z6
-	VBROADCASTSS (AX)(R9*1), Z9
-	VFMADD231PS  Z9, Z8, Z7
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R10
-	JNZ          loop_43
-
-done_44:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_45
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z6, Z6
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z8
-	VADDPS    Z8, Z7, Z7
+full_42:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_45
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
 
 overwrite_45:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, K1, (AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+
+done_43:
 	VZEROUPPER
 	RET
 
-// func gemmTile8x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	MOVQ       k+64(FP), R10
-	MOVQ       c+40(FP), R11
-	MOVQ       ldc+48(FP), R12
-	SHLQ       $0x02, R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	TESTQ      R10, R10
-	JZ         done_47
+// func gemmTile3x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	MOVQ   136(AX), R8
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -12(AX), R10
+	MOVQ   R10, (SP)
+	TESTQ  AX, AX
+	JL     rest_48
 
 loop_46:
-	VMOVUPS.Z    (CX), K1, Z16
-	VMOVUPS.Z    64(CX), K2, Z17
-	VBROADCASTSS (AX), Z18
-	VFMADD231PS  Z18, Z16, Z0
-	VFMADD231PS  Z18, Z17, Z1
-	VBROADCASTSS (AX)(DX*1), Z18
-	VFMADD231PS  Z18, Z16, Z2
-	VFMADD231PS  Z18, Z17, Z3
-	VBROADCASTSS (AX)(DX*2), Z18
-	VFMADD231PS  Z18, Z16, Z4
-	VFMADD231PS  Z18, Z17, Z5
-	VBROADCASTSS (AX)(DI*1), Z18
-	VFMADD231PS  Z18, Z16, Z6
-	VFMADD231PS  Z18, Z17, Z7
-	VBROADCASTSS (AX)(DX*4), Z18
-	VFMADD231PS  Z18, Z16, Z8
-	VFMADD231PS  Z18, Z17, Z9
-	VBROADCASTSS (AX)(R8*1), Z18
-	VFMADD231PS  Z18, Z16, Z10
-	VFMADD231PS  Z18, Z17, Z11
-	VBROADCASTSS (AX)(DI*2), Z18
-	VFMADD231PS  Z18, Z16, Z12
-	VFMADD231PS  Z18, Z17, Z13
-	VBROADCASTSS (AX)(R9*1), Z18
-	VFMADD231PS  Z18, Z16, Z14
-	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         BX, AX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
-	DECQ         R10
-	JNZ          loop_46
-
-done_47:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_48
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z11, Z11
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z12, Z12
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z13, Z13
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z16
-	VADDPS    Z16, Z14, Z14
-	VMOVUPS.Z 64(DX), K2, Z16
-	VADDPS    Z16, Z15, Z15
-
-overwrite_48:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, K1, (AX)
-	VMOVUPS Z13, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, K1, (AX)
-	VMOVUPS Z15, K2, 64(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile9x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	MOVQ       k+64(FP), R10
-	MOVQ       c+40(FP), R11
-	MOVQ       ldc+48(FP), R12
-	SHLQ       $0x02, R12
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	TESTQ      R10, R10
-	JZ         done_50
-
-loop_49:
-	VMOVUPS.Z    (CX), K1, Z9
-	VBROADCASTSS (AX), Z10
-	VFMADD231PS  Z10, Z9, Z0
-	VBROADCASTSS (AX)(DX*1), Z10
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS (AX)(DX*2), Z10
-	VFMADD231PS  Z10, Z9, Z2
-	VBROADCASTSS (AX)(DI*1), Z10
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS (AX)(DX*4), Z10
-	VFMADD231PS  Z10, Z9, Z4
-	VBROADCASTSS (AX)(R8*1), Z10
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS (AX)(DI*2), Z10
-	VFMADD231PS  Z10, Z9, Z6
-	VBROADCASTSS (AX)(R9*1), Z10
-	VFMADD231PS  Z10, Z9, Z7
-	VBROADCASTSS (AX)(DX*8), Z10
-	VFMADD231PS  Z10, Z9, Z8
-	ADDQ         BX, AX
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
-	DECQ         R10
-	JNZ          loop_49
+	PREFETCHT1   64(R8)
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_47
+	MOVQ         t+0(FP), R8
+	MOVQ         184(R8), R9
+	SHLQ         $0x02, R9
+	MOVQ         160(R8), R8
+
+same_47:
+	TESTQ AX, AX
+	JGE   loop_46
+
+rest_48:
+	ADDQ $0x04, AX
+	JZ   done_50
+
+last_49:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_49
 
 done_50:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_51
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z6, Z6
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z9
-	VADDPS    Z9, Z8, Z8
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_51
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_53
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z6
+	VADDPS    Z6, Z5, Z5
 
-overwrite_51:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VZEROUPPER
-	RET
+overwrite_53:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	JMP     done_52
 
-// func gemmTile9x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	MOVQ       k+64(FP), R10
-	MOVQ       c+40(FP), R11
-	MOVQ       ldc+48(FP), R12
-	SHLQ       $0x02, R12
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	ADDQ       R12, R11
-	PREFETCHT0 (R11)
-	PREFETCHT0 64(R11)
-	TESTQ      R10, R10
-	JZ         done_53
-
-loop_52:
-	VMOVUPS.Z    (CX), K1, Z18
-	VMOVUPS.Z    64(CX), K2, Z19
-	VBROADCASTSS (AX), Z20
-	VFMADD231PS  Z20, Z18, Z0
-	VFMADD231PS  Z20, Z19, Z1
-	VBROADCASTSS (AX)(DX*1), Z20
-	VFMADD231PS  Z20, Z18, Z2
-	VFMADD231PS  Z20, Z19, Z3
-	VBROADCASTSS (AX)(DX*2), Z20
-	VFMADD231PS  Z20, Z18, Z4
-	VFMADD231PS  Z20, Z19, Z5
-	VBROADCASTSS (AX)(DI*1), Z20
-	VFMADD231PS  Z20, Z18, Z6
-	VFMADD231PS  Z20, Z19, Z7
-	VBROADCASTSS (AX)(DX*4), Z20
-	VFMADD231PS  Z20, Z18, Z8
-	VFMADD231PS  Z20, Z19, Z9
-	VBROADCASTSS (AX)(R8*1), Z20
-	VFMADD231PS  Z20, Z18, Z10
-	VFMADD231PS  Z20, Z19, Z11
-	VBROADCASTSS (AX)(DI*2), Z20
-	VFMADD231PS  Z20, Z18, Z12
-	VFMADD231PS  Z20, Z19, Z13
-	VBROADCASTSS (AX)(R9*1), Z20
-	VFMADD231PS  Z20, Z18, Z14
-	VFMADD231PS  Z20, Z19, Z15
-	VBROADCASTSS (AX)(DX*8), Z20
-	VFMADD231PS  Z20, Z18, Z16
-	VFMADD231PS  Z20, Z19, Z17
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R10
-	JNZ          loop_52
-
-done_53:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_54
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z11, Z11
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z12, Z12
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z13, Z13
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z14, Z14
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z15, Z15
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z18
-	VADDPS    Z18, Z16, Z16
-	VMOVUPS.Z 64(DX), K2, Z18
-	VADDPS    Z18, Z17, Z17
+full_51:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_54
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
 
 overwrite_54:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, K1, (AX)
-	VMOVUPS Z13, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, K1, (AX)
-	VMOVUPS Z15, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, K1, (AX)
-	VMOVUPS Z17, K2, 64(AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+
+done_52:
 	VZEROUPPER
 	RET
 
-// func gemmTile10x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	LEAQ       (DX)(DX*8), R10
-	MOVQ       k+64(FP), R11
-	MOVQ       c+40(FP), R12
-	MOVQ       ldc+48(FP), R13
-	SHLQ       $0x02, R13
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	TESTQ      R11, R11
-	JZ         done_56
+// func gemmTile4x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -16(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_57
 
 loop_55:
-	VMOVUPS.Z    (CX), K1, Z10
-	VBROADCASTSS (AX), Z11
-	VFMADD231PS  Z11, Z10, Z0
-	VBROADCASTSS (AX)(DX*1), Z11
-	VFMADD231PS  Z11, Z10, Z1
-	VBROADCASTSS (AX)(DX*2), Z11
-	VFMADD231PS  Z11, Z10, Z2
-	VBROADCASTSS (AX)(DI*1), Z11
-	VFMADD231PS  Z11, Z10, Z3
-	VBROADCASTSS (AX)(DX*4), Z11
-	VFMADD231PS  Z11, Z10, Z4
-	VBROADCASTSS (AX)(R8*1), Z11
-	VFMADD231PS  Z11, Z10, Z5
-	VBROADCASTSS (AX)(DI*2), Z11
-	VFMADD231PS  Z11, Z10, Z6
-	VBROADCASTSS (AX)(R9*1), Z11
-	VFMADD231PS  Z11, Z10, Z7
-	VBROADCASTSS (AX)(DX*8), Z11
-	VFMADD231PS  Z11, Z10, Z8
-	VBROADCASTSS (AX)(R10*1), Z11
-	VFMADD231PS  Z11, Z10, Z9
-	ADDQ         BX, AX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
-	DECQ         R11
-	JNZ          loop_55
-
-done_56:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_57
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z6, Z6
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z8, Z8
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z10
-	VADDPS    Z10, Z9, Z9
-
-overwrite_57:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, K1, (AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile10x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	LEAQ       (DX)(DX*8), R10
-	MOVQ       k+64(FP), R11
-	MOVQ       c+40(FP), R12
-	MOVQ       ldc+48(FP), R13
-	SHLQ       $0x02, R13
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	TESTQ      R11, R11
-	JZ         done_59
-
-loop_58:
-	VMOVUPS.Z    (CX), K1, Z20
-	VMOVUPS.Z    64(CX), K2, Z21
-	VBROADCASTSS (AX), Z22
-	VFMADD231PS  Z22, Z20, Z0
-	VFMADD231PS  Z22, Z21, Z1
-	VBROADCASTSS (AX)(DX*1), Z22
-	VFMADD231PS  Z22, Z20, Z2
-	VFMADD231PS  Z22, Z21, Z3
-	VBROADCASTSS (AX)(DX*2), Z22
-	VFMADD231PS  Z22, Z20, Z4
-	VFMADD231PS  Z22, Z21, Z5
-	VBROADCASTSS (AX)(DI*1), Z22
-	VFMADD231PS  Z22, Z20, Z6
-	VFMADD231PS  Z22, Z21, Z7
-	VBROADCASTSS (AX)(DX*4), Z22
-	VFMADD231PS  Z22, Z20, Z8
-	VFMADD231PS  Z22, Z21, Z9
-	VBROADCASTSS (AX)(R8*1), Z22
-	VFMADD231PS  Z22, Z20, Z10
-	VFMADD231PS  Z22, Z21, Z11
-	VBROADCASTSS (AX)(DI*2), Z22
-	VFMADD231PS  Z22, Z20, Z12
-	VFMADD231PS  Z22, Z21, Z13
-	VBROADCASTSS (AX)(R9*1), Z22
-	VFMADD231PS  Z22, Z20, Z14
-	VFMADD231PS  Z22, Z21, Z15
-	VBROADCASTSS (AX)(DX*8), Z22
-	VFMADD231PS  Z22, Z20, Z16
-	VFMADD231PS  Z22, Z21, Z17
-	VBROADCASTSS (AX)(R10*1), Z22
-	VFMADD231PS  Z22, Z20, Z18
-	VFMADD231PS  Z22, Z21, Z19
-	ADDQ         BX, AX
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
-	DECQ         R11
-	JNZ          loop_58
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_56
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
+
+same_56:
+	TESTQ AX, AX
+	JGE   loop_55
+
+rest_57:
+	ADDQ $0x04, AX
+	JZ   done_59
+
+last_58:
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_58
 
 done_59:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_60
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z11, Z11
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z12, Z12
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z13, Z13
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z14, Z14
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z15, Z15
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z16, Z16
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z17, Z17
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z20
-	VADDPS    Z20, Z18, Z18
-	VMOVUPS.Z 64(DX), K2, Z20
-	VADDPS    Z20, Z19, Z19
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_60
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_62
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z4
+	VADDPS    Z4, Z3, Z3
 
-overwrite_60:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, K1, (AX)
-	VMOVUPS Z13, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, K1, (AX)
-	VMOVUPS Z15, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, K1, (AX)
-	VMOVUPS Z17, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z18, K1, (AX)
-	VMOVUPS Z19, K2, 64(AX)
-	VZEROUPPER
-	RET
+overwrite_62:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	JMP     done_61
 
-// func gemmTile11x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	LEAQ       (DX)(DX*8), R10
-	MOVQ       k+64(FP), R11
-	MOVQ       c+40(FP), R12
-	MOVQ       ldc+48(FP), R13
-	SHLQ       $0x02, R13
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	TESTQ      R11, R11
-	JZ         done_62
-
-loop_61:
-	VMOVUPS.Z    (CX), K1, Z11
-	VBROADCASTSS (AX), Z12
-	VFMADD231PS  Z12, Z11, Z0
-	VBROADCASTSS (AX)(DX*1), Z12
-	VFMADD231PS  Z12, Z11, Z1
-	VBROADCASTSS (AX)(DX*2), Z12
-	VFMADD231PS  Z12, Z11, Z2
-	VBROADCASTSS (AX)(DI*1), Z12
-	VFMADD231PS  Z12, Z11, Z3
-	VBROADCASTSS (AX)(DX*4), Z12
-	VFMADD231PS  Z12, Z11, Z4
-	VBROADCASTSS (AX)(R8*1), Z12
-	VFMADD231PS  Z12, Z11, Z5
-	VBROADCASTSS (AX)(DI*2), Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VBROADCASTSS (AX)(R9*1), Z12
-	VFMADD231PS  Z12, Z11, Z7
-	VBROADCASTSS (AX)(DX*8), Z12
-	VFMADD231PS  Z12, Z11, Z8
-	VBROADCASTSS (AX)(R10*1), Z12
-	VFMADD231PS  Z12, Z11, Z9
-	VBROADCASTSS (AX)(R8*2), Z12
-	VFMADD231PS  Z12, Z11, Z10
-	ADDQ         BX, AX
-	ADDQ         SI, CX
-	DECQ         R11
-	JNZ          loop_61
-
-done_62:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_63
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z6, Z6
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z8, Z8
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z11
-	VADDPS    Z11, Z10, Z10
+full_60:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_63
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
 
 overwrite_63:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+
+done_61:
 	VZEROUPPER
 	RET
 
-// func gemmTile11x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	LEAQ       (DX)(DX*8), R10
-	MOVQ       k+64(FP), R11
-	MOVQ       c+40(FP), R12
-	MOVQ       ldc+48(FP), R13
-	SHLQ       $0x02, R13
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	ADDQ       R13, R12
-	PREFETCHT0 (R12)
-	PREFETCHT0 64(R12)
-	TESTQ      R11, R11
-	JZ         done_65
+// func gemmTile4x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -16(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_66
 
 loop_64:
-	VMOVUPS.Z    (CX), K1, Z22
-	VMOVUPS.Z    64(CX), K2, Z23
-	VBROADCASTSS (AX), Z24
-	VFMADD231PS  Z24, Z22, Z0
-	VFMADD231PS  Z24, Z23, Z1
-	VBROADCASTSS (AX)(DX*1), Z24
-	VFMADD231PS  Z24, Z22, Z2
-	VFMADD231PS  Z24, Z23, Z3
-	VBROADCASTSS (AX)(DX*2), Z24
-	VFMADD231PS  Z24, Z22, Z4
-	VFMADD231PS  Z24, Z23, Z5
-	VBROADCASTSS (AX)(DI*1), Z24
-	VFMADD231PS  Z24, Z22, Z6
-	VFMADD231PS  Z24, Z23, Z7
-	VBROADCASTSS (AX)(DX*4), Z24
-	VFMADD231PS  Z24, Z22, Z8
-	VFMADD231PS  Z24, Z23, Z9
-	VBROADCASTSS (AX)(R8*1), Z24
-	VFMADD231PS  Z24, Z22, Z10
-	VFMADD231PS  Z24, Z23, Z11
-	VBROADCASTSS (AX)(DI*2), Z24
-	VFMADD231PS  Z24, Z22, Z12
-	VFMADD231PS  Z24, Z23, Z13
-	VBROADCASTSS (AX)(R9*1), Z24
-	VFMADD231PS  Z24, Z22, Z14
-	VFMADD231PS  Z24, Z23, Z15
-	VBROADCASTSS (AX)(DX*8), Z24
-	VFMADD231PS  Z24, Z22, Z16
-	VFMADD231PS  Z24, Z23, Z17
-	VBROADCASTSS (AX)(R10*1), Z24
-	VFMADD231PS  Z24, Z22, Z18
-	VFMADD231PS  Z24, Z23, Z19
-	VBROADCASTSS (AX)(R8*2), Z24
-	VFMADD231PS  Z24, Z22, Z20
-	VFMADD231PS  Z24, Z23, Z21
-	ADDQ         BX, AX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
-	DECQ         R11
-	JNZ          loop_64
-
-done_65:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_66
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z11, Z11
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z12, Z12
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z13, Z13
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z14, Z14
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z15, Z15
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z16, Z16
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z17, Z17
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z18, Z18
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z19, Z19
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z22
-	VADDPS    Z22, Z20, Z20
-	VMOVUPS.Z 64(DX), K2, Z22
-	VADDPS    Z22, Z21, Z21
-
-overwrite_66:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, K1, (AX)
-	VMOVUPS Z13, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, K1, (AX)
-	VMOVUPS Z15, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, K1, (AX)
-	VMOVUPS Z17, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z18, K1, (AX)
-	VMOVUPS Z19, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z20, K1, (AX)
-	VMOVUPS Z21, K2, 64(AX)
-	VZEROUPPER
-	RET
-
-// func gemmTile12x16AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K1
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	LEAQ       (DX)(DX*8), R10
-	LEAQ       (DI)(DX*8), R11
-	MOVQ       k+64(FP), R12
-	MOVQ       c+40(FP), R13
-	MOVQ       ldc+48(FP), R14
-	SHLQ       $0x02, R14
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	TESTQ      R12, R12
-	JZ         done_68
-
-loop_67:
-	VMOVUPS.Z    (CX), K1, Z12
-	VBROADCASTSS (AX), Z13
-	VFMADD231PS  Z13, Z12, Z0
-	VBROADCASTSS (AX)(DX*1), Z13
-	VFMADD231PS  Z13, Z12, Z1
-	VBROADCASTSS (AX)(DX*2), Z13
-	VFMADD231PS  Z13, Z12, Z2
-	VBROADCASTSS (AX)(DI*1), Z13
-	VFMADD231PS  Z13, Z12, Z3
-	VBROADCASTSS (AX)(DX*4), Z13
-	VFMADD231PS  Z13, Z12, Z4
-	VBROADCASTSS (AX)(R8*1), Z13
-	VFMADD231PS  Z13, Z12, Z5
-	VBROADCASTSS (AX)(DI*2), Z13
-	VFMADD231PS  Z13, Z12, Z6
-	VBROADCASTSS (AX)(R9*1), Z13
-	VFMADD231PS  Z13, Z12, Z7
-	VBROADCASTSS (AX)(DX*8), Z13
-	VFMADD231PS  Z13, Z12, Z8
-	VBROADCASTSS (AX)(R10*1), Z13
-	VFMADD231PS  Z13, Z12, Z9
-	VBROADCASTSS (AX)(R8*2), Z13
-	VFMADD231PS  Z13, Z12, Z10
-	VBROADCASTSS (AX)(R11*1), Z13
-	VFMADD231PS  Z13, Z12, Z11
-	ADDQ         BX, AX
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
-	DECQ         R12
-	JNZ          loop_67
+	PREFETCHT1   64(R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_65
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
+
+same_65:
+	TESTQ AX, AX
+	JGE   loop_64
+
+rest_66:
+	ADDQ $0x04, AX
+	JZ   done_68
+
+last_67:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_67
 
 done_68:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_69
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z0, Z0
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z2, Z2
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z4, Z4
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z6, Z6
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z8, Z8
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z10, Z10
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z12
-	VADDPS    Z12, Z11, Z11
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_69
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_71
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z8
+	VADDPS    Z8, Z7, Z7
 
-overwrite_69:
-	VMOVUPS Z0, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z1, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z3, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z5, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z7, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z9, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	ADDQ    CX, AX
-	VMOVUPS Z11, K1, (AX)
+overwrite_71:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	JMP     done_70
+
+full_69:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_72
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+
+overwrite_72:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+
+done_70:
 	VZEROUPPER
 	RET
 
-// func gemmTile12x32AVX512(a *float32, aRow int, aCol int, b *float32, bRow int, c *float32, ldc int, cols int, k int, add *float32, addRow int)
-// Requires: AVX, AVX512F, BMI2, CMOV, MMX+
-TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $0-88
-	MOVQ       a+0(FP), AX
-	MOVQ       b+24(FP), CX
-	MOVQ       aRow+8(FP), DX
-	SHLQ       $0x02, DX
-	MOVQ       aCol+16(FP), BX
-	SHLQ       $0x02, BX
-	MOVQ       bRow+32(FP), SI
-	SHLQ       $0x02, SI
-	MOVQ       cols+56(FP), DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, R9
-	BZHIQ      R8, R9, R9
-	KMOVW      R9, K1
-	SUBQ       R8, DI
-	MOVQ       $0x00000010, R8
-	CMPQ       DI, R8
-	CMOVQLT    DI, R8
-	MOVQ       $-1, DI
-	BZHIQ      R8, DI, DI
-	KMOVW      DI, K2
-	VPXORD     Z0, Z0, Z0
-	VPXORD     Z1, Z1, Z1
-	VPXORD     Z2, Z2, Z2
-	VPXORD     Z3, Z3, Z3
-	VPXORD     Z4, Z4, Z4
-	VPXORD     Z5, Z5, Z5
-	VPXORD     Z6, Z6, Z6
-	VPXORD     Z7, Z7, Z7
-	VPXORD     Z8, Z8, Z8
-	VPXORD     Z9, Z9, Z9
-	VPXORD     Z10, Z10, Z10
-	VPXORD     Z11, Z11, Z11
-	VPXORD     Z12, Z12, Z12
-	VPXORD     Z13, Z13, Z13
-	VPXORD     Z14, Z14, Z14
-	VPXORD     Z15, Z15, Z15
-	VPXORD     Z16, Z16, Z16
-	VPXORD     Z17, Z17, Z17
-	VPXORD     Z18, Z18, Z18
-	VPXORD     Z19, Z19, Z19
-	VPXORD     Z20, Z20, Z20
-	VPXORD     Z21, Z21, Z21
-	VPXORD     Z22, Z22, Z22
-	VPXORD     Z23, Z23, Z23
-	LEAQ       (DX)(DX*2), DI
-	LEAQ       (DX)(DX*4), R8
-	LEAQ       (DI)(DX*4), R9
-	LEAQ       (DX)(DX*8), R10
-	LEAQ       (DI)(DX*8), R11
-	MOVQ       k+64(FP), R12
-	MOVQ       c+40(FP), R13
-	MOVQ       ldc+48(FP), R14
-	SHLQ       $0x02, R14
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	ADDQ       R14, R13
-	PREFETCHT0 (R13)
-	PREFETCHT0 64(R13)
-	TESTQ      R12, R12
-	JZ         done_71
+// func gemmTile5x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -20(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_75
 
-loop_70:
-	VMOVUPS.Z    (CX), K1, Z24
-	VMOVUPS.Z    64(CX), K2, Z25
-	VBROADCASTSS (AX), Z26
+loop_73:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_74
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
+
+same_74:
+	TESTQ AX, AX
+	JGE   loop_73
+
+rest_75:
+	ADDQ $0x04, AX
+	JZ   done_77
+
+last_76:
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_76
+
+done_77:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_78
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_80
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z5
+	VADDPS    Z5, Z4, Z4
+
+overwrite_80:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	JMP     done_79
+
+full_78:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_81
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+
+overwrite_81:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+
+done_79:
+	VZEROUPPER
+	RET
+
+// func gemmTile5x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	LEAQ   (BX)(BX*2), R8
+	MOVQ   136(AX), R9
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -20(AX), R11
+	MOVQ   R11, (SP)
+	TESTQ  AX, AX
+	JL     rest_84
+
+loop_82:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_83
+	MOVQ         t+0(FP), R9
+	MOVQ         184(R9), R10
+	SHLQ         $0x02, R10
+	MOVQ         160(R9), R9
+
+same_83:
+	TESTQ AX, AX
+	JGE   loop_82
+
+rest_84:
+	ADDQ $0x04, AX
+	JZ   done_86
+
+last_85:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_85
+
+done_86:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_87
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_89
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z10
+	VADDPS    Z10, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z10
+	VADDPS    Z10, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z10
+	VADDPS    Z10, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z10
+	VADDPS    Z10, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z10
+	VADDPS    Z10, Z9, Z9
+
+overwrite_89:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	JMP     done_88
+
+full_87:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_90
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+
+overwrite_90:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+
+done_88:
+	VZEROUPPER
+	RET
+
+// func gemmTile6x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	MOVQ   136(AX), R10
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -24(AX), R12
+	MOVQ   R12, (SP)
+	TESTQ  AX, AX
+	JL     rest_93
+
+loop_91:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_92
+	MOVQ         t+0(FP), R10
+	MOVQ         184(R10), R11
+	SHLQ         $0x02, R11
+	MOVQ         160(R10), R10
+
+same_92:
+	TESTQ AX, AX
+	JGE   loop_91
+
+rest_93:
+	ADDQ $0x04, AX
+	JZ   done_95
+
+last_94:
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_94
+
+done_95:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_96
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_98
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z6
+	VADDPS    Z6, Z5, Z5
+
+overwrite_98:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	JMP     done_97
+
+full_96:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_99
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+
+overwrite_99:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+
+done_97:
+	VZEROUPPER
+	RET
+
+// func gemmTile6x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	MOVQ   136(AX), R10
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -24(AX), R12
+	MOVQ   R12, (SP)
+	TESTQ  AX, AX
+	JL     rest_102
+
+loop_100:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	PREFETCHT1   64(R10)
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_101
+	MOVQ         t+0(FP), R10
+	MOVQ         184(R10), R11
+	SHLQ         $0x02, R11
+	MOVQ         160(R10), R10
+
+same_101:
+	TESTQ AX, AX
+	JGE   loop_100
+
+rest_102:
+	ADDQ $0x04, AX
+	JZ   done_104
+
+last_103:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_103
+
+done_104:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_105
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_107
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z12
+	VADDPS    Z12, Z11, Z11
+
+overwrite_107:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	JMP     done_106
+
+full_105:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_108
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+
+overwrite_108:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+
+done_106:
+	VZEROUPPER
+	RET
+
+// func gemmTile7x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	MOVQ   136(AX), R10
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -28(AX), R12
+	MOVQ   R12, (SP)
+	TESTQ  AX, AX
+	JL     rest_111
+
+loop_109:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_110
+	MOVQ         t+0(FP), R10
+	MOVQ         184(R10), R11
+	SHLQ         $0x02, R11
+	MOVQ         160(R10), R10
+
+same_110:
+	TESTQ AX, AX
+	JGE   loop_109
+
+rest_111:
+	ADDQ $0x04, AX
+	JZ   done_113
+
+last_112:
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_112
+
+done_113:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_114
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_116
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z7
+	VADDPS    Z7, Z6, Z6
+
+overwrite_116:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	JMP     done_115
+
+full_114:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_117
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+
+overwrite_117:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+
+done_115:
+	VZEROUPPER
+	RET
+
+// func gemmTile7x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	MOVQ   136(AX), R10
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -28(AX), R12
+	MOVQ   R12, (SP)
+	TESTQ  AX, AX
+	JL     rest_120
+
+loop_118:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	PREFETCHT1   64(R10)
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_119
+	MOVQ         t+0(FP), R10
+	MOVQ         184(R10), R11
+	SHLQ         $0x02, R11
+	MOVQ         160(R10), R10
+
+same_119:
+	TESTQ AX, AX
+	JGE   loop_118
+
+rest_120:
+	ADDQ $0x04, AX
+	JZ   done_122
+
+last_121:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_121
+
+done_122:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_123
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_125
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z14
+	VADDPS    Z14, Z13, Z13
+
+overwrite_125:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	JMP     done_124
+
+full_123:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_126
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+
+overwrite_126:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+
+done_124:
+	VZEROUPPER
+	RET
+
+// func gemmTile8x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	MOVQ   136(AX), R11
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -32(AX), R13
+	MOVQ   R13, (SP)
+	TESTQ  AX, AX
+	JL     rest_129
+
+loop_127:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_128
+	MOVQ         t+0(FP), R11
+	MOVQ         184(R11), R12
+	SHLQ         $0x02, R12
+	MOVQ         160(R11), R11
+
+same_128:
+	TESTQ AX, AX
+	JGE   loop_127
+
+rest_129:
+	ADDQ $0x04, AX
+	JZ   done_131
+
+last_130:
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_130
+
+done_131:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_132
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_134
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z8
+	VADDPS    Z8, Z7, Z7
+
+overwrite_134:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	JMP     done_133
+
+full_132:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_135
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+
+overwrite_135:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+
+done_133:
+	VZEROUPPER
+	RET
+
+// func gemmTile8x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	MOVQ   136(AX), R11
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -32(AX), R13
+	MOVQ   R13, (SP)
+	TESTQ  AX, AX
+	JL     rest_138
+
+loop_136:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	PREFETCHT1   64(R11)
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_137
+	MOVQ         t+0(FP), R11
+	MOVQ         184(R11), R12
+	SHLQ         $0x02, R12
+	MOVQ         160(R11), R11
+
+same_137:
+	TESTQ AX, AX
+	JGE   loop_136
+
+rest_138:
+	ADDQ $0x04, AX
+	JZ   done_140
+
+last_139:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_139
+
+done_140:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_141
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_143
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z13, Z13
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z16
+	VADDPS    Z16, Z15, Z15
+
+overwrite_143:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	JMP     done_142
+
+full_141:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_144
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+
+overwrite_144:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+
+done_142:
+	VZEROUPPER
+	RET
+
+// func gemmTile9x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	MOVQ   136(AX), R11
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -36(AX), R13
+	MOVQ   R13, (SP)
+	TESTQ  AX, AX
+	JL     rest_147
+
+loop_145:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_146
+	MOVQ         t+0(FP), R11
+	MOVQ         184(R11), R12
+	SHLQ         $0x02, R12
+	MOVQ         160(R11), R11
+
+same_146:
+	TESTQ AX, AX
+	JGE   loop_145
+
+rest_147:
+	ADDQ $0x04, AX
+	JZ   done_149
+
+last_148:
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_148
+
+done_149:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_150
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_152
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z9
+	VADDPS    Z9, Z8, Z8
+
+overwrite_152:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	JMP     done_151
+
+full_150:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_153
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+
+overwrite_153:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+
+done_151:
+	VZEROUPPER
+	RET
+
+// func gemmTile9x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	MOVQ   136(AX), R11
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -36(AX), R13
+	MOVQ   R13, (SP)
+	TESTQ  AX, AX
+	JL     rest_156
+
+loop_154:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	PREFETCHT1   64(R11)
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_155
+	MOVQ         t+0(FP), R11
+	MOVQ         184(R11), R12
+	SHLQ         $0x02, R12
+	MOVQ         160(R11), R11
+
+same_155:
+	TESTQ AX, AX
+	JGE   loop_154
+
+rest_156:
+	ADDQ $0x04, AX
+	JZ   done_158
+
+last_157:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_157
+
+done_158:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_159
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_161
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z13, Z13
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z15, Z15
+	ADDQ      DX, CX
+	VADDPS    (CX), Z16, Z16
+	VMOVUPS.Z 64(CX), K1, Z18
+	VADDPS    Z18, Z17, Z17
+
+overwrite_161:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	JMP     done_160
+
+full_159:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_162
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	VADDPS (CX), Z16, Z16
+	VADDPS 64(CX), Z17, Z17
+
+overwrite_162:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+
+done_160:
+	VZEROUPPER
+	RET
+
+// func gemmTile10x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	MOVQ   136(AX), R12
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -40(AX), R14
+	MOVQ   R14, (SP)
+	TESTQ  AX, AX
+	JL     rest_165
+
+loop_163:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_164
+	MOVQ         t+0(FP), R12
+	MOVQ         184(R12), R13
+	SHLQ         $0x02, R13
+	MOVQ         160(R12), R12
+
+same_164:
+	TESTQ AX, AX
+	JGE   loop_163
+
+rest_165:
+	ADDQ $0x04, AX
+	JZ   done_167
+
+last_166:
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_166
+
+done_167:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_168
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_170
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z8, Z8
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z10
+	VADDPS    Z10, Z9, Z9
+
+overwrite_170:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	JMP     done_169
+
+full_168:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_171
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	ADDQ   DX, CX
+	VADDPS (CX), Z9, Z9
+
+overwrite_171:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+
+done_169:
+	VZEROUPPER
+	RET
+
+// func gemmTile10x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	MOVQ   136(AX), R12
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -40(AX), R14
+	MOVQ   R14, (SP)
+	TESTQ  AX, AX
+	JL     rest_174
+
+loop_172:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	PREFETCHT1   64(R12)
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_173
+	MOVQ         t+0(FP), R12
+	MOVQ         184(R12), R13
+	SHLQ         $0x02, R13
+	MOVQ         160(R12), R12
+
+same_173:
+	TESTQ AX, AX
+	JGE   loop_172
+
+rest_174:
+	ADDQ $0x04, AX
+	JZ   done_176
+
+last_175:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_175
+
+done_176:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_177
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_179
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z13, Z13
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z15, Z15
+	ADDQ      DX, CX
+	VADDPS    (CX), Z16, Z16
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z17, Z17
+	ADDQ      DX, CX
+	VADDPS    (CX), Z18, Z18
+	VMOVUPS.Z 64(CX), K1, Z20
+	VADDPS    Z20, Z19, Z19
+
+overwrite_179:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	JMP     done_178
+
+full_177:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_180
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	VADDPS (CX), Z16, Z16
+	VADDPS 64(CX), Z17, Z17
+	ADDQ   DX, CX
+	VADDPS (CX), Z18, Z18
+	VADDPS 64(CX), Z19, Z19
+
+overwrite_180:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+
+done_178:
+	VZEROUPPER
+	RET
+
+// func gemmTile11x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	MOVQ   136(AX), R12
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -44(AX), R14
+	MOVQ   R14, (SP)
+	TESTQ  AX, AX
+	JL     rest_183
+
+loop_181:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_182
+	MOVQ         t+0(FP), R12
+	MOVQ         184(R12), R13
+	SHLQ         $0x02, R13
+	MOVQ         160(R12), R12
+
+same_182:
+	TESTQ AX, AX
+	JGE   loop_181
+
+rest_183:
+	ADDQ $0x04, AX
+	JZ   done_185
+
+last_184:
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_184
+
+done_185:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_186
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_188
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z8, Z8
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z11
+	VADDPS    Z11, Z10, Z10
+
+overwrite_188:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	JMP     done_187
+
+full_186:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_189
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	ADDQ   DX, CX
+	VADDPS (CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+
+overwrite_189:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+
+done_187:
+	VZEROUPPER
+	RET
+
+// func gemmTile11x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	MOVQ   136(AX), R12
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -44(AX), R14
+	MOVQ   R14, (SP)
+	TESTQ  AX, AX
+	JL     rest_192
+
+loop_190:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	PREFETCHT1   64(R12)
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_191
+	MOVQ         t+0(FP), R12
+	MOVQ         184(R12), R13
+	SHLQ         $0x02, R13
+	MOVQ         160(R12), R12
+
+same_191:
+	TESTQ AX, AX
+	JGE   loop_190
+
+rest_192:
+	ADDQ $0x04, AX
+	JZ   done_194
+
+last_193:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_193
+
+done_194:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_195
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_197
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z13, Z13
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z15, Z15
+	ADDQ      DX, CX
+	VADDPS    (CX), Z16, Z16
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z17, Z17
+	ADDQ      DX, CX
+	VADDPS    (CX), Z18, Z18
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z19, Z19
+	ADDQ      DX, CX
+	VADDPS    (CX), Z20, Z20
+	VMOVUPS.Z 64(CX), K1, Z22
+	VADDPS    Z22, Z21, Z21
+
+overwrite_197:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
+	JMP     done_196
+
+full_195:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_198
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	VADDPS (CX), Z16, Z16
+	VADDPS 64(CX), Z17, Z17
+	ADDQ   DX, CX
+	VADDPS (CX), Z18, Z18
+	VADDPS 64(CX), Z19, Z19
+	ADDQ   DX, CX
+	VADDPS (CX), Z20, Z20
+	VADDPS 64(CX), Z21, Z21
+
+overwrite_198:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+
+done_196:
+	VZEROUPPER
+	RET
+
+// func gemmTile12x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	LEAQ   (R8)(BX*8), R12
+	MOVQ   136(AX), R13
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -48(AX), R15
+	MOVQ   R15, (SP)
+	TESTQ  AX, AX
+	JL     rest_201
+
+loop_199:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_200
+	MOVQ         t+0(FP), R13
+	MOVQ         184(R13), R14
+	SHLQ         $0x02, R14
+	MOVQ         160(R13), R13
+
+same_200:
+	TESTQ AX, AX
+	JGE   loop_199
+
+rest_201:
+	ADDQ $0x04, AX
+	JZ   done_203
+
+last_202:
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_202
+
+done_203:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_204
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_206
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z8, Z8
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z10, Z10
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z12
+	VADDPS    Z12, Z11, Z11
+
+overwrite_206:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, K1, (CX)
+	JMP     done_205
+
+full_204:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_207
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	ADDQ   DX, CX
+	VADDPS (CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	ADDQ   DX, CX
+	VADDPS (CX), Z11, Z11
+
+overwrite_207:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+
+done_205:
+	VZEROUPPER
+	RET
+
+// func gemmTile12x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	LEAQ   (R8)(BX*8), R12
+	MOVQ   136(AX), R13
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -48(AX), R15
+	MOVQ   R15, (SP)
+	TESTQ  AX, AX
+	JL     rest_210
+
+loop_208:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
 	VFMADD231PS  Z26, Z24, Z0
 	VFMADD231PS  Z26, Z25, Z1
-	VBROADCASTSS (AX)(DX*1), Z26
+	VBROADCASTSS (CX)(BX*1), Z26
 	VFMADD231PS  Z26, Z24, Z2
 	VFMADD231PS  Z26, Z25, Z3
-	VBROADCASTSS (AX)(DX*2), Z26
+	VBROADCASTSS (CX)(BX*2), Z26
 	VFMADD231PS  Z26, Z24, Z4
 	VFMADD231PS  Z26, Z25, Z5
-	VBROADCASTSS (AX)(DI*1), Z26
+	VBROADCASTSS (CX)(R8*1), Z26
 	VFMADD231PS  Z26, Z24, Z6
 	VFMADD231PS  Z26, Z25, Z7
-	VBROADCASTSS (AX)(DX*4), Z26
+	VBROADCASTSS (CX)(BX*4), Z26
 	VFMADD231PS  Z26, Z24, Z8
 	VFMADD231PS  Z26, Z25, Z9
-	VBROADCASTSS (AX)(R8*1), Z26
+	VBROADCASTSS (CX)(R9*1), Z26
 	VFMADD231PS  Z26, Z24, Z10
 	VFMADD231PS  Z26, Z25, Z11
-	VBROADCASTSS (AX)(DI*2), Z26
+	VBROADCASTSS (CX)(R8*2), Z26
 	VFMADD231PS  Z26, Z24, Z12
 	VFMADD231PS  Z26, Z25, Z13
-	VBROADCASTSS (AX)(R9*1), Z26
+	VBROADCASTSS (CX)(R10*1), Z26
 	VFMADD231PS  Z26, Z24, Z14
 	VFMADD231PS  Z26, Z25, Z15
-	VBROADCASTSS (AX)(DX*8), Z26
+	VBROADCASTSS (CX)(BX*8), Z26
 	VFMADD231PS  Z26, Z24, Z16
 	VFMADD231PS  Z26, Z25, Z17
-	VBROADCASTSS (AX)(R10*1), Z26
+	VBROADCASTSS (CX)(R11*1), Z26
 	VFMADD231PS  Z26, Z24, Z18
 	VFMADD231PS  Z26, Z25, Z19
-	VBROADCASTSS (AX)(R8*2), Z26
+	VBROADCASTSS (CX)(R9*2), Z26
 	VFMADD231PS  Z26, Z24, Z20
 	VFMADD231PS  Z26, Z25, Z21
-	VBROADCASTSS (AX)(R11*1), Z26
+	VBROADCASTSS (CX)(R12*1), Z26
 	VFMADD231PS  Z26, Z24, Z22
 	VFMADD231PS  Z26, Z25, Z23
-	ADDQ         BX, AX
 	ADDQ         SI, CX
-	DECQ         R12
-	JNZ          loop_70
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	PREFETCHT1   64(R13)
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_209
+	MOVQ         t+0(FP), R13
+	MOVQ         184(R13), R14
+	SHLQ         $0x02, R14
+	MOVQ         160(R13), R13
 
-done_71:
-	MOVQ      c+40(FP), AX
-	MOVQ      ldc+48(FP), CX
-	SHLQ      $0x02, CX
-	MOVQ      add+72(FP), DX
-	MOVQ      addRow+80(FP), BX
-	SHLQ      $0x02, BX
-	TESTQ     DX, DX
-	JZ        overwrite_72
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z0, Z0
-	VMOVUPS.Z 64(DX), K2, Z24
+same_209:
+	TESTQ AX, AX
+	JGE   loop_208
+
+rest_210:
+	ADDQ $0x04, AX
+	JZ   done_212
+
+last_211:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_211
+
+done_212:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_213
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_215
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z1, Z1
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z2, Z2
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z3, Z3
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z4, Z4
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z5, Z5
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z6, Z6
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z7, Z7
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z8, Z8
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z9, Z9
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z10, Z10
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z11, Z11
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z12, Z12
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z13, Z13
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z14, Z14
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z15, Z15
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z16, Z16
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z16, Z16
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z17, Z17
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z18, Z18
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z18, Z18
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z19, Z19
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z20, Z20
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z20, Z20
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z21, Z21
-	ADDQ      BX, DX
-	VMOVUPS.Z (DX), K1, Z24
-	VADDPS    Z24, Z22, Z22
-	VMOVUPS.Z 64(DX), K2, Z24
+	ADDQ      DX, CX
+	VADDPS    (CX), Z22, Z22
+	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z23, Z23
 
-overwrite_72:
-	VMOVUPS Z0, K1, (AX)
-	VMOVUPS Z1, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z2, K1, (AX)
-	VMOVUPS Z3, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z4, K1, (AX)
-	VMOVUPS Z5, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z6, K1, (AX)
-	VMOVUPS Z7, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z8, K1, (AX)
-	VMOVUPS Z9, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z10, K1, (AX)
-	VMOVUPS Z11, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z12, K1, (AX)
-	VMOVUPS Z13, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z14, K1, (AX)
-	VMOVUPS Z15, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z16, K1, (AX)
-	VMOVUPS Z17, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z18, K1, (AX)
-	VMOVUPS Z19, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z20, K1, (AX)
-	VMOVUPS Z21, K2, 64(AX)
-	ADDQ    CX, AX
-	VMOVUPS Z22, K1, (AX)
-	VMOVUPS Z23, K2, 64(AX)
+overwrite_215:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, K1, 64(CX)
+	JMP     done_214
+
+full_213:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_216
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	VADDPS (CX), Z16, Z16
+	VADDPS 64(CX), Z17, Z17
+	ADDQ   DX, CX
+	VADDPS (CX), Z18, Z18
+	VADDPS 64(CX), Z19, Z19
+	ADDQ   DX, CX
+	VADDPS (CX), Z20, Z20
+	VADDPS 64(CX), Z21, Z21
+	ADDQ   DX, CX
+	VADDPS (CX), Z22, Z22
+	VADDPS 64(CX), Z23, Z23
+
+overwrite_216:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+
+done_214:
+	VZEROUPPER
+	RET
+
+// func gemmTile13x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	LEAQ   (R8)(BX*8), R12
+	MOVQ   136(AX), R13
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -52(AX), R15
+	MOVQ   R15, (SP)
+	TESTQ  AX, AX
+	JL     rest_219
+
+loop_217:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_218
+	MOVQ         t+0(FP), R13
+	MOVQ         184(R13), R14
+	SHLQ         $0x02, R14
+	MOVQ         160(R13), R13
+
+same_218:
+	TESTQ AX, AX
+	JGE   loop_217
+
+rest_219:
+	ADDQ $0x04, AX
+	JZ   done_221
+
+last_220:
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_220
+
+done_221:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_222
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_224
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z8, Z8
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z10, Z10
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z13
+	VADDPS    Z13, Z12, Z12
+
+overwrite_224:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, K1, (CX)
+	JMP     done_223
+
+full_222:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_225
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	ADDQ   DX, CX
+	VADDPS (CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	ADDQ   DX, CX
+	VADDPS (CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+
+overwrite_225:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+
+done_223:
+	VZEROUPPER
+	RET
+
+// func gemmTile13x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	LEAQ   (R8)(BX*8), R12
+	MOVQ   136(AX), R13
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -52(AX), R15
+	MOVQ   R15, (SP)
+	TESTQ  AX, AX
+	JL     rest_228
+
+loop_226:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	PREFETCHT1   64(R13)
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_227
+	MOVQ         t+0(FP), R13
+	MOVQ         184(R13), R14
+	SHLQ         $0x02, R14
+	MOVQ         160(R13), R13
+
+same_227:
+	TESTQ AX, AX
+	JGE   loop_226
+
+rest_228:
+	ADDQ $0x04, AX
+	JZ   done_230
+
+last_229:
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_229
+
+done_230:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_231
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_233
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z13, Z13
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z15, Z15
+	ADDQ      DX, CX
+	VADDPS    (CX), Z16, Z16
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z17, Z17
+	ADDQ      DX, CX
+	VADDPS    (CX), Z18, Z18
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z19, Z19
+	ADDQ      DX, CX
+	VADDPS    (CX), Z20, Z20
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z21, Z21
+	ADDQ      DX, CX
+	VADDPS    (CX), Z22, Z22
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z23, Z23
+	ADDQ      DX, CX
+	VADDPS    (CX), Z24, Z24
+	VMOVUPS.Z 64(CX), K1, Z26
+	VADDPS    Z26, Z25, Z25
+
+overwrite_233:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z24, (CX)
+	VMOVUPS Z25, K1, 64(CX)
+	JMP     done_232
+
+full_231:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_234
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	VADDPS (CX), Z16, Z16
+	VADDPS 64(CX), Z17, Z17
+	ADDQ   DX, CX
+	VADDPS (CX), Z18, Z18
+	VADDPS 64(CX), Z19, Z19
+	ADDQ   DX, CX
+	VADDPS (CX), Z20, Z20
+	VADDPS 64(CX), Z21, Z21
+	ADDQ   DX, CX
+	VADDPS (CX), Z22, Z22
+	VADDPS 64(CX), Z23, Z23
+	ADDQ   DX, CX
+	VADDPS (CX), Z24, Z24
+	VADDPS 64(CX), Z25, Z25
+
+overwrite_234:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z24, (CX)
+	VMOVUPS Z25, 64(CX)
+
+done_232:
+	VZEROUPPER
+	RET
+
+// func gemmTile14x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	LEAQ   (R8)(BX*8), R12
+	LEAQ   (R9)(BX*8), R13
+	MOVQ   136(AX), R14
+	MOVQ   96(AX), R15
+	SHLQ   $0x02, R15
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -56(AX), BP
+	MOVQ   BP, (SP)
+	TESTQ  AX, AX
+	JL     rest_237
+
+loop_235:
+	PREFETCHT1   (R14)
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	ADDQ         R15, R14
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_236
+	MOVQ         t+0(FP), R14
+	MOVQ         184(R14), R15
+	SHLQ         $0x02, R15
+	MOVQ         160(R14), R14
+
+same_236:
+	TESTQ AX, AX
+	JGE   loop_235
+
+rest_237:
+	ADDQ $0x04, AX
+	JZ   done_239
+
+last_238:
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_238
+
+done_239:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x10
+	JE        full_240
+	SUBQ      $0x00, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_242
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z0, Z0
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z1, Z1
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z2, Z2
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z3, Z3
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z4, Z4
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z5, Z5
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z6, Z6
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z7, Z7
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z8, Z8
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z9, Z9
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z10, Z10
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z11, Z11
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z12, Z12
+	ADDQ      DX, CX
+	VMOVUPS.Z (CX), K1, Z14
+	VADDPS    Z14, Z13, Z13
+
+overwrite_242:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, K1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z13, K1, (CX)
+	JMP     done_241
+
+full_240:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_243
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	ADDQ   DX, CX
+	VADDPS (CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	ADDQ   DX, CX
+	VADDPS (CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	ADDQ   DX, CX
+	VADDPS (CX), Z13, Z13
+
+overwrite_243:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z1, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z3, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z5, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z7, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z9, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z11, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	ADDQ    AX, CX
+	VMOVUPS Z13, (CX)
+
+done_241:
+	VZEROUPPER
+	RET
+
+// func gemmTile14x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $8-8
+	MOVQ   t+0(FP), AX
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	VPXORD Z8, Z8, Z8
+	VPXORD Z9, Z9, Z9
+	VPXORD Z10, Z10, Z10
+	VPXORD Z11, Z11, Z11
+	VPXORD Z12, Z12, Z12
+	VPXORD Z13, Z13, Z13
+	VPXORD Z14, Z14, Z14
+	VPXORD Z15, Z15, Z15
+	VPXORD Z16, Z16, Z16
+	VPXORD Z17, Z17, Z17
+	VPXORD Z18, Z18, Z18
+	VPXORD Z19, Z19, Z19
+	VPXORD Z20, Z20, Z20
+	VPXORD Z21, Z21, Z21
+	VPXORD Z22, Z22, Z22
+	VPXORD Z23, Z23, Z23
+	VPXORD Z24, Z24, Z24
+	VPXORD Z25, Z25, Z25
+	VPXORD Z26, Z26, Z26
+	VPXORD Z27, Z27, Z27
+	LEAQ   (BX)(BX*2), R8
+	LEAQ   (BX)(BX*4), R9
+	LEAQ   (R8)(BX*4), R10
+	LEAQ   (BX)(BX*8), R11
+	LEAQ   (R8)(BX*8), R12
+	LEAQ   (R9)(BX*8), R13
+	MOVQ   136(AX), R14
+	MOVQ   96(AX), R15
+	SHLQ   $0x02, R15
+	MOVQ   208(AX), AX
+	SUBQ   $0x04, AX
+	LEAQ   -56(AX), BP
+	MOVQ   BP, (SP)
+	TESTQ  AX, AX
+	JL     rest_246
+
+loop_244:
+	PREFETCHT1   (R14)
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	PREFETCHT1   64(R14)
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	ADDQ         R15, R14
+	SUBQ         $0x04, AX
+	CMPQ         AX, (SP)
+	JNE          same_245
+	MOVQ         t+0(FP), R14
+	MOVQ         184(R14), R15
+	SHLQ         $0x02, R15
+	MOVQ         160(R14), R14
+
+same_245:
+	TESTQ AX, AX
+	JGE   loop_244
+
+rest_246:
+	ADDQ $0x04, AX
+	JZ   done_248
+
+last_247:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	DECQ         AX
+	JNZ          last_247
+
+done_248:
+	MOVQ      t+0(FP), AX
+	MOVQ      200(AX), CX
+	CMPQ      CX, $0x20
+	JE        full_249
+	SUBQ      $0x10, CX
+	MOVQ      $-1, DX
+	BZHIQ     CX, DX, DX
+	KMOVW     DX, K1
+	MOVQ      104(AX), CX
+	MOVQ      128(AX), DX
+	SHLQ      $0x02, DX
+	TESTQ     CX, CX
+	JZ        overwrite_251
+	VADDPS    (CX), Z0, Z0
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z1, Z1
+	ADDQ      DX, CX
+	VADDPS    (CX), Z2, Z2
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z3, Z3
+	ADDQ      DX, CX
+	VADDPS    (CX), Z4, Z4
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z5, Z5
+	ADDQ      DX, CX
+	VADDPS    (CX), Z6, Z6
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z7, Z7
+	ADDQ      DX, CX
+	VADDPS    (CX), Z8, Z8
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z9, Z9
+	ADDQ      DX, CX
+	VADDPS    (CX), Z10, Z10
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z11, Z11
+	ADDQ      DX, CX
+	VADDPS    (CX), Z12, Z12
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z13, Z13
+	ADDQ      DX, CX
+	VADDPS    (CX), Z14, Z14
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z15, Z15
+	ADDQ      DX, CX
+	VADDPS    (CX), Z16, Z16
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z17, Z17
+	ADDQ      DX, CX
+	VADDPS    (CX), Z18, Z18
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z19, Z19
+	ADDQ      DX, CX
+	VADDPS    (CX), Z20, Z20
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z21, Z21
+	ADDQ      DX, CX
+	VADDPS    (CX), Z22, Z22
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z23, Z23
+	ADDQ      DX, CX
+	VADDPS    (CX), Z24, Z24
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z25, Z25
+	ADDQ      DX, CX
+	VADDPS    (CX), Z26, Z26
+	VMOVUPS.Z 64(CX), K1, Z28
+	VADDPS    Z28, Z27, Z27
+
+overwrite_251:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z24, (CX)
+	VMOVUPS Z25, K1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z26, (CX)
+	VMOVUPS Z27, K1, 64(CX)
+	JMP     done_250
+
+full_249:
+	MOVQ   104(AX), CX
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	TESTQ  CX, CX
+	JZ     overwrite_252
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	VADDPS (CX), Z8, Z8
+	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	VADDPS (CX), Z10, Z10
+	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	VADDPS (CX), Z12, Z12
+	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	VADDPS (CX), Z14, Z14
+	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	VADDPS (CX), Z16, Z16
+	VADDPS 64(CX), Z17, Z17
+	ADDQ   DX, CX
+	VADDPS (CX), Z18, Z18
+	VADDPS 64(CX), Z19, Z19
+	ADDQ   DX, CX
+	VADDPS (CX), Z20, Z20
+	VADDPS 64(CX), Z21, Z21
+	ADDQ   DX, CX
+	VADDPS (CX), Z22, Z22
+	VADDPS 64(CX), Z23, Z23
+	ADDQ   DX, CX
+	VADDPS (CX), Z24, Z24
+	VADDPS 64(CX), Z25, Z25
+	ADDQ   DX, CX
+	VADDPS (CX), Z26, Z26
+	VADDPS 64(CX), Z27, Z27
+
+overwrite_252:
+	MOVQ    72(AX), CX
+	MOVQ    96(AX), AX
+	SHLQ    $0x02, AX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z2, (CX)
+	VMOVUPS Z3, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z6, (CX)
+	VMOVUPS Z7, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z8, (CX)
+	VMOVUPS Z9, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z10, (CX)
+	VMOVUPS Z11, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z12, (CX)
+	VMOVUPS Z13, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z14, (CX)
+	VMOVUPS Z15, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z16, (CX)
+	VMOVUPS Z17, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z18, (CX)
+	VMOVUPS Z19, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z20, (CX)
+	VMOVUPS Z21, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z22, (CX)
+	VMOVUPS Z23, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z24, (CX)
+	VMOVUPS Z25, 64(CX)
+	ADDQ    AX, CX
+	VMOVUPS Z26, (CX)
+	VMOVUPS Z27, 64(CX)
+
+done_250:
 	VZEROUPPER
 	RET
 
@@ -3240,7 +8044,7 @@ TEXT ·fmaPeakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-loop_73:
+loop_253:
 	VFMADD231PS Z0, Z0, Z1
 	VFMADD231PS Z0, Z0, Z2
 	VFMADD231PS Z0, Z0, Z3
@@ -3266,6 +8070,6 @@ loop_73:
 	VFMADD231PS Z0, Z0, Z23
 	VFMADD231PS Z0, Z0, Z24
 	DECQ        AX
-	JG          loop_73
+	JG          loop_253
 	VZEROUPPER
 	RET

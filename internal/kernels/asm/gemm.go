@@ -2,53 +2,47 @@ package main
 
 import (
 	"fmt"
+	"go/token"
+	"go/types"
 
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 // tileRows is the largest number of rows of a tile. The tile of AVX-512 is
-// 12×32: 24 accumulators, 2 vectors of B and up to 6 broadcast elements of A
-// are the 32 registers, and 14 loads serve 24 FMAs. That of AVX2 is 6×16:
-// 12 accumulators, 2 vectors of B and 2 elements of A are the 16 registers.
+// 14×32: 28 accumulators, 2 vectors of B and 2 broadcast elements of A are the
+// 32 registers, and 16 loads serve 28 FMAs. That of AVX2 is 6×16: 12
+// accumulators, 2 vectors of B and 2 elements of A are the 16 registers.
 func (g *generator) tileRows() int {
 	if g.wide() {
-		return 12
+		return 14
 	}
 	return 6
 }
 
 // generateGemm writes a function for every height of a tile and widths of one
-// and two vectors, so that an edge of a matrix costs no useless rows.
+// and two vectors, so that an edge of a matrix costs few useless multiplications.
 func generateGemm(g *generator) {
 	for rows := 1; rows <= g.tileRows(); rows++ {
-		g.tile(rows, 1, true)
-		if g.wide() {
-			g.tile(rows, 2, true) // masks cost nothing
-		} else {
-			g.tile(rows, 2, false)
-			g.tile(rows, 2, true)
-		}
+		g.tile(rows, 1)
+		g.tile(rows, 2)
 	}
 	g.peak()
 }
 
 // peak writes the loop that benchmarks measure the processor's speed with:
-// independent multiply-adds, as many as a tile has, and nothing else.
+// independent multiply-adds and nothing else.
 func (g *generator) peak() {
+	sums := g.isa.lanes * 3 / 2 // as PeakGFLOPs knows
 	g.function("fmaPeak", "func(n int)",
-		fmt.Sprintf("does n times %d fused multiply-adds of %d elements each.", 2*g.tileRows(), g.isa.lanes))
+		fmt.Sprintf("does n times %d fused multiply-adds of %d elements each.", sums, g.isa.lanes))
 	n, factor := g.param("n"), g.vec()
 	g.zero(factor)
-	var sums []reg.VecVirtual
-	for range 2 * g.tileRows() {
-		v := g.vec()
-		g.zero(v)
-		sums = append(sums, v)
-	}
+	list := g.zeros(sums)
 	loop := g.label("loop")
 	g.Label(loop)
-	for _, v := range sums {
+	for _, v := range list {
 		g.VFMADD231PS(factor, factor, v)
 	}
 	g.DECQ(n)
@@ -56,123 +50,179 @@ func (g *generator) peak() {
 	g.ret()
 }
 
+// tileArgs is the type of the same name in the package kernels.
+var tileArgs = func() types.Type {
+	const fields = `struct {
+		a          []float32
+		aRow, aCol int
+		b          []float32
+		bRow       int
+		c          []float32
+		ldc        int
+		add        []float32
+		addRow     int
+		nextC      []float32
+		nextB      []float32
+		nextBRow   int
+		rows, cols int
+		k          int
+	}`
+	t, err := types.Eval(token.NewFileSet(), nil, token.NoPos, fields)
+	if err != nil {
+		panic(err)
+	}
+	return types.NewNamed(types.NewTypeName(token.NoPos, nil, "tileArgs", nil), t.Type, nil)
+}()
+
+// tileSignature is func(t *tileArgs).
+var tileSignature = gotypes.NewSignature(nil, types.NewSignatureType(nil, nil, nil,
+	types.NewTuple(types.NewParam(token.NoPos, nil, "t", types.NewPointer(tileArgs))), nil, false))
+
+// field loads a number of t, which args points to.
+func (g *generator) field(args gotypes.Component, name string) reg.GPVirtual {
+	r := g.GP64()
+	g.Load(args.Field(name), r)
+	return r
+}
+
+// stride loads a field that counts elements, as a number of bytes.
+func (g *generator) stride(args gotypes.Component, name string) reg.GPVirtual {
+	r := g.field(args, name)
+	g.SHLQ(operand.U8(2), r)
+	return r
+}
+
+// base loads the address of a slice of t.
+func (g *generator) base(args gotypes.Component, name string) reg.GPVirtual {
+	r := g.GP64()
+	g.Load(args.Field(name).Base(), r)
+	return r
+}
+
+const tileSteps = 4
+
 // tile writes one micro-kernel. It keeps the tile of C in registers while it
 // runs down K: per step it loads a row of B, and for each row of the tile
 // multiplies it by an element of A and adds.
-func (g *generator) tile(rows, vectors int, masked bool) {
-	name := fmt.Sprintf("gemmTile%dx%d", rows, vectors*g.isa.lanes)
-	columns := "cols columns"
-	if !g.wide() && masked {
-		name += "Edge"
-	} else if !masked {
-		columns = "all columns"
-	}
-	g.function(name,
-		"func(a *float32, aRow, aCol int, b *float32, bRow int, c *float32, ldc, cols, k int, add *float32, addRow int)",
-		fmt.Sprintf("computes %d rows and %s of C = A·B + add, or A·B if add is nil.", rows, columns),
-		"Element (i, p) of A is a[i*aRow+p*aCol], rows of B are bRow apart, those of C ldc, of add addRow.",
-		"Each element of C is one chain of fused multiply-adds from p = 0 up.")
-	a, b := g.param("a"), g.param("b")
-	aRow, aCol, bRow := g.elements("aRow"), g.elements("aCol"), g.elements("bRow")
-	masks := make([]*mask, vectors)
-	if masked {
-		g.columnMasks(masks)
-	}
+//
+// While it runs it fetches the next tile of C, a row in every four steps, and then
+// rows of the next panel of B: one cache line in two steps, for a core has only some 12 to 16
+// reads under way, and a burst of prefetches would stop the loop's own.
+//
+// The loop has no masks, because a masked load of AVX-512 takes the units that
+// multiply on Intel's processors (18 % with two in a step). It does four steps at a
+// time, also because every addition to a counter may be given to one of those units.
+func (g *generator) tile(rows, vectors int) {
+	g.function(fmt.Sprintf("gemmTile%dx%d", rows, vectors*g.isa.lanes), "func()",
+		fmt.Sprintf("computes %d rows of t. It reads all %d columns of B.", rows, vectors*g.isa.lanes))
+	g.Signature(tileSignature)
+	args := g.Dereference(g.Param("t"))
+	a, b := g.base(args, "a"), g.base(args, "b")
+	aRow, aCol, bRow := g.stride(args, "aRow"), g.stride(args, "aCol"), g.stride(args, "bRow")
 
 	acc := make([][]reg.VecVirtual, rows)
 	for i := range acc {
-		for range vectors {
-			v := g.vec()
-			g.zero(v)
-			acc[i] = append(acc[i], v)
-		}
+		acc[i] = g.zeros(vectors)
 	}
 	aElement := g.strided(a, aRow, rows)
-	k := g.param("k")
-	if g.wide() {
-		g.prefetchTile(rows, vectors)
-	}
+	next, nextRow := g.base(args, "nextC"), g.stride(args, "ldc")
+	k, switchAt := g.field(args, "k"), g.AllocLocal(8)
+	g.SUBQ(operand.U8(tileSteps), k)
+	end := g.GP64()
+	g.LEAQ(operand.Mem{Base: k, Disp: -tileSteps * rows}, end)
+	g.MOVQ(end, switchAt)
 
-	loop, done := g.label("loop"), g.label("done")
-	g.TESTQ(k, k)
-	g.JZ(operand.LabelRef(done))
-	g.Label(loop)
-	row := make([]reg.VecVirtual, vectors)
-	for j := range row {
-		row[j] = g.vec()
-		g.load(operand.Mem{Base: b, Disp: j * g.bytes()}, masks[j], row[j])
-	}
-	for i := range rows {
-		element := g.vec()
-		g.VBROADCASTSS(aElement(i), element)
+	step := func() {
+		row := make([]reg.VecVirtual, vectors)
 		for j := range row {
-			g.VFMADD231PS(element, row[j], acc[i][j])
+			row[j] = g.vec()
+			g.load(g.at(b, j), nil, row[j])
 		}
+		g.ADDQ(bRow, b)
+		for i := range rows {
+			element := g.vec()
+			g.VBROADCASTSS(aElement(i), element)
+			for j := range row {
+				g.VFMADD231PS(element, row[j], acc[i][j])
+			}
+		}
+		g.ADDQ(aCol, a)
 	}
-	g.ADDQ(aCol, a)
-	g.ADDQ(bRow, b)
+	loop, same, rest, last, done := g.label("loop"), g.label("same"), g.label("rest"), g.label("last"), g.label("done")
+	g.TESTQ(k, k)
+	g.JL(operand.LabelRef(rest))
+	g.Label(loop)
+	for s := range tileSteps {
+		if line := s / 2 * 64; s%2 == 0 && line < vectors*g.bytes() {
+			g.PREFETCHT1(operand.Mem{Base: next, Disp: line})
+		}
+		step()
+	}
+	g.ADDQ(nextRow, next)
+	g.SUBQ(operand.U8(tileSteps), k)
+	g.CMPQ(k, switchAt)
+	g.JNE(operand.LabelRef(same))
+	again := g.Dereference(g.Param("t"))
+	g.Load(again.Field("nextBRow"), nextRow)
+	g.SHLQ(operand.U8(2), nextRow)
+	g.Load(again.Field("nextB").Base(), next)
+	g.Label(same)
+	g.TESTQ(k, k)
+	g.JGE(operand.LabelRef(loop))
+	g.Label(rest)
+	g.ADDQ(operand.U8(tileSteps), k)
+	g.JZ(operand.LabelRef(done))
+	g.Label(last)
+	step()
 	g.DECQ(k)
-	g.JNZ(operand.LabelRef(loop))
+	g.JNZ(operand.LabelRef(last))
 	g.Label(done)
 
-	g.storeTile(acc, masks)
+	g.storeTile(g.Dereference(g.Param("t")), acc)
 	g.ret()
 }
 
-// prefetchTile fetches the tile of C, whose rows lie on as many pages, while the
-// sums are computed.
-func (g *generator) prefetchTile(rows, vectors int) {
-	c, ldc := g.param("c"), g.elements("ldc")
-	for i := range rows {
-		for j := range vectors {
-			g.PREFETCHT0(operand.Mem{Base: c, Disp: j * g.bytes()})
-		}
-		if i < rows-1 {
-			g.ADDQ(ldc, c)
-		}
-	}
-}
-
-// columnMasks makes the masks for cols columns. With AVX2 only the last vector
-// has one, which stays in memory when there are two, for want of registers.
-func (g *generator) columnMasks(masks []*mask) {
-	rest := g.param("cols")
-	for j := range masks {
-		if !g.wide() && j < len(masks)-1 {
-			g.SUBQ(operand.U8(uint8(g.isa.lanes)), rest)
-			continue
-		}
-		count := g.GP64()
-		g.MOVQ(operand.U32(uint32(g.isa.lanes)), count)
-		g.CMPQ(rest, count)
-		g.CMOVQLT(rest, count)
-		if !g.wide() && len(masks) > 1 {
-			masks[j] = &mask{v: g.laneTable(count)}
-		} else {
-			k := g.firstLanes(count)
-			masks[j] = &k
-		}
-		if j < len(masks)-1 {
-			g.SUBQ(count, rest)
-		}
-	}
-}
-
 // storeTile writes the accumulators to C after adding what is to be added.
-func (g *generator) storeTile(acc [][]reg.VecVirtual, masks []*mask) {
-	c, ldc := g.param("c"), g.elements("ldc")
-	add, addRow := g.param("add"), g.elements("addRow")
+func (g *generator) storeTile(args gotypes.Component, acc [][]reg.VecVirtual) {
+	full, done := g.label("full"), g.label("done")
+	cols := g.field(args, "cols")
+	vectors := len(acc[0])
+	g.CMPQ(cols, operand.U8(uint8(vectors*g.isa.lanes)))
+	g.JE(operand.LabelRef(full))
+	k := g.edgeMask(cols, vectors)
+	g.storeRows(args, acc, k)
+	g.JMP(operand.LabelRef(done))
+	g.Label(full)
+	g.storeRows(args, acc, nil)
+	g.Label(done)
+}
+
+// edgeMask returns the mask of the last vector of an edge. With AVX2 it stays in
+// memory, for want of registers.
+func (g *generator) edgeMask(cols reg.GPVirtual, vectors int) *mask {
+	g.SUBQ(operand.U8(uint8((vectors-1)*g.isa.lanes)), cols)
+	if g.wide() {
+		k := g.firstLanes(cols)
+		return &k
+	}
+	return &mask{v: g.laneTable(cols)}
+}
+
+// storeRows does so for rows whose last vector has the mask.
+func (g *generator) storeRows(args gotypes.Component, acc [][]reg.VecVirtual, edge *mask) {
 	overwrite := g.label("overwrite")
+	masks := make([]*mask, len(acc[0]))
+	masks[len(masks)-1] = edge
+	add, addRow := g.base(args, "add"), g.stride(args, "addRow")
 	g.TESTQ(add, add)
 	g.JZ(operand.LabelRef(overwrite))
 	for i := range acc {
 		for j, v := range acc[i] {
-			m := operand.Mem{Base: add, Disp: j * g.bytes()}
 			if masks[j] == nil {
-				g.VADDPS(m, v, v)
+				g.VADDPS(g.at(add, j), v, v)
 			} else {
 				old := g.vec()
-				g.load(m, masks[j], old)
+				g.load(g.at(add, j), masks[j], old)
 				g.VADDPS(old, v, v)
 			}
 		}
@@ -181,18 +231,15 @@ func (g *generator) storeTile(acc [][]reg.VecVirtual, masks []*mask) {
 		}
 	}
 	g.Label(overwrite)
+	c, ldc := g.base(args, "c"), g.stride(args, "ldc")
+	if edge != nil && !g.wide() {
+		r := g.YMM()
+		g.VMOVUPS(edge.v, r)
+		masks[len(masks)-1] = &mask{v: r}
+	}
 	for i := range acc {
 		for j, v := range acc[i] {
-			m := operand.Mem{Base: c, Disp: j * g.bytes()}
-			k := masks[j]
-			if k != nil && !g.wide() {
-				if in, ok := k.v.(operand.Mem); ok {
-					r := g.YMM()
-					g.VMOVUPS(in, r)
-					k = &mask{v: r}
-				}
-			}
-			g.store(v, k, m)
+			g.store(v, masks[j], g.at(c, j))
 		}
 		if i < len(acc)-1 {
 			g.ADDQ(ldc, c)
@@ -201,11 +248,11 @@ func (g *generator) storeTile(acc [][]reg.VecVirtual, masks []*mask) {
 }
 
 // strided returns a function that gives the address base + i·stride for i below
-// n <= 12. With the odd multiples of the stride in registers, scaled indices
+// n <= 14. With the odd multiples of the stride in registers, scaled indices
 // give all others, and only base has to move.
 func (g *generator) strided(base, stride reg.GPVirtual, n int) func(i int) operand.Mem {
 	odd := map[int]reg.GPVirtual{1: stride}
-	for _, f := range []struct{ factor, from, scale int }{{3, 1, 2}, {5, 1, 4}, {7, 3, 4}, {9, 1, 8}, {11, 3, 8}} {
+	for _, f := range []struct{ factor, from, scale int }{{3, 1, 2}, {5, 1, 4}, {7, 3, 4}, {9, 1, 8}, {11, 3, 8}, {13, 5, 8}} {
 		if f.factor < n {
 			r := g.GP64()
 			g.LEAQ(operand.Mem{Base: odd[f.from], Index: stride, Scale: uint8(f.scale)}, r)
