@@ -109,8 +109,8 @@ func TestWorkerFails(t *testing.T) {
 // A contender that fails is dropped, the others go on.
 func TestInterleave(t *testing.T) {
 	d := &driver{log: io.Discard, status: io.Discard}
-	sides := []*side{{title: "a"}, {title: "b"}, {title: "c"}}
-	for i, kind := range []string{"good", "missing", "good"} {
+	sides := []*side{{title: "a"}, {title: "b"}, {title: "c"}, {title: "d", rounds: 1}}
+	for i, kind := range []string{"good", "missing", "good", "good"} {
 		sides[i].fresh = func() *exec.Cmd { return fake(t, kind) }
 	}
 	d.interleave(context.Background(), workload{name: "w"}, sides, 2)
@@ -118,6 +118,9 @@ func TestInterleave(t *testing.T) {
 		if s := sides[i]; s.err != nil || len(s.replies) != 2 || s.replies[1].Seconds[0] != 2 {
 			t.Errorf("side %d: %+v", i, s)
 		}
+	}
+	if len(sides[3].replies) != 1 {
+		t.Errorf("the side of one round: %+v", sides[3])
 	}
 	if sides[1].err == nil || len(sides[1].replies) > 0 {
 		t.Errorf("the failing side: %+v", sides[1])
@@ -293,8 +296,8 @@ func TestBatches(t *testing.T) {
 	if len(batches) != 2 || batches[0].tokens() != 3 || batches[1].Texts[1] != "d" || !slices.Equal(batches[0].Labels, []int32{0, 1}) {
 		t.Errorf("batches %+v", batches)
 	}
-	w, err := cut(batches, 2, 2)
-	if err != nil || len(w.Rounds) != 3 || len(w.Rounds[2]) != 2 {
+	w, err := cut(batches, 2, 1)
+	if err != nil || len(w.Rounds) != 3 || len(w.Rounds[2]) != 1 || len(w.Rounds[0]) != 2 {
 		t.Errorf("rounds %+v, %v", w, err)
 	}
 	if _, err := cut(batches, 1, 3); err == nil {
@@ -309,24 +312,27 @@ func TestSorted(t *testing.T) {
 		c.train = append(c.train, data.Record{Tokens: make([]int32, 3+i*37%40)})
 		c.trainText = append(c.trainText, "")
 	}
-	w := c.sorted(2)
+	const rounds = 3
+	w := c.sorted(rounds)
 	seen := map[*int32]bool{}
-	for _, round := range w.Rounds {
+	tokens := 0
+	for r, round := range w.Rounds {
 		if len(round) != sortedPerRound {
 			t.Fatalf("a round of %d", len(round))
 		}
-		tokens := 0
 		for _, b := range round {
-			tokens += b.tokens()
+			if r > 0 {
+				tokens += b.tokens()
+			}
 			if first := &b.Sequences[0][0]; seen[first] {
 				t.Error("a batch comes twice")
 			} else {
 				seen[first] = true
 			}
 		}
-		if mean := float64(tokens) / sortedPerRound / sstBatch; math.Abs(mean-22.5) > 2 {
-			t.Errorf("%v tokens a sentence, want about 22.5", mean)
-		}
+	}
+	if mean := float64(tokens) / rounds / sortedPerRound / sstBatch; math.Abs(mean-22.5) > 0.3 {
+		t.Errorf("%v tokens a sentence, want about 22.5", mean)
 	}
 }
 

@@ -18,9 +18,9 @@ const (
 	maxTokens = 512 // of a sequence
 
 	sstBatch        = 32
-	stepsPerRound   = 4 // of shuffled batches
-	sortedPerRound  = 8 // of length-sorted batches, spread over all lengths
-	raggedPerRound  = 6
+	stepsPerRound   = 3 // of shuffled batches
+	sortedPerRound  = 6 // of length-sorted batches, spread over all lengths
+	raggedPerRound  = 4
 	equalPerRound   = 4
 	equalLength     = 24 // tokens, about SST-2 dev's mean
 	singles         = 50
@@ -170,8 +170,12 @@ func cut(batches []batch, rounds, size int) (workFile, error) {
 	}
 	var w workFile
 	next := 0
-	for range rounds + 1 {
-		round := make([]batch, size)
+	for r := range rounds + 1 {
+		n := size
+		if r == 0 {
+			n = max(size, 2) // compilers work again when they see another length
+		}
+		round := make([]batch, n)
 		for i := range round {
 			round[i] = batches[next%len(batches)]
 			next++
@@ -187,8 +191,8 @@ func repeated(batches []batch, rounds int) workFile {
 }
 
 // sorted makes batches of the training set sorted by length. A round has batches of
-// all lengths, evenly spread over the set, in each round others, so that it has as
-// many tokens a step as a whole epoch.
+// all lengths, evenly spread over the set, in each round others, so that the
+// measured rounds have as many tokens a step as a whole epoch.
 func (c *corpus) sorted(rounds int) workFile {
 	order := data.Sequence(len(c.train))
 	slices.SortStableFunc(order, func(a, b int) int { return len(c.train[a].Tokens) - len(c.train[b].Tokens) })
@@ -196,8 +200,9 @@ func (c *corpus) sorted(rounds int) workFile {
 	var w workFile
 	for r := range rounds + 1 {
 		var chosen [][]int
+		offset := max(0, float64(r)-0.5) / float64(rounds)
 		for i := range sortedPerRound {
-			at := (float64(i) + (float64(r)+0.5)/float64(rounds+1)) / sortedPerRound
+			at := (float64(i) + offset) / sortedPerRound
 			chosen = append(chosen, plan[int(at*float64(len(plan)))])
 		}
 		w.Rounds = append(w.Rounds, pack(c.train, c.trainText, chosen))

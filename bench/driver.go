@@ -62,8 +62,9 @@ func newDriver(dir, python string, threads, rounds int, log, status io.Writer) (
 
 // side is a contender as the driver runs it, and what it measured.
 type side struct {
-	title string
-	fresh func() *exec.Cmd
+	title  string
+	rounds int // takes part in so many; 0: in all
+	fresh  func() *exec.Cmd
 
 	about   string
 	replies []reply // of the rounds after the first
@@ -152,7 +153,7 @@ func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
 	}
 	args := d.script(p.script, w.worker)
 	args = append(args, "--variant", p.variant, "--file", file)
-	return &side{title: p.name, fresh: func() *exec.Cmd { return d.command(args) }}, nil
+	return &side{title: p.name, rounds: p.rounds, fresh: func() *exec.Cmd { return d.command(args) }}, nil
 }
 
 func (d *driver) script(name, workload string) []string {
@@ -226,7 +227,7 @@ func (d *driver) interleave(ctx context.Context, w workload, sides []*side, roun
 	}
 	for round := range rounds + 1 { // round 0 warms up
 		for i, s := range sides {
-			if s.err != nil || ctx.Err() != nil {
+			if s.err != nil || ctx.Err() != nil || s.rounds > 0 && round > s.rounds {
 				continue
 			}
 			start := time.Now()
