@@ -87,6 +87,7 @@ func (a *arena) grow(n int) int {
 	data := make([]float32, n+line-1) // of this size it begins on a page; nothing promises it
 	skip := -int(uintptr(unsafe.Pointer(&data[0]))/4) & (line - 1)
 	data = data[skip : skip+n : skip+n]
+	adviseLargePages(data)
 	a.holes = append(a.holes, span{len(a.chunks), 0, n})
 	a.chunks = append(a.chunks, chunk{data: data})
 	return len(a.holes) - 1
