@@ -32,7 +32,8 @@ var attentionCases = []attentionCase{
 	selfAttention([]int{64, 65, 1, 13, 2}, 3, 16, 0.1),
 	selfAttention([]int{65}, 1, 64, 0.5),
 	selfAttention([]int{31}, 1, 8, 1),
-	selfAttention([]int{blockQueries*2 + 3, 5}, 2, 32, 0.1),
+	selfAttention([]int{blockQueries*2 + 3, 0, 5}, 1, 32, 0.1), // divided by queries
+	selfAttention([]int{blockQueries*2 + 3, 5}, 3, 32, 0.1),
 	{[]int{1, 1, 1}, []int{5, 17, 40}, 2, 8, 0.2},
 	{[]int{0, 3, 2, 70}, []int{4, 0, 7, 3}, 2, 7, 0.2},
 	{[]int{2, 7}, []int{blockScores/4 + 3, 9}, 1, 3, 0.1}, // fewer queries in a block
