@@ -6,6 +6,7 @@ import (
 
 	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
@@ -22,17 +23,16 @@ func config() model.Config {
 	return cfg
 }
 
-// text is the model's view of a batch.
-func text(b batch) model.Text {
-	t := model.Text{Offsets: []int32{0}}
+// pack makes t the model's view of a batch, in the memory it has.
+func pack(t *model.Text, b batch) {
+	t.Tokens, t.Positions, t.Offsets = t.Tokens[:0], t.Positions[:0], append(t.Offsets[:0], 0)
 	for _, s := range b.Sequences {
 		t.Tokens = append(t.Tokens, s...)
 		for i := range s {
-			t.Positions = append(t.Positions, int32(2+i))
+			t.Positions = append(t.Positions, int32(data.FirstPosition+i))
 		}
 		t.Offsets = append(t.Offsets, int32(len(t.Tokens)))
 	}
-	return t
 }
 
 // newTraining returns a whole step of training: forward, backward, clip, Adam.
@@ -44,15 +44,17 @@ func newTraining() (step, error) {
 	}
 	var params []optim.Param
 	for _, p := range m.Params {
-		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Grad})
+		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
 	}
 	adam := optim.NewAdam(d, optim.Default, params)
-	pass := uint64(0)
+	var in model.Text
+	pass, tape := uint64(0), autograd.NewTape(d, autograd.Seed{})
 	return func(b batch) error {
 		pass++
-		m.Params.ZeroGrad(d)
-		tape := autograd.NewTape(d, autograd.Seed{Key: 1, Pass: pass})
-		tape.Backward(m.Loss(tape, m.Logits(tape, text(b)), model.Targets{Classes: b.Labels}), 1)
+		pack(&in, b)
+		m.Params.ClearGradients()
+		tape.Reset(autograd.Seed{Key: 1, Pass: pass})
+		tape.Backward(m.Loss(tape, m.Logits(tape, in), model.Targets{Classes: b.Labels}), 1)
 		_, err := adam.Step(1e-5)
 		return err
 	}, nil
@@ -85,12 +87,13 @@ func newEncoding(dir string) (step, error) {
 	if err != nil {
 		return nil, err
 	}
+	var in model.Text
+	tape := autograd.NewInference(d)
 	return func(b batch) error {
-		in := text(b)
+		pack(&in, b)
 		if err := in.Check(m.Config); err != nil {
 			return err
 		}
-		tape := autograd.NewInference(d)
 		sequence, _ := m.Encode(tape, in)
 		if rows := len(d.Host(sequence.Value)) / m.Config.HiddenSize; rows != len(in.Tokens) {
 			return fmt.Errorf("%d rows for %d tokens", rows, len(in.Tokens))
