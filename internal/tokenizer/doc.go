@@ -53,7 +53,7 @@
 //	encode.go     words into ids                       lower.go  lower case
 //	merge.go      the merging of one word              table.go  the hash tables
 //	decode.go     ids into bytes and text              alphabet.go  bytes as characters
-//	load.go, parse.go, save.go  files                  train.go  a vocabulary from text
+//	load.go, parse.go, scan.go, save.go  files        train.go  a vocabulary from text
 //
 // Letters, numbers and white space are those of Unicode as Go's package unicode
 // has it (15.0); characters assigned later count as punctuation. The

@@ -49,9 +49,10 @@ func cut(text string, n int) int {
 
 // encode appends the ids of text as it is.
 func (t *Tokenizer) encode(dst []int32, s *scratch, text string) []int32 {
+	whole := t.wholeWords(len(text))
 	for i := 0; i < len(text); {
 		end := wordEnd(text, i)
-		if id, ok := t.whole.find(t.raw, text, i, end); ok {
+		if id, ok := whole.find(t.raw, text, i, end); ok {
 			dst = append(dst, id)
 			i = end
 			continue

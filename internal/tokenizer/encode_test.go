@@ -214,6 +214,7 @@ func vocabularyOf(pairs [][2]string) *Tokenizer {
 	}
 	tok := newTokenizer(pieces, merges, words)
 	tok.lowerCase = false
+	tok.wholeWords(manyBytes)
 	return tok
 }
 
@@ -427,10 +428,36 @@ func TestUnreachablePiece(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	tok.wholeWords(manyBytes)
 	if got := tok.Encode(nil, "zqz"); len(got) != 3 {
 		t.Errorf("Encode = %v, want three letters", got)
 	}
 	if got := tok.Token(int32(tok.VocabSize() - 1)); got != "zqz" {
 		t.Errorf("the last token is %q", got)
+	}
+}
+
+// The table of whole words comes with the first megabyte of text and changes no id.
+func TestWholeWordsComeLate(t *testing.T) {
+	unimo, _ := saved(t)
+	tok, err := Load(folder(t, unimo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Repeat(pangram+" ", 100)
+	want := tok.Encode(nil, text)
+	for n := len(text); n < manyBytes; n += len(text) {
+		if tok.whole.Load() != nil {
+			t.Fatalf("the table is there after %d bytes", n)
+		}
+		if got := tok.Encode(nil, text); !slices.Equal(got, want) {
+			t.Fatalf("after %d bytes: %v, want %v", n, got, want)
+		}
+	}
+	if tok.whole.Load() == nil {
+		t.Error("the table did not come")
+	}
+	if got := tok.Encode(nil, text); !slices.Equal(got, want) {
+		t.Errorf("with the table: %v, want %v", got, want)
 	}
 }

@@ -20,6 +20,7 @@ func released(tb testing.TB, options ...Option) *Tokenizer {
 	if err != nil {
 		tb.Fatal(err)
 	}
+	t.wholeWords(manyBytes)
 	return t
 }
 

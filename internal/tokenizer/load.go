@@ -1,14 +1,12 @@
 package tokenizer
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 )
 
@@ -152,18 +150,13 @@ func loadUNIMO(encoder, bpe, vocab string) (*Tokenizer, error) {
 
 // fromUNIMO is loadUNIMO on the contents of the files.
 func fromUNIMO(file [3]string, content [3][]byte) (*Tokenizer, error) {
-	tokens, err := parseTokens(file[0], content[0])
+	tokens, index, err := parseTokens(file[0], content[0])
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(tokens, func(a, b tokenID) int { return cmp.Compare(a.id, b.id) })
 	pieces := make([]piece, len(tokens))
-	index := make(map[string]uint32, len(tokens))
-	symbols := make(map[int32]uint32, len(tokens))
 	for symbol, t := range tokens {
 		pieces[symbol] = piece{token: t.token, bpe: t.id}
-		index[t.token] = uint32(symbol)
-		symbols[t.id] = uint32(symbol)
 	}
 	if err := checkBytes(file[0], index); err != nil {
 		return nil, err
@@ -176,7 +169,7 @@ func fromUNIMO(file [3]string, content [3][]byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	words, err := parseWords(file[2], content[2], file[0], symbols)
+	words, err := parseWords(file[2], content[2], file[0], pieces)
 	if err != nil {
 		return nil, err
 	}
@@ -196,17 +189,15 @@ func loadHuggingFace(tokens, merges string) (*Tokenizer, error) {
 // these files do not have, are given as GPT-2 gave them: bytes in the order of the alphabet,
 // results of merges in the order of the merges, then the rest by UNIMO id.
 func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
-	tokens, err := parseTokens(file[0], content[0])
+	tokens, ids, err := parseTokens(file[0], content[0])
 	if err != nil {
 		return nil, err
 	}
-	slices.SortFunc(tokens, func(a, b tokenID) int { return cmp.Compare(a.id, b.id) })
 	pairs, err := parsePairs(file[1], content[1])
 	if err != nil {
 		return nil, err
 	}
 	words := make([]word, len(tokens))
-	ids := make(map[string]uint32, len(tokens))
 	results := make(map[string]bool, len(pairs))
 	for _, p := range pairs {
 		results[p.left+p.right] = true
@@ -223,8 +214,7 @@ func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
 			}
 			specials[name] = t.token
 			words[id] = word{symbol: special, name: name}
-		} else {
-			ids[t.token] = uint32(id)
+			delete(ids, t.token)
 		}
 	}
 	if err := checkSpecials(file[0], words); err != nil {

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"io/fs"
@@ -390,8 +391,17 @@ func FuzzLoadHuggingFace(f *testing.F) {
 func FuzzParseTokens(f *testing.F) {
 	f.Add([]byte(`{"a": 1, "\u0120b": 2, "\"\\": 3}`))
 	f.Add([]byte(`{"😀": 0, "\ud83d\ude01": 7}`))
+	for _, s := range []string{`{}`, ` { "a" : 1 } `, `{"a":1}x`, `{"a":1,}`, `{"a":1"b":2}`, `{,"a":1}`, `{"a":01}`, `{"a":-0}`, `{"a":2147483648}`, `{"a":2147483647}`,
+		`{"a":1e1}`, `{"a":1.0}`, `{"a":1,"a":2}`, `{"a":1,"b":1}`, `{"":1}`, `{"\u00e9":1,"é":2}`, `{"\u+012":1}`, `{"\u00_1":1}`, `{"\n\/":1}`, "{\"\n\":1}", `{"a`, `{"a\`, `{"a\u12`, `{"a":`} {
+		f.Add([]byte(s))
+	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		tokens, err := parseTokens(fileTokens, content)
+		tokens, _, err := parseTokens(fileTokens, content)
+		slow, slowErr := decodeTokens(fileTokens, content)
+		slices.SortFunc(slow, func(a, b tokenID) int { return cmp.Compare(a.id, b.id) })
+		if (err == nil) != (slowErr == nil) || err == nil && !slices.Equal(tokens, slow) {
+			t.Fatalf("%q gives %v, %v; decoded in the slow way %v, %v", content, tokens, err, slow, slowErr)
+		}
 		if err != nil {
 			return
 		}
@@ -406,7 +416,7 @@ func FuzzParseTokens(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		again, err := parseTokens(fileTokens, []byte(written.String()))
+		again, _, err := parseTokens(fileTokens, []byte(written.String()))
 		if err != nil || !slices.Equal(again, tokens) {
 			t.Fatalf("%q is written as %q: %v", content, written.String(), err)
 		}

@@ -2,10 +2,12 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -20,9 +22,38 @@ type tokenID struct {
 	id    int32
 }
 
-// parseTokens reads a JSON object of tokens and their ids, in the order of the file.
+// parseTokens reads a JSON object of tokens and their ids. It returns them by id, and the
+// index of each.
+func parseTokens(file string, content []byte) (tokens []tokenID, index map[string]uint32, err error) {
+	tokens, ok := scanTokens(content)
+	if ok {
+		index, ok = indexTokens(tokens)
+	}
+	if !ok { // then the decoder says what is wrong, if it is
+		if tokens, err = decodeTokens(file, content); err == nil {
+			index, _ = indexTokens(tokens)
+		}
+	}
+	return tokens, index, err
+}
+
+// indexTokens sorts tokens by id and returns the index of each. It returns false if a
+// token or an id is there twice.
+func indexTokens(tokens []tokenID) (index map[string]uint32, distinct bool) {
+	slices.SortFunc(tokens, func(a, b tokenID) int { return cmp.Compare(a.id, b.id) })
+	index = make(map[string]uint32, len(tokens))
+	for i, t := range tokens {
+		if i > 0 && tokens[i-1].id == t.id {
+			return nil, false
+		}
+		index[t.token] = uint32(i)
+	}
+	return index, len(index) == len(tokens)
+}
+
+// decodeTokens reads a JSON object of tokens and their ids, in the order of the file.
 // encoding/json into a map would hide a token that occurs twice.
-func parseTokens(file string, content []byte) ([]tokenID, error) {
+func decodeTokens(file string, content []byte) ([]tokenID, error) {
 	fail := func(offset int64, format string, args ...any) ([]tokenID, error) {
 		line := 1 + bytes.Count(content[:min(int(offset), len(content))], []byte("\n"))
 		return nil, fmt.Errorf("%s:%d: %w", file, line, fmt.Errorf(format, args...))
@@ -44,10 +75,8 @@ func parseTokens(file string, content []byte) ([]tokenID, error) {
 	} else if start != json.Delim('{') {
 		return fail(decoder.InputOffset(), want)
 	}
-	// The released file has 21 bytes for a token; more growing is slower than more memory.
-	room := len(content) / 20
-	tokens := make([]tokenID, 0, room)
-	seenToken, seenID := make(map[string]bool, room), make(map[int32]string, room)
+	var tokens []tokenID
+	seenToken, seenID := map[string]bool{}, map[int32]string{}
 	for decoder.More() {
 		key, err := decoder.Token()
 		if err != nil {
@@ -117,24 +146,25 @@ func parsePairs(file string, content []byte) ([]pairLine, error) {
 // with index as its inverse, come from.
 func resolveMerges(file string, pairs []pairLine, tokens string, index map[string]uint32) ([]merge, error) {
 	merges := make([]merge, len(pairs))
+	var result []byte
 	seen := newPairTable(len(pairs))
 	for rank, p := range pairs {
-		for _, side := range []struct {
-			token  string
-			symbol *uint32
-		}{
-			{p.left, &merges[rank].left},
-			{p.right, &merges[rank].right},
-			{p.left + p.right, &merges[rank].result},
-		} {
-			symbol, ok := index[side.token]
-			if !ok {
-				return nil, fmt.Errorf("%s:%d: the token %q is not in %s; the two files must be of one vocabulary",
-					file, p.line, clip(side.token), tokens)
+		result = append(append(result[:0], p.left...), p.right...)
+		left, ok1 := index[p.left]
+		right, ok2 := index[p.right]
+		joined, ok3 := index[string(result)]
+		if !ok1 || !ok2 || !ok3 {
+			absent := p.left
+			if ok1 {
+				absent = p.right
 			}
-			*side.symbol = symbol
+			if ok1 && ok2 {
+				absent = string(result)
+			}
+			return nil, fmt.Errorf("%s:%d: the token %q is not in %s; the two files must be of one vocabulary",
+				file, p.line, clip(absent), tokens)
 		}
-		left, right := merges[rank].left, merges[rank].right
+		merges[rank] = merge{left, right, joined}
 		if first := seen.rank(left, right); first != noRank {
 			return nil, fmt.Errorf("%s:%d: the merge %q is in line %d already; keep the first",
 				file, p.line, clip(p.left+" "+p.right), pairs[first].line)
@@ -145,18 +175,20 @@ func resolveMerges(file string, pairs []pairLine, tokens string, index map[strin
 }
 
 // parseWords reads vocab.txt: what each UNIMO id stands for. encoder is the file that
-// pieces come from; symbols is their index by BPE id.
-func parseWords(file string, content []byte, encoder string, symbols map[int32]uint32) ([]word, error) {
-	words := make([]word, 0, len(symbols)+8)
-	lineOf := make(map[string]int, 8)             // of a special token
-	lineOfID := make(map[int32]int, len(symbols)) // of a BPE id
+// pieces, in ascending order of BPE id, come from.
+func parseWords(file string, content []byte, encoder string, pieces []piece) ([]word, error) {
+	words := make([]word, 0, len(pieces)+8)
+	lineOf := make(map[string]int, 8)       // of a special token
+	lineOfPiece := make([]int, len(pieces)) // by symbol
 	for number, line := range lines(content) {
 		w, first := word{symbol: special}, 0
 		if bpe, ok := decimal(line); ok {
-			if w.symbol, ok = symbols[bpe]; !ok {
+			symbol, ok := findPiece(pieces, bpe)
+			if !ok {
 				return nil, fmt.Errorf("%s:%d: the BPE id %d is not in %s; the two files must be of one vocabulary", file, number, bpe, encoder)
 			}
-			first, lineOfID[bpe] = lineOfID[bpe], number
+			w.symbol = uint32(symbol)
+			first, lineOfPiece[symbol] = lineOfPiece[symbol], number
 		} else if w.name, ok = specialName(line); ok {
 			first, lineOf[w.name] = lineOf[w.name], number
 		} else {
@@ -172,6 +204,14 @@ func parseWords(file string, content []byte, encoder string, symbols map[int32]u
 		words = append(words, w)
 	}
 	return words, checkSpecials(file, words)
+}
+
+// findPiece returns the symbol of a BPE id. Where no id is left out, that is the id.
+func findPiece(pieces []piece, bpe int32) (symbol int, ok bool) {
+	if int(bpe) < len(pieces) && pieces[bpe].bpe == bpe {
+		return int(bpe), true
+	}
+	return slices.BinarySearchFunc(pieces, bpe, func(p piece, bpe int32) int { return cmp.Compare(p.bpe, bpe) })
 }
 
 // decimal reads a number from 0 in its shortest form.

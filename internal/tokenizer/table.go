@@ -61,7 +61,7 @@ func (t *pairTable) insert(left, right, rank uint32) {
 }
 
 // wordTable finds the id of a word that merging makes one piece: of most words of
-// ordinary text. It is filled once, so that looking up needs no lock, and what it
+// ordinary text. It is filled at once, so that looking up needs no lock, and what it
 // does not hold is merged. Its 16-byte slots are at most half full.
 type wordTable struct {
 	slots []wordSlot

@@ -20,6 +20,7 @@ func train(tb testing.TB, vocabSize int, options TrainOptions, texts ...string) 
 	if err != nil {
 		tb.Fatal(err)
 	}
+	t.wholeWords(manyBytes)
 	return t
 }
 
