@@ -296,8 +296,8 @@ func TestBatches(t *testing.T) {
 	if len(batches) != 2 || batches[0].tokens() != 3 || batches[1].Texts[1] != "d" || !slices.Equal(batches[0].Labels, []int32{0, 1}) {
 		t.Errorf("batches %+v", batches)
 	}
-	w, err := cut(batches, 2, 1)
-	if err != nil || len(w.Rounds) != 3 || len(w.Rounds[2]) != 1 || len(w.Rounds[0]) != 2 {
+	w, err := cut(slices.Repeat(batches, 2), 2, 3)
+	if err != nil || len(w.Rounds) != 3 || len(w.Rounds[2]) != 3 || len(w.Rounds[0]) != 2 {
 		t.Errorf("rounds %+v, %v", w, err)
 	}
 	if _, err := cut(batches, 1, 3); err == nil {

@@ -123,16 +123,16 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 	return map[string]func() (workFile, error){
 		"sst2-shuffled": func() (workFile, error) {
 			order := data.Permutation(1, 0, len(c.train))
-			return cut(pack(c.train, c.trainText, data.Plan(data.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
+			return cut(gather(c.train, c.trainText, data.Plan(data.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
 		},
 		"sst2-sorted": func() (workFile, error) { return c.sorted(rounds), nil },
 		"passages":    func() (workFile, error) { return cut(c.passages(), rounds, 1) },
 		"single": func() (workFile, error) {
-			return repeated(pack(c.dev[:singles], c.devText, data.Plan(data.Lengths(c.dev[:singles]), data.Sequence(singles), 1, false)), rounds), nil
+			return repeated(gather(c.dev[:singles], c.devText, data.Plan(data.Lengths(c.dev[:singles]), data.Sequence(singles), 1, false)), rounds), nil
 		},
 		"ragged": func() (workFile, error) {
 			full := len(c.dev) / sstBatch * sstBatch
-			return cut(pack(c.dev, c.devText, data.Plan(data.Lengths(c.dev), data.Sequence(full), sstBatch, false)), rounds, raggedPerRound)
+			return cut(gather(c.dev, c.devText, data.Plan(data.Lengths(c.dev), data.Sequence(full), sstBatch, false)), rounds, raggedPerRound)
 		},
 		"equal": func() (workFile, error) {
 			var order []int
@@ -142,15 +142,15 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 				}
 			}
 			full := len(order) / sstBatch * sstBatch
-			return cut(pack(c.train, c.trainText, data.Plan(data.Lengths(c.train), order[:full], sstBatch, false)), rounds, equalPerRound)
+			return cut(gather(c.train, c.trainText, data.Plan(data.Lengths(c.train), order[:full], sstBatch, false)), rounds, equalPerRound)
 		},
 		"long":  func() (workFile, error) { return cut(c.long(), rounds, encodesPerRound) },
-		"first": func() (workFile, error) { return repeated(pack(c.dev, c.devText, [][]int{{0}}), rounds), nil },
+		"first": func() (workFile, error) { return repeated(gather(c.dev, c.devText, [][]int{{0}}), rounds), nil },
 	}
 }
 
-// pack makes batches of records.
-func pack(records []data.Record, texts []string, plan [][]int) []batch {
+// gather makes batches of records.
+func gather(records []data.Record, texts []string, plan [][]int) []batch {
 	batches := make([]batch, len(plan))
 	for i, idx := range plan {
 		for _, r := range idx {
@@ -173,7 +173,7 @@ func cut(batches []batch, rounds, size int) (workFile, error) {
 	for r := range rounds + 1 {
 		n := size
 		if r == 0 {
-			n = max(size, 2) // compilers work again when they see another length
+			n = min(size, 2) // warming up is not to take long
 		}
 		round := make([]batch, n)
 		for i := range round {
@@ -205,7 +205,7 @@ func (c *corpus) sorted(rounds int) workFile {
 			at := (float64(i) + offset) / sortedPerRound
 			chosen = append(chosen, plan[int(at*float64(len(plan)))])
 		}
-		w.Rounds = append(w.Rounds, pack(c.train, c.trainText, chosen))
+		w.Rounds = append(w.Rounds, gather(c.train, c.trainText, chosen))
 	}
 	return w
 }
