@@ -70,9 +70,16 @@ type PackedB struct {
 	data []float32
 }
 
-// PackB packs op(B), which is k×n; flags are 0 or [TransB]. It takes k·n elements of memory, n
-// rounded up to a multiple of 32.
+// PackedLen is the elements of a packed k×n matrix: n is rounded up to a multiple of 32.
+func PackedLen(n, k int) int { return (n + panelCols - 1) / panelCols * panelCols * k }
+
+// PackB packs op(B), which is k×n; flags are 0 or [TransB].
 func PackB(b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
+	return PackBInto(make([]float32, PackedLen(max(n, 0), max(k, 0))), b, ldb, n, k, flags)
+}
+
+// PackBInto is [PackB] with memory of [PackedLen] elements, which it keeps.
+func PackBInto(data, b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
 	const kernel = "PackB"
 	if min(n, k) < 0 {
 		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: n=%d, k=%d", n, k)})
@@ -83,12 +90,12 @@ func PackB(b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
 	} else {
 		checkMatrix(kernel, "B", len(b), ldb, k, n)
 	}
-	packed := &PackedB{n: n, k: k}
+	check(len(data) == PackedLen(n, k), kernel, "%d elements of memory, want %d", len(data), PackedLen(n, k))
+	packed := &PackedB{n: n, k: k, data: data}
 	if n == 0 || k == 0 {
 		return packed
 	}
 	panels, kc := (n-1)/panelCols+1, blockLength(k)
-	packed.data = make([]float32, panels*panelCols*k)
 	tile := &active().gemm
 	parallel.For(panels, func(j int) {
 		left := j * panelCols

@@ -74,7 +74,7 @@ func (d *Device) linear(op string, y, x, w, bias *engine.Tensor, apply func(i0, 
 	engine.CheckShape(op, "bias", bias, 1, w.Cols)
 	engine.CheckShape(op, "y", y, x.Rows, w.Cols)
 	e := kernels.Epilogue{Bias: data(bias), Apply: apply}
-	if packed := packedWeights(w); packed != nil {
+	if packed := d.packedWeights(w); packed != nil {
 		kernels.GemmPacked(data(y), y.Cols, data(x), x.Cols, packed, x.Rows, 0, e)
 		return
 	}
@@ -83,14 +83,16 @@ func (d *Device) linear(op string, y, x, w, bias *engine.Tensor, apply func(i0, 
 
 // packedWeights returns the packed form of weights that never change, nil for
 // others. Packing reads and writes them once, so it pays from the second use on: a
-// program that answers one question reads them where they are mapped.
-func packedWeights(w *engine.Tensor) *kernels.PackedB {
+// program that answers one question reads them where they are mapped. The packed
+// form stays for the life of the device.
+func (d *Device) packedWeights(w *engine.Tensor) *kernels.PackedB {
 	b := w.Memory.(*block)
 	if !b.constant {
 		return nil
 	}
 	if b.uses++; b.uses == 2 {
-		b.packed = kernels.PackB(data(w), w.Cols, w.Cols, w.Rows, 0)
+		memory := data(d.New(1, kernels.PackedLen(w.Cols, w.Rows)))
+		b.packed = kernels.PackBInto(memory, data(w), w.Cols, w.Cols, w.Rows, 0)
 	}
 	return b.packed
 }

@@ -3,7 +3,8 @@ package cpu
 import (
 	"cmp"
 	"slices"
-	"unsafe"
+
+	"github.com/unimo-go/unimo/internal/memory"
 )
 
 // arena is the memory that tensors lie in: a few chunks, cut as requests come and
@@ -29,9 +30,7 @@ type chunk struct {
 type span struct{ chunk, start, end int }
 
 const (
-	// line is the alignment of all memory, in elements: a cache line, which is also
-	// an AVX-512 register.
-	line = 16
+	line = memory.Line // the alignment of all memory
 
 	// firstChunk is the elements of the smallest chunk, 256 KiB: enough for small models.
 	firstChunk = 64 << 10
@@ -84,12 +83,8 @@ func (a *arena) give(s span) {
 func (a *arena) grow(n int) int {
 	n = max(n, a.total/growth/line*line, firstChunk)
 	a.total += n
-	data := make([]float32, n+line-1) // of this size it begins on a page; nothing promises it
-	skip := -int(uintptr(unsafe.Pointer(&data[0]))/4) & (line - 1)
-	data = data[skip : skip+n : skip+n]
-	adviseLargePages(data)
 	a.holes = append(a.holes, span{len(a.chunks), 0, n})
-	a.chunks = append(a.chunks, chunk{data: data})
+	a.chunks = append(a.chunks, chunk{data: memory.Floats(n)})
 	return len(a.holes) - 1
 }
 

@@ -1,4 +1,4 @@
-package cpu
+package memory
 
 import (
 	"unsafe"
@@ -6,10 +6,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// adviseLargePages asks the system for pages of 2 MiB instead of 4 KiB: a training step of the
+// advise asks the system for pages of 2 MiB instead of 4 KiB: a training step of the
 // base model reads and writes some 3 GB, a page after the other. Where they are
 // not to be had nothing changes.
-func adviseLargePages(x []float32) {
+func advise(x []float32) {
 	const page = 2 << 20
 	memory := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
 	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) & (page - 1))
