@@ -232,7 +232,7 @@ func TestProductRows(t *testing.T) {
 	for _, isa := range vectorSets() {
 		for _, n := range threadCounts(2) {
 			for _, s := range productShapes() {
-				for _, form := range productForms {
+				for _, form := range append(productForms, packedForm) {
 					key := productKey(isa.String(), n, s, form)
 					ours["peak:"+key], ours[key] = 100, 90
 					torch[productKey("", n, s, form)] = 45
@@ -262,7 +262,7 @@ func TestMarkdown(t *testing.T) {
 			{Workload: "start", Unit: "s", Digits: 2, Ours: 0.25, Target: "at most 0.5 s", Reached: true},
 			{Workload: "none", Unit: "s", NotRun: "absent"},
 		},
-		Products: []productRow{{"avx2", 1, "2x3x4", map[string]float64{"NN": 90, "NT": 80, "TN": 70}, map[string]float64{"NN": 9, "NT": 8, "TN": 7}, map[string]float64{"NN": 5}}},
+		Products: []productRow{{"avx2", 1, "2x3x4", map[string]float64{"NN": 90, "NT": 80, "TN": 70, "packed": 95}, map[string]float64{"NN": 9, "NT": 8, "TN": 7, "packed": 9.5}, map[string]float64{"NN": 5}}},
 	}
 	var b bytes.Buffer
 	if err := r.markdown(&b); err != nil {
@@ -275,7 +275,7 @@ func TestMarkdown(t *testing.T) {
 		"| start | s | 0.25 |  |  |  | at most 0.5 s | yes |\n",
 		"| none | s | not run [1] |  |  |  |  |  |\n",
 		"[1] absent\n",
-		"| avx2 | 1 | 2x3x4 | 90 % (9) | 80 % (8) | 70 % (7) | 5 | not run | not run |\n",
+		"| avx2 | 1 | 2x3x4 | 90 % (9) | 80 % (8) | 70 % (7) | 95 % (10) | 5 | not run | not run |\n",
 	} {
 		if !strings.Contains(b.String(), line) {
 			t.Errorf("no line %q in\n%s", line, b.String())

@@ -35,6 +35,9 @@ func productShapes() []shape {
 // and TN is dW += xᵀ·dy.
 var productForms = []string{"NN", "NT", "TN"}
 
+// packedForm is NN with W packed before, as prediction has it from the second call on.
+const packedForm = "packed"
+
 // productKey names a measurement; isa is empty for peers, which choose themselves.
 func productKey(isa string, threads int, s shape, form string) string {
 	if isa != "" {
@@ -78,9 +81,13 @@ func measureProducts(isa kernels.ISA, threads int, a, b, c []float32) map[string
 	for _, n := range threadCounts(threads) {
 		parallel.SetThreads(n)
 		for _, s := range productShapes() {
-			for _, form := range productForms {
+			packed := kernels.PackB(b, s.cols, s.cols, s.inner, 0)
+			for _, form := range append(productForms, packedForm) {
 				key := productKey(isa.String(), n, s, form)
 				call := func() { multiply(form, s, a, b, c) }
+				if form == packedForm {
+					call = func() { kernels.GemmPacked(c, s.cols, a, s.inner, packed, s.rows, 0, kernels.Epilogue{}) }
+				}
 				call()
 				values["peak:"+key] = kernels.PeakGFLOPs()
 				values[key] = 1e-9 * s.flops() / repeat(call)

@@ -137,10 +137,13 @@ func (w workload) productRows(sides []*side, threads int) ([]row, []productRow) 
 						continue
 					}
 					line := productRow{isa.String(), n, s.String(), map[string]float64{}, map[string]float64{}, map[string]float64{}}
-					for _, form := range productForms {
+					for _, form := range append(productForms, packedForm) {
 						key := productKey(isa.String(), n, s, form)
 						line.Percent[form] = 100 * ours.value(func(v map[string]float64) float64 { return v[key] / v["peak:"+key] })
 						line.GFLOPs[form] = ours.value(func(v map[string]float64) float64 { return v[key] })
+						if form == packedForm {
+							continue // shown below only
+						}
 						least = min(least, line.Percent[form])
 						speeds = append(speeds, line.GFLOPs[form])
 						if torch.err == nil {
