@@ -5,7 +5,7 @@
 #include "textflag.h"
 
 // func adamAVX2(p []float32, m []float32, v []float32, g []float32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, stepSize float32, epsilon float32, gradScale float32, decay float32)
-// Requires: AVX, FMA3
+// Requires: AVX, FMA3, MMX+
 TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 	MOVQ         p_base+0(FP), AX
 	MOVQ         m_base+24(FP), CX
@@ -24,6 +24,10 @@ TEXT ·adamAVX2(SB), NOSPLIT, $0-128
 vectors_1:
 	CMPQ        SI, $0x00000008
 	JL          end_2
+	PREFETCHT0  1024(AX)
+	PREFETCHT0  1024(CX)
+	PREFETCHT0  1024(DX)
+	PREFETCHT0  1024(BX)
 	VMOVUPS     (BX), Y11
 	VMULPS      Y6, Y11, Y11
 	VMOVUPS     (AX), Y8

@@ -71,6 +71,12 @@ func (g *generator) adam() {
 	stepSize, gradScale, decay := g.scalar("stepSize"), g.scalar("gradScale"), g.scalar("decay")
 	g.eachVector(n, ptr, 1, func(j int, k *mask) {
 		p, m, v, grad := g.vec(), g.vec(), g.vec(), g.vec()
+		if k == nil {
+			// Four streams from memory: the processor's own prefetching stops at the end of each page.
+			for _, stream := range ptr {
+				g.PREFETCHT0(operand.Mem{Base: stream, Disp: 1024})
+			}
+		}
 		g.load(g.at(ptr[3], j), k, grad)
 		g.VMULPS(gradScale, grad, grad)
 		for i, x := range []reg.VecVirtual{p, m, v} {
