@@ -173,7 +173,7 @@ func cut(batches []batch, rounds, size int) (workFile, error) {
 	for r := range rounds + 1 {
 		n := size
 		if r == 0 {
-			n = min(size, 2) // warming up is not to take long
+			n = 2 // at another length compilers work again and memory grows
 		}
 		round := make([]batch, n)
 		for i := range round {

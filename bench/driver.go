@@ -64,7 +64,6 @@ func newDriver(dir, python string, threads, rounds int, log, status io.Writer) (
 type side struct {
 	title  string
 	rounds int // takes part in so many; 0: in all
-	warm   int // warms up for so many more
 	fresh  func() *exec.Cmd
 
 	about   string
@@ -154,7 +153,7 @@ func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
 	}
 	args := d.script(p.script, w.worker)
 	args = append(args, "--variant", p.variant, "--file", file)
-	return &side{title: p.name, rounds: p.rounds, warm: p.warm, fresh: func() *exec.Cmd { return d.command(args) }}, nil
+	return &side{title: p.name, rounds: p.rounds, fresh: func() *exec.Cmd { return d.command(args) }}, nil
 }
 
 func (d *driver) script(name, workload string) []string {
@@ -240,9 +239,6 @@ func (d *driver) interleave(ctx context.Context, w workload, sides []*side, roun
 				}
 			}
 			r, err := workers[i].ask(ctx, request{Run: round})
-			for extra := 1; round == 0 && extra <= s.warm && err == nil; extra++ {
-				_, err = workers[i].ask(ctx, request{Run: extra}) // compilers work again for another length
-			}
 			if err != nil {
 				drop(i, err)
 				continue

@@ -30,7 +30,6 @@ type contender struct {
 	batches string // instead of the workload's
 	group   string // of several of one group only the fastest is shown
 	rounds  int    // at most so many; 0: as many as the workload
-	warm    int    // rounds to warm up besides round 0, of the next ones
 	target  target // of our speed against this peer
 	memory  target // of our memory against this peer
 }
@@ -103,7 +102,7 @@ var ahead = atLeast(1)
 func training(target target) []contender {
 	return []contender{
 		{name: "PyTorch, padded", script: "torch_peer.py", target: target, memory: atMost(0.7)},
-		{name: "PyTorch compiled, padded", script: "torch_peer.py", variant: "compile", warm: 1, target: target, memory: atMost(0.7)},
+		{name: "PyTorch compiled, padded", script: "torch_peer.py", variant: "compile", target: target, memory: atMost(0.7)},
 		{name: "PaddlePaddle, padded", script: "paddle_peer.py", target: ahead, memory: ahead, rounds: 1},
 	}
 }
@@ -111,7 +110,7 @@ func training(target target) []contender {
 func inference(onnx, others target) []contender {
 	return []contender{
 		{name: "PyTorch", script: "torch_peer.py", target: others},
-		{name: "PyTorch compiled", script: "torch_peer.py", variant: "compile", warm: 1, target: others},
+		{name: "PyTorch compiled", script: "torch_peer.py", variant: "compile", target: others},
 		{name: "ONNX Runtime", script: "onnx_peer.py", variant: "plain", group: "onnx", target: onnx},
 		{name: "ONNX Runtime, transformer optimiser", script: "onnx_peer.py", variant: "fused", group: "onnx", target: onnx},
 		{name: "PaddlePaddle", script: "paddle_peer.py", target: ahead},
