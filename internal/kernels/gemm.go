@@ -213,8 +213,9 @@ type tileArgs struct {
 	add        []float32 // rows addRow apart; nil is nothing
 	addRow     int
 	nextC      []float32 // where the next tile of C begins, to be prefetched
-	nextB      []float32 // what to prefetch of the next panel of B, a row in four steps,
-	nextBRow   int       // so far apart
+	nextB      []float32 // what to prefetch of the next panel of B: rows so far apart,
+	nextBRow   int
+	nextBSteps int // one in every two of so many steps, a multiple of 4
 	rows, cols int
 	k          int
 }
@@ -464,10 +465,12 @@ func (p *product) compute(task int) {
 				top, bottom := p.rowPanel(i)
 				t.rows = bottom - top
 				p.rowsAt(t, top, k0)
-				t.nextB, t.nextBRow = t.b, 0
-				if fetched < t.k && nextBRow > 0 {
-					t.nextB, t.nextBRow = nextB[fetched*nextBRow:], nextBRow
-					fetched += max(t.k/4-t.rows, 0)
+				// A share of the rows that are left, but no more than leaves time to fetch C.
+				share := min((t.k-fetched+i1-i-1)/(i1-i), (t.k/4-t.rows)*2)
+				t.nextB, t.nextBRow, t.nextBSteps = nil, nextBRow, 0
+				if nextBRow > 0 && share > 0 {
+					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], (share+1)/2*4
+					fetched += share
 				}
 				switch {
 				case i < i1-1:

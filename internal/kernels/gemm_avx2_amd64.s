@@ -6,7 +6,7 @@
 
 // func gemmTile1x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -17,17 +17,58 @@ TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $8-8
 	MOVQ   64(AX), SI
 	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
-	MOVQ   136(AX), DI
-	MOVQ   96(AX), R8
+	MOVQ   160(AX), DI
+	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -4(AX), R9
-	MOVQ   R9, (SP)
-	TESTQ  AX, AX
-	JL     rest_3
+	MOVQ   216(AX), R9
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R9, AX
+	MOVQ   AX, (SP)
+	CMPQ   R9, (SP)
+	JLE    none_2
 
 loop_1:
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_1
+
+none_2:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R8
+	SHLQ $0x02, R8
+	MOVQ 136(AX), DI
+	MOVQ $+3, (SP)
+	LEAQ (R9), AX
+	MOVQ AX, 8(SP)
+	CMPQ R9, (SP)
+	JLE  none_4
+
+loop_3:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y1
 	ADDQ         SI, DX
@@ -44,42 +85,39 @@ loop_1:
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
-	VMOVUPS      (DX), Y1
-	ADDQ         SI, DX
-	VBROADCASTSS (CX), Y2
-	VFMADD231PS  Y2, Y1, Y0
-	ADDQ         BX, CX
 	ADDQ         R8, DI
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_2
-	MOVQ         t+0(FP), DI
-	MOVQ         184(DI), R8
-	SHLQ         $0x02, R8
-	MOVQ         160(DI), DI
+	CMPQ         R9, 8(SP)
+	JG           more_5
+	XORQ         R8, R8
 
-same_2:
-	TESTQ AX, AX
-	JGE   loop_1
-
-rest_3:
-	ADDQ $0x04, AX
-	JZ   done_5
-
-last_4:
+more_5:
 	VMOVUPS      (DX), Y1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
-	DECQ         AX
-	JNZ          last_4
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_3
 
-done_5:
+none_4:
+	TESTQ R9, R9
+	JZ    done_7
+
+last_6:
+	VMOVUPS      (DX), Y1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         BX, CX
+	DECQ         R9
+	JNZ          last_6
+
+done_7:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_6
+	JE         full_8
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -88,34 +126,34 @@ done_5:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_8
+	JZ         overwrite_10
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
 
-overwrite_8:
+overwrite_10:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS Y0, Y1, (CX)
-	JMP        done_7
+	JMP        done_9
 
-full_6:
+full_8:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_9
+	JZ     overwrite_11
 	VADDPS (CX), Y0, Y0
 
-overwrite_9:
+overwrite_11:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Y0, (CX)
 
-done_7:
+done_9:
 	VZEROUPPER
 	RET
 
@@ -139,7 +177,7 @@ GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 
 // func gemmTile1x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -151,17 +189,66 @@ TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $8-8
 	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   136(AX), DI
-	MOVQ   96(AX), R8
+	MOVQ   160(AX), DI
+	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -4(AX), R9
-	MOVQ   R9, (SP)
-	TESTQ  AX, AX
-	JL     rest_12
+	MOVQ   216(AX), R9
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R9, AX
+	MOVQ   AX, (SP)
+	CMPQ   R9, (SP)
+	JLE    none_13
 
-loop_10:
+loop_12:
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_12
+
+none_13:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R8
+	SHLQ $0x02, R8
+	MOVQ 136(AX), DI
+	MOVQ $+3, (SP)
+	LEAQ (R9), AX
+	MOVQ AX, 8(SP)
+	CMPQ R9, (SP)
+	JLE  none_15
+
+loop_14:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
@@ -184,31 +271,12 @@ loop_10:
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
-	VMOVUPS      (DX), Y2
-	VMOVUPS      32(DX), Y3
-	ADDQ         SI, DX
-	VBROADCASTSS (CX), Y4
-	VFMADD231PS  Y4, Y2, Y0
-	VFMADD231PS  Y4, Y3, Y1
-	ADDQ         BX, CX
 	ADDQ         R8, DI
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_11
-	MOVQ         t+0(FP), DI
-	MOVQ         184(DI), R8
-	SHLQ         $0x02, R8
-	MOVQ         160(DI), DI
+	CMPQ         R9, 8(SP)
+	JG           more_16
+	XORQ         R8, R8
 
-same_11:
-	TESTQ AX, AX
-	JGE   loop_10
-
-rest_12:
-	ADDQ $0x04, AX
-	JZ   done_14
-
-last_13:
+more_16:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	ADDQ         SI, DX
@@ -216,14 +284,30 @@ last_13:
 	VFMADD231PS  Y4, Y2, Y0
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
-	DECQ         AX
-	JNZ          last_13
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_14
 
-done_14:
+none_15:
+	TESTQ R9, R9
+	JZ    done_18
+
+last_17:
+	VMOVUPS      (DX), Y2
+	VMOVUPS      32(DX), Y3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         BX, CX
+	DECQ         R9
+	JNZ          last_17
+
+done_18:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_15
+	JE         full_19
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -232,44 +316,44 @@ done_14:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_17
+	JZ         overwrite_21
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS 32(CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-overwrite_17:
+overwrite_21:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
 	VMOVUPS    (DX), Y2
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y2, 32(CX)
-	JMP        done_16
+	JMP        done_20
 
-full_15:
+full_19:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_18
+	JZ     overwrite_22
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 
-overwrite_18:
+overwrite_22:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 
-done_16:
+done_20:
 	VZEROUPPER
 	RET
 
 // func gemmTile2x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -281,17 +365,66 @@ TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $8-8
 	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -8(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_21
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_24
 
-loop_19:
+loop_23:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_23
+
+none_24:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -4(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_26
+
+loop_25:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
@@ -314,31 +447,12 @@ loop_19:
 	VBROADCASTSS (CX)(BX*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y2
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y3
-	VFMADD231PS  Y3, Y2, Y0
-	VBROADCASTSS (CX)(BX*1), Y3
-	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_20
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_27
+	XORQ         R9, R9
 
-same_20:
-	TESTQ AX, AX
-	JGE   loop_19
-
-rest_21:
-	ADDQ $0x04, AX
-	JZ   done_23
-
-last_22:
+more_27:
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y3
@@ -346,14 +460,30 @@ last_22:
 	VBROADCASTSS (CX)(BX*1), Y3
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_22
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_25
 
-done_23:
+none_26:
+	TESTQ R10, R10
+	JZ    done_29
+
+last_28:
+	VMOVUPS      (DX), Y2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(BX*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_28
+
+done_29:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_24
+	JE         full_30
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -362,7 +492,7 @@ done_23:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_26
+	JZ         overwrite_32
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
@@ -371,7 +501,7 @@ done_23:
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-overwrite_26:
+overwrite_32:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -379,19 +509,19 @@ overwrite_26:
 	VMASKMOVPS Y0, Y2, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y1, Y2, (CX)
-	JMP        done_25
+	JMP        done_31
 
-full_24:
+full_30:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_27
+	JZ     overwrite_33
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
 
-overwrite_27:
+overwrite_33:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -399,13 +529,13 @@ overwrite_27:
 	ADDQ    AX, CX
 	VMOVUPS Y1, (CX)
 
-done_25:
+done_31:
 	VZEROUPPER
 	RET
 
 // func gemmTile2x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -419,17 +549,78 @@ TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -8(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_30
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_35
 
-loop_28:
+loop_34:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_34
+
+none_35:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -4(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_37
+
+loop_36:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
@@ -461,34 +652,12 @@ loop_28:
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y4
-	VMOVUPS      32(DX), Y5
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y6
-	VFMADD231PS  Y6, Y4, Y0
-	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (CX)(BX*1), Y6
-	VFMADD231PS  Y6, Y4, Y2
-	VFMADD231PS  Y6, Y5, Y3
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_29
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_38
+	XORQ         R9, R9
 
-same_29:
-	TESTQ AX, AX
-	JGE   loop_28
-
-rest_30:
-	ADDQ $0x04, AX
-	JZ   done_32
-
-last_31:
+more_38:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	ADDQ         DI, DX
@@ -499,14 +668,33 @@ last_31:
 	VFMADD231PS  Y6, Y4, Y2
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_31
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_36
 
-done_32:
+none_37:
+	TESTQ R10, R10
+	JZ    done_40
+
+last_39:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_39
+
+done_40:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_33
+	JE         full_41
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -515,7 +703,7 @@ done_32:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_35
+	JZ         overwrite_43
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS 32(CX), Y4, Y4
@@ -526,7 +714,7 @@ done_32:
 	VMASKMOVPS 32(CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-overwrite_35:
+overwrite_43:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -536,21 +724,21 @@ overwrite_35:
 	ADDQ       AX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y4, 32(CX)
-	JMP        done_34
+	JMP        done_42
 
-full_33:
+full_41:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_36
+	JZ     overwrite_44
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
 	VADDPS (CX), Y2, Y2
 	VADDPS 32(CX), Y3, Y3
 
-overwrite_36:
+overwrite_44:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -560,13 +748,13 @@ overwrite_36:
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
 
-done_34:
+done_42:
 	VZEROUPPER
 	RET
 
 // func gemmTile3x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -579,17 +767,74 @@ TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -12(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_39
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_46
 
-loop_37:
+loop_45:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_45
+
+none_46:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -8(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_48
+
+loop_47:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
@@ -618,33 +863,12 @@ loop_37:
 	VBROADCASTSS (CX)(BX*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y3
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y4
-	VFMADD231PS  Y4, Y3, Y0
-	VBROADCASTSS (CX)(BX*1), Y4
-	VFMADD231PS  Y4, Y3, Y1
-	VBROADCASTSS (CX)(BX*2), Y4
-	VFMADD231PS  Y4, Y3, Y2
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_38
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_49
+	XORQ         R9, R9
 
-same_38:
-	TESTQ AX, AX
-	JGE   loop_37
-
-rest_39:
-	ADDQ $0x04, AX
-	JZ   done_41
-
-last_40:
+more_49:
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y4
@@ -654,14 +878,32 @@ last_40:
 	VBROADCASTSS (CX)(BX*2), Y4
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_40
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_47
 
-done_41:
+none_48:
+	TESTQ R10, R10
+	JZ    done_51
+
+last_50:
+	VMOVUPS      (DX), Y3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(BX*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(BX*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_50
+
+done_51:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_42
+	JE         full_52
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -670,7 +912,7 @@ done_41:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_44
+	JZ         overwrite_54
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y0, Y0
@@ -683,7 +925,7 @@ done_41:
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y2, Y2
 
-overwrite_44:
+overwrite_54:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -693,21 +935,21 @@ overwrite_44:
 	VMASKMOVPS Y1, Y3, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y2, Y3, (CX)
-	JMP        done_43
+	JMP        done_53
 
-full_42:
+full_52:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_45
+	JZ     overwrite_55
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
 	ADDQ   DX, CX
 	VADDPS (CX), Y2, Y2
 
-overwrite_45:
+overwrite_55:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -717,13 +959,13 @@ overwrite_45:
 	ADDQ    AX, CX
 	VMOVUPS Y2, (CX)
 
-done_43:
+done_53:
 	VZEROUPPER
 	RET
 
 // func gemmTile3x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -739,17 +981,90 @@ TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -12(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_48
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_57
 
-loop_46:
+loop_56:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_56
+
+none_57:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -8(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_59
+
+loop_58:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
@@ -790,37 +1105,12 @@ loop_46:
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y6
-	VMOVUPS      32(DX), Y7
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y8
-	VFMADD231PS  Y8, Y6, Y0
-	VFMADD231PS  Y8, Y7, Y1
-	VBROADCASTSS (CX)(BX*1), Y8
-	VFMADD231PS  Y8, Y6, Y2
-	VFMADD231PS  Y8, Y7, Y3
-	VBROADCASTSS (CX)(BX*2), Y8
-	VFMADD231PS  Y8, Y6, Y4
-	VFMADD231PS  Y8, Y7, Y5
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_47
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_60
+	XORQ         R9, R9
 
-same_47:
-	TESTQ AX, AX
-	JGE   loop_46
-
-rest_48:
-	ADDQ $0x04, AX
-	JZ   done_50
-
-last_49:
+more_60:
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	ADDQ         DI, DX
@@ -834,14 +1124,36 @@ last_49:
 	VFMADD231PS  Y8, Y6, Y4
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_49
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_58
 
-done_50:
+none_59:
+	TESTQ R10, R10
+	JZ    done_62
+
+last_61:
+	VMOVUPS      (DX), Y6
+	VMOVUPS      32(DX), Y7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(BX*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(BX*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_61
+
+done_62:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_51
+	JE         full_63
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -850,7 +1162,7 @@ done_50:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_53
+	JZ         overwrite_65
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS 32(CX), Y6, Y6
@@ -866,7 +1178,7 @@ done_50:
 	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-overwrite_53:
+overwrite_65:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -879,14 +1191,14 @@ overwrite_53:
 	ADDQ       AX, CX
 	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y6, 32(CX)
-	JMP        done_52
+	JMP        done_64
 
-full_51:
+full_63:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_54
+	JZ     overwrite_66
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -896,7 +1208,7 @@ full_51:
 	VADDPS (CX), Y4, Y4
 	VADDPS 32(CX), Y5, Y5
 
-overwrite_54:
+overwrite_66:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -909,13 +1221,13 @@ overwrite_54:
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
 
-done_52:
+done_64:
 	VZEROUPPER
 	RET
 
 // func gemmTile4x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -930,17 +1242,82 @@ TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -16(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_57
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_68
 
-loop_55:
+loop_67:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_67
+
+none_68:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -12(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_70
+
+loop_69:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
@@ -975,35 +1352,12 @@ loop_55:
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y4
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y5
-	VFMADD231PS  Y5, Y4, Y0
-	VBROADCASTSS (CX)(BX*1), Y5
-	VFMADD231PS  Y5, Y4, Y1
-	VBROADCASTSS (CX)(BX*2), Y5
-	VFMADD231PS  Y5, Y4, Y2
-	VBROADCASTSS (CX)(R8*1), Y5
-	VFMADD231PS  Y5, Y4, Y3
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_56
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_71
+	XORQ         R10, R10
 
-same_56:
-	TESTQ AX, AX
-	JGE   loop_55
-
-rest_57:
-	ADDQ $0x04, AX
-	JZ   done_59
-
-last_58:
+more_71:
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y5
@@ -1015,14 +1369,34 @@ last_58:
 	VBROADCASTSS (CX)(R8*1), Y5
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_58
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_69
 
-done_59:
+none_70:
+	TESTQ R11, R11
+	JZ    done_73
+
+last_72:
+	VMOVUPS      (DX), Y4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(BX*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(BX*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_72
+
+done_73:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_60
+	JE         full_74
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1031,7 +1405,7 @@ done_59:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_62
+	JZ         overwrite_76
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
@@ -1048,7 +1422,7 @@ done_59:
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-overwrite_62:
+overwrite_76:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1060,14 +1434,14 @@ overwrite_62:
 	VMASKMOVPS Y2, Y4, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y3, Y4, (CX)
-	JMP        done_61
+	JMP        done_75
 
-full_60:
+full_74:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_63
+	JZ     overwrite_77
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -1076,7 +1450,7 @@ full_60:
 	ADDQ   DX, CX
 	VADDPS (CX), Y3, Y3
 
-overwrite_63:
+overwrite_77:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1088,13 +1462,13 @@ overwrite_63:
 	ADDQ    AX, CX
 	VMOVUPS Y3, (CX)
 
-done_61:
+done_75:
 	VZEROUPPER
 	RET
 
 // func gemmTile4x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1113,17 +1487,102 @@ TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -16(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_66
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_79
 
-loop_64:
+loop_78:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_78
+
+none_79:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -12(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_81
+
+loop_80:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
@@ -1173,40 +1632,12 @@ loop_64:
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y8
-	VMOVUPS      32(DX), Y9
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y10
-	VFMADD231PS  Y10, Y8, Y0
-	VFMADD231PS  Y10, Y9, Y1
-	VBROADCASTSS (CX)(BX*1), Y10
-	VFMADD231PS  Y10, Y8, Y2
-	VFMADD231PS  Y10, Y9, Y3
-	VBROADCASTSS (CX)(BX*2), Y10
-	VFMADD231PS  Y10, Y8, Y4
-	VFMADD231PS  Y10, Y9, Y5
-	VBROADCASTSS (CX)(R8*1), Y10
-	VFMADD231PS  Y10, Y8, Y6
-	VFMADD231PS  Y10, Y9, Y7
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_65
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_82
+	XORQ         R10, R10
 
-same_65:
-	TESTQ AX, AX
-	JGE   loop_64
-
-rest_66:
-	ADDQ $0x04, AX
-	JZ   done_68
-
-last_67:
+more_82:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	ADDQ         DI, DX
@@ -1223,14 +1654,39 @@ last_67:
 	VFMADD231PS  Y10, Y8, Y6
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_67
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_80
 
-done_68:
+none_81:
+	TESTQ R11, R11
+	JZ    done_84
+
+last_83:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(BX*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(BX*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_83
+
+done_84:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_69
+	JE         full_85
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1239,7 +1695,7 @@ done_68:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_71
+	JZ         overwrite_87
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y8
 	VMASKMOVPS 32(CX), Y8, Y8
@@ -1260,7 +1716,7 @@ done_68:
 	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y7, Y7
 
-overwrite_71:
+overwrite_87:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1276,14 +1732,14 @@ overwrite_71:
 	ADDQ       AX, CX
 	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y8, 32(CX)
-	JMP        done_70
+	JMP        done_86
 
-full_69:
+full_85:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_72
+	JZ     overwrite_88
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -1296,7 +1752,7 @@ full_69:
 	VADDPS (CX), Y6, Y6
 	VADDPS 32(CX), Y7, Y7
 
-overwrite_72:
+overwrite_88:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1312,13 +1768,13 @@ overwrite_72:
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
 
-done_70:
+done_86:
 	VZEROUPPER
 	RET
 
 // func gemmTile5x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1334,17 +1790,90 @@ TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -20(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_75
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_90
 
-loop_73:
+loop_89:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_89
+
+none_90:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -16(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_92
+
+loop_91:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
@@ -1385,37 +1914,12 @@ loop_73:
 	VBROADCASTSS (CX)(BX*4), Y6
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y5
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y6
-	VFMADD231PS  Y6, Y5, Y0
-	VBROADCASTSS (CX)(BX*1), Y6
-	VFMADD231PS  Y6, Y5, Y1
-	VBROADCASTSS (CX)(BX*2), Y6
-	VFMADD231PS  Y6, Y5, Y2
-	VBROADCASTSS (CX)(R8*1), Y6
-	VFMADD231PS  Y6, Y5, Y3
-	VBROADCASTSS (CX)(BX*4), Y6
-	VFMADD231PS  Y6, Y5, Y4
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_74
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_93
+	XORQ         R10, R10
 
-same_74:
-	TESTQ AX, AX
-	JGE   loop_73
-
-rest_75:
-	ADDQ $0x04, AX
-	JZ   done_77
-
-last_76:
+more_93:
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y6
@@ -1429,14 +1933,36 @@ last_76:
 	VBROADCASTSS (CX)(BX*4), Y6
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_76
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_91
 
-done_77:
+none_92:
+	TESTQ R11, R11
+	JZ    done_95
+
+last_94:
+	VMOVUPS      (DX), Y5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y5, Y0
+	VBROADCASTSS (CX)(BX*1), Y6
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(BX*2), Y6
+	VFMADD231PS  Y6, Y5, Y2
+	VBROADCASTSS (CX)(R8*1), Y6
+	VFMADD231PS  Y6, Y5, Y3
+	VBROADCASTSS (CX)(BX*4), Y6
+	VFMADD231PS  Y6, Y5, Y4
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_94
+
+done_95:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_78
+	JE         full_96
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1445,7 +1971,7 @@ done_77:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_80
+	JZ         overwrite_98
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y0, Y0
@@ -1466,7 +1992,7 @@ done_77:
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y4, Y4
 
-overwrite_80:
+overwrite_98:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1480,14 +2006,14 @@ overwrite_80:
 	VMASKMOVPS Y3, Y5, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y4, Y5, (CX)
-	JMP        done_79
+	JMP        done_97
 
-full_78:
+full_96:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_81
+	JZ     overwrite_99
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -1498,7 +2024,7 @@ full_78:
 	ADDQ   DX, CX
 	VADDPS (CX), Y4, Y4
 
-overwrite_81:
+overwrite_99:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1512,13 +2038,13 @@ overwrite_81:
 	ADDQ    AX, CX
 	VMOVUPS Y4, (CX)
 
-done_79:
+done_97:
 	VZEROUPPER
 	RET
 
 // func gemmTile5x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1539,17 +2065,114 @@ TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -20(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_84
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_101
 
-loop_82:
+loop_100:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_100
+
+none_101:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -16(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_103
+
+loop_102:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
@@ -1608,43 +2231,12 @@ loop_82:
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y10
-	VMOVUPS      32(DX), Y11
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y12
-	VFMADD231PS  Y12, Y10, Y0
-	VFMADD231PS  Y12, Y11, Y1
-	VBROADCASTSS (CX)(BX*1), Y12
-	VFMADD231PS  Y12, Y10, Y2
-	VFMADD231PS  Y12, Y11, Y3
-	VBROADCASTSS (CX)(BX*2), Y12
-	VFMADD231PS  Y12, Y10, Y4
-	VFMADD231PS  Y12, Y11, Y5
-	VBROADCASTSS (CX)(R8*1), Y12
-	VFMADD231PS  Y12, Y10, Y6
-	VFMADD231PS  Y12, Y11, Y7
-	VBROADCASTSS (CX)(BX*4), Y12
-	VFMADD231PS  Y12, Y10, Y8
-	VFMADD231PS  Y12, Y11, Y9
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_83
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_104
+	XORQ         R10, R10
 
-same_83:
-	TESTQ AX, AX
-	JGE   loop_82
-
-rest_84:
-	ADDQ $0x04, AX
-	JZ   done_86
-
-last_85:
+more_104:
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
 	ADDQ         DI, DX
@@ -1664,14 +2256,42 @@ last_85:
 	VFMADD231PS  Y12, Y10, Y8
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_85
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_102
 
-done_86:
+none_103:
+	TESTQ R11, R11
+	JZ    done_106
+
+last_105:
+	VMOVUPS      (DX), Y10
+	VMOVUPS      32(DX), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y10, Y0
+	VFMADD231PS  Y12, Y11, Y1
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*2), Y12
+	VFMADD231PS  Y12, Y10, Y4
+	VFMADD231PS  Y12, Y11, Y5
+	VBROADCASTSS (CX)(R8*1), Y12
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	VBROADCASTSS (CX)(BX*4), Y12
+	VFMADD231PS  Y12, Y10, Y8
+	VFMADD231PS  Y12, Y11, Y9
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_105
+
+done_106:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_87
+	JE         full_107
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1680,7 +2300,7 @@ done_86:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_89
+	JZ         overwrite_109
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y10
 	VMASKMOVPS 32(CX), Y10, Y10
@@ -1706,7 +2326,7 @@ done_86:
 	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y9, Y9
 
-overwrite_89:
+overwrite_109:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1725,14 +2345,14 @@ overwrite_89:
 	ADDQ       AX, CX
 	VMOVUPS    Y8, (CX)
 	VMASKMOVPS Y9, Y10, 32(CX)
-	JMP        done_88
+	JMP        done_108
 
-full_87:
+full_107:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_90
+	JZ     overwrite_110
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -1748,7 +2368,7 @@ full_87:
 	VADDPS (CX), Y8, Y8
 	VADDPS 32(CX), Y9, Y9
 
-overwrite_90:
+overwrite_110:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1767,13 +2387,13 @@ overwrite_90:
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
 
-done_88:
+done_108:
 	VZEROUPPER
 	RET
 
 // func gemmTile6x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1791,17 +2411,98 @@ TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y5, Y5, Y5
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   136(AX), R10
-	MOVQ   96(AX), R11
+	MOVQ   160(AX), R10
+	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -24(AX), R12
-	MOVQ   R12, (SP)
-	TESTQ  AX, AX
-	JL     rest_93
+	MOVQ   216(AX), R12
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R12, AX
+	MOVQ   AX, (SP)
+	CMPQ   R12, (SP)
+	JLE    none_112
 
-loop_91:
+loop_111:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_111
+
+none_112:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R11
+	SHLQ $0x02, R11
+	MOVQ 136(AX), R10
+	MOVQ $+3, (SP)
+	LEAQ -20(R12), AX
+	MOVQ AX, 8(SP)
+	CMPQ R12, (SP)
+	JLE  none_114
+
+loop_113:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
@@ -1848,39 +2549,12 @@ loop_91:
 	VBROADCASTSS (CX)(R9*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y6
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y7
-	VFMADD231PS  Y7, Y6, Y0
-	VBROADCASTSS (CX)(BX*1), Y7
-	VFMADD231PS  Y7, Y6, Y1
-	VBROADCASTSS (CX)(BX*2), Y7
-	VFMADD231PS  Y7, Y6, Y2
-	VBROADCASTSS (CX)(R8*1), Y7
-	VFMADD231PS  Y7, Y6, Y3
-	VBROADCASTSS (CX)(BX*4), Y7
-	VFMADD231PS  Y7, Y6, Y4
-	VBROADCASTSS (CX)(R9*1), Y7
-	VFMADD231PS  Y7, Y6, Y5
-	ADDQ         SI, CX
 	ADDQ         R11, R10
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_92
-	MOVQ         t+0(FP), R10
-	MOVQ         184(R10), R11
-	SHLQ         $0x02, R11
-	MOVQ         160(R10), R10
+	CMPQ         R12, 8(SP)
+	JG           more_115
+	XORQ         R11, R11
 
-same_92:
-	TESTQ AX, AX
-	JGE   loop_91
-
-rest_93:
-	ADDQ $0x04, AX
-	JZ   done_95
-
-last_94:
+more_115:
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y7
@@ -1896,14 +2570,38 @@ last_94:
 	VBROADCASTSS (CX)(R9*1), Y7
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_94
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_113
 
-done_95:
+none_114:
+	TESTQ R12, R12
+	JZ    done_117
+
+last_116:
+	VMOVUPS      (DX), Y6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y7
+	VFMADD231PS  Y7, Y6, Y0
+	VBROADCASTSS (CX)(BX*1), Y7
+	VFMADD231PS  Y7, Y6, Y1
+	VBROADCASTSS (CX)(BX*2), Y7
+	VFMADD231PS  Y7, Y6, Y2
+	VBROADCASTSS (CX)(R8*1), Y7
+	VFMADD231PS  Y7, Y6, Y3
+	VBROADCASTSS (CX)(BX*4), Y7
+	VFMADD231PS  Y7, Y6, Y4
+	VBROADCASTSS (CX)(R9*1), Y7
+	VFMADD231PS  Y7, Y6, Y5
+	ADDQ         SI, CX
+	DECQ         R12
+	JNZ          last_116
+
+done_117:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_96
+	JE         full_118
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1912,7 +2610,7 @@ done_95:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_98
+	JZ         overwrite_120
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y0, Y0
@@ -1937,7 +2635,7 @@ done_95:
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-overwrite_98:
+overwrite_120:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1953,14 +2651,14 @@ overwrite_98:
 	VMASKMOVPS Y4, Y6, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y5, Y6, (CX)
-	JMP        done_97
+	JMP        done_119
 
-full_96:
+full_118:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_99
+	JZ     overwrite_121
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -1973,7 +2671,7 @@ full_96:
 	ADDQ   DX, CX
 	VADDPS (CX), Y5, Y5
 
-overwrite_99:
+overwrite_121:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1989,13 +2687,13 @@ overwrite_99:
 	ADDQ    AX, CX
 	VMOVUPS Y5, (CX)
 
-done_97:
+done_119:
 	VZEROUPPER
 	RET
 
 // func gemmTile6x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $8-8
+TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -2019,17 +2717,126 @@ TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $8-8
 	VXORPS Y11, Y11, Y11
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   136(AX), R10
-	MOVQ   96(AX), R11
+	MOVQ   160(AX), R10
+	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -24(AX), R12
-	MOVQ   R12, (SP)
-	TESTQ  AX, AX
-	JL     rest_102
+	MOVQ   216(AX), R12
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R12, AX
+	MOVQ   AX, (SP)
+	CMPQ   R12, (SP)
+	JLE    none_123
 
-loop_100:
+loop_122:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_122
+
+none_123:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R11
+	SHLQ $0x02, R11
+	MOVQ 136(AX), R10
+	MOVQ $+3, (SP)
+	LEAQ -20(R12), AX
+	MOVQ AX, 8(SP)
+	CMPQ R12, (SP)
+	JLE  none_125
+
+loop_124:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
@@ -2097,46 +2904,12 @@ loop_100:
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Y12
-	VMOVUPS      32(DX), Y13
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Y14
-	VFMADD231PS  Y14, Y12, Y0
-	VFMADD231PS  Y14, Y13, Y1
-	VBROADCASTSS (CX)(BX*1), Y14
-	VFMADD231PS  Y14, Y12, Y2
-	VFMADD231PS  Y14, Y13, Y3
-	VBROADCASTSS (CX)(BX*2), Y14
-	VFMADD231PS  Y14, Y12, Y4
-	VFMADD231PS  Y14, Y13, Y5
-	VBROADCASTSS (CX)(R8*1), Y14
-	VFMADD231PS  Y14, Y12, Y6
-	VFMADD231PS  Y14, Y13, Y7
-	VBROADCASTSS (CX)(BX*4), Y14
-	VFMADD231PS  Y14, Y12, Y8
-	VFMADD231PS  Y14, Y13, Y9
-	VBROADCASTSS (CX)(R9*1), Y14
-	VFMADD231PS  Y14, Y12, Y10
-	VFMADD231PS  Y14, Y13, Y11
-	ADDQ         SI, CX
 	ADDQ         R11, R10
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_101
-	MOVQ         t+0(FP), R10
-	MOVQ         184(R10), R11
-	SHLQ         $0x02, R11
-	MOVQ         160(R10), R10
+	CMPQ         R12, 8(SP)
+	JG           more_126
+	XORQ         R11, R11
 
-same_101:
-	TESTQ AX, AX
-	JGE   loop_100
-
-rest_102:
-	ADDQ $0x04, AX
-	JZ   done_104
-
-last_103:
+more_126:
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
 	ADDQ         DI, DX
@@ -2159,14 +2932,45 @@ last_103:
 	VFMADD231PS  Y14, Y12, Y10
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_103
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_124
 
-done_104:
+none_125:
+	TESTQ R12, R12
+	JZ    done_128
+
+last_127:
+	VMOVUPS      (DX), Y12
+	VMOVUPS      32(DX), Y13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y14
+	VFMADD231PS  Y14, Y12, Y0
+	VFMADD231PS  Y14, Y13, Y1
+	VBROADCASTSS (CX)(BX*1), Y14
+	VFMADD231PS  Y14, Y12, Y2
+	VFMADD231PS  Y14, Y13, Y3
+	VBROADCASTSS (CX)(BX*2), Y14
+	VFMADD231PS  Y14, Y12, Y4
+	VFMADD231PS  Y14, Y13, Y5
+	VBROADCASTSS (CX)(R8*1), Y14
+	VFMADD231PS  Y14, Y12, Y6
+	VFMADD231PS  Y14, Y13, Y7
+	VBROADCASTSS (CX)(BX*4), Y14
+	VFMADD231PS  Y14, Y12, Y8
+	VFMADD231PS  Y14, Y13, Y9
+	VBROADCASTSS (CX)(R9*1), Y14
+	VFMADD231PS  Y14, Y12, Y10
+	VFMADD231PS  Y14, Y13, Y11
+	ADDQ         SI, CX
+	DECQ         R12
+	JNZ          last_127
+
+done_128:
 	MOVQ       t+0(FP), AX
-	MOVQ       200(AX), CX
+	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_105
+	JE         full_129
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -2175,7 +2979,7 @@ done_104:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_107
+	JZ         overwrite_131
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y12
 	VMASKMOVPS 32(CX), Y12, Y12
@@ -2206,7 +3010,7 @@ done_104:
 	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y11, Y11
 
-overwrite_107:
+overwrite_131:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -2228,14 +3032,14 @@ overwrite_107:
 	ADDQ       AX, CX
 	VMOVUPS    Y10, (CX)
 	VMASKMOVPS Y11, Y12, 32(CX)
-	JMP        done_106
+	JMP        done_130
 
-full_105:
+full_129:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_108
+	JZ     overwrite_132
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -2254,7 +3058,7 @@ full_105:
 	VADDPS (CX), Y10, Y10
 	VADDPS 32(CX), Y11, Y11
 
-overwrite_108:
+overwrite_132:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2276,7 +3080,7 @@ overwrite_108:
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
 
-done_106:
+done_130:
 	VZEROUPPER
 	RET
 
@@ -2298,7 +3102,7 @@ TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-loop_109:
+loop_133:
 	VFMADD231PS Y0, Y0, Y1
 	VFMADD231PS Y0, Y0, Y2
 	VFMADD231PS Y0, Y0, Y3
@@ -2312,6 +3116,6 @@ loop_109:
 	VFMADD231PS Y0, Y0, Y11
 	VFMADD231PS Y0, Y0, Y12
 	DECQ        AX
-	JG          loop_109
+	JG          loop_133
 	VZEROUPPER
 	RET

@@ -6,7 +6,7 @@
 
 // func gemmTile1x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -17,17 +17,58 @@ TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $8-8
 	MOVQ   64(AX), SI
 	SHLQ   $0x02, SI
 	VPXORD Z0, Z0, Z0
-	MOVQ   136(AX), DI
-	MOVQ   96(AX), R8
+	MOVQ   160(AX), DI
+	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -4(AX), R9
-	MOVQ   R9, (SP)
-	TESTQ  AX, AX
-	JL     rest_3
+	MOVQ   216(AX), R9
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R9, AX
+	MOVQ   AX, (SP)
+	CMPQ   R9, (SP)
+	JLE    none_2
 
 loop_1:
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_1
+
+none_2:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R8
+	SHLQ $0x02, R8
+	MOVQ 136(AX), DI
+	MOVQ $+3, (SP)
+	LEAQ (R9), AX
+	MOVQ AX, 8(SP)
+	CMPQ R9, (SP)
+	JLE  none_4
+
+loop_3:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
@@ -44,42 +85,39 @@ loop_1:
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
-	VMOVUPS      (DX), Z1
-	ADDQ         SI, DX
-	VBROADCASTSS (CX), Z2
-	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         BX, CX
 	ADDQ         R8, DI
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_2
-	MOVQ         t+0(FP), DI
-	MOVQ         184(DI), R8
-	SHLQ         $0x02, R8
-	MOVQ         160(DI), DI
+	CMPQ         R9, 8(SP)
+	JG           more_5
+	XORQ         R8, R8
 
-same_2:
-	TESTQ AX, AX
-	JGE   loop_1
-
-rest_3:
-	ADDQ $0x04, AX
-	JZ   done_5
-
-last_4:
+more_5:
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
-	DECQ         AX
-	JNZ          last_4
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_3
 
-done_5:
+none_4:
+	TESTQ R9, R9
+	JZ    done_7
+
+last_6:
+	VMOVUPS      (DX), Z1
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         BX, CX
+	DECQ         R9
+	JNZ          last_6
+
+done_7:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_6
+	JE        full_8
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -88,38 +126,38 @@ done_5:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_8
+	JZ        overwrite_10
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 
-overwrite_8:
+overwrite_10:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, K1, (CX)
-	JMP     done_7
+	JMP     done_9
 
-full_6:
+full_8:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_9
+	JZ     overwrite_11
 	VADDPS (CX), Z0, Z0
 
-overwrite_9:
+overwrite_11:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, (CX)
 
-done_7:
+done_9:
 	VZEROUPPER
 	RET
 
 // func gemmTile1x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -131,17 +169,68 @@ TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $8-8
 	SHLQ   $0x02, SI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   136(AX), DI
-	MOVQ   96(AX), R8
+	MOVQ   160(AX), DI
+	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -4(AX), R9
-	MOVQ   R9, (SP)
-	TESTQ  AX, AX
-	JL     rest_12
+	MOVQ   216(AX), R9
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R9, AX
+	MOVQ   AX, (SP)
+	CMPQ   R9, (SP)
+	JLE    none_13
 
-loop_10:
+loop_12:
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	PREFETCHT1   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	PREFETCHT1   (DI)
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	PREFETCHT1   64(DI)
+	ADDQ         R8, DI
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_12
+
+none_13:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R8
+	SHLQ $0x02, R8
+	MOVQ 136(AX), DI
+	MOVQ $+3, (SP)
+	LEAQ (R9), AX
+	MOVQ AX, 8(SP)
+	CMPQ R9, (SP)
+	JLE  none_15
+
+loop_14:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
@@ -165,31 +254,12 @@ loop_10:
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
-	VMOVUPS      (DX), Z2
-	VMOVUPS      64(DX), Z3
-	ADDQ         SI, DX
-	VBROADCASTSS (CX), Z4
-	VFMADD231PS  Z4, Z2, Z0
-	VFMADD231PS  Z4, Z3, Z1
-	ADDQ         BX, CX
 	ADDQ         R8, DI
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_11
-	MOVQ         t+0(FP), DI
-	MOVQ         184(DI), R8
-	SHLQ         $0x02, R8
-	MOVQ         160(DI), DI
+	CMPQ         R9, 8(SP)
+	JG           more_16
+	XORQ         R8, R8
 
-same_11:
-	TESTQ AX, AX
-	JGE   loop_10
-
-rest_12:
-	ADDQ $0x04, AX
-	JZ   done_14
-
-last_13:
+more_16:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -197,14 +267,30 @@ last_13:
 	VFMADD231PS  Z4, Z2, Z0
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
-	DECQ         AX
-	JNZ          last_13
+	SUBQ         $0x04, R9
+	CMPQ         R9, (SP)
+	JG           loop_14
 
-done_14:
+none_15:
+	TESTQ R9, R9
+	JZ    done_18
+
+last_17:
+	VMOVUPS      (DX), Z2
+	VMOVUPS      64(DX), Z3
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         BX, CX
+	DECQ         R9
+	JNZ          last_17
+
+done_18:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_15
+	JE        full_19
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -213,42 +299,42 @@ done_14:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_17
+	JZ        overwrite_21
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
-overwrite_17:
+overwrite_21:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	JMP     done_16
+	JMP     done_20
 
-full_15:
+full_19:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_18
+	JZ     overwrite_22
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 
-overwrite_18:
+overwrite_22:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 
-done_16:
+done_20:
 	VZEROUPPER
 	RET
 
 // func gemmTile2x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -260,17 +346,66 @@ TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $8-8
 	SHLQ   $0x02, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -8(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_21
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_24
 
-loop_19:
+loop_23:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_23
+
+none_24:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -4(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_26
+
+loop_25:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
@@ -293,31 +428,12 @@ loop_19:
 	VBROADCASTSS (CX)(BX*1), Z3
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z2
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z3
-	VFMADD231PS  Z3, Z2, Z0
-	VBROADCASTSS (CX)(BX*1), Z3
-	VFMADD231PS  Z3, Z2, Z1
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_20
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_27
+	XORQ         R9, R9
 
-same_20:
-	TESTQ AX, AX
-	JGE   loop_19
-
-rest_21:
-	ADDQ $0x04, AX
-	JZ   done_23
-
-last_22:
+more_27:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -325,14 +441,30 @@ last_22:
 	VBROADCASTSS (CX)(BX*1), Z3
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_22
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_25
 
-done_23:
+none_26:
+	TESTQ R10, R10
+	JZ    done_29
+
+last_28:
+	VMOVUPS      (DX), Z2
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(BX*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_28
+
+done_29:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_24
+	JE        full_30
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -341,33 +473,33 @@ done_23:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_26
+	JZ        overwrite_32
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
-overwrite_26:
+overwrite_32:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z1, K1, (CX)
-	JMP     done_25
+	JMP     done_31
 
-full_24:
+full_30:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_27
+	JZ     overwrite_33
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
 
-overwrite_27:
+overwrite_33:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -375,13 +507,13 @@ overwrite_27:
 	ADDQ    AX, CX
 	VMOVUPS Z1, (CX)
 
-done_25:
+done_31:
 	VZEROUPPER
 	RET
 
 // func gemmTile2x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -395,17 +527,80 @@ TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -8(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_30
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_35
 
-loop_28:
+loop_34:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_34
+
+none_35:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -4(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_37
+
+loop_36:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -438,34 +633,12 @@ loop_28:
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z4
-	VMOVUPS      64(DX), Z5
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z6
-	VFMADD231PS  Z6, Z4, Z0
-	VFMADD231PS  Z6, Z5, Z1
-	VBROADCASTSS (CX)(BX*1), Z6
-	VFMADD231PS  Z6, Z4, Z2
-	VFMADD231PS  Z6, Z5, Z3
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_29
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_38
+	XORQ         R9, R9
 
-same_29:
-	TESTQ AX, AX
-	JGE   loop_28
-
-rest_30:
-	ADDQ $0x04, AX
-	JZ   done_32
-
-last_31:
+more_38:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -476,14 +649,33 @@ last_31:
 	VFMADD231PS  Z6, Z4, Z2
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_31
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_36
 
-done_32:
+none_37:
+	TESTQ R10, R10
+	JZ    done_40
+
+last_39:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_39
+
+done_40:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_33
+	JE        full_41
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -492,7 +684,7 @@ done_32:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_35
+	JZ        overwrite_43
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z1, Z1
@@ -501,7 +693,7 @@ done_32:
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-overwrite_35:
+overwrite_43:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -510,21 +702,21 @@ overwrite_35:
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	JMP     done_34
+	JMP     done_42
 
-full_33:
+full_41:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_36
+	JZ     overwrite_44
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
 	VADDPS (CX), Z2, Z2
 	VADDPS 64(CX), Z3, Z3
 
-overwrite_36:
+overwrite_44:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -534,13 +726,13 @@ overwrite_36:
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
 
-done_34:
+done_42:
 	VZEROUPPER
 	RET
 
 // func gemmTile3x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -553,17 +745,74 @@ TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -12(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_39
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_46
 
-loop_37:
+loop_45:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_45
+
+none_46:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -8(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_48
+
+loop_47:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
@@ -592,33 +841,12 @@ loop_37:
 	VBROADCASTSS (CX)(BX*2), Z4
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z3
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z4
-	VFMADD231PS  Z4, Z3, Z0
-	VBROADCASTSS (CX)(BX*1), Z4
-	VFMADD231PS  Z4, Z3, Z1
-	VBROADCASTSS (CX)(BX*2), Z4
-	VFMADD231PS  Z4, Z3, Z2
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_38
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_49
+	XORQ         R9, R9
 
-same_38:
-	TESTQ AX, AX
-	JGE   loop_37
-
-rest_39:
-	ADDQ $0x04, AX
-	JZ   done_41
-
-last_40:
+more_49:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -628,14 +856,32 @@ last_40:
 	VBROADCASTSS (CX)(BX*2), Z4
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_40
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_47
 
-done_41:
+none_48:
+	TESTQ R10, R10
+	JZ    done_51
+
+last_50:
+	VMOVUPS      (DX), Z3
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(BX*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(BX*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_50
+
+done_51:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_42
+	JE        full_52
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -644,7 +890,7 @@ done_41:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_44
+	JZ        overwrite_54
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	ADDQ      DX, CX
@@ -654,7 +900,7 @@ done_41:
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
 
-overwrite_44:
+overwrite_54:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -663,21 +909,21 @@ overwrite_44:
 	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, K1, (CX)
-	JMP     done_43
+	JMP     done_53
 
-full_42:
+full_52:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_45
+	JZ     overwrite_55
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
 	ADDQ   DX, CX
 	VADDPS (CX), Z2, Z2
 
-overwrite_45:
+overwrite_55:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -687,13 +933,13 @@ overwrite_45:
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
 
-done_43:
+done_53:
 	VZEROUPPER
 	RET
 
 // func gemmTile3x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -709,17 +955,92 @@ TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   136(AX), R8
-	MOVQ   96(AX), R9
+	MOVQ   160(AX), R8
+	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -12(AX), R10
-	MOVQ   R10, (SP)
-	TESTQ  AX, AX
-	JL     rest_48
+	MOVQ   216(AX), R10
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, (SP)
+	CMPQ   R10, (SP)
+	JLE    none_57
 
-loop_46:
+loop_56:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_56
+
+none_57:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R9
+	SHLQ $0x02, R9
+	MOVQ 136(AX), R8
+	MOVQ $+3, (SP)
+	LEAQ -8(R10), AX
+	MOVQ AX, 8(SP)
+	CMPQ R10, (SP)
+	JLE  none_59
+
+loop_58:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
@@ -761,37 +1082,12 @@ loop_46:
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z6
-	VMOVUPS      64(DX), Z7
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z8, Z6, Z0
-	VFMADD231PS  Z8, Z7, Z1
-	VBROADCASTSS (CX)(BX*1), Z8
-	VFMADD231PS  Z8, Z6, Z2
-	VFMADD231PS  Z8, Z7, Z3
-	VBROADCASTSS (CX)(BX*2), Z8
-	VFMADD231PS  Z8, Z6, Z4
-	VFMADD231PS  Z8, Z7, Z5
-	ADDQ         SI, CX
 	ADDQ         R9, R8
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_47
-	MOVQ         t+0(FP), R8
-	MOVQ         184(R8), R9
-	SHLQ         $0x02, R9
-	MOVQ         160(R8), R8
+	CMPQ         R10, 8(SP)
+	JG           more_60
+	XORQ         R9, R9
 
-same_47:
-	TESTQ AX, AX
-	JGE   loop_46
-
-rest_48:
-	ADDQ $0x04, AX
-	JZ   done_50
-
-last_49:
+more_60:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -805,14 +1101,36 @@ last_49:
 	VFMADD231PS  Z8, Z6, Z4
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_49
+	SUBQ         $0x04, R10
+	CMPQ         R10, (SP)
+	JG           loop_58
 
-done_50:
+none_59:
+	TESTQ R10, R10
+	JZ    done_62
+
+last_61:
+	VMOVUPS      (DX), Z6
+	VMOVUPS      64(DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         SI, CX
+	DECQ         R10
+	JNZ          last_61
+
+done_62:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_51
+	JE        full_63
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -821,7 +1139,7 @@ done_50:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_53
+	JZ        overwrite_65
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z1, Z1
@@ -834,7 +1152,7 @@ done_50:
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
-overwrite_53:
+overwrite_65:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -846,14 +1164,14 @@ overwrite_53:
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	JMP     done_52
+	JMP     done_64
 
-full_51:
+full_63:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_54
+	JZ     overwrite_66
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -863,7 +1181,7 @@ full_51:
 	VADDPS (CX), Z4, Z4
 	VADDPS 64(CX), Z5, Z5
 
-overwrite_54:
+overwrite_66:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -876,13 +1194,13 @@ overwrite_54:
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
 
-done_52:
+done_64:
 	VZEROUPPER
 	RET
 
 // func gemmTile4x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -897,17 +1215,82 @@ TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -16(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_57
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_68
 
-loop_55:
+loop_67:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_67
+
+none_68:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -12(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_70
+
+loop_69:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
@@ -942,35 +1325,12 @@ loop_55:
 	VBROADCASTSS (CX)(R8*1), Z5
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z4
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z5
-	VFMADD231PS  Z5, Z4, Z0
-	VBROADCASTSS (CX)(BX*1), Z5
-	VFMADD231PS  Z5, Z4, Z1
-	VBROADCASTSS (CX)(BX*2), Z5
-	VFMADD231PS  Z5, Z4, Z2
-	VBROADCASTSS (CX)(R8*1), Z5
-	VFMADD231PS  Z5, Z4, Z3
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_56
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_71
+	XORQ         R10, R10
 
-same_56:
-	TESTQ AX, AX
-	JGE   loop_55
-
-rest_57:
-	ADDQ $0x04, AX
-	JZ   done_59
-
-last_58:
+more_71:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -982,14 +1342,34 @@ last_58:
 	VBROADCASTSS (CX)(R8*1), Z5
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_58
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_69
 
-done_59:
+none_70:
+	TESTQ R11, R11
+	JZ    done_73
+
+last_72:
+	VMOVUPS      (DX), Z4
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(BX*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(BX*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_72
+
+done_73:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_60
+	JE        full_74
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -998,7 +1378,7 @@ done_59:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_62
+	JZ        overwrite_76
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      DX, CX
@@ -1011,7 +1391,7 @@ done_59:
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-overwrite_62:
+overwrite_76:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1022,14 +1402,14 @@ overwrite_62:
 	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z3, K1, (CX)
-	JMP     done_61
+	JMP     done_75
 
-full_60:
+full_74:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_63
+	JZ     overwrite_77
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1038,7 +1418,7 @@ full_60:
 	ADDQ   DX, CX
 	VADDPS (CX), Z3, Z3
 
-overwrite_63:
+overwrite_77:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1050,13 +1430,13 @@ overwrite_63:
 	ADDQ    AX, CX
 	VMOVUPS Z3, (CX)
 
-done_61:
+done_75:
 	VZEROUPPER
 	RET
 
 // func gemmTile4x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1075,17 +1455,104 @@ TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -16(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_66
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_79
 
-loop_64:
+loop_78:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_78
+
+none_79:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -12(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_81
+
+loop_80:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -1136,40 +1603,12 @@ loop_64:
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z8
-	VMOVUPS      64(DX), Z9
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z10, Z8, Z0
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS (CX)(BX*1), Z10
-	VFMADD231PS  Z10, Z8, Z2
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS (CX)(BX*2), Z10
-	VFMADD231PS  Z10, Z8, Z4
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS (CX)(R8*1), Z10
-	VFMADD231PS  Z10, Z8, Z6
-	VFMADD231PS  Z10, Z9, Z7
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_65
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_82
+	XORQ         R10, R10
 
-same_65:
-	TESTQ AX, AX
-	JGE   loop_64
-
-rest_66:
-	ADDQ $0x04, AX
-	JZ   done_68
-
-last_67:
+more_82:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -1186,14 +1625,39 @@ last_67:
 	VFMADD231PS  Z10, Z8, Z6
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_67
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_80
 
-done_68:
+none_81:
+	TESTQ R11, R11
+	JZ    done_84
+
+last_83:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_83
+
+done_84:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_69
+	JE        full_85
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1202,7 +1666,7 @@ done_68:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_71
+	JZ        overwrite_87
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z1, Z1
@@ -1219,7 +1683,7 @@ done_68:
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-overwrite_71:
+overwrite_87:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1234,14 +1698,14 @@ overwrite_71:
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	JMP     done_70
+	JMP     done_86
 
-full_69:
+full_85:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_72
+	JZ     overwrite_88
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1254,7 +1718,7 @@ full_69:
 	VADDPS (CX), Z6, Z6
 	VADDPS 64(CX), Z7, Z7
 
-overwrite_72:
+overwrite_88:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1270,13 +1734,13 @@ overwrite_72:
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
 
-done_70:
+done_86:
 	VZEROUPPER
 	RET
 
 // func gemmTile5x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1292,17 +1756,90 @@ TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -20(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_75
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_90
 
-loop_73:
+loop_89:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_89
+
+none_90:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -16(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_92
+
+loop_91:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -1343,37 +1880,12 @@ loop_73:
 	VBROADCASTSS (CX)(BX*4), Z6
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z5
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z6
-	VFMADD231PS  Z6, Z5, Z0
-	VBROADCASTSS (CX)(BX*1), Z6
-	VFMADD231PS  Z6, Z5, Z1
-	VBROADCASTSS (CX)(BX*2), Z6
-	VFMADD231PS  Z6, Z5, Z2
-	VBROADCASTSS (CX)(R8*1), Z6
-	VFMADD231PS  Z6, Z5, Z3
-	VBROADCASTSS (CX)(BX*4), Z6
-	VFMADD231PS  Z6, Z5, Z4
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_74
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_93
+	XORQ         R10, R10
 
-same_74:
-	TESTQ AX, AX
-	JGE   loop_73
-
-rest_75:
-	ADDQ $0x04, AX
-	JZ   done_77
-
-last_76:
+more_93:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -1387,14 +1899,36 @@ last_76:
 	VBROADCASTSS (CX)(BX*4), Z6
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_76
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_91
 
-done_77:
+none_92:
+	TESTQ R11, R11
+	JZ    done_95
+
+last_94:
+	VMOVUPS      (DX), Z5
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z5, Z0
+	VBROADCASTSS (CX)(BX*1), Z6
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(BX*2), Z6
+	VFMADD231PS  Z6, Z5, Z2
+	VBROADCASTSS (CX)(R8*1), Z6
+	VFMADD231PS  Z6, Z5, Z3
+	VBROADCASTSS (CX)(BX*4), Z6
+	VFMADD231PS  Z6, Z5, Z4
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_94
+
+done_95:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_78
+	JE        full_96
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1403,7 +1937,7 @@ done_77:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_80
+	JZ        overwrite_98
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	ADDQ      DX, CX
@@ -1419,7 +1953,7 @@ done_77:
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
 
-overwrite_80:
+overwrite_98:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1432,14 +1966,14 @@ overwrite_80:
 	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, K1, (CX)
-	JMP     done_79
+	JMP     done_97
 
-full_78:
+full_96:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_81
+	JZ     overwrite_99
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1450,7 +1984,7 @@ full_78:
 	ADDQ   DX, CX
 	VADDPS (CX), Z4, Z4
 
-overwrite_81:
+overwrite_99:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1464,13 +1998,13 @@ overwrite_81:
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 
-done_79:
+done_97:
 	VZEROUPPER
 	RET
 
 // func gemmTile5x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1491,17 +2025,116 @@ TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   136(AX), R9
-	MOVQ   96(AX), R10
+	MOVQ   160(AX), R9
+	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -20(AX), R11
-	MOVQ   R11, (SP)
-	TESTQ  AX, AX
-	JL     rest_84
+	MOVQ   216(AX), R11
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, (SP)
+	CMPQ   R11, (SP)
+	JLE    none_101
 
-loop_82:
+loop_100:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_100
+
+none_101:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R10
+	SHLQ $0x02, R10
+	MOVQ 136(AX), R9
+	MOVQ $+3, (SP)
+	LEAQ -16(R11), AX
+	MOVQ AX, 8(SP)
+	CMPQ R11, (SP)
+	JLE  none_103
+
+loop_102:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -1561,43 +2194,12 @@ loop_82:
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z10
-	VMOVUPS      64(DX), Z11
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z12, Z10, Z0
-	VFMADD231PS  Z12, Z11, Z1
-	VBROADCASTSS (CX)(BX*1), Z12
-	VFMADD231PS  Z12, Z10, Z2
-	VFMADD231PS  Z12, Z11, Z3
-	VBROADCASTSS (CX)(BX*2), Z12
-	VFMADD231PS  Z12, Z10, Z4
-	VFMADD231PS  Z12, Z11, Z5
-	VBROADCASTSS (CX)(R8*1), Z12
-	VFMADD231PS  Z12, Z10, Z6
-	VFMADD231PS  Z12, Z11, Z7
-	VBROADCASTSS (CX)(BX*4), Z12
-	VFMADD231PS  Z12, Z10, Z8
-	VFMADD231PS  Z12, Z11, Z9
-	ADDQ         SI, CX
 	ADDQ         R10, R9
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_83
-	MOVQ         t+0(FP), R9
-	MOVQ         184(R9), R10
-	SHLQ         $0x02, R10
-	MOVQ         160(R9), R9
+	CMPQ         R11, 8(SP)
+	JG           more_104
+	XORQ         R10, R10
 
-same_83:
-	TESTQ AX, AX
-	JGE   loop_82
-
-rest_84:
-	ADDQ $0x04, AX
-	JZ   done_86
-
-last_85:
+more_104:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -1617,14 +2219,42 @@ last_85:
 	VFMADD231PS  Z12, Z10, Z8
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_85
+	SUBQ         $0x04, R11
+	CMPQ         R11, (SP)
+	JG           loop_102
 
-done_86:
+none_103:
+	TESTQ R11, R11
+	JZ    done_106
+
+last_105:
+	VMOVUPS      (DX), Z10
+	VMOVUPS      64(DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z10, Z0
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z10, Z4
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z10, Z8
+	VFMADD231PS  Z12, Z11, Z9
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_105
+
+done_106:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_87
+	JE        full_107
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1633,7 +2263,7 @@ done_86:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_89
+	JZ        overwrite_109
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z1, Z1
@@ -1654,7 +2284,7 @@ done_86:
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 
-overwrite_89:
+overwrite_109:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1672,14 +2302,14 @@ overwrite_89:
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	JMP     done_88
+	JMP     done_108
 
-full_87:
+full_107:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_90
+	JZ     overwrite_110
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1695,7 +2325,7 @@ full_87:
 	VADDPS (CX), Z8, Z8
 	VADDPS 64(CX), Z9, Z9
 
-overwrite_90:
+overwrite_110:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1714,13 +2344,13 @@ overwrite_90:
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
 
-done_88:
+done_108:
 	VZEROUPPER
 	RET
 
 // func gemmTile6x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1738,17 +2368,98 @@ TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z5, Z5, Z5
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   136(AX), R10
-	MOVQ   96(AX), R11
+	MOVQ   160(AX), R10
+	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -24(AX), R12
-	MOVQ   R12, (SP)
-	TESTQ  AX, AX
-	JL     rest_93
+	MOVQ   216(AX), R12
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R12, AX
+	MOVQ   AX, (SP)
+	CMPQ   R12, (SP)
+	JLE    none_112
 
-loop_91:
+loop_111:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_111
+
+none_112:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R11
+	SHLQ $0x02, R11
+	MOVQ 136(AX), R10
+	MOVQ $+3, (SP)
+	LEAQ -20(R12), AX
+	MOVQ AX, 8(SP)
+	CMPQ R12, (SP)
+	JLE  none_114
+
+loop_113:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -1795,39 +2506,12 @@ loop_91:
 	VBROADCASTSS (CX)(R9*1), Z7
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z6
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z7
-	VFMADD231PS  Z7, Z6, Z0
-	VBROADCASTSS (CX)(BX*1), Z7
-	VFMADD231PS  Z7, Z6, Z1
-	VBROADCASTSS (CX)(BX*2), Z7
-	VFMADD231PS  Z7, Z6, Z2
-	VBROADCASTSS (CX)(R8*1), Z7
-	VFMADD231PS  Z7, Z6, Z3
-	VBROADCASTSS (CX)(BX*4), Z7
-	VFMADD231PS  Z7, Z6, Z4
-	VBROADCASTSS (CX)(R9*1), Z7
-	VFMADD231PS  Z7, Z6, Z5
-	ADDQ         SI, CX
 	ADDQ         R11, R10
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_92
-	MOVQ         t+0(FP), R10
-	MOVQ         184(R10), R11
-	SHLQ         $0x02, R11
-	MOVQ         160(R10), R10
+	CMPQ         R12, 8(SP)
+	JG           more_115
+	XORQ         R11, R11
 
-same_92:
-	TESTQ AX, AX
-	JGE   loop_91
-
-rest_93:
-	ADDQ $0x04, AX
-	JZ   done_95
-
-last_94:
+more_115:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -1843,14 +2527,38 @@ last_94:
 	VBROADCASTSS (CX)(R9*1), Z7
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_94
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_113
 
-done_95:
+none_114:
+	TESTQ R12, R12
+	JZ    done_117
+
+last_116:
+	VMOVUPS      (DX), Z6
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z7
+	VFMADD231PS  Z7, Z6, Z0
+	VBROADCASTSS (CX)(BX*1), Z7
+	VFMADD231PS  Z7, Z6, Z1
+	VBROADCASTSS (CX)(BX*2), Z7
+	VFMADD231PS  Z7, Z6, Z2
+	VBROADCASTSS (CX)(R8*1), Z7
+	VFMADD231PS  Z7, Z6, Z3
+	VBROADCASTSS (CX)(BX*4), Z7
+	VFMADD231PS  Z7, Z6, Z4
+	VBROADCASTSS (CX)(R9*1), Z7
+	VFMADD231PS  Z7, Z6, Z5
+	ADDQ         SI, CX
+	DECQ         R12
+	JNZ          last_116
+
+done_117:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_96
+	JE        full_118
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1859,7 +2567,7 @@ done_95:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_98
+	JZ        overwrite_120
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	ADDQ      DX, CX
@@ -1878,7 +2586,7 @@ done_95:
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
-overwrite_98:
+overwrite_120:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1893,14 +2601,14 @@ overwrite_98:
 	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z5, K1, (CX)
-	JMP     done_97
+	JMP     done_119
 
-full_96:
+full_118:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_99
+	JZ     overwrite_121
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1913,7 +2621,7 @@ full_96:
 	ADDQ   DX, CX
 	VADDPS (CX), Z5, Z5
 
-overwrite_99:
+overwrite_121:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1929,13 +2637,13 @@ overwrite_99:
 	ADDQ    AX, CX
 	VMOVUPS Z5, (CX)
 
-done_97:
+done_119:
 	VZEROUPPER
 	RET
 
 // func gemmTile6x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -1959,17 +2667,128 @@ TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z11, Z11, Z11
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   136(AX), R10
-	MOVQ   96(AX), R11
+	MOVQ   160(AX), R10
+	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -24(AX), R12
-	MOVQ   R12, (SP)
-	TESTQ  AX, AX
-	JL     rest_102
+	MOVQ   216(AX), R12
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R12, AX
+	MOVQ   AX, (SP)
+	CMPQ   R12, (SP)
+	JLE    none_123
 
-loop_100:
+loop_122:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_122
+
+none_123:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R11
+	SHLQ $0x02, R11
+	MOVQ 136(AX), R10
+	MOVQ $+3, (SP)
+	LEAQ -20(R12), AX
+	MOVQ AX, 8(SP)
+	CMPQ R12, (SP)
+	JLE  none_125
+
+loop_124:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -2038,46 +2857,12 @@ loop_100:
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z12
-	VMOVUPS      64(DX), Z13
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z14
-	VFMADD231PS  Z14, Z12, Z0
-	VFMADD231PS  Z14, Z13, Z1
-	VBROADCASTSS (CX)(BX*1), Z14
-	VFMADD231PS  Z14, Z12, Z2
-	VFMADD231PS  Z14, Z13, Z3
-	VBROADCASTSS (CX)(BX*2), Z14
-	VFMADD231PS  Z14, Z12, Z4
-	VFMADD231PS  Z14, Z13, Z5
-	VBROADCASTSS (CX)(R8*1), Z14
-	VFMADD231PS  Z14, Z12, Z6
-	VFMADD231PS  Z14, Z13, Z7
-	VBROADCASTSS (CX)(BX*4), Z14
-	VFMADD231PS  Z14, Z12, Z8
-	VFMADD231PS  Z14, Z13, Z9
-	VBROADCASTSS (CX)(R9*1), Z14
-	VFMADD231PS  Z14, Z12, Z10
-	VFMADD231PS  Z14, Z13, Z11
-	ADDQ         SI, CX
 	ADDQ         R11, R10
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_101
-	MOVQ         t+0(FP), R10
-	MOVQ         184(R10), R11
-	SHLQ         $0x02, R11
-	MOVQ         160(R10), R10
+	CMPQ         R12, 8(SP)
+	JG           more_126
+	XORQ         R11, R11
 
-same_101:
-	TESTQ AX, AX
-	JGE   loop_100
-
-rest_102:
-	ADDQ $0x04, AX
-	JZ   done_104
-
-last_103:
+more_126:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -2100,14 +2885,45 @@ last_103:
 	VFMADD231PS  Z14, Z12, Z10
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_103
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_124
 
-done_104:
+none_125:
+	TESTQ R12, R12
+	JZ    done_128
+
+last_127:
+	VMOVUPS      (DX), Z12
+	VMOVUPS      64(DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z12, Z0
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z12, Z2
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z12, Z4
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z12, Z6
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z12, Z8
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z12, Z10
+	VFMADD231PS  Z14, Z13, Z11
+	ADDQ         SI, CX
+	DECQ         R12
+	JNZ          last_127
+
+done_128:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_105
+	JE        full_129
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2116,7 +2932,7 @@ done_104:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_107
+	JZ        overwrite_131
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z1, Z1
@@ -2141,7 +2957,7 @@ done_104:
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
-overwrite_107:
+overwrite_131:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2162,14 +2978,14 @@ overwrite_107:
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	JMP     done_106
+	JMP     done_130
 
-full_105:
+full_129:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_108
+	JZ     overwrite_132
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -2188,7 +3004,7 @@ full_105:
 	VADDPS (CX), Z10, Z10
 	VADDPS 64(CX), Z11, Z11
 
-overwrite_108:
+overwrite_132:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2210,13 +3026,13 @@ overwrite_108:
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
 
-done_106:
+done_130:
 	VZEROUPPER
 	RET
 
 // func gemmTile7x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -2235,17 +3051,106 @@ TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z6, Z6, Z6
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   136(AX), R10
-	MOVQ   96(AX), R11
+	MOVQ   160(AX), R10
+	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -28(AX), R12
-	MOVQ   R12, (SP)
-	TESTQ  AX, AX
-	JL     rest_111
+	MOVQ   216(AX), R12
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R12, AX
+	MOVQ   AX, (SP)
+	CMPQ   R12, (SP)
+	JLE    none_134
 
-loop_109:
+loop_133:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_133
+
+none_134:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R11
+	SHLQ $0x02, R11
+	MOVQ 136(AX), R10
+	MOVQ $+3, (SP)
+	LEAQ -24(R12), AX
+	MOVQ AX, 8(SP)
+	CMPQ R12, (SP)
+	JLE  none_136
+
+loop_135:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -2298,41 +3203,12 @@ loop_109:
 	VBROADCASTSS (CX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z7
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z8
-	VFMADD231PS  Z8, Z7, Z0
-	VBROADCASTSS (CX)(BX*1), Z8
-	VFMADD231PS  Z8, Z7, Z1
-	VBROADCASTSS (CX)(BX*2), Z8
-	VFMADD231PS  Z8, Z7, Z2
-	VBROADCASTSS (CX)(R8*1), Z8
-	VFMADD231PS  Z8, Z7, Z3
-	VBROADCASTSS (CX)(BX*4), Z8
-	VFMADD231PS  Z8, Z7, Z4
-	VBROADCASTSS (CX)(R9*1), Z8
-	VFMADD231PS  Z8, Z7, Z5
-	VBROADCASTSS (CX)(R8*2), Z8
-	VFMADD231PS  Z8, Z7, Z6
-	ADDQ         SI, CX
 	ADDQ         R11, R10
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_110
-	MOVQ         t+0(FP), R10
-	MOVQ         184(R10), R11
-	SHLQ         $0x02, R11
-	MOVQ         160(R10), R10
+	CMPQ         R12, 8(SP)
+	JG           more_137
+	XORQ         R11, R11
 
-same_110:
-	TESTQ AX, AX
-	JGE   loop_109
-
-rest_111:
-	ADDQ $0x04, AX
-	JZ   done_113
-
-last_112:
+more_137:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -2350,14 +3226,40 @@ last_112:
 	VBROADCASTSS (CX)(R8*2), Z8
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_112
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_135
 
-done_113:
+none_136:
+	TESTQ R12, R12
+	JZ    done_139
+
+last_138:
+	VMOVUPS      (DX), Z7
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z7, Z0
+	VBROADCASTSS (CX)(BX*1), Z8
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(BX*2), Z8
+	VFMADD231PS  Z8, Z7, Z2
+	VBROADCASTSS (CX)(R8*1), Z8
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(BX*4), Z8
+	VFMADD231PS  Z8, Z7, Z4
+	VBROADCASTSS (CX)(R9*1), Z8
+	VFMADD231PS  Z8, Z7, Z5
+	VBROADCASTSS (CX)(R8*2), Z8
+	VFMADD231PS  Z8, Z7, Z6
+	ADDQ         SI, CX
+	DECQ         R12
+	JNZ          last_138
+
+done_139:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_114
+	JE        full_140
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2366,7 +3268,7 @@ done_113:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_116
+	JZ        overwrite_142
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	ADDQ      DX, CX
@@ -2388,7 +3290,7 @@ done_113:
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
 
-overwrite_116:
+overwrite_142:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2405,14 +3307,14 @@ overwrite_116:
 	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, K1, (CX)
-	JMP     done_115
+	JMP     done_141
 
-full_114:
+full_140:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_117
+	JZ     overwrite_143
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -2427,7 +3329,7 @@ full_114:
 	ADDQ   DX, CX
 	VADDPS (CX), Z6, Z6
 
-overwrite_117:
+overwrite_143:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2445,13 +3347,13 @@ overwrite_117:
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
 
-done_115:
+done_141:
 	VZEROUPPER
 	RET
 
 // func gemmTile7x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -2477,17 +3379,140 @@ TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $8-8
 	VPXORD Z13, Z13, Z13
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   136(AX), R10
-	MOVQ   96(AX), R11
+	MOVQ   160(AX), R10
+	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -28(AX), R12
-	MOVQ   R12, (SP)
-	TESTQ  AX, AX
-	JL     rest_120
+	MOVQ   216(AX), R12
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R12, AX
+	MOVQ   AX, (SP)
+	CMPQ   R12, (SP)
+	JLE    none_145
 
-loop_118:
+loop_144:
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	PREFETCHT1   (R10)
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	PREFETCHT1   64(R10)
+	ADDQ         R11, R10
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_144
+
+none_145:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R11
+	SHLQ $0x02, R11
+	MOVQ 136(AX), R10
+	MOVQ $+3, (SP)
+	LEAQ -24(R12), AX
+	MOVQ AX, 8(SP)
+	CMPQ R12, (SP)
+	JLE  none_147
+
+loop_146:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -2565,49 +3590,12 @@ loop_118:
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z14
-	VMOVUPS      64(DX), Z15
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z16
-	VFMADD231PS  Z16, Z14, Z0
-	VFMADD231PS  Z16, Z15, Z1
-	VBROADCASTSS (CX)(BX*1), Z16
-	VFMADD231PS  Z16, Z14, Z2
-	VFMADD231PS  Z16, Z15, Z3
-	VBROADCASTSS (CX)(BX*2), Z16
-	VFMADD231PS  Z16, Z14, Z4
-	VFMADD231PS  Z16, Z15, Z5
-	VBROADCASTSS (CX)(R8*1), Z16
-	VFMADD231PS  Z16, Z14, Z6
-	VFMADD231PS  Z16, Z15, Z7
-	VBROADCASTSS (CX)(BX*4), Z16
-	VFMADD231PS  Z16, Z14, Z8
-	VFMADD231PS  Z16, Z15, Z9
-	VBROADCASTSS (CX)(R9*1), Z16
-	VFMADD231PS  Z16, Z14, Z10
-	VFMADD231PS  Z16, Z15, Z11
-	VBROADCASTSS (CX)(R8*2), Z16
-	VFMADD231PS  Z16, Z14, Z12
-	VFMADD231PS  Z16, Z15, Z13
-	ADDQ         SI, CX
 	ADDQ         R11, R10
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_119
-	MOVQ         t+0(FP), R10
-	MOVQ         184(R10), R11
-	SHLQ         $0x02, R11
-	MOVQ         160(R10), R10
+	CMPQ         R12, 8(SP)
+	JG           more_148
+	XORQ         R11, R11
 
-same_119:
-	TESTQ AX, AX
-	JGE   loop_118
-
-rest_120:
-	ADDQ $0x04, AX
-	JZ   done_122
-
-last_121:
+more_148:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -2633,14 +3621,48 @@ last_121:
 	VFMADD231PS  Z16, Z14, Z12
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_121
+	SUBQ         $0x04, R12
+	CMPQ         R12, (SP)
+	JG           loop_146
 
-done_122:
+none_147:
+	TESTQ R12, R12
+	JZ    done_150
+
+last_149:
+	VMOVUPS      (DX), Z14
+	VMOVUPS      64(DX), Z15
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z16
+	VFMADD231PS  Z16, Z14, Z0
+	VFMADD231PS  Z16, Z15, Z1
+	VBROADCASTSS (CX)(BX*1), Z16
+	VFMADD231PS  Z16, Z14, Z2
+	VFMADD231PS  Z16, Z15, Z3
+	VBROADCASTSS (CX)(BX*2), Z16
+	VFMADD231PS  Z16, Z14, Z4
+	VFMADD231PS  Z16, Z15, Z5
+	VBROADCASTSS (CX)(R8*1), Z16
+	VFMADD231PS  Z16, Z14, Z6
+	VFMADD231PS  Z16, Z15, Z7
+	VBROADCASTSS (CX)(BX*4), Z16
+	VFMADD231PS  Z16, Z14, Z8
+	VFMADD231PS  Z16, Z15, Z9
+	VBROADCASTSS (CX)(R9*1), Z16
+	VFMADD231PS  Z16, Z14, Z10
+	VFMADD231PS  Z16, Z15, Z11
+	VBROADCASTSS (CX)(R8*2), Z16
+	VFMADD231PS  Z16, Z14, Z12
+	VFMADD231PS  Z16, Z15, Z13
+	ADDQ         SI, CX
+	DECQ         R12
+	JNZ          last_149
+
+done_150:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_123
+	JE        full_151
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2649,7 +3671,7 @@ done_122:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_125
+	JZ        overwrite_153
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z1, Z1
@@ -2678,7 +3700,7 @@ done_122:
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 
-overwrite_125:
+overwrite_153:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2702,14 +3724,14 @@ overwrite_125:
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	JMP     done_124
+	JMP     done_152
 
-full_123:
+full_151:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_126
+	JZ     overwrite_154
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -2731,7 +3753,7 @@ full_123:
 	VADDPS (CX), Z12, Z12
 	VADDPS 64(CX), Z13, Z13
 
-overwrite_126:
+overwrite_154:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2756,13 +3778,13 @@ overwrite_126:
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
 
-done_124:
+done_152:
 	VZEROUPPER
 	RET
 
 // func gemmTile8x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -2783,17 +3805,114 @@ TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   136(AX), R11
-	MOVQ   96(AX), R12
+	MOVQ   160(AX), R11
+	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -32(AX), R13
-	MOVQ   R13, (SP)
-	TESTQ  AX, AX
-	JL     rest_129
+	MOVQ   216(AX), R13
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R13, AX
+	MOVQ   AX, (SP)
+	CMPQ   R13, (SP)
+	JLE    none_156
 
-loop_127:
+loop_155:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_155
+
+none_156:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R12
+	SHLQ $0x02, R12
+	MOVQ 136(AX), R11
+	MOVQ $+3, (SP)
+	LEAQ -28(R13), AX
+	MOVQ AX, 8(SP)
+	CMPQ R13, (SP)
+	JLE  none_158
+
+loop_157:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -2852,43 +3971,12 @@ loop_127:
 	VBROADCASTSS (CX)(R10*1), Z9
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z8
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z9
-	VFMADD231PS  Z9, Z8, Z0
-	VBROADCASTSS (CX)(BX*1), Z9
-	VFMADD231PS  Z9, Z8, Z1
-	VBROADCASTSS (CX)(BX*2), Z9
-	VFMADD231PS  Z9, Z8, Z2
-	VBROADCASTSS (CX)(R8*1), Z9
-	VFMADD231PS  Z9, Z8, Z3
-	VBROADCASTSS (CX)(BX*4), Z9
-	VFMADD231PS  Z9, Z8, Z4
-	VBROADCASTSS (CX)(R9*1), Z9
-	VFMADD231PS  Z9, Z8, Z5
-	VBROADCASTSS (CX)(R8*2), Z9
-	VFMADD231PS  Z9, Z8, Z6
-	VBROADCASTSS (CX)(R10*1), Z9
-	VFMADD231PS  Z9, Z8, Z7
-	ADDQ         SI, CX
 	ADDQ         R12, R11
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_128
-	MOVQ         t+0(FP), R11
-	MOVQ         184(R11), R12
-	SHLQ         $0x02, R12
-	MOVQ         160(R11), R11
+	CMPQ         R13, 8(SP)
+	JG           more_159
+	XORQ         R12, R12
 
-same_128:
-	TESTQ AX, AX
-	JGE   loop_127
-
-rest_129:
-	ADDQ $0x04, AX
-	JZ   done_131
-
-last_130:
+more_159:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -2908,14 +3996,42 @@ last_130:
 	VBROADCASTSS (CX)(R10*1), Z9
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_130
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_157
 
-done_131:
+none_158:
+	TESTQ R13, R13
+	JZ    done_161
+
+last_160:
+	VMOVUPS      (DX), Z8
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z9
+	VFMADD231PS  Z9, Z8, Z0
+	VBROADCASTSS (CX)(BX*1), Z9
+	VFMADD231PS  Z9, Z8, Z1
+	VBROADCASTSS (CX)(BX*2), Z9
+	VFMADD231PS  Z9, Z8, Z2
+	VBROADCASTSS (CX)(R8*1), Z9
+	VFMADD231PS  Z9, Z8, Z3
+	VBROADCASTSS (CX)(BX*4), Z9
+	VFMADD231PS  Z9, Z8, Z4
+	VBROADCASTSS (CX)(R9*1), Z9
+	VFMADD231PS  Z9, Z8, Z5
+	VBROADCASTSS (CX)(R8*2), Z9
+	VFMADD231PS  Z9, Z8, Z6
+	VBROADCASTSS (CX)(R10*1), Z9
+	VFMADD231PS  Z9, Z8, Z7
+	ADDQ         SI, CX
+	DECQ         R13
+	JNZ          last_160
+
+done_161:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_132
+	JE        full_162
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2924,7 +4040,7 @@ done_131:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_134
+	JZ        overwrite_164
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	ADDQ      DX, CX
@@ -2949,7 +4065,7 @@ done_131:
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-overwrite_134:
+overwrite_164:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2968,14 +4084,14 @@ overwrite_134:
 	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z7, K1, (CX)
-	JMP     done_133
+	JMP     done_163
 
-full_132:
+full_162:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_135
+	JZ     overwrite_165
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -2992,7 +4108,7 @@ full_132:
 	ADDQ   DX, CX
 	VADDPS (CX), Z7, Z7
 
-overwrite_135:
+overwrite_165:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3012,13 +4128,13 @@ overwrite_135:
 	ADDQ    AX, CX
 	VMOVUPS Z7, (CX)
 
-done_133:
+done_163:
 	VZEROUPPER
 	RET
 
 // func gemmTile8x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -3047,17 +4163,152 @@ TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   136(AX), R11
-	MOVQ   96(AX), R12
+	MOVQ   160(AX), R11
+	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -32(AX), R13
-	MOVQ   R13, (SP)
-	TESTQ  AX, AX
-	JL     rest_138
+	MOVQ   216(AX), R13
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R13, AX
+	MOVQ   AX, (SP)
+	CMPQ   R13, (SP)
+	JLE    none_167
 
-loop_136:
+loop_166:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_166
+
+none_167:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R12
+	SHLQ $0x02, R12
+	MOVQ 136(AX), R11
+	MOVQ $+3, (SP)
+	LEAQ -28(R13), AX
+	MOVQ AX, 8(SP)
+	CMPQ R13, (SP)
+	JLE  none_169
+
+loop_168:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -3144,52 +4395,12 @@ loop_136:
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z16
-	VMOVUPS      64(DX), Z17
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z18
-	VFMADD231PS  Z18, Z16, Z0
-	VFMADD231PS  Z18, Z17, Z1
-	VBROADCASTSS (CX)(BX*1), Z18
-	VFMADD231PS  Z18, Z16, Z2
-	VFMADD231PS  Z18, Z17, Z3
-	VBROADCASTSS (CX)(BX*2), Z18
-	VFMADD231PS  Z18, Z16, Z4
-	VFMADD231PS  Z18, Z17, Z5
-	VBROADCASTSS (CX)(R8*1), Z18
-	VFMADD231PS  Z18, Z16, Z6
-	VFMADD231PS  Z18, Z17, Z7
-	VBROADCASTSS (CX)(BX*4), Z18
-	VFMADD231PS  Z18, Z16, Z8
-	VFMADD231PS  Z18, Z17, Z9
-	VBROADCASTSS (CX)(R9*1), Z18
-	VFMADD231PS  Z18, Z16, Z10
-	VFMADD231PS  Z18, Z17, Z11
-	VBROADCASTSS (CX)(R8*2), Z18
-	VFMADD231PS  Z18, Z16, Z12
-	VFMADD231PS  Z18, Z17, Z13
-	VBROADCASTSS (CX)(R10*1), Z18
-	VFMADD231PS  Z18, Z16, Z14
-	VFMADD231PS  Z18, Z17, Z15
-	ADDQ         SI, CX
 	ADDQ         R12, R11
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_137
-	MOVQ         t+0(FP), R11
-	MOVQ         184(R11), R12
-	SHLQ         $0x02, R12
-	MOVQ         160(R11), R11
+	CMPQ         R13, 8(SP)
+	JG           more_170
+	XORQ         R12, R12
 
-same_137:
-	TESTQ AX, AX
-	JGE   loop_136
-
-rest_138:
-	ADDQ $0x04, AX
-	JZ   done_140
-
-last_139:
+more_170:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -3218,14 +4429,51 @@ last_139:
 	VFMADD231PS  Z18, Z16, Z14
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_139
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_168
 
-done_140:
+none_169:
+	TESTQ R13, R13
+	JZ    done_172
+
+last_171:
+	VMOVUPS      (DX), Z16
+	VMOVUPS      64(DX), Z17
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z18
+	VFMADD231PS  Z18, Z16, Z0
+	VFMADD231PS  Z18, Z17, Z1
+	VBROADCASTSS (CX)(BX*1), Z18
+	VFMADD231PS  Z18, Z16, Z2
+	VFMADD231PS  Z18, Z17, Z3
+	VBROADCASTSS (CX)(BX*2), Z18
+	VFMADD231PS  Z18, Z16, Z4
+	VFMADD231PS  Z18, Z17, Z5
+	VBROADCASTSS (CX)(R8*1), Z18
+	VFMADD231PS  Z18, Z16, Z6
+	VFMADD231PS  Z18, Z17, Z7
+	VBROADCASTSS (CX)(BX*4), Z18
+	VFMADD231PS  Z18, Z16, Z8
+	VFMADD231PS  Z18, Z17, Z9
+	VBROADCASTSS (CX)(R9*1), Z18
+	VFMADD231PS  Z18, Z16, Z10
+	VFMADD231PS  Z18, Z17, Z11
+	VBROADCASTSS (CX)(R8*2), Z18
+	VFMADD231PS  Z18, Z16, Z12
+	VFMADD231PS  Z18, Z17, Z13
+	VBROADCASTSS (CX)(R10*1), Z18
+	VFMADD231PS  Z18, Z16, Z14
+	VFMADD231PS  Z18, Z17, Z15
+	ADDQ         SI, CX
+	DECQ         R13
+	JNZ          last_171
+
+done_172:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_141
+	JE        full_173
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3234,7 +4482,7 @@ done_140:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_143
+	JZ        overwrite_175
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z1, Z1
@@ -3267,7 +4515,7 @@ done_140:
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z15, Z15
 
-overwrite_143:
+overwrite_175:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3294,14 +4542,14 @@ overwrite_143:
 	ADDQ    AX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	JMP     done_142
+	JMP     done_174
 
-full_141:
+full_173:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_144
+	JZ     overwrite_176
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3326,7 +4574,7 @@ full_141:
 	VADDPS (CX), Z14, Z14
 	VADDPS 64(CX), Z15, Z15
 
-overwrite_144:
+overwrite_176:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3354,13 +4602,13 @@ overwrite_144:
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
 
-done_142:
+done_174:
 	VZEROUPPER
 	RET
 
 // func gemmTile9x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -3382,17 +4630,122 @@ TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   136(AX), R11
-	MOVQ   96(AX), R12
+	MOVQ   160(AX), R11
+	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -36(AX), R13
-	MOVQ   R13, (SP)
-	TESTQ  AX, AX
-	JL     rest_147
+	MOVQ   216(AX), R13
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R13, AX
+	MOVQ   AX, (SP)
+	CMPQ   R13, (SP)
+	JLE    none_178
 
-loop_145:
+loop_177:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_177
+
+none_178:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R12
+	SHLQ $0x02, R12
+	MOVQ 136(AX), R11
+	MOVQ $+3, (SP)
+	LEAQ -32(R13), AX
+	MOVQ AX, 8(SP)
+	CMPQ R13, (SP)
+	JLE  none_180
+
+loop_179:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -3457,45 +4810,12 @@ loop_145:
 	VBROADCASTSS (CX)(BX*8), Z10
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z9
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z10
-	VFMADD231PS  Z10, Z9, Z0
-	VBROADCASTSS (CX)(BX*1), Z10
-	VFMADD231PS  Z10, Z9, Z1
-	VBROADCASTSS (CX)(BX*2), Z10
-	VFMADD231PS  Z10, Z9, Z2
-	VBROADCASTSS (CX)(R8*1), Z10
-	VFMADD231PS  Z10, Z9, Z3
-	VBROADCASTSS (CX)(BX*4), Z10
-	VFMADD231PS  Z10, Z9, Z4
-	VBROADCASTSS (CX)(R9*1), Z10
-	VFMADD231PS  Z10, Z9, Z5
-	VBROADCASTSS (CX)(R8*2), Z10
-	VFMADD231PS  Z10, Z9, Z6
-	VBROADCASTSS (CX)(R10*1), Z10
-	VFMADD231PS  Z10, Z9, Z7
-	VBROADCASTSS (CX)(BX*8), Z10
-	VFMADD231PS  Z10, Z9, Z8
-	ADDQ         SI, CX
 	ADDQ         R12, R11
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_146
-	MOVQ         t+0(FP), R11
-	MOVQ         184(R11), R12
-	SHLQ         $0x02, R12
-	MOVQ         160(R11), R11
+	CMPQ         R13, 8(SP)
+	JG           more_181
+	XORQ         R12, R12
 
-same_146:
-	TESTQ AX, AX
-	JGE   loop_145
-
-rest_147:
-	ADDQ $0x04, AX
-	JZ   done_149
-
-last_148:
+more_181:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -3517,14 +4837,44 @@ last_148:
 	VBROADCASTSS (CX)(BX*8), Z10
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_148
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_179
 
-done_149:
+none_180:
+	TESTQ R13, R13
+	JZ    done_183
+
+last_182:
+	VMOVUPS      (DX), Z9
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z9, Z0
+	VBROADCASTSS (CX)(BX*1), Z10
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(BX*2), Z10
+	VFMADD231PS  Z10, Z9, Z2
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(BX*4), Z10
+	VFMADD231PS  Z10, Z9, Z4
+	VBROADCASTSS (CX)(R9*1), Z10
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*2), Z10
+	VFMADD231PS  Z10, Z9, Z6
+	VBROADCASTSS (CX)(R10*1), Z10
+	VFMADD231PS  Z10, Z9, Z7
+	VBROADCASTSS (CX)(BX*8), Z10
+	VFMADD231PS  Z10, Z9, Z8
+	ADDQ         SI, CX
+	DECQ         R13
+	JNZ          last_182
+
+done_183:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_150
+	JE        full_184
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3533,7 +4883,7 @@ done_149:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_152
+	JZ        overwrite_186
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	ADDQ      DX, CX
@@ -3561,7 +4911,7 @@ done_149:
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
 
-overwrite_152:
+overwrite_186:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3582,14 +4932,14 @@ overwrite_152:
 	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, K1, (CX)
-	JMP     done_151
+	JMP     done_185
 
-full_150:
+full_184:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_153
+	JZ     overwrite_187
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -3608,7 +4958,7 @@ full_150:
 	ADDQ   DX, CX
 	VADDPS (CX), Z8, Z8
 
-overwrite_153:
+overwrite_187:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3630,13 +4980,13 @@ overwrite_153:
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
 
-done_151:
+done_185:
 	VZEROUPPER
 	RET
 
 // func gemmTile9x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -3667,17 +5017,164 @@ TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   136(AX), R11
-	MOVQ   96(AX), R12
+	MOVQ   160(AX), R11
+	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -36(AX), R13
-	MOVQ   R13, (SP)
-	TESTQ  AX, AX
-	JL     rest_156
+	MOVQ   216(AX), R13
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R13, AX
+	MOVQ   AX, (SP)
+	CMPQ   R13, (SP)
+	JLE    none_189
 
-loop_154:
+loop_188:
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	PREFETCHT1   (R11)
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	PREFETCHT1   64(R11)
+	ADDQ         R12, R11
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_188
+
+none_189:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R12
+	SHLQ $0x02, R12
+	MOVQ 136(AX), R11
+	MOVQ $+3, (SP)
+	LEAQ -32(R13), AX
+	MOVQ AX, 8(SP)
+	CMPQ R13, (SP)
+	JLE  none_191
+
+loop_190:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -3773,55 +5270,12 @@ loop_154:
 	VFMADD231PS  Z20, Z18, Z16
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z18
-	VMOVUPS      64(DX), Z19
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z20
-	VFMADD231PS  Z20, Z18, Z0
-	VFMADD231PS  Z20, Z19, Z1
-	VBROADCASTSS (CX)(BX*1), Z20
-	VFMADD231PS  Z20, Z18, Z2
-	VFMADD231PS  Z20, Z19, Z3
-	VBROADCASTSS (CX)(BX*2), Z20
-	VFMADD231PS  Z20, Z18, Z4
-	VFMADD231PS  Z20, Z19, Z5
-	VBROADCASTSS (CX)(R8*1), Z20
-	VFMADD231PS  Z20, Z18, Z6
-	VFMADD231PS  Z20, Z19, Z7
-	VBROADCASTSS (CX)(BX*4), Z20
-	VFMADD231PS  Z20, Z18, Z8
-	VFMADD231PS  Z20, Z19, Z9
-	VBROADCASTSS (CX)(R9*1), Z20
-	VFMADD231PS  Z20, Z18, Z10
-	VFMADD231PS  Z20, Z19, Z11
-	VBROADCASTSS (CX)(R8*2), Z20
-	VFMADD231PS  Z20, Z18, Z12
-	VFMADD231PS  Z20, Z19, Z13
-	VBROADCASTSS (CX)(R10*1), Z20
-	VFMADD231PS  Z20, Z18, Z14
-	VFMADD231PS  Z20, Z19, Z15
-	VBROADCASTSS (CX)(BX*8), Z20
-	VFMADD231PS  Z20, Z18, Z16
-	VFMADD231PS  Z20, Z19, Z17
-	ADDQ         SI, CX
 	ADDQ         R12, R11
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_155
-	MOVQ         t+0(FP), R11
-	MOVQ         184(R11), R12
-	SHLQ         $0x02, R12
-	MOVQ         160(R11), R11
+	CMPQ         R13, 8(SP)
+	JG           more_192
+	XORQ         R12, R12
 
-same_155:
-	TESTQ AX, AX
-	JGE   loop_154
-
-rest_156:
-	ADDQ $0x04, AX
-	JZ   done_158
-
-last_157:
+more_192:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -3853,14 +5307,54 @@ last_157:
 	VFMADD231PS  Z20, Z18, Z16
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_157
+	SUBQ         $0x04, R13
+	CMPQ         R13, (SP)
+	JG           loop_190
 
-done_158:
+none_191:
+	TESTQ R13, R13
+	JZ    done_194
+
+last_193:
+	VMOVUPS      (DX), Z18
+	VMOVUPS      64(DX), Z19
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z20
+	VFMADD231PS  Z20, Z18, Z0
+	VFMADD231PS  Z20, Z19, Z1
+	VBROADCASTSS (CX)(BX*1), Z20
+	VFMADD231PS  Z20, Z18, Z2
+	VFMADD231PS  Z20, Z19, Z3
+	VBROADCASTSS (CX)(BX*2), Z20
+	VFMADD231PS  Z20, Z18, Z4
+	VFMADD231PS  Z20, Z19, Z5
+	VBROADCASTSS (CX)(R8*1), Z20
+	VFMADD231PS  Z20, Z18, Z6
+	VFMADD231PS  Z20, Z19, Z7
+	VBROADCASTSS (CX)(BX*4), Z20
+	VFMADD231PS  Z20, Z18, Z8
+	VFMADD231PS  Z20, Z19, Z9
+	VBROADCASTSS (CX)(R9*1), Z20
+	VFMADD231PS  Z20, Z18, Z10
+	VFMADD231PS  Z20, Z19, Z11
+	VBROADCASTSS (CX)(R8*2), Z20
+	VFMADD231PS  Z20, Z18, Z12
+	VFMADD231PS  Z20, Z19, Z13
+	VBROADCASTSS (CX)(R10*1), Z20
+	VFMADD231PS  Z20, Z18, Z14
+	VFMADD231PS  Z20, Z19, Z15
+	VBROADCASTSS (CX)(BX*8), Z20
+	VFMADD231PS  Z20, Z18, Z16
+	VFMADD231PS  Z20, Z19, Z17
+	ADDQ         SI, CX
+	DECQ         R13
+	JNZ          last_193
+
+done_194:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_159
+	JE        full_195
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3869,7 +5363,7 @@ done_158:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_161
+	JZ        overwrite_197
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z1, Z1
@@ -3906,7 +5400,7 @@ done_158:
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z17, Z17
 
-overwrite_161:
+overwrite_197:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3936,14 +5430,14 @@ overwrite_161:
 	ADDQ    AX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	JMP     done_160
+	JMP     done_196
 
-full_159:
+full_195:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_162
+	JZ     overwrite_198
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3971,7 +5465,7 @@ full_159:
 	VADDPS (CX), Z16, Z16
 	VADDPS 64(CX), Z17, Z17
 
-overwrite_162:
+overwrite_198:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4002,13 +5496,13 @@ overwrite_162:
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
 
-done_160:
+done_196:
 	VZEROUPPER
 	RET
 
 // func gemmTile10x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -4032,17 +5526,130 @@ TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   136(AX), R12
-	MOVQ   96(AX), R13
+	MOVQ   160(AX), R12
+	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -40(AX), R14
-	MOVQ   R14, (SP)
-	TESTQ  AX, AX
-	JL     rest_165
+	MOVQ   216(AX), R14
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R14, AX
+	MOVQ   AX, (SP)
+	CMPQ   R14, (SP)
+	JLE    none_200
 
-loop_163:
+loop_199:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_199
+
+none_200:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R13
+	SHLQ $0x02, R13
+	MOVQ 136(AX), R12
+	MOVQ $+3, (SP)
+	LEAQ -36(R14), AX
+	MOVQ AX, 8(SP)
+	CMPQ R14, (SP)
+	JLE  none_202
+
+loop_201:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -4113,47 +5720,12 @@ loop_163:
 	VBROADCASTSS (CX)(R11*1), Z11
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z10
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z11
-	VFMADD231PS  Z11, Z10, Z0
-	VBROADCASTSS (CX)(BX*1), Z11
-	VFMADD231PS  Z11, Z10, Z1
-	VBROADCASTSS (CX)(BX*2), Z11
-	VFMADD231PS  Z11, Z10, Z2
-	VBROADCASTSS (CX)(R8*1), Z11
-	VFMADD231PS  Z11, Z10, Z3
-	VBROADCASTSS (CX)(BX*4), Z11
-	VFMADD231PS  Z11, Z10, Z4
-	VBROADCASTSS (CX)(R9*1), Z11
-	VFMADD231PS  Z11, Z10, Z5
-	VBROADCASTSS (CX)(R8*2), Z11
-	VFMADD231PS  Z11, Z10, Z6
-	VBROADCASTSS (CX)(R10*1), Z11
-	VFMADD231PS  Z11, Z10, Z7
-	VBROADCASTSS (CX)(BX*8), Z11
-	VFMADD231PS  Z11, Z10, Z8
-	VBROADCASTSS (CX)(R11*1), Z11
-	VFMADD231PS  Z11, Z10, Z9
-	ADDQ         SI, CX
 	ADDQ         R13, R12
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_164
-	MOVQ         t+0(FP), R12
-	MOVQ         184(R12), R13
-	SHLQ         $0x02, R13
-	MOVQ         160(R12), R12
+	CMPQ         R14, 8(SP)
+	JG           more_203
+	XORQ         R13, R13
 
-same_164:
-	TESTQ AX, AX
-	JGE   loop_163
-
-rest_165:
-	ADDQ $0x04, AX
-	JZ   done_167
-
-last_166:
+more_203:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -4177,14 +5749,46 @@ last_166:
 	VBROADCASTSS (CX)(R11*1), Z11
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_166
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_201
 
-done_167:
+none_202:
+	TESTQ R14, R14
+	JZ    done_205
+
+last_204:
+	VMOVUPS      (DX), Z10
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z11
+	VFMADD231PS  Z11, Z10, Z0
+	VBROADCASTSS (CX)(BX*1), Z11
+	VFMADD231PS  Z11, Z10, Z1
+	VBROADCASTSS (CX)(BX*2), Z11
+	VFMADD231PS  Z11, Z10, Z2
+	VBROADCASTSS (CX)(R8*1), Z11
+	VFMADD231PS  Z11, Z10, Z3
+	VBROADCASTSS (CX)(BX*4), Z11
+	VFMADD231PS  Z11, Z10, Z4
+	VBROADCASTSS (CX)(R9*1), Z11
+	VFMADD231PS  Z11, Z10, Z5
+	VBROADCASTSS (CX)(R8*2), Z11
+	VFMADD231PS  Z11, Z10, Z6
+	VBROADCASTSS (CX)(R10*1), Z11
+	VFMADD231PS  Z11, Z10, Z7
+	VBROADCASTSS (CX)(BX*8), Z11
+	VFMADD231PS  Z11, Z10, Z8
+	VBROADCASTSS (CX)(R11*1), Z11
+	VFMADD231PS  Z11, Z10, Z9
+	ADDQ         SI, CX
+	DECQ         R14
+	JNZ          last_204
+
+done_205:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_168
+	JE        full_206
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4193,7 +5797,7 @@ done_167:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_170
+	JZ        overwrite_208
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	ADDQ      DX, CX
@@ -4224,7 +5828,7 @@ done_167:
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 
-overwrite_170:
+overwrite_208:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4247,14 +5851,14 @@ overwrite_170:
 	VMOVUPS Z8, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z9, K1, (CX)
-	JMP     done_169
+	JMP     done_207
 
-full_168:
+full_206:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_171
+	JZ     overwrite_209
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -4275,7 +5879,7 @@ full_168:
 	ADDQ   DX, CX
 	VADDPS (CX), Z9, Z9
 
-overwrite_171:
+overwrite_209:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4299,13 +5903,13 @@ overwrite_171:
 	ADDQ    AX, CX
 	VMOVUPS Z9, (CX)
 
-done_169:
+done_207:
 	VZEROUPPER
 	RET
 
 // func gemmTile10x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -4339,17 +5943,176 @@ TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   136(AX), R12
-	MOVQ   96(AX), R13
+	MOVQ   160(AX), R12
+	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -40(AX), R14
-	MOVQ   R14, (SP)
-	TESTQ  AX, AX
-	JL     rest_174
+	MOVQ   216(AX), R14
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R14, AX
+	MOVQ   AX, (SP)
+	CMPQ   R14, (SP)
+	JLE    none_211
 
-loop_172:
+loop_210:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_210
+
+none_211:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R13
+	SHLQ $0x02, R13
+	MOVQ 136(AX), R12
+	MOVQ $+3, (SP)
+	LEAQ -36(R14), AX
+	MOVQ AX, 8(SP)
+	CMPQ R14, (SP)
+	JLE  none_213
+
+loop_212:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -4454,58 +6217,12 @@ loop_172:
 	VFMADD231PS  Z22, Z20, Z18
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z20
-	VMOVUPS      64(DX), Z21
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z22
-	VFMADD231PS  Z22, Z20, Z0
-	VFMADD231PS  Z22, Z21, Z1
-	VBROADCASTSS (CX)(BX*1), Z22
-	VFMADD231PS  Z22, Z20, Z2
-	VFMADD231PS  Z22, Z21, Z3
-	VBROADCASTSS (CX)(BX*2), Z22
-	VFMADD231PS  Z22, Z20, Z4
-	VFMADD231PS  Z22, Z21, Z5
-	VBROADCASTSS (CX)(R8*1), Z22
-	VFMADD231PS  Z22, Z20, Z6
-	VFMADD231PS  Z22, Z21, Z7
-	VBROADCASTSS (CX)(BX*4), Z22
-	VFMADD231PS  Z22, Z20, Z8
-	VFMADD231PS  Z22, Z21, Z9
-	VBROADCASTSS (CX)(R9*1), Z22
-	VFMADD231PS  Z22, Z20, Z10
-	VFMADD231PS  Z22, Z21, Z11
-	VBROADCASTSS (CX)(R8*2), Z22
-	VFMADD231PS  Z22, Z20, Z12
-	VFMADD231PS  Z22, Z21, Z13
-	VBROADCASTSS (CX)(R10*1), Z22
-	VFMADD231PS  Z22, Z20, Z14
-	VFMADD231PS  Z22, Z21, Z15
-	VBROADCASTSS (CX)(BX*8), Z22
-	VFMADD231PS  Z22, Z20, Z16
-	VFMADD231PS  Z22, Z21, Z17
-	VBROADCASTSS (CX)(R11*1), Z22
-	VFMADD231PS  Z22, Z20, Z18
-	VFMADD231PS  Z22, Z21, Z19
-	ADDQ         SI, CX
 	ADDQ         R13, R12
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_173
-	MOVQ         t+0(FP), R12
-	MOVQ         184(R12), R13
-	SHLQ         $0x02, R13
-	MOVQ         160(R12), R12
+	CMPQ         R14, 8(SP)
+	JG           more_214
+	XORQ         R13, R13
 
-same_173:
-	TESTQ AX, AX
-	JGE   loop_172
-
-rest_174:
-	ADDQ $0x04, AX
-	JZ   done_176
-
-last_175:
+more_214:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -4540,14 +6257,57 @@ last_175:
 	VFMADD231PS  Z22, Z20, Z18
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_175
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_212
 
-done_176:
+none_213:
+	TESTQ R14, R14
+	JZ    done_216
+
+last_215:
+	VMOVUPS      (DX), Z20
+	VMOVUPS      64(DX), Z21
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z22
+	VFMADD231PS  Z22, Z20, Z0
+	VFMADD231PS  Z22, Z21, Z1
+	VBROADCASTSS (CX)(BX*1), Z22
+	VFMADD231PS  Z22, Z20, Z2
+	VFMADD231PS  Z22, Z21, Z3
+	VBROADCASTSS (CX)(BX*2), Z22
+	VFMADD231PS  Z22, Z20, Z4
+	VFMADD231PS  Z22, Z21, Z5
+	VBROADCASTSS (CX)(R8*1), Z22
+	VFMADD231PS  Z22, Z20, Z6
+	VFMADD231PS  Z22, Z21, Z7
+	VBROADCASTSS (CX)(BX*4), Z22
+	VFMADD231PS  Z22, Z20, Z8
+	VFMADD231PS  Z22, Z21, Z9
+	VBROADCASTSS (CX)(R9*1), Z22
+	VFMADD231PS  Z22, Z20, Z10
+	VFMADD231PS  Z22, Z21, Z11
+	VBROADCASTSS (CX)(R8*2), Z22
+	VFMADD231PS  Z22, Z20, Z12
+	VFMADD231PS  Z22, Z21, Z13
+	VBROADCASTSS (CX)(R10*1), Z22
+	VFMADD231PS  Z22, Z20, Z14
+	VFMADD231PS  Z22, Z21, Z15
+	VBROADCASTSS (CX)(BX*8), Z22
+	VFMADD231PS  Z22, Z20, Z16
+	VFMADD231PS  Z22, Z21, Z17
+	VBROADCASTSS (CX)(R11*1), Z22
+	VFMADD231PS  Z22, Z20, Z18
+	VFMADD231PS  Z22, Z21, Z19
+	ADDQ         SI, CX
+	DECQ         R14
+	JNZ          last_215
+
+done_216:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_177
+	JE        full_217
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4556,7 +6316,7 @@ done_176:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_179
+	JZ        overwrite_219
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z1, Z1
@@ -4597,7 +6357,7 @@ done_176:
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z19, Z19
 
-overwrite_179:
+overwrite_219:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4630,14 +6390,14 @@ overwrite_179:
 	ADDQ    AX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	JMP     done_178
+	JMP     done_218
 
-full_177:
+full_217:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_180
+	JZ     overwrite_220
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -4668,7 +6428,7 @@ full_177:
 	VADDPS (CX), Z18, Z18
 	VADDPS 64(CX), Z19, Z19
 
-overwrite_180:
+overwrite_220:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4702,13 +6462,13 @@ overwrite_180:
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
 
-done_178:
+done_218:
 	VZEROUPPER
 	RET
 
 // func gemmTile11x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -4733,17 +6493,138 @@ TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   136(AX), R12
-	MOVQ   96(AX), R13
+	MOVQ   160(AX), R12
+	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -44(AX), R14
-	MOVQ   R14, (SP)
-	TESTQ  AX, AX
-	JL     rest_183
+	MOVQ   216(AX), R14
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R14, AX
+	MOVQ   AX, (SP)
+	CMPQ   R14, (SP)
+	JLE    none_222
 
-loop_181:
+loop_221:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_221
+
+none_222:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R13
+	SHLQ $0x02, R13
+	MOVQ 136(AX), R12
+	MOVQ $+3, (SP)
+	LEAQ -40(R14), AX
+	MOVQ AX, 8(SP)
+	CMPQ R14, (SP)
+	JLE  none_224
+
+loop_223:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -4820,49 +6701,12 @@ loop_181:
 	VBROADCASTSS (CX)(R9*2), Z12
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z11
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z12
-	VFMADD231PS  Z12, Z11, Z0
-	VBROADCASTSS (CX)(BX*1), Z12
-	VFMADD231PS  Z12, Z11, Z1
-	VBROADCASTSS (CX)(BX*2), Z12
-	VFMADD231PS  Z12, Z11, Z2
-	VBROADCASTSS (CX)(R8*1), Z12
-	VFMADD231PS  Z12, Z11, Z3
-	VBROADCASTSS (CX)(BX*4), Z12
-	VFMADD231PS  Z12, Z11, Z4
-	VBROADCASTSS (CX)(R9*1), Z12
-	VFMADD231PS  Z12, Z11, Z5
-	VBROADCASTSS (CX)(R8*2), Z12
-	VFMADD231PS  Z12, Z11, Z6
-	VBROADCASTSS (CX)(R10*1), Z12
-	VFMADD231PS  Z12, Z11, Z7
-	VBROADCASTSS (CX)(BX*8), Z12
-	VFMADD231PS  Z12, Z11, Z8
-	VBROADCASTSS (CX)(R11*1), Z12
-	VFMADD231PS  Z12, Z11, Z9
-	VBROADCASTSS (CX)(R9*2), Z12
-	VFMADD231PS  Z12, Z11, Z10
-	ADDQ         SI, CX
 	ADDQ         R13, R12
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_182
-	MOVQ         t+0(FP), R12
-	MOVQ         184(R12), R13
-	SHLQ         $0x02, R13
-	MOVQ         160(R12), R12
+	CMPQ         R14, 8(SP)
+	JG           more_225
+	XORQ         R13, R13
 
-same_182:
-	TESTQ AX, AX
-	JGE   loop_181
-
-rest_183:
-	ADDQ $0x04, AX
-	JZ   done_185
-
-last_184:
+more_225:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -4888,14 +6732,48 @@ last_184:
 	VBROADCASTSS (CX)(R9*2), Z12
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_184
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_223
 
-done_185:
+none_224:
+	TESTQ R14, R14
+	JZ    done_227
+
+last_226:
+	VMOVUPS      (DX), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z11, Z0
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z11, Z1
+	VBROADCASTSS (CX)(BX*2), Z12
+	VFMADD231PS  Z12, Z11, Z2
+	VBROADCASTSS (CX)(R8*1), Z12
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*4), Z12
+	VFMADD231PS  Z12, Z11, Z4
+	VBROADCASTSS (CX)(R9*1), Z12
+	VFMADD231PS  Z12, Z11, Z5
+	VBROADCASTSS (CX)(R8*2), Z12
+	VFMADD231PS  Z12, Z11, Z6
+	VBROADCASTSS (CX)(R10*1), Z12
+	VFMADD231PS  Z12, Z11, Z7
+	VBROADCASTSS (CX)(BX*8), Z12
+	VFMADD231PS  Z12, Z11, Z8
+	VBROADCASTSS (CX)(R11*1), Z12
+	VFMADD231PS  Z12, Z11, Z9
+	VBROADCASTSS (CX)(R9*2), Z12
+	VFMADD231PS  Z12, Z11, Z10
+	ADDQ         SI, CX
+	DECQ         R14
+	JNZ          last_226
+
+done_227:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_186
+	JE        full_228
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4904,7 +6782,7 @@ done_185:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_188
+	JZ        overwrite_230
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	ADDQ      DX, CX
@@ -4938,7 +6816,7 @@ done_185:
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
 
-overwrite_188:
+overwrite_230:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4963,14 +6841,14 @@ overwrite_188:
 	VMOVUPS Z9, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z10, K1, (CX)
-	JMP     done_187
+	JMP     done_229
 
-full_186:
+full_228:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_189
+	JZ     overwrite_231
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -4993,7 +6871,7 @@ full_186:
 	ADDQ   DX, CX
 	VADDPS (CX), Z10, Z10
 
-overwrite_189:
+overwrite_231:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5019,13 +6897,13 @@ overwrite_189:
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
 
-done_187:
+done_229:
 	VZEROUPPER
 	RET
 
 // func gemmTile11x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -5061,17 +6939,188 @@ TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   136(AX), R12
-	MOVQ   96(AX), R13
+	MOVQ   160(AX), R12
+	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -44(AX), R14
-	MOVQ   R14, (SP)
-	TESTQ  AX, AX
-	JL     rest_192
+	MOVQ   216(AX), R14
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R14, AX
+	MOVQ   AX, (SP)
+	CMPQ   R14, (SP)
+	JLE    none_233
 
-loop_190:
+loop_232:
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	PREFETCHT1   (R12)
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	PREFETCHT1   64(R12)
+	ADDQ         R13, R12
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_232
+
+none_233:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R13
+	SHLQ $0x02, R13
+	MOVQ 136(AX), R12
+	MOVQ $+3, (SP)
+	LEAQ -40(R14), AX
+	MOVQ AX, 8(SP)
+	CMPQ R14, (SP)
+	JLE  none_235
+
+loop_234:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -5185,61 +7234,12 @@ loop_190:
 	VFMADD231PS  Z24, Z22, Z20
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z22
-	VMOVUPS      64(DX), Z23
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z24
-	VFMADD231PS  Z24, Z22, Z0
-	VFMADD231PS  Z24, Z23, Z1
-	VBROADCASTSS (CX)(BX*1), Z24
-	VFMADD231PS  Z24, Z22, Z2
-	VFMADD231PS  Z24, Z23, Z3
-	VBROADCASTSS (CX)(BX*2), Z24
-	VFMADD231PS  Z24, Z22, Z4
-	VFMADD231PS  Z24, Z23, Z5
-	VBROADCASTSS (CX)(R8*1), Z24
-	VFMADD231PS  Z24, Z22, Z6
-	VFMADD231PS  Z24, Z23, Z7
-	VBROADCASTSS (CX)(BX*4), Z24
-	VFMADD231PS  Z24, Z22, Z8
-	VFMADD231PS  Z24, Z23, Z9
-	VBROADCASTSS (CX)(R9*1), Z24
-	VFMADD231PS  Z24, Z22, Z10
-	VFMADD231PS  Z24, Z23, Z11
-	VBROADCASTSS (CX)(R8*2), Z24
-	VFMADD231PS  Z24, Z22, Z12
-	VFMADD231PS  Z24, Z23, Z13
-	VBROADCASTSS (CX)(R10*1), Z24
-	VFMADD231PS  Z24, Z22, Z14
-	VFMADD231PS  Z24, Z23, Z15
-	VBROADCASTSS (CX)(BX*8), Z24
-	VFMADD231PS  Z24, Z22, Z16
-	VFMADD231PS  Z24, Z23, Z17
-	VBROADCASTSS (CX)(R11*1), Z24
-	VFMADD231PS  Z24, Z22, Z18
-	VFMADD231PS  Z24, Z23, Z19
-	VBROADCASTSS (CX)(R9*2), Z24
-	VFMADD231PS  Z24, Z22, Z20
-	VFMADD231PS  Z24, Z23, Z21
-	ADDQ         SI, CX
 	ADDQ         R13, R12
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_191
-	MOVQ         t+0(FP), R12
-	MOVQ         184(R12), R13
-	SHLQ         $0x02, R13
-	MOVQ         160(R12), R12
+	CMPQ         R14, 8(SP)
+	JG           more_236
+	XORQ         R13, R13
 
-same_191:
-	TESTQ AX, AX
-	JGE   loop_190
-
-rest_192:
-	ADDQ $0x04, AX
-	JZ   done_194
-
-last_193:
+more_236:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -5277,14 +7277,60 @@ last_193:
 	VFMADD231PS  Z24, Z22, Z20
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_193
+	SUBQ         $0x04, R14
+	CMPQ         R14, (SP)
+	JG           loop_234
 
-done_194:
+none_235:
+	TESTQ R14, R14
+	JZ    done_238
+
+last_237:
+	VMOVUPS      (DX), Z22
+	VMOVUPS      64(DX), Z23
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z24
+	VFMADD231PS  Z24, Z22, Z0
+	VFMADD231PS  Z24, Z23, Z1
+	VBROADCASTSS (CX)(BX*1), Z24
+	VFMADD231PS  Z24, Z22, Z2
+	VFMADD231PS  Z24, Z23, Z3
+	VBROADCASTSS (CX)(BX*2), Z24
+	VFMADD231PS  Z24, Z22, Z4
+	VFMADD231PS  Z24, Z23, Z5
+	VBROADCASTSS (CX)(R8*1), Z24
+	VFMADD231PS  Z24, Z22, Z6
+	VFMADD231PS  Z24, Z23, Z7
+	VBROADCASTSS (CX)(BX*4), Z24
+	VFMADD231PS  Z24, Z22, Z8
+	VFMADD231PS  Z24, Z23, Z9
+	VBROADCASTSS (CX)(R9*1), Z24
+	VFMADD231PS  Z24, Z22, Z10
+	VFMADD231PS  Z24, Z23, Z11
+	VBROADCASTSS (CX)(R8*2), Z24
+	VFMADD231PS  Z24, Z22, Z12
+	VFMADD231PS  Z24, Z23, Z13
+	VBROADCASTSS (CX)(R10*1), Z24
+	VFMADD231PS  Z24, Z22, Z14
+	VFMADD231PS  Z24, Z23, Z15
+	VBROADCASTSS (CX)(BX*8), Z24
+	VFMADD231PS  Z24, Z22, Z16
+	VFMADD231PS  Z24, Z23, Z17
+	VBROADCASTSS (CX)(R11*1), Z24
+	VFMADD231PS  Z24, Z22, Z18
+	VFMADD231PS  Z24, Z23, Z19
+	VBROADCASTSS (CX)(R9*2), Z24
+	VFMADD231PS  Z24, Z22, Z20
+	VFMADD231PS  Z24, Z23, Z21
+	ADDQ         SI, CX
+	DECQ         R14
+	JNZ          last_237
+
+done_238:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_195
+	JE        full_239
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -5293,7 +7339,7 @@ done_194:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_197
+	JZ        overwrite_241
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z1, Z1
@@ -5338,7 +7384,7 @@ done_194:
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z21, Z21
 
-overwrite_197:
+overwrite_241:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5374,14 +7420,14 @@ overwrite_197:
 	ADDQ    AX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, K1, 64(CX)
-	JMP     done_196
+	JMP     done_240
 
-full_195:
+full_239:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_198
+	JZ     overwrite_242
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -5415,7 +7461,7 @@ full_195:
 	VADDPS (CX), Z20, Z20
 	VADDPS 64(CX), Z21, Z21
 
-overwrite_198:
+overwrite_242:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5452,13 +7498,13 @@ overwrite_198:
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
 
-done_196:
+done_240:
 	VZEROUPPER
 	RET
 
 // func gemmTile12x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -5485,17 +7531,146 @@ TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   136(AX), R13
-	MOVQ   96(AX), R14
+	MOVQ   160(AX), R13
+	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -48(AX), R15
-	MOVQ   R15, (SP)
-	TESTQ  AX, AX
-	JL     rest_201
+	MOVQ   216(AX), R15
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R15, AX
+	MOVQ   AX, (SP)
+	CMPQ   R15, (SP)
+	JLE    none_244
 
-loop_199:
+loop_243:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_243
+
+none_244:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R14
+	SHLQ $0x02, R14
+	MOVQ 136(AX), R13
+	MOVQ $+3, (SP)
+	LEAQ -44(R15), AX
+	MOVQ AX, 8(SP)
+	CMPQ R15, (SP)
+	JLE  none_246
+
+loop_245:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -5578,51 +7753,12 @@ loop_199:
 	VBROADCASTSS (CX)(R12*1), Z13
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z12
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z13
-	VFMADD231PS  Z13, Z12, Z0
-	VBROADCASTSS (CX)(BX*1), Z13
-	VFMADD231PS  Z13, Z12, Z1
-	VBROADCASTSS (CX)(BX*2), Z13
-	VFMADD231PS  Z13, Z12, Z2
-	VBROADCASTSS (CX)(R8*1), Z13
-	VFMADD231PS  Z13, Z12, Z3
-	VBROADCASTSS (CX)(BX*4), Z13
-	VFMADD231PS  Z13, Z12, Z4
-	VBROADCASTSS (CX)(R9*1), Z13
-	VFMADD231PS  Z13, Z12, Z5
-	VBROADCASTSS (CX)(R8*2), Z13
-	VFMADD231PS  Z13, Z12, Z6
-	VBROADCASTSS (CX)(R10*1), Z13
-	VFMADD231PS  Z13, Z12, Z7
-	VBROADCASTSS (CX)(BX*8), Z13
-	VFMADD231PS  Z13, Z12, Z8
-	VBROADCASTSS (CX)(R11*1), Z13
-	VFMADD231PS  Z13, Z12, Z9
-	VBROADCASTSS (CX)(R9*2), Z13
-	VFMADD231PS  Z13, Z12, Z10
-	VBROADCASTSS (CX)(R12*1), Z13
-	VFMADD231PS  Z13, Z12, Z11
-	ADDQ         SI, CX
 	ADDQ         R14, R13
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_200
-	MOVQ         t+0(FP), R13
-	MOVQ         184(R13), R14
-	SHLQ         $0x02, R14
-	MOVQ         160(R13), R13
+	CMPQ         R15, 8(SP)
+	JG           more_247
+	XORQ         R14, R14
 
-same_200:
-	TESTQ AX, AX
-	JGE   loop_199
-
-rest_201:
-	ADDQ $0x04, AX
-	JZ   done_203
-
-last_202:
+more_247:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -5650,14 +7786,50 @@ last_202:
 	VBROADCASTSS (CX)(R12*1), Z13
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_202
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_245
 
-done_203:
+none_246:
+	TESTQ R15, R15
+	JZ    done_249
+
+last_248:
+	VMOVUPS      (DX), Z12
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z13
+	VFMADD231PS  Z13, Z12, Z0
+	VBROADCASTSS (CX)(BX*1), Z13
+	VFMADD231PS  Z13, Z12, Z1
+	VBROADCASTSS (CX)(BX*2), Z13
+	VFMADD231PS  Z13, Z12, Z2
+	VBROADCASTSS (CX)(R8*1), Z13
+	VFMADD231PS  Z13, Z12, Z3
+	VBROADCASTSS (CX)(BX*4), Z13
+	VFMADD231PS  Z13, Z12, Z4
+	VBROADCASTSS (CX)(R9*1), Z13
+	VFMADD231PS  Z13, Z12, Z5
+	VBROADCASTSS (CX)(R8*2), Z13
+	VFMADD231PS  Z13, Z12, Z6
+	VBROADCASTSS (CX)(R10*1), Z13
+	VFMADD231PS  Z13, Z12, Z7
+	VBROADCASTSS (CX)(BX*8), Z13
+	VFMADD231PS  Z13, Z12, Z8
+	VBROADCASTSS (CX)(R11*1), Z13
+	VFMADD231PS  Z13, Z12, Z9
+	VBROADCASTSS (CX)(R9*2), Z13
+	VFMADD231PS  Z13, Z12, Z10
+	VBROADCASTSS (CX)(R12*1), Z13
+	VFMADD231PS  Z13, Z12, Z11
+	ADDQ         SI, CX
+	DECQ         R15
+	JNZ          last_248
+
+done_249:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_204
+	JE        full_250
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -5666,7 +7838,7 @@ done_203:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_206
+	JZ        overwrite_252
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	ADDQ      DX, CX
@@ -5703,7 +7875,7 @@ done_203:
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
-overwrite_206:
+overwrite_252:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5730,14 +7902,14 @@ overwrite_206:
 	VMOVUPS Z10, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z11, K1, (CX)
-	JMP     done_205
+	JMP     done_251
 
-full_204:
+full_250:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_207
+	JZ     overwrite_253
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -5762,7 +7934,7 @@ full_204:
 	ADDQ   DX, CX
 	VADDPS (CX), Z11, Z11
 
-overwrite_207:
+overwrite_253:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5790,13 +7962,13 @@ overwrite_207:
 	ADDQ    AX, CX
 	VMOVUPS Z11, (CX)
 
-done_205:
+done_251:
 	VZEROUPPER
 	RET
 
 // func gemmTile12x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -5835,17 +8007,200 @@ TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   136(AX), R13
-	MOVQ   96(AX), R14
+	MOVQ   160(AX), R13
+	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -48(AX), R15
-	MOVQ   R15, (SP)
-	TESTQ  AX, AX
-	JL     rest_210
+	MOVQ   216(AX), R15
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R15, AX
+	MOVQ   AX, (SP)
+	CMPQ   R15, (SP)
+	JLE    none_255
 
-loop_208:
+loop_254:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_254
+
+none_255:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R14
+	SHLQ $0x02, R14
+	MOVQ 136(AX), R13
+	MOVQ $+3, (SP)
+	LEAQ -44(R15), AX
+	MOVQ AX, 8(SP)
+	CMPQ R15, (SP)
+	JLE  none_257
+
+loop_256:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -5968,64 +8323,12 @@ loop_208:
 	VFMADD231PS  Z26, Z24, Z22
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z24
-	VMOVUPS      64(DX), Z25
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z26
-	VFMADD231PS  Z26, Z24, Z0
-	VFMADD231PS  Z26, Z25, Z1
-	VBROADCASTSS (CX)(BX*1), Z26
-	VFMADD231PS  Z26, Z24, Z2
-	VFMADD231PS  Z26, Z25, Z3
-	VBROADCASTSS (CX)(BX*2), Z26
-	VFMADD231PS  Z26, Z24, Z4
-	VFMADD231PS  Z26, Z25, Z5
-	VBROADCASTSS (CX)(R8*1), Z26
-	VFMADD231PS  Z26, Z24, Z6
-	VFMADD231PS  Z26, Z25, Z7
-	VBROADCASTSS (CX)(BX*4), Z26
-	VFMADD231PS  Z26, Z24, Z8
-	VFMADD231PS  Z26, Z25, Z9
-	VBROADCASTSS (CX)(R9*1), Z26
-	VFMADD231PS  Z26, Z24, Z10
-	VFMADD231PS  Z26, Z25, Z11
-	VBROADCASTSS (CX)(R8*2), Z26
-	VFMADD231PS  Z26, Z24, Z12
-	VFMADD231PS  Z26, Z25, Z13
-	VBROADCASTSS (CX)(R10*1), Z26
-	VFMADD231PS  Z26, Z24, Z14
-	VFMADD231PS  Z26, Z25, Z15
-	VBROADCASTSS (CX)(BX*8), Z26
-	VFMADD231PS  Z26, Z24, Z16
-	VFMADD231PS  Z26, Z25, Z17
-	VBROADCASTSS (CX)(R11*1), Z26
-	VFMADD231PS  Z26, Z24, Z18
-	VFMADD231PS  Z26, Z25, Z19
-	VBROADCASTSS (CX)(R9*2), Z26
-	VFMADD231PS  Z26, Z24, Z20
-	VFMADD231PS  Z26, Z25, Z21
-	VBROADCASTSS (CX)(R12*1), Z26
-	VFMADD231PS  Z26, Z24, Z22
-	VFMADD231PS  Z26, Z25, Z23
-	ADDQ         SI, CX
 	ADDQ         R14, R13
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_209
-	MOVQ         t+0(FP), R13
-	MOVQ         184(R13), R14
-	SHLQ         $0x02, R14
-	MOVQ         160(R13), R13
+	CMPQ         R15, 8(SP)
+	JG           more_258
+	XORQ         R14, R14
 
-same_209:
-	TESTQ AX, AX
-	JGE   loop_208
-
-rest_210:
-	ADDQ $0x04, AX
-	JZ   done_212
-
-last_211:
+more_258:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -6066,14 +8369,63 @@ last_211:
 	VFMADD231PS  Z26, Z24, Z22
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_211
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_256
 
-done_212:
+none_257:
+	TESTQ R15, R15
+	JZ    done_260
+
+last_259:
+	VMOVUPS      (DX), Z24
+	VMOVUPS      64(DX), Z25
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z26
+	VFMADD231PS  Z26, Z24, Z0
+	VFMADD231PS  Z26, Z25, Z1
+	VBROADCASTSS (CX)(BX*1), Z26
+	VFMADD231PS  Z26, Z24, Z2
+	VFMADD231PS  Z26, Z25, Z3
+	VBROADCASTSS (CX)(BX*2), Z26
+	VFMADD231PS  Z26, Z24, Z4
+	VFMADD231PS  Z26, Z25, Z5
+	VBROADCASTSS (CX)(R8*1), Z26
+	VFMADD231PS  Z26, Z24, Z6
+	VFMADD231PS  Z26, Z25, Z7
+	VBROADCASTSS (CX)(BX*4), Z26
+	VFMADD231PS  Z26, Z24, Z8
+	VFMADD231PS  Z26, Z25, Z9
+	VBROADCASTSS (CX)(R9*1), Z26
+	VFMADD231PS  Z26, Z24, Z10
+	VFMADD231PS  Z26, Z25, Z11
+	VBROADCASTSS (CX)(R8*2), Z26
+	VFMADD231PS  Z26, Z24, Z12
+	VFMADD231PS  Z26, Z25, Z13
+	VBROADCASTSS (CX)(R10*1), Z26
+	VFMADD231PS  Z26, Z24, Z14
+	VFMADD231PS  Z26, Z25, Z15
+	VBROADCASTSS (CX)(BX*8), Z26
+	VFMADD231PS  Z26, Z24, Z16
+	VFMADD231PS  Z26, Z25, Z17
+	VBROADCASTSS (CX)(R11*1), Z26
+	VFMADD231PS  Z26, Z24, Z18
+	VFMADD231PS  Z26, Z25, Z19
+	VBROADCASTSS (CX)(R9*2), Z26
+	VFMADD231PS  Z26, Z24, Z20
+	VFMADD231PS  Z26, Z25, Z21
+	VBROADCASTSS (CX)(R12*1), Z26
+	VFMADD231PS  Z26, Z24, Z22
+	VFMADD231PS  Z26, Z25, Z23
+	ADDQ         SI, CX
+	DECQ         R15
+	JNZ          last_259
+
+done_260:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_213
+	JE        full_261
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6082,7 +8434,7 @@ done_212:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_215
+	JZ        overwrite_263
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z1, Z1
@@ -6131,7 +8483,7 @@ done_212:
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z23, Z23
 
-overwrite_215:
+overwrite_263:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6170,14 +8522,14 @@ overwrite_215:
 	ADDQ    AX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, K1, 64(CX)
-	JMP     done_214
+	JMP     done_262
 
-full_213:
+full_261:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_216
+	JZ     overwrite_264
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -6214,7 +8566,7 @@ full_213:
 	VADDPS (CX), Z22, Z22
 	VADDPS 64(CX), Z23, Z23
 
-overwrite_216:
+overwrite_264:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6254,13 +8606,13 @@ overwrite_216:
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, 64(CX)
 
-done_214:
+done_262:
 	VZEROUPPER
 	RET
 
 // func gemmTile13x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -6288,17 +8640,154 @@ TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   136(AX), R13
-	MOVQ   96(AX), R14
+	MOVQ   160(AX), R13
+	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -52(AX), R15
-	MOVQ   R15, (SP)
-	TESTQ  AX, AX
-	JL     rest_219
+	MOVQ   216(AX), R15
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R15, AX
+	MOVQ   AX, (SP)
+	CMPQ   R15, (SP)
+	JLE    none_266
 
-loop_217:
+loop_265:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_265
+
+none_266:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R14
+	SHLQ $0x02, R14
+	MOVQ 136(AX), R13
+	MOVQ $+3, (SP)
+	LEAQ -48(R15), AX
+	MOVQ AX, 8(SP)
+	CMPQ R15, (SP)
+	JLE  none_268
+
+loop_267:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -6387,53 +8876,12 @@ loop_217:
 	VBROADCASTSS (CX)(R8*4), Z14
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z13
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z14
-	VFMADD231PS  Z14, Z13, Z0
-	VBROADCASTSS (CX)(BX*1), Z14
-	VFMADD231PS  Z14, Z13, Z1
-	VBROADCASTSS (CX)(BX*2), Z14
-	VFMADD231PS  Z14, Z13, Z2
-	VBROADCASTSS (CX)(R8*1), Z14
-	VFMADD231PS  Z14, Z13, Z3
-	VBROADCASTSS (CX)(BX*4), Z14
-	VFMADD231PS  Z14, Z13, Z4
-	VBROADCASTSS (CX)(R9*1), Z14
-	VFMADD231PS  Z14, Z13, Z5
-	VBROADCASTSS (CX)(R8*2), Z14
-	VFMADD231PS  Z14, Z13, Z6
-	VBROADCASTSS (CX)(R10*1), Z14
-	VFMADD231PS  Z14, Z13, Z7
-	VBROADCASTSS (CX)(BX*8), Z14
-	VFMADD231PS  Z14, Z13, Z8
-	VBROADCASTSS (CX)(R11*1), Z14
-	VFMADD231PS  Z14, Z13, Z9
-	VBROADCASTSS (CX)(R9*2), Z14
-	VFMADD231PS  Z14, Z13, Z10
-	VBROADCASTSS (CX)(R12*1), Z14
-	VFMADD231PS  Z14, Z13, Z11
-	VBROADCASTSS (CX)(R8*4), Z14
-	VFMADD231PS  Z14, Z13, Z12
-	ADDQ         SI, CX
 	ADDQ         R14, R13
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_218
-	MOVQ         t+0(FP), R13
-	MOVQ         184(R13), R14
-	SHLQ         $0x02, R14
-	MOVQ         160(R13), R13
+	CMPQ         R15, 8(SP)
+	JG           more_269
+	XORQ         R14, R14
 
-same_218:
-	TESTQ AX, AX
-	JGE   loop_217
-
-rest_219:
-	ADDQ $0x04, AX
-	JZ   done_221
-
-last_220:
+more_269:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -6463,14 +8911,52 @@ last_220:
 	VBROADCASTSS (CX)(R8*4), Z14
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_220
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_267
 
-done_221:
+none_268:
+	TESTQ R15, R15
+	JZ    done_271
+
+last_270:
+	VMOVUPS      (DX), Z13
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z14
+	VFMADD231PS  Z14, Z13, Z0
+	VBROADCASTSS (CX)(BX*1), Z14
+	VFMADD231PS  Z14, Z13, Z1
+	VBROADCASTSS (CX)(BX*2), Z14
+	VFMADD231PS  Z14, Z13, Z2
+	VBROADCASTSS (CX)(R8*1), Z14
+	VFMADD231PS  Z14, Z13, Z3
+	VBROADCASTSS (CX)(BX*4), Z14
+	VFMADD231PS  Z14, Z13, Z4
+	VBROADCASTSS (CX)(R9*1), Z14
+	VFMADD231PS  Z14, Z13, Z5
+	VBROADCASTSS (CX)(R8*2), Z14
+	VFMADD231PS  Z14, Z13, Z6
+	VBROADCASTSS (CX)(R10*1), Z14
+	VFMADD231PS  Z14, Z13, Z7
+	VBROADCASTSS (CX)(BX*8), Z14
+	VFMADD231PS  Z14, Z13, Z8
+	VBROADCASTSS (CX)(R11*1), Z14
+	VFMADD231PS  Z14, Z13, Z9
+	VBROADCASTSS (CX)(R9*2), Z14
+	VFMADD231PS  Z14, Z13, Z10
+	VBROADCASTSS (CX)(R12*1), Z14
+	VFMADD231PS  Z14, Z13, Z11
+	VBROADCASTSS (CX)(R8*4), Z14
+	VFMADD231PS  Z14, Z13, Z12
+	ADDQ         SI, CX
+	DECQ         R15
+	JNZ          last_270
+
+done_271:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_222
+	JE        full_272
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6479,7 +8965,7 @@ done_221:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_224
+	JZ        overwrite_274
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z0, Z0
 	ADDQ      DX, CX
@@ -6519,7 +9005,7 @@ done_221:
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
 
-overwrite_224:
+overwrite_274:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6548,14 +9034,14 @@ overwrite_224:
 	VMOVUPS Z11, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z12, K1, (CX)
-	JMP     done_223
+	JMP     done_273
 
-full_222:
+full_272:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_225
+	JZ     overwrite_275
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -6582,7 +9068,7 @@ full_222:
 	ADDQ   DX, CX
 	VADDPS (CX), Z12, Z12
 
-overwrite_225:
+overwrite_275:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6612,13 +9098,13 @@ overwrite_225:
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
 
-done_223:
+done_273:
 	VZEROUPPER
 	RET
 
 // func gemmTile13x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -6659,17 +9145,212 @@ TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   136(AX), R13
-	MOVQ   96(AX), R14
+	MOVQ   160(AX), R13
+	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -52(AX), R15
-	MOVQ   R15, (SP)
-	TESTQ  AX, AX
-	JL     rest_228
+	MOVQ   216(AX), R15
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   R15, AX
+	MOVQ   AX, (SP)
+	CMPQ   R15, (SP)
+	JLE    none_277
 
-loop_226:
+loop_276:
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	PREFETCHT1   (R13)
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	PREFETCHT1   64(R13)
+	ADDQ         R14, R13
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_276
+
+none_277:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R14
+	SHLQ $0x02, R14
+	MOVQ 136(AX), R13
+	MOVQ $+3, (SP)
+	LEAQ -48(R15), AX
+	MOVQ AX, 8(SP)
+	CMPQ R15, (SP)
+	JLE  none_279
+
+loop_278:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -6801,67 +9482,12 @@ loop_226:
 	VFMADD231PS  Z28, Z26, Z24
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z26
-	VMOVUPS      64(DX), Z27
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z28
-	VFMADD231PS  Z28, Z26, Z0
-	VFMADD231PS  Z28, Z27, Z1
-	VBROADCASTSS (CX)(BX*1), Z28
-	VFMADD231PS  Z28, Z26, Z2
-	VFMADD231PS  Z28, Z27, Z3
-	VBROADCASTSS (CX)(BX*2), Z28
-	VFMADD231PS  Z28, Z26, Z4
-	VFMADD231PS  Z28, Z27, Z5
-	VBROADCASTSS (CX)(R8*1), Z28
-	VFMADD231PS  Z28, Z26, Z6
-	VFMADD231PS  Z28, Z27, Z7
-	VBROADCASTSS (CX)(BX*4), Z28
-	VFMADD231PS  Z28, Z26, Z8
-	VFMADD231PS  Z28, Z27, Z9
-	VBROADCASTSS (CX)(R9*1), Z28
-	VFMADD231PS  Z28, Z26, Z10
-	VFMADD231PS  Z28, Z27, Z11
-	VBROADCASTSS (CX)(R8*2), Z28
-	VFMADD231PS  Z28, Z26, Z12
-	VFMADD231PS  Z28, Z27, Z13
-	VBROADCASTSS (CX)(R10*1), Z28
-	VFMADD231PS  Z28, Z26, Z14
-	VFMADD231PS  Z28, Z27, Z15
-	VBROADCASTSS (CX)(BX*8), Z28
-	VFMADD231PS  Z28, Z26, Z16
-	VFMADD231PS  Z28, Z27, Z17
-	VBROADCASTSS (CX)(R11*1), Z28
-	VFMADD231PS  Z28, Z26, Z18
-	VFMADD231PS  Z28, Z27, Z19
-	VBROADCASTSS (CX)(R9*2), Z28
-	VFMADD231PS  Z28, Z26, Z20
-	VFMADD231PS  Z28, Z27, Z21
-	VBROADCASTSS (CX)(R12*1), Z28
-	VFMADD231PS  Z28, Z26, Z22
-	VFMADD231PS  Z28, Z27, Z23
-	VBROADCASTSS (CX)(R8*4), Z28
-	VFMADD231PS  Z28, Z26, Z24
-	VFMADD231PS  Z28, Z27, Z25
-	ADDQ         SI, CX
 	ADDQ         R14, R13
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_227
-	MOVQ         t+0(FP), R13
-	MOVQ         184(R13), R14
-	SHLQ         $0x02, R14
-	MOVQ         160(R13), R13
+	CMPQ         R15, 8(SP)
+	JG           more_280
+	XORQ         R14, R14
 
-same_227:
-	TESTQ AX, AX
-	JGE   loop_226
-
-rest_228:
-	ADDQ $0x04, AX
-	JZ   done_230
-
-last_229:
+more_280:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -6905,14 +9531,66 @@ last_229:
 	VFMADD231PS  Z28, Z26, Z24
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_229
+	SUBQ         $0x04, R15
+	CMPQ         R15, (SP)
+	JG           loop_278
 
-done_230:
+none_279:
+	TESTQ R15, R15
+	JZ    done_282
+
+last_281:
+	VMOVUPS      (DX), Z26
+	VMOVUPS      64(DX), Z27
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z28
+	VFMADD231PS  Z28, Z26, Z0
+	VFMADD231PS  Z28, Z27, Z1
+	VBROADCASTSS (CX)(BX*1), Z28
+	VFMADD231PS  Z28, Z26, Z2
+	VFMADD231PS  Z28, Z27, Z3
+	VBROADCASTSS (CX)(BX*2), Z28
+	VFMADD231PS  Z28, Z26, Z4
+	VFMADD231PS  Z28, Z27, Z5
+	VBROADCASTSS (CX)(R8*1), Z28
+	VFMADD231PS  Z28, Z26, Z6
+	VFMADD231PS  Z28, Z27, Z7
+	VBROADCASTSS (CX)(BX*4), Z28
+	VFMADD231PS  Z28, Z26, Z8
+	VFMADD231PS  Z28, Z27, Z9
+	VBROADCASTSS (CX)(R9*1), Z28
+	VFMADD231PS  Z28, Z26, Z10
+	VFMADD231PS  Z28, Z27, Z11
+	VBROADCASTSS (CX)(R8*2), Z28
+	VFMADD231PS  Z28, Z26, Z12
+	VFMADD231PS  Z28, Z27, Z13
+	VBROADCASTSS (CX)(R10*1), Z28
+	VFMADD231PS  Z28, Z26, Z14
+	VFMADD231PS  Z28, Z27, Z15
+	VBROADCASTSS (CX)(BX*8), Z28
+	VFMADD231PS  Z28, Z26, Z16
+	VFMADD231PS  Z28, Z27, Z17
+	VBROADCASTSS (CX)(R11*1), Z28
+	VFMADD231PS  Z28, Z26, Z18
+	VFMADD231PS  Z28, Z27, Z19
+	VBROADCASTSS (CX)(R9*2), Z28
+	VFMADD231PS  Z28, Z26, Z20
+	VFMADD231PS  Z28, Z27, Z21
+	VBROADCASTSS (CX)(R12*1), Z28
+	VFMADD231PS  Z28, Z26, Z22
+	VFMADD231PS  Z28, Z27, Z23
+	VBROADCASTSS (CX)(R8*4), Z28
+	VFMADD231PS  Z28, Z26, Z24
+	VFMADD231PS  Z28, Z27, Z25
+	ADDQ         SI, CX
+	DECQ         R15
+	JNZ          last_281
+
+done_282:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_231
+	JE        full_283
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6921,7 +9599,7 @@ done_230:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_233
+	JZ        overwrite_285
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z1, Z1
@@ -6974,7 +9652,7 @@ done_230:
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z25, Z25
 
-overwrite_233:
+overwrite_285:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7016,14 +9694,14 @@ overwrite_233:
 	ADDQ    AX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, K1, 64(CX)
-	JMP     done_232
+	JMP     done_284
 
-full_231:
+full_283:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_234
+	JZ     overwrite_286
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -7063,7 +9741,7 @@ full_231:
 	VADDPS (CX), Z24, Z24
 	VADDPS 64(CX), Z25, Z25
 
-overwrite_234:
+overwrite_286:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7106,13 +9784,13 @@ overwrite_234:
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, 64(CX)
 
-done_232:
+done_284:
 	VZEROUPPER
 	RET
 
 // func gemmTile14x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -7142,17 +9820,162 @@ TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
 	LEAQ   (R9)(BX*8), R13
-	MOVQ   136(AX), R14
-	MOVQ   96(AX), R15
+	MOVQ   160(AX), R14
+	MOVQ   184(AX), R15
 	SHLQ   $0x02, R15
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -56(AX), BP
-	MOVQ   BP, (SP)
-	TESTQ  AX, AX
-	JL     rest_237
+	MOVQ   216(AX), BP
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   BP, AX
+	MOVQ   AX, (SP)
+	CMPQ   BP, (SP)
+	JLE    none_288
 
-loop_235:
+loop_287:
+	PREFETCHT1   (R14)
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	ADDQ         R15, R14
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	PREFETCHT1   (R14)
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	ADDQ         R15, R14
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	SUBQ         $0x04, BP
+	CMPQ         BP, (SP)
+	JG           loop_287
+
+none_288:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R15
+	SHLQ $0x02, R15
+	MOVQ 136(AX), R14
+	MOVQ $+3, (SP)
+	LEAQ -52(BP), AX
+	MOVQ AX, 8(SP)
+	CMPQ BP, (SP)
+	JLE  none_290
+
+loop_289:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -7247,55 +10070,12 @@ loop_235:
 	VBROADCASTSS (CX)(R13*1), Z15
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z14
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z15
-	VFMADD231PS  Z15, Z14, Z0
-	VBROADCASTSS (CX)(BX*1), Z15
-	VFMADD231PS  Z15, Z14, Z1
-	VBROADCASTSS (CX)(BX*2), Z15
-	VFMADD231PS  Z15, Z14, Z2
-	VBROADCASTSS (CX)(R8*1), Z15
-	VFMADD231PS  Z15, Z14, Z3
-	VBROADCASTSS (CX)(BX*4), Z15
-	VFMADD231PS  Z15, Z14, Z4
-	VBROADCASTSS (CX)(R9*1), Z15
-	VFMADD231PS  Z15, Z14, Z5
-	VBROADCASTSS (CX)(R8*2), Z15
-	VFMADD231PS  Z15, Z14, Z6
-	VBROADCASTSS (CX)(R10*1), Z15
-	VFMADD231PS  Z15, Z14, Z7
-	VBROADCASTSS (CX)(BX*8), Z15
-	VFMADD231PS  Z15, Z14, Z8
-	VBROADCASTSS (CX)(R11*1), Z15
-	VFMADD231PS  Z15, Z14, Z9
-	VBROADCASTSS (CX)(R9*2), Z15
-	VFMADD231PS  Z15, Z14, Z10
-	VBROADCASTSS (CX)(R12*1), Z15
-	VFMADD231PS  Z15, Z14, Z11
-	VBROADCASTSS (CX)(R8*4), Z15
-	VFMADD231PS  Z15, Z14, Z12
-	VBROADCASTSS (CX)(R13*1), Z15
-	VFMADD231PS  Z15, Z14, Z13
-	ADDQ         SI, CX
 	ADDQ         R15, R14
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_236
-	MOVQ         t+0(FP), R14
-	MOVQ         184(R14), R15
-	SHLQ         $0x02, R15
-	MOVQ         160(R14), R14
+	CMPQ         BP, 8(SP)
+	JG           more_291
+	XORQ         R15, R15
 
-same_236:
-	TESTQ AX, AX
-	JGE   loop_235
-
-rest_237:
-	ADDQ $0x04, AX
-	JZ   done_239
-
-last_238:
+more_291:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -7327,14 +10107,54 @@ last_238:
 	VBROADCASTSS (CX)(R13*1), Z15
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_238
+	SUBQ         $0x04, BP
+	CMPQ         BP, (SP)
+	JG           loop_289
 
-done_239:
+none_290:
+	TESTQ BP, BP
+	JZ    done_293
+
+last_292:
+	VMOVUPS      (DX), Z14
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z15
+	VFMADD231PS  Z15, Z14, Z0
+	VBROADCASTSS (CX)(BX*1), Z15
+	VFMADD231PS  Z15, Z14, Z1
+	VBROADCASTSS (CX)(BX*2), Z15
+	VFMADD231PS  Z15, Z14, Z2
+	VBROADCASTSS (CX)(R8*1), Z15
+	VFMADD231PS  Z15, Z14, Z3
+	VBROADCASTSS (CX)(BX*4), Z15
+	VFMADD231PS  Z15, Z14, Z4
+	VBROADCASTSS (CX)(R9*1), Z15
+	VFMADD231PS  Z15, Z14, Z5
+	VBROADCASTSS (CX)(R8*2), Z15
+	VFMADD231PS  Z15, Z14, Z6
+	VBROADCASTSS (CX)(R10*1), Z15
+	VFMADD231PS  Z15, Z14, Z7
+	VBROADCASTSS (CX)(BX*8), Z15
+	VFMADD231PS  Z15, Z14, Z8
+	VBROADCASTSS (CX)(R11*1), Z15
+	VFMADD231PS  Z15, Z14, Z9
+	VBROADCASTSS (CX)(R9*2), Z15
+	VFMADD231PS  Z15, Z14, Z10
+	VBROADCASTSS (CX)(R12*1), Z15
+	VFMADD231PS  Z15, Z14, Z11
+	VBROADCASTSS (CX)(R8*4), Z15
+	VFMADD231PS  Z15, Z14, Z12
+	VBROADCASTSS (CX)(R13*1), Z15
+	VFMADD231PS  Z15, Z14, Z13
+	ADDQ         SI, CX
+	DECQ         BP
+	JNZ          last_292
+
+done_293:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_240
+	JE        full_294
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7343,7 +10163,7 @@ done_239:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_242
+	JZ        overwrite_296
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	ADDQ      DX, CX
@@ -7386,7 +10206,7 @@ done_239:
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 
-overwrite_242:
+overwrite_296:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7417,14 +10237,14 @@ overwrite_242:
 	VMOVUPS Z12, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z13, K1, (CX)
-	JMP     done_241
+	JMP     done_295
 
-full_240:
+full_294:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_243
+	JZ     overwrite_297
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -7453,7 +10273,7 @@ full_240:
 	ADDQ   DX, CX
 	VADDPS (CX), Z13, Z13
 
-overwrite_243:
+overwrite_297:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7485,13 +10305,13 @@ overwrite_243:
 	ADDQ    AX, CX
 	VMOVUPS Z13, (CX)
 
-done_241:
+done_295:
 	VZEROUPPER
 	RET
 
 // func gemmTile14x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $8-8
+TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $16-8
 	MOVQ   t+0(FP), AX
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
@@ -7535,17 +10355,224 @@ TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $8-8
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
 	LEAQ   (R9)(BX*8), R13
-	MOVQ   136(AX), R14
-	MOVQ   96(AX), R15
+	MOVQ   160(AX), R14
+	MOVQ   184(AX), R15
 	SHLQ   $0x02, R15
-	MOVQ   208(AX), AX
-	SUBQ   $0x04, AX
-	LEAQ   -56(AX), BP
-	MOVQ   BP, (SP)
-	TESTQ  AX, AX
-	JL     rest_246
+	MOVQ   216(AX), BP
+	MOVQ   192(AX), AX
+	NEGQ   AX
+	ADDQ   BP, AX
+	MOVQ   AX, (SP)
+	CMPQ   BP, (SP)
+	JLE    none_299
 
-loop_244:
+loop_298:
+	PREFETCHT1   (R14)
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	PREFETCHT1   (R14)
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	PREFETCHT1   64(R14)
+	ADDQ         R15, R14
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	SUBQ         $0x04, BP
+	CMPQ         BP, (SP)
+	JG           loop_298
+
+none_299:
+	MOVQ t+0(FP), AX
+	MOVQ 96(AX), R15
+	SHLQ $0x02, R15
+	MOVQ 136(AX), R14
+	MOVQ $+3, (SP)
+	LEAQ -52(BP), AX
+	MOVQ AX, 8(SP)
+	CMPQ BP, (SP)
+	JLE  none_301
+
+loop_300:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -7686,70 +10713,12 @@ loop_244:
 	VFMADD231PS  Z30, Z28, Z26
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
-	VMOVUPS      (DX), Z28
-	VMOVUPS      64(DX), Z29
-	ADDQ         DI, DX
-	VBROADCASTSS (CX), Z30
-	VFMADD231PS  Z30, Z28, Z0
-	VFMADD231PS  Z30, Z29, Z1
-	VBROADCASTSS (CX)(BX*1), Z30
-	VFMADD231PS  Z30, Z28, Z2
-	VFMADD231PS  Z30, Z29, Z3
-	VBROADCASTSS (CX)(BX*2), Z30
-	VFMADD231PS  Z30, Z28, Z4
-	VFMADD231PS  Z30, Z29, Z5
-	VBROADCASTSS (CX)(R8*1), Z30
-	VFMADD231PS  Z30, Z28, Z6
-	VFMADD231PS  Z30, Z29, Z7
-	VBROADCASTSS (CX)(BX*4), Z30
-	VFMADD231PS  Z30, Z28, Z8
-	VFMADD231PS  Z30, Z29, Z9
-	VBROADCASTSS (CX)(R9*1), Z30
-	VFMADD231PS  Z30, Z28, Z10
-	VFMADD231PS  Z30, Z29, Z11
-	VBROADCASTSS (CX)(R8*2), Z30
-	VFMADD231PS  Z30, Z28, Z12
-	VFMADD231PS  Z30, Z29, Z13
-	VBROADCASTSS (CX)(R10*1), Z30
-	VFMADD231PS  Z30, Z28, Z14
-	VFMADD231PS  Z30, Z29, Z15
-	VBROADCASTSS (CX)(BX*8), Z30
-	VFMADD231PS  Z30, Z28, Z16
-	VFMADD231PS  Z30, Z29, Z17
-	VBROADCASTSS (CX)(R11*1), Z30
-	VFMADD231PS  Z30, Z28, Z18
-	VFMADD231PS  Z30, Z29, Z19
-	VBROADCASTSS (CX)(R9*2), Z30
-	VFMADD231PS  Z30, Z28, Z20
-	VFMADD231PS  Z30, Z29, Z21
-	VBROADCASTSS (CX)(R12*1), Z30
-	VFMADD231PS  Z30, Z28, Z22
-	VFMADD231PS  Z30, Z29, Z23
-	VBROADCASTSS (CX)(R8*4), Z30
-	VFMADD231PS  Z30, Z28, Z24
-	VFMADD231PS  Z30, Z29, Z25
-	VBROADCASTSS (CX)(R13*1), Z30
-	VFMADD231PS  Z30, Z28, Z26
-	VFMADD231PS  Z30, Z29, Z27
-	ADDQ         SI, CX
 	ADDQ         R15, R14
-	SUBQ         $0x04, AX
-	CMPQ         AX, (SP)
-	JNE          same_245
-	MOVQ         t+0(FP), R14
-	MOVQ         184(R14), R15
-	SHLQ         $0x02, R15
-	MOVQ         160(R14), R14
+	CMPQ         BP, 8(SP)
+	JG           more_302
+	XORQ         R15, R15
 
-same_245:
-	TESTQ AX, AX
-	JGE   loop_244
-
-rest_246:
-	ADDQ $0x04, AX
-	JZ   done_248
-
-last_247:
+more_302:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -7796,14 +10765,69 @@ last_247:
 	VFMADD231PS  Z30, Z28, Z26
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
-	DECQ         AX
-	JNZ          last_247
+	SUBQ         $0x04, BP
+	CMPQ         BP, (SP)
+	JG           loop_300
 
-done_248:
+none_301:
+	TESTQ BP, BP
+	JZ    done_304
+
+last_303:
+	VMOVUPS      (DX), Z28
+	VMOVUPS      64(DX), Z29
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z30
+	VFMADD231PS  Z30, Z28, Z0
+	VFMADD231PS  Z30, Z29, Z1
+	VBROADCASTSS (CX)(BX*1), Z30
+	VFMADD231PS  Z30, Z28, Z2
+	VFMADD231PS  Z30, Z29, Z3
+	VBROADCASTSS (CX)(BX*2), Z30
+	VFMADD231PS  Z30, Z28, Z4
+	VFMADD231PS  Z30, Z29, Z5
+	VBROADCASTSS (CX)(R8*1), Z30
+	VFMADD231PS  Z30, Z28, Z6
+	VFMADD231PS  Z30, Z29, Z7
+	VBROADCASTSS (CX)(BX*4), Z30
+	VFMADD231PS  Z30, Z28, Z8
+	VFMADD231PS  Z30, Z29, Z9
+	VBROADCASTSS (CX)(R9*1), Z30
+	VFMADD231PS  Z30, Z28, Z10
+	VFMADD231PS  Z30, Z29, Z11
+	VBROADCASTSS (CX)(R8*2), Z30
+	VFMADD231PS  Z30, Z28, Z12
+	VFMADD231PS  Z30, Z29, Z13
+	VBROADCASTSS (CX)(R10*1), Z30
+	VFMADD231PS  Z30, Z28, Z14
+	VFMADD231PS  Z30, Z29, Z15
+	VBROADCASTSS (CX)(BX*8), Z30
+	VFMADD231PS  Z30, Z28, Z16
+	VFMADD231PS  Z30, Z29, Z17
+	VBROADCASTSS (CX)(R11*1), Z30
+	VFMADD231PS  Z30, Z28, Z18
+	VFMADD231PS  Z30, Z29, Z19
+	VBROADCASTSS (CX)(R9*2), Z30
+	VFMADD231PS  Z30, Z28, Z20
+	VFMADD231PS  Z30, Z29, Z21
+	VBROADCASTSS (CX)(R12*1), Z30
+	VFMADD231PS  Z30, Z28, Z22
+	VFMADD231PS  Z30, Z29, Z23
+	VBROADCASTSS (CX)(R8*4), Z30
+	VFMADD231PS  Z30, Z28, Z24
+	VFMADD231PS  Z30, Z29, Z25
+	VBROADCASTSS (CX)(R13*1), Z30
+	VFMADD231PS  Z30, Z28, Z26
+	VFMADD231PS  Z30, Z29, Z27
+	ADDQ         SI, CX
+	DECQ         BP
+	JNZ          last_303
+
+done_304:
 	MOVQ      t+0(FP), AX
-	MOVQ      200(AX), CX
+	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_249
+	JE        full_305
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7812,7 +10836,7 @@ done_248:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_251
+	JZ        overwrite_307
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z1, Z1
@@ -7869,7 +10893,7 @@ done_248:
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z27, Z27
 
-overwrite_251:
+overwrite_307:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7914,14 +10938,14 @@ overwrite_251:
 	ADDQ    AX, CX
 	VMOVUPS Z26, (CX)
 	VMOVUPS Z27, K1, 64(CX)
-	JMP     done_250
+	JMP     done_306
 
-full_249:
+full_305:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_252
+	JZ     overwrite_308
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -7964,7 +10988,7 @@ full_249:
 	VADDPS (CX), Z26, Z26
 	VADDPS 64(CX), Z27, Z27
 
-overwrite_252:
+overwrite_308:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -8010,7 +11034,7 @@ overwrite_252:
 	VMOVUPS Z26, (CX)
 	VMOVUPS Z27, 64(CX)
 
-done_250:
+done_306:
 	VZEROUPPER
 	RET
 
@@ -8044,7 +11068,7 @@ TEXT ·fmaPeakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-loop_253:
+loop_309:
 	VFMADD231PS Z0, Z0, Z1
 	VFMADD231PS Z0, Z0, Z2
 	VFMADD231PS Z0, Z0, Z3
@@ -8070,6 +11094,6 @@ loop_253:
 	VFMADD231PS Z0, Z0, Z23
 	VFMADD231PS Z0, Z0, Z24
 	DECQ        AX
-	JG          loop_253
+	JG          loop_309
 	VZEROUPPER
 	RET

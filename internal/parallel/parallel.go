@@ -2,8 +2,8 @@ package parallel
 
 import (
 	"runtime"
-	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // Threads returns the number of goroutines that work on a loop, the caller
@@ -78,27 +78,75 @@ func (l *loop) call(i int) {
 // is open, works itself, closes it, and waits for those who joined. A worker
 // that wakes late finds the loop closed, so nobody waits for a worker that the
 // operating system has not scheduled yet.
+//
+// Waking a thread takes the operating system 5 to 50 µs, as long as a whole product of a
+// short sentence. So a worker whose loop has ended looks out for the next one for
+// spinTime before it sleeps, and the caller does so for the workers' ends.
 type workers struct {
 	threads atomic.Int64
 	busy    atomic.Bool
 
-	next atomic.Int64 // the next iteration to claim
-	loop loop         // written while no worker is joined
+	next  atomic.Int64 // the next iteration to claim
+	loop  loop         // written while no worker is joined
+	state atomic.Uint64
+	list  []*worker // grows while the pool is acquired
 
-	mu      sync.Mutex
-	left    sync.Cond       // signalled when the last worker leaves
-	open    bool            // workers may join
-	joined  int             // workers in the loop
-	wake    []chan struct{} // one for each worker
-	failed  bool            // a body has panicked
-	failure any             // with this value
+	waits atomic.Bool   // the caller sleeps until the last worker has left
+	left  chan struct{} // wakes it
+
+	failed  atomic.Bool // a body has panicked
+	failure any         // with this value
 }
+
+// worker is one of the pool's goroutines.
+type worker struct {
+	index  uint64
+	asleep atomic.Bool // who clears it when it is set has to send, or not to expect, a wake
+	wake   chan struct{}
+}
+
+// The state of the pool: from the lowest bit on, the number of workers in the loop,
+// how many may join (those of a lower index; none when it is closed), and the number of the loop.
+const (
+	fieldBits = 16
+	fieldMask = 1<<fieldBits - 1
+	oneLoop   = 1 << (2 * fieldBits)
+)
+
+func joined(state uint64) uint64  { return state & fieldMask }
+func invited(state uint64) uint64 { return state >> fieldBits & fieldMask }
+func number(state uint64) uint64  { return state / oneLoop }
+
+// spinTime is as long as the serial work between two loops usually takes, or a wake.
+const spinTime = 50 * time.Microsecond
+
+// spin calls done until it returns true, or spinTime has passed, and returns what it returned
+// last. It lets other goroutines run, and does not spin at all if the processors are fewer than
+// the threads.
+func (w *workers) spin(done func() bool) bool {
+	if done() {
+		return true
+	}
+	if int(w.threads.Load()) > processors() {
+		return false
+	}
+	for start := time.Now(); time.Since(start) < spinTime; runtime.Gosched() {
+		for range 100 { // about 1 µs
+			if done() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// processors returns how many goroutines can really run side by side.
+func processors() int { return min(runtime.GOMAXPROCS(0), runtime.NumCPU()) }
 
 var pool = newWorkers()
 
 func newWorkers() *workers {
-	w := &workers{}
-	w.left.L = &w.mu
+	w := &workers{left: make(chan struct{}, 1)}
 	w.threads.Store(int64(runtime.GOMAXPROCS(0)))
 	return w
 }
@@ -111,24 +159,20 @@ func (w *workers) acquire(count int) bool {
 
 // run runs l on the pool, which the caller has acquired.
 func (w *workers) run(l loop) {
-	helpers := min(int(w.threads.Load()), l.count) - 1
-	w.mu.Lock()
+	helpers := min(int(w.threads.Load()), l.count, fieldMask) - 1
 	w.loop = l
 	w.next.Store(0)
-	w.open = true
-	for len(w.wake) < helpers {
-		wake := make(chan struct{}, 1)
-		w.wake = append(w.wake, wake)
-		go w.serve(wake)
+	for len(w.list) < helpers {
+		h := &worker{index: uint64(len(w.list)), wake: make(chan struct{}, 1)}
+		w.list = append(w.list, h)
+		go w.serve(h)
 	}
-	for _, wake := range w.wake[:helpers] {
-		select {
-		case wake <- struct{}{}:
-		default: // still to wake for an earlier loop; it will join this one
+	w.state.Store((number(w.state.Load())+1)*oneLoop + uint64(helpers)<<fieldBits)
+	for _, h := range w.list[:helpers] {
+		if h.asleep.Load() && h.asleep.CompareAndSwap(true, false) {
+			h.wake <- struct{}{}
 		}
 	}
-	w.mu.Unlock()
-
 	defer w.finish() // also when the caller's body ends the goroutine
 	w.work()
 }
@@ -136,15 +180,18 @@ func (w *workers) run(l loop) {
 // finish closes the loop, waits for the workers in it, frees the pool and
 // hands on a panic.
 func (w *workers) finish() {
-	w.mu.Lock()
-	w.open = false
-	for w.joined > 0 {
-		w.left.Wait()
+	w.state.And(^uint64(fieldMask << fieldBits))
+	empty := func() bool { return joined(w.state.Load()) == 0 }
+	if !w.spin(empty) {
+		w.waits.Store(true)
+		if !empty() || !w.waits.CompareAndSwap(true, false) {
+			<-w.left
+		}
 	}
-	failed, failure := w.failed, w.failure
-	w.failed, w.failure = false, nil
+	failed, failure := w.failed.Load(), w.failure
+	w.failure = nil
+	w.failed.Store(false)
 	w.loop = loop{}
-	w.mu.Unlock()
 	w.busy.Store(false)
 	if failed {
 		panic(failure)
@@ -165,11 +212,9 @@ func (w *workers) work() {
 			failure = "parallel: a body ended its goroutine (runtime.Goexit, or FailNow of a test)"
 		}
 		w.next.Store(int64(w.loop.count))
-		w.mu.Lock()
-		if !w.failed {
-			w.failed, w.failure = true, failure
+		if w.failed.CompareAndSwap(false, true) {
+			w.failure = failure
 		}
-		w.mu.Unlock()
 	}()
 	count := int64(w.loop.count)
 	for {
@@ -183,29 +228,35 @@ func (w *workers) work() {
 }
 
 // serve is a worker's life.
-func (w *workers) serve(wake chan struct{}) {
-	defer func() { go w.serve(wake) }() // only reached when a body ends this goroutine
-	for range wake {
+func (w *workers) serve(h *worker) {
+	defer func() { go w.serve(h) }() // only reached when a body ends this goroutine
+	var last uint64                  // the number of the loop it was in last
+	open := func() bool {
+		s := w.state.Load()
+		return number(s) != last && invited(s) > h.index
+	}
+	for {
+		if !w.spin(open) {
+			h.asleep.Store(true)
+			if !open() || !h.asleep.CompareAndSwap(true, false) {
+				<-h.wake
+			}
+		}
+		s := w.state.Load()
+		if number(s) == last || invited(s) <= h.index || !w.state.CompareAndSwap(s, s+1) {
+			continue
+		}
+		last = number(s)
 		w.join()
 	}
 }
 
-// join takes part in the open loop, if there is one.
+// join takes part in the loop, which counts the worker already.
 func (w *workers) join() {
-	w.mu.Lock()
-	if !w.open {
-		w.mu.Unlock()
-		return
-	}
-	w.joined++
-	w.mu.Unlock()
 	defer func() {
-		w.mu.Lock()
-		w.joined--
-		if w.joined == 0 {
-			w.left.Signal()
+		if s := w.state.Add(^uint64(0)); joined(s) == 0 && invited(s) == 0 && w.waits.CompareAndSwap(true, false) {
+			w.left <- struct{}{}
 		}
-		w.mu.Unlock()
 	}()
 	w.work()
 }

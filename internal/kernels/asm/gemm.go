@@ -64,6 +64,7 @@ var tileArgs = func() types.Type {
 		nextC      []float32
 		nextB      []float32
 		nextBRow   int
+		nextBSteps int
 		rows, cols int
 		k          int
 	}`
@@ -125,12 +126,8 @@ func (g *generator) tile(rows, vectors int) {
 		acc[i] = g.zeros(vectors)
 	}
 	aElement := g.strided(a, aRow, rows)
-	next, nextRow := g.base(args, "nextC"), g.stride(args, "ldc")
+	next, nextRow := g.base(args, "nextB"), g.stride(args, "nextBRow")
 	k, switchAt := g.field(args, "k"), g.AllocLocal(8)
-	g.SUBQ(operand.U8(tileSteps), k)
-	end := g.GP64()
-	g.LEAQ(operand.Mem{Base: k, Disp: -tileSteps * rows}, end)
-	g.MOVQ(end, switchAt)
 
 	step := func() {
 		row := make([]reg.VecVirtual, vectors)
@@ -148,29 +145,60 @@ func (g *generator) tile(rows, vectors int) {
 		}
 		g.ADDQ(aCol, a)
 	}
-	loop, same, rest, last, done := g.label("loop"), g.label("same"), g.label("rest"), g.label("last"), g.label("done")
-	g.TESTQ(k, k)
-	g.JL(operand.LabelRef(rest))
-	g.Label(loop)
-	for s := range tileSteps {
-		if line := s / 2 * 64; s%2 == 0 && line < vectors*g.bytes() {
-			g.PREFETCHT1(operand.Mem{Base: next, Disp: line})
+	// steps writes the loop that does tileSteps steps at a time, until k is switchAt; prefetch
+	// is called before each step.
+	steps := func(prefetch func(step int)) {
+		loop, none := g.label("loop"), g.label("none")
+		g.CMPQ(k, switchAt)
+		g.JLE(operand.LabelRef(none))
+		g.Label(loop)
+		for s := range tileSteps {
+			prefetch(s)
+			step()
 		}
-		step()
+		g.SUBQ(operand.U8(tileSteps), k)
+		g.CMPQ(k, switchAt)
+		g.JG(operand.LabelRef(loop))
+		g.Label(none)
 	}
-	g.ADDQ(nextRow, next)
-	g.SUBQ(operand.U8(tileSteps), k)
-	g.CMPQ(k, switchAt)
-	g.JNE(operand.LabelRef(same))
+	lines := (vectors*g.bytes()-1)/64 + 1
+	fetched := g.field(args, "nextBSteps")
+	g.NEGQ(fetched)
+	g.ADDQ(k, fetched)
+	g.MOVQ(fetched, switchAt)
+	steps(func(s int) {
+		if s%2 < lines {
+			g.PREFETCHT1(operand.Mem{Base: next, Disp: s % 2 * 64})
+		}
+		if s%2 == 1 {
+			g.ADDQ(nextRow, next)
+		}
+	})
+
 	again := g.Dereference(g.Param("t"))
-	g.Load(again.Field("nextBRow"), nextRow)
+	g.Load(again.Field("ldc"), nextRow)
 	g.SHLQ(operand.U8(2), nextRow)
-	g.Load(again.Field("nextB").Base(), next)
-	g.Label(same)
+	g.Load(again.Field("nextC").Base(), next)
+	g.MOVQ(operand.I32(tileSteps-1), switchAt)
+	end, lastRow := g.GP64(), g.AllocLocal(8)
+	g.LEAQ(operand.Mem{Base: k, Disp: -tileSteps * (rows - 1)}, end)
+	g.MOVQ(end, lastRow)
+	steps(func(s int) {
+		if s%2 == 0 && s/2 < lines {
+			g.PREFETCHT1(operand.Mem{Base: next, Disp: s / 2 * 64})
+		}
+		if s == tileSteps-1 {
+			more := g.label("more")
+			g.ADDQ(nextRow, next)
+			g.CMPQ(k, lastRow)
+			g.JG(operand.LabelRef(more))
+			g.XORQ(nextRow, nextRow) // all rows of C have been fetched
+			g.Label(more)
+		}
+	})
+
+	last, done := g.label("last"), g.label("done")
 	g.TESTQ(k, k)
-	g.JGE(operand.LabelRef(loop))
-	g.Label(rest)
-	g.ADDQ(operand.U8(tileSteps), k)
 	g.JZ(operand.LabelRef(done))
 	g.Label(last)
 	step()
