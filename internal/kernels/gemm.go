@@ -259,6 +259,7 @@ type product struct {
 	directA, directB bool // read where it is
 	groupM, groupN   int  // panels of a task
 	tasksN           int  // tasks along a row of tasks
+	takers           int  // threads that take tasks in turn
 
 	// The part of the product that is being computed.
 	i0, k0    int
@@ -355,6 +356,10 @@ func (p *product) part(threads bool, group int) {
 		for tasks() < want && p.groupM > 1 {
 			p.groupM = (p.groupM + 1) / 2
 		}
+	}
+	p.takers = 1
+	if threads {
+		p.takers = parallel.Threads()
 	}
 	packItems := 0
 	if !p.directA {
@@ -459,16 +464,16 @@ func (p *product) compute(task int) {
 		for left := left0; left < right; left += p.tile.cols {
 			t.cols = min(p.tile.cols, right-left)
 			p.colsAt(w, left, k0)
-			nextB, nextBRow := p.nextPanel(left+p.tile.cols, right, k0, t.k)
-			fetched := 0 // rows of it that have been prefetched
+			nextB, nextRows, nextBRow := p.nextPanel(left, left0, right, k0)
+			fetched := 0 // of its rows
 			for i := i0; i < i1; i++ {
 				top, bottom := p.rowPanel(i)
 				t.rows = bottom - top
 				p.rowsAt(t, top, k0)
 				// A share of the rows that are left, but no more than leaves time to fetch C.
-				share := min((t.k-fetched+i1-i-1)/(i1-i), (t.k/4-t.rows)*2)
+				share := min((nextRows-fetched+i1-i-1)/(i1-i), (t.k/4-t.rows)*2)
 				t.nextB, t.nextBRow, t.nextBSteps = nil, nextBRow, 0
-				if nextBRow > 0 && share > 0 {
+				if share > 0 {
 					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], (share+1)/2*4
 					fetched += share
 				}
@@ -532,15 +537,24 @@ func (p *product) colsAt(w *worker, left, k0 int) {
 	}
 }
 
-// nextPanel returns the panel of B that begins at column left, to be prefetched, and the distance of its
-// rows; 0 if there is none.
-func (p *product) nextPanel(left, right, k0, kc int) (b []float32, row int) {
+// nextPanel returns the panel of B that comes after the one at column left of a task's
+// columns [left0, right), to be prefetched: its rows, how many there are, and their distance. After a
+// task's last panel it is the first one of the task that the thread will probably take.
+func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, distance int) {
+	left += p.tile.cols
+	if left >= right {
+		left, k0 = left0, k0+p.kc
+	}
+	if k0 >= p.k {
+		left, k0 = left0+p.takers*p.groupN*p.tile.cols, 0
+	}
+	rows = min(p.kc, p.k-k0)
 	switch {
-	case left >= right || p.flags&TransB != 0:
-		return nil, 0
+	case left >= p.n || p.flags&TransB != 0:
+		return nil, 0, 0
 	case p.packed != nil:
-		return p.packed.at(left, p.k0+k0, kc), panelCols
+		return p.packed.at(left, p.k0+k0, rows), rows, panelCols
 	default:
-		return p.b[(p.k0+k0)*p.ldb+left:], p.ldb
+		return p.b[(p.k0+k0)*p.ldb+left:], rows, p.ldb
 	}
 }
