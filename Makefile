@@ -59,5 +59,5 @@ bench:
 PEERS = torch==2.15.0 transformers==5.23.0 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 paddlepaddle==3.3.1
 
 bench-peers:
-	test -d runs/peers || { python3 -m venv runs/peers && runs/peers/bin/pip install $(PEERS); }
+	test -f runs/peers/ready || { python3 -m venv runs/peers && runs/peers/bin/pip install $(PEERS) && touch runs/peers/ready; }
 	go run ./bench -python runs/peers/bin/python

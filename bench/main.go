@@ -106,7 +106,7 @@ func (d *driver) all(ctx context.Context, chosen []workload) (result, error) {
 			return r, fmt.Errorf("%s: %w", w.name, err)
 		}
 		if w.worker == "products" {
-			rows, lines := w.productRows(sides, d.threads)
+			rows, lines := w.productRows(sides, vectorSets(), d.threads)
 			r.Rows, r.Products = append(r.Rows, rows...), append(r.Products, lines...)
 		} else {
 			r.Rows = append(r.Rows, w.rows(sides)...)

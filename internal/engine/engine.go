@@ -155,8 +155,9 @@ type hostMemory interface {
 	Host(t *Tensor) []float32
 }
 
-// Values returns the elements of t for reading: the memory itself where the
-// device allows it (valid until t changes), otherwise a copy.
+// Values returns the elements of t: the memory itself where the device allows it
+// (valid until t changes), otherwise a copy. Who changes them hands them back with
+// Device.Write, which has nothing to do if they are the memory.
 func Values(d Device, t *Tensor) []float32 {
 	if h, ok := d.(hostMemory); ok {
 		return h.Host(t)
