@@ -212,6 +212,33 @@ func TestPartialVocabulary(t *testing.T) {
 }
 
 // A piece that merging makes is no special token, whatever it looks like.
+func TestFromBPE(t *testing.T) {
+	unimo, hugging := saved(t)
+	lines := strings.Split(strings.TrimSpace(unimo["vocab.txt"]), "\n")
+	left := slices.IndexFunc(lines, func(line string) bool { return line == "100" })
+	partial := maps.Clone(unimo)
+	partial["vocab.txt"] = strings.Join(slices.Delete(slices.Clone(lines), left, left+1), "\n")
+	for _, contents := range []map[string]string{unimo, hugging, partial} {
+		tok, err := Load(folder(t, contents))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for id := range int32(tok.VocabSize()) {
+			if got, ok := tok.FromBPE(tok.BPE(id)); !ok || got != id {
+				t.Errorf("%q gives %d, %v, want %d", tok.BPE(id), got, ok, id)
+			}
+		}
+		for _, line := range []string{"", " ", "-1", "007", "1.0", "99999", "4294967296", "[cls]", "word"} {
+			if id, ok := tok.FromBPE(line); ok {
+				t.Errorf("%q gives %d", line, id)
+			}
+		}
+		if _, ok := tok.FromBPE("100"); ok == (tok.VocabSize() == len(lines)-1) {
+			t.Errorf("with %d of %d entries the piece left out is known: %v", tok.VocabSize(), len(lines), ok)
+		}
+	}
+}
+
 func TestPieceLikeSpecial(t *testing.T) {
 	_, hugging := saved(t)
 	hugging[fileTokens] = strings.TrimSuffix(hugging[fileTokens], "}") + `, "[a": 270, "[a]": 271, "[b]": 272}`

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -206,6 +207,22 @@ func (t *Tokenizer) BPE(id int32) string {
 		return w.name
 	}
 	return strconv.Itoa(int(t.pieces[w.symbol].bpe))
+}
+
+// FromBPE returns the id for a line of vocab.txt, the inverse of [Tokenizer.BPE]: a BPE
+// id in decimal, or the name of a special token. ok is false for what vocab.txt does not have.
+func (t *Tokenizer) FromBPE(line string) (id int32, ok bool) {
+	bpe, ok := decimal(line)
+	if !ok {
+		at := slices.IndexFunc(t.words, func(w word) bool { return w.symbol == special && w.name == line })
+		return int32(at), at >= 0
+	}
+	symbol, ok := findPiece(t.pieces, bpe)
+	if !ok {
+		return -1, false
+	}
+	id = t.pieces[symbol].id
+	return id, t.words[id].symbol == uint32(symbol) // not [UNK] for a piece left out
 }
 
 // StartsWord says whether the text of id starts with a space: whether it starts a
