@@ -14,7 +14,7 @@ import (
 var layers = [][]string{
 	{"internal/parallel", "internal/memory", "internal/atomicfile", "internal/metrics", "internal/config"},
 	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/report", "internal/synth"},
-	{"internal/engine"},
+	{"internal/engine", "internal/seq2seq"},
 	{"internal/engine/cpu", "internal/autograd"},
 	{"internal/optim", "internal/model"},
 	{"internal/modeldir", "internal/train"},

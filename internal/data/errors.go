@@ -40,8 +40,8 @@ const (
 	quotedColumns = 20
 )
 
-// quote shows a value of a file within a message.
-func quote(s string) string {
+// Quote shows a value of a file within a message.
+func Quote(s string) string {
 	if len(s) <= quotedBytes {
 		return fmt.Sprintf("%q", s)
 	}
@@ -63,7 +63,7 @@ func quoteAll(fields []string) string {
 		if i > 0 {
 			b.WriteString(", ")
 		}
-		b.WriteString(quote(f))
+		b.WriteString(Quote(f))
 	}
 	return b.String()
 }

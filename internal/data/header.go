@@ -69,7 +69,7 @@ func headerRoles(first []string, schema *Schema, columns []Column, policy LabelP
 			unknown = append(unknown, name)
 			continue
 		case slices.Contains(first[:i], name):
-			return nil, fmt.Sprintf("the header has two columns %s", quote(name))
+			return nil, fmt.Sprintf("the header has two columns %s", Quote(name))
 		}
 		known++
 		roles[i] = columns[at].Role
@@ -77,7 +77,7 @@ func headerRoles(first []string, schema *Schema, columns []Column, policy LabelP
 			continue
 		}
 		if other, twice := seen[roles[i]]; twice {
-			return nil, fmt.Sprintf("the header has two columns for the %v, %s and %s", roles[i], quote(other), quote(name))
+			return nil, fmt.Sprintf("the header has two columns for the %v, %s and %s", roles[i], Quote(other), Quote(name))
 		}
 		seen[roles[i]] = name
 	}

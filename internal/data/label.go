@@ -30,14 +30,14 @@ func (l *labels) resolve(e *Example, value string) error {
 	if l.schema.Regression {
 		score, err := strconv.ParseFloat(value, 64)
 		if err != nil || !(score >= l.schema.MinScore && score <= l.schema.MaxScore) {
-			return fmt.Errorf("score %s is not a number from %v to %v", quote(value), l.schema.MinScore, l.schema.MaxScore)
+			return fmt.Errorf("score %s is not a number from %v to %v", Quote(value), l.schema.MinScore, l.schema.MaxScore)
 		}
 		e.Label, e.Score = strings.Clone(value), score
 		return nil
 	}
 	class, ok := l.class[value]
 	if !ok {
-		return fmt.Errorf("label %s is not one of %s", quote(value), l.accepted())
+		return fmt.Errorf("label %s is not one of %s", Quote(value), l.accepted())
 	}
 	e.Label, e.Class = l.schema.Labels[class], class
 	return nil

@@ -15,22 +15,26 @@ import (
 // would only fill the memory.
 const MaxLine = 16 << 20
 
-// lines reads checked lines: without byte order mark and line ends, within
+// Lines reads checked lines: without byte order mark and line ends, within
 // MaxLine, free of NUL.
-type lines struct {
+type Lines struct {
 	file string
 	s    *bufio.Scanner
 	n    int // the number of the line last returned, from 1
 }
 
-func newLines(r io.Reader, file string) *lines {
+// NewLines reads the lines of r; file stands for it in errors, which are [*FileError].
+func NewLines(r io.Reader, file string) *Lines {
 	s := bufio.NewScanner(r)
 	s.Buffer(make([]byte, 0, 64<<10), MaxLine)
-	return &lines{file: file, s: s}
+	return &Lines{file: file, s: s}
 }
 
-// next returns the next line, valid until the next call, or io.EOF.
-func (l *lines) next() ([]byte, error) {
+// Number is the number of the line last returned, from 1.
+func (l *Lines) Number() int { return l.n }
+
+// Next returns the next line, valid until the next call, or io.EOF.
+func (l *Lines) Next() ([]byte, error) {
 	if !l.s.Scan() {
 		switch err := l.s.Err(); {
 		case err == nil:
@@ -58,33 +62,35 @@ func tooLong(file string, line int) error {
 		Remedy: "check that this is a text file with one example a line and, in CSV, that every quotation mark is closed"}
 }
 
-// rows reads a file row by row, whatever separates its columns.
-type rows interface {
-	// next returns the fields of the next row, valid until the next call, and the
+// Rows reads a file row by row, whatever separates its columns.
+type Rows interface {
+	// Next returns the fields of the next row, valid until the next call, and the
 	// line it begins at. At the end it returns io.EOF.
-	next() (fields []string, line int, err error)
+	Next() (fields []string, line int, err error)
 }
 
-func newRows(r io.Reader, file string, format Format) rows {
+// NewRows reads the rows of r, FormatCSV or tab-separated; file stands for it in
+// errors, which are [*FileError].
+func NewRows(r io.Reader, file string, format Format) Rows {
 	if format == FormatCSV {
-		feed := &feeder{lines: newLines(r, file)}
+		feed := &feeder{lines: NewLines(r, file)}
 		c := csv.NewReader(feed)
 		c.FieldsPerRecord = -1 // counted by the caller, who knows what the columns are
 		c.ReuseRecord = true
 		return &csvRows{file: file, feed: feed, csv: c, expected: 1}
 	}
-	return &tsvRows{lines: newLines(r, file)}
+	return &tsvRows{lines: NewLines(r, file)}
 }
 
 // tsvRows splits lines at tabs; nothing is quoted.
 type tsvRows struct {
-	lines  *lines
+	lines  *Lines
 	fields []string
 	width  int // columns of the first row
 }
 
-func (t *tsvRows) next() ([]string, int, error) {
-	line, err := t.lines.next()
+func (t *tsvRows) Next() ([]string, int, error) {
+	line, err := t.lines.Next()
 	if err != nil {
 		return nil, t.lines.n, err
 	}
@@ -114,7 +120,7 @@ func (t *tsvRows) blank(at int) error {
 			Remedy: "remove it, or add an id column"}
 	}
 	for {
-		line, err := t.lines.next()
+		line, err := t.lines.Next()
 		if err != nil {
 			return err // io.EOF where all is well
 		}
@@ -138,7 +144,7 @@ type csvRows struct {
 	expected int // the line at which the next row should begin
 }
 
-func (c *csvRows) next() ([]string, int, error) {
+func (c *csvRows) Next() ([]string, int, error) {
 	fields, err := c.csv.Read()
 	if c.feed.err != nil && c.feed.err != io.EOF {
 		return nil, c.feed.lines.n, c.feed.err
@@ -168,7 +174,7 @@ func (c *csvRows) next() ([]string, int, error) {
 
 // feeder hands checked lines to the CSV parser.
 type feeder struct {
-	lines   *lines
+	lines   *Lines
 	buf     []byte // the line read last
 	rest    []byte // what of buf has not been handed over
 	pending int    // bytes handed over since the last complete row
@@ -180,7 +186,7 @@ func (f *feeder) Read(p []byte) (int, error) {
 		return 0, f.err
 	}
 	if len(f.rest) == 0 {
-		line, err := f.lines.next()
+		line, err := f.lines.Next()
 		if err != nil {
 			f.err = err
 			return 0, err

@@ -109,7 +109,7 @@ func (p *Prediction) id(place int) (string, error) {
 		return strconv.Itoa(place), nil
 	}
 	if strings.ContainsAny(p.ID, "\t\r\n") { // possible in CSV
-		return "", fmt.Errorf("id %s has a tab or line end and cannot be written", quote(p.ID))
+		return "", fmt.Errorf("id %s has a tab or line end and cannot be written", Quote(p.ID))
 	}
 	return p.ID, nil
 }

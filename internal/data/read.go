@@ -45,6 +45,16 @@ type ReadOptions struct {
 // Differs from the reference: a column that the schema does not know is an error
 // instead of being passed over, and so is a label outside the task's.
 func Read(path string, schema Schema, opt ReadOptions) ([]Example, error) {
+	f, err := Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return ReadFrom(f, path, schema, opt)
+}
+
+// Open opens a regular file of data. Errors are [*FileError].
+func Open(path string) (*os.File, error) {
 	info, err := os.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -59,8 +69,7 @@ func Read(path string, schema Schema, opt ReadOptions) ([]Example, error) {
 	if err != nil {
 		return nil, &FileError{File: path, Problem: fmt.Sprintf("cannot be opened: %v", err), Err: err}
 	}
-	defer f.Close()
-	return ReadFrom(f, path, schema, opt)
+	return f, nil
 }
 
 // ReadFrom reads like [Read] from r; name stands for the file in examples and
@@ -78,7 +87,7 @@ func ReadFrom(r io.Reader, name string, schema Schema, opt ReadOptions) ([]Examp
 	}
 	t := &reader{
 		file: name, policy: opt.Labels, schema: &schema, format: format,
-		labels: newLabels(&schema), rows: newRows(r, name, format),
+		labels: newLabels(&schema), rows: NewRows(r, name, format),
 	}
 	return t.read()
 }
@@ -90,12 +99,12 @@ type reader struct {
 	policy LabelPolicy
 	format Format
 	labels *labels
-	rows   rows
+	rows   Rows
 	plan   *columnPlan
 }
 
 func (t *reader) read() ([]Example, error) {
-	first, line, err := t.rows.next()
+	first, line, err := t.rows.Next()
 	if err == io.EOF {
 		return nil, &FileError{File: t.file, Problem: "is empty", Remedy: "name a file with examples"}
 	}
@@ -114,7 +123,7 @@ func (t *reader) read() ([]Example, error) {
 		out = append(out, e)
 	}
 	for {
-		fields, line, err := t.rows.next()
+		fields, line, err := t.rows.Next()
 		if err == io.EOF {
 			break
 		}
