@@ -5,6 +5,7 @@ import "github.com/unimo-go/unimo/internal/engine"
 // operations are the recorded operations of a pass by kind, in memory that is used again.
 type operations struct {
 	linear       slab[linearOp]
+	linearNT     slab[linearNTOp]
 	feedForward  slab[feedForwardOp]
 	add          slab[addOp]
 	gelu         slab[geluOp]
@@ -16,12 +17,13 @@ type operations struct {
 	attention    slab[attentionOp]
 	crossEntropy slab[crossEntropyOp]
 	squaredError slab[squaredErrorOp]
+	vocabulary   slab[vocabularyLossOp]
 }
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
-		&o.linear, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
-		&o.attention, &o.crossEntropy, &o.squaredError,
+		&o.linear, &o.linearNT, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
+		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
 	} {
 		s.reset()
 	}
@@ -69,6 +71,34 @@ func (t *Tape) weightsBackward(w, b *Var, value, dy *engine.Tensor) {
 	}
 	if b.needs {
 		db, accumulate := t.grad(b)
+		t.dev.SumRows(db, dy, accumulate)
+	}
+}
+
+// LinearNT returns x·wᵀ + b: [N,I]·[O,I]ᵀ + [O].
+func (t *Tape) LinearNT(x, w, b *Var) *Var {
+	read(w, b)
+	y := t.dev.New(x.Value.Rows, w.Value.Rows)
+	t.dev.LinearNT(y, x.Value, w.Value, b.Value)
+	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linearNT.take()
+	*op = linearNTOp{x, w, b}
+	t.record(out, op)
+	return out
+}
+
+type linearNTOp struct{ x, w, b *Var }
+
+func (op *linearNTOp) backward(t *Tape, dy *engine.Tensor) {
+	if op.x.needs { // dx += dy·w
+		dx, accumulate := t.grad(op.x)
+		t.dev.MatMul(dx, dy, op.w.Value, engine.NN, accumulate)
+	}
+	if op.w.needs { // dw += dyᵀ·x
+		dw, accumulate := t.grad(op.w)
+		t.dev.MatMul(dw, dy, op.x.Value, engine.TN, accumulate)
+	}
+	if op.b.needs {
+		db, accumulate := t.grad(op.b)
 		t.dev.SumRows(db, dy, accumulate)
 	}
 }
@@ -340,6 +370,18 @@ func (op *attentionOp) backward(t *Tape, dy *engine.Tensor) {
 	t.merge(op.v, dv)
 }
 
+// CachedAttention returns one step of decoding; see [engine.CachedAttention]. It has no
+// gradient and panics on a tape that records.
+func (t *Tape) CachedAttention(q, sk, sv, k, v *Var, a engine.CachedAttention) *Var {
+	if t.recording {
+		panic("autograd: cached attention on a tape that records")
+	}
+	read(q, sk, sv, k, v)
+	y := t.dev.New(q.Value.Rows, q.Value.Cols)
+	t.dev.CachedAttention(y, q.Value, sk.Value, sv.Value, k.Value, v.Value, a)
+	return t.result(y, false)
+}
+
 // CrossEntropy returns the mean of -log softmax(logits)[class] over the rows.
 func (t *Tape) CrossEntropy(logits *Var, classes []int32) *Var {
 	read(logits)
@@ -383,4 +425,38 @@ func (op *squaredErrorOp) backward(t *Tape, dloss *engine.Tensor) {
 	dpred := t.into(op.pred)
 	t.dev.SquaredErrorBackward(dpred, dloss, op.pred.Value, op.targets)
 	t.merge(op.pred, dpred)
+}
+
+// VocabularyLoss returns the mean cross entropy, with label smoothing, of the logits x·w + bias (op
+// NN) or x·wᵀ + bias (NT); see [engine.Device]. w may be a table that is looked up as well.
+func (t *Tape) VocabularyLoss(x, w, bias *Var, op engine.Transpose, labels []int32, smoothing float32) *Var {
+	read(x, w, bias)
+	loss, stats := t.dev.New(1, 1), t.dev.New(x.Value.Rows, 1)
+	t.dev.VocabularyLoss(loss, stats, x.Value, w.Value, bias.Value, op, labels, smoothing)
+	out, o := t.result(loss, x.needs || w.needs || bias.needs), t.ops.vocabulary.take()
+	*o = vocabularyLossOp{x, w, bias, stats, op, labels, smoothing}
+	t.record(out, o, stats)
+	return out
+}
+
+type vocabularyLossOp struct {
+	x, w, bias *Var
+	stats      *engine.Tensor
+	op         engine.Transpose
+	labels     []int32
+	smoothing  float32
+}
+
+func (o *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
+	var dw, db *engine.Tensor
+	var addW, addB bool
+	if o.w.needs {
+		dw, addW = t.grad(o.w)
+	}
+	if o.bias.needs {
+		db, addB = t.grad(o.bias)
+	}
+	dx := t.into(o.x)
+	t.dev.VocabularyLossBackward(dx, dw, db, dloss, o.stats, o.x.Value, o.w.Value, o.bias.Value, o.op, o.labels, o.smoothing, addW, addB)
+	t.merge(o.x, dx)
 }

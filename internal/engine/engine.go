@@ -64,7 +64,25 @@ type Attention struct {
 	Heads   int
 	Queries []int32 // where each sequence's rows of q and y begin: len B+1, from 0 to their rows, never falling
 	Keys    []int32 // the same for k and v; equal to Queries in self-attention over whole texts
+
+	// Prefix, if not nil (len B), makes attention causal behind a prefix: every query sees the
+	// first Prefix[s] keys of its sequence, and of the keys after them those up to its own place. Queries
+	// and keys are aligned at their ends: query i of n sees the first max(Prefix[s], K-n+i+1) of K
+	// keys. There are no more queries than keys then, unless there are no keys.
+	Prefix []int32
+
 	Dropout Dropout // of the probabilities, indexed by sequence, head, query, key in this order, without gaps
+}
+
+// CachedAttention describes one step of decoding: each hypothesis has one new token,
+// whose query looks at all keys of the hypothesis's source and at those of the tokens written
+// so far, which lie anywhere in a pool that all hypotheses share.
+type CachedAttention struct {
+	Heads      int
+	Hypotheses []int32 // where each source's rows of q and y begin: len B+1, from 0 to their rows, never falling
+	Sources    []int32 // the same for sk and sv
+	Paths      []int32 // R x Steps: the rows of k and v that each hypothesis sees besides its source's
+	Steps      int
 }
 
 // AdamStep holds the scalars of one Adam update:
@@ -96,7 +114,9 @@ type Device interface {
 	// Products. MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias.
 	// LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
 	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
+	// LinearNT: y = x·wᵀ + bias.
 	Linear(y, x, w, bias *Tensor)
+	LinearNT(y, x, w, bias *Tensor)
 	LinearGELU(y, h, x, w, bias *Tensor)
 
 	// SumRows: sum = the sum over the rows of x (1 x cols), or += with accumulate.
@@ -134,6 +154,12 @@ type Device interface {
 	Attention(y, stats, q, k, v *Tensor, a Attention)
 	AttentionBackward(dq, dk, dv, dy, stats, q, k, v *Tensor, a Attention)
 
+	// CachedAttention: y = softmax(q·kᵀ/sqrt(D))·v per head and hypothesis, the softmax over the keys of
+	// sk and k together. q and y have a row per hypothesis, sk and sv a row per token of the sources, k and v are
+	// the pool; all are H wide. Sources without hypotheses cost nothing; a hypothesis without keys gets y = 0.
+	// It has no gradient. y must not alias an input.
+	CachedAttention(y, q, sk, sv, k, v *Tensor, a CachedAttention)
+
 	// Losses, the mean over rows, into loss (1 x 1). CrossEntropy's probs (B x C)
 	// receives the softmax of the logits. The backward forms multiply by dloss. A
 	// class out of range panics like a shape; the mean of no rows is NaN.
@@ -141,6 +167,20 @@ type Device interface {
 	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
 	SquaredError(loss, pred *Tensor, targets []float32)
 	SquaredErrorBackward(dpred, dloss, pred *Tensor, targets []float32)
+
+	// VocabularyLoss is CrossEntropy of the logits x·w + bias (op NN, w is H x V) or x·wᵀ + bias (NT, w is
+	// V x H), which exist for a block at a time only, with label smoothing e: the mean over rows of
+	// -Σ_v ((1-e)·[v = label] + e/V)·log softmax(logits)_v. stats (N x 1) receives the log-sum-exp of each
+	// row; the backward form computes the logits again. dw and db, of which each may be nil, are overwritten or,
+	// with addW and addB, added to.
+	VocabularyLoss(loss, stats, x, w, bias *Tensor, op Transpose, labels []int32, smoothing float32)
+	VocabularyLossBackward(dx, dw, db, dloss, stats, x, w, bias *Tensor, op Transpose, labels []int32, smoothing float32, addW, addB bool)
+
+	// TopK finds the k largest elements of each row of x and their columns, the largest first and of equal
+	// ones the lower column, into values and ids (rows x k), and the log-sum-exp of the row, with an
+	// error below 1e-6. The column except, if it is not negative, counts as -Inf in both. k is 1 to cols-1. A
+	// row that holds NaN or +Inf gets NaN for both, and columns that say nothing.
+	TopK(ids []int32, values []float32, logSums []float64, x *Tensor, k int, except int32)
 
 	// Optimiser, on the given rows; nil is all. SumSquares adds the rows' sums of squares up
 	// in float64, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the

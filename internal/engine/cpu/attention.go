@@ -42,13 +42,18 @@ type attention struct {
 }
 
 // head is one head of one sequence. Its matrices are columns [col, col+D) of the
-// given rows; its probabilities are those from first on.
+// given rows; its probabilities are those from first on. Query i sees the first max(prefix, place+i+1)
+// of its keys, which are all if the prefix is.
 type head struct {
 	index, col     int
 	query, queries int // the first row and how many
 	key, keys      int
+	prefix, place  int
 	first          uint64
 }
+
+// sees returns how many keys query i sees.
+func (h *head) sees(i int) int { return max(h.prefix, h.place+i+1) }
 
 var attentions = sync.Pool{New: func() any {
 	t := &attention{}
@@ -68,6 +73,7 @@ func newAttention(op string, a engine.Attention, stats, q, k, v *engine.Tensor, 
 	checkOffsets(op, "keys", a.Keys, k.Rows)
 	engine.CheckShape(op, "k", k, k.Rows, q.Cols)
 	engine.CheckShape(op, "v", v, k.Rows, q.Cols)
+	checkPrefix(op, a)
 	for _, t := range likeQ {
 		engine.CheckShape(op, "an operand like q", t, q.Rows, q.Cols)
 	}
@@ -90,6 +96,10 @@ func newAttention(op string, a engine.Attention, stats, q, k, v *engine.Tensor, 
 	for s := range len(a.Keys) - 1 {
 		h := head{query: int(a.Queries[s]), key: int(a.Keys[s])}
 		h.queries, h.keys = int(a.Queries[s+1])-h.query, int(a.Keys[s+1])-h.key
+		h.prefix, h.place = h.keys, h.keys-h.queries
+		if a.Prefix != nil {
+			h.prefix = int(a.Prefix[s])
+		}
 		for h.index = range a.Heads {
 			h.col, h.first = h.index*t.width, first
 			first += uint64(h.queries) * uint64(h.keys)
@@ -102,6 +112,22 @@ func newAttention(op string, a engine.Attention, stats, q, k, v *engine.Tensor, 
 func checkOffsets(op, name string, offsets []int32, rows int) {
 	if n := len(offsets); n < 1 || offsets[0] != 0 || int(offsets[n-1]) != rows || !slices.IsSorted(offsets) {
 		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("offsets %v do not divide %d rows of %s", offsets, rows, name)})
+	}
+}
+
+// checkPrefix follows the check of offsets.
+func checkPrefix(op string, a engine.Attention) {
+	if a.Prefix == nil {
+		return
+	}
+	if len(a.Prefix) != len(a.Keys)-1 {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("prefixes of %d sequences, want %d", len(a.Prefix), len(a.Keys)-1)})
+	}
+	for s, prefix := range a.Prefix {
+		queries, keys := a.Queries[s+1]-a.Queries[s], a.Keys[s+1]-a.Keys[s]
+		if prefix < 0 || prefix > keys || queries > keys && keys > 0 {
+			panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("a prefix of %d for %d queries and %d keys of sequence %d", prefix, queries, keys, s)})
+		}
 	}
 }
 
@@ -145,6 +171,7 @@ func (t *attention) divide() {
 			part.queries = size
 			t.tasks = append(t.tasks, part)
 			h.query += size
+			h.place += size
 			h.first += uint64(size) * uint64(h.keys)
 		}
 		t.tasks = append(t.tasks, h)
@@ -158,18 +185,29 @@ type scratch struct {
 	q, k, v, dy    []float32 // rows of the head, copied together
 	kt, vt         []float32 // kᵀ and vᵀ
 	words          []uint32
+	sums           []float32 // of numerators
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
 
 // block returns the number of queries of a block of h.
-func (h head) block() int {
+func (h *head) block() int {
 	return max(1, min(h.queries, blockQueries, blockScores/max(1, h.stride())))
+}
+
+// cut returns how many queries from lo on make a block of at most size, and how many keys the last
+// of them sees. Queries that see no more than the prefix make blocks of their own, for those after them see more.
+func (h *head) cut(lo, size int) (rows, keys int) {
+	hi := min(lo+size, h.queries)
+	if alike := h.prefix - h.place; lo < alike {
+		hi = min(hi, alike)
+	}
+	return hi - lo, h.sees(hi - 1)
 }
 
 // stride is the distance between rows of scores. They begin at vectors of their own:
 // a load that overlaps the store of the row before would have to wait for it.
-func (h head) stride() int { return (h.keys + 15) / 16 * 16 }
+func (h *head) stride() int { return (h.keys + 15) / 16 * 16 }
 
 // matrix is rows of numbers that are ld apart.
 type matrix struct {
@@ -246,25 +284,28 @@ func (t *attention) forwardHead(task int) {
 	s := scratches.Get().(*scratch)
 	kt := t.transposed(&s.kt, t.rows(h, t.k, h.key), h.keys)
 	v := t.near(&s.v, t.rows(h, t.v, h.key), h.keys)
-	for lo, block := 0, h.block(); lo < h.queries; lo += block {
-		rows := min(block, h.queries-lo)
+	for lo, block, rows := 0, h.block(), 0; lo < h.queries; lo += rows {
+		var keys int
+		rows, keys = h.cut(lo, block)
 		p := matrix{grow(&s.scores, rows*h.stride()), h.stride()}
 		q := t.near(&s.q, t.rows(h, t.q, h.query+lo), rows)
-		mul(p, q, kt, rows, h.keys, t.width, 0)
+		mul(p, q, kt, rows, keys, t.width, 0)
 		var sums [blockQueries]float32
 		t.eachRow(s, h, lo, rows, func(i int, words []uint32) {
-			row := p.x[i*p.ld:][:h.keys]
+			row, sees := p.x[i*p.ld:], h.sees(lo+i)
+			clear(row[sees:keys])
+			row = row[:sees]
 			largest, sum := kernels.Exponentials(row, row, t.scale)
 			sums[i] = sum
 			if t.stats != nil {
 				t.stats[(h.query+lo+i)*t.Heads+h.index] = float32(float64(largest) + math.Log(float64(sum)))
 			}
 			if words != nil {
-				kernels.DropWords(row, row, words, t.Dropout.Prob)
+				kernels.DropWords(row, row, words[:sees], t.Dropout.Prob)
 			}
 		})
 		y := t.rows(h, t.y, h.query+lo)
-		mul(y, p, v, rows, t.width, h.keys, 0)
+		mul(y, p, v, rows, t.width, keys, 0)
 		for i := range rows {
 			row := y.x[i*y.ld:][:t.width]
 			kernels.Scale(row, 1/sums[i], row)
@@ -292,21 +333,32 @@ func (t *attention) backwardHead(task int) {
 	k = t.near(&s.k, k, h.keys)
 	dk, dv := t.rows(h, t.dk, h.key), t.rows(h, t.dv, h.key)
 	add := kernels.GemmFlags(0)
-	for lo, block := 0, h.block(); lo < h.queries; lo += block {
-		rows := min(block, h.queries-lo)
+	for lo, block, rows := 0, h.block(), 0; lo < h.queries; lo += rows {
+		var keys int
+		rows, keys = h.cut(lo, block)
 		p := matrix{grow(&s.scores, rows*h.stride()), h.stride()}
 		dp := matrix{grow(&s.slopes, rows*h.stride()), h.stride()}
 		q := t.near(&s.q, t.rows(h, t.q, h.query+lo), rows)
 		dy := t.near(&s.dy, t.rows(h, t.dy, h.query+lo), rows)
-		mul(p, q, kt, rows, h.keys, t.width, 0)
-		mul(dp, dy, vt, rows, h.keys, t.width, 0)
+		mul(p, q, kt, rows, keys, t.width, 0)
+		mul(dp, dy, vt, rows, keys, t.width, 0)
 		t.eachRow(s, h, lo, rows, func(i int, words []uint32) {
-			logSum := t.stats[(h.query+lo+i)*t.Heads+h.index]
-			kernels.SoftmaxBackward(p.x[i*p.ld:][:h.keys], dp.x[i*dp.ld:][:h.keys], t.scale, logSum, words, t.Dropout.Prob)
+			logSum, sees := t.stats[(h.query+lo+i)*t.Heads+h.index], h.sees(lo+i)
+			p, dp := p.x[i*p.ld:], dp.x[i*dp.ld:]
+			clear(p[sees:keys])
+			clear(dp[sees:keys])
+			if words != nil {
+				words = words[:sees]
+			}
+			kernels.SoftmaxBackward(p[:sees], dp[:sees], t.scale, logSum, words, t.Dropout.Prob)
 		})
-		mul(dv, p, dy, h.keys, t.width, rows, kernels.TransA|add)
-		mul(t.rows(h, t.dq, h.query+lo), dp, k, rows, t.width, h.keys, 0)
-		mul(dk, dp, q, h.keys, t.width, rows, kernels.TransA|add)
+		mul(dv, p, dy, keys, t.width, rows, kernels.TransA|add)
+		mul(t.rows(h, t.dq, h.query+lo), dp, k, rows, t.width, keys, 0)
+		mul(dk, dp, q, keys, t.width, rows, kernels.TransA|add)
+		if add == 0 { // no block before has written the keys behind
+			t.clear(h, t.dk, h.key+keys, h.keys-keys)
+			t.clear(h, t.dv, h.key+keys, h.keys-keys)
+		}
 		add = kernels.Accumulate
 	}
 	scratches.Put(s)

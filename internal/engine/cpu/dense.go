@@ -41,7 +41,12 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 
 // Linear implements [engine.Device].
 func (d *Device) Linear(y, x, w, bias *engine.Tensor) {
-	d.linear("linear", y, x, w, bias, nil)
+	d.linear("linear", y, x, w, bias, 0, nil)
+}
+
+// LinearNT implements [engine.Device].
+func (d *Device) LinearNT(y, x, w, bias *engine.Tensor) {
+	d.linear("linear nt", y, x, w, bias, kernels.TransB, nil)
 }
 
 // LinearGELU implements [engine.Device]. Each thread applies GELU to what it has
@@ -53,7 +58,7 @@ func (d *Device) LinearGELU(y, h, x, w, bias *engine.Tensor) {
 		a.apply = a.gelu
 	}
 	a.y, a.h, a.cols = data(y), data(h), h.Cols
-	d.linear("linear gelu", h, x, w, bias, a.apply)
+	d.linear("linear gelu", h, x, w, bias, 0, a.apply)
 }
 
 // activation applies GELU to blocks of a product.
@@ -69,30 +74,35 @@ func (a *activation) gelu(i0, i1, j0, j1 int) {
 	}
 }
 
-func (d *Device) linear(op string, y, x, w, bias *engine.Tensor, apply func(i0, i1, j0, j1 int)) {
-	engine.CheckShape(op, "w", w, x.Cols, w.Cols)
-	engine.CheckShape(op, "bias", bias, 1, w.Cols)
-	engine.CheckShape(op, "y", y, x.Rows, w.Cols)
+// linear computes y = x·w + bias; of w transposed if the flags are TransB.
+func (d *Device) linear(op string, y, x, w, bias *engine.Tensor, flags kernels.GemmFlags, apply func(i0, i1, j0, j1 int)) {
+	k, n := w.Rows, w.Cols
+	if flags == kernels.TransB {
+		k, n = n, k
+	}
+	engine.CheckShape(op, "x", x, x.Rows, k)
+	engine.CheckShape(op, "bias", bias, 1, n)
+	engine.CheckShape(op, "y", y, x.Rows, n)
 	e := kernels.Epilogue{Bias: data(bias), Apply: apply}
-	if packed := d.packedWeights(w); packed != nil {
-		kernels.GemmPacked(data(y), y.Cols, data(x), x.Cols, packed, x.Rows, 0, e)
+	if packed := d.packedWeights(w, n, k, flags); packed != nil {
+		kernels.GemmPacked(data(y), n, data(x), k, packed, x.Rows, 0, e)
 		return
 	}
-	kernels.GemmWith(data(y), y.Cols, data(x), x.Cols, data(w), w.Cols, x.Rows, w.Cols, x.Cols, 0, e)
+	kernels.GemmWith(data(y), n, data(x), k, data(w), w.Cols, x.Rows, n, k, flags, e)
 }
 
 // packedWeights returns the packed form of weights that never change, nil for
 // others. Packing reads and writes them once, so it pays from the second use on: a
 // program that answers one question reads them where they are mapped. The packed
-// form stays for the life of the device.
-func (d *Device) packedWeights(w *engine.Tensor) *kernels.PackedB {
+// form stays for the life of the device. Weights are always used in the same orientation.
+func (d *Device) packedWeights(w *engine.Tensor, n, k int, flags kernels.GemmFlags) *kernels.PackedB {
 	b := w.Memory.(*block)
 	if !b.constant {
 		return nil
 	}
 	if b.uses++; b.uses == 2 {
-		memory := data(d.New(1, kernels.PackedLen(w.Cols, w.Rows)))
-		b.packed = kernels.PackBInto(memory, data(w), w.Cols, w.Cols, w.Rows, 0)
+		memory := data(d.New(1, kernels.PackedLen(n, k)))
+		b.packed = kernels.PackBInto(memory, data(w), w.Cols, n, k, flags)
 	}
 	return b.packed
 }

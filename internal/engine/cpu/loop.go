@@ -41,6 +41,7 @@ type loops struct {
 	squares  loop[squares]
 	adam     loop[adam]
 	idle     loop[idle]
+	decoding loop[decoding]
 
 	activation  activation
 	rowsSquares []float64
