@@ -14,7 +14,7 @@ func benchText(cfg Config, lengths ...int) Text {
 	for _, n := range lengths {
 		for i := range n {
 			text.Tokens = append(text.Tokens, int32((i*7919+n)%cfg.VocabSize))
-			text.Positions = append(text.Positions, int32(firstPosition+i))
+			text.Positions = append(text.Positions, int32(FirstPosition+i))
 		}
 		text.Offsets = append(text.Offsets, int32(len(text.Tokens)))
 	}

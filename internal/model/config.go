@@ -2,6 +2,7 @@ package model
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -25,8 +26,12 @@ type Config struct {
 	InitRange        float64 `json:"initializer_range"`
 
 	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
-	RoleTypes          int `json:"role_type_size,omitempty"`       // dialogue only
-	TurnTypes          int `json:"turn_type_size,omitempty"`       // dialogue only
+	RoleTypes          int `json:"role_type_size,omitempty"`       // dialogue only; 0 means 3
+	TurnTypes          int `json:"turn_type_size,omitempty"`       // dialogue only; 0 means 16
+
+	// UntiedEmbeddings gives a generator's head weights of its own instead of the word
+	// embedding. In JSON it is tie_word_embeddings, its opposite.
+	UntiedEmbeddings opposite `json:"tie_word_embeddings,omitempty"`
 
 	NumLabels   int               `json:"num_labels,omitempty"`
 	ProblemType string            `json:"problem_type,omitempty"` // see the constants
@@ -36,12 +41,31 @@ type Config struct {
 	Extra map[string]json.RawMessage `json:"-"` // unknown fields as they were
 }
 
-// Values of Config.ProblemType, as in Hugging Face's configurations. An empty
-// value means an encoder without a head.
+// Values of Config.ProblemType; those of classifiers are as in Hugging Face's
+// configurations. An empty value means an encoder without a head.
 const (
 	Classification = "single_label_classification"
 	Regression     = "regression"
+	Generation     = "generation" // text from text
+	Dialogue       = "dialogue"   // the same with roles and turns
 )
+
+// opposite is a boolean that JSON shows negated, so that its zero value can stand for a
+// field whose default is true.
+type opposite bool
+
+// MarshalJSON implements [json.Marshaler].
+func (o opposite) MarshalJSON() ([]byte, error) { return json.Marshal(!bool(o)) }
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (o *opposite) UnmarshalJSON(raw []byte) error {
+	shown := !bool(*o)
+	if err := json.Unmarshal(raw, &shown); err != nil {
+		return err
+	}
+	*o = opposite(!shown)
+	return nil
+}
 
 // Base and Large are the released sizes, Mini the small one for laptops. Mini's
 // vocabulary size is a default that its own tokenizer replaces.
@@ -63,15 +87,23 @@ var (
 // Sizes are the presets by name.
 var Sizes = map[string]Config{"mini": Mini, "base": Base, "large": Large}
 
-// firstPosition is the position id of a sequence's first token (1 is padding's).
-const firstPosition = 2
+// FirstPosition is the position id of a sequence's first token (1 is padding's).
+const FirstPosition = 2
 
 // MaxTokens is the length of the longest sequence the position table covers,
 // special tokens included.
-func (c Config) MaxTokens() int { return c.MaxPositions - firstPosition }
+func (c Config) MaxTokens() int { return c.MaxPositions - FirstPosition }
 
 // FFNSize is the inner width of the feed-forward layers: 4H in every UNIMO.
 func (c Config) FFNSize() int { return 4 * c.HiddenSize }
+
+// roles and turns are the lengths of the dialogue's tables. With knowledge the
+// reference's recipe has 3 roles; its default of 2 is too few then.
+func (c Config) roles() int { return cmp.Or(c.RoleTypes, 3) }
+func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
+
+// Generates says whether the model is one that writes text, a [Generator].
+func (c Config) Generates() bool { return c.ProblemType == Generation || c.ProblemType == Dialogue }
 
 // Label returns the name of a class: id2label's, or the number.
 func (c Config) Label(class int) string {
@@ -105,7 +137,7 @@ func (c Config) Validate() error {
 		bound("hidden_size", c.HiddenSize, 1, maxHidden),
 		bound("num_hidden_layers", c.Layers, 0, maxLayers),
 		bound("num_attention_heads", c.Heads, 1, maxHidden),
-		bound("max_position_embeddings", c.MaxPositions, firstPosition+1, maxPositions),
+		bound("max_position_embeddings", c.MaxPositions, FirstPosition+1, maxPositions),
 		bound("num_labels", c.NumLabels, 0, maxLabels),
 		bound("image_embedding_size", c.ImageEmbeddingSize, 0, maxHidden),
 		bound("role_type_size", c.RoleTypes, 0, maxPositions),
@@ -193,7 +225,7 @@ func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range",
-		"image_embedding_size", "role_type_size", "turn_type_size",
+		"image_embedding_size", "role_type_size", "turn_type_size", "tie_word_embeddings",
 		"num_labels", "problem_type", "finetuning_task", "id2label",
 	}
 }
@@ -225,7 +257,10 @@ func (c Config) JSON() ([]byte, error) {
 func (c Config) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
-	if c.ProblemType != "" {
+	switch {
+	case c.Generates():
+		fmt.Fprintf(&b, ", %s", c.ProblemType)
+	case c.ProblemType != "":
 		fmt.Fprintf(&b, ", %s with %d outputs", c.ProblemType, c.NumLabels)
 	}
 	return b.String()

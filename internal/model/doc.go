@@ -9,6 +9,7 @@
 //	params.go      declaring, initialising and loading parameters
 //	encoder.go     embeddings and Transformer layers over packed sequences
 //	classifier.go  pooled text, classification and regression heads
+//	generator.go   language head, loss, and decoding with cached keys and values
 //	table.go       architectures by name, for inspecting checkpoints
 //
 // Shape letters are those of package engine. Source: Li et al. 2021, section 2;

@@ -10,14 +10,21 @@ import (
 // Text is a batch of packed token sequences; see package engine.
 type Text struct {
 	Tokens    []int32 // N
-	Positions []int32 // N: each sequence counts up from 2
+	Positions []int32 // N: each sequence counts up from [FirstPosition]
+	Roles     []int32 // N, of a dialogue: who speaks
+	Turns     []int32 // N, of a dialogue: how many turns ago
 	Offsets   []int32 // B+1
+
+	// Sources, if not nil, says how many tokens of each sequence (B) are its source. Every
+	// token sees those; of the target, the tokens after them, each sees itself and what is
+	// before it. Nil: every token sees all.
+	Sources []int32
 }
 
 // Sequences returns B.
 func (t Text) Sequences() int { return len(t.Offsets) - 1 }
 
-// Check returns an error unless every token and position is in cfg's tables and
+// Check returns an error unless every token, position, role and turn is in cfg's tables and
 // every sequence has a token. Text that comes from outside is checked before it
 // reaches the engine.
 func (t Text) Check(cfg Config) error {
@@ -38,6 +45,41 @@ func (t Text) Check(cfg Config) error {
 		}
 		if pos := t.Positions[i]; pos < 0 || int(pos) >= cfg.MaxPositions {
 			return fmt.Errorf("token %d has position %d, but the model has %d: shorten the text (max_seq_len)", i, pos, cfg.MaxPositions)
+		}
+	}
+	if err := t.checkDialogue(cfg); err != nil {
+		return err
+	}
+	if t.Sources == nil {
+		return nil
+	}
+	if len(t.Sources) != t.Sequences() {
+		return fmt.Errorf("%d sequences have %d sources", t.Sequences(), len(t.Sources))
+	}
+	for i, n := range t.Sources {
+		if length := t.Offsets[i+1] - t.Offsets[i]; n < 1 || n > length {
+			return fmt.Errorf("sequence %d has %d tokens, but %d in its source, want 1 to %d", i, length, n, length)
+		}
+	}
+	return nil
+}
+
+func (t Text) checkDialogue(cfg Config) error {
+	if cfg.ProblemType != Dialogue {
+		if t.Roles != nil || t.Turns != nil {
+			return fmt.Errorf("the text has roles or turns, but the model is not one for dialogue")
+		}
+		return nil
+	}
+	if len(t.Roles) != len(t.Tokens) || len(t.Turns) != len(t.Tokens) {
+		return fmt.Errorf("%d tokens have %d roles and %d turns; a dialogue needs one of each for a token", len(t.Tokens), len(t.Roles), len(t.Turns))
+	}
+	for i, role := range t.Roles {
+		if role < 0 || int(role) >= cfg.roles() {
+			return fmt.Errorf("token %d has role %d, but the model has %d (role_type_size)", i, role, cfg.roles())
+		}
+		if turn := t.Turns[i]; turn < 0 || int(turn) >= cfg.turns() {
+			return fmt.Errorf("token %d has turn %d, but the model has %d: leave out the oldest turns (turn_type_size)", i, turn, cfg.turns())
 		}
 	}
 	return nil
@@ -105,7 +147,11 @@ func newLayer(p declare, cfg Config, i int) layer {
 // apply returns the layer's output for the rows of q, which look at the rows of x
 // as a says. q is x, or some of its rows.
 func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.Attention) *autograd.Var {
-	context := t.Attention(l.query.apply(t, q), l.key.apply(t, x), l.value.apply(t, x), a)
+	return l.finish(t, cfg, q, t.Attention(l.query.apply(t, q), l.key.apply(t, x), l.value.apply(t, x), a))
+}
+
+// finish returns the layer's output for q, whose attention gave context.
+func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
 	y := t.AddNorm(q, l.output.apply(t, context), l.attNorm.scale, l.attNorm.bias, cfg.HiddenDropout)
 	f := t.FeedForward(y, l.inner.w, l.inner.b, l.outer.w, l.outer.b)
 	return t.AddNorm(y, f, l.ffnNorm.scale, l.ffnNorm.bias, cfg.HiddenDropout)
@@ -115,6 +161,7 @@ func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.
 type encoder struct {
 	cfg             Config
 	words, position *autograd.Var
+	roles, turns    *autograd.Var // of a dialogue, else nil
 	embNorm         norm
 	layers          []layer
 }
@@ -124,8 +171,12 @@ func newEncoder(p declare, cfg Config) encoder {
 		cfg:      cfg,
 		words:    p("word_embedding", TruncatedNormal, cfg.VocabSize, cfg.HiddenSize),
 		position: p("pos_embedding", TruncatedNormal, cfg.MaxPositions, cfg.HiddenSize),
-		embNorm:  newNorm(p, "pre_encoder", cfg.HiddenSize),
 	}
+	if cfg.ProblemType == Dialogue {
+		e.roles = p("role_embedding", TruncatedNormal, cfg.roles(), cfg.HiddenSize)
+		e.turns = p("turn_embedding", TruncatedNormal, cfg.turns(), cfg.HiddenSize)
+	}
+	e.embNorm = newNorm(p, "pre_encoder", cfg.HiddenSize)
 	for i := range cfg.Layers {
 		e.layers = append(e.layers, newLayer(p, cfg, i))
 	}
@@ -142,12 +193,29 @@ func (e encoder) apply(t *autograd.Tape, text Text) *autograd.Var {
 }
 
 // first returns the last layer's output for the first token of each sequence, B x H.
-// The last layer computes nothing else: of the other tokens it needs keys and values.
 func (e encoder) first(t *autograd.Tape, text Text) *autograd.Var {
+	return e.some(t, text, text.Offsets[:text.Sequences()], oneEach(text.Sequences()))
+}
+
+// targets returns the last layer's output for the target tokens of each sequence.
+func (e encoder) targets(t *autograd.Tape, text Text) *autograd.Var {
+	var rows []int32
+	offsets := make([]int32, 1, len(text.Offsets))
+	for s, n := range text.Sources {
+		for row := text.Offsets[s] + n; row < text.Offsets[s+1]; row++ {
+			rows = append(rows, row)
+		}
+		offsets = append(offsets, int32(len(rows)))
+	}
+	return e.some(t, text, rows, offsets)
+}
+
+// some returns the last layer's output for some rows, which offsets divides into the
+// sequences. The last layer computes nothing else: of the other tokens it needs keys and values.
+func (e encoder) some(t *autograd.Tape, text Text, rows, offsets []int32) *autograd.Var {
 	x := e.embed(t, text)
-	starts := text.Offsets[:text.Sequences()]
 	if len(e.layers) == 0 {
-		return t.Rows(x, starts)
+		return t.Rows(x, rows)
 	}
 	last := len(e.layers) - 1
 	for _, l := range e.layers[:last] {
@@ -155,22 +223,26 @@ func (e encoder) first(t *autograd.Tape, text Text) *autograd.Var {
 	}
 	return t.Block(func() *autograd.Var {
 		a := e.attention(text)
-		a.Queries = oneEach(text.Sequences())
-		return e.layers[last].apply(t, e.cfg, t.Rows(x, starts), x, a)
+		a.Queries = offsets
+		return e.layers[last].apply(t, e.cfg, t.Rows(x, rows), x, a)
 	})
 }
 
 func (e encoder) embed(t *autograd.Tape, text Text) *autograd.Var {
 	return t.Block(func() *autograd.Var {
-		x := t.Embed(autograd.Lookup{Table: e.words, IDs: text.Tokens}, autograd.Lookup{Table: e.position, IDs: text.Positions})
-		return t.Dropout(e.embNorm.apply(t, x), e.cfg.HiddenDropout)
+		lookups := []autograd.Lookup{{Table: e.words, IDs: text.Tokens}, {Table: e.position, IDs: text.Positions}}
+		if e.roles != nil {
+			lookups = append(lookups, autograd.Lookup{Table: e.roles, IDs: text.Roles}, autograd.Lookup{Table: e.turns, IDs: text.Turns})
+		}
+		return t.Dropout(e.embNorm.apply(t, t.Embed(lookups...)), e.cfg.HiddenDropout)
 	})
 }
 
-// attention is that of every token of a sequence to all of them.
+// attention is that of every token of a sequence to all that it sees.
 func (e encoder) attention(text Text) engine.Attention {
 	return engine.Attention{
-		Heads: e.cfg.Heads, Queries: text.Offsets, Keys: text.Offsets, Dropout: engine.Dropout{Prob: e.cfg.AttentionDropout},
+		Heads: e.cfg.Heads, Queries: text.Offsets, Keys: text.Offsets, Prefix: text.Sources,
+		Dropout: engine.Dropout{Prob: e.cfg.AttentionDropout},
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/golden"
 	"github.com/unimo-go/unimo/internal/optim"
@@ -44,34 +45,37 @@ func goldenText(tb testing.TB, in golden.Tensors) (text Text, valid []int) {
 	return text, valid
 }
 
-// goldenModel loads the weights of a case into a trainable classifier, with
-// dropout as the case's configuration has it: off.
-func goldenModel(t *testing.T, c golden.Case, problem string, labels int) *Classifier {
-	t.Helper()
+// goldenConfig reads the configuration of a case, with dropout as in all of them: off.
+func goldenConfig(tb testing.TB, c golden.Case, problem string) Config {
+	tb.Helper()
 	cfg, err := ReadConfig(c.Path("config.json"))
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
-	cfg.ProblemType, cfg.NumLabels = problem, labels
-	cfg.HiddenDropout, cfg.AttentionDropout = 0, 0 // off in all goldens
-	m, err := New(cpu.New(), cfg, 1)
-	if err != nil {
-		t.Fatal(err)
-	}
-	report, err := m.Params.Load(m.dev, c.Tensors(t, "weights.safetensors").Reader())
+	cfg.ProblemType, cfg.HiddenDropout, cfg.AttentionDropout = problem, 0, 0
+	return cfg
+}
+
+// loadGolden sets all parameters to the weights of a case.
+func loadGolden(t *testing.T, c golden.Case, d engine.Device, params Parameters) {
+	t.Helper()
+	report, err := params.Load(d, c.Tensors(t, "weights.safetensors").Reader())
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(report.Missing) > 0 {
 		t.Fatalf("weights lack %v", report.Missing)
 	}
-	return m
 }
 
-func (c *Classifier) read(v *autograd.Var) []float32 {
-	values := make([]float32, v.Value.Len())
-	c.dev.Read(values, v.Value)
-	return values
+// goldenModel loads the weights of a case into a trainable classifier.
+func goldenModel(t *testing.T, c golden.Case, problem string, labels int) *Classifier {
+	t.Helper()
+	cfg := goldenConfig(t, c, problem)
+	cfg.NumLabels = labels
+	m := newModel(t, cpu.New(), cfg, 1)
+	loadGolden(t, c, m.dev, m.Params)
+	return m
 }
 
 func TestGoldenTextEncode(t *testing.T) {
@@ -98,9 +102,9 @@ func TestGoldenTextEncode(t *testing.T) {
 		for _, row := range valid {
 			packed = append(packed, padded[row*h:(row+1)*h]...)
 		}
-		golden.Near(t, "sequence_output", m.read(sequence), packed, outputTolerance)
-		golden.Near(t, "pooled_text", m.read(pooled), want.Floats("pooled_text"), outputTolerance)
-		golden.Near(t, "pooled_text alone", m.read(m.Pool(autograd.NewInference(d), text)), want.Floats("pooled_text"), outputTolerance)
+		golden.Near(t, "sequence_output", read(m.dev, sequence), packed, outputTolerance)
+		golden.Near(t, "pooled_text", read(m.dev, pooled), want.Floats("pooled_text"), outputTolerance)
+		golden.Near(t, "pooled_text alone", read(m.dev, m.Pool(autograd.NewInference(d), text)), want.Floats("pooled_text"), outputTolerance)
 	})
 }
 
@@ -120,6 +124,106 @@ func TestGoldenRegression(t *testing.T) {
 		testStep(t, c, goldenModel(t, c, Regression, 1), goldenBatch(t, c, 0), "predictions")
 		testOptimiser(t, c, goldenModel(t, c, Regression, 1), info)
 	})
+}
+
+func TestGoldenGeneration(t *testing.T) {
+	for _, c := range []struct {
+		kind, problem string
+		untied        bool
+	}{
+		{"seq2seq_train", Generation, false},
+		{"seq2seq_train with weight_sharing=False", Generation, true},
+		{"dialog_train", Dialogue, false},
+	} {
+		t.Run(c.kind, func(t *testing.T) {
+			golden.Run(t, c.kind, func(t *testing.T, g golden.Case) {
+				cfg := goldenConfig(t, g, c.problem)
+				cfg.UntiedEmbeddings = opposite(c.untied)
+				testGoldenGeneration(t, g, cfg)
+			})
+		})
+	}
+}
+
+func testGoldenGeneration(t *testing.T, c golden.Case, cfg Config) {
+	var info struct {
+		Smoothing float32 `json:"label_smooth"`
+	}
+	c.JSON(t, "case.json", &info)
+	g := newGenerator(t, cpu.New(), cfg, 1)
+	loadGolden(t, c, g.dev, g.Params)
+	want := c.Tensors(t, "outputs.safetensors")
+	text, labels, order := goldenTarget(t, cfg, c.Tensors(t, "inputs.safetensors"))
+
+	var logits []float32
+	padded := want.Floats("logits")
+	for _, row := range order {
+		logits = append(logits, padded[row*cfg.VocabSize:(row+1)*cfg.VocabSize]...)
+	}
+	inference := autograd.NewInference(g.dev)
+	golden.Near(t, "logits", read(g.dev, g.Logits(inference, text)), logits, outputTolerance)
+	inference.Release()
+
+	if want.Has("loss_no_label_smooth") {
+		loss := g.Loss(inference, text, labels, 0)
+		golden.Near(t, "loss without label smoothing", read(g.dev, loss), want.Floats("loss_no_label_smooth"), outputTolerance)
+	}
+	tape := autograd.NewTape(g.dev, autograd.Seed{})
+	loss := g.Loss(tape, text, labels, info.Smoothing)
+	golden.Near(t, "loss", read(g.dev, loss), want.Floats("loss"), outputTolerance)
+	tape.Backward(loss, 1)
+	testGoldenGradients(t, g.dev, g.Params, c.Tensors(t, "grads.safetensors"))
+}
+
+// goldenTarget packs the padded inputs of a case of sources and targets: of each sequence the
+// source, which its first token sees, and the target tokens that a label belongs to. Label i is
+// number order[i] of the case.
+func goldenTarget(tb testing.TB, cfg Config, in golden.Tensors) (text Text, labels []int32, order []int) {
+	tb.Helper()
+	all, valid := goldenText(tb, in)
+	mask, positions, targets := in.Floats("input_mask"), in.Ints("tgt_pos"), in.Ints("tgt_label")
+	length := in.Shape("src_ids")[1]
+	var roles, turns []int64
+	if cfg.ProblemType == Dialogue {
+		roles, turns = in.Ints("role_ids"), in.Ints("turn_ids")
+		text.Roles, text.Turns = []int32{}, []int32{}
+	}
+	text.Offsets = []int32{0}
+	for s := range all.Sequences() {
+		source := 0
+		for _, m := range mask[s*length*length:][:length] {
+			source += int(m)
+		}
+		text.Sources = append(text.Sources, int32(source))
+		for row := all.Offsets[s]; row < all.Offsets[s+1]; row++ {
+			i := valid[row] - s*length
+			for j, m := range mask[(s*length+i)*length:][:length] {
+				if sees := j < max(source, i+1); sees != (m == 1) {
+					tb.Fatalf("sequence %d: token %d sees token %d: %v, want %v", s, i, j, m == 1, sees)
+				}
+			}
+			label := slices.Index(positions, int64(valid[row]))
+			switch {
+			case i < source:
+			case label < 0:
+				continue // the last token: nothing follows it
+			default:
+				labels, order = append(labels, int32(targets[label])), append(order, label)
+			}
+			text.Tokens, text.Positions = append(text.Tokens, all.Tokens[row]), append(text.Positions, all.Positions[row])
+			if roles != nil {
+				text.Roles, text.Turns = append(text.Roles, int32(roles[valid[row]])), append(text.Turns, int32(turns[valid[row]]))
+			}
+		}
+		text.Offsets = append(text.Offsets, int32(len(text.Tokens)))
+	}
+	if len(order) != len(targets) {
+		tb.Fatalf("%d labels belong to a target, want all %d", len(order), len(targets))
+	}
+	if err := text.Check(cfg); err != nil {
+		tb.Fatal(err)
+	}
+	return text, labels, order
 }
 
 // goldenBatch opens the inputs of a batch; a case with one batch may leave its
@@ -190,25 +294,31 @@ func testStep(t *testing.T, c golden.Case, m *Classifier, in golden.Tensors, out
 	text, _ := goldenText(t, in)
 	tape := autograd.NewTape(m.dev, autograd.Seed{})
 	logits := m.Logits(tape, text)
-	golden.Near(t, output, m.read(logits), want.Floats(output), outputTolerance)
+	golden.Near(t, output, read(m.dev, logits), want.Floats(output), outputTolerance)
 	if want.Has("probs") {
-		testProbabilities(t, m.read(logits), m.Config.NumLabels, goldenTargets(in).Classes, want)
+		testProbabilities(t, read(m.dev, logits), m.Config.NumLabels, goldenTargets(in).Classes, want)
 	}
 	loss := m.Loss(tape, logits, goldenTargets(in))
-	golden.Near(t, "loss", m.read(loss), want.Floats("loss"), outputTolerance)
+	golden.Near(t, "loss", read(m.dev, loss), want.Floats("loss"), outputTolerance)
 	tape.Backward(loss, 1)
+	testGoldenGradients(t, m.dev, m.Params, grads)
+}
+
+// testGoldenGradients compares every gradient of a pass.
+func testGoldenGradients(t *testing.T, d engine.Device, params Parameters, grads golden.Tensors) {
+	t.Helper()
 	var largest float64
 	for _, name := range grads.Names() {
 		largest = max(largest, magnitude(grads.Floats(name)))
 	}
 	compared := 0
-	for _, p := range m.Params {
+	for _, p := range params {
 		if !grads.Has(p.Name) {
 			t.Errorf("the case has no gradient of %s", p.Name)
 			continue
 		}
 		compared++
-		got := gradient(m, p)
+		got := gradient(d, p)
 		if want := grads.Floats(p.Name); magnitude(want) < zeroGradient*largest {
 			if !(magnitude(got) <= gradientTolerance*zeroGradient*largest) {
 				t.Errorf("gradient of %s reaches %g, want zero", p.Name, magnitude(got))
@@ -273,7 +383,7 @@ func testOptimiser(t *testing.T, c golden.Case, m *Classifier, info trainingCase
 		tape := autograd.NewTape(m.dev, autograd.Seed{})
 		m.Params.ClearGradients()
 		loss := m.Loss(tape, m.Logits(tape, text), goldenTargets(in))
-		golden.Near(t, fmt.Sprintf("loss of step %d", i), m.read(loss), []float32{float32(step.Loss)}, gradientTolerance)
+		golden.Near(t, fmt.Sprintf("loss of step %d", i), read(m.dev, loss), []float32{float32(step.Loss)}, gradientTolerance)
 		tape.Backward(loss, 1)
 		rate := schedule.Rate(step.Step)
 		golden.Near(t, fmt.Sprintf("rate of step %d", i), []float32{float32(rate)}, []float32{float32(step.Rate)}, 1e-6)
@@ -290,7 +400,7 @@ func testOptimiser(t *testing.T, c golden.Case, m *Classifier, info trainingCase
 		adam.Settle()
 		want := c.Tensors(t, file)
 		for _, p := range m.Params {
-			golden.Near(t, fmt.Sprintf("%s after step %d", p.Name, i+1), m.read(p.Var), want.Floats(p.Name), gradientTolerance)
+			golden.Near(t, fmt.Sprintf("%s after step %d", p.Name, i+1), read(m.dev, p.Var), want.Floats(p.Name), gradientTolerance)
 		}
 	}
 	files, err := filepath.Glob(c.Path("params_after_step*.safetensors"))
@@ -311,7 +421,7 @@ func optimParams(m *Classifier) []optim.Param {
 func TestGoldenParameterNames(t *testing.T) {
 	for _, c := range []struct{ kind, architecture string }{
 		{"text_encode", "text-encoder"}, {"classification", "classification"}, {"regression", "regression"},
-		{"retrieval", "retrieval"}, {"visual_entailment", "entailment"}, {"dialog_train", "dialogue"},
+		{"retrieval", "retrieval"}, {"visual_entailment", "entailment"}, {"seq2seq_train", "generation"}, {"dialog_train", "dialogue"},
 	} {
 		golden.Run(t, c.kind, func(t *testing.T, g golden.Case) {
 			cfg, err := ReadConfig(g.Path("config.json"))

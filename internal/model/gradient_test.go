@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 )
 
@@ -33,27 +34,29 @@ func TestLossAndGradients(t *testing.T) {
 			c.edit(&cfg)
 			d := &dropWatch{Device: cpu.New()}
 			m := newModel(t, d, cfg, 1)
-			params := scatter(m)
+			params := scatter(m.dev, m.Params)
 			tape := autograd.NewTape(d, autograd.Seed{Key: 3, Pass: 1})
 			loss := m.Loss(tape, m.Logits(tape, text), c.targets)
 			if len(d.masks) != c.drops {
 				t.Fatalf("%d dropouts, want %d", len(d.masks), c.drops)
 			}
 			r := &reference{cfg: cfg, params: params, masks: d.masks}
-			if got, want := float64(m.read(loss)[0]), r.loss(text, c.targets); !(math.Abs(got-want) <= outputTolerance*want) {
+			if got, want := float64(read(m.dev, loss)[0]), r.loss(text, c.targets); !(math.Abs(got-want) <= outputTolerance*want) {
 				t.Errorf("loss is %g, want %g", got, want)
 			}
 			tape.Backward(loss, 1)
-			testGradients(t, m, func(name string) []float64 { return r.gradient(name, text, c.targets) })
+			testGradients(t, d, m.Params, func(name string) []float64 {
+				return r.gradient(name, func() float64 { return r.loss(text, c.targets) })
+			})
 		})
 	}
 }
 
 // testGradients compares the gradient of every parameter with want's.
-func testGradients(t *testing.T, m *Classifier, want func(name string) []float64) {
+func testGradients(t *testing.T, d engine.Device, params Parameters, want func(name string) []float64) {
 	t.Helper()
-	for _, p := range m.Params {
-		got := gradient(m, p)
+	for _, p := range params {
+		got := gradient(d, p)
 		expected := want(p.Name)
 		var scale float64
 		for _, w := range expected {
@@ -79,10 +82,10 @@ func testGradients(t *testing.T, m *Classifier, want func(name string) []float64
 }
 
 // gradient returns all of a parameter's gradient.
-func gradient(m *Classifier, p Parameter) []float32 {
-	t := p.Gradient().Fill(m.dev)
+func gradient(d engine.Device, p Parameter) []float32 {
+	t := p.Gradient().Fill(d)
 	values := make([]float32, t.Len())
-	m.dev.Read(values, t)
+	d.Read(values, t)
 	return values
 }
 
@@ -93,13 +96,13 @@ func TestPoolEqualsEncode(t *testing.T) {
 		cfg.Layers = layers
 		d := cpu.New()
 		m := newModel(t, d, cfg, 1)
-		scatter(m)
+		scatter(m.dev, m.Params)
 		tape := autograd.NewInference(d)
 		sequence, pooled := m.Encode(tape, tinyText())
 		if want := len(tinyText().Tokens); sequence.Value.Rows != want {
 			t.Errorf("%d layers: %d rows, want %d", layers, sequence.Value.Rows, want)
 		}
-		want, got := m.read(pooled), m.read(m.Pool(tape, tinyText()))
+		want, got := read(m.dev, pooled), read(m.dev, m.Pool(tape, tinyText()))
 		if !slices.Equal(got, want) {
 			t.Errorf("%d layers: pooled is %v, want %v", layers, got, want)
 		}
@@ -113,16 +116,16 @@ func TestInferenceEqualsTraining(t *testing.T) {
 	cfg, text := tiny(), tinyText()
 	d := cpu.New()
 	m := newModel(t, d, cfg, 1)
-	scatter(m)
+	scatter(m.dev, m.Params)
 	training := autograd.NewTape(d, autograd.Seed{})
-	want := m.read(m.Logits(training, text))
+	want := read(m.dev, m.Logits(training, text))
 	cfg.HiddenDropout, cfg.AttentionDropout = 0.5, 0.5
-	opened, err := Open(d, cfg, reader(t, m, keep))
+	opened, err := Open(d, cfg, reader(t, m.dev, m.Params, keep))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tape := autograd.NewInference(d)
-	if got := opened.read(opened.Logits(tape, text)); !slices.Equal(got, want) {
+	if got := read(opened.dev, opened.Logits(tape, text)); !slices.Equal(got, want) {
 		t.Errorf("logits are %v, want %v", got, want)
 	}
 	for _, p := range opened.Params {
@@ -136,14 +139,14 @@ func TestInferenceEqualsTraining(t *testing.T) {
 func TestSequencesAreIndependent(t *testing.T) {
 	d := cpu.New()
 	m := newModel(t, d, tiny(), 1)
-	scatter(m)
+	scatter(m.dev, m.Params)
 	text := tinyText()
 	tape := autograd.NewInference(d)
-	whole := m.read(m.Logits(tape, text))
+	whole := read(m.dev, m.Logits(tape, text))
 	for s := range text.Sequences() {
 		lo, hi := text.Offsets[s], text.Offsets[s+1]
-		alone := Text{text.Tokens[lo:hi], text.Positions[lo:hi], []int32{0, hi - lo}}
-		if got := m.read(m.Logits(tape, alone)); !slices.Equal(got, whole[3*s:3*s+3]) {
+		alone := Text{Tokens: text.Tokens[lo:hi], Positions: text.Positions[lo:hi], Offsets: []int32{0, hi - lo}}
+		if got := read(m.dev, m.Logits(tape, alone)); !slices.Equal(got, whole[3*s:3*s+3]) {
 			t.Errorf("sequence %d: %v alone, %v in the batch", s, got, whole[3*s:3*s+3])
 		}
 	}

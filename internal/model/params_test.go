@@ -15,7 +15,7 @@ import (
 func contents(m *Classifier) map[string][]float32 {
 	all := map[string][]float32{}
 	for _, p := range m.Params {
-		all[p.Name] = m.read(p.Var)
+		all[p.Name] = read(m.dev, p.Var)
 	}
 	return all
 }
@@ -114,11 +114,11 @@ func with(name string) func(checkpoint.Tensor) []checkpoint.Tensor {
 func TestLoad(t *testing.T) {
 	d := cpu.New()
 	source := newModel(t, d, tiny(), 1)
-	scatter(source)
+	scatter(source.dev, source.Params)
 	want := contents(source)
 
 	m := newModel(t, d, tiny(), 2)
-	report, err := m.Params.Load(d, reader(t, source, keep))
+	report, err := m.Params.Load(d, reader(t, source.dev, source.Params, keep))
 	if err != nil || len(report.Missing)+len(report.Unused) > 0 {
 		t.Errorf("the same architecture: %v, %+v", err, report)
 	}
@@ -128,7 +128,7 @@ func TestLoad(t *testing.T) {
 
 	m = newModel(t, d, tiny(), 2)
 	initial := contents(m)
-	report, err = m.Params.Load(d, reader(t, source, without("pos_embedding")))
+	report, err = m.Params.Load(d, reader(t, source.dev, source.Params, without("pos_embedding")))
 	if err != nil || !slices.Equal(report.Missing, []string{"pos_embedding"}) || len(report.Unused) > 0 {
 		t.Errorf("a tensor too few: %v, %+v", err, report)
 	}
@@ -136,13 +136,13 @@ func TestLoad(t *testing.T) {
 		t.Error("a missing parameter should keep its initial value, the others not")
 	}
 
-	report, err = m.Params.Load(d, reader(t, source, with("mask_lm_out_fc.b_0")))
+	report, err = m.Params.Load(d, reader(t, source.dev, source.Params, with("mask_lm_out_fc.b_0")))
 	if err != nil || !slices.Equal(report.Unused, []string{"mask_lm_out_fc.b_0"}) || len(report.Missing) > 0 {
 		t.Errorf("a tensor too many: %v, %+v", err, report)
 	}
 
 	m = newModel(t, d, tiny(), 2)
-	_, err = m.Params.Load(d, reader(t, source, reshaped("encoder_layer_1_ffn_fc_1.w_0", 6, 24)))
+	_, err = m.Params.Load(d, reader(t, source.dev, source.Params, reshaped("encoder_layer_1_ffn_fc_1.w_0", 6, 24)))
 	for _, part := range []string{"encoder_layer_1_ffn_fc_1.w_0", "[6 24]", "[24 6]", "config.json"} {
 		if err == nil || !strings.Contains(err.Error(), part) {
 			t.Errorf("another shape: error %v does not say %s", err, part)
@@ -171,7 +171,7 @@ func TestOpenNeedsAWholeModel(t *testing.T) {
 		{"a tensor missing", tiny(), without("pos_embedding"), []string{"pos_embedding and 0 others are missing"}},
 		{"another shape", tiny(), reshaped("pos_embedding", 36), []string{"pos_embedding", "[36]", "[6 6]"}},
 	} {
-		_, err := Open(d, c.cfg, reader(t, m, c.edit))
+		_, err := Open(d, c.cfg, reader(t, m.dev, m.Params, c.edit))
 		for _, part := range c.want {
 			if err == nil || !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: error %v does not say %q", c.name, err, part)
@@ -184,7 +184,7 @@ func TestOpenNeedsAWholeModel(t *testing.T) {
 		}
 		return keep(x)
 	}
-	if _, err := Open(d, tiny(), reader(t, m, integers)); err == nil || !strings.Contains(err.Error(), "pos_embedding") {
+	if _, err := Open(d, tiny(), reader(t, m.dev, m.Params, integers)); err == nil || !strings.Contains(err.Error(), "pos_embedding") {
 		t.Errorf("integers for weights: %v", err)
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/engine"
 )
@@ -40,11 +41,28 @@ func newModel(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Classifi
 	return m
 }
 
+// newGenerator makes a generator as NewGenerator does.
+func newGenerator(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Generator {
+	tb.Helper()
+	g, err := NewGenerator(d, cfg, seed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return g
+}
+
+// read returns a variable's values.
+func read(d engine.Device, v *autograd.Var) []float32 {
+	values := make([]float32, v.Value.Len())
+	d.Read(values, v.Value)
+	return values
+}
+
 // scatter gives every parameter random values, the biases and norms too, and
 // returns them by name.
-func scatter(m *Classifier) map[string][]float64 {
+func scatter(d engine.Device, all Parameters) map[string][]float64 {
 	params := map[string][]float64{}
-	for _, p := range m.Params {
+	for _, p := range all {
 		h := fnv.New64a()
 		h.Write([]byte(p.Name))
 		r := rand.New(rand.NewPCG(h.Sum64(), 1))
@@ -56,16 +74,16 @@ func scatter(m *Classifier) map[string][]float64 {
 			}
 			params[p.Name] = append(params[p.Name], float64(values[i]))
 		}
-		m.dev.Write(p.Value, values)
+		d.Write(p.Value, values)
 	}
 	return params
 }
 
 // reader makes a checkpoint of a model's tensors, edited.
-func reader(tb testing.TB, m *Classifier, edit func(checkpoint.Tensor) []checkpoint.Tensor) checkpoint.Reader {
+func reader(tb testing.TB, d engine.Device, params Parameters, edit func(checkpoint.Tensor) []checkpoint.Tensor) checkpoint.Reader {
 	tb.Helper()
 	var tensors []checkpoint.Tensor
-	for _, t := range m.Params.Tensors(m.dev) {
+	for _, t := range params.Tensors(d) {
 		tensors = append(tensors, edit(t)...)
 	}
 	r, err := checkpoint.FromTensors("memory", tensors)
@@ -117,7 +135,7 @@ func (w *dropWatch) keep(n int, d engine.Dropout) {
 	w.masks = append(w.masks, mask)
 }
 
-// reference is UNIMO's text classifier in float64, from the description of the
+// reference is UNIMO's text classifier and generator in float64, from the description of the
 // architecture: rows are slices, parameters are found by name.
 type reference struct {
 	cfg    Config
@@ -186,8 +204,8 @@ func (r *reference) normOf(a, b [][]float64, name string) [][]float64 {
 }
 
 // attention is that of the rows of q, which queries divides into sequences, to those of
-// k and v, which keys does.
-func (r *reference) attention(q, k, v [][]float64, queries, keys []int32) [][]float64 {
+// k and v, which keys does; with sources, to the source and to what is not later.
+func (r *reference) attention(q, k, v [][]float64, queries, keys, sources []int32) [][]float64 {
 	width, drop, element := r.cfg.HiddenSize/r.cfg.Heads, r.mask(r.cfg.AttentionDropout), 0
 	y := make([][]float64, len(q))
 	for i := range y {
@@ -198,7 +216,11 @@ func (r *reference) attention(q, k, v [][]float64, queries, keys []int32) [][]fl
 		for col := 0; col < r.cfg.HiddenSize; col += width {
 			for i := int(queries[s]); i < int(queries[s+1]); i++ {
 				weights, total := make([]float64, hi-lo), 0.0
+				place := hi - lo - int(queries[s+1]) + i // in the sequence
 				for j := range weights {
+					if sources != nil && j >= int(sources[s]) && j > place {
+						continue
+					}
 					var dot float64
 					for l := col; l < col+width; l++ {
 						dot += q[i][l] * k[lo+j][l]
@@ -228,48 +250,65 @@ func (r *reference) rows(table string, ids []int32) [][]float64 {
 	return x
 }
 
-// encode returns the last layer's output; with firstOnly that layer has the queries of
-// each sequence's first token alone.
-func (r *reference) encode(text Text, firstOnly bool) [][]float64 {
-	x := r.dropout(r.normOf(r.rows("word_embedding", text.Tokens), r.rows("pos_embedding", text.Positions), "pre_encoder"))
-	queries := text.Offsets
+// encode returns the last layer's output for the given rows, which queries divides into
+// sequences: that layer has no other queries.
+func (r *reference) encode(text Text, rows, queries []int32) [][]float64 {
+	tables := [][][]float64{r.rows("word_embedding", text.Tokens), r.rows("pos_embedding", text.Positions)}
+	if text.Roles != nil {
+		tables = append(tables, r.rows("role_embedding", text.Roles), r.rows("turn_embedding", text.Turns))
+	}
+	sum := make([][]float64, len(text.Tokens))
+	for i := range sum {
+		sum[i] = make([]float64, r.cfg.HiddenSize)
+		for _, table := range tables[1:] {
+			for j, v := range table[i] {
+				sum[i][j] += v
+			}
+		}
+	}
+	x := r.dropout(r.normOf(tables[0], sum, "pre_encoder"))
 	for i := range r.cfg.Layers {
 		name := "encoder_layer_" + string(rune('0'+i))
-		q := x
-		if firstOnly && i == r.cfg.Layers-1 {
-			q, queries = firsts(x, text), make([]int32, text.Sequences()+1)
-			for s := range queries {
-				queries[s] = int32(s)
-			}
+		q, offsets := x, text.Offsets
+		if i == r.cfg.Layers-1 {
+			q, offsets = pick(x, rows), queries
 		}
 		a := r.attention(r.linear(q, name+"_multi_head_att_query_fc"), r.linear(x, name+"_multi_head_att_key_fc"),
-			r.linear(x, name+"_multi_head_att_value_fc"), queries, text.Offsets)
+			r.linear(x, name+"_multi_head_att_value_fc"), offsets, text.Offsets, text.Sources)
 		x = r.normOf(q, r.dropout(r.linear(a, name+"_multi_head_att_output_fc")), name+"_post_att")
-		f := r.linear(x, name+"_ffn_fc_0")
-		for _, row := range f {
-			for j, v := range row {
-				row[j] = v * (1 + math.Erf(v/math.Sqrt2)) / 2
-			}
-		}
+		f := gelu(r.linear(x, name+"_ffn_fc_0"))
 		x = r.normOf(x, r.dropout(r.linear(f, name+"_ffn_fc_1")), name+"_post_ffn")
 	}
-	if firstOnly && r.cfg.Layers == 0 {
-		return firsts(x, text)
+	if r.cfg.Layers == 0 {
+		return pick(x, rows)
 	}
 	return x
 }
 
-// firsts returns the row of each sequence's first token.
-func firsts(x [][]float64, text Text) (first [][]float64) {
-	for s := range text.Sequences() {
-		first = append(first, x[text.Offsets[s]])
+func gelu(x [][]float64) [][]float64 {
+	for _, row := range x {
+		for j, v := range row {
+			row[j] = v * (1 + math.Erf(v/math.Sqrt2)) / 2
+		}
 	}
-	return first
+	return x
+}
+
+// pick returns some rows of x.
+func pick(x [][]float64, rows []int32) (some [][]float64) {
+	for _, row := range rows {
+		some = append(some, x[row])
+	}
+	return some
 }
 
 func (r *reference) logits(text Text) [][]float64 {
 	r.next = 0
-	first := r.encode(text, true)
+	queries := make([]int32, len(text.Offsets))
+	for s := range queries {
+		queries[s] = int32(s)
+	}
+	first := r.encode(text, text.Offsets[:text.Sequences()], queries)
 	pooled := r.linear(first, "pooled_fc_text")
 	for _, row := range pooled {
 		for j, v := range row {
@@ -298,16 +337,61 @@ func (r *reference) loss(text Text, targets Targets) float64 {
 	return loss / float64(len(logits))
 }
 
-// gradient differentiates the loss by a parameter, by central differences.
-func (r *reference) gradient(name string, text Text, targets Targets) []float64 {
+// nextLogits are a generator's scores of the tokens after the target's.
+func (r *reference) nextLogits(text Text) [][]float64 {
+	r.next = 0
+	rows, queries := []int32{}, []int32{0}
+	for s, n := range text.Sources {
+		for row := text.Offsets[s] + n; row < text.Offsets[s+1]; row++ {
+			rows = append(rows, row)
+		}
+		queries = append(queries, int32(len(rows)))
+	}
+	h := gelu(r.linear(r.encode(text, rows, queries), "mask_lm_trans_fc"))
+	none := make([][]float64, len(h))
+	for i := range none {
+		none[i] = make([]float64, r.cfg.HiddenSize)
+	}
+	h = r.normOf(h, none, "mask_lm_trans")
+	if r.cfg.UntiedEmbeddings {
+		return r.linear(h, "mask_lm_out_fc")
+	}
+	logits := make([][]float64, len(h))
+	for i, row := range h {
+		logits[i] = append(logits[i], r.params["mask_lm_out_fc.b_0"]...)
+		for v := range logits[i] {
+			for j, x := range row {
+				logits[i][v] += x * r.params["word_embedding"][v*len(row)+j]
+			}
+		}
+	}
+	return logits
+}
+
+// nextLoss is a generator's loss.
+func (r *reference) nextLoss(text Text, labels []int32, smoothing float64) (loss float64) {
+	logits := r.nextLogits(text)
+	for i, row := range logits {
+		var total, mean float64
+		for _, v := range row {
+			total += math.Exp(v)
+			mean += v / float64(len(row))
+		}
+		loss += math.Log(total) - (1-smoothing)*row[labels[i]] - smoothing*mean
+	}
+	return loss / float64(len(logits))
+}
+
+// gradient differentiates a loss by a parameter, by central differences.
+func (r *reference) gradient(name string, loss func() float64) []float64 {
 	const step = 1e-5
 	values := r.params[name]
 	g := make([]float64, len(values))
 	for i, v := range values {
 		values[i] = v + step
-		above := r.loss(text, targets)
+		above := loss()
 		values[i] = v - step
-		below := r.loss(text, targets)
+		below := loss()
 		values[i] = v
 		g[i] = (above - below) / (2 * step)
 	}

@@ -1,7 +1,6 @@
 package model
 
 import (
-	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,8 +16,8 @@ var architectures = map[string]func(cfg Config, p declare){
 	"regression":     func(cfg Config, p declare) { withHead(cfg, p, 1) },
 	"retrieval":      retrieval,
 	"entailment":     entailment,
-	"generation":     generation,
-	"dialogue":       dialogue,
+	"generation":     func(cfg Config, p declare) { generator(cfg, p, Generation) },
+	"dialogue":       func(cfg Config, p declare) { generator(cfg, p, Dialogue) },
 	"pretrained":     pretrained,
 }
 
@@ -41,13 +40,18 @@ func Architecture(name string, cfg Config) ([]Spec, error) {
 func Compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) { return compare(specs, r) }
 
 func encoderOnly(cfg Config, p declare) {
-	cfg.NumLabels = 0
+	cfg.ProblemType, cfg.NumLabels = "", 0
 	new(Classifier).build(cfg, p)
 }
 
 func withHead(cfg Config, p declare, labels int) {
-	cfg.NumLabels = labels
+	cfg.ProblemType, cfg.NumLabels = Classification, labels
 	new(Classifier).build(cfg, p)
+}
+
+func generator(cfg Config, p declare, problem string) {
+	cfg.ProblemType = problem
+	new(Generator).build(cfg, p)
 }
 
 func image(cfg Config, p declare) {
@@ -79,29 +83,8 @@ func entailment(cfg Config, p declare) {
 	p("cls_out_b_1", Zeros, entailmentLabels)
 }
 
-// languageHead declares the masked-language head, tied to the word embedding.
-// Its norm's bias starts at one, as in the reference.
-func languageHead(cfg Config, p declare) {
-	newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize)
-	p("mask_lm_trans_layer_norm_scale", Ones, cfg.HiddenSize)
-	p("mask_lm_trans_layer_norm_bias", Ones, cfg.HiddenSize)
-	p("mask_lm_out_fc.b_0", Zeros, cfg.VocabSize)
-}
-
-func generation(cfg Config, p declare) {
-	newEncoder(p, cfg)
-	languageHead(cfg, p)
-}
-
-func dialogue(cfg Config, p declare) {
-	generation(cfg, p)
-	// With knowledge the reference's recipe has 3 roles and 16 turns.
-	p("role_embedding", TruncatedNormal, cmp.Or(cfg.RoleTypes, 3), cfg.HiddenSize)
-	p("turn_embedding", TruncatedNormal, cmp.Or(cfg.TurnTypes, 16), cfg.HiddenSize)
-}
-
 func pretrained(cfg Config, p declare) {
 	encoderOnly(cfg, p)
 	image(cfg, p)
-	languageHead(cfg, p)
+	newLanguageHead(p, cfg, nil)
 }

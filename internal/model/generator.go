@@ -1,0 +1,239 @@
+package model
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// Generator is the text encoder with the language head: it writes a target text,
+// token by token, behind a source.
+//
+//	h      = LN(gelu(affine(x)))          [R,H], of the R tokens that a next one is wanted for
+//	logits = h·Eᵀ + bias                  [R,V], E the word embedding (or h·W, if untied)
+type Generator struct {
+	Config Config
+	Params Parameters
+	dev    engine.Device
+
+	encoder encoder
+	head    languageHead
+}
+
+// languageHead turns encoded tokens into scores of the next ones.
+type languageHead struct {
+	transform linear
+	norm      norm
+	w, b      *autograd.Var
+	op        engine.Transpose // NT: w is the word embedding
+}
+
+// newLanguageHead declares the head, tied to words unless cfg says otherwise. Its norm's
+// bias starts at one, as in the reference.
+func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
+	h := languageHead{
+		transform: newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize),
+		norm: norm{
+			scale: p("mask_lm_trans_layer_norm_scale", Ones, cfg.HiddenSize),
+			bias:  p("mask_lm_trans_layer_norm_bias", Ones, cfg.HiddenSize),
+		},
+		w: words, op: engine.NT,
+	}
+	if cfg.UntiedEmbeddings {
+		h.w, h.op = p("mask_lm_out_fc.w_0", TruncatedNormal, cfg.HiddenSize, cfg.VocabSize), engine.NN
+	}
+	h.b = p("mask_lm_out_fc.b_0", Zeros, cfg.VocabSize)
+	return h
+}
+
+// hidden returns what the vocabulary is compared with, R x H.
+func (h languageHead) hidden(t *autograd.Tape, x *autograd.Var) *autograd.Var {
+	return h.norm.apply(t, t.GELU(h.transform.apply(t, x)))
+}
+
+// logits returns the scores of all tokens, R x V.
+func (h languageHead) logits(t *autograd.Tape, x *autograd.Var) *autograd.Var {
+	return t.Block(func() *autograd.Var {
+		if h.op == engine.NT {
+			return t.LinearNT(h.hidden(t, x), h.w, h.b)
+		}
+		return t.Linear(h.hidden(t, x), h.w, h.b)
+	})
+}
+
+// NewGenerator makes a trainable generator with initial values drawn from seed.
+func NewGenerator(d engine.Device, cfg Config, seed uint64) (*Generator, error) {
+	if err := cfg.validateGenerator(); err != nil {
+		return nil, err
+	}
+	g := &Generator{Config: cfg, dev: d}
+	g.build(cfg, allocate(d, &g.Params))
+	g.Params.initialise(d, cfg.InitRange, seed)
+	return g, nil
+}
+
+// OpenGenerator makes a generator for inference whose parameters are views of r,
+// which must stay open. A missing tensor is an error.
+func OpenGenerator(d engine.Device, cfg Config, r checkpoint.Reader) (*Generator, error) {
+	if err := cfg.validateGenerator(); err != nil {
+		return nil, err
+	}
+	report, err := compare(GeneratorSpecs(cfg), r)
+	if err != nil {
+		return nil, err
+	}
+	if len(report.Missing) > 0 {
+		return nil, fmt.Errorf("tensor %s and %d others are missing: not a model for %s; fine-tune it for that first",
+			report.Missing[0], len(report.Missing)-1, cfg.ProblemType)
+	}
+	g := &Generator{Config: cfg, dev: d}
+	var failure error
+	g.build(cfg, open(d, r, &g.Params, &failure))
+	return g, failure
+}
+
+// GeneratorSpecs lists the parameters of a generator.
+func GeneratorSpecs(cfg Config) []Spec {
+	var specs []Spec
+	new(Generator).build(cfg, list(&specs))
+	return specs
+}
+
+func (g *Generator) build(cfg Config, p declare) {
+	g.encoder = newEncoder(p, cfg)
+	g.head = newLanguageHead(p, cfg, g.encoder.words)
+}
+
+func (c Config) validateGenerator() error {
+	if err := c.Validate(); err != nil {
+		return err
+	}
+	if !c.Generates() {
+		return fmt.Errorf("problem_type is %q, want %q or %q: this model does not write text; fine-tune it on a task that does", c.ProblemType, Generation, Dialogue)
+	}
+	return nil
+}
+
+// Logits returns the scores of the token after each target token, T x V for the T target
+// tokens of all sequences in their order. It borrows text until the tape's pass ends.
+func (g *Generator) Logits(t *autograd.Tape, text Text) *autograd.Var {
+	return t.Block(func() *autograd.Var { return g.head.logits(t, g.encoder.targets(t, text)) })
+}
+
+// Loss returns the mean cross-entropy, with label smoothing, of the token after each
+// target token. Labels are these next tokens in the order of [Generator.Logits]; another number of
+// them panics. It borrows text and labels until the tape's pass ends.
+func (g *Generator) Loss(t *autograd.Tape, text Text, labels []int32, smoothing float32) *autograd.Var {
+	return t.Block(func() *autograd.Var {
+		h := g.head.hidden(t, g.encoder.targets(t, text))
+		return t.VocabularyLoss(h, g.head.w, g.head.b, g.head.op, labels, smoothing)
+	})
+}
+
+// Cache holds the keys and values of every layer that decoding looks at: those of
+// the sources' tokens, and a pool for those of the tokens written since. The pool's rows
+// are called slots; who decodes decides which token lies where.
+type Cache struct {
+	dev    engine.Device
+	layers []cachedLayer
+	first  []bool // true for every row of a write: it overwrites
+}
+
+type cachedLayer struct {
+	sourceKeys, sourceValues *autograd.Var // tokens of the sources x H
+	keys, values             *autograd.Var // slots x H
+}
+
+// NewCache makes a cache for sources of so many tokens in all, and with so many slots. Free it
+// after use.
+func (g *Generator) NewCache(tokens, slots int) *Cache {
+	c := &Cache{dev: g.dev, layers: make([]cachedLayer, g.Config.Layers)}
+	table := func(rows int) *autograd.Var { return autograd.Const(g.dev.New(rows, g.Config.HiddenSize)) }
+	for i := range c.layers {
+		c.layers[i] = cachedLayer{table(tokens), table(tokens), table(slots), table(slots)}
+	}
+	return c
+}
+
+// Free gives the cache's memory back.
+func (c *Cache) Free() {
+	for _, l := range c.layers {
+		for _, v := range []*autograd.Var{l.sourceKeys, l.sourceValues, l.keys, l.values} {
+			c.dev.Free(v.Value)
+		}
+	}
+}
+
+// write sets rows of table.
+func (c *Cache) write(table *autograd.Var, rows []int32, values *autograd.Var) {
+	for len(c.first) < len(rows) {
+		c.first = append(c.first, true)
+	}
+	c.dev.ScatterAdd(table.Value, rows, values.Value, c.first[:len(rows)])
+}
+
+// Encode reads whole sources and puts their keys and values into the cache, from row on. It
+// ends early, with the context's error, when ctx is done. The tape must not record; it is released.
+func (g *Generator) Encode(ctx context.Context, t *autograd.Tape, c *Cache, sources Text, row int) error {
+	defer t.Release()
+	rows := make([]int32, len(sources.Tokens))
+	for i := range rows {
+		rows[i] = int32(row + i)
+	}
+	x := g.encoder.embed(t, sources)
+	for i, l := range g.encoder.layers {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		x = t.Block(func() *autograd.Var {
+			k, v := l.key.apply(t, x), l.value.apply(t, x)
+			c.write(c.layers[i].sourceKeys, rows, k)
+			c.write(c.layers[i].sourceValues, rows, v)
+			if i == len(g.encoder.layers)-1 {
+				return x // nothing looks at what comes after
+			}
+			return l.finish(t, g.Config, x, t.Attention(l.query.apply(t, x), k, v, g.encoder.attention(sources)))
+		})
+	}
+	return nil
+}
+
+// Step is one step of decoding: the newest token of each of R hypotheses.
+type Step struct {
+	Tokens    []int32 // R
+	Positions []int32 // R
+	Slots     []int32 // R: where their keys and values go
+
+	// What they see: their sources' rows of the cache, and slots, those of Slots included.
+	// Heads need not be set.
+	Seen engine.CachedAttention
+}
+
+// Next returns the scores of the tokens that may come next, R x V. Roles and turns of
+// a dialogue's target are 0. It ends early, with the context's error, when ctx is done. The tape must
+// not record; who calls releases it.
+func (g *Generator) Next(ctx context.Context, t *autograd.Tape, c *Cache, s Step) (*autograd.Var, error) {
+	text := Text{Tokens: s.Tokens, Positions: s.Positions}
+	if g.encoder.roles != nil {
+		text.Roles = make([]int32, len(s.Tokens))
+		text.Turns = text.Roles
+	}
+	s.Seen.Heads = g.Config.Heads
+	x := g.encoder.embed(t, text)
+	for i, l := range g.encoder.layers {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		cached := c.layers[i]
+		x = t.Block(func() *autograd.Var {
+			c.write(cached.keys, s.Slots, l.key.apply(t, x))
+			c.write(cached.values, s.Slots, l.value.apply(t, x))
+			context := t.CachedAttention(l.query.apply(t, x), cached.sourceKeys, cached.sourceValues, cached.keys, cached.values, s.Seen)
+			return l.finish(t, g.Config, x, context)
+		})
+	}
+	return g.head.logits(t, x), nil
+}
