@@ -1,0 +1,267 @@
+package seq2seq
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+)
+
+// maxTurns bounds the questions of a conversation, whose history repeats in each.
+const maxTurns = 1000
+
+// recogniseJSON looks at the beginning of a file that may be JSON.
+func recogniseJSON(path string, in io.Reader) (Kind, error) {
+	unknown := &data.FileError{File: path, Problem: "is of no known kind", Remedy: acceptedFiles}
+	head := make([]byte, 64)
+	n, err := io.ReadFull(in, head)
+	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
+		return 0, newReader(path, Options{}).unreadable(err)
+	}
+	head = skipMark(head[:n])
+	switch start := bytes.TrimLeft(head, " \t\r\n"); {
+	case len(start) > 0 && start[0] == '[':
+		unknown.Problem = "is a JSON list"
+		unknown.Remedy = "write its objects without the list, one a line, as .jsonl"
+		return 0, unknown
+	case len(start) == 0 || start[0] != '{':
+		return 0, unknown
+	}
+	dec := json.NewDecoder(io.MultiReader(bytes.NewReader(head), io.LimitReader(in, MaxDocument)))
+	dec.Token() // {
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return 0, unknown
+		}
+		if key != "data" {
+			var skip json.RawMessage
+			if dec.Decode(&skip) != nil {
+				return 0, unknown
+			}
+			continue
+		}
+		var item struct{ Story, Paragraphs json.RawMessage }
+		if list, err := dec.Token(); err != nil || list != json.Delim('[') || dec.Decode(&item) != nil {
+			unknown.Problem = `has no list of objects under "data"`
+			return 0, unknown
+		}
+		switch {
+		case item.Story != nil:
+			return KindCoQA, nil
+		case item.Paragraphs != nil:
+			return KindSQuAD, nil
+		}
+		unknown.Problem = `has neither "story" (CoQA) nor "paragraphs" (SQuAD) in its first item of "data"`
+		return 0, unknown
+	}
+	return KindJSONLines, nil // the first value ended: an object without "data"
+}
+
+// document walks the items of "data" in one JSON object. item decodes one, which begins at line.
+func (r *reader) document(content []byte, item func(dec *json.Decoder, line int) error) error {
+	content = skipMark(content)
+	dec := json.NewDecoder(bytes.NewReader(content))
+	counted, line := 0, 1
+	// lineOf is the line of what follows the decoder's place.
+	lineOf := func() int {
+		at := int(dec.InputOffset())
+		for at < len(content) && strings.IndexByte(" \t\r\n,:", content[at]) >= 0 {
+			at++
+		}
+		line += bytes.Count(content[counted:at], []byte{'\n'})
+		counted = at
+		return line
+	}
+	broken := func(err error) error { return r.malformed(lineOf(), err) }
+	want := func(delim json.Delim) error {
+		token, err := dec.Token()
+		if err == nil && token != delim {
+			err = fmt.Errorf("found %v where %v is expected", token, delim)
+		}
+		return err
+	}
+	if err := want('{'); err != nil {
+		return broken(err)
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return broken(err)
+		}
+		if key != "data" {
+			var skip json.RawMessage
+			if err := dec.Decode(&skip); err != nil {
+				return broken(err)
+			}
+			continue
+		}
+		if err := want('['); err != nil {
+			return broken(err)
+		}
+		for dec.More() {
+			if err := item(dec, lineOf()); err != nil {
+				return err
+			}
+		}
+		if err := want(']'); err != nil {
+			return broken(err)
+		}
+	}
+	if err := want('}'); err != nil {
+		return broken(err)
+	}
+	if rest := bytes.TrimSpace(content[dec.InputOffset():]); len(rest) > 0 {
+		return broken(errors.New("something follows after its end"))
+	}
+	return nil
+}
+
+// decode reads one item. Where only a type is wrong, that is reported and ok is false.
+func (r *reader) decode(dec *json.Decoder, line int, item any) (ok bool, err error) {
+	err = dec.Decode(item)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong):
+		what := "an item"
+		if wrong.Field != "" {
+			what = fmt.Sprintf("%q", wrong.Field)
+		}
+		return false, r.problem(line, fmt.Sprintf("%s is a JSON %s", what, wrong.Value), "correct it")
+	case err != nil:
+		return false, r.malformed(line, err)
+	}
+	return true, nil
+}
+
+func (r *reader) malformed(line int, err error) error {
+	problem := fmt.Sprintf("is no valid JSON: %v", err)
+	if err == io.EOF || err == io.ErrUnexpectedEOF {
+		problem = "is no valid JSON: it ends within a value"
+	}
+	return &data.FileError{File: r.file, Line: line, Problem: problem, Remedy: "fetch it again", Err: err}
+}
+
+// turn is a question or an answer in CoQA's JSON.
+type turn struct {
+	Text string `json:"input_text"`
+	ID   int    `json:"turn_id"`
+}
+
+// conversation reads an item of CoQA's JSON: an example a question, with all questions
+// and answers before it.
+func (r *reader) conversation(dec *json.Decoder, line int) error {
+	var c struct {
+		Source, ID, Story  string
+		Questions, Answers []turn
+		Additional         map[string][]turn `json:"additional_answers"`
+	}
+	if ok, err := r.decode(dec, line, &c); !ok {
+		return err
+	}
+	name := "conversation " + data.Quote(c.ID)
+	problem := func(format string, args ...any) error {
+		return r.problem(line, name+fmt.Sprintf(format, args...), "correct the conversation or remove it")
+	}
+	n := len(c.Questions)
+	switch {
+	case n == 0:
+		return problem(" has no questions")
+	case n > maxTurns:
+		return problem(" has %d questions, more than %d", n, maxTurns)
+	case len(c.Answers) != n:
+		return problem(" has %d questions and %d answers", n, len(c.Answers))
+	}
+	people := slices.Sorted(maps.Keys(c.Additional))
+	for _, who := range people {
+		if len(c.Additional[who]) != n {
+			return problem(" has %d questions and %d answers of person %s", n, len(c.Additional[who]), data.Quote(who))
+		}
+	}
+	var turns []string // shared by the examples
+	for i, q := range c.Questions {
+		number := i + 1
+		if q.ID != 0 {
+			number = q.ID
+		}
+		turns = append(turns, strings.TrimSpace(q.Text))
+		x := Example{ID: c.ID, Sources: turns[:len(turns):len(turns)], Knowledge: c.Story, Target: strings.TrimSpace(c.Answers[i].Text),
+			Domain: c.Source, Group: c.ID, Turn: number, Line: line}
+		turns = append(turns, x.Target)
+		wrong := ""
+		check := func(a turn, whose string) {
+			switch text := strings.TrimSpace(a.Text); {
+			case a.ID != q.ID:
+				wrong = fmt.Sprintf("%s is of turn %d", whose, a.ID)
+			case text == "" && wrong == "":
+				wrong = whose + " is empty"
+			default:
+				x.References = append(x.References, text)
+			}
+		}
+		check(c.Answers[i], "the answer")
+		for _, who := range people {
+			check(c.Additional[who][i], "the answer of person "+data.Quote(who))
+		}
+		if strings.TrimSpace(q.Text) == "" {
+			wrong = "the question is empty"
+		}
+		var err error
+		if wrong != "" {
+			err = problem(", turn %d: %s", number, wrong)
+		} else {
+			err = r.add(x)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// article reads an item of SQuAD's JSON: an example a question that has an answer, with
+// the answer and the passage as sources and the question as target.
+func (r *reader) article(dec *json.Decoder, line int) error {
+	var a struct {
+		Title      string
+		Paragraphs []struct {
+			Context string
+			QAs     []struct {
+				ID, Question string
+				Impossible   bool `json:"is_impossible"`
+				Answers      []struct{ Text string }
+			}
+		}
+	}
+	if ok, err := r.decode(dec, line, &a); !ok {
+		return err
+	}
+	group := a.Title
+	if group == "" {
+		group = fmt.Sprintf("line %d", line)
+	}
+	for p, passage := range a.Paragraphs {
+		for _, q := range passage.QAs {
+			var err error
+			switch {
+			case q.Impossible || len(q.Answers) == 0:
+				r.report.Skipped[skipImpossible]++
+			case strings.TrimSpace(q.Answers[0].Text) == "" || strings.TrimSpace(passage.Context) == "":
+				err = r.problem(line, fmt.Sprintf("article %s, passage %d, question %s: the answer or the passage is empty", data.Quote(a.Title), p+1, data.Quote(q.ID)),
+					"complete it or remove it")
+			default:
+				err = r.add(Example{ID: q.ID, Sources: []string{q.Answers[0].Text, passage.Context}, Target: strings.TrimSpace(q.Question), Group: group, Line: line})
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
