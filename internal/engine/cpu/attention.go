@@ -185,7 +185,6 @@ type scratch struct {
 	q, k, v, dy    []float32 // rows of the head, copied together
 	kt, vt         []float32 // kᵀ and vᵀ
 	words          []uint32
-	sums           []float32 // of numerators
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -207,7 +206,12 @@ func (h *head) cut(lo, size int) (rows, keys int) {
 
 // stride is the distance between rows of scores. They begin at vectors of their own:
 // a load that overlaps the store of the row before would have to wait for it.
-func (h *head) stride() int { return (h.keys + 15) / 16 * 16 }
+func (h *head) stride() int { return padded(h.keys) }
+
+// padded rounds n up to whole vectors, to which [kernels.Transpose] writes.
+func padded(n int) int {
+	return (n + kernels.TransposeWidth - 1) / kernels.TransposeWidth * kernels.TransposeWidth
+}
 
 // matrix is rows of numbers that are ld apart.
 type matrix struct {
@@ -235,7 +239,7 @@ func (t *attention) near(buffer *[]float32, m matrix, rows int) matrix {
 // transposed returns the transpose of rows of the head. Its rows are not a multiple of 4 KiB
 // apart, so that they do not compete for one set of the cache.
 func (t *attention) transposed(buffer *[]float32, m matrix, rows int) matrix {
-	ld := (rows+kernels.TransposeWidth-1)/kernels.TransposeWidth*kernels.TransposeWidth + 16
+	ld := padded(rows) + 16
 	x := grow(buffer, ld*t.width)
 	kernels.Transpose(x, ld, m.x, m.ld, rows, t.width)
 	return matrix{x, ld}
@@ -366,9 +370,9 @@ func (t *attention) backwardHead(task int) {
 
 // grow returns n elements of a buffer that is made larger if need be. Their
 // content does not matter.
-func grow(buffer *[]float32, n int) []float32 {
+func grow[T any](buffer *[]T, n int) []T {
 	if cap(*buffer) < n {
-		*buffer = make([]float32, n)
+		*buffer = make([]T, n)
 	}
 	return (*buffer)[:n]
 }

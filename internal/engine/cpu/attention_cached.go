@@ -59,36 +59,43 @@ func (a *decoding) head(source, col int) {
 	key, keys := int(a.Sources[source]), int(a.Sources[source+1]-a.Sources[source])
 	at := func(x []float32, row int) matrix { return matrix{x[row*a.hidden+col:], a.hidden} }
 	s := scratches.Get().(*scratch)
-	p := matrix{ld: keys + a.Steps}
-	p.x = grow(&s.scores, rows*p.ld)
 	q, y := at(a.q, first), at(a.y, first)
-	if keys > 0 {
-		mul(p, q, at(a.sk, key), rows, keys, a.width, kernels.TransB)
+	p := matrix{ld: padded(keys + a.Steps)}
+	p.x = grow(&s.scores, rows*p.ld)
+	if keys > 0 { // k·qᵀ: the many keys are read as they lie, and only few scores are turned
+		qt := matrix{grow(&s.q, padded(rows)*a.width), padded(rows)}
+		kernels.Transpose(qt.x, qt.ld, q.x, q.ld, rows, a.width)
+		turned := matrix{grow(&s.slopes, padded(rows)*keys), padded(rows)}
+		mul(turned, at(a.sk, key), qt, keys, rows, a.width, 0)
+		kernels.Transpose(p.x, p.ld, turned.x, turned.ld, keys, rows)
 	}
-	path := func(i int) []int32 { return a.Paths[(first+i)*a.Steps:][:a.Steps] }
-	sums := grow(&s.sums, rows)
+	sums := grow(&s.k, rows)
 	for i := range rows {
-		row := p.x[i*p.ld:][:p.ld]
-		for step, r := range path(i) {
+		row := p.x[i*p.ld:][:keys+a.Steps]
+		for step, r := range a.path(first + i) {
 			row[keys+step] = kernels.Dot(q.x[i*q.ld:][:a.width], at(a.k, int(r)).x[:a.width])
 		}
 		_, sums[i] = kernels.Exponentials(row, row, a.scale)
 	}
 	if keys > 0 {
 		mul(y, p, at(a.sv, key), rows, a.width, keys, 0)
-	} else {
-		for i := range rows {
-			clear(y.x[i*y.ld:][:a.width])
-		}
 	}
 	for i := range rows {
 		row := y.x[i*y.ld:][:a.width]
-		for step, r := range path(i) {
+		if keys == 0 {
+			clear(row)
+		}
+		for step, r := range a.path(first + i) {
 			kernels.Axpy(row, p.x[i*p.ld+keys+step], at(a.v, int(r)).x[:a.width])
 		}
-		if p.ld > 0 {
+		if keys+a.Steps > 0 {
 			kernels.Scale(row, 1/sums[i], row)
 		}
 	}
 	scratches.Put(s)
+}
+
+// path returns the rows of the pool that a hypothesis sees.
+func (a *decoding) path(hypothesis int) []int32 {
+	return a.Paths[hypothesis*a.Steps:][:a.Steps]
 }

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/kernels"
 )
 
 // attentionCase is attention over sequences of the given numbers of queries and
@@ -16,11 +15,18 @@ type attentionCase struct {
 	queries, keys []int
 	heads, width  int // of a head
 	drop          float32
+	prefix        []int32 // nil: every query sees all keys
 }
 
 // selfAttention is the case of whole sequences.
 func selfAttention(lengths []int, heads, width int, drop float32) attentionCase {
-	return attentionCase{lengths, lengths, heads, width, drop}
+	return attentionCase{lengths, lengths, heads, width, drop, nil}
+}
+
+// behind makes the case causal behind prefixes.
+func (c attentionCase) behind(prefix ...int32) attentionCase {
+	c.prefix = prefix
+	return c
 }
 
 var attentionCases = []attentionCase{
@@ -34,13 +40,24 @@ var attentionCases = []attentionCase{
 	selfAttention([]int{31}, 1, 8, 1),
 	selfAttention([]int{blockQueries*2 + 3, 0, 5}, 1, 32, 0.1), // divided by queries
 	selfAttention([]int{blockQueries*2 + 3, 5}, 3, 32, 0.1),
-	{[]int{1, 1, 1}, []int{5, 17, 40}, 2, 8, 0.2},
-	{[]int{0, 3, 2, 70}, []int{4, 0, 7, 3}, 2, 7, 0.2},
-	{[]int{2, 7}, []int{blockScores/4 + 3, 9}, 1, 3, 0.1}, // fewer queries in a block
+	{[]int{1, 1, 1}, []int{5, 17, 40}, 2, 8, 0.2, nil},
+	{[]int{0, 3, 2, 70}, []int{4, 0, 7, 3}, 2, 7, 0.2, nil},
+	{[]int{2, 7}, []int{blockScores/4 + 3, 9}, 1, 3, 0.1, nil}, // fewer queries in a block
+	selfAttention(nil, 2, 4, 0).behind(),
+	selfAttention([]int{0, 1, 1, 2, 2, 2}, 2, 4, 0).behind(0, 0, 1, 0, 1, 2),
+	selfAttention([]int{13, 13, 13, 13, 0, 5}, 3, 5, 0.2).behind(0, 6, 12, 13, 0, 1),
+	selfAttention([]int{blockQueries, blockQueries + 1, 2*blockQueries + 9}, 2, 8, 0).behind(blockQueries-1, 1, blockQueries+2),
+	selfAttention([]int{2*blockQueries + 9}, 1, 16, 0.1).behind(0), // divided by queries
+	selfAttention([]int{2*blockQueries + 9}, 1, 16, 0.1).behind(blockQueries + 5),
+	selfAttention([]int{500, 420}, 3, 8, 0.1).behind(400, 0), // more keys than a product's block
+	{[]int{3, 1, 7, 0, 5}, []int{9, 4, 7, 3, 60}, 2, 7, 0.2, []int32{4, 4, 0, 2, 58}},
+	{[]int{0, 2}, []int{4, 0}, 2, 7, 0, []int32{4, 0}}, // without keys
+	{[]int{2*blockQueries + 1}, []int{400}, 1, 8, 0.1, []int32{230}},
+	{[]int{9}, []int{blockScores/4 + 3}, 1, 3, 0.1, []int32{blockScores / 4}},
 }
 
 func (c attentionCase) String() string {
-	return fmt.Sprintf("%v to %v %dx%d drop %g", c.queries, c.keys, c.heads, c.width, c.drop)
+	return fmt.Sprintf("%v to %v %dx%d drop %g behind %v", c.queries, c.keys, c.heads, c.width, c.drop, c.prefix)
 }
 
 // offsets returns where sequences of the given lengths begin, and their end.
@@ -55,7 +72,7 @@ func offsets(lengths []int) []int32 {
 func (c attentionCase) attention() engine.Attention {
 	return engine.Attention{
 		Heads: c.heads, Queries: offsets(c.queries), Keys: offsets(c.keys),
-		Dropout: engine.Dropout{Prob: c.drop, Key: 7, Stream: 11},
+		Prefix: c.prefix, Dropout: engine.Dropout{Prob: c.drop, Key: 7, Stream: 11},
 	}
 }
 
@@ -79,14 +96,20 @@ func (c attentionCase) mask() []float64 {
 	return dropMask(n, c.attention().Dropout)
 }
 
-// eachHead calls f for every head of every sequence with its number, its first
-// query and key, how many there are, and where its probabilities begin.
-func (c attentionCase) eachHead(f func(head, query, queries, key, keys, probs int)) {
-	query, key, probs := 0, 0, 0
+// eachQuery calls f for every query of every head of every sequence: with the head, the query's
+// row, that of the first key, how many keys the query sees, and the mask of their probabilities.
+func (c attentionCase) eachQuery(f func(head, row, key, keys int, mask []float64)) {
+	query, key, mask := 0, 0, c.mask()
 	for s := range c.queries {
-		for h := range c.heads {
-			f(h, query, c.queries[s], key, c.keys[s], probs)
-			probs += c.queries[s] * c.keys[s]
+		for head := range c.heads {
+			for i := range c.queries[s] {
+				sees := c.keys[s]
+				if c.prefix != nil {
+					sees = max(int(c.prefix[s]), c.keys[s]-c.queries[s]+i+1)
+				}
+				f(head, query+i, key, sees, mask[:sees])
+				mask = mask[c.keys[s]:]
+			}
 		}
 		query += c.queries[s]
 		key += c.keys[s]
@@ -115,22 +138,19 @@ func (c attentionCase) probabilities(x numbers, head, row, key, keys int) (p []f
 // forward is the oracle of the forward pass.
 func (c attentionCase) forward(x numbers) results {
 	queries, _ := c.rows()
-	hidden, mask := c.hidden(), c.mask()
+	hidden := c.hidden()
 	y, stats := make([]exact, queries*hidden), make([]exact, queries*c.heads)
-	c.eachHead(func(head, query, queries, key, keys, first int) {
-		for i := query; i < query+queries; i++ {
-			p, logSum, relative, absolute := c.probabilities(x, head, i, key, keys)
-			if stats[i*c.heads+head] = (exact{logSum, absolute}); keys == 0 {
-				stats[i*c.heads+head] = exact{}
+	c.eachQuery(func(head, i, key, keys int, mask []float64) {
+		p, logSum, relative, absolute := c.probabilities(x, head, i, key, keys)
+		if stats[i*c.heads+head] = (exact{logSum, absolute}); keys == 0 {
+			stats[i*c.heads+head] = exact{}
+		}
+		for l := head * c.width; l < (head+1)*c.width; l++ {
+			var s sum
+			for j, v := range p {
+				s.add(v * mask[j] * x["v"][(key+j)*hidden+l])
 			}
-			for l := head * c.width; l < (head+1)*c.width; l++ {
-				var s sum
-				for j, v := range p {
-					s.add(v * mask[first+j] * x["v"][(key+j)*hidden+l])
-				}
-				y[i*hidden+l] = exact{s.value, s.error() + s.size*(relative+4*epsilon)}
-			}
-			first += keys
+			y[i*hidden+l] = exact{s.value, s.error() + s.size*(relative+4*epsilon)}
 		}
 	})
 	return results{"y": y, "stats": stats}
@@ -141,11 +161,9 @@ func (c attentionCase) stats() []float32 {
 	queries, keys := c.rows()
 	x := numbers{"q": wide(random(queries*c.hidden(), "q")), "k": wide(random(keys*c.hidden(), "k"))}
 	stats := make([]float32, queries*c.heads)
-	c.eachHead(func(head, query, queries, key, keys, _ int) {
-		for i := query; i < query+queries; i++ {
-			_, logSum, _, _ := c.probabilities(x, head, i, key, keys)
-			stats[i*c.heads+head] = float32(logSum)
-		}
+	c.eachQuery(func(head, i, key, keys int, _ []float64) {
+		_, logSum, _, _ := c.probabilities(x, head, i, key, keys)
+		stats[i*c.heads+head] = float32(logSum)
 	})
 	return stats
 }
@@ -153,7 +171,7 @@ func (c attentionCase) stats() []float32 {
 // backward is the oracle of the backward pass.
 func (c attentionCase) backward(x numbers) results {
 	queries, keys := c.rows()
-	hidden, mask := c.hidden(), c.mask()
+	hidden := c.hidden()
 	sums, extra := map[string][]sum{}, map[string][]float64{} // extra: the errors of the terms
 	for name, rows := range map[string]int{"dq": queries, "dk": keys, "dv": keys} {
 		extra[name], sums[name] = make([]float64, rows*hidden), make([]sum, rows*hidden)
@@ -163,37 +181,33 @@ func (c attentionCase) backward(x numbers) results {
 		extra[name][at] += err
 	}
 	scale := 1 / math.Sqrt(float64(c.width))
-	c.eachHead(func(head, query, queries, key, keys, first int) {
+	c.eachQuery(func(head, i, key, keys int, m []float64) {
 		at := func(i, l int) int { return i*hidden + head*c.width + l }
-		for i := query; i < query+queries; i++ {
-			p, _, relative, absolute := c.probabilities(x, head, i, key, keys)
-			relative += absolute
-			m := mask[first : first+keys]
-			first += keys
-			dp := make([]exact, keys)
-			var dot sum
-			var dotError float64
-			for j := range keys {
-				var s sum
-				for l := range c.width {
-					dy := x["dy"][at(i, l)]
-					s.add(dy * x["v"][at(key+j, l)])
-					pv := p[j] * m[j] * dy
-					add("dv", at(key+j, l), pv, math.Abs(pv)*(relative+4*epsilon))
-				}
-				dp[j] = exact{m[j] * s.value, m[j] * (s.error() + 2*epsilon*math.Abs(s.value))}
-				dot.add(p[j] * dp[j].value)
-				dotError += p[j] * (dp[j].tolerance + relative*math.Abs(dp[j].value))
+		p, _, relative, absolute := c.probabilities(x, head, i, key, keys)
+		relative += absolute
+		dp := make([]exact, keys)
+		var dot sum
+		var dotError float64
+		for j := range keys {
+			var s sum
+			for l := range c.width {
+				dy := x["dy"][at(i, l)]
+				s.add(dy * x["v"][at(key+j, l)])
+				pv := p[j] * m[j] * dy
+				add("dv", at(key+j, l), pv, math.Abs(pv)*(relative+4*epsilon))
 			}
-			dotError += dot.error()
-			for j := range keys {
-				difference := math.Abs(dp[j].value) + math.Abs(dot.value)
-				ds := scale * p[j] * (dp[j].value - dot.value)
-				dsError := scale * p[j] * (dp[j].tolerance + dotError + (relative+6*epsilon)*difference)
-				for l := range c.width {
-					add("dq", at(i, l), ds*x["k"][at(key+j, l)], dsError*math.Abs(x["k"][at(key+j, l)]))
-					add("dk", at(key+j, l), ds*x["q"][at(i, l)], dsError*math.Abs(x["q"][at(i, l)]))
-				}
+			dp[j] = exact{m[j] * s.value, m[j] * (s.error() + 2*epsilon*math.Abs(s.value))}
+			dot.add(p[j] * dp[j].value)
+			dotError += p[j] * (dp[j].tolerance + relative*math.Abs(dp[j].value))
+		}
+		dotError += dot.error()
+		for j := range keys {
+			difference := math.Abs(dp[j].value) + math.Abs(dot.value)
+			ds := scale * p[j] * (dp[j].value - dot.value)
+			dsError := scale * p[j] * (dp[j].tolerance + dotError + (relative+6*epsilon)*difference)
+			for l := range c.width {
+				add("dq", at(i, l), ds*x["k"][at(key+j, l)], dsError*math.Abs(x["k"][at(key+j, l)]))
+				add("dk", at(key+j, l), ds*x["q"][at(i, l)], dsError*math.Abs(x["q"][at(i, l)]))
 			}
 		}
 	})
@@ -337,10 +351,42 @@ func TestAttentionRefusesBadDivisions(t *testing.T) {
 		{Heads: 2, Queries: good, Keys: []int32{0, 5}},
 		{Heads: 2, Queries: []int32{0, 3, 1, 4}, Keys: []int32{0, 1, 2, 4}},
 		{Heads: 2, Queries: []int32{0, 6, 4}, Keys: []int32{0, 1, 4}},
+		{Heads: 2, Queries: good, Keys: good, Prefix: []int32{}},
+		{Heads: 2, Queries: good, Keys: good, Prefix: []int32{2, 2}},
+		{Heads: 2, Queries: good, Keys: good, Prefix: []int32{-1}},
+		{Heads: 2, Queries: good, Keys: good, Prefix: []int32{5}},
+		{Heads: 2, Queries: []int32{0, 3, 4}, Keys: []int32{0, 2, 4}, Prefix: []int32{0, 0}}, // more queries than keys
 	} {
 		x := d.New(4, 6)
 		mustPanicWithShape(t, fmt.Sprintf("%+v", a), func() { d.Attention(d.New(4, 6), nil, x, x, x, a) })
 	}
+}
+
+// Keys that no query of a block sees cost nothing, and what they hold does not matter.
+func TestPrefixHidesTheKeysBehind(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		d := New()
+		const n, hidden, prefix = 40, 8, 25
+		c := selfAttention([]int{n}, 2, 4, 0).behind(prefix)
+		x := func(name string, bad float32) *engine.Tensor {
+			x := random(n*hidden, name)
+			for i := prefix * hidden; i < n*hidden && bad != 0; i++ {
+				x[i] = bad
+			}
+			return d.Wrap(n, hidden, x)
+		}
+		q, dy, y, stats := x("q", 0), x("dy", 0), d.New(n, hidden), d.New(n, 2)
+		dq, dk, dv := d.New(n, hidden), d.New(n, hidden), d.New(n, hidden)
+		d.Attention(y, stats, q, x("k", 0), x("v", 0), c.attention())
+		d.AttentionBackward(dq, dk, dv, dy, stats, q, x("k", 0), x("v", 0), c.attention())
+		want, wantDQ := slices.Clone(data(y)[:prefix*hidden]), slices.Clone(data(dq)[:prefix*hidden])
+		bad := float32(math.NaN())
+		d.Attention(y, stats, q, x("k", bad), x("v", bad), c.attention())
+		d.AttentionBackward(dq, dk, dv, dy, stats, q, x("k", bad), x("v", bad), c.attention())
+		if !sameBits(data(y)[:prefix*hidden], want) || !sameBits(data(dq)[:prefix*hidden], wantDQ) {
+			t.Error("queries of the prefix depend on keys behind it")
+		}
+	})
 }
 
 // NaN in an operand reaches the rows that depend on it and no others.
@@ -380,13 +426,15 @@ func BenchmarkAttention(b *testing.B) {
 	for i := range sentences {
 		sentences[i] = 3 + i*29%32*47/31
 	}
-	for _, lengths := range [][]int{sentences, slices.Repeat([]int{400}, 8), slices.Repeat([]int{512}, 4), {13}, {512}} {
-		c := selfAttention(lengths, 12, 64, 0)
+	for _, c := range []attentionCase{
+		selfAttention(sentences, 12, 64, 0), selfAttention(slices.Repeat([]int{400}, 8), 12, 64, 0),
+		selfAttention(slices.Repeat([]int{512}, 4), 12, 64, 0), selfAttention([]int{13}, 12, 64, 0), selfAttention([]int{512}, 12, 64, 0),
+		selfAttention(slices.Repeat([]int{60}, 16), 12, 64, 0).behind(slices.Repeat([]int32{40}, 16)...),
+		selfAttention(slices.Repeat([]int{500}, 4), 12, 64, 0).behind(slices.Repeat([]int32{400}, 4)...),
+	} {
 		n, _ := c.rows()
 		flops := 0.0 // of the forward pass
-		for _, t := range lengths {
-			flops += 4 * float64(c.hidden()) * float64(t) * float64(t)
-		}
+		c.eachQuery(func(_, _, _, keys int, _ []float64) { flops += 4 * float64(c.width) * float64(keys) })
 		d := New()
 		x := func(name string) *engine.Tensor { return d.Wrap(n, c.hidden(), random(n*c.hidden(), name)) }
 		q, k, v, dy, y, dq, dk, dv, stats := x("q"), x("k"), x("v"), x("dy"), x("y"), x("dq"), x("dk"), x("dv"), d.New(n, c.heads)
@@ -396,7 +444,11 @@ func BenchmarkAttention(b *testing.B) {
 				backward bool
 				drop     float32
 			}{{"forward", false, 0}, {"both", true, 0}, {"dropout", true, 0.1}} {
-				b.Run(fmt.Sprintf("%dx%d/%s/threads=%d", len(lengths), lengths[len(lengths)-1], mode.name, threads), func(b *testing.B) {
+				name := fmt.Sprintf("%dx%d", len(c.queries), c.queries[len(c.queries)-1])
+				if c.prefix != nil {
+					name = fmt.Sprint(name, " behind ", c.prefix[0])
+				}
+				b.Run(fmt.Sprintf("%s/%s/threads=%d", name, mode.name, threads), func(b *testing.B) {
 					setThreads(b, threads)
 					c.drop = mode.drop
 					a, work := c.attention(), flops
@@ -412,11 +464,7 @@ func BenchmarkAttention(b *testing.B) {
 						d.Attention(y, stats, q, k, v, a)
 						d.AttentionBackward(dq, dk, dv, dy, stats, q, k, v, a)
 					}
-					speed := work * float64(b.N) / float64(b.Elapsed().Nanoseconds())
-					b.ReportMetric(speed, "GFLOP/s")
-					if peak := kernels.PeakGFLOPs(); peak > 0 {
-						b.ReportMetric(100*speed/peak, "%peak")
-					}
+					reportSpeed(b, work)
 				})
 			}
 		}

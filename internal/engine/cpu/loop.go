@@ -42,8 +42,15 @@ type loops struct {
 	adam     loop[adam]
 	idle     loop[idle]
 	decoding loop[decoding]
+	topK     loop[topK]
+
+	vocabulary loop[vocabulary]
 
 	activation  activation
 	rowsSquares []float64
 	history     []kernels.AdamStep
+	pieces      []piece
+	targets     []float32
+	losses      []float64
+	turned      []float32
 }
