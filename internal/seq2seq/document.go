@@ -158,9 +158,12 @@ type turn struct {
 // and answers before it.
 func (r *reader) conversation(dec *json.Decoder, line int) error {
 	var c struct {
-		Source, ID, Story  string
-		Questions, Answers []turn
-		Additional         map[string][]turn `json:"additional_answers"`
+		Source     string            `json:"source"`
+		ID         string            `json:"id"`
+		Story      string            `json:"story"`
+		Questions  []turn            `json:"questions"`
+		Answers    []turn            `json:"answers"`
+		Additional map[string][]turn `json:"additional_answers"`
 	}
 	if ok, err := r.decode(dec, line, &c); !ok {
 		return err
@@ -229,15 +232,18 @@ func (r *reader) conversation(dec *json.Decoder, line int) error {
 // the answer and the passage as sources and the question as target.
 func (r *reader) article(dec *json.Decoder, line int) error {
 	var a struct {
-		Title      string
+		Title      string `json:"title"`
 		Paragraphs []struct {
-			Context string
+			Context string `json:"context"`
 			QAs     []struct {
-				ID, Question string
-				Impossible   bool `json:"is_impossible"`
-				Answers      []struct{ Text string }
-			}
-		}
+				ID         string `json:"id"`
+				Question   string `json:"question"`
+				Impossible bool   `json:"is_impossible"`
+				Answers    []struct {
+					Text string `json:"text"`
+				} `json:"answers"`
+			} `json:"qas"`
+		} `json:"paragraphs"`
 	}
 	if ok, err := r.decode(dec, line, &a); !ok {
 		return err
