@@ -20,6 +20,8 @@ type gradientCase struct {
 var (
 	ragged = engine.Attention{Heads: 2, Queries: []int32{0, 1, 3, 3, 10}, Keys: []int32{0, 1, 3, 3, 10}}
 	fewer  = engine.Attention{Heads: 2, Queries: []int32{0, 1, 1, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}}
+	causal = engine.Attention{Heads: 2, Queries: []int32{0, 1, 3, 3, 10}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{1, 0, 0, 4}}
+	target = engine.Attention{Heads: 2, Queries: []int32{0, 1, 2, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{0, 1, 0, 4}}
 	ids    = []int32{3, 0, 3, 1, 3, 4}
 	others = []int32{0, 1, 0, 1, 0, 1}
 )
@@ -156,6 +158,51 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{normal("x", 10, 6)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[0], v[0], ragged) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return attention(m[0], m[0], m[0], ragged, nil) },
+	}, {
+		name:   "attention behind a prefix",
+		inputs: []matrix{normal("q", 10, 6), normal("k", 10, 6), normal("v", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], causal) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return attention(m[0], m[1], m[2], causal, nil) },
+	}, {
+		name:   "attention behind a prefix with dropout",
+		inputs: []matrix{normal("q", 10, 6), normal("k", 10, 6), normal("v", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], dropping(causal, 0.3)) },
+		oracle: func(m []matrix, masks [][]float64) matrix { return attention(m[0], m[1], m[2], causal, masks[0]) },
+	}, {
+		name:   "attention of what is behind a prefix",
+		inputs: []matrix{normal("q", 5, 6), normal("k", 10, 6), normal("v", 10, 6)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Attention(v[0], v[1], v[2], target) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return attention(m[0], m[1], m[2], target, nil) },
+	}, {
+		name:   "linear with transposed weights",
+		inputs: []matrix{normal("x", 5, 3), normal("w", 4, 3), normal("b", 1, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.LinearNT(v[0], v[1], v[2]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1].transpose(), m[2]) },
+	}, {
+		name:   "vocabulary loss",
+		inputs: []matrix{normal("x", 6, 4), normal("w", 4, 5), normal("b", 1, 5)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.VocabularyLoss(v[0], v[1], v[2], engine.NN, ids, 0) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1], m[2]).crossEntropy(ids) },
+	}, {
+		name:   "vocabulary loss with transposed weights and smoothing",
+		inputs: []matrix{normal("x", 6, 4), normal("w", 5, 4), normal("b", 1, 5)},
+		tape: func(t *Tape, v []*Var) *Var {
+			return t.VocabularyLoss(t.GELU(v[0]), v[1], v[2], engine.NT, ids, 0.1)
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].gelu().linear(m[1].transpose(), m[2]).smoothCrossEntropy(ids, 0.1)
+		},
+	}, {
+		name:   "vocabulary loss with the table that was looked up",
+		inputs: []matrix{normal("words", 5, 4), normal("b", 1, 5)},
+		tape: func(t *Tape, v []*Var) *Var {
+			x := t.Embed(Lookup{v[0], ids}, Lookup{v[0], others})
+			return t.VocabularyLoss(t.GELU(x), v[0], v[1], engine.NT, ids, 0.1)
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			x := m[0].gather(ids).add(m[0].gather(others))
+			return x.gelu().linear(m[0].transpose(), m[1]).smoothCrossEntropy(ids, 0.1)
+		},
 	}, {
 		name:   "cross entropy",
 		inputs: []matrix{normal("logits", 6, 5)},

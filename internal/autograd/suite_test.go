@@ -159,6 +159,10 @@ func (m matrix) linear(w, b matrix) matrix {
 	})
 }
 
+func (m matrix) transpose() matrix {
+	return zeros(m.cols, m.rows).apply(func(e int, _ float64) float64 { return m.at(e%m.rows, e/m.rows) })
+}
+
 func (m matrix) gelu() matrix {
 	return m.apply(func(_ int, x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) })
 }
@@ -209,7 +213,11 @@ func attention(q, k, v matrix, a engine.Attention, mask []float64) matrix {
 		for col := 0; col < q.cols; col += width {
 			for i := int(a.Queries[s]); i < int(a.Queries[s+1]); i++ {
 				var scores []float64
-				for j := lo; j < hi; j++ {
+				sees := hi
+				if a.Prefix != nil {
+					sees = max(lo+int(a.Prefix[s]), hi-int(a.Queries[s+1])+i+1)
+				}
+				for j := lo; j < sees; j++ {
 					var dot float64
 					for l := col; l < col+width; l++ {
 						dot += q.at(i, l) * k.at(j, l)
@@ -225,7 +233,7 @@ func attention(q, k, v matrix, a engine.Attention, mask []float64) matrix {
 						y.x[i*q.cols+l] += p * v.at(lo+j, l)
 					}
 				}
-				first += len(probs)
+				first += hi - lo
 			}
 		}
 	}
@@ -237,6 +245,21 @@ func (m matrix) crossEntropy(classes []int32) matrix {
 	for i, class := range classes {
 		_, logSum := softmax(m.x[i*m.cols : (i+1)*m.cols])
 		loss.x[0] += (logSum - m.at(i, int(class))) / float64(m.rows)
+	}
+	return loss
+}
+
+// smoothCrossEntropy is the mean over rows of minus the logarithms of the probabilities, weighted by
+// 1-e for the label and e/V for every class.
+func (m matrix) smoothCrossEntropy(labels []int32, e float64) matrix {
+	loss := m.crossEntropy(labels)
+	loss.x[0] *= 1 - e
+	for i := range m.rows {
+		row := m.x[i*m.cols : (i+1)*m.cols]
+		_, logSum := softmax(row)
+		for _, l := range row {
+			loss.x[0] += e / float64(m.cols) * (logSum - l) / float64(m.rows)
+		}
 	}
 	return loss
 }

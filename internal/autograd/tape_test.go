@@ -88,6 +88,32 @@ func TestBackwardNeedsARecordingTape(t *testing.T) {
 	tape.Backward(tape.SquaredError(d.param(normal("x", 1, 1)), []float32{1}), 1)
 }
 
+// A step of decoding has no gradient: it runs where nothing is recorded.
+func TestCachedAttentionNeedsATapeThatDoesNotRecord(t *testing.T) {
+	d := watch()
+	q, s, pool := d.constant(normal("q", 3, 6)), d.constant(normal("s", 4, 6)), d.constant(normal("pool", 5, 6))
+	a := engine.CachedAttention{Heads: 2, Hypotheses: []int32{0, 3}, Sources: []int32{0, 4}, Paths: []int32{0, 1, 2}, Steps: 1}
+	before := len(d.live)
+	inference := NewInference(d)
+	got := d.values(inference.CachedAttention(q, s, s, pool, pool, a).Value)
+	want := d.New(3, 6)
+	d.Device.CachedAttention(want, q.Value, s.Value, s.Value, pool.Value, pool.Value, a)
+	if !slices.Equal(got, d.values(want)) {
+		t.Errorf("got %v, the device computes %v", got, d.values(want))
+	}
+	d.Free(want)
+	inference.Release()
+	if len(d.live) != before {
+		t.Errorf("%d tensors alive after release", len(d.live)-before)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a recording tape took a step of decoding")
+		}
+	}()
+	NewTape(d, Seed{}).CachedAttention(q, s, s, pool, pool, a)
+}
+
 // The masks of a pass depend on its seed and on the place in it, and on nothing else.
 func TestDropoutMasks(t *testing.T) {
 	d := watch()
@@ -184,7 +210,8 @@ func TestPassesAllocateNothing(t *testing.T) {
 	targets := []float32{1, 2, 3, 4, 5, 6}
 	one, zero := param(6, 1), param(1, 1)
 	offsets := []int32{0, 2, 6}
-	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Dropout: engine.Dropout{Prob: 0.1}}
+	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
+	labels := []int32{0, 1, 2, 3, 4, 5}
 	pass := func(tape *Tape) *Var {
 		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b), 0.1)
 		x = tape.Block(func() *Var {
@@ -192,7 +219,7 @@ func TestPassesAllocateNothing(t *testing.T) {
 			return tape.AddNorm(x, a, b, b, 0.1)
 		})
 		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, 0.1)
-		return tape.SquaredError(tape.Linear(x, one, zero), targets)
+		return tape.Add(tape.SquaredError(tape.Linear(x, one, zero), targets), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
 	}
 	training, inference := NewTape(d, Seed{}), NewInference(d)
 	for name, run := range map[string]func(){

@@ -80,6 +80,19 @@ func TestLinear(t *testing.T) {
 			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], t["w"], t["bias"]) },
 			oracle:   func(x numbers) results { return results{"y": product(x)} },
 		}, operation{
+			name:     named("linear nt", size),
+			operands: []operand{overwritten("y", m, n), in("x", m, k), in("w", n, k), in("bias", 1, n)},
+			run:      func(d *Device, t tensors) { d.LinearNT(t["y"], t["x"], t["w"], t["bias"]) },
+			oracle: func(x numbers) results {
+				return results{"y": each(m*n, func(e int) exact {
+					s := start(x["bias"][e%n])
+					for l := range k {
+						s.add(x["x"][e/n*k+l] * x["w"][e%n*k+l])
+					}
+					return s.exact()
+				})}
+			},
+		}, operation{
 			name:     named("linear gelu", size),
 			operands: []operand{overwritten("y", m, n), overwritten("h", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
 			run:      func(d *Device, t tensors) { d.LinearGELU(t["y"], t["h"], t["x"], t["w"], t["bias"]) },
@@ -101,19 +114,25 @@ func TestConstantWeights(t *testing.T) {
 		d := New()
 		const m, k, n = 13, 40, 70
 		x, bias := d.Wrap(m, k, random(m*k, "x")), d.Wrap(1, n, random(n, "bias"))
-		w := d.New(k, n)
-		d.Write(w, random(k*n, "w"))
-		constant := d.Wrap(k, n, random(k*n, "w"))
-		want, got := d.New(m, n), d.New(m, n)
-		d.Linear(want, x, w, bias)
-		for use := range 4 {
-			d.Linear(got, x, constant, bias)
-			if !sameBits(data(got), data(want)) {
-				t.Errorf("use %d differs", use+1)
+		for name, linear := range map[string]func(y, x, w, bias *engine.Tensor){"linear": d.Linear, "linear nt": d.LinearNT} {
+			rows, cols := k, n
+			if name == "linear nt" {
+				rows, cols = n, k
 			}
-		}
-		if constant.Memory.(*block).packed == nil || w.Memory.(*block).packed != nil {
-			t.Error("the wrong weights were packed")
+			w := d.New(rows, cols)
+			d.Write(w, random(k*n, "w"))
+			constant := d.Wrap(rows, cols, random(k*n, "w"))
+			want, got := d.New(m, n), d.New(m, n)
+			linear(want, x, w, bias)
+			for use := range 4 {
+				linear(got, x, constant, bias)
+				if !sameBits(data(got), data(want)) {
+					t.Errorf("%s: use %d differs", name, use+1)
+				}
+			}
+			if constant.Memory.(*block).packed == nil || w.Memory.(*block).packed != nil {
+				t.Errorf("%s: the wrong weights were packed", name)
+			}
 		}
 	})
 }

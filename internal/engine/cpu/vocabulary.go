@@ -83,8 +83,17 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x, w, bias *en
 	}
 	a.scale = float64(data(dloss)[0]) / float64(len(labels))
 	a.addW, a.addB = addW, addB
+	if x.Rows == 0 {
+		if dw != nil && !addW {
+			d.Zero(dw)
+		}
+		if db != nil && !addB {
+			d.Zero(db)
+		}
+		return
+	}
 	slopes := d.New(min(x.Rows, lossRows), min(a.vocab, lossCols))
-	for top := 0; top == 0 || top < x.Rows; top += lossRows { // without rows, dw and db are zero
+	for top := 0; top < x.Rows; top += lossRows {
 		b := a.block(d, x, stats, labels, top)
 		b.slopes = data(slopes)
 		for b.from = 0; b.from < a.vocab; b.from += lossCols {
@@ -130,7 +139,7 @@ func (a *vocabulary) block(d *Device, x, stats *engine.Tensor, labels []int32, t
 	end := min(top+lossRows, x.Rows)
 	b.rows, b.labels = end-top, labels[top:end]
 	b.x, b.stats = data(x)[top*x.Cols:], data(stats)[top:end]
-	if b.op == engine.NT && b.rows > 0 && b.rows <= fewRows {
+	if b.op == engine.NT && b.rows <= fewRows {
 		b.ldxt = padded(b.rows)
 		b.xt = grow(&d.loops.turned, b.ldxt*x.Cols)
 		kernels.Transpose(b.xt, b.ldxt, b.x, x.Cols, b.rows, x.Cols)
