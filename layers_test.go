@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"internal/engine", "internal/seq2seq"},
 	{"internal/engine/cpu", "internal/autograd"},
 	{"internal/optim", "internal/model"},
-	{"internal/modeldir", "internal/train"},
+	{"internal/modeldir", "internal/train", "internal/generate"},
 	{"internal/task"},
 	{""},             // the public package
 	{"internal/cli"}, // the command

@@ -66,7 +66,7 @@ func (t Text) Check(cfg Config) error {
 
 func (t Text) checkDialogue(cfg Config) error {
 	if cfg.ProblemType != Dialogue {
-		if t.Roles != nil || t.Turns != nil {
+		if len(t.Roles)+len(t.Turns) > 0 {
 			return fmt.Errorf("the text has roles or turns, but the model is not one for dialogue")
 		}
 		return nil
