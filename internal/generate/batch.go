@@ -40,7 +40,7 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 		s := &search{source: number, position: sources[number].first()}
 		s.beams = []hypothesis{{tokens: []int32{d.vocabulary.CLS()}, scores: []float64{0}}}
 		if o.Sample {
-			s.draw = newSampler(o, number)
+			s.random = randomStream(o, number)
 		}
 		if emit != nil {
 			s.text, s.streamed = &stream{vocabulary: d.vocabulary}, 1
@@ -207,11 +207,12 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 		b.topK(logits, k, except)
 	}
 	parallel.For(n, func(row int) {
-		s := b.rows[row]
+		s, w := b.rows[row], samplers.Get().(*sampler)
+		defer samplers.Put(w)
 		if all == nil {
-			s.draw.some(b.ids[row*k:(row+1)*k], b.values[row*k:(row+1)*k])
+			w.some(b.ids[row*k:(row+1)*k], b.values[row*k:(row+1)*k])
 		} else {
-			b.logSums[row] = s.draw.all(all[row*v:(row+1)*v], except)
+			b.logSums[row] = w.all(all[row*v:(row+1)*v], except)
 		}
 		if math.IsNaN(b.logSums[row]) {
 			return // reported by offer
@@ -222,7 +223,7 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 			s.trigrams.read(b.vocabulary, text)
 			blocked = func(id int32) bool { return s.trigrams.repeats(b.vocabulary, text, id) }
 		}
-		b.drawn[row] = s.draw.sample(o, blocked)
+		b.drawn[row] = w.sample(o, s.random, blocked)
 	})
 }
 

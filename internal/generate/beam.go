@@ -2,6 +2,7 @@ package generate
 
 import (
 	"cmp"
+	"math/rand/v2"
 	"slices"
 )
 
@@ -23,9 +24,9 @@ type search struct {
 	beams    []hypothesis
 	offers   []offer
 	trigrams trigrams
-	draw     *sampler // nil unless sampling
-	text     *stream  // nil unless streaming
-	streamed int      // tokens, with [CLS]
+	random   *rand.Rand // nil unless sampling
+	text     *stream    // nil unless streaming
+	streamed int        // tokens, with [CLS]
 }
 
 // offer is a hypothesis that may live on: a parent with one more token, or, ended, the parent

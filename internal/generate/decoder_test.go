@@ -161,6 +161,36 @@ func TestMemoryIsBounded(t *testing.T) {
 	}
 }
 
+// Batches hold every source once, the longest first, within both limits.
+func TestCut(t *testing.T) {
+	cfg, o := tiny(model.Generation), Default
+	o.MaxLength = 4
+	sources := randomSources(rand.New(rand.NewPCG(1, 1)), cfg, 999)
+	for _, c := range []struct{ beams, most int }{{1, maxHypotheses}, {3, maxHypotheses / 3}, {11, maxHypotheses / 11}} {
+		o.BeamSize = c.beams
+		batches, err := cut(cfg, o, sources)
+		if err != nil {
+			t.Fatal(err)
+		}
+		seen, before := map[int]bool{}, 9
+		for i, batch := range batches {
+			if len(batch) > c.most || len(batch) < c.most && i < len(batches)-1 {
+				t.Errorf("%d beams: a batch of %d sources, want %d", c.beams, len(batch), c.most)
+			}
+			for _, number := range batch {
+				n := len(sources[number].Tokens)
+				if seen[number] || n > before {
+					t.Errorf("%d beams: source %d of %d tokens after one of %d, seen: %v", c.beams, number, n, before, seen[number])
+				}
+				seen[number], before = true, n
+			}
+		}
+		if len(seen) != len(sources) {
+			t.Errorf("%d beams: %d sources in batches, want %d", c.beams, len(seen), len(sources))
+		}
+	}
+}
+
 func TestRunRefusesBadSources(t *testing.T) {
 	d := newDecoder(t, cpu.New(), tiny(model.Dialogue))
 	fine := func() Source {

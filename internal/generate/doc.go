@@ -5,7 +5,7 @@
 // of its hypotheses; those of a token that was written are kept once and shared by every
 // hypothesis that continues it, so that nothing is copied when hypotheses are reordered. Hypotheses
 // that have ended and sources that are done are not computed any more. Sources of different
-// lengths are decoded together, without padding, as many at a time as [Options.MaxMemory] allows.
+// lengths are decoded together, without padding, as many at a time as Options.MaxMemory allows.
 //
 // # Beam search
 //

@@ -16,6 +16,10 @@ const encodeTokens = 1024
 // the feed-forward's. What the layers before gave it is still there, too.
 const inLayer = 13
 
+// maxHypotheses is the most hypotheses of a batch, unless one source has more: the products
+// become no faster, and results would come later.
+const maxHypotheses = 1024
+
 // MemoryOf returns how many bytes decoding sources of the given lengths as one batch takes
 // at most, besides the model: 4 times
 //
@@ -39,8 +43,8 @@ func MemoryOf(cfg model.Config, o Options, lengths ...int) int64 {
 	return 4 * (cached + max(reading, step))
 }
 
-// cut divides sources into batches within the limit of memory: the numbers of each one's
-// sources, the longest first.
+// cut divides sources into batches within the limits of memory and hypotheses: the numbers of
+// each one's sources, the longest first.
 func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
 	order := make([]int, len(sources))
 	for i := range order {
@@ -55,7 +59,8 @@ func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
 			return nil, fmt.Errorf("source %d of %d: decoding %d tokens with %d hypotheses takes %d MiB, more than max_memory allows: set it to %d or more, or lower beam_size or max_out_len",
 				i+1, len(sources), n, o.beams(), alone>>20, alone)
 		}
-		if lengths = append(lengths, n); len(batches) == 0 || MemoryOf(cfg, o, lengths...) > o.MaxMemory {
+		lengths = append(lengths, n)
+		if len(batches) == 0 || len(lengths)*o.beams() > maxHypotheses || MemoryOf(cfg, o, lengths...) > o.MaxMemory {
 			batches, lengths = append(batches, nil), append(lengths[:0], n)
 		}
 		last := &batches[len(batches)-1]

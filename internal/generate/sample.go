@@ -5,13 +5,15 @@ import (
 	"math"
 	"math/rand/v2"
 	"slices"
+	"sync"
 )
 
-// sampler draws the tokens of one source.
+// sampler draws a token. Samplers are pooled: a vocabulary of candidates is large.
 type sampler struct {
-	rng        *rand.Rand
 	candidates []candidate
 }
+
+var samplers = sync.Pool{New: func() any { return new(sampler) }}
 
 type candidate struct {
 	id     int32
@@ -19,8 +21,9 @@ type candidate struct {
 	weight float64 // in proportion to the probability of being drawn
 }
 
-func newSampler(o *Options, source int) *sampler {
-	return &sampler{rng: rand.New(rand.NewPCG(o.SampleSeed, uint64(source)))}
+// randomStream returns the random numbers of a source.
+func randomStream(o *Options, source int) *rand.Rand {
+	return rand.New(rand.NewPCG(o.SampleSeed, uint64(source)))
 }
 
 // all makes every token but except a candidate and returns the log-sum-exp of their logits.
@@ -48,11 +51,11 @@ func (s *sampler) some(ids []int32, logits []float32) {
 }
 
 // sample draws one of the candidates. What blocked rejects is drawn only if there is nothing else.
-func (s *sampler) sample(o *Options, blocked func(id int32) bool) candidate {
+func (s *sampler) sample(o *Options, rng *rand.Rand, blocked func(id int32) bool) candidate {
 	total := s.weigh(o)
 	first := -1
 	for total > 0 {
-		i := s.draw(total)
+		i := s.draw(rng.Float64() * total)
 		c := s.candidates[i]
 		if !blocked(c.id) {
 			return c
@@ -99,9 +102,8 @@ func (s *sampler) weigh(o *Options) (total float64) {
 	return sum
 }
 
-// draw returns the number of a candidate, drawn by weight.
-func (s *sampler) draw(total float64) int {
-	x := s.rng.Float64() * total
+// draw returns the number of the candidate at x, when their weights are laid end to end.
+func (s *sampler) draw(x float64) int {
 	last := 0
 	for i, c := range s.candidates {
 		if c.weight == 0 {

@@ -45,7 +45,7 @@ func TestSampling(t *testing.T) {
 		}
 		const draws = 20000
 		counts := map[int32]int{}
-		s := newSampler(&o, 1)
+		s, random := new(sampler), randomStream(&o, 1)
 		for range draws {
 			if 0 < c.k && c.k < len(logits) {
 				ids, values := largest(logits, c.k)
@@ -53,7 +53,7 @@ func TestSampling(t *testing.T) {
 			} else {
 				s.all(logits, c.except)
 			}
-			counts[s.sample(&o, func(int32) bool { return false }).id]++
+			counts[s.sample(&o, random, func(int32) bool { return false }).id]++
 		}
 		var chi float64
 		for id, weight := range expected {
@@ -93,7 +93,7 @@ func TestNucleus(t *testing.T) {
 		o := Default
 		o.TopP = rapid.Float64Range(1e-6, 1).Draw(t, "p")
 		o.Temperature = rapid.SampledFrom([]float64{0.1, 1, 10}).Draw(t, "temperature")
-		s := newSampler(&o, 0)
+		s := new(sampler)
 		s.all(logits, -1)
 		sum := s.weigh(&o)
 		ids, _ := largest(logits, len(logits))
@@ -121,14 +121,14 @@ func TestNucleus(t *testing.T) {
 // What is blocked is drawn only if nothing else is left.
 func TestBlockedTokens(t *testing.T) {
 	o := Default
-	s := newSampler(&o, 0)
+	s, random := new(sampler), randomStream(&o, 0)
 	for range 100 {
 		s.all([]float32{5, 4, 3}, -1)
-		if got := s.sample(&o, func(id int32) bool { return id != 2 }); got.id != 2 {
+		if got := s.sample(&o, random, func(id int32) bool { return id != 2 }); got.id != 2 {
 			t.Fatalf("drew %d, which is blocked", got.id)
 		}
 		s.all([]float32{5, 4, 3}, 1)
-		if got := s.sample(&o, func(int32) bool { return true }); got.id == 1 {
+		if got := s.sample(&o, random, func(int32) bool { return true }); got.id == 1 {
 			t.Fatal("drew what is no candidate")
 		}
 	}

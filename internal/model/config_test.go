@@ -101,6 +101,10 @@ func TestPresets(t *testing.T) {
 	if got, want := cfg.String(), "2 layers x 6 hidden, 2 heads, vocabulary 7, up to 4 tokens, single_label_classification with 3 outputs"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+	cfg.ProblemType = Generation // whose configurations may have num_labels, too
+	if got := cfg.String(); !strings.HasSuffix(got, "tokens, generation") {
+		t.Errorf("a generator is %q", got)
+	}
 }
 
 func TestValidate(t *testing.T) {

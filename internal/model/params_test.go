@@ -210,6 +210,7 @@ func TestHeadsFitTheProblem(t *testing.T) {
 func TestArchitectures(t *testing.T) {
 	cfg := tiny()
 	cfg.Layers, cfg.ImageEmbeddingSize = 1, 10
+	cfg.ProblemType = Dialogue // the name decides, not what the configuration is for
 	base := strings.Fields(`word_embedding pos_embedding pre_encoder_layer_norm_scale pre_encoder_layer_norm_bias
 		encoder_layer_0_multi_head_att_query_fc.w_0 encoder_layer_0_multi_head_att_query_fc.b_0
 		encoder_layer_0_multi_head_att_key_fc.w_0 encoder_layer_0_multi_head_att_key_fc.b_0
