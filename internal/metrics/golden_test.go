@@ -1,15 +1,19 @@
 package metrics
 
 import (
+	"cmp"
 	"encoding/json"
 	"math"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/internal/tokenizer"
 )
 
-// TestGoldenGLUE compares every score of glue.json; the other files of the case
-// (recall, BLEU) belong to other metrics.
+// TestGoldenGLUE compares every score of glue.json; bleu.json has its own test below,
+// recall.json belongs to another metric.
 func TestGoldenGLUE(t *testing.T) {
 	golden.Run(t, "metrics", func(t *testing.T, c golden.Case) {
 		if !c.Has("glue.json") {
@@ -46,6 +50,91 @@ func TestGoldenGLUE(t *testing.T) {
 			})
 		}
 	})
+}
+
+// TestGoldenBLEU compares every case of bleu.json, and the evaluation of texts with the
+// words that the reference makes of them.
+func TestGoldenBLEU(t *testing.T) {
+	golden.Run(t, "metrics", func(t *testing.T, c golden.Case) {
+		if !c.Has("bleu.json") {
+			t.Skip("not run: the case has no bleu.json")
+		}
+		var file struct {
+			Cases []struct {
+				Refs     [][][]string
+				Preds    [][]string
+				Smooth   bool
+				Expected struct {
+					BLEU, BP, Ratio float64
+					Precisions      [4]float64
+					Translation     int `json:"translation_length"`
+					Reference       int `json:"reference_length"`
+				}
+			}
+			Generation *struct {
+				Predictions []string
+				Targets     map[string]string `json:"tgt_bpe"`
+				BLEU        float64           `json:"expected_bleu"`
+				Refs        [][][]string      `json:"basic_tokens_refs"`
+				Preds       [][]string        `json:"basic_tokens_preds"`
+			} `json:"generation_eval"`
+		}
+		c.JSON(t, "bleu.json", &file)
+		if len(file.Cases) == 0 {
+			t.Fatal("bleu.json holds no cases")
+		}
+		for i, g := range file.Cases {
+			got, want := ReferenceBLEU(g.Preds, g.Refs, g.Smooth), g.Expected
+			if !equal(got.BLEU, want.BLEU) || !equal(got.Brevity, want.BP) || !equal(got.Ratio, want.Ratio) ||
+				got.HypLength != want.Translation || got.RefLength != want.Reference {
+				t.Errorf("case %d: %+v, want %+v", i, got, want)
+			}
+			for k, p := range want.Precisions {
+				if !equal(got.Precisions[k], p) {
+					t.Errorf("case %d: precision of %d words is %v, want %v", i, k+1, got.Precisions[k], p)
+				}
+			}
+		}
+		if g := file.Generation; g != nil {
+			t.Run("texts", func(t *testing.T) {
+				refs := basicReferences(t, g.Targets)
+				var preds [][]string
+				for i, text := range g.Predictions {
+					preds = append(preds, BasicTokens(text))
+					if !slices.Equal(preds[i], g.Preds[i]) || !slices.Equal(refs[i][0], g.Refs[i][0]) {
+						t.Errorf("text %d: %q and %q, want %q and %q", i, preds[i], refs[i][0], g.Preds[i], g.Refs[i][0])
+					}
+				}
+				near(t, "BLEU", ReferenceBLEU(preds, refs, false).BLEU, g.BLEU)
+			})
+		}
+	})
+}
+
+// basicReferences decodes the targets, BPE ids by the number of the text as text.
+func basicReferences(t *testing.T, targets map[string]string) (refs [][][]string) {
+	t.Helper()
+	tok, err := tokenizer.Load(golden.Data(t, "unimo-dict"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys := make([]string, 0, len(targets))
+	for k := range targets {
+		keys = append(keys, k)
+	}
+	slices.SortFunc(keys, func(a, b string) int { return cmp.Or(len(a)-len(b), strings.Compare(a, b)) }) // as numbers
+	for _, k := range keys {
+		var ids []int32
+		for field := range strings.FieldsSeq(targets[k]) {
+			id, ok := tok.FromBPE(field)
+			if !ok {
+				t.Fatalf("BPE id %s is not in the vocabulary", field)
+			}
+			ids = append(ids, id)
+		}
+		refs = append(refs, [][]string{BasicTokens(tok.DecodeString(ids))})
+	}
+	return refs
 }
 
 // goldenScores computes the scores of one golden case by the reference's names.
