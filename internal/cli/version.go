@@ -18,6 +18,7 @@ func (a *app) commands() []*cobra.Command {
 		a.finetuneCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),
+		a.dataCommand(),
 		a.convertCommand(),
 		a.inspectCommand(),
 		a.tokenizerCommand(),

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"io"
 	"maps"
 	"slices"
@@ -248,11 +249,11 @@ func (r *reader) article(dec *json.Decoder, line int) error {
 	if ok, err := r.decode(dec, line, &a); !ok {
 		return err
 	}
-	group := a.Title
-	if group == "" {
-		group = fmt.Sprintf("line %d", line)
-	}
 	for p, passage := range a.Paragraphs {
+		group := a.Title
+		if group == "" {
+			group = fmt.Sprintf("passage %08x", crc32.ChecksumIEEE([]byte(passage.Context)))
+		}
 		for _, q := range passage.QAs {
 			var err error
 			switch {

@@ -55,8 +55,11 @@ type Options struct {
 	// returns an error. nil: the first problem ends the reading. What makes the rest of a
 	// file unreadable ends the reading in any case.
 	Problem func(error) error
-	// Tick, unless nil, is told now and then how many examples there are so far.
-	Tick func(examples int)
+	// Tick, unless nil, is told now and then how many examples there are so far; reading
+	// stops if it returns an error.
+	Tick func(examples int) error
+
+	keep func(id string) bool // which stories to read; nil: all
 }
 
 // Report is what reading a file found besides its examples.
@@ -212,7 +215,7 @@ func (r *reader) add(x Example) error {
 	}
 	r.out = append(r.out, x)
 	if r.opt.Tick != nil && len(r.out)%tickEvery == 0 {
-		r.opt.Tick(len(r.out))
+		return r.opt.Tick(len(r.out))
 	}
 	return nil
 }

@@ -99,7 +99,7 @@ func TestReadFile(t *testing.T) {
 				{ID: "c1", Sources: []string{"Who?", "Ann", "What?"}, Knowledge: "Ann has a ball.\nIt is red.", Target: "a ball", References: []string{"a ball", "ball", "a ball"}, Domain: "mctest", Group: "c1", Turn: 2, Line: 2},
 				{ID: "c2", Sources: []string{"q"}, Knowledge: "s", Target: "a", Group: "c2", Turn: 1, Line: 8}}},
 		{name: "SQuAD", files: map[string]string{"dev.json": squadFile}, path: "dev.json", opt: Options{NeedTarget: true}, kind: KindSQuAD, skip: map[string]int{skipImpossible: 1},
-			want: []Example{{ID: "1", Sources: []string{"Ann", "Ann has a ball."}, Target: "Who has it?", Group: "Ball", Line: 1}, {ID: "3", Sources: []string{"a", "p"}, Target: "q", Group: "line 4", Line: 4}}},
+			want: []Example{{ID: "1", Sources: []string{"Ann", "Ann has a ball."}, Target: "Who has it?", Group: "Ball", Line: 1}, {ID: "3", Sources: []string{"a", "p"}, Target: "q", Group: "passage 82079eb1", Line: 4}}},
 		{name: "questions", files: map[string]string{"src-dev.txt": "a -lrb- b . \nc\n", "tgt-dev.txt": "q ? \nr\n"}, path: "src-dev.txt", kind: KindPairs,
 			want: []Example{{Sources: []string{"a -lrb- b ."}, Target: "q ?", Line: 1}, {Sources: []string{"c"}, Target: "r", Line: 2}}},
 		{name: "headlines", files: map[string]string{"valid.article.filter.txt.gz": "a\n", "valid.title.filter.txt": "t\n"}, path: "valid.article.filter.txt.gz", kind: KindPairs,

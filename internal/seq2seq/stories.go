@@ -29,10 +29,15 @@ func (r *reader) stories(path string) error {
 			return &data.FileError{File: file, Problem: fmt.Sprintf("cannot be looked at: %v", err), Err: err}
 		case entry.IsDir() || root != path && !strings.HasSuffix(file, storyEnding):
 			return nil
+		case r.opt.keep != nil && !r.opt.keep(storyID(file)):
+			return nil
 		}
 		return withFile(file, func(in io.Reader) error { return r.story(in, file) })
 	})
 }
+
+// storyID is the name of a story: the SHA-1 of its address, in hexadecimal.
+func storyID(file string) string { return strings.TrimSuffix(filepath.Base(file), storyEnding) }
 
 // story reads an article and its highlights. Lines are sentences or paragraphs; those
 // without one get a full stop, as in the corpus's usual preparation (See et al. 2017).
@@ -61,7 +66,7 @@ func (r *reader) story(in io.Reader, file string) error {
 	}
 	whole := r.file
 	r.file = file // for messages
-	err := r.add(Example{ID: strings.TrimSuffix(filepath.Base(file), storyEnding),
+	err := r.add(Example{ID: storyID(file),
 		Sources: []string{strings.Join(article, " ")}, Target: strings.Join(summary, " "), Line: 1})
 	r.file = whole
 	return err

@@ -11,14 +11,15 @@ type Task struct {
 	Name      string // as on the command line
 	Title     string
 	Dialogue  bool
-	MaxSource int // most tokens of a source text, its [SEP] and the [CLS] in front included
-	MaxTarget int // most tokens of a target, its [CLS] and the end token included
+	Passages  bool // lines that follow one another may be of one passage: see GroupRuns
+	MaxSource int  // most tokens of a source text, its [SEP] and the [CLS] in front included
+	MaxTarget int  // most tokens of a target, its [CLS] and the end token included
 }
 
 // Tasks are the tasks with official data.
 var Tasks = []Task{
 	{Name: "coqa", Title: "CoQA (conversational question answering)", Dialogue: true, MaxSource: 480, MaxTarget: 32},
-	{Name: "squad-qg", Title: "SQuAD question generation", MaxSource: 416, MaxTarget: 96},
+	{Name: "squad-qg", Title: "SQuAD question generation", Passages: true, MaxSource: 416, MaxTarget: 96},
 	{Name: "cnn-dailymail", Title: "CNN/DailyMail (summaries)", MaxSource: 512, MaxTarget: 128},
 	{Name: "gigaword", Title: "Gigaword (headlines)", MaxSource: 128, MaxTarget: 32},
 }

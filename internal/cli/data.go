@@ -1,0 +1,399 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+func (a *app) dataCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "data",
+		Short: "Prepare data sets and say what is wrong with files",
+		Long: `Prepare data sets of text-to-text tasks from their official files, and say what is
+in a task's files and what is wrong with them.`,
+		Example: `  unimo data prepare coqa coqa-train-v1.0.json DATA --split 0.1
+  unimo data validate coqa DATA --vocab DICT`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.dataPrepareCommand(), a.dataValidateCommand())
+	return c
+}
+
+// textForms are the values of --texts.
+var textForms = map[string]seq2seq.Texts{"auto": seq2seq.TextsAuto, "text": seq2seq.TextsPlain, "ids": seq2seq.TextsIDs}
+
+func textsFlag(c *cobra.Command, form *string) {
+	c.Flags().StringVar(form, "texts", "auto", "what a TSV file holds: text, ids (of tokens), or auto to look")
+}
+
+func parseTexts(form string) (seq2seq.Texts, error) {
+	texts, ok := textForms[form]
+	if !ok {
+		return 0, usagef("--texts %q: choose auto, text or ids", form)
+	}
+	return texts, nil
+}
+
+// prepareFlags are the flags of "unimo data prepare".
+type prepareFlags struct {
+	fraction    float64
+	seed        uint64
+	ids         bool
+	vocab, form string
+}
+
+// preparation is what "unimo data prepare --json" prints.
+type preparation struct {
+	Task   string             `json:"task"`
+	Out    string             `json:"out"`
+	Splits []seq2seq.Prepared `json:"splits"`
+}
+
+func (a *app) dataPrepareCommand() *cobra.Command {
+	var f prepareFlags
+	c := &cobra.Command{
+		Use:   "prepare TASK SRC DST",
+		Short: "Write a data folder from official files, or from your own",
+		Long: `Write the new folder DST with train.jsonl, dev.jsonl and test.jsonl from SRC: a file,
+or a folder in which the names of the files say the split (train, dev or valid, test).
+The tasks are ` + strings.Join(seq2seq.Names(), ", ") + `.
+
+SRC may hold CoQA's JSON (coqa); SQuAD's JSON, or src-*.txt with tgt-*.txt of Du et
+al. (squad-qg); .story files with the lists all_train.txt, all_val.txt and
+all_test.txt, or JSON lines with article and highlights (cnn-dailymail);
+*.article.txt with *.title.txt (gigaword); and for every task JSON lines, CSV, and
+the reference's TSV. docs/formats.md describes them.
+
+--split takes that part of the training examples for dev.jsonl. What is about one
+passage stays together, and split.json says what went where. Bad examples are left
+out and counted; 'unimo data validate' lists them all.`,
+		Example: `  unimo data prepare coqa DIR_WITH_CoQA DATA
+  unimo data prepare squad-qg DIR DATA --split 0.1 --seed 1
+  unimo data prepare cnn-dailymail DIR_WITH_STORIES DATA
+  unimo data prepare gigaword DIR DATA --ids --vocab DICT`,
+		Args: cobra.ExactArgs(3),
+		RunE: func(c *cobra.Command, args []string) error {
+			t, err := seq2seq.Find(args[0])
+			if err != nil {
+				return usageError{err}
+			}
+			if c.Flags().Changed("split") && !(f.fraction > 0 && f.fraction < 1) {
+				return usagef("--split %v: give a fraction between 0 and 1", f.fraction)
+			}
+			if f.ids != (f.vocab != "") {
+				return usagef("--ids needs --vocab, the vocabulary to write ids of, and the other way round")
+			}
+			return a.prepareData(c.Context(), t, args[1], args[2], f)
+		},
+	}
+	flags := c.Flags()
+	flags.Float64Var(&f.fraction, "split", 0, "fraction of the training examples to write as dev instead")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of --split")
+	flags.BoolVar(&f.ids, "ids", false, "write the reference's TSV of ids instead of JSON lines")
+	flags.StringVar(&f.vocab, "vocab", "", "folder of the vocabulary for --ids")
+	textsFlag(c, &f.form)
+	return c
+}
+
+// warnedProblems is how many bad examples are shown while preparing.
+const warnedProblems = 10
+
+func (a *app) prepareData(ctx context.Context, t seq2seq.Task, src, dst string, f prepareFlags) error {
+	texts, err := parseTexts(f.form)
+	if err != nil {
+		return err
+	}
+	opt := seq2seq.PrepareOptions{Fraction: f.fraction, Seed: f.seed, Texts: texts}
+	if f.ids {
+		vocabulary, err := tokenizer.Load(f.vocab)
+		if err != nil {
+			return err
+		}
+		opt.Coder = vocabulary
+	}
+	problems := 0
+	opt.Problem = func(err error) {
+		if problems++; problems <= warnedProblems {
+			a.log.Warn("left out", "example", err)
+		}
+	}
+	bar := a.newProgress()
+	opt.Stage, opt.Tick = bar.count, bar.counted
+	splits, err := seq2seq.Prepare(ctx, t, src, dst, opt)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if problems > warnedProblems {
+		a.log.Warn("more were left out: see 'unimo data validate'", "examples", problems-warnedProblems)
+	}
+	if a.json {
+		return a.printJSON(preparation{Task: t.Name, Out: dst, Splits: splits})
+	}
+	for _, s := range splits {
+		fmt.Fprintf(a.stdout, "%s: %d examples from %s (%s)%s\n", filepath.Join(dst, s.File), s.Examples, s.Source, s.Kind, leftOut(s.Skipped, s.InvalidUTF8))
+	}
+	return nil
+}
+
+// leftOut lists what was skipped and what is odd.
+func leftOut(skipped map[string]int, invalid int) string {
+	var b strings.Builder
+	for _, reason := range slices.Sorted(maps.Keys(skipped)) {
+		fmt.Fprintf(&b, "; left out: %d %s", skipped[reason], reason)
+	}
+	if invalid > 0 {
+		fmt.Fprintf(&b, "; %d with bytes that are not UTF-8", invalid)
+	}
+	return b.String()
+}
+
+// count begins a stage of unknown length, counted says how far it has come.
+func (p *progress) count(what string) { p.start(-1, what) }
+
+func (p *progress) counted(n int) {
+	if p.bar != nil {
+		p.bar.Set(n)
+	}
+}
+
+// shownProblems is how many problems are printed.
+const shownProblems = 100
+
+// validateFlags are the flags of "unimo data validate".
+type validateFlags struct{ vocab, model, form string }
+
+func (a *app) dataValidateCommand() *cobra.Command {
+	var f validateFlags
+	c := &cobra.Command{
+		Use:   "validate TASK DIR_OR_FILE",
+		Short: "Say what is in a task's files and what is wrong with them",
+		Long: `Read a file, or all files of a task in a folder, and say what is wrong by file and
+line, what the splits have in common, how long the texts are and, with --vocab or
+--model, how many tokens they have and how many are cut at the task's limits.
+The tasks are ` + strings.Join(dataTasks(), ", ") + `.
+Of the classification tasks the first error of each file and the labels are shown.
+
+Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` problems are printed.`,
+		Example: `  unimo data validate coqa DATA
+  unimo data validate gigaword train.jsonl --vocab DICT --json
+  unimo data validate sst-2 DIR`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error {
+			if t, err := seq2seq.Find(args[0]); err == nil {
+				return a.validatePairs(c.Context(), t, args[1], f)
+			}
+			preset, err := task.Find(args[0])
+			if err != nil {
+				return usagef("unknown task %q: the tasks are %s", args[0], strings.Join(dataTasks(), ", "))
+			}
+			return a.validateLabelled(preset, args[1])
+		},
+	}
+	c.Flags().StringVar(&f.vocab, "vocab", "", "folder of the vocabulary to count tokens with")
+	c.Flags().StringVar(&f.model, "model", "", "folder of the model to count tokens for: its vocabulary, its positions")
+	c.MarkFlagsMutuallyExclusive("vocab", "model")
+	textsFlag(c, &f.form)
+	return c
+}
+
+func dataTasks() []string {
+	names := append(seq2seq.Names(), task.Names()...)
+	slices.Sort(names)
+	return slices.Compact(names)
+}
+
+func (a *app) validatePairs(ctx context.Context, t seq2seq.Task, path string, f validateFlags) error {
+	texts, err := parseTexts(f.form)
+	if err != nil {
+		return err
+	}
+	cfg := model.Sizes["base"]
+	vocab := f.vocab
+	if f.model != "" {
+		vocab = modeldir.Resolve(f.model)
+		if cfg, err = model.ReadConfig(filepath.Join(vocab, modeldir.Config)); err != nil {
+			return err
+		}
+	}
+	opt := seq2seq.ValidateOptions{Texts: texts, MaxProblems: shownProblems, Encoder: seq2seq.Encoder{
+		Dialogue: t.Dialogue, MaxSource: t.MaxSource, MaxTarget: t.MaxTarget, TurnTypes: cmp.Or(cfg.TurnTypes, 16), MaxPositions: cfg.MaxPositions,
+	}}
+	if vocab != "" {
+		vocabulary, err := tokenizer.Load(vocab)
+		if err != nil {
+			return err
+		}
+		if err := opt.Encoder.Check(); err != nil {
+			return fmt.Errorf("model %s: %w", vocab, err)
+		}
+		opt.Encoder.Tokenizer = vocabulary
+	}
+	bar := a.newProgress()
+	opt.Stage, opt.Tick = bar.count, bar.counted
+	v, err := seq2seq.Validate(ctx, t, path, opt)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = a.printJSON(v)
+	} else {
+		a.printValidation(v, opt.Encoder)
+	}
+	return errors.Join(err, problemsFound(v.ProblemCount))
+}
+
+// problemsFound is the error of a validation with problems.
+func problemsFound(n int) error {
+	switch n {
+	case 0:
+		return nil
+	case 1:
+		return errors.New("1 problem found")
+	}
+	return fmt.Errorf("%d problems found", n)
+}
+
+func (a *app) printValidation(v seq2seq.Validation, e seq2seq.Encoder) {
+	for _, p := range v.Problems {
+		fmt.Fprintln(a.stdout, p)
+	}
+	if more := v.ProblemCount - len(v.Problems); more > 0 {
+		fmt.Fprintf(a.stdout, "and %d more problems\n", more)
+	}
+	for _, f := range v.Files {
+		fmt.Fprintf(a.stdout, "%s: %s (%s): %d examples", f.Split, f.File, f.Kind, f.Examples)
+		if f.Groups > 0 {
+			fmt.Fprintf(a.stdout, " in %d groups", f.Groups)
+		}
+		fmt.Fprintln(a.stdout, leftOut(f.Skipped, f.InvalidUTF8))
+		a.printLengths("source", f.Source)
+		a.printLengths("target", f.Target)
+		if f.Truncated != nil {
+			fmt.Fprintf(a.stdout, "  cut at %d tokens of a source: %d; at %d of a target: %d", e.MaxSource, f.Truncated.Source, e.MaxTarget, f.Truncated.Target)
+			if e.Dialogue {
+				fmt.Fprintf(a.stdout, "; old turns dropped: %d", f.Truncated.Turns)
+			}
+			fmt.Fprintln(a.stdout)
+		}
+	}
+	for _, s := range v.Shared {
+		fmt.Fprintf(a.stdout, "%s and %s share %d examples and %d groups\n", s.Splits[0], s.Splits[1], s.Examples, s.Groups)
+	}
+}
+
+func (a *app) printLengths(side string, l seq2seq.TextLengths) {
+	for _, unit := range []struct {
+		name string
+		d    *seq2seq.Distribution
+	}{{"characters", l.Characters}, {"words", l.Words}, {"tokens", l.Tokens}} {
+		if d := unit.d; d != nil {
+			fmt.Fprintf(a.stdout, "  %s %-10s min %-6d median %-6d 95 %% %-6d max %d\n", side, unit.name, d.Min, d.Median, d.P95, d.Max)
+		}
+	}
+}
+
+// labelledFile is what a file of a classification task is like.
+type labelledFile struct {
+	Split    string         `json:"split"`
+	File     string         `json:"file"`
+	Examples int            `json:"examples"`
+	Labels   map[string]int `json:"labels,omitempty"` // of a classification
+	Problem  string         `json:"problem,omitempty"`
+}
+
+// labelledFiles is what "unimo data validate --json" prints of a classification task.
+type labelledFiles struct {
+	Task         string         `json:"task"`
+	Files        []labelledFile `json:"files"`
+	ProblemCount int            `json:"problem_count"`
+}
+
+func (a *app) validateLabelled(p *task.Preset, path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	result := labelledFiles{Task: p.Name}
+	if !info.IsDir() {
+		result.Files = append(result.Files, validateLabelledFile(p, "file", path, data.LabelsRequired))
+	} else {
+		train := append([]task.Split{p.Train}, p.Dev...)
+		for i, split := range append(train, p.Test...) {
+			file, err := data.Resolve(path, split.Name, split.Files)
+			policy := data.LabelsRequired
+			if i >= len(train) {
+				policy = data.LabelsIgnored
+			}
+			if err == nil {
+				result.Files = append(result.Files, validateLabelledFile(p, split.Name, file, policy))
+			} else if i < 2 {
+				return err // training needs both
+			}
+		}
+	}
+	for _, f := range result.Files {
+		if f.Problem != "" {
+			result.ProblemCount++
+		}
+	}
+	if a.json {
+		err = a.printJSON(result)
+	} else {
+		a.printLabelled(result)
+	}
+	return errors.Join(err, problemsFound(result.ProblemCount))
+}
+
+func validateLabelledFile(p *task.Preset, split, file string, policy data.LabelPolicy) labelledFile {
+	f := labelledFile{Split: split, File: file}
+	examples, err := data.Read(file, p.Schema, data.ReadOptions{Labels: policy})
+	if err != nil {
+		f.Problem = err.Error()
+	}
+	f.Examples = len(examples)
+	for _, x := range examples {
+		if x.Class < 0 {
+			continue
+		}
+		if f.Labels == nil {
+			f.Labels = map[string]int{}
+		}
+		f.Labels[x.Label]++
+	}
+	return f
+}
+
+func (a *app) printLabelled(result labelledFiles) {
+	for _, f := range result.Files {
+		if f.Problem != "" {
+			fmt.Fprintln(a.stdout, f.Problem)
+			continue
+		}
+		fmt.Fprintf(a.stdout, "%s: %s: %d examples", f.Split, f.File, f.Examples)
+		separator := ": "
+		for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
+			fmt.Fprintf(a.stdout, "%s%d %s", separator, f.Labels[label], label)
+			separator = ", "
+		}
+		fmt.Fprintln(a.stdout)
+	}
+}

@@ -1,0 +1,117 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// pairsFolder writes a small folder of questions in the form of Du et al.
+func pairsFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	var src, tgt strings.Builder
+	for i := range 300 {
+		src.WriteString("sentence " + strings.Repeat("x", i/2) + " . \n")
+		tgt.WriteString("question " + strings.Repeat("y", i%7) + " ? \n")
+	}
+	writeFile(t, filepath.Join(dir, "src-dev.txt"), src.String())
+	writeFile(t, filepath.Join(dir, "tgt-dev.txt"), tgt.String())
+	return dir
+}
+
+func TestData(t *testing.T) {
+	src, out := pairsFolder(t), filepath.Join(t.TempDir(), "qg")
+	prepared := must(t, "data", "prepare", "squad-qg", src, out, "--split", "0.2", "--seed", "3", "--json")
+	var p preparation
+	if err := json.Unmarshal([]byte(prepared.stdout), &p); err != nil || len(p.Splits) != 2 || p.Splits[0].Examples+p.Splits[1].Examples != 300 || p.Out != out {
+		t.Fatalf("%+v, %v", p, err)
+	}
+	if again := call(t, "", "data", "prepare", "squad-qg", src, out); again.code != exitFailed || !strings.Contains(again.stderr, "exists") {
+		t.Errorf("a second time: %+v", again)
+	}
+	vocab := filepath.Join(t.TempDir(), "vocab")
+	must(t, "tokenizer", "train", "--out", vocab, "--vocab-size", "270", filepath.Join(src, "src-dev.txt"))
+	valid := must(t, "data", "validate", "squad-qg", out, "--vocab", vocab)
+	for _, word := range []string{"train: " + filepath.Join(out, "train.jsonl") + " (JSON lines): ", "source tokens", "target words", "cut at 416 tokens of a source: ", "in 2 groups"} {
+		if !strings.Contains(valid.stdout, word) {
+			t.Errorf("validate lacks %q:\n%s", word, valid.stdout)
+		}
+	}
+	ids := filepath.Join(t.TempDir(), "ids")
+	plain := must(t, "data", "prepare", "squad-qg", filepath.Join(out, "dev.jsonl"), ids, "--ids", "--vocab", vocab)
+	if !strings.Contains(plain.stdout, "dev.tsv: ") || !strings.HasPrefix(read(t, filepath.Join(ids, "dev.tsv")), "src\ttgt\n") {
+		t.Errorf("ids: %+v", plain)
+	}
+	must(t, "data", "validate", "squad-qg", ids, "--vocab", vocab)
+}
+
+func TestDataFindsProblems(t *testing.T) {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "train.jsonl"), `{"source": "a", "target": "b"}`+"\n"+`{"source": "a", "tgt": "b"}`+"\n"+`{"source": ""}`)
+	writeFile(t, filepath.Join(dir, "dev.csv"), "source,target\na,b\n")
+	r := call(t, "", "data", "validate", "gigaword", dir)
+	for _, word := range []string{`train.jsonl:2: is no JSON object of a known form: unknown field "tgt"`, "train.jsonl:3: has no source text", "train and dev share 1 examples"} {
+		if !strings.Contains(r.stdout, word) {
+			t.Errorf("lacks %q:\n%s", word, r.stdout)
+		}
+	}
+	if r.code != exitFailed || r.stderr != "unimo: 2 problems found\n" {
+		t.Errorf("exit code %d, %q", r.code, r.stderr)
+	}
+	var v struct {
+		ProblemCount int `json:"problem_count"`
+		Problems     []string
+		Files        []struct{ Examples, Problems int }
+	}
+	j := call(t, "", "data", "validate", "gigaword", dir, "--json")
+	if err := json.Unmarshal([]byte(j.stdout), &v); err != nil || j.code != exitFailed || v.ProblemCount != 2 || len(v.Problems) != 2 || v.Files[0].Examples != 1 {
+		t.Errorf("%+v, %v", v, err)
+	}
+	prepared := call(t, "", "data", "prepare", "gigaword", dir, filepath.Join(t.TempDir(), "out"))
+	if prepared.code != exitDone || !strings.Contains(prepared.stdout, "left out: 2 bad examples") || !strings.Contains(prepared.stderr, "train.jsonl:2: ") {
+		t.Errorf("prepare: %+v", prepared)
+	}
+}
+
+func TestValidateLabelled(t *testing.T) {
+	dir := opinionsFolder(t)
+	r := must(t, "data", "validate", "sst-2", dir)
+	if !strings.Contains(r.stdout, "train.tsv: 400 examples: ") || !strings.Contains(r.stdout, " negative, ") || !strings.Contains(r.stdout, "test: ") {
+		t.Errorf("got %s", r.stdout)
+	}
+	writeFile(t, filepath.Join(dir, "dev.tsv"), "sentence\tlabel\na\t7\n")
+	if bad := call(t, "", "data", "validate", "sst-2", dir, "--json"); bad.code != exitFailed || !strings.Contains(bad.stdout, `dev.tsv:2: label \"7\"`) || !strings.Contains(bad.stderr, "1 problem found") {
+		t.Errorf("got %+v", bad)
+	}
+	if err := os.Remove(filepath.Join(dir, "dev.tsv")); err != nil {
+		t.Fatal(err)
+	}
+	if bad := call(t, "", "data", "validate", "sst-2", dir); bad.code != exitFailed || !strings.Contains(bad.stderr, "no dev file") {
+		t.Errorf("got %+v", bad)
+	}
+}
+
+func TestDataUsage(t *testing.T) {
+	src := pairsFolder(t)
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"prepare", "sst-2", src, "x"}, "the tasks are coqa"},
+		{[]string{"prepare", "squad-qg", src}, "accepts 3 arg"},
+		{[]string{"prepare", "squad-qg", src, "x", "--split", "1.5"}, "between 0 and 1"},
+		{[]string{"prepare", "squad-qg", src, "x", "--split", "0"}, "between 0 and 1"},
+		{[]string{"prepare", "squad-qg", src, "x", "--ids"}, "--ids needs --vocab"},
+		{[]string{"prepare", "squad-qg", src, "x", "--texts", "word"}, "choose auto, text or ids"},
+		{[]string{"validate", "poetry", src}, "the tasks are "},
+		{[]string{"validate", "squad-qg", src, "--vocab", "a", "--model", "b"}, "if any flags in the group"},
+	} {
+		r := call(t, "", append([]string{"data"}, c.args...)...)
+		if r.code != exitUsage || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%v: exit code %d, %q", c.args, r.code, r.stderr)
+		}
+	}
+}
