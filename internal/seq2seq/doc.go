@@ -25,9 +25,35 @@
 // target 0) and a role (the question 1, the answer before it 0, alternating; the passage
 // 2; the target 0). The [CLS] in front has those of the oldest turn.
 //
+// # Files
+//
+// [ReadFile] knows the reference's TSV of text or ids, CoQA's and SQuAD's JSON, pairs of
+// line-aligned files, CNN/DailyMail's stories, JSON lines and CSV, and recognises them by
+// name and content. docs/formats.md describes them. Every error names file and line and
+// says what to do; with Options.Problem, reading tells what is wrong with an example and goes on.
+// [Split] divides examples so that a passage is never on both sides.
+//
 // # Letters
 //
 // B sequences in a batch, T tokens in all of them, L tokens of their targets.
+//
+// # Layout of the package
+//
+//	example.go    Example
+//	task.go       the tasks and their limits
+//	encode.go     Encoder: examples to token ids, truncation
+//	batch.go      Batch: packing
+//	read.go       ReadFile: kinds of files, recognition, compression
+//	rows.go       TSV and CSV
+//	jsonlines.go  JSON lines
+//	document.go   CoQA's and SQuAD's JSON
+//	pairs.go      line-aligned files
+//	stories.go    CNN/DailyMail's stories
+//	write.go      JSON lines and TSV
+//	resolve.go    the file of a split inside a folder
+//	split.go      Split, GroupRuns
+//	prepare.go    Prepare: official files to a folder of splits
+//	validate.go   Validate: what is in files and what is wrong
 //
 // Sources: the reference's NLP/UNIMO/src/reader/seq2seq_reader.py.
 package seq2seq

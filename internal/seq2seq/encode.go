@@ -59,23 +59,24 @@ const (
 
 // Encoder makes records of examples.
 //
-// A source text is cut at its end to MaxSource-2 tokens, so that it ends with [SEP] and
-// a single one fits MaxSource behind [CLS]. A target is cut at its end to MaxTarget-1
-// tokens, the end token included, which is lost then: what was cut is no end. Of a dialogue the last
-// TurnTypes-1 turns stay.
+// A source text is cut at its end to MaxSource-2 tokens, so that a single one fits into
+// MaxSource with [CLS] and [SEP]. A target is cut at its end to MaxTarget-1 tokens; the
+// end token counts and is lost first, since what was cut did not end there. Of a
+// dialogue the last TurnTypes-1 turns stay.
 //
 // Several texts may exceed MaxSource together, as in the reference, unless MaxTotal is
-// set: then a dialogue loses its oldest turns first, then its passage tokens at the end,
-// then its question; other sources lose the last token of the longest text, the last one of these
-// in a tie, until all fit. With ContinuousPositions the whole source is cut to MaxSource: a
-// dialogue at its front, others at their end, which stays [SEP].
+// set. Then a dialogue loses its oldest turns, then the end of its passage, then that of
+// its question; other sources lose the last token of the longest text, of the last such
+// one in a tie, until all fit. With ContinuousPositions the whole source is cut to
+// MaxSource: a dialogue at its front, other sources at their end, where [SEP] stays.
 //
 // No position reaches MaxPositions: texts are cut further where they would, and a
-// continuous source leaves room for a target of MaxTarget.
+// continuous source leaves room for a target of MaxTarget tokens.
 //
-// Differs from the reference: it goes over the table of positions, and drops the end of a
-// target silently. With ContinuousPositions it crashes in Python 3; what it means
-// is done here, with the positions of training (the target's [CLS] follows the source's last token) in decoding as well.
+// Differs from the reference: there a long text can go over the table of positions. With
+// ContinuousPositions it crashes in Python 3, and it would decode at other
+// positions than it trained at; here both are those of training, where the target's
+// [CLS] has the position after the source's last token.
 type Encoder struct {
 	Tokenizer           Tokenizer
 	Dialogue            bool // with passage, roles and turns

@@ -13,5 +13,5 @@ type Example struct {
 	Turn       int      // of a dialogue, from 1; 0 unknown
 	IDs        bool     // the texts are BPE ids in decimal with a space between, as in the reference's released files
 	File       string   // the path as given to the reader
-	Line       int      // from 1; in a JSON file with all in one value the number of the item
+	Line       int      // from 1; where the example begins, or in CoQA's and SQuAD's JSON its conversation or article
 }
