@@ -209,6 +209,9 @@ func (r *reader) conversation(dec *json.Decoder, line int) error {
 				x.References = append(x.References, text)
 			}
 		}
+		if number < 1 {
+			wrong = "turns count from 1"
+		}
 		check(c.Answers[i], "the answer")
 		for _, who := range people {
 			check(c.Additional[who][i], "the answer of person "+data.Quote(who))

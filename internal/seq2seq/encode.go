@@ -195,7 +195,7 @@ type encoding struct {
 	*Encoder
 	texts   [][]int32 // the source texts without [SEP]; of a dialogue with a passage that comes first
 	target  []int32
-	passage string  // the passage tokenised last: the questions of a conversation share it
+	passage string  // the passage tokenised last, unless of ids: the questions of a conversation share it
 	cached  []int32 // its tokens
 }
 
@@ -233,11 +233,14 @@ func (w *encoding) sources(x Example, cut *Cut) (passages int, err error) {
 			cut.Turns, texts = drop, texts[drop:]
 		}
 		if x.Knowledge != "" {
-			if w.passage != x.Knowledge || x.IDs {
+			if x.IDs || w.passage != x.Knowledge {
+				w.passage = ""
 				if w.cached, err = w.tokens(w.cached[:0], x, x.Knowledge); err != nil {
 					return 0, err
 				}
-				w.passage = x.Knowledge
+				if !x.IDs {
+					w.passage = x.Knowledge
+				}
 			}
 			w.add(w.cached, limit, cut)
 			passages = 1

@@ -256,6 +256,24 @@ func checkRecord(t *rapid.T, e *Encoder, x Example, r Record, cut Cut) {
 	}
 }
 
+// A passage is tokenised once for the examples that share it, but not if one has it as ids.
+func TestSharedPassage(t *testing.T) {
+	e := Encoder{Tokenizer: letters{}, Dialogue: true, MaxSource: 20, MaxTarget: 9, TurnTypes: 16}
+	var examples []Example
+	for _, ids := range []bool{false, false, true, true, false} {
+		examples = append(examples, Example{Sources: []string{"198"}, Knowledge: "197", Target: "199", IDs: ids})
+	}
+	records, _, err := e.EncodeAll(examples, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, want := range []string{"^197|198|^199", "^197|198|^199", "^a|b|^c", "^a|b|^c", "^197|198|^199"} {
+		if got := spell(records[i].Tokens); got != want {
+			t.Errorf("record %d is %s, want %s", i, got, want)
+		}
+	}
+}
+
 func TestPack(t *testing.T) {
 	e := Encoder{Tokenizer: letters{}, Dialogue: true, MaxSource: 20, MaxTarget: 9, TurnTypes: 16}
 	records, _, err := e.EncodeAll([]Example{

@@ -37,7 +37,7 @@ type Prepared struct {
 	Split       string         `json:"split"`
 	File        string         `json:"file"`        // inside the folder
 	Source      string         `json:"source"`      // the file it was read from
-	Kind        string         `json:"source_kind"` // as [Kind] prints
+	Kind        string         `json:"source_kind"` // as [Report.Form] gives it
 	Examples    int            `json:"examples"`
 	Skipped     map[string]int `json:"skipped,omitempty"`      // of the source, by reason
 	InvalidUTF8 int            `json:"invalid_utf8,omitempty"` // of the source
@@ -256,7 +256,7 @@ func (p *preparation) divide(dir, path string, examples []Example, report Report
 		return err
 	}
 	// What was skipped is told once.
-	if err := p.write(dir, "dev", path, second, Report{Kind: report.Kind}); err != nil {
+	if err := p.write(dir, "dev", path, second, Report{Kind: report.Kind, IDs: report.IDs}); err != nil {
 		return err
 	}
 	note := splitNote{Source: filepath.Base(path), Fraction: p.opt.Fraction, Seed: p.opt.Seed, Approximate: approximate, Dev: groups}
@@ -284,7 +284,7 @@ func (p *preparation) write(dir, split, source string, examples []Example, repor
 	if err != nil {
 		return err
 	}
-	p.out = append(p.out, Prepared{Split: split, File: name, Source: source, Kind: report.Kind.String(),
+	p.out = append(p.out, Prepared{Split: split, File: name, Source: source, Kind: report.Form(),
 		Examples: len(examples), Skipped: report.Skipped, InvalidUTF8: report.InvalidUTF8})
 	return nil
 }

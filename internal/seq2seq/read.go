@@ -67,6 +67,15 @@ type Report struct {
 	Kind        Kind
 	Skipped     map[string]int // examples left out as they should be, by reason
 	InvalidUTF8 int            // examples with bytes that are not UTF-8; the tokenizer takes them as they are
+	IDs         bool           // the examples are ids of tokens
+}
+
+// Form says in words what the file is.
+func (r Report) Form() string {
+	if r.IDs {
+		return r.Kind.String() + " of ids"
+	}
+	return r.Kind.String()
 }
 
 // Reasons for skipping.
@@ -75,9 +84,9 @@ const (
 	skipNoArticle  = "stories without article"
 )
 
-// MaxDocument bounds a JSON file that is one value, in bytes: ten times the largest of
+// MaxDocument bounds a JSON file that is one value, in bytes: five times the largest of
 // the official ones.
-const MaxDocument = 512 << 20
+const MaxDocument = 256 << 20
 
 // A compressed file may hold this many bytes more than gzipRatio times its own size.
 const (
@@ -213,6 +222,7 @@ func (r *reader) add(x Example) error {
 	if !x.validUTF8() {
 		r.report.InvalidUTF8++
 	}
+	r.report.IDs = r.report.IDs || x.IDs
 	r.out = append(r.out, x)
 	if r.opt.Tick != nil && len(r.out)%tickEvery == 0 {
 		return r.opt.Tick(len(r.out))

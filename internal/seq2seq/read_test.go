@@ -125,7 +125,7 @@ func TestReadFile(t *testing.T) {
 			if !reflect.DeepEqual(got, c.want) {
 				t.Errorf("got %+v\nwant %+v", got, c.want)
 			}
-			if report.Kind != c.kind || !maps.Equal(report.Skipped, c.skip) {
+			if report.Kind != c.kind || report.IDs != got[0].IDs || !maps.Equal(report.Skipped, c.skip) {
 				t.Errorf("report %+v", report)
 			}
 		})
@@ -191,6 +191,7 @@ func TestReadErrors(t *testing.T) {
 		{"no questions", "a.json", conversation("", "", ""), talk, `a.json:2: conversation "c" has no questions`},
 		{"answer missing", "a.json", conversation(turn1+","+turn2, turn1, ""), talk, `conversation "c" has 2 questions and 1 answers`},
 		{"wrong turn", "a.json", conversation(turn1+","+turn2, turn1+","+turn1, ""), talk, `a.json:2: conversation "c", turn 2: the answer is of turn 1`},
+		{"turn below 1", "a.json", conversation(`{"input_text": "x", "turn_id": -1}`, `{"input_text": "x", "turn_id": -1}`, ""), talk, `conversation "c", turn -1: turns count from 1`},
 		{"empty question", "a.json", conversation(`{"input_text": " ", "turn_id": 1}`, turn1, ""), talk, `conversation "c", turn 1: the question is empty`},
 		{"empty answer", "a.json", conversation(turn1, `{"input_text": "", "turn_id": 1}`, ""), talk, `conversation "c", turn 1: the answer is empty`},
 		{"another person's answers", "a.json", conversation(turn1, turn1, `, "additional_answers": {"0": []}`), talk, `0 answers of person "0"`},

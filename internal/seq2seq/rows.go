@@ -161,6 +161,7 @@ func (r *reader) decideIDs(d *idRows, format data.Format) error {
 				Remedy:  "make it all text or all ids, or say which it is"}
 		}
 	}
+	r.report.IDs = ids
 	for i := range r.out {
 		r.out[i].IDs = ids
 	}

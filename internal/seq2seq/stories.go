@@ -93,10 +93,10 @@ func withStop(line string) string {
 	return line + " ."
 }
 
-// holdsStories says whether a folder has a story in it, itself or one level down.
+// holdsStories says whether a folder has a story in it, in its folders or in their "stories".
 func holdsStories(dir string) bool {
-	for _, pattern := range []string{"*", filepath.Join("*", "*"), filepath.Join("*", "stories", "*")} {
-		if found, err := filepath.Glob(filepath.Join(dir, pattern) + storyEnding); err == nil && len(found) > 0 {
+	for _, pattern := range []string{"*", "*/*", "*/stories/*"} {
+		if found, err := fs.Glob(os.DirFS(dir), pattern+storyEnding); err == nil && len(found) > 0 {
 			return true
 		}
 	}

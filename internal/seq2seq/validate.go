@@ -145,7 +145,7 @@ func (v *validator) file(task Task, in input) error {
 	case err != nil:
 		return err
 	}
-	f.Kind, f.Examples, f.Skipped, f.InvalidUTF8 = report.Kind.String(), len(examples), report.Skipped, report.InvalidUTF8
+	f.Kind, f.Examples, f.Skipped, f.InvalidUTF8 = report.Form(), len(examples), report.Skipped, report.InvalidUTF8
 	if err := v.measure(&f, examples); err != nil {
 		return err
 	}

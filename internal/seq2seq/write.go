@@ -50,7 +50,7 @@ type Coder interface {
 // becomes a space, since a line ends an example and a tab a column.
 //
 // An example that cannot be written is an error: a turn that holds the separator of turns, an
-// empty text among ids, a NUL byte, another number of sources than the first has.
+// empty text among ids, ids among text, a NUL byte, another number of sources than the first has.
 func WriteTSV(w io.Writer, examples []Example, dialogue bool, coder Coder) error {
 	if len(examples) == 0 {
 		return fmt.Errorf("no examples to write")
@@ -70,7 +70,7 @@ func WriteTSV(w io.Writer, examples []Example, dialogue bool, coder Coder) error
 	if _, err := fmt.Fprintln(w, strings.Join(header, "\t")); err != nil {
 		return err
 	}
-	t := tsvWriter{coder: coder}
+	t := tsvWriter{coder: coder, first: examples[0].IDs}
 	for i := range examples {
 		fields, err := t.fields(&examples[i], dialogue, width)
 		if err != nil {
@@ -85,11 +85,15 @@ func WriteTSV(w io.Writer, examples []Example, dialogue bool, coder Coder) error
 
 type tsvWriter struct {
 	coder   Coder
+	first   bool // the first example is of ids
 	ids     []int32
 	passage [2]string // the last one and how it was written: the questions of a conversation share it
 }
 
 func (t *tsvWriter) fields(x *Example, dialogue bool, width int) ([]string, error) {
+	if x.IDs != t.first && t.coder == nil {
+		return nil, x.fail("is of ids and others are of text", "write ids, or JSON lines")
+	}
 	var sources []string
 	for _, s := range x.Sources {
 		text, err := t.text(x, s)

@@ -109,6 +109,7 @@ func TestWriteErrors(t *testing.T) {
 		{[]Example{with(func(x *Example) { x.Sources = []string{"a [SEP] b"} })}, true, nil, "f:3: the turn"},
 		{[]Example{with(func(x *Example) { x.Target = "" })}, false, letters{}, "f:3: a text is empty"},
 		{[]Example{with(func(x *Example) { x.Target = "\x00" })}, false, nil, "f:3: a text has a NUL byte"},
+		{[]Example{one, with(func(x *Example) { x.IDs = true })}, false, nil, "f:3: is of ids"},
 		{[]Example{one, with(func(x *Example) { x.Sources = []string{"a", "b"} })}, false, nil, "f:3: has 2 sources, the first example has 1"},
 	} {
 		if err := WriteTSV(io.Discard, c.examples, c.dialogue, c.coder); err == nil || !strings.Contains(err.Error(), c.want) {
