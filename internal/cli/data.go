@@ -280,7 +280,8 @@ func (a *app) printValidation(v seq2seq.Validation, e seq2seq.Encoder) {
 		fmt.Fprintf(a.stdout, "and %d more problems\n", more)
 	}
 	for _, f := range v.Files {
-		fmt.Fprintf(a.stdout, "%s: %s (%s): %d examples", f.Split, f.File, f.Kind, f.Examples)
+		kind := cmp.Or(f.Kind, "of no known kind")
+		fmt.Fprintf(a.stdout, "%s: %s (%s): %d examples", f.Split, f.File, kind, f.Examples)
 		if f.Groups > 0 {
 			fmt.Fprintf(a.stdout, " in %d groups", f.Groups)
 		}

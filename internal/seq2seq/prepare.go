@@ -1,6 +1,7 @@
 package seq2seq
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha1"
 	"encoding/hex"
@@ -75,15 +76,16 @@ func Prepare(ctx context.Context, task Task, src, dst string, opt PrepareOptions
 		}
 	}
 	p := preparation{ctx: ctx, task: task, opt: opt}
+	var failed error // in an input, which is not about writing
 	err = atomicfile.WriteDir(dst, func(tmp string) error {
 		for _, in := range inputs {
-			if err := p.prepare(tmp, in, in.split == divided); err != nil {
-				return err
+			if failed = p.prepare(tmp, in, in.split == divided); failed != nil {
+				return failed
 			}
 		}
 		return nil
 	})
-	if err != nil {
+	if err = cmp.Or(failed, err); err != nil {
 		return nil, err
 	}
 	return p.out, nil

@@ -37,7 +37,7 @@ type Validation struct {
 type FileValidation struct {
 	Split       string         `json:"split"`
 	File        string         `json:"file"`
-	Kind        string         `json:"kind"`
+	Kind        string         `json:"kind,omitempty"` // "" of no known kind
 	Examples    int            `json:"examples"`
 	Groups      int            `json:"groups,omitempty"`
 	Skipped     map[string]int `json:"skipped,omitempty"`
@@ -145,7 +145,10 @@ func (v *validator) file(task Task, in input) error {
 	case err != nil:
 		return err
 	}
-	f.Kind, f.Examples, f.Skipped, f.InvalidUTF8 = report.Form(), len(examples), report.Skipped, report.InvalidUTF8
+	if report.Kind != KindAuto {
+		f.Kind = report.Form()
+	}
+	f.Examples, f.Skipped, f.InvalidUTF8 = len(examples), report.Skipped, report.InvalidUTF8
 	if err := v.measure(&f, examples); err != nil {
 		return err
 	}
