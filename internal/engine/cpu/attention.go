@@ -185,6 +185,7 @@ type scratch struct {
 	q, k, v, dy    []float32 // rows of the head, copied together
 	kt, vt         []float32 // kᵀ and vᵀ
 	words          []uint32
+	past, ends     []int32 // of decoding
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}
@@ -218,6 +219,9 @@ type matrix struct {
 	x  []float32
 	ld int
 }
+
+// from returns the matrix that begins at element i; behind the last there is nothing.
+func (m matrix) from(i int) matrix { return matrix{m.x[min(i, len(m.x)):], m.ld} }
 
 // rows returns the head's columns of x from a row on.
 func (t *attention) rows(h head, x []float32, row int) matrix {

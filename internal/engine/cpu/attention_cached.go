@@ -3,9 +3,11 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/parallel"
 )
 
 // CachedAttention implements [engine.Device].
@@ -29,73 +31,113 @@ func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.Cac
 	}
 	engine.CheckIndices(op, a.Paths, k.Rows)
 	width := q.Cols / a.Heads
-	d.loops.decoding.run((len(a.Sources)-1)*a.Heads, 1, decoding{
-		CachedAttention: a,
-		y:               data(y), q: data(q), sk: data(sk), sv: data(sv), k: data(k), v: data(v),
+	sources := len(a.Sources) - 1
+	// Heads of one task share what is read of the past. Enough tasks for the threads to end at about the same time.
+	together := max(1, a.Heads*sources/(8*parallel.Threads()))
+	parts := (a.Heads-1)/together + 1
+	d.loops.decoding.run(sources*parts, 1, decoding{
+		CachedAttention: a, parts: parts, together: together,
+		y: data(y), q: data(q), sk: data(sk), sv: data(sv), k: data(k), v: data(v),
 		hidden: q.Cols, width: width, scale: float32(1 / math.Sqrt(float64(width))),
-	}, (*decoding).heads)
+	}, (*decoding).part)
 }
 
 // decoding is a step of decoding.
 type decoding struct {
 	engine.CachedAttention
+	parts, together    int // tasks of a source, and heads of a task
 	y, q, sk, sv, k, v []float32
 	hidden, width      int
 	scale              float32
 }
 
-// heads computes the heads [lo, hi) of all sources, those of a source one after the other.
-func (a *decoding) heads(lo, hi int) {
-	for i := lo; i < hi; i++ {
-		if source := i / a.Heads; a.Hypotheses[source] < a.Hypotheses[source+1] {
-			a.head(source, i%a.Heads*a.width)
-		}
-	}
-}
+// beam is how many hypotheses of a source are multiplied by the same keys at most. Hypotheses of
+// a beam share most of their past, of which each row is then read once; what some of them do not see is
+// computed too.
+const beam = 16
 
-// head computes columns [col, col+D) of the rows of y that belong to a source.
-func (a *decoding) head(source, col int) {
-	first, rows := int(a.Hypotheses[source]), int(a.Hypotheses[source+1]-a.Hypotheses[source])
-	key, keys := int(a.Sources[source]), int(a.Sources[source+1]-a.Sources[source])
-	at := func(x []float32, row int) matrix { return matrix{x[row*a.hidden+col:], a.hidden} }
+// part computes some heads of a source; a task is one part.
+func (a *decoding) part(task, _ int) {
+	source, head := task/a.parts, task%a.parts*a.together
+	heads := min(a.together, a.Heads-head)
 	s := scratches.Get().(*scratch)
-	q, y := at(a.q, first), at(a.y, first)
-	p := matrix{ld: padded(keys + a.Steps)}
-	p.x = grow(&s.scores, rows*p.ld)
-	if keys > 0 { // k·qᵀ: the many keys are read as they lie, and only few scores are turned
-		qt := matrix{grow(&s.q, padded(rows)*a.width), padded(rows)}
-		kernels.Transpose(qt.x, qt.ld, q.x, q.ld, rows, a.width)
-		turned := matrix{grow(&s.slopes, padded(rows)*keys), padded(rows)}
-		mul(turned, at(a.sk, key), qt, keys, rows, a.width, 0)
-		kernels.Transpose(p.x, p.ld, turned.x, turned.ld, keys, rows)
-	}
-	sums := grow(&s.k, rows)
-	for i := range rows {
-		row := p.x[i*p.ld:][:keys+a.Steps]
-		for step, r := range a.path(first + i) {
-			row[keys+step] = kernels.Dot(q.x[i*q.ld:][:a.width], at(a.k, int(r)).x[:a.width])
-		}
-		_, sums[i] = kernels.Exponentials(row, row, a.scale)
-	}
-	if keys > 0 {
-		mul(y, p, at(a.sv, key), rows, a.width, keys, 0)
-	}
-	for i := range rows {
-		row := y.x[i*y.ld:][:a.width]
-		if keys == 0 {
-			clear(row)
-		}
-		for step, r := range a.path(first + i) {
-			kernels.Axpy(row, p.x[i*p.ld+keys+step], at(a.v, int(r)).x[:a.width])
-		}
-		if keys+a.Steps > 0 {
-			kernels.Scale(row, 1/sums[i], row)
+	for first, end := int(a.Hypotheses[source]), int(a.Hypotheses[source+1]); first < end; first += beam {
+		rows := min(beam, end-first)
+		past, ends := a.past(s, first, rows)
+		k, v := a.collect(&s.k, past, a.k, head, heads), a.collect(&s.v, past, a.v, head, heads)
+		for i := range heads {
+			a.head(s, source, head+i, first, rows, k.from(i*a.width), v.from(i*a.width), past, ends)
 		}
 	}
 	scratches.Put(s)
 }
 
-// path returns the rows of the pool that a hypothesis sees.
-func (a *decoding) path(hypothesis int) []int32 {
-	return a.Paths[hypothesis*a.Steps:][:a.Steps]
+// head computes a head of rows of y from row first on, which see keys and values k, v of the past.
+func (a *decoding) head(s *scratch, source, head, first, rows int, k, v matrix, past, ends []int32) {
+	at := func(x []float32, row int32) matrix { return matrix{x, a.hidden}.from(int(row)*a.hidden + head*a.width) }
+	key := a.Sources[source]
+	keys := int(a.Sources[source+1] - key)
+	q, y := at(a.q, int32(first)), at(a.y, int32(first))
+	p := matrix{ld: padded(keys + len(past))}
+	p.x = grow(&s.scores, rows*p.ld)
+	behind := p.from(keys) // the scores of the past
+	mul(p, q, at(a.sk, key), rows, keys, a.width, kernels.TransB)
+	mul(behind, q, k, rows, len(past), a.width, kernels.TransB)
+	a.hide(behind, past, ends, first, rows)
+	var sums [beam]float32
+	for i := range rows {
+		row := p.x[i*p.ld:][:keys+len(past)]
+		_, sums[i] = kernels.Exponentials(row, row, a.scale)
+	}
+	mul(y, p, at(a.sv, key), rows, a.width, keys, 0)
+	mul(y, behind, v, rows, a.width, len(past), kernels.Accumulate)
+	for i := range rows {
+		if row := y.x[i*y.ld:][:a.width]; keys+len(past) > 0 {
+			kernels.Scale(row, 1/sums[i], row)
+		}
+	}
+}
+
+// past returns the rows of the pool that hypotheses see: step by step, each of a step once, and where
+// those of each step end.
+func (a *decoding) past(s *scratch, first, rows int) (past, ends []int32) {
+	past, ends = grow(&s.past, rows*a.Steps)[:0], grow(&s.ends, a.Steps)
+	for step := range ends {
+		from := len(past)
+		for i := range rows {
+			if r := a.Paths[(first+i)*a.Steps+step]; !slices.Contains(past[from:], r) {
+				past = append(past, r)
+			}
+		}
+		ends[step] = int32(len(past))
+	}
+	return past, ends
+}
+
+// collect copies heads of rows of the pool together.
+func (a *decoding) collect(buffer *[]float32, rows []int32, x []float32, head, heads int) matrix {
+	cols := heads * a.width
+	y := matrix{grow(buffer, len(rows)*cols), cols}
+	for i, r := range rows {
+		copy(y.x[i*cols:(i+1)*cols], x[int(r)*a.hidden+head*a.width:])
+	}
+	return y
+}
+
+// hide takes the scores of rows that a hypothesis does not see away.
+func (a *decoding) hide(scores matrix, past, ends []int32, first, rows int) {
+	from := 0
+	for step, end := range ends {
+		for i := range rows {
+			if int(end)-from == 1 {
+				break // all see it
+			}
+			for j := from; j < int(end); j++ {
+				if past[j] != a.Paths[(first+i)*a.Steps+step] {
+					scores.x[i*scores.ld+j] = float32(math.Inf(-1))
+				}
+			}
+		}
+		from = int(end)
+	}
 }

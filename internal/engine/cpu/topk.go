@@ -74,21 +74,24 @@ func (a *topK) choose(lo, hi int) {
 			}
 			continue
 		}
-		limit := float32(math.Inf(-1))
+		floor := float32(math.Inf(-1)) // what is below is none of the largest
 		if a.chunks >= a.k {
 			for c, p := range pieces {
 				best.offer(int32(c), p.largest)
 			}
-			limit = best.values[0]
+			floor = best.values[0]
 			best.ids, best.values = best.ids[:0], best.values[:0]
 		}
 		for c, p := range pieces {
-			if p.largest < limit {
+			if p.largest < floor {
 				continue
 			}
 			for i, v := range a.chunk(row, c, buffer) {
-				if len(best.values) < a.k || v > best.values[0] {
-					best.offer(int32(c*topKChunk+i), v)
+				if v < floor {
+					continue
+				}
+				if best.offer(int32(c*topKChunk+i), v); len(best.values) == a.k {
+					floor = best.values[0]
 				}
 			}
 		}
