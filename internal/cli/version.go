@@ -19,6 +19,7 @@ func (a *app) commands() []*cobra.Command {
 		a.evaluateCommand(),
 		a.predictCommand(),
 		a.dataCommand(),
+		a.scoreCommand(),
 		a.convertCommand(),
 		a.inspectCommand(),
 		a.tokenizerCommand(),
