@@ -15,6 +15,7 @@ type Run struct {
 	Confusion *Confusion // for classification
 	Scatter   *Scatter   // for regression
 	Mistakes  []Mistake  // the examples worth reading first
+	Samples   []Sample   // generated texts next to what was wanted
 	Grid      *Table     // runs of a grid
 	Config    []Item     // resolved configuration
 }
@@ -73,6 +74,13 @@ type Mistake struct {
 	Text            string
 	Gold, Predicted string
 	Probability     float64 // of the predicted label, 0 to 1
+}
+
+// Sample is a text that a model wrote and the one it should have written.
+type Sample struct {
+	Source               string // what it was asked, shortened to what people read
+	Reference, Generated string
+	Right                bool // as good as the reference, by the task's own rules
 }
 
 // Table is rows of text below a header.
