@@ -4,6 +4,7 @@
 //	model.safetensors   parameters under the reference's names
 //	config.json         the configuration with the reference's field names
 //	encoder.json, vocab.bpe, vocab.txt, tokenizer_config.json   the vocabulary
+//	generation_config.json  limits and decoding of a model that generates
 //	README.md           what the model is and how it was made
 //
 // A folder with vocab.json and merges.txt instead is read as well, and so are
@@ -30,12 +31,14 @@ const (
 	Weights = "model.safetensors"
 	Config  = "config.json"
 	Card    = "README.md"
+	// Generation holds the limits and the decoding of a model that generates.
+	Generation = "generation_config.json"
 )
 
 // IsCompanion says whether a file of that name belongs beside the weights and is no
 // tensor.
 func IsCompanion(name string) bool {
-	return slices.Contains([]string{Config, Card, "tokenizer_config.json", "vocab.json", "merges.txt"}, name) ||
+	return slices.Contains([]string{Config, Card, Generation, "tokenizer_config.json", "vocab.json", "merges.txt"}, name) ||
 		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
 }
 
@@ -44,6 +47,7 @@ type Content struct {
 	Config    model.Config
 	Tokenizer *tokenizer.Tokenizer
 	Tensors   []checkpoint.Tensor
+	Files     map[string][]byte // further small files by name
 	Metadata  map[string]string // of model.safetensors; deterministic
 	Card      string            // README.md
 }
@@ -56,6 +60,11 @@ func Save(dir string, c Content) error {
 	}
 	if err := SaveCompanions(dir, &c.Config, c.Tokenizer); err != nil {
 		return err
+	}
+	for name, content := range c.Files {
+		if err := replace(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
 	}
 	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
 		return err
