@@ -26,3 +26,20 @@ func ExampleModel_Predict() {
 		fmt.Printf("%s %.2f\n", a.Label, a.Probability)
 	}
 }
+
+// Ask about a passage with a model made by "unimo finetune coqa --data DIR --out RUN".
+func ExampleGenerator_Stream() {
+	m, err := unimo.OpenGenerator("RUN")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	question := unimo.Request{
+		Passage: "Mary took the ball. She went to the kitchen.",
+		Texts:   []string{"Who has the ball?", "Mary", "Where is she?"},
+	}
+	_, err = m.Stream(context.Background(), unimo.Decoding{}, question, func(piece string) { fmt.Print(piece) })
+	if err != nil {
+		log.Fatal(err)
+	}
+}

@@ -188,7 +188,7 @@ func (a *app) dataValidateCommand() *cobra.Command {
 		Long: `Read a file, or all files of a task in a folder, and say what is wrong by file and
 line, what the splits have in common, how long the texts are and, with --vocab or
 --model, how many tokens they have and how many are cut at the task's limits.
-The tasks are ` + strings.Join(dataTasks(), ", ") + `.
+The tasks are ` + strings.Join(task.Names(), ", ") + `.
 Of the classification tasks the first error of each file and the labels are shown.
 
 Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` problems are printed.`,
@@ -202,7 +202,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 			}
 			preset, err := task.Find(args[0])
 			if err != nil {
-				return usagef("unknown task %q: the tasks are %s", args[0], strings.Join(dataTasks(), ", "))
+				return usagef("unknown task %q: the tasks are %s", args[0], strings.Join(task.Names(), ", "))
 			}
 			return a.validateLabelled(preset, args[1])
 		},
@@ -212,12 +212,6 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 	c.MarkFlagsMutuallyExclusive("vocab", "model")
 	textsFlag(c, &f.form)
 	return c
-}
-
-func dataTasks() []string {
-	names := append(seq2seq.Names(), task.Names()...)
-	slices.Sort(names)
-	return slices.Compact(names)
 }
 
 func (a *app) validatePairs(ctx context.Context, t seq2seq.Task, path string, f validateFlags) error {

@@ -71,7 +71,7 @@ func (a *app) demo(ctx context.Context, out string) error {
 	if err != nil {
 		return err
 	}
-	heldOut, err := task.Evaluate(ctx, preset, summary.Dir.Best(), filepath.Join(texts, "held-out.tsv"), progress.Tick)
+	heldOut, err := task.Evaluate(ctx, preset, summary.Dir.Best(), filepath.Join(texts, "held-out.tsv"), nil, progress.Tick)
 	progress.finish()
 	if err != nil {
 		return err

@@ -74,7 +74,8 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	}
 	o := &f.options
 	flags := c.Flags()
-	flags.StringVar(&o.Data, "data", "", "folder with "+strings.Join(fileNames(preset), ", "))
+	flags.StringVar(&o.Data, "data", "", "folder with "+strings.Join(preset.FileNames(), ", "))
+	flags.StringVar(&o.Dev, "dev", "", "dev file, where --data is the training file or has none of these names")
 	flags.StringVar(&o.Size, "preset", "mini", "size of the model and its recipe: mini, base or large")
 	flags.StringVar(&o.Init, "init", "", "model or checkpoint to start from (folder, .safetensors or .tar.gz)")
 	flags.StringVar(&o.Vocab, "vocab", "", "folder with the vocabulary (default: that of --init, or trained on the data)")
@@ -97,14 +98,6 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-func fileNames(p *task.Preset) []string {
-	names := []string{p.Train.Files[0]}
-	for _, split := range p.Dev {
-		names = append(names, split.Files[0])
-	}
-	return names
-}
-
 // longWithSettings lists the settings with their values for mini and base.
 func longWithSettings(p *task.Preset) string {
 	var b strings.Builder
@@ -117,8 +110,8 @@ func longWithSettings(p *task.Preset) string {
 	if err != nil {
 		panic(err)
 	}
-	bases := config.List(&base)
-	for i, s := range config.List(&mini) {
+	bases := config.List(base)
+	for i, s := range config.List(mini) {
 		fmt.Fprintf(&b, "  %-29s %-20v %-20v %s\n", s.Key, s.Value, bases[i].Value, s.Help)
 	}
 	return strings.TrimRight(b.String(), "\n")
@@ -199,6 +192,6 @@ func (a *app) printSummary(o task.Options, s *task.Summary) error {
 	} else {
 		a.printResults(o.Preset, s.Results)
 	}
-	_, err := fmt.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\nunimo predict --model %s \"TEXT\"\n", s.Dir.Best(), s.Dir.Report(), s.Dir.Best())
+	_, err := fmt.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\n%s\n", s.Dir.Best(), s.Dir.Report(), o.Preset.Use(s.Dir.Best()))
 	return err
 }

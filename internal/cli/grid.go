@@ -12,7 +12,7 @@ import (
 // finetuneGrid runs a grid and prints its table.
 func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) error {
 	if slices.Equal(axes, []string{"reference"}) {
-		axes = task.ReferenceGrid
+		axes = o.Preset.Grid()
 	}
 	g, err := task.FinetuneGrid(ctx, o, axes, func(c task.Cell, i, n int) {
 		a.log.Info(fmt.Sprintf("run %d of %d: %s", i+1, n, c.Name))

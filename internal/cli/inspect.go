@@ -228,6 +228,8 @@ func architectureOf(cfg *model.Config) string {
 		return "classification"
 	case model.Regression:
 		return "regression"
+	case model.Generation, model.Dialogue:
+		return cfg.ProblemType
 	}
 	return "text-encoder"
 }

@@ -15,8 +15,8 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 		if len(results) > 1 {
 			fmt.Fprintf(a.stdout, "%s (%s)\n", r.Split, r.File)
 		}
-		printMetrics(a.stdout, p, r.Scores.Metrics)
-		if !p.Schema.Regression {
+		printMetrics(a.stdout, p, r.Metrics)
+		if _, ok := r.Metrics["accuracy"]; ok {
 			lo, hi := r.Interval()
 			fmt.Fprintf(a.stdout, "  (95 %% interval of the accuracy: %.4f to %.4f)\n", lo, hi)
 		}

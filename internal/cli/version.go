@@ -18,6 +18,8 @@ func (a *app) commands() []*cobra.Command {
 		a.finetuneCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),
+		a.generateCommand(),
+		a.chatCommand(),
 		a.dataCommand(),
 		a.scoreCommand(),
 		a.convertCommand(),

@@ -43,7 +43,7 @@ func (c card) text(note train.Note) string {
 		}
 		b.WriteString("\n")
 	}
-	b.WriteString("## Use\n\n```\nunimo predict --model . \"TEXT\"\n```\n\n## Data\n\n")
+	fmt.Fprintf(&b, "## Use\n\n```\n%s\n```\n\n## Data\n\n", c.Preset.Use("."))
 	for _, line := range c.Data {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}

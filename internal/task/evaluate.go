@@ -3,8 +3,11 @@ package task
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/generate"
 	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/train"
@@ -12,44 +15,82 @@ import (
 
 // Result is the score of a model on one file.
 type Result struct {
-	Split    string
-	File     string
-	Examples []data.Example
-	Outputs  Outputs
-	Scores   Scores
+	Split string
+	File  string
+	Scores
+	Examples  []data.Example // of classification and regression
+	Outputs   Outputs
+	Generated []Generated // of generation
 }
 
 // Interval returns the 95 % interval of the accuracy, for people: how much
 // another sample of that size might differ.
 func (r Result) Interval() (lo, hi float64) {
 	n := len(r.Examples)
-	return metrics.WilsonInterval(int(float64(r.Scores.Metrics["accuracy"])*float64(n)+0.5), n)
+	return metrics.WilsonInterval(int(float64(r.Metrics["accuracy"])*float64(n)+0.5), n)
 }
 
 // Evaluate scores the model in the folder dir on path, a file or a folder with
-// the task's dev files.
-func Evaluate(ctx context.Context, p *Preset, dir, path string, tick func(done, total int)) ([]Result, error) {
-	predictor, err := OpenPredictor(dir)
+// the task's dev files. decode, unless nil, changes how a model that generates decodes.
+func Evaluate(ctx context.Context, p *Preset, dir, path string, decode func(*generate.Options), tick func(done, total int)) ([]Result, error) {
+	m, err := openScorer(p, dir, decode)
 	if err != nil {
 		return nil, err
 	}
-	defer predictor.Close()
-	if err := predictor.fits(p); err != nil {
-		return nil, err
-	}
+	defer m.Close()
 	files, err := devFiles(p, path)
 	if err != nil {
 		return nil, err
 	}
 	var results []Result
 	for _, f := range files {
-		r, err := evaluateFile(ctx, p, &predictor.run, &predictor.encoder, f, predictBatch, tick)
+		r, err := m.evaluate(ctx, p, f, tick)
 		if err != nil {
 			return nil, err
 		}
 		results = append(results, r)
 	}
 	return results, nil
+}
+
+// scorer is a finished model of either kind.
+type scorer interface {
+	fits(p *Preset) error
+	evaluate(ctx context.Context, p *Preset, f splitFile, tick func(done, total int)) (Result, error)
+	Close() error
+}
+
+func openScorer(p *Preset, dir string, decode func(*generate.Options)) (scorer, error) {
+	var m scorer
+	if p.Generation != nil {
+		g, err := OpenGenerator(dir)
+		if err != nil {
+			return nil, err
+		}
+		if decode != nil {
+			decode(&g.writer.limits.Options)
+		}
+		m = g
+	} else {
+		predictor, err := OpenPredictor(dir)
+		if err != nil {
+			return nil, err
+		}
+		m = predictor
+	}
+	if err := m.fits(p); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (p *Predictor) evaluate(ctx context.Context, preset *Preset, f splitFile, tick func(done, total int)) (Result, error) {
+	return evaluateFile(ctx, preset, &p.run, &p.encoder, f, predictBatch, tick)
+}
+
+func (g *Generator) evaluate(ctx context.Context, p *Preset, f splitFile, tick func(done, total int)) (Result, error) {
+	return g.writer.evaluateFile(ctx, p, f, predictBatch, tick)
 }
 
 // fits returns an error if the model was made for another kind of task.
@@ -75,7 +116,7 @@ type splitFile struct{ Split, Path string }
 func devFiles(p *Preset, path string) ([]splitFile, error) {
 	var files []splitFile
 	for i, split := range p.Dev {
-		file, err := data.Resolve(path, split.Name, split.Files)
+		file, err := p.resolve(path, split)
 		if err != nil {
 			if i == 0 {
 				return nil, err
@@ -104,14 +145,30 @@ func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Enc
 }
 
 // WritePredictions writes what was predicted for every result into the folder dir,
-// as SPLIT.reference.tsv and SPLIT.glue.tsv.
+// as SPLIT.reference.tsv and SPLIT.glue.tsv; generated texts as SPLIT.txt and SPLIT.jsonl.
 func WritePredictions(p *Preset, dir string, results []Result) error {
 	for _, r := range results {
-		if err := writePredictions(p, dir, r.Split, r.Examples, r.Outputs); err != nil {
+		write := func() error { return writePredictions(p, dir, r.Split, r.Examples, r.Outputs) }
+		if p.Generation != nil {
+			write = func() error { return writeTexts(dir, r.Split, r.Generated) }
+		}
+		if err := write(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
+func writePredictions(p *Preset, dir, split string, examples []data.Example, out Outputs) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("write predictions: %w", err)
+	}
+	list := predictions(p, examples, out)
+	if err := data.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
+		return err
+	}
+	return data.WriteSubmission(filepath.Join(dir, split+".glue.tsv"), list, p.submission())
 }
 
 // predictions returns what prediction files hold.
@@ -143,7 +200,7 @@ func (p *Preset) submission() data.Submission {
 func Metrics(results []Result) train.Numbers {
 	all := train.Numbers{}
 	for i, r := range results {
-		for key, value := range r.Scores.Metrics {
+		for key, value := range r.Metrics {
 			if i > 0 {
 				key += "_" + r.Split
 			}

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,7 +10,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"iter"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -17,7 +17,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/config"
-	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
@@ -29,7 +28,8 @@ import (
 type Options struct {
 	Preset     *Preset
 	Size       string   // mini, base or large
-	Data       string   // folder with the task's files
+	Data       string   // folder with the task's files, or the training file if Dev is given
+	Dev        string   // the dev file; "" looks for it in Data
 	Init       string   // checkpoint to start from; "" starts from random weights
 	Vocab      string   // folder with the vocabulary; "" takes Init's, or trains one
 	Out        string   // the run's folder
@@ -94,9 +94,8 @@ func (r *run) close() {
 type run struct {
 	Options
 	settings Settings
+	job      job
 	files    []splitFile // train, then dev
-	trainSet []data.Example
-	devSet   []data.Example // of the first split
 	tok      *tokenizer.Tokenizer
 	init     checkpoint.Reader // nil without Init
 	config   model.Config
@@ -112,7 +111,7 @@ func (r *run) load() error {
 	if r.settings, err = Defaults(r.Preset, r.Size); err != nil {
 		return &SettingError{err}
 	}
-	base := model.Sizes[r.Size]
+	base := r.Preset.size(r.Size)
 	if r.Init != "" {
 		if err := r.openInit(&base); err != nil {
 			return err
@@ -121,9 +120,11 @@ func (r *run) load() error {
 	if err := r.openVocabulary(); err != nil {
 		return err
 	}
-	if err := r.settings.overlay(r.ConfigFile, r.Set); err != nil {
+	if err := overlay(r.settings, r.ConfigFile, r.Set); err != nil {
 		return err
 	}
+	common := r.settings.common()
+	r.job = r.Preset.job(r.settings)
 	if err := r.readData(); err != nil {
 		return err
 	}
@@ -132,19 +133,19 @@ func (r *run) load() error {
 			return err
 		}
 	}
-	r.tok.SetLowerCase(r.settings.DoLowerCase)
+	r.tok.SetLowerCase(common.DoLowerCase)
 	if r.Init == "" {
 		base.VocabSize = r.tok.VocabSize()
 	}
-	r.settings.VocabSize = r.tok.VocabSize()
-	if r.config, err = r.settings.model(r.Preset, base); err != nil {
+	common.VocabSize = r.tok.VocabSize()
+	if r.config, err = modelConfig(r.settings, r.Preset, base); err != nil {
 		return err
 	}
 	if err := modeldir.CheckVocabulary(r.tok, r.config); err != nil {
 		return err
 	}
 	if r.init != nil {
-		if _, err := model.Compare(model.Specs(r.config), r.init); err != nil {
+		if _, err := model.Compare(r.job.specs(r.config), r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 	}
@@ -158,7 +159,7 @@ func (r *run) openInit(base *model.Config) error {
 	cfg, err := model.ReadConfig(filepath.Join(from, modeldir.Config))
 	if err == nil {
 		*base = cfg
-		r.settings.adopt(cfg)
+		adoptModel(r.settings, cfg)
 	} else if info, statErr := os.Stat(from); statErr == nil && info.IsDir() && !errors.Is(err, os.ErrNotExist) {
 		return err // there is one, and it is bad
 	}
@@ -169,23 +170,19 @@ func (r *run) openInit(base *model.Config) error {
 
 func (r *run) readData() error {
 	r.Observer.Stage("reading data")
-	trainFile, err := data.Resolve(r.Data, r.Preset.Train.Name, r.Preset.Train.Files)
+	trainFile, err := r.Preset.resolve(r.Data, r.Preset.Train)
 	if err != nil {
 		return err
 	}
-	devs, err := devFiles(r.Preset, r.Data)
+	devs, err := devFiles(r.Preset, cmp.Or(r.Dev, r.Data))
 	if err != nil {
 		return err
 	}
 	if devs[0].Path == trainFile {
-		return fmt.Errorf("%s is one file; --data needs the folder that holds the training and the dev file", r.Data)
+		return fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
 	}
 	r.files = append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...)
-	if r.trainSet, err = data.Read(trainFile, r.Preset.Schema, data.ReadOptions{}); err != nil {
-		return err
-	}
-	r.devSet, err = data.Read(devs[0].Path, r.Preset.Schema, data.ReadOptions{})
-	return err
+	return r.job.read(trainFile, devs[0].Path, r.Log)
 }
 
 // openVocabulary loads the vocabulary of --vocab or --init; its case rule is the
@@ -201,7 +198,7 @@ func (r *run) openVocabulary() error {
 		}
 	}
 	if r.tok != nil {
-		r.settings.DoLowerCase = r.tok.LowerCase()
+		r.settings.common().DoLowerCase = r.tok.LowerCase()
 	}
 	return err
 }
@@ -209,28 +206,18 @@ func (r *run) openVocabulary() error {
 func (r *run) trainVocabulary() error {
 	r.Observer.Stage("training a vocabulary")
 	var err error
-	r.tok, err = tokenizer.Train(texts(r.trainSet), r.settings.VocabSize, tokenizer.TrainOptions{
-		KeepCase: !r.settings.DoLowerCase, Progress: r.Observer.Tick,
+	s := r.settings.common()
+	r.tok, err = tokenizer.Train(r.job.texts(), s.VocabSize, tokenizer.TrainOptions{
+		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
 	})
 	return err
-}
-
-// texts yields the texts of examples.
-func texts(examples []data.Example) iter.Seq[string] {
-	return func(yield func(string) bool) {
-		for _, x := range examples {
-			if !yield(x.TextA) || x.TextB != "" && !yield(x.TextB) {
-				return
-			}
-		}
-	}
 }
 
 // openDir makes or opens the run's folder. A complete run that is resumed is
 // answered with its summary.
 func (r *run) openDir() (*Summary, error) {
 	r.info = train.Info{
-		Task: r.Preset.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.Seed,
+		Task: r.Preset.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.common().Seed,
 		Config: r.settings, Data: map[string]string{},
 	}
 	for _, f := range r.files {
@@ -279,13 +266,14 @@ func (r *run) openDir() (*Summary, error) {
 
 func (r *run) train(ctx context.Context) (*Summary, error) {
 	dev := cpu.New()
-	m, err := model.New(dev, r.config, r.settings.Seed)
+	l, err := r.job.learner(dev, r.config, r.tok, r.Log)
 	if err != nil {
 		return nil, err
 	}
+	base := l.base()
 	origin := "Trained from random weights."
 	if r.init != nil {
-		report, err := m.Params.Load(dev, r.init)
+		report, err := base.params.Load(dev, r.init)
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
@@ -293,21 +281,14 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		r.close()
 		origin = fmt.Sprintf("Fine-tuned from %s.", filepath.Base(r.Init))
 	}
-	enc := data.Encoder{Tokenizer: r.tok, MaxLen: r.settings.MaxSeqLen}
-	trainRecords, cut := enc.EncodeAll(r.trainSet)
-	if cut > 0 {
-		r.Log.Warn("texts were cut to max_seq_len", "count", cut, "of", len(trainRecords))
-	}
-	devRecords, _ := enc.EncodeAll(r.devSet)
-	l := newLearner(r.Preset, r.settings, dev, m, r.tok, trainRecords, devRecords)
-	l.card = r.card(m, origin)
-	r.Log.Info("model", "config", r.config, "parameters", m.Params.Count(), "train", len(trainRecords), "dev", len(devRecords), "device", dev.Name())
-	trainer := &train.Trainer{Config: r.settings.Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
+	base.card = r.card(base.params.Count(), origin)
+	r.Log.Info("model", "config", r.config, "parameters", base.params.Count(), "train", base.examples, "dev", base.devLen, "device", dev.Name())
+	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
 	outcome, err := trainer.Run(ctx, r.resumed)
 	if err != nil {
 		return nil, err
 	}
-	return r.finish(ctx, l, &enc, outcome)
+	return r.finish(ctx, l, outcome)
 }
 
 func (r *run) reportLoad(report model.LoadReport) {
@@ -319,12 +300,12 @@ func (r *run) reportLoad(report model.LoadReport) {
 	}
 }
 
-func (r *run) card(m *model.Classifier, origin string) card {
-	c := card{Preset: r.Preset, Config: r.config, Params: m.Params.Count(), Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
+func (r *run) card(params int, origin string) card {
+	c := card{Preset: r.Preset, Config: r.config, Params: params, Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
 	for _, f := range r.files {
 		c.Data = append(c.Data, fmt.Sprintf("%s: %s, sha256 %s", f.Split, filepath.Base(f.Path), r.info.Data[f.Split]))
 	}
-	for _, s := range config.List(&r.settings) {
+	for _, s := range config.List(r.settings) {
 		c.Settings = append(c.Settings, fmt.Sprintf("%s: %v", s.Key, s.Value))
 	}
 	return c
@@ -332,29 +313,29 @@ func (r *run) card(m *model.Classifier, origin string) card {
 
 // finish scores the best model on every dev split, predicts the test sets, and
 // writes the report.
-func (r *run) finish(ctx context.Context, l *learner, enc *data.Encoder, outcome train.Outcome) (*Summary, error) {
+func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Summary, error) {
 	best, err := checkpoint.Open(r.dir.Best())
 	if err != nil {
 		return nil, err
 	}
 	defer best.Close()
-	if _, err := l.model.Params.Load(l.dev, best); err != nil {
+	if _, err := l.base().params.Load(l.base().dev, best); err != nil {
 		return nil, err
 	}
 	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
 	for _, f := range r.files[1:] {
 		r.Observer.Stage("scoring " + f.Split)
-		result, err := evaluateFile(ctx, r.Preset, &l.runner, enc, f, r.settings.EvalBatchSize, r.Observer.Tick)
+		result, err := l.score(ctx, f, r.Observer.Tick)
 		if err != nil {
 			return nil, err
 		}
 		s.Results = append(s.Results, result)
 	}
 	s.Metrics = Metrics(s.Results)
-	if err := r.predictTests(ctx, l, enc); err != nil {
+	if err := r.predictTests(ctx, l); err != nil {
 		return nil, err
 	}
-	if err := r.writePage(s, l.model.Params.Count()); err != nil {
+	if err := r.writePage(s, l); err != nil {
 		return nil, err
 	}
 	r.info.Status, r.info.Outcome, r.info.Metrics = train.Done, &outcome, s.Metrics
@@ -362,43 +343,25 @@ func (r *run) finish(ctx context.Context, l *learner, enc *data.Encoder, outcome
 }
 
 // predictTests writes prediction files for the test sets the data folder has.
-func (r *run) predictTests(ctx context.Context, l *learner, enc *data.Encoder) error {
+func (r *run) predictTests(ctx context.Context, l learner) error {
 	for _, split := range r.Preset.Test {
-		path, err := data.Resolve(r.Data, split.Name, split.Files)
-		if errors.Is(err, fs.ErrNotExist) {
+		path, err := r.Preset.resolve(r.Data, split)
+		if errors.Is(err, fs.ErrNotExist) || path == r.files[0].Path {
 			continue // test sets are optional
 		}
 		if err != nil {
 			return err
 		}
 		r.Observer.Stage("predicting " + split.Name)
-		examples, err := data.Read(path, r.Preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored})
-		if err != nil {
+		err = l.predict(ctx, splitFile{split.Name, path}, r.dir.Path("predictions"), r.Observer.Tick)
+		var bad *testSetError
+		if errors.As(err, &bad) {
 			r.Log.Warn("the test set is left out", "error", err)
-			continue
-		}
-		records, _ := enc.EncodeAll(examples)
-		out, err := l.runner.Run(ctx, records, r.settings.EvalBatchSize, r.Observer.Tick)
-		if err != nil {
-			return err
-		}
-		if err := writePredictions(r.Preset, r.dir.Path("predictions"), split.Name, examples, out); err != nil {
+		} else if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
-func writePredictions(p *Preset, dir, split string, examples []data.Example, out Outputs) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write predictions: %w", err)
-	}
-	list := predictions(p, examples, out)
-	if err := data.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
-		return err
-	}
-	return data.WriteSubmission(filepath.Join(dir, split+".glue.tsv"), list, p.submission())
 }
 
 // fail notes in run.json how the run ended and returns err.

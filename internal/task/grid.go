@@ -18,9 +18,6 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// ReferenceGrid is what the reference runs for every task of this kind.
-var ReferenceGrid = []string{"batch_size=16,32", "learning_rate=1e-5,2e-5,3e-5", "seed=1,2,3,4,5"}
-
 // Cell is one run of a grid.
 type Cell struct {
 	Name  string        `json:"name"`

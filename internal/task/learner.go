@@ -3,6 +3,8 @@ package task
 import (
 	"context"
 	"fmt"
+	"iter"
+	"log/slog"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/autograd"
@@ -11,67 +13,80 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/optim"
+	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/tokenizer"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// learner is the task as the trainer sees it; it implements [train.Task].
-type learner struct {
-	preset   *Preset
-	settings Settings
-	dev      engine.Device
-	model    *model.Classifier
-	tok      *tokenizer.Tokenizer
-	card     card
-
-	train   []data.Record
-	batches data.Batches
-	batch   data.Batch
-	params  []optim.Param
-
-	evalSet []data.Record // of the first dev split
-	runner  Classifier
+// job is what the runs of one kind of task do in their own way.
+type job interface {
+	// read reads the training file and the first dev file.
+	read(trainFile, devFile string, log *slog.Logger) error
+	// texts yields the training texts, for a vocabulary.
+	texts() iter.Seq[string]
+	// specs lists the parameters of the model.
+	specs(cfg model.Config) []model.Spec
+	// learner makes the task of what was read. It logs what had to be cut.
+	learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error)
 }
 
-var _ train.Task = (*learner)(nil)
-
-func newLearner(p *Preset, s Settings, dev engine.Device, m *model.Classifier, tok *tokenizer.Tokenizer, trainSet, evalSet []data.Record) *learner {
-	l := &learner{
-		preset: p, settings: s, dev: dev, model: m, tok: tok, train: trainSet, evalSet: evalSet,
-		batches: data.Batches{Lengths: data.Lengths(trainSet), Size: s.BatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed},
-		runner:  newClassifier(dev, m),
-	}
-	for _, param := range m.Params {
-		l.params = append(l.params, optim.Param{Name: param.Name, Value: param.Value, Grad: param.Gradient()})
-	}
-	return l
+// learner is a task as the trainer sees it, and what a run does with it at its end.
+type learner interface {
+	train.Task
+	base() *baseLearner
+	// score scores the model as it is on a file.
+	score(ctx context.Context, f splitFile, tick func(done, total int)) (Result, error)
+	// predict writes predictions for a test file into the folder dir.
+	predict(ctx context.Context, f splitFile, dir string, tick func(done, total int)) error
+	// show adds to the report what people look at.
+	show(page *report.Run, first Result)
 }
+
+// baseLearner is the part of a learner that every kind of task shares.
+type baseLearner struct {
+	preset           *Preset
+	dev              engine.Device
+	config           model.Config
+	params           model.Parameters
+	tok              *tokenizer.Tokenizer
+	card             card
+	files            map[string][]byte // further files of the model's folder
+	batches          data.Batches
+	examples, devLen int             // training examples, dev examples
+	line             func(i int) int // of a training example
+
+	optimised []optim.Param
+}
+
+func newBase(p *Preset, s *CommonSettings, dev engine.Device, cfg model.Config, params model.Parameters, tok *tokenizer.Tokenizer, lengths []int) baseLearner {
+	b := baseLearner{
+		preset: p, dev: dev, config: cfg, params: params, tok: tok, examples: len(lengths),
+		batches: data.Batches{Lengths: lengths, Size: s.BatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed},
+	}
+	for _, param := range params {
+		b.optimised = append(b.optimised, optim.Param{Name: param.Name, Value: param.Value, Grad: param.Gradient()})
+	}
+	return b
+}
+
+func (b *baseLearner) base() *baseLearner { return b }
 
 // Params implements [train.Task].
-func (l *learner) Params() []optim.Param { return l.params }
+func (b *baseLearner) Params() []optim.Param { return b.optimised }
 
 // Batches implements [train.Task].
-func (l *learner) Batches(epoch int) int { return l.batches.Count(epoch) }
+func (b *baseLearner) Batches(epoch int) int { return b.batches.Count(epoch) }
 
 // Total implements [train.Task].
-func (l *learner) Total(epochs int) int { return l.batches.Total(epochs) }
-
-// Loss implements [train.Task].
-func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
-	l.batch.Pack(l.train, l.batches.At(epoch, batch))
-	in := text(&l.batch)
-	logits := l.model.Logits(tape, in)
-	loss := l.model.Loss(tape, logits, model.Targets{Classes: l.batch.Classes, Scores: l.batch.Scores})
-	return loss, len(in.Tokens)
-}
+func (b *baseLearner) Total(epochs int) int { return b.batches.Total(epochs) }
 
 // Describe implements [train.Task].
-func (l *learner) Describe(epoch, batch int) string {
+func (b *baseLearner) Describe(epoch, batch int) string {
 	const show = 4
-	idx := l.batches.At(epoch, batch)
+	idx := b.batches.At(epoch, batch)
 	lines := make([]string, 0, show)
 	for _, i := range idx[:min(show, len(idx))] {
-		lines = append(lines, fmt.Sprint(l.train[i].Line))
+		lines = append(lines, fmt.Sprint(b.line(i)))
 	}
 	more := ""
 	if len(idx) > show {
@@ -80,8 +95,90 @@ func (l *learner) Describe(epoch, batch int) string {
 	return fmt.Sprintf("lines %s%s of the training file", strings.Join(lines, ", "), more)
 }
 
+// Save implements [train.Task].
+func (b *baseLearner) Save(dir string, note train.Note) error {
+	return modeldir.Save(dir, modeldir.Content{
+		Config: b.config, Tokenizer: b.tok, Tensors: b.params.Tensors(b.dev), Files: b.files,
+		// Hugging Face's loader wants a format it knows.
+		Metadata: map[string]string{"format": "pt", "task": b.preset.Name, "step": fmt.Sprint(note.Step)},
+		Card:     b.card.text(note),
+	})
+}
+
+// classification is a run's work on classification and regression.
+type classification struct {
+	preset        *Preset
+	settings      *ClassificationSettings
+	train, devSet []data.Example
+}
+
+func (c *classification) read(trainFile, devFile string, _ *slog.Logger) error {
+	var err error
+	if c.train, err = data.Read(trainFile, c.preset.Schema, data.ReadOptions{}); err != nil {
+		return err
+	}
+	c.devSet, err = data.Read(devFile, c.preset.Schema, data.ReadOptions{})
+	return err
+}
+
+func (c *classification) texts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, x := range c.train {
+			if !yield(x.TextA) || x.TextB != "" && !yield(x.TextB) {
+				return
+			}
+		}
+	}
+}
+
+func (c *classification) specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
+
+func (c *classification) learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
+	m, err := model.New(dev, cfg, c.settings.Seed)
+	if err != nil {
+		return nil, err
+	}
+	enc := data.Encoder{Tokenizer: tok, MaxLen: c.settings.MaxSeqLen}
+	records, cut := enc.EncodeAll(c.train)
+	if cut > 0 {
+		log.Warn("texts were cut to max_seq_len", "count", cut, "of", len(records))
+	}
+	devRecords, _ := enc.EncodeAll(c.devSet)
+	l := &classificationLearner{
+		baseLearner: newBase(c.preset, &c.settings.CommonSettings, dev, cfg, m.Params, tok, data.Lengths(records)),
+		settings:    c.settings, model: m, train: records, evalSet: devRecords, encoder: enc, runner: newClassifier(dev, m),
+	}
+	l.devLen = len(devRecords)
+	l.line = func(i int) int { return records[i].Line }
+	return l, nil
+}
+
+// classificationLearner implements [learner].
+type classificationLearner struct {
+	baseLearner
+	settings *ClassificationSettings
+	model    *model.Classifier
+	train    []data.Record
+	batch    data.Batch
+
+	evalSet []data.Record // of the first dev split
+	encoder data.Encoder
+	runner  Classifier
+}
+
+var _ learner = (*classificationLearner)(nil)
+
+// Loss implements [train.Task].
+func (l *classificationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
+	l.batch.Pack(l.train, l.batches.At(epoch, batch))
+	in := text(&l.batch)
+	logits := l.model.Logits(tape, in)
+	loss := l.model.Loss(tape, logits, model.Targets{Classes: l.batch.Classes, Scores: l.batch.Scores})
+	return loss, len(in.Tokens)
+}
+
 // Evaluate implements [train.Task].
-func (l *learner) Evaluate(ctx context.Context, tick func(done, total int)) (train.Evaluation, error) {
+func (l *classificationLearner) Evaluate(ctx context.Context, tick func(done, total int)) (train.Evaluation, error) {
 	out, err := l.runner.Run(ctx, l.evalSet, l.settings.EvalBatchSize, tick)
 	if err != nil {
 		return train.Evaluation{}, err
@@ -90,12 +187,33 @@ func (l *learner) Evaluate(ctx context.Context, tick func(done, total int)) (tra
 	return train.Evaluation{Score: m[l.preset.Metric], Metrics: m}, nil
 }
 
-// Save implements [train.Task].
-func (l *learner) Save(dir string, note train.Note) error {
-	return modeldir.Save(dir, modeldir.Content{
-		Config: l.model.Config, Tokenizer: l.tok, Tensors: l.model.Params.Tensors(l.dev),
-		// Hugging Face's loader wants a format it knows.
-		Metadata: map[string]string{"format": "pt", "task": l.preset.Name, "step": fmt.Sprint(note.Step)},
-		Card:     l.card.text(note),
-	})
+func (l *classificationLearner) score(ctx context.Context, f splitFile, tick func(done, total int)) (Result, error) {
+	return evaluateFile(ctx, l.preset, &l.runner, &l.encoder, f, l.settings.EvalBatchSize, tick)
 }
+
+func (l *classificationLearner) predict(ctx context.Context, f splitFile, dir string, tick func(done, total int)) error {
+	examples, err := data.Read(f.Path, l.preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored})
+	if err != nil {
+		return &testSetError{err}
+	}
+	records, _ := l.encoder.EncodeAll(examples)
+	out, err := l.runner.Run(ctx, records, l.settings.EvalBatchSize, tick)
+	if err != nil {
+		return err
+	}
+	return writePredictions(l.preset, dir, f.Split, examples, out)
+}
+
+func (l *classificationLearner) show(page *report.Run, first Result) {
+	if l.preset.Schema.Regression {
+		page.Scatter = scatter(first)
+		return
+	}
+	page.Confusion = &report.Confusion{Labels: l.preset.Schema.Labels, Counts: first.Confusion}
+	page.Mistakes = mistakes(l.preset, first)
+}
+
+// testSetError is an error of a test set, which a run can do without.
+type testSetError struct{ error }
+
+func (e *testSetError) Unwrap() error { return e.error }

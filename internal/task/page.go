@@ -17,7 +17,7 @@ import (
 const shownMistakes = 20
 
 // writePage writes report.html.
-func (r *run) writePage(s *Summary, params int) error {
+func (r *run) writePage(s *Summary, l learner) error {
 	history, err := train.ReadHistory(r.dir)
 	if err != nil {
 		return err
@@ -29,30 +29,25 @@ func (r *run) writePage(s *Summary, params int) error {
 		Curves:   curves(history, r.Preset.Metric),
 	}
 	first := s.Results[0]
-	for _, key := range MetricKeys(r.Preset, first.Scores.Metrics) {
-		page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(first.Scores.Metrics[key]), Note: r.metricNote(key, first)})
+	for _, key := range MetricKeys(r.Preset, first.Metrics) {
+		page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(first.Metrics[key]), Note: r.metricNote(key, first)})
 	}
 	for _, other := range s.Results[1:] {
 		key := r.Preset.Metric
-		page.Metrics = append(page.Metrics, report.Metric{Name: key + " " + other.Split, Value: float64(other.Scores.Metrics[key]), Note: fmt.Sprintf("%d examples", len(other.Examples))})
+		page.Metrics = append(page.Metrics, report.Metric{Name: key + " " + other.Split, Value: float64(other.Metrics[key]), Note: fmt.Sprintf("%.0f examples", float64(other.Metrics["examples"]))})
 	}
 	page.Summary = []report.Item{
 		{Key: "model", Value: r.config.String()},
-		{Key: "parameters", Value: fmt.Sprint(params)},
-		{Key: "training examples", Value: fmt.Sprint(len(r.trainSet))},
+		{Key: "parameters", Value: fmt.Sprint(l.base().params.Count())},
+		{Key: "training examples", Value: fmt.Sprint(l.base().examples)},
 		{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", s.Outcome.TokensRate)},
 		{Key: "time", Value: fmt.Sprintf("%.0f s", s.Outcome.Seconds)},
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Version)) {
 		page.Summary = append(page.Summary, report.Item{Key: key, Value: r.Version[key]})
 	}
-	if r.Preset.Schema.Regression {
-		page.Scatter = scatter(first)
-	} else {
-		page.Confusion = &report.Confusion{Labels: r.Preset.Schema.Labels, Counts: first.Scores.Confusion}
-		page.Mistakes = mistakes(r.Preset, first)
-	}
-	for _, setting := range config.List(&r.settings) {
+	l.show(&page, first)
+	for _, setting := range config.List(r.settings) {
 		page.Config = append(page.Config, report.Item{Key: setting.Key, Value: fmt.Sprint(setting.Value)})
 	}
 	return atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) })

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -8,23 +9,49 @@ import (
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/seq2seq"
 )
 
-// Split is a set of examples and the names its file may have in a data folder.
+// Split is a set of examples and the names its file may have in a data folder. A split
+// of texts has no names of its own: see [seq2seq.Resolve].
 type Split struct {
 	Name  string // "dev", "dev_m", ...
 	Files []string
 }
 
-// Preset is what makes a text classification or regression task.
+// resolve finds the file of a split at path, a file or a folder.
+func (p *Preset) resolve(path string, s Split) (string, error) {
+	if p.Generation != nil {
+		return seq2seq.Resolve(path, s.Name)
+	}
+	return data.Resolve(path, s.Name, s.Files)
+}
+
+// FileNames says which files a folder of the task's data holds, for help.
+func (p *Preset) FileNames() []string {
+	if p.Generation != nil {
+		return []string{"a training and a dev file (train.jsonl, dev.jsonl, the official ones; see docs/formats.md)"}
+	}
+	names := []string{p.Train.Files[0]}
+	for _, split := range p.Dev {
+		names = append(names, split.Files[0])
+	}
+	return names
+}
+
+// Preset is what makes a task: classification or regression of texts, described by
+// its Schema, or generation.
 type Preset struct {
 	Name   string // as on the command line
 	Title  string
-	Schema data.Schema
 	Metric string // the key of the score that chooses the best model
 	Train  Split
 	Dev    []Split // the first chooses the best model
 	Test   []Split // without labels; predicted if there
+
+	Generation *Generation // nil: classification or regression
+
+	Schema data.Schema
 	// MiniEpochs is how long the mini preset trains: from random weights, longer
 	// only fits the training set better.
 	MiniEpochs int
@@ -34,10 +61,43 @@ type Preset struct {
 
 // Problem is the model's problem_type.
 func (p *Preset) Problem() string {
-	if p.Schema.Regression {
+	switch {
+	case p.Generation != nil && p.Generation.Data.Dialogue:
+		return model.Dialogue
+	case p.Generation != nil:
+		return model.Generation
+	case p.Schema.Regression:
 		return model.Regression
 	}
 	return model.Classification
+}
+
+// Use is the command that tries a model in the folder dir.
+func (p *Preset) Use(dir string) string {
+	switch p.Problem() {
+	case model.Dialogue:
+		return "unimo chat --model " + dir + " --story FILE"
+	case model.Generation:
+		return "unimo generate --model " + dir + " \"TEXT\""
+	}
+	return "unimo predict --model " + dir + " \"TEXT\""
+}
+
+// size is the model of a size before any settings.
+func (p *Preset) size(name string) model.Config {
+	cfg := model.Sizes[name]
+	if p.Generation != nil {
+		cfg.MaxPositions = model.Base.MaxPositions // for whole passages; the table is small
+	}
+	return cfg
+}
+
+// Grid is the grid that the reference's scripts run for the task.
+func (p *Preset) Grid() []string {
+	if p.Generation != nil {
+		return []string{"seed=1"} // one run, with the settings of the preset
+	}
+	return []string{"batch_size=16,32", "learning_rate=1e-5,2e-5,3e-5", "seed=1,2,3,4,5"}
 }
 
 // Outputs is the number of the head's outputs.
@@ -143,12 +203,23 @@ func ignored(names ...string) []data.Column {
 	return columns
 }
 
+// job returns the work of a run of the task's kind.
+func (p *Preset) job(s Settings) job {
+	if s, ok := s.(*GenerationSettings); ok {
+		return &generation{preset: p, settings: s}
+	}
+	return &classification{preset: p, settings: s.(*ClassificationSettings)}
+}
+
 // Names lists the presets.
-func Names() []string { return slices.Sorted(maps.Keys(presets)) }
+func Names() []string {
+	return append(slices.Sorted(maps.Keys(presets)), slices.Sorted(maps.Keys(textPresets))...)
+}
 
 // Find returns the preset of that name.
 func Find(name string) (*Preset, error) {
-	if p, ok := presets[strings.ToLower(name)]; ok {
+	name = strings.ToLower(name)
+	if p := cmp.Or(presets[name], textPresets[name]); p != nil {
 		return p, nil
 	}
 	return nil, fmt.Errorf("unknown task %q: the tasks are %s", name, strings.Join(Names(), ", "))

@@ -10,10 +10,22 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// Settings are all that can be set about a run.
-type Settings struct {
+// Settings are all that can be set about a run: a pointer to the struct of the
+// task's kind, which package config fills and lists.
+type Settings interface {
+	// Validate returns an error that names the first impossible value.
+	Validate() error
+
+	common() *CommonSettings
+	// head returns cfg with what the task and the settings of its kind make of it.
+	head(p *Preset, cfg model.Config) (model.Config, error)
+	// adopt takes over the limits of an existing model.
+	adopt(cfg model.Config)
+}
+
+// CommonSettings are those of every kind of task.
+type CommonSettings struct {
 	train.Config
-	MaxSeqLen        int     `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
 	EvalBatchSize    int     `json:"eval_batch_size" help:"examples of a batch in evaluation"`
 	DoLowerCase      bool    `json:"do_lower_case" help:"lower-case text, as the released models need it"`
 	VocabSize        int     `json:"vocab_size" help:"size of the vocabulary trained when none is given"`
@@ -24,18 +36,28 @@ type Settings struct {
 	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
 }
 
+// ClassificationSettings are those of classification and regression.
+type ClassificationSettings struct {
+	CommonSettings
+	MaxSeqLen int `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
+}
+
 // Defaults returns the recipe of a task for a size of model, before files and
 // flags.
 func Defaults(p *Preset, size string) (Settings, error) {
 	cfg, ok := model.Sizes[size]
 	if !ok {
-		return Settings{}, fmt.Errorf("unknown preset %q: choose mini, base or large", size)
+		return nil, fmt.Errorf("unknown preset %q: choose mini, base or large", size)
 	}
-	s := Settings{
-		Config: train.Default, MaxSeqLen: 512, EvalBatchSize: 32, DoLowerCase: true,
+	c := CommonSettings{
+		Config: train.Default, EvalBatchSize: 32, DoLowerCase: true,
 		VocabSize: cfg.VocabSize, HiddenSize: cfg.HiddenSize, Layers: cfg.Layers, Heads: cfg.Heads,
 		HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
 	}
+	if p.Generation != nil {
+		return generationDefaults(p.Generation, size, c), nil
+	}
+	s := &ClassificationSettings{CommonSettings: c, MaxSeqLen: 512}
 	if size == "mini" {
 		// From random weights, chosen by measurement on SST-2: see docs/tasks.md.
 		s.LearningRate = 7e-4
@@ -57,7 +79,7 @@ func (e *SettingError) Error() string { return e.Err.Error() }
 func (e *SettingError) Unwrap() error { return e.Err }
 
 // overlay lays the file and the assignments over s.
-func (s *Settings) overlay(file string, set []string) error {
+func overlay(s Settings, file string, set []string) error {
 	if file != "" {
 		if err := config.File(s, file); err != nil {
 			return &SettingError{err}
@@ -80,40 +102,59 @@ func (o Options) check() error {
 	if err != nil {
 		return &SettingError{err}
 	}
-	if err := s.overlay(o.ConfigFile, o.Set); err != nil {
+	if err := overlay(s, o.ConfigFile, o.Set); err != nil {
 		return err
 	}
 	if o.Init != "" {
 		return nil // the model's own sizes are not known yet
 	}
-	if _, err := s.model(o.Preset, model.Sizes[o.Size]); err != nil {
+	if _, err := modelConfig(s, o.Preset, o.Preset.size(o.Size)); err != nil {
 		return &SettingError{err}
 	}
 	return nil
 }
 
-// Validate returns an error that names the first impossible value.
-func (s *Settings) Validate() error {
-	if err := s.Config.Validate(); err != nil {
+func (c *CommonSettings) common() *CommonSettings { return c }
+
+func (c *CommonSettings) validate() error {
+	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	if c.VocabSize < tokenizer.MinVocabSize {
+		return fmt.Errorf("vocab_size is %d, want %d or more", c.VocabSize, tokenizer.MinVocabSize)
+	}
+	if c.EvalBatchSize < 1 {
+		return fmt.Errorf("eval_batch_size is %d, want 1 or more", c.EvalBatchSize)
+	}
+	return nil
+}
+
+// Validate implements [Settings].
+func (s *ClassificationSettings) Validate() error {
+	if err := s.validate(); err != nil {
 		return err
 	}
 	if s.MaxSeqLen < data.MinSeqLen {
 		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, data.MinSeqLen)
 	}
-	if s.VocabSize < tokenizer.MinVocabSize {
-		return fmt.Errorf("vocab_size is %d, want %d or more", s.VocabSize, tokenizer.MinVocabSize)
-	}
-	if s.EvalBatchSize < 1 {
-		return fmt.Errorf("eval_batch_size is %d, want 1 or more", s.EvalBatchSize)
-	}
 	return nil
 }
 
-// model returns cfg with the settings that concern the model and the task's head.
-func (s *Settings) model(p *Preset, cfg model.Config) (model.Config, error) {
-	cfg.HiddenSize, cfg.Layers, cfg.Heads = s.HiddenSize, s.Layers, s.Heads
-	cfg.HiddenDropout, cfg.AttentionDropout = s.HiddenDropout, s.AttentionDropout
-	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label = p.Name, p.Problem(), p.Outputs(), nil
+// modelConfig returns cfg with the settings that concern the model and its head.
+func modelConfig(s Settings, p *Preset, cfg model.Config) (model.Config, error) {
+	c := s.common()
+	cfg.HiddenSize, cfg.Layers, cfg.Heads = c.HiddenSize, c.Layers, c.Heads
+	cfg.HiddenDropout, cfg.AttentionDropout = c.HiddenDropout, c.AttentionDropout
+	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label = p.Name, p.Problem(), 0, nil
+	cfg, err := s.head(p, cfg)
+	if err != nil {
+		return cfg, err
+	}
+	return cfg, cfg.Validate()
+}
+
+func (s *ClassificationSettings) head(p *Preset, cfg model.Config) (model.Config, error) {
+	cfg.NumLabels = p.Outputs()
 	if !p.Schema.Regression {
 		cfg.ID2Label = map[string]string{}
 		for i, label := range p.Schema.Labels {
@@ -123,12 +164,17 @@ func (s *Settings) model(p *Preset, cfg model.Config) (model.Config, error) {
 	if s.MaxSeqLen > cfg.MaxTokens() {
 		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", s.MaxSeqLen, cfg.MaxTokens())
 	}
-	return cfg, cfg.Validate()
+	return cfg, nil
 }
 
-// adopt makes the settings describe an existing model: its size is not a choice.
-func (s *Settings) adopt(cfg model.Config) {
-	s.VocabSize, s.HiddenSize, s.Layers, s.Heads = cfg.VocabSize, cfg.HiddenSize, cfg.Layers, cfg.Heads
-	s.HiddenDropout, s.AttentionDropout = cfg.HiddenDropout, cfg.AttentionDropout
+// adoptModel makes the settings describe an existing model: its size is not a choice.
+func adoptModel(s Settings, cfg model.Config) {
+	c := s.common()
+	c.VocabSize, c.HiddenSize, c.Layers, c.Heads = cfg.VocabSize, cfg.HiddenSize, cfg.Layers, cfg.Heads
+	c.HiddenDropout, c.AttentionDropout = cfg.HiddenDropout, cfg.AttentionDropout
+	s.adopt(cfg)
+}
+
+func (s *ClassificationSettings) adopt(cfg model.Config) {
 	s.MaxSeqLen = min(s.MaxSeqLen, cfg.MaxTokens())
 }

@@ -54,7 +54,7 @@ func TestDefaultsAreValid(t *testing.T) {
 			if err := s.Validate(); err != nil {
 				t.Errorf("%s, %s: %v", name, size, err)
 			}
-			for _, setting := range config.List(&s) {
+			for _, setting := range config.List(s) {
 				if setting.Help == "" || setting.Key != strings.ToLower(setting.Key) {
 					t.Errorf("setting %q has no help, or is not snake case", setting.Key)
 				}

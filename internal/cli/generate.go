@@ -1,0 +1,214 @@
+package cli
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/generate"
+	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+// decodeFlags are the flags that change how a model decodes. Those that are not
+// given leave what the model was fine-tuned for.
+type decodeFlags struct {
+	options generate.Options
+	memory  int // MiB
+	set     func(name string) bool
+}
+
+func (f *decodeFlags) register(c *cobra.Command) {
+	d, o, flags := generate.Default, &f.options, c.Flags()
+	flags.IntVar(&o.BeamSize, "beam", d.BeamSize, "hypotheses of the beam search (1: greedy)")
+	flags.Float64Var(&o.LengthPenalty, "length-penalty", d.LengthPenalty, "alpha of the length penalty (0: none)")
+	flags.IntVar(&o.MinLength, "min-length", d.MinLength, "least tokens of a text")
+	flags.IntVar(&o.MaxLength, "max-length", d.MaxLength, "most tokens of a text")
+	flags.BoolVar(&o.BlockTrigrams, "block-trigram", d.BlockTrigrams, "no three words twice in a text")
+	flags.BoolVar(&o.Sample, "sample", d.Sample, "draw tokens by their probability instead of a beam search")
+	flags.Float64Var(&o.Temperature, "temperature", d.Temperature, "of sampling: below 1 likelier tokens, above 1 rarer ones")
+	flags.IntVar(&o.TopK, "top-k", d.TopK, "sample among the k likeliest tokens (0: all)")
+	flags.Float64Var(&o.TopP, "top-p", d.TopP, "sample among the likeliest tokens that have this probability together (1: all)")
+	flags.Uint64Var(&o.SampleSeed, "seed", d.SampleSeed, "of sampling")
+	flags.IntVar(&f.memory, "memory", int(d.MaxMemory>>20), "most memory of a decoding batch in MiB")
+	f.set = func(name string) bool { return c.Flags().Changed(name) }
+}
+
+// apply lays the flags that were given over o.
+func (f *decodeFlags) apply(o *generate.Options) {
+	for name, lay := range map[string]func(){
+		"beam":           func() { o.BeamSize = f.options.BeamSize },
+		"length-penalty": func() { o.LengthPenalty = f.options.LengthPenalty },
+		"min-length":     func() { o.MinLength = f.options.MinLength },
+		"max-length":     func() { o.MaxLength = f.options.MaxLength },
+		"block-trigram":  func() { o.BlockTrigrams = f.options.BlockTrigrams },
+		"sample":         func() { o.Sample = f.options.Sample },
+		"temperature":    func() { o.Temperature = f.options.Temperature },
+		"top-k":          func() { o.TopK = f.options.TopK },
+		"top-p":          func() { o.TopP = f.options.TopP },
+		"seed":           func() { o.SampleSeed = f.options.SampleSeed },
+		"memory":         func() { o.MaxMemory = int64(f.memory) << 20 },
+	} {
+		if f.set(name) {
+			lay()
+		}
+	}
+}
+
+// opened opens a model that generates, with the flags laid over its decoding.
+func (f *decodeFlags) opened(dir string) (*task.Generator, generate.Options, error) {
+	g, err := task.OpenGenerator(dir)
+	if err != nil {
+		return nil, generate.Options{}, err
+	}
+	o := g.Decoding
+	f.apply(&o)
+	if err := o.Validate(g.Config); err != nil {
+		g.Close()
+		return nil, o, usageError{err}
+	}
+	return g, o, nil
+}
+
+func (a *app) generateCommand() *cobra.Command {
+	var modelDir, dataFile, story string
+	var decode decodeFlags
+	c := &cobra.Command{
+		Use:   "generate --model DIR [TEXT... | -]",
+		Short: "Write a text for each text: summaries, questions, answers",
+		Long: `Write a text for each of those on the command line, with '-' for each line of standard
+input, or with --data for each example of a file (JSON lines, CSV, the reference's TSV,
+CoQA's or SQuAD's JSON and others). A tab separates the texts of one input, such as answer
+and passage of question generation. A model for conversations needs --story and takes
+the text as a question about it; 'unimo chat' asks one after the other.
+
+A line of output is the generated text; with --json one object a line.`,
+		Example: `  unimo generate --model RUN/best "the long text that is to be summarised"
+  unimo generate --model RUN/best --beam 8 --length-penalty 1.2 - < articles.txt
+  unimo generate --model RUN/best --sample --top-p 0.9 --seed 7 "..."
+  unimo generate --model RUN/best --data test.jsonl --json
+  unimo generate --model COQA/best --story story.txt "Who has the ball?"`,
+		RunE: func(c *cobra.Command, args []string) error {
+			switch {
+			case dataFile == "" && len(args) == 0:
+				return usagef("give texts, '-' to read lines of standard input, or --data FILE")
+			case dataFile != "" && len(args) > 0:
+				return usagef("--data goes with no text")
+			case len(args) > 1 && slices.Contains(args, "-"):
+				return usagef("'-' reads standard input and goes with no other text")
+			}
+			g, o, err := decode.opened(modelDir)
+			if err != nil {
+				return err
+			}
+			defer g.Close()
+			if dataFile == "" && g.Dialogue() != (story != "") {
+				return usagef("model %s is for %s: give --story with a model for conversations, and with no other", g.Dir, g.Config.ProblemType)
+			}
+			w := textWriter{app: a, g: g, options: o}
+			if story != "" {
+				if w.story, err = readStory(story); err != nil {
+					return err
+				}
+			}
+			switch {
+			case dataFile != "":
+				return w.file(c.Context(), dataFile)
+			case args[0] == "-":
+				return w.lines(c.Context())
+			}
+			return w.texts(c.Context(), args, 1)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
+	flags.StringVar(&dataFile, "data", "", "file of examples to write texts for")
+	flags.StringVar(&story, "story", "", "file with the passage that the texts ask about")
+	decode.register(c)
+	c.MarkFlagRequired("model")
+	return c
+}
+
+// textWriter generates texts and prints them.
+type textWriter struct {
+	*app
+	g       *task.Generator
+	options generate.Options
+	story   string
+}
+
+// generated is a line of "unimo generate --json".
+type generated struct {
+	ID        string   `json:"id,omitempty"`
+	Turn      int      `json:"turn_id,omitempty"`
+	Source    []string `json:"source"`
+	Generated string   `json:"generated"`
+	Reference string   `json:"reference,omitempty"`
+	Score     float64  `json:"score"`    // log-probability, with the length penalty
+	Finished  bool     `json:"finished"` // false: cut at the greatest length
+}
+
+func (w *textWriter) file(ctx context.Context, path string) error {
+	examples, _, err := seq2seq.ReadFile(path, seq2seq.Options{Dialogue: w.g.Dialogue()})
+	if err != nil {
+		return err
+	}
+	progress := w.newProgress()
+	defer progress.finish()
+	progress.Stage("generating")
+	return w.write(ctx, examples, progress.Tick)
+}
+
+func (w *textWriter) lines(ctx context.Context) error {
+	in := bufio.NewReader(interruptible(ctx, w.stdin))
+	for first := 1; ; {
+		lines, err := readLines(in, predictChunk, first)
+		if err != nil || len(lines) == 0 {
+			return err
+		}
+		if err := w.texts(ctx, lines, first); err != nil {
+			return err
+		}
+		first += len(lines)
+	}
+}
+
+// texts writes for texts, the first of which is the input's line number first.
+func (w *textWriter) texts(ctx context.Context, texts []string, first int) error {
+	examples := make([]seq2seq.Example, len(texts))
+	for i, text := range texts {
+		if strings.TrimSpace(text) == "" {
+			return fmt.Errorf("input %d is empty: give every line a text", first+i)
+		}
+		examples[i] = seq2seq.Example{File: "input", Line: first + i, Knowledge: w.story, Sources: strings.Split(text, "\t")}
+		if w.g.Dialogue() {
+			examples[i].Sources = []string{text}
+		}
+	}
+	return w.write(ctx, examples, func(int, int) {})
+}
+
+func (w *textWriter) write(ctx context.Context, examples []seq2seq.Example, tick func(done, total int)) error {
+	written, cut, err := w.g.Write(ctx, examples, w.options, tick)
+	if err != nil {
+		return err
+	}
+	if cut != (seq2seq.Truncated{}) {
+		w.log.Warn("sources were cut to what the model reads", "source", cut.Source, "turns", cut.Turns, "of", len(examples))
+	}
+	for _, g := range written {
+		if w.json {
+			err = w.printJSON(generated{g.ID, g.Turn, g.Sources, g.Text, g.Target, g.Score, g.Finished})
+		} else {
+			_, err = fmt.Fprintln(w.stdout, g.Text)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
