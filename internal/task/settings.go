@@ -32,6 +32,7 @@ type CommonSettings struct {
 	HiddenSize       int     `json:"hidden_size" help:"of a new model (with --init it must be the model's own)"`
 	Layers           int     `json:"num_hidden_layers" help:"of a new model (with --init it must be the model's own)"`
 	Heads            int     `json:"num_attention_heads" help:"of a new model (with --init it must be the model's own)"`
+	InitRange        float64 `json:"initializer_range" help:"deviation of a new model's weights"`
 	HiddenDropout    float32 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
 }
@@ -52,7 +53,7 @@ func Defaults(p *Preset, size string) (Settings, error) {
 	c := CommonSettings{
 		Config: train.Default, EvalBatchSize: 32, DoLowerCase: true,
 		VocabSize: cfg.VocabSize, HiddenSize: cfg.HiddenSize, Layers: cfg.Layers, Heads: cfg.Heads,
-		HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
+		InitRange: cfg.InitRange, HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
 	}
 	if p.Generation != nil {
 		return generationDefaults(p.Generation, size, c), nil
@@ -144,7 +145,7 @@ func (s *ClassificationSettings) Validate() error {
 func modelConfig(s Settings, p *Preset, cfg model.Config) (model.Config, error) {
 	c := s.common()
 	cfg.HiddenSize, cfg.Layers, cfg.Heads = c.HiddenSize, c.Layers, c.Heads
-	cfg.HiddenDropout, cfg.AttentionDropout = c.HiddenDropout, c.AttentionDropout
+	cfg.InitRange, cfg.HiddenDropout, cfg.AttentionDropout = c.InitRange, c.HiddenDropout, c.AttentionDropout
 	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label = p.Name, p.Problem(), 0, nil
 	cfg, err := s.head(p, cfg)
 	if err != nil {
@@ -171,7 +172,7 @@ func (s *ClassificationSettings) head(p *Preset, cfg model.Config) (model.Config
 func adoptModel(s Settings, cfg model.Config) {
 	c := s.common()
 	c.VocabSize, c.HiddenSize, c.Layers, c.Heads = cfg.VocabSize, cfg.HiddenSize, cfg.Layers, cfg.Heads
-	c.HiddenDropout, c.AttentionDropout = cfg.HiddenDropout, cfg.AttentionDropout
+	c.InitRange, c.HiddenDropout, c.AttentionDropout = cfg.InitRange, cfg.HiddenDropout, cfg.AttentionDropout
 	s.adopt(cfg)
 }
 
