@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/kernels"
 )
 
 // vocabularyCase is a loss over a vocabulary.
@@ -286,6 +287,7 @@ func BenchmarkVocabularyLoss(b *testing.B) {
 		d := New()
 		wrap := func(name string, rows, cols int) *engine.Tensor { return d.Wrap(rows, cols, random(rows*cols, name)) }
 		w := wrap("w", c.weights(in, "w").rows, c.weights(in, "w").cols)
+		kernels.Scale(data(w), 0.02, data(w)) // as a model's, whose logits are some units
 		x, bias, dw := wrap("x", c.rows, c.hidden), wrap("bias", 1, c.vocab), d.New(w.Rows, w.Cols)
 		dx, db, loss, stats, one := d.New(c.rows, c.hidden), d.New(1, c.vocab), d.New(1, 1), d.New(c.rows, 1), d.Wrap(1, 1, []float32{1})
 		product := 2 * float64(c.rows) * float64(c.hidden) * float64(c.vocab)
