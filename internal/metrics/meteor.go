@@ -111,6 +111,9 @@ func (m *meteor) read(text string, cut *int) []*meteorWord {
 
 // snowball is the Snowball project's stemmer for English, also called Porter 2.
 func snowball(word string) string {
+	if len(word) > maxStemmed {
+		return word
+	}
 	env := snowballstem.NewEnv(word)
 	english.Stem(env)
 	return env.Current()

@@ -8,7 +8,7 @@ import "strings"
 // four suffixes one after the other (departmental becomes depart), where Porter's
 // strips one. word is in lower case and of the bytes a-z and 0-9.
 func porter(word string) string {
-	if len(word) < 3 {
+	if len(word) < 3 || len(word) > maxStemmed {
 		return word
 	}
 	w := stem(word)

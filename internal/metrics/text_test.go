@@ -181,6 +181,17 @@ func TestROUGEReadsTheFirstWords(t *testing.T) {
 	near(t, "caption ROUGE-L", CaptionROUGEL([]string{strings.ReplaceAll(long, "\n", " ")}, [][]string{{"b"}}), 0)
 }
 
+// A text that is one long word takes no time.
+func TestLongWords(t *testing.T) {
+	for _, word := range []string{strings.Repeat("y", 1<<17) + "al", strings.Repeat("ed", 1<<16), strings.Repeat("a.", 1<<16), strings.Repeat("-'", 1<<16)} {
+		hyps, refs := []string{word}, [][]string{{word}}
+		checkRange(t, "METEOR", METEOR(hyps, refs, nil).METEOR)
+		checkRange(t, "ROUGE", ROUGE(hyps, refs, ROUGEOptions{Samples: -1}).ROUGE1.F.Mean)
+		checkRange(t, "BLEU", BLEU(hyps, refs)[0])
+		checkRange(t, "CoQA", CoQA([]Answered{{Answer: word, References: refs[0]}}).F1)
+	}
+}
+
 func TestCoQA(t *testing.T) {
 	for _, c := range []struct {
 		name   string

@@ -112,6 +112,10 @@ func references[T any](refs []T) []T {
 	return refs
 }
 
+// maxStemmed bounds the words that are stemmed, in bytes: the time that stemmers take
+// grows with the square of a run of y. What is longer is no word, and stays as it is.
+const maxStemmed = 200
+
 // firstWords returns at most n of the words and whether some were left out.
 func firstWords(words []string, n int) ([]string, bool) {
 	if len(words) <= n {
