@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
@@ -25,24 +26,47 @@ func (silent) Saved(int)                             {}
 func (silent) Stage(string)                          {}
 func (silent) Tick(int, int)                         {}
 
-// tinyRun trains a model for a second and returns its run's folder.
+// tinyRun trains a classifier for a second and returns its run's folder.
 func tinyRun(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
 	trainSet, dev := synth.Opinions(1, 200, 40)
 	for name, opinions := range map[string][]synth.Opinion{"train.tsv": trainSet, "dev.tsv": dev} {
-		f, err := os.Create(filepath.Join(dir, name))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if err := synth.WriteTSV(f, opinions); err != nil {
-			t.Fatal(err)
-		}
-		f.Close()
+		write(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteTSV(w, opinions) })
 	}
+	return finetuned(t, task.Opinions, dir)
+}
+
+// tinyConversation trains a model that answers questions about stories for a second.
+func tinyConversation(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	trainSet, dev := synth.Stories(1, 40, 5)
+	for name, stories := range map[string][]synth.Story{"train.json": trainSet, "dev.json": dev} {
+		write(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteStories(w, stories) })
+	}
+	return finetuned(t, task.Stories, dir)
+}
+
+func write(t *testing.T, path string, content func(io.Writer) error) {
+	t.Helper()
+	f, err := os.Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := content(f); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func finetuned(t *testing.T, p *task.Preset, dir string) string {
+	t.Helper()
 	out := filepath.Join(dir, "run")
 	_, err := task.Finetune(t.Context(), task.Options{
-		Preset: task.Opinions, Size: "mini", Data: dir, Out: out, Observer: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Preset: p, Size: "mini", Data: dir, Out: out, Observer: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Set: []string{"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "epochs=1"},
 	})
 	if err != nil {
@@ -86,5 +110,50 @@ func TestPredict(t *testing.T) {
 func TestOpenSaysWhatIsWrong(t *testing.T) {
 	if _, err := unimo.Open(t.TempDir()); err == nil {
 		t.Error("an empty folder was opened")
+	}
+}
+
+func TestGenerate(t *testing.T) {
+	m, err := unimo.OpenGenerator(tinyConversation(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	requests := []unimo.Request{
+		{Texts: []string{"Where is Mary?"}, Passage: "Mary is in the kitchen."},
+		{Texts: []string{"Where is Mary?", "the kitchen", "And the ball?"}, Passage: "Mary is in the kitchen. She has the ball."},
+	}
+	want, err := m.Generate(t.Context(), unimo.Decoding{}, requests...)
+	if err != nil || len(want) != len(requests) {
+		t.Fatalf("%v, %v", want, err)
+	}
+	var wg sync.WaitGroup
+	for i, r := range requests {
+		wg.Go(func() {
+			var pieces strings.Builder
+			got, err := m.Stream(t.Context(), unimo.Decoding{}, r, func(piece string) { pieces.WriteString(piece) })
+			if err != nil || got.Text != want[i].Text || pieces.String() != got.Text {
+				t.Errorf("streamed %q in pieces %q, want %q (%v)", got.Text, pieces.String(), want[i].Text, err)
+			}
+		})
+	}
+	wg.Wait()
+	short, err := m.Generate(t.Context(), unimo.Decoding{Sample: true, MaxLength: 1, Temperature: 2, TopK: 3, TopP: 0.9, Seed: 4}, requests[0])
+	if err != nil || len(strings.Fields(short[0].Text)) > 1 {
+		t.Errorf("one token gives %+v (%v)", short, err)
+	}
+	for name, bad := range map[string]unimo.Request{"nothing": {}, "an empty text": {Texts: []string{""}}} {
+		if _, err := m.Generate(t.Context(), unimo.Decoding{}, bad); err == nil {
+			t.Errorf("%s was accepted", name)
+		}
+	}
+	if _, err := m.Generate(t.Context(), unimo.Decoding{Beam: -1}, requests...); err == nil {
+		t.Error("a beam of -1 was accepted")
+	}
+}
+
+func TestOpenGeneratorSaysWhatIsWrong(t *testing.T) {
+	if _, err := unimo.OpenGenerator(tinyRun(t)); err == nil || !strings.Contains(err.Error(), "problem_type") {
+		t.Errorf("a classifier gives %v", err)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -14,75 +16,198 @@ import (
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/synth"
 	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/train"
 )
 
-// Sizes of the demo's data, so that training takes about a minute on two cores.
-const (
-	demoSeed    = 1
-	demoTrain   = 12000
-	demoDev     = 1000 // taken from the training combinations: chooses the best model
-	demoHeldOut = 2000 // combinations that training never shows: scored once
-)
+// demoSeed makes the demo's data.
+const demoSeed = 1
 
-// demoSettings are the demo's recipe over the mini preset's.
-var demoSettings = []string{"vocab_size=1024", "hidden_dropout_prob=0.1"}
+// demoPart is a part of the demo: synthetic data, a model trained on it, and what it
+// says of data whose combinations training never showed.
+type demoPart struct {
+	name    string
+	about   string
+	preset  *task.Preset
+	set     []string // settings over those of the mini preset
+	notice  string
+	heldOut string
+	write   func(dir string) error                                // makes the data
+	trivial func() []synth.Baseline                               // what answering without understanding reaches; nil: see the docs
+	show    func(a *app, ctx context.Context, model string) error // lets people try the model
+	next    string                                                // the same with real data
+}
 
-const demoNotice = "Synthetic data: sentences made by a grammar of this program. The score says that the model learned to compose words it saw in other combinations; it says nothing about real reviews."
+var demoParts = []demoPart{
+	{
+		name: "opinions", about: "classifies short opinions", preset: task.Opinions, set: []string{"vocab_size=1024", "hidden_dropout_prob=0.1"},
+		notice:  "Synthetic data: sentences made by a grammar of this program. The score says that the model learned to compose words it saw in other combinations; it says nothing about real reviews.",
+		heldOut: "held-out.tsv", write: writeOpinions, show: (*app).tryOpinions,
+		next: `SST-2 as GLUE has it (train.tsv, dev.tsv):
+  unimo finetune sst-2 --data SST-2 --preset mini --out RUN
+and with the released weights (unimo_base_en.tar.gz and its dict folder):
+  unimo finetune sst-2 --data SST-2 --preset base --init unimo_base_en.tar.gz --vocab dict --out RUN`,
+	},
+	{
+		name: "stories", about: "answers questions about little stories, each depending on those before", preset: task.Stories, set: storySettings,
+		notice:  "Synthetic data: stories of a small world and conversations about them, made by this program. The score says that the model learned to find answers in stories it never saw; it says nothing about real texts.",
+		heldOut: "held-out.json", write: writeStories, show: (*app).tryStories,
+		trivial: func() []synth.Baseline {
+			return synth.StoryBaselines(synth.Stories(demoSeed, storiesTrain, storiesHeldOut))
+		},
+		next: `CoQA (coqa-train-v1.0.json, coqa-dev-v1.0.json):
+  unimo finetune coqa --data COQA --preset mini --out RUN
+  unimo chat --model RUN/best --story FILE`,
+	},
+}
+
+func demoNames() []string {
+	names := make([]string, len(demoParts))
+	for i, p := range demoParts {
+		names[i] = p.name
+	}
+	return names
+}
 
 func (a *app) demoCommand() *cobra.Command {
 	var out string
 	c := &cobra.Command{
-		Use:   "demo",
-		Short: "Train a small model on invented opinions and try it",
-		Long: `Train the mini model on short opinions that a generator of this program writes
-(synthetic data, no downloads), score it on combinations of words it never saw, and
-classify sentences you type. Takes about a minute on two cores.`,
-		Example: "  unimo demo\n  unimo demo --out RUN",
-		Args:    noArgs,
-		RunE:    func(c *cobra.Command, _ []string) error { return a.demo(c.Context(), out) },
+		Use:   "demo [PART...]",
+		Short: "Train small models on invented data and try them",
+		Long: `Train mini models on data that generators of this program write (synthetic, no
+downloads), score them on combinations they never saw, and try them. The parts are
+
+  opinions   classify short opinions (one minute on two cores)
+  stories    answer questions about little stories, which depend on those before (two minutes)
+
+Without names all parts run. Where a person types, each part can be tried.`,
+		Example:   "  unimo demo\n  unimo demo stories\n  unimo demo --out RUN",
+		ValidArgs: demoNames(),
+		RunE: func(c *cobra.Command, args []string) error {
+			parts, err := chooseParts(args)
+			if err != nil {
+				return err
+			}
+			return a.demo(c.Context(), out, parts)
+		},
 	}
-	c.Flags().StringVar(&out, "out", "", "folder of the run (default: a new one among the system's temporary files)")
+	c.Flags().StringVar(&out, "out", "", "folder of the runs (default: a new one among the system's temporary files)")
 	return c
 }
 
-func (a *app) demo(ctx context.Context, out string) error {
+// chooseParts returns the parts of those names, in the demo's order; all without names.
+func chooseParts(names []string) ([]demoPart, error) {
+	for _, name := range names {
+		if !slices.Contains(demoNames(), name) {
+			return nil, usagef("unknown part %q: the parts of the demo are %s", name, strings.Join(demoNames(), ", "))
+		}
+	}
+	if len(names) == 0 {
+		return demoParts, nil
+	}
+	var parts []demoPart
+	for _, p := range demoParts {
+		if slices.Contains(names, p.name) {
+			parts = append(parts, p)
+		}
+	}
+	return parts, nil
+}
+
+func (a *app) demo(ctx context.Context, out string, parts []demoPart) error {
 	if out == "" {
 		dir, err := os.MkdirTemp("", "unimo-demo-")
 		if err != nil {
 			return fmt.Errorf("make a folder for the demo: %w", err)
 		}
-		out = filepath.Join(dir, "run")
-		defer a.log.Info("the run is in " + out)
+		out = dir
+		defer a.log.Info("the demo is in " + out)
 	}
-	_, err := os.Stat(out)
-	again := err == nil // an earlier demo's folder: go on with it, or show it again
-	texts := filepath.Join(filepath.Dir(out), filepath.Base(out)+"-data")
-	if err := writeOpinions(texts); err != nil {
-		return err
-	}
-	a.log.Info(fmt.Sprintf("wrote %d synthetic opinions to %s", demoTrain+demoHeldOut, texts))
-	progress := a.newProgress()
-	defer progress.finish()
-	preset := task.Opinions
-	summary, err := task.Finetune(ctx, task.Options{
-		Preset: preset, Size: "mini", Data: texts, Out: out, Resume: again, Set: demoSettings, Notice: demoNotice,
-		Command: []string{"unimo", "demo"}, Version: runVersion(), Log: a.log, Observer: progress,
-	})
-	if err != nil {
-		return err
-	}
-	heldOut, err := task.Evaluate(ctx, preset, summary.Dir.Best(), filepath.Join(texts, "held-out.tsv"), nil, progress.Tick)
-	progress.finish()
-	if err != nil {
-		return err
+	scores := map[string]train.Numbers{}
+	for _, p := range parts {
+		m, err := a.demoPart(ctx, filepath.Join(out, p.name), p)
+		if err != nil {
+			return err
+		}
+		scores[p.name] = m
 	}
 	if a.json {
-		return a.printJSON(task.Metrics(heldOut))
+		return a.printJSON(scores)
 	}
-	fmt.Fprintf(a.stdout, "\nSynthetic opinions, %d in training. On %d with combinations that training never showed:\n", demoTrain-demoDev, demoHeldOut)
-	a.printResults(preset, heldOut)
+	return nil
+}
+
+// demoPart runs a part in the folder dir and returns its scores.
+func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbers, error) {
+	texts, run := filepath.Join(dir, "data"), filepath.Join(dir, "run")
+	if _, err := os.Stat(texts); err != nil { // an earlier demo's data are the same
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return nil, fmt.Errorf("make a folder for the demo: %w", err)
+		}
+		if err := atomicfile.WriteDir(texts, p.write); err != nil {
+			return nil, err
+		}
+	}
+	a.log.Info(fmt.Sprintf("the demo's model %s; its synthetic data are in %s", p.about, texts))
+	_, err := os.Stat(run)
+	again := err == nil // an earlier demo's run: go on with it, or show it again
+	progress := a.newProgress()
+	defer progress.finish()
+	summary, err := task.Finetune(ctx, task.Options{
+		Preset: p.preset, Size: "mini", Data: texts, Out: run, Resume: again, Set: p.set, Notice: p.notice,
+		Command: []string{"unimo", "demo", p.name}, Version: runVersion(), Log: a.log, Observer: progress,
+	})
+	if err != nil {
+		return nil, err
+	}
+	progress.Stage("scoring what training never showed")
+	results, err := task.Evaluate(ctx, p.preset, summary.Dir.Best(), filepath.Join(texts, p.heldOut), nil, progress.Tick)
+	progress.finish()
+	if err != nil {
+		return nil, err
+	}
+	if a.json {
+		return task.Metrics(results), nil
+	}
+	fmt.Fprintf(a.stdout, "\n%s (synthetic), on combinations that training never showed:\n", p.preset.Title)
+	a.printResults(p.preset, results)
+	if p.trivial != nil {
+		fmt.Fprintf(a.stdout, "Without understanding (%s):\n", p.preset.Metric)
+		for _, b := range p.trivial() {
+			fmt.Fprintf(a.stdout, "  %.4f  %s\n", b.ExactMatch, b.Name)
+		}
+	}
 	fmt.Fprintln(a.stdout)
-	p, err := task.OpenPredictor(summary.Dir.Best())
+	if err := p.show(a, ctx, summary.Dir.Best()); err != nil {
+		return nil, err
+	}
+	_, err = fmt.Fprintf(a.stdout, "\nThe curves and mistakes are in %s.\nThe same with real data, %s\n", summary.Dir.Report(), p.next)
+	return task.Metrics(results), err
+}
+
+// Sizes of the opinions' data, so that training takes about a minute on two cores.
+const (
+	opinionsTrain   = 12000
+	opinionsDev     = 1000 // taken from the training combinations: chooses the best model
+	opinionsHeldOut = 2000 // combinations that training never shows: scored once
+)
+
+func writeOpinions(dir string) error {
+	trainSet, heldOut := synth.Opinions(demoSeed, opinionsTrain, opinionsHeldOut)
+	for _, file := range []struct {
+		name     string
+		opinions []synth.Opinion
+	}{{"train.tsv", trainSet[opinionsDev:]}, {"dev.tsv", trainSet[:opinionsDev]}, {"held-out.tsv", heldOut}} {
+		err := atomicfile.Write(filepath.Join(dir, file.name), func(w io.Writer) error { return synth.WriteTSV(w, file.opinions) })
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tryOpinions classifies examples and what the user types.
+func (a *app) tryOpinions(ctx context.Context, model string) error {
+	p, err := task.OpenPredictor(model)
 	if err != nil {
 		return err
 	}
@@ -90,53 +215,74 @@ func (a *app) demo(ctx context.Context, out string) error {
 	if err := a.predict(ctx, p, synth.Examples(), false, 1); err != nil {
 		return err
 	}
-	if err := a.converse(ctx, p); err != nil {
-		return err
-	}
-	_, err = fmt.Fprintf(a.stdout, `
-The curves and mistakes are in %s.
-
-The same with real data (SST-2 as GLUE has it: train.tsv, dev.tsv):
-  unimo finetune sst-2 --data SST-2 --preset mini --out RUN
-and with the released weights (unimo_base_en.tar.gz and its dict folder):
-  unimo finetune sst-2 --data SST-2 --preset base --init unimo_base_en.tar.gz --vocab dict --out RUN
-`, summary.Dir.Report())
-	return err
+	return a.converse(ctx, p)
 }
 
-// writeOpinions makes the folder with train.tsv, dev.tsv and held-out.tsv. An
-// earlier demo's folder is taken as it is: the sentences are always the same.
-func writeOpinions(dir string) error {
-	if _, err := os.Stat(dir); err == nil {
-		return nil
-	}
-	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
-		return fmt.Errorf("make a folder for the demo: %w", err)
-	}
-	trainSet, heldOut := synth.Opinions(demoSeed, demoTrain, demoHeldOut)
-	return atomicfile.WriteDir(dir, func(tmp string) error {
-		for _, file := range []struct {
-			name     string
-			opinions []synth.Opinion
-		}{{"train.tsv", trainSet[demoDev:]}, {"dev.tsv", trainSet[:demoDev]}, {"held-out.tsv", heldOut}} {
-			err := atomicfile.Write(filepath.Join(tmp, file.name), func(w io.Writer) error { return synth.WriteTSV(w, file.opinions) })
-			if err != nil {
-				return err
-			}
+// Sizes of the stories' data and the recipe, so that training takes about two minutes
+// on two cores.
+const (
+	storiesTrain   = 8000
+	storiesDev     = 100 // taken from the training combinations: chooses the best model
+	storiesHeldOut = 300 // combinations that training never shows: scored once
+)
+
+var storySettings = []string{"vocab_size=1024"}
+
+func writeStories(dir string) error {
+	trainSet, heldOut := synth.Stories(demoSeed, storiesTrain, storiesHeldOut)
+	for _, file := range []struct {
+		name    string
+		stories []synth.Story
+	}{{"train.json", trainSet[storiesDev:]}, {"dev.json", trainSet[:storiesDev]}, {"held-out.json", heldOut}} {
+		err := atomicfile.Write(filepath.Join(dir, file.name), func(w io.Writer) error { return synth.WriteStories(w, file.stories) })
+		if err != nil {
+			return err
 		}
-		return nil
-	})
+	}
+	return nil
+}
+
+// tryStories shows a conversation about a story that training never showed, and holds
+// one with the user.
+func (a *app) tryStories(ctx context.Context, model string) error {
+	g, err := task.OpenGenerator(model)
+	if err != nil {
+		return err
+	}
+	defer g.Close()
+	story := synth.ExampleStories()[0]
+	c := conversation{app: a, g: g, options: g.Decoding, story: story.Text}
+	fmt.Fprintf(a.stdout, "%s\n", story.Text)
+	for _, t := range story.Turns {
+		fmt.Fprintf(a.stdout, "> %s\n", t.Question)
+		if err := c.answer(ctx, t.Question); err != nil {
+			return err
+		}
+	}
+	if in := a.typist(); in != nil {
+		fmt.Fprintf(a.stdout, "\nAsk more about this story (an empty line ends):\n")
+		return c.hold(ctx, in)
+	}
+	return nil
+}
+
+// typist returns the terminal where a person types, nil where nobody can.
+func (a *app) typist() io.Reader {
+	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+		return f
+	}
+	return nil
 }
 
 // converse classifies what the user types until an empty line. Where nobody can
 // type it returns at once.
 func (a *app) converse(ctx context.Context, p *task.Predictor) error {
-	f, ok := a.stdin.(*os.File)
-	if !ok || !term.IsTerminal(int(f.Fd())) {
+	in := a.typist()
+	if in == nil {
 		return nil
 	}
 	fmt.Fprintf(a.stdout, "\nType an opinion in words like these (an empty line ends):\n")
-	return a.answer(ctx, f, p)
+	return a.answer(ctx, in, p)
 }
 
 // answer classifies the lines of in up to an empty one.

@@ -42,12 +42,16 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 	if n, err := strconv.Atoi(os.Getenv("UNIMO_KILLS")); err == nil {
 		kills = n
 	}
-	data := opinionsFolder(t)
+	t.Run("classification", func(t *testing.T) { killRun(t, kills, opinionsFolder(t), finetuneArgs) })
+	t.Run("generation", func(t *testing.T) { killRun(t, kills, storiesFolder(t), coqaArgs) })
+}
+
+func killRun(t *testing.T, kills int, data string, arguments func(data, out string, settings ...string) []string) {
 	// Long enough that the last kill still finds the run at work.
 	settings := []string{"epochs=" + strconv.Itoa(4*kills), "eval_steps=7", "snapshot_steps=5", "gradient_accumulation=2"}
 	whole := filepath.Join(t.TempDir(), "whole")
 	start := time.Now()
-	if out, err := command(t, finetuneArgs(data, whole, settings...)...).CombinedOutput(); err != nil {
+	if out, err := command(t, arguments(data, whole, settings...)...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	duration := time.Since(start)
@@ -56,7 +60,7 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 	seed := uint64(start.UnixNano())
 	rng := rand.New(rand.NewPCG(seed, 0))
 	killed := filepath.Join(t.TempDir(), "killed")
-	args := append(finetuneArgs(data, killed, settings...), "--resume")
+	args := append(arguments(data, killed, settings...), "--resume")
 	landed := 0
 	for range kills {
 		c := command(t, args...)
