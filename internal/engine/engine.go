@@ -112,9 +112,8 @@ type Device interface {
 	Zero(t *Tensor)
 
 	// Products. MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias.
-	// LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
+	// LinearNT: y = x·wᵀ + bias. LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
 	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
-	// LinearNT: y = x·wᵀ + bias.
 	Linear(y, x, w, bias *Tensor)
 	LinearNT(y, x, w, bias *Tensor)
 	LinearGELU(y, h, x, w, bias *Tensor)
@@ -178,7 +177,7 @@ type Device interface {
 
 	// TopK finds the k largest elements of each row of x and their columns, the largest first and of equal
 	// ones the lower column, into values and ids (rows x k), and the log-sum-exp of the row, with an
-	// error below 1e-6. The column except, if it is not negative, counts as -Inf in both. k is 1 to cols-1. A
+	// error of some 1e-6 at most. The column except, if it is not negative, counts as -Inf in both. k is 1 to cols-1. A
 	// row that holds NaN or +Inf gets NaN for both, and columns that say nothing.
 	TopK(ids []int32, values []float32, logSums []float64, x *Tensor, k int, except int32)
 

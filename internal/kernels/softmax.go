@@ -41,12 +41,12 @@ func exponentialsGeneric(dst, x []float32, scale float32) (largest, sum float32)
 	for _, v := range x {
 		peak = max(peak, v) // max keeps a NaN
 	}
+	var total float64 // a chain of float32 sums would lose more than the lanes of vectors do
 	for i, v := range x {
-		e := float32(math.Exp(float64(scale * (v - peak))))
-		dst[i] = e
-		sum += e
+		dst[i] = float32(math.Exp(float64(scale * (v - peak))))
+		total += float64(dst[i])
 	}
-	return scale * peak, sum
+	return scale * peak, float32(total)
 }
 
 // SoftmaxBackward goes back through the dropout and the softmax of one row. With

@@ -154,8 +154,8 @@ func (d *Device) AttentionBackward(dq, dk, dv, dy, stats, q, k, v *engine.Tensor
 	t.release()
 }
 
-// divide makes at least enoughTasks of fewer heads, by blocks of their queries. Each of them
-// packs the keys and values again, so it is not done for more.
+// divide makes about enoughTasks of fewer heads, by blocks of their queries, which are those of
+// the whole. Each of them packs the keys and values again, so it is not done for more.
 func (t *attention) divide() {
 	const enoughTasks = 8
 	heads := len(t.tasks)
@@ -165,16 +165,21 @@ func (t *attention) divide() {
 	for _, h := range t.tasks[:heads] {
 		block := h.block()
 		blocks := (h.queries-1)/block + 1
-		size := max(1, blocks*heads/enoughTasks) * block
-		for ; h.queries > size; h.queries -= size {
+		for h.queries > 0 {
 			part := h
-			part.queries = size
+			part.queries = 0
+			for range max(1, blocks*heads/enoughTasks) {
+				if part.queries < h.queries {
+					rows, _ := h.cut(part.queries, block)
+					part.queries += rows
+				}
+			}
 			t.tasks = append(t.tasks, part)
-			h.query += size
-			h.place += size
-			h.first += uint64(size) * uint64(h.keys)
+			h.query += part.queries
+			h.queries -= part.queries
+			h.place += part.queries
+			h.first += uint64(part.queries) * uint64(h.keys)
 		}
-		t.tasks = append(t.tasks, h)
 	}
 	t.tasks = append(t.tasks[:0], t.tasks[heads:]...)
 }

@@ -27,6 +27,7 @@ var decodingCases = []decodingCase{
 	{[]int{3, 1}, []int{0, 7}, 2, 9, 2, 5},
 	{[]int{1, 0, 2, 17, 0}, []int{13, 4, 16, 17, 0}, 5, 40, 3, 7},
 	{[]int{2*beam + 3, beam}, []int{9, 0}, 3, 5, 1, 6},
+	{repeated(9, 2), repeated(9, 3), 2, 7, 6, 3}, // several heads of a task
 	{[]int{4, 0, 10}, []int{100, 3, 500}, 130, 700, 2, 64},
 }
 

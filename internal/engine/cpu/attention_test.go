@@ -266,22 +266,29 @@ func TestAttention(t *testing.T) {
 func TestSequencesDoNotSeeEachOther(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
 		d := New()
-		const hidden = 24
-		whole := selfAttention([]int{13, 64, 2}, 3, 8, 0)
-		n, _ := whole.rows()
-		q, k, v, y := d.Wrap(n, hidden, random(n*hidden, "q")), d.Wrap(n, hidden, random(n*hidden, "k")), d.Wrap(n, hidden, random(n*hidden, "v")), d.New(n, hidden)
-		d.Attention(y, nil, q, k, v, whole.attention())
-		row := 0
-		for _, length := range whole.queries {
-			part := func(x *engine.Tensor) *engine.Tensor {
-				return d.Wrap(length, hidden, slices.Clone(data(x)[row*hidden:(row+length)*hidden]))
+		for _, whole := range []attentionCase{
+			selfAttention([]int{13, 64, 2}, 3, 8, 0),
+			selfAttention([]int{600, 70, 2, 1, 0}, 1, 24, 0).behind(430, 70, 0, 0, 0), // one head alone is divided by queries
+		} {
+			hidden := whole.hidden()
+			n, _ := whole.rows()
+			q, k, v, y := d.Wrap(n, hidden, random(n*hidden, "q")), d.Wrap(n, hidden, random(n*hidden, "k")), d.Wrap(n, hidden, random(n*hidden, "v")), d.New(n, hidden)
+			d.Attention(y, nil, q, k, v, whole.attention())
+			row := 0
+			for s, length := range whole.queries {
+				part := func(x *engine.Tensor) *engine.Tensor {
+					return d.Wrap(length, hidden, slices.Clone(data(x)[row*hidden:(row+length)*hidden]))
+				}
+				alone, c := d.New(length, hidden), selfAttention([]int{length}, whole.heads, whole.width, 0)
+				if whole.prefix != nil {
+					c = c.behind(whole.prefix[s])
+				}
+				d.Attention(alone, nil, part(q), part(k), part(v), c.attention())
+				if !sameBits(data(alone), data(part(y))) {
+					t.Errorf("the sequence of %d tokens differs in the batch", length)
+				}
+				row += length
 			}
-			alone := d.New(length, hidden)
-			d.Attention(alone, nil, part(q), part(k), part(v), selfAttention([]int{length}, 3, 8, 0).attention())
-			if !sameBits(data(alone), data(part(y))) {
-				t.Errorf("the sequence of %d tokens differs in the batch", length)
-			}
-			row += length
 		}
 	})
 }

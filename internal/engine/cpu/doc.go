@@ -9,7 +9,10 @@
 //	loop.go       parallel loops that allocate nothing
 //	dense.go      products, elementwise operations, rows by index
 //	norm.go       layer norm, alone and with residual and dropout
-//	attention.go  attention over packed sequences
+//	attention.go  attention over packed sequences, all of them or causal behind a prefix
+//	attention_cached.go  attention of a step of decoding
 //	loss.go       losses
+//	vocabulary.go the loss over a vocabulary, fused with its product
+//	topk.go       the largest elements of rows
 //	optimiser.go  sums of squares and Adam, on all rows or on some
 package cpu
