@@ -17,6 +17,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/model"
 )
 
 // The test program is its own fake contender.
@@ -290,7 +291,7 @@ func TestMarkdown(t *testing.T) {
 
 func TestBatches(t *testing.T) {
 	batches := inBatches([][]int32{{1}, {2, 3}, {4}, {5}, {6}}, []string{"a", "b", "c", "d", "e"}, 2)
-	if len(batches) != 2 || batches[0].tokens() != 3 || batches[1].Texts[1] != "d" || !slices.Equal(batches[0].Labels, []int32{0, 1}) {
+	if len(batches) != 2 || batches[0].size() != 3 || batches[1].Texts[1] != "d" || !slices.Equal(batches[0].Labels, []int32{0, 1}) {
 		t.Errorf("batches %+v", batches)
 	}
 	w, err := cut(slices.Repeat(batches, 2), 2, 3)
@@ -299,6 +300,33 @@ func TestBatches(t *testing.T) {
 	}
 	if _, err := cut(batches, 1, 3); err == nil {
 		t.Error("a round larger than the data was cut")
+	}
+}
+
+// What is learnt to be written counts as tokens; where it is searched for, sequences count.
+func TestTargets(t *testing.T) {
+	batches := searched(inBatches([][]int32{{0, 5, 2}, {0, 2}, {0, 6, 7, 2}}, nil, 1), 3, 2, 3)
+	if got := []int{batches[0].Length, batches[1].Length, batches[2].Length}; !slices.Equal(got, []int{2, 3, 2}) || batches[1].Beams != 3 || batches[2].size() != 1 {
+		t.Errorf("searched: %+v", batches)
+	}
+	b := batch{Sequences: [][]int32{{0, 5, 2}, {0, 2}}, Targets: [][]int32{{8, 9}, {9}}}
+	if b.size() != 8 {
+		t.Errorf("size %d, want 8", b.size())
+	}
+	var in model.Text
+	for range 2 { // the second time in the memory of the first
+		pack(&in, b)
+		for name, c := range map[string][2][]int32{
+			"tokens": {in.Tokens, {0, 5, 2, 0, 8, 0, 2, 0}}, "positions": {in.Positions, {2, 3, 4, 2, 3, 2, 3, 2}},
+			"offsets": {in.Offsets, {0, 5, 8}}, "sources": {in.Sources, {3, 2}},
+		} {
+			if !slices.Equal(c[0], c[1]) {
+				t.Errorf("%s %v, want %v", name, c[0], c[1])
+			}
+		}
+	}
+	if pack(&in, batches[0]); in.Sources != nil {
+		t.Errorf("sources %v of a text without targets", in.Sources)
 	}
 }
 
@@ -319,7 +347,7 @@ func TestSorted(t *testing.T) {
 		}
 		for _, b := range round {
 			if r > 0 {
-				tokens += b.tokens()
+				tokens += b.size()
 			}
 			if first := &b.Sequences[0][0]; seen[first] {
 				t.Error("a batch comes twice")
@@ -338,7 +366,7 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(chosen) != 2 || chosen[0].name != "products" || chosen[1].name != "start" {
 		t.Errorf("%+v, %v", chosen, err)
 	}
-	for _, bad := range []string{"", "7", "x", "1,,2"} {
+	for _, bad := range []string{"", "10", "x", "1,,2"} {
 		if _, err := choose(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

@@ -17,19 +17,29 @@ import (
 const (
 	maxTokens = 512 // of a sequence
 
-	sstBatch        = 32
-	stepsPerRound   = 3 // of shuffled batches
-	sortedPerRound  = 6 // of length-sorted batches, spread over all lengths
-	raggedPerRound  = 4
-	equalPerRound   = 4
-	equalLength     = 24 // tokens, about SST-2 dev's mean
-	singles         = 50
-	passageBatch    = 8
-	passageFrom     = 330 // tokens
-	passageTo       = 470
-	encodeBatch     = 4
-	encodesPerRound = 2
-	longText        = 4000 // bytes, which are more than maxTokens tokens of prose
+	sstBatch         = 32
+	stepsPerRound    = 3 // of shuffled batches
+	sortedPerRound   = 6 // of length-sorted batches, spread over all lengths
+	raggedPerRound   = 4
+	equalPerRound    = 4
+	equalLength      = 24 // tokens, about SST-2 dev's mean
+	singles          = 50
+	passageBatch     = 8
+	passageFrom      = 330 // tokens
+	passageTo        = 470
+	coqaFrom         = 300 // tokens of a source of CoQA's shape
+	coqaTo           = 480
+	coqaBeams        = 3
+	answerFrom       = 2 // tokens of an answer
+	answerTo         = 6
+	gigawordBatch    = 32
+	gigawordSource   = 40
+	gigawordTarget   = 10
+	gigawordBeams    = 5
+	searchesPerRound = 2 // of Gigaword's shape; of CoQA's one for each length of an answer
+	encodeBatch      = 4
+	encodesPerRound  = 2
+	longText         = 4000 // bytes, which are more than maxTokens tokens of prose
 )
 
 // corpus is the real data.
@@ -126,7 +136,9 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 			return cut(gather(c.train, c.trainText, data.Plan(data.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
 		},
 		"sst2-sorted": func() (workFile, error) { return c.sorted(rounds), nil },
-		"passages":    func() (workFile, error) { return cut(c.passages(), rounds, 1) },
+		"passages": func() (workFile, error) {
+			return cut(inBatches(c.passages(passageFrom, passageTo), nil, passageBatch), rounds, 1)
+		},
 		"single": func() (workFile, error) {
 			return repeated(gather(c.dev[:singles], c.devText, data.Plan(data.Lengths(c.dev[:singles]), data.Sequence(singles), 1, false)), rounds), nil
 		},
@@ -143,6 +155,15 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 			}
 			full := len(order) / sstBatch * sstBatch
 			return cut(gather(c.train, c.trainText, data.Plan(data.Lengths(c.train), order[:full], sstBatch, false)), rounds, equalPerRound)
+		},
+		"coqa-train": func() (workFile, error) { return cut(c.answered(), rounds, 1) },
+		"coqa-search": func() (workFile, error) {
+			batches := inBatches(c.passages(coqaFrom, coqaTo), nil, passageBatch)
+			return cut(searched(batches, coqaBeams, answerFrom, answerTo), rounds, answerTo-answerFrom+1)
+		},
+		"gigaword-search": func() (workFile, error) {
+			batches := inBatches(c.passages(gigawordSource, gigawordSource), nil, gigawordBatch)
+			return cut(searched(batches, gigawordBeams, gigawordTarget, gigawordTarget), rounds, searchesPerRound)
 		},
 		"long":  func() (workFile, error) { return cut(c.long(), rounds, encodesPerRound) },
 		"first": func() (workFile, error) { return repeated(gather(c.dev, c.devText, [][]int{{0}}), rounds), nil },
@@ -210,21 +231,44 @@ func (c *corpus) sorted(rounds int) workFile {
 	return w
 }
 
-// passages makes batches of the stories that have about 400 tokens, as they come.
-// A story that is longer gives as many passages as it has room for.
-func (c *corpus) passages() []batch {
+// passages are the sequences of the stories, as they come, of lengths in a range. A longer
+// story is cut to one of them, a shorter one left out.
+func (c *corpus) passages(from, to int) [][]int32 {
 	var sequences [][]int32
 	for i, story := range c.stories {
 		tokens := c.encode(story)
-		if len(tokens) > passageTo { // lengths from one end of the range to the other, and no pattern
-			tokens = tokens[:passageFrom+i*37%(passageTo-passageFrom+1)]
+		if len(tokens) > to { // lengths from one end of the range to the other, and no pattern
+			tokens = tokens[:within(from, to, i*37)]
 		}
-		if len(tokens) >= passageFrom {
+		if len(tokens) >= from {
 			sequences = append(sequences, tokens)
 		}
 	}
-	return inBatches(sequences, nil, passageBatch)
+	return sequences
 }
+
+// answered makes batches of CoQA's shape, with words of the story for answers.
+func (c *corpus) answered() []batch {
+	batches := inBatches(c.passages(coqaFrom, coqaTo), nil, passageBatch)
+	for i := range batches {
+		for j, s := range batches[i].Sequences {
+			answer := slices.Clone(s[1:within(answerFrom, answerTo, i+j)])
+			batches[i].Targets = append(batches[i].Targets, append(answer, c.tok.MASK()))
+		}
+	}
+	return batches
+}
+
+// searched makes batches to search for targets, whose lengths go through a range.
+func searched(batches []batch, beams, from, to int) []batch {
+	for i := range batches {
+		batches[i].Beams, batches[i].Length = beams, within(from, to, i)
+	}
+	return batches
+}
+
+// within goes through a range with i, again and again.
+func within(from, to, i int) int { return from + i%(to-from+1) }
 
 // long makes batches of joined stories, each cut to the longest sequence.
 func (c *corpus) long() []batch {

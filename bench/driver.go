@@ -89,7 +89,7 @@ func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
 	if w.worker != "products" && d.corpusError != nil {
 		return fail(d.corpusError), nil
 	}
-	if slices.Contains([]string{"predict", "encode", "first"}, w.worker) {
+	if slices.Contains(withModel, w.worker) {
 		if err := d.models(ctx); err != nil {
 			return fail(err), nil
 		}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"time"
 )
@@ -26,7 +27,7 @@ type reply struct {
 	Error string `json:"error,omitempty"`
 
 	Seconds []float64 `json:"seconds,omitempty"` // of every batch of the round
-	Tokens  []int     `json:"tokens,omitempty"`  // real tokens of every batch
+	Tokens  []int     `json:"tokens,omitempty"`  // of every batch: see batch.size
 	Objects uint64    `json:"objects,omitempty"` // heap allocations of the round, where known
 	Bytes   uint64    `json:"bytes,omitempty"`   // and their size
 
@@ -40,12 +41,19 @@ type batch struct {
 	Sequences [][]int32 `json:"sequences"`
 	Labels    []int32   `json:"labels,omitempty"`
 	Texts     []string  `json:"texts,omitempty"` // what the sequences are the tokens of
+
+	Targets [][]int32 `json:"targets,omitempty"` // to learn to write behind the sequences, each with its end
+	Beams   int       `json:"beams,omitempty"`   // to search with for targets
+	Length  int       `json:"length,omitempty"`  // of exactly so many tokens
 }
 
-// tokens returns the number of real tokens.
-func (b batch) tokens() int {
+// size returns the number of real tokens, or of sequences where targets are searched for.
+func (b batch) size() int {
+	if b.Beams > 0 {
+		return len(b.Sequences)
+	}
 	n := 0
-	for _, s := range b.Sequences {
+	for _, s := range slices.Concat(b.Sequences, b.Targets) {
 		n += len(s)
 	}
 	return n

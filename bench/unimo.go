@@ -3,11 +3,16 @@ package main
 import (
 	"context"
 	"fmt"
+	"path/filepath"
+	"slices"
 
 	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/generate"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/optim"
@@ -23,27 +28,60 @@ func config() model.Config {
 	return cfg
 }
 
+func writerConfig() model.Config {
+	cfg := model.Base
+	cfg.ProblemType = model.Generation
+	return cfg
+}
+
 // pack makes t the model's view of a batch, in the memory it has.
 func pack(t *model.Text, b batch) {
-	t.Tokens, t.Positions, t.Offsets = t.Tokens[:0], t.Positions[:0], append(t.Offsets[:0], 0)
-	for _, s := range b.Sequences {
-		t.Tokens = append(t.Tokens, s...)
-		for i := range s {
+	t.Tokens, t.Positions, t.Offsets, t.Sources = t.Tokens[:0], t.Positions[:0], append(t.Offsets[:0], 0), nil
+	add := func(tokens ...int32) {
+		for i, token := range tokens {
+			t.Tokens = append(t.Tokens, token)
 			t.Positions = append(t.Positions, int32(data.FirstPosition+i))
+		}
+	}
+	for i, s := range b.Sequences {
+		add(s...)
+		if b.Targets != nil {
+			t.Sources = append(t.Sources, int32(len(s)))
+			target := b.Targets[i]
+			add(append(s[:1:1], target[:len(target)-1]...)...) // behind [CLS], without the end
 		}
 		t.Offsets = append(t.Offsets, int32(len(t.Tokens)))
 	}
 }
 
-// newTraining returns a whole step of training: forward, backward, clip, Adam.
+// newTraining returns a whole step of training a classifier.
 func newTraining() (step, error) {
 	d := cpu.New()
 	m, err := model.New(d, config(), 1)
 	if err != nil {
 		return nil, err
 	}
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Text, b batch) *autograd.Var {
+		return m.Loss(t, m.Logits(t, in), model.Targets{Classes: b.Labels})
+	}), nil
+}
+
+// newTextTraining returns a whole step of training to write, with label smoothing.
+func newTextTraining() (step, error) {
+	d := cpu.New()
+	m, err := model.NewGenerator(d, writerConfig(), 1)
+	if err != nil {
+		return nil, err
+	}
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Text, b batch) *autograd.Var {
+		return m.Loss(t, in, slices.Concat(b.Targets...), 0.1)
+	}), nil
+}
+
+// learning returns a step: forward, backward, clip, Adam.
+func learning(d engine.Device, parameters model.Parameters, loss func(*autograd.Tape, model.Text, batch) *autograd.Var) step {
 	var params []optim.Param
-	for _, p := range m.Params {
+	for _, p := range parameters {
 		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
 	}
 	adam := optim.NewAdam(d, optim.Default, params)
@@ -52,11 +90,54 @@ func newTraining() (step, error) {
 	return func(b batch) error {
 		pass++
 		pack(&in, b)
-		m.Params.ClearGradients()
+		parameters.ClearGradients()
 		tape.Reset(autograd.Seed{Key: 1, Pass: pass})
-		tape.Backward(m.Loss(tape, m.Logits(tape, in), model.Targets{Classes: b.Labels}), 1)
+		tape.Backward(loss(tape, in, b), 1)
 		_, err := adam.Step(1e-5)
 		return err
+	}
+}
+
+// newWriting returns beam search for targets of a given length.
+func newWriting() (step, error) {
+	tok, err := tokenizer.Load(filepath.Join(dataDir(), "unimo-dict"))
+	if err != nil {
+		return nil, err
+	}
+	d := cpu.New()
+	cfg := writerConfig()
+	random, err := model.NewGenerator(d, cfg, 1)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checkpoint.FromTensors("random weights", random.Params.Tensors(d))
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.OpenGenerator(d, cfg, r) // whose weights never change, as users have it
+	if err != nil {
+		return nil, err
+	}
+	decoder := generate.New(d, m, tok)
+	return func(b batch) error {
+		o := generate.Default
+		o.BeamSize, o.MinLength, o.MaxLength = b.Beams, b.Length, b.Length
+		sources := make([]generate.Source, len(b.Sequences))
+		for i, s := range b.Sequences {
+			var in model.Text
+			pack(&in, batch{Sequences: [][]int32{s}})
+			sources[i] = generate.Source{Tokens: in.Tokens, Positions: in.Positions}
+		}
+		results, err := decoder.Run(context.Background(), sources, o, nil)
+		if err != nil {
+			return err
+		}
+		for _, r := range results {
+			if n := len(r.Best().IDs); n != b.Length {
+				return fmt.Errorf("%d tokens written, want %d", n, b.Length)
+			}
+		}
+		return nil
 	}, nil
 }
 

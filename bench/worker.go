@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
+	"slices"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/kernels"
@@ -31,6 +32,10 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 	switch o.name {
 	case "train":
 		run, err = newTraining()
+	case "train-text":
+		run, err = newTextTraining()
+	case "write":
+		run, err = newWriting()
 	case "predict":
 		run, err = newPrediction(o.model)
 	case "encode":
@@ -59,7 +64,7 @@ func timed(round []batch, run step) (reply, error) {
 			return r, err
 		}
 		r.Seconds = append(r.Seconds, time.Since(start).Seconds())
-		r.Tokens = append(r.Tokens, b.tokens())
+		r.Tokens = append(r.Tokens, b.size())
 	}
 	runtime.ReadMemStats(&after)
 	r.Objects, r.Bytes = after.Mallocs-before.Mallocs, after.TotalAlloc-before.TotalAlloc
@@ -97,7 +102,7 @@ func profile(w workload, rounds, threads int, path string) error {
 		if o.file, err = writeBatches(c, dir, w.batches, rounds); err != nil {
 			return err
 		}
-		if w.worker != "train" {
+		if slices.Contains(withModel, w.worker) {
 			o.model = filepath.Join(dir, "model")
 			if err := writeModel(o.model, c.tok); err != nil {
 				return err

@@ -2,7 +2,7 @@ package main
 
 import "slices"
 
-// workload is a row of the issue's list: what contenders do with a file of batches.
+// workload is a row of the issues' lists: what contenders do with a file of batches.
 type workload struct {
 	number  int    // in -workloads
 	name    string // for -worker
@@ -57,7 +57,7 @@ type metric struct {
 	of     func(rounds []reply) float64
 }
 
-// throughput is real tokens per second: the median over the rounds.
+// throughput is real tokens per second (see batch.size): the median over the rounds.
 var throughput = metric{unit: "tokens/s", of: func(rounds []reply) float64 {
 	var speeds []float64
 	for _, r := range rounds {
@@ -69,6 +69,9 @@ var throughput = metric{unit: "tokens/s", of: func(rounds []reply) float64 {
 	}
 	return median(speeds)
 }}
+
+// searches is targets per second, counted in the same way.
+var searches = metric{unit: "targets/s", digits: 2, of: throughput.of}
 
 // latency is the median time of a batch in milliseconds: that of a round, and of those
 // the median over the rounds.
@@ -117,7 +120,18 @@ func inference(onnx, others target) []contender {
 	}
 }
 
-// workloads are those of the issue.
+func searching() []contender {
+	return []contender{
+		{name: "Hugging Face generate", script: "torch_peer.py", target: atLeast(2)},
+		{name: "Hugging Face generate, sources read once", script: "torch_peer.py", variant: "once", target: ahead},
+		{name: "PaddleNLP generate", script: "paddle_peer.py", target: atLeast(2), rounds: 1},
+	}
+}
+
+// withModel are the workers that read a model.
+var withModel = []string{"predict", "encode", "first"}
+
+// workloads are those of the issues.
 var workloads = []workload{
 	{
 		number: 1, name: "products", worker: "products", title: "products", batches: "products", rounds: 3,
@@ -156,6 +170,21 @@ var workloads = []workload{
 			{name: "ONNX Runtime", script: "onnx_peer.py", variant: "plain", group: "onnx", target: ahead},
 			{name: "ONNX Runtime, transformer optimiser", script: "onnx_peer.py", variant: "fused", group: "onnx", target: ahead},
 			{name: "PaddlePaddle", script: "paddle_peer.py", target: ahead},
+		},
+	},
+	{
+		number: 7, name: "write-coqa", worker: "write", title: "beam search of 3, CoQA: 8 sources of 300 to 480 tokens, 2 to 6 written", batches: "coqa-search", metric: searches,
+		peers: searching(), rounds: 3,
+	},
+	{
+		number: 8, name: "write-gigaword", worker: "write", title: "beam search of 5, Gigaword: 32 sources of 40 tokens, 10 written", batches: "gigaword-search", metric: searches,
+		peers: searching(), rounds: 3,
+	},
+	{
+		number: 9, name: "train-coqa", worker: "train-text", title: "train CoQA: 8 sources of 300 to 480 tokens, 2 to 6 learnt", batches: "coqa-train", metric: throughput, memory: true, rounds: 3,
+		peers: []contender{
+			{name: "PyTorch, padded", script: "torch_peer.py", target: atLeast(1.3)},
+			{name: "PyTorch compiled, padded", script: "torch_peer.py", variant: "compile", target: atLeast(1.3)},
 		},
 	},
 }

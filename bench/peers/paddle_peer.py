@@ -1,9 +1,9 @@
-"""PaddlePaddle: a BERT-like classifier from paddle.nn, of the base model's shape."""
+"""PaddlePaddle: a BERT-like classifier from paddle.nn, and PaddleNLP's UNIMO, of the base model's shape."""
 
 import os
 import sys
 
-from protocol import arguments, main, over_batches, pad, rounds, say
+from protocol import arguments, main, over_batches, pad, pad_left, rounds, say
 
 arguments_given = arguments()
 os.environ.setdefault("FLAGS_paddle_num_threads", str(arguments_given.threads))  # Paddle's default is one thread
@@ -94,13 +94,46 @@ def infer(a):
     return over_batches(a.file, arrays, predictor(a, 0 if a.workload == "predict" else 1))
 
 
+def write(a):
+    """PaddleNLP does not go with the libraries of the other peers: $UNIMO_BENCH_PADDLENLP is a folder of its own."""
+    sys.path.insert(0, os.environ.get("UNIMO_BENCH_PADDLENLP", ""))
+    from paddlenlp.transformers import UNIMOConfig, UNIMOLMHeadModel
+
+    model = UNIMOLMHeadModel(UNIMOConfig(
+        vocab_size=50265, max_position_embeddings=514, hidden_act="gelu",
+        bos_token_id=0, pad_token_id=1, eos_token_id=50264, mask_token_id=50264, unk_token_id=3,
+    ))
+    model.eval()
+
+    def prepare(batch):
+        ids, mask, _ = pad_left(batch["sequences"])
+        seen = numpy.array(mask)
+        positions = numpy.maximum(seen.cumsum(1) + 1, 1) * seen + 1 - seen  # from 2, 1 for padding
+        added = (seen[:, None, None].astype("float32") - 1) * 1e4
+        inputs = {"input_ids": numpy.array(ids), "position_ids": positions, "token_type_ids": 0 * seen}
+        return {name: paddle.to_tensor(x, dtype="int64") for name, x in inputs.items()}, paddle.to_tensor(added), batch
+
+    @paddle.no_grad()
+    def step(ready):
+        inputs, mask, batch = ready
+        length = batch["length"]
+        ids, _ = model.generate(
+            **inputs, attention_mask=mask, decode_strategy="beam_search", num_beams=batch["beams"],
+            min_length=length, max_length=length, use_cache=True,
+        )
+        if ids.shape[1] != length:
+            raise RuntimeError(f"{ids.shape[1]} tokens written, want {length}")
+
+    return over_batches(a.file, prepare, step)
+
+
 def about(a):
     return f"PaddlePaddle {paddle.__version__} ({a.threads} threads)"
 
 
 def start(a):
     paddle.set_device("cpu")
-    return about(a), {"train": train, "predict": infer, "encode": infer}[a.workload](a)
+    return about(a), {"train": train, "write": write, "predict": infer, "encode": infer}[a.workload](a)
 
 
 def first(a):

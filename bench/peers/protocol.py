@@ -54,6 +54,19 @@ def pad(sequences):
     return ids, mask, any(len(s) < width for s in sequences)
 
 
+def pad_left(sequences):
+    """As pad, with the padding in front, where what is written must follow the end."""
+    ids, mask, padded = pad([s[::-1] for s in sequences])
+    return [s[::-1] for s in ids], [m[::-1] for m in mask], padded
+
+
+def size(batch):
+    """Real tokens, or sequences where targets are searched for."""
+    if batch.get("beams"):
+        return len(batch["sequences"])
+    return sum(map(len, batch["sequences"] + batch.get("targets", [])))
+
+
 def median(times):
     times = sorted(times)
     n = len(times)
@@ -81,7 +94,7 @@ def over_batches(path, prepare, step):
             start = time.perf_counter()
             step(ready)
             seconds.append(time.perf_counter() - start)
-            tokens.append(sum(map(len, batch["sequences"])))
+            tokens.append(size(batch))
         return {"seconds": seconds, "tokens": tokens}
 
     return run

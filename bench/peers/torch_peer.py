@@ -1,14 +1,15 @@
-"""PyTorch: a RoBERTa classifier of transformers, of the base model's shape."""
+"""PyTorch: models of transformers, of the base model's shape: a RoBERTa classifier, and RoBERTa
+with a language head, which is UNIMO's."""
 
 import sys
 
-from protocol import main, over_batches, pad, repeat, rounds, say
+from protocol import main, over_batches, pad, pad_left, repeat, rounds, say
 
 
-def config(attention="sdpa"):
+def config(attention="sdpa", **more):
     from transformers import RobertaConfig
 
-    return RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=2, attn_implementation=attention)
+    return RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=2, attn_implementation=attention, **more)
 
 
 def about():
@@ -44,6 +45,77 @@ def train(a):
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
+
+    return over_batches(a.file, prepare, step)
+
+
+def train_text(a):
+    """The source sees itself, the target the source and its own past; the vocabulary is compared with target places only."""
+    import torch
+    from transformers import RobertaForCausalLM
+
+    model = RobertaForCausalLM(config()).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
+
+    def loss(ids, positions, mask, rows, labels):
+        hidden = model.roberta(ids, attention_mask=mask, position_ids=positions).last_hidden_state
+        logits = model.lm_head(hidden.flatten(0, 1)[rows])
+        return torch.nn.functional.cross_entropy(logits, labels, label_smoothing=0.1)
+
+    forward = torch.compile(loss, dynamic=True) if a.variant == "compile" else loss
+
+    def prepare(batch):
+        sources, targets = batch["sequences"], batch["targets"]
+        whole = [s + s[:1] + t[:-1] for s, t in zip(sources, targets)]  # behind [CLS], without the end
+        ids, _, _ = pad(whole)
+        width = len(ids[0])
+        mask = torch.zeros(len(ids), 1, width, width, dtype=torch.bool)
+        positions, rows = torch.ones(len(ids), width, dtype=torch.long), []
+        for i, (s, t) in enumerate(zip(sources, targets)):
+            n, end = len(s), len(s) + len(t)
+            mask[i, 0, :, :n] = True  # rows of padding too: nothing reads them
+            mask[i, 0, n:end, n:end] = torch.ones(len(t), len(t), dtype=torch.bool).tril()
+            positions[i, :n] = torch.arange(2, 2 + n)
+            positions[i, n:end] = torch.arange(2, 2 + len(t))
+            rows.extend(range(i * width + n, i * width + end))
+        return torch.tensor(ids), positions, mask, torch.tensor(rows), torch.tensor(sum(targets, []))
+
+    def step(inputs):
+        forward(*inputs).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return over_batches(a.file, prepare, step)
+
+
+def write(a):
+    """generate() repeats every source for each of its beams before reading it. The variant "once" reads the
+    sources first, all but their last tokens, and hands their keys and values over, repeated."""
+    import torch
+    from transformers import DynamicCache, RobertaForCausalLM
+
+    model = RobertaForCausalLM(config(is_decoder=True)).eval()
+
+    def prepare(batch):
+        ids, mask, _ = pad_left(batch["sequences"])
+        return torch.tensor(ids), torch.tensor(mask), batch["beams"], batch["length"]
+
+    @torch.inference_mode()
+    def step(inputs):
+        ids, mask, beams, length = inputs
+        more = {}
+        if a.variant == "once":
+            cache = DynamicCache(config=model.config)
+            model.roberta(ids[:, :-1], attention_mask=mask[:, :-1], past_key_values=cache, use_cache=True)
+            cache.batch_repeat_interleave(beams)
+            more["past_key_values"] = cache
+        out = model.generate(
+            ids, attention_mask=mask, num_beams=beams, do_sample=False, use_cache=True,
+            min_new_tokens=length, max_new_tokens=length, **more,
+        )
+        if out.shape[1] != ids.shape[1] + length:
+            raise RuntimeError(f"{out.shape[1] - ids.shape[1]} tokens written, want {length}")
 
     return over_batches(a.file, prepare, step)
 
@@ -92,7 +164,7 @@ def start(a):
     import torch
 
     torch.set_num_threads(a.threads)
-    run = {"products": products, "train": train, "predict": infer, "encode": infer}[a.workload](a)
+    run = {"products": products, "train": train, "train-text": train_text, "write": write, "predict": infer, "encode": infer}[a.workload](a)
     return about(), run
 
 
