@@ -14,7 +14,7 @@ import (
 const (
 	lossRows = 1024
 	lossCols = 4096
-	lossTask = 128 // columns of a task
+	lossTask = 256 // columns of a task
 )
 
 // Of this many rows or fewer, logits are computed transposed, w·xᵀ, which reads w as it lies: to turn
