@@ -18,7 +18,7 @@ type Story struct {
 // before: see the package's text.
 type Turn struct {
 	Question string
-	Answer   string // a name, "the kitchen", "the ball", "yes", "no", "nobody", "nothing"
+	Answer   string // a name, "nobody", "the ball", "nothing" or where somebody or something is, in the story's words
 }
 
 // Stories draws train stories in which no held-out triple of person, thing and
@@ -101,28 +101,29 @@ func WriteStories(w io.Writer, stories []Story) error {
 }
 
 // ExampleStories are stories and conversations worth trying on a model trained on
-// stories, in the form of such stories.
+// stories, in the form of such stories. Each has a held-out triple.
 func ExampleStories() []Story {
 	return []Story{
-		{"example-1", "Mary is in the kitchen. John sat in the garden. Mary picked up the ball. Mary went to the garden. Mary gave John the ball.", []Turn{
+		{"example-1", "Mary is in the garden. John was in the kitchen. Mary picked up the ball. Mary went to the kitchen. Mary gave John the ball.", []Turn{
 			{"Who has the ball?", "John"},
-			{"Where is he?", "the garden"},
+			{"Where is he?", "John was in the kitchen"},
 			{"Who gave it to him?", "Mary"},
-			{"Is she in the kitchen?", "no"},
+			{"Where is she?", "Mary went to the kitchen"},
 			{"What does she have?", "nothing"},
 		}},
-		{"example-2", "Anna stood in the office. Tom was in the hall. Tom soon found the key. Anna then took the lamp. Tom walked to the cellar.", []Turn{
-			{"Who has the lamp?", "Anna"},
-			{"And the key?", "Tom"},
-			{"Where is he?", "the cellar"},
-			{"And the lamp?", "the office"},
-			{"Does he have it?", "no"},
+		{"example-2", "Anna is in the hall. Peter was in the office. Peter soon found the key. He ran to the garden.", []Turn{
+			{"Where is the key?", "Peter ran to the garden, he has it"},
+			{"And Anna?", "Anna is in the hall"},
+			{"What does she have?", "nothing"},
+			{"Where is everybody?", "Anna is in the hall, Peter ran to the garden"},
+			{"What does he have?", "the key"},
 		}},
-		{"example-3", "Lucy is in the attic. Paul was in the hall. Lucy now has the hat. Paul moved to the attic. Lucy passed Paul the hat. The hat stayed in the attic.", []Turn{
-			{"Where is Lucy?", "the attic"},
-			{"And the hat?", "the attic"},
-			{"Does she have it?", "no"},
-			{"Who has it?", "nobody"},
+		{"example-3", "Mary was in the cellar. Anna is in the hall. Mary now has the hat. The hat stayed in the cellar. Mary ran to the garden.", []Turn{
+			{"Who has the hat?", "nobody"},
+			{"Where is it?", "the hat stayed in the cellar"},
+			{"And Anna?", "Anna is in the hall"},
+			{"And Mary?", "Mary ran to the garden"},
+			{"What does she have?", "nothing"},
 		}},
 	}
 }

@@ -19,40 +19,43 @@ type Baseline struct {
 // is most frequent is counted in train.
 func StoryBaselines(train, heldOut []Story) []Baseline {
 	counts := map[string]map[string]int{}
+	count := func(kind, answer string) {
+		if counts[kind] == nil {
+			counts[kind] = map[string]int{}
+		}
+		counts[kind][answer]++
+	}
+	const anyKind = ""
 	for _, s := range train {
 		for _, t := range s.Turns {
-			k := questionWord(t)
-			if counts[k] == nil {
-				counts[k] = map[string]int{}
-			}
-			counts[k][t.Answer]++
+			count(anyKind, t.Answer)
+			count(questionWord(t), t.Answer)
 		}
 	}
 	frequent := map[string]string{}
-	for k, n := range counts {
-		frequent[k] = slices.MaxFunc(slices.Sorted(maps.Keys(n)), func(a, b string) int { return cmp.Compare(n[a], n[b]) })
+	for kind, n := range counts {
+		frequent[kind] = slices.MaxFunc(slices.Sorted(maps.Keys(n)), func(a, b string) int { return cmp.Compare(n[a], n[b]) })
 	}
 	rng := rand.New(rand.NewPCG(1, 0))
 	baselines := []struct {
 		name   string
 		answer func(Story, Turn) string
 	}{
-		{`always "yes"`, func(Story, Turn) string { return "yes" }},
+		{"most frequent answer", func(Story, Turn) string { return frequent[anyKind] }},
 		{"a person of the story by chance", func(s Story, _ Turn) string {
 			all := mentioned(s.Text, names())
 			return all[rng.IntN(len(all))]
 		}},
 		{"most frequent answer to the question's first word", func(_ Story, t Turn) string { return frequent[questionWord(t)] }},
-		{"name, room or thing that the story mentions last", func(s Story, t Turn) string {
+		{"name, thing or sentence about a room that the story has last", func(s Story, t Turn) string {
 			switch questionWord(t) {
 			case "Who":
 				return last(mentioned(s.Text, names()))
-			case "Where", "And":
-				return "the " + last(mentioned(s.Text, rooms))
 			case "What":
 				return "the " + last(mentioned(s.Text, things))
+			default:
+				return last(whereabouts(s.Text))
 			}
-			return "yes"
 		}},
 	}
 	var out []Baseline
@@ -83,6 +86,18 @@ func mentioned(text string, list []string) []string {
 	for _, word := range strings.Fields(text) {
 		if word = strings.TrimSuffix(word, "."); slices.Contains(list, word) {
 			out = append(out, word)
+		}
+	}
+	return out
+}
+
+// whereabouts lists the sentences of a story that mention a room, as answers are
+// written.
+func whereabouts(text string) []string {
+	var out []string
+	for sentence := range strings.SplitSeq(strings.TrimSuffix(text, "."), ". ") {
+		if len(mentioned(sentence, rooms)) > 0 {
+			out = append(out, strings.Replace(sentence, "The ", "the ", 1))
 		}
 	}
 	return out

@@ -5,16 +5,21 @@ import "strings"
 // The wordings of the actions. Each list is drawn from evenly. All sentences but
 // those of a thing left have five words, which a small model learns sooner.
 var (
-	beings  = []string{"is", "was", "sat", "stood"}
-	goings  = []string{"went", "walked", "ran", "moved"}
+	beings  = []string{"is", "was"}
+	goings  = []string{"went", "ran"}
 	takings = []string{"picked up", "then took", "soon found", "now has"}
 	givings = []string{"gave", "handed", "passed", "brought"}
 	stays   = []string{"lay", "stayed", "remained"}
 )
 
+// accounts are the story's own words for where people are and things were left,
+// the latest of each: "Mary ran to the garden", "the ball stayed in the attic".
+type accounts struct{ people, things map[int]string }
+
 // tell gives a plot one of its texts.
 func tell(p plot, s *stream) Story {
 	var sentences []string
+	said := accounts{map[int]string{}, map[int]string{}}
 	context := referents{none, none, none}
 	for _, e := range p.events {
 		subject, named := characters[e.who].name, []int{e.who, e.to}
@@ -24,13 +29,19 @@ func tell(p plot, s *stream) Story {
 		case context.means(e.who) && s.chance(shareStoryPronoun):
 			subject = pronoun(e.who, "He", "She")
 		}
-		sentences = append(sentences, subject+" "+e.predicate(s)+".")
+		predicate := e.predicate(s)
+		sentences = append(sentences, subject+" "+predicate+".")
+		switch e.action {
+		case enter, move:
+			said.people[e.who] = characters[e.who].name + " " + predicate
+		case leave:
+			said.things[e.thing] = "the " + things[e.thing] + " " + predicate
+		}
 		context.named(named, none)
 	}
 	story := Story{Text: strings.Join(sentences, " ")}
-	end := p.end()
 	for _, t := range p.turns {
-		story.Turns = append(story.Turns, Turn{t.String(), t.answer(end).text})
+		story.Turns = append(story.Turns, Turn{t.String(), t.reply(p.end, said)})
 	}
 	return story
 }
@@ -82,10 +93,40 @@ func (t turn) String() string {
 		return "What does " + person("he", "she") + " have?"
 	case whoGave:
 		return "Who gave " + thing() + " to " + person("him", "her") + "?"
-	case has:
-		return "Does " + person("he", "she") + " have " + thing() + "?"
 	default:
-		return "Is " + person("he", "she") + " in the " + rooms[t.room] + "?"
+		return "Where is everybody?"
+	}
+}
+
+// reply answers the question by how things stand and in the words of the story.
+func (t turn) reply(w *scene, said accounts) string {
+	who, thing := t.answer(w)
+	switch t.asking {
+	case whereThing:
+		if who == none {
+			return said.things[t.thing]
+		}
+		return said.people[who] + ", " + pronoun(who, "he", "she") + " has it"
+	case wherePerson:
+		return said.people[who]
+	case whatHas:
+		if thing == none {
+			return "nothing"
+		}
+		return "the " + things[thing]
+	case whereAll:
+		var all []string
+		for i := range characters {
+			if where, ok := said.people[i]; ok {
+				all = append(all, where)
+			}
+		}
+		return strings.Join(all, ", ")
+	default:
+		if who == none {
+			return "nobody"
+		}
+		return characters[who].name
 	}
 }
 

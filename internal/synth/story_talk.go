@@ -9,12 +9,11 @@ const (
 	wherePerson               // "Where is Mary?"
 	whatHas                   // "What does Mary have?"
 	whoGave                   // "Who gave the ball to Mary?"
-	has                       // "Does Mary have the ball?"
-	isIn                      // "Is Mary in the kitchen?"
+	whereAll                  // "Where is everybody?"
 )
 
 // askingWeights are how often each kind is asked where it can be.
-var askingWeights = []float64{whoHas: 3, whereThing: 2, wherePerson: 3, whatHas: 2, whoGave: 2, has: 2, isIn: 2}
+var askingWeights = []float64{whoHas: 3, whereThing: 2, wherePerson: 3, whatHas: 2, whoGave: 2, whereAll: 0.5}
 
 const (
 	minTurns = 3
@@ -25,48 +24,25 @@ const (
 
 // question asks about the end of a story. What a kind does not need is none.
 type question struct {
-	asking           asking
-	who, thing, room int
-}
-
-// answer is a question's answer and whom or what it names.
-type answer struct {
-	text       string
+	asking     asking
 	who, thing int
 }
 
-// answer says what is true in a scene.
-func (q question) answer(w *scene) answer {
-	person := func(who int) answer {
-		if who == none {
-			return answer{"nobody", none, none}
-		}
-		return answer{characters[who].name, who, none}
-	}
-	yesNo := func(yes bool) answer {
-		if yes {
-			return answer{"yes", none, none}
-		}
-		return answer{"no", none, none}
-	}
+// answer returns the person and the thing that are the answer or part of it, as
+// things stand in a scene; none where there is no such. Of everybody nobody counts:
+// pronouns mean after it whom they meant before.
+func (q question) answer(w *scene) (who, thing int) {
 	switch q.asking {
-	case whoHas:
-		return person(w.holder[q.thing])
-	case whereThing:
-		return answer{"the " + rooms[w.roomOf(q.thing)], none, none}
+	case whoHas, whereThing:
+		return w.holder[q.thing], none
 	case wherePerson:
-		return answer{"the " + rooms[w.room[q.who]], none, none}
+		return q.who, none
 	case whatHas:
-		if thing := w.carries(q.who); thing != none {
-			return answer{"the " + things[thing], none, thing}
-		}
-		return answer{"nothing", none, none}
+		return none, w.carries(q.who)
 	case whoGave:
-		return person(w.giver[q.thing])
-	case has:
-		return yesNo(w.holder[q.thing] == q.who)
+		return w.giver[q.thing], none
 	default:
-		return yesNo(w.room[q.who] == q.room)
+		return none, none
 	}
 }
 
@@ -116,16 +92,14 @@ func (r referents) means(who int) bool { return who != none && (who == r.he || w
 // sampleTurns draws a conversation about the end of a plot. No question is asked
 // twice.
 func sampleTurns(s *stream, p plot) []turn {
-	w := p.end()
 	var out []turn
 	asked := map[question]bool{}
 	context := referents{none, none, none}
 	for range minTurns + s.rand.IntN(maxTurns-minTurns+1) {
-		yes := s.chance(0.5)
 		dependent := s.chance(shareDependent)
 		all, some := make([][]turn, len(askingWeights)), make([][]turn, len(askingWeights))
-		for _, q := range p.questions(w) {
-			if asked[q] || (q.asking == has || q.asking == isIn) && (q.answer(w).text == "yes") != yes {
+		for _, q := range p.questions() {
+			if asked[q] {
 				continue
 			}
 			t := turn{question: q, whoShort: context.means(q.who), itShort: q.thing != none && q.thing == context.it}
@@ -150,34 +124,28 @@ func sampleTurns(s *stream, p plot) []turn {
 		}
 		out = append(out, t)
 		asked[t.question] = true
-		a := t.answer(w)
-		context.named([]int{t.who, a.who}, max(t.thing, a.thing))
+		who, thing := t.answer(p.end)
+		context.named([]int{t.who, who}, max(t.thing, thing))
 	}
 	return out
 }
 
-// questions lists what can be asked about the plot's people, things and rooms.
-func (p plot) questions(w *scene) []question {
+// questions lists what can be asked about the end of the plot.
+func (p plot) questions() []question {
 	var out []question
 	for _, thing := range p.things {
-		if !w.known[thing] {
+		if !p.end.known[thing] {
 			continue
 		}
-		out = append(out, question{whoHas, none, thing, none}, question{whereThing, none, thing, none})
-		if w.giver[thing] != none {
-			out = append(out, question{whoGave, w.holder[thing], thing, none})
-		}
-		for _, who := range p.cast {
-			out = append(out, question{has, who, thing, none})
+		out = append(out, question{whoHas, none, thing}, question{whereThing, none, thing})
+		if p.end.giver[thing] != none {
+			out = append(out, question{whoGave, p.end.holder[thing], thing})
 		}
 	}
 	for _, who := range p.cast {
-		out = append(out, question{wherePerson, who, none, none}, question{whatHas, who, none, none})
-		for _, room := range p.rooms {
-			out = append(out, question{isIn, who, none, room})
-		}
+		out = append(out, question{wherePerson, who, none}, question{whatHas, who, none})
 	}
-	return out
+	return append(out, question{whereAll, none, none})
 }
 
 // echoes says whether "And the ball?" or "And Mary?" after another question asks q:

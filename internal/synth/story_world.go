@@ -3,11 +3,10 @@ package synth
 // The cast, the things and the rooms of all stories.
 var (
 	characters = []character{
-		{"Mary", true}, {"John", false}, {"Anna", true}, {"Peter", false}, {"Lucy", true}, {"Tom", false},
-		{"Emma", true}, {"Paul", false},
+		{"Mary", true}, {"John", false}, {"Anna", true}, {"Peter", false},
 	}
 	things = []string{"ball", "key", "book", "lamp", "apple", "hat", "cup", "doll"}
-	rooms  = []string{"kitchen", "garden", "office", "hall", "bedroom", "cellar", "attic", "garage"}
+	rooms  = []string{"kitchen", "garden", "office", "hall", "cellar", "attic"}
 )
 
 type character struct {
@@ -96,28 +95,12 @@ func (w *scene) happen(e event) {
 	}
 }
 
-// roomOf returns where a thing is: where it lies or where its holder is.
-func (w *scene) roomOf(thing int) int {
-	if holder := w.holder[thing]; holder != none {
-		return w.room[holder]
-	}
-	return w.lies[thing]
-}
-
 // plot is the meaning of a story: what happens, and what is asked about the end.
 type plot struct {
 	cast, things, rooms []int // that the story is about
 	events              []event
+	end                 *scene // after the events
 	turns               []turn
-}
-
-// end is the scene after the story.
-func (p plot) end() *scene {
-	w := newScene()
-	for _, e := range p.events {
-		w.happen(e)
-	}
-	return w
 }
 
 // triples lists who has what where at any time of the story.
@@ -143,10 +126,10 @@ func heldOutTriple(t [3]int) bool { return (t[0]+2*t[1]+3*t[2])%tripleModulus ==
 
 // How hard the stories are. Longer stories of more people take longer to learn.
 const (
-	minSentences = 4
-	maxSentences = 6
-	maxCast      = 3 // at least two
-	maxThings    = 2 // at least one
+	minSentences = 3 // at least maxCast, whose rooms come first
+	maxSentences = 5
+	maxCast      = 2 // at least two, the fewest
+	maxThings    = 1 // at least one, the fewest
 	storyRooms   = 3 // at least maxCast
 
 	shareStoryPronoun = 0.15 // sentences that begin with "he" or "she", where that is clear
@@ -161,10 +144,10 @@ func samplePlot(s *stream) plot {
 		cast:   s.rand.Perm(len(characters))[:2+s.rand.IntN(maxCast-1)],
 		things: s.rand.Perm(len(things))[:1+s.rand.IntN(maxThings)],
 		rooms:  s.rand.Perm(len(rooms))[:storyRooms],
+		end:    newScene(),
 	}
-	w := newScene()
 	happen := func(e event) {
-		w.happen(e)
+		p.end.happen(e)
 		p.events = append(p.events, e)
 	}
 	for i, who := range p.cast { // each in a room of their own
@@ -174,7 +157,7 @@ func samplePlot(s *stream) plot {
 	for len(p.events) < n {
 		possible := make([][]event, len(actionWeights))
 		for _, e := range p.imaginable() {
-			if w.allows(e) {
+			if p.end.allows(e) {
 				possible[e.action] = append(possible[e.action], e)
 			}
 		}
