@@ -107,7 +107,10 @@ def write(a):
         more = {}
         if a.variant == "once":
             cache = DynamicCache(config=model.config)
-            model.roberta(ids[:, :-1], attention_mask=mask[:, :-1], past_key_values=cache, use_cache=True)
+            positions = (mask.cumsum(1) - 1).clamp(min=0)  # those generate() counts
+            model.roberta(
+                ids[:, :-1], attention_mask=mask[:, :-1], position_ids=positions[:, :-1], past_key_values=cache, use_cache=True,
+            )
             cache.batch_repeat_interleave(beams)
             more["past_key_values"] = cache
         out = model.generate(
