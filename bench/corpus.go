@@ -158,7 +158,7 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 		},
 		"coqa-train": func() (workFile, error) { return cut(c.answered(), rounds, 1) },
 		"coqa-search": func() (workFile, error) {
-			batches := inBatches(c.passages(coqaFrom, coqaTo), nil, passageBatch)
+			batches := inBatches(c.joined(coqaFrom, coqaTo), nil, passageBatch)
 			return cut(searched(batches, coqaBeams, answerFrom, answerTo), rounds, answerTo-answerFrom+1)
 		},
 		"gigaword-search": func() (workFile, error) {
@@ -247,9 +247,24 @@ func (c *corpus) passages(from, to int) [][]int32 {
 	return sequences
 }
 
+// joined are sequences of lengths that go through a range, and no pattern: stories one
+// after the other, cut where a sequence is full.
+func (c *corpus) joined(from, to int) [][]int32 {
+	var sequences [][]int32
+	var tokens []int32
+	for _, story := range c.stories {
+		tokens = append(tokens, c.encode(story)...)
+		if want := within(from, to, len(sequences)*37); len(tokens) >= want {
+			sequences = append(sequences, slices.Clone(tokens[:want]))
+			tokens = tokens[:0]
+		}
+	}
+	return sequences
+}
+
 // answered makes batches of CoQA's shape, with words of the story for answers.
 func (c *corpus) answered() []batch {
-	batches := inBatches(c.passages(coqaFrom, coqaTo), nil, passageBatch)
+	batches := inBatches(c.joined(coqaFrom, coqaTo), nil, passageBatch)
 	for i := range batches {
 		for j, s := range batches[i].Sequences {
 			answer := slices.Clone(s[1:within(answerFrom, answerTo, i+j)])
