@@ -57,8 +57,7 @@
 //
 //  1. "he", "him", "she" and "her" are the one person of the gender in the latest
 //     turn, question and answer together, that names any, by name or pronoun. Where
-//     there are two, no pronoun is used. "Where is everybody?" and its answer do
-//     not count. In a story it is the latest sentence.
+//     there are two, no pronoun is used. In a story it is the latest sentence.
 //  2. "it" is the thing that the conversation named last.
 //  3. "And ...?" asks the question before it of another: where somebody or
 //     something is, who has a thing, what somebody has.

@@ -9,15 +9,15 @@ const (
 	wherePerson               // "Where is Mary?"
 	whatHas                   // "What does Mary have?"
 	whoGave                   // "Who gave the ball to Mary?"
-	whereAll                  // "Where is everybody?"
+	whereAll                  // "Where is everybody?", which ends every conversation
 )
 
-// askingWeights are how often each kind is asked where it can be.
-var askingWeights = []float64{whoHas: 3, whereThing: 2, wherePerson: 3, whatHas: 2, whoGave: 2, whereAll: 0.5}
+// askingWeights are how often each of the other kinds is asked where it can be.
+var askingWeights = []float64{whoHas: 2, whereThing: 2, wherePerson: 3, whatHas: 1, whoGave: 2}
 
 const (
-	minTurns = 3
-	maxTurns = 5
+	minTurns = 4
+	maxTurns = 6 // the last one included
 
 	shareDependent = 0.85 // turns after the first that need those before, where one can
 )
@@ -29,8 +29,7 @@ type question struct {
 }
 
 // answer returns the person and the thing that are the answer or part of it, as
-// things stand in a scene; none where there is no such. Of everybody nobody counts:
-// pronouns mean after it whom they meant before.
+// things stand in a scene; none where there is no such.
 func (q question) answer(w *scene) (who, thing int) {
 	switch q.asking {
 	case whoHas, whereThing:
@@ -90,12 +89,13 @@ func (r *referents) named(people []int, thing int) {
 func (r referents) means(who int) bool { return who != none && (who == r.he || who == r.she) }
 
 // sampleTurns draws a conversation about the end of a plot. No question is asked
-// twice.
+// twice. The last one asks for everybody: its long answer teaches a model more about
+// where to look than the others.
 func sampleTurns(s *stream, p plot) []turn {
 	var out []turn
 	asked := map[question]bool{}
 	context := referents{none, none, none}
-	for range minTurns + s.rand.IntN(maxTurns-minTurns+1) {
+	for range minTurns - 1 + s.rand.IntN(maxTurns-minTurns+1) {
 		dependent := s.chance(shareDependent)
 		all, some := make([][]turn, len(askingWeights)), make([][]turn, len(askingWeights))
 		for _, q := range p.questions() {
@@ -127,7 +127,7 @@ func sampleTurns(s *stream, p plot) []turn {
 		who, thing := t.answer(p.end)
 		context.named([]int{t.who, who}, max(t.thing, thing))
 	}
-	return out
+	return append(out, turn{question: question{whereAll, none, none}})
 }
 
 // questions lists what can be asked about the end of the plot.
@@ -145,7 +145,7 @@ func (p plot) questions() []question {
 	for _, who := range p.cast {
 		out = append(out, question{wherePerson, who, none}, question{whatHas, who, none})
 	}
-	return append(out, question{whereAll, none, none})
+	return out
 }
 
 // echoes says whether "And the ball?" or "And Mary?" after another question asks q:
