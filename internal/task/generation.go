@@ -79,8 +79,8 @@ func generationDefaults(g *Generation, size string, c CommonSettings) *Generatio
 	case "large":
 		s.LearningRate, s.BeamSize, s.LengthPenalty = g.LargeRate, g.LargeBeam, g.LargePenalty
 	case "mini":
-		// From random weights, chosen by measurement: see docs/tasks.md.
-		s.LearningRate, s.BatchSize, s.VocabSize = 1e-3, 32, 8000
+		// From random weights, with little data, some minutes: see docs/generation.md.
+		s.LearningRate, s.BatchSize, s.VocabSize, s.Epochs = 1e-3, 32, 8000, 5
 	}
 	return s
 }
