@@ -31,16 +31,14 @@ type languageHead struct {
 	op        engine.Transpose // NT: w is the word embedding
 }
 
-// newLanguageHead declares the head, tied to words unless cfg says otherwise. Its norm's
-// bias starts at one, as in the reference.
+// newLanguageHead declares the head, tied to words unless cfg says otherwise.
+// Differs from the reference: the norm's bias starts at zero where no checkpoint has it,
+// as every other does, not at one; see docs/numerics.md.
 func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 	h := languageHead{
 		transform: newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize),
-		norm: norm{
-			scale: p("mask_lm_trans_layer_norm_scale", Ones, cfg.HiddenSize),
-			bias:  p("mask_lm_trans_layer_norm_bias", Ones, cfg.HiddenSize),
-		},
-		w: words, op: engine.NT,
+		norm:      newNorm(p, "mask_lm_trans", cfg.HiddenSize),
+		w:         words, op: engine.NT,
 	}
 	if cfg.UntiedEmbeddings {
 		h.w, h.op = p("mask_lm_out_fc.w_0", TruncatedNormal, cfg.HiddenSize, cfg.VocabSize), engine.NN
