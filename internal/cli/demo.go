@@ -77,7 +77,7 @@ func (a *app) demoCommand() *cobra.Command {
 downloads), score them on combinations they never saw, and try them. The parts are
 
   opinions   classify short opinions (one minute on two cores)
-  stories    answer questions about little stories, which depend on those before (two minutes)
+  stories    answer questions about little stories, which depend on those before (three minutes)
 
 Without names all parts run. Where a person types, each part can be tried.`,
 		Example:   "  unimo demo\n  unimo demo stories\n  unimo demo --out RUN",
@@ -218,7 +218,7 @@ func (a *app) tryOpinions(ctx context.Context, model string) error {
 	return a.converse(ctx, p)
 }
 
-// Sizes of the stories' data and the recipe, so that training takes about two minutes
+// Sizes of the stories' data and the recipe, so that training takes about three minutes
 // on two cores.
 const (
 	storiesTrain   = 10000
