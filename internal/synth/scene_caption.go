@@ -1,0 +1,113 @@
+package synth
+
+import (
+	"slices"
+	"strings"
+)
+
+// claim is what a caption says: that two objects are in the picture, and how the
+// first lies to the second or, where relation is none, in which quarters they are.
+type claim struct {
+	objects  [2]object // of which the places within a quarter are not claimed
+	relation int       // place in relations, or none
+}
+
+// relation is a way in which one object lies to another. Quarters decide.
+type relation struct {
+	words []string // each says it
+	holds func(a, b object) bool
+}
+
+var relations = []relation{
+	{[]string{"left of", "to the left of"}, func(a, b object) bool { return a.column < b.column }},
+	{[]string{"right of", "to the right of"}, func(a, b object) bool { return a.column > b.column }},
+	{[]string{"above"}, func(a, b object) bool { return a.row < b.row }},
+	{[]string{"below"}, func(a, b object) bool { return a.row > b.row }},
+}
+
+// The wordings. A and B are the objects, R is the relation, P and Q are the places.
+// Each list is drawn from evenly.
+var (
+	relationForms = []string{"A is R B", "there is A R B"}
+	placeForms    = []string{"A is at the P and B at the Q", "at the P is A and at the Q B", "the P has A and the Q B"}
+
+	bigWords, smallWords = []string{"big", "large"}, []string{"small", "little"}
+	columnWords          = []string{"left", "right"}
+	rowWords             = []string{"top", "bottom"}
+)
+
+// holds says whether a claim is true of a scene. The two objects of a scene are of
+// different kinds, so that a description fits one of them at most.
+func (c claim) holds(l layout) bool {
+	var found [2]object
+	for i, want := range c.objects {
+		at := slices.IndexFunc(l.objects[:], func(o object) bool { return o.look == want.look })
+		if at < 0 {
+			return false
+		}
+		found[i] = l.objects[at]
+		if c.relation == none && (found[i].column != want.column || found[i].row != want.row) {
+			return false
+		}
+	}
+	return c.relation == none || relations[c.relation].holds(found[0], found[1])
+}
+
+// describe gives a scene its captions: one of the relation, one of the places, and
+// others of either.
+func describe(l layout, s *stream) Scene {
+	scene := Scene{layout: l}
+	for len(scene.Captions) < sceneCaptions {
+		c := claim{l.objects, none}
+		if s.chance(0.5) {
+			slices.Reverse(c.objects[:])
+		}
+		if n := len(scene.Captions); n == 0 || n > 1 && s.chance(0.5) {
+			var possible []int
+			for i, r := range relations {
+				if r.holds(c.objects[0], c.objects[1]) {
+					possible = append(possible, i)
+				}
+			}
+			c.relation = pick(s, possible)
+		}
+		if text := c.text(s); !slices.Contains(scene.Captions, text) {
+			scene.Captions, scene.claims = append(scene.Captions, text), append(scene.claims, c)
+		}
+	}
+	return scene
+}
+
+// text gives a claim one of its texts.
+func (c claim) text(s *stream) string {
+	form, words := pick(s, placeForms), ""
+	if c.relation != none {
+		form, words = pick(s, relationForms), pick(s, relations[c.relation].words)
+	}
+	out := strings.Fields(form)
+	for i, word := range out {
+		switch word {
+		case "A":
+			out[i] = c.objects[0].text(s)
+		case "B":
+			out[i] = c.objects[1].text(s)
+		case "R":
+			out[i] = words
+		case "P":
+			out[i] = c.objects[0].place()
+		case "Q":
+			out[i] = c.objects[1].place()
+		}
+	}
+	return strings.Join(out, " ")
+}
+
+func (k look) text(s *stream) string {
+	size := smallWords
+	if k.big {
+		size = bigWords
+	}
+	return "a " + pick(s, size) + " " + hues[k.hue].name + " " + figures[k.figure].name
+}
+
+func (o object) place() string { return rowWords[o.row] + " " + columnWords[o.column] }
