@@ -12,6 +12,7 @@
 //	classes.go      Accuracy, Matthews, F1, AccuracyAndF1, Confusion
 //	correlation.go  Pearson, Spearman
 //	ranking.go      MRR, MAP over ranked answers
+//	recall.go       Recall of retrieval: Ranking, over a matrix of scores
 //	interval.go     WilsonInterval: how much an accuracy may be believed
 //	bleu.go         BLEU and ROUGE-L of captions and questions; the reference's BLEU
 //	rouge.go        ROUGE-1.5.5 with its bootstrap; its stemmer is in porter.go

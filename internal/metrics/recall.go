@@ -1,0 +1,116 @@
+package metrics
+
+import (
+	"cmp"
+	"math"
+)
+
+// Recall is how well a retrieval works: the share of the queries whose right answer is
+// among the first 1, 5 and 10, and the mean rank of the right answer, from 1.
+type Recall struct{ At1, At5, At10, MeanRank float64 }
+
+// Ranking ranks images for captions and captions for images from scores that arrive one
+// by one: it counts, for every query, what comes before the right answer, and keeps no
+// scores but those of the right pairs.
+//
+// As in the reference, among equal scores the later one of the matrix ranks first: the image
+// or caption with the greater number. The order in which scores are added has no influence.
+// NaN is worse than every number (in the reference, better).
+//
+// It is not safe for concurrent use.
+type Ranking struct {
+	imageOf  []int
+	positive []float32 // by caption: the score with its image
+	best     []int     // by image: the caption that is the best right answer, -1 without
+	before   struct{ images, captions []int32 }
+}
+
+// NewRanking ranks the images 0..images-1 and the captions 0..len(imageOf)-1, of which
+// caption c is right for image imageOf[c]. With -1 it is right for none: a candidate, but no
+// query. An image without captions is a candidate, but no query.
+func NewRanking(images int, imageOf []int) *Ranking {
+	r := &Ranking{imageOf: imageOf, positive: make([]float32, len(imageOf)), best: make([]int, images)}
+	for c := range r.positive {
+		r.positive[c] = float32(math.NaN())
+	}
+	for i := range r.best {
+		r.best[i] = -1
+	}
+	r.before.images, r.before.captions = make([]int32, len(imageOf)), make([]int32, images)
+	return r
+}
+
+// Positive sets the score of a caption with its image. All of them must be set before the
+// first Add; one that is not is NaN.
+func (r *Ranking) Positive(caption int, score float32) {
+	r.positive[caption] = score
+	image := r.imageOf[caption]
+	if best := r.best[image]; best < 0 || ahead(score, caption, r.positive[best], best) {
+		r.best[image] = caption
+	}
+}
+
+// Add takes the score of any pair, once. A right pair changes nothing: it may be added or left out.
+func (r *Ranking) Add(image, caption int, score float32) {
+	right := r.imageOf[caption]
+	if image == right {
+		return
+	}
+	if right >= 0 && ahead(score, image, r.positive[caption], right) {
+		r.before.images[caption]++
+	}
+	if best := r.best[image]; best >= 0 && ahead(score, caption, r.positive[best], best) {
+		r.before.captions[image]++
+	}
+}
+
+// ahead says whether the candidate a with the score x ranks before b with y.
+func ahead(x float32, a int, y float32, b int) bool {
+	order := cmp.Compare(x, y) // NaN is the least
+	return order > 0 || order == 0 && a > b
+}
+
+// ImageRank is the rank, from 1, of a caption's image among all images; 0 if the caption has none.
+func (r *Ranking) ImageRank(caption int) int {
+	if r.imageOf[caption] < 0 {
+		return 0
+	}
+	return int(r.before.images[caption]) + 1
+}
+
+// TextRank is the rank, from 1, of the best of an image's captions among all captions; 0 if
+// the image has none.
+func (r *Ranking) TextRank(image int) int {
+	if r.best[image] < 0 {
+		return 0
+	}
+	return int(r.before.captions[image]) + 1
+}
+
+// Results sums up all ranks: of image retrieval, which looks for a caption's image, and of
+// text retrieval, which looks for any of an image's captions. NaN without queries.
+func (r *Ranking) Results() (image, text Recall) {
+	return recall(len(r.imageOf), r.ImageRank), recall(len(r.best), r.TextRank)
+}
+
+// recall sums up the ranks of n queries; those of rank 0 are none.
+func recall(n int, rank func(query int) int) (sum Recall) {
+	queries := 0.0
+	for q := range n {
+		at := rank(q)
+		if at == 0 {
+			continue
+		}
+		queries++
+		sum.MeanRank += float64(at)
+		for _, level := range []struct {
+			k     int
+			count *float64
+		}{{1, &sum.At1}, {5, &sum.At5}, {10, &sum.At10}} {
+			if at <= level.k {
+				*level.count++
+			}
+		}
+	}
+	return Recall{sum.At1 / queries, sum.At5 / queries, sum.At10 / queries, sum.MeanRank / queries}
+}
