@@ -1,0 +1,27 @@
+// Package picture decodes people's pictures safely and brings them to the form that the
+// rest of the program computes with: RGB, eight bits a channel.
+//
+//	file --Open--> Picture --Augment, Crop, Resize, Flip--> Picture
+//
+// It knows pixels only. What a model sees of a picture is made in internal/regions.
+//
+// # Safety
+//
+// A picture's size is read from its header and held against [Limits] before a pixel is
+// decoded, so that a small file which claims a huge picture costs nothing. Decoding a
+// picture of P pixels takes at most 15P bytes for the decoder (a progressive JPEG; 3P for
+// a plain one, 8P for a PNG with 16 bits and alpha) and 3P for the result. The scans of a JPEG are
+// counted, because each is a pass over all pixels for as little as a few dozen bytes.
+//
+// # Colour
+//
+// Colours are taken as they are, as sRGB; colour profiles are not applied. Sixteen bits
+// are cut to eight. What is transparent is seen over white.
+//
+// # Layout of the package
+//
+//	picture.go      Picture, resizing, cutting, writing
+//	augment.go      random crops and flips
+//	decode.go       Open, Decode, limits, what a file is recognised by
+//	orientation.go  how the camera was held
+package picture
