@@ -1,6 +1,6 @@
 // Package synth invents the data of the demonstration: short English opinions
-// whose sentiment follows from how they are composed, and little stories with
-// conversations about them.
+// whose sentiment follows from how they are composed, little stories with
+// conversations about them, and little pictures with captions.
 //
 // No real data can be shipped with the program, so everything here is
 // synthetic. It shows that a model learns and generalises; a score on it says
@@ -74,13 +74,29 @@
 // Such a person never has such a thing in such a room in a training story; in each
 // held-out story somebody does at some time.
 //
+// # Scenes
+//
+// A [Scene] is a picture of two objects of seven colours, six shapes and two sizes,
+// never of the same colour and shape, each in a quarter of its own. Its captions name
+// both objects by size, colour and shape, and say either how one lies to the other
+// ("a large blue cross is left of a small red ring") or in which corners they are.
+// The quarters decide both: what is in a left quarter is left of what is in a right
+// one, and what is in a top quarter above what is in a bottom one.
+//
+// An unordered pair of objects' colours and shapes is held out when the colours + 2
+// shapes, by their places in their tables, are 1 modulo 5 together. No training scene
+// has such a pair, each held-out scene does, though each coloured shape occurs in
+// training. Every caption is true of one held-out scene alone. Among 100 of them,
+// matching by the colours finds 0.26 of the right pictures and captions, by colours
+// and shapes without knowing which is whose 0.65, by sizes as well 0.87 (see
+// [SceneBaselines]): for more a model must know which colour goes with which shape.
+//
 // # Other worlds
 //
-// [Opinions] and [Stories] are users of a small core that knows nothing of text: a
-// world samples meanings, gives them a form, sorts them into classes and says which
-// hold an unseen combination; split draws two disjoint balanced sets from any
-// world. Coloured shapes with captions and questions join as a further world whose
-// form is a picture.
+// [Opinions], [Stories] and [Scenes] are users of a small core that knows nothing of
+// text or pictures: a world samples meanings, gives them a form, sorts them into
+// classes and says which hold an unseen combination; split draws two disjoint
+// balanced sets from any world.
 //
 // Source: the design is ours. The held-out combinations follow the idea of
 // compositional splits (Lake and Baroni, 2018, "Generalization without

@@ -27,8 +27,8 @@ const sceneCaptions = 3
 // of a held-out scene is false of all other held-out scenes.
 //
 // The same seed gives the same scenes, on every machine; asking for fewer gives the
-// first of them. The training set does not depend on heldOut. There are fewer scenes
-// than asked for where no more can be told apart: of held-out ones some thousand.
+// first of them. The training set does not depend on heldOut. Some two thousand held-out
+// scenes can be told apart; asking for more gives no more.
 func Scenes(seed uint64, train, heldOut int) (trainSet, heldOutSet []Scene) {
 	a, b := split(sceneWorld{}, seed, train, 4*heldOut)
 	for _, d := range a {

@@ -21,6 +21,15 @@ func SceneBaselines(scenes []Scene) []SceneBaseline {
 		{"the colours and the shapes, not which is whose", func(o [2]object) any {
 			return [2][2]int{sorted(o[0].hue, o[1].hue), sorted(o[0].figure, o[1].figure)}
 		}},
+		{"the sizes, the colours and the shapes, not which is whose", func(o [2]object) any {
+			big := 0
+			for _, x := range o {
+				if x.big {
+					big++
+				}
+			}
+			return [3][2]int{sorted(o[0].hue, o[1].hue), sorted(o[0].figure, o[1].figure), {big}}
+		}},
 	}
 	var out []SceneBaseline
 	for _, b := range baselines {

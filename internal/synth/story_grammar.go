@@ -99,7 +99,7 @@ func (t turn) String() string {
 }
 
 // reply answers the question by how things stand and in the words of the story.
-func (t turn) reply(w *scene, said accounts) string {
+func (t turn) reply(w *situation, said accounts) string {
 	who, thing := t.answer(w)
 	switch t.asking {
 	case whereThing:

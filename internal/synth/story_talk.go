@@ -29,8 +29,8 @@ type question struct {
 }
 
 // answer returns the person and the thing that are the answer or part of it, as
-// things stand in a scene; none where there is no such.
-func (q question) answer(w *scene) (who, thing int) {
+// things stand; none where there is no such.
+func (q question) answer(w *situation) (who, thing int) {
 	switch q.asking {
 	case whoHas, whereThing:
 		return w.holder[q.thing], none

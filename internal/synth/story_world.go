@@ -34,8 +34,8 @@ type event struct {
 	who, to, thing, room int
 }
 
-// scene is how things stand at some point of a story.
-type scene struct {
+// situation is how things stand at some point of a story.
+type situation struct {
 	room   []int // of every character, none before the story names it
 	holder []int // of every thing
 	lies   []int // the room where a thing lies, none while somebody has it
@@ -43,7 +43,7 @@ type scene struct {
 	known  []bool
 }
 
-func newScene() *scene {
+func newSituation() *situation {
 	nobody := func(n int) []int {
 		out := make([]int, n)
 		for i := range out {
@@ -51,11 +51,11 @@ func newScene() *scene {
 		}
 		return out
 	}
-	return &scene{nobody(len(characters)), nobody(len(things)), nobody(len(things)), nobody(len(things)), make([]bool, len(things))}
+	return &situation{nobody(len(characters)), nobody(len(things)), nobody(len(things)), nobody(len(things)), make([]bool, len(things))}
 }
 
 // carries returns the thing that somebody has: nobody has two.
-func (w *scene) carries(who int) int {
+func (w *situation) carries(who int) int {
 	for thing, holder := range w.holder {
 		if holder == who {
 			return thing
@@ -66,7 +66,7 @@ func (w *scene) carries(who int) int {
 
 // allows says whether an event can happen: people take what is new or lies in
 // their room, have one thing at a time, and give to somebody in the same room.
-func (w *scene) allows(e event) bool {
+func (w *situation) allows(e event) bool {
 	switch e.action {
 	case enter:
 		return w.room[e.who] == none
@@ -82,7 +82,7 @@ func (w *scene) allows(e event) bool {
 }
 
 // happen makes an event true.
-func (w *scene) happen(e event) {
+func (w *situation) happen(e event) {
 	switch e.action {
 	case enter, move:
 		w.room[e.who] = e.room
@@ -99,14 +99,14 @@ func (w *scene) happen(e event) {
 type plot struct {
 	cast, things, rooms []int // that the story is about
 	events              []event
-	end                 *scene // after the events
+	end                 *situation // after the events
 	turns               []turn
 }
 
 // triples lists who has what where at any time of the story.
 func (p plot) triples() [][3]int {
 	var out [][3]int
-	w := newScene()
+	w := newSituation()
 	for _, e := range p.events {
 		w.happen(e)
 		for thing, who := range w.holder {
@@ -144,7 +144,7 @@ func samplePlot(s *stream) plot {
 		cast:   s.rand.Perm(len(characters))[:2+s.rand.IntN(maxCast-1)],
 		things: s.rand.Perm(len(things))[:1+s.rand.IntN(maxThings)],
 		rooms:  s.rand.Perm(len(rooms))[:storyRooms],
-		end:    newScene(),
+		end:    newSituation(),
 	}
 	happen := func(e event) {
 		p.end.happen(e)
