@@ -1,0 +1,103 @@
+package regions
+
+import (
+	"errors"
+	"fmt"
+	"math"
+)
+
+// ErrNoImage is what errors about an unknown id wrap.
+var ErrNoImage = errors.New("no such image")
+
+// LocationSize is the number of values that say where a region is.
+const LocationSize = 5
+
+// boxTolerance returns how far a box may reach over the edges of a side: a pixel, as
+// detectors round and some count the last pixel in, or 1 % where a pixel is more, as in
+// an image of size 1 with boxes between 0 and 1.
+func boxTolerance(side float64) float64 { return min(1, side/100) }
+
+// Image is n regions of one image, without the global region.
+type Image struct {
+	ID            string
+	Width, Height float64   // of the image, in pixels
+	Boxes         []float32 // n x 4: x1, y1, x2, y2 in pixels
+	Features      []float32 // n x the feature's size
+}
+
+// Regions returns n.
+func (im *Image) Regions() int { return len(im.Boxes) / 4 }
+
+// Check says what is wrong with an image whose features should have dim values: no
+// regions, lengths that do not fit, a size or a feature that is not finite, a box that
+// is not ordered or lies outside the image by more than a pixel (1 % of a side of less
+// than 100).
+func (im *Image) Check(dim int) error {
+	n := im.Regions()
+	if n == 0 || len(im.Boxes)%4 != 0 {
+		return fmt.Errorf("%d box coordinates, where four a region, and one region or more, are needed", len(im.Boxes))
+	}
+	if len(im.Features) != n*dim {
+		return fmt.Errorf("%d feature values for %d regions; %d are needed, %d a region", len(im.Features), n, n*dim, dim)
+	}
+	if err := checkSize(im.Width, im.Height); err != nil {
+		return err
+	}
+	for r := range n {
+		b := [4]float32(im.Boxes[4*r:])
+		if problem := boxProblem(b, im.Width, im.Height); problem != "" {
+			return fmt.Errorf("box %d, %v, %s (the image has %v x %v pixels)", r+1, b, problem, im.Width, im.Height)
+		}
+	}
+	if i := firstNotFinite(im.Features); i >= 0 {
+		return fmt.Errorf("feature value %d of region %d is %v", i%dim+1, i/dim+1, im.Features[i])
+	}
+	return nil
+}
+
+// maxSide bounds an image's sides: the pixels' numbers stay exact in float32.
+const maxSide = 1 << 24
+
+func checkSize(width, height float64) error {
+	if !(width > 0 && width <= maxSide && height > 0 && height <= maxSide) {
+		return fmt.Errorf("an image of %v x %v pixels; both must be above 0 and at most %d", width, height, maxSide)
+	}
+	return nil
+}
+
+// boxProblem says what is wrong with a box, or "".
+func boxProblem(b [4]float32, width, height float64) string {
+	switch {
+	case firstNotFinite(b[:]) >= 0:
+		return "is not finite"
+	case b[2] < b[0] || b[3] < b[1]:
+		return "is not ordered as x1, y1, x2, y2"
+	case !inside(b, width, height):
+		return "lies outside the image"
+	}
+	return ""
+}
+
+func inside(b [4]float32, width, height float64) bool {
+	x, y := boxTolerance(width), boxTolerance(height)
+	return float64(b[0]) >= -x && float64(b[1]) >= -y && float64(b[2]) <= width+x && float64(b[3]) <= height+y
+}
+
+// firstNotFinite returns the index of the first NaN or infinity, or -1.
+func firstNotFinite(values []float32) int {
+	const exponent = 0x7f80_0000
+	for i, v := range values {
+		if math.Float32bits(v)&exponent == exponent {
+			return i
+		}
+	}
+	return -1
+}
+
+// resize returns a slice of n values, in the memory of s if it is large enough.
+func resize(s []float32, n int) []float32 {
+	if cap(s) < n {
+		return make([]float32, n)
+	}
+	return s[:n]
+}
