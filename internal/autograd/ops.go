@@ -8,6 +8,11 @@ type operations struct {
 	linearNT     slab[linearNTOp]
 	feedForward  slab[feedForwardOp]
 	add          slab[addOp]
+	multiply     slab[multiplyOp]
+	scale        slab[scaleOp]
+	sigmoid      slab[sigmoidOp]
+	normalize    slab[normalizeOp]
+	stackRows    slab[stackRowsOp]
 	gelu         slab[geluOp]
 	relu         slab[reluOp]
 	drop         slab[dropOp]
@@ -18,12 +23,14 @@ type operations struct {
 	crossEntropy slab[crossEntropyOp]
 	squaredError slab[squaredErrorOp]
 	vocabulary   slab[vocabularyLossOp]
+	circleLoss   slab[circleLossOp]
 }
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
 		&o.linear, &o.linearNT, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
+		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.circleLoss,
 	} {
 		s.reset()
 	}
@@ -75,6 +82,25 @@ func (t *Tape) weightsBackward(w, b *Var, value, dy *engine.Tensor) {
 	}
 }
 
+// Input returns rows x cols of the caller's numbers, which are borrowed until the pass ends. They
+// have no gradient.
+func (t *Tape) Input(rows, cols int, values []float32) *Var {
+	out := t.result(t.dev.Wrap(rows, cols, values), false)
+	t.record(out, nil)
+	return out
+}
+
+// ProductNT returns x·wᵀ: [N,I]·[O,I]ᵀ.
+func (t *Tape) ProductNT(x, w *Var) *Var {
+	read(x, w)
+	y := t.dev.New(x.Value.Rows, w.Value.Rows)
+	t.dev.MatMul(y, x.Value, w.Value, engine.NT, false)
+	out, op := t.result(y, x.needs || w.needs), t.ops.linearNT.take()
+	*op = linearNTOp{x, w, nil}
+	t.record(out, op)
+	return out
+}
+
 // LinearNT returns x·wᵀ + b: [N,I]·[O,I]ᵀ + [O].
 func (t *Tape) LinearNT(x, w, b *Var) *Var {
 	read(w, b)
@@ -86,7 +112,7 @@ func (t *Tape) LinearNT(x, w, b *Var) *Var {
 	return out
 }
 
-type linearNTOp struct{ x, w, b *Var }
+type linearNTOp struct{ x, w, b *Var } // b is nil in a product
 
 func (op *linearNTOp) backward(t *Tape, dy *engine.Tensor) {
 	if op.x.needs { // dx += dy·w
@@ -97,7 +123,7 @@ func (op *linearNTOp) backward(t *Tape, dy *engine.Tensor) {
 		dw, accumulate := t.grad(op.w)
 		t.dev.MatMul(dw, dy, op.x.Value, engine.TN, accumulate)
 	}
-	if op.b.needs {
+	if op.b != nil && op.b.needs {
 		db, accumulate := t.grad(op.b)
 		t.dev.SumRows(db, dy, accumulate)
 	}
@@ -163,6 +189,93 @@ func (op *addOp) backward(t *Tape, dy *engine.Tensor) {
 			t.dev.Copy(dx, dy)
 		}
 	}
+}
+
+// Multiply returns a·b, elementwise.
+func (t *Tape) Multiply(a, b *Var) *Var {
+	read(a, b)
+	y := t.dev.New(a.Value.Rows, a.Value.Cols)
+	t.dev.Multiply(y, a.Value, b.Value)
+	out, op := t.result(y, a.needs || b.needs), t.ops.multiply.take()
+	*op = multiplyOp{a, b}
+	t.record(out, op)
+	return out
+}
+
+type multiplyOp struct{ a, b *Var }
+
+func (op *multiplyOp) backward(t *Tape, dy *engine.Tensor) {
+	da, db := t.into(op.a), t.into(op.b)
+	t.dev.Multiply(da, dy, op.b.Value)
+	t.dev.Multiply(db, dy, op.a.Value)
+	t.merge(op.a, da)
+	t.merge(op.b, db)
+}
+
+// Scale returns c·x.
+func (t *Tape) Scale(x *Var, c float32) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Scale(y, x.Value, c)
+	out, op := t.result(y, x.needs), t.ops.scale.take()
+	*op = scaleOp{x, c}
+	t.record(out, op)
+	return out
+}
+
+type scaleOp struct {
+	x *Var
+	c float32
+}
+
+func (op *scaleOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.Scale(dx, dy, op.c)
+	t.merge(op.x, dx)
+}
+
+// Sigmoid returns 1/(1+exp(-x)), elementwise.
+func (t *Tape) Sigmoid(x *Var) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Sigmoid(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.sigmoid.take()
+	*op = sigmoidOp{x, y}
+	t.record(out, op)
+	return out
+}
+
+type sigmoidOp struct {
+	x *Var
+	y *engine.Tensor
+}
+
+func (op *sigmoidOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.SigmoidBackward(dx, dy, op.y)
+	t.merge(op.x, dx)
+}
+
+// Normalize divides each row of x by its length; a row of zeros stays one.
+func (t *Tape) Normalize(x *Var) *Var {
+	read(x)
+	y, inverse := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 1)
+	t.dev.Normalize(y, inverse, x.Value)
+	out, op := t.result(y, x.needs), t.ops.normalize.take()
+	*op = normalizeOp{x, y, inverse}
+	t.record(out, op, inverse)
+	return out
+}
+
+type normalizeOp struct {
+	x          *Var
+	y, inverse *engine.Tensor
+}
+
+func (op *normalizeOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.NormalizeBackward(dx, dy, op.y, op.inverse)
+	t.merge(op.x, dx)
 }
 
 // GELU returns x·Φ(x), elementwise.
@@ -343,6 +456,30 @@ func (op *embedOp) backward(t *Tape, dy *engine.Tensor) {
 // Rows returns the rows of x with the given indices.
 func (t *Tape) Rows(x *Var, rows []int32) *Var { return t.Embed(Lookup{x, rows}) }
 
+// StackRows returns the rows with the given indices of a matrix whose first rows are a's and whose
+// others are b's.
+func (t *Tape) StackRows(a, b *Var, rows []int32) *Var {
+	read(a, b)
+	y := t.dev.New(len(rows), a.Value.Cols)
+	t.dev.GatherStack(y, a.Value, b.Value, rows)
+	out, op := t.result(y, a.needs || b.needs), t.ops.stackRows.take()
+	*op = stackRowsOp{a, b, rows}
+	t.record(out, op)
+	return out
+}
+
+type stackRowsOp struct {
+	a, b *Var
+	rows []int32
+}
+
+func (op *stackRowsOp) backward(t *Tape, dy *engine.Tensor) {
+	da, db := t.into(op.a), t.into(op.b)
+	t.dev.GatherStackBackward(da, db, op.rows, dy)
+	t.merge(op.a, da)
+	t.merge(op.b, db)
+}
+
 // Attention returns multi-head attention of packed sequences; a.Dropout's
 // probability is taken, its key and stream come from the tape.
 func (t *Tape) Attention(q, k, v *Var, a engine.Attention) *Var {
@@ -459,4 +596,27 @@ func (o *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
 	dx := t.into(o.x)
 	t.dev.VocabularyLossBackward(dx, dw, db, dloss, o.stats, o.x.Value, o.w.Value, o.bias.Value, o.op, o.labels, o.smoothing, addW, addB)
 	t.merge(o.x, dx)
+}
+
+// CircleLoss returns the circle loss of groups of scores [G·Group,1]; see [engine.Device].
+func (t *Tape) CircleLoss(scores *Var, c engine.CircleLoss) *Var {
+	read(scores)
+	loss, slopes := t.dev.New(1, 1), t.dev.New(scores.Value.Rows, 1)
+	t.dev.CircleLoss(loss, slopes, scores.Value, c)
+	out, op := t.result(loss, scores.needs), t.ops.circleLoss.take()
+	*op = circleLossOp{scores, slopes}
+	t.record(out, op, slopes)
+	return out
+}
+
+type circleLossOp struct {
+	scores *Var
+	slopes *engine.Tensor
+}
+
+func (op *circleLossOp) backward(t *Tape, dloss *engine.Tensor) {
+	if op.scores.needs { // dscores += slopes·dloss
+		dscores, accumulate := t.grad(op.scores)
+		t.dev.MatMul(dscores, op.slopes, dloss, engine.NN, accumulate)
+	}
 }

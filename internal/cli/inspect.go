@@ -228,7 +228,7 @@ func architectureOf(cfg *model.Config) string {
 		return "classification"
 	case model.Regression:
 		return "regression"
-	case model.Generation, model.Dialogue:
+	case model.Generation, model.Dialogue, model.Retrieval:
 		return cfg.ProblemType
 	}
 	return "text-encoder"

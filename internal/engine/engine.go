@@ -85,6 +85,15 @@ type CachedAttention struct {
 	Steps      int
 }
 
+// CircleLoss describes the circle loss of groups of scores, which lie one below the other. The
+// first of a group is that of the positive pair, the next are those of its text with other images, the
+// others those of its image with other texts.
+type CircleLoss struct {
+	Group          int     // scores of a group
+	ImageNegatives int     // of them: the text with other images
+	Margin, Scale  float64 // m and s
+}
+
 // AdamStep holds the scalars of one Adam update:
 //
 //	g' = GradScale·g
@@ -126,6 +135,10 @@ type Device interface {
 	// The backward form of Dropout is Dropout.
 	Copy(dst, x *Tensor)
 	Add(dst, a, b *Tensor)
+	Multiply(dst, a, b *Tensor)
+	Scale(dst, x *Tensor, c float32)
+	Sigmoid(y, x *Tensor)
+	SigmoidBackward(dx, dy, y *Tensor)
 	GELU(y, x *Tensor)
 	GELUBackward(dx, y, dy, x *Tensor)
 	ReLU(y, x *Tensor)
@@ -140,11 +153,21 @@ type Device interface {
 	AddNorm(y, sum, stats, x, a, scale, bias *Tensor, d Dropout)
 	AddNormBackward(dx, da, dscale, dbias, dy, sum, scale, stats *Tensor, d Dropout)
 
+	// Normalize: y = each row of x divided by its length; a row of zeros stays one. inverse (N x 1)
+	// receives 1/length, or 0.
+	Normalize(y, inverse, x *Tensor)
+	NormalizeBackward(dx, dy, y, inverse *Tensor)
+
 	// Rows by index: dst[i,:] = table[ids[i],:] (or +=), dtable[ids[i],:] += dy[i,:],
 	// or = where first is not nil and first[i] is true. An index out of range panics like a
 	// shape that does not fit.
 	Gather(dst, table *Tensor, ids []int32, accumulate bool)
 	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor, first []bool)
+
+	// The same of two tables, as if b's rows lay below a's. The backward form overwrites da and db: a
+	// row that no id names becomes zero.
+	GatherStack(dst, a, b *Tensor, ids []int32)
+	GatherStackBackward(da, db *Tensor, ids []int32, dy *Tensor)
 
 	// Attention: y = softmax(q·kᵀ/sqrt(D))·v per head and sequence. q and y have the
 	// rows that Queries divides, k and v those of Keys; all are H wide. stats (rows of
@@ -166,6 +189,15 @@ type Device interface {
 	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
 	SquaredError(loss, pred *Tensor, targets []float32)
 	SquaredErrorBackward(dpred, dloss, pred *Tensor, targets []float32)
+
+	// CircleLoss: with p the score of a group's positive pair, n those of one kind of negatives, and
+	// a⁺ = max(0, 1+m-p), aᵢ = max(0, nᵢ+m), which pass no gradient on, the mean over the groups of half the sum over both kinds of
+	//
+	//	log(1 + exp(-s·a⁺·(p-(1-m))) · Σᵢ exp(s·aᵢ·(nᵢ-m)))
+	//
+	// in float64, without overflow on the way. scores are G·Group x 1; slopes, of the same shape, receives
+	// the loss's derivatives. A kind without negatives counts 0; the mean of no groups is NaN.
+	CircleLoss(loss, slopes, scores *Tensor, c CircleLoss)
 
 	// VocabularyLoss is CrossEntropy of the logits x·w + bias (op NN, w is H x V) or x·wᵀ + bias (NT, w is
 	// V x H), which exist for a block at a time only, with label smoothing e: the mean over rows of

@@ -84,6 +84,8 @@ func (c Config) validateHead() error {
 		return fmt.Errorf("problem_type is not set: this model has no head; fine-tune it first")
 	case c.Generates():
 		return fmt.Errorf("problem_type is %q: this model writes text and does not classify", c.ProblemType)
+	case c.ProblemType == Retrieval:
+		return fmt.Errorf("problem_type is %q: this model compares images with texts and does not classify", c.ProblemType)
 	}
 	return fmt.Errorf("problem_type %q with num_labels %d: want %q with 2 or more, or %q with 1", c.ProblemType, c.NumLabels, Classification, Regression)
 }

@@ -185,16 +185,20 @@ func newEncoder(p declare, cfg Config) encoder {
 
 // apply returns the last layer's output, N x H.
 func (e encoder) apply(t *autograd.Tape, text Text) *autograd.Var {
-	x := e.embed(t, text)
-	for _, l := range e.layers {
-		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, e.attention(text)) })
+	return e.through(t, e.layers, e.embed(t, text), e.attention(text))
+}
+
+// through returns the output of the last of some layers, whose input is x.
+func (e encoder) through(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention) *autograd.Var {
+	for _, l := range layers {
+		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, a) })
 	}
 	return x
 }
 
 // first returns the last layer's output for the first token of each sequence, B x H.
 func (e encoder) first(t *autograd.Tape, text Text) *autograd.Var {
-	return e.some(t, text, text.Offsets[:text.Sequences()], oneEach(text.Sequences()))
+	return e.some(t, text, text.Offsets[:text.Sequences()], evenly(text.Sequences(), 1))
 }
 
 // targets returns the last layer's output for the target tokens of each sequence.
@@ -210,22 +214,21 @@ func (e encoder) targets(t *autograd.Tape, text Text) *autograd.Var {
 	return e.some(t, text, rows, offsets)
 }
 
-// some returns the last layer's output for some rows, which offsets divides into the
-// sequences. The last layer computes nothing else: of the other tokens it needs keys and values.
+// some returns the last layer's output for some rows, which offsets divides into the sequences.
 func (e encoder) some(t *autograd.Tape, text Text, rows, offsets []int32) *autograd.Var {
-	x := e.embed(t, text)
-	if len(e.layers) == 0 {
+	return e.throughSome(t, e.layers, e.embed(t, text), e.attention(text), rows, offsets)
+}
+
+// throughSome is through for some rows of the last layer. It computes nothing else there: of
+// the other tokens it needs keys and values.
+func (e encoder) throughSome(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention, rows, offsets []int32) *autograd.Var {
+	if len(layers) == 0 {
 		return t.Rows(x, rows)
 	}
-	last := len(e.layers) - 1
-	for _, l := range e.layers[:last] {
-		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, e.attention(text)) })
-	}
-	return t.Block(func() *autograd.Var {
-		a := e.attention(text)
-		a.Queries = offsets
-		return e.layers[last].apply(t, e.cfg, t.Rows(x, rows), x, a)
-	})
+	last := len(layers) - 1
+	x = e.through(t, layers[:last], x, a)
+	a.Queries = offsets
+	return t.Block(func() *autograd.Var { return layers[last].apply(t, e.cfg, t.Rows(x, rows), x, a) })
 }
 
 func (e encoder) embed(t *autograd.Tape, text Text) *autograd.Var {
@@ -238,19 +241,24 @@ func (e encoder) embed(t *autograd.Tape, text Text) *autograd.Var {
 	})
 }
 
-// attention is that of every token of a sequence to all that it sees.
+// attention is that of every token of a text to all that it sees.
 func (e encoder) attention(text Text) engine.Attention {
+	return e.attend(text.Offsets, text.Sources)
+}
+
+// attend is the attention of every position of a sequence to all that it sees.
+func (e encoder) attend(offsets, prefix []int32) engine.Attention {
 	return engine.Attention{
-		Heads: e.cfg.Heads, Queries: text.Offsets, Keys: text.Offsets, Prefix: text.Sources,
+		Heads: e.cfg.Heads, Queries: offsets, Keys: offsets, Prefix: prefix,
 		Dropout: engine.Dropout{Prob: e.cfg.AttentionDropout},
 	}
 }
 
-// oneEach returns the offsets of n sequences of one token.
-func oneEach(n int) []int32 {
+// evenly returns the offsets of n sequences of so many rows each.
+func evenly(n, rows int) []int32 {
 	offsets := make([]int32, n+1)
 	for i := range offsets {
-		offsets[i] = int32(i)
+		offsets[i] = int32(i * rows)
 	}
 	return offsets
 }

@@ -54,18 +54,14 @@ func generator(cfg Config, p declare, problem string) {
 	new(Generator).build(cfg, p)
 }
 
-func image(cfg Config, p declare) {
-	h := cfg.HiddenSize
-	newLinear(p, "image_emb", cfg.ImageEmbeddingSize, h)
-	newLinear(p, "image_loc", 5, h)
-	newNorm(p, "v_pre_encoder", h)
-	newLinear(p, "pooled_fc_image", h, h)
+func retrieval(cfg Config, p declare) {
+	cfg.ProblemType = Retrieval
+	new(Retriever).build(cfg, p)
 }
 
-func retrieval(cfg Config, p declare) {
-	encoderOnly(cfg, p)
-	image(cfg, p)
-	newLinear(p, "match_fc", cfg.HiddenSize, 1)
+func image(cfg Config, p declare) {
+	newImageEmbedding(p, cfg)
+	newLinear(p, "pooled_fc_image", cfg.HiddenSize, cfg.HiddenSize)
 }
 
 // entailmentHidden and entailmentLabels are the reference's head for SNLI-VE.

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
 )
@@ -160,6 +162,28 @@ func (d *Device) Add(dst, a, b *engine.Tensor) {
 	})
 }
 
+// Multiply implements [engine.Device].
+func (d *Device) Multiply(dst, a, b *engine.Tensor) {
+	engine.CheckShape("multiply", "a", a, dst.Rows, dst.Cols)
+	engine.CheckShape("multiply", "b", b, dst.Rows, dst.Cols)
+	d.loops.binary.run(dst.Len(), elementBlock, binary{data(dst), data(a), data(b)}, func(a *binary, lo, hi int) {
+		kernels.Mul(a.z[lo:hi], a.x[lo:hi], a.y[lo:hi])
+	})
+}
+
+// Scale implements [engine.Device].
+func (d *Device) Scale(dst, x *engine.Tensor, c float32) {
+	engine.CheckShape("scale", "x", x, dst.Rows, dst.Cols)
+	d.loops.scale.run(dst.Len(), elementBlock, scaling{data(dst), data(x), c}, func(a *scaling, lo, hi int) {
+		kernels.Scale(a.y[lo:hi], a.c, a.x[lo:hi])
+	})
+}
+
+type scaling struct {
+	y, x []float32
+	c    float32
+}
+
 // GELU implements [engine.Device].
 func (d *Device) GELU(y, x *engine.Tensor) {
 	engine.CheckShape("gelu", "y", y, x.Rows, x.Cols)
@@ -200,6 +224,25 @@ func (d *Device) ReLUBackward(dx, dy, y *engine.Tensor) {
 		} else {
 			dxs[i] = 0
 		}
+	}
+}
+
+// Sigmoid implements [engine.Device]. It runs on scores, one a pair.
+func (d *Device) Sigmoid(y, x *engine.Tensor) {
+	engine.CheckShape("sigmoid", "y", y, x.Rows, x.Cols)
+	ys := data(y)
+	for i, v := range data(x) {
+		ys[i] = float32(1 / (1 + math.Exp(-float64(v))))
+	}
+}
+
+// SigmoidBackward implements [engine.Device].
+func (d *Device) SigmoidBackward(dx, dy, y *engine.Tensor) {
+	engine.CheckShape("sigmoid backward", "dx", dx, y.Rows, y.Cols)
+	engine.CheckShape("sigmoid backward", "dy", dy, y.Rows, y.Cols)
+	dxs, dys := data(dx), data(dy)
+	for i, v := range data(y) {
+		dxs[i] = dys[i] * v * (1 - v)
 	}
 }
 
@@ -266,6 +309,55 @@ func (a *scattering) columns(lo, hi int) {
 		} else {
 			kernels.Add(row, row, dy)
 		}
+	}
+}
+
+// GatherStack implements [engine.Device].
+func (d *Device) GatherStack(dst, a, b *engine.Tensor, ids []int32) {
+	engine.CheckShape("gather stack", "dst", dst, len(ids), a.Cols)
+	engine.CheckShape("gather stack", "b", b, b.Rows, a.Cols)
+	engine.CheckIndices("gather stack", ids, a.Rows+b.Rows)
+	d.loops.stack.run(len(ids), rowBlock(dst.Cols), stacked{data(a), data(b), data(dst), a.Rows, dst.Cols, ids}, (*stacked).gather)
+}
+
+// GatherStackBackward implements [engine.Device]. Like ScatterAdd's, its tasks own columns.
+func (d *Device) GatherStackBackward(da, db *engine.Tensor, ids []int32, dy *engine.Tensor) {
+	engine.CheckShape("gather stack backward", "dy", dy, len(ids), da.Cols)
+	engine.CheckShape("gather stack backward", "db", db, db.Rows, da.Cols)
+	engine.CheckIndices("gather stack backward", ids, da.Rows+db.Rows)
+	d.loops.stack.run(dy.Cols, columnBlock, stacked{data(da), data(db), data(dy), da.Rows, dy.Cols, ids}, (*stacked).scatter)
+}
+
+// stacked is rows y of a table whose first rows are a and whose others are b.
+type stacked struct {
+	a, b, y     []float32
+	first, cols int // rows of a, columns of all
+	ids         []int32
+}
+
+// row returns a row of the table.
+func (s *stacked) row(id int32) []float32 {
+	if i := int(id); i >= s.first {
+		return rowOf(s.b, i-s.first, s.cols)
+	}
+	return rowOf(s.a, int(id), s.cols)
+}
+
+func (s *stacked) gather(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		copy(rowOf(s.y, i, s.cols), s.row(s.ids[i]))
+	}
+}
+
+func (s *stacked) scatter(lo, hi int) {
+	for _, table := range [...][]float32{s.a, s.b} {
+		for i := lo; i < len(table); i += s.cols {
+			clear(table[i : i+hi-lo])
+		}
+	}
+	for i, id := range s.ids {
+		row := s.row(id)[lo:hi]
+		kernels.Add(row, row, rowOf(s.y, i, s.cols)[lo:hi])
 	}
 }
 

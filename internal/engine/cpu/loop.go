@@ -31,6 +31,7 @@ func rowBlock(cols int) int { return max(1, elementBlock/max(1, cols)) }
 type loops struct {
 	unary    loop[unary]
 	binary   loop[binary]
+	scale    loop[scaling]
 	slope    loop[slope]
 	drop     loop[dropping]
 	sumRows  loop[summing]
@@ -38,6 +39,8 @@ type loops struct {
 	normBack loop[normBack]
 	gather   loop[gathering]
 	scatter  loop[scattering]
+	stack    loop[stacked]
+	lengths  loop[lengths]
 	squares  loop[squares]
 	adam     loop[adam]
 	idle     loop[idle]

@@ -1,6 +1,8 @@
 package cpu
 
 import (
+	"math"
+
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
 )
@@ -124,5 +126,47 @@ func (n *normBack) rows(lo, hi int) {
 		default:
 			kernels.Dropout(rowOf(n.da, i, n.cols), dx, n.drop.Prob, n.drop.Key, n.drop.Stream, uint64(i*n.cols), false)
 		}
+	}
+}
+
+// Normalize implements [engine.Device].
+func (d *Device) Normalize(y, inverse, x *engine.Tensor) {
+	engine.CheckShape("normalize", "y", y, x.Rows, x.Cols)
+	engine.CheckShape("normalize", "inverse", inverse, x.Rows, 1)
+	d.loops.lengths.run(x.Rows, rowBlock(x.Cols), lengths{x: data(x), y: data(y), inverse: data(inverse), cols: x.Cols}, (*lengths).divide)
+}
+
+// NormalizeBackward implements [engine.Device].
+func (d *Device) NormalizeBackward(dx, dy, y, inverse *engine.Tensor) {
+	for _, t := range [...]*engine.Tensor{dx, dy} {
+		engine.CheckShape("normalize backward", "an operand", t, y.Rows, y.Cols)
+	}
+	engine.CheckShape("normalize backward", "inverse", inverse, y.Rows, 1)
+	d.loops.lengths.run(y.Rows, rowBlock(y.Cols), lengths{data(dx), data(y), data(dy), data(inverse), y.Cols}, (*lengths).slope)
+}
+
+// lengths divides rows by their lengths, or finds the gradient x of that.
+type lengths struct {
+	x, y, dy, inverse []float32
+	cols              int
+}
+
+func (a *lengths) divide(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		x := rowOf(a.x, i, a.cols)
+		a.inverse[i] = 0
+		if squares := kernels.SumSquares(x); squares != 0 { // NaN stays
+			a.inverse[i] = float32(1 / math.Sqrt(squares))
+		}
+		kernels.Scale(rowOf(a.y, i, a.cols), a.inverse[i], x)
+	}
+}
+
+// slope is dx = (dy - y·(y·dy))/length.
+func (a *lengths) slope(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		dx, y, dy := rowOf(a.x, i, a.cols), rowOf(a.y, i, a.cols), rowOf(a.dy, i, a.cols)
+		kernels.Scale(dx, a.inverse[i], dy)
+		kernels.Axpy(dx, -a.inverse[i]*kernels.Dot(y, dy), y)
 	}
 }
