@@ -2,9 +2,15 @@ package report
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/xml"
 	"errors"
 	"flag"
+	unescape "html"
+	"image"
+	"image/color"
+	"image/draw"
+	"image/png"
 	"io"
 	"math"
 	"math/rand/v2"
@@ -53,6 +59,13 @@ func sample() Run {
 			{"training sentences", "12,000"}, {"parameters", "1,012,994"}, {"vocabulary", "640 pieces"},
 			{"best step", "2,750"}, {"time", "58 s"}, {"seed", "1"},
 		},
+		Gallery: []GalleryQuery{
+			{Text: "a big red circle is above a small blue ring", Right: true, Found: []GalleryItem{
+				{Picture: picture(color.RGBA{200, 0, 0, 255}), Score: 7.25, Right: true}, {Picture: picture(color.RGBA{0, 0, 200, 255}), Score: -1.5},
+			}},
+			{Text: "a small green star", Found: []GalleryItem{{Picture: picture(color.White), Score: 2}, {Picture: picture(color.Black), Text: "black", Score: 1, Right: true}}},
+			{Picture: picture(color.RGBA{0, 90, 0, 255}), Found: []GalleryItem{{Text: "neither this one", Score: math.NaN()}, {Text: "nor this one", Score: 0.5}}},
+		},
 		Curves: []Curve{
 			{Title: "Loss", XLabel: "step", YLabel: "cross-entropy", Series: append(Smoothed("training", x, loss, 50), Series{Name: "held-out", X: evalX, Y: evalLoss, Points: true})},
 			{Title: "Accuracy", XLabel: "step", YLabel: "accuracy", Series: []Series{{Name: "held-out", X: evalX, Y: accuracy, Points: true}}},
@@ -84,6 +97,17 @@ func sample() Run {
 	}
 }
 
+// picture is a small picture of one colour as a data: URI.
+func picture(c color.Color) string {
+	img := image.NewRGBA(image.Rect(0, 0, 8, 8))
+	draw.Draw(img, img.Rect, image.NewUniform(c), image.Point{}, draw.Src)
+	var b bytes.Buffer
+	if err := png.Encode(&b, img); err != nil {
+		panic(err)
+	}
+	return "data:image/png;base64," + base64.StdEncoding.EncodeToString(b.Bytes())
+}
+
 func write(t *testing.T, r Run) string {
 	t.Helper()
 	var b bytes.Buffer
@@ -104,6 +128,7 @@ func TestWriteShowsEveryPart(t *testing.T) {
 		"Synthetic opinions, mini", "0.9635", "48,211", "1,012,994", "Gradient norm",
 		"95.7 %", "97.0 %", "96.3 %", // recalls, accuracy
 		"hardly ever friendly", "91.3 %", `class="best"`, "warmup_proportion",
+		"✓ right one first", "✗ right one in place 2", "✗ right one not among these", "-1.500", `<li class="shown hit">`,
 		"One point could not be drawn", "1000 of 1500 examples", "norm (logarithmic)",
 	} {
 		if !strings.Contains(html, want) {
@@ -125,11 +150,26 @@ func TestWriteShowsEveryPart(t *testing.T) {
 // the page's colours and font.
 func TestPageIsSelfContained(t *testing.T) {
 	html := write(t, sample())
-	for _, bad := range []string{"<script", "http://", "https://", "url(", "@import", "<link", "<img", "Liberation", "ZgotmplZ", "<?xml"} {
+	for _, bad := range []string{"<script", "http://", "https://", "url(", "@import", "<link", "Liberation", "ZgotmplZ", "<?xml"} {
 		if strings.Contains(html, bad) {
 			i := strings.Index(html, bad)
 			t.Errorf("the page contains %q: ...%.80s", bad, html[max(0, i-20):])
 		}
+	}
+	var got []string
+	for _, m := range regexp.MustCompile(`<img src="([^"]*)"`).FindAllStringSubmatch(html, -1) {
+		got = append(got, unescape.UnescapeString(m[1]))
+	}
+	var want []string
+	for _, q := range sample().Gallery {
+		for _, p := range append([]GalleryItem{{Picture: q.Picture}}, q.Found...) {
+			if p.Picture != "" {
+				want = append(want, p.Picture)
+			}
+		}
+	}
+	if !slices.Equal(got, want) || strings.Count(html, "<img") != len(want) {
+		t.Errorf("the page has the pictures %q, want %q", got, want)
 	}
 	for _, s := range svgPattern.FindAllString(html, -1) {
 		if c := regexp.MustCompile(`(fill|stroke):#[^;"]*`).FindString(s); c != "" {
@@ -162,6 +202,7 @@ func hostile(s string) Run {
 		Title: s, Subtitle: s, Notice: s,
 		Metrics:   []Metric{{s, 1, s}},
 		Summary:   []Item{{s, s}},
+		Gallery:   []GalleryQuery{{Text: s, Found: []GalleryItem{{Text: s, Score: 1}, {Text: s, Picture: picture(color.Black), Right: true}}}},
 		Curves:    []Curve{{Title: s, XLabel: s, YLabel: s, Note: s, Series: []Series{{Name: s, X: xy, Y: xy}}}, {Title: s}},
 		Confusion: &Confusion{Labels: []string{s, s}, Counts: [][]int{{1, 2}, {3, 4}}},
 		Scatter:   &Scatter{xy, xy},
@@ -263,6 +304,13 @@ func TestWriteRefusesContradictions(t *testing.T) {
 		"matrix width":  {Confusion: &Confusion{Labels: []string{"a"}, Counts: [][]int{{1, 2}}}},
 		"count":         {Confusion: &Confusion{Labels: []string{"a"}, Counts: [][]int{{-1}}}},
 		"scatter":       {Scatter: &Scatter{Gold: []float64{1}}},
+		"address":       {Gallery: []GalleryQuery{{Picture: "https://example.org/a.png"}}},
+		"script":        {Gallery: []GalleryQuery{{Found: []GalleryItem{{Picture: "javascript:alert(1)"}}}}},
+		"page":          {Gallery: []GalleryQuery{{Found: []GalleryItem{{Picture: "data:text/html;base64,AAAA"}}}}},
+		"drawing":       {Gallery: []GalleryQuery{{Picture: "data:image/svg+xml;base64,AAAA"}}},
+		"no base64":     {Gallery: []GalleryQuery{{Picture: "data:image/png,AAAA"}}},
+		"no picture":    {Gallery: []GalleryQuery{{Picture: "data:image/png;base64,"}}},
+		"more elements": {Gallery: []GalleryQuery{{Picture: `data:image/png;base64,AAAA" onerror="alert(1)`}}},
 		"table":         {Grid: &Table{Header: []string{"a", "b"}, Rows: [][]string{{"1"}}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,15 +9,16 @@ type Run struct {
 	Subtitle string // one line on how or when
 	Notice   string // where the data is from, where a reader could be misled
 
-	Metrics   []Metric   // headline numbers
-	Summary   []Item     // facts of the run: data, model, duration, machine
-	Curves    []Curve    // over the course of training
-	Confusion *Confusion // for classification
-	Scatter   *Scatter   // for regression
-	Mistakes  []Mistake  // the examples worth reading first
-	Samples   []Sample   // generated texts next to what was wanted
-	Grid      *Table     // runs of a grid
-	Config    []Item     // resolved configuration
+	Metrics   []Metric       // headline numbers
+	Summary   []Item         // facts of the run: data, model, duration, machine
+	Gallery   []GalleryQuery // what a search found, successes and failures
+	Curves    []Curve        // over the course of training
+	Confusion *Confusion     // for classification
+	Scatter   *Scatter       // for regression
+	Mistakes  []Mistake      // the examples worth reading first
+	Samples   []Sample       // generated texts next to what was wanted
+	Grid      *Table         // runs of a grid
+	Config    []Item         // resolved configuration
 }
 
 // Item is a name and its value.
@@ -83,6 +84,23 @@ type Sample struct {
 	Right                bool // as good as the reference, by the task's own rules
 }
 
+// GalleryQuery is what was asked of a search, as text or as a picture, and what it
+// found, the best first.
+type GalleryQuery struct {
+	Text    string
+	Picture string // data: URI of a JPEG, PNG, GIF or WebP in base64, or empty
+	Right   bool   // the right one was found first
+	Found   []GalleryItem
+}
+
+// GalleryItem is one of the pictures or texts that were found.
+type GalleryItem struct {
+	Text    string
+	Picture string // as in GalleryQuery
+	Score   float64
+	Right   bool // belongs to the query
+}
+
 // Table is rows of text below a header.
 type Table struct {
 	Title  string
@@ -128,5 +146,5 @@ func (r Run) check() error {
 			}
 		}
 	}
-	return nil
+	return checkGallery(r.Gallery)
 }

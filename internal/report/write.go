@@ -27,6 +27,7 @@ type view struct {
 	Figures   []figureView
 	Matrix    *confusionView
 	Agreement *figureView
+	Queries   []queryView
 	Errors    []mistakeView
 	GridRows  []gridRow
 }
@@ -59,7 +60,7 @@ type gridRow struct {
 
 // Write writes the report of a run to w as one HTML page in UTF-8. It writes
 // nothing when the run contradicts itself (a series with unequal numbers of x
-// and y, a matrix that is not square), and otherwise fails only as w fails.
+// and y, a matrix that is not square) or has a picture that is none, and otherwise fails only as w fails.
 func Write(w io.Writer, r Run) error {
 	if err := r.check(); err != nil {
 		return err
@@ -80,7 +81,7 @@ func Write(w io.Writer, r Run) error {
 
 // viewRun draws the plots and formats the numbers.
 func viewRun(r Run) (*view, error) {
-	v := &view{Run: r, Style: template.CSS(pageStyle), Matrix: viewConfusion(r.Confusion)}
+	v := &view{Run: r, Style: template.CSS(pageStyle), Matrix: viewConfusion(r.Confusion), Queries: viewGallery(r.Gallery)}
 	for _, m := range r.Metrics {
 		v.Numbers = append(v.Numbers, numberView{m.Name, formatMetric(m.Value), m.Note})
 	}
