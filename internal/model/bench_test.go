@@ -44,7 +44,7 @@ func BenchmarkTrainStep(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			adam := optim.NewAdam(d, optim.Default, optimParams(m))
+			adam := optim.NewAdam(d, optim.Default, optimParams(m.Params))
 			text := benchText(cfg, sst2Lengths(c.batch)...)
 			classes := make([]int32, c.batch)
 			pass, tape := uint64(0), autograd.NewTape(d, autograd.Seed{})

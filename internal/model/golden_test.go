@@ -375,7 +375,7 @@ func testOptimiser(t *testing.T, c golden.Case, m *Classifier, info trainingCase
 	if err != nil {
 		t.Fatal(err)
 	}
-	adam := optim.NewAdam(m.dev, optim.Config{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm}, optimParams(m))
+	adam := optim.NewAdam(m.dev, optim.Config{Beta1: o.Beta1, Beta2: o.Beta2, Epsilon: o.Epsilon, WeightDecay: o.WeightDecay, ClipNorm: o.ClipNorm}, optimParams(m.Params))
 	recorded := 0
 	for i, step := range info.Steps {
 		in := goldenBatch(t, c, step.Batch)
@@ -409,9 +409,9 @@ func testOptimiser(t *testing.T, c golden.Case, m *Classifier, info trainingCase
 	}
 }
 
-func optimParams(m *Classifier) []optim.Param {
+func optimParams(all Parameters) []optim.Param {
 	var params []optim.Param
-	for _, p := range m.Params {
+	for _, p := range all {
 		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
 	}
 	return params

@@ -51,6 +51,29 @@ func newGenerator(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Gene
 	return g
 }
 
+// newRetriever makes a retriever as NewRetriever does.
+func newRetriever(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Retriever {
+	tb.Helper()
+	r, err := NewRetriever(d, cfg, seed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return r
+}
+
+// only returns one image of a batch.
+func (im Images) only(cfg Config, image int32) Images {
+	lo, hi := im.Offsets[image], im.Offsets[image+1]
+	e := int32(cfg.ImageEmbeddingSize)
+	return Images{im.Features[lo*e : hi*e], im.Locations[lo*LocationSize : hi*LocationSize], []int32{0, hi - lo}}
+}
+
+// only returns one text of a batch.
+func (t Text) only(text int32) Text {
+	lo, hi := t.Offsets[text], t.Offsets[text+1]
+	return Text{Tokens: t.Tokens[lo:hi], Positions: t.Positions[lo:hi], Offsets: []int32{0, hi - lo}}
+}
+
 // read returns a variable's values.
 func read(d engine.Device, v *autograd.Var) []float32 {
 	values := make([]float32, v.Value.Len())
