@@ -90,11 +90,11 @@ func (r *Ranking) TextRank(image int) int {
 // Results sums up all ranks: of image retrieval, which looks for a caption's image, and of
 // text retrieval, which looks for any of an image's captions. NaN without queries.
 func (r *Ranking) Results() (image, text Recall) {
-	return recall(len(r.imageOf), r.ImageRank), recall(len(r.best), r.TextRank)
+	return RecallOf(len(r.imageOf), r.ImageRank), RecallOf(len(r.best), r.TextRank)
 }
 
-// recall sums up the ranks of n queries; those of rank 0 are none.
-func recall(n int, rank func(query int) int) (sum Recall) {
+// RecallOf sums up the ranks, from 1, of n queries; those of rank 0 are none.
+func RecallOf(n int, rank func(query int) int) (sum Recall) {
 	queries := 0.0
 	for q := range n {
 		at := rank(q)
