@@ -2,6 +2,7 @@ package autograd
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 
@@ -22,6 +23,7 @@ var (
 	fewer  = engine.Attention{Heads: 2, Queries: []int32{0, 1, 1, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}}
 	causal = engine.Attention{Heads: 2, Queries: []int32{0, 1, 3, 3, 10}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{1, 0, 0, 4}}
 	target = engine.Attention{Heads: 2, Queries: []int32{0, 1, 2, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{0, 1, 0, 4}}
+	groups = engine.CircleLoss{Group: 6, ImageNegatives: 3, Margin: 0.2, Scale: 2}
 	ids    = []int32{3, 0, 3, 1, 3, 4}
 	others = []int32{0, 1, 0, 1, 0, 1}
 )
@@ -202,6 +204,66 @@ var gradientCases = []gradientCase{
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			x := m[0].gather(ids).add(m[0].gather(others))
 			return x.gelu().linear(m[0].transpose(), m[1]).smoothCrossEntropy(ids, 0.1)
+		},
+	}, {
+		name:   "multiply",
+		inputs: []matrix{normal("a", 3, 4), normal("b", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Multiply(v[0], v[1]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].times(m[1].x) },
+	}, {
+		name:   "multiply by itself",
+		inputs: []matrix{normal("a", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Multiply(v[0], v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].times(m[0].x) },
+	}, {
+		name:   "scale",
+		inputs: []matrix{normal("x", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Add(t.Scale(v[0], -1.5), v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].apply(func(_ int, x float64) float64 { return -0.5 * x })
+		},
+	}, {
+		name:   "sigmoid",
+		inputs: []matrix{normal("x", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Sigmoid(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].apply(func(_ int, x float64) float64 { return 1 / (1 + math.Exp(-x)) })
+		},
+	}, {
+		name:   "normalize",
+		inputs: []matrix{normal("x", 6, 5)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Normalize(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].normalize() },
+	}, {
+		name:   "rows of two matrices",
+		inputs: []matrix{normal("a", 2, 7), normal("b", 4, 7)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.StackRows(v[0], t.GELU(v[1]), ids) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].stack(m[1].gelu()).gather(ids) },
+	}, {
+		name:   "rows of one matrix twice",
+		inputs: []matrix{normal("a", 3, 7)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Add(t.StackRows(v[0], v[0], ids), t.Rows(v[0], others)) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].stack(m[0]).gather(ids).add(m[0].gather(others)) },
+	}, {
+		name:   "product with a transposed matrix",
+		inputs: []matrix{normal("x", 5, 3), normal("w", 4, 3)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.ProductNT(v[0], v[1]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1].transpose(), zeros(1, 4)) },
+	}, {
+		name:   "circle loss",
+		inputs: []matrix{normal("scores", 12, 1)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.CircleLoss(v[0], groups) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].circleLoss(normal("scores", 12, 1), groups) },
+	}, {
+		name:   "circle loss and another of the same scores",
+		inputs: []matrix{normal("scores", 12, 1)},
+		tape: func(t *Tape, v []*Var) *Var {
+			return t.Add(t.Scale(t.CircleLoss(v[0], groups), 0.5), t.SquaredError(v[0], make([]float32, 12)))
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			loss := m[0].circleLoss(normal("scores", 12, 1), groups)
+			loss.x[0] *= 0.5
+			return loss.add(m[0].squaredError(make([]float32, 12)))
 		},
 	}, {
 		name:   "cross entropy",

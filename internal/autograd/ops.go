@@ -82,10 +82,11 @@ func (t *Tape) weightsBackward(w, b *Var, value, dy *engine.Tensor) {
 	}
 }
 
-// Input returns rows x cols of the caller's numbers, which are borrowed until the pass ends. They
-// have no gradient.
+// Input returns a copy of the caller's numbers, rows x cols, without a gradient.
 func (t *Tape) Input(rows, cols int, values []float32) *Var {
-	out := t.result(t.dev.Wrap(rows, cols, values), false)
+	x := t.dev.New(rows, cols)
+	t.dev.Write(x, values)
+	out := t.result(x, false)
 	t.record(out, nil)
 	return out
 }

@@ -4,6 +4,7 @@ import (
 	"hash/fnv"
 	"math"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/engine"
@@ -191,6 +192,42 @@ func (m matrix) layerNorm(scale, bias matrix) matrix {
 
 func (m matrix) gather(ids []int32) matrix {
 	return zeros(len(ids), m.cols).apply(func(e int, _ float64) float64 { return m.at(int(ids[e/m.cols]), e%m.cols) })
+}
+
+// normalize divides each row by its length.
+func (m matrix) normalize() matrix {
+	return m.apply(func(e int, x float64) float64 {
+		var squares float64
+		for _, v := range m.x[e/m.cols*m.cols:][:m.cols] {
+			squares += v * v
+		}
+		return x / math.Sqrt(squares)
+	})
+}
+
+// stack puts n below m.
+func (m matrix) stack(n matrix) matrix {
+	return matrix{m.rows + n.rows, m.cols, slices.Concat(m.x, n.x)}
+}
+
+// circleLoss is the circle loss of scores whose weights are those of fixed.
+func (m matrix) circleLoss(fixed matrix, c engine.CircleLoss) matrix {
+	loss := zeros(1, 1)
+	for g := 0; g < m.rows; g += c.Group {
+		positive := math.Exp(-c.Scale * max(0, 1+c.Margin-fixed.x[g]) * (m.x[g] - (1 - c.Margin)))
+		var sums [2]float64 // over the negatives of each kind
+		for i := 1; i < c.Group; i++ {
+			kind := 0
+			if i > c.ImageNegatives {
+				kind = 1
+			}
+			sums[kind] += math.Exp(c.Scale * max(0, fixed.x[g+i]+c.Margin) * (m.x[g+i] - c.Margin))
+		}
+		for _, sum := range sums {
+			loss.x[0] += math.Log(1+positive*sum) / 2 * float64(c.Group) / float64(m.rows)
+		}
+	}
+	return loss
 }
 
 // softmax returns the probabilities of scores, and the logarithm of their sum.

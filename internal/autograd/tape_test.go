@@ -209,7 +209,7 @@ func TestPassesAllocateNothing(t *testing.T) {
 	words, w, b, w1, b1, w2, b2 := param(5, 6), param(6, 6), param(1, 6), param(6, 12), param(1, 12), param(12, 6), param(1, 6)
 	targets := []float32{1, 2, 3, 4, 5, 6}
 	one, zero := param(6, 1), param(1, 1)
-	offsets := []int32{0, 2, 6}
+	offsets, rows := []int32{0, 2, 6}, []int32{6, 0, 1, 6, 5, 2}
 	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
 	labels := []int32{0, 1, 2, 3, 4, 5}
 	pass := func(tape *Tape) *Var {
@@ -219,7 +219,10 @@ func TestPassesAllocateNothing(t *testing.T) {
 			return tape.AddNorm(x, a, b, b, 0.1)
 		})
 		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, 0.1)
-		return tape.Add(tape.SquaredError(tape.Linear(x, one, zero), targets), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
+		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
+		x = tape.Add(x, tape.ProductNT(pairs, w))
+		circle := tape.CircleLoss(tape.Linear(x, one, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
+		return tape.Add(tape.Add(circle, tape.SquaredError(tape.Linear(x, one, zero), targets)), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
 	}
 	training, inference := NewTape(d, Seed{}), NewInference(d)
 	for name, run := range map[string]func(){
@@ -238,6 +241,24 @@ func TestPassesAllocateNothing(t *testing.T) {
 		if n := testing.AllocsPerRun(20, run); n > 0 {
 			t.Errorf("%s: %v allocations a pass", name, n)
 		}
+	}
+}
+
+// Input copies: what the caller does with its numbers afterwards changes nothing.
+func TestInputIsACopy(t *testing.T) {
+	d := watch()
+	values := []float32{1, 2, 3, 4, 5, 6}
+	for _, tape := range []*Tape{NewTape(d, Seed{}), NewInference(d)} {
+		x := tape.Input(2, 3, values)
+		values[0] = -1
+		if got := d.values(x.Value)[0]; got != 1 || x.needs {
+			t.Errorf("the first value is %g, needs a gradient: %v", got, x.needs)
+		}
+		values[0] = 1
+		tape.Release()
+	}
+	if len(d.live) != 0 {
+		t.Errorf("%d tensors alive after release", len(d.live))
 	}
 }
 

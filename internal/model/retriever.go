@@ -103,7 +103,7 @@ type Part struct {
 // Pair is an image and a text, by their numbers in two parts.
 type Pair struct{ Image, Text int32 }
 
-// ImagePart returns the part of images. It borrows them until the tape's pass ends.
+// ImagePart returns the part of images. It borrows their offsets until the tape's pass ends.
 func (r *Retriever) ImagePart(t *autograd.Tape, images Images) Part {
 	return r.part(t, r.encoder.image.apply(t, r.Config, images), images.Offsets)
 }

@@ -201,6 +201,37 @@ func TestElementwise(t *testing.T) {
 				return results{"dst": each(n, func(i int) exact { return plus(x["a"][i], x["b"][i]) })}
 			},
 		}, operation{
+			name:     named("multiply", shape),
+			operands: []operand{overwritten("dst", rows, cols), in("a", rows, cols), in("b", rows, cols)},
+			run:      func(d *Device, t tensors) { d.Multiply(t["dst"], t["a"], t["b"]) },
+			oracle: func(x numbers) results {
+				return results{"dst": each(n, func(i int) exact { return start(x["a"][i] * x["b"][i]).exact() })}
+			},
+		}, operation{
+			name:     named("scale", shape),
+			operands: []operand{overwritten("dst", rows, cols), in("x", rows, cols)},
+			run:      func(d *Device, t tensors) { d.Scale(t["dst"], t["x"], -1.5) },
+			oracle: func(x numbers) results {
+				return results{"dst": each(n, func(i int) exact { return start(-1.5 * x["x"][i]).exact() })}
+			},
+		}, operation{
+			name:     named("sigmoid", shape),
+			operands: []operand{overwritten("y", rows, cols), in("x", rows, cols)},
+			run:      func(d *Device, t tensors) { d.Sigmoid(t["y"], t["x"]) },
+			oracle: func(x numbers) results {
+				return results{"y": each(n, func(i int) exact { return start(1 / (1 + math.Exp(-x["x"][i]))).exact() })}
+			},
+		}, operation{
+			name:     named("sigmoid backward", shape),
+			operands: []operand{overwritten("dx", rows, cols), in("dy", rows, cols), in("y", rows, cols)},
+			run:      func(d *Device, t tensors) { d.SigmoidBackward(t["dx"], t["dy"], t["y"]) },
+			oracle: func(x numbers) results {
+				return results{"dx": each(n, func(i int) exact {
+					y := x["y"][i]
+					return exact{x["dy"][i] * y * (1 - y), 4 * epsilon * math.Abs(x["dy"][i]*y) * (1 + math.Abs(y))}
+				})}
+			},
+		}, operation{
 			name:     named("copy", shape),
 			operands: []operand{overwritten("dst", rows, cols), in("x", rows, cols)},
 			run:      func(d *Device, t tensors) { d.Copy(t["dst"], t["x"]) },
@@ -287,8 +318,11 @@ func TestAliasing(t *testing.T) {
 		drop := engine.Dropout{Prob: 0.4, Key: 5, Stream: 6}
 		for _, n := range []int{1, 77, elementBlock + 3} {
 			for name, run := range map[string]func(dst, a, b *engine.Tensor){
-				"add":     d.Add,
-				"dropout": func(dst, a, _ *engine.Tensor) { d.Dropout(dst, a, drop) },
+				"add":      d.Add,
+				"multiply": d.Multiply,
+				"scale":    func(dst, a, _ *engine.Tensor) { d.Scale(dst, a, 3) },
+				"sigmoid":  func(dst, a, _ *engine.Tensor) { d.Sigmoid(dst, a) },
+				"dropout":  func(dst, a, _ *engine.Tensor) { d.Dropout(dst, a, drop) },
 			} {
 				fresh := func() (a, b *engine.Tensor) {
 					return d.Wrap(1, n, random(n, "a")), d.Wrap(1, n, random(n, "b"))
@@ -300,7 +334,7 @@ func TestAliasing(t *testing.T) {
 				if !sameBits(data(a), data(want)) {
 					t.Errorf("%s of %d onto its first input differs", name, n)
 				}
-				if name == "add" {
+				if name == "add" || name == "multiply" {
 					a, b = fresh()
 					run(b, a, b)
 					if !sameBits(data(b), data(want)) {
@@ -597,6 +631,99 @@ func TestRowsByIndex(t *testing.T) {
 	check(t, operations...)
 }
 
+func TestStackedRowsByIndex(t *testing.T) {
+	var operations []operation
+	for _, shape := range rowShapes {
+		rows, cols := shape[0], shape[1]
+		const first, second = 7, 5
+		ids := randomRows(rows, first+second)
+		operations = append(operations, operation{
+			name:     named("gather stack", shape),
+			operands: []operand{overwritten("dst", rows, cols), in("a", first, cols).ofAnyLength(), in("b", second, cols).ofAnyLength()},
+			run:      func(d *Device, t tensors) { d.GatherStack(t["dst"], t["a"], t["b"], ids) },
+			oracle: func(x numbers) results {
+				table := append(x["a"], x["b"]...)
+				return results{"dst": each(rows*cols, func(e int) exact { return exact{value: table[int(ids[e/cols])*cols+e%cols]} })}
+			},
+		}, operation{
+			name:     named("gather stack backward", shape),
+			operands: []operand{overwritten("da", first, cols).ofAnyLength(), overwritten("db", second, cols).ofAnyLength(), in("dy", rows, cols)},
+			run:      func(d *Device, t tensors) { d.GatherStackBackward(t["da"], t["db"], ids, t["dy"]) },
+			oracle: func(x numbers) results {
+				sums := make([]sum, (first+second)*cols)
+				for i, id := range ids {
+					for j := range cols {
+						sums[int(id)*cols+j].add(x["dy"][i*cols+j])
+					}
+				}
+				all := each(len(sums), func(i int) exact { return sums[i].exact() })
+				return results{"da": all[:first*cols], "db": all[first*cols:]}
+			},
+		})
+	}
+	check(t, operations...)
+}
+
+func TestNormalize(t *testing.T) {
+	var operations []operation
+	for _, shape := range rowShapes {
+		rows, cols := shape[0], shape[1]
+		x := in("x", rows, cols)
+		if rows > 2 {
+			clear(x.start[cols : 2*cols])
+		}
+		// A sum of squares in float64, its root, the quotient and the product.
+		const tolerance = 4 * epsilon
+		operations = append(operations, operation{
+			name:     named("normalize", shape),
+			operands: []operand{overwritten("y", rows, cols), overwritten("inverse", rows, 1), x},
+			run:      func(d *Device, t tensors) { d.Normalize(t["y"], t["inverse"], t["x"]) },
+			oracle: func(x numbers) results {
+				inverse := each(rows, func(i int) exact {
+					var squares float64
+					for _, v := range x["x"][i*cols : (i+1)*cols] {
+						squares += v * v
+					}
+					if squares == 0 {
+						return exact{}
+					}
+					return exact{1 / math.Sqrt(squares), tolerance / math.Sqrt(squares)}
+				})
+				return results{"inverse": inverse, "y": each(rows*cols, func(e int) exact {
+					y := x["x"][e] * inverse[e/cols].value
+					return exact{y, tolerance * math.Abs(y)}
+				})}
+			},
+		}, operation{
+			name:     named("normalize backward", shape),
+			operands: []operand{overwritten("dx", rows, cols), in("dy", rows, cols), in("y", rows, cols), in("inverse", rows, 1)},
+			run:      func(d *Device, t tensors) { d.NormalizeBackward(t["dx"], t["dy"], t["y"], t["inverse"]) },
+			oracle: func(x numbers) results {
+				dots := make([]sum, rows)
+				for e, y := range x["y"] {
+					dots[e/cols].add(y * x["dy"][e])
+				}
+				return results{"dx": each(rows*cols, func(e int) exact {
+					dot, y, inverse := dots[e/cols], x["y"][e], x["inverse"][e/cols]
+					dx := plus(x["dy"][e]*inverse, -y*dot.value*inverse)
+					dx.tolerance += math.Abs(y*inverse) * (dot.error() + 2*epsilon*math.Abs(dot.value))
+					return dx
+				})}
+			},
+		})
+	}
+	check(t, operations...)
+}
+
+func TestNormalizeKeepsNaN(t *testing.T) {
+	d := New()
+	y := d.New(1, 2)
+	d.Normalize(y, d.New(1, 1), d.Wrap(1, 2, []float32{float32(math.NaN()), 1}))
+	if got := data(y); got[0] == got[0] || got[1] == got[1] {
+		t.Errorf("a row with NaN became %v", got)
+	}
+}
+
 func TestIndicesOutOfRangePanicBeforeAnyWrite(t *testing.T) {
 	d := New()
 	for _, bad := range []int32{-1, 4} {
@@ -605,6 +732,8 @@ func TestIndicesOutOfRangePanicBeforeAnyWrite(t *testing.T) {
 		for name, run := range map[string]func(){
 			"gather":                 func() { d.Gather(dst, table, ids, true) },
 			"scatter add":            func() { d.ScatterAdd(table, ids, dst, nil) },
+			"gather stack":           func() { d.GatherStack(dst, d.New(1, 2), d.New(3, 2), ids) },
+			"gather stack backward":  func() { d.GatherStackBackward(table, d.New(0, 2), ids, dst) },
 			"cross entropy":          func() { d.CrossEntropy(d.New(1, 1), d.New(3, 4), d.New(3, 4), ids) },
 			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 4), d.New(1, 1), d.New(3, 4), ids) },
 		} {

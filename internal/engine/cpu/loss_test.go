@@ -114,6 +114,95 @@ func TestSquaredError(t *testing.T) {
 	check(t, operations...)
 }
 
+func TestCircleLoss(t *testing.T) {
+	var operations []operation
+	for _, c := range []struct {
+		groups int
+		engine.CircleLoss
+	}{
+		{2, engine.CircleLoss{Group: 21, ImageNegatives: 10, Margin: 0.2, Scale: 1}},
+		{3, engine.CircleLoss{Group: 5, ImageNegatives: 1, Margin: 0.25, Scale: 8}},
+		{2, engine.CircleLoss{Group: 4, ImageNegatives: 3, Margin: 0.4, Scale: 2}},
+		{2, engine.CircleLoss{Group: 4, ImageNegatives: 0, Margin: 0.2, Scale: 2}},
+	} {
+		n := c.groups * c.Group
+		operations = append(operations, operation{
+			name:     named("circle loss", c),
+			operands: []operand{overwritten("loss", 1, 1), overwritten("slopes", n, 1), in("scores", n, 1)},
+			run:      func(d *Device, t tensors) { d.CircleLoss(t["loss"], t["slopes"], t["scores"], c.CircleLoss) },
+			oracle: func(x numbers) results {
+				loss, slopes := circleOracle(x["scores"], c.CircleLoss)
+				// Computed in float64 and rounded once.
+				return results{"loss": {{loss, 2 * epsilon * loss}}, "slopes": each(n, func(i int) exact {
+					return exact{slopes[i], 2 * epsilon * math.Abs(slopes[i])}
+				})}
+			},
+		})
+	}
+	check(t, operations...)
+}
+
+// circleOracle follows the formula as it is written down.
+func circleOracle(scores []float64, c engine.CircleLoss) (loss float64, slopes []float64) {
+	slopes = make([]float64, len(scores))
+	weight := 0.5 * float64(c.Group) / float64(len(scores))
+	for g := 0; g < len(scores); g += c.Group {
+		p := scores[g]
+		ap := max(0, 1+c.Margin-p)
+		lp := math.Exp(-c.Scale * ap * (p - (1 - c.Margin)))
+		for _, kind := range [][2]int{{1, 1 + c.ImageNegatives}, {1 + c.ImageNegatives, c.Group}} {
+			ln := 0.0
+			term := func(i int) float64 {
+				n := scores[g+i]
+				return math.Exp(c.Scale * max(0, n+c.Margin) * (n - c.Margin))
+			}
+			for i := kind[0]; i < kind[1]; i++ {
+				ln += term(i)
+			}
+			loss += weight * math.Log(1+lp*ln)
+			slopes[g] -= weight * c.Scale * ap * lp * ln / (1 + lp*ln)
+			for i := kind[0]; i < kind[1]; i++ {
+				slopes[g+i] = weight * c.Scale * max(0, scores[g+i]+c.Margin) * lp * term(i) / (1 + lp*ln)
+			}
+		}
+	}
+	return loss, slopes
+}
+
+// Scores whose exponentials no float64 holds.
+func TestCircleLossOfLargeScores(t *testing.T) {
+	d := New()
+	c := engine.CircleLoss{Group: 2, ImageNegatives: 1, Margin: 0.2, Scale: 1}
+	loss, slopes := d.New(1, 1), d.New(2, 1)
+	for _, x := range []struct {
+		scores []float32
+		want   []float64 // the loss, then the slopes
+	}{
+		{[]float32{-1000, 1000}, []float64{(1001.2*1000.8 + 1000.2*999.8) / 2, -1001.2 / 2, 1000.2 / 2}},
+		{[]float32{1000, -1000}, []float64{math.Log(2) / 2, 0, 0}}, // both weights are zero
+		{[]float32{1, -0.1}, []float64{math.Log1p(math.Exp(-0.2*0.2-0.1*0.3)) / 2, -0.2 / 2 / (1 + math.Exp(0.07)), 0.1 / 2 / (1 + math.Exp(0.07))}},
+	} {
+		d.CircleLoss(loss, slopes, d.Wrap(2, 1, x.scores), c)
+		for i, got := range append(data(loss), data(slopes)...) {
+			if !(math.Abs(float64(got)-x.want[i]) <= 1e-6*math.Abs(x.want[i])) {
+				t.Errorf("scores %v: loss and slopes are %v and %v, want %v", x.scores, data(loss), data(slopes), x.want)
+				break
+			}
+		}
+	}
+	d.CircleLoss(loss, slopes, d.Wrap(2, 1, []float32{float32(math.NaN()), 0}), c)
+	if got := data(loss)[0]; got == got {
+		t.Errorf("the loss of NaN is %g", got)
+	}
+}
+
+func TestCircleLossOfGroupsThatDoNotFit(t *testing.T) {
+	d := New()
+	for _, c := range []engine.CircleLoss{{Group: 0}, {Group: 4}, {Group: 3, ImageNegatives: 3}, {Group: 3, ImageNegatives: -1}} {
+		mustPanicWithShape(t, named("circle loss", c), func() { d.CircleLoss(d.New(1, 1), d.New(6, 1), d.New(6, 1), c) })
+	}
+}
+
 // A batch and its targets of different length, which no tensor's shape shows.
 func TestTargetsOfAnotherLength(t *testing.T) {
 	d := New()
