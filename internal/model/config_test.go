@@ -105,6 +105,10 @@ func TestPresets(t *testing.T) {
 	if got := cfg.String(); !strings.HasSuffix(got, "tokens, generation") {
 		t.Errorf("a generator is %q", got)
 	}
+	cfg.ProblemType, cfg.ImageEmbeddingSize, cfg.ContrastSize = Retrieval, 4, 3
+	if got := cfg.String(); !strings.HasSuffix(got, "tokens, retrieval with regions of 4 features, vectors of 3") {
+		t.Errorf("a retriever is %q", got)
+	}
 }
 
 func TestValidate(t *testing.T) {
@@ -130,6 +134,8 @@ func TestValidate(t *testing.T) {
 		{"num_labels", func(c *Config) { c.NumLabels = -1 }},
 		{"num_labels", func(c *Config) { c.NumLabels = maxLabels + 1 }},
 		{"image_embedding_size", func(c *Config) { c.ImageEmbeddingSize = -1 }},
+		{"image_embedding_size is not set", func(c *Config) { c.ProblemType = Retrieval }},
+		{"contrast_size", func(c *Config) { c.ContrastSize = -1 }},
 		{"role_type_size", func(c *Config) { c.RoleTypes = -1 }},
 		{"turn_type_size", func(c *Config) { c.TurnTypes = maxPositions + 1 }},
 		{"hidden_act", func(c *Config) { c.HiddenAct = "relu" }},

@@ -261,6 +261,11 @@ func TestArchitectures(t *testing.T) {
 			t.Errorf("%s has\n%v, want\n%v", name, names, want)
 		}
 	}
+	cfg.ContrastSize = 4
+	specs, err := Architecture("retrieval", cfg)
+	if last := specs[len(specs)-1]; err != nil || last.Name != "contrast_fc_image.b_0" || !slices.Equal(last.Shape, []int{4}) {
+		t.Errorf("with vectors, retrieval ends with %v (%v)", last, err)
+	}
 	if _, err := Architecture("vision", cfg); err == nil || !strings.Contains(err.Error(), "retrieval") {
 		t.Errorf("an unknown architecture: %v", err)
 	}

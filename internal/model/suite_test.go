@@ -276,6 +276,10 @@ func (r *reference) rows(table string, ids []int32) [][]float64 {
 // encode returns the last layer's output for the given rows, which queries divides into
 // sequences: that layer has no other queries.
 func (r *reference) encode(text Text, rows, queries []int32) [][]float64 {
+	return r.layers(r.embed(text), text.Offsets, text.Sources, rows, queries)
+}
+
+func (r *reference) embed(text Text) [][]float64 {
 	tables := [][][]float64{r.rows("word_embedding", text.Tokens), r.rows("pos_embedding", text.Positions)}
 	if text.Roles != nil {
 		tables = append(tables, r.rows("role_embedding", text.Roles), r.rows("turn_embedding", text.Turns))
@@ -289,15 +293,19 @@ func (r *reference) encode(text Text, rows, queries []int32) [][]float64 {
 			}
 		}
 	}
-	x := r.dropout(r.normOf(tables[0], sum, "pre_encoder"))
+	return r.dropout(r.normOf(tables[0], sum, "pre_encoder"))
+}
+
+// layers returns what all layers make of x, whose sequences are divided by offsets.
+func (r *reference) layers(x [][]float64, offsets, sources, rows, queries []int32) [][]float64 {
 	for i := range r.cfg.Layers {
 		name := "encoder_layer_" + string(rune('0'+i))
-		q, offsets := x, text.Offsets
+		q, own := x, offsets
 		if i == r.cfg.Layers-1 {
-			q, offsets = pick(x, rows), queries
+			q, own = pick(x, rows), queries
 		}
 		a := r.attention(r.linear(q, name+"_multi_head_att_query_fc"), r.linear(x, name+"_multi_head_att_key_fc"),
-			r.linear(x, name+"_multi_head_att_value_fc"), offsets, text.Offsets, text.Sources)
+			r.linear(x, name+"_multi_head_att_value_fc"), own, offsets, sources)
 		x = r.normOf(q, r.dropout(r.linear(a, name+"_multi_head_att_output_fc")), name+"_post_att")
 		f := gelu(r.linear(x, name+"_ffn_fc_0"))
 		x = r.normOf(x, r.dropout(r.linear(f, name+"_ffn_fc_1")), name+"_post_ffn")
