@@ -23,27 +23,33 @@ type Augmentation struct {
 // the raw numbers of ChaCha8 (math/rand/v2), whose key is the seed: seeds that differ
 // by 1 have nothing in common.
 func (p *Picture) Augment(a Augmentation, seed uint64, w, h int) (out *Picture, flipped bool) {
+	part, flipped := a.draw(seed, p.Width, p.Height)
+	out = p.scale(part, w, h)
+	if flipped {
+		out = out.Flip()
+	}
+	return out, flipped
+}
+
+// draw returns the part of a picture of w x h pixels, and whether to flip it.
+func (a Augmentation) draw(seed uint64, w, h int) (part image.Rectangle, flip bool) {
 	var key [32]byte
 	binary.LittleEndian.PutUint64(key[:], seed)
 	source := rand.NewChaCha8(key)
 	uniform := func(low, high float64) float64 {
 		return low + (high-low)*float64(source.Uint64()>>11)/(1<<53)
 	}
+	coin := func() bool { return source.Uint64()>>63 == 1 }
 
 	area := uniform(min(max(a.MinArea, 0), 1), 1)
 	ratio := uniform(max(3./4, area), 1) // a narrower part of this area would be higher than the picture
-	if source.Uint64()>>63 == 1 {
+	if coin() {
 		ratio = 1 / ratio
 	}
-	width := side(p.Width, math.Sqrt(area*ratio))
-	height := side(p.Height, math.Sqrt(area/ratio))
-	x := int(uniform(0, float64(p.Width-width+1)))
-	y := int(uniform(0, float64(p.Height-height+1)))
-	out = p.scale(image.Rect(x, y, x+width, y+height), w, h)
-	if flipped = a.Flip && source.Uint64()>>63 == 1; flipped {
-		out = out.Flip()
-	}
-	return out, flipped
+	width, height := side(w, math.Sqrt(area*ratio)), side(h, math.Sqrt(area/ratio))
+	x := int(uniform(0, float64(w-width+1)))
+	y := int(uniform(0, float64(h-height+1)))
+	return image.Rect(x, y, x+width, y+height), coin() && a.Flip
 }
 
 // side is a share of n pixels, at least one and at most all.
