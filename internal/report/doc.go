@@ -1,7 +1,8 @@
 // Package report writes what a run has to show as one HTML page: headline
-// numbers, curves, the confusion matrix, the mistakes, the configuration.
+// numbers, what a search found in pictures, curves, the confusion matrix, the
+// mistakes, the configuration.
 //
-// The page is self-contained: style and plots are inside, there is no script
+// The page is self-contained: style, plots and pictures are inside, there is no script
 // and nothing is fetched; a content security policy in the page forbids both.
 // It follows the reader's light or dark setting and fits a phone. Equal runs give
 // equal bytes.
