@@ -106,13 +106,13 @@ func Read(dir, split string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = readFile(file, func(r row) error {
+	err = layoutReader(file).file(file, func(r row) error {
 		i, ok := index[r.image]
-		if !ok {
+		if !ok && r.image != "" {
 			return nil
 		}
 		if r.problem != "" {
-			return &data.FileError{File: file, Line: r.line, Problem: r.problem, Remedy: "correct the line or remove it"}
+			return r.fail(file)
 		}
 		captioned[i] = true
 		s.Captions = append(s.Captions, Caption{Image: i, Text: r.text, Tokens: r.tokens, ID: r.id, Line: r.line})

@@ -1,0 +1,264 @@
+package captions
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+)
+
+// maxImageCaptions bounds the sentences of an image in Karpathy's JSON.
+const maxImageCaptions = 10000
+
+// karpathyImage is an item of "images" in Karpathy's JSON.
+type karpathyImage struct {
+	Filename  string `json:"filename"`
+	Split     string `json:"split"`
+	Sentences []struct {
+		Tokens []string `json:"tokens"`
+		Raw    string   `json:"raw"`
+		ID     *int64   `json:"sentid"`
+	} `json:"sentences"`
+}
+
+// readKarpathy reads dataset_flickr30k.json, dataset_flickr8k.json and dataset_coco.json,
+// image by image.
+func readKarpathy(in io.Reader, path string, each func(row) error) error {
+	dec := json.NewDecoder(in)
+	n, found := 0, false
+	broken := func(err error) error {
+		problem := err.Error()
+		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+			problem = "it ends within a value"
+		}
+		return &data.FileError{File: path, Problem: fmt.Sprintf("is not valid as JSON after %d images: %s", n, problem), Remedy: "fetch it again", Err: err}
+	}
+	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
+		return broken(cmp.Or(err, errors.New("an object is expected")))
+	}
+	for dec.More() {
+		key, err := dec.Token()
+		if err != nil {
+			return broken(err)
+		}
+		if key != "images" {
+			if err := dec.Decode(new(json.RawMessage)); err != nil {
+				return broken(err)
+			}
+			continue
+		}
+		found = true
+		if token, err := dec.Token(); err != nil || token != json.Delim('[') {
+			return broken(cmp.Or(err, errors.New(`a list is expected under "images"`)))
+		}
+		for dec.More() {
+			var image karpathyImage
+			err := dec.Decode(&image)
+			var wrong *json.UnmarshalTypeError
+			switch n++; {
+			case errors.As(err, &wrong):
+				err = each(row{problem: fmt.Sprintf("image %d: %q is a JSON %s", n, wrong.Field, wrong.Value)})
+			case err != nil:
+				return broken(err)
+			default:
+				err = image.each(n, each)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		if _, err := dec.Token(); err != nil {
+			return broken(err)
+		}
+	}
+	if _, err := dec.Token(); err != nil {
+		return broken(err)
+	}
+	if !found {
+		return &data.FileError{File: path, Problem: `has no "images"`, Remedy: "name Karpathy's JSON, such as dataset_flickr30k.json"}
+	}
+	return nil
+}
+
+func (k *karpathyImage) each(n int, yield func(row) error) error {
+	switch count := len(k.Sentences); {
+	case count == 0:
+		return yield(row{problem: fmt.Sprintf(`image %d (%s) has no "sentences"`, n, data.Quote(k.Filename))})
+	case count > maxImageCaptions:
+		return yield(row{problem: fmt.Sprintf("image %d (%s) has %d sentences, more than %d", n, data.Quote(k.Filename), count, maxImageCaptions)})
+	}
+	for _, s := range k.Sentences {
+		r := row{image: k.Filename, text: s.Raw, split: k.Split}
+		if trim(r.text) == "" {
+			r.text = strings.Join(s.Tokens, " ")
+		}
+		if s.ID != nil {
+			r.id = strconv.FormatInt(*s.ID, 10)
+		}
+		if r.check(); r.problem != "" {
+			r.problem = fmt.Sprintf("image %d: %s", n, r.problem)
+		}
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readTokenLines reads the files that Flickr30k and Flickr8k come with: an image's name, "#",
+// the number of the caption, a tab and the caption.
+func readTokenLines(in io.Reader, path string, each func(row) error) error {
+	for lines := data.NewLines(in, path); ; {
+		raw, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := each(parseTokenLine(string(raw), lines.Number())); err != nil {
+			return err
+		}
+	}
+}
+
+func parseTokenLine(line string, number int) row {
+	key, text, tab := strings.Cut(line, "\t")
+	at := strings.LastIndexByte(key, '#')
+	if !tab || at < 0 || key[at+1:] == "" || strings.Trim(key[at+1:], "0123456789") != "" {
+		return row{line: number, problem: "is no line NAME#NUMBER, a tab and a caption"}
+	}
+	r := row{image: key[:at], text: text, line: number}
+	r.check()
+	return r
+}
+
+// idFields are the fields of a line of the reference's .ids files.
+const idFields = 5
+
+// readIDs reads the reference's captions as ids of tokens: tokens, sentence ids, position
+// ids, image and number of the caption, with ";" between. The sentence ids must be 0 and
+// the positions run from 2, which is what the model takes them to be.
+func readIDs(in io.Reader, path string, each func(row) error) error {
+	seen := map[string]int{}
+	for lines := data.NewLines(in, path); ; {
+		raw, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		r := parseIDs(string(raw))
+		r.line = lines.Number()
+		if first, twice := seen[r.id]; twice && r.problem == "" {
+			r.problem = fmt.Sprintf("caption %s is in line %d already", data.Quote(r.id), first)
+		}
+		seen[r.id] = r.line
+		if err := each(r); err != nil {
+			return err
+		}
+	}
+}
+
+func parseIDs(line string) row {
+	fields := strings.Split(trim(line), ";")
+	if len(fields) != idFields {
+		return row{problem: fmt.Sprintf("has %d fields with \";\" between, not the %d of tokens, sentence ids, position ids, image and caption", len(fields), idFields)}
+	}
+	var lists [3][]int32
+	for i := range lists {
+		for field := range strings.FieldsSeq(fields[i]) {
+			id, err := strconv.ParseInt(field, 10, 32)
+			if err != nil {
+				return row{problem: fmt.Sprintf("%s is no id of a token, sentence or position", data.Quote(field))}
+			}
+			lists[i] = append(lists[i], int32(id))
+		}
+	}
+	tokens, sentences, positions := lists[0], lists[1], lists[2]
+	if len(sentences) != len(tokens) || len(positions) != len(tokens) {
+		return row{problem: fmt.Sprintf("has %d tokens, %d sentence ids and %d position ids", len(tokens), len(sentences), len(positions))}
+	}
+	for i := range tokens {
+		if sentences[i] != 0 || positions[i] != int32(i)+data.FirstPosition {
+			return row{problem: fmt.Sprintf("token %d has sentence %d and position %d, not 0 and %d", i+1, sentences[i], positions[i], i+data.FirstPosition)}
+		}
+	}
+	r := row{image: strings.Clone(fields[3]), tokens: tokens, id: strings.Clone(fields[4])}
+	if r.check(); r.id == "" && r.problem == "" {
+		r.problem = "has no number of the caption"
+	}
+	return r
+}
+
+// readNameTable reads the reference's dataset_flickr30k_name_id.txt, two names of every
+// image with a tab between, and gives for each the other.
+func readNameTable(path string) (map[string]string, error) {
+	f, err := data.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	other := map[string]string{}
+	for lines := data.NewLines(f, path); ; {
+		raw, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return other, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		fields := strings.Fields(string(raw))
+		if len(fields) != 2 {
+			return nil, &data.FileError{File: path, Line: lines.Number(), Problem: fmt.Sprintf("has %d columns, not an image's name and its number", len(fields)),
+				Remedy: "correct the line, or remove the file: only pictures are found by it"}
+		}
+		other[fields[0]], other[fields[1]] = fields[1], fields[0]
+	}
+}
+
+// besidePictures reads the captions that lie beside pictures: NAME.txt beside NAME.jpg, with
+// one a line. The names are those of the pictures found.
+func besidePictures(p *pictures, each func(file string, r row) error) error {
+	for _, name := range p.names {
+		file := stem(filepath.ToSlash(p.path[name])) + ".txt"
+		if _, err := os.Stat(file); err != nil {
+			continue
+		}
+		err := reader(readText).file(file, func(r row) error {
+			r.image = name
+			r.check()
+			return each(file, r)
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readText reads a caption from every line that is not blank.
+func readText(in io.Reader, path string, each func(row) error) error {
+	for lines := data.NewLines(in, path); ; {
+		raw, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if text := trim(string(raw)); text != "" {
+			if err := each(row{text: text, line: lines.Number()}); err != nil {
+				return err
+			}
+		}
+	}
+}

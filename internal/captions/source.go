@@ -1,0 +1,276 @@
+package captions
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+)
+
+// form is one in which the data are handed around.
+type form uint8
+
+const (
+	formKarpathy form = iota // Karpathy's JSON
+	formIDs                  // the reference's .ids
+	formTokens               // NAME#NUMBER, a tab and the caption
+	formLines                // JSON lines
+	formTable                // columns with a header
+	formBeside               // NAME.txt beside NAME.jpg
+)
+
+func (f form) String() string {
+	return [...]string{"Karpathy's JSON", "the reference's ids of tokens", "lines NAME#NUMBER and caption", "JSON lines", "a table with a header",
+		"pictures with their captions beside them"}[f]
+}
+
+// read reads a file of the form.
+func (f form) read() reader {
+	return [...]reader{readKarpathy, readIDs, readTokenLines, readJSONLines, readTable}[f]
+}
+
+// source is where captions are read from.
+type source struct {
+	form  form
+	files []string // of captions; none of formBeside
+	dir   string   // where lists of images and the pictures are looked for
+}
+
+// acceptedSources is the remedy for a source of no known form.
+const acceptedSources = "name Karpathy's dataset_*.json, a .csv, .txt or .tsv with the columns image and caption, a .jsonl, " +
+	"a .token file of lines NAME#NUMBER and caption, the reference's .ids, or a folder with one of these or with NAME.txt beside NAME.jpg"
+
+var tokenName = regexp.MustCompile(`\.token(\.txt)?$`)
+
+// folderForms are the files that are looked for in a folder, the first form that is there
+// being the source: one with splits rather than without, texts rather than lists of files.
+var folderForms = []struct {
+	form form
+	is   func(name string) bool // name in lower case
+}{
+	{formKarpathy, func(name string) bool { return strings.HasPrefix(name, "dataset") && strings.HasSuffix(name, ".json") }},
+	{formIDs, func(name string) bool { return strings.HasSuffix(name, ".ids") }},
+	{formTokens, func(name string) bool {
+		return tokenName.MatchString(name) && !strings.Contains(name, "lemma")
+	}},
+	{formLines, func(name string) bool { return name == "captions.jsonl" }},
+	{formTable, func(name string) bool {
+		return slices.Contains([]string{"captions.csv", "captions.tsv", "captions.txt", "results.csv"}, name)
+	}},
+	{formTable, func(name string) bool { return strings.HasSuffix(name, ".csv") }},
+}
+
+// findSource looks at src, a file or a folder.
+func findSource(src string) (source, error) {
+	info, err := os.Stat(src)
+	if err != nil {
+		return source{}, &data.FileError{File: src, Problem: "does not exist", Remedy: acceptedSources, Err: err}
+	}
+	if !info.IsDir() {
+		f, err := recognise(src)
+		return source{f, []string{src}, filepath.Dir(src)}, err
+	}
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return source{}, err
+	}
+	for _, candidate := range folderForms {
+		var files []string
+		for _, e := range entries {
+			if !e.IsDir() && candidate.is(strings.ToLower(e.Name())) {
+				files = append(files, filepath.Join(src, e.Name()))
+			}
+		}
+		switch {
+		case len(files) > 1 && candidate.form != formIDs:
+			return source{}, &data.FileError{File: src, Problem: fmt.Sprintf("has several files of captions: %s and %s", filepath.Base(files[0]), filepath.Base(files[1])),
+				Remedy: "name the one to prepare"}
+		case len(files) > 0:
+			return source{candidate.form, files, src}, nil
+		}
+	}
+	return source{formBeside, nil, src}, nil
+}
+
+// recognise says of which form a file is: by its ending, or else by its first line.
+func recognise(path string) (form, error) {
+	switch strings.ToLower(filepath.Ext(path)) {
+	case ".json":
+		return formKarpathy, nil
+	case ".jsonl", ".ndjson":
+		return formLines, nil
+	case ".ids":
+		return formIDs, nil
+	}
+	f, err := data.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer f.Close()
+	line := firstLine(bufio.NewReaderSize(f, headerBytes))
+	if r := parseTokenLine(line, 1); r.image != "" {
+		return formTokens, nil
+	}
+	if _, ok := parseHeader(line); ok {
+		return formTable, nil
+	}
+	return 0, &data.FileError{File: path, Line: 1, Problem: "is of no known form: neither a header with image and caption nor NAME#NUMBER, a tab and a caption", Remedy: acceptedSources}
+}
+
+// splitWords are what splits are called, here and elsewhere.
+var splitWords = map[string]string{"train": "train", "restval": "train", "dev": "dev", "val": "dev", "valid": "dev", "validation": "dev", "test": "test"}
+
+// listName finds the word for the split at the end of a list's name: train.txt,
+// flickr30k_val.txt, Flickr_8k.testImages.txt.
+var listName = regexp.MustCompile(`(?:^|[^a-z])(train|dev|val|valid|validation|test)[^a-z]?(?:images|imgs)?\.txt$`)
+
+// splitOf finds the word for the split in a file's name, such as val.all.ids; "" without.
+func splitOf(name string) string {
+	for word := range strings.FieldsFuncSeq(strings.ToLower(name), func(r rune) bool { return r < 'a' || r > 'z' }) {
+		if split := splitWords[word]; split != "" {
+			return split
+		}
+	}
+	return ""
+}
+
+// findLists returns the list of images of each split in the source's folder. What lies
+// beside a picture of the same name is no list.
+func (s source) findLists(p *pictures) (map[string]string, error) {
+	entries, err := os.ReadDir(s.dir)
+	if err != nil {
+		return nil, err
+	}
+	lists := map[string]string{}
+	for _, e := range entries {
+		path := filepath.Join(s.dir, e.Name())
+		m := listName.FindStringSubmatch(strings.ToLower(e.Name()))
+		_, beside := p.byStem[stem(e.Name())]
+		if m == nil || e.IsDir() || slices.Contains(s.files, path) || s.form == formBeside && beside {
+			continue
+		}
+		split := splitWords[m[1]]
+		if lists[split] != "" {
+			return nil, &data.FileError{File: s.dir, Problem: fmt.Sprintf("has two lists of the images of %s: %s and %s", split, filepath.Base(lists[split]), e.Name()),
+				Remedy: "remove one of them"}
+		}
+		lists[split] = path
+	}
+	return lists, nil
+}
+
+// maxDocument bounds Karpathy's JSON in bytes; the largest official one has 144 MB.
+const maxDocument = 1 << 30
+
+// collection is what has been read.
+type collection struct {
+	rows  []row
+	split map[string]string // by image
+	order []string          // the images in order of appearance
+}
+
+// collect reads all captions. bad is told of the rows that are left out; its error ends the reading.
+func (s source) collect(p *pictures, bad func(error) error, tick func(rows int) error) (*collection, error) {
+	c := &collection{split: map[string]string{}}
+	add := func(file, split string) func(row) error {
+		return func(r row) error {
+			if r.problem == "" {
+				r.problem = c.place(&r, split)
+			}
+			if r.problem != "" {
+				return bad(r.fail(file))
+			}
+			c.rows = append(c.rows, r)
+			return tick(len(c.rows))
+		}
+	}
+	if s.form == formBeside {
+		err := besidePictures(p, func(file string, r row) error {
+			first, _, _ := strings.Cut(strings.TrimPrefix(r.image, "images/"), "/")
+			return add(file, splitWords[strings.ToLower(first)])(r)
+		})
+		if err == nil && len(c.rows) == 0 {
+			err = &data.FileError{File: s.dir, Problem: "has no captions of a known form", Remedy: acceptedSources}
+		}
+		return c, err
+	}
+	for _, file := range s.files {
+		split := ""
+		if s.form == formIDs {
+			split = splitOf(filepath.Base(file))
+		}
+		if info, err := os.Stat(file); err == nil && s.form == formKarpathy && info.Size() > maxDocument {
+			return nil, &data.FileError{File: file, Problem: fmt.Sprintf("is longer than %d MiB", maxDocument>>20), Remedy: "write its captions as CSV"}
+		}
+		if err := s.form.read().file(file, add(file, split)); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// place notes the split of a row's image, and says what is wrong with it.
+func (c *collection) place(r *row, split string) string {
+	if r.split != "" {
+		if split = splitWords[strings.ToLower(r.split)]; split == "" {
+			return fmt.Sprintf("image %s is of the split %s; known are train, restval, dev, val and test", data.Quote(r.image), data.Quote(r.split))
+		}
+	}
+	known, ok := c.split[r.image]
+	switch {
+	case !ok:
+		c.split[r.image] = split
+		c.order = append(c.order, r.image)
+	case known != split:
+		return fmt.Sprintf("image %s is of two splits, %q and %q", data.Quote(r.image), known, split)
+	}
+	return ""
+}
+
+// applyLists replaces the splits by those of lists. Images on no list get none. missing is
+// told of listed images without captions.
+func (c *collection) applyLists(lists map[string]string, missing func(error) error) error {
+	byStem := map[string]string{}
+	for _, image := range c.order {
+		once(byStem, stem(image), image)
+	}
+	listed := map[string]string{}
+	var order []string
+	for _, split := range splitNames {
+		path := lists[split]
+		if path == "" {
+			continue
+		}
+		names, lines, err := readList(path)
+		if err != nil {
+			return err
+		}
+		for i, name := range names {
+			image := name
+			if _, ok := c.split[image]; !ok {
+				image = byStem[stem(name)]
+			}
+			problem := ""
+			if image == "" {
+				problem = fmt.Sprintf("image %s has no caption", data.Quote(name))
+			} else if first := listed[image]; first != "" {
+				problem = fmt.Sprintf("image %s is listed for %s already", data.Quote(name), first)
+			}
+			if problem != "" {
+				if err := missing(&data.FileError{File: path, Line: lines[i], Problem: problem, Remedy: "remove it from the list"}); err != nil {
+					return err
+				}
+				continue
+			}
+			listed[image] = split
+			order = append(order, image)
+		}
+	}
+	c.split, c.order = listed, order
+	return nil
+}

@@ -1,0 +1,143 @@
+package captions
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/data"
+)
+
+// The names that columns go by; others are passed over.
+var columnNames = map[string][]string{
+	"image":   {"image", "image_name", "filename", "file_name", "img"},
+	"caption": {"caption", "comment", "raw", "sentence", "text"},
+	"id":      {"id", "caption_id"},
+	"split":   {"split"},
+}
+
+// columns says which column of a table is what, -1 for none.
+type columns struct {
+	separator                 string
+	width                     int
+	image, caption, id, split int
+}
+
+// parseHeader finds the separator with which line is a header.
+func parseHeader(line string) (columns, bool) {
+	for _, separator := range []string{",", "|", "\t"} {
+		names := strings.Split(line, separator)
+		for i, name := range names {
+			names[i] = strings.ToLower(strings.Trim(trim(name), `"`))
+		}
+		find := func(column string) int {
+			return slices.IndexFunc(names, func(name string) bool { return slices.Contains(columnNames[column], name) })
+		}
+		c := columns{separator, len(names), find("image"), find("caption"), find("id"), find("split")}
+		if c.image >= 0 && c.caption >= 0 {
+			return c, true
+		}
+	}
+	return columns{}, false
+}
+
+// headerBytes is where a header must have ended.
+const headerBytes = 4 << 10
+
+// firstLine returns the line that in begins with, cut at headerBytes.
+func firstLine(in *bufio.Reader) string {
+	head, _ := in.Peek(headerBytes) // an error comes again
+	line, _, _ := strings.Cut(string(head), "\n")
+	return strings.TrimPrefix(strings.TrimSuffix(line, "\r"), "\ufeff")
+}
+
+// readTable reads rows of columns with a header, separated by commas (CSV), "|" or tabs.
+func readTable(in io.Reader, path string, each func(row) error) error {
+	buffered := bufio.NewReaderSize(in, headerBytes)
+	c, ok := parseHeader(firstLine(buffered))
+	if !ok {
+		return &data.FileError{File: path, Line: 1, Problem: "is no header with a column image and a column caption",
+			Remedy: "give the file a first line image,caption (and id if there are any)"}
+	}
+	rows := c.rows(buffered, path)
+	if _, _, err := rows.Next(); err != nil {
+		return err
+	}
+	for {
+		fields, line, err := rows.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if err := c.each(fields, line, each); err != nil {
+			return err
+		}
+	}
+}
+
+func (c columns) rows(in io.Reader, path string) data.Rows {
+	switch c.separator {
+	case ",":
+		return data.NewRows(in, path, data.FormatCSV)
+	case "\t":
+		return data.NewRows(in, path, data.FormatTSV)
+	}
+	return &barRows{lines: data.NewLines(in, path), width: c.width}
+}
+
+// each calls yield for the captions of a row: one, or several in a JSON list.
+func (c columns) each(fields []string, line int, yield func(row) error) error {
+	if len(fields) != c.width {
+		return yield(row{line: line, problem: fmt.Sprintf("has %d columns, the header has %d: a caption with commas must be in double quotes", len(fields), c.width)})
+	}
+	field := func(i int) string {
+		if i < 0 {
+			return ""
+		}
+		return strings.Clone(fields[i]) // not the whole line
+	}
+	r := row{image: field(c.image), id: field(c.id), split: trim(field(c.split)), line: line}
+	texts := []string{field(c.caption)}
+	if list := []string{}; strings.HasPrefix(texts[0], "[") && json.Unmarshal([]byte(texts[0]), &list) == nil {
+		texts = list
+	}
+	for _, text := range texts {
+		r := r
+		r.text = text
+		r.check()
+		if err := yield(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// barRows splits lines at "|". The last column has what is left.
+type barRows struct {
+	lines *data.Lines
+	width int
+}
+
+// unseparated is the end of a row of Flickr30k's results.csv, one of which lacks its last "|".
+var unseparated = regexp.MustCompile(`^\s*(\d+)\s+(\S.*)$`)
+
+// Next implements data.Rows.
+func (b *barRows) Next() ([]string, int, error) {
+	raw, err := b.lines.Next()
+	if err != nil {
+		return nil, b.lines.Number(), err
+	}
+	fields := strings.SplitN(string(raw), "|", b.width)
+	if last := len(fields) - 1; len(fields) == b.width-1 {
+		if m := unseparated.FindStringSubmatch(fields[last]); m != nil {
+			fields = append(fields[:last], m[1], m[2])
+		}
+	}
+	return fields, b.lines.Number(), nil
+}
