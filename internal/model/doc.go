@@ -1,5 +1,5 @@
 // Package model is UNIMO itself: its configuration, its parameters by the
-// reference's names, the text encoder and the heads on top.
+// reference's names, the encoder of texts and images, and the heads on top.
 //
 // The constructors declare every parameter (name, shape, how it starts) as they
 // build; the same code therefore lists what an architecture needs ([Specs]), makes
@@ -9,9 +9,18 @@
 //	params.go      declaring, initialising and loading parameters
 //	encoder.go     embeddings and Transformer layers over packed sequences
 //	classifier.go  pooled text, classification and regression heads
+//	images.go      regions of images and their embedding
+//	multimodal.go  sequences of an image, objects' names and a text
+//	retriever.go   scores of images with texts, vectors of each alone, their losses
 //	generator.go   language head, loss, and decoding with cached keys and values
 //	table.go       architectures by name, for inspecting checkpoints
 //
-// Shape letters are those of package engine. Source: Li et al. 2021, section 2;
+// # Retrieval
+//
+// A [Retriever] computes what depends on an image or a text alone once, as a [Part], and then scores any
+// pairs of a part of images with a part of texts. In training both parts and the pairs of a batch's groups are made on one tape. In
+// evaluation [Part.Keep] takes parts out of the pass, so that they serve the blocks of a large matrix of scores.
+//
+// Shape letters are those of package engine; R regions of a batch of images, E features of each, P pairs. Source: Li et al. 2021, section 2;
 // PaddlePaddle/Research, NLP/UNIMO/src/model.
 package model

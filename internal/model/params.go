@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 	"hash/fnv"
+	"math"
 	"math/rand/v2"
 	"slices"
 
@@ -20,6 +21,7 @@ const (
 	TruncatedNormal Init = iota // of Config.InitRange, cut at two deviations
 	Zeros
 	Ones
+	Xavier // uniform within ±sqrt(6/(in+out))
 )
 
 // Spec describes a parameter.
@@ -119,9 +121,7 @@ func (s Spec) initial(values []float32, initRange float64, seed uint64) {
 			values[i] = 1
 		}
 	case TruncatedNormal:
-		h := fnv.New64a()
-		h.Write([]byte(s.Name))
-		rng := rand.New(rand.NewPCG(seed, h.Sum64()))
+		rng := s.random(seed)
 		for i := range values {
 			x := rng.NormFloat64()
 			for x < -2 || x > 2 {
@@ -129,7 +129,19 @@ func (s Spec) initial(values []float32, initRange float64, seed uint64) {
 			}
 			values[i] = float32(x * initRange)
 		}
+	case Xavier:
+		rng, bound := s.random(seed), math.Sqrt(6/float64(s.Shape[0]+s.Shape[1]))
+		for i := range values {
+			values[i] = float32((2*rng.Float64() - 1) * bound)
+		}
 	}
+}
+
+// random returns the parameter's own stream.
+func (s Spec) random(seed uint64) *rand.Rand {
+	h := fnv.New64a()
+	h.Write([]byte(s.Name))
+	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
 // LoadReport says how a checkpoint and a model differ.

@@ -69,6 +69,18 @@ func TestInitialValues(t *testing.T) {
 	if top > 2*deviation*(1+1e-7) || top < 1.99*deviation {
 		t.Errorf("largest value %g, want almost %g", top, 2*deviation)
 	}
+	const bound = 0.2 // sqrt(6/(100+50))
+	values = make([]float32, 100*50)
+	Spec{Name: "w", Shape: []int{100, 50}, Init: Xavier}.initial(values, deviation, 1)
+	mean, squares, top = 0, 0, 0
+	for _, v := range values {
+		mean += float64(v) / 5000
+		squares += float64(v) * float64(v) / 5000
+		top = max(top, math.Abs(float64(v)))
+	}
+	if math.Abs(mean) > 5*bound/math.Sqrt(3*5000) || math.Abs(math.Sqrt(3*squares)-bound) > 0.03*bound || top > bound || top < 0.99*bound {
+		t.Errorf("Xavier: mean %g, deviation %g, largest %g; want uniform within ±%g", mean, math.Sqrt(squares), top, bound)
+	}
 	for init, want := range map[Init]float32{Zeros: 0, Ones: 1} {
 		values := []float32{7, 7, 7, 7, 7}
 		Spec{Name: "b", Shape: []int{5}, Init: init}.initial(values, deviation, 1)

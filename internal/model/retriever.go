@@ -68,14 +68,14 @@ func RetrieverSpecs(cfg Config) []Spec {
 	return specs
 }
 
-// build declares the parameters. Differs from the reference: the match head's weights start like
-// all others; see docs/numerics.md.
+// build declares the parameters. Differs from the reference: the match head's bias starts from zero,
+// as all others do, not from a random number.
 func (r *Retriever) build(cfg Config, p declare) {
 	h := cfg.HiddenSize
 	r.encoder = newMultimodal(p, cfg)
 	r.poolText = newLinear(p, "pooled_fc_text", h, h)
 	r.poolImage = newLinear(p, "pooled_fc_image", h, h)
-	r.match = newLinear(p, "match_fc", h, 1)
+	r.match = linear{w: p("match_fc.w_0", Xavier, h, 1), b: p("match_fc.b_0", Zeros, 1)}
 	if cfg.ContrastSize > 0 {
 		r.contrastText = newLinear(p, "contrast_fc_text", h, cfg.ContrastSize)
 		r.contrastImage = newLinear(p, "contrast_fc_image", h, cfg.ContrastSize)

@@ -8,7 +8,7 @@
 //	memory.go     tensors over recycled float32 slices
 //	loop.go       parallel loops that allocate nothing
 //	dense.go      products, elementwise operations, rows by index
-//	norm.go       layer norm, alone and with residual and dropout
+//	norm.go       layer norm, alone and with residual and dropout; rows to length 1
 //	attention.go  attention over packed sequences, all of them or causal behind a prefix
 //	attention_cached.go  attention of a step of decoding
 //	loss.go       losses
