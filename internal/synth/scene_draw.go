@@ -36,24 +36,30 @@ const samples = 4
 
 func (o object) draw(img *image.RGBA) {
 	size := img.Rect.Dx()
-	first := func(centre int) int { return max((centre-o.radius)*size/1024, 0) }
-	last := func(centre int) int { return min((centre+o.radius)*size/1024, size-1) }
-	// at is the place of a sample, counted over the picture, in thousandths of the radius.
-	at := func(sample, centre int) int {
-		return ((2*sample+1)*1024 - centre*2*samples*size) * 1000 / (o.radius * 2 * samples * size)
+	// extent returns the pixels that the object reaches to each side of its centre, and
+	// the places of their samples in thousandths of the radius from it.
+	extent := func(centre int) (first int, places []int) {
+		first = max((centre-o.radius)*size/1024, 0)
+		last := min((centre+o.radius)*size/1024, size-1)
+		for sample := samples * first; sample < samples*(last+1); sample++ {
+			places = append(places, ((2*sample+1)*1024-centre*2*samples*size)*1000/(o.radius*2*samples*size))
+		}
+		return first, places
 	}
+	left, columns := extent(o.x)
+	top, rows := extent(o.y)
 	contains := figures[o.figure].contains
-	for y := first(o.y); y <= last(o.y); y++ {
-		for x := first(o.x); x <= last(o.x); x++ {
+	for i := 0; i < len(rows); i += samples {
+		for j := 0; j < len(columns); j += samples {
 			covered := 0
-			for j := range samples {
-				for i := range samples {
-					if contains(at(samples*x+i, o.x), at(samples*y+j, o.y)) {
+			for _, y := range rows[i:][:samples] {
+				for _, x := range columns[j:][:samples] {
+					if contains(x, y) {
 						covered++
 					}
 				}
 			}
-			p := img.Pix[img.PixOffset(x, y):][:3]
+			p := img.Pix[img.PixOffset(left+j/samples, top+i/samples):][:3]
 			for k, shade := range [3]uint8{o.shade.R, o.shade.G, o.shade.B} {
 				p[k] = uint8((int(shade)*covered + int(p[k])*(samples*samples-covered)) / (samples * samples))
 			}
