@@ -330,6 +330,38 @@ func TestTargets(t *testing.T) {
 	}
 }
 
+// Images and captions that are in several pairs come once.
+func TestPairs(t *testing.T) {
+	p := (&corpus{}).paired(nil)
+	for caption := range 2 {
+		p.texts[7+caption] = caption // as if their tokens were there
+		for _, image := range []int{30, 10, 30} {
+			p.add(image, 7+caption)
+		}
+	}
+	if want := [][2]int{{0, 0}, {1, 0}, {0, 0}, {0, 1}, {1, 1}, {0, 1}}; p.Images != 2 || !reflect.DeepEqual(p.Pairs, want) {
+		t.Errorf("%d images, pairs %v", p.Images, p.Pairs)
+	}
+	if p.size() != 6 {
+		t.Errorf("%d pairs to score", p.size())
+	}
+	if p.Group = 3; p.size() != 2 {
+		t.Errorf("%d groups to learn from", p.size())
+	}
+	all := newPictures()
+	one := all.of(batch{Images: 1, Regions: 2})
+	three := all.of(batch{Images: 3, Regions: 2})
+	again := all.of(batch{Images: 1, Regions: 2})
+	for _, im := range []model.Images{one, three, again} {
+		if err := im.Check(model.Base); err != nil {
+			t.Error(err)
+		}
+	}
+	if three.Sequences() != 3 || !reflect.DeepEqual(one, again) {
+		t.Error("images are not the same at every call")
+	}
+}
+
 // Every round of sorted batches covers all lengths, and no batch comes twice.
 func TestSorted(t *testing.T) {
 	c := &corpus{}
@@ -366,7 +398,7 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(chosen) != 2 || chosen[0].name != "products" || chosen[1].name != "start" {
 		t.Errorf("%+v, %v", chosen, err)
 	}
-	for _, bad := range []string{"", "10", "x", "1,,2"} {
+	for _, bad := range []string{"", "12", "x", "1,,2"} {
 		if _, err := choose(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/tokenizer"
@@ -37,6 +38,13 @@ const (
 	gigawordTarget   = 10
 	gigawordBeams    = 5
 	searchesPerRound = 2 // of Gigaword's shape; of CoQA's one for each length of an answer
+	imageRegions     = 101
+	groupsPerBatch   = 2
+	negatives        = 20 // of a group, half of them images
+	groupBatches     = 16
+	scoredImages     = 96
+	scoredCaptions   = 2 // of a batch
+	scoredBatches    = 16
 	encodeBatch      = 4
 	encodesPerRound  = 2
 	longText         = 4000 // bytes, which are more than maxTokens tokens of prose
@@ -44,6 +52,7 @@ const (
 
 // corpus is the real data.
 type corpus struct {
+	dir        string
 	tok        *tokenizer.Tokenizer
 	train, dev []data.Record
 	trainText  []string
@@ -60,7 +69,7 @@ func dataDir() string {
 }
 
 func readCorpus(dir string) (*corpus, error) {
-	c := &corpus{}
+	c := &corpus{dir: dir}
 	var err error
 	if c.tok, err = tokenizer.Load(filepath.Join(dir, "unimo-dict")); err != nil {
 		return nil, err
@@ -164,6 +173,20 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 		"gigaword-search": func() (workFile, error) {
 			batches := inBatches(c.passages(gigawordSource, gigawordSource), nil, gigawordBatch)
 			return cut(searched(batches, gigawordBeams, gigawordTarget, gigawordTarget), rounds, searchesPerRound)
+		},
+		"groups": func() (workFile, error) {
+			batches, err := c.groups()
+			if err != nil {
+				return workFile{}, err
+			}
+			return cut(batches, rounds, 1)
+		},
+		"pairs": func() (workFile, error) {
+			batches, err := c.pairs()
+			if err != nil {
+				return workFile{}, err
+			}
+			return cut(batches, rounds, 1)
 		},
 		"long":  func() (workFile, error) { return cut(c.long(), rounds, encodesPerRound) },
 		"first": func() (workFile, error) { return repeated(gather(c.dev, c.devText, [][]int{{0}}), rounds), nil },
@@ -272,6 +295,80 @@ func (c *corpus) answered() []batch {
 		}
 	}
 	return batches
+}
+
+// paired makes a batch of pairs of an image and a caption of a set.
+type paired struct {
+	batch
+	c             *corpus
+	set           *captions.Set
+	images, texts map[int]int // the numbers in the batch
+}
+
+func (c *corpus) paired(set *captions.Set) *paired {
+	return &paired{batch: batch{Regions: imageRegions}, c: c, set: set, images: map[int]int{}, texts: map[int]int{}}
+}
+
+func (p *paired) add(image, caption int) {
+	if _, ok := p.images[image]; !ok {
+		p.images[image] = p.Images
+		p.Images++
+	}
+	if _, ok := p.texts[caption]; !ok {
+		p.texts[caption] = len(p.Sequences)
+		p.Sequences = append(p.Sequences, p.c.encode(p.set.Captions[caption].Text))
+	}
+	p.Pairs = append(p.Pairs, [2]int{p.images[image], p.texts[caption]})
+}
+
+func (c *corpus) captionSet(split string) (*captions.Set, error) {
+	return captions.Read(filepath.Join(c.dir, "flickr8k"), split)
+}
+
+// groups makes batches to learn from. A group is a pair that fits, then its caption with other
+// images, then its image with as many other captions.
+func (c *corpus) groups() ([]batch, error) {
+	set, err := c.captionSet("train")
+	if err != nil {
+		return nil, err
+	}
+	drawn := captions.Groups{Set: set, Negatives: negatives, Seed: 1}
+	order := data.Permutation(1, 0, len(set.Captions))
+	var batches []batch
+	for i := 0; i+groupsPerBatch <= len(order) && len(batches) < groupBatches; i += groupsPerBatch {
+		p := c.paired(set)
+		p.Group = 1 + negatives
+		for _, caption := range order[i : i+groupsPerBatch] {
+			g := drawn.At(0, caption)
+			for _, image := range g.Images {
+				p.add(image, g.Captions[0])
+			}
+			for _, other := range g.Captions[1:] {
+				p.add(g.Images[0], other)
+			}
+		}
+		batches = append(batches, p.batch)
+	}
+	return batches, nil
+}
+
+// pairs makes batches to score: captions one after the other, each with all images.
+func (c *corpus) pairs() ([]batch, error) {
+	set, err := c.captionSet("dev")
+	if err != nil {
+		return nil, err
+	}
+	var batches []batch
+	for first := 0; first+scoredCaptions <= len(set.Captions) && len(batches) < scoredBatches; first += scoredCaptions {
+		p := c.paired(set)
+		for caption := range scoredCaptions {
+			for image := range scoredImages {
+				p.add(image, first+caption)
+			}
+		}
+		batches = append(batches, p.batch)
+	}
+	return batches, nil
 }
 
 // searched makes batches to search for targets, whose lengths go through a range.

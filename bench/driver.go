@@ -89,6 +89,9 @@ func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
 	if w.worker != "products" && d.corpusError != nil {
 		return fail(d.corpusError), nil
 	}
+	if _, err := d.batches(w.batches, rounds); err != nil {
+		return fail(err), nil
+	}
 	if slices.Contains(withModel, w.worker) {
 		if err := d.models(ctx); err != nil {
 			return fail(err), nil

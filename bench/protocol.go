@@ -45,12 +45,23 @@ type batch struct {
 	Targets [][]int32 `json:"targets,omitempty"` // to learn to write behind the sequences, each with its end
 	Beams   int       `json:"beams,omitempty"`   // to search with for targets
 	Length  int       `json:"length,omitempty"`  // of exactly so many tokens
+
+	Images  int      `json:"images,omitempty"`  // to compare with the sequences, of random features
+	Regions int      `json:"regions,omitempty"` // of each of them, the global one among them
+	Pairs   [][2]int `json:"pairs,omitempty"`   // an image and a sequence
+	Group   int      `json:"group,omitempty"`   // so many pairs are learnt from together: see corpus.groups
 }
 
-// size returns the number of real tokens, or of sequences where targets are searched for.
+// size returns the number of real tokens; of sequences where targets are searched for; of
+// groups where images are learnt with texts, and of pairs where they are scored.
 func (b batch) size() int {
-	if b.Beams > 0 {
+	switch {
+	case b.Beams > 0:
 		return len(b.Sequences)
+	case b.Group > 0:
+		return len(b.Pairs) / b.Group
+	case b.Images > 0:
+		return len(b.Pairs)
 	}
 	n := 0
 	for _, s := range slices.Concat(b.Sequences, b.Targets) {

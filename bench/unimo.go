@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"slices"
 
@@ -136,6 +137,98 @@ func newWriting() (step, error) {
 			if n := len(r.Best().IDs); n != b.Length {
 				return fmt.Errorf("%d tokens written, want %d", n, b.Length)
 			}
+		}
+		return nil
+	}, nil
+}
+
+func retrieverConfig() model.Config {
+	cfg := model.Base
+	cfg.ProblemType = model.Retrieval
+	return cfg
+}
+
+// pictures are images of random regions, the same for whoever asks.
+type pictures struct {
+	random *rand.Rand
+	model.Images
+}
+
+func newPictures() *pictures {
+	return &pictures{rand.New(rand.NewPCG(1, 1)), model.Images{Offsets: []int32{0}}}
+}
+
+// of returns the images of a batch.
+func (p *pictures) of(b batch) model.Images {
+	size := model.Base.ImageEmbeddingSize
+	for p.Sequences() < b.Images {
+		for range b.Regions * size {
+			p.Features = append(p.Features, float32(p.random.NormFloat64()))
+		}
+		for range b.Regions * model.LocationSize {
+			p.Locations = append(p.Locations, p.random.Float32())
+		}
+		p.Offsets = append(p.Offsets, p.Offsets[p.Sequences()]+int32(b.Regions))
+	}
+	regions := int(p.Offsets[b.Images])
+	return model.Images{Features: p.Features[:regions*size], Locations: p.Locations[:regions*model.LocationSize], Offsets: p.Offsets[:b.Images+1]}
+}
+
+func modelPairs(b batch) []model.Pair {
+	pairs := make([]model.Pair, len(b.Pairs))
+	for i, p := range b.Pairs {
+		pairs[i] = model.Pair{Image: int32(p[0]), Text: int32(p[1])}
+	}
+	return pairs
+}
+
+// newPairTraining returns a whole step of training on groups, as the reference's recipe has it.
+func newPairTraining() (step, error) {
+	d := cpu.New()
+	m, err := model.NewRetriever(d, retrieverConfig(), 1)
+	if err != nil {
+		return nil, err
+	}
+	images := newPictures()
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Text, b batch) *autograd.Var {
+		scores := m.Scores(t, m.ImagePart(t, images.of(b)), m.TextPart(t, in), modelPairs(b))
+		return m.CircleLoss(t, scores, b.Group, (b.Group-1)/2, 0.2, 1, false)
+	}), nil
+}
+
+// scoredAtOnce are some 2,000 rows, as evaluation takes them.
+const scoredAtOnce = 18
+
+// newScoring returns the scores of pairs, of which each image and each text is read once.
+func newScoring() (step, error) {
+	d := cpu.New()
+	cfg := retrieverConfig()
+	random, err := model.NewRetriever(d, cfg, 1)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checkpoint.FromTensors("random weights", random.Params.Tensors(d))
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.OpenRetriever(d, cfg, r) // whose weights never change, as users have it
+	if err != nil {
+		return nil, err
+	}
+	var in model.Text
+	all, tape := newPictures(), autograd.NewInference(d)
+	return func(b batch) error {
+		pack(&in, b)
+		images, texts := m.ImagePart(tape, all.of(b)).Keep(d), m.TextPart(tape, in).Keep(d)
+		defer images.Free(d)
+		defer texts.Free(d)
+		tape.Release()
+		for pairs := range slices.Chunk(modelPairs(b), scoredAtOnce) {
+			scores := engine.Values(d, m.Scores(tape, images, texts, pairs).Value)
+			if len(scores) != len(pairs) {
+				return fmt.Errorf("%d scores of %d pairs", len(scores), len(pairs))
+			}
+			tape.Release()
 		}
 		return nil
 	}, nil

@@ -34,6 +34,10 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newTraining()
 	case "train-text":
 		run, err = newTextTraining()
+	case "train-pairs":
+		run, err = newPairTraining()
+	case "score":
+		run, err = newScoring()
 	case "write":
 		run, err = newWriting()
 	case "predict":

@@ -73,6 +73,12 @@ var throughput = metric{unit: "tokens/s", of: func(rounds []reply) float64 {
 // searches is targets per second, counted in the same way.
 var searches = metric{unit: "targets/s", digits: 2, of: throughput.of}
 
+// grouped and scored are groups and pairs per second, counted in the same way.
+var (
+	grouped = metric{unit: "groups/s", digits: 3, of: throughput.of}
+	scored  = metric{unit: "pairs/s", digits: 1, of: throughput.of}
+)
+
 // latency is the median time of a batch in milliseconds: that of a round, and of those
 // the median over the rounds.
 var latency = metric{unit: "ms", lower: true, digits: 2, of: func(rounds []reply) float64 {
@@ -186,6 +192,14 @@ var workloads = []workload{
 			{name: "PyTorch, padded", script: "torch_peer.py", target: atLeast(1.3)},
 			{name: "PyTorch compiled, padded", script: "torch_peer.py", variant: "compile", target: atLeast(1.3)},
 		},
+	},
+	{
+		number: 10, name: "train-groups", worker: "train-pairs", title: "train retrieval groups: a pair, 10 other images and 10 other captions", batches: "groups", metric: grouped, memory: true, rounds: 3,
+		peers: []contender{{name: "PyTorch, every pair padded and whole", script: "torch_peer.py", target: atLeast(1.5)}},
+	},
+	{
+		number: 11, name: "score-pairs", worker: "score", title: "score retrieval pairs, every caption with 96 images", batches: "pairs", metric: scored, memory: true, rounds: 3,
+		peers: []contender{{name: "PyTorch, every pair whole", script: "torch_peer.py", target: atLeast(2)}},
 	},
 }
 

@@ -61,9 +61,11 @@ def pad_left(sequences):
 
 
 def size(batch):
-    """Real tokens, or sequences where targets are searched for."""
+    """Real tokens; sequences where targets are searched for; groups, or pairs where they are scored."""
     if batch.get("beams"):
         return len(batch["sequences"])
+    if batch.get("images"):
+        return len(batch["pairs"]) // batch.get("group", 1)
     return sum(map(len, batch["sequences"] + batch.get("targets", [])))
 
 

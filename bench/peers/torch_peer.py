@@ -123,6 +123,99 @@ def write(a):
     return over_batches(a.file, prepare, step)
 
 
+def match():
+    """Every pair is a sequence of its own: the image's regions, then the caption."""
+    import torch
+    from transformers import RobertaModel
+
+    class Match(torch.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.roberta = RobertaModel(config(), add_pooling_layer=False)
+            width = self.roberta.config.hidden_size
+            self.feature, self.location = torch.nn.Linear(2048, width), torch.nn.Linear(5, width)
+            self.norm, self.dropout = torch.nn.LayerNorm(width), torch.nn.Dropout(0.1)
+            self.image, self.text = torch.nn.Linear(width, width), torch.nn.Linear(width, width)
+            self.score = torch.nn.Linear(width, 1)
+
+        def forward(self, features, locations, ids, mask):
+            regions = self.dropout(self.norm(self.feature(features) + self.location(locations)))
+            x = torch.cat([regions, self.roberta.embeddings(input_ids=ids)], 1)
+            x = self.roberta.encoder(x, attention_mask=mask).last_hidden_state
+            image, text = self.image(x[:, 0]).relu(), self.text(x[:, features.shape[1]]).relu()
+            return self.score(self.dropout(image * text))
+
+    return Match()
+
+
+def pair_tensors(batch, pairs):
+    """Features of the images, which are random, and captions, one of each for every pair."""
+    import torch
+
+    images = [image for image, _ in pairs]
+    n, regions = batch["images"], batch["regions"]
+    generator = torch.Generator().manual_seed(1)
+    features = torch.randn(n, regions, 2048, generator=generator)[images]
+    locations = torch.rand(n, regions, 5, generator=generator)[images]
+    ids, mask, padded = pad([batch["sequences"][text] for _, text in pairs])
+    if padded:
+        real = torch.cat([torch.ones(len(pairs), regions), torch.tensor(mask)], 1).bool()
+        mask = real[:, None, None, :].expand(-1, 1, real.shape[1], -1)
+    return features, locations, torch.tensor(ids), mask if padded else None
+
+
+def circle_loss(scores, margin=0.2, scale=1.0):
+    """A row: the pair that fits, pairs with other images, as many with other captions."""
+    import torch
+
+    positive, others = scores[:, :1], scores[:, 1:]
+
+    def side(negative):
+        p = (-scale * (1 + margin - positive).relu().detach() * (positive - (1 - margin))).double().exp().sum(1)
+        n = (scale * (negative + margin).relu().detach() * (negative - margin)).double().exp().sum(1)
+        return torch.log(1 + p * n).float().mean()
+
+    half = others.shape[1] // 2
+    return (side(others[:, :half]) + side(others[:, half:])) / 2
+
+
+def train_pairs(a):
+    import torch
+
+    model = match().train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
+
+    def prepare(batch):
+        return pair_tensors(batch, batch["pairs"]), batch["group"]
+
+    def step(ready):
+        inputs, group = ready
+        circle_loss(model(*inputs).view(-1, group)).backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return over_batches(a.file, prepare, step)
+
+
+def score(a):
+    """Pairs in the order of the captions, as they come, in batches of 48."""
+    import torch
+
+    model = match().eval()
+
+    def prepare(batch):
+        pairs = batch["pairs"]
+        return [pair_tensors(batch, pairs[i : i + 48]) for i in range(0, len(pairs), 48)]
+
+    @torch.inference_mode()
+    def step(ready):
+        for inputs in ready:
+            model(*inputs)
+
+    return over_batches(a.file, prepare, step)
+
+
 def infer(a):
     import torch
     from transformers import RobertaForSequenceClassification
@@ -167,7 +260,7 @@ def start(a):
     import torch
 
     torch.set_num_threads(a.threads)
-    run = {"products": products, "train": train, "train-text": train_text, "write": write, "predict": infer, "encode": infer}[a.workload](a)
+    run = {"products": products, "train": train, "train-text": train_text, "train-pairs": train_pairs, "score": score, "write": write, "predict": infer, "encode": infer}[a.workload](a)
     return about(), run
 
 
