@@ -34,7 +34,7 @@ type PrepareOptions struct {
 // Prepared says what became of a source.
 type Prepared struct {
 	Form     string          `json:"form"`  // in words
-	Files    []string        `json:"files"` // that the captions were read from
+	Files    []string        `json:"files,omitempty"` // that the captions were read from
 	Lists    []string        `json:"lists,omitempty"`
 	Out      string          `json:"out"`
 	Splits   []PreparedSplit `json:"splits"`

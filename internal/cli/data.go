@@ -25,10 +25,11 @@ func (a *app) dataCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "data",
 		Short: "Prepare data sets and say what is wrong with files",
-		Long: `Prepare data sets of text-to-text tasks from their official files, and say what is
-in a task's files and what is wrong with them.`,
+		Long: `Prepare data sets of text-to-text tasks and of images with captions from their
+official files, and say what is in a task's files and what is wrong with them.`,
 		Example: `  unimo data prepare coqa coqa-train-v1.0.json DATA --split 0.1
-  unimo data validate coqa DATA --vocab DICT`,
+  unimo data validate coqa DATA --vocab DICT
+  unimo data prepare flickr DIR_WITH_PICTURES DATA`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
@@ -57,6 +58,7 @@ type prepareFlags struct {
 	seed        uint64
 	ids         bool
 	vocab, form string
+	images      string
 }
 
 // preparation is what "unimo data prepare --json" prints.
@@ -73,7 +75,7 @@ func (a *app) dataPrepareCommand() *cobra.Command {
 		Short: "Write a data folder from official files, or from your own",
 		Long: `Write the new folder DST with train.jsonl, dev.jsonl and test.jsonl from SRC: a file,
 or a folder in which the names of the files say the split (train, dev or valid, test).
-The tasks are ` + strings.Join(seq2seq.Names(), ", ") + `.
+The tasks are ` + strings.Join(seq2seq.Names(), ", ") + ` and flickr.
 
 SRC may hold CoQA's JSON (coqa); SQuAD's JSON, or src-*.txt with tgt-*.txt of Du et
 al. (squad-qg); .story files with the lists all_train.txt, all_val.txt and
@@ -81,21 +83,38 @@ all_test.txt, or JSON lines with article and highlights (cnn-dailymail);
 *.article.txt with *.title.txt (gigaword); and for every task JSON lines, CSV, and
 the reference's TSV. docs/formats.md describes them.
 
+With flickr (flickr30k and flickr8k are the same) DST gets images/, captions.csv and the
+lists train.txt, dev.txt and test.txt of pictures. SRC may hold Karpathy's
+dataset_*.json; the original .token files; CSV with image and caption; the reference's
+.ids; or NAME.txt beside NAME.jpg; with lists of the images of a split, if there are any.
+Pictures are looked for in SRC, or in --images, and are not copied where a hard link can
+be made; without pictures DST goes with a file of their region features.
+
 --split takes that part of the training examples for dev.jsonl. What is about one
 passage stays together, and split.json says what went where. Bad examples are left
 out and counted; 'unimo data validate' lists them all.`,
 		Example: `  unimo data prepare coqa DIR_WITH_CoQA DATA
   unimo data prepare squad-qg DIR DATA --split 0.1 --seed 1
   unimo data prepare cnn-dailymail DIR_WITH_STORIES DATA
-  unimo data prepare gigaword DIR DATA --ids --vocab DICT`,
+  unimo data prepare gigaword DIR DATA --ids --vocab DICT
+  unimo data prepare flickr dataset_flickr30k.json DATA --images flickr30k-images`,
 		Args: cobra.ExactArgs(3),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := seq2seq.Find(args[0])
-			if err != nil {
-				return usageError{err}
-			}
 			if c.Flags().Changed("split") && !(f.fraction > 0 && f.fraction < 1) {
 				return usagef("--split %v: give a fraction between 0 and 1", f.fraction)
+			}
+			if args[0] == "flickr" || isImageTask(args[0]) {
+				if f.ids || f.vocab != "" || c.Flags().Changed("texts") {
+					return usagef("--ids, --vocab and --texts are for tasks of texts; leave them out")
+				}
+				return a.prepareImages(c.Context(), args[1], args[2], f)
+			}
+			t, err := seq2seq.Find(args[0])
+			if err != nil {
+				return usageError{fmt.Errorf("%w; and flickr, of images with captions", err)}
+			}
+			if f.images != "" {
+				return usagef("--images is for flickr; leave it out")
 			}
 			if f.ids != (f.vocab != "") {
 				return usagef("--ids needs --vocab, the vocabulary to write ids of, and the other way round")
@@ -108,6 +127,7 @@ out and counted; 'unimo data validate' lists them all.`,
 	flags.Uint64Var(&f.seed, "seed", 1, "seed of --split")
 	flags.BoolVar(&f.ids, "ids", false, "write the reference's TSV of ids instead of JSON lines")
 	flags.StringVar(&f.vocab, "vocab", "", "folder of the vocabulary for --ids")
+	flags.StringVar(&f.images, "images", "", "folder of the pictures for flickr; without, they are looked for in SRC")
 	textsFlag(c, &f.form)
 	return c
 }
@@ -190,13 +210,19 @@ line, what the splits have in common, how long the texts are and, with --vocab o
 --model, how many tokens they have and how many are cut at the task's limits.
 The tasks are ` + strings.Join(task.Names(), ", ") + `.
 Of the classification tasks the first error of each file and the labels are shown.
+Of images with captions (flickr30k, flickr8k) every picture is read: missing and broken
+ones are shown, and pictures that two splits have in common, by name or byte by byte.
 
 Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` problems are printed.`,
 		Example: `  unimo data validate coqa DATA
   unimo data validate gigaword train.jsonl --vocab DICT --json
-  unimo data validate sst-2 DIR`,
+  unimo data validate sst-2 DIR
+  unimo data validate flickr30k DATA`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
+			if isImageTask(args[0]) {
+				return a.validateImages(c.Context(), args[1])
+			}
 			if t, err := seq2seq.Find(args[0]); err == nil {
 				return a.validatePairs(c.Context(), t, args[1], f)
 			}
@@ -267,12 +293,7 @@ func problemsFound(n int) error {
 }
 
 func (a *app) printValidation(v seq2seq.Validation, e seq2seq.Encoder) {
-	for _, p := range v.Problems {
-		fmt.Fprintln(a.stdout, p)
-	}
-	if more := v.ProblemCount - len(v.Problems); more > 0 {
-		fmt.Fprintf(a.stdout, "and %d more problems\n", more)
-	}
+	a.printProblems(v.Problems, v.ProblemCount)
 	for _, f := range v.Files {
 		kind := cmp.Or(f.Kind, "of no known kind")
 		fmt.Fprintf(a.stdout, "%s: %s (%s): %d examples", f.Split, f.File, kind, f.Examples)
