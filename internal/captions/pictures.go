@@ -19,7 +19,7 @@ const maxDepth = 4
 type pictures struct {
 	names []string          // in order
 	path  map[string]string // where the file is
-	// What the names end with, with and without ending; "" for two files.
+	// The name of the picture by its last part, with and without ending; "" for two files.
 	byBase, byStem map[string]string
 }
 
@@ -32,21 +32,28 @@ func findPictures(dir string) (*pictures, error) {
 	slices.Sort(p.names)
 	for _, name := range p.names {
 		base := path.Base(name)
-		once(p.byBase, base, name)
-		once(p.byStem, stem(base), name)
+		p.index(p.byBase, base, name)
+		p.index(p.byStem, stem(base), name)
 	}
 	return p, nil
 }
 
-func stem(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
-
-// once sets m[key], or "" if it is set.
-func once(m map[string]string, key, value string) {
-	if _, twice := m[key]; twice {
-		value = ""
+// index sets m[key] to name, or to "" if another file has that key. A second name of the same
+// file, such as an earlier Prepare made, is no other.
+func (p *pictures) index(m map[string]string, key, name string) {
+	first, twice := m[key]
+	if !twice {
+		m[key] = name
+		return
 	}
-	m[key] = value
+	a, err := os.Stat(p.path[first])
+	b, err2 := os.Stat(p.path[name])
+	if err != nil || err2 != nil || !os.SameFile(a, b) {
+		m[key] = ""
+	}
 }
+
+func stem(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
 
 func (p *pictures) walk(dir, prefix string, depth int) error {
 	entries, err := os.ReadDir(dir)

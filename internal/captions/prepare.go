@@ -33,7 +33,7 @@ type PrepareOptions struct {
 
 // Prepared says what became of a source.
 type Prepared struct {
-	Form     string          `json:"form"`  // in words
+	Form     string          `json:"form"`            // in words
 	Files    []string        `json:"files,omitempty"` // that the captions were read from
 	Lists    []string        `json:"lists,omitempty"`
 	Out      string          `json:"out"`
@@ -203,7 +203,10 @@ func (p *preparation) locate(found *pictures, other map[string]string) {
 	p.out.Pictures = len(p.places)
 	if len(p.places) == 0 {
 		for _, image := range missing {
-			name[image] = image
+			name[image] = image // their features are elsewhere
+		}
+		if n := len(found.names); n > 0 && len(missing) > 0 && p.opt.Problem != nil {
+			p.opt.Problem(fmt.Errorf("all %d pictures: none is called what the captions call it, such as %s, in one place only", n, data.Quote(missing[0])))
 		}
 	} else if p.out.Missing = len(missing); p.opt.Problem != nil {
 		for _, image := range missing {

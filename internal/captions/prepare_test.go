@@ -151,7 +151,7 @@ func TestPrepareErrors(t *testing.T) {
 		{map[string]string{}, PrepareOptions{}, "has no captions of a known form"},
 		{map[string]string{"a.csv": "x,y\n1,2\n"}, PrepareOptions{}, "a.csv:1: is no header with a column image and a column caption"},
 		{map[string]string{"a.csv": "image,caption\n", "b.csv": "image,caption\n"}, PrepareOptions{}, "several files of captions: a.csv and b.csv"},
-		{map[string]string{"a.csv": "image,caption\n/etc/passwd,x\n"}, PrepareOptions{}, "has no captions that can be used"},
+		{map[string]string{"a.csv": "image,caption\n/etc/passwd,x\n", "a.png": ""}, PrepareOptions{Problem: func(error) {}}, "has no captions that can be used"},
 		{map[string]string{"a.csv": "image,caption\na,\"x\n"}, PrepareOptions{}, "a.csv:2: is no valid CSV"},
 		{map[string]string{"a.csv": "image,caption\na,x\n"}, PrepareOptions{Fraction: 0.5}, "holding some out needs two"},
 		{map[string]string{"a.csv": "image,caption\na,x\nb,y\n"}, PrepareOptions{Fraction: 2}, "between 0 and 1"},
@@ -186,6 +186,22 @@ func TestPrepareErrors(t *testing.T) {
 	}
 	if _, err := os.Lstat(dst); err == nil {
 		t.Error("a cancelled run left its folder")
+	}
+}
+
+// TestPicturesTwice: a second name of a picture is the same picture, another file of that name is not.
+func TestPicturesTwice(t *testing.T) {
+	src := folder(t, map[string]string{"a.csv": "image,caption\na.jpg,x\nb.jpg,y\n", "photos/a.jpg": "1", "photos/b.jpg": "2", "thumbnails/b.jpg": "3"})
+	if _, err := Prepare(context.Background(), src, filepath.Join(src, "out"), PrepareOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(t, filepath.Join(src, "out")); got != "train: a.jpg*(x)" {
+		t.Errorf("%s", got)
+	}
+	var told []string
+	p, err := Prepare(context.Background(), filepath.Join(src, "a.csv"), filepath.Join(src, "out2"), PrepareOptions{Problem: func(err error) { told = append(told, err.Error()) }})
+	if err != nil || p.Pictures != 1 || p.Missing != 1 || len(told) != 1 || !strings.Contains(told[0], `"b.jpg"`) {
+		t.Errorf("%+v, %v, %q", p, err, told)
 	}
 }
 

@@ -237,7 +237,11 @@ func (c *collection) place(r *row, split string) string {
 func (c *collection) applyLists(lists map[string]string, missing func(error) error) error {
 	byStem := map[string]string{}
 	for _, image := range c.order {
-		once(byStem, stem(image), image)
+		if _, twice := byStem[stem(image)]; twice {
+			byStem[stem(image)] = "" // nobody can tell
+		} else {
+			byStem[stem(image)] = image
+		}
 	}
 	listed := map[string]string{}
 	var order []string
