@@ -236,6 +236,45 @@ func TestScoresEqualJointSequences(t *testing.T) {
 	}
 }
 
+// Objects are read as a text is, a caption sees them and its own past, and they do not see it.
+func TestJointSequences(t *testing.T) {
+	cfg := tinyRetriever()
+	d := cpu.New()
+	r := newRetriever(t, d, cfg, 1)
+	scatter(d, r.Params)
+	tape := autograd.NewInference(d)
+	encode := func(j joint) (rows [][]float32, offsets []int32) {
+		x, offsets := r.encoder.encodeJoint(tape, j)
+		for row := range slices.Chunk(read(d, x), cfg.HiddenSize) {
+			rows = append(rows, row)
+		}
+		return rows, offsets
+	}
+	images, objects := tinyImages(), tinyText()
+	before, own := encode(joint{images: images, objects: objects})
+	if asText, _ := encode(joint{images: images, text: objects}); !slices.EqualFunc(before, asText, slices.Equal) {
+		t.Error("objects are not read as a text is")
+	}
+	caption := Text{Tokens: []int32{0, 1, 2, 0, 0, 4}, Positions: []int32{2, 3, 4, 2, 2, 3}, Offsets: []int32{0, 3, 4, 6}, Sources: make([]int32, 3)}
+	with, offsets := encode(joint{images: images, objects: objects, text: caption})
+	caption.Tokens = []int32{0, 1, 5, 0, 0, 5} // the last of two captions
+	changed, _ := encode(joint{images: images, objects: objects, text: caption})
+	for s := range images.Sequences() {
+		n := own[s+1] - own[s]
+		if !slices.EqualFunc(with[offsets[s]:offsets[s]+n], before[own[s]:own[s+1]], slices.Equal) {
+			t.Errorf("sequence %d: image or objects see the caption", s)
+		}
+		last := offsets[s+1] - 1
+		if !slices.EqualFunc(with[offsets[s]:last], changed[offsets[s]:last], slices.Equal) {
+			t.Errorf("sequence %d: what is before its last token sees it", s)
+		}
+		if same := slices.Equal(with[last], changed[last]); same != (s == 1) {
+			t.Errorf("sequence %d: its last token is the same: %v", s, same)
+		}
+	}
+	tape.Release()
+}
+
 // A retriever for inference gives the same scores as the one that was trained.
 func TestOpenRetriever(t *testing.T) {
 	d, b := cpu.New(), tinyPairs()
