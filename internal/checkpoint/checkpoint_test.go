@@ -268,6 +268,23 @@ func TestHuggingFaceFiles(t *testing.T) {
 	}
 }
 
+func TestParseSafetensors(t *testing.T) {
+	file := safetensorsFile(`{"w":{"dtype":"F32","shape":[1],"data_offsets":[0,4]}}`, 0, 0, 0x80, 0x3f)
+	r, err := ParseSafetensors("memory", file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if values, _, err := Float32s(r, "w"); err != nil || !slices.Equal(values, []float32{1}) || r.Path() != "memory" {
+		t.Error(values, err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := ParseSafetensors("memory", file[:20]); err == nil || !strings.Contains(err.Error(), "memory: safetensors: ") {
+		t.Error(err)
+	}
+}
+
 func TestShards(t *testing.T) {
 	shard := func(names ...string) []byte {
 		var tensors []Tensor

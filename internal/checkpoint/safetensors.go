@@ -43,6 +43,13 @@ func OpenSafetensors(path string) (Reader, error) {
 	return mapSafetensors(f, path, FormatSafetensors)
 }
 
+// ParseSafetensors reads a safetensors file that lies in memory, which the reader
+// aliases and never writes to: a mapping that is read-only will do. name stands for the path in
+// error messages.
+func ParseSafetensors(name string, file []byte) (Reader, error) {
+	return newSafetensors(&mapping{data: file}, name, FormatSafetensors)
+}
+
 // mapSafetensors does the work of OpenSafetensors and takes f over.
 func mapSafetensors(f *os.File, path string, format Format) (Reader, error) {
 	file, err := mapFile(f)
