@@ -99,11 +99,16 @@ const (
 //     to right and from top to bottom. A patch's feature is its pixels row by row, red,
 //     green and blue, each as byte/127.5-1. Defaults: image size 128, patch size 16, that
 //     is 64 regions of 768 values.
-//   - Statistics: see docs/formats.md.
+//   - Statistics: 64 values of a region: its colours' means, deviations and histograms, and
+//     the directions of its edges (a histogram of gradient orientations). The regions are
+//     the cells of a grid, then those of grids with half as many cells a side, until one is
+//     left. Defaults: image size 128, grid 6, that is 36 + 9 + 1 regions.
 func NewExtractor(s Spec) (Extractor, error) {
 	switch s.Extractor {
 	case Patches:
 		return newPatches(s)
+	case Statistics:
+		return newStatistics(s)
 	}
 	return nil, fmt.Errorf("unknown extractor %q: choose %s or %s", s.Extractor, Patches, Statistics)
 }
@@ -155,7 +160,7 @@ func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
 		panic(fmt.Sprintf("regions: extract from %d x %d pixels, not prepared to %d", p.Width, p.Height, x.spec.ImageSize))
 	}
 	dst.Width, dst.Height = float64(width), float64(height)
-	dst.Boxes = gridBoxes(resize(dst.Boxes, 4*grid*grid)[:0], grid, width, height)
+	dst.Boxes = gridCells(resize(dst.Boxes, 4*grid*grid)[:0], grid, grid, dst.Width, dst.Height)
 	dst.Features = resize(dst.Features, len(p.Pix))
 	row := 3 * size // bytes of a patch's row of pixels
 	at := 0
@@ -170,12 +175,13 @@ func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
 	}
 }
 
-// gridBoxes appends the boxes of grid x grid equal regions, row by row.
-func gridBoxes(boxes []float32, grid, width, height int) []float32 {
-	at := func(i, side int) float32 { return float32(float64(i) * float64(side) / float64(grid)) }
-	for y := range grid {
-		for x := range grid {
-			boxes = append(boxes, at(x, width), at(y, height), at(x+1, width), at(y+1, height))
+// gridCells appends the boxes of columns x rows equal cells, row by row.
+func gridCells(boxes []float32, columns, rows int, width, height float64) []float32 {
+	for y := range rows {
+		for x := range columns {
+			boxes = append(boxes,
+				float32(float64(x)*width/float64(columns)), float32(float64(y)*height/float64(rows)),
+				float32(float64(x+1)*width/float64(columns)), float32(float64(y+1)*height/float64(rows)))
 		}
 	}
 	return boxes

@@ -43,11 +43,8 @@ func (im *Image) Check(dim int) error {
 	if err := checkSize(im.Width, im.Height); err != nil {
 		return err
 	}
-	for r := range n {
-		b := [4]float32(im.Boxes[4*r:])
-		if problem := boxProblem(b, im.Width, im.Height); problem != "" {
-			return fmt.Errorf("box %d, %v, %s (the image has %v x %v pixels)", r+1, b, problem, im.Width, im.Height)
-		}
+	if problem := boxesProblem(im.Boxes, im.Width, im.Height); problem != "" {
+		return errors.New(problem)
 	}
 	if i := firstNotFinite(im.Features); i >= 0 {
 		return fmt.Errorf("feature value %d of region %d is %v", i%dim+1, i/dim+1, im.Features[i])
@@ -63,6 +60,17 @@ func checkSize(width, height float64) error {
 		return fmt.Errorf("an image of %v x %v pixels; both must be above 0 and at most %d", width, height, maxSide)
 	}
 	return nil
+}
+
+// boxesProblem says what is wrong with the first box that is wrong, or "".
+func boxesProblem(boxes []float32, width, height float64) string {
+	for r := 0; r < len(boxes); r += 4 {
+		b := [4]float32(boxes[r:])
+		if problem := boxProblem(b, width, height); problem != "" {
+			return fmt.Sprintf("box %d, %v, %s (the image has %v x %v pixels)", r/4+1, b, problem, width, height)
+		}
+	}
+	return ""
 }
 
 // boxProblem says what is wrong with a box, or "".
