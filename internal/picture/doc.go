@@ -8,10 +8,10 @@
 // # Safety
 //
 // A picture's size is read from its header and held against [Limits] before a pixel is
-// decoded, so that a small file which claims a huge picture costs nothing. Decoding a
-// picture of P pixels takes at most 15P bytes for the decoder (a progressive JPEG; 3P for
-// a plain one, 8P for a PNG with 16 bits and alpha) and 3P for the result. The scans of a JPEG are
-// counted, because each is a pass over all pixels for as little as a few dozen bytes.
+// decoded, so that a small file which claims a huge picture costs nothing. Decoding takes
+// 1.5 to 3 bytes a pixel for a plain JPEG, 15 for a progressive one (24 in CMYK), 8 for a PNG with
+// 16 bits and alpha, and 3 for the result. The scans of a JPEG are counted, because each
+// is a pass over all pixels for as little as a few dozen bytes.
 //
 // # Colour
 //
