@@ -16,6 +16,7 @@ import (
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/tokenizer"
@@ -198,7 +199,10 @@ func (p *progress) counted(n int) {
 const shownProblems = 100
 
 // validateFlags are the flags of "unimo data validate".
-type validateFlags struct{ vocab, model, form string }
+type validateFlags struct {
+	vocab, model, form string
+	maxPixels          int
+}
 
 func (a *app) dataValidateCommand() *cobra.Command {
 	var f validateFlags
@@ -221,7 +225,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
 			if isImageTask(args[0]) {
-				return a.validateImages(c.Context(), args[1])
+				return a.validateImages(c.Context(), args[1], f)
 			}
 			if t, err := seq2seq.Find(args[0]); err == nil {
 				return a.validatePairs(c.Context(), t, args[1], f)
@@ -236,6 +240,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 	c.Flags().StringVar(&f.vocab, "vocab", "", "folder of the vocabulary to count tokens with")
 	c.Flags().StringVar(&f.model, "model", "", "folder of the model to count tokens for: its vocabulary, its positions")
 	c.MarkFlagsMutuallyExclusive("vocab", "model")
+	c.Flags().IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "refuse pictures with more")
 	textsFlag(c, &f.form)
 	return c
 }

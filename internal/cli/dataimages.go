@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/picture"
 )
 
 // isImageTask says whether a task's data are images with captions.
@@ -60,11 +61,14 @@ func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags
 	return nil
 }
 
-func (a *app) validateImages(ctx context.Context, dir string) error {
+func (a *app) validateImages(ctx context.Context, dir string, f validateFlags) error {
+	if f.maxPixels < 1 {
+		return usagef("--max-pixels %d: give a number from 1 on", f.maxPixels)
+	}
 	bar := a.newProgress()
 	v, err := captions.Validate(ctx, dir, captions.ValidateOptions{
-		MaxProblems: shownProblems,
-		Stage:       func(what string, total int) { bar.start(total, what) }, Tick: bar.counted,
+		MaxProblems: shownProblems, Limits: picture.Limits{MaxPixels: f.maxPixels},
+		Stage: func(what string, total int) { bar.start(total, what) }, Tick: bar.counted,
 	})
 	bar.finish()
 	if err != nil {

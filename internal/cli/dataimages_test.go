@@ -68,6 +68,9 @@ func TestDataImages(t *testing.T) {
 	if bad.code != exitFailed || bad.stderr != "unimo: 3 problems found\n" {
 		t.Errorf("exit code %d, %q", bad.code, bad.stderr)
 	}
+	if r := call(t, "", "data", "validate", "flickr30k", out, "--max-pixels", "3"); !strings.Contains(r.stdout, "train: 3 images, 6 captions; 3 pictures cannot be read") || !strings.Contains(r.stdout, "over the limit of 3") {
+		t.Errorf("--max-pixels: %+v", r)
+	}
 	var v captions.Validation
 	if err := json.Unmarshal([]byte(call(t, "", "data", "validate", "flickr30k", out, "--json").stdout), &v); err != nil || v.ProblemCount != 3 || v.Splits[2].Missing != 1 {
 		t.Errorf("%+v, %v", v, err)
