@@ -12,23 +12,10 @@ import (
 	"github.com/unimo-go/unimo/internal/atomicfile"
 )
 
-// All gives every image of a source, in its order, as [WriteReference] and a store's
-// [Writer.Add] take them. An image is valid until the next.
-func All(s Source) iter.Seq2[*Image, error] {
-	return func(yield func(*Image, error) bool) {
-		var im Image
-		for _, id := range s.IDs() {
-			if err := s.Image(id, &im); !yield(&im, err) || err != nil {
-				return
-			}
-		}
-	}
-}
-
 // WriteReference writes images as the reference's lines, whole or not at all: id, width,
 // height, number of regions, boxes, features, and class probabilities, of which there is
 // one column of ones, as nothing reads them. All features must have dim values. It ends
-// with the first error of images.
+// with the first error of images, which [Read] can give.
 //
 // The reference itself wants whole numbers as ids, and reads the same line with width and
 // height exchanged in its evaluation.

@@ -20,7 +20,7 @@ func writeStore(tb testing.TB, dir string, h Header, s Source) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	for im, err := range All(s) {
+	for im, err := range Read(s, s.IDs()) {
 		if err == nil {
 			err = w.Add(im)
 		}
@@ -65,7 +65,7 @@ func TestStore(t *testing.T) {
 			t.Errorf("%+v", info)
 		}
 		path := filepath.Join(t.TempDir(), "lines")
-		if err := WriteReference(path, c.source.Dim(), All(s)); err != nil {
+		if err := WriteReference(path, c.source.Dim(), Read(s, s.IDs())); err != nil {
 			t.Fatal(err)
 		}
 		lines, info := openTest(t, path, Options{})
@@ -109,7 +109,7 @@ func TestStoreGoesOn(t *testing.T) {
 				t.Fatal(err)
 			}
 			done := 0
-			for im, err := range All(s) {
+			for im, err := range Read(s, s.IDs()) {
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -1,0 +1,298 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"os"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+)
+
+func (a *app) featuresCommand() *cobra.Command {
+	c := &cobra.Command{
+		Use:   "features",
+		Short: "Compute features of pictures, and show files of features",
+		Long: `Compute the regions' features of pictures once and for all, and show what is in files
+of features, of this program or of others.`,
+		Example: `  unimo features extract PICTURES FEATURES
+  unimo features info FEATURES`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	c.AddCommand(a.featuresExtractCommand(), a.featuresInfoCommand())
+	return c
+}
+
+// The values of --format.
+const (
+	writeStore     = "store"
+	writeReference = "reference"
+)
+
+// extractFlags are the flags of "unimo features extract".
+type extractFlags struct {
+	spec      regions.Spec
+	format    string
+	skipBad   bool
+	maxPixels int
+}
+
+// extraction is what "unimo features extract --json" prints.
+type extraction struct {
+	Out             string       `json:"out"`
+	Format          string       `json:"format"`
+	Extractor       regions.Spec `json:"extractor"`
+	Dim             int          `json:"dim"`
+	Images          int          `json:"images"` // in OUT
+	New             int          `json:"new"`    // of them computed now
+	Bad             int          `json:"bad"`    // pictures left out
+	Seconds         float64      `json:"seconds"`
+	ImagesPerSecond float64      `json:"images_per_second"`
+}
+
+func (a *app) featuresExtractCommand() *cobra.Command {
+	var f extractFlags
+	c := &cobra.Command{
+		Use:   "extract DIR OUT",
+		Short: "Compute the features of a folder of pictures",
+		Long: `Compute the features of all pictures (JPEG, PNG, GIF, WebP) in the folder DIR and its
+folders, and write them to OUT. An image's id is the picture's name relative to DIR.
+
+The extractors, none of which is trained:
+  patches     the picture resized to a square and cut into a grid; a region's feature
+              is its pixels
+  statistics  colours and directions of edges in the cells of a grid and of coarser
+              grids
+
+The formats of OUT:
+  store       a folder of this program; if the command is interrupted, the same command
+              goes on
+  reference   one file of the reference's feature lines; whole or not at all`,
+		Example: `  unimo features extract DIR/images FEATURES
+  unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
+  unimo features extract DIR/images features.tsv --extractor statistics --format reference`,
+		Args: cobra.ExactArgs(2),
+		RunE: func(c *cobra.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.spec.Extractor, "extractor", regions.Patches, "patches or statistics")
+	flags.IntVar(&f.spec.ImageSize, "image-size", 0, "side of the square in pixels (default 128)")
+	flags.IntVar(&f.spec.PatchSize, "patch-size", 0, "side of a patch in pixels (default 16)")
+	flags.IntVar(&f.spec.Grid, "grid", 0, "cells a side of the finest grid of statistics (default 6)")
+	flags.StringVar(&f.format, "format", writeStore, "store or reference")
+	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out pictures that cannot be read, and count them")
+	flags.IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "largest picture to decode, in pixels")
+	return c
+}
+
+func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) error {
+	x, err := regions.NewExtractor(f.spec)
+	if err != nil {
+		return usageError{err}
+	}
+	if f.format != writeStore && f.format != writeReference {
+		return usagef("--format %q: choose %s or %s", f.format, writeStore, writeReference)
+	}
+	if f.maxPixels < 1 {
+		return usagef("--max-pixels %d: at least 1 is needed", f.maxPixels)
+	}
+	names, err := regions.ListPictures(dir)
+	if err != nil {
+		return err
+	}
+	if len(names) == 0 {
+		return fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)", dir)
+	}
+	j := &extractJob{app: a, ctx: ctx, skipBad: f.skipBad, bar: a.newProgress(),
+		source: regions.NewPictures(dir, names, x, picture.Limits{MaxPixels: f.maxPixels}, 0)}
+	defer j.source.Close()
+	j.result = extraction{Out: out, Format: f.format, Extractor: x.Spec(), Dim: x.Dim()}
+	begin := time.Now()
+	if f.format == writeReference {
+		err = j.writeLines(out)
+	} else {
+		err = j.writeStore(out)
+	}
+	j.bar.finish()
+	if err != nil {
+		return err
+	}
+	r := j.result
+	r.Seconds = time.Since(begin).Seconds()
+	r.ImagesPerSecond = float64(r.New) / max(r.Seconds, 1e-9)
+	if a.json {
+		return a.printJSON(r)
+	}
+	fmt.Fprintf(a.stdout, "%s (%s): %d images, regions of %d values by %s", out, r.Format, r.Images, r.Dim, r.Extractor.Extractor)
+	if r.New < r.Images {
+		fmt.Fprintf(a.stdout, "; %d were there already", r.Images-r.New)
+	}
+	if r.Bad > 0 {
+		fmt.Fprintf(a.stdout, "; %d pictures left out", r.Bad)
+	}
+	_, err = fmt.Fprintf(a.stdout, "; %.1f s, %.0f images/s\n", r.Seconds, r.ImagesPerSecond)
+	return err
+}
+
+// extractJob is one extraction.
+type extractJob struct {
+	*app
+	ctx     context.Context
+	source  *regions.Pictures
+	skipBad bool
+	bar     *progress
+	result  extraction
+}
+
+// images gives the images of the named pictures, without those that are left out.
+func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
+	return func(yield func(*regions.Image, error) bool) {
+		j.bar.Stage("pictures")
+		begin := time.Now()
+		done := 0
+		for im, err := range regions.Read(j.source, names) {
+			if j.ctx.Err() != nil {
+				yield(im, j.ctx.Err())
+				return
+			}
+			done++
+			j.bar.Tick(done, len(names))
+			if j.bar.bar != nil {
+				j.bar.bar.Describe(fmt.Sprintf("%.0f pictures/s", float64(done)/time.Since(begin).Seconds()))
+			}
+			if err != nil && j.skipBad {
+				if j.result.Bad++; j.result.Bad <= warnedProblems {
+					j.log.Warn("left out", "picture", err)
+				}
+				continue
+			}
+			if err == nil {
+				j.result.New++
+			} else {
+				err = fmt.Errorf("%w (or leave such pictures out: --skip-bad)", err)
+			}
+			if !yield(im, err) {
+				return
+			}
+		}
+	}
+}
+
+func (j *extractJob) writeLines(out string) error {
+	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
+		return cmp.Or(err, fmt.Errorf("%s exists already; name another file, or remove it", out))
+	}
+	err := regions.WriteReference(out, j.source.Dim(), j.images(j.source.IDs()))
+	j.result.Images = j.result.New
+	return err
+}
+
+func (j *extractJob) writeStore(out string) error {
+	spec := j.result.Extractor
+	h := regions.Header{Dim: j.result.Dim, Extractor: &spec, Bytes: spec.Extractor == regions.Patches}
+	w, err := regions.NewWriter(out, h, true)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, name := range j.source.IDs() {
+		if !w.Has(name) {
+			names = append(names, name)
+		}
+	}
+	for im, err := range j.images(names) {
+		if err == nil {
+			err = w.Add(im)
+		}
+		if err != nil {
+			return errors.Join(err, w.Close()) // what is done need not be done again
+		}
+	}
+	j.result.Images = w.Images()
+	return w.Close()
+}
+
+func (a *app) featuresInfoCommand() *cobra.Command {
+	var o regions.Options
+	c := &cobra.Command{
+		Use:   "info PATH",
+		Short: "Show what is in a file or folder of features",
+		Long: `Show what is in PATH: the reference's feature lines or the TSV of bottom-up-attention
+(a file or a folder of files), NumPy's .npz or .npy (or a folder of them, one an image),
+or a store of 'unimo features extract'.
+
+Lines are indexed by their numbers and boxes; with --skip-bad every feature is read too,
+and what is bad is counted instead of ending the command.`,
+		Example: `  unimo features info FEATURES
+  unimo features info flickr30k_features --skip-bad --json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			if o.Order != "" && o.Order != regions.OrderWidth && o.Order != regions.OrderHeight {
+				return usagef("--order %q: choose %s or %s", o.Order, regions.OrderWidth, regions.OrderHeight)
+			}
+			if o.MaxRegions < 0 {
+				return usagef("--max-regions %d: give a number of regions, or 0", o.MaxRegions)
+			}
+			return a.featuresInfo(args[0], o)
+		},
+	}
+	c.Flags().BoolVar(&o.SkipBad, "skip-bad", false, "read everything, and count bad images")
+	c.Flags().IntVar(&o.MaxRegions, "max-regions", 0, fmt.Sprintf("most regions of an image (0: %d, and any number in a store)", regions.DefaultMaxRegions))
+	c.Flags().StringVar(&o.Order, "order", "", "of width and height in lines: width or height first (default: by the boxes)")
+	return c
+}
+
+func (a *app) featuresInfo(path string, o regions.Options) error {
+	bar := a.newProgress()
+	bar.Stage("reading")
+	o.Progress = func(done, total int64) {
+		const mebi = 1 << 20
+		bar.Tick(int(done/mebi), int(max(total/mebi, 1)))
+	}
+	s, info, err := regions.Open(path, o)
+	bar.finish()
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(info)
+	}
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(w, "path\t%s\nformat\t%s\nimages\t%d\n", info.Path, info.Format, info.Images)
+	fmt.Fprintf(w, "regions\t%d to %d an image\nfeature\t%d values\nbytes\t%d\n", info.MinRegions, info.MaxRegions, info.Dim, info.Bytes)
+	if x := info.Extractor; x != nil {
+		fmt.Fprintf(w, "extractor\t%s, image size %d", x.Extractor, x.ImageSize)
+		if x.PatchSize > 0 {
+			fmt.Fprintf(w, ", patch size %d", x.PatchSize)
+		}
+		if x.Grid > 0 {
+			fmt.Fprintf(w, ", grid %d", x.Grid)
+		}
+		fmt.Fprintln(w)
+	}
+	if info.Order != "" {
+		fmt.Fprintf(w, "order\t%s first\n", info.Order)
+	}
+	if info.Evidence != "" {
+		fmt.Fprintf(w, "evidence\t%s\n", info.Evidence)
+	}
+	if info.Bad > 0 {
+		fmt.Fprintf(w, "left out\t%d\n", info.Bad)
+	}
+	for _, problem := range info.Skipped {
+		fmt.Fprintf(w, "\t%s\n", problem)
+	}
+	return w.Flush()
+}

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+)
+
+// blankPictures writes a folder with n pictures and a file that is none.
+func blankPictures(t *testing.T, n int) string {
+	t.Helper()
+	dir := t.TempDir()
+	for i := range n {
+		f, err := os.Create(filepath.Join(dir, string(rune('a'+i))+".png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := &picture.Picture{Width: 20 + i, Height: 10, Pix: make([]byte, 3*(20+i)*10)}
+		if err := p.WritePNG(f); err != nil {
+			t.Fatal(err)
+		}
+		f.Close()
+	}
+	if err := os.WriteFile(filepath.Join(dir, "bb.jpg"), []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestFeatures(t *testing.T) {
+	dir := blankPictures(t, 5)
+	out := filepath.Join(t.TempDir(), "features")
+	args := []string{"features", "extract", dir, out, "--image-size", "16", "--patch-size", "4", "--json"}
+	if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "bb.jpg") || !strings.Contains(r.stderr, "--skip-bad") {
+		t.Fatalf("%d: %s", r.code, r.stderr)
+	}
+	args = append(args, "--skip-bad")
+	// What came before the broken picture was kept: blankPictures names it in the middle.
+	for _, fresh := range []int{3, 0} {
+		var e extraction
+		if err := json.Unmarshal([]byte(must(t, args...).stdout), &e); err != nil {
+			t.Fatal(err)
+		}
+		if e.Images != 5 || e.New != fresh || e.Bad != 1 || e.Dim != 48 {
+			t.Errorf("%+v, want %d new", e, fresh)
+		}
+	}
+	var info regions.Info
+	r := must(t, "features", "info", out, "--json")
+	if err := json.Unmarshal([]byte(r.stdout), &info); err != nil {
+		t.Fatal(err)
+	}
+	if info.Images != 5 || info.MinRegions != 16 || info.Dim != 48 || info.Extractor.PatchSize != 4 {
+		t.Errorf("%+v", info)
+	}
+	if r := must(t, "features", "info", out); !strings.Contains(r.stdout, "patches, image size 16, patch size 4") {
+		t.Error(r.stdout)
+	}
+	lines := filepath.Join(t.TempDir(), "features.tsv")
+	args = []string{"features", "extract", dir, lines, "--extractor", "statistics", "--format", "reference", "--skip-bad"}
+	if r := must(t, args...); !strings.Contains(r.stdout, "5 images") || !strings.Contains(r.stdout, "1 pictures left out") {
+		t.Error(r.stdout)
+	}
+	if r := must(t, "features", "info", lines, "--skip-bad"); !strings.Contains(r.stdout, "width first") || !strings.Contains(r.stdout, "46 to 46") {
+		t.Error(r.stdout)
+	}
+	if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "exists already") {
+		t.Errorf("%d: %s", r.code, r.stderr)
+	}
+}
+
+func TestFeaturesUsage(t *testing.T) {
+	dir := blankPictures(t, 1)
+	for want, args := range map[string][]string{
+		"unknown extractor":    {"extract", dir, "x", "--extractor", "resnet"},
+		"must divide":          {"extract", dir, "x", "--patch-size", "17"},
+		"choose store or":      {"extract", dir, "x", "--format", "csv"},
+		"--max-pixels 0":       {"extract", dir, "x", "--max-pixels", "0"},
+		"choose width or":      {"info", dir, "--order", "depth"},
+		"--max-regions -1":     {"info", dir, "--max-regions", "-1"},
+		"accepts 2 arg(s)":     {"extract", dir},
+		"unknown flag: --size": {"info", dir, "--size", "3"},
+	} {
+		if r := call(t, "", append([]string{"features"}, args...)...); r.code != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("%v: exit code %d, %s, want %q", args, r.code, r.stderr, want)
+		}
+	}
+	for want, args := range map[string][]string{
+		"holds no pictures": {"extract", t.TempDir(), "x"},
+		"holds pictures":    {"info", dir},
+		"200 pixels":        {"extract", dir, filepath.Join(t.TempDir(), "x"), "--max-pixels", "50"},
+	} {
+		if r := call(t, "", append([]string{"features"}, args...)...); r.code != exitFailed || !strings.Contains(r.stderr, want) {
+			t.Errorf("%v: exit code %d, %s, want %q", args, r.code, r.stderr, want)
+		}
+	}
+}
