@@ -205,6 +205,27 @@ func TestPicturesTwice(t *testing.T) {
 	}
 }
 
+// TestLinks: folders and pictures may be links; links to nowhere and in circles do no harm.
+func TestLinks(t *testing.T) {
+	elsewhere := folder(t, map[string]string{"a.jpg": "1", "x/b.jpg": "2"})
+	src := folder(t, map[string]string{"captions.csv": "image,caption\na.jpg,x\nb.jpg,y\nc.jpg,z\n"})
+	for link, to := range map[string]string{"images": elsewhere, "b2.jpg": filepath.Join(elsewhere, "x", "b.jpg"), "c.jpg": filepath.Join(elsewhere, "none"), "circle": src} {
+		if err := os.Symlink(to, filepath.Join(src, link)); err != nil {
+			t.Skipf("not run: no links here: %v", err)
+		}
+	}
+	dst := filepath.Join(t.TempDir(), "out")
+	if _, err := Prepare(context.Background(), src, dst, PrepareOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if got := describe(t, dst); got != "train: a.jpg*(x) b.jpg*(y)" {
+		t.Errorf("%s", got)
+	}
+	if info, err := os.Lstat(filepath.Join(ImageDir(dst), "b.jpg")); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 // TestHoldOut: splits are kept apart by image, every caption is somewhere, and the same
 // seed gives the same.
 func TestHoldOut(t *testing.T) {
