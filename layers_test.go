@@ -13,11 +13,11 @@ import (
 // of lower layers only; docs/architecture.md says what each layer is for.
 var layers = [][]string{
 	{"internal/parallel", "internal/memory", "internal/atomicfile", "internal/metrics", "internal/config"},
-	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/report", "internal/synth"},
-	{"internal/engine", "internal/seq2seq"},
+	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth"},
+	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions"},
 	{"internal/engine/cpu", "internal/autograd"},
 	{"internal/optim", "internal/model"},
-	{"internal/modeldir", "internal/train", "internal/generate"},
+	{"internal/modeldir", "internal/train", "internal/generate", "internal/retrieve"},
 	{"internal/task"},
 	{""},             // the public package
 	{"internal/cli"}, // the command
@@ -30,7 +30,7 @@ var testOnly = []string{"internal/golden"}
 // allowedModules are the modules that the shipped program may link, by import path
 // prefix; docs/dependencies.md says why each is there.
 var allowedModules = []string{
-	"github.com/spf13/cobra", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
+	"github.com/spf13/cobra", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"github.com/schollz/progressbar", "gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
 	"go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }

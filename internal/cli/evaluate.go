@@ -6,12 +6,14 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
 func (a *app) evaluateCommand() *cobra.Command {
-	var dataPath, modelDir, predictions string
+	var dataPath, modelDir, predictions, page string
 	var decode decodeFlags
+	var o task.EvaluateOptions
 	c := &cobra.Command{
 		Use:   "evaluate TASK --data FILE_OR_DIR --model DIR",
 		Short: "Score a model on labelled data",
@@ -23,10 +25,19 @@ loss, examples; of MNLI's second dev set with _dev_mm behind. A metric that is
 undefined (0/0) is null. Of tasks that generate, loss and perplexity are those of the
 reference texts, and the metrics compare what the model wrote: f1, em and both by domain
 (f1_mctest) for coqa; rouge-1, rouge-2, rouge-l for summaries; bleu-1 to bleu-4, meteor,
-rouge-l for questions. The flags of decoding change what the model was fine-tuned for.`,
+rouge-l for questions. The flags of decoding change what the model was fine-tuned for.
+
+Of retrieval they are image_recall@1, @5 and @10 (the picture of a caption), text_recall@1, @5 and
+@10 (a caption of a picture), image_mean_rank, text_mean_rank, mean_rank and recall@1 (the means of
+both ways), images, and examples, the captions. Without --two-stage every picture is scored with every
+caption; with --scores what was scored is kept in a folder, and the same command goes on with it.
+--two-stage N lets the full model order the N best by vectors; on the first --compare pictures it is
+compared with scoring every pair (keys compared_exhaustive_..., compared_two_stage_..., compared_lost_...).`,
 		Example: `  unimo evaluate sst-2 --data DIR/dev.tsv --model RUN/best --json
   unimo evaluate mnli --data DIR --model RUN/best
   unimo evaluate coqa --data coqa-dev-v1.0.json --model RUN/best --json
+  unimo evaluate flickr8k --data DIR --split test --model RUN/best --two-stage 20 --json
+  unimo evaluate flickr30k --data DIR --features FEATURES --model RUN/best --scores SCORES
   unimo evaluate sts-b --data dev.csv --model RUN/best --predictions OUT`,
 		Args: func(c *cobra.Command, args []string) error {
 			if err := needTask(c, args); err != nil {
@@ -39,12 +50,22 @@ rouge-l for questions. The flags of decoding change what the model was fine-tune
 			if err != nil {
 				return usageError{err}
 			}
+			if err := checkRank(c, preset, o.Rank); err != nil {
+				return err
+			}
 			progress := a.newProgress()
 			progress.Stage("scoring")
-			results, err := task.Evaluate(c.Context(), preset, modelDir, dataPath, decode.apply, progress.Tick)
+			o.Decode, o.Tick = decode.apply, progress.Tick
+			results, err := task.Evaluate(c.Context(), preset, modelDir, dataPath, o)
 			progress.finish()
 			if err != nil {
-				return err
+				return asUsage(err)
+			}
+			if page != "" {
+				about := []report.Item{{Key: "model", Value: modelDir}, {Key: "data", Value: dataPath}, {Key: "unimo", Value: currentVersion().Version}}
+				if err := task.WriteGallery(page, preset, results[0], about); err != nil {
+					return err
+				}
 			}
 			if predictions != "" {
 				if err := task.WritePredictions(preset, predictions, results); err != nil {
@@ -62,8 +83,37 @@ rouge-l for questions. The flags of decoding change what the model was fine-tune
 	c.Flags().StringVar(&dataPath, "data", "", "labelled file, or folder with the dev files")
 	c.Flags().StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
 	c.Flags().StringVar(&predictions, "predictions", "", "folder to write what was predicted to, in the reference's and GLUE's form, or as text")
+	c.Flags().StringVar(&o.Split, "split", "", "the split: train, dev (default) or test")
 	decode.register(c)
+	flags := c.Flags()
+	flags.StringVar(&o.Rank.Features, "features", "", "retrieval: region features, file or folder (default: the data's pictures)")
+	flags.IntVar(&o.Rank.TwoStage, "two-stage", 0, "retrieval: candidates by vectors that the full model orders (0: score every pair)")
+	flags.IntVar(&o.Rank.Images, "first", 0, "retrieval: score the first pictures of the split only (0: all)")
+	flags.IntVar(&o.Rank.Compare, "compare", 100, "retrieval: pictures on which --two-stage is compared with scoring every pair (0: none)")
+	flags.StringVar(&o.Rank.Scores, "scores", "", "retrieval: folder that keeps the scores, to go on after an interruption")
+	flags.StringVar(&page, "report", "", "retrieval: HTML page with pictures to write")
 	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("model")
 	return c
+}
+
+// rankFlags are the flags of retrieval.
+var rankFlags = []string{"features", "two-stage", "first", "compare", "scores", "report"}
+
+// checkRank refuses flags of retrieval for other tasks, and impossible values.
+func checkRank(c *cobra.Command, p *task.Preset, o task.RankOptions) error {
+	if p.Retrieval == nil {
+		for _, name := range rankFlags {
+			if c.Flags().Changed(name) {
+				return usagef("--%s is for retrieval, not for %s", name, p.Name)
+			}
+		}
+	}
+	switch {
+	case o.TwoStage < 0 || o.Images < 0 || o.Compare < 0:
+		return usagef("--two-stage, --first and --compare are numbers from 0 on")
+	case o.TwoStage > 0 && o.Scores != "":
+		return usagef("--scores keeps the scores of all pairs; leave out --two-stage")
+	}
+	return nil
 }

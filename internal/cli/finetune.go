@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -52,8 +53,9 @@ func needTask(c *cobra.Command, args []string) error {
 
 // finetuneFlags are the flags of "unimo finetune TASK".
 type finetuneFlags struct {
-	options task.Options
-	grid    []string
+	options  task.Options
+	grid     []string
+	features string
 }
 
 func (a *app) finetuneTaskCommand(name string) *cobra.Command {
@@ -84,6 +86,9 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	flags.StringVar(&o.ConfigFile, "config", "", "file of settings (YAML or JSON)")
 	flags.StringArrayVar(&o.Set, "set", nil, "a setting, key=value (repeatable); see below")
 	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, key=V1,V2,... (repeatable), or 'reference' for the reference's grid")
+	if preset.Retrieval != nil {
+		flags.StringVar(&f.features, "features", "", "region features, file or folder, in place of the data's pictures (the same as --set features=...)")
+	}
 	c.Long = longWithSettings(preset)
 	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
@@ -119,6 +124,9 @@ func longWithSettings(p *task.Preset) string {
 
 func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	o := f.options
+	if f.features != "" {
+		o.Set = append([]string{"features=" + strconv.Quote(f.features)}, o.Set...)
+	}
 	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()

@@ -27,16 +27,17 @@ type Setting struct {
 }
 
 // List returns the settings of the struct that settings points to, in the order
-// of its fields.
+// of its fields. Unexported fields are no settings.
 func List(settings any) []Setting {
 	var list []Setting
 	var walk func(v reflect.Value)
 	walk = func(v reflect.Value) {
 		for i := range v.NumField() {
 			field := v.Type().Field(i)
-			if field.Anonymous {
+			switch {
+			case field.Anonymous:
 				walk(v.Field(i))
-			} else {
+			case field.IsExported():
 				list = append(list, Setting{field.Tag.Get("json"), field.Tag.Get("help"), v.Field(i).Interface()})
 			}
 		}

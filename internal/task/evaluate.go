@@ -21,6 +21,7 @@ type Result struct {
 	Examples  []data.Example // of classification and regression
 	Outputs   Outputs
 	Generated []Generated // of generation
+	Retrieved *Retrieved  // of retrieval
 }
 
 // Interval returns the 95 % interval of the accuracy, for people: how much
@@ -30,21 +31,29 @@ func (r Result) Interval() (lo, hi float64) {
 	return metrics.WilsonInterval(int(float64(r.Metrics["accuracy"])*float64(n)+0.5), n)
 }
 
+// EvaluateOptions say how a model is scored, besides what its kind leaves no choice about.
+type EvaluateOptions struct {
+	Split  string                  // "train", "dev", "test"; "" is dev
+	Decode func(*generate.Options) // changes how a model that generates decodes; may be nil
+	Rank   RankOptions             // of retrieval
+	Tick   func(done, total int)
+}
+
 // Evaluate scores the model in the folder dir on path, a file or a folder with
-// the task's dev files. decode, unless nil, changes how a model that generates decodes.
-func Evaluate(ctx context.Context, p *Preset, dir, path string, decode func(*generate.Options), tick func(done, total int)) ([]Result, error) {
-	m, err := openScorer(p, dir, decode)
+// the task's files.
+func Evaluate(ctx context.Context, p *Preset, dir, path string, o EvaluateOptions) ([]Result, error) {
+	m, err := openScorer(p, dir, o)
 	if err != nil {
 		return nil, err
 	}
 	defer m.Close()
-	files, err := devFiles(p, path)
+	files, err := p.splitFiles(path, o.Split)
 	if err != nil {
 		return nil, err
 	}
 	var results []Result
 	for _, f := range files {
-		r, err := m.evaluate(ctx, p, f, tick)
+		r, err := m.evaluate(ctx, p, f, o.Tick)
 		if err != nil {
 			return nil, err
 		}
@@ -53,25 +62,55 @@ func Evaluate(ctx context.Context, p *Preset, dir, path string, decode func(*gen
 	return results, nil
 }
 
-// scorer is a finished model of either kind.
+// splitFiles finds the files of a split at path; without a name, those of dev.
+func (p *Preset) splitFiles(path, name string) ([]splitFile, error) {
+	if name == "" || name == "dev" {
+		return devFiles(p, path)
+	}
+	var files []splitFile
+	for _, s := range append([]Split{p.Train}, p.Test...) {
+		if s.Name != name {
+			continue
+		}
+		file, err := p.resolve(path, s)
+		if err != nil {
+			return nil, err
+		}
+		files = append(files, splitFile{s.Name, file})
+	}
+	if files == nil {
+		return nil, &SettingError{fmt.Errorf("%s has no split %q: choose train, dev or test", p.Name, name)}
+	}
+	return files, nil
+}
+
+// scorer is a finished model of any kind.
 type scorer interface {
 	fits(p *Preset) error
 	evaluate(ctx context.Context, p *Preset, f splitFile, tick func(done, total int)) (Result, error)
 	Close() error
 }
 
-func openScorer(p *Preset, dir string, decode func(*generate.Options)) (scorer, error) {
+func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 	var m scorer
-	if p.Generation != nil {
+	switch {
+	case p.Generation != nil:
 		g, err := OpenGenerator(dir)
 		if err != nil {
 			return nil, err
 		}
-		if decode != nil {
-			decode(&g.writer.limits.Options)
+		if o.Decode != nil {
+			o.Decode(&g.writer.limits.Options)
 		}
 		m = g
-	} else {
+	case p.Retrieval != nil:
+		r, err := OpenRetriever(dir)
+		if err != nil {
+			return nil, err
+		}
+		r.rank = o.Rank
+		m = r
+	default:
 		predictor, err := OpenPredictor(dir)
 		if err != nil {
 			return nil, err

@@ -231,7 +231,7 @@ type generationLearner struct {
 var _ learner = (*generationLearner)(nil)
 
 // Loss implements [train.Task].
-func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
+func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
 	idx := l.batches.At(epoch, batch)
 	examples := make([]seq2seq.Example, len(idx))
 	for i, k := range idx {
@@ -239,13 +239,13 @@ func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autogr
 	}
 	text, labels, err := l.writer.pack(examples)
 	if err != nil {
-		panic(fmt.Sprintf("task: an example that was encoded before fails now: %v", err))
+		return nil, 0, err
 	}
-	return l.writer.model.Loss(tape, text, labels, float32(l.settings.LabelSmooth)), len(text.Tokens)
+	return l.writer.model.Loss(tape, text, labels, float32(l.settings.LabelSmooth)), len(text.Tokens), nil
 }
 
 // Evaluate implements [train.Task].
-func (l *generationLearner) Evaluate(ctx context.Context, tick func(done, total int)) (train.Evaluation, error) {
+func (l *generationLearner) Evaluate(ctx context.Context, _ int, tick func(done, total int)) (train.Evaluation, error) {
 	decoded := spread(l.devSet, l.settings.DecodeExamples)
 	_, m, err := l.writer.assess(ctx, l.preset, l.devSet, decoded, l.settings.EvalBatchSize, tick)
 	if err != nil {

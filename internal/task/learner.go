@@ -82,8 +82,11 @@ func (b *baseLearner) Total(epochs int) int { return b.batches.Total(epochs) }
 
 // Describe implements [train.Task].
 func (b *baseLearner) Describe(epoch, batch int) string {
+	return b.describe(b.batches.At(epoch, batch))
+}
+
+func (b *baseLearner) describe(idx []int) string {
 	const show = 4
-	idx := b.batches.At(epoch, batch)
 	lines := make([]string, 0, show)
 	for _, i := range idx[:min(show, len(idx))] {
 		lines = append(lines, fmt.Sprint(b.line(i)))
@@ -169,16 +172,16 @@ type classificationLearner struct {
 var _ learner = (*classificationLearner)(nil)
 
 // Loss implements [train.Task].
-func (l *classificationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
+func (l *classificationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
 	l.batch.Pack(l.train, l.batches.At(epoch, batch))
 	in := text(&l.batch)
 	logits := l.model.Logits(tape, in)
 	loss := l.model.Loss(tape, logits, model.Targets{Classes: l.batch.Classes, Scores: l.batch.Scores})
-	return loss, len(in.Tokens)
+	return loss, len(in.Tokens), nil
 }
 
 // Evaluate implements [train.Task].
-func (l *classificationLearner) Evaluate(ctx context.Context, tick func(done, total int)) (train.Evaluation, error) {
+func (l *classificationLearner) Evaluate(ctx context.Context, _ int, tick func(done, total int)) (train.Evaluation, error) {
 	out, err := l.runner.Run(ctx, l.evalSet, l.settings.EvalBatchSize, tick)
 	if err != nil {
 		return train.Evaluation{}, err

@@ -32,6 +32,9 @@ func (p *Preset) FileNames() []string {
 	if p.Generation != nil {
 		return []string{"a training and a dev file (train.jsonl, dev.jsonl, the official ones; see docs/formats.md)"}
 	}
+	if p.Retrieval != nil {
+		return []string{"images/, captions.csv and the lists train.txt and dev.txt of pictures (see docs/formats.md)"}
+	}
 	names := []string{p.Train.Files[0]}
 	for _, split := range p.Dev {
 		names = append(names, split.Files[0])
@@ -40,7 +43,7 @@ func (p *Preset) FileNames() []string {
 }
 
 // Preset is what makes a task: classification or regression of texts, described by
-// its Schema, or generation.
+// its Schema, generation, or retrieval of images and texts.
 type Preset struct {
 	Name   string // as on the command line
 	Title  string
@@ -49,7 +52,9 @@ type Preset struct {
 	Dev    []Split // the first chooses the best model
 	Test   []Split // without labels; predicted if there
 
-	Generation *Generation // nil: classification or regression
+	// At most one of these; without, the task is classification or regression.
+	Generation *Generation
+	Retrieval  *Retrieval
 
 	Schema data.Schema
 	// MiniEpochs is how long the mini preset trains: from random weights, longer
@@ -66,6 +71,8 @@ func (p *Preset) Problem() string {
 		return model.Dialogue
 	case p.Generation != nil:
 		return model.Generation
+	case p.Retrieval != nil:
+		return model.Retrieval
 	case p.Schema.Regression:
 		return model.Regression
 	}
@@ -79,6 +86,8 @@ func (p *Preset) Use(dir string) string {
 		return "unimo chat --model " + dir + " --story FILE"
 	case model.Generation:
 		return "unimo generate --model " + dir + " \"TEXT\""
+	case model.Retrieval:
+		return "unimo match --model " + dir + " PICTURE \"TEXT\"\nunimo index PICTURES --model " + dir + " --out INDEX\nunimo search --model " + dir + " --index INDEX \"TEXT\""
 	}
 	return "unimo predict --model " + dir + " \"TEXT\""
 }
@@ -94,7 +103,7 @@ func (p *Preset) size(name string) model.Config {
 
 // Grid is the grid that the reference's scripts run for the task.
 func (p *Preset) Grid() []string {
-	if p.Generation != nil {
+	if p.Generation != nil || p.Retrieval != nil {
 		return []string{"seed=1"} // one run, with the settings of the preset
 	}
 	return []string{"batch_size=16,32", "learning_rate=1e-5,2e-5,3e-5", "seed=1,2,3,4,5"}
@@ -102,7 +111,7 @@ func (p *Preset) Grid() []string {
 
 // Outputs is the number of the head's outputs.
 func (p *Preset) Outputs() int {
-	if p.Schema.Regression {
+	if p.Schema.Regression || p.Retrieval != nil {
 		return 1
 	}
 	return p.Schema.Classes()
@@ -205,21 +214,24 @@ func ignored(names ...string) []data.Column {
 
 // job returns the work of a run of the task's kind.
 func (p *Preset) job(s Settings) job {
-	if s, ok := s.(*GenerationSettings); ok {
+	switch s := s.(type) {
+	case *GenerationSettings:
 		return &generation{preset: p, settings: s}
+	case *RetrievalSettings:
+		return &retrieval{preset: p, settings: s}
 	}
 	return &classification{preset: p, settings: s.(*ClassificationSettings)}
 }
 
 // Names lists the presets.
 func Names() []string {
-	return append(slices.Sorted(maps.Keys(presets)), slices.Sorted(maps.Keys(textPresets))...)
+	return slices.Concat(slices.Sorted(maps.Keys(presets)), slices.Sorted(maps.Keys(textPresets)), ImageNames())
 }
 
 // Find returns the preset of that name.
 func Find(name string) (*Preset, error) {
 	name = strings.ToLower(name)
-	if p := cmp.Or(presets[name], textPresets[name]); p != nil {
+	if p := cmp.Or(presets[name], textPresets[name], imagePresets[name]); p != nil {
 		return p, nil
 	}
 	return nil, fmt.Errorf("unknown task %q: the tasks are %s", name, strings.Join(Names(), ", "))

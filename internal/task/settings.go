@@ -58,6 +58,9 @@ func Defaults(p *Preset, size string) (Settings, error) {
 	if p.Generation != nil {
 		return generationDefaults(p.Generation, size, c), nil
 	}
+	if p.Retrieval != nil {
+		return retrievalDefaults(size, c), nil
+	}
 	s := &ClassificationSettings{CommonSettings: c, MaxSeqLen: 512}
 	if size == "mini" {
 		// From random weights, chosen by measurement on SST-2: see docs/tasks.md.

@@ -21,12 +21,13 @@ type Task interface {
 	// that of all epochs before the given one.
 	Batches(epoch int) int
 	Total(epochs int) int
-	// Loss computes the mean loss of one batch and says how many tokens it read.
-	Loss(tape *autograd.Tape, epoch, batch int) (loss *autograd.Var, tokens int)
+	// Loss computes the mean loss of one batch and says how many tokens it read. An error
+	// is one of the data; the run ends with it.
+	Loss(tape *autograd.Tape, epoch, batch int) (loss *autograd.Var, tokens int, err error)
 	// Describe names the examples of a batch, for messages.
 	Describe(epoch, batch int) string
-	// Evaluate scores the model on dev. tick is called as it goes on.
-	Evaluate(ctx context.Context, tick func(done, total int)) (Evaluation, error)
+	// Evaluate scores the model on dev after a batch of the given epoch. tick is called as it goes on.
+	Evaluate(ctx context.Context, epoch int, tick func(done, total int)) (Evaluation, error)
 	// Save writes the model as it is into the folder dir, whole files only. Equal
 	// parameters and notes give equal model files.
 	Save(dir string, note Note) error
@@ -271,7 +272,11 @@ func (t *Trainer) advanceEpoch() {
 func (t *Trainer) backward(scale float32) (loss float64, tokens int, err error) {
 	epoch, batch := t.state.Epoch, t.state.Batch
 	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
-	v, tokens := t.Task.Loss(t.tape, epoch, batch)
+	v, tokens, err := t.Task.Loss(t.tape, epoch, batch)
+	if err != nil {
+		t.tape.Release()
+		return 0, 0, err
+	}
 	loss = float64(engine.Values(t.Device, v.Value)[0])
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		t.tape.Release()
@@ -327,7 +332,7 @@ func due(step, n int, otherwise bool) bool {
 
 func (t *Trainer) evaluate(ctx context.Context, log *eventLog) error {
 	t.adam.Settle()
-	e, err := t.Task.Evaluate(ctx, t.Observer.Evaluating)
+	e, err := t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
 	if err != nil {
 		return err
 	}

@@ -75,7 +75,7 @@ func (l *line) Params() []optim.Param {
 func (l *line) Batches(int) int      { return lineBatches }
 func (l *line) Total(epochs int) int { return epochs * lineBatches }
 
-func (l *line) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
+func (l *line) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
 	l.passes++
 	var x []float32
 	for _, row := range l.inputs[batch*lineBatch : (batch+1)*lineBatch] {
@@ -87,12 +87,12 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int) {
 	in := autograd.Const(l.dev.Wrap(lineBatch, lineInputs, x))
 	logits := t.Linear(in, l.w, l.b)
 	logits = t.Dropout(logits, 0.3)
-	return t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch]), lineBatch
+	return t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch]), lineBatch, nil
 }
 
 func (l *line) Describe(_, batch int) string { return fmt.Sprintf("batch number %d", batch) }
 
-func (l *line) Evaluate(ctx context.Context, tick func(int, int)) (Evaluation, error) {
+func (l *line) Evaluate(ctx context.Context, _ int, tick func(int, int)) (Evaluation, error) {
 	tick(1, 1)
 	score := float64(engine.Values(l.dev, l.w.Value)[0])
 	if l.evaluating != nil {

@@ -1,0 +1,250 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+// modelFlag registers --model, which is needed.
+func modelFlag(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "model", "", "folder of the model, or of a run for its best model")
+	c.MarkFlagRequired("model")
+}
+
+// pixelsFlag registers --max-pixels.
+func pixelsFlag(c *cobra.Command, pixels *int) {
+	c.Flags().IntVar(pixels, "max-pixels", 0, "most pixels of a picture (0: 50 million); larger ones are refused before they are decoded")
+}
+
+// openRetriever opens a model with a limit of the pictures' pixels.
+func openRetriever(dir string, maxPixels int) (*task.Retriever, error) {
+	r, err := task.OpenRetriever(dir)
+	if err == nil && maxPixels > 0 {
+		r.Limits.MaxPixels = maxPixels
+	}
+	return r, err
+}
+
+// matched is a line of "unimo match --json".
+type matched struct {
+	Image string  `json:"image"`
+	Text  string  `json:"text"`
+	Score float32 `json:"score"`
+}
+
+func (a *app) matchCommand() *cobra.Command {
+	var modelDir, features string
+	var pixels int
+	c := &cobra.Command{
+		Use:   "match --model DIR IMAGE TEXT...",
+		Short: "Score how well texts fit a picture",
+		Long: `Score how well each text fits a picture: the higher, the better. A line of output is
+score and text, tab-separated; with --json one object a line. Scores compare texts of a
+picture, or pictures of a text; they are no probabilities.
+
+IMAGE is a picture (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
+region features.`,
+		Example: `  unimo match --model RUN/best dog.jpg "a dog runs on the beach" "two men play chess"
+  unimo match --model RUN/best --features FEATURES 36979 "two men are talking"`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) < 2 {
+				return usagef("give a picture and one text or more")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := openRetriever(modelDir, pixels)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			im, err := readImage(r, args[0], features)
+			if err != nil {
+				return err
+			}
+			scores, err := r.Match(c.Context(), im, args[1:])
+			if err != nil {
+				return err
+			}
+			for i, text := range args[1:] {
+				if a.json {
+					err = a.printJSON(matched{args[0], text, scores[i]})
+				} else {
+					_, err = fmt.Fprintf(a.stdout, "%.4f\t%s\n", scores[i], oneField.Replace(text))
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		},
+	}
+	modelFlag(c, &modelDir)
+	pixelsFlag(c, &pixels)
+	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where IMAGE is an id in it")
+	return c
+}
+
+// readImage reads a picture, or with features an image of these.
+func readImage(r *task.Retriever, name, features string) (*regions.Image, error) {
+	if features != "" {
+		return r.Features(features, name)
+	}
+	return r.Picture(name)
+}
+
+func (a *app) indexCommand() *cobra.Command {
+	var modelDir, out string
+	var pixels int
+	var o task.IndexOptions
+	c := &cobra.Command{
+		Use:   "index PICTURES --model DIR --out INDEX",
+		Short: "Make a folder of pictures searchable",
+		Long: `Make an index of the pictures in a folder and its folders, for 'unimo search': a vector
+of each, and its regions for the final order. An index that was interrupted goes on with the
+same command; one that is there is brought up to date with the folder.`,
+		Example: `  unimo index PHOTOS --model RUN/best --out INDEX
+  unimo search --model RUN/best --index INDEX "two dogs run on the beach"`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) != 1 {
+				return usagef("name one folder of pictures")
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := openRetriever(modelDir, pixels)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			progress := a.newProgress()
+			defer progress.finish()
+			stage := ""
+			o.Log = a.log
+			o.Tick = func(name string, done, total int) {
+				if name != stage {
+					stage = name
+					progress.Stage("indexing: " + name)
+				}
+				progress.Tick(done, total)
+			}
+			info, err := r.Index(c.Context(), args[0], out, o)
+			progress.finish()
+			if err != nil {
+				return err
+			}
+			if a.json {
+				return a.printJSON(info)
+			}
+			_, err = fmt.Fprintf(a.stdout, "%d images in %s\n", info.Images, out)
+			return err
+		},
+	}
+	modelFlag(c, &modelDir)
+	pixelsFlag(c, &pixels)
+	c.Flags().StringVar(&out, "out", "", "folder of the index")
+	c.Flags().BoolVar(&o.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, and say so")
+	c.Flags().BoolVar(&o.Features, "features", false, "PICTURES are region features (file or folder)")
+	c.MarkFlagRequired("out")
+	return c
+}
+
+// found is a line of "unimo search --json".
+type found struct {
+	Rank       int      `json:"rank"`
+	ID         string   `json:"image"`
+	Path       string   `json:"path"`
+	Similarity float32  `json:"similarity"`
+	Match      *float32 `json:"match,omitempty"`
+}
+
+func (a *app) searchCommand() *cobra.Command {
+	var modelDir, indexDir, image string
+	var k, candidates, pixels int
+	c := &cobra.Command{
+		Use:   "search --model DIR --index INDEX TEXT | --image FILE",
+		Short: "Find pictures for a text, or like a picture",
+		Long: `Find the pictures of an index that fit a text, or that are most like a picture. A line of
+output is rank, score and path, tab-separated; with --json one object a line.
+
+Every vector of the index is looked at. Of a text's best --candidates the full model makes the
+final order, and their score is the match score; of the others, and for --image, it is the
+similarity of the vectors (-1 to 1).`,
+		Example: `  unimo search --model RUN/best --index INDEX "two dogs run on the beach"
+  unimo search --model RUN/best --index INDEX --image dog.jpg -k 20 --json`,
+		Args: func(_ *cobra.Command, args []string) error {
+			if (len(args) == 1) == (image != "") || len(args) > 1 {
+				return usagef("give one text (in quotes), or --image FILE")
+			}
+			if k < 1 || candidates < 0 {
+				return usagef("-k is %d and --candidates %d; want 1 or more, and 0 or more", k, candidates)
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, args []string) error {
+			r, err := openRetriever(modelDir, pixels)
+			if err != nil {
+				return err
+			}
+			defer r.Close()
+			s, err := r.OpenIndex(indexDir)
+			if err != nil {
+				return err
+			}
+			defer s.Close()
+			hits, err := search(c.Context(), r, s, args, image, k, candidates)
+			if err != nil {
+				return err
+			}
+			return a.printFound(s.Info.Pictures, hits)
+		},
+	}
+	modelFlag(c, &modelDir)
+	pixelsFlag(c, &pixels)
+	flags := c.Flags()
+	flags.StringVar(&indexDir, "index", "", "folder of the index (see 'unimo index')")
+	flags.StringVar(&image, "image", "", "picture to find similar ones to, instead of a text")
+	flags.IntVarP(&k, "count", "k", 10, "pictures to find")
+	flags.IntVar(&candidates, "candidates", 20, "best pictures by vectors that the full model puts in order (0: none)")
+	c.MarkFlagRequired("index")
+	return c
+}
+
+func search(ctx context.Context, r *task.Retriever, s *task.Search, args []string, image string, k, candidates int) ([]retrieve.Found, error) {
+	if image == "" {
+		return s.Text(ctx, args[0], k, candidates)
+	}
+	im, err := r.Picture(image)
+	if err != nil {
+		return nil, err
+	}
+	return s.Image(ctx, im, k)
+}
+
+func (a *app) printFound(pictures string, hits []retrieve.Found) error {
+	for i, h := range hits {
+		path := filepath.Join(pictures, filepath.FromSlash(h.ID))
+		line := found{Rank: i + 1, ID: h.ID, Path: path, Similarity: h.Similarity}
+		score := h.Similarity
+		if h.Ranked {
+			score, line.Match = h.Match, &h.Match
+		}
+		var err error
+		if a.json {
+			err = a.printJSON(line)
+		} else {
+			_, err = fmt.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, oneField.Replace(path))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

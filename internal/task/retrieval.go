@@ -1,0 +1,612 @@
+package task
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"log/slog"
+	"math"
+	"math/bits"
+	"math/rand/v2"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/report"
+	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// Retrieval is what makes an image-text retrieval task; all of them have the reference's
+// recipe for Flickr30k.
+type Retrieval struct{}
+
+// RetrievalSettings are those of image-text retrieval.
+type RetrievalSettings struct {
+	CommonSettings
+	MaxSeqLen  int    `json:"max_seq_len" help:"longest caption in tokens, special ones included; longer ones are cut"`
+	MaxRegions int    `json:"max_regions" help:"most regions of an image, the global one not counted"`
+	Features   string `json:"features" help:"region features: file or folder (empty: the data's pictures are cut into patches)"`
+	ImageSize  int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
+	PatchSize  int    `json:"patch_size" help:"side of a patch; it divides image_size"`
+	ImageCache int    `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time"`
+
+	Negatives   int     `json:"negatives" help:"wrong pairs in a caption's group: half have another image, half another caption"`
+	Margin      float64 `json:"margin" help:"of the circle loss"`
+	ScaleCircle float64 `json:"scale_circle" help:"of the circle loss"`
+	UseSigmoid  bool    `json:"use_sigmoid" help:"circle loss of the sigmoid of scores"`
+
+	ContrastSize      int     `json:"contrast_size" help:"size of the vectors of images and texts alone, for search (0: none)"`
+	ContrastWeight    float64 `json:"contrast_weight" help:"of the contrastive loss of these vectors beside the circle loss"`
+	Temperature       float64 `json:"temperature" help:"of the contrastive loss"`
+	ContrastEpochs    int     `json:"contrast_epochs" help:"epochs at the start that train the vectors only, which is cheap"`
+	ContrastBatchSize int     `json:"contrast_batch_size" help:"captions of a batch in these epochs"`
+	HardNegatives     bool    `json:"hard_negatives" help:"draw wrong pairs from the batch, likelier the more alike their vectors are"`
+
+	MinCropArea float64 `json:"min_crop_area" help:"pictures are cropped to a random share of their area from this up (1: never)"`
+	Flip        bool    `json:"flip" help:"mirror half of the pictures, and left and right in their captions"`
+
+	EvalImages     int `json:"eval_images" help:"dev images that evaluations score, the first ones (0: all)"`
+	EvalCandidates int `json:"eval_candidates" help:"evaluations let the match head order this many candidates found by vectors (0: score every pair)"`
+
+	imageDim int // of the features, once they are known
+}
+
+func retrievalDefaults(size string, c CommonSettings) *RetrievalSettings {
+	// The reference's recipe; see its script/retrieval/Flickr30k.
+	c.LRScheduler, c.WarmupProportion, c.Epochs, c.BatchSize, c.LearningRate, c.WeightDecay = "scale_by_epoch_decay", 0, 40, 4, 5e-6, 0.1
+	if size == "large" {
+		c.BatchSize = 2
+	}
+	s := &RetrievalSettings{
+		CommonSettings: c, MaxSeqLen: 50, MaxRegions: 100, ImageSize: 160, PatchSize: 16, ImageCache: 1024,
+		Negatives: 20, Margin: 0.2, ScaleCircle: 1, Temperature: 0.07, ContrastBatchSize: 64, MinCropArea: 1, EvalImages: 100,
+	}
+	if size == "mini" {
+		// From random weights, chosen by measurement on Flickr8k: see docs/retrieval.md.
+		s.LRScheduler, s.WarmupProportion, s.Epochs, s.BatchSize, s.LearningRate = "linear_warmup_decay", 0.06, 30, 64, 1e-3
+		s.VocabSize, s.Negatives, s.ContrastSize, s.ContrastWeight, s.ContrastEpochs, s.HardNegatives = 3000, 4, 128, 1, 20, true
+		s.MinCropArea, s.Flip, s.EvalImages, s.EvalCandidates = 0.5, true, 300, 10
+	}
+	return s
+}
+
+// Validate implements [Settings].
+func (s *RetrievalSettings) Validate() error {
+	if err := s.validate(); err != nil {
+		return err
+	}
+	for _, c := range []struct {
+		ok   bool
+		key  string
+		got  any
+		want string
+	}{
+		{s.MaxSeqLen >= data.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
+		{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
+		{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
+		{s.Negatives >= 2, "negatives", s.Negatives, "2 or more"},
+		{s.Margin >= 0 && s.Margin <= 1, "margin", s.Margin, "0 to 1"},
+		{s.ScaleCircle > 0 && s.ScaleCircle < 1e6, "scale_circle", s.ScaleCircle, "more than 0"},
+		{s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"},
+		{s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"},
+		{s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"},
+		{s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, "0 to epochs"},
+		{s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"},
+		{s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"},
+		{s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"},
+		{s.EvalCandidates >= 0, "eval_candidates", s.EvalCandidates, "0 or more"},
+	} {
+		if !c.ok {
+			return fmt.Errorf("%s is %v, want %s", c.key, c.got, c.want)
+		}
+	}
+	if s.ContrastSize == 0 && (s.ContrastEpochs > 0 || s.HardNegatives || s.EvalCandidates > 0 || s.ContrastWeight > 0) {
+		return errors.New("contrast_size is 0: contrast_epochs, contrast_weight, hard_negatives and eval_candidates need vectors; set it, or set them to 0")
+	}
+	return nil
+}
+
+func (s *RetrievalSettings) head(_ *Preset, cfg model.Config) (model.Config, error) {
+	cfg.ImageEmbeddingSize, cfg.ContrastSize = s.imageDim, s.ContrastSize
+	if s.imageDim == 0 { // nothing was read yet
+		x, err := regions.NewExtractor(s.spec())
+		if err != nil {
+			return cfg, err
+		}
+		cfg.ImageEmbeddingSize = x.Dim()
+	}
+	if s.MaxSeqLen > cfg.MaxTokens() {
+		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", s.MaxSeqLen, cfg.MaxTokens())
+	}
+	return cfg, nil
+}
+
+func (s *RetrievalSettings) adopt(cfg model.Config) {
+	s.MaxSeqLen = min(s.MaxSeqLen, cfg.MaxTokens())
+	s.ContrastSize = cmp.Or(cfg.ContrastSize, s.ContrastSize)
+}
+
+// spec is how the settings cut pictures up.
+func (s *RetrievalSettings) spec() regions.Spec {
+	return regions.Spec{Extractor: regions.Patches, ImageSize: s.ImageSize, PatchSize: s.PatchSize}
+}
+
+// retrieval is a run's work on image-text retrieval.
+type retrieval struct {
+	preset        *Preset
+	settings      *RetrievalSettings
+	train, devSet *captions.Set
+	source        regions.Source
+	spec          *regions.Spec // nil: features from elsewhere
+}
+
+func (j *retrieval) read(trainFile, devFile string, log *slog.Logger) error {
+	var err error
+	if j.train, err = readSplit(trainFile); err != nil {
+		return err
+	}
+	if j.devSet, err = readSplit(devFile); err != nil {
+		return err
+	}
+	j.source, j.spec, err = openImages(j.settings, log, j.train, j.devSet)
+	if err != nil {
+		return err
+	}
+	j.settings.imageDim = j.source.Dim()
+	return (&captions.Groups{Set: j.train, Negatives: j.settings.Negatives}).Check()
+}
+
+// readSplit reads the split whose list is the given file.
+func readSplit(list string) (*captions.Set, error) {
+	return captions.Read(filepath.Dir(list), strings.TrimSuffix(filepath.Base(list), filepath.Ext(list)))
+}
+
+// openImages opens the images of sets: region features, or the data's pictures.
+func openImages(s *RetrievalSettings, log *slog.Logger, sets ...*captions.Set) (regions.Source, *regions.Spec, error) {
+	if s.Features != "" {
+		if s.Flip || s.MinCropArea < 1 {
+			log.Info("region features are neither cropped nor mirrored")
+			s.Flip, s.MinCropArea = false, 1
+		}
+		source, info, err := regions.Open(s.Features, regions.Options{MaxRegions: s.MaxRegions})
+		if err != nil {
+			return nil, nil, err
+		}
+		log.Info("region features", "format", info.Format, "images", info.Images, "size", info.Dim, "order", info.Order, "evidence", info.Evidence)
+		if err := needImages(source, sets); err != nil {
+			source.Close()
+			return nil, nil, err
+		}
+		return source, info.Extractor, nil
+	}
+	x, err := regions.NewExtractor(s.spec())
+	if err != nil {
+		return nil, nil, &SettingError{err}
+	}
+	var names []string
+	for _, set := range sets {
+		names = append(names, set.Images...)
+	}
+	spec := x.Spec()
+	return regions.NewPictures(captions.ImageDir(sets[0].Dir), names, x, picture.DefaultLimits, int64(s.ImageCache)<<20), &spec, nil
+}
+
+// needImages returns an error if an image of the sets has no features.
+func needImages(source regions.Source, sets []*captions.Set) error {
+	have := map[string]bool{}
+	for _, id := range source.IDs() {
+		have[id] = true
+	}
+	for _, set := range sets {
+		for i, name := range set.Images {
+			if !have[name] {
+				return fmt.Errorf("%s: image %d of %s.txt, %q, has no features: extract them, or remove it from the list", set.Dir, i+1, set.Name, name)
+			}
+		}
+	}
+	return nil
+}
+
+func (j *retrieval) texts() iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, c := range j.train.Captions {
+			if !yield(c.Text) {
+				return
+			}
+		}
+	}
+}
+
+func (j *retrieval) specs(cfg model.Config) []model.Spec { return model.RetrieverSpecs(cfg) }
+
+func (j *retrieval) learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
+	m, err := model.NewRetriever(dev, cfg, j.settings.Seed)
+	if err != nil {
+		return nil, err
+	}
+	enc := captionEncoder{tok, j.settings.MaxSeqLen}
+	tokens, cut := enc.all(j.train)
+	if cut > 0 {
+		log.Warn("captions were cut to max_seq_len", "count", cut, "of", len(tokens))
+	}
+	lengths := make([]int, len(tokens))
+	for i, t := range tokens {
+		lengths[i] = len(t)
+	}
+	s := j.settings
+	l := &retrievalLearner{
+		baseLearner: newBase(j.preset, &s.CommonSettings, dev, cfg, m.Params, tok, lengths),
+		settings:    s, model: m, train: j.train, devCaptions: j.devSet, tokens: tokens, source: j.source, encoder: enc,
+		groups: captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed}, scorer: retrieve.NewScorer(dev, m),
+	}
+	l.contrast = data.Batches{Lengths: lengths, Size: s.ContrastBatchSize, Shuffle: true, Seed: s.Seed}
+	l.devSet = evalSet(j.devSet, j.source, enc).First(s.EvalImages)
+	l.devLen = len(l.devSet.Texts)
+	l.line = func(i int) int { return j.train.Captions[i].Line }
+	if j.spec != nil {
+		raw, err := json.MarshalIndent(j.spec, "", "  ")
+		if err != nil {
+			return nil, fmt.Errorf("encode %s: %w", regions.SpecFile, err)
+		}
+		l.files = map[string][]byte{regions.SpecFile: append(raw, '\n')}
+	}
+	return l, nil
+}
+
+// captionEncoder makes tokens of captions.
+type captionEncoder struct {
+	tok    *tokenizer.Tokenizer
+	maxLen int
+}
+
+func (e captionEncoder) encode(text string) (tokens []int32, cut bool) {
+	r, cut := (&data.Encoder{Tokenizer: e.tok, MaxLen: e.maxLen}).Encode(data.Example{TextA: text})
+	return r.Tokens, cut
+}
+
+func (e captionEncoder) all(set *captions.Set) (tokens retrieve.Texts, cut int) {
+	tokens = make(retrieve.Texts, len(set.Captions))
+	for i, c := range set.Captions {
+		if c.Tokens != nil {
+			tokens[i] = captions.Truncate(c.Tokens, e.maxLen)
+			if len(tokens[i]) < len(c.Tokens) {
+				cut++
+			}
+			continue
+		}
+		var shorter bool
+		if tokens[i], shorter = e.encode(c.Text); shorter {
+			cut++
+		}
+	}
+	return tokens, cut
+}
+
+func evalSet(set *captions.Set, source regions.Source, enc captionEncoder) retrieve.Set {
+	tokens, _ := enc.all(set)
+	return retrieve.Set{Images: retrieve.Images{Source: source, IDs: set.Images}, Texts: tokens, ImageOf: set.ImageOf()}
+}
+
+// retrievalLearner implements [learner].
+type retrievalLearner struct {
+	baseLearner
+	settings    *RetrievalSettings
+	model       *model.Retriever
+	train       *captions.Set
+	devCaptions *captions.Set
+	tokens      retrieve.Texts
+	source      regions.Source
+	groups      captions.Groups
+	contrast    data.Batches // of the epochs that train vectors only
+	encoder     captionEncoder
+	devSet      retrieve.Set // of its first images
+	scorer      *retrieve.Scorer
+}
+
+var _ learner = (*retrievalLearner)(nil)
+
+func (l *retrievalLearner) plan(epoch int) *data.Batches {
+	if epoch < l.settings.ContrastEpochs {
+		return &l.contrast
+	}
+	return &l.batches
+}
+
+// Batches implements [train.Task].
+func (l *retrievalLearner) Batches(epoch int) int { return l.plan(epoch).Count(epoch) }
+
+// Total implements [train.Task].
+func (l *retrievalLearner) Total(epochs int) int {
+	first := min(epochs, l.settings.ContrastEpochs)
+	return l.contrast.Total(first) + l.batches.Total(epochs) - l.batches.Total(first)
+}
+
+// Describe implements [train.Task].
+func (l *retrievalLearner) Describe(epoch, batch int) string {
+	return l.describe(l.plan(epoch).At(epoch, batch))
+}
+
+// Loss implements [train.Task].
+func (l *retrievalLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+	b := newPairBatch(l.plan(epoch).At(epoch, batch), l.train)
+	contrasting := epoch < l.settings.ContrastEpochs
+	if !contrasting && !l.settings.HardNegatives {
+		b.addGroups(&l.groups, epoch)
+	}
+	images, texts, err := l.inputs(b, epoch)
+	if err != nil {
+		return nil, 0, err
+	}
+	im, tx := l.model.ImagePart(tape, images), l.model.TextPart(tape, texts)
+	s := l.settings
+	var contrast *autograd.Var
+	tokens := len(texts.Tokens) + int(images.Offsets[len(images.Offsets)-1])
+	if s.ContrastWeight > 0 || contrasting || s.HardNegatives {
+		iv, tv := l.model.ImageVectors(tape, im), l.model.TextVectors(tape, tx)
+		contrast = l.model.ContrastiveLoss(tape, iv, tv, b.imageOf, s.Temperature)
+		if contrasting {
+			return contrast, tokens, nil
+		}
+		if s.HardNegatives {
+			b.hardGroups(s, epoch, engine.Values(l.dev, iv.Value), engine.Values(l.dev, tv.Value), s.ContrastSize)
+		}
+	}
+	scores := l.model.Scores(tape, im, tx, b.pairs)
+	for _, p := range b.pairs {
+		tokens += int(images.Offsets[p.Image+1] - images.Offsets[p.Image] + texts.Offsets[p.Text+1] - texts.Offsets[p.Text])
+	}
+	loss := l.model.CircleLoss(tape, scores, 1+s.Negatives, s.Negatives/2, s.Margin, s.ScaleCircle, s.UseSigmoid)
+	if contrast != nil && s.ContrastWeight > 0 {
+		loss = tape.Add(loss, tape.Scale(contrast, float32(s.ContrastWeight)))
+	}
+	return loss, tokens, nil
+}
+
+// inputs reads the images of a batch, changed at random where the settings say so, and its texts.
+func (l *retrievalLearner) inputs(b *pairBatch, epoch int) (model.Images, model.Text, error) {
+	read := make([]regions.Image, len(b.images))
+	flipped := make([]bool, len(b.images))
+	failures := make([]error, len(b.images))
+	change := picture.Augmentation{MinArea: l.settings.MinCropArea, Flip: l.settings.Flip}
+	parallel.For(len(read), func(i int) {
+		name := l.train.Images[b.images[i]]
+		if pictures, ok := l.source.(*regions.Pictures); ok && (change.Flip || change.MinArea < 1) {
+			flipped[i], failures[i] = pictures.Augmented(name, change, draws(l.settings.Seed, epoch, b.images[i], 1).Uint64(), &read[i])
+			return
+		}
+		failures[i] = l.source.Image(name, &read[i])
+	})
+	var packed regions.Batch
+	packed.Reset()
+	for i := range read {
+		if failures[i] != nil {
+			return model.Images{}, model.Text{}, failures[i]
+		}
+		packed.Append(&read[i])
+	}
+	texts := make(retrieve.Texts, len(b.captions))
+	for i, c := range b.captions {
+		texts[i] = l.tokens[c]
+		if own := b.imageOf[i]; own >= 0 && flipped[own] && l.train.Captions[c].Tokens == nil {
+			text := l.train.Captions[c].Text
+			if mirrored := captions.MirrorText(text); mirrored != text {
+				texts[i], _ = l.encoder.encode(mirrored)
+			}
+		}
+	}
+	numbers := make([]int32, len(texts))
+	for i := range numbers {
+		numbers[i] = int32(i)
+	}
+	return model.Images{Features: packed.Features, Locations: packed.Locations, Offsets: packed.Offsets}, texts.Pack(numbers), nil
+}
+
+// pairBatch is a batch of captions with their images, each once, and the pairs of them
+// that the match head scores, in the order of groups.
+type pairBatch struct {
+	set      *captions.Set
+	rows     []int // the captions of the batch, places in captions
+	images   []int // of the set
+	captions []int // of the set
+	imageOf  []int32
+	pairs    []model.Pair
+
+	imagePlace, captionPlace map[int]int32
+}
+
+func newPairBatch(idx []int, set *captions.Set) *pairBatch {
+	b := &pairBatch{set: set, imagePlace: map[int]int32{}, captionPlace: map[int]int32{}}
+	for _, c := range idx {
+		b.image(set.Captions[c].Image)
+		b.rows = append(b.rows, int(b.caption(c)))
+	}
+	b.own()
+	return b
+}
+
+func (b *pairBatch) image(i int) int32 {
+	place, ok := b.imagePlace[i]
+	if !ok {
+		place = int32(len(b.images))
+		b.imagePlace[i] = place
+		b.images = append(b.images, i)
+	}
+	return place
+}
+
+func (b *pairBatch) caption(c int) int32 {
+	place, ok := b.captionPlace[c]
+	if !ok {
+		place = int32(len(b.captions))
+		b.captionPlace[c] = place
+		b.captions = append(b.captions, c)
+	}
+	return place
+}
+
+// own sets the image of every caption, -1 where it is not in the batch.
+func (b *pairBatch) own() {
+	b.imageOf = b.imageOf[:0]
+	for _, c := range b.captions {
+		place, ok := b.imagePlace[b.set.Captions[c].Image]
+		if !ok {
+			place = -1
+		}
+		b.imageOf = append(b.imageOf, place)
+	}
+}
+
+// addGroups adds the reference's groups: the negatives are any images and captions.
+func (b *pairBatch) addGroups(groups *captions.Groups, epoch int) {
+	for _, row := range b.rows {
+		g := groups.At(epoch, b.captions[row])
+		caption, image := b.caption(g.Captions[0]), b.image(g.Images[0])
+		b.pairs = append(b.pairs, model.Pair{Image: image, Text: caption})
+		for _, i := range g.Images[1:] {
+			b.pairs = append(b.pairs, model.Pair{Image: b.image(i), Text: caption})
+		}
+		for _, c := range g.Captions[1:] {
+			b.pairs = append(b.pairs, model.Pair{Image: image, Text: b.caption(c)})
+		}
+	}
+	b.own()
+}
+
+// hardGroups adds groups whose negatives come from the batch, each with a probability that
+// grows with the similarity of the vectors; with too few others in the batch some come twice.
+func (b *pairBatch) hardGroups(s *RetrievalSettings, epoch int, imageVectors, textVectors []float32, size int) {
+	similarity := func(image, text int) float64 {
+		var sum float32
+		for k := range size {
+			sum += imageVectors[image*size+k] * textVectors[text*size+k]
+		}
+		return float64(sum) / s.Temperature
+	}
+	for _, row := range b.rows {
+		own := b.imageOf[row]
+		random := draws(s.Seed, epoch, b.captions[row], 2)
+		b.pairs = append(b.pairs, model.Pair{Image: own, Text: int32(row)})
+		for _, i := range chooseHard(s.Negatives/2, len(b.images), random, func(i int) (float64, bool) { return similarity(i, row), int32(i) != own }) {
+			b.pairs = append(b.pairs, model.Pair{Image: i, Text: int32(row)})
+		}
+		for _, c := range chooseHard(s.Negatives-s.Negatives/2, len(b.captions), random, func(c int) (float64, bool) { return similarity(int(own), c), b.imageOf[c] != own }) {
+			b.pairs = append(b.pairs, model.Pair{Image: own, Text: c})
+		}
+	}
+}
+
+// chooseHard draws k of n items without putting them back, each with a probability that is
+// proportional to exp(score): the k largest of score + Gumbel noise.
+func chooseHard(k, n int, random *rand.ChaCha8, score func(i int) (float64, bool)) []int32 {
+	type item struct {
+		number int32
+		key    float64
+	}
+	var items []item
+	for i := range n {
+		uniform := (float64(random.Uint64()>>11) + 0.5) / (1 << 53)
+		if value, ok := score(i); ok {
+			items = append(items, item{int32(i), value - math.Log(-math.Log(uniform))})
+		}
+	}
+	slices.SortFunc(items, func(a, b item) int { return cmp.Or(cmp.Compare(b.key, a.key), cmp.Compare(a.number, b.number)) })
+	chosen := make([]int32, k)
+	for i := range chosen {
+		if len(items) == 0 {
+			continue // a batch of one image: the pair is its own negative, which teaches nothing
+		}
+		chosen[i] = items[i%len(items)].number
+	}
+	return chosen
+}
+
+// draws returns the random numbers of one purpose for an item of an epoch.
+func draws(seed uint64, epoch, item int, purpose uint64) *rand.ChaCha8 {
+	var key [32]byte
+	high, low := bits.Mul64(seed+1, 0x9e3779b97f4a7c15)
+	for i, part := range []uint64{high ^ low, uint64(epoch), uint64(item), purpose} {
+		binary.LittleEndian.PutUint64(key[8*i:], part)
+	}
+	return rand.NewChaCha8(key)
+}
+
+// Evaluate implements [train.Task]. While only vectors are trained, they are what is scored; and
+// such a model is worse than any that can match.
+func (l *retrievalLearner) Evaluate(ctx context.Context, epoch int, tick func(done, total int)) (train.Evaluation, error) {
+	contrasting := epoch < l.settings.ContrastEpochs
+	candidates := l.settings.EvalCandidates
+	if contrasting {
+		candidates = 0
+	}
+	r, err := l.assess(ctx, l.devSet, candidates, contrasting, tick)
+	if err != nil {
+		return train.Evaluation{}, err
+	}
+	m := recallNumbers(r.Recalls, l.devSet)
+	score := m[l.preset.Metric]
+	if contrasting {
+		score--
+	}
+	return train.Evaluation{Score: score, Metrics: m}, nil
+}
+
+// assess ranks a set by two stages or, with candidates 0, by the match score of every pair; with
+// vectorsOnly by vectors.
+func (l *retrievalLearner) assess(ctx context.Context, set retrieve.Set, candidates int, vectorsOnly bool, tick func(done, total int)) (retrieve.Outcome, error) {
+	if candidates == 0 && !vectorsOnly {
+		return l.scorer.Exhaustive(ctx, set, nil, tick)
+	}
+	v, err := l.scorer.Vectors(ctx, set, tick)
+	if err != nil {
+		return retrieve.Outcome{}, err
+	}
+	return l.scorer.TwoStage(ctx, set, v, candidates, tick)
+}
+
+// recallNumbers are the metrics of retrieval by their names.
+func recallNumbers(r retrieve.Recalls, set retrieve.Set) train.Numbers {
+	m := train.Numbers{
+		"recall@1":  train.Number((r.Image.At1 + r.Text.At1) / 2),
+		"mean_rank": train.Number((r.Image.MeanRank + r.Text.MeanRank) / 2),
+		"images":    train.Number(len(set.Images.IDs)), "examples": train.Number(len(set.Texts)),
+	}
+	for name, recall := range map[string]metrics.Recall{"image": r.Image, "text": r.Text} {
+		m[name+"_recall@1"], m[name+"_recall@5"], m[name+"_recall@10"] = train.Number(recall.At1), train.Number(recall.At5), train.Number(recall.At10)
+		m[name+"_mean_rank"] = train.Number(recall.MeanRank)
+	}
+	return m
+}
+
+func (l *retrievalLearner) score(ctx context.Context, f splitFile, tick func(done, total int)) (Result, error) {
+	out, err := l.assess(ctx, l.devSet, l.settings.EvalCandidates, false, tick)
+	if err != nil {
+		return Result{}, err
+	}
+	return Result{
+		Split: f.Split, File: f.Path, Scores: Scores{Metrics: recallNumbers(out.Recalls, l.devSet)},
+		Retrieved: &Retrieved{Texts: captionTexts(l.devCaptions, len(l.devSet.Images.IDs)), Set: l.devSet, Outcome: out, pictures: captions.ImageDir(l.devCaptions.Dir)},
+	}, nil
+}
+
+func (l *retrievalLearner) predict(context.Context, splitFile, string, func(done, total int)) error {
+	return nil // a test set is scored by "unimo evaluate"; there is nothing to hand in
+}
+
+func (l *retrievalLearner) show(page *report.Run, first Result) {
+	page.Gallery = first.Retrieved.gallery()
+}

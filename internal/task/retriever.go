@@ -1,0 +1,485 @@
+package task
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/report"
+	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// Retriever is a finished model that compares images with texts. It is not safe for
+// concurrent use.
+type Retriever struct {
+	Config model.Config
+	Dir    string
+	Limits picture.Limits // of pictures that are read
+
+	rank    RankOptions // of evaluation
+	scorer  *retrieve.Scorer
+	encoder captionEncoder
+	folder  *modeldir.Model
+	digest  string            // of the weights; "" until it is needed
+	images  regions.Extractor // nil: the model knows only features from elsewhere
+}
+
+// OpenRetriever opens the model in the folder dir (or the best model of a run's
+// folder). Its weights are mapped, not read.
+func OpenRetriever(dir string) (*Retriever, error) {
+	folder, err := modeldir.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	r, err := newRetriever(folder)
+	if err != nil {
+		folder.Close()
+		return nil, fmt.Errorf("model %s: %w", folder.Dir, err)
+	}
+	return r, nil
+}
+
+func newRetriever(folder *modeldir.Model) (*Retriever, error) {
+	dev := cpu.New()
+	m, err := model.OpenRetriever(dev, folder.Config, folder.Weights)
+	if err != nil {
+		return nil, err
+	}
+	r := &Retriever{
+		Config: folder.Config, Dir: folder.Dir, folder: folder, scorer: retrieve.NewScorer(dev, m),
+		encoder: captionEncoder{folder.Tokenizer, folder.Config.MaxTokens()}, Limits: picture.DefaultLimits,
+	}
+	spec, err := regions.ReadSpec(folder.Dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return r, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if r.images, err = regions.NewExtractor(spec); err != nil {
+		return nil, err
+	}
+	if r.images.Dim() != r.Config.ImageEmbeddingSize {
+		return nil, fmt.Errorf("%s makes features of %d values, but image_embedding_size is %d: they belong to different models", regions.SpecFile, r.images.Dim(), r.Config.ImageEmbeddingSize)
+	}
+	return r, nil
+}
+
+// Close releases the model.
+func (r *Retriever) Close() error { return r.folder.Close() }
+
+// extractor returns what cuts pictures up for the model.
+func (r *Retriever) extractor() (regions.Extractor, error) {
+	if r.images == nil {
+		return nil, fmt.Errorf("model %s has no %s: it was made for region features from elsewhere; name them with --features", r.Dir, regions.SpecFile)
+	}
+	return r.images, nil
+}
+
+// Picture reads a picture as the model sees it.
+func (r *Retriever) Picture(path string) (*regions.Image, error) {
+	x, err := r.extractor()
+	if err != nil {
+		return nil, err
+	}
+	p, err := picture.Open(path, r.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return extract(x, p, path), nil
+}
+
+// Decode is Picture for the content of a file.
+func (r *Retriever) Decode(raw []byte) (*regions.Image, error) {
+	x, err := r.extractor()
+	if err != nil {
+		return nil, err
+	}
+	p, err := picture.Decode(raw, r.Limits)
+	if err != nil {
+		return nil, err
+	}
+	return extract(x, p, "picture"), nil
+}
+
+func extract(x regions.Extractor, p *picture.Picture, id string) *regions.Image {
+	im := &regions.Image{ID: id}
+	x.Extract(x.Prepare(p), p.Width, p.Height, im)
+	return im
+}
+
+// Features reads an image's region features from a file or folder.
+func (r *Retriever) Features(path, id string) (*regions.Image, error) {
+	source, _, err := regions.Open(path, regions.Options{})
+	if err != nil {
+		return nil, err
+	}
+	defer source.Close()
+	im := &regions.Image{}
+	return im, source.Image(id, im)
+}
+
+// Match returns how well an image fits each text: the higher, the better. Scores compare texts
+// or images with each other; they are no probabilities.
+func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string) ([]float32, error) {
+	tokens := make(retrieve.Texts, len(texts))
+	for i, text := range texts {
+		tokens[i], _ = r.encoder.encode(text)
+	}
+	return r.scorer.Match(ctx, im, tokens)
+}
+
+// IndexOptions say how [Retriever.Index] works.
+type IndexOptions struct {
+	Features bool // what is indexed are region features, not pictures
+	SkipBad  bool
+	Log      *slog.Logger
+	Tick     func(stage string, done, total int)
+}
+
+// Index makes or updates the index out of the pictures in the folder from and its folders, or of
+// the region features there.
+func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions) (retrieve.IndexInfo, error) {
+	if r.Config.ContrastSize == 0 {
+		return retrieve.IndexInfo{}, fmt.Errorf("model %s has no vectors to search by (contrast_size is 0): fine-tune it with contrast_size", r.Dir)
+	}
+	source, spec, err := r.indexed(from, o)
+	if err != nil {
+		return retrieve.IndexInfo{}, err
+	}
+	defer source.Close()
+	digest, err := r.weightsDigest()
+	if err != nil {
+		return retrieve.IndexInfo{}, err
+	}
+	return r.scorer.WriteIndex(ctx, out, source, retrieve.IndexOptions{
+		Model: digest, Pictures: from, Extractor: spec, Tick: o.Tick,
+		Bad: func(id string, err error) error {
+			if !o.SkipBad {
+				return fmt.Errorf("%w; correct or remove it, or leave such images out with --skip-bad", err)
+			}
+			o.Log.Warn("left out", "image", id, "error", err)
+			return nil
+		},
+	})
+}
+
+func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regions.Spec, error) {
+	if o.Features {
+		source, info, err := regions.Open(from, regions.Options{SkipBad: o.SkipBad})
+		return source, info.Extractor, err
+	}
+	x, err := r.extractor()
+	if err != nil {
+		return nil, nil, err
+	}
+	names, err := regions.ListPictures(from)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(names) == 0 {
+		return nil, nil, fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp)", from)
+	}
+	spec := x.Spec()
+	return regions.NewPictures(from, names, x, r.Limits, 0), &spec, nil
+}
+
+func (r *Retriever) weightsDigest() (string, error) {
+	if r.digest != "" {
+		return r.digest, nil
+	}
+	var err error
+	r.digest, err = digestTensors(r.folder.Weights)
+	return r.digest, err
+}
+
+// Search answers queries from an index.
+type Search struct {
+	Info     retrieve.IndexInfo
+	r        *Retriever
+	index    *retrieve.Index
+	searcher *retrieve.Searcher
+}
+
+// OpenIndex opens an index that this model made.
+func (r *Retriever) OpenIndex(dir string) (*Search, error) {
+	digest, err := r.weightsDigest()
+	if err != nil {
+		return nil, err
+	}
+	ix, err := retrieve.OpenIndex(dir, digest)
+	if err != nil {
+		return nil, err
+	}
+	s, err := retrieve.NewSearcher(r.scorer, ix)
+	if err != nil {
+		ix.Close()
+		return nil, err
+	}
+	return &Search{ix.Info, r, ix, s}, nil
+}
+
+// Close releases the index, not the model.
+func (s *Search) Close() error { return s.index.Close() }
+
+// Text finds k pictures for a text; the candidates best ones by vectors are put in order by the full model.
+func (s *Search) Text(ctx context.Context, text string, k, candidates int) ([]retrieve.Found, error) {
+	tokens, _ := s.r.encoder.encode(text)
+	return s.searcher.Text(ctx, tokens, k, candidates)
+}
+
+// Image finds the k pictures most like one.
+func (s *Search) Image(ctx context.Context, im *regions.Image, k int) ([]retrieve.Found, error) {
+	return s.searcher.Image(ctx, im, k)
+}
+
+// RankOptions say how a retriever is scored.
+type RankOptions struct {
+	Features string // region features; "" reads the data's pictures
+	TwoStage int    // candidates that the full model puts in order; 0 scores every pair
+	Images   int    // the first images only; 0: all
+	Compare  int    // images on which two stages are compared with scoring every pair; 0: none
+	Scores   string // folder that keeps the scores of all pairs; "" keeps none
+}
+
+// fits returns an error if the model was made for another kind of task.
+func (r *Retriever) fits(p *Preset) error {
+	if p.Retrieval == nil {
+		return fmt.Errorf("model %s is for retrieval, but %s needs one for %s: give a model fine-tuned for it", r.Dir, p.Name, p.Problem())
+	}
+	return nil
+}
+
+func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick func(done, total int)) (Result, error) {
+	o := r.rank
+	split, err := readSplit(f.Path)
+	if err != nil {
+		return Result{}, err
+	}
+	source, err := r.source(o.Features, split)
+	if err != nil {
+		return Result{}, err
+	}
+	defer source.Close()
+	all := evalSet(split, source, r.encoder)
+	set := all.First(o.Images)
+	result := Result{Split: f.Split, File: f.Path}
+	var out retrieve.Outcome
+	if o.TwoStage == 0 {
+		out, err = r.exhaustive(ctx, set, o.Scores, tick)
+	} else {
+		out, err = r.twoStage(ctx, set, o.TwoStage, tick)
+	}
+	if err != nil {
+		return Result{}, err
+	}
+	result.Metrics = recallNumbers(out.Recalls, set)
+	if o.TwoStage > 0 && o.Compare > 0 {
+		if err := r.compare(ctx, set.First(o.Compare), o.TwoStage, result.Metrics, tick); err != nil {
+			return Result{}, err
+		}
+	}
+	result.Retrieved = &Retrieved{Texts: captionTexts(split, len(set.Images.IDs)), Set: set, Outcome: out, pictures: captions.ImageDir(split.Dir)}
+	return result, nil
+}
+
+// source opens the images of a split.
+func (r *Retriever) source(features string, split *captions.Set) (regions.Source, error) {
+	if features != "" {
+		source, _, err := regions.Open(features, regions.Options{})
+		if err != nil {
+			return nil, err
+		}
+		if err := needImages(source, []*captions.Set{split}); err != nil {
+			source.Close()
+			return nil, err
+		}
+		return source, nil
+	}
+	x, err := r.extractor()
+	if err != nil {
+		return nil, err
+	}
+	return regions.NewPictures(captions.ImageDir(split.Dir), split.Images, x, r.Limits, 1<<30), nil
+}
+
+func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores string, tick func(done, total int)) (retrieve.Outcome, error) {
+	var folder *retrieve.ScoreFolder
+	if scores != "" {
+		digest, err := r.weightsDigest()
+		if err != nil {
+			return retrieve.Outcome{}, err
+		}
+		identity := map[string]string{"model": digest, "data": digestSet(set)}
+		if folder, err = retrieve.OpenScoreFolder(scores, identity); err != nil {
+			return retrieve.Outcome{}, err
+		}
+	}
+	return r.scorer.Exhaustive(ctx, set, folder, tick)
+}
+
+// digestSet returns a digest over the images' names and the captions' tokens.
+func digestSet(set retrieve.Set) string {
+	h := sha256.New()
+	for _, id := range set.Images.IDs {
+		fmt.Fprintf(h, "%q\n", id)
+	}
+	for i, tokens := range set.Texts {
+		fmt.Fprintln(h, set.ImageOf[i], tokens)
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func (r *Retriever) twoStage(ctx context.Context, set retrieve.Set, n int, tick func(done, total int)) (retrieve.Outcome, error) {
+	v, err := r.scorer.Vectors(ctx, set, func(int, int) {})
+	if err != nil {
+		return retrieve.Outcome{}, err
+	}
+	return r.scorer.TwoStage(ctx, set, v, n, tick)
+}
+
+// compare adds to m what two stages lose against scoring every pair, on a set.
+func (r *Retriever) compare(ctx context.Context, set retrieve.Set, n int, m train.Numbers, tick func(done, total int)) error {
+	two, err := r.twoStage(ctx, set, n, tick)
+	if err != nil {
+		return err
+	}
+	every, err := r.scorer.Exhaustive(ctx, set, nil, tick)
+	if err != nil {
+		return err
+	}
+	m["compared_images"] = train.Number(len(set.Images.IDs))
+	two2, every2 := recallNumbers(two.Recalls, set), recallNumbers(every.Recalls, set)
+	for _, direction := range []string{"image", "text"} {
+		for _, k := range []string{"1", "5", "10"} {
+			key := direction + "_recall@" + k
+			m["compared_exhaustive_"+key], m["compared_two_stage_"+key] = every2[key], two2[key]
+			m["compared_lost_"+key] = every2[key] - two2[key]
+		}
+	}
+	return nil
+}
+
+// Retrieved is what was found in a split.
+type Retrieved struct {
+	Texts   []string
+	Set     retrieve.Set
+	Outcome retrieve.Outcome
+
+	pictures string // their folder
+}
+
+// captionTexts returns the captions of the first n images.
+func captionTexts(split *captions.Set, n int) []string {
+	var texts []string
+	for _, c := range split.Captions {
+		if c.Image < n {
+			texts = append(texts, c.Text)
+		}
+	}
+	return texts
+}
+
+// Sizes of a report's gallery: queries of each direction, half of them failures where there are as
+// many, and the longer side of a picture in pixels.
+const (
+	galleryTexts  = 12
+	galleryImages = 8
+	gallerySide   = 160
+)
+
+// gallery shows queries at even distances among those answered rightly and those not.
+func (r *Retrieved) gallery() []report.GalleryQuery {
+	imageOf := r.Set.ImageOf
+	right := func(text int) bool {
+		hits := r.Outcome.Images[text]
+		return len(hits) > 0 && int(hits[0].Number) == imageOf[text]
+	}
+	var queries []report.GalleryQuery
+	for _, text := range halfAndHalf(len(r.Outcome.Images), galleryTexts, right) {
+		q := report.GalleryQuery{Text: r.Texts[text], Right: right(text)}
+		for _, h := range r.Outcome.Images[text][:min(galleryHits, len(r.Outcome.Images[text]))] {
+			q.Found = append(q.Found, report.GalleryItem{Text: r.Set.Images.IDs[h.Number], Picture: r.picture(h.Number), Score: float64(h.Score), Right: int(h.Number) == imageOf[text]})
+		}
+		queries = append(queries, q)
+	}
+	rightText := func(image int) bool {
+		hits := r.Outcome.Texts[image]
+		return len(hits) > 0 && imageOf[hits[0].Number] == image
+	}
+	for _, image := range halfAndHalf(len(r.Outcome.Texts), galleryImages, rightText) {
+		q := report.GalleryQuery{Text: r.Set.Images.IDs[image], Picture: r.picture(int32(image)), Right: rightText(image)}
+		for _, h := range r.Outcome.Texts[image][:min(galleryHits, len(r.Outcome.Texts[image]))] {
+			q.Found = append(q.Found, report.GalleryItem{Text: r.Texts[h.Number], Score: float64(h.Score), Right: imageOf[h.Number] == image})
+		}
+		queries = append(queries, q)
+	}
+	return queries
+}
+
+// galleryHits is how many hits of a query are shown.
+const galleryHits = 5
+
+// picture returns a picture for a page; "" if there is none, as with features from elsewhere.
+func (r *Retrieved) picture(image int32) string {
+	name := filepath.FromSlash(r.Set.Images.IDs[image])
+	if !filepath.IsLocal(name) {
+		return ""
+	}
+	p, err := picture.Open(filepath.Join(r.pictures, name), picture.DefaultLimits)
+	if err != nil {
+		return ""
+	}
+	uri, err := p.DataURI(gallerySide)
+	if err != nil {
+		return ""
+	}
+	return uri
+}
+
+// halfAndHalf returns k of n numbers, half of them right where there are enough of both kinds,
+// at even distances.
+func halfAndHalf(n, k int, right func(i int) bool) []int {
+	var yes, no []int
+	for i := range n {
+		if right(i) {
+			yes = append(yes, i)
+		} else {
+			no = append(no, i)
+		}
+	}
+	wrong := min(len(no), max(k/2, k-len(yes)))
+	return append(evenly(yes, k-wrong), evenly(no, wrong)...)
+}
+
+func evenly(list []int, k int) []int {
+	k = min(k, len(list))
+	some := make([]int, k)
+	for i := range some {
+		some[i] = list[i*len(list)/k]
+	}
+	return some
+}
+
+// WriteGallery writes a page with the metrics and what was found for some queries.
+func WriteGallery(path string, p *Preset, r Result, about []report.Item) error {
+	page := report.Run{Title: p.Title, Subtitle: "what the model found in " + r.Split, Summary: about, Gallery: r.Retrieved.gallery()}
+	for _, key := range MetricKeys(p, r.Metrics) {
+		page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(r.Metrics[key])})
+	}
+	return atomicfile.Write(path, func(w io.Writer) error { return report.Write(w, page) })
+}
