@@ -109,7 +109,8 @@ func (a *app) indexCommand() *cobra.Command {
 		Short: "Make a folder of pictures searchable",
 		Long: `Make an index of the pictures in a folder and its folders, for 'unimo search': a vector
 of each, and its regions for the final order. An index that was interrupted goes on with the
-same command; one that is there is brought up to date with the folder.`,
+same command; one that is there is brought up to date with the folder (a picture that
+changed under its name keeps its old vector: remove the index to make it anew).`,
 		Example: `  unimo index PHOTOS --model RUN/best --out INDEX
   unimo search --model RUN/best --index INDEX "two dogs run on the beach"`,
 		Args: func(_ *cobra.Command, args []string) error {

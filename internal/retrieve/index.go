@@ -64,7 +64,7 @@ type IndexOptions struct {
 
 // WriteIndex makes the index dir of all images of src. The regions of one that was interrupted
 // are not computed again. An index that is there is brought up to date: images that are gone are
-// not found any more, new ones are added.
+// not found any more, new ones are added. A picture that changed under its name keeps what it had.
 func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source, o IndexOptions) (IndexInfo, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return IndexInfo{}, fmt.Errorf("make an index: %w", err)
