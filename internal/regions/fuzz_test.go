@@ -1,0 +1,134 @@
+package regions
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// The fuzz targets ask of every reader that it returns, that its errors name the file,
+// and that what it gives is sound. A panic or a hang fails them by itself.
+
+// open reads everything from a path in both ways.
+func open(t *testing.T, path string) {
+	t.Helper()
+	for _, o := range []Options{{}, {SkipBad: true}, {SkipBad: true, Order: OrderHeight, MaxRegions: 3}} {
+		s, info, err := Open(path, o)
+		if err != nil {
+			if !strings.Contains(err.Error(), path) {
+				t.Fatalf("error %q does not name the file", err)
+			}
+			continue
+		}
+		if info.Images != len(s.IDs()) || info.Images == 0 || info.MinRegions < 1 || info.Dim < 1 {
+			t.Fatalf("%+v", info)
+		}
+		var im Image
+		var b Batch
+		for _, id := range s.IDs() {
+			if err := s.Image(id, &im); err != nil {
+				if o.SkipBad || !strings.Contains(err.Error(), path) {
+					t.Fatalf("%+v: %v", o, err)
+				}
+				continue
+			}
+			if err := im.Check(s.Dim()); err != nil || im.Regions() < info.MinRegions || im.Regions() > info.MaxRegions {
+				t.Fatalf("%d regions, %+v, %v", im.Regions(), info, err)
+			}
+			b.Reset()
+			b.Append(&im)
+			if i := firstNotFinite(b.Locations); i >= 0 {
+				t.Fatalf("locations %v", b.Locations)
+			}
+		}
+		if err := s.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func FuzzLines(f *testing.F) {
+	wide, high, square := testImages()
+	for _, fields := range []int{6, 7, 10} {
+		f.Add(joined(lineOf(wide, fields), lineOf(high, fields), lineOf(square, fields)))
+		f.Add(joined(lineOf(swapped(wide), fields), lineOf(high, fields)))
+	}
+	f.Add(joined("image_id\timage_h\timage_w\tnum_boxes\tfeatures\tboxes", fmt.Sprintf("1\t9\t9\t1\t%s\t%s", field(1), field(0, 0, 1, 1))))
+	f.Add([]byte("\ufeff\r\n\n1\t1\t1\t1\t\t"))
+	f.Fuzz(func(t *testing.T, file []byte) {
+		open(t, save(t, filepath.Join(t.TempDir(), "x.tsv"), file))
+	})
+}
+
+func FuzzNumPy(f *testing.F) {
+	wide, _, _ := testImages()
+	f.Add(npzOf(f, wide), true)
+	f.Add(npyFloats([]int{1, 4}, 1, 2, 3, float32(math.Inf(1))), false)
+	f.Add(npy(">f2", "True", []int{2, 3}, make([]byte, 12)), false)
+	f.Add(npy("<i4", "False", []int{2, 3, 1}, make([]byte, 24)), false)
+	f.Fuzz(func(t *testing.T, file []byte, zipped bool) {
+		name := "x.npy"
+		if zipped {
+			name = "x.npz"
+		}
+		open(t, save(t, filepath.Join(t.TempDir(), name), file))
+	})
+}
+
+func FuzzStore(f *testing.F) {
+	dir := filepath.Join(f.TempDir(), "store")
+	writeStore(f, dir, Header{Dim: 48, Bytes: true}, testPictures(f, Spec{Extractor: Patches, ImageSize: 8, PatchSize: 4}, 2))
+	const name = "features-00001.safetensors"
+	var parts [2][]byte
+	for i, file := range []string{storeFile, name} {
+		raw, err := os.ReadFile(filepath.Join(dir, file))
+		if err != nil {
+			f.Fatal(err)
+		}
+		parts[i] = raw
+	}
+	f.Add(parts[0], parts[1])
+	f.Add([]byte(`{"format":"unimo-features","version":1,"dim":1,"shards":[]}`), parts[1])
+	f.Fuzz(func(t *testing.T, manifest, shard []byte) {
+		dir := t.TempDir()
+		save(t, filepath.Join(dir, storeFile), manifest)
+		save(t, filepath.Join(dir, name), shard)
+		open(t, dir)
+		if w, err := NewWriter(dir, Header{Dim: 48, Bytes: true}, true); err == nil {
+			if err := w.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+	})
+}
+
+func FuzzSpec(f *testing.F) {
+	f.Add([]byte(`{"extractor":"patches","image_size":16,"patch_size":4}`))
+	f.Add([]byte(`{"extractor":"statistics","image_size":40,"grid":5}`))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		dir := t.TempDir()
+		save(t, filepath.Join(dir, SpecFile), raw)
+		s, err := ReadSpec(dir)
+		if err != nil {
+			if !strings.Contains(err.Error(), SpecFile) {
+				t.Fatalf("error %q does not name the file", err)
+			}
+			return
+		}
+		x, err := NewExtractor(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if x.Spec().ImageSize > 256 {
+			return // large pictures would only take time
+		}
+		var im Image
+		x.Extract(x.Prepare(testPicture(7, 5)), 7, 5, &im)
+		if err := im.Check(x.Dim()); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
