@@ -88,7 +88,7 @@ type Extractor interface {
 
 // Limits of a spec: the largest size of a feature is that of the model's configuration.
 const (
-	maxImageSize = 4096
+	maxImageSize = 1024
 	maxRegions   = 4096
 	maxDim       = 16384
 )

@@ -392,7 +392,7 @@ func TestShortenedFile(t *testing.T) {
 	path := save(t, filepath.Join(t.TempDir(), "x.tsv"), joined(lineOf(images[0], 7), lineOf(images[1], 7)))
 	s, _ := openTest(t, path, Options{})
 	if err := os.Truncate(path, 8192); err != nil {
-		t.Fatal(err)
+		t.Skip("not run: the system does not let a mapped file be shortened:", err)
 	}
 	var im Image
 	if err := s.Image("22", &im); err == nil || !strings.Contains(err.Error(), "shortened") {

@@ -76,6 +76,8 @@ type lineImage struct {
 // span is a part of a file.
 type span struct{ begin, size int }
 
+func (s span) end() int { return s.begin + s.size }
+
 func (s span) of(data []byte) []byte { return data[s.begin : s.begin+s.size] }
 
 // orders are the orders of width and height with which an image's boxes lie inside.
@@ -134,7 +136,7 @@ func (s *lines) Image(id string, dst *Image) error {
 	if err != nil {
 		return err
 	}
-	return s.read(i, dst)
+	return skippable(s.read(i, dst))
 }
 
 func (s *lines) read(i int, dst *Image) error {
@@ -151,7 +153,7 @@ func (s *lines) read(i int, dst *Image) error {
 		if f.data == nil {
 			return fmt.Errorf("%s: %w", f.path, errClosed)
 		}
-		defer release(im.features.of(f.data))
+		defer release(f.data[min(im.boxes.begin, im.features.begin):max(im.boxes.end(), im.features.end())])
 		if err := decodeFloats(dst.Boxes, im.boxes.of(f.data)); err != nil {
 			return fmt.Errorf("boxes: %w", err)
 		}

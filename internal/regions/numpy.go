@@ -92,7 +92,7 @@ func (s *numpy) Image(id string, dst *Image) error {
 	if err != nil {
 		return err
 	}
-	return s.read(i, dst)
+	return skippable(s.read(i, dst))
 }
 
 // archive is an open .npz, or an .npy that stands for one with features alone.

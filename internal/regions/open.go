@@ -135,13 +135,21 @@ type opening struct {
 // bad takes note of a bad image, or returns its error if bad ones are not to be skipped.
 func (o *opening) bad(err error) error {
 	if !o.SkipBad {
-		return fmt.Errorf("%w (or leave such images out: --skip-bad)", err)
+		return skippable(err)
 	}
 	o.info.Bad++
 	if len(o.info.Skipped) < shownSkipped {
 		o.info.Skipped = append(o.info.Skipped, err.Error())
 	}
 	return nil
+}
+
+// skippable says what to do about a bad image besides repairing it.
+func skippable(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w (or leave such images out: --skip-bad)", err)
 }
 
 func (o *opening) maxRegions() int { return cmp.Or(o.MaxRegions, DefaultMaxRegions) }

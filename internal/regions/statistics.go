@@ -10,10 +10,10 @@ import (
 // The parts of a statistical feature.
 const (
 	meanAt     = 0                           // 3: mean red, green, blue, -1 to 1
-	deviateAt  = meanAt + 3                  // 3: their deviations, 0 to 2
-	hueAt      = deviateAt + 3               // 12: square root of the share of chroma with that hue
+	deviateAt  = meanAt + 3                  // 3: twice their deviations, 0 to 1
+	hueAt      = deviateAt + 3               // 12: square root of the mean chroma with that hue
 	lightAt    = hueAt + hues                // 8: square root of the share of pixels with that luminance
-	gradientAt = lightAt + lights            // 36: histogram of gradient orientations of each quarter, all of length 1
+	gradientAt = lightAt + lights            // 36: gradient orientations of each quarter, all of length 1
 	strengthAt = gradientAt + 4*orientations // mean strength of the gradient, square root
 	chromaAt   = strengthAt + 1              // mean chroma, square root
 

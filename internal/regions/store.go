@@ -241,7 +241,7 @@ func (s *store) Image(id string, dst *Image) error {
 	if err != nil {
 		return fmt.Errorf("%w (if 'unimo features extract' was interrupted, the same command goes on)", err)
 	}
-	return s.read(i, dst)
+	return skippable(s.read(i, dst))
 }
 
 func (s *store) read(i int, dst *Image) error {
