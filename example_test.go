@@ -43,3 +43,29 @@ func ExampleGenerator_Stream() {
 		log.Fatal(err)
 	}
 }
+
+// Search a folder of photographs with a model made by
+// "unimo finetune flickr8k --data DIR --out RUN".
+func ExampleIndex_Search() {
+	ctx := context.Background()
+	m, err := unimo.OpenRetriever("RUN")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.WriteIndex(ctx, "PHOTOS", "INDEX"); err != nil {
+		log.Fatal(err)
+	}
+	index, err := m.OpenIndex("INDEX")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer index.Close()
+	found, err := index.Search(ctx, "two dogs run on the beach", 10)
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, f := range found {
+		fmt.Printf("%.3f %s\n", f.Match, f.Path)
+	}
+}

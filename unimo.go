@@ -1,9 +1,10 @@
-// Package unimo runs UNIMO models: one Transformer for text (and, later, images)
+// Package unimo runs UNIMO models: one Transformer for text and images
 // that Li et al. describe in "UNIMO: Towards Unified-Modal Understanding and
 // Generation via Cross-Modal Contrastive Learning", ACL 2021.
 //
 // [Open] opens a model that the unimo command has fine-tuned, and [Model.Predict]
-// classifies or scores texts with it; [OpenGenerator] opens one that writes texts. Everything else (training, evaluation,
+// classifies or scores texts with it; [OpenGenerator] opens one that writes texts,
+// [OpenRetriever] one that compares pictures with texts and searches. Everything else (training, evaluation,
 // conversion) is done by the command; see its help and the docs folder.
 //
 // The computation is float32 on the processor, with AVX-512 or AVX2 where there

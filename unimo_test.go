@@ -62,12 +62,12 @@ func write(t *testing.T, path string, content func(io.Writer) error) {
 	}
 }
 
-func finetuned(t *testing.T, p *task.Preset, dir string) string {
+func finetuned(t *testing.T, p *task.Preset, dir string, more ...string) string {
 	t.Helper()
 	out := filepath.Join(dir, "run")
 	_, err := task.Finetune(t.Context(), task.Options{
 		Preset: p, Size: "mini", Data: dir, Out: out, Observer: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		Set: []string{"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "epochs=1"},
+		Set: append([]string{"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "epochs=1"}, more...),
 	})
 	if err != nil {
 		t.Fatal(err)
