@@ -212,9 +212,11 @@ func (x *indexer) index(files []string) error {
 			return err
 		}
 		x.s.files = append(x.s.files, f)
+		jumpy(f.data, true)
 		if err := f.guard(func() error { return x.file(int32(i), f) }); err != nil {
 			return err
 		}
+		jumpy(f.data, false)
 		x.before += int64(len(f.data))
 		x.Progress(x.before, x.info.Bytes)
 	}

@@ -160,7 +160,7 @@ func (o *opening) checkRegions(n int) error {
 	case n < 1:
 		return fmt.Errorf("%d regions, where one is the least", n)
 	case n > most:
-		return fmt.Errorf("%d regions, more than the %d that are allowed", n, most)
+		return fmt.Errorf("%d regions, more than the %d that are allowed; raise --max-regions if that is right", n, most)
 	}
 	return nil
 }

@@ -19,3 +19,15 @@ func release(part []byte) {
 	begin := (*byte)(unsafe.Add(unsafe.Pointer(&part[0]), -before))
 	_ = unix.Madvise(unsafe.Slice(begin, before+len(part)), unix.MADV_DONTNEED)
 }
+
+// jumpy tells the system that a mapping will be read here and there, so that it does not
+// read ahead, or, if false, that it will be read in larger parts.
+func jumpy(data []byte, jumps bool) {
+	advice := unix.MADV_NORMAL
+	if jumps {
+		advice = unix.MADV_RANDOM
+	}
+	if len(data) > 0 {
+		_ = unix.Madvise(data, advice)
+	}
+}
