@@ -33,11 +33,11 @@ func ExampleScenes() {
 	}
 	// Output:
 	// (64,64)
-	//    there is a large blue square to the right of a large red triangle
-	//    a large blue square is at the bottom right and a large red triangle at the bottom left
-	//    a large red triangle is to the left of a large blue square
+	//    a small black star is left of a small orange triangle
+	//    at the bottom left is a small black star and at the bottom right a small orange triangle
+	//    a little black star is at the bottom left and a little orange triangle at the bottom right
 	// (64,64)
-	//    a small red square is right of a big yellow star
-	//    a large yellow star is at the bottom left and a little red square at the top right
-	//    the bottom left has a big yellow star and the top right a little red square
+	//    a large purple circle is to the right of a little black circle
+	//    the top right has a big purple circle and the top left a little black circle
+	//    the top right has a large purple circle and the top left a little black circle
 }

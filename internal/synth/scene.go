@@ -22,23 +22,25 @@ type Scene struct {
 const sceneCaptions = 3
 
 // Scenes draws train scenes without held-out pairs of objects, and heldOut scenes
-// with one each (see the package's text). No two scenes have the same captions,
+// with one each, another one in each (see the package's text). No two scenes have the same captions,
 // each word of the held-out scenes occurs in the training scenes, and every caption
 // of a held-out scene is false of all other held-out scenes.
 //
 // The same seed gives the same scenes, on every machine; asking for fewer gives the
-// first of them. The training set does not depend on heldOut. Some two thousand held-out
-// scenes can be told apart; asking for more gives no more.
+// first of them. The training set does not depend on heldOut. There are fewer than three
+// hundred held-out pairs; asking for more scenes gives no more.
 func Scenes(seed uint64, train, heldOut int) (trainSet, heldOutSet []Scene) {
-	a, b := split(sceneWorld{}, seed, train, 4*heldOut)
+	a, b := split(sceneWorld{}, seed, train, 8*heldOut)
 	for _, d := range a {
 		trainSet = append(trainSet, d.form)
 	}
+	used := map[[2]int]bool{}
 	for _, d := range b {
 		if len(heldOutSet) == heldOut {
 			break
 		}
-		if !slices.ContainsFunc(heldOutSet, d.form.confusable) {
+		if pair := d.form.layout.pair(); !used[pair] && !slices.ContainsFunc(heldOutSet, d.form.confusable) {
+			used[pair] = true
 			heldOutSet = append(heldOutSet, d.form)
 		}
 	}
@@ -103,17 +105,19 @@ type look struct {
 	hue, figure int
 }
 
-// sceneModulus holds out about a fifth of the unordered pairs of coloured shapes:
-// those whose hues + 2 figures, by their places in their tables, are 1 modulo 5
-// together.
-const sceneModulus = 5
+// pair is the two coloured shapes of a scene, by their numbers, the smaller one first.
+func (l layout) pair() [2]int {
+	kind := func(o object) int { return o.hue*len(figures) + o.figure }
+	return sorted(kind(l.objects[0]), kind(l.objects[1]))
+}
 
+// heldOut says whether the pair is kept from training: about a third of all are, those
+// whose product, counted from 1, is 2 or 3 modulo 5. A product scatters them: when two objects
+// change colours or shapes, the new pair is as likely to be held out as any other.
 func (l layout) heldOut() bool {
-	sum := 0
-	for _, o := range l.objects {
-		sum += o.hue + 2*o.figure
-	}
-	return sum%sceneModulus == 1
+	p := l.pair()
+	product := (p[0] + 1) * (p[1] + 1) % 5
+	return product == 2 || product == 3
 }
 
 // sampleLayout draws two objects of different coloured shapes in two quarters.

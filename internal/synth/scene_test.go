@@ -229,8 +229,8 @@ func pairOf(t *testing.T, caption string) string {
 }
 
 func TestScenesHoldOutPairs(t *testing.T) {
-	train, heldOut := Scenes(1, 5000, 300)
-	if len(train) != 5000 || len(heldOut) != 300 {
+	train, heldOut := Scenes(1, 5000, 200)
+	if len(train) != 5000 || len(heldOut) != 200 {
 		t.Fatalf("%d and %d scenes", len(train), len(heldOut))
 	}
 	known, coloured, words := map[string]bool{}, map[string]bool{}, map[string]bool{}
@@ -304,15 +304,16 @@ func TestScenesDependOnTheSeedAlone(t *testing.T) {
 	}
 }
 
-// What sees only a part must fall short of 0.9.
+// What sees only one thing of each object must fall short of 0.9; what recognises all of them
+// needs not know which is whose.
 func TestSceneBaselines(t *testing.T) {
 	_, heldOut := Scenes(1, 3000, 100)
 	baselines := SceneBaselines(heldOut)
 	before := 0.0
-	for _, b := range baselines {
+	for i, b := range baselines {
 		t.Logf("%s: %.2f", b.Name, b.Recall)
-		if b.Recall <= before || b.Recall >= 0.9 {
-			t.Errorf("%s: %.2f, want more than %.2f and less than 0.9", b.Name, b.Recall, before)
+		if b.Recall <= before || i < 3 && b.Recall >= 0.9 {
+			t.Errorf("%s: %.2f, want more than %.2f, and less than 0.9 of one thing alone", b.Name, b.Recall, before)
 		}
 		before = b.Recall
 	}
