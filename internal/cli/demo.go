@@ -179,7 +179,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 		return nil, err
 	}
 	progress.Stage("scoring what training never showed")
-	results, err := task.Evaluate(ctx, p.preset, summary.Dir.Best(), filepath.Join(texts, p.heldOut), task.EvaluateOptions{Split: p.split, Tick: progress.Tick})
+	results, err := task.Evaluate(ctx, p.preset, summary.Dir.Best(), filepath.Join(texts, p.heldOut), task.EvaluateOptions{Split: p.split, Tick: progress.Tick, Rank: task.RankOptions{ImageOptions: task.ImageOptions{Log: a.log}}})
 	progress.finish()
 	if err != nil {
 		return nil, err

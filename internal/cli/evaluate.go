@@ -55,7 +55,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			}
 			progress := a.newProgress()
 			progress.Stage("scoring")
-			o.Decode, o.Tick = decode.apply, progress.Tick
+			o.Decode, o.Tick, o.Rank.Log = decode.apply, progress.Tick, a.log
 			results, err := task.Evaluate(c.Context(), preset, modelDir, dataPath, o)
 			progress.finish()
 			if err != nil {
@@ -87,6 +87,9 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	decode.register(c)
 	flags := c.Flags()
 	flags.StringVar(&o.Rank.Features, "features", "", "retrieval: region features, file or folder (default: the data's pictures)")
+	flags.StringVar(&o.Rank.Order, "order", "", "retrieval: of width and height in lines of features: width or height first (default: by the boxes)")
+	flags.IntVar(&o.Rank.MaxRegions, "max-regions", 0, "retrieval: most regions of an image of features (0: 100)")
+	flags.BoolVar(&o.Rank.SkipBad, "skip-bad", false, "retrieval: leave out images that cannot be read or have no features, and count them")
 	flags.IntVar(&o.Rank.TwoStage, "two-stage", 0, "retrieval: candidates by vectors that the full model orders (0: score every pair)")
 	flags.IntVar(&o.Rank.Images, "first", 0, "retrieval: score the first pictures of the split only (0: all)")
 	flags.IntVar(&o.Rank.Compare, "compare", 100, "retrieval: pictures on which --two-stage is compared with scoring every pair (0: none)")
@@ -98,7 +101,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 }
 
 // rankFlags are the flags of retrieval.
-var rankFlags = []string{"features", "two-stage", "first", "compare", "scores", "report"}
+var rankFlags = []string{"features", "order", "max-regions", "skip-bad", "two-stage", "first", "compare", "scores", "report"}
 
 // checkRank refuses flags of retrieval for other tasks, and impossible values.
 func checkRank(c *cobra.Command, p *task.Preset, o task.RankOptions) error {

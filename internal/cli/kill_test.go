@@ -44,6 +44,7 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 	}
 	t.Run("classification", func(t *testing.T) { killRun(t, kills, opinionsFolder(t), finetuneArgs) })
 	t.Run("generation", func(t *testing.T) { killRun(t, kills, storiesFolder(t), coqaArgs) })
+	t.Run("retrieval", func(t *testing.T) { killRun(t, kills, scenesFolder(t), flickrArgs) })
 }
 
 func killRun(t *testing.T, kills int, data string, arguments func(data, out string, settings ...string) []string) {

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"maps"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -227,6 +228,11 @@ func (r *run) openDir() (*Summary, error) {
 		}
 		r.info.Data[f.Split] = digest
 	}
+	more, err := r.job.digests()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(r.info.Data, more)
 	r.info.Data["vocabulary"] = digestVocabulary(r.tok)
 	if r.Init != "" {
 		digest, err := digestTensors(r.init)

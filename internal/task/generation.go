@@ -160,6 +160,8 @@ func (g *generation) read(trainFile, devFile string, log *slog.Logger) error {
 	return err
 }
 
+func (g *generation) digests() (map[string]string, error) { return nil, nil }
+
 // texts yields every text once where examples that follow each other share it, as
 // the questions about a passage do.
 func (g *generation) texts() iter.Seq[string] {

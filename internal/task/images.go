@@ -1,26 +1,148 @@
 package task
 
 import (
-	"maps"
-	"slices"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
 )
 
-// imagePresets are the tasks on images with captions.
-var imagePresets = map[string]*Preset{
-	"flickr30k": imagePreset("flickr30k", "Flickr30k (image-text retrieval)"),
-	"flickr8k":  imagePreset("flickr8k", "Flickr8k (image-text retrieval)"),
+// ImageOptions say where the images of a task come from.
+type ImageOptions struct {
+	Features   string // region features, file or folder; "" reads the data's pictures
+	Order      string // of width and height in lines of features: width, height, or "" to go by the boxes
+	MaxRegions int    // of an image of features; 0: 100
+	SkipBad    bool   // leave out images that cannot be read, with a count; else they are an error
+	Log        *slog.Logger
 }
 
-func imagePreset(name, title string) *Preset {
-	return &Preset{
-		Name: name, Title: title, Metric: "recall@1", Retrieval: &Retrieval{},
-		Train: Split{"train", []string{"train.txt"}}, Dev: dev("dev.txt"), Test: test("test.txt"),
+// openImages opens the images of sets, region features or pictures that x cuts up, and returns
+// with them the sets less what SkipBad left out. The spec is nil for features from elsewhere.
+func openImages(o ImageOptions, x func() (regions.Extractor, error), l picture.Limits, cache int64, sets ...*captions.Set) (regions.Source, *regions.Spec, []*captions.Set, error) {
+	source, spec, err := o.source(x, l, cache, sets)
+	if err != nil {
+		return nil, nil, nil, err
 	}
+	kept := make([]*captions.Set, len(sets))
+	for i, set := range sets {
+		if kept[i], err = o.check(source, set); err != nil {
+			source.Close()
+			return nil, nil, nil, err
+		}
+	}
+	return source, spec, kept, nil
 }
 
-// Scenes is the demo's retrieval task, on synthetic pictures; it is not among the names of
-// the command line.
-var Scenes = imagePreset("scenes", "synthetic scenes")
+func (o ImageOptions) source(x func() (regions.Extractor, error), l picture.Limits, cache int64, sets []*captions.Set) (regions.Source, *regions.Spec, error) {
+	if o.Features != "" {
+		source, info, err := regions.Open(o.Features, regions.Options{SkipBad: o.SkipBad, Order: o.Order, MaxRegions: o.MaxRegions})
+		if err != nil {
+			return nil, nil, err
+		}
+		o.Log.Info("region features", "format", info.Format, "images", info.Images, "bad", info.Bad, "size", info.Dim, "order", info.Order, "evidence", info.Evidence)
+		return source, info.Extractor, nil
+	}
+	extractor, err := x()
+	if err != nil {
+		return nil, nil, err
+	}
+	var names []string
+	for _, set := range sets {
+		names = append(names, set.Images...)
+	}
+	spec := extractor.Spec()
+	return regions.NewPictures(captions.ImageDir(sets[0].Dir), names, extractor, l, cache), &spec, nil
+}
 
-// ImageNames lists the tasks on images.
-func ImageNames() []string { return slices.Sorted(maps.Keys(imagePresets)) }
+// check returns the set less the images that the source cannot give. Without SkipBad one
+// without features is an error; whether pictures can be read shows when they are.
+func (o ImageOptions) check(source regions.Source, set *captions.Set) (*captions.Set, error) {
+	problems := map[int]error{}
+	switch {
+	case o.Features != "":
+		have := map[string]bool{}
+		for _, id := range source.IDs() {
+			have[id] = true
+		}
+		for i, name := range set.Images {
+			if !have[name] && !have[strings.TrimSuffix(name, filepath.Ext(name))] {
+				problems[i] = fmt.Errorf("%s: line %d: %q has no features in %s: extract them, remove it from the list, or leave such images out with skip_bad (--skip-bad)",
+					filepath.Join(set.Dir, set.Name+".txt"), i+1, name, o.Features)
+			}
+		}
+	case o.SkipBad:
+		i := 0
+		for _, err := range regions.Read(source, set.Images) {
+			if err != nil {
+				problems[i] = err
+			}
+			i++
+		}
+	}
+	if len(problems) == 0 {
+		return set, nil
+	}
+	kept := &captions.Set{Name: set.Name, Dir: set.Dir}
+	place := make([]int, len(set.Images))
+	for i, name := range set.Images {
+		problem, bad := problems[i]
+		switch {
+		case bad && !o.SkipBad:
+			return nil, problem
+		case bad:
+			o.Log.Debug("left out", "image", name, "error", problem)
+			continue
+		}
+		place[i] = len(kept.Images)
+		kept.Images = append(kept.Images, name)
+	}
+	for _, c := range set.Captions {
+		if _, bad := problems[c.Image]; !bad {
+			c.Image = place[c.Image]
+			kept.Captions = append(kept.Captions, c)
+		}
+	}
+	o.Log.Warn("images were left out", "split", set.Name, "count", len(problems), "of", len(set.Images))
+	if len(kept.Images) == 0 {
+		return nil, fmt.Errorf("%s: no image of %s can be read", set.Dir, set.Name)
+	}
+	return kept, nil
+}
+
+// digestImages returns a digest over captions and over what shows that images have changed: names
+// and sizes of pictures, or of the files of features. Their content, of which there is much, is not read.
+func digestImages(o ImageOptions, sets ...*captions.Set) (string, error) {
+	h := sha256.New()
+	for _, set := range sets {
+		for _, name := range set.Images {
+			fmt.Fprintf(h, "%q", name)
+			if o.Features == "" {
+				if info, err := os.Stat(filepath.Join(captions.ImageDir(set.Dir), filepath.FromSlash(name))); err == nil {
+					fmt.Fprint(h, info.Size())
+				}
+			}
+		}
+		for _, c := range set.Captions {
+			fmt.Fprintf(h, "%d %q %v\n", c.Image, c.Text, c.Tokens)
+		}
+	}
+	if o.Features != "" {
+		err := filepath.Walk(o.Features, func(path string, info os.FileInfo, err error) error {
+			if err == nil && info.Mode().IsRegular() {
+				fmt.Fprintf(h, "%q %d\n", filepath.Base(path), info.Size())
+			}
+			return err
+		})
+		if err != nil {
+			return "", fmt.Errorf("read features: %w", err)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -22,6 +22,8 @@ import (
 type job interface {
 	// read reads the training file and the first dev file.
 	read(trainFile, devFile string, log *slog.Logger) error
+	// digests says of what else than these files, by name, the run depends.
+	digests() (map[string]string, error)
 	// texts yields the training texts, for a vocabulary.
 	texts() iter.Seq[string]
 	// specs lists the parameters of the model.
@@ -123,6 +125,8 @@ func (c *classification) read(trainFile, devFile string, _ *slog.Logger) error {
 	c.devSet, err = data.Read(devFile, c.preset.Schema, data.ReadOptions{})
 	return err
 }
+
+func (c *classification) digests() (map[string]string, error) { return nil, nil }
 
 func (c *classification) texts() iter.Seq[string] {
 	return func(yield func(string) bool) {

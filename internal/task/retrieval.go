@@ -39,8 +39,10 @@ type Retrieval struct{}
 type RetrievalSettings struct {
 	CommonSettings
 	MaxSeqLen  int    `json:"max_seq_len" help:"longest caption in tokens, special ones included; longer ones are cut"`
-	MaxRegions int    `json:"max_regions" help:"most regions of an image, the global one not counted"`
 	Features   string `json:"features" help:"region features: file or folder (empty: the data's pictures are cut into patches)"`
+	Order      string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
+	MaxRegions int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
+	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
 	ImageSize  int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
 	PatchSize  int    `json:"patch_size" help:"side of a patch; it divides image_size"`
 	ImageCache int    `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time"`
@@ -141,6 +143,10 @@ func (s *RetrievalSettings) adopt(cfg model.Config) {
 	s.ContrastSize = cmp.Or(cfg.ContrastSize, s.ContrastSize)
 }
 
+func (s *RetrievalSettings) images() ImageOptions {
+	return ImageOptions{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad}
+}
+
 // spec is how the settings cut pictures up.
 func (s *RetrievalSettings) spec() regions.Spec {
 	return regions.Spec{Extractor: regions.Patches, ImageSize: s.ImageSize, PatchSize: s.PatchSize}
@@ -163,10 +169,25 @@ func (j *retrieval) read(trainFile, devFile string, log *slog.Logger) error {
 	if j.devSet, err = readSplit(devFile); err != nil {
 		return err
 	}
-	j.source, j.spec, err = openImages(j.settings, log, j.train, j.devSet)
+	o := j.settings.images()
+	o.Log = log
+	if o.Features != "" && (j.settings.Flip || j.settings.MinCropArea < 1) {
+		log.Info("region features are neither cropped nor mirrored")
+		j.settings.Flip, j.settings.MinCropArea = false, 1
+	}
+	extractor := func() (regions.Extractor, error) {
+		x, err := regions.NewExtractor(j.settings.spec())
+		if err != nil {
+			return nil, &SettingError{err}
+		}
+		return x, nil
+	}
+	var sets []*captions.Set
+	j.source, j.spec, sets, err = openImages(o, extractor, picture.DefaultLimits, int64(j.settings.ImageCache)<<20, j.train, j.devSet)
 	if err != nil {
 		return err
 	}
+	j.train, j.devSet = sets[0], sets[1]
 	j.settings.imageDim = j.source.Dim()
 	return (&captions.Groups{Set: j.train, Negatives: j.settings.Negatives}).Check()
 }
@@ -176,50 +197,10 @@ func readSplit(list string) (*captions.Set, error) {
 	return captions.Read(filepath.Dir(list), strings.TrimSuffix(filepath.Base(list), filepath.Ext(list)))
 }
 
-// openImages opens the images of sets: region features, or the data's pictures.
-func openImages(s *RetrievalSettings, log *slog.Logger, sets ...*captions.Set) (regions.Source, *regions.Spec, error) {
-	if s.Features != "" {
-		if s.Flip || s.MinCropArea < 1 {
-			log.Info("region features are neither cropped nor mirrored")
-			s.Flip, s.MinCropArea = false, 1
-		}
-		source, info, err := regions.Open(s.Features, regions.Options{MaxRegions: s.MaxRegions})
-		if err != nil {
-			return nil, nil, err
-		}
-		log.Info("region features", "format", info.Format, "images", info.Images, "size", info.Dim, "order", info.Order, "evidence", info.Evidence)
-		if err := needImages(source, sets); err != nil {
-			source.Close()
-			return nil, nil, err
-		}
-		return source, info.Extractor, nil
-	}
-	x, err := regions.NewExtractor(s.spec())
-	if err != nil {
-		return nil, nil, &SettingError{err}
-	}
-	var names []string
-	for _, set := range sets {
-		names = append(names, set.Images...)
-	}
-	spec := x.Spec()
-	return regions.NewPictures(captions.ImageDir(sets[0].Dir), names, x, picture.DefaultLimits, int64(s.ImageCache)<<20), &spec, nil
-}
-
-// needImages returns an error if an image of the sets has no features.
-func needImages(source regions.Source, sets []*captions.Set) error {
-	have := map[string]bool{}
-	for _, id := range source.IDs() {
-		have[id] = true
-	}
-	for _, set := range sets {
-		for i, name := range set.Images {
-			if !have[name] {
-				return fmt.Errorf("%s: image %d of %s.txt, %q, has no features: extract them, or remove it from the list", set.Dir, i+1, set.Name, name)
-			}
-		}
-	}
-	return nil
+// digests implements [job].
+func (j *retrieval) digests() (map[string]string, error) {
+	images, err := digestImages(j.settings.images(), j.train, j.devSet)
+	return map[string]string{"images": images}, err
 }
 
 func (j *retrieval) texts() iter.Seq[string] {

@@ -249,7 +249,7 @@ func (s *Search) Image(ctx context.Context, im *regions.Image, k int) ([]retriev
 
 // RankOptions say how a retriever is scored.
 type RankOptions struct {
-	Features string // region features; "" reads the data's pictures
+	ImageOptions
 	TwoStage int    // candidates that the full model puts in order; 0 scores every pair
 	Images   int    // the first images only; 0: all
 	Compare  int    // images on which two stages are compared with scoring every pair; 0: none
@@ -270,10 +270,11 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 	if err != nil {
 		return Result{}, err
 	}
-	source, err := r.source(o.Features, split)
+	source, _, sets, err := openImages(o.ImageOptions, r.extractor, r.Limits, 1<<30, split)
 	if err != nil {
 		return Result{}, err
 	}
+	split = sets[0]
 	defer source.Close()
 	all := evalSet(split, source, r.encoder)
 	set := all.First(o.Images)
@@ -295,26 +296,6 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 	}
 	result.Retrieved = &Retrieved{Texts: captionTexts(split, len(set.Images.IDs)), Set: set, Outcome: out, pictures: captions.ImageDir(split.Dir)}
 	return result, nil
-}
-
-// source opens the images of a split.
-func (r *Retriever) source(features string, split *captions.Set) (regions.Source, error) {
-	if features != "" {
-		source, _, err := regions.Open(features, regions.Options{})
-		if err != nil {
-			return nil, err
-		}
-		if err := needImages(source, []*captions.Set{split}); err != nil {
-			source.Close()
-			return nil, err
-		}
-		return source, nil
-	}
-	x, err := r.extractor()
-	if err != nil {
-		return nil, err
-	}
-	return regions.NewPictures(captions.ImageDir(split.Dir), split.Images, x, r.Limits, 1<<30), nil
 }
 
 func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores string, tick func(done, total int)) (retrieve.Outcome, error) {
