@@ -163,3 +163,15 @@ func TestRetrievalErrors(t *testing.T) {
 	}
 	must(t, "index", filepath.Join(data, "images"), "--model", run, "--out", filepath.Join(t.TempDir(), "index"), "--skip-bad")
 }
+
+// A model of a detector's features goes on from pixels: all but the embedding of regions is kept.
+func TestRetrievalFromAnotherKindOfImages(t *testing.T) {
+	data, dir := scenesFolder(t), t.TempDir()
+	features, first := filepath.Join(dir, "features"), filepath.Join(dir, "first")
+	must(t, "features", "extract", filepath.Join(data, "images"), features, "--extractor", "statistics")
+	must(t, append(flickrArgs(data, first), "--features", features)...)
+	r := must(t, append(flickrArgs(data, filepath.Join(dir, "second"), "learning_rate=0"), "--init", first)...)
+	if !strings.Contains(r.stderr, "regions of another size") {
+		t.Errorf("finetune says %q, want that the embedding of regions starts anew", r.stderr)
+	}
+}

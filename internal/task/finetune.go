@@ -146,6 +146,9 @@ func (r *run) load() error {
 		return err
 	}
 	if r.init != nil {
+		if r.Preset.Retrieval != nil {
+			r.init = fitImages(r.init, r.config, r.Log)
+		}
 		if _, err := model.Compare(r.job.specs(r.config), r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
