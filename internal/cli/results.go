@@ -20,19 +20,27 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 			lo, hi := r.Interval()
 			fmt.Fprintf(a.stdout, "  (95 %% interval of the accuracy: %.4f to %.4f)\n", lo, hi)
 		}
+		if n := float64(r.Metrics["images"]); r.Retrieved != nil {
+			fmt.Fprintf(a.stdout, "  (by chance recall@1, 5 and 10 are %.4f, %.4f and %.4f, in both directions nearly)\n", min(1, 1/n), min(1, 5/n), min(1, 10/n))
+		}
 	}
 }
 
 func printMetrics(w io.Writer, p *task.Preset, m train.Numbers) {
-	for _, key := range task.MetricKeys(p, m) {
+	keys := task.MetricKeys(p, m)
+	width := 12
+	for _, key := range keys {
+		width = max(width, len(key))
+	}
+	for _, key := range keys {
 		value := float64(m[key])
 		switch {
-		case key == "examples":
-			fmt.Fprintf(w, "  %-12s %.0f\n", key, value)
+		case key == "examples" || key == "images" || key == "compared_images":
+			fmt.Fprintf(w, "  %-*s %.0f\n", width, key, value)
 		case math.IsNaN(value):
-			fmt.Fprintf(w, "  %-12s undefined (0/0)\n", key)
+			fmt.Fprintf(w, "  %-*s undefined (0/0)\n", width, key)
 		default:
-			fmt.Fprintf(w, "  %-12s %.4f\n", key, value)
+			fmt.Fprintf(w, "  %-*s %.4f\n", width, key, value)
 		}
 	}
 }

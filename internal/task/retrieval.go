@@ -56,7 +56,7 @@ type RetrievalSettings struct {
 	ContrastWeight    float64 `json:"contrast_weight" help:"of the contrastive loss of these vectors beside the circle loss"`
 	Temperature       float64 `json:"temperature" help:"of the contrastive loss"`
 	ContrastEpochs    int     `json:"contrast_epochs" help:"epochs at the start that train the vectors only, which is cheap"`
-	ContrastBatchSize int     `json:"contrast_batch_size" help:"captions of a batch in these epochs"`
+	ContrastBatchSize int     `json:"contrast_batch_size" help:"captions of a batch in these epochs, or regions and tokens with in_tokens"`
 	HardNegatives     bool    `json:"hard_negatives" help:"draw wrong pairs from the batch, likelier the more alike their vectors are"`
 
 	MinCropArea float64 `json:"min_crop_area" help:"pictures are cropped to a random share of their area from this up (1: never)"`
@@ -225,17 +225,22 @@ func (j *retrieval) learner(dev engine.Device, cfg model.Config, tok *tokenizer.
 	if cut > 0 {
 		log.Warn("captions were cut to max_seq_len", "count", cut, "of", len(tokens))
 	}
-	lengths := make([]int, len(tokens))
-	for i, t := range tokens {
-		lengths[i] = len(t)
-	}
 	s := j.settings
+	var first regions.Image // the others have about as many regions
+	if err := j.source.Image(j.train.Images[0], &first); err != nil {
+		return nil, err
+	}
+	alone, lengths := make([]int, len(tokens)), make([]int, len(tokens))
+	for i, t := range tokens {
+		alone[i] = first.Regions() + 1 + len(t)
+		lengths[i] = (1 + s.Negatives) * alone[i]
+	}
 	l := &retrievalLearner{
 		baseLearner: newBase(j.preset, &s.CommonSettings, dev, cfg, m.Params, tok, lengths),
 		settings:    s, model: m, train: j.train, devCaptions: j.devSet, tokens: tokens, source: j.source, encoder: enc,
 		groups: captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed}, scorer: retrieve.NewScorer(dev, m),
 	}
-	l.contrast = data.Batches{Lengths: lengths, Size: s.ContrastBatchSize, Shuffle: true, Seed: s.Seed}
+	l.contrast = data.Batches{Lengths: alone, Size: s.ContrastBatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}
 	l.devSet = evalSet(j.devSet, j.source, enc).First(s.EvalImages)
 	l.devLen = len(l.devSet.Texts)
 	l.line = func(i int) int { return j.train.Captions[i].Line }
@@ -363,9 +368,9 @@ func (l *retrievalLearner) inputs(b *pairBatch, epoch int) (model.Images, model.
 	read := make([]regions.Image, len(b.images))
 	flipped := make([]bool, len(b.images))
 	failures := make([]error, len(b.images))
-	change := picture.Augmentation{MinArea: l.settings.MinCropArea, Flip: l.settings.Flip}
 	parallel.For(len(read), func(i int) {
 		name := l.train.Images[b.images[i]]
+		change := picture.Augmentation{MinArea: l.settings.MinCropArea, Flip: l.settings.Flip && l.mirrors(b.images[i])}
 		if pictures, ok := l.source.(*regions.Pictures); ok && (change.Flip || change.MinArea < 1) {
 			flipped[i], failures[i] = pictures.Augmented(name, change, draws(l.settings.Seed, epoch, b.images[i], 1).Uint64(), &read[i])
 			return
@@ -383,7 +388,7 @@ func (l *retrievalLearner) inputs(b *pairBatch, epoch int) (model.Images, model.
 	texts := make(retrieve.Texts, len(b.captions))
 	for i, c := range b.captions {
 		texts[i] = l.tokens[c]
-		if own := b.imageOf[i]; own >= 0 && flipped[own] && l.train.Captions[c].Tokens == nil {
+		if own := b.imageOf[i]; own >= 0 && flipped[own] {
 			text := l.train.Captions[c].Text
 			if mirrored := captions.MirrorText(text); mirrored != text {
 				texts[i], _ = l.encoder.encode(mirrored)
@@ -395,6 +400,12 @@ func (l *retrievalLearner) inputs(b *pairBatch, epoch int) (model.Images, model.
 		numbers[i] = int32(i)
 	}
 	return model.Images{Features: packed.Features, Locations: packed.Locations, Offsets: packed.Offsets}, texts.Pack(numbers), nil
+}
+
+// mirrors says whether left and right can be exchanged in all captions of an image: in tokens they
+// cannot.
+func (l *retrievalLearner) mirrors(image int) bool {
+	return !slices.ContainsFunc(l.train.Of(image), func(c int) bool { return l.train.Captions[c].Tokens != nil })
 }
 
 // pairBatch is a batch of captions with their images, each once, and the pairs of them
