@@ -133,7 +133,11 @@ func (p *progress) Evaluated(step int, e train.Evaluation, best bool) {
 	if best {
 		mark = "  (best so far)"
 	}
-	fmt.Fprintf(p.w, "step %d: score %.4f, loss %.4f on dev%s\n", step, float64(e.Score), float64(e.Metrics["loss"]), mark)
+	loss := ""
+	if value, ok := e.Metrics["loss"]; ok {
+		loss = fmt.Sprintf(", loss %.4f", float64(value))
+	}
+	fmt.Fprintf(p.w, "step %d: score %.4f%s on dev%s\n", step, float64(e.Score), loss, mark)
 }
 
 // Saved implements train.Observer.

@@ -71,19 +71,24 @@ func MetricKeys(p *Preset, m train.Numbers) []string {
 }
 
 func curves(h train.History, metric string) []report.Curve {
-	var x, loss, rate, evalX, score, devLoss []float64
+	var x, loss, rate, evalX, score, lossX, devLoss []float64
 	for _, s := range h.Steps {
 		x, loss, rate = append(x, float64(s.Step)), append(loss, s.Loss), append(rate, s.Rate)
 	}
 	for _, e := range h.Evals {
 		evalX = append(evalX, float64(e.Step))
 		score = append(score, float64(e.Metrics[metric]))
-		devLoss = append(devLoss, float64(e.Metrics["loss"]))
+		if value, ok := e.Metrics["loss"]; ok { // retrieval has none
+			lossX, devLoss = append(lossX, float64(e.Step)), append(devLoss, float64(value))
+		}
 	}
 	// An average over a tenth of the run shows the trend without hiding bends.
 	lossSeries := report.Smoothed("training", x, loss, float64(len(x))/40)
+	if len(devLoss) > 0 {
+		lossSeries = append(lossSeries, report.Series{Name: "dev", X: lossX, Y: devLoss, Points: true})
+	}
 	return []report.Curve{
-		{Title: "Loss", XLabel: "step", YLabel: "loss", Series: append(lossSeries, report.Series{Name: "dev", X: evalX, Y: devLoss, Points: true})},
+		{Title: "Loss", XLabel: "step", YLabel: "loss", Series: lossSeries},
 		{Title: "Score on dev", XLabel: "step", YLabel: metric, Series: []report.Series{{Name: metric, X: evalX, Y: score, Points: true}}},
 		{Title: "Learning rate", XLabel: "step", YLabel: "learning rate", Series: []report.Series{{Name: "learning rate", X: x, Y: rate}}},
 	}
