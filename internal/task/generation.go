@@ -90,23 +90,13 @@ func (s *GenerationSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		ok   bool
-		key  string
-		got  any
-		want string
-	}{
-		{s.MaxSrcLen >= 3, "max_src_len", s.MaxSrcLen, "3 or more"},
-		{s.MaxTgtLen >= 3, "max_tgt_len", s.MaxTgtLen, "3 or more"},
-		{s.LabelSmooth >= 0 && s.LabelSmooth < 1, "label_smooth", s.LabelSmooth, "0 or more and less than 1"},
-		{s.DecodeExamples >= 0, "decode_examples", s.DecodeExamples, "0 or more"},
-		{s.DecodeMemory >= 1, "decode_memory", s.DecodeMemory, "1 or more"},
-	} {
-		if !c.ok {
-			return fmt.Errorf("%s is %v, want %s", c.key, c.got, c.want)
-		}
-	}
-	return nil
+	return firstUnmet(
+		condition{s.MaxSrcLen >= 3, "max_src_len", s.MaxSrcLen, "3 or more"},
+		condition{s.MaxTgtLen >= 3, "max_tgt_len", s.MaxTgtLen, "3 or more"},
+		condition{s.LabelSmooth >= 0 && s.LabelSmooth < 1, "label_smooth", s.LabelSmooth, "0 or more and less than 1"},
+		condition{s.DecodeExamples >= 0, "decode_examples", s.DecodeExamples, "0 or more"},
+		condition{s.DecodeMemory >= 1, "decode_memory", s.DecodeMemory, "1 or more"},
+	)
 }
 
 func (s *GenerationSettings) head(p *Preset, cfg model.Config) (model.Config, error) {

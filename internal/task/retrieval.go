@@ -92,30 +92,24 @@ func (s *RetrievalSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	for _, c := range []struct {
-		ok   bool
-		key  string
-		got  any
-		want string
-	}{
-		{s.MaxSeqLen >= data.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
-		{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
-		{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
-		{s.Negatives >= 2, "negatives", s.Negatives, "2 or more"},
-		{s.Margin >= 0 && s.Margin <= 1, "margin", s.Margin, "0 to 1"},
-		{s.ScaleCircle > 0 && s.ScaleCircle < 1e6, "scale_circle", s.ScaleCircle, "more than 0"},
-		{s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"},
-		{s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"},
-		{s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"},
-		{s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, "0 to epochs"},
-		{s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"},
-		{s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"},
-		{s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"},
-		{s.EvalCandidates >= 0, "eval_candidates", s.EvalCandidates, "0 or more"},
-	} {
-		if !c.ok {
-			return fmt.Errorf("%s is %v, want %s", c.key, c.got, c.want)
-		}
+	err := firstUnmet(
+		condition{s.MaxSeqLen >= data.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
+		condition{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
+		condition{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
+		condition{s.Negatives >= 2, "negatives", s.Negatives, "2 or more"},
+		condition{s.Margin >= 0 && s.Margin <= 1, "margin", s.Margin, "0 to 1"},
+		condition{s.ScaleCircle > 0 && s.ScaleCircle < 1e6, "scale_circle", s.ScaleCircle, "more than 0"},
+		condition{s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"},
+		condition{s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"},
+		condition{s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"},
+		condition{s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, "0 to epochs"},
+		condition{s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"},
+		condition{s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"},
+		condition{s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"},
+		condition{s.EvalCandidates >= 0, "eval_candidates", s.EvalCandidates, "0 or more"},
+	)
+	if err != nil {
+		return err
 	}
 	if s.ContrastSize == 0 && (s.ContrastEpochs > 0 || s.HardNegatives || s.EvalCandidates > 0 || s.ContrastWeight > 0) {
 		return errors.New("contrast_size is 0: contrast_epochs, contrast_weight, hard_negatives and eval_candidates need vectors; set it, or set them to 0")

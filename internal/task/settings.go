@@ -133,6 +133,24 @@ func (c *CommonSettings) validate() error {
 	return nil
 }
 
+// condition is what a setting must fulfil.
+type condition struct {
+	ok   bool
+	key  string
+	got  any
+	want string
+}
+
+// firstUnmet returns an error that names the first condition that is not met.
+func firstUnmet(conditions ...condition) error {
+	for _, c := range conditions {
+		if !c.ok {
+			return fmt.Errorf("%s is %v, want %s", c.key, c.got, c.want)
+		}
+	}
+	return nil
+}
+
 // Validate implements [Settings].
 func (s *ClassificationSettings) Validate() error {
 	if err := s.validate(); err != nil {
