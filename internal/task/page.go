@@ -6,6 +6,8 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/config"
@@ -64,9 +66,19 @@ func (r *run) metricNote(key string, result Result) string {
 // MetricKeys lists the names of metrics in the order people want them: the task's
 // own first, loss and the number of examples last.
 func MetricKeys(p *Preset, m train.Numbers) []string {
-	rank := map[string]int{p.Metric: -1, "loss": 1, "examples": 2}
-	keys := slices.Sorted(maps.Keys(m))
-	slices.SortStableFunc(keys, func(a, b string) int { return cmp.Compare(rank[a], rank[b]) })
+	rank := map[string]int{p.Metric: -1, "loss": 1, "images": 2, "compared_images": 2, "examples": 3}
+	// recall@5 comes before recall@10.
+	number := func(key string) (name string, n int) {
+		name, digits, _ := strings.Cut(key, "@")
+		n, _ = strconv.Atoi(digits)
+		return name, n
+	}
+	keys := slices.Collect(maps.Keys(m))
+	slices.SortFunc(keys, func(a, b string) int {
+		nameA, nA := number(a)
+		nameB, nB := number(b)
+		return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(nameA, nameB), cmp.Compare(nA, nB), cmp.Compare(a, b))
+	})
 	return keys
 }
 
