@@ -80,9 +80,11 @@ func retrievalDefaults(size string, c CommonSettings) *RetrievalSettings {
 	}
 	if size == "mini" {
 		// From random weights, chosen by measurement on Flickr8k: see docs/retrieval.md.
-		s.LRScheduler, s.WarmupProportion, s.Epochs, s.BatchSize, s.LearningRate = "linear_warmup_decay", 0.06, 30, 64, 1e-3
-		s.VocabSize, s.Negatives, s.ContrastSize, s.ContrastWeight, s.ContrastEpochs, s.HardNegatives = 3000, 4, 128, 1, 20, true
-		s.MinCropArea, s.Flip, s.EvalImages, s.EvalCandidates = 0.5, true, 300, 10
+		s.LRScheduler, s.WarmupProportion, s.LearningRate, s.WeightDecay = "linear_warmup_decay", 0.06, 1e-3, 0.05
+		s.Epochs, s.ContrastEpochs, s.BatchSize, s.ContrastBatchSize = 12, 11, 32, 64
+		s.VocabSize, s.ImageSize, s.PatchSize, s.MinCropArea, s.Flip = 3000, 96, 16, 0.5, true
+		s.Negatives, s.HardNegatives, s.ContrastSize, s.ContrastWeight = 4, true, 128, 1
+		s.EvalImages, s.EvalCandidates = 500, 20
 	}
 	return s
 }
