@@ -37,7 +37,7 @@ type demoPart struct {
 	heldOut string                                                // the file of the held-out data, or
 	split   string                                                // the split of the data's folder
 	write   func(dir string) error                                // makes the data
-	trivial func() []trivialScore                                 // what answering without understanding reaches; nil: see the docs
+	trivial func() []trivialScore                                 // what answers that see or understand less reach; nil: see the docs
 	show    func(a *app, ctx context.Context, model string) error // lets people try the model
 	next    string                                                // the same with real data
 }
@@ -194,7 +194,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 	fmt.Fprintf(a.stdout, "\n%s (synthetic), on combinations that training never showed:\n", p.preset.Title)
 	a.printResults(p.preset, results)
 	if p.trivial != nil {
-		fmt.Fprintf(a.stdout, "Without understanding (%s):\n", p.preset.Metric)
+		fmt.Fprintf(a.stdout, "For comparison (%s):\n", p.preset.Metric)
 		for _, b := range p.trivial() {
 			fmt.Fprintf(a.stdout, "  %.4f  %s\n", b.score, b.name)
 		}
@@ -327,7 +327,7 @@ func (a *app) answer(ctx context.Context, in io.Reader, p *task.Predictor) error
 	return lines.Err()
 }
 
-// trivialScore is what a way of answering without understanding reaches.
+// trivialScore is what answers that see or understand less reach.
 type trivialScore struct {
 	name  string
 	score float64

@@ -46,7 +46,11 @@ func (o ImageOptions) source(x func() (regions.Extractor, error), l picture.Limi
 		if err != nil {
 			return nil, nil, err
 		}
-		o.Log.Info("region features", "format", info.Format, "images", info.Images, "bad", info.Bad, "size", info.Dim, "order", info.Order, "evidence", info.Evidence)
+		about := []any{"format", info.Format, "images", info.Images, "bad", info.Bad, "size", info.Dim}
+		if info.Order != "" {
+			about = append(about, "order", info.Order, "evidence", info.Evidence)
+		}
+		o.Log.Info("region features", about...)
 		return source, info.Extractor, nil
 	}
 	extractor, err := x()
