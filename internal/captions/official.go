@@ -115,6 +115,11 @@ func (k *karpathyImage) each(n int, yield func(row) error) error {
 // readTokenLines reads the files that Flickr30k and Flickr8k come with: an image's name, "#",
 // the number of the caption, a tab and the caption.
 func readTokenLines(in io.Reader, path string, each func(row) error) error {
+	return eachLine(in, path, func(line string, number int) error { return each(parseTokenLine(line, number)) })
+}
+
+// eachLine calls each with every line and its number, from 1.
+func eachLine(in io.Reader, path string, each func(line string, number int) error) error {
 	for lines := data.NewLines(in, path); ; {
 		raw, err := lines.Next()
 		if errors.Is(err, io.EOF) {
@@ -123,7 +128,7 @@ func readTokenLines(in io.Reader, path string, each func(row) error) error {
 		if err != nil {
 			return err
 		}
-		if err := each(parseTokenLine(string(raw), lines.Number())); err != nil {
+		if err := each(string(raw), lines.Number()); err != nil {
 			return err
 		}
 	}
@@ -148,24 +153,15 @@ const idFields = 5
 // the positions run from 2, which is what the model takes them to be.
 func readIDs(in io.Reader, path string, each func(row) error) error {
 	seen := map[string]int{}
-	for lines := data.NewLines(in, path); ; {
-		raw, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
-		r := parseIDs(string(raw))
-		r.line = lines.Number()
+	return eachLine(in, path, func(line string, number int) error {
+		r := parseIDs(line)
+		r.line = number
 		if first, twice := seen[r.id]; twice && r.problem == "" {
 			r.problem = fmt.Sprintf("caption %s is in line %d already", data.Quote(r.id), first)
 		}
-		seen[r.id] = r.line
-		if err := each(r); err != nil {
-			return err
-		}
-	}
+		seen[r.id] = number
+		return each(r)
+	})
 }
 
 func parseIDs(line string) row {
@@ -208,21 +204,19 @@ func readNameTable(path string) (map[string]string, error) {
 	}
 	defer f.Close()
 	other := map[string]string{}
-	for lines := data.NewLines(f, path); ; {
-		raw, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return other, nil
-		}
-		if err != nil {
-			return nil, err
-		}
-		fields := strings.Fields(string(raw))
+	err = eachLine(f, path, func(line string, number int) error {
+		fields := strings.Fields(line)
 		if len(fields) != 2 {
-			return nil, &data.FileError{File: path, Line: lines.Number(), Problem: fmt.Sprintf("has %d columns, not an image's name and its number", len(fields)),
+			return &data.FileError{File: path, Line: number, Problem: fmt.Sprintf("has %d columns, not an image's name and its number", len(fields)),
 				Remedy: "correct the line, or remove the file: only pictures are found by it"}
 		}
 		other[fields[0]], other[fields[1]] = fields[1], fields[0]
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
+	return other, nil
 }
 
 // besidePictures reads the captions that lie beside pictures: NAME.txt beside NAME.jpg, with
@@ -247,18 +241,10 @@ func besidePictures(p *pictures, each func(file string, r row) error) error {
 
 // readText reads a caption from every line that is not blank.
 func readText(in io.Reader, path string, each func(row) error) error {
-	for lines := data.NewLines(in, path); ; {
-		raw, err := lines.Next()
-		if errors.Is(err, io.EOF) {
-			return nil
+	return eachLine(in, path, func(line string, number int) error {
+		if text := trim(line); text != "" {
+			return each(row{text: text, line: number})
 		}
-		if err != nil {
-			return err
-		}
-		if text := trim(string(raw)); text != "" {
-			if err := each(row{text: text, line: lines.Number()}); err != nil {
-				return err
-			}
-		}
-	}
+		return nil
+	})
 }

@@ -1,7 +1,6 @@
 package captions
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -163,26 +162,24 @@ func readList(path string) (names []string, lines []int, err error) {
 
 func scanList(in io.Reader, path string) (names []string, lines []int, err error) {
 	seen := map[string]int{}
-	for l := data.NewLines(in, path); ; {
-		raw, err := l.Next()
-		if errors.Is(err, io.EOF) {
-			return names, lines, nil
-		}
-		if err != nil {
-			return nil, nil, err
-		}
-		name := trim(string(raw))
+	err = eachLine(in, path, func(line string, number int) error {
+		name := trim(line)
 		if name == "" {
-			continue
+			return nil
 		}
 		problem := checkName(name)
 		if first, twice := seen[name]; twice {
 			problem = fmt.Sprintf("image %s is listed in line %d already", data.Quote(name), first)
 		}
 		if problem != "" {
-			return nil, nil, &data.FileError{File: path, Line: l.Number(), Problem: problem, Remedy: "correct the line or remove it"}
+			return &data.FileError{File: path, Line: number, Problem: problem, Remedy: "correct the line or remove it"}
 		}
-		seen[name] = l.Number()
-		names, lines = append(names, name), append(lines, l.Number())
+		seen[name] = number
+		names, lines = append(names, name), append(lines, number)
+		return nil
+	})
+	if err != nil {
+		return nil, nil, err
 	}
+	return names, lines, nil
 }
