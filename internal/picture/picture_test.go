@@ -254,7 +254,7 @@ func TestAugment(t *testing.T) {
 func BenchmarkPhotograph(b *testing.B) {
 	names, err := filepath.Glob(filepath.Join(golden.Data(b, "flickr8k/images"), "*.jpg"))
 	if err != nil || len(names) == 0 {
-		b.Skip("not run: no photographs")
+		b.Fatalf("the folder of photographs has none: %v", err)
 	}
 	raw, err := os.ReadFile(names[0])
 	if err != nil {
