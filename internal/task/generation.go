@@ -238,7 +238,10 @@ func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autogr
 
 // Evaluate implements [train.Task].
 func (l *generationLearner) Evaluate(ctx context.Context, _ int, tick func(done, total int)) (train.Evaluation, error) {
-	decoded := spread(l.devSet, l.settings.DecodeExamples)
+	decoded := l.devSet
+	if n := l.settings.DecodeExamples; n > 0 {
+		decoded = evenly(decoded, n)
+	}
 	_, m, err := l.writer.assess(ctx, l.preset, l.devSet, decoded, l.settings.EvalBatchSize, tick)
 	if err != nil {
 		return train.Evaluation{}, err
@@ -246,14 +249,14 @@ func (l *generationLearner) Evaluate(ctx context.Context, _ int, tick func(done,
 	return train.Evaluation{Score: m[l.preset.Metric], Metrics: m}, nil
 }
 
-// spread returns n examples at even distances; all of them for n = 0.
-func spread(examples []seq2seq.Example, n int) []seq2seq.Example {
-	if n == 0 || n >= len(examples) {
-		return examples
+// evenly returns n of list at even distances, all of a shorter one.
+func evenly[T any](list []T, n int) []T {
+	if n >= len(list) {
+		return list
 	}
-	some := make([]seq2seq.Example, n)
+	some := make([]T, n)
 	for i := range some {
-		some[i] = examples[i*len(examples)/n]
+		some[i] = list[i*len(list)/n]
 	}
 	return some
 }
@@ -313,9 +316,7 @@ func writeTexts(dir, split string, written []Generated) error {
 const shownSamples = 40
 
 func (l *generationLearner) show(page *report.Run, first Result) {
-	n := min(shownSamples, len(first.Generated))
-	for i := range n {
-		g := first.Generated[i*len(first.Generated)/n]
+	for _, g := range evenly(first.Generated, shownSamples) {
 		page.Samples = append(page.Samples, report.Sample{
 			Source: g.shortSource(), Reference: g.Target, Generated: g.Text, Right: l.preset.Generation.right(g),
 		})

@@ -447,15 +447,6 @@ func halfAndHalf(n, k int, right func(i int) bool) []int {
 	return append(evenly(yes, k-wrong), evenly(no, wrong)...)
 }
 
-func evenly(list []int, k int) []int {
-	k = min(k, len(list))
-	some := make([]int, k)
-	for i := range some {
-		some[i] = list[i*len(list)/k]
-	}
-	return some
-}
-
 // WriteGallery writes a page with the metrics and what was found for some queries.
 func WriteGallery(path string, p *Preset, r Result, about []report.Item) error {
 	page := report.Run{Title: p.Title, Subtitle: "what the model found in " + r.Split, Summary: about, Gallery: r.Retrieved.gallery()}
