@@ -238,7 +238,9 @@ func (a *app) tryOpinions(ctx context.Context, model string) error {
 	if err := a.predict(ctx, p, synth.Examples(), false, 1); err != nil {
 		return err
 	}
-	return a.converse(ctx, p)
+	return a.converse(ctx, "an opinion", func(text string) error {
+		return a.predict(ctx, p, []string{synth.Normalise(text)}, false, 1)
+	})
 }
 
 // Sizes of the stories' data and the recipe, so that training takes about three minutes
@@ -304,22 +306,22 @@ func (a *app) typist() io.Reader {
 	return nil
 }
 
-// converse classifies what the user types until an empty line. Where nobody can
+// converse asks about what the user types until an empty line. Where nobody can
 // type it returns at once.
-func (a *app) converse(ctx context.Context, p *task.Predictor) error {
+func (a *app) converse(ctx context.Context, what string, ask func(text string) error) error {
 	in := a.typist()
 	if in == nil {
 		return nil
 	}
-	fmt.Fprintf(a.stdout, "\nType an opinion in words like these (an empty line ends):\n")
-	return a.answer(ctx, in, p)
+	fmt.Fprintf(a.stdout, "\nType %s in words like these (an empty line ends):\n", what)
+	return a.answer(ctx, in, ask)
 }
 
-// answer classifies the lines of in up to an empty one.
-func (a *app) answer(ctx context.Context, in io.Reader, p *task.Predictor) error {
+// answer asks about the lines of in up to an empty one.
+func (a *app) answer(ctx context.Context, in io.Reader, ask func(text string) error) error {
 	lines := bufio.NewScanner(interruptible(ctx, in))
 	for fmt.Fprint(a.stdout, "> "); lines.Scan() && lines.Text() != ""; fmt.Fprint(a.stdout, "> ") {
-		if err := a.predict(ctx, p, []string{synth.Normalise(lines.Text())}, false, 1); err != nil {
+		if err := ask(lines.Text()); err != nil {
 			return err
 		}
 	}
@@ -440,19 +442,7 @@ func (a *app) trySceneSearch(ctx context.Context, model string) error {
 			return err
 		}
 	}
-	in := a.typist()
-	if in == nil {
-		return nil
-	}
-	fmt.Fprintf(a.stdout, "\nType a sentence in words like these (an empty line ends):\n")
-	lines := bufio.NewScanner(interruptible(ctx, in))
-	for fmt.Fprint(a.stdout, "> "); lines.Scan() && lines.Text() != ""; fmt.Fprint(a.stdout, "> ") {
-		if err := ask(lines.Text()); err != nil {
-			return err
-		}
-	}
-	fmt.Fprintln(a.stdout)
-	return lines.Err()
+	return a.converse(ctx, "a sentence", ask)
 }
 
 // writePictures writes the pictures of scenes into the folder dir, unless it is there.
