@@ -13,9 +13,9 @@ import (
 // of lower layers only; docs/architecture.md says what each layer is for.
 var layers = [][]string{
 	{"internal/parallel", "internal/memory", "internal/atomicfile", "internal/metrics", "internal/config"},
-	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth"},
-	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions"},
-	{"internal/engine/cpu", "internal/autograd"},
+	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth", "internal/masking"},
+	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions", "internal/rewrite", "internal/related"},
+	{"internal/engine/cpu", "internal/autograd", "internal/corpus"},
 	{"internal/optim", "internal/model"},
 	{"internal/modeldir", "internal/train", "internal/generate", "internal/retrieve"},
 	{"internal/task"},
