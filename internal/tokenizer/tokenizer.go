@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"unicode/utf8"
 )
 
 // Names of the special tokens that every vocabulary has.
@@ -230,6 +231,27 @@ func (t *Tokenizer) FromBPE(line string) (id int32, ok bool) {
 func (t *Tokenizer) StartsWord(id int32) bool {
 	raw := t.bytes(id)
 	return len(raw) > 0 && raw[0] == ' '
+}
+
+// Special says whether id is a special token, or outside the vocabulary.
+func (t *Tokenizer) Special(id int32) bool { return t.word(id).symbol == special }
+
+// Continues says whether the text of id goes on with the word of the token before it, if
+// there is one: it begins with a letter, a digit or a byte that is not ASCII.
+func (t *Tokenizer) Continues(id int32) bool {
+	raw := t.bytes(id)
+	return !t.Special(id) && len(raw) > 0 && inWord(raw[0])
+}
+
+// Punctuation says whether the text of id, which is no special token, has no letter, no
+// digit and no byte that is not ASCII.
+func (t *Tokenizer) Punctuation(id int32) bool {
+	return !t.Special(id) && !slices.ContainsFunc(t.bytes(id), inWord)
+}
+
+// inWord says whether b is an ASCII letter or digit, or not ASCII.
+func inWord(b byte) bool {
+	return b >= utf8.RuneSelf || byteClass[b] == classLetter || byteClass[b] == classNumber
 }
 
 // word returns the word of id, or that of [UNK].

@@ -1,0 +1,35 @@
+package tokenizer
+
+import "testing"
+
+func TestPartsOfWords(t *testing.T) {
+	unimo, _ := saved(t)
+	tok, err := Load(folder(t, unimo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	type parts struct{ continues, special, punctuation bool }
+	for token, want := range map[string]parts{
+		"a": {continues: true}, "7": {continues: true}, "Ġ": {punctuation: true}, "Ċ": {punctuation: true}, "'": {punctuation: true},
+		"Ã": {continues: true}, "Ġthe": {}, nameCLS: {special: true}, nameMASK: {special: true}, "madeupword0000": {special: true},
+	} {
+		found := false
+		for id := range int32(tok.VocabSize()) {
+			if tok.Token(id) != token {
+				continue
+			}
+			found = true
+			if got := (parts{tok.Continues(id), tok.Special(id), tok.Punctuation(id)}); got != want {
+				t.Errorf("%q: %+v, want %+v", token, got, want)
+			}
+		}
+		if !found {
+			t.Errorf("%q is not in the vocabulary", token)
+		}
+	}
+	for _, id := range []int32{-1, int32(tok.VocabSize())} {
+		if !tok.Special(id) || tok.Continues(id) || tok.Punctuation(id) {
+			t.Errorf("%d, outside the vocabulary, is not special", id)
+		}
+	}
+}
