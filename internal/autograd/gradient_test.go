@@ -88,24 +88,24 @@ var gradientCases = []gradientCase{
 	}, {
 		name:   "layer norm",
 		inputs: []matrix{normal("x", 6, 16), normal("scale", 1, 16), normal("bias", 1, 16)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.LayerNorm(v[0], v[1], v[2]) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.LayerNorm(v[0], v[1], v[2], normEpsilon) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].layerNorm(m[1], m[2]) },
 	}, {
 		name:   "add norm",
 		inputs: []matrix{normal("x", 6, 16), normal("a", 6, 16), normal("scale", 1, 16), normal("bias", 1, 16)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[1], v[2], v[3], 0) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[1], v[2], v[3], normEpsilon, 0) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[1]).layerNorm(m[2], m[3]) },
 	}, {
 		name:   "add norm with dropout",
 		inputs: []matrix{normal("x", 35, 16), normal("a", 35, 16), normal("scale", 1, 16), normal("bias", 1, 16)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[1], v[2], v[3], 0.3) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[1], v[2], v[3], normEpsilon, 0.3) },
 		oracle: func(m []matrix, masks [][]float64) matrix {
 			return m[0].add(m[1].times(masks[0])).layerNorm(m[2], m[3])
 		},
 	}, {
 		name:   "add norm of one matrix twice",
 		inputs: []matrix{normal("x", 6, 16), normal("scale", 1, 16)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[0], v[1], v[1], 0) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.AddNorm(v[0], v[0], v[1], v[1], normEpsilon, 0) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(m[0]).layerNorm(m[1], m[1]) },
 	}, {
 		name: "feed forward",

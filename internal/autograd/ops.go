@@ -350,11 +350,11 @@ func (op *dropOp) backward(t *Tape, dy *engine.Tensor) {
 	t.merge(op.x, dx)
 }
 
-// LayerNorm normalises each row of x and applies scale and bias.
-func (t *Tape) LayerNorm(x, scale, bias *Var) *Var {
+// LayerNorm normalises each row of x and applies scale and bias; eps is added to the variance.
+func (t *Tape) LayerNorm(x, scale, bias *Var, eps float32) *Var {
 	read(x, scale, bias)
 	y, stats := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 2)
-	t.dev.LayerNorm(y, stats, x.Value, scale.Value, bias.Value)
+	t.dev.LayerNorm(y, stats, x.Value, scale.Value, bias.Value, eps)
 	out, op := t.result(y, x.needs || scale.needs || bias.needs), t.ops.layerNorm.take()
 	*op = layerNormOp{x, scale, bias, stats}
 	t.record(out, op, stats)
@@ -375,12 +375,12 @@ func (op *layerNormOp) backward(t *Tape, dy *engine.Tensor) {
 }
 
 // AddNorm returns the layer norm of x + dropout(a): what follows each part of a layer.
-func (t *Tape) AddNorm(x, a, scale, bias *Var, prob float32) *Var {
+func (t *Tape) AddNorm(x, a, scale, bias *Var, eps, prob float32) *Var {
 	read(x, a, scale, bias)
 	rows, cols := x.Value.Rows, x.Value.Cols
 	y, sum, stats := t.dev.New(rows, cols), t.keep(rows, cols), t.keep(rows, 2)
 	d := t.dropout(prob)
-	t.dev.AddNorm(y, sum, stats, x.Value, a.Value, scale.Value, bias.Value, d)
+	t.dev.AddNorm(y, sum, stats, x.Value, a.Value, scale.Value, bias.Value, eps, d)
 	out, op := t.result(y, x.needs || a.needs || scale.needs || bias.needs), t.ops.addNorm.take()
 	*op = addNormOp{x, a, scale, bias, sum, stats, d}
 	t.record(out, op, sum, stats)

@@ -41,8 +41,8 @@ func (w *watched) Dropout(y, x *engine.Tensor, d engine.Dropout) {
 	w.masks = append(w.masks, w.mask(x.Len(), d))
 }
 
-func (w *watched) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, d engine.Dropout) {
-	w.Device.AddNorm(y, sum, stats, x, a, scale, bias, d)
+func (w *watched) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, eps float32, d engine.Dropout) {
+	w.Device.AddNorm(y, sum, stats, x, a, scale, bias, eps, d)
 	if d.Prob > 0 {
 		w.masks = append(w.masks, w.mask(x.Len(), d))
 	}
@@ -172,6 +172,9 @@ func (m matrix) relu() matrix {
 	return m.apply(func(_ int, x float64) float64 { return max(x, 0) })
 }
 
+// normEpsilon is the epsilon of the layer norms under test.
+const normEpsilon = 1e-3
+
 func (m matrix) layerNorm(scale, bias matrix) matrix {
 	y := zeros(m.rows, m.cols)
 	for i := range m.rows {
@@ -184,7 +187,7 @@ func (m matrix) layerNorm(scale, bias matrix) matrix {
 			variance += (x - mean) * (x - mean) / n
 		}
 		for j, x := range row {
-			y.x[i*m.cols+j] = (x-mean)/math.Sqrt(variance+1e-5)*scale.x[j] + bias.x[j]
+			y.x[i*m.cols+j] = (x-mean)/math.Sqrt(variance+normEpsilon)*scale.x[j] + bias.x[j]
 		}
 	}
 	return y

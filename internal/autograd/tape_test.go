@@ -213,12 +213,12 @@ func TestPassesAllocateNothing(t *testing.T) {
 	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
 	labels := []int32{0, 1, 2, 3, 4, 5}
 	pass := func(tape *Tape) *Var {
-		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b), 0.1)
+		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b, normEpsilon), 0.1)
 		x = tape.Block(func() *Var {
 			a := tape.Attention(tape.Linear(x, w, b), tape.Linear(x, w, b), tape.Linear(x, w, b), attention)
-			return tape.AddNorm(x, a, b, b, 0.1)
+			return tape.AddNorm(x, a, b, b, normEpsilon, 0.1)
 		})
-		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, 0.1)
+		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, normEpsilon, 0.1)
 		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
 		x = tape.Add(x, tape.ProductNT(pairs, w))
 		circle := tape.CircleLoss(tape.Linear(x, one, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})

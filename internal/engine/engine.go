@@ -145,12 +145,12 @@ type Device interface {
 	ReLUBackward(dx, dy, y *Tensor)
 	Dropout(y, x *Tensor, d Dropout)
 
-	// Layer norm over each row, epsilon 1e-5. stats is N x 2: mean, 1/deviation.
+	// Layer norm over each row; eps is added to the variance. stats is N x 2: mean, 1/deviation.
 	// AddNorm is the layer norm of sum = x + dropout(a); sum and stats may be nil
 	// when no backward pass follows. dscale and dbias are 1 x cols.
-	LayerNorm(y, stats, x, scale, bias *Tensor)
+	LayerNorm(y, stats, x, scale, bias *Tensor, eps float32)
 	LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *Tensor)
-	AddNorm(y, sum, stats, x, a, scale, bias *Tensor, d Dropout)
+	AddNorm(y, sum, stats, x, a, scale, bias *Tensor, eps float32, d Dropout)
 	AddNormBackward(dx, da, dscale, dbias, dy, sum, scale, stats *Tensor, d Dropout)
 
 	// Normalize: y = each row of x divided by its length; a row of zeros stays one. inverse (N x 1)

@@ -24,6 +24,7 @@ type Config struct {
 	HiddenDropout    float32 `json:"hidden_dropout_prob"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob"`
 	InitRange        float64 `json:"initializer_range"`
+	LayerNormEpsilon float64 `json:"layer_norm_eps,omitempty"` // 0 means 1e-5, as in UNIMO and RoBERTa
 
 	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
 	ContrastSize       int `json:"contrast_size,omitempty"`        // of the vectors of images and texts alone; 0: none
@@ -99,6 +100,9 @@ func (c Config) MaxTokens() int { return c.MaxPositions - FirstPosition }
 // FFNSize is the inner width of the feed-forward layers: 4H in every UNIMO.
 func (c Config) FFNSize() int { return 4 * c.HiddenSize }
 
+// normEpsilon is what layer norms add to the variance.
+func (c Config) normEpsilon() float32 { return float32(cmp.Or(c.LayerNormEpsilon, 1e-5)) }
+
 // roles and turns are the lengths of the dialogue's tables. With knowledge the
 // reference's recipe has 3 roles; its default of 2 is too few then.
 func (c Config) roles() int { return cmp.Or(c.RoleTypes, 3) }
@@ -170,6 +174,9 @@ func (c Config) Validate() error {
 	if !(c.InitRange >= 0 && c.InitRange < 10) {
 		return fmt.Errorf("initializer_range is %v, want 0 to 10", c.InitRange)
 	}
+	if !(c.LayerNormEpsilon >= 0 && c.LayerNormEpsilon < 1) {
+		return fmt.Errorf("layer_norm_eps is %v, want 0 or more and less than 1", c.LayerNormEpsilon)
+	}
 	return nil
 }
 
@@ -230,7 +237,7 @@ func ParseConfig(raw []byte) (Config, error) {
 func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
-		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range",
+		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "role_type_size", "turn_type_size", "tie_word_embeddings",
 		"num_labels", "problem_type", "finetuning_task", "id2label",
 	}

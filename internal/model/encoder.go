@@ -97,18 +97,27 @@ func newLinear(p declare, name string, in, out int) linear {
 
 func (l linear) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var { return t.Linear(x, l.w, l.b) }
 
-// norm is a layer norm.
-type norm struct{ scale, bias *autograd.Var }
+// norm is a layer norm over the hidden values.
+type norm struct {
+	scale, bias *autograd.Var
+	epsilon     float32
+}
 
-func newNorm(p declare, name string, size int) norm {
+func newNorm(p declare, name string, cfg Config) norm {
 	return norm{
-		scale: p(name+"_layer_norm_scale", Ones, size),
-		bias:  p(name+"_layer_norm_bias", Zeros, size),
+		scale:   p(name+"_layer_norm_scale", Ones, cfg.HiddenSize),
+		bias:    p(name+"_layer_norm_bias", Zeros, cfg.HiddenSize),
+		epsilon: cfg.normEpsilon(),
 	}
 }
 
 func (n norm) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	return t.LayerNorm(x, n.scale, n.bias)
+	return t.LayerNorm(x, n.scale, n.bias, n.epsilon)
+}
+
+// add returns the norm of x + dropout(a).
+func (n norm) add(t *autograd.Tape, x, a *autograd.Var, prob float32) *autograd.Var {
+	return t.AddNorm(x, a, n.scale, n.bias, n.epsilon, prob)
 }
 
 // layer is one Transformer layer, post-norm:
@@ -130,10 +139,10 @@ func newLayer(p declare, cfg Config, i int) layer {
 		key:     newLinear(p, name+"multi_head_att_key_fc", h, h),
 		value:   newLinear(p, name+"multi_head_att_value_fc", h, h),
 		output:  newLinear(p, name+"multi_head_att_output_fc", h, h),
-		attNorm: newNorm(p, name+"post_att", h),
+		attNorm: newNorm(p, name+"post_att", cfg),
 		inner:   newLinear(p, name+"ffn_fc_0", h, cfg.FFNSize()),
 		outer:   newLinear(p, name+"ffn_fc_1", cfg.FFNSize(), h),
-		ffnNorm: newNorm(p, name+"post_ffn", h),
+		ffnNorm: newNorm(p, name+"post_ffn", cfg),
 	}
 	if l.key.b != nil {
 		// The key's bias adds the same to every score of a query, which softmax ignores:
@@ -152,9 +161,9 @@ func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.
 
 // finish returns the layer's output for q, whose attention gave context.
 func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
-	y := t.AddNorm(q, l.output.apply(t, context), l.attNorm.scale, l.attNorm.bias, cfg.HiddenDropout)
+	y := l.attNorm.add(t, q, l.output.apply(t, context), cfg.HiddenDropout)
 	f := t.FeedForward(y, l.inner.w, l.inner.b, l.outer.w, l.outer.b)
-	return t.AddNorm(y, f, l.ffnNorm.scale, l.ffnNorm.bias, cfg.HiddenDropout)
+	return l.ffnNorm.add(t, y, f, cfg.HiddenDropout)
 }
 
 // encoder is the text encoder: embeddings and layers.
@@ -176,7 +185,7 @@ func newEncoder(p declare, cfg Config) encoder {
 		e.roles = p("role_embedding", TruncatedNormal, cfg.roles(), cfg.HiddenSize)
 		e.turns = p("turn_embedding", TruncatedNormal, cfg.turns(), cfg.HiddenSize)
 	}
-	e.embNorm = newNorm(p, "pre_encoder", cfg.HiddenSize)
+	e.embNorm = newNorm(p, "pre_encoder", cfg)
 	for i := range cfg.Layers {
 		e.layers = append(e.layers, newLayer(p, cfg, i))
 	}

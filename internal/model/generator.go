@@ -37,7 +37,7 @@ type languageHead struct {
 func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 	h := languageHead{
 		transform: newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize),
-		norm:      newNorm(p, "mask_lm_trans", cfg.HiddenSize),
+		norm:      newNorm(p, "mask_lm_trans", cfg),
 		w:         words, op: engine.NT,
 	}
 	if cfg.UntiedEmbeddings {

@@ -27,6 +27,7 @@ func TestLossAndGradients(t *testing.T) {
 		{"dropout", func(c *Config) { c.HiddenDropout, c.AttentionDropout = 0.2, 0.3 }, classes, 8},
 		{"dropout of the hidden values only", func(c *Config) { c.HiddenDropout, c.Layers = 0.2, 1 }, classes, 4},
 		{"one head", func(c *Config) { c.Heads, c.Layers = 1, 1 }, classes, 0},
+		{"another epsilon", func(c *Config) { c.LayerNormEpsilon, c.Layers = 0.05, 1 }, classes, 0},
 		{"no layer", func(c *Config) { c.Layers = 0 }, classes, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

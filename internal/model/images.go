@@ -54,7 +54,7 @@ func newImageEmbedding(p declare, cfg Config) imageEmbedding {
 	return imageEmbedding{
 		feature:  newLinear(p, "image_emb", cfg.ImageEmbeddingSize, cfg.HiddenSize),
 		location: newLinear(p, "image_loc", LocationSize, cfg.HiddenSize),
-		norm:     newNorm(p, "v_pre_encoder", cfg.HiddenSize),
+		norm:     newNorm(p, "v_pre_encoder", cfg),
 	}
 }
 
@@ -64,7 +64,7 @@ func (e imageEmbedding) apply(t *autograd.Tape, cfg Config, im Images) *autograd
 		rows := int(im.Offsets[im.Sequences()])
 		features := t.Input(rows, cfg.ImageEmbeddingSize, im.Features)
 		locations := t.Input(rows, LocationSize, im.Locations)
-		x := t.AddNorm(e.feature.apply(t, features), e.location.apply(t, locations), e.norm.scale, e.norm.bias, 0)
+		x := e.norm.add(t, e.feature.apply(t, features), e.location.apply(t, locations), 0)
 		return t.Dropout(x, cfg.HiddenDropout)
 	})
 }

@@ -127,8 +127,8 @@ func (w *dropWatch) Dropout(y, x *engine.Tensor, d engine.Dropout) {
 	w.keep(x.Len(), d)
 }
 
-func (w *dropWatch) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, d engine.Dropout) {
-	w.Device.AddNorm(y, sum, stats, x, a, scale, bias, d)
+func (w *dropWatch) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, eps float32, d engine.Dropout) {
+	w.Device.AddNorm(y, sum, stats, x, a, scale, bias, eps, d)
 	if d.Prob > 0 {
 		w.keep(x.Len(), d)
 	}
@@ -220,7 +220,7 @@ func (r *reference) normOf(a, b [][]float64, name string) [][]float64 {
 			variance += d * d / n
 		}
 		for j := range a[i] {
-			y[i] = append(y[i], (a[i][j]+b[i][j]-mean)/math.Sqrt(variance+1e-5)*scale[j]+bias[j])
+			y[i] = append(y[i], (a[i][j]+b[i][j]-mean)/math.Sqrt(variance+float64(r.cfg.normEpsilon()))*scale[j]+bias[j])
 		}
 	}
 	return y

@@ -15,9 +15,6 @@ const elementBlock = 16 << 10
 // columnBlock is the columns of one task that sums over rows: eight cache lines.
 const columnBlock = 128
 
-// normEpsilon is the reference's layer norm epsilon.
-const normEpsilon = 1e-5
-
 // MatMul implements [engine.Device].
 func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulate bool) {
 	m, k, n := a.Rows, a.Cols, b.Cols

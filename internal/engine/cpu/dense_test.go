@@ -380,6 +380,9 @@ func TestDropout(t *testing.T) {
 	check(t, operations...)
 }
 
+// normEpsilon is the epsilon of the layer norms under test.
+const normEpsilon = 1e-3
+
 // moments returns the mean and the inverse deviation of each row, and the mean
 // magnitude.
 func moments(x []float64, cols int) (mean, inverse, size []float64) {
@@ -396,7 +399,7 @@ func moments(x []float64, cols int) (mean, inverse, size []float64) {
 			squares += (v - m) * (v - m)
 		}
 		mean = append(mean, m)
-		inverse = append(inverse, 1/math.Sqrt(squares/float64(cols)+1e-5))
+		inverse = append(inverse, 1/math.Sqrt(squares/float64(cols)+normEpsilon))
 		size = append(size, abs/float64(cols))
 	}
 	return mean, inverse, size
@@ -415,7 +418,9 @@ func TestLayerNorm(t *testing.T) {
 				overwritten("y", rows, cols), overwritten("stats", rows, 2),
 				in("x", rows, cols), in("scale", 1, cols), in("bias", 1, cols),
 			},
-			run: func(d *Device, t tensors) { d.LayerNorm(t["y"], t["stats"], t["x"], t["scale"], t["bias"]) },
+			run: func(d *Device, t tensors) {
+				d.LayerNorm(t["y"], t["stats"], t["x"], t["scale"], t["bias"], normEpsilon)
+			},
 			oracle: func(x numbers) results {
 				mean, inverse, size := moments(x["x"], cols)
 				// The mean is a sum of cols terms, the variance has its error and one more such sum.
@@ -557,13 +562,13 @@ func addNormParts(t *testing.T, rows, cols int, drop engine.Dropout) (all []floa
 	dropped, sum, y, stats := d.New(rows, cols), d.New(rows, cols), d.New(rows, cols), d.New(rows, 2)
 	d.Dropout(dropped, a, drop)
 	d.Add(sum, x, dropped)
-	d.LayerNorm(y, stats, sum, scale, bias)
+	d.LayerNorm(y, stats, sum, scale, bias, normEpsilon)
 	gotY, gotSum, gotStats := d.New(rows, cols), d.New(rows, cols), d.New(rows, 2)
-	d.AddNorm(gotY, gotSum, gotStats, x, a, scale, bias, drop)
+	d.AddNorm(gotY, gotSum, gotStats, x, a, scale, bias, normEpsilon, drop)
 	same("y", gotY, y)
 	same("sum", gotSum, sum)
 	same("stats", gotStats, stats)
-	d.AddNorm(gotY, nil, nil, x, a, scale, bias, drop)
+	d.AddNorm(gotY, nil, nil, x, a, scale, bias, normEpsilon, drop)
 	same("y with nothing kept", gotY, y)
 
 	dx, da, dscale, dbias := d.New(rows, cols), d.New(rows, cols), d.New(1, cols), d.New(1, cols)

@@ -8,14 +8,14 @@ import (
 )
 
 // LayerNorm implements [engine.Device].
-func (d *Device) LayerNorm(y, stats, x, scale, bias *engine.Tensor) {
-	d.norm("layer norm", norm{y: data(y), stats: data(stats), x: data(x)}, y, stats, x, scale, bias)
+func (d *Device) LayerNorm(y, stats, x, scale, bias *engine.Tensor, eps float32) {
+	d.norm("layer norm", norm{y: data(y), stats: data(stats), x: data(x), eps: eps}, y, stats, x, scale, bias)
 }
 
 // AddNorm implements [engine.Device].
-func (d *Device) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, drop engine.Dropout) {
+func (d *Device) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, eps float32, drop engine.Dropout) {
 	engine.CheckShape("add norm", "a", a, x.Rows, x.Cols)
-	n := norm{y: data(y), x: data(x), a: data(a), sum: data(y), drop: drop}
+	n := norm{y: data(y), x: data(x), a: data(a), sum: data(y), eps: eps, drop: drop}
 	if sum != nil {
 		engine.CheckShape("add norm", "sum", sum, x.Rows, x.Cols)
 		n.sum = data(sum)
@@ -41,6 +41,7 @@ func (d *Device) norm(op string, n norm, y, stats, x, scale, bias *engine.Tensor
 type norm struct {
 	y, sum, stats, x, a, scale, bias []float32
 	cols                             int
+	eps                              float32
 	drop                             engine.Dropout
 }
 
@@ -52,7 +53,7 @@ func (n *norm) rows(lo, hi int) {
 			x = rowOf(n.sum, i, n.cols)
 			n.addRow(x, i)
 		}
-		mean, inverse := kernels.LayerNorm(rowOf(n.y, i, n.cols), x, n.scale, n.bias, normEpsilon)
+		mean, inverse := kernels.LayerNorm(rowOf(n.y, i, n.cols), x, n.scale, n.bias, n.eps)
 		if n.stats != nil {
 			n.stats[2*i], n.stats[2*i+1] = mean, inverse
 		}
