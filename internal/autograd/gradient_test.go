@@ -24,8 +24,10 @@ var (
 	causal = engine.Attention{Heads: 2, Queries: []int32{0, 1, 3, 3, 10}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{1, 0, 0, 4}}
 	target = engine.Attention{Heads: 2, Queries: []int32{0, 1, 2, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{0, 1, 0, 4}}
 	groups = engine.CircleLoss{Group: 6, ImageNegatives: 3, Margin: 0.2, Scale: 2}
+	pairs  = engine.Contrast{Group: 5, Kinds: []int8{1, 0, 0, 2, 1, 0, 0, 0, 2, 0, 0, 1, 0, 1, 2}} // the second group has no positive
 	ids    = []int32{3, 0, 3, 1, 3, 4}
 	others = []int32{0, 1, 0, 1, 0, 1}
+	shares = []float32{0.25, 0.5, 0, 0.25, 0, 0, 1, 0, 0.125, 0.625, 0.125, 0.125}
 )
 
 func dropping(a engine.Attention, prob float32) engine.Attention {
@@ -250,6 +252,29 @@ var gradientCases = []gradientCase{
 		tape:   func(t *Tape, v []*Var) *Var { return t.ProductNT(v[0], v[1]) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1].transpose(), zeros(1, 4)) },
 	}, {
+		name:   "contrastive loss",
+		inputs: []matrix{normal("scores", 15, 1)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.ContrastiveLoss(v[0], pairs) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].contrastiveLoss(pairs) },
+	}, {
+		name:   "contrastive loss of products and another loss of them",
+		inputs: []matrix{normal("x", 3, 2), normal("w", 5, 2)},
+		tape: func(t *Tape, v []*Var) *Var {
+			scores := t.ProductNT(v[0], v[1])
+			return t.Add(t.SquaredError(scores, make([]float32, 15)), t.Scale(t.ContrastiveLoss(scores, pairs), 0.5))
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			scores := m[0].linear(m[1].transpose(), zeros(1, 5))
+			loss := scores.contrastiveLoss(pairs)
+			loss.x[0] *= 0.5
+			return loss.add(scores.squaredError(make([]float32, 15)))
+		},
+	}, {
+		name:   "kl divergence",
+		inputs: []matrix{normal("logits", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.KLDivergence(v[0], shares) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].klDivergence(shares) },
+	}, {
 		name:   "circle loss",
 		inputs: []matrix{normal("scores", 12, 1)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.CircleLoss(v[0], groups) },
@@ -275,6 +300,11 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{normal("pred", 3, 1)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.SquaredError(v[0], []float32{1, -2, 0.5}) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].squaredError([]float32{1, -2, 0.5}) },
+	}, {
+		name:   "squared error of a matrix",
+		inputs: []matrix{normal("pred", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.SquaredError(v[0], shares) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].squaredError(shares) },
 	},
 }
 

@@ -23,14 +23,14 @@ type operations struct {
 	crossEntropy slab[crossEntropyOp]
 	squaredError slab[squaredErrorOp]
 	vocabulary   slab[vocabularyLossOp]
-	circleLoss   slab[circleLossOp]
+	slopes       slab[slopesOp]
 }
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
 		&o.linear, &o.linearNT, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
-		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.circleLoss,
+		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes,
 	} {
 		s.reset()
 	}
@@ -543,7 +543,7 @@ func (op *crossEntropyOp) backward(t *Tape, dloss *engine.Tensor) {
 	t.merge(op.logits, dlogits)
 }
 
-// SquaredError returns the mean of (pred - target)² over the rows of pred [B,1].
+// SquaredError returns the mean of (pred - target)² over all elements of pred.
 func (t *Tape) SquaredError(pred *Var, targets []float32) *Var {
 	read(pred)
 	loss := t.dev.New(1, 1)
@@ -599,25 +599,40 @@ func (o *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
 	t.merge(o.x, dx)
 }
 
+// KLDivergence returns the mean over rows of the divergence of softmax(logits) from the targets'
+// distributions; see [engine.Device].
+func (t *Tape) KLDivergence(logits *Var, targets []float32) *Var {
+	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.KLDivergence(loss, slopes, logits.Value, targets) })
+}
+
+// ContrastiveLoss returns the contrastive loss of groups of scores, of any shape; see [engine.Device].
+func (t *Tape) ContrastiveLoss(scores *Var, c engine.Contrast) *Var {
+	return t.sloped(scores, func(loss, slopes *engine.Tensor) { t.dev.ContrastiveLoss(loss, slopes, scores.Value, c) })
+}
+
 // CircleLoss returns the circle loss of groups of scores [G·Group,1]; see [engine.Device].
 func (t *Tape) CircleLoss(scores *Var, c engine.CircleLoss) *Var {
-	read(scores)
-	loss, slopes := t.dev.New(1, 1), t.dev.New(scores.Value.Rows, 1)
-	t.dev.CircleLoss(loss, slopes, scores.Value, c)
-	out, op := t.result(loss, scores.needs), t.ops.circleLoss.take()
-	*op = circleLossOp{scores, slopes}
+	return t.sloped(scores, func(loss, slopes *engine.Tensor) { t.dev.CircleLoss(loss, slopes, scores.Value, c) })
+}
+
+// sloped returns a loss of x whose derivatives are computed with it.
+func (t *Tape) sloped(x *Var, compute func(loss, slopes *engine.Tensor)) *Var {
+	read(x)
+	loss, slopes := t.dev.New(1, 1), t.dev.New(x.Value.Rows, x.Value.Cols)
+	compute(loss, slopes)
+	out, op := t.result(loss, x.needs), t.ops.slopes.take()
+	*op = slopesOp{x, slopes}
 	t.record(out, op, slopes)
 	return out
 }
 
-type circleLossOp struct {
-	scores *Var
+type slopesOp struct {
+	x      *Var
 	slopes *engine.Tensor
 }
 
-func (op *circleLossOp) backward(t *Tape, dloss *engine.Tensor) {
-	if op.scores.needs { // dscores += slopes·dloss
-		dscores, accumulate := t.grad(op.scores)
-		t.dev.MatMul(dscores, op.slopes, dloss, engine.NN, accumulate)
-	}
+func (op *slopesOp) backward(t *Tape, dloss *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.ScaleBy(dx, op.slopes, dloss)
+	t.merge(op.x, dx)
 }

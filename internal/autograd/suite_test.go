@@ -233,6 +233,36 @@ func (m matrix) circleLoss(fixed matrix, c engine.CircleLoss) matrix {
 	return loss
 }
 
+// contrastiveLoss is the contrastive loss of scores.
+func (m matrix) contrastiveLoss(c engine.Contrast) matrix {
+	loss, groups := zeros(1, 1), 0.0
+	for g := 0; g < len(m.x); g += c.Group {
+		var sums [3]float64 // by kind
+		for i := g; i < g+c.Group; i++ {
+			sums[c.Kinds[i]] += math.Exp(m.x[i])
+		}
+		if positives, negatives := sums[engine.Positive], sums[engine.Negative]; positives*negatives > 0 {
+			loss.x[0] -= math.Log(positives / (positives + negatives))
+			groups++
+		}
+	}
+	loss.x[0] /= groups
+	return loss
+}
+
+// klDivergence is the mean over rows of the targets' logarithms less those of the probabilities,
+// weighted by the targets.
+func (m matrix) klDivergence(targets []float32) matrix {
+	loss := zeros(1, 1)
+	for i, target := range wide(targets) {
+		if target > 0 {
+			_, logSum := softmax(m.x[i/m.cols*m.cols:][:m.cols])
+			loss.x[0] += target * (math.Log(target) - m.x[i] + logSum) / float64(m.rows)
+		}
+	}
+	return loss
+}
+
 // softmax returns the probabilities of scores, and the logarithm of their sum.
 func softmax(scores []float64) (probs []float64, logSum float64) {
 	var total float64
@@ -307,7 +337,7 @@ func (m matrix) smoothCrossEntropy(labels []int32, e float64) matrix {
 func (m matrix) squaredError(targets []float32) matrix {
 	loss := zeros(1, 1)
 	for i, target := range targets {
-		loss.x[0] += (m.x[i] - float64(target)) * (m.x[i] - float64(target)) / float64(m.rows)
+		loss.x[0] += (m.x[i] - float64(target)) * (m.x[i] - float64(target)) / float64(len(m.x))
 	}
 	return loss
 }

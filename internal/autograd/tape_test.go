@@ -212,6 +212,8 @@ func TestPassesAllocateNothing(t *testing.T) {
 	offsets, rows := []int32{0, 2, 6}, []int32{6, 0, 1, 6, 5, 2}
 	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
 	labels := []int32{0, 1, 2, 3, 4, 5}
+	kinds, shares := make([]int8, 36), make([]float32, 36)
+	kinds[0] = engine.Positive
 	pass := func(tape *Tape) *Var {
 		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b, normEpsilon), 0.1)
 		x = tape.Block(func() *Var {
@@ -221,8 +223,9 @@ func TestPassesAllocateNothing(t *testing.T) {
 		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, normEpsilon, 0.1)
 		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
 		x = tape.Add(x, tape.ProductNT(pairs, w))
+		contrast := tape.Add(tape.ContrastiveLoss(x, engine.Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
 		circle := tape.CircleLoss(tape.Linear(x, one, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
-		return tape.Add(tape.Add(circle, tape.SquaredError(tape.Linear(x, one, zero), targets)), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
+		return tape.Add(tape.Add(tape.Add(circle, contrast), tape.SquaredError(tape.Linear(x, one, zero), targets)), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
 	}
 	training, inference := NewTape(d, Seed{}), NewInference(d)
 	for name, run := range map[string]func(){

@@ -94,6 +94,20 @@ type CircleLoss struct {
 	Margin, Scale  float64 // m and s
 }
 
+// Contrast describes the contrastive loss of groups of scores, which lie one after the other in
+// the order of a tensor's elements.
+type Contrast struct {
+	Group int    // scores of a group
+	Kinds []int8 // of every score: Negative, Positive or Excluded
+}
+
+// Kinds of scores. What is excluded takes no part in the loss and gets no gradient.
+const (
+	Negative int8 = iota
+	Positive
+	Excluded
+)
+
 // AdamStep holds the scalars of one Adam update:
 //
 //	g' = GradScale·g
@@ -137,6 +151,7 @@ type Device interface {
 	Add(dst, a, b *Tensor)
 	Multiply(dst, a, b *Tensor)
 	Scale(dst, x *Tensor, c float32)
+	ScaleBy(dst, x, c *Tensor) // c is 1 x 1
 	Sigmoid(y, x *Tensor)
 	SigmoidBackward(dx, dy, y *Tensor)
 	GELU(y, x *Tensor)
@@ -184,19 +199,34 @@ type Device interface {
 
 	// Losses, the mean over rows, into loss (1 x 1). CrossEntropy's probs (B x C)
 	// receives the softmax of the logits. The backward forms multiply by dloss. A
-	// class out of range panics like a shape; the mean of no rows is NaN.
+	// class out of range panics like a shape; the mean of no rows is NaN. SquaredError is the mean over all
+	// elements of pred, of any shape, of (pred - target)².
 	CrossEntropy(loss, probs, logits *Tensor, classes []int32)
 	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
 	SquaredError(loss, pred *Tensor, targets []float32)
 	SquaredErrorBackward(dpred, dloss, pred *Tensor, targets []float32)
 
+	// Losses that also give their derivatives, slopes, of the input's shape; the backward form is ScaleBy.
+	//
+	// KLDivergence: the mean over rows of Σ_c t_c·(log t_c - log softmax(logits)_c), where 0·log 0 = 0. A row of
+	// targets, which are as many as the logits, is a distribution.
+	//
+	// ContrastiveLoss: the mean of
+	//
+	//	-log(Σ_positives exp(s) / (Σ_positives exp(s) + Σ_negatives exp(s)))
+	//
+	// over the groups that have both kinds, in float64, without overflow on the way; 0 if no group has. scores
+	// may have any shape.
+	//
 	// CircleLoss: with p the score of a group's positive pair, n those of one kind of negatives, and
 	// a⁺ = max(0, 1+m-p), aᵢ = max(0, nᵢ+m), which pass no gradient on, the mean over the groups of half the sum over both kinds of
 	//
 	//	log(1 + exp(-s·a⁺·(p-(1-m))) · Σᵢ exp(s·aᵢ·(nᵢ-m)))
 	//
-	// in float64, without overflow on the way. scores are G·Group x 1; slopes, of the same shape, receives
-	// the loss's derivatives. A kind without negatives counts 0; the mean of no groups is NaN.
+	// in float64, without overflow on the way. scores are G·Group x 1. A kind without negatives counts 0; the
+	// mean of no groups is NaN.
+	KLDivergence(loss, slopes, logits *Tensor, targets []float32)
+	ContrastiveLoss(loss, slopes, scores *Tensor, c Contrast)
 	CircleLoss(loss, slopes, scores *Tensor, c CircleLoss)
 
 	// VocabularyLoss is CrossEntropy of the logits x·w + bias (op NN, w is H x V) or x·wᵀ + bias (NT, w is

@@ -168,6 +168,12 @@ func (d *Device) Multiply(dst, a, b *engine.Tensor) {
 	})
 }
 
+// ScaleBy implements [engine.Device].
+func (d *Device) ScaleBy(dst, x, c *engine.Tensor) {
+	engine.CheckShape("scale by", "c", c, 1, 1)
+	d.Scale(dst, x, data(c)[0])
+}
+
 // Scale implements [engine.Device].
 func (d *Device) Scale(dst, x *engine.Tensor, c float32) {
 	engine.CheckShape("scale", "x", x, dst.Rows, dst.Cols)

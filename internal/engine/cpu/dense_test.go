@@ -215,6 +215,13 @@ func TestElementwise(t *testing.T) {
 				return results{"dst": each(n, func(i int) exact { return start(-1.5 * x["x"][i]).exact() })}
 			},
 		}, operation{
+			name:     named("scale by", shape),
+			operands: []operand{overwritten("dst", rows, cols), in("x", rows, cols), given("c", 1, 1, []float32{-1.5})},
+			run:      func(d *Device, t tensors) { d.ScaleBy(t["dst"], t["x"], t["c"]) },
+			oracle: func(x numbers) results {
+				return results{"dst": each(n, func(i int) exact { return start(-1.5 * x["x"][i]).exact() })}
+			},
+		}, operation{
 			name:     named("sigmoid", shape),
 			operands: []operand{overwritten("y", rows, cols), in("x", rows, cols)},
 			run:      func(d *Device, t tensors) { d.Sigmoid(t["y"], t["x"]) },
@@ -321,6 +328,7 @@ func TestAliasing(t *testing.T) {
 				"add":      d.Add,
 				"multiply": d.Multiply,
 				"scale":    func(dst, a, _ *engine.Tensor) { d.Scale(dst, a, 3) },
+				"scale by": func(dst, a, _ *engine.Tensor) { d.ScaleBy(dst, a, d.Wrap(1, 1, []float32{3})) },
 				"sigmoid":  func(dst, a, _ *engine.Tensor) { d.Sigmoid(dst, a) },
 				"dropout":  func(dst, a, _ *engine.Tensor) { d.Dropout(dst, a, drop) },
 			} {

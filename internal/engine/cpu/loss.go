@@ -3,6 +3,7 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
@@ -54,9 +55,16 @@ func (d *Device) CrossEntropyBackward(dlogits, dloss, probs *engine.Tensor, clas
 	}
 }
 
+// checkTargets panics unless there is a target for each element of x.
+func checkTargets(op string, x *engine.Tensor, targets int) {
+	if x.Len() != targets {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d targets for %d x %d elements", targets, x.Rows, x.Cols)})
+	}
+}
+
 // SquaredError implements [engine.Device].
 func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
-	engine.CheckShape("squared error", "pred", pred, len(targets), 1)
+	checkTargets("squared error", pred, len(targets))
 	engine.CheckShape("squared error", "loss", loss, 1, 1)
 	var sum float64
 	for i, p := range data(pred) {
@@ -69,8 +77,8 @@ func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
 // SquaredErrorBackward implements [engine.Device].
 func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets []float32) {
 	const op = "squared error backward"
-	engine.CheckShape(op, "pred", pred, len(targets), 1)
-	engine.CheckShape(op, "dpred", dpred, len(targets), 1)
+	checkTargets(op, pred, len(targets))
+	engine.CheckShape(op, "dpred", dpred, pred.Rows, pred.Cols)
 	engine.CheckShape(op, "dloss", dloss, 1, 1)
 	scale := 2 * data(dloss)[0] / float32(len(targets))
 	dp := data(dpred)
@@ -78,6 +86,94 @@ func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets
 		dp[i] = scale * (p - targets[i])
 	}
 }
+
+// KLDivergence implements [engine.Device].
+func (d *Device) KLDivergence(loss, slopes, logits *engine.Tensor, targets []float32) {
+	const op = "kl divergence"
+	checkTargets(op, logits, len(targets))
+	engine.CheckShape(op, "slopes", slopes, logits.Rows, logits.Cols)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	var sum float64
+	for i := range logits.Rows {
+		row, slopes, targets := rowOf(data(logits), i, logits.Cols), rowOf(data(slopes), i, logits.Cols), rowOf(targets, i, logits.Cols)
+		logSum, total := logSumExp(row), 0.0
+		for c, target := range targets {
+			if t := float64(target); t != 0 {
+				sum += t * (math.Log(t) - float64(row[c]) + logSum)
+				total += t
+			}
+		}
+		kernels.Softmax(slopes, row, 1)
+		for c, target := range targets {
+			slopes[c] = float32((float64(slopes[c])*total - float64(target)) / float64(logits.Rows))
+		}
+	}
+	data(loss)[0] = float32(sum / float64(logits.Rows))
+}
+
+// ContrastiveLoss implements [engine.Device].
+func (d *Device) ContrastiveLoss(loss, slopes, scores *engine.Tensor, c engine.Contrast) {
+	const op = "contrastive loss"
+	checkTargets(op, scores, len(c.Kinds))
+	if c.Group < 1 || len(c.Kinds)%c.Group != 0 {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d scores in groups of %d", len(c.Kinds), c.Group)})
+	}
+	engine.CheckShape(op, "slopes", slopes, scores.Rows, scores.Cols)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	counts := func(kinds []int8) bool {
+		return slices.Contains(kinds, engine.Positive) && slices.Contains(kinds, engine.Negative)
+	}
+	groups := 0
+	for kinds := range slices.Chunk(c.Kinds, c.Group) {
+		if counts(kinds) {
+			groups++
+		}
+	}
+	var sum float64
+	clear(data(slopes))
+	for first := 0; first < len(c.Kinds); first += c.Group {
+		if kinds := c.Kinds[first:][:c.Group]; counts(kinds) {
+			sum += contrast(data(scores)[first:][:c.Group], data(slopes)[first:], kinds, 1/float64(groups))
+		}
+	}
+	data(loss)[0] = float32(sum)
+}
+
+// contrast returns the loss of a group, and slopes receives its derivatives; both are multiplied by weight.
+func contrast(scores, slopes []float32, kinds []int8, weight float64) float64 {
+	positives, negatives := logSumOf(scores, kinds, engine.Positive), logSumOf(scores, kinds, engine.Negative)
+	z := negatives - positives // the loss is log(1 + exp(z))
+	share := weight / (1 + math.Exp(-z))
+	for i, s := range scores {
+		switch kinds[i] {
+		case engine.Positive:
+			slopes[i] = float32(-share * math.Exp(float64(s)-positives))
+		case engine.Negative:
+			slopes[i] = float32(share * math.Exp(float64(s)-negatives))
+		}
+	}
+	return weight * softplus(z)
+}
+
+// logSumOf is the log(sum exp(x)) of the scores of one kind.
+func logSumOf(scores []float32, kinds []int8, kind int8) float64 {
+	top := math.Inf(-1)
+	for i, s := range scores {
+		if kinds[i] == kind {
+			top = max(top, float64(s))
+		}
+	}
+	var sum float64
+	for i, s := range scores {
+		if kinds[i] == kind {
+			sum += math.Exp(float64(s) - top)
+		}
+	}
+	return top + math.Log(sum)
+}
+
+// softplus is log(1 + exp(z)).
+func softplus(z float64) float64 { return max(z, 0) + math.Log1p(math.Exp(-math.Abs(z))) }
 
 // CircleLoss implements [engine.Device].
 func (d *Device) CircleLoss(loss, slopes, scores *engine.Tensor, c engine.CircleLoss) {
@@ -119,7 +215,7 @@ func circle(positive float32, negatives, slopes []float32, c engine.CircleLoss, 
 		sum += math.Exp(exponent(n) - top)
 	}
 	z := top + math.Log(sum) - c.Scale*ap*(p-(1-m)) // the loss is log(1 + exp(z))
-	loss = max(z, 0) + math.Log1p(math.Exp(-math.Abs(z)))
+	loss = softplus(z)
 	share := weight / (1 + math.Exp(-z))
 	for i, n := range negatives {
 		slopes[i] = float32(share * math.Exp(exponent(n)-top) / sum * c.Scale * max(0, float64(n)+m))
