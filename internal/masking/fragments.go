@@ -4,8 +4,8 @@ import "math/rand/v2"
 
 // Fragments takes fragments out of a text, which a model writes again from the rest.
 //
-// A fragment is words next to each other, punctuation included. Nothing marks in the rest
-// where it was.
+// A fragment is words that follow each other, punctuation included. Nothing marks in the
+// rest where it was.
 type Fragments struct {
 	Vocabulary Vocabulary
 	Share      float64 // of the tokens that are not special, 0.25
@@ -42,9 +42,6 @@ func (f *Fragments) choose(words []word, tokens float64, r *rand.Rand) []bool {
 	for _, at := range r.Perm(len(words)) {
 		length := 1 + r.IntN(max(1, f.MaxWords))
 		for i := at; i < min(at+length, len(words)) && !out[i]; i++ {
-			if i > at && words[i-1].end != words[i].begin {
-				break
-			}
 			if n > 0 && (n == len(words)-1 || !fits(words[i].len(), tokens, r)) {
 				return out
 			}

@@ -101,11 +101,11 @@ func TestHide(t *testing.T) {
 // more than it.
 func TestHideShare(t *testing.T) {
 	for _, c := range []struct {
-		length  int
-		phrases float64
-		off     float64 // allowed
-	}{{500, 0, 0.005}, {500, 0.5, 0.005}, {50, 0.5, 0.01}, {12, 0.5, 0.08}} {
-		m := masking.Language{numbers{}, 0.15, c.phrases, 4}
+		length         int
+		share, phrases float64
+		off            float64 // allowed
+	}{{500, 0.15, 0, 0.005}, {500, 0.15, 0.5, 0.005}, {50, 0.15, 0.5, 0.01}, {12, 0.15, 0.5, 0.08}, {100, 0.5, 1, 0.005}} {
+		m := masking.Language{numbers{}, c.share, c.phrases, 4}
 		r := newRand(uint64(c.length))
 		places := 0
 		const draws = 2000
@@ -113,8 +113,8 @@ func TestHideShare(t *testing.T) {
 			_, p, _ := m.Hide(nil, text(c.length, r), r)
 			places += len(p)
 		}
-		if share := float64(places) / float64(draws*c.length); math.Abs(share-0.15) > c.off {
-			t.Errorf("%d tokens, phrases %v: %.4f of them are hidden", c.length, c.phrases, share)
+		if share := float64(places) / float64(draws*c.length); math.Abs(share-c.share) > c.off {
+			t.Errorf("%+v: %.4f of the tokens are hidden", c, share)
 		}
 	}
 }
@@ -274,13 +274,10 @@ func TestSplit(t *testing.T) {
 // Fragments are whole words in order: with every token once, each tells where it was.
 func TestSplitTakesWholeWords(t *testing.T) {
 	tokens := []int32{cls}
-	for id := int32(5); id < 100; id++ {
+	for id := int32(5); id < 65; id++ {
 		tokens = append(tokens, id)
-		if id%10 == 0 {
-			tokens = append(tokens, id+39) // continued by what comes again later
-		}
 	}
-	tokens = append(tokens[:60], sep) // up to where it would
+	tokens = append(tokens, sep)
 	of := words(tokens)
 	r := newRand(4)
 	f := masking.Fragments{numbers{}, 0.25, 4}
@@ -355,8 +352,8 @@ func TestChooseDoesNotLeak(t *testing.T) {
 		n := rapid.IntRange(0, 20).Draw(t, "regions")
 		var boxes []float32
 		for range n {
-			corner := rapid.IntRange(0, 8)
-			size := rapid.IntRange(0, 4)
+			corner := rapid.IntRange(0, 4)
+			size := rapid.IntRange(0, 6)
 			x, y := corner.Draw(t, "x"), corner.Draw(t, "y")
 			boxes = append(boxes, float32(x), float32(y), float32(x+size.Draw(t, "w")), float32(y+size.Draw(t, "h")))
 		}
