@@ -185,22 +185,31 @@ const maxConfigSize = 16 << 20
 
 // ReadConfig reads and validates a config.json.
 func ReadConfig(path string) (Config, error) {
-	info, err := os.Stat(path)
+	raw, err := ReadConfigFile(path)
 	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxConfigSize {
-		return Config{}, fmt.Errorf("read configuration %s: not a regular file of at most %d MiB", path, maxConfigSize>>20)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return Config{}, fmt.Errorf("read configuration: %w", err)
+		return Config{}, err
 	}
 	c, err := ParseConfig(raw)
 	if err != nil {
 		return Config{}, fmt.Errorf("configuration %s: %w", path, err)
 	}
 	return c, nil
+}
+
+// ReadConfigFile returns the content of a config.json, for [ParseConfig] or [ImportHuggingFace].
+func ReadConfigFile(path string) ([]byte, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	if !info.Mode().IsRegular() || info.Size() > maxConfigSize {
+		return nil, fmt.Errorf("read configuration %s: not a regular file of at most %d MiB", path, maxConfigSize>>20)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return raw, nil
 }
 
 // ParseConfig decodes and validates the content of a config.json. Fields that the

@@ -8,17 +8,20 @@
 //	README.md           what the model is and how it was made
 //
 // A folder with vocab.json and merges.txt instead is read as well, and so are
-// weights in the reference's own format.
+// weights in the reference's own format. [OpenCheckpoint] also reads the folders of
+// RoBERTa and BERT as Hugging Face's transformers write them.
 package modeldir
 
 import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
@@ -138,6 +141,60 @@ func Open(dir string) (*Model, error) {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
 	return &Model{dir, cfg, tok, weights}, nil
+}
+
+// Checkpoint is weights to go on from.
+type Checkpoint struct {
+	Config  *model.Config     // what lies beside the weights, nil without
+	Weights checkpoint.Reader // open; the caller closes it
+
+	// Imported says that the checkpoint is one of Hugging Face's transformers, which Weights shows
+	// under the reference's names, without what is LeftOut.
+	Imported bool
+	LeftOut  []model.LeftOut
+}
+
+// OpenCheckpoint opens weights, a file or a folder in any format that [checkpoint.Open] knows, with the
+// configuration of their folder. A run's folder stands for its best model. A folder of an encoder of
+// transformers is imported by [model.ImportHuggingFace]; a file of one alone is an error.
+func OpenCheckpoint(path string) (*Checkpoint, error) {
+	path = Resolve(path)
+	weights, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := withConfig(path, weights)
+	if err != nil {
+		return nil, errors.Join(err, weights.Close())
+	}
+	return c, nil
+}
+
+func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
+	foreign := model.IsHuggingFace(weights)
+	file := filepath.Join(path, Config)
+	raw, err := model.ReadConfigFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		if foreign {
+			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s: give the folder that has both", path, Config)
+		}
+		return &Checkpoint{Weights: weights}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if foreign {
+		cfg, reader, leftOut, err := model.ImportHuggingFace(raw, weights)
+		if err != nil {
+			return nil, fmt.Errorf("import %s: %w", path, err)
+		}
+		return &Checkpoint{&cfg, reader, true, leftOut}, nil
+	}
+	cfg, err := model.ParseConfig(raw)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	return &Checkpoint{Config: &cfg, Weights: weights}, nil
 }
 
 // Resolve returns the model folder that dir stands for: its best/ if dir is a

@@ -1,0 +1,334 @@
+package model
+
+import (
+	"encoding/json"
+	"maps"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+const importTolerance = 2e-5
+
+// transformersCase opens a folder that testdata/huggingface.py made.
+func transformersCase(tb testing.TB, name string) (golden.Case, []byte, checkpoint.Reader) {
+	tb.Helper()
+	c := golden.Case{Name: name, Dir: filepath.Join("testdata", "huggingface", name)}
+	return c, transformersConfig(tb, c.Dir), c.Tensors(tb, "model.safetensors").Reader()
+}
+
+func transformersConfig(tb testing.TB, dir string) []byte {
+	tb.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return raw
+}
+
+// encoded returns what the imported encoder makes of packed sequences.
+func encoded(tb testing.TB, cfg Config, r checkpoint.Reader, text Text) (t *autograd.Tape, hidden *autograd.Var) {
+	tb.Helper()
+	d := cpu.New()
+	var params Parameters
+	var failure error
+	e := newEncoder(open(d, r, &params, &failure), cfg)
+	if failure != nil {
+		tb.Fatal(failure)
+	}
+	t = autograd.NewInference(d)
+	return t, e.apply(t, text)
+}
+
+// packed is a text of sequences of such lengths.
+func packed(tokens []int64, lengths ...int64) Text {
+	text := Text{Offsets: []int32{0}}
+	for _, n := range lengths {
+		for i := range int32(n) {
+			text.Tokens = append(text.Tokens, int32(tokens[len(text.Tokens)]))
+			text.Positions = append(text.Positions, FirstPosition+i)
+		}
+		text.Offsets = append(text.Offsets, int32(len(text.Tokens)))
+	}
+	return text
+}
+
+// What transformers computes, the imported models compute.
+func TestImportHuggingFace(t *testing.T) {
+	for _, c := range []struct {
+		name      string
+		positions int
+		epsilon   float64
+		head      bool
+		leftOut   []string
+	}{
+		{"roberta", 24, 1e-5, true, nil},
+		{"bert", 26, 1e-12, true, []string{"bert.embeddings.token_type_embeddings.weight"}},
+		{"bert-encoder", 26, 1e-12, false, []string{"embeddings.token_type_embeddings.weight", "pooler.dense.bias", "pooler.dense.weight"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g, raw, theirs := transformersCase(t, c.name)
+			if !IsHuggingFace(theirs) {
+				t.Error("not recognised")
+			}
+			cfg, r, leftOut, err := ImportHuggingFace(raw, theirs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if IsHuggingFace(r) {
+				t.Error("the imported checkpoint passes for one of transformers")
+			}
+			if cfg.MaxPositions != c.positions || cfg.LayerNormEpsilon != c.epsilon || cfg.Layers != 2 || cfg.Extra != nil || cfg.ProblemType != "" {
+				t.Errorf("configuration %+v", cfg)
+			}
+			var names []string
+			for _, l := range leftOut {
+				names = append(names, l.Name)
+			}
+			if !slices.Equal(names, c.leftOut) {
+				t.Errorf("left out are %q, want %q", names, c.leftOut)
+			}
+			want := g.Tensors(t, "expected.safetensors")
+			text := packed(want.Ints("tokens"), want.Ints("lengths")...)
+			tape, hidden := encoded(t, cfg, r, text)
+			golden.Near(t, "hidden states", read(cpu.New(), hidden), want.Floats("hidden"), importTolerance)
+			if !c.head {
+				return
+			}
+			cfg.ProblemType = Generation
+			m, err := NewGenerator(cpu.New(), cfg, 1)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if report, err := m.Params.Load(m.dev, r); err != nil || len(report.Missing)+len(report.Unused) > 0 {
+				t.Fatalf("loading: %+v, %v", report, err)
+			}
+			golden.Near(t, "logits", read(m.dev, m.head.logits(tape, hidden)), want.Floats("logits"), importTolerance)
+		})
+	}
+}
+
+// renamed returns the tensors of r by other names.
+func renamed(tb testing.TB, r checkpoint.Reader, name func(string) string) checkpoint.Reader {
+	tb.Helper()
+	var tensors []checkpoint.Tensor
+	for _, info := range r.Tensors() {
+		data, err := r.Bytes(info.Name)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if info.Name = name(info.Name); info.Name != "" {
+			tensors = append(tensors, checkpoint.Tensor{Info: info, Data: data})
+		}
+	}
+	out, err := checkpoint.FromTensors("renamed", tensors)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return out
+}
+
+// The same model is saved under several names.
+func TestImportedNames(t *testing.T) {
+	_, raw, theirs := transformersCase(t, "bert")
+	_, want, _, err := ImportHuggingFace(raw, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	prefix := func(p string) func(string) string { return func(name string) string { return p + name } }
+	for name, change := range map[string]func(string) string{
+		"without bert.":       func(name string) string { return strings.TrimPrefix(name, "bert.") },
+		"model.":              prefix("model."),
+		"0.auto_model.":       prefix("0.auto_model."),
+		"gamma and beta":      strings.NewReplacer("LayerNorm.weight", "LayerNorm.gamma", "LayerNorm.bias", "LayerNorm.beta").Replace,
+		"bias of the decoder": strings.NewReplacer("cls.predictions.bias", "cls.predictions.decoder.bias").Replace,
+	} {
+		_, got, _, err := ImportHuggingFace(raw, renamed(t, theirs, change))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if len(got.Tensors()) != len(want.Tensors()) {
+			t.Errorf("%s: %d tensors, want %d", name, len(got.Tensors()), len(want.Tensors()))
+		}
+		for _, info := range want.Tensors() {
+			a, err := want.Bytes(info.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := got.Bytes(info.Name); err != nil || !slices.Equal(a, b) {
+				t.Errorf("%s: tensor %s differs, %v", name, info.Name, err)
+			}
+		}
+	}
+}
+
+func TestImportErrors(t *testing.T) {
+	_, raw, theirs := transformersCase(t, "bert")
+	set := func(key string, value any) []byte {
+		var all map[string]any
+		if err := json.Unmarshal(raw, &all); err != nil {
+			t.Fatal(err)
+		}
+		all = maps.Clone(all)
+		all[key] = value
+		changed, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return changed
+	}
+	without := func(part string) checkpoint.Reader {
+		return renamed(t, theirs, func(name string) string {
+			if strings.Contains(name, part) {
+				return ""
+			}
+			return name
+		})
+	}
+	for _, c := range []struct {
+		config []byte
+		reader checkpoint.Reader
+		want   string
+	}{
+		{[]byte("["), theirs, "not a model configuration"},
+		{set("model_type", "xlm-roberta"), theirs, `model_type is "xlm-roberta"`},
+		{set("hidden_act", "gelu_new"), theirs, "hidden_act"},
+		{set("intermediate_size", 32), theirs, "intermediate_size is 32"},
+		{set("position_embedding_type", "relative_key"), theirs, "position_embedding_type"},
+		{set("is_decoder", true), theirs, "is_decoder"},
+		{set("vocab_size", 61), theirs, "word_embedding"},
+		{set("num_hidden_layers", 3), theirs, "3 layers"},
+		{set("max_position_embeddings", 25), theirs, "pos_embedding"},
+		{set("model_type", "roberta"), theirs, "pad_token_id is 0"},
+		{raw, without("word_embeddings"), "no tensor embeddings.word_embeddings.weight"},
+		{raw, without("token_type_embeddings"), "token_type_embeddings"},
+		{raw, without("layer.1.output.LayerNorm.bias"), "encoder_layer_1_post_ffn_layer_norm_bias"},
+	} {
+		if _, _, _, err := ImportHuggingFace(c.config, c.reader); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("error %v, want one with %q", err, c.want)
+		}
+	}
+	if _, r, _, err := ImportHuggingFace(raw, theirs); err != nil {
+		t.Error(err)
+	} else if _, err := r.Bytes("bert.embeddings.word_embeddings.weight"); err == nil {
+		t.Error("a tensor's old name is still known")
+	}
+}
+
+func TestTranspose(t *testing.T) {
+	const rows, cols = 70, 33
+	data := make([]byte, 2*rows*cols)
+	for i := range data {
+		data[i] = byte(i * 31 >> 3)
+	}
+	out := transpose(data, rows, cols, 2)
+	for i := range rows {
+		for j := range cols {
+			if !slices.Equal(out[2*(i*cols+j):][:2], data[2*(j*rows+i):][:2]) {
+				t.Fatalf("element %d,%d", i, j)
+			}
+		}
+	}
+	if back := transpose(out, cols, rows, 2); !slices.Equal(back, data) {
+		t.Error("twice transposed is not the same")
+	}
+}
+
+// The weights of all-MiniLM-L6-v2, which Python's registry has, give what transformers computes with them.
+func TestMiniLM(t *testing.T) {
+	dir := os.Getenv("UNIMO_MINILM")
+	if dir == "" {
+		dir = filepath.Join("..", "..", "runs", "minilm")
+	}
+	theirs, err := checkpoint.Open(dir)
+	if err != nil {
+		t.Skipf("not run: %v (set UNIMO_MINILM to a folder with the weights, config.json and vocabulary of all-MiniLM-L6-v2)", err)
+	}
+	defer theirs.Close()
+	cfg, r, _, err := ImportHuggingFace(transformersConfig(t, dir), theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var cases []struct {
+		Text          string    `json:"text"`
+		Tokens        []int64   `json:"tokens"`
+		First         []float32 `json:"first"` // 8 values of the first token
+		MeanMagnitude float64   `json:"mean_magnitude"`
+		Largest       float64   `json:"largest"`
+	}
+	golden.Case{Dir: filepath.Join("testdata", "huggingface")}.JSON(t, "minilm.json", &cases)
+	for _, c := range cases {
+		text := packed(c.Tokens, int64(len(c.Tokens)))
+		if ids := append(tok.Encode([]int32{tok.CLS()}, c.Text), tok.SEP()); !slices.Equal(ids, text.Tokens) {
+			t.Errorf("%q: tokens %v, want %v", c.Text, ids, text.Tokens)
+		}
+		_, hidden := encoded(t, cfg, r, text)
+		values := read(cpu.New(), hidden)
+		var mean float64
+		for _, x := range values {
+			mean += math.Abs(float64(x)) / float64(len(values))
+		}
+		for i, want := range c.First {
+			if d := math.Abs(float64(values[i] - want)); !(d <= importTolerance*c.Largest) {
+				t.Errorf("%q: value %d is %g, want %g", c.Text, i, values[i], want)
+			}
+		}
+		if !(math.Abs(mean-c.MeanMagnitude) <= importTolerance*c.MeanMagnitude) {
+			t.Errorf("%q: mean magnitude %g, want %g", c.Text, mean, c.MeanMagnitude)
+		}
+	}
+}
+
+// Whatever the configuration says, importing ends in an error or in a checkpoint that can be read.
+func FuzzImportHuggingFace(f *testing.F) {
+	for _, name := range []string{"roberta", "bert"} {
+		_, raw, _ := transformersCase(f, name)
+		f.Add(raw, uint8(0), uint8(0))
+		f.Add(raw, uint8(3), uint8(7))
+	}
+	_, _, theirs := transformersCase(f, "bert")
+	infos := theirs.Tensors()
+	f.Fuzz(func(t *testing.T, raw []byte, from, to uint8) {
+		// One tensor takes another's place.
+		a, b := infos[int(from)%len(infos)].Name, infos[int(to)%len(infos)].Name
+		r := renamed(t, theirs, func(name string) string {
+			switch name {
+			case a:
+				return b
+			case b:
+				return a
+			}
+			return name
+		})
+		cfg, ours, _, err := ImportHuggingFace(raw, r)
+		if err != nil {
+			return
+		}
+		if err := cfg.Validate(); err != nil {
+			t.Fatal(err)
+		}
+		for _, info := range ours.Tensors() {
+			data, err := ours.Bytes(info.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(data) != info.Elements()*info.DType.Size() {
+				t.Fatalf("%s: %d bytes for %v", info.Name, len(data), info.Shape)
+			}
+		}
+	})
+}

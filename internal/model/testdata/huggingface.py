@@ -1,0 +1,65 @@
+"""Makes huggingface/: tiny random models as transformers writes them, what they compute, and what MiniLM computes.
+
+  python3 huggingface.py [MINILM]
+
+MINILM is the folder of all-MiniLM-L6-v2 (config.json, weights, tokenizer). Needs torch, transformers and safetensors.
+"""
+import json
+import os
+import sys
+
+import torch
+import transformers
+from safetensors.torch import save_file
+
+out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "huggingface")
+size = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=24)
+lengths = [9, 3, 16, 1]
+
+
+def make(name, model, first, padding):
+    """Random values everywhere, so that nothing is left at a zero that could hide a mistake."""
+    torch.manual_seed(6)
+    with torch.no_grad():
+        for key, p in model.named_parameters():
+            p.copy_(torch.randn_like(p) * 0.3 + (1 if "norm.weight" in key.lower() else 0))
+    model.eval().save_pretrained(os.path.join(out, name))
+    ids = torch.randint(first, size["vocab_size"], (len(lengths), max(lengths)))
+    mask = torch.zeros_like(ids)
+    for i, n in enumerate(lengths):
+        ids[i, n:], mask[i, :n] = padding, 1
+    with torch.inference_mode():
+        result = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
+    real = mask.bool()
+    expected = {"tokens": ids[real], "lengths": torch.tensor(lengths), "hidden": result.hidden_states[-1][real]}
+    if "logits" in result:
+        expected["logits"] = result.logits[real]
+    save_file({k: v.contiguous() for k, v in expected.items()}, os.path.join(out, name, "expected.safetensors"))
+
+
+def minilm(folder):
+    sentences = [
+        "a charming and often affecting journey .",
+        "Unflinchingly bleak, and desperate!",
+        "Two dogs run across the café's lawn; a child (in a red-striped shirt) watches them from behind the window, and nobody says a word.",
+        "?",
+    ]
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    model = transformers.AutoModel.from_pretrained(folder).eval()
+    cases = []
+    with torch.inference_mode():
+        for s in sentences:
+            ids = tokenizer(s)["input_ids"]
+            hidden = model(input_ids=torch.tensor([ids])).last_hidden_state[0].double()
+            cases.append({"text": s, "tokens": ids, "first": hidden[0, :8].tolist(), "mean_magnitude": hidden.abs().mean().item(), "largest": hidden.abs().max().item()})
+    with open(os.path.join(out, "minilm.json"), "w") as f:
+        f.write("[" + ",\n ".join(map(json.dumps, cases)) + "]\n")
+
+
+t = transformers
+make("roberta", t.RobertaForMaskedLM(t.RobertaConfig(**size, type_vocab_size=1, layer_norm_eps=1e-5)), 2, 1)
+make("bert", t.BertForMaskedLM(t.BertConfig(**size)), 1, 0)
+make("bert-encoder", t.BertModel(t.BertConfig(**size)), 1, 0)
+for folder in sys.argv[1:]:
+    minilm(folder)
+print(f"torch {torch.__version__}, transformers {transformers.__version__}")
