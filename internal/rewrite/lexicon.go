@@ -1,0 +1,271 @@
+package rewrite
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"io"
+	"math"
+	"os"
+	"slices"
+	"sort"
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/data"
+)
+
+// word is a part as it occurs in a corpus.
+type word struct {
+	Kind  Kind   `json:"kind"`
+	Class string `json:"class,omitempty"`
+	Form  string `json:"form,omitempty"`
+	Lemma string `json:"lemma"`
+	Text  string `json:"text"` // lower case
+}
+
+// term is a lemma of a kind.
+type term struct {
+	Kind  Kind   `json:"kind"`
+	Lemma string `json:"lemma"`
+}
+
+// Lexicon is what occurs in a corpus of captions: words by kind, class and form, and which
+// of them the captions of one image exchange. Its zero value is empty. Adding must not
+// happen at the same time as anything else; what reads is safe for concurrent use.
+type Lexicon struct {
+	images int
+	counts map[word]int    // in captions
+	terms  map[term]*usage // in images
+
+	mu    sync.Mutex
+	pools map[pool][]choice // made of counts when needed; nil after Add
+}
+
+// usage is how a term occurs.
+type usage struct {
+	images    int
+	exchanged map[term]int // images of which one caption has this term alone and another caption the other
+}
+
+// pool is what words must have in common to replace each other.
+type pool struct {
+	kind        Kind
+	class, form string
+}
+
+// choice is a word of a pool.
+type choice struct {
+	lemma, text string
+	weight      float64 // of this and all before it
+}
+
+// Add counts the captions of one image.
+func (l *Lexicon) Add(captions []Graph) {
+	if l.counts == nil {
+		l.counts, l.terms = map[word]int{}, map[term]*usage{}
+	}
+	l.pools = nil
+	l.images++
+	says := make([]map[term]bool, len(captions))
+	var all []term
+	for i := range captions {
+		says[i] = map[term]bool{}
+		for p := range captions[i].parts() {
+			l.counts[word{p.Kind, p.Class, p.Form, p.Lemma, captions[i].text(p)}]++
+			t := term{p.Kind, p.Lemma}
+			says[i][t] = true
+			all = append(all, t)
+		}
+	}
+	slices.SortFunc(all, compareTerms)
+	all = slices.Compact(all)
+	for _, t := range all {
+		if l.terms[t] == nil {
+			l.terms[t] = &usage{exchanged: map[term]int{}}
+		}
+		l.terms[t].images++
+	}
+	for i, a := range all {
+		for _, b := range all[i+1:] {
+			if a.Kind == b.Kind && exchanged(says, a, b) {
+				l.terms[a].exchanged[b]++
+				l.terms[b].exchanged[a]++
+			}
+		}
+	}
+}
+
+func compareTerms(a, b term) int {
+	return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Lemma, b.Lemma))
+}
+
+// exchanged says whether one caption has a without b, and another b without a.
+func exchanged(says []map[term]bool, a, b term) bool {
+	onlyA, onlyB := false, false
+	for _, s := range says {
+		onlyA = onlyA || s[a] && !s[b]
+		onlyB = onlyB || s[b] && !s[a]
+	}
+	return onlyA && onlyB
+}
+
+// Captions exchange two terms often if, of the images with the one, this share has the
+// other as well in another caption, this many times what chance would give, and not only
+// once or twice.
+const (
+	exchangeShare  = 0.04
+	exchangeLift   = 3
+	exchangeImages = 3
+)
+
+// exchange says whether captions of one image often have b where another has a: then b
+// may be true where a is.
+func (l *Lexicon) exchange(kind Kind, a, b string) bool {
+	ua, ub := l.terms[term{kind, a}], l.terms[term{kind, b}]
+	if ua == nil || ub == nil {
+		return false
+	}
+	n := float64(ua.exchanged[term{kind, b}])
+	return n >= exchangeImages && n >= exchangeShare*float64(min(ua.images, ub.images)) &&
+		n*float64(l.images) >= exchangeLift*float64(ua.images)*float64(ub.images)
+}
+
+// rare is how often a word must occur at least to replace another: of a large corpus,
+// what occurs less is mostly a mistake of the writer or the parser.
+func (l *Lexicon) rare() int { return 1 + l.images/2000 }
+
+// pool returns the words that have kind, class and form.
+func (l *Lexicon) pool(p pool) []choice {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.pools == nil {
+		l.pools = map[pool][]choice{}
+		for _, w := range l.sorted() {
+			n := l.counts[w]
+			if n < l.rare() || vague[w.Lemma] {
+				continue
+			}
+			of := pool{w.Kind, w.Class, w.Form}
+			before := 0.
+			if have := l.pools[of]; len(have) > 0 {
+				before = have[len(have)-1].weight
+			}
+			// Between all alike and as often as in the corpus, as word2vec draws its negatives.
+			l.pools[of] = append(l.pools[of], choice{w.Lemma, w.Text, before + math.Pow(float64(n), 0.75)})
+		}
+	}
+	return l.pools[p]
+}
+
+// draw returns the choice at u in [0,1).
+func draw(of []choice, u float64) choice {
+	x := u * of[len(of)-1].weight
+	return of[min(sort.Search(len(of), func(i int) bool { return of[i].weight > x }), len(of)-1)]
+}
+
+// sorted returns the words in an order that does not depend on the map's.
+func (l *Lexicon) sorted() []word {
+	words := make([]word, 0, len(l.counts))
+	for w := range l.counts {
+		words = append(words, w)
+	}
+	slices.SortFunc(words, func(a, b word) int {
+		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Form, b.Form), cmp.Compare(a.Lemma, b.Lemma), cmp.Compare(a.Text, b.Text))
+	})
+	return words
+}
+
+// The file of a lexicon.
+type lexiconFile struct {
+	Images    int             `json:"images"`
+	Words     []wordCount     `json:"words"`
+	Terms     []termCount     `json:"terms"`
+	Exchanged []exchangeCount `json:"exchanged"`
+}
+
+type wordCount struct {
+	word
+	Count int `json:"count"`
+}
+
+type termCount struct {
+	term
+	Images int `json:"images"`
+}
+
+type exchangeCount struct {
+	Kind   Kind      `json:"kind"`
+	Lemmas [2]string `json:"lemmas"`
+	Images int       `json:"images"`
+}
+
+// Save writes the lexicon as JSON: all words with their counts, and the exchanges that count.
+func (l *Lexicon) Save(path string) error {
+	f := lexiconFile{Images: l.images, Words: []wordCount{}, Terms: []termCount{}, Exchanged: []exchangeCount{}}
+	for _, w := range l.sorted() {
+		f.Words = append(f.Words, wordCount{w, l.counts[w]})
+	}
+	terms := make([]term, 0, len(l.terms))
+	for t := range l.terms {
+		terms = append(terms, t)
+	}
+	slices.SortFunc(terms, compareTerms)
+	for _, t := range terms {
+		u := l.terms[t]
+		f.Terms = append(f.Terms, termCount{t, u.images})
+		first := len(f.Exchanged)
+		for other, n := range u.exchanged {
+			if n >= exchangeImages && compareTerms(t, other) < 0 {
+				f.Exchanged = append(f.Exchanged, exchangeCount{t.Kind, [2]string{t.Lemma, other.Lemma}, n})
+			}
+		}
+		slices.SortFunc(f.Exchanged[first:], func(a, b exchangeCount) int { return cmp.Compare(a.Lemmas[1], b.Lemmas[1]) })
+	}
+	return atomicfile.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(f) })
+}
+
+// maxLexicon bounds a lexicon's file, in bytes; that of a million captions has some tens of MB.
+const maxLexicon = 1 << 30
+
+// LoadLexicon reads what Save wrote. Errors are [*data.FileError].
+func LoadLexicon(path string) (*Lexicon, error) {
+	in, err := os.Open(path)
+	if err != nil {
+		return nil, &data.FileError{File: path, Problem: err.Error(), Remedy: "name a lexicon that this program wrote", Err: err}
+	}
+	defer in.Close()
+	l, err := readLexicon(io.LimitReader(in, maxLexicon))
+	if err != nil {
+		return nil, &data.FileError{File: path, Problem: fmt.Sprintf("is no lexicon: %v", err), Remedy: "make it again", Err: err}
+	}
+	return l, nil
+}
+
+func readLexicon(in io.Reader) (*Lexicon, error) {
+	var f lexiconFile
+	if err := json.NewDecoder(in).Decode(&f); err != nil {
+		return nil, err
+	}
+	l := &Lexicon{images: f.Images, counts: map[word]int{}, terms: map[term]*usage{}}
+	for _, w := range f.Words {
+		if w.Count < 1 || w.Text == "" || w.Lemma == "" {
+			return nil, fmt.Errorf("the word %s occurs %d times", data.Quote(w.Text), w.Count)
+		}
+		l.counts[w.word] = w.Count
+	}
+	for _, t := range f.Terms {
+		if t.Images < 1 || t.Images > f.Images {
+			return nil, fmt.Errorf("%s is in %d of %d images", data.Quote(t.Lemma), t.Images, f.Images)
+		}
+		l.terms[t.term] = &usage{images: t.Images, exchanged: map[term]int{}}
+	}
+	for _, e := range f.Exchanged {
+		a, b := term{e.Kind, e.Lemmas[0]}, term{e.Kind, e.Lemmas[1]}
+		if l.terms[a] == nil || l.terms[b] == nil {
+			return nil, fmt.Errorf("%s is exchanged and not known", data.Quote(e.Lemmas[0]))
+		}
+		l.terms[a].exchanged[b], l.terms[b].exchanged[a] = e.Images, e.Images
+	}
+	return l, nil
+}

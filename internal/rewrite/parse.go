@@ -1,0 +1,253 @@
+package rewrite
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/jdkato/prose/v3/tag"
+	"github.com/jdkato/prose/v3/tokenize"
+)
+
+// Kind is what a part of a caption says.
+type Kind string
+
+// The kinds of parts.
+const (
+	Object    Kind = "object"
+	Attribute Kind = "attribute"
+	Relation  Kind = "relation"
+)
+
+// Part is a word or phrase of a caption.
+type Part struct {
+	Kind  Kind   `json:"kind"`
+	Start int    `json:"start"` // bytes of the caption
+	End   int    `json:"end"`
+	Lemma string `json:"lemma"` // lower case, singular, infinitive: "soccer ball", "two", "hold", "in front of"
+	// Class is what a replacement must agree in: "colour", "number", ... of attributes, how a
+	// verb goes on ("verb", "verb on", "verb with object"), "place" of prepositions.
+	Class string `json:"class,omitempty"`
+	Form  string `json:"form,omitempty"` // singular, mass, definite or plural of objects, the Penn tag of verbs
+	Of    int    `json:"of"`             // of an attribute, the index of its object; else -1
+}
+
+// Graph is what a caption says: a small scene graph.
+type Graph struct {
+	Text       string `json:"text"`
+	Objects    []Part `json:"objects"`
+	Attributes []Part `json:"attributes"`
+	Relations  []Part `json:"relations"`
+
+	words []string // all words' lemmas, as nouns and as verbs
+}
+
+// Nouns returns the lemmas of the objects, sorted, each once.
+func (g *Graph) Nouns() []string {
+	var out []string
+	for _, o := range g.Objects {
+		out = append(out, o.Lemma)
+	}
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// Parser finds the parts of captions. It is safe for concurrent use.
+type Parser struct {
+	tokens *tokenize.Tokenizer
+	tagger *tag.Tagger
+}
+
+// NewParser makes a parser. The model of parts of speech is part of the program.
+func NewParser() (*Parser, error) {
+	tagger, err := tag.New(tag.WithLexicon(tagged))
+	if err != nil {
+		return nil, fmt.Errorf("load the model of parts of speech: %w", err)
+	}
+	return &Parser{tokens: tokenize.New(), tagger: tagger}, nil
+}
+
+// maxCaption bounds what is parsed of a caption, in bytes: more is no caption.
+const maxCaption = 4096
+
+// Parse finds the parts of a caption, in order. Of a text longer than 4096 bytes, or one
+// without objects, the graph is empty but for the text.
+func (p *Parser) Parse(caption string) Graph {
+	g := Graph{Text: caption}
+	if len(caption) > maxCaption {
+		return g
+	}
+	s := sentence{tokens: p.tokens.Tokenize(caption), graph: &g}
+	if len(s.tokens) == 0 {
+		return g
+	}
+	s.ends = make([]int, len(s.tokens))
+	for i := range s.tokens {
+		s.ends[i] = s.tokens[i].End()
+		s.tokens[i].Text = strings.ToLower(s.tokens[i].Text) // captions are in all letter cases
+	}
+	p.tagger.TagTokens(s.tokens)
+	s.parse()
+	return g
+}
+
+// sentence is a caption while it is parsed.
+type sentence struct {
+	tokens []tag.Token
+	ends   []int // of the tokens as they are written
+	graph  *Graph
+}
+
+func (s *sentence) word(i int) string {
+	if i < 0 || i >= len(s.tokens) {
+		return ""
+	}
+	return s.tokens[i].Text
+}
+
+// is says whether the tag of token i begins with one of the prefixes.
+func (s *sentence) is(i int, prefixes ...string) bool {
+	return i >= 0 && i < len(s.tokens) && slices.ContainsFunc(prefixes, func(p string) bool { return strings.HasPrefix(s.tokens[i].Tag, p) })
+}
+
+func (s *sentence) noun(i int) bool {
+	return s.is(i, "NN") && strings.ContainsFunc(s.word(i), letter)
+}
+
+func letter(r rune) bool { return r >= 'a' && r <= 'z' || r > 127 }
+
+// modifier says whether token i can stand between an article and a noun. Participles can
+// where an article or an adjective is in front of them.
+func (s *sentence) modifier(i int) bool {
+	return s.is(i, "JJ", "CD") || s.is(i, "VBN", "VBG") && s.is(i-1, "DT", "PRP$", "JJ", "CD")
+}
+
+func (s *sentence) determiner(i int) bool { return s.is(i, "DT", "PRP$", "PDT", "POS", "WP$") }
+
+// part appends tokens [from,to) to list.
+func (s *sentence) part(list *[]Part, from, to int, p Part) {
+	p.Start, p.End = s.tokens[from].Start, s.ends[to-1]
+	*list = append(*list, p)
+}
+
+func (s *sentence) parse() {
+	g := s.graph
+	for i := range s.tokens {
+		if w := s.word(i); strings.ContainsFunc(w, letter) {
+			g.words = append(g.words, singular(w))
+			if v := infinitive(w); v != g.words[len(g.words)-1] {
+				g.words = append(g.words, v)
+			}
+		}
+	}
+	for i := 0; i < len(s.tokens); {
+		i = s.next(i)
+	}
+	if len(g.Objects) == 0 {
+		g.Attributes, g.Relations = nil, nil
+	}
+}
+
+// next takes what begins at token i and returns the token after it.
+func (s *sentence) next(i int) int {
+	if n := s.place(i); n > 0 {
+		if s.nominal(i + n) {
+			lemma := strings.Join(s.words(i, i+n), " ")
+			s.part(&s.graph.Relations, i, i+n, Part{Kind: Relation, Lemma: lemma, Class: "place", Of: -1})
+		}
+		return i + n
+	}
+	if s.noun(i) || s.modifier(i) {
+		return s.phrase(i)
+	}
+	if s.is(i, "VB") {
+		s.verb(i)
+	}
+	return i + 1
+}
+
+func (s *sentence) words(from, to int) []string {
+	var out []string
+	for i := from; i < to; i++ {
+		out = append(out, s.word(i))
+	}
+	return out
+}
+
+// nominal says whether token i can begin what a preposition or a verb is about.
+func (s *sentence) nominal(i int) bool {
+	return s.noun(i) || s.modifier(i) || s.determiner(i)
+}
+
+// place returns how many tokens from i on are a preposition of place, 0 if none.
+func (s *sentence) place(i int) int {
+	for _, phrase := range places[s.word(i)] {
+		n := len(phrase)
+		if i+n <= len(s.tokens) && slices.Equal(phrase, s.words(i, i+n)) && !(n == 1 && s.is(i, "NN", "JJ", "VB")) &&
+			!(phrase[0] == "by" && s.is(i-1, "VBN", "VBD")) { // the doer, not the place
+			return n
+		}
+	}
+	return 0
+}
+
+// phrase takes a noun phrase from its first modifier or noun on.
+func (s *sentence) phrase(start int) int {
+	i := start
+	for s.modifier(i) || i > start && (s.word(i) == "and" || s.word(i) == ",") && s.modifier(i-1) && s.modifier(i+1) {
+		i++
+	}
+	from := i
+	for s.noun(i) {
+		i++
+	}
+	g := s.graph
+	of := len(g.Objects) - 1 // of what is said of the object before
+	if head := i - 1; from < i && !unseen[singular(s.word(head))] && !(s.word(i) == "of" && measures[singular(s.word(head))]) {
+		of++
+		from = max(from, i-2) // longer compounds are rare, and most of them wrong
+		words := s.words(from, i)
+		words[len(words)-1] = singular(words[len(words)-1])
+		s.part(&g.Objects, from, i, Part{Kind: Object, Lemma: strings.Join(words, " "), Form: s.number(start, head), Of: -1})
+	} else if from < i {
+		return i // what is said of a part or a measure is not taken
+	}
+	for a := start; a < from; a++ {
+		if s.modifier(a) && of >= 0 && !dull[s.word(a)] && strings.ContainsFunc(s.word(a), letter) {
+			s.part(&g.Attributes, a, a+1, Part{Kind: Attribute, Lemma: s.word(a), Class: attributeClass(s.word(a), s.tokens[a].Tag), Of: of})
+		}
+	}
+	return max(i, start+1)
+}
+
+// number returns the form of a noun phrase: what stands in front of it decides what can
+// stand in its place.
+func (s *sentence) number(start, head int) string {
+	before := s.word(start - 1)
+	switch {
+	case s.is(head, "NNS", "NNPS") || plurals[s.word(head)] != "":
+		return "plural"
+	case before == "a" || before == "an" || before == "one" || s.word(start) == "one" || before == "another" || before == "each":
+		return "singular"
+	case s.determiner(start - 1):
+		return "definite"
+	}
+	return "mass"
+}
+
+// verb takes a verb; how the sentence goes on is its class.
+func (s *sentence) verb(i int) {
+	lemma := infinitive(s.word(i))
+	if auxiliaries[lemma] || !strings.ContainsFunc(lemma, letter) {
+		return
+	}
+	class := "verb"
+	next := i + 1
+	switch {
+	case s.is(next, "IN", "RP", "TO") || s.place(next) > 0:
+		class = "verb " + s.word(next)
+	case s.nominal(next):
+		class = "verb with object"
+	}
+	s.part(&s.graph.Relations, i, i+1, Part{Kind: Relation, Lemma: lemma, Class: class, Form: s.tokens[i].Tag, Of: -1})
+}
