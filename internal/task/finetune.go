@@ -159,17 +159,20 @@ func (r *run) load() error {
 // openInit opens the checkpoint to start from; a model folder's configuration
 // replaces the preset's.
 func (r *run) openInit(base *model.Config) error {
-	from := modeldir.Resolve(r.Init)
-	cfg, err := model.ReadConfig(filepath.Join(from, modeldir.Config))
-	if err == nil {
-		*base = cfg
-		adoptModel(r.settings, cfg)
-	} else if info, statErr := os.Stat(from); statErr == nil && info.IsDir() && !errors.Is(err, os.ErrNotExist) {
-		return err // there is one, and it is bad
+	r.Observer.Stage("reading " + r.Init)
+	from, err := modeldir.OpenCheckpoint(r.Init)
+	if err != nil {
+		return err
 	}
-	r.Observer.Stage("reading " + from)
-	r.init, err = checkpoint.Open(from)
-	return err
+	r.init = from.Weights
+	if from.Config != nil {
+		*base = *from.Config
+		adoptModel(r.settings, *from.Config)
+	}
+	for _, l := range from.LeftOut {
+		r.Log.Info("a tensor of the checkpoint is left out", "name", l.Name, "reason", l.Reason)
+	}
+	return nil
 }
 
 func (r *run) readData() error {
