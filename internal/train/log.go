@@ -59,10 +59,11 @@ func (l *eventLog) step(e StepEvent) error {
 		Step      int     `json:"step"`
 		Epoch     float64 `json:"epoch"`
 		Loss      float64 `json:"loss"`
+		Parts     Numbers `json:"parts,omitempty"`
 		Rate      float64 `json:"learning_rate"`
 		Norm      float64 `json:"grad_norm"`
 		PerSecond float64 `json:"tokens_per_second"`
-	}{e.Step, e.Epoch, e.Loss, e.LearningRate, e.GradNorm, float64(e.Tokens) / max(1e-9, e.Seconds)})
+	}{e.Step, e.Epoch, e.Loss, e.Parts, e.LearningRate, e.GradNorm, float64(e.Tokens) / max(1e-9, e.Seconds)})
 }
 
 // size flushes the log and returns its length.
@@ -80,6 +81,7 @@ type History struct {
 	Steps []struct {
 		Step                    int
 		Loss, Rate, Norm, Speed float64
+		Parts                   Numbers // means over the batches since the line before
 	}
 	Evals []struct {
 		Step    int
@@ -100,6 +102,7 @@ func ReadHistory(d *Dir) (History, error) {
 			Event   string  `json:"event"`
 			Step    int     `json:"step"`
 			Loss    Number  `json:"loss"`
+			Parts   Numbers `json:"parts"`
 			Rate    float64 `json:"learning_rate"`
 			Norm    Number  `json:"grad_norm"`
 			Speed   float64 `json:"tokens_per_second"`
@@ -115,7 +118,8 @@ func ReadHistory(d *Dir) (History, error) {
 			h.Steps = append(h.Steps, struct {
 				Step                    int
 				Loss, Rate, Norm, Speed float64
-			}{line.Step, float64(line.Loss), line.Rate, float64(line.Norm), line.Speed})
+				Parts                   Numbers
+			}{line.Step, float64(line.Loss), line.Rate, float64(line.Norm), line.Speed, line.Parts})
 		case "eval":
 			h.Evals = append(h.Evals, struct {
 				Step    int

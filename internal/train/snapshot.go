@@ -58,7 +58,14 @@ func (t *Trainer) snapshot(log *eventLog) error {
 		return err
 	}
 	t.state.LogSize = size
-	tensors := t.tensors(t.parts())
+	tensors := t.tensors(t.stored())
+	if s, ok := t.Task.(Streamer); ok {
+		stream, err := s.StreamState()
+		if err != nil {
+			return fmt.Errorf("save snapshot: %w", err)
+		}
+		tensors = append(tensors, streamTensor(stream))
+	}
 	position, err := json.Marshal(t.state)
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
@@ -77,14 +84,22 @@ func (t *Trainer) snapshot(log *eventLog) error {
 	return t.prune()
 }
 
+// nameStream is the tensor of bytes that says where a [Streamer] is: its state may be larger
+// than what the file's header has room for.
+const nameStream = "__stream__"
+
+func streamTensor(state []byte) checkpoint.Tensor {
+	return checkpoint.Tensor{Info: checkpoint.Info{Name: nameStream, DType: checkpoint.U8, Shape: []int{len(state)}}, Data: state}
+}
+
 // part is a tensor of a snapshot.
 type part struct {
 	name  string
 	value *engine.Tensor
 }
 
-// parts lists parameters and moments by name.
-func (t *Trainer) parts() []part {
+// stored lists parameters and moments by name.
+func (t *Trainer) stored() []part {
 	var parts []part
 	for i, p := range t.Task.Params() {
 		m, v := t.adam.Moments(i)
@@ -158,8 +173,8 @@ func (t *Trainer) restore() error {
 	return errors.Join(failures...)
 }
 
-// load sets parameters, moments and position to those of a snapshot. After an error
-// the values are undefined.
+// load sets parameters, moments, position and the stream to those of a snapshot. After an
+// error the values are undefined.
 func (t *Trainer) load(file string) error {
 	r, err := checkpoint.Open(file)
 	if err != nil {
@@ -171,8 +186,9 @@ func (t *Trainer) load(file string) error {
 	if err := json.Unmarshal([]byte(meta["state"]), &position); err != nil {
 		return fmt.Errorf("snapshot %s: state: %w", file, err)
 	}
-	parts := t.parts()
-	stored := r.Tensors()
+	parts := t.stored()
+	streamer, streams := t.Task.(Streamer)
+	stored := slices.DeleteFunc(r.Tensors(), func(i checkpoint.Info) bool { return streams && i.Name == nameStream })
 	if len(stored) != len(parts) {
 		return fmt.Errorf("snapshot %s has %d tensors, want %d", file, len(stored), len(parts))
 	}
@@ -189,8 +205,21 @@ func (t *Trainer) load(file string) error {
 		}
 		t.Device.Write(p.value, values)
 	}
-	if sum := checksum(t.tensors(parts)); sum != meta["crc32c"] {
+	tensors := t.tensors(parts)
+	var stream []byte
+	if streams {
+		if stream, err = r.Bytes(nameStream); err != nil {
+			return err
+		}
+		tensors = append(tensors, streamTensor(stream))
+	}
+	if sum := checksum(tensors); sum != meta["crc32c"] {
 		return fmt.Errorf("snapshot %s: checksum is %s, want %s", file, sum, meta["crc32c"])
+	}
+	if streams {
+		if err := streamer.RestoreStream(stream); err != nil {
+			return fmt.Errorf("snapshot %s: go on with the data: %w", file, err)
+		}
 	}
 	t.state, t.saved = position, position
 	t.adam.Resume(position.Step)

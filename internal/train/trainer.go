@@ -33,6 +33,26 @@ type Task interface {
 	Save(dir string, note Note) error
 }
 
+// Streamer is a task whose batches come from a stream instead of by number. Where the
+// stream is goes into every snapshot and is given back before training goes on.
+type Streamer interface {
+	Task
+	// StreamState returns where the stream is after the batches that Loss has computed,
+	// whatever has been read ahead.
+	StreamState() ([]byte, error)
+	// RestoreStream sets the stream to a state that StreamState returned; the batches
+	// after it are the same again. state is valid during the call.
+	RestoreStream(state []byte) error
+}
+
+// Detailed is a task whose loss has parts.
+type Detailed interface {
+	Task
+	// Details returns the parts of the newest loss by name, before weights; a batch need not
+	// have all of them. It is called right after Loss, while the tape has its values.
+	Details() Numbers
+}
+
 // Evaluation is a score on dev.
 type Evaluation struct {
 	Score   Number  `json:"score"` // the task's own metric; higher is better, NaN is worst
@@ -76,6 +96,7 @@ type StepEvent struct {
 	Loss         float64 // mean over the step's batches
 	LearningRate float64
 	GradNorm     float64
+	Parts        Numbers // of a [Detailed] task: each part's mean over the batches that had it since the log's newest line
 	Tokens       int
 	Seconds      float64 // this step took
 }
@@ -140,6 +161,14 @@ type state struct {
 	LastStep int        `json:"last_step"` // of the last evaluation
 	Worse    int        `json:"worse"`     // evaluations since the best
 	LogSize  int64      `json:"log_size"`
+
+	Parts map[string]sum `json:"parts,omitempty"` // of the loss, since the log's newest line
+}
+
+// sum is what a mean is made of.
+type sum struct {
+	Total Number `json:"total"`
+	Count int    `json:"count"`
 }
 
 // Run trains until the last step, an early stop, an error, or ctx is cancelled; in
@@ -188,6 +217,7 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 			if err := log.step(event); err != nil {
 				return t.outcome(start, "failed"), err
 			}
+			t.state.Parts = nil
 		}
 	}
 	outcome := t.outcome(start, t.earlyStop())
@@ -255,7 +285,7 @@ func (t *Trainer) step() (StepEvent, error) {
 	t.tokens += tokens
 	t.stepTime += took
 	return StepEvent{
-		Step: t.state.Step, Total: t.total, Loss: mean, LearningRate: rate, GradNorm: norm, Tokens: tokens, Seconds: took.Seconds(),
+		Step: t.state.Step, Total: t.total, Loss: mean, LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
 	}, nil
 }
@@ -282,10 +312,36 @@ func (t *Trainer) backward(scale float32) (loss float64, tokens int, err error) 
 		t.tape.Release()
 		return 0, 0, t.nonFinite(epoch, batch, fmt.Sprintf("the loss is %v", loss))
 	}
+	if d, ok := t.Task.(Detailed); ok {
+		t.addParts(d.Details())
+	}
 	t.tape.Backward(v, scale)
 	t.state.Pass++
 	t.state.Batch++
 	return loss, tokens, nil
+}
+
+// addParts takes note of the parts of a batch's loss.
+func (t *Trainer) addParts(parts Numbers) {
+	if t.state.Parts == nil {
+		t.state.Parts = map[string]sum{}
+	}
+	for name, v := range parts {
+		s := t.state.Parts[name]
+		t.state.Parts[name] = sum{s.Total + v, s.Count + 1}
+	}
+}
+
+// parts returns the means of the parts; nil if there are none.
+func (t *Trainer) parts() Numbers {
+	if len(t.state.Parts) == 0 {
+		return nil
+	}
+	means := Numbers{}
+	for name, s := range t.state.Parts {
+		means[name] = s.Total / Number(s.Count)
+	}
+	return means
 }
 
 func (t *Trainer) nonFinite(epoch, batch int, what string) error {

@@ -1,0 +1,245 @@
+package train
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// stream is a line whose batches are drawn, not found by number. Its state is large and
+// has bytes that are no text.
+type stream struct {
+	*line
+	source  *rand.PCG
+	details Numbers
+	loss    *autograd.Var // the newest
+	failing error         // of RestoreStream
+}
+
+func newStream() *stream { return &stream{line: newLine(), source: rand.NewPCG(1, 2)} }
+
+const streamPadding = 3 << 20
+
+func (s *stream) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+	r := rand.New(s.source)
+	loss, tokens, err := s.line.Loss(t, epoch, r.IntN(lineBatches))
+	s.loss = loss
+	s.details = Numbers{"all": 0, "drawn": Number(r.Float64())}
+	if r.IntN(3) == 0 {
+		s.details["rare"] = 1
+	}
+	return loss, tokens, err
+}
+
+func (s *stream) Details() Numbers {
+	s.details["all"] = Number(engine.Values(s.dev, s.loss.Value)[0])
+	return s.details
+}
+
+func (s *stream) StreamState() ([]byte, error) {
+	state, err := s.source.MarshalBinary()
+	return append(make([]byte, streamPadding), state...), err
+}
+
+func (s *stream) RestoreStream(state []byte) error {
+	if s.failing != nil {
+		return s.failing
+	}
+	return s.source.UnmarshalBinary(state[streamPadding:])
+}
+
+func newStreamTrainer(t *testing.T, root string, c Config) (*Trainer, *stream) {
+	t.Helper()
+	trainer, _ := newTrainer(t, root, c)
+	s := newStream()
+	trainer.Device, trainer.Task = s.dev, s
+	return trainer, s
+}
+
+// steps returns the lines of steps of a log without what differs between equal runs.
+func steps(t *testing.T, d *Dir) string {
+	t.Helper()
+	raw, err := os.ReadFile(d.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(string(raw)) {
+		if strings.HasPrefix(line, `{"event":"step"`) {
+			lines = append(lines, regexp.MustCompile(`"time":"[^"]*",|,"tokens_per_second":[^}]*`).ReplaceAllString(line, ""))
+		}
+	}
+	return strings.Join(lines, "")
+}
+
+// A run over a stream that is interrupted anywhere, also between two lines of the log, ends
+// in the same bits and writes the same lines.
+func TestStreamIsResumed(t *testing.T) {
+	c := testConfig()
+	c.LogSteps, c.GradientAccumulation = 4, 2
+	whole, _ := newStreamTrainer(t, t.TempDir(), c)
+	outcome, err := whole.Run(t.Context(), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := steps(t, whole.Dir)
+	if n := strings.Count(want, `"parts":{"all":`); n != 3 {
+		t.Fatalf("%d lines with parts in\n%s", n, want)
+	}
+	for stop := 1; stop < outcome.Steps; stop += 2 {
+		root := t.TempDir()
+		trainer, _ := newStreamTrainer(t, root, c)
+		ctx, cancel := context.WithCancel(t.Context())
+		trainer.Observer = watcher{func(e StepEvent) {
+			if e.Step == stop {
+				cancel()
+			}
+		}}
+		if _, err := trainer.Run(ctx, false); !errors.Is(err, context.Canceled) {
+			t.Fatalf("stopped after step %d: got %v", stop, err)
+		}
+		trainer, _ = newStreamTrainer(t, root, c)
+		if _, err := trainer.Run(t.Context(), true); err != nil {
+			t.Fatal(err)
+		}
+		if lastModel(t, root) != lastModel(t, whole.Dir.Root()) {
+			t.Errorf("stopped after step %d: the final model differs", stop)
+		}
+		if got := steps(t, trainer.Dir); got != want {
+			t.Errorf("stopped after step %d: the log has\n%s\nwant\n%s", stop, got, want)
+		}
+	}
+}
+
+// A stream that cannot go on is an error that says so; so is a snapshot without a stream, or
+// with a damaged one.
+func TestStreamCannotBeRestored(t *testing.T) {
+	root := t.TempDir()
+	trainer, _ := newStreamTrainer(t, root, testConfig())
+	if _, err := trainer.Run(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	trainer, s := newStreamTrainer(t, root, testConfig())
+	s.failing = errors.New("a shard is gone")
+	if _, err := trainer.Run(t.Context(), true); !errors.Is(err, s.failing) || !strings.Contains(err.Error(), "step-") {
+		t.Errorf("got %v", err)
+	}
+	trainer, _ = newTrainer(t, root, testConfig())
+	if _, err := trainer.Run(t.Context(), true); err == nil {
+		t.Error("a task without stream went on from a stream")
+	}
+	files, _ := trainer.Dir.listSnapshots()
+	for _, file := range files { // their last bytes are the stream's
+		raw, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw[len(raw)-1] ^= 1
+		if err := os.WriteFile(file, raw, 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	trainer, _ = newStreamTrainer(t, root, testConfig())
+	if _, err := trainer.Run(t.Context(), true); err == nil || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("the stream of all snapshots is damaged, got %v", err)
+	}
+	root = t.TempDir()
+	trainer, _ = newTrainer(t, root, testConfig())
+	if _, err := trainer.Run(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	trainer, _ = newStreamTrainer(t, root, testConfig())
+	if _, err := trainer.Run(t.Context(), true); err == nil || !strings.Contains(err.Error(), nameStream) {
+		t.Errorf("got %v", err)
+	}
+}
+
+// The parts of the log are means over the batches since the line before that had them.
+func TestParts(t *testing.T) {
+	c := testConfig()
+	c.LogSteps, c.GradientAccumulation = 3, 2
+	trainer, s := newStreamTrainer(t, t.TempDir(), c)
+	type total struct {
+		sum float64
+		n   int
+	}
+	var want []map[string]float64
+	now := map[string]total{}
+	trainer.Task = &spy{s, func(parts Numbers) {
+		for name, v := range parts {
+			now[name] = total{now[name].sum + float64(v), now[name].n + 1}
+		}
+	}}
+	var seen Numbers // of the newest event
+	trainer.Observer = watcher{func(e StepEvent) {
+		seen = e.Parts
+		if e.Step%c.LogSteps == 0 || e.Step == e.Total {
+			means := map[string]float64{}
+			for name, v := range now {
+				means[name] = v.sum / float64(v.n)
+			}
+			want, now = append(want, means), map[string]total{}
+		}
+	}}
+	if _, err := trainer.Run(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	h, err := ReadHistory(trainer.Dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(h.Steps) != len(want) || len(want) != 4 {
+		t.Fatalf("%d lines, want %d", len(h.Steps), len(want))
+	}
+	rare := 0
+	for i, line := range h.Steps {
+		if len(line.Parts) != len(want[i]) {
+			t.Errorf("line %d has %v, want %v", i, line.Parts, want[i])
+		}
+		for name, v := range want[i] {
+			if float64(line.Parts[name]) != v {
+				t.Errorf("line %d: %s is %v, want %v", i, name, line.Parts[name], v)
+			}
+		}
+		if _, ok := want[i]["rare"]; ok {
+			rare++
+		}
+	}
+	if last, _ := json.Marshal(h.Steps[3].Parts); rare == 0 || mustJSON(t, seen) != string(last) {
+		t.Errorf("a rare part in %d lines; the last event has %v, the log %s", rare, seen, last)
+	}
+}
+
+func mustJSON(t *testing.T, v any) string {
+	t.Helper()
+	raw, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// spy looks at details.
+type spy struct {
+	*stream
+	see func(Numbers)
+}
+
+func (s *spy) Details() Numbers {
+	d := s.stream.Details()
+	s.see(d)
+	return d
+}
+
+var (
+	_ Streamer = (*stream)(nil)
+	_ Detailed = (*stream)(nil)
+)
