@@ -40,13 +40,8 @@ func Open(d engine.Device, cfg Config, r checkpoint.Reader) (*Classifier, error)
 	if err := cfg.validateHead(); err != nil {
 		return nil, err
 	}
-	report, err := compare(Specs(cfg), r)
-	if err != nil {
+	if err := complete(Specs(cfg), r, fmt.Sprintf("%s with %d outputs; fine-tune it first", cfg.ProblemType, cfg.NumLabels)); err != nil {
 		return nil, err
-	}
-	if len(report.Missing) > 0 {
-		return nil, fmt.Errorf("tensor %s and %d others are missing: not a model for %s with %d outputs; fine-tune it first",
-			report.Missing[0], len(report.Missing)-1, cfg.ProblemType, cfg.NumLabels)
 	}
 	c := &Classifier{Config: cfg, dev: d}
 	var failure error
@@ -82,6 +77,8 @@ func (c Config) validateHead() error {
 		return nil
 	case c.ProblemType == "":
 		return fmt.Errorf("problem_type is not set: this model has no head; fine-tune it first")
+	case c.ProblemType == Pretraining:
+		return fmt.Errorf("problem_type is %q: this model has no head for a task; fine-tune it first", c.ProblemType)
 	case c.Generates():
 		return fmt.Errorf("problem_type is %q: this model writes text and does not classify", c.ProblemType)
 	case c.ProblemType == Retrieval:

@@ -28,6 +28,7 @@ type Config struct {
 
 	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
 	ContrastSize       int `json:"contrast_size,omitempty"`        // of the vectors of images and texts alone; 0: none
+	RegionClasses      int `json:"region_classes,omitempty"`       // pre-training only; 0: classes are not predicted
 	RoleTypes          int `json:"role_type_size,omitempty"`       // dialogue only; 0 means 3
 	TurnTypes          int `json:"turn_type_size,omitempty"`       // dialogue only; 0 means 16
 
@@ -51,6 +52,7 @@ const (
 	Generation     = "generation" // text from text
 	Dialogue       = "dialogue"   // the same with roles and turns
 	Retrieval      = "retrieval"  // scores of images with texts
+	Pretraining    = "pretraining"
 )
 
 // opposite is a boolean that JSON shows negated, so that its zero value can stand for a
@@ -147,6 +149,7 @@ func (c Config) Validate() error {
 		bound("num_labels", c.NumLabels, 0, maxLabels),
 		bound("image_embedding_size", c.ImageEmbeddingSize, 0, maxHidden),
 		bound("contrast_size", c.ContrastSize, 0, maxHidden),
+		bound("region_classes", c.RegionClasses, 0, maxLabels),
 		bound("role_type_size", c.RoleTypes, 0, maxPositions),
 		bound("turn_type_size", c.TurnTypes, 0, maxPositions),
 	} {
@@ -157,8 +160,8 @@ func (c Config) Validate() error {
 	if c.HiddenSize%c.Heads != 0 {
 		return fmt.Errorf("hidden_size %d is not divisible by num_attention_heads %d", c.HiddenSize, c.Heads)
 	}
-	if c.ProblemType == Retrieval && c.ImageEmbeddingSize == 0 {
-		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q: set it to the length of a region's feature", Retrieval)
+	if (c.ProblemType == Retrieval || c.ProblemType == Pretraining) && c.ImageEmbeddingSize == 0 {
+		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q: set it to the length of a region's feature", c.ProblemType)
 	}
 	if c.HiddenAct != "gelu" {
 		return fmt.Errorf("hidden_act is %q; only \"gelu\" exists in UNIMO", c.HiddenAct)
@@ -247,7 +250,7 @@ func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps",
-		"image_embedding_size", "contrast_size", "role_type_size", "turn_type_size", "tie_word_embeddings",
+		"image_embedding_size", "contrast_size", "region_classes", "role_type_size", "turn_type_size", "tie_word_embeddings",
 		"num_labels", "problem_type", "finetuning_task", "id2label",
 	}
 }
@@ -282,10 +285,13 @@ func (c Config) String() string {
 	switch {
 	case c.Generates():
 		fmt.Fprintf(&b, ", %s", c.ProblemType)
-	case c.ProblemType == Retrieval:
+	case c.ProblemType == Retrieval, c.ProblemType == Pretraining:
 		fmt.Fprintf(&b, ", %s with regions of %d features", c.ProblemType, c.ImageEmbeddingSize)
 		if c.ContrastSize > 0 {
 			fmt.Fprintf(&b, ", vectors of %d", c.ContrastSize)
+		}
+		if c.ProblemType == Pretraining && c.RegionClasses > 0 {
+			fmt.Fprintf(&b, ", %d classes of regions", c.RegionClasses)
 		}
 	case c.ProblemType != "":
 		fmt.Fprintf(&b, ", %s with %d outputs", c.ProblemType, c.NumLabels)

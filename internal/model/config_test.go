@@ -109,6 +109,10 @@ func TestPresets(t *testing.T) {
 	if got := cfg.String(); !strings.HasSuffix(got, "tokens, retrieval with regions of 4 features, vectors of 3") {
 		t.Errorf("a retriever is %q", got)
 	}
+	cfg.ProblemType, cfg.RegionClasses = Pretraining, 5
+	if got := cfg.String(); !strings.HasSuffix(got, "tokens, pretraining with regions of 4 features, vectors of 3, 5 classes of regions") {
+		t.Errorf("a model for pre-training is %q", got)
+	}
 }
 
 func TestValidate(t *testing.T) {
@@ -136,6 +140,8 @@ func TestValidate(t *testing.T) {
 		{"image_embedding_size", func(c *Config) { c.ImageEmbeddingSize = -1 }},
 		{"image_embedding_size is not set", func(c *Config) { c.ProblemType = Retrieval }},
 		{"contrast_size", func(c *Config) { c.ContrastSize = -1 }},
+		{"image_embedding_size is not set", func(c *Config) { c.ProblemType = Pretraining }},
+		{"region_classes", func(c *Config) { c.RegionClasses = -1 }},
 		{"role_type_size", func(c *Config) { c.RoleTypes = -1 }},
 		{"turn_type_size", func(c *Config) { c.TurnTypes = maxPositions + 1 }},
 		{"hidden_act", func(c *Config) { c.HiddenAct = "relu" }},

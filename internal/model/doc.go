@@ -12,6 +12,7 @@
 //	images.go      regions of images and their embedding
 //	multimodal.go  sequences of an image, objects' names and a text
 //	retriever.go   scores of images with texts, vectors of each alone, their losses
+//	pretrainer.go  all heads together, and losses of what is hidden
 //	generator.go   language head, loss, and decoding with cached keys and values
 //	table.go       architectures by name, for inspecting checkpoints
 //

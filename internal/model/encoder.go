@@ -85,6 +85,18 @@ func (t Text) checkDialogue(cfg Config) error {
 	return nil
 }
 
+// targets lists the target tokens, which offsets divides into the sequences.
+func (t Text) targets() (rows, offsets []int32) {
+	offsets = make([]int32, 1, len(t.Offsets))
+	for s, n := range t.Sources {
+		for row := t.Offsets[s] + n; row < t.Offsets[s+1]; row++ {
+			rows = append(rows, row)
+		}
+		offsets = append(offsets, int32(len(rows)))
+	}
+	return rows, offsets
+}
+
 // linear is an affine map.
 type linear struct{ w, b *autograd.Var }
 
@@ -212,14 +224,7 @@ func (e encoder) first(t *autograd.Tape, text Text) *autograd.Var {
 
 // targets returns the last layer's output for the target tokens of each sequence.
 func (e encoder) targets(t *autograd.Tape, text Text) *autograd.Var {
-	var rows []int32
-	offsets := make([]int32, 1, len(text.Offsets))
-	for s, n := range text.Sources {
-		for row := text.Offsets[s] + n; row < text.Offsets[s+1]; row++ {
-			rows = append(rows, row)
-		}
-		offsets = append(offsets, int32(len(rows)))
-	}
+	rows, offsets := text.targets()
 	return e.some(t, text, rows, offsets)
 }
 

@@ -79,13 +79,8 @@ func OpenGenerator(d engine.Device, cfg Config, r checkpoint.Reader) (*Generator
 	if err := cfg.validateGenerator(); err != nil {
 		return nil, err
 	}
-	report, err := compare(GeneratorSpecs(cfg), r)
-	if err != nil {
+	if err := complete(GeneratorSpecs(cfg), r, cfg.ProblemType+"; fine-tune it for that first"); err != nil {
 		return nil, err
-	}
-	if len(report.Missing) > 0 {
-		return nil, fmt.Errorf("tensor %s and %d others are missing: not a model for %s; fine-tune it for that first",
-			report.Missing[0], len(report.Missing)-1, cfg.ProblemType)
 	}
 	g := &Generator{Config: cfg, dev: d}
 	var failure error

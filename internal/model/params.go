@@ -226,6 +226,15 @@ func compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) {
 	return report, nil
 }
 
+// complete returns an error unless r has all of specs; purpose says what they are for, and what to do.
+func complete(specs []Spec, r checkpoint.Reader, purpose string) error {
+	report, err := compare(specs, r)
+	if err != nil || len(report.Missing) == 0 {
+		return err
+	}
+	return fmt.Errorf("tensor %s and %d others are missing: not a model for %s", report.Missing[0], len(report.Missing)-1, purpose)
+}
+
 // Tensors returns the parameters' values for a checkpoint writer. They may alias
 // the parameters: write them before the next step.
 func (p Parameters) Tensors(d engine.Device) []checkpoint.Tensor {

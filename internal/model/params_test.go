@@ -245,6 +245,8 @@ func TestArchitectures(t *testing.T) {
 		"generation":     language,
 		"dialogue":       language + " role_embedding turn_embedding",
 		"pretrained":     text + image + language,
+		"pretraining": text + image + language + " match_fc.w_0 match_fc.b_0 mask_region_trans_fc.w_0 mask_region_trans_fc.b_0" +
+			" mask_region_trans_layer_norm_scale mask_region_trans_layer_norm_bias mask_region_feature_fc.w_0 mask_region_feature_fc.b_0",
 	}
 	if got, want := Architectures(), slices.Sorted(maps.Keys(more)); !slices.Equal(got, want) {
 		t.Errorf("architectures %v, want %v", got, want)
@@ -252,7 +254,7 @@ func TestArchitectures(t *testing.T) {
 	shapes := map[string][]int{
 		"word_embedding": {7, 6}, "pos_embedding": {6, 6}, "encoder_layer_0_ffn_fc_0.w_0": {6, 24}, "encoder_layer_0_ffn_fc_0.b_0": {24},
 		"image_emb.w_0": {10, 6}, "image_loc.w_0": {5, 6}, "cls_out_3_w": {6, 3}, "cls_out_1_w": {6, 1}, "match_fc.w_0": {6, 1},
-		"cls_out_w_0": {6, 2048}, "cls_out_w_1": {2048, 3}, "mask_lm_out_fc.b_0": {7}, "role_embedding": {3, 6}, "turn_embedding": {16, 6},
+		"cls_out_w_0": {6, 2048}, "cls_out_w_1": {2048, 3}, "mask_lm_out_fc.b_0": {7}, "mask_region_feature_fc.w_0": {6, 10}, "role_embedding": {3, 6}, "turn_embedding": {16, 6},
 	}
 	for name, fields := range more {
 		specs, err := Architecture(name, cfg)
@@ -277,6 +279,11 @@ func TestArchitectures(t *testing.T) {
 	specs, err := Architecture("retrieval", cfg)
 	if last := specs[len(specs)-1]; err != nil || last.Name != "contrast_fc_image.b_0" || !slices.Equal(last.Shape, []int{4}) {
 		t.Errorf("with vectors, retrieval ends with %v (%v)", last, err)
+	}
+	cfg.RegionClasses = 5
+	specs, err = Architecture("pretraining", cfg)
+	if last := specs[len(specs)-1]; err != nil || last.Name != "mask_region_class_fc.b_0" || !slices.Equal(last.Shape, []int{5}) {
+		t.Errorf("with classes, pretraining ends with %v (%v)", last, err)
 	}
 	if _, err := Architecture("vision", cfg); err == nil || !strings.Contains(err.Error(), "retrieval") {
 		t.Errorf("an unknown architecture: %v", err)

@@ -47,13 +47,8 @@ func OpenRetriever(d engine.Device, cfg Config, r checkpoint.Reader) (*Retriever
 	if err := cfg.validateRetriever(); err != nil {
 		return nil, err
 	}
-	report, err := compare(RetrieverSpecs(cfg), r)
-	if err != nil {
+	if err := complete(RetrieverSpecs(cfg), r, cfg.ProblemType+"; fine-tune it for that first"); err != nil {
 		return nil, err
-	}
-	if len(report.Missing) > 0 {
-		return nil, fmt.Errorf("tensor %s and %d others are missing: not a model for %s; fine-tune it for that first",
-			report.Missing[0], len(report.Missing)-1, cfg.ProblemType)
 	}
 	m := &Retriever{Config: cfg, dev: d}
 	var failure error

@@ -19,6 +19,7 @@ var architectures = map[string]func(cfg Config, p declare){
 	"generation":     func(cfg Config, p declare) { generator(cfg, p, Generation) },
 	"dialogue":       func(cfg Config, p declare) { generator(cfg, p, Dialogue) },
 	"pretrained":     pretrained,
+	"pretraining":    pretraining,
 }
 
 // Architectures returns the names that [Architecture] knows.
@@ -77,6 +78,11 @@ func entailment(cfg Config, p declare) {
 	p("cls_out_b_0", Zeros, entailmentHidden)
 	p("cls_out_w_1", TruncatedNormal, entailmentHidden, entailmentLabels)
 	p("cls_out_b_1", Zeros, entailmentLabels)
+}
+
+func pretraining(cfg Config, p declare) {
+	cfg.ProblemType = Pretraining
+	new(Pretrainer).build(cfg, p)
 }
 
 func pretrained(cfg Config, p declare) {
