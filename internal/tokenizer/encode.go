@@ -12,20 +12,24 @@ const lowerChunk = 16 << 10
 
 // Encode appends the ids of text to dst and returns the extended slice. It adds no
 // special tokens, and the name of one in the text is text like any other. Bytes that
-// are not UTF-8 are encoded as the bytes they are. If dst has the capacity, Encode
-// does not allocate, except for words of 128 bytes and more.
+// are not UTF-8 are encoded as the bytes they are; WordPiece drops them. If dst has the
+// capacity, Encode does not allocate, except for words of 128 bytes and more.
 // It may be called concurrently.
 func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 	s := t.scratch.Get().(*scratch)
-	if !t.lowerCase {
-		dst = t.encode(dst, s, text)
-	}
-	for t.lowerCase && len(text) > 0 {
-		n := cut(text, lowerChunk)
-		s.lower = appendLower(s.lower[:0], text[:n])
-		// The buffer is not written to before encode is done with it.
-		dst = t.encode(dst, s, unsafe.String(unsafe.SliceData(s.lower), len(s.lower)))
-		text = text[n:]
+	for len(text) > 0 {
+		part := text[:cut(text, lowerChunk)]
+		text = text[len(part):]
+		if t.wordPieces != nil {
+			dst = t.encodeWordPieces(dst, s, part)
+			continue
+		}
+		if t.lowerCase {
+			s.lower = appendLower(s.lower[:0], part)
+			// The buffer is not written to before encode is done with it.
+			part = unsafe.String(unsafe.SliceData(s.lower), len(s.lower))
+		}
+		dst = t.encode(dst, s, part)
 	}
 	s.shrink()
 	t.scratch.Put(s)

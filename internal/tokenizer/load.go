@@ -12,19 +12,26 @@ import (
 
 // Names of the files; each of the first five may have any "NAME." before it.
 const (
-	fileEncoder = "encoder.json"
-	fileBPE     = "vocab.bpe"
-	fileVocab   = "vocab.txt"
-	fileTokens  = "vocab.json"
-	fileMerges  = "merges.txt"
-	fileConfig  = "tokenizer_config.json"
+	fileEncoder   = "encoder.json"
+	fileBPE       = "vocab.bpe"
+	fileVocab     = "vocab.txt"
+	fileTokens    = "vocab.json"
+	fileMerges    = "merges.txt"
+	fileTokenizer = "tokenizer.json"
+	fileConfig    = "tokenizer_config.json"
 )
 
 // LastSaved is the name of the file that [Tokenizer.Save] writes last: where it is, the
 // others are.
 const LastSaved = fileConfig
 
-const lowerCaseKey = "do_lower_case"
+// Keys of tokenizer_config.json; the last three are WordPiece's alone.
+const (
+	lowerCaseKey    = "do_lower_case"
+	stripAccentsKey = "strip_accents"
+	spaceCJKKey     = "tokenize_chinese_chars"
+	classKey        = "tokenizer_class"
+)
 
 // maxFile bounds a vocabulary file, in bytes: sixty times the largest of the released ones.
 const maxFile = 64 << 20
@@ -36,9 +43,9 @@ type Option func(*Tokenizer)
 func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.lowerCase = on } }
 
 // Load reads the vocabulary in the folder dir: encoder.json, vocab.bpe and vocab.txt,
-// or vocab.json and merges.txt, with tokenizer_config.json if it is there. The package
-// comment has the details.
-// Encode lower-cases unless tokenizer_config.json or an option says otherwise.
+// or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json, with
+// tokenizer_config.json if it is there. The package comment has the details.
+// Encode lower-cases unless one of the last two files or an option says otherwise.
 // An error names the file, the line and what to do.
 func Load(dir string, options ...Option) (*Tokenizer, error) {
 	t, err := load(dir)
@@ -66,18 +73,26 @@ func load(dir string) (*Tokenizer, error) {
 	}
 	unimo := missing(fileEncoder, fileBPE, fileVocab)
 	hugging := missing(fileTokens, fileMerges)
+	bert, err := isWordPiece(found[fileVocab])
+	if err != nil {
+		return nil, err
+	}
 	var t *Tokenizer
 	switch {
 	case len(unimo) == 0:
 		t, err = loadUNIMO(found[fileEncoder], found[fileBPE], found[fileVocab])
 	case len(hugging) == 0:
 		t, err = loadHuggingFace(found[fileTokens], found[fileMerges])
+	case len(unimo) == 2 && bert:
+		t, err = loadWordPiece(found[fileVocab])
+	case found[fileTokenizer] != "":
+		t, err = loadTokenizer(found[fileTokenizer])
 	case len(unimo) < 3 && len(hugging) == 2:
 		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, strings.Join(unimo, " and no "))
 	case len(unimo) == 3 && len(hugging) == 1:
 		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, hugging[0])
 	default:
-		return nil, fmt.Errorf("%s: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt; missing are %s, or %s; copy them from a released model or train a vocabulary",
+		return nil, fmt.Errorf("%s: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json; missing are %s, or %s; copy them from a released model or train a vocabulary",
 			dir, strings.Join(unimo, ", "), strings.Join(hugging, ", "))
 	}
 	if err != nil {
@@ -88,7 +103,7 @@ func load(dir string) (*Tokenizer, error) {
 		if err != nil {
 			return nil, err
 		}
-		if t.config, t.lowerCase, err = parseConfig(found[fileConfig], content); err != nil {
+		if err := t.parseConfig(found[fileConfig], content); err != nil {
 			return nil, err
 		}
 	}
@@ -103,8 +118,9 @@ func findFiles(dir string) (map[string]string, error) {
 	}
 	found := map[string]string{}
 	for _, entry := range entries {
-		for _, name := range []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileConfig} {
-			if entry.IsDir() || entry.Name() != name && (name == fileConfig || !strings.HasSuffix(entry.Name(), "."+name)) {
+		for _, name := range []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileTokenizer, fileConfig} {
+			prefixed := name != fileTokenizer && name != fileConfig
+			if entry.IsDir() || entry.Name() != name && (!prefixed || !strings.HasSuffix(entry.Name(), "."+name)) {
 				continue
 			}
 			path := filepath.Join(dir, entry.Name())
@@ -185,9 +201,7 @@ func loadHuggingFace(tokens, merges string) (*Tokenizer, error) {
 	return fromHuggingFace([2]string{tokens, merges}, [2][]byte(content))
 }
 
-// fromHuggingFace is loadHuggingFace on the contents of the files. The BPE ids, which
-// these files do not have, are given as GPT-2 gave them: bytes in the order of the alphabet,
-// results of merges in the order of the merges, then the rest by UNIMO id.
+// fromHuggingFace is loadHuggingFace on the contents of the files.
 func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
 	tokens, ids, err := parseTokens(file[0], content[0])
 	if err != nil {
@@ -197,6 +211,16 @@ func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	return fromPairs(file, tokens, ids, pairs)
+}
+
+// fromPairs makes a vocabulary of tokens, of which ids is the inverse, and merges. The BPE
+// ids are given as GPT-2 gave them: bytes in the order of the alphabet, results of merges
+// in the order of the merges, then the rest by UNIMO id.
+func fromPairs(file [2]string, tokens []tokenID, ids map[string]uint32, pairs []pairLine) (*Tokenizer, error) {
+	if err := checkIDs(file[0], tokens); err != nil {
+		return nil, err
+	}
 	words := make([]word, len(tokens))
 	results := make(map[string]bool, len(pairs))
 	for _, p := range pairs {
@@ -204,9 +228,6 @@ func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
 	}
 	specials := map[string]string{}
 	for id, t := range tokens {
-		if t.id != int32(id) {
-			return nil, fmt.Errorf("%s: no token has the id %d; ids must be 0, 1, 2, ... without a gap", file[0], id)
-		}
 		// What merging makes is a piece, even if it looks like a special token.
 		if name, ok := specialName(t.token); ok && !results[t.token] {
 			if other, twice := specials[name]; twice {

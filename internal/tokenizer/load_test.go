@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -464,18 +465,24 @@ func FuzzParsePairs(f *testing.F) {
 
 func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(`{"do_lower_case": false, "x": [1]}`))
+	f.Add([]byte(`{"do_lower_case": null, "strip_accents": true, "tokenize_chinese_chars": false}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		keys, lowerCase, err := parseConfig(fileConfig, content)
-		if err != nil {
-			return
-		}
-		tok := &Tokenizer{config: keys, lowerCase: lowerCase}
-		var written strings.Builder
-		if err := tok.writeConfig(&written); err != nil {
-			t.Fatal(err)
-		}
-		if _, again, err := parseConfig(fileConfig, []byte(written.String())); err != nil || again != lowerCase {
-			t.Fatalf("%q is written as %q: %v", content, written.String(), err)
+		for _, tok := range []*Tokenizer{{}, {wordPieces: &wordPieces{}}} {
+			if tok.parseConfig(fileConfig, content) != nil {
+				continue
+			}
+			var written strings.Builder
+			if err := tok.writeConfig(&written); err != nil {
+				t.Fatal(err)
+			}
+			again := &Tokenizer{}
+			if tok.wordPieces != nil {
+				again.wordPieces = &wordPieces{}
+			}
+			if err := again.parseConfig(fileConfig, []byte(written.String())); err != nil || again.lowerCase != tok.lowerCase ||
+				!reflect.DeepEqual(again.wordPieces, tok.wordPieces) {
+				t.Fatalf("%q is written as %q: %v", content, written.String(), err)
+			}
 		}
 	})
 }

@@ -14,6 +14,7 @@ type scratch struct {
 	lower   []byte   // the lower-cased text
 	symbols []uint32 // of the word being merged
 	ranks   []uint32 // ranks[i] belongs to the pair symbols[i], symbols[i+1]
+	word    []byte   // of WordPiece
 }
 
 // keptScratch is the most bytes of a buffer that stay in the pool: more than ordinary

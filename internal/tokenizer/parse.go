@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -234,11 +235,16 @@ func specialName(token string) (name string, ok bool) {
 	if name, ok = robertaNames[token]; ok {
 		return name, true
 	}
-	if strings.HasPrefix(token, "[") && strings.HasSuffix(token, "]") && len(token) > 2 {
+	if bracketed(token) {
 		return token, utf8.ValidString(token)
 	}
 	digits, ok := strings.CutPrefix(token, "madeupword")
 	return token, ok && digits != "" && strings.Trim(digits, "0123456789") == ""
+}
+
+// bracketed says whether token has the form of the special tokens' names.
+func bracketed(token string) bool {
+	return strings.HasPrefix(token, "[") && strings.HasSuffix(token, "]") && len(token) > 2
 }
 
 // checkSpecials returns an error if one of the five special tokens is missing.
@@ -265,22 +271,38 @@ func checkBytes(file string, index map[string]uint32) error {
 	return nil
 }
 
-// parseConfig reads tokenizer_config.json: its keys, and do_lower_case, true if absent.
-func parseConfig(file string, content []byte) (keys map[string]json.RawMessage, lowerCase bool, err error) {
+// checkIDs returns an error unless the ids of tokens, which are in ascending order, are 0, 1, 2, ...
+func checkIDs(file string, tokens []tokenID) error {
+	for id, t := range tokens {
+		if t.id != int32(id) {
+			return fmt.Errorf("%s: no token has the id %d; ids must be 0, 1, 2, ... without a gap", file, id)
+		}
+	}
+	return nil
+}
+
+// parseConfig reads tokenizer_config.json, whose settings replace those of t where it has them.
+func (t *Tokenizer) parseConfig(file string, content []byte) error {
+	var keys map[string]json.RawMessage
 	if err := json.Unmarshal(content, &keys); err != nil {
-		return nil, false, fmt.Errorf("%s: want one JSON object: %w", file, err)
+		return fmt.Errorf("%s: want one JSON object: %w", file, err)
 	}
-	value, ok := keys[lowerCaseKey]
-	if !ok {
-		return keys, true, nil
+	t.config = keys
+	settings := map[string]func(on bool){lowerCaseKey: func(on bool) { t.lowerCase = on }}
+	if p := t.wordPieces; p != nil {
+		settings[stripAccentsKey] = func(on bool) { p.stripAccents = &on }
+		settings[spaceCJKKey] = func(on bool) { p.keepCJK = !on }
 	}
-	switch string(value) {
-	case "true":
-		return keys, true, nil
-	case "false":
-		return keys, false, nil
+	for _, name := range slices.Sorted(maps.Keys(settings)) {
+		switch value := string(keys[name]); value {
+		case "true", "false":
+			settings[name](value == "true")
+		case "", "null": // null is how Hugging Face writes that nothing was said
+		default:
+			return fmt.Errorf("%s: %s is %s; want true or false", file, name, clip(value))
+		}
 	}
-	return nil, false, fmt.Errorf("%s: %s is %s; want true or false", file, lowerCaseKey, clip(string(value)))
+	return nil
 }
 
 // lines yields the lines of content and their numbers from 1. The last line need not

@@ -17,13 +17,17 @@ import (
 // versionLine is the first line of a list of merges.
 const versionLine = "#version: 0.2"
 
-// Save writes encoder.json, vocab.bpe, vocab.txt and tokenizer_config.json into the
-// folder dir, which it creates if need be. The files of a vocabulary that was
+// Save writes encoder.json, vocab.bpe, vocab.txt and tokenizer_config.json, or for WordPiece
+// the last two, into the folder dir, which it creates if need be. The files of a vocabulary that was
 // loaded from such files are equal to those, if they were in the form of the released
 // ones; the keys of tokenizer_config.json that this package does not know are kept.
 // Files of another name that Load would take for the same ones are an error, since the
 // folder would then be ambiguous.
 func (t *Tokenizer) Save(dir string) error {
+	if t.wordPieces != nil {
+		return t.saveFiles(dir, []output{{fileVocab, t.writeVocab}, {fileConfig, t.writeConfig}},
+			fileEncoder, fileBPE, fileTokens, fileMerges)
+	}
 	return t.saveFiles(dir, []output{
 		{fileEncoder, t.writeEncoder},
 		{fileBPE, t.writeMerges},
@@ -33,11 +37,15 @@ func (t *Tokenizer) Save(dir string) error {
 }
 
 // SaveHuggingFace writes vocab.json, merges.txt and tokenizer_config.json into the
-// folder dir, which it creates if need be, with RoBERTa's names for the five special tokens.
+// folder dir, which it creates if need be, with RoBERTa's names for the five special tokens;
+// for WordPiece it is Save.
 // It is an error if a piece that a merge or a byte needs has no id, as may be where vocab.txt
 // is only a part of encoder.json: these files cannot say that.
 // Note that Hugging Face's own RoBERTa tokenizer does not lower-case.
 func (t *Tokenizer) SaveHuggingFace(dir string) error {
+	if t.wordPieces != nil {
+		return t.Save(dir)
+	}
 	known := make(map[string]bool, len(t.words))
 	for id := range t.words {
 		name := t.huggingFaceName(int32(id))
@@ -64,7 +72,9 @@ type output struct {
 	write func(w io.Writer) error
 }
 
-func (t *Tokenizer) saveFiles(dir string, outputs []output) error {
+// saveFiles writes files into dir, unless Load would then take others, among them foreign
+// ones that are there.
+func (t *Tokenizer) saveFiles(dir string, outputs []output, foreign ...string) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("save vocabulary: %w", err)
 	}
@@ -72,10 +82,20 @@ func (t *Tokenizer) saveFiles(dir string, outputs []output) error {
 	if err != nil {
 		return fmt.Errorf("save vocabulary: %w", err)
 	}
-	for _, o := range outputs {
-		path := filepath.Join(dir, o.name)
-		if other := found[o.name]; other != "" && other != path {
+	ambiguous := func(name, path string) error {
+		if other := found[name]; other != "" && other != path {
 			return fmt.Errorf("save vocabulary: %s is there already and would make %s ambiguous; remove it or choose another folder", other, dir)
+		}
+		return nil
+	}
+	for _, name := range foreign {
+		if err := ambiguous(name, ""); err != nil {
+			return err
+		}
+	}
+	for _, o := range outputs {
+		if err := ambiguous(o.name, filepath.Join(dir, o.name)); err != nil {
+			return err
 		}
 	}
 	for _, o := range outputs {
@@ -175,14 +195,22 @@ func (t *Tokenizer) writeVocab(w io.Writer) error {
 	return b.Flush()
 }
 
-// writeConfig writes tokenizer_config.json: the keys that were read, and the setting
-// of lower case.
+// writeConfig writes tokenizer_config.json: the keys that were read, and the settings
+// in force.
 func (t *Tokenizer) writeConfig(w io.Writer) error {
 	keys := maps.Clone(t.config)
 	if keys == nil {
 		keys = map[string]json.RawMessage{}
 	}
-	keys[lowerCaseKey] = json.RawMessage(strconv.FormatBool(t.lowerCase))
+	set := func(name string, on bool) { keys[name] = json.RawMessage(strconv.FormatBool(on)) }
+	set(lowerCaseKey, t.lowerCase)
+	if p := t.wordPieces; p != nil {
+		keys[classKey] = json.RawMessage(`"BertTokenizer"`)
+		set(spaceCJKKey, !p.keepCJK)
+		if p.stripAccents != nil {
+			set(stripAccentsKey, *p.stripAccents)
+		}
+	}
 	content, err := json.MarshalIndent(keys, "", "  ")
 	if err != nil {
 		return err

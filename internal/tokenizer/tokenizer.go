@@ -28,6 +28,8 @@ type Tokenizer struct {
 	raw                      []byte // the bytes of all words, one after another
 	cls, pad, sep, unk, mask int32
 
+	wordPieces *wordPieces // nil for byte-level BPE, which alone has merges
+
 	pieces     []piece // by symbol, in ascending order of BPE id
 	byteSymbol [256]uint32
 	merges     []merge // by rank
@@ -50,9 +52,10 @@ type word struct {
 // special is the symbol of a word that is a special token.
 const special = ^uint32(0)
 
-// piece is a byte string that merging can end in, an entry of encoder.json.
+// piece is a byte string that merging can end in, an entry of encoder.json; or a piece
+// of WordPiece.
 type piece struct {
-	token string // in the characters of the alphabet
+	token string // in the characters of the alphabet; of WordPiece, as in vocab.txt
 	bpe   int32
 	id    int32 // UNIMO id; that of [UNK] if vocab.txt leaves the piece out
 }
@@ -61,7 +64,33 @@ type piece struct {
 // ascending order of BPE id with every byte among them, merges between pieces, words
 // with every special token.
 func newTokenizer(pieces []piece, merges []merge, words []word) *Tokenizer {
-	t := &Tokenizer{lowerCase: true, words: words, pieces: pieces, merges: merges}
+	t := newWords(pieces, words, func(dst []byte, token string) []byte {
+		dst, _ = appendRaw(dst, token)
+		return dst
+	})
+	t.merges = merges
+	for symbol, p := range pieces {
+		if b, ok := singleByte(p.token); ok {
+			t.byteSymbol[b] = uint32(symbol)
+		}
+	}
+	t.pairs = newPairTable(len(merges))
+	for rank, m := range merges {
+		t.pairs.insert(m.left, m.right, uint32(rank))
+	}
+	t.bytePairs = make([]uint32, 1<<16)
+	for left, l := range t.byteSymbol {
+		for right, r := range t.byteSymbol {
+			t.bytePairs[left<<8|right] = t.pairs.rank(l, r)
+		}
+	}
+	return t
+}
+
+// newWords is what newTokenizer does for both kinds; appendText appends the text of a
+// piece.
+func newWords(pieces []piece, words []word, appendText func(dst []byte, token string) []byte) *Tokenizer {
+	t := &Tokenizer{lowerCase: true, words: words, pieces: pieces}
 	t.scratch.New = func() any { return new(scratch) }
 	for id, w := range words {
 		if w.symbol != special {
@@ -90,24 +119,9 @@ func newTokenizer(pieces []piece, merges []merge, words []word) *Tokenizer {
 			t.raw = append(t.raw, w.name...)
 		} else {
 			pieces[w.symbol].id = int32(id)
-			t.raw, _ = appendRaw(t.raw, pieces[w.symbol].token)
+			t.raw = appendText(t.raw, pieces[w.symbol].token)
 		}
 		w.end = uint32(len(t.raw))
-	}
-	for symbol, p := range pieces {
-		if b, ok := singleByte(p.token); ok {
-			t.byteSymbol[b] = uint32(symbol)
-		}
-	}
-	t.pairs = newPairTable(len(merges))
-	for rank, m := range merges {
-		t.pairs.insert(m.left, m.right, uint32(rank))
-	}
-	t.bytePairs = make([]uint32, 1<<16)
-	for left, l := range t.byteSymbol {
-		for right, r := range t.byteSymbol {
-			t.bytePairs[left<<8|right] = t.pairs.rank(l, r)
-		}
 	}
 	return t
 }
@@ -201,18 +215,24 @@ func (t *Tokenizer) Token(id int32) string {
 }
 
 // BPE returns the line of vocab.txt for id: the BPE id in decimal, or the name of a
-// special token. An id outside the vocabulary gives the name of [UNK].
+// special token; of WordPiece, the token itself. An id outside the vocabulary gives the
+// name of [UNK].
 func (t *Tokenizer) BPE(id int32) string {
 	w := t.word(id)
-	if w.symbol == special {
-		return w.name
+	if w.symbol == special || t.wordPieces != nil {
+		return t.Token(id)
 	}
 	return strconv.Itoa(int(t.pieces[w.symbol].bpe))
 }
 
 // FromBPE returns the id for a line of vocab.txt, the inverse of [Tokenizer.BPE]: a BPE
-// id in decimal, or the name of a special token. ok is false for what vocab.txt does not have.
+// id in decimal, or the name of a special token; of WordPiece, any token. ok is false for what
+// vocab.txt does not have.
 func (t *Tokenizer) FromBPE(line string) (id int32, ok bool) {
+	if t.wordPieces != nil {
+		id, ok = t.wordPieces.ids[line]
+		return id, ok
+	}
 	bpe, ok := decimal(line)
 	if !ok {
 		at := slices.IndexFunc(t.words, func(w word) bool { return w.symbol == special && w.name == line })
