@@ -1,0 +1,323 @@
+package corpus
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"path/filepath"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+)
+
+// forms says what can be named for a kind, as the remedy of an error.
+var forms = map[Kind]string{
+	Text:   "name .txt, .tsv or .jsonl files, also with .gz behind, or folders of them",
+	Images: "name a folder of pictures, a folder of data, .jsonl or .tar files, also with .gz behind, or region features",
+	Pairs:  "name a folder of data as 'unimo data prepare flickr' makes it, or .jsonl or .tar files, also with .gz behind, or folders of them",
+}
+
+// add adds what a path names: a file, a folder or a pattern.
+func (c *Collection) add(name string) error {
+	info, err := os.Stat(name)
+	if err != nil {
+		found, globErr := filepath.Glob(name)
+		if globErr != nil || len(found) == 0 {
+			return &data.FileError{File: name, Problem: "does not exist", Remedy: forms[c.kind], Err: err}
+		}
+		for _, name := range found { // in order
+			if err := c.add(name); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	if info.IsDir() {
+		return c.addFolder(name)
+	}
+	if c.isShard(name) {
+		return c.addFile(name, filepath.Base(name), info)
+	}
+	if c.kind != Images || !info.Mode().IsRegular() {
+		return &data.FileError{File: name, Problem: fmt.Sprintf("is of no form in which %s are read", c.kind), Remedy: forms[c.kind]}
+	}
+	return c.addFeatures(name)
+}
+
+// ending returns the ending of a shard's name in lower case, and whether it is compressed.
+func ending(name string) (string, bool) {
+	name = strings.ToLower(name)
+	if before, ok := strings.CutSuffix(name, ".tgz"); ok {
+		name = before + ".tar.gz"
+	}
+	name, compressed := strings.CutSuffix(name, ".gz")
+	return path.Ext(name), compressed
+}
+
+// isShard says whether a file's name is that of a shard of the kind.
+func (c *Collection) isShard(name string) bool {
+	switch form, _ := ending(name); form {
+	case ".txt", ".tsv":
+		return c.kind == Text
+	case ".jsonl":
+		return true
+	case ".tar":
+		return c.kind != Text
+	}
+	return false
+}
+
+// addFolder adds a folder: one of data, or the shards in it and its folders, or its pictures,
+// or the features in it.
+func (c *Collection) addFolder(dir string) error {
+	if c.kind != Text && exists(filepath.Join(dir, "train.txt")) && (exists(filepath.Join(dir, "captions.csv")) || exists(filepath.Join(dir, "captions.jsonl"))) {
+		return c.addData(dir)
+	}
+	found := false
+	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case name != dir && e.Name()[0] == '.':
+			if e.IsDir() {
+				return fs.SkipDir
+			}
+		case !e.IsDir() && c.isShard(name):
+			info, err := os.Stat(name) // follows links
+			if err != nil {
+				return err
+			}
+			found = true
+			within, err := filepath.Rel(dir, name)
+			if err != nil {
+				return err
+			}
+			return c.addFile(name, filepath.ToSlash(within), info)
+		}
+		return nil
+	})
+	if err != nil || found {
+		return err
+	}
+	if c.kind != Images {
+		return &data.FileError{File: dir, Problem: fmt.Sprintf("has no file in which %s are read", c.kind), Remedy: forms[c.kind]}
+	}
+	pictures, err := regions.ListPictures(dir)
+	if err != nil {
+		return err
+	}
+	if len(pictures) == 0 {
+		return c.addFeatures(dir)
+	}
+	return c.addList(&list{c: c, name: filepath.Base(dir), names: pictures, sample: func(i int, s *Sample) string {
+		s.Key, s.Where = pictures[i], filepath.Join(dir, filepath.FromSlash(pictures[i]))
+		return c.setPicture(s, s.Key, s.Where)
+	}})
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// unique returns a name that no shard has yet.
+func (c *Collection) unique(name string) string {
+	c.names[name]++
+	if n := c.names[name]; n > 1 {
+		return c.unique(fmt.Sprintf("%s#%d", name, n))
+	}
+	return name
+}
+
+func (c *Collection) addFile(path, name string, info fs.FileInfo) error {
+	if !info.Mode().IsRegular() {
+		return &data.FileError{File: path, Problem: "is not a regular file", Remedy: forms[c.kind]}
+	}
+	form, compressed := ending(path)
+	f := file{path: path, name: c.unique(name), shard: len(c.shards), size: info.Size(), compressed: compressed}
+	if c.kind != Text {
+		if err := c.pictures(path); err != nil {
+			return err
+		}
+	}
+	switch {
+	case form == ".tar":
+		c.shards = append(c.shards, &archive{f, c})
+	case form == ".tsv":
+		c.shards = append(c.shards, &lines{f, parseColumns})
+	case form == ".txt":
+		c.shards = append(c.shards, &lines{f, parseText})
+	case c.kind == Text:
+		c.shards = append(c.shards, &lines{f, parseJSONText})
+	default:
+		c.shards = append(c.shards, &lines{f, c.jsonImages(filepath.Dir(path))})
+	}
+	return nil
+}
+
+// addData adds the images of a folder of data's train.txt.
+func (c *Collection) addData(dir string) error {
+	set, err := captions.Read(dir, "train")
+	if err != nil {
+		return err
+	}
+	return c.addList(&list{c: c, name: filepath.Base(dir), names: set.Images, sample: func(i int, s *Sample) string {
+		s.Key = set.Images[i]
+		s.Where = fmt.Sprintf("%s: %s", dir, s.Key)
+		if reason := c.setPicture(s, s.Key, filepath.Join(captions.ImageDir(dir), filepath.FromSlash(s.Key))); reason != "" || c.kind != Pairs {
+			return reason
+		}
+		var texts []string
+		for _, k := range set.Of(i) {
+			texts = append(texts, set.Captions[k].Text)
+		}
+		return s.captions(texts)
+	}})
+}
+
+// addFeatures adds all images of a file or folder of features.
+func (c *Collection) addFeatures(path string) error {
+	source, err := c.openFeatures(path)
+	if err != nil {
+		return err
+	}
+	ids := source.IDs()
+	c.shards = append(c.shards, &list{c: c, shard: len(c.shards), name: c.unique(filepath.Base(path)), names: ids, sample: func(i int, s *Sample) string {
+		s.Key, s.Where = ids[i], fmt.Sprintf("%s: %s", path, ids[i])
+		s.image = func(dst *regions.Image) error { return source.Image(ids[i], dst) }
+		return ""
+	}})
+	return nil
+}
+
+func (c *Collection) openFeatures(path string) (regions.Source, error) {
+	source, _, err := regions.Open(path, regions.Options{SkipBad: c.o.SkipBad, MaxRegions: c.o.MaxRegions, Order: c.o.Order})
+	if err != nil {
+		return nil, err
+	}
+	c.opened = append(c.opened, source)
+	return source, c.setDim(path, source.Dim())
+}
+
+// setDim notes the size of features, which must be the same throughout.
+func (c *Collection) setDim(path string, dim int) error {
+	if c.dim != 0 && c.dim != dim {
+		return &data.FileError{File: path, Problem: fmt.Sprintf("gives features of %d values, the images before of %d", dim, c.dim), Remedy: "use features of one kind"}
+	}
+	c.dim = dim
+	return nil
+}
+
+// pictures says that a shard's images are pictures, or go by the features' names.
+func (c *Collection) pictures(path string) error {
+	if c.source != nil || c.o.Extractor == nil {
+		return nil
+	}
+	return c.setDim(path, c.o.Extractor.Dim())
+}
+
+// setPicture sets where a sample's image comes from: the features of that name, or else the
+// picture in a file. It returns why there is none.
+func (c *Collection) setPicture(s *Sample, name, file string) (reason string) {
+	if c.has != nil {
+		return c.setFeatures(s, name)
+	}
+	if !exists(file) {
+		return NoPicture
+	}
+	s.image = func(dst *regions.Image) error {
+		p, err := picture.Open(file, c.o.Limits)
+		if err != nil {
+			return err
+		}
+		return c.extract(p, dst)
+	}
+	return ""
+}
+
+// setFeatures does so for the features of a name, with or without the picture's ending.
+func (c *Collection) setFeatures(s *Sample, name string) (reason string) {
+	if !c.has[name] && !(picture.IsPicture(name) && c.has[strings.TrimSuffix(name, path.Ext(name))]) {
+		return NoPicture
+	}
+	s.image = func(dst *regions.Image) error { return c.source.Image(name, dst) }
+	return ""
+}
+
+func (c *Collection) maxPicture() int64 {
+	return cmp.Or(c.o.Limits.MaxBytes, picture.DefaultLimits.MaxBytes)
+}
+
+func (c *Collection) decode(raw []byte, dst *regions.Image) error {
+	p, err := picture.Decode(raw, c.o.Limits)
+	if err != nil {
+		return err
+	}
+	return c.extract(p, dst)
+}
+
+func (c *Collection) extract(p *picture.Picture, dst *regions.Image) error {
+	if c.o.Extractor == nil {
+		return fmt.Errorf("a picture, and no extractor is given")
+	}
+	c.o.Extractor.Extract(c.o.Extractor.Prepare(p), p.Width, p.Height, dst)
+	return nil
+}
+
+// list is a shard whose samples are found by number.
+type list struct {
+	c      *Collection
+	shard  int
+	name   string
+	names  []string // of the images
+	sample func(i int, s *Sample) (reason string)
+}
+
+func (c *Collection) addList(l *list) error {
+	l.shard, l.name = len(c.shards), c.unique(l.name)
+	c.shards = append(c.shards, l)
+	return c.pictures(l.name)
+}
+
+// open implements shard.
+func (l *list) open(from Ref) (cursor, error) { return &listCursor{l, from.Number}, nil }
+
+func (l *list) seekable() bool { return true }
+
+func (l *list) digest(w io.Writer) {
+	fmt.Fprintf(w, "%q %d\n", l.name, len(l.names))
+	for _, name := range l.names {
+		fmt.Fprintf(w, "%q\n", name)
+	}
+}
+
+// listCursor implements cursor.
+type listCursor struct {
+	*list
+	at int
+}
+
+// place implements cursor.
+func (c *listCursor) place() Ref { return Ref{Shard: c.shard, Number: c.at} }
+
+// next implements cursor.
+func (c *listCursor) next() (*Sample, error) {
+	if c.at >= len(c.names) {
+		return nil, io.EOF
+	}
+	s := &Sample{Ref: c.place()}
+	c.at++
+	if reason := c.sample(c.at-1, s); reason != "" {
+		return nil, skipped{reason, s.Where}
+	}
+	return s, nil
+}
+
+// Close implements cursor.
+func (c *listCursor) Close() error { return nil }

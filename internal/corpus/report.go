@@ -1,0 +1,58 @@
+package corpus
+
+import (
+	"errors"
+	"io/fs"
+	"maps"
+
+	"github.com/unimo-go/unimo/internal/regions"
+)
+
+// The reasons for which something is passed over.
+const (
+	EmptyText    = "empty text"
+	EmptyCaption = "empty caption"
+	NoCaption    = "no caption"
+	NoPicture    = "no picture"
+	BadPicture   = "picture cannot be read"
+	Outside      = "picture outside the folder"
+	LongLine     = "too long"
+	NotUTF8      = "not UTF-8"
+	NotJSON      = "not JSON of the form"
+	CutOff       = "shard cut off or damaged"
+)
+
+// Report says what a pass over a collection found.
+type Report struct {
+	Samples int               `json:"samples"`           // of use
+	Skipped map[string]int    `json:"skipped,omitempty"` // by reason: how many were passed over
+	First   map[string]string `json:"first,omitempty"`   // by reason: where the first of them is
+}
+
+// Skip counts something that is passed over.
+func (r *Report) Skip(reason, where string) {
+	if r.Skipped == nil {
+		r.Skipped, r.First = map[string]int{}, map[string]string{}
+	}
+	if r.Skipped[reason]++; r.Skipped[reason] == 1 {
+		r.First[reason] = where
+	}
+}
+
+func (r Report) clone() Report {
+	r.Skipped, r.First = maps.Clone(r.Skipped), maps.Clone(r.First)
+	return r
+}
+
+// Reason says for which reason a sample is passed over whose [Sample.Image] failed.
+func Reason(err error) string {
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regions.ErrNoImage) {
+		return NoPicture
+	}
+	return BadPicture
+}
+
+// skipped is the error of a cursor that has passed over something; more may follow.
+type skipped struct{ reason, where string }
+
+func (s skipped) Error() string { return s.where + ": " + s.reason }

@@ -1,0 +1,181 @@
+package corpus
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"math/bits"
+	"math/rand/v2"
+)
+
+// StreamOptions are the ways to stream a collection.
+type StreamOptions struct {
+	Seed   uint64
+	Buffer int // samples among which the next is drawn; below 1: 1, which shuffles the shards only
+	Part   Part
+}
+
+// maxBuffer bounds what the buffer keeps in memory, about. Beyond it the buffer has fewer samples.
+const maxBuffer = 256 << 20
+
+// Stream gives the samples of a collection without end. In an epoch each comes once: the shards
+// are read in an order drawn from the seed and the epoch, and each sample is drawn from a buffer
+// of those read. A stream is used by one goroutine.
+type Stream struct {
+	c      *Collection
+	o      StreamOptions
+	epoch  int
+	draws  int // of the epoch
+	reader reader
+	buffer []*Sample
+	bytes  int
+	report Report // of the first epoch
+}
+
+// State is where a stream is.
+type State struct {
+	Collection string `json:"collection"` // its fingerprint
+	Epoch      int    `json:"epoch"`
+	Draws      int    `json:"draws"`            // of the epoch
+	Place      int    `json:"place"`            // in the epoch's order of shards
+	Next       *Ref   `json:"next,omitempty"`   // in the shard there; none: its beginning
+	Buffer     []Ref  `json:"buffer,omitempty"` // the samples read and not drawn yet
+	Report     Report `json:"report"`
+}
+
+// Stream starts a stream.
+func (c *Collection) Stream(o StreamOptions) *Stream {
+	o.Buffer = max(o.Buffer, 1)
+	s := &Stream{c: c, o: o}
+	s.begin(0)
+	return s
+}
+
+// begin starts an epoch.
+func (s *Stream) begin(epoch int) {
+	s.reader.stop()
+	s.epoch, s.draws = epoch, 0
+	order := s.c.inOrder()
+	below := s.source(0)
+	for i := len(order) - 1; i > 0; i-- {
+		j := below(i + 1)
+		order[i], order[j] = order[j], order[i]
+	}
+	s.reader = reader{c: s.c, part: s.o.Part, order: order, report: &s.report}
+	if epoch > 0 {
+		s.reader.report = &Report{} // the first epoch has counted it all
+	}
+}
+
+// source returns what draws numbers below n. It depends on the seed, the epoch and a number,
+// which is 0 for the order of shards and that of the draw from 1 on, so that a stream can go
+// on anywhere.
+func (s *Stream) source(number int) func(n int) int {
+	var key [32]byte
+	for i, part := range []uint64{s.o.Seed, uint64(s.epoch), uint64(number)} {
+		binary.LittleEndian.PutUint64(key[8*i:], part)
+	}
+	source := rand.NewChaCha8(key)
+	return func(n int) int {
+		at, _ := bits.Mul64(source.Uint64(), uint64(n))
+		return int(at)
+	}
+}
+
+// Next returns the next sample. An error is about files that cannot be read, or says that an
+// epoch has no sample.
+func (s *Stream) Next() (*Sample, error) {
+	for {
+		if err := s.fill(); err != nil {
+			return nil, err
+		}
+		if len(s.buffer) > 0 {
+			break
+		}
+		if s.draws == 0 {
+			return nil, fmt.Errorf("the %s have no usable sample in the part that is asked for; name more files, or change the share that is held out", s.c.kind)
+		}
+		s.begin(s.epoch + 1)
+	}
+	s.draws++
+	i, last := s.source(s.draws)(len(s.buffer)), len(s.buffer)-1
+	x := s.buffer[i]
+	s.buffer[i], s.buffer[last] = s.buffer[last], nil
+	s.buffer = s.buffer[:last]
+	s.bytes -= x.bytes
+	return x, nil
+}
+
+// fill reads until the buffer is full or the epoch has been read.
+func (s *Stream) fill() error {
+	for len(s.buffer) < s.o.Buffer && s.bytes <= maxBuffer {
+		x, err := s.reader.next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		x.epoch = s.epoch
+		s.buffer = append(s.buffer, x)
+		s.bytes += x.bytes
+	}
+	return nil
+}
+
+// Skip counts a sample of the stream as passed over, as [Sample.Image] failed with err.
+func (s *Stream) Skip(x *Sample, err error) {
+	if x.epoch == 0 {
+		s.report.Samples--
+		s.report.Skip(Reason(err), err.Error())
+	}
+}
+
+// Report says what the stream has read in its first epoch, so far; later ones read the same.
+func (s *Stream) Report() Report { return s.report.clone() }
+
+// State returns where the stream is.
+func (s *Stream) State() State {
+	state := State{Collection: s.c.Fingerprint(), Epoch: s.epoch, Draws: s.draws, Place: s.reader.at, Report: s.Report()}
+	if s.reader.current != nil {
+		next := s.reader.current.place()
+		state.Next = &next
+	}
+	for _, x := range s.buffer {
+		state.Buffer = append(state.Buffer, x.Ref)
+	}
+	return state
+}
+
+// Restore takes the stream to where one of the same collection and options was: the same
+// samples follow. What waits in the buffer is read again.
+func (s *Stream) Restore(state State) error {
+	if state.Collection != s.c.Fingerprint() {
+		return fmt.Errorf("the files of the %s have changed since the state was saved; use them as they were, or start anew", s.c.kind)
+	}
+	buffer, err := s.c.load(state.Buffer)
+	if err != nil {
+		return err
+	}
+	s.begin(state.Epoch)
+	if state.Place < 0 || state.Place > len(s.reader.order) || state.Draws < 0 || state.Epoch < 0 {
+		return errChanged
+	}
+	s.draws, s.reader.at = state.Draws, state.Place
+	if next := state.Next; next != nil {
+		if state.Place == len(s.reader.order) || next.Shard != s.reader.order[state.Place] || next.Number < 0 || next.Offset < 0 {
+			return errChanged
+		}
+		if s.reader.current, err = s.c.shards[next.Shard].open(*next); err != nil {
+			return err
+		}
+	}
+	s.buffer, s.bytes = buffer, 0
+	for _, x := range buffer {
+		x.epoch = state.Epoch
+		s.bytes += x.bytes
+	}
+	s.report = state.Report.clone()
+	return nil
+}

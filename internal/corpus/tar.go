@@ -1,0 +1,317 @@
+package corpus
+
+import (
+	"archive/tar"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+)
+
+// archive is a tar file as WebDataset has it: entries that follow each other and have one
+// name up to the first dot of their last part are a sample.
+type archive struct {
+	file
+	c *Collection
+}
+
+// open implements shard.
+func (a *archive) open(from Ref) (cursor, error) {
+	in, err := a.stream(from.Offset)
+	if err != nil {
+		return nil, err
+	}
+	c := &tarCursor{archive: a, Closer: in, in: &counter{Reader: in}}
+	if file, ok := in.Reader.(*os.File); ok {
+		c.in.file, c.in.at, c.offset = file, from.Offset, from.Offset
+		c.number = from.Number
+		c.tar = tar.NewReader(seekable{c.in})
+	} else {
+		c.tar = tar.NewReader(c.in)
+	}
+	for c.number < from.Number {
+		if _, err := c.next(); errors.Is(err, io.EOF) {
+			break // it has changed
+		} else if err != nil && !errors.As(err, new(skipped)) {
+			in.Close()
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// counter knows at which byte of a file the reading is.
+type counter struct {
+	io.Reader
+	file *os.File // nil if it is compressed
+	at   int64
+}
+
+// Read implements [io.Reader].
+func (c *counter) Read(p []byte) (int, error) {
+	n, err := c.Reader.Read(p)
+	c.at += int64(n)
+	return n, err
+}
+
+// seekable is a counter of a file that is not compressed.
+type seekable struct{ *counter }
+
+// Seek implements [io.Seeker].
+func (s seekable) Seek(offset int64, whence int) (int64, error) {
+	at, err := s.file.Seek(offset, whence)
+	s.at = at
+	return at, err
+}
+
+// tarCursor implements cursor.
+type tarCursor struct {
+	*archive
+	io.Closer
+	in     *counter
+	tar    *tar.Reader
+	number int    // of samples before the next
+	offset int64  // of the next one's first header
+	held   *entry // the first entry of the next sample, whose content has not been read
+	ended  bool
+	broken bool // and that has not been said yet
+}
+
+// entry is a file of an archive.
+type entry struct {
+	*tar.Header
+	begin   int64 // of the header
+	content int64
+}
+
+// end is where the next header is.
+func (e *entry) end() int64 {
+	const block = 512
+	return e.content + (e.stored()+block-1)/block*block
+}
+
+// stored is the size of the content in the archive.
+func (e *entry) stored() int64 {
+	switch e.Typeflag {
+	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo:
+		return 0
+	}
+	return e.Size
+}
+
+// sparse says that a file is not stored as it is.
+func (e *entry) sparse() bool {
+	for key := range e.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return e.Typeflag == tar.TypeGNUSparse
+}
+
+// place implements cursor.
+func (c *tarCursor) place() Ref {
+	ref := Ref{Shard: c.shard, Number: c.number}
+	if c.seekable() {
+		ref.Offset = c.offset
+	}
+	return ref
+}
+
+// entry returns the next file. What is wrong with the archive is errDamaged.
+func (c *tarCursor) entry() (*entry, error) {
+	if e := c.held; e != nil {
+		c.held = nil
+		return e, nil
+	}
+	for {
+		if c.seekable() && c.offset > c.size {
+			return nil, errDamaged
+		}
+		h, err := c.tar.Next()
+		if err != nil {
+			return nil, damage(err)
+		}
+		e := &entry{h, c.offset, c.in.at}
+		if e.sparse() || c.seekable() && (e.stored() > c.size || e.content+e.stored() > c.size) {
+			return nil, errDamaged
+		}
+		c.offset = e.end()
+		if e.Typeflag == tar.TypeReg {
+			return e, nil
+		}
+	}
+}
+
+// damage returns an error of reading: the system's as it is, another as errDamaged.
+func damage(err error) error {
+	if errors.Is(err, io.EOF) || errors.As(err, new(*os.PathError)) {
+		return err
+	}
+	return errDamaged
+}
+
+// next implements cursor.
+func (c *tarCursor) next() (*Sample, error) {
+	if c.broken {
+		c.broken = false
+		return nil, skipped{CutOff, c.path}
+	}
+	if c.ended {
+		return nil, io.EOF
+	}
+	s := &Sample{Ref: c.place()}
+	var p parts
+	for {
+		e, err := c.entry()
+		if err == nil {
+			name, ending := split(e.Name)
+			if p.name != "" && name != p.name {
+				c.held, c.offset = e, e.begin
+				break
+			}
+			p.name = name
+			err = c.read(&p, e, ending)
+		}
+		if errors.Is(err, io.EOF) || errors.Is(err, errDamaged) {
+			c.ended, c.broken = true, errors.Is(err, errDamaged)
+			break
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+	if p.name == "" {
+		return c.next() // which says that it has ended
+	}
+	c.number++
+	s.Key, s.Where = c.name+":"+p.name, c.path+": "+p.name
+	if p.problem == "" {
+		p.problem = c.finish(s, &p)
+	}
+	if p.problem != "" {
+		return nil, skipped{p.problem, s.Where}
+	}
+	return s, nil
+}
+
+// parts are what the entries of a sample have.
+type parts struct {
+	name    string // without ending
+	picture *entry // the first
+	raw     []byte // of the picture, if the archive is compressed
+	texts   []string
+	object  object
+	bytes   int64  // of texts and object
+	problem string // for which the sample is passed over
+}
+
+// read takes from an entry what is of use.
+func (c *tarCursor) read(p *parts, e *entry, ending string) (err error) {
+	switch {
+	case picture.IsPicture("x" + ending):
+		if p.picture != nil || c.c.has != nil {
+			return nil
+		}
+		p.picture = e
+		if c.seekable() {
+			return nil
+		}
+		if e.Size > c.c.maxPicture() {
+			p.problem = BadPicture
+			return nil
+		}
+		p.raw, err = c.content(e)
+	case ending == ".json", ending == ".txt" && c.c.kind == Pairs:
+		if p.bytes += e.Size; p.bytes > maxText {
+			p.problem = LongLine
+			return nil
+		}
+		raw, err := c.content(e)
+		switch {
+		case err != nil:
+			return err
+		case !utf8.Valid(raw):
+			p.problem = NotUTF8
+		case ending == ".txt":
+			for line := range strings.Lines(strings.TrimSpace(string(raw))) {
+				p.texts = append(p.texts, line)
+			}
+			if len(p.texts) == 0 {
+				p.texts = []string{""}
+			}
+		case json.Unmarshal(raw, &p.object) != nil:
+			p.problem = NotJSON
+		}
+	}
+	return err
+}
+
+// content reads an entry, whose size has been checked.
+func (c *tarCursor) content(e *entry) ([]byte, error) {
+	var raw bytes.Buffer // grows with what there is
+	n, err := io.Copy(&raw, c.tar)
+	if err == nil && n < e.Size {
+		err = io.ErrUnexpectedEOF
+	}
+	if err != nil {
+		err = damage(err)
+	}
+	return raw.Bytes(), err
+}
+
+// finish makes a sample of its parts.
+func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
+	switch {
+	case c.c.has != nil:
+		reason = c.c.setFeatures(s, p.name)
+	case p.picture == nil:
+		reason = NoPicture
+	default:
+		s.image, s.bytes = c.image(p), len(p.raw)
+	}
+	if reason != "" {
+		return reason
+	}
+	p.object.Captions = append(p.texts, p.object.Captions...)
+	return c.c.setObject(s, &p.object)
+}
+
+// image returns how the picture is read.
+func (c *tarCursor) image(p *parts) func(dst *regions.Image) error {
+	collection, raw := c.c, p.raw
+	if !c.seekable() {
+		return func(dst *regions.Image) error { return collection.decode(raw, dst) }
+	}
+	path, offset, size := c.path, p.picture.content, p.picture.Size
+	return func(dst *regions.Image) error {
+		if most := collection.maxPicture(); size > most {
+			return fmt.Errorf("%d bytes are over the limit of %d for a picture; make the file smaller", size, most)
+		}
+		in, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		defer in.Close()
+		raw := make([]byte, size)
+		if _, err := in.ReadAt(raw, offset); err != nil {
+			return err
+		}
+		return collection.decode(raw, dst)
+	}
+}
+
+// split returns what WebDataset takes for the sample's name, and the ending in lower case.
+func split(name string) (sample, ending string) {
+	dir, base := path.Split(path.Clean(name))
+	base, rest, _ := strings.Cut(base, ".")
+	return dir + base, strings.ToLower(path.Ext("." + rest))
+}
