@@ -55,6 +55,8 @@ type Collection struct {
 	has    map[string]bool // its ids
 	opened []io.Closer
 	dim    int // of features; 0 if not known
+	spec   *regions.Spec
+	most   int // classes of regions
 	print  string
 }
 
@@ -148,6 +150,12 @@ func (c *Collection) Shards() int { return len(c.shards) }
 
 // Dim is the size of a region's feature; 0 without features and extractor.
 func (c *Collection) Dim() int { return c.dim }
+
+// Classes is the number of classes of which regions have probabilities; 0 without.
+func (c *Collection) Classes() int { return c.most }
+
+// Extractor is what computes or computed the features of the first images; nil if it is not known.
+func (c *Collection) Extractor() *regions.Spec { return c.spec }
 
 // Fingerprint tells the collection from others: by the shards' names and sizes, not by all
 // they contain, and by the share that is held out.

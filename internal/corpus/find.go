@@ -197,20 +197,25 @@ func (c *Collection) addFeatures(path string) error {
 }
 
 func (c *Collection) openFeatures(path string) (regions.Source, error) {
-	source, _, err := regions.Open(path, regions.Options{SkipBad: c.o.SkipBad, MaxRegions: c.o.MaxRegions, Order: c.o.Order})
+	source, info, err := regions.Open(path, regions.Options{SkipBad: c.o.SkipBad, MaxRegions: c.o.MaxRegions, Order: c.o.Order})
 	if err != nil {
 		return nil, err
 	}
 	c.opened = append(c.opened, source)
-	return source, c.setDim(path, source.Dim())
+	if s, ok := source.(interface{ Classes() int }); ok {
+		c.most = max(c.most, s.Classes())
+	}
+	return source, c.setDim(path, source.Dim(), info.Extractor)
 }
 
-// setDim notes the size of features, which must be the same throughout.
-func (c *Collection) setDim(path string, dim int) error {
-	if c.dim != 0 && c.dim != dim {
+// setDim notes the size of features, which must be the same throughout, and what computes them.
+func (c *Collection) setDim(path string, dim int, spec *regions.Spec) error {
+	if c.dim == 0 {
+		c.dim, c.spec = dim, spec
+	}
+	if c.dim != dim {
 		return &data.FileError{File: path, Problem: fmt.Sprintf("gives features of %d values, the images before of %d", dim, c.dim), Remedy: "use features of one kind"}
 	}
-	c.dim = dim
 	return nil
 }
 
@@ -219,7 +224,8 @@ func (c *Collection) pictures(path string) error {
 	if c.source != nil || c.o.Extractor == nil {
 		return nil
 	}
-	return c.setDim(path, c.o.Extractor.Dim())
+	spec := c.o.Extractor.Spec()
+	return c.setDim(path, c.o.Extractor.Dim(), &spec)
 }
 
 // setPicture sets where a sample's image comes from: the features of that name, or else the

@@ -35,7 +35,6 @@ type Sample struct {
 	image func(*regions.Image) error // nil without
 	bytes int                        // what it keeps in memory, about
 	empty int                        // captions that were left out
-	epoch int                        // of the stream
 }
 
 // Ref is where a sample is in its collection. As JSON it is [shard, number, offset].

@@ -117,19 +117,10 @@ func (s *Stream) fill() error {
 		if err != nil {
 			return err
 		}
-		x.epoch = s.epoch
 		s.buffer = append(s.buffer, x)
 		s.bytes += x.bytes
 	}
 	return nil
-}
-
-// Skip counts a sample of the stream as passed over, as [Sample.Image] failed with err.
-func (s *Stream) Skip(x *Sample, err error) {
-	if x.epoch == 0 {
-		s.report.Samples--
-		s.report.Skip(Reason(err), err.Error())
-	}
 }
 
 // Report says what the stream has read in its first epoch, so far; later ones read the same.
@@ -173,7 +164,6 @@ func (s *Stream) Restore(state State) error {
 	}
 	s.buffer, s.bytes = buffer, 0
 	for _, x := range buffer {
-		x.epoch = state.Epoch
 		s.bytes += x.bytes
 	}
 	s.report = state.Report.clone()
