@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -23,7 +22,8 @@ type conversion struct {
 	Tensors      int    `json:"tensors"`
 	Parameters   int    `json:"parameters"`
 
-	NotConverted []string `json:"not_converted,omitempty"` // files that hold no tensor this program can read
+	NotConverted []string        `json:"not_converted,omitempty"` // files that hold no tensor this program can read
+	LeftOut      []model.LeftOut `json:"left_out,omitempty"`      // tensors of another library's model
 }
 
 func (a *app) convertCommand() *cobra.Command {
@@ -38,6 +38,11 @@ recognised by its content. Names, types, shapes and bytes of the tensors stay as
 they are. A folder with model.safetensors also gets config.json and the vocabulary,
 from SRC if it has them, or from --size or --config and --vocab.
 
+SRC may also be the folder of a RoBERTa or BERT (MiniLM) as Hugging Face's
+transformers writes it, with config.json and model.safetensors or
+pytorch_model.bin. It becomes a model of this program: tensors get its names,
+weights are transposed, token types go into the positions. What has no place is said.
+
 DST must not exist. Its name decides the format: *.safetensors, *.tar.gz, or a
 folder in the other format than SRC's; --format decides it explicitly:
   safetensors         one file
@@ -46,6 +51,7 @@ folder in the other format than SRC's; --format decides it explicitly:
   paddle-tar.gz       a compressed archive of such a folder`,
 		Example: `  unimo convert unimo_base_en.tar.gz unimo_base_en --size base --vocab dict
   unimo convert RUN/best/model.safetensors mine.tar.gz
+  unimo convert roberta-base unimo-from-roberta
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -65,13 +71,7 @@ type companions struct{ size, config, vocab string }
 
 // load finds the files: those asked for, otherwise the source's own. What there is
 // not stays nil.
-func (c companions) load(source string) (cfg *model.Config, tok *tokenizer.Tokenizer, err error) {
-	read := func(path string) error {
-		found, err := model.ReadConfig(path)
-		cfg = &found
-		return err
-	}
-	own := filepath.Join(source, modeldir.Config)
+func (c companions) load(source string, own *model.Config) (cfg *model.Config, tok *tokenizer.Tokenizer, err error) {
 	switch {
 	case c.size != "":
 		found, ok := model.Sizes[c.size]
@@ -80,12 +80,11 @@ func (c companions) load(source string) (cfg *model.Config, tok *tokenizer.Token
 		}
 		cfg = &found
 	case c.config != "":
-		err = read(c.config)
-	case isFile(own):
-		err = read(own)
-	}
-	if err != nil {
-		return nil, nil, err
+		if cfg, err = readConfig(c.config); err != nil {
+			return nil, nil, err
+		}
+	default:
+		cfg = own
 	}
 	if c.vocab != "" {
 		tok, err = tokenizer.Load(c.vocab)
@@ -98,24 +97,39 @@ func (c companions) load(source string) (cfg *model.Config, tok *tokenizer.Token
 	return cfg, tok, err
 }
 
-func isFile(path string) bool {
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular()
+// openSource opens what is to be converted or shown: a file as it is, a folder with its
+// configuration, and imported if it is another library's.
+func openSource(path string) (*modeldir.Checkpoint, error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return modeldir.OpenCheckpoint(path)
+	}
+	weights, err := checkpoint.Open(path)
+	return &modeldir.Checkpoint{Weights: weights}, err
 }
 
 func (a *app) convert(source, destination string, format checkpoint.Format, beside companions) error {
 	source = modeldir.Resolve(source)
-	cfg, tok, err := beside.load(source)
+	from, err := openSource(source)
 	if err != nil {
 		return err
 	}
-	r, err := checkpoint.Open(source)
-	if err != nil {
-		return err
-	}
+	r := from.Weights
 	defer r.Close()
+	if from.Imported && beside.size+beside.config != "" {
+		return usagef("--size and --config are not for a model of another library, as %s is: its own %s is converted", source, modeldir.Config)
+	}
+	cfg, tok, err := beside.load(source, from.Config)
+	if err != nil {
+		return err
+	}
+	if from.Imported && tok == nil {
+		a.log.Warn("there is no vocabulary beside the weights that can be read: name its folder with --vocab", "source", source)
+	}
 	if format == "" {
 		format = checkpoint.GuessFormat(destination, r)
+		if from.Imported && format == checkpoint.FormatPaddle {
+			format = checkpoint.FormatSafetensorsFolder
+		}
 	}
 	if format != checkpoint.FormatSafetensorsFolder && beside != (companions{}) {
 		return usagef("--size, --config and --vocab are for a folder with model.safetensors, not for %s (%s)", destination, format)
@@ -128,7 +142,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 			return errors.Join(err, os.RemoveAll(destination)) // it was not there before
 		}
 	}
-	result := conversion{Source: source, SourceFormat: r.Format(), Destination: destination, Format: string(format)}
+	result := conversion{Source: source, SourceFormat: r.Format(), Destination: destination, Format: string(format), LeftOut: from.LeftOut}
 	for _, info := range r.Tensors() {
 		result.Tensors++
 		result.Parameters += info.Elements()
@@ -139,6 +153,9 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		}
 		a.log.Warn("not converted", "file", f.Name, "reason", f.Reason)
 		result.NotConverted = append(result.NotConverted, f.Name)
+	}
+	for _, l := range from.LeftOut {
+		a.log.Warn("left out", "tensor", l.Name, "reason", l.Reason)
 	}
 	if a.json {
 		return a.printJSON(result)

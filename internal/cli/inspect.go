@@ -7,7 +7,6 @@ import (
 	"io"
 	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -31,6 +30,7 @@ type inspection struct {
 	Tensors    []inspectedTensor `json:"tensors"`
 	Files      []inspectedFile   `json:"files"`
 	Comparison *comparison       `json:"comparison,omitempty"`
+	LeftOut    []model.LeftOut   `json:"left_out,omitempty"` // tensors of another library's model
 
 	size string // the configuration for people
 }
@@ -87,7 +87,9 @@ func (a *app) inspectCommand() *cobra.Command {
 		Short: "Show what a model or a checkpoint holds",
 		Long: `Show a model's configuration, its parameters with shapes and statistics, and what
 is missing or unknown against an architecture. MODEL is the folder of a model or
-of a run, a safetensors file, or a folder or archive in Paddle's format.
+of a run, a safetensors file, or a folder or archive in Paddle's format. The folder
+of a RoBERTa or BERT of Hugging Face's transformers is shown as "unimo convert"
+makes it; its weights' file alone, as it is.
 
 The architectures are ` + strings.Join(model.Architectures(), ", ") + `.
 Their sizes come from --config or --size, or from the config.json beside the
@@ -95,7 +97,7 @@ weights, which also names the architecture where --architecture does not.
 
 The keys of --json are path, format, metadata, config, parameters, bytes, tensors,
 files (those not recognised) and comparison (architecture, missing, unknown,
-mismatched, optimizer).`,
+mismatched, optimizer), left_out.`,
 		Example: `  unimo inspect RUN/best
   unimo inspect unimo_base_en.tar.gz --architecture pretrained --size base
   unimo inspect model.safetensors --stats=false --json`,
@@ -121,16 +123,17 @@ mismatched, optimizer).`,
 
 func inspect(path string, flags inspectFlags) (*inspection, error) {
 	path = modeldir.Resolve(path)
-	r, err := checkpoint.Open(path)
+	from, err := openSource(path)
 	if err != nil {
 		return nil, err
 	}
+	r := from.Weights
 	defer r.Close()
-	result := &inspection{Path: path, Format: r.Format(), Metadata: r.Metadata(), Files: []inspectedFile{}}
+	result := &inspection{Path: path, Format: r.Format(), Metadata: r.Metadata(), Files: []inspectedFile{}, LeftOut: from.LeftOut}
 	for _, f := range r.Files() {
 		result.Files = append(result.Files, inspectedFile(f))
 	}
-	cfg, err := inspectedConfig(path, flags)
+	cfg, err := inspectedConfig(path, flags, from.Config)
 	if err != nil {
 		return nil, err
 	}
@@ -146,9 +149,9 @@ func inspect(path string, flags inspectFlags) (*inspection, error) {
 	return result, result.addTensors(r, flags.stats)
 }
 
-// inspectedConfig returns the configuration that the flags name or that lies
-// beside the weights, nil if there is none.
-func inspectedConfig(path string, flags inspectFlags) (*model.Config, error) {
+// inspectedConfig returns the configuration that the flags name, or the model's own, or
+// that which lies beside the weights; nil if there is none.
+func inspectedConfig(path string, flags inspectFlags, own *model.Config) (*model.Config, error) {
 	if flags.size != "" {
 		cfg, ok := model.Sizes[flags.size]
 		if !ok {
@@ -159,13 +162,10 @@ func inspectedConfig(path string, flags inspectFlags) (*model.Config, error) {
 	if flags.config != "" {
 		return readConfig(flags.config)
 	}
-	if filepath.Base(path) == modeldir.Weights {
-		path = filepath.Dir(path)
+	if own != nil || filepath.Base(path) != modeldir.Weights {
+		return own, nil
 	}
-	if st, err := os.Stat(path); err != nil || !st.IsDir() {
-		return nil, nil
-	}
-	cfg, err := readConfig(filepath.Join(path, modeldir.Config))
+	cfg, err := readConfig(filepath.Join(filepath.Dir(path), modeldir.Config))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // a bare checkpoint
 	}
@@ -228,7 +228,7 @@ func architectureOf(cfg *model.Config) string {
 		return "classification"
 	case model.Regression:
 		return "regression"
-	case model.Generation, model.Dialogue, model.Retrieval:
+	case model.Generation, model.Dialogue, model.Retrieval, model.Pretraining:
 		return cfg.ProblemType
 	}
 	return "text-encoder"
@@ -281,6 +281,9 @@ func (s *inspection) print(out io.Writer) error {
 	s.printTensors(&b)
 	for _, f := range s.Files {
 		fmt.Fprintf(&b, "not recognised: %s (%s)\n", printable(f.Name), f.Reason)
+	}
+	for _, l := range s.LeftOut {
+		fmt.Fprintf(&b, "left out: %s (%s)\n", printable(l.Name), l.Reason)
 	}
 	if s.Comparison != nil {
 		s.Comparison.print(&b)

@@ -159,3 +159,40 @@ func TestConvertCommand(t *testing.T) {
 		}
 	}
 }
+
+// The folder of a model of transformers becomes one of ours; its weights' file alone stays as it is.
+func TestConvertHuggingFace(t *testing.T) {
+	source := filepath.Join("..", "model", "testdata", "huggingface", "bert")
+	made := filepath.Join(t.TempDir(), "made")
+	out, err := execute(&app{json: true}, (*app).convertCommand, source, made)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got conversion
+	if err := json.Unmarshal([]byte(out), &got); err != nil || got.Format != "safetensors-folder" || len(got.LeftOut) != 1 {
+		t.Fatalf("%v in %q", err, out)
+	}
+	for _, path := range []string{source, made} {
+		out, err = execute(&app{json: true}, (*app).inspectCommand, path, "--architecture", "generation")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var seen inspection
+		if err := json.Unmarshal([]byte(out), &seen); err != nil {
+			t.Fatal(err)
+		}
+		if c := seen.Comparison; c == nil || len(c.Missing)+len(c.Unknown)+len(c.Mismatched) > 0 || seen.Parameters != got.Parameters {
+			t.Errorf("%s: comparison %+v", path, c)
+		}
+	}
+	file := filepath.Join(t.TempDir(), "copy.safetensors")
+	if _, err := execute(&app{}, (*app).convertCommand, filepath.Join(source, "model.safetensors"), file); err != nil {
+		t.Fatal(err)
+	}
+	if out, err = execute(&app{}, (*app).inspectCommand, file); err != nil || !strings.Contains(out, "bert.embeddings.word_embeddings.weight") {
+		t.Errorf("%v in %s", err, out)
+	}
+	if _, err := execute(&app{}, (*app).convertCommand, source, made+"2", "--size", "mini"); err == nil || !strings.Contains(err.Error(), "its own config.json") {
+		t.Errorf("--size: error %v", err)
+	}
+}
