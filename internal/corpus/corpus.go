@@ -42,6 +42,7 @@ type Options struct {
 	Order      string  // of width and height, as regions.Options has it
 	MaxRegions int     // as regions.Options has it
 	SkipBad    bool    // as regions.Options has it
+	CacheBytes int64   // of pictures in the extractor's size that are kept, those asked for first; 0: none
 	HeldOut    float64 // the share of the samples that are held out, 0 to 1
 }
 
@@ -54,6 +55,7 @@ type Collection struct {
 	source regions.Source  // of o.Features
 	has    map[string]bool // its ids
 	opened []io.Closer
+	cache  cache
 	dim    int // of features; 0 if not known
 	spec   *regions.Spec
 	most   int // classes of regions
@@ -81,7 +83,7 @@ type cursor interface {
 // Open opens a collection of files, folders and patterns. It is an error if one does not
 // exist or is of no known form, or if there is not one usable sample.
 func Open(kind Kind, paths []string, o Options) (*Collection, error) {
-	c := &Collection{kind: kind, o: o, names: map[string]int{}}
+	c := &Collection{kind: kind, o: o, names: map[string]int{}, cache: cache{room: o.CacheBytes, kept: map[Ref]prepared{}}}
 	err := c.open(paths)
 	if err == nil {
 		err = c.checkFirst(paths)

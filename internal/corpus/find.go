@@ -1,7 +1,6 @@
 package corpus
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"io/fs"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/regions"
 )
 
@@ -121,11 +119,6 @@ func (c *Collection) addFolder(dir string) error {
 	}})
 }
 
-func exists(name string) bool {
-	_, err := os.Stat(name)
-	return err == nil
-}
-
 // unique returns a name that no shard has yet.
 func (c *Collection) unique(name string) string {
 	c.names[name]++
@@ -226,54 +219,6 @@ func (c *Collection) pictures(path string) error {
 	}
 	spec := c.o.Extractor.Spec()
 	return c.setDim(path, c.o.Extractor.Dim(), &spec)
-}
-
-// setPicture sets where a sample's image comes from: the features of that name, or else the
-// picture in a file. It returns why there is none.
-func (c *Collection) setPicture(s *Sample, name, file string) (reason string) {
-	if c.has != nil {
-		return c.setFeatures(s, name)
-	}
-	if !exists(file) {
-		return NoPicture
-	}
-	s.image = func(dst *regions.Image) error {
-		p, err := picture.Open(file, c.o.Limits)
-		if err != nil {
-			return err
-		}
-		return c.extract(p, dst)
-	}
-	return ""
-}
-
-// setFeatures does so for the features of a name, with or without the picture's ending.
-func (c *Collection) setFeatures(s *Sample, name string) (reason string) {
-	if !c.has[name] && !(picture.IsPicture(name) && c.has[strings.TrimSuffix(name, path.Ext(name))]) {
-		return NoPicture
-	}
-	s.image = func(dst *regions.Image) error { return c.source.Image(name, dst) }
-	return ""
-}
-
-func (c *Collection) maxPicture() int64 {
-	return cmp.Or(c.o.Limits.MaxBytes, picture.DefaultLimits.MaxBytes)
-}
-
-func (c *Collection) decode(raw []byte, dst *regions.Image) error {
-	p, err := picture.Decode(raw, c.o.Limits)
-	if err != nil {
-		return err
-	}
-	return c.extract(p, dst)
-}
-
-func (c *Collection) extract(p *picture.Picture, dst *regions.Image) error {
-	if c.o.Extractor == nil {
-		return fmt.Errorf("a picture, and no extractor is given")
-	}
-	c.o.Extractor.Extract(c.o.Extractor.Prepare(p), p.Width, p.Height, dst)
-	return nil
 }
 
 // list is a shard whose samples are found by number.

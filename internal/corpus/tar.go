@@ -218,11 +218,11 @@ type parts struct {
 func (c *tarCursor) read(p *parts, e *entry, ending string) (err error) {
 	switch {
 	case picture.IsPicture("x" + ending):
-		if p.picture != nil || c.c.has != nil {
+		if p.picture != nil {
 			return nil
 		}
 		p.picture = e
-		if c.seekable() {
+		if c.seekable() || c.c.has != nil {
 			return nil
 		}
 		if e.Size > c.c.maxPicture() {
@@ -272,11 +272,13 @@ func (c *tarCursor) content(e *entry) ([]byte, error) {
 func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
 	switch {
 	case c.c.has != nil:
-		reason = c.c.setFeatures(s, p.name)
+		if reason = c.c.setFeatures(s, p.name); reason != "" && p.picture != nil {
+			reason = c.c.setFeatures(s, path.Clean(p.picture.Name))
+		}
 	case p.picture == nil:
 		reason = NoPicture
 	default:
-		s.image, s.bytes = c.image(p), len(p.raw)
+		s.image, s.bytes = c.image(s.Ref, p), len(p.raw)
 	}
 	if reason != "" {
 		return reason
@@ -286,27 +288,27 @@ func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
 }
 
 // image returns how the picture is read.
-func (c *tarCursor) image(p *parts) func(dst *regions.Image) error {
+func (c *tarCursor) image(ref Ref, p *parts) func(dst *regions.Image) error {
 	collection, raw := c.c, p.raw
 	if !c.seekable() {
-		return func(dst *regions.Image) error { return collection.decode(raw, dst) }
+		return collection.image(ref, func() (*picture.Picture, error) { return picture.Decode(raw, collection.o.Limits) })
 	}
 	path, offset, size := c.path, p.picture.content, p.picture.Size
-	return func(dst *regions.Image) error {
+	return collection.image(ref, func() (*picture.Picture, error) {
 		if most := collection.maxPicture(); size > most {
-			return fmt.Errorf("%d bytes are over the limit of %d for a picture; make the file smaller", size, most)
+			return nil, fmt.Errorf("%d bytes are over the limit of %d for a picture; make the file smaller", size, most)
 		}
 		in, err := os.Open(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		defer in.Close()
 		raw := make([]byte, size)
 		if _, err := in.ReadAt(raw, offset); err != nil {
-			return err
+			return nil, err
 		}
-		return collection.decode(raw, dst)
-	}
+		return picture.Decode(raw, collection.o.Limits)
+	})
 }
 
 // split returns what WebDataset takes for the sample's name, and the ending in lower case.
