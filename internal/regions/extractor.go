@@ -161,7 +161,7 @@ func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
 	}
 	dst.Width, dst.Height = float64(width), float64(height)
 	dst.Boxes = gridCells(resize(dst.Boxes, 4*grid*grid)[:0], grid, grid, dst.Width, dst.Height)
-	dst.Features = resize(dst.Features, len(p.Pix))
+	dst.Features, dst.Classes = resize(dst.Features, len(p.Pix)), nil
 	row := 3 * size // bytes of a patch's row of pixels
 	at := 0
 	for y := range grid {

@@ -15,7 +15,7 @@ import (
 // open reads everything from a path in both ways.
 func open(t *testing.T, path string) {
 	t.Helper()
-	for _, o := range []Options{{}, {SkipBad: true}, {SkipBad: true, Order: OrderHeight, MaxRegions: 3}} {
+	for _, o := range []Options{{}, {SkipBad: true}, {SkipBad: true, Order: OrderHeight, MaxRegions: 3}, {Classes: true}, {Classes: true, SkipBad: true}} {
 		s, info, err := Open(path, o)
 		if err != nil {
 			if !strings.Contains(err.Error(), path) {
@@ -57,6 +57,7 @@ func FuzzLines(f *testing.F) {
 		f.Add(joined(lineOf(swapped(wide), fields), lineOf(high, fields)))
 	}
 	f.Add(joined("image_id\timage_h\timage_w\tnum_boxes\tfeatures\tboxes", fmt.Sprintf("1\t9\t9\t1\t%s\t%s", field(1), field(0, 0, 1, 1))))
+	f.Add(joined(lineOf(square, 6)+"\t"+field(0.5, 0.25, 0.25), lineOf(wide, 6)+"\t"+field(make([]float32, 9)...)))
 	f.Add([]byte("\ufeff\r\n\n1\t1\t1\t1\t\t"))
 	f.Fuzz(func(t *testing.T, file []byte) {
 		open(t, save(t, filepath.Join(t.TempDir(), "x.tsv"), file))

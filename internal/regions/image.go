@@ -23,6 +23,7 @@ type Image struct {
 	Width, Height float64   // of the image, in pixels
 	Boxes         []float32 // n x 4: x1, y1, x2, y2 in pixels
 	Features      []float32 // n x the feature's size
+	Classes       []float32 // n x classes: what a detector takes each region for, as probabilities that sum to 1; nil where unknown
 }
 
 // Regions returns n.
@@ -31,7 +32,7 @@ func (im *Image) Regions() int { return len(im.Boxes) / 4 }
 // Check says what is wrong with an image whose features should have dim values: no
 // regions, lengths that do not fit, a size or a feature that is not finite, a box that
 // is not ordered or lies outside the image by more than a pixel (1 % of a side of less
-// than 100).
+// than 100), classes that are no probabilities.
 func (im *Image) Check(dim int) error {
 	n := im.Regions()
 	if n == 0 || len(im.Boxes)%4 != 0 {
@@ -49,7 +50,38 @@ func (im *Image) Check(dim int) error {
 	if i := firstNotFinite(im.Features); i >= 0 {
 		return fmt.Errorf("feature value %d of region %d is %v", i%dim+1, i/dim+1, im.Features[i])
 	}
+	if len(im.Classes)%n != 0 {
+		return fmt.Errorf("%d class probabilities for %d regions; every region needs as many", len(im.Classes), n)
+	}
+	for r := range n {
+		if _, err := sumClasses(im.classes(r)); err != nil {
+			return fmt.Errorf("classes of region %d: %w", r+1, err)
+		}
+	}
 	return nil
+}
+
+// classes returns the class probabilities of a region; none if they are unknown.
+func (im *Image) classes(region int) []float32 {
+	size := len(im.Classes) / im.Regions()
+	return im.Classes[region*size:][:size]
+}
+
+// sumClasses returns the sum of probabilities, which is that of a distribution or, as some
+// leave the background out, less.
+func sumClasses(p []float32) (float64, error) {
+	var sum float64
+	for i, v := range p {
+		if !(v >= 0) {
+			return 0, fmt.Errorf("the probability of class %d is %v", i+1, v)
+		}
+		sum += float64(v)
+	}
+	const tolerance = 0.01 // for probabilities of half precision
+	if len(p) > 0 && !(sum > 0 && sum <= 1+tolerance) {
+		return 0, fmt.Errorf("the probabilities sum to %v, where 1 is needed", sum)
+	}
+	return sum, nil
 }
 
 // maxSide bounds an image's sides: the pixels' numbers stay exact in float32.

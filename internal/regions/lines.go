@@ -15,6 +15,7 @@ type layout struct {
 	format                       string
 	fields                       int
 	id, w, h, n, boxes, features int
+	classes                      int    // 0: none
 	order                        string // of width and height, where it is known
 	evidence                     string // how
 }
@@ -23,7 +24,7 @@ type layout struct {
 // places; the order says which of the two is the first.
 var layouts = map[int]layout{
 	6:  {format: FormatBottomUp, fields: 6, id: 0, w: 1, h: 2, n: 3, boxes: 4, features: 5},
-	7:  {format: FormatReference, fields: 7, id: 0, w: 1, h: 2, n: 3, boxes: 4, features: 5},
+	7:  {format: FormatReference, fields: 7, id: 0, w: 1, h: 2, n: 3, boxes: 4, features: 5, classes: 6},
 	10: {format: FormatLXMERT, fields: 10, id: 0, w: 2, h: 1, n: 7, boxes: 8, features: 9, order: OrderHeight, evidence: "as LXMERT's tool writes it"},
 }
 
@@ -71,6 +72,7 @@ type lineImage struct {
 	fits            orders
 	first, second   float64 // the sizes, in the layout's order
 	boxes, features span
+	classes         span // empty unless asked for
 }
 
 // span is a part of a file.
@@ -92,15 +94,17 @@ const (
 // lines is a source of files of lines.
 type lines struct {
 	names
-	path   string
-	files  []*mapped
-	images []lineImage
-	dim    int
-	layout layout
-	order  string
+	path         string
+	files        []*mapped
+	images       []lineImage
+	dim, classes int
+	layout       layout
+	order        string
 }
 
 func (s *lines) Dim() int { return s.dim }
+
+func (s *lines) Classes() int { return s.classes }
 
 func (s *lines) Close() error {
 	var err error
@@ -149,21 +153,34 @@ func (s *lines) read(i int, dst *Image) error {
 	}
 	dst.Boxes = resize(dst.Boxes, 4*int(im.n))
 	dst.Features = resize(dst.Features, s.dim*int(im.n))
+	if dst.Classes = resize(dst.Classes, s.classes*int(im.n)); s.classes == 0 {
+		dst.Classes = nil
+	}
 	err := f.guard(func() error {
 		if f.data == nil {
 			return fmt.Errorf("%s: %w", f.path, errClosed)
 		}
-		defer release(f.data[min(im.boxes.begin, im.features.begin):max(im.boxes.end(), im.features.end())])
+		defer release(f.data[min(im.boxes.begin, im.features.begin):max(im.boxes.end(), im.features.end(), im.classes.end())])
 		if err := decodeFloats(dst.Boxes, im.boxes.of(f.data)); err != nil {
 			return fmt.Errorf("boxes: %w", err)
 		}
 		if err := decodeFloats(dst.Features, im.features.of(f.data)); err != nil {
 			return fmt.Errorf("features: %w", err)
 		}
+		if err := decodeFloats(dst.Classes, im.classes.of(f.data)); err != nil {
+			return fmt.Errorf("classes: %w", err)
+		}
 		return nil
 	})
 	if err == nil {
 		err = dst.Check(s.dim)
+	}
+	for r := 0; err == nil && r < int(im.n); r++ {
+		p := dst.classes(r)
+		sum, _ := sumClasses(p) // which Check has looked at
+		for i := range p {
+			p[i] = float32(float64(p[i]) / sum)
+		}
 	}
 	if err != nil {
 		return badLine(f.path, int(im.line), dst.ID, err)
@@ -470,6 +487,9 @@ func (x *indexer) fill(im *lineImage, raw []byte, fields []span) (err error) {
 	case x.s.dim != 0 && dim != x.s.dim:
 		return fmt.Errorf("features of %d values, where the images before have %d", dim, x.s.dim)
 	}
+	if err := x.fillClasses(im, raw, fields); err != nil {
+		return fmt.Errorf("classes: %w", err)
+	}
 	x.scratch = resize(x.scratch, 4*n)
 	if err := decodeFloats(x.scratch, im.boxes.of(raw)); err != nil {
 		return fmt.Errorf("boxes: %w", err)
@@ -489,6 +509,35 @@ func (x *indexer) fill(im *lineImage, raw []byte, fields []span) (err error) {
 		return errors.New(problem)
 	}
 	x.s.dim = dim
+	return nil
+}
+
+// fillClasses sets where an image's class probabilities are. The first image says of how
+// many classes.
+func (x *indexer) fillClasses(im *lineImage, raw []byte, fields []span) error {
+	if !x.Classes || x.s.layout.classes == 0 {
+		return nil
+	}
+	field := fields[x.s.layout.classes]
+	n := int(im.n)
+	floats, err := floatsIn(field.of(raw))
+	if err != nil {
+		return err
+	}
+	classes := floats / n
+	if floats%n != 0 || classes > maxDim {
+		return fmt.Errorf("%d values for %d regions; every region needs as many, and at most %d are possible", floats, n, maxDim)
+	}
+	if classes == 1 {
+		classes = 0
+	}
+	if x.s.dim != 0 && classes != x.s.classes {
+		return fmt.Errorf("probabilities of %d classes, where the images before have %d", classes, x.s.classes)
+	}
+	x.s.classes = classes
+	if classes > 0 {
+		im.classes = field
+	}
 	return nil
 }
 

@@ -332,7 +332,7 @@ func readBoxes(a *archive, n, rows, columns int, dst *Image) error {
 	if err != nil {
 		return err
 	}
-	dst.Boxes = resize(dst.Boxes, 4*n)
+	dst.Boxes, dst.Classes = resize(dst.Boxes, 4*n), nil
 	if boxes == nil {
 		dst.Width, dst.Height = 1, 1
 		for r := range n {

@@ -49,6 +49,10 @@ type Options struct {
 	// Order is the order of width and height in lines: OrderWidth, OrderHeight, or "" to
 	// go by the boxes.
 	Order string
+	// Classes reads the class probabilities of the reference's lines, whose sum over a
+	// region is made 1. One column of them says nothing and is passed over. Other forms
+	// have none.
+	Classes bool
 	// Progress, unless nil, is told how many bytes of how many have been looked at, from
 	// one goroutine at a time.
 	Progress func(done, total int64)
@@ -59,7 +63,8 @@ type Info struct {
 	Format     string `json:"format"`
 	Path       string `json:"path"`
 	Images     int    `json:"images"`
-	Dim        int    `json:"dim"` // size of a feature
+	Dim        int    `json:"dim"`               // size of a feature
+	Classes    int    `json:"classes,omitempty"` // that probabilities are read of
 	MinRegions int    `json:"min_regions"`
 	MaxRegions int    `json:"max_regions"`
 	Bytes      int64  `json:"bytes"` // of all files
@@ -113,7 +118,7 @@ func Open(path string, o Options) (Source, Info, error) {
 		}
 		return nil, Info{}, err
 	}
-	in.info.Images, in.info.Dim = len(s.IDs()), s.Dim()
+	in.info.Images, in.info.Dim, in.info.Classes = len(s.IDs()), s.Dim(), Classes(s)
 	in.info.MinRegions, in.info.MaxRegions = s.regions()
 	return s, in.info, nil
 }

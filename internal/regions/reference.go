@@ -13,9 +13,9 @@ import (
 )
 
 // WriteReference writes images as the reference's lines, whole or not at all: id, width,
-// height, number of regions, boxes, features, and class probabilities, of which there is
-// one column of ones, as nothing reads them. All features must have dim values. It ends
-// with the first error of images, which [Read] can give.
+// height, number of regions, boxes, features, and class probabilities: one column of ones
+// where they are unknown. All features must have dim values, and all images the same number
+// of classes. It ends with the first error of images, which [Read] can give.
 //
 // The reference itself wants whole numbers as ids, and reads the same line with width and
 // height exchanged in its evaluation.
@@ -36,8 +36,12 @@ func WriteReference(path string, dim int, images iter.Seq2[*Image, error]) error
 			for len(ones) < im.Regions() {
 				ones = append(ones, 1)
 			}
+			classes := im.Classes
+			if len(classes) == 0 {
+				classes = ones[:im.Regions()]
+			}
 			fmt.Fprintf(b, "%s\t%s\t%s\t%d", im.ID, shortest(im.Width), shortest(im.Height), im.Regions())
-			for _, field := range [][]float32{im.Boxes, im.Features, ones[:im.Regions()]} {
+			for _, field := range [][]float32{im.Boxes, im.Features, classes} {
 				b.WriteByte('\t')
 				if err := encodeFloats(b, field); err != nil {
 					return err

@@ -25,6 +25,15 @@ type Source interface {
 	Close() error
 }
 
+// Classes returns how many classes a source gives probabilities of ([Image.Classes]); 0:
+// none.
+func Classes(s Source) int {
+	if c, ok := s.(interface{ Classes() int }); ok {
+		return c.Classes()
+	}
+	return 0
+}
+
 // readBlock is how many images are read before the first of them is given.
 const readBlock = 32
 

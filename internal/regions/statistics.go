@@ -67,7 +67,7 @@ func (x statistics) Extract(p *picture.Picture, width, height int, dst *Image) {
 		dst.Boxes = gridCells(dst.Boxes, side, side, dst.Width, dst.Height)
 		n += side * side
 	}
-	dst.Features = resize(dst.Features, n*statisticsDim)
+	dst.Features, dst.Classes = resize(dst.Features, n*statisticsDim), nil
 	clear(dst.Features)
 	pixels := look(p)
 	rest := dst.Features

@@ -130,6 +130,7 @@ func (s *shard) read(i, dim int, dst *Image) {
 	dst.Boxes = resize(dst.Boxes, 4*(end-begin))
 	copyFloats(dst.Boxes, s.boxes[16*begin:])
 	dst.Features = resize(dst.Features, dim*(end-begin))
+	dst.Classes = nil
 	features := s.features[s.width*begin : s.width*end]
 	if s.width == dim {
 		bytesToFeatures(dst.Features, features)

@@ -159,7 +159,8 @@ func (w *Writer) Has(id string) bool {
 	return ok
 }
 
-// Add appends an image, which it checks and copies. An id that is there already is an error.
+// Add appends an image, which it checks and copies, but for its classes, which a store does not
+// keep. An id that is there already is an error.
 func (w *Writer) Add(im *Image) error {
 	if err := im.Check(w.manifest.Dim); err != nil {
 		return fmt.Errorf("image %q: %w", im.ID, err)
