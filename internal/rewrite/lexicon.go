@@ -5,11 +5,15 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"math"
+	"math/rand/v2"
 	"os"
 	"slices"
 	"sort"
+	"strings"
 	"sync"
+	"sync/atomic"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/data"
@@ -39,7 +43,7 @@ type Lexicon struct {
 	terms  map[term]*usage // in images
 
 	mu    sync.Mutex
-	pools map[pool][]choice // made of counts when needed; nil after Add
+	pools atomic.Pointer[map[pool][]choice] // made of counts when needed; nil after Add
 }
 
 // usage is how a term occurs.
@@ -48,7 +52,8 @@ type usage struct {
 	exchanged map[term]int // images of which one caption has this term alone and another caption the other
 }
 
-// pool is what words must have in common to replace each other.
+// pool is what words must have in common to replace each other. The class "*" has objects of
+// all classes.
 type pool struct {
 	kind        Kind
 	class, form string
@@ -57,6 +62,7 @@ type pool struct {
 // choice is a word of a pool.
 type choice struct {
 	lemma, text string
+	meaning     meaning
 	weight      float64 // of this and all before it
 }
 
@@ -65,13 +71,13 @@ func (l *Lexicon) Add(captions []Graph) {
 	if l.counts == nil {
 		l.counts, l.terms = map[word]int{}, map[term]*usage{}
 	}
-	l.pools = nil
+	l.pools.Store(nil)
 	l.images++
 	says := make([]map[term]bool, len(captions))
 	var all []term
 	for i := range captions {
 		says[i] = map[term]bool{}
-		for p := range captions[i].parts() {
+		for _, p := range captions[i].parts() {
 			l.counts[word{p.Kind, p.Class, p.Form, p.Lemma, captions[i].text(p)}]++
 			t := term{p.Kind, p.Lemma}
 			says[i][t] = true
@@ -135,45 +141,98 @@ func (l *Lexicon) exchange(kind Kind, a, b string) bool {
 // what occurs less is mostly a mistake of the writer or the parser.
 func (l *Lexicon) rare() int { return 1 + l.images/2000 }
 
-// pool returns the words that have kind, class and form.
-func (l *Lexicon) pool(p pool) []choice {
+// fewChoices is how many words a pool of objects has at least: with fewer, objects of all
+// classes may take the place.
+const fewChoices = 10
+
+// draw returns a word that could stand where a part is; ok is false if the corpus has none.
+func (l *Lexicon) draw(p Part, r *rand.Rand) (c choice, ok bool) {
+	pools := l.pools.Load()
+	if pools == nil {
+		pools = l.makePools()
+	}
+	of := (*pools)[pool{p.Kind, p.Class, p.Form}]
+	if p.Kind == Object && len(of) < fewChoices {
+		of = (*pools)[pool{p.Kind, anyClass, p.Form}]
+	}
+	if len(of) == 0 {
+		return choice{}, false
+	}
+	x := r.Float64() * of[len(of)-1].weight
+	at := sort.Search(len(of), func(i int) bool { return of[i].weight > x })
+	return of[min(at, len(of)-1)], true
+}
+
+const anyClass = "*"
+
+// makePools sorts the words by what they can replace.
+func (l *Lexicon) makePools() *map[pool][]choice {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if l.pools == nil {
-		l.pools = map[pool][]choice{}
-		for _, w := range l.sorted() {
-			n := l.counts[w]
-			if n < l.rare() || vague[w.Lemma] {
-				continue
+	if pools := l.pools.Load(); pools != nil {
+		return pools
+	}
+	uses := map[string]*[3]int{} // of every single word, by kind
+	for w, n := range l.counts {
+		for single := range strings.FieldsSeq(w.Text) {
+			if uses[single] == nil {
+				uses[single] = &[3]int{}
 			}
-			of := pool{w.Kind, w.Class, w.Form}
-			before := 0.
-			if have := l.pools[of]; len(have) > 0 {
-				before = have[len(have)-1].weight
-			}
-			// Between all alike and as often as in the corpus, as word2vec draws its negatives.
-			l.pools[of] = append(l.pools[of], choice{w.Lemma, w.Text, before + math.Pow(float64(n), 0.75)})
+			uses[single][w.Kind.index()] += n
 		}
 	}
-	return l.pools[p]
-}
-
-// draw returns the choice at u in [0,1).
-func draw(of []choice, u float64) choice {
-	x := u * of[len(of)-1].weight
-	return of[min(sort.Search(len(of), func(i int) bool { return of[i].weight > x }), len(of)-1)]
-}
-
-// sorted returns the words in an order that does not depend on the map's.
-func (l *Lexicon) sorted() []word {
-	words := make([]word, 0, len(l.counts))
-	for w := range l.counts {
-		words = append(words, w)
+	pools := map[pool][]choice{}
+	add := func(of pool, w word, n int) {
+		c := choice{lemma: w.Lemma, text: w.Text, weight: math.Pow(float64(n), 0.75)} // between all alike and as often as in the corpus, as word2vec draws
+		c.meaning.add(w.Lemma)
+		if have := pools[of]; len(have) > 0 {
+			c.weight += have[len(have)-1].weight
+		}
+		pools[of] = append(pools[of], c)
 	}
-	slices.SortFunc(words, func(a, b word) int {
+	anywhere := map[word]int{}
+	for _, w := range l.sorted() {
+		if vague[w.Lemma] || mistaken(w, uses) {
+			continue
+		}
+		if n := l.counts[w]; n >= l.rare() {
+			add(pool{w.Kind, w.Class, w.Form}, w, n)
+		}
+		if w.Kind == Object {
+			n := l.counts[w]
+			w.Class = anyClass
+			anywhere[w] += n
+		}
+	}
+	for _, w := range sortedWords(anywhere) {
+		if n := anywhere[w]; n >= l.rare() {
+			add(pool{w.Kind, w.Class, w.Form}, w, n)
+		}
+	}
+	l.pools.Store(&pools)
+	return &pools
+}
+
+// mistaken says whether a word is more often of another kind: then the parser was wrong.
+func mistaken(w word, uses map[string]*[3]int) bool {
+	own := w.Kind.index()
+	for single := range strings.FieldsSeq(w.Text) {
+		for kind, n := range uses[single] {
+			if kind != own && n > uses[single][own] {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (l *Lexicon) sorted() []word { return sortedWords(l.counts) }
+
+// sortedWords returns the words of a map in an order that does not depend on the map's.
+func sortedWords(counts map[word]int) []word {
+	return slices.SortedFunc(maps.Keys(counts), func(a, b word) int {
 		return cmp.Or(cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Class, b.Class), cmp.Compare(a.Form, b.Form), cmp.Compare(a.Lemma, b.Lemma), cmp.Compare(a.Text, b.Text))
 	})
-	return words
 }
 
 // The file of a lexicon.
@@ -206,12 +265,7 @@ func (l *Lexicon) Save(path string) error {
 	for _, w := range l.sorted() {
 		f.Words = append(f.Words, wordCount{w, l.counts[w]})
 	}
-	terms := make([]term, 0, len(l.terms))
-	for t := range l.terms {
-		terms = append(terms, t)
-	}
-	slices.SortFunc(terms, compareTerms)
-	for _, t := range terms {
+	for _, t := range slices.SortedFunc(maps.Keys(l.terms), compareTerms) {
 		u := l.terms[t]
 		f.Terms = append(f.Terms, termCount{t, u.images})
 		first := len(f.Exchanged)

@@ -25,8 +25,10 @@ type Part struct {
 	Start int    `json:"start"` // bytes of the caption
 	End   int    `json:"end"`
 	Lemma string `json:"lemma"` // lower case, singular, infinitive: "soccer ball", "two", "hold", "in front of"
-	// Class is what a replacement must agree in: "colour", "number", ... of attributes, how a
-	// verb goes on ("verb", "verb on", "verb with object"), "place" of prepositions.
+	// Class is what a replacement must agree in: of attributes "colour", "number", ... or ""
+	// where nothing is known to exclude them; how a verb goes on ("verb", "verb on", "verb
+	// with object"); "place" of prepositions; of objects what they are to the rest ("on",
+	// "wear", or "" where they come first), which a replacement agrees in if there is any.
 	Class string `json:"class,omitempty"`
 	Form  string `json:"form,omitempty"` // singular, mass, definite or plural of objects, the Penn tag of verbs
 	Of    int    `json:"of"`             // of an attribute, the index of its object; else -1
@@ -39,7 +41,8 @@ type Graph struct {
 	Attributes []Part `json:"attributes"`
 	Relations  []Part `json:"relations"`
 
-	words []string // all words' lemmas, as nouns and as verbs
+	words    []string   // all words' lemmas, as nouns and as verbs
+	meanings [3]meaning // of the objects, attributes and relations together
 }
 
 // Nouns returns the lemmas of the objects, sorted, each once.
@@ -96,6 +99,9 @@ type sentence struct {
 	tokens []tag.Token
 	ends   []int // of the tokens as they are written
 	graph  *Graph
+
+	// What the next noun phrase is to the rest, and what the last one was.
+	role, lastRole string
 }
 
 func (s *sentence) word(i int) string {
@@ -119,7 +125,8 @@ func letter(r rune) bool { return r >= 'a' && r <= 'z' || r > 127 }
 // modifier says whether token i can stand between an article and a noun. Participles can
 // where an article or an adjective is in front of them.
 func (s *sentence) modifier(i int) bool {
-	return s.is(i, "JJ", "CD") || s.is(i, "VBN", "VBG") && s.is(i-1, "DT", "PRP$", "JJ", "CD")
+	return s.is(i, "JJ", "CD") || s.is(i, "VBN", "VBG") && s.is(i-1, "DT", "PRP$", "JJ", "CD") ||
+		classes[s.word(i)] != "" && s.noun(i) && s.noun(i+1) // a stone wall
 }
 
 func (s *sentence) determiner(i int) bool { return s.is(i, "DT", "PRP$", "PDT", "POS", "WP$") }
@@ -146,32 +153,40 @@ func (s *sentence) parse() {
 	if len(g.Objects) == 0 {
 		g.Attributes, g.Relations = nil, nil
 	}
+	for kind, p := range g.parts() {
+		g.meanings[kind].add(p.Lemma)
+	}
 }
 
 // next takes what begins at token i and returns the token after it.
 func (s *sentence) next(i int) int {
 	if n := s.place(i); n > 0 {
+		s.role = s.join(i, i+n)
 		if s.nominal(i + n) {
-			lemma := strings.Join(s.words(i, i+n), " ")
-			s.part(&s.graph.Relations, i, i+n, Part{Kind: Relation, Lemma: lemma, Class: "place", Of: -1})
+			s.part(&s.graph.Relations, i, i+n, Part{Kind: Relation, Lemma: s.role, Class: "place", Of: -1})
 		}
 		return i + n
 	}
-	if s.noun(i) || s.modifier(i) {
+	switch {
+	case s.noun(i) || s.modifier(i):
 		return s.phrase(i)
-	}
-	if s.is(i, "VB") {
+	case s.is(i, "VB"):
 		s.verb(i)
+	case s.is(i, "IN", "TO"):
+		s.role = s.word(i)
+	case s.is(i, "CC") || s.word(i) == ",":
+		s.role = s.lastRole
 	}
 	return i + 1
 }
 
-func (s *sentence) words(from, to int) []string {
-	var out []string
-	for i := from; i < to; i++ {
-		out = append(out, s.word(i))
+// join returns tokens [from,to) with blanks between.
+func (s *sentence) join(from, to int) string {
+	joined := s.word(from)
+	for i := from + 1; i < to; i++ {
+		joined += " " + s.word(i)
 	}
-	return out
+	return joined
 }
 
 // nominal says whether token i can begin what a preposition or a verb is about.
@@ -181,11 +196,19 @@ func (s *sentence) nominal(i int) bool {
 
 // place returns how many tokens from i on are a preposition of place, 0 if none.
 func (s *sentence) place(i int) int {
+	if s.is(i, "RP") || s.word(i) == "by" && s.is(i-1, "VBN", "VBD") { // a part of the verb; the doer
+		return 0
+	}
 	for _, phrase := range places[s.word(i)] {
 		n := len(phrase)
-		if i+n <= len(s.tokens) && slices.Equal(phrase, s.words(i, i+n)) && !(n == 1 && s.is(i, "NN", "JJ", "VB")) &&
-			!(phrase[0] == "by" && s.is(i-1, "VBN", "VBD")) { // the doer, not the place
-			return n
+		if n == 1 && s.is(i, "NN", "JJ", "VB") {
+			continue
+		}
+		for n > 0 && s.word(i+n-1) == phrase[n-1] {
+			n--
+		}
+		if n == 0 {
+			return len(phrase)
 		}
 	}
 	return 0
@@ -201,20 +224,24 @@ func (s *sentence) phrase(start int) int {
 	for s.noun(i) {
 		i++
 	}
+	role := s.role
+	s.role, s.lastRole = "", role
 	g := s.graph
 	of := len(g.Objects) - 1 // of what is said of the object before
 	if head := i - 1; from < i && !unseen[singular(s.word(head))] && !(s.word(i) == "of" && measures[singular(s.word(head))]) {
 		of++
 		from = max(from, i-2) // longer compounds are rare, and most of them wrong
-		words := s.words(from, i)
-		words[len(words)-1] = singular(words[len(words)-1])
-		s.part(&g.Objects, from, i, Part{Kind: Object, Lemma: strings.Join(words, " "), Form: s.number(start, head), Of: -1})
+		lemma := singular(s.word(head))
+		if from < head {
+			lemma = s.word(from) + " " + lemma
+		}
+		s.part(&g.Objects, from, i, Part{Kind: Object, Lemma: lemma, Class: role, Form: s.number(start, head), Of: -1})
 	} else if from < i {
 		return i // what is said of a part or a measure is not taken
 	}
 	for a := start; a < from; a++ {
 		if s.modifier(a) && of >= 0 && !dull[s.word(a)] && strings.ContainsFunc(s.word(a), letter) {
-			s.part(&g.Attributes, a, a+1, Part{Kind: Attribute, Lemma: s.word(a), Class: attributeClass(s.word(a), s.tokens[a].Tag), Of: of})
+			s.part(&g.Attributes, a, a+1, Part{Kind: Attribute, Lemma: s.word(a), Class: classes[s.word(a)], Of: of})
 		}
 	}
 	return max(i, start+1)
@@ -244,10 +271,11 @@ func (s *sentence) verb(i int) {
 	class := "verb"
 	next := i + 1
 	switch {
-	case s.is(next, "IN", "RP", "TO") || s.place(next) > 0:
+	case s.is(next, "IN", "RP", "TO", "RB") || s.place(next) > 0:
 		class = "verb " + s.word(next)
 	case s.nominal(next):
 		class = "verb with object"
 	}
+	s.role = lemma
 	s.part(&s.graph.Relations, i, i+1, Part{Kind: Relation, Lemma: lemma, Class: class, Form: s.tokens[i].Tag, Of: -1})
 }

@@ -3,6 +3,7 @@ package rewrite
 import (
 	"iter"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
@@ -39,86 +40,92 @@ func (w *Rewriter) Negatives(caption string, others []string, n int, r *rand.Ran
 	return w.NegativesOf(w.Parser.Parse(caption), graphs, n, r)
 }
 
-// NegativesOf is [Rewriter.Negatives] of captions that are parsed already.
+// NegativesOf is [Rewriter.Negatives] of captions that were parsed already.
 func (w *Rewriter) NegativesOf(caption Graph, others []Graph, n int, r *rand.Rand) []Rewrite {
-	kinds := make([][]Part, 0, 3)
-	for _, parts := range [][]Part{caption.Objects, caption.Attributes, caption.Relations} {
-		if len(parts) > 0 {
-			kinds = append(kinds, parts)
-		}
-	}
+	kinds := replaceable(&caption)
 	if len(kinds) == 0 {
 		return nil
 	}
-	said := newSaid(&caption, others)
+	said := said{graphs: others, meanings: caption.meanings, words: caption.words}
+	for i := range others {
+		for k := range said.meanings {
+			said.meanings[k].join(&others[i].meanings[k])
+		}
+	}
 	var out []Rewrite
-	made := map[string]bool{}
 	for tries := n * triesPerRewrite; tries > 0 && len(out) < n; tries-- {
 		parts := kinds[r.IntN(len(kinds))]
 		part := parts[r.IntN(len(parts))]
-		words := w.Lexicon.pool(pool{part.Kind, part.Class, part.Form})
-		if len(words) == 0 {
-			continue
-		}
-		to := draw(words, r.Float64())
-		if said.true(part.Kind, to.lemma) || w.Lexicon.exchange(part.Kind, part.Lemma, to.lemma) {
+		to, ok := w.Lexicon.draw(part, r)
+		if !ok || said.true(part.Kind, &to) || w.Lexicon.exchange(part.Kind, part.Lemma, to.lemma) {
 			continue
 		}
 		text := replace(caption.Text, part, to.text)
-		if !made[text] {
-			made[text] = true
+		if !slices.ContainsFunc(out, func(have Rewrite) bool { return have.Text == text }) {
 			out = append(out, Rewrite{Text: text, Kind: part.Kind, From: caption.Text[part.Start:part.End], To: to.text})
 		}
 	}
 	return out
 }
 
+// replaceable returns the parts that can be replaced, by kind: of the attributes only those
+// of a class, whose others are known to exclude them.
+func replaceable(g *Graph) [][]Part {
+	kinds := make([][]Part, 0, 3)
+	if len(g.Objects) > 0 {
+		kinds = append(kinds, g.Objects)
+	}
+	var attributes []Part
+	for _, a := range g.Attributes {
+		if a.Class != "" {
+			attributes = append(attributes, a)
+		}
+	}
+	if len(attributes) > 0 {
+		kinds = append(kinds, attributes)
+	}
+	if len(g.Relations) > 0 {
+		kinds = append(kinds, g.Relations)
+	}
+	return kinds
+}
+
 // said is what the captions of an image say.
 type said struct {
-	words  map[string]bool
-	lemmas map[Kind][]string
+	words    []string // of the caption
+	graphs   []Graph  // of the others
+	meanings [3]meaning
 }
 
-func newSaid(caption *Graph, others []Graph) *said {
-	s := &said{words: map[string]bool{}, lemmas: map[Kind][]string{}}
-	seen := map[term]bool{}
-	add := func(g *Graph) {
-		for _, word := range g.words {
-			s.words[word] = true
-		}
-		for p := range g.parts() {
-			if t := (term{p.Kind, p.Lemma}); !seen[t] {
-				seen[t] = true
-				s.lemmas[p.Kind] = append(s.lemmas[p.Kind], p.Lemma)
-			}
-		}
-	}
-	add(caption)
-	for i := range others {
-		add(&others[i])
-	}
-	return s
-}
-
-// true says whether a lemma, or what can mean the same, is said.
-func (s *said) true(kind Kind, lemma string) bool {
-	if s.words[head(lemma)] || strings.Contains(lemma, " ") && s.words[lemma[:strings.IndexByte(lemma, ' ')]] && kind == Object {
+// true says whether the captions say a word, or one that can be true where it is.
+func (s *said) true(kind Kind, c *choice) bool {
+	if s.meanings[kind.index()].alike(&c.meaning) {
 		return true
 	}
-	for _, other := range s.lemmas[kind] {
-		if alike(lemma, other) {
-			return true
-		}
+	last := head(c.lemma)
+	if slices.Contains(s.words, last) {
+		return true
 	}
-	return false
+	return slices.ContainsFunc(s.graphs, func(g Graph) bool { return slices.Contains(g.words, last) })
 }
 
-// parts ranges over the objects, attributes and relations.
-func (g *Graph) parts() iter.Seq[Part] {
-	return func(yield func(Part) bool) {
-		for _, list := range [][]Part{g.Objects, g.Attributes, g.Relations} {
+// index numbers the kinds.
+func (k Kind) index() int {
+	switch k {
+	case Object:
+		return 0
+	case Attribute:
+		return 1
+	}
+	return 2
+}
+
+// parts ranges over the objects, attributes and relations, with the number of their kind.
+func (g *Graph) parts() iter.Seq2[int, Part] {
+	return func(yield func(int, Part) bool) {
+		for kind, list := range [3][]Part{g.Objects, g.Attributes, g.Relations} {
 			for _, p := range list {
-				if !yield(p) {
+				if !yield(kind, p) {
 					return
 				}
 			}
@@ -129,11 +136,11 @@ func (g *Graph) parts() iter.Seq[Part] {
 // text returns how a part is written, in lower case.
 func (g *Graph) text(p Part) string { return strings.ToLower(g.Text[p.Start:p.End]) }
 
-// replace puts a word in the place of a part, with a capital where the part had one and
-// with the article that fits.
+// replace puts a word in the place of a part, with a capital where the part begins the
+// caption with one, and with the article that fits.
 func replace(caption string, p Part, to string) string {
 	before, after := caption[:p.Start], caption[p.End:]
-	if first, _ := utf8.DecodeRuneInString(caption[p.Start:]); unicode.IsUpper(first) {
+	if first, _ := utf8.DecodeRuneInString(caption[p.Start:]); unicode.IsUpper(first) && !strings.ContainsFunc(before, unicode.IsLetter) {
 		r, n := utf8.DecodeRuneInString(to)
 		to = string(unicode.ToUpper(r)) + to[n:]
 	}

@@ -8,41 +8,75 @@ import (
 //go:embed synonyms.txt
 var synonymText string
 
-// same are the pairs of lemmas that can be true of the same thing, in both orders.
-var same = synonyms(synonymText)
+// meanings are those of the lemmas in the table of synonyms.
+var meanings = readMeanings(synonymText)
 
-func synonyms(text string) map[[2]string]bool {
-	pairs := map[[2]string]bool{}
-	join := func(as, bs []string) {
-		for _, a := range as {
-			for _, b := range bs {
-				a, b := strings.ReplaceAll(a, "_", " "), strings.ReplaceAll(b, "_", " ")
-				pairs[[2]string{a, b}], pairs[[2]string{b, a}] = true, true
-			}
-		}
+// bits is a set of lines of the table.
+type bits [3]uint64
+
+func (b *bits) set(line int) { b[line/64] |= 1 << (line % 64) }
+
+func (b *bits) join(o *bits) {
+	for i := range b {
+		b[i] |= o[i]
 	}
-	for line := range strings.Lines(text) {
-		rest, alike := strings.CutPrefix(line, "= ")
-		if alike {
-			words := strings.Fields(rest)
-			join(words, words)
-		} else if rest, ok := strings.CutPrefix(line, "> "); ok {
-			hubs, members, _ := strings.Cut(rest, "|")
-			join(strings.Fields(hubs), strings.Fields(hubs))
-			join(strings.Fields(hubs), strings.Fields(members))
-		}
-	}
-	return pairs
 }
 
-// head is the last word of a lemma: a soccer ball is a ball.
+func (b *bits) meets(o *bits) bool { return b[0]&o[0]|b[1]&o[1]|b[2]&o[2] != 0 }
+
+// meaning is where words stand in the table of synonyms: among words that are true of each
+// other (both in general and special), as a word that is true of others (general), and as
+// one of those others (special).
+type meaning struct{ general, special bits }
+
+// alike says whether one can be true of what the other is true of.
+func (m *meaning) alike(o *meaning) bool {
+	return m.general.meets(&o.special) || m.special.meets(&o.general)
+}
+
+func (m *meaning) join(o *meaning) {
+	m.general.join(&o.general)
+	m.special.join(&o.special)
+}
+
+// add adds what a lemma means, and its last word: a soccer ball is a ball.
+func (m *meaning) add(lemma string) {
+	if of := meanings[lemma]; of != nil {
+		m.join(of)
+	}
+	if last := head(lemma); last != lemma {
+		m.add(last)
+	}
+}
+
+// head is the last word of a lemma.
 func head(lemma string) string { return lemma[strings.LastIndexByte(lemma, ' ')+1:] }
 
-// alike says whether two lemmas are the same, synonyms, or can be true of the same thing.
-func alike(a, b string) bool {
-	if a == b || same[[2]string{a, b}] {
-		return true
+// readMeanings reads the table, whose first lines say what it is.
+func readMeanings(text string) map[string]*meaning {
+	m := map[string]*meaning{}
+	of := func(word string) *meaning {
+		word = strings.ReplaceAll(word, "_", " ")
+		if m[word] == nil {
+			m[word] = &meaning{}
+		}
+		return m[word]
 	}
-	ha, hb := head(a), head(b)
-	return ha == hb && (ha == a || hb == b || !same[[2]string{ha, hb}]) || same[[2]string{ha, hb}] || same[[2]string{a, hb}] || same[[2]string{ha, b}]
+	n := 0
+	for line := range strings.Lines(text) {
+		kind, rest, _ := strings.Cut(line, " ")
+		if kind != "=" && kind != ">" {
+			continue
+		}
+		general, special, _ := strings.Cut(rest, "|")
+		for word := range strings.FieldsSeq(general) {
+			of(word).general.set(n)
+			of(word).special.set(n)
+		}
+		for word := range strings.FieldsSeq(special) {
+			of(word).special.set(n)
+		}
+		n++
+	}
+	return m
 }
