@@ -1,6 +1,5 @@
 package related
 
-
 // Pair is an image with its captions, or an image alone.
 type Pair struct {
 	Key      string
@@ -20,7 +19,7 @@ type Options struct {
 // Related is what an image with captions is compared with, best first. Lists are shorter than asked for
 // where nothing else has a word or an object in common.
 type Related struct {
-	Captions [][]string // for each caption, those of other images
+	Captions [][]string // for each caption, those of other images; nil if none were asked for
 	Texts    []string
 	Images   []string // keys
 }
