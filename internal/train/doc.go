@@ -4,9 +4,9 @@
 // It knows neither models nor data. A [Task] gives it parameters, batches by
 // number, and the loss of a batch; it gives the task's model folder back through
 // Task.Save. Everything that happens in a step is a function of the snapshot it
-// starts from: batches are found by number, dropout masks by the number of the
-// pass, so a run that was killed and resumed ends in the same bits as one that was
-// not.
+// starts from: batches are found by number, or come from a stream whose place is in the
+// snapshot ([Streamer]), and dropout masks go by the number of the pass. So a run that was
+// killed and resumed ends in the same bits as one that was not.
 //
 // # A run is a folder
 //
