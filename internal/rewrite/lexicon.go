@@ -43,7 +43,7 @@ type Lexicon struct {
 	terms  map[term]*usage // in images
 
 	mu    sync.Mutex
-	pools atomic.Pointer[map[pool][]choice] // made of counts when needed; nil after Add
+	pools atomic.Pointer[pools] // made of counts when needed; nil after Add
 }
 
 // usage is how a term occurs.
@@ -57,6 +57,7 @@ type usage struct {
 type pool struct {
 	kind        Kind
 	class, form string
+	leads       bool // of objects: whether sentences are mostly about them, as about people and animals
 }
 
 // choice is a word of a pool.
@@ -143,7 +144,9 @@ func (l *Lexicon) rare() int { return 1 + l.images/2000 }
 
 // fewChoices is how many words a pool of objects has at least: with fewer, objects of all
 // classes may take the place.
-const fewChoices = 10
+const fewChoices = 8
+
+const anyClass = "*"
 
 // draw returns a word that could stand where a part is; ok is false if the corpus has none.
 func (l *Lexicon) draw(p Part, r *rand.Rand) (c choice, ok bool) {
@@ -151,9 +154,11 @@ func (l *Lexicon) draw(p Part, r *rand.Rand) (c choice, ok bool) {
 	if pools == nil {
 		pools = l.makePools()
 	}
-	of := (*pools)[pool{p.Kind, p.Class, p.Form}]
+	key := pool{p.Kind, p.Class, p.Form, p.Kind == Object && pools.leads[p.Lemma]}
+	of := pools.of[key]
 	if p.Kind == Object && len(of) < fewChoices {
-		of = (*pools)[pool{p.Kind, anyClass, p.Form}]
+		key.class = anyClass
+		of = pools.of[key]
 	}
 	if len(of) == 0 {
 		return choice{}, false
@@ -163,16 +168,20 @@ func (l *Lexicon) draw(p Part, r *rand.Rand) (c choice, ok bool) {
 	return of[min(at, len(of)-1)], true
 }
 
-const anyClass = "*"
+// pools are the words of a lexicon by what they can replace.
+type pools struct {
+	of    map[pool][]choice
+	leads map[string]bool // objects
+}
 
-// makePools sorts the words by what they can replace.
-func (l *Lexicon) makePools() *map[pool][]choice {
+func (l *Lexicon) makePools() *pools {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if pools := l.pools.Load(); pools != nil {
-		return pools
+	if p := l.pools.Load(); p != nil {
+		return p
 	}
 	uses := map[string]*[3]int{} // of every single word, by kind
+	lead := map[string]int{}     // how much more often an object comes first than elsewhere
 	for w, n := range l.counts {
 		for single := range strings.FieldsSeq(w.Text) {
 			if uses[single] == nil {
@@ -180,37 +189,47 @@ func (l *Lexicon) makePools() *map[pool][]choice {
 			}
 			uses[single][w.Kind.index()] += n
 		}
-	}
-	pools := map[pool][]choice{}
-	add := func(of pool, w word, n int) {
-		c := choice{lemma: w.Lemma, text: w.Text, weight: math.Pow(float64(n), 0.75)} // between all alike and as often as in the corpus, as word2vec draws
-		c.meaning.add(w.Lemma)
-		if have := pools[of]; len(have) > 0 {
-			c.weight += have[len(have)-1].weight
+		if w.Kind == Object && w.Class == "" {
+			lead[w.Lemma] += n
+		} else if w.Kind == Object {
+			lead[w.Lemma] -= n
 		}
-		pools[of] = append(pools[of], c)
+	}
+	p := &pools{of: map[pool][]choice{}, leads: map[string]bool{}}
+	for lemma, n := range lead {
+		p.leads[lemma] = n > 0
 	}
 	anywhere := map[word]int{}
 	for _, w := range l.sorted() {
+		n := l.counts[w]
 		if vague[w.Lemma] || mistaken(w, uses) {
 			continue
 		}
-		if n := l.counts[w]; n >= l.rare() {
-			add(pool{w.Kind, w.Class, w.Form}, w, n)
-		}
+		p.add(w, n, l.rare())
 		if w.Kind == Object {
-			n := l.counts[w]
 			w.Class = anyClass
 			anywhere[w] += n
 		}
 	}
 	for _, w := range sortedWords(anywhere) {
-		if n := anywhere[w]; n >= l.rare() {
-			add(pool{w.Kind, w.Class, w.Form}, w, n)
-		}
+		p.add(w, anywhere[w], l.rare())
 	}
-	l.pools.Store(&pools)
-	return &pools
+	l.pools.Store(p)
+	return p
+}
+
+// add adds a word that occurs n times, unless that is less than rare.
+func (p *pools) add(w word, n, rare int) {
+	if n < rare {
+		return
+	}
+	key := pool{w.Kind, w.Class, w.Form, w.Kind == Object && p.leads[w.Lemma]}
+	c := choice{lemma: w.Lemma, text: w.Text, weight: math.Pow(float64(n), 0.75)} // between all alike and as often as in the corpus, as word2vec draws
+	c.meaning.add(w.Lemma)
+	if have := p.of[key]; len(have) > 0 {
+		c.weight += have[len(have)-1].weight
+	}
+	p.of[key] = append(p.of[key], c)
 }
 
 // mistaken says whether a word is more often of another kind: then the parser was wrong.

@@ -214,37 +214,52 @@ func (s *sentence) place(i int) int {
 	return 0
 }
 
-// phrase takes a noun phrase from its first modifier or noun on.
+// phrase takes a noun phrase from its first modifier or noun on and returns the token after it.
 func (s *sentence) phrase(start int) int {
-	i := start
-	for s.modifier(i) || i > start && (s.word(i) == "and" || s.word(i) == ",") && s.modifier(i-1) && s.modifier(i+1) {
-		i++
+	from := start
+	for s.modifier(from) || from > start && (s.word(from) == "and" || s.word(from) == ",") && s.modifier(from-1) && s.modifier(from+1) {
+		from++
 	}
-	from := i
-	for s.noun(i) {
-		i++
+	end := from
+	for s.noun(end) {
+		end++
+	}
+	if last := s.word(end - 1); from == end && s.is(end-1, "JJ") && s.determiner(start-1) && classes[last] == "" && !dull[last] {
+		from-- // the model takes rare nouns for adjectives: a skateboarder jumps
 	}
 	role := s.role
 	s.role, s.lastRole = "", role
-	g := s.graph
-	of := len(g.Objects) - 1 // of what is said of the object before
-	if head := i - 1; from < i && !unseen[singular(s.word(head))] && !(s.word(i) == "of" && measures[singular(s.word(head))]) {
+	of := len(s.graph.Objects) - 1 // where no noun follows: the object before
+	if from < end {
+		if s.word(end) == "of" && measures[singular(s.word(end-1))] || !s.object(start, from, end, role) {
+			return end // what is said of a measure or a part is not taken
+		}
 		of++
-		from = max(from, i-2) // longer compounds are rare, and most of them wrong
-		lemma := singular(s.word(head))
-		if from < head {
-			lemma = s.word(from) + " " + lemma
-		}
-		s.part(&g.Objects, from, i, Part{Kind: Object, Lemma: lemma, Class: role, Form: s.number(start, head), Of: -1})
-	} else if from < i {
-		return i // what is said of a part or a measure is not taken
 	}
-	for a := start; a < from; a++ {
-		if s.modifier(a) && of >= 0 && !dull[s.word(a)] && strings.ContainsFunc(s.word(a), letter) {
-			s.part(&g.Attributes, a, a+1, Part{Kind: Attribute, Lemma: s.word(a), Class: classes[s.word(a)], Of: of})
+	for i := start; i < from; i++ {
+		if w := s.word(i); s.modifier(i) && of >= 0 && !dull[w] && strings.ContainsFunc(w, letter) {
+			s.part(&s.graph.Attributes, i, i+1, Part{Kind: Attribute, Lemma: w, Class: classes[w], Of: of})
 		}
 	}
-	return max(i, start+1)
+	return max(end, start+1)
+}
+
+// object adds the object that nouns [from,to) name, if they name one; its phrase begins at start.
+func (s *sentence) object(start, from, to int, role string) bool {
+	for to > from && unseen[singular(s.word(to-1))] {
+		to-- // the rock of a rock face
+	}
+	if from == to {
+		return false
+	}
+	head := to - 1
+	from = max(from, to-2) // longer compounds are rare, and most of them wrong
+	lemma := singular(s.word(head))
+	if from < head {
+		lemma = s.word(from) + " " + lemma
+	}
+	s.part(&s.graph.Objects, from, to, Part{Kind: Object, Lemma: lemma, Class: role, Form: s.number(start, head), Of: -1})
+	return true
 }
 
 // number returns the form of a noun phrase: what stands in front of it decides what can

@@ -11,7 +11,7 @@ import (
 var tagged = lexicon(map[string]string{
 	"VBZ": "runs stands jumps sits walks looks plays rides watches climbs smiles leaps wears poses catches chases swims tries performs lays hangs talks " +
 		"splashes prepares leans flies drives shakes dances kicks eats shows waits attempts raises leads laughs holds carries throws pushes pulls " +
-		"sleeps dives crosses stares points digs skates snowboards surfs skis races rests kneels bites barks",
+		"sleeps dives crosses stares points digs skates snowboards surfs skis races rests kneels bites barks reads squats relaxes stretches balances crouches crawls sings",
 	"VBP": "sit stand walk play watch look pose swim wrestle hold wear climb wait talk",
 	"VBG": "playing jumping swimming smiling swinging racing posing hanging leaping fishing driving drinking lying diving surfing hiking laughing reading " +
 		"shopping dancing skateboarding staring wading skating pointing smoking skiing blowing floating kissing paddling balancing writing moving",
@@ -71,7 +71,8 @@ var vague = set("person people human individual thing object item stuff area pla
 // classLists are classes of attributes that exclude each other; one replaces another of
 // its class only, and what is of no class is not replaced: a tall girl can be asian.
 var classLists = map[string]string{
-	"colour":  "black white red blue green yellow brown gray grey orange purple pink tan beige golden gold silver maroon turquoise teal navy violet cream blonde blond",
+	"colour":  "black white red blue green yellow brown gray grey orange purple pink tan beige golden gold silver maroon turquoise teal navy violet cream",
+	"hair":    "blond blonde brunette redheaded dark-haired red-haired brown-haired blond-haired blonde-haired grey-haired gray-haired",
 	"number":  "two three four five six seven eight nine ten eleven twelve",
 	"age":     "young old elderly older younger teenage middle-aged aged",
 	"size":    "big large small tiny huge little giant tall short long massive enormous miniature",
