@@ -22,6 +22,12 @@
 // pairs of a part of images with a part of texts. In training both parts and the pairs of a batch's groups are made on one tape. In
 // evaluation [Part.Keep] takes parts out of the pass, so that they serve the blocks of a large matrix of scores.
 //
+// # Pre-training
+//
+// A [Pretrainer] takes a batch of [Hidden] through the encoder once, for all that is predicted in it: in the last layer
+// only these rows are computed. Contrastive learning goes through the parts of its [Retriever], so that pairs that
+// share an image share its input work.
+//
 // Shape letters are those of package engine; R regions of a batch of images, E features of each, P pairs. Source: Li et al. 2021, section 2;
 // PaddlePaddle/Research, NLP/UNIMO/src/model.
 package model

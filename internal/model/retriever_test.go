@@ -55,20 +55,38 @@ func (b pairBatch) bothLosses(r *Retriever, t *autograd.Tape) *autograd.Var {
 // its weights from; nil: its own. It returns the scores, too.
 func (r *reference) retrieval(b pairBatch, fixed []float64) (loss float64, scores []float64) {
 	r.next = 0
-	wideRows := func(x []float32, cols int) (rows [][]float64) {
-		for i := 0; i < len(x); i += cols {
-			var row []float64
-			for _, v := range x[i : i+cols] {
-				row = append(row, float64(v))
-			}
-			rows = append(rows, row)
-		}
-		return rows
+	images, texts := r.embedImages(b.images), r.embed(b.texts)
+	for _, score := range r.scores(b, images, texts) {
+		scores = append(scores, 1/(1+math.Exp(-score)))
 	}
-	images := r.dropout(r.normOf(r.linear(wideRows(b.images.Features, r.cfg.ImageEmbeddingSize), "image_emb"),
-		r.linear(wideRows(b.images.Locations, LocationSize), "image_loc"), "v_pre_encoder"))
-	texts := r.embed(b.texts)
+	loss = circle(scores, fixed)
+	if r.cfg.ContrastSize > 0 {
+		v := r.vectors(images, b.images.Offsets, "contrast_fc_image")
+		loss += contrastive(v, r.vectors(texts, b.texts.Offsets, "contrast_fc_text"), tinyImageOf)
+	}
+	return loss, scores
+}
 
+// embedImages returns the first layer's input for regions.
+func (r *reference) embedImages(im Images) [][]float64 {
+	return r.dropout(r.normOf(r.linear(wideRows(im.Features, r.cfg.ImageEmbeddingSize), "image_emb"),
+		r.linear(wideRows(im.Locations, LocationSize), "image_loc"), "v_pre_encoder"))
+}
+
+// wideRows returns the rows of a matrix.
+func wideRows(x []float32, cols int) (rows [][]float64) {
+	for row := range slices.Chunk(x, cols) {
+		wide := make([]float64, cols)
+		for j, v := range row {
+			wide[j] = float64(v)
+		}
+		rows = append(rows, wide)
+	}
+	return rows
+}
+
+// scores are those of pairs of embedded images and texts.
+func (r *reference) scores(b pairBatch, images, texts [][]float64) (scores []float64) {
 	var x [][]float64
 	var firsts []int32
 	offsets := []int32{0}
@@ -89,14 +107,9 @@ func (r *reference) retrieval(b pairBatch, fixed []float64) (loss float64, score
 		products = append(products, image)
 	}
 	for _, row := range r.affine(r.dropout(products), "match_fc.w_0", "match_fc.b_0") {
-		scores = append(scores, 1/(1+math.Exp(-row[0])))
+		scores = append(scores, row[0])
 	}
-	loss = circle(scores, fixed)
-	if r.cfg.ContrastSize > 0 {
-		v := r.vectors(images, b.images.Offsets, "contrast_fc_image")
-		loss += contrastive(v, r.vectors(texts, b.texts.Offsets, "contrast_fc_text"), tinyImageOf)
-	}
-	return loss, scores
+	return scores
 }
 
 func circle(scores, fixed []float64) (loss float64) {

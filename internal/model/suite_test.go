@@ -378,12 +378,22 @@ func (r *reference) nextLogits(text Text) [][]float64 {
 		}
 		queries = append(queries, int32(len(rows)))
 	}
-	h := gelu(r.linear(r.encode(text, rows, queries), "mask_lm_trans_fc"))
+	return r.languageHead(r.encode(text, rows, queries))
+}
+
+// headOf is what a head makes of encoded rows before it says anything.
+func (r *reference) headOf(x [][]float64, name string) [][]float64 {
+	h := gelu(r.linear(x, name+"_fc"))
 	none := make([][]float64, len(h))
 	for i := range none {
 		none[i] = make([]float64, r.cfg.HiddenSize)
 	}
-	h = r.normOf(h, none, "mask_lm_trans")
+	return r.normOf(h, none, name)
+}
+
+// languageHead returns the scores of all tokens for encoded rows.
+func (r *reference) languageHead(x [][]float64) [][]float64 {
+	h := r.headOf(x, "mask_lm_trans")
 	if r.cfg.UntiedEmbeddings {
 		return r.linear(h, "mask_lm_out_fc")
 	}
