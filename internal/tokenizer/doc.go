@@ -1,8 +1,9 @@
-// Package tokenizer turns text into the ids of a UNIMO vocabulary and back.
+// Package tokenizer turns text into the ids of a vocabulary and back.
 //
 // # What it is
 //
-// The algorithm is the byte-level byte pair encoding of GPT-2. Text is cut into
+// There are two kinds of vocabulary: UNIMO's own, which is RoBERTa's, and BERT's WordPiece
+// for models that come from there. The algorithm of the first is the byte-level byte pair encoding of GPT-2. Text is cut into
 // words by GPT-2's pattern, which keeps a leading space with its word:
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
@@ -25,21 +26,35 @@
 // is RoBERTa's vocabulary under other names. A piece that vocab.txt leaves out
 // encodes as [UNK].
 //
+// # WordPiece
+//
+// Text is cleaned (controls are dropped), a CJK character is a word, accents go
+// where text is lower-cased, and words are cut at white space and around
+// punctuation. A word is the longest piece of the vocabulary that starts it, then the
+// longest piece with "##" that goes on, and so forth; a word of more than 100
+// characters, or one that no pieces make up, is [UNK]. What BERT does with final sigmas
+// and the dotted I holds, which is not what Python's str.lower does.
+//
+// Decoding puts a space before every piece without "##", except before . , ! and ?; what was
+// cleaned away stays away. So the text of a whole sequence starts with a space.
+//
 // # Files
 //
-// A folder holds one of two sets, and [Load] takes what it finds; if both are
-// complete, the first is used:
+// A folder holds one of four sets, and [Load] takes the first that is complete:
 //
 //	encoder.json  vocab.bpe  vocab.txt    UNIMO's (any "NAME." may precede)
 //	vocab.json    merges.txt              Hugging Face's, as for RoBERTa
+//	vocab.txt                             BERT's, one token a line
+//	tokenizer.json                        Hugging Face's, of either kind
 //
-// RoBERTa's names <s>, <pad>, </s>, <unk>, <mask> are read as [CLS], [PAD], [SEP],
+// BERT's vocab.txt is told from UNIMO's by its words. RoBERTa's names <s>, <pad>, </s>, <unk>, <mask> are read as [CLS], [PAD], [SEP],
 // [UNK], [MASK]. The same vocabulary gives the same ids in both forms.
 //
 // # Lower case
 //
 // The released models saw only lower-cased text, so encoding lower-cases first,
-// unless the folder's tokenizer_config.json says "do_lower_case": false, or the
+// unless the folder's tokenizer_config.json says "do_lower_case": false, or that is absent
+// and tokenizer.json has no lower-casing, or the
 // caller does ([WithLowerCase], [Tokenizer.SetLowerCase]). Lower-casing is that of
 // Python's str.lower, with the final sigma and the dotted I.
 // Decoding then gives back the lower-cased bytes.
@@ -54,11 +69,13 @@
 //	merge.go      the merging of one word              table.go  the hash tables
 //	decode.go     ids into bytes and text              alphabet.go  bytes as characters
 //	load.go, parse.go, scan.go, save.go  files        train.go  a vocabulary from text
+//	wordpiece.go  words into ids, as BERT does         loadwordpiece.go  BERT's files
 //
 // Letters, numbers and white space are those of Unicode as Go's package unicode
 // has it (15.0); characters assigned later count as punctuation. The
 // reference's regex module goes by the Unicode of its own version.
 //
 // Sources: Sennrich et al. 2016 (BPE); Radford et al. 2019 (bytes, the pattern);
+// Wu et al. 2016 and Devlin et al. 2019 (WordPiece);
 // UNIMO's released vocabulary files.
 package tokenizer

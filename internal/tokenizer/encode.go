@@ -13,8 +13,8 @@ const lowerChunk = 16 << 10
 // Encode appends the ids of text to dst and returns the extended slice. It adds no
 // special tokens, and the name of one in the text is text like any other. Bytes that
 // are not UTF-8 are encoded as the bytes they are; WordPiece drops them. If dst has the
-// capacity, Encode does not allocate, except for words of 128 bytes and more.
-// It may be called concurrently.
+// capacity, Encode does not allocate, except for words of 128 bytes and more, and where
+// WordPiece strips accents off text that is not ASCII. It may be called concurrently.
 func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 	s := t.scratch.Get().(*scratch)
 	for len(text) > 0 {

@@ -102,11 +102,8 @@ func (t *Tokenizer) encodeWordPieces(dst []int32, s *scratch, text string) []int
 		case bertAlone, bertCJK:
 			flush()
 		}
-		switch {
-		case characters == longestWord: // and one more is too many, however many follow
-			characters++
-		case characters < longestWord:
-			if t.lowerCase && r == 'İ' {
+		if characters <= longestWord { // beyond, the word is too long, however long
+			if t.lowerCase && r == 'İ' { // the one letter that becomes two
 				s.word = append(s.word, 'i')
 				characters++
 				r = '\u0307'

@@ -8,11 +8,22 @@ func TestPartsOfWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type parts struct{ continues, special, punctuation bool }
-	for token, want := range map[string]parts{
+	testPartsOfWords(t, tok, map[string]parts{
 		"a": {continues: true}, "7": {continues: true}, "Ġ": {punctuation: true}, "Ċ": {punctuation: true}, "'": {punctuation: true},
 		"Ã": {continues: true}, "Ġthe": {}, nameCLS: {special: true}, nameMASK: {special: true}, "madeupword0000": {special: true},
-	} {
+	})
+	testPartsOfWords(t, bert(t, "uncased"), map[string]parts{
+		"a": {}, "##a": {continues: true}, ",": {punctuation: true}, "#": {punctuation: true}, "日": {}, "\u2026": {},
+		nameCLS: {special: true}, nameMASK: {special: true}, "[unused0]": {special: true},
+	})
+}
+
+// parts is what is asked of a token.
+type parts struct{ continues, special, punctuation bool }
+
+func testPartsOfWords(t *testing.T, tok *Tokenizer, tokens map[string]parts) {
+	t.Helper()
+	for token, want := range tokens {
 		found := false
 		for id := range int32(tok.VocabSize()) {
 			if tok.Token(id) != token {
