@@ -26,7 +26,7 @@ type stream struct {
 
 func newStream() *stream { return &stream{line: newLine(), source: rand.NewPCG(1, 2)} }
 
-const streamPadding = 3 << 20
+const streamPadding = 1 << 16
 
 func (s *stream) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
 	r := rand.New(s.source)
