@@ -129,7 +129,7 @@ func (c *tarCursor) place() Ref {
 // entry returns the next file. What is wrong with the archive is errDamaged.
 func (c *tarCursor) entry() (*entry, error) {
 	if e := c.held; e != nil {
-		c.held = nil
+		c.held, c.offset = nil, e.end()
 		return e, nil
 	}
 	for {
@@ -242,8 +242,10 @@ func (c *tarCursor) read(p *parts, e *entry, ending string) (err error) {
 		case !utf8.Valid(raw):
 			p.problem = NotUTF8
 		case ending == ".txt":
-			for line := range strings.Lines(strings.TrimSpace(string(raw))) {
-				p.texts = append(p.texts, line)
+			for line := range strings.Lines(string(raw)) {
+				if line = strings.TrimSpace(line); line != "" {
+					p.texts = append(p.texts, line)
+				}
 			}
 			if len(p.texts) == 0 {
 				p.texts = []string{""}

@@ -1,0 +1,92 @@
+package corpus
+
+import (
+	"cmp"
+	"errors"
+	"os"
+	"path"
+	"strings"
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/regions"
+)
+
+// setPicture sets where a sample's image comes from: the features of that name, or else the
+// picture in a file. It returns why there is none.
+func (c *Collection) setPicture(s *Sample, name, file string) (reason string) {
+	if c.has != nil {
+		return c.setFeatures(s, name)
+	}
+	if !exists(file) {
+		return NoPicture
+	}
+	s.image = c.image(s.Ref, func() (*picture.Picture, error) { return picture.Open(file, c.o.Limits) })
+	return ""
+}
+
+func exists(name string) bool {
+	_, err := os.Stat(name)
+	return err == nil
+}
+
+// setFeatures takes the features of a name, with or without a picture's ending.
+func (c *Collection) setFeatures(s *Sample, name string) (reason string) {
+	if !c.has[name] && !(picture.IsPicture(name) && c.has[strings.TrimSuffix(name, path.Ext(name))]) {
+		return NoPicture
+	}
+	s.image = func(dst *regions.Image) error { return c.source.Image(name, dst) }
+	return ""
+}
+
+// maxPicture bounds the bytes of a picture.
+func (c *Collection) maxPicture() int64 {
+	return cmp.Or(c.o.Limits.MaxBytes, picture.DefaultLimits.MaxBytes)
+}
+
+// prepared is a picture in the extractor's size, and the size it had.
+type prepared struct {
+	pixels        *picture.Picture
+	width, height int
+}
+
+// cache keeps prepared pictures, as they are what takes long.
+type cache struct {
+	mu   sync.RWMutex
+	room int64 // bytes left
+	kept map[Ref]prepared
+}
+
+// image returns what makes the image of the picture that open decodes.
+func (c *Collection) image(ref Ref, open func() (*picture.Picture, error)) func(*regions.Image) error {
+	return func(dst *regions.Image) error {
+		x := c.o.Extractor
+		if x == nil {
+			return errors.New("is a picture, and there is no extractor for it")
+		}
+		c.cache.mu.RLock()
+		p, ok := c.cache.kept[ref]
+		c.cache.mu.RUnlock()
+		if !ok {
+			decoded, err := open()
+			if err != nil {
+				return err
+			}
+			p = prepared{x.Prepare(decoded), decoded.Width, decoded.Height}
+			c.cache.keep(ref, p)
+		}
+		x.Extract(p.pixels, p.width, p.height, dst)
+		return nil
+	}
+}
+
+func (c *cache) keep(ref Ref, p prepared) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	size := int64(len(p.pixels.Pix))
+	if _, twice := c.kept[ref]; twice || size > c.room {
+		return
+	}
+	c.room -= size
+	c.kept[ref] = p
+}
