@@ -206,7 +206,7 @@ func TestImportErrors(t *testing.T) {
 		{set("intermediate_size", 32), theirs, "intermediate_size is 32"},
 		{set("position_embedding_type", "relative_key"), theirs, "position_embedding_type"},
 		{set("is_decoder", true), theirs, "is_decoder"},
-		{set("vocab_size", 61), theirs, "word_embedding"},
+		{set("vocab_size", 271), theirs, "word_embedding"},
 		{set("num_hidden_layers", 3), theirs, "3 layers"},
 		{set("max_position_embeddings", 25), theirs, "pos_embedding"},
 		{set("model_type", "roberta"), theirs, "pad_token_id is 0"},

@@ -70,7 +70,7 @@ func TestOpenCheckpoint(t *testing.T) {
 		if c.config && (got.Config.MaxPositions != 26 || got.Config.LayerNormEpsilon != 1e-12) {
 			t.Errorf("%s: configuration %+v", c.name, got.Config)
 		}
-		if info, err := got.Weights.Info("encoder_layer_0_ffn_fc_0.w_0"); err != nil || info.Shape[1] != 64 {
+		if info, err := got.Weights.Info("encoder_layer_0_ffn_fc_0.w_0"); err != nil || info.Shape[1] != 48 {
 			t.Errorf("%s: %v, %v", c.name, info, err)
 		}
 	}

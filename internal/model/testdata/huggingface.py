@@ -13,8 +13,8 @@ import transformers
 from safetensors.torch import save_file
 
 out = os.path.join(os.path.dirname(os.path.abspath(__file__)), "huggingface")
-size = dict(vocab_size=60, hidden_size=16, num_hidden_layers=2, num_attention_heads=4, intermediate_size=64, max_position_embeddings=24)
-lengths = [9, 3, 16, 1]
+size = dict(vocab_size=270, hidden_size=12, num_hidden_layers=2, num_attention_heads=3, intermediate_size=48, max_position_embeddings=24)
+lengths = [12, 3, 1]
 
 
 def make(name, model, first, padding):

@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// bertFolder copies a small BERT of transformers and gives it a vocabulary.
+func bertFolder(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		raw, err := os.ReadFile(filepath.Join("..", "model", "testdata", "huggingface", "bert", name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(dir, name), string(raw))
+	}
+	tokens := []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "film", "is", "good", "bad"}
+	for i := range 270 - len(tokens) {
+		tokens = append(tokens, fmt.Sprintf("##%c%c", 'a'+i/26, 'a'+i%26))
+	}
+	writeFile(t, filepath.Join(dir, "vocab.txt"), strings.Join(tokens, "\n")+"\n")
+	return dir
+}
+
+// A BERT of transformers is fine-tuned as it is, and just the same after it was converted.
+func TestFinetuneFromHuggingFace(t *testing.T) {
+	bert, data := bertFolder(t), opinionsFolder(t)
+	converted := filepath.Join(t.TempDir(), "converted")
+	must(t, "convert", bert, converted)
+	var models [2]string
+	for i, init := range []string{bert, converted} {
+		out := filepath.Join(t.TempDir(), "run")
+		r := must(t, withSettings([]string{"finetune", "sst-2", "--data", data, "--init", init, "--out", out}, "max_steps=2", "batch_size=4")...)
+		if !strings.Contains(r.stderr, "pooled_fc_text.w_0") || strings.Contains(r.stderr, "ffn_fc_0") {
+			t.Errorf("want the head alone to be new: %s", r.stderr)
+		}
+		weights, err := os.ReadFile(filepath.Join(out, "best", "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		models[i] = string(weights)
+		must(t, "predict", "--model", out, "the film is good")
+	}
+	if models[0] != models[1] {
+		t.Error("the converted checkpoint gives another model")
+	}
+	r := call(t, "", "finetune", "sst-2", "--data", data, "--init", filepath.Join(bert, "model.safetensors"), "--vocab", bert, "--out", filepath.Join(t.TempDir(), "run"))
+	if r.code == exitDone || !strings.Contains(r.stderr, "give the folder that has both") {
+		t.Errorf("weights alone: %+v", r)
+	}
+}
