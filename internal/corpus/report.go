@@ -32,9 +32,12 @@ type Report struct {
 // Skip counts something that is passed over.
 func (r *Report) Skip(reason, where string) {
 	if r.Skipped == nil {
-		r.Skipped, r.First = map[string]int{}, map[string]string{}
+		r.Skipped = map[string]int{}
 	}
-	if r.Skipped[reason]++; r.Skipped[reason] == 1 {
+	if r.First == nil {
+		r.First = map[string]string{}
+	}
+	if r.Skipped[reason]++; r.First[reason] == "" {
 		r.First[reason] = where
 	}
 }

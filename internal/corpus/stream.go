@@ -140,7 +140,7 @@ func (s *Stream) State() State {
 }
 
 // Restore takes the stream to where one of the same collection and options was: the same
-// samples follow. What waits in the buffer is read again.
+// samples follow. What waits in the buffer is read again. After an error the stream is of no use.
 func (s *Stream) Restore(state State) error {
 	if state.Collection != s.c.Fingerprint() {
 		return fmt.Errorf("the files of the %s have changed since the state was saved; use them as they were, or start anew", s.c.kind)

@@ -273,6 +273,8 @@ func (c *tarCursor) content(e *entry) ([]byte, error) {
 // finish makes a sample of its parts.
 func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
 	switch {
+	case !utf8.ValidString(p.name):
+		return NotUTF8
 	case c.c.has != nil:
 		if reason = c.c.setFeatures(s, p.name); reason != "" && p.picture != nil {
 			reason = c.c.setFeatures(s, path.Clean(p.picture.Name))
