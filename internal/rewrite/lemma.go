@@ -14,7 +14,7 @@ var plurals = map[string]string{
 }
 
 // unchanged are nouns that end like plurals and are none, or are the same in both.
-var unchanged = set("grass glass dress bus gas lens class cross canvas octopus cactus pants jeans shorts trousers leggings sunglasses glasses goggles " +
+var unchanged = set("clothes grass glass dress bus gas lens class cross canvas octopus cactus pants jeans shorts trousers leggings sunglasses glasses goggles " +
 	"scissors binoculars overalls pajamas tennis lacrosse moss boss bass mass pass mess compass mattress business harness fortress princess " +
 	"actress waitress hostess darkness wilderness always across us is was has this his its as christmas campus circus chess christmas stairs")
 

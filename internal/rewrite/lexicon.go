@@ -279,7 +279,9 @@ type exchangeCount struct {
 }
 
 // Save writes the lexicon as JSON: all words with their counts, and the exchanges that count.
-func (l *Lexicon) Save(path string) error {
+func (l *Lexicon) Save(path string) error { return atomicfile.Write(path, l.write) }
+
+func (l *Lexicon) write(out io.Writer) error {
 	f := lexiconFile{Images: l.images, Words: []wordCount{}, Terms: []termCount{}, Exchanged: []exchangeCount{}}
 	for _, w := range l.sorted() {
 		f.Words = append(f.Words, wordCount{w, l.counts[w]})
@@ -295,7 +297,7 @@ func (l *Lexicon) Save(path string) error {
 		}
 		slices.SortFunc(f.Exchanged[first:], func(a, b exchangeCount) int { return cmp.Compare(a.Lemmas[1], b.Lemmas[1]) })
 	}
-	return atomicfile.Write(path, func(w io.Writer) error { return json.NewEncoder(w).Encode(f) })
+	return json.NewEncoder(out).Encode(f)
 }
 
 // maxLexicon bounds a lexicon's file, in bytes; that of a million captions has some tens of MB.
@@ -322,8 +324,8 @@ func readLexicon(in io.Reader) (*Lexicon, error) {
 	}
 	l := &Lexicon{images: f.Images, counts: map[word]int{}, terms: map[term]*usage{}}
 	for _, w := range f.Words {
-		if w.Count < 1 || w.Text == "" || w.Lemma == "" {
-			return nil, fmt.Errorf("the word %s occurs %d times", data.Quote(w.Text), w.Count)
+		if w.Count < 1 || w.Text == "" || w.Lemma == "" || w.Kind != Object && w.Kind != Attribute && w.Kind != Relation {
+			return nil, fmt.Errorf("the %s %s occurs %d times", data.Quote(string(w.Kind)), data.Quote(w.Text), w.Count)
 		}
 		l.counts[w.word] = w.Count
 	}

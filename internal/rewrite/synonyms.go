@@ -24,9 +24,8 @@ func (b *bits) join(o *bits) {
 
 func (b *bits) meets(o *bits) bool { return b[0]&o[0]|b[1]&o[1]|b[2]&o[2] != 0 }
 
-// meaning is where words stand in the table of synonyms: among words that are true of each
-// other (both in general and special), as a word that is true of others (general), and as
-// one of those others (special).
+// meaning is where words stand in the table of synonyms: as a word that is true of others
+// (general), as one of those others (special), or among words true of each other (both).
 type meaning struct{ general, special bits }
 
 // alike says whether one can be true of what the other is true of.
@@ -71,7 +70,9 @@ func readMeanings(text string) map[string]*meaning {
 		general, special, _ := strings.Cut(rest, "|")
 		for word := range strings.FieldsSeq(general) {
 			of(word).general.set(n)
-			of(word).special.set(n)
+			if kind == "=" {
+				of(word).special.set(n)
+			}
 		}
 		for word := range strings.FieldsSeq(special) {
 			of(word).special.set(n)
