@@ -56,10 +56,12 @@ type Collection struct {
 	has    map[string]bool // its ids
 	opened []io.Closer
 	cache  cache
-	dim    int // of features; 0 if not known
-	spec   *regions.Spec
-	most   int // classes of regions
-	print  string
+
+	// Of features: their size, the number of classes and what computes them, where it is known.
+	dim, classes int
+	spec         *regions.Spec
+
+	print string
 }
 
 // shard is a file or folder with samples in an order.
@@ -154,7 +156,7 @@ func (c *Collection) Shards() int { return len(c.shards) }
 func (c *Collection) Dim() int { return c.dim }
 
 // Classes is the number of classes of which regions have probabilities; 0 without.
-func (c *Collection) Classes() int { return c.most }
+func (c *Collection) Classes() int { return c.classes }
 
 // Extractor is what computes or computed the features of the first images; nil if it is not known.
 func (c *Collection) Extractor() *regions.Spec { return c.spec }

@@ -133,14 +133,23 @@ func showAll(samples []*Sample) []string {
 	return out
 }
 
-// features are of two images, as the reference writes them.
-func features(tb testing.TB, ids ...string) string {
+// features are of one region an image, as the reference writes them.
+func features(tb testing.TB, ids ...string) string { return classified(tb, 0, ids...) }
+
+// classified are features with probabilities of classes, of which image i most likely has the one of that number.
+func classified(tb testing.TB, classes int, ids ...string) string {
 	tb.Helper()
 	path := filepath.Join(tb.TempDir(), "features.tsv")
 	err := regions.WriteReference(path, 12, func(yield func(*regions.Image, error) bool) {
 		for i, id := range ids {
 			im := &regions.Image{ID: id, Width: 10, Height: 10, Boxes: []float32{0, 0, 10, 10}, Features: make([]float32, 12)}
 			im.Features[0] = float32(i+1)/127.5 - 1
+			for c := range classes {
+				im.Classes = append(im.Classes, .5/float32(classes-1))
+				if c == i {
+					im.Classes[c] = .5
+				}
+			}
 			if !yield(im, nil) {
 				return
 			}
@@ -308,6 +317,7 @@ func TestOpenErrors(t *testing.T) {
 		{Pairs, []string{"a.tar"}, Options{}, CutOff},
 		{Images, []string{"x.pdf"}, Options{}, "x.pdf"},
 		{Images, []string{"p"}, Options{Features: features(t, "b")}, NoPicture},
+		{Images, []string{classified(t, 4, "b"), classified(t, 5, "b")}, Options{}, "probabilities of 5 classes"},
 		{Images, []string{"p", features(t, "b"), "p"}, Options{Extractor: must(regions.NewExtractor(regions.Spec{Extractor: regions.Statistics}))}, "features of 12 values, the images before of 64"},
 	} {
 		var paths []string
@@ -373,6 +383,28 @@ func TestHeldOut(t *testing.T) {
 		s := Sample{Key: name}
 		if s.heldOut(want) || !s.heldOut(want+.01) {
 			t.Errorf("%s is held out at another share than %v", name, want)
+		}
+	}
+}
+
+func TestObjects(t *testing.T) {
+	files := classified(t, 4, "x", "y")
+	c := open(t, Images, Options{}, files)
+	if c.Classes() != 4 {
+		t.Errorf("%d classes", c.Classes())
+	}
+	samples, _ := all(t, c, All)
+	for i, s := range samples {
+		objects, err := c.Objects(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want := []string{fmt.Sprint("class ", i)}; !slices.Equal(objects, want) {
+			t.Errorf("%q, want %q", objects, want)
+		}
+		s.Objects = []string{"dog"}
+		if objects, err = c.Objects(s); err != nil || !slices.Equal(objects, s.Objects) {
+			t.Errorf("%q, %v", objects, err)
 		}
 	}
 }

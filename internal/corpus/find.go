@@ -190,13 +190,16 @@ func (c *Collection) addFeatures(path string) error {
 }
 
 func (c *Collection) openFeatures(path string) (regions.Source, error) {
-	source, info, err := regions.Open(path, regions.Options{SkipBad: c.o.SkipBad, MaxRegions: c.o.MaxRegions, Order: c.o.Order})
+	source, info, err := regions.Open(path, regions.Options{Classes: true, SkipBad: c.o.SkipBad, MaxRegions: c.o.MaxRegions, Order: c.o.Order})
 	if err != nil {
 		return nil, err
 	}
 	c.opened = append(c.opened, source)
-	if s, ok := source.(interface{ Classes() int }); ok {
-		c.most = max(c.most, s.Classes())
+	if n := info.Classes; n > 0 {
+		if c.classes != 0 && c.classes != n {
+			return nil, &data.FileError{File: path, Problem: fmt.Sprintf("gives probabilities of %d classes, the images before of %d", n, c.classes), Remedy: "use features of one detector"}
+		}
+		c.classes = n
 	}
 	return source, c.setDim(path, source.Dim(), info.Extractor)
 }

@@ -3,8 +3,10 @@ package corpus
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"os"
 	"path"
+	"slices"
 	"strings"
 	"sync"
 
@@ -37,6 +39,33 @@ func (c *Collection) setFeatures(s *Sample, name string) (reason string) {
 	}
 	s.image = func(dst *regions.Image) error { return c.source.Image(name, dst) }
 	return ""
+}
+
+// Objects returns what the image of a sample of c shows: what the collection says, or else the
+// classes that its regions most likely have, as "class 17"; nil if neither is known. Classes
+// are read from the features' file.
+func (c *Collection) Objects(s *Sample) ([]string, error) {
+	if len(s.Objects) > 0 || c.classes == 0 {
+		return s.Objects, nil
+	}
+	var im regions.Image
+	if err := s.Image(&im); err != nil {
+		return nil, err
+	}
+	var objects []string
+	size := len(im.Classes) / im.Regions()
+	for at := 0; at < len(im.Classes); at += size {
+		likely := 0
+		for k, p := range im.Classes[at : at+size] {
+			if p > im.Classes[at+likely] {
+				likely = k
+			}
+		}
+		if name := fmt.Sprint("class ", likely); !slices.Contains(objects, name) {
+			objects = append(objects, name)
+		}
+	}
+	return objects, nil
 }
 
 // maxPicture bounds the bytes of a picture.
