@@ -223,6 +223,7 @@ func TestContrastiveGradients(t *testing.T) {
 	joint := engine.Contrast{Group: tinyGroup, Kinds: []int8{engine.Positive, 0, engine.Positive, 0, engine.Positive, 0, 0, engine.Excluded}}
 	alone := engine.Contrast{Group: 3, Kinds: []int8{engine.Positive, 0, 0, 0, engine.Positive, engine.Positive, engine.Excluded, 0, engine.Positive}}
 	b, cfg, d := tinyPairs(), tinyPretrainer(), cpu.New()
+	cfg.Layers = 1
 	p := newPretrainer(t, d, cfg)
 	r := &reference{cfg: cfg, params: scatter(d, p.Params)}
 	tape := autograd.NewTape(d, autograd.Seed{})
