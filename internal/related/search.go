@@ -23,7 +23,7 @@ type hit struct {
 // The sizes of a block bound its memory; scores of that many documents stay in a processor's cache.
 const (
 	blockDocuments = 1 << 16
-	blockPostings  = 1 << 23
+	blockPostings  = 1 << 22
 )
 
 // search fills the queries with the best want documents each. size is the most documents of a block.
