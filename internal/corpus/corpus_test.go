@@ -16,6 +16,7 @@ import (
 	"runtime"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/data"
@@ -295,7 +296,7 @@ func TestCutOff(t *testing.T) {
 
 func TestOpenErrors(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"empty.txt": "\n\n", "bad.jsonl": "[]\n", "x.pdf": "x", "none/x.pdf": "x", "a.txt": "x", "p/a.png": dot(1), "a.tar": "no archive", "a.txt.gz": "not packed",
-		"utf16.txt": "o\x00n\x00e\x00\n\x00"})
+		"d/train.txt": "a.png", "d/captions.csv": "image,caption\na.png,x", "utf16.txt": "o\x00n\x00e\x00\n\x00"})
 	for _, test := range []struct {
 		kind  Kind
 		paths []string
@@ -310,6 +311,8 @@ func TestOpenErrors(t *testing.T) {
 		{Text, []string{"a.txt", "x.pdf"}, Options{}, "of no form in which text are read"},
 		{Text, []string{"none"}, Options{}, "has no file in which text are read"},
 		{Pairs, []string{"p"}, Options{}, "has no file in which pairs are read"},
+		{Text, []string{"d"}, Options{}, "name it among the pairs"},
+		{Pairs, []string{"d"}, Options{}, "d: a.png: " + NoPicture},
 		{Text, []string{"empty.txt"}, Options{}, "has no sample of text"},
 		{Text, []string{"bad.jsonl"}, Options{}, "bad.jsonl:1: " + NotJSON},
 		{Text, []string{"utf16.txt"}, Options{}, NotUTF8},
@@ -424,6 +427,37 @@ func TestEachStops(t *testing.T) {
 	}
 }
 
+// TestLink names a folder by a link to it.
+func TestLink(t *testing.T) {
+	dir := writeFiles(t, map[string]string{"a/x.txt": "one\n"})
+	link := filepath.Join(t.TempDir(), "link")
+	if err := os.Symlink(dir, link); err != nil {
+		t.Skipf("not run: %v", err)
+	}
+	if samples, _ := all(t, open(t, Text, Options{}, link), All); len(samples) != 1 || samples[0].Key != "a/x.txt:1" {
+		t.Errorf("%d samples", len(samples))
+	}
+}
+
+// TestWorkers reads images from several goroutines.
+func TestWorkers(t *testing.T) {
+	c := mixed(t)
+	samples, _ := all(t, c, All)
+	want := showAll(samples)
+	var group sync.WaitGroup
+	for worker := range 4 {
+		group.Go(func() {
+			for i := range samples {
+				i = (i + worker*len(samples)/4) % len(samples)
+				if got := show(samples[i]); got != want[i] {
+					t.Errorf("%s, want %s", got, want[i])
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
 // TestCache asks for pictures that are gone since.
 func TestCache(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"a.png": dot(1), "b.png": dot(2), "c.png": dot(3)})
@@ -444,7 +478,7 @@ func TestOneLine(t *testing.T) {
 	var b bytes.Buffer
 	w := gzip.NewWriter(&b)
 	block := bytes.Repeat([]byte{'x'}, 1<<20)
-	for range 32 {
+	for range 16 {
 		w.Write(block)
 	}
 	w.Write([]byte("\nshort\n"))

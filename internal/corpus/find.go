@@ -74,29 +74,29 @@ func (c *Collection) isShard(name string) bool {
 // addFolder adds a folder: one of data, or the shards in it and its folders, or its pictures,
 // or the features in it.
 func (c *Collection) addFolder(dir string) error {
-	if c.kind != Text && exists(filepath.Join(dir, "train.txt")) && (exists(filepath.Join(dir, "captions.csv")) || exists(filepath.Join(dir, "captions.jsonl"))) {
+	if exists(filepath.Join(dir, "train.txt")) && (exists(filepath.Join(dir, "captions.csv")) || exists(filepath.Join(dir, "captions.jsonl"))) {
+		if c.kind == Text {
+			return &data.FileError{File: dir, Problem: "is a folder of images with captions, not of texts", Remedy: "name it among the pairs, or " + forms[Text]}
+		}
 		return c.addData(dir)
 	}
 	found := false
-	err := filepath.WalkDir(dir, func(name string, e fs.DirEntry, err error) error {
+	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
-		case name != dir && e.Name()[0] == '.':
+		case name != "." && e.Name()[0] == '.':
 			if e.IsDir() {
 				return fs.SkipDir
 			}
 		case !e.IsDir() && c.isShard(name):
-			info, err := os.Stat(name) // follows links
-			if err != nil {
-				return err
-			}
 			found = true
-			within, err := filepath.Rel(dir, name)
+			file := filepath.Join(dir, filepath.FromSlash(name))
+			info, err := os.Stat(file) // follows links
 			if err != nil {
 				return err
 			}
-			return c.addFile(name, filepath.ToSlash(within), info)
+			return c.addFile(file, name, info)
 		}
 		return nil
 	})
