@@ -2,7 +2,7 @@ package model
 
 import (
 	"encoding/json"
-	"maps"
+	"errors"
 	"math"
 	"os"
 	"path/filepath"
@@ -172,21 +172,57 @@ func TestImportedNames(t *testing.T) {
 	}
 }
 
-func TestImportErrors(t *testing.T) {
+// withField returns a configuration with another value in a field.
+func withField(tb testing.TB, raw []byte, key string, value any) []byte {
+	tb.Helper()
+	var all map[string]any
+	err := json.Unmarshal(raw, &all)
+	all[key] = value
+	changed, marshalErr := json.Marshal(all)
+	if err := errors.Join(err, marshalErr); err != nil {
+		tb.Fatal(err)
+	}
+	return changed
+}
+
+// A language head with a decoder of its own keeps it; one that shares the word embedding has no use for a copy.
+func TestImportedDecoder(t *testing.T) {
 	_, raw, theirs := transformersCase(t, "bert")
-	set := func(key string, value any) []byte {
-		var all map[string]any
-		if err := json.Unmarshal(raw, &all); err != nil {
-			t.Fatal(err)
-		}
-		all = maps.Clone(all)
-		all[key] = value
-		changed, err := json.Marshal(all)
+	const words, decoder = "bert.embeddings.word_embeddings.weight", "cls.predictions.decoder.weight"
+	data, err := theirs.Bytes(words)
+	if err != nil {
+		t.Fatal(err)
+	}
+	info, _ := theirs.Info(words)
+	info.Name = decoder
+	tensors := []checkpoint.Tensor{{Info: info, Data: data}}
+	for _, info := range theirs.Tensors() {
+		data, err := theirs.Bytes(info.Name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		return changed
+		tensors = append(tensors, checkpoint.Tensor{Info: info, Data: data})
 	}
+	both, err := checkpoint.FromTensors("both", tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tied := range []bool{true, false} {
+		cfg, r, leftOut, err := ImportHuggingFace(withField(t, raw, "tie_word_embeddings", tied), both)
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := r.Info("mask_lm_out_fc.w_0")
+		dropped := slices.ContainsFunc(leftOut, func(l LeftOut) bool { return l.Name == decoder })
+		if bool(cfg.UntiedEmbeddings) == tied || dropped != tied || (err == nil) == tied || !tied && !slices.Equal(info.Shape, []int{cfg.HiddenSize, cfg.VocabSize}) {
+			t.Errorf("tied %v: %v, left out %v, %v, %v", tied, cfg.UntiedEmbeddings, leftOut, info, err)
+		}
+	}
+}
+
+func TestImportErrors(t *testing.T) {
+	_, raw, theirs := transformersCase(t, "bert")
+	set := func(key string, value any) []byte { return withField(t, raw, key, value) }
 	without := func(part string) checkpoint.Reader {
 		return renamed(t, theirs, func(name string) string {
 			if strings.Contains(name, part) {
@@ -217,6 +253,9 @@ func TestImportErrors(t *testing.T) {
 		if _, _, _, err := ImportHuggingFace(c.config, c.reader); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want one with %q", err, c.want)
 		}
+	}
+	if cfg, _, _, err := ImportHuggingFace(set("layer_norm_eps", nil), theirs); err != nil || cfg.LayerNormEpsilon != 1e-12 {
+		t.Errorf("epsilon by default: %v, %v", cfg.LayerNormEpsilon, err)
 	}
 	if _, r, _, err := ImportHuggingFace(raw, theirs); err != nil {
 		t.Error(err)
