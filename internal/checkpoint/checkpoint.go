@@ -15,6 +15,7 @@ const (
 	FormatSafetensorsFolder Format = "safetensors-folder" // a folder with model.safetensors, or its shards
 	FormatPaddle            Format = "paddle"             // a folder with one file per variable
 	FormatPaddleArchive     Format = "paddle-tar.gz"      // a compressed archive of such a folder
+	FormatPyTorch           Format = "pytorch"            // a file of torch.save, or a folder with pytorch_model.bin or its shards; only read
 )
 
 // Reader gives access to the tensors of an opened checkpoint. All methods but
@@ -43,7 +44,8 @@ type Reader interface {
 	// seen by later calls for the same tensor if they return the same memory.
 	Bytes(name string) ([]byte, error)
 
-	// Files lists the files beside the tensors that were not recognised, sorted by name.
+	// Files lists the files beside the tensors that were not recognised, sorted by
+	// name; of a file of PyTorch, the values beside its tensors.
 	Files() []File
 
 	// Close releases the mapping. Slices that alias it must not be touched
@@ -51,7 +53,7 @@ type Reader interface {
 	Close() error
 }
 
-// File is a file that lies in a checkpoint's folder or archive and holds no tensor.
+// File is a file that lies in a checkpoint's folder or archive, or a value in a pickle, and holds no tensor.
 type File struct {
 	Name   string // relative to the folder or archive
 	Reason string // why it was not taken for a tensor

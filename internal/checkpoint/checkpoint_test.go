@@ -122,7 +122,7 @@ func read(t *testing.T, path string) []byte {
 }
 
 func TestGuessFormat(t *testing.T) {
-	hf, paddle := &memory{format: FormatSafetensors}, &memory{format: "paddle-tar"}
+	hf, paddle, torch := &memory{format: FormatSafetensors}, &memory{format: "paddle-tar"}, &memory{format: FormatPyTorch}
 	for _, c := range []struct {
 		dst  string
 		src  Reader
@@ -134,9 +134,12 @@ func TestGuessFormat(t *testing.T) {
 		{"m.tgz", hf, FormatPaddleArchive},
 		{"m.tar", hf, ""},
 		{"m.zip", hf, ""},
+		{"m.bin", hf, ""},
+		{"m.pt", hf, ""},
 		{"m", hf, FormatPaddle},
 		{"m/", hf, FormatPaddle},
 		{"m", paddle, FormatSafetensorsFolder},
+		{"m", torch, FormatSafetensorsFolder},
 	} {
 		if got := GuessFormat(c.dst, c.src); got != c.want {
 			t.Errorf("%s from %s: %q, want %q", c.dst, c.src.Format(), got, c.want)

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
@@ -60,9 +61,10 @@ func Convert(src Reader, dst string, format Format) error {
 //
 //	*.safetensors      safetensors
 //	*.tar.gz, *.tgz    paddle-tar.gz
-//	*.tar, *.gz, *.zip none (""): these cannot be written
-//	any other          a folder, of the other kind than src: safetensors-folder
-//	                   if src is in one of Paddle's forms, otherwise paddle
+//	*.tar, *.gz, *.zip,
+//	*.bin, *.pt, *.pth none (""): these cannot be written
+//	any other          a folder, of the other kind than src: paddle if src is
+//	                   safetensors, otherwise safetensors-folder
 func GuessFormat(dst string, src Reader) Format {
 	name := strings.ToLower(filepath.Base(dst))
 	switch {
@@ -70,12 +72,12 @@ func GuessFormat(dst string, src Reader) Format {
 		return FormatSafetensors
 	case strings.HasSuffix(name, ".tar.gz"), strings.HasSuffix(name, ".tgz"):
 		return FormatPaddleArchive
-	case strings.HasSuffix(name, ".tar"), strings.HasSuffix(name, ".gz"), strings.HasSuffix(name, ".zip"):
+	case slices.Contains([]string{".tar", ".gz", ".zip", ".bin", ".pt", ".pth"}, filepath.Ext(name)):
 		return ""
-	case strings.HasPrefix(src.Format(), string(FormatPaddle)): // the archives' names begin with it
-		return FormatSafetensorsFolder
+	case strings.HasPrefix(src.Format(), string(FormatSafetensors)): // the folder's name begins with it
+		return FormatPaddle
 	}
-	return FormatPaddle
+	return FormatSafetensorsFolder
 }
 
 // topFolder returns the folder in an archive: the archive's name without its

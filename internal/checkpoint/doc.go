@@ -12,6 +12,12 @@
 //     one file per variable, whose name is the tensor's name; or a .tar,
 //     .tar.gz or .tgz of such a folder, as the models were released. Archives
 //     are read into memory and never unpacked to disk.
+//   - PyTorch, as torch.save writes a state dict: one file, in the form of version
+//     1.6 or the one before it, or a folder that holds pytorch_model.bin, or one
+//     with pytorch_model.bin.index.json and shards. The file is mapped. Its pickle
+//     is read by an interpreter that can build values, and call nothing but the
+//     three functions that make tensors and the class OrderedDict; a file that asks
+//     for anything else is refused. This form is only read.
 //
 // [Open] recognises them by content. Every reader takes its input as hostile:
 // lengths are checked against the bytes that are there before anything is
@@ -36,6 +42,25 @@
 // framework.proto: field 1 the element type, field 2 the dimensions. The levels
 // (LoD, the borders of sequences) carry nothing for parameters; they are skipped.
 //
-// In both formats numbers are little-endian and tensors row-major, so that
+// # Layout of a file of PyTorch
+//
+// Version 1.6 and later write a zip archive, whose entries are not compressed:
+//
+//	NAME/data.pkl     the pickle of a dictionary from names to tensors
+//	NAME/data/KEY     the elements of a storage, to which tensors refer by its key
+//	NAME/byteorder    "little" or "big"
+//
+// Versions before wrote one stream:
+//
+//	pickle of 0x1950a86a20f9469cfc6c | pickle of 1001 | pickle of the machine's sizes |
+//	pickle of the dictionary | pickle of the list of keys | for each key: i64 n, n elements
+//
+// A tensor is a storage, an offset, a shape and strides. One whose elements do not
+// follow each other, such as a transposed matrix, is copied when it is asked for;
+// several may share a storage. Dictionaries in the dictionary give names with dots,
+// as in "model.head.weight"; values that are no tensors are listed by Files.
+// Checksums are verified only of what is compressed. Source: torch/serialization.py.
+//
+// In all formats numbers are little-endian and tensors row-major, so that
 // converting between them copies the bytes of a tensor unchanged.
 package checkpoint

@@ -16,6 +16,15 @@ import (
 const (
 	singleFile = "model.safetensors"            // a model folder's checkpoint
 	indexFile  = "model.safetensors.index.json" // or the list of its shards
+
+	torchFile  = "pytorch_model.bin" // the same as PyTorch's pickles
+	torchIndex = "pytorch_model.bin.index.json"
+)
+
+// A repository of Git that was cloned without its large files has texts in their place.
+var (
+	lfsMagic = []byte("version https://git-lfs")
+	errLFS   = errors.New("a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
 )
 
 // Open opens the checkpoint at path, a file or a folder, and recognises its
@@ -38,20 +47,29 @@ func Open(path string) (Reader, error) {
 	return nil, fmt.Errorf("%s is neither a file nor a folder", path)
 }
 
-// openFolder looks for a safetensors file, then for shards, then for Paddle variables.
+// openFolder looks for a safetensors file, then for its shards, then for the same
+// of PyTorch, then for Paddle variables.
 func openFolder(path string) (Reader, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
 		return nil, err
 	}
+	single := func(open opener) folderOpener {
+		return func(_ *os.Root, f *os.File, path string) (Reader, error) { return open(f, path) }
+	}
+	sharded := func(format Format, open opener) folderOpener {
+		return func(root *os.Root, f *os.File, path string) (Reader, error) {
+			return openShards(root, f, path, format, open)
+		}
+	}
 	for _, form := range []struct {
 		name string
-		open func(root *os.Root, f *os.File, path string) (Reader, error)
+		open folderOpener
 	}{
-		{singleFile, func(_ *os.Root, f *os.File, path string) (Reader, error) {
-			return mapSafetensors(f, path, FormatSafetensorsFolder)
-		}},
-		{indexFile, openShards},
+		{singleFile, single(mapFolderSafetensors)},
+		{indexFile, sharded(FormatSafetensorsFolder, mapFolderSafetensors)},
+		{torchFile, single(mapPyTorch)},
+		{torchIndex, sharded(FormatPyTorch, mapPyTorch)},
 	} {
 		f, err := openInside(root, form.name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -70,6 +88,17 @@ func openFolder(path string) (Reader, error) {
 		return nil, err
 	}
 	return r, nil
+}
+
+// The functions of openFolder take f over. An opener knows a single file, a
+// folderOpener also those beside it.
+type (
+	opener       func(f *os.File, path string) (Reader, error)
+	folderOpener func(root *os.Root, f *os.File, path string) (Reader, error)
+)
+
+func mapFolderSafetensors(f *os.File, path string) (Reader, error) {
+	return mapSafetensors(f, path, FormatSafetensorsFolder)
 }
 
 // errNotRegular is what openInside reports for folders, pipes, devices and sockets.
@@ -125,14 +154,14 @@ func openFile(path string) (Reader, error) {
 		return OpenSafetensors(path)
 	case len(head) >= 4 && binary.LittleEndian.Uint32(head) == 0:
 		return nil, fmt.Errorf("%s: %w", path, errUnnamed)
-	case bytes.HasPrefix(head, []byte("PK\x03\x04")), bytes.HasPrefix(head, []byte{0x80, 2}):
-		return nil, fmt.Errorf("%s looks like a PyTorch pickle, which can run code when it is read; save it as safetensors with PyTorch first", path)
-	case bytes.HasPrefix(head, []byte("version https://git-lfs")):
-		return nil, fmt.Errorf("%s is a Git LFS pointer, not the file itself; fetch it with `git lfs pull`", path)
+	case bytes.HasPrefix(head, zipMagic), bytes.HasPrefix(head, legacyMagic[:2]):
+		return openPyTorch(path)
+	case bytes.HasPrefix(head, lfsMagic):
+		return nil, fmt.Errorf("%s: %w", path, errLFS)
 	case len(head) == 0:
 		return nil, fmt.Errorf("%s is empty", path)
 	}
-	return nil, fmt.Errorf("%s is no checkpoint that is known here: expected a safetensors file, a .tar.gz of Paddle variables, or the folder of either", path)
+	return nil, fmt.Errorf("%s is no checkpoint that is known here: expected a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them", path)
 }
 
 // looksLikeSafetensors says whether a plausible length and a brace begin the file.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
@@ -150,8 +151,8 @@ func checkFileName(name string) error {
 		reason = "ends with a dot or a space, which Windows drops"
 	case !filepath.IsLocal(name):
 		reason = "is reserved by this system"
-	case name == singleFile || name == indexFile:
-		reason = "is that of a safetensors file"
+	case slices.Contains([]string{singleFile, indexFile, torchFile, torchIndex}, name):
+		reason = "is that of another form of checkpoint"
 	}
 	if reason != "" {
 		return fmt.Errorf("%q: the name %s; it cannot be a file of a Paddle folder; rename it, or write safetensors", name, reason)

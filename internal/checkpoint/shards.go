@@ -13,29 +13,30 @@ import (
 	"strings"
 )
 
-// shards is a checkpoint over several safetensors files, as Hugging Face splits
-// large ones: an index maps every tensor to its file.
+// shards is a checkpoint over several files of safetensors or PyTorch, as Hugging
+// Face splits large ones: an index maps every tensor to its file.
 type shards struct {
 	table
+	format   Format
 	files    map[string]Reader // by file name
 	fileOf   map[string]string // by tensor name
 	metadata map[string]string
 }
 
 // openShards opens all the files that the index f names; it closes f.
-func openShards(root *os.Root, f *os.File, path string) (Reader, error) {
+func openShards(root *os.Root, f *os.File, path string, format Format, open opener) (Reader, error) {
 	defer f.Close()
 	fileOf, err := readIndex(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	r := &shards{files: make(map[string]Reader), fileOf: fileOf, metadata: make(map[string]string)}
+	r := &shards{format: format, files: make(map[string]Reader), fileOf: fileOf, metadata: make(map[string]string)}
 	var infos []Info
 	for _, name := range slices.Sorted(maps.Values(fileOf)) {
 		if r.files[name] != nil {
 			continue
 		}
-		shard, err := openShard(root, name, filepath.Join(filepath.Dir(path), name))
+		shard, err := openShard(root, name, filepath.Join(filepath.Dir(path), name), open)
 		if err != nil {
 			return nil, errors.Join(err, r.Close())
 		}
@@ -59,12 +60,12 @@ func openShards(root *os.Root, f *os.File, path string) (Reader, error) {
 	return r, nil
 }
 
-func openShard(root *os.Root, name, path string) (Reader, error) {
+func openShard(root *os.Root, name, path string, open opener) (Reader, error) {
 	f, err := openInside(root, name)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}
-	return mapSafetensors(f, path, FormatSafetensors)
+	return open(f, path)
 }
 
 // readIndex returns the map from tensors to files.
@@ -101,7 +102,7 @@ func readIndex(f io.Reader) (map[string]string, error) {
 	return fileOf, nil
 }
 
-func (r *shards) Format() string              { return string(FormatSafetensorsFolder) }
+func (r *shards) Format() string              { return string(r.format) }
 func (r *shards) Metadata() map[string]string { return maps.Clone(r.metadata) }
 func (r *shards) Files() []File               { return nil }
 

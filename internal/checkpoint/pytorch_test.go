@@ -1,0 +1,395 @@
+package checkpoint
+
+import (
+	"archive/zip"
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// torchPath is a file that testdata/pytorch.py has PyTorch write.
+func torchPath(name string) string { return filepath.Join("testdata", "pytorch", name) }
+
+// TestPyTorch compares what PyTorch saved in its forms with the same tensors as safetensors.
+func TestPyTorch(t *testing.T) {
+	for file, want := range map[string]string{
+		"all.bin": "all", "legacy.bin": "all", "protocol5.bin": "all", "deflated.bin": "all",
+		"module.bin": "module", "shards": "module", "training.bin": "training",
+	} {
+		t.Run(file, func(t *testing.T) {
+			want := OpenTest(t, torchPath(want+".safetensors"))
+			got := OpenTest(t, torchPath(file))
+			if got.Format() != string(FormatPyTorch) || len(got.Metadata()) != 0 {
+				t.Error(got.Format(), got.Metadata())
+			}
+			CompareTest(t, got, want)
+			for _, info := range want.Tensors() {
+				if info.DType != F32 {
+					continue
+				}
+				a, b := make([]float32, info.Elements()), make([]float32, info.Elements())
+				if err := ReadFloat32s(a, got, info.Name); err != nil {
+					t.Error(err)
+				}
+				if err := ReadFloat32s(b, want, info.Name); err != nil {
+					t.Error(err)
+				}
+				if !slices.Equal(a, b) {
+					t.Errorf("tensor %q: %v, want %v", info.Name, a, b)
+				}
+			}
+			converted := filepath.Join(t.TempDir(), "m.safetensors")
+			if err := Convert(got, converted, ""); err != nil {
+				t.Fatal(err)
+			}
+			CompareTest(t, OpenTest(t, converted), want)
+		})
+	}
+}
+
+// TestPyTorchFolder opens a folder as Hugging Face's repositories have it.
+func TestPyTorchFolder(t *testing.T) {
+	dir := folder(t, map[string][]byte{torchFile: read(t, torchPath("module.bin"))})
+	CompareTest(t, OpenTest(t, dir), OpenTest(t, torchPath("module.safetensors")))
+
+	save(t, filepath.Join(dir, singleFile), read(t, torchPath("all.safetensors")))
+	if r := OpenTest(t, dir); r.Format() != string(FormatSafetensorsFolder) {
+		t.Errorf("%s was preferred to safetensors", r.Format())
+	}
+}
+
+func TestPyTorchValues(t *testing.T) {
+	r := OpenTest(t, torchPath("training.bin"))
+	var names []string
+	for _, f := range r.Files() {
+		names = append(names, f.Name)
+	}
+	for _, want := range []string{"epoch", "optimizer.param_groups"} {
+		if !slices.Contains(names, want) {
+			t.Errorf("%q is not among the values %q", want, names)
+		}
+	}
+}
+
+func TestPyTorchClosed(t *testing.T) {
+	r, err := Open(torchPath("module.bin"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.Bytes("head.bias"); err == nil || !strings.Contains(err.Error(), `tensor "head.bias"`) {
+		t.Error(err)
+	}
+}
+
+// TestPyTorchSharesStorage says that tensors which share memory do so here.
+func TestPyTorchSharesStorage(t *testing.T) {
+	r := OpenTest(t, torchPath("module.bin"))
+	a, _ := r.Bytes("embedding.weight")
+	b, _ := r.Bytes("head.weight")
+	if &a[0] != &b[0] {
+		t.Error("tied weights lie in memory twice")
+	}
+}
+
+// Pickles are written here by hand: a state dict is the parts between torchHead and torchTail.
+const (
+	torchHead = "\x80\x02}("
+	torchTail = "u."
+)
+
+// text, number and numbers are values of a pickle.
+func text(s string) string {
+	return "X" + string(binary.LittleEndian.AppendUint32(nil, uint32(len(s)))) + s
+}
+
+func number(n int) string {
+	return "\x8a\x08" + string(binary.LittleEndian.AppendUint64(nil, uint64(n)))
+}
+
+func numbers(n ...int) string {
+	b := "("
+	for _, v := range n {
+		b += number(v)
+	}
+	return b + "t"
+}
+
+// storageOf is the persistent id of a storage.
+func storageOf(class, key string, length int) string {
+	return "(" + text("storage") + "ctorch\n" + class + "\n" + text(key) + text("cpu") + number(length) + "tQ"
+}
+
+// tensorOf is a call of _rebuild_tensor_v2.
+func tensorOf(storage string, offset int, shape, strides string) string {
+	return "ctorch._utils\n_rebuild_tensor_v2\n(" + storage + number(offset) + shape + strides + "\x89}tR"
+}
+
+// fourFloats is a tensor "w" of all of storage 0.
+var fourFloats = text("w") + tensorOf(storageOf("FloatStorage", "0", 4), 0, numbers(4), numbers(1))
+
+// torchZip packs a pickle and a storage of 16 bytes as torch.save does; with entries, those instead of storage and byte order.
+func torchZip(tb testing.TB, pickle string, entries ...zipEntry) []byte {
+	tb.Helper()
+	if entries == nil {
+		entries = []zipEntry{{name: "m/byteorder", data: "little"}, {name: "m/data/0", data: strings.Repeat("\x00\x00\x80\x3f", 4)}}
+	}
+	var b bytes.Buffer
+	w := zip.NewWriter(&b)
+	for _, e := range append([]zipEntry{{name: "m/data.pkl", data: pickle}}, entries...) {
+		h := &zip.FileHeader{Name: e.name, Method: e.method}
+		create := w.CreateHeader
+		if e.claim > 0 {
+			e.data = deflated(tb, e.data)
+			h.CompressedSize64, h.UncompressedSize64 = uint64(len(e.data)), e.claim
+			create = w.CreateRaw
+		}
+		f, err := create(h)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := f.Write([]byte(e.data)); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
+type zipEntry struct {
+	name, data string
+	method     uint16
+	claim      uint64 // the size that the archive says, if not that of data
+}
+
+func deflated(tb testing.TB, data string) string {
+	tb.Helper()
+	var b bytes.Buffer
+	w, err := flate.NewWriter(&b, flate.BestSpeed)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	if _, err := w.Write([]byte(data)); err != nil {
+		tb.Fatal(err)
+	}
+	if err := w.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return b.String()
+}
+
+// torchLegacy is the older form of the same; tail is what follows the pickles.
+func torchLegacy(pickle, machine, keys, tail string) []byte {
+	return []byte(string(legacyMagic) + "\x80\x02M\xe9\x03." + machine + pickle + keys + tail)
+}
+
+const (
+	legacyMachine = "\x80\x02}(X\x0d\x00\x00\x00little_endian\x88u."
+	legacyKeys    = "\x80\x02]X\x01\x00\x00\x000a."
+	legacyFour    = "\x04\x00\x00\x00\x00\x00\x00\x00" + "0123456789abcdef"
+)
+
+func TestHostilePyTorch(t *testing.T) {
+	state := func(parts ...string) []byte {
+		return torchZip(t, torchHead+strings.Join(parts, "")+torchTail)
+	}
+	tensor := func(offset int, shape, strides string) []byte {
+		return state(text("w"), tensorOf(storageOf("FloatStorage", "0", 4), offset, shape, strides))
+	}
+	legacy := torchLegacy(torchHead+fourFloats+torchTail, legacyMachine, legacyKeys, legacyFour)
+	good := state(fourFloats)
+	for _, file := range [][]byte{good, legacy} { // what the others are variants of
+		if r := OpenTest(t, save(t, filepath.Join(t.TempDir(), "m.bin"), file)); r.Tensors()[0].Elements() != 4 {
+			t.Fatal(r.Tensors())
+		}
+	}
+	nested := strings.Repeat("}("+text("a"), 20) + "N" + strings.Repeat("u", 20) + "."
+	// Each of these dictionaries has the one before it ten times.
+	laughs := "\x80\x02}(" + text("w") + "Nuq\x00"
+	for i := range 9 {
+		laughs += "}("
+		for key := range 10 {
+			laughs += text(fmt.Sprint(key)) + "h" + string(rune(i))
+		}
+		laughs += "uq" + string(rune(i+1))
+	}
+	for name, c := range map[string]struct {
+		file []byte
+		want string
+	}{
+		"runs a command":        {torchZip(t, "\x80\x02cposix\nsystem\n("+text("touch x")+"tR."), `wants "system" of Python's module "posix"`},
+		"runs by protocol 4":    {torchZip(t, "\x80\x04\x8c\x08builtins\x8c\x04eval\x93."), `wants "eval" of Python's module "builtins"`},
+		"global without end":    {torchZip(t, "\x80\x02cos"), "ends within its pickle"},
+		"global of numbers":     {torchZip(t, "\x80\x04K\x01K\x02\x93."), "finds other values"},
+		"calls a type":          {state(text("w"), "ctorch\nFloatStorage\n)R"), "finds other values"},
+		"calls a dictionary":    {state(text("w"), "})R"), "finds other values"},
+		"makes an object":       {torchZip(t, "\x80\x02ccollections\nOrderedDict\n)\x81."), "instruction 0x81"},
+		"extension registry":    {torchZip(t, "\x80\x02\x82\x01."), "instruction 0x82"},
+		"opcode 255":            {torchZip(t, "\x80\x02\xff."), "instruction 0xff"},
+		"protocol 0":            {torchZip(t, "(dp0\n."), "instruction 0x64"},
+		"protocol 6":            {torchZip(t, "\x80\x06}."), "protocol 6"},
+		"empty pickle":          {torchZip(t, ""), "ends within its pickle"},
+		"no stop":               {torchZip(t, "\x80\x02}"), "ends within its pickle"},
+		"stop without a value":  {torchZip(t, "\x80\x02."), "finds other values"},
+		"text of 4 GB":          {torchZip(t, "\x80\x02X\xff\xff\xff\xff."), "ends within its pickle"},
+		"number of 255 bytes":   {torchZip(t, "\x80\x02\x8a\xff"+strings.Repeat("\x01", 255)+"."), "a number of 255 bytes"},
+		"mark that is missing":  {torchZip(t, "\x80\x02}u."), "finds other values"},
+		"takes below the mark":  {torchZip(t, "\x80\x02}(\x85."), "finds other values"},
+		"key without a value":   {torchZip(t, "\x80\x02}(Nu."), "finds other values"},
+		"item of no dictionary": {torchZip(t, "\x80\x02](NNu."), "finds other values"},
+		"attributes of text":    {torchZip(t, "\x80\x02"+text("x")+"}b."), "finds other values"},
+		"memo that is missing":  {torchZip(t, "\x80\x02h\x05."), "value 5 is used before"},
+		"list holds itself":     {torchZip(t, "\x80\x02]q\x00h\x00a."), "does not hold a dictionary"},
+		"dictionary in itself":  {torchZip(t, "\x80\x02}q\x00("+text("a")+"h\x00u."), "over 16 dictionaries"},
+		"nested too deep":       {torchZip(t, "\x80\x02"+nested), "over 16 dictionaries"},
+		"a billion names":       {torchZip(t, laughs+"."), "more names than a file of this size"},
+		"a list":                {read(t, torchPath("list.bin")), "does not hold a dictionary"},
+		"a module":              {read(t, torchPath("whole_module.bin")), `wants "Tied" of Python's module "__main__"`},
+		"TorchScript":           {read(t, torchPath("torchscript.bin")), "TorchScript"},
+		"complex numbers":       {read(t, torchPath("complex.bin")), `wants "ComplexFloatStorage"`},
+		"expanded":              {read(t, torchPath("expanded.bin")), "does not lie in it"},
+		"no tensor":             {state(text("w"), "N"), "holds no tensor"},
+		"name twice":            {state(fourFloats, fourFloats), `"w" occurs twice`},
+		"name twice, nested":    {state(text("a"), "}(", fourFloats, "u", text("a.w"), "N"), `"a.w" occurs twice`},
+		"name not UTF-8":        {state(text("\xff"), "N"), "is not text"},
+		"name is a tuple":       {state(")N"), "is not text"},
+
+		"tensor too long":       {tensor(0, numbers(5), numbers(1)), "does not lie in it"},
+		"tensor after the end":  {tensor(1, numbers(4), numbers(1)), "does not lie in it"},
+		"offset negative":       {tensor(-1, numbers(1), numbers(1)), "does not lie in it"},
+		"offset of 2^62":        {tensor(1<<62, numbers(1), numbers(1)), "does not lie in it"},
+		"offset of nothing":     {tensor(5, numbers(0), numbers(1)), "does not lie in it"},
+		"scalar after the end":  {tensor(4, ")", ")"), "does not lie in it"},
+		"stride too long":       {tensor(0, numbers(2), numbers(4)), "does not lie in it"},
+		"stride negative":       {tensor(3, numbers(2), numbers(-1)), "does not lie in it"},
+		"stride of 2^63-1":      {tensor(0, numbers(2, 2), numbers(math.MaxInt, math.MaxInt)), "does not lie in it"},
+		"strides add up":        {tensor(0, numbers(2, 2), numbers(3, 1)), "does not lie in it"},
+		"shape negative":        {tensor(0, numbers(-4), numbers(1)), "negative dimension"},
+		"shape overflows":       {tensor(0, numbers(1<<40, 1<<40), numbers(0, 0)), "larger than any memory"},
+		"shape of text":         {tensor(0, "("+text("4")+"t", numbers(1)), "finds other values"},
+		"65 dimensions":         {tensor(0, numbers(slices.Repeat([]int{1}, 65)...), numbers(slices.Repeat([]int{1}, 65)...)), "65 dimensions"},
+		"strides are missing":   {tensor(0, numbers(4), ")"), "finds other values"},
+		"few arguments":         {state(text("w"), "ctorch._utils\n_rebuild_tensor_v2\n)R"), "finds other values"},
+		"parameter of nothing":  {state(text("w"), "ctorch._utils\n_rebuild_parameter\n)R"), "finds other values"},
+		"parameter of a number": {state(text("w"), "ctorch._utils\n_rebuild_parameter\n(K\x01tR"), "finds other values"},
+		"ordered with items":    {state(text("w"), "ccollections\nOrderedDict\n(]tR"), "Python 2"},
+
+		"storage too short":    {state(text("w"), tensorOf(storageOf("FloatStorage", "0", 5), 0, numbers(5), numbers(1))), `entry "m/data/0": 16 bytes, but the pickle says 20`},
+		"storage missing":      {state(text("w"), tensorOf(storageOf("FloatStorage", "1", 4), 0, numbers(4), numbers(1))), `no entry "m/data/1"`},
+		"storage upwards":      {state(text("w"), tensorOf(storageOf("FloatStorage", "../../0", 4), 0, numbers(4), numbers(1))), `no entry "m/data/../../0"`},
+		"storage negative":     {state(text("w"), tensorOf(storageOf("FloatStorage", "0", -1), 0, numbers(4), numbers(1))), "negative dimension"},
+		"storage of 2^62":      {state(text("w"), tensorOf(storageOf("FloatStorage", "0", 1<<62), 0, numbers(4), numbers(1))), "larger than any memory"},
+		"storage of two types": {state(fourFloats, text("v"), tensorOf(storageOf("IntStorage", "0", 4), 0, numbers(4), numbers(1))), `storage "0" is 4 of F32 and 4 of I32`},
+		"storage of none":      {state(text("w"), "(", text("module"), "NNNNtQ"), "no storage of a tensor"},
+		"storage of text":      {state(text("w"), "(", text("storage"), "NNNNtQ"), "finds other values"},
+		"persistent text":      {state(text("w"), text("0"), "Q"), "finds other values"},
+
+		"zip cut off":         {good[:len(good)-10], "damaged or cut off"},
+		"zip without pickle":  {bytes.ReplaceAll(good, []byte("data.pkl"), []byte("dat_.pkl")), "without data.pkl"},
+		"two pickles":         {torchZip(t, torchHead+torchTail, zipEntry{name: "n/data.pkl"}), "both m/data.pkl and n/data.pkl"},
+		"entry twice":         {torchZip(t, torchHead+torchTail, zipEntry{name: "m/data.pkl"}), `entry "m/data.pkl" is in the archive twice`},
+		"big-endian":          {torchZip(t, torchHead+torchTail, zipEntry{name: "m/byteorder", data: "big"}), "big-endian"},
+		"encrypted":           {bytes.ReplaceAll(good, []byte("PK\x01\x02\x14\x00\x14\x00\x08"), []byte("PK\x01\x02\x14\x00\x14\x00\x09")), "encrypted"},
+		"unknown compression": {bytes.ReplaceAll(good, []byte("PK\x01\x02\x14\x00\x14\x00\x08\x00\x00"), []byte("PK\x01\x02\x14\x00\x14\x00\x08\x00\x63")), "unsupported compression"},
+		"entry lies outside":  {patchSizes(good, 1<<30), "cut off"},
+		"bomb":                {torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0", data: "0", method: zip.Deflate, claim: 68 << 20}), "unpacks to 71303168 bytes"},
+		"unpacks to more":     {torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0", data: strings.Repeat("0", 99), method: zip.Deflate, claim: 16}), "does not unpack to what"},
+		"unpacks to less":     {torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0", data: "0", method: zip.Deflate, claim: 16}), "16 were expected"},
+
+		"legacy cut in a pickle":   {legacy[:len(legacy)-30], "ends within its pickle"},
+		"legacy cut in a storage":  {legacy[:len(legacy)-1], `storage "0" needs 16 bytes, but only 15 follow`},
+		"legacy cut in a length":   {legacy[:len(legacy)-17], `storage "0": cut off`},
+		"legacy goes on":           {append(bytes.Clone(legacy), 0), "1 bytes after the last storage"},
+		"legacy lengths differ":    {torchLegacy(torchHead+fourFloats+torchTail, legacyMachine, legacyKeys, "\x05"+legacyFour[1:]), "has 5 elements"},
+		"legacy storage twice":     {torchLegacy(torchHead+fourFloats+torchTail, legacyMachine, "\x80\x02](\x8c\x010\x8c\x010e.", legacyFour+legacyFour), "saved twice"},
+		"legacy storage missing":   {torchLegacy(torchHead+fourFloats+torchTail, legacyMachine, "\x80\x02].", ""), "holds 0 storages, but the pickle has 1"},
+		"legacy storage of nobody": {torchLegacy(torchHead+torchTail, legacyMachine, legacyKeys, legacyFour), "no tensor has it"},
+		"legacy big-endian":        {torchLegacy(torchHead+torchTail, strings.ReplaceAll(legacyMachine, "\x88", "\x89"), legacyKeys, ""), "big-endian"},
+		"legacy keys are no list":  {torchLegacy(torchHead+torchTail, legacyMachine, "\x80\x02N.", ""), "finds other values"},
+		"legacy of version 1000":   {bytes.ReplaceAll(legacy, []byte("M\xe9\x03"), []byte("M\xe8\x03")), "version other than 1001"},
+		"legacy view": {torchLegacy(torchHead+text("w")+tensorOf("("+text("storage")+"ctorch\nFloatStorage\n"+text("0")+text("cpu")+number(4)+")tQ", 0, numbers(4), numbers(1))+torchTail,
+			legacyMachine, legacyKeys, legacyFour), "is a view of another"},
+		"other pickle": {[]byte("\x80\x02}."), "begins neither like a zip archive"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := save(t, filepath.Join(t.TempDir(), "m.bin"), c.file)
+			wantError(t, path, path, "PyTorch", c.want)
+			dir := folder(t, map[string][]byte{torchFile: c.file})
+			wantError(t, dir, filepath.Join(dir, torchFile), c.want)
+		})
+	}
+	dir := folder(t, map[string][]byte{torchFile: []byte("version https://git-lfs.github.com/spec/v1\n")})
+	wantError(t, dir, filepath.Join(dir, torchFile), "git lfs pull")
+}
+
+// patchSizes overwrites both sizes of the last entry in the directory of a zip archive.
+func patchSizes(archive []byte, size uint32) []byte {
+	b := bytes.Clone(archive)
+	at := bytes.LastIndex(b, []byte("PK\x01\x02"))
+	binary.LittleEndian.PutUint32(b[at+20:], size)
+	binary.LittleEndian.PutUint32(b[at+24:], size)
+	return b
+}
+
+// TestPyTorchAllocation opens files that claim far more than they hold.
+func TestPyTorchAllocation(t *testing.T) {
+	for name, file := range map[string][]byte{
+		"text":    torchZip(t, "\x80\x02X\xff\xff\xff\xff."),
+		"storage": torchZip(t, torchHead+text("w")+tensorOf(storageOf("FloatStorage", "0", 1<<40), 0, numbers(1<<40), numbers(1))+torchTail),
+		"entry":   patchSizes(torchZip(t, torchHead+fourFloats+torchTail), math.MaxUint32-1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := allocated(func() {
+				if _, err := newPyTorch(&mapping{data: file}, "x"); err == nil {
+					t.Error("opened")
+				}
+			})
+			if got > firstAllocation {
+				t.Errorf("allocated %d bytes for a file of %d", got, len(file))
+			}
+		})
+	}
+}
+
+// FuzzPyTorch feeds files to the reader of what torch.save writes.
+func FuzzPyTorch(f *testing.F) {
+	for _, name := range []string{"all.bin", "legacy.bin", "protocol5.bin", "deflated.bin", "training.bin"} {
+		file, err := os.ReadFile(torchPath(name))
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(file)
+	}
+	f.Fuzz(func(t *testing.T, file []byte) {
+		r, err := newPyTorch(&mapping{data: file}, "x")
+		if err != nil {
+			return
+		}
+		checkTensors(t, r)
+	})
+}
+
+// FuzzPickle feeds pickles in archives that are right.
+func FuzzPickle(f *testing.F) {
+	f.Add(torchHead + fourFloats + torchTail)
+	f.Add("\x80\x04\x95\x00\x00\x00\x00\x00\x00\x00\x00}\x94(" + fourFloats + torchTail)
+	f.Add("\x80\x02ccollections\nOrderedDict\n)Rq\x00(" + fourFloats + "u}b.")
+	f.Fuzz(func(t *testing.T, pickle string) {
+		r, err := newPyTorch(&mapping{data: torchZip(t, pickle)}, "x")
+		if err != nil {
+			return
+		}
+		checkTensors(t, r)
+	})
+}
