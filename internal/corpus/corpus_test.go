@@ -67,7 +67,11 @@ func makeTar(entries ...string) string {
 	var b bytes.Buffer
 	w := tar.NewWriter(&b)
 	for i := 0; i < len(entries); i += 2 {
-		w.WriteHeader(&tar.Header{Name: entries[i], Size: int64(len(entries[i+1])), Mode: 0o644, Typeflag: tar.TypeReg})
+		h := &tar.Header{Name: entries[i], Size: int64(len(entries[i+1])), Mode: 0o644, Typeflag: tar.TypeReg}
+		if strings.HasSuffix(h.Name, "/") {
+			h.Typeflag = tar.TypeDir
+		}
+		w.WriteHeader(h)
 		w.Write([]byte(entries[i+1]))
 	}
 	w.Close()
@@ -165,10 +169,11 @@ func classified(tb testing.TB, classes int, ids ...string) string {
 func TestForms(t *testing.T) {
 	dog, cat := dot(10), dot(20)
 	long := strings.Repeat("x", maxText+1)
-	archive := makeTar("s/1.png", dog, "s/1.txt", "a dog\n\na brown dog\n", "s/1.json", `{"caption":"a dog","objects":["dog"," "]}`, "s/1.cls", "7",
+	far := strings.Repeat("é/", 100) + "0" // needs a header of its own
+	archive := makeTar("s/", "", far+".png", cat, far+".txt", "far", "s/1.png", dog, "s/1.txt", "a dog\n\na brown dog\n", "s/1.json", `{"caption":"a dog","objects":["dog"," "]}`, "s/1.cls", "7",
 		"2.txt", "no picture", "3.jpg", "no jpeg", "3.txt", "broken", "4.png", cat, "4.txt", " ", "5.png", cat, "6.PNG", cat, "6.json", `{"text":"a cat","captions":["","cat"]}`,
 		"7.png", cat, "7.json", "{", "8.png", cat, "8.txt", "\xff", "9.png", dog, "9.txt", long)
-	archiveSamples := []string{"a.tar:s/1||a dog;a brown dog|dog|10", "a.tar:3||broken||" + BadPicture, "a.tar:6||cat;a cat||20"}
+	archiveSamples := []string{"a.tar:" + far + "||far||20", "a.tar:s/1||a dog;a brown dog|dog|10", "a.tar:3||broken||" + BadPicture, "a.tar:6||cat;a cat||20"}
 	archiveSkipped := map[string]int{NoPicture: 1, EmptyCaption: 2, NoCaption: 1, NotJSON: 1, NotUTF8: 1, LongLine: 1}
 	packed := func(samples []string) (out []string) {
 		for _, s := range samples {
@@ -206,12 +211,12 @@ func TestForms(t *testing.T) {
 		"archive":            {kind: Pairs, files: map[string]string{"a.tar": archive}, want: archiveSamples, skipped: archiveSkipped},
 		"compressed archive": {kind: Pairs, files: map[string]string{"a.tar.gz": pack(archive)}, want: packed(archiveSamples), skipped: archiveSkipped},
 		"images of an archive": {kind: Images, files: map[string]string{"a.tar": archive},
-			want: []string{"a.tar:s/1|||dog|10", "a.tar:3||||" + BadPicture, "a.tar:4||||20", "a.tar:5||||20", "a.tar:6||||20", "a.tar:8||||20", "a.tar:9||||10"}, skipped: map[string]int{NoPicture: 1, NotJSON: 1}},
+			want: []string{"a.tar:" + far + "||||20", "a.tar:s/1|||dog|10", "a.tar:3||||" + BadPicture, "a.tar:4||||20", "a.tar:5||||20", "a.tar:6||||20", "a.tar:8||||20", "a.tar:9||||10"}, skipped: map[string]int{NoPicture: 1, NotJSON: 1}},
 		"folder of data":      {kind: Pairs, files: folder, want: []string{"a.png||a dog;a brown dog||10", "b/c.png||a cat||20"}, skipped: map[string]int{NoPicture: 1}},
 		"its images":          {kind: Images, files: folder, want: []string{"a.png||||10", "b/c.png||||20"}, skipped: map[string]int{NoPicture: 1}},
 		"pairs with features": {kind: Pairs, files: folder, o: Options{Features: features(t, "a", "d.png", "b.png")}, want: []string{"a.png||a dog;a brown dog||1", "d.png||nothing||2"}, skipped: map[string]int{NoPicture: 1}},
 		"archive with features": {kind: Images, files: map[string]string{"a.tar": archive, "b.tgz": pack(archive)}, o: Options{Features: features(t, "s/1", "4.png")},
-			want: []string{"a.tar:s/1|||dog|1", "a.tar:4||||2", "b.tgz:s/1|||dog|1", "b.tgz:4||||2"}, skipped: map[string]int{NoPicture: 12, NotJSON: 2}},
+			want: []string{"a.tar:s/1|||dog|1", "a.tar:4||||2", "b.tgz:s/1|||dog|1", "b.tgz:4||||2"}, skipped: map[string]int{NoPicture: 14, NotJSON: 2}},
 		"features": {kind: Images, files: map[string]string{"f.tsv": string(must(os.ReadFile(features(t, "x", "y"))))}, path: "f.tsv", want: []string{"x||||1", "y||||2"}},
 	} {
 		t.Run(name, func(t *testing.T) {
