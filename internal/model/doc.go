@@ -7,6 +7,7 @@
 //
 //	config.go      config.json with the reference's field names
 //	params.go      declaring, initialising and loading parameters
+//	huggingface.go RoBERTa's and BERT's checkpoints of transformers as ours
 //	encoder.go     embeddings and Transformer layers over packed sequences
 //	classifier.go  pooled text, classification and regression heads
 //	images.go      regions of images and their embedding

@@ -222,6 +222,9 @@ func (im *imported) rename(cfg Config, kind family, prefix string) ([]LeftOut, e
 		if used[info.Name] || !info.DType.Float() { // integers are buffers, such as position_ids
 			continue
 		}
+		if strings.Contains(info.Name, "encoder.layer.") {
+			return nil, fmt.Errorf("tensor %s has no place in an encoder of %d layers as UNIMO's: its configuration is another one's, or its layers are built otherwise", info.Name, cfg.Layers)
+		}
 		for _, l := range left {
 			if strings.Contains(info.Name, l.part) {
 				unused = append(unused, LeftOut{info.Name, l.reason})

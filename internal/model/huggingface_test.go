@@ -244,6 +244,7 @@ func TestImportErrors(t *testing.T) {
 		{set("is_decoder", true), theirs, "is_decoder"},
 		{set("vocab_size", 271), theirs, "word_embedding"},
 		{set("num_hidden_layers", 3), theirs, "3 layers"},
+		{set("num_hidden_layers", 1), theirs, "encoder.layer.1.attention.output.LayerNorm.bias has no place"},
 		{set("max_position_embeddings", 25), theirs, "pos_embedding"},
 		{set("model_type", "roberta"), theirs, "pad_token_id is 0"},
 		{raw, without("word_embeddings"), "no tensor embeddings.word_embeddings.weight"},
