@@ -2,8 +2,10 @@
 //
 // # What it is
 //
-// There are two kinds of vocabulary: UNIMO's own, which is RoBERTa's, and BERT's WordPiece
-// for models that come from there. The algorithm of the first is the byte-level byte pair encoding of GPT-2. Text is cut into
+// There are two kinds of vocabulary: UNIMO's own, which is RoBERTa's, and BERT's WordPiece,
+// for models that start from a BERT.
+//
+// UNIMO's algorithm is the byte-level byte pair encoding of GPT-2. Text is cut into
 // words by GPT-2's pattern, which keeps a leading space with its word:
 //
 //	's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
@@ -28,15 +30,13 @@
 //
 // # WordPiece
 //
-// Text is cleaned (controls are dropped), a CJK character is a word, accents go
-// where text is lower-cased, and words are cut at white space and around
-// punctuation. A word is the longest piece of the vocabulary that starts it, then the
-// longest piece with "##" that goes on, and so forth; a word of more than 100
-// characters, or one that no pieces make up, is [UNK]. What BERT does with final sigmas
-// and the dotted I holds, which is not what Python's str.lower does.
+// Controls are dropped, accents too where text is lower-cased; a word ends at white space,
+// and every punctuation mark and CJK character is a word. A word becomes the longest piece
+// that starts it, then the longest piece, marked by "##", that goes on from there, and so on.
+// A word of more than 100 characters, or one that no pieces make up, is [UNK]. Lower-casing is
+// that of each letter by itself: it knows no final sigma.
 //
-// Decoding puts a space before every piece without "##", except before . , ! and ?; what was
-// cleaned away stays away. So the text of a whole sequence starts with a space.
+// Decoding puts a space before every word but . , ! and ?, also before the first.
 //
 // # Files
 //
@@ -47,15 +47,16 @@
 //	vocab.txt                             BERT's, one token a line
 //	tokenizer.json                        Hugging Face's, of either kind
 //
-// BERT's vocab.txt is told from UNIMO's by its words. RoBERTa's names <s>, <pad>, </s>, <unk>, <mask> are read as [CLS], [PAD], [SEP],
-// [UNK], [MASK]. The same vocabulary gives the same ids in both forms.
+// BERT's vocab.txt is told from UNIMO's by its words. RoBERTa's names <s>, <pad>, </s>,
+// <unk>, <mask> are read as [CLS], [PAD], [SEP], [UNK], [MASK]. The same vocabulary gives
+// the same ids in all forms.
 //
 // # Lower case
 //
 // The released models saw only lower-cased text, so encoding lower-cases first,
-// unless the folder's tokenizer_config.json says "do_lower_case": false, or that is absent
-// and tokenizer.json has no lower-casing, or the
-// caller does ([WithLowerCase], [Tokenizer.SetLowerCase]). Lower-casing is that of
+// unless "do_lower_case" in the folder's tokenizer_config.json is false, or is absent
+// and the normalizer of tokenizer.json does not lower-case, or the caller says so
+// ([WithLowerCase], [Tokenizer.SetLowerCase]). With byte pairs it is that of
 // Python's str.lower, with the final sigma and the dotted I.
 // Decoding then gives back the lower-cased bytes.
 //
@@ -73,7 +74,8 @@
 //
 // Letters, numbers and white space are those of Unicode as Go's package unicode
 // has it (15.0); characters assigned later count as punctuation. The
-// reference's regex module goes by the Unicode of its own version.
+// reference's regex module goes by the Unicode of its own version, and Hugging Face's
+// WordPiece by that of 2015, which has fewer marks and punctuation.
 //
 // Sources: Sennrich et al. 2016 (BPE); Radford et al. 2019 (bytes, the pattern);
 // Wu et al. 2016 and Devlin et al. 2019 (WordPiece);

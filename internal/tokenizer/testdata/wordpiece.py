@@ -11,7 +11,7 @@ import os
 import random
 import shutil
 
-from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, trainers
+from tokenizers import normalizers, pre_tokenizers
 from transformers import AutoTokenizer, BertTokenizer
 
 HERE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wordpiece")
@@ -47,6 +47,10 @@ TEXTS = [
     "email@example.com http://www.example.com/a_b?c=d#e", "C++ C# F#", "snake_case CamelCase kebab-case",
 ]
 
+# The ends of what BERT takes for CJK characters, inside and outside.
+for first, last in ((0x3400, 0x4DBF), (0x4E00, 0x9FFF), (0xF900, 0xFAFF), (0x20000, 0x2A6DF), (0x2A700, 0x2B73F), (0x2B740, 0x2B81F), (0x2B920, 0x2CEAF), (0x2F800, 0x2FA1F)):
+    TEXTS += ["a" + chr(c) for c in (first - 1, first, last, last + 1)]
+
 
 def random_texts(n):
     r = random.Random(6)
@@ -70,12 +74,15 @@ def random_texts(n):
 
 
 def vocabulary(lower):
-    t = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    t.normalizer = normalizers.BertNormalizer(lowercase=lower)
-    t.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    t.train_from_iterator(CORPUS.splitlines(), trainers.WordPieceTrainer(vocab_size=700, min_frequency=1, special_tokens=SPECIAL, limit_alphabet=260, show_progress=False))
-    tokens = [token for token, _ in sorted(t.get_vocab().items(), key=lambda item: item[1])]
-    return SPECIAL + sorted(set(tokens) - set(SPECIAL)) # a trained order may differ from run to run
+    r = random.Random(7)
+    normal = normalizers.BertNormalizer(lowercase=lower).normalize_str(CORPUS)
+    tokens = set()
+    for word in sorted({word for word, _ in pre_tokenizers.BertPreTokenizer().pre_tokenize_str(normal)}):
+        tokens |= set(word) | {"##" + c for c in word[1:]}
+        start, end = r.randint(1, len(word)), r.randint(0, len(word) - 1)
+        if start > 1:
+            tokens |= {word[:start], "##" + word[end:] if end else word}
+    return SPECIAL + sorted(tokens)
 
 
 def write(name, content):
