@@ -11,8 +11,10 @@ import (
 
 // StreamOptions are the ways to stream a collection.
 type StreamOptions struct {
-	Seed   uint64
-	Buffer int // samples among which the next is drawn; below 1: 1, which shuffles the shards only
+	Seed uint64
+	// Buffer is among how many samples the next is drawn; below 1: 1, which shuffles the shards
+	// only. Many shards are mixed well by a small buffer, one large file only within it.
+	Buffer int
 	Part   Part
 }
 
