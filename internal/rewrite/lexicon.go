@@ -199,30 +199,35 @@ func (l *Lexicon) makePools() *pools {
 	for lemma, n := range lead {
 		p.leads[lemma] = n > 0
 	}
-	anywhere := map[word]int{}
-	for _, w := range l.sorted() {
-		n := l.counts[w]
+	fits := map[word]int{} // what fits where, with how often the word occurs
+	for w, n := range l.counts {
 		if vague[w.Lemma] || mistaken(w, uses) {
 			continue
 		}
-		p.add(w, n, l.rare())
-		if w.Kind == Object {
-			w.Class = anyClass
-			anywhere[w] += n
+		fits[w] += n
+		if w.Kind != Object {
+			continue
+		}
+		forms := []string{w.Form}
+		if w.Form == singularForm {
+			forms = append(forms, definiteForm) // a dog, the dog
+			fits[word{w.Kind, w.Class, definiteForm, w.Lemma, w.Text}] += n
+		}
+		for _, form := range forms {
+			fits[word{w.Kind, anyClass, form, w.Lemma, w.Text}] += n
 		}
 	}
-	for _, w := range sortedWords(anywhere) {
-		p.add(w, anywhere[w], l.rare())
+	for _, w := range sortedWords(fits) {
+		if n := fits[w]; n >= l.rare() {
+			p.add(w, n)
+		}
 	}
 	l.pools.Store(p)
 	return p
 }
 
-// add adds a word that occurs n times, unless that is less than rare.
-func (p *pools) add(w word, n, rare int) {
-	if n < rare {
-		return
-	}
+// add adds a word that occurs n times.
+func (p *pools) add(w word, n int) {
 	key := pool{w.Kind, w.Class, w.Form, w.Kind == Object && p.leads[w.Lemma]}
 	c := choice{lemma: w.Lemma, text: w.Text, weight: math.Pow(float64(n), 0.75)} // between all alike and as often as in the corpus, as word2vec draws
 	c.meaning.add(w.Lemma)

@@ -262,19 +262,26 @@ func (s *sentence) object(start, from, to int, role string) bool {
 	return true
 }
 
-// number returns the form of a noun phrase: what stands in front of it decides what can
-// stand in its place.
+// The forms of objects: what stands in front of one decides what can stand in its place.
+const (
+	pluralForm   = "plural"
+	singularForm = "singular" // a dog
+	definiteForm = "definite" // the dog, its nose
+	massForm     = "mass"     // grass
+)
+
+// number returns the form of the noun phrase from start to its noun.
 func (s *sentence) number(start, head int) string {
 	before := s.word(start - 1)
 	switch {
 	case s.is(head, "NNS", "NNPS") || plurals[s.word(head)] != "":
-		return "plural"
+		return pluralForm
 	case before == "a" || before == "an" || before == "one" || s.word(start) == "one" || before == "another" || before == "each":
-		return "singular"
+		return singularForm
 	case s.determiner(start - 1):
-		return "definite"
+		return definiteForm
 	}
-	return "mass"
+	return massForm
 }
 
 // verb takes a verb; how the sentence goes on is its class.

@@ -24,8 +24,8 @@ type Rewrite struct {
 	To   string `json:"to"`
 }
 
-// triesPerRewrite bounds the draws: a part may have no replacement that is wrong.
-const triesPerRewrite = 12
+// The draws are bounded, at first and for every rewrite: a caption may have no more.
+const firstTries, triesPerRewrite = 50, 10
 
 // Negatives returns up to n different captions that differ from a caption in one object,
 // attribute or relation, which the corpus has in the same form. None of the replacements is
@@ -53,7 +53,7 @@ func (w *Rewriter) NegativesOf(caption Graph, others []Graph, n int, r *rand.Ran
 		}
 	}
 	var out []Rewrite
-	for tries := n * triesPerRewrite; tries > 0 && len(out) < n; tries-- {
+	for tries := firstTries + n*triesPerRewrite; tries > 0 && len(out) < n; tries-- {
 		parts := kinds[r.IntN(len(kinds))]
 		part := parts[r.IntN(len(parts))]
 		to, ok := w.Lexicon.draw(part, r)

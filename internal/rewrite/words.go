@@ -46,7 +46,7 @@ func lexicon(lists map[string]string) tag.Lexicon {
 
 // unseen are nouns that name no thing in a picture.
 var unseen = set("front top side back background foreground middle center centre edge left right end way picture photo photograph image camera scene " +
-	"view day time something someone one other lot kind type sort line pose position place area distance direction motion action air midair mid-air " +
+	"view day time something someone somebody anything anyone anybody nothing nobody none everything everyone everybody one other lot kind type sort line pose position place area distance direction motion action air midair mid-air " +
 	"attempt turn break game part look smile t outside inside outdoors indoors sunset night trick jump run walk ride variety process preparation order " +
 	"face hand arm leg head foot mouth body hair eye finger tongue tail ear")
 
@@ -75,7 +75,8 @@ var classLists = map[string]string{
 	"hair":    "blond blonde brunette redheaded dark-haired red-haired brown-haired blond-haired blonde-haired grey-haired gray-haired",
 	"number":  "two three four five six seven eight nine ten eleven twelve",
 	"age":     "young old elderly older younger teenage middle-aged aged",
-	"size":    "big large small tiny huge little giant tall short long massive enormous miniature",
+	"size":    "big large small tiny huge little giant massive enormous miniature",
+	"length":  "long short",
 	"weather": "wet dry muddy snowy sandy rocky grassy dusty icy sunny rainy dirty clean",
 	"pattern": "striped plaid checkered spotted flowered floral patterned polka-dot",
 	"stuff":   "wooden metal plastic stone concrete brick glass paper leather rubber",

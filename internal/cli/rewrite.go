@@ -1,0 +1,293 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/related"
+	"github.com/unimo-go/unimo/internal/rewrite"
+)
+
+// rewriteFlags are the flags of "unimo rewrite".
+type rewriteFlags struct {
+	data, split, paraphrases string
+	images                   []string
+	count, nearest, limit    int
+	seed                     uint64
+}
+
+// rewritten is a caption in the lines of "unimo rewrite --json".
+type rewritten struct {
+	Image      string            `json:"image"`
+	Caption    string            `json:"caption"`
+	Objects    []rewrite.Part    `json:"objects"`
+	Attributes []rewrite.Part    `json:"attributes"`
+	Relations  []rewrite.Part    `json:"relations"`
+	Positives  []string          `json:"positives"`
+	Negatives  []rewrite.Rewrite `json:"negatives"`
+	Nearest    []string          `json:"nearest"` // captions of other images
+}
+
+func (a *app) rewriteCommand() *cobra.Command {
+	var f rewriteFlags
+	c := &cobra.Command{
+		Use:   "rewrite --data DIR",
+		Short: "Show the right and wrong captions that pre-training contrasts",
+		Long: `Show what pre-training makes of captions: what they say (objects, attributes,
+relations), the positives (the image's other captions and the paraphrases of a file), the
+negatives (one part replaced by another of the corpus that no caption of the image has, nor
+a synonym), and the captions of other images that are most alike by TF-IDF. All captions of
+the split are read, since the replacements come from them.
+
+DIR is a folder of data as 'unimo data prepare flickr' writes it. The file of paraphrases
+has a caption and its paraphrases a line, with tabs between, or JSON lines with caption and
+paraphrases. With --json each caption is one object a line.`,
+		Example: `  unimo rewrite --data DATA
+  unimo rewrite --data DATA --image 1000268201_693b08cb0e.jpg --count 10
+  unimo rewrite --data DATA --paraphrases back-translations.tsv --json`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			for _, n := range []struct {
+				flag  string
+				value int
+			}{{"count", f.count}, {"limit", f.limit}, {"nearest", f.nearest}} {
+				if n.value < 0 {
+					return usagef("--%s %d: give a number from 0 on", n.flag, n.value)
+				}
+			}
+			return a.rewrite(c.Context(), f)
+		},
+	}
+	flags := c.Flags()
+	flags.StringVar(&f.data, "data", "", "folder of data with captions")
+	flags.StringVar(&f.split, "split", "train", "split of it")
+	flags.StringVar(&f.paraphrases, "paraphrases", "", "file of paraphrases, for example back-translations")
+	flags.IntVar(&f.count, "count", 4, "negatives of each caption")
+	flags.IntVar(&f.nearest, "nearest", 2, "captions of other images to show; finding them takes the longest")
+	flags.IntVar(&f.limit, "limit", 10, "images to show, drawn at random (0: all)")
+	flags.StringArrayVar(&f.images, "image", nil, "show this image; may be repeated")
+	flags.Uint64Var(&f.seed, "seed", 1, "seed of what is drawn")
+	c.MarkFlagRequired("data")
+	return c
+}
+
+func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
+	set, err := captions.Read(f.data, f.split)
+	if err != nil {
+		return err
+	}
+	shown, err := shownImages(set, f)
+	if err != nil {
+		return err
+	}
+	paraphrases := rewrite.Paraphrases{}
+	if f.paraphrases != "" {
+		if paraphrases, err = rewrite.ReadParaphrases(f.paraphrases); err != nil {
+			return err
+		}
+	}
+	parser, err := rewrite.NewParser()
+	if err != nil {
+		return err
+	}
+	bar := a.newProgress()
+	defer bar.finish()
+	bar.start(len(set.Images), "parse captions")
+	rewriter := rewrite.Rewriter{Parser: parser, Lexicon: &rewrite.Lexicon{}}
+	graphs := map[int][]rewrite.Graph{} // of the images that are shown
+	empty := 0
+	for image := range set.Images {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var of []rewrite.Graph
+		for _, c := range set.Of(image) {
+			g := parser.Parse(set.Captions[c].Text)
+			if len(g.Objects) == 0 {
+				empty++
+			}
+			of = append(of, g)
+		}
+		rewriter.Lexicon.Add(of)
+		if slices.Contains(shown, image) {
+			graphs[image] = of
+		}
+		bar.counted(image + 1)
+	}
+	comparing := false
+	nearest, err := openNeighbours(ctx, set, f.nearest, func(done, total int) {
+		if !comparing {
+			comparing = true
+			bar.start(total, "compare captions")
+		}
+		bar.counted(done)
+	})
+	if err != nil {
+		return err
+	}
+	defer nearest.Close()
+	bar.finish()
+	negatives := 0
+	for _, image := range shown {
+		r := rand.New(rand.NewPCG(f.seed, uint64(image)))
+		alike, err := nearest.of(set.Images[image])
+		if err != nil {
+			return err
+		}
+		for i, g := range graphs[image] {
+			others := slices.Delete(slices.Clone(graphs[image]), i, i+1)
+			x := rewritten{Image: set.Images[image], Caption: g.Text, Objects: g.Objects, Attributes: g.Attributes, Relations: g.Relations,
+				Negatives: rewriter.NegativesOf(g, others, f.count, r)}
+			for _, other := range others {
+				x.Positives = append(x.Positives, other.Text)
+			}
+			x.Positives = append(x.Positives, paraphrases.Of(g.Text)...)
+			if i < len(alike) {
+				x.Nearest = alike[i]
+			}
+			negatives += len(x.Negatives)
+			if err := a.printRewritten(x, i == 0); err != nil {
+				return err
+			}
+		}
+	}
+	a.log.Info("rewritten", "images", len(shown), "negatives", negatives, "captions read", len(set.Captions), "not understood", empty)
+	return nil
+}
+
+// shownImages returns the numbers of the images that are named, or some of all, in order.
+func shownImages(set *captions.Set, f rewriteFlags) ([]int, error) {
+	var shown []int
+	for _, name := range f.images {
+		image := slices.Index(set.Images, name)
+		if image < 0 {
+			return nil, usagef("--image %s: %s has no such image; %s lists them", name, f.data, filepath.Join(f.data, f.split+".txt"))
+		}
+		shown = append(shown, image)
+	}
+	if shown == nil {
+		shown = rand.New(rand.NewPCG(f.seed, 0)).Perm(len(set.Images))
+		if f.limit > 0 && f.limit < len(shown) {
+			shown = shown[:f.limit]
+		}
+	}
+	slices.Sort(shown)
+	return slices.Compact(shown), nil
+}
+
+// neighbours finds the captions of other images that are most alike, in an index for this once.
+type neighbours struct {
+	temp  string
+	index *related.Index
+}
+
+// openNeighbours indexes a set; n is how many captions to find for each, 0 for none.
+func openNeighbours(ctx context.Context, set *captions.Set, n int, tick func(done, total int)) (_ *neighbours, err error) {
+	x := &neighbours{}
+	if n == 0 {
+		return x, nil
+	}
+	if x.temp, err = os.MkdirTemp("", "unimo-rewrite-"); err != nil {
+		return nil, err
+	}
+	defer func() {
+		if err != nil {
+			x.Close()
+		}
+	}()
+	pairs := func(yield func(related.Pair, error) bool) {
+		for image, name := range set.Images {
+			p := related.Pair{Key: name}
+			for _, c := range set.Of(image) {
+				p.Captions = append(p.Captions, set.Captions[c].Text)
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+	dir := filepath.Join(x.temp, "related")
+	if err := related.Build(ctx, dir, pairs, nil, nil, related.Options{Captions: n}, tick); err != nil {
+		return nil, err
+	}
+	x.index, err = related.Open(dir)
+	return x, err
+}
+
+// of returns what was found for each caption of an image.
+func (x *neighbours) of(image string) ([][]string, error) {
+	if x.index == nil {
+		return nil, nil
+	}
+	found, err := x.index.Related(image)
+	return found.Captions, err
+}
+
+// Close removes the index.
+func (x *neighbours) Close() error {
+	var err error
+	if x.index != nil {
+		err = x.index.Close()
+	}
+	return errors.Join(err, os.RemoveAll(x.temp))
+}
+
+// printRewritten prints what was made of a caption; first says whether it is its image's first.
+func (a *app) printRewritten(x rewritten, first bool) error {
+	if a.json {
+		for _, list := range []*[]rewrite.Part{&x.Objects, &x.Attributes, &x.Relations} {
+			if *list == nil {
+				*list = []rewrite.Part{}
+			}
+		}
+		x.Positives, x.Nearest = append([]string{}, x.Positives...), append([]string{}, x.Nearest...)
+		x.Negatives = append([]rewrite.Rewrite{}, x.Negatives...)
+		return a.printJSON(x)
+	}
+	var b strings.Builder
+	if first {
+		fmt.Fprintf(&b, "%s\n", printable(x.Image))
+	}
+	fmt.Fprintf(&b, "  %s\n", printable(x.Caption))
+	for _, kind := range []struct {
+		name  string
+		parts []rewrite.Part
+	}{{"objects", x.Objects}, {"attributes", x.Attributes}, {"relations", x.Relations}} {
+		if len(kind.parts) > 0 {
+			fmt.Fprintf(&b, "    %s: %s\n", kind.name, printable(describeParts(kind.parts, x.Objects)))
+		}
+	}
+	for _, text := range x.Positives {
+		fmt.Fprintf(&b, "    + %s\n", printable(text))
+	}
+	for _, n := range x.Negatives {
+		fmt.Fprintf(&b, "    - %s  [%s: %s, was %s]\n", printable(n.Text), n.Kind, printable(n.To), printable(n.From))
+	}
+	for _, text := range x.Nearest {
+		fmt.Fprintf(&b, "    ~ %s\n", printable(text))
+	}
+	_, err := fmt.Fprint(a.stdout, b.String())
+	return err
+}
+
+// describeParts lists parts, attributes with their objects.
+func describeParts(parts, objects []rewrite.Part) string {
+	var names []string
+	for _, p := range parts {
+		name := p.Lemma
+		if p.Of >= 0 {
+			name += " " + objects[p.Of].Lemma
+		}
+		names = append(names, name)
+	}
+	return strings.Join(names, ", ")
+}
