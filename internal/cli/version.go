@@ -24,6 +24,7 @@ func (a *app) commands() []*cobra.Command {
 		a.indexCommand(),
 		a.searchCommand(),
 		a.featuresCommand(),
+		a.rewriteCommand(),
 		a.dataCommand(),
 		a.scoreCommand(),
 		a.convertCommand(),
