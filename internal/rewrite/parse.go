@@ -90,6 +90,7 @@ func (p *Parser) Parse(caption string) Graph {
 		s.tokens[i].Text = strings.ToLower(s.tokens[i].Text) // captions are in all letter cases
 	}
 	p.tagger.TagTokens(s.tokens)
+	s.mendTags()
 	s.parse()
 	return g
 }
@@ -102,6 +103,19 @@ type sentence struct {
 
 	// What the next noun phrase is to the rest, and what the last one was.
 	role, lastRole string
+}
+
+// mendTags makes verbs of what the model takes for nouns after a noun that does something.
+func (s *sentence) mendTags() {
+	for i := 1; i < len(s.tokens); i++ {
+		switch w := s.word(i); {
+		case !doers[s.word(i-1)] || !s.noun(i) || doersThings[w]:
+		case strings.HasSuffix(w, "s") && !strings.HasSuffix(w, "ss"):
+			s.tokens[i].Tag = "VBZ"
+		case strings.HasSuffix(w, "ing"):
+			s.tokens[i].Tag = "VBG"
+		}
+	}
 }
 
 func (s *sentence) word(i int) string {

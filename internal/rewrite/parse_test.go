@@ -44,6 +44,7 @@ func TestParse(t *testing.T) {
 		{"a skateboarder jumps .", "skateboarder:singular /  / jump"},
 		{"Grass near a stone wall", "grass:mass, wall:singular / stone-wall / near"},
 		{"A man is being pulled by a horse", "man:singular, horse:singular /  / pull"},
+		{"A boy screams while a puppy eats dog toys", "boy:singular, puppy:singular, dog toy:plural /  / scream, eat"},
 		{"A climber hangs from a rock face", "climber:singular, rock:singular /  / hang"},
 		{"It is raining .", " /  / "},
 		{"", " /  / "},
