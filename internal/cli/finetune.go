@@ -10,7 +10,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/kernels"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
@@ -105,21 +104,7 @@ func noArgs(c *cobra.Command, args []string) error {
 
 // longWithSettings lists the settings with their values for mini and base.
 func longWithSettings(p *task.Preset) string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "Train a model for %s and score the best one on dev.\n\nSettings for --set and --config, with their values for mini and base:\n", p.Title)
-	mini, err := task.Defaults(p, "mini")
-	if err != nil {
-		panic(err)
-	}
-	base, err := task.Defaults(p, "base")
-	if err != nil {
-		panic(err)
-	}
-	bases := config.List(base)
-	for i, s := range config.List(mini) {
-		fmt.Fprintf(&b, "  %-29s %-20v %-20v %s\n", s.Key, s.Value, bases[i].Value, s.Help)
-	}
-	return strings.TrimRight(b.String(), "\n")
+	return fmt.Sprintf("Train a model for %s and score the best one on dev.\n\n%s", p.Title, settingsTable(p))
 }
 
 func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
@@ -127,6 +112,12 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	if f.features != "" {
 		o.Set = append([]string{"features=" + strconv.Quote(f.features)}, o.Set...)
 	}
+	return a.train(ctx, o, f.grid)
+}
+
+// train trains a model, or those of a grid, with progress shown, prints the scores, and says how to go on
+// where it was interrupted.
+func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
 	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
@@ -134,8 +125,8 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	defer progress.finish()
 	o.Observer = progress
 	var err error
-	if len(f.grid) > 0 {
-		err = a.finetuneGrid(ctx, o, f.grid)
+	if len(grid) > 0 {
+		err = a.finetuneGrid(ctx, o, grid)
 	} else {
 		var summary *task.Summary
 		if summary, err = task.Finetune(ctx, o); err == nil {
@@ -145,7 +136,7 @@ func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
 	}
 	progress.finish()
 	if errors.Is(err, context.Canceled) {
-		if train.HasSnapshot(o.Out) || len(f.grid) > 0 {
+		if train.HasSnapshot(o.Out) || len(grid) > 0 {
 			a.log.Info("saved; go on with: " + resumeCommand(o.Command))
 		} else {
 			a.log.Info("nothing had been trained yet; begin again with: " + resumeCommand(o.Command))

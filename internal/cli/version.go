@@ -15,6 +15,7 @@ import (
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.demoCommand(),
+		a.pretrainCommand(),
 		a.finetuneCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),

@@ -146,7 +146,7 @@ func (r *run) load() error {
 		return err
 	}
 	if r.init != nil {
-		if r.Preset.Retrieval != nil {
+		if r.Preset.Retrieval != nil || r.Preset.Pretraining {
 			r.init = fitImages(r.init, r.config, r.Log)
 		}
 		if _, err := model.Compare(r.job.specs(r.config), r.init); err != nil {
@@ -177,6 +177,10 @@ func (r *run) openInit(base *model.Config) error {
 
 func (r *run) readData() error {
 	r.Observer.Stage("reading data")
+	if r.Preset.Pretraining { // its collections are settings
+		r.files = []splitFile{{r.Preset.Train.Name, ""}, {r.Preset.Dev[0].Name, ""}}
+		return r.job.read(r.files, &r.Options)
+	}
 	trainFile, err := r.Preset.resolve(r.Data, r.Preset.Train)
 	if err != nil {
 		return err
@@ -189,7 +193,7 @@ func (r *run) readData() error {
 		return fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
 	}
 	r.files = append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...)
-	return r.job.read(trainFile, devs[0].Path, r.Log)
+	return r.job.read(r.files, &r.Options)
 }
 
 // openVocabulary loads the vocabulary of --vocab or --init; its case rule is the
@@ -228,6 +232,9 @@ func (r *run) openDir() (*Summary, error) {
 		Config: r.settings, Data: map[string]string{},
 	}
 	for _, f := range r.files {
+		if f.Path == "" {
+			continue // the job's digests say more
+		}
 		digest, err := digestFile(f.Path)
 		if err != nil {
 			return nil, err
@@ -278,10 +285,11 @@ func (r *run) openDir() (*Summary, error) {
 
 func (r *run) train(ctx context.Context) (*Summary, error) {
 	dev := cpu.New()
-	l, err := r.job.learner(dev, r.config, r.tok, r.Log)
+	l, err := r.job.learner(ctx, dev, r.config, r.tok, r.Log)
 	if err != nil {
 		return nil, err
 	}
+	defer l.close()
 	base := l.base()
 	origin := "Trained from random weights."
 	if r.init != nil {
@@ -291,7 +299,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		}
 		r.reportLoad(report)
 		r.close()
-		origin = fmt.Sprintf("Fine-tuned from %s.", filepath.Base(r.Init))
+		origin = fmt.Sprintf("Trained further from %s.", filepath.Base(r.Init))
 	}
 	base.card = r.card(base.params.Count(), origin)
 	r.Log.Info("model", "config", r.config, "parameters", base.params.Count(), "train", base.examples, "dev", base.devLen, "device", dev.Name())
@@ -315,6 +323,9 @@ func (r *run) reportLoad(report model.LoadReport) {
 func (r *run) card(params int, origin string) card {
 	c := card{Preset: r.Preset, Config: r.config, Params: params, Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
 	for _, f := range r.files {
+		if f.Path == "" {
+			continue
+		}
 		c.Data = append(c.Data, fmt.Sprintf("%s: %s, sha256 %s", f.Split, filepath.Base(f.Path), r.info.Data[f.Split]))
 	}
 	for _, s := range config.List(r.settings) {

@@ -141,12 +141,12 @@ type generation struct {
 	train, devSet []seq2seq.Example
 }
 
-func (g *generation) read(trainFile, devFile string, log *slog.Logger) error {
+func (g *generation) read(files []splitFile, o *Options) error {
 	var err error
-	if g.train, err = g.preset.readTexts(trainFile, true, log); err != nil {
+	if g.train, err = g.preset.readTexts(files[0].Path, true, o.Log); err != nil {
 		return err
 	}
-	g.devSet, err = g.preset.readTexts(devFile, true, log)
+	g.devSet, err = g.preset.readTexts(files[1].Path, true, o.Log)
 	return err
 }
 
@@ -177,7 +177,7 @@ func (g *generation) texts() iter.Seq[string] {
 
 func (g *generation) specs(cfg model.Config) []model.Spec { return model.GeneratorSpecs(cfg) }
 
-func (g *generation) learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
+func (g *generation) learner(_ context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
 	m, err := model.NewGenerator(dev, cfg, g.settings.Seed)
 	if err != nil {
 		return nil, err
@@ -315,7 +315,7 @@ func writeTexts(dir, split string, written []Generated) error {
 // shownSamples is how many generated texts the report shows, at even distances.
 const shownSamples = 40
 
-func (l *generationLearner) show(page *report.Run, first Result) {
+func (l *generationLearner) show(page *report.Run, first Result, _ train.History) {
 	for _, g := range evenly(first.Generated, shownSamples) {
 		page.Samples = append(page.Samples, report.Sample{
 			Source: g.shortSource(), Reference: g.Target, Generated: g.Text, Right: l.preset.Generation.right(g),

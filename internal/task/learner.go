@@ -20,8 +20,8 @@ import (
 
 // job is what the runs of one kind of task do in their own way.
 type job interface {
-	// read reads the training file and the first dev file.
-	read(trainFile, devFile string, log *slog.Logger) error
+	// read reads what the run trains on; files are those of train and dev, of a task that has them.
+	read(files []splitFile, o *Options) error
 	// digests says of what else than these files, by name, the run depends.
 	digests() (map[string]string, error)
 	// texts yields the training texts, for a vocabulary.
@@ -29,7 +29,7 @@ type job interface {
 	// specs lists the parameters of the model.
 	specs(cfg model.Config) []model.Spec
 	// learner makes the task of what was read. It logs what had to be cut.
-	learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error)
+	learner(ctx context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error)
 }
 
 // learner is a task as the trainer sees it, and what a run does with it at its end.
@@ -41,7 +41,9 @@ type learner interface {
 	// predict writes predictions for a test file into the folder dir.
 	predict(ctx context.Context, f splitFile, dir string, tick func(done, total int)) error
 	// show adds to the report what people look at.
-	show(page *report.Run, first Result)
+	show(page *report.Run, first Result, history train.History)
+	// close ends what goes on beside training.
+	close() error
 }
 
 // baseLearner is the part of a learner that every kind of task shares.
@@ -72,6 +74,7 @@ func newBase(p *Preset, s *CommonSettings, dev engine.Device, cfg model.Config, 
 }
 
 func (b *baseLearner) base() *baseLearner { return b }
+func (b *baseLearner) close() error       { return nil }
 
 // Params implements [train.Task].
 func (b *baseLearner) Params() []optim.Param { return b.optimised }
@@ -117,12 +120,12 @@ type classification struct {
 	train, devSet []data.Example
 }
 
-func (c *classification) read(trainFile, devFile string, _ *slog.Logger) error {
+func (c *classification) read(files []splitFile, _ *Options) error {
 	var err error
-	if c.train, err = data.Read(trainFile, c.preset.Schema, data.ReadOptions{}); err != nil {
+	if c.train, err = data.Read(files[0].Path, c.preset.Schema, data.ReadOptions{}); err != nil {
 		return err
 	}
-	c.devSet, err = data.Read(devFile, c.preset.Schema, data.ReadOptions{})
+	c.devSet, err = data.Read(files[1].Path, c.preset.Schema, data.ReadOptions{})
 	return err
 }
 
@@ -140,7 +143,7 @@ func (c *classification) texts() iter.Seq[string] {
 
 func (c *classification) specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
-func (c *classification) learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
+func (c *classification) learner(_ context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
 	m, err := model.New(dev, cfg, c.settings.Seed)
 	if err != nil {
 		return nil, err
@@ -211,7 +214,7 @@ func (l *classificationLearner) predict(ctx context.Context, f splitFile, dir st
 	return writePredictions(l.preset, dir, f.Split, examples, out)
 }
 
-func (l *classificationLearner) show(page *report.Run, first Result) {
+func (l *classificationLearner) show(page *report.Run, first Result, _ train.History) {
 	if l.preset.Schema.Regression {
 		page.Scatter = scatter(first)
 		return

@@ -41,14 +41,16 @@ func (r *run) writePage(s *Summary, l learner) error {
 	page.Summary = []report.Item{
 		{Key: "model", Value: r.config.String()},
 		{Key: "parameters", Value: fmt.Sprint(l.base().params.Count())},
-		{Key: "training examples", Value: fmt.Sprint(l.base().examples)},
 		{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", s.Outcome.TokensRate)},
 		{Key: "time", Value: fmt.Sprintf("%.0f s", s.Outcome.Seconds)},
+	}
+	if n := l.base().examples; n > 0 { // a stream has no end
+		page.Summary = append(page.Summary, report.Item{Key: "training examples", Value: fmt.Sprint(n)})
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Version)) {
 		page.Summary = append(page.Summary, report.Item{Key: key, Value: r.Version[key]})
 	}
-	l.show(&page, first)
+	l.show(&page, first, history)
 	for _, setting := range config.List(r.settings) {
 		page.Config = append(page.Config, report.Item{Key: setting.Key, Value: fmt.Sprint(setting.Value)})
 	}

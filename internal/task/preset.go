@@ -53,8 +53,9 @@ type Preset struct {
 	Test   []Split // without labels; predicted if there
 
 	// At most one of these; without, the task is classification or regression.
-	Generation *Generation
-	Retrieval  *Retrieval
+	Generation  *Generation
+	Retrieval   *Retrieval
+	Pretraining bool
 
 	Schema data.Schema
 	// MiniEpochs is how long the mini preset trains: from random weights, longer
@@ -73,6 +74,8 @@ func (p *Preset) Problem() string {
 		return model.Generation
 	case p.Retrieval != nil:
 		return model.Retrieval
+	case p.Pretraining:
+		return model.Pretraining
 	case p.Schema.Regression:
 		return model.Regression
 	}
@@ -88,6 +91,9 @@ func (p *Preset) Use(dir string) string {
 		return "unimo generate --model " + dir + " \"TEXT\""
 	case model.Retrieval:
 		return "unimo match --model " + dir + " PICTURE \"TEXT\"\nunimo index PICTURES --model " + dir + " --out INDEX\nunimo search --model " + dir + " --index INDEX \"TEXT\""
+	}
+	if p.Pretraining {
+		return "unimo finetune TASK --data DIR --init " + dir + " --out RUN"
 	}
 	return "unimo predict --model " + dir + " \"TEXT\""
 }
@@ -219,6 +225,8 @@ func (p *Preset) job(s Settings) job {
 		return &generation{preset: p, settings: s}
 	case *RetrievalSettings:
 		return &retrieval{preset: p, settings: s}
+	case *PretrainingSettings:
+		return &pretraining{preset: p, settings: s}
 	}
 	return &classification{preset: p, settings: s.(*ClassificationSettings)}
 }

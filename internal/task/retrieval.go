@@ -157,12 +157,13 @@ type retrieval struct {
 	spec          *regions.Spec // nil: features from elsewhere
 }
 
-func (j *retrieval) read(trainFile, devFile string, log *slog.Logger) error {
+func (j *retrieval) read(files []splitFile, run *Options) error {
+	log := run.Log
 	var err error
-	if j.train, err = readSplit(trainFile); err != nil {
+	if j.train, err = readSplit(files[0].Path); err != nil {
 		return err
 	}
-	if j.devSet, err = readSplit(devFile); err != nil {
+	if j.devSet, err = readSplit(files[1].Path); err != nil {
 		return err
 	}
 	o := j.settings.images()
@@ -211,7 +212,7 @@ func (j *retrieval) texts() iter.Seq[string] {
 
 func (j *retrieval) specs(cfg model.Config) []model.Spec { return model.RetrieverSpecs(cfg) }
 
-func (j *retrieval) learner(dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
+func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
 	m, err := model.NewRetriever(dev, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
@@ -595,6 +596,6 @@ func (l *retrievalLearner) predict(context.Context, splitFile, string, func(done
 	return nil // a test set is scored by "unimo evaluate"; there is nothing to hand in
 }
 
-func (l *retrievalLearner) show(page *report.Run, first Result) {
+func (l *retrievalLearner) show(page *report.Run, first Result, _ train.History) {
 	page.Gallery = first.Retrieved.gallery()
 }

@@ -61,6 +61,9 @@ func Defaults(p *Preset, size string) (Settings, error) {
 	if p.Retrieval != nil {
 		return retrievalDefaults(size, c), nil
 	}
+	if p.Pretraining {
+		return pretrainingDefaults(size, c), nil
+	}
 	s := &ClassificationSettings{CommonSettings: c, MaxSeqLen: 512}
 	if size == "mini" {
 		// From random weights, chosen by measurement on SST-2: see docs/tasks.md.
@@ -167,7 +170,7 @@ func modelConfig(s Settings, p *Preset, cfg model.Config) (model.Config, error) 
 	c := s.common()
 	cfg.HiddenSize, cfg.Layers, cfg.Heads = c.HiddenSize, c.Layers, c.Heads
 	cfg.InitRange, cfg.HiddenDropout, cfg.AttentionDropout = c.InitRange, c.HiddenDropout, c.AttentionDropout
-	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label = p.Name, p.Problem(), 0, nil
+	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label, cfg.RegionClasses = p.Name, p.Problem(), 0, nil, 0
 	cfg, err := s.head(p, cfg)
 	if err != nil {
 		return cfg, err

@@ -1,0 +1,279 @@
+package pretrain
+
+import (
+	"encoding/binary"
+	"hash/fnv"
+	"maps"
+	"math/rand/v2"
+	"slices"
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/masking"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+// Batch is what one step trains on.
+type Batch struct {
+	Number  int
+	Kind    corpus.Kind
+	Seq2Seq bool // its texts are fragmented, not masked
+	Hidden  model.Hidden
+	CMCL    *CMCL // of pairs
+	Tokens  int   // tokens and regions of the samples, each counted once
+	Samples []string
+
+	state  state
+	failed error
+}
+
+// empty says that there is nothing to predict and nothing to compare.
+func (b *Batch) empty() bool {
+	return len(b.Hidden.Labels)+len(b.Hidden.Regions) == 0 && b.CMCL == nil
+}
+
+// Preparer makes batches of samples. It may be used from several goroutines.
+type Preparer struct {
+	Recipe    *Recipe
+	Tokenizer *tokenizer.Tokenizer
+	Resources *Resources // nil: nothing is rewritten or retrieved
+	Workers   int        // samples prepared at once
+
+	mu   sync.Mutex
+	lost corpus.Report // samples that could not be used
+}
+
+// item is a prepared sample.
+type item struct {
+	sample *corpus.Sample
+	key    string // of the image or pair
+	failed error
+
+	tokens         []int32 // of the text or caption, special ones included
+	hidden, places []int32 // the tokens with some hidden, and where
+	labels         []int32
+	source, target []int32 // or fragments
+
+	image     regions.Image
+	regions   []int // hidden ones
+	predicted []int // and those of them that are predicted
+
+	positives, negatives [][]int32 // rewritten captions
+	texts                [][]int32 // retrieved
+	images               []relatedImage
+}
+
+type relatedImage struct {
+	key string
+	regions.Image
+}
+
+// Prepare makes batch number of samples, all of one kind. Samples that cannot be used
+// are counted and left out; without any that can, the error is that of the first.
+func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sample, seq2seq bool) (*Batch, error) {
+	items := make([]item, len(samples))
+	work := make(chan int)
+	var group sync.WaitGroup
+	for range max(1, min(p.Workers, len(samples))) {
+		group.Go(func() {
+			for i := range work {
+				items[i].sample = samples[i]
+				items[i].failed = p.item(&items[i], kind, seq2seq, random(p.Recipe.Seed, number, i))
+			}
+		})
+	}
+	for i := range items {
+		work <- i
+	}
+	close(work)
+	group.Wait()
+	var failed error
+	items = slices.DeleteFunc(items, func(it item) bool {
+		if it.failed == nil {
+			return false
+		}
+		p.lose(it.failed)
+		if failed == nil {
+			failed = it.failed
+		}
+		return true
+	})
+	if len(items) == 0 {
+		return nil, failed
+	}
+	return p.pack(number, kind, items, seq2seq), nil
+}
+
+func (p *Preparer) lose(err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lost.Skip(corpus.Reason(err), err.Error())
+}
+
+// Lost says which samples could not be used, besides those that the streams passed over; one that came
+// several times counts each time.
+func (p *Preparer) Lost() corpus.Report {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return corpus.Report{Skipped: maps.Clone(p.lost.Skipped), First: maps.Clone(p.lost.First)}
+}
+
+// random returns the numbers that prepare sample i of a batch.
+func random(seed uint64, number, i int) *rand.Rand {
+	h := fnv.New64a()
+	for _, part := range []uint64{seed, uint64(number)} {
+		var raw [8]byte
+		binary.LittleEndian.PutUint64(raw[:], part)
+		h.Write(raw[:])
+	}
+	return rand.New(rand.NewPCG(h.Sum64(), uint64(i)))
+}
+
+// item prepares one sample.
+func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) error {
+	recipe := p.Recipe
+	caption := 0
+	switch kind {
+	case corpus.Text:
+		it.tokens = p.piece(it.sample.Text, r)
+	case corpus.Pairs:
+		caption = r.IntN(len(it.sample.Captions))
+		it.tokens = p.encode(it.sample.Captions[caption])
+	}
+	if kind != corpus.Text {
+		it.key = locate(kind, it.sample)
+		if err := it.sample.Image(&it.image); err != nil {
+			return err
+		}
+		if recipe.regions() {
+			it.regions, it.predicted = recipe.Regions.Choose(it.image.Boxes, r)
+		}
+	}
+	if kind != corpus.Images && recipe.language() {
+		if seq2seq {
+			source, target, ok := recipe.Fragments.Split(it.tokens, r)
+			if it.source, it.target = source, target; !ok {
+				it.source, it.target = it.tokens, nil
+			}
+		} else {
+			it.hidden, it.places, it.labels = recipe.Language.Hide(nil, it.tokens, r)
+		}
+	}
+	if kind == corpus.Pairs && p.Resources != nil {
+		return p.lookUp(it, caption, r)
+	}
+	return nil
+}
+
+// encode returns the tokens of a caption, special ones included.
+func (p *Preparer) encode(text string) []int32 {
+	t := p.Tokenizer
+	tokens := t.Encode([]int32{t.CLS()}, text)
+	tokens = tokens[:min(len(tokens), p.Recipe.MaxCaption-1)]
+	return append(tokens, t.SEP())
+}
+
+// piece returns the tokens of a text, or of a piece of it that begins with a word at random.
+func (p *Preparer) piece(text string, r *rand.Rand) []int32 {
+	t := p.Tokenizer
+	tokens, room := t.Encode(nil, text), p.Recipe.MaxText-2
+	if len(tokens) > room {
+		at := r.IntN(len(tokens) - room + 1)
+		for at > 0 && t.Continues(tokens[at]) {
+			at--
+		}
+		tokens = tokens[at:min(len(tokens), at+room)]
+	}
+	return append(slices.Concat([]int32{t.CLS()}, tokens), t.SEP())
+}
+
+// pack puts prepared samples behind each other.
+func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool) *Batch {
+	b := &Batch{Number: number, Kind: kind, Seq2Seq: seq2seq}
+	for i := range items {
+		b.Samples = append(b.Samples, items[i].sample.Where)
+		b.Tokens += len(items[i].tokens)
+		if kind != corpus.Text {
+			b.Tokens += items[i].image.Regions() + 1
+		}
+	}
+	h := &b.Hidden
+	if kind != corpus.Images && p.Recipe.language() {
+		p.packText(h, items, seq2seq)
+	}
+	if kind != corpus.Text && (p.Recipe.regions() || kind == corpus.Pairs && p.Recipe.language()) {
+		p.packImages(h, items)
+	}
+	if kind == corpus.Pairs {
+		b.CMCL = p.Recipe.contrast(items, random(p.Recipe.Seed, number, -1))
+	}
+	return b
+}
+
+func (p *Preparer) packText(h *model.Hidden, items []item, seq2seq bool) {
+	h.Text.Offsets = []int32{0}
+	add := func(tokens []int32) {
+		for i, id := range tokens {
+			h.Text.Tokens = append(h.Text.Tokens, id)
+			h.Text.Positions = append(h.Text.Positions, model.FirstPosition+int32(i))
+		}
+	}
+	for i := range items {
+		it, base := &items[i], int32(len(h.Text.Tokens))
+		if seq2seq {
+			add(it.source)
+			h.Text.Sources = append(h.Text.Sources, int32(len(it.source)))
+			if len(it.target) > 0 {
+				add(append([]int32{p.Tokenizer.CLS()}, it.target...))
+				h.Labels = append(append(h.Labels, it.target...), p.Tokenizer.MASK())
+			}
+		} else {
+			add(it.hidden)
+			for _, place := range it.places {
+				h.Places = append(h.Places, base+place)
+			}
+			h.Labels = append(h.Labels, it.labels...)
+		}
+		h.Text.Offsets = append(h.Text.Offsets, int32(len(h.Text.Tokens)))
+	}
+}
+
+// packImages packs images whose hidden regions are zero, and what these were.
+func (p *Preparer) packImages(h *model.Hidden, items []item) {
+	var packed regions.Batch
+	classes := p.Recipe.Weights.RegionClass > 0
+	for i := range items {
+		it := &items[i]
+		dim := len(it.image.Features) / it.image.Regions()
+		masked := it.image
+		masked.Features = slices.Clone(it.image.Features)
+		base := int32(0)
+		if n := len(packed.Offsets); n > 0 {
+			base = packed.Offsets[n-1]
+		}
+		for _, region := range it.predicted {
+			feature := it.image.Features[region*dim : (region+1)*dim]
+			at := len(h.Targets)
+			h.Targets = append(h.Targets, feature...)
+			if p.Recipe.Normalise {
+				masking.Normalise(h.Targets[at:], feature)
+			}
+			h.Regions = append(h.Regions, base+1+int32(region))
+			if n := len(it.image.Classes) / it.image.Regions(); classes && n > 0 {
+				h.Classes = append(h.Classes, it.image.Classes[region*n:(region+1)*n]...)
+			}
+		}
+		for _, region := range it.regions {
+			clear(masked.Features[region*dim : (region+1)*dim])
+		}
+		// The global region is the mean of what is left to see.
+		packed.Append(&masked)
+	}
+	h.Images = images(&packed)
+}
+
+func images(b *regions.Batch) model.Images {
+	return model.Images{Features: b.Features, Locations: b.Locations, Offsets: b.Offsets}
+}

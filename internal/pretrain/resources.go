@@ -1,0 +1,364 @@
+package pretrain
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/related"
+	"github.com/unimo-go/unimo/internal/rewrite"
+)
+
+// Collections are those of a run by kind; a kind may be missing.
+type Collections map[corpus.Kind]*corpus.Collection
+
+// Resources is what CMCL looks up: which words captions are rewritten with, and what is
+// alike. It is built once, in a folder, and read from there.
+type Resources struct {
+	collections Collections
+	rewriter    *rewrite.Rewriter
+	related     *related.Index // nil: nothing is retrieved
+	paraphrases rewrite.Paraphrases
+}
+
+// ResourceOptions say what to build.
+type ResourceOptions struct {
+	Recipe      *Recipe
+	Paraphrases string // the user's file, or ""
+	Fingerprint string // of the collections
+	Log         *slog.Logger
+	Stage       func(name string)
+	Tick        func(done, total int)
+}
+
+// kept is how many alike samples of each sort the index has for an image or caption: some to
+// choose from.
+const kept = 20
+
+const lexiconFile = "lexicon.json"
+
+// OpenResources opens the resources in the folder dir, or builds them if they are not
+// there or were made of other collections. It returns nil if the recipe needs none.
+func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOptions) (*Resources, error) {
+	r := o.Recipe
+	rewrites := r.Weights.Rewrite > 0 && r.Positives+r.Negatives > 0
+	retrieves := r.Weights.Contrast > 0 && r.RetrievedImages+r.RetrievedTexts > 0
+	if c[corpus.Pairs] == nil || !rewrites && !retrieves {
+		return nil, nil
+	}
+	res := &Resources{collections: c}
+	var err error
+	if o.Paraphrases != "" {
+		if res.paraphrases, err = rewrite.ReadParaphrases(o.Paraphrases); err != nil {
+			return nil, err
+		}
+	}
+	parser, err := rewrite.NewParser()
+	if err != nil {
+		return nil, err
+	}
+	counts := related.Options{Captions: kept, Fingerprint: o.Fingerprint}
+	if r.RetrievedImages > 0 {
+		counts.Images = kept
+	}
+	if r.RetrievedTexts > 0 && c[corpus.Text] != nil {
+		counts.Texts = kept
+	}
+	counts.Fingerprint = fmt.Sprintf("%s %d %d", counts.Fingerprint, counts.Images, counts.Texts)
+	index := filepath.Join(dir, "index")
+	if res.related, err = related.Open(index); err == nil && res.related.Fingerprint() == counts.Fingerprint {
+		lexicon, err := rewrite.LoadLexicon(filepath.Join(dir, lexiconFile))
+		if err == nil {
+			res.rewriter = &rewrite.Rewriter{Parser: parser, Lexicon: lexicon}
+			return res, nil
+		}
+	}
+	if res.related != nil {
+		res.related.Close()
+	}
+	b := builder{o: o, c: c, parser: parser, lexicon: new(rewrite.Lexicon)}
+	if err := b.build(ctx, dir, index, counts); err != nil {
+		return nil, err
+	}
+	if res.related, err = related.Open(index); err != nil {
+		return nil, err
+	}
+	res.rewriter = &rewrite.Rewriter{Parser: parser, Lexicon: b.lexicon}
+	return res, nil
+}
+
+// Close releases the index.
+func (r *Resources) Close() error {
+	if r == nil || r.related == nil {
+		return nil
+	}
+	return r.related.Close()
+}
+
+// locate returns a name of an image or pair that says where it is.
+func locate(kind corpus.Kind, s *corpus.Sample) string {
+	raw, err := json.Marshal(s.Ref)
+	if err != nil {
+		panic(err) // numbers
+	}
+	return string(kind) + " " + string(raw)
+}
+
+// open returns what [locate] named.
+func (r *Resources) open(location string) (*corpus.Sample, error) {
+	kind, raw, _ := strings.Cut(location, " ")
+	var ref corpus.Ref
+	if err := json.Unmarshal([]byte(raw), &ref); err != nil {
+		return nil, fmt.Errorf("index of related samples: %q: %w", location, err)
+	}
+	c := r.collections[corpus.Kind(kind)]
+	if c == nil {
+		return nil, fmt.Errorf("index of related samples: there is no collection of %s", kind)
+	}
+	return c.At(ref)
+}
+
+// builder makes the resources.
+type builder struct {
+	o       ResourceOptions
+	c       Collections
+	parser  *rewrite.Parser
+	lexicon *rewrite.Lexicon
+	images  []related.Pair // of the pairs, with their objects
+	unknown int            // captions that no object was found in
+	all     int
+}
+
+func (b *builder) build(ctx context.Context, dir, index string, counts related.Options) error {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := os.RemoveAll(index); err != nil {
+		return err
+	}
+	b.o.Stage("looking for related samples")
+	if err := related.Build(ctx, index, b.pairs(ctx), b.texts(ctx), b.candidates(ctx), counts, b.o.Tick); err != nil {
+		return err
+	}
+	if b.unknown > 0 {
+		b.o.Log.Warn("captions without any object that the parser knows are not rewritten by words", "count", b.unknown, "of", b.all)
+	}
+	return b.lexicon.Save(filepath.Join(dir, lexiconFile))
+}
+
+// pairs yields all pairs. Their captions are parsed: the words go to the lexicon, their objects, where the
+// collection does not name them, to the index.
+func (b *builder) pairs(ctx context.Context) iter.Seq2[related.Pair, error] {
+	const block = 256 // images parsed at once
+	return func(yield func(related.Pair, error) bool) {
+		stop := errors.New("enough")
+		var pairs []related.Pair
+		flush := func() error {
+			b.parse(pairs)
+			for _, p := range pairs {
+				if !yield(p, nil) {
+					return stop
+				}
+			}
+			pairs = pairs[:0]
+			return nil
+		}
+		_, err := b.c[corpus.Pairs].Each(ctx, corpus.Train, func(s *corpus.Sample) error {
+			pairs = append(pairs, related.Pair{Key: locate(corpus.Pairs, s), Captions: s.Captions, Objects: slices.Clone(s.Objects)})
+			if len(pairs) == block {
+				return flush()
+			}
+			return nil
+		})
+		if err == nil {
+			err = flush()
+		}
+		if err != nil && err != stop {
+			yield(related.Pair{}, err)
+		}
+	}
+}
+
+// parse adds the words of some pairs to the lexicon and the objects to the pairs.
+func (b *builder) parse(pairs []related.Pair) {
+	graphs := make([][]rewrite.Graph, len(pairs))
+	parallel.For(len(pairs), func(i int) {
+		for _, caption := range pairs[i].Captions {
+			graphs[i] = append(graphs[i], b.parser.Parse(caption))
+		}
+	})
+	for i := range pairs {
+		p := &pairs[i]
+		b.lexicon.Add(graphs[i])
+		detected := len(p.Objects) > 0
+		for _, g := range graphs[i] {
+			b.all++
+			if len(g.Objects) == 0 {
+				b.unknown++
+			}
+			for _, object := range g.Objects {
+				if !detected && !slices.Contains(p.Objects, object.Lemma) {
+					p.Objects = append(p.Objects, object.Lemma)
+				}
+			}
+		}
+		b.images = append(b.images, related.Pair{Key: p.Key, Objects: p.Objects})
+	}
+}
+
+// texts yields the sentences of the texts.
+func (b *builder) texts(ctx context.Context) iter.Seq2[string, error] {
+	return func(yield func(string, error) bool) {
+		c := b.c[corpus.Text]
+		if c == nil || b.o.Recipe.RetrievedTexts == 0 {
+			return
+		}
+		stop := errors.New("enough")
+		_, err := c.Each(ctx, corpus.Train, func(s *corpus.Sample) error {
+			for sentence := range sentences(s.Text) {
+				if !yield(sentence, nil) {
+					return stop
+				}
+			}
+			return nil
+		})
+		if err != nil && err != stop {
+			yield("", err)
+		}
+	}
+}
+
+// sentences yields the sentences of a text that are as long as captions are.
+func sentences(text string) iter.Seq[string] {
+	const shortest, longest = 4, 40 // words
+	return func(yield func(string) bool) {
+		for len(text) > 0 {
+			end := len(text)
+			for i := 1; i < len(text); i++ {
+				if text[i] == ' ' && strings.IndexByte(".!?", text[i-1]) >= 0 {
+					end = i
+					break
+				}
+			}
+			sentence := strings.TrimSpace(text[:end])
+			text = text[end:]
+			if n := len(strings.Fields(sentence)); n >= shortest && n <= longest && !yield(sentence) {
+				return
+			}
+		}
+	}
+}
+
+// candidates yields the images that may be retrieved: those of the images alone whose
+// objects are known, and those of other pairs.
+func (b *builder) candidates(ctx context.Context) iter.Seq2[related.Pair, error] {
+	return func(yield func(related.Pair, error) bool) {
+		if b.o.Recipe.RetrievedImages == 0 {
+			return
+		}
+		stop := errors.New("enough")
+		if c := b.c[corpus.Images]; c != nil {
+			_, err := c.Each(ctx, corpus.Train, func(s *corpus.Sample) error {
+				if len(s.Objects) > 0 && !yield(related.Pair{Key: locate(corpus.Images, s), Objects: s.Objects}, nil) {
+					return stop
+				}
+				return nil
+			})
+			if err == stop {
+				return
+			}
+			if err != nil {
+				yield(related.Pair{}, err)
+				return
+			}
+		}
+		for _, p := range b.images {
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
+}
+
+// lookUp finds paraphrases, rewritten captions, and retrieved images and texts of a pair.
+func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
+	recipe, res := p.Recipe, p.Resources
+	text := it.sample.Captions[caption]
+	others := slices.Concat(it.sample.Captions[:caption], it.sample.Captions[caption+1:])
+	var near related.Related
+	if res.related != nil {
+		var err error
+		if near, err = res.related.Related(it.key); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err // what is held out is not in the index
+		}
+	}
+	if recipe.joint() {
+		alike := slices.Concat(others, res.paraphrases.Of(text))
+		for _, positive := range draw(alike, recipe.Positives, r) {
+			it.positives = append(it.positives, p.encode(positive))
+		}
+		for _, negative := range res.negatives(recipe, text, slices.Concat(alike, []string{text}), near, caption, r) {
+			it.negatives = append(it.negatives, p.encode(negative))
+		}
+	}
+	if recipe.Weights.Contrast == 0 {
+		return nil
+	}
+	for _, t := range draw(near.Texts, recipe.RetrievedTexts, r) {
+		it.texts = append(it.texts, p.encode(t))
+	}
+	for _, location := range draw(near.Images, recipe.RetrievedImages, r) {
+		s, err := res.open(location)
+		if err != nil {
+			return err
+		}
+		im := relatedImage{key: location}
+		if err := s.Image(&im.Image); err != nil {
+			p.lose(err) // a picture that cannot be read; the pair itself is sound
+			continue
+		}
+		it.images = append(it.images, im)
+	}
+	return nil
+}
+
+// negatives returns captions that are false of an image whose captions are true: some of other images, the
+// rest rewritten by words and phrases.
+func (r *Resources) negatives(recipe *Recipe, text string, captions []string, near related.Related, caption int, random *rand.Rand) []string {
+	var out []string
+	if caption < len(near.Captions) {
+		n := int(recipe.SentenceShare*float64(recipe.Negatives) + 0.5)
+		for _, other := range draw(near.Captions[caption], n, random) {
+			if !slices.Contains(captions, other) {
+				out = append(out, other)
+			}
+		}
+	}
+	for _, w := range r.rewriter.Negatives(text, captions, recipe.Negatives-len(out), random) {
+		out = append(out, w.Text)
+	}
+	return out
+}
+
+// draw returns n elements of list, or all of a shorter one, in an order of chance.
+func draw[T any](list []T, n int, r *rand.Rand) []T {
+	var out []T
+	for _, i := range r.Perm(len(list)) {
+		if len(out) == n {
+			break
+		}
+		out = append(out, list[i])
+	}
+	return out
+}
