@@ -17,7 +17,7 @@ var layers = [][]string{
 	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions", "internal/rewrite", "internal/related"},
 	{"internal/engine/cpu", "internal/autograd", "internal/corpus"},
 	{"internal/optim", "internal/model"},
-	{"internal/modeldir", "internal/train", "internal/generate", "internal/retrieve"},
+	{"internal/modeldir", "internal/train", "internal/generate", "internal/retrieve", "internal/pretrain"},
 	{"internal/task"},
 	{""},             // the public package
 	{"internal/cli"}, // the command
@@ -30,7 +30,7 @@ var testOnly = []string{"internal/golden"}
 // allowedModules are the modules that the shipped program may link, by import path
 // prefix; docs/dependencies.md says why each is there.
 var allowedModules = []string{
-	"github.com/spf13/cobra", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
+	"github.com/spf13/cobra", "github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"github.com/schollz/progressbar", "gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
 	"go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
