@@ -7,7 +7,8 @@ JSON object with the accuracies at the end. Seeds give other draws than in unimo
 
 What is the same: pooled = relu(affine(first token)), dropout, affine to two classes, weights from a truncated normal of 0.02;
 Adam with eps outside of the bias correction and decoupled decay, linear warm-up and decay from step 0, clipping at 1;
-dropout, batches in a random order, text cut at max_seq_len.
+dropout, batches in a random order, text cut at max_seq_len. Without dropout, from one head and on one batch, the losses
+of both are equal to six digits over a dozen steps.
 """
 
 import argparse
@@ -63,6 +64,7 @@ def main(a):
     torch.manual_seed(a.seed)
     tokenizer = AutoTokenizer.from_pretrained(a.model)
     model = Classifier()
+    model.encoder.embeddings.token_type_embeddings.weight.requires_grad_(False)  # in unimo they are part of the positions
 
     def encode(texts):
         return tokenizer(texts, truncation=True, max_length=a.max_seq_len, return_token_type_ids=False)["input_ids"]
