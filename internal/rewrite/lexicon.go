@@ -63,6 +63,7 @@ type pool struct {
 // choice is a word of a pool.
 type choice struct {
 	lemma, text string
+	class       string
 	meaning     meaning
 	weight      float64 // of this and all before it
 }
@@ -229,7 +230,7 @@ func (l *Lexicon) makePools() *pools {
 // add adds a word that occurs n times.
 func (p *pools) add(w word, n int) {
 	key := pool{w.Kind, w.Class, w.Form, w.Kind == Object && p.leads[w.Lemma]}
-	c := choice{lemma: w.Lemma, text: w.Text, weight: math.Pow(float64(n), 0.75)} // between all alike and as often as in the corpus, as word2vec draws
+	c := choice{lemma: w.Lemma, text: w.Text, class: w.Class, weight: math.Pow(float64(n), 0.75)} // between all alike and as often as in the corpus, as word2vec draws
 	c.meaning.add(w.Lemma)
 	if have := p.of[key]; len(have) > 0 {
 		c.weight += have[len(have)-1].weight

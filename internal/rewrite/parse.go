@@ -131,7 +131,7 @@ func (s *sentence) is(i int, prefixes ...string) bool {
 }
 
 func (s *sentence) noun(i int) bool {
-	return s.is(i, "NN") && strings.ContainsFunc(s.word(i), letter)
+	return s.is(i, "NN") && strings.ContainsFunc(s.word(i), letter) && s.place(i) == 0 // the left of "left of"
 }
 
 func letter(r rune) bool { return r >= 'a' && r <= 'z' || r > 127 }
@@ -172,12 +172,15 @@ func (s *sentence) parse() {
 	}
 }
 
+// placeClass is the class of prepositions of place.
+const placeClass = "place"
+
 // next takes what begins at token i and returns the token after it.
 func (s *sentence) next(i int) int {
 	if n := s.place(i); n > 0 {
 		s.role = s.join(i, i+n)
 		if s.nominal(i + n) {
-			s.part(&s.graph.Relations, i, i+n, Part{Kind: Relation, Lemma: s.role, Class: "place", Of: -1})
+			s.part(&s.graph.Relations, i, i+n, Part{Kind: Relation, Lemma: s.role, Class: placeClass, Of: -1})
 		}
 		return i + n
 	}

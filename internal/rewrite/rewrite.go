@@ -46,7 +46,7 @@ func (w *Rewriter) NegativesOf(caption Graph, others []Graph, n int, r *rand.Ran
 	if len(kinds) == 0 {
 		return nil
 	}
-	said := said{graphs: others, meanings: caption.meanings, words: caption.words}
+	said := said{&caption, others, caption.meanings}
 	for i := range others {
 		for k := range said.meanings {
 			said.meanings[k].join(&others[i].meanings[k])
@@ -92,8 +92,8 @@ func replaceable(g *Graph) [][]Part {
 
 // said is what the captions of an image say.
 type said struct {
-	words    []string // of the caption
-	graphs   []Graph  // of the others
+	caption  *Graph
+	others   []Graph
 	meanings [3]meaning
 }
 
@@ -102,11 +102,15 @@ func (s *said) true(kind Kind, c *choice) bool {
 	if s.meanings[kind.index()].alike(&c.meaning) {
 		return true
 	}
-	last := head(c.lemma)
-	if slices.Contains(s.words, last) {
-		return true
+	if c.class == placeClass && strings.Contains(c.lemma, " ") { // its words alone mean nothing
+		has := func(g Graph) bool {
+			return slices.ContainsFunc(g.Relations, func(p Part) bool { return p.Lemma == c.lemma })
+		}
+		return has(*s.caption) || slices.ContainsFunc(s.others, has)
 	}
-	return slices.ContainsFunc(s.graphs, func(g Graph) bool { return slices.Contains(g.words, last) })
+	last := head(c.lemma)
+	has := func(g Graph) bool { return slices.Contains(g.words, last) }
+	return has(*s.caption) || slices.ContainsFunc(s.others, has)
 }
 
 // index numbers the kinds.

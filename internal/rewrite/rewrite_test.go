@@ -3,6 +3,7 @@ package rewrite
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -75,6 +76,19 @@ func TestNegatives(t *testing.T) {
 		if !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%q with %q:\n %v, want\n %v", c.caption, c.others, got, c.want)
 		}
+	}
+}
+
+// TestPlaces: phrases of place share words and not their meaning.
+func TestPlaces(t *testing.T) {
+	w := rewriterOf(t, []string{"A star left of a ring ."}, []string{"A star right of a ring ."}, []string{"A ring in front of a star ."}, []string{"A star below a ring ."})
+	got := replacements(&w, "A star is left of a ring .", "The middle of a ring .")
+	if want := []string{"below", "in front of", "right of"}; !slices.Equal(got["left of"], want) {
+		t.Errorf("%q, want %q", got["left of"], want)
+	}
+	got = replacements(&w, "A star is left of a ring .", "The ring is right of a star .")
+	if want := []string{"below", "in front of"}; !slices.Equal(got["left of"], want) {
+		t.Errorf("%q, want %q", got["left of"], want)
 	}
 }
 
@@ -295,7 +309,15 @@ func checkWrong(t *testing.T, x Rewrite, of []Graph) {
 	var put meaning
 	put.add(strings.ToLower(x.To))
 	for _, g := range of {
-		if slices.Contains(strings.FieldsFunc(strings.ToLower(g.Text), func(r rune) bool { return r == ' ' || r == ',' || r == '.' }), last) {
+		words := strings.FieldsFunc(strings.ToLower(g.Text), func(r rune) bool { return r == ' ' || r == ',' || r == '.' })
+		if x.Kind == Relation && last != strings.ToLower(x.To) { // a phrase: its words may be there
+			words = nil
+			for _, p := range g.Relations {
+				words = append(words, p.Lemma)
+			}
+			last = strings.ToLower(x.To)
+		}
+		if slices.Contains(words, last) {
 			t.Errorf("%s -> %s, but an image of %q", x.From, x.To, g.Text)
 		}
 		for _, p := range g.Objects {
@@ -331,6 +353,28 @@ func TestJSON(t *testing.T) {
 	if want := `[{"text":"An elephant .","kind":"object","from":"dog","to":"elephant"}]`; err != nil || string(raw) != want {
 		t.Errorf("%s, %v, want %s", raw, err, want)
 	}
+}
+
+func ExampleRewriter_Negatives() {
+	parser, err := NewParser()
+	if err != nil {
+		panic(err)
+	}
+	w := Rewriter{Parser: parser, Lexicon: &Lexicon{}}
+	for _, captions := range [][]string{{"A brown dog runs on the beach .", "A wet dog ."}, {"A red cat sits on the sofa ."}, {"An owl sits under the tree ."}} {
+		var graphs []Graph
+		for _, c := range captions {
+			graphs = append(graphs, parser.Parse(c))
+		}
+		w.Lexicon.Add(graphs)
+	}
+	for _, n := range w.Negatives("A brown dog runs on the beach .", []string{"A wet dog ."}, 3, rand.New(rand.NewPCG(1, 1))) {
+		fmt.Printf("%s (%s: %s, was %s)\n", n.Text, n.Kind, n.To, n.From)
+	}
+	// Output:
+	// A brown dog runs under the beach . (relation: under, was on)
+	// A red dog runs on the beach . (attribute: red, was brown)
+	// A brown dog runs on the sofa . (object: sofa, was beach)
 }
 
 func BenchmarkParse(b *testing.B) {

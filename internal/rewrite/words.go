@@ -79,7 +79,7 @@ var vague = set("person people human individual thing object item stuff area pla
 	"tree sky cloud sun shadow wind air daylight " + // in most pictures, said or not
 
 	"play stand look pose perform move watch enjoy see show come lie rest smile laugh grin talk face wait " +
-	"outdoor indoor visible")
+	"flip handstand stunt leap splash jump somersault closeup medium")
 
 // classLists are classes of attributes that exclude each other; one replaces another of
 // its class only, and what is of no class is not replaced: a tall girl can be asian.
@@ -112,7 +112,8 @@ var classes = func() map[string]string {
 }()
 
 // places are the prepositions of place, longest first, by their first word.
-var places = placesOf("in front of", "in the middle of", "in back of", "on top of", "on the side of", "on the edge of", "next to", "close to", "at the edge of",
+var places = placesOf("in front of", "in the middle of", "in back of", "on top of", "on the side of", "on the edge of", "on the left of", "on the right of",
+	"to the left of", "to the right of", "left of", "right of", "next to", "close to", "at the edge of",
 	"at the top of", "at the bottom of", "outside of", "inside of", "out of", "off of", "away from", "along side of", "alongside", "on", "in", "under", "over",
 	"above", "below", "beneath", "underneath", "behind", "beside", "besides", "near", "between", "inside", "outside", "against", "across", "along", "through", "around",
 	"into", "onto", "off", "up", "down", "toward", "towards", "past", "at", "by", "among", "amongst", "atop", "within", "upon")
