@@ -41,6 +41,7 @@ type Lexicon struct {
 	images int
 	counts map[word]int    // in captions
 	terms  map[term]*usage // in images
+	pairs  int             // that are exchanged
 
 	mu    sync.Mutex
 	pools atomic.Pointer[pools] // made of counts when needed; nil after Add
@@ -97,10 +98,30 @@ func (l *Lexicon) Add(captions []Graph) {
 	for i, a := range all {
 		for _, b := range all[i+1:] {
 			if a.Kind == b.Kind && exchanged(says, a, b) {
-				l.terms[a].exchanged[b]++
+				if l.terms[a].exchanged[b]++; l.terms[a].exchanged[b] == 1 {
+					l.pairs++
+				}
 				l.terms[b].exchanged[a]++
 			}
 		}
+	}
+	if l.pairs > maxPairs {
+		l.forget(maxPairs / 2)
+	}
+}
+
+// maxPairs bounds the exchanges in memory, at some 400 MB; Flickr8k has 92,000.
+const maxPairs = 4 << 20
+
+// forget drops the pairs that are exchanged least until so many are left.
+func (l *Lexicon) forget(left int) {
+	for least := 2; l.pairs > left; least++ {
+		n := 0
+		for _, u := range l.terms {
+			maps.DeleteFunc(u.exchanged, func(_ term, images int) bool { return images < least })
+			n += len(u.exchanged)
+		}
+		l.pairs = n / 2 // both terms have it
 	}
 }
 
@@ -284,7 +305,8 @@ type exchangeCount struct {
 	Images int       `json:"images"`
 }
 
-// Save writes the lexicon as JSON: all words with their counts, and the exchanges that count.
+// Save writes the lexicon as JSON: all words with their counts, and the pairs that enough
+// images exchange to count. What was saved rewrites as before.
 func (l *Lexicon) Save(path string) error { return atomicfile.Write(path, l.write) }
 
 func (l *Lexicon) write(out io.Writer) error {
@@ -343,8 +365,11 @@ func readLexicon(in io.Reader) (*Lexicon, error) {
 	}
 	for _, e := range f.Exchanged {
 		a, b := term{e.Kind, e.Lemmas[0]}, term{e.Kind, e.Lemmas[1]}
-		if l.terms[a] == nil || l.terms[b] == nil {
-			return nil, fmt.Errorf("%s is exchanged and not known", data.Quote(e.Lemmas[0]))
+		if l.terms[a] == nil || l.terms[b] == nil || a == b || e.Images < 1 {
+			return nil, fmt.Errorf("%s and %s are exchanged in %d images, or not known", data.Quote(e.Lemmas[0]), data.Quote(e.Lemmas[1]), e.Images)
+		}
+		if l.terms[a].exchanged[b] == 0 {
+			l.pairs++
 		}
 		l.terms[a].exchanged[b], l.terms[b].exchanged[a] = e.Images, e.Images
 	}

@@ -139,6 +139,21 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+func TestForget(t *testing.T) {
+	w := rewriterOf(t, []string{"A cat .", "A dog ."}, []string{"A cat .", "A dog ."}, []string{"A cat .", "A hat ."}, []string{"A cat .", "A bat ."})
+	if w.Lexicon.pairs != 3 {
+		t.Fatalf("%d pairs", w.Lexicon.pairs)
+	}
+	w.Lexicon.forget(1)
+	if cat := w.Lexicon.terms[term{Object, "cat"}].exchanged; w.Lexicon.pairs != 1 || len(cat) != 1 || cat[term{Object, "dog"}] != 2 {
+		t.Errorf("%d pairs, %v", w.Lexicon.pairs, cat)
+	}
+	w.Lexicon.forget(0)
+	if w.Lexicon.pairs != 0 {
+		t.Errorf("%d pairs", w.Lexicon.pairs)
+	}
+}
+
 func TestMeanings(t *testing.T) {
 	alike := func(a, b string) bool {
 		var x, y meaning
@@ -185,7 +200,7 @@ func TestSaveLoad(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !loaded.exchange(Object, "monocle", "lorgnette") {
+	if !loaded.exchange(Object, "monocle", "lorgnette") || loaded.pairs == 0 {
 		t.Error("an exchange is lost")
 	}
 	again := Rewriter{w.Parser, loaded}
