@@ -13,16 +13,17 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/related"
 	"github.com/unimo-go/unimo/internal/rewrite"
 )
 
 // rewriteFlags are the flags of "unimo rewrite".
 type rewriteFlags struct {
-	data, split, paraphrases string
-	images                   []string
-	count, nearest, limit    int
-	seed                     uint64
+	data, split, paraphrases, wordNet string
+	images                            []string
+	count, nearest, limit             int
+	seed                              uint64
 }
 
 // rewritten is a caption in the lines of "unimo rewrite --json".
@@ -71,6 +72,7 @@ paraphrases. With --json each caption is one object a line.`,
 	flags.StringVar(&f.data, "data", "", "folder of data with captions")
 	flags.StringVar(&f.split, "split", "train", "split of it")
 	flags.StringVar(&f.paraphrases, "paraphrases", "", "file of paraphrases, for example back-translations")
+	flags.StringVar(&f.wordNet, "wordnet", "", "folder \"dict\" of WordNet, or file of synonyms, none of which replace each other")
 	flags.IntVar(&f.count, "count", 4, "negatives of each caption")
 	flags.IntVar(&f.nearest, "nearest", 2, "captions of other images to show; finding them takes the longest")
 	flags.IntVar(&f.limit, "limit", 10, "images to show, drawn at random (0: all)")
@@ -103,6 +105,11 @@ func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
 	defer bar.finish()
 	bar.start(len(set.Images), "parse captions")
 	rewriter := rewrite.Rewriter{Parser: parser, Lexicon: &rewrite.Lexicon{}}
+	if f.wordNet != "" {
+		if rewriter.WordNet, err = metrics.OpenWordNet(f.wordNet); err != nil {
+			return err
+		}
+	}
 	graphs := map[int][]rewrite.Graph{} // of the images that are shown
 	empty := 0
 	for image := range set.Images {

@@ -77,6 +77,7 @@ func TestRewriteErrors(t *testing.T) {
 		{[]string{"--data", dir, "--split", "dev"}, exitFailed, "dev.txt"},
 		{[]string{"--data", filepath.Join(dir, "none")}, exitFailed, "unimo data prepare flickr"},
 		{[]string{"--data", dir, "--paraphrases", bad}, exitFailed, "bad.tsv:1"},
+		{[]string{"--data", dir, "--wordnet", dir}, exitFailed, "index.noun"},
 	} {
 		r := call(t, "", append([]string{"rewrite"}, c.args...)...)
 		if r.code != c.code || !strings.Contains(r.stderr, c.want) {

@@ -165,6 +165,12 @@ func (w *WordNet) senses(word string) []synset {
 	return sets
 }
 
+// Synonyms says whether two words in lower case, or base forms of them, share a meaning.
+func (w *WordNet) Synonyms(a, b string) bool {
+	of := w.senses(b)
+	return slices.ContainsFunc(w.senses(a), func(s synset) bool { return slices.Contains(of, s) })
+}
+
 // endings are what WordNet detaches from nouns, verbs and adjectives, and what it puts
 // in their place.
 var endings = [][2]string{

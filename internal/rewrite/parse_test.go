@@ -101,7 +101,7 @@ func FuzzParse(f *testing.F) {
 	for range 3 {
 		l.Add([]Graph{p.Parse("A dog runs on the beach ."), p.Parse("Two red cats sit on a table .")})
 	}
-	w := Rewriter{p, &l}
+	w := Rewriter{Parser: p, Lexicon: &l}
 	f.Fuzz(func(t *testing.T, caption string) {
 		g := p.Parse(caption)
 		checkGraph(t, g)

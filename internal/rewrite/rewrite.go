@@ -7,6 +7,8 @@ import (
 	"strings"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/metrics"
 )
 
 // Rewriter makes captions that are wrong in one part. It is safe for concurrent use while
@@ -14,6 +16,9 @@ import (
 type Rewriter struct {
 	Parser  *Parser
 	Lexicon *Lexicon
+	// WordNet adds its synonyms to those known here and to what the lexicon's captions
+	// exchange; nil for none.
+	WordNet *metrics.WordNet
 }
 
 // Rewrite is a caption with a part replaced.
@@ -57,7 +62,7 @@ func (w *Rewriter) NegativesOf(caption Graph, others []Graph, n int, r *rand.Ran
 		parts := kinds[r.IntN(len(kinds))]
 		part := parts[r.IntN(len(parts))]
 		to, ok := w.Lexicon.draw(part, r)
-		if !ok || said.true(part.Kind, &to) || w.Lexicon.exchange(part.Kind, part.Lemma, to.lemma) {
+		if !ok || said.true(part.Kind, &to) || w.Lexicon.exchange(part.Kind, part.Lemma, to.lemma) || w.WordNet != nil && said.means(w.WordNet, part.Kind, to.lemma) {
 			continue
 		}
 		text := replace(caption.Text, part, to.text)
@@ -110,6 +115,19 @@ func (s *said) true(kind Kind, c *choice) bool {
 	}
 	last := head(c.lemma)
 	has := func(g Graph) bool { return slices.Contains(g.words, last) }
+	return has(*s.caption) || slices.ContainsFunc(s.others, has)
+}
+
+// means says whether a part of a kind is a synonym of a lemma.
+func (s *said) means(of *metrics.WordNet, kind Kind, lemma string) bool {
+	has := func(g Graph) bool {
+		for i, p := range g.parts() {
+			if i == kind.index() && (of.Synonyms(head(p.Lemma), head(lemma)) || of.Synonyms(strings.ReplaceAll(p.Lemma, " ", "_"), strings.ReplaceAll(lemma, " ", "_"))) {
+				return true
+			}
+		}
+		return false
+	}
 	return has(*s.caption) || slices.ContainsFunc(s.others, has)
 }
 

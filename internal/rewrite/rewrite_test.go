@@ -15,6 +15,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/internal/metrics"
 )
 
 func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
@@ -22,7 +23,7 @@ func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 0)) }
 // rewriterOf makes a rewriter whose corpus is images with captions.
 func rewriterOf(tb testing.TB, images ...[]string) Rewriter {
 	tb.Helper()
-	w := Rewriter{newParser(tb), &Lexicon{}}
+	w := Rewriter{Parser: newParser(tb), Lexicon: &Lexicon{}}
 	for _, captions := range images {
 		w.Lexicon.Add(w.graphs(captions))
 	}
@@ -139,6 +140,25 @@ func TestExchange(t *testing.T) {
 	}
 }
 
+func TestWordNet(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "synonyms")
+	if err := os.WriteFile(path, []byte("lorgnette monocle\nhold wear\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	wordNet, err := metrics.OpenWordNet(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := rewriterOf(t, []string{"A lorgnette on a table ."}, []string{"A monocle on a table ."}, []string{"A dog on a table ."})
+	if got := replacements(&w, "A lorgnette on a table .")["lorgnette"]; !slices.Equal(got, []string{"dog", "monocle"}) {
+		t.Errorf("%q", got)
+	}
+	w.WordNet = wordNet
+	if got := replacements(&w, "A lorgnette on a table .")["lorgnette"]; !slices.Equal(got, []string{"dog"}) {
+		t.Errorf("with synonyms %q", got)
+	}
+}
+
 func TestForget(t *testing.T) {
 	w := rewriterOf(t, []string{"A cat .", "A dog ."}, []string{"A cat .", "A dog ."}, []string{"A cat .", "A hat ."}, []string{"A cat .", "A bat ."})
 	if w.Lexicon.pairs != 3 {
@@ -203,7 +223,7 @@ func TestSaveLoad(t *testing.T) {
 	if !loaded.exchange(Object, "monocle", "lorgnette") || loaded.pairs == 0 {
 		t.Error("an exchange is lost")
 	}
-	again := Rewriter{w.Parser, loaded}
+	again := Rewriter{Parser: w.Parser, Lexicon: loaded}
 	for seed := range uint64(20) {
 		for _, captions := range corpus {
 			a, b := w.Negatives(captions[0], nil, 5, newRand(seed)), again.Negatives(captions[0], nil, 5, newRand(seed))
@@ -254,7 +274,7 @@ func FuzzLexicon(f *testing.F) {
 		if err != nil {
 			return
 		}
-		again := Rewriter{w.Parser, l}
+		again := Rewriter{Parser: w.Parser, Lexicon: l}
 		again.Negatives("A brown dog runs on the beach .", nil, 3, newRand(1))
 	})
 }
@@ -265,7 +285,7 @@ func TestRealCaptions(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := Rewriter{newParser(t), &Lexicon{}}
+	w := Rewriter{Parser: newParser(t), Lexicon: &Lexicon{}}
 	var images [][]Graph
 	captioned, empty := 0, 0
 	for i := 0; i < len(set.Images); i += 6 {
