@@ -23,7 +23,7 @@ type Recipe struct {
 	Fragments    masking.Fragments
 	Seq2SeqShare float64 // of the batches with text that are seq2seq, not masked
 	Regions      masking.Regions
-	Normalise    bool // targets of regions have mean 0 and deviation 1: for pixels
+	Normalise    bool // targets of regions have mean 0 and deviation 1: for what is computed from pixels
 
 	// CMCL, for each pair. Captions of the batch fill up what there is too little of.
 	Positives       int // paraphrases, read jointly with the image

@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/corpus"
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/optim"
 	"github.com/unimo-go/unimo/internal/pretrain"
 	"github.com/unimo-go/unimo/internal/regions"
 	"github.com/unimo-go/unimo/internal/report"
@@ -135,7 +136,7 @@ func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.
 		return nil, err
 	}
 	s := j.settings
-	recipe := s.recipe(tok, j.spec != nil && j.spec.Extractor == regions.Patches)
+	recipe := s.recipe(tok, j.spec != nil)
 	var prints []string
 	for _, kind := range slices.Sorted(maps.Keys(j.collections)) {
 		prints = append(prints, j.collections[kind].Fingerprint())
@@ -288,6 +289,15 @@ func (s *imagesInMemory) Image(id string, dst *regions.Image) error {
 	}
 	*dst = *im
 	return nil
+}
+
+// matchBias is the parameter that contrastive learning knows nothing about: it compares scores that all have it.
+const matchBias = "match_fc.b_0"
+
+// Params implements [train.Task]. Adam would turn the rounding noise in the gradient of the match head's bias into steps
+// as long as others.
+func (l *pretrainingLearner) Params() []optim.Param {
+	return slices.DeleteFunc(slices.Clone(l.optimised), func(p optim.Param) bool { return p.Name == matchBias })
 }
 
 // Batches implements [train.Task]: a stream is one epoch as long as the run.

@@ -189,14 +189,14 @@ func (s *PretrainingSettings) corpus(kind corpus.Kind, x regions.Extractor) corp
 	}
 }
 
-// recipe is what the settings make of a vocabulary; pixels says that features are those.
-func (s *PretrainingSettings) recipe(tok *tokenizer.Tokenizer, pixels bool) *pretrain.Recipe {
+// recipe is what the settings make of a vocabulary; computed says that features are of pictures, by an extractor.
+func (s *PretrainingSettings) recipe(tok *tokenizer.Tokenizer, computed bool) *pretrain.Recipe {
 	return &pretrain.Recipe{
 		Seed: s.Seed, BatchSize: s.BatchSize, Ratios: [3]float64{s.RatioText, s.RatioImages, s.RatioPairs},
 		MaxText: s.MaxTextLen, MaxCaption: s.MaxSeqLen,
 		Language:     masking.Language{Vocabulary: tok, Share: s.MaskShare, PhraseShare: s.PhraseShare, MaxWords: s.MaxWords},
 		Fragments:    masking.Fragments{Vocabulary: tok, Share: s.FragmentShare, MaxWords: s.MaxWords},
-		Seq2SeqShare: s.Seq2SeqShare, Regions: masking.Regions{Share: s.RegionShare, Overlap: s.RegionOverlap}, Normalise: pixels,
+		Seq2SeqShare: s.Seq2SeqShare, Regions: masking.Regions{Share: s.RegionShare, Overlap: s.RegionOverlap}, Normalise: computed,
 		Positives: s.Positives, Negatives: s.Negatives, SentenceShare: s.SentenceShare, BatchNegatives: s.BatchNegatives,
 		RetrievedImages: s.RetrievedImages, RetrievedTexts: s.RetrievedTexts, Temperature: s.Temperature,
 		Weights: pretrain.Weights{
