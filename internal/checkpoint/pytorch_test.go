@@ -245,7 +245,7 @@ func TestHostilePyTorch(t *testing.T) {
 		"text of 4 GB":          {torchZip(t, "\x80\x02X\xff\xff\xff\xff."), "ends within its pickle"},
 		"number of 255 bytes":   {torchZip(t, "\x80\x02\x8a\xff"+strings.Repeat("\x01", 255)+"."), "a number of 255 bytes"},
 		"mark that is missing":  {torchZip(t, "\x80\x02}u."), "finds other values"},
-		"takes below the mark":  {torchZip(t, "\x80\x02}(\x85."), "finds other values"},
+		"takes below the mark":  {torchZip(t, "\x80\x02N}(\x85t."), "finds other values"},
 		"key without a value":   {torchZip(t, "\x80\x02}(Nu."), "finds other values"},
 		"item of no dictionary": {torchZip(t, "\x80\x02](NNu."), "finds other values"},
 		"attributes of text":    {torchZip(t, "\x80\x02"+text("x")+"}b."), "finds other values"},
@@ -268,6 +268,7 @@ func TestHostilePyTorch(t *testing.T) {
 		"tensor too long":       {tensor(0, numbers(5), numbers(1)), "does not lie in it"},
 		"tensor after the end":  {tensor(1, numbers(4), numbers(1)), "does not lie in it"},
 		"offset negative":       {tensor(-1, numbers(1), numbers(1)), "does not lie in it"},
+		"offset of 4 bytes":     {state(text("w"), "ctorch._utils\n_rebuild_tensor_v2\n("+storageOf("FloatStorage", "0", 4)+"J\xff\xff\xff\xff"+numbers(1)+numbers(1)+"\x89}tR"), "from element -1 of the 4"},
 		"offset of 2^62":        {tensor(1<<62, numbers(1), numbers(1)), "does not lie in it"},
 		"offset of nothing":     {tensor(5, numbers(0), numbers(1)), "does not lie in it"},
 		"scalar after the end":  {tensor(4, ")", ")"), "does not lie in it"},
@@ -303,6 +304,7 @@ func TestHostilePyTorch(t *testing.T) {
 		"encrypted":           {bytes.ReplaceAll(good, []byte("PK\x01\x02\x14\x00\x14\x00\x08"), []byte("PK\x01\x02\x14\x00\x14\x00\x09")), "encrypted"},
 		"unknown compression": {bytes.ReplaceAll(good, []byte("PK\x01\x02\x14\x00\x14\x00\x08\x00\x00"), []byte("PK\x01\x02\x14\x00\x14\x00\x08\x00\x63")), "unsupported compression"},
 		"entry lies outside":  {patchSizes(good, 1<<30), "cut off"},
+		"header lies outside": {patchExtra(torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0"})), "cut off"},
 		"bomb":                {torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0", data: "0", method: zip.Deflate, claim: 68 << 20}), "unpacks to 71303168 bytes"},
 		"unpacks to more":     {torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0", data: strings.Repeat("0", 99), method: zip.Deflate, claim: 16}), "does not unpack to what"},
 		"unpacks to less":     {torchZip(t, torchHead+fourFloats+torchTail, zipEntry{name: "m/data/0", data: "0", method: zip.Deflate, claim: 16}), "16 were expected"},
@@ -339,6 +341,13 @@ func patchSizes(archive []byte, size uint32) []byte {
 	at := bytes.LastIndex(b, []byte("PK\x01\x02"))
 	binary.LittleEndian.PutUint32(b[at+20:], size)
 	binary.LittleEndian.PutUint32(b[at+24:], size)
+	return b
+}
+
+// patchExtra makes the header before the last entry of a zip archive longer than the archive.
+func patchExtra(archive []byte) []byte {
+	b := bytes.Clone(archive)
+	binary.LittleEndian.PutUint16(b[bytes.LastIndex(b, zipMagic)+28:], math.MaxUint16)
 	return b
 }
 
