@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -45,6 +46,11 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 	t.Run("classification", func(t *testing.T) { killRun(t, kills, opinionsFolder(t), finetuneArgs) })
 	t.Run("generation", func(t *testing.T) { killRun(t, kills, storiesFolder(t), coqaArgs) })
 	t.Run("retrieval", func(t *testing.T) { killRun(t, kills, scenesFolder(t), flickrArgs) })
+	t.Run("pretraining", func(t *testing.T) {
+		killRun(t, kills, collections(t), func(data, out string, settings ...string) []string {
+			return pretrainArgs(data, out, append(settings, fmt.Sprintf("max_steps=%d", 12*kills))...)
+		})
+	})
 }
 
 func killRun(t *testing.T, kills int, data string, arguments func(data, out string, settings ...string) []string) {

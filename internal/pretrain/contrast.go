@@ -61,12 +61,17 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 			c.Candidates = append(c.Candidates, model.Pair{Image: int32(i), Text: text})
 			c.JointKinds.Kinds = append(c.JointKinds.Kinds, kind)
 		}
+		isTrue := func(tokens []int32) bool {
+			return slices.Equal(tokens, it.tokens) || slices.ContainsFunc(it.positives, func(p []int32) bool { return slices.Equal(p, tokens) })
+		}
 		add(own[i], engine.Positive)
 		for _, tokens := range it.positives {
 			add(texts.add(tokens), engine.Positive)
 		}
 		for _, tokens := range it.negatives {
-			add(texts.add(tokens), engine.Negative)
+			if !isTrue(tokens) {
+				add(texts.add(tokens), engine.Negative)
+			}
 		}
 		// Other captions of the batch, each once, in an order of chance, for what is still missing.
 		others := random.Perm(len(items))
@@ -74,7 +79,7 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 			if len(c.Candidates)-begin == r.candidates() {
 				break
 			}
-			if items[j].key != it.key && !slices.Equal(items[j].tokens, it.tokens) {
+			if items[j].key != it.key && !isTrue(items[j].tokens) {
 				add(own[j], engine.Negative)
 			}
 		}
@@ -108,31 +113,28 @@ func compare(c *CMCL, packed *regions.Batch, items []item) {
 		}
 	}
 	c.Alone = texts.Text
+	sameImage := func(i, owner int) bool { return items[owner].key == items[i].key }
 	for i := range items {
-		it := &items[i]
-		c.TextKinds.Kinds = append(c.TextKinds.Kinds, kinds(imageOwner, i, func(k int) bool {
-			return imageKeys[k] == it.key || slices.ContainsFunc(it.images, func(r relatedImage) bool { return r.key == imageKeys[k] })
-		}, func(owner int) bool { return items[owner].key == it.key })...)
-		c.ImageKind.Kinds = append(c.ImageKind.Kinds, kinds(textOwner, i, func(k int) bool {
-			return slices.Equal(tokens[k], it.tokens) || slices.ContainsFunc(it.texts, func(t []int32) bool { return slices.Equal(t, tokens[k]) })
-		}, func(owner int) bool { return items[owner].key == it.key })...)
+		c.TextKinds.Kinds = append(c.TextKinds.Kinds, kinds(i, imageOwner, sameImage, func(a, b int) bool { return imageKeys[a] == imageKeys[b] })...)
+		c.ImageKind.Kinds = append(c.ImageKind.Kinds, kinds(i, textOwner, sameImage, func(a, b int) bool { return slices.Equal(tokens[a], tokens[b]) })...)
 	}
 	c.TextKinds.Group, c.ImageKind.Group = len(imageOwner), len(textOwner)
 }
 
 // kinds says of everything that was taken for some pair what it is to pair i: a positive if it was taken
-// for that pair or for another drawing of the same image; otherwise a negative, unless it is the same
-// as a positive, which excludes it.
-func kinds(owners []int, i int, same func(k int) bool, sameImage func(owner int) bool) []int8 {
+// for that pair or for another drawing of the same image; otherwise a negative, unless it equals a positive, which
+// excludes it.
+func kinds(i int, owners []int, sameImage func(i, owner int) bool, equal func(a, b int) bool) []int8 {
 	out := make([]int8, len(owners))
+	var positives []int
 	for k, owner := range owners {
-		switch {
-		case owner == i || sameImage(owner):
-			out[k] = engine.Positive
-		case same(k):
+		if sameImage(i, owner) {
+			positives, out[k] = append(positives, k), engine.Positive
+		}
+	}
+	for k := range owners {
+		if out[k] == engine.Negative && slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) }) {
 			out[k] = engine.Excluded
-		default:
-			out[k] = engine.Negative
 		}
 	}
 	return out

@@ -117,8 +117,7 @@ func (f *Feed) next() *Batch {
 		if err != nil {
 			return &Batch{failed: err}
 		}
-		seq2seq := random(f.prepare.Recipe.Seed, s.Number, -2).Float64() < f.prepare.Recipe.Seq2SeqShare
-		b, err := f.prepare.Prepare(s.Number, Kinds[kind], samples, seq2seq)
+		b, err := f.prepare.Prepare(s.Number, Kinds[kind], samples, f.prepare.Recipe.seq2Seq(s.Number))
 		if err == nil && b.empty() {
 			err = fmt.Errorf("%s: nothing to predict: texts need some words", samples[0].Where)
 		}

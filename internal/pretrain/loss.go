@@ -32,8 +32,8 @@ func (r *Recipe) Objectives(classes bool) []string {
 			}
 		}
 		text, image := kind != corpus.Images, kind != corpus.Text
-		add(r.Weights.MaskedLM, maskedLM, text && r.Seq2SeqShare < 1)
-		add(r.Weights.Seq2Seq, seq2Seq, text && r.Seq2SeqShare > 0)
+		add(r.Weights.MaskedLM, maskedLM, text)
+		add(r.Weights.Seq2Seq, seq2Seq, text)
 		add(r.Weights.RegionFeature, regionFeature, image)
 		add(r.Weights.RegionClass, regionClass, image && classes)
 		add(r.Weights.Contrast, contrast, text && image)

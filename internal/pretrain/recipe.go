@@ -47,6 +47,14 @@ func (r *Recipe) joint() bool { return r.Weights.Rewrite > 0 && r.candidates() >
 
 func (r *Recipe) candidates() int { return 1 + r.Positives + r.Negatives + r.BatchNegatives }
 
+// seq2Seq says whether the texts of a batch are fragmented, not masked.
+func (r *Recipe) seq2Seq(number int) bool {
+	if r.Weights.MaskedLM == 0 || r.Weights.Seq2Seq == 0 {
+		return r.Weights.MaskedLM == 0
+	}
+	return random(r.Seed, number, -2).Float64() < r.Seq2SeqShare
+}
+
 // language says whether texts are predicted.
 func (r *Recipe) language() bool { return r.Weights.MaskedLM > 0 || r.Weights.Seq2Seq > 0 }
 

@@ -133,6 +133,19 @@ func (s *PretrainingSettings) Validate() error {
 	if s.RatioText+s.RatioImages+s.RatioPairs == 0 {
 		return errors.New("ratio_text, ratio_images and ratio_pairs are all 0, so there is nothing to train on: set one that there is a collection for")
 	}
+	language, regions := s.MaskedLMWeight+s.Seq2SeqWeight > 0, s.RegionFeatureWeight+s.RegionClassWeight > 0
+	for _, kind := range []struct {
+		key     string
+		useless bool
+	}{
+		{"ratio_text", s.RatioText > 0 && !language},
+		{"ratio_images", s.RatioImages > 0 && !regions},
+		{"ratio_pairs", s.RatioPairs > 0 && !language && !regions && s.ContrastWeight+s.RewriteWeight == 0},
+	} {
+		if kind.useless {
+			return fmt.Errorf("%s is not 0, but all objectives that learn from these have weight 0: raise a weight, or set the ratio to 0", kind.key)
+		}
+	}
 	compares := s.RatioPairs > 0 && (s.ContrastWeight > 0 || s.RewriteWeight > 0)
 	if compares && s.BatchSize < 2 {
 		return errors.New("batch_size is 1, but contrastive learning compares the pairs of a batch: set it to 2 or more, or contrast_weight and rewrite_weight to 0")
@@ -152,12 +165,10 @@ func (s *PretrainingSettings) head(_ *Preset, cfg model.Config) (model.Config, e
 		}
 		cfg.ImageEmbeddingSize = x.Dim()
 	}
-	for key, n := range map[string]int{"max_text_len": s.MaxTextLen, "max_seq_len": s.MaxSeqLen} {
-		if n > cfg.MaxTokens() {
-			return cfg, fmt.Errorf("%s is %d, but the model reads at most %d tokens", key, n, cfg.MaxTokens())
-		}
-	}
-	return cfg, nil
+	return cfg, firstUnmet(
+		condition{s.MaxTextLen <= cfg.MaxTokens(), "max_text_len", s.MaxTextLen, fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())},
+		condition{s.MaxSeqLen <= cfg.MaxTokens(), "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())},
+	)
 }
 
 func (s *PretrainingSettings) adopt(cfg model.Config) {

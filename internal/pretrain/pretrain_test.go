@@ -1,0 +1,515 @@
+package pretrain
+
+import (
+	"fmt"
+	"image/png"
+	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/masking"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/synth"
+	"github.com/unimo-go/unimo/internal/tokenizer"
+)
+
+// world is a small run: texts, pictures and pairs of synthetic scenes.
+type world struct {
+	recipe      *Recipe
+	tok         *tokenizer.Tokenizer
+	collections Collections
+}
+
+func newWorld(t *testing.T) world {
+	t.Helper()
+	dir := t.TempDir()
+	trainSet, heldOut := synth.Scenes(3, 24, 4)
+	if err := synth.WriteScenes(dir, trainSet[4:], trainSet[:4], heldOut); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for _, s := range trainSet[4:] {
+		lines = append(lines, s.Captions...)
+	}
+	texts := filepath.Join(dir, "texts.txt")
+	write(t, texts, strings.Join(lines, "\n")+"\n")
+	tok, err := tokenizer.Train(slices.Values(lines), 400, tokenizer.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	x, err := regions.NewExtractor(regions.Spec{Extractor: regions.Patches, ImageSize: 32, PatchSize: 16})
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := world{tok: tok, collections: Collections{}, recipe: &Recipe{
+		Seed: 1, BatchSize: 5, Ratios: [3]float64{1, 1, 5}, MaxText: 12, MaxCaption: 16,
+		Language:     masking.Language{Vocabulary: tok, Share: 0.15, PhraseShare: 0.5, MaxWords: 3},
+		Fragments:    masking.Fragments{Vocabulary: tok, Share: 0.25, MaxWords: 3},
+		Seq2SeqShare: 0.5, Regions: masking.Regions{Share: 0.3, Overlap: 0.3}, Normalise: true,
+		Positives: 1, Negatives: 3, SentenceShare: 0.34, RetrievedImages: 1, RetrievedTexts: 1, Temperature: 0.1,
+		Weights: Weights{1, 1, 1, 1, 1, 1},
+	}}
+	for kind, path := range map[corpus.Kind]string{corpus.Text: texts, corpus.Images: filepath.Join(dir, "images"), corpus.Pairs: dir} {
+		c, err := corpus.Open(kind, []string{path}, corpus.Options{Extractor: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		w.collections[kind] = c
+	}
+	return w
+}
+
+func write(t *testing.T, path, content string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func (w world) resources(t *testing.T, dir string) *Resources {
+	t.Helper()
+	r, err := OpenResources(t.Context(), dir, w.collections, ResourceOptions{
+		Recipe: w.recipe, Fingerprint: "f", Log: slog.New(slog.DiscardHandler), Stage: func(string) {}, Tick: func(int, int) {},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func (w world) feed(t *testing.T, r *Resources) *Feed {
+	t.Helper()
+	streams := map[corpus.Kind]*corpus.Stream{}
+	for kind, c := range w.collections {
+		streams[kind] = c.Stream(corpus.StreamOptions{Seed: w.recipe.Seed, Buffer: 7, Part: corpus.Train})
+	}
+	f, err := NewFeed(&Preparer{Recipe: w.recipe, Tokenizer: w.tok, Resources: r, Workers: 2}, streams)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(f.Close)
+	return f
+}
+
+func batches(t *testing.T, f *Feed, from, to int) []*Batch {
+	t.Helper()
+	var list []*Batch
+	for n := from; n < to; n++ {
+		b, err := f.Batch(n)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, b)
+	}
+	return list
+}
+
+// content is what of a batch the model sees.
+func content(b *Batch) any { return []any{b.Kind, b.Seq2Seq, b.Hidden, b.CMCL, b.Tokens, b.Samples} }
+
+// A feed restored anywhere gives the batches that the first one went on with, whatever the number of workers, also when
+// the streams' state was taken many batches before.
+func TestFeedGoesOn(t *testing.T) {
+	w := newWorld(t)
+	r := w.resources(t, t.TempDir())
+	const last = 2*baseEvery + 9
+	f := w.feed(t, r)
+	var whole []*Batch
+	states := map[int][]byte{}
+	for n := range last {
+		if n%41 == 0 || n == baseEvery || n == baseEvery+1 {
+			state, err := f.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			states[n] = state
+		}
+		whole = append(whole, batches(t, f, n, n+1)...)
+	}
+	for n, state := range states {
+		again := w.feed(t, r)
+		again.prepare.Workers = 1
+		if err := again.Restore(state); err != nil {
+			t.Fatal(err)
+		}
+		for i, b := range batches(t, again, n, min(n+12, last)) {
+			if !reflect.DeepEqual(content(b), content(whole[n+i])) {
+				t.Fatalf("restored before batch %d, batch %d differs", n, n+i)
+			}
+		}
+	}
+	if _, err := f.Batch(3); err == nil {
+		t.Error("a batch out of order was given")
+	}
+	if err := w.feed(t, r).Restore([]byte("{")); err == nil {
+		t.Error("half a state was taken")
+	}
+}
+
+// Tokens are mixed in the ratio that was asked for, and half of the batches with text are fragmented.
+func TestMixture(t *testing.T) {
+	w := newWorld(t)
+	f := w.feed(t, nil)
+	tokens, seq2seq, texts := map[corpus.Kind]float64{}, 0.0, 0.0
+	for _, b := range batches(t, f, 0, 400) {
+		tokens[b.Kind] += float64(b.Tokens)
+		if b.Kind != corpus.Images {
+			texts++
+			if b.Seq2Seq {
+				seq2seq++
+			}
+		}
+	}
+	for i, kind := range Kinds {
+		want := w.recipe.Ratios[i] / 7
+		if got := tokens[kind] / (tokens[corpus.Text] + tokens[corpus.Images] + tokens[corpus.Pairs]); math.Abs(got-want) > 0.01 {
+			t.Errorf("%s has %.3f of the tokens, want %.3f", kind, got, want)
+		}
+	}
+	if share := seq2seq / texts; share < 0.4 || share > 0.6 {
+		t.Errorf("%.2f of the batches are seq2seq, want about 0.5", share)
+	}
+}
+
+// What is hidden is zero and shows in no other region's row, the global one's included; the targets are what was there.
+func TestHiddenRegions(t *testing.T) {
+	w := newWorld(t)
+	w.recipe.Normalise = false
+	seen := false
+	for _, b := range batches(t, w.feed(t, nil), 0, 40) {
+		h := b.Hidden
+		if b.Kind == corpus.Text {
+			if h.Images.Offsets != nil {
+				t.Fatal("a batch of texts has images")
+			}
+			continue
+		}
+		seen = true
+		dim := w.collections[corpus.Images].Dim()
+		if len(h.Targets) != len(h.Regions)*dim || len(h.Regions) < h.Images.Sequences() {
+			t.Fatalf("%d regions and %d values for %d images", len(h.Regions), len(h.Targets), h.Images.Sequences())
+		}
+		for i, row := range h.Regions {
+			if slices.ContainsFunc(h.Images.Features[int(row)*dim:int(row+1)*dim], func(v float32) bool { return v != 0 }) {
+				t.Fatal("a region that is predicted is not hidden")
+			}
+			if !slices.ContainsFunc(h.Targets[i*dim:(i+1)*dim], func(v float32) bool { return v != 0 }) {
+				t.Fatal("a target is all zero")
+			}
+		}
+		for s := range h.Images.Sequences() {
+			first, end := int(h.Images.Offsets[s]), int(h.Images.Offsets[s+1])
+			for k := range dim {
+				var sum float64
+				for row := first + 1; row < end; row++ {
+					sum += float64(h.Images.Features[row*dim+k])
+				}
+				if got, want := float64(h.Images.Features[first*dim+k]), sum/float64(end-first-1); math.Abs(got-want) > 1e-5 {
+					t.Fatalf("the global region knows what is hidden: %v, want %v", got, want)
+				}
+			}
+		}
+	}
+	if !seen {
+		t.Fatal("no batch with images")
+	}
+}
+
+// A fragmented text's source has none of its fragments' places, its target says them and ends.
+func TestFragmentedTexts(t *testing.T) {
+	w := newWorld(t)
+	w.recipe.Seq2SeqShare = 1
+	for _, b := range batches(t, w.feed(t, nil), 0, 30) {
+		if b.Kind == corpus.Images {
+			continue
+		}
+		text, label := b.Hidden.Text, 0
+		if err := text.Check(model.Config{VocabSize: w.tok.VocabSize(), MaxPositions: 64}); err != nil {
+			t.Fatal(err)
+		}
+		for s, source := range text.Sources {
+			target := text.Tokens[text.Offsets[s]+source : text.Offsets[s+1]]
+			if len(target) == 0 {
+				continue
+			}
+			labels := b.Hidden.Labels[label : label+len(target)]
+			label += len(target)
+			if target[0] != w.tok.CLS() || labels[len(labels)-1] != w.tok.MASK() || !slices.Equal(target[1:], labels[:len(labels)-1]) {
+				t.Fatalf("target %v with labels %v", target, labels)
+			}
+			if at := text.Positions[text.Offsets[s]+source]; at != model.FirstPosition {
+				t.Fatalf("the target begins at position %d", at)
+			}
+		}
+		if label != len(b.Hidden.Labels) {
+			t.Fatalf("%d labels for %d target tokens", len(b.Hidden.Labels), label)
+		}
+	}
+}
+
+// texts takes a packed text apart.
+func texts(text model.Text) [][]int32 {
+	var list [][]int32
+	for s := range text.Sequences() {
+		list = append(list, text.Tokens[text.Offsets[s]:text.Offsets[s+1]])
+	}
+	return list
+}
+
+// checkContrast says what is wrong with the comparisons of items, "" if nothing is: a positive's equal among negatives.
+func checkContrast(c *CMCL, items []item) string {
+	joint, group := texts(c.Joint), c.JointKinds.Group
+	for i := range items {
+		for k, pair := range c.Candidates[i*group : (i+1)*group] {
+			text, kind := joint[pair.Text], c.JointKinds.Kinds[i*group+k]
+			own := slices.Equal(text, items[i].tokens) || slices.ContainsFunc(items[i].positives, func(p []int32) bool { return slices.Equal(p, text) })
+			switch {
+			case int(pair.Image) != i:
+				return "a group has another image"
+			case k == 0 && kind != engine.Positive:
+				return "the pair itself is no positive"
+			case kind == engine.Negative && own:
+				return "a positive is among the joint negatives"
+			case kind == engine.Positive && !own:
+				return "a joint positive is not the pair's"
+			}
+		}
+	}
+	alone := texts(c.Alone)
+	for i := range items {
+		own := [][]int32{items[i].tokens}
+		for j := range items {
+			if items[j].key == items[i].key {
+				own = append(append(own, items[j].tokens), items[j].texts...)
+			}
+		}
+		for k, text := range alone {
+			is := slices.ContainsFunc(own, func(o []int32) bool { return slices.Equal(o, text) })
+			if kind := c.ImageKind.Kinds[i*c.ImageKind.Group+k]; is && kind == engine.Negative || !is && kind == engine.Positive {
+				return fmt.Sprintf("text %d is of kind %d to image %d", k, kind, i)
+			}
+		}
+	}
+	return ""
+}
+
+// Whatever is drawn and retrieved, equal texts and images are never positive and negative of one pair.
+func TestPositivesAreNoNegatives(t *testing.T) {
+	recipe := Recipe{Positives: 1, Negatives: 2, BatchNegatives: 1, Weights: Weights{Rewrite: 1, Contrast: 1}}
+	rapid.Check(t, func(t *rapid.T) {
+		token := func() []int32 { return []int32{0, int32(rapid.IntRange(5, 9).Draw(t, "token")), 2} }
+		items := make([]item, rapid.IntRange(1, 6).Draw(t, "items"))
+		for i := range items {
+			it := &items[i]
+			it.key, it.tokens = fmt.Sprint(rapid.IntRange(0, 4).Draw(t, "key")), token()
+			it.image = testImage()
+			for range rapid.IntRange(0, 1).Draw(t, "positives") {
+				it.positives = append(it.positives, token())
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "texts") {
+				it.texts = append(it.texts, token())
+			}
+			for range rapid.IntRange(0, 2).Draw(t, "images") {
+				it.images = append(it.images, relatedImage{key: fmt.Sprint(rapid.IntRange(0, 4).Draw(t, "image")), Image: testImage()})
+			}
+		}
+		c := recipe.contrast(items, random(1, 2, 3))
+		if problem := checkContrast(c, items); problem != "" {
+			t.Fatal(problem)
+		}
+		var keys []string
+		for i := range items {
+			keys = append(keys, items[i].key)
+		}
+		for i := range items {
+			for k := range items[i].images {
+				keys = append(keys, items[i].images[k].key)
+			}
+		}
+		for i := range items {
+			for k, kind := range c.TextKinds.Kinds[i*c.TextKinds.Group : (i+1)*c.TextKinds.Group] {
+				if keys[k] == items[i].key && kind == engine.Negative {
+					t.Fatalf("the image of pair %d is a negative of its own text", i)
+				}
+			}
+		}
+	})
+}
+
+func testImage() regions.Image {
+	return regions.Image{Width: 2, Height: 2, Boxes: []float32{0, 0, 1, 1, 1, 1, 2, 2}, Features: []float32{1, 2, 3, 4}}
+}
+
+// Rewritten and retrieved samples come with the pairs, and none of the negatives is true of the image by its captions.
+func TestResourcesServePairs(t *testing.T) {
+	w := newWorld(t)
+	r := w.resources(t, t.TempDir())
+	f := w.feed(t, r)
+	pairs, negatives, retrieved := 0, 0, 0
+	for _, b := range batches(t, f, 0, 60) {
+		if b.Kind != corpus.Pairs {
+			continue
+		}
+		pairs += b.CMCL.Pairs
+		retrieved += b.CMCL.Images.Sequences() - b.CMCL.Pairs
+		for _, kind := range b.CMCL.JointKinds.Kinds {
+			if kind == engine.Negative {
+				negatives++
+			}
+		}
+	}
+	if negatives < 3*pairs*9/10 || retrieved < pairs/2 {
+		t.Errorf("%d pairs have %d negatives and %d retrieved images", pairs, negatives, retrieved)
+	}
+}
+
+// Resources are read again if they fit, and built again if the collections are others.
+func TestResourcesAreBuiltOnce(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	stamp := func() string {
+		info, err := os.Stat(filepath.Join(dir, lexiconFile))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.ModTime().String()
+	}
+	w.resources(t, dir)
+	first := stamp()
+	w.resources(t, dir)
+	if stamp() != first {
+		t.Error("resources that fit were built again")
+	}
+	w.recipe.RetrievedImages = 0
+	w.resources(t, dir)
+	if stamp() == first {
+		t.Error("resources that do not fit were kept")
+	}
+	write(t, filepath.Join(dir, lexiconFile), "{")
+	w.resources(t, dir)
+	w.recipe.Weights.Rewrite, w.recipe.RetrievedTexts = 0, 0
+	if w.resources(t, dir) != nil {
+		t.Error("there are resources where nothing is looked up")
+	}
+}
+
+// A picture that cannot be read costs its sample, which is counted; where none can be read the error says so.
+func TestBadPictures(t *testing.T) {
+	w := newWorld(t)
+	dir := t.TempDir()
+	trainSet, _ := synth.Scenes(3, 6, 1)
+	for i, s := range trainSet {
+		path := filepath.Join(dir, fmt.Sprintf("%d.png", i))
+		if i > 0 {
+			write(t, path, "no picture")
+			continue
+		}
+		out, err := os.Create(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := png.Encode(out, s.Draw(32)); err != nil {
+			t.Fatal(err)
+		}
+		out.Close()
+	}
+	x, _ := regions.NewExtractor(regions.Spec{Extractor: regions.Patches, ImageSize: 32, PatchSize: 16})
+	open := func() {
+		c, err := corpus.Open(corpus.Images, []string{dir}, corpus.Options{Extractor: x})
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.collections[corpus.Images] = c
+	}
+	open()
+	w.recipe.Ratios, w.recipe.BatchSize = [3]float64{0, 1, 0}, 6
+	f := w.feed(t, nil)
+	b := batches(t, f, 0, 1)[0]
+	if b.Hidden.Images.Sequences() != 1 || f.prepare.Lost().Skipped[corpus.BadPicture] < 5 {
+		t.Errorf("%d images, lost %v", b.Hidden.Images.Sequences(), f.prepare.Lost())
+	}
+	write(t, filepath.Join(dir, "0.png"), "nor this")
+	open()
+	if _, err := w.feed(t, nil).Batch(0); err == nil || !strings.Contains(err.Error(), ".png") {
+		t.Errorf("no picture can be read, got %v", err)
+	}
+}
+
+func TestNewFeedRefuses(t *testing.T) {
+	w := newWorld(t)
+	for want, change := range map[string]func(){
+		"no such collection": func() { delete(w.collections, corpus.Text) },
+		"are all 0":          func() { w.recipe.Ratios = [3]float64{} },
+	} {
+		change()
+		streams := map[corpus.Kind]*corpus.Stream{}
+		for kind, c := range w.collections {
+			streams[kind] = c.Stream(corpus.StreamOptions{Seed: 1, Buffer: 2})
+		}
+		if _, err := NewFeed(&Preparer{Recipe: w.recipe}, streams); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+// The loss is the weighted sum of its parts, every objective is among them, and one of weight 0 is not.
+func TestLoss(t *testing.T) {
+	w := newWorld(t)
+	cfg := model.Mini
+	cfg.ProblemType, cfg.VocabSize, cfg.HiddenSize, cfg.Heads, cfg.Layers = model.Pretraining, w.tok.VocabSize(), 16, 2, 2
+	cfg.ImageEmbeddingSize, cfg.ContrastSize = w.collections[corpus.Images].Dim(), 8
+	dev := cpu.New()
+	m, err := model.NewPretrainer(dev, cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.recipe.Weights = Weights{MaskedLM: 0.5, Seq2Seq: 2, RegionFeature: 3, Contrast: 0.25, Rewrite: 1.5}
+	f := w.feed(t, w.resources(t, t.TempDir()))
+	tape := autograd.NewInference(dev)
+	seen := map[string]bool{}
+	list := batches(t, f, 0, 40)
+	for _, b := range list {
+		total, parts := w.recipe.Loss(tape, m, b)
+		var want float64
+		for _, p := range parts {
+			seen[p.Name] = true
+			want += w.recipe.Weight(p.Name) * float64(engine.Values(dev, p.Loss.Value)[0])
+		}
+		if got := float64(engine.Values(dev, total.Value)[0]); !(math.Abs(got-want) <= 1e-4*want) {
+			t.Errorf("loss %v, the parts sum up to %v", got, want)
+		}
+		tape.Release()
+	}
+	for _, name := range w.recipe.Objectives(false) {
+		if !seen[name] {
+			t.Errorf("no batch had %s", name)
+		}
+	}
+	if len(seen) != len(w.recipe.Objectives(false)) {
+		t.Errorf("objectives %v, seen %v", w.recipe.Objectives(false), seen)
+	}
+	w.recipe.Weights.Contrast, w.recipe.Weights.RegionFeature = 0, 0
+	for _, b := range list {
+		_, parts := w.recipe.Loss(tape, m, b)
+		for _, p := range parts {
+			if strings.HasSuffix(p.Name, contrast) || strings.HasSuffix(p.Name, regionFeature) {
+				t.Errorf("%s has weight 0", p.Name)
+			}
+		}
+		tape.Release()
+	}
+}
