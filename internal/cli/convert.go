@@ -31,7 +31,7 @@ func (a *app) convertCommand() *cobra.Command {
 	var beside companions
 	c := &cobra.Command{
 		Use:   "convert SRC DST",
-		Short: "Convert a checkpoint between Paddle's format and safetensors",
+		Short: "Convert a checkpoint between formats, or from another library",
 		Long: `Convert a checkpoint between the reference's format (Paddle: a folder with one
 file per variable, or a .tar.gz of it as released) and safetensors. SRC is
 recognised by its content. Names, types, shapes and bytes of the tensors stay as
@@ -71,7 +71,7 @@ type companions struct{ size, config, vocab string }
 
 // load finds the files: those asked for, otherwise the source's own. What there is
 // not stays nil.
-func (c companions) load(source string, own *model.Config) (cfg *model.Config, tok *tokenizer.Tokenizer, err error) {
+func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.Config, tok *tokenizer.Tokenizer, err error) {
 	switch {
 	case c.size != "":
 		found, ok := model.Sizes[c.size]
@@ -84,11 +84,11 @@ func (c companions) load(source string, own *model.Config) (cfg *model.Config, t
 			return nil, nil, err
 		}
 	default:
-		cfg = own
+		cfg = from.Config
 	}
 	if c.vocab != "" {
-		tok, err = tokenizer.Load(c.vocab)
-	} else if found, absent := tokenizer.Load(source); absent == nil {
+		tok, err = from.Vocabulary(c.vocab)
+	} else if found, absent := from.Vocabulary(source); absent == nil {
 		tok = found
 	}
 	if err == nil && cfg != nil && tok != nil {
@@ -118,7 +118,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 	if from.Imported && beside.size+beside.config != "" {
 		return usagef("--size and --config are not for a model of another library, as %s is: its own %s is converted", source, modeldir.Config)
 	}
-	cfg, tok, err := beside.load(source, from.Config)
+	cfg, tok, err := beside.load(source, from)
 	if err != nil {
 		return err
 	}

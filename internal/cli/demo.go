@@ -34,12 +34,13 @@ type demoPart struct {
 	preset  *task.Preset
 	set     []string // settings over those of the mini preset
 	notice  string
-	heldOut string                                                // the file of the held-out data, or
-	split   string                                                // the split of the data's folder
-	write   func(dir string) error                                // makes the data
-	trivial func() []trivialScore                                 // what answers that see or understand less reach; nil: see the docs
-	show    func(a *app, ctx context.Context, model string) error // lets people try the model
-	next    string                                                // the same with real data
+	heldOut string                                                                           // the file of the held-out data, or
+	split   string                                                                           // the split of the data's folder
+	write   func(dir string) error                                                           // makes the data
+	trivial func() []trivialScore                                                            // what answers that see or understand less reach; nil: see the docs
+	show    func(a *app, ctx context.Context, model string) error                            // lets people try the model
+	run     func(a *app, ctx context.Context, dir string, p demoPart) (train.Numbers, error) // what is done, if not the usual
+	next    string                                                                           // the same with real data
 }
 
 var demoParts = []demoPart{
@@ -69,6 +70,14 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
   unimo finetune flickr8k --data FLICKR8K --preset mini --out RUN
   unimo evaluate flickr8k --data FLICKR8K --model RUN/best --two-stage 20`,
 	},
+	{
+		name: "pretraining", about: "reads texts, pictures and pairs before it is told any label", preset: task.Opinions,
+		notice:  "Synthetic data: sentences and pictures made by this program. The score says what reading sentences without labels brings in this small world; it says nothing about real text.",
+		heldOut: "held-out.tsv", write: writeWorld, run: (*app).demoPretraining,
+		next: `your own (unimo pretrain --example prints a configuration to begin with):
+  unimo pretrain --config pretrain.yaml --out RUN
+  unimo finetune sst-2 --data SST-2 --init RUN --out TUNED`,
+	},
 }
 
 func demoNames() []string {
@@ -91,6 +100,8 @@ downloads), score them on combinations they never saw, and try them. The parts a
   opinions   classify short opinions (one minute on two cores)
   stories    answer questions about little stories, which depend on those before (three minutes)
   scenes     find pictures for sentences and sentences for pictures (two and a half minutes)
+  pretraining  read texts and scenes without labels, then opinions with a tenth of the labels
+             (two minutes)
 
 Without names all parts run. Where a person types, each part can be tried. Each part leaves
 an HTML report, scenes with pictures; --open opens them in the browser.`,
@@ -140,7 +151,11 @@ func (a *app) demo(ctx context.Context, out string, open bool, parts []demoPart)
 	scores := map[string]train.Numbers{}
 	for _, p := range parts {
 		dir := filepath.Join(out, p.name)
-		m, err := a.demoPart(ctx, dir, p)
+		run := (*app).demoPart
+		if p.run != nil {
+			run = p.run
+		}
+		m, err := run(a, ctx, dir, p)
 		if err != nil {
 			return err
 		}
@@ -157,27 +172,16 @@ func (a *app) demo(ctx context.Context, out string, open bool, parts []demoPart)
 
 // demoPart runs a part in the folder dir and returns its scores.
 func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbers, error) {
-	texts, run := filepath.Join(dir, "data"), filepath.Join(dir, "run")
-	if _, err := os.Stat(texts); err != nil { // an earlier demo's data are the same
-		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return nil, fmt.Errorf("make a folder for the demo: %w", err)
-		}
-		if err := atomicfile.WriteDir(texts, p.write); err != nil {
-			return nil, err
-		}
-	}
-	a.log.Info(fmt.Sprintf("the demo's model %s; its synthetic data are in %s", p.about, texts))
-	_, err := os.Stat(run)
-	again := err == nil // an earlier demo's run: go on with it, or show it again
-	progress := a.newProgress()
-	defer progress.finish()
-	summary, err := task.Finetune(ctx, task.Options{
-		Preset: p.preset, Size: "mini", Data: texts, Out: run, Resume: again, Set: p.set, Notice: p.notice,
-		Command: []string{"unimo", "demo", p.name}, Version: runVersion(), Log: a.log, Observer: progress,
-	})
+	texts, err := a.demoData(dir, p)
 	if err != nil {
 		return nil, err
 	}
+	summary, err := a.demoRun(ctx, p, task.Options{Preset: p.preset, Data: texts, Out: filepath.Join(dir, "run"), Set: p.set})
+	if err != nil {
+		return nil, err
+	}
+	progress := a.newProgress()
+	defer progress.finish()
 	progress.Stage("scoring what training never showed")
 	results, err := task.Evaluate(ctx, p.preset, summary.Dir.Best(), filepath.Join(texts, p.heldOut), task.EvaluateOptions{Split: p.split, Tick: progress.Tick, Rank: task.RankOptions{ImageOptions: task.ImageOptions{Log: a.log}}})
 	progress.finish()
@@ -207,6 +211,31 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 	return task.Metrics(results), err
 }
 
+// demoData makes a part's data, unless an earlier demo has: they are the same.
+func (a *app) demoData(dir string, p demoPart) (string, error) {
+	data := filepath.Join(dir, "data")
+	if _, err := os.Stat(data); err != nil {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return "", fmt.Errorf("make a folder for the demo: %w", err)
+		}
+		if err := atomicfile.WriteDir(data, p.write); err != nil {
+			return "", err
+		}
+	}
+	a.log.Info(fmt.Sprintf("the demo's model %s; its synthetic data are in %s", p.about, data))
+	return data, nil
+}
+
+// demoRun trains a model of a part; an earlier demo's run is gone on with, or shown again.
+func (a *app) demoRun(ctx context.Context, p demoPart, o task.Options) (*task.Summary, error) {
+	_, err := os.Stat(o.Out)
+	progress := a.newProgress()
+	defer progress.finish()
+	o.Size, o.Resume, o.Notice = "mini", err == nil, p.notice
+	o.Command, o.Version, o.Log, o.Observer = []string{"unimo", "demo", p.name}, runVersion(), a.log, progress
+	return task.Finetune(ctx, o)
+}
+
 // Sizes of the opinions' data, so that training takes about a minute on two cores.
 const (
 	opinionsTrain   = 12000
@@ -216,10 +245,14 @@ const (
 
 func writeOpinions(dir string) error {
 	trainSet, heldOut := synth.Opinions(demoSeed, opinionsTrain, opinionsHeldOut)
+	return writeOpinionFiles(dir, trainSet[opinionsDev:], trainSet[:opinionsDev], heldOut)
+}
+
+func writeOpinionFiles(dir string, trainSet, dev, heldOut []synth.Opinion) error {
 	for _, file := range []struct {
 		name     string
 		opinions []synth.Opinion
-	}{{"train.tsv", trainSet[opinionsDev:]}, {"dev.tsv", trainSet[:opinionsDev]}, {"held-out.tsv", heldOut}} {
+	}{{"train.tsv", trainSet}, {"dev.tsv", dev}, {"held-out.tsv", heldOut}} {
 		err := atomicfile.Write(filepath.Join(dir, file.name), func(w io.Writer) error { return synth.WriteTSV(w, file.opinions) })
 		if err != nil {
 			return err

@@ -154,6 +154,15 @@ type Checkpoint struct {
 	LeftOut  []model.LeftOut
 }
 
+// Vocabulary loads the vocabulary in the folder dir, which may be a run's, for the checkpoint.
+func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
+	var options []tokenizer.Option
+	if c.Imported {
+		options = append(options, tokenizer.LikeTransformers())
+	}
+	return tokenizer.Load(Resolve(dir), options...)
+}
+
 // OpenCheckpoint opens weights, a file or a folder in any format that [checkpoint.Open] knows, with the
 // configuration of their folder. A run's folder stands for its best model. A folder of an encoder of
 // transformers is imported by [model.ImportHuggingFace]; a file of one alone is an error.

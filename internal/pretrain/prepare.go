@@ -94,7 +94,7 @@ func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sampl
 		if it.failed == nil {
 			return false
 		}
-		p.lose(it.failed)
+		p.count(corpus.Reason(it.failed), it.failed.Error())
 		if failed == nil {
 			failed = it.failed
 		}
@@ -106,13 +106,13 @@ func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sampl
 	return p.pack(number, kind, items, seq2seq), nil
 }
 
-func (p *Preparer) lose(err error) {
+func (p *Preparer) count(reason, where string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.lost.Skip(corpus.Reason(err), err.Error())
+	p.lost.Skip(reason, where)
 }
 
-// Lost says which samples could not be used, besides those that the streams passed over; one that came
+// Lost says which samples could not be used, or not wholly, besides those that the streams passed over; one that came
 // several times counts each time.
 func (p *Preparer) Lost() corpus.Report {
 	p.mu.Lock()

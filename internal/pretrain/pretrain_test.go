@@ -513,3 +513,15 @@ func TestLoss(t *testing.T) {
 		tape.Release()
 	}
 }
+
+// A corpus too small for a batch is refused before the first step.
+func TestTooFewPairs(t *testing.T) {
+	w := newWorld(t)
+	w.recipe.BatchSize = 50
+	_, err := OpenResources(t.Context(), t.TempDir(), w.collections, ResourceOptions{
+		Recipe: w.recipe, Log: slog.New(slog.DiscardHandler), Stage: func(string) {}, Tick: func(int, int) {},
+	})
+	if err == nil || !strings.Contains(err.Error(), "batch_size, now 50") {
+		t.Errorf("got %v", err)
+	}
+}

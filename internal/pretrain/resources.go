@@ -77,25 +77,50 @@ func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOpt
 	}
 	counts.Fingerprint = fmt.Sprintf("%s %d %d", counts.Fingerprint, counts.Images, counts.Texts)
 	index := filepath.Join(dir, "index")
-	if res.related, err = related.Open(index); err == nil && res.related.Fingerprint() == counts.Fingerprint {
-		lexicon, err := rewrite.LoadLexicon(filepath.Join(dir, lexiconFile))
-		if err == nil {
-			res.rewriter = &rewrite.Rewriter{Parser: parser, Lexicon: lexicon}
-			return res, nil
+	if !res.load(dir, index, counts.Fingerprint, parser) {
+		b := builder{o: o, c: c, parser: parser, lexicon: new(rewrite.Lexicon)}
+		if err := b.build(ctx, dir, index, counts); err != nil {
+			return nil, err
+		}
+		if res.related, err = related.Open(index); err != nil {
+			return nil, err
+		}
+		res.rewriter = &rewrite.Rewriter{Parser: parser, Lexicon: b.lexicon}
+	}
+	return res, res.check(r, o.Log)
+}
+
+// load opens what is there, if it was made of the same and is sound.
+func (r *Resources) load(dir, index, fingerprint string, parser *rewrite.Parser) bool {
+	found, err := related.Open(index)
+	if err != nil {
+		return false
+	}
+	lexicon, err := rewrite.LoadLexicon(filepath.Join(dir, lexiconFile))
+	if err != nil || found.Fingerprint() != fingerprint {
+		found.Close()
+		return false
+	}
+	r.related, r.rewriter = found, &rewrite.Rewriter{Parser: parser, Lexicon: lexicon}
+	return true
+}
+
+// check refuses a corpus that is too small for a batch, and says what there is too little of.
+func (r *Resources) check(recipe *Recipe, log *slog.Logger) error {
+	s := r.related.Summary()
+	if s.Pairs < recipe.BatchSize {
+		err := fmt.Errorf("there are %d pairs to train on, fewer than a batch compares: lower batch_size, now %d, or name more pairs", s.Pairs, recipe.BatchSize)
+		return errors.Join(err, r.Close())
+	}
+	for _, short := range []struct {
+		what string
+		n    int
+	}{{"alike captions of other images", s.ShortCaptions}, {"related texts", s.ShortTexts}, {"related images", s.ShortImages}} {
+		if short.n > 0 {
+			log.Warn("few samples to choose from", "of", short.what, "lists with fewer than "+fmt.Sprint(kept), short.n)
 		}
 	}
-	if res.related != nil {
-		res.related.Close()
-	}
-	b := builder{o: o, c: c, parser: parser, lexicon: new(rewrite.Lexicon)}
-	if err := b.build(ctx, dir, index, counts); err != nil {
-		return nil, err
-	}
-	if res.related, err = related.Open(index); err != nil {
-		return nil, err
-	}
-	res.rewriter = &rewrite.Rewriter{Parser: parser, Lexicon: b.lexicon}
-	return res, nil
+	return nil
 }
 
 // Close releases the index.
@@ -311,6 +336,9 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 		for _, negative := range res.negatives(recipe, text, slices.Concat(alike, []string{text}), near, caption, r) {
 			it.negatives = append(it.negatives, p.encode(negative))
 		}
+		if len(it.negatives) < recipe.Negatives {
+			p.count("fewer rewritten captions than asked for; others of the batch stand in", it.sample.Where)
+		}
 	}
 	if recipe.Weights.Contrast == 0 {
 		return nil
@@ -325,7 +353,7 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 		}
 		im := relatedImage{key: location}
 		if err := s.Image(&im.Image); err != nil {
-			p.lose(err) // a picture that cannot be read; the pair itself is sound
+			p.count(corpus.Reason(err), err.Error()) // a picture that cannot be read; the pair itself is sound
 			continue
 		}
 		it.images = append(it.images, im)

@@ -98,7 +98,8 @@ type run struct {
 	job      job
 	files    []splitFile // train, then dev
 	tok      *tokenizer.Tokenizer
-	init     checkpoint.Reader // nil without Init
+	from     *modeldir.Checkpoint // nil without Init
+	init     checkpoint.Reader    // its weights
 	config   model.Config
 	dir      *train.Dir
 	info     train.Info
@@ -164,7 +165,7 @@ func (r *run) openInit(base *model.Config) error {
 	if err != nil {
 		return err
 	}
-	r.init = from.Weights
+	r.init, r.from = from.Weights, from
 	if from.Config != nil {
 		*base = *from.Config
 		adoptModel(r.settings, *from.Config)
@@ -201,10 +202,12 @@ func (r *run) readData() error {
 func (r *run) openVocabulary() error {
 	var err error
 	switch {
+	case r.Init != "" && r.Vocab != "":
+		r.tok, err = r.from.Vocabulary(r.Vocab)
 	case r.Vocab != "":
-		r.tok, err = tokenizer.Load(r.Vocab)
+		r.tok, err = tokenizer.Load(modeldir.Resolve(r.Vocab))
 	case r.Init != "":
-		if r.tok, err = tokenizer.Load(modeldir.Resolve(r.Init)); err != nil {
+		if r.tok, err = r.from.Vocabulary(r.Init); err != nil {
 			err = fmt.Errorf("%w; --init %s has no vocabulary: give its folder with --vocab", err, r.Init)
 		}
 	}

@@ -42,6 +42,16 @@ type Option func(*Tokenizer)
 // WithLowerCase decides whether Encode lower-cases, whatever the folder says.
 func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.lowerCase = on } }
 
+// LikeTransformers takes what a folder does not say about letter case as Hugging Face's transformers
+// do, for a model of theirs: a byte-level BPE keeps it.
+func LikeTransformers() Option {
+	return func(t *Tokenizer) {
+		if said := string(t.config[lowerCaseKey]); t.wordPieces == nil && said != "true" && said != "false" {
+			t.lowerCase = false
+		}
+	}
+}
+
 // Load reads the vocabulary in the folder dir: encoder.json, vocab.bpe and vocab.txt,
 // or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json, with
 // tokenizer_config.json if it is there. The package comment has the details.

@@ -1,6 +1,11 @@
 package tokenizer
 
-import "testing"
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"testing"
+)
 
 func TestPartsOfWords(t *testing.T) {
 	unimo, _ := saved(t)
@@ -41,6 +46,27 @@ func testPartsOfWords(t *testing.T, tok *Tokenizer, tokens map[string]parts) {
 	for _, id := range []int32{-1, int32(tok.VocabSize())} {
 		if !tok.Special(id) || tok.Continues(id) || tok.Punctuation(id) {
 			t.Errorf("%d, outside the vocabulary, is not special", id)
+		}
+	}
+}
+
+// RoBERTa's folders say nothing about letter case and keep it; what a folder does say counts.
+func TestLikeTransformers(t *testing.T) {
+	trained, err := Train(slices.Values([]string{"A dog runs.", "a cat sits"}), MinVocabSize, TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := trained.SaveHuggingFace(dir); err != nil {
+		t.Fatal(err)
+	}
+	for config, lower := range map[string]bool{"{}": false, `{"do_lower_case": null}`: false, `{"do_lower_case": true}`: true} {
+		if err := os.WriteFile(filepath.Join(dir, fileConfig), []byte(config), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		loaded, err := Load(dir, LikeTransformers())
+		if err != nil || loaded.LowerCase() != lower {
+			t.Errorf("%s: lower case %v, %v", config, loaded.LowerCase(), err)
 		}
 	}
 }
