@@ -150,3 +150,24 @@ func TestPretrainExample(t *testing.T) {
 		}
 	}
 }
+
+// Pre-training goes on from another library's encoder, and from an earlier run.
+func TestPretrainFrom(t *testing.T) {
+	data, bert := collections(t), bertFolder(t)
+	args := func(init, out string) []string {
+		return withSettings([]string{"pretrain", "--init", init, "--out", out}, "text=["+filepath.Join(data, "texts.txt")+"]", "pairs=["+data+"]", "ratio_images=0",
+			"extractor=patches", "image_size=32", "patch_size=16", "batch_size=4", "held_out_share=0.2", "held_out=8", "max_steps=4")
+	}
+	first, second := filepath.Join(t.TempDir(), "first"), filepath.Join(t.TempDir(), "second")
+	r := must(t, args(bert, first)...)
+	if !strings.Contains(r.stderr, "image_emb.w_0") || strings.Contains(r.stderr, "word_embedding") || strings.Contains(r.stderr, "ffn_fc_0") {
+		t.Errorf("want what is of images to be new, and nothing else of the encoder: %s", r.stderr)
+	}
+	r = must(t, args(first, second)...)
+	if strings.Contains(r.stderr, "random values") {
+		t.Errorf("want all to be there: %s", r.stderr)
+	}
+	if vocabulary := read(t, filepath.Join(second, "best", "vocab.txt")); vocabulary != read(t, filepath.Join(bert, "vocab.txt")) {
+		t.Error("another vocabulary")
+	}
+}
