@@ -185,7 +185,11 @@ func (a *app) printSummary(o task.Options, s *task.Summary) error {
 	if a.json {
 		return a.printJSON(s.Metrics)
 	}
-	fmt.Fprintf(a.stdout, "%s on dev, best model (step %d of %d):\n", o.Preset.Title, s.Outcome.BestStep, s.Outcome.Steps)
+	on := "dev"
+	if o.Preset.Pretraining {
+		on = "what is held out"
+	}
+	fmt.Fprintf(a.stdout, "%s on %s, best model (step %d of %d):\n", o.Preset.Title, on, s.Outcome.BestStep, s.Outcome.Steps)
 	if s.Complete {
 		printMetrics(a.stdout, o.Preset, s.Metrics)
 	} else {

@@ -133,11 +133,14 @@ func (p *progress) Evaluated(step int, e train.Evaluation, best bool) {
 	if best {
 		mark = "  (best so far)"
 	}
-	loss := ""
-	if value, ok := e.Metrics["loss"]; ok {
-		loss = fmt.Sprintf(", loss %.4f", float64(value))
+	score := fmt.Sprintf("score %.4f on dev", float64(e.Score))
+	switch loss, ok := e.Metrics["loss"]; {
+	case ok && loss == -e.Score: // of pre-training
+		score = fmt.Sprintf("loss %.4f on what is held out", float64(loss))
+	case ok:
+		score = fmt.Sprintf("score %.4f, loss %.4f on dev", float64(e.Score), float64(loss))
 	}
-	fmt.Fprintf(p.w, "step %d: score %.4f%s on dev%s\n", step, float64(e.Score), loss, mark)
+	fmt.Fprintf(p.w, "step %d: %s%s\n", step, score, mark)
 }
 
 // Saved implements train.Observer.
