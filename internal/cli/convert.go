@@ -33,10 +33,12 @@ func (a *app) convertCommand() *cobra.Command {
 		Use:   "convert SRC DST",
 		Short: "Convert a checkpoint between formats, or from another library",
 		Long: `Convert a checkpoint between the reference's format (Paddle: a folder with one
-file per variable, or a .tar.gz of it as released) and safetensors. SRC is
-recognised by its content. Names, types, shapes and bytes of the tensors stay as
-they are. A folder with model.safetensors also gets config.json and the vocabulary,
-from SRC if it has them, or from --size or --config and --vocab.
+file per variable, or a .tar.gz of it as released) and safetensors, or from
+PyTorch's, which is only read: a file of torch.save that holds a state dict, or a
+folder with pytorch_model.bin. Nothing in such a file is run. SRC is recognised by
+its content. Names, types, shapes and bytes of the tensors stay as they are. A
+folder with model.safetensors also gets config.json and the vocabulary, from SRC if
+it has them, or from --size or --config and --vocab.
 
 SRC may also be the folder of a RoBERTa or BERT (MiniLM) as Hugging Face's
 transformers writes it, with config.json and model.safetensors or
@@ -52,6 +54,7 @@ folder in the other format than SRC's; --format decides it explicitly:
 		Example: `  unimo convert unimo_base_en.tar.gz unimo_base_en --size base --vocab dict
   unimo convert RUN/best/model.safetensors mine.tar.gz
   unimo convert roberta-base unimo-from-roberta
+  unimo convert pytorch_model.bin model.safetensors
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: cobra.ExactArgs(2),
 		RunE: func(c *cobra.Command, args []string) error {

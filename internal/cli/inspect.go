@@ -87,9 +87,10 @@ func (a *app) inspectCommand() *cobra.Command {
 		Short: "Show what a model or a checkpoint holds",
 		Long: `Show a model's configuration, its parameters with shapes and statistics, and what
 is missing or unknown against an architecture. MODEL is the folder of a model or
-of a run, a safetensors file, or a folder or archive in Paddle's format. The folder
-of a RoBERTa or BERT of Hugging Face's transformers is shown as "unimo convert"
-makes it; its weights' file alone, as it is.
+of a run, a safetensors file, a file of PyTorch's torch.save that holds a state dict
+(nothing in it is run), or a folder or archive in Paddle's format. The folder of a
+RoBERTa or BERT of Hugging Face's transformers is shown as "unimo convert" makes it;
+its weights' file alone, as it is.
 
 The architectures are ` + strings.Join(model.Architectures(), ", ") + `.
 Their sizes come from --config or --size, or from the config.json beside the
