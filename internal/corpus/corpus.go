@@ -61,7 +61,8 @@ type Collection struct {
 	dim, classes int
 	spec         *regions.Spec
 
-	print string
+	print    string
+	features []int // of those opened: how many images, bytes, and their size
 }
 
 // shard is a file or folder with samples in an order.
@@ -161,13 +162,13 @@ func (c *Collection) Classes() int { return c.classes }
 // Extractor is what computes or computed the features of the first images; nil if it is not known.
 func (c *Collection) Extractor() *regions.Spec { return c.spec }
 
-// Fingerprint tells the collection from others: by the shards' names and sizes, not by all
-// they contain, and by the share that is held out.
+// Fingerprint tells the collection from others: by the shards' names and sizes, the captions of a folder of data,
+// the number and the bytes of features, and the share that is held out; not by all that is in texts and pictures.
 func (c *Collection) Fingerprint() string { return c.print }
 
 func (c *Collection) fingerprint() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s %v %d\n", c.kind, c.o.HeldOut, c.dim)
+	fmt.Fprintf(h, "%s %v %d %v\n", c.kind, c.o.HeldOut, c.dim, c.features)
 	for _, s := range c.shards {
 		s.digest(h)
 	}

@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"io/fs"
@@ -160,7 +161,11 @@ func (c *Collection) addData(dir string) error {
 	if err != nil {
 		return err
 	}
-	return c.addList(&list{c: c, name: filepath.Base(dir), names: set.Images, sample: func(i int, s *Sample) string {
+	content := sha256.New()
+	for _, caption := range set.Captions {
+		fmt.Fprintf(content, "%d %q\n", caption.Image, caption.Text)
+	}
+	return c.addList(&list{c: c, name: filepath.Base(dir), names: set.Images, content: content.Sum(nil), sample: func(i int, s *Sample) string {
 		s.Key = set.Images[i]
 		s.Where = fmt.Sprintf("%s: %s", dir, s.Key)
 		if reason := c.setPicture(s, s.Key, filepath.Join(captions.ImageDir(dir), filepath.FromSlash(s.Key))); reason != "" || c.kind != Pairs {
@@ -195,6 +200,7 @@ func (c *Collection) openFeatures(path string) (regions.Source, error) {
 		return nil, err
 	}
 	c.opened = append(c.opened, source)
+	c.features = append(c.features, info.Images, int(info.Bytes), source.Dim())
 	if n := info.Classes; n > 0 {
 		if c.classes != 0 && c.classes != n {
 			return nil, &data.FileError{File: path, Problem: fmt.Sprintf("gives probabilities of %d classes, the images before of %d", n, c.classes), Remedy: "use features of one detector"}
@@ -226,11 +232,12 @@ func (c *Collection) pictures(path string) error {
 
 // list is a shard whose samples are found by number.
 type list struct {
-	c      *Collection
-	shard  int
-	name   string
-	names  []string // of the images
-	sample func(i int, s *Sample) (reason string)
+	c       *Collection
+	shard   int
+	name    string
+	names   []string // of the images
+	content []byte   // a digest of what else there is
+	sample  func(i int, s *Sample) (reason string)
 }
 
 func (c *Collection) addList(l *list) error {
@@ -245,7 +252,7 @@ func (l *list) open(from Ref) (cursor, error) { return &listCursor{l, from.Numbe
 func (l *list) seekable() bool { return true }
 
 func (l *list) digest(w io.Writer) {
-	fmt.Fprintf(w, "%q %d\n", l.name, len(l.names))
+	fmt.Fprintf(w, "%q %d %x\n", l.name, len(l.names), l.content)
 	for _, name := range l.names {
 		fmt.Fprintf(w, "%q\n", name)
 	}

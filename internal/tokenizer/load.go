@@ -46,7 +46,7 @@ func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.lowerCase = o
 // do, for a model of theirs: a byte-level BPE keeps it.
 func LikeTransformers() Option {
 	return func(t *Tokenizer) {
-		if said := string(t.config[lowerCaseKey]); t.wordPieces == nil && said != "true" && said != "false" {
+		if !t.caseKnown && t.wordPieces == nil {
 			t.lowerCase = false
 		}
 	}

@@ -186,6 +186,7 @@ func fromTokenizer(file string, content []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	t.caseKnown = true // no normalizer keeps it
 	t.lowerCase = f.Normalizer != nil && (f.Normalizer.LowerCase == nil || *f.Normalizer.LowerCase)
 	return t, nil
 }

@@ -288,7 +288,7 @@ func (t *Tokenizer) parseConfig(file string, content []byte) error {
 		return fmt.Errorf("%s: want one JSON object: %w", file, err)
 	}
 	t.config = keys
-	settings := map[string]func(on bool){lowerCaseKey: func(on bool) { t.lowerCase = on }}
+	settings := map[string]func(on bool){lowerCaseKey: func(on bool) { t.lowerCase, t.caseKnown = on, true }}
 	if p := t.wordPieces; p != nil {
 		settings[stripAccentsKey] = func(on bool) { p.stripAccents = &on }
 		settings[spaceCJKKey] = func(on bool) { p.keepCJK = !on }

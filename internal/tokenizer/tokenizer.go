@@ -22,6 +22,7 @@ const (
 // for [Tokenizer.SetLowerCase], does not change: any number of goroutines may use it.
 type Tokenizer struct {
 	lowerCase bool
+	caseKnown bool                       // the files say so; else it is the default
 	config    map[string]json.RawMessage // tokenizer_config.json, for Save to keep
 
 	words                    []word
