@@ -45,8 +45,8 @@ func (a *app) rewriteCommand() *cobra.Command {
 		Short: "Show the right and wrong captions that pre-training contrasts",
 		Long: `Show what pre-training makes of captions: what they say (objects, attributes,
 relations), the positives (the image's other captions and the paraphrases of a file), the
-negatives (one part replaced by another of the corpus that no caption of the image has, nor
-a synonym), and the captions of other images that are most alike by TF-IDF. All captions of
+negatives (one part replaced by another of the corpus that none of these has, nor a
+synonym), and the captions of other images that are most alike by TF-IDF. All captions of
 the split are read, since the replacements come from them.
 
 DIR is a folder of data as 'unimo data prepare flickr' writes it. The file of paraphrases
@@ -152,12 +152,14 @@ func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
 		}
 		for i, g := range graphs[image] {
 			others := slices.Delete(slices.Clone(graphs[image]), i, i+1)
+			for _, paraphrase := range paraphrases.Of(g.Text) {
+				others = append(others, parser.Parse(paraphrase))
+			}
 			x := rewritten{Image: set.Images[image], Caption: g.Text, Objects: g.Objects, Attributes: g.Attributes, Relations: g.Relations,
 				Negatives: rewriter.NegativesOf(g, others, f.count, r)}
 			for _, other := range others {
 				x.Positives = append(x.Positives, other.Text)
 			}
-			x.Positives = append(x.Positives, paraphrases.Of(g.Text)...)
 			if i < len(alike) {
 				x.Nearest = alike[i]
 			}

@@ -40,6 +40,12 @@ func TestRewrite(t *testing.T) {
 	if !strings.Contains(r.stderr, "not understood=1\n") || strings.Contains(r.stdout, "man.jpg") {
 		t.Errorf("%s%s", r.stdout, r.stderr)
 	}
+	// What a paraphrase says is true of the image as well.
+	writeFile(t, paraphrases, "A brown dog runs on the beach .\tA brown dog runs like a cat or an old man with a ball .\n")
+	if r := must(t, "rewrite", "--data", dir, "--image", "dog.jpg", "--paraphrases", paraphrases, "--count", "3"); strings.Contains(strings.SplitN(r.stdout, "The dog is wet .\n    objects", 2)[0], "cat, was") {
+		t.Errorf("a negative that a paraphrase says:\n%s", r.stdout)
+	}
+	writeFile(t, paraphrases, "A brown dog runs on the beach .\tOn the beach a brown dog is running .\n")
 	if again := must(t, "rewrite", "--data", dir, "--image", "dog.jpg", "--paraphrases", paraphrases, "--count", "3"); again.stdout != r.stdout {
 		t.Errorf("not the same again:\n%s", again.stdout)
 	}
