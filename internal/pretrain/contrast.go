@@ -45,8 +45,7 @@ func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
 	return c
 }
 
-// pairUp lists the joint pairs. A candidate that is also a caption or paraphrase of the image
-// is never a negative.
+// pairUp lists the joint pairs. A candidate that the image's captions or paraphrases say too is never a negative.
 func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 	texts := packer{}
 	own := make([]int32, len(items))
@@ -79,7 +78,7 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 			if len(c.Candidates)-begin == r.candidates() {
 				break
 			}
-			if items[j].key != it.key && !isTrue(items[j].tokens) {
+			if !items[j].named(it) && !isTrue(items[j].tokens) && !slices.Contains(it.said, items[j].caption) {
 				add(own[j], engine.Negative)
 			}
 		}
@@ -93,47 +92,50 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 // compare adds retrieved images to the packed ones and says what is alike.
 func compare(c *CMCL, packed *regions.Batch, items []item) {
 	var imageOwner, textOwner []int // the pair that an image or text was taken or retrieved for
-	var imageKeys []string
+	var names []string              // of the images
 	texts := packer{}
-	var tokens [][]int32
+	var encoded []encodedText
 	for i := range items {
-		imageOwner, imageKeys = append(imageOwner, i), append(imageKeys, items[i].key)
+		imageOwner, names = append(imageOwner, i), append(names, items[i].image.ID)
 		texts.add(items[i].tokens)
-		textOwner, tokens = append(textOwner, i), append(tokens, items[i].tokens)
+		textOwner, encoded = append(textOwner, i), append(encoded, encodedText{items[i].caption, items[i].tokens})
 	}
 	for i := range items {
 		for k := range items[i].images {
 			im := &items[i].images[k]
-			packed.Append(&im.Image)
-			imageOwner, imageKeys = append(imageOwner, i), append(imageKeys, im.key)
+			packed.Append(im)
+			imageOwner, names = append(imageOwner, i), append(names, im.ID)
 		}
 		for _, t := range items[i].texts {
-			texts.add(t)
-			textOwner, tokens = append(textOwner, i), append(tokens, t)
+			texts.add(t.tokens)
+			textOwner, encoded = append(textOwner, i), append(encoded, t)
 		}
 	}
 	c.Alone = texts.Text
-	sameImage := func(i, owner int) bool { return items[owner].key == items[i].key }
 	for i := range items {
-		c.TextKinds.Kinds = append(c.TextKinds.Kinds, kinds(i, imageOwner, sameImage, func(a, b int) bool { return imageKeys[a] == imageKeys[b] })...)
-		c.ImageKind.Kinds = append(c.ImageKind.Kinds, kinds(i, textOwner, sameImage, func(a, b int) bool { return slices.Equal(tokens[a], tokens[b]) })...)
+		c.TextKinds.Kinds = append(c.TextKinds.Kinds, kinds(i, items, imageOwner, func(a, b int) bool {
+			return names[a] == names[b] || b < len(items) && slices.Contains(items[b].said, items[i].caption)
+		})...)
+		c.ImageKind.Kinds = append(c.ImageKind.Kinds, kinds(i, items, textOwner, func(a, b int) bool {
+			return slices.Equal(encoded[a].tokens, encoded[b].tokens) || slices.Contains(items[i].said, encoded[b].text)
+		})...)
 	}
 	c.TextKinds.Group, c.ImageKind.Group = len(imageOwner), len(textOwner)
 }
 
 // kinds says of everything that was taken for some pair what it is to pair i: a positive if it was taken
-// for that pair or for another drawing of the same image; otherwise a negative, unless it equals a positive, which
-// excludes it.
-func kinds(i int, owners []int, sameImage func(i, owner int) bool, equal func(a, b int) bool) []int8 {
+// for that pair or for another drawing of the same sample; otherwise a negative, unless it equals a positive or was
+// taken for an image of the same name, which excludes it.
+func kinds(i int, items []item, owners []int, equal func(positive, k int) bool) []int8 {
 	out := make([]int8, len(owners))
 	var positives []int
 	for k, owner := range owners {
-		if sameImage(i, owner) {
+		if items[owner].key == items[i].key {
 			positives, out[k] = append(positives, k), engine.Positive
 		}
 	}
-	for k := range owners {
-		if out[k] == engine.Negative && slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) }) {
+	for k, owner := range owners {
+		if out[k] == engine.Negative && (items[owner].named(&items[i]) || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
 			out[k] = engine.Excluded
 		}
 	}

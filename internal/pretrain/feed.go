@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -14,6 +15,7 @@ import (
 type Feed struct {
 	prepare *Preparer
 	streams [len(Kinds)]*corpus.Stream // nil: no such collection
+	drawing sync.Mutex                 // of samples, which their reports wait for
 
 	at       state // of the batch that comes next, as the model sees it
 	batches  chan *Batch
@@ -119,7 +121,7 @@ func (f *Feed) next() *Batch {
 		}
 		b, err := f.prepare.Prepare(s.Number, Kinds[kind], samples, f.prepare.Recipe.seq2Seq(s.Number))
 		if err == nil && b.empty() {
-			err = fmt.Errorf("%s: nothing to predict: texts need some words", samples[0].Where)
+			err = fmt.Errorf("%s: nothing to predict: masking needs a word, seq2seq four; set seq2seq_weight to 0 for shorter texts", samples[0].Where)
 		}
 		if err != nil && attempt < attempts {
 			continue
@@ -144,7 +146,19 @@ func (f *Feed) choose() int {
 	return best
 }
 
+// Report says what the stream of a kind has read, which is ahead of the batches given.
+func (f *Feed) Report(kind corpus.Kind) corpus.Report {
+	f.drawing.Lock()
+	defer f.drawing.Unlock()
+	if s := f.streams[slices.Index(Kinds[:], kind)]; s != nil {
+		return s.Report()
+	}
+	return corpus.Report{}
+}
+
 func (f *Feed) draw(kind int) ([]*corpus.Sample, error) {
+	f.drawing.Lock()
+	defer f.drawing.Unlock()
 	samples := make([]*corpus.Sample, f.prepare.Recipe.BatchSize)
 	for i := range samples {
 		var err error
@@ -198,7 +212,7 @@ func (f *Feed) Restore(raw []byte) error {
 
 // Close ends the preparation of batches.
 func (f *Feed) Close() {
-	if f.batches == nil {
+	if f == nil || f.batches == nil {
 		return
 	}
 	close(f.stop)

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/masking"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/regions"
@@ -48,26 +49,31 @@ type Preparer struct {
 // item is a prepared sample.
 type item struct {
 	sample *corpus.Sample
-	key    string // of the image or pair
+	key    string // of the image or pair: where it is
 	failed error
 
-	tokens         []int32 // of the text or caption, special ones included
-	hidden, places []int32 // the tokens with some hidden, and where
+	caption        string   // of a pair
+	said           []string // what is true of its image: all captions and paraphrases
+	tokens         []int32  // of the text or caption, special ones included
+	hidden, places []int32  // the tokens with some hidden, and where
 	labels         []int32
 	source, target []int32 // or fragments
 
-	image     regions.Image
-	regions   []int // hidden ones
-	predicted []int // and those of them that are predicted
+	image     regions.Image // its ID is the image's name
+	regions   []int         // hidden ones
+	predicted []int         // and those of them that are predicted
 
-	positives, negatives [][]int32 // rewritten captions
-	texts                [][]int32 // retrieved
-	images               []relatedImage
+	positives, negatives [][]int32     // rewritten captions
+	texts                []encodedText // retrieved
+	images               []regions.Image
 }
 
-type relatedImage struct {
-	key string
-	regions.Image
+// named says whether the images of two items have one name: then they may be the same.
+func (it *item) named(other *item) bool { return it.image.ID == other.image.ID }
+
+type encodedText struct {
+	text   string
+	tokens []int32
 }
 
 // Prepare makes batch number of samples, all of one kind. Samples that cannot be used
@@ -140,7 +146,8 @@ func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) 
 		it.tokens = p.piece(it.sample.Text, r)
 	case corpus.Pairs:
 		caption = r.IntN(len(it.sample.Captions))
-		it.tokens = p.encode(it.sample.Captions[caption])
+		it.caption, it.said = it.sample.Captions[caption], it.sample.Captions
+		it.tokens = p.encode(it.caption)
 	}
 	if kind != corpus.Text {
 		it.key = locate(kind, it.sample)
@@ -208,8 +215,22 @@ func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool
 	}
 	if kind == corpus.Pairs {
 		b.CMCL = p.Recipe.contrast(items, random(p.Recipe.Seed, number, -1))
+		p.countMissing(b.CMCL, items)
 	}
 	return b
+}
+
+// countMissing counts the pairs that too little could be found for to compare them with.
+func (p *Preparer) countMissing(c *CMCL, items []item) {
+	if c == nil {
+		return
+	}
+	for i := range items {
+		group := c.JointKinds.Group
+		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], engine.Excluded) {
+			p.count("too few captions to compare with, even with the batch's: name more pairs, or lower negatives", items[i].sample.Where)
+		}
+	}
 }
 
 func (p *Preparer) packText(h *model.Hidden, items []item, seq2seq bool) {
@@ -243,7 +264,7 @@ func (p *Preparer) packText(h *model.Hidden, items []item, seq2seq bool) {
 // packImages packs images whose hidden regions are zero, and what these were.
 func (p *Preparer) packImages(h *model.Hidden, items []item) {
 	var packed regions.Batch
-	classes := p.Recipe.Weights.RegionClass > 0
+	classes := p.Recipe.Weights.RegionClass > 0 // until an image has none
 	for i := range items {
 		it := &items[i]
 		dim := len(it.image.Features) / it.image.Regions()
@@ -263,6 +284,8 @@ func (p *Preparer) packImages(h *model.Hidden, items []item) {
 			h.Regions = append(h.Regions, base+1+int32(region))
 			if n := len(it.image.Classes) / it.image.Regions(); classes && n > 0 {
 				h.Classes = append(h.Classes, it.image.Classes[region*n:(region+1)*n]...)
+			} else {
+				classes, h.Classes = false, nil
 			}
 		}
 		for _, region := range it.regions {

@@ -282,6 +282,8 @@ func checkContrast(c *CMCL, items []item) string {
 				return "a group has another image"
 			case k == 0 && kind != engine.Positive:
 				return "the pair itself is no positive"
+			case kind == engine.Negative && int(pair.Text) < len(items) && (slices.Contains(items[i].said, items[pair.Text].caption) || items[pair.Text].named(&items[i])):
+				return "a caption of the batch that is true of the image is among the joint negatives"
 			case kind == engine.Negative && own:
 				return "a positive is among the joint negatives"
 			case kind == engine.Positive && !own:
@@ -294,13 +296,24 @@ func checkContrast(c *CMCL, items []item) string {
 		own := [][]int32{items[i].tokens}
 		for j := range items {
 			if items[j].key == items[i].key {
-				own = append(append(own, items[j].tokens), items[j].texts...)
+				own = append(own, items[j].tokens)
+				for _, t := range items[j].texts {
+					own = append(own, t.tokens)
+				}
 			}
 		}
 		for k, text := range alone {
 			is := slices.ContainsFunc(own, func(o []int32) bool { return slices.Equal(o, text) })
 			if kind := c.ImageKind.Kinds[i*c.ImageKind.Group+k]; is && kind == engine.Negative || !is && kind == engine.Positive {
 				return fmt.Sprintf("text %d is of kind %d to image %d", k, kind, i)
+			}
+		}
+		for k := range items {
+			if slices.Contains(items[i].said, items[k].caption) && c.ImageKind.Kinds[i*c.ImageKind.Group+k] == engine.Negative {
+				return fmt.Sprintf("caption %d is true of image %d and a negative", k, i)
+			}
+			if slices.Contains(items[k].said, items[i].caption) && c.TextKinds.Kinds[i*c.TextKinds.Group+k] == engine.Negative {
+				return fmt.Sprintf("caption %d is true of image %d, which is a negative of it", i, k)
 			}
 		}
 	}
@@ -315,34 +328,36 @@ func TestPositivesAreNoNegatives(t *testing.T) {
 		items := make([]item, rapid.IntRange(1, 6).Draw(t, "items"))
 		for i := range items {
 			it := &items[i]
-			it.key, it.tokens = fmt.Sprint(rapid.IntRange(0, 4).Draw(t, "key")), token()
-			it.image = testImage()
+			key := rapid.IntRange(0, 4).Draw(t, "key") // two keys may have one name
+			it.key, it.tokens, it.image = fmt.Sprint(key), token(), testImage(key/2)
+			it.caption = fmt.Sprint(it.tokens)
+			it.said = []string{it.caption, fmt.Sprint(token())}
 			for range rapid.IntRange(0, 1).Draw(t, "positives") {
 				it.positives = append(it.positives, token())
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "texts") {
-				it.texts = append(it.texts, token())
+				it.texts = append(it.texts, encodedText{tokens: token()})
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "images") {
-				it.images = append(it.images, relatedImage{key: fmt.Sprint(rapid.IntRange(0, 4).Draw(t, "image")), Image: testImage()})
+				it.images = append(it.images, testImage(rapid.IntRange(0, 4).Draw(t, "image")))
 			}
 		}
 		c := recipe.contrast(items, random(1, 2, 3))
 		if problem := checkContrast(c, items); problem != "" {
 			t.Fatal(problem)
 		}
-		var keys []string
+		var names []string
 		for i := range items {
-			keys = append(keys, items[i].key)
+			names = append(names, items[i].image.ID)
 		}
 		for i := range items {
 			for k := range items[i].images {
-				keys = append(keys, items[i].images[k].key)
+				names = append(names, items[i].images[k].ID)
 			}
 		}
 		for i := range items {
 			for k, kind := range c.TextKinds.Kinds[i*c.TextKinds.Group : (i+1)*c.TextKinds.Group] {
-				if keys[k] == items[i].key && kind == engine.Negative {
+				if names[k] == items[i].image.ID && kind == engine.Negative {
 					t.Fatalf("the image of pair %d is a negative of its own text", i)
 				}
 			}
@@ -350,8 +365,8 @@ func TestPositivesAreNoNegatives(t *testing.T) {
 	})
 }
 
-func testImage() regions.Image {
-	return regions.Image{Width: 2, Height: 2, Boxes: []float32{0, 0, 1, 1, 1, 1, 2, 2}, Features: []float32{1, 2, 3, 4}}
+func testImage(name int) regions.Image {
+	return regions.Image{ID: fmt.Sprint(name), Width: 2, Height: 2, Boxes: []float32{0, 0, 1, 1, 1, 1, 2, 2}, Features: []float32{1, 2, 3, 4}}
 }
 
 // Rewritten and retrieved samples come with the pairs, and none of the negatives is true of the image by its captions.
@@ -514,14 +529,17 @@ func TestLoss(t *testing.T) {
 	}
 }
 
-// A corpus too small for a batch is refused before the first step.
+// A corpus too small for a batch is refused before the first step, also where nothing is looked up.
 func TestTooFewPairs(t *testing.T) {
 	w := newWorld(t)
 	w.recipe.BatchSize = 50
-	_, err := OpenResources(t.Context(), t.TempDir(), w.collections, ResourceOptions{
-		Recipe: w.recipe, Log: slog.New(slog.DiscardHandler), Stage: func(string) {}, Tick: func(int, int) {},
-	})
-	if err == nil || !strings.Contains(err.Error(), "batch_size, now 50") {
-		t.Errorf("got %v", err)
+	for range 2 {
+		_, err := OpenResources(t.Context(), t.TempDir(), w.collections, ResourceOptions{
+			Recipe: w.recipe, Log: slog.New(slog.DiscardHandler), Stage: func(string) {}, Tick: func(int, int) {},
+		})
+		if err == nil || !strings.Contains(err.Error(), "batch_size, now 50") {
+			t.Errorf("%+v: got %v", w.recipe, err)
+		}
+		w.recipe.Positives, w.recipe.Negatives, w.recipe.RetrievedImages, w.recipe.RetrievedTexts = 0, 0, 0, 0
 	}
 }

@@ -1,6 +1,7 @@
 package pretrain
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/corpus"
 	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/regions"
 	"github.com/unimo-go/unimo/internal/related"
 	"github.com/unimo-go/unimo/internal/rewrite"
 )
@@ -49,12 +51,19 @@ const kept = 20
 const lexiconFile = "lexicon.json"
 
 // OpenResources opens the resources in the folder dir, or builds them if they are not
-// there or were made of other collections. It returns nil if the recipe needs none.
+// there or were made of other collections. It returns nil if the recipe needs none. Fewer pairs to train on than a
+// batch compares are an error.
 func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOptions) (*Resources, error) {
 	r := o.Recipe
 	rewrites := r.Weights.Rewrite > 0 && r.Positives+r.Negatives > 0
 	retrieves := r.Weights.Contrast > 0 && r.RetrievedImages+r.RetrievedTexts > 0
-	if c[corpus.Pairs] == nil || !rewrites && !retrieves {
+	if c[corpus.Pairs] == nil || r.Ratios[2] == 0 || !r.joint() && r.Weights.Contrast == 0 {
+		return nil, nil
+	}
+	if err := enough(ctx, c[corpus.Pairs], r.BatchSize); err != nil {
+		return nil, err
+	}
+	if !rewrites && !retrieves {
 		return nil, nil
 	}
 	res := &Resources{collections: c}
@@ -78,7 +87,7 @@ func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOpt
 	counts.Fingerprint = fmt.Sprintf("%s %d %d", counts.Fingerprint, counts.Images, counts.Texts)
 	index := filepath.Join(dir, "index")
 	if !res.load(dir, index, counts.Fingerprint, parser) {
-		b := builder{o: o, c: c, parser: parser, lexicon: new(rewrite.Lexicon)}
+		b := builder{o: o, c: c, parser: parser, paraphrases: res.paraphrases, lexicon: new(rewrite.Lexicon), names: map[string]bool{}}
 		if err := b.build(ctx, dir, index, counts); err != nil {
 			return nil, err
 		}
@@ -87,7 +96,26 @@ func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOpt
 		}
 		res.rewriter = &rewrite.Rewriter{Parser: parser, Lexicon: b.lexicon}
 	}
-	return res, res.check(r, o.Log)
+	res.warn(o.Log)
+	return res, nil
+}
+
+// enough refuses a corpus that is too small for a batch.
+func enough(ctx context.Context, pairs *corpus.Collection, batch int) error {
+	seen, stop := 0, errors.New("enough")
+	_, err := pairs.Each(ctx, corpus.Train, func(*corpus.Sample) error {
+		if seen++; seen < batch {
+			return nil
+		}
+		return stop
+	})
+	if err == nil {
+		return fmt.Errorf("there are %d pairs to train on, fewer than a batch compares: lower batch_size, now %d, or name more pairs", seen, batch)
+	}
+	if err == stop {
+		return nil
+	}
+	return err
 }
 
 // load opens what is there, if it was made of the same and is sound.
@@ -105,13 +133,9 @@ func (r *Resources) load(dir, index, fingerprint string, parser *rewrite.Parser)
 	return true
 }
 
-// check refuses a corpus that is too small for a batch, and says what there is too little of.
-func (r *Resources) check(recipe *Recipe, log *slog.Logger) error {
+// warn says what there is too little of.
+func (r *Resources) warn(log *slog.Logger) {
 	s := r.related.Summary()
-	if s.Pairs < recipe.BatchSize {
-		err := fmt.Errorf("there are %d pairs to train on, fewer than a batch compares: lower batch_size, now %d, or name more pairs", s.Pairs, recipe.BatchSize)
-		return errors.Join(err, r.Close())
-	}
 	for _, short := range []struct {
 		what string
 		n    int
@@ -120,7 +144,6 @@ func (r *Resources) check(recipe *Recipe, log *slog.Logger) error {
 			log.Warn("few samples to choose from", "of", short.what, "lists with fewer than "+fmt.Sprint(kept), short.n)
 		}
 	}
-	return nil
 }
 
 // Close releases the index.
@@ -161,23 +184,38 @@ type builder struct {
 	parser  *rewrite.Parser
 	lexicon *rewrite.Lexicon
 	images  []related.Pair // of the pairs, with their objects
-	unknown int            // captions that no object was found in
-	all     int
+	all     int            // captions
+	unknown int            // those that no object was found in
+
+	paraphrases rewrite.Paraphrases
+	paraphrased int // captions that have some
+
+	names         map[string]bool // of the pairs' images
+	repeated      int             // pairs whose image has the name of one before
+	firstRepeated string          // where
 }
 
 func (b *builder) build(ctx context.Context, dir, index string, counts related.Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return err
 	}
-	if err := os.RemoveAll(index); err != nil {
-		return err
+	for _, old := range []string{index, filepath.Join(dir, lexiconFile)} { // one alone must not be taken for both
+		if err := os.RemoveAll(old); err != nil {
+			return err
+		}
 	}
 	b.o.Stage("looking for related samples")
 	if err := related.Build(ctx, index, b.pairs(ctx), b.texts(ctx), b.candidates(ctx), counts, b.o.Tick); err != nil {
-		return err
+		return cmp.Or(ctx.Err(), err) // an interrupt is no failure
 	}
 	if b.unknown > 0 {
 		b.o.Log.Warn("captions without any object that the parser knows are not rewritten by words", "count", b.unknown, "of", b.all)
+	}
+	if b.o.Paraphrases != "" {
+		b.o.Log.Info("captions that are in the file of paraphrases, letter by letter", "count", b.paraphrased, "of", b.all)
+	}
+	if b.repeated > 0 {
+		b.o.Log.Warn("pairs whose image has the name of one before: if it is the same image, put all its captions together, or true ones may count as false", "count", b.repeated, "first", b.firstRepeated)
 	}
 	return b.lexicon.Save(filepath.Join(dir, lexiconFile))
 }
@@ -188,20 +226,19 @@ func (b *builder) pairs(ctx context.Context) iter.Seq2[related.Pair, error] {
 	const block = 256 // images parsed at once
 	return func(yield func(related.Pair, error) bool) {
 		stop := errors.New("enough")
-		var pairs []related.Pair
+		var samples []*corpus.Sample
 		flush := func() error {
-			b.parse(pairs)
-			for _, p := range pairs {
+			for _, p := range b.parse(samples) {
 				if !yield(p, nil) {
 					return stop
 				}
 			}
-			pairs = pairs[:0]
+			samples = samples[:0]
 			return nil
 		}
 		_, err := b.c[corpus.Pairs].Each(ctx, corpus.Train, func(s *corpus.Sample) error {
-			pairs = append(pairs, related.Pair{Key: locate(corpus.Pairs, s), Captions: s.Captions, Objects: slices.Clone(s.Objects)})
-			if len(pairs) == block {
+			samples = append(samples, s)
+			if len(samples) == block {
 				return flush()
 			}
 			return nil
@@ -215,11 +252,13 @@ func (b *builder) pairs(ctx context.Context) iter.Seq2[related.Pair, error] {
 	}
 }
 
-// parse adds the words of some pairs to the lexicon and the objects to the pairs.
-func (b *builder) parse(pairs []related.Pair) {
-	graphs := make([][]rewrite.Graph, len(pairs))
-	parallel.For(len(pairs), func(i int) {
-		for _, caption := range pairs[i].Captions {
+// parse makes pairs of samples and adds their words to the lexicon.
+func (b *builder) parse(samples []*corpus.Sample) []related.Pair {
+	pairs, graphs := make([]related.Pair, len(samples)), make([][]rewrite.Graph, len(samples))
+	parallel.For(len(samples), func(i int) {
+		s := samples[i]
+		pairs[i] = related.Pair{Key: locate(corpus.Pairs, s), Captions: s.Captions, Objects: b.objects(corpus.Pairs, s)}
+		for _, caption := range s.Captions {
 			graphs[i] = append(graphs[i], b.parser.Parse(caption))
 		}
 	})
@@ -229,6 +268,9 @@ func (b *builder) parse(pairs []related.Pair) {
 		detected := len(p.Objects) > 0
 		for _, g := range graphs[i] {
 			b.all++
+			if len(b.paraphrases.Of(g.Text)) > 0 {
+				b.paraphrased++
+			}
 			if len(g.Objects) == 0 {
 				b.unknown++
 			}
@@ -239,7 +281,26 @@ func (b *builder) parse(pairs []related.Pair) {
 			}
 		}
 		b.images = append(b.images, related.Pair{Key: p.Key, Objects: p.Objects})
+		if name := samples[i].Key; !b.names[name] {
+			b.names[name] = true
+		} else if b.repeated++; b.repeated == 1 {
+			b.firstRepeated = samples[i].Where
+		}
 	}
+	return pairs
+}
+
+// objects returns what the collection, or the detector that its features are of, says that an image shows. Of an image that
+// cannot be read that is nothing; it is counted when it is trained on.
+func (b *builder) objects(kind corpus.Kind, s *corpus.Sample) []string {
+	if b.o.Recipe.RetrievedImages == 0 {
+		return nil
+	}
+	objects, err := b.c[kind].Objects(s)
+	if err != nil {
+		return nil
+	}
+	return slices.Clone(objects)
 }
 
 // texts yields the sentences of the texts.
@@ -295,7 +356,8 @@ func (b *builder) candidates(ctx context.Context) iter.Seq2[related.Pair, error]
 		stop := errors.New("enough")
 		if c := b.c[corpus.Images]; c != nil {
 			_, err := c.Each(ctx, corpus.Train, func(s *corpus.Sample) error {
-				if len(s.Objects) > 0 && !yield(related.Pair{Key: locate(corpus.Images, s), Objects: s.Objects}, nil) {
+				objects := b.objects(corpus.Images, s)
+				if len(objects) > 0 && !yield(related.Pair{Key: locate(corpus.Images, s), Objects: objects}, nil) {
 					return stop
 				}
 				return nil
@@ -319,8 +381,9 @@ func (b *builder) candidates(ctx context.Context) iter.Seq2[related.Pair, error]
 // lookUp finds paraphrases, rewritten captions, and retrieved images and texts of a pair.
 func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 	recipe, res := p.Recipe, p.Resources
-	text := it.sample.Captions[caption]
 	others := slices.Concat(it.sample.Captions[:caption], it.sample.Captions[caption+1:])
+	alike := slices.Concat(others, res.paraphrases.Of(it.caption))
+	it.said = append(alike, it.caption)
 	var near related.Related
 	if res.related != nil {
 		var err error
@@ -329,11 +392,10 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 		}
 	}
 	if recipe.joint() {
-		alike := slices.Concat(others, res.paraphrases.Of(text))
 		for _, positive := range draw(alike, recipe.Positives, r) {
 			it.positives = append(it.positives, p.encode(positive))
 		}
-		for _, negative := range res.negatives(recipe, text, slices.Concat(alike, []string{text}), near, caption, r) {
+		for _, negative := range res.negatives(recipe, it, near, caption, r) {
 			it.negatives = append(it.negatives, p.encode(negative))
 		}
 		if len(it.negatives) < recipe.Negatives {
@@ -344,15 +406,15 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 		return nil
 	}
 	for _, t := range draw(near.Texts, recipe.RetrievedTexts, r) {
-		it.texts = append(it.texts, p.encode(t))
+		it.texts = append(it.texts, encodedText{t, p.encode(t)})
 	}
 	for _, location := range draw(near.Images, recipe.RetrievedImages, r) {
 		s, err := res.open(location)
 		if err != nil {
 			return err
 		}
-		im := relatedImage{key: location}
-		if err := s.Image(&im.Image); err != nil {
+		var im regions.Image
+		if err := s.Image(&im); err != nil {
 			p.count(corpus.Reason(err), err.Error()) // a picture that cannot be read; the pair itself is sound
 			continue
 		}
@@ -361,19 +423,19 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 	return nil
 }
 
-// negatives returns captions that are false of an image whose captions are true: some of other images, the
-// rest rewritten by words and phrases.
-func (r *Resources) negatives(recipe *Recipe, text string, captions []string, near related.Related, caption int, random *rand.Rand) []string {
+// negatives returns captions that are false of a pair's image: some of other images, the rest rewritten by words and
+// phrases.
+func (r *Resources) negatives(recipe *Recipe, it *item, near related.Related, caption int, random *rand.Rand) []string {
 	var out []string
 	if caption < len(near.Captions) {
 		n := int(recipe.SentenceShare*float64(recipe.Negatives) + 0.5)
 		for _, other := range draw(near.Captions[caption], n, random) {
-			if !slices.Contains(captions, other) {
+			if !slices.Contains(it.said, other) {
 				out = append(out, other)
 			}
 		}
 	}
-	for _, w := range r.rewriter.Negatives(text, captions, recipe.Negatives-len(out), random) {
+	for _, w := range r.rewriter.Negatives(it.caption, it.said, recipe.Negatives-len(out), random) {
 		out = append(out, w.Text)
 	}
 	return out

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -77,11 +78,19 @@ func (j *pretraining) readImages() error {
 		if s.imageDim != 0 && c.Dim() != s.imageDim {
 			return fmt.Errorf("images have features of %d values, pairs of %d: make both in the same way ('unimo features extract')", s.imageDim, c.Dim())
 		}
+		if n := c.Classes(); n > 0 && s.RegionClassWeight > 0 {
+			if s.regionClasses != 0 && s.regionClasses != n {
+				return fmt.Errorf("images have probabilities of %d classes, pairs of %d: use features of one detector, or set region_class_weight to 0", s.regionClasses, n)
+			}
+			s.regionClasses = n
+		}
 		s.imageDim = c.Dim()
-		s.regionClasses = max(s.regionClasses, c.Classes())
 		if spec := c.Extractor(); spec != nil {
 			j.spec = spec
 		}
+	}
+	if err := s.checkObjectives(s.regionClasses > 0); err != nil {
+		return &SettingError{fmt.Errorf("%w; region_class_weight counts only where features have probabilities of classes", err)}
 	}
 	return nil
 }
@@ -106,21 +115,27 @@ const vocabularyBytes = 8 << 20
 // texts yields texts and captions as the streams have them.
 func (j *pretraining) texts() iter.Seq[string] {
 	return func(yield func(string) bool) {
+		enough, stopped := errors.New("enough"), errors.New("stopped")
 		for _, kind := range []corpus.Kind{corpus.Text, corpus.Pairs} {
 			c := j.collections[kind]
 			if c == nil {
 				continue
 			}
 			left := vocabularyBytes
-			enough := errors.New("enough")
 			_, err := c.Each(context.Background(), corpus.Train, func(s *corpus.Sample) error {
-				for _, text := range append(s.Captions, s.Text) {
-					if left -= len(text); left < 0 || text != "" && !yield(text) {
+				for _, text := range append(slices.Clip(s.Captions), s.Text) {
+					if left -= len(text); left < 0 {
 						return enough
+					}
+					if text != "" && !yield(text) {
+						return stopped
 					}
 				}
 				return nil
 			})
+			if err == stopped {
+				return
+			}
 			if err != nil && err != enough {
 				j.o.Log.Warn("a vocabulary is trained on what could be read", "error", err)
 			}
@@ -130,7 +145,7 @@ func (j *pretraining) texts() iter.Seq[string] {
 
 func (j *pretraining) specs(cfg model.Config) []model.Spec { return model.PretrainerSpecs(cfg) }
 
-func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
+func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (_ learner, err error) {
 	m, err := model.NewPretrainer(dev, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
@@ -150,18 +165,24 @@ func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.
 	}
 	l := &pretrainingLearner{
 		baseLearner: newBase(j.preset, &s.CommonSettings, dev, cfg, m.Params, tok, nil), settings: s, model: m, recipe: recipe,
-		preparer: &pretrain.Preparer{Recipe: recipe, Tokenizer: tok, Resources: resources, Workers: s.Workers},
-		streams:  map[corpus.Kind]*corpus.Stream{}, collections: j.collections, resources: resources, log: log, tape: autograd.NewInference(dev),
+		preparer:    &pretrain.Preparer{Recipe: recipe, Tokenizer: tok, Resources: resources, Workers: s.Workers},
+		collections: j.collections, resources: resources, log: log, tape: autograd.NewInference(dev),
 	}
+	defer func() {
+		if err != nil {
+			l.close()
+		}
+	}()
+	streams := map[corpus.Kind]*corpus.Stream{}
 	for i, kind := range pretrain.Kinds {
 		if c := j.collections[kind]; c != nil && recipe.Ratios[i] > 0 {
-			l.streams[kind] = c.Stream(corpus.StreamOptions{Seed: s.Seed, Buffer: s.ShuffleBuffer, Part: corpus.Train})
+			streams[kind] = c.Stream(corpus.StreamOptions{Seed: s.Seed, Buffer: s.ShuffleBuffer, Part: corpus.Train})
 		}
 	}
-	if l.feed, err = pretrain.NewFeed(l.preparer, l.streams); err != nil {
+	if l.feed, err = pretrain.NewFeed(l.preparer, streams); err != nil {
 		return nil, err
 	}
-	if err := l.readHeldOut(ctx, j.collections); err != nil {
+	if err = l.readHeldOut(ctx, j.collections); err != nil {
 		return nil, err
 	}
 	if j.spec != nil {
@@ -181,7 +202,6 @@ type pretrainingLearner struct {
 	model       *model.Pretrainer
 	recipe      *pretrain.Recipe
 	preparer    *pretrain.Preparer
-	streams     map[corpus.Kind]*corpus.Stream
 	collections pretrain.Collections
 	resources   *pretrain.Resources
 	feed        *pretrain.Feed
@@ -224,7 +244,8 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 		if len(samples) == 0 {
 			return fmt.Errorf("none of the %s is held out: raise held_out_share, now %v, or name more", kind, l.settings.HeldOutShare)
 		}
-		l.devLen += len(samples)
+		var failed error
+		before := len(l.heldOut)
 		for at := 0; at < len(samples); at += l.recipe.BatchSize {
 			part := samples[at:min(at+l.recipe.BatchSize, len(samples))]
 			for _, seq2seq := range []bool{false, true} {
@@ -234,7 +255,8 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 				number--
 				b, err := l.preparer.Prepare(number, kind, part, seq2seq)
 				if err != nil {
-					return fmt.Errorf("held-out samples: %w", err)
+					failed = cmp.Or(failed, err)
+					continue // counted; there may be others
 				}
 				if seq2seq { // the rest is measured with the hidden texts
 					b.CMCL, b.Hidden.Regions, b.Hidden.Targets, b.Hidden.Classes = nil, nil, nil, nil
@@ -242,6 +264,10 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 				l.heldOut = append(l.heldOut, b)
 			}
 		}
+		if len(l.heldOut) == before {
+			return fmt.Errorf("none of the %d held-out samples of %s can be used: %w", len(samples), kind, failed)
+		}
+		l.devLen += len(samples)
 		if kind == corpus.Pairs && l.recipe.Weights.Contrast > 0 {
 			if l.probe, err = l.searched(samples); err != nil {
 				return err
@@ -315,6 +341,9 @@ func (l *pretrainingLearner) Loss(tape *autograd.Tape, _, batch int) (*autograd.
 		return nil, 0, err
 	}
 	loss, parts := l.recipe.Loss(tape, l.model, l.batch)
+	if loss == nil {
+		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict: give another objective a weight", batch+1, l.Describe(0, batch))
+	}
 	l.details = train.Numbers{}
 	for _, p := range parts {
 		l.details[p.Name] = train.Number(engine.Values(l.dev, p.Loss.Value)[0])
@@ -342,8 +371,8 @@ func (l *pretrainingLearner) Describe(int, int) string {
 	return fmt.Sprintf("%s of %s%s", l.batch.Kind, strings.Join(samples[:min(show, len(samples))], ", "), more)
 }
 
-// Evaluate implements [train.Task]. The score is the loss on held-out data, negative: the mean over kinds, in their
-// ratio, of the weighted objectives.
+// Evaluate implements [train.Task]. The score is the loss on held-out data, negative: the weighted sum of the objectives,
+// each the mean over its batches.
 func (l *pretrainingLearner) Evaluate(ctx context.Context, _ int, tick func(done, total int)) (train.Evaluation, error) {
 	l.reportData()
 	m, err := l.measure(ctx, tick)
@@ -353,17 +382,15 @@ func (l *pretrainingLearner) Evaluate(ctx context.Context, _ int, tick func(done
 // reportData says what was passed over so far, and how long the model waited for data.
 func (l *pretrainingLearner) reportData() {
 	for _, kind := range pretrain.Kinds {
-		if s := l.streams[kind]; s != nil {
-			l.reportSkipped(string(kind), s.Report())
-		}
+		l.report("passed over", string(kind), l.feed.Report(kind))
 	}
-	l.reportSkipped("prepared", l.preparer.Lost())
+	l.report("of no use, or not wholly", "prepared", l.preparer.Lost())
 	l.log.Info("data", "waited", l.feed.Waited().Round(100*time.Millisecond))
 }
 
-func (l *pretrainingLearner) reportSkipped(what string, r corpus.Report) {
+func (l *pretrainingLearner) report(how, samples string, r corpus.Report) {
 	for _, reason := range slices.Sorted(maps.Keys(r.Skipped)) {
-		l.log.Warn("passed over", "samples", what, "reason", reason, "count", r.Skipped[reason], "first", r.First[reason])
+		l.log.Warn(how, "samples", samples, "reason", reason, "count", r.Skipped[reason], "first", r.First[reason])
 	}
 }
 
@@ -398,6 +425,9 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 	m := train.Numbers{"examples": train.Number(l.devLen)}
 	var total float64
 	for _, name := range l.recipe.Objectives(l.config.RegionClasses > 0) {
+		if counts[name] == 0 {
+			continue // no held-out text is long enough, say
+		}
 		mean := sums[name] / counts[name]
 		m[name] = train.Number(mean)
 		total += mean * l.recipe.Weight(name)

@@ -133,7 +133,25 @@ func (s *PretrainingSettings) Validate() error {
 	if s.RatioText+s.RatioImages+s.RatioPairs == 0 {
 		return errors.New("ratio_text, ratio_images and ratio_pairs are all 0, so there is nothing to train on: set one that there is a collection for")
 	}
-	language, regions := s.MaskedLMWeight+s.Seq2SeqWeight > 0, s.RegionFeatureWeight+s.RegionClassWeight > 0
+	if err := s.checkObjectives(true); err != nil {
+		return err
+	}
+	compares := s.RatioPairs > 0 && (s.ContrastWeight > 0 || s.RewriteWeight > 0)
+	if compares && s.BatchSize < 2 {
+		return errors.New("batch_size is 1, but contrastive learning compares the pairs of a batch: set it to 2 or more, or contrast_weight and rewrite_weight to 0")
+	}
+	if compares && s.RewriteWeight > 0 && s.Negatives+s.BatchNegatives == 0 {
+		return errors.New("rewrite_weight is not 0, but there is nothing wrong to compare a pair with: set negatives or batch_negatives, or rewrite_weight to 0")
+	}
+	if others := s.BatchSize - 1; compares && s.RewriteWeight > 0 && s.BatchNegatives > others {
+		return fmt.Errorf("batch_negatives is %d, but a batch has only %d other pairs: lower it, or raise batch_size", s.BatchNegatives, others)
+	}
+	return nil
+}
+
+// checkObjectives refuses a kind of collection that no objective learns from; classes says whether regions have any.
+func (s *PretrainingSettings) checkObjectives(classes bool) error {
+	language, regions := s.MaskedLMWeight+s.Seq2SeqWeight > 0, s.RegionFeatureWeight > 0 || classes && s.RegionClassWeight > 0
 	for _, kind := range []struct {
 		key     string
 		useless bool
@@ -145,13 +163,6 @@ func (s *PretrainingSettings) Validate() error {
 		if kind.useless {
 			return fmt.Errorf("%s is not 0, but all objectives that learn from these have weight 0: raise a weight, or set the ratio to 0", kind.key)
 		}
-	}
-	compares := s.RatioPairs > 0 && (s.ContrastWeight > 0 || s.RewriteWeight > 0)
-	if compares && s.BatchSize < 2 {
-		return errors.New("batch_size is 1, but contrastive learning compares the pairs of a batch: set it to 2 or more, or contrast_weight and rewrite_weight to 0")
-	}
-	if others := s.BatchSize - 1; compares && s.RewriteWeight > 0 && s.BatchNegatives > others {
-		return fmt.Errorf("batch_negatives is %d, but a batch has only %d other pairs: lower it, or raise batch_size", s.BatchNegatives, others)
 	}
 	return nil
 }
