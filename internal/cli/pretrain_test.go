@@ -63,7 +63,7 @@ func TestPretrainChain(t *testing.T) {
 	}
 }
 
-// With a weight of 0 an objective is not measured, and with a ratio of 0 a kind not even opened.
+// With a weight of 0 an objective is not measured, and with a ratio of 0 all of a kind are not.
 func TestPretrainParts(t *testing.T) {
 	data := collections(t)
 	for _, c := range []struct {
@@ -101,6 +101,8 @@ func TestPretrainRefuses(t *testing.T) {
 		{"text=[" + filepath.Join(data, "absent.txt") + "]", "absent.txt", 1},
 		{"batch_size=1", "compares the pairs of a batch", 2},
 		{"batch_negatives=6", "only 5 other pairs", 2},
+		{"negatives=0", "nothing wrong to compare", 2},
+		{"ratio_text=0 ratio_pairs=0 region_feature_weight=0", "region_class_weight counts only", 2},
 		{"max_steps=0", "max_steps", 2},
 		{"epochs=2", "max_steps says", 2},
 		{"held_out_share=0", "held_out_share", 2},
@@ -123,6 +125,41 @@ func TestPretrainRefuses(t *testing.T) {
 		if r := call(t, "", append([]string{"pretrain"}, c.args...)...); r.code != 2 || !strings.Contains(r.stderr, c.says) {
 			t.Errorf("%v: exit code %d: %s", c.args, r.code, r.stderr)
 		}
+	}
+}
+
+// Pre-training goes on with images of another form, whose parts of the model start anew.
+func TestPretrainFromOtherImages(t *testing.T) {
+	data, run := collections(t), filepath.Join(t.TempDir(), "run")
+	only := []string{"ratio_text=0", "ratio_pairs=0", "max_steps=2"}
+	must(t, pretrainArgs(data, run, only...)...)
+	r := must(t, append(pretrainArgs(data, filepath.Join(t.TempDir(), "next"), append(only, "patch_size=8")...), "--init", run)...)
+	for _, name := range []string{"image_emb.w_0", "mask_region_feature_fc.w_0", "mask_region_feature_fc.b_0"} {
+		if !strings.Contains(r.stderr, name) {
+			t.Errorf("not said of %s: %s", name, r.stderr)
+		}
+	}
+}
+
+// Held-out pictures that cannot be read are left out, though a batch of them has no other.
+func TestPretrainBadHeldOut(t *testing.T) {
+	data := collections(t)
+	images, err := os.ReadDir(filepath.Join(data, "images"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range images {
+		if i%2 == 0 {
+			continue
+		}
+		if err := os.WriteFile(filepath.Join(data, "images", e.Name()), []byte("no picture"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	args := pretrainArgs(data, filepath.Join(t.TempDir(), "run"), "ratio_text=0", "ratio_pairs=0", "batch_size=1", "held_out_share=0.5", "max_steps=3")
+	r := must(t, args...)
+	if !strings.Contains(r.stderr, "picture cannot be read") {
+		t.Errorf("not counted: %s", r.stderr)
 	}
 }
 

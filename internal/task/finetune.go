@@ -148,7 +148,7 @@ func (r *run) load() error {
 	}
 	if r.init != nil {
 		if r.Preset.Retrieval != nil || r.Preset.Pretraining {
-			r.init = fitImages(r.init, r.config, r.Log)
+			r.init = fitImages(r.init, r.job.specs(r.config), r.Log)
 		}
 		if _, err := model.Compare(r.job.specs(r.config), r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)

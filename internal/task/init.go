@@ -8,25 +8,33 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 )
 
-// imageEmbedding is the parameter whose shape depends on where images come from.
-const imageEmbedding = "image_emb.w_0"
+// imageParts are the parameters whose shape depends on where images come from: the embedding of regions, and what
+// pre-training says of hidden ones.
+var imageParts = []string{"image_emb.w_0", "mask_region_feature_fc.w_0", "mask_region_feature_fc.b_0", "mask_region_class_fc.w_0", "mask_region_class_fc.b_0"}
 
-// otherImages is a checkpoint without its embedding of regions.
-type otherImages struct{ checkpoint.Reader }
+// otherImages is a checkpoint without some of its tensors.
+type otherImages struct {
+	checkpoint.Reader
+	without []string
+}
 
 // Tensors implements [checkpoint.Reader].
 func (r otherImages) Tensors() []checkpoint.Info {
-	return slices.DeleteFunc(r.Reader.Tensors(), func(i checkpoint.Info) bool { return i.Name == imageEmbedding })
+	return slices.DeleteFunc(r.Reader.Tensors(), func(i checkpoint.Info) bool { return slices.Contains(r.without, i.Name) })
 }
 
-// fitImages returns r, without its embedding of regions if that is for features of another size:
+// fitImages returns r, without those of the imageParts that are for features of another size:
 // a model that was trained on a detector's features can go on from pixels.
-func fitImages(r checkpoint.Reader, cfg model.Config, log *slog.Logger) checkpoint.Reader {
-	for _, info := range r.Tensors() {
-		if info.Name == imageEmbedding && len(info.Shape) == 2 && info.Shape[0] != cfg.ImageEmbeddingSize && info.Shape[1] == cfg.HiddenSize {
-			log.Warn("the checkpoint embeds regions of another size; this part starts anew", "checkpoint", info.Shape[0], "images", cfg.ImageEmbeddingSize)
-			return otherImages{r}
+func fitImages(r checkpoint.Reader, specs []model.Spec, log *slog.Logger) checkpoint.Reader {
+	fitted := otherImages{Reader: r}
+	for _, spec := range specs {
+		if !slices.Contains(imageParts, spec.Name) {
+			continue
+		}
+		if info, err := r.Info(spec.Name); err == nil && !slices.Equal(info.Shape, spec.Shape) {
+			log.Warn("the checkpoint is for regions of another size; this part starts anew", "name", spec.Name, "checkpoint", info.Shape, "images", spec.Shape)
+			fitted.without = append(fitted.without, spec.Name)
 		}
 	}
-	return r
+	return fitted
 }
