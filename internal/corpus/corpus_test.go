@@ -325,6 +325,7 @@ func TestOpenErrors(t *testing.T) {
 		{Pairs, []string{"a.tar"}, Options{}, CutOff},
 		{Images, []string{"x.pdf"}, Options{}, "x.pdf"},
 		{Images, []string{"p"}, Options{Features: features(t, "b")}, NoPicture},
+		{Pairs, []string{"d"}, Options{Features: "none.tsv"}, "or none, for their pictures"},
 		{Images, []string{classified(t, 4, "b"), classified(t, 5, "b")}, Options{}, "probabilities of 5 classes"},
 		{Images, []string{"p", features(t, "b"), "p"}, Options{Extractor: must(regions.NewExtractor(regions.Spec{Extractor: regions.Statistics}))}, "features of 12 values, the images before of 64"},
 	} {

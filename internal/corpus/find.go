@@ -195,6 +195,9 @@ func (c *Collection) addFeatures(path string) error {
 }
 
 func (c *Collection) openFeatures(path string) (regions.Source, error) {
+	if !exists(path) {
+		return nil, &data.FileError{File: path, Problem: "does not exist", Remedy: "name region features of the " + string(c.kind) + ", or none, for their pictures", Err: fs.ErrNotExist}
+	}
 	source, info, err := regions.Open(path, regions.Options{Classes: true, SkipBad: c.o.SkipBad, MaxRegions: c.o.MaxRegions, Order: c.o.Order})
 	if err != nil {
 		return nil, err
