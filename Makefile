@@ -3,7 +3,7 @@
 #               filled module cache), nothing else.
 # make build    the static binary ./unimo
 # make fuzz     every fuzz target for FUZZTIME each
-# make bench    benchmarks of the kernels and the tokenizer
+# make bench    benchmarks of the kernels, the tokenizer, checkpoints and pre-training
 # make bench-peers  the comparison with PyTorch, ONNX Runtime and PaddlePaddle
 #               (bench/README.md); installs them into runs/peers
 
@@ -54,7 +54,7 @@ fuzz:
 	done
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./internal/kernels ./internal/tokenizer ./internal/checkpoint
+	go test -run '^$$' -bench . -benchmem ./internal/kernels ./internal/tokenizer ./internal/checkpoint ./internal/pretrain
 
 PEERS = torch==2.15.0 transformers==5.23.0 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 paddlepaddle==3.3.1
 

@@ -134,7 +134,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 			format = checkpoint.FormatSafetensorsFolder
 		}
 	}
-	if format != checkpoint.FormatSafetensorsFolder && beside != (companions{}) {
+	if format != "" && format != checkpoint.FormatSafetensorsFolder && beside != (companions{}) {
 		return usagef("--size, --config and --vocab are for a folder with model.safetensors, not for %s (%s)", destination, format)
 	}
 	if err := checkpoint.Convert(r, destination, format); err != nil {

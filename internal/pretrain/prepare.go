@@ -158,15 +158,17 @@ func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) 
 			it.regions, it.predicted = recipe.Regions.Choose(it.image.Boxes, r)
 		}
 	}
-	if kind != corpus.Images && recipe.language() {
-		if seq2seq {
-			source, target, ok := recipe.Fragments.Split(it.tokens, r)
-			if it.source, it.target = source, target; !ok {
-				it.source, it.target = it.tokens, nil
-			}
-		} else {
-			it.hidden, it.places, it.labels = recipe.Language.Hide(nil, it.tokens, r)
+	switch {
+	case kind == corpus.Images:
+	case !recipe.language(): // a pair's caption is still read, for its regions
+		it.hidden = it.tokens
+	case seq2seq:
+		source, target, ok := recipe.Fragments.Split(it.tokens, r)
+		if it.source, it.target = source, target; !ok {
+			it.source, it.target = it.tokens, nil
 		}
+	default:
+		it.hidden, it.places, it.labels = recipe.Language.Hide(nil, it.tokens, r)
 	}
 	if kind == corpus.Pairs && p.Resources != nil {
 		return p.lookUp(it, caption, r)
@@ -207,7 +209,7 @@ func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool
 		}
 	}
 	h := &b.Hidden
-	if kind != corpus.Images && p.Recipe.language() {
+	if kind != corpus.Images && (p.Recipe.language() || kind == corpus.Pairs && p.Recipe.regions()) {
 		p.packText(h, items, seq2seq)
 	}
 	if kind != corpus.Text && (p.Recipe.regions() || kind == corpus.Pairs && p.Recipe.language()) {

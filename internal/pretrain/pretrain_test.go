@@ -543,3 +543,14 @@ func TestTooFewPairs(t *testing.T) {
 		w.recipe.Positives, w.recipe.Negatives, w.recipe.RetrievedImages, w.recipe.RetrievedTexts = 0, 0, 0, 0
 	}
 }
+
+// Regions of pairs are predicted with the caption in sight, also where no text is predicted.
+func TestRegionsSeeCaptions(t *testing.T) {
+	w := newWorld(t)
+	w.recipe.Weights = Weights{RegionFeature: 1}
+	w.recipe.Ratios = [3]float64{0, 0, 1}
+	h := batches(t, w.feed(t, nil), 0, 1)[0].Hidden
+	if h.Text.Sequences() != h.Images.Sequences() || len(h.Labels)+len(h.Places) > 0 || h.Text.Sources != nil || len(h.Regions) == 0 {
+		t.Errorf("%d texts for %d images, %d labels, %d regions", h.Text.Sequences(), h.Images.Sequences(), len(h.Labels), len(h.Regions))
+	}
+}

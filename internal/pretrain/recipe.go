@@ -50,7 +50,7 @@ func (r *Recipe) candidates() int { return 1 + r.Positives + r.Negatives + r.Bat
 // seq2Seq says whether the texts of a batch are fragmented, not masked.
 func (r *Recipe) seq2Seq(number int) bool {
 	if r.Weights.MaskedLM == 0 || r.Weights.Seq2Seq == 0 {
-		return r.Weights.MaskedLM == 0
+		return r.Weights.Seq2Seq > 0
 	}
 	return random(r.Seed, number, -2).Float64() < r.Seq2SeqShare
 }

@@ -1,6 +1,7 @@
-// Package task is fine-tuning, evaluation and use of models for tasks: classification
-// and regression of texts (SST-2, CoLA, MNLI, STS-B), and text to text (CoQA, question
-// generation, summaries), each task a preset of its kind.
+// Package task is training, evaluation and use of models for tasks: classification
+// and regression of texts (SST-2, CoLA, MNLI, STS-B), text to text (CoQA, question
+// generation, summaries), image-text retrieval (Flickr30k, Flickr8k), and pre-training; each
+// task is a preset of its kind.
 //
 //	preset.go      what distinguishes the tasks; those of classification and regression
 //	texts.go       the text-to-text tasks and their scores
@@ -10,6 +11,10 @@
 //	generation.go  text to text as a kind of task; running a generator over examples
 //	classifier.go  running a classifier over records; a finished one that predicts
 //	generator.go   a finished generator that writes texts
+//	retrieval.go   image-text retrieval as a kind of task, flickr.go its tasks
+//	retriever.go   a finished model that compares images with texts
+//	images.go      where the images of a task come from
+//	pretraining.go pre-training as a kind of task, pretraining_settings.go what can be set
 //	scores.go      metrics of a set of predictions
 //	evaluate.go    scoring a finished model on a file; prediction files
 //	card.go        README.md of the models made here

@@ -35,6 +35,7 @@ type PretrainingSettings struct {
 
 	Features      string `json:"features" help:"region features of the pairs: file or folder (empty: their pictures)"`
 	ImageFeatures string `json:"image_features" help:"the same of the images alone"`
+	ImageCache    int    `json:"image_cache" help:"most memory for the resized pictures of a kind in MiB; others are decoded each time"`
 	Order         string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
 	MaxRegions    int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
 	Extractor     string `json:"extractor" help:"of pictures: patches or statistics"`
@@ -76,7 +77,7 @@ func pretrainingDefaults(size string, c CommonSettings) *PretrainingSettings {
 	s := &PretrainingSettings{
 		CommonSettings: c, RatioText: 1, RatioImages: 1, RatioPairs: 5,
 		MaxTextLen: 512, MaxSeqLen: 64, ShuffleBuffer: 10000, Workers: 2, HeldOutShare: 0.01, HeldOut: 256, MaxRegions: 100,
-		Extractor: regions.Patches, ImageSize: 160, PatchSize: 16,
+		Extractor: regions.Patches, ImageSize: 160, PatchSize: 16, ImageCache: 1024,
 		MaskShare: 0.15, PhraseShare: 0.5, MaxWords: 3, Seq2SeqShare: 0.5, FragmentShare: 0.25, RegionShare: 0.15, RegionOverlap: 0.3,
 		MaskedLMWeight: 1, Seq2SeqWeight: 1, RegionFeatureWeight: 1, RegionClassWeight: 1, RewriteWeight: 1, ContrastWeight: 1,
 		Positives: 1, Negatives: 4, SentenceShare: 0.25, RetrievedImages: 1, RetrievedTexts: 1, ContrastSize: c.HiddenSize, Temperature: 0.07,
@@ -108,6 +109,7 @@ func (s *PretrainingSettings) Validate() error {
 		{s.HeldOutShare > 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "more than 0 and less than 1"},
 		{s.HeldOut >= 1, "held_out", s.HeldOut, "1 or more"},
 		{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
+		{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
 		{s.MaxWords >= 1, "max_words", s.MaxWords, "1 or more"},
 		{s.ContrastSize >= 1, "contrast_size", s.ContrastSize, "1 or more"},
 		{s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"},
@@ -207,7 +209,7 @@ func (s *PretrainingSettings) paths(kind corpus.Kind) []string {
 
 func (s *PretrainingSettings) corpus(kind corpus.Kind, x regions.Extractor) corpus.Options {
 	return corpus.Options{
-		Extractor: x, Limits: picture.DefaultLimits, Features: map[corpus.Kind]string{corpus.Images: s.ImageFeatures, corpus.Pairs: s.Features}[kind], Order: s.Order, MaxRegions: s.MaxRegions, HeldOut: s.HeldOutShare,
+		Extractor: x, Limits: picture.DefaultLimits, CacheBytes: int64(s.ImageCache) << 20, Features: map[corpus.Kind]string{corpus.Images: s.ImageFeatures, corpus.Pairs: s.Features}[kind], Order: s.Order, MaxRegions: s.MaxRegions, HeldOut: s.HeldOutShare,
 	}
 }
 
