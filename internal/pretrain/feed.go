@@ -123,7 +123,7 @@ func (f *Feed) next() *Batch {
 		if err == nil && b.empty() {
 			err = fmt.Errorf("%s: nothing to predict: masking needs a word, seq2seq four; set seq2seq_weight to 0 for shorter texts", samples[0].Where)
 		}
-		if err != nil && attempt < attempts {
+		if err != nil && attempt < attempts-1 {
 			continue
 		} else if err != nil {
 			return &Batch{failed: fmt.Errorf("no sample of the last %d batches could be used: %w", attempts, err)}

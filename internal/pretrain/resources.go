@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/corpus"
 	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/regions"
@@ -30,7 +31,7 @@ type Collections map[corpus.Kind]*corpus.Collection
 type Resources struct {
 	collections Collections
 	rewriter    *rewrite.Rewriter
-	related     *related.Index // nil: nothing is retrieved
+	related     *related.Index
 	paraphrases rewrite.Paraphrases
 }
 
@@ -183,7 +184,7 @@ type builder struct {
 	c       Collections
 	parser  *rewrite.Parser
 	lexicon *rewrite.Lexicon
-	images  []related.Pair // of the pairs, with their objects
+	images  []related.Pair // of the pairs, with their objects, if images are retrieved
 	all     int            // captions
 	unknown int            // those that no object was found in
 
@@ -197,6 +198,9 @@ type builder struct {
 
 func (b *builder) build(ctx context.Context, dir, index string, counts related.Options) error {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return err
+	}
+	if err := atomicfile.Clean(dir); err != nil { // of a build that was killed
 		return err
 	}
 	for _, old := range []string{index, filepath.Join(dir, lexiconFile)} { // one alone must not be taken for both
@@ -280,7 +284,9 @@ func (b *builder) parse(samples []*corpus.Sample) []related.Pair {
 				}
 			}
 		}
-		b.images = append(b.images, related.Pair{Key: p.Key, Objects: p.Objects})
+		if b.o.Recipe.RetrievedImages > 0 {
+			b.images = append(b.images, related.Pair{Key: p.Key, Objects: p.Objects})
+		}
 		if name := samples[i].Key; !b.names[name] {
 			b.names[name] = true
 		} else if b.repeated++; b.repeated == 1 {
@@ -384,12 +390,9 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 	others := slices.Concat(it.sample.Captions[:caption], it.sample.Captions[caption+1:])
 	alike := slices.Concat(others, res.paraphrases.Of(it.caption))
 	it.said = append(alike, it.caption)
-	var near related.Related
-	if res.related != nil {
-		var err error
-		if near, err = res.related.Related(it.key); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err // what is held out is not in the index
-		}
+	near, err := res.related.Related(it.key)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // what is held out is not in the index
+		return err
 	}
 	if recipe.joint() {
 		for _, positive := range draw(alike, recipe.Positives, r) {
