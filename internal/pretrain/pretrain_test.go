@@ -465,12 +465,12 @@ func TestBadPictures(t *testing.T) {
 }
 
 func TestNewFeedRefuses(t *testing.T) {
-	w := newWorld(t)
-	for want, change := range map[string]func(){
-		"no such collection": func() { delete(w.collections, corpus.Text) },
-		"are all 0":          func() { w.recipe.Ratios = [3]float64{} },
+	for want, change := range map[string]func(w world){
+		"no such collection": func(w world) { delete(w.collections, corpus.Text) },
+		"are all 0":          func(w world) { w.recipe.Ratios = [3]float64{} },
 	} {
-		change()
+		w := newWorld(t)
+		change(w)
 		streams := map[corpus.Kind]*corpus.Stream{}
 		for kind, c := range w.collections {
 			streams[kind] = c.Stream(corpus.StreamOptions{Seed: 1, Buffer: 2})
