@@ -54,6 +54,9 @@ func TestPretrainChain(t *testing.T) {
 			t.Errorf("the report has no curve %q", title)
 		}
 	}
+	if !strings.Contains(page, "waited for data") {
+		t.Error("the report does not say how long the model waited for data")
+	}
 	if log := read(t, filepath.Join(run, "log.jsonl")); !strings.Contains(log, `"parts":{"`) {
 		t.Error("the log has no parts of the loss")
 	}
@@ -71,6 +74,8 @@ func TestPretrainParts(t *testing.T) {
 		with, omits []string
 	}{
 		{[]string{"ratio_images=0", "ratio_pairs=0", "seq2seq_weight=0"}, []string{"text.masked_lm"}, []string{"text.seq2seq", "pairs.masked_lm", "recall@1"}},
+		{[]string{"ratio_images=0", "ratio_pairs=0", "seq2seq_share=0"}, []string{"text.masked_lm"}, []string{"text.seq2seq"}},
+		{[]string{"ratio_images=0", "ratio_pairs=0", "seq2seq_share=1"}, []string{"text.seq2seq"}, []string{"text.masked_lm"}},
 		{[]string{"ratio_text=0", "ratio_pairs=0"}, []string{"images.region_feature"}, []string{"text.masked_lm", "masked_accuracy"}},
 		{[]string{"ratio_text=0", "ratio_images=0", "rewrite_weight=0", "masked_lm_weight=0", "seq2seq_weight=0"}, []string{"pairs.contrast"}, []string{"pairs.rewrite", "masked_accuracy"}},
 		{[]string{"ratio_text=0", "ratio_images=0", "positives=0", "negatives=0", "batch_negatives=3", "retrieved_images=0", "retrieved_texts=0"}, []string{"pairs.contrast", "pairs.rewrite"}, nil},

@@ -475,8 +475,9 @@ func (l *pretrainingLearner) close() error {
 	return err
 }
 
-// show adds a curve for each objective.
+// show adds a curve for each objective, and how long this process waited for data.
 func (l *pretrainingLearner) show(page *report.Run, _ Result, history train.History) {
+	page.Summary = append(page.Summary, report.Item{Key: "waited for data", Value: fmt.Sprintf("%.1f s", l.feed.Waited().Seconds())})
 	page.Curves = page.Curves[2:] // the learning rate
 	var curves []report.Curve
 	for _, name := range append(l.recipe.Objectives(l.config.RegionClasses > 0), "masked_accuracy", "recall@1") {

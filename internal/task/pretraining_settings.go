@@ -215,6 +215,15 @@ func (s *PretrainingSettings) corpus(kind corpus.Kind, x regions.Extractor) corp
 
 // recipe is what the settings make of a vocabulary; computed says that features are of pictures, by an extractor.
 func (s *PretrainingSettings) recipe(tok *tokenizer.Tokenizer, computed bool) *pretrain.Recipe {
+	maskedLM, seq2seq := s.MaskedLMWeight, s.Seq2SeqWeight
+	if maskedLM > 0 && seq2seq > 0 { // one that no batch is given is not measured either
+		switch s.Seq2SeqShare {
+		case 0:
+			seq2seq = 0
+		case 1:
+			maskedLM = 0
+		}
+	}
 	return &pretrain.Recipe{
 		Seed: s.Seed, BatchSize: s.BatchSize, Ratios: [3]float64{s.RatioText, s.RatioImages, s.RatioPairs},
 		MaxText: s.MaxTextLen, MaxCaption: s.MaxSeqLen,
@@ -224,7 +233,7 @@ func (s *PretrainingSettings) recipe(tok *tokenizer.Tokenizer, computed bool) *p
 		Positives: s.Positives, Negatives: s.Negatives, SentenceShare: s.SentenceShare, BatchNegatives: s.BatchNegatives,
 		RetrievedImages: s.RetrievedImages, RetrievedTexts: s.RetrievedTexts, Temperature: s.Temperature,
 		Weights: pretrain.Weights{
-			MaskedLM: s.MaskedLMWeight, Seq2Seq: s.Seq2SeqWeight, RegionFeature: s.RegionFeatureWeight, RegionClass: s.RegionClassWeight,
+			MaskedLM: maskedLM, Seq2Seq: seq2seq, RegionFeature: s.RegionFeatureWeight, RegionClass: s.RegionClassWeight,
 			Contrast: s.ContrastWeight, Rewrite: s.RewriteWeight,
 		},
 	}
