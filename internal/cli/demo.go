@@ -71,9 +71,9 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
   unimo evaluate flickr8k --data FLICKR8K --model RUN/best --two-stage 20`,
 	},
 	{
-		name: "pretraining", about: "reads texts, pictures and pairs before it is told any label", preset: task.Opinions,
-		notice:  "Synthetic data: sentences and pictures made by this program. The score says what reading sentences without labels brings in this small world; it says nothing about real text.",
-		heldOut: "held-out.tsv", write: writeWorld, run: (*app).demoPretraining,
+		name: "pretraining", about: "learns from texts, pictures and pairs with UNIMO's own objectives before it is fine-tuned", preset: task.Scenes,
+		notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The scores say what pre-training on many scenes brings where fine-tuning has few; they say nothing about photographs.",
+		split:  "test", write: writeWorld, run: (*app).demoPretraining,
 		next: `your own (unimo pretrain --example prints a configuration to begin with):
   unimo pretrain --config pretrain.yaml --out RUN
   unimo finetune sst-2 --data SST-2 --init RUN --out TUNED`,
@@ -100,8 +100,8 @@ downloads), score them on combinations they never saw, and try them. The parts a
   opinions   classify short opinions (one minute on two cores)
   stories    answer questions about little stories, which depend on those before (three minutes)
   scenes     find pictures for sentences and sentences for pictures (two and a half minutes)
-  pretraining  read texts and scenes without labels, then opinions with a tenth of the labels
-             (two minutes)
+  pretraining  learn from many scenes with UNIMO's own objectives, then find pictures with a tenth of
+             them; against a tenth alone (two minutes)
 
 Without names all parts run. Where a person types, each part can be tried. Each part leaves
 an HTML report, scenes with pictures; --open opens them in the browser.`,
@@ -180,11 +180,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 	if err != nil {
 		return nil, err
 	}
-	progress := a.newProgress()
-	defer progress.finish()
-	progress.Stage("scoring what training never showed")
-	results, err := task.Evaluate(ctx, p.preset, summary.Dir.Best(), filepath.Join(texts, p.heldOut), task.EvaluateOptions{Split: p.split, Tick: progress.Tick, Rank: task.RankOptions{ImageOptions: task.ImageOptions{Log: a.log}}})
-	progress.finish()
+	results, err := a.demoScore(ctx, p, summary, texts)
 	if err != nil {
 		return nil, err
 	}
@@ -236,6 +232,16 @@ func (a *app) demoRun(ctx context.Context, p demoPart, o task.Options) (*task.Su
 	return task.Finetune(ctx, o)
 }
 
+// demoScore scores the best model of a run on the data that training never showed.
+func (a *app) demoScore(ctx context.Context, p demoPart, s *task.Summary, data string) ([]task.Result, error) {
+	progress := a.newProgress()
+	defer progress.finish()
+	progress.Stage("scoring what training never showed")
+	return task.Evaluate(ctx, p.preset, s.Dir.Best(), filepath.Join(data, p.heldOut), task.EvaluateOptions{
+		Split: p.split, Tick: progress.Tick, Rank: task.RankOptions{ImageOptions: task.ImageOptions{Log: a.log}},
+	})
+}
+
 // Sizes of the opinions' data, so that training takes about a minute on two cores.
 const (
 	opinionsTrain   = 12000
@@ -245,14 +251,10 @@ const (
 
 func writeOpinions(dir string) error {
 	trainSet, heldOut := synth.Opinions(demoSeed, opinionsTrain, opinionsHeldOut)
-	return writeOpinionFiles(dir, trainSet[opinionsDev:], trainSet[:opinionsDev], heldOut)
-}
-
-func writeOpinionFiles(dir string, trainSet, dev, heldOut []synth.Opinion) error {
 	for _, file := range []struct {
 		name     string
 		opinions []synth.Opinion
-	}{{"train.tsv", trainSet}, {"dev.tsv", dev}, {"held-out.tsv", heldOut}} {
+	}{{"train.tsv", trainSet[opinionsDev:]}, {"dev.tsv", trainSet[:opinionsDev]}, {"held-out.tsv", heldOut}} {
 		err := atomicfile.Write(filepath.Join(dir, file.name), func(w io.Writer) error { return synth.WriteTSV(w, file.opinions) })
 		if err != nil {
 			return err

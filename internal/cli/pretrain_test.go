@@ -77,7 +77,8 @@ func TestPretrainParts(t *testing.T) {
 		{[]string{"ratio_images=0", "ratio_pairs=0", "seq2seq_share=0"}, []string{"text.masked_lm"}, []string{"text.seq2seq"}},
 		{[]string{"ratio_images=0", "ratio_pairs=0", "seq2seq_share=1"}, []string{"text.seq2seq"}, []string{"text.masked_lm"}},
 		{[]string{"ratio_text=0", "ratio_pairs=0"}, []string{"images.region_feature"}, []string{"text.masked_lm", "masked_accuracy"}},
-		{[]string{"ratio_text=0", "ratio_images=0", "rewrite_weight=0", "masked_lm_weight=0", "seq2seq_weight=0"}, []string{"pairs.contrast"}, []string{"pairs.rewrite", "masked_accuracy"}},
+		{[]string{"ratio_text=0", "ratio_images=0", "rewrite_weight=0", "pair_masked_lm_weight=0", "pair_seq2seq_weight=0"}, []string{"pairs.contrast"}, []string{"pairs.rewrite", "masked_accuracy"}},
+		{[]string{"ratio_images=0", "pair_masked_lm_weight=0", "pair_region_feature_weight=0"}, []string{"text.masked_lm", "pairs.seq2seq"}, []string{"pairs.masked_lm", "pairs.region_feature"}},
 		{[]string{"ratio_text=0", "ratio_images=0", "positives=0", "negatives=0", "batch_negatives=3", "retrieved_images=0", "retrieved_texts=0"}, []string{"pairs.contrast", "pairs.rewrite"}, nil},
 	} {
 		m := numbers(t, must(t, append(pretrainArgs(data, filepath.Join(t.TempDir(), "run"), append(c.settings, "max_steps=4")...), "--json")...).stdout)

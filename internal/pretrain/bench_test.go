@@ -57,7 +57,7 @@ func BenchmarkObjectives(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			recipe := *c.world.recipe
-			recipe.Ratios, recipe.Weights = c.ratios, c.weights
+			recipe.Ratios, recipe.Weights = c.ratios, ofAll(c.weights)
 			c.world.recipe = &recipe
 			r, err := OpenResources(b.Context(), dir, c.world.collections, ResourceOptions{
 				Recipe: &recipe, Log: slog.New(slog.DiscardHandler), Stage: func(string) {}, Tick: func(int, int) {},
@@ -195,7 +195,7 @@ func benchWorlds(b *testing.B) (warm, cold world) {
 		Fragments:    masking.Fragments{Vocabulary: tok, Share: 0.25, MaxWords: 3},
 		Seq2SeqShare: 0.5, Regions: masking.Regions{Share: 0.15, Overlap: 0.3}, Normalise: true,
 		Positives: 1, Negatives: 3, SentenceShare: 0.25, RetrievedImages: 1, RetrievedTexts: 1, Temperature: 0.07,
-		Weights: Weights{1, 1, 1, 1, 1, 1},
+		Weights: ofAll(Weights{1, 1, 1, 1, 1, 1}),
 	}
 	cold.recipe = warm.recipe
 	return warm, cold

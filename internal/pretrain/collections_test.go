@@ -121,7 +121,7 @@ func TestRetrievedByDetectedClasses(t *testing.T) {
 func TestClassesOfSome(t *testing.T) {
 	with, without := testImage(0), testImage(1)
 	with.Classes = []float32{1, 0, 0, 1}
-	p := &Preparer{Recipe: &Recipe{Weights: Weights{RegionClass: 1}}}
+	p := &Preparer{Recipe: &Recipe{Weights: ofAll(Weights{RegionClass: 1})}}
 	for _, c := range []struct {
 		images []regions.Image
 		want   int

@@ -4,6 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/corpus"
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/regions"
@@ -27,7 +28,7 @@ type CMCL struct {
 
 // contrast makes the CMCL part of a batch, nil if it has none.
 func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
-	if !r.joint() && r.Weights.Contrast == 0 {
+	if !r.cmcl() {
 		return nil
 	}
 	c := &CMCL{Pairs: len(items)}
@@ -38,7 +39,7 @@ func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
 	if r.joint() {
 		r.pairUp(c, items, random)
 	}
-	if r.Weights.Contrast > 0 {
+	if r.of(corpus.Pairs).Contrast > 0 {
 		compare(c, &packed, items)
 	}
 	c.Images = images(&packed)

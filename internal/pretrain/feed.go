@@ -119,7 +119,7 @@ func (f *Feed) next() *Batch {
 		if err != nil {
 			return &Batch{failed: err}
 		}
-		b, err := f.prepare.Prepare(s.Number, Kinds[kind], samples, f.prepare.Recipe.seq2Seq(s.Number))
+		b, err := f.prepare.Prepare(s.Number, Kinds[kind], samples, f.prepare.Recipe.seq2Seq(s.Number, Kinds[kind]))
 		if err == nil && b.empty() {
 			err = fmt.Errorf("%s: nothing to predict: masking needs a word, seq2seq four; set seq2seq_weight to 0 for shorter texts", samples[0].Where)
 		}

@@ -31,13 +31,13 @@ func (r *Recipe) Objectives(classes bool) []string {
 				names = append(names, string(kind)+name)
 			}
 		}
-		text, image := kind != corpus.Images, kind != corpus.Text
-		add(r.Weights.MaskedLM, maskedLM, text)
-		add(r.Weights.Seq2Seq, seq2Seq, text)
-		add(r.Weights.RegionFeature, regionFeature, image)
-		add(r.Weights.RegionClass, regionClass, image && classes)
-		add(r.Weights.Contrast, contrast, text && image)
-		add(r.Weights.Rewrite, rewriting, text && image && r.joint())
+		text, image, w := kind != corpus.Images, kind != corpus.Text, r.Weights[i]
+		add(w.MaskedLM, maskedLM, text)
+		add(w.Seq2Seq, seq2Seq, text)
+		add(w.RegionFeature, regionFeature, image)
+		add(w.RegionClass, regionClass, image && classes)
+		add(w.Contrast, contrast, text && image)
+		add(w.Rewrite, rewriting, text && image && r.joint())
 	}
 	return names
 }
@@ -47,6 +47,7 @@ func (r *Recipe) Objectives(classes bool) []string {
 func (r *Recipe) Loss(t *autograd.Tape, m *model.Pretrainer, b *Batch) (*autograd.Var, []Part) {
 	var total *autograd.Var
 	var parts []Part
+	w := r.of(b.Kind)
 	add := func(name string, weight float64, loss *autograd.Var) {
 		if loss == nil || weight == 0 {
 			return
@@ -61,17 +62,17 @@ func (r *Recipe) Loss(t *autograd.Tape, m *model.Pretrainer, b *Batch) (*autogra
 	if len(b.Hidden.Labels)+len(b.Hidden.Regions) > 0 {
 		l := m.Losses(t, b.Hidden)
 		if b.Seq2Seq {
-			add(seq2Seq, r.Weights.Seq2Seq, l.Language)
+			add(seq2Seq, w.Seq2Seq, l.Language)
 		} else {
-			add(maskedLM, r.Weights.MaskedLM, l.Language)
+			add(maskedLM, w.MaskedLM, l.Language)
 		}
-		add(regionFeature, r.Weights.RegionFeature, l.Feature)
-		add(regionClass, r.Weights.RegionClass, l.Class)
+		add(regionFeature, w.RegionFeature, l.Feature)
+		add(regionClass, w.RegionClass, l.Class)
 	}
 	if b.CMCL != nil {
 		joint, alone := r.contrastive(t, m, b.CMCL)
-		add(rewriting, r.Weights.Rewrite, joint)
-		add(contrast, r.Weights.Contrast, alone)
+		add(rewriting, w.Rewrite, joint)
+		add(contrast, w.Contrast, alone)
 	}
 	return total, parts
 }

@@ -139,7 +139,7 @@ func random(seed uint64, number, i int) *rand.Rand {
 
 // item prepares one sample.
 func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) error {
-	recipe := p.Recipe
+	recipe, weights := p.Recipe, p.Recipe.of(kind)
 	caption := 0
 	switch kind {
 	case corpus.Text:
@@ -154,13 +154,13 @@ func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) 
 		if err := it.sample.Image(&it.image); err != nil {
 			return err
 		}
-		if recipe.regions() {
+		if weights.regions() {
 			it.regions, it.predicted = recipe.Regions.Choose(it.image.Boxes, r)
 		}
 	}
 	switch {
 	case kind == corpus.Images:
-	case !recipe.language(): // a pair's caption is still read, for its regions
+	case !weights.language(): // a pair's caption is still read, for its regions
 		it.hidden = it.tokens
 	case seq2seq:
 		source, target, ok := recipe.Fragments.Split(it.tokens, r)
@@ -209,11 +209,12 @@ func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool
 		}
 	}
 	h := &b.Hidden
-	if kind != corpus.Images && (p.Recipe.language() || kind == corpus.Pairs && p.Recipe.regions()) {
+	weights := p.Recipe.of(kind)
+	if kind != corpus.Images && (weights.language() || kind == corpus.Pairs && weights.regions()) {
 		p.packText(h, items, seq2seq)
 	}
-	if kind != corpus.Text && (p.Recipe.regions() || kind == corpus.Pairs && p.Recipe.language()) {
-		p.packImages(h, items)
+	if kind != corpus.Text && (weights.regions() || kind == corpus.Pairs && weights.language()) {
+		p.packImages(h, items, weights.RegionClass > 0)
 	}
 	if kind == corpus.Pairs {
 		b.CMCL = p.Recipe.contrast(items, random(p.Recipe.Seed, number, -1))
@@ -263,10 +264,9 @@ func (p *Preparer) packText(h *model.Hidden, items []item, seq2seq bool) {
 	}
 }
 
-// packImages packs images whose hidden regions are zero, and what these were.
-func (p *Preparer) packImages(h *model.Hidden, items []item) {
+// packImages packs images whose hidden regions are zero, and what these were: with classes, if all images have them.
+func (p *Preparer) packImages(h *model.Hidden, items []item, classes bool) {
 	var packed regions.Batch
-	classes := p.Recipe.Weights.RegionClass > 0 // until an image has none
 	for i := range items {
 		it := &items[i]
 		dim := len(it.image.Features) / it.image.Regions()

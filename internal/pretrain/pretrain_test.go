@@ -32,6 +32,9 @@ type world struct {
 	collections Collections
 }
 
+// ofAll gives all kinds the same weights.
+func ofAll(w Weights) [len(Kinds)]Weights { return [len(Kinds)]Weights{w, w, w} }
+
 func newWorld(t *testing.T) world {
 	t.Helper()
 	dir := t.TempDir()
@@ -59,7 +62,7 @@ func newWorld(t *testing.T) world {
 		Fragments:    masking.Fragments{Vocabulary: tok, Share: 0.25, MaxWords: 3},
 		Seq2SeqShare: 0.5, Regions: masking.Regions{Share: 0.3, Overlap: 0.3}, Normalise: true,
 		Positives: 1, Negatives: 3, SentenceShare: 0.34, RetrievedImages: 1, RetrievedTexts: 1, Temperature: 0.1,
-		Weights: Weights{1, 1, 1, 1, 1, 1},
+		Weights: ofAll(Weights{1, 1, 1, 1, 1, 1}),
 	}}
 	for kind, path := range map[corpus.Kind]string{corpus.Text: texts, corpus.Images: filepath.Join(dir, "images"), corpus.Pairs: dir} {
 		c, err := corpus.Open(kind, []string{path}, corpus.Options{Extractor: x})
@@ -322,7 +325,7 @@ func checkContrast(c *CMCL, items []item) string {
 
 // Whatever is drawn and retrieved, equal texts and images are never positive and negative of one pair.
 func TestPositivesAreNoNegatives(t *testing.T) {
-	recipe := Recipe{Positives: 1, Negatives: 2, BatchNegatives: 1, Weights: Weights{Rewrite: 1, Contrast: 1}}
+	recipe := Recipe{Positives: 1, Negatives: 2, BatchNegatives: 1, Weights: ofAll(Weights{Rewrite: 1, Contrast: 1})}
 	rapid.Check(t, func(t *rapid.T) {
 		token := func() []int32 { return []int32{0, int32(rapid.IntRange(5, 9).Draw(t, "token")), 2} }
 		items := make([]item, rapid.IntRange(1, 6).Draw(t, "items"))
@@ -416,7 +419,7 @@ func TestResourcesAreBuiltOnce(t *testing.T) {
 	}
 	write(t, filepath.Join(dir, lexiconFile), "{")
 	w.resources(t, dir)
-	w.recipe.Weights.Rewrite, w.recipe.RetrievedTexts = 0, 0
+	w.recipe.Weights[2].Rewrite, w.recipe.RetrievedTexts = 0, 0
 	if w.resources(t, dir) != nil {
 		t.Error("there are resources where nothing is looked up")
 	}
@@ -492,7 +495,8 @@ func TestLoss(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w.recipe.Weights = Weights{MaskedLM: 0.5, Seq2Seq: 2, RegionFeature: 3, Contrast: 0.25, Rewrite: 1.5}
+	w.recipe.Weights = ofAll(Weights{MaskedLM: 0.5, Seq2Seq: 2, RegionFeature: 3, Contrast: 0.25, Rewrite: 1.5})
+	w.recipe.Weights[2].MaskedLM, w.recipe.Weights[2].RegionFeature = 0.75, 0.125
 	f := w.feed(t, w.resources(t, t.TempDir()))
 	tape := autograd.NewInference(dev)
 	seen := map[string]bool{}
@@ -517,7 +521,9 @@ func TestLoss(t *testing.T) {
 	if len(seen) != len(w.recipe.Objectives(false)) {
 		t.Errorf("objectives %v, seen %v", w.recipe.Objectives(false), seen)
 	}
-	w.recipe.Weights.Contrast, w.recipe.Weights.RegionFeature = 0, 0
+	for i := range w.recipe.Weights {
+		w.recipe.Weights[i].Contrast, w.recipe.Weights[i].RegionFeature = 0, 0
+	}
 	for _, b := range list {
 		_, parts := w.recipe.Loss(tape, m, b)
 		for _, p := range parts {
@@ -547,7 +553,7 @@ func TestTooFewPairs(t *testing.T) {
 // Regions of pairs are predicted with the caption in sight, also where no text is predicted.
 func TestRegionsSeeCaptions(t *testing.T) {
 	w := newWorld(t)
-	w.recipe.Weights = Weights{RegionFeature: 1}
+	w.recipe.Weights = ofAll(Weights{RegionFeature: 1})
 	w.recipe.Ratios = [3]float64{0, 0, 1}
 	h := batches(t, w.feed(t, nil), 0, 1)[0].Hidden
 	if h.Text.Sequences() != h.Images.Sequences() || len(h.Labels)+len(h.Places) > 0 || h.Text.Sources != nil || len(h.Regions) == 0 {

@@ -1,6 +1,7 @@
 package pretrain
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/corpus"
@@ -34,38 +35,47 @@ type Recipe struct {
 	RetrievedTexts  int
 	Temperature     float64
 
-	Weights Weights
+	Weights [len(Kinds)]Weights // of texts, images, pairs
 }
 
-// Weights are those of the objectives in the loss. An objective of weight 0 costs nothing.
+// Weights are those of a kind's objectives in the loss. An objective of weight 0 costs nothing.
 type Weights struct {
-	MaskedLM, Seq2Seq, RegionFeature, RegionClass, Contrast, Rewrite float64
+	MaskedLM, Seq2Seq          float64 // of texts and pairs
+	RegionFeature, RegionClass float64 // of images and pairs
+	Contrast, Rewrite          float64 // of pairs
 }
+
+// of returns the weights of a kind.
+func (r *Recipe) of(kind corpus.Kind) Weights { return r.Weights[slices.Index(Kinds[:], kind)] }
+
+// language says whether texts are predicted.
+func (w Weights) language() bool { return w.MaskedLM > 0 || w.Seq2Seq > 0 }
+
+// regions says whether regions are predicted.
+func (w Weights) regions() bool { return w.RegionFeature > 0 || w.RegionClass > 0 }
+
+// cmcl says whether pairs are compared.
+func (r *Recipe) cmcl() bool { return r.joint() || r.of(corpus.Pairs).Contrast > 0 }
 
 // joint says whether pairs are scored jointly, and candidates how many texts each image is scored with.
-func (r *Recipe) joint() bool { return r.Weights.Rewrite > 0 && r.candidates() > 1 }
+func (r *Recipe) joint() bool { return r.of(corpus.Pairs).Rewrite > 0 && r.candidates() > 1 }
 
 func (r *Recipe) candidates() int { return 1 + r.Positives + r.Negatives + r.BatchNegatives }
 
 // seq2Seq says whether the texts of a batch are fragmented, not masked.
-func (r *Recipe) seq2Seq(number int) bool {
-	if r.Weights.MaskedLM == 0 || r.Weights.Seq2Seq == 0 {
-		return r.Weights.Seq2Seq > 0
+func (r *Recipe) seq2Seq(number int, kind corpus.Kind) bool {
+	if w := r.of(kind); w.MaskedLM == 0 || w.Seq2Seq == 0 {
+		return w.Seq2Seq > 0
 	}
 	return random(r.Seed, number, -2).Float64() < r.Seq2SeqShare
 }
 
-// language says whether texts are predicted.
-func (r *Recipe) language() bool { return r.Weights.MaskedLM > 0 || r.Weights.Seq2Seq > 0 }
-
-// regions says whether regions are predicted.
-func (r *Recipe) regions() bool { return r.Weights.RegionFeature > 0 || r.Weights.RegionClass > 0 }
-
 // Weight returns the weight of an objective by its name.
 func (r *Recipe) Weight(name string) float64 {
-	_, objective, _ := strings.Cut(name, ".")
+	kind, objective, _ := strings.Cut(name, ".")
+	w := r.of(corpus.Kind(kind))
 	return map[string]float64{
-		maskedLM[1:]: r.Weights.MaskedLM, seq2Seq[1:]: r.Weights.Seq2Seq, regionFeature[1:]: r.Weights.RegionFeature,
-		regionClass[1:]: r.Weights.RegionClass, contrast[1:]: r.Weights.Contrast, rewriting[1:]: r.Weights.Rewrite,
+		maskedLM[1:]: w.MaskedLM, seq2Seq[1:]: w.Seq2Seq, regionFeature[1:]: w.RegionFeature,
+		regionClass[1:]: w.RegionClass, contrast[1:]: w.Contrast, rewriting[1:]: w.Rewrite,
 	}[objective]
 }

@@ -51,7 +51,7 @@ func (j *pretraining) read(_ []splitFile, o *Options) error {
 	}
 	for i, kind := range pretrain.Kinds {
 		paths := s.paths(kind)
-		if ratio := [...]float64{s.RatioText, s.RatioImages, s.RatioPairs}[i]; ratio > 0 && len(paths) == 0 {
+		if ratio := s.ratios()[i]; ratio > 0 && len(paths) == 0 {
 			return &SettingError{fmt.Errorf("ratio_%s is %v, but %s names no collection: name one, or set the ratio to 0", kind, ratio, kind)}
 		}
 		if len(paths) == 0 {
@@ -249,7 +249,7 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 		for at := 0; at < len(samples); at += l.recipe.BatchSize {
 			part := samples[at:min(at+l.recipe.BatchSize, len(samples))]
 			for _, seq2seq := range []bool{false, true} {
-				if seq2seq && (kind == corpus.Images || l.recipe.Weights.Seq2Seq == 0) {
+				if seq2seq && (kind == corpus.Images || l.recipe.Weights[i].Seq2Seq == 0) {
 					continue
 				}
 				number--
@@ -268,7 +268,7 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 			return fmt.Errorf("none of the %d held-out samples of %s can be used: %w", len(samples), kind, failed)
 		}
 		l.devLen += len(samples)
-		if kind == corpus.Pairs && l.recipe.Weights.Contrast > 0 {
+		if kind == corpus.Pairs && l.recipe.Weights[i].Contrast > 0 {
 			if l.probe, err = l.searched(samples); err != nil {
 				return err
 			}
@@ -409,7 +409,7 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 			counts[p.Name]++
 		}
 		l.tape.Release()
-		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Weights.MaskedLM > 0 {
+		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Weight(string(b.Kind)+".masked_lm") > 0 {
 			logits := l.model.LanguageLogits(l.tape, b.Hidden)
 			values := engine.Values(l.dev, logits.Value)
 			for row, label := range b.Hidden.Labels {

@@ -51,12 +51,16 @@ type PretrainingSettings struct {
 	RegionShare   float64 `json:"region_share" help:"share of the regions that are hidden"`
 	RegionOverlap float64 `json:"region_overlap" help:"regions that overlap a hidden one by more (intersection over union) are hidden with it"`
 
-	MaskedLMWeight      float64 `json:"masked_lm_weight" help:"of masked language modelling (0: off, as with all weights)"`
-	Seq2SeqWeight       float64 `json:"seq2seq_weight" help:"of generating fragments"`
-	RegionFeatureWeight float64 `json:"region_feature_weight" help:"of predicting hidden regions' features"`
-	RegionClassWeight   float64 `json:"region_class_weight" help:"of predicting hidden regions' classes, where the features have them"`
-	RewriteWeight       float64 `json:"rewrite_weight" help:"of contrastive learning with rewritten captions, read jointly"`
-	ContrastWeight      float64 `json:"contrast_weight" help:"of contrastive learning of images and texts alone, with retrieved ones"`
+	MaskedLMWeight          float64 `json:"masked_lm_weight" help:"of masked language modelling of texts (0: off, as with all weights)"`
+	Seq2SeqWeight           float64 `json:"seq2seq_weight" help:"of generating fragments of texts"`
+	RegionFeatureWeight     float64 `json:"region_feature_weight" help:"of predicting hidden regions' features, of images"`
+	RegionClassWeight       float64 `json:"region_class_weight" help:"of predicting hidden regions' classes, of images whose features have them"`
+	PairMaskedLMWeight      float64 `json:"pair_masked_lm_weight" help:"of masked language modelling of pairs"`
+	PairSeq2SeqWeight       float64 `json:"pair_seq2seq_weight" help:"of generating fragments of pairs' captions"`
+	PairRegionFeatureWeight float64 `json:"pair_region_feature_weight" help:"of predicting hidden regions' features, of pairs"`
+	PairRegionClassWeight   float64 `json:"pair_region_class_weight" help:"of predicting hidden regions' classes, of pairs"`
+	RewriteWeight           float64 `json:"rewrite_weight" help:"of contrastive learning with rewritten captions, read jointly"`
+	ContrastWeight          float64 `json:"contrast_weight" help:"of contrastive learning of images and texts alone, with retrieved ones"`
 
 	Positives       int     `json:"positives" help:"other captions or paraphrases that a pair is compared with"`
 	Negatives       int     `json:"negatives" help:"rewritten captions that a pair is compared with"`
@@ -79,7 +83,8 @@ func pretrainingDefaults(size string, c CommonSettings) *PretrainingSettings {
 		MaxTextLen: 512, MaxSeqLen: 64, ShuffleBuffer: 10000, Workers: 2, HeldOutShare: 0.01, HeldOut: 256, MaxRegions: 100,
 		Extractor: regions.Patches, ImageSize: 160, PatchSize: 16, ImageCache: 1024,
 		MaskShare: 0.15, PhraseShare: 0.5, MaxWords: 3, Seq2SeqShare: 0.5, FragmentShare: 0.25, RegionShare: 0.15, RegionOverlap: 0.3,
-		MaskedLMWeight: 1, Seq2SeqWeight: 1, RegionFeatureWeight: 1, RegionClassWeight: 1, RewriteWeight: 1, ContrastWeight: 1,
+		MaskedLMWeight: 1, Seq2SeqWeight: 1, RegionFeatureWeight: 1, RegionClassWeight: 1,
+		PairMaskedLMWeight: 1, PairSeq2SeqWeight: 1, PairRegionFeatureWeight: 1, PairRegionClassWeight: 1, RewriteWeight: 1, ContrastWeight: 1,
 		Positives: 1, Negatives: 4, SentenceShare: 0.25, RetrievedImages: 1, RetrievedTexts: 1, ContrastSize: c.HiddenSize, Temperature: 0.07,
 	}
 	if size == "mini" {
@@ -123,7 +128,8 @@ func (s *PretrainingSettings) Validate() error {
 	}{
 		{"ratio_text", s.RatioText}, {"ratio_images", s.RatioImages}, {"ratio_pairs", s.RatioPairs},
 		{"masked_lm_weight", s.MaskedLMWeight}, {"seq2seq_weight", s.Seq2SeqWeight}, {"region_feature_weight", s.RegionFeatureWeight},
-		{"region_class_weight", s.RegionClassWeight}, {"rewrite_weight", s.RewriteWeight}, {"contrast_weight", s.ContrastWeight},
+		{"region_class_weight", s.RegionClassWeight}, {"pair_masked_lm_weight", s.PairMaskedLMWeight}, {"pair_seq2seq_weight", s.PairSeq2SeqWeight},
+		{"pair_region_feature_weight", s.PairRegionFeatureWeight}, {"pair_region_class_weight", s.PairRegionClassWeight}, {"rewrite_weight", s.RewriteWeight}, {"contrast_weight", s.ContrastWeight},
 		{"positives", float64(s.Positives)}, {"negatives", float64(s.Negatives)}, {"batch_negatives", float64(s.BatchNegatives)},
 		{"retrieved_images", float64(s.RetrievedImages)}, {"retrieved_texts", float64(s.RetrievedTexts)},
 	} {
@@ -153,20 +159,44 @@ func (s *PretrainingSettings) Validate() error {
 
 // checkObjectives refuses a kind of collection that no objective learns from; classes says whether regions have any.
 func (s *PretrainingSettings) checkObjectives(classes bool) error {
-	language, regions := s.MaskedLMWeight+s.Seq2SeqWeight > 0, s.RegionFeatureWeight > 0 || classes && s.RegionClassWeight > 0
-	for _, kind := range []struct {
-		key     string
-		useless bool
-	}{
-		{"ratio_text", s.RatioText > 0 && !language},
-		{"ratio_images", s.RatioImages > 0 && !regions},
-		{"ratio_pairs", s.RatioPairs > 0 && !language && !regions && s.ContrastWeight+s.RewriteWeight == 0},
-	} {
-		if kind.useless {
-			return fmt.Errorf("%s is not 0, but all objectives that learn from these have weight 0: raise a weight, or set the ratio to 0", kind.key)
+	for i, w := range s.weights() {
+		sum := w.MaskedLM + w.Seq2Seq + w.RegionFeature + w.Contrast + w.Rewrite
+		if classes {
+			sum += w.RegionClass
+		}
+		if s.ratios()[i] > 0 && sum == 0 {
+			return fmt.Errorf("ratio_%s is not 0, but all objectives that learn from these have weight 0: raise a weight, or set the ratio to 0", pretrain.Kinds[i])
 		}
 	}
 	return nil
+}
+
+// ratios are those of texts, images and pairs.
+func (s *PretrainingSettings) ratios() [3]float64 {
+	return [3]float64{s.RatioText, s.RatioImages, s.RatioPairs}
+}
+
+// weights are those of the objectives of texts, images and pairs.
+func (s *PretrainingSettings) weights() [3]pretrain.Weights {
+	w := [3]pretrain.Weights{
+		{MaskedLM: s.MaskedLMWeight, Seq2Seq: s.Seq2SeqWeight},
+		{RegionFeature: s.RegionFeatureWeight, RegionClass: s.RegionClassWeight},
+		{
+			MaskedLM: s.PairMaskedLMWeight, Seq2Seq: s.PairSeq2SeqWeight, RegionFeature: s.PairRegionFeatureWeight, RegionClass: s.PairRegionClassWeight,
+			Contrast: s.ContrastWeight, Rewrite: s.RewriteWeight,
+		},
+	}
+	for i := range w {
+		if w[i].MaskedLM > 0 && w[i].Seq2Seq > 0 { // one that no batch is given is not measured either
+			switch s.Seq2SeqShare {
+			case 0:
+				w[i].Seq2Seq = 0
+			case 1:
+				w[i].MaskedLM = 0
+			}
+		}
+	}
+	return w
 }
 
 func (s *PretrainingSettings) head(_ *Preset, cfg model.Config) (model.Config, error) {
@@ -215,26 +245,14 @@ func (s *PretrainingSettings) corpus(kind corpus.Kind, x regions.Extractor) corp
 
 // recipe is what the settings make of a vocabulary; computed says that features are of pictures, by an extractor.
 func (s *PretrainingSettings) recipe(tok *tokenizer.Tokenizer, computed bool) *pretrain.Recipe {
-	maskedLM, seq2seq := s.MaskedLMWeight, s.Seq2SeqWeight
-	if maskedLM > 0 && seq2seq > 0 { // one that no batch is given is not measured either
-		switch s.Seq2SeqShare {
-		case 0:
-			seq2seq = 0
-		case 1:
-			maskedLM = 0
-		}
-	}
 	return &pretrain.Recipe{
-		Seed: s.Seed, BatchSize: s.BatchSize, Ratios: [3]float64{s.RatioText, s.RatioImages, s.RatioPairs},
+		Seed: s.Seed, BatchSize: s.BatchSize, Ratios: s.ratios(),
 		MaxText: s.MaxTextLen, MaxCaption: s.MaxSeqLen,
 		Language:     masking.Language{Vocabulary: tok, Share: s.MaskShare, PhraseShare: s.PhraseShare, MaxWords: s.MaxWords},
 		Fragments:    masking.Fragments{Vocabulary: tok, Share: s.FragmentShare, MaxWords: s.MaxWords},
 		Seq2SeqShare: s.Seq2SeqShare, Regions: masking.Regions{Share: s.RegionShare, Overlap: s.RegionOverlap}, Normalise: computed,
 		Positives: s.Positives, Negatives: s.Negatives, SentenceShare: s.SentenceShare, BatchNegatives: s.BatchNegatives,
 		RetrievedImages: s.RetrievedImages, RetrievedTexts: s.RetrievedTexts, Temperature: s.Temperature,
-		Weights: pretrain.Weights{
-			MaskedLM: maskedLM, Seq2Seq: seq2seq, RegionFeature: s.RegionFeatureWeight, RegionClass: s.RegionClassWeight,
-			Contrast: s.ContrastWeight, Rewrite: s.RewriteWeight,
-		},
+		Weights: s.weights(),
 	}
 }
