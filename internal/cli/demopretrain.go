@@ -23,7 +23,7 @@ var (
 	pretrainSettings = []string{
 		"image_size=64", "patch_size=32", "extractor=patches", "hidden_size=96", "num_hidden_layers=2", "num_attention_heads=4", "vocab_size=512",
 		"hidden_dropout_prob=0", "attention_probs_dropout_prob=0", "learning_rate=1.5e-3", "batch_size=40", "max_steps=1600", "eval_steps=800",
-		"max_text_len=32", "max_seq_len=32", "shuffle_buffer=2000", "held_out_share=0.01", "held_out=100", "negatives=2", "contrast_size=128",
+		"max_text_len=32", "max_seq_len=32", "shuffle_buffer=2000", "held_out_share=0.01", "held_out=100", "negatives=2", "contrast_size=128", "contrast_weight=5",
 	}
 	// Both fine-tunings have these: those of scenes, for less data and fewer steps.
 	tenthSettings = append(sceneSettings, "epochs=8", "contrast_epochs=6", "max_steps=900", "eval_steps=450", "max_seq_len=32")

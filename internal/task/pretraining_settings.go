@@ -92,7 +92,7 @@ func pretrainingDefaults(size string, c CommonSettings) *PretrainingSettings {
 		s.LearningRate, s.MaxSteps, s.EvalSteps = 1e-3, 2000, 500
 		s.VocabSize, s.MaxTextLen, s.MaxSeqLen, s.ContrastSize = 8000, 64, 40, 128
 		s.Extractor, s.ImageSize, s.PatchSize, s.Grid = regions.Statistics, 128, 0, 4
-		s.Positives, s.Negatives = 1, 3
+		s.Positives, s.Negatives, s.ContrastWeight = 1, 3, 5
 	}
 	return s
 }
