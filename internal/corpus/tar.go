@@ -194,6 +194,7 @@ func (c *tarCursor) next() (*Sample, error) {
 	}
 	c.number++
 	s.Key, s.Where = c.name+":"+p.name, c.path+": "+p.name
+	s.group = p.name // so that a picture is held out wherever it is
 	if p.problem == "" {
 		p.problem = c.finish(s, &p)
 	}

@@ -224,7 +224,10 @@ func (r *run) trainVocabulary() error {
 	r.tok, err = tokenizer.Train(r.job.texts(), s.VocabSize, tokenizer.TrainOptions{
 		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
 	})
-	return err
+	if err != nil {
+		return fmt.Errorf("train a vocabulary: %w; or name one with --vocab", err)
+	}
+	return nil
 }
 
 // openDir makes or opens the run's folder. A complete run that is resumed is
