@@ -26,7 +26,7 @@ var (
 		"max_text_len=32", "max_seq_len=32", "shuffle_buffer=2000", "held_out_share=0.01", "held_out=100", "negatives=2", "contrast_size=128", "contrast_weight=5",
 	}
 	// Both fine-tunings have these: those of scenes, for less data and fewer steps.
-	tenthSettings = append(sceneSettings, "epochs=8", "contrast_epochs=6", "max_steps=900", "eval_steps=450", "max_seq_len=32")
+	tenthSettings = append(sceneSettings, "epochs=6", "contrast_epochs=3", "max_steps=600", "eval_steps=300", "max_seq_len=32")
 )
 
 // writeWorld writes scenes for pre-training, their sentences alone, and a tenth of them for fine-tuning.
