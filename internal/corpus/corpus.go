@@ -42,7 +42,7 @@ type Options struct {
 	Order      string  // of width and height, as regions.Options has it
 	MaxRegions int     // as regions.Options has it
 	SkipBad    bool    // as regions.Options has it
-	CacheBytes int64   // of pictures in the extractor's size that are kept, those asked for first; 0: none
+	CacheBytes int64   // of pictures in the extractor's size, or their regions, that are kept, those asked for first; 0: none
 	HeldOut    float64 // the share of the samples that are held out, 0 to 1
 }
 

@@ -73,10 +73,18 @@ func (c *Collection) maxPicture() int64 {
 	return cmp.Or(c.o.Limits.MaxBytes, picture.DefaultLimits.MaxBytes)
 }
 
-// prepared is a picture in the extractor's size, and the size it had.
+// prepared is a picture in the extractor's size, and the size it had; or its regions, where they take less memory.
 type prepared struct {
 	pixels        *picture.Picture
 	width, height int
+	regions       *regions.Image
+}
+
+func (p *prepared) size() int64 {
+	if p.regions != nil {
+		return 4 * int64(len(p.regions.Features)+len(p.regions.Boxes))
+	}
+	return int64(len(p.pixels.Pix))
 }
 
 // cache keeps prepared pictures, as they are what takes long.
@@ -96,26 +104,37 @@ func (c *Collection) image(ref Ref, open func() (*picture.Picture, error)) func(
 		c.cache.mu.RLock()
 		p, ok := c.cache.kept[ref]
 		c.cache.mu.RUnlock()
+		if p.regions != nil {
+			dst.Width, dst.Height = p.regions.Width, p.regions.Height
+			dst.Boxes, dst.Features = append(dst.Boxes[:0], p.regions.Boxes...), append(dst.Features[:0], p.regions.Features...)
+			return nil
+		}
 		if !ok {
 			decoded, err := open()
 			if err != nil {
 				return err
 			}
-			p = prepared{x.Prepare(decoded), decoded.Width, decoded.Height}
-			c.cache.keep(ref, p)
+			p = prepared{pixels: x.Prepare(decoded), width: decoded.Width, height: decoded.Height}
 		}
 		x.Extract(p.pixels, p.width, p.height, dst)
+		if !ok {
+			c.cache.keep(ref, p, dst)
+		}
 		return nil
 	}
 }
 
-func (c *cache) keep(ref Ref, p prepared) {
+// keep keeps a picture, of which the regions are im.
+func (c *cache) keep(ref Ref, p prepared, im *regions.Image) {
+	own := prepared{regions: &regions.Image{Width: im.Width, Height: im.Height, Boxes: slices.Clone(im.Boxes), Features: slices.Clone(im.Features)}}
+	if own.size() < p.size() {
+		p = own
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	size := int64(len(p.pixels.Pix))
-	if _, twice := c.kept[ref]; twice || size > c.room {
+	if _, twice := c.kept[ref]; twice || p.size() > c.room {
 		return
 	}
-	c.room -= size
+	c.room -= p.size()
 	c.kept[ref] = p
 }

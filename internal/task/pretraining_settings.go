@@ -35,7 +35,7 @@ type PretrainingSettings struct {
 
 	Features      string `json:"features" help:"region features of the pairs: file or folder (empty: their pictures)"`
 	ImageFeatures string `json:"image_features" help:"the same of the images alone"`
-	ImageCache    int    `json:"image_cache" help:"most memory for the resized pictures of a kind in MiB; others are decoded each time"`
+	ImageCache    int    `json:"image_cache" help:"most memory for the resized pictures of a kind, or their features, in MiB; others are decoded each time"`
 	Order         string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
 	MaxRegions    int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
 	Extractor     string `json:"extractor" help:"of pictures: patches or statistics"`
