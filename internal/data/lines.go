@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // MaxLine bounds a record of a file, in bytes. The longest texts of the tasks are a
@@ -48,7 +50,10 @@ func (l *Lines) Next() ([]byte, error) {
 	line := l.s.Bytes()
 	l.n++
 	if l.n == 1 {
-		line = bytes.TrimPrefix(line, []byte("\xef\xbb\xbf"))
+		if err := infile.Binary(l.file, line); err != nil {
+			return nil, err
+		}
+		line = infile.TrimMark(line)
 	}
 	if bytes.IndexByte(line, 0) >= 0 {
 		return nil, &FileError{File: l.file, Line: l.n, Problem: "contains a NUL byte, so it is not a text file in UTF-8",

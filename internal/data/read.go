@@ -4,10 +4,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Example is one row of a file.
@@ -53,21 +54,22 @@ func Read(path string, schema Schema, opt ReadOptions) ([]Example, error) {
 	return ReadFrom(f, path, schema, opt)
 }
 
-// Open opens a regular file of data. Errors are [*FileError].
+// Open opens a regular file of data. Errors are [*FileError], also those of a Git LFS
+// pointer or a web page.
 func Open(path string) (*os.File, error) {
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return nil, &FileError{File: path, Problem: "does not exist", Remedy: "check the path", Err: err}
-	case err == nil && info.IsDir():
-		return nil, &FileError{File: path, Problem: "is a folder", Remedy: "name a file in it"}
-	case err == nil && !info.Mode().IsRegular():
-		// Opening a pipe could wait for ever, and its content cannot be read again.
-		return nil, &FileError{File: path, Problem: "is no regular file", Remedy: "write the data to one first"}
-	}
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
-		return nil, &FileError{File: path, Problem: fmt.Sprintf("cannot be opened: %v", err), Err: err}
+		return nil, err
+	}
+	head := make([]byte, infile.HeadBytes)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && err != io.EOF {
+		f.Close()
+		return nil, &FileError{File: path, Problem: fmt.Sprintf("cannot be read: %v", err), Err: err}
+	}
+	if err := infile.Foreign(path, head[:n]); err != nil {
+		f.Close()
+		return nil, err
 	}
 	return f, nil
 }

@@ -149,7 +149,7 @@ func TestReadRefuses(t *testing.T) {
 		{"blank first line", "x.tsv", sentence, "\n" + header + "a\t1\n", 1, "empty"},
 		{"blank line in csv", "x.csv", sentence, "label,text_a\n1,a\n\n0,b\n", 3, "empty"},
 		{"NUL", "x.tsv", sentence, header + "a\x00\t1\n", 2, "NUL|UTF-8"},
-		{"UTF-16", "x.tsv", sentence, "\xff\xfes\x00e\x00n\x00", 1, "NUL|UTF-16"},
+		{"UTF-16", "x.tsv", sentence, "\xff\xfes\x00e\x00n\x00", 0, "UTF-16|save it as UTF-8"},
 		{"NUL in csv", "x.csv", sentence, "label,text_a\n1,\"\n\x00\"\n", 3, "NUL"},
 		{"very long line", "x.tsv", sentence, header + strings.Repeat("a", MaxLine+1), 2, "longer than 16777216 bytes"},
 		{"quote never closed", "x.csv", sentence, "label,text_a\n1,\"a\n0,b\n", 2, "CSV|double"},

@@ -1,0 +1,119 @@
+package infile
+
+import (
+	"errors"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func write(t *testing.T, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestRead(t *testing.T) {
+	path := write(t, "12345")
+	if raw, err := Read(path, 5); err != nil || string(raw) != "12345" {
+		t.Errorf("got %q, %v", raw, err)
+	}
+	for _, c := range []struct{ name, path, want string }{
+		{"too large", write(t, "123456"), "is larger than 5 bytes"},
+		{"missing", filepath.Join(t.TempDir(), "none"), "does not exist"},
+		{"folder", t.TempDir(), "is a folder"},
+	} {
+		if _, err := Read(c.path, 5); err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), c.path) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+	if _, err := Read(filepath.Join(t.TempDir(), "none"), 5); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("a missing file: %v", err)
+	}
+}
+
+func TestForeign(t *testing.T) {
+	for content, want := range map[string]string{
+		"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 7\n": "Git LFS pointer",
+		"\xef\xbb\xbfversion https://git-lfs.github.com/spec/v1\n":            "Git LFS pointer",
+		"\r\n <!DOCTYPE HTML><title>x</title>":                                "web page",
+		"<html lang=en>":                                                      "web page",
+		"<header>":                                                            "",
+		"version 2":                                                           "",
+		"":                                                                    "",
+	} {
+		_, err := Read(write(t, content), 1<<10)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", content, err, want)
+		}
+	}
+}
+
+func TestBinary(t *testing.T) {
+	for head, want := range map[string]string{
+		"\x1f\x8b\x08":         "gzip",
+		"BZh91AY&SY":           "bzip2",
+		"BZh is a word":        "",
+		"PAR1 is a word":       "",
+		"PAR1\x15\x04":         "Parquet",
+		"PK\x03\x04":           "ZIP",
+		"\xff\xfea\x00":        "UTF-16",
+		"\xef\xbb\xbfa":        "",
+		"the first line\n":     "",
+		"\x28\xb5\x2f\xfd\x04": "zstd",
+	} {
+		err := Binary("f", []byte(head))
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%q: %v, want %q", head, err, want)
+		}
+	}
+}
+
+func TestDecodeJSON(t *testing.T) {
+	var v struct {
+		Turn int      `json:"turn"`
+		Text []string `json:"text"`
+	}
+	if err := DecodeJSON("f", []byte("\xef\xbb\xbf{\"turn\": 3}"), &v); err != nil || v.Turn != 3 {
+		t.Errorf("with a byte order mark: %d, %v", v.Turn, err)
+	}
+	for _, c := range []struct{ raw, want string }{
+		{"{\n\"turn\": \"a\"}", `f:2: "turn" is a text, want a whole number; correct it`},
+		{`{"turn": 1.5}`, `f:1: "turn" is the number 1.5, want a whole number; correct it`},
+		{`{"text": {}}`, `f:1: "text" is an object, want a list; correct it`},
+		{`[]`, `f:1: the value is a list, want an object; correct it`},
+		{"{\n\n'", `f:3: is not valid JSON: invalid character '\'' looking for beginning of object key string; correct it`},
+		{`{"turn": `, `f:1: the JSON ends in the middle; correct it`},
+		{" \n", `f: is empty; check that it was written whole`},
+		{"<html>", `f: is a web page, not the file itself; download it again, with the link of the file and not of its page`},
+	} {
+		if err := DecodeJSON("f", []byte(c.raw), &v); err == nil || err.Error() != c.want {
+			t.Errorf("%q:\n got %v\nwant %s", c.raw, err, c.want)
+		}
+	}
+}
+
+func TestSkipMark(t *testing.T) {
+	for in, want := range map[string]string{"\xef\xbb\xbfab": "ab", "ab": "ab", "": "", "\xef\xbb": "\xef\xbb"} {
+		if got, err := io.ReadAll(SkipMark(strings.NewReader(in))); err != nil || string(got) != want {
+			t.Errorf("%q: %q, %v", in, got, err)
+		}
+	}
+}
+
+func TestHidden(t *testing.T) {
+	for name, want := range map[string]bool{
+		".DS_Store": true, "a/._b.jpg": true, "./.x": true,
+		"a.jpg": false, "./a.jpg": false, ".": false, "..": false, ".git/a": false,
+	} {
+		if Hidden(name) != want {
+			t.Errorf("%q: %v", name, !want)
+		}
+	}
+}
