@@ -314,6 +314,9 @@ func (r *reader) next() (*Sample, error) {
 			for range s.empty {
 				r.report.Skip(EmptyCaption, s.Where)
 			}
+			if s.oddObjects {
+				r.report.Skip(OddObjects, s.Where)
+			}
 			return s, nil
 		}
 	}

@@ -2,16 +2,19 @@ package corpus
 
 import (
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/regions"
 )
 
@@ -27,11 +30,12 @@ func (c *Collection) add(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
 		found, globErr := filepath.Glob(name)
+		found = slices.DeleteFunc(found, func(file string) bool { return matchedHidden(name, file) })
 		if globErr != nil || len(found) == 0 {
 			return &data.FileError{File: name, Problem: "does not exist", Remedy: forms[c.kind], Err: err}
 		}
-		for _, name := range found { // in order
-			if err := c.add(name); err != nil {
+		for _, file := range found { // in order
+			if err := c.add(file); err != nil {
 				return err
 			}
 		}
@@ -47,6 +51,17 @@ func (c *Collection) add(name string) error {
 		return &data.FileError{File: name, Problem: fmt.Sprintf("is of no form in which %s are read", c.kind), Remedy: forms[c.kind]}
 	}
 	return c.addFeatures(name)
+}
+
+// matchedHidden says whether a pattern reached a hidden file or folder that it does not ask for.
+func matchedHidden(pattern, file string) bool {
+	parts := strings.Split(filepath.ToSlash(pattern), "/")
+	for i, part := range strings.Split(filepath.ToSlash(file), "/") {
+		if infile.Hidden(part) && i < len(parts) && !infile.Hidden(parts[i]) {
+			return true
+		}
+	}
+	return false
 }
 
 // ending returns the ending of a shard's name in lower case, and whether it is compressed.
@@ -86,7 +101,7 @@ func (c *Collection) addFolder(dir string) error {
 		switch {
 		case err != nil:
 			return err
-		case name != "." && e.Name()[0] == '.':
+		case infile.Hidden(e.Name()) && name != ".":
 			if e.IsDir() {
 				return fs.SkipDir
 			}
@@ -134,6 +149,9 @@ func (c *Collection) addFile(path, name string, info fs.FileInfo) error {
 		return &data.FileError{File: path, Problem: "is not a regular file", Remedy: forms[c.kind]}
 	}
 	form, compressed := ending(path)
+	if err := checkHead(path, form != ".tar" && !compressed); err != nil {
+		return err
+	}
 	f := file{path: path, name: c.unique(name), shard: len(c.shards), size: info.Size(), compressed: compressed}
 	if c.kind != Text {
 		if err := c.pictures(path); err != nil {
@@ -153,6 +171,24 @@ func (c *Collection) addFile(path, name string, info fs.FileInfo) error {
 		c.shards = append(c.shards, &lines{f, c.jsonImages(filepath.Dir(path))})
 	}
 	return nil
+}
+
+// checkHead refuses a file that is of another form than its name says, by its first bytes.
+func checkHead(path string, text bool) error {
+	in, err := data.Open(path)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	if !text {
+		return nil
+	}
+	head := make([]byte, infile.HeadBytes)
+	n, err := in.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return infile.Binary(path, head[:n])
 }
 
 // addData adds the images of a folder of data's train.txt.

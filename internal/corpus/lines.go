@@ -11,8 +11,11 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // file is a shard that is one file.
@@ -35,7 +38,7 @@ type stream struct {
 }
 
 func (f *file) stream(offset int64) (stream, error) {
-	in, err := os.Open(f.path)
+	in, err := infile.Open(f.path)
 	if err != nil {
 		return stream{}, err
 	}
@@ -151,7 +154,7 @@ func (c *lineCursor) next() (*Sample, error) {
 		where := fmt.Sprintf("%s:%d", c.path, at.Number+1)
 		line, long, err := c.line()
 		if at.Number == 0 {
-			line = bytes.TrimPrefix(line, []byte("\ufeff"))
+			line = infile.TrimMark(line)
 		}
 		reason := ""
 		switch {
@@ -196,26 +199,48 @@ func parseColumns(line []byte, s *Sample) string {
 	return ""
 }
 
-// object is a line of JSON lines, or an entry NAME.json of an archive. Other keys are passed over.
-type object struct {
-	ID       any      `json:"id"` // a text or a number
-	Text     *string  `json:"text"`
-	Image    string   `json:"image"`
-	Caption  *string  `json:"caption"`
-	Captions []string `json:"captions"`
-	Objects  []string `json:"objects"`
+// fields are the values of a JSON object by key. What is not asked for is not looked at.
+type fields map[string]json.RawMessage
+
+func parseFields(raw []byte) (fields, error) {
+	var f fields
+	return f, json.Unmarshal(raw, &f)
+}
+
+// texts returns the texts under keys, each of which has one, a list or none. Other values are an error.
+func (f fields) texts(keys ...string) (texts []string, err error) {
+	for _, key := range keys {
+		raw, ok := f[key]
+		if !ok || string(raw) == "null" {
+			continue
+		}
+		if raw[0] != '[' {
+			raw = slices.Concat([]byte{'['}, raw, []byte{']'})
+		}
+		var list []string
+		if err := json.Unmarshal(raw, &list); err != nil {
+			return nil, err
+		}
+		texts = append(texts, list...)
+	}
+	return texts, nil
 }
 
 func parseJSONText(line []byte, s *Sample) string {
-	var o object
-	if json.Unmarshal(line, &o) != nil {
+	f, err := parseFields(line)
+	if err != nil {
 		return NotJSON
 	}
-	if o.ID != nil {
-		s.group = fmt.Sprint(o.ID)
+	texts, err := f.texts("text")
+	if err != nil || len(texts) > 1 {
+		return NotJSON
 	}
-	if o.Text != nil {
-		s.Text = strings.TrimSpace(*o.Text)
+	var id any // a text or a number
+	if raw, ok := f["id"]; ok && json.Unmarshal(raw, &id) == nil && id != nil {
+		s.group = fmt.Sprint(id)
+	}
+	if len(texts) == 1 {
+		s.Text = strings.TrimSpace(texts[0])
 	}
 	if s.Text == "" {
 		return EmptyText
@@ -226,28 +251,35 @@ func parseJSONText(line []byte, s *Sample) string {
 // jsonImages returns the parser of lines about images in a folder.
 func (c *Collection) jsonImages(dir string) func([]byte, *Sample) string {
 	return func(line []byte, s *Sample) string {
-		var o object
-		if json.Unmarshal(line, &o) != nil {
+		f, err := parseFields(line)
+		if err != nil {
 			return NotJSON
 		}
-		switch name := filepath.FromSlash(path.Clean(o.Image)); {
-		case o.Image == "":
-			return NoPicture
-		case !filepath.IsLocal(name):
-			return Outside
-		default:
-			s.Key = filepath.ToSlash(name)
-			if reason := c.setPicture(s, s.Key, filepath.Join(dir, name)); reason != "" {
-				return reason
-			}
+		image, err := f.texts("image")
+		if err != nil || len(image) > 1 {
+			return NotJSON
 		}
-		return c.setObject(s, &o)
+		if len(image) == 0 || image[0] == "" {
+			return NoPicture
+		}
+		name := filepath.FromSlash(path.Clean(image[0]))
+		if !filepath.IsLocal(name) {
+			return Outside
+		}
+		s.Key = filepath.ToSlash(name)
+		if reason := c.setPicture(s, s.Key, filepath.Join(dir, name)); reason != "" {
+			return reason
+		}
+		return c.setObject(s, f, nil)
 	}
 }
 
-// setObject takes over what an object says about an image, and what the kind needs.
-func (c *Collection) setObject(s *Sample, o *object) (reason string) {
-	for _, name := range o.Objects {
+// setObject takes over what an object says about an image, and what the kind needs: the captions
+// given come first.
+func (c *Collection) setObject(s *Sample, f fields, captions []string) (reason string) {
+	objects, err := f.texts("objects")
+	s.oddObjects = err != nil
+	for _, name := range objects {
 		if name = strings.TrimSpace(name); name != "" {
 			s.Objects = append(s.Objects, name)
 		}
@@ -255,11 +287,9 @@ func (c *Collection) setObject(s *Sample, o *object) (reason string) {
 	if c.kind != Pairs {
 		return ""
 	}
-	texts := o.Captions
-	for _, text := range []*string{o.Caption, o.Text} {
-		if text != nil {
-			texts = append(texts, *text)
-		}
+	texts, err := f.texts("captions", "caption", "text")
+	if err != nil {
+		return NotJSON
 	}
-	return s.captions(texts)
+	return s.captions(append(captions, texts...))
 }

@@ -20,6 +20,9 @@ const (
 	NotUTF8      = "not UTF-8"
 	NotJSON      = "not JSON of the form"
 	CutOff       = "shard cut off or damaged"
+	Twice        = "two pictures or two texts of one name"
+	OddObjects   = "objects are no list of names"                             // which alone are passed over
+	Dotted       = ": a name is cut at its first dot, and these have another" // behind NoPicture and NoCaption
 )
 
 // Report says what a pass over a collection found.

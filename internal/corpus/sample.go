@@ -35,6 +35,8 @@ type Sample struct {
 	image func(*regions.Image) error // nil without
 	bytes int                        // what it keeps in memory, about
 	empty int                        // captions that were left out
+
+	oddObjects bool // the collection's objects are no names
 }
 
 // Ref is where a sample is in its collection. As JSON it is [shard, number, offset].

@@ -3,7 +3,7 @@ package corpus
 import (
 	"archive/tar"
 	"bytes"
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -12,12 +12,13 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/regions"
 )
 
 // archive is a tar file as WebDataset has it: entries that follow each other and have one
-// name up to the first dot of their last part are a sample.
+// name up to the first dot of their last part are a sample. Behind its end another may follow.
 type archive struct {
 	file
 	c *Collection
@@ -90,6 +91,7 @@ type entry struct {
 	*tar.Header
 	begin   int64 // of the header
 	content int64
+	first   bool // of an archive that follows another
 }
 
 // end is where the next header is.
@@ -132,15 +134,20 @@ func (c *tarCursor) entry() (*entry, error) {
 		c.held, c.offset = nil, e.end()
 		return e, nil
 	}
+	first := false
 	for {
 		if c.seekable() && c.offset > c.size {
 			return nil, errDamaged
 		}
 		h, err := c.tar.Next()
+		if errors.Is(err, io.EOF) && c.another() {
+			first = true
+			continue
+		}
 		if err != nil {
 			return nil, damage(err)
 		}
-		e := &entry{h, c.offset, c.in.at}
+		e := &entry{h, c.offset, c.in.at, first}
 		if e.sparse() || c.seekable() && (e.stored() > c.size || e.content+e.stored() > c.size) {
 			return nil, errDamaged
 		}
@@ -149,6 +156,31 @@ func (c *tarCursor) entry() (*entry, error) {
 			return e, nil
 		}
 	}
+}
+
+// maxPadding bounds the zeros behind the end of an archive.
+const maxPadding = 16 << 20
+
+// another begins the archive that follows the end of one, as where two were made one file by
+// cat. It returns false if none follows.
+func (c *tarCursor) another() bool {
+	var block [512]byte
+	for range maxPadding / len(block) {
+		if _, err := io.ReadFull(c.in, block[:]); err != nil {
+			return false
+		}
+		if block == [512]byte{} {
+			continue
+		}
+		if !c.seekable() {
+			c.tar = tar.NewReader(io.MultiReader(bytes.NewReader(block[:]), c.in))
+			return true
+		}
+		at, err := seekable{c.in}.Seek(-int64(len(block)), io.SeekCurrent)
+		c.offset, c.tar = at, tar.NewReader(seekable{c.in})
+		return err == nil
+	}
+	return false
 }
 
 // damage returns an error of reading: the system's as it is, another as errDamaged.
@@ -173,13 +205,16 @@ func (c *tarCursor) next() (*Sample, error) {
 	for {
 		e, err := c.entry()
 		if err == nil {
-			name, ending := split(e.Name)
-			if p.name != "" && name != p.name {
+			name, column, ok := column(e.Name)
+			if !ok {
+				continue
+			}
+			if p.name != "" && (name != p.name || e.first) {
 				c.held, c.offset = e, e.begin
 				break
 			}
 			p.name = name
-			err = c.read(&p, e, ending)
+			err = c.read(&p, e, column)
 		}
 		if errors.Is(err, io.EOF) || errors.Is(err, errDamaged) {
 			c.ended, c.broken = true, errors.Is(err, errDamaged)
@@ -204,45 +239,77 @@ func (c *tarCursor) next() (*Sample, error) {
 	return s, nil
 }
 
-// parts are what the entries of a sample have.
-type parts struct {
-	name    string // without ending
-	picture *entry // the first
-	raw     []byte // of the picture, if the archive is compressed
-	texts   []string
-	object  object
-	bytes   int64  // of texts and object
-	problem string // for which the sample is passed over
+// column returns the sample that an entry is of and its column there, in lower case, as
+// WebDataset has it: the name is cut at the first dot of its last part. Of no sample are hidden
+// entries, such as the ._NAME of macOS, names without a dot, and WebDataset's own __NAME__.
+//
+// Differs from WebDataset, which takes "d/.x.jpg" for the column "x.jpg" of a sample "d/".
+func column(name string) (sample, column string, ok bool) {
+	name = path.Clean(name)
+	if first, _, _ := strings.Cut(name, "/"); len(first) >= 4 && strings.HasPrefix(first, "__") && strings.HasSuffix(first, "__") {
+		return "", "", false
+	}
+	dir, base := path.Split(name)
+	base, column, dot := strings.Cut(base, ".")
+	return dir + base, strings.ToLower(column), dot && base != ""
 }
 
+// parts are what the entries of a sample have.
+type parts struct {
+	name    string // without column
+	picture *entry
+	raw     []byte // of the picture, if the archive is compressed
+	texts   []string
+	hasText bool
+	object  fields
+	hasJSON bool
+	bytes   int64  // of texts and object
+	dotted  bool   // a picture or text has another dot in its name
+	problem string // the first for which the sample is passed over
+}
+
+// fail sets why the sample is passed over.
+func (p *parts) fail(reason string) { p.problem = cmp.Or(p.problem, reason) }
+
 // read takes from an entry what is of use.
-func (c *tarCursor) read(p *parts, e *entry, ending string) (err error) {
+func (c *tarCursor) read(p *parts, e *entry, column string) (err error) {
+	isText := column == "txt" || column == "text"
 	switch {
-	case picture.IsPicture("x" + ending):
-		if p.picture != nil {
-			return nil
+	case picture.IsPicture("."+column) && !strings.Contains(column, "."):
+		switch {
+		case p.picture != nil:
+			p.fail(Twice)
+		case c.seekable() || c.c.has != nil:
+		case e.Size > c.c.maxPicture():
+			p.fail(BadPicture)
+		case p.problem == "":
+			p.raw, err = c.content(e)
 		}
-		p.picture = e
-		if c.seekable() || c.c.has != nil {
-			return nil
+		p.picture = cmp.Or(p.picture, e)
+	case column == "json", isText && c.c.kind == Pairs:
+		if isText && p.hasText || !isText && p.hasJSON {
+			p.fail(Twice)
 		}
-		if e.Size > c.c.maxPicture() {
-			p.problem = BadPicture
-			return nil
-		}
-		p.raw, err = c.content(e)
-	case ending == ".json", ending == ".txt" && c.c.kind == Pairs:
+		p.hasText, p.hasJSON = p.hasText || isText, p.hasJSON || !isText
 		if p.bytes += e.Size; p.bytes > maxText {
-			p.problem = LongLine
+			p.fail(LongLine)
+		}
+		if p.problem != "" {
 			return nil
 		}
 		raw, err := c.content(e)
-		switch {
-		case err != nil:
+		if err != nil {
 			return err
+		}
+		raw = infile.TrimMark(raw)
+		switch {
 		case !utf8.Valid(raw):
-			p.problem = NotUTF8
-		case ending == ".txt":
+			p.fail(NotUTF8)
+		case !isText:
+			if p.object, err = parseFields(raw); err != nil {
+				p.fail(NotJSON)
+			}
+		default:
 			for line := range strings.Lines(string(raw)) {
 				if line = strings.TrimSpace(line); line != "" {
 					p.texts = append(p.texts, line)
@@ -251,9 +318,10 @@ func (c *tarCursor) read(p *parts, e *entry, ending string) (err error) {
 			if len(p.texts) == 0 {
 				p.texts = []string{""}
 			}
-		case json.Unmarshal(raw, &p.object) != nil:
-			p.problem = NotJSON
 		}
+	default:
+		ending := path.Ext(column)
+		p.dotted = p.dotted || picture.IsPicture(ending) || ending == ".txt" || ending == ".json"
 	}
 	return err
 }
@@ -285,11 +353,13 @@ func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
 	default:
 		s.image, s.bytes = c.image(s.Ref, p), len(p.raw)
 	}
-	if reason != "" {
-		return reason
+	if reason == "" {
+		reason = c.c.setObject(s, p.object, p.texts)
 	}
-	p.object.Captions = append(p.texts, p.object.Captions...)
-	return c.c.setObject(s, &p.object)
+	if p.dotted && (reason == NoPicture || reason == NoCaption) {
+		reason += Dotted
+	}
+	return reason
 }
 
 // image returns how the picture is read.
@@ -303,7 +373,7 @@ func (c *tarCursor) image(ref Ref, p *parts) func(dst *regions.Image) error {
 		if most := collection.maxPicture(); size > most {
 			return nil, fmt.Errorf("%d bytes are over the limit of %d for a picture; make the file smaller", size, most)
 		}
-		in, err := os.Open(path)
+		in, err := infile.Open(path)
 		if err != nil {
 			return nil, err
 		}
@@ -314,11 +384,4 @@ func (c *tarCursor) image(ref Ref, p *parts) func(dst *regions.Image) error {
 		}
 		return picture.Decode(raw, collection.o.Limits)
 	})
-}
-
-// split returns what WebDataset takes for the sample's name, and the ending in lower case.
-func split(name string) (sample, ending string) {
-	dir, base := path.Split(path.Clean(name))
-	base, rest, _ := strings.Cut(base, ".")
-	return dir + base, strings.ToLower(path.Ext("." + rest))
 }
