@@ -5,16 +5,20 @@
 // atomically. A reader, or a run resumed after a crash, therefore sees the old
 // content or the new one and never a part. On failure the temporary file is
 // removed and what was there before stays.
+//
+// A folder that a command changes in place belongs to one process at a time: see [Own].
 package atomicfile
 
 import (
 	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 )
 
 // tempMark is in the name of every temporary file and folder, so that those a
@@ -60,7 +64,7 @@ func Write(path string, content func(w io.Writer) error) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return syncDir(dir)
+	return SyncDir(dir)
 }
 
 // WriteBytes creates or replaces the file path with data.
@@ -69,6 +73,32 @@ func WriteBytes(path string, data []byte) error {
 		_, err := w.Write(data)
 		return err
 	})
+}
+
+// Mkdir makes the folder dir and those above it that are missing, as [os.MkdirAll] does,
+// and flushes what is new: after a power failure the folder is there if anything in it is.
+func Mkdir(dir string) error {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		return fmt.Errorf("make folder %s: %w", dir, &os.PathError{Op: "mkdir", Path: dir, Err: syscall.ENOTDIR})
+	}
+	if err == nil {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := Mkdir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+		return fmt.Errorf("make folder: %w", err)
+	}
+	// A folder that may be written but not listed cannot be flushed.
+	if err := SyncDir(parent); err != nil && !errors.Is(err, os.ErrPermission) {
+		return fmt.Errorf("make folder %s: %w", dir, err)
+	}
+	return nil
 }
 
 // WriteDir creates the folder dir, which must not exist, with what fill puts
@@ -99,16 +129,16 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 	if err = fill(tmp); err != nil {
 		return err
 	}
-	if err = syncDir(tmp); err != nil {
+	if err = SyncDir(tmp); err != nil {
 		return err
 	}
 	if err = os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	return syncDir(parent)
+	return SyncDir(parent)
 }
 
-// Clean removes what killed writers left in dir. Only the owner of dir, with no
+// Clean removes what killed writers left in dir. Only the owner of dir (see [Own]), with no
 // writer at work, may call it.
 func Clean(dir string) error {
 	entries, err := os.ReadDir(dir)
@@ -125,8 +155,8 @@ func Clean(dir string) error {
 	return nil
 }
 
-// syncDir makes renames inside dir durable. Windows neither needs nor allows it.
-func syncDir(dir string) error {
+// SyncDir makes what was made, linked and renamed in dir durable. Windows neither needs nor allows it.
+func SyncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}
