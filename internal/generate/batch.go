@@ -2,8 +2,6 @@ package generate
 
 import (
 	"context"
-	"fmt"
-	"math"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/autograd"
@@ -135,6 +133,9 @@ func (b *batch) advance(ctx context.Context, t int) error {
 	if err != nil {
 		return err
 	}
+	if err := b.model.Params.CheckOutput(b.dev, "scores of the next token", logits); err != nil {
+		return err
+	}
 	end, except := b.vocabulary.MASK(), int32(-1)
 	if t < b.options.MinLength {
 		except = end
@@ -154,9 +155,7 @@ func (b *batch) advance(ctx context.Context, t int) error {
 				s.keep(i)
 				continue
 			}
-			if err := b.offer(s, i, row); err != nil {
-				return err
-			}
+			b.offer(s, i, row)
 			row++
 		}
 		s.choose(b.options, end)
@@ -168,7 +167,7 @@ func (b *batch) advance(ctx context.Context, t int) error {
 }
 
 // offer lets a hypothesis, which is a row of the step, be continued.
-func (b *batch) offer(s *search, beam, row int) error {
+func (b *batch) offer(s *search, beam, row int) {
 	ids, values := b.ids, b.values
 	if b.options.Sample {
 		ids, values = []int32{b.drawn[row].id}, []float32{b.drawn[row].logit}
@@ -176,16 +175,12 @@ func (b *batch) offer(s *search, beam, row int) error {
 		k := b.options.BeamSize
 		ids, values = ids[row*k:(row+1)*k], values[row*k:(row+1)*k]
 	}
-	if math.IsNaN(float64(values[0]) - b.logSums[row]) {
-		return fmt.Errorf("source %d: the model's scores are not numbers: its weights are damaged", s.source+1)
-	}
 	if b.options.BlockTrigrams {
 		s.trigrams.read(b.vocabulary, s.beams[beam].tokens)
 	}
 	for i, id := range ids {
 		s.offer(b.vocabulary, b.options, beam, id, float64(values[i])-b.logSums[row])
 	}
-	return nil
 }
 
 // topK finds the k largest logits of each row, and the log-sum-exp of all.
@@ -213,9 +208,6 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 			w.some(b.ids[row*k:(row+1)*k], b.values[row*k:(row+1)*k])
 		} else {
 			b.logSums[row] = w.all(all[row*v:(row+1)*v], except)
-		}
-		if math.IsNaN(b.logSums[row]) {
-			return // reported by offer
 		}
 		blocked := func(int32) bool { return false }
 		if o.BlockTrigrams {

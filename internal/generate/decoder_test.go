@@ -253,7 +253,7 @@ func TestDamagedModel(t *testing.T) {
 		o := Default
 		o.MaxLength = 5
 		edit(&o)
-		if _, err := d.Run(context.Background(), sources, o, nil); err == nil || !strings.Contains(err.Error(), "not numbers") {
+		if _, err := d.Run(context.Background(), sources, o, nil); err == nil || !strings.Contains(err.Error(), "mask_lm_out_fc.b_0") {
 			t.Errorf("%+v: %v", o, err)
 		}
 	}

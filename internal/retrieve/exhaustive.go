@@ -2,7 +2,6 @@ package retrieve
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/model"
@@ -107,11 +106,6 @@ func (s *Scorer) scores(ctx context.Context, set Set, folder *ScoreFolder, lo, h
 	}, func(more int) { n += more; tick(n) })
 	if err != nil {
 		return nil, err
-	}
-	for i, score := range scores {
-		if score != score {
-			return nil, fmt.Errorf("image %s with text %d: the score is not a number: the model's weights are broken", set.Images.IDs[lo+i/texts], i%texts)
-		}
 	}
 	if folder == nil {
 		return scores, nil

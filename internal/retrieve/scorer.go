@@ -113,7 +113,8 @@ func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, to
 		if err != nil {
 			return nil, err
 		}
-		return s.model.ImageVectors(s.tape, part.Part), nil
+		v := s.model.ImageVectors(s.tape, part.Part)
+		return v, s.model.Params.CheckOutput(s.dev, "vectors of images", v)
 	})
 }
 
@@ -124,7 +125,8 @@ func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total
 		if err != nil {
 			return nil, err
 		}
-		return s.model.TextVectors(s.tape, part.Part), nil
+		v := s.model.TextVectors(s.tape, part.Part)
+		return v, s.model.Params.CheckOutput(s.dev, "vectors of texts", v)
 	})
 }
 
@@ -248,6 +250,10 @@ func (s *Scorer) textPairs(ctx context.Context, images block, t Texts, texts []i
 			hi++
 		}
 		scores := s.model.Scores(s.tape, images.Part, kept.Part, pairs[lo:hi])
+		if err := s.model.Params.CheckOutput(s.dev, "match scores", scores); err != nil {
+			s.tape.Release()
+			return err
+		}
 		for k, score := range engine.Values(s.dev, scores.Value) {
 			emit(lo+k, score)
 		}

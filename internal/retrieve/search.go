@@ -39,7 +39,10 @@ func (s *Searcher) Text(ctx context.Context, tokens []int32, k, candidates int) 
 	if err != nil {
 		return nil, err
 	}
-	hits := s.nearest(query, max(k, candidates))
+	hits, err := s.nearest(query, max(k, candidates))
+	if err != nil {
+		return nil, err
+	}
 	found := make([]Found, len(hits))
 	pairs := make([]model.Pair, min(candidates, len(hits)))
 	place := make(map[int32]int, len(pairs))
@@ -67,15 +70,24 @@ func (s *Searcher) Image(ctx context.Context, im *regions.Image, k int) ([]Found
 	if err != nil {
 		return nil, err
 	}
+	hits, err := s.nearest(query, k)
+	if err != nil {
+		return nil, err
+	}
 	var found []Found
-	for _, h := range s.nearest(query, k) {
+	for _, h := range hits {
 		found = append(found, Found{ID: s.index.IDs[h.Number], Similarity: h.Score})
 	}
 	return found, nil
 }
 
-func (s *Searcher) nearest(query []float32, k int) []Hit {
-	return best(similarities(s.scorer.dev, query, s.index.vectors, s.index.Info.Size), k)
+func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
+	dev := s.scorer.dev
+	products := similarities(dev, query, s.index.vectors, s.index.Info.Size)
+	if sum := dev.SumSquares(dev.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
+		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives: remove its folder and make it again")
+	}
+	return best(products, k), nil
 }
 
 // Match returns the match score of an image with each text.

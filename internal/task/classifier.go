@@ -46,8 +46,12 @@ func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, 
 			return nil, err
 		}
 		logits := c.model.Logits(c.tape, in)
+		err := c.model.Params.CheckOutput(c.dev, "logits", logits)
 		values := slices.Clone(engine.Values(c.dev, logits.Value))
 		c.tape.Release()
+		if err != nil {
+			return nil, err
+		}
 		for i := range idx {
 			out = append(out, values[i*columns:(i+1)*columns:(i+1)*columns])
 		}
@@ -79,6 +83,9 @@ func OpenPredictor(dir string) (*Predictor, error) {
 	}
 	dev := cpu.New()
 	m, err := model.Open(dev, folder.Config, folder.Weights)
+	if err == nil {
+		err = checkOpened(dev, m.Params)
+	}
 	if err != nil {
 		folder.Close()
 		return nil, fmt.Errorf("model %s: %w", folder.Dir, err)
@@ -147,6 +154,18 @@ func softmax(logits []float32) []float64 {
 		probs[i] /= sum
 	}
 	return probs
+}
+
+// crossEntropy returns the negative logarithm of a class's probability.
+func crossEntropy(logits []float32, class int) float64 {
+	if prob := softmax(logits)[class]; prob > 0 {
+		return -math.Log(prob)
+	}
+	top, sum := float64(slices.Max(logits)), 0.0 // the probability is too small for a number, its logarithm is not
+	for _, x := range logits {
+		sum += math.Exp(float64(x) - top)
+	}
+	return math.Log(sum) + top - float64(logits[class])
 }
 
 // argmax returns the first class with the highest logit, as the reference does.

@@ -87,6 +87,7 @@ func (p *Preset) splitFiles(path, name string) ([]splitFile, error) {
 // scorer is a finished model of any kind.
 type scorer interface {
 	fits(p *Preset) error
+	checkWeights() error
 	evaluate(ctx context.Context, p *Preset, f splitFile, tick func(done, total int)) (Result, error)
 	Close() error
 }
@@ -117,7 +118,11 @@ func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 		}
 		m = predictor
 	}
-	if err := m.fits(p); err != nil {
+	err := m.fits(p)
+	if err == nil {
+		err = m.checkWeights()
+	}
+	if err != nil {
 		m.Close()
 		return nil, err
 	}

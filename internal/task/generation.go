@@ -416,9 +416,13 @@ func (w *writer) loss(ctx context.Context, examples []seq2seq.Example, batch int
 			return 0, fmt.Errorf("%s line %d: %w", examples[lo].File, examples[lo].Line, err)
 		}
 		v := w.model.Loss(w.tape, text, labels, 0)
+		err = w.model.Params.CheckOutput(w.dev, "losses", v)
 		sum += float64(engine.Values(w.dev, v.Value)[0]) * float64(len(labels))
 		tokens += len(labels)
 		w.tape.Release()
+		if err != nil {
+			return 0, err
+		}
 		tick(hi, len(examples))
 	}
 	return sum / float64(tokens), nil

@@ -50,6 +50,9 @@ func newGenerator(folder *modeldir.Model) (*Generator, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkOpened(dev, m.Params); err != nil {
+		return nil, err
+	}
 	w := newWriter(dev, m, folder.Tokenizer, l)
 	if err := w.encoder.Check(); err != nil {
 		return nil, err

@@ -405,12 +405,20 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 		}
 		_, parts := l.recipe.Loss(l.tape, l.model, b)
 		for _, p := range parts {
+			if err := l.model.Params.CheckOutput(l.dev, "losses", p.Loss); err != nil {
+				l.tape.Release()
+				return nil, err
+			}
 			sums[p.Name] += float64(engine.Values(l.dev, p.Loss.Value)[0])
 			counts[p.Name]++
 		}
 		l.tape.Release()
 		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Weight(string(b.Kind)+".masked_lm") > 0 {
 			logits := l.model.LanguageLogits(l.tape, b.Hidden)
+			if err := l.model.Params.CheckOutput(l.dev, "scores of hidden tokens", logits); err != nil {
+				l.tape.Release()
+				return nil, err
+			}
 			values := engine.Values(l.dev, logits.Value)
 			for row, label := range b.Hidden.Labels {
 				hidden++

@@ -31,6 +31,7 @@ type Retriever struct {
 	Limits picture.Limits // of pictures that are read
 
 	rank    RankOptions // of evaluation
+	model   *model.Retriever
 	scorer  *retrieve.Scorer
 	encoder captionEncoder
 	folder  *modeldir.Model
@@ -59,8 +60,11 @@ func newRetriever(folder *modeldir.Model) (*Retriever, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := checkOpened(dev, m.Params); err != nil {
+		return nil, err
+	}
 	r := &Retriever{
-		Config: folder.Config, Dir: folder.Dir, folder: folder, scorer: retrieve.NewScorer(dev, m),
+		Config: folder.Config, Dir: folder.Dir, folder: folder, model: m, scorer: retrieve.NewScorer(dev, m),
 		encoder: captionEncoder{folder.Tokenizer, folder.Config.MaxTokens()}, Limits: picture.DefaultLimits,
 	}
 	spec, err := regions.ReadSpec(folder.Dir)
@@ -162,6 +166,9 @@ func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions)
 		return retrieve.IndexInfo{}, err
 	}
 	defer source.Close()
+	if err := r.checkWeights(); err != nil {
+		return retrieve.IndexInfo{}, err
+	}
 	digest, err := r.weightsDigest()
 	if err != nil {
 		return retrieve.IndexInfo{}, err

@@ -1,8 +1,6 @@
 package task
 
 import (
-	"math"
-
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/train"
@@ -34,7 +32,7 @@ func score(p *Preset, records []data.Record, out Outputs) Scores {
 	var loss float64
 	for i, logits := range out {
 		pred[i], gold[i] = argmax(logits), records[i].Class
-		loss -= math.Log(softmax(logits)[gold[i]])
+		loss += crossEntropy(logits, gold[i])
 	}
 	m["loss"] = train.Number(loss / float64(len(out)))
 	m["accuracy"] = train.Number(metrics.Accuracy(pred, gold))

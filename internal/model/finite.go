@@ -1,0 +1,79 @@
+package model
+
+import (
+	"fmt"
+	"math"
+
+	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/engine"
+)
+
+// NonFiniteError says that a model cannot answer: its weights, or what it made of its input, hold NaN,
+// an infinity or a number so large that its square is beyond float32.
+type NonFiniteError struct {
+	Tensor string  // the first parameter with such a value; "" if all of them are sound
+	Output string  // what came out of the model; "" if only its weights were looked at
+	Value  float32 // the first such value of the tensor, or else of the output
+}
+
+func (e *NonFiniteError) Error() string {
+	if e.Tensor != "" {
+		return fmt.Sprintf("the model's weights are broken: tensor %q holds %v: train the model again, or fetch its files again", e.Tensor, e.Value)
+	}
+	return fmt.Sprintf("the model's outputs overflow: its %s hold %v, though no weight is broken by itself: weights, or region features that it was given, are too large", e.Output, e.Value)
+}
+
+// sound says whether values with that sum of squares (added up in float64) are all finite and of a size that
+// a model can compute with. A trained model's weights and outputs are many orders of magnitude smaller.
+func sound(sumSquares float64) bool { return sumSquares <= math.MaxFloat32 } // false for NaN
+
+// CheckOutput returns a [NonFiniteError] unless all values of v, which a model with these parameters
+// computed, are sound. Output names them in the plural, for people. Everything that leaves a model passes here: a comparison with NaN
+// is false without a word, and a ranking or a likeliest class would be made of nothing.
+func (p Parameters) CheckOutput(d engine.Device, output string, v *autograd.Var) error {
+	if sound(d.SumSquares(v.Value, nil)) {
+		return nil
+	}
+	broken := &NonFiniteError{Output: output, Value: worst(engine.Values(d, v.Value))}
+	broken.name(d, p)
+	return broken
+}
+
+// CheckWeights returns a [NonFiniteError] that names the first parameter with values that are not sound. It reads
+// all weights.
+func (p Parameters) CheckWeights(d engine.Device) error {
+	broken := &NonFiniteError{}
+	if broken.name(d, p); broken.Tensor == "" {
+		return nil
+	}
+	return broken
+}
+
+// name looks for the parameter that is to blame. One with NaN or an infinity comes before one with large values.
+func (e *NonFiniteError) name(d engine.Device, params Parameters) {
+	for _, p := range params {
+		s := d.SumSquares(p.Value, nil)
+		finite := !math.IsNaN(s) && !math.IsInf(s, 0)
+		if sound(s) || finite && e.Tensor != "" {
+			continue
+		}
+		e.Tensor, e.Value = p.Name, worst(engine.Values(d, p.Value))
+		if !finite {
+			return
+		}
+	}
+}
+
+// worst returns the first value that is not finite, else the one of the largest magnitude.
+func worst(values []float32) float32 {
+	var largest float32
+	for _, v := range values {
+		if v-v != 0 {
+			return v
+		}
+		if max(v, -v) > max(largest, -largest) {
+			largest = v
+		}
+	}
+	return largest
+}
