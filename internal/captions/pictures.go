@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/picture"
 )
 
@@ -61,6 +62,9 @@ func (p *pictures) walk(dir, prefix string, depth int) error {
 		return err
 	}
 	for _, e := range entries {
+		if infile.Hidden(e.Name()) {
+			continue
+		}
 		where, name := filepath.Join(dir, e.Name()), path.Join(prefix, e.Name())
 		mode := e.Type()
 		if mode&os.ModeSymlink != 0 {
@@ -75,7 +79,7 @@ func (p *pictures) walk(dir, prefix string, depth int) error {
 			}
 		}
 		switch {
-		case mode.IsDir() && depth > 1 && !strings.HasPrefix(e.Name(), "."):
+		case mode.IsDir() && depth > 1:
 			if err := p.walk(where, name, depth-1); err != nil {
 				return err
 			}

@@ -19,8 +19,11 @@ func folder(t testing.TB, files map[string]string) string {
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			t.Fatal(err)
+		companion := filepath.Join(filepath.Dir(path), "._"+filepath.Base(path)) // as macOS lays it beside: it never counts
+		for file, content := range map[string]string{path: content, companion: "\x00\x05\x16\x07\x00\x02"} {
+			if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	return dir

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // form is one in which the data are handed around.
@@ -82,7 +83,7 @@ func findSource(src string) (source, error) {
 	for _, candidate := range folderForms {
 		var files []string
 		for _, e := range entries {
-			if !e.IsDir() && candidate.is(strings.ToLower(e.Name())) {
+			if !e.IsDir() && !infile.Hidden(e.Name()) && candidate.is(strings.ToLower(e.Name())) {
 				files = append(files, filepath.Join(src, e.Name()))
 			}
 		}
@@ -151,7 +152,7 @@ func (s source) findLists(p *pictures) (map[string]string, error) {
 		path := filepath.Join(s.dir, e.Name())
 		m := listName.FindStringSubmatch(strings.ToLower(e.Name()))
 		_, beside := p.byStem[stem(e.Name())]
-		if m == nil || e.IsDir() || slices.Contains(s.files, path) || s.form == formBeside && beside {
+		if m == nil || e.IsDir() || infile.Hidden(e.Name()) || slices.Contains(s.files, path) || s.form == formBeside && beside {
 			continue
 		}
 		split := splitWords[m[1]]

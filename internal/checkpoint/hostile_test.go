@@ -288,6 +288,12 @@ func TestHostileFolders(t *testing.T) {
 			t.Error(r.Tensors())
 		}
 	})
+	t.Run("hidden file", func(t *testing.T) {
+		dir := folder(t, map[string][]byte{"v": good, "._v": good})
+		if r := OpenTest(t, dir); len(r.Tensors()) != 1 || len(r.Files()) != 0 {
+			t.Error(r.Tensors(), r.Files())
+		}
+	})
 	t.Run("folder like a variable", func(t *testing.T) {
 		dir := folder(t, map[string][]byte{"v": good})
 		if err := os.Mkdir(filepath.Join(dir, "w"), 0o755); err != nil {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // paddleFolder is a folder with one file per variable. Opening reads the
@@ -57,6 +59,7 @@ func listFolder(root *os.Root) ([]string, error) {
 	}
 	defer d.Close()
 	names, err := d.Readdirnames(-1)
+	names = slices.DeleteFunc(names, infile.Hidden)
 	slices.Sort(names)
 	return names, err
 }

@@ -6,7 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // listedEntries bounds how many names of a folder a message shows.
@@ -44,6 +47,7 @@ func folderContent(path string) string {
 	if err != nil {
 		return err.Error()
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return infile.Hidden(e.Name()) })
 	if len(entries) == 0 {
 		return "nothing"
 	}

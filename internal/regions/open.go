@@ -13,6 +13,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/picture"
 )
@@ -198,7 +199,7 @@ func listFiles(dir string) ([]string, error) {
 	pictures := false
 	for _, e := range entries {
 		path := filepath.Join(dir, e.Name())
-		if e.Name()[0] == '.' {
+		if infile.Hidden(e.Name()) {
 			continue
 		}
 		info, err := os.Stat(path) // follows links

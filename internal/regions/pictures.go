@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"path"
 	"path/filepath"
 	"sync"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/picture"
 )
 
@@ -20,7 +20,7 @@ func ListPictures(dir string) ([]string, error) {
 		switch {
 		case err != nil:
 			return err
-		case name != "." && path.Base(name)[0] == '.':
+		case infile.Hidden(name):
 			if e.IsDir() {
 				return fs.SkipDir
 			}

@@ -58,6 +58,12 @@ func TestStore(t *testing.T) {
 	}{{patches, true}, {patches, false}, {statistics, false}} {
 		spec := c.source.Extractor().Spec()
 		dir := filepath.Join(t.TempDir(), "store")
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, ".DS_Store"), nil, 0o644); err != nil { // a hidden file is none
+			t.Fatal(err)
+		}
 		writeStore(t, dir, Header{Dim: c.source.Dim(), Bytes: c.bytes, Extractor: &spec}, c.source)
 		s, info := openTest(t, dir, Options{SkipBad: true})
 		sameSources(t, s, c.source)

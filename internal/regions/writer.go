@@ -8,9 +8,11 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // The store is a folder with features.json and shards, which are safetensors files. A
@@ -120,6 +122,7 @@ func (w *Writer) begin() error {
 	if err != nil {
 		return err
 	}
+	entries = slices.DeleteFunc(entries, func(e fs.DirEntry) bool { return infile.Hidden(e.Name()) })
 	if len(entries) > 0 {
 		return fmt.Errorf("%s holds other files (%s); name a new folder", w.dir, entries[0].Name())
 	}

@@ -28,8 +28,11 @@ func folder(tb testing.TB, files map[string]string) string {
 		if strings.HasSuffix(name, ".gz") && !strings.HasPrefix(content, "raw") {
 			content = zipped(tb, content)
 		}
-		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
-			tb.Fatal(err)
+		companion := filepath.Join(filepath.Dir(path), "._"+filepath.Base(path)) // as macOS lays it beside: it never counts
+		for file, content := range map[string]string{path: content, companion: "\x00\x05\x16\x07\x00\x02"} {
+			if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+				tb.Fatal(err)
+			}
 		}
 	}
 	return dir

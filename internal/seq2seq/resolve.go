@@ -10,6 +10,7 @@ import (
 	"unicode"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Splits are the usual parts of a data set, and the words for them in file names.
@@ -50,7 +51,7 @@ func Resolve(path, split string) (string, error) {
 	}
 	var found []string
 	for _, e := range entries {
-		if !e.IsDir() && isSource(e.Name()) && SplitOf(e.Name()) == split {
+		if !e.IsDir() && !infile.Hidden(e.Name()) && isSource(e.Name()) && SplitOf(e.Name()) == split {
 			found = append(found, e.Name())
 		}
 	}

@@ -6,10 +6,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 const storyEnding = ".story"
@@ -27,6 +29,11 @@ func (r *reader) stories(path string) error {
 		switch {
 		case err != nil:
 			return &data.FileError{File: file, Problem: fmt.Sprintf("cannot be looked at: %v", err), Err: err}
+		case infile.Hidden(entry.Name()) && file != root:
+			if entry.IsDir() {
+				return fs.SkipDir
+			}
+			return nil
 		case entry.IsDir() || root != path && !strings.HasSuffix(file, storyEnding):
 			return nil
 		case r.opt.keep != nil && !r.opt.keep(storyID(file)):
@@ -96,7 +103,8 @@ func withStop(line string) string {
 // holdsStories says whether a folder has a story in it, in its folders or in their "stories".
 func holdsStories(dir string) bool {
 	for _, pattern := range []string{"*", "*/*", "*/stories/*"} {
-		if found, err := fs.Glob(os.DirFS(dir), pattern+storyEnding); err == nil && len(found) > 0 {
+		found, err := fs.Glob(os.DirFS(dir), pattern+storyEnding)
+		if err == nil && slices.ContainsFunc(found, func(name string) bool { return !infile.Hidden(name) }) {
 			return true
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Names of the files; each of the first five may have any "NAME." before it.
@@ -130,7 +132,7 @@ func findFiles(dir string) (map[string]string, error) {
 	for _, entry := range entries {
 		for _, name := range []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileTokenizer, fileConfig} {
 			prefixed := name != fileTokenizer && name != fileConfig
-			if entry.IsDir() || entry.Name() != name && (!prefixed || !strings.HasSuffix(entry.Name(), "."+name)) {
+			if entry.IsDir() || infile.Hidden(entry.Name()) || entry.Name() != name && (!prefixed || !strings.HasSuffix(entry.Name(), "."+name)) {
 				continue
 			}
 			path := filepath.Join(dir, entry.Name())

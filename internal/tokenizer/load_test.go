@@ -130,6 +130,10 @@ func TestLoadNames(t *testing.T) {
 	}
 	noVersion := maps.Clone(hugging)
 	noVersion[fileMerges] = strings.TrimPrefix(noVersion[fileMerges], versionLine+"\n")
+	hidden := maps.Clone(prefixed) // as macOS lays them beside
+	for name := range prefixed {
+		hidden["._"+name] = "\x00\x05\x16\x07"
+	}
 	both := maps.Clone(unimo)
 	maps.Copy(both, hugging)
 	both[fileTokens] = "UNIMO's files come first"
@@ -138,7 +142,7 @@ func TestLoadNames(t *testing.T) {
 		t.Fatal(err)
 	}
 	for name, contents := range map[string]map[string]string{
-		"prefixed": prefixed, "Windows line ends": windows, "no version line": noVersion, "both forms": both,
+		"prefixed": prefixed, "Windows line ends": windows, "no version line": noVersion, "both forms": both, "hidden files": hidden,
 	} {
 		got, err := Load(folder(t, contents))
 		if err != nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Dir is a run's folder.
@@ -63,6 +64,7 @@ func NewDir(root string) (*Dir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make run folder: %w", err)
 	}
+	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return infile.Hidden(e.Name()) })
 	if len(entries) == 0 {
 		return d, nil
 	}

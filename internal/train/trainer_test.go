@@ -471,6 +471,11 @@ func TestNewDirRefusesOtherFolders(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	other := t.TempDir()
+	os.WriteFile(filepath.Join(other, ".DS_Store"), nil, 0o644)
+	if _, err := NewDir(other); err != nil {
+		t.Errorf("a folder with a hidden file alone: %v", err)
+	}
+	other = t.TempDir()
 	os.WriteFile(filepath.Join(other, "thesis.txt"), nil, 0o644)
 	if _, err := NewDir(other); err == nil || !strings.Contains(err.Error(), "not empty") {
 		t.Errorf("got %v", err)
