@@ -12,7 +12,8 @@ import (
 // layers lists the packages from the bottom to the top. A package may import those
 // of lower layers only; docs/architecture.md says what each layer is for.
 var layers = [][]string{
-	{"internal/parallel", "internal/memory", "internal/atomicfile", "internal/infile", "internal/columns", "internal/metrics", "internal/config"},
+	{"internal/pytext", "internal/infile"},
+	{"internal/parallel", "internal/memory", "internal/atomicfile", "internal/columns", "internal/metrics", "internal/config"},
 	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth", "internal/masking"},
 	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions", "internal/rewrite", "internal/related"},
 	{"internal/engine/cpu", "internal/autograd", "internal/corpus"},

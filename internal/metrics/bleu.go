@@ -1,6 +1,11 @@
 package metrics
 
-import "math"
+import (
+	"math"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/pytext"
+)
 
 // tiny and small keep the caption evaluation's quotients off 0/0. They shift a score
 // by less than 1e-9 and are kept because scores must equal that evaluation's.
@@ -22,12 +27,12 @@ func BLEU(hyps []string, refs [][]string) [4]float64 {
 	}
 	var total bleuCounts
 	for i, h := range hyps {
-		v, hyp := vocabulary{}, words(h)
+		v, hyp := vocabulary{}, pytext.Fields(h)
 		ids := v.ids(hyp)
 		var refIDs [][]int32
 		closest := math.MaxInt
 		for _, r := range references(refs[i]) {
-			ref := v.ids(words(r))
+			ref := v.ids(pytext.Fields(r))
 			refIDs = append(refIDs, ref)
 			if d, best := distance(len(ref), len(ids)), distance(closest, len(ids)); d < best || d == best && len(ref) < closest {
 				closest = len(ref)
@@ -159,13 +164,10 @@ func CaptionROUGEL(hyps []string, refs [][]string) float64 {
 	return sum / float64(len(hyps))
 }
 
-// captionWords gives an empty text one empty word, so that two empty texts are equal,
-// as splitting at single spaces does.
+// captionWords splits at single spaces, as rouge.py does: two in a row have an empty word
+// between them, and an empty text is one empty word. Other white space is part of a word.
 func captionWords(text string) []string {
-	w, _ := firstWords(words(text), MaxWords)
-	if len(w) == 0 {
-		return []string{""}
-	}
+	w, _ := firstWords(strings.Split(text, " "), MaxWords)
 	return w
 }
 

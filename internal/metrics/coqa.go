@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 	"unicode"
+
+	"github.com/unimo-go/unimo/internal/pytext"
 )
 
 // Answered is a turn of a conversation with the answer that is to be scored.
@@ -164,7 +166,7 @@ func answerWords(answer string) []string {
 			return -1
 		}
 		return r
-	}, strings.ToLower(answer))
+	}, pytext.Lower(answer))
 	// An article is a run of word characters, not only a whole word: other
 	// punctuation, as in “the end”, stands beside it.
 	var b strings.Builder
@@ -186,7 +188,7 @@ func answerWords(answer string) []string {
 		b.WriteString(answer[:n])
 		answer = answer[n:]
 	}
-	return words(b.String())
+	return pytext.Fields(b.String())
 }
 
 // isWordRune is \w of Python's regular expressions, but for the underscore, which is

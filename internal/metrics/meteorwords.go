@@ -3,6 +3,9 @@ package metrics
 import (
 	"regexp"
 	"strings"
+	"unicode"
+
+	"github.com/unimo-go/unimo/internal/pytext"
 )
 
 // meteorRules separate words and punctuation in the order in which they stand, as the
@@ -13,7 +16,7 @@ var meteorRules = []struct {
 	pattern *regexp.Regexp
 	with    string
 }{
-	{rule(`[^αN\s.'\x60,\-‘’]`), " $0 "},
+	{rule(`[^αN\s\v.'\x60,\-‘’]`), " $0 "},
 	{rule(`\.{2,}`), " $0 "},
 	{rule(`([^N]),([^N])`), "$1 , $2"},
 	{rule(`([N]),([^N])`), "$1 , $2"},
@@ -30,18 +33,29 @@ var meteorRules = []struct {
 	{rule(`([N])'(s)`), "$1 '$2"},
 }
 
+// meteorLetters are the characters that METEOR 1.5 takes for letters. Not all of Latin and
+// Cyrillic: without the Romanian comma below, the Vietnamese letters with two marks, ligatures.
+const meteorLetters = `A-Za-zŠŽšžŸÀ-ÖØ-öø-žЀ-ӿԀ-ԧꙀ-ꙮ꙾-ꚗ\x{1D00}-\x{1D7F}`
+
 // rule compiles a pattern in which α stands for letters and N for digits.
 func rule(pattern string) *regexp.Regexp {
-	return regexp.MustCompile(strings.NewReplacer("α", `\p{Latin}\p{Cyrillic}`, "N", "0-9").Replace(pattern))
+	return regexp.MustCompile(strings.NewReplacer("α", meteorLetters, "N", "0-9").Replace(pattern))
 }
 
 // meteorTokens splits a text into lower-case words and punctuation marks.
 func meteorTokens(text string) []string {
-	text = " " + text + " "
+	text = strings.Map(func(r rune) rune {
+		if r != '\u1680' && unicode.Is(unicode.Zs, r) {
+			return ' '
+		}
+		return r
+	}, text)
+	// As Java's trim: control characters at the ends go too.
+	text = " " + strings.TrimFunc(text, func(r rune) bool { return r <= ' ' }) + " "
 	for _, r := range meteorRules {
 		text = r.pattern.ReplaceAllString(text, r.with)
 	}
-	parts := strings.Fields(text)
+	parts := strings.FieldsFunc(text, func(r rune) bool { return strings.ContainsRune(" \t\n\r\f", r) })
 	var tokens []string
 	for i, t := range parts {
 		following := ""
@@ -58,7 +72,7 @@ func meteorTokens(text string) []string {
 // after "No", a number. Words with dots inside lose them all, so that U.S. is US.
 func appendUndotted(tokens []string, token, following string) []string {
 	word, dotted := strings.CutSuffix(token, ".")
-	lower := strings.ToLower(token)
+	lower := pytext.Lower(token) // Java's is the same
 	switch {
 	case !dotted || strings.Trim(token, ".") == "":
 		return append(tokens, lower)
@@ -69,7 +83,7 @@ func appendUndotted(tokens []string, token, following string) []string {
 	case abbreviationsOfNumbers[word] && startsWith(following, '0', '9'):
 		return append(tokens, lower)
 	}
-	return append(tokens, strings.ToLower(word), ".")
+	return append(tokens, pytext.Lower(word), ".")
 }
 
 var hasLetter = rule(`[α]`)

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"strings"
 	"testing"
 )
 
@@ -54,7 +55,20 @@ func TestOfficialCaptionScores(t *testing.T) {
 	for k, score := range BLEU(o.Hyps, o.Refs) {
 		near(t, fmt.Sprintf("BLEU-%d", k+1), score, o.BLEU[k])
 	}
-	near(t, "ROUGE-L", CaptionROUGEL(o.Hyps, o.Refs), o.CaptionROUGEL)
+	near(t, "ROUGE-L", CaptionROUGEL(singleSpaced(o.Hyps), mapped(o.Refs, singleSpaced)), o.CaptionROUGEL)
+}
+
+// singleSpaced are the texts with words that single spaces separate, as expected.py gave them to rouge.py.
+func singleSpaced(texts []string) []string {
+	return mapped(texts, func(s string) string { return strings.Join(strings.Fields(s), " ") })
+}
+
+func mapped[T any](list []T, f func(T) T) []T {
+	out := make([]T, len(list))
+	for i, x := range list {
+		out[i] = f(x)
+	}
+	return out
 }
 
 func TestOfficialMETEOR(t *testing.T) {

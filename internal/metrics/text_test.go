@@ -1,6 +1,7 @@
 package metrics
 
 import (
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -57,6 +58,7 @@ func TestBasicTokens(t *testing.T) {
 		"$^`~ «quoted» — dash":       "$|^|`|~|«|quoted|»|—|dash",
 		"ÀÉ e\u0301":                 "ae|e",
 		"one.two":                    "one|.|two",
+		"ΟΔΟΣ":                       "οδος",
 		"\u00bd \u2460 under_scored": "½|①|under|_|scored",
 	} {
 		if got := strings.Join(BasicTokens(text), "|"); got != want {
@@ -126,6 +128,43 @@ func TestCaptionROUGEL(t *testing.T) {
 	near(t, "both empty", CaptionROUGEL([]string{""}, [][]string{{""}}), 1)
 	near(t, "one empty", CaptionROUGEL([]string{"", "a"}, [][]string{{"a"}, nil}), 0)
 	near(t, "none", CaptionROUGEL(nil, nil), math.NaN())
+	// Right values: rouge.py of pycocoevalcap 1.2, which splits at single spaces.
+	for _, c := range []struct {
+		hyp, ref string
+		want     float64
+	}{
+		{"a red  ball", "a red ball", 0.8798076923076923},
+		{"a red ball ", "a red ball", 0.8798076923076923},
+		{"a\u00a0dog ran", "a dog ran", 0.3860759493670886},
+		{"a\tdog", "a dog", 0},
+		{"  ", "a", 0},
+		{"a  b", "a  b", 1},
+	} {
+		near(t, fmt.Sprintf("%+q, %+q", c.hyp, c.ref), CaptionROUGEL([]string{c.hyp}, [][]string{{c.ref}}), c.want)
+	}
+}
+
+// Right values: METEOR 1.5 with -l en -norm -m "exact stem".
+func TestMETEORLetters(t *testing.T) {
+	for _, c := range []struct {
+		hyp, ref string
+		want     float64
+	}{
+		{"Lê Nguyễn sleeps", "Lê Nguyễn sits", 0.4362280240375045},
+		{"Brașov is large", "Brașov is small", 0.419450023112985},
+		{"the ﬂat roof", "the ﬂat door", 0.32397191433991346},
+		{"un ƒ x", "un ƒ y", 0.3184464413482169},
+		{"the ǎ b", "the ǎ c", 0.272954092584186},
+		{"x ẞ y", "x ẞ z", 0.3184464413482169},
+		{"the ᴀb walks", "the ᴀb runs", 0.272954092584186},
+		{"the ſun", "the ſea", 0.272954092584186},
+		// White space and control characters of their own.
+		{"a\vb runs \vx x\v", "a\vb walks", 0.1739130434782609},
+		{"a\u2028b runs \u2028x x\u2028", "a\u2028b walks", 0.3074987661531382},
+		{"a\x1fb runs \x1fx x\x1f", "a\x1fb walks", 0.31969034719004674},
+	} {
+		near(t, fmt.Sprintf("%+q", c.hyp), METEOR([]string{c.hyp}, [][]string{{c.ref}}, nil).METEOR, c.want)
+	}
 }
 
 func TestMETEORTokens(t *testing.T) {
@@ -208,6 +247,8 @@ func TestCoQA(t *testing.T) {
 		{"missing", Answered{Missing: true, References: []string{""}}, 0, 0},
 		{"no references", Answered{Answer: "yes"}, 0, 0},
 		{"repeated words", Answered{Answer: "no no no", References: []string{"no no"}}, .8, 0},
+		{"a sigma that ends a word", Answered{Answer: "ΟΔΟΣ ΑΣ", References: []string{"οδος ας"}}, 1, 1},
+		{"a capital with a dot", Answered{Answer: "İzmit", References: []string{"i\u0307zmit"}}, 1, 1},
 	} {
 		got := CoQA([]Answered{c.answer})
 		near(t, c.name+": F1", got.F1, c.f1)

@@ -5,14 +5,9 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/unimo-go/unimo/internal/pytext"
 	"golang.org/x/text/unicode/norm"
 )
-
-// words splits a text at white space, as Python's str.split does.
-func words(text string) []string { return strings.FieldsFunc(text, isSpace) }
-
-// isSpace is Python's str.isspace: the separators U+001C to U+001F count as well.
-func isSpace(r rune) bool { return unicode.IsSpace(r) || 0x1c <= r && r <= 0x1f }
 
 // BasicTokens splits a text into lower-case words without accents and single
 // punctuation marks and CJK characters, as the reference's BasicTokenizer does before
@@ -33,7 +28,7 @@ func BasicTokens(text string) []string {
 		}
 	}
 	var split strings.Builder
-	for _, r := range norm.NFD.String(strings.ToLower(clean.String())) {
+	for _, r := range norm.NFD.String(pytext.Lower(clean.String())) {
 		switch {
 		case unicode.Is(unicode.Mn, r): // an accent
 		case isPunctuation(r):
@@ -44,7 +39,7 @@ func BasicTokens(text string) []string {
 			split.WriteRune(r)
 		}
 	}
-	return words(split.String())
+	return pytext.Fields(split.String())
 }
 
 // isPunctuation counts ASCII symbols such as $ and ^ as punctuation.
@@ -135,7 +130,7 @@ func Distinct(hyps []string, n int) float64 {
 	}
 	v, different, all := vocabulary{}, map[gram]struct{}{}, 0
 	for _, h := range hyps {
-		ids := v.ids(words(h))
+		ids := v.ids(pytext.Fields(h))
 		for i := range len(ids) - n + 1 {
 			different[newGram(ids[i:i+n])] = struct{}{}
 			all++
@@ -148,7 +143,7 @@ func Distinct(hyps []string, n int) float64 {
 func AverageLength(hyps []string) float64 {
 	n := 0
 	for _, h := range hyps {
-		n += len(words(h))
+		n += len(pytext.Fields(h))
 	}
 	return float64(n) / float64(len(hyps))
 }

@@ -4,6 +4,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 	"unsafe"
+
+	"github.com/unimo-go/unimo/internal/pytext"
 )
 
 // lowerChunk is how much text is lower-cased at a time: the copy stays in the
@@ -25,7 +27,7 @@ func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 			continue
 		}
 		if t.lowerCase {
-			s.lower = appendLower(s.lower[:0], part)
+			s.lower = pytext.AppendLower(s.lower[:0], part)
 			// The buffer is not written to before encode is done with it.
 			part = unsafe.String(unsafe.SliceData(s.lower), len(s.lower))
 		}

@@ -8,6 +8,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/pytext"
 	"pgregory.net/rapid"
 )
 
@@ -252,7 +253,7 @@ func TestEncodeLowerCase(t *testing.T) {
 	tok := train(t, 400, TrainOptions{}, strings.Repeat(pangram, 3))
 	rapid.Check(t, func(t *rapid.T) {
 		text := anyText().Draw(t, "text")
-		want := string(appendLower(nil, text))
+		want := string(pytext.AppendLower(nil, text))
 		if got := string(tok.Decode(nil, tok.Encode(nil, text))); got != want {
 			t.Fatalf("Encode lower-cases %q to %q, want %q", text, got, want)
 		}
@@ -267,7 +268,7 @@ func TestEncodeLowerCase(t *testing.T) {
 	} {
 		got := tok.Encode(nil, text)
 		tok.SetLowerCase(false)
-		want := tok.Encode(nil, string(appendLower(nil, text)))
+		want := tok.Encode(nil, string(pytext.AppendLower(nil, text)))
 		tok.SetLowerCase(true)
 		if !slices.Equal(got, want) {
 			t.Errorf("%q... is encoded otherwise in chunks", text[:20])
@@ -283,8 +284,8 @@ func TestCut(t *testing.T) {
 		if want := splitAll(text); !slices.Equal(apart, want) {
 			t.Fatalf("%q cut at %d splits into %q, want %q", text, at, apart, want)
 		}
-		lower := appendLower(appendLower(nil, text[:at]), text[at:])
-		if want := string(appendLower(nil, text)); string(lower) != want {
+		lower := pytext.AppendLower(pytext.AppendLower(nil, text[:at]), text[at:])
+		if want := string(pytext.AppendLower(nil, text)); string(lower) != want {
 			t.Fatalf("%q cut at %d lower-cases to %q, want %q", text, at, lower, want)
 		}
 	})

@@ -8,6 +8,8 @@ import (
 	"math"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/pytext"
 )
 
 // fillers are the words that only fill the table; UNIMO's vocabulary has them too.
@@ -116,7 +118,7 @@ func (tr *trainer) count(texts iter.Seq[string], lowerCase bool) error {
 	var lower []byte
 	for text := range texts {
 		if lowerCase {
-			lower = appendLower(lower[:0], text)
+			lower = pytext.AppendLower(lower[:0], text)
 			text = string(lower)
 		}
 		for i := 0; i < len(text); {

@@ -1,14 +1,24 @@
-package tokenizer
+package pytext
 
 import (
 	"unicode"
 	"unicode/utf8"
 )
 
-// appendLower appends s in lower case as Python's str.lower writes it: the simple
+// Lower returns s in lower case, see [AppendLower].
+func Lower(s string) string {
+	for i := range len(s) {
+		if c := s[i]; c >= utf8.RuneSelf || 'A' <= c && c <= 'Z' {
+			return string(AppendLower(make([]byte, 0, len(s)), s))
+		}
+	}
+	return s
+}
+
+// AppendLower appends s in lower case as Python's str.lower writes it: the simple
 // mapping of each character, except that 'İ' becomes an i and a dot (U+0307) and a
 // 'Σ' that ends a word becomes 'ς'. Bytes that are not UTF-8 stay as they are.
-func appendLower(dst []byte, s string) []byte {
+func AppendLower(dst []byte, s string) []byte {
 	for i := 0; i < len(s); {
 		c := s[i]
 		if c < utf8.RuneSelf {

@@ -1,4 +1,4 @@
-package tokenizer
+package pytext
 
 import "testing"
 
@@ -25,11 +25,14 @@ func TestLower(t *testing.T) {
 		"\xffA\xe2\x82Σ":   "\xffa\xe2\x82σ",
 		"\U0001E900 Ა Ꭰ ꭰ": "\U0001E922 ა ꭰ ꭰ",
 	} {
-		if got := string(appendLower(nil, text)); got != want {
-			t.Errorf("appendLower(%+q) = %+q, want %+q", text, got, want)
+		if got := string(AppendLower(nil, text)); got != want {
+			t.Errorf("AppendLower(%+q) = %+q, want %+q", text, got, want)
+		}
+		if got := Lower(text); got != want {
+			t.Errorf("Lower(%+q) = %+q, want %+q", text, got, want)
 		}
 	}
-	if got := string(appendLower([]byte("> "), "A")); got != "> a" {
-		t.Errorf("appendLower appends %q", got)
+	if got := string(AppendLower([]byte("> "), "A")); got != "> a" {
+		t.Errorf("AppendLower appends %q", got)
 	}
 }
