@@ -13,7 +13,7 @@ import (
 // of lower layers only; docs/architecture.md says what each layer is for.
 var layers = [][]string{
 	{"internal/pytext", "internal/infile"},
-	{"internal/parallel", "internal/memory", "internal/atomicfile", "internal/columns", "internal/metrics", "internal/config"},
+	{"internal/printable", "internal/parallel", "internal/memory", "internal/atomicfile", "internal/columns", "internal/metrics", "internal/config"},
 	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth", "internal/masking"},
 	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions", "internal/rewrite", "internal/related"},
 	{"internal/engine/cpu", "internal/autograd", "internal/corpus"},

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/generate"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/task"
 )
@@ -120,7 +121,7 @@ func (c *conversation) prompt() {
 // answer streams the answer to a question and remembers both.
 func (c *conversation) answer(ctx context.Context, question string) error {
 	c.turns = append(c.turns, question)
-	emit := func(piece string) { fmt.Fprint(c.stdout, piece) }
+	emit := func(piece string) { fmt.Fprint(c.stdout, printable.String(piece)) }
 	if c.json {
 		emit = func(string) {}
 	}

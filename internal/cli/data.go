@@ -186,15 +186,6 @@ func leftOut(skipped map[string]int, invalid int) string {
 	return b.String()
 }
 
-// count begins a stage of unknown length, counted says how far it has come.
-func (p *progress) count(what string) { p.start(-1, what) }
-
-func (p *progress) counted(n int) {
-	if p.bar != nil {
-		p.bar.Set(n)
-	}
-}
-
 // shownProblems is how many problems are printed.
 const shownProblems = 100
 

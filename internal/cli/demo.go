@@ -227,6 +227,8 @@ func (a *app) demoRun(ctx context.Context, p demoPart, o task.Options) (*task.Su
 	_, err := os.Stat(o.Out)
 	progress := a.newProgress()
 	defer progress.finish()
+	progress.trains(o.Preset)
+	defer a.saving.Store(false)
 	o.Size, o.Resume, o.Notice = "mini", err == nil, p.notice
 	o.Command, o.Version, o.Log, o.Observer = []string{"unimo", "demo", p.name}, runVersion(), a.log, progress
 	return task.Finetune(ctx, o)

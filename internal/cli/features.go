@@ -157,7 +157,6 @@ type extractJob struct {
 func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
 	return func(yield func(*regions.Image, error) bool) {
 		j.bar.Stage("pictures")
-		begin := time.Now()
 		done := 0
 		for im, err := range regions.Read(j.source, names) {
 			if j.ctx.Err() != nil {
@@ -166,9 +165,6 @@ func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
 			}
 			done++
 			j.bar.Tick(done, len(names))
-			if j.bar.bar != nil {
-				j.bar.bar.Describe(fmt.Sprintf("%.0f pictures/s", float64(done)/time.Since(begin).Seconds()))
-			}
 			if err != nil && j.skipBad {
 				if j.result.Bad++; j.result.Bad <= warnedProblems {
 					j.log.Warn("left out", "picture", err)

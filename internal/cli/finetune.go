@@ -123,6 +123,8 @@ func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
 	o.Version = runVersion()
 	progress := a.newProgress()
 	defer progress.finish()
+	progress.trains(o.Preset)
+	defer a.saving.Store(false)
 	o.Observer = progress
 	var err error
 	if len(grid) > 0 {

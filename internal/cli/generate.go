@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/generate"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/task"
 )
@@ -204,7 +205,7 @@ func (w *textWriter) write(ctx context.Context, examples []seq2seq.Example, tick
 		if w.json {
 			err = w.printJSON(generated{g.ID, g.Turn, g.Sources, g.Text, g.Target, g.Score, g.Finished})
 		} else {
-			_, err = fmt.Fprintln(w.stdout, g.Text)
+			_, err = fmt.Fprintln(w.stdout, printable.String(g.Text))
 		}
 		if err != nil {
 			return err

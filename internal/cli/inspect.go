@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/printable"
 )
 
 // inspection is what "unimo inspect --json" prints.
@@ -267,24 +268,23 @@ func (s *inspection) addTensors(r checkpoint.Reader, stats bool) error {
 	return nil
 }
 
-// print writes the inspection for people. Names come from files: %q keeps control
-// characters from the terminal where they hold any.
+// print writes the inspection for people. Names come from files.
 func (s *inspection) print(out io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s: %s, %d tensors, %d values, %.1f MB\n", s.Path, s.Format, len(s.Tensors), s.Parameters, float64(s.Bytes)/1e6)
+	fmt.Fprintf(&b, "%s: %s, %d tensors, %d values, %.1f MB\n", printable.String(s.Path), s.Format, len(s.Tensors), s.Parameters, float64(s.Bytes)/1e6)
 	if s.size != "" {
-		fmt.Fprintf(&b, "configuration: %s\n", s.size)
+		fmt.Fprintf(&b, "configuration: %s\n", printable.String(s.size))
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Metadata)) {
-		fmt.Fprintf(&b, "metadata: %s = %s\n", printable(key), printable(s.Metadata[key]))
+		fmt.Fprintf(&b, "metadata: %s = %s\n", printable.String(key), printable.String(s.Metadata[key]))
 	}
 	b.WriteByte('\n')
 	s.printTensors(&b)
 	for _, f := range s.Files {
-		fmt.Fprintf(&b, "not recognised: %s (%s)\n", printable(f.Name), f.Reason)
+		fmt.Fprintf(&b, "not recognised: %s (%s)\n", printable.String(f.Name), printable.String(f.Reason))
 	}
 	for _, l := range s.LeftOut {
-		fmt.Fprintf(&b, "left out: %s (%s)\n", printable(l.Name), l.Reason)
+		fmt.Fprintf(&b, "left out: %s (%s)\n", printable.String(l.Name), printable.String(l.Reason))
 	}
 	if s.Comparison != nil {
 		s.Comparison.print(&b)
@@ -301,7 +301,7 @@ func (s *inspection) printTensors(b *strings.Builder) {
 	}
 	fmt.Fprintln(w)
 	for _, t := range s.Tensors {
-		fmt.Fprintf(w, "%s\t%s\t%v", printable(t.Name), t.DType, t.Shape)
+		fmt.Fprintf(w, "%s\t%s\t%v", printable.String(t.Name), t.DType, t.Shape)
 		if v := t.Stats; v != nil {
 			fmt.Fprintf(w, "\t%.4g\t%.4g\t%.4g\t%.4g\t%d\t%d\t%d", v.Min, v.Max, v.Mean, v.Std, v.Zeros, v.NaN, v.Inf)
 		}
@@ -318,20 +318,12 @@ func (c *comparison) print(b *strings.Builder) {
 	}
 	b.WriteByte('\n')
 	for _, name := range c.Missing {
-		fmt.Fprintf(b, "  missing: %s\n", name)
+		fmt.Fprintf(b, "  missing: %s\n", printable.String(name))
 	}
 	for _, m := range c.Mismatched {
 		fmt.Fprintf(b, "  another shape: %s is %v, the architecture has %v\n", m.Name, m.Have, m.Want)
 	}
 	for _, name := range c.Unknown {
-		fmt.Fprintf(b, "  unknown: %s\n", printable(name))
+		fmt.Fprintf(b, "  unknown: %s\n", printable.String(name))
 	}
-}
-
-// printable returns s, quoted if it holds what a terminal could take for a command.
-func printable(s string) string {
-	if quoted := fmt.Sprintf("%q", s); quoted != `"`+s+`"` {
-		return quoted
-	}
-	return s
 }

@@ -19,7 +19,7 @@ import (
 // execute runs one command with arguments and returns its output.
 func execute(a *app, build func(*app) *cobra.Command, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
-	a.stdout, a.stderr = &stdout, &stderr
+	a.stdout, a.stderr = newOutput(&stdout), newScreen(&stderr)
 	a.log = slog.New(newLineHandler(&stderr, slog.LevelInfo))
 	c := build(a)
 	c.SetArgs(args)

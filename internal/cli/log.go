@@ -7,10 +7,12 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+
+	"github.com/unimo-go/unimo/internal/printable"
 )
 
 // lineHandler prints log records for people: "warning: message key=value".
-// Runs keep the machine-readable record in log.jsonl.
+// Whatever data it quotes, it is one line. Runs keep the machine-readable record in log.jsonl.
 type lineHandler struct {
 	mu    *sync.Mutex
 	w     io.Writer
@@ -41,10 +43,10 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		write(attr)
 	}
 	r.Attrs(write)
-	b.WriteByte('\n')
+	line := printable.String(b.String()) + "\n"
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	_, err := io.WriteString(h.w, b.String())
+	_, err := io.WriteString(h.w, line)
 	return err
 }
 

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/regions"
 	"github.com/unimo-go/unimo/internal/retrieve"
 	"github.com/unimo-go/unimo/internal/task"
@@ -241,7 +242,7 @@ func (a *app) printFound(pictures string, hits []retrieve.Found) error {
 		if a.json {
 			err = a.printJSON(line)
 		} else {
-			_, err = fmt.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, oneField.Replace(path))
+			_, err = fmt.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, printable.String(path))
 		}
 		if err != nil {
 			return err

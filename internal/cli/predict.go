@@ -12,6 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -161,7 +162,7 @@ func (a *app) printPrediction(cfg model.Config, pair bool, x data.Example, q tas
 		}
 		return a.printJSON(out)
 	}
-	fields := []string{q.Label, fmt.Sprintf("%.4f", q.Probability)}
+	fields := []string{printable.String(q.Label), fmt.Sprintf("%.4f", q.Probability)}
 	if regression {
 		fields = []string{fmt.Sprintf("%.3f", q.Score)}
 	}

@@ -49,7 +49,7 @@ func TestPrintPrediction(t *testing.T) {
 		{regression, true, "a", "b", "2.500\ta\tb\n"},
 	} {
 		var out bytes.Buffer
-		a := &app{stdout: &out}
+		a := &app{stdout: newOutput(&out)}
 		if err := a.printPrediction(c.cfg, c.pair, data.Example{TextA: c.one, TextB: c.two}, prediction); err != nil {
 			t.Error(err)
 		}

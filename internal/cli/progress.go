@@ -2,44 +2,69 @@ package cli
 
 import (
 	"fmt"
-	"io"
-	"os"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
-	"golang.org/x/term"
 
+	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// progress shows how work goes on: a bar on a terminal, nothing else elsewhere but
-// a line per evaluation. It implements task.Observer.
+// progress shows how work goes on: a bar on a terminal; elsewhere, as in a file or under nohup, a
+// line a minute. Evaluations are lines on both. It implements task.Observer.
 type progress struct {
-	w        io.Writer
-	terminal bool
-	width    int // columns of the terminal
+	app      *app
+	metric   string // that chooses the best model
+	onDev    string // what is evaluated on
+	width    int    // columns of the terminal
 	bar      *progressbar.ProgressBar
 	stage    string
 	training bool
-	rate     float64 // tokens a second, smoothed
+	now      func() time.Time
+
+	began     time.Time // of the stage
+	first     int       // what was done then
+	said      time.Time // of the newest line
+	estimated bool      // how long it takes has been said
+	rate      float64   // tokens a second, smoothed
 }
 
+// everyMinute is how often a line is printed where no bar is shown.
+const everyMinute = time.Minute
+
 func (a *app) newProgress() *progress {
-	p := &progress{w: a.stderr}
-	if f, ok := a.stderr.(*os.File); ok {
-		p.terminal = term.IsTerminal(int(f.Fd()))
-		p.width, _, _ = term.GetSize(int(f.Fd())) // 0 where unknown
-	}
+	p := &progress{app: a, metric: "loss", onDev: "on dev", width: a.stderr.columns(), now: time.Now}
+	p.begin("")
 	return p
 }
 
-func (p *progress) start(total int, description string) {
+// trains says what is trained, whose metric is shown.
+func (p *progress) trains(preset *task.Preset) {
+	p.metric = preset.Metric
+	if preset.Pretraining {
+		p.onDev = "on what is held out"
+	}
+}
+
+// begin begins a stage.
+func (p *progress) begin(name string) {
 	p.finish()
-	if !p.terminal {
+	p.stage, p.began, p.first = name, p.now(), 0
+	p.said = p.began
+}
+
+// start begins a stage of total items, -1 if that is not known.
+func (p *progress) start(total int, name string) {
+	p.begin(name)
+	p.draw(total)
+}
+
+func (p *progress) draw(total int) {
+	if !p.app.stderr.terminal() {
 		return
 	}
 	p.bar = progressbar.NewOptions(total,
-		progressbar.OptionSetWriter(p.w), progressbar.OptionSetDescription(description),
+		progressbar.OptionSetWriter(p.app.stderr.bar()), progressbar.OptionSetDescription(p.stage),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowElapsedTimeOnFinish(),
 		progressbar.OptionSetWidth(p.barWidth()), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
 		progressbar.OptionSetTheme(progressbar.ThemeASCII))
@@ -79,68 +104,140 @@ func (p *progress) finish() {
 	p.training = false
 }
 
+// line prints a line if a minute has passed without one and no bar is shown.
+func (p *progress) line(text func() string) {
+	if p.bar != nil || p.now().Sub(p.said) < everyMinute {
+		return
+	}
+	p.said = p.now()
+	fmt.Fprintln(p.app.stderr, text())
+}
+
+// left says how long the rest takes, if it goes on as it went; "" if nothing can be said.
+func (p *progress) left(done, total int) string {
+	if done <= p.first || total <= done {
+		return ""
+	}
+	return ", " + span(p.remaining(done, total)) + " left"
+}
+
+func (p *progress) remaining(done, total int) time.Duration {
+	return time.Duration(float64(p.now().Sub(p.began)) / float64(done-p.first) * float64(total-done))
+}
+
+// span writes a duration as people say it.
+func span(d time.Duration) string {
+	switch {
+	case d < 90*time.Second:
+		return fmt.Sprintf("%.0f s", max(1, d.Seconds()))
+	case d < 90*time.Minute:
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	case d < 72*time.Hour:
+		d = d.Round(10 * time.Minute)
+		return fmt.Sprintf("%d h %d min", int(d.Hours()), int(d.Minutes())%60)
+	}
+	return fmt.Sprintf("%.0f days", d.Hours()/24)
+}
+
 // Stage implements task.Observer.
 func (p *progress) Stage(name string) {
-	p.finish()
-	p.stage = name
+	p.begin(name)
+	if name == stageTraining {
+		p.app.saving.Store(true)
+		p.estimated = false
+	}
 }
+
+// stageTraining is the stage in which an interruption saves.
+const stageTraining = "training"
 
 // Tick implements task.Observer.
 func (p *progress) Tick(done, total int) {
-	if !p.terminal {
+	if p.bar == nil {
+		p.draw(total)
+	}
+	if p.bar != nil {
+		p.bar.Set(done)
+		if done >= total {
+			p.finish()
+		}
 		return
 	}
-	if p.bar == nil {
-		p.start(total, p.stage)
+	p.line(func() string { return fmt.Sprintf("%s %d/%d%s", p.stage, done, total, p.left(done, total)) })
+}
+
+// count begins a stage of unknown length, counted says how far it has come.
+func (p *progress) count(what string) { p.start(-1, what) }
+
+func (p *progress) counted(n int) {
+	if p.bar != nil {
+		p.bar.Set(n)
+		return
 	}
-	p.bar.Set(done)
-	if done >= total {
-		p.finish()
-	}
+	p.line(func() string { return fmt.Sprintf("%s: %d", p.stage, n) })
 }
 
 // Step implements train.Observer.
 func (p *progress) Step(e train.StepEvent) {
-	if !p.terminal {
-		return
-	}
 	if !p.training {
-		p.start(e.Total, "training")
-		p.training = true
+		p.begin(stageTraining)
+		p.draw(e.Total)
+		p.training, p.first = true, e.Step // the first step also makes what later ones use again
 	}
 	speed := float64(e.Tokens) / max(1e-9, e.Seconds)
 	if p.rate == 0 {
 		p.rate = speed
 	}
 	p.rate += (speed - p.rate) / 20
-	p.bar.Describe(p.describe(e))
-	p.bar.Set(e.Step)
+	p.estimate(e)
+	if p.bar != nil {
+		p.bar.Describe(p.describe(e))
+		p.bar.Set(e.Step)
+		return
+	}
+	p.line(func() string {
+		return fmt.Sprintf("step %d/%d, loss %.4g, %.0f tok/s%s", e.Step, e.Total, e.Loss, p.rate, p.left(e.Step, e.Total))
+	})
+}
+
+// Once training has taken so long and so many steps, it is said how long the rest will take.
+const (
+	measuredFor   = 2 * time.Second
+	measuredSteps = 3
+)
+
+func (p *progress) estimate(e train.StepEvent) {
+	if p.estimated || e.Step-p.first < measuredSteps || p.now().Sub(p.began) < measuredFor {
+		return
+	}
+	p.estimated = true
+	fmt.Fprintf(p.app.stderr, "about %s for %d steps, without evaluations\n", span(p.remaining(e.Step, e.Total)), e.Total-e.Step)
 }
 
 // Evaluating implements train.Observer.
 func (p *progress) Evaluating(done, total int) {
 	if p.bar != nil {
 		p.bar.Describe(fmt.Sprintf("evaluating %d/%d", done, total))
+		return
 	}
+	p.line(func() string { return fmt.Sprintf("evaluating %d/%d", done, total) })
 }
 
 // Evaluated implements train.Observer.
 func (p *progress) Evaluated(step int, e train.Evaluation, best bool) {
-	if p.bar != nil {
-		p.bar.Clear()
+	text := fmt.Sprintf("step %d: %s %.4f", step, p.metric, float64(e.Metrics[p.metric]))
+	if e.How != "" {
+		text += " " + e.How
 	}
-	mark := ""
+	if loss, ok := e.Metrics["loss"]; ok && p.metric != "loss" {
+		text += fmt.Sprintf(", loss %.4f", float64(loss))
+	}
+	text += " " + p.onDev
 	if best {
-		mark = "  (best so far)"
+		text += " (best so far)"
 	}
-	score := fmt.Sprintf("score %.4f on dev", float64(e.Score))
-	switch loss, ok := e.Metrics["loss"]; {
-	case ok && loss == -e.Score: // of pre-training
-		score = fmt.Sprintf("loss %.4f on what is held out", float64(loss))
-	case ok:
-		score = fmt.Sprintf("score %.4f, loss %.4f on dev", float64(e.Score), float64(loss))
-	}
-	fmt.Fprintf(p.w, "step %d: %s%s\n", step, score, mark)
+	p.said = p.now()
+	fmt.Fprintln(p.app.stderr, text)
 }
 
 // Saved implements train.Observer.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/related"
 	"github.com/unimo-go/unimo/internal/rewrite"
 )
@@ -264,25 +265,25 @@ func (a *app) printRewritten(x rewritten, first bool) error {
 	}
 	var b strings.Builder
 	if first {
-		fmt.Fprintf(&b, "%s\n", printable(x.Image))
+		fmt.Fprintf(&b, "%s\n", printable.String(x.Image))
 	}
-	fmt.Fprintf(&b, "  %s\n", printable(x.Caption))
+	fmt.Fprintf(&b, "  %s\n", printable.String(x.Caption))
 	for _, kind := range []struct {
 		name  string
 		parts []rewrite.Part
 	}{{"objects", x.Objects}, {"attributes", x.Attributes}, {"relations", x.Relations}} {
 		if len(kind.parts) > 0 {
-			fmt.Fprintf(&b, "    %s: %s\n", kind.name, printable(describeParts(kind.parts, x.Objects)))
+			fmt.Fprintf(&b, "    %s: %s\n", kind.name, printable.String(describeParts(kind.parts, x.Objects)))
 		}
 	}
 	for _, text := range x.Positives {
-		fmt.Fprintf(&b, "    + %s\n", printable(text))
+		fmt.Fprintf(&b, "    + %s\n", printable.String(text))
 	}
 	for _, n := range x.Negatives {
-		fmt.Fprintf(&b, "    - %s  [%s: %s, was %s]\n", printable(n.Text), n.Kind, printable(n.To), printable(n.From))
+		fmt.Fprintf(&b, "    - %s  [%s: %s, was %s]\n", printable.String(n.Text), n.Kind, printable.String(n.To), printable.String(n.From))
 	}
 	for _, text := range x.Nearest {
-		fmt.Fprintf(&b, "    ~ %s\n", printable(text))
+		fmt.Fprintf(&b, "    ~ %s\n", printable.String(text))
 	}
 	_, err := fmt.Fprint(a.stdout, b.String())
 	return err

@@ -10,12 +10,13 @@ import (
 	"os"
 	"os/signal"
 	"strings"
-	"syscall"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/kernels"
 	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/printable"
 )
 
 // Exit codes of the command.
@@ -28,60 +29,56 @@ const (
 
 // app is what every command shares: the streams and the global flags.
 type app struct {
-	stdin          io.Reader
-	stdout, stderr io.Writer
-	json           bool
-	verbose        bool
-	threads        int
-	args           []string // as the user gave them
-	log            *slog.Logger
+	stdin   io.Reader
+	stdout  *output
+	stderr  *screen
+	json    bool
+	verbose bool
+	threads int
+	args    []string // as the user gave them
+	log     *slog.Logger
+	saving  atomic.Bool // an interruption saves what was trained
 }
 
-// output remembers the first error of writing results, so that a full disk or a
-// closed pipe never looks like success.
-type output struct {
-	w   io.Writer
-	err error
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	n, err := o.w.Write(p)
-	if o.err == nil {
-		o.err = err
-	}
-	return n, err
-}
-
-// Main runs the command line args and returns the process's exit code.
-// Ctrl-C cancels the command's context; a second one ends the process at once.
+// Main runs the command line args and returns the process's exit code, with which the caller
+// ends it. Ctrl-C, SIGTERM and SIGHUP cancel the command's context: what is trained is saved. A second one ends
+// the process at once.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	context.AfterFunc(ctx, stop) // restore the default action for the second signal
-	return run(ctx, args, stdin, stdout, stderr)
+	signals := make(chan os.Signal, 64)
+	signal.Notify(signals, endingSignals()...)
+	defer signal.Stop(signals)
+	a := newApp(args, stdin, stdout, stderr)
+	return supervise(a.stderr, signals, a.saving.Load, a.run)
 }
 
+// run runs a command line under ctx.
 func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	out := &output{w: stdout}
-	a := &app{stdin: stdin, stdout: out, stderr: stderr, args: args}
+	return newApp(args, stdin, stdout, stderr).run(ctx)
+}
+
+func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
+	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args}
+}
+
+func (a *app) run(ctx context.Context) int {
 	root := a.rootCommand()
-	root.SetArgs(args)
+	root.SetArgs(a.args)
 	err := root.ExecuteContext(ctx)
-	if err == nil && out.err != nil {
-		err = fmt.Errorf("print the result: %w", out.err)
+	if failed := a.stdout.close(); err == nil && failed != nil {
+		err = fmt.Errorf("print the result: %w", failed)
 	}
 	var usage usageError
 	switch {
 	case err == nil:
 		return exitDone
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(stderr, "unimo: interrupted")
+		fmt.Fprintln(a.stderr, "unimo: interrupted")
 		return exitInterrupted
 	case errors.As(err, &usage) || isCobraUsage(err):
-		fmt.Fprintf(stderr, "unimo: %s\n", oneLine(err))
+		fmt.Fprintf(a.stderr, "unimo: %s\n", oneLine(err))
 		return exitUsage
 	default:
-		fmt.Fprintf(stderr, "unimo: %s\n", oneLine(err))
+		fmt.Fprintf(a.stderr, "unimo: %s\n", oneLine(err))
 		return exitFailed
 	}
 }
@@ -93,7 +90,7 @@ func oneLine(err error) string {
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
-	return strings.Join(lines, "; ")
+	return printable.String(strings.Join(lines, "; "))
 }
 
 func (a *app) rootCommand() *cobra.Command {
@@ -170,6 +167,6 @@ func (a *app) printJSON(v any) error {
 	if err != nil {
 		return fmt.Errorf("print the result: %w", err)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s\n", raw)
+	_, err = fmt.Fprintf(a.stdout, "%s\n", printable.JSON(raw))
 	return err
 }

@@ -30,7 +30,7 @@ func TestInterruptWhileWaiting(t *testing.T) {
 		"predict": func(a *app, ctx context.Context) error { return a.predictLines(ctx, nil, false) },
 		"demo":    func(a *app, ctx context.Context) error { return a.answer(ctx, a.stdin, nil) },
 		"tokenizer encode": func(a *app, ctx context.Context) error {
-			return a.mapTexts(ctx, []string{"-"}, func(*bufio.Writer, string) error { return nil })
+			return a.mapTexts(ctx, a.stdout, []string{"-"}, func(*bufio.Writer, string) error { return nil })
 		},
 		"tokenizer train": func(a *app, ctx context.Context) error {
 			return a.eachLine(ctx, "-", func(string) bool { return true })
@@ -40,7 +40,7 @@ func TestInterruptWhileWaiting(t *testing.T) {
 			ctx, interrupt := context.WithCancel(t.Context())
 			r, w := io.Pipe()
 			defer w.Close()
-			a := &app{stdin: waiting{r, interrupt}, stdout: io.Discard}
+			a := &app{stdin: waiting{r, interrupt}, stdout: newOutput(io.Discard)}
 			if err := read(a, ctx); !errors.Is(err, context.Canceled) {
 				t.Errorf("ended with %v", err)
 			}

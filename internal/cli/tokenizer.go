@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -13,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/tokenizer"
 )
 
@@ -179,7 +181,7 @@ one object a line. In printed tokens 'Ġ' is a space.`,
 				t.SetLowerCase(lowerCase)
 			}
 			var ids []int32
-			return a.mapTexts(c.Context(), args, func(out *bufio.Writer, text string) error {
+			return a.mapTexts(c.Context(), a.stdout, args, func(out *bufio.Writer, text string) error {
 				ids = t.Encode(ids[:0], text)
 				return a.writeEncoding(out, t, ids, tokens)
 			})
@@ -208,7 +210,7 @@ func (a *app) writeEncoding(out *bufio.Writer, t *tokenizer.Tokenizer, ids []int
 			out.WriteByte(' ')
 		}
 		if tokens {
-			out.WriteString(t.Token(id))
+			out.WriteString(printable.String(t.Token(id)))
 		} else {
 			out.WriteString(strconv.Itoa(int(id)))
 		}
@@ -227,8 +229,8 @@ func (a *app) tokenizerDecodeCommand() *cobra.Command {
 		Use:   "decode --vocab DIR ID... | -",
 		Short: "Turn ids into text",
 		Long: `Turn ids into text: the ids of the command line into one text, or with '-' those
-of each line of standard input. The bytes of the text are printed as they are; with
---json, one object a line, bytes that are not UTF-8 become U+FFFD.`,
+of each line of standard input. The bytes of the text are written as they are, but to
+a terminal, where control characters are shown as escapes; with --json, one object a line, bytes that are not UTF-8 become U+FFFD.`,
 		Example: `  unimo tokenizer decode --vocab VOCAB 102 7373 8 7526 822
   unimo tokenizer decode --vocab VOCAB - < ids.txt`,
 		Args: cobra.MinimumNArgs(1),
@@ -241,7 +243,7 @@ of each line of standard input. The bytes of the text are printed as they are; w
 				args = []string{strings.Join(args, " ")}
 			}
 			line := 0
-			return a.mapTexts(c.Context(), args, func(out *bufio.Writer, text string) error {
+			return a.mapTexts(c.Context(), a.stdout.exact(), args, func(out *bufio.Writer, text string) error {
 				line++
 				ids, err := parseIDs(text)
 				if err == nil {
@@ -275,9 +277,9 @@ func parseIDs(text string) (ids []int32, err error) {
 }
 
 // mapTexts calls write for every text: args, or for the argument "-" the lines of
-// standard input. What write prints goes out before more input is waited for.
-func (a *app) mapTexts(ctx context.Context, args []string, write func(out *bufio.Writer, text string) error) error {
-	out := bufio.NewWriter(a.stdout)
+// standard input. What write prints goes to to, before more input is waited for.
+func (a *app) mapTexts(ctx context.Context, to io.Writer, args []string, write func(out *bufio.Writer, text string) error) error {
+	out := bufio.NewWriter(to)
 	each := func(texts []string) error {
 		for _, text := range texts {
 			if err := ctx.Err(); err != nil {

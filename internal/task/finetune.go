@@ -310,6 +310,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	base.card = r.card(base.params.Count(), origin)
 	r.Log.Info("model", "config", r.config, "parameters", base.params.Count(), "train", base.examples, "dev", base.devLen, "device", dev.Name())
 	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
+	r.Observer.Stage("training")
 	outcome, err := trainer.Run(ctx, r.resumed)
 	if err != nil {
 		return nil, err

@@ -547,11 +547,12 @@ func (l *retrievalLearner) Evaluate(ctx context.Context, epoch int, tick func(do
 		return train.Evaluation{}, err
 	}
 	m := recallNumbers(r.Recalls, l.devSet)
-	score := m[l.preset.Metric]
+	e := train.Evaluation{Score: m[l.preset.Metric], Metrics: m}
 	if contrasting {
-		score--
+		e.Score--
+		e.How = "by vectors"
 	}
-	return train.Evaluation{Score: score, Metrics: m}, nil
+	return e, nil
 }
 
 // assess ranks a set by two stages or, with candidates 0, by the match score of every pair; with

@@ -57,6 +57,7 @@ type Detailed interface {
 type Evaluation struct {
 	Score   Number  `json:"score"` // the task's own metric; higher is better, NaN is worst
 	Metrics Numbers `json:"metrics"`
+	How     string  `json:"how,omitempty"` // the task's metric was measured, where that differs within a run
 }
 
 // Note says in a saved model how it came about.

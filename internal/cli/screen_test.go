@@ -1,0 +1,130 @@
+package cli
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// hostile is what a name or a label may hold: a forged line, a screen wiped, text turned round.
+const hostile = "pos\n1.0\tforged\x1b[2J\x07\u009b31m\u202e\x7f"
+
+// checkSafe fails where output could act on a terminal or has more lines than it should have.
+func checkSafe(t *testing.T, what, out string, lines int) {
+	t.Helper()
+	if strings.ContainsFunc(out, func(r rune) bool {
+		return r != '\n' && r != '\t' && (unicode.IsControl(r) || r == 0x202e)
+	}) || strings.Contains(out, "\n1.0") || strings.Count(out, "\n") != lines {
+		t.Errorf("%s prints %q", what, out)
+	}
+	if !strings.Contains(out, "forged") {
+		t.Errorf("%s lost the name: %q", what, out)
+	}
+}
+
+func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
+	var out, stderr bytes.Buffer
+	a := newApp(nil, nil, &out, &stderr)
+	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
+	for what, print := range map[string]func() error{
+		"predict": func() error {
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, data.Example{TextA: "a text", TextB: "x"}, task.Prediction{Label: hostile})
+		},
+		"predict, the text": func() error {
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, data.Example{TextA: hostile}, task.Prediction{Label: "pos"})
+		},
+		"search": func() error { return a.printFound("pictures", []retrieve.Found{{ID: hostile}}) },
+		"JSON":   func() error { return a.printJSON(map[string]string{hostile: hostile}) },
+	} {
+		out.Reset()
+		if err := print(); err != nil {
+			t.Fatal(err)
+		}
+		checkSafe(t, what, out.String(), 1)
+	}
+	for what, print := range map[string]func(){
+		"a warning": func() { a.log.Warn("left out "+hostile, "image", hostile, "error", errors.New(hostile)) },
+		"an error": func() {
+			fmt.Fprintf(a.stderr, "unimo: %s\n", oneLine(fmt.Errorf("open %s: %w", hostile, os.ErrNotExist)))
+		},
+	} {
+		stderr.Reset()
+		print()
+		checkSafe(t, what, stderr.String(), 1)
+	}
+	missing := filepath.Join(t.TempDir(), hostile)
+	for _, args := range [][]string{
+		{"predict", "--model", missing, "x"}, {"inspect", missing}, {"tokenizer", "encode", "--vocab", missing, "x"}, {"finetune", hostile},
+		{"match", "--model", missing, "a.jpg", "x"}, {"predict", "--" + hostile}, {"convert", missing, missing}, {hostile},
+	} {
+		r := call(t, "", args...)
+		checkSafe(t, args[0], r.stderr, 1)
+	}
+}
+
+// Where standard error is no terminal, a line a minute says how far the work is.
+func TestALineAMinute(t *testing.T) {
+	for what, c := range map[string]struct {
+		tick func(p *progress, i int)
+		want string
+	}{
+		"training": {func(p *progress, i int) {
+			p.Step(train.StepEvent{Step: i, Total: 1001, Loss: 0.3125, Tokens: 5030, Seconds: 10})
+		}, "about 2 h 50 min for 997 steps, without evaluations\nstep 7/1001, loss 0.3125, 503 tok/s, 2 h 50 min left\nstep 13/1001, loss 0.3125, 503 tok/s, 2 h 40 min left\n"},
+		"a stage":                   {func(p *progress, i int) { p.Tick(i, 1000) }, "scoring 6/1000, 2 h 50 min left\nscoring 12/1000, 2 h 40 min left\n"},
+		"a stage of unknown length": {func(p *progress, i int) { p.counted(i) }, "scoring: 6\nscoring: 12\n"},
+		"evaluating":                {func(p *progress, i int) { p.Evaluating(i, 1000) }, "evaluating 6/1000\nevaluating 12/1000\n"},
+	} {
+		var stderr bytes.Buffer
+		p := newApp(nil, nil, &bytes.Buffer{}, &stderr).newProgress()
+		clock := time.Unix(0, 0)
+		p.now = func() time.Time { return clock }
+		p.begin("scoring")
+		for i := range 14 {
+			clock = clock.Add(10 * time.Second)
+			c.tick(p, i+1)
+			if i == 11 && what != "training" {
+				break
+			}
+		}
+		if stderr.String() != c.want {
+			t.Errorf("%s: printed %q, want %q", what, stderr.String(), c.want)
+		}
+	}
+}
+
+func TestSpan(t *testing.T) {
+	for d, want := range map[time.Duration]string{
+		0: "1 s", 42 * time.Second: "42 s", 100 * time.Second: "2 min", 75 * time.Minute: "75 min",
+		11*time.Hour + 18*time.Minute: "11 h 20 min", 100 * time.Hour: "4 days",
+	} {
+		if got := span(d); got != want {
+			t.Errorf("%v is %q, want %q", d, got, want)
+		}
+	}
+}
+
+// Messages do not stand in the line of a bar.
+func TestABarIsWipedBeforeText(t *testing.T) {
+	var b bytes.Buffer
+	s := newScreen(&b)
+	fmt.Fprint(s.bar(), "training 36% [..]")
+	fmt.Fprintln(s, "model")
+	fmt.Fprintln(s, "data")
+	if got, want := b.String(), "training 36% [..]\r\x1b[Kmodel\ndata\n"; got != want {
+		t.Errorf("printed %q, want %q", got, want)
+	}
+}
