@@ -307,7 +307,7 @@ func TestShards(t *testing.T) {
 		f[indexFile] = []byte(m)
 		return f
 	}
-	r := OpenTest(t, folder(t, index(`{"metadata":{"total_size":12,"x":[1,{}]},"weight_map":{"a":"`+one+`","b":"`+one+`","ccc":"`+two+`"}}`)))
+	r := OpenTest(t, folder(t, index("\ufeff"+`{"metadata":{"total_size":12,"x":[1,{}]},"weight_map":{"a":"`+one+`","b":"`+one+`","ccc":"`+two+`"}}`)))
 	if v, _, err := Float32s(r, "ccc"); err != nil || v[0] != 3 || len(r.Tensors()) != 3 || r.Metadata()["format"] != "pt" {
 		t.Error(v, err, r.Tensors())
 	}

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -11,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // shards is a checkpoint over several files of safetensors or PyTorch, as Hugging
@@ -71,7 +72,7 @@ func openShard(root *os.Root, name, path string, open opener) (Reader, error) {
 // readIndex returns the map from tensors to files.
 func readIndex(f io.Reader) (map[string]string, error) {
 	// The index lists what headers list; one bound serves both.
-	dec := json.NewDecoder(bufio.NewReader(io.LimitReader(f, maxHeader)))
+	dec := json.NewDecoder(infile.SkipMark(io.LimitReader(f, maxHeader)))
 	dec.UseNumber()
 	var fileOf map[string]string
 	err := walkObject(dec, func(key string) (err error) {

@@ -5,13 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"strings"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/generate"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/task"
@@ -62,18 +62,14 @@ const maxStory = 1 << 20
 
 // readStory reads a passage.
 func readStory(path string) (string, error) {
-	info, err := os.Stat(path)
+	raw, err := infile.Read(path, maxStory)
+	if err == nil {
+		err = infile.Binary(path, raw)
+	}
 	if err != nil {
 		return "", fmt.Errorf("read story: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxStory {
-		return "", fmt.Errorf("read story %s: not a regular file of at most %d KiB", path, maxStory>>10)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return "", fmt.Errorf("read story: %w", err)
-	}
-	story := strings.TrimSpace(string(raw))
+	story := strings.TrimSpace(string(infile.TrimMark(raw)))
 	switch {
 	case story == "":
 		return "", fmt.Errorf("read story %s: the file is empty: write the passage to ask about into it", path)

@@ -105,7 +105,7 @@ func TestConversationChain(t *testing.T) {
 		t.Errorf("chat gave %+v", chat)
 	}
 	first := strings.SplitN(one.stdout, "\n", 2)[0]
-	plain := call(t, "Where is Mary?\n", "chat", "--model", run, "--story", story)
+	plain := call(t, "\ufeffWhere is Mary?\n", "chat", "--model", run, "--story", story)
 	if want := "> " + first + "\n> \n"; plain.stdout != want {
 		t.Errorf("chat printed %q, want the answer of generate, %q", plain.stdout, want)
 	}

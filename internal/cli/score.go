@@ -15,6 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/train"
@@ -446,7 +447,7 @@ func readAnswers(r io.Reader, file string) (map[turnID]string, error) {
 		return &data.FileError{File: file, Problem: problem, Remedy: remedy}
 	}
 	limited := &io.LimitedReader{R: r, N: seq2seq.MaxDocument}
-	dec := json.NewDecoder(limited)
+	dec := json.NewDecoder(infile.SkipMark(limited))
 	if start, err := dec.Token(); err != nil || start != json.Delim('[') {
 		return nil, broken(0, "is no JSON list")
 	}
@@ -460,7 +461,8 @@ func readAnswers(r io.Reader, file string) (map[turnID]string, error) {
 			Answer *string `json:"answer"`
 		}
 		if err := dec.Decode(&item); err != nil {
-			return nil, broken(n, "cannot be read: %v", err)
+			problem, _ := infile.ExplainJSON(err)
+			return nil, broken(n, "cannot be read: %s", problem)
 		}
 		if item.ID == nil || item.Turn == nil || item.Answer == nil {
 			return nil, broken(n, `lacks "id", "turn_id" or "answer"`)

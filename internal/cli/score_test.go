@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // textFiles writes files of texts and returns their paths.
@@ -142,7 +144,7 @@ func TestScoreRefuses(t *testing.T) {
 		{exitFailed, `e.txt: item 1 lacks "id", "turn_id" or "answer"; give a JSON list`, []string{"coqa", "--hyp", f[4], "--ref", gold}},
 		{exitFailed, "f.txt: is no JSON list", []string{"coqa", "--hyp", f[5], "--ref", gold}},
 		{exitFailed, `g.txt: item 2 answers conversation "s", turn 1, again`, []string{"coqa", "--hyp", f[6], "--ref", gold}},
-		{exitFailed, "h.txt: item 1 cannot be read", []string{"coqa", "--hyp", f[7], "--ref", gold}},
+		{exitFailed, `h.txt: item 1 cannot be read: "turn_id" is a text, want a whole number`, []string{"coqa", "--hyp", f[7], "--ref", gold}},
 		{exitFailed, "i.txt: ends within the list", []string{"coqa", "--hyp", f[8], "--ref", gold}},
 		{exitFailed, "k.txt: has something behind the list", []string{"coqa", "--hyp", f[10], "--ref", gold}},
 		{exitFailed, "a.txt", []string{"coqa", "--hyp", f[4], "--ref", f[0]}},
@@ -174,7 +176,7 @@ func TestScoreIsInterrupted(t *testing.T) {
 
 func FuzzReadAnswers(f *testing.F) {
 	for _, s := range []string{
-		`[{"id": "a", "turn_id": 1, "answer": "x"}]`, `[]`, `[{}]`, `[1]`, "", `[{"id": "a", "turn_id": 1e9, "answer": null}`, "\xff", `{"id":1}`,
+		`[{"id": "a", "turn_id": 1, "answer": "x"}]`, `[]`, `[{}]`, `[1]`, "", `[{"id": "a", "turn_id": 1e9, "answer": null}`, "\xff", `{"id":1}`, "\ufeff[]",
 	} {
 		f.Add(s)
 	}
@@ -183,7 +185,7 @@ func FuzzReadAnswers(f *testing.F) {
 		if err != nil && !strings.HasPrefix(err.Error(), "file: ") {
 			t.Errorf("no place in %v", err)
 		}
-		if err == nil && (answers == nil || !json.Valid([]byte(content))) {
+		if err == nil && (answers == nil || !json.Valid(infile.TrimMark([]byte(content)))) {
 			t.Errorf("%q is read as %v", content, answers)
 		}
 	})

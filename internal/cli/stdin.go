@@ -3,13 +3,16 @@ package cli
 import (
 	"context"
 	"io"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // interruptible returns a reader of r whose Read returns ctx.Err() as soon as ctx
 // ends: reading a terminal or a pipe cannot be called off, so a goroutine does it.
-// One that still waits then stays until input comes or the process ends.
+// One that still waits then stays until input comes or the process ends. A byte order
+// mark before the first character is dropped.
 func interruptible(ctx context.Context, r io.Reader) io.Reader {
-	return &interruptibleReader{ctx: ctx, r: r, done: make(chan chunk, 1)}
+	return infile.SkipMark(&interruptibleReader{ctx: ctx, r: r, done: make(chan chunk, 1)})
 }
 
 type interruptibleReader struct {

@@ -61,6 +61,9 @@ func TestInterruptible(t *testing.T) {
 	if err := iotest.TestReader(interruptible(t.Context(), strings.NewReader(text)), []byte(text)); err != nil {
 		t.Error(err)
 	}
+	if err := iotest.TestReader(interruptible(t.Context(), strings.NewReader("\ufeff"+text)), []byte(text)); err != nil {
+		t.Errorf("with a byte order mark: %v", err)
+	}
 	ctx, interrupt := context.WithCancel(t.Context())
 	interrupt()
 	if got, err := io.ReadAll(interruptible(ctx, strings.NewReader(text))); len(got) != 0 || !errors.Is(err, context.Canceled) {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/tokenizer"
 )
@@ -129,12 +130,12 @@ func (a *app) eachLine(ctx context.Context, file string, yield func(string) bool
 	if file == "-" {
 		file = "standard input"
 	} else {
-		f, err := os.Open(file)
+		f, err := data.Open(file)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		in = f
+		in = infile.SkipMark(f)
 	}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, data.MaxLine)

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/iotest"
 )
 
 func write(t *testing.T, content string) string {
@@ -101,9 +102,25 @@ func TestDecodeJSON(t *testing.T) {
 
 func TestSkipMark(t *testing.T) {
 	for in, want := range map[string]string{"\xef\xbb\xbfab": "ab", "ab": "ab", "": "", "\xef\xbb": "\xef\xbb"} {
-		if got, err := io.ReadAll(SkipMark(strings.NewReader(in))); err != nil || string(got) != want {
-			t.Errorf("%q: %q, %v", in, got, err)
+		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.DataErrReader(strings.NewReader(in))} {
+			if got, err := io.ReadAll(SkipMark(r)); err != nil || string(got) != want {
+				t.Errorf("%q: %q, %v", in, got, err)
+			}
 		}
+		if err := iotest.TestReader(SkipMark(strings.NewReader(in)), []byte(want)); err != nil {
+			t.Errorf("%q: %v", in, err)
+		}
+	}
+}
+
+// A line from a terminal comes on when it is there, though it is shorter than a mark.
+func TestSkipMarkDoesNotWait(t *testing.T) {
+	in, out := io.Pipe()
+	defer out.Close()
+	go out.Write([]byte("a\n"))
+	got := make([]byte, 8)
+	if n, err := SkipMark(in).Read(got); err != nil || n == 0 || got[0] != 'a' {
+		t.Errorf("%q, %v", got[:n], err)
 	}
 }
 

@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"os"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Config is a model's config.json. Field names are the reference's; those of the
@@ -201,18 +202,11 @@ func ReadConfig(path string) (Config, error) {
 
 // ReadConfigFile returns the content of a config.json, for [ParseConfig] or [ImportHuggingFace].
 func ReadConfigFile(path string) ([]byte, error) {
-	info, err := os.Stat(path)
+	raw, err := infile.Read(path, maxConfigSize)
 	if err != nil {
 		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	if !info.Mode().IsRegular() || info.Size() > maxConfigSize {
-		return nil, fmt.Errorf("read configuration %s: not a regular file of at most %d MiB", path, maxConfigSize>>20)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	return raw, nil
+	return infile.TrimMark(raw), nil
 }
 
 // ParseConfig decodes and validates the content of a config.json. Fields that the

@@ -194,8 +194,12 @@ func TestReadConfigErrorsNameTheFile(t *testing.T) {
 	if err := os.Truncate(large, maxConfigSize+1); err != nil {
 		t.Fatal(err)
 	}
+	marked := filepath.Join(dir, "marked.json") // the mark is dropped, so that the message is about what follows
+	if err := os.WriteFile(marked, []byte("\ufeff"+`{"vocab_size": 0}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
 	for path, want := range map[string]string{
-		bad: "vocab_size is 0", filepath.Join(dir, "none.json"): "read configuration", dir: "not a regular file", large: "16 MiB",
+		bad: "vocab_size is 0", filepath.Join(dir, "none.json"): "read configuration", dir: "is a folder", large: "16 MiB", marked: "vocab_size is 0",
 	} {
 		if _, err := ReadConfig(path); err == nil || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), path) {
 			t.Errorf("got %v, want an error with %q and the path", err, want)

@@ -2,15 +2,14 @@ package task
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/generate"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/seq2seq"
@@ -67,22 +66,10 @@ const maxLimits = 1 << 16
 // checkpoint, reads and writes as much as it has positions for.
 func readLimits(path string, cfg model.Config) (limits, error) {
 	l := limits{MaxSrcLen: cfg.MaxTokens(), MaxTgtLen: min(128, cfg.MaxTokens()), Options: generate.Default}
-	info, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	if err := infile.ReadJSON(path, maxLimits, &l); errors.Is(err, fs.ErrNotExist) {
 		return l, nil
-	}
-	if err != nil {
+	} else if err != nil {
 		return l, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxLimits {
-		return l, fmt.Errorf("%s: not a regular file of at most %d KiB", modeldir.Generation, maxLimits>>10)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return l, err
-	}
-	if err := json.Unmarshal(raw, &l); err != nil {
-		return l, fmt.Errorf("%s: %w", modeldir.Generation, err)
 	}
 	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, cfg.MaxTokens()), min(l.MaxTgtLen, cfg.MaxTokens())
 	if err := l.Options.Validate(cfg); err != nil {

@@ -1,10 +1,7 @@
 package tokenizer
 
 import (
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -145,26 +142,10 @@ func findFiles(dir string) (map[string]string, error) {
 	return found, nil
 }
 
-// readFile reads a file of at most maxFile bytes.
+// readFile reads a file of at most maxFile bytes, without a byte order mark.
 func readFile(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if info, err := f.Stat(); err != nil {
-		return nil, err
-	} else if !info.Mode().IsRegular() {
-		return nil, &fs.PathError{Op: "read", Path: path, Err: errors.New("not a file")}
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(content) > maxFile {
-		return nil, fmt.Errorf("%s: larger than %d MiB, which no vocabulary is; check that it is the right file", path, maxFile>>20)
-	}
-	return content, nil
+	content, err := infile.Read(path, maxFile)
+	return infile.TrimMark(content), err
 }
 
 // loadUNIMO reads a vocabulary in UNIMO's three files.

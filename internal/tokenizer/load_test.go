@@ -134,6 +134,13 @@ func TestLoadNames(t *testing.T) {
 	for name := range prefixed {
 		hidden["._"+name] = "\x00\x05\x16\x07"
 	}
+	marked, markedHugging := map[string]string{}, map[string]string{}
+	for name, content := range unimo {
+		marked[name] = "\ufeff" + content
+	}
+	for name, content := range hugging {
+		markedHugging[name] = "\ufeff" + content
+	}
 	both := maps.Clone(unimo)
 	maps.Copy(both, hugging)
 	both[fileTokens] = "UNIMO's files come first"
@@ -143,6 +150,7 @@ func TestLoadNames(t *testing.T) {
 	}
 	for name, contents := range map[string]map[string]string{
 		"prefixed": prefixed, "Windows line ends": windows, "no version line": noVersion, "both forms": both, "hidden files": hidden,
+		"byte order marks": marked, "byte order marks in the other form": markedHugging,
 	} {
 		got, err := Load(folder(t, contents))
 		if err != nil {
