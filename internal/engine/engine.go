@@ -1,6 +1,9 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // Tensor is a row-major float32 matrix in a device's memory. A vector of n
 // elements is a 1 x n matrix.
@@ -99,6 +102,23 @@ type CircleLoss struct {
 type Contrast struct {
 	Group int    // scores of a group
 	Kinds []int8 // of every score: Negative, Positive or Excluded
+}
+
+// Groups returns how many groups have a positive and a negative: the loss is the mean over them.
+func (c Contrast) Groups() int {
+	n := 0
+	for first := 0; first < len(c.Kinds); first += c.Group {
+		if c.Counts(first) {
+			n++
+		}
+	}
+	return n
+}
+
+// Counts says whether the group that begins at the score first has a positive and a negative.
+func (c Contrast) Counts(first int) bool {
+	kinds := c.Kinds[first:][:c.Group]
+	return slices.Contains(kinds, Positive) && slices.Contains(kinds, Negative)
 }
 
 // Kinds of scores. What is excluded takes no part in the loss and gets no gradient.

@@ -106,9 +106,14 @@ func benchSteps(b *testing.B, w world, r *Resources) {
 		}
 		m.Params.ClearGradients()
 		tape.Reset(autograd.Seed{Key: 1, Pass: pass})
-		loss, parts := w.recipe.Loss(tape, m, batch)
-		for _, p := range parts { // the log's, which wait for the device
-			engine.Values(dev, p.Loss.Value)
+		var loss *autograd.Var
+		parts := w.recipe.Parts(batch)
+		for i, v := range w.recipe.Losses(tape, m, batch) {
+			engine.Values(dev, v.Value) // the log's, which wait for the device
+			if v = tape.Scale(v, float32(parts[i].Weight)); loss != nil {
+				v = tape.Add(loss, v)
+			}
+			loss = v
 		}
 		tape.Backward(loss, 1)
 		if _, err := adam.Step(1e-4); err != nil {

@@ -1,15 +1,18 @@
 package pretrain
 
 import (
+	"slices"
+
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/corpus"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
-// Part is the loss of one objective on a batch, before its weight.
+// Part is one objective of a batch. Its loss is a mean.
 type Part struct {
-	Name string // kind of the batch and objective, as in "pairs.masked_lm"
-	Loss *autograd.Var
+	Name   string // kind of the batch and objective, as in "pairs.masked_lm"
+	Weight float64
+	Count  int // tokens, regions or groups of candidates that the mean is over
 }
 
 // Names of the objectives, after the kind and a dot.
@@ -42,39 +45,70 @@ func (r *Recipe) Objectives(classes bool) []string {
 	return names
 }
 
-// Loss returns the weighted sum of a batch's objectives and each of them. It is nil if the batch has nothing to
-// predict, as one of a few short texts may. It borrows the batch until the tape's pass ends.
-func (r *Recipe) Loss(t *autograd.Tape, m *model.Pretrainer, b *Batch) (*autograd.Var, []Part) {
-	var total *autograd.Var
-	var parts []Part
-	w := r.of(b.Kind)
-	add := func(name string, weight float64, loss *autograd.Var) {
-		if loss == nil || weight == 0 {
-			return
-		}
-		parts = append(parts, Part{string(b.Kind) + name, loss})
-		loss = t.Scale(loss, float32(weight))
-		if total != nil {
-			loss = t.Add(total, loss)
-		}
-		total = loss
-	}
-	if len(b.Hidden.Labels)+len(b.Hidden.Regions) > 0 {
-		l := m.Losses(t, b.Hidden)
+// objective is a part with the way to its loss.
+type objective struct {
+	name   string
+	weight float64
+	count  int
+	loss   func(computed) *autograd.Var
+}
+
+// computed are the losses of all objectives of a batch.
+type computed struct {
+	hidden       model.Losses
+	joint, alone *autograd.Var
+}
+
+// objectives lists those of a batch that have a weight.
+func (r *Recipe) objectives(b *Batch) []objective {
+	w, h := r.of(b.Kind), b.Hidden
+	var list []objective
+	if b.Kind != corpus.Images {
+		language := objective{maskedLM, w.MaskedLM, len(h.Labels), func(c computed) *autograd.Var { return c.hidden.Language }}
 		if b.Seq2Seq {
-			add(seq2Seq, w.Seq2Seq, l.Language)
-		} else {
-			add(maskedLM, w.MaskedLM, l.Language)
+			language.name, language.weight = seq2Seq, w.Seq2Seq
 		}
-		add(regionFeature, w.RegionFeature, l.Feature)
-		add(regionClass, w.RegionClass, l.Class)
+		list = append(list, language)
+	}
+	if h.Images.Offsets != nil {
+		list = append(list, objective{regionFeature, w.RegionFeature, len(h.Regions), func(c computed) *autograd.Var { return c.hidden.Feature }})
+	}
+	if h.Classes != nil {
+		list = append(list, objective{regionClass, w.RegionClass, len(h.Regions), func(c computed) *autograd.Var { return c.hidden.Class }})
+	}
+	if c := b.CMCL; c != nil {
+		list = append(list,
+			objective{rewriting, w.Rewrite, c.JointKinds.Groups(), func(c computed) *autograd.Var { return c.joint }},
+			objective{contrast, w.Contrast, c.TextKinds.Groups() + c.ImageKind.Groups(), func(c computed) *autograd.Var { return c.alone }},
+		)
+	}
+	return slices.DeleteFunc(list, func(o objective) bool { return o.weight == 0 })
+}
+
+// Parts lists the objectives of a batch that have a weight.
+func (r *Recipe) Parts(b *Batch) []Part {
+	var parts []Part
+	for _, o := range r.objectives(b) {
+		parts = append(parts, Part{string(b.Kind) + o.name, o.weight, o.count})
+	}
+	return parts
+}
+
+// Losses computes the parts of a batch, in the order of [Recipe.Parts], before their weights; nil where nothing is
+// predicted. It borrows the batch until the tape's pass ends.
+func (r *Recipe) Losses(t *autograd.Tape, m *model.Pretrainer, b *Batch) []*autograd.Var {
+	var c computed
+	if len(b.Hidden.Labels)+len(b.Hidden.Regions) > 0 {
+		c.hidden = m.Losses(t, b.Hidden)
 	}
 	if b.CMCL != nil {
-		joint, alone := r.contrastive(t, m, b.CMCL)
-		add(rewriting, w.Rewrite, joint)
-		add(contrast, w.Contrast, alone)
+		c.joint, c.alone = r.contrastive(t, m, b.CMCL)
 	}
-	return total, parts
+	var losses []*autograd.Var
+	for _, o := range r.objectives(b) {
+		losses = append(losses, o.loss(c))
+	}
+	return losses
 }
 
 // contrastive returns the two parts of CMCL. The images' embeddings and first layer serve all pairs they are in.

@@ -484,7 +484,7 @@ func TestNewFeedRefuses(t *testing.T) {
 	}
 }
 
-// The loss is the weighted sum of its parts, every objective is among them, and one of weight 0 is not.
+// Every objective occurs with its weight and a mean over what it counts; one of weight 0 does not.
 func TestLoss(t *testing.T) {
 	w := newWorld(t)
 	cfg := model.Mini
@@ -502,14 +502,18 @@ func TestLoss(t *testing.T) {
 	seen := map[string]bool{}
 	list := batches(t, f, 0, 40)
 	for _, b := range list {
-		total, parts := w.recipe.Loss(tape, m, b)
-		var want float64
-		for _, p := range parts {
-			seen[p.Name] = true
-			want += w.recipe.Weight(p.Name) * float64(engine.Values(dev, p.Loss.Value)[0])
+		parts, losses := w.recipe.Parts(b), w.recipe.Losses(tape, m, b)
+		if len(parts) != len(losses) {
+			t.Fatalf("%d parts, %d losses", len(parts), len(losses))
 		}
-		if got := float64(engine.Values(dev, total.Value)[0]); !(math.Abs(got-want) <= 1e-4*want) {
-			t.Errorf("loss %v, the parts sum up to %v", got, want)
+		for i, p := range parts {
+			seen[p.Name] = true
+			if p.Weight != w.recipe.Weight(p.Name) {
+				t.Errorf("%s has the weight %v, want %v", p.Name, p.Weight, w.recipe.Weight(p.Name))
+			}
+			if p.Count == 0 || losses[i] == nil || !(engine.Values(dev, losses[i].Value)[0] > 0) {
+				t.Errorf("%s of batch %d counts %d and has the loss %v", p.Name, b.Number, p.Count, losses[i])
+			}
 		}
 		tape.Release()
 	}
@@ -525,13 +529,11 @@ func TestLoss(t *testing.T) {
 		w.recipe.Weights[i].Contrast, w.recipe.Weights[i].RegionFeature = 0, 0
 	}
 	for _, b := range list {
-		_, parts := w.recipe.Loss(tape, m, b)
-		for _, p := range parts {
+		for _, p := range w.recipe.Parts(b) {
 			if strings.HasSuffix(p.Name, contrast) || strings.HasSuffix(p.Name, regionFeature) {
 				t.Errorf("%s has weight 0", p.Name)
 			}
 		}
-		tape.Release()
 	}
 }
 

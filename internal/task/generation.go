@@ -186,14 +186,14 @@ func (g *generation) learner(_ context.Context, dev engine.Device, cfg model.Con
 		MaxSrcLen: g.settings.MaxSrcLen, MaxTgtLen: g.settings.MaxTgtLen, ContinuousPosition: g.settings.ContinuousPosition, Options: g.settings.decoding(),
 	}
 	w := newWriter(dev, m, tok, limits)
-	lengths, cut, err := w.lengths(g.train)
+	lengths, labels, cut, err := w.lengths(g.train)
 	if err != nil {
 		return nil, err
 	}
 	if cut != (seq2seq.Truncated{}) {
 		log.Warn("training examples were cut to the limits", "source", cut.Source, "turns", cut.Turns, "target", cut.Target, "of", len(g.train))
 	}
-	if _, _, err := w.lengths(g.devSet); err != nil {
+	if _, _, _, err := w.lengths(g.devSet); err != nil {
 		return nil, err
 	}
 	raw, err := json.MarshalIndent(limits, "", "  ")
@@ -202,7 +202,7 @@ func (g *generation) learner(_ context.Context, dev engine.Device, cfg model.Con
 	}
 	l := &generationLearner{
 		baseLearner: newBase(g.preset, &g.settings.CommonSettings, dev, cfg, m.Params, tok, lengths),
-		settings:    g.settings, writer: w, train: g.train, devSet: g.devSet,
+		settings:    g.settings, writer: w, train: g.train, labels: labels, devSet: g.devSet,
 	}
 	l.devLen = len(g.devSet)
 	l.files = map[string][]byte{modeldir.Generation: append(raw, '\n')}
@@ -217,13 +217,23 @@ type generationLearner struct {
 	settings *GenerationSettings
 	writer   *writer
 	train    []seq2seq.Example
+	labels   []int // target tokens of each training example
 	devSet   []seq2seq.Example
 }
 
 var _ learner = (*generationLearner)(nil)
 
+// Parts implements [train.Task]: a mean over the target tokens.
+func (l *generationLearner) Parts(epoch, batch int) ([]train.Part, error) {
+	labels := 0
+	for _, i := range l.batches.At(epoch, batch) {
+		labels += l.labels[i]
+	}
+	return []train.Part{{Weight: 1, Count: labels}}, nil
+}
+
 // Loss implements [train.Task].
-func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
 	idx := l.batches.At(epoch, batch)
 	examples := make([]seq2seq.Example, len(idx))
 	for i, k := range idx {
@@ -233,7 +243,8 @@ func (l *generationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autogr
 	if err != nil {
 		return nil, 0, err
 	}
-	return l.writer.model.Loss(tape, text, labels, float32(l.settings.LabelSmooth)), len(text.Tokens), nil
+	loss := l.writer.model.Loss(tape, text, labels, float32(l.settings.LabelSmooth))
+	return []*autograd.Var{loss}, len(text.Tokens), nil
 }
 
 // Evaluate implements [train.Task].
@@ -472,23 +483,24 @@ func (w *writer) generated(x seq2seq.Example, r generate.Result) Generated {
 	return Generated{Example: x, Text: generate.Text(w.tok, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.tok.LowerCase()}
 }
 
-// lengths returns the tokens of every example, and how many were cut. Examples are
-// encoded a part at a time: their tokens are not kept.
-func (w *writer) lengths(examples []seq2seq.Example) ([]int, seq2seq.Truncated, error) {
+// lengths returns the tokens of every example, those of its target, and how many examples
+// were cut. Examples are encoded a part at a time: their tokens are not kept.
+func (w *writer) lengths(examples []seq2seq.Example) (lengths, labels []int, all seq2seq.Truncated, err error) {
 	const part = 1024
-	var lengths []int
-	var all seq2seq.Truncated
 	for lo := 0; lo < len(examples); lo += part {
 		records, cut, err := w.encoder.EncodeAll(examples[lo:min(lo+part, len(examples))], nil)
 		if err != nil {
-			return nil, all, err
+			return nil, nil, all, err
 		}
 		lengths = append(lengths, seq2seq.Lengths(records)...)
+		for _, r := range records {
+			labels = append(labels, len(r.Labels))
+		}
 		all.Source += cut.Source
 		all.Turns += cut.Turns
 		all.Target += cut.Target
 	}
-	return lengths, all, nil
+	return lengths, labels, all, nil
 }
 
 func (w *writer) evaluateFile(ctx context.Context, p *Preset, f splitFile, batch int, tick func(done, total int)) (Result, error) {

@@ -178,13 +178,18 @@ type classificationLearner struct {
 
 var _ learner = (*classificationLearner)(nil)
 
+// Parts implements [train.Task]: a mean over the examples.
+func (l *classificationLearner) Parts(epoch, batch int) ([]train.Part, error) {
+	return []train.Part{{Weight: 1, Count: len(l.batches.At(epoch, batch))}}, nil
+}
+
 // Loss implements [train.Task].
-func (l *classificationLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+func (l *classificationLearner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
 	l.batch.Pack(l.train, l.batches.At(epoch, batch))
 	in := text(&l.batch)
 	logits := l.model.Logits(tape, in)
 	loss := l.model.Loss(tape, logits, model.Targets{Classes: l.batch.Classes, Scores: l.batch.Scores})
-	return loss, len(in.Tokens), nil
+	return []*autograd.Var{loss}, len(in.Tokens), nil
 }
 
 // Evaluate implements [train.Task].

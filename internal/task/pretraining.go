@@ -205,8 +205,8 @@ type pretrainingLearner struct {
 	collections pretrain.Collections
 	resources   *pretrain.Resources
 	feed        *pretrain.Feed
-	batch       *pretrain.Batch // the newest
-	details     train.Numbers   // of its loss
+	waiting     []*pretrain.Batch // of the step, not computed yet
+	batch       *pretrain.Batch   // the newest
 	log         *slog.Logger
 
 	tape    *autograd.Tape // for measuring
@@ -217,7 +217,6 @@ type pretrainingLearner struct {
 var (
 	_ learner        = (*pretrainingLearner)(nil)
 	_ train.Streamer = (*pretrainingLearner)(nil)
-	_ train.Detailed = (*pretrainingLearner)(nil)
 )
 
 // readHeldOut prepares the held-out samples: batches with hidden and with fragmented texts, and the
@@ -334,28 +333,38 @@ func (l *pretrainingLearner) Total(epochs int) int {
 	return min(epochs, 1) * l.settings.MaxSteps * l.settings.GradientAccumulation
 }
 
-// Loss implements [train.Task].
-func (l *pretrainingLearner) Loss(tape *autograd.Tape, _, batch int) (*autograd.Var, int, error) {
-	var err error
-	if l.batch, err = l.feed.Batch(batch); err != nil {
-		return nil, 0, err
+// Parts implements [train.Task]. What a batch counts is known when it is prepared, so the batches of a step are taken
+// from the feed together and wait.
+func (l *pretrainingLearner) Parts(_, batch int) ([]train.Part, error) {
+	b, err := l.feed.Batch(batch)
+	if err != nil {
+		return nil, err
 	}
-	loss, parts := l.recipe.Loss(tape, l.model, l.batch)
-	if loss == nil {
-		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict: give another objective a weight", batch+1, l.Describe(0, batch))
+	l.waiting = append(l.waiting, b)
+	var parts []train.Part
+	for _, p := range l.recipe.Parts(b) {
+		parts = append(parts, train.Part(p))
 	}
-	l.details = train.Numbers{}
-	for _, p := range parts {
-		l.details[p.Name] = train.Number(engine.Values(l.dev, p.Loss.Value)[0])
-	}
-	return loss, l.batch.Tokens, nil
+	return parts, nil
 }
 
-// Details implements [train.Detailed].
-func (l *pretrainingLearner) Details() train.Numbers { return l.details }
+// Loss implements [train.Task].
+func (l *pretrainingLearner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int, error) {
+	l.batch, l.waiting = l.waiting[0], slices.Delete(l.waiting, 0, 1)
+	losses := l.recipe.Losses(tape, l.model, l.batch)
+	if !slices.ContainsFunc(losses, func(v *autograd.Var) bool { return v != nil }) {
+		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict: give another objective a weight", batch+1, l.Describe(0, batch))
+	}
+	return losses, l.batch.Tokens, nil
+}
 
 // StreamState implements [train.Streamer].
-func (l *pretrainingLearner) StreamState() ([]byte, error) { return l.feed.State() }
+func (l *pretrainingLearner) StreamState() ([]byte, error) {
+	if n := len(l.waiting); n > 0 {
+		return nil, fmt.Errorf("%d batches of the step are not computed yet", n)
+	}
+	return l.feed.State()
+}
 
 // RestoreStream implements [train.Streamer].
 func (l *pretrainingLearner) RestoreStream(state []byte) error { return l.feed.Restore(state) }
@@ -372,7 +381,7 @@ func (l *pretrainingLearner) Describe(int, int) string {
 }
 
 // Evaluate implements [train.Task]. The score is the loss on held-out data, negative: the weighted sum of the objectives,
-// each the mean over its batches.
+// each the mean over all that it counts.
 func (l *pretrainingLearner) Evaluate(ctx context.Context, _ int, tick func(done, total int)) (train.Evaluation, error) {
 	l.reportData()
 	m, err := l.measure(ctx, tick)
@@ -403,14 +412,17 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		_, parts := l.recipe.Loss(l.tape, l.model, b)
-		for _, p := range parts {
-			if err := l.model.Params.CheckOutput(l.dev, "losses", p.Loss); err != nil {
+		parts, losses := l.recipe.Parts(b), l.recipe.Losses(l.tape, l.model, b)
+		for k, p := range parts {
+			if p.Count == 0 {
+				continue
+			}
+			if err := l.model.Params.CheckOutput(l.dev, "losses", losses[k]); err != nil {
 				l.tape.Release()
 				return nil, err
 			}
-			sums[p.Name] += float64(engine.Values(l.dev, p.Loss.Value)[0])
-			counts[p.Name]++
+			sums[p.Name] += float64(engine.Values(l.dev, losses[k].Value)[0]) * float64(p.Count)
+			counts[p.Name] += float64(p.Count)
 		}
 		l.tape.Release()
 		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Weight(string(b.Kind)+".masked_lm") > 0 {

@@ -324,13 +324,40 @@ func (l *retrievalLearner) Describe(epoch, batch int) string {
 	return l.describe(l.plan(epoch).At(epoch, batch))
 }
 
-// Loss implements [train.Task].
-func (l *retrievalLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+// pairs returns the captions of a batch with their images, and the groups of all of them
+// unless these have to be chosen by the vectors.
+func (l *retrievalLearner) pairs(epoch, batch int) *pairBatch {
 	b := newPairBatch(l.plan(epoch).At(epoch, batch), l.train)
-	contrasting := epoch < l.settings.ContrastEpochs
-	if !contrasting && !l.settings.HardNegatives {
+	if epoch >= l.settings.ContrastEpochs && !l.settings.HardNegatives {
 		b.addGroups(&l.groups, epoch)
 	}
+	return b
+}
+
+// Parts implements [train.Task]: the circle loss is a mean over groups, the contrastive loss one
+// over the captions whose image is in the batch.
+func (l *retrievalLearner) Parts(epoch, batch int) ([]train.Part, error) {
+	b := l.pairs(epoch, batch)
+	own := 0
+	for _, image := range b.imageOf {
+		if image >= 0 {
+			own++
+		}
+	}
+	if epoch < l.settings.ContrastEpochs {
+		return []train.Part{{Name: "contrast", Weight: 1, Count: own}}, nil
+	}
+	parts := []train.Part{{Name: "circle", Weight: 1, Count: len(b.rows)}}
+	if w := l.settings.ContrastWeight; w > 0 {
+		parts = append(parts, train.Part{Name: "contrast", Weight: w, Count: own})
+	}
+	return parts, nil
+}
+
+// Loss implements [train.Task].
+func (l *retrievalLearner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
+	b := l.pairs(epoch, batch)
+	contrasting := epoch < l.settings.ContrastEpochs
 	images, texts, err := l.inputs(b, epoch)
 	if err != nil {
 		return nil, 0, err
@@ -343,7 +370,7 @@ func (l *retrievalLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autogra
 		iv, tv := l.model.ImageVectors(tape, im), l.model.TextVectors(tape, tx)
 		contrast = l.model.ContrastiveLoss(tape, iv, tv, b.imageOf, s.Temperature)
 		if contrasting {
-			return contrast, tokens, nil
+			return []*autograd.Var{contrast}, tokens, nil
 		}
 		if s.HardNegatives {
 			b.hardGroups(s, epoch, engine.Values(l.dev, iv.Value), engine.Values(l.dev, tv.Value), s.ContrastSize)
@@ -353,11 +380,11 @@ func (l *retrievalLearner) Loss(tape *autograd.Tape, epoch, batch int) (*autogra
 	for _, p := range b.pairs {
 		tokens += int(images.Offsets[p.Image+1] - images.Offsets[p.Image] + texts.Offsets[p.Text+1] - texts.Offsets[p.Text])
 	}
-	loss := l.model.CircleLoss(tape, scores, 1+s.Negatives, s.Negatives/2, s.Margin, s.ScaleCircle, s.UseSigmoid)
-	if contrast != nil && s.ContrastWeight > 0 {
-		loss = tape.Add(loss, tape.Scale(contrast, float32(s.ContrastWeight)))
+	losses := []*autograd.Var{l.model.CircleLoss(tape, scores, 1+s.Negatives, s.Negatives/2, s.Margin, s.ScaleCircle, s.UseSigmoid)}
+	if s.ContrastWeight > 0 {
+		losses = append(losses, contrast)
 	}
-	return loss, tokens, nil
+	return losses, tokens, nil
 }
 
 // inputs reads the images of a batch, changed at random where the settings say so, and its texts.

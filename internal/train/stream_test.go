@@ -19,29 +19,56 @@ import (
 type stream struct {
 	*line
 	source  *rand.PCG
-	details Numbers
-	loss    *autograd.Var // the newest
-	failing error         // of RestoreStream
+	drawn   []draw // of the step, not computed yet
+	see     func(p Part, mean float64)
+	failing error // of RestoreStream
+}
+
+// draw is a batch of the stream.
+type draw struct {
+	batch int
+	parts []Part
 }
 
 func newStream() *stream { return &stream{line: newLine(), source: rand.NewPCG(1, 2)} }
 
 const streamPadding = 1 << 16
 
-func (s *stream) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+// Parts draws what Loss then computes: a part "all", one of another size, and one that not every batch has.
+func (s *stream) Parts(int, int) ([]Part, error) {
 	r := rand.New(s.source)
-	loss, tokens, err := s.line.Loss(t, epoch, r.IntN(lineBatches))
-	s.loss = loss
-	s.details = Numbers{"all": 0, "drawn": Number(r.Float64())}
+	d := draw{batch: r.IntN(lineBatches), parts: []Part{{"all", 1, lineBatch}, {"drawn", 0.5, 1 + r.IntN(9)}}}
 	if r.IntN(3) == 0 {
-		s.details["rare"] = 1
+		d.parts = append(d.parts, Part{"rare", 2, 1})
 	}
-	return loss, tokens, err
+	s.drawn = append(s.drawn, d)
+	return d.parts, nil
 }
 
-func (s *stream) Details() Numbers {
-	s.details["all"] = Number(engine.Values(s.dev, s.loss.Value)[0])
-	return s.details
+func (s *stream) Loss(t *autograd.Tape, epoch, _ int) ([]*autograd.Var, int, error) {
+	d := s.drawn[0]
+	s.drawn = s.drawn[1:]
+	var losses []*autograd.Var
+	tokens := 0
+	for range d.parts {
+		loss, n, err := s.line.Loss(t, epoch, d.batch)
+		if err != nil {
+			return nil, 0, err
+		}
+		losses, tokens = append(losses, loss...), tokens+n
+	}
+	s.computed(t, d, losses)
+	return losses, tokens, nil
+}
+
+// computed tells see of a batch.
+func (s *stream) computed(t *autograd.Tape, d draw, losses []*autograd.Var) {
+	if s.see == nil {
+		return
+	}
+	for i, p := range d.parts {
+		s.see(p, float64(engine.Values(s.dev, losses[i].Value)[0]))
+	}
 }
 
 func (s *stream) StreamState() ([]byte, error) {
@@ -162,7 +189,7 @@ func TestStreamCannotBeRestored(t *testing.T) {
 	}
 }
 
-// The parts of the log are means over the batches since the line before that had them.
+// The parts of the log are means over all that was counted since the line before.
 func TestParts(t *testing.T) {
 	c := testConfig()
 	c.LogSteps, c.GradientAccumulation = 3, 2
@@ -173,11 +200,9 @@ func TestParts(t *testing.T) {
 	}
 	var want []map[string]float64
 	now := map[string]total{}
-	trainer.Task = &spy{s, func(parts Numbers) {
-		for name, v := range parts {
-			now[name] = total{now[name].sum + float64(v), now[name].n + 1}
-		}
-	}}
+	s.see = func(p Part, mean float64) {
+		now[p.Name] = total{now[p.Name].sum + mean*float64(p.Count), now[p.Name].n + p.Count}
+	}
 	var seen Numbers // of the newest event
 	trainer.Observer = watcher{func(e StepEvent) {
 		seen = e.Parts
@@ -227,19 +252,4 @@ func mustJSON(t *testing.T, v any) string {
 	return string(raw)
 }
 
-// spy looks at details.
-type spy struct {
-	*stream
-	see func(Numbers)
-}
-
-func (s *spy) Details() Numbers {
-	d := s.stream.Details()
-	s.see(d)
-	return d
-}
-
-var (
-	_ Streamer = (*stream)(nil)
-	_ Detailed = (*stream)(nil)
-)
+var _ Streamer = (*stream)(nil)

@@ -21,9 +21,13 @@ type Task interface {
 	// that of all epochs before the given one.
 	Batches(epoch int) int
 	Total(epochs int) int
-	// Loss computes the mean loss of one batch and says how many tokens it read. An error
-	// is one of the data; the run ends with it.
-	Loss(tape *autograd.Tape, epoch, batch int) (loss *autograd.Var, tokens int, err error)
+	// Parts says what the loss of a batch is made of. It is called for all batches of a step
+	// before the first of them is computed. An error is one of the data; the run ends with it.
+	Parts(epoch, batch int) ([]Part, error)
+	// Loss computes the parts of a batch's loss, in the order of Parts, each the mean over the
+	// part's Count (one that counts nothing may be nil), and says how many tokens it read. An
+	// error is one of the data; the run ends with it.
+	Loss(tape *autograd.Tape, epoch, batch int) (parts []*autograd.Var, tokens int, err error)
 	// Describe names the examples of a batch, for messages.
 	Describe(epoch, batch int) string
 	// Evaluate scores the model on dev after a batch of the given epoch. tick is called as it goes on.
@@ -45,12 +49,41 @@ type Streamer interface {
 	RestoreStream(state []byte) error
 }
 
-// Detailed is a task whose loss has parts.
-type Detailed interface {
-	Task
-	// Details returns the parts of the newest loss by name, before weights; a batch need not
-	// have all of them. It is called right after Loss, while the tape has its values.
-	Details() Numbers
+// Part is a part of a batch's loss: a mean over things that are counted. The loss of a batch
+// is the sum of its parts times their weights.
+//
+// A step that takes several batches has the loss of one large batch: the mean of a part over
+// all that the step's batches count, not the mean of their means. Of the batches' number, a
+// part has the share of the batches that list it (a batch of texts has no regions, say).
+type Part struct {
+	Name   string  // in the log; "" if the loss has this part only
+	Weight float64 // in the loss
+	Count  int     // examples, tokens, regions or groups that the batch's mean is over
+}
+
+// Totals say of each part, by its name, what a step has of it.
+type Totals map[string]Total
+
+// Total is what a step has of one part.
+type Total struct {
+	Batches int // that list it
+	Count   int // in all of them
+}
+
+func (t Totals) add(parts []Part) {
+	for _, p := range parts {
+		t[p.Name] = Total{t[p.Name].Batches + 1, t[p.Name].Count + p.Count}
+	}
+}
+
+// share returns by what the mean of a part in one batch is multiplied, so that the mean over
+// batches is the part's mean over the step. It is exactly 1 where batches count the same.
+func (t Totals) share(p Part) float64 {
+	total := t[p.Name]
+	if total.Count == 0 {
+		return 1
+	}
+	return float64(total.Batches) * float64(p.Count) / float64(total.Count)
 }
 
 // Evaluation is a score on dev.
@@ -67,8 +100,12 @@ type Note struct {
 	Best       bool        // the step was chosen by that evaluation
 }
 
-// Reducer brings together the gradients of all processes that train together.
+// Reducer brings together the gradients of all processes that train together. In a step each
+// takes as many batches as the others.
 type Reducer interface {
+	// Sum replaces the totals of this process's batches by those of all processes; parts that
+	// only others have are added. All processes call it in step, before Mean.
+	Sum(totals Totals) error
 	// Mean replaces every gradient by its mean over the processes, summed in a fixed
 	// order, and returns the mean of loss. All processes call it in step.
 	Mean(d engine.Device, grads []*autograd.Gradient, loss float64) (float64, error)
@@ -76,6 +113,9 @@ type Reducer interface {
 
 // Solo is the reducer of a single process.
 type Solo struct{}
+
+// Sum implements [Reducer].
+func (Solo) Sum(Totals) error { return nil }
 
 // Mean implements [Reducer].
 func (Solo) Mean(_ engine.Device, _ []*autograd.Gradient, loss float64) (float64, error) {
@@ -94,10 +134,10 @@ type Observer interface {
 type StepEvent struct {
 	Step, Total  int // Step counts from 1
 	Epoch        float64
-	Loss         float64 // mean over the step's batches
+	Loss         float64 // of all the step's batches together
 	LearningRate float64
 	GradNorm     float64
-	Parts        Numbers // of a [Detailed] task: each part's mean over the batches that had it since the log's newest line
+	Parts        Numbers // each named part's mean over all that was counted since the log's newest line
 	Tokens       int
 	Seconds      float64 // this step took
 }
@@ -258,13 +298,23 @@ func (t *Trainer) step() (StepEvent, error) {
 	}
 	// The last step takes what is left.
 	count := min(t.Config.GradientAccumulation, t.batches-int(t.state.Pass))
+	places := t.next(count)
+	epoch, batch := places[0].epoch, places[0].batch
+	parts, totals := make([][]Part, count), Totals{}
+	for i, p := range places {
+		var err error
+		if parts[i], err = t.Task.Parts(p.epoch, p.batch); err != nil {
+			return StepEvent{}, err
+		}
+		totals.add(parts[i])
+	}
+	if err := t.Reducer.Sum(totals); err != nil {
+		return StepEvent{}, fmt.Errorf("sum up the batches of all processes: %w", err)
+	}
 	var loss float64
 	tokens := 0
-	t.advanceEpoch()
-	epoch, batch := t.state.Epoch, t.state.Batch // of the step's first batch
-	for range count {
-		t.advanceEpoch()
-		value, n, err := t.backward(1 / float32(count))
+	for i, p := range places {
+		value, n, err := t.backward(p, parts[i], totals, 1/float32(count))
 		if err != nil {
 			return StepEvent{}, err
 		}
@@ -291,46 +341,73 @@ func (t *Trainer) step() (StepEvent, error) {
 	}, nil
 }
 
-// advanceEpoch moves on to the next epoch when the current one has no batch left.
-func (t *Trainer) advanceEpoch() {
-	for t.state.Batch >= t.Task.Batches(t.state.Epoch) {
-		t.state.Epoch++
-		t.state.Batch = 0
+// place is where a batch is.
+type place struct{ epoch, batch int }
+
+// next returns the places of the next batches.
+func (t *Trainer) next(count int) []place {
+	places := make([]place, count)
+	epoch, batch := t.state.Epoch, t.state.Batch
+	for i := range places {
+		for batch >= t.Task.Batches(epoch) {
+			epoch, batch = epoch+1, 0
+		}
+		places[i] = place{epoch, batch}
+		batch++
 	}
+	return places
 }
 
 // backward adds the gradients of the next batch, times scale, to the parameters'.
-func (t *Trainer) backward(scale float32) (loss float64, tokens int, err error) {
-	epoch, batch := t.state.Epoch, t.state.Batch
+func (t *Trainer) backward(at place, parts []Part, totals Totals, scale float32) (loss float64, tokens int, err error) {
 	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
-	v, tokens, err := t.Task.Loss(t.tape, epoch, batch)
+	losses, tokens, err := t.Task.Loss(t.tape, at.epoch, at.batch)
 	if err != nil {
 		t.tape.Release()
 		return 0, 0, err
 	}
+	v := t.weighted(losses, parts, totals)
 	loss = float64(engine.Values(t.Device, v.Value)[0])
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
 		t.tape.Release()
-		return 0, 0, t.nonFinite(epoch, batch, fmt.Sprintf("the loss is %v", loss))
+		return 0, 0, t.nonFinite(at.epoch, at.batch, fmt.Sprintf("the loss is %v", loss))
 	}
-	if d, ok := t.Task.(Detailed); ok {
-		t.addParts(d.Details())
+	for i, p := range parts {
+		if p.Name != "" && losses[i] != nil {
+			t.addPart(p, engine.Values(t.Device, losses[i].Value)[0])
+		}
 	}
 	t.tape.Backward(v, scale)
 	t.state.Pass++
-	t.state.Batch++
+	t.state.Epoch, t.state.Batch = at.epoch, at.batch+1
 	return loss, tokens, nil
 }
 
-// addParts takes note of the parts of a batch's loss.
-func (t *Trainer) addParts(parts Numbers) {
+// weighted is the sum of a batch's parts by their weights and their shares of the step.
+func (t *Trainer) weighted(losses []*autograd.Var, parts []Part, totals Totals) *autograd.Var {
+	var total *autograd.Var
+	for i, v := range losses {
+		if v == nil {
+			continue
+		}
+		if factor := float32(parts[i].Weight * totals.share(parts[i])); factor != 1 {
+			v = t.tape.Scale(v, factor)
+		}
+		if total != nil {
+			v = t.tape.Add(total, v)
+		}
+		total = v
+	}
+	return total
+}
+
+// addPart takes note of a part of a batch's loss.
+func (t *Trainer) addPart(p Part, mean float32) {
 	if t.state.Parts == nil {
 		t.state.Parts = map[string]sum{}
 	}
-	for name, v := range parts {
-		s := t.state.Parts[name]
-		t.state.Parts[name] = sum{s.Total + v, s.Count + 1}
-	}
+	s := t.state.Parts[p.Name]
+	t.state.Parts[p.Name] = sum{s.Total + Number(mean)*Number(p.Count), s.Count + p.Count}
 }
 
 // parts returns the means of the parts; nil if there are none.
@@ -340,7 +417,7 @@ func (t *Trainer) parts() Numbers {
 	}
 	means := Numbers{}
 	for name, s := range t.state.Parts {
-		means[name] = s.Total / Number(s.Count)
+		means[name] = s.Total / Number(max(1, s.Count))
 	}
 	return means
 }

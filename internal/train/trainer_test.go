@@ -75,7 +75,9 @@ func (l *line) Params() []optim.Param {
 func (l *line) Batches(int) int      { return lineBatches }
 func (l *line) Total(epochs int) int { return epochs * lineBatches }
 
-func (l *line) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int, error) {
+func (l *line) Parts(int, int) ([]Part, error) { return []Part{{Weight: 1, Count: lineBatch}}, nil }
+
+func (l *line) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
 	l.passes++
 	var x []float32
 	for _, row := range l.inputs[batch*lineBatch : (batch+1)*lineBatch] {
@@ -87,7 +89,7 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) (*autograd.Var, int, err
 	in := autograd.Const(l.dev.Wrap(lineBatch, lineInputs, x))
 	logits := t.Linear(in, l.w, l.b)
 	logits = t.Dropout(logits, 0.3)
-	return t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch]), lineBatch, nil
+	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch])}, lineBatch, nil
 }
 
 func (l *line) Describe(_, batch int) string { return fmt.Sprintf("batch number %d", batch) }
@@ -234,6 +236,13 @@ func TestFailedSaveOnInterrupt(t *testing.T) {
 
 // twins stands for two processes with equal gradients.
 type twins struct{ called int }
+
+func (r *twins) Sum(totals Totals) error {
+	for name, t := range totals {
+		totals[name] = Total{2 * t.Batches, 2 * t.Count}
+	}
+	return nil
+}
 
 func (r *twins) Mean(d engine.Device, grads []*autograd.Gradient, loss float64) (float64, error) {
 	r.called++

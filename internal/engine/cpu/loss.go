@@ -3,7 +3,6 @@ package cpu
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/kernels"
@@ -120,20 +119,12 @@ func (d *Device) ContrastiveLoss(loss, slopes, scores *engine.Tensor, c engine.C
 	}
 	engine.CheckShape(op, "slopes", slopes, scores.Rows, scores.Cols)
 	engine.CheckShape(op, "loss", loss, 1, 1)
-	counts := func(kinds []int8) bool {
-		return slices.Contains(kinds, engine.Positive) && slices.Contains(kinds, engine.Negative)
-	}
-	groups := 0
-	for kinds := range slices.Chunk(c.Kinds, c.Group) {
-		if counts(kinds) {
-			groups++
-		}
-	}
+	groups := c.Groups()
 	var sum float64
 	clear(data(slopes))
 	for first := 0; first < len(c.Kinds); first += c.Group {
-		if kinds := c.Kinds[first:][:c.Group]; counts(kinds) {
-			sum += contrast(data(scores)[first:][:c.Group], data(slopes)[first:], kinds, 1/float64(groups))
+		if c.Counts(first) {
+			sum += contrast(data(scores)[first:][:c.Group], data(slopes)[first:], c.Kinds[first:][:c.Group], 1/float64(groups))
 		}
 	}
 	data(loss)[0] = float32(sum)
