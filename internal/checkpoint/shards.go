@@ -72,7 +72,7 @@ func openShard(root *os.Root, name, path string, open opener) (Reader, error) {
 // readIndex returns the map from tensors to files.
 func readIndex(f io.Reader) (map[string]string, error) {
 	// The index lists what headers list; one bound serves both.
-	dec := json.NewDecoder(infile.SkipMark(io.LimitReader(f, maxHeader)))
+	dec := json.NewDecoder(infile.Text(io.LimitReader(f, maxHeader), "the index"))
 	dec.UseNumber()
 	var fileOf map[string]string
 	err := walkObject(dec, func(key string) (err error) {

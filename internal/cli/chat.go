@@ -96,7 +96,7 @@ type turn struct {
 
 // hold answers the lines of in up to an empty one.
 func (c *conversation) hold(ctx context.Context, in io.Reader) error {
-	questions := bufio.NewScanner(interruptible(ctx, in))
+	questions := bufio.NewScanner(infile.Text(infile.Interruptible(ctx, in), standardInput))
 	for c.prompt(); questions.Scan() && strings.TrimSpace(questions.Text()) != ""; c.prompt() {
 		if err := c.answer(ctx, strings.TrimSpace(questions.Text())); err != nil {
 			return err

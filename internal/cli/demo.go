@@ -17,6 +17,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/synth"
 	"github.com/unimo-go/unimo/internal/task"
@@ -356,7 +357,7 @@ func (a *app) converse(ctx context.Context, what string, ask func(text string) e
 
 // answer asks about the lines of in up to an empty one.
 func (a *app) answer(ctx context.Context, in io.Reader, ask func(text string) error) error {
-	lines := bufio.NewScanner(interruptible(ctx, in))
+	lines := bufio.NewScanner(infile.Text(infile.Interruptible(ctx, in), standardInput))
 	for fmt.Fprint(a.stdout, "> "); lines.Scan() && lines.Text() != ""; fmt.Fprint(a.stdout, "> ") {
 		if err := ask(lines.Text()); err != nil {
 			return err

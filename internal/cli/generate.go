@@ -165,7 +165,7 @@ func (w *textWriter) file(ctx context.Context, path string) error {
 }
 
 func (w *textWriter) lines(ctx context.Context) error {
-	in := bufio.NewReader(interruptible(ctx, w.stdin))
+	in := bufio.NewReader(w.input(ctx))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
 		if err != nil || len(lines) == 0 {

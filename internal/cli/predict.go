@@ -70,7 +70,7 @@ texts with a tab between them, and so is the text of the output.`,
 const predictChunk = 256
 
 func (a *app) predictLines(ctx context.Context, p *task.Predictor, pair bool) error {
-	in := bufio.NewReader(interruptible(ctx, a.stdin))
+	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
 		if err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/kernels"
 	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/printable"
@@ -38,6 +39,14 @@ type app struct {
 	args    []string // as the user gave them
 	log     *slog.Logger
 	saving  atomic.Bool // an interruption saves what was trained
+}
+
+// standardInput is what messages call it.
+const standardInput = "standard input"
+
+// input returns standard input as text. Waiting for it ends with ctx.
+func (a *app) input(ctx context.Context) io.Reader {
+	return infile.Text(infile.Interruptible(ctx, a.stdin), standardInput)
 }
 
 // Main runs the command line args and returns the process's exit code, with which the caller

@@ -123,7 +123,7 @@ a score that is undefined (0/0) is null.`,
 				}
 			}
 			if s.name != "coqa" {
-				if err := x.readTexts(); err != nil {
+				if err := x.readTexts(c.Context()); err != nil {
 					return err
 				}
 			}
@@ -229,14 +229,14 @@ func (a *app) printScores(s scores) error {
 const maxScoredText = 1 << 20
 
 // readTexts reads the files, which must have equally many lines.
-func (x *scoring) readTexts() error {
+func (x *scoring) readTexts(ctx context.Context) error {
 	var err error
-	if x.hyps, err = readTextFile(x.hypFile); err != nil {
+	if x.hyps, err = readTextFile(ctx, x.hypFile); err != nil {
 		return err
 	}
 	x.refs = make([][]string, len(x.hyps))
 	for _, file := range x.refFiles {
-		texts, err := readTextFile(file)
+		texts, err := readTextFile(ctx, file)
 		if err != nil {
 			return err
 		}
@@ -253,8 +253,8 @@ func (x *scoring) readTexts() error {
 	return nil
 }
 
-func readTextFile(path string) ([]string, error) {
-	f, err := data.Open(path)
+func readTextFile(ctx context.Context, path string) ([]string, error) {
+	f, err := infile.OpenText(ctx, path)
 	if err != nil {
 		return nil, err
 	}
@@ -388,12 +388,12 @@ func scoreCoQA(x *scoring) (s scores, err error) {
 	if err != nil {
 		return s, err
 	}
-	f, err := data.Open(x.hypFile)
+	f, err := infile.Open(x.hypFile)
 	if err != nil {
 		return s, err
 	}
 	defer f.Close()
-	answers, err := readAnswers(f, x.hypFile)
+	answers, err := readAnswers(infile.Text(f, x.hypFile), x.hypFile)
 	if err != nil {
 		return s, err
 	}
@@ -447,8 +447,13 @@ func readAnswers(r io.Reader, file string) (map[turnID]string, error) {
 		return &data.FileError{File: file, Problem: problem, Remedy: remedy}
 	}
 	limited := &io.LimitedReader{R: r, N: seq2seq.MaxDocument}
-	dec := json.NewDecoder(infile.SkipMark(limited))
-	if start, err := dec.Token(); err != nil || start != json.Delim('[') {
+	dec := json.NewDecoder(limited)
+	start, err := dec.Token()
+	var known *infile.Error
+	if errors.As(err, &known) {
+		return nil, err
+	}
+	if err != nil || start != json.Delim('[') {
 		return nil, broken(0, "is no JSON list")
 	}
 	answers := map[turnID]string{}

@@ -6,9 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
-	"strings"
 	"testing"
-	"testing/iotest"
 )
 
 // waiting is an input whose producer never delivers; who waits for it is interrupted.
@@ -53,20 +51,5 @@ func TestInterruptWhileWaiting(t *testing.T) {
 	code := run(ctx, []string{"tokenizer", "encode", "--vocab", vocab, "-"}, waiting{r, interrupt}, io.Discard, &stderr)
 	if code != exitInterrupted || stderr.String() != "unimo: interrupted\n" {
 		t.Errorf("the command ended with %d, %q", code, stderr.String())
-	}
-}
-
-func TestInterruptible(t *testing.T) {
-	text := strings.Repeat("some text ", 100)
-	if err := iotest.TestReader(interruptible(t.Context(), strings.NewReader(text)), []byte(text)); err != nil {
-		t.Error(err)
-	}
-	if err := iotest.TestReader(interruptible(t.Context(), strings.NewReader("\ufeff"+text)), []byte(text)); err != nil {
-		t.Errorf("with a byte order mark: %v", err)
-	}
-	ctx, interrupt := context.WithCancel(t.Context())
-	interrupt()
-	if got, err := io.ReadAll(interruptible(ctx, strings.NewReader(text))); len(got) != 0 || !errors.Is(err, context.Canceled) {
-		t.Errorf("read %d bytes after the interrupt, %v", len(got), err)
 	}
 }

@@ -126,16 +126,16 @@ func (a *app) trainTokenizer(ctx context.Context, files []string, out string, si
 // eachLine calls yield for the lines of a file, or of standard input for "-", until
 // it returns false.
 func (a *app) eachLine(ctx context.Context, file string, yield func(string) bool) error {
-	in := interruptible(ctx, a.stdin)
+	in := a.input(ctx)
 	if file == "-" {
-		file = "standard input"
+		file = standardInput
 	} else {
-		f, err := data.Open(file)
+		f, err := infile.OpenText(ctx, file)
 		if err != nil {
 			return err
 		}
 		defer f.Close()
-		in = infile.SkipMark(f)
+		in = f
 	}
 	lines := bufio.NewScanner(in)
 	lines.Buffer(nil, data.MaxLine)
@@ -295,7 +295,7 @@ func (a *app) mapTexts(ctx context.Context, to io.Writer, args []string, write f
 	if len(args) != 1 || args[0] != "-" {
 		return each(args)
 	}
-	in := bufio.NewReader(interruptible(ctx, a.stdin))
+	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
 		if err != nil || len(lines) == 0 {

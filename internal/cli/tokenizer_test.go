@@ -113,3 +113,23 @@ func TestTokenizerErrors(t *testing.T) {
 		t.Error("a failed training left its folder")
 	}
 }
+
+// Compressed bytes are no words: a vocabulary made of them would be nonsense.
+func TestTokenizerTrainRefusesBinaries(t *testing.T) {
+	for name, content := range map[string]string{
+		"gzip": "\x1f\x8b\x08\x00\x00", "zstd": "\x28\xb5\x2f\xfd\x04\x00", "Parquet": "PAR1\x15\x04\x15",
+		"UTF-16": "\xff\xfea\x00", "web page": "<!DOCTYPE html>\n",
+	} {
+		file := filepath.Join(t.TempDir(), "texts")
+		writeFile(t, file, content)
+		out := filepath.Join(t.TempDir(), "v")
+		for _, r := range []result{call(t, "", "tokenizer", "train", "--out", out, file), call(t, content, "tokenizer", "train", "--out", out, "-")} {
+			if r.code != exitFailed || !strings.Contains(r.stderr, name) {
+				t.Errorf("%s: exit code %d, %s", name, r.code, r.stderr)
+			}
+		}
+		if _, err := os.Lstat(out); err == nil {
+			t.Errorf("%s: a vocabulary was written", name)
+		}
+	}
+}

@@ -8,5 +8,6 @@
 //	infile.go   Open, Read, Hidden
 //	error.go    Error: file, line, problem, remedy
 //	kind.go     Foreign, Binary: what the first bytes say
+//	stream.go   OpenText, Text, Interruptible: what may be a pipe
 //	json.go     ReadJSON, DecodeJSON, byte order marks
 package infile

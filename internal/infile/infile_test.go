@@ -1,6 +1,7 @@
 package infile
 
 import (
+	"context"
 	"errors"
 	"io"
 	"io/fs"
@@ -100,27 +101,46 @@ func TestDecodeJSON(t *testing.T) {
 	}
 }
 
-func TestSkipMark(t *testing.T) {
-	for in, want := range map[string]string{"\xef\xbb\xbfab": "ab", "ab": "ab", "": "", "\xef\xbb": "\xef\xbb"} {
+func TestText(t *testing.T) {
+	for in, want := range map[string]string{
+		"\xef\xbb\xbfab": "ab", "ab": "ab", "": "", "\xef\xbb": "\xef\xbb", "\xef\xbb\xbf": "",
+		strings.Repeat("ab\n", HeadBytes): strings.Repeat("ab\n", HeadBytes),
+	} {
 		for _, r := range []io.Reader{strings.NewReader(in), iotest.OneByteReader(strings.NewReader(in)), iotest.DataErrReader(strings.NewReader(in))} {
-			if got, err := io.ReadAll(SkipMark(r)); err != nil || string(got) != want {
-				t.Errorf("%q: %q, %v", in, got, err)
+			if got, err := io.ReadAll(Text(r, "f")); err != nil || string(got) != want {
+				t.Errorf("%.20q: %.20q, %v", in, got, err)
 			}
 		}
-		if err := iotest.TestReader(SkipMark(strings.NewReader(in)), []byte(want)); err != nil {
-			t.Errorf("%q: %v", in, err)
-		}
 	}
-}
-
-// A line from a terminal comes on when it is there, though it is shorter than a mark.
-func TestSkipMarkDoesNotWait(t *testing.T) {
+	// A line from a terminal comes on when it is there, though it is shorter than a mark.
 	in, out := io.Pipe()
 	defer out.Close()
 	go out.Write([]byte("a\n"))
 	got := make([]byte, 8)
-	if n, err := SkipMark(in).Read(got); err != nil || n == 0 || got[0] != 'a' {
+	if n, err := Text(in, "f").Read(got); err != nil || n == 0 || got[0] != 'a' {
 		t.Errorf("%q, %v", got[:n], err)
+	}
+	for _, in := range []string{"\x1f\x8b\x08\x00", "<!doctype html><p>"} {
+		var known *Error
+		if got, err := io.ReadAll(Text(strings.NewReader(in), "f")); !errors.As(err, &known) {
+			t.Errorf("%q: read %q, %v", in, got, err)
+		}
+	}
+	broken := errors.New("broken")
+	if _, err := io.ReadAll(Text(iotest.ErrReader(broken), "f")); !errors.Is(err, broken) {
+		t.Errorf("a reader that fails: %v", err)
+	}
+}
+
+func TestInterruptible(t *testing.T) {
+	text := strings.Repeat("some text ", 100)
+	if err := iotest.TestReader(Interruptible(t.Context(), strings.NewReader(text)), []byte(text)); err != nil {
+		t.Error(err)
+	}
+	ctx, interrupt := context.WithCancel(t.Context())
+	interrupt()
+	if got, err := io.ReadAll(Interruptible(ctx, strings.NewReader(text))); len(got) != 0 || !errors.Is(err, context.Canceled) {
+		t.Errorf("read %d bytes after the interrupt, %v", len(got), err)
 	}
 }
 

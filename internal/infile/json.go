@@ -15,40 +15,6 @@ var mark = []byte("\xef\xbb\xbf")
 // TrimMark returns text without the byte order mark before its first character.
 func TrimMark(text []byte) []byte { return bytes.TrimPrefix(text, mark) }
 
-// SkipMark returns a reader of r's text without the byte order mark before its first
-// character.
-func SkipMark(r io.Reader) io.Reader { return &markSkipper{r: r} }
-
-// markSkipper looks for the mark when it is first read, and no further than it must: a
-// terminal gives a line when it likes.
-type markSkipper struct {
-	r      io.Reader
-	head   []byte // read, and not yet given on
-	err    error  // for after head
-	looked bool
-}
-
-// Read implements [io.Reader].
-func (s *markSkipper) Read(p []byte) (int, error) {
-	for !s.looked && len(p) > 0 {
-		head := append(s.head, make([]byte, len(mark)-len(s.head))...)
-		n, err := s.r.Read(head[len(s.head):])
-		s.head, s.err = head[:len(s.head)+n], err
-		if s.looked = err != nil || len(s.head) == len(mark) || !bytes.HasPrefix(mark, s.head); s.looked {
-			s.head = TrimMark(s.head)
-		}
-	}
-	if len(s.head) > 0 {
-		n := copy(p, s.head)
-		s.head = s.head[n:]
-		return n, nil
-	}
-	if s.err != nil {
-		return 0, s.err
-	}
-	return s.r.Read(p)
-}
-
 // ReadJSON reads a file of at most limit bytes into v. Errors are those of [Read] and
 // [DecodeJSON].
 func ReadJSON(path string, limit int64, v any) error {

@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // WordNet is what scores use of a dictionary: which words are synonyms, and the base
@@ -61,7 +63,7 @@ func OpenWordNet(path string) (*WordNet, error) {
 }
 
 func readFile(path string, read func(r io.Reader, file string) error) error {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return err
 	}

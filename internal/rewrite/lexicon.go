@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
-	"os"
 	"slices"
 	"sort"
 	"strings"
@@ -17,6 +16,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // word is a part as it occurs in a corpus.
@@ -333,9 +333,9 @@ const maxLexicon = 1 << 30
 
 // LoadLexicon reads what Save wrote. Errors are [*data.FileError].
 func LoadLexicon(path string) (*Lexicon, error) {
-	in, err := os.Open(path)
+	in, err := infile.Open(path)
 	if err != nil {
-		return nil, &data.FileError{File: path, Problem: err.Error(), Remedy: "name a lexicon that this program wrote", Err: err}
+		return nil, err
 	}
 	defer in.Close()
 	l, err := readLexicon(io.LimitReader(in, maxLexicon))
