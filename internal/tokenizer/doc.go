@@ -49,7 +49,16 @@
 //
 // BERT's vocab.txt is told from UNIMO's by its words. RoBERTa's names <s>, <pad>, </s>,
 // <unk>, <mask> are read as [CLS], [PAD], [SEP], [UNK], [MASK]. The same vocabulary gives
-// the same ids in all forms.
+// the same ids in all forms, special tokens in a text excepted.
+//
+// # Added tokens
+//
+// Tokens that were added to a vocabulary of Hugging Face's ("added_tokens" of tokenizer.json,
+// "added_tokens_decoder" of tokenizer_config.json, added_tokens.json) are found in a text before
+// anything else; so are the special tokens of such a vocabulary, unless "split_special_tokens" of
+// tokenizer_config.json is true. Of UNIMO's own files only what "added_tokens_decoder" and
+// added_tokens.json name is looked for: [SEP] in a text is text. Ids, also those of lstrip, rstrip,
+// single_word and normalized, are those of Hugging Face's tokenizers; added.go has the rules.
 //
 // # Lower case
 //
@@ -71,6 +80,7 @@
 //	decode.go     ids into bytes and text              alphabet.go  bytes as characters
 //	load.go, parse.go, scan.go, save.go  files        train.go  a vocabulary from text
 //	wordpiece.go  words into ids, as BERT does         loadwordpiece.go  BERT's files
+//	added.go      tokens found before all else
 //
 // Letters, numbers and white space are those of Unicode as Go's package unicode
 // has it (15.0); characters assigned later count as punctuation. The

@@ -13,12 +13,25 @@ import (
 const lowerChunk = 16 << 10
 
 // Encode appends the ids of text to dst and returns the extended slice. It adds no
-// special tokens, and the name of one in the text is text like any other. Bytes that
+// special tokens; the added tokens of the vocabulary are found in the text, those of UNIMO's
+// own files excepted, where the name of a special token is text like any other. Bytes that
 // are not UTF-8 are encoded as the bytes they are; WordPiece drops them. If dst has the
 // capacity, Encode does not allocate, except for words of 128 bytes and more, and where
 // WordPiece strips accents off text that is not ASCII. It may be called concurrently.
 func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 	s := t.scratch.Get().(*scratch)
+	if len(t.added) > 0 {
+		dst = t.encodeAdded(dst, s, text)
+	} else {
+		dst = t.encodeText(dst, s, text)
+	}
+	s.shrink()
+	t.scratch.Put(s)
+	return dst
+}
+
+// encodeText is Encode for a text in which no added token is looked for.
+func (t *Tokenizer) encodeText(dst []int32, s *scratch, text string) []int32 {
 	for len(text) > 0 {
 		part := text[:cut(text, lowerChunk)]
 		text = text[len(part):]
@@ -33,8 +46,6 @@ func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 		}
 		dst = t.encode(dst, s, part)
 	}
-	s.shrink()
-	t.scratch.Put(s)
 	return dst
 }
 

@@ -213,7 +213,7 @@ func vocabularyOf(pairs [][2]string) *Tokenizer {
 	for symbol := range pieces {
 		words = append(words, word{symbol: uint32(symbol)})
 	}
-	tok := newTokenizer(pieces, merges, words)
+	tok := newTokenizer(pieces, merges, words, nil)
 	tok.lowerCase = false
 	tok.wholeWords(manyBytes)
 	return tok

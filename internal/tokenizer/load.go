@@ -1,9 +1,12 @@
 package tokenizer
 
 import (
+	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/infile"
@@ -18,7 +21,12 @@ const (
 	fileMerges    = "merges.txt"
 	fileTokenizer = "tokenizer.json"
 	fileConfig    = "tokenizer_config.json"
+	fileAdded     = "added_tokens.json"
+	fileSpecials  = "special_tokens_map.json"
 )
+
+// fileNames lists them.
+var fileNames = []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileTokenizer, fileConfig, fileAdded, fileSpecials}
 
 // LastSaved is the name of the file that [Tokenizer.Save] writes last: where it is, the
 // others are.
@@ -27,6 +35,8 @@ const LastSaved = fileConfig
 // Keys of tokenizer_config.json; the last three are WordPiece's alone.
 const (
 	lowerCaseKey    = "do_lower_case"
+	addedKey        = "added_tokens_decoder"
+	splitSpecialKey = "split_special_tokens"
 	stripAccentsKey = "strip_accents"
 	spaceCJKKey     = "tokenize_chinese_chars"
 	classKey        = "tokenizer_class"
@@ -39,14 +49,14 @@ const maxFile = 64 << 20
 type Option func(*Tokenizer)
 
 // WithLowerCase decides whether Encode lower-cases, whatever the folder says.
-func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.lowerCase = on } }
+func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.SetLowerCase(on) } }
 
 // LikeTransformers takes what a folder does not say about letter case as Hugging Face's transformers
 // do, for a model of theirs: a byte-level BPE keeps it.
 func LikeTransformers() Option {
 	return func(t *Tokenizer) {
 		if !t.caseKnown && t.wordPieces == nil {
-			t.lowerCase = false
+			t.SetLowerCase(false)
 		}
 	}
 }
@@ -86,16 +96,20 @@ func load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
+	own, err := readSettings(found)
+	if err != nil {
+		return nil, err
+	}
 	var t *Tokenizer
 	switch {
 	case len(unimo) == 0:
-		t, err = loadUNIMO(found[fileEncoder], found[fileBPE], found[fileVocab])
+		t, err = loadUNIMO(found[fileEncoder], found[fileBPE], found[fileVocab], own)
 	case len(hugging) == 0:
-		t, err = loadHuggingFace(found[fileTokens], found[fileMerges])
+		t, err = loadHuggingFace(found[fileTokens], found[fileMerges], own)
 	case len(unimo) == 2 && bert:
-		t, err = loadWordPiece(found[fileVocab])
+		t, err = loadWordPiece(found[fileVocab], own)
 	case found[fileTokenizer] != "":
-		t, err = loadTokenizer(found[fileTokenizer])
+		t, err = loadTokenizer(found[fileTokenizer], own)
 	case len(unimo) < 3 && len(hugging) == 2:
 		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, strings.Join(unimo, " and no "))
 	case len(unimo) == 3 && len(hugging) == 1:
@@ -107,16 +121,57 @@ func load(dir string) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	if found[fileConfig] != "" {
-		content, err := readFile(found[fileConfig])
-		if err != nil {
-			return nil, err
+	if err := t.configure(found[fileConfig], own.keys); err != nil {
+		return nil, err
+	}
+	t.matchAdded()
+	return t, nil
+}
+
+// settings is what the files beside a vocabulary say about it.
+type settings struct {
+	keys  map[string]json.RawMessage // of tokenizer_config.json
+	added []addedToken               // of tokenizer_config.json and added_tokens.json
+	named []addedToken               // special tokens without ids
+}
+
+// readSettings reads tokenizer_config.json, special_tokens_map.json and added_tokens.json,
+// of which any may be absent.
+func readSettings(found map[string]string) (settings, error) {
+	var s settings
+	var specials map[string]json.RawMessage
+	for name, keys := range map[string]*map[string]json.RawMessage{fileConfig: &s.keys, fileSpecials: &specials} {
+		if found[name] == "" {
+			continue
 		}
-		if err := t.parseConfig(found[fileConfig], content); err != nil {
-			return nil, err
+		if err := infile.ReadJSON(found[name], maxFile, keys); err != nil {
+			return s, err
 		}
 	}
-	return t, nil
+	var err error
+	if s.added, err = parseAddedKey(found[fileConfig], s.keys[addedKey]); err != nil {
+		return s, err
+	}
+	if found[fileAdded] != "" {
+		content, err := readFile(found[fileAdded])
+		if err != nil {
+			return s, err
+		}
+		list, err := parseAddedFile(found[fileAdded], content)
+		if err != nil {
+			return s, err
+		}
+		s.added = mergeAdded(s.added, list)
+	}
+	s.named = append(namedTokens(specials, roleKeys), namedTokens(s.keys, roleKeys)...)
+	for i := range s.added { // added_tokens.json does not say which are special; as transformers 5 takes it
+		a := &s.added[i]
+		if a.Normalized == nil && slices.ContainsFunc(s.named, func(n addedToken) bool { return n.Content == a.Content }) {
+			a.Special = true
+		}
+	}
+	s.named = slices.Concat(s.named, namedTokens(specials, moreKeys), namedTokens(s.keys, moreKeys))
+	return s, nil
 }
 
 // findFiles returns the paths of the vocabulary files in dir by their plain names.
@@ -127,8 +182,8 @@ func findFiles(dir string) (map[string]string, error) {
 	}
 	found := map[string]string{}
 	for _, entry := range entries {
-		for _, name := range []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileTokenizer, fileConfig} {
-			prefixed := name != fileTokenizer && name != fileConfig
+		for _, name := range fileNames {
+			prefixed := slices.Contains([]string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges}, name)
 			if entry.IsDir() || infile.Hidden(entry.Name()) || entry.Name() != name && (!prefixed || !strings.HasSuffix(entry.Name(), "."+name)) {
 				continue
 			}
@@ -142,23 +197,23 @@ func findFiles(dir string) (map[string]string, error) {
 	return found, nil
 }
 
-// readFile reads a file of at most maxFile bytes, without a byte order mark.
+// readFile reads a file of at most maxFile bytes, without its byte order mark.
 func readFile(path string) ([]byte, error) {
 	content, err := infile.Read(path, maxFile)
 	return infile.TrimMark(content), err
 }
 
 // loadUNIMO reads a vocabulary in UNIMO's three files.
-func loadUNIMO(encoder, bpe, vocab string) (*Tokenizer, error) {
+func loadUNIMO(encoder, bpe, vocab string, own settings) (*Tokenizer, error) {
 	content, err := readFiles(encoder, bpe, vocab)
 	if err != nil {
 		return nil, err
 	}
-	return fromUNIMO([3]string{encoder, bpe, vocab}, [3][]byte(content))
+	return fromUNIMO([3]string{encoder, bpe, vocab}, [3][]byte(content), own)
 }
 
 // fromUNIMO is loadUNIMO on the contents of the files.
-func fromUNIMO(file [3]string, content [3][]byte) (*Tokenizer, error) {
+func fromUNIMO(file [3]string, content [3][]byte, own settings) (*Tokenizer, error) {
 	tokens, index, err := parseTokens(file[0], content[0])
 	if err != nil {
 		return nil, err
@@ -182,20 +237,30 @@ func fromUNIMO(file [3]string, content [3][]byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newTokenizer(pieces, merges, words), nil
+	t := newTokenizer(pieces, merges, words, own.added)
+	// Here an id of added_tokens_decoder is what counts: a special token has another name in
+	// vocab.txt than the one that is looked for.
+	ids := map[string]int32{}
+	for _, a := range own.added {
+		if int(a.ID) >= len(words) {
+			return nil, fmt.Errorf("%s: the added token %q has the id %d, but the vocabulary ends at %d; give it a line of its own", file[2], clip(a.Content), a.ID, len(words)-1)
+		}
+		ids[a.Content] = a.ID
+	}
+	return t, t.setAdded(file[2], own.added, func(content string) (int32, bool) { id, ok := ids[content]; return id, ok && id >= 0 })
 }
 
 // loadHuggingFace reads a vocabulary in Hugging Face's two files.
-func loadHuggingFace(tokens, merges string) (*Tokenizer, error) {
+func loadHuggingFace(tokens, merges string, own settings) (*Tokenizer, error) {
 	content, err := readFiles(tokens, merges)
 	if err != nil {
 		return nil, err
 	}
-	return fromHuggingFace([2]string{tokens, merges}, [2][]byte(content))
+	return fromHuggingFace([2]string{tokens, merges}, [2][]byte(content), own)
 }
 
 // fromHuggingFace is loadHuggingFace on the contents of the files.
-func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
+func fromHuggingFace(file [2]string, content [2][]byte, own settings) (*Tokenizer, error) {
 	tokens, ids, err := parseTokens(file[0], content[0])
 	if err != nil {
 		return nil, err
@@ -204,16 +269,21 @@ func fromHuggingFace(file [2]string, content [2][]byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	return fromPairs(file, tokens, ids, pairs)
+	return fromPairs(file, tokens, ids, pairs, own)
 }
 
-// fromPairs makes a vocabulary of tokens, of which ids is the inverse, and merges. The BPE
+// fromPairs makes a vocabulary of tokens, of which ids is the inverse, added tokens and merges. The BPE
 // ids are given as GPT-2 gave them: bytes in the order of the alphabet, results of merges
 // in the order of the merges, then the rest by UNIMO id.
-func fromPairs(file [2]string, tokens []tokenID, ids map[string]uint32, pairs []pairLine) (*Tokenizer, error) {
+func fromPairs(file [2]string, tokens []tokenID, ids map[string]uint32, pairs []pairLine, own settings) (*Tokenizer, error) {
+	tokens, err := extend(file[0], tokens, ids, own.added)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkIDs(file[0], tokens); err != nil {
 		return nil, err
 	}
+	idOf := maps.Clone(ids)
 	words := make([]word, len(tokens))
 	results := make(map[string]bool, len(pairs))
 	for _, p := range pairs {
@@ -263,7 +333,9 @@ func fromPairs(file [2]string, tokens []tokenID, ids map[string]uint32, pairs []
 	if err != nil {
 		return nil, err
 	}
-	return newTokenizer(pieces, merges, words), nil
+	t := newTokenizer(pieces, merges, words, own.added)
+	list := mergeAdded(own.added, own.named, theirSpecials(idOf))
+	return t, t.setAdded(file[0], list, func(content string) (int32, bool) { id, ok := idOf[content]; return int32(id), ok })
 }
 
 func readFiles(paths ...string) ([][]byte, error) {

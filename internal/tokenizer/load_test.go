@@ -3,6 +3,7 @@ package tokenizer
 import (
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -365,8 +366,8 @@ func TestLoadErrors(t *testing.T) {
 		{"no such merge", hugging, edit(fileMerges, "\n", "\nz q\n"), `merges.txt:2: the token "zq" is not in`},
 
 		{"bad setting", unimo, set(fileConfig, `{"do_lower_case": 1}`), "tokenizer_config.json: do_lower_case is 1; want true or false"},
-		{"bad configuration", unimo, set(fileConfig, `[]`), "tokenizer_config.json: want one JSON object"},
-		{"huge", unimo, set(fileBPE, strings.Repeat("\n", maxFile+1)), "larger than 64 MiB"},
+		{"bad configuration", unimo, set(fileConfig, `[]`), "tokenizer_config.json:1: the value is a list, want an object"},
+		{"huge", unimo, set(fileBPE, strings.Repeat("\n", maxFile+1)), "is larger than 64 MiB"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			contents := maps.Clone(c.files)
@@ -399,18 +400,31 @@ func fuzzLoaded(t *testing.T, tok *Tokenizer) {
 		}
 		file[i] = written.Bytes()
 	}
-	again, err := fromUNIMO([3]string{fileEncoder, fileBPE, fileVocab}, file)
+	again, err := fromUNIMO([3]string{fileEncoder, fileBPE, fileVocab}, file, writtenSettings(t, tok))
 	if err != nil {
 		t.Fatalf("what was written does not load: %v", err)
 	}
 	sameVocabulary(t, tok, again)
 }
 
+// writtenSettings is what Load would read of the configuration that tok writes.
+func writtenSettings(t *testing.T, tok *Tokenizer) settings {
+	keys, err := tok.settings()
+	if err != nil {
+		t.Fatal(err)
+	}
+	added, err := parseAddedKey(fileConfig, keys[addedKey])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return settings{keys: keys, added: added}
+}
+
 func FuzzLoad(f *testing.F) {
 	unimo, _ := saved(f)
 	f.Add([]byte(unimo[fileEncoder]), []byte(unimo[fileBPE]), []byte(unimo[fileVocab]))
 	f.Fuzz(func(t *testing.T, encoder, bpe, vocab []byte) {
-		tok, err := fromUNIMO([3]string{fileEncoder, fileBPE, fileVocab}, [3][]byte{encoder, bpe, vocab})
+		tok, err := fromUNIMO([3]string{fileEncoder, fileBPE, fileVocab}, [3][]byte{encoder, bpe, vocab}, settings{})
 		if err == nil {
 			fuzzLoaded(t, tok)
 		}
@@ -421,7 +435,7 @@ func FuzzLoadHuggingFace(f *testing.F) {
 	_, hugging := saved(f)
 	f.Add([]byte(hugging[fileTokens]), []byte(hugging[fileMerges]))
 	f.Fuzz(func(t *testing.T, tokens, merges []byte) {
-		tok, err := fromHuggingFace([2]string{fileTokens, fileMerges}, [2][]byte{tokens, merges})
+		tok, err := fromHuggingFace([2]string{fileTokens, fileMerges}, [2][]byte{tokens, merges}, settings{})
 		if err == nil {
 			fuzzLoaded(t, tok)
 		}
@@ -480,7 +494,8 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(`{"do_lower_case": null, "strip_accents": true, "tokenize_chinese_chars": false}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		for _, tok := range []*Tokenizer{{}, {wordPieces: &wordPieces{}}} {
-			if tok.parseConfig(fileConfig, content) != nil {
+			var keys map[string]json.RawMessage
+			if json.Unmarshal(content, &keys) != nil || tok.configure(fileConfig, keys) != nil {
 				continue
 			}
 			var written strings.Builder
@@ -491,7 +506,10 @@ func FuzzParseConfig(f *testing.F) {
 			if tok.wordPieces != nil {
 				again.wordPieces = &wordPieces{}
 			}
-			if err := again.parseConfig(fileConfig, []byte(written.String())); err != nil || again.lowerCase != tok.lowerCase ||
+			if err := json.Unmarshal([]byte(written.String()), &keys); err != nil {
+				t.Fatal(err)
+			}
+			if err := again.configure(fileConfig, keys); err != nil || again.lowerCase != tok.lowerCase ||
 				!reflect.DeepEqual(again.wordPieces, tok.wordPieces) {
 				t.Fatalf("%q is written as %q: %v", content, written.String(), err)
 			}

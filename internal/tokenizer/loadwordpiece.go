@@ -2,13 +2,15 @@ package tokenizer
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // isWordPiece says whether the file vocab.txt is BERT's: it has a line that is neither a
@@ -37,47 +39,105 @@ func isWord(line string) bool {
 }
 
 // loadWordPiece reads BERT's vocab.txt.
-func loadWordPiece(vocab string) (*Tokenizer, error) {
+func loadWordPiece(vocab string, own settings) (*Tokenizer, error) {
 	content, err := readFile(vocab)
 	if err != nil {
 		return nil, err
 	}
-	return fromWordPieces(vocab, content)
+	return fromWordPieces(vocab, content, own)
 }
 
-// fromWordPieces is loadWordPiece on the content of the file: one token a line, by id.
-func fromWordPieces(file string, content []byte) (*Tokenizer, error) {
-	var tokens []string
-	lineOf := map[string]int{}
+// fromWordPieces is loadWordPiece on the content of the file: one token a line, by id. As in
+// transformers an empty line has an id that no text gets, and of equal lines the last one counts.
+func fromWordPieces(file string, content []byte, own settings) (*Tokenizer, error) {
+	var tokens []tokenID
+	blank := 0 // lines at the end
 	for number, token := range lines(content) {
-		first, twice := lineOf[token]
 		switch {
-		case token == "":
-			return nil, fmt.Errorf("%s:%d: is empty; every line is a token", file, number)
 		case !utf8.ValidString(token):
 			return nil, fmt.Errorf("%s:%d: is not UTF-8; save it as UTF-8", file, number)
-		case twice:
-			return nil, fmt.Errorf("%s:%d: %q is in line %d already; an id stands for one token only", file, number, clip(token), first)
 		case len(tokens) == maxSymbols:
 			return nil, fmt.Errorf("%s:%d: more than %d lines", file, number, maxSymbols)
 		}
-		lineOf[token] = number
-		tokens = append(tokens, token)
+		blank++
+		if token != "" {
+			blank = 0
+		}
+		tokens = append(tokens, tokenID{token, int32(number - 1)})
 	}
-	return checkWordPieces(file, tokens)
+	// Empty lines at the end are no tokens, unless others were added behind them.
+	if !slices.ContainsFunc(own.added, func(a addedToken) bool { return int(a.ID) >= len(tokens) }) {
+		tokens = tokens[:len(tokens)-blank]
+	}
+	ids := make(map[string]uint32, len(tokens))
+	for _, t := range tokens {
+		ids[t.token] = uint32(t.id)
+	}
+	return wordPieceOf(file, tokens, ids, own)
 }
 
-// checkWordPieces makes a tokenizer of the tokens by id, if all it needs is there.
-func checkWordPieces(file string, tokens []string) (*Tokenizer, error) {
-	t := newWordPiece(tokens)
+// wordPieceOf makes a tokenizer of the tokens by id, of which ids is the inverse, and the added
+// tokens, if all it needs is there.
+func wordPieceOf(file string, tokens []tokenID, ids map[string]uint32, own settings) (*Tokenizer, error) {
+	model := maps.Clone(ids)
+	idOf := ids
+	all, err := extend(file, slices.Clone(tokens), idOf, own.added)
+	if err != nil {
+		return nil, err
+	}
+	if err := checkIDs(file, all); err != nil {
+		return nil, err
+	}
+	size := len(all)
+	for size > 0 {
+		if _, piece := model[all[size-1].token]; piece {
+			break
+		}
+		size--
+	}
+	names := make([]string, len(all))
+	for id, t := range all {
+		if strings.ContainsAny(t.token, "\r\n") {
+			return nil, fmt.Errorf("%s: the token %q breaks the line; vocab.txt could not hold it", file, clip(t.token))
+		}
+		// A line of vocab.txt is a piece. That is no matter where no word holds what it is made of.
+		if _, piece := model[t.token]; !piece && id < size && isPiece(t.token) {
+			return nil, fmt.Errorf("%s: the added token %q has the id %d among those of the model's vocabulary; only added tokens behind it are supported", file, clip(t.token), id)
+		}
+		names[id] = t.token
+	}
+	t := newWordPiece(names, size)
 	if err := checkSpecials(file, t.words); err != nil {
 		return nil, err
 	}
 	// Save could not write it such that Load knows it again.
-	if !slices.ContainsFunc(tokens, isWord) {
+	if !slices.ContainsFunc(names[:size], isWord) {
 		return nil, fmt.Errorf("%s: has no word; a WordPiece vocabulary is words and parts of words such as ##ing", file)
 	}
-	return t, nil
+	list := mergeAdded(own.added, own.named, theirSpecials(brackets(idOf)))
+	return t, t.setAdded(file, list, func(content string) (int32, bool) { id, ok := idOf[content]; return int32(id), ok })
+}
+
+// isPiece says whether token can be found inside a word.
+func isPiece(token string) bool {
+	for _, r := range strings.TrimPrefix(token, prefix) {
+		if class := bertClass(r); class != bertOther && class != bertMark {
+			return utf8.RuneCountInString(token) == 1
+		}
+	}
+	return true
+}
+
+// brackets is what BERT's tokenizers of the five special tokens have, which does not go by
+// RoBERTa's names.
+func brackets(ids map[string]uint32) map[string]uint32 {
+	found := map[string]uint32{}
+	for _, name := range robertaNames {
+		if id, ok := ids[name]; ok {
+			found[name] = id
+		}
+	}
+	return found
 }
 
 // tokenizerFile is what is read of the tokenizer.json of Hugging Face's tokenizers.
@@ -107,12 +167,6 @@ type tokenizerFile struct {
 	} `json:"model"`
 }
 
-// addedToken is a token that the model's vocabulary may lack.
-type addedToken struct {
-	ID      int32  `json:"id"`
-	Content string `json:"content"`
-}
-
 // mergePair is a merge in tokenizer.json: "left right", or ["left", "right"] in newer files.
 type mergePair [2]string
 
@@ -132,19 +186,19 @@ func (m *mergePair) UnmarshalJSON(raw []byte) error {
 }
 
 // loadTokenizer reads tokenizer.json: BERT's WordPiece, or RoBERTa's byte-level BPE.
-func loadTokenizer(path string) (*Tokenizer, error) {
+func loadTokenizer(path string, own settings) (*Tokenizer, error) {
 	content, err := readFile(path)
 	if err != nil {
 		return nil, err
 	}
-	return fromTokenizer(path, content)
+	return fromTokenizer(path, content, own)
 }
 
 // fromTokenizer is loadTokenizer on the content of the file.
-func fromTokenizer(file string, content []byte) (*Tokenizer, error) {
+func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error) {
 	var f tokenizerFile
-	if err := json.Unmarshal(content, &f); err != nil {
-		return nil, fmt.Errorf("%s: want the tokenizer.json of a Hugging Face tokenizer: %w", file, err)
+	if err := infile.DecodeJSON(file, content, &f); err != nil {
+		return nil, fmt.Errorf("want the tokenizer.json of a Hugging Face tokenizer: %w", err)
 	}
 	wordPiece := f.Model.Type == "WordPiece"
 	if !wordPiece && f.Model.Type != "BPE" {
@@ -159,29 +213,16 @@ func fromTokenizer(file string, content []byte) (*Tokenizer, error) {
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(f.Added, func(a, b addedToken) int { return cmp.Compare(a.ID, b.ID) })
-	for _, added := range f.Added {
-		if _, there := ids[added.Content]; there || added.Content == "" {
-			continue
-		}
-		if len(tokens) == maxSymbols {
-			return nil, fmt.Errorf("%s: has more than %d tokens", file, maxSymbols)
-		}
-		ids[added.Content] = uint32(len(tokens))
-		tokens = append(tokens, tokenID{added.Content, added.ID})
-	}
-	if err := checkIDs(file, tokens); err != nil {
-		return nil, err
-	}
+	own.added = mergeAdded(own.added, f.Added)
 	var t *Tokenizer
 	if wordPiece {
-		t, err = f.wordPiece(file, tokens)
+		t, err = f.wordPiece(file, tokens, ids, own)
 	} else {
 		pairs := make([]pairLine, len(f.Model.Merges))
 		for i, m := range f.Model.Merges {
 			pairs[i] = pairLine{m[0], m[1], i + 1}
 		}
-		t, err = fromPairs([2]string{file, file + ": merge"}, tokens, ids, pairs)
+		t, err = fromPairs([2]string{file, file + ": merge"}, tokens, ids, pairs, own)
 	}
 	if err != nil {
 		return nil, err
@@ -218,15 +259,8 @@ func (f *tokenizerFile) check() error {
 }
 
 // wordPiece makes a WordPiece tokenizer of tokens, by id.
-func (f *tokenizerFile) wordPiece(file string, tokens []tokenID) (*Tokenizer, error) {
-	names := make([]string, len(tokens))
-	for id, token := range tokens {
-		if strings.ContainsAny(token.token, "\r\n") {
-			return nil, fmt.Errorf("%s: the token %q breaks the line; vocab.txt could not hold it", file, clip(token.token))
-		}
-		names[id] = token.token
-	}
-	t, err := checkWordPieces(file, names)
+func (f *tokenizerFile) wordPiece(file string, tokens []tokenID, ids map[string]uint32, own settings) (*Tokenizer, error) {
+	t, err := wordPieceOf(file, tokens, ids, own)
 	if err != nil {
 		return nil, err
 	}

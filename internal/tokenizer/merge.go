@@ -11,6 +11,7 @@ const longWord = 128
 
 // scratch is what one call of Encode needs besides its arguments.
 type scratch struct {
+	normal  []byte   // the text in which added tokens are looked for
 	lower   []byte   // the lower-cased text
 	symbols []uint32 // of the word being merged
 	ranks   []uint32 // ranks[i] belongs to the pair symbols[i], symbols[i+1]
@@ -23,6 +24,9 @@ const keptScratch = 64 << 10
 
 // shrink drops buffers that an extraordinary text made large.
 func (s *scratch) shrink() {
+	if cap(s.normal) > keptScratch {
+		s.normal = nil
+	}
 	if cap(s.lower) > keptScratch {
 		s.lower = nil
 	}

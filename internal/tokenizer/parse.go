@@ -281,14 +281,13 @@ func checkIDs(file string, tokens []tokenID) error {
 	return nil
 }
 
-// parseConfig reads tokenizer_config.json, whose settings replace those of t where it has them.
-func (t *Tokenizer) parseConfig(file string, content []byte) error {
-	var keys map[string]json.RawMessage
-	if err := json.Unmarshal(content, &keys); err != nil {
-		return fmt.Errorf("%s: want one JSON object: %w", file, err)
-	}
+// configure takes the settings of tokenizer_config.json, whose keys these are, where it has them.
+func (t *Tokenizer) configure(file string, keys map[string]json.RawMessage) error {
 	t.config = keys
-	settings := map[string]func(on bool){lowerCaseKey: func(on bool) { t.lowerCase, t.caseKnown = on, true }}
+	settings := map[string]func(on bool){
+		lowerCaseKey:    func(on bool) { t.lowerCase, t.caseKnown = on, true },
+		splitSpecialKey: func(on bool) { t.splitSpecial = on },
+	}
 	if p := t.wordPieces; p != nil {
 		settings[stripAccentsKey] = func(on bool) { p.stripAccents = &on }
 		settings[spaceCJKKey] = func(on bool) { p.keepCJK = !on }

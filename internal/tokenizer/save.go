@@ -8,6 +8,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"unicode/utf16"
 
@@ -62,7 +63,7 @@ func (t *Tokenizer) SaveHuggingFace(dir string) error {
 	return t.saveFiles(dir, []output{
 		{fileTokens, t.writeTokens},
 		{fileMerges, t.writeMerges},
-		{fileConfig, t.writeConfig},
+		{fileConfig, t.writeHuggingFaceConfig},
 	})
 }
 
@@ -186,10 +187,14 @@ func (t *Tokenizer) writeMerges(w io.Writer) error {
 	return b.Flush()
 }
 
-// writeVocab writes vocab.txt.
+// writeVocab writes vocab.txt, of WordPiece without the added tokens behind it.
 func (t *Tokenizer) writeVocab(w io.Writer) error {
 	b := bufio.NewWriter(w)
-	for id := range t.words {
+	size := len(t.words)
+	if t.wordPieces != nil {
+		size = t.wordPieces.size
+	}
+	for id := range size {
 		fmt.Fprintln(b, t.BPE(int32(id)))
 	}
 	return b.Flush()
@@ -198,9 +203,41 @@ func (t *Tokenizer) writeVocab(w io.Writer) error {
 // writeConfig writes tokenizer_config.json: the keys that were read, and the settings
 // in force.
 func (t *Tokenizer) writeConfig(w io.Writer) error {
+	keys, err := t.settings()
+	if err != nil {
+		return err
+	}
+	return writeKeys(w, keys)
+}
+
+// writeHuggingFaceConfig is writeConfig for Hugging Face's files, of which a special token in a
+// text is found unless they say that it is text.
+func (t *Tokenizer) writeHuggingFaceConfig(w io.Writer) error {
+	keys, err := t.settings()
+	if err != nil {
+		return err
+	}
+	if t.splitSpecial || !slices.ContainsFunc(t.added, func(a addedToken) bool { return a.Special }) {
+		keys[splitSpecialKey] = json.RawMessage("true")
+	}
+	return writeKeys(w, keys)
+}
+
+// settings returns the keys of tokenizer_config.json.
+func (t *Tokenizer) settings() (map[string]json.RawMessage, error) {
 	keys := maps.Clone(t.config)
 	if keys == nil {
 		keys = map[string]json.RawMessage{}
+	}
+	added, err := t.writtenAdded()
+	if err != nil {
+		return nil, err
+	}
+	if delete(keys, addedKey); added != nil {
+		keys[addedKey] = added
+	}
+	if t.textSpecials() {
+		delete(keys, splitSpecialKey)
 	}
 	set := func(name string, on bool) { keys[name] = json.RawMessage(strconv.FormatBool(on)) }
 	set(lowerCaseKey, t.lowerCase)
@@ -211,6 +248,10 @@ func (t *Tokenizer) writeConfig(w io.Writer) error {
 			set(stripAccentsKey, *p.stripAccents)
 		}
 	}
+	return keys, nil
+}
+
+func writeKeys(w io.Writer, keys map[string]json.RawMessage) error {
 	content, err := json.MarshalIndent(keys, "", "  ")
 	if err != nil {
 		return err

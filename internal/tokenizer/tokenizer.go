@@ -25,6 +25,10 @@ type Tokenizer struct {
 	caseKnown bool                       // the files say so; else it is the default
 	config    map[string]json.RawMessage // tokenizer_config.json, for Save to keep
 
+	added         []addedToken // by id; see added.go
+	plain, normal *trie        // of those looked for before and after normalizing, nil without any
+	splitSpecial  bool         // special ones in a text are text
+
 	words                    []word
 	raw                      []byte // the bytes of all words, one after another
 	cls, pad, sep, unk, mask int32
@@ -63,9 +67,19 @@ type piece struct {
 
 // newTokenizer builds the tables for parts that the readers have checked: pieces in
 // ascending order of BPE id with every byte among them, merges between pieces, words
-// with every special token.
-func newTokenizer(pieces []piece, merges []merge, words []word) *Tokenizer {
+// with every special token. Of pieces that are added tokens the name is the text.
+func newTokenizer(pieces []piece, merges []merge, words []word, added []addedToken) *Tokenizer {
+	asTheyAre := make(map[string]bool, len(added))
+	for _, a := range added {
+		asTheyAre[a.Content] = true
+	}
+	for _, m := range merges { // what merging makes is written in the alphabet
+		delete(asTheyAre, pieces[m.result].token)
+	}
 	t := newWords(pieces, words, func(dst []byte, token string) []byte {
+		if asTheyAre[token] {
+			return append(dst, token...)
+		}
 		dst, _ = appendRaw(dst, token)
 		return dst
 	})
@@ -202,7 +216,12 @@ func (t *Tokenizer) LowerCase() bool { return t.lowerCase }
 
 // SetLowerCase decides whether Encode lower-cases. It must not be called while another
 // goroutine uses t.
-func (t *Tokenizer) SetLowerCase(on bool) { t.lowerCase = on }
+func (t *Tokenizer) SetLowerCase(on bool) {
+	if t.lowerCase != on {
+		t.lowerCase = on
+		t.matchAdded()
+	}
+}
 
 // Token returns the printable form of id, one character a byte ("Ġ" for a space), or
 // the name of a special token. An id outside the vocabulary gives the name of [UNK].
@@ -231,8 +250,10 @@ func (t *Tokenizer) BPE(id int32) string {
 // vocab.txt does not have.
 func (t *Tokenizer) FromBPE(line string) (id int32, ok bool) {
 	if t.wordPieces != nil {
-		id, ok = t.wordPieces.ids[line]
-		return id, ok
+		if id, ok = t.wordPieces.ids[line]; ok {
+			return id, true
+		}
+		return t.findAdded(line)
 	}
 	bpe, ok := decimal(line)
 	if !ok {

@@ -304,5 +304,5 @@ func (tr *trainer) tokenizer() *Tokenizer {
 	}
 	addSpecial(fillers...)
 	addSpecial(nameMASK)
-	return newTokenizer(tr.pieces, tr.merges, words)
+	return newTokenizer(tr.pieces, tr.merges, words, nil)
 }

@@ -11,7 +11,8 @@ import (
 
 // wordPieces is what the WordPiece of BERT has instead of merges.
 type wordPieces struct {
-	ids          map[string]int32 // by token, with its ##
+	ids          map[string]int32 // by token, with its ##; added tokens that are no pieces are not in it
+	size         int              // of vocab.txt: the ids from here on are added tokens
 	longest      int              // token, in bytes
 	stripAccents *bool            // nil: where text is lower-cased
 	keepCJK      bool             // within words; BERT makes a word of every CJK character
@@ -30,13 +31,16 @@ func continuation(token string) bool {
 }
 
 // newWordPiece builds the tables for the tokens of a vocabulary that the reader has checked:
-// all differ, and every special token is among them.
-func newWordPiece(tokens []string) *Tokenizer {
-	p := &wordPieces{ids: make(map[string]int32, len(tokens))}
+// every special token is among them. Those from size on are added tokens. Of equal tokens the last
+// one is used, as by Hugging Face.
+func newWordPiece(tokens []string, size int) *Tokenizer {
+	p := &wordPieces{ids: make(map[string]int32, size), size: size}
 	words, pieces := make([]word, len(tokens)), make([]piece, 0, len(tokens))
 	for id, token := range tokens {
-		p.ids[token] = int32(id)
-		p.longest = max(p.longest, len(token))
+		if id < size {
+			p.ids[token] = int32(id)
+			p.longest = max(p.longest, len(token))
+		}
 		if bracketed(token) {
 			words[id] = word{symbol: special, name: token}
 			continue
@@ -89,10 +93,7 @@ func (t *Tokenizer) encodeWordPieces(dst []int32, s *scratch, text string) []int
 	for i := 0; i < len(text); {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		i += size
-		class := bertClass(r)
-		if class == bertCJK && t.wordPieces.keepCJK || class == bertMark && !strip {
-			class = bertOther
-		}
+		class := t.wordPieces.class(r, strip)
 		switch class {
 		case bertDropped, bertMark:
 			continue
@@ -156,6 +157,23 @@ const (
 	bertCJK
 	bertMark // a nonspacing mark, dropped with accents
 )
+
+// class is bertClass with the settings in force.
+func (p *wordPieces) class(r rune, strip bool) uint8 {
+	class := bertClass(r)
+	if class == bertCJK && p.keepCJK || class == bertMark && !strip {
+		class = bertOther
+	}
+	return class
+}
+
+// appendLowerRune appends r in lower case, by itself.
+func appendLowerRune(dst []byte, r rune) []byte {
+	if r == 'İ' { // the one letter that becomes two
+		return append(dst, "i\u0307"...)
+	}
+	return utf8.AppendRune(dst, unicode.ToLower(r))
+}
 
 var asciiBERTClass = func() (class [utf8.RuneSelf]uint8) {
 	for r := range rune(utf8.RuneSelf) {
