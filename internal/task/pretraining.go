@@ -350,7 +350,8 @@ func (l *pretrainingLearner) Parts(_, batch int) ([]train.Part, error) {
 
 // Loss implements [train.Task].
 func (l *pretrainingLearner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int, error) {
-	l.batch, l.waiting = l.waiting[0], slices.Delete(l.waiting, 0, 1)
+	l.batch = l.waiting[0]
+	l.waiting = slices.Delete(l.waiting, 0, 1)
 	losses := l.recipe.Losses(tape, l.model, l.batch)
 	if !slices.ContainsFunc(losses, func(v *autograd.Var) bool { return v != nil }) {
 		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict: give another objective a weight", batch+1, l.Describe(0, batch))
