@@ -73,31 +73,30 @@ folder in the other format than SRC's; --format decides it explicitly:
 type companions struct{ size, config, vocab string }
 
 // load finds the files: those asked for, otherwise the source's own. What there is
-// not stays nil.
-func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.Config, tok *tokenizer.Tokenizer, err error) {
+// not stays nil; reason says why the source's vocabulary cannot be read, where it should be.
+func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.Config, tok *tokenizer.Tokenizer, reason, err error) {
 	switch {
 	case c.size != "":
 		found, ok := model.Sizes[c.size]
 		if !ok {
-			return nil, nil, usagef("unknown size %q: choose mini, base or large", c.size)
+			return nil, nil, nil, usagef("unknown size %q: choose mini, base or large", c.size)
 		}
 		cfg = &found
 	case c.config != "":
 		if cfg, err = readConfig(c.config); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 	default:
 		cfg = from.Config
 	}
 	if c.vocab != "" {
 		tok, err = from.Vocabulary(c.vocab)
-	} else if found, absent := from.Vocabulary(source); absent == nil {
-		tok = found
+	} else if info, absent := os.Stat(source); absent == nil && info.IsDir() {
+		if tok, reason = from.Vocabulary(source); errors.Is(reason, tokenizer.ErrNone) && !from.Imported {
+			reason = nil
+		}
 	}
-	if err == nil && cfg != nil && tok != nil {
-		err = modeldir.CheckVocabulary(tok, *cfg)
-	}
-	return cfg, tok, err
+	return cfg, tok, reason, err
 }
 
 // openSource opens what is to be converted or shown: a file as it is, a folder with its
@@ -121,12 +120,12 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 	if from.Imported && beside.size+beside.config != "" {
 		return usagef("--size and --config are not for a model of another library, as %s is: its own %s is converted", source, modeldir.Config)
 	}
-	cfg, tok, err := beside.load(source, from)
+	cfg, tok, reason, err := beside.load(source, from)
 	if err != nil {
 		return err
 	}
-	if from.Imported && tok == nil {
-		a.log.Warn("there is no vocabulary beside the weights that can be read: name its folder with --vocab", "source", source)
+	if reason != nil {
+		a.log.Warn("the weights are converted without their vocabulary, which cannot be read: name the folder of one with --vocab", "reason", reason)
 	}
 	if format == "" {
 		format = checkpoint.GuessFormat(destination, r)
@@ -136,6 +135,16 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 	}
 	if format != "" && format != checkpoint.FormatSafetensorsFolder && beside != (companions{}) {
 		return usagef("--size, --config and --vocab are for a folder with model.safetensors, not for %s (%s)", destination, format)
+	}
+	if cfg != nil && tok != nil {
+		fitted, weights, err := modeldir.FitVocabulary(tok, *cfg, r)
+		if err != nil {
+			return err
+		}
+		if format == checkpoint.FormatSafetensorsFolder && fitted.VocabSize < cfg.VocabSize {
+			a.log.Warn("the model has rows for more words than the vocabulary; they are cut", "rows", cfg.VocabSize, "words", fitted.VocabSize)
+			cfg, r = &fitted, weights
+		}
 	}
 	if err := checkpoint.Convert(r, destination, format); err != nil {
 		return err

@@ -54,3 +54,50 @@ func TestFinetuneFromHuggingFace(t *testing.T) {
 		t.Errorf("weights alone: %+v", r)
 	}
 }
+
+// A table with rows beyond the vocabulary, of however few words, is cut; one with too few rows is refused.
+func TestTableLargerThanVocabulary(t *testing.T) {
+	bert, data := bertFolder(t), opinionsFolder(t)
+	vocab, err := os.ReadFile(filepath.Join(bert, "vocab.txt"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := strings.SplitAfter(string(vocab), "\n")
+	writeFile(t, filepath.Join(bert, "vocab.txt"), strings.Join(words[:98], ""))
+	writeFile(t, filepath.Join(bert, "added_tokens.json"), `{"sci-fi": 98, "[ENT]": 99}`)
+
+	converted, run := filepath.Join(t.TempDir(), "converted"), filepath.Join(t.TempDir(), "run")
+	if r := must(t, "convert", bert, converted); !strings.Contains(r.stderr, "rows=270 words=100") {
+		t.Errorf("convert says %q", r.stderr)
+	}
+	must(t, withSettings([]string{"finetune", "sst-2", "--data", data, "--init", bert, "--out", run}, "max_steps=2", "batch_size=4")...)
+	for _, dir := range []string{converted, filepath.Join(run, "best")} {
+		if r := must(t, "inspect", dir, "--stats=false"); !strings.Contains(r.stdout, "vocabulary 100") || !strings.Contains(r.stdout, "[100 12]") {
+			t.Errorf("inspect says %s", r.stdout)
+		}
+		if r := must(t, "tokenizer", "encode", "--vocab", dir, "the sci-fi film [ent] [ENT]"); r.stdout != "5 98 6 99 99\n" {
+			t.Errorf("%s: ids %s", dir, r.stdout)
+		}
+	}
+
+	writeFile(t, filepath.Join(bert, "vocab.txt"), string(vocab)+"more\n")
+	os.Remove(filepath.Join(bert, "added_tokens.json"))
+	for _, args := range [][]string{
+		{"convert", bert, filepath.Join(t.TempDir(), "converted")},
+		withSettings([]string{"finetune", "sst-2", "--data", data, "--init", bert, "--out", filepath.Join(t.TempDir(), "run")}, "max_steps=2"),
+	} {
+		if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "the vocabulary has 271 entries but the model 270") {
+			t.Errorf("%s: %+v", args[0], r)
+		}
+	}
+}
+
+// A vocabulary that cannot be read is said with the reason; the weights are converted all the same.
+func TestConvertSaysWhyVocabularyIsLeftOut(t *testing.T) {
+	bert := bertFolder(t)
+	writeFile(t, filepath.Join(bert, "vocab.txt"), "[PAD]\nword\n")
+	r := must(t, "convert", bert, filepath.Join(t.TempDir(), "converted"))
+	if !strings.Contains(r.stderr, "special token [CLS] is missing") {
+		t.Errorf("%q", r.stderr)
+	}
+}

@@ -133,14 +133,15 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
-	if err := CheckVocabulary(tok, cfg); err != nil {
-		return nil, fmt.Errorf("model %s: %w", dir, err)
-	}
 	weights, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
-	return &Model{dir, cfg, tok, weights}, nil
+	m := &Model{dir, cfg, tok, weights}
+	if m.Config, m.Weights, err = FitVocabulary(tok, cfg, weights); err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, errors.Join(err, weights.Close()))
+	}
+	return m, nil
 }
 
 // Checkpoint is weights to go on from.
@@ -219,11 +220,18 @@ func Resolve(dir string) string {
 	return dir
 }
 
-// CheckVocabulary returns an error if tok's ids are not those of a model with
-// configuration cfg.
-func CheckVocabulary(tok *tokenizer.Tokenizer, cfg model.Config) error {
-	if tok.VocabSize() != cfg.VocabSize {
-		return fmt.Errorf("the vocabulary has %d entries but the model %d: they belong to different models", tok.VocabSize(), cfg.VocabSize)
+// FitVocabulary returns the model of configuration cfg and weights with as many words as tok has. A
+// vocabulary of fewer is usual: tables are filled up to a multiple of 64, or have rows for tokens to come, and no
+// text ever gets their ids. Such rows are cut ([model.CutVocabulary]). One of more entries is an error. weights may be nil.
+func FitVocabulary(tok *tokenizer.Tokenizer, cfg model.Config, weights checkpoint.Reader) (model.Config, checkpoint.Reader, error) {
+	n := tok.VocabSize()
+	if n > cfg.VocabSize {
+		return cfg, weights, fmt.Errorf("the vocabulary has %d entries but the model %d: they belong to different models", n, cfg.VocabSize)
 	}
-	return nil
+	if n == cfg.VocabSize || weights == nil {
+		cfg.VocabSize = n
+		return cfg, weights, nil
+	}
+	cfg, weights = model.CutVocabulary(cfg, weights, n)
+	return cfg, weights, nil
 }

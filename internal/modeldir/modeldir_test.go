@@ -3,11 +3,13 @@ package modeldir
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/tokenizer"
 )
 
 // transformers is a small BERT as Hugging Face's library writes it.
@@ -112,5 +114,39 @@ func TestImportedConfigIsOurs(t *testing.T) {
 	}
 	if want, got := c.Config.String(), again.String(); got != want || again.LayerNormEpsilon != c.Config.LayerNormEpsilon {
 		t.Errorf("%s became %s", want, got)
+	}
+}
+
+// A model of one's own whose tables have more rows than the vocabulary is opened without them.
+func TestOpenCutsSpareRows(t *testing.T) {
+	tok, err := tokenizer.Train(slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := tok.VocabSize()
+	for rows, want := range map[int]string{n: "", n + 7: "", n - 1: "they belong to different models"} {
+		dir := t.TempDir()
+		cfg := model.Config{VocabSize: rows, HiddenSize: 4, Heads: 2, MaxPositions: 8, HiddenAct: "gelu"}
+		table := checkpoint.FromFloat32("word_embedding", []int{rows, 4}, make([]float32, 4*rows))
+		if err := Save(dir, Content{Config: cfg, Tokenizer: tok, Tensors: []checkpoint.Tensor{table}}); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(dir)
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%d rows: %v, want %q", rows, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := m.Weights.Info("word_embedding")
+		if err != nil || info.Shape[0] != n || m.Config.VocabSize != n {
+			t.Errorf("%d rows: %v of %d, %v", rows, info.Shape, m.Config.VocabSize, err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
 	}
 }

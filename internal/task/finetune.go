@@ -126,6 +126,9 @@ func (r *run) load() error {
 		return err
 	}
 	common := r.settings.common()
+	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
+		return &SettingError{fmt.Errorf("vocab_size is %d, want %d or more for a vocabulary that is trained", common.VocabSize, least)}
+	}
 	r.job = r.Preset.job(r.settings)
 	if err := r.readData(); err != nil {
 		return err
@@ -136,14 +139,11 @@ func (r *run) load() error {
 		}
 	}
 	r.tok.SetLowerCase(common.DoLowerCase)
-	if r.Init == "" {
-		base.VocabSize = r.tok.VocabSize()
+	if err := r.fitVocabulary(&base); err != nil {
+		return err
 	}
 	common.VocabSize = r.tok.VocabSize()
 	if r.config, err = modelConfig(r.settings, r.Preset, base); err != nil {
-		return err
-	}
-	if err := modeldir.CheckVocabulary(r.tok, r.config); err != nil {
 		return err
 	}
 	if r.init != nil {
@@ -155,6 +155,25 @@ func (r *run) load() error {
 		}
 	}
 	return nil
+}
+
+// fitVocabulary gives base, and the checkpoint to start from, as many words as the vocabulary has.
+func (r *run) fitVocabulary(base *model.Config) error {
+	if r.init == nil {
+		base.VocabSize = r.tok.VocabSize()
+		return nil
+	}
+	if r.from.Config == nil { // the table itself says how many
+		if info, err := r.init.Info("word_embedding"); err == nil && len(info.Shape) == 2 {
+			base.VocabSize = info.Shape[0]
+		}
+	}
+	if rows := base.VocabSize; rows > r.tok.VocabSize() {
+		r.Log.Info("the model has rows for more words than the vocabulary; they are cut", "rows", rows, "words", r.tok.VocabSize())
+	}
+	var err error
+	*base, r.init, err = modeldir.FitVocabulary(r.tok, *base, r.init)
+	return err
 }
 
 // openInit opens the checkpoint to start from; a model folder's configuration

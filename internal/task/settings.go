@@ -6,7 +6,6 @@ import (
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/tokenizer"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -127,8 +126,8 @@ func (c *CommonSettings) validate() error {
 	if err := c.Config.Validate(); err != nil {
 		return err
 	}
-	if c.VocabSize < tokenizer.MinVocabSize {
-		return fmt.Errorf("vocab_size is %d, want %d or more", c.VocabSize, tokenizer.MinVocabSize)
+	if c.VocabSize < 1 {
+		return fmt.Errorf("vocab_size is %d, want 1 or more", c.VocabSize)
 	}
 	if c.EvalBatchSize < 1 {
 		return fmt.Errorf("eval_batch_size is %d, want 1 or more", c.EvalBatchSize)

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -61,6 +62,9 @@ func LikeTransformers() Option {
 	}
 }
 
+// ErrNone is what [Load]'s error wraps if the folder has no file of a vocabulary, or too few to tell of which form.
+var ErrNone = errors.New("holds no vocabulary")
+
 // Load reads the vocabulary in the folder dir: encoder.json, vocab.bpe and vocab.txt,
 // or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json, with
 // tokenizer_config.json if it is there. The package comment has the details.
@@ -115,8 +119,8 @@ func load(dir string) (*Tokenizer, error) {
 	case len(unimo) == 3 && len(hugging) == 1:
 		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, hugging[0])
 	default:
-		return nil, fmt.Errorf("%s: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json; missing are %s, or %s; copy them from a released model or train a vocabulary",
-			dir, strings.Join(unimo, ", "), strings.Join(hugging, ", "))
+		return nil, fmt.Errorf("%s: %w: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json; missing are %s, or %s; copy them from a released model or train a vocabulary",
+			dir, ErrNone, strings.Join(unimo, ", "), strings.Join(hugging, ", "))
 	}
 	if err != nil {
 		return nil, err
