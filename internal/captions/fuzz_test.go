@@ -44,8 +44,8 @@ func FuzzJSONLines(f *testing.F) {
 	fuzzReader(f, readJSONLines, `{"image":"a","caption":"x"}`, `{"image":"a","tokens":[0,5,2],"id":"7"}`, `{"image":"a","tokens":[-1]}`, "{", "[]", `{"x":1}`, `{} {}`)
 }
 
-func FuzzKarpathy(f *testing.F) {
-	fuzzReader(f, readKarpathy, karpathy, `{"images":[{"filename":1}]}`, `{"images":[{"sentences":[{}]}],"images":[]}`, `{"images":{}}`, "[", `{"a":[[[[`, "")
+func FuzzDocument(f *testing.F) {
+	fuzzReader(f, readDocument, karpathy, coco, cocoBackwards, blip, `{"a.jpg":["x"],"b.png":"y"}`, `[{"image":"a","caption":[1]}]`, `[[],[]]`, `{"annotations":[{"image_id":{}}]}`, `{"images":[{"filename":1}]}`, `{"images":[{"sentences":[{}]}],"images":[]}`, `{"images":{}}`, "[", `{"a":[[[[`, "")
 }
 
 func FuzzTokenLines(f *testing.F) {

@@ -1,8 +1,6 @@
 package captions
 
 import (
-	"cmp"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -13,104 +11,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/data"
 )
-
-// maxImageCaptions bounds the sentences of an image in Karpathy's JSON.
-const maxImageCaptions = 10000
-
-// karpathyImage is an item of "images" in Karpathy's JSON.
-type karpathyImage struct {
-	Filename  string `json:"filename"`
-	Split     string `json:"split"`
-	Sentences []struct {
-		Tokens []string `json:"tokens"`
-		Raw    string   `json:"raw"`
-		ID     *int64   `json:"sentid"`
-	} `json:"sentences"`
-}
-
-// readKarpathy reads dataset_flickr30k.json, dataset_flickr8k.json and dataset_coco.json,
-// image by image.
-func readKarpathy(in io.Reader, path string, each func(row) error) error {
-	dec := json.NewDecoder(in)
-	n, found := 0, false
-	broken := func(err error) error {
-		problem := err.Error()
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			problem = "it ends within a value"
-		}
-		return &data.FileError{File: path, Problem: fmt.Sprintf("is not valid as JSON after %d images: %s", n, problem), Remedy: "fetch it again", Err: err}
-	}
-	if token, err := dec.Token(); err != nil || token != json.Delim('{') {
-		return broken(cmp.Or(err, errors.New("an object is expected")))
-	}
-	for dec.More() {
-		key, err := dec.Token()
-		if err != nil {
-			return broken(err)
-		}
-		if key != "images" {
-			if err := dec.Decode(new(json.RawMessage)); err != nil {
-				return broken(err)
-			}
-			continue
-		}
-		found = true
-		if token, err := dec.Token(); err != nil || token != json.Delim('[') {
-			return broken(cmp.Or(err, errors.New(`a list is expected under "images"`)))
-		}
-		for dec.More() {
-			var image karpathyImage
-			err := dec.Decode(&image)
-			var wrong *json.UnmarshalTypeError
-			switch n++; {
-			case errors.As(err, &wrong):
-				err = each(row{problem: fmt.Sprintf("image %d: %q is a JSON %s", n, wrong.Field, wrong.Value)})
-			case err != nil:
-				return broken(err)
-			default:
-				err = image.each(n, each)
-			}
-			if err != nil {
-				return err
-			}
-		}
-		if _, err := dec.Token(); err != nil {
-			return broken(err)
-		}
-	}
-	if _, err := dec.Token(); err != nil {
-		return broken(err)
-	}
-	if !found {
-		return &data.FileError{File: path, Problem: `has no "images"`, Remedy: "name Karpathy's JSON, such as dataset_flickr30k.json"}
-	}
-	return nil
-}
-
-func (k *karpathyImage) each(n int, yield func(row) error) error {
-	switch count := len(k.Sentences); {
-	case count == 0:
-		return yield(row{problem: fmt.Sprintf(`image %d (%s) has no "sentences"`, n, data.Quote(k.Filename))})
-	case count > maxImageCaptions:
-		return yield(row{problem: fmt.Sprintf("image %d (%s) has %d sentences, more than %d", n, data.Quote(k.Filename), count, maxImageCaptions)})
-	}
-	for _, s := range k.Sentences {
-		r := row{image: k.Filename, text: s.Raw, split: k.Split}
-		if trim(r.text) == "" {
-			r.text = strings.Join(s.Tokens, " ")
-		}
-		if s.ID != nil {
-			r.id = strconv.FormatInt(*s.ID, 10)
-		}
-		if r.check(); r.problem != "" {
-			r.problem = fmt.Sprintf("image %d: %s", n, r.problem)
-		}
-		if err := yield(r); err != nil {
-			return err
-		}
-	}
-	return nil
-}
 
 // readTokenLines reads the files that Flickr30k and Flickr8k come with: an image's name, "#",
 // the number of the caption, a tab and the caption.

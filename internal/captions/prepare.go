@@ -128,10 +128,11 @@ func (p *preparation) read(src string) error {
 		return err
 	}
 	p.stage("reading captions", -1)
-	p.out.Form, p.out.Files = from.form.String(), from.files
+	p.out.Files = from.files
 	if p.all, err = from.collect(found, p.bad, p.tick); err != nil {
 		return err
 	}
+	p.out.Form = p.all.form
 	if err := p.lists(from, found); err != nil {
 		return err
 	}

@@ -73,8 +73,13 @@ const (
 		{"filename": "b.jpg", "split": "test", "sentences": [{"raw": "A cat, \"sitting\"", "sentid": 2}]},
 		{"filename": "c.jpg", "split": "restval", "filepath": "val2014", "cocoid": 9, "sentences": [{"raw": "Nothing", "sentid": 3}]},
 		{"filename": "d.jpg", "split": "val", "sentences": [{"raw": "Snow", "sentid": 4}]}], "dataset": "x"}`
-	tokenFile = "a.jpg#0\tA dog .\na.jpg#1\tOne dog .\nb.jpg#0\tA cat .\nb.jpg.1#0\tA ghost .\nd.jpg#0\tSnow .\n"
-	idLines   = "0 7 8 2;0 0 0 0;2 3 4 5;100;0\n0 9 2;0 0 0;2 3 4;100;1\n0 4 2;0 0 0;2 3 4;200;2\n"
+	coco = `{"info": {"year": 2014, "x": [[1], {}]}, "images": [{"license": 5, "file_name": "v_7.jpg", "coco_url": "http://a/v_7.jpg", "height": 1, "id": 7}, {"file_name": "v_9.jpg", "id": 9}],
+		"licenses": [], "annotations": [{"image_id": 7, "id": 70, "caption": "A dog. "}, {"image_id": 9, "id": 90, "caption": "A cat."}, {"image_id": 7, "id": 71, "caption": "One dog."},
+		{"image_id": 8, "id": 80, "caption": "Nobody."}, {"image_id": 9, "id": 91, "caption": 7}]}`
+	cocoBackwards = `{"annotations": [{"image_id": "x7", "id": "q", "caption": "A dog."}], "images": [{"file_name": "v_7.jpg", "id": "x7"}]}`
+	blip          = `[{"image": "val/a.jpg", "caption": "A dog.", "image_id": "c_1"}, {"image": "/data/b.jpg", "caption": ["A cat.", "One cat."], "image_id": 2}, {"image": "c.jpg"}, {"image": "d.jpg", "caption": []}]`
+	tokenFile     = "a.jpg#0\tA dog .\na.jpg#1\tOne dog .\nb.jpg#0\tA cat .\nb.jpg.1#0\tA ghost .\nd.jpg#0\tSnow .\n"
+	idLines       = "0 7 8 2;0 0 0 0;2 3 4 5;100;0\n0 9 2;0 0 0;2 3 4;100;1\n0 4 2;0 0 0;2 3 4;200;2\n"
 )
 
 func TestPrepare(t *testing.T) {
@@ -113,6 +118,32 @@ func TestPrepare(t *testing.T) {
 			want: "train: 200([0 4 2]2); dev: 300([0 3 2]9); test: 100([0 2]10)", out: Prepared{Bad: 2}}, // what is tested is not trained on
 		{name: "ids with pictures", src: map[string]string{"train.ids": idLines, "dataset_flickr30k_name_id.txt": "1007\t200\n", "images/100.jpg": "1", "images/1007.jpg": "2"},
 			want: "train: 100.jpg*([0 7 8 2]0|[0 9 2]1) 1007.jpg*([0 4 2]2)", out: Prepared{Pictures: 2}},
+		{name: "COCO", src: map[string]string{"captions_val2014.json": "\ufeff" + coco, "v_7.jpg": "1", "v_9.jpg": "2"}, file: "captions_val2014.json",
+			want: "dev: v_7.jpg*(A dog.|One dog.) v_9.jpg*(A cat.)", out: Prepared{Pictures: 2, Bad: 2}},
+		{name: "COCO, captions before images, in its folders", src: map[string]string{"annotations/captions_train2017.json": cocoBackwards, "annotations/instances_train2017.json": "{}",
+			"annotations/captions_val2017.json": strings.ReplaceAll(cocoBackwards, "v_7", "w"), "train2017/v_7.jpg": "1", "val2017/w.jpg": "2"},
+			want: "train: v_7.jpg*(A dog.); dev: w.jpg*(A dog.)", out: Prepared{Pictures: 2}},
+		{name: "COCO of several splits", src: map[string]string{"captions_train.json": cocoBackwards, "captions_test.json": strings.ReplaceAll(cocoBackwards, "v_7", "w")},
+			want: "train: v_7.jpg(A dog.); test: w.jpg(A dog.)"},
+		{name: "BLIP", src: map[string]string{"coco_karpathy_train.json": blip, "images/a.jpg": "1", "b.jpg": "2", "c.jpg": "3"}, file: "coco_karpathy_train.json",
+			want: "train: val/a.jpg*(A dog.) data/b.jpg*(A cat.|One cat.)", out: Prepared{Pictures: 2, Bad: 2}},
+		{name: "ALBEF, a file a split", src: map[string]string{"flickr30k_train.json": `[{"image":"x/a.jpg","caption":"A dog","image_id":1},{"image":"x/a.jpg","caption":"One dog","image_id":1}]`,
+			"flickr30k_test.json": `[{"image":"x/b.jpg","caption":["A cat","One cat"]}]`}, want: "train: x/a.jpg(A dog|One dog); test: x/b.jpg(A cat|One cat)"},
+		{name: "names and captions", src: map[string]string{"all.json": `{"a.jpg": ["A dog", "One dog"], "b.PNG": "A cat", "version": [2]}`}, file: "all.json", want: "train: a.jpg(A dog|One dog) b.PNG(A cat)"},
+		{name: "a list below a key", src: map[string]string{"x.json": `{"version": 1, "data": [{"file_name": "a.jpg", "text": "A dog", "id": 1.5}]}`}, file: "x.json", want: "train: a.jpg(A dog)"},
+		{name: "sentences that are texts", src: map[string]string{"x.json": `[{"img": "a.jpg", "sentences": ["A dog", "One dog"]}]`}, file: "x.json", want: "train: a.jpg(A dog|One dog)"},
+		{name: "imagefolder", src: map[string]string{"metadata.jsonl": "\ufeff" + `{"file_name":"a.jpg","text":"A dog","id":1,"extra":{}}` + "\n" + `{"file_name":"sub/b.jpg","text":["A cat"]}` + "\n", "a.jpg": "1", "sub/b.jpg": "2"},
+			want: "train: a.jpg*(A dog) sub/b.jpg*(A cat)", out: Prepared{Pictures: 2}},
+		{name: "imagefolder with splits", src: map[string]string{"train/metadata.jsonl": `{"file_name":"1.jpg","text":"A dog"}`, "test/metadata.jsonl": `{"file_name":"1.jpg","text":"A cat"}`, "train/1.jpg": "1", "test/1.jpg": "2"},
+			want: "train: train/1.jpg*(A dog); test: test/1.jpg*(A cat)", out: Prepared{Pictures: 2}},
+		{name: "imagefolder with splits, CSV", src: map[string]string{"train/metadata.csv": "file_name,text\n1.jpg,A dog\n", "validation/metadata.csv": "file_name,text\n1.jpg,A cat\n", "train/1.jpg": "1", "validation/1.jpg": "2"},
+			want: "train: train/1.jpg*(A dog); dev: validation/1.jpg*(A cat)", out: Prepared{Pictures: 2}},
+		{name: "open_clip", src: map[string]string{"train.tsv": "filepath\ttitle\n/data/a.jpg\tA dog\n", "val.tsv": "filepath\ttitle\nb.jpg\tA cat\n", "a.jpg": "1", "b.jpg": "2"},
+			want: "train: data/a.jpg*(A dog); dev: b.jpg*(A cat)", out: Prepared{Pictures: 2}},
+		{name: "open_clip, CSV", src: map[string]string{"x.csv": "\ufefffilepath,title\na.jpg,\"A dog, big\"\n"}, want: "train: a.jpg(A dog, big)"},
+		{name: "Kaggle's Flickr8k", src: map[string]string{"captions.txt": "image,caption\na.jpg,A dog .\na.jpg,\"A dog , big .\"\n", "Images/a.jpg": "1"}, want: "train: a.jpg*(A dog .|A dog , big .)", out: Prepared{Pictures: 1}},
+		{name: "JSON lines called JSON", src: map[string]string{"data.json": `{"image":"a.jpg","caption":"A dog"}` + "\n" + `{"image":"b.jpg","captions":["A cat"]}` + "\n"}, file: "data.json", want: "train: a.jpg(A dog) b.jpg(A cat)"},
+		{name: "a list called JSON lines", src: map[string]string{"data.jsonl": `[{"image":"a.jpg","caption":"A dog"}]`}, file: "data.jsonl", want: "train: a.jpg(A dog)"},
 		{name: "JSON lines", src: map[string]string{"captions.jsonl": `{"image":"a.jpg","caption":"A dog","id":"x"}` + "\n" + `{"image":"../b.jpg","caption":"A cat"}` + "\n{\n"},
 			want: "train: a.jpg(A dog)", out: Prepared{Bad: 2}},
 	} {
@@ -142,6 +173,9 @@ func TestPrepare(t *testing.T) {
 	}
 }
 
+// lfs is what Git leaves in place of a large file that was not fetched.
+const lfs = "version https://git-lfs.github.com/spec/v1\noid sha256:0123456789abcdef\nsize 12345\n"
+
 func TestPrepareErrors(t *testing.T) {
 	for _, c := range []struct {
 		src  map[string]string
@@ -151,7 +185,7 @@ func TestPrepareErrors(t *testing.T) {
 		{map[string]string{}, PrepareOptions{}, "has no captions of a known form"},
 		{map[string]string{"a.csv": "x,y\n1,2\n"}, PrepareOptions{}, "a.csv:1: is no header with a column image and a column caption"},
 		{map[string]string{"a.csv": "image,caption\n", "b.csv": "image,caption\n"}, PrepareOptions{}, "several files of captions: a.csv and b.csv"},
-		{map[string]string{"a.csv": "image,caption\n/etc/passwd,x\n", "a.png": ""}, PrepareOptions{Problem: func(error) {}}, "has no captions that can be used"},
+		{map[string]string{"a.csv": "image,caption\n../passwd,x\n", "a.png": ""}, PrepareOptions{Problem: func(error) {}}, "has no captions that can be used"},
 		{map[string]string{"a.csv": "image,caption\na,\"x\n"}, PrepareOptions{}, "a.csv:2: is no valid CSV"},
 		{map[string]string{"a.csv": "image,caption\na,x\n"}, PrepareOptions{Fraction: 0.5}, "holding some out needs two"},
 		{map[string]string{"a.csv": "image,caption\na,x\nb,y\n"}, PrepareOptions{Fraction: 2}, "between 0 and 1"},
@@ -159,9 +193,21 @@ func TestPrepareErrors(t *testing.T) {
 		{map[string]string{"a.csv": "image,caption\na,x\n", "train.txt": "z\n"}, PrepareOptions{}, "have no image with a caption"},
 		{map[string]string{"a.csv": "image,caption\na,x\n", "train.txt": "a\na\n"}, PrepareOptions{}, "train.txt:2: image \"a\" is listed in line 1 already"},
 		{map[string]string{"a.csv": "image,caption\na,x\n", "my_val.txt": "a\n", "dev.txt": "a\n"}, PrepareOptions{}, "two lists of the images of dev"},
-		{map[string]string{"dataset.json": `{"images": [{"filename": "a.jpg", "sentences": [{"raw": "x"}]}`}, PrepareOptions{}, "dataset.json: is not valid as JSON after 1 images: it ends within a value"},
-		{map[string]string{"dataset.json": `{"annotations": []}`}, PrepareOptions{}, `has no "images"`},
-		{map[string]string{"dataset.json": `[]`}, PrepareOptions{}, "an object is expected"},
+		{map[string]string{"dataset.json": `{"images": [{"filename": "a.jpg", "sentences": [{"raw": "x"}]}`}, PrepareOptions{}, "dataset.json: is not valid as JSON after 1 items: it ends within a value"},
+		{map[string]string{"dataset.json": `{"annotations": [], "info": {}}`}, PrepareOptions{}, `is JSON of a form that is not read: an object with the keys "annotations", "info"; read are`},
+		{map[string]string{"dataset.json": `[]`}, PrepareOptions{}, "form that is not read: it is empty"},
+		{map[string]string{"dataset.json": `{"images": [{"id": 1, "file_name": "a.jpg"}]}`}, PrepareOptions{}, `not read: "images" without captions`},
+		{map[string]string{"dataset.json": `{"images": [], "annotations": [{"image_id": 1, "segmentation": [], "bbox": [1], "id": 2}]}`}, PrepareOptions{}, `"annotations" is a list of objects with the keys "bbox", "id", "image_id", "segmentation"`},
+		{map[string]string{"dataset.json": `[{"id": "1", "conversations": []}]`}, PrepareOptions{}, `a list of objects with the keys "conversations", "id"`},
+		{map[string]string{"dataset.json": `[["a.jpg", "x"]]`}, PrepareOptions{}, "a list whose item 1 is a list, no object"},
+		{map[string]string{"dataset.json": `[{"image": "a", "image_path": "b", "caption": "x"}]`}, PrepareOptions{}, `item 1: both "image" and "image_path" could be the image`},
+		{map[string]string{"dataset.json": `7`}, PrepareOptions{}, "one value"},
+		{map[string]string{"dataset.json": lfs}, PrepareOptions{}, "dataset.json: is a Git LFS pointer"},
+		{map[string]string{"a.csv": lfs}, PrepareOptions{}, "a.csv: is a Git LFS pointer"},
+		{map[string]string{"metadata.jsonl": "<!DOCTYPE html>"}, PrepareOptions{}, "metadata.jsonl: is a web page"},
+		{map[string]string{"a.csv": "image,caption,image_path\n"}, PrepareOptions{}, `a.csv:1: both "image" and "image_path" could be the image`},
+		{map[string]string{"train.csv": "image,caption\n", "train2.csv": "image,caption\n"}, PrepareOptions{}, "several files of captions: train.csv and train2.csv"},
+		{map[string]string{"train.json": "[]", "x_train.json": "[]"}, PrepareOptions{}, "several files of captions: train.json and x_train.json"},
 		{map[string]string{"train.ids": idLines, "dataset_flickr30k_name_id.txt": "1\n", "1.jpg": ""}, PrepareOptions{}, "name_id.txt:1: has 1 columns"},
 	} {
 		dst := filepath.Join(t.TempDir(), "out")

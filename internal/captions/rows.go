@@ -1,11 +1,10 @@
 package captions
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,7 +51,7 @@ func notInName(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
 // check trims a row whose fields have been read and judges it.
 func (r *row) check() {
-	r.image, r.text, r.id = trim(r.image), trim(r.text), trim(r.id)
+	r.image, r.text, r.id = relative(trim(r.image)), trim(r.text), trim(r.id)
 	switch r.problem = checkName(r.image); {
 	case r.problem != "":
 	case r.text == "" && len(r.tokens) == 0:
@@ -64,6 +63,14 @@ func (r *row) check() {
 	case slices.ContainsFunc(r.tokens, func(id int32) bool { return id < 0 }):
 		r.problem = fmt.Sprintf("the caption of image %s has a negative token", data.Quote(r.image))
 	}
+}
+
+// relative makes a path of another machine one within a folder of pictures.
+func relative(name string) string {
+	if strings.HasPrefix(name, "/") {
+		return strings.TrimLeft(path.Clean(name), "/")
+	}
+	return name
 }
 
 // fail returns the row's problem as an error.
@@ -94,7 +101,7 @@ func layoutReader(path string) reader {
 	return readTable
 }
 
-// jsonRow is an object of captions.jsonl.
+// jsonRow is an object of captions.jsonl as it is written.
 type jsonRow struct {
 	Image   string  `json:"image"`
 	Caption string  `json:"caption,omitempty"`
@@ -112,20 +119,15 @@ func readJSONLines(in io.Reader, path string, each func(row) error) error {
 		if err != nil {
 			return err
 		}
-		dec := json.NewDecoder(bytes.NewReader(raw))
-		dec.DisallowUnknownFields()
-		var j jsonRow
-		err = dec.Decode(&j)
-		if err == nil && len(bytes.TrimSpace(raw[dec.InputOffset():])) > 0 {
-			err = errors.New("something follows after the object")
-		}
-		r := row{image: j.Image, text: j.Caption, tokens: j.Tokens, id: j.ID, line: lines.Number()}
-		if err != nil {
-			r = row{line: r.line, problem: fmt.Sprintf("is no JSON object with image, caption, tokens and id: %v", err)}
+		r := row{line: lines.Number()}
+		o, problem := parseObject(raw)
+		if problem != "" {
+			r.problem = "is no JSON object with image and caption: " + problem
+			err = each(r)
 		} else {
-			r.check()
+			err = o.rows(r, each)
 		}
-		if err := each(r); err != nil {
+		if err != nil {
 			return err
 		}
 	}

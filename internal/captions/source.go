@@ -2,13 +2,18 @@ package captions
 
 import (
 	"bufio"
+	"cmp"
+	"errors"
 	"fmt"
+	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/infile"
 )
@@ -17,7 +22,7 @@ import (
 type form uint8
 
 const (
-	formKarpathy form = iota // Karpathy's JSON
+	formDocument form = iota // a JSON value: Karpathy's, COCO's, a list
 	formIDs                  // the reference's .ids
 	formTokens               // NAME#NUMBER, a tab and the caption
 	formLines                // JSON lines
@@ -26,13 +31,13 @@ const (
 )
 
 func (f form) String() string {
-	return [...]string{"Karpathy's JSON", "the reference's ids of tokens", "lines NAME#NUMBER and caption", "JSON lines", "a table with a header",
+	return [...]string{"JSON", "the reference's ids of tokens", "lines NAME#NUMBER and caption", "JSON lines", "a table with a header",
 		"pictures with their captions beside them"}[f]
 }
 
 // read reads a file of the form.
 func (f form) read() reader {
-	return [...]reader{readKarpathy, readIDs, readTokenLines, readJSONLines, readTable}[f]
+	return [...]reader{readDocument, readIDs, readTokenLines, readJSONLines, readTable}[f]
 }
 
 // source is where captions are read from.
@@ -43,7 +48,7 @@ type source struct {
 }
 
 // acceptedSources is the remedy for a source of no known form.
-const acceptedSources = "name Karpathy's dataset_*.json, a .csv, .txt or .tsv with the columns image and caption, a .jsonl, " +
+const acceptedSources = "name Karpathy's dataset_*.json, COCO's captions_*.json or a JSON list of images and captions, a .csv, .txt or .tsv with the columns image and caption, a .jsonl, " +
 	"a .token file of lines NAME#NUMBER and caption, the reference's .ids, or a folder with one of these or with NAME.txt beside NAME.jpg"
 
 var tokenName = regexp.MustCompile(`\.token(\.txt)?$`)
@@ -54,7 +59,7 @@ var folderForms = []struct {
 	form form
 	is   func(name string) bool // name in lower case
 }{
-	{formKarpathy, func(name string) bool { return strings.HasPrefix(name, "dataset") && strings.HasSuffix(name, ".json") }},
+	{formDocument, func(name string) bool { return strings.HasPrefix(name, "dataset") && strings.HasSuffix(name, ".json") }},
 	{formIDs, func(name string) bool { return strings.HasSuffix(name, ".ids") }},
 	{formTokens, func(name string) bool {
 		return tokenName.MatchString(name) && !strings.Contains(name, "lemma")
@@ -63,7 +68,16 @@ var folderForms = []struct {
 	{formTable, func(name string) bool {
 		return slices.Contains([]string{"captions.csv", "captions.tsv", "captions.txt", "results.csv"}, name)
 	}},
+	{formDocument, func(name string) bool { return strings.HasPrefix(name, "captions") && strings.HasSuffix(name, ".json") }},
+	{formLines, func(name string) bool { return name == "metadata.jsonl" }},
 	{formTable, func(name string) bool { return strings.HasSuffix(name, ".csv") }},
+	{formTable, func(name string) bool { return strings.HasSuffix(name, ".tsv") && splitOf(name) != "" }},
+	{formLines, func(name string) bool {
+		return (strings.HasSuffix(name, ".jsonl") || strings.HasSuffix(name, ".ndjson")) && splitOf(name) != ""
+	}},
+	{formDocument, func(name string) bool {
+		return strings.HasSuffix(name, ".json") && splitOf(name) != "" && !strings.HasPrefix(name, "instances") && !strings.HasPrefix(name, "person")
+	}},
 }
 
 // findSource looks at src, a file or a folder.
@@ -76,51 +90,162 @@ func findSource(src string) (source, error) {
 		f, err := recognise(src)
 		return source{f, []string{src}, filepath.Dir(src)}, err
 	}
-	entries, err := os.ReadDir(src)
+	top, below, err := listSources(src)
 	if err != nil {
 		return source{}, err
 	}
-	for _, candidate := range folderForms {
-		var files []string
-		for _, e := range entries {
-			if !e.IsDir() && !infile.Hidden(e.Name()) && candidate.is(strings.ToLower(e.Name())) {
-				files = append(files, filepath.Join(src, e.Name()))
+	// Folders of splits and COCO's "annotations" are looked into where the folder itself has nothing.
+	for _, names := range [][]string{top, below} {
+		for _, candidate := range folderForms {
+			var files []string
+			for _, name := range names {
+				if candidate.is(strings.ToLower(filepath.Base(name))) {
+					files = append(files, filepath.Join(src, name))
+				}
 			}
-		}
-		switch {
-		case len(files) > 1 && candidate.form != formIDs:
-			return source{}, &data.FileError{File: src, Problem: fmt.Sprintf("has several files of captions: %s and %s", filepath.Base(files[0]), filepath.Base(files[1])),
-				Remedy: "name the one to prepare"}
-		case len(files) > 0:
-			return source{candidate.form, files, src}, nil
+			if len(files) == 0 {
+				continue
+			}
+			s := source{candidate.form, files, src}
+			if err := s.check(); err != nil {
+				return source{}, err
+			}
+			if s.form != formIDs && s.form != formTokens && s.form != formTable {
+				s.form, err = recognise(files[0])
+			}
+			return s, err
 		}
 	}
 	return source{formBeside, nil, src}, nil
 }
 
-// recognise says of which form a file is: by its ending, or else by its first line.
-func recognise(path string) (form, error) {
-	switch strings.ToLower(filepath.Ext(path)) {
-	case ".json":
-		return formKarpathy, nil
-	case ".jsonl", ".ndjson":
-		return formLines, nil
-	case ".ids":
-		return formIDs, nil
+// listSources lists the files of a folder, and those of the folders in it.
+func listSources(dir string) (top, below []string, err error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, nil, err
 	}
+	for _, e := range entries {
+		if infile.Hidden(e.Name()) {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(dir, e.Name())) // follows links
+		switch {
+		case err != nil:
+		case !info.IsDir():
+			top = append(top, e.Name())
+		case splitOf(e.Name()) != "" || e.Name() == "annotations":
+			inner, _, err := listSources(filepath.Join(dir, e.Name()))
+			if err != nil {
+				return nil, nil, err
+			}
+			for _, name := range inner {
+				below = append(below, filepath.Join(e.Name(), name))
+			}
+		}
+	}
+	return top, below, nil
+}
+
+// split is the split of a file that is one alone, "" where its name and its folder do not say.
+func (s source) split(file string) string {
+	if split := splitOf(filepath.Base(file)); split != "" || len(s.files) == 0 {
+		return split
+	}
+	if rel, err := filepath.Rel(s.dir, file); err == nil && filepath.Dir(rel) != "." {
+		return splitOf(filepath.Dir(rel))
+	}
+	return ""
+}
+
+// within is what the names of images in a file begin with: those of a metadata file are relative to its folder.
+func (s source) within(file string) string {
+	if rel, err := filepath.Rel(s.dir, file); err == nil && strings.HasPrefix(strings.ToLower(filepath.Base(file)), "metadata.") {
+		return filepath.ToSlash(filepath.Dir(rel))
+	}
+	return "."
+}
+
+// check refuses several files that are not of different splits.
+func (s source) check() error {
+	of := map[string]string{}
+	for _, file := range s.files {
+		split := s.split(file)
+		if other := of[split]; len(s.files) > 1 && s.form != formIDs && (split == "" || other != "") {
+			other = cmp.Or(other, s.files[0], file)
+			if other == file {
+				other = s.files[1]
+			}
+			a, _ := filepath.Rel(s.dir, other)
+			b, _ := filepath.Rel(s.dir, file)
+			return &data.FileError{File: s.dir, Problem: fmt.Sprintf("has several files of captions: %s and %s", min(a, b), max(a, b)), Remedy: "name the one to prepare"}
+		}
+		of[split] = file
+	}
+	return nil
+}
+
+// headBytes is how much of a file is looked at to recognise its form.
+const headBytes = 64 << 10
+
+// recognise says of which form a file is: by its ending and what it begins with.
+func recognise(path string) (form, error) {
 	f, err := data.Open(path)
 	if err != nil {
 		return 0, err
 	}
 	defer f.Close()
-	line := firstLine(bufio.NewReaderSize(f, headerBytes))
+	if strings.EqualFold(filepath.Ext(path), ".ids") {
+		return formIDs, nil
+	}
+	buffered := bufio.NewReaderSize(infile.Text(f, path), headBytes)
+	head, err := buffered.Peek(headBytes)
+	var known *data.FileError
+	if errors.As(err, &known) {
+		return 0, err
+	}
+	begin := strings.TrimLeft(string(head), " \t\r\n")
+	switch ending := strings.ToLower(filepath.Ext(path)); {
+	case strings.HasPrefix(begin, "["):
+		return formDocument, nil
+	case strings.HasPrefix(begin, "{"):
+		return recogniseObject(begin, ending), nil
+	case ending == ".json":
+		return formDocument, nil // which says what is wrong
+	case ending == ".jsonl", ending == ".ndjson":
+		return formLines, nil
+	}
+	line := firstLine(buffered)
 	if r := parseTokenLine(line, 1); r.image != "" {
 		return formTokens, nil
 	}
-	if _, ok := parseHeader(line); ok {
+	_, problem, ok := parseHeader(line)
+	if ok {
 		return formTable, nil
 	}
-	return 0, &data.FileError{File: path, Line: 1, Problem: "is of no known form: neither a header with image and caption nor NAME#NUMBER, a tab and a caption", Remedy: acceptedSources}
+	return 0, &data.FileError{File: path, Line: 1, Problem: cmp.Or(problem, "is of no known form: neither a header with image and caption nor NAME#NUMBER, a tab and a caption"), Remedy: acceptedSources}
+}
+
+// recogniseObject tells a document from JSON lines, whatever the file is called: the first line of
+// these is an object about an image.
+func recogniseObject(begin, ending string) form {
+	line, _, whole := strings.Cut(begin, "\n")
+	if o, problem := parseObject([]byte(line)); problem == "" {
+		image, _ := o.key(columns.Image)
+		_, hasCaption := o["tokens"]
+		if caption, _ := o.key(columns.Caption); image != "" && (caption != "" || hasCaption) {
+			return formLines
+		}
+		if !whole || ending == ".json" {
+			return formDocument
+		}
+	} else if whole && ending != ".json" && strings.TrimSpace(line) != "{" {
+		return formLines // one of its lines is bad
+	}
+	if ending == ".jsonl" || ending == ".ndjson" {
+		return formLines
+	}
+	return formDocument
 }
 
 // splitWords are what splits are called, here and elsewhere.
@@ -165,11 +290,9 @@ func (s source) findLists(p *pictures) (map[string]string, error) {
 	return lists, nil
 }
 
-// maxDocument bounds Karpathy's JSON in bytes; the largest official one has 144 MB.
-const maxDocument = 1 << 30
-
 // collection is what has been read.
 type collection struct {
+	form  string // in words
 	rows  []row
 	split map[string]string // by image
 	order []string          // the images in order of appearance
@@ -178,8 +301,13 @@ type collection struct {
 // collect reads all captions. bad is told of the rows that are left out; its error ends the reading.
 func (s source) collect(p *pictures, bad func(error) error, tick func(rows int) error) (*collection, error) {
 	c := &collection{split: map[string]string{}}
+	c.form = s.form.String()
 	add := func(file, split string) func(row) error {
+		within := s.within(file)
 		return func(r row) error {
+			if r.image != "" && within != "." {
+				r.image = path.Join(within, r.image)
+			}
 			if r.problem == "" {
 				r.problem = c.place(&r, split)
 			}
@@ -201,14 +329,17 @@ func (s source) collect(p *pictures, bad func(error) error, tick func(rows int) 
 		return c, err
 	}
 	for _, file := range s.files {
-		split := ""
-		if s.form == formIDs {
-			split = splitOf(filepath.Base(file))
-		}
-		if info, err := os.Stat(file); err == nil && s.form == formKarpathy && info.Size() > maxDocument {
+		if info, err := os.Stat(file); err == nil && s.form == formDocument && info.Size() > maxDocument {
 			return nil, &data.FileError{File: file, Problem: fmt.Sprintf("is longer than %d MiB", maxDocument>>20), Remedy: "write its captions as CSV"}
 		}
-		if err := s.form.read().file(file, add(file, split)); err != nil {
+		read := s.form.read()
+		if s.form == formDocument {
+			read = func(in io.Reader, path string, each func(row) error) (err error) {
+				c.form, err = readDocumentForm(in, path, each)
+				return err
+			}
+		}
+		if err := read.file(file, add(file, s.split(file))); err != nil {
 			return nil, err
 		}
 	}

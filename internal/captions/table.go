@@ -2,47 +2,44 @@ package captions
 
 import (
 	"bufio"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
-	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
 )
 
-// The names that columns go by; others are passed over.
-var columnNames = map[string][]string{
-	"image":   {"image", "image_name", "filename", "file_name", "img"},
-	"caption": {"caption", "comment", "raw", "sentence", "text"},
-	"id":      {"id", "caption_id"},
-	"split":   {"split"},
-}
-
-// columns says which column of a table is what, -1 for none.
-type columns struct {
+// columnPlaces says which column of a table is what, -1 for none.
+type columnPlaces struct {
 	separator                 string
 	width                     int
 	image, caption, id, split int
 }
 
-// parseHeader finds the separator with which line is a header.
-func parseHeader(line string) (columns, bool) {
+// parseHeader finds the separator with which line is a header. The problem says which columns
+// could both be the same.
+func parseHeader(line string) (c columnPlaces, problem string, ok bool) {
 	for _, separator := range []string{",", "|", "\t"} {
 		names := strings.Split(line, separator)
 		for i, name := range names {
-			names[i] = strings.ToLower(strings.Trim(trim(name), `"`))
+			names[i] = strings.Trim(trim(name), `"`)
 		}
-		find := func(column string) int {
-			return slices.IndexFunc(names, func(name string) bool { return slices.Contains(columnNames[column], name) })
+		c = columnPlaces{separator: separator, width: len(names)}
+		for role, place := range map[columns.Role]*int{columns.Image: &c.image, columns.Caption: &c.caption, columns.ID: &c.id, columns.Split: &c.split} {
+			var err error
+			if *place, err = columns.Find(names, role); err != nil {
+				problem = err.Error()
+			}
 		}
-		c := columns{separator, len(names), find("image"), find("caption"), find("id"), find("split")}
 		if c.image >= 0 && c.caption >= 0 {
-			return c, true
+			return c, "", true
 		}
 	}
-	return columns{}, false
+	return c, problem, false
 }
 
 // headerBytes is where a header must have ended.
@@ -58,9 +55,9 @@ func firstLine(in *bufio.Reader) string {
 // readTable reads rows of columns with a header, separated by commas (CSV), "|" or tabs.
 func readTable(in io.Reader, path string, each func(row) error) error {
 	buffered := bufio.NewReaderSize(in, headerBytes)
-	c, ok := parseHeader(firstLine(buffered))
+	c, problem, ok := parseHeader(firstLine(buffered))
 	if !ok {
-		return &data.FileError{File: path, Line: 1, Problem: "is no header with a column image and a column caption",
+		return &data.FileError{File: path, Line: 1, Problem: cmp.Or(problem, "is no header with a column image and a column caption"),
 			Remedy: "give the file a first line image,caption (and id if there are any)"}
 	}
 	rows := c.rows(buffered, path)
@@ -81,7 +78,7 @@ func readTable(in io.Reader, path string, each func(row) error) error {
 	}
 }
 
-func (c columns) rows(in io.Reader, path string) data.Rows {
+func (c columnPlaces) rows(in io.Reader, path string) data.Rows {
 	switch c.separator {
 	case ",":
 		return data.NewRows(in, path, data.FormatCSV)
@@ -92,7 +89,7 @@ func (c columns) rows(in io.Reader, path string) data.Rows {
 }
 
 // each calls yield for the captions of a row: one, or several in a JSON list.
-func (c columns) each(fields []string, line int, yield func(row) error) error {
+func (c columnPlaces) each(fields []string, line int, yield func(row) error) error {
 	if len(fields) != c.width {
 		return yield(row{line: line, problem: fmt.Sprintf("has %d columns, the header has %d: a caption with commas must be in double quotes", len(fields), c.width)})
 	}

@@ -86,8 +86,10 @@ the reference's TSV. docs/formats.md describes them.
 
 With flickr (flickr30k and flickr8k are the same) DST gets images/, captions.csv and the
 lists train.txt, dev.txt and test.txt of pictures. SRC may hold Karpathy's
-dataset_*.json; the original .token files; CSV with image and caption; the reference's
-.ids; or NAME.txt beside NAME.jpg; with lists of the images of a split, if there are any.
+dataset_*.json; COCO's captions_*.json; a JSON list of images and captions (BLIP,
+ALBEF); metadata.jsonl; the original .token files; CSV with image and caption; the
+reference's .ids; or NAME.txt beside NAME.jpg; with lists of the images of a split, if
+there are any.
 Pictures are looked for in SRC, or in --images, and are not copied where a hard link can
 be made; without pictures DST goes with a file of their region features.
 

@@ -71,6 +71,25 @@ func ExplainJSON(err error) (problem string, offset int64) {
 	return err.Error(), 0
 }
 
+// JSONKind says what a JSON value is, by its first byte: "a text", "a list" and so on.
+func JSONKind(raw []byte) string {
+	switch raw = bytes.TrimLeft(raw, " \t\r\n"); {
+	case len(raw) == 0:
+		return "nothing"
+	case raw[0] == '"':
+		return "a text"
+	case raw[0] == '[':
+		return "a list"
+	case raw[0] == '{':
+		return "an object"
+	case raw[0] == 't' || raw[0] == 'f':
+		return "true or false"
+	case raw[0] == 'n':
+		return "null"
+	}
+	return "a number"
+}
+
 // jsonKind gives the decoder's word for a value an article: "string" and its like, or
 // "number 1.5".
 func jsonKind(value string) string {

@@ -1,0 +1,380 @@
+package captions
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"strconv"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/columns"
+	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/picture"
+)
+
+// maxDocument bounds a JSON document in bytes; the largest official one, Karpathy's of COCO, has 144 MB.
+const maxDocument = 1 << 30
+
+// maxImageCaptions bounds the captions of an image in JSON.
+const maxImageCaptions = 10000
+
+// acceptedDocuments is the remedy for a JSON document of no known form.
+const acceptedDocuments = `read are Karpathy's dataset_*.json ("images" with "filename" and "sentences"), COCO's captions_*.json ("images" with "id" and "file_name", "annotations" with ` +
+	`"image_id" and "caption"), a list of objects with "image" and "caption" (a text or a list), and an object of names of pictures and their captions`
+
+// document reads captions from one JSON value, item by item, and finds out its form.
+type document struct {
+	path   string
+	each   func(row) error
+	budget budget
+	dec    *json.Decoder
+	form   string // in words; "" until something was found
+	n      int    // items read
+
+	// Of COCO's form: the names of images by id, and the captions that came before them.
+	names   map[string]string
+	waiting []row // image is the id
+	keys    []string
+}
+
+// readDocument reads Karpathy's JSON, COCO's, lists of images and captions, and names with captions.
+func readDocument(in io.Reader, path string, each func(row) error) error {
+	_, err := readDocumentForm(in, path, each)
+	return err
+}
+
+// readDocumentForm is readDocument and says of which form it is.
+func readDocumentForm(in io.Reader, path string, each func(row) error) (form string, err error) {
+	d := document{path: path, each: each, names: map[string]string{}, budget: budget{r: infile.Text(in, path), path: path}}
+	d.dec = json.NewDecoder(&d.budget)
+	d.budget.renew()
+	err = d.read()
+	return d.form, err
+}
+
+// maxItem bounds an item of a document in bytes: an image with all its captions.
+const maxItem = 64 << 20
+
+// budget ends the reading of a document whose items are too long to be held.
+type budget struct {
+	r    io.Reader
+	path string
+	left int
+}
+
+func (b *budget) renew() { b.left = maxItem }
+
+// Read implements [io.Reader].
+func (b *budget) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, &data.FileError{File: b.path, Problem: fmt.Sprintf("has an item of more than %d MiB", maxItem>>20), Remedy: acceptedDocuments}
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// broken says that the file is not JSON, or that reading it failed.
+func (d *document) broken(err error) error {
+	var known *data.FileError
+	if errors.As(err, &known) {
+		return err
+	}
+	problem, _ := infile.ExplainJSON(err)
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		problem = "it ends within a value"
+	}
+	return &data.FileError{File: d.path, Problem: fmt.Sprintf("is not valid as JSON after %d items: %s", d.n, problem), Remedy: "fetch it again", Err: err}
+}
+
+// unknown says that the file is JSON of another form.
+func (d *document) unknown(format string, args ...any) error {
+	return &data.FileError{File: d.path, Problem: "is JSON of a form that is not read: " + fmt.Sprintf(format, args...), Remedy: acceptedDocuments}
+}
+
+func (d *document) read() error {
+	token, err := d.dec.Token()
+	switch {
+	case err != nil:
+		return d.broken(err)
+	case token == json.Delim('['):
+		err = d.list("")
+	case token == json.Delim('{'):
+		err = d.object()
+	default:
+		err = d.unknown("one value, neither a list nor an object")
+	}
+	if err != nil {
+		return err
+	}
+	if _, err := d.dec.Token(); err == nil {
+		return d.unknown("several values, one after the other; name JSON lines NAME.jsonl")
+	} else if !errors.Is(err, io.EOF) {
+		return d.broken(err)
+	}
+	return d.finish()
+}
+
+// object reads the object that the document is.
+func (d *document) object() error {
+	for d.dec.More() {
+		token, err := d.dec.Token()
+		if err != nil {
+			return d.broken(err)
+		}
+		key := token.(string) // as keys are
+		if len(d.keys) < 20 {
+			d.keys = append(d.keys, data.Quote(key))
+		}
+		switch {
+		case key == "images" || key == "annotations" || key == "data":
+			token, err := d.dec.Token()
+			if err != nil {
+				return d.broken(err)
+			}
+			if token != json.Delim('[') {
+				return d.unknown("%q is no list", key)
+			}
+			err = d.list(key)
+			if err != nil {
+				return err
+			}
+		case picture.IsPicture(key):
+			if err := d.named(key); err != nil {
+				return err
+			}
+		default:
+			if err := d.skip(); err != nil {
+				return d.broken(err)
+			}
+		}
+	}
+	_, err := d.dec.Token()
+	if err != nil {
+		return d.broken(err)
+	}
+	return nil
+}
+
+// skip reads over a value without keeping it.
+func (d *document) skip() error {
+	for depth := 0; ; {
+		d.budget.renew()
+		token, err := d.dec.Token()
+		if err != nil {
+			return err
+		}
+		switch token {
+		case json.Delim('['), json.Delim('{'):
+			depth++
+		case json.Delim(']'), json.Delim('}'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
+// named reads the captions under the name of their picture.
+func (d *document) named(name string) error {
+	d.budget.renew()
+	var raw json.RawMessage
+	if err := d.dec.Decode(&raw); err != nil {
+		return d.broken(err)
+	}
+	d.n++
+	d.form = "a JSON object of names and captions"
+	quoted, _ := json.Marshal(name)
+	return d.rows(object{"image": quoted, "caption": raw}, fmt.Sprintf("image %s", data.Quote(name)))
+}
+
+// rows yields the captions of an object; where names it in messages.
+func (d *document) rows(o object, where string) error {
+	return o.rows(row{}, func(r row) error { return d.yield(r, where) })
+}
+
+func (d *document) yield(r row, where string) error {
+	if r.problem != "" {
+		r.problem = where + ": " + r.problem
+	}
+	return d.each(r)
+}
+
+// list reads the items of a list, whose key is "" if it is all the document has.
+func (d *document) list(key string) error {
+	of := "a list"
+	if key != "" {
+		of = fmt.Sprintf("%q is a list", key)
+	}
+	for i := 1; d.dec.More(); i++ {
+		d.budget.renew()
+		var raw json.RawMessage
+		if err := d.dec.Decode(&raw); err != nil {
+			return d.broken(err)
+		}
+		d.n++
+		o, problem := parseObject(raw)
+		if problem != "" {
+			return d.unknown("%s whose item %d is %s, no object", of, i, infile.JSONKind(raw))
+		}
+		known, err := d.item(o, key, i)
+		if err != nil {
+			return err
+		}
+		if !known {
+			return d.unknown("%s of objects with %s", of, o.keys())
+		}
+	}
+	_, err := d.dec.Token()
+	if err != nil {
+		return d.broken(err)
+	}
+	return nil
+}
+
+// item takes an object of a list. It returns false if it is nothing that is known.
+func (d *document) item(o object, key string, number int) (known bool, err error) {
+	where := strings.TrimSpace(strings.TrimSuffix(key, "s") + " " + strconv.Itoa(number))
+	if key == "" || key == "data" {
+		where = fmt.Sprintf("item %d", number)
+	}
+	if d.form == formKarpathyWords || ofObjects(o["sentences"]) {
+		d.form = formKarpathyWords
+		return true, d.karpathy(o, where)
+	}
+	image, err := o.key(columns.Image)
+	caption, err2 := o.key(columns.Caption)
+	if err = cmp.Or(err, err2); err != nil {
+		return false, d.unknown("%s: %v", where, err)
+	}
+	switch {
+	case key != "images" && !null(o["image_id"]) && image == "":
+		if caption == "" {
+			return false, nil // COCO's instances, or the like
+		}
+		return true, d.annotation(o, caption, where)
+	case image != "" && caption != "":
+		d.form = cmp.Or(d.form, "a JSON list of images and captions")
+		return true, d.rows(o, where)
+	case image != "" && key == "images" && !null(o["id"]):
+		name, problem := o.text(image)
+		id, _ := o.text("id")
+		if problem == "" && id != "" {
+			d.names[id] = name
+		}
+		return true, nil // a caption of it says what is wrong
+	case image != "":
+		return d.form != "", d.rows(o, where) // which says that there is no caption
+	}
+	return false, nil
+}
+
+// ofObjects says whether a value is a list whose first item is an object.
+func ofObjects(raw json.RawMessage) bool {
+	rest, list := strings.CutPrefix(string(raw[:min(len(raw), 100)]), "[")
+	return list && strings.HasPrefix(strings.TrimSpace(rest), "{")
+}
+
+const (
+	formKarpathyWords = "Karpathy's JSON"
+	formCOCOWords     = "COCO's JSON"
+)
+
+// annotation takes a caption of COCO's, whose image may come later.
+func (d *document) annotation(o object, caption, where string) error {
+	d.form = formCOCOWords
+	r := row{}
+	var wrong [2]string
+	r.image, wrong[0] = o.text("image_id")
+	r.id, wrong[1] = o.text("id")
+	texts, problem := o.texts(caption)
+	if problem := cmp.Or(wrong[0], wrong[1], problem); problem != "" || len(texts) != 1 {
+		return d.yield(row{problem: cmp.Or(problem, fmt.Sprintf("%q is no text", caption))}, where)
+	}
+	r.text, r.problem = texts[0], where
+	if _, ok := d.names[r.image]; !ok {
+		d.waiting = append(d.waiting, r)
+		return nil
+	}
+	return d.annotated(r)
+}
+
+// annotated yields a caption of COCO's, of which image is the id and problem the place.
+func (d *document) annotated(r row) error {
+	name, ok := d.names[r.image]
+	where := r.problem
+	if r.problem = ""; !ok {
+		r.problem = fmt.Sprintf("image %s is not among the \"images\"", data.Quote(r.image))
+		r.image = ""
+	} else {
+		r.image = name
+		r.check()
+	}
+	return d.yield(r, where)
+}
+
+// finish yields what waited, and judges the document as a whole.
+func (d *document) finish() error {
+	for _, r := range d.waiting {
+		if err := d.annotated(r); err != nil {
+			return err
+		}
+	}
+	switch {
+	case d.form != "":
+		return nil
+	case len(d.names) > 0:
+		return d.unknown("\"images\" without captions: no \"sentences\" in them, and no \"annotations\" with \"image_id\" and \"caption\"")
+	case len(d.keys) > 0:
+		return d.unknown("an object with the keys %s", strings.Join(d.keys, ", "))
+	}
+	return d.unknown("it is empty")
+}
+
+// karpathy takes an image of Karpathy's JSON.
+func (d *document) karpathy(o object, where string) error {
+	var image, split string
+	var wrong [2]string
+	image, wrong[0] = o.text("filename")
+	split, wrong[1] = o.text("split")
+	var sentences []struct {
+		Tokens []string `json:"tokens"`
+		Raw    string   `json:"raw"`
+		ID     *int64   `json:"sentid"`
+	}
+	problem := cmp.Or(wrong[0], wrong[1])
+	if raw := o["sentences"]; !null(raw) && problem == "" {
+		if err := json.Unmarshal(raw, &sentences); err != nil {
+			problem, _ = infile.ExplainJSON(err)
+			problem = `"sentences": ` + problem
+		}
+	}
+	switch count := len(sentences); {
+	case problem != "":
+	case count == 0:
+		problem = fmt.Sprintf(`(%s) has no "sentences"`, data.Quote(image))
+	case count > maxImageCaptions:
+		problem = fmt.Sprintf("(%s) has %d sentences, more than %d", data.Quote(image), count, maxImageCaptions)
+	}
+	if problem != "" {
+		return d.yield(row{problem: problem}, where)
+	}
+	for _, s := range sentences {
+		r := row{image: image, text: s.Raw, split: split}
+		if trim(r.text) == "" {
+			r.text = strings.Join(s.Tokens, " ")
+		}
+		if s.ID != nil {
+			r.id = strconv.FormatInt(*s.ID, 10)
+		}
+		r.check()
+		if err := d.yield(r, where); err != nil {
+			return err
+		}
+	}
+	return nil
+}
