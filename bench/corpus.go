@@ -95,7 +95,7 @@ func (c *corpus) sst2(path string) ([]data.Record, []string, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	examples, err := data.Read(path, preset.Schema, data.ReadOptions{})
+	examples, _, err := data.Read(path, preset.Schema, data.ReadOptions{})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -14,10 +14,7 @@ import (
 // (neither end may win, the program says so if one does).
 var lambdas = []float64{1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6}
 
-var schema = data.Schema{
-	Labels:  []string{"negative", "positive"},
-	Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
-}
+var schema = data.Schema{Labels: []string{"negative", "positive"}}
 
 func main() {
 	dir := flag.String("data", "../shared/data/sst2", "folder with SST-2's train.tsv and dev.tsv")
@@ -56,11 +53,12 @@ func run(w io.Writer, dir string) error {
 }
 
 func load(dir, name string) ([]data.Example, error) {
-	path, err := data.Resolve(dir, name, []string{name + ".tsv"})
+	path, err := data.Resolve(dir, name, []string{name})
 	if err != nil {
 		return nil, err
 	}
-	return data.Read(path, schema, data.ReadOptions{})
+	examples, _, err := data.Read(path, schema, data.ReadOptions{})
+	return examples, err
 }
 
 // choose returns the lambda with the best accuracy on judging, the stronger one

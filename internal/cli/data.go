@@ -193,8 +193,8 @@ const shownProblems = 100
 
 // validateFlags are the flags of "unimo data validate".
 type validateFlags struct {
-	vocab, model, form string
-	maxPixels          int
+	vocab, model, form, columns string
+	maxPixels                   int
 }
 
 func (a *app) dataValidateCommand() *cobra.Command {
@@ -227,7 +227,11 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 			if err != nil {
 				return usagef("unknown task %q: the tasks are %s", args[0], strings.Join(task.Names(), ", "))
 			}
-			return a.validateLabelled(preset, args[1])
+			columns, err := data.ParseColumns(f.columns)
+			if err != nil {
+				return usageError{err}
+			}
+			return a.validateLabelled(preset, args[1], columns)
 		},
 	}
 	c.Flags().StringVar(&f.vocab, "vocab", "", "folder of the vocabulary to count tokens with")
@@ -235,6 +239,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 	c.MarkFlagsMutuallyExclusive("vocab", "model")
 	c.Flags().IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "refuse pictures with more")
 	textsFlag(c, &f.form)
+	columnsFlag(c, &f.columns)
 	return c
 }
 
@@ -331,7 +336,11 @@ type labelledFile struct {
 	File     string         `json:"file"`
 	Examples int            `json:"examples"`
 	Labels   map[string]int `json:"labels,omitempty"` // of a classification
+	LeftOut  int            `json:"left_out"`         // examples without label
 	Problem  string         `json:"problem,omitempty"`
+
+	shares string
+	notes  []string
 }
 
 // labelledFiles is what "unimo data validate --json" prints of a classification task.
@@ -341,24 +350,24 @@ type labelledFiles struct {
 	ProblemCount int            `json:"problem_count"`
 }
 
-func (a *app) validateLabelled(p *task.Preset, path string) error {
+func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 	result := labelledFiles{Task: p.Name}
+	opt := data.ReadOptions{Columns: columns}
 	if !info.IsDir() {
-		result.Files = append(result.Files, validateLabelledFile(p, "file", path, data.LabelsRequired))
+		result.Files = append(result.Files, validateLabelledFile(p, "file", path, opt))
 	} else {
 		train := append([]task.Split{p.Train}, p.Dev...)
 		for i, split := range append(train, p.Test...) {
 			file, err := data.Resolve(path, split.Name, split.Files)
-			policy := data.LabelsRequired
 			if i >= len(train) {
-				policy = data.LabelsIgnored
+				opt.Labels = data.LabelsIgnored
 			}
 			if err == nil {
-				result.Files = append(result.Files, validateLabelledFile(p, split.Name, file, policy))
+				result.Files = append(result.Files, validateLabelledFile(p, split.Name, file, opt))
 			} else if i < 2 {
 				return err // training needs both
 			}
@@ -377,20 +386,23 @@ func (a *app) validateLabelled(p *task.Preset, path string) error {
 	return errors.Join(err, problemsFound(result.ProblemCount))
 }
 
-func validateLabelledFile(p *task.Preset, split, file string, policy data.LabelPolicy) labelledFile {
+func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptions) labelledFile {
 	f := labelledFile{Split: split, File: file}
-	examples, err := data.Read(file, p.Schema, data.ReadOptions{Labels: policy})
+	examples, report, err := data.Read(file, p.Schema, opt)
 	if err != nil {
 		f.Problem = err.Error()
+		return f
 	}
-	f.Examples = len(examples)
+	f.Examples, f.LeftOut, f.notes = len(examples), report.Unlabelled, report.Notes(file)
+	if opt.Labels == data.LabelsIgnored {
+		return f
+	}
+	f.shares = task.Shares(p.Schema, examples)
+	if p.Schema.Regression {
+		return f
+	}
+	f.Labels = map[string]int{}
 	for _, x := range examples {
-		if x.Class < 0 {
-			continue
-		}
-		if f.Labels == nil {
-			f.Labels = map[string]int{}
-		}
 		f.Labels[x.Label]++
 	}
 	return f
@@ -403,11 +415,12 @@ func (a *app) printLabelled(result labelledFiles) {
 			continue
 		}
 		fmt.Fprintf(a.stdout, "%s: %s: %d examples", f.Split, f.File, f.Examples)
-		separator := ": "
-		for _, label := range slices.Sorted(maps.Keys(f.Labels)) {
-			fmt.Fprintf(a.stdout, "%s%d %s", separator, f.Labels[label], label)
-			separator = ", "
+		if f.shares != "" {
+			fmt.Fprintf(a.stdout, ": %s", f.shares)
 		}
 		fmt.Fprintln(a.stdout)
+		for _, note := range f.notes {
+			fmt.Fprintf(a.stdout, "  %s\n", note)
+		}
 	}
 }

@@ -79,7 +79,7 @@ func TestDataFindsProblems(t *testing.T) {
 func TestValidateLabelled(t *testing.T) {
 	dir := opinionsFolder(t)
 	r := must(t, "data", "validate", "sst-2", dir)
-	if !strings.Contains(r.stdout, "train.tsv: 400 examples: ") || !strings.Contains(r.stdout, " negative, ") || !strings.Contains(r.stdout, "test: ") {
+	if !strings.Contains(r.stdout, "train.tsv: 400 examples: ") || !strings.Contains(r.stdout, " negative (50.0 %), ") || !strings.Contains(r.stdout, "test: ") {
 		t.Errorf("got %s", r.stdout)
 	}
 	writeFile(t, filepath.Join(dir, "dev.tsv"), "sentence\tlabel\na\t7\n")
@@ -91,6 +91,36 @@ func TestValidateLabelled(t *testing.T) {
 	}
 	if bad := call(t, "", "data", "validate", "sst-2", dir); bad.code != exitFailed || !strings.Contains(bad.stderr, "no dev file") {
 		t.Errorf("got %+v", bad)
+	}
+}
+
+// Tables and JSON as other programs write them, whatever they are called.
+func TestValidateExports(t *testing.T) {
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"train.csv":               ",premise,hypothesis,label,idx\n0,a,b,0,0\n1,\"c, d\",e,2,1\n",
+		"validation_matched.json": "[{\"premise\": \"a\", \"hypothesis\": \"b\", \"label\": -1}, {\"premise\": \"a\", \"hypothesis\": \"b\", \"label\": 1}]",
+		"test_matched.jsonl":      "{\"premise\": \"a\", \"hypothesis\": \"b\", \"label\": -1}\n",
+	} {
+		writeFile(t, filepath.Join(dir, name), content)
+	}
+	r := must(t, "data", "validate", "mnli", dir)
+	for _, want := range []string{
+		"train.csv: 2 examples: 1 entailment (50.0 %), 0 neutral (0.0 %), 1 contradiction (50.0 %)",
+		"validation_matched.json: 1 examples: 0 entailment", "validation_matched.json: 1 example without label left out", "test_matched.jsonl: 1 examples\n",
+	} {
+		if !strings.Contains(r.stdout, want) {
+			t.Errorf("%s lacks %q", r.stdout, want)
+		}
+	}
+	file := filepath.Join(dir, "x.tsv")
+	writeFile(t, file, "id,stars,review,title\n7,1,good,t\n")
+	r = must(t, "data", "validate", "sst-2", file, "--columns", "text=title,label=stars")
+	if !strings.Contains(r.stdout, `read are "title" (text), "stars" (label); passed over: "review"`) {
+		t.Errorf("got %s", r.stdout)
+	}
+	if r := call(t, "", "data", "validate", "sst-2", file, "--columns", "title"); r.code != exitUsage {
+		t.Errorf("got %+v", r)
 	}
 }
 

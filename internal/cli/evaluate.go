@@ -6,12 +6,13 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
 func (a *app) evaluateCommand() *cobra.Command {
-	var dataPath, modelDir, predictions, page string
+	var dataPath, modelDir, predictions, page, columns string
 	var decode decodeFlags
 	var o task.EvaluateOptions
 	c := &cobra.Command{
@@ -55,7 +56,10 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			}
 			progress := a.newProgress()
 			progress.Stage("scoring")
-			o.Decode, o.Tick, o.Rank.Log = decode.apply, progress.Tick, a.log
+			o.Decode, o.Tick, o.Rank.Log, o.Log = decode.apply, progress.Tick, a.log, a.log
+			if o.Columns, err = data.ParseColumns(columns); err != nil {
+				return usageError{err}
+			}
 			results, err := task.Evaluate(c.Context(), preset, modelDir, dataPath, o)
 			progress.finish()
 			if err != nil {
@@ -85,6 +89,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	c.Flags().StringVar(&predictions, "predictions", "", "folder to write what was predicted to, in the reference's and GLUE's form, or as text")
 	c.Flags().StringVar(&o.Split, "split", "", "the split: train, dev (default) or test")
 	decode.register(c)
+	columnsFlag(c, &columns)
 	flags := c.Flags()
 	flags.StringVar(&o.Rank.Features, "features", "", "retrieval: region features, file or folder (default: the data's pictures)")
 	flags.StringVar(&o.Rank.Order, "order", "", "retrieval: of width and height in lines of features: width or height first (default: by the boxes)")
@@ -98,6 +103,11 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("model")
 	return c
+}
+
+// columnsFlag names the columns of labelled texts.
+func columnsFlag(c *cobra.Command, columns *string) {
+	c.Flags().StringVar(columns, "columns", "", "columns of labelled texts whose names are not known: text=NAME,label=NAME; text may be given several times")
 }
 
 // rankFlags are the flags of retrieval.

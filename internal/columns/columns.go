@@ -138,6 +138,12 @@ var passed = func() map[string]bool {
 // Names lists the names of a role, the one for messages first.
 func (r Role) Names() []string { return slices.Concat(table[r][0], table[r][1]) }
 
+// Usual says whether a name is used for the role and hardly for anything else.
+func Usual(name string, role Role) bool {
+	rank, ok := ranks[role][Fold(name)]
+	return ok && rank < secondRank
+}
+
 // Find returns the place of the column in header that has the role, or -1. A name that is used
 // only for the role goes before names that are also used otherwise: "label" before "topic". The
 // error is an [*Ambiguous] if several columns may have it; of ids, the usual ones go first.
@@ -188,7 +194,7 @@ type Ambiguous struct {
 // Error names the columns and the role.
 func (e *Ambiguous) Error() string {
 	if e.Names[0] == e.Names[1] {
-		return fmt.Sprintf("there are two columns %q", e.Names[0])
+		return fmt.Sprintf("has two columns %q", e.Names[0])
 	}
-	return fmt.Sprintf("both %q and %q could be the %v", e.Names[0], e.Names[1], e.Role)
+	return fmt.Sprintf("has %q and %q, and either could be the %v", e.Names[0], e.Names[1], e.Role)
 }

@@ -13,7 +13,7 @@ func TestReadRefusesDevices(t *testing.T) {
 	if err != nil || info.Mode().IsRegular() {
 		t.Skip("not run: this system has no null device in its file tree")
 	}
-	if _, err := Read(os.DevNull, Schema{Labels: []string{"a", "b"}}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "is a device") {
+	if _, _, err := Read(os.DevNull, Schema{Labels: []string{"a", "b"}}, ReadOptions{}); err == nil || !strings.Contains(err.Error(), "is a device") {
 		t.Errorf("got %v", err)
 	}
 }

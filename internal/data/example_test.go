@@ -22,7 +22,7 @@ func (letters) SEP() int32 { return 2 }
 func Example() {
 	schema := data.Schema{Labels: []string{"negative", "positive"}}
 	file := "label\ttext_a\npositive\tabcdef\n0\tb\n1\tcc\n"
-	examples, err := data.ReadFrom(strings.NewReader(file), "train.tsv", schema, data.ReadOptions{})
+	examples, _, err := data.ReadFrom(strings.NewReader(file), "train.tsv", schema, data.ReadOptions{})
 	if err != nil {
 		fmt.Println(err)
 		return
@@ -37,7 +37,7 @@ func Example() {
 		b.Pack(records, batches.At(0, k))
 		fmt.Println(b.Tokens, b.Offsets, b.Classes)
 	}
-	_, err = data.ReadFrom(strings.NewReader(file+"bad\tx\n"), "train.tsv", schema, data.ReadOptions{})
+	_, _, err = data.ReadFrom(strings.NewReader(file+"bad\tx\n"), "train.tsv", schema, data.ReadOptions{})
 	fmt.Println(err)
 	// Output:
 	// 1 truncated

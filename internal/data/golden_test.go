@@ -55,7 +55,7 @@ type readerCase struct {
 }
 
 func (g *readerCase) check(t *testing.T, c golden.Case, vocabulary *tokenizer.Tokenizer) {
-	examples, err := ReadFrom(strings.NewReader(g.TSV), g.File, g.schema(t), ReadOptions{})
+	examples, _, err := ReadFrom(strings.NewReader(g.TSV), g.File, g.schema(t), ReadOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

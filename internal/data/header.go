@@ -1,24 +1,80 @@
 package data
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/columns"
 )
 
-// plan of a file: which column has which role.
-type columnPlan struct {
-	roles  []Role
-	index  [Label + 1]int // column of a role, -1 without
-	layout *Layout        // nil where the file has a header
+// Columns are names of columns that are to be taken whatever package columns says. The zero
+// value names none.
+type Columns struct {
+	Texts     []string // in order; nil: found by their names
+	Label, ID string   // "": found by its name
 }
 
-func newColumnPlan(roles []Role, layout *Layout) *columnPlan {
-	p := &columnPlan{roles: roles, layout: layout}
-	for role := range p.index {
-		p.index[role] = slices.Index(roles, Role(role))
+// ParseColumns reads "text=review,label=stars". A role that is given several times, text=title,text=body, is one
+// of several texts. A name with a comma goes into double quotes: "text=a, b".
+func ParseColumns(s string) (Columns, error) {
+	var c Columns
+	if s == "" {
+		return c, nil
 	}
-	return p
+	pieces, err := splitQuoted(s)
+	if err != nil {
+		return c, fmt.Errorf("columns %q: %w", s, err)
+	}
+	for _, piece := range pieces {
+		role, name, ok := strings.Cut(piece, "=")
+		if role, name = strings.TrimSpace(role), strings.TrimSpace(name); !ok || name == "" {
+			return c, fmt.Errorf("columns %q: %q is not of the form ROLE=NAME, as in text=review,label=stars", s, piece)
+		}
+		var place *string
+		switch role {
+		case "text":
+			c.Texts = append(c.Texts, name)
+			continue
+		case "label", "score":
+			place = &c.Label
+		case "id":
+			place = &c.ID
+		default:
+			return c, fmt.Errorf("columns %q: %q is no role; the roles are text (also several times), label (or score) and id", s, role)
+		}
+		if *place != "" {
+			return c, fmt.Errorf("columns %q: two columns for the %s", s, role)
+		}
+		*place = name
+	}
+	if len(c.Texts) > maxTexts {
+		return c, fmt.Errorf("columns %q: %d texts, want at most %d", s, len(c.Texts), maxTexts)
+	}
+	return c, nil
+}
+
+// maxTexts bounds the texts of an example.
+const maxTexts = 16
+
+// splitQuoted splits at commas outside of double quotes.
+func splitQuoted(s string) ([]string, error) {
+	row, err := newCSV(strings.NewReader(s+"\n"), ',').Read()
+	if err != nil {
+		return nil, errors.New("quotation marks do not match")
+	}
+	return row, nil
+}
+
+// columnPlan says which column of a file has which role.
+type columnPlan struct {
+	width     int
+	texts     []int // in order
+	label, id int   // -1 without
+	gold      bool  // the label is what people agreed on: "-" where they did not
+	layout    *Layout
+	passed    []string // columns that are not used
 }
 
 // origin says in a message where the number of columns comes from.
@@ -29,72 +85,177 @@ func (p *columnPlan) origin() string {
 	return "the header"
 }
 
-// recognise decides from the first row what the columns are: a header whose
-// every name is known, else a headerless layout that the row fits. Anything else
-// is refused with what was found and what is accepted.
-func recognise(first []string, schema *Schema, l *labels, format Format, policy LabelPolicy) (*columnPlan, error) {
-	columns := schema.columns()
-	roles, problem := headerRoles(first, schema, columns, policy)
-	if problem == "" {
-		return newColumnPlan(roles, nil), nil
+func layoutPlan(l *Layout) *columnPlan {
+	p := &columnPlan{width: len(l.Columns), layout: l, label: slices.Index(l.Columns, Label), id: slices.Index(l.Columns, ID)}
+	for _, role := range []Role{TextA, TextB} {
+		if i := slices.Index(l.Columns, role); i >= 0 {
+			p.texts = append(p.texts, i)
+		}
 	}
+	return p
+}
+
+// headerPlan reads names of columns or keys. The problem is "" if all are there that are needed.
+func headerPlan(header []string, schema *Schema, opt *ReadOptions) (p *columnPlan, problem string) {
+	p = &columnPlan{width: len(header), label: -1, id: -1}
+	rest := slices.Clone(header) // without the columns that have a role
+	if problem := p.named(header, rest, opt); problem != "" {
+		return nil, problem
+	}
+	if p.texts == nil {
+		if p.texts, problem = findTexts(rest, schema); problem != "" {
+			return nil, problem
+		}
+		for _, i := range p.texts {
+			rest[i] = ""
+		}
+	} else if want := textCount(schema); want > 0 && len(p.texts) != want {
+		return nil, fmt.Sprintf("has %s named, the task needs %d", plural(len(p.texts), "text"), want)
+	}
+	var err error
+	if p.label < 0 {
+		p.label, err = columns.Find(rest, labelRole(schema))
+		if err != nil && opt.Labels != LabelsIgnored {
+			return nil, err.Error()
+		}
+	}
+	if p.label < 0 && opt.Labels == LabelsRequired {
+		return nil, missingRole(labelRole(schema), header)
+	}
+	if p.id < 0 {
+		p.id, _ = columns.Find(rest, columns.ID) // two of the same: none is needed
+	}
+	if !schema.Pair && !schema.Open && len(opt.Columns.Texts) == 0 {
+		if i, err := columns.Find(rest, columns.SecondText); err == nil && i >= 0 && columns.Usual(rest[i], columns.SecondText) {
+			return nil, fmt.Sprintf("has a second text, %s, though the task has examples of one: found %s", Quote(rest[i]), quoteAll(header))
+		}
+	}
+	p.gold = p.label >= 0 && columns.Fold(header[p.label]) == columns.Fold("gold_label")
+	p.passed = columns.Unused(header, append([]int{p.label, p.id}, p.texts...)...)
+	return p, ""
+}
+
+// named takes the columns that opt names, out of rest.
+func (p *columnPlan) named(header, rest []string, opt *ReadOptions) (problem string) {
+	take := func(name, role string) int {
+		i := slices.Index(header, name)
+		if i < 0 {
+			i = slices.IndexFunc(header, func(h string) bool { return columns.Fold(h) == columns.Fold(name) })
+		}
+		if i >= 0 {
+			rest[i] = ""
+		} else if problem == "" {
+			problem = fmt.Sprintf("has no column %s, which is named for the %s: found %s", Quote(name), role, quoteAll(header))
+		}
+		return i
+	}
+	for _, name := range opt.Columns.Texts {
+		p.texts = append(p.texts, take(name, "text"))
+	}
+	if opt.Columns.ID != "" {
+		p.id = take(opt.Columns.ID, "id")
+	}
+	if opt.Columns.Label != "" {
+		others := problem
+		p.label = take(opt.Columns.Label, "label")
+		if opt.Labels != LabelsRequired { // a test set has none
+			problem = others
+		}
+	}
+	return problem
+}
+
+func labelRole(schema *Schema) columns.Role {
+	if schema.Regression {
+		return columns.Score
+	}
+	return columns.Label
+}
+
+// textCount is how many texts an example has, 0 if the data decide.
+func textCount(schema *Schema) int {
+	switch {
+	case schema.Open:
+		return 0
+	case schema.Pair:
+		return 2
+	}
+	return 1
+}
+
+// findTexts finds the columns of texts by their names.
+func findTexts(header []string, schema *Schema) (texts []int, problem string) {
+	first, errFirst := columns.Find(header, columns.FirstText)
+	second, errSecond := columns.Find(header, columns.SecondText)
+	one, errOne := columns.Find(header, columns.Text)
+	pair := first >= 0 && second >= 0 && first != second
+	switch {
+	case schema.Open && pair && one >= 0 && one != first && one != second:
+		return nil, fmt.Sprintf("has %s and the pair %s, %s, and either could be the text", Quote(header[one]), Quote(header[first]), Quote(header[second]))
+	case pair && (schema.Open || schema.Pair):
+		return []int{first, second}, ""
+	case !schema.Pair && errOne != nil:
+		return nil, errOne.Error()
+	case !schema.Pair && one < 0:
+		return nil, missingRole(columns.Text, header)
+	case !schema.Pair:
+		return []int{one}, ""
+	case errFirst != nil:
+		return nil, errFirst.Error()
+	case errSecond != nil:
+		return nil, errSecond.Error()
+	case first < 0:
+		return nil, missingRole(columns.FirstText, header)
+	}
+	return nil, missingRole(columns.SecondText, header)
+}
+
+func missingRole(role columns.Role, header []string) string {
+	return fmt.Sprintf("has no column for the %v (%s): found %s", role, someNames(role), quoteAll(header))
+}
+
+// someNames are the usual names of a role.
+func someNames(role columns.Role) string {
+	const shown = 3
+	return strings.Join(role.Names()[:min(shown, len(role.Names()))], " or ")
+}
+
+// recognise decides from the first row what the columns are: a header that has what is needed,
+// else a headerless layout that the row fits. Anything else is refused with what was found and
+// what is accepted.
+func recognise(first []string, schema *Schema, l *labels, format Format, opt *ReadOptions) (*columnPlan, error) {
+	p, problem := headerPlan(first, schema, opt)
 	var fits []*Layout
 	for i := range schema.Headerless {
-		if layout := &schema.Headerless[i]; layoutFits(layout, first, l, format, policy) {
+		if layout := &schema.Headerless[i]; layoutFits(layout, first, l, format, opt.Labels) {
 			fits = append(fits, layout)
 		}
 	}
-	switch len(fits) {
-	case 1:
-		return newColumnPlan(fits[0].Columns, fits[0]), nil
-	case 0:
-		return nil, &FileError{Problem: problem, Remedy: acceptedForms(schema, columns, format)}
+	remedy := acceptedForms(schema, format)
+	switch {
+	case problem == "" && (len(fits) == 0 || len(p.passed) == 0):
+		return p, nil // a row of data that is made of known names alone is not believed in
+	case len(fits) == 1:
+		return layoutPlan(fits[0]), nil
+	case len(fits) > 1:
+		problem = fmt.Sprintf("has no header and could be %s or %s", fits[0].Name, fits[1].Name)
+	case opt.Columns.Texts == nil && opt.Columns.Label == "" && !anyKnown(first, schema):
+		problem = fmt.Sprintf("the first line is no known header: found %s %s", columnsWord(len(first)), quoteAll(first))
+		remedy = "put a first line with the names of the columns into the file; " + remedy
 	default:
-		return nil, &FileError{
-			Problem: fmt.Sprintf("has no header and could be %s or %s", fits[0].Name, fits[1].Name),
-			Remedy:  acceptedForms(schema, columns, format)}
+		problem = "the header " + problem
 	}
+	return nil, &FileError{Problem: problem, Remedy: remedy}
 }
 
-// headerRoles reads the first row as a header. The problem is "" if it is one.
-func headerRoles(first []string, schema *Schema, columns []Column, policy LabelPolicy) ([]Role, string) {
-	roles := make([]Role, len(first))
-	seen := map[Role]string{}
-	var unknown []string
-	known := 0
-	for i, name := range first {
-		at := slices.IndexFunc(columns, func(c Column) bool { return c.Name == name })
-		switch {
-		case at < 0:
-			unknown = append(unknown, name)
-			continue
-		case slices.Contains(first[:i], name):
-			return nil, fmt.Sprintf("the header has two columns %s", Quote(name))
-		}
-		known++
-		roles[i] = columns[at].Role
-		if roles[i] == Ignored {
-			continue
-		}
-		if other, twice := seen[roles[i]]; twice {
-			return nil, fmt.Sprintf("the header has two columns for the %v, %s and %s", roles[i], Quote(other), Quote(name))
-		}
-		seen[roles[i]] = name
-	}
-	if known == 0 {
-		return nil, fmt.Sprintf("the first line is no known header: found %s %s", columnsWord(len(first)), quoteAll(first))
-	}
-	if len(unknown) > 0 {
-		return nil, fmt.Sprintf("the header has the unknown %s %s: found %s", columnsWord(len(unknown)), quoteAll(unknown), quoteAll(first))
-	}
-	for _, role := range []Role{TextA, TextB, Label} {
-		_, have := seen[role]
-		if need := schema.needs(role) || role == Label && policy == LabelsRequired; need && !have {
-			return nil, fmt.Sprintf("the header has no column for the %v (%s): found %s",
-				role, strings.Join(names(columns, role), " or "), quoteAll(first))
+// anyKnown says whether one of the names means something.
+func anyKnown(header []string, schema *Schema) bool {
+	for _, role := range []columns.Role{columns.Text, columns.FirstText, columns.SecondText, labelRole(schema), columns.ID} {
+		if i, err := columns.Find(header, role); i >= 0 || err != nil {
+			return true
 		}
 	}
-	return roles, ""
+	return false
 }
 
 func layoutFits(layout *Layout, first []string, l *labels, format Format, policy LabelPolicy) bool {
@@ -108,31 +269,27 @@ func layoutFits(layout *Layout, first []string, l *labels, format Format, policy
 	return l.valid(first[label])
 }
 
-// acceptedForms is the remedy: an example of a header, the other names, and the
-// layouts without header.
-func acceptedForms(schema *Schema, columns []Column, format Format) string {
+// acceptedForms is the remedy: the usual names, and the layouts without header.
+func acceptedForms(schema *Schema, format Format) string {
+	texts := []columns.Role{columns.Text}
+	switch {
+	case schema.Pair:
+		texts = []columns.Role{columns.FirstText, columns.SecondText}
+	case schema.Open:
+		texts = append(texts, columns.FirstText, columns.SecondText)
+	}
 	var b strings.Builder
-	b.WriteString("accepted are the columns")
-	separator := " "
-	for _, role := range []Role{TextA, TextB, Label, ID, Ignored} {
-		list := names(columns, role)
-		if len(list) == 0 {
-			continue
-		}
-		if len(list) > quotedColumns {
-			list = append(list[:quotedColumns:quotedColumns], "...")
-		}
-		fmt.Fprintf(&b, "%s%s (%v)", separator, strings.Join(list, "|"), role)
-		separator = ", "
+	b.WriteString("known names are ")
+	for _, role := range append(texts, labelRole(schema)) {
+		fmt.Fprintf(&b, "%s (%v), ", someNames(role), role)
 	}
-	fmt.Fprintf(&b, " in any order, %v", format)
-	if format == FormatTSV {
-		b.WriteString(" (a name ending in .csv: comma-separated)")
-	}
+	b.WriteString("and others are named with --columns text=NAME,label=NAME")
 	for _, layout := range schema.Headerless {
-		fmt.Fprintf(&b, ", or without header %s (%v, valid labels)", layout.Name, layout.Format)
+		fmt.Fprintf(&b, "; without header, %s is read (%v, valid labels)", layout.Name, layout.Format)
 	}
-	b.WriteString("; put a first line with such names into the file")
+	if format != FormatJSON {
+		fmt.Fprintf(&b, "; the file was read as %v", format)
+	}
 	return b.String()
 }
 

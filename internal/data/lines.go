@@ -74,17 +74,28 @@ type Rows interface {
 	Next() (fields []string, line int, err error)
 }
 
-// NewRows reads the rows of r, FormatCSV or tab-separated; file stands for it in
+// NewRows reads the rows of r, FormatCSV, FormatSemicolon or tab-separated; file stands for it in
 // errors, which are [*FileError].
 func NewRows(r io.Reader, file string, format Format) Rows {
-	if format == FormatCSV {
-		feed := &feeder{lines: NewLines(r, file)}
-		c := csv.NewReader(feed)
-		c.FieldsPerRecord = -1 // counted by the caller, who knows what the columns are
-		c.ReuseRecord = true
-		return &csvRows{file: file, feed: feed, csv: c, expected: 1}
+	comma := ','
+	switch format {
+	case FormatSemicolon:
+		comma = ';'
+	case FormatCSV:
+	default:
+		return &tsvRows{lines: NewLines(r, file)}
 	}
-	return &tsvRows{lines: NewLines(r, file)}
+	feed := &feeder{lines: NewLines(r, file)}
+	c := newCSV(feed, comma)
+	c.ReuseRecord = true
+	return &csvRows{file: file, feed: feed, csv: c, expected: 1}
+}
+
+func newCSV(r io.Reader, comma rune) *csv.Reader {
+	c := csv.NewReader(r)
+	c.Comma = comma
+	c.FieldsPerRecord = -1 // counted by the caller, who knows what the columns are
+	return c
 }
 
 // tsvRows splits lines at tabs; nothing is quoted.

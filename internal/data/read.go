@@ -1,11 +1,14 @@
 package data
 
 import (
+	"bufio"
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/infile"
@@ -13,13 +16,26 @@ import (
 
 // Example is one row of a file.
 type Example struct {
-	ID           string // "" where the file has no such column
-	TextA, TextB string // TextB is "" unless the schema has pairs; the bytes of the file
-	Label        string // the class's name or the score as written, "" without label
-	Class        int    // index into Schema.Labels, -1 without label and in regression
+	ID           string   // "" where the file has no such column
+	TextA, TextB string   // TextB is "" unless there are two texts; the bytes of the file
+	More         []string // further texts, where there are more than two
+	Label        string   // the class's name or the score as written, "" without label
+	Class        int      // index into Schema.Labels, -1 without label and in regression
 	Score        float64
 	File         string // the path as given to Read
 	Line         int    // the line the row begins at, from 1
+}
+
+// Texts yields the texts of an example that are not empty, and the first in any case.
+func (e *Example) Texts(yield func(string) bool) {
+	if !yield(e.TextA) || e.TextB != "" && !yield(e.TextB) {
+		return
+	}
+	for _, text := range e.More {
+		if text != "" && !yield(text) {
+			return
+		}
+	}
 }
 
 // LabelPolicy says what reading does about labels.
@@ -35,20 +51,58 @@ const (
 // ReadOptions are the ways to read a file. The zero value is right for training
 // and evaluation.
 type ReadOptions struct {
-	Labels LabelPolicy
-	Format Format
+	Labels  LabelPolicy
+	Format  Format
+	Columns Columns
 }
 
-// Read reads all examples of a file. Errors are [*FileError]: the file is
-// missing or empty, the columns are not those of the schema, a row has too many
-// or too few, a label is not valid, or the bytes are no text.
+// Report is what reading found besides the examples.
+type Report struct {
+	Texts  []string // the columns of the texts, by their names in the file; nil without header
+	Label  string   // that of the label
+	Passed []string // columns that were passed over and may mean something
+
+	Unlabelled int    // rows without label, left out
+	FirstLine  int    // where the first of these is
+	FirstValue string // and what stands there
+}
+
+// Notes says in sentences what people should know of a file that was read.
+func (r Report) Notes(file string) []string {
+	var notes []string
+	if r.Unlabelled > 0 {
+		value := "nothing"
+		if r.FirstValue != "" {
+			value = Quote(r.FirstValue)
+		}
+		notes = append(notes, fmt.Sprintf("%s: %s without label left out (the first is line %d, which has %s)", file, plural(r.Unlabelled, "example"), r.FirstLine, value))
+	}
+	if len(r.Passed) > 0 {
+		notes = append(notes, fmt.Sprintf("%s: read are %s; passed over: %s", file, r.columns(), quoteAll(r.Passed)))
+	}
+	return notes
+}
+
+// columns says which columns were read.
+func (r Report) columns() string {
+	texts := quoteAll(r.Texts) + " (text)"
+	if r.Label == "" {
+		return texts
+	}
+	return texts + ", " + Quote(r.Label) + " (label)"
+}
+
+// Read reads all examples of a file: tab-separated, comma-separated, JSON lines or a JSON list,
+// as its content says. Errors are [*FileError]: the file is
+// missing or empty, the columns are not those of the schema or may be several, a row has too many
+// or too few, a label is not valid, or the bytes are no text. Rows without label are left
+// out where labels are needed.
 //
-// Differs from the reference: a column that the schema does not know is an error
-// instead of being passed over, and so is a label outside the task's.
-func Read(path string, schema Schema, opt ReadOptions) ([]Example, error) {
+// Differs from the reference: a label outside the task's is an error.
+func Read(path string, schema Schema, opt ReadOptions) ([]Example, Report, error) {
 	f, err := Open(path)
 	if err != nil {
-		return nil, err
+		return nil, Report{}, err
 	}
 	defer f.Close()
 	return ReadFrom(f, path, schema, opt)
@@ -75,34 +129,90 @@ func Open(path string) (*os.File, error) {
 }
 
 // ReadFrom reads like [Read] from r; name stands for the file in examples and
-// messages, and its ending decides the format where opt does not.
-func ReadFrom(r io.Reader, name string, schema Schema, opt ReadOptions) ([]Example, error) {
+// messages.
+func ReadFrom(r io.Reader, name string, schema Schema, opt ReadOptions) ([]Example, Report, error) {
 	if err := schema.check(); err != nil {
-		return nil, err
+		return nil, Report{}, err
 	}
-	format := opt.Format
-	if format == FormatByName {
-		format = FormatTSV
-		if strings.EqualFold(filepath.Ext(name), ".csv") {
-			format = FormatCSV
+	in := bufio.NewReaderSize(r, headBytes)
+	t := &reader{file: name, opt: &opt, schema: &schema, labels: newLabels(&schema)}
+	head, _ := in.Peek(headBytes) // an error comes again
+	if first, _, _ := bytes.Cut(head, []byte("\n")); bytes.HasPrefix(first, []byte("PAR1")) && !bytes.ContainsAny(first, "\t,;") {
+		return nil, t.report, infile.Binary(name, []byte("PAR1\x00")) // no name of a column begins so
+	}
+	t.format = t.sniff(head)
+	var err error
+	if t.format == FormatJSON {
+		t.json, err = newJSONRows(in, name, isJSONList(head))
+		t.rows = t.json
+	} else {
+		t.rows = NewRows(in, name, t.format)
+	}
+	var out []Example
+	if err == nil {
+		out, err = t.read()
+	}
+	if err != nil {
+		return nil, t.report, err
+	}
+	return out, t.report, nil
+}
+
+// headBytes is what the form of a file is recognised by.
+const headBytes = 64 << 10
+
+// sniff decides on the form of a file that begins with head. An ending may lie: what counts is
+// with which separator the first line is a header; the ending's goes first.
+func (t *reader) sniff(head []byte) Format {
+	if t.opt.Format != FormatAuto {
+		return t.opt.Format
+	}
+	head = bytes.TrimLeft(infile.TrimMark(head), " \t\r\n")
+	ending := strings.ToLower(filepath.Ext(t.file))
+	if slices.Contains([]string{".json", ".jsonl", ".ndjson"}, ending) || looksLikeJSON(head) {
+		return FormatJSON
+	}
+	formats := []Format{FormatTSV, FormatCSV, FormatSemicolon}
+	if ending == ".csv" {
+		formats = []Format{FormatCSV, FormatTSV, FormatSemicolon}
+	}
+	for _, format := range formats {
+		first, _, err := NewRows(bytes.NewReader(head), t.file, format).Next()
+		if err != nil {
+			continue
+		}
+		if _, problem := headerPlan(first, t.schema, t.opt); problem == "" {
+			return format
 		}
 	}
-	t := &reader{
-		file: name, policy: opt.Labels, schema: &schema, format: format,
-		labels: newLabels(&schema), rows: NewRows(r, name, format),
+	return formats[0]
+}
+
+// looksLikeJSON says whether the first bytes of a file are an object with a key, or a list of them.
+func looksLikeJSON(head []byte) bool {
+	if rest, ok := bytes.CutPrefix(head, []byte("[")); ok {
+		head = bytes.TrimLeft(rest, " \t\r\n")
 	}
-	return t.read()
+	rest, ok := bytes.CutPrefix(head, []byte("{"))
+	return ok && bytes.HasPrefix(bytes.TrimLeft(rest, " \t\r\n"), []byte(`"`))
+}
+
+func isJSONList(head []byte) bool {
+	return bytes.HasPrefix(bytes.TrimLeft(infile.TrimMark(head), " \t\r\n"), []byte("["))
 }
 
 // reader is the state of reading one file.
 type reader struct {
 	file   string
 	schema *Schema
-	policy LabelPolicy
+	opt    *ReadOptions
 	format Format
 	labels *labels
 	rows   Rows
+	json   *jsonRows // the rows, of a file of JSON
 	plan   *columnPlan
+	plans  plans
+	report Report
 }
 
 func (t *reader) read() ([]Example, error) {
@@ -113,72 +223,147 @@ func (t *reader) read() ([]Example, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t.plan, err = recognise(first, t.schema, t.labels, t.format, t.policy); err != nil {
-		return nil, at(err, t.file, line)
+	if t.json == nil {
+		if t.plan, err = recognise(first, t.schema, t.labels, t.format, t.opt); err != nil {
+			return nil, at(err, t.file, line)
+		}
+		t.name(first)
 	}
 	var out []Example
-	if t.plan.layout != nil {
-		e, err := t.example(first, line)
+	header := t.json == nil && t.plan.layout == nil
+	for ; err == nil; first, line, err = t.rows.Next() {
+		if header {
+			header = false
+			continue
+		}
+		e, ok, err := t.example(first, line)
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, e)
+		if ok {
+			out = append(out, e)
+		}
 	}
-	for {
-		fields, line, err := t.rows.Next()
-		if err == io.EOF {
-			break
-		}
-		if err != nil {
-			return nil, err
-		}
-		e, err := t.example(fields, line)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, e)
+	if err != io.EOF {
+		return nil, err
 	}
-	if len(out) == 0 {
+	switch {
+	case len(out) == 0 && t.report.Unlabelled > 0:
+		return nil, &FileError{File: t.file, Line: t.report.FirstLine, Problem: fmt.Sprintf("has %s and no label", plural(t.report.Unlabelled, "example")),
+			Remedy: "name a file with labels (test sets often have none), or the column that holds them with --columns label=NAME"}
+	case len(out) == 0:
 		return nil, &FileError{File: t.file, Problem: "has a header and no examples", Remedy: "name a file with examples"}
 	}
 	return out, nil
 }
 
-// example reads one row.
-func (t *reader) example(fields []string, line int) (Example, error) {
-	if len(fields) != len(t.plan.roles) {
-		return Example{}, t.fail(line, fmt.Sprintf("has %s, %s has %d", plural(len(fields), "column"), t.plan.origin(), len(t.plan.roles)),
-			"every line needs the same columns; a tab or, in CSV, an unquoted comma within a text makes one too many")
+// name notes the names of the columns.
+func (t *reader) name(header []string) {
+	if t.plan.layout != nil || t.report.Texts != nil {
+		return
 	}
-	e := Example{File: t.file, Line: line}
-	e.clearLabel()
-	e.ID = t.field(fields, ID)
-	e.TextA = t.field(fields, TextA)
-	e.TextB = t.field(fields, TextB)
-	// Without a header the labels are what the layout was recognised by, so they
-	// are checked whether or not they are wanted.
-	if t.plan.index[Label] >= 0 && (t.policy != LabelsIgnored || t.plan.layout != nil) {
-		if err := t.labels.resolve(&e, fields[t.plan.index[Label]]); err != nil {
-			remedy := "correct it"
-			if t.plan.layout != nil {
-				remedy = "correct it, or put a header on top if the columns are not those of " + t.plan.layout.Name
-			}
-			return Example{}, t.fail(line, err.Error(), remedy)
-		}
-		if t.policy == LabelsIgnored {
-			e.clearLabel()
-		}
+	for _, i := range t.plan.texts {
+		t.report.Texts = append(t.report.Texts, header[i])
 	}
-	return e, nil
+	if t.plan.label >= 0 {
+		t.report.Label = header[t.plan.label]
+	}
+	t.report.Passed = t.plan.passed
 }
 
-// field copies the column of a role out of the row, so that an example does not
-// keep the columns nobody asked for (MNLI's parses are most of its file).
-func (t *reader) field(fields []string, role Role) string {
-	if i := t.plan.index[role]; i >= 0 {
-		return strings.Clone(fields[i])
+// keys finds the columns of an object.
+func (t *reader) keys(line int) error {
+	var err error
+	t.plan, err = t.plans.of(t.json.keys, func() (*columnPlan, error) {
+		opt := *t.opt
+		if opt.Labels == LabelsRequired {
+			opt.Labels = LabelsOptional // an object without the key has no label
+		}
+		plan, problem := headerPlan(t.json.keys, t.schema, &opt)
+		if problem != "" {
+			return nil, t.fail(line, "the object "+problem, acceptedForms(t.schema, t.format))
+		}
+		return plan, nil
+	})
+	if err != nil {
+		return err
 	}
-	return ""
+	t.name(t.json.keys)
+	used := t.plan.texts
+	if t.plan.label >= 0 && t.opt.Labels != LabelsIgnored {
+		used = append(slices.Clone(used), t.plan.label)
+	}
+	for i, column := range used {
+		switch kind := t.json.kind(column); {
+		case kind != "":
+			return t.fail(line, fmt.Sprintf("the value of %s is a JSON %s", Quote(t.json.keys[column]), kind), "write a text or a number")
+		case i < len(t.plan.texts) && t.json.kinds[column] == 'n':
+			return t.fail(line, fmt.Sprintf("the value of %s is null", Quote(t.json.keys[column])), "write the text, or remove the example")
+		}
+	}
+	return nil
+}
+
+// example reads one row; it is not ok if the row has no label and needs one.
+func (t *reader) example(fields []string, line int) (e Example, ok bool, err error) {
+	if t.json != nil {
+		if err := t.keys(line); err != nil {
+			return e, false, err
+		}
+	} else if len(fields) != t.plan.width {
+		return e, false, t.fail(line, fmt.Sprintf("has %s, %s has %d", plural(len(fields), "column"), t.plan.origin(), t.plan.width),
+			"every line needs the same columns; a tab or, in CSV, an unquoted comma within a text makes one too many")
+	}
+	e = Example{File: t.file, Line: line, ID: t.field(fields, t.plan.id)}
+	e.clearLabel()
+	for i, column := range t.plan.texts {
+		switch text := t.field(fields, column); i {
+		case 0:
+			e.TextA = text
+		case 1:
+			e.TextB = text
+		default:
+			e.More = append(e.More, text)
+		}
+	}
+	// Without a header the labels are what the layout was recognised by, so they
+	// are checked whether or not they are wanted.
+	if t.opt.Labels == LabelsIgnored && t.plan.layout == nil {
+		return e, true, nil
+	}
+	value := ""
+	if t.plan.label >= 0 {
+		value = strings.TrimSpace(fields[t.plan.label])
+	}
+	if t.labels.missing(value, t.plan.gold) {
+		if t.opt.Labels != LabelsRequired {
+			return e, true, nil
+		}
+		if t.report.Unlabelled++; t.report.Unlabelled == 1 {
+			t.report.FirstLine, t.report.FirstValue = line, strings.Clone(value)
+		}
+		return e, false, nil
+	}
+	if err := t.labels.resolve(&e, value); err != nil {
+		remedy := "correct it"
+		if t.plan.layout != nil {
+			remedy = "correct it, or put a header on top if the columns are not those of " + t.plan.layout.Name
+		}
+		return e, false, t.fail(line, err.Error(), remedy)
+	}
+	if t.opt.Labels == LabelsIgnored {
+		e.clearLabel()
+	}
+	return e, true, nil
+}
+
+// field copies a column out of the row, so that an example does not
+// keep the columns nobody asked for (MNLI's parses are most of its file).
+func (t *reader) field(fields []string, column int) string {
+	if column < 0 {
+		return ""
+	}
+	return strings.Clone(fields[column])
 }
 
 func (t *reader) fail(line int, problem, remedy string) error {

@@ -3,6 +3,7 @@ package data
 import (
 	"fmt"
 	"slices"
+	"sort"
 )
 
 // FirstPosition is the position id of the first token; 1 is padding.
@@ -21,7 +22,7 @@ type Tokenizer interface {
 
 // Record is an example as the model reads it.
 type Record struct {
-	Tokens   []int32 // [CLS] a [SEP] or [CLS] a [SEP] b [SEP]
+	Tokens   []int32 // [CLS] a [SEP], and b [SEP] for each further text
 	SegmentB int     // index of the first token of b, len(Tokens) without one
 	Class    int     // -1 without label and in regression
 	Score    float32 // NaN without label and in classification
@@ -38,9 +39,9 @@ type Encoder struct {
 
 // Encode tokenises one example; truncated says that tokens were cut.
 //
-// A single text is cut at its end. Of a pair the longer text loses its last
-// token, the second one if both are equally long, until the record fits. A pair
-// whose second text has no tokens becomes a single text, as in the reference.
+// A single text is cut at its end. Of several the longest loses its last
+// token, the later one of equally long ones, until the record fits. A second or further
+// text that has no tokens is left out, so that a pair becomes a single text, as in the reference.
 // MaxLen below MinSeqLen panics.
 func (e *Encoder) Encode(x Example) (r Record, truncated bool) {
 	return e.encode(nil, x)
@@ -52,32 +53,41 @@ func (e *Encoder) encode(buf []int32, x Example) (r Record, truncated bool) {
 		panic(fmt.Sprintf("data: length limit %d is below %d", e.MaxLen, MinSeqLen))
 	}
 	t := e.Tokenizer
-	// First both texts whole, [CLS] a [SEP] b; then b moves to where a is cut.
+	// First all texts whole, [CLS] a [SEP] b [SEP]; then what follows a cut moves to it.
 	tokens := append(buf[:0], t.CLS())
-	tokens = t.Encode(tokens, x.TextA)
-	a := len(tokens) - 1
-	tokens = append(tokens, t.SEP())
-	startB := len(tokens)
-	if x.TextB != "" {
-		tokens = t.Encode(tokens, x.TextB)
+	var one [2]int
+	lengths := one[:0]
+	for text := range x.Texts {
+		start := len(tokens)
+		tokens = t.Encode(tokens, text)
+		n := len(tokens) - start
+		if n == 0 && len(lengths) > 0 {
+			continue
+		}
+		// More texts than have room for their separator are cut to nothing with it.
+		if len(lengths)+2 > e.MaxLen {
+			tokens, truncated = tokens[:start], true
+			break
+		}
+		tokens = append(tokens, t.SEP())
+		lengths = append(lengths, n)
 	}
-	b := len(tokens) - startB
-
-	keepA, keepB := min(a, e.MaxLen-2), 0
-	if b > 0 {
-		keepA, keepB = truncatePair(a, b, e.MaxLen-3)
-	}
-	tokens[1+keepA] = t.SEP()
-	segmentB := keepA + 2
-	if b > 0 {
-		copy(tokens[segmentB:], tokens[startB:startB+keepB])
-		tokens = append(tokens[:segmentB+keepB], t.SEP())
-	} else {
-		tokens = tokens[:segmentB]
+	var whole [2]int
+	kept := append(whole[:0], lengths...)
+	truncate(kept, e.MaxLen-1-len(lengths))
+	from, to, segmentB := 1, 1, 0
+	for i, n := range lengths {
+		copy(tokens[to:], tokens[from:from+kept[i]])
+		from, to = from+n+1, to+kept[i]+1
+		tokens[to-1] = t.SEP()
+		if i == 0 {
+			segmentB = to
+		}
+		truncated = truncated || kept[i] < n
 	}
 	return Record{
-		Tokens: tokens, SegmentB: segmentB, Class: x.Class, Score: float32(x.Score), ID: x.ID, Line: x.Line,
-	}, keepA < a || keepB < b
+		Tokens: tokens[:to], SegmentB: segmentB, Class: x.Class, Score: float32(x.Score), ID: x.ID, Line: x.Line,
+	}, truncated
 }
 
 // EncodeAll encodes all examples in order and counts those that were cut.
@@ -97,24 +107,31 @@ func (e *Encoder) EncodeAll(examples []Example) (records []Record, truncated int
 	return records, truncated
 }
 
-// truncatePair returns how many tokens remain of texts of a and b tokens when
-// the longer one, b in a tie, gives up its last until both fit into limit.
-//
-// Cutting down the longer one first ends either with the shorter one untouched,
-// or with both at half the limit, where a tie costs b a token: a gets the
-// rounded-up half.
-func truncatePair(a, b, limit int) (keepA, keepB int) {
-	if a+b <= limit {
-		return a, b
+// truncate shortens texts of these numbers of tokens until they have limit in all: the longest
+// loses its last, the later one of equally long ones.
+func truncate(lengths []int, limit int) {
+	sum := 0
+	for _, n := range lengths {
+		sum += n
 	}
-	half := (limit + 1) / 2
-	switch {
-	case b <= limit-half: // b is never the longer one, nor equal
-		return limit - b, b
-	case a <= half:
-		return a, limit - a
-	default:
-		return half, limit - half
+	if sum <= limit {
+		return
+	}
+	// All above some length come down to it, and the first of them keep one token more.
+	cut := func(level int) (sum int) {
+		for _, n := range lengths {
+			sum += min(n, level)
+		}
+		return sum
+	}
+	level := sort.Search(limit, func(level int) bool { return cut(level+1) > limit })
+	more := limit - cut(level)
+	for i, n := range lengths {
+		lengths[i] = min(n, level)
+		if n > level && more > 0 {
+			lengths[i]++
+			more--
+		}
 	}
 }
 

@@ -75,23 +75,45 @@ func TestEncodeAll(t *testing.T) {
 	}
 }
 
-func TestTruncatePairIsTheStepwiseRule(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		a := rapid.IntRange(0, 40).Draw(t, "a")
-		b := rapid.IntRange(0, 40).Draw(t, "b")
-		limit := rapid.IntRange(0, 60).Draw(t, "limit")
-		wantA, wantB := a, b
-		for wantA+wantB > limit {
-			if wantA > wantB {
-				wantA--
-			} else {
-				wantB--
-			}
+func TestEncodeSeveralTexts(t *testing.T) {
+	const a, b, c = 10 + 'a', 10 + 'b', 10 + 'c'
+	x := Example{TextA: "aa", TextB: "b", More: []string{"", "ccc"}}
+	for maxLen, want := range map[int][]int32{
+		10: {0, a, a, 2, b, 2, c, c, c, 2}, 8: {0, a, a, 2, b, 2, c, 2}, 7: {0, a, 2, b, 2, c, 2}, 4: {0, 2, 2, 2}, 3: {0, 2, 2},
+	} {
+		e := Encoder{Tokenizer: byteTokenizer{}, MaxLen: maxLen}
+		if r, truncated := e.Encode(x); !slices.Equal(r.Tokens, want) || truncated != (maxLen < 10) {
+			t.Errorf("in %d: %v, %v, want %v", maxLen, r.Tokens, truncated, want)
 		}
-		if gotA, gotB := truncatePair(a, b, limit); gotA != wantA || gotB != wantB {
-			t.Fatalf("got %d, %d, want %d, %d", gotA, gotB, wantA, wantB)
+	}
+}
+
+func TestTruncateIsTheStepwiseRule(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		lengths := rapid.SliceOfN(rapid.IntRange(0, 40), 1, 5).Draw(t, "lengths")
+		limit := rapid.IntRange(0, 90).Draw(t, "limit")
+		want := slices.Clone(lengths)
+		for sum := total(want); sum > limit; sum-- {
+			longest := 0
+			for i, n := range want {
+				if n >= want[longest] {
+					longest = i
+				}
+			}
+			want[longest]--
+		}
+		truncate(lengths, limit)
+		if !slices.Equal(lengths, want) {
+			t.Fatalf("got %v, want %v", lengths, want)
 		}
 	})
+}
+
+func total(list []int) (sum int) {
+	for _, n := range list {
+		sum += n
+	}
+	return sum
 }
 
 func TestPack(t *testing.T) {

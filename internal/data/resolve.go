@@ -15,9 +15,12 @@ import (
 // listedEntries bounds how many names of a folder a message shows.
 const listedEntries = 20
 
+// Endings are those of files of labelled texts, in the order in which they are looked for.
+var Endings = []string{".tsv", ".csv", ".jsonl", ".json", ".ndjson", ".txt"}
+
 // Resolve finds the file of a split ("train", "dev", ...). If path is a file, it
-// is the answer. If it is a folder, the first of names that exists in it is; a
-// name may contain slashes ("m/dev.tsv"). The error lists what was looked for
+// is the answer. If it is a folder, the first of names that exists in it is, with one of Endings
+// where it has none; a name may contain slashes ("m/dev"). The error lists what was looked for
 // and what is there.
 func Resolve(path, split string, names []string) (string, error) {
 	info, err := os.Stat(path)
@@ -32,14 +35,23 @@ func Resolve(path, split string, names []string) (string, error) {
 		return path, nil
 	}
 	for _, name := range names {
-		candidate := filepath.Join(path, filepath.FromSlash(name))
-		if info, err := os.Stat(candidate); err == nil && !info.IsDir() {
-			return candidate, nil
+		endings := Endings
+		if slices.Contains(Endings, filepath.Ext(name)) {
+			endings = []string{""}
+		}
+		for _, ending := range endings {
+			candidate := filepath.Join(path, filepath.FromSlash(name)+ending)
+			if info, err := os.Stat(candidate); err == nil && !info.IsDir() {
+				return candidate, nil
+			}
 		}
 	}
-	return "", &FileError{File: path,
-		Problem: fmt.Sprintf("has no %s file: looked for %s, found %s", split, strings.Join(names, ", "), folderContent(path)),
-		Remedy:  "rename the file to one of these names, or name it directly", Err: fs.ErrNotExist}
+	problem := fmt.Sprintf("has no %s file: looked for %s, found %s", split, strings.Join(names, ", "), folderContent(path))
+	remedy := fmt.Sprintf("give the %s file one of these names and keep its ending (known are %s), or name it directly", split, strings.Join(Endings, " "))
+	if strings.Contains(strings.ToLower(problem), ".parquet") {
+		remedy = "Parquet is not read: save it as JSON lines, with Python: pandas.read_parquet(FILE).to_json('" + names[0] + ".jsonl', orient='records', lines=True)"
+	}
+	return "", &FileError{File: path, Problem: problem, Remedy: remedy, Err: fs.ErrNotExist}
 }
 
 func folderContent(path string) string {

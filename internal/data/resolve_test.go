@@ -10,7 +10,7 @@ import (
 
 func TestResolve(t *testing.T) {
 	dir := t.TempDir()
-	for _, name := range []string{"in_domain_dev.tsv", "m/dev.tsv", "train.tsv/x"} {
+	for _, name := range []string{"in_domain_dev.tsv", "m/dev.tsv", "train.tsv/x", "validation.csv", "validation.jsonl"} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -25,9 +25,11 @@ func TestResolve(t *testing.T) {
 		names []string
 		want  string
 	}{
-		{dir, []string{"dev.tsv", "in_domain_dev.tsv"}, file},
-		{dir, []string{"dev_matched.tsv", "m/dev.tsv", "in_domain_dev.tsv"}, filepath.Join(dir, "m", "dev.tsv")},
-		{file, []string{"dev.tsv"}, file},
+		{dir, []string{"dev", "in_domain_dev", "validation"}, file},
+		{dir, []string{"dev_matched", "m/dev", "in_domain_dev"}, filepath.Join(dir, "m", "dev.tsv")},
+		{dir, []string{"dev", "validation"}, filepath.Join(dir, "validation.csv")},
+		{dir, []string{"validation.jsonl"}, filepath.Join(dir, "validation.jsonl")},
+		{file, []string{"dev"}, file},
 	} {
 		got, err := Resolve(c.path, "dev", c.names)
 		if err != nil || got != c.want {
@@ -35,19 +37,26 @@ func TestResolve(t *testing.T) {
 		}
 	}
 
-	_, err := Resolve(dir, "train", []string{"train.tsv", "in_domain_train.tsv"}) // train.tsv is a folder here
+	_, err := Resolve(dir, "train", []string{"train", "in_domain_train"}) // train.tsv is a folder here
 	if !errors.Is(err, os.ErrNotExist) {
 		t.Fatalf("got %v", err)
 	}
-	for _, word := range []string{dir, "no train file", "train.tsv, in_domain_train.tsv", "found in_domain_dev.tsv, m/, train.tsv/"} {
+	for _, word := range []string{dir, "no train file", "train, in_domain_train", ".jsonl", "found in_domain_dev.tsv, m/, train.tsv/"} {
 		if !strings.Contains(err.Error(), word) {
 			t.Errorf("%q lacks %q", err, word)
 		}
 	}
-	if _, err := Resolve(filepath.Join(dir, "absent"), "dev", []string{"dev.tsv"}); !errors.Is(err, os.ErrNotExist) {
+	if _, err := Resolve(filepath.Join(dir, "absent"), "dev", []string{"dev"}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("got %v", err)
 	}
-	if _, err := Resolve(t.TempDir(), "dev", []string{"dev.tsv"}); err == nil || !strings.Contains(err.Error(), "found nothing") {
+	if _, err := Resolve(t.TempDir(), "dev", []string{"dev"}); err == nil || !strings.Contains(err.Error(), "found nothing") {
+		t.Errorf("got %v", err)
+	}
+	parquet := t.TempDir()
+	if err := os.WriteFile(filepath.Join(parquet, "dev-00000-of-00001.parquet"), nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Resolve(parquet, "dev", []string{"dev"}); err == nil || !strings.Contains(err.Error(), "to_json('dev.jsonl'") {
 		t.Errorf("got %v", err)
 	}
 }

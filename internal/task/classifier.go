@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"math"
 	"slices"
 
@@ -72,6 +73,9 @@ type Predictor struct {
 	run     Classifier
 	encoder data.Encoder
 	folder  *modeldir.Model
+
+	reading data.ReadOptions // of files to be evaluated on
+	log     *slog.Logger     // is told what is left out of these; may be nil
 }
 
 // OpenPredictor opens the model in the folder dir (or the best model of a run's

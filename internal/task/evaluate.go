@@ -3,6 +3,7 @@ package task
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 
@@ -33,10 +34,12 @@ func (r Result) Interval() (lo, hi float64) {
 
 // EvaluateOptions say how a model is scored, besides what its kind leaves no choice about.
 type EvaluateOptions struct {
-	Split  string                  // "train", "dev", "test"; "" is dev
-	Decode func(*generate.Options) // changes how a model that generates decodes; may be nil
-	Rank   RankOptions             // of retrieval
-	Tick   func(done, total int)
+	Split   string                  // "train", "dev", "test"; "" is dev
+	Decode  func(*generate.Options) // changes how a model that generates decodes; may be nil
+	Rank    RankOptions             // of retrieval
+	Columns data.Columns            // of labelled texts, where their names are not known
+	Tick    func(done, total int)
+	Log     *slog.Logger // is told what was left out; may be nil
 }
 
 // Evaluate scores the model in the folder dir on path, a file or a folder with
@@ -116,6 +119,7 @@ func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 		if err != nil {
 			return nil, err
 		}
+		predictor.reading, predictor.log = data.ReadOptions{Columns: o.Columns}, o.Log
 		m = predictor
 	}
 	err := m.fits(p)
@@ -130,7 +134,7 @@ func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 }
 
 func (p *Predictor) evaluate(ctx context.Context, preset *Preset, f splitFile, tick func(done, total int)) (Result, error) {
-	return evaluateFile(ctx, preset, &p.run, &p.encoder, f, predictBatch, tick)
+	return evaluateFile(ctx, preset, &p.run, &p.encoder, f, p.reading, predictBatch, tick, p.log)
 }
 
 func (g *Generator) evaluate(ctx context.Context, p *Preset, f splitFile, tick func(done, total int)) (Result, error) {
@@ -175,8 +179,8 @@ func devFiles(p *Preset, path string) ([]splitFile, error) {
 	return files, nil
 }
 
-func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Encoder, f splitFile, batch int, tick func(done, total int)) (Result, error) {
-	examples, err := data.Read(f.Path, p.Schema, data.ReadOptions{})
+func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Encoder, f splitFile, opt data.ReadOptions, batch int, tick func(done, total int), log *slog.Logger) (Result, error) {
+	examples, err := readLabelled(f.Path, p.Schema, opt, log)
 	if err != nil {
 		return Result{}, err
 	}

@@ -120,13 +120,19 @@ type classification struct {
 	train, devSet []data.Example
 }
 
-func (c *classification) read(files []splitFile, _ *Options) error {
+func (c *classification) read(files []splitFile, o *Options) error {
+	opt := data.ReadOptions{Columns: c.settings.columns()}
 	var err error
-	if c.train, err = data.Read(files[0].Path, c.preset.Schema, data.ReadOptions{}); err != nil {
+	if c.train, err = readLabelled(files[0].Path, c.preset.Schema, opt, o.Log); err != nil {
 		return err
 	}
-	c.devSet, err = data.Read(files[1].Path, c.preset.Schema, data.ReadOptions{})
-	return err
+	if c.devSet, err = readLabelled(files[1].Path, c.preset.Schema, opt, o.Log); err != nil {
+		return err
+	}
+	for i, examples := range [][]data.Example{c.train, c.devSet} {
+		o.Log.Info(fmt.Sprintf("%s: %d examples: %s", files[i].Split, len(examples), Shares(c.preset.Schema, examples)))
+	}
+	return nil
 }
 
 func (c *classification) digests() (map[string]string, error) { return nil, nil }
@@ -134,8 +140,10 @@ func (c *classification) digests() (map[string]string, error) { return nil, nil 
 func (c *classification) texts() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, x := range c.train {
-			if !yield(x.TextA) || x.TextB != "" && !yield(x.TextB) {
-				return
+			for text := range x.Texts {
+				if !yield(text) {
+					return
+				}
 			}
 		}
 	}
@@ -203,11 +211,12 @@ func (l *classificationLearner) Evaluate(ctx context.Context, _ int, tick func(d
 }
 
 func (l *classificationLearner) score(ctx context.Context, f splitFile, tick func(done, total int)) (Result, error) {
-	return evaluateFile(ctx, l.preset, &l.runner, &l.encoder, f, l.settings.EvalBatchSize, tick)
+	opt := data.ReadOptions{Columns: l.settings.columns()}
+	return evaluateFile(ctx, l.preset, &l.runner, &l.encoder, f, opt, l.settings.EvalBatchSize, tick, nil)
 }
 
 func (l *classificationLearner) predict(ctx context.Context, f splitFile, dir string, tick func(done, total int)) error {
-	examples, err := data.Read(f.Path, l.preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored})
+	examples, err := readLabelled(f.Path, l.preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored, Columns: l.settings.columns()}, nil)
 	if err != nil {
 		return &testSetError{err}
 	}

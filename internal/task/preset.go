@@ -15,8 +15,8 @@ import (
 // Split is a set of examples and the names its file may have in a data folder. A split
 // of texts has no names of its own: see [seq2seq.Resolve].
 type Split struct {
-	Name  string // "dev", "dev_m", ...
-	Files []string
+	Name  string   // "dev", "dev_m", ...
+	Files []string // without ending
 }
 
 // resolve finds the file of a split at path, a file or a folder.
@@ -35,11 +35,11 @@ func (p *Preset) FileNames() []string {
 	if p.Retrieval != nil {
 		return []string{"images/, captions.csv and the lists train.txt and dev.txt of pictures (see docs/formats.md)"}
 	}
-	names := []string{p.Train.Files[0]}
+	names := []string{p.Train.Files[0] + data.Endings[0]}
 	for _, split := range p.Dev {
-		names = append(names, split.Files[0])
+		names = append(names, split.Files[0]+data.Endings[0])
 	}
-	return names
+	return append(names, "or .csv, .jsonl, .json")
 }
 
 // Preset is what makes a task: classification or regression of texts, described by
@@ -123,65 +123,61 @@ func (p *Preset) Outputs() int {
 	return p.Schema.Classes()
 }
 
-func dev(files ...string) []Split  { return []Split{{"dev", files}} }
-func test(files ...string) []Split { return []Split{{"test", files}} }
-func trainFiles(files ...string) Split {
-	return Split{"train", append([]string{"train.tsv"}, files...)}
+// The names of a split's files without ending: the usual ones, then the task's own.
+func trainFiles(files ...string) Split { return Split{"train", append([]string{"train"}, files...)} }
+func dev(files ...string) []Split {
+	return []Split{{"dev", append([]string{"dev", "validation", "valid", "val"}, files...)}}
 }
+func test(files ...string) []Split { return []Split{{"test", append([]string{"test"}, files...)}} }
 
 var presets = map[string]*Preset{
 	"sst-2": {
 		Name: "sst-2", Title: "SST-2 (sentiment of film reviews)", Metric: "accuracy", MiniEpochs: 1,
 		Schema: data.Schema{
-			Labels:  []string{"negative", "positive"},
-			Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
+			Labels: []string{"negative", "positive"},
 		},
-		Train: trainFiles(), Dev: dev("dev.tsv"), Test: test("test.tsv"),
+		Train: trainFiles(), Dev: dev(), Test: test(),
 		Submission: []string{"0", "1"},
 	},
 	"cola": {
 		Name: "cola", Title: "CoLA (linguistic acceptability)", Metric: "matthews", MiniEpochs: 10,
 		Schema: data.Schema{
-			Labels:  []string{"unacceptable", "acceptable"},
-			Columns: []data.Column{{Name: "sentence", Role: data.TextA}, {Name: "index", Role: data.ID}},
+			Labels: []string{"unacceptable", "acceptable"},
 			Headerless: []data.Layout{{
 				Name: "CoLA", Format: data.FormatTSV,
 				Columns: []data.Role{data.Ignored, data.Label, data.Ignored, data.TextA},
 			}},
 		},
-		Train: trainFiles("in_domain_train.tsv"), Dev: dev("dev.tsv", "in_domain_dev.tsv"), Test: test("test.tsv"),
+		Train: trainFiles("in_domain_train"), Dev: dev("in_domain_dev"), Test: test(),
 		Submission: []string{"0", "1"},
 	},
 	"mnli": {
 		Name: "mnli", Title: "MNLI (natural language inference)", Metric: "accuracy", MiniEpochs: 3,
 		Schema: data.Schema{
-			Pair:    true,
-			Labels:  []string{"entailment", "neutral", "contradiction"},
-			Columns: mnliColumns(),
+			Pair:   true,
+			Labels: []string{"entailment", "neutral", "contradiction"},
 		},
-		Train: trainFiles(),
+		Train: trainFiles("multinli_1.0_train", "snli_1.0_train"),
 		Dev: []Split{
-			{"dev_m", []string{"dev_matched.tsv", "dev_m.tsv", "m/dev.tsv", "dev.tsv"}},
-			{"dev_mm", []string{"dev_mismatched.tsv", "dev_mm.tsv", "mm/dev.tsv"}},
+			{"dev_m", []string{"dev_matched", "validation_matched", "dev_m", "m/dev", "multinli_1.0_dev_matched", "dev", "validation", "valid", "val", "snli_1.0_dev"}},
+			{"dev_mm", []string{"dev_mismatched", "validation_mismatched", "dev_mm", "mm/dev", "multinli_1.0_dev_mismatched"}},
 		},
 		Test: []Split{
-			{"test_m", []string{"test_matched.tsv", "test_m.tsv", "m/test.tsv", "test.tsv"}},
-			{"test_mm", []string{"test_mismatched.tsv", "test_mm.tsv", "mm/test.tsv"}},
-			{"ax", []string{"diagnostic.tsv", "AX.tsv"}},
+			{"test_m", []string{"test_matched", "test_m", "m/test", "test", "snli_1.0_test"}},
+			{"test_mm", []string{"test_mismatched", "test_mm", "mm/test"}},
+			{"ax", []string{"diagnostic", "AX"}},
 		},
 	},
 	"sts-b": {
 		Name: "sts-b", Title: "STS-B (semantic similarity, 0 to 5)", Metric: "pearson", MiniEpochs: 10,
 		Schema: data.Schema{
 			Pair: true, Regression: true, MinScore: 0, MaxScore: 5,
-			Columns: stsbColumns(),
 			Headerless: []data.Layout{{
 				Name: "STSbenchmark CSV", Format: data.FormatCSV,
 				Columns: []data.Role{data.TextA, data.TextB, data.Label},
 			}},
 		},
-		Train: trainFiles("stsb-en-train.csv", "train.csv"), Dev: dev("dev.tsv", "stsb-en-dev.csv", "dev.csv"),
-		Test: test("test.tsv", "stsb-en-test.csv", "test.csv"),
+		Train: trainFiles("stsb-en-train"), Dev: dev("stsb-en-dev"), Test: test("stsb-en-test"),
 	},
 }
 
@@ -190,32 +186,7 @@ var presets = map[string]*Preset{
 var Opinions = &Preset{
 	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy", MiniEpochs: 6,
 	Schema: data.Schema{Labels: []string{"negative", "positive"}},
-	Train:  trainFiles(), Dev: dev("dev.tsv"),
-}
-
-func mnliColumns() []data.Column {
-	columns := []data.Column{
-		{Name: "index", Role: data.ID}, {Name: "sentence1", Role: data.TextA}, {Name: "sentence2", Role: data.TextB},
-		{Name: "gold_label", Role: data.Label},
-	}
-	return append(columns, ignored("promptID", "pairID", "genre", "sentence1_binary_parse", "sentence2_binary_parse",
-		"sentence1_parse", "sentence2_parse", "label1", "label2", "label3", "label4", "label5")...)
-}
-
-func stsbColumns() []data.Column {
-	columns := []data.Column{
-		{Name: "index", Role: data.ID}, {Name: "sentence1", Role: data.TextA}, {Name: "sentence2", Role: data.TextB},
-		{Name: "score", Role: data.Label},
-	}
-	return append(columns, ignored("genre", "filename", "year", "old_index", "source1", "source2")...)
-}
-
-func ignored(names ...string) []data.Column {
-	columns := make([]data.Column, len(names))
-	for i, name := range names {
-		columns[i] = data.Column{Name: name, Role: data.Ignored}
-	}
-	return columns
+	Train:  trainFiles(), Dev: dev(),
 }
 
 // job returns the work of a run of the task's kind.

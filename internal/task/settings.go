@@ -39,7 +39,14 @@ type CommonSettings struct {
 // ClassificationSettings are those of classification and regression.
 type ClassificationSettings struct {
 	CommonSettings
-	MaxSeqLen int `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
+	MaxSeqLen int    `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
+	Columns   string `json:"columns" help:"columns of the data whose names are not known, as text=review,label=stars; text may be given several times"`
+}
+
+// columns are those that the setting names; Validate has read it.
+func (s *ClassificationSettings) columns() data.Columns {
+	c, _ := data.ParseColumns(s.Columns)
+	return c
 }
 
 // Defaults returns the recipe of a task for a size of model, before files and
@@ -161,7 +168,8 @@ func (s *ClassificationSettings) Validate() error {
 	if s.MaxSeqLen < data.MinSeqLen {
 		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, data.MinSeqLen)
 	}
-	return nil
+	_, err := data.ParseColumns(s.Columns)
+	return err
 }
 
 // modelConfig returns cfg with the settings that concern the model and its head.

@@ -31,7 +31,7 @@ func TestPresetsReadRealData(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				examples, err := data.Read(path, p.Schema, data.ReadOptions{})
+				examples, _, err := data.Read(path, p.Schema, data.ReadOptions{})
 				if err != nil || len(examples) != want {
 					t.Errorf("%s: %d examples, want %d (%v)", filepath.Base(path), len(examples), want, err)
 				}

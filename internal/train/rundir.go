@@ -154,6 +154,9 @@ func (old Info) CheckSame(now Info) error {
 	}
 	var differ []string
 	for k, v := range is {
+		if _, had := was[k]; !had && (v == "" || v == 0.0 || v == false) {
+			continue // a setting that the run's version did not have, and that changes nothing
+		}
 		if !reflect.DeepEqual(v, was[k]) {
 			if _, input := now.Data[k]; input {
 				differ = append(differ, "the content of "+k+" has changed")
