@@ -2,7 +2,7 @@ package unimo
 
 import (
 	"context"
-	"sync"
+	"fmt"
 
 	"github.com/unimo-go/unimo/internal/generate"
 	"github.com/unimo-go/unimo/internal/seq2seq"
@@ -10,43 +10,40 @@ import (
 )
 
 // Generator is an open model that writes texts: summaries, questions, answers. It is
-// safe for concurrent use; calls take turns, as each uses all cores.
+// safe for concurrent use; calls take turns, as each uses all cores, and a long one lets others in between its batches.
+// A call that waits heeds its context.
 type Generator struct {
-	mu sync.Mutex
-	g  *task.Generator
+	handle *handle
+	g      *task.Generator
 }
 
 // OpenGenerator opens the model in the folder dir, or the best model of a run's folder.
-// See [Open] about its files. A model that only classifies is an error.
+// See [Open] about its files and errors. A model that only classifies is [ErrWrongTask].
 func OpenGenerator(dir string) (*Generator, error) {
 	g, err := task.OpenGenerator(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Generator{g: g}, nil
+	return &Generator{newHandle(), g}, nil
 }
 
-// Close releases the model. It must not be used afterwards.
-func (m *Generator) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.g.Close()
-}
+// Close releases the model like [Model.Close].
+func (m *Generator) Close() error { return m.handle.close(func() error { return m.g.Close() }) }
 
 // Request is what a text is to be written for.
 type Request struct {
 	// Texts are what the model reads: one text to summarise, answer and passage to ask
 	// a question about, or the turns of a conversation so far, the newest question last.
 	Texts []string
-	// Passage is what a conversation is about.
+	// Passage is what a conversation is about. A model for conversations needs it, others have none.
 	Passage string
 }
 
 // Text is what a model wrote.
 type Text struct {
-	Text     string
-	Score    float64 // log-probability, divided by the length penalty
-	Finished bool    // the model ended it; else it is cut at the greatest length
+	Text     string  `json:"generated"`
+	Score    float64 `json:"score"`    // log-probability, divided by the length penalty
+	Finished bool    `json:"finished"` // the model ended it; else it is cut at the greatest length
 }
 
 // Decoding says how texts are found. The zero value of a field leaves what the model
@@ -82,23 +79,36 @@ func set[T comparable](field *T, value T) {
 	}
 }
 
-func (r Request) example(i int) seq2seq.Example {
-	return seq2seq.Example{File: "request", Line: i + 1, Sources: r.Texts, Knowledge: r.Passage}
+// examples returns what the model reads for requests.
+func (m *Generator) examples(requests ...Request) ([]seq2seq.Example, error) {
+	examples := make([]seq2seq.Example, len(requests))
+	for i, r := range requests {
+		if m.handle.ended() {
+			return nil, ErrClosed
+		}
+		if m.g.Dialogue() != (r.Passage != "") {
+			return nil, fmt.Errorf("request %d: model %s is for %s: give a Passage to a model for conversations, and to no other", i+1, m.g.Dir, m.g.Config.ProblemType)
+		}
+		examples[i] = seq2seq.Example{File: "request", Line: i + 1, Sources: r.Texts, Knowledge: r.Passage}
+	}
+	return examples, nil
 }
 
 func text(g task.Generated) Text { return Text{g.Text, g.Score, g.Finished} }
 
 // Generate writes a text for each request, in their order. Requests that are longer
-// than what the model reads are cut. Errors are ctx's, an impossible [Decoding], and a
-// request without text.
+// than what the model reads are cut. Errors are ctx's, [ErrClosed], an impossible [Decoding], a
+// request without text or with the wrong parts, and that the model's weights are broken.
 func (m *Generator) Generate(ctx context.Context, d Decoding, requests ...Request) ([]Text, error) {
-	examples := make([]seq2seq.Example, len(requests))
-	for i, r := range requests {
-		examples[i] = r.example(i)
+	examples, err := m.examples(requests...)
+	if err != nil {
+		return nil, err
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	written, _, err := m.g.Write(ctx, examples, d.options(m.g.Decoding), nil)
+	var written []task.Generated
+	err = m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
+		written, _, err = m.g.Write(ctx, examples, d.options(m.g.Decoding), func(int, int) { c.giveWay() })
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -110,11 +120,23 @@ func (m *Generator) Generate(ctx context.Context, d Decoding, requests ...Reques
 }
 
 // Stream is [Generator.Generate] of one request that calls emit with each piece of the
-// text as soon as it is settled.
+// text, never an empty one, as soon as it is settled. Emit may be nil. While emit runs, other calls have the model: it may be
+// slow, and may call the model itself. If the model is closed meanwhile, Stream returns [ErrClosed].
 func (m *Generator) Stream(ctx context.Context, d Decoding, r Request, emit func(piece string)) (Text, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	g, _, err := m.g.Stream(ctx, r.example(0), d.options(m.g.Decoding), emit)
+	examples, err := m.examples(r)
+	if err != nil {
+		return Text{}, err
+	}
+	var g task.Generated
+	err = m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
+		tell := func(piece string) {
+			if emit != nil {
+				c.outside(func() { emit(piece) })
+			}
+		}
+		g, _, err = m.g.Stream(ctx, examples[0], d.options(m.g.Decoding), tell)
+		return err
+	})
 	if err != nil {
 		return Text{}, err
 	}

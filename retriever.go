@@ -2,91 +2,98 @@ package unimo
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"log/slog"
 	"path/filepath"
-	"sync"
 
 	"github.com/unimo-go/unimo/internal/retrieve"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
 // Retriever is an open model that compares pictures with texts. It is safe for concurrent
-// use; calls take turns, as each uses all cores.
+// use; calls take turns, as each uses all cores, and a long one lets others in between its batches.
+// A call that waits heeds its context.
 type Retriever struct {
-	mu sync.Mutex
-	r  *task.Retriever
+	handle *handle
+	r      *task.Retriever
 }
 
 // OpenRetriever opens the model in the folder dir, or the best model of a run's folder. See
-// [Open] about its files. A model for another kind of task is an error.
+// [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
 func OpenRetriever(dir string) (*Retriever, error) {
 	r, err := task.OpenRetriever(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Retriever{r: r}, nil
+	return &Retriever{newHandle(), r}, nil
 }
 
-// Close releases the model. Neither it nor its indexes must be used afterwards.
-func (m *Retriever) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.r.Close()
-}
+// Close releases the model like [Model.Close]. Its indexes are of no use afterwards, but have to be closed, too.
+func (m *Retriever) Close() error { return m.handle.close(func() error { return m.r.Close() }) }
 
 // Match returns how well the picture, the content of a JPEG, PNG, GIF or WebP file, fits each text:
 // the higher, the better. Scores compare texts or pictures with each other; they are no probabilities.
 // Pictures of more than 50 million pixels are an error.
 func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]float32, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	im, err := m.r.Decode(picture)
+	var scores []float32
+	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
+		im, err := m.r.Decode(picture)
+		if err != nil {
+			return err
+		}
+		scores, err = m.r.Match(ctx, im, texts, func(int, int) { c.giveWay() })
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return m.r.Match(ctx, im, texts)
+	return scores, nil
 }
 
 // WriteIndex makes the folder index out of the pictures in the folder pictures and its folders, or
 // brings it up to date with them. A picture that cannot be read ends it with an error.
 func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	_, err := m.r.Index(ctx, pictures, index, task.IndexOptions{Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tick: func(string, int, int) {}})
-	return err
+	if pictures == "" || index == "" {
+		return fmt.Errorf("index the folder %q in %q: name both folders", pictures, index)
+	}
+	return m.handle.use(ctx, func(ctx context.Context, c *call) error {
+		_, err := m.r.Index(ctx, pictures, index, task.IndexOptions{
+			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tick: func(string, int, int) { c.giveWay() },
+		})
+		return err
+	})
 }
 
 // Index is an open index of pictures. It is safe for concurrent use.
 type Index struct {
-	m *Retriever
-	s *task.Search
+	handle *handle
+	r      *task.Retriever
+	s      *task.Search
 }
 
-// OpenIndex opens an index that this model made.
+// OpenIndex opens an index that this model made. A folder without one is [io/fs.ErrNotExist].
 func (m *Retriever) OpenIndex(dir string) (*Index, error) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s, err := m.r.OpenIndex(dir)
-	if err != nil {
-		return nil, err
-	}
-	return &Index{m, s}, nil
+	var x *Index
+	err := m.handle.use(context.Background(), func(context.Context, *call) error {
+		s, err := m.r.OpenIndex(dir)
+		if err == nil {
+			x = &Index{m.handle.part(), m.r, s}
+		}
+		return err
+	})
+	return x, err
 }
 
-// Close releases the index. It must not be used afterwards.
-func (x *Index) Close() error {
-	x.m.mu.Lock()
-	defer x.m.mu.Unlock()
-	return x.s.Close()
-}
+// Close releases the index like [Model.Close], also after its model was closed.
+func (x *Index) Close() error { return x.handle.close(func() error { return x.s.Close() }) }
 
 // Found is a picture that was found.
 type Found struct {
-	Path       string  // of the picture, in the folder that was indexed
-	Similarity float64 // of the vectors of query and picture, -1 to 1
-	Ranked     bool    // the full model looked at it
-	Match      float64 // its match score then
+	Path       string  `json:"path"`       // of the picture, in the folder that was indexed
+	Similarity float64 `json:"similarity"` // of the vectors of query and picture, -1 to 1
+	Ranked     bool    `json:"ranked"`     // the full model looked at it
+	Match      float64 `json:"match"`      // its match score then
 }
 
 // searchCandidates is how many pictures the full model puts in order: it makes a query of the
@@ -94,25 +101,31 @@ type Found struct {
 const searchCandidates = 20
 
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
-// full model puts the best 20 in order.
+// full model puts the best 20 in order. There are fewer than k if the index has no more; a k below 1 is an error.
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
-	x.m.mu.Lock()
-	defer x.m.mu.Unlock()
-	return x.found(x.s.Text(ctx, text, k, searchCandidates))
+	return x.find(ctx, k, func(ctx context.Context) ([]retrieve.Found, error) { return x.s.Text(ctx, text, k, searchCandidates) })
 }
 
-// Similar finds the k pictures most like one, the content of a picture file.
+// Similar finds the k pictures most like one, the content of a picture file. See [Index.Search] about k.
 func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, error) {
-	x.m.mu.Lock()
-	defer x.m.mu.Unlock()
-	im, err := x.m.r.Decode(picture)
-	if err != nil {
-		return nil, err
-	}
-	return x.found(x.s.Image(ctx, im, k))
+	return x.find(ctx, k, func(ctx context.Context) ([]retrieve.Found, error) {
+		im, err := x.r.Decode(picture)
+		if err != nil {
+			return nil, err
+		}
+		return x.s.Image(ctx, im, k)
+	})
 }
 
-func (x *Index) found(hits []retrieve.Found, err error) ([]Found, error) {
+func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context) ([]retrieve.Found, error)) ([]Found, error) {
+	if k < 1 {
+		return nil, fmt.Errorf("search for %d pictures: ask for 1 or more", k)
+	}
+	var hits []retrieve.Found
+	err := x.handle.use(ctx, func(ctx context.Context, _ *call) (err error) {
+		hits, err = search(ctx)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

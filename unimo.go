@@ -13,7 +13,7 @@ package unimo
 
 import (
 	"context"
-	"sync"
+	"encoding/json"
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
@@ -21,29 +21,27 @@ import (
 )
 
 // Model is an open model. It is safe for concurrent use; calls take turns, as
-// each uses all cores.
+// each uses all cores, and a long one lets others in between its batches. A call that waits heeds its context.
 type Model struct {
-	mu        sync.Mutex
+	handle    *handle
 	predictor *task.Predictor
 }
 
 // Open opens the model in the folder dir, or the best model of a run's folder. The
-// weights are mapped into memory, not read, so opening is quick and processes
-// share them. The files must stay as they are until [Model.Close].
+// weights are mapped into memory, not copied, so opening is quick and processes
+// share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
+// model for another kind of task is [ErrWrongTask].
 func Open(dir string) (*Model, error) {
 	p, err := task.OpenPredictor(dir)
 	if err != nil {
 		return nil, err
 	}
-	return &Model{predictor: p}, nil
+	return &Model{newHandle(), p}, nil
 }
 
-// Close releases the model. It must not be used afterwards.
-func (m *Model) Close() error {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.predictor.Close()
-}
+// Close releases the model, after the calls in progress have ended. Calls that still wait or come
+// later return [ErrClosed]. Closing again does nothing.
+func (m *Model) Close() error { return m.handle.close(func() error { return m.predictor.Close() }) }
 
 // Input is one text, or a pair of texts for tasks such as inference.
 type Input struct {
@@ -53,15 +51,30 @@ type Input struct {
 
 // Prediction is a model's answer about one input.
 type Prediction struct {
-	Label         string    // the likeliest class; empty for a regression
-	Probability   float64   // of Label
-	Probabilities []float64 // of every class, in the order of Labels
-	Score         float64   // the value of a regression
-	Truncated     bool      // the input was longer than what the model reads, and cut
+	Label         string    `json:"label,omitempty"`         // the likeliest class; empty for a regression
+	Probability   float64   `json:"probability,omitempty"`   // of Label
+	Probabilities []float64 `json:"probabilities,omitempty"` // of every class, in the order of Labels
+	Score         float64   `json:"score"`                   // the value of a regression
+	Truncated     bool      `json:"truncated,omitempty"`     // the input was longer than what the model reads, and cut
 }
 
-// Labels returns the names of the model's classes, nil for a regression.
+// MarshalJSON implements [json.Marshaler]: with the keys of "unimo predict --json", and a score only of a regression.
+func (p Prediction) MarshalJSON() ([]byte, error) {
+	type all Prediction
+	if p.Label == "" {
+		return json.Marshal(all(p))
+	}
+	return json.Marshal(struct {
+		all
+		Score *struct{} `json:"score,omitempty"` // hides the other
+	}{all: all(p)})
+}
+
+// Labels returns the names of the model's classes, nil for a regression. It may be called after Close.
 func (m *Model) Labels() []string {
+	if m.predictor == nil {
+		return nil
+	}
 	cfg := m.predictor.Config
 	if cfg.ProblemType == model.Regression {
 		return nil
@@ -74,15 +87,17 @@ func (m *Model) Labels() []string {
 }
 
 // Predict answers about inputs, in their order. Any text is valid input, also
-// empty text and bytes that are not UTF-8. The only error is ctx's.
+// empty text and bytes that are not UTF-8. Errors are ctx's, [ErrClosed], and that the model's weights are broken.
 func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, error) {
 	examples := make([]data.Example, len(inputs))
 	for i, in := range inputs {
 		examples[i] = data.Example{TextA: in.Text, TextB: in.Pair}
 	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	answers, err := m.predictor.Predict(ctx, examples, func(int, int) {})
+	var answers []task.Prediction
+	err := m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
+		answers, err = m.predictor.Predict(ctx, examples, func(int, int) { c.giveWay() })
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}

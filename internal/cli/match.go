@@ -70,7 +70,7 @@ region features.`,
 			if err != nil {
 				return err
 			}
-			scores, err := r.Match(c.Context(), im, args[1:])
+			scores, err := r.Match(c.Context(), im, args[1:], func(int, int) {})
 			if err != nil {
 				return err
 			}

@@ -59,6 +59,15 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 		if err := b.advance(ctx, t); err != nil {
 			return err
 		}
+		if emit == nil {
+			continue
+		}
+		for _, s := range b.searches {
+			b.stream(s, s.common())
+		}
+		if err := ctx.Err(); err != nil { // before anything is computed: emit may have lost the model
+			return err
+		}
 	}
 	for _, s := range b.searches {
 		results[s.source] = s.result()
@@ -159,9 +168,6 @@ func (b *batch) advance(ctx context.Context, t int) error {
 			row++
 		}
 		s.choose(b.options, end)
-		if s.text != nil {
-			b.stream(s, s.common())
-		}
 	}
 	return nil
 }

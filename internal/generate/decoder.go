@@ -52,7 +52,7 @@ func New(dev engine.Device, m *model.Generator, v Vocabulary) *Decoder {
 }
 
 // Run returns the results of sources, in their order. tick, unless nil, is told how many are done,
-// after each batch. Run ends early, with the context's error, when ctx is done.
+// after each batch; while it runs nothing of the decoder is in use. Run ends early, with the context's error, when ctx is done.
 func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick func(done, total int)) ([]Result, error) {
 	batches, err := d.plan(sources, &o)
 	if err != nil {
@@ -66,6 +66,9 @@ func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick fun
 		}
 		if done += len(numbers); tick != nil {
 			tick(done, len(sources))
+			if err := ctx.Err(); err != nil && done < len(sources) {
+				return nil, err
+			}
 		}
 	}
 	return results, nil
@@ -73,7 +76,8 @@ func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick fun
 
 // Stream is Run for one source that tells its text as it comes: emit is called with each
 // new piece as soon as it is final. When searching with several hypotheses that is
-// what all of them start with. The pieces together are [Text] of the best hypothesis.
+// what all of them start with. The pieces together are [Text] of the best hypothesis. While emit runs nothing of the decoder is
+// in use.
 func (d *Decoder) Stream(ctx context.Context, source Source, o Options, emit func(piece string)) (Result, error) {
 	sources, results := []Source{source}, make([]Result, 1)
 	if _, err := d.plan(sources, &o); err != nil {

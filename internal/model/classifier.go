@@ -76,13 +76,13 @@ func (c Config) validateHead() error {
 	case c.ProblemType == Classification && c.NumLabels >= 2, c.ProblemType == Regression && c.NumLabels == 1:
 		return nil
 	case c.ProblemType == "":
-		return fmt.Errorf("problem_type is not set: this model has no head; fine-tune it first")
+		return wrongTaskf("problem_type is not set: this model has no head; fine-tune it first")
 	case c.ProblemType == Pretraining:
-		return fmt.Errorf("problem_type is %q: this model has no head for a task; fine-tune it first", c.ProblemType)
+		return wrongTaskf("problem_type is %q: this model has no head for a task; fine-tune it first", c.ProblemType)
 	case c.Generates():
-		return fmt.Errorf("problem_type is %q: this model writes text and does not classify", c.ProblemType)
+		return wrongTaskf("problem_type is %q: this model writes text and does not classify", c.ProblemType)
 	case c.ProblemType == Retrieval:
-		return fmt.Errorf("problem_type is %q: this model compares images with texts and does not classify", c.ProblemType)
+		return wrongTaskf("problem_type is %q: this model compares images with texts and does not classify", c.ProblemType)
 	}
 	return fmt.Errorf("problem_type %q with num_labels %d: want %q with 2 or more, or %q with 1", c.ProblemType, c.NumLabels, Classification, Regression)
 }

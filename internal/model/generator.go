@@ -2,7 +2,6 @@ package model
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/checkpoint"
@@ -105,7 +104,7 @@ func (c Config) validateGenerator() error {
 		return err
 	}
 	if !c.Generates() {
-		return fmt.Errorf("problem_type is %q, want %q or %q: this model does not write text; fine-tune it on a task that does", c.ProblemType, Generation, Dialogue)
+		return wrongTaskf("problem_type is %q, want %q or %q: this model does not write text; fine-tune it on a task that does", c.ProblemType, Generation, Dialogue)
 	}
 	return nil
 }

@@ -91,7 +91,7 @@ func (c Config) validatePretrainer() error {
 		return err
 	}
 	if c.ProblemType != Pretraining {
-		return fmt.Errorf("problem_type is %q, want %q: this model was not made by pre-training", c.ProblemType, Pretraining)
+		return wrongTaskf("problem_type is %q, want %q: this model was not made by pre-training", c.ProblemType, Pretraining)
 	}
 	return nil
 }

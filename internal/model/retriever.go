@@ -1,7 +1,6 @@
 package model
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/autograd"
@@ -82,7 +81,7 @@ func (c Config) validateRetriever() error {
 		return err
 	}
 	if c.ProblemType != Retrieval {
-		return fmt.Errorf("problem_type is %q, want %q: this model does not compare images with texts; fine-tune it on a task that does", c.ProblemType, Retrieval)
+		return wrongTaskf("problem_type is %q, want %q: this model does not compare images with texts; fine-tune it on a task that does", c.ProblemType, Retrieval)
 	}
 	return nil
 }

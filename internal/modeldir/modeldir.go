@@ -124,7 +124,7 @@ func Open(dir string) (*Model, error) {
 	dir = Resolve(dir)
 	cfg, err := model.ReadConfig(filepath.Join(dir, Config))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("model %s: no %s: give the folder of a model (or of a run)", dir, Config)
+		return nil, fmt.Errorf("model %s: no %s (%w): give the folder of a model (or of a run)", dir, Config, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)

@@ -156,7 +156,7 @@ func OpenIndex(dir, model string) (*Index, error) {
 	path := filepath.Join(dir, indexFile)
 	stat, err := os.Stat(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no index: make one with \"unimo index PICTURES --model MODEL --out %s\"", dir, dir)
+		return nil, fmt.Errorf("%s is no index (%w): make one with \"unimo index PICTURES --model MODEL --out %s\"", dir, fs.ErrNotExist, dir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open index: %w", err)

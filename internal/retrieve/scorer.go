@@ -162,7 +162,7 @@ func sequence(lo, hi int) []int32 {
 }
 
 // Pairs calls emit with the match score of every pair, in an order of its own. Images and texts
-// that are in many pairs are read once for a block of pairs.
+// that are in many pairs are read once for a block of pairs. While tick runs nothing of the scorer is in use.
 func (s *Scorer) Pairs(ctx context.Context, im Images, t Texts, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(done, total int)) error {
 	pairs = slices.Clone(pairs)
 	slices.SortFunc(pairs, func(a, b model.Pair) int {
@@ -191,6 +191,9 @@ func (s *Scorer) Pairs(ctx context.Context, im Images, t Texts, pairs []model.Pa
 
 // imagePairs scores pairs of the given images, which stay in memory.
 func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []int32, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(pairs int)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	part, err := s.images(im, images)
 	if err != nil {
 		s.tape.Release()
@@ -232,6 +235,9 @@ func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []in
 // textPairs scores pairs of images and texts that both stay in memory, as many at a time
 // as their rows allow.
 func (s *Scorer) textPairs(ctx context.Context, images block, t Texts, texts []int32, pairs []model.Pair, emit func(k int, score float32), tick func(pairs int)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	part, err := s.texts(t, texts)
 	if err != nil {
 		s.tape.Release()

@@ -90,14 +90,14 @@ func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
 	return best(products, k), nil
 }
 
-// Match returns the match score of an image with each text.
-func (s *Scorer) Match(ctx context.Context, im *regions.Image, texts Texts) ([]float32, error) {
+// Match returns the match score of an image with each text. tick is called after each batch.
+func (s *Scorer) Match(ctx context.Context, im *regions.Image, texts Texts, tick func(done, total int)) ([]float32, error) {
 	pairs := make([]model.Pair, len(texts))
 	for i := range pairs {
 		pairs[i].Text = int32(i)
 	}
 	scores := make([]float32, len(texts))
-	err := s.Pairs(ctx, Single(im), texts, pairs, func(p model.Pair, score float32) { scores[p.Text] = score }, func(int, int) {})
+	err := s.Pairs(ctx, Single(im), texts, pairs, func(p model.Pair, score float32) { scores[p.Text] = score }, tick)
 	return scores, err
 }
 

@@ -117,11 +117,14 @@ type Prediction struct {
 	Truncated     bool      // the text was cut to what the model reads
 }
 
-// Predict answers about texts, or pairs of them.
+// Predict answers about texts, or pairs of them. While tick runs nothing of the predictor is in use.
 func (p *Predictor) Predict(ctx context.Context, examples []data.Example, tick func(done, total int)) ([]Prediction, error) {
 	records := make([]data.Record, len(examples))
 	predictions := make([]Prediction, len(examples))
 	for i, x := range examples {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		records[i], predictions[i].Truncated = p.encoder.Encode(x)
 	}
 	out, err := p.run.Run(ctx, records, predictBatch, tick)

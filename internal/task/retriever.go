@@ -139,12 +139,16 @@ func (r *Retriever) Features(path, id string) (*regions.Image, error) {
 
 // Match returns how well an image fits each text: the higher, the better. Scores compare texts
 // or images with each other; they are no probabilities.
-func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string) ([]float32, error) {
+// tick is called after each batch.
+func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick func(done, total int)) ([]float32, error) {
 	tokens := make(retrieve.Texts, len(texts))
 	for i, text := range texts {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
 		tokens[i], _ = r.encoder.encode(text)
 	}
-	return r.scorer.Match(ctx, im, tokens)
+	return r.scorer.Match(ctx, im, tokens, tick)
 }
 
 // IndexOptions say how [Retriever.Index] works.
