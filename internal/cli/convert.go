@@ -2,7 +2,6 @@ package cli
 
 import (
 	"errors"
-	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -10,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/tokenizer"
 )
 
@@ -172,7 +172,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 	if a.json {
 		return a.printJSON(result)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s (%s): %d tensors, %d values, from %s (%s)\n",
+	_, err = printable.Fprintf(a.stdout, "%s (%s): %d tensors, %d values, from %s (%s)\n",
 		destination, format, result.Tensors, result.Parameters, source, r.Format())
 	return err
 }

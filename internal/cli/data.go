@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/tokenizer"
@@ -171,7 +172,7 @@ func (a *app) prepareData(ctx context.Context, t seq2seq.Task, src, dst string, 
 		return a.printJSON(preparation{Task: t.Name, Out: dst, Splits: splits})
 	}
 	for _, s := range splits {
-		fmt.Fprintf(a.stdout, "%s: %d examples from %s (%s)%s\n", filepath.Join(dst, s.File), s.Examples, s.Source, s.Kind, leftOut(s.Skipped, s.InvalidUTF8))
+		printable.Fprintf(a.stdout, "%s: %d examples from %s (%s)%s\n", filepath.Join(dst, s.File), s.Examples, s.Source, s.Kind, leftOut(s.Skipped, s.InvalidUTF8))
 	}
 	return nil
 }
@@ -299,7 +300,7 @@ func (a *app) printValidation(v seq2seq.Validation, e seq2seq.Encoder) {
 	a.printProblems(v.Problems, v.ProblemCount)
 	for _, f := range v.Files {
 		kind := cmp.Or(f.Kind, "of no known kind")
-		fmt.Fprintf(a.stdout, "%s: %s (%s): %d examples", f.Split, f.File, kind, f.Examples)
+		printable.Fprintf(a.stdout, "%s: %s (%s): %d examples", f.Split, f.File, kind, f.Examples)
 		if f.Groups > 0 {
 			fmt.Fprintf(a.stdout, " in %d groups", f.Groups)
 		}
@@ -315,7 +316,7 @@ func (a *app) printValidation(v seq2seq.Validation, e seq2seq.Encoder) {
 		}
 	}
 	for _, s := range v.Shared {
-		fmt.Fprintf(a.stdout, "%s and %s share %d examples and %d groups\n", s.Splits[0], s.Splits[1], s.Examples, s.Groups)
+		printable.Fprintf(a.stdout, "%s and %s share %d examples and %d groups\n", s.Splits[0], s.Splits[1], s.Examples, s.Groups)
 	}
 }
 
@@ -325,7 +326,7 @@ func (a *app) printLengths(side string, l seq2seq.TextLengths) {
 		d    *seq2seq.Distribution
 	}{{"characters", l.Characters}, {"words", l.Words}, {"tokens", l.Tokens}} {
 		if d := unit.d; d != nil {
-			fmt.Fprintf(a.stdout, "  %s %-10s min %-6d median %-6d 95 %% %-6d max %d\n", side, unit.name, d.Min, d.Median, d.P95, d.Max)
+			printable.Fprintf(a.stdout, "  %s %-10s min %-6d median %-6d 95 %% %-6d max %d\n", side, unit.name, d.Min, d.Median, d.P95, d.Max)
 		}
 	}
 }
@@ -411,16 +412,16 @@ func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptio
 func (a *app) printLabelled(result labelledFiles) {
 	for _, f := range result.Files {
 		if f.Problem != "" {
-			fmt.Fprintln(a.stdout, f.Problem)
+			printable.Fprintf(a.stdout, "%s\n", f.Problem)
 			continue
 		}
-		fmt.Fprintf(a.stdout, "%s: %s: %d examples", f.Split, f.File, f.Examples)
+		printable.Fprintf(a.stdout, "%s: %s: %d examples", f.Split, f.File, f.Examples)
 		if f.shares != "" {
-			fmt.Fprintf(a.stdout, ": %s", f.shares)
+			printable.Fprintf(a.stdout, ": %s", f.shares)
 		}
 		fmt.Fprintln(a.stdout)
 		for _, note := range f.notes {
-			fmt.Fprintf(a.stdout, "  %s\n", note)
+			printable.Fprintf(a.stdout, "  %s\n", note)
 		}
 	}
 }

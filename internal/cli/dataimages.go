@@ -10,6 +10,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/printable"
 )
 
 // isImageTask says whether a task's data are images with captions.
@@ -37,16 +38,16 @@ func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags
 	if a.json {
 		return a.printJSON(p)
 	}
-	fmt.Fprintf(a.stdout, "read %s", p.Form)
+	printable.Fprintf(a.stdout, "read %s", p.Form)
 	if len(p.Files) > 0 {
-		fmt.Fprintf(a.stdout, ": %s", strings.Join(p.Files, ", "))
+		printable.Fprintf(a.stdout, ": %s", strings.Join(p.Files, ", "))
 	}
 	fmt.Fprintln(a.stdout)
 	for _, s := range p.Splits {
-		fmt.Fprintf(a.stdout, "%s: %d images, %d captions\n", filepath.Join(dst, s.Split+".txt"), s.Images, s.Captions)
+		printable.Fprintf(a.stdout, "%s: %d images, %d captions\n", filepath.Join(dst, s.Split+".txt"), s.Images, s.Captions)
 	}
 	if p.Pictures > 0 {
-		fmt.Fprintf(a.stdout, "%s: %d pictures\n", captions.ImageDir(dst), p.Pictures)
+		printable.Fprintf(a.stdout, "%s: %d pictures\n", captions.ImageDir(dst), p.Pictures)
 	} else {
 		fmt.Fprintln(a.stdout, "no pictures were found: use the data with a file of region features, or name their folder with --images")
 	}
@@ -55,7 +56,7 @@ func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags
 		what string
 	}{{p.Bad, "bad captions or lines of lists"}, {p.Missing, "images without picture"}, {p.Unlisted, "images that are on no list"}} {
 		if out.n > 0 {
-			fmt.Fprintf(a.stdout, "left out: %d %s\n", out.n, out.what)
+			printable.Fprintf(a.stdout, "left out: %d %s\n", out.n, out.what)
 		}
 	}
 	return nil
@@ -85,7 +86,7 @@ func (a *app) validateImages(ctx context.Context, dir string, f validateFlags) e
 func (a *app) printImages(v captions.Validation) {
 	a.printProblems(v.Problems, v.ProblemCount)
 	for _, s := range v.Splits {
-		fmt.Fprintf(a.stdout, "%s: %d images, %d captions", s.Split, s.Images, s.Captions)
+		printable.Fprintf(a.stdout, "%s: %d images, %d captions", s.Split, s.Images, s.Captions)
 		if s.Missing > 0 {
 			fmt.Fprintf(a.stdout, "; %d pictures missing", s.Missing)
 		}
@@ -94,7 +95,7 @@ func (a *app) printImages(v captions.Validation) {
 		}
 		fmt.Fprintln(a.stdout)
 	}
-	fmt.Fprintf(a.stdout, "%s: %d captions", v.File, v.Captions)
+	printable.Fprintf(a.stdout, "%s: %d captions", v.File, v.Captions)
 	if w := v.Words; w != nil {
 		fmt.Fprintf(a.stdout, " of %d to %d words (median %d)", w.Min, w.Max, w.Median)
 	}
@@ -110,17 +111,17 @@ func (a *app) printImages(v captions.Validation) {
 		{v.Unused, "pictures have no caption"}, {v.Same, "pictures are, byte by byte, another of their split"},
 	} {
 		if odd.n > 0 {
-			fmt.Fprintf(a.stdout, "%d %s\n", odd.n, odd.what)
+			printable.Fprintf(a.stdout, "%d %s\n", odd.n, odd.what)
 		}
 	}
 	for _, s := range v.Shared {
-		fmt.Fprintf(a.stdout, "%s and %s share %d names of images and %d pictures of other names\n", s.Splits[0], s.Splits[1], s.Names, s.Contents)
+		printable.Fprintf(a.stdout, "%s and %s share %d names of images and %d pictures of other names\n", s.Splits[0], s.Splits[1], s.Names, s.Contents)
 	}
 }
 
 func (a *app) printProblems(shown []string, n int) {
 	for _, p := range shown {
-		fmt.Fprintln(a.stdout, p)
+		printable.Fprintf(a.stdout, "%s\n", p)
 	}
 	if more := n - len(shown); more > 0 {
 		fmt.Fprintf(a.stdout, "and %d more problems\n", more)

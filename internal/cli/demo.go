@@ -18,6 +18,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/synth"
 	"github.com/unimo-go/unimo/internal/task"
@@ -471,7 +472,7 @@ func (a *app) trySceneSearch(ctx context.Context, model string) error {
 		if err != nil {
 			return err
 		}
-		_, err = fmt.Fprintf(a.stdout, "%.3f  %s\n", hits[0].Match, filepath.Join(s.Info.Pictures, hits[0].ID))
+		_, err = printable.Fprintf(a.stdout, "%.3f  %s\n", hits[0].Match, filepath.Join(s.Info.Pictures, hits[0].ID))
 		return err
 	}
 	for _, scene := range heldOut[:sceneQueries] {

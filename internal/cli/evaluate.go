@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/task"
 )
@@ -79,7 +79,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if a.json {
 				return a.printJSON(task.Metrics(results))
 			}
-			fmt.Fprintf(a.stdout, "%s, model %s:\n", preset.Title, modelDir)
+			printable.Fprintf(a.stdout, "%s, model %s:\n", preset.Title, modelDir)
 			a.printResults(preset, results)
 			return nil
 		},

@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/picture"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/regions"
 )
 
@@ -132,7 +133,7 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	if a.json {
 		return a.printJSON(r)
 	}
-	fmt.Fprintf(a.stdout, "%s (%s): %d images, regions of %d values by %s", out, r.Format, r.Images, r.Dim, r.Extractor.Extractor)
+	printable.Fprintf(a.stdout, "%s (%s): %d images, regions of %d values by %s", out, r.Format, r.Images, r.Dim, r.Extractor.Extractor)
 	if r.New < r.Images {
 		fmt.Fprintf(a.stdout, "; %d were there already", r.Images-r.New)
 	}
@@ -266,10 +267,10 @@ func (a *app) featuresInfo(path string, o regions.Options) error {
 		return a.printJSON(info)
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
-	fmt.Fprintf(w, "path\t%s\nformat\t%s\nimages\t%d\n", info.Path, info.Format, info.Images)
+	printable.Fprintf(w, "path\t%s\nformat\t%s\nimages\t%d\n", info.Path, info.Format, info.Images)
 	fmt.Fprintf(w, "regions\t%d to %d an image\nfeature\t%d values\nbytes\t%d\n", info.MinRegions, info.MaxRegions, info.Dim, info.Bytes)
 	if x := info.Extractor; x != nil {
-		fmt.Fprintf(w, "extractor\t%s, image size %d", x.Extractor, x.ImageSize)
+		printable.Fprintf(w, "extractor\t%s, image size %d", x.Extractor, x.ImageSize)
 		if x.PatchSize > 0 {
 			fmt.Fprintf(w, ", patch size %d", x.PatchSize)
 		}
@@ -279,16 +280,16 @@ func (a *app) featuresInfo(path string, o regions.Options) error {
 		fmt.Fprintln(w)
 	}
 	if info.Order != "" {
-		fmt.Fprintf(w, "order\t%s first\n", info.Order)
+		printable.Fprintf(w, "order\t%s first\n", info.Order)
 	}
 	if info.Evidence != "" {
-		fmt.Fprintf(w, "evidence\t%s\n", info.Evidence)
+		printable.Fprintf(w, "evidence\t%s\n", info.Evidence)
 	}
 	if info.Bad > 0 {
 		fmt.Fprintf(w, "left out\t%d\n", info.Bad)
 	}
 	for _, problem := range info.Skipped {
-		fmt.Fprintf(w, "\t%s\n", problem)
+		printable.Fprintf(w, "\t%s\n", problem)
 	}
 	return w.Flush()
 }

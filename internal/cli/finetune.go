@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -151,15 +152,20 @@ func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
 func resumeCommand(command []string) string {
 	quoted := make([]string, 0, len(command)+1)
 	for _, word := range command {
-		if strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(shellSafe, r) }) || word == "" {
-			word = "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
-		}
-		quoted = append(quoted, word)
+		quoted = append(quoted, shellQuote(word))
 	}
 	if !slices.Contains(command, "--resume") {
 		quoted = append(quoted, "--resume")
 	}
 	return strings.Join(quoted, " ")
+}
+
+// shellQuote writes a word so that a shell reads it as one.
+func shellQuote(word string) string {
+	if word == "" || strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(shellSafe, r) }) {
+		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
+	}
+	return word
 }
 
 // shellSafe are the characters that mean nothing to a shell.
@@ -191,12 +197,13 @@ func (a *app) printSummary(o task.Options, s *task.Summary) error {
 	if o.Preset.Pretraining {
 		on = "what is held out"
 	}
-	fmt.Fprintf(a.stdout, "%s on %s, best model (step %d of %d):\n", o.Preset.Title, on, s.Outcome.BestStep, s.Outcome.Steps)
+	printable.Fprintf(a.stdout, "%s on %s, best model (step %d of %d):\n", o.Preset.Title, on, s.Outcome.BestStep, s.Outcome.Steps)
 	if s.Complete {
 		printMetrics(a.stdout, o.Preset, s.Metrics)
 	} else {
 		a.printResults(o.Preset, s.Results)
 	}
-	_, err := fmt.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\n%s\n", s.Dir.Best(), s.Dir.Report(), o.Preset.Use(s.Dir.Best()))
+	printable.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\n", s.Dir.Best(), s.Dir.Report())
+	_, err := fmt.Fprintln(a.stdout, o.Preset.Use(shellQuote(s.Dir.Best())))
 	return err
 }

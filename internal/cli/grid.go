@@ -6,6 +6,7 @@ import (
 	"slices"
 	"text/tabwriter"
 
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -30,7 +31,7 @@ func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) e
 		if i == g.Best {
 			mark = "\tbest"
 		}
-		fmt.Fprintf(w, "%s\t%.4f\t%.4f%s\n", c.Name, float64(c.Score), float64(c.All["loss"]), mark)
+		fmt.Fprintf(w, "%s\t%.4f\t%.4f%s\n", printable.String(c.Name), float64(c.Score), float64(c.All["loss"]), mark)
 	}
 	fmt.Fprintf(w, "\nbest\t%.4f\nmedian\t%.4f\nmean\t%.4f\ndeviation\t%.4f\n", float64(g.BestScore), float64(g.Median), float64(g.Mean), float64(g.Deviation))
 	return w.Flush()

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"fmt"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -78,7 +77,7 @@ region features.`,
 				if a.json {
 					err = a.printJSON(matched{args[0], text, scores[i]})
 				} else {
-					_, err = fmt.Fprintf(a.stdout, "%.4f\t%s\n", scores[i], oneField.Replace(text))
+					_, err = printable.Fprintf(a.stdout, "%.4f\t%s\n", scores[i], oneField.Replace(text))
 				}
 				if err != nil {
 					return err
@@ -145,7 +144,7 @@ changed under its name keeps its old vector: remove the index to make it anew).`
 			if a.json {
 				return a.printJSON(info)
 			}
-			_, err = fmt.Fprintf(a.stdout, "%d images in %s\n", info.Images, out)
+			_, err = printable.Fprintf(a.stdout, "%d images in %s\n", info.Images, out)
 			return err
 		},
 	}
@@ -242,7 +241,7 @@ func (a *app) printFound(pictures string, hits []retrieve.Found) error {
 		if a.json {
 			err = a.printJSON(line)
 		} else {
-			_, err = fmt.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, printable.String(path))
+			_, err = printable.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, printable.String(path))
 		}
 		if err != nil {
 			return err

@@ -5,6 +5,7 @@ import (
 	"io"
 	"math"
 
+	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -13,7 +14,7 @@ import (
 func (a *app) printResults(p *task.Preset, results []task.Result) {
 	for _, r := range results {
 		if len(results) > 1 {
-			fmt.Fprintf(a.stdout, "%s (%s)\n", r.Split, r.File)
+			printable.Fprintf(a.stdout, "%s (%s)\n", r.Split, r.File)
 		}
 		printMetrics(a.stdout, p, r.Metrics)
 		if _, ok := r.Metrics["accuracy"]; ok {

@@ -119,7 +119,7 @@ func (a *app) trainTokenizer(ctx context.Context, files []string, out string, si
 	if a.json {
 		return a.printJSON(result)
 	}
-	_, err = fmt.Fprintf(a.stdout, "%s: %d tokens from %d lines\n", out, result.VocabSize, result.Lines)
+	_, err = printable.Fprintf(a.stdout, "%s: %d tokens from %d lines\n", out, result.VocabSize, result.Lines)
 	return err
 }
 

@@ -124,3 +124,22 @@ func (w *Writer) Flush() error {
 	_, err := io.WriteString(w.w, out)
 	return err
 }
+
+// Fprintf is [fmt.Fprintf] of arguments that data hold: strings, errors and what has a String method
+// go through [String]. The format is the program's own.
+func Fprintf(w io.Writer, format string, args ...any) (int, error) {
+	safe := make([]any, len(args))
+	for i, arg := range args {
+		switch v := arg.(type) {
+		case string:
+			safe[i] = String(v)
+		case error:
+			safe[i] = String(v.Error())
+		case fmt.Stringer:
+			safe[i] = String(v.String())
+		default:
+			safe[i] = arg
+		}
+	}
+	return fmt.Fprintf(w, format, safe...)
+}
