@@ -2,6 +2,7 @@ package cli
 
 import (
 	"errors"
+	"fmt"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -125,7 +126,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		return err
 	}
 	if reason != nil {
-		a.log.Warn("the weights are converted without their vocabulary, which cannot be read: name the folder of one with --vocab", "reason", reason)
+		a.log.Warn(fmt.Sprintf("the weights are converted without their vocabulary, which cannot be read: %v; name the folder of one with --vocab", reason))
 	}
 	if format == "" {
 		format = checkpoint.GuessFormat(destination, r)
@@ -163,11 +164,11 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		if modeldir.IsCompanion(f.Name) {
 			continue
 		}
-		a.log.Warn("not converted", "file", f.Name, "reason", f.Reason)
+		a.log.Warn(fmt.Sprintf("%s is not converted: %s", f.Name, f.Reason))
 		result.NotConverted = append(result.NotConverted, f.Name)
 	}
 	for _, l := range from.LeftOut {
-		a.log.Warn("left out", "tensor", l.Name, "reason", l.Reason)
+		a.log.Warn(fmt.Sprintf("tensor %s is left out: %s", l.Name, l.Reason))
 	}
 	if a.json {
 		return a.printJSON(result)

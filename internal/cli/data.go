@@ -155,7 +155,7 @@ func (a *app) prepareData(ctx context.Context, t seq2seq.Task, src, dst string, 
 	problems := 0
 	opt.Problem = func(err error) {
 		if problems++; problems <= warnedProblems {
-			a.log.Warn("left out", "example", err)
+			a.log.Warn(fmt.Sprintf("left out: %v", err))
 		}
 	}
 	bar := a.newProgress()
@@ -166,7 +166,7 @@ func (a *app) prepareData(ctx context.Context, t seq2seq.Task, src, dst string, 
 		return err
 	}
 	if problems > warnedProblems {
-		a.log.Warn("more were left out: see 'unimo data validate'", "examples", problems-warnedProblems)
+		a.log.Warn(fmt.Sprintf("%d more were left out: see 'unimo data validate'", problems-warnedProblems))
 	}
 	if a.json {
 		return a.printJSON(preparation{Task: t.Name, Out: dst, Splits: splits})
@@ -340,15 +340,23 @@ type labelledFile struct {
 	LeftOut  int            `json:"left_out"`         // examples without label
 	Problem  string         `json:"problem,omitempty"`
 
-	shares string
-	notes  []string
+	shares   string
+	notes    []string
+	examples []data.Example
 }
 
 // labelledFiles is what "unimo data validate --json" prints of a classification task.
 type labelledFiles struct {
-	Task         string         `json:"task"`
-	Files        []labelledFile `json:"files"`
-	ProblemCount int            `json:"problem_count"`
+	Task         string           `json:"task"`
+	Files        []labelledFile   `json:"files"`
+	Shared       []sharedExamples `json:"shared,omitempty"`
+	ProblemCount int              `json:"problem_count"`
+}
+
+// sharedExamples counts the examples of a split whose texts are in the training file too.
+type sharedExamples struct {
+	Split    string `json:"split"`
+	Examples int    `json:"examples"`
 }
 
 func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns) error {
@@ -374,9 +382,12 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns
 			}
 		}
 	}
-	for _, f := range result.Files {
+	for i, f := range result.Files {
 		if f.Problem != "" {
 			result.ProblemCount++
+		}
+		if n := data.Shared(result.Files[0].examples, f.examples); i > 0 && n > 0 {
+			result.Shared = append(result.Shared, sharedExamples{f.Split, n})
 		}
 	}
 	if a.json {
@@ -394,7 +405,7 @@ func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptio
 		f.Problem = err.Error()
 		return f
 	}
-	f.Examples, f.LeftOut, f.notes = len(examples), report.Unlabelled, report.Notes(file)
+	f.examples, f.Examples, f.LeftOut, f.notes = examples, len(examples), report.Unlabelled, report.Notes(file)
 	if opt.Labels == data.LabelsIgnored {
 		return f
 	}
@@ -423,5 +434,11 @@ func (a *app) printLabelled(result labelledFiles) {
 		for _, note := range f.notes {
 			printable.Fprintf(a.stdout, "  %s\n", note)
 		}
+		if len(f.Labels) == 1 && f.Split == result.Files[0].Split {
+			a.log.Warn(fmt.Sprintf("%s: all examples have the same label: a model learns nothing from them but that", f.File))
+		}
+	}
+	for _, s := range result.Shared {
+		a.log.Warn(fmt.Sprintf("%d examples of %s are in the training file too: a score on them says less about new ones", s.Examples, s.Split))
 	}
 }

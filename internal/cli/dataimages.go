@@ -23,7 +23,7 @@ func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags
 		Fraction: f.fraction, Seed: f.seed, Images: f.images,
 		Problem: func(err error) {
 			if problems++; problems <= warnedProblems {
-				a.log.Warn("left out", "what", err)
+				a.log.Warn(fmt.Sprintf("left out: %v", err))
 			}
 		},
 		Stage: func(what string, total int) { bar.start(total, what) }, Tick: bar.counted,
@@ -33,7 +33,7 @@ func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags
 		return err
 	}
 	if problems > warnedProblems {
-		a.log.Warn("more was left out", "problems", problems-warnedProblems)
+		a.log.Warn(fmt.Sprintf("%d more were left out", problems-warnedProblems))
 	}
 	if a.json {
 		return a.printJSON(p)

@@ -403,7 +403,7 @@ func (a *app) openPage(path string) {
 		command = []string{"xdg-open"}
 	}
 	if err := exec.Command(command[0], append(command[1:], path)...).Start(); err != nil {
-		a.log.Warn("no browser could be opened; the page is "+path, "error", err)
+		a.log.Warn(fmt.Sprintf("no browser could be opened (%v); the page is %s", err, path))
 	}
 }
 

@@ -65,6 +65,11 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if err != nil {
 				return asUsage(err)
 			}
+			for _, r := range results {
+				for _, note := range r.Notes {
+					a.log.Warn(r.Split + ": " + note)
+				}
+			}
 			if page != "" {
 				about := []report.Item{{Key: "model", Value: modelDir}, {Key: "data", Value: dataPath}, {Key: "unimo", Value: currentVersion().Version}}
 				if err := task.WriteGallery(page, preset, results[0], about); err != nil {

@@ -168,7 +168,7 @@ func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
 			j.bar.Tick(done, len(names))
 			if err != nil && j.skipBad {
 				if j.result.Bad++; j.result.Bad <= warnedProblems {
-					j.log.Warn("left out", "picture", err)
+					j.log.Warn(fmt.Sprintf("left out: %v", err))
 				}
 				continue
 			}

@@ -199,7 +199,7 @@ func (w *textWriter) write(ctx context.Context, examples []seq2seq.Example, tick
 		return err
 	}
 	if cut != (seq2seq.Truncated{}) {
-		w.log.Warn("sources were cut to what the model reads", "source", cut.Source, "turns", cut.Turns, "of", len(examples))
+		w.log.Warn(fmt.Sprintf("of %d inputs %d were cut to what the model reads, and %d lost their oldest turns", len(examples), cut.Source, cut.Turns))
 	}
 	for _, g := range written {
 		if w.json {

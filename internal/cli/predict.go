@@ -139,7 +139,7 @@ func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pa
 	}
 	for i, q := range predictions {
 		if q.Truncated {
-			a.log.Warn("text was cut to what the model reads", "input", first+i, "tokens", p.Config.MaxTokens())
+			a.log.Warn(fmt.Sprintf("input %d is longer than the %d tokens that the model reads and was cut", first+i, p.Config.MaxTokens()))
 		}
 		if err := a.printPrediction(p.Config, pair, examples[i], q); err != nil {
 			return err

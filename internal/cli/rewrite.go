@@ -170,7 +170,7 @@ func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
 			}
 		}
 	}
-	a.log.Info("rewritten", "images", len(shown), "negatives", negatives, "captions read", len(set.Captions), "not understood", empty)
+	a.log.Info(fmt.Sprintf("%d images, %d rewritten captions; of the %d captions of all images %d name no object that the parser knows", len(shown), negatives, len(set.Captions), empty))
 	return nil
 }
 

@@ -37,7 +37,7 @@ func TestRewrite(t *testing.T) {
 			t.Errorf("lacks %q:\n%s", want, r.stdout)
 		}
 	}
-	if !strings.Contains(r.stderr, "not understood=1\n") || strings.Contains(r.stdout, "man.jpg") {
+	if !strings.Contains(r.stderr, "1 name no object") || strings.Contains(r.stdout, "man.jpg") {
 		t.Errorf("%s%s", r.stdout, r.stderr)
 	}
 	// What a paraphrase says is true of the image as well.

@@ -114,7 +114,7 @@ func (a *app) trainTokenizer(ctx context.Context, files []string, out string, si
 	}
 	result.VocabSize, result.LowerCase = t.VocabSize(), t.LowerCase()
 	if result.VocabSize < size {
-		a.log.Warn("the text has too few frequent pairs for a larger vocabulary", "wanted", size, "tokens", result.VocabSize)
+		a.log.Warn(fmt.Sprintf("the text has too few frequent pairs for %d tokens: the vocabulary has %d", size, result.VocabSize))
 	}
 	if a.json {
 		return a.printJSON(result)

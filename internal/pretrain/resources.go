@@ -142,7 +142,7 @@ func (r *Resources) warn(log *slog.Logger) {
 		n    int
 	}{{"alike captions of other images", s.ShortCaptions}, {"related texts", s.ShortTexts}, {"related images", s.ShortImages}} {
 		if short.n > 0 {
-			log.Warn("few samples to choose from", "of", short.what, "lists with fewer than "+fmt.Sprint(kept), short.n)
+			log.Warn(fmt.Sprintf("%d lists of %[3]s have fewer than %[2]d to choose from: the collections are small", short.n, kept, short.what))
 		}
 	}
 }
@@ -213,13 +213,13 @@ func (b *builder) build(ctx context.Context, dir, index string, counts related.O
 		return cmp.Or(ctx.Err(), err) // an interrupt is no failure
 	}
 	if b.unknown > 0 {
-		b.o.Log.Warn("captions without any object that the parser knows are not rewritten by words", "count", b.unknown, "of", b.all)
+		b.o.Log.Warn(fmt.Sprintf("%d of %d captions name no object that the parser knows; they are not rewritten by words", b.unknown, b.all))
 	}
 	if b.o.Paraphrases != "" {
-		b.o.Log.Info("captions that are in the file of paraphrases, letter by letter", "count", b.paraphrased, "of", b.all)
+		b.o.Log.Info(fmt.Sprintf("%d of %d captions are in the file of paraphrases, letter by letter", b.paraphrased, b.all))
 	}
 	if b.repeated > 0 {
-		b.o.Log.Warn("pairs whose image has the name of one before: if it is the same image, put all its captions together, or true ones may count as false", "count", b.repeated, "first", b.firstRepeated)
+		b.o.Log.Warn(fmt.Sprintf("%d pairs have an image with the name of one before (the first: %s): if it is the same image, put all its captions together, or true ones may count as false", b.repeated, b.firstRepeated))
 	}
 	return b.lexicon.Save(filepath.Join(dir, lexiconFile))
 }

@@ -23,6 +23,7 @@ type Result struct {
 	Outputs   Outputs
 	Generated []Generated // of generation
 	Retrieved *Retrieved  // of retrieval
+	Notes     []string    // what a reader of the score should know: texts that were cut, say
 }
 
 // Interval returns the 95 % interval of the accuracy, for people: how much
@@ -184,12 +185,20 @@ func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Enc
 	if err != nil {
 		return Result{}, err
 	}
-	records, _ := enc.EncodeAll(examples)
+	records, cut := enc.EncodeAll(examples)
 	out, err := run.Run(ctx, records, batch, tick)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Split: f.Split, File: f.Path, Examples: examples, Outputs: out, Scores: score(p, records, out)}, nil
+	return Result{Notes: cutNotes(cut, len(records), "texts", enc.MaxLen), Split: f.Split, File: f.Path, Examples: examples, Outputs: out, Scores: score(p, records, out)}, nil
+}
+
+// cutNotes says how many texts were longer than the model reads.
+func cutNotes(cut, n int, what string, limit int) []string {
+	if cut == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %d %s are longer than the %d tokens that are read and were cut", cut, n, what, limit)}
 }
 
 // WritePredictions writes what was predicted for every result into the folder dir,

@@ -13,6 +13,7 @@ import (
 	"log/slog"
 	"maps"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/unimo-go/unimo/internal/checkpoint"
@@ -190,7 +191,7 @@ func (r *run) openInit(base *model.Config) error {
 		adoptModel(r.settings, *from.Config)
 	}
 	for _, l := range from.LeftOut {
-		r.Log.Info("a tensor of the checkpoint is left out", "name", l.Name, "reason", l.Reason)
+		r.Log.Info(fmt.Sprintf("tensor %s of the checkpoint is left out: %s", l.Name, l.Reason))
 	}
 	return nil
 }
@@ -327,7 +328,9 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		origin = fmt.Sprintf("Trained further from %s.", filepath.Base(r.Init))
 	}
 	base.card = r.card(base.params.Count(), origin)
-	r.Log.Info("model", "config", r.config, "parameters", base.params.Count(), "train", base.examples, "dev", base.devLen, "device", dev.Name())
+	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, grouped(base.params.Count())))
+	r.Log.Info("data    " + base.about)
+	r.Log.Info("device  " + dev.Name())
 	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
 	r.Observer.Stage("training")
 	outcome, err := trainer.Run(ctx, r.resumed)
@@ -339,10 +342,10 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 
 func (r *run) reportLoad(report model.LoadReport) {
 	if len(report.Missing) > 0 {
-		r.Log.Warn("the checkpoint lacks parameters, which start from random values", "names", report.Missing)
+		r.Log.Warn(fmt.Sprintf("the checkpoint lacks %d parameters, which start from random values: %s", len(report.Missing), strings.Join(report.Missing, ", ")))
 	}
 	if len(report.Unused) > 0 {
-		r.Log.Info("tensors of the checkpoint that this task does not use", "count", len(report.Unused), "first", report.Unused[0])
+		r.Log.Info(fmt.Sprintf("%d tensors of the checkpoint are of no use for this task, as %s", len(report.Unused), report.Unused[0]))
 	}
 }
 
@@ -405,7 +408,7 @@ func (r *run) predictTests(ctx context.Context, l learner) error {
 		err = l.predict(ctx, splitFile{split.Name, path}, r.dir.Path("predictions"), r.Observer.Tick)
 		var bad *testSetError
 		if errors.As(err, &bad) {
-			r.Log.Warn("the test set is left out", "error", err)
+			r.Log.Warn(fmt.Sprintf("no predictions for %s: %v", split.Name, err))
 		} else if err != nil {
 			return err
 		}

@@ -190,8 +190,8 @@ func (g *generation) learner(_ context.Context, dev engine.Device, cfg model.Con
 	if err != nil {
 		return nil, err
 	}
-	if cut != (seq2seq.Truncated{}) {
-		log.Warn("training examples were cut to the limits", "source", cut.Source, "turns", cut.Turns, "target", cut.Target, "of", len(g.train))
+	for _, sentence := range cutSentences(cut, len(g.train), "training examples", limits, cfg.TurnTypes) {
+		log.Warn(sentence)
 	}
 	if _, _, _, err := w.lengths(g.devSet); err != nil {
 		return nil, err
@@ -204,10 +204,28 @@ func (g *generation) learner(_ context.Context, dev engine.Device, cfg model.Con
 		baseLearner: newBase(g.preset, &g.settings.CommonSettings, dev, cfg, m.Params, tok, lengths),
 		settings:    g.settings, writer: w, train: g.train, labels: labels, devSet: g.devSet,
 	}
-	l.devLen = len(g.devSet)
+	l.devLen, l.about = len(g.devSet), g.about(log)
 	l.files = map[string][]byte{modeldir.Generation: append(raw, '\n')}
 	l.line = func(i int) int { return g.train[i].Line }
 	return l, nil
+}
+
+// cutSentences says what of n examples was cut to the limits.
+func cutSentences(cut seq2seq.Truncated, n int, what string, l limits, turnTypes int) []string {
+	var out []string
+	for _, c := range []struct {
+		n    int
+		text string
+	}{
+		{cut.Turns, fmt.Sprintf("more than %d turns; their oldest turns are left out", turnTypes-1)},
+		{cut.Source, fmt.Sprintf("a source longer than %d tokens (max_src_len); its end is left out", l.MaxSrcLen)},
+		{cut.Target, fmt.Sprintf("a target longer than %d tokens (max_tgt_len); its end is left out", l.MaxTgtLen)},
+	} {
+		if c.n > 0 {
+			out = append(out, fmt.Sprintf("%d of %d %s have %s", c.n, n, what, c.text))
+		}
+	}
+	return out
 }
 
 // generationLearner implements [learner]. Examples become tokens when their batch
@@ -508,9 +526,13 @@ func (w *writer) evaluateFile(ctx context.Context, p *Preset, f splitFile, batch
 	if err != nil {
 		return Result{}, err
 	}
+	_, _, cut, err := w.lengths(examples)
+	if err != nil {
+		return Result{}, err
+	}
 	written, m, err := w.assess(ctx, p, examples, examples, batch, tick)
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Split: f.Split, File: f.Path, Scores: Scores{Metrics: m}, Generated: written}, nil
+	return Result{Notes: cutSentences(cut, len(examples), "examples", w.limits, w.model.Config.TurnTypes), Split: f.Split, File: f.Path, Scores: Scores{Metrics: m}, Generated: written}, nil
 }

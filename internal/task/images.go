@@ -46,11 +46,14 @@ func (o ImageOptions) source(x func() (regions.Extractor, error), l picture.Limi
 		if err != nil {
 			return nil, nil, err
 		}
-		about := []any{"format", info.Format, "images", info.Images, "bad", info.Bad, "size", info.Dim}
-		if info.Order != "" {
-			about = append(about, "order", info.Order, "evidence", info.Evidence)
+		about := fmt.Sprintf("region features of %d images, %d values each (%s)", info.Images, info.Dim, info.Format)
+		if info.Bad > 0 {
+			about += fmt.Sprintf("; %d images were left out", info.Bad)
 		}
-		o.Log.Info("region features", about...)
+		if info.Order != "" {
+			about += fmt.Sprintf("; %s comes first (%s)", info.Order, info.Evidence)
+		}
+		o.Log.Info(about)
 		return source, info.Extractor, nil
 	}
 	extractor, err := x()
@@ -101,7 +104,7 @@ func (o ImageOptions) check(source regions.Source, set *captions.Set) (*captions
 		case bad && !o.SkipBad:
 			return nil, problem
 		case bad:
-			o.Log.Debug("left out", "image", name, "error", problem)
+			o.Log.Debug(fmt.Sprintf("left out: %v", problem))
 			continue
 		}
 		place[i] = len(kept.Images)
@@ -113,7 +116,7 @@ func (o ImageOptions) check(source regions.Source, set *captions.Set) (*captions
 			kept.Captions = append(kept.Captions, c)
 		}
 	}
-	o.Log.Warn("images were left out", "split", set.Name, "count", len(problems), "of", len(set.Images))
+	o.Log.Warn(fmt.Sprintf("%d of %d images of %s were left out: they cannot be read or have no features (--verbose names them)", len(problems), len(set.Images), set.Name))
 	if len(kept.Images) == 0 {
 		return nil, fmt.Errorf("%s: no image of %s can be read", set.Dir, set.Name)
 	}

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"fmt"
 	"log/slog"
 	"slices"
 
@@ -32,7 +33,7 @@ func fitImages(r checkpoint.Reader, specs []model.Spec, log *slog.Logger) checkp
 			continue
 		}
 		if info, err := r.Info(spec.Name); err == nil && !slices.Equal(info.Shape, spec.Shape) {
-			log.Warn("the checkpoint is for regions of another size; this part starts anew", "name", spec.Name, "checkpoint", info.Shape, "images", spec.Shape)
+			log.Warn(fmt.Sprintf("the checkpoint is for regions of another size: %s has the shape %v and is to have %v; it starts from random values", spec.Name, info.Shape, spec.Shape))
 			fitted.without = append(fitted.without, spec.Name)
 		}
 	}

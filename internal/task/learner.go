@@ -57,6 +57,7 @@ type baseLearner struct {
 	files            map[string][]byte // further files of the model's folder
 	batches          data.Batches
 	examples, devLen int             // training examples, dev examples
+	about            string          // the data, for people
 	line             func(i int) int // of a training example
 
 	optimised []optim.Param
@@ -159,14 +160,14 @@ func (c *classification) learner(_ context.Context, dev engine.Device, cfg model
 	enc := data.Encoder{Tokenizer: tok, MaxLen: c.settings.MaxSeqLen}
 	records, cut := enc.EncodeAll(c.train)
 	if cut > 0 {
-		log.Warn("texts were cut to max_seq_len", "count", cut, "of", len(records))
+		log.Warn(fmt.Sprintf("%d of %d training texts are longer than %d tokens (max_seq_len) and were cut", cut, len(records), c.settings.MaxSeqLen))
 	}
 	devRecords, _ := enc.EncodeAll(c.devSet)
 	l := &classificationLearner{
 		baseLearner: newBase(c.preset, &c.settings.CommonSettings, dev, cfg, m.Params, tok, data.Lengths(records)),
 		settings:    c.settings, model: m, train: records, evalSet: devRecords, encoder: enc, runner: newClassifier(dev, m),
 	}
-	l.devLen = len(devRecords)
+	l.devLen, l.about = len(devRecords), c.about(log)
 	l.line = func(i int) int { return records[i].Line }
 	return l, nil
 }

@@ -62,7 +62,7 @@ func (j *pretraining) read(_ []splitFile, o *Options) error {
 			return err
 		}
 		j.collections[kind] = c
-		o.Log.Info("collection", "kind", kind, "shards", c.Shards())
+		o.Log.Info(fmt.Sprintf("%-8s%d shards", kind, c.Shards()))
 	}
 	return j.readImages()
 }
@@ -137,7 +137,7 @@ func (j *pretraining) texts() iter.Seq[string] {
 				return
 			}
 			if err != nil && err != enough {
-				j.o.Log.Warn("a vocabulary is trained on what could be read", "error", err)
+				j.o.Log.Warn(fmt.Sprintf("the vocabulary is trained on what could be read: %v", err))
 			}
 		}
 	}
@@ -185,6 +185,7 @@ func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.
 	if err = l.readHeldOut(ctx, j.collections); err != nil {
 		return nil, err
 	}
+	l.about = fmt.Sprintf("%d samples held out to measure on", l.devLen)
 	if j.spec != nil {
 		raw, err := json.MarshalIndent(j.spec, "", "  ")
 		if err != nil {
@@ -392,15 +393,17 @@ func (l *pretrainingLearner) Evaluate(ctx context.Context, _ int, tick func(done
 // reportData says what was passed over so far, and how long the model waited for data.
 func (l *pretrainingLearner) reportData() {
 	for _, kind := range pretrain.Kinds {
-		l.report("passed over", string(kind), l.feed.Report(kind))
+		l.report("passed over", "samples of "+string(kind), l.feed.Report(kind))
 	}
-	l.report("of no use, or not wholly", "prepared", l.preparer.Lost())
-	l.log.Info("data", "waited", l.feed.Waited().Round(100*time.Millisecond))
+	l.report("of no use, or not wholly", "samples", l.preparer.Lost())
+	if waited := l.feed.Waited(); waited > time.Second {
+		l.log.Info(fmt.Sprintf("the model waited %v for data so far; more workers help", waited.Round(100*time.Millisecond)))
+	}
 }
 
 func (l *pretrainingLearner) report(how, samples string, r corpus.Report) {
 	for _, reason := range slices.Sorted(maps.Keys(r.Skipped)) {
-		l.log.Warn(how, "samples", samples, "reason", reason, "count", r.Skipped[reason], "first", r.First[reason])
+		l.log.Warn(fmt.Sprintf("%d %s were %s so far: %s; the first: %s", r.Skipped[reason], samples, how, reason, r.First[reason]))
 	}
 }
 

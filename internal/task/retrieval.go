@@ -220,7 +220,7 @@ func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Conf
 	enc := captionEncoder{tok, j.settings.MaxSeqLen}
 	tokens, cut := enc.all(j.train)
 	if cut > 0 {
-		log.Warn("captions were cut to max_seq_len", "count", cut, "of", len(tokens))
+		log.Warn(fmt.Sprintf("%d of %d training captions are longer than %d tokens (max_seq_len) and were cut", cut, len(tokens), j.settings.MaxSeqLen))
 	}
 	s := j.settings
 	var first regions.Image // the others have about as many regions
@@ -239,7 +239,7 @@ func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Conf
 	}
 	l.contrast = data.Batches{Lengths: alone, Size: s.ContrastBatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}
 	l.devSet = evalSet(j.devSet, j.source, enc).First(s.EvalImages)
-	l.devLen = len(l.devSet.Texts)
+	l.devLen, l.about = len(l.devSet.Texts), j.about(log)
 	l.line = func(i int) int { return j.train.Captions[i].Line }
 	if j.spec != nil {
 		raw, err := json.MarshalIndent(j.spec, "", "  ")

@@ -183,7 +183,7 @@ func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions)
 			if !o.SkipBad {
 				return fmt.Errorf("%w; correct or remove it, or leave such images out with --skip-bad", err)
 			}
-			o.Log.Warn("left out", "image", id, "error", err)
+			o.Log.Warn(fmt.Sprintf("%s is left out: %v", id, err))
 			return nil
 		},
 	})
@@ -289,7 +289,8 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 	defer source.Close()
 	all := evalSet(split, source, r.encoder)
 	set := all.First(o.Images)
-	result := Result{Split: f.Split, File: f.Path}
+	_, cut := r.encoder.all(split)
+	result := Result{Split: f.Split, File: f.Path, Notes: cutNotes(cut, len(split.Captions), "captions", r.encoder.maxLen)}
 	var out retrieve.Outcome
 	if o.TwoStage == 0 {
 		out, err = r.exhaustive(ctx, set, o.Scores, tick)

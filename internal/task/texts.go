@@ -64,10 +64,10 @@ func (p *Preset) readTexts(path string, needTarget bool, log *slog.Logger) ([]se
 		return nil, err
 	}
 	for reason, n := range found.Skipped {
-		log.Warn("examples are left out", "file", path, "count", n, "reason", reason)
+		log.Warn(fmt.Sprintf("%d examples of %s are left out: %s", n, path, reason))
 	}
 	if found.InvalidUTF8 > 0 {
-		log.Warn("examples hold bytes that are not UTF-8, which are kept", "file", path, "count", found.InvalidUTF8)
+		log.Warn(fmt.Sprintf("%d examples of %s hold bytes that are not UTF-8; these are kept", found.InvalidUTF8, path))
 	}
 	return examples, nil
 }
