@@ -189,12 +189,12 @@ func (d *document) named(name string) error {
 	d.n++
 	d.form = "a JSON object of names and captions"
 	quoted, _ := json.Marshal(name)
-	return d.rows(object{"image": quoted, "caption": raw}, fmt.Sprintf("image %s", data.Quote(name)))
+	return d.rows(columns.Object{"image": quoted, "caption": raw}, fmt.Sprintf("image %s", data.Quote(name)))
 }
 
 // rows yields the captions of an object; where names it in messages.
-func (d *document) rows(o object, where string) error {
-	return o.rows(row{}, func(r row) error { return d.yield(r, where) })
+func (d *document) rows(o columns.Object, where string) error {
+	return rows(o, row{}, func(r row) error { return d.yield(r, where) })
 }
 
 func (d *document) yield(r row, where string) error {
@@ -217,7 +217,7 @@ func (d *document) list(key string) error {
 			return d.broken(err)
 		}
 		d.n++
-		o, problem := parseObject(raw)
+		o, problem := columns.ParseObject(raw)
 		if problem != "" {
 			return d.unknown("%s whose item %d is %s, no object", of, i, infile.JSONKind(raw))
 		}
@@ -226,7 +226,7 @@ func (d *document) list(key string) error {
 			return err
 		}
 		if !known {
-			return d.unknown("%s of objects with %s", of, o.keys())
+			return d.unknown("%s, and in it %s", of, o)
 		}
 	}
 	_, err := d.dec.Token()
@@ -237,7 +237,7 @@ func (d *document) list(key string) error {
 }
 
 // item takes an object of a list. It returns false if it is nothing that is known.
-func (d *document) item(o object, key string, number int) (known bool, err error) {
+func (d *document) item(o columns.Object, key string, number int) (known bool, err error) {
 	where := strings.TrimSpace(strings.TrimSuffix(key, "s") + " " + strconv.Itoa(number))
 	if key == "" || key == "data" {
 		where = fmt.Sprintf("item %d", number)
@@ -246,13 +246,13 @@ func (d *document) item(o object, key string, number int) (known bool, err error
 		d.form = formKarpathyWords
 		return true, d.karpathy(o, where)
 	}
-	image, err := o.key(columns.Image)
-	caption, err2 := o.key(columns.Caption)
+	image, err := o.Key(columns.Image)
+	caption, err2 := o.Key(columns.Caption)
 	if err = cmp.Or(err, err2); err != nil {
 		return false, d.unknown("%s: %v", where, err)
 	}
 	switch {
-	case key != "images" && !null(o["image_id"]) && image == "":
+	case key != "images" && o["image_id"] != nil && image == "":
 		if caption == "" {
 			return false, nil // COCO's instances, or the like
 		}
@@ -260,9 +260,9 @@ func (d *document) item(o object, key string, number int) (known bool, err error
 	case image != "" && caption != "":
 		d.form = cmp.Or(d.form, "a JSON list of images and captions")
 		return true, d.rows(o, where)
-	case image != "" && key == "images" && !null(o["id"]):
-		name, problem := o.text(image)
-		id, _ := o.text("id")
+	case image != "" && key == "images" && o["id"] != nil:
+		name, problem := o.Text(image)
+		id, _ := o.Text("id")
 		if problem == "" && id != "" {
 			d.names[id] = name
 		}
@@ -285,13 +285,13 @@ const (
 )
 
 // annotation takes a caption of COCO's, whose image may come later.
-func (d *document) annotation(o object, caption, where string) error {
+func (d *document) annotation(o columns.Object, caption, where string) error {
 	d.form = formCOCOWords
 	r := row{}
 	var wrong [2]string
-	r.image, wrong[0] = o.text("image_id")
-	r.id, wrong[1] = o.text("id")
-	texts, problem := o.texts(caption)
+	r.image, wrong[0] = o.Text("image_id")
+	r.id, wrong[1] = o.Text("id")
+	texts, problem := o.Texts(caption)
 	if problem := cmp.Or(wrong[0], wrong[1], problem); problem != "" || len(texts) != 1 {
 		return d.yield(row{problem: cmp.Or(problem, fmt.Sprintf("%q is no text", caption))}, where)
 	}
@@ -336,23 +336,18 @@ func (d *document) finish() error {
 }
 
 // karpathy takes an image of Karpathy's JSON.
-func (d *document) karpathy(o object, where string) error {
+func (d *document) karpathy(o columns.Object, where string) error {
 	var image, split string
 	var wrong [2]string
-	image, wrong[0] = o.text("filename")
-	split, wrong[1] = o.text("split")
+	image, wrong[0] = o.Text("filename")
+	split, wrong[1] = o.Text("split")
 	var sentences []struct {
 		Tokens []string `json:"tokens"`
 		Raw    string   `json:"raw"`
 		ID     *int64   `json:"sentid"`
 	}
 	problem := cmp.Or(wrong[0], wrong[1])
-	if raw := o["sentences"]; !null(raw) && problem == "" {
-		if err := json.Unmarshal(raw, &sentences); err != nil {
-			problem, _ = infile.ExplainJSON(err)
-			problem = `"sentences": ` + problem
-		}
-	}
+	problem = cmp.Or(problem, o.Decode("sentences", &sentences))
 	switch count := len(sentences); {
 	case problem != "":
 	case count == 0:

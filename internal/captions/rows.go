@@ -11,6 +11,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
 )
 
@@ -120,12 +121,12 @@ func readJSONLines(in io.Reader, path string, each func(row) error) error {
 			return err
 		}
 		r := row{line: lines.Number()}
-		o, problem := parseObject(raw)
+		o, problem := columns.ParseObject(raw)
 		if problem != "" {
-			r.problem = "is no JSON object with image and caption: " + problem
+			r.problem = problem
 			err = each(r)
 		} else {
-			err = o.rows(r, each)
+			err = rows(o, r, each)
 		}
 		if err != nil {
 			return err

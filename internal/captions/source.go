@@ -230,10 +230,10 @@ func recognise(path string) (form, error) {
 // these is an object about an image.
 func recogniseObject(begin, ending string) form {
 	line, _, whole := strings.Cut(begin, "\n")
-	if o, problem := parseObject([]byte(line)); problem == "" {
-		image, _ := o.key(columns.Image)
+	if o, problem := columns.ParseObject([]byte(line)); problem == "" {
+		image, _ := o.Key(columns.Image)
 		_, hasCaption := o["tokens"]
-		if caption, _ := o.key(columns.Caption); image != "" && (caption != "" || hasCaption) {
+		if caption, _ := o.Key(columns.Caption); image != "" && (caption != "" || hasCaption) {
 			return formLines
 		}
 		if !whole || ending == ".json" {

@@ -15,30 +15,40 @@ import (
 // jsonRows reads objects, one a line or in one list, as rows: the keys are the header. Unlike
 // the rows of a table they need not have the same keys.
 type jsonRows struct {
-	file  string
-	lines *Lines        // of JSON lines
-	list  *json.Decoder // of a list
-	in    *countingReader
-
+	*Objects
 	keys   []string
 	fields []string
 	kinds  []byte // of each field: the first byte of its JSON
 }
 
-// newJSONRows reads in, which holds a list if its first character is "[".
-func newJSONRows(in io.Reader, file string, list bool) (*jsonRows, error) {
+// Objects reads JSON values, one a line or in one list, each within MaxLine.
+type Objects struct {
+	file  string
+	lines *Lines        // of JSON lines
+	list  *json.Decoder // of a list
+	in    *countingReader
+}
+
+// NewObjects reads in, which holds a list if that is said. Errors are [*FileError].
+func NewObjects(in io.Reader, file string, list bool) (*Objects, error) {
 	if !list {
-		return &jsonRows{file: file, lines: NewLines(in, file)}, nil
+		return &Objects{file: file, lines: NewLines(in, file)}, nil
 	}
 	counting := &countingReader{r: infile.Text(in, file), file: file}
-	r := &jsonRows{file: file, list: json.NewDecoder(counting), in: counting}
+	r := &Objects{file: file, list: json.NewDecoder(counting), in: counting}
 	_, err := r.list.Token() // the bracket
 	return r, r.explain(err)
 }
 
+// newJSONRows reads in, which holds a list if its first character is "[".
+func newJSONRows(in io.Reader, file string, list bool) (*jsonRows, error) {
+	objects, err := NewObjects(in, file, list)
+	return &jsonRows{Objects: objects}, err
+}
+
 // Next implements [Rows]. The names of the fields are keys.
 func (r *jsonRows) Next() ([]string, int, error) {
-	raw, line, err := r.next()
+	raw, line, err := r.Objects.Next()
 	if err != nil {
 		return nil, line, err
 	}
@@ -48,8 +58,9 @@ func (r *jsonRows) Next() ([]string, int, error) {
 	return r.fields, line, nil
 }
 
-// next returns the bytes of the next object.
-func (r *jsonRows) next() (json.RawMessage, int, error) {
+// Next returns the bytes of the next value, valid until the next call, and the line it begins
+// at, or io.EOF. Of JSON lines, blank ones are passed over and the bytes may be no JSON.
+func (r *Objects) Next() (json.RawMessage, int, error) {
 	if r.lines != nil {
 		for {
 			raw, err := r.lines.Next()
@@ -74,7 +85,7 @@ func (r *jsonRows) next() (json.RawMessage, int, error) {
 	return raw, line, r.explain(err)
 }
 
-func (r *jsonRows) explain(err error) error {
+func (r *Objects) explain(err error) error {
 	var known *FileError
 	switch {
 	case err == nil:
