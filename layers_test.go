@@ -12,7 +12,7 @@ import (
 // layers lists the packages from the bottom to the top. A package may import those
 // of lower layers only; docs/architecture.md says what each layer is for.
 var layers = [][]string{
-	{"internal/pytext", "internal/infile"},
+	{"internal/pytext", "internal/infile", "internal/names"},
 	{"internal/printable", "internal/parallel", "internal/memory", "internal/atomicfile", "internal/columns", "internal/metrics", "internal/config"},
 	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth", "internal/masking"},
 	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions", "internal/rewrite", "internal/related"},
@@ -31,7 +31,7 @@ var testOnly = []string{"internal/golden"}
 // allowedModules are the modules that the shipped program may link, by import path
 // prefix; docs/dependencies.md says why each is there.
 var allowedModules = []string{
-	"github.com/spf13/cobra", "github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
+	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"github.com/schollz/progressbar", "gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
 	"go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }

@@ -6,7 +6,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
@@ -24,9 +23,10 @@ const metadataFormat = "format"
 //
 // Only one tensor at a time is in memory, unless src holds them all.
 func Convert(src Reader, dst string, format Format) error {
+	given := dst
 	dst = filepath.Clean(dst) // "DIR/" would have itself for a parent
 	if format == "" {
-		if format = GuessFormat(dst, src); format == "" {
+		if format = GuessFormat(given, src); format == "" {
 			return fmt.Errorf("convert to %s: the name does not say a format that can be written; end it with .safetensors or .tar.gz, or name a folder", dst)
 		}
 	}
@@ -61,18 +61,23 @@ func Convert(src Reader, dst string, format Format) error {
 //
 //	*.safetensors      safetensors
 //	*.tar.gz, *.tgz    paddle-tar.gz
-//	*.tar, *.gz, *.zip,
-//	*.bin, *.pt, *.pth none (""): these cannot be written
-//	any other          a folder, of the other kind than src: paddle if src is
+//	another ending     none (""): such as .bin, .pt, .onnx, .gguf, which cannot be written
+//	without an ending  a folder, of the other kind than src: paddle if src is
 //	                   safetensors, otherwise safetensors-folder
+//
+// A separator behind the name says that it is a folder, whatever its ending; a number
+// ("model-v1.2") is none.
 func GuessFormat(dst string, src Reader) Format {
+	if dst == "" {
+		return ""
+	}
 	name := strings.ToLower(filepath.Base(dst))
 	switch {
 	case strings.HasSuffix(name, ".safetensors"):
 		return FormatSafetensors
 	case strings.HasSuffix(name, ".tar.gz"), strings.HasSuffix(name, ".tgz"):
 		return FormatPaddleArchive
-	case slices.Contains([]string{".tar", ".gz", ".zip", ".bin", ".pt", ".pth"}, filepath.Ext(name)):
+	case !os.IsPathSeparator(dst[len(dst)-1]) && strings.Trim(filepath.Ext(strings.TrimLeft(name, ".")), ".0123456789") != "":
 		return ""
 	case strings.HasPrefix(src.Format(), string(FormatSafetensors)): // the folder's name begins with it
 		return FormatPaddle

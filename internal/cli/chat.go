@@ -49,10 +49,9 @@ With --json each turn is one object.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
-	flags.StringVar(&storyFile, "story", "", "file with the passage")
+	modelFlag(c, &modelDir)
+	flags.StringVar(&storyFile, "story", "", "`FILE` with the passage")
 	decode.register(c)
-	c.MarkFlagRequired("model")
 	c.MarkFlagRequired("story")
 	return c
 }

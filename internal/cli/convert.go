@@ -11,6 +11,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/tokenizer"
 )
 
@@ -47,7 +48,8 @@ pytorch_model.bin. It becomes a model of this program: tensors get its names,
 weights are transposed, token types go into the positions. What has no place is said.
 
 DST must not exist. Its name decides the format: *.safetensors, *.tar.gz, or a
-folder in the other format than SRC's; --format decides it explicitly:
+folder in the other format than SRC's, whose name has no other ending; --format
+decides it explicitly:
   safetensors         one file
   safetensors-folder  a folder with model.safetensors
   paddle              a folder with one file per variable
@@ -57,15 +59,17 @@ folder in the other format than SRC's; --format decides it explicitly:
   unimo convert roberta-base unimo-from-roberta
   unimo convert pytorch_model.bin model.safetensors
   unimo convert --format paddle DIR.tar.gz DIR`,
-		Args: cobra.ExactArgs(2),
+		Args: needs("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := oneOf(c, "size", "config"); err != nil {
+				return err
+			}
 			return a.convert(args[0], args[1], checkpoint.Format(format), beside)
 		},
 	}
 	c.Flags().StringVar(&beside.size, "size", "", "config.json to write: mini, base or large")
 	c.Flags().StringVar(&beside.config, "config", "", "config.json to copy")
 	c.Flags().StringVar(&beside.vocab, "vocab", "", "folder with the vocabulary to copy")
-	c.MarkFlagsMutuallyExclusive("size", "config")
 	c.Flags().StringVar(&format, "format", "", "format of DST (default: by its name)")
 	return c
 }
@@ -80,7 +84,7 @@ func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.C
 	case c.size != "":
 		found, ok := model.Sizes[c.size]
 		if !ok {
-			return nil, nil, nil, usagef("unknown size %q: choose mini, base or large", c.size)
+			return nil, nil, nil, choice("size", c.size, task.Sizes()...)
 		}
 		cfg = &found
 	case c.config != "":
@@ -111,6 +115,11 @@ func openSource(path string) (*modeldir.Checkpoint, error) {
 }
 
 func (a *app) convert(source, destination string, format checkpoint.Format, beside companions) error {
+	if format != "" {
+		if err := choice("format", string(format), formatNames()...); err != nil {
+			return err
+		}
+	}
 	source = modeldir.Resolve(source)
 	from, err := openSource(source)
 	if err != nil {
@@ -129,7 +138,9 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		a.log.Warn(fmt.Sprintf("the weights are converted without their vocabulary, which cannot be read: %v; name the folder of one with --vocab", reason))
 	}
 	if format == "" {
-		format = checkpoint.GuessFormat(destination, r)
+		if format = checkpoint.GuessFormat(destination, r); format == "" {
+			return usagef("convert to %s: nothing is written in the format that this ending names: end the name with .safetensors or .tar.gz, name a folder, or add --format", destination)
+		}
 		if from.Imported && format == checkpoint.FormatPaddle {
 			format = checkpoint.FormatSafetensorsFolder
 		}

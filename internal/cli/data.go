@@ -16,6 +16,7 @@ import (
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/seq2seq"
@@ -32,11 +33,8 @@ official files, and say what is in a task's files and what is wrong with them.`,
 		Example: `  unimo data prepare coqa coqa-train-v1.0.json DATA --split 0.1
   unimo data validate coqa DATA --vocab DICT
   unimo data prepare flickr DIR_WITH_PICTURES DATA`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.dataPrepareCommand(), a.dataValidateCommand())
-	return c
+	return group(c, a.dataPrepareCommand(), a.dataValidateCommand())
 }
 
 // textForms are the values of --texts.
@@ -49,7 +47,7 @@ func textsFlag(c *cobra.Command, form *string) {
 func parseTexts(form string) (seq2seq.Texts, error) {
 	texts, ok := textForms[form]
 	if !ok {
-		return 0, usagef("--texts %q: choose auto, text or ids", form)
+		return 0, choice("form of texts", form, "auto", "text", "ids")
 	}
 	return texts, nil
 }
@@ -102,20 +100,28 @@ out and counted; 'unimo data validate' lists them all.`,
   unimo data prepare cnn-dailymail DIR_WITH_STORIES DATA
   unimo data prepare gigaword DIR DATA --ids --vocab DICT
   unimo data prepare flickr dataset_flickr30k.json DATA --images flickr30k-images`,
-		Args: cobra.ExactArgs(3),
+		Args:              needs("TASK", "SRC", "DST"),
+		ValidArgsFunction: completeFirst(append(seq2seq.Names(), "flickr")...),
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("split") && !(f.fraction > 0 && f.fraction < 1) {
 				return usagef("--split %v: give a fraction between 0 and 1", f.fraction)
 			}
-			if args[0] == "flickr" || isImageTask(args[0]) {
+			name, err := names.Find("task", args[0], slices.Concat(seq2seq.Names(), task.ImageNames(), []string{"flickr"}))
+			if err != nil {
+				if p, found := task.Find(args[0]); found == nil {
+					return usagef("the data of %s need no preparing: name their folder to 'unimo finetune %s --data DIR'", p.Name, p.Name)
+				}
+				return usagef("%w%s", err, seeHelp(c))
+			}
+			if name == "flickr" || isImageTask(name) {
 				if f.ids || f.vocab != "" || c.Flags().Changed("texts") {
 					return usagef("--ids, --vocab and --texts are for tasks of texts; leave them out")
 				}
 				return a.prepareImages(c.Context(), args[1], args[2], f)
 			}
-			t, err := seq2seq.Find(args[0])
+			t, err := seq2seq.Find(name)
 			if err != nil {
-				return usageError{fmt.Errorf("%w; and flickr, of images with captions", err)}
+				return usageError{err}
 			}
 			if f.images != "" {
 				return usagef("--images is for flickr; leave it out")
@@ -216,17 +222,28 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
   unimo data validate gigaword train.jsonl --vocab DICT --json
   unimo data validate sst-2 DIR
   unimo data validate flickr30k DATA`,
-		Args: cobra.ExactArgs(2),
-		RunE: func(c *cobra.Command, args []string) error {
-			if isImageTask(args[0]) {
-				return a.validateImages(c.Context(), args[1], f)
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				if err := needTask(c, args); err != nil {
+					return err
+				}
 			}
-			if t, err := seq2seq.Find(args[0]); err == nil {
-				return a.validatePairs(c.Context(), t, args[1], f)
+			return needs("TASK", "DIR_OR_FILE")(c, args)
+		},
+		ValidArgsFunction: completeFirst(task.Names()...),
+		RunE: func(c *cobra.Command, args []string) error {
+			if err := oneOf(c, "vocab", "model"); err != nil {
+				return err
 			}
 			preset, err := task.Find(args[0])
 			if err != nil {
-				return usagef("unknown task %q: the tasks are %s", args[0], strings.Join(task.Names(), ", "))
+				return usageError{err}
+			}
+			if preset.Retrieval != nil {
+				return a.validateImages(c.Context(), args[1], f)
+			}
+			if t, err := seq2seq.Find(preset.Name); err == nil {
+				return a.validatePairs(c.Context(), t, args[1], f)
 			}
 			columns, err := data.ParseColumns(f.columns)
 			if err != nil {
@@ -235,9 +252,8 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 			return a.validateLabelled(preset, args[1], columns)
 		},
 	}
-	c.Flags().StringVar(&f.vocab, "vocab", "", "folder of the vocabulary to count tokens with")
-	c.Flags().StringVar(&f.model, "model", "", "folder of the model to count tokens for: its vocabulary, its positions")
-	c.MarkFlagsMutuallyExclusive("vocab", "model")
+	c.Flags().StringVar(&f.vocab, "vocab", "", "`DIR` of the vocabulary to count tokens with")
+	c.Flags().StringVarP(&f.model, "model", "m", "", "`DIR` of the model to count tokens for: its vocabulary, its positions")
 	c.Flags().IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "refuse pictures with more")
 	textsFlag(c, &f.form)
 	columnsFlag(c, &f.columns)
@@ -285,15 +301,15 @@ func (a *app) validatePairs(ctx context.Context, t seq2seq.Task, path string, f 
 	return errors.Join(err, problemsFound(v.ProblemCount))
 }
 
-// problemsFound is the error of a validation with problems.
+// problemsFound is the error of a validation with problems, which are printed.
 func problemsFound(n int) error {
 	switch n {
 	case 0:
 		return nil
 	case 1:
-		return errors.New("1 problem found")
+		return reportedError{errors.New("1 problem found")}
 	}
-	return fmt.Errorf("%d problems found", n)
+	return reportedError{fmt.Errorf("%d problems found", n)}
 }
 
 func (a *app) printValidation(v seq2seq.Validation, e seq2seq.Encoder) {

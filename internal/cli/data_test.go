@@ -130,14 +130,14 @@ func TestDataUsage(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"prepare", "sst-2", src, "x"}, "the tasks are coqa"},
-		{[]string{"prepare", "squad-qg", src}, "accepts 3 arg"},
+		{[]string{"prepare", "sst-2", src, "x"}, "need no preparing"},
+		{[]string{"prepare", "squad-qg", src}, "data prepare needs TASK, SRC and DST"},
 		{[]string{"prepare", "squad-qg", src, "x", "--split", "1.5"}, "between 0 and 1"},
 		{[]string{"prepare", "squad-qg", src, "x", "--split", "0"}, "between 0 and 1"},
 		{[]string{"prepare", "squad-qg", src, "x", "--ids"}, "--ids needs --vocab"},
-		{[]string{"prepare", "squad-qg", src, "x", "--texts", "word"}, "choose auto, text or ids"},
-		{[]string{"validate", "poetry", src}, "the tasks are "},
-		{[]string{"validate", "squad-qg", src, "--vocab", "a", "--model", "b"}, "if any flags in the group"},
+		{[]string{"prepare", "squad-qg", src, "x", "--texts", "word"}, `unknown form of texts "word": choose one of auto, text, ids`},
+		{[]string{"validate", "poetry", src}, `unknown task "poetry"`},
+		{[]string{"validate", "squad-qg", src, "--vocab", "a", "--model", "b"}, "--vocab and --model exclude each other"},
 	} {
 		r := call(t, "", append([]string{"data"}, c.args...)...)
 		if r.code != exitUsage || !strings.Contains(r.stderr, c.want) {

@@ -11,10 +11,11 @@ import (
 	"github.com/unimo-go/unimo/internal/captions"
 	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/task"
 )
 
 // isImageTask says whether a task's data are images with captions.
-func isImageTask(name string) bool { return slices.Contains([]string{"flickr30k", "flickr8k"}, name) }
+func isImageTask(name string) bool { return slices.Contains(task.ImageNames(), name) }
 
 func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags) error {
 	problems := 0

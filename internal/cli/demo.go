@@ -11,7 +11,6 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"golang.org/x/term"
@@ -83,11 +82,11 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
 }
 
 func demoNames() []string {
-	names := make([]string, len(demoParts))
+	list := make([]string, len(demoParts))
 	for i, p := range demoParts {
-		names[i] = p.name
+		list[i] = p.name
 	}
-	return names
+	return list
 }
 
 func (a *app) demoCommand() *cobra.Command {
@@ -99,11 +98,10 @@ func (a *app) demoCommand() *cobra.Command {
 		Long: `Train mini models on data that generators of this program write (synthetic, no
 downloads), score them on combinations they never saw, and try them. The parts are
 
-  opinions   classify short opinions (one minute on two cores)
-  stories    answer questions about little stories, which depend on those before (three minutes)
-  scenes     find pictures for sentences and sentences for pictures (two and a half minutes)
-  pretraining  learn from many scenes with UNIMO's own objectives, then find pictures with a tenth of
-             them; against a tenth alone (two minutes)
+  opinions     classify short opinions (one minute on two cores)
+  stories      answer questions about little stories, which depend on those before (three minutes)
+  scenes       find pictures for sentences and sentences for pictures (two and a half minutes)
+  pretraining  learn from many scenes with UNIMO's own objectives, then find pictures with a tenth of them; against a tenth alone (two minutes)
 
 Without names all parts run. Where a person types, each part can be tried. Each part leaves
 an HTML report, scenes with pictures; --open opens them in the browser.`,
@@ -123,18 +121,18 @@ an HTML report, scenes with pictures; --open opens them in the browser.`,
 }
 
 // chooseParts returns the parts of those names, in the demo's order; all without names.
-func chooseParts(names []string) ([]demoPart, error) {
-	for _, name := range names {
-		if !slices.Contains(demoNames(), name) {
-			return nil, usagef("unknown part %q: the parts of the demo are %s", name, strings.Join(demoNames(), ", "))
+func chooseParts(wanted []string) ([]demoPart, error) {
+	for _, name := range wanted {
+		if err := choice("part of the demo", name, demoNames()...); err != nil {
+			return nil, err
 		}
 	}
-	if len(names) == 0 {
+	if len(wanted) == 0 {
 		return demoParts, nil
 	}
 	var parts []demoPart
 	for _, p := range demoParts {
-		if slices.Contains(names, p.name) {
+		if slices.Contains(wanted, p.name) {
 			parts = append(parts, p)
 		}
 	}

@@ -16,8 +16,9 @@ func (a *app) evaluateCommand() *cobra.Command {
 	var decode decodeFlags
 	var o task.EvaluateOptions
 	c := &cobra.Command{
-		Use:   "evaluate TASK --data FILE_OR_DIR --model DIR",
-		Short: "Score a model on labelled data",
+		Use:     "evaluate TASK --data FILE_OR_DIR --model DIR",
+		Aliases: []string{"eval"},
+		Short:   "Score a model on labelled data",
 		Long: `Score a model on a file, or on the dev files of a folder.
 The tasks are ` + strings.Join(task.Names(), ", ") + `.
 
@@ -46,6 +47,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			}
 			return noArgs(c, args[1:])
 		},
+		ValidArgsFunction: completeFirst(task.Names()...),
 		RunE: func(c *cobra.Command, args []string) error {
 			preset, err := task.Find(args[0])
 			if err != nil {
@@ -89,9 +91,9 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			return nil
 		},
 	}
-	c.Flags().StringVar(&dataPath, "data", "", "labelled file, or folder with the dev files")
-	c.Flags().StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
-	c.Flags().StringVar(&predictions, "predictions", "", "folder to write what was predicted to, in the reference's and GLUE's form, or as text")
+	c.Flags().StringVarP(&dataPath, "data", "d", "", "labelled `FILE`, or folder with the dev files")
+	modelFlag(c, &modelDir)
+	c.Flags().StringVar(&predictions, "predictions", "", "new `DIR` to write what was predicted to, in the reference's and GLUE's form, or as text")
 	c.Flags().StringVar(&o.Split, "split", "", "the split: train, dev (default) or test")
 	decode.register(c)
 	columnsFlag(c, &columns)
@@ -106,7 +108,6 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	flags.StringVar(&o.Rank.Scores, "scores", "", "retrieval: folder that keeps the scores, to go on after an interruption")
 	flags.StringVar(&page, "report", "", "retrieval: HTML page with pictures to write")
 	c.MarkFlagRequired("data")
-	c.MarkFlagRequired("model")
 	return c
 }
 

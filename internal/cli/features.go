@@ -26,11 +26,8 @@ func (a *app) featuresCommand() *cobra.Command {
 of features, of this program or of others.`,
 		Example: `  unimo features extract PICTURES FEATURES
   unimo features info FEATURES`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.featuresExtractCommand(), a.featuresInfoCommand())
-	return c
+	return group(c, a.featuresExtractCommand(), a.featuresInfoCommand())
 }
 
 // The values of --format.
@@ -81,7 +78,7 @@ The formats of OUT:
 		Example: `  unimo features extract DIR/images FEATURES
   unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
   unimo features extract DIR/images features.tsv --extractor statistics --format reference`,
-		Args: cobra.ExactArgs(2),
+		Args: needs("DIR", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
 	}
 	flags := c.Flags()
@@ -100,8 +97,8 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	if err != nil {
 		return usageError{err}
 	}
-	if f.format != writeStore && f.format != writeReference {
-		return usagef("--format %q: choose %s or %s", f.format, writeStore, writeReference)
+	if err := choice("format", f.format, writeStore, writeReference); err != nil {
+		return err
 	}
 	if f.maxPixels < 1 {
 		return usagef("--max-pixels %d: at least 1 is needed", f.maxPixels)
@@ -231,7 +228,7 @@ Lines are indexed by their numbers and boxes; with --skip-bad every feature is r
 and what is bad is counted instead of ending the command.`,
 		Example: `  unimo features info FEATURES
   unimo features info flickr30k_features --skip-bad --json`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("PATH"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if o.Order != "" && o.Order != regions.OrderWidth && o.Order != regions.OrderHeight {
 				return usagef("--order %q: choose %s or %s", o.Order, regions.OrderWidth, regions.OrderHeight)

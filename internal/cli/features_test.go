@@ -77,14 +77,14 @@ func TestFeatures(t *testing.T) {
 func TestFeaturesUsage(t *testing.T) {
 	dir := blankPictures(t, 1)
 	for want, args := range map[string][]string{
-		"unknown extractor":    {"extract", dir, "x", "--extractor", "resnet"},
-		"must divide":          {"extract", dir, "x", "--patch-size", "17"},
-		"choose store or":      {"extract", dir, "x", "--format", "csv"},
-		"--max-pixels 0":       {"extract", dir, "x", "--max-pixels", "0"},
-		"choose width or":      {"info", dir, "--order", "depth"},
-		"--max-regions -1":     {"info", dir, "--max-regions", "-1"},
-		"accepts 2 arg(s)":     {"extract", dir},
-		"unknown flag: --size": {"info", dir, "--size", "3"},
+		"unknown extractor":     {"extract", dir, "x", "--extractor", "resnet"},
+		"must divide":           {"extract", dir, "x", "--patch-size", "17"},
+		"store, reference":      {"extract", dir, "x", "--format", "csv"},
+		"--max-pixels 0":        {"extract", dir, "x", "--max-pixels", "0"},
+		"choose width or":       {"info", dir, "--order", "depth"},
+		"--max-regions -1":      {"info", dir, "--max-regions", "-1"},
+		"needs DIR and OUT":     {"extract", dir},
+		`unknown flag "--size"`: {"info", dir, "--size", "3"},
 	} {
 		if r := call(t, "", append([]string{"features"}, args...)...); r.code != exitUsage || !strings.Contains(r.stderr, want) {
 			t.Errorf("%v: exit code %d, %s, want %q", args, r.code, r.stderr, want)

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
@@ -18,15 +18,18 @@ import (
 
 func (a *app) finetuneCommand() *cobra.Command {
 	c := &cobra.Command{
-		Use:   "finetune",
-		Short: "Train a model for a task",
+		Use:     "finetune TASK",
+		Aliases: []string{"train", "fine-tune"},
+		Short:   "Train a model for a task",
 		Long: `Train a model for a task, keep the best on dev, and write a report.
 
 The run's folder holds best/ and last/ (models), snapshots/, log.jsonl, run.json
-and report.html. Ctrl-C saves and stops; the same command with --resume goes on.`,
+and report.html. Ctrl-C saves and stops; the same command with --resume goes on.
+
+Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
 		Example: `  unimo finetune sst-2 --data DIR --preset mini --out RUN
   unimo finetune sst-2 --data DIR --preset base --init unimo_base_en.tar.gz --vocab DICT --out RUN
-  unimo finetune cola --data DIR --out RUN --set epochs=3 --set learning_rate=5e-4
+  unimo finetune cola --data DIR --out RUN --epochs 3 --learning-rate 5e-4
   unimo finetune sst-2 --data DIR --out RUN --resume`,
 		Args: needTask,
 		// Reached without a task that exists only; its flags are those of the task.
@@ -34,19 +37,24 @@ and report.html. Ctrl-C saves and stops; the same command with --resume goes on.
 		RunE:               noArgs,
 	}
 	for _, name := range task.Names() {
-		c.AddCommand(a.finetuneTaskCommand(name))
+		sub := a.finetuneTaskCommand(name)
+		for _, word := range a.args { // other spellings of the task
+			if p, err := task.Find(word); err == nil && p.Name == name && word != name {
+				sub.Aliases = append(sub.Aliases, word)
+			}
+		}
+		c.AddCommand(sub)
 	}
 	return c
 }
 
-// needTask refuses a command that was given no known task.
+// needTask refuses a command whose first argument is no known task.
 func needTask(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usagef("name a task: %s", strings.Join(task.Names(), ", "))
+		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(task.Names(), ", "), seeHelp(c))
 	}
-	_, err := task.Find(args[0])
-	if err != nil {
-		return usageError{err}
+	if _, err := task.Find(args[0]); err != nil {
+		return usagef("%w%s", err, seeHelp(c))
 	}
 	return nil
 }
@@ -55,7 +63,7 @@ func needTask(c *cobra.Command, args []string) error {
 type finetuneFlags struct {
 	options  task.Options
 	grid     []string
-	features string
+	settings settingFlags
 }
 
 func (a *app) finetuneTaskCommand(name string) *cobra.Command {
@@ -69,51 +77,34 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 		Use:   name + " --data DIR --out RUN",
 		Short: "Train for " + preset.Title,
 		Example: fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
-  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --set epochs=3
+  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --epochs 3
   unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, name),
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return a.finetune(c.Context(), f) },
+		RunE: func(c *cobra.Command, _ []string) (err error) {
+			o := f.options
+			if o.Set, err = f.settings.merge(o.Set); err != nil {
+				return err
+			}
+			return a.train(c.Context(), o, f.grid)
+		},
 	}
 	o := &f.options
 	flags := c.Flags()
-	flags.StringVar(&o.Data, "data", "", "folder with "+strings.Join(preset.FileNames(), ", "))
-	flags.StringVar(&o.Dev, "dev", "", "dev file, where --data is the training file or has none of these names")
-	flags.StringVar(&o.Size, "preset", "mini", "size of the model and its recipe: mini, base or large")
-	flags.StringVar(&o.Init, "init", "", "model or checkpoint to start from (folder, .safetensors or .tar.gz)")
-	flags.StringVar(&o.Vocab, "vocab", "", "folder with the vocabulary (default: that of --init, or trained on the data)")
-	flags.StringVar(&o.Out, "out", "", "folder of the run")
+	flags.StringVarP(&o.Data, "data", "d", "", "`DIR` with "+strings.Join(preset.FileNames(), ", "))
+	flags.StringVar(&o.Dev, "dev", "", "dev `FILE`, where --data is the training file or has none of these names")
+	presetFlag(c, &o.Size)
+	flags.StringVar(&o.Init, "init", "", "`MODEL` or checkpoint to start from (folder, .safetensors or .tar.gz)")
+	flags.StringVar(&o.Vocab, "vocab", "", "`DIR` with the vocabulary (default: that of --init, or trained on the data)")
+	flags.StringVarP(&o.Out, "out", "o", "", "folder `RUN` to keep the run in")
 	flags.BoolVar(&o.Resume, "resume", false, "go on with the run in --out")
-	flags.StringVar(&o.ConfigFile, "config", "", "file of settings (YAML or JSON)")
-	flags.StringArrayVar(&o.Set, "set", nil, "a setting, key=value (repeatable); see below")
-	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, key=V1,V2,... (repeatable), or 'reference' for the reference's grid")
-	if preset.Retrieval != nil {
-		flags.StringVar(&f.features, "features", "", "region features, file or folder, in place of the data's pictures (the same as --set features=...)")
-	}
-	c.Long = longWithSettings(preset)
+	flags.StringVar(&o.ConfigFile, "config", "", "`FILE` of settings (YAML or JSON)")
+	flags.StringArrayVar(&o.Set, "set", nil, "a setting, `KEY=VALUE` (repeatable); see below")
+	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, `KEY=V1,V2` (repeatable), or 'reference' for the reference's grid")
+	f.settings.register(c, preset)
+	c.Long = "Train a model and score the best one on dev."
 	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
 	return c
-}
-
-// noArgs refuses arguments, naming the first.
-func noArgs(c *cobra.Command, args []string) error {
-	if len(args) > 0 {
-		return usagef("unexpected argument %q (see '%s --help')", args[0], c.CommandPath())
-	}
-	return nil
-}
-
-// longWithSettings lists the settings with their values for mini and base.
-func longWithSettings(p *task.Preset) string {
-	return fmt.Sprintf("Train a model for %s and score the best one on dev.\n\n%s", p.Title, settingsTable(p))
-}
-
-func (a *app) finetune(ctx context.Context, f finetuneFlags) error {
-	o := f.options
-	if f.features != "" {
-		o.Set = append([]string{"features=" + strconv.Quote(f.features)}, o.Set...)
-	}
-	return a.train(ctx, o, f.grid)
 }
 
 // train trains a model, or those of a grid, with progress shown, prints the scores, and says how to go on
@@ -144,6 +135,10 @@ func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
 		} else {
 			a.log.Info("nothing had been trained yet; begin again with: " + resumeCommand(o.Command))
 		}
+	}
+	var setting *names.Error
+	if errors.As(err, &setting) && setting.Kind == "setting" {
+		err = fmt.Errorf("%w (see 'unimo settings %s')", err, o.Preset.Name)
 	}
 	return asUsage(err)
 }

@@ -126,11 +126,10 @@ A line of output is the generated text; with --json one object a line.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
-	flags.StringVar(&dataFile, "data", "", "file of examples to write texts for")
-	flags.StringVar(&story, "story", "", "file with the passage that the texts ask about")
+	modelFlag(c, &modelDir)
+	flags.StringVarP(&dataFile, "data", "d", "", "`FILE` of examples to write texts for")
+	flags.StringVar(&story, "story", "", "`FILE` with the passage that the texts ask about")
 	decode.register(c)
-	c.MarkFlagRequired("model")
 	return c
 }
 

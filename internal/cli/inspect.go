@@ -18,6 +18,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/task"
 )
 
 // inspection is what "unimo inspect --json" prints.
@@ -103,8 +104,11 @@ mismatched, optimizer), left_out.`,
 		Example: `  unimo inspect RUN/best
   unimo inspect unimo_base_en.tar.gz --architecture pretrained --size base
   unimo inspect model.safetensors --stats=false --json`,
-		Args: cobra.ExactArgs(1),
+		Args: needs("MODEL"),
 		RunE: func(c *cobra.Command, args []string) error {
+			if err := oneOf(c, "size", "config"); err != nil {
+				return err
+			}
 			result, err := inspect(args[0], flags)
 			if err != nil {
 				return err
@@ -116,10 +120,9 @@ mismatched, optimizer), left_out.`,
 		},
 	}
 	c.Flags().StringVar(&flags.architecture, "architecture", "", "compare with this architecture")
-	c.Flags().StringVar(&flags.size, "size", "", "size of the architecture: "+strings.Join(slices.Sorted(maps.Keys(model.Sizes)), ", "))
+	c.Flags().StringVar(&flags.size, "size", "", "size of the architecture: "+strings.Join(task.Sizes(), ", "))
 	c.Flags().StringVar(&flags.config, "config", "", "config.json with the size of the architecture")
 	c.Flags().BoolVar(&flags.stats, "stats", true, "read the data for statistics")
-	c.MarkFlagsMutuallyExclusive("size", "config")
 	return c
 }
 
@@ -157,7 +160,7 @@ func inspectedConfig(path string, flags inspectFlags, own *model.Config) (*model
 	if flags.size != "" {
 		cfg, ok := model.Sizes[flags.size]
 		if !ok {
-			return nil, usagef("--size %q: choose one of %s", flags.size, strings.Join(slices.Sorted(maps.Keys(model.Sizes)), ", "))
+			return nil, choice("size", flags.size, task.Sizes()...)
 		}
 		return &cfg, nil
 	}

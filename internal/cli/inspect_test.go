@@ -112,13 +112,13 @@ func TestInspectErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
-		"no such file":                 {filepath.Join(dir, "missing")},
-		"choose one of":                {dir, "--architecture", "x"},
-		"give --size or --config":      {bare, "--architecture", "pretrained"},
-		`--size "huge": choose one of`: {bare, "--size", "huge"},
-		"if any flags in the group":    {bare, "--size", "mini", "--config", "x"},
-		"config.json2":                 {bare, "--config", filepath.Join(dir, "config.json2")},
-		"accepts 1 arg(s), received 0": {},
+		"no such file":            {filepath.Join(dir, "missing")},
+		"choose one of":           {dir, "--architecture", "x"},
+		"give --size or --config": {bare, "--architecture", "pretrained"},
+		`unknown size "huge"`:     {bare, "--size", "huge"},
+		"exclude each other":      {bare, "--size", "mini", "--config", "x"},
+		"config.json2":            {bare, "--config", filepath.Join(dir, "config.json2")},
+		"inspect needs MODEL":     {},
 	} {
 		if _, err := execute(&app{}, (*app).inspectCommand, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", args, err, want)
@@ -147,12 +147,12 @@ func TestConvertCommand(t *testing.T) {
 		t.Errorf("there and back: %d bytes became %d (%v, %v)", len(a), len(b), errA, errB)
 	}
 	for want, args := range map[string][]string{
-		"exists already":   {archive, back},
-		"unknown format":   {"--format", "zip", archive, back + "2"},
-		"does not say":     {archive, back + ".tar"},
-		"accepts 2 arg(s)": {archive},
-		"is no checkpoint": {filepath.Join(dir, "config.json"), back + "3"},
-		"no such file":     {back + "4", back + "5"},
+		"exists already":            {archive, back},
+		"unknown format":            {"--format", "zip", archive, back + "2"},
+		"add --format":              {archive, back + ".tar"},
+		"convert needs SRC and DST": {archive},
+		"is no checkpoint":          {filepath.Join(dir, "config.json"), back + "3"},
+		"no such file":              {back + "4", back + "5"},
 	} {
 		if _, err := execute(&app{}, (*app).convertCommand, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", args, err, want)

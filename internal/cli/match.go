@@ -14,7 +14,7 @@ import (
 
 // modelFlag registers --model, which is needed.
 func modelFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "model", "", "folder of the model, or of a run for its best model")
+	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model")
 	c.MarkFlagRequired("model")
 }
 
@@ -150,7 +150,7 @@ changed under its name keeps its old vector: remove the index to make it anew).`
 	}
 	modelFlag(c, &modelDir)
 	pixelsFlag(c, &pixels)
-	c.Flags().StringVar(&out, "out", "", "folder of the index")
+	c.Flags().StringVarP(&out, "out", "o", "", "folder `INDEX` to make or bring up to date")
 	c.Flags().BoolVar(&o.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, and say so")
 	c.Flags().BoolVar(&o.Features, "features", false, "PICTURES are region features (file or folder)")
 	c.MarkFlagRequired("out")

@@ -59,9 +59,8 @@ texts with a tab between them, and so is the text of the output.`,
 			return a.predict(c.Context(), p, args, pair, 1)
 		},
 	}
-	c.Flags().StringVar(&modelDir, "model", "", "folder of the model, or of a run for its best model")
+	modelFlag(c, &modelDir)
 	c.Flags().BoolVar(&pair, "pair", false, "inputs are two texts with a tab between them")
-	c.MarkFlagRequired("model")
 	return c
 }
 

@@ -114,7 +114,7 @@ func TestPretrainRefuses(t *testing.T) {
 		{"held_out_share=0", "held_out_share", 2},
 		{"mask_share=1.5", "mask_share", 2},
 		{"max_text_len=1000", "max_text_len", 2},
-		{"unknown=1", "unknown key", 2},
+		{"unknown=1", `unknown setting "unknown"`, 2},
 		{"patch_size=7", "patch size", 2},
 		{"paraphrases=" + filepath.Join(data, "texts.txt"), "texts.txt", 1},
 	} {

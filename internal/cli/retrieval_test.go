@@ -145,7 +145,7 @@ func TestRetrievalErrors(t *testing.T) {
 		{"bad picture of an index", []string{"index", filepath.Join(data, "images"), "--model", run, "--out", filepath.Join(t.TempDir(), "i")}, exitFailed, "--skip-bad"},
 		{"no index", []string{"search", "--model", run, "--index", data, "text"}, exitFailed, "unimo index"},
 		{"two queries", []string{"search", "--model", run, "--index", data, "--image", bad, "text"}, exitUsage, "--image"},
-		{"no such split", []string{"evaluate", "flickr8k", "--data", data, "--split", "tset", "--model", run}, exitUsage, "train, dev or test"},
+		{"no such split", []string{"evaluate", "flickr8k", "--data", data, "--split", "tset", "--model", run}, exitUsage, "train, dev, test"},
 		{"flag of another task", []string{"evaluate", "sst-2", "--data", data, "--model", run, "--two-stage", "3"}, exitUsage, "--two-stage"},
 		{"crops need pictures", flickrArgs(data, filepath.Join(t.TempDir(), "r"), "min_crop_area=0"), exitUsage, "min_crop_area"},
 		{"vectors are needed", flickrArgs(data, filepath.Join(t.TempDir(), "r"), "contrast_size=0"), exitUsage, "contrast_size"},

@@ -56,7 +56,7 @@ paraphrases. With --json each caption is one object a line.`,
 		Example: `  unimo rewrite --data DATA
   unimo rewrite --data DATA --image 1000268201_693b08cb0e.jpg --count 10
   unimo rewrite --data DATA --paraphrases back-translations.tsv --json`,
-		Args: cobra.NoArgs,
+		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			for _, n := range []struct {
 				flag  string
@@ -70,7 +70,7 @@ paraphrases. With --json each caption is one object a line.`,
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.data, "data", "", "folder of data with captions")
+	flags.StringVarP(&f.data, "data", "d", "", "`DIR` of data with captions")
 	flags.StringVar(&f.split, "split", "train", "split of it")
 	flags.StringVar(&f.paraphrases, "paraphrases", "", "file of paraphrases, for example back-translations")
 	flags.StringVar(&f.wordNet, "wordnet", "", "folder \"dict\" of WordNet, or file of synonyms, none of which replace each other")

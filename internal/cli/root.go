@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/kernels"
@@ -73,24 +75,45 @@ func (a *app) run(ctx context.Context) int {
 	root := a.rootCommand()
 	root.SetArgs(a.args)
 	err := root.ExecuteContext(ctx)
-	if failed := a.stdout.close(); err == nil && failed != nil {
-		err = fmt.Errorf("print the result: %w", failed)
+	code, message := outcome(err)
+	var reported reportedError
+	if code != exitDone && (a.json || slices.Contains(a.args, "--json")) && !errors.As(err, &reported) {
+		a.printJSON(failure{message, code}) // where that fails, standard error has it
 	}
+	if lost := a.stdout.close(); err == nil && lost != nil {
+		code, message = outcome(fmt.Errorf("print the result: %w", lost))
+	}
+	if code != exitDone {
+		fmt.Fprintf(a.stderr, "unimo: %s\n", message)
+	}
+	return code
+}
+
+// outcome returns the exit code of an error and what is said about it.
+func outcome(err error) (code int, message string) {
 	var usage usageError
 	switch {
 	case err == nil:
-		return exitDone
+		return exitDone, ""
 	case errors.Is(err, context.Canceled):
-		fmt.Fprintln(a.stderr, "unimo: interrupted")
-		return exitInterrupted
-	case errors.As(err, &usage) || isCobraUsage(err):
-		fmt.Fprintf(a.stderr, "unimo: %s\n", oneLine(err))
-		return exitUsage
-	default:
-		fmt.Fprintf(a.stderr, "unimo: %s\n", oneLine(err))
-		return exitFailed
+		return exitInterrupted, "interrupted"
+	case errors.As(err, &usage):
+		return exitUsage, oneLine(err)
 	}
+	return exitFailed, oneLine(err)
 }
+
+// failure is what --json prints of a command that did not do what was asked: the last line of
+// standard output.
+type failure struct {
+	Error string `json:"error"`
+	Code  int    `json:"code"` // the exit code
+}
+
+// reportedError marks an error that the result on standard output tells already.
+type reportedError struct{ error }
+
+func (e reportedError) Unwrap() error { return e.error }
 
 // oneLine returns an error's message with its line breaks, as joined errors and
 // cobra's suggestions have them, made semicolons.
@@ -102,6 +125,8 @@ func oneLine(err error) string {
 	return printable.String(strings.Join(lines, "; "))
 }
 
+func init() { cobra.EnableCommandSorting = false } // commands() has an order of its own
+
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "unimo",
@@ -110,6 +135,7 @@ func (a *app) rootCommand() *cobra.Command {
 (Li et al., ACL 2021), on the CPU of this machine.
 
 Results are printed on standard output, everything else on standard error.
+With --json a failure is there as well: {"error": "...", "code": 1}.
 Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 		Example: `  unimo demo
   unimo finetune sst-2 --data DIR --preset mini --out RUN
@@ -117,7 +143,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
   unimo predict --model RUN/best "a gripping and funny film"`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) error {
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			if err := checkRequired(c); err != nil {
+				return err
+			}
 			level := slog.LevelInfo
 			if a.verbose {
 				level = slog.LevelDebug
@@ -138,36 +167,30 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return usagef("%w (see '%s --help')", err, c.CommandPath())
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetHelpFunc(a.printHelp)
+	root.CompletionOptions.DisableDefaultCmd = true // there is one with examples
+	help := a.helpCommand()
+	root.SetHelpCommand(help)
 	flags := root.PersistentFlags()
+	flags.BoolP("help", "h", false, "show this help")
 	flags.BoolVar(&a.json, "json", false, "print the result as one JSON object")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log details")
 	flags.IntVar(&a.threads, "threads", 0, "threads to compute with (0: one per core); results do not depend on it")
-	root.AddCommand(a.commands()...)
-	return root
-}
-
-// usageError marks errors of the caller's making: exit code 2.
-type usageError struct{ error }
-
-func (e usageError) Unwrap() error { return e.error }
-
-func usagef(format string, args ...any) error {
-	return usageError{fmt.Errorf(format, args...)}
-}
-
-// isCobraUsage recognises the errors of the command line that cobra builds itself
-// and gives no type to: unknown commands, argument counts, required flags.
-func isCobraUsage(err error) bool {
-	text := err.Error()
-	for _, prefix := range []string{"unknown command", "accepts ", "requires at least", "required flag(s)", "invalid argument", "if any flags in the group"} {
-		if strings.HasPrefix(text, prefix) {
-			return true
+	group(root, append(a.commands(), help)...)
+	version := root.Flags().Bool("version", false, "print the version")
+	root.RunE = func(c *cobra.Command, _ []string) error {
+		if *version {
+			return a.printVersion()
 		}
+		return c.Help()
 	}
-	return false
+	// "--max_pixels" is "--max-pixels": keys of settings have underscores.
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+	})
+	addCompletion(root)
+	return root
 }
 
 // printJSON prints a command's result as one line of JSON.

@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -107,11 +108,11 @@ a score that is undefined (0/0) is null.`,
   unimo score distinct --hyp questions.txt`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
-				return usagef("which metric? One of %s", strings.Join(scorerNames(), ", "))
+				return usagef("score needs a metric: %s%s", strings.Join(scorerNames(), ", "), seeHelp(c))
 			}
 			return noArgs(c, args[1:])
 		},
-		ValidArgs: scorerNames(),
+		ValidArgsFunction: completeFirst(scorerNames()...),
 		RunE: func(c *cobra.Command, args []string) error {
 			s, err := findScorer(c, args[0], len(x.refFiles))
 			if err != nil {
@@ -147,21 +148,21 @@ a score that is undefined (0/0) is null.`,
 }
 
 func scorerNames() []string {
-	names := make([]string, len(scorers))
+	list := make([]string, len(scorers))
 	for i, s := range scorers {
-		names[i] = s.name
+		list[i] = s.name
 	}
-	return names
+	return list
 }
 
 // findScorer returns the metric of that name, if it has the flags that were given and
 // as many files of references as it needs.
 func findScorer(c *cobra.Command, name string, refs int) (scorer, error) {
-	i := slices.IndexFunc(scorers, func(s scorer) bool { return s.name == name })
-	if i < 0 {
-		return scorer{}, usagef("unknown metric %q: the metrics are %s", name, strings.Join(scorerNames(), ", "))
+	name, err := names.Find("metric", name, scorerNames())
+	if err != nil {
+		return scorer{}, usagef("%w%s", err, seeHelp(c))
 	}
-	s := scorers[i]
+	s := scorers[slices.IndexFunc(scorers, func(s scorer) bool { return s.name == name })]
 	switch {
 	case name == "distinct" && refs > 0:
 		return s, usagef("distinct compares with no references; leave --ref out")

@@ -127,9 +127,9 @@ func TestScoreRefuses(t *testing.T) {
 		want string
 		args []string
 	}{
-		{exitUsage, "which metric? One of coqa,", nil},
+		{exitUsage, "score needs a metric: coqa,", nil},
 		{exitUsage, `unknown metric "blue"`, []string{"blue", "--hyp", f[0]}},
-		{exitUsage, `required flag(s) "hyp"`, []string{"bleu", "--ref", f[0]}},
+		{exitUsage, "score needs --hyp", []string{"bleu", "--ref", f[0]}},
 		{exitUsage, "bleu compares with references", []string{"bleu", "--hyp", f[0]}},
 		{exitUsage, "distinct compares with no references", []string{"distinct", "--hyp", f[0], "--ref", f[0]}},
 		{exitUsage, "coqa takes one --ref", []string{"coqa", "--hyp", f[0], "--ref", gold, "--ref", gold}},

@@ -85,11 +85,13 @@ func (b barWriter) Write(p []byte) (int, error) {
 }
 
 // columns returns the width of the terminal, 0 if it is not known or is none.
-func (s *screen) columns() int {
-	if !s.terminal() {
+func (s *screen) columns() int { return terminalColumns(s.w) }
+
+func terminalColumns(w any) int {
+	if !isTerminal(w) {
 		return 0
 	}
-	width, _, _ := term.GetSize(int(s.w.(*os.File).Fd()))
+	width, _, _ := term.GetSize(int(w.(*os.File).Fd()))
 	return width
 }
 

@@ -30,11 +30,8 @@ Face); model folders are such folders, too.`,
 		Example: `  unimo tokenizer train --out VOCAB --vocab-size 8000 texts.txt
   unimo tokenizer encode --vocab VOCAB "a gripping and funny film"
   unimo tokenizer decode --vocab VOCAB 102 7373 8 7526 822`,
-		Args: cobra.NoArgs,
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(a.tokenizerTrainCommand(), a.tokenizerEncodeCommand(), a.tokenizerDecodeCommand())
-	return c
+	return group(c, a.tokenizerTrainCommand(), a.tokenizerEncodeCommand(), a.tokenizerDecodeCommand())
 }
 
 // trainedVocabulary is what "unimo tokenizer train --json" prints.
@@ -57,7 +54,7 @@ func (a *app) tokenizerTrainCommand() *cobra.Command {
 write it into the new folder DIR. The result depends on the text and the flags only.`,
 		Example: `  unimo tokenizer train --out VOCAB --vocab-size 8000 one.txt two.txt
   cut -f1 train.tsv | tail -n +2 | unimo tokenizer train --out VOCAB -`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needsSome("FILE..., or '-' for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if size < tokenizer.MinVocabSize {
 				return usagef("--vocab-size %d: give at least %d, for the bytes and the special tokens", size, tokenizer.MinVocabSize)
@@ -69,7 +66,7 @@ write it into the new folder DIR. The result depends on the text and the flags o
 		},
 	}
 	flags := c.Flags()
-	flags.StringVar(&out, "out", "", "folder to write, which must not exist")
+	flags.StringVarP(&out, "out", "o", "", "`DIR` to write, which must not exist")
 	flags.IntVar(&size, "vocab-size", 8000, "tokens at most, special ones included")
 	flags.IntVar(&options.MinFrequency, "min-frequency", 2, "join pairs that occur this often")
 	flags.BoolVar(&options.KeepCase, "keep-case", false, "keep upper case; otherwise text is lower-cased, here and when the vocabulary is used")
@@ -172,7 +169,7 @@ input. A line of output is the ids of a text, without special tokens; with --jso
 one object a line. In printed tokens 'Ġ' is a space.`,
 		Example: `  unimo tokenizer encode --vocab VOCAB "a gripping and funny film"
   unimo tokenizer encode --vocab VOCAB --tokens - < texts.txt`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needsSome("TEXT..., or '-' for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := tokenizer.Load(vocab)
 			if err != nil {
@@ -234,7 +231,7 @@ of each line of standard input. The bytes of the text are written as they are, b
 a terminal, where control characters are shown as escapes; with --json, one object a line, bytes that are not UTF-8 become U+FFFD.`,
 		Example: `  unimo tokenizer decode --vocab VOCAB 102 7373 8 7526 822
   unimo tokenizer decode --vocab VOCAB - < ids.txt`,
-		Args: cobra.MinimumNArgs(1),
+		Args: needsSome("ID..., or '-' for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := tokenizer.Load(vocab)
 			if err != nil {

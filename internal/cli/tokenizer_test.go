@@ -93,8 +93,8 @@ func TestTokenizerErrors(t *testing.T) {
 		code int
 		want string
 	}{
-		{[]string{"train", empty}, exitUsage, "required flag"},
-		{[]string{"train", "--out", fresh}, exitUsage, "requires at least"},
+		{[]string{"train", empty}, exitUsage, "tokenizer train needs --out"},
+		{[]string{"train", "--out", fresh}, exitUsage, "needs FILE"},
 		{[]string{"train", "--out", fresh, "--vocab-size", "100", empty}, exitUsage, "--vocab-size 100: give at least 264"},
 		{[]string{"train", "--out", fresh, "--min-frequency", "0", empty}, exitUsage, "--min-frequency 0"},
 		{[]string{"train", "--out", fresh, empty}, exitFailed, "the texts are empty"},

@@ -31,6 +31,8 @@ func (a *app) commands() []*cobra.Command {
 		a.convertCommand(),
 		a.inspectCommand(),
 		a.tokenizerCommand(),
+		a.settingsCommand(),
+		a.completionCommand(),
 		a.versionCommand(),
 	}
 }
@@ -69,15 +71,17 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version and the instruction set in use",
 		Example: "  unimo version\n  unimo version --json",
-		Args:    cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
-			v := currentVersion()
-			if a.json {
-				return a.printJSON(v)
-			}
-			_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n",
-				v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, v.Threads)
-			return err
-		},
+		Args:    noArgs,
+		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
+}
+
+func (a *app) printVersion() error {
+	v := currentVersion()
+	if a.json {
+		return a.printJSON(v)
+	}
+	_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n",
+		v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, v.Threads)
+	return err
 }

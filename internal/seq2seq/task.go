@@ -1,8 +1,9 @@
 package seq2seq
 
 import (
-	"fmt"
-	"strings"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/names"
 )
 
 // Task is what is fixed about a task's data. The lengths are the reference's and count
@@ -26,19 +27,18 @@ var Tasks = []Task{
 
 // Names lists the tasks.
 func Names() []string {
-	names := make([]string, len(Tasks))
+	list := make([]string, len(Tasks))
 	for i, t := range Tasks {
-		names[i] = t.Name
+		list[i] = t.Name
 	}
-	return names
+	return list
 }
 
-// Find returns the task of that name.
+// Find returns the task that name means (see [names.Find]).
 func Find(name string) (Task, error) {
-	for _, t := range Tasks {
-		if strings.EqualFold(t.Name, name) {
-			return t, nil
-		}
+	known, err := names.Find("task", name, Names())
+	if err != nil {
+		return Task{}, err
 	}
-	return Task{}, fmt.Errorf("unknown task %q: the tasks are %s", name, strings.Join(Names(), ", "))
+	return Tasks[slices.IndexFunc(Tasks, func(t Task) bool { return t.Name == known })], nil
 }

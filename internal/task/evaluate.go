@@ -1,16 +1,19 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/generate"
 	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -66,26 +69,33 @@ func Evaluate(ctx context.Context, p *Preset, dir, path string, o EvaluateOption
 	return results, nil
 }
 
+// Splits lists the splits that a model can be scored on; dev is all dev files.
+func (p *Preset) Splits() []string {
+	list := []string{p.Train.Name, "dev"}
+	for _, s := range slices.Concat(p.Dev, p.Test) {
+		if !slices.Contains(list, s.Name) {
+			list = append(list, s.Name)
+		}
+	}
+	return list
+}
+
 // splitFiles finds the files of a split at path; without a name, those of dev.
 func (p *Preset) splitFiles(path, name string) ([]splitFile, error) {
-	if name == "" || name == "dev" {
+	known, err := names.Find("split", cmp.Or(name, "dev"), p.Splits())
+	if err != nil {
+		return nil, &SettingError{fmt.Errorf("%s: %w", p.Name, err)}
+	}
+	if known == "dev" {
 		return devFiles(p, path)
 	}
-	var files []splitFile
-	for _, s := range append([]Split{p.Train}, p.Test...) {
-		if s.Name != name {
-			continue
-		}
-		file, err := p.resolve(path, s)
-		if err != nil {
-			return nil, err
-		}
-		files = append(files, splitFile{s.Name, file})
+	all := slices.Concat([]Split{p.Train}, p.Dev, p.Test)
+	s := all[slices.IndexFunc(all, func(s Split) bool { return s.Name == known })]
+	file, err := p.resolve(path, s)
+	if err != nil {
+		return nil, err
 	}
-	if files == nil {
-		return nil, &SettingError{fmt.Errorf("%s has no split %q: choose train, dev or test", p.Name, name)}
-	}
-	return files, nil
+	return []splitFile{{s.Name, file}}, nil
 }
 
 // scorer is a finished model of any kind.

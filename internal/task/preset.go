@@ -2,13 +2,12 @@ package task
 
 import (
 	"cmp"
-	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/seq2seq"
 )
 
@@ -207,11 +206,11 @@ func Names() []string {
 	return slices.Concat(slices.Sorted(maps.Keys(presets)), slices.Sorted(maps.Keys(textPresets)), ImageNames())
 }
 
-// Find returns the preset of that name.
+// Find returns the preset that name means (see [names.Find]).
 func Find(name string) (*Preset, error) {
-	name = strings.ToLower(name)
-	if p := cmp.Or(presets[name], textPresets[name], imagePresets[name]); p != nil {
-		return p, nil
+	known, err := names.Find("task", name, Names())
+	if err != nil {
+		return nil, err
 	}
-	return nil, fmt.Errorf("unknown task %q: the tasks are %s", name, strings.Join(Names(), ", "))
+	return cmp.Or(presets[known], textPresets[known], imagePresets[known]), nil
 }

@@ -1,11 +1,17 @@
 package task
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -49,12 +55,17 @@ func (s *ClassificationSettings) columns() data.Columns {
 	return c
 }
 
+// Sizes lists the presets, from small to large.
+func Sizes() []string {
+	return slices.SortedFunc(maps.Keys(model.Sizes), func(a, b string) int { return cmp.Compare(model.Sizes[a].HiddenSize, model.Sizes[b].HiddenSize) })
+}
+
 // Defaults returns the recipe of a task for a size of model, before files and
 // flags.
 func Defaults(p *Preset, size string) (Settings, error) {
 	cfg, ok := model.Sizes[size]
 	if !ok {
-		return nil, fmt.Errorf("unknown preset %q: choose mini, base or large", size)
+		return nil, names.Unknown("preset", size, Sizes())
 	}
 	c := CommonSettings{
 		Config: train.Default, EvalBatchSize: 32, DoLowerCase: true,
@@ -94,7 +105,12 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // overlay lays the file and the assignments over s.
 func overlay(s Settings, file string, set []string) error {
 	if file != "" {
-		if err := config.File(s, file); err != nil {
+		err := config.File(s, file)
+		var unreadable *infile.Error
+		if errors.As(err, &unreadable) {
+			return err
+		}
+		if err != nil {
 			return &SettingError{err}
 		}
 	}

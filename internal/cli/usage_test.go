@@ -1,0 +1,251 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+// What is wrong with a call has the documented exit code, one line in plain words that says what
+// to do, and leaves nothing behind. No words of the libraries' pass through.
+func TestExitCodes(t *testing.T) {
+	dir := t.TempDir()
+	data := opinionsFolder(t)
+	none := filepath.Join(dir, "none")
+	picture, text := filepath.Join(dir, "x.png"), filepath.Join(dir, "x.txt")
+	writeFile(t, picture, "no picture")
+	writeFile(t, text, "one text\n")
+	wrong := filepath.Join(dir, "wrong.yaml")
+	writeFile(t, wrong, "epochs: 1\nlr: 2\n")
+	out := filepath.Join(dir, "out")
+	finetune := func(more ...string) []string {
+		return append([]string{"finetune", "sst-2", "--data", data, "--out", out}, more...)
+	}
+	for _, c := range []struct {
+		args []string
+		code int
+		want string
+	}{
+		{[]string{"--version"}, exitDone, ""},
+		{[]string{"version"}, exitDone, ""},
+		{nil, exitDone, ""},
+		{[]string{"help"}, exitDone, ""},
+		{[]string{"help", "train"}, exitDone, ""},
+		{[]string{"data"}, exitDone, ""},
+		{[]string{"settings", "SST2"}, exitDone, ""},
+		{[]string{"completion", "bash"}, exitDone, ""},
+		{[]string{"pretrain", "--example"}, exitDone, ""},
+
+		{[]string{"finetun"}, exitUsage, `unknown command "finetun": did you mean finetune? (see 'unimo --help')`},
+		{[]string{"finetun", "--data", data}, exitUsage, "did you mean finetune?"},
+		{[]string{"export"}, exitUsage, "did you mean convert?"},
+		{[]string{"serve"}, exitUsage, `unknown command "serve" (see 'unimo --help')`},
+		{[]string{"help", "nosuch"}, exitUsage, `unknown command "nosuch"`},
+		{[]string{"help", "data", "prepar"}, exitUsage, "did you mean prepare?"},
+		{[]string{"help", "version", "x"}, exitUsage, `unexpected argument "x"`},
+		{[]string{"data", "prepar", "coqa"}, exitUsage, `did you mean prepare? There are prepare, validate (see 'unimo data --help')`},
+		{[]string{"tokenizer", "tokenize"}, exitUsage, `did you mean encode?`},
+		{[]string{"--bogus"}, exitUsage, `unknown flag "--bogus"`},
+		{[]string{"version", "-x"}, exitUsage, `unknown flag "-x"`},
+		{[]string{"version", "---x"}, exitUsage, `"---x" is no flag`},
+		{[]string{"version", "more"}, exitUsage, `unexpected argument "more"`},
+		{[]string{"version", "--threads"}, exitUsage, "--threads needs a value"},
+		{[]string{"version", "--threads", "many"}, exitUsage, `--threads wants a whole number, got "many"`},
+		{[]string{"version", "--verbose", "false"}, exitUsage, "--FLAG=false"},
+		{[]string{"demo", "opinion"}, exitUsage, "did you mean opinions?"},
+		{[]string{"completion", "tcsh"}, exitUsage, `unknown shell "tcsh"`},
+		{[]string{"settings", "sst3"}, exitUsage, "did you mean sst-2?"},
+		{[]string{"settings", "sst-2", "--preset", "small"}, exitUsage, "did you mean mini?"},
+
+		{[]string{"finetune"}, exitUsage, "finetune needs a task"},
+		{[]string{"finetune", "sentiment", "--data", data}, exitUsage, "did you mean sst-2?"},
+		{[]string{"finetune", "sst-2"}, exitUsage, "finetune sst-2 needs --data and --out (see 'unimo finetune sst-2 --help')"},
+		{finetune("extra"), exitUsage, `unexpected argument "extra"`},
+		{finetune("--lr", "1"), exitUsage, "did you mean --learning-rate?"},
+		{finetune("--num_train_epochs", "1"), exitUsage, "did you mean --epochs?"},
+		{finetune("--output_dir", "x"), exitUsage, "did you mean --out?"},
+		{finetune("--learning-rate", "fast"), exitUsage, "learning_rate wants a number, got fast"},
+		{finetune("--set", "learning_rate=fast"), exitUsage, "learning_rate wants a number, got fast"},
+		{finetune("--set", "lr=1"), exitUsage, "did you mean learning_rate? (see 'unimo settings sst-2')"},
+		{finetune("--set", "lr"), exitUsage, "key=value"},
+		{finetune("--set", "epochs="), exitUsage, "epochs= has no value"},
+		{finetune("--epochs", "3", "--set", "epochs=2"), exitUsage, "epochs is given twice: --epochs 3 and --set epochs=2"},
+		{finetune("--epochs", "0"), exitUsage, "epochs is 0, want 1 or more"},
+		{finetune("--config", none), exitFailed, "does not exist"},
+		{finetune("--config", dir), exitFailed, "is a folder"},
+		{finetune("--config", wrong), exitUsage, "wrong.yaml:2: unknown setting \"lr\": did you mean learning_rate?"},
+		{finetune("--preset", "bas"), exitUsage, "did you mean base?"},
+		{finetune("--grid", "lr=1,2"), exitUsage, "did you mean learning_rate?"},
+		{finetune("--init", none), exitFailed, none},
+		{finetune("--vocab", none), exitFailed, none},
+		{[]string{"finetune", "sst-2", "--data", none, "--out", out}, exitFailed, none},
+		{[]string{"pretrain"}, exitUsage, "--config"},
+		{[]string{"pretrain", "--config", none, "--out", out}, exitFailed, "does not exist"},
+		{[]string{"pretrain", "--text", none, "-o", out}, exitFailed, none},
+		{[]string{"pretrain", "--texts", none, "-o", out}, exitUsage, "did you mean --text?"},
+
+		{[]string{"evaluate"}, exitUsage, "evaluate needs a task"},
+		{[]string{"eval", "sst2", "-d", data}, exitUsage, "evaluate needs --model"},
+		{[]string{"evaluate", "sst-2", "--data", text, "--model", none}, exitFailed, none},
+		{[]string{"evaluate", "sst-2", "--data", data, "--model", none, "--epochs", "3"}, exitUsage, `unknown flag "--epochs"`},
+		{[]string{"predict", "text"}, exitUsage, "predict needs --model"},
+		{[]string{"predict", "-m", none, "text"}, exitFailed, none},
+		{[]string{"generate", "-m", none, "text"}, exitFailed, none},
+		{[]string{"generate", "-m", none, "--beam", "x", "text"}, exitUsage, `--beam wants a whole number, got "x"`},
+		{[]string{"chat", "-m", none}, exitUsage, "chat needs --story"},
+		{[]string{"chat", "-m", none, "--story", none}, exitFailed, none},
+		{[]string{"match", "-m", none, picture}, exitUsage, "a picture and one text"},
+		{[]string{"match", "-m", none, picture, "a dog"}, exitFailed, none},
+		{[]string{"index", "-m", none, "-o", out}, exitUsage, "one folder of pictures"},
+		{[]string{"index", dir, "-m", none, "-o", out}, exitFailed, none},
+		{[]string{"search", "-m", none, "--index", none, "a dog"}, exitFailed, none},
+		{[]string{"search", "-m", none, "--index", none, "-k", "0", "a dog"}, exitUsage, "-k"},
+		{[]string{"features", "extract", dir}, exitUsage, "features extract needs DIR and OUT"},
+		{[]string{"features", "extract", none, out}, exitFailed, none},
+		{[]string{"features", "extract", dir, out, "--extractor", "patch"}, exitUsage, "patch"},
+		{[]string{"features", "extract", dir, out, "--format", "csv"}, exitUsage, "store, reference"},
+		{[]string{"features", "info", none}, exitFailed, none},
+		{[]string{"rewrite", "--data", none}, exitFailed, none},
+		{[]string{"data", "prepare", "coqa", none, out}, exitFailed, none},
+		{[]string{"data", "prepare", "sst-2", data, out}, exitUsage, "need no preparing"},
+		{[]string{"data", "prepare", "coqa"}, exitUsage, "data prepare needs TASK, SRC and DST"},
+		{[]string{"data", "validate", "sst2", none}, exitFailed, none},
+		{[]string{"data", "validate", "poetry", dir}, exitUsage, `unknown task "poetry"`},
+		{[]string{"score", "rouge-2", "--hyp", text, "--ref", text}, exitUsage, `did you mean rouge?`},
+		{[]string{"score", "bleu", "--hyp", none, "--ref", text}, exitFailed, none},
+		{[]string{"score", "bleu", "--ref", text}, exitUsage, "score needs --hyp"},
+		{[]string{"score", "meteor", "--hyp", text, "--ref", text, "--wordnet", none}, exitFailed, none},
+		{[]string{"convert"}, exitUsage, "convert needs SRC and DST (see 'unimo convert --help')"},
+		{[]string{"convert", text, out, "more"}, exitUsage, `unexpected argument "more"`},
+		{[]string{"convert", none, out}, exitFailed, none},
+		{[]string{"convert", text, out, "--format", "onnx"}, exitUsage, `unknown format "onnx"`},
+		{[]string{"convert", text, out, "--size", "mini", "--config", text}, exitUsage, "--size and --config exclude each other"},
+		{[]string{"inspect"}, exitUsage, "inspect needs MODEL"},
+		{[]string{"inspect", none}, exitFailed, none},
+		{[]string{"tokenizer", "train", text}, exitUsage, "tokenizer train needs --out"},
+		{[]string{"tokenizer", "train", "--out", out, none}, exitFailed, none},
+		{[]string{"tokenizer", "train", "--out", out, "--vocab-size", "1", text}, exitUsage, "--vocab-size"},
+		{[]string{"tokenizer", "encode", "--vocab", none, "text"}, exitFailed, none},
+		{[]string{"tokenizer", "encode", "text"}, exitUsage, "tokenizer encode needs --vocab"},
+	} {
+		r := call(t, "", c.args...)
+		if r.code != c.code || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("unimo %s: exit code %d, want %d and %q: %s", strings.Join(c.args, " "), r.code, c.code, c.want, r.stderr)
+		}
+		for _, foreign := range []string{"arg(s)", "flag(s)", "!!", "interface", "[]string", "float64", " json: ", " yaml: ", "cannot unmarshal", "strconv"} {
+			if strings.Contains(r.stderr, foreign) {
+				t.Errorf("unimo %s: %q in %s", strings.Join(c.args, " "), foreign, r.stderr)
+			}
+		}
+		if c.code != exitDone && (r.stdout != "" || strings.Count(r.stderr, "\n") != 1 || !strings.HasPrefix(r.stderr, "unimo: ")) {
+			t.Errorf("unimo %s: printed %q, said %q", strings.Join(c.args, " "), r.stdout, r.stderr)
+		}
+		if _, err := os.Lstat(out); err == nil {
+			t.Fatalf("unimo %s: left %s behind", strings.Join(c.args, " "), out)
+		}
+	}
+}
+
+// Every command refuses what no command takes, with exit code 2 and the way to its help.
+func TestEveryCommandRefusesUnknownFlags(t *testing.T) {
+	eachCommand(func(c *cobra.Command) {
+		if c.Name() == "finetune" {
+			return // a task is missing, which counts first
+		}
+		args := append(strings.Fields(c.CommandPath())[1:], "--no-such-flag")
+		if r := call(t, "", args...); r.code != exitUsage || !strings.Contains(r.stderr, `unknown flag "--no-such-flag"`) || !strings.Contains(r.stderr, c.CommandPath()+" --help'") {
+			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+		}
+	})
+}
+
+func TestErrorsAsJSON(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		code int
+	}{{[]string{"convert", "--json"}, exitUsage}, {[]string{"inspect", "none", "--json"}, exitFailed}, {[]string{"version", "--bogus", "--json"}, exitUsage}} {
+		r := call(t, "", c.args...)
+		var f failure
+		if err := json.Unmarshal([]byte(r.stdout), &f); err != nil || f.Code != c.code || r.code != c.code || f.Error == "" || !strings.Contains(r.stderr, f.Error) {
+			t.Errorf("%v: exit code %d, printed %q, said %q", c.args, r.code, r.stdout, r.stderr)
+		}
+	}
+}
+
+func TestSettingsAsFlags(t *testing.T) {
+	data := opinionsFolder(t)
+	out := filepath.Join(t.TempDir(), "run")
+	file := filepath.Join(t.TempDir(), "c.yaml")
+	writeFile(t, file, "hidden_size: 16\nnum_hidden_layers: 1\nnum_attention_heads: 2\nvocab_size: 400\nbatch_size: 8\nepochs:\nseed: 4\n")
+	must(t, "train", "SST2", "-d", data, "-o", out, "--config", file, "--max-steps", "1", "--max-steps", "2", "--learning_rate=5e-3", "--in-tokens=false", "--batch_size", "16", "--set", "batch-size=16")
+	for _, want := range []string{`"max_steps": 2,`, `"learning_rate": 0.005,`, `"in_tokens": false,`, `"batch_size": 16,`, `"seed": 4,`, `"epochs": 1,`, `"task": "sst-2"`} {
+		if info := read(t, filepath.Join(out, "run.json")); !strings.Contains(info, want) {
+			t.Errorf("run.json lacks %s: %s", want, info)
+		}
+	}
+}
+
+func TestSettingFlagAssignments(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"--text", "a b.txt"}, `text=["a b.txt"]`},
+		{[]string{"--text", "a", "--text", "b"}, `text=["a","b"]`},
+		{[]string{"--text", "[a, b]"}, `text=[a, b]`},
+		{[]string{"--features", `C:\x: #1`}, `features="C:\\x: #1"`},
+		{[]string{"--in-tokens"}, `in_tokens=true`},
+		{[]string{"--max-steps", "7"}, `max_steps=7`},
+	} {
+		var s settingFlags
+		cmd := &cobra.Command{Use: "pretrain"}
+		s.register(cmd, mustPreset(t, "pretrain"))
+		if err := cmd.ParseFlags(c.args); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.merge(nil); err != nil || len(got) != 1 || got[0] != c.want {
+			t.Errorf("%v: got %q, %v, want %q", c.args, got, err, c.want)
+		}
+	}
+}
+
+func TestCompletion(t *testing.T) {
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"evaluate", ""}, "sst-2\n"},
+		{[]string{"data", "prepare", ""}, "flickr\n"},
+		{[]string{"data", "validate", ""}, "cola\n"},
+		{[]string{"score", ""}, "all-qg\n"},
+		{[]string{"settings", ""}, "pretrain\n"},
+		{[]string{"finetune", "sst-2", "--preset", ""}, "large\n"},
+		{[]string{"finetune", "sst-2", "--set", ""}, "learning_rate=\t"},
+		{[]string{"finetune", "sst-2", "--grid", ""}, "batch_size=\t"},
+		{[]string{"finetune", "sst-2", "--out", ""}, ":16\n"},
+		{[]string{"evaluate", "mnli", "--split", ""}, "dev_mm\n"},
+		{[]string{"features", "extract", "--extractor", ""}, "statistics\n"},
+		{[]string{"convert", "--format", ""}, "safetensors-folder\n"},
+		{[]string{"help", "data", ""}, "validate\t"},
+		{[]string{"completion", ""}, "fish\n"},
+	} {
+		if r := must(t, append([]string{"__complete"}, c.args...)...); !strings.Contains(r.stdout, c.want) {
+			t.Errorf("%q: got %q, want %q", c.args, r.stdout, c.want)
+		}
+	}
+}
+
+func mustPreset(t *testing.T, name string) *task.Preset {
+	t.Helper()
+	p, err := findTraining(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
