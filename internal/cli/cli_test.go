@@ -337,7 +337,7 @@ func TestBadInput(t *testing.T) {
 		{"unknown key in a file", finetune(data, "--config", settings), exitUsage, []string{settings, "learnin_rate"}},
 		{"negative threads", []string{"version", "--threads", "-1"}, exitUsage, []string{"--threads"}},
 		{"data folder missing", finetune(filepath.Join(data, "absent")), exitFailed, []string{"absent"}},
-		{"data file missing", finetune(t.TempDir()), exitFailed, []string{"train.tsv"}},
+		{"data file missing", finetune(t.TempDir()), exitFailed, []string{"no train file", ".tsv"}},
 		{"data file empty", finetune(variant("train.tsv", "")), exitFailed, []string{"train.tsv", "empty"}},
 		{"only a header", finetune(variant("train.tsv", "sentence\tlabel\n")), exitFailed, []string{"train.tsv"}},
 		{"bad label", finetune(variant("train.tsv", "sentence\tlabel\na\t1\nb\tgood\n")), exitFailed, []string{"train.tsv:3", "good", "positive"}},
@@ -372,8 +372,12 @@ func TestBadInput(t *testing.T) {
 					t.Errorf("the message lacks %q: %s", part, r.stderr)
 				}
 			}
-			if n := strings.Count(strings.TrimSpace(r.stderr), "\n"); n > 0 {
-				t.Errorf("the message has %d lines: %s", n+1, r.stderr)
+			said := strings.Split(strings.TrimSpace(r.stderr), "\n")
+			for len(said) > 1 && (strings.HasPrefix(said[0], "train: ") || strings.HasPrefix(said[0], "dev: ")) { // what the data hold
+				said = said[1:]
+			}
+			if len(said) != 1 || !strings.HasPrefix(said[0], "unimo: ") {
+				t.Errorf("the message has %d lines: %s", len(said), r.stderr)
 			}
 			if r.stdout != "" {
 				t.Errorf("standard output has %q", r.stdout)
