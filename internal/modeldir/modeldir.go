@@ -58,9 +58,20 @@ type Content struct {
 // Save writes the folder dir, which may exist. The weights are replaced last but
 // for the README, so that a folder that held a complete model always does.
 func Save(dir string, c Content) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("make model folder: %w", err)
+	if err := atomicfile.Mkdir(dir); err != nil {
+		return err
 	}
+	if err := saveBeside(dir, c); err != nil {
+		return err
+	}
+	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, Card), []byte(c.Card))
+}
+
+// saveBeside writes what stands beside the weights, but for the README.
+func saveBeside(dir string, c Content) error {
 	if err := SaveCompanions(dir, &c.Config, c.Tokenizer); err != nil {
 		return err
 	}
@@ -69,10 +80,18 @@ func Save(dir string, c Content) error {
 			return err
 		}
 	}
-	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
-		return err
+	return nil
+}
+
+// Repair writes again what is missing in a folder that [Save] wrote, or is not c's, but for the
+// weights and the README.
+func Repair(dir string, c Content) error {
+	if m, err := Open(dir); err == nil {
+		m.Close()
+	} else if err := os.Remove(filepath.Join(dir, tokenizer.LastSaved)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("repair model folder: %w", err) // it would vouch for the vocabulary
 	}
-	return replace(filepath.Join(dir, Card), []byte(c.Card))
+	return saveBeside(dir, c)
 }
 
 // SaveCompanions writes what stands beside the weights into the folder dir: the

@@ -299,7 +299,7 @@ func (r *run) openDir() (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := old.CheckSame(r.info); err != nil {
+	if err := old.CheckSame(r.info, append([]string{"workers", "image_cache"}, train.Free...)...); err != nil {
 		return nil, err
 	}
 	if old.Status == train.Done && old.Outcome != nil {
@@ -419,7 +419,7 @@ func (r *run) predictTests(ctx context.Context, l learner) error {
 // fail notes in run.json how the run ended and returns err.
 func (r *run) fail(err error) error {
 	r.info.Status = train.Failed
-	if err == context.Canceled { // nothing else went wrong
+	if err == context.Canceled || err == train.ErrTimeUp { // nothing else went wrong
 		r.info.Status = train.Interrupted
 	} else {
 		if errors.Is(err, syscall.ENOSPC) {

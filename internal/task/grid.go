@@ -61,7 +61,7 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 	g := &Grid{Metric: o.Preset.Metric, Cells: cells}
 	if err := g.run(ctx, o, dir, started); err != nil {
 		info.Status, info.Error = train.Failed, err.Error()
-		if errors.Is(err, context.Canceled) && ctx.Err() != nil {
+		if errors.Is(err, context.Canceled) && ctx.Err() != nil || errors.Is(err, train.ErrTimeUp) {
 			info.Status, info.Error = train.Interrupted, ""
 		}
 		return nil, errors.Join(err, dir.WriteInfo(info))

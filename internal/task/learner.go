@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/model"
@@ -112,6 +116,25 @@ func (b *baseLearner) Save(dir string, note train.Note) error {
 		Metadata: map[string]string{"format": "pt", "task": b.preset.Name, "step": fmt.Sprint(note.Step)},
 		Card:     b.card.text(note),
 	})
+}
+
+// Repair implements [train.Task].
+func (b *baseLearner) Repair(dir string) (int, error) {
+	r, err := checkpoint.Open(filepath.Join(dir, modeldir.Weights))
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	step, err := strconv.Atoi(r.Metadata()["step"])
+	if err != nil {
+		return 0, fmt.Errorf("%s does not say of which step it is", r.Path())
+	}
+	for _, p := range b.params {
+		if info, err := r.Info(p.Name); err != nil || !slices.Equal(info.Shape, p.Shape) {
+			return 0, fmt.Errorf("%s is not this run's: tensor %s is missing, or of another shape", r.Path(), p.Name)
+		}
+	}
+	return step, modeldir.Repair(dir, modeldir.Content{Config: b.config, Tokenizer: b.tok, Files: b.files})
 }
 
 // classification is a run's work on classification and regression.

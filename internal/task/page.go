@@ -24,6 +24,9 @@ func (r *run) writePage(s *Summary, l learner) error {
 	if err != nil {
 		return err
 	}
+	if history.Unread > 0 {
+		r.Log.Warn(fmt.Sprintf("%d lines of log.jsonl cannot be read; the curves lack them", history.Unread))
+	}
 	page := report.Run{
 		Title:    fmt.Sprintf("%s, %s", r.Preset.Title, r.Size),
 		Subtitle: fmt.Sprintf("unimo %s, %d steps, best at step %d", r.Version["unimo"], s.Outcome.Steps, s.Outcome.BestStep),
@@ -41,8 +44,8 @@ func (r *run) writePage(s *Summary, l learner) error {
 	page.Summary = []report.Item{
 		{Key: "model", Value: r.config.String()},
 		{Key: "parameters", Value: fmt.Sprint(l.base().params.Count())},
-		{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", s.Outcome.TokensRate)},
-		{Key: "time", Value: fmt.Sprintf("%.0f s", s.Outcome.Seconds)},
+		{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
+		{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))},
 	}
 	if n := l.base().examples; n > 0 { // a stream has no end
 		page.Summary = append(page.Summary, report.Item{Key: "training examples", Value: fmt.Sprint(n)})

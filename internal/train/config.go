@@ -26,6 +26,8 @@ type Config struct {
 	EvalSteps            int     `json:"eval_steps" help:"evaluate on dev every so many steps (0: after each epoch)"`
 	EarlyStopping        int     `json:"early_stopping" help:"stop after this many evaluations without a better score (0: never)"`
 	SnapshotSteps        int     `json:"snapshot_steps" help:"save a snapshot every so many steps (0: with each evaluation)"`
+	SnapshotMinutes      float64 `json:"snapshot_minutes" help:"save a snapshot too when the newest is so many minutes old (0: never)"`
+	MaxMinutes           float64 `json:"max_minutes" help:"save and stop after this many minutes, to be resumed (0: never)"`
 	LogSteps             int     `json:"log_steps" help:"write the loss to log.jsonl every so many steps"`
 }
 
@@ -34,8 +36,15 @@ var Default = Config{
 	Epochs: 10, BatchSize: 32, GradientAccumulation: 1,
 	LearningRate: 3e-5, LRScheduler: optim.ScheduleLinear, WarmupProportion: 0.06,
 	Beta1: optim.Default.Beta1, Beta2: optim.Default.Beta2, Epsilon: optim.Default.Epsilon, ClipNorm: optim.Default.ClipNorm,
-	Seed: 1, LogSteps: 10,
+	Seed: 1, SnapshotMinutes: 10, LogSteps: 10,
 }
+
+// maxMinutes is a century: more does not fit into a duration.
+const maxMinutes = 100 * 365 * 24 * 60
+
+// Free are the settings that cannot change what a run computes: a run may be resumed with others.
+// (eval_steps is none of them: the best model is chosen among the evaluations.)
+var Free = []string{"snapshot_steps", "snapshot_minutes", "max_minutes", "log_steps"}
 
 // Validate returns an error that names the first impossible value.
 func (c Config) Validate() error {
@@ -59,6 +68,8 @@ func (c Config) Validate() error {
 		{c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "0 or more"},
 		{c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "0 or more"},
 		{c.SnapshotSteps >= 0, "snapshot_steps", c.SnapshotSteps, "0 or more"},
+		{c.SnapshotMinutes >= 0 && c.SnapshotMinutes <= maxMinutes, "snapshot_minutes", c.SnapshotMinutes, "0 or more"},
+		{c.MaxMinutes >= 0 && c.MaxMinutes <= maxMinutes, "max_minutes", c.MaxMinutes, "0 or more"},
 		{c.LogSteps >= 1, "log_steps", c.LogSteps, "1 or more"},
 	} {
 		if !check.ok {

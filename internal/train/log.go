@@ -1,11 +1,17 @@
 package train
 
 import (
+	"bufio"
+	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"time"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // eventLog appends to log.jsonl: one JSON object a line, with "event" and "time".
@@ -18,22 +24,42 @@ type eventLog struct {
 // snapshot is written again by the steps that are repeated.
 func (d *Dir) openLog(size int64) (*eventLog, error) {
 	path := d.Log()
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("open log %s: it is no ordinary file; remove it", path)
+	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("open log: %w", err)
 	}
-	info, err := f.Stat()
-	if err == nil && info.Size() > size {
-		err = f.Truncate(size)
-	}
-	if err == nil {
-		_, err = f.Seek(0, io.SeekEnd)
-	}
-	if err != nil {
+	if err := continueAt(f, size); err != nil {
 		f.Close()
 		return nil, fmt.Errorf("open log %s: %w", path, err)
 	}
 	return &eventLog{f, path}, nil
+}
+
+// continueAt cuts f off at size. If a line is not whole there, as in a log that was damaged, what
+// comes next begins on a line of its own.
+func continueAt(f *os.File, size int64) error {
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	if info.Size() > size {
+		if err := f.Truncate(size); err != nil {
+			return err
+		}
+	}
+	end, err := f.Seek(0, io.SeekEnd)
+	if err != nil || end == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := f.ReadAt(last, end-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = f.Write([]byte{'\n'})
+	return err
 }
 
 // write appends an event with the fields of body, a struct or a map.
@@ -57,13 +83,13 @@ func (l *eventLog) write(event string, body any) error {
 func (l *eventLog) step(e StepEvent) error {
 	return l.write("step", struct {
 		Step      int     `json:"step"`
-		Epoch     float64 `json:"epoch"`
-		Loss      float64 `json:"loss"`
+		Epoch     Number  `json:"epoch"`
+		Loss      Number  `json:"loss"`
 		Parts     Numbers `json:"parts,omitempty"`
-		Rate      float64 `json:"learning_rate"`
-		Norm      float64 `json:"grad_norm"`
-		PerSecond float64 `json:"tokens_per_second"`
-	}{e.Step, e.Epoch, e.Loss, e.Parts, e.LearningRate, e.GradNorm, float64(e.Tokens) / max(1e-9, e.Seconds)})
+		Rate      Number  `json:"learning_rate"`
+		Norm      Number  `json:"grad_norm"`
+		PerSecond Number  `json:"tokens_per_second"`
+	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds))})
 }
 
 // size flushes the log and returns its length.
@@ -81,50 +107,77 @@ type History struct {
 	Steps []struct {
 		Step                    int
 		Loss, Rate, Norm, Speed float64
-		Parts                   Numbers // means over the batches since the line before
+		Parts                   Numbers // means since the line before
 	}
 	Evals []struct {
 		Step    int
 		Metrics Numbers
 	}
+	Unread int // lines that are damaged or too long
 }
 
-// ReadHistory reads a run's log. Lines it does not know are passed over.
+// maxLine bounds a line of the log; one that the program writes has some hundred bytes.
+const maxLine = 1 << 20
+
+// ReadHistory reads a run's log. Lines that it does not know are passed over; those that it
+// cannot read too, and counted. A log that is not there has no lines.
 func ReadHistory(d *Dir) (History, error) {
-	f, err := os.Open(d.Log())
+	var h History
+	f, err := infile.Open(d.Log())
+	if errors.Is(err, fs.ErrNotExist) {
+		return h, nil
+	}
 	if err != nil {
-		return History{}, fmt.Errorf("read log: %w", err)
+		return h, fmt.Errorf("read log: %w", err)
 	}
 	defer f.Close()
-	var h History
-	for dec := json.NewDecoder(f); ; {
-		var line struct {
-			Event   string  `json:"event"`
-			Step    int     `json:"step"`
-			Loss    Number  `json:"loss"`
-			Parts   Numbers `json:"parts"`
-			Rate    float64 `json:"learning_rate"`
-			Norm    Number  `json:"grad_norm"`
-			Speed   float64 `json:"tokens_per_second"`
-			Metrics Numbers `json:"metrics"`
+	for r := bufio.NewReaderSize(f, maxLine); ; {
+		line, err := r.ReadSlice('\n')
+		if errors.Is(err, bufio.ErrBufferFull) {
+			for errors.Is(err, bufio.ErrBufferFull) {
+				_, err = r.ReadSlice('\n')
+			}
+			line = []byte{'?'} // not readable
 		}
-		if err := dec.Decode(&line); err == io.EOF {
+		if line = bytes.TrimSpace(line); len(line) > 0 && !h.add(line) {
+			h.Unread++
+		}
+		if errors.Is(err, io.EOF) {
 			return h, nil
-		} else if err != nil {
+		}
+		if err != nil {
 			return h, fmt.Errorf("read log %s: %w", d.Log(), err)
 		}
-		switch line.Event {
-		case "step":
-			h.Steps = append(h.Steps, struct {
-				Step                    int
-				Loss, Rate, Norm, Speed float64
-				Parts                   Numbers
-			}{line.Step, float64(line.Loss), line.Rate, float64(line.Norm), line.Speed, line.Parts})
-		case "eval":
-			h.Evals = append(h.Evals, struct {
-				Step    int
-				Metrics Numbers
-			}{line.Step, line.Metrics})
-		}
 	}
+}
+
+// add takes note of a line, and says whether it could be read.
+func (h *History) add(raw []byte) bool {
+	var line struct {
+		Event   string  `json:"event"`
+		Step    int     `json:"step"`
+		Loss    Number  `json:"loss"`
+		Parts   Numbers `json:"parts"`
+		Rate    Number  `json:"learning_rate"`
+		Norm    Number  `json:"grad_norm"`
+		Speed   Number  `json:"tokens_per_second"`
+		Metrics Numbers `json:"metrics"`
+	}
+	if json.Unmarshal(raw, &line) != nil {
+		return false
+	}
+	switch line.Event {
+	case "step":
+		h.Steps = append(h.Steps, struct {
+			Step                    int
+			Loss, Rate, Norm, Speed float64
+			Parts                   Numbers
+		}{line.Step, float64(line.Loss), float64(line.Rate), float64(line.Norm), float64(line.Speed), line.Parts})
+	case "eval":
+		h.Evals = append(h.Evals, struct {
+			Step    int
+			Metrics Numbers
+		}{line.Step, line.Metrics})
+	}
+	return true
 }

@@ -122,8 +122,8 @@ func (d *Dir) ReadInfo() (Info, error) {
 
 // CheckSame returns an error that lists what differs between the run that is to be
 // resumed and what was asked for now: another configuration or other data would
-// not continue the same run.
-func (old Info) CheckSame(now Info) error {
+// not continue the same run. The free settings may differ.
+func (old Info) CheckSame(now Info, free ...string) error {
 	// Both through JSON, so that they have the same types.
 	flat := func(info Info) (map[string]any, error) {
 		raw, err := json.Marshal(map[string]any{"task": info.Task, "config": info.Config, "data": info.Data})
@@ -157,7 +157,7 @@ func (old Info) CheckSame(now Info) error {
 		if _, had := was[k]; !had && (v == "" || v == 0.0 || v == false) {
 			continue // a setting that the run's version did not have, and that changes nothing
 		}
-		if !reflect.DeepEqual(v, was[k]) {
+		if !reflect.DeepEqual(v, was[k]) && !slices.Contains(free, k) {
 			if _, input := now.Data[k]; input {
 				differ = append(differ, "the content of "+k+" has changed")
 			} else {
@@ -166,7 +166,7 @@ func (old Info) CheckSame(now Info) error {
 		}
 	}
 	for k, v := range was {
-		if _, ok := is[k]; !ok {
+		if _, ok := is[k]; !ok && !slices.Contains(free, k) {
 			differ = append(differ, fmt.Sprintf("%s was %v and is not given", k, v))
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strconv"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/engine"
 )
@@ -31,28 +32,85 @@ func snapshotName(step int) string { return fmt.Sprintf("step-%08d.safetensors",
 // castagnoli is the CRC that processors compute in hardware.
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
-func checksum(tensors []checkpoint.Tensor) string {
-	var sum uint32
+// checksum returns the CRC-32C of a snapshot's position and tensors.
+func checksum(position string, tensors []checkpoint.Tensor) string {
+	sum := crc32.Checksum([]byte(position), castagnoli)
 	for _, t := range tensors {
 		sum = crc32.Update(sum, castagnoli, t.Data)
 	}
 	return strconv.FormatUint(uint64(sum), 16)
 }
 
-// snapshot saves everything, the model in last/ included, unless the newest
-// snapshot has it already, and removes snapshots that are no longer needed.
+// Keys of a snapshot's metadata. Before keySum there was keyOldSum, which does not cover the position.
+const (
+	keyPosition = "state"
+	keySum      = "crc32c_state_tensors"
+	keyOldSum   = "crc32c"
+)
+
+// snapshot saves everything, the model in last/ included.
 func (t *Trainer) snapshot(log *eventLog) error {
-	if t.saved.Step == t.state.Step && t.saved.LastStep == t.state.LastStep {
-		return nil
+	if err := t.writeSnapshot(log); err != nil {
+		return err
 	}
+	return t.saveLast()
+}
+
+// saveBest writes the model as it is, which the newest evaluation found to be the best, into best/.
+func (t *Trainer) saveBest() error {
+	t.adam.Settle()
+	return t.Task.Save(t.Dir.Best(), Note{t.state.Step, &t.state.Best, true})
+}
+
+// saveLast writes the model as it is into last/.
+func (t *Trainer) saveLast() error {
 	t.adam.Settle()
 	note := Note{Step: t.state.Step}
 	if t.state.LastStep == t.state.Step {
 		note.Evaluation = &t.state.Last
 	}
-	if err := t.Task.Save(t.Dir.Last(), note); err != nil {
-		return err
+	return t.Task.Save(t.Dir.Last(), note)
+}
+
+// mend makes best/ and last/ what the restored state says they are. They are not where a process
+// ended between a snapshot and them, or where somebody removed or damaged them. A best model that
+// cannot be had again is given up: the next evaluation finds another, so that the run can be finished.
+func (t *Trainer) mend() error {
+	if t.state.Step == 0 {
+		return nil
 	}
+	if step, err := t.Task.Repair(t.Dir.Last()); err != nil || step != t.state.Step {
+		if err := errors.Join(os.RemoveAll(t.Dir.Last()), t.saveLast()); err != nil {
+			return err
+		}
+	}
+	if t.state.BestStep == 0 {
+		return nil
+	}
+	step, err := t.Task.Repair(t.Dir.Best())
+	switch {
+	case err == nil && (step == t.state.BestStep || step > t.state.Step):
+		return nil // of a later step: the run comes to that evaluation again
+	case t.state.BestStep == t.state.Step:
+		return errors.Join(os.RemoveAll(t.Dir.Best()), t.saveBest())
+	case err == nil:
+		err = fmt.Errorf("%s holds the model of step %d", t.Dir.Best(), step)
+	}
+	t.Log.Warn(fmt.Sprintf("the best model so far, of step %d, is gone: the best is now chosen among the evaluations from here on", t.state.BestStep), "error", err)
+	t.state.Best, t.state.BestStep, t.state.Worse = Evaluation{}, 0, 0
+	if t.state.LastStep == t.state.Step {
+		t.state.LastStep = 0 // it is repeated
+	}
+	return nil
+}
+
+// writeSnapshot writes a snapshot, unless the newest one has everything already, and removes those
+// that are no longer needed.
+func (t *Trainer) writeSnapshot(log *eventLog) error {
+	if t.saved.Step == t.state.Step && t.saved.LastStep == t.state.LastStep {
+		return nil
+	}
+	t.adam.Settle()
 	size, err := log.size()
 	if err != nil {
 		return err
@@ -70,16 +128,16 @@ func (t *Trainer) snapshot(log *eventLog) error {
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}
-	if err := os.MkdirAll(t.Dir.snapshots(), 0o755); err != nil {
+	if err := atomicfile.Mkdir(t.Dir.snapshots()); err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
 	err = checkpoint.WriteSafetensors(t.Dir.snapshot(t.state.Step), tensors, map[string]string{
-		"state": string(position), "crc32c": checksum(tensors),
+		keyPosition: string(position), keySum: checksum(string(position), tensors),
 	})
 	if err != nil {
 		return err
 	}
-	t.saved = t.state
+	t.saved, t.savedAt = t.state, t.now()
 	t.Observer.Saved(t.state.Step)
 	return t.prune()
 }
@@ -182,10 +240,6 @@ func (t *Trainer) load(file string) error {
 	}
 	defer r.Close()
 	meta := r.Metadata()
-	var position state
-	if err := json.Unmarshal([]byte(meta["state"]), &position); err != nil {
-		return fmt.Errorf("snapshot %s: state: %w", file, err)
-	}
 	parts := t.stored()
 	streamer, streams := t.Task.(Streamer)
 	stored := slices.DeleteFunc(r.Tensors(), func(i checkpoint.Info) bool { return streams && i.Name == nameStream })
@@ -213,8 +267,16 @@ func (t *Trainer) load(file string) error {
 		}
 		tensors = append(tensors, streamTensor(stream))
 	}
-	if sum := checksum(tensors); sum != meta["crc32c"] {
-		return fmt.Errorf("snapshot %s: checksum is %s, want %s", file, sum, meta["crc32c"])
+	want, sum := meta[keySum], checksum(meta[keyPosition], tensors)
+	if old, ok := meta[keyOldSum]; ok && want == "" {
+		want, sum = old, checksum("", tensors)
+	}
+	if sum != want {
+		return fmt.Errorf("snapshot %s: checksum is %s, want %q", file, sum, want)
+	}
+	var position state
+	if err := json.Unmarshal([]byte(meta[keyPosition]), &position); err != nil {
+		return fmt.Errorf("snapshot %s: state: %w", file, err)
 	}
 	if streams {
 		if err := streamer.RestoreStream(stream); err != nil {

@@ -35,6 +35,9 @@ type Task interface {
 	// Save writes the model as it is into the folder dir, whole files only. Equal
 	// parameters and notes give equal model files.
 	Save(dir string, note Note) error
+	// Repair returns the step of the model that Save wrote into dir, and writes again what is
+	// missing beside its weights. If there are none, or not all, the error says so.
+	Repair(dir string) (step int, err error)
 }
 
 // Streamer is a task whose batches come from a stream instead of by number. Where the
@@ -155,6 +158,10 @@ func (e *NonFiniteError) Error() string {
 	return fmt.Sprintf("step %d (epoch %d, batch %d: %s): %s; look at these examples, or start a new run with a lower learning_rate; the newest snapshot is from before", e.Step, e.Epoch, e.Batch, e.Where, e.What)
 }
 
+// ErrTimeUp is what [Trainer.Run] returns when max_minutes is over. The run is saved and can be
+// resumed, as after an interrupt.
+var ErrTimeUp = fmt.Errorf("max_minutes is over: %w", context.Canceled)
+
 // Outcome says how a run ended.
 type Outcome struct {
 	Steps      int        `json:"steps"`
@@ -162,8 +169,8 @@ type Outcome struct {
 	Last       Evaluation `json:"last"`
 	Best       Evaluation `json:"best"`
 	BestStep   int        `json:"best_step"`
-	Seconds    float64    `json:"seconds"`           // of training in this process, evaluation included
-	TokensRate float64    `json:"tokens_per_second"` // of training steps in this process
+	Seconds    Number     `json:"seconds"`           // of training in this process, evaluation included
+	TokensRate Number     `json:"tokens_per_second"` // of training steps in this process
 }
 
 // Trainer trains a task in a run folder.
@@ -183,7 +190,10 @@ type Trainer struct {
 	batches  int // of all epochs
 	total    int // optimiser steps
 	state    state
-	saved    state // as the newest snapshot has it
+	saved    state     // as the newest snapshot has it
+	savedAt  time.Time // or when the run began
+	started  time.Time
+	now      func() time.Time
 	tokens   int
 	stepTime time.Duration
 }
@@ -223,6 +233,9 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		if err := t.restore(); err != nil {
 			return Outcome{}, err
 		}
+		if err := t.mend(); err != nil {
+			return Outcome{}, err
+		}
 	}
 	log, err := t.Dir.openLog(t.state.LogSize)
 	if err != nil {
@@ -233,6 +246,7 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		return Outcome{}, err
 	}
 	start := time.Now()
+	t.started, t.savedAt = t.now(), t.now()
 	for {
 		err := t.settle(ctx, log)
 		if ctx.Err() != nil {
@@ -247,6 +261,13 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		}
 		if t.finished() {
 			break
+		}
+		if m := t.Config.MaxMinutes; m > 0 && t.now().Sub(t.started) >= minutes(m) {
+			if err := t.snapshot(log); err != nil {
+				return t.outcome(start, "failed"), fmt.Errorf("save after max_minutes: %w", err)
+			}
+			t.Log.Info(fmt.Sprintf("stopping after step %d of %d: max_minutes is over", t.state.Step, t.total))
+			return t.outcome(start, "interrupted"), ErrTimeUp
 		}
 		event, err := t.step()
 		if err != nil {
@@ -268,6 +289,9 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 func (t *Trainer) prepare() error {
 	if err := t.Config.Validate(); err != nil {
 		return err
+	}
+	if t.now == nil {
+		t.now = time.Now
 	}
 	t.tape = autograd.NewTape(t.Device, autograd.Seed{})
 	t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), t.Task.Params())
@@ -433,16 +457,43 @@ func (t *Trainer) settle(ctx context.Context, log *eventLog) error {
 		return nil
 	}
 	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, t.state.EpochEnd)
+	best := false
 	if evaluate && t.state.LastStep != t.state.Step {
-		if err := t.evaluate(ctx, log); err != nil {
+		if t.late() { // an evaluation may take long
+			if err := t.snapshot(log); err != nil {
+				return err
+			}
+		}
+		var err error
+		if best, err = t.evaluate(ctx, log); err != nil {
 			return err
 		}
 	}
-	if t.finished() || due(t.state.Step, t.Config.SnapshotSteps, evaluate) {
-		return t.snapshot(log)
+	save := t.finished() || due(t.state.Step, t.Config.SnapshotSteps, evaluate) || t.late()
+	if save { // first: with it, the models can be written again
+		if err := t.writeSnapshot(log); err != nil {
+			return err
+		}
+	}
+	if best {
+		if err := t.saveBest(); err != nil {
+			return err
+		}
+	}
+	if save {
+		return t.saveLast()
 	}
 	return nil
 }
+
+// late says whether it is time for a snapshot. The clock decides only when a snapshot is taken,
+// which changes nothing about what is computed.
+func (t *Trainer) late() bool {
+	m := t.Config.SnapshotMinutes
+	return m > 0 && t.now().Sub(t.savedAt) >= minutes(m)
+}
+
+func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }
 
 // finished says whether no step is left.
 func (t *Trainer) finished() bool { return t.state.Step == t.total || t.earlyStop() != "" }
@@ -464,32 +515,29 @@ func due(step, n int, otherwise bool) bool {
 	return step%n == 0
 }
 
-func (t *Trainer) evaluate(ctx context.Context, log *eventLog) error {
+// evaluate scores the model and says whether it is the best so far.
+func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err error) {
 	t.adam.Settle()
 	e, err := t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// Written so that the first score, and any number over NaN, is better.
 	best := float64(t.state.Best.Score)
-	better := t.state.BestStep == 0 || float64(e.Score) > best || (math.IsNaN(best) && !math.IsNaN(float64(e.Score)))
+	better = t.state.BestStep == 0 || float64(e.Score) > best || (math.IsNaN(best) && !math.IsNaN(float64(e.Score)))
 	if better {
-		// The state says so only once it is true on the disk.
-		if err := t.Task.Save(t.Dir.Best(), Note{t.state.Step, &e, true}); err != nil {
-			return err
-		}
 		t.state.Best, t.state.BestStep, t.state.Worse = e, t.state.Step, 0
 	} else {
 		t.state.Worse++
 	}
 	t.state.Last, t.state.LastStep = e, t.state.Step
 	t.Observer.Evaluated(t.state.Step, e, better)
-	return log.write("eval", map[string]any{"step": t.state.Step, "metrics": e.Metrics, "best": better})
+	return better, log.write("eval", map[string]any{"step": t.state.Step, "metrics": e.Metrics, "best": better})
 }
 
 func (t *Trainer) outcome(start time.Time, stopped string) Outcome {
 	return Outcome{
 		Steps: t.state.Step, Stopped: stopped, Last: t.state.Last, Best: t.state.Best, BestStep: t.state.BestStep,
-		Seconds: time.Since(start).Seconds(), TokensRate: float64(t.tokens) / max(1e-9, t.stepTime.Seconds()),
+		Seconds: Number(time.Since(start).Seconds()), TokensRate: Number(float64(t.tokens) / max(1e-9, t.stepTime.Seconds())),
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -115,7 +116,16 @@ func (l *line) Save(dir string, note Note) error {
 		return err
 	}
 	w := checkpoint.FromFloat32("w", []int{lineInputs, 2}, engine.Values(l.dev, l.w.Value))
-	return checkpoint.WriteSafetensors(filepath.Join(dir, "model.safetensors"), []checkpoint.Tensor{w}, nil)
+	return checkpoint.WriteSafetensors(filepath.Join(dir, "model.safetensors"), []checkpoint.Tensor{w}, map[string]string{"step": strconv.Itoa(note.Step)})
+}
+
+func (l *line) Repair(dir string) (int, error) {
+	r, err := checkpoint.Open(filepath.Join(dir, "model.safetensors"))
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	return strconv.Atoi(r.Metadata()["step"])
 }
 
 // watcher calls a function after each step.
