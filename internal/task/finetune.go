@@ -84,8 +84,15 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	return summary, nil
 }
 
-// close releases the checkpoint that the run starts from.
+// close gives the run's folder back, and releases the checkpoint that it starts from.
 func (r *run) close() {
+	r.closeInit()
+	if r.dir != nil {
+		r.dir.Close()
+	}
+}
+
+func (r *run) closeInit() {
 	if r.init != nil {
 		r.init.Close()
 		r.init = nil
@@ -324,7 +331,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 			return nil, fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 		r.reportLoad(report)
-		r.close()
+		r.closeInit()
 		origin = fmt.Sprintf("Trained further from %s.", filepath.Base(r.Init))
 	}
 	base.card = r.card(base.params.Count(), origin)

@@ -58,6 +58,7 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 	if err != nil {
 		return nil, err
 	}
+	defer dir.Close()
 	g := &Grid{Metric: o.Preset.Metric, Cells: cells}
 	if err := g.run(ctx, o, dir, started); err != nil {
 		info.Status, info.Error = train.Failed, err.Error()
@@ -97,7 +98,7 @@ func gridDir(o Options, info train.Info) (*train.Dir, error) {
 		if err != nil {
 			return nil, err
 		}
-		return dir, dir.WriteInfo(info)
+		return opened(dir, dir.WriteInfo(info))
 	}
 	dir, fresh, err := train.OpenDir(o.Out)
 	if err != nil {
@@ -105,14 +106,22 @@ func gridDir(o Options, info train.Info) (*train.Dir, error) {
 	}
 	if !fresh {
 		old, err := dir.ReadInfo()
-		if err != nil {
-			return nil, err
+		if err == nil {
+			err = old.CheckSame(info)
 		}
-		if err := old.CheckSame(info); err != nil {
-			return nil, err
+		if err != nil {
+			return opened(dir, err)
 		}
 	}
-	return dir, dir.WriteInfo(info)
+	return opened(dir, dir.WriteInfo(info))
+}
+
+// opened returns dir, or closes it after an error.
+func opened(dir *train.Dir, err error) (*train.Dir, error) {
+	if err != nil {
+		return nil, errors.Join(err, dir.Close())
+	}
+	return dir, nil
 }
 
 // maxCells bounds a grid against slips of the keyboard.

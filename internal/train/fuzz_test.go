@@ -13,7 +13,7 @@ func FuzzReadHistory(f *testing.F) {
 	f.Add([]byte(`{"event":"step"`))
 	f.Add([]byte(`{"event":"eval","metrics":[]}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		d := &Dir{t.TempDir()}
+		d := &Dir{root: t.TempDir()}
 		if err := os.WriteFile(d.Log(), content, 0o644); err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +31,7 @@ func FuzzReadInfo(f *testing.F) {
 	f.Add(valid)
 	f.Add([]byte(`{"config":[1,2],"data":{"a":"b"},"outcome":{"last":{"score":null}}}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		d := &Dir{t.TempDir()}
+		d := &Dir{root: t.TempDir()}
 		if err := os.WriteFile(d.info(), content, 0o644); err != nil {
 			t.Fatal(err)
 		}

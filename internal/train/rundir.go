@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -15,7 +16,10 @@ import (
 )
 
 // Dir is a run's folder.
-type Dir struct{ root string }
+type Dir struct {
+	root string
+	lock *atomicfile.Lock // nil: only for reading
+}
 
 // Paths inside the folder.
 func (d *Dir) Root() string          { return d.root }
@@ -54,49 +58,61 @@ type Info struct {
 // ErrRunExists says that a folder holds a run and nobody asked to resume it.
 var ErrRunExists = errors.New("already holds a run: add --resume to go on with it, or choose another folder")
 
-// NewDir makes the folder of a new run.
+// NewDir makes the folder of a new run. It belongs to this process until Close.
 func NewDir(root string) (*Dir, error) {
-	d := &Dir{root}
-	if err := d.make(); err != nil {
+	if err := vacant(root); err != nil {
 		return nil, err
 	}
-	entries, err := os.ReadDir(root)
+	d, err := own(root)
 	if err != nil {
-		return nil, fmt.Errorf("make run folder: %w", err)
+		return nil, err
 	}
-	entries = slices.DeleteFunc(entries, func(e os.DirEntry) bool { return infile.Hidden(e.Name()) })
-	if len(entries) == 0 {
-		return d, nil
+	if err := vacant(root); err != nil { // another process was faster
+		return nil, errors.Join(err, d.Close())
 	}
-	if _, err := os.Stat(d.info()); err == nil {
-		return nil, fmt.Errorf("folder %s %w", root, ErrRunExists)
-	}
-	return nil, fmt.Errorf("folder %s is not empty and holds no run: choose another folder", root)
+	return d, nil
 }
 
-// OpenDir opens the folder of a run to resume. fresh says that nothing has been
-// saved in it yet, in which case it is made.
+// vacant returns an error if there is more in a folder than hidden files, as those of the system
+// and those that a process that was killed at once may have left.
+func vacant(root string) error {
+	entries, err := os.ReadDir(root)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("make run folder: %w", err)
+	}
+	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !infile.Hidden(e.Name()) }) {
+		return nil
+	}
+	if _, err := os.Stat((&Dir{root: root}).info()); err == nil {
+		return fmt.Errorf("folder %s %w", root, ErrRunExists)
+	}
+	return fmt.Errorf("folder %s is not empty and holds no run.json: choose another folder", root)
+}
+
+// OpenDir opens the folder of a run to resume. It belongs to this process until Close. fresh
+// says that nothing has been saved in it yet, in which case it is made.
 func OpenDir(root string) (d *Dir, fresh bool, err error) {
-	d = &Dir{root}
-	if _, err := os.Stat(d.info()); errors.Is(err, os.ErrNotExist) {
+	if _, err := os.Stat((&Dir{root: root}).info()); errors.Is(err, fs.ErrNotExist) {
 		d, err := NewDir(root)
 		return d, true, err
 	}
-	return d, false, d.make()
+	d, err = own(root)
+	return d, false, err
 }
 
-// make makes the folder and removes what a killed process left half-written.
-func (d *Dir) make() error {
-	if err := os.MkdirAll(d.root, 0o755); err != nil {
-		return fmt.Errorf("make run folder: %w", err)
-	}
-	for _, dir := range []string{d.root, d.Best(), d.Last(), d.snapshots()} {
-		if err := atomicfile.Clean(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
+// own takes a folder for this process and removes what a killed one left half-written.
+func own(root string) (*Dir, error) {
+	d := &Dir{root: root}
+	var err error
+	d.lock, err = atomicfile.Own(root, filepath.Base(d.Best()), filepath.Base(d.Last()), filepath.Base(d.snapshots()), "predictions")
+	return d, err
 }
+
+// Close gives the folder back to other processes.
+func (d *Dir) Close() error { return d.lock.Release() }
 
 // WriteInfo replaces run.json.
 func (d *Dir) WriteInfo(info Info) error {
@@ -107,15 +123,14 @@ func (d *Dir) WriteInfo(info Info) error {
 	return atomicfile.WriteBytes(d.info(), append(raw, '\n'))
 }
 
+// maxInfo bounds run.json; a grid of thousands of runs has some megabytes.
+const maxInfo = 64 << 20
+
 // ReadInfo reads run.json.
 func (d *Dir) ReadInfo() (Info, error) {
-	raw, err := os.ReadFile(d.info())
-	if err != nil {
-		return Info{}, fmt.Errorf("read run: %w", err)
-	}
 	var info Info
-	if err := json.Unmarshal(raw, &info); err != nil {
-		return Info{}, fmt.Errorf("read run %s: %w", d.info(), err)
+	if err := infile.ReadJSON(d.info(), maxInfo, &info); err != nil {
+		return Info{}, fmt.Errorf("read run: %w; without it a run cannot be resumed: its models are in %s and %s, start a new run in another folder", err, d.Best(), d.Last())
 	}
 	return info, nil
 }

@@ -203,7 +203,7 @@ func (d *Dir) listSnapshots() ([]string, error) {
 
 // HasSnapshot says whether the run in the folder root can be resumed after a step.
 func HasSnapshot(root string) bool {
-	files, err := (&Dir{root}).listSnapshots()
+	files, err := (&Dir{root: root}).listSnapshots()
 	return err == nil && len(files) > 0
 }
 

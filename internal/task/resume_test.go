@@ -1,0 +1,115 @@
+package task
+
+import (
+	"bytes"
+	"errors"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/atomicfile"
+)
+
+// labelled is a small data set of two classes.
+func labelled(t *testing.T) string {
+	t.Helper()
+	const table = "sentence\tlabel\na dull film\t0\nwonderful from its first minute to the very last one\t1\nbad\t0\nit is a great joy\t1\n"
+	return writeFiles(t, map[string]string{"train.tsv": table, "dev.tsv": table})
+}
+
+// unfinished makes a finished run look like one that was killed before it could say so.
+func unfinished(t *testing.T, out string) {
+	t.Helper()
+	path := filepath.Join(out, "run.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(raw, []byte(`"status": "done"`), []byte(`"status": "running"`), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files reads a folder, but for the README, which tells of the run's settings.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		if e.Name() == "README.md" {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(raw)
+	}
+	return all
+}
+
+// Whatever is missing of the models when a run goes on is there at its end, as it was. Settings that
+// change nothing about the result may differ.
+func TestResumeMendsModels(t *testing.T) {
+	o := options(t, preset(t, "sst-2"), labelled(t), "batch_size=4")
+	if _, err := Finetune(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	best, last := filepath.Join(o.Out, "best"), filepath.Join(o.Out, "last")
+	want := map[string]map[string]string{best: files(t, best), last: files(t, last)}
+	if len(want[best]) < 5 {
+		t.Fatalf("best/ holds %v", slices.Sorted(maps.Keys(want[best])))
+	}
+	o.Resume = true
+	o.Set = append(o.Set, "log_steps=3", "snapshot_steps=7", "snapshot_minutes=1", "max_minutes=60")
+	for _, name := range append(slices.Sorted(maps.Keys(want[best])), "") { // "": all of it
+		unfinished(t, o.Out)
+		for dir := range want {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := Finetune(t.Context(), o); err != nil {
+			t.Fatalf("without %q: %v", name, err)
+		}
+		for dir, want := range want {
+			if got := files(t, dir); !maps.Equal(got, want) {
+				t.Errorf("without %q: %s holds other files: %v", name, dir, slices.Sorted(maps.Keys(got)))
+			}
+		}
+	}
+	unfinished(t, o.Out)
+	o.Set = append(o.Set, "eval_steps=1")
+	if _, err := Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), "eval_steps was 0 and is 1") {
+		t.Errorf("other evaluations: %v", err)
+	}
+}
+
+// Nobody else writes into the folder of a run, or of a grid, meanwhile.
+func TestRunIsLocked(t *testing.T) {
+	o := options(t, preset(t, "sst-2"), labelled(t), "batch_size=4")
+	o.Resume = true
+	lock, err := atomicfile.Own(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locked *atomicfile.LockedError
+	if _, err := Finetune(t.Context(), o); !errors.As(err, &locked) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := FinetuneGrid(t.Context(), o, []string{"seed=1,2"}, func(Cell, int, int) {}); !errors.As(err, &locked) {
+		t.Errorf("a grid: got %v", err)
+	}
+	lock.Release()
+	for range 2 { // it is given back
+		if _, err := Finetune(t.Context(), o); err != nil {
+			t.Error(err)
+		}
+	}
+}
