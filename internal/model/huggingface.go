@@ -93,13 +93,13 @@ func theirPrefix(r checkpoint.Reader) (string, bool) {
 // token has here, is added to the position embedding; BERT's gets two rows in front, as positions start at 2 here.
 // An encoder that is not UNIMO's, an incomplete one, or one of other sizes than cfgJSON says, is an error.
 func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.Reader, []LeftOut, error) {
-	cfg, kind, err := theirConfig(cfgJSON)
-	if err != nil {
-		return Config{}, nil, nil, err
-	}
 	prefix, ok := theirPrefix(r)
 	if !ok {
 		return Config{}, nil, nil, fmt.Errorf("%s has no tensor %s: it is not a checkpoint of Hugging Face's transformers", r.Path(), theirWords)
+	}
+	cfg, kind, err := theirConfig(cfgJSON, r, prefix)
+	if err != nil {
+		return Config{}, nil, nil, err
 	}
 	im := &imported{Reader: r, sources: map[string]source{}}
 	unused, err := im.rename(cfg, kind, prefix)
@@ -123,21 +123,65 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 	return cfg, im, unused, nil
 }
 
-// theirConfig reads a configuration of transformers and keeps what the encoder needs.
-func theirConfig(raw []byte) (Config, family, error) {
+// theirDefaults are what transformers takes for keys that a configuration lacks, as those of before the library's version 4 do.
+var theirDefaults = map[string]string{
+	"hidden_size": "768", "num_hidden_layers": "12", "num_attention_heads": "12", "intermediate_size": "3072", "hidden_act": `"gelu"`,
+	"hidden_dropout_prob": "0.1", "attention_probs_dropout_prob": "0.1", "max_position_embeddings": "512", "initializer_range": "0.02", "layer_norm_eps": "1e-12",
+	"position_embedding_type": `"absolute"`, "tie_word_embeddings": "true", "is_decoder": "false",
+}
+
+// theirConfig reads a configuration of transformers, of a model whose encoder's names follow prefix, and keeps what
+// the encoder needs.
+func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family, error) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(raw, &all); err != nil {
+		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", err)
+	}
+	keys := map[string]json.RawMessage{}
+	for key, value := range theirDefaults {
+		keys[key] = json.RawMessage(value)
+	}
+	for _, key := range slices.Concat(slices.Collect(maps.Keys(theirDefaults)), []string{"model_type", "vocab_size", "pad_token_id"}) {
+		if value, ok := all[key]; ok && string(value) != "null" {
+			keys[key] = value
+		}
+	}
+	if info, err := r.Info(prefix + theirWords); keys["vocab_size"] == nil && err == nil && len(info.Shape) == 2 {
+		keys["vocab_size"] = json.RawMessage(fmt.Sprint(info.Shape[0]))
+	}
 	theirs := struct {
 		ModelType        string `json:"model_type"`
 		IntermediateSize int    `json:"intermediate_size"`
+		HiddenAct        string `json:"hidden_act"`
 		Position         string `json:"position_embedding_type"`
 		Padding          *int   `json:"pad_token_id"`
 		Decoder          bool   `json:"is_decoder"`
-	}{Position: "absolute"}
-	if err := json.Unmarshal(raw, &theirs); err != nil {
+	}{}
+	raw, err := json.Marshal(keys)
+	if err == nil {
+		err = json.Unmarshal(raw, &theirs)
+	}
+	if err != nil {
 		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", err)
 	}
+	if theirs.ModelType == "" {
+		theirs.ModelType = theirType(r, prefix)
+	}
 	kind, ok := families[theirs.ModelType]
-	if !ok {
-		return Config{}, family{}, fmt.Errorf("model_type is %q; of Hugging Face's models those of type %s can be imported", theirs.ModelType, strings.Join(slices.Sorted(maps.Keys(families)), " and "))
+	switch types := strings.Join(slices.Sorted(maps.Keys(families)), " and "); {
+	case !ok && theirs.ModelType == "":
+		return Config{}, family{}, fmt.Errorf("config.json has no model_type, and the tensors' names (%s...) do not tell it; of Hugging Face's models those of type %s can be imported: if it is one, add \"model_type\"", prefix, types)
+	case !ok:
+		return Config{}, family{}, fmt.Errorf("model_type is %q; of Hugging Face's models those of type %s can be imported", theirs.ModelType, types)
+	}
+	if theirs.HiddenAct == "gelu_python" { // the same function under the name of the code that it had
+		keys["hidden_act"] = json.RawMessage(`"gelu"`)
+	}
+	for _, key := range []string{"model_type", "intermediate_size", "position_embedding_type", "pad_token_id", "is_decoder"} {
+		delete(keys, key)
+	}
+	if raw, err = json.Marshal(keys); err != nil {
+		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", err)
 	}
 	cfg, err := ParseConfig(raw)
 	if err != nil {
@@ -153,11 +197,42 @@ func theirConfig(raw []byte) (Config, family, error) {
 	case theirs.Decoder:
 		return Config{}, family{}, fmt.Errorf("is_decoder is true; only encoders can be imported")
 	}
-	cfg.Extra, cfg.NumLabels, cfg.ProblemType, cfg.Task, cfg.ID2Label = nil, 0, "", "", nil
 	if cfg.LayerNormEpsilon == 0 {
-		cfg.LayerNormEpsilon = 1e-12 // transformers' default
+		cfg.LayerNormEpsilon = 1e-12
 	}
 	return cfg, kind, nil
+}
+
+// theirType tells the model_type from the tensors, as files from before that key need it: from what stands before the
+// encoder's names, from the names of the language head, and else from the token types, of which BERT has two. It is
+// empty if they do not tell.
+func theirType(r checkpoint.Reader, prefix string) string {
+	name := ""
+	for kind, f := range families {
+		if strings.HasSuffix("."+prefix, "."+f.prefix) {
+			return kind
+		}
+		if _, err := r.Info(strings.TrimSuffix(prefix, f.prefix) + f.output + ".bias"); err == nil {
+			name = kind
+		}
+	}
+	if name != "" {
+		return name
+	}
+	for part := range strings.SplitSeq(prefix, ".") {
+		if !slices.Contains([]string{"", "0", "auto_model", "model", "module"}, part) { // what others put before any model
+			return ""
+		}
+	}
+	info, err := r.Info(prefix + theirTypes)
+	switch {
+	case err != nil || len(info.Shape) != 2:
+	case info.Shape[0] == 2:
+		return "bert"
+	case info.Shape[0] == 1:
+		return "roberta"
+	}
+	return ""
 }
 
 // imported is a checkpoint of transformers under the reference's names.

@@ -172,6 +172,63 @@ func TestImportedNames(t *testing.T) {
 	}
 }
 
+// A configuration of before model_type, with an activation's old name and without what has a default, is told from the tensors.
+func TestImportWithoutModelType(t *testing.T) {
+	for _, c := range []struct {
+		kind   string
+		rename func(string) string
+		want   string // of the error
+	}{
+		{"bert", func(name string) string { return name }, ""},
+		{"bert", func(name string) string { return strings.TrimPrefix(name, "bert.") }, ""},
+		{"bert", func(name string) string { return "module." + name }, ""},
+		{"bert", func(name string) string { // a bare encoder
+			name, ok := strings.CutPrefix(name, "bert.")
+			if !ok {
+				return ""
+			}
+			return name
+		}, ""},
+		{"roberta", func(name string) string { return name }, ""},
+		{"roberta", func(name string) string { return strings.TrimPrefix(name, "roberta.") }, ""},
+		{"bert", func(name string) string { return strings.Replace(name, "bert.", "distilbert.", 1) }, `add "model_type"`},
+		{"bert", func(name string) string {
+			if name, ok := strings.CutPrefix(name, "bert."); ok {
+				return "electra." + name
+			}
+			return ""
+		}, `(electra....) do not tell it`},
+	} {
+		_, raw, theirs := transformersCase(t, c.kind)
+		reader := renamed(t, theirs, c.rename)
+		want, _, _, err := ImportHuggingFace(raw, theirs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		old := raw
+		for _, key := range []string{"model_type", "vocab_size", "hidden_act", "layer_norm_eps", "initializer_range", "position_embedding_type", "is_decoder"} {
+			old = withField(t, old, key, nil)
+		}
+		if c.kind == "roberta" { // whose epsilon is not the default
+			old = withField(t, old, "layer_norm_eps", want.LayerNormEpsilon)
+		}
+		got, _, _, err := ImportHuggingFace(withField(t, old, "hidden_act", "gelu_python"), reader)
+		if c.want != "" {
+			if err == nil || !strings.Contains(err.Error(), c.want) {
+				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", c.kind, err)
+			continue
+		}
+		if got.String() != want.String() || got.HiddenAct != "gelu" || got.LayerNormEpsilon != want.LayerNormEpsilon || got.InitRange != want.InitRange {
+			t.Errorf("%s: %+v, want %+v", c.kind, got, want)
+		}
+	}
+}
+
 // withField returns a configuration with another value in a field.
 func withField(tb testing.TB, raw []byte, key string, value any) []byte {
 	tb.Helper()
