@@ -209,7 +209,7 @@ func TestWritersRefuse(t *testing.T) {
 		{[]Tensor{{Info{"w", F32, []int{math.MaxInt, 2}}, nil}}, `"w": shape`, false},
 		{[]Tensor{{Info{"w", 0, nil}, nil}}, `"w": no such type`, false},
 		{[]Tensor{{Info{"w", 200, nil}, nil}}, `"w": no such type`, false},
-		{[]Tensor{{Info{"w", BF16, []int{1}}, make([]byte, 2)}}, `"w": Paddle has no type for BF16`, true},
+		{[]Tensor{{Info{"w", U16, []int{1}}, make([]byte, 2)}}, `"w": Paddle has no type for U16`, true},
 		{[]Tensor{tensor("")}, `""`, true},
 		{[]Tensor{tensor("..")}, `".."`, true},
 		{[]Tensor{tensor("../w")}, `"../w"`, true},

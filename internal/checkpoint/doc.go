@@ -16,8 +16,9 @@
 //     1.6 or the one before it, or a folder that holds pytorch_model.bin, or one
 //     with pytorch_model.bin.index.json and shards. The file is mapped. Its pickle
 //     is read by an interpreter that can build values, and call nothing but the
-//     three functions that make tensors and the class OrderedDict; a file that asks
-//     for anything else is refused. This form is only read.
+//     functions that make tensors and dictionaries of Python's library. For anything else
+//     that a file asks for stands a placeholder, which is listed by Files and never built or
+//     run; a file that is nothing but that is refused. This form is only read.
 //
 // [Open] recognises them by content. Every reader takes its input as hostile:
 // lengths are checked against the bytes that are there before anything is

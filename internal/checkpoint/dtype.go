@@ -23,6 +23,16 @@ const (
 	BF16 // the upper half of an F32
 	F32
 	F64
+
+	// The types below are read, listed and copied, and nothing is computed with them.
+
+	F8E4M3     // one byte: sign, four bits of exponent, three of fraction
+	F8E5M2     // one byte, with five and two
+	F8E4M3FNUZ // the same without infinities and negative zero
+	F8E5M2FNUZ
+	F8E8M0 // one byte: an exponent
+	C64    // complex: two F32
+	C128   // complex: two F64
 )
 
 // dtypes is indexed by DType.
@@ -36,6 +46,8 @@ var dtypes = [...]struct {
 	U32: {"U32", 4}, I32: {"I32", 4},
 	U64: {"U64", 8}, I64: {"I64", 8},
 	F16: {"F16", 2}, BF16: {"BF16", 2}, F32: {"F32", 4}, F64: {"F64", 8},
+	F8E4M3: {"F8_E4M3", 1}, F8E5M2: {"F8_E5M2", 1}, F8E4M3FNUZ: {"F8_E4M3FNUZ", 1}, F8E5M2FNUZ: {"F8_E5M2FNUZ", 1}, F8E8M0: {"F8_E8M0", 1},
+	C64: {"C64", 8}, C128: {"C128", 16},
 }
 
 // String returns the type's name in safetensors, such as "F32".
@@ -53,6 +65,10 @@ func (d DType) Size() int {
 	}
 	return dtypes[d].size
 }
+
+// Computed says whether values of the type are computed with here: their statistics, and where they are floating-point
+// numbers a model. Others can be listed and copied.
+func (d DType) Computed() bool { return d.valid() && d <= F64 }
 
 // Float says whether the type is one of floating-point numbers.
 func (d DType) Float() bool { return d == F16 || d == BF16 || d == F32 || d == F64 }

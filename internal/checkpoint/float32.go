@@ -30,6 +30,9 @@ func Float32s(r Reader, name string) (values []float32, aliased bool, err error)
 			return unsafe.Slice((*float32)(unsafe.Pointer(&data[0])), n), true, nil
 		}
 	}
+	if !info.DType.Computed() {
+		return nil, false, fmt.Errorf("%s: tensor %q: %w", r.Path(), name, errNotComputed(info.DType))
+	}
 	var at func(i int) float32
 	switch info.DType {
 	case F16:

@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 const (
@@ -19,12 +21,6 @@ const (
 
 	torchFile  = "pytorch_model.bin" // the same as PyTorch's pickles
 	torchIndex = "pytorch_model.bin.index.json"
-)
-
-// A repository of Git that was cloned without its large files has texts in their place.
-var (
-	lfsMagic = []byte("version https://git-lfs")
-	errLFS   = errors.New("a Git LFS pointer, not the file itself; fetch it with `git lfs pull`")
 )
 
 // Open opens the checkpoint at path, a file or a folder, and recognises its
@@ -134,17 +130,20 @@ func openInside(root *os.Root, name string) (*os.File, error) {
 
 // openFile decides by the first bytes.
 func openFile(path string) (Reader, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	head := make([]byte, tarBlock)
+	head := make([]byte, infile.HeadBytes)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err
 	}
 	head = head[:n]
+	if err := infile.Foreign(path, head); err != nil {
+		return nil, err
+	}
 	switch {
 	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
 		return openArchive(f, path, true)
@@ -154,14 +153,22 @@ func openFile(path string) (Reader, error) {
 		return OpenSafetensors(path)
 	case len(head) >= 4 && binary.LittleEndian.Uint32(head) == 0:
 		return nil, fmt.Errorf("%s: %w", path, errUnnamed)
-	case bytes.HasPrefix(head, zipMagic), bytes.HasPrefix(head, legacyMagic[:2]):
+	case bytes.HasPrefix(head, zipMagic), isPickle(head):
 		return openPyTorch(path)
-	case bytes.HasPrefix(head, lfsMagic):
-		return nil, fmt.Errorf("%s: %w", path, errLFS)
 	case len(head) == 0:
 		return nil, fmt.Errorf("%s is empty", path)
 	}
+	for _, known := range otherFiles {
+		if ok, _ := filepath.Match(known.pattern, filepath.Base(path)); ok && known.remedy != sameFile {
+			return nil, &infile.Error{File: path, Problem: "is " + known.name + ", by its name", Remedy: known.remedy}
+		}
+	}
 	return nil, fmt.Errorf("%s is no checkpoint that is known here: expected a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them", path)
+}
+
+// isPickle says whether a pickle of a protocol that is read begins with head.
+func isPickle(head []byte) bool {
+	return len(head) > 1 && head[0] == legacyMagic[0] && 2 <= head[1] && head[1] <= 5
 }
 
 // looksLikeSafetensors says whether a plausible length and a brace begin the file.

@@ -46,7 +46,7 @@ func openPaddleFolder(root *os.Root, path string) (Reader, error) {
 		infos = append(infos, h.info)
 	}
 	if len(infos) == 0 {
-		return nil, fmt.Errorf("%s: holds neither %s nor a Paddle variable; name the folder in which the checkpoint's files lie", path, singleFile)
+		return nil, nothingFound(root, path, names)
 	}
 	r.table = newTable(path, infos)
 	return r, nil
@@ -90,6 +90,11 @@ func inspectVariable(r *bufio.Reader, name string, size int64) (h variableHeader
 		return h, "", endsEarly(err)
 	}
 	if reason = notVariable(name, start); reason != "" {
+		head, _ := r.Peek(r.Size())
+		var foreign *infile.Error
+		if errors.As(infile.Foreign(name, head), &foreign) {
+			reason = foreign.Problem + "; " + foreign.Remedy
+		}
 		return h, reason, nil
 	}
 	if !utf8.ValidString(name) {

@@ -29,6 +29,7 @@ const (
 // paddleTypes maps the enum VarType.Type to the types of tensors.
 var paddleTypes = map[uint64]DType{
 	0: Bool, 1: I16, 2: I32, 3: I64, 4: F16, 5: F32, 6: F64, 20: U8, 21: I8,
+	22: BF16, 23: C64, 24: C128, 32: F8E4M3, 33: F8E5M2, // of PaddlePaddle 2 and 3
 }
 
 // paddleCode is the inverse of paddleTypes.

@@ -16,8 +16,8 @@ import (
 
 // WritePaddleDir creates the folder dir, which must not exist, with one file per
 // tensor, whole or not at all. Beyond what [WriteSafetensors] asks for, names must
-// be usable as file names on every system, and the types must be among those of
-// Paddle 1.8 (neither BF16 nor U16, U32 or U64).
+// be usable as file names on every system, and the types must be among Paddle's
+// (neither U16, U32 nor U64); PaddlePaddle 1.8 itself does not know BF16, complex and 8-bit floating-point numbers.
 func WritePaddleDir(dir string, tensors []Tensor) error {
 	infos, fetch := fetchFrom(tensors)
 	return writePaddleDir(dir, infos, fetch)

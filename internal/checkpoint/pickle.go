@@ -13,18 +13,22 @@ import (
 // A pickle is a program for a stack machine, and Python's own runs whatever it
 // names. This one has only the instructions that build dictionaries, lists,
 // tuples, strings and numbers, and calls only the functions that its table of
-// globals hands out. Every value costs at least a byte of the pickle.
+// globals hands out; for every other global, and for what that would make, an object stands. Every value costs at least a byte of the pickle.
 // Source: the comments of pickletools.py in Python's library.
 
 // maxPickle bounds the length of a pickle; that of a model with a thousand tensors has some 200 KB.
 const maxPickle = 16 << 20
 
-// The values of a pickle are nil, bool, int, float64, string, tuple, *list, *dict,
-// and what globals, functions and persistent ids stand for.
+// The values of a pickle are nil, bool, int, float64, string, []byte, tuple, *list, *dict,
+// object, and what globals, functions and persistent ids stand for.
 type (
 	tuple []any
-	list  struct{ items []any }
-	dict  struct{ entries []dictEntry } // in the pickle's order; keys may repeat
+
+	// object stands for a class or function of Python's that is not known here, and for what it would
+	// make: it is never built or run. What is put into it is dropped.
+	object struct{ module, name string }
+	list   struct{ items []any }
+	dict   struct{ entries []dictEntry } // in the pickle's order; keys may repeat
 
 	dictEntry struct{ key, value any }
 
@@ -91,7 +95,9 @@ func (u *unpickler) step(op byte) {
 	case 'J': // BININT
 		u.push(u.integer(4, true))
 	case 0x8a: // LONG1
-		u.push(u.integer(u.integer(1, false), true))
+		u.long(u.integer(1, false))
+	case 0x8b: // LONG4
+		u.long(u.integer(4, true))
 	case 'G': // BINFLOAT
 		if b := u.take(8); u.err == nil {
 			u.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
@@ -100,6 +106,14 @@ func (u *unpickler) step(op byte) {
 		u.push(string(u.take(u.integer(1, false))))
 	case 'T', 'X': // BINSTRING, BINUNICODE
 		u.push(string(u.take(u.integer(4, false))))
+	case 'C': // SHORT_BINBYTES
+		u.push(u.take(u.integer(1, false)))
+	case 'B': // BINBYTES
+		u.push(u.take(u.integer(4, false)))
+	case 0x8d: // BINUNICODE8
+		u.push(string(u.take(u.integer(8, false))))
+	case 0x8e, 0x96: // BINBYTES8, BYTEARRAY8
+		u.push(u.take(u.integer(8, false)))
 
 	case '(': // MARK
 		u.marks = append(u.marks, len(u.stack))
@@ -121,6 +135,20 @@ func (u *unpickler) step(op byte) {
 		u.insert(u.popN(2))
 	case 'u': // SETITEMS
 		u.insert(u.popMark())
+	case 0x8f: // EMPTY_SET
+		u.push(object{"builtins", "set"})
+	case 0x90: // ADDITEMS
+		u.popMark()
+		as[object](u, u.top())
+	case 0x91: // FROZENSET
+		u.popMark()
+		u.push(object{"builtins", "frozenset"})
+	case '0': // POP
+		u.pop()
+	case '1': // POP_MARK
+		u.popMark()
+	case '2': // DUP
+		u.push(u.top())
 
 	case 'q': // BINPUT
 		u.put(u.integer(1, false))
@@ -140,13 +168,21 @@ func (u *unpickler) step(op byte) {
 		name := as[string](u, u.pop())
 		u.global(as[string](u, u.pop()), name)
 	case 'Q': // BINPERSID
-		u.call(u.persistent, as[tuple](u, u.pop()))
-	case 'R': // REDUCE
+		u.call(function(u.persistent), as[tuple](u, u.pop()))
+	case 'R', 0x81: // REDUCE, NEWOBJ
 		args := as[tuple](u, u.pop())
-		u.call(as[function](u, u.pop()), args)
+		u.call(u.pop(), args)
+	case 0x92: // NEWOBJ_EX
+		u.pop()
+		args := as[tuple](u, u.pop())
+		u.call(u.pop(), args)
 	case 'b': // BUILD: a state dict has the versions of its layers as an attribute, which nobody needs
 		u.pop()
-		as[*dict](u, u.top())
+		switch u.top().(type) {
+		case *dict, object, *view:
+		default:
+			u.fail(errPickleStack)
+		}
 
 	default:
 		u.fail(fmt.Errorf("instruction %#x is none that a state dict needs; save the tensors as safetensors with PyTorch", op))
@@ -188,6 +224,16 @@ func (u *unpickler) integer(n int, signed bool) int {
 		u.fail(fmt.Errorf("%d does not fit %d bits", v, strconv.IntSize))
 	}
 	return int(v)
+}
+
+// long pushes a number of n bytes; one that does not fit an int, as a state of random numbers has, as an object.
+func (u *unpickler) long(n int) {
+	if n > 8 {
+		u.take(n)
+		u.push(object{"builtins", "int"})
+		return
+	}
+	u.push(u.integer(n, true))
 }
 
 func (u *unpickler) line() string {
@@ -258,6 +304,9 @@ func as[T any](u *unpickler, v any) T {
 
 // extend appends to the list on top of the stack.
 func (u *unpickler) extend(items []any) {
+	if _, ok := u.top().(object); ok {
+		return
+	}
 	if l := as[*list](u, u.top()); u.err == nil {
 		l.items = append(l.items, items...)
 	}
@@ -267,6 +316,9 @@ func (u *unpickler) extend(items []any) {
 func (u *unpickler) insert(items []any) {
 	if len(items)%2 != 0 {
 		u.fail(errPickleStack)
+	}
+	if _, ok := u.top().(object); ok {
+		return
 	}
 	if d := as[*dict](u, u.top()); u.err == nil {
 		for pair := range slices.Chunk(items, 2) {
@@ -297,11 +349,17 @@ func (u *unpickler) global(module, name string) {
 	u.push(v)
 }
 
-func (u *unpickler) call(f function, args tuple) {
+// call pushes what f makes of args: an object makes itself.
+func (u *unpickler) call(f any, args tuple) {
+	if o, ok := f.(object); ok {
+		u.push(o)
+		return
+	}
+	run := as[function](u, f)
 	if u.err != nil {
 		return
 	}
-	v, err := f(args)
+	v, err := run(args)
 	if err != nil {
 		u.fail(err)
 	}

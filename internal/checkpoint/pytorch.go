@@ -14,6 +14,8 @@ import (
 	"slices"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // What torch.save writes. Its layouts are drawn in the package's page.
@@ -37,8 +39,16 @@ const (
 
 // storageTypes are the classes of torch's storages.
 var storageTypes = map[string]DType{
+	"ComplexFloatStorage": C64, "ComplexDoubleStorage": C128, "UntypedStorage": U8,
 	"BoolStorage": Bool, "ByteStorage": U8, "CharStorage": I8, "ShortStorage": I16, "IntStorage": I32, "LongStorage": I64,
 	"HalfStorage": F16, "BFloat16Storage": BF16, "FloatStorage": F32, "DoubleStorage": F64,
+}
+
+// torchTypes are torch's types by their names.
+var torchTypes = map[string]DType{
+	"bool": Bool, "uint8": U8, "int8": I8, "uint16": U16, "int16": I16, "uint32": U32, "int32": I32, "uint64": U64, "int64": I64,
+	"float16": F16, "bfloat16": BF16, "float32": F32, "float64": F64, "complex64": C64, "complex128": C128,
+	"float8_e4m3fn": F8E4M3, "float8_e5m2": F8E5M2, "float8_e4m3fnuz": F8E4M3FNUZ, "float8_e5m2fnuz": F8E5M2FNUZ, "float8_e8m0fnu": F8E8M0,
 }
 
 // storage is the memory behind one or more tensors.
@@ -53,7 +63,8 @@ type storage struct {
 // view is a tensor as PyTorch describes it: part of a storage.
 type view struct {
 	*storage
-	offset         int // in elements
+	dtype          DType // of the elements; the storage may be one of bytes
+	offset         int   // in elements
 	shape, strides []int
 }
 
@@ -68,7 +79,7 @@ type pytorch struct {
 // openPyTorch maps a file of torch.save. It reads the pickle, and no data that is
 // not compressed.
 func openPyTorch(path string) (Reader, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +97,11 @@ func mapPyTorch(f *os.File, path string) (Reader, error) {
 
 // newPyTorch takes file over; if an error is returned, it is closed.
 func newPyTorch(file *mapping, path string) (Reader, error) {
+	if err := infile.Foreign(path, file.data); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	r := &pytorch{file: file, views: make(map[string]*view)}
-	p := pytorchFile{data: file.data, storages: make(map[string]*storage)}
+	p := pytorchFile{name: path, data: file.data, storages: make(map[string]*storage)}
 	value, err := p.read()
 	if err == nil {
 		err = r.list(value, len(file.data))
@@ -145,6 +159,9 @@ func (r *pytorch) open(name string) (*view, error) {
 // list takes the tensors of a state dict. The names of nested dictionaries are
 // joined by dots; values of other kinds are listed beside the tensors.
 func (r *pytorch) list(value any, size int) error {
+	if o, ok := value.(object); ok {
+		return fmt.Errorf("wants %s, which a state dict does not need and which is not run; if you trust the file, save the tensors as safetensors with PyTorch", o)
+	}
 	top, ok := value.(*dict)
 	if !ok {
 		return errors.New("does not hold a dictionary of tensors; save the model's state_dict()")
@@ -163,7 +180,11 @@ func (r *pytorch) list(value any, size int) error {
 			if n, isInt := e.key.(int); isInt {
 				key, ok = fmt.Sprint(n), true
 			}
-			if !ok || !utf8.ValidString(key) {
+			if !ok {
+				r.files = append(r.files, File{Name: strings.TrimSuffix(prefix, "."), Reason: "an entry of the dictionary, whose key is no text"})
+				continue
+			}
+			if !utf8.ValidString(key) {
 				return fmt.Errorf("a key of the dictionary %q is not text", prefix)
 			}
 			name := prefix + key
@@ -181,6 +202,8 @@ func (r *pytorch) list(value any, size int) error {
 				if err := walk(v, name+".", level+1); err != nil {
 					return err
 				}
+			case object:
+				r.files = append(r.files, File{Name: name, Reason: "no tensor, but what " + v.String() + " makes in Python; it is neither built nor run"})
 			default:
 				r.files = append(r.files, File{Name: name, Reason: "no tensor, but a value of the pickle"})
 			}
@@ -239,6 +262,7 @@ func (v *view) bytes() []byte {
 
 // pytorchFile is the state of reading a file.
 type pytorchFile struct {
+	name     string // its path
 	data     []byte
 	storages map[string]*storage // that tensors name, by key
 }
@@ -251,8 +275,10 @@ func (p *pytorchFile) read() (any, error) {
 	case bytes.HasPrefix(p.data, legacyMagic):
 		return p.readLegacy()
 	}
-	if bytes.HasPrefix(p.data, lfsMagic) {
-		return nil, errLFS
+	if isPickle(p.data) {
+		if err := notTorch(p.name, p.data); err != nil {
+			return nil, err
+		}
 	}
 	return nil, errors.New("begins neither like a zip archive nor like a file of older versions; save the tensors with torch.save or as safetensors")
 }
@@ -434,6 +460,9 @@ func (p *pytorchFile) persistent(id tuple) (any, error) {
 	if len(id) < 5 || id[0] != "storage" {
 		return nil, errors.New("refers to something that is no storage of a tensor")
 	}
+	if o, unknown := id[1].(object); unknown { // as of quantised tensors
+		return o, nil
+	}
 	dtype, isType := id[1].(DType)
 	key, isText := id[2].(string)
 	length, isInt := id[4].(int)
@@ -459,20 +488,46 @@ func (p *pytorchFile) persistent(id tuple) (any, error) {
 
 // findGlobal returns what stands for the few globals of Python that state dicts need.
 func findGlobal(module, name string) (any, error) {
-	if dtype, ok := storageTypes[name]; ok && module == "torch" {
+	if dtype, ok := storageTypes[name]; ok && (module == "torch" || module == "torch.storage") {
+		return dtype, nil
+	}
+	if dtype, ok := torchTypes[name]; ok && module == "torch" {
 		return dtype, nil
 	}
 	switch module + "." + name {
 	case "collections.OrderedDict":
 		return function(newOrderedDict), nil
+	case "collections.defaultdict":
+		return function(func(tuple) (any, error) { return &dict{}, nil }), nil
+	case "collections.Counter", "torch.Size":
+		return function(argument), nil
 	case "torch._utils._rebuild_tensor", "torch._utils._rebuild_tensor_v2":
 		return function(rebuildTensor), nil
-	case "torch._utils._rebuild_parameter":
+	case "torch._utils._rebuild_tensor_v3":
+		return function(rebuildTyped), nil
+	case "torch._utils._rebuild_parameter", "torch._utils._rebuild_parameter_with_state":
 		return function(rebuildParameter), nil
+	case "torch._tensor._rebuild_from_type_v2":
+		return function(rebuildFromType), nil
 	}
+	return object{module, name}, nil
+}
+
+// String names the class or function, quoted if it is not plain text.
+func (o object) String() string {
 	const most = 100
-	return nil, fmt.Errorf("wants %.*q of Python's module %.*q, which a state dict does not need and which is not run; if you trust the file, save the tensors as safetensors with PyTorch",
-		most, name, most, module)
+	return fmt.Sprintf("%.*q of Python's module %.*q", most, o.name, most, o.module)
+}
+
+// argument is a function of one argument that is like its result.
+func argument(args tuple) (any, error) {
+	switch len(args) {
+	case 0:
+		return &dict{}, nil
+	case 1:
+		return args[0], nil
+	}
+	return nil, errPickleStack
 }
 
 func newOrderedDict(args tuple) (any, error) {
@@ -482,22 +537,65 @@ func newOrderedDict(args tuple) (any, error) {
 	return &dict{}, nil
 }
 
+// rebuildFromType makes a tensor of a class of its own: function, class, arguments, attributes.
+func rebuildFromType(args tuple) (any, error) {
+	if len(args) < 3 {
+		return nil, errPickleStack
+	}
+	inner, isTuple := args[2].(tuple)
+	switch f := args[0].(type) {
+	case object:
+		return f, nil
+	case function:
+		if isTuple {
+			return f(inner)
+		}
+	}
+	return nil, errPickleStack
+}
+
 // rebuildParameter unwraps a parameter: its tensor, whether it is trained, hooks.
 func rebuildParameter(args tuple) (any, error) {
 	if len(args) == 0 {
 		return nil, errPickleStack
 	}
-	v, ok := args[0].(*view)
-	if !ok {
+	switch v := args[0].(type) {
+	case *view, object:
+		return v, nil
+	}
+	return nil, errPickleStack
+}
+
+// rebuildTyped is rebuildTensor where the storage is one of bytes, and the type the seventh argument: so are
+// tensors saved that are of newer types than storages.
+func rebuildTyped(args tuple) (any, error) {
+	if len(args) < 7 {
 		return nil, errPickleStack
 	}
-	return v, nil
+	switch dtype := args[6].(type) {
+	case object: // a type that is not known here
+		return dtype, nil
+	case DType:
+		return rebuild(args, dtype)
+	}
+	return nil, errPickleStack
 }
 
 // rebuildTensor makes a tensor of its storage, offset, shape and strides; whether it is trained, and hooks, follow.
 func rebuildTensor(args tuple) (any, error) {
 	if len(args) < 4 {
 		return nil, errPickleStack
+	}
+	if s, ok := args[0].(*storage); ok {
+		return rebuild(args, s.dtype)
+	}
+	return rebuild(args, 0)
+}
+
+// rebuild makes a tensor of type dtype of the first four arguments.
+func rebuild(args tuple, dtype DType) (any, error) {
+	if o, unknown := args[0].(object); unknown {
+		return o, nil
 	}
 	s, isStorage := args[0].(*storage)
 	offset, isInt := args[1].(int)
@@ -506,12 +604,15 @@ func rebuildTensor(args tuple) (any, error) {
 	if !isStorage || !isInt || !isShape || !isStrides || len(shape) != len(strides) {
 		return nil, errPickleStack
 	}
-	v := &view{storage: s, offset: offset, shape: shape, strides: strides}
+	v := &view{storage: s, dtype: dtype, offset: offset, shape: shape, strides: strides}
 	if err := v.check(); err != nil {
-		return nil, fmt.Errorf("tensor of shape %v, strides %v, from element %d of the %d of storage %q: %w", shape, strides, offset, s.length, s.key, err)
+		return nil, fmt.Errorf("tensor of shape %v, strides %v, from element %d of the %d of storage %q: %w", shape, strides, offset, v.capacity(), s.key, err)
 	}
 	return v, nil
 }
+
+// capacity is how many of the tensor's elements its storage holds.
+func (v *view) capacity() int { return v.length * v.storage.dtype.Size() / v.dtype.Size() }
 
 // check says whether a tensor lies inside its storage.
 func (v *view) check() error {
@@ -519,15 +620,23 @@ func (v *view) check() error {
 		return err
 	}
 	errOutside := errors.New("does not lie in it")
-	elements := Info{Shape: v.shape}.Elements()
+	elements, length := Info{Shape: v.shape}.Elements(), v.capacity()
+	if v.offset < 0 || v.offset > length {
+		return errOutside
+	}
 	// A view that repeats elements could be of any size; it is no parameter.
-	if v.offset < 0 || v.offset > v.length || elements > v.length {
+	for i, n := range v.shape {
+		if n > 1 && v.strides[i] == 0 && elements > 0 {
+			return errors.New("repeats elements, as what expand() makes does; save its contiguous() copy")
+		}
+	}
+	if elements > length {
 		return errOutside
 	}
 	if elements == 0 {
 		return nil
 	}
-	left := v.length - 1 - v.offset // elements behind the first
+	left := length - 1 - v.offset // elements behind the first
 	for i, n := range v.shape {
 		if n == 1 {
 			continue

@@ -234,7 +234,7 @@ func TestHostilePyTorch(t *testing.T) {
 		"global of numbers":     {torchZip(t, "\x80\x04K\x01K\x02\x93."), "finds other values"},
 		"calls a type":          {state(text("w"), "ctorch\nFloatStorage\n)R"), "finds other values"},
 		"calls a dictionary":    {state(text("w"), "})R"), "finds other values"},
-		"makes an object":       {torchZip(t, "\x80\x02ccollections\nOrderedDict\n)\x81."), "instruction 0x81"},
+		"makes an object":       {torchZip(t, "\x80\x02cargparse\nNamespace\n)\x81}b."), `wants "Namespace" of Python's module "argparse"`},
 		"extension registry":    {torchZip(t, "\x80\x02\x82\x01."), "instruction 0x82"},
 		"opcode 255":            {torchZip(t, "\x80\x02\xff."), "instruction 0xff"},
 		"protocol 0":            {torchZip(t, "(dp0\n."), "instruction 0x64"},
@@ -243,7 +243,7 @@ func TestHostilePyTorch(t *testing.T) {
 		"no stop":               {torchZip(t, "\x80\x02}"), "ends within its pickle"},
 		"stop without a value":  {torchZip(t, "\x80\x02."), "finds other values"},
 		"text of 4 GB":          {torchZip(t, "\x80\x02X\xff\xff\xff\xff."), "ends within its pickle"},
-		"number of 255 bytes":   {torchZip(t, "\x80\x02\x8a\xff"+strings.Repeat("\x01", 255)+"."), "a number of 255 bytes"},
+		"number of 255 bytes":   {torchZip(t, "\x80\x02\x8a\xff"+strings.Repeat("\x01", 255)+"."), `wants "int"`},
 		"mark that is missing":  {torchZip(t, "\x80\x02}u."), "finds other values"},
 		"takes below the mark":  {torchZip(t, "\x80\x02N}(\x85t."), "finds other values"},
 		"key without a value":   {torchZip(t, "\x80\x02}(Nu."), "finds other values"},
@@ -257,13 +257,14 @@ func TestHostilePyTorch(t *testing.T) {
 		"a list":                {read(t, torchPath("list.bin")), "does not hold a dictionary"},
 		"a module":              {read(t, torchPath("whole_module.bin")), `wants "Tied" of Python's module "__main__"`},
 		"TorchScript":           {read(t, torchPath("torchscript.bin")), "TorchScript"},
-		"complex numbers":       {read(t, torchPath("complex.bin")), `wants "ComplexFloatStorage"`},
-		"expanded":              {read(t, torchPath("expanded.bin")), "does not lie in it"},
+		"expanded":              {read(t, torchPath("expanded.bin")), "repeats elements"},
 		"no tensor":             {state(text("w"), "N"), "holds no tensor"},
 		"name twice":            {state(fourFloats, fourFloats), `"w" occurs twice`},
 		"name twice, nested":    {state(text("a"), "}(", fourFloats, "u", text("a.w"), "N"), `"a.w" occurs twice`},
 		"name not UTF-8":        {state(text("\xff"), "N"), "is not text"},
-		"name is a tuple":       {state(")N"), "is not text"},
+		"name is a tuple":       {state(")N"), "holds no tensor"},
+		"tensor of no storage":  {state(text("w"), tensorOf("cos\nsystem\n", 0, numbers(1), numbers(1))), "holds no tensor"},
+		"items of a command":    {state(text("w"), "cposix\nsystem\n("+text("x")+"tR("+text("a")+"Nu]a"), "holds no tensor"},
 
 		"tensor too long":       {tensor(0, numbers(5), numbers(1)), "does not lie in it"},
 		"tensor after the end":  {tensor(1, numbers(4), numbers(1)), "does not lie in it"},
@@ -401,4 +402,141 @@ func FuzzPickle(f *testing.F) {
 		}
 		checkTensors(t, r)
 	})
+}
+
+// TestPyTorchOddValues opens files in which values stand beside the tensors that are never built, and tensors of
+// types without a storage of their own.
+func TestPyTorchOddValues(t *testing.T) {
+	want := OpenTest(t, torchPath("odd.safetensors"))
+	for _, file := range []string{"odd.bin", "odd4.bin", "odd_legacy.bin"} {
+		t.Run(file, func(t *testing.T) {
+			got := OpenTest(t, torchPath(file))
+			CompareTest(t, got, want)
+			reasons := map[string]string{}
+			for _, f := range got.Files() {
+				reasons[f.Name] = f.Reason
+			}
+			for name, reason := range map[string]string{
+				"args": `"Namespace" of Python's module "argparse"`, "scalar": `"scalar" of Python's module "numpy`, "array": `"_reconstruct"`, "dtype": "a value",
+				"uint": "a value", "size": "a value", "device": `"device" of Python's module "torch"`, "set": `"set"`, "frozen": `"frozenset"`, "path": `"PurePosixPath"`,
+				"date": `"datetime"`, "bytes": "", "large": `"int"`, "complex": `"complex"`, "by number": "whose key is no text", "range": `range"`, "sparse": `"_rebuild_sparse_tensor"`,
+				"counter.a": "a value",
+			} {
+				if have, ok := reasons[name]; !ok || !strings.Contains(have, reason) {
+					t.Errorf("%q: %q, want %q", name, have, reason)
+				}
+			}
+			if file != "odd_legacy.bin" && !strings.Contains(reasons["quantised"], `"_rebuild_qtensor"`) {
+				t.Errorf("quantised: %q", reasons["quantised"])
+			}
+		})
+	}
+}
+
+// TestListedTypes opens, lists and copies tensors of types with which nothing is computed; to use one is an error.
+func TestListedTypes(t *testing.T) {
+	src := OpenTest(t, torchPath("odd.safetensors"))
+	dst := filepath.Join(t.TempDir(), "m.safetensors")
+	if err := Convert(src, dst, ""); err != nil {
+		t.Fatal(err)
+	}
+	got := OpenTest(t, dst)
+	CompareTest(t, got, src)
+	for name, dtype := range map[string]string{"e4m3": "F8_E4M3", "e5m2": "F8_E5M2", "c64": "C64"} {
+		info, err := got.Info(name)
+		if err != nil || info.DType.String() != dtype || info.DType.Computed() {
+			t.Errorf("%s: %v, %v", name, info.DType, err)
+		}
+		_, _, err = Float32s(got, name)
+		_, statsErr := Statistics(got, name)
+		for _, err := range []error{err, statsErr} {
+			if err == nil || !strings.Contains(err.Error(), `tensor "`+name+`": has type `+dtype+", with which nothing is computed") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+	}
+	double, err := FromTensors("memory", []Tensor{{Info{"w", C128, []int{1}}, make([]byte, 16)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := Convert(double, filepath.Join(t.TempDir(), "m.safetensors"), ""); err == nil || !strings.Contains(err.Error(), "safetensors has no type for C128") {
+		t.Errorf("C128: %v", err)
+	}
+}
+
+// TestPaddleTypes reads what PaddlePaddle 3.3.1 writes of the types that version 1.8 lacks, and writes the same.
+func TestPaddleTypes(t *testing.T) {
+	for dtype, raw := range map[DType]string{
+		BF16:   "\x08\x16\x10\x02\x80\x3f\x20\x40",
+		C64:    "\x08\x17\x10\x02" + "\x00\x00\x80\x3f\x00\x00\x00\x00\x00\x00\x20\x40\x00\x00\x00\x00",
+		C128:   "\x08\x18\x10\x02" + "\x00\x00\x00\x00\x00\x00\xf0\x3f" + strings.Repeat("\x00", 14) + "\x04\x40" + strings.Repeat("\x00", 8),
+		F8E4M3: "\x08\x20\x10\x02\x38\x42",
+		F8E5M2: "\x08\x21\x10\x02\x3c\x41",
+	} {
+		file := strings.Repeat("\x00", 16) + "\x04\x00\x00\x00" + raw
+		dir := folder(t, map[string][]byte{"w": []byte(file)})
+		r := OpenTest(t, dir)
+		if info, err := r.Info("w"); err != nil || info.DType != dtype || !slices.Equal(info.Shape, []int{2}) {
+			t.Errorf("%v: read as %v %v, %v", dtype, info.DType, info.Shape, err)
+		}
+		if dtype == BF16 {
+			if values, _, err := Float32s(r, "w"); err != nil || !slices.Equal(values, []float32{1, 2.5}) {
+				t.Errorf("%v: %v, %v", dtype, values, err)
+			}
+		}
+		again := filepath.Join(t.TempDir(), "again")
+		if err := Convert(r, again, FormatPaddle); err != nil {
+			t.Fatal(err)
+		}
+		if got := read(t, filepath.Join(again, "w")); string(got) != file {
+			t.Errorf("%v: written as %x, want %x", dtype, got, file)
+		}
+	}
+}
+
+// TestForeignFiles opens what failed downloads leave, and folders that hold something else: each is named.
+func TestForeignFiles(t *testing.T) {
+	pointer, page := []byte("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n"), []byte("<!DOCTYPE html><html></html>")
+	index := []byte(`{"weight_map": {"w": "model-00001-of-00002.safetensors", "v": "model-00002-of-00002.safetensors"}}`)
+	shard := safetensorsFile(`{"w":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}}`, make([]byte, 8)...)
+	for _, name := range []string{"x.safetensors", "x.bin", "x.tar.gz", "x"} {
+		for content, want := range map[string]string{string(pointer): "git lfs pull", string(page): "web page"} {
+			path := save(t, filepath.Join(t.TempDir(), name), []byte(content))
+			wantError(t, path, path, want)
+		}
+	}
+	for want, files := range map[string]map[string][]byte{
+		"model.safetensors: is a Git LFS pointer":                            {singleFile: pointer},
+		"model.safetensors: is a web page":                                   {singleFile: page},
+		"pytorch_model.bin: is a web page":                                   {torchFile: page},
+		"model.safetensors.index.json: is a Git LFS pointer":                 {indexFile: pointer},
+		"model-00001-of-00002.safetensors: is a Git LFS pointer":             {indexFile: index, "model-00001-of-00002.safetensors": pointer},
+		"model-00002-of-00002.safetensors: is named by the index, but is no": {indexFile: index, "model-00001-of-00002.safetensors": shard},
+		"word_embedding: is a Git LFS pointer":                               {"word_embedding": pointer, "readme": []byte("text")},
+		"tf_model.h5 is weights of TensorFlow":                               {"config.json": []byte("{}"), "tf_model.h5": []byte("\x89HDF")},
+		"flax_model.msgpack is weights of Flax":                              {"flax_model.msgpack": []byte("x")},
+		"adapter_model.safetensors is an adapter":                            {"adapter_model.safetensors": shard},
+		"a shard without its index":                                          {"model-00001-of-00002.safetensors": shard},
+		"other.safetensors is a safetensors file of another name":            {"other.safetensors": shard},
+		"model_state.pdparams is weights of Paddle 2":                        {"model_state.pdparams": []byte("\x80\x04}.")},
+		"neither model.safetensors nor pytorch_model.bin":                    {"README.md": []byte("text")},
+	} {
+		wantError(t, folder(t, files), want)
+	}
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, "onnx"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	save(t, filepath.Join(dir, "onnx", "model.onnx"), []byte("x"))
+	wantError(t, dir, "onnx/model.onnx is a program of ONNX")
+
+	arrays := "}(" + text("w") + "cnumpy.core.multiarray\n_reconstruct\n(K\x00tRu."
+	for _, protocol := range []string{"\x80\x02", "\x80\x04"} {
+		path := save(t, filepath.Join(t.TempDir(), "weights"), []byte(protocol+arrays))
+		wantError(t, path, path, "is a pickle of NumPy arrays, as Paddle 2 saves", "paddle.load")
+		path = save(t, filepath.Join(t.TempDir(), "x.pdparams"), []byte(protocol+"}."))
+		wantError(t, path, path, "is a pickle of NumPy arrays")
+	}
+	path := save(t, filepath.Join(t.TempDir(), "model.onnx"), []byte("x"))
+	wantError(t, path, path, "is a program of ONNX, by its name")
 }

@@ -12,6 +12,8 @@ import (
 	"os"
 	"slices"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 const (
@@ -36,7 +38,7 @@ type safetensors struct {
 // OpenSafetensors maps a safetensors file. It validates the whole header, and
 // reads none of the data. [Open] calls it for what it recognises.
 func OpenSafetensors(path string) (Reader, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -61,6 +63,9 @@ func mapSafetensors(f *os.File, path string, format Format) (Reader, error) {
 
 // newSafetensors takes file over; if an error is returned, it is closed.
 func newSafetensors(file *mapping, path string, format Format) (Reader, error) {
+	if err := infile.Foreign(path, file.data); err != nil {
+		return nil, errors.Join(err, file.close())
+	}
 	h, err := parseSafetensors(file.data)
 	if err != nil {
 		return nil, fmt.Errorf("%s: safetensors: %w", path, errors.Join(err, file.close()))
@@ -193,8 +198,8 @@ func readEntry(dec *json.Decoder, name string) (Info, [2]int, error) {
 			var s string
 			if s, err = readString(dec); err == nil {
 				var ok bool
-				if info.DType, ok = parseDType(s); !ok {
-					err = fmt.Errorf("unknown type %q", s)
+				if info.DType, ok = parseDType(s); !ok || info.DType == C128 {
+					err = fmt.Errorf("unknown type %q; read the file with the library that wrote it", s)
 				}
 			}
 		case "shape":

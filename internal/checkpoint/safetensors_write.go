@@ -53,6 +53,11 @@ func writeSafetensors(path string, infos []Info, metadata map[string]string, fet
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
+	for _, info := range infos {
+		if info.DType == C128 {
+			return fmt.Errorf("write %s: tensor %q: safetensors has no type for %v; leave the tensor out, or write Paddle's format", path, info.Name, info.DType)
+		}
+	}
 	order := safetensorsOrder(infos)
 	header, err := buildHeader(infos, sizes, order, metadata)
 	if err != nil {

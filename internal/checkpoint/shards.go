@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -27,6 +28,11 @@ type shards struct {
 // openShards opens all the files that the index f names; it closes f.
 func openShards(root *os.Root, f *os.File, path string, format Format, open opener) (Reader, error) {
 	defer f.Close()
+	head := make([]byte, infile.HeadBytes)
+	n, _ := f.ReadAt(head, 0)
+	if err := infile.Foreign(path, head[:n]); err != nil {
+		return nil, err
+	}
 	fileOf, err := readIndex(f)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
@@ -63,6 +69,9 @@ func openShards(root *os.Root, f *os.File, path string, format Format, open open
 
 func openShard(root *os.Root, name, path string, open opener) (Reader, error) {
 	f, err := openInside(root, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, &infile.Error{File: path, Problem: "is named by the index, but is not there", Remedy: "fetch it as well", Err: fs.ErrNotExist}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", path, err)
 	}

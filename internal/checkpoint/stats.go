@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"encoding/binary"
+	"fmt"
 	"math"
 
 	"github.com/x448/float16"
@@ -16,13 +17,21 @@ type Stats struct {
 	Zeros, NaN, Inf             int
 }
 
-// Statistics reads a tensor of any type and describes its values. Sums are taken
+// errNotComputed is the answer to the use of a tensor that can only be listed and copied.
+func errNotComputed(d DType) error {
+	return fmt.Errorf("has type %v, with which nothing is computed here; convert it to a type such as F32 first, with the library that wrote it", d)
+}
+
+// Statistics reads a tensor of a type that is [DType.Computed] and describes its values. Sums are taken
 // in float64 in the order of the elements, so the result is the same on every
 // machine; 64-bit integers above 2^53 are rounded.
 func Statistics(r Reader, name string) (Stats, error) {
 	info, data, err := lookup(r, name)
 	if err != nil {
 		return Stats{}, err
+	}
+	if !info.DType.Computed() {
+		return Stats{}, fmt.Errorf("%s: tensor %q: %w", r.Path(), name, errNotComputed(info.DType))
 	}
 	var s Stats
 	count, sum := 0, 0.0

@@ -257,7 +257,7 @@ func (s *inspection) addTensors(r checkpoint.Reader, stats bool) error {
 	s.Tensors = []inspectedTensor{}
 	for _, info := range r.Tensors() {
 		t := inspectedTensor{Name: info.Name, DType: info.DType.String(), Shape: info.Shape}
-		if stats {
+		if stats && info.DType.Computed() {
 			v, err := checkpoint.Statistics(r, info.Name)
 			if err != nil {
 				return err
@@ -299,7 +299,7 @@ func (s *inspection) print(out io.Writer) error {
 func (s *inspection) printTensors(b *strings.Builder) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "tensor\ttype\tshape")
-	if len(s.Tensors) > 0 && s.Tensors[0].Stats != nil {
+	if slices.ContainsFunc(s.Tensors, func(t inspectedTensor) bool { return t.Stats != nil }) {
 		fmt.Fprint(w, "\tmin\tmax\tmean\tstd\tzeros\tNaN\tInf")
 	}
 	fmt.Fprintln(w)

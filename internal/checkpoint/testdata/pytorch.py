@@ -3,11 +3,16 @@
 Run with PyTorch and safetensors: python testdata/pytorch.py
 """
 
+import argparse
+import collections
+import datetime
 import json
 import os
+import pathlib
 import warnings
 import zipfile
 
+import numpy as np
 import torch
 from safetensors.torch import save_file
 
@@ -101,3 +106,43 @@ torch.save(model, path("whole_module.bin"))
 torch.save({"w": torch.zeros(2, dtype=torch.complex64)}, path("complex.bin"))
 torch.save({"w": torch.zeros(1).expand(1000)}, path("expanded.bin"))
 torch.save([torch.zeros(2)], path("list.bin"))
+
+# Values beside the tensors that are not built, and tensors of types that have no storage of their own.
+odd = {
+    "u16": torch.tensor([1, 60000], dtype=torch.uint16),
+    "u32": torch.tensor([[1, 2], [3, 4_000_000_000]], dtype=torch.uint32).T,
+    "u64": torch.tensor([7, 2**63], dtype=torch.uint64),
+    "e4m3": torch.tensor([1.0, 2.5, -3]).to(torch.float8_e4m3fn)[1:],
+    "e5m2": torch.tensor([1.0, 2.5]).to(torch.float8_e5m2),
+    "c64": torch.tensor([1 + 2j, 3 - 4j], dtype=torch.complex64),
+    "f32": torch.ones(2, 3),
+}
+expect("odd", odd | {"inside.w": torch.arange(3), "attributes": torch.ones(2)})
+with_attributes = torch.nn.Parameter(torch.ones(2))
+with_attributes.note = "x"
+odd |= {
+    "inside": collections.defaultdict(list, {"w": torch.arange(3)}),
+    "attributes": with_attributes,
+    "args": argparse.Namespace(lr=0.1, nested=argparse.Namespace(path=pathlib.PurePosixPath("a/b"))),
+    "scalar": np.float64(0.5),
+    "array": np.arange(6).reshape(2, 3),
+    "dtype": torch.float16,
+    "uint": torch.uint16,
+    "size": torch.Size([2, 3]),
+    "device": torch.device("cpu"),
+    "set": {1, 2},
+    "frozen": frozenset({"a"}),
+    "counter": collections.Counter("abca"),
+    "path": pathlib.PurePosixPath("a/b"),
+    "date": datetime.datetime(2020, 1, 2),
+    "bytes": b"\x00\xff",
+    "large": 2**100,
+    "complex": 1 + 2j,
+    "by number": {(1, 2): "pair", 0.5: "half"},
+    "range": range(3),
+    "quantised": torch.quantize_per_tensor(torch.ones(3), 0.1, 0, torch.qint8),
+    "sparse": torch.eye(3).to_sparse(),
+}
+torch.save(odd, path("odd.bin"))
+torch.save(odd, path("odd4.bin"), pickle_protocol=4)
+torch.save({k: v for k, v in odd.items() if k != "quantised"}, path("odd_legacy.bin"), _use_new_zipfile_serialization=False)
