@@ -23,7 +23,7 @@ func (c *Collection) setPicture(s *Sample, name, file string) (reason string) {
 	if !exists(file) {
 		return NoPicture
 	}
-	s.image = c.image(s.Ref, func() (*picture.Picture, error) { return picture.Open(file, c.o.Limits) })
+	s.image = c.image(s.Ref, func(use func(*picture.Picture)) error { return picture.VisitFile(file, c.o.Limits, use) })
 	return ""
 }
 
@@ -94,8 +94,8 @@ type cache struct {
 	kept map[Ref]prepared
 }
 
-// image returns what makes the image of the picture that open decodes.
-func (c *Collection) image(ref Ref, open func() (*picture.Picture, error)) func(*regions.Image) error {
+// image returns what makes the image of the picture that visit decodes.
+func (c *Collection) image(ref Ref, visit func(use func(*picture.Picture)) error) func(*regions.Image) error {
 	return func(dst *regions.Image) error {
 		x := c.o.Extractor
 		if x == nil {
@@ -110,11 +110,12 @@ func (c *Collection) image(ref Ref, open func() (*picture.Picture, error)) func(
 			return nil
 		}
 		if !ok {
-			decoded, err := open()
+			err := visit(func(decoded *picture.Picture) {
+				p = prepared{pixels: x.Prepare(decoded), width: decoded.Width, height: decoded.Height}
+			})
 			if err != nil {
 				return err
 			}
-			p = prepared{pixels: x.Prepare(decoded), width: decoded.Width, height: decoded.Height}
 		}
 		x.Extract(p.pixels, p.width, p.height, dst)
 		if !ok {

@@ -366,22 +366,22 @@ func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
 func (c *tarCursor) image(ref Ref, p *parts) func(dst *regions.Image) error {
 	collection, raw := c.c, p.raw
 	if !c.seekable() {
-		return collection.image(ref, func() (*picture.Picture, error) { return picture.Decode(raw, collection.o.Limits) })
+		return collection.image(ref, func(use func(*picture.Picture)) error { return picture.Visit(raw, collection.o.Limits, use) })
 	}
 	path, offset, size := c.path, p.picture.content, p.picture.Size
-	return collection.image(ref, func() (*picture.Picture, error) {
+	return collection.image(ref, func(use func(*picture.Picture)) error {
 		if most := collection.maxPicture(); size > most {
-			return nil, fmt.Errorf("%d bytes are over the limit of %d for a picture; make the file smaller", size, most)
+			return fmt.Errorf("%d bytes are over the limit of %d for a picture; make the file smaller", size, most)
 		}
 		in, err := infile.Open(path)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		defer in.Close()
 		raw := make([]byte, size)
 		if _, err := in.ReadAt(raw, offset); err != nil {
-			return nil, err
+			return err
 		}
-		return picture.Decode(raw, collection.o.Limits)
+		return picture.Visit(raw, collection.o.Limits, use)
 	})
 }

@@ -10,11 +10,12 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"golang.org/x/image/webp"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Limits bound what a file may cost. A field that is 0 is that of [DefaultLimits].
@@ -25,6 +26,9 @@ type Limits struct {
 
 // DefaultLimits admit what cameras make.
 var DefaultLimits = Limits{MaxPixels: 50_000_000, MaxBytes: 64 << 20}
+
+// MaxSide is the longest side of a picture in pixels, whatever the limits: that of a JPEG.
+const MaxSide = 65535
 
 func (l Limits) orDefault() Limits {
 	if l.MaxPixels == 0 {
@@ -51,7 +55,7 @@ const pngMagic = "\x89PNG\r\n\x1a\n"
 // IsPicture says whether a file's name ends like that of a picture which [Open] reads.
 func IsPicture(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
-	case ".jpg", ".jpeg", ".png", ".gif", ".webp":
+	case ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp":
 		return true
 	}
 	return false
@@ -59,79 +63,80 @@ func IsPicture(name string) bool {
 
 // Open reads the picture in a regular file, or in one that a link leads to. Every error
 // names the file. See [Decode].
-func Open(path string, l Limits) (*Picture, error) {
-	l = l.orDefault()
-	raw, err := read(path, l)
-	if err != nil {
-		return nil, err
-	}
-	p, err := Decode(raw, l)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return p, nil
+func Open(path string, l Limits) (p *Picture, err error) {
+	err = VisitFile(path, l, func(decoded *Picture) { p = decoded })
+	return p, err
 }
 
-func read(path string, l Limits) ([]byte, error) {
-	st, err := os.Stat(path) // before opening: to open a pipe would wait for its writer
-	if err != nil {
-		return nil, err
+// VisitFile is [Visit] for the picture in a regular file. Every error names the file.
+func VisitFile(path string, l Limits, use func(*Picture)) error {
+	raw, err := ReadFile(path, l)
+	if err == nil {
+		if err = Visit(raw, l, use); err != nil {
+			err = fmt.Errorf("%s: %w", path, err)
+		}
 	}
-	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file; name a picture's file", path)
-	}
-	if err := l.checkBytes(st.Size()); err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	raw := make([]byte, 0, st.Size()+1) // one more finds the end without growing
-	buffer := bytes.NewBuffer(raw)
-	if _, err := buffer.ReadFrom(io.LimitReader(f, l.MaxBytes+1)); err != nil { // it may grow meanwhile
-		return nil, err
-	}
-	return buffer.Bytes(), nil
+	return err
 }
 
-// Decode reads a JPEG, PNG, GIF (its first frame) or WebP picture, whatever its file is
-// called. Its size is held against the limits before it is decoded. The result is
-// upright (the Exif orientation is applied) and opaque (over white); grey, palettes,
-// CMYK, YCCK and 16 bits become RGB.
+// ReadFile reads a regular file of no more bytes than a picture may have.
+func ReadFile(path string, l Limits) ([]byte, error) {
+	return infile.Read(path, l.orDefault().MaxBytes)
+}
+
+// Decode returns the picture that [Visit] gives.
+func Decode(raw []byte, l Limits) (p *Picture, err error) {
+	err = Visit(raw, l, func(decoded *Picture) { p = decoded })
+	return p, err
+}
+
+// Visit reads a JPEG, PNG, GIF (its first frame) or WebP picture, whatever its file is
+// called, and calls use with it. Its size is held against the limits before it is decoded.
+// The picture is upright (the Exif orientation is applied) and opaque (over white); grey,
+// palettes, CMYK, YCCK and 16 bits become RGB.
+//
+// Whatever the number of callers, the pictures that are decoded and in use at a time take no
+// more memory than one large one, or many small ones: a caller waits until there is room. So
+// use must not read pictures itself, and should keep a smaller version only.
 //
 // Errors say what the bytes are, if they are known and no such picture; which limit is
 // exceeded; or what the decoder found, such as a file that was cut off.
-func Decode(raw []byte, l Limits) (*Picture, error) {
+func Visit(raw []byte, l Limits, use func(*Picture)) error {
 	l = l.orDefault()
 	if err := l.checkBytes(int64(len(raw))); err != nil {
-		return nil, err
+		return err
 	}
 	f, ok := recognise(raw)
 	if !ok {
-		return nil, errors.New(unknown(raw))
+		return errors.New(unknown(raw))
 	}
 	raw, orientation, err := f.prepare(raw)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	config, err := f.config(bytes.NewReader(raw))
 	if err != nil {
-		return nil, broken(err)
+		return broken(err)
 	}
 	w, h := config.Width, config.Height
 	if w < 1 || h < 1 {
-		return nil, fmt.Errorf("%s of %d x %d pixels; at least one is needed", f.name, w, h)
+		return fmt.Errorf("%s of %d x %d pixels; at least one is needed", f.name, w, h)
+	}
+	if w > MaxSide || h > MaxSide {
+		return fmt.Errorf("%d x %d pixels: a side of more than %d is not read; cut the picture into parts", w, h, MaxSide)
 	}
 	if pixels := int64(w) * int64(h); pixels > int64(l.MaxPixels) {
-		return nil, fmt.Errorf("%d x %d = %d pixels are over the limit of %d; if the file can be trusted, raise it with --max-pixels", w, h, pixels, l.MaxPixels)
+		return fmt.Errorf("%d x %d = %d pixels are over the limit of %d; if the file can be trusted, raise it with --max-pixels", w, h, pixels, l.MaxPixels)
 	}
+	cost := int64(w) * int64(h) * (f.cost(raw, config) + costOfPicture)
+	working.acquire(cost)
+	defer working.release(cost)
 	m, err := f.image(raw)
 	if err != nil {
-		return nil, broken(err)
+		return broken(err)
 	}
-	return flatten(m, w, h, orientation), nil
+	use(flatten(m, w, h, orientation))
+	return nil
 }
 
 // image decodes. Should the decoder panic, that is the file's error: one bad picture
@@ -160,17 +165,19 @@ type format struct {
 	decode func(io.Reader) (image.Image, error)
 	// prepare returns what the decoder is to read and the orientation.
 	prepare func(raw []byte) ([]byte, int, error)
+	// cost returns the most bytes a pixel that decoding takes.
+	cost func(raw []byte, c image.Config) int64
 }
 
 var formats = []format{
-	{"JPEG", begins("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, prepareJPEG},
+	{"JPEG", begins("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, prepareJPEG, costJPEG},
 	{"PNG", begins(pngMagic), png.DecodeConfig, png.Decode, func(raw []byte) ([]byte, int, error) {
 		return raw, pngOrientation(raw), nil
-	}},
+	}, costPNG},
 	{"GIF", begins("GIF8"), gif.DecodeConfig, gif.Decode, func(raw []byte) ([]byte, int, error) {
 		return raw, upright, nil
-	}},
-	{"WebP", isWebP, webp.DecodeConfig, decodeWebP, prepareWebP},
+	}, func([]byte, image.Config) int64 { return 1 }},
+	{"WebP", isWebP, webp.DecodeConfig, decodeWebP, prepareWebP, func([]byte, image.Config) int64 { return 8 }},
 }
 
 func begins(magic string) func([]byte) bool {

@@ -330,10 +330,10 @@ func TestOpen(t *testing.T) {
 		wantError(t, dangling, "dangling.png")
 	}
 	wantError(t, filepath.Join(dir, "absent.jpg"), "absent.jpg")
-	wantError(t, dir, "not a regular file")
+	wantError(t, dir, "is a folder")
 	wantError(t, save("text.jpg", []byte("hello")), "hello")
 	wantError(t, save("empty.jpg", nil), "empty file")
-	if _, err := Open(good, Limits{MaxBytes: 5}); err == nil || !strings.Contains(err.Error(), good) || !strings.Contains(err.Error(), "limit of 5") {
+	if _, err := Open(good, Limits{MaxBytes: 5}); err == nil || !strings.Contains(err.Error(), good) || !strings.Contains(err.Error(), "larger than 5 bytes") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -10,8 +10,10 @@
 // A picture's size is read from its header and held against [Limits] before a pixel is
 // decoded, so that a small file which claims a huge picture costs nothing. Decoding takes
 // 1.5 to 3 bytes a pixel for a plain JPEG, 15 for a progressive one (24 in CMYK), 8 for a PNG with
-// 16 bits and alpha, and 3 for the result. The scans of a JPEG are counted, because each
-// is a pass over all pixels for as little as a few dozen bytes.
+// 16 bits and alpha, and 3 for the result; over all threads the pictures in work take 1 GiB,
+// or what a single one takes that needs more. The scans of a JPEG are counted, because each
+// is a pass over all pixels for as little as a few dozen bytes. Resizing takes the memory
+// of its result.
 //
 // # Colour
 //
@@ -20,8 +22,11 @@
 //
 // # Layout of the package
 //
-//	picture.go      Picture, resizing, cutting, writing
+//	picture.go      Picture, cutting, writing
+//	scale.go        resizing
 //	augment.go      random crops and flips
-//	decode.go       Open, Decode, limits, what a file is recognised by
+//	decode.go       Visit, Open, Decode, limits, what a file is recognised by
+//	memory.go       how much memory pictures in work take
 //	orientation.go  how the camera was held
+//	name.go         how a picture's file is found by the name that others call it by
 package picture

@@ -67,6 +67,7 @@ func turn(orientation, w, h int) (wide, start, stepX, stepY int) {
 type jpegHeader struct {
 	orientation int
 	components  int  // channels
+	progressive bool // is refined scan by scan
 	adobe       bool // has Adobe's segment, which says how colours are coded
 	end         int  // behind the end marker; 0: there is none
 }
@@ -122,7 +123,7 @@ func walkJPEG(raw []byte) jpegHeader {
 		case marker == markerAPP1 && h.orientation == upright && bytes.HasPrefix(segment, []byte("Exif\x00\x00")):
 			h.orientation = tiffOrientation(segment)
 		case markerSOF0 <= marker && marker <= markerSOF2 && len(segment) > 5:
-			h.components = int(segment[5])
+			h.components, h.progressive = int(segment[5]), marker == markerSOF2
 		case marker == markerAPP14 && bytes.HasPrefix(segment, []byte("Adobe")):
 			h.adobe = true
 		}

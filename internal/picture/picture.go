@@ -8,8 +8,6 @@ import (
 	"image/jpeg"
 	"image/png"
 	"io"
-
-	"golang.org/x/image/draw"
 )
 
 // Picture is a picture in RGB.
@@ -38,20 +36,6 @@ func (p *Picture) Resize(w, h int) *Picture {
 	return p.scale(image.Rect(0, 0, p.Width, p.Height), w, h)
 }
 
-// scale returns a part of the picture scaled to w x h pixels.
-func (p *Picture) scale(part image.Rectangle, w, h int) *Picture {
-	if part.Dx() == w && part.Dy() == h {
-		return p.Crop(part.Min.X, part.Min.Y, w, h)
-	}
-	out := newPicture(w, h)
-	scaled := image.NewRGBA(image.Rect(0, 0, w, h))
-	draw.CatmullRom.Scale(scaled, scaled.Rect, p.rgba(part), part, draw.Src, nil)
-	for i, j := 0, 0; j < len(out.Pix); i, j = i+4, j+3 {
-		copy(out.Pix[j:j+3], scaled.Pix[i:])
-	}
-	return out
-}
-
 // Crop returns a copy of the part of w x h pixels whose left upper corner is (x, y).
 // It panics if that is not inside.
 func (p *Picture) Crop(x, y, w, h int) *Picture {
@@ -78,16 +62,10 @@ func (p *Picture) Flip() *Picture {
 }
 
 // Image returns a copy for the encoders of the standard library.
-func (p *Picture) Image() image.Image { return p.rgba(image.Rect(0, 0, p.Width, p.Height)) }
-
-// rgba returns a copy of a part; its coordinates stay those of the picture.
-func (p *Picture) rgba(part image.Rectangle) *image.RGBA {
-	out := image.NewRGBA(part)
-	i := 0
-	for y := part.Min.Y; y < part.Max.Y; y++ {
-		for src := p.row(y, part.Min.X, part.Max.X); len(src) > 0; src, i = src[3:], i+4 {
-			out.Pix[i], out.Pix[i+1], out.Pix[i+2], out.Pix[i+3] = src[0], src[1], src[2], 0xff
-		}
+func (p *Picture) Image() image.Image {
+	out := image.NewRGBA(image.Rect(0, 0, p.Width, p.Height))
+	for i, src := 0, p.Pix; len(src) > 0; src, i = src[3:], i+4 {
+		out.Pix[i], out.Pix[i+1], out.Pix[i+2], out.Pix[i+3] = src[0], src[1], src[2], 0xff
 	}
 	return out
 }

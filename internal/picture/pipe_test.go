@@ -14,5 +14,5 @@ func TestPipe(t *testing.T) {
 	if err := syscall.Mkfifo(path, 0o644); err != nil {
 		t.Skipf("not run: %v", err)
 	}
-	wantError(t, path, "not a regular file")
+	wantError(t, path, "is a pipe")
 }
