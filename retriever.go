@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/retrieve"
 	"github.com/unimo-go/unimo/internal/task"
@@ -90,7 +89,7 @@ func (x *Index) Close() error { return x.handle.close(func() error { return x.s.
 
 // Found is a picture that was found.
 type Found struct {
-	Path       string  `json:"path"`       // of the picture, in the folder that was indexed
+	Path       string  `json:"path"`       // of the picture's file, absolute
 	Similarity float64 `json:"similarity"` // of the vectors of query and picture, -1 to 1
 	Ranked     bool    `json:"ranked"`     // the full model looked at it
 	Match      float64 `json:"match"`      // its match score then
@@ -131,7 +130,7 @@ func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context
 	}
 	list := make([]Found, len(hits))
 	for i, h := range hits {
-		list[i] = Found{filepath.Join(x.s.Info.Pictures, filepath.FromSlash(h.ID)), float64(h.Similarity), h.Ranked, float64(h.Match)}
+		list[i] = Found{x.s.Path(h.ID), float64(h.Similarity), h.Ranked, float64(h.Match)}
 	}
 	return list, nil
 }

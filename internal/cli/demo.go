@@ -457,7 +457,7 @@ func (a *app) trySceneSearch(ctx context.Context, model string) error {
 	if err := writePictures(pictures, heldOut); err != nil {
 		return err
 	}
-	if _, err := r.Index(ctx, pictures, index, task.IndexOptions{Log: a.log, Tick: func(string, int, int) {}}); err != nil {
+	if _, err := r.Index(ctx, pictures, index, task.IndexOptions{Replace: true, Log: a.log, Tick: func(string, int, int) {}}); err != nil {
 		return err
 	}
 	s, err := r.OpenIndex(index)
@@ -470,7 +470,7 @@ func (a *app) trySceneSearch(ctx context.Context, model string) error {
 		if err != nil {
 			return err
 		}
-		_, err = printable.Fprintf(a.stdout, "%.3f  %s\n", hits[0].Match, filepath.Join(s.Info.Pictures, hits[0].ID))
+		_, err = printable.Fprintf(a.stdout, "%.3f  %s\n", hits[0].Match, shownPath(s.Path(hits[0].ID)))
 		return err
 	}
 	for _, scene := range heldOut[:sceneQueries] {

@@ -41,6 +41,7 @@ type extractFlags struct {
 	spec      regions.Spec
 	format    string
 	skipBad   bool
+	replace   bool
 	maxPixels int
 }
 
@@ -53,6 +54,7 @@ type extraction struct {
 	Images          int          `json:"images"` // in OUT
 	New             int          `json:"new"`    // of them computed now
 	Bad             int          `json:"bad"`    // pictures left out
+	Others          int          `json:"others"` // files of other kinds
 	Seconds         float64      `json:"seconds"`
 	ImagesPerSecond float64      `json:"images_per_second"`
 }
@@ -64,6 +66,7 @@ func (a *app) featuresExtractCommand() *cobra.Command {
 		Short: "Compute the features of a folder of pictures",
 		Long: `Compute the features of all pictures (JPEG, PNG, GIF, WebP) in the folder DIR and its
 folders, and write them to OUT. An image's id is the picture's name relative to DIR.
+A name that is not UTF-8 has %XX in the id for each byte that is not.
 
 The extractors, none of which is trained:
   patches     the picture resized to a square and cut into a grid; a region's feature
@@ -72,8 +75,9 @@ The extractors, none of which is trained:
               grids
 
 The formats of OUT:
-  store       a folder of this program; if the command is interrupted, the same command
-              goes on
+  store       a folder of this program; the same command goes on after an interruption,
+              and brings OUT up to date: pictures that are new or have changed are
+              computed, those that are gone leave it
   reference   one file of the reference's feature lines; whole or not at all`,
 		Example: `  unimo features extract DIR/images FEATURES
   unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
@@ -87,6 +91,7 @@ The formats of OUT:
 	flags.IntVar(&f.spec.PatchSize, "patch-size", 0, "side of a patch in pixels (default 16)")
 	flags.IntVar(&f.spec.Grid, "grid", 0, "cells a side of the finest grid of statistics (default 6)")
 	flags.StringVar(&f.format, "format", writeStore, "store or reference")
+	flags.BoolVar(&f.replace, "replace", false, "let OUT give way if it is of another folder or extractor")
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out pictures that cannot be read, and count them")
 	flags.IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "largest picture to decode, in pixels")
 	return c
@@ -103,17 +108,24 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	if f.maxPixels < 1 {
 		return usagef("--max-pixels %d: at least 1 is needed", f.maxPixels)
 	}
-	names, err := regions.ListPictures(dir)
+	list, err := regions.ListPictures(dir)
 	if err != nil {
 		return err
 	}
-	if len(names) == 0 {
-		return fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)", dir)
+	others := list.OtherKinds()
+	if len(list.IDs) == 0 {
+		if others != "" {
+			others = "; it holds " + others
+		}
+		return fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)%s", dir, others)
 	}
-	j := &extractJob{app: a, ctx: ctx, skipBad: f.skipBad, bar: a.newProgress(),
-		source: regions.NewPictures(dir, names, x, picture.Limits{MaxPixels: f.maxPixels}, 0)}
+	if others != "" {
+		a.log.Warn("files passed over", "count", others)
+	}
+	j := &extractJob{app: a, ctx: ctx, dir: dir, flags: f, bar: a.newProgress(),
+		source: regions.NewPictures(dir, list.IDs, x, picture.Limits{MaxPixels: f.maxPixels}, 0)}
 	defer j.source.Close()
-	j.result = extraction{Out: out, Format: f.format, Extractor: x.Spec(), Dim: x.Dim()}
+	j.result = extraction{Out: out, Format: f.format, Extractor: x.Spec(), Dim: x.Dim(), Others: list.Others.Total()}
 	begin := time.Now()
 	if f.format == writeReference {
 		err = j.writeLines(out)
@@ -125,6 +137,9 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 		return err
 	}
 	r := j.result
+	if r.Images == 0 {
+		return fmt.Errorf("%s: none of the %d pictures could be read", dir, r.Bad)
+	}
 	r.Seconds = time.Since(begin).Seconds()
 	r.ImagesPerSecond = float64(r.New) / max(r.Seconds, 1e-9)
 	if a.json {
@@ -144,11 +159,12 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 // extractJob is one extraction.
 type extractJob struct {
 	*app
-	ctx     context.Context
-	source  *regions.Pictures
-	skipBad bool
-	bar     *progress
-	result  extraction
+	ctx    context.Context
+	dir    string
+	flags  extractFlags
+	source *regions.Pictures
+	bar    *progress
+	result extraction
 }
 
 // images gives the images of the named pictures, without those that are left out.
@@ -163,7 +179,7 @@ func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
 			}
 			done++
 			j.bar.Tick(done, len(names))
-			if err != nil && j.skipBad {
+			if err != nil && j.flags.skipBad {
 				if j.result.Bad++; j.result.Bad <= warnedProblems {
 					j.log.Warn(fmt.Sprintf("left out: %v", err))
 				}
@@ -192,16 +208,19 @@ func (j *extractJob) writeLines(out string) error {
 
 func (j *extractJob) writeStore(out string) error {
 	spec := j.result.Extractor
-	h := regions.Header{Dim: j.result.Dim, Extractor: &spec, Bytes: spec.Extractor == regions.Patches}
-	w, err := regions.NewWriter(out, h, true)
+	h := regions.Header{Dim: j.result.Dim, Extractor: &spec, Bytes: spec.Extractor == regions.Patches, Source: regions.Place(j.dir)}
+	existing := regions.Resume
+	if j.flags.replace {
+		existing = regions.Replace
+	}
+	w, err := regions.NewWriter(out, h, existing)
 	if err != nil {
 		return err
 	}
-	var names []string
-	for _, name := range j.source.IDs() {
-		if !w.Has(name) {
-			names = append(names, name)
-		}
+	j.bar.Stage("changes")
+	names, err := w.Refresh(j.ctx, j.source, j.bar.Tick)
+	if err != nil {
+		return err
 	}
 	for im, err := range j.images(names) {
 		if err == nil {

@@ -2,10 +2,13 @@ package cli
 
 import (
 	"context"
+	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/regions"
 	"github.com/unimo-go/unimo/internal/retrieve"
@@ -109,8 +112,11 @@ func (a *app) indexCommand() *cobra.Command {
 		Short: "Make a folder of pictures searchable",
 		Long: `Make an index of the pictures in a folder and its folders, for 'unimo search': a vector
 of each, and its regions for the final order. An index that was interrupted goes on with the
-same command; one that is there is brought up to date with the folder (a picture that
-changed under its name keeps its old vector: remove the index to make it anew).`,
+same command, and one that is there is brought up to date: pictures that are new or have
+changed are read, those that are gone leave it. An index of another folder is refused;
+--replace makes it one of PICTURES.
+
+In ids, a byte of a name that is not UTF-8 is %XX.`,
 		Example: `  unimo index PHOTOS --model RUN/best --out INDEX
   unimo search --model RUN/best --index INDEX "two dogs run on the beach"`,
 		Args: func(_ *cobra.Command, args []string) error {
@@ -144,13 +150,14 @@ changed under its name keeps its old vector: remove the index to make it anew).`
 			if a.json {
 				return a.printJSON(info)
 			}
-			_, err = printable.Fprintf(a.stdout, "%d images in %s\n", info.Images, out)
+			_, err = printable.Fprintf(a.stdout, "%d images in %s, %d of them new or changed\n", info.Images, out, info.Computed)
 			return err
 		},
 	}
 	modelFlag(c, &modelDir)
 	pixelsFlag(c, &pixels)
 	c.Flags().StringVarP(&out, "out", "o", "", "folder `INDEX` to make or bring up to date")
+	c.Flags().BoolVar(&o.Replace, "replace", false, "let an index of another folder give way")
 	c.Flags().BoolVar(&o.SkipBad, "skip-bad", false, "leave out pictures that cannot be read, and say so")
 	c.Flags().BoolVar(&o.Features, "features", false, "PICTURES are region features (file or folder)")
 	c.MarkFlagRequired("out")
@@ -161,7 +168,7 @@ changed under its name keeps its old vector: remove the index to make it anew).`
 type found struct {
 	Rank       int      `json:"rank"`
 	ID         string   `json:"image"`
-	Path       string   `json:"path"`
+	Path       string   `json:"path,omitempty"` // of the picture's file, absolute; none of region features
 	Similarity float32  `json:"similarity"`
 	Match      *float32 `json:"match,omitempty"`
 }
@@ -170,15 +177,16 @@ func (a *app) searchCommand() *cobra.Command {
 	var modelDir, indexDir, image string
 	var k, candidates, pixels int
 	c := &cobra.Command{
-		Use:   "search --model DIR --index INDEX TEXT | --image FILE",
+		Use:   "search --index INDEX TEXT | --image FILE",
 		Short: "Find pictures for a text, or like a picture",
 		Long: `Find the pictures of an index that fit a text, or that are most like a picture. A line of
-output is rank, score and path, tab-separated; with --json one object a line.
+output is rank, score and path, tab-separated; with --json one object a line, whose path is
+absolute. --model is the model that made the index; by default it is where it was then.
 
 Every vector of the index is looked at. Of a text's best --candidates the full model makes the
 final order, and their score is the match score; of the others, and for --image, it is the
 similarity of the vectors (-1 to 1).`,
-		Example: `  unimo search --model RUN/best --index INDEX "two dogs run on the beach"
+		Example: `  unimo search --index INDEX "two dogs run on the beach"
   unimo search --model RUN/best --index INDEX --image dog.jpg -k 20 --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if (len(args) == 1) == (image != "") || len(args) > 1 {
@@ -190,7 +198,7 @@ similarity of the vectors (-1 to 1).`,
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
-			r, err := openRetriever(modelDir, pixels)
+			r, err := openIndexModel(modelDir, indexDir, pixels)
 			if err != nil {
 				return err
 			}
@@ -200,22 +208,41 @@ similarity of the vectors (-1 to 1).`,
 				return err
 			}
 			defer s.Close()
+			if s.Stale > 0 {
+				a.log.Warn("pictures left out: they changed in an update of the index that was interrupted; run it again", "count", s.Stale)
+			}
 			hits, err := search(c.Context(), r, s, args, image, k, candidates)
 			if err != nil {
 				return err
 			}
-			return a.printFound(s.Info.Pictures, hits)
+			return a.printFound(s, hits)
 		},
 	}
-	modelFlag(c, &modelDir)
 	pixelsFlag(c, &pixels)
 	flags := c.Flags()
+	flags.StringVarP(&modelDir, "model", "m", "", "`DIR` of the model that made the index, if it is not where it was")
 	flags.StringVar(&indexDir, "index", "", "folder of the index (see 'unimo index')")
 	flags.StringVar(&image, "image", "", "picture to find similar ones to, instead of a text")
 	flags.IntVarP(&k, "count", "k", 10, "pictures to find")
 	flags.IntVar(&candidates, "candidates", 20, "best pictures by vectors that the full model puts in order (0: none)")
 	c.MarkFlagRequired("index")
 	return c
+}
+
+// openIndexModel opens the model of an index: the named one, or the one that made it.
+func openIndexModel(dir, index string, pixels int) (*task.Retriever, error) {
+	if dir != "" {
+		return openRetriever(dir, pixels)
+	}
+	info, err := retrieve.ReadIndexInfo(index)
+	if err != nil {
+		return nil, err
+	}
+	dir = filepath.FromSlash(picture.Name(info.ModelDir))
+	if _, err := os.Stat(dir); err != nil {
+		return nil, fmt.Errorf("the model of index %s is not at %s any more: name it with --model", index, dir)
+	}
+	return openRetriever(dir, pixels)
 }
 
 func search(ctx context.Context, r *task.Retriever, s *task.Search, args []string, image string, k, candidates int) ([]retrieve.Found, error) {
@@ -229,23 +256,50 @@ func search(ctx context.Context, r *task.Retriever, s *task.Search, args []strin
 	return s.Image(ctx, im, k)
 }
 
-func (a *app) printFound(pictures string, hits []retrieve.Found) error {
+func (a *app) printFound(s *task.Search, hits []retrieve.Found) error {
+	gone := 0
 	for i, h := range hits {
-		path := filepath.Join(pictures, filepath.FromSlash(h.ID))
-		line := found{Rank: i + 1, ID: h.ID, Path: path, Similarity: h.Similarity}
+		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}
 		score := h.Similarity
 		if h.Ranked {
 			score, line.Match = h.Match, &h.Match
 		}
+		shown := h.ID
+		if line.Path != "" {
+			shown = shownPath(line.Path)
+			if _, err := os.Stat(line.Path); err != nil {
+				gone++
+			}
+		}
 		var err error
 		if a.json {
+			line.Path = picture.ID(line.Path)
 			err = a.printJSON(line)
 		} else {
-			_, err = printable.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, printable.String(path))
+			_, err = printable.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, printable.String(shown))
 		}
 		if err != nil {
 			return err
 		}
 	}
+	if gone > 0 {
+		a.log.Warn("pictures are not where they were indexed; bring the index up to date with 'unimo index'", "gone", gone, "of", len(hits))
+	}
 	return nil
+}
+
+// shownPath returns a path as people like to read it: relative to the working folder if it lies
+// in it, else absolute.
+func shownPath(path string) string {
+	working, err := os.Getwd()
+	if err != nil {
+		return path
+	}
+	if real, err := filepath.EvalSymlinks(working); err == nil {
+		working = real
+	}
+	if rel, err := filepath.Rel(working, path); err == nil && filepath.IsLocal(rel) {
+		return rel
+	}
+	return path
 }

@@ -46,8 +46,10 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 		"predict, the text": func() error {
 			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, data.Example{TextA: hostile}, task.Prediction{Label: "pos"})
 		},
-		"search": func() error { return a.printFound("pictures", []retrieve.Found{{ID: hostile}}) },
-		"JSON":   func() error { return a.printJSON(map[string]string{hostile: hostile}) },
+		"search": func() error {
+			return a.printFound(&task.Search{Info: retrieve.IndexInfo{Source: "pictures"}}, []retrieve.Found{{ID: hostile}})
+		},
+		"JSON": func() error { return a.printJSON(map[string]string{hostile: hostile}) },
 	} {
 		out.Reset()
 		if err := print(); err != nil {

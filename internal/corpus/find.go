@@ -122,10 +122,11 @@ func (c *Collection) addFolder(dir string) error {
 	if c.kind != Images {
 		return &data.FileError{File: dir, Problem: fmt.Sprintf("has no file in which %s are read", c.kind), Remedy: forms[c.kind]}
 	}
-	pictures, err := regions.ListPictures(dir)
+	listing, err := regions.ListPictures(dir)
 	if err != nil {
 		return err
 	}
+	pictures := listing.IDs
 	if len(pictures) == 0 {
 		return c.addFeatures(dir)
 	}

@@ -55,7 +55,7 @@ func writeLines(tb testing.TB, images []*Image) string {
 }
 
 func BenchmarkStoreFloats(b *testing.B) {
-	w, err := NewWriter(b.TempDir(), Header{Dim: 2048}, false)
+	w, err := NewWriter(b.TempDir(), Header{Dim: 2048}, Refuse)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -63,7 +63,7 @@ func BenchmarkStoreFloats(b *testing.B) {
 }
 
 func BenchmarkStoreBytes(b *testing.B) {
-	w, err := NewWriter(b.TempDir(), Header{Dim: 768, Bytes: true}, false)
+	w, err := NewWriter(b.TempDir(), Header{Dim: 768, Bytes: true}, Refuse)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -3,10 +3,10 @@ package regions
 import (
 	"encoding/json"
 	"fmt"
-	"os"
 	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/picture"
 )
 
@@ -34,13 +34,9 @@ const maxSpecFile = 1 << 16
 // ReadSpec reads the spec of a folder. If there is none, the error wraps fs.ErrNotExist.
 func ReadSpec(dir string) (Spec, error) {
 	path := filepath.Join(dir, SpecFile)
-	raw, err := readSmall(path, maxSpecFile)
-	if err != nil {
-		return Spec{}, err
-	}
 	var s Spec
-	if err := json.Unmarshal(raw, &s); err != nil {
-		return Spec{}, fmt.Errorf("%s: %w", path, err)
+	if err := infile.ReadJSON(path, maxSpecFile, &s); err != nil {
+		return Spec{}, err
 	}
 	if _, err := NewExtractor(s); err != nil {
 		return Spec{}, fmt.Errorf("%s: %w", path, err)
@@ -55,18 +51,6 @@ func WriteSpec(dir string, s Spec) error {
 		return err
 	}
 	return atomicfile.WriteBytes(filepath.Join(dir, SpecFile), append(raw, '\n'))
-}
-
-// readSmall reads a regular file of at most limit bytes.
-func readSmall(path string, limit int64) ([]byte, error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > limit {
-		return nil, fmt.Errorf("%s is not a regular file of at most %d bytes", path, limit)
-	}
-	return os.ReadFile(path)
 }
 
 // Extractor computes the regions of a picture. It may be used from several goroutines.

@@ -98,7 +98,7 @@ func FuzzStore(f *testing.F) {
 		save(t, filepath.Join(dir, storeFile), manifest)
 		save(t, filepath.Join(dir, name), shard)
 		open(t, dir)
-		if w, err := NewWriter(dir, Header{Dim: 48, Bytes: true}, true); err == nil {
+		if w, err := NewWriter(dir, Header{Dim: 48, Bytes: true}, Resume); err == nil {
 			if err := w.Close(); err != nil {
 				t.Fatal(err)
 			}

@@ -24,6 +24,7 @@ type Image struct {
 	Boxes         []float32 // n x 4: x1, y1, x2, y2 in pixels
 	Features      []float32 // n x the feature's size
 	Classes       []float32 // n x classes: what a detector takes each region for, as probabilities that sum to 1; nil where unknown
+	Origin        Origin    // what it was made of, where the source knows
 }
 
 // Regions returns n.

@@ -146,7 +146,7 @@ func (s *lines) Image(id string, dst *Image) error {
 func (s *lines) read(i int, dst *Image) error {
 	im := s.images[i]
 	f := s.files[im.file]
-	dst.ID = s.ids[i]
+	dst.ID, dst.Origin = s.ids[i], Origin{}
 	dst.Width, dst.Height = im.first, im.second
 	if s.order == OrderHeight {
 		dst.Width, dst.Height = im.second, im.first

@@ -3,23 +3,26 @@ package regions
 import (
 	"fmt"
 	"math"
-	"os"
 	"runtime/debug"
+	"time"
 
 	"github.com/edsrzf/mmap-go"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // mapped is a file that is mapped read-only: its pages are the system's to keep or to
 // drop, and writing to them is impossible.
 type mapped struct {
-	path string
-	data []byte
-	mmap mmap.MMap // nil of an empty file
+	path     string
+	modified time.Time // when it was written
+	data     []byte
+	mmap     mmap.MMap // nil of an empty file
 }
 
 // mapFile maps a regular file.
 func mapFile(path string) (*mapped, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -28,18 +31,16 @@ func mapFile(path string) (*mapped, error) {
 	switch {
 	case err != nil:
 		return nil, err
-	case !info.Mode().IsRegular():
-		return nil, fmt.Errorf("%s is not a regular file", path)
 	case info.Size() > math.MaxInt:
 		return nil, fmt.Errorf("%s: %d bytes do not fit the address space", path, info.Size())
 	case info.Size() == 0: // cannot be mapped
-		return &mapped{path: path}, nil
+		return &mapped{path: path, modified: info.ModTime()}, nil
 	}
 	m, err := mmap.MapRegion(f, int(info.Size()), mmap.RDONLY, 0, 0)
 	if err != nil {
 		return nil, fmt.Errorf("map %s: %w", path, err)
 	}
-	return &mapped{path, m, m}, nil
+	return &mapped{path, info.ModTime(), m, m}, nil
 }
 
 func (m *mapped) close() error {

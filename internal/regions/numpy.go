@@ -270,7 +270,7 @@ func (s *numpy) count(a *archive, rows int) (int, error) {
 
 func (s *numpy) read(i int, dst *Image) error {
 	im := s.images[i]
-	dst.ID = s.ids[i]
+	dst.ID, dst.Origin = s.ids[i], Origin{}
 	err := s.readFile(im, dst)
 	if err == nil {
 		err = dst.Check(s.dim)

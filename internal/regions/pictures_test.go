@@ -80,9 +80,13 @@ func TestPictures(t *testing.T) {
 	savePicture(t, filepath.Join(dir, ".hidden", "c.png"), testPicture(8, 8))
 	save(t, filepath.Join(dir, "broken.png"), []byte("no picture"))
 	save(t, filepath.Join(dir, "notes.txt"), nil)
-	names, err := ListPictures(dir)
+	list, err := ListPictures(dir)
+	names := list.IDs
 	if want := []string{"a.png", "broken.png", "deep/b.png"}; err != nil || !slices.Equal(names, want) {
 		t.Fatalf("%v %v, want %v", names, err, want)
+	}
+	if got := list.OtherKinds(); got != "1 of other kinds: 1 .txt" {
+		t.Errorf("files of other kinds: %q", got)
 	}
 	x, err := NewExtractor(Spec{Extractor: Patches, ImageSize: 8, PatchSize: 4})
 	if err != nil {

@@ -6,18 +6,16 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 func readManifest(dir string) (m manifest, err error) {
 	path := filepath.Join(dir, storeFile)
-	raw, err := readSmall(path, maxStoreFile)
-	if err != nil {
+	if err := infile.ReadJSON(path, maxStoreFile, &m); err != nil {
 		return m, err
-	}
-	if err := json.Unmarshal(raw, &m); err != nil {
-		return m, fmt.Errorf("%s: %w", path, err)
 	}
 	switch {
 	case m.Format != storeFormat:
@@ -41,7 +39,8 @@ func readManifest(dir string) (m manifest, err error) {
 type shard struct {
 	file     *mapped
 	ids      []string
-	offsets  []int64 // images + 1, checked
+	origins  []Origin // nil of a store of an earlier version
+	offsets  []int64  // images + 1, checked
 	boxes    []byte
 	sizes    []byte
 	features []byte
@@ -105,6 +104,14 @@ func (s *shard) parse(path string, kind checkpoint.DType, dim, images int) error
 	if err := json.Unmarshal([]byte(r.Metadata()[metadataIDs]), &s.ids); err != nil {
 		return fmt.Errorf("%s: ids: %w", path, err)
 	}
+	if raw, ok := r.Metadata()[metadataFrom]; ok {
+		if err := json.Unmarshal([]byte(raw), &s.origins); err != nil {
+			return fmt.Errorf("%s: origins: %w", path, err)
+		}
+		if len(s.origins) != len(s.ids) {
+			return fmt.Errorf("%s: %d origins for %d ids", path, len(s.origins), len(s.ids))
+		}
+	}
 	if n := len(s.ids); n != images || len(offsets) != 8*(n+1) || len(s.sizes) != 8*n {
 		return fmt.Errorf("%s: %d ids, %d offsets and %d sizes for the %d images that features.json says", path, n, len(offsets)/8, len(s.sizes)/8, images)
 	}
@@ -121,12 +128,26 @@ func (s *shard) parse(path string, kind checkpoint.DType, dim, images int) error
 	return nil
 }
 
+// origin returns what an image was made of; none if that was not noted.
+func (s *shard) origin(i int) Origin {
+	if s.origins == nil {
+		return Origin{}
+	}
+	return s.origins[i]
+}
+
+// size returns the size of an image.
+func (s *shard) size(i int) (width, height float64) {
+	var size [2]float32
+	copyFloats(size[:], s.sizes[8*i:])
+	return float64(size[0]), float64(size[1])
+}
+
 // read sets dst to an image, unchecked.
 func (s *shard) read(i, dim int, dst *Image) {
 	begin, end := int(s.offsets[i]), int(s.offsets[i+1])
-	var size [2]float32
-	copyFloats(size[:], s.sizes[8*i:])
-	dst.ID, dst.Width, dst.Height = s.ids[i], float64(size[0]), float64(size[1])
+	dst.ID, dst.Origin = s.ids[i], s.origin(i)
+	dst.Width, dst.Height = s.size(i)
 	dst.Boxes = resize(dst.Boxes, 4*(end-begin))
 	copyFloats(dst.Boxes, s.boxes[16*begin:])
 	dst.Features = resize(dst.Features, dim*(end-begin))
@@ -168,10 +189,25 @@ type store struct {
 type storeImage struct{ shard, number int32 }
 
 func (o *opening) openStore(dir string) (indexed, error) {
-	m, err := readManifest(dir)
-	if err != nil {
-		return nil, err
+	for tries := 1; ; tries++ {
+		m, err := readManifest(dir)
+		if err != nil {
+			return nil, err
+		}
+		before := o.info
+		s, err := o.openShards(dir, m)
+		if err == nil {
+			return s, nil
+		}
+		// A writer may have replaced a shard since the list of them was read.
+		if now, again := readManifest(dir); tries == 3 || again != nil || slices.Equal(now.Shards, m.Shards) {
+			return nil, err
+		}
+		o.info = before
 	}
+}
+
+func (o *opening) openShards(dir string, m manifest) (indexed, error) {
 	o.info.Format, o.info.Extractor = FormatStore, m.Extractor
 	s := &store{dir: dir, dim: m.Dim}
 	for i, listed := range m.Shards {
@@ -216,6 +252,19 @@ func (o *opening) addShard(s *store, m manifest, listed manifestShard) error {
 }
 
 func (s *store) Dim() int { return s.dim }
+
+// Origins returns what the images of a store are made of, by id; none of other sources.
+func Origins(s Source) map[string]Origin {
+	st, ok := s.(*store)
+	if !ok {
+		return nil
+	}
+	origins := make(map[string]Origin, len(st.ids))
+	for i, id := range st.ids {
+		origins[id] = st.shards[st.images[i].shard].origin(int(st.images[i].number))
+	}
+	return origins
+}
 
 func (s *store) Close() error {
 	var err error

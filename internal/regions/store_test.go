@@ -16,7 +16,7 @@ import (
 
 func writeStore(tb testing.TB, dir string, h Header, s Source) {
 	tb.Helper()
-	w, err := NewWriter(dir, h, false)
+	w, err := NewWriter(dir, h, Refuse)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -91,7 +91,7 @@ func TestStoreGoesOn(t *testing.T) {
 	for stop := range 5 {
 		for _, closed := range []bool{true, false} {
 			dir := t.TempDir()
-			w, err := NewWriter(dir, h, true)
+			w, err := NewWriter(dir, h, Resume)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -111,7 +111,7 @@ func TestStoreGoesOn(t *testing.T) {
 			// What a killed process leaves: a file that never got its name, a shard not listed.
 			save(t, filepath.Join(dir, ".unimo-partial-1"), []byte("half"))
 			save(t, filepath.Join(dir, "features-00002.safetensors"), []byte("half"))
-			if w, err = NewWriter(dir, h, true); err != nil {
+			if w, err = NewWriter(dir, h, Resume); err != nil {
 				t.Fatal(err)
 			}
 			done := 0
@@ -136,10 +136,10 @@ func TestStoreGoesOn(t *testing.T) {
 			}
 			got, _ := openTest(t, dir, Options{})
 			sameSources(t, got, s)
-			if _, err := NewWriter(dir, Header{Dim: s.Dim()}, true); err == nil || !strings.Contains(err.Error(), "another kind") {
+			if _, err := NewWriter(dir, Header{Dim: s.Dim()}, Resume); err == nil || !strings.Contains(err.Error(), "another kind") {
 				t.Error(err)
 			}
-			if _, err := NewWriter(dir, h, false); err == nil || !strings.Contains(err.Error(), "holds features already") {
+			if _, err := NewWriter(dir, h, Refuse); err == nil || !strings.Contains(err.Error(), "holds features already") {
 				t.Error(err)
 			}
 		}
@@ -147,15 +147,15 @@ func TestStoreGoesOn(t *testing.T) {
 }
 
 func TestWriterRefuses(t *testing.T) {
-	if _, err := NewWriter(t.TempDir(), Header{}, false); err == nil {
+	if _, err := NewWriter(t.TempDir(), Header{}, Refuse); err == nil {
 		t.Error("features of no values")
 	}
 	dir := t.TempDir()
 	save(t, filepath.Join(dir, "thesis.txt"), nil)
-	if _, err := NewWriter(dir, Header{Dim: 4}, true); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
+	if _, err := NewWriter(dir, Header{Dim: 4}, Resume); err == nil || !strings.Contains(err.Error(), "thesis.txt") {
 		t.Error(err)
 	}
-	w, err := NewWriter(t.TempDir(), Header{Dim: 4, Bytes: true}, false)
+	w, err := NewWriter(t.TempDir(), Header{Dim: 4, Bytes: true}, Refuse)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,11 +238,11 @@ func TestBadStore(t *testing.T) {
 		"other":    {manifest(func(m map[string]any) { m["dim"] = 47 }), `tensor "features" is U8 [8 48]`},
 		"type":     {manifest(func(m map[string]any) { m["bytes"] = false }), "features.json says otherwise"},
 		"escape":   {manifest(func(m map[string]any) { m["shards"] = []manifestShard{{"../x", 1}} }), "not the name of a file"},
-		"missing":  {manifest(func(m map[string]any) { m["shards"] = []manifestShard{{"x", 1}} }), "no such file"},
+		"missing":  {manifest(func(m map[string]any) { m["shards"] = []manifestShard{{"x", 1}} }), "does not exist"},
 		"images":   {manifest(func(m map[string]any) { m["shards"] = []manifestShard{{first, 3}} }), "3 images"},
 		"twice":    {manifest(func(m map[string]any) { m["shards"] = []manifestShard{{first, 2}, {first, 2}} }), "there already"},
 		"no JSON":  {func(t *testing.T, dir string) { save(t, filepath.Join(dir, storeFile), []byte("{")) }, storeFile},
-		"large":    {func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, storeFile), maxStoreFile+1) }, "at most"},
+		"large":    {func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, storeFile), maxStoreFile+1) }, "larger than"},
 		"cut":      {func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, first), 300) }, first},
 		"empty":    {func(t *testing.T, dir string) { os.Truncate(filepath.Join(dir, first), 0) }, first},
 		"ids":      {shard(func(_ tensors, m map[string]string) { m["ids"] = `["a"]` }), "1 ids"},

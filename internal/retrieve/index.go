@@ -2,6 +2,8 @@ package retrieve
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/regions"
 )
@@ -26,6 +29,7 @@ import (
 type Index struct {
 	Info    IndexInfo
 	IDs     []string
+	Stale   int // images that are left out, as they have changed in an update that has not come to its end
 	vectors []float32
 	reader  checkpoint.Reader
 	regions regions.Source
@@ -34,14 +38,17 @@ type Index struct {
 // IndexInfo is what index.json says.
 type IndexInfo struct {
 	Version  int    `json:"version"`
-	Model    string `json:"model_digest"` // of the weights that made the vectors
-	Pictures string `json:"pictures"`     // the folder, as it was named; ids are names in it
+	Model    string `json:"model_digest"`       // of the model that made the vectors
+	ModelDir string `json:"model,omitempty"`    // where it was
+	Source   string `json:"source"`             // the folder of pictures, or the features, as [regions.Place] names it; ids are names in it
+	Features bool   `json:"features,omitempty"` // the source is region features
 	Images   int    `json:"images"`
 	Size     int    `json:"vector_size"`
+	Computed int    `json:"computed"` // images whose regions were computed by the command that wrote this, as they were new or had changed
 }
 
 const (
-	indexVersion = 1
+	indexVersion = 2
 	indexFile    = "index.json"
 	vectorFile   = "vectors.safetensors"
 	regionFolder = "regions"
@@ -54,22 +61,27 @@ var ErrOtherModel = errors.New("the index was made with another model")
 
 // IndexOptions say how an index is made.
 type IndexOptions struct {
-	Model     string // digest of the weights
-	Pictures  string
+	Model     string // digest of the model
+	ModelDir  string
+	Source    string // the folder of pictures, or the features
+	Features  bool
 	Extractor *regions.Spec
+	Replace   bool // an index of something else is no error
 	// Bad is told about an image that cannot be read. It returns nil to go on without it.
 	Bad  func(id string, err error) error
 	Tick func(stage string, done, total int)
 }
 
-// WriteIndex makes the index dir of all images of src. The regions of one that was interrupted
-// are not computed again. An index that is there is brought up to date: images that are gone are
-// not found any more, new ones are added. A picture that changed under its name keeps what it had.
+// WriteIndex makes the index dir of all images of src. An index of the same source that is there
+// is brought up to date: the regions of images that are as they were are not computed again,
+// whether it was interrupted or not, and images that are gone leave it. An index of another source
+// is a [*regions.OtherError], unless o.Replace.
 func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source, o IndexOptions) (IndexInfo, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return IndexInfo{}, fmt.Errorf("make an index: %w", err)
 	}
-	ids, err := writeRegions(ctx, filepath.Join(dir, regionFolder), src, o)
+	info := IndexInfo{Version: indexVersion, Model: o.Model, ModelDir: regions.Place(o.ModelDir), Source: regions.Place(o.Source), Features: o.Features, Size: s.model.Config.ContrastSize}
+	ids, hashes, err := writeRegions(ctx, dir, src, o, &info)
 	if err != nil {
 		return IndexInfo{}, err
 	}
@@ -85,20 +97,20 @@ func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source,
 	if err != nil {
 		return IndexInfo{}, err
 	}
-	size := s.model.Config.ContrastSize
 	names, err := json.Marshal(ids)
 	if err != nil {
 		return IndexInfo{}, fmt.Errorf("index %s: %w", dir, err)
 	}
 	// The vectors and their ids are one file, so that they always belong together.
 	err = checkpoint.WriteSafetensors(filepath.Join(dir, vectorFile), []checkpoint.Tensor{
-		checkpoint.FromFloat32("vectors", []int{len(ids), size}, vectors),
+		checkpoint.FromFloat32("vectors", []int{len(ids), info.Size}, vectors),
 		{Info: checkpoint.Info{Name: "ids", DType: checkpoint.U8, Shape: []int{len(names)}}, Data: names},
+		{Info: checkpoint.Info{Name: "origins", DType: checkpoint.U8, Shape: []int{len(ids), sha256.Size}}, Data: hashes},
 	}, map[string]string{"model": o.Model})
 	if err != nil {
 		return IndexInfo{}, err
 	}
-	info := IndexInfo{Version: indexVersion, Model: o.Model, Pictures: o.Pictures, Images: len(ids), Size: size}
+	info.Images = len(ids)
 	raw, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return IndexInfo{}, fmt.Errorf("index %s: %w", dir, err)
@@ -106,15 +118,28 @@ func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source,
 	return info, atomicfile.WriteBytes(filepath.Join(dir, indexFile), append(raw, '\n'))
 }
 
-// writeRegions brings the store dir up to date with src and returns the ids that both have.
-func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOptions) ([]string, error) {
-	w, err := regions.NewWriter(dir, regions.Header{Dim: src.Dim(), Extractor: o.Extractor, Bytes: o.Extractor != nil && o.Extractor.Extractor == regions.Patches}, true)
+// writeRegions brings the store of the index dir up to date with src. It returns the ids that both
+// have, and the hashes of what these are made of, behind each other.
+func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOptions, info *IndexInfo) (ids []string, hashes []byte, err error) {
+	existing := regions.Resume
+	if o.Replace {
+		existing = regions.Replace
+	}
+	w, err := regions.NewWriter(filepath.Join(dir, regionFolder), regions.Header{
+		Dim: src.Dim(), Extractor: o.Extractor, Bytes: o.Extractor != nil && o.Extractor.Extractor == regions.Patches, Source: info.Source,
+	}, existing)
+	if other := (*regions.OtherError)(nil); errors.As(err, &other) {
+		return nil, nil, &regions.OtherError{Dir: "index " + dir, Problem: other.Problem}
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; an index of other features is in the way: remove its folder", err)
+		return nil, nil, err
 	}
 	all := src.IDs()
+	missing, err := w.Refresh(ctx, src, func(done, total int) { o.Tick("changes", done, total) })
+	if err != nil {
+		return nil, nil, err
+	}
 	bad := map[string]bool{}
-	missing := slices.DeleteFunc(slices.Clone(all), w.Has)
 	for lo := 0; lo < len(missing) && err == nil; lo += imageBlock {
 		part := missing[lo:min(lo+imageBlock, len(missing))]
 		err = addRegions(ctx, w, src, part, func(id string, problem error) error {
@@ -124,9 +149,18 @@ func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOp
 		o.Tick("regions", len(all)-len(missing)+lo+len(part), len(all))
 	}
 	if err = errors.Join(err, w.Close()); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(id string) bool { return bad[id] }), nil
+	info.Computed = len(missing) - len(bad)
+	ids = slices.DeleteFunc(slices.Clone(all), func(id string) bool { return bad[id] })
+	for _, id := range ids {
+		hash, err := hex.DecodeString(w.Origin(id).Hash)
+		if err != nil || len(hash) != sha256.Size {
+			return nil, nil, fmt.Errorf("index %s: image %q has no hash: make the index again", dir, id)
+		}
+		hashes = append(hashes, hash...)
+	}
+	return ids, hashes, nil
 }
 
 // addRegions adds images to w, read several at a time.
@@ -151,33 +185,32 @@ func addRegions(ctx context.Context, w *regions.Writer, src regions.Source, ids 
 	return nil
 }
 
+// ReadIndexInfo reads what index.json of the index dir says.
+func ReadIndexInfo(dir string) (info IndexInfo, err error) {
+	path := filepath.Join(dir, indexFile)
+	err = infile.ReadJSON(path, maxIndexFile, &info)
+	if errors.Is(err, fs.ErrNotExist) {
+		return info, fmt.Errorf("%s is no index (%w): make one with \"unimo index PICTURES --model MODEL --out %s\"", dir, fs.ErrNotExist, dir)
+	}
+	if err != nil {
+		return info, fmt.Errorf("%w (or make the index again)", err)
+	}
+	if info.Version != indexVersion {
+		return info, fmt.Errorf("%s has version %d, this program reads %d: make the index again, in another folder or with --replace", path, info.Version, indexVersion)
+	}
+	return info, nil
+}
+
 // OpenIndex opens the index dir, which the model of that digest must have made.
 func OpenIndex(dir, model string) (*Index, error) {
-	path := filepath.Join(dir, indexFile)
-	stat, err := os.Stat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s is no index (%w): make one with \"unimo index PICTURES --model MODEL --out %s\"", dir, fs.ErrNotExist, dir)
-	}
+	info, err := ReadIndexInfo(dir)
 	if err != nil {
-		return nil, fmt.Errorf("open index: %w", err)
+		return nil, err
 	}
-	if !stat.Mode().IsRegular() || stat.Size() > maxIndexFile {
-		return nil, fmt.Errorf("%s is not a regular file of at most %d KiB", path, maxIndexFile>>10)
-	}
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		return nil, fmt.Errorf("open index: %w", err)
-	}
-	ix := &Index{}
-	if err := json.Unmarshal(raw, &ix.Info); err != nil {
-		return nil, fmt.Errorf("%s: %w; make the index again", path, err)
-	}
-	if ix.Info.Version != indexVersion {
-		return nil, fmt.Errorf("%s has version %d, this program reads %d: make the index again", path, ix.Info.Version, indexVersion)
-	}
-	if ix.Info.Model != model {
+	if info.Model != model {
 		return nil, fmt.Errorf("index %s: %w: name the one that made it, or make the index again", dir, ErrOtherModel)
 	}
+	ix := &Index{Info: info}
 	if err := ix.open(dir); err != nil {
 		ix.Close()
 		return nil, err
@@ -188,6 +221,11 @@ func OpenIndex(dir, model string) (*Index, error) {
 func (ix *Index) open(dir string) error {
 	var err error
 	path := filepath.Join(dir, vectorFile)
+	f, err := infile.Open(path) // which refuses pipes
+	if err != nil {
+		return err
+	}
+	f.Close()
 	if ix.reader, err = checkpoint.OpenSafetensors(path); err != nil {
 		return err
 	}
@@ -207,8 +245,43 @@ func (ix *Index) open(dir string) error {
 	if len(ix.IDs) == 0 || len(ix.vectors) != len(ix.IDs)*ix.Info.Size {
 		return fmt.Errorf("%s: %d vector values for %d images of %d each: make the index again", path, len(ix.vectors), len(ix.IDs), ix.Info.Size)
 	}
-	ix.regions, _, err = regions.Open(filepath.Join(dir, regionFolder), regions.Options{})
-	return err
+	hashes, err := ix.reader.Bytes("origins")
+	if err != nil {
+		return err
+	}
+	if len(hashes) != len(ix.IDs)*sha256.Size {
+		return fmt.Errorf("%s: %d bytes of hashes for %d images: make the index again", path, len(hashes), len(ix.IDs))
+	}
+	if ix.regions, _, err = regions.Open(filepath.Join(dir, regionFolder), regions.Options{}); err != nil {
+		return err
+	}
+	return ix.leaveOutStale(dir, hashes)
+}
+
+// leaveOutStale leaves out the images whose vectors are of something else than their regions: an
+// update that was interrupted has brought only these up to date.
+func (ix *Index) leaveOutStale(dir string, hashes []byte) error {
+	origins := regions.Origins(ix.regions)
+	var good []int
+	for i, id := range ix.IDs {
+		if origins[id].Hash == hex.EncodeToString(hashes[i*sha256.Size:(i+1)*sha256.Size]) {
+			good = append(good, i)
+		}
+	}
+	if len(good) == len(ix.IDs) {
+		return nil
+	}
+	if len(good) == 0 {
+		return fmt.Errorf("index %s was being made again: finish that with the same command", dir)
+	}
+	ids, vectors := make([]string, len(good)), make([]float32, 0, len(good)*ix.Info.Size)
+	for k, i := range good {
+		ids[k] = ix.IDs[i]
+		vectors = append(vectors, ix.vectors[i*ix.Info.Size:(i+1)*ix.Info.Size]...)
+	}
+	ix.Stale = len(ix.IDs) - len(good)
+	ix.IDs, ix.vectors = ids, vectors
+	return nil
 }
 
 // Close releases the files.

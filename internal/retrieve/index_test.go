@@ -5,14 +5,17 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/regions"
 )
 
 func (f fixture) index(t *testing.T, dir, digest string) IndexInfo {
 	t.Helper()
 	info, err := f.scorer.WriteIndex(context.Background(), dir, f.set.Images.Source, IndexOptions{
-		Model: digest, Pictures: "pictures", Bad: func(_ string, err error) error { return err }, Tick: func(string, int, int) {},
+		Model: digest, Source: "pictures", Bad: func(_ string, err error) error { return err }, Tick: func(string, int, int) {},
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -90,6 +93,64 @@ func TestIndexIsBroughtUpToDate(t *testing.T) {
 	}
 }
 
+// An image that has changed under its name is computed anew, and an index of something else is refused.
+func TestIndexFollowsItsSource(t *testing.T) {
+	f := newFixture(t, 6, 1)
+	dir := filepath.Join(t.TempDir(), "index")
+	src := f.set.Images.Source.(*memorySource)
+	f.index(t, dir, "digest")
+	src.images[1].Features, src.images[4].Features = src.images[4].Features, src.images[1].Features
+	src.images[1].Boxes, src.images[4].Boxes = src.images[4].Boxes, src.images[1].Boxes
+	before := filepath.Join(t.TempDir(), "before")
+	if err := os.CopyFS(before, os.DirFS(dir)); err != nil {
+		t.Fatal(err)
+	}
+	if info := f.index(t, dir, "digest"); info.Computed != 2 {
+		t.Errorf("%d images were computed, want the 2 that changed", info.Computed)
+	}
+	anew := filepath.Join(t.TempDir(), "anew")
+	f.index(t, anew, "digest")
+	got, want := open(t, dir), open(t, anew)
+	if !slices.Equal(got.vectors, want.vectors) {
+		t.Error("the vectors are others than those of an index made anew")
+	}
+	// An update that ended between the regions and the vectors: what changed is left out.
+	write(t, filepath.Join(dir, vectorFile), read(t, filepath.Join(before, vectorFile)))
+	half := open(t, dir)
+	if half.Stale != 2 || strings.Join(half.IDs, " ") != "0000.png 0002.png 0003.png 0005.png" || !slices.Equal(half.vectors[8:16], want.vectors[16:24]) {
+		t.Errorf("%d left out, images %v", half.Stale, half.IDs)
+	}
+
+	o := IndexOptions{Model: "digest", Source: "others", Bad: func(_ string, err error) error { return err }, Tick: func(string, int, int) {}}
+	var other *regions.OtherError
+	if _, err := f.scorer.WriteIndex(context.Background(), dir, src, o); !errors.As(err, &other) || !strings.Contains(err.Error(), "index "+dir) || !strings.Contains(err.Error(), "pictures") {
+		t.Errorf("error %v, want one that names the index and what it is of", err)
+	}
+	o.Replace = true
+	if info, err := f.scorer.WriteIndex(context.Background(), dir, src, o); err != nil || info.Computed != 0 || info.Source != regions.Place("others") {
+		t.Errorf("%+v, error %v", info, err)
+	}
+}
+
+func open(t *testing.T, dir string) *Index {
+	t.Helper()
+	ix, err := OpenIndex(dir, "digest")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { ix.Close() })
+	return ix
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
 func TestIndexLeavesOutBadImages(t *testing.T) {
 	f := newFixture(t, 5, 1)
 	src := f.set.Images.Source.(*memorySource)
@@ -119,7 +180,7 @@ func TestOpenIndexRefuses(t *testing.T) {
 			write(t, filepath.Join(dir, indexFile), `{"version":9,"model_digest":"digest"}`)
 		}},
 		{"another size", "make the index again", func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, indexFile), `{"version":1,"model_digest":"digest","vector_size":5,"images":3}`)
+			write(t, filepath.Join(dir, indexFile), `{"version":2,"model_digest":"digest","vector_size":5,"images":3}`)
 		}},
 		{"cut vectors", "vectors.safetensors", func(t *testing.T, dir string) {
 			if err := os.Truncate(filepath.Join(dir, vectorFile), 200); err != nil {
@@ -163,7 +224,7 @@ func write(t *testing.T, path, content string) {
 }
 
 func FuzzOpenIndex(fz *testing.F) {
-	fz.Add([]byte(`{"version":1,"model_digest":"digest","images":3,"vector_size":8}`))
+	fz.Add([]byte(`{"version":2,"model_digest":"digest","images":3,"vector_size":8}`))
 	fz.Add([]byte(`[]`))
 	fz.Fuzz(func(t *testing.T, raw []byte) {
 		dir := t.TempDir()

@@ -136,7 +136,7 @@ func TestExhaustiveGoesOn(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "scores")
-	identity := map[string]string{"model": "m", "data": "d"}
+	identity := ScoreIdentity{Model: "m", Texts: "t", Images: "i"}
 	folder, err := OpenScoreFolder(dir, identity)
 	if err != nil {
 		t.Fatal(err)
@@ -171,12 +171,15 @@ func TestExhaustiveGoesOn(t *testing.T) {
 		t.Errorf("the first progress is %d, want a block of %d that was there", first, block)
 	}
 
-	other, err := OpenScoreFolder(dir, map[string]string{"model": "another", "data": "d"})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := f.scorer.Exhaustive(context.Background(), f.set, other, quiet); err == nil || !strings.Contains(err.Error(), "another model") {
-		t.Errorf("error %v, want one about another model", err)
+	for _, c := range []struct {
+		identity ScoreIdentity
+		want     string
+	}{
+		{ScoreIdentity{"another", "t", "i"}, "another model"}, {ScoreIdentity{"m", "another", "i"}, "other captions"}, {ScoreIdentity{"m", "t", "another"}, "pictures or features have changed"},
+	} {
+		if _, err := OpenScoreFolder(dir, c.identity); err == nil || !strings.Contains(err.Error(), c.want) || !strings.Contains(err.Error(), dir) {
+			t.Errorf("error %v, want one about %s", err, c.want)
+		}
 	}
 	if err := os.Truncate(files[0], 100); err != nil {
 		t.Fatal(err)

@@ -1,9 +1,11 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -35,7 +37,7 @@ type Retriever struct {
 	scorer  *retrieve.Scorer
 	encoder captionEncoder
 	folder  *modeldir.Model
-	digest  string            // of the weights; "" until it is needed
+	digest  string            // of weights and configuration; "" until it is needed
 	images  regions.Extractor // nil: the model knows only features from elsewhere
 }
 
@@ -100,11 +102,8 @@ func (r *Retriever) Picture(path string) (*regions.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := picture.Open(path, r.Limits)
-	if err != nil {
-		return nil, err
-	}
-	return extract(x, p, path), nil
+	im := &regions.Image{ID: path}
+	return im, picture.VisitFile(path, r.Limits, func(p *picture.Picture) { x.Extract(x.Prepare(p), p.Width, p.Height, im) })
 }
 
 // Decode is Picture for the content of a file.
@@ -113,17 +112,8 @@ func (r *Retriever) Decode(raw []byte) (*regions.Image, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, err := picture.Decode(raw, r.Limits)
-	if err != nil {
-		return nil, err
-	}
-	return extract(x, p, "picture"), nil
-}
-
-func extract(x regions.Extractor, p *picture.Picture, id string) *regions.Image {
-	im := &regions.Image{ID: id}
-	x.Extract(x.Prepare(p), p.Width, p.Height, im)
-	return im
+	im := &regions.Image{ID: "picture"}
+	return im, picture.Visit(raw, r.Limits, func(p *picture.Picture) { x.Extract(x.Prepare(p), p.Width, p.Height, im) })
 }
 
 // Features reads an image's region features from a file or folder.
@@ -154,6 +144,7 @@ func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string
 // IndexOptions say how [Retriever.Index] works.
 type IndexOptions struct {
 	Features bool // what is indexed are region features, not pictures
+	Replace  bool // an index of something else gives way
 	SkipBad  bool
 	Log      *slog.Logger
 	Tick     func(stage string, done, total int)
@@ -173,12 +164,12 @@ func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions)
 	if err := r.checkWeights(); err != nil {
 		return retrieve.IndexInfo{}, err
 	}
-	digest, err := r.weightsDigest()
+	digest, err := r.modelDigest()
 	if err != nil {
 		return retrieve.IndexInfo{}, err
 	}
 	return r.scorer.WriteIndex(ctx, out, source, retrieve.IndexOptions{
-		Model: digest, Pictures: from, Extractor: spec, Tick: o.Tick,
+		Model: digest, ModelDir: r.Dir, Source: from, Features: o.Features, Extractor: spec, Replace: o.Replace, Tick: o.Tick,
 		Bad: func(id string, err error) error {
 			if !o.SkipBad {
 				return fmt.Errorf("%w; correct or remove it, or leave such images out with --skip-bad", err)
@@ -198,29 +189,50 @@ func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regio
 	if err != nil {
 		return nil, nil, err
 	}
-	names, err := regions.ListPictures(from)
+	list, err := regions.ListPictures(from)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(names) == 0 {
-		return nil, nil, fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp)", from)
+	others := list.OtherKinds()
+	if len(list.IDs) == 0 {
+		if others != "" {
+			others = "; it holds " + others
+		}
+		return nil, nil, fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp)%s", from, others)
+	}
+	if others != "" {
+		o.Log.Warn("files passed over", "count", others)
 	}
 	spec := x.Spec()
-	return regions.NewPictures(from, names, x, r.Limits, 0), &spec, nil
+	return regions.NewPictures(from, list.IDs, x, r.Limits, 0), &spec, nil
 }
 
-func (r *Retriever) weightsDigest() (string, error) {
+// modelDigest returns a digest of all that decides what the model makes of images and tokens.
+func (r *Retriever) modelDigest() (string, error) {
 	if r.digest != "" {
 		return r.digest, nil
 	}
-	var err error
-	r.digest, err = digestTensors(r.folder.Weights)
-	return r.digest, err
+	weights, err := digestTensors(r.folder.Weights)
+	if err != nil {
+		return "", err
+	}
+	config, err := json.Marshal(r.Config)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n", weights, config)
+	if r.images != nil {
+		fmt.Fprintf(h, "%+v\n", r.images.Spec())
+	}
+	r.digest = hex.EncodeToString(h.Sum(nil))
+	return r.digest, nil
 }
 
 // Search answers queries from an index.
 type Search struct {
 	Info     retrieve.IndexInfo
+	Stale    int // images that are left out, see [retrieve.Index]
 	r        *Retriever
 	index    *retrieve.Index
 	searcher *retrieve.Searcher
@@ -228,7 +240,7 @@ type Search struct {
 
 // OpenIndex opens an index that this model made.
 func (r *Retriever) OpenIndex(dir string) (*Search, error) {
-	digest, err := r.weightsDigest()
+	digest, err := r.modelDigest()
 	if err != nil {
 		return nil, err
 	}
@@ -241,7 +253,20 @@ func (r *Retriever) OpenIndex(dir string) (*Search, error) {
 		ix.Close()
 		return nil, err
 	}
-	return &Search{ix.Info, r, ix, s}, nil
+	return &Search{ix.Info, ix.Stale, r, ix, s}, nil
+}
+
+// Path returns the file of a picture that was found; "" if the index is of region features.
+func (s *Search) Path(id string) string {
+	if s.Info.Features {
+		return ""
+	}
+	dir := filepath.FromSlash(picture.Name(s.Info.Source))
+	file, err := picture.Find(dir, id)
+	if err != nil { // which no index of ours has
+		return filepath.Join(dir, "?")
+	}
+	return file
 }
 
 // Close releases the index, not the model.
@@ -313,11 +338,10 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores string, tick func(done, total int)) (retrieve.Outcome, error) {
 	var folder *retrieve.ScoreFolder
 	if scores != "" {
-		digest, err := r.weightsDigest()
+		identity, err := r.scoreIdentity(ctx, set)
 		if err != nil {
 			return retrieve.Outcome{}, err
 		}
-		identity := map[string]string{"model": digest, "data": digestSet(set)}
 		if folder, err = retrieve.OpenScoreFolder(scores, identity); err != nil {
 			return retrieve.Outcome{}, err
 		}
@@ -325,16 +349,26 @@ func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores str
 	return r.scorer.Exhaustive(ctx, set, folder, tick)
 }
 
-// digestSet returns a digest over the images' names and the captions' tokens.
-func digestSet(set retrieve.Set) string {
-	h := sha256.New()
-	for _, id := range set.Images.IDs {
-		fmt.Fprintf(h, "%q\n", id)
+// scoreIdentity says of what the scores of a set are. Images go in as the model sees them: that
+// holds whatever changes a score, a file's content or how it is read.
+func (r *Retriever) scoreIdentity(ctx context.Context, set retrieve.Set) (id retrieve.ScoreIdentity, err error) {
+	if id.Model, err = r.modelDigest(); err != nil {
+		return id, err
 	}
+	h := sha256.New()
 	for i, tokens := range set.Texts {
 		fmt.Fprintln(h, set.ImageOf[i], tokens)
 	}
-	return hex.EncodeToString(h.Sum(nil))
+	id.Texts = hex.EncodeToString(h.Sum(nil))
+	h.Reset()
+	for im, err := range regions.Read(set.Images.Source, set.Images.IDs) {
+		if err = cmp.Or(ctx.Err(), err); err != nil {
+			return id, err
+		}
+		fmt.Fprintf(h, "%q %s\n", im.ID, im.Digest())
+	}
+	id.Images = hex.EncodeToString(h.Sum(nil))
+	return id, nil
 }
 
 func (r *Retriever) twoStage(ctx context.Context, set retrieve.Set, n int, tick func(done, total int)) (retrieve.Outcome, error) {
@@ -429,15 +463,16 @@ const galleryHits = 5
 
 // picture returns a picture for a page; "" if there is none, as with features from elsewhere.
 func (r *Retrieved) picture(image int32) string {
-	name := filepath.FromSlash(r.Set.Images.IDs[image])
-	if !filepath.IsLocal(name) {
-		return ""
-	}
-	p, err := picture.Open(filepath.Join(r.pictures, name), picture.DefaultLimits)
+	file, err := picture.Find(r.pictures, r.Set.Images.IDs[image])
 	if err != nil {
 		return ""
 	}
-	uri, err := p.DataURI(gallerySide)
+	return thumbnail(file, picture.DefaultLimits)
+}
+
+// thumbnail returns a picture for a page, small; "" if it cannot be read.
+func thumbnail(file string, l picture.Limits) (uri string) {
+	err := picture.VisitFile(file, l, func(p *picture.Picture) { uri, _ = p.DataURI(gallerySide) })
 	if err != nil {
 		return ""
 	}
