@@ -147,7 +147,7 @@ func (d *document) object() error {
 				return err
 			}
 		default:
-			if err := d.skip(); err != nil {
+			if err := infile.SkipJSON(d.dec, d.budget.renew); err != nil {
 				return d.broken(err)
 			}
 		}
@@ -157,26 +157,6 @@ func (d *document) object() error {
 		return d.broken(err)
 	}
 	return nil
-}
-
-// skip reads over a value without keeping it.
-func (d *document) skip() error {
-	for depth := 0; ; {
-		d.budget.renew()
-		token, err := d.dec.Token()
-		if err != nil {
-			return err
-		}
-		switch token {
-		case json.Delim('['), json.Delim('{'):
-			depth++
-		case json.Delim(']'), json.Delim('}'):
-			depth--
-		}
-		if depth == 0 {
-			return nil
-		}
-	}
 }
 
 // named reads the captions under the name of their picture.

@@ -71,6 +71,29 @@ func ExplainJSON(err error) (problem string, offset int64) {
 	return err.Error(), 0
 }
 
+// SkipJSON reads over the next value of a decoder without keeping it. step, unless nil, is called
+// before each of its parts.
+func SkipJSON(dec *json.Decoder, step func()) error {
+	for depth := 0; ; {
+		if step != nil {
+			step()
+		}
+		token, err := dec.Token()
+		if err != nil {
+			return err
+		}
+		switch token {
+		case json.Delim('['), json.Delim('{'):
+			depth++
+		case json.Delim(']'), json.Delim('}'):
+			depth--
+		}
+		if depth == 0 {
+			return nil
+		}
+	}
+}
+
 // JSONKind says what a JSON value is, by its first byte: "a text", "a list" and so on.
 func JSONKind(raw []byte) string {
 	switch raw = bytes.TrimLeft(raw, " \t\r\n"); {

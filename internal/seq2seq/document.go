@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // maxTurns bounds the questions of a conversation, whose history repeats in each.
@@ -28,13 +29,13 @@ func recogniseJSON(path string, in io.Reader) (Kind, error) {
 	head = skipMark(head[:n])
 	switch start := bytes.TrimLeft(head, " \t\r\n"); {
 	case len(start) > 0 && start[0] == '[':
-		unknown.Problem = "is a JSON list"
-		unknown.Remedy = "write its objects without the list, one a line, as .jsonl"
-		return 0, unknown
+		return KindJSONLines, nil
 	case len(start) == 0 || start[0] != '{':
 		return 0, unknown
 	}
-	dec := json.NewDecoder(io.MultiReader(bytes.NewReader(head), io.LimitReader(in, MaxDocument)))
+	bounded := &budget{r: io.MultiReader(bytes.NewReader(head), io.LimitReader(in, MaxDocument)), file: path}
+	bounded.renew()
+	dec := json.NewDecoder(bounded)
 	dec.Token() // {
 	for dec.More() {
 		key, err := dec.Token()
@@ -42,14 +43,22 @@ func recogniseJSON(path string, in io.Reader) (Kind, error) {
 			return 0, unknown
 		}
 		if key != "data" {
-			var skip json.RawMessage
-			if dec.Decode(&skip) != nil {
+			if err := infile.SkipJSON(dec, bounded.renew); err != nil {
 				return 0, unknown
 			}
 			continue
 		}
 		var item struct{ Story, Paragraphs json.RawMessage }
-		if list, err := dec.Token(); err != nil || list != json.Delim('[') || dec.Decode(&item) != nil {
+		bounded.renew()
+		open, err := dec.Token()
+		if err == nil && open == json.Delim('[') {
+			err = dec.Decode(&item)
+		}
+		var known *data.FileError
+		if errors.As(err, &known) {
+			return 0, err
+		}
+		if err != nil || open != json.Delim('[') {
 			unknown.Problem = `has no list of objects under "data"`
 			return 0, unknown
 		}
@@ -68,7 +77,9 @@ func recogniseJSON(path string, in io.Reader) (Kind, error) {
 // document walks the items of "data" in one JSON object. item decodes one, which begins at line.
 func (r *reader) document(content []byte, item func(dec *json.Decoder, line int) error) error {
 	content = skipMark(content)
-	dec := json.NewDecoder(bytes.NewReader(content))
+	in := budget{r: bytes.NewReader(content), file: r.file}
+	in.renew()
+	dec := json.NewDecoder(&in)
 	counted, line := 0, 1
 	// lineOf is the line of what follows the decoder's place.
 	lineOf := func() int {
@@ -97,8 +108,7 @@ func (r *reader) document(content []byte, item func(dec *json.Decoder, line int)
 			return broken(err)
 		}
 		if key != "data" {
-			var skip json.RawMessage
-			if err := dec.Decode(&skip); err != nil {
+			if err := infile.SkipJSON(dec, in.renew); err != nil {
 				return broken(err)
 			}
 			continue
@@ -107,6 +117,7 @@ func (r *reader) document(content []byte, item func(dec *json.Decoder, line int)
 			return broken(err)
 		}
 		for dec.More() {
+			in.renew()
 			if err := item(dec, lineOf()); err != nil {
 				return err
 			}
@@ -142,11 +153,58 @@ func (r *reader) decode(dec *json.Decoder, line int, item any) (ok bool, err err
 }
 
 func (r *reader) malformed(line int, err error) error {
+	var known *data.FileError
+	if errors.As(err, &known) {
+		return err
+	}
 	problem := fmt.Sprintf("is no valid JSON: %v", err)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		problem = "is no valid JSON: it ends within a value"
 	}
 	return &data.FileError{File: r.file, Line: line, Problem: problem, Remedy: "fetch it again", Err: err}
+}
+
+// maxItem bounds a conversation or an article in bytes.
+const maxItem = 64 << 20
+
+// budget ends the reading of a document whose items are too long to be held.
+type budget struct {
+	r    io.Reader
+	file string
+	left int
+}
+
+func (b *budget) renew() { b.left = maxItem }
+
+// Read implements [io.Reader].
+func (b *budget) Read(p []byte) (int, error) {
+	if b.left <= 0 {
+		return 0, &data.FileError{File: b.file, Problem: fmt.Sprintf("has an item of more than %d MiB", maxItem>>20), Remedy: "split it, or write its examples as JSON lines"}
+	}
+	n, err := b.r.Read(p[:min(len(p), b.left)])
+	b.left -= n
+	return n, err
+}
+
+// list is a JSON list whose reading ends at the first item of another kind: by itself the decoder
+// goes on and makes room for all of them.
+type list[T any] []T
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (l *list[T]) UnmarshalJSON(raw []byte) error {
+	if raw[0] != '[' {
+		return json.Unmarshal(raw, (*[]T)(l)) // null, or the decoder's own error
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.Token() // the bracket
+	for dec.More() {
+		var item T
+		if err := dec.Decode(&item); err != nil {
+			return err
+		}
+		*l = append(*l, item)
+	}
+	return nil
 }
 
 // turn is a question or an answer in CoQA's JSON.
@@ -159,12 +217,12 @@ type turn struct {
 // and answers before it.
 func (r *reader) conversation(dec *json.Decoder, line int) error {
 	var c struct {
-		Source     string            `json:"source"`
-		ID         string            `json:"id"`
-		Story      string            `json:"story"`
-		Questions  []turn            `json:"questions"`
-		Answers    []turn            `json:"answers"`
-		Additional map[string][]turn `json:"additional_answers"`
+		Source     string                `json:"source"`
+		ID         string                `json:"id"`
+		Story      string                `json:"story"`
+		Questions  list[turn]            `json:"questions"`
+		Answers    list[turn]            `json:"answers"`
+		Additional map[string]list[turn] `json:"additional_answers"`
 	}
 	if ok, err := r.decode(dec, line, &c); !ok {
 		return err
@@ -232,22 +290,31 @@ func (r *reader) conversation(dec *json.Decoder, line int) error {
 	return nil
 }
 
+// passage is an item of "paragraphs" in SQuAD's JSON.
+type passage struct {
+	Context string         `json:"context"`
+	QAs     list[question] `json:"qas"`
+}
+
+// question is an item of "qas".
+type question struct {
+	ID         string       `json:"id"`
+	Question   string       `json:"question"`
+	Impossible bool         `json:"is_impossible"`
+	Answers    list[answer] `json:"answers"`
+}
+
+// answer is an item of "answers".
+type answer struct {
+	Text string `json:"text"`
+}
+
 // article reads an item of SQuAD's JSON: an example a question that has an answer, with
 // the answer and the passage as sources and the question as target.
 func (r *reader) article(dec *json.Decoder, line int) error {
 	var a struct {
-		Title      string `json:"title"`
-		Paragraphs []struct {
-			Context string `json:"context"`
-			QAs     []struct {
-				ID         string `json:"id"`
-				Question   string `json:"question"`
-				Impossible bool   `json:"is_impossible"`
-				Answers    []struct {
-					Text string `json:"text"`
-				} `json:"answers"`
-			} `json:"qas"`
-		} `json:"paragraphs"`
+		Title      string        `json:"title"`
+		Paragraphs list[passage] `json:"paragraphs"`
 	}
 	if ok, err := r.decode(dec, line, &a); !ok {
 		return err

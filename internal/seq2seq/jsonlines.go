@@ -1,20 +1,21 @@
 package seq2seq
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
-// jsonLine is a line of JSON lines. Article and Highlights, or Document and Summary, are
-// how others call source and target.
+// jsonLine is a line of JSON lines as it is written.
 type jsonLine struct {
 	ID         string   `json:"id,omitempty"`
 	Source     texts    `json:"source,omitempty"`
@@ -26,26 +27,14 @@ type jsonLine struct {
 	Group      string   `json:"group,omitempty"`
 	Turn       int      `json:"turn,omitempty"`
 	IDs        bool     `json:"ids,omitempty"`
-	Article    *string  `json:"article,omitempty"`
-	Highlights *string  `json:"highlights,omitempty"`
-	Document   *string  `json:"document,omitempty"`
-	Summary    *string  `json:"summary,omitempty"`
 }
 
 // jsonKeys is the remedy for a line of another form.
-const jsonKeys = `accepted are the keys source (a text or a list of texts) and target, or turns (a list of texts), knowledge and target; with id, references, domain, group, turn and ids where there are any; or article and highlights, document and summary, with id`
+const jsonKeys = `accepted are the keys source (a text or a list of texts) and target, or turns (a list of texts), knowledge and target; with id, references, domain, group, turn and ids where there are any; ` +
+	`or what others call source and target: article and highlights, document and summary, input and output`
 
 // texts is one text or several.
 type texts []string
-
-// UnmarshalJSON accepts a string or a list of strings.
-func (t *texts) UnmarshalJSON(raw []byte) error {
-	if raw[0] == '"' {
-		*t = make(texts, 1)
-		return json.Unmarshal(raw, &(*t)[0])
-	}
-	return json.Unmarshal(raw, (*[]string)(t))
-}
 
 // MarshalJSON writes one text as a string.
 func (t texts) MarshalJSON() ([]byte, error) {
@@ -66,22 +55,26 @@ func marshal(v any) ([]byte, error) {
 	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
 }
 
-func (r *reader) jsonLines(in io.Reader) error {
-	lines := data.NewLines(in, r.file)
+// objects reads JSON lines, or a list of objects.
+func (r *reader) objects(in io.Reader) error {
+	buffered := bufio.NewReader(infile.Text(in, r.file))
+	head, _ := buffered.Peek(64) // an error comes again
+	objects, err := data.NewObjects(buffered, r.file, bytes.HasPrefix(bytes.TrimLeft(head, " \t\r\n"), []byte("[")))
+	if err != nil {
+		return err
+	}
 	for {
-		raw, err := lines.Next()
+		raw, line, err := objects.Next()
 		if err == io.EOF {
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		if len(bytes.TrimSpace(raw)) == 0 {
-			err = r.problem(lines.Number(), "the line is empty", "remove it")
-		} else if x, problem := r.parseLine(raw); problem != "" {
-			err = r.problem(lines.Number(), problem, jsonKeys)
+		if x, problem := r.parseLine(raw); problem != "" {
+			err = r.problem(line, problem, jsonKeys)
 		} else {
-			x.Line = lines.Number()
+			x.Line = line
 			if !utf8.Valid(raw) {
 				r.report.InvalidUTF8++ // JSON has no such bytes: they have become U+FFFD
 			}
@@ -93,62 +86,100 @@ func (r *reader) jsonLines(in io.Reader) error {
 	}
 }
 
-// parseLine reads one object. The problem is "" if it is an example.
-func (r *reader) parseLine(raw []byte) (Example, string) {
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.DisallowUnknownFields()
-	var l jsonLine
-	if err := dec.Decode(&l); err != nil {
-		var wrong *json.UnmarshalTypeError
-		switch {
-		case errors.As(err, &wrong) && wrong.Field != "":
-			return Example{}, fmt.Sprintf("%q is a JSON %s", wrong.Field, wrong.Value)
-		case errors.As(err, &wrong):
-			return Example{}, fmt.Sprintf("a JSON %s is where a text, a list of texts or an object is expected", wrong.Value)
-		case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-			return Example{}, "is no JSON object: it ends within a value"
-		}
-		return Example{}, "is no JSON object of a known form: " + strings.TrimPrefix(err.Error(), "json: ")
-	}
-	if rest := bytes.TrimSpace(raw[dec.InputOffset():]); len(rest) > 0 {
-		return Example{}, fmt.Sprintf("has %s after the object", data.Quote(string(rest)))
-	}
-	return r.example(&l)
+// objectKeys are the keys of an object that have the roles of a text-to-text example, "" for none.
+type objectKeys struct {
+	source, target, knowledge, id string
+	problem                       string
 }
 
-func (r *reader) example(l *jsonLine) (Example, string) {
-	x := Example{ID: l.ID, Sources: l.Source, Knowledge: l.Knowledge, References: l.References, Domain: l.Domain, Group: l.Group, Turn: l.Turn, IDs: l.IDs}
-	forms := 0
-	for _, given := range []bool{len(l.Source) > 0, len(l.Turns) > 0 || l.Knowledge != "", l.Article != nil, l.Document != nil} {
-		if given {
-			forms++
+// ownKeys are those of [jsonLine] that have no role.
+var ownKeys = []string{"turns", "references", "domain", "group", "turn", "ids"}
+
+// keys finds out what the keys of an object are; objects with the same ones are looked at once.
+func (r *reader) keys(o columns.Object) objectKeys {
+	all := o.Keys()
+	signature := strings.Join(all, "\x00")
+	if k, known := r.known[signature]; known {
+		return k
+	}
+	var k objectKeys
+	var used []int
+	for role, key := range map[columns.Role]*string{columns.Source: &k.source, columns.Target: &k.target, columns.Knowledge: &k.knowledge, columns.ID: &k.id} {
+		i, err := columns.Find(all, role)
+		if err != nil {
+			k.problem = err.Error()
+		} else if i >= 0 {
+			*key, used = all[i], append(used, i)
 		}
 	}
+	for i, key := range all {
+		if slices.Contains(ownKeys, key) {
+			used = append(used, i)
+		}
+	}
+	if len(r.known) < 1000 { // of objects that are all different none need be kept
+		r.known[signature] = k
+	}
+	r.passOver(columns.Unused(all, used...))
+	return k
+}
+
+// parseLine reads one object. The problem is "" if it is an example.
+func (r *reader) parseLine(raw []byte) (x Example, problem string) {
+	o, problem := columns.ParseObject(raw)
+	if problem != "" {
+		return x, problem
+	}
+	k := r.keys(o)
+	if k.problem != "" {
+		return x, k.problem
+	}
+	var targets []string
+	for _, read := range []func() string{
+		func() string { x.ID, problem = o.Text(k.id); return problem },
+		func() string { x.Sources, problem = o.Texts(k.source); return problem },
+		func() string { x.Knowledge, problem = o.Text(k.knowledge); return problem },
+		func() string { targets, problem = o.Texts(k.target); return problem },
+		func() string { x.References, problem = o.Texts("references"); return problem },
+		func() string { x.Domain, problem = o.Text("domain"); return problem },
+		func() string { x.Group, problem = o.Text("group"); return problem },
+		func() string { return o.Decode("turn", &x.Turn) },
+		func() string { return o.Decode("ids", &x.IDs) },
+	} {
+		if problem := read(); problem != "" {
+			return x, problem
+		}
+	}
+	turns, problem := o.Texts("turns")
+	if problem != "" {
+		return x, problem
+	}
 	switch {
-	case forms > 1:
-		return x, "has more than one of source, turns or knowledge, article and document"
-	case len(l.Turns) > 0 || l.Knowledge != "":
+	case len(turns) > 0 || x.Knowledge != "":
 		if !r.opt.Dialogue {
 			return x, "has turns or knowledge, though the task has no dialogues"
 		}
-		x.Sources = l.Turns
-	case len(l.Source) > maxSources && !r.opt.Dialogue:
-		return x, fmt.Sprintf("has %d sources, more than %d", len(l.Source), maxSources)
-	case l.Article != nil:
-		x.Sources = []string{*l.Article}
-	case l.Document != nil:
-		x.Sources = []string{*l.Document}
+		if len(turns) > 0 && len(x.Sources) > 0 {
+			return x, fmt.Sprintf("has both turns and %s", k.source)
+		}
+		if len(turns) > 0 {
+			x.Sources = turns
+		}
+	case len(x.Sources) > maxSources && !r.opt.Dialogue:
+		return x, fmt.Sprintf("has %d sources, more than %d", len(x.Sources), maxSources)
+	case k.source == "":
+		return x, x.label() + "has no source text: it is " + o.String()
 	}
 	switch {
-	case l.Target != nil:
-		x.Target = *l.Target
-	case l.Highlights != nil:
-		x.Target = sentences(*l.Highlights)
-	case l.Summary != nil:
-		x.Target = *l.Summary
+	case len(targets) > 1:
+		return x, fmt.Sprintf("%q has %d texts: put the one to be written there, and all that scoring accepts under references", k.target, len(targets))
+	case len(targets) == 1 && columns.Fold(k.target) == "highlights":
+		x.Target = sentences(targets[0])
+	case len(targets) == 1:
+		x.Target = targets[0]
 	}
 	if len(x.References) > 0 {
-		if l.Target == nil {
+		if k.target == "" {
 			x.Target = x.References[0]
 		}
 		// The target comes first.
@@ -157,9 +188,11 @@ func (r *reader) example(l *jsonLine) (Example, string) {
 		} else {
 			x.References[0], x.References[at] = x.References[at], x.References[0]
 		}
+	} else if k.target == "" && r.opt.NeedTarget {
+		return x, x.label() + "has no target text: it is " + o.String()
 	}
-	if l.Turn < 0 {
-		return x, fmt.Sprintf("turn is %d", l.Turn)
+	if x.Turn < 0 {
+		return x, fmt.Sprintf("turn is %d", x.Turn)
 	}
 	return x, ""
 }

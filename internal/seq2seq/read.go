@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -20,9 +21,9 @@ type Kind uint8
 // The kinds. docs/formats.md describes them.
 const (
 	KindAuto      Kind = iota // by the file's name and content
-	KindTSV                   // the reference's: columns src, tgt, knowledge; text or ids
+	KindTSV                   // the reference's: columns src, tgt, knowledge and what others call them; text or ids
 	KindCSV                   // columns source, target, knowledge, id
-	KindJSONLines             // an object a line
+	KindJSONLines             // an object a line, or a list of objects
 	KindCoQA                  // CoQA's JSON
 	KindSQuAD                 // SQuAD's JSON, for question generation
 	KindPairs                 // two files, sources and targets, line by line
@@ -68,14 +69,31 @@ type Report struct {
 	Skipped     map[string]int // examples left out as they should be, by reason
 	InvalidUTF8 int            // examples with bytes that are not UTF-8; the tokenizer takes them as they are
 	IDs         bool           // the examples are ids of tokens
+	Passed      []string       // columns or keys that were passed over and may mean something
 }
 
 // Form says in words what the file is.
 func (r Report) Form() string {
+	form := r.Kind.String()
 	if r.IDs {
-		return r.Kind.String() + " of ids"
+		form += " of ids"
 	}
-	return r.Kind.String()
+	if len(r.Passed) > 0 {
+		form += "; passed over: " + strings.Join(r.Passed, ", ")
+	}
+	return form
+}
+
+// maxPassed bounds the columns that are named as passed over.
+const maxPassed = 8
+
+// passOver notes columns that were not used.
+func (r *reader) passOver(names []string) {
+	for _, name := range names {
+		if name = data.Quote(name); len(r.report.Passed) < maxPassed && !slices.Contains(r.report.Passed, name) {
+			r.report.Passed = append(r.report.Passed, name)
+		}
+	}
 }
 
 // Reasons for skipping.
@@ -123,10 +141,11 @@ type reader struct {
 	out      []Example
 	report   Report
 	problems int
+	known    map[string]objectKeys // by the keys of an object
 }
 
 func newReader(file string, opt Options) *reader {
-	return &reader{file: file, opt: opt, report: Report{Kind: opt.Kind, Skipped: map[string]int{}}}
+	return &reader{file: file, opt: opt, report: Report{Kind: opt.Kind, Skipped: map[string]int{}}, known: map[string]objectKeys{}}
 }
 
 func (r *reader) readFile(path string) error {
@@ -177,12 +196,18 @@ func (r *reader) read(in io.Reader) error {
 	case KindCSV:
 		return r.rows(in, data.FormatCSV)
 	case KindJSONLines:
-		return r.jsonLines(in)
+		return r.objects(in)
 	}
-	content, err := io.ReadAll(io.LimitReader(in, MaxDocument+1))
-	if err != nil {
+	var buffer bytes.Buffer
+	if f, ok := in.(*os.File); ok {
+		if info, err := f.Stat(); err == nil {
+			buffer.Grow(int(min(info.Size(), MaxDocument)) + bytes.MinRead + 1) // once, not in steps
+		}
+	}
+	if _, err := buffer.ReadFrom(io.LimitReader(in, MaxDocument+1)); err != nil {
 		return r.unreadable(err)
 	}
+	content := buffer.Bytes()
 	if len(content) > MaxDocument {
 		return &data.FileError{File: r.file, Problem: fmt.Sprintf("is longer than %d MiB", MaxDocument>>20), Remedy: "split it, or write its examples as JSON lines"}
 	}

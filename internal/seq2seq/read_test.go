@@ -92,6 +92,16 @@ func TestReadFile(t *testing.T) {
 			want: []Example{{ID: "7", Sources: []string{"a"}, Target: "b", Group: "g", Line: 1}, {Sources: []string{"a", "b"}, Target: "x", References: []string{"x", "y"}, Line: 2},
 				{Sources: []string{"a"}, Target: "b", References: []string{"b", "c"}, Line: 3}, {ID: "h", Sources: []string{"a"}, Target: "One. Two .", Line: 4},
 				{Sources: []string{"d"}, Target: "s", Line: 5}}},
+		{name: "a list", files: map[string]string{"a.json": "\ufeff[{\"document\": \"a\", \"summary\": \"b\", \"id\": 1},\n\n{\"input\": \"c\", \"output\": \"d\", \"id\": 1.50, \"target\": null}]"}, path: "a.json", kind: KindJSONLines,
+			want: []Example{{ID: "1", Sources: []string{"a"}, Target: "b", Line: 1}, {ID: "1.50", Sources: []string{"c"}, Target: "d", Line: 3}}},
+		{name: "other names", files: map[string]string{"a.jsonl": `{"Dialogue": "a", "summary": "b", "idx": 0, "extra": {"deep": [1]}}` + "\n\n" + `{"article": ["a", "b"], "target": "c", "group": 7}`}, path: "a.jsonl", kind: KindJSONLines,
+			want: []Example{{ID: "0", Sources: []string{"a"}, Target: "b", Line: 1}, {Sources: []string{"a", "b"}, Target: "c", Group: "7", Line: 3}}},
+		{name: "csv as others write it", files: map[string]string{"a.csv": ",Article,highlights,id\n0,a,\"One.\nTwo\",x\n"}, path: "a.csv", kind: KindCSV,
+			want: []Example{{ID: "x", Sources: []string{"a"}, Target: "One. Two .", Line: 2}}},
+		{name: "tsv as others write it", files: map[string]string{"a.tsv": "index\tdocument\tsummary\n7\ta\tb\n"}, path: "a.tsv", kind: KindTSV,
+			want: []Example{{ID: "7", Sources: []string{"a"}, Target: "b", Line: 2}}},
+		{name: "several sources in csv", files: map[string]string{"a.csv": "source1,source2,target\na,b,c\n"}, path: "a.csv", kind: KindCSV,
+			want: []Example{{Sources: []string{"a", "b"}, Target: "c", Line: 2}}},
 		{name: "json lines of a dialogue", path: "a.json", opt: Options{Dialogue: true}, kind: KindJSONLines,
 			files: map[string]string{"a.json": `{"turns": ["q", "a", "r"], "knowledge": "k", "target": "t", "domain": "d", "turn": 2}` + "\n" + `{"source": "q", "target": "t"}`},
 			want: []Example{{Sources: []string{"q", "a", "r"}, Knowledge: "k", Target: "t", Domain: "d", Turn: 2, Line: 1},
@@ -135,6 +145,17 @@ func TestReadFile(t *testing.T) {
 	}
 }
 
+// What was not used is said, unless it is known to mean nothing.
+func TestPassedOver(t *testing.T) {
+	dir := folder(t, map[string]string{"a.csv": "Unnamed: 0,instruction,input,output\n0,a,b,c\n", "a.jsonl": `{"input": "b", "output": "c", "id": 1}` + "\n" + `{"input": "b", "output": "c", "instruction": "a"}`})
+	for file, want := range map[string]string{"a.csv": `CSV with source and target; passed over: "instruction"`, "a.jsonl": `JSON lines; passed over: "instruction"`} {
+		_, report, err := ReadFile(filepath.Join(dir, file), Options{})
+		if err != nil || report.Form() != want {
+			t.Errorf("%s: %q, %v", file, report.Form(), err)
+		}
+	}
+}
+
 func TestInvalidUTF8IsCounted(t *testing.T) {
 	dir := folder(t, map[string]string{"a.tsv": "src\ttgt\na\xff\tb\nc\td\n", "a.jsonl": "{\"source\": \"a\xff\", \"target\": \"b\"}\n{\"source\": \"a\", \"target\": \"b\"}\n"})
 	for file, want := range map[string]string{"a.tsv": "a\xff", "a.jsonl": "a\ufffd"} {
@@ -160,7 +181,11 @@ func TestReadErrors(t *testing.T) {
 		{"absent", "", "", need, "does not exist"},
 		{"empty", "a.tsv", "", need, "a.tsv: is empty"},
 		{"header alone", "a.tsv", "src\ttgt\n", need, "has no examples"},
-		{"unknown column", "a.tsv", "src\ttarget\na\tb\n", need, `a.tsv:1: the header has the unknown column "target"; accepted are the columns src`},
+		{"unknown column", "a.tsv", "src\ttargets\na\tb\n", need, `a.tsv:1: the header has no column for the target; accepted are the columns source or src`},
+		{"two that could be the target", "a.csv", "document,summary,title\na,b,c\n", need, `a.csv:1: the header has "summary" and "title", and either could be the target`},
+		{"two keys that could be the target", "a.jsonl", `{"document": "a", "summary": "b", "title": "c"}`, need, `a.jsonl:1: has "summary" and "title", and either could be the target`},
+		{"Git LFS pointer", "a.jsonl", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", need, "a.jsonl: is a Git LFS pointer"},
+		{"web page", "x.story", "<!DOCTYPE html>\n<html>", need, "x.story: is a web page"},
 		{"two of a column", "a.tsv", "src\tsrc\na\tb\n", need, `two columns "src"`},
 		{"no source", "a.tsv", "tgt\na\n", need, "no column for the source"},
 		{"no target", "a.tsv", "src\na\n", need, "no column for the target"},
@@ -174,17 +199,22 @@ func TestReadErrors(t *testing.T) {
 		{"NUL", "a.tsv", "src\ttgt\na\x00\tb\n", need, "a.tsv:2: contains a NUL byte"},
 		{"ids and text", "a.tsv", "src\ttgt\n1 2\t3\n4\t5\na\tb\n", need, "a.tsv:4: is text, though 2 lines are ids"},
 		{"open quote", "a.csv", "source,target\n\"a,b\n", need, "a.csv:2: is no valid CSV"},
-		{"unknown key", "a.jsonl", `{"source": "a", "target": "b"}` + "\n" + `{"source": "a", "targets": "b"}`, need, `a.jsonl:2: is no JSON object of a known form: unknown field "targets"; accepted are the keys`},
-		{"wrong type", "a.jsonl", `{"source": "a", "target": 3}`, need, `a.jsonl:1: "target" is a JSON number`},
-		{"wrong type in a list", "a.jsonl", `{"source": ["a", 3]}`, need, `a.jsonl:1: "source" is a JSON number`},
-		{"cut off", "a.jsonl", `{"source": "a", "tar`, need, `a.jsonl:1: is no JSON object: it ends within a value`},
-		{"two objects", "a.jsonl", `{"source": "a", "target": "b"} {}`, need, `a.jsonl:1: has "{}" after the object`},
-		{"two forms", "a.jsonl", `{"source": "a", "article": "a", "target": "b"}`, need, "more than one of"},
+		{"unknown key", "a.jsonl", `{"source": "a", "target": "b"}` + "\n" + `{"source": "a", "targets": "b"}`, need, `a.jsonl:2: has no target text: it is an object with the keys "source", "targets"; accepted are the keys`},
+		{"wrong type", "a.jsonl", `{"source": "a", "target": 3}`, need, `a.jsonl:1: "target" is a number, want a text`},
+		{"wrong type in a list", "a.jsonl", `{"source": ["a", 3]}`, need, `a.jsonl:1: "source" is a list of something else than texts`},
+		{"cut off", "a.jsonl", `{"source": "a", "tar`, need, `a.jsonl:1: the JSON ends in the middle`},
+		{"two objects", "a.jsonl", `{"source": "a", "target": "b"} {}`, need, `a.jsonl:1: is not valid JSON: invalid character '{' after top-level value`},
+		{"two forms", "a.jsonl", `{"source": "a", "turns": ["a"], "target": "b"}`, talk, "both turns and source"},
+		{"several targets", "a.jsonl", `{"source": "a", "target": ["b", "c"]}`, need, `"target" has 2 texts`},
+		{"id", "a.jsonl", `{"source": "a", "target": "b", "id": {}}`, need, `a.jsonl:1: "id" is an object, want a text`},
+		{"turn of another kind", "a.jsonl", `{"source": "a", "target": "b", "turn": "x"}`, need, `a.jsonl:1: "turn": the value is a text, want a whole number`},
 		{"turns without dialogue", "a.jsonl", `{"turns": ["a"], "target": "b"}`, need, "no dialogues"},
-		{"blank line", "a.jsonl", "\n{}", need, "a.jsonl:1: the line is empty"},
+		{"blank line", "a.jsonl", "\n{}", need, "a.jsonl:2: has no source text: it is an object without keys"},
 		{"no text", "a.jsonl", `{"id": "7", "target": "b"}`, need, `a.jsonl:1: example "7": has no source text`},
 		{"turn number", "a.jsonl", `{"source": "a", "target": "b", "turn": -1}`, need, "turn is -1"},
-		{"list", "a.json", `[{"source": "a"}]`, need, "is a JSON list; write its objects without the list"},
+		{"list", "a.json", "[{\"source\": \"a\", \"target\": \"b\"},\n{\"source\": \"a\"}]", need, `a.json:2: has no target text`},
+		{"cut off list", "a.json", `[{"source": "a", "target": "b"}, {`, need, `a.json:1: ends within the JSON list`},
+		{"list of lists", "a.json", `[[], []]`, need, `a.json:1: is a list, no JSON object`},
 		{"other data", "a.json", `{"data": [{"a": 1}]}`, need, `has neither "story"`},
 		{"data is no list", "a.json", `{"data": {}}`, need, `no list of objects under "data"`},
 		{"text", "a.json", "hello", need, "is of no known kind; name a .jsonl"},

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
 )
 
@@ -15,11 +16,12 @@ const TurnSeparator = " [SEP] "
 // maxSources bounds the source texts of an example that is no dialogue.
 const maxSources = 16
 
-// columns says which column of a file of rows is what, -1 for none.
-type columns struct {
+// places says which column of a file of rows is what, -1 for none.
+type places struct {
 	width                 int
 	sources               []int
 	target, knowledge, id int
+	highlights            bool // the target is lines, as those of a story are
 }
 
 // rows reads TSV or CSV.
@@ -60,27 +62,33 @@ func (r *reader) rows(in io.Reader, format data.Format) error {
 }
 
 // header reads the first row. The problem is "" if it is a header.
-func (r *reader) header(names []string, format data.Format) (columns, string) {
-	c := columns{width: len(names), target: -1, knowledge: -1, id: -1}
+func (r *reader) header(names []string, format data.Format) (c places, problem string) {
+	c = places{width: len(names), target: -1, knowledge: -1, id: -1}
+	var err error
 	for i, name := range names {
-		var place *int
-		switch {
-		case slices.Contains(names[:i], name):
-			return c, fmt.Sprintf("the header has two columns %s", data.Quote(name))
-		case format == data.FormatTSV && strings.HasPrefix(name, "src"), format == data.FormatCSV && name == "source":
+		// Any name that begins with "src" is a source, as in the reference's files; "source1" and the like as well.
+		if folded := columns.Fold(name); strings.HasPrefix(folded, "src") || strings.Trim(folded, "0123456789") == "source" {
+			if slices.ContainsFunc(names[:i], func(other string) bool { return columns.Fold(other) == folded }) {
+				return c, fmt.Sprintf("the header has two columns %s", data.Quote(name))
+			}
 			c.sources = append(c.sources, i)
-			continue
-		case format == data.FormatTSV && name == "tgt", format == data.FormatCSV && name == "target":
-			place = &c.target
-		case name == "knowledge":
-			place = &c.knowledge
-		case format == data.FormatCSV && name == "id":
-			place = &c.id
-		default:
-			return c, fmt.Sprintf("the header has the unknown column %s", data.Quote(name))
 		}
-		*place = i
 	}
+	if len(c.sources) == 0 {
+		i, err := columns.Find(names, columns.Source)
+		if err != nil {
+			return c, "the header " + err.Error()
+		}
+		if i >= 0 {
+			c.sources = []int{i}
+		}
+	}
+	for role, place := range map[columns.Role]*int{columns.Target: &c.target, columns.Knowledge: &c.knowledge, columns.ID: &c.id} {
+		if *place, err = columns.Find(names, role); err != nil {
+			return c, "the header " + err.Error()
+		}
+	}
+	c.highlights = c.target >= 0 && columns.Fold(names[c.target]) == "highlights"
 	switch n := len(c.sources); {
 	case n == 0:
 		return c, "the header has no column for the source"
@@ -93,17 +101,20 @@ func (r *reader) header(names []string, format data.Format) (columns, string) {
 	case r.opt.NeedTarget && c.target < 0:
 		return c, "the header has no column for the target"
 	}
+	r.passOver(columns.Unused(names, append([]int{c.target, c.knowledge, c.id}, c.sources...)...))
 	return c, ""
 }
 
 func acceptedColumns(format data.Format) string {
+	separator := "tab-separated"
 	if format == data.FormatCSV {
-		return "accepted are the columns source, target, knowledge (dialogues) and id, comma-separated, in any order; put a first line with such names into the file"
+		separator = "comma-separated"
 	}
-	return "accepted are the columns src (several: src1, src2, ...), tgt and knowledge (dialogues), tab-separated, in any order; put a first line with such names into the file"
+	return "accepted are the columns source or src (several: src1, src2, ...), target or tgt, knowledge (dialogues) and id, " + separator + ", in any order, or what others call them: article and highlights, document and summary, " +
+		"input and output; put a first line with such names into the file"
 }
 
-func (r *reader) row(fields []string, c columns, line int) Example {
+func (r *reader) row(fields []string, c places, line int) Example {
 	field := func(i int) string {
 		if i < 0 {
 			return ""
@@ -111,6 +122,9 @@ func (r *reader) row(fields []string, c columns, line int) Example {
 		return strings.Clone(fields[i]) // not the row
 	}
 	x := Example{Line: line, Target: field(c.target), Knowledge: field(c.knowledge), ID: field(c.id)}
+	if c.highlights {
+		x.Target = sentences(x.Target)
+	}
 	for _, i := range c.sources {
 		x.Sources = append(x.Sources, field(i))
 	}
@@ -126,10 +140,10 @@ type idRows struct {
 	first [2]int // the line of the first
 }
 
-func (d *idRows) look(fields []string, c columns, line int) {
+func (d *idRows) look(fields []string, c places, line int) {
 	kind := 1
 	for i, text := range fields {
-		if i != c.id && !looksLikeIDs(text) {
+		if (slices.Contains(c.sources, i) || i == c.target || i == c.knowledge) && !looksLikeIDs(text) {
 			kind = 0
 			break
 		}
