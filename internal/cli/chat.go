@@ -128,7 +128,7 @@ func (c *conversation) answer(ctx context.Context, question string) error {
 		return err
 	}
 	if len(c.turns) == 1 && cut.Source > 0 {
-		c.log.Warn(fmt.Sprintf("the story is longer than the model reads: %d tokens at its end are left out", cut.Source))
+		c.log.Warn("the story is longer than the model reads: its end is left out")
 	}
 	c.turns = append(c.turns, answer.Text)
 	if c.json {

@@ -64,9 +64,12 @@ texts with a tab between them, and so is the text of the output.`,
 	return c
 }
 
-// predictChunk lines of standard input are answered together: input of any length
+// predictChunk lines of standard input are answered together, or fewer if they have chunkBytes: input of any length
 // needs the memory of one chunk.
-const predictChunk = 256
+const (
+	predictChunk = 256
+	chunkBytes   = 4 << 20
+)
 
 func (a *app) predictLines(ctx context.Context, p *task.Predictor, pair bool) error {
 	in := bufio.NewReader(a.input(ctx))
@@ -85,10 +88,10 @@ func (a *app) predictLines(ctx context.Context, p *task.Predictor, pair bool) er
 	}
 }
 
-// readLines reads up to n lines; first is the number of the next line.
+// readLines reads up to n lines, and none after the one with which they have chunkBytes; first is the number of the next line.
 func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 	var lines []string
-	for len(lines) < n {
+	for size := 0; len(lines) < n && size < chunkBytes; size += len(lines[len(lines)-1]) {
 		var line strings.Builder
 		for {
 			part, err := in.ReadSlice('\n')

@@ -31,6 +31,17 @@ func TestReadLines(t *testing.T) {
 	}
 }
 
+// However long lines are, those that are read at once have a few megabytes, and none is lost.
+func TestReadLongLines(t *testing.T) {
+	line := strings.Repeat("x", chunkBytes/3+1) + "\n"
+	in := bufio.NewReaderSize(strings.NewReader(strings.Repeat(line, 7)), 16*chunkBytes)
+	for _, want := range []int{3, 3, 1, 0} {
+		if got, err := readLines(in, predictChunk, 1); err != nil || len(got) != want {
+			t.Errorf("%d lines, %v; want %d", len(got), err, want)
+		}
+	}
+}
+
 // A printed line always has the same number of fields, whatever the texts hold.
 func TestPrintPrediction(t *testing.T) {
 	classes, regression := model.Config{}, model.Config{ProblemType: model.Regression}

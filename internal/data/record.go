@@ -14,8 +14,8 @@ const MinSeqLen = 3
 
 // Tokenizer is what encoding needs of a vocabulary.
 type Tokenizer interface {
-	// Encode appends the ids of text to dst and returns it.
-	Encode(dst []int32, text string) []int32
+	// EncodeUpTo appends the first ids of text to dst, most of them at most, and says whether there are more.
+	EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool)
 	CLS() int32
 	SEP() int32
 }
@@ -37,7 +37,7 @@ type Encoder struct {
 	MaxLen    int // most tokens of a record, at least MinSeqLen
 }
 
-// Encode tokenises one example; truncated says that tokens were cut.
+// Encode tokenises one example as far as it is read; truncated says that tokens were cut.
 //
 // A single text is cut at its end. Of several the longest loses its last
 // token, the later one of equally long ones, until the record fits. A second or further
@@ -53,13 +53,14 @@ func (e *Encoder) encode(buf []int32, x Example) (r Record, truncated bool) {
 		panic(fmt.Sprintf("data: length limit %d is below %d", e.MaxLen, MinSeqLen))
 	}
 	t := e.Tokenizer
-	// First all texts whole, [CLS] a [SEP] b [SEP]; then what follows a cut moves to it.
+	// First as much of each text as there is room for, [CLS] a [SEP] b [SEP]; then what follows a cut moves to it.
 	tokens := append(buf[:0], t.CLS())
 	var one [2]int
 	lengths := one[:0]
 	for text := range x.Texts {
 		start := len(tokens)
-		tokens = t.Encode(tokens, text)
+		// One token more than there is room for tells as much of a text as all of them.
+		tokens, _ = t.EncodeUpTo(tokens, text, e.MaxLen-1)
 		n := len(tokens) - start
 		if n == 0 && len(lengths) > 0 {
 			continue

@@ -12,11 +12,15 @@ import (
 // can be written down.
 type byteTokenizer struct{}
 
-func (byteTokenizer) Encode(dst []int32, text string) []int32 {
+func (byteTokenizer) EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool) {
+	start := len(dst)
 	for _, b := range []byte(text) {
 		dst = append(dst, 10+int32(b))
 	}
-	return dst
+	if len(dst)-start > most {
+		return dst[:start+most], true
+	}
+	return dst, false
 }
 func (byteTokenizer) CLS() int32 { return 0 }
 func (byteTokenizer) SEP() int32 { return 2 }
@@ -138,4 +142,25 @@ func TestPack(t *testing.T) {
 	if b.Len() != 0 || !slices.Equal(b.Offsets, []int32{0}) {
 		t.Errorf("got %+v", b)
 	}
+}
+
+// wholeTokenizer gives all tokens, however many are asked for.
+type wholeTokenizer struct{ byteTokenizer }
+
+func (wholeTokenizer) EncodeUpTo(dst []int32, text string, _ int) ([]int32, bool) {
+	return byteTokenizer{}.EncodeUpTo(dst, text, len(text))
+}
+
+// To tokenise a text only as far as it is read gives the record that the whole text gives.
+func TestEncodeReadsNoMoreThanItKeeps(t *testing.T) {
+	text := rapid.StringOfN(rapid.RuneFrom([]rune("ab")), 0, 12, -1)
+	rapid.Check(t, func(t *rapid.T) {
+		x := Example{TextA: text.Draw(t, "a"), TextB: text.Draw(t, "b")}
+		n := rapid.IntRange(MinSeqLen, 20).Draw(t, "most")
+		got, cut := (&Encoder{Tokenizer: byteTokenizer{}, MaxLen: n}).Encode(x)
+		want, wantCut := (&Encoder{Tokenizer: wholeTokenizer{}, MaxLen: n}).Encode(x)
+		if !slices.Equal(got.Tokens, want.Tokens) || got.SegmentB != want.SegmentB || cut != wantCut {
+			t.Fatalf("%v, cut: %v; want %v, %v", got, cut, want, wantCut)
+		}
+	})
 }

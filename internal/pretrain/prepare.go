@@ -179,8 +179,7 @@ func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) 
 // encode returns the tokens of a caption, special ones included.
 func (p *Preparer) encode(text string) []int32 {
 	t := p.Tokenizer
-	tokens := t.Encode([]int32{t.CLS()}, text)
-	tokens = tokens[:min(len(tokens), p.Recipe.MaxCaption-1)]
+	tokens, _ := t.EncodeUpTo([]int32{t.CLS()}, text, p.Recipe.MaxCaption-2)
 	return append(tokens, t.SEP())
 }
 

@@ -2,6 +2,7 @@ package seq2seq
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -10,8 +11,8 @@ import (
 
 // Tokenizer is what encoding needs of a vocabulary.
 type Tokenizer interface {
-	// Encode appends the ids of text to dst and returns it.
-	Encode(dst []int32, text string) []int32
+	// EncodeUpTo appends the first ids of text to dst, most of them at most, and says whether there are more.
+	EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool)
 	// FromBPE returns the id for a BPE id in decimal or a special token's name.
 	FromBPE(line string) (id int32, ok bool)
 	CLS() int32
@@ -31,7 +32,7 @@ type Record struct {
 	Line      int     // the example's
 }
 
-// Cut says what an example lost to the limits.
+// Cut says what an example lost to the limits. Of what a text has beyond its own limit one token counts, unless [Encoder.Count] is set.
 type Cut struct {
 	Source int // tokens of source texts and the passage, those of dropped turns not counted
 	Turns  int // turns of a dialogue, the oldest
@@ -43,6 +44,13 @@ type Truncated struct {
 	Source int `json:"source"` // tokens of a source text or the passage
 	Turns  int `json:"turns"`  // turns of a dialogue
 	Target int `json:"target"` // tokens of the target
+}
+
+// Add adds the counts of further examples.
+func (t *Truncated) Add(more Truncated) {
+	t.Source += more.Source
+	t.Turns += more.Turns
+	t.Target += more.Target
 }
 
 func (t *Truncated) add(c Cut) {
@@ -86,6 +94,7 @@ type Encoder struct {
 	MaxTotal            int  // most tokens of the whole source, at least MinSource; 0: no limit
 	TurnTypes           int  // turn ids of the model, at least 2 for a dialogue
 	MaxPositions        int  // rows of the model's table of positions; 0: no limit
+	Count               bool // tokenise texts to their end to count what is cut off; else as far as they are read
 }
 
 // The least limits: a token beside the special ones.
@@ -197,6 +206,7 @@ type encoding struct {
 	target  []int32
 	passage string  // the passage tokenised last, unless of ids: the questions of a conversation share it
 	cached  []int32 // its tokens
+	beyond  bool    // it has more of them
 }
 
 func (w *encoding) encode(x Example, withTarget bool) (Record, Cut, error) {
@@ -235,28 +245,31 @@ func (w *encoding) sources(x Example, cut *Cut) (passages int, err error) {
 		if x.Knowledge != "" {
 			if x.IDs || w.passage != x.Knowledge {
 				w.passage = ""
-				if w.cached, err = w.tokens(w.cached[:0], x, x.Knowledge); err != nil {
+				if w.cached, w.beyond, err = w.tokens(w.cached[:0], x, x.Knowledge, limit); err != nil {
 					return 0, err
 				}
 				if !x.IDs {
 					w.passage = x.Knowledge
 				}
 			}
-			w.add(w.cached, limit, cut)
+			w.add(w.cached, w.beyond, limit, cut)
 			passages = 1
 		}
 	}
 	for _, text := range texts {
-		ids, err := w.tokens(nil, x, text)
+		ids, more, err := w.tokens(nil, x, text, limit)
 		if err != nil {
 			return 0, err
 		}
-		w.add(ids, limit, cut)
+		w.add(ids, more, limit, cut)
 	}
 	return passages, nil
 }
 
-func (w *encoding) add(ids []int32, limit int, cut *Cut) {
+func (w *encoding) add(ids []int32, more bool, limit int, cut *Cut) {
+	if more {
+		cut.Source++
+	}
 	if len(ids) > limit {
 		cut.Source += len(ids) - limit
 		ids = ids[:limit]
@@ -264,10 +277,14 @@ func (w *encoding) add(ids []int32, limit int, cut *Cut) {
 	w.texts = append(w.texts, ids)
 }
 
-// tokens appends the ids of a text of an example.
-func (w *encoding) tokens(dst []int32, x Example, text string) ([]int32, error) {
+// tokens appends the ids of a text of an example, limit of them unless all have to be counted.
+func (w *encoding) tokens(dst []int32, x Example, text string, limit int) (ids []int32, more bool, err error) {
 	if !x.IDs {
-		return w.Tokenizer.Encode(dst, text), nil
+		if w.Count {
+			limit = math.MaxInt
+		}
+		ids, more = w.Tokenizer.EncodeUpTo(dst, text, limit)
+		return ids, more, nil
 	}
 	for piece := range strings.SplitSeq(text, " ") {
 		id, ok := w.Tokenizer.FromBPE(piece)
@@ -276,11 +293,11 @@ func (w *encoding) tokens(dst []int32, x Example, text string) ([]int32, error) 
 			if piece == "" {
 				remedy = "put exactly one space between two ids and none elsewhere"
 			}
-			return nil, x.fail(fmt.Sprintf("%s is no id of the vocabulary", data.Quote(piece)), remedy)
+			return nil, false, x.fail(fmt.Sprintf("%s is no id of the vocabulary", data.Quote(piece)), remedy)
 		}
 		dst = append(dst, id)
 	}
-	return dst, nil
+	return dst, false, nil
 }
 
 // fit cuts the texts to MaxTotal.
@@ -325,11 +342,17 @@ func (w *encoding) encodeTarget(x Example, cut *Cut) (err error) {
 	if strings.TrimSpace(x.Target) == "" {
 		return x.fail("has no target text", "give every example the text to write, or remove it")
 	}
-	if w.target, err = w.tokens(w.target, x, x.Target); err != nil {
+	limit := w.targetLimit()
+	var more bool
+	if w.target, more, err = w.tokens(w.target, x, x.Target, limit); err != nil {
 		return err
 	}
-	w.target = append(w.target, w.Tokenizer.SEP())
-	if limit := w.targetLimit(); len(w.target) > limit {
+	if !more {
+		w.target = append(w.target, w.Tokenizer.SEP())
+	} else {
+		cut.Target = 1 // of what follows
+	}
+	if len(w.target) > limit {
 		cut.Target = len(w.target) - limit
 		w.target = w.target[:limit]
 	}

@@ -20,10 +20,19 @@ const (
 )
 
 func (letters) Encode(dst []int32, text string) []int32 {
+	ids, _ := letters{}.EncodeUpTo(dst, text, len(text))
+	return ids
+}
+
+func (letters) EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool) {
+	start := len(dst)
 	for _, b := range []byte(text) {
 		dst = append(dst, 100+int32(b))
 	}
-	return dst
+	if len(dst)-start > most {
+		return dst[:start+most], true
+	}
+	return dst, false
 }
 
 func (letters) FromBPE(line string) (int32, bool) {
@@ -108,7 +117,7 @@ func TestEncode(t *testing.T) {
 			"^ab|^wx", "2345678", "wxy", "", "", Cut{Source: 2, Target: 2}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			c.encoder.Tokenizer = letters{}
+			c.encoder.Tokenizer, c.encoder.Count = letters{}, true
 			c.x.Line = 7
 			r, cut, err := c.encoder.Encode(c.x)
 			if err != nil {
@@ -186,7 +195,7 @@ func TestEncodeKeepsTheLimits(t *testing.T) {
 			Tokenizer: letters{}, Dialogue: rapid.Bool().Draw(t, "dialogue"), ContinuousPositions: rapid.Bool().Draw(t, "continuous"),
 			MaxSource: rapid.IntRange(MinSource, 12).Draw(t, "source"), MaxTarget: rapid.IntRange(MinTarget, 8).Draw(t, "target"),
 			MaxTotal: rapid.SampledFrom([]int{0, 3, 8, 15}).Draw(t, "total"), TurnTypes: rapid.IntRange(2, 5).Draw(t, "turns"),
-			MaxPositions: rapid.IntRange(5, 30).Draw(t, "positions"),
+			MaxPositions: rapid.IntRange(5, 30).Draw(t, "positions"), Count: true,
 		}
 		if e.Check() != nil {
 			t.Skip("impossible limits")
@@ -213,6 +222,16 @@ func TestEncodeKeepsTheLimits(t *testing.T) {
 				t.Fatalf("record %d is %+v, alone %+v, %v", i, r, alone, err)
 			}
 			counted.add(cut)
+			bounded := e // tokenises no more than is read
+			bounded.Count = false
+			short, shortCut, err := bounded.Encode(examples[i])
+			if err != nil || !slices.Equal(short.Tokens, r.Tokens) || !slices.Equal(short.Positions, r.Positions) || !slices.Equal(short.Labels, r.Labels) ||
+				!slices.Equal(short.Roles, r.Roles) || !slices.Equal(short.Turns, r.Turns) {
+				t.Fatalf("without counting %+v, want %+v, %v", short, r, err)
+			}
+			if (shortCut.Source > 0) != (cut.Source > 0) || shortCut.Turns != cut.Turns || (shortCut.Target > 0) != (cut.Target > 0) {
+				t.Fatalf("without counting %+v is cut, want %+v", shortCut, cut)
+			}
 			checkRecord(t, &e, examples[i], r, cut)
 		}
 		if counted != truncated {

@@ -12,11 +12,15 @@ import (
 // letters is a vocabulary of single letters.
 type letters struct{}
 
-func (letters) Encode(dst []int32, text string) []int32 {
+func (letters) EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool) {
+	start := len(dst)
 	for _, r := range text {
 		dst = append(dst, 10+r-'a')
 	}
-	return dst
+	if len(dst)-start > most {
+		return dst[:start+most], true
+	}
+	return dst, false
 }
 func (letters) FromBPE(string) (int32, bool) { return 0, false }
 func (letters) CLS() int32                   { return 0 }

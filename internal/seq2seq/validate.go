@@ -160,7 +160,9 @@ func (v *validator) file(task Task, in input) error {
 func (v *validator) measure(f *FileValidation, examples []Example) error {
 	c := content{name: f.Split, examples: map[uint64]bool{}, groups: map[uint64]bool{}}
 	var source, target lengths
-	work := encoding{Encoder: &v.opt.Encoder}
+	counting := v.opt.Encoder
+	counting.Count = true
+	work := encoding{Encoder: &counting}
 	if v.opt.Encoder.Tokenizer != nil {
 		f.Truncated = &Truncated{}
 	}

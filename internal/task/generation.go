@@ -459,13 +459,21 @@ func (w *writer) loss(ctx context.Context, examples []seq2seq.Example, batch int
 
 // write generates a text for each example, and counts the sources that were cut.
 func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o generate.Options, tick func(done, total int)) ([]Generated, seq2seq.Truncated, error) {
-	records, cut, err := w.encoder.EncodeSources(examples, nil)
-	if err != nil {
-		return nil, cut, err
-	}
-	sources := make([]generate.Source, len(examples))
-	for i, r := range records {
-		sources[i] = w.source(r)
+	const part = 256
+	var sources []generate.Source
+	var cut seq2seq.Truncated
+	for lo := 0; lo < len(examples); lo += part {
+		if err := ctx.Err(); err != nil {
+			return nil, cut, err
+		}
+		records, more, err := w.encoder.EncodeSources(examples[lo:min(lo+part, len(examples))], nil)
+		if err != nil {
+			return nil, cut, err
+		}
+		cut.Add(more)
+		for _, r := range records {
+			sources = append(sources, w.source(r))
+		}
 	}
 	results, err := w.decoder.Run(ctx, sources, o, tick)
 	if err != nil {
@@ -514,9 +522,7 @@ func (w *writer) lengths(examples []seq2seq.Example) (lengths, labels []int, all
 		for _, r := range records {
 			labels = append(labels, len(r.Labels))
 		}
-		all.Source += cut.Source
-		all.Turns += cut.Turns
-		all.Target += cut.Target
+		all.Add(cut)
 	}
 	return lengths, labels, all, nil
 }

@@ -261,8 +261,8 @@ func (m *trie) find(text string, at int) (a *addedToken, start, end int) {
 	return nil, len(text), len(text)
 }
 
-// cutAt calls yield for the parts of text in order: a found token, or what lies between.
-func (t *Tokenizer) cutAt(m *trie, text string, yield func(between string, a *addedToken)) {
+// cutAt calls yield for the parts of text in order, a found token or what lies between, until it returns false.
+func (t *Tokenizer) cutAt(m *trie, text string, yield func(between string, a *addedToken) (more bool)) {
 	done := 0 // up to where parts were yielded
 	for at := 0; m != nil; {
 		a, start, end := m.find(text, at)
@@ -279,10 +279,9 @@ func (t *Tokenizer) cutAt(m *trie, text string, yield func(between string, a *ad
 		if a.RStrip {
 			end = len(text) - len(strings.TrimLeftFunc(text[end:], unicode.IsSpace))
 		}
-		if start > done {
-			yield(text[done:start], nil)
+		if start > done && !yield(text[done:start], nil) || !yield("", a) {
+			return
 		}
-		yield("", a)
 		done = end
 	}
 	if done < len(text) {
@@ -290,27 +289,28 @@ func (t *Tokenizer) cutAt(m *trie, text string, yield func(between string, a *ad
 	}
 }
 
-// encodeAdded appends the ids of text, in which added tokens are looked for.
-func (t *Tokenizer) encodeAdded(dst []int32, s *scratch, text string) []int32 {
-	t.cutAt(t.plain, text, func(between string, a *addedToken) {
+// encodeAdded is encodeTo for a text in which added tokens are looked for.
+func (t *Tokenizer) encodeAdded(dst []int32, s *scratch, text string, limit int) []int32 {
+	t.cutAt(t.plain, text, func(between string, a *addedToken) bool {
 		switch {
 		case a != nil:
 			dst = append(dst, a.ID)
-			return
+			return len(dst) <= limit
 		case t.normal == nil:
-			dst = t.encodeText(dst, s, between)
-			return
+			dst = t.encodeText(dst, s, between, limit)
+			return len(dst) <= limit
 		}
 		s.normal = t.normalize(s.normal[:0], between)
 		between = unsafe.String(unsafe.SliceData(s.normal), len(s.normal)) // which encodeText leaves alone
-		t.cutAt(t.normal, between, func(between string, a *addedToken) {
+		t.cutAt(t.normal, between, func(between string, a *addedToken) bool {
 			if a != nil {
 				dst = append(dst, a.ID)
-				return
+			} else {
+				dst = t.encodeText(dst, s, between, limit) // to normalize again changes nothing
 			}
-			// To normalize again changes nothing.
-			dst = t.encodeText(dst, s, between)
+			return len(dst) <= limit
 		})
+		return len(dst) <= limit
 	})
 	return dst
 }

@@ -28,6 +28,9 @@
 // is RoBERTa's vocabulary under other names. A piece that vocab.txt leaves out
 // encodes as [UNK].
 //
+// Differs from the reference: a stretch of more than 80 KiB without white space and without punctuation behind a
+// letter, which no text in words has, is cut there before it is encoded, so that no word takes much memory.
+//
 // # WordPiece
 //
 // Controls are dropped, accents too where text is lower-cased; a word ends at white space,

@@ -279,7 +279,7 @@ func TestEncodeLowerCase(t *testing.T) {
 func TestCut(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		text := anyText().Draw(t, "text")
-		at := cut(text, rapid.IntRange(1, 40).Draw(t, "n"))
+		at := small().cut(text, rapid.IntRange(1, 40).Draw(t, "n"))
 		apart := append(splitAll(text[:at]), splitAll(text[at:])...)
 		if want := splitAll(text); !slices.Equal(apart, want) {
 			t.Fatalf("%q cut at %d splits into %q, want %q", text, at, apart, want)
@@ -290,7 +290,7 @@ func TestCut(t *testing.T) {
 		}
 	})
 	for text, want := range map[string]int{"ab cd": 2, "a   b c": 5, "abc": 3, "a\u3000 b c": 6, "ab ": 2} {
-		if got := cut(text, 2); got != want {
+		if got := small().cut(text, 2); got != want {
 			t.Errorf("cut(%q, 2) = %d, want %d", text, got, want)
 		}
 	}

@@ -15,7 +15,8 @@ type scratch struct {
 	lower   []byte   // the lower-cased text
 	symbols []uint32 // of the word being merged
 	ranks   []uint32 // ranks[i] belongs to the pair symbols[i], symbols[i+1]
-	word    []byte   // of WordPiece
+	word    []byte   // of WordPiece: the word that is being read, behind the prefix
+	letters int      // of word
 }
 
 // keptScratch is the most bytes of a buffer that stay in the pool: more than ordinary

@@ -74,23 +74,15 @@ func (t *Tokenizer) stripsAccents() bool {
 }
 
 // encodeWordPieces appends the ids of text: its words, cut at white space, punctuation and CJK
-// characters, each as the longest pieces from left to right.
-func (t *Tokenizer) encodeWordPieces(dst []int32, s *scratch, text string) []int32 {
+// characters, each as the longest pieces from left to right. A word at the end may go on in the text that follows; endWord
+// is its end.
+func (t *Tokenizer) encodeWordPieces(dst []int32, s *scratch, text string, limit int) []int32 {
 	strip := t.stripsAccents()
 	if strip {
 		s.lower = norm.NFD.AppendString(s.lower[:0], text)
 		text = unsafe.String(unsafe.SliceData(s.lower), len(s.lower))
 	}
-	// The prefix in front of a word's rest takes the place of the characters before it.
-	s.word = append(s.word[:0], prefix...)
-	characters := 0
-	flush := func() {
-		if characters > 0 {
-			dst = t.appendPieces(dst, s.word, characters)
-			s.word, characters = s.word[:len(prefix)], 0
-		}
-	}
-	for i := 0; i < len(text); {
+	for i := 0; i < len(text) && len(dst) <= limit; {
 		r, size := utf8.DecodeRuneInString(text[i:])
 		i += size
 		class := t.wordPieces.class(r, strip)
@@ -98,27 +90,38 @@ func (t *Tokenizer) encodeWordPieces(dst []int32, s *scratch, text string) []int
 		case bertDropped, bertMark:
 			continue
 		case bertSpace:
-			flush()
+			dst = t.endWord(dst, s)
 			continue
 		case bertAlone, bertCJK:
-			flush()
+			dst = t.endWord(dst, s)
 		}
-		if characters <= longestWord { // beyond, the word is too long, however long
+		if s.letters <= longestWord { // beyond, the word is too long, however long
 			if t.lowerCase && r == 'İ' { // the one letter that becomes two
 				s.word = append(s.word, 'i')
-				characters++
+				s.letters++
 				r = '\u0307'
 			} else if t.lowerCase {
 				r = unicode.ToLower(r)
 			}
 			s.word = utf8.AppendRune(s.word, r)
-			characters++
+			s.letters++
 		}
 		if class != bertOther {
-			flush()
+			dst = t.endWord(dst, s)
 		}
 	}
-	flush()
+	return dst
+}
+
+// startWord makes room for a word. The prefix in front of its rest takes the place of the characters before it.
+func (s *scratch) startWord() { s.word, s.letters = append(s.word[:0], prefix...), 0 }
+
+// endWord appends the ids of the word that was read, if there is one.
+func (t *Tokenizer) endWord(dst []int32, s *scratch) []int32 {
+	if s.letters > 0 {
+		dst = t.appendPieces(dst, s.word, s.letters)
+		s.startWord()
+	}
 	return dst
 }
 
