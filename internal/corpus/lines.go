@@ -4,17 +4,16 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
 	"strings"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/infile"
 )
 
@@ -199,44 +198,27 @@ func parseColumns(line []byte, s *Sample) string {
 	return ""
 }
 
-// fields are the values of a JSON object by key. What is not asked for is not looked at.
-type fields map[string]json.RawMessage
-
-func parseFields(raw []byte) (fields, error) {
-	var f fields
-	return f, json.Unmarshal(raw, &f)
-}
-
-// texts returns the texts under keys, each of which has one, a list or none. Other values are an error.
-func (f fields) texts(keys ...string) (texts []string, err error) {
-	for _, key := range keys {
-		raw, ok := f[key]
-		if !ok || string(raw) == "null" {
-			continue
-		}
-		if raw[0] != '[' {
-			raw = slices.Concat([]byte{'['}, raw, []byte{']'})
-		}
-		var list []string
-		if err := json.Unmarshal(raw, &list); err != nil {
-			return nil, err
-		}
-		texts = append(texts, list...)
+// lineKey returns the key of a line that has a role, "" for none: own, or else one of the names
+// that the table of columns has for it.
+func lineKey(o columns.Object, own string, role columns.Role) string {
+	if len(o[own]) > 0 {
+		return own
 	}
-	return texts, nil
+	key, _ := o.Key(role) // of two none
+	return key
 }
 
 func parseJSONText(line []byte, s *Sample) string {
-	f, err := parseFields(line)
-	if err != nil {
+	o, problem := columns.ParseObject(line)
+	if problem != "" {
 		return NotJSON
 	}
-	texts, err := f.texts("text")
-	if err != nil || len(texts) > 1 {
+	texts, problem := o.Texts(lineKey(o, "text", columns.Text))
+	if problem != "" || len(texts) > 1 {
 		return NotJSON
 	}
 	var id any // a text or a number
-	if raw, ok := f["id"]; ok && json.Unmarshal(raw, &id) == nil && id != nil {
+	if o.Decode("id", &id) == "" && id != nil {
 		s.group = fmt.Sprint(id)
 	}
 	if len(texts) == 1 {
@@ -251,12 +233,12 @@ func parseJSONText(line []byte, s *Sample) string {
 // jsonImages returns the parser of lines about images in a folder.
 func (c *Collection) jsonImages(dir string) func([]byte, *Sample) string {
 	return func(line []byte, s *Sample) string {
-		f, err := parseFields(line)
-		if err != nil {
+		o, problem := columns.ParseObject(line)
+		if problem != "" {
 			return NotJSON
 		}
-		image, err := f.texts("image")
-		if err != nil || len(image) > 1 {
+		image, problem := o.Texts(lineKey(o, "image", columns.Image))
+		if problem != "" || len(image) > 1 {
 			return NotJSON
 		}
 		if len(image) == 0 || image[0] == "" {
@@ -270,15 +252,21 @@ func (c *Collection) jsonImages(dir string) func([]byte, *Sample) string {
 		if reason := c.setPicture(s, s.Key, filepath.Join(dir, name)); reason != "" {
 			return reason
 		}
-		return c.setObject(s, f, nil)
+		var captions []string
+		if o["captions"] == nil && o["caption"] == nil && o["text"] == nil && c.kind == Pairs {
+			if captions, problem = o.Texts(lineKey(o, "captions", columns.Caption)); problem != "" {
+				return NotJSON
+			}
+		}
+		return c.setObject(s, o, captions)
 	}
 }
 
 // setObject takes over what an object says about an image, and what the kind needs: the captions
 // given come first.
-func (c *Collection) setObject(s *Sample, f fields, captions []string) (reason string) {
-	objects, err := f.texts("objects")
-	s.oddObjects = err != nil
+func (c *Collection) setObject(s *Sample, o columns.Object, captions []string) (reason string) {
+	objects, problem := o.Texts("objects")
+	s.oddObjects = problem != ""
 	for _, name := range objects {
 		if name = strings.TrimSpace(name); name != "" {
 			s.Objects = append(s.Objects, name)
@@ -287,9 +275,12 @@ func (c *Collection) setObject(s *Sample, f fields, captions []string) (reason s
 	if c.kind != Pairs {
 		return ""
 	}
-	texts, err := f.texts("captions", "caption", "text")
-	if err != nil {
-		return NotJSON
+	for _, key := range []string{"captions", "caption", "text"} {
+		texts, problem := o.Texts(key)
+		if problem != "" {
+			return NotJSON
+		}
+		captions = append(captions, texts...)
 	}
-	return s.captions(append(captions, texts...))
+	return s.captions(captions)
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/regions"
@@ -261,7 +262,7 @@ type parts struct {
 	raw     []byte // of the picture, if the archive is compressed
 	texts   []string
 	hasText bool
-	object  fields
+	object  columns.Object
 	hasJSON bool
 	bytes   int64  // of texts and object
 	dotted  bool   // a picture or text has another dot in its name
@@ -306,7 +307,8 @@ func (c *tarCursor) read(p *parts, e *entry, column string) (err error) {
 		case !utf8.Valid(raw):
 			p.fail(NotUTF8)
 		case !isText:
-			if p.object, err = parseFields(raw); err != nil {
+			object, problem := columns.ParseObject(raw)
+			if p.object = object; problem != "" {
 				p.fail(NotJSON)
 			}
 		default:

@@ -177,6 +177,11 @@ func TestLinesLookAtWhatTheyUse(t *testing.T) {
 		{Pairs, `{"image":"a.png","caption":"x","id":{},"Image":7}`, "a.png||x||1"},
 		{Images, `{"image":"a.png","caption":7,"text":[]}`, "a.png||||1"},
 		{Images, `{"image":"a.png","objects":"dog"}`, "a.png|||dog|1"},
+		{Pairs, `{"file_name":"a.png","title":"x","id":1}`, "a.png||x||1"},
+		{Pairs, `{"filepath":"a.png","caption":["x","y"],"title":7}`, "a.png||x;y||1"},
+		{Pairs, `{"image":"a.png","path":7,"sentences":["x"]}`, "a.png||x||1"},
+		{Text, `{"content":"x","id":1}`, "a.jsonl:1|x||"},
+		{Text, `{"sentence":"x","text":null}`, "a.jsonl:1|x||"},
 	} {
 		dir := writeFiles(t, map[string]string{"a.png": dot(1), "a.jsonl": test.line})
 		samples, _ := all(t, open(t, test.kind, Options{Extractor: tiny}, filepath.Join(dir, "a.jsonl")), All)
