@@ -96,9 +96,11 @@ func finetuneArgs(data, out string, settings ...string) []string {
 func TestChain(t *testing.T) {
 	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
 	trained := must(t, append(finetuneArgs(data, out, "epochs=3"), "--json")...)
-	var metrics map[string]float64
-	if err := json.Unmarshal([]byte(trained.stdout), &metrics); err != nil {
-		t.Fatalf("%v in %q", err, trained.stdout)
+	metrics := numbers(t, trained.stdout)
+	for _, want := range []string{`"task":"sst-2"`, `"model":` + quoted(filepath.Join(out, "best")), `"report":` + quoted(filepath.Join(out, "report.html"))} {
+		if !strings.Contains(trained.stdout, want) {
+			t.Errorf("the result lacks %s: %s", want, trained.stdout)
+		}
 	}
 	if metrics["examples"] != 60 || !(metrics["accuracy"] >= 0 && metrics["accuracy"] <= 1) || !(metrics["loss"] > 0) {
 		t.Errorf("metrics are %v", metrics)
@@ -114,10 +116,7 @@ func TestChain(t *testing.T) {
 	}
 	best := filepath.Join(out, "best")
 	evaluated := must(t, "evaluate", "sst-2", "--data", filepath.Join(data, "dev.tsv"), "--model", best, "--json")
-	var again map[string]float64
-	if err := json.Unmarshal([]byte(evaluated.stdout), &again); err != nil {
-		t.Fatal(err)
-	}
+	again := numbers(t, evaluated.stdout)
 	for key, want := range metrics {
 		if got := again[key]; !(math.Abs(got-want) <= 1e-6) {
 			t.Errorf("evaluate says %s is %v, training said %v", key, got, want)
@@ -139,6 +138,40 @@ func TestChain(t *testing.T) {
 	}
 	next := filepath.Join(t.TempDir(), "next")
 	must(t, withSettings([]string{"finetune", "sst-2", "--data", data, "--init", out, "--out", next}, "max_steps=2", "batch_size=4")...)
+}
+
+func quoted(s string) string {
+	raw, _ := json.Marshal(s)
+	return string(raw)
+}
+
+// A folder of predictions is new, empty, or of the same command: never one with other files.
+func TestFolderOfPredictions(t *testing.T) {
+	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	must(t, finetuneArgs(data, out)...)
+	to := filepath.Join(t.TempDir(), "predictions")
+	evaluate := []string{"evaluate", "sst-2", "--data", data, "--model", out, "--predictions"}
+	for range 2 {
+		must(t, append(evaluate, to)...)
+	}
+	before := read(t, filepath.Join(data, "dev.tsv"))
+	if r := call(t, "", append(evaluate, data)...); r.code != exitFailed || !strings.Contains(r.stderr, "name a new folder") {
+		t.Errorf("the data's folder: %+v", r)
+	}
+	if entries, err := os.ReadDir(data); err != nil || len(entries) != 3 || read(t, filepath.Join(data, "dev.tsv")) != before {
+		t.Errorf("the data's folder holds %v (%v)", entries, err)
+	}
+	if err := os.Remove(filepath.Join(to, "dev.glue.tsv")); err != nil {
+		t.Fatal(err)
+	}
+	if r := call(t, "", append(evaluate, to)...); r.code != exitFailed {
+		t.Errorf("a folder with one file of two: %+v", r)
+	}
+	for flag, want := range map[string]string{"--beam=2": "--beam is for tasks that generate, not for sst-2", "--two-stage=2": "--two-stage is for retrieval", "--seed=1": "--seed is for"} {
+		if r := call(t, "", "evaluate", "sst-2", "--data", data, "--model", out, flag); r.code != exitUsage || !strings.Contains(r.stderr, want) {
+			t.Errorf("%s: %+v", flag, r)
+		}
+	}
 }
 
 // Results do not depend on the number of threads, bit for bit.

@@ -12,7 +12,7 @@ import (
 )
 
 func (a *app) evaluateCommand() *cobra.Command {
-	var dataPath, modelDir, predictions, page, columns string
+	var dataPath, modelDir, page, columns string
 	var decode decodeFlags
 	var o task.EvaluateOptions
 	c := &cobra.Command{
@@ -22,7 +22,7 @@ func (a *app) evaluateCommand() *cobra.Command {
 		Long: `Score a model on a file, or on the dev files of a folder.
 The tasks are ` + strings.Join(task.Names(), ", ") + `.
 
-The keys of --json are the metrics' names: accuracy, matthews, pearson, spearman,
+The keys of --json are task, model and data, and the metrics' names: accuracy, matthews, pearson, spearman,
 loss, examples; of MNLI's second dev set with _dev_mm behind. A metric that is
 undefined (0/0) is null. Of tasks that generate, loss and perplexity are those of the
 reference texts, and the metrics compare what the model wrote: f1, em and both by domain
@@ -53,7 +53,10 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if err != nil {
 				return usageError{err}
 			}
-			if err := checkRank(c, preset, o.Rank); err != nil {
+			if err := checkKind(c, preset); err != nil {
+				return err
+			}
+			if err := checkRank(c, o.Rank); err != nil {
 				return err
 			}
 			progress := a.newProgress()
@@ -78,13 +81,8 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 					return err
 				}
 			}
-			if predictions != "" {
-				if err := task.WritePredictions(preset, predictions, results); err != nil {
-					return err
-				}
-			}
 			if a.json {
-				return a.printJSON(task.Metrics(results))
+				return a.printJSON(resultJSON(preset, task.Metrics(results), map[string]string{"model": modelDir, "data": dataPath}))
 			}
 			printable.Fprintf(a.stdout, "%s, model %s:\n", preset.Title, modelDir)
 			a.printResults(preset, results)
@@ -93,7 +91,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	}
 	c.Flags().StringVarP(&dataPath, "data", "d", "", "labelled `FILE`, or folder with the dev files")
 	modelFlag(c, &modelDir)
-	c.Flags().StringVar(&predictions, "predictions", "", "new `DIR` to write what was predicted to, in the reference's and GLUE's form, or as text")
+	c.Flags().StringVar(&o.Predictions, "predictions", "", "new `DIR` to write what was predicted to: labels in the reference's and GLUE's form, texts, or what was found")
 	c.Flags().StringVar(&o.Split, "split", "", "the split: train, dev (default) or test")
 	decode.register(c)
 	columnsFlag(c, &columns)
@@ -119,18 +117,34 @@ func columnsFlag(c *cobra.Command, columns *string) {
 // rankFlags are the flags of retrieval.
 var rankFlags = []string{"features", "order", "max-regions", "skip-bad", "two-stage", "first", "compare", "scores", "report"}
 
-// checkRank refuses flags of retrieval for other tasks, and impossible values.
-func checkRank(c *cobra.Command, p *task.Preset, o task.RankOptions) error {
-	if p.Retrieval == nil {
-		for _, name := range rankFlags {
-			if c.Flags().Changed(name) {
-				return usagef("--%s is for retrieval, not for %s", name, p.Name)
+// checkKind refuses flags that are for tasks of another kind.
+func checkKind(c *cobra.Command, p *task.Preset) error {
+	texts := p.Generation == nil && p.Retrieval == nil
+	for _, kind := range []struct {
+		is    bool
+		tasks string
+		flags []string
+	}{
+		{p.Retrieval != nil, "retrieval", rankFlags},
+		{p.Generation != nil, "tasks that generate", decodeNames},
+		{texts, "tasks of labelled texts", []string{"columns"}},
+	} {
+		for _, name := range kind.flags {
+			if !kind.is && c.Flags().Changed(name) {
+				return usagef("--%s is for %s, not for %s; leave it out", name, kind.tasks, p.Name)
 			}
 		}
 	}
+	return nil
+}
+
+// checkRank refuses impossible values.
+func checkRank(c *cobra.Command, o task.RankOptions) error {
 	switch {
 	case o.TwoStage < 0 || o.Images < 0 || o.Compare < 0:
 		return usagef("--two-stage, --first and --compare are numbers from 0 on")
+	case o.TwoStage == 0 && c.Flags().Changed("compare"):
+		return usagef("--compare is for --two-stage, which it compares with scoring every pair; leave it out")
 	case o.TwoStage > 0 && o.Scores != "":
 		return usagef("--scores keeps the scores of all pairs; leave out --two-stage")
 	}

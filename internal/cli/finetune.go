@@ -186,7 +186,7 @@ func runVersion() map[string]string {
 
 func (a *app) printSummary(o task.Options, s *task.Summary) error {
 	if a.json {
-		return a.printJSON(s.Metrics)
+		return a.printJSON(resultJSON(o.Preset, s.Metrics, map[string]string{"model": s.Dir.Best(), "report": s.Dir.Report()}))
 	}
 	on := "dev"
 	if o.Preset.Pretraining {

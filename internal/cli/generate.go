@@ -31,16 +31,20 @@ func (f *decodeFlags) register(c *cobra.Command) {
 	flags.IntVar(&o.MaxLength, "max-length", d.MaxLength, "most tokens of a text")
 	flags.BoolVar(&o.BlockTrigrams, "block-trigram", d.BlockTrigrams, "no three words twice in a text")
 	flags.BoolVar(&o.Sample, "sample", d.Sample, "draw tokens by their probability instead of a beam search")
-	flags.Float64Var(&o.Temperature, "temperature", d.Temperature, "of sampling: below 1 likelier tokens, above 1 rarer ones")
+	flags.Float64Var(&o.Temperature, "temperature", d.Temperature, "of --sample: below 1 likelier tokens, above 1 rarer ones (0: the likeliest always)")
 	flags.IntVar(&o.TopK, "top-k", d.TopK, "sample among the k likeliest tokens (0: all)")
 	flags.Float64Var(&o.TopP, "top-p", d.TopP, "sample among the likeliest tokens that have this probability together (1: all)")
-	flags.Uint64Var(&o.SampleSeed, "seed", d.SampleSeed, "of sampling")
+	flags.Uint64Var(&o.SampleSeed, "seed", d.SampleSeed, "of --sample")
 	flags.IntVar(&f.memory, "memory", int(d.MaxMemory>>20), "most memory of a decoding batch in MiB")
 	f.set = func(name string) bool { return c.Flags().Changed(name) }
 }
 
-// apply lays the flags that were given over o.
-func (f *decodeFlags) apply(o *generate.Options) {
+// decodeNames are the names of these flags.
+var decodeNames = []string{"beam", "length-penalty", "min-length", "max-length", "block-trigram", "sample", "temperature", "top-k", "top-p", "seed", "memory"}
+
+// apply lays the flags that were given over o. Flags that would count for nothing are an error.
+func (f *decodeFlags) apply(o *generate.Options) error {
+	usual := o.Temperature
 	for name, lay := range map[string]func(){
 		"beam":           func() { o.BeamSize = f.options.BeamSize },
 		"length-penalty": func() { o.LengthPenalty = f.options.LengthPenalty },
@@ -58,6 +62,22 @@ func (f *decodeFlags) apply(o *generate.Options) {
 			lay()
 		}
 	}
+	switch {
+	case f.set("temperature") && o.Temperature == 0: // the likeliest token always
+		if f.set("beam") && o.BeamSize > 1 {
+			return usagef("--temperature 0 takes the likeliest token, and --beam %d searches: leave one out", o.BeamSize)
+		}
+		o.Sample, o.BeamSize, o.Temperature = false, 1, usual
+	case o.Sample && f.set("beam") && o.BeamSize > 1:
+		return usagef("--sample draws tokens, and --beam %d searches: leave one out", o.BeamSize)
+	case !o.Sample:
+		for _, name := range []string{"temperature", "top-k", "top-p", "seed"} {
+			if f.set(name) {
+				return usagef("--%s is for --sample: add that, or leave --%s out", name, name)
+			}
+		}
+	}
+	return nil
 }
 
 // opened opens a model that generates, with the flags laid over its decoding.
@@ -67,10 +87,15 @@ func (f *decodeFlags) opened(dir string) (*task.Generator, generate.Options, err
 		return nil, generate.Options{}, err
 	}
 	o := g.Decoding
-	f.apply(&o)
-	if err := o.Validate(g.Config); err != nil {
+	err = f.apply(&o)
+	if err == nil {
+		if wrong := o.Validate(g.Config); wrong != nil {
+			err = usageError{wrong}
+		}
+	}
+	if err != nil {
 		g.Close()
-		return nil, o, usageError{err}
+		return nil, o, err
 	}
 	return g, o, nil
 }

@@ -48,9 +48,15 @@ func trainedConversation(t *testing.T) (data, run string, metrics map[string]flo
 
 func numbers(t *testing.T, raw string) map[string]float64 {
 	t.Helper()
-	var m map[string]float64
-	if err := json.Unmarshal([]byte(raw), &m); err != nil {
+	var all map[string]any
+	if err := json.Unmarshal([]byte(raw), &all); err != nil {
 		t.Fatalf("%v in %q", err, raw)
+	}
+	m := map[string]float64{}
+	for key, value := range all {
+		if v, ok := value.(float64); ok {
+			m[key] = v
+		}
 	}
 	return m
 }
@@ -95,6 +101,12 @@ func TestConversationChain(t *testing.T) {
 	}
 	sampled := func(seed string) string {
 		return must(t, "generate", "--model", run, "--story", story, "--sample", "--temperature", "5", "--max-length", "20", "--seed", seed, "Where is Mary?").stdout
+	}
+	greedy := must(t, "generate", "--model", run, "--story", story, "--beam", "1", "Where is Mary?").stdout
+	for _, args := range [][]string{{"--temperature", "0"}, {"--temperature", "0", "--sample"}} {
+		if got := must(t, append([]string{"generate", "--model", run, "--story", story, "Where is Mary?"}, args...)...).stdout; got != greedy {
+			t.Errorf("%v wrote %q, greedy decoding %q", args, got, greedy)
+		}
 	}
 	if a, b, c := sampled("1"), sampled("1"), sampled("2"); a != b || a == c {
 		t.Errorf("samples of seeds 1, 1, 2 are %q, %q, %q", a, b, c)
@@ -182,7 +194,11 @@ func TestGenerationRefusesBadInput(t *testing.T) {
 		{"limit of 0", ask("--max-length", "0", "Where?"), exitUsage, "max_out_len"},
 		{"limit beyond positions", ask("--max-length", "100000", "Where?"), exitUsage, "max_out_len"},
 		{"no memory", ask("--memory", "0", "Where?"), exitUsage, "max_memory"},
-		{"temperature of 0", ask("--sample", "--temperature", "0", "Where?"), exitUsage, "temperature"},
+		{"temperature without --sample", ask("--temperature", "0.5", "Where?"), exitUsage, "--temperature is for --sample"},
+		{"seed without --sample", ask("--seed", "3", "Where?"), exitUsage, "--seed is for --sample"},
+		{"beams and --sample", ask("--beam", "4", "--sample", "Where?"), exitUsage, "--beam 4 searches"},
+		{"beams and temperature of 0", ask("--beam", "4", "--temperature", "0", "Where?"), exitUsage, "--beam 4 searches"},
+		{"temperature below 0", ask("--sample", "--temperature", "-1", "Where?"), exitUsage, "temperature"},
 		{"no text", []string{"generate", "--model", run}, exitUsage, "give texts"},
 		{"no story for a conversation", []string{"generate", "--model", run, "text"}, exitUsage, "--story"},
 		{"no language head", []string{"generate", "--model", classifier, "text"}, exitFailed, "problem_type"},

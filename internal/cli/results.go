@@ -10,6 +10,19 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
+// resultJSON is what --json prints of scores: the metrics by their names, and beside them what
+// they are of.
+func resultJSON(p *task.Preset, m train.Numbers, about map[string]string) map[string]any {
+	all := map[string]any{"task": p.Name}
+	for key, value := range about {
+		all[key] = value
+	}
+	for key, value := range m {
+		all[key] = value
+	}
+	return all
+}
+
 // printResults prints the metrics of every split, accuracy with its interval.
 func (a *app) printResults(p *task.Preset, results []task.Result) {
 	for _, r := range results {

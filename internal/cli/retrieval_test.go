@@ -31,6 +31,39 @@ func flickrArgs(data, out string, settings ...string) []string {
 	return withSettings(args, slices.Concat(tiny, own, settings)...)
 }
 
+// checkRanking compares files of what was found with the metrics.
+func checkRanking(t *testing.T, dir string, metrics map[string]float64) {
+	t.Helper()
+	type line struct {
+		Text, Image string
+		Found       []struct {
+			Text, Image string
+			Score       float64
+		}
+	}
+	for _, direction := range []string{"image", "text"} {
+		lines := strings.Split(strings.TrimSpace(read(t, filepath.Join(dir, "test."+direction+"s.jsonl"))), "\n")
+		for k, key := range map[int]string{1: "@1", 5: "@5"} {
+			right := 0
+			for _, raw := range lines {
+				var l line
+				if err := json.Unmarshal([]byte(raw), &l); err != nil || len(l.Found) < 5 || l.Found[0].Score < l.Found[1].Score {
+					t.Fatalf("%v: %s", err, raw)
+				}
+				for _, f := range l.Found[:k] {
+					if f.Image == l.Image {
+						right++
+						break
+					}
+				}
+			}
+			if got, want := float64(right)/float64(len(lines)), metrics[direction+"_recall"+key]; got != want {
+				t.Errorf("%s_recall%s is %v by the file, %v by the metrics", direction, key, got, want)
+			}
+		}
+	}
+}
+
 // The whole chain of retrieval from pictures: train, evaluate both ways, match, index, search.
 func TestRetrievalChain(t *testing.T) {
 	data, run := scenesFolder(t), filepath.Join(t.TempDir(), "run")
@@ -50,7 +83,9 @@ func TestRetrievalChain(t *testing.T) {
 		t.Error("the report shows no picture")
 	}
 
-	exhaustive := numbers(t, must(t, "evaluate", "flickr8k", "--data", data, "--split", "test", "--model", run, "--json").stdout)
+	to := filepath.Join(t.TempDir(), "predictions")
+	exhaustive := numbers(t, must(t, "evaluate", "flickr8k", "--data", data, "--split", "test", "--model", run, "--predictions", to, "--json").stdout)
+	checkRanking(t, to, exhaustive)
 	if exhaustive["images"] != 6 || exhaustive["examples"] != 18 {
 		t.Errorf("evaluate: %v, want 6 images and 18 captions", exhaustive)
 	}

@@ -46,8 +46,9 @@ type Outcome struct {
 	Recalls Recalls
 }
 
-// shownHits is how many hits of a query are kept at least, for people to look at.
-const shownHits = 5
+// shownHits is how many hits of a query are kept at least, for people to look at and for files
+// of predictions: what recall@10 is of.
+const shownHits = 10
 
 // Exhaustive ranks by the match score of every image with every text. Scores that folder
 // holds are not computed again, others are kept there; it may be nil.

@@ -5,8 +5,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/data"
@@ -38,12 +36,15 @@ func (r Result) Interval() (lo, hi float64) {
 
 // EvaluateOptions say how a model is scored, besides what its kind leaves no choice about.
 type EvaluateOptions struct {
-	Split   string                  // "train", "dev", "test"; "" is dev
-	Decode  func(*generate.Options) // changes how a model that generates decodes; may be nil
-	Rank    RankOptions             // of retrieval
-	Columns data.Columns            // of labelled texts, where their names are not known
-	Tick    func(done, total int)
-	Log     *slog.Logger // is told what was left out; may be nil
+	Split string // "train", "dev", "test"; "" is dev
+	// Predictions is a folder to write what was predicted to: a new or empty one, or one that an
+	// earlier call wrote; "" for none.
+	Predictions string
+	Decode      func(*generate.Options) error // changes how a model that generates decodes; may be nil
+	Rank        RankOptions                   // of retrieval
+	Columns     data.Columns                  // of labelled texts, where their names are not known
+	Tick        func(done, total int)
+	Log         *slog.Logger // is told what was left out; may be nil
 }
 
 // Evaluate scores the model in the folder dir on path, a file or a folder with
@@ -58,6 +59,11 @@ func Evaluate(ctx context.Context, p *Preset, dir, path string, o EvaluateOption
 	if err != nil {
 		return nil, err
 	}
+	if o.Predictions != "" {
+		if err := p.checkPredictions(o.Predictions, files); err != nil {
+			return nil, err
+		}
+	}
 	var results []Result
 	for _, f := range files {
 		r, err := m.evaluate(ctx, p, f, o.Tick)
@@ -65,6 +71,9 @@ func Evaluate(ctx context.Context, p *Preset, dir, path string, o EvaluateOption
 			return nil, err
 		}
 		results = append(results, r)
+	}
+	if o.Predictions != "" {
+		return results, p.writeResults(o.Predictions, results)
 	}
 	return results, nil
 }
@@ -115,7 +124,14 @@ func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 			return nil, err
 		}
 		if o.Decode != nil {
-			o.Decode(&g.writer.limits.Options)
+			if err := o.Decode(&g.writer.limits.Options); err != nil {
+				g.Close()
+				return nil, err
+			}
+		}
+		if err := g.writer.limits.Options.Validate(g.Config); err != nil {
+			g.Close()
+			return nil, &SettingError{err}
 		}
 		m = g
 	case p.Retrieval != nil:
@@ -209,57 +225,6 @@ func cutNotes(cut, n int, what string, limit int) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("%d of %d %s are longer than the %d tokens that are read and were cut", cut, n, what, limit)}
-}
-
-// WritePredictions writes what was predicted for every result into the folder dir,
-// as SPLIT.reference.tsv and SPLIT.glue.tsv; generated texts as SPLIT.txt and SPLIT.jsonl.
-func WritePredictions(p *Preset, dir string, results []Result) error {
-	for _, r := range results {
-		write := func() error { return writePredictions(p, dir, r.Split, r.Examples, r.Outputs) }
-		if p.Generation != nil {
-			write = func() error { return writeTexts(dir, r.Split, r.Generated) }
-		}
-		if err := write(); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
-func writePredictions(p *Preset, dir, split string, examples []data.Example, out Outputs) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("write predictions: %w", err)
-	}
-	list := predictions(p, examples, out)
-	if err := data.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
-		return err
-	}
-	return data.WriteSubmission(filepath.Join(dir, split+".glue.tsv"), list, p.submission())
-}
-
-// predictions returns what prediction files hold.
-func predictions(p *Preset, examples []data.Example, out Outputs) []data.Prediction {
-	list := make([]data.Prediction, len(out))
-	for i, logits := range out {
-		list[i] = data.Prediction{ID: examples[i].ID, Score: logits[0]}
-		if !p.Schema.Regression {
-			list[i].Class = argmax(logits)
-			for _, prob := range softmax(logits) {
-				list[i].Probs = append(list[i].Probs, float32(prob))
-			}
-		}
-	}
-	return list
-}
-
-// submission is the form of the task's file for GLUE's server.
-func (p *Preset) submission() data.Submission {
-	s := data.Submission{Names: p.Submission, Regression: p.Schema.Regression, MinScore: p.Schema.MinScore, MaxScore: p.Schema.MaxScore}
-	if s.Names == nil {
-		s.Names = p.Schema.Labels
-	}
-	return s
 }
 
 // Metrics returns the metrics of all results by the names of --json: those of the

@@ -323,21 +323,15 @@ func writeTexts(dir, split string, written []Generated) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(filepath.Join(dir, split+".jsonl"), func(w io.Writer) error {
-		enc := json.NewEncoder(w)
-		for _, g := range written {
-			err := enc.Encode(struct {
-				ID        string  `json:"id,omitempty"`
-				Turn      int     `json:"turn_id,omitempty"`
-				Generated string  `json:"generated"`
-				Reference string  `json:"reference,omitempty"`
-				Score     float64 `json:"score"`
-			}{g.ID, g.Turn, g.Text, g.Target, g.Score})
-			if err != nil {
-				return err
-			}
-		}
-		return nil
+	return writeLines(dir, split+".jsonl", len(written), func(i int) any {
+		g := written[i]
+		return struct {
+			ID        string  `json:"id,omitempty"`
+			Turn      int     `json:"turn_id,omitempty"`
+			Generated string  `json:"generated"`
+			Reference string  `json:"reference,omitempty"`
+			Score     float64 `json:"score"`
+		}{g.ID, g.Turn, g.Text, g.Target, g.Score}
 	})
 }
 
