@@ -16,7 +16,8 @@ import (
 // maxDepth is how deep pictures are looked for in folders of folders.
 const maxDepth = 4
 
-// pictures are the files with pictures in a folder, by name: the path within the folder.
+// pictures are the files with pictures in a folder, by name: the path within the folder, as
+// [picture.Key] writes it.
 type pictures struct {
 	names []string          // in order
 	path  map[string]string // where the file is
@@ -65,7 +66,7 @@ func (p *pictures) walk(dir, prefix string, depth int) error {
 		if infile.Hidden(e.Name()) {
 			continue
 		}
-		where, name := filepath.Join(dir, e.Name()), path.Join(prefix, e.Name())
+		where, name := filepath.Join(dir, e.Name()), path.Join(prefix, picture.Key(picture.ID(e.Name())))
 		mode := e.Type()
 		if mode&os.ModeSymlink != 0 {
 			info, err := os.Stat(where)
@@ -83,7 +84,7 @@ func (p *pictures) walk(dir, prefix string, depth int) error {
 			if err := p.walk(where, name, depth-1); err != nil {
 				return err
 			}
-		case mode.IsRegular() && picture.IsPicture(name) && checkName(name) == "":
+		case mode.IsRegular() && picture.IsPicture(name) && checkName(name) == "" && p.path[name] == "":
 			p.names = append(p.names, name)
 			p.path[name] = where
 		}

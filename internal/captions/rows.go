@@ -13,6 +13,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/picture"
 )
 
 // row is a caption as a file has it.
@@ -52,7 +53,7 @@ func notInName(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
 // check trims a row whose fields have been read and judges it.
 func (r *row) check() {
-	r.image, r.text, r.id = relative(trim(r.image)), trim(r.text), trim(r.id)
+	r.image, r.text, r.id = picture.Key(relative(trim(r.image))), trim(r.text), trim(r.id)
 	switch r.problem = checkName(r.image); {
 	case r.problem != "":
 	case r.text == "" && len(r.tokens) == 0:

@@ -9,6 +9,7 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/picture"
 )
 
 // Caption is a sentence about an image.
@@ -23,9 +24,9 @@ type Caption struct {
 // Set is a split: images, and the captions of each, at least one. Images are in the order
 // of the list, captions in the order of their file.
 type Set struct {
-	Name     string // of the split
-	Dir      string // of the data
-	Images   []string
+	Name     string   // of the split
+	Dir      string   // of the data
+	Images   []string // as [picture.Key] writes them
 	Captions []Caption
 
 	once sync.Once
@@ -163,7 +164,7 @@ func readList(path string) (names []string, lines []int, err error) {
 func scanList(in io.Reader, path string) (names []string, lines []int, err error) {
 	seen := map[string]int{}
 	err = eachLine(in, path, func(line string, number int) error {
-		name := trim(line)
+		name := picture.Key(trim(line))
 		if name == "" {
 			return nil
 		}

@@ -114,7 +114,7 @@ func (c *Collection) open(paths []string) error {
 		}
 		c.source, c.has = source, map[string]bool{}
 		for _, id := range source.IDs() {
-			c.has[id] = true
+			c.has[picture.Key(id)] = true
 		}
 	}
 	for _, path := range paths {

@@ -132,7 +132,7 @@ func (c *Collection) addFolder(dir string) error {
 	}
 	return c.addList(&list{c: c, name: filepath.Base(dir), names: pictures, sample: func(i int, s *Sample) string {
 		s.Key, s.Where = pictures[i], filepath.Join(dir, filepath.FromSlash(pictures[i]))
-		return c.setPicture(s, s.Key, s.Where)
+		return c.setPicture(s, dir, s.Key)
 	}})
 }
 
@@ -205,7 +205,7 @@ func (c *Collection) addData(dir string) error {
 	return c.addList(&list{c: c, name: filepath.Base(dir), names: set.Images, content: content.Sum(nil), sample: func(i int, s *Sample) string {
 		s.Key = set.Images[i]
 		s.Where = fmt.Sprintf("%s: %s", dir, s.Key)
-		if reason := c.setPicture(s, s.Key, filepath.Join(captions.ImageDir(dir), filepath.FromSlash(s.Key))); reason != "" || c.kind != Pairs {
+		if reason := c.setPicture(s, captions.ImageDir(dir), s.Key); reason != "" || c.kind != Pairs {
 			return reason
 		}
 		var texts []string

@@ -249,7 +249,7 @@ func (c *Collection) jsonImages(dir string) func([]byte, *Sample) string {
 			return Outside
 		}
 		s.Key = filepath.ToSlash(name)
-		if reason := c.setPicture(s, s.Key, filepath.Join(dir, name)); reason != "" {
+		if reason := c.setPicture(s, dir, s.Key); reason != "" {
 			return reason
 		}
 		var captions []string

@@ -15,10 +15,14 @@ import (
 )
 
 // setPicture sets where a sample's image comes from: the features of that name, or else the
-// picture in a file. It returns why there is none.
-func (c *Collection) setPicture(s *Sample, name, file string) (reason string) {
+// picture of that name in the folder dir. It returns why there is none.
+func (c *Collection) setPicture(s *Sample, dir, name string) (reason string) {
 	if c.has != nil {
 		return c.setFeatures(s, name)
+	}
+	file, err := picture.Find(dir, name)
+	if err != nil {
+		return Outside
 	}
 	if !exists(file) {
 		return NoPicture
@@ -34,7 +38,8 @@ func exists(name string) bool {
 
 // setFeatures takes the features of a name, with or without a picture's ending.
 func (c *Collection) setFeatures(s *Sample, name string) (reason string) {
-	if !c.has[name] && !(picture.IsPicture(name) && c.has[strings.TrimSuffix(name, path.Ext(name))]) {
+	key := picture.Key(name)
+	if !c.has[key] && !(picture.IsPicture(key) && c.has[strings.TrimSuffix(key, path.Ext(key))]) {
 		return NoPicture
 	}
 	s.image = func(dst *regions.Image) error { return c.source.Image(name, dst) }

@@ -327,6 +327,9 @@ const checkBlock = 1024
 type names struct {
 	ids []string
 	at  map[string]int32
+
+	once sync.Once
+	keys map[string]int32 // the first image of each key
 }
 
 // add appends an id; it returns false if it is there already.
@@ -343,11 +346,24 @@ func (s *names) add(id string) bool {
 }
 
 // find returns the number of an image. The features of the picture "1.jpg" may have
-// the id "1": extractors drop the extension as often as not.
+// the id "1": extractors drop the extension as often as not. Names with one [picture.Key]
+// are one name.
 func (s *names) find(id, path string) (int, error) {
 	i, ok := s.at[id]
 	if !ok && picture.IsPicture(id) {
 		i, ok = s.at[strings.TrimSuffix(id, filepath.Ext(id))]
+	}
+	if !ok {
+		s.once.Do(func() {
+			s.keys = make(map[string]int32, len(s.ids))
+			for i := len(s.ids) - 1; i >= 0; i-- {
+				s.keys[picture.Key(s.ids[i])] = int32(i)
+			}
+		})
+		key := picture.Key(id)
+		if i, ok = s.keys[key]; !ok && picture.IsPicture(key) {
+			i, ok = s.keys[strings.TrimSuffix(key, filepath.Ext(key))]
+		}
 	}
 	if !ok {
 		return 0, fmt.Errorf("%s: %w: %q, among its %d", path, ErrNoImage, id, len(s.ids))

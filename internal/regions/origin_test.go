@@ -313,3 +313,51 @@ func TestStoreWithoutOrigins(t *testing.T) {
 	}
 	f.check(t)
 }
+
+// An image of features is found by any name that looks like its own.
+func TestFeaturesByNamesThatLookAlike(t *testing.T) {
+	w, err := NewWriter(t.TempDir(), Header{Dim: 1}, Refuse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{"cafe\u0301.jpg", "na\u00efve", "b.jpg"}
+	for i, id := range ids {
+		if err := w.Add(&Image{ID: id, Width: 1, Height: 1, Boxes: []float32{0, 0, 1, 1}, Features: []float32{float32(i)}}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	s, _ := openTest(t, w.dir, Options{})
+	var im Image
+	for id, want := range map[string]float32{"caf\u00e9.jpg": 0, "cafe\u0301.jpg": 0, "nai\u0308ve.png": 1, "./b.jpg": 2} {
+		if err := s.Image(id, &im); err != nil || im.Features[0] != want {
+			t.Errorf("%q: features %v, error %v, want %v", id, im.Features, err, want)
+		}
+	}
+}
+
+// What the model sees of an image, and nothing else, makes its digest.
+func TestDigest(t *testing.T) {
+	image := func(change func(im *Image)) string {
+		im := &Image{ID: "a", Width: 4, Height: 3, Boxes: []float32{0, 0, 1, 1, 1, 1, 2, 2}, Features: []float32{1, 2, 3, 4}}
+		change(im)
+		return im.Digest()
+	}
+	same := image(func(*Image) {})
+	if image(func(im *Image) { im.ID, im.Origin.Hash = "b", "x" }) != same {
+		t.Error("the name changes the digest")
+	}
+	for name, change := range map[string]func(im *Image){
+		"order of width and height": func(im *Image) { im.Width, im.Height = im.Height, im.Width },
+		"box":                       func(im *Image) { im.Boxes[7] = 3 },
+		"feature":                   func(im *Image) { im.Features[3] = 5 },
+		"a region less":             func(im *Image) { im.Boxes, im.Features = im.Boxes[:4], im.Features[:2] },
+		"a value moved":             func(im *Image) { im.Boxes, im.Features = im.Boxes[:4], append([]float32{1, 1, 2, 2}, im.Features...) },
+	} {
+		if image(change) == same {
+			t.Errorf("%s: the digest is the same", name)
+		}
+	}
+}

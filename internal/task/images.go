@@ -76,10 +76,10 @@ func (o ImageOptions) check(source regions.Source, set *captions.Set) (*captions
 	case o.Features != "":
 		have := map[string]bool{}
 		for _, id := range source.IDs() {
-			have[id] = true
+			have[picture.Key(id)] = true
 		}
 		for i, name := range set.Images {
-			if !have[name] && !have[strings.TrimSuffix(name, filepath.Ext(name))] {
+			if key := picture.Key(name); !have[key] && !have[strings.TrimSuffix(key, filepath.Ext(key))] {
 				problems[i] = fmt.Errorf("%s: line %d: %q has no features in %s: extract them, remove it from the list, or leave such images out with skip_bad (--skip-bad)",
 					filepath.Join(set.Dir, set.Name+".txt"), i+1, name, o.Features)
 			}
@@ -131,8 +131,10 @@ func digestImages(o ImageOptions, sets ...*captions.Set) (string, error) {
 		for _, name := range set.Images {
 			fmt.Fprintf(h, "%q", name)
 			if o.Features == "" {
-				if info, err := os.Stat(filepath.Join(captions.ImageDir(set.Dir), filepath.FromSlash(name))); err == nil {
-					fmt.Fprint(h, info.Size())
+				if file, err := picture.Find(captions.ImageDir(set.Dir), name); err == nil {
+					if info, err := os.Stat(file); err == nil {
+						fmt.Fprint(h, info.Size())
+					}
 				}
 			}
 		}
