@@ -442,6 +442,29 @@ func npz(tb testing.TB, arrays map[string][]byte) []byte {
 	return b.Bytes()
 }
 
+// npzStored makes an archive of an array that is not compressed; npzTwice one that has it twice.
+func npzStored(tb testing.TB, name string, raw []byte) []byte { return npzNamed(tb, raw, name) }
+func npzTwice(tb testing.TB, name string, raw []byte) []byte  { return npzNamed(tb, raw, name, name) }
+
+func npzNamed(tb testing.TB, raw []byte, names ...string) []byte {
+	tb.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for _, name := range names {
+		w, err := z.CreateHeader(&zip.FileHeader{Name: name + ".npy", Method: zip.Store})
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if _, err := w.Write(raw); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		tb.Fatal(err)
+	}
+	return b.Bytes()
+}
+
 // npzOf makes the archive of an image, with the names of a common extractor.
 func npzOf(tb testing.TB, im *Image) []byte {
 	n := im.Regions()
@@ -466,15 +489,21 @@ func TestNumPy(t *testing.T) {
 		"num_boxes": npyInt(2),
 		"norm_bb":   npy("<f4", "True", []int{2, 6}, asBytes([]float32{0, 0.5, 0, 0.5, 0.5, 1, 0.5, 1, 0, 0, 0, 0})),
 	}))
+	// boxes both ways, and the number of boxes by two names, that agree
+	save(t, filepath.Join(dir, "both.npz"), npz(t, map[string][]byte{
+		"features": npyFloats([]int{1, 4}, 1, 2, 3, 4), "num_boxes": npyInt(1), "num_bbox": npyInt(1), "image_w": npyInt(10), "image_h": npyInt(20),
+		"bbox": npyFloats([]int{1, 4}, 1, 2, 3, 4), "norm_bb": npyFloats([]int{1, 5}, 0.1, 0.1, 0.3, 0.2, 0.02),
+	}))
 	s, info := openTest(t, dir, Options{})
 	wantImage(t, s, wide)
 	wantImage(t, s, square)
+	wantImage(t, s, &Image{ID: "both", Width: 10, Height: 20, Boxes: []float32{1, 2, 3, 4}, Features: []float32{1, 2, 3, 4}})
 	wantImage(t, s, &Image{ID: "norm", Width: 1, Height: 1, Boxes: []float32{0, 0, 0.5, 0.5, 0.5, 0.5, 1, 1}, Features: []float32{1, 2, 3, 4, 5, 6, 7, 8}})
 	wantImage(t, s, &Image{ID: "list", Width: 1, Height: 1, Boxes: []float32{0, 0, 1, 1}, Features: []float32{2, 2, 2, 2}})
 	third, two := float32(1./3), float32(2./3)
 	wantImage(t, s, &Image{ID: "grid", Width: 1, Height: 1, Features: slices.Repeat([]float32{1}, 24), Boxes: []float32{
 		0, 0, third, 0.5, third, 0, two, 0.5, two, 0, 1, 0.5, 0, 0.5, third, 1, third, 0.5, two, 1, two, 0.5, 1, 1}})
-	if info.Images != 5 || info.MaxRegions != 6 || !strings.Contains(info.Evidence, "no boxes with 2 images") {
+	if info.Images != 6 || info.MaxRegions != 6 || !strings.Contains(info.Evidence, "no boxes with 2 images") {
 		t.Errorf("%+v", info)
 	}
 }
@@ -512,11 +541,27 @@ func TestBadNumPy(t *testing.T) {
 		"boxes.npz":    {with(map[string][]byte{"bbox": npyFloats([]int{1, 3}, 0, 0, 9)}), "boxes of shape [1 3]"},
 		"few.npz":      {with(map[string][]byte{"bbox": npyFloats([]int{0, 4})}), "boxes of shape [0 4]"},
 		"outside.npz":  {with(map[string][]byte{"bbox": npyFloats([]int{1, 4}, 0, 0, 99, 9)}), "outside"},
-		"size.npz":     {with(map[string][]byte{"image_w": nil}), "without the image's size"},
+		"size.npz":     {with(map[string][]byte{"image_w": nil, "image_h": nil}), "without the image's size"},
 		"vector.npz":   {with(map[string][]byte{"image_w": npyFloats([]int{2}, 10, 10)}), "one number is needed"},
 		"count.npz":    {with(map[string][]byte{"num_bbox": npyInt(2)}), "2 boxes, but features of 1"},
 		"negative.npz": {with(map[string][]byte{"num_bbox": npyInt(-1)}), "-1 boxes"},
 		"cut.npz":      {with(map[string][]byte{"x": feature[:len(feature)-4]}), "cut off"},
+		// Parts that contradict each other.
+		"long.npz":     {with(map[string][]byte{"x": append(slices.Clone(feature), 0, 0, 0, 0)}), "4 bytes more than its shape"},
+		"long.npy":     {append(slices.Clone(feature), 0), "1 bytes more than its shape"},
+		"twoshape.npy": {bytes.Replace(feature, []byte("'shape'"), []byte("'shape': (1, 4), 'shape'"), 1), "shape twice"},
+		"rows.npz":     {with(map[string][]byte{"bbox": npyFloats([]int{2, 4}, 0, 0, 9, 9, 0, 0, 9, 9)}), "bbox: boxes of shape [2 4] for 1 regions"},
+		"padded.npz": {with(map[string][]byte{"x": npyFloats([]int{4, 4}, make([]float32, 16)...), "num_bbox": npyInt(2),
+			"bbox": npyFloats([]int{3, 4}, 0, 0, 9, 9, 0, 0, 9, 9, 0, 0, 9, 9)}), "boxes of shape [3 4] for 2 regions"},
+		"half.npz":     {with(map[string][]byte{"num_bbox": npyFloats([]int{1}, 0.5)}), "0.5 boxes"},
+		"counts.npz":   {with(map[string][]byte{"num_bbox": npyInt(1), "num_boxes": npyInt(2)}), "num_bbox is 1, but num_boxes is 2"},
+		"sizes.npz":    {with(map[string][]byte{"img_h": npyInt(20)}), "image_h is 10, but img_h is 20"},
+		"height.npz":   {with(map[string][]byte{"image_w": nil}), "one of the image's width and height"},
+		"features.npz": {with(map[string][]byte{"features": feature}), "x and features, which mean the same"},
+		"twoboxes.npz": {with(map[string][]byte{"boxes": npyFloats([]int{1, 4}, 0, 0, 5, 5)}), "bbox and boxes, which mean the same"},
+		"shares.npz":   {with(map[string][]byte{"norm_bb": npyFloats([]int{1, 4}, 0, 0, 0.5, 0.9)}), "box 1 is another in bbox than in norm_bb"},
+		"twice.npz":    {npzTwice(t, "x", feature), `two arrays "x"`},
+		"sum.npz":      {bytes.Replace(npzStored(t, "x", feature), []byte{0, 0, 0x80, 0x40}, []byte{0, 0, 0x81, 0x40}, 1), "checksum"},
 	} {
 		dir := t.TempDir()
 		save(t, filepath.Join(dir, "1.npz"), npzOf(t, good))

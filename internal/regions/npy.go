@@ -21,6 +21,7 @@ type npyHeader struct {
 	kind    string // type and bytes of an element, such as f4
 	big     bool   // big-endian
 	fortran bool   // the first index runs fastest
+	bytes   int    // of all before the data
 }
 
 const (
@@ -59,10 +60,35 @@ func readNpyHeader(r io.Reader) (h npyHeader, err error) {
 	if _, err := io.ReadFull(r, raw); err != nil {
 		return h, fmt.Errorf("header: %w", err)
 	}
-	return parseNpyHeader(raw)
+	h, err = parseNpyHeader(raw)
+	h.bytes = len(start) + size
+	if start[6] > 1 {
+		h.bytes += 2
+	}
+	return h, err
+}
+
+// fits says whether a file of that many bytes holds what the header says, no less and no more.
+func (h npyHeader) fits(size int64) error {
+	n, err := h.elements()
+	if err != nil {
+		return err
+	}
+	switch want := int64(h.bytes) + int64(n)*int64(h.size()); {
+	case size < want:
+		return cutOff(io.ErrUnexpectedEOF)
+	case size > want:
+		return fmt.Errorf("holds %d bytes more than its shape %v says", size-want, h.shape)
+	}
+	return nil
 }
 
 func parseNpyHeader(raw []byte) (h npyHeader, err error) {
+	for _, field := range []string{"'descr':", "'fortran_order':", "'shape':"} {
+		if bytes.Count(raw, []byte(field)) > 1 {
+			return h, fmt.Errorf("header %q says %s twice", raw[:min(len(raw), 80)], strings.Trim(field, "':"))
+		}
+	}
 	element, order, shape := npyType.FindSubmatch(raw), npyFortran.FindSubmatch(raw), npyShape.FindSubmatch(raw)
 	if element == nil {
 		return h, fmt.Errorf("holds no plain numbers (%q); only arrays of integers and floating-point numbers are read", raw[:min(len(raw), 80)])

@@ -3,19 +3,23 @@ package regions
 import (
 	"archive/zip"
 	"bufio"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // The names of arrays in .npz files, as the common extractors write them.
 var (
 	featureKeys = []string{"x", "features", "feature", "feat", "feats", "image_feat", "image_features", "arr_0"}
-	boxKeys     = []string{"bbox", "boxes", "bboxes", "box", "image_bboxes", "norm_bb"}
+	boxKeys     = []string{"bbox", "boxes", "bboxes", "box", "image_bboxes", normBoxes}
 	widthKeys   = []string{"image_w", "img_w", "width", "image_width"}
 	heightKeys  = []string{"image_h", "img_h", "height", "image_height"}
 	countKeys   = []string{"num_bbox", "num_boxes", "number_box", "num_box"} // of arrays that are padded
@@ -103,7 +107,7 @@ type archive struct {
 }
 
 func openArchive(path string) (*archive, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
@@ -113,18 +117,25 @@ func openArchive(path string) (*archive, error) {
 		if err != nil {
 			return err
 		}
-		if !info.Mode().IsRegular() {
-			return errors.New("not a regular file")
-		}
 		a.bytes = info.Size()
 		head := make([]byte, len(zipMagic))
 		if _, err := f.ReadAt(head, 0); err != nil {
 			return fmt.Errorf("too short: %w", err)
 		}
-		if isZip(head) {
-			a.zip, err = zip.NewReader(f, info.Size())
+		if !isZip(head) {
+			return nil
 		}
-		return err
+		if a.zip, err = zip.NewReader(f, info.Size()); err != nil {
+			return err
+		}
+		seen := map[string]bool{}
+		for _, f := range a.zip.File {
+			if seen[f.Name] {
+				return fmt.Errorf("has two arrays %q: save it again", strings.TrimSuffix(f.Name, ".npy"))
+			}
+			seen[f.Name] = true
+		}
+		return nil
 	}()
 	if err != nil {
 		f.Close()
@@ -133,76 +144,118 @@ func openArchive(path string) (*archive, error) {
 	return a, nil
 }
 
-// array opens the array that has one of the names. ok is false if there is none.
-func (a *archive) array(keys []string) (h npyHeader, data io.ReadCloser, key string, ok bool, err error) {
-	if a.zip == nil {
-		if !slices.Contains(keys, featureKeys[0]) {
-			return h, nil, "", false, nil
-		}
-		if _, err := a.file.Seek(0, io.SeekStart); err != nil {
-			return h, nil, "", false, err
-		}
-		r := bufio.NewReader(a.file)
-		if h, err = readNpyHeader(r); err != nil {
-			return h, nil, "", true, err
-		}
-		if n, _ := h.elements(); int64(n)*int64(h.size()) > a.bytes {
-			return h, nil, "", true, cutOff(io.ErrUnexpectedEOF)
-		}
-		return h, io.NopCloser(r), "", true, nil
-	}
+// present returns which of the names have arrays.
+func (a *archive) present(keys []string) []string {
+	var found []string
 	for _, key := range keys {
-		i := slices.IndexFunc(a.zip.File, func(f *zip.File) bool { return f.Name == key+".npy" })
-		if i < 0 {
-			continue
+		if a.zip != nil && slices.ContainsFunc(a.zip.File, func(f *zip.File) bool { return f.Name == key+".npy" }) {
+			found = append(found, key)
 		}
-		f := a.zip.File[i]
-		data, err := f.Open()
-		if err != nil {
-			return h, nil, key, true, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		h, err = readNpyHeader(data)
-		if n, _ := h.elements(); err == nil && uint64(n)*uint64(h.size()) > f.UncompressedSize64 {
-			err = cutOff(io.ErrUnexpectedEOF)
-		}
-		if err != nil {
-			data.Close()
-			return h, nil, key, true, fmt.Errorf("%s: %w", f.Name, err)
-		}
-		return h, data, key, true, nil
 	}
-	return h, nil, "", false, nil
+	return found
 }
 
-// floats reads an array with one of the names; key is empty if there is none, or the file
-// is an .npy. check may lower the first dimension, so that no more is read.
-func (a *archive) floats(keys []string, dst []float32, check func(*npyHeader) error) (h npyHeader, values []float32, key string, err error) {
-	h, data, key, ok, err := a.array(keys)
-	if err != nil || !ok {
-		return h, nil, "", err
+// one returns the name that has an array, "" if none has. Two arrays for one thing are an error.
+func (a *archive) one(keys []string) (string, error) {
+	found := a.present(keys)
+	switch len(found) {
+	case 0:
+		return "", nil
+	case 1:
+		return found[0], nil
+	}
+	return "", fmt.Errorf("has %s, which mean the same: leave one", strings.Join(found, " and "))
+}
+
+// array opens an array, of an .npy the only one.
+func (a *archive) array(key string) (h npyHeader, data io.ReadCloser, err error) {
+	if a.zip == nil {
+		if _, err := a.file.Seek(0, io.SeekStart); err != nil {
+			return h, nil, err
+		}
+		r := bufio.NewReader(a.file)
+		if h, err = readNpyHeader(r); err == nil {
+			err = h.fits(a.bytes)
+		}
+		return h, io.NopCloser(r), err
+	}
+	name := key + ".npy"
+	f := a.zip.File[slices.IndexFunc(a.zip.File, func(f *zip.File) bool { return f.Name == name })]
+	if data, err = f.Open(); err != nil {
+		return h, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	if h, err = readNpyHeader(data); err == nil {
+		err = h.fits(int64(min(f.UncompressedSize64, math.MaxInt64)))
+	}
+	if err != nil {
+		data.Close()
+		return h, nil, fmt.Errorf("%s: %w", name, err)
+	}
+	return h, data, nil
+}
+
+// header reads the header of an array.
+func (a *archive) header(key string) (npyHeader, error) {
+	h, data, err := a.array(key)
+	if err == nil {
+		data.Close()
+	}
+	return h, err
+}
+
+// floats reads an array. check may lower the first dimension, so that no more is kept; all of it
+// is read, which holds the bytes against the archive's checksum.
+func (a *archive) floats(key string, dst []float32, check func(*npyHeader) error) (h npyHeader, values []float32, err error) {
+	h, data, err := a.array(key)
+	if err != nil {
+		return h, nil, err
 	}
 	defer data.Close()
 	if err := check(&h); err != nil {
-		return h, nil, key, err
+		return h, nil, err
 	}
-	if values, err = h.readFloats(data, dst); err != nil {
-		return h, nil, key, fmt.Errorf("%s: %w", key, err)
+	if values, err = h.readFloats(data, dst); err == nil && a.zip != nil {
+		_, err = io.Copy(io.Discard, data)
 	}
-	return h, values, key, nil
+	if err != nil {
+		return h, nil, fmt.Errorf("%s: %w", cmp.Or(key, "data"), err)
+	}
+	return h, values, nil
 }
 
-// number reads an array of one number, if it is there.
+// number reads an array of one number, if there is one with one of the names. Several must agree.
 func (a *archive) number(keys []string) (v float64, ok bool, err error) {
-	_, values, key, err := a.floats(keys, nil, func(h *npyHeader) error {
-		if n, _ := h.elements(); n != 1 {
-			return fmt.Errorf("%s has shape %v, where one number is needed", keys[0], h.shape)
+	first := ""
+	for _, key := range a.present(keys) {
+		_, values, err := a.floats(key, nil, func(h *npyHeader) error {
+			if n, _ := h.elements(); n != 1 {
+				return fmt.Errorf("%s has shape %v, where one number is needed", key, h.shape)
+			}
+			return nil
+		})
+		if err != nil {
+			return 0, false, err
 		}
-		return nil
-	})
-	if err != nil || key == "" {
-		return 0, false, err
+		if now := float64(values[0]); first == "" {
+			v, first = now, key
+		} else if now != v {
+			return 0, false, fmt.Errorf("%s is %v, but %s is %v", first, v, key, now)
+		}
 	}
-	return float64(values[0]), true, nil
+	return v, first != "", nil
+}
+
+// size reads the image's width and height; ok is false if there are none.
+func (a *archive) size() (width, height float64, ok bool, err error) {
+	width, hasWidth, err := a.number(widthKeys)
+	if err != nil {
+		return 0, 0, false, err
+	}
+	height, hasHeight, err := a.number(heightKeys)
+	if err == nil && hasWidth != hasHeight {
+		err = errors.New("has one of the image's width and height: add the other")
+	}
+	return width, height, hasWidth, err
 }
 
 // featureShape returns the regions and the size of a feature: of n x D, or of a grid of
@@ -224,33 +277,61 @@ func featureShape(h npyHeader) (n, dim, gridWidth int, err error) {
 
 var errNoFeatures = fmt.Errorf("no array of features; its name should be one of %s", strings.Join(featureKeys, ", "))
 
-// inspect reads what is needed for the index.
+// inspect reads what is needed for the index, and holds the arrays' shapes against each other.
 func (s *numpy) inspect(path string) (n, dim int, boxes bool, err error) {
 	a, err := openArchive(path)
 	if err != nil {
 		return 0, 0, false, err
 	}
 	defer a.file.Close()
-	h, data, _, ok, err := a.array(featureKeys)
+	key, err := a.features()
 	if err != nil {
 		return 0, 0, false, err
 	}
-	if !ok {
-		return 0, 0, false, errNoFeatures
+	h, err := a.header(key)
+	if err != nil {
+		return 0, 0, false, err
 	}
-	data.Close()
-	n, dim, _, err = featureShape(h)
+	rows, dim, _, err := featureShape(h)
 	if err == nil {
-		n, err = s.count(a, n)
+		n, err = s.count(a, rows)
 	}
 	if err != nil {
 		return 0, 0, false, err
 	}
-	_, data, _, boxes, err = a.array(boxKeys)
-	if boxes && err == nil {
-		data.Close()
+	for _, key := range a.present(boxKeys) {
+		boxes = true
+		h, err := a.header(key)
+		if err == nil {
+			err = checkBoxShape(key, h.shape, n, rows)
+		}
+		if err != nil {
+			return 0, 0, false, err
+		}
 	}
+	_, _, _, err = a.size()
 	return n, dim, boxes, err
+}
+
+// features returns the name of the array of features.
+func (a *archive) features() (string, error) {
+	if a.zip == nil {
+		return "", nil
+	}
+	key, err := a.one(featureKeys)
+	if err == nil && key == "" {
+		err = errNoFeatures
+	}
+	return key, err
+}
+
+// checkBoxShape says whether an array of boxes is one of n regions, whose features have rows: as
+// many boxes, or as many rows.
+func checkBoxShape(key string, shape []int, n, rows int) error {
+	if len(shape) != 2 || shape[0] != n && shape[0] != rows || shape[1] < 4 || shape[1] > 8 {
+		return fmt.Errorf("%s: boxes of shape %v for %d regions, where regions x 4 are needed", key, shape, n)
+	}
+	return nil
 }
 
 // count returns how many of rows are regions; the others are padding.
@@ -260,7 +341,7 @@ func (s *numpy) count(a *archive, rows int) (int, error) {
 		return 0, err
 	}
 	if ok {
-		if !(v >= 0 && v <= float64(rows)) {
+		if !(v >= 0 && v <= float64(rows)) || v != math.Trunc(v) {
 			return 0, fmt.Errorf("%v boxes, but features of %d", v, rows)
 		}
 		rows = int(v)
@@ -287,8 +368,12 @@ func (s *numpy) readFile(im numpyImage, dst *Image) error {
 		return err
 	}
 	defer a.file.Close()
-	rows, columns := 0, 0
-	_, features, _, err := a.floats(featureKeys, dst.Features, func(h *npyHeader) error {
+	key, err := a.features()
+	if err != nil {
+		return err
+	}
+	all, rows, columns := 0, 0, 0
+	_, features, err := a.floats(key, dst.Features, func(h *npyHeader) error {
 		n, dim, width, err := featureShape(*h)
 		if err == nil && (dim != s.dim || n < im.n) {
 			err = errors.New("it has changed since it was opened")
@@ -296,44 +381,36 @@ func (s *numpy) readFile(im numpyImage, dst *Image) error {
 		if width > 0 {
 			rows, columns = n/width, width
 		}
-		h.shape = []int{n, dim}
+		all, h.shape = n, []int{n, dim}
 		return errors.Join(err, h.cut(im.n))
 	})
 	if err != nil {
 		return err
 	}
-	if features == nil {
-		return errNoFeatures
-	}
 	dst.Features = features
-	return readBoxes(a, im.n, rows, columns, dst)
+	return a.readBoxes(im.n, all, rows, columns, dst)
 }
 
-// readBoxes sets the boxes and the size of an image of n regions, whose features form a
-// grid if it has columns.
-func readBoxes(a *archive, n, rows, columns int, dst *Image) error {
+// normBoxes is the name of boxes that are shares of the sides.
+const normBoxes = "norm_bb"
+
+// readBoxes sets the boxes and the size of an image of n regions, whose features have all rows,
+// and form a grid if it has columns.
+func (a *archive) readBoxes(n, all, rows, columns int, dst *Image) error {
 	var err error
-	var hasWidth, hasHeight bool
-	if dst.Width, hasWidth, err = a.number(widthKeys); err != nil {
+	var hasSize bool
+	if dst.Width, dst.Height, hasSize, err = a.size(); err != nil {
 		return err
 	}
-	if dst.Height, hasHeight, err = a.number(heightKeys); err != nil {
-		return err
-	}
-	if !hasWidth || !hasHeight {
-		dst.Width, dst.Height = 1, 1
-	}
-	h, boxes, key, err := a.floats(boxKeys, nil, func(h *npyHeader) error {
-		if len(h.shape) != 2 || h.shape[0] < n || h.shape[1] < 4 || h.shape[1] > 8 {
-			return fmt.Errorf("boxes of shape %v for %d regions, where regions x 4 are needed", h.shape, n)
-		}
-		return h.cut(n)
-	})
+	dst.Classes = nil
+	pixels := slices.DeleteFunc(slices.Clone(boxKeys), func(key string) bool { return key == normBoxes })
+	key, err := a.one(pixels)
 	if err != nil {
 		return err
 	}
-	dst.Boxes, dst.Classes = resize(dst.Boxes, 4*n), nil
-	if boxes == nil {
+	shares := a.present([]string{normBoxes})
+	if key == "" && len(shares) == 0 {
+		dst.Boxes = resize(dst.Boxes, 4*n)
 		dst.Width, dst.Height = 1, 1
 		for r := range n {
 			copy(dst.Boxes[4*r:], []float32{0, 0, 1, 1})
@@ -343,15 +420,47 @@ func readBoxes(a *archive, n, rows, columns int, dst *Image) error {
 		}
 		return nil
 	}
-	for r := range n {
-		copy(dst.Boxes[4*r:4*r+4], boxes[r*h.shape[1]:])
+	if dst.Boxes, err = a.boxes(cmp.Or(key, normBoxes), n, all, dst.Boxes); err != nil {
+		return err
 	}
-	if key == "norm_bb" || normalised(dst.Boxes) {
+	switch {
+	case key == "" || normalised(dst.Boxes):
 		dst.Width, dst.Height = 1, 1
-	} else if !hasWidth || !hasHeight {
+	case !hasSize:
 		return fmt.Errorf("boxes in pixels without the image's size; add arrays %s and %s", widthKeys[0], heightKeys[0])
 	}
+	if key == "" || len(shares) == 0 {
+		return nil
+	}
+	other, err := a.boxes(normBoxes, n, all, nil)
+	if err != nil {
+		return err
+	}
+	for i, v := range other {
+		side := [2]float64{dst.Width, dst.Height}[i%2]
+		if off := math.Abs(float64(v)*side - float64(dst.Boxes[i])); !(off <= 2*boxTolerance(side)) {
+			return fmt.Errorf("box %d is another in %s than in %s", i/4+1, key, normBoxes)
+		}
+	}
 	return nil
+}
+
+// boxes reads the boxes of n regions.
+func (a *archive) boxes(key string, n, all int, dst []float32) ([]float32, error) {
+	h, values, err := a.floats(key, nil, func(h *npyHeader) error {
+		if err := checkBoxShape(key, h.shape, n, all); err != nil {
+			return err
+		}
+		return h.cut(n)
+	})
+	if err != nil {
+		return nil, err
+	}
+	dst = resize(dst, 4*n)
+	for r := range n {
+		copy(dst[4*r:4*r+4], values[r*h.shape[1]:])
+	}
+	return dst, nil
 }
 
 // normalised says whether boxes are given in shares of the image's sides.
