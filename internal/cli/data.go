@@ -221,6 +221,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 		Example: `  unimo data validate coqa DATA
   unimo data validate gigaword train.jsonl --vocab DICT --json
   unimo data validate sst-2 DIR
+  unimo data validate classify reviews.csv --columns text=review,label=stars
   unimo data validate flickr30k DATA`,
 		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
@@ -383,7 +384,8 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns
 	result := labelledFiles{Task: p.Name}
 	opt := data.ReadOptions{Columns: columns}
 	if !info.IsDir() {
-		result.Files = append(result.Files, validateLabelledFile(p, "file", path, opt))
+		f, _ := validateLabelledFile(p, "file", path, opt)
+		result.Files = append(result.Files, f)
 	} else {
 		train := append([]task.Split{p.Train}, p.Dev...)
 		for i, split := range append(train, p.Test...) {
@@ -392,8 +394,10 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns
 				opt.Labels = data.LabelsIgnored
 			}
 			if err == nil {
-				result.Files = append(result.Files, validateLabelledFile(p, split.Name, file, opt))
-			} else if i < 2 {
+				var f labelledFile
+				f, p = validateLabelledFile(p, split.Name, file, opt)
+				result.Files = append(result.Files, f)
+			} else if i == 0 || i == 1 && !p.Schema.Open {
 				return err // training needs both
 			}
 		}
@@ -414,26 +418,33 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns
 	return errors.Join(err, problemsFound(result.ProblemCount))
 }
 
-func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptions) labelledFile {
+// validateLabelledFile reads a file. It returns the preset with the labels of the training file, where these
+// are the data's own: the files after it must have no others.
+func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptions) (labelledFile, *task.Preset) {
 	f := labelledFile{Split: split, File: file}
 	examples, report, err := data.Read(file, p.Schema, opt)
+	resolved := p
+	if err == nil && p.Schema.Labels == nil && opt.Labels == data.LabelsRequired {
+		resolved, err = p.WithLabels(examples)
+	}
 	if err != nil {
 		f.Problem = err.Error()
-		return f
+		return f, p
 	}
-	f.examples, f.Examples, f.LeftOut, f.notes = examples, len(examples), report.Unlabelled, report.Notes(file)
+	f.examples, f.Examples, f.LeftOut = examples, len(examples), report.Unlabelled
+	f.notes = []string{report.LeftOut(file), report.PassedOver(file)}
 	if opt.Labels == data.LabelsIgnored {
-		return f
+		return f, resolved
 	}
-	f.shares = task.Shares(p.Schema, examples)
+	f.shares = task.Shares(resolved.Schema, examples)
 	if p.Schema.Regression {
-		return f
+		return f, resolved
 	}
 	f.Labels = map[string]int{}
 	for _, x := range examples {
 		f.Labels[x.Label]++
 	}
-	return f
+	return f, resolved
 }
 
 func (a *app) printLabelled(result labelledFiles) {
@@ -448,7 +459,9 @@ func (a *app) printLabelled(result labelledFiles) {
 		}
 		fmt.Fprintln(a.stdout)
 		for _, note := range f.notes {
-			printable.Fprintf(a.stdout, "  %s\n", note)
+			if note != "" {
+				printable.Fprintf(a.stdout, "  %s\n", note)
+			}
 		}
 		if len(f.Labels) == 1 && f.Split == result.Files[0].Split {
 			a.log.Warn(fmt.Sprintf("%s: all examples have the same label: a model learns nothing from them but that", f.File))

@@ -79,7 +79,7 @@ func TestDataFindsProblems(t *testing.T) {
 func TestValidateLabelled(t *testing.T) {
 	dir := opinionsFolder(t)
 	r := must(t, "data", "validate", "sst-2", dir)
-	if !strings.Contains(r.stdout, "train.tsv: 400 examples: ") || !strings.Contains(r.stdout, " negative (50.0 %), ") || !strings.Contains(r.stdout, "test: ") {
+	if !strings.Contains(r.stdout, "train.tsv: 400 examples: ") || !strings.Contains(r.stdout, ": negative: 200 (50.0 %), ") || !strings.Contains(r.stdout, "test: ") {
 		t.Errorf("got %s", r.stdout)
 	}
 	writeFile(t, filepath.Join(dir, "dev.tsv"), "sentence\tlabel\na\t7\n")
@@ -106,8 +106,8 @@ func TestValidateExports(t *testing.T) {
 	}
 	r := must(t, "data", "validate", "mnli", dir)
 	for _, want := range []string{
-		"train.csv: 2 examples: 1 entailment (50.0 %), 0 neutral (0.0 %), 1 contradiction (50.0 %)",
-		"validation_matched.json: 1 examples: 0 entailment", "validation_matched.json: 1 example without label left out", "test_matched.jsonl: 1 examples\n",
+		"train.csv: 2 examples: entailment: 1 (50.0 %), neutral: 0 (0.0 %), contradiction: 1 (50.0 %)",
+		"validation_matched.json: 1 examples: entailment: 0", "validation_matched.json: 1 example without label left out", "test_matched.jsonl: 1 examples\n",
 	} {
 		if !strings.Contains(r.stdout, want) {
 			t.Errorf("%s lacks %q", r.stdout, want)

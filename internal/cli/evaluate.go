@@ -59,6 +59,9 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if err := checkRank(c, o.Rank); err != nil {
 				return err
 			}
+			if columns != "" && !preset.Labelled() {
+				return usagef("--columns is for labelled texts, not for %s", preset.Name)
+			}
 			progress := a.newProgress()
 			progress.Stage("scoring")
 			o.Decode, o.Tick, o.Rank.Log, o.Log = decode.apply, progress.Tick, a.log, a.log

@@ -20,6 +20,7 @@ import (
 type prediction struct {
 	Text          string             `json:"text"`
 	TextB         string             `json:"text_b,omitempty"`
+	More          []string           `json:"more_texts,omitempty"`
 	Label         string             `json:"label,omitempty"`
 	Probability   *float64           `json:"probability,omitempty"`
 	Probabilities map[string]float64 `json:"probabilities,omitempty"`
@@ -37,7 +38,7 @@ func (a *app) predictCommand() *cobra.Command {
 standard input. A line of output is label, probability and text, tab-separated
 (score and text for a regression), with tabs and line breaks in the text made spaces;
 with --json one object a line, the text as it is. With --pair every input is two
-texts with a tab between them, and so is the text of the output.`,
+texts (or more, of a model for more) with tabs between them, and so is the text of the output.`,
 		Example: `  unimo predict --model RUN/best "a gripping and funny film"
   unimo predict --model RUN/best --json - < sentences.txt
   printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
@@ -128,11 +129,11 @@ func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pa
 	for i, text := range texts {
 		examples[i].TextA = text
 		if pair {
-			one, two, ok := strings.Cut(text, "\t")
-			if !ok {
+			texts := strings.Split(text, "\t")
+			if len(texts) < 2 {
 				return fmt.Errorf("input %d: --pair needs two texts with a tab between them", first+i)
 			}
-			examples[i].TextA, examples[i].TextB = one, two
+			examples[i].TextA, examples[i].TextB, examples[i].More = texts[0], texts[1], texts[2:]
 		}
 	}
 	predictions, err := p.Predict(ctx, examples, func(int, int) {})
@@ -153,7 +154,7 @@ func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pa
 func (a *app) printPrediction(cfg model.Config, pair bool, x data.Example, q task.Prediction) error {
 	regression := cfg.ProblemType == model.Regression
 	if a.json {
-		out := prediction{Text: x.TextA, TextB: x.TextB, Truncated: q.Truncated}
+		out := prediction{Text: x.TextA, TextB: x.TextB, More: x.More, Truncated: q.Truncated}
 		if regression {
 			out.Score = &q.Score
 		} else {
@@ -166,11 +167,16 @@ func (a *app) printPrediction(cfg model.Config, pair bool, x data.Example, q tas
 	}
 	fields := []string{printable.String(q.Label), fmt.Sprintf("%.4f", q.Probability)}
 	if regression {
-		fields = []string{fmt.Sprintf("%.3f", q.Score)}
+		if fields = []string{fmt.Sprintf("%.3f", q.Score)}; cfg.ScoreScale != 0 { // scores of any size
+			fields[0] = fmt.Sprintf("%.6g", q.Score)
+		}
 	}
 	fields = append(fields, oneField.Replace(x.TextA))
 	if pair {
 		fields = append(fields, oneField.Replace(x.TextB))
+	}
+	for _, text := range x.More {
+		fields = append(fields, oneField.Replace(text))
 	}
 	_, err := fmt.Fprintln(a.stdout, strings.Join(fields, "\t"))
 	return err

@@ -34,6 +34,9 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 			lo, hi := r.Interval()
 			fmt.Fprintf(a.stdout, "  (95 %% interval of the accuracy: %.4f to %.4f)\n", lo, hi)
 		}
+		if baseline := r.Baseline(); baseline != "" {
+			printable.Fprintf(a.stdout, "  (%s)\n", baseline)
+		}
 		if n := float64(r.Metrics["images"]); r.Retrieved != nil {
 			fmt.Fprintf(a.stdout, "  (by chance recall@1, 5 and 10 are %.4f, %.4f and %.4f, in both directions nearly)\n", min(1, 1/n), min(1, 5/n), min(1, 10/n))
 		}

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 )
 
 // labels resolves the label column of a schema.
@@ -67,6 +68,9 @@ func (l *labels) resolve(e *Example, value string) error {
 		return nil
 	}
 	if l.schema.Labels == nil {
+		if !utf8.ValidString(value) {
+			return fmt.Errorf("label %s is not UTF-8", Quote(value)) // a model's configuration could not hold it
+		}
 		e.Label = strings.Clone(value)
 		return nil
 	}

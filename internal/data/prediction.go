@@ -101,8 +101,11 @@ func (s *Submission) value(p Prediction) (string, error) {
 	if p.Class < 0 || p.Class >= len(s.Names) {
 		return "", fmt.Errorf("class %d of %d", p.Class, len(s.Names))
 	}
-	return s.Names[p.Class], nil
+	return oneField.Replace(s.Names[p.Class]), nil
 }
+
+// oneField keeps a label, which in CSV and JSON may be anything, within its column.
+var oneField = strings.NewReplacer("\t", " ", "\n", " ", "\r", " ")
 
 func (p *Prediction) id(place int) (string, error) {
 	if p.ID == "" {

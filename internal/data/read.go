@@ -67,20 +67,24 @@ type Report struct {
 	FirstValue string // and what stands there
 }
 
-// Notes says in sentences what people should know of a file that was read.
-func (r Report) Notes(file string) []string {
-	var notes []string
-	if r.Unlabelled > 0 {
-		value := "nothing"
-		if r.FirstValue != "" {
-			value = Quote(r.FirstValue)
-		}
-		notes = append(notes, fmt.Sprintf("%s: %s without label left out (the first is line %d, which has %s)", file, plural(r.Unlabelled, "example"), r.FirstLine, value))
+// LeftOut says in a sentence what was left out of file, "" if nothing was.
+func (r Report) LeftOut(file string) string {
+	if r.Unlabelled == 0 {
+		return ""
 	}
-	if len(r.Passed) > 0 {
-		notes = append(notes, fmt.Sprintf("%s: read are %s; passed over: %s", file, r.columns(), quoteAll(r.Passed)))
+	value := "nothing"
+	if r.FirstValue != "" {
+		value = Quote(r.FirstValue)
 	}
-	return notes
+	return fmt.Sprintf("%s: %s without label left out (the first is line %d, which has %s)", file, plural(r.Unlabelled, "example"), r.FirstLine, value)
+}
+
+// PassedOver says in a sentence which columns of file are not used, "" if there are none.
+func (r Report) PassedOver(file string) string {
+	if len(r.Passed) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s: read are %s; passed over: %s", file, r.columns(), quoteAll(r.Passed))
 }
 
 // columns says which columns were read.
@@ -346,6 +350,9 @@ func (t *reader) example(fields []string, line int) (e Example, ok bool, err err
 	}
 	if err := t.labels.resolve(&e, value); err != nil {
 		remedy := "correct it"
+		if t.schema.Open && t.schema.Labels != nil {
+			remedy = "these are the labels that the model was trained with: correct it, or train with examples of it"
+		}
 		if t.plan.layout != nil {
 			remedy = "correct it, or put a header on top if the columns are not those of " + t.plan.layout.Name
 		}

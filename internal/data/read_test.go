@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -302,12 +301,14 @@ func TestReport(t *testing.T) {
 	if err != nil || !reflect.DeepEqual(report, want) {
 		t.Errorf("got %+v, %v", report, err)
 	}
-	notes := []string{
-		`x.csv: 2 examples without label left out (the first is line 2, which has "-")`,
-		`x.csv: read are "premise", "hypothesis" (text), "gold_label" (label); passed over: "Notes"`,
+	if got := report.LeftOut("x.csv"); got != `x.csv: 2 examples without label left out (the first is line 2, which has "-")` {
+		t.Error(got)
 	}
-	if got := report.Notes("x.csv"); !slices.Equal(got, notes) {
-		t.Errorf("got %q", got)
+	if got := report.PassedOver("x.csv"); got != `x.csv: read are "premise", "hypothesis" (text), "gold_label" (label); passed over: "Notes"` {
+		t.Error(got)
+	}
+	if none := (Report{}); none.LeftOut("f")+none.PassedOver("f") != "" {
+		t.Error("notes about nothing")
 	}
 }
 

@@ -10,6 +10,7 @@
 // in which class 1 is "positive".
 //
 //	classes.go      Accuracy, Matthews, F1, AccuracyAndF1, Confusion
+//	perclass.go     PerClass, MacroF1
 //	correlation.go  Pearson, Spearman
 //	ranking.go      MRR, MAP over ranked answers
 //	recall.go       Recall of retrieval: Ranking, over a matrix of scores

@@ -161,3 +161,23 @@ func equal(got, want float64) bool {
 	}
 	return math.Abs(got-want) <= 1e-12*max(1, math.Abs(want))
 }
+
+// The values are those of scikit-learn's precision_recall_fscore_support and f1_score.
+func TestPerClass(t *testing.T) {
+	confusion := Confusion([]int{0, 0, 1, 1, 2, 0}, []int{0, 1, 1, 1, 0, 0}, 4)
+	want := []ClassScore{
+		{3, 3, 2. / 3, 2. / 3, 2. / 3}, {3, 2, 1, 2. / 3, 0.8}, {0, 1, 0, 0, 0}, {},
+	}
+	for i, got := range PerClass(confusion) {
+		w := want[i]
+		if got.Gold != w.Gold || got.Predicted != w.Predicted || math.Abs(got.Precision-w.Precision)+math.Abs(got.Recall-w.Recall)+math.Abs(got.F1-w.F1) > 1e-15 {
+			t.Errorf("class %d: got %+v, want %+v", i, got, w)
+		}
+	}
+	if got := MacroF1(confusion); math.Abs(got-(2./3+0.8)/3) > 1e-15 {
+		t.Errorf("macro F1 %v", got)
+	}
+	if got := MacroF1(nil); !math.IsNaN(got) {
+		t.Errorf("of nothing %v", got)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 
@@ -41,6 +42,9 @@ type Config struct {
 	ProblemType string            `json:"problem_type,omitempty"` // see the constants
 	Task        string            `json:"finetuning_task,omitempty"`
 	ID2Label    map[string]string `json:"id2label,omitempty"` // "0" -> "negative"
+	// A regression's score is its output times ScoreScale plus ScoreMean; without a scale it is the output.
+	ScoreMean  float64 `json:"score_mean,omitempty"`
+	ScoreScale float64 `json:"score_scale,omitempty"`
 
 	Extra map[string]json.RawMessage `json:"-"` // unknown fields as they were
 }
@@ -114,6 +118,22 @@ func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 // Generates says whether the model is one that writes text, a [Generator].
 func (c Config) Generates() bool { return c.ProblemType == Generation || c.ProblemType == Dialogue }
 
+// Score returns the score that an output of a regression means.
+func (c Config) Score(output float32) float32 {
+	if c.ScoreScale == 0 {
+		return output
+	}
+	return float32(float64(output)*c.ScoreScale + c.ScoreMean)
+}
+
+// Target returns the output that means a score, the opposite of Score.
+func (c Config) Target(score float32) float32 {
+	if c.ScoreScale == 0 {
+		return score
+	}
+	return float32((float64(score) - c.ScoreMean) / c.ScoreScale)
+}
+
 // Label returns the name of a class: id2label's, or the number.
 func (c Config) Label(class int) string {
 	id := fmt.Sprint(class)
@@ -177,6 +197,9 @@ func (c Config) Validate() error {
 	}
 	if !(c.InitRange >= 0 && c.InitRange < 10) {
 		return fmt.Errorf("initializer_range is %v, want 0 to 10", c.InitRange)
+	}
+	if !(c.ScoreScale >= 0 && c.ScoreScale <= math.MaxFloat32) || !(math.Abs(c.ScoreMean) <= math.MaxFloat32) {
+		return fmt.Errorf("score_mean is %v and score_scale %v, want numbers, the scale 0 or more", c.ScoreMean, c.ScoreScale)
 	}
 	if !(c.LayerNormEpsilon >= 0 && c.LayerNormEpsilon < 1) {
 		return fmt.Errorf("layer_norm_eps is %v, want 0 or more and less than 1", c.LayerNormEpsilon)
@@ -245,7 +268,7 @@ func (c Config) fields() []string {
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "region_classes", "role_type_size", "turn_type_size", "tie_word_embeddings",
-		"num_labels", "problem_type", "finetuning_task", "id2label",
+		"num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale",
 	}
 }
 

@@ -79,7 +79,7 @@ func sample() Run {
 			{"i doubt that the phone is no longer unreliable .", "negative", "positive", 0.874},
 			{"despite the rather shallow dancing , nobody truly resented it", "positive", "negative", 0.552},
 		},
-		Grid: &Table{
+		Tables: []Table{{
 			Title:  "Grid",
 			Header: []string{"run", "batch size", "learning rate", "seed", "accuracy", "loss"},
 			Rows: [][]string{
@@ -89,7 +89,7 @@ func sample() Run {
 			},
 			Best: []int{1},
 			Note: "best 0.9635, median 0.9580, mean 0.9568, deviation 0.0060",
-		},
+		}},
 		Config: []Item{
 			{"batch_size", "32"}, {"learning_rate", "0.001"}, {"warmup_proportion", "0.1"}, {"weight_decay", "0.01"},
 			{"epochs", "8"}, {"max_seq_len", "64"}, {"dropout", "0.1"}, {"version", "v0.1.0"},
@@ -207,7 +207,7 @@ func hostile(s string) Run {
 		Confusion: &Confusion{Labels: []string{s, s}, Counts: [][]int{{1, 2}, {3, 4}}},
 		Scatter:   &Scatter{xy, xy},
 		Mistakes:  []Mistake{{s, s, s, 0.5}},
-		Grid:      &Table{Title: s, Header: []string{s}, Rows: [][]string{{s}}, Note: s},
+		Tables:    []Table{{Title: s, Header: []string{s}, Rows: [][]string{{s}}, Note: s}},
 		Config:    []Item{{s, s}},
 	}
 }
@@ -287,7 +287,7 @@ func TestEmptyParts(t *testing.T) {
 		Curves:    []Curve{{Title: "no series"}, {Title: "no points", Series: []Series{{Name: "s"}}}, {Title: "no numbers", Series: []Series{{Name: "s", X: nan, Y: nan}}}},
 		Confusion: &Confusion{Labels: []string{"a", "b"}, Counts: [][]int{{0, 0}, {0, 0}}},
 		Scatter:   &Scatter{},
-		Grid:      &Table{Header: []string{"a"}},
+		Tables:    []Table{{Header: []string{"a"}}},
 	})
 	if n := strings.Count(html, "Nothing to draw"); n != 4 {
 		t.Errorf("%d plots say that they are empty, want 4", n)
@@ -311,7 +311,7 @@ func TestWriteRefusesContradictions(t *testing.T) {
 		"no base64":     {Gallery: []GalleryQuery{{Picture: "data:image/png,AAAA"}}},
 		"no picture":    {Gallery: []GalleryQuery{{Picture: "data:image/png;base64,"}}},
 		"more elements": {Gallery: []GalleryQuery{{Picture: `data:image/png;base64,AAAA" onerror="alert(1)`}}},
-		"table":         {Grid: &Table{Header: []string{"a", "b"}, Rows: [][]string{{"1"}}}},
+		"table":         {Tables: []Table{{Header: []string{"a", "b"}, Rows: [][]string{{"1"}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var b bytes.Buffer

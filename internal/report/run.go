@@ -17,8 +17,8 @@ type Run struct {
 	Scatter   *Scatter       // for regression
 	Mistakes  []Mistake      // the examples worth reading first
 	Samples   []Sample       // generated texts next to what was wanted
-	Grid      *Table         // runs of a grid
-	Config    []Item         // resolved configuration
+	Tables    []Table
+	Config    []Item // resolved configuration
 }
 
 // Item is a name and its value.
@@ -139,7 +139,7 @@ func (r Run) check() error {
 	if s := r.Scatter; s != nil && len(s.Gold) != len(s.Predicted) {
 		return fmt.Errorf("report: scatter plot has %d gold and %d predicted values", len(s.Gold), len(s.Predicted))
 	}
-	if t := r.Grid; t != nil {
+	for _, t := range r.Tables {
 		for i, row := range t.Rows {
 			if len(row) != len(t.Header) {
 				return fmt.Errorf("report: table %q: row %d has %d cells for %d columns", t.Title, i, len(row), len(t.Header))

@@ -29,7 +29,7 @@ type view struct {
 	Agreement *figureView
 	Queries   []queryView
 	Errors    []mistakeView
-	GridRows  []gridRow
+	Listed    []tableView
 }
 
 type numberView struct{ Name, Value, Note string }
@@ -53,7 +53,13 @@ type mistakeView struct {
 	Percent string
 }
 
-type gridRow struct {
+// tableView is a table whose rows know whether they are prominent.
+type tableView struct {
+	Table
+	Lines []tableLine
+}
+
+type tableLine struct {
 	Cells []string
 	Best  bool
 }
@@ -109,10 +115,12 @@ func viewRun(r Run) (*view, error) {
 		}
 		v.Errors = append(v.Errors, mistakeView{m, p})
 	}
-	if r.Grid != nil {
-		for i, row := range r.Grid.Rows {
-			v.GridRows = append(v.GridRows, gridRow{row, slices.Contains(r.Grid.Best, i)})
+	for _, t := range r.Tables {
+		table := tableView{Table: t}
+		for i, row := range t.Rows {
+			table.Lines = append(table.Lines, tableLine{row, slices.Contains(t.Best, i)})
 		}
+		v.Listed = append(v.Listed, table)
 	}
 	return v, nil
 }

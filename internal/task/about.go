@@ -40,7 +40,8 @@ func warnShared(log *slog.Logger, shared, dev int, what string) {
 // about describes the data of a run, and warns of what makes its score worth little.
 func (c *classification) about(log *slog.Logger) string {
 	warnShared(log, data.Shared(c.train, c.devSet), len(c.devSet), "examples")
-	text := fmt.Sprintf("%s training examples, %s dev", grouped(len(c.train)), grouped(len(c.devSet)))
+	text := fmt.Sprintf("%s training examples (%s), %s dev (%s)",
+		grouped(len(c.train)), Shares(c.preset.Schema, c.train), grouped(len(c.devSet)), Shares(c.preset.Schema, c.devSet))
 	first := c.train[0]
 	if !c.preset.Schema.Regression && !slices.ContainsFunc(c.train, func(x data.Example) bool { return x.Class != first.Class }) {
 		log.Warn(fmt.Sprintf("all %d training examples have the label %s: a model learns nothing from them but that", len(c.train), first.Label))

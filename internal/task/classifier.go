@@ -29,7 +29,7 @@ func newClassifier(d engine.Device, m *model.Classifier) Classifier {
 	return Classifier{dev: d, model: m, tape: autograd.NewInference(d)}
 }
 
-// Outputs are what a model says of records, in their order: a row of logits each.
+// Outputs are what a model says of records, in their order: a row of logits each, or the score.
 type Outputs [][]float32
 
 // Run computes the outputs of records, batch of them at a time. tick is called
@@ -54,7 +54,11 @@ func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, 
 			return nil, err
 		}
 		for i := range idx {
-			out = append(out, values[i*columns:(i+1)*columns:(i+1)*columns])
+			row := values[i*columns : (i+1)*columns : (i+1)*columns]
+			if c.model.Config.ProblemType == model.Regression {
+				row[0] = c.model.Config.Score(row[0])
+			}
+			out = append(out, row)
 		}
 		tick(len(out), len(records))
 	}

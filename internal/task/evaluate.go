@@ -17,8 +17,9 @@ import (
 
 // Result is the score of a model on one file.
 type Result struct {
-	Split string
-	File  string
+	Preset *Preset // with the labels of the model
+	Split  string
+	File   string
 	Scores
 	Examples  []data.Example // of classification and regression
 	Outputs   Outputs
@@ -161,7 +162,7 @@ func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 }
 
 func (p *Predictor) evaluate(ctx context.Context, preset *Preset, f splitFile, tick func(done, total int)) (Result, error) {
-	return evaluateFile(ctx, preset, &p.run, &p.encoder, f, p.reading, predictBatch, tick, p.log)
+	return evaluateFile(ctx, preset.of(p.Config), &p.run, &p.encoder, f, p.reading, predictBatch, tick, p.log)
 }
 
 func (g *Generator) evaluate(ctx context.Context, p *Preset, f splitFile, tick func(done, total int)) (Result, error) {
@@ -170,6 +171,9 @@ func (g *Generator) evaluate(ctx context.Context, p *Preset, f splitFile, tick f
 
 // fits returns an error if the model was made for another kind of task.
 func (p *Predictor) fits(preset *Preset) error {
+	if preset.Schema.Open && p.Config.ProblemType == preset.Problem() {
+		return nil // the labels are the model's
+	}
 	if p.Config.ProblemType != preset.Problem() || p.Config.NumLabels != preset.Outputs() {
 		return fmt.Errorf("model %s is for %s with %d outputs, but %s needs %s with %d: give a model fine-tuned for it",
 			p.Dir, p.Config.ProblemType, p.Config.NumLabels, preset.Name, preset.Problem(), preset.Outputs())
@@ -216,7 +220,7 @@ func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Enc
 	if err != nil {
 		return Result{}, err
 	}
-	return Result{Notes: cutNotes(cut, len(records), "texts", enc.MaxLen), Split: f.Split, File: f.Path, Examples: examples, Outputs: out, Scores: score(p, records, out)}, nil
+	return Result{Notes: cutNotes(cut, len(records), "texts", enc.MaxLen), Preset: p, Split: f.Split, File: f.Path, Examples: examples, Outputs: out, Scores: score(p, run.model.Config, records, out)}, nil
 }
 
 // cutNotes says how many texts were longer than the model reads.

@@ -209,19 +209,30 @@ func (r *run) readData() error {
 		r.files = []splitFile{{r.Preset.Train.Name, ""}, {r.Preset.Dev[0].Name, ""}}
 		return r.job.read(r.files, &r.Options)
 	}
+	var err error
+	if r.files, err = r.findFiles(); err != nil {
+		return err
+	}
+	return r.job.read(r.files, &r.Options)
+}
+
+// findFiles finds the files of train and dev.
+func (r *run) findFiles() ([]splitFile, error) {
+	if s, ok := r.settings.(*ClassificationSettings); ok {
+		return s.labelledFiles(r.Preset, &r.Options)
+	}
 	trainFile, err := r.Preset.resolve(r.Data, r.Preset.Train)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	devs, err := devFiles(r.Preset, cmp.Or(r.Dev, r.Data))
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if devs[0].Path == trainFile {
-		return fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
+		return nil, fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
 	}
-	r.files = append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...)
-	return r.job.read(r.files, &r.Options)
+	return append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...), nil
 }
 
 // openVocabulary loads the vocabulary of --vocab or --init; its case rule is the

@@ -187,7 +187,7 @@ func (g *Grid) summarise() {
 }
 
 func (g *Grid) page(o Options) report.Run {
-	table := &report.Table{
+	table := report.Table{
 		Title: "Runs", Header: []string{"run", g.Metric, "loss"}, Best: []int{g.Best},
 		Note: "The best of many runs on dev is better than the same model on new data.",
 	}
@@ -200,7 +200,7 @@ func (g *Grid) page(o Options) report.Run {
 			{Name: "best " + g.Metric, Value: float64(g.BestScore)}, {Name: "median", Value: float64(g.Median)},
 			{Name: "mean", Value: float64(g.Mean)}, {Name: "deviation", Value: float64(g.Deviation)},
 		},
-		Grid: table,
+		Tables: []report.Table{table},
 	}
 }
 

@@ -142,19 +142,30 @@ type classification struct {
 	preset        *Preset
 	settings      *ClassificationSettings
 	train, devSet []data.Example
+	drawn         bool // the dev set, from the training file
 }
 
 func (c *classification) read(files []splitFile, o *Options) error {
 	opt := data.ReadOptions{Columns: c.settings.columns()}
-	var err error
-	if c.train, err = readLabelled(files[0].Path, c.preset.Schema, opt, o.Log); err != nil {
+	train, err := readLabelled(files[0].Path, c.preset.Schema, opt, o.Log)
+	if err != nil {
 		return err
 	}
-	if c.devSet, err = readLabelled(files[1].Path, c.preset.Schema, opt, o.Log); err != nil {
+	if c.preset, err = c.preset.WithLabels(train); err != nil {
 		return err
 	}
-	for i, examples := range [][]data.Example{c.train, c.devSet} {
-		o.Log.Info(fmt.Sprintf("%s: %d examples: %s", files[i].Split, len(examples), Shares(c.preset.Schema, examples)))
+	o.Preset, c.train = c.preset, train
+	if c.settings.DevShare > 0 {
+		if c.train, c.devSet = drawDev(train, c.settings.DevShare, c.settings.DevSeed); len(c.devSet) == 0 {
+			return &data.FileError{File: files[0].Path, Problem: "has a single text", Remedy: "no dev set can be drawn from it: name one with --dev"}
+		}
+		c.drawn = true
+		o.Log.Info(fmt.Sprintf("dev: %d of %d examples of %s, drawn with seed %d", len(c.devSet), len(train), files[0].Path, c.settings.DevSeed))
+	} else if c.devSet, err = readLabelled(files[1].Path, c.preset.Schema, opt, o.Log); err != nil {
+		return err
+	}
+	if a, b := len(c.train[0].More), len(c.devSet[0].More); a != b || (c.train[0].TextB == "") != (c.devSet[0].TextB == "") {
+		o.Log.Warn("the first examples of the training and the dev file have different numbers of texts; if that is not meant, name the columns with --columns")
 	}
 	return nil
 }
@@ -185,12 +196,18 @@ func (c *classification) learner(_ context.Context, dev engine.Device, cfg model
 	if cut > 0 {
 		log.Warn(fmt.Sprintf("%d of %d training texts are longer than %d tokens (max_seq_len) and were cut", cut, len(records), c.settings.MaxSeqLen))
 	}
+	for i := range records {
+		records[i].Score = cfg.Target(records[i].Score)
+	}
 	devRecords, _ := enc.EncodeAll(c.devSet)
 	l := &classificationLearner{
 		baseLearner: newBase(c.preset, &c.settings.CommonSettings, dev, cfg, m.Params, tok, data.Lengths(records)),
 		settings:    c.settings, model: m, train: records, evalSet: devRecords, encoder: enc, runner: newClassifier(dev, m),
 	}
 	l.devLen, l.about = len(devRecords), c.about(log)
+	if c.drawn {
+		l.drawn = c.devSet
+	}
 	l.line = func(i int) int { return records[i].Line }
 	return l, nil
 }
@@ -203,7 +220,8 @@ type classificationLearner struct {
 	train    []data.Record
 	batch    data.Batch
 
-	evalSet []data.Record // of the first dev split
+	evalSet []data.Record  // of the first dev split
+	drawn   []data.Example // its examples, where no file holds them alone
 	encoder data.Encoder
 	runner  Classifier
 }
@@ -230,11 +248,18 @@ func (l *classificationLearner) Evaluate(ctx context.Context, _ int, tick func(d
 	if err != nil {
 		return train.Evaluation{}, err
 	}
-	m := score(l.preset, l.evalSet, out).Metrics
+	m := score(l.preset, l.config, l.evalSet, out).Metrics
 	return train.Evaluation{Score: m[l.preset.Metric], Metrics: m}, nil
 }
 
 func (l *classificationLearner) score(ctx context.Context, f splitFile, tick func(done, total int)) (Result, error) {
+	if l.drawn != nil {
+		out, err := l.runner.Run(ctx, l.evalSet, l.settings.EvalBatchSize, tick)
+		if err != nil {
+			return Result{}, err
+		}
+		return Result{Preset: l.preset, Split: f.Split, File: f.Path, Examples: l.drawn, Outputs: out, Scores: score(l.preset, l.config, l.evalSet, out)}, nil
+	}
 	opt := data.ReadOptions{Columns: l.settings.columns()}
 	return evaluateFile(ctx, l.preset, &l.runner, &l.encoder, f, opt, l.settings.EvalBatchSize, tick, nil)
 }
@@ -257,7 +282,10 @@ func (l *classificationLearner) show(page *report.Run, first Result, _ train.His
 		page.Scatter = scatter(first)
 		return
 	}
-	page.Confusion = &report.Confusion{Labels: l.preset.Schema.Labels, Counts: first.Confusion}
+	if len(first.Confusion) <= matrixClasses {
+		page.Confusion = &report.Confusion{Labels: l.preset.Schema.Labels, Counts: first.Confusion}
+	}
+	page.Tables = classTables(l.preset.Schema.Labels, first.Confusion)
 	page.Mistakes = mistakes(l.preset, first)
 }
 

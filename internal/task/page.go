@@ -63,7 +63,14 @@ func (r *run) writePage(s *Summary, l learner) error {
 func (r *run) metricNote(key string, result Result) string {
 	if key == "accuracy" {
 		lo, hi := result.Interval()
-		return fmt.Sprintf("95 %% interval %.3f to %.3f", lo, hi)
+		note := fmt.Sprintf("95 %% interval %.3f to %.3f", lo, hi)
+		if baseline := result.Baseline(); baseline != "" {
+			note += "; " + baseline
+		}
+		return note
+	}
+	if baseline := result.Baseline(); key == "rmse" && baseline != "" {
+		return baseline
 	}
 	return "on " + result.Split
 }
@@ -128,10 +135,7 @@ func mistakes(p *Preset, r Result) []report.Mistake {
 		if class == x.Class {
 			continue
 		}
-		text := x.TextA
-		if x.TextB != "" {
-			text += " / " + x.TextB
-		}
+		text := strings.Join(slices.Collect(x.Texts), " / ")
 		wrong = append(wrong, report.Mistake{
 			Text: text, Gold: p.Schema.Labels[x.Class], Predicted: p.Schema.Labels[class], Probability: softmax(r.Outputs[i])[class],
 		})

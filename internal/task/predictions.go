@@ -61,7 +61,7 @@ func (p *Preset) checkPredictions(dir string, files []splitFile) error {
 // SPLIT.images.jsonl and SPLIT.texts.jsonl.
 func (p *Preset) writeResults(dir string, results []Result) error {
 	for _, r := range results {
-		write := func() error { return writePredictions(p, dir, r.Split, r.Examples, r.Outputs) }
+		write := func() error { return writePredictions(r.Preset, dir, r.Split, r.Examples, r.Outputs) }
 		switch {
 		case p.Generation != nil:
 			write = func() error { return writeTexts(dir, r.Split, r.Generated) }

@@ -56,7 +56,11 @@ type Preset struct {
 	Retrieval   *Retrieval
 	Pretraining bool
 
+	// Schema of an open task has no labels until WithLabels or a model gives them.
 	Schema data.Schema
+	// ScoreMean and ScoreScale are those of the training examples of an open regression: the model
+	// learns scores with mean 0 and deviation 1.
+	ScoreMean, ScoreScale float64
 	// MiniEpochs is how long the mini preset trains: from random weights, longer
 	// only fits the training set better.
 	MiniEpochs int
@@ -80,6 +84,9 @@ func (p *Preset) Problem() string {
 	}
 	return model.Classification
 }
+
+// Labelled says whether the task is classification or regression of texts.
+func (p *Preset) Labelled() bool { return p.Generation == nil && p.Retrieval == nil && !p.Pretraining }
 
 // Use is the command that tries a model in the folder dir.
 func (p *Preset) Use(dir string) string {
@@ -138,6 +145,16 @@ var presets = map[string]*Preset{
 		Train: trainFiles(), Dev: dev(), Test: test(),
 		Submission: []string{"0", "1"},
 	},
+	"classify": {
+		Name: "classify", Title: "classification of own texts", Metric: "accuracy", MiniEpochs: openEpochs,
+		Schema: data.Schema{Open: true},
+		Train:  trainFiles(), Dev: dev(), Test: test(),
+	},
+	"regress": {
+		Name: "regress", Title: "regression on own texts", Metric: "pearson", MiniEpochs: openEpochs,
+		Schema: data.Schema{Open: true, Regression: true},
+		Train:  trainFiles(), Dev: dev(), Test: test(),
+	},
 	"cola": {
 		Name: "cola", Title: "CoLA (linguistic acceptability)", Metric: "matthews", MiniEpochs: 10,
 		Schema: data.Schema{
@@ -179,6 +196,9 @@ var presets = map[string]*Preset{
 		Train: trainFiles("stsb-en-train"), Dev: dev("stsb-en-dev"), Test: test("stsb-en-test"),
 	},
 }
+
+// MiniEpochs of the tasks of own data: of these, some thousand examples are usual. The best epoch is kept.
+const openEpochs = 10
 
 // Opinions is the demo's task, on synthetic sentences; it is not among the names of
 // the command line.

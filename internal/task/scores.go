@@ -1,8 +1,11 @@
 package task
 
 import (
+	"math"
+
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -12,8 +15,8 @@ type Scores struct {
 	Confusion [][]int // of classification: gold by predicted
 }
 
-// score compares outputs with the records' labels.
-func score(p *Preset, records []data.Record, out Outputs) Scores {
+// score compares outputs of a model with the records' labels. The loss is the one that the model is trained with.
+func score(p *Preset, cfg model.Config, records []data.Record, out Outputs) Scores {
 	m := train.Numbers{"examples": train.Number(len(records))}
 	s := Scores{Metrics: m}
 	if p.Schema.Regression {
@@ -23,7 +26,18 @@ func score(p *Preset, records []data.Record, out Outputs) Scores {
 			pred[i], gold[i] = float64(logits[0]), float64(records[i].Score)
 			loss += (pred[i] - gold[i]) * (pred[i] - gold[i])
 		}
-		m["loss"] = train.Number(loss / float64(len(out)))
+		loss /= float64(len(out))
+		if p.Schema.Open {
+			var sum float64
+			for i := range pred {
+				sum += math.Abs(pred[i] - gold[i])
+			}
+			m["rmse"], m["mae"] = train.Number(math.Sqrt(loss)), train.Number(sum/float64(len(out)))
+		}
+		if cfg.ScoreScale != 0 {
+			loss /= cfg.ScoreScale * cfg.ScoreScale
+		}
+		m["loss"] = train.Number(loss)
 		m["pearson"] = train.Number(metrics.Pearson(pred, gold))
 		m["spearman"] = train.Number(metrics.Spearman(pred, gold))
 		return s
@@ -40,5 +54,8 @@ func score(p *Preset, records []data.Record, out Outputs) Scores {
 		m["matthews"] = train.Number(metrics.Matthews(pred, gold))
 	}
 	s.Confusion = metrics.Confusion(pred, gold, p.Schema.Classes())
+	if p.Schema.Open {
+		m["macro_f1"] = train.Number(metrics.MacroF1(s.Confusion))
+	}
 	return s
 }

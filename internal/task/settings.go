@@ -45,8 +45,10 @@ type CommonSettings struct {
 // ClassificationSettings are those of classification and regression.
 type ClassificationSettings struct {
 	CommonSettings
-	MaxSeqLen int    `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
-	Columns   string `json:"columns" help:"columns of the data whose names are not known, as text=review,label=stars; text may be given several times"`
+	MaxSeqLen int     `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
+	Columns   string  `json:"columns" help:"columns of the data whose names are not known, as text=review,label=stars; text may be given several times"`
+	DevShare  float64 `json:"dev_share" help:"share of the training examples that are drawn for dev, where there is no dev file (0: none)"`
+	DevSeed   uint64  `json:"dev_seed" help:"seed of that draw; it does not follow seed, so that runs have the same dev set"`
 }
 
 // columns are those that the setting names; Validate has read it.
@@ -89,7 +91,9 @@ func Defaults(p *Preset, size string) (Settings, error) {
 		s.Epochs = p.MiniEpochs
 		s.WeightDecay = 0.1
 		s.HiddenDropout = 0.3
-		s.EvalSteps = 250
+		if s.EvalSteps = 250; p.Schema.Open {
+			s.EvalSteps = 0 // after each epoch: own data may have few steps
+		}
 		s.MaxSeqLen = cfg.MaxTokens()
 		s.EvalBatchSize = 64
 	}
@@ -184,6 +188,9 @@ func (s *ClassificationSettings) Validate() error {
 	if s.MaxSeqLen < data.MinSeqLen {
 		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, data.MinSeqLen)
 	}
+	if !(s.DevShare >= 0 && s.DevShare < 1) {
+		return fmt.Errorf("dev_share is %v, want 0 or more and less than 1", s.DevShare)
+	}
 	_, err := data.ParseColumns(s.Columns)
 	return err
 }
@@ -194,6 +201,7 @@ func modelConfig(s Settings, p *Preset, cfg model.Config) (model.Config, error) 
 	cfg.HiddenSize, cfg.Layers, cfg.Heads = c.HiddenSize, c.Layers, c.Heads
 	cfg.InitRange, cfg.HiddenDropout, cfg.AttentionDropout = c.InitRange, c.HiddenDropout, c.AttentionDropout
 	cfg.Task, cfg.ProblemType, cfg.NumLabels, cfg.ID2Label, cfg.RegionClasses = p.Name, p.Problem(), 0, nil, 0
+	cfg.ScoreMean, cfg.ScoreScale = p.ScoreMean, p.ScoreScale
 	cfg, err := s.head(p, cfg)
 	if err != nil {
 		return cfg, err

@@ -11,6 +11,7 @@ import (
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -70,7 +71,7 @@ func TestScoreOfClassification(t *testing.T) {
 	}
 	records := []data.Record{{Class: 0}, {Class: 1}, {Class: 1}, {Class: 0}}
 	out := Outputs{{2, 0}, {0, 1}, {1, 0}, {3, 3}} // the last is a tie: the first class
-	s := score(p, records, out)
+	s := score(p, model.Config{}, records, out)
 	if s.Metrics["accuracy"] != 0.75 || s.Metrics["examples"] != 4 {
 		t.Errorf("metrics are %v", s.Metrics)
 	}
@@ -90,7 +91,7 @@ func TestScoreOfRegression(t *testing.T) {
 		t.Fatal(err)
 	}
 	records := []data.Record{{Score: 1}, {Score: 2}, {Score: 3}}
-	s := score(p, records, Outputs{{2}, {4}, {6}})
+	s := score(p, model.Config{}, records, Outputs{{2}, {4}, {6}})
 	if m := s.Metrics; math.Abs(float64(m["pearson"])-1) > 1e-12 || m["spearman"] != 1 || math.Abs(float64(m["loss"])-14.0/3) > 1e-12 {
 		t.Errorf("metrics are %v", m)
 	}
