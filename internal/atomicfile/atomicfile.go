@@ -14,6 +14,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -64,7 +65,7 @@ func Write(path string, content func(w io.Writer) error) (err error) {
 	if err = os.Rename(f.Name(), path); err != nil {
 		return err
 	}
-	return SyncDir(dir)
+	return syncDir(dir)
 }
 
 // WriteBytes creates or replaces the file path with data.
@@ -95,7 +96,7 @@ func Mkdir(dir string) error {
 		return fmt.Errorf("make folder: %w", err)
 	}
 	// A folder that may be written but not listed cannot be flushed.
-	if err := SyncDir(parent); err != nil && !errors.Is(err, os.ErrPermission) {
+	if err := syncDir(parent); err != nil && !errors.Is(err, os.ErrPermission) {
 		return fmt.Errorf("make folder %s: %w", dir, err)
 	}
 	return nil
@@ -103,7 +104,7 @@ func Mkdir(dir string) error {
 
 // WriteDir creates the folder dir, which must not exist, with what fill puts
 // into a temporary folder beside it. Files that fill writes are its own
-// business to flush (use [Write]).
+// business to flush (use [Write]); the folders it makes are flushed here.
 func WriteDir(dir string, fill func(tmp string) error) (err error) {
 	defer func() {
 		if err != nil {
@@ -129,13 +130,23 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 	if err = fill(tmp); err != nil {
 		return err
 	}
-	if err = SyncDir(tmp); err != nil {
+	if err = syncTree(tmp); err != nil {
 		return err
 	}
 	if err = os.Rename(tmp, dir); err != nil {
 		return err
 	}
-	return SyncDir(parent)
+	return syncDir(parent)
+}
+
+// syncTree flushes dir and all folders below it.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			err = syncDir(path)
+		}
+		return err
+	})
 }
 
 // Clean removes what killed writers left in dir. Only the owner of dir (see [Own]), with no
@@ -155,8 +166,8 @@ func Clean(dir string) error {
 	return nil
 }
 
-// SyncDir makes what was made, linked and renamed in dir durable. Windows neither needs nor allows it.
-func SyncDir(dir string) error {
+// syncDir makes what was made, linked and renamed in dir durable. Windows neither needs nor allows it.
+func syncDir(dir string) error {
 	if runtime.GOOS == "windows" {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/picture"
 )
@@ -114,7 +115,7 @@ func (p *pictures) find(image string, other map[string]string) string {
 // place makes the file to the same as from: a second name of it, or a copy where that
 // cannot be.
 func place(from, to string) (err error) {
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+	if err := atomicfile.Mkdir(filepath.Dir(to)); err != nil {
 		return err
 	}
 	if os.Link(from, to) == nil {

@@ -211,7 +211,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 func (a *app) demoData(dir string, p demoPart) (string, error) {
 	data := filepath.Join(dir, "data")
 	if _, err := os.Stat(data); err != nil {
-		if err := os.MkdirAll(dir, 0o755); err != nil {
+		if err := atomicfile.Mkdir(dir); err != nil {
 			return "", fmt.Errorf("make a folder for the demo: %w", err)
 		}
 		if err := atomicfile.WriteDir(data, p.write); err != nil {

@@ -220,7 +220,7 @@ func (j *extractJob) writeStore(out string) error {
 	j.bar.Stage("changes")
 	names, err := w.Refresh(j.ctx, j.source, j.bar.Tick)
 	if err != nil {
-		return err
+		return errors.Join(err, w.Close())
 	}
 	for im, err := range j.images(names) {
 		if err == nil {

@@ -197,7 +197,7 @@ type builder struct {
 }
 
 func (b *builder) build(ctx context.Context, dir, index string, counts related.Options) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.Mkdir(dir); err != nil {
 		return err
 	}
 	if err := atomicfile.Clean(dir); err != nil { // of a build that was killed

@@ -2,6 +2,7 @@ package regions
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/picture"
 )
@@ -107,6 +109,8 @@ func TestStoreGoesOn(t *testing.T) {
 				if err := w.Close(); err != nil {
 					t.Fatal(err)
 				}
+			} else {
+				w.lock.Release() // the kernel does, when the process ends
 			}
 			// What a killed process leaves: a file that never got its name, a shard not listed.
 			save(t, filepath.Join(dir, ".unimo-partial-1"), []byte("half"))
@@ -142,6 +146,28 @@ func TestStoreGoesOn(t *testing.T) {
 			if _, err := NewWriter(dir, h, Refuse); err == nil || !strings.Contains(err.Error(), "holds features already") {
 				t.Error(err)
 			}
+		}
+	}
+}
+
+// A store belongs to its writer until that is closed, also after an error.
+func TestWriterOwnsItsFolder(t *testing.T) {
+	dir, h := t.TempDir(), Header{Dim: 4}
+	w, err := NewWriter(dir, h, Refuse)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locked *atomicfile.LockedError
+	if _, err := NewWriter(dir, h, Resume); !errors.As(err, &locked) {
+		t.Errorf("a second writer: %v", err)
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	save(t, filepath.Join(dir, "thesis.txt"), nil)
+	for range 2 {
+		if _, err := NewWriter(dir, h, Refuse); err == nil || errors.As(err, &locked) {
+			t.Errorf("a folder of other files: %v", err)
 		}
 	}
 }

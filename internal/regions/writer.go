@@ -110,6 +110,7 @@ const (
 // happens to the process. It is not for several goroutines at once.
 type Writer struct {
 	dir      string
+	lock     *atomicfile.Lock
 	manifest manifest
 	written  map[string]written
 
@@ -130,47 +131,55 @@ type written struct {
 }
 
 // NewWriter begins a store in the folder dir, which must not exist or be empty, or may hold a
-// store according to e. An error about one that is of something else is an [*OtherError].
+// store according to e. It belongs to the writer until Close. An error about one that is of something
+// else is an [*OtherError].
 func NewWriter(dir string, h Header, e Existing) (*Writer, error) {
 	if h.Dim < 1 || h.Dim > maxDim {
 		return nil, fmt.Errorf("features of %d values; 1 to %d are possible", h.Dim, maxDim)
 	}
 	w := &Writer{dir: dir, written: make(map[string]written), offsets: []int64{0},
 		manifest: manifest{Format: storeFormat, Version: storeVersion, Dim: h.Dim, Bytes: h.Bytes, Extractor: h.Extractor, Source: h.Source}}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	var err error
+	if w.lock, err = atomicfile.Own(dir); err != nil {
 		return nil, err
 	}
+	if err := w.open(e); err != nil {
+		return nil, errors.Join(err, w.lock.Release())
+	}
+	return w, nil
+}
+
+// open takes over what the folder holds.
+func (w *Writer) open(e Existing) error {
+	dir := w.dir
 	old, err := readManifest(dir)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return w, w.begin()
+		return w.begin()
 	case err != nil:
-		return nil, err
+		return err
 	case e == Refuse:
-		return nil, fmt.Errorf("%s holds features already; name another folder, or remove it", dir)
+		return fmt.Errorf("%s holds features already; name another folder, or remove it", dir)
 	case e == Resume:
 		if problem := old.other(w.manifest); problem != "" {
-			return nil, &OtherError{dir, problem}
+			return &OtherError{dir, problem}
 		}
-	}
-	if err := atomicfile.Clean(dir); err != nil {
-		return nil, err
 	}
 	if old.sameKind(w.manifest) {
 		w.manifest.Shards = old.Shards
 	}
 	if err := w.manifest.write(dir); err != nil {
-		return nil, err
+		return err
 	}
 	if err := w.clean(); err != nil {
-		return nil, err
+		return err
 	}
 	for _, s := range w.manifest.Shards {
 		if err := w.take(s); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return w, nil
+	return nil
 }
 
 // take notes the images of a shard that is there.
@@ -207,9 +216,6 @@ func (w *Writer) clean() error {
 
 // begin takes the folder, which must be empty but for what a killed writer left.
 func (w *Writer) begin() error {
-	if err := atomicfile.Clean(w.dir); err != nil {
-		return err
-	}
 	entries, err := os.ReadDir(w.dir)
 	if err != nil {
 		return err
@@ -450,7 +456,7 @@ func (w *Writer) copy(s *shard, i int, origin Origin) {
 }
 
 // Close writes the last shard.
-func (w *Writer) Close() error { return w.flush() }
+func (w *Writer) Close() error { return errors.Join(w.flush(), w.lock.Release()) }
 
 func (w *Writer) flush() error {
 	if len(w.ids) == 0 {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -77,9 +76,11 @@ type IndexOptions struct {
 // whether it was interrupted or not, and images that are gone leave it. An index of another source
 // is a [*regions.OtherError], unless o.Replace.
 func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source, o IndexOptions) (IndexInfo, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	lock, err := atomicfile.Own(dir)
+	if err != nil {
 		return IndexInfo{}, fmt.Errorf("make an index: %w", err)
 	}
+	defer lock.Release()
 	info := IndexInfo{Version: indexVersion, Model: o.Model, ModelDir: regions.Place(o.ModelDir), Source: regions.Place(o.Source), Features: o.Features, Size: s.model.Config.ContrastSize}
 	ids, hashes, err := writeRegions(ctx, dir, src, o, &info)
 	if err != nil {
@@ -137,7 +138,7 @@ func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOp
 	all := src.IDs()
 	missing, err := w.Refresh(ctx, src, func(done, total int) { o.Tick("changes", done, total) })
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, errors.Join(err, w.Close())
 	}
 	bad := map[string]bool{}
 	for lo := 0; lo < len(missing) && err == nil; lo += imageBlock {

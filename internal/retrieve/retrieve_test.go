@@ -12,6 +12,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/autograd"
 	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
@@ -151,7 +152,7 @@ func TestExhaustiveGoesOn(t *testing.T) {
 	if !errors.Is(err, context.Canceled) {
 		t.Fatalf("error %v, want a cancelled context", err)
 	}
-	files, _ := filepath.Glob(filepath.Join(dir, "*"))
+	files, _ := filepath.Glob(filepath.Join(dir, "scores-*"))
 	if len(files) != 1 {
 		t.Fatalf("the folder has %v, want the scores of one block", files)
 	}
@@ -187,6 +188,31 @@ func TestExhaustiveGoesOn(t *testing.T) {
 	if _, err := f.scorer.Exhaustive(context.Background(), f.set, folder, quiet); err == nil || !strings.Contains(err.Error(), "remove the file") {
 		t.Errorf("error %v, want one that says to remove the file", err)
 	}
+}
+
+// The folder of scores belongs to one evaluation, which removes what a killed one left.
+func TestScoreFolderIsOwned(t *testing.T) {
+	dir := t.TempDir()
+	partial := filepath.Join(dir, ".unimo-partial-1")
+	if err := os.WriteFile(partial, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := OpenScoreFolder(dir, ScoreIdentity{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(partial); err == nil {
+		t.Error("the partial file is still there")
+	}
+	var locked *atomicfile.LockedError
+	if _, err := OpenScoreFolder(dir, ScoreIdentity{}); !errors.As(err, &locked) {
+		t.Errorf("a second evaluation: %v", err)
+	}
+	folder.Close()
+	if folder, err = OpenScoreFolder(dir, ScoreIdentity{}); err != nil {
+		t.Fatal(err)
+	}
+	folder.Close()
 }
 
 func TestTwoStage(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/infile"
 )
@@ -17,6 +18,7 @@ import (
 type ScoreFolder struct {
 	dir      string
 	identity ScoreIdentity
+	lock     *atomicfile.Lock
 }
 
 // ScoreIdentity says of what scores are, by digests.
@@ -36,12 +38,12 @@ func (id ScoreIdentity) parts() []struct{ key, value, of string } {
 }
 
 // OpenScoreFolder opens the folder dir, which need not exist yet. A folder with scores of
-// something else is refused.
+// something else is refused. It belongs to this process until Close.
 func OpenScoreFolder(dir string, identity ScoreIdentity) (*ScoreFolder, error) {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.Mkdir(dir); err != nil {
 		return nil, fmt.Errorf("make a folder for the scores: %w", err)
 	}
-	f := &ScoreFolder{dir, identity}
+	f := &ScoreFolder{dir: dir, identity: identity}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
@@ -56,7 +58,18 @@ func OpenScoreFolder(dir string, identity ScoreIdentity) (*ScoreFolder, error) {
 		}
 		r.Close()
 	}
+	if f.lock, err = atomicfile.Own(dir); err != nil {
+		return nil, err
+	}
 	return f, nil
+}
+
+// Close gives the folder back to other processes. A nil folder has nothing to give back.
+func (f *ScoreFolder) Close() error {
+	if f == nil {
+		return nil
+	}
+	return f.lock.Release()
 }
 
 func (f *ScoreFolder) path(first int) string {

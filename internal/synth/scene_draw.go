@@ -94,7 +94,7 @@ func (p polygon) contains(x, y int) bool {
 // train.txt, dev.txt and test.txt (the held-out scenes). Files of these names are
 // replaced.
 func WriteScenes(dir string, train, dev, heldOut []Scene) error {
-	if err := os.MkdirAll(filepath.Join(dir, "images"), 0o755); err != nil {
+	if err := atomicfile.Mkdir(filepath.Join(dir, "images")); err != nil {
 		return fmt.Errorf("make a folder for the scenes: %w", err)
 	}
 	var captions strings.Builder

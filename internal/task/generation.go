@@ -8,7 +8,6 @@ import (
 	"iter"
 	"log/slog"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
@@ -309,7 +308,7 @@ func (l *generationLearner) predict(ctx context.Context, f splitFile, dir string
 // writeTexts writes what a model wrote into the folder dir: SPLIT.txt with a text a
 // line, as the reference does and scripts that score need it, and SPLIT.jsonl.
 func writeTexts(dir, split string, written []Generated) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.Mkdir(dir); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
 	err := atomicfile.Write(filepath.Join(dir, split+".txt"), func(w io.Writer) error {

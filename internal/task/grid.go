@@ -210,7 +210,7 @@ func copyFolder(from, to string) error {
 	if err != nil {
 		return fmt.Errorf("copy model: %w", err)
 	}
-	if err := os.MkdirAll(to, 0o755); err != nil {
+	if err := atomicfile.Mkdir(to); err != nil {
 		return fmt.Errorf("copy model: %w", err)
 	}
 	for _, e := range entries {

@@ -119,7 +119,7 @@ func writeRanking(dir, split string, r *Retrieved) error {
 
 // writeLines writes n lines of JSON to a file in dir, which is made if need be.
 func writeLines(dir, name string, n int, line func(i int) any) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.Mkdir(dir); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
 	return atomicfile.Write(filepath.Join(dir, name), func(w io.Writer) error {
@@ -135,7 +135,7 @@ func writeLines(dir, name string, n int, line func(i int) any) error {
 
 // writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
 func writePredictions(p *Preset, dir, split string, examples []data.Example, out Outputs) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.Mkdir(dir); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
 	list := predictions(p, examples, out)

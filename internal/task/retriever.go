@@ -345,6 +345,7 @@ func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores str
 		if folder, err = retrieve.OpenScoreFolder(scores, identity); err != nil {
 			return retrieve.Outcome{}, err
 		}
+		defer folder.Close()
 	}
 	return r.scorer.Exhaustive(ctx, set, folder, tick)
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -76,7 +75,7 @@ type output struct {
 // saveFiles writes files into dir, unless Load would then take others, among them foreign
 // ones that are there.
 func (t *Tokenizer) saveFiles(dir string, outputs []output, foreign ...string) error {
-	if err := os.MkdirAll(dir, 0o755); err != nil {
+	if err := atomicfile.Mkdir(dir); err != nil {
 		return fmt.Errorf("save vocabulary: %w", err)
 	}
 	found, err := findFiles(dir)
