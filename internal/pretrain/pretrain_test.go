@@ -525,6 +525,7 @@ func TestLoss(t *testing.T) {
 	if len(seen) != len(w.recipe.Objectives(false)) {
 		t.Errorf("objectives %v, seen %v", w.recipe.Objectives(false), seen)
 	}
+	f.Close() // it prepares further batches by the same recipe
 	for i := range w.recipe.Weights {
 		w.recipe.Weights[i].Contrast, w.recipe.Weights[i].RegionFeature = 0, 0
 	}
