@@ -7,6 +7,7 @@ import (
 	"os"
 	"sync"
 
+	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -137,7 +138,7 @@ func (h *handle) use(ctx context.Context, work func(ctx context.Context, c *call
 			h.end()
 		}
 	}()
-	if err := work(inner, c); c.lost == nil {
+	if err := checkpoint.Guard(func() error { return work(inner, c) }); c.lost == nil {
 		return err
 	}
 	return c.lost

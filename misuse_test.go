@@ -8,6 +8,8 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo"
@@ -219,6 +221,31 @@ func TestErrorsOfOpening(t *testing.T) {
 		}
 		if err := open(classifier); what != "a model" && (!errors.Is(err, unimo.ErrWrongTask) || errors.Is(err, fs.ErrNotExist)) {
 			t.Errorf("%s in a classifier's folder: %v", what, err)
+		}
+	}
+}
+
+// A weights file that is shortened while it is open is an error that names it, not the end of the process.
+func TestShortenedWeights(t *testing.T) {
+	if runtime.GOOS != "linux" {
+		t.Skip("files that are mapped cannot be shortened everywhere")
+	}
+	dir := tinyRun(t)
+	m, err := unimo.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := os.Truncate(filepath.Join(dir, "best", "model.safetensors"), 4096); err != nil {
+		t.Fatal(err)
+	}
+	var many []unimo.Input
+	for range 100 {
+		many = append(many, unimo.Input{Text: strings.Repeat("a long text ", 50)})
+	}
+	for range 3 {
+		if _, err := m.Predict(t.Context(), many...); err == nil || !strings.Contains(err.Error(), "model.safetensors") {
+			t.Errorf("got %v", err)
 		}
 	}
 }

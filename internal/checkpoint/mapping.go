@@ -6,6 +6,10 @@ import (
 	"io"
 	"math"
 	"os"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"unsafe"
 )
 
 // mapping is the content of a file, mapped if the system allows and read otherwise.
@@ -20,7 +24,7 @@ type mapping struct {
 // with every other process that maps the file.
 //
 // A file that another program shortens while it is mapped makes a later access
-// crash. Our own writers replace files by renaming and never shorten them.
+// fail; see [Guard]. Our own writers replace files by renaming and never shorten them.
 // (Windows refuses to replace a file that is mapped: close first.)
 func mapFile(f *os.File) (m *mapping, err error) {
 	defer func() {
@@ -41,7 +45,9 @@ func mapFile(f *os.File) (m *mapping, err error) {
 	}
 	if size > 0 { // an empty region cannot be mapped
 		if data, unmap, err := mapPrivate(f, int(size)); err == nil {
-			return &mapping{data, f, unmap}, nil
+			m := &mapping{data, f, unmap}
+			regions.add(data, f.Name())
+			return m, nil
 		}
 	}
 	data := make([]byte, size)
@@ -64,9 +70,84 @@ func (m *mapping) read(dst []byte, offset int) error {
 
 func (m *mapping) close() error {
 	file, unmap := m.file, m.unmap
+	regions.close(m.data)
 	m.data, m.file, m.unmap = nil, nil, nil
 	if unmap == nil {
 		return nil
 	}
 	return errors.Join(unmap(), file.Close())
+}
+
+// regions knows which file lies where in memory. Those that are closed are remembered for a while: a panic closes what
+// it passes on its way to [Guard].
+var regions mappedRegions
+
+type mappedRegions struct {
+	mu   sync.Mutex
+	list []mappedRegion
+}
+
+type mappedRegion struct {
+	start, size uintptr
+	path        string
+	closed      bool
+}
+
+// keptRegions is how many regions are known before those that are closed are forgotten.
+const keptRegions = 64
+
+func startOf(data []byte) uintptr { return uintptr(unsafe.Pointer(unsafe.SliceData(data))) }
+
+func (r *mappedRegions) add(data []byte, path string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if len(r.list) >= keptRegions {
+		r.list = slices.DeleteFunc(r.list, func(m mappedRegion) bool { return m.closed })
+	}
+	r.list = append(r.list, mappedRegion{startOf(data), uintptr(len(data)), path, false})
+}
+
+func (r *mappedRegions) close(data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for i := range r.list {
+		if m := &r.list[i]; m.start == startOf(data) {
+			m.closed = true
+		}
+	}
+}
+
+// at returns the file that lies at an address, the newest if it was used again.
+func (r *mappedRegions) at(address uintptr) (path string, ok bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, m := range slices.Backward(r.list) {
+		if m.start <= address && address-m.start < m.size {
+			return m.path, true
+		}
+	}
+	return "", false
+}
+
+// Guard calls work, which may read open mappings, in loops of package parallel as well. A page that is gone because its file was
+// shortened meanwhile, or the disk failed, becomes an error that names the file; by itself it would end the program.
+// What work was computing with is of no use then.
+func Guard(work func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		failure := recover()
+		if failure == nil {
+			return
+		}
+		fault, _ := failure.(interface{ Addr() uintptr })
+		if fault == nil {
+			panic(failure)
+		}
+		path, ok := regions.at(fault.Addr())
+		if !ok {
+			panic(failure)
+		}
+		err = fmt.Errorf("%s cannot be read any more: it was shortened since it was opened, or the disk failed", path)
+	}()
+	return work()
 }

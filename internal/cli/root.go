@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/kernels"
 	"github.com/unimo-go/unimo/internal/parallel"
@@ -74,7 +75,7 @@ func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 func (a *app) run(ctx context.Context) int {
 	root := a.rootCommand()
 	root.SetArgs(a.args)
-	err := root.ExecuteContext(ctx)
+	err := checkpoint.Guard(func() error { return root.ExecuteContext(ctx) })
 	code, message := outcome(err)
 	var reported reportedError
 	if code != exitDone && (a.json || slices.Contains(a.args, "--json")) && !errors.As(err, &reported) {

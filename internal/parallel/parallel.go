@@ -2,6 +2,7 @@ package parallel
 
 import (
 	"runtime"
+	"runtime/debug"
 	"sync/atomic"
 	"time"
 )
@@ -230,6 +231,7 @@ func (w *workers) work() {
 // serve is a worker's life.
 func (w *workers) serve(h *worker) {
 	defer func() { go w.serve(h) }() // only reached when a body ends this goroutine
+	debug.SetPanicOnFault(true)      // a page of a mapped file that is gone is a panic, for the caller, like any other
 	var last uint64                  // the number of the loop it was in last
 	open := func() bool {
 		s := w.state.Load()

@@ -210,11 +210,12 @@ func (f *Feed) Restore(raw []byte) error {
 	return nil
 }
 
-// Close ends the preparation of batches.
+// Close ends the preparation of batches. To close again does nothing.
 func (f *Feed) Close() {
 	if f == nil || f.batches == nil {
 		return
 	}
 	close(f.stop)
 	f.stopped.Wait()
+	f.batches = nil
 }
