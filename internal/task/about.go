@@ -38,10 +38,8 @@ func warnShared(log *slog.Logger, shared, dev int, what string) {
 }
 
 // about describes the data of a run, and warns of what makes its score worth little.
-func (c *classification) about(log *slog.Logger) string {
+func (c *classification) about(log *slog.Logger) []string {
 	warnShared(log, data.Shared(c.train, c.devSet), len(c.devSet), "examples")
-	text := fmt.Sprintf("%s training examples (%s), %s dev (%s)",
-		grouped(len(c.train)), Shares(c.preset.Schema, c.train), grouped(len(c.devSet)), Shares(c.preset.Schema, c.devSet))
 	first := c.train[0]
 	if !c.preset.Schema.Regression && !slices.ContainsFunc(c.train, func(x data.Example) bool { return x.Class != first.Class }) {
 		log.Warn(fmt.Sprintf("all %d training examples have the label %s: a model learns nothing from them but that", len(c.train), first.Label))
@@ -50,10 +48,14 @@ func (c *classification) about(log *slog.Logger) string {
 	for part := range first.Texts {
 		quoted = append(quoted, excerpt(part))
 	}
-	return text + "; the first: " + strings.Join(quoted, " / ") + " is " + first.Label
+	return []string{
+		fmt.Sprintf("%s training examples: %s", grouped(len(c.train)), Shares(c.preset.Schema, c.train)),
+		fmt.Sprintf("%s dev examples: %s", grouped(len(c.devSet)), Shares(c.preset.Schema, c.devSet)),
+		"the first: " + strings.Join(quoted, " / ") + " is " + first.Label,
+	}
 }
 
-func (g *generation) about(log *slog.Logger) string {
+func (g *generation) about(log *slog.Logger) []string {
 	seed := maphash.MakeSeed()
 	key := func(x seq2seq.Example) uint64 {
 		return maphash.String(seed, x.Knowledge+"\x00"+strings.Join(x.Sources, "\x00"))
@@ -74,10 +76,13 @@ func (g *generation) about(log *slog.Logger) string {
 	if n := len(first.Sources); n > 0 {
 		source = first.Sources[n-1]
 	}
-	return fmt.Sprintf("%s training examples, %s dev; the first: %s gives %s", grouped(len(g.train)), grouped(len(g.devSet)), excerpt(source), excerpt(first.Target))
+	return []string{
+		fmt.Sprintf("%s training examples, %s dev", grouped(len(g.train)), grouped(len(g.devSet))),
+		fmt.Sprintf("the first: %s gives %s", excerpt(source), excerpt(first.Target)),
+	}
 }
 
-func (j *retrieval) about(log *slog.Logger) string {
+func (j *retrieval) about(log *slog.Logger) []string {
 	seen := map[string]bool{}
 	for _, name := range j.train.Images {
 		seen[name] = true
@@ -93,5 +98,8 @@ func (j *retrieval) about(log *slog.Logger) string {
 		return fmt.Sprintf("%s images with %s captions", grouped(len(s.Images)), grouped(len(s.Captions)))
 	}
 	first := j.train.Captions[0]
-	return fmt.Sprintf("%s to train on, %s dev; the first: %s of %s", of(j.train), of(j.devSet), excerpt(first.Text), j.train.Images[first.Image])
+	return []string{
+		fmt.Sprintf("%s to train on, %s dev", of(j.train), of(j.devSet)),
+		fmt.Sprintf("the first: %s of %s", excerpt(first.Text), j.train.Images[first.Image]),
+	}
 }

@@ -347,7 +347,9 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	}
 	base.card = r.card(base.params.Count(), origin)
 	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, grouped(base.params.Count())))
-	r.Log.Info("data    " + base.about)
+	for i, line := range base.about {
+		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
+	}
 	r.Log.Info("device  " + dev.Name())
 	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
 	r.Observer.Stage("training")

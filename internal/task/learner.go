@@ -61,7 +61,7 @@ type baseLearner struct {
 	files            map[string][]byte // further files of the model's folder
 	batches          data.Batches
 	examples, devLen int             // training examples, dev examples
-	about            string          // the data, for people
+	about            []string        // lines about the data, for people
 	line             func(i int) int // of a training example
 
 	optimised []optim.Param

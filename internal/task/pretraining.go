@@ -185,7 +185,7 @@ func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.
 	if err = l.readHeldOut(ctx, j.collections); err != nil {
 		return nil, err
 	}
-	l.about = fmt.Sprintf("%d samples held out to measure on", l.devLen)
+	l.about = []string{fmt.Sprintf("%d samples held out to measure on", l.devLen)}
 	if j.spec != nil {
 		raw, err := json.MarshalIndent(j.spec, "", "  ")
 		if err != nil {
