@@ -247,7 +247,7 @@ func TestInterruptedRunSaysHowToGoOn(t *testing.T) {
 	// Cancelled as soon as training has evaluated once.
 	stderr := &trigger{on: "on dev", call: cancel}
 	code := run(ctx, finetuneArgs(data, out, "epochs=50"), strings.NewReader(""), &stdout, stderr)
-	if code != exitInterrupted || !strings.Contains(stderr.text.String(), "--resume") {
+	if code != exitInterrupted || !strings.Contains(stderr.text.String(), "unimo resume ") {
 		t.Fatalf("exit code %d, %q", code, stderr.text.String())
 	}
 	if info := read(t, filepath.Join(out, "run.json")); !strings.Contains(info, `"interrupted"`) {

@@ -82,6 +82,12 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o := f.options
+			if o.Data == "" && !o.Resume {
+				return usagef("name the data with --data DIR")
+			}
+			if o.Resume && !c.Flags().Changed("preset") {
+				o.Size = "" // the run's own
+			}
 			if o.Set, err = f.settings.merge(o.Set); err != nil {
 				return err
 			}
@@ -102,7 +108,6 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, `KEY=V1,V2` (repeatable), or 'reference' for the reference's grid")
 	f.settings.register(c, preset)
 	c.Long = "Train a model and score the best one on dev."
-	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
 	return c
 }
@@ -131,7 +136,7 @@ func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
 	progress.finish()
 	if errors.Is(err, context.Canceled) {
 		if train.HasSnapshot(o.Out) || len(grid) > 0 {
-			a.log.Info("saved; go on with: " + resumeCommand(o.Command))
+			a.log.Info("saved; go on with: unimo resume " + shellQuote(o.Out))
 		} else {
 			a.log.Info("nothing had been trained yet; begin again with: " + resumeCommand(o.Command))
 		}

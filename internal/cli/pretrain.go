@@ -40,11 +40,14 @@ stops; the same command with --resume goes on, to the sample. Paths are relative
 				_, err := fmt.Fprint(a.stdout, pretrainExample)
 				return err
 			}
+			if o.Resume && !c.Flags().Changed("preset") {
+				o.Size = "" // the run's own
+			}
 			var err error
 			if o.Set, err = settings.merge(o.Set); err != nil {
 				return err
 			}
-			if o.ConfigFile == "" && len(o.Set) == 0 {
+			if o.ConfigFile == "" && len(o.Set) == 0 && !o.Resume {
 				return usagef("name a configuration with --config; 'unimo pretrain --example' prints one to begin with")
 			}
 			if o.Out == "" {

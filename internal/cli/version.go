@@ -17,6 +17,7 @@ func (a *app) commands() []*cobra.Command {
 		a.demoCommand(),
 		a.pretrainCommand(),
 		a.finetuneCommand(),
+		a.goOnCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),
 		a.generateCommand(),

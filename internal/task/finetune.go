@@ -43,6 +43,8 @@ type Options struct {
 	Version    map[string]string
 	Log        *slog.Logger
 	Observer   Observer
+
+	inherited *train.Source // of the run that is gone on with
 }
 
 // Observer is told how a run goes on, besides what the trainer tells.
@@ -66,6 +68,9 @@ type Summary struct {
 // Finetune trains a model and scores the best one on dev. It returns ctx's error
 // when it was interrupted; the run can then be resumed.
 func Finetune(ctx context.Context, o Options) (*Summary, error) {
+	if err := o.inherit(); err != nil {
+		return nil, err
+	}
 	if err := o.check(); err != nil {
 		return nil, err
 	}
@@ -128,6 +133,9 @@ func (r *run) load() error {
 		}
 	}
 	if err := r.openVocabulary(); err != nil {
+		return err
+	}
+	if err := r.restore(r.settings); err != nil {
 		return err
 	}
 	if err := overlay(r.settings, r.ConfigFile, r.Set); err != nil {
@@ -275,6 +283,10 @@ func (r *run) openDir() (*Summary, error) {
 		Task: r.Preset.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.common().Seed,
 		Config: r.settings, Data: map[string]string{},
 	}
+	var err error
+	if r.info.From, err = r.source(); err != nil {
+		return nil, err
+	}
 	for _, f := range r.files {
 		if f.Path == "" {
 			continue // the job's digests say more
@@ -299,7 +311,6 @@ func (r *run) openDir() (*Summary, error) {
 		r.info.Data["init"] = digest
 	}
 	if !r.Resume {
-		var err error
 		if r.dir, err = train.NewDir(r.Out); err != nil {
 			return nil, err
 		}
@@ -317,9 +328,10 @@ func (r *run) openDir() (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := old.CheckSame(r.info, append([]string{"workers", "image_cache"}, train.Free...)...); err != nil {
+	if err := old.CheckSame(r.info, freeSettings...); err != nil {
 		return nil, err
 	}
+	r.info.Command = old.Command // that began it
 	if old.Status == train.Done && old.Outcome != nil {
 		r.Log.Info("the run is complete")
 		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Dir: dir, Complete: true}, nil

@@ -1,6 +1,7 @@
 package task
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -42,6 +43,13 @@ type Grid struct {
 // was interrupted goes on with Options.Resume: complete runs are not repeated.
 // started is told about each run before it begins.
 func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(cell Cell, i, n int)) (*Grid, error) {
+	if err := o.inherit(); err != nil {
+		return nil, err
+	}
+	if o.Resume && o.inherited != nil { // cells that have not begun need them
+		o.Set, o.ConfigFile = append(slices.Clone(o.inherited.Set), o.Set...), cmp.Or(o.ConfigFile, o.inherited.Config)
+		o.inherited = nil // the runs have their own
+	}
 	cells, err := combinations(axes)
 	if err != nil {
 		return nil, &SettingError{err}
@@ -54,6 +62,9 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 		}
 	}
 	info := train.Info{Task: o.Preset.Name, Status: train.Running, Command: o.Command, Version: o.Version, Config: map[string]any{"grid": axes}}
+	if info.From, err = o.source(); err != nil {
+		return nil, err
+	}
 	dir, err := gridDir(o, info)
 	if err != nil {
 		return nil, err
@@ -112,6 +123,7 @@ func gridDir(o Options, info train.Info) (*train.Dir, error) {
 		if err != nil {
 			return opened(dir, err)
 		}
+		info.Command = old.Command
 	}
 	return opened(dir, dir.WriteInfo(info))
 }

@@ -135,6 +135,9 @@ func (o Options) check() error {
 	if err != nil {
 		return &SettingError{err}
 	}
+	if err := o.restore(s); err != nil {
+		return err
+	}
 	if err := overlay(s, o.ConfigFile, o.Set); err != nil {
 		return err
 	}

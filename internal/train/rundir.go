@@ -44,8 +44,9 @@ const (
 type Info struct {
 	Task    string            `json:"task"`
 	Status  string            `json:"status"`
-	Command []string          `json:"command,omitempty"`
-	Version map[string]string `json:"version"` // of unimo, Go, the machine's kind
+	Command []string          `json:"command,omitempty"` // that began it
+	From    *Source           `json:"from,omitempty"`    // nil of runs of older versions
+	Version map[string]string `json:"version"`           // of unimo, Go, the machine's kind
 	Seed    uint64            `json:"seed"`
 	Config  any               `json:"config"` // resolved
 	Data    map[string]string `json:"data"`   // name -> digest of every input
@@ -53,6 +54,20 @@ type Info struct {
 	Metrics Numbers           `json:"metrics,omitempty"` // of the best model
 	Error   string            `json:"error,omitempty"`
 	Grid    any               `json:"grid,omitempty"`
+}
+
+// Source says where the inputs of a run are. The paths are absolute, but those in settings, which are
+// relative to Folder.
+type Source struct {
+	Preset string   `json:"preset"`
+	Folder string   `json:"folder"` // the current one when the run began
+	Data   string   `json:"data,omitempty"`
+	Dev    string   `json:"dev,omitempty"`
+	Init   string   `json:"init,omitempty"`
+	Vocab  string   `json:"vocab,omitempty"`
+	Config string   `json:"config,omitempty"` // the file of settings
+	Set    []string `json:"set,omitempty"`    // settings as they were given
+	Notice string   `json:"notice,omitempty"`
 }
 
 // ErrRunExists says that a folder holds a run and nobody asked to resume it.
@@ -135,9 +150,28 @@ func (d *Dir) ReadInfo() (Info, error) {
 	return info, nil
 }
 
+// OpenInfo reads the run.json of the folder root; nothing in it is touched.
+func OpenInfo(root string) (Info, error) { return (&Dir{root: root}).ReadInfo() }
+
+// ReadConfig reads the settings in the run.json of the folder root into config, a pointer to their
+// struct. Keys that it does not have are passed over.
+func ReadConfig(root string, config any) error {
+	d := &Dir{root: root}
+	raw, err := os.ReadFile(d.info())
+	if err != nil {
+		return fmt.Errorf("read run: %w", err)
+	}
+	if err := json.Unmarshal(raw, &struct {
+		Config any `json:"config"`
+	}{config}); err != nil {
+		return fmt.Errorf("read the settings of %s: %w", d.info(), err)
+	}
+	return nil
+}
+
 // CheckSame returns an error that lists what differs between the run that is to be
 // resumed and what was asked for now: another configuration or other data would
-// not continue the same run. The free settings may differ.
+// not continue the same run. The settings of free may differ.
 func (old Info) CheckSame(now Info, free ...string) error {
 	// Both through JSON, so that they have the same types.
 	flat := func(info Info) (map[string]any, error) {
@@ -167,12 +201,18 @@ func (old Info) CheckSame(now Info, free ...string) error {
 	if err != nil {
 		return err
 	}
+	for _, key := range free {
+		if _, input := now.Data[key]; !input {
+			delete(was, key)
+			delete(is, key)
+		}
+	}
 	var differ []string
 	for k, v := range is {
 		if _, had := was[k]; !had && (v == "" || v == 0.0 || v == false) {
 			continue // a setting that the run's version did not have, and that changes nothing
 		}
-		if !reflect.DeepEqual(v, was[k]) && !slices.Contains(free, k) {
+		if !reflect.DeepEqual(v, was[k]) {
 			if _, input := now.Data[k]; input {
 				differ = append(differ, "the content of "+k+" has changed")
 			} else {
@@ -181,7 +221,7 @@ func (old Info) CheckSame(now Info, free ...string) error {
 		}
 	}
 	for k, v := range was {
-		if _, ok := is[k]; !ok && !slices.Contains(free, k) {
+		if _, ok := is[k]; !ok {
 			differ = append(differ, fmt.Sprintf("%s was %v and is not given", k, v))
 		}
 	}
@@ -189,5 +229,5 @@ func (old Info) CheckSame(now Info, free ...string) error {
 		return nil
 	}
 	slices.Sort(differ)
-	return fmt.Errorf("the run cannot be resumed with other settings or data: %s; give the same ones, or start a new run in another folder", strings.Join(differ, "; "))
+	return fmt.Errorf("the run cannot be resumed with other settings or data: %s; give the same ones, start a new run in another folder, or go on from its weights: --init RUN", strings.Join(differ, "; "))
 }

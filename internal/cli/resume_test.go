@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// interrupted begins a run and stops it after its first evaluation.
+func interrupted(t *testing.T, args ...string) (stderr string) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var stdout bytes.Buffer
+	w := &trigger{on: "on dev", call: cancel}
+	if code := run(ctx, args, strings.NewReader(""), &stdout, w); code != exitInterrupted {
+		t.Fatalf("exit code %d, %s", code, w.text.String())
+	}
+	return w.text.String()
+}
+
+// A run goes on from any folder with what its run.json says, to the same bits, and settings that change
+// nothing may differ.
+func TestResumeRun(t *testing.T) {
+	home, elsewhere := t.TempDir(), t.TempDir()
+	t.Chdir(home)
+	if err := os.Rename(opinionsFolder(t), filepath.Join(home, "data")); err != nil {
+		t.Fatal(err)
+	}
+	settings := []string{"epochs=6", "gradient_accumulation=2", "seed=9007199254740993"}
+	must(t, finetuneArgs("data", "whole", settings...)...)
+	said := interrupted(t, finetuneArgs("data", "broken", settings...)...)
+	contains(t, said, "go on with: unimo resume broken\n")
+	t.Chdir(elsewhere)
+	broken := filepath.Join(home, "broken")
+	r := must(t, "resume", broken, "--set", "snapshot_steps=3", "--set", "eval_steps=100")
+	contains(t, r.stderr, "resuming after step")
+	contains(t, r.stdout, "accuracy")
+	for _, name := range []string{"last/model.safetensors"} {
+		if read(t, filepath.Join(broken, name)) != read(t, filepath.Join(home, "whole", name)) {
+			t.Errorf("%s differs", name)
+		}
+	}
+	var info struct {
+		Command []string
+		From    struct{ Data, Folder string }
+	}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(broken, "run.json"))), &info); err != nil {
+		t.Fatal(err)
+	}
+	if info.From.Data != filepath.Join(home, "data") || info.Command[1] != "finetune" {
+		t.Errorf("run.json has %+v", info)
+	}
+	contains(t, must(t, "resume", broken).stderr, "the run is complete")
+}
+
+// --resume needs neither data nor settings; what would make another run is refused with a way out.
+func TestResumeTakesTheRunsSettings(t *testing.T) {
+	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	interrupted(t, finetuneArgs(data, out, "epochs=6")...)
+	r := call(t, "", "finetune", "sst-2", "--out", out, "--resume", "--set", "learning_rate=1", "--set", "log_steps=3")
+	if r.code != exitFailed || strings.Contains(r.stderr, "log_steps") || strings.Contains(r.stderr, "hidden_size") {
+		t.Errorf("%d: %s", r.code, r.stderr)
+	}
+	contains(t, r.stderr, "learning_rate was 0.005 and is 1", "or go on from its weights: --init RUN")
+	r = call(t, "", "finetune", "sst-2", "--out", out, "--resume", "--preset", "base")
+	if r.code != exitFailed {
+		t.Errorf("%d: %s", r.code, r.stderr)
+	}
+	contains(t, r.stderr, "has the preset mini")
+	must(t, "finetune", "sst-2", "--out", out, "--resume")
+}
+
+func TestResumeOfOlderVersions(t *testing.T) {
+	home := t.TempDir()
+	t.Chdir(home)
+	if err := os.Rename(opinionsFolder(t), filepath.Join(home, "data")); err != nil {
+		t.Fatal(err)
+	}
+	interrupted(t, finetuneArgs("data", "run", "epochs=6")...)
+	var info map[string]any
+	if err := json.Unmarshal([]byte(read(t, "run/run.json")), &info); err != nil {
+		t.Fatal(err)
+	}
+	delete(info, "from")
+	raw, _ := json.Marshal(info)
+	writeFile(t, "run/run.json", string(raw))
+	t.Chdir(t.TempDir())
+	r := call(t, "", "resume", filepath.Join(home, "run"))
+	if r.code != exitFailed {
+		t.Errorf("%d: %s", r.code, r.stderr)
+	}
+	contains(t, r.stderr, "--data as the relative path data, which is not here", "go on from the folder where the run was begun")
+	t.Chdir(home)
+	must(t, "resume", "run")
+}
+
+func TestResumeGrid(t *testing.T) {
+	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "grid")
+	interrupted(t, append(finetuneArgs(data, out, "epochs=2"), "--grid", "seed=1,2")...)
+	t.Chdir(t.TempDir())
+	r := must(t, "resume", out)
+	contains(t, r.stdout, "seed-1", "seed-2", "best")
+	if r := call(t, "", "resume", t.TempDir()); r.code != exitFailed || !strings.Contains(r.stderr, "holds no run") {
+		t.Errorf("%d: %s", r.code, r.stderr)
+	}
+}
+
+func TestResumePretraining(t *testing.T) {
+	home := t.TempDir()
+	t.Chdir(home)
+	if err := os.Rename(collections(t), filepath.Join(home, "data")); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	w := &trigger{on: "on what is held out", call: cancel}
+	if code := run(ctx, pretrainArgs("data", "run", "max_steps=40", "eval_steps=10"), strings.NewReader(""), &bytes.Buffer{}, w); code != exitInterrupted {
+		t.Fatalf("exit code %d, %s", code, w.text.String())
+	}
+	t.Chdir(t.TempDir())
+	must(t, "resume", filepath.Join(home, "run"))
+}
