@@ -15,9 +15,9 @@ func (a *app) goOnCommand() *cobra.Command {
 snapshot. Data and settings are those that its run.json names, whatever the current folder.
 It ends in the same bits as if it had not been interrupted.
 
-Settings that do not change what is computed may be given anew: eval_steps, snapshot_steps,
-log_steps, image_cache, workers.`,
-		Example: "  unimo resume RUN\n  unimo resume RUN --set eval_steps=500",
+Settings that do not change what is computed may be given anew: snapshot_steps,
+snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
+		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, grid, err := task.ResumeOptions(args[0])

@@ -36,10 +36,10 @@ func TestResumeRun(t *testing.T) {
 	contains(t, said, "go on with: unimo resume broken\n")
 	t.Chdir(elsewhere)
 	broken := filepath.Join(home, "broken")
-	r := must(t, "resume", broken, "--set", "snapshot_steps=3", "--set", "eval_steps=100")
+	r := must(t, "resume", broken, "--set", "snapshot_steps=3", "--set", "log_steps=4")
 	contains(t, r.stderr, "resuming after step")
 	contains(t, r.stdout, "accuracy")
-	for _, name := range []string{"last/model.safetensors"} {
+	for _, name := range []string{"last/model.safetensors", "best/model.safetensors"} {
 		if read(t, filepath.Join(broken, name)) != read(t, filepath.Join(home, "whole", name)) {
 			t.Errorf("%s differs", name)
 		}

@@ -166,7 +166,7 @@ func settingPaths(s Settings) []*string {
 }
 
 // freeSettings do not change what is computed: paths, of which the content is compared, and what only says how
-// often something is saved or said, or with how much memory. With other evaluations another step can be the best one.
+// often something is saved or said, or with how much memory.
 var freeSettings = append([]string{
-	"text", "images", "pairs", "paraphrases", "features", "image_features", "eval_steps", "image_cache", "workers",
+	"text", "images", "pairs", "paraphrases", "features", "image_features", "image_cache", "workers",
 }, train.Free...)

@@ -157,14 +157,10 @@ func OpenInfo(root string) (Info, error) { return (&Dir{root: root}).ReadInfo() 
 // struct. Keys that it does not have are passed over.
 func ReadConfig(root string, config any) error {
 	d := &Dir{root: root}
-	raw, err := os.ReadFile(d.info())
-	if err != nil {
-		return fmt.Errorf("read run: %w", err)
-	}
-	if err := json.Unmarshal(raw, &struct {
+	if err := infile.ReadJSON(d.info(), maxInfo, &struct {
 		Config any `json:"config"`
 	}{config}); err != nil {
-		return fmt.Errorf("read the settings of %s: %w", d.info(), err)
+		return fmt.Errorf("read the settings of a run: %w", err)
 	}
 	return nil
 }
