@@ -50,10 +50,10 @@ func TestData(t *testing.T) {
 
 func TestDataFindsProblems(t *testing.T) {
 	dir := t.TempDir()
-	writeFile(t, filepath.Join(dir, "train.jsonl"), `{"source": "a", "target": "b"}`+"\n"+`{"source": "a", "tgt": "b"}`+"\n"+`{"source": ""}`)
+	writeFile(t, filepath.Join(dir, "train.jsonl"), `{"source": "a", "target": "b"}`+"\n"+`{"source": "a", "tget": "b"}`+"\n"+`{"source": ""}`)
 	writeFile(t, filepath.Join(dir, "dev.csv"), "source,target\na,b\n")
 	r := call(t, "", "data", "validate", "gigaword", dir)
-	for _, word := range []string{`train.jsonl:2: is no JSON object of a known form: unknown field "tgt"`, "train.jsonl:3: has no source text", "train and dev share 1 examples"} {
+	for _, word := range []string{`train.jsonl:2: has no target text: it is an object with the keys "source", "tget"`, "train.jsonl:3: has no source text", "train and dev share 1 examples"} {
 		if !strings.Contains(r.stdout, word) {
 			t.Errorf("lacks %q:\n%s", word, r.stdout)
 		}

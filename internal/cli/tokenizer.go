@@ -146,6 +146,8 @@ func (a *app) eachLine(ctx context.Context, file string, yield func(string) bool
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
 		return fmt.Errorf("%s:%d: the line is longer than %d MiB; split it", file, n+1, data.MaxLine>>20)
+	case errors.As(err, new(*infile.Error)):
+		return err // which names the file
 	case err != nil:
 		return fmt.Errorf("%s:%d: %w", file, n+1, err)
 	}

@@ -38,9 +38,12 @@ func (l *Lines) Number() int { return l.n }
 // Next returns the next line, valid until the next call, or io.EOF.
 func (l *Lines) Next() ([]byte, error) {
 	if !l.s.Scan() {
+		var known *FileError
 		switch err := l.s.Err(); {
 		case err == nil:
 			return nil, io.EOF
+		case errors.As(err, &known):
+			return nil, err
 		case errors.Is(err, bufio.ErrTooLong):
 			return nil, tooLong(l.file, l.n+1)
 		default:

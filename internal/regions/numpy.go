@@ -67,7 +67,7 @@ func (o *opening) openNumPy(path string, files []string) (indexed, error) {
 			}
 		}
 		if err != nil {
-			if err := o.bad(fmt.Errorf("%s: %w", file, err)); err != nil {
+			if err := o.bad(inFile(file, err)); err != nil {
 				return nil, err
 			}
 		}
@@ -118,11 +118,18 @@ func openArchive(path string) (*archive, error) {
 			return err
 		}
 		a.bytes = info.Size()
-		head := make([]byte, len(zipMagic))
-		if _, err := f.ReadAt(head, 0); err != nil {
-			return fmt.Errorf("too short: %w", err)
+		head := make([]byte, infile.HeadBytes)
+		n, err := f.ReadAt(head, 0)
+		if err != nil && err != io.EOF {
+			return err
 		}
-		if !isZip(head) {
+		if n < len(zipMagic) {
+			return fmt.Errorf("too short: %w", io.ErrUnexpectedEOF)
+		}
+		if err := infile.Foreign(path, head[:n]); err != nil {
+			return err
+		}
+		if !isZip(head[:len(zipMagic)]) {
 			return nil
 		}
 		if a.zip, err = zip.NewReader(f, info.Size()); err != nil {
@@ -277,6 +284,14 @@ func featureShape(h npyHeader) (n, dim, gridWidth int, err error) {
 
 var errNoFeatures = fmt.Errorf("no array of features; its name should be one of %s", strings.Join(featureKeys, ", "))
 
+// inFile names the file of an error, once.
+func inFile(path string, err error) error {
+	if errors.As(err, new(*infile.Error)) {
+		return err
+	}
+	return fmt.Errorf("%s: %w", path, err)
+}
+
 // inspect reads what is needed for the index, and holds the arrays' shapes against each other.
 func (s *numpy) inspect(path string) (n, dim int, boxes bool, err error) {
 	a, err := openArchive(path)
@@ -357,7 +372,7 @@ func (s *numpy) read(i int, dst *Image) error {
 		err = dst.Check(s.dim)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", im.file, err)
+		return inFile(im.file, err)
 	}
 	return nil
 }

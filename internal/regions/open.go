@@ -250,12 +250,12 @@ func (o *opening) openFiles(path string, files []string) (indexed, error) {
 
 // readHead returns the first bytes of a file.
 func readHead(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
-	head := make([]byte, 64)
+	head := make([]byte, infile.HeadBytes)
 	n, err := io.ReadFull(f, head)
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		err = nil
@@ -265,12 +265,14 @@ func readHead(path string) ([]byte, error) {
 
 // notLines recognises files of other kinds and says what to do with them.
 func notLines(path string, head []byte) error {
+	if err := infile.Foreign(path, head); err != nil {
+		return err
+	}
 	for _, k := range []struct{ magic, text string }{
 		{"\x1f\x8b", "is compressed; unpack it with gunzip first, as images are read from any place of the file"},
 		{"PK\x03\x04", "is a ZIP archive; unpack it, or call it .npz if it is NumPy's"},
 		{"\x93NUMPY", "is a NumPy array; give it the name NAME.npy"},
 		{"\x89HDF", "is an HDF5 file, which is not read here; save its arrays as one NAME.npz an image"},
-		{"version https://git-lfs", "is a Git LFS pointer, not the file itself; fetch it with 'git lfs pull'"},
 		{"\x80", "looks like a Python pickle, which can run code when it is read; save the arrays as .npz"},
 	} {
 		if bytes.HasPrefix(head, []byte(k.magic)) {
@@ -281,7 +283,7 @@ func notLines(path string, head []byte) error {
 	switch {
 	case len(head) == 0:
 		return fmt.Errorf("%s is empty", path)
-	case len(head) > 20 && string(head[16:20]) == lmdbMagic:
+	case len(head) > 20 && string(head[16:20]) == lmdbMagic, slices.Contains([]string{".mdb", ".lmdb"}, strings.ToLower(filepath.Ext(path))):
 		return fmt.Errorf("%s is an LMDB database, which is not read here; save its entries as one NAME.npz an image, or as lines", path)
 	case picture.IsPicture(path):
 		return fmt.Errorf("%s is a picture, not features; make features of a folder of pictures with 'unimo features extract DIR OUT'", path)

@@ -188,7 +188,7 @@ func (r *reader) parseLine(raw []byte) (x Example, problem string) {
 		} else {
 			x.References[0], x.References[at] = x.References[at], x.References[0]
 		}
-	} else if k.target == "" && r.opt.NeedTarget {
+	} else if k.target == "" && r.opt.NeedTarget && x.hasSource() {
 		return x, x.label() + "has no target text: it is " + o.String()
 	}
 	if x.Turn < 0 {
