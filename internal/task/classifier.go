@@ -57,6 +57,9 @@ func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, 
 			row := values[i*columns : (i+1)*columns : (i+1)*columns]
 			if c.model.Config.ProblemType == model.Regression {
 				row[0] = c.model.Config.Score(row[0])
+				if row[0]-row[0] != 0 { // score_scale is too large for it
+					return nil, &model.NonFiniteError{Output: "scores", Value: row[0]}
+				}
 			}
 			out = append(out, row)
 		}

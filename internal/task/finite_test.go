@@ -41,6 +41,23 @@ func TestBrokenClassifierIsAnError(t *testing.T) {
 	}
 }
 
+// Outputs that are sound may overflow by the scale of the scores.
+func TestScoresThatOverflow(t *testing.T) {
+	dev := cpu.New()
+	cfg := model.Mini
+	cfg.VocabSize, cfg.HiddenSize, cfg.Heads, cfg.Layers, cfg.ProblemType, cfg.NumLabels, cfg.ScoreScale = 9, 8, 2, 1, model.Regression, 1, 1e38
+	m, err := model.New(dev, cfg, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	engine.Values(dev, m.Params[len(m.Params)-1].Value)[0] = 1e6
+	c := newClassifier(dev, m)
+	var broken *model.NonFiniteError
+	if _, err := c.Run(t.Context(), []data.Record{{Tokens: []int32{0, 5, 2}}}, 1, func(int, int) {}); !errors.As(err, &broken) || broken.Output != "scores" {
+		t.Errorf("got %v", err)
+	}
+}
+
 // The loss is a number also where a probability is too small for one.
 func TestCrossEntropyOfHopelessClasses(t *testing.T) {
 	for _, c := range []struct {
