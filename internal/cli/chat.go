@@ -95,16 +95,24 @@ type turn struct {
 
 // hold answers the lines of in up to an empty one.
 func (c *conversation) hold(ctx context.Context, in io.Reader) error {
-	questions := bufio.NewScanner(infile.Text(infile.Interruptible(ctx, in), standardInput))
-	for c.prompt(); questions.Scan() && strings.TrimSpace(questions.Text()) != ""; c.prompt() {
-		if err := c.answer(ctx, strings.TrimSpace(questions.Text())); err != nil {
+	questions := bufio.NewReader(infile.Text(infile.Interruptible(ctx, in), standardInput))
+	for line := 1; ; line++ {
+		c.prompt()
+		lines, err := readLines(questions, 1, line)
+		if err != nil {
+			return err
+		}
+		if len(lines) == 0 || strings.TrimSpace(lines[0]) == "" {
+			break
+		}
+		if err := c.answer(ctx, strings.TrimSpace(lines[0])); err != nil {
 			return err
 		}
 	}
 	if !c.json {
 		fmt.Fprintln(c.stdout)
 	}
-	return questions.Err()
+	return nil
 }
 
 func (c *conversation) prompt() {
