@@ -66,6 +66,18 @@ type finetuneFlags struct {
 	settings settingFlags
 }
 
+// taskExample shows how a task's command is used.
+func taskExample(p *task.Preset) string {
+	if p.Schema.Open {
+		return fmt.Sprintf(`  unimo finetune %[1]s --data DIR --out RUN
+  unimo finetune %[1]s --data reviews.csv --columns text=review,label=stars --dev-share 0.1 --out RUN
+  unimo finetune %[1]s --data train.jsonl --dev validation.jsonl --out RUN --preset base --init MODEL --vocab DICT`, p.Name)
+	}
+	return fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
+  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --epochs 3
+  unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, p.Name)
+}
+
 func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	preset, err := task.Find(name)
 	if err != nil {
@@ -74,12 +86,10 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	var f finetuneFlags
 	f.options.Preset = preset
 	c := &cobra.Command{
-		Use:   name + " --data DIR --out RUN",
-		Short: "Train for " + preset.Title,
-		Example: fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
-  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --epochs 3
-  unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, name),
-		Args: noArgs,
+		Use:     name + " --data DIR --out RUN",
+		Short:   "Train for " + preset.Title,
+		Example: taskExample(preset),
+		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o := f.options
 			if o.Data == "" && !o.Resume {

@@ -44,6 +44,11 @@ func TestKilledRunEndsInTheSameBytes(t *testing.T) {
 		kills = n
 	}
 	t.Run("classification", func(t *testing.T) { killRun(t, kills, opinionsFolder(t), finetuneArgs) })
+	t.Run("own labels", func(t *testing.T) {
+		killRun(t, kills, filepath.Join(ticketsFolder(t), "train.csv"), func(data, out string, settings ...string) []string {
+			return classifyArgs(data, out, append(settings, "dev_share=0.2", "batch_size=4")...)
+		})
+	})
 	t.Run("generation", func(t *testing.T) { killRun(t, kills, storiesFolder(t), coqaArgs) })
 	t.Run("retrieval", func(t *testing.T) { killRun(t, kills, scenesFolder(t), flickrArgs) })
 	t.Run("pretraining", func(t *testing.T) {

@@ -4,13 +4,14 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/columns"
 )
 
-// Columns are names of columns that are to be taken whatever package columns says. The zero
-// value names none.
+// Columns are names of columns that are to be taken whatever package columns says, or the numbers
+// of those of a file without header, from 1. The zero value names none.
 type Columns struct {
 	Texts     []string // in order; nil: found by their names
 	Label, ID string   // "": found by its name
@@ -73,12 +74,16 @@ type columnPlan struct {
 	texts     []int // in order
 	label, id int   // -1 without
 	gold      bool  // the label is what people agreed on: "-" where they did not
+	noHeader  bool  // the first line is an example
 	layout    *Layout
 	passed    []string // columns that are not used
 }
 
 // origin says in a message where the number of columns comes from.
 func (p *columnPlan) origin() string {
+	if p.noHeader && p.layout == nil {
+		return "the first line"
+	}
 	if p.layout != nil {
 		return "the layout without header, " + p.layout.Name + ","
 	}
@@ -86,7 +91,7 @@ func (p *columnPlan) origin() string {
 }
 
 func layoutPlan(l *Layout) *columnPlan {
-	p := &columnPlan{width: len(l.Columns), layout: l, label: slices.Index(l.Columns, Label), id: slices.Index(l.Columns, ID)}
+	p := &columnPlan{width: len(l.Columns), noHeader: true, layout: l, label: slices.Index(l.Columns, Label), id: slices.Index(l.Columns, ID)}
 	for _, role := range []Role{TextA, TextB} {
 		if i := slices.Index(l.Columns, role); i >= 0 {
 			p.texts = append(p.texts, i)
@@ -172,6 +177,26 @@ func labelRole(schema *Schema) columns.Role {
 	return columns.Label
 }
 
+// numberPlan reads the names that opt gives as numbers of columns. It is nil if they are none, or if the
+// first row has fewer.
+func numberPlan(first []string, opt *ReadOptions) *columnPlan {
+	place := func(name string) int {
+		n, err := strconv.Atoi(name)
+		if err != nil || n < 1 || n > len(first) {
+			return -1
+		}
+		return n - 1
+	}
+	p := &columnPlan{width: len(first), noHeader: true, label: place(opt.Columns.Label), id: place(opt.Columns.ID)}
+	for _, name := range opt.Columns.Texts {
+		p.texts = append(p.texts, place(name))
+	}
+	if p.texts == nil || slices.Contains(p.texts, -1) || p.label < 0 && opt.Labels == LabelsRequired || p.id < 0 && opt.Columns.ID != "" {
+		return nil
+	}
+	return p
+}
+
 // textCount is how many texts an example has, 0 if the data decide.
 func textCount(schema *Schema) int {
 	switch {
@@ -232,6 +257,15 @@ func recognise(first []string, schema *Schema, l *labels, format Format, opt *Re
 		}
 	}
 	remedy := acceptedForms(schema, format)
+	numbered := numberPlan(first, opt)
+	if problem != "" && numbered != nil {
+		plain := *opt
+		plain.Columns = Columns{}
+		if _, without := headerPlan(first, schema, &plain); without != "" {
+			return numbered, nil
+		}
+		remedy = "name its columns as in --columns text=NAME,label=NAME: numbers are for files without header"
+	}
 	switch {
 	case problem == "" && (len(fits) == 0 || len(p.passed) == 0):
 		return p, nil // a row of data that is made of known names alone is not believed in
@@ -241,7 +275,7 @@ func recognise(first []string, schema *Schema, l *labels, format Format, opt *Re
 		problem = fmt.Sprintf("has no header and could be %s or %s", fits[0].Name, fits[1].Name)
 	case opt.Columns.Texts == nil && opt.Columns.Label == "" && !anyKnown(first, schema):
 		problem = fmt.Sprintf("the first line is no known header: found %s %s", columnsWord(len(first)), quoteAll(first))
-		remedy = "put a first line with the names of the columns into the file; " + remedy
+		remedy = "put a first line with the names of the columns into the file, or number them, as in --columns text=2,label=1; " + remedy
 	default:
 		problem = "the header " + problem
 	}

@@ -62,6 +62,8 @@ type Report struct {
 	Label  string   // that of the label
 	Passed []string // columns that were passed over and may mean something
 
+	Numbered bool // the columns are numbered, and the first line is an example
+
 	Unlabelled int    // rows without label, left out
 	FirstLine  int    // where the first of these is
 	FirstValue string // and what stands there
@@ -81,6 +83,9 @@ func (r Report) LeftOut(file string) string {
 
 // PassedOver says in a sentence which columns of file are not used, "" if there are none.
 func (r Report) PassedOver(file string) string {
+	if r.Numbered {
+		return file + ": read without header, by the numbers of the columns: the first line is an example"
+	}
 	if len(r.Passed) == 0 {
 		return ""
 	}
@@ -185,7 +190,7 @@ func (t *reader) sniff(head []byte) Format {
 		if err != nil {
 			continue
 		}
-		if _, problem := headerPlan(first, t.schema, t.opt); problem == "" {
+		if _, problem := headerPlan(first, t.schema, t.opt); problem == "" || numberPlan(first, t.opt) != nil {
 			return format
 		}
 	}
@@ -234,7 +239,7 @@ func (t *reader) read() ([]Example, error) {
 		t.name(first)
 	}
 	var out []Example
-	header := t.json == nil && t.plan.layout == nil
+	header := t.json == nil && !t.plan.noHeader
 	for ; err == nil; first, line, err = t.rows.Next() {
 		if header {
 			header = false
@@ -263,7 +268,11 @@ func (t *reader) read() ([]Example, error) {
 
 // name notes the names of the columns.
 func (t *reader) name(header []string) {
-	if t.plan.layout != nil || t.report.Texts != nil {
+	if t.plan.noHeader {
+		t.report.Numbered = t.plan.layout == nil
+		return
+	}
+	if t.report.Texts != nil {
 		return
 	}
 	for _, i := range t.plan.texts {

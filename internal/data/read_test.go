@@ -114,6 +114,14 @@ func TestReadForms(t *testing.T) {
 			{ID: "9", TextA: "a", TextB: "b", More: []string{"c"}, Label: "5", Class: -1, Score: nan, Line: 2}}},
 		{"a named label that a test set lacks", "x.csv", open, ReadOptions{Labels: LabelsIgnored, Columns: Columns{Texts: []string{"title"}, Label: "stars"}}, "title\na\n", []Example{
 			{TextA: "a", Class: -1, Score: nan, Line: 2}}},
+		{"numbered columns", "SMS.txt", open, ReadOptions{Columns: Columns{Texts: []string{"2"}, Label: "1"}}, "ham\tsee you, ok\nspam\t\"win\n", []Example{
+			{TextA: "see you, ok", Label: "ham", Class: -1, Score: nan, Line: 1}, {TextA: `"win`, Label: "spam", Class: -1, Score: nan, Line: 2}}},
+		{"numbered columns of CSV", "news.csv", open, ReadOptions{Columns: Columns{Texts: []string{"2", "3"}, Label: "1"}}, "\"3\",\"a, b\",\"c\"\n", []Example{
+			{TextA: "a, b", TextB: "c", Label: "3", Class: -1, Score: nan, Line: 1}}},
+		{"numbered columns without the label", "test.csv", open, ReadOptions{Labels: LabelsIgnored, Columns: Columns{Texts: []string{"1"}, Label: "2"}}, "a\n", []Example{
+			{TextA: "a", Class: -1, Score: nan, Line: 1}}},
+		{"a name that is a number", "x.csv", open, ReadOptions{Columns: Columns{Texts: []string{"2"}, Label: "1"}}, "1,2,3\na,b,c\n", []Example{
+			{TextA: "b", Label: "a", Class: -1, Score: nan, Line: 2}}},
 		{"named text of one, found label", "x.csv", sentence, ReadOptions{Columns: Columns{Texts: []string{"b"}}}, "a,b,label,text\nx,y,1,z\n", []Example{
 			{TextA: "y", Label: "positive", Class: 1, Score: nan, Line: 2}}},
 		{"quotes and invalid UTF-8 are bytes", "x.tsv", sentence, required, "sentence\tlabel\n\"a\xff\rb\t1\n", []Example{
@@ -244,6 +252,15 @@ func TestReadRefuses(t *testing.T) {
 		r := io.MultiReader(strings.NewReader(header+"a\t1\n"), iotest.ErrReader(boom))
 		_, _, err := ReadFrom(r, "x.tsv", sentence, ReadOptions{})
 		if !errors.Is(err, boom) || !strings.Contains(err.Error(), "x.tsv:3") {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("numbers where names are", func(t *testing.T) {
+		opt := ReadOptions{Columns: Columns{Texts: []string{"1"}, Label: "2"}}
+		if _, _, err := ReadFrom(strings.NewReader("text,label\na,b\n"), "x.csv", open, opt); err == nil || !strings.Contains(err.Error(), "numbers are for files without header") {
+			t.Errorf("got %v", err)
+		}
+		if _, _, err := ReadFrom(strings.NewReader("a,b\nc\n"), "x.csv", open, opt); err == nil || !strings.Contains(err.Error(), "x.csv:2: has 1 column, the first line has 2") {
 			t.Errorf("got %v", err)
 		}
 	})
