@@ -233,3 +233,28 @@ func TestNamesThatAreNotUTF8(t *testing.T) {
 		t.Errorf("the id leads to %q (%v), want %q", file, err, name)
 	}
 }
+
+// The page of a search shows the pictures, whatever they are called.
+func TestSearchPage(t *testing.T) {
+	data, run := imagesRun(t)
+	dir, index, page := t.TempDir(), filepath.Join(t.TempDir(), "index"), filepath.Join(t.TempDir(), "found.html")
+	copyPictures(t, data, dir, "a & b.png", "test-00001.png", "sub/50%.png", "test-00002.png", "c.png", "test-00003.png")
+	must(t, "index", dir, "--model", run, "--out", index)
+	if err := os.Remove(filepath.Join(dir, "c.png")); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "search", "--index", index, "a <big> circle", "--html", page)
+	html := read(t, page)
+	for _, want := range []string{"a &lt;big&gt; circle", "a &amp; b.png", "/a%20&amp;%20b.png", "/sub/50%25.png", "of 3 pictures", "no picture to show", "match "} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if n := strings.Count(html, "data:image/jpeg;base64,"); n != 2 {
+		t.Errorf("the page has %d pictures, want 2", n)
+	}
+	must(t, "search", "--index", index, "--image", filepath.Join(dir, "a & b.png"), "--html", page)
+	if html := read(t, page); !strings.Contains(html, "Like a &amp; b.png") || !strings.Contains(html, `class="sought"`) {
+		t.Error("the page does not show the picture that was searched with")
+	}
+}

@@ -174,8 +174,9 @@ type found struct {
 }
 
 func (a *app) searchCommand() *cobra.Command {
-	var modelDir, indexDir, image string
+	var modelDir, indexDir, image, page string
 	var k, candidates, pixels int
+	var show bool
 	c := &cobra.Command{
 		Use:   "search --index INDEX TEXT | --image FILE",
 		Short: "Find pictures for a text, or like a picture",
@@ -185,8 +186,12 @@ absolute. --model is the model that made the index; by default it is where it wa
 
 Every vector of the index is looked at. Of a text's best --candidates the full model makes the
 final order, and their score is the match score; of the others, and for --image, it is the
-similarity of the vectors (-1 to 1).`,
+similarity of the vectors (-1 to 1).
+
+--open shows the pictures in the browser, --html FILE writes that page: one file that holds
+all it shows.`,
 		Example: `  unimo search --index INDEX "two dogs run on the beach"
+  unimo search --index INDEX "two dogs run on the beach" --open
   unimo search --model RUN/best --index INDEX --image dog.jpg -k 20 --json`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if (len(args) == 1) == (image != "") || len(args) > 1 {
@@ -215,7 +220,13 @@ similarity of the vectors (-1 to 1).`,
 			if err != nil {
 				return err
 			}
-			return a.printFound(s, hits)
+			if err := a.printFound(s, hits); err != nil {
+				return err
+			}
+			if page == "" && !show {
+				return nil
+			}
+			return a.showFound(r, s, searchedFor(r, args, image), hits, page, show)
 		},
 	}
 	pixelsFlag(c, &pixels)
@@ -225,6 +236,8 @@ similarity of the vectors (-1 to 1).`,
 	flags.StringVar(&image, "image", "", "picture to find similar ones to, instead of a text")
 	flags.IntVarP(&k, "count", "k", 10, "pictures to find")
 	flags.IntVar(&candidates, "candidates", 20, "best pictures by vectors that the full model puts in order (0: none)")
+	flags.StringVar(&page, "html", "", "page with the pictures to write to `FILE`")
+	flags.BoolVar(&show, "open", false, "show the pictures in the browser")
 	c.MarkFlagRequired("index")
 	return c
 }

@@ -16,5 +16,7 @@
 // dark as well. All words stand in the HTML; a plot holds only the numbers on
 // its axes, in whatever sans-serif font the reader has.
 //
+// [WriteSearch] writes a page of its own kind: the pictures that were found for one query.
+//
 // The package knows nothing of models or training.
 package report

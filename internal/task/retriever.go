@@ -468,12 +468,15 @@ func (r *Retrieved) picture(image int32) string {
 	if err != nil {
 		return ""
 	}
-	return thumbnail(file, picture.DefaultLimits)
+	return thumbnail(file, gallerySide, picture.DefaultLimits)
 }
 
-// thumbnail returns a picture for a page, small; "" if it cannot be read.
-func thumbnail(file string, l picture.Limits) (uri string) {
-	err := picture.VisitFile(file, l, func(p *picture.Picture) { uri, _ = p.DataURI(gallerySide) })
+// Thumbnail returns a picture as the data: URI of one whose longer side has so many pixels at
+// most; "" if it cannot be read.
+func (r *Retriever) Thumbnail(file string, side int) string { return thumbnail(file, side, r.Limits) }
+
+func thumbnail(file string, side int, l picture.Limits) (uri string) {
+	err := picture.VisitFile(file, l, func(p *picture.Picture) { uri, _ = p.DataURI(side) })
 	if err != nil {
 		return ""
 	}
