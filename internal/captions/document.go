@@ -322,9 +322,9 @@ func (d *document) karpathy(o columns.Object, where string) error {
 	image, wrong[0] = o.Text("filename")
 	split, wrong[1] = o.Text("split")
 	var sentences []struct {
-		Tokens []string `json:"tokens"`
-		Raw    string   `json:"raw"`
-		ID     *int64   `json:"sentid"`
+		Tokens []string     `json:"tokens"`
+		Raw    string       `json:"raw"`
+		ID     columns.Name `json:"sentid"`
 	}
 	problem := cmp.Or(wrong[0], wrong[1])
 	problem = cmp.Or(problem, o.Decode("sentences", &sentences))
@@ -339,12 +339,9 @@ func (d *document) karpathy(o columns.Object, where string) error {
 		return d.yield(row{problem: problem}, where)
 	}
 	for _, s := range sentences {
-		r := row{image: image, text: s.Raw, split: split}
+		r := row{image: image, text: s.Raw, split: split, id: string(s.ID)}
 		if trim(r.text) == "" {
 			r.text = strings.Join(s.Tokens, " ")
-		}
-		if s.ID != nil {
-			r.id = strconv.FormatInt(*s.ID, 10)
 		}
 		r.check()
 		if err := d.yield(r, where); err != nil {

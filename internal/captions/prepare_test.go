@@ -72,7 +72,7 @@ const (
 			{"tokens": ["a", "dog"], "raw": "A dog.", "imgid": 0, "sentid": 0}, {"tokens": ["one", "dog"], "sentid": 1}]},
 		{"filename": "b.jpg", "split": "test", "sentences": [{"raw": "A cat, \"sitting\"", "sentid": 2}]},
 		{"filename": "c.jpg", "split": "restval", "filepath": "val2014", "cocoid": 9, "sentences": [{"raw": "Nothing", "sentid": 3}]},
-		{"filename": "d.jpg", "split": "val", "sentences": [{"raw": "Snow", "sentid": 4}]}], "dataset": "x"}`
+		{"filename": "d.jpg", "split": "val", "sentences": [{"raw": "Snow", "sentid": "x4"}]}], "dataset": "x"}`
 	coco = `{"info": {"year": 2014, "x": [[1], {}]}, "images": [{"license": 5, "file_name": "v_7.jpg", "coco_url": "http://a/v_7.jpg", "height": 1, "id": 7}, {"file_name": "v_9.jpg", "id": 9}],
 		"licenses": [], "annotations": [{"image_id": 7, "id": 70, "caption": "A dog. "}, {"image_id": 9, "id": 90, "caption": "A cat."}, {"image_id": 7, "id": 71, "caption": "One dog."},
 		{"image_id": 8, "id": 80, "caption": "Nobody."}, {"image_id": 9, "id": 91, "caption": 7}]}`

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/metrics"
@@ -462,9 +463,9 @@ func readAnswers(r io.Reader, file string) (map[turnID]string, error) {
 	for dec.More() {
 		n++
 		var item struct {
-			ID     *string `json:"id"`
-			Turn   *int    `json:"turn_id"`
-			Answer *string `json:"answer"`
+			ID     *columns.Name `json:"id"`
+			Turn   *int          `json:"turn_id"`
+			Answer *string       `json:"answer"`
 		}
 		if err := dec.Decode(&item); err != nil {
 			problem, _ := infile.ExplainJSON(err)
@@ -473,7 +474,7 @@ func readAnswers(r io.Reader, file string) (map[turnID]string, error) {
 		if item.ID == nil || item.Turn == nil || item.Answer == nil {
 			return nil, broken(n, `lacks "id", "turn_id" or "answer"`)
 		}
-		id := turnID{*item.ID, *item.Turn}
+		id := turnID{string(*item.ID), *item.Turn}
 		if _, again := answers[id]; again {
 			return nil, broken(n, "answers conversation %q, turn %d, again", id.conversation, id.turn)
 		}

@@ -176,7 +176,7 @@ func TestScoreIsInterrupted(t *testing.T) {
 
 func FuzzReadAnswers(f *testing.F) {
 	for _, s := range []string{
-		`[{"id": "a", "turn_id": 1, "answer": "x"}]`, `[]`, `[{}]`, `[1]`, "", `[{"id": "a", "turn_id": 1e9, "answer": null}`, "\xff", `{"id":1}`, "\ufeff[]",
+		`[{"id": "a", "turn_id": 1, "answer": "x"}]`, `[]`, `[{}]`, `[1]`, "", `[{"id": "a", "turn_id": 1e9, "answer": null}`, "\xff", `{"id":1}`, "\ufeff[]", `[{"id": 7, "turn_id": 1, "answer": "x"}]`,
 	} {
 		f.Add(s)
 	}

@@ -101,6 +101,18 @@ func (o Object) Texts(key string) (texts []string, problem string) {
 	return texts, ""
 }
 
+// Name is a name in JSON that may be a text or a number, which is kept as it is written.
+type Name string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (n *Name) UnmarshalJSON(raw []byte) error {
+	if raw[0] == '-' || '0' <= raw[0] && raw[0] <= '9' {
+		*n = Name(raw)
+		return nil
+	}
+	return json.Unmarshal(raw, (*string)(n))
+}
+
 // Decode decodes the value under key into v, which stays if there is nothing. The problem is ""
 // unless it is of another kind.
 func (o Object) Decode(key string, v any) (problem string) {

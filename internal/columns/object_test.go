@@ -41,6 +41,16 @@ func TestObject(t *testing.T) {
 	}
 }
 
+func TestName(t *testing.T) {
+	o, _ := ParseObject([]byte(`{"a": "x", "b": 7.50, "c": null, "d": []}`))
+	for key, want := range map[string]string{"a": "x", "b": "7.50", "c": "", "d": `"d": the value is a list, want a text`} {
+		var n Name
+		if got := o.Decode(key, &n); string(n)+got != want {
+			t.Errorf("%s: %q, %q", key, n, got)
+		}
+	}
+}
+
 func TestParseObject(t *testing.T) {
 	for in, want := range map[string]string{
 		"[]": "is a list, no JSON object", "7": "is a number, no JSON object", "null": "is null, no JSON object", `"a"`: "is a text, no JSON object",

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/infile"
 )
@@ -141,11 +142,8 @@ func (r *reader) decode(dec *json.Decoder, line int, item any) (ok bool, err err
 	var wrong *json.UnmarshalTypeError
 	switch {
 	case errors.As(err, &wrong):
-		what := "an item"
-		if wrong.Field != "" {
-			what = fmt.Sprintf("%q", wrong.Field)
-		}
-		return false, r.problem(line, fmt.Sprintf("%s is a JSON %s", what, wrong.Value), "correct it")
+		problem, _ := infile.ExplainJSON(err)
+		return false, r.problem(line, problem, "correct it")
 	case err != nil:
 		return false, r.malformed(line, err)
 	}
@@ -218,7 +216,7 @@ type turn struct {
 func (r *reader) conversation(dec *json.Decoder, line int) error {
 	var c struct {
 		Source     string                `json:"source"`
-		ID         string                `json:"id"`
+		ID         columns.Name          `json:"id"`
 		Story      string                `json:"story"`
 		Questions  list[turn]            `json:"questions"`
 		Answers    list[turn]            `json:"answers"`
@@ -227,7 +225,7 @@ func (r *reader) conversation(dec *json.Decoder, line int) error {
 	if ok, err := r.decode(dec, line, &c); !ok {
 		return err
 	}
-	name := "conversation " + data.Quote(c.ID)
+	name := "conversation " + data.Quote(string(c.ID))
 	problem := func(format string, args ...any) error {
 		return r.problem(line, name+fmt.Sprintf(format, args...), "correct the conversation or remove it")
 	}
@@ -253,8 +251,8 @@ func (r *reader) conversation(dec *json.Decoder, line int) error {
 			number = q.ID
 		}
 		turns = append(turns, strings.TrimSpace(q.Text))
-		x := Example{ID: c.ID, Sources: turns[:len(turns):len(turns)], Knowledge: c.Story, Target: strings.TrimSpace(c.Answers[i].Text),
-			Domain: c.Source, Group: c.ID, Turn: number, Line: line}
+		x := Example{ID: string(c.ID), Sources: turns[:len(turns):len(turns)], Knowledge: c.Story, Target: strings.TrimSpace(c.Answers[i].Text),
+			Domain: c.Source, Group: string(c.ID), Turn: number, Line: line}
 		turns = append(turns, x.Target)
 		wrong := ""
 		check := func(a turn, whose string) {
@@ -298,7 +296,7 @@ type passage struct {
 
 // question is an item of "qas".
 type question struct {
-	ID         string       `json:"id"`
+	ID         columns.Name `json:"id"`
 	Question   string       `json:"question"`
 	Impossible bool         `json:"is_impossible"`
 	Answers    list[answer] `json:"answers"`
@@ -330,10 +328,10 @@ func (r *reader) article(dec *json.Decoder, line int) error {
 			case q.Impossible || len(q.Answers) == 0:
 				r.report.Skipped[skipImpossible]++
 			case strings.TrimSpace(q.Answers[0].Text) == "" || strings.TrimSpace(passage.Context) == "":
-				err = r.problem(line, fmt.Sprintf("article %s, passage %d, question %s: the answer or the passage is empty", data.Quote(a.Title), p+1, data.Quote(q.ID)),
+				err = r.problem(line, fmt.Sprintf("article %s, passage %d, question %s: the answer or the passage is empty", data.Quote(a.Title), p+1, data.Quote(string(q.ID))),
 					"complete it or remove it")
 			default:
-				err = r.add(Example{ID: q.ID, Sources: []string{q.Answers[0].Text, passage.Context}, Target: strings.TrimSpace(q.Question), Group: group, Line: line})
+				err = r.add(Example{ID: string(q.ID), Sources: []string{q.Answers[0].Text, passage.Context}, Target: strings.TrimSpace(q.Question), Group: group, Line: line})
 			}
 			if err != nil {
 				return err
