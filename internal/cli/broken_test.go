@@ -2,6 +2,7 @@ package cli
 
 import (
 	"math"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -67,5 +68,11 @@ func TestBrokenModel(t *testing.T) {
 				}
 			}
 		}
+	}
+	// Nothing is trained from it, and nothing is left behind.
+	out := filepath.Join(t.TempDir(), "further")
+	r := call(t, "", append(finetuneArgs(opinions, out), "--init", filepath.Join(classifier, "best"))...)
+	if _, err := os.Stat(out); r.code != exitFailed || !strings.Contains(r.stderr, tensor) || err == nil {
+		t.Errorf("finetune --init: exit code %d, %v\n%s", r.code, err, r.stderr)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"math"
 
 	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/engine"
 )
 
@@ -47,6 +48,25 @@ func (p Parameters) CheckWeights(d engine.Device) error {
 		return nil
 	}
 	return broken
+}
+
+// CheckTensors is CheckWeights for those of specs that a checkpoint has.
+func CheckTensors(d engine.Device, specs []Spec, r checkpoint.Reader) error {
+	broken := &NonFiniteError{}
+	for _, spec := range specs {
+		if _, err := r.Info(spec.Name); err != nil {
+			continue // it starts from random values
+		}
+		values, _, err := checkpoint.Float32s(r, spec.Name)
+		if err != nil {
+			return err
+		}
+		v := autograd.Const(d.Wrap(1, len(values), values))
+		if broken.name(d, Parameters{{spec, v}}); broken.Tensor != "" {
+			return broken
+		}
+	}
+	return nil
 }
 
 // name looks for the parameter that is to blame. One with NaN or an infinity comes before one with large values.

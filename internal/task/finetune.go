@@ -166,7 +166,11 @@ func (r *run) load() error {
 		if r.Preset.Retrieval != nil || r.Preset.Pretraining {
 			r.init = fitImages(r.init, r.job.specs(r.config), r.Log)
 		}
-		if _, err := model.Compare(r.job.specs(r.config), r.init); err != nil {
+		specs := r.job.specs(r.config)
+		if _, err := model.Compare(specs, r.init); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
+		}
+		if err := model.CheckTensors(cpu.New(), specs, r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 	}
