@@ -274,7 +274,7 @@ func (l *generationLearner) Evaluate(ctx context.Context, _ int, tick func(done,
 	if err != nil {
 		return train.Evaluation{}, err
 	}
-	return train.Evaluation{Score: m[l.preset.Metric], Metrics: m}, nil
+	return train.Evaluation{Metric: l.preset.Metric, Score: m[l.preset.Metric], Metrics: m}, nil
 }
 
 // evenly returns n of list at even distances, all of a shorter one.

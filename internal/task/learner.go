@@ -249,7 +249,7 @@ func (l *classificationLearner) Evaluate(ctx context.Context, _ int, tick func(d
 		return train.Evaluation{}, err
 	}
 	m := score(l.preset, l.config, l.evalSet, out).Metrics
-	return train.Evaluation{Score: m[l.preset.Metric], Metrics: m}, nil
+	return train.Evaluation{Metric: l.preset.Metric, Score: m[l.preset.Metric], Metrics: m}, nil
 }
 
 func (l *classificationLearner) score(ctx context.Context, f splitFile, tick func(done, total int)) (Result, error) {

@@ -382,12 +382,12 @@ func (l *pretrainingLearner) Describe(int, int) string {
 	return fmt.Sprintf("%s of %s%s", l.batch.Kind, strings.Join(samples[:min(show, len(samples))], ", "), more)
 }
 
-// Evaluate implements [train.Task]. The score is the loss on held-out data, negative: the weighted sum of the objectives,
+// Evaluate implements [train.Task]. The score is the loss on held-out data: the weighted sum of the objectives,
 // each the mean over all that it counts.
 func (l *pretrainingLearner) Evaluate(ctx context.Context, _ int, tick func(done, total int)) (train.Evaluation, error) {
 	l.reportData()
 	m, err := l.measure(ctx, tick)
-	return train.Evaluation{Score: -m["loss"], Metrics: m}, err
+	return train.Evaluation{Metric: "loss", Score: m["loss"], Lower: true, Metrics: m}, err
 }
 
 // reportData says what was passed over so far, and how long the model waited for data.

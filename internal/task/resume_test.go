@@ -2,6 +2,7 @@ package task
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"maps"
 	"os"
@@ -110,6 +111,37 @@ func TestRunIsLocked(t *testing.T) {
 	for range 2 { // it is given back
 		if _, err := Finetune(t.Context(), o); err != nil {
 			t.Error(err)
+		}
+	}
+}
+
+// Evaluations by vectors have their true metric, and the best model is one of those that match.
+func TestBestOfRetrieval(t *testing.T) {
+	o := options(t, preset(t, "flickr8k"), pictures(t), "batch_size=8", "contrast_batch_size=8", "epochs=3", "contrast_epochs=2", "image_size=32", "negatives=2")
+	s, err := Finetune(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Outcome.BestStep != 3 || s.Outcome.Best.How != "" || s.Outcome.Best.Metric != "recall@1" || s.Outcome.Best.Score != s.Outcome.Best.Metrics["recall@1"] {
+		t.Errorf("best at step %d: %+v", s.Outcome.BestStep, s.Outcome.Best)
+	}
+	raw, err := os.ReadFile(s.Dir.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(raw, []byte(`"how":"by vectors"`)); n != 2 {
+		t.Errorf("%d evaluations by vectors in\n%s", n, raw)
+	}
+	for line := range strings.Lines(string(raw)) {
+		var e struct {
+			Event   string
+			Metrics map[string]float64
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.Metrics["recall@1"]; e.Event == "eval" && (r < 0 || r > 1) {
+			t.Errorf("recall@1 is %v", r)
 		}
 	}
 }

@@ -561,8 +561,7 @@ func draws(seed uint64, epoch, item int, purpose uint64) *rand.ChaCha8 {
 	return rand.NewChaCha8(key)
 }
 
-// Evaluate implements [train.Task]. While only vectors are trained, they are what is scored; and
-// such a model is worse than any that can match.
+// Evaluate implements [train.Task]. While only vectors are trained, they are what is scored.
 func (l *retrievalLearner) Evaluate(ctx context.Context, epoch int, tick func(done, total int)) (train.Evaluation, error) {
 	contrasting := epoch < l.settings.ContrastEpochs
 	candidates := l.settings.EvalCandidates
@@ -574,9 +573,8 @@ func (l *retrievalLearner) Evaluate(ctx context.Context, epoch int, tick func(do
 		return train.Evaluation{}, err
 	}
 	m := recallNumbers(r.Recalls, l.devSet)
-	e := train.Evaluation{Score: m[l.preset.Metric], Metrics: m}
+	e := train.Evaluation{Metric: l.preset.Metric, Score: m[l.preset.Metric], Metrics: m}
 	if contrasting {
-		e.Score--
 		e.How = "by vectors"
 	}
 	return e, nil

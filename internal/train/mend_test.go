@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -332,5 +333,32 @@ func TestDamagedLog(t *testing.T) {
 	trainer.Observer = watcher{func(StepEvent) { t.Error("it trained first") }}
 	if _, err := trainer.Run(t.Context(), true); err == nil || !strings.Contains(err.Error(), "no ordinary file") {
 		t.Errorf("a folder in the log's place: %v", err)
+	}
+}
+
+// The best model is chosen among evaluations that can be compared: one that was measured in another
+// way gives way to any that was not, however good it looks.
+func TestBestOfComparableEvaluations(t *testing.T) {
+	nan := Number(math.NaN())
+	final, vectors, loss := Evaluation{Score: 0.1}, Evaluation{Score: 0.9, How: "by vectors"}, Evaluation{Score: 2, Lower: true}
+	for _, c := range []struct {
+		name   string
+		e, old Evaluation
+		want   bool
+	}{
+		{"final after vectors", final, vectors, true},
+		{"vectors after final", vectors, final, false},
+		{"undefined after vectors", Evaluation{Score: nan}, vectors, true},
+		{"better vectors", Evaluation{Score: 0.95, How: "by vectors"}, vectors, true},
+		{"equal", final, final, false},
+		{"lower loss", Evaluation{Score: 1, Lower: true}, loss, true},
+		{"higher loss", Evaluation{Score: 3, Lower: true}, loss, false},
+		{"a number after NaN", loss, Evaluation{Score: nan, Lower: true}, true},
+		{"NaN after a number", Evaluation{Score: nan, Lower: true}, loss, false},
+		{"lower than a loss that was kept as its negative", loss, Evaluation{Score: -3}, true},
+	} {
+		if got := c.e.better(c.old); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
 	}
 }

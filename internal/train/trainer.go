@@ -91,9 +91,30 @@ func (t Totals) share(p Part) float64 {
 
 // Evaluation is a score on dev.
 type Evaluation struct {
-	Score   Number  `json:"score"` // the task's own metric; higher is better, NaN is worst
+	Metric  string  `json:"metric"`                    // that chooses the best model; one of Metrics
+	Score   Number  `json:"score"`                     // its value; NaN is worst
+	Lower   bool    `json:"lower_is_better,omitempty"` // as of a loss
 	Metrics Numbers `json:"metrics"`
-	How     string  `json:"how,omitempty"` // the task's metric was measured, where that differs within a run
+	// How says how the metric was measured where that is not as at the end of the run. Such
+	// scores are not compared with others: a model without How is better than any with it.
+	How string `json:"how,omitempty"`
+}
+
+// better says whether a model with e is to be taken before one with old.
+func (e Evaluation) better(old Evaluation) bool {
+	if (e.How == "") != (old.How == "") {
+		return e.How == ""
+	}
+	x, y := e.rank(), old.rank()
+	return x > y || math.IsNaN(y) && !math.IsNaN(x)
+}
+
+// rank is larger for the better of comparable evaluations.
+func (e Evaluation) rank() float64 {
+	if e.Lower {
+		return -float64(e.Score)
+	}
+	return float64(e.Score)
 }
 
 // Note says in a saved model how it came about.
@@ -522,9 +543,7 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err
 	if err != nil {
 		return false, err
 	}
-	// Written so that the first score, and any number over NaN, is better.
-	best := float64(t.state.Best.Score)
-	better = t.state.BestStep == 0 || float64(e.Score) > best || (math.IsNaN(best) && !math.IsNaN(float64(e.Score)))
+	better = t.state.BestStep == 0 || e.better(t.state.Best)
 	if better {
 		t.state.Best, t.state.BestStep, t.state.Worse = e, t.state.Step, 0
 	} else {
@@ -532,7 +551,11 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err
 	}
 	t.state.Last, t.state.LastStep = e, t.state.Step
 	t.Observer.Evaluated(t.state.Step, e, better)
-	return better, log.write("eval", map[string]any{"step": t.state.Step, "metrics": e.Metrics, "best": better})
+	line := map[string]any{"step": t.state.Step, "metric": e.Metric, "metrics": e.Metrics, "best": better}
+	if e.How != "" {
+		line["how"] = e.How
+	}
+	return better, log.write("eval", line)
 }
 
 func (t *Trainer) outcome(start time.Time, stopped string) Outcome {
