@@ -97,7 +97,8 @@ func TestUseAfterClose(t *testing.T) {
 			if m, err = unimo.Open(dir); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := m.Predict(nil, unimo.Input{Text: "a"}); err == nil { //lint:ignore SA1012 what is tested
+			//lint:ignore SA1012 what is tested
+			if _, err := m.Predict(nil, unimo.Input{Text: "a"}); err == nil {
 				t.Error("nil for a context was accepted")
 			}
 			answer, err := m.Predict(ctx, unimo.Input{Text: "a"})
