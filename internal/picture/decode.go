@@ -154,8 +154,20 @@ func broken(err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return errors.New("picture is cut off; fetch the file again")
 	}
+	var kind jpeg.UnsupportedError
+	if errors.As(err, &kind) {
+		if strings.Contains(string(kind), "subsampling") {
+			kind = "colour at an unusual part of the resolution"
+		}
+		return fmt.Errorf("%w (%s): %s", errUnread, string(kind), resave)
+	}
 	return fmt.Errorf("picture cannot be decoded: %w; fetch the file again or convert it", err)
 }
+
+// errUnread is what errors about a JPEG wrap that is whole, but of a kind that is not read.
+var errUnread = errors.New("JPEG of a kind that is not read")
+
+const resave = "save it again as a plain (baseline) JPEG or as PNG"
 
 // format is a kind of picture.
 type format struct {
@@ -204,6 +216,9 @@ func prepareJPEG(raw []byte) ([]byte, int, error) {
 	h := walkJPEG(raw)
 	if h.end == 0 {
 		return nil, 0, broken(io.ErrUnexpectedEOF)
+	}
+	if h.unread != "" {
+		return nil, 0, fmt.Errorf("%w (%s): %s", errUnread, h.unread, resave)
 	}
 	raw = raw[:h.end]
 	if n := bytes.Count(raw, []byte{0xff, markerSOS}); n > maxScans {

@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"image"
 	"image/color"
@@ -412,4 +413,30 @@ func FuzzOrientation(f *testing.F) {
 			t.Fatalf("orientation %d", o)
 		}
 	})
+}
+
+// A JPEG that is whole but of a kind that is not read is not called broken.
+func TestJPEGOfOtherKinds(t *testing.T) {
+	for name, c := range map[string]struct {
+		at    int // behind the marker 0xff 0xc0
+		value byte
+		want  string
+	}{
+		"arithmetic coding":              {-1, 0xc9, "arithmetic coding"},
+		"progressive, arithmetic coding": {-1, 0xca, "arithmetic coding"},
+		"lossless":                       {-1, 0xc3, "lossless"},
+		"hierarchical":                   {-1, 0xc5, "hierarchical"},
+		"12 bits":                        {2, 12, "12 bits"},
+		"colour of three columns":        {9, 0x31, "part of the resolution"},
+		"colour of four rows":            {9, 0x14, "part of the resolution"},
+		"blue otherwise than red":        {12, 0x21, "part of the resolution"},
+	} {
+		m := image.NewNRGBA(image.Rect(0, 0, 16, 16))
+		raw := jpegFile(t, m)
+		raw[bytes.Index(raw, []byte{0xff, 0xc0})+2+c.at] = c.value
+		_, err := Decode(raw, Limits{})
+		if !errors.Is(err, errUnread) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "again or") || !strings.Contains(err.Error(), "plain (baseline)") {
+			t.Errorf("%s: error %v, want %q and what to do", name, err, c.want)
+		}
+	}
 }

@@ -3,6 +3,7 @@ package picture
 import (
 	"bytes"
 	"encoding/binary"
+	"fmt"
 )
 
 // How a camera was held is the tag "Orientation" (274) in a file's Exif data, which is a
@@ -66,10 +67,11 @@ func turn(orientation, w, h int) (wide, start, stepX, stepY int) {
 // jpegHeader is what a walk over a JPEG's segments finds.
 type jpegHeader struct {
 	orientation int
-	components  int  // channels
-	progressive bool // is refined scan by scan
-	adobe       bool // has Adobe's segment, which says how colours are coded
-	end         int  // behind the end marker; 0: there is none
+	components  int    // channels
+	unread      string // what is said of a kind that no decoder here reads; "" of others
+	progressive bool   // is refined scan by scan
+	adobe       bool   // has Adobe's segment, which says how colours are coded
+	end         int    // behind the end marker; 0: there is none
 }
 
 // Markers of JPEG, behind their 0xff. Source: ITU-T T.81, table B.1.
@@ -77,6 +79,13 @@ const (
 	markerTEM   = 0x01 // without length, like those from RST0 to SOI
 	markerSOF0  = 0xc0
 	markerSOF2  = 0xc2
+	markerSOF3  = 0xc3
+	markerSOF5  = 0xc5
+	markerSOF7  = 0xc7
+	markerSOF9  = 0xc9
+	markerSOF11 = 0xcb
+	markerSOF13 = 0xcd
+	markerSOF15 = 0xcf
 	markerRST0  = 0xd0
 	markerSOI   = 0xd8
 	markerEOI   = 0xd9
@@ -124,6 +133,15 @@ func walkJPEG(raw []byte) jpegHeader {
 			h.orientation = tiffOrientation(segment)
 		case markerSOF0 <= marker && marker <= markerSOF2 && len(segment) > 5:
 			h.components, h.progressive = int(segment[5]), marker == markerSOF2
+			if segment[0] != 8 {
+				h.unread = fmt.Sprintf("JPEG with %d bits a colour", segment[0])
+			}
+		case marker == markerSOF3:
+			h.unread = "lossless JPEG"
+		case markerSOF5 <= marker && marker <= markerSOF7, markerSOF13 <= marker && marker <= markerSOF15:
+			h.unread = "hierarchical JPEG"
+		case markerSOF9 <= marker && marker <= markerSOF11:
+			h.unread = "JPEG with arithmetic coding"
 		case marker == markerAPP14 && bytes.HasPrefix(segment, []byte("Adobe")):
 			h.adobe = true
 		}

@@ -222,11 +222,6 @@ func OpenIndex(dir, model string) (*Index, error) {
 func (ix *Index) open(dir string) error {
 	var err error
 	path := filepath.Join(dir, vectorFile)
-	f, err := infile.Open(path) // which refuses pipes
-	if err != nil {
-		return err
-	}
-	f.Close()
 	if ix.reader, err = checkpoint.OpenSafetensors(path); err != nil {
 		return err
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // ScoreFolder keeps the scores of an evaluation on disk, a file for a block of images, so
@@ -78,11 +77,6 @@ func (f *ScoreFolder) path(first int) string {
 
 // open opens a file of scores of the same.
 func (f *ScoreFolder) open(path string) (checkpoint.Reader, error) {
-	file, err := infile.Open(path) // which refuses pipes
-	if err != nil {
-		return nil, err
-	}
-	file.Close()
 	r, err := checkpoint.OpenSafetensors(path)
 	if err != nil {
 		return nil, fmt.Errorf("%w; remove the file to compute its scores again", err)
