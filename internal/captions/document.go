@@ -1,6 +1,7 @@
 package captions
 
 import (
+	"bytes"
 	"cmp"
 	"encoding/json"
 	"errors"
@@ -38,6 +39,8 @@ type document struct {
 	names   map[string]string
 	waiting []row // image is the id
 	keys    []string
+
+	bare string // an image without captions, of a list
 }
 
 // readDocument reads Karpathy's JSON, COCO's, lists of images and captions, and names with captions.
@@ -232,12 +235,12 @@ func (d *document) item(o columns.Object, key string, number int) (known bool, e
 		return false, d.unknown("%s: %v", where, err)
 	}
 	switch {
-	case key != "images" && o["image_id"] != nil && image == "":
+	case key == "annotations" && o["image_id"] != nil && image == "":
 		if caption == "" {
 			return false, nil // COCO's instances, or the like
 		}
 		return true, d.annotation(o, caption, where)
-	case image != "" && caption != "":
+	case (image != "" || o["image_id"] != nil) && caption != "":
 		d.form = cmp.Or(d.form, "a JSON list of images and captions")
 		return true, d.rows(o, where)
 	case image != "" && key == "images" && o["id"] != nil:
@@ -248,7 +251,8 @@ func (d *document) item(o columns.Object, key string, number int) (known bool, e
 		}
 		return true, nil // a caption of it says what is wrong
 	case image != "":
-		return d.form != "", d.rows(o, where) // which says that there is no caption
+		d.bare = cmp.Or(d.bare, o.String())
+		return true, d.rows(o, where) // which says that there is no caption
 	}
 	return false, nil
 }
@@ -299,9 +303,13 @@ func (d *document) annotated(r row) error {
 
 // finish yields what waited, and judges the document as a whole.
 func (d *document) finish() error {
-	for _, r := range d.waiting {
-		if err := d.annotated(r); err != nil {
-			return err
+	if len(d.names) == 0 && len(d.waiting) > 0 {
+		d.form = ""
+	} else {
+		for _, r := range d.waiting {
+			if err := d.annotated(r); err != nil {
+				return err
+			}
 		}
 	}
 	switch {
@@ -309,10 +317,39 @@ func (d *document) finish() error {
 		return nil
 	case len(d.names) > 0:
 		return d.unknown("\"images\" without captions: no \"sentences\" in them, and no \"annotations\" with \"image_id\" and \"caption\"")
+	case len(d.waiting) > 0:
+		return d.unknown("\"annotations\" without the \"images\" that they are of")
+	case d.bare != "":
+		return d.unknown("a list of images without captions, and in it %s", d.bare)
 	case len(d.keys) > 0:
 		return d.unknown("an object with the keys %s", strings.Join(d.keys, ", "))
 	}
 	return d.unknown("it is empty")
+}
+
+// sentence is an item of "sentences" in Karpathy's JSON.
+type sentence struct {
+	Tokens []string     `json:"tokens"`
+	Raw    string       `json:"raw"`
+	ID     columns.Name `json:"sentid"`
+}
+
+// sentencesOf reads at most one more than an image may have.
+func sentencesOf(raw json.RawMessage) (list []sentence, problem string) {
+	if len(raw) > 0 && raw[0] != '[' {
+		return nil, `"sentences" is ` + infile.JSONKind(raw) + ", want a list"
+	}
+	dec := json.NewDecoder(bytes.NewReader(raw))
+	dec.Token() // the bracket
+	for len(list) <= maxImageCaptions && dec.More() {
+		var s sentence
+		if err := dec.Decode(&s); err != nil {
+			problem, _ = infile.ExplainJSON(err)
+			return nil, `"sentences": ` + problem
+		}
+		list = append(list, s)
+	}
+	return list, ""
 }
 
 // karpathy takes an image of Karpathy's JSON.
@@ -321,19 +358,14 @@ func (d *document) karpathy(o columns.Object, where string) error {
 	var wrong [2]string
 	image, wrong[0] = o.Text("filename")
 	split, wrong[1] = o.Text("split")
-	var sentences []struct {
-		Tokens []string     `json:"tokens"`
-		Raw    string       `json:"raw"`
-		ID     columns.Name `json:"sentid"`
-	}
-	problem := cmp.Or(wrong[0], wrong[1])
-	problem = cmp.Or(problem, o.Decode("sentences", &sentences))
+	sentences, problem := sentencesOf(o["sentences"])
+	problem = cmp.Or(wrong[0], wrong[1], problem)
 	switch count := len(sentences); {
 	case problem != "":
 	case count == 0:
 		problem = fmt.Sprintf(`(%s) has no "sentences"`, data.Quote(image))
 	case count > maxImageCaptions:
-		problem = fmt.Sprintf("(%s) has %d sentences, more than %d", data.Quote(image), count, maxImageCaptions)
+		problem = fmt.Sprintf("(%s) has more than %d sentences", data.Quote(image), maxImageCaptions)
 	}
 	if problem != "" {
 		return d.yield(row{problem: problem}, where)

@@ -22,6 +22,9 @@ func rows(o columns.Object, r row, yield func(row) error) error {
 			return fail(err.Error())
 		}
 	}
+	if key[0] == "" && o["image_id"] != nil {
+		key[0] = "image_id" // what the image goes by where nothing else says
+	}
 	if key[0] == "" {
 		return fail("is " + o.String() + ", none of which is an image")
 	}

@@ -63,10 +63,18 @@ func (o Object) String() string {
 	return "an object with the keys " + strings.Join(quoted, ", ")
 }
 
+// value returns what is under key. No role has the key "".
+func (o Object) value(key string) json.RawMessage {
+	if key == "" {
+		return nil
+	}
+	return o[key]
+}
+
 // Text returns the text under key, or the number as it is written; "" if there is nothing. The
 // problem is "" unless it is something else.
 func (o Object) Text(key string) (text, problem string) {
-	raw := o[key]
+	raw := o.value(key)
 	switch {
 	case len(raw) == 0:
 	case raw[0] == '"':
@@ -84,7 +92,7 @@ func (o Object) Text(key string) (text, problem string) {
 // Texts returns the text or the texts under key; none if there is nothing. The problem is ""
 // unless it is something else.
 func (o Object) Texts(key string) (texts []string, problem string) {
-	raw := o[key]
+	raw := o.value(key)
 	if len(raw) == 0 {
 		return nil, ""
 	}
@@ -116,7 +124,7 @@ func (n *Name) UnmarshalJSON(raw []byte) error {
 // Decode decodes the value under key into v, which stays if there is nothing. The problem is ""
 // unless it is of another kind.
 func (o Object) Decode(key string, v any) (problem string) {
-	raw := o[key]
+	raw := o.value(key)
 	if len(raw) == 0 {
 		return ""
 	}

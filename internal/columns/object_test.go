@@ -63,7 +63,7 @@ func TestParseObject(t *testing.T) {
 }
 
 func FuzzObject(f *testing.F) {
-	for _, s := range []string{`{"image": "a", "caption": ["x"]}`, `{"a": null}`, "[]", `{"\ud800": "\ud800", "text": 1e5}`} {
+	for _, s := range []string{`{"image": "a", "caption": ["x"]}`, `{"a": null}`, "[]", `{"": []}`, `{"\ud800": "\ud800", "text": 1e5}`} {
 		f.Add([]byte(s))
 	}
 	f.Fuzz(func(t *testing.T, raw []byte) {

@@ -188,6 +188,9 @@ func (b *budget) Read(p []byte) (int, error) {
 // goes on and makes room for all of them.
 type list[T any] []T
 
+// maxListed bounds a list.
+const maxListed = 1 << 20
+
 // UnmarshalJSON implements [json.Unmarshaler].
 func (l *list[T]) UnmarshalJSON(raw []byte) error {
 	if raw[0] != '[' {
@@ -199,6 +202,9 @@ func (l *list[T]) UnmarshalJSON(raw []byte) error {
 		var item T
 		if err := dec.Decode(&item); err != nil {
 			return err
+		}
+		if len(*l) == maxListed {
+			return fmt.Errorf("a list has more than %d items", maxListed)
 		}
 		*l = append(*l, item)
 	}
