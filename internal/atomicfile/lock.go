@@ -140,3 +140,13 @@ func (l *Lock) Release() error {
 	l.f = nil
 	return err
 }
+
+// Held says whether a process owns the folder dir. Where the system has no locks it is not known, and taken so.
+func Held(dir string) bool {
+	f, err := os.Open(filepath.Join(dir, LockName))
+	if err != nil {
+		return !errors.Is(err, os.ErrNotExist)
+	}
+	defer f.Close() // and with it the lock
+	return tryLock(f) != nil
+}

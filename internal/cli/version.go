@@ -18,6 +18,8 @@ func (a *app) commands() []*cobra.Command {
 		a.pretrainCommand(),
 		a.finetuneCommand(),
 		a.goOnCommand(),
+		a.runsCommand(),
+		a.compareCommand(),
 		a.evaluateCommand(),
 		a.predictCommand(),
 		a.generateCommand(),

@@ -418,6 +418,9 @@ func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Su
 			return nil, err
 		}
 		s.Results = append(s.Results, result)
+		if err := writeAnswers(r.Preset, r.dir.Root(), result); err != nil {
+			return nil, err
+		}
 	}
 	s.Metrics = Metrics(s.Results)
 	if err := r.predictTests(ctx, l); err != nil {

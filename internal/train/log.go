@@ -8,7 +8,9 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/infile"
@@ -180,4 +182,22 @@ func (h *History) add(raw []byte) bool {
 		}{line.Step, line.Metrics})
 	}
 	return true
+}
+
+// Each calls yield for every value: of the steps, then of the evaluations, whose series begin with "dev ".
+func (h History) Each(yield func(step int, series string, value float64)) {
+	for _, s := range h.Steps {
+		yield(s.Step, "loss", s.Loss)
+		yield(s.Step, "learning_rate", s.Rate)
+		yield(s.Step, "grad_norm", s.Norm)
+		yield(s.Step, "tokens_per_second", s.Speed)
+		for _, name := range slices.Sorted(maps.Keys(s.Parts)) {
+			yield(s.Step, name, float64(s.Parts[name]))
+		}
+	}
+	for _, e := range h.Evals {
+		for _, name := range slices.Sorted(maps.Keys(e.Metrics)) {
+			yield(e.Step, "dev "+name, float64(e.Metrics[name]))
+		}
+	}
 }

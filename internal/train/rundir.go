@@ -150,8 +150,11 @@ func (d *Dir) ReadInfo() (Info, error) {
 	return info, nil
 }
 
+// ReadOnly is the folder of a run for reading.
+func ReadOnly(root string) *Dir { return &Dir{root: root} }
+
 // OpenInfo reads the run.json of the folder root; nothing in it is touched.
-func OpenInfo(root string) (Info, error) { return (&Dir{root: root}).ReadInfo() }
+func OpenInfo(root string) (Info, error) { return ReadOnly(root).ReadInfo() }
 
 // ReadConfig reads the settings in the run.json of the folder root into config, a pointer to their
 // struct. Keys that it does not have are passed over.
