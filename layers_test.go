@@ -4,7 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"io/fs"
+	"os"
 	"os/exec"
+	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -104,4 +108,40 @@ func checkModule(t *testing.T, path, imported string) {
 		}
 	}
 	t.Errorf("%s imports %s, which is not in allowedModules", path, imported)
+}
+
+// Files from outside are opened in one place, which refuses pipes and devices and names what
+// stands in a file's place. The exceptions do not read what others wrote.
+func TestFilesAreOpenedByInfile(t *testing.T) {
+	opens := regexp.MustCompile(`\bos\.(Open|ReadFile|DirFS)\(`)
+	allowed := map[string]string{
+		"internal/infile":     "the place itself",
+		"internal/golden":     "for tests",
+		"internal/atomicfile": "opens folders to flush them",
+		"internal/corpus":     "walks folders only",
+		"internal/regions":    "walks folders only",
+		"internal/seq2seq":    "walks folders only",
+	}
+	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		dir := filepath.ToSlash(filepath.Dir(path))
+		if !strings.HasPrefix(dir, "internal/") && dir != "." {
+			return nil // programs of their own
+		}
+		source, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for _, call := range opens.FindAllString(string(source), -1) {
+			if _, ok := allowed[dir]; !ok || call != "os.DirFS(" && dir != "internal/infile" && dir != "internal/golden" && dir != "internal/atomicfile" {
+				t.Errorf("%s calls %s): open files with internal/infile", path, call)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
 }

@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/picture"
 )
@@ -269,7 +270,7 @@ func (v *validator) checkPictures() error {
 }
 
 func hashFile(path string) (sum [sha256.Size]byte, err error) {
-	f, err := os.Open(path)
+	f, err := infile.Open(path)
 	if err != nil {
 		return sum, err
 	}

@@ -380,6 +380,9 @@ func storyBaselines() []trivialScore {
 	return scores
 }
 
+// maxPage bounds a report's page, in bytes: those with pictures have some MB.
+const maxPage = 256 << 20
+
 // demoPage leaves a part's report as report.html in its folder and returns its path: of a part with
 // pictures, what was found among those that training never showed.
 func demoPage(dir string, p demoPart, summary *task.Summary, results []task.Result) (string, error) {
@@ -387,7 +390,7 @@ func demoPage(dir string, p demoPart, summary *task.Summary, results []task.Resu
 	if p.preset.Retrieval != nil {
 		return page, task.WriteGallery(page, p.preset, results[0], []report.Item{{Key: "data", Value: p.notice}, {Key: "curves", Value: summary.Dir.Report()}})
 	}
-	raw, err := os.ReadFile(summary.Dir.Report())
+	raw, err := infile.Read(summary.Dir.Report(), maxPage)
 	if err != nil {
 		return "", fmt.Errorf("read the run's report: %w", err)
 	}

@@ -4,10 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/synth"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
@@ -85,7 +85,7 @@ func (a *app) demoPretraining(ctx context.Context, dir string, p demoPart) (trai
 			scores[key+tuning.suffix] = results[0].Metrics[key]
 		}
 	}
-	raw, err := os.ReadFile(before.Dir.Report())
+	raw, err := infile.Read(before.Dir.Report(), maxPage)
 	if err != nil {
 		return nil, fmt.Errorf("read the run's report: %w", err)
 	}

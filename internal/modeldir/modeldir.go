@@ -25,6 +25,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/tokenizer"
 )
@@ -121,7 +122,7 @@ func hasVocabulary(dir string) bool {
 
 // replace writes a file unless it holds data already.
 func replace(path string, data []byte) error {
-	if old, err := os.ReadFile(path); err == nil && bytes.Equal(old, data) {
+	if old, err := infile.Read(path, int64(len(data))); err == nil && bytes.Equal(old, data) {
 		return nil
 	}
 	return atomicfile.WriteBytes(path, data)

@@ -15,6 +15,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -226,7 +227,7 @@ func copyFolder(from, to string) error {
 		return fmt.Errorf("copy model: %w", err)
 	}
 	for _, e := range entries {
-		f, err := os.Open(filepath.Join(from, e.Name()))
+		f, err := infile.Open(filepath.Join(from, e.Name()))
 		if err != nil {
 			return fmt.Errorf("copy model: %w", err)
 		}
