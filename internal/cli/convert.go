@@ -120,6 +120,9 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 			return err
 		}
 	}
+	if err := checkModel(source); err != nil {
+		return err
+	}
 	source = modeldir.Resolve(source)
 	from, err := openSource(source)
 	if err != nil {

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"image/png"
 	"io"
@@ -11,9 +12,9 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
-	"golang.org/x/term"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/infile"
@@ -337,10 +338,27 @@ func (a *app) tryStories(ctx context.Context, model string) error {
 
 // typist returns the terminal where a person types, nil where nobody can.
 func (a *app) typist() io.Reader {
-	if f, ok := a.stdin.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
-		return f
+	if isTerminal(a.stdin) {
+		return a.stdin
 	}
 	return nil
+}
+
+// ask asks for texts, line by line up to an empty one, where a command was given none and a person
+// sits at the terminal. What is wrong with a text is said, and the next one is asked for. The
+// prompt goes to standard error: standard output has the answers alone.
+func (a *app) ask(ctx context.Context, what string, answer func(text string) error) error {
+	lines := bufio.NewScanner(infile.Text(infile.Interruptible(ctx, a.stdin), standardInput))
+	fmt.Fprintf(a.stderr, "Type %s; an empty line ends.\n", what)
+	for fmt.Fprint(a.stderr, "> "); lines.Scan() && strings.TrimSpace(lines.Text()) != ""; fmt.Fprint(a.stderr, "> ") {
+		if err := answer(lines.Text()); errors.Is(err, context.Canceled) || a.stdout.err != nil {
+			return err
+		} else if err != nil {
+			a.log.Error(oneLine(err))
+		}
+	}
+	fmt.Fprintln(a.stderr)
+	return lines.Err()
 }
 
 // converse asks about what the user types until an empty line. Where nobody can

@@ -110,7 +110,8 @@ func (a *app) generateCommand() *cobra.Command {
 input, or with --data for each example of a file (JSON lines, CSV, the reference's TSV,
 CoQA's or SQuAD's JSON and others). A tab separates the texts of one input, such as answer
 and passage of question generation. A model for conversations needs --story and takes
-the text as a question about it; 'unimo chat' asks one after the other.
+the text as a question about it; 'unimo chat' asks one after the other. Without a text
+a terminal asks line by line.
 
 A line of output is the generated text; with --json one object a line.`,
 		Example: `  unimo generate --model RUN/best "the long text that is to be summarised"
@@ -120,8 +121,8 @@ A line of output is the generated text; with --json one object a line.`,
   unimo generate --model COQA/best --story story.txt "Who has the ball?"`,
 		RunE: func(c *cobra.Command, args []string) error {
 			switch {
-			case dataFile == "" && len(args) == 0:
-				return usagef("give texts, '-' to read lines of standard input, or --data FILE")
+			case dataFile == "" && len(args) == 0 && a.typist() == nil:
+				return usagef("give texts, '-' to read lines of standard input, or --data FILE%s", seeHelp(c))
 			case dataFile != "" && len(args) > 0:
 				return usagef("--data goes with no text")
 			case len(args) > 1 && slices.Contains(args, "-"):
@@ -144,6 +145,8 @@ A line of output is the generated text; with --json one object a line.`,
 			switch {
 			case dataFile != "":
 				return w.file(c.Context(), dataFile)
+			case len(args) == 0:
+				return a.ask(c.Context(), "a text", func(text string) error { return w.texts(c.Context(), []string{text}, 1) })
 			case args[0] == "-":
 				return w.lines(c.Context())
 			}

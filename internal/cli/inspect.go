@@ -127,6 +127,9 @@ mismatched, optimizer), left_out.`,
 }
 
 func inspect(path string, flags inspectFlags) (*inspection, error) {
+	if err := checkModel(path); err != nil {
+		return nil, err
+	}
 	path = modeldir.Resolve(path)
 	from, err := openSource(path)
 	if err != nil {

@@ -60,6 +60,9 @@ region features.`,
 			if len(args) < 2 {
 				return usagef("give a picture and one text or more")
 			}
+			if features == "" && absent(args[0]) {
+				return fmt.Errorf("%s is no file: the picture comes first, then the texts", args[0])
+			}
 			return nil
 		},
 		RunE: func(c *cobra.Command, args []string) error {
@@ -186,7 +189,7 @@ absolute. --model is the model that made the index; by default it is where it wa
 
 Every vector of the index is looked at. Of a text's best --candidates the full model makes the
 final order, and their score is the match score; of the others, and for --image, it is the
-similarity of the vectors (-1 to 1).
+similarity of the vectors (-1 to 1). Without a text a terminal asks line by line.
 
 --open shows the pictures in the browser, --html FILE writes that page: one file that holds
 all it shows.`,
@@ -194,7 +197,8 @@ all it shows.`,
   unimo search --index INDEX "two dogs run on the beach" --open
   unimo search --model RUN/best --index INDEX --image dog.jpg -k 20 --json`,
 		Args: func(_ *cobra.Command, args []string) error {
-			if (len(args) == 1) == (image != "") || len(args) > 1 {
+			typed := len(args) == 0 && image == "" && a.typist() != nil
+			if (len(args) == 1) == (image != "") && !typed || len(args) > 1 {
 				return usagef("give one text (in quotes), or --image FILE")
 			}
 			if k < 1 || candidates < 0 {
@@ -216,17 +220,23 @@ all it shows.`,
 			if s.Stale > 0 {
 				a.log.Warn("pictures left out: they changed in an update of the index that was interrupted; run it again", "count", s.Stale)
 			}
-			hits, err := search(c.Context(), r, s, args, image, k, candidates)
-			if err != nil {
-				return err
+			find := func(text string) error {
+				hits, err := search(c.Context(), r, s, text, image, k, candidates)
+				if err != nil {
+					return err
+				}
+				if err := a.printFound(s, hits); err != nil || page == "" && !show {
+					return err
+				}
+				return a.showFound(r, s, searchedFor(r, text, image), hits, page, show)
 			}
-			if err := a.printFound(s, hits); err != nil {
-				return err
+			switch {
+			case len(args) > 0:
+				return find(args[0])
+			case image == "":
+				return a.ask(c.Context(), "what the pictures should show", find)
 			}
-			if page == "" && !show {
-				return nil
-			}
-			return a.showFound(r, s, searchedFor(r, args, image), hits, page, show)
+			return find("")
 		},
 	}
 	pixelsFlag(c, &pixels)
@@ -258,9 +268,9 @@ func openIndexModel(dir, index string, pixels int) (*task.Retriever, error) {
 	return openRetriever(dir, pixels)
 }
 
-func search(ctx context.Context, r *task.Retriever, s *task.Search, args []string, image string, k, candidates int) ([]retrieve.Found, error) {
+func search(ctx context.Context, r *task.Retriever, s *task.Search, text, image string, k, candidates int) ([]retrieve.Found, error) {
 	if image == "" {
-		return s.Text(ctx, args[0], k, candidates)
+		return s.Text(ctx, text, k, candidates)
 	}
 	im, err := r.Picture(image)
 	if err != nil {

@@ -35,7 +35,7 @@ func (a *app) predictCommand() *cobra.Command {
 		Use:   "predict --model DIR [TEXT... | -]",
 		Short: "Classify or score texts",
 		Long: `Classify or score texts: those of the command line, or with '-' the lines of
-standard input. A line of output is label, probability and text, tab-separated
+standard input. Without a text a terminal asks line by line. A line of output is label, probability and text, tab-separated
 (score and text for a regression), with tabs and line breaks in the text made spaces;
 with --json one object a line, the text as it is. With --pair every input is two
 texts (or more, of a model for more) with tabs between them, and so is the text of the output.`,
@@ -43,8 +43,8 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
   unimo predict --model RUN/best --json - < sentences.txt
   printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
 		RunE: func(c *cobra.Command, args []string) error {
-			if len(args) == 0 {
-				return usagef("give texts, or '-' to read lines of standard input")
+			if len(args) == 0 && a.typist() == nil {
+				return usagef("give texts, or '-' to read lines of standard input%s", seeHelp(c))
 			}
 			if len(args) > 1 && slices.Contains(args, "-") {
 				return usagef("'-' reads standard input and goes with no other text")
@@ -54,6 +54,9 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
 				return err
 			}
 			defer p.Close()
+			if len(args) == 0 {
+				return a.ask(c.Context(), "a text", func(text string) error { return a.predict(c.Context(), p, []string{text}, pair, 1) })
+			}
 			if len(args) == 1 && args[0] == "-" {
 				return a.predictLines(c.Context(), p, pair)
 			}

@@ -162,7 +162,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			if err := kernels.CheckEnv(); err != nil {
 				return usageError{err}
 			}
-			return nil
+			return checkPaths(c)
 		},
 	}
 	root.SetIn(a.stdin)

@@ -20,11 +20,11 @@ import (
 const thumbnailSide = 480
 
 // searchedFor begins the page of a query.
-func searchedFor(r *task.Retriever, args []string, image string) report.Search {
+func searchedFor(r *task.Retriever, text, image string) report.Search {
 	if image != "" {
 		return report.Search{Query: "Like " + picture.ID(filepath.Base(image)), Picture: r.Thumbnail(image, thumbnailSide)}
 	}
-	return report.Search{Query: args[0]}
+	return report.Search{Query: text}
 }
 
 // showFound writes the page of what was found to a file, and opens it in the browser if show. Without

@@ -1,0 +1,118 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/unimo-go/unimo/internal/task"
+)
+
+// weightsPage says where weights and data are got from.
+const weightsPage = "docs/weights-and-data.md"
+
+// The flags whose values are files and folders that must be there.
+var (
+	modelFlags = []string{"model", "init", "vocab"}
+	dataFlags  = []string{"data", "dev"}
+	fileFlags  = []string{"config", "story", "index", "hyp", "ref", "wordnet", "paraphrases"}
+)
+
+// checkPaths refuses a call that names a file or folder which is not there, before any work.
+func checkPaths(c *cobra.Command) error {
+	var missing error
+	c.Flags().Visit(func(f *pflag.Flag) {
+		if missing != nil {
+			return
+		}
+		paths := []string{f.Value.String()}
+		if list, ok := f.Value.(pflag.SliceValue); ok {
+			paths = list.GetSlice()
+		}
+		for _, path := range paths {
+			switch {
+			case slices.Contains(modelFlags, f.Name):
+				missing = checkModel(path)
+			case slices.Contains(dataFlags, f.Name):
+				missing = checkData(path)
+			case slices.Contains(fileFlags, f.Name) && absent(path):
+				missing = fmt.Errorf("--%s %s does not exist; check the path", f.Name, path)
+			}
+		}
+	})
+	return missing
+}
+
+func absent(path string) bool {
+	_, err := os.Stat(path)
+	return path != "" && errors.Is(err, fs.ErrNotExist)
+}
+
+// hubOwners are the owners, on Hugging Face's hub, of models that are known by their names alone.
+var hubOwners = map[string]string{
+	"roberta": "FacebookAI", "bert": "google-bert", "all-minilm": "sentence-transformers", "all-mpnet": "sentence-transformers",
+	"paraphrase-minilm": "sentence-transformers", "multi-qa-minilm": "sentence-transformers", "minilm": "microsoft",
+}
+
+// hubName is a name of Hugging Face's hub: owner and model, of which the owner may be left out.
+var hubName = regexp.MustCompile(`^(?:([A-Za-z0-9][\w.-]*)/)?([A-Za-z0-9][\w.-]*)$`)
+
+// checkModel refuses a model that is not there. Where its name is one of a hub, the error says how
+// to fetch it.
+func checkModel(path string) error {
+	if !absent(path) {
+		return nil
+	}
+	name := path
+	for _, prefix := range []string{"https://huggingface.co/", "http://huggingface.co/", "https://hf.co/", "huggingface.co/", "hf://", "hf:"} {
+		name = strings.TrimPrefix(name, prefix)
+	}
+	parts := hubName.FindStringSubmatch(strings.TrimSuffix(name, "/"))
+	if parts == nil || filepath.Ext(name) == ".safetensors" || slices.Contains([]string{"best", "last"}, parts[2]) {
+		if strings.Contains(path, "://") {
+			return fmt.Errorf("%s is an address; nothing is downloaded: fetch the files and name their folder (%s)", path, weightsPage)
+		}
+		return fmt.Errorf("%s does not exist; check the path (%s says where models come from)", path, weightsPage)
+	}
+	owner, model := parts[1], parts[2]
+	if owner == "" {
+		longest := ""
+		for prefix := range hubOwners {
+			if strings.HasPrefix(strings.ToLower(model), prefix+"-") && len(prefix) > len(longest) {
+				longest = prefix
+			}
+		}
+		if owner = hubOwners[longest]; owner == "" {
+			return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where models come from", path, weightsPage)
+		}
+	} else if _, err := os.Stat(owner); err == nil { // a folder here, whatever else it is
+		return fmt.Errorf("%s does not exist; check the path", path)
+	}
+	return fmt.Errorf("%s is no folder here; nothing is downloaded: fetch it with 'hf download %s/%s --local-dir %s' and name that folder (%s)",
+		path, owner, model, model, weightsPage)
+}
+
+// checkData refuses data that are not there. Where their name is a task's, the error says where to
+// get them.
+func checkData(path string) error {
+	if !absent(path) {
+		return nil
+	}
+	if strings.Contains(path, "://") {
+		return fmt.Errorf("%s is an address; nothing is downloaded: fetch the files and name their folder (%s)", path, weightsPage)
+	}
+	name := strings.TrimSuffix(path, "/")
+	name = strings.TrimPrefix(name, "glue/")
+	if p, err := task.Find(name); err == nil {
+		return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where to get the data of %s", path, weightsPage, p.Name)
+	}
+	return fmt.Errorf("%s does not exist; check the path", path)
+}
