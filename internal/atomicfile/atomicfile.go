@@ -33,6 +33,7 @@ const bufferSize = 1 << 20
 // Write creates or replaces the file path with what content writes.
 // An error of content is returned wrapped, and path keeps its old content.
 func Write(path string, content func(w io.Writer) error) (err error) {
+	path = filepath.Clean(path) // "FILE/" would have itself for a parent
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, tempMark+"*")
 	if err != nil {
@@ -106,6 +107,7 @@ func Mkdir(dir string) error {
 // into a temporary folder beside it. Files that fill writes are its own
 // business to flush (use [Write]); the folders it makes are flushed here.
 func WriteDir(dir string, fill func(tmp string) error) (err error) {
+	dir = filepath.Clean(dir) // "DIR/" would have itself for a parent
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("write folder %s: %w", dir, err)

@@ -61,15 +61,13 @@ decides it explicitly:
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: needs("SRC", "DST"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOf(c, "size", "config"); err != nil {
-				return err
-			}
 			return a.convert(args[0], args[1], checkpoint.Format(format), beside)
 		},
 	}
 	c.Flags().StringVar(&beside.size, "size", "", "config.json to write: mini, base or large")
 	c.Flags().StringVar(&beside.config, "config", "", "config.json to copy")
 	c.Flags().StringVar(&beside.vocab, "vocab", "", "folder with the vocabulary to copy")
+	exclusive(c, "size", "config")
 	c.Flags().StringVar(&format, "format", "", "format of DST (default: by its name)")
 	return c
 }
@@ -121,6 +119,9 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		}
 	}
 	if err := checkModel(source); err != nil {
+		return err
+	}
+	if _, err := newPath(destination); err != nil {
 		return err
 	}
 	source = modeldir.Resolve(source)

@@ -113,11 +113,15 @@ out and counted; 'unimo data validate' lists them all.`,
 				}
 				return usagef("%w%s", err, seeHelp(c))
 			}
+			dst, err := newPath(args[2])
+			if err != nil {
+				return err
+			}
 			if name == "flickr" || isImageTask(name) {
 				if f.ids || f.vocab != "" || c.Flags().Changed("texts") {
 					return usagef("--ids, --vocab and --texts are for tasks of texts; leave them out")
 				}
-				return a.prepareImages(c.Context(), args[1], args[2], f)
+				return a.prepareImages(c.Context(), args[1], dst, f)
 			}
 			t, err := seq2seq.Find(name)
 			if err != nil {
@@ -129,7 +133,7 @@ out and counted; 'unimo data validate' lists them all.`,
 			if f.ids != (f.vocab != "") {
 				return usagef("--ids needs --vocab, the vocabulary to write ids of, and the other way round")
 			}
-			return a.prepareData(c.Context(), t, args[1], args[2], f)
+			return a.prepareData(c.Context(), t, args[1], dst, f)
 		},
 	}
 	flags := c.Flags()
@@ -233,9 +237,6 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 		},
 		ValidArgsFunction: completeFirst(task.Names()...),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOf(c, "vocab", "model"); err != nil {
-				return err
-			}
 			preset, err := task.Find(args[0])
 			if err != nil {
 				return usageError{err}
@@ -255,6 +256,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 	}
 	c.Flags().StringVar(&f.vocab, "vocab", "", "`DIR` of the vocabulary to count tokens with")
 	c.Flags().StringVarP(&f.model, "model", "m", "", "`DIR` of the model to count tokens for: its vocabulary, its positions")
+	exclusive(c, "vocab", "model")
 	c.Flags().IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "refuse pictures with more")
 	textsFlag(c, &f.form)
 	columnsFlag(c, &f.columns)

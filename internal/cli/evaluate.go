@@ -59,8 +59,10 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if err := checkRank(c, o.Rank); err != nil {
 				return err
 			}
-			if columns != "" && !preset.Labelled() {
-				return usagef("--columns is for labelled texts, not for %s", preset.Name)
+			if page != "" {
+				if err := checkParent(page); err != nil {
+					return err
+				}
 			}
 			progress := a.newProgress()
 			progress.Stage("scoring")
@@ -122,7 +124,6 @@ var rankFlags = []string{"features", "order", "max-regions", "skip-bad", "two-st
 
 // checkKind refuses flags that are for tasks of another kind.
 func checkKind(c *cobra.Command, p *task.Preset) error {
-	texts := p.Generation == nil && p.Retrieval == nil
 	for _, kind := range []struct {
 		is    bool
 		tasks string
@@ -130,7 +131,7 @@ func checkKind(c *cobra.Command, p *task.Preset) error {
 	}{
 		{p.Retrieval != nil, "retrieval", rankFlags},
 		{p.Generation != nil, "tasks that generate", decodeNames},
-		{texts, "tasks of labelled texts", []string{"columns"}},
+		{p.Labelled(), "tasks of labelled texts", []string{"columns"}},
 	} {
 		for _, name := range kind.flags {
 			if !kind.is && c.Flags().Changed(name) {

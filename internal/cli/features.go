@@ -1,13 +1,10 @@
 package cli
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"iter"
-	"os"
 	"text/tabwriter"
 	"time"
 
@@ -198,10 +195,11 @@ func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
 }
 
 func (j *extractJob) writeLines(out string) error {
-	if _, err := os.Lstat(out); !errors.Is(err, fs.ErrNotExist) {
-		return cmp.Or(err, fmt.Errorf("%s exists already; name another file, or remove it", out))
+	out, err := newPath(out)
+	if err != nil {
+		return err
 	}
-	err := regions.WriteReference(out, j.source.Dim(), j.images(j.source.IDs()))
+	err = regions.WriteReference(out, j.source.Dim(), j.images(j.source.IDs()))
 	j.result.Images = j.result.New
 	return err
 }

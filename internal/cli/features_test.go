@@ -69,7 +69,7 @@ func TestFeatures(t *testing.T) {
 	if r := must(t, "features", "info", lines, "--skip-bad"); !strings.Contains(r.stdout, "width first") || !strings.Contains(r.stdout, "46 to 46") {
 		t.Error(r.stdout)
 	}
-	if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "exists already") {
+	if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "exists; choose a new name") {
 		t.Errorf("%d: %s", r.code, r.stderr)
 	}
 }

@@ -106,9 +106,6 @@ mismatched, optimizer), left_out.`,
   unimo inspect model.safetensors --stats=false --json`,
 		Args: needs("MODEL"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := oneOf(c, "size", "config"); err != nil {
-				return err
-			}
 			result, err := inspect(args[0], flags)
 			if err != nil {
 				return err
@@ -123,6 +120,7 @@ mismatched, optimizer), left_out.`,
 	c.Flags().StringVar(&flags.size, "size", "", "size of the architecture: "+strings.Join(task.Sizes(), ", "))
 	c.Flags().StringVar(&flags.config, "config", "", "config.json with the size of the architecture")
 	c.Flags().BoolVar(&flags.stats, "stats", true, "read the data for statistics")
+	exclusive(c, "size", "config")
 	return c
 }
 

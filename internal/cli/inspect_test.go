@@ -112,11 +112,10 @@ func TestInspectErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, args := range map[string][]string{
-		"no such file":            {filepath.Join(dir, "missing")},
+		"does not exist":          {filepath.Join(dir, "missing")},
 		"choose one of":           {dir, "--architecture", "x"},
 		"give --size or --config": {bare, "--architecture", "pretrained"},
 		`unknown size "huge"`:     {bare, "--size", "huge"},
-		"exclude each other":      {bare, "--size", "mini", "--config", "x"},
 		"config.json2":            {bare, "--config", filepath.Join(dir, "config.json2")},
 		"inspect needs MODEL":     {},
 	} {
@@ -147,12 +146,12 @@ func TestConvertCommand(t *testing.T) {
 		t.Errorf("there and back: %d bytes became %d (%v, %v)", len(a), len(b), errA, errB)
 	}
 	for want, args := range map[string][]string{
-		"exists already":            {archive, back},
+		"exists; choose a new name": {archive, back},
 		"unknown format":            {"--format", "zip", archive, back + "2"},
 		"add --format":              {archive, back + ".tar"},
 		"convert needs SRC and DST": {archive},
 		"is no checkpoint":          {filepath.Join(dir, "config.json"), back + "3"},
-		"no such file":              {back + "4", back + "5"},
+		"does not exist":            {back + "4", back + "5"},
 	} {
 		if _, err := execute(&app{}, (*app).convertCommand, args...); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%q: error %v, want %q", args, err, want)

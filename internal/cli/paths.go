@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -44,7 +45,7 @@ func checkPaths(c *cobra.Command) error {
 			case slices.Contains(dataFlags, f.Name):
 				missing = checkData(path)
 			case slices.Contains(fileFlags, f.Name) && absent(path):
-				missing = fmt.Errorf("--%s %s does not exist; check the path", f.Name, path)
+				missing = notThere(path, "check the path")
 			}
 		}
 	})
@@ -54,6 +55,10 @@ func checkPaths(c *cobra.Command) error {
 func absent(path string) bool {
 	_, err := os.Stat(path)
 	return path != "" && errors.Is(err, fs.ErrNotExist)
+}
+
+func notThere(path, remedy string) error {
+	return &infile.Error{File: path, Problem: "does not exist", Remedy: remedy, Err: fs.ErrNotExist}
 }
 
 // hubOwners are the owners, on Hugging Face's hub, of models that are known by their names alone.
@@ -80,7 +85,7 @@ func checkModel(path string) error {
 		if strings.Contains(path, "://") {
 			return fmt.Errorf("%s is an address; nothing is downloaded: fetch the files and name their folder (%s)", path, weightsPage)
 		}
-		return fmt.Errorf("%s does not exist; check the path (%s says where models come from)", path, weightsPage)
+		return notThere(path, fmt.Sprintf("check the path (%s says where models come from)", weightsPage))
 	}
 	owner, model := parts[1], parts[2]
 	if owner == "" {
@@ -94,7 +99,7 @@ func checkModel(path string) error {
 			return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where models come from", path, weightsPage)
 		}
 	} else if _, err := os.Stat(owner); err == nil { // a folder here, whatever else it is
-		return fmt.Errorf("%s does not exist; check the path", path)
+		return notThere(path, "check the path")
 	}
 	return fmt.Errorf("%s is no folder here; nothing is downloaded: fetch it with 'hf download %s/%s --local-dir %s' and name that folder (%s)",
 		path, owner, model, model, weightsPage)
@@ -114,5 +119,30 @@ func checkData(path string) error {
 	if p, err := task.Find(name); err == nil {
 		return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where to get the data of %s", path, weightsPage, p.Name)
 	}
-	return fmt.Errorf("%s does not exist; check the path", path)
+	return notThere(path, "check the path")
+}
+
+// newPath returns the clean path of a file or folder that a command is to make. It refuses one that
+// is there, and one whose folder is not, before any work.
+func newPath(path string) (string, error) {
+	clean := filepath.Clean(path)
+	if _, err := os.Lstat(clean); err == nil {
+		return "", fmt.Errorf("%s exists; choose a new name or remove it", path)
+	}
+	return clean, checkParent(clean)
+}
+
+// checkParent refuses a path whose folder is not there.
+func checkParent(path string) error {
+	parent := filepath.Dir(filepath.Clean(path))
+	info, err := os.Stat(parent)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s: its folder %s does not exist; make it first", path, parent)
+	case err != nil:
+		return err
+	case !info.IsDir():
+		return fmt.Errorf("%s: %s is no folder", path, parent)
+	}
+	return nil
 }

@@ -81,7 +81,7 @@ func TestRewriteErrors(t *testing.T) {
 		{[]string{"--data", dir, "--image", "ghost.jpg"}, exitUsage, "ghost.jpg"},
 		{[]string{"--data", dir, "--count", "-1"}, exitUsage, "--count -1"},
 		{[]string{"--data", dir, "--split", "dev"}, exitFailed, "dev.txt"},
-		{[]string{"--data", filepath.Join(dir, "none")}, exitFailed, "unimo data prepare flickr"},
+		{[]string{"--data", filepath.Join(dir, "none")}, exitFailed, "none: does not exist"},
 		{[]string{"--data", dir, "--paraphrases", bad}, exitFailed, "bad.tsv:1"},
 		{[]string{"--data", dir, "--wordnet", dir}, exitFailed, "index.noun"},
 	} {

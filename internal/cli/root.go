@@ -145,8 +145,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			if err := checkRequired(c); err != nil {
-				return err
+			for _, check := range []func(*cobra.Command) error{checkRequired, checkExclusive} {
+				if err := check(c); err != nil {
+					return err
+				}
 			}
 			level := slog.LevelInfo
 			if a.verbose {

@@ -140,7 +140,7 @@ func TestScoreRefuses(t *testing.T) {
 		{exitFailed, "d.txt:1: contains a NUL byte", []string{"distinct", "--hyp", f[3]}},
 		{exitFailed, "j.txt:1: the text is longer than", []string{"distinct", "--hyp", f[9]}},
 		{exitFailed, "absent: does not exist", []string{"distinct", "--hyp", "absent"}},
-		{exitFailed, "open WordNet", []string{"meteor", "--hyp", f[0], "--ref", f[0], "--wordnet", "absent"}},
+		{exitFailed, "absent: does not exist", []string{"meteor", "--hyp", f[0], "--ref", f[0], "--wordnet", "absent"}},
 		{exitFailed, `e.txt: item 1 lacks "id", "turn_id" or "answer"; give a JSON list`, []string{"coqa", "--hyp", f[4], "--ref", gold}},
 		{exitFailed, "f.txt: is no JSON list", []string{"coqa", "--hyp", f[5], "--ref", gold}},
 		{exitFailed, `g.txt: item 2 answers conversation "s", turn 1, again`, []string{"coqa", "--hyp", f[6], "--ref", gold}},

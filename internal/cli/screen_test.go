@@ -70,7 +70,7 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	missing := filepath.Join(t.TempDir(), hostile)
 	for _, args := range [][]string{
 		{"predict", "--model", missing, "x"}, {"inspect", missing}, {"tokenizer", "encode", "--vocab", missing, "x"}, {"finetune", hostile},
-		{"match", "--model", missing, "a.jpg", "x"}, {"predict", "--" + hostile}, {"convert", missing, missing}, {hostile},
+		{"match", "--model", missing, "--features", "f", "a.jpg", "x"}, {"predict", "--" + hostile}, {"convert", missing, missing}, {hostile},
 	} {
 		r := call(t, "", args...)
 		checkSafe(t, args[0], r.stderr, 1)

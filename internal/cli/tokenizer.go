@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"strconv"
 	"strings"
 
@@ -75,8 +74,9 @@ write it into the new folder DIR. The result depends on the text and the flags o
 }
 
 func (a *app) trainTokenizer(ctx context.Context, files []string, out string, size int, options tokenizer.TrainOptions) error {
-	if _, err := os.Lstat(out); err == nil {
-		return fmt.Errorf("--out %s exists; choose a new folder or remove it", out)
+	out, err := newPath(out)
+	if err != nil {
+		return err
 	}
 	result := trainedVocabulary{Out: out}
 	var readErr error

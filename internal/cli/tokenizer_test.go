@@ -99,7 +99,7 @@ func TestTokenizerErrors(t *testing.T) {
 		{[]string{"train", "--out", fresh, "--min-frequency", "0", empty}, exitUsage, "--min-frequency 0"},
 		{[]string{"train", "--out", fresh, empty}, exitFailed, "the texts are empty"},
 		{[]string{"train", "--out", fresh, empty + "x"}, exitFailed, "empty.txtx"},
-		{[]string{"train", "--out", dir, empty}, exitFailed, "exists; choose a new folder"},
+		{[]string{"train", "--out", dir, empty}, exitFailed, "exists; choose a new name"},
 		{[]string{"encode", "--vocab", fresh, "text"}, exitFailed, "fresh"},
 		{[]string{"decode", "--vocab", dir, "12", "x"}, exitFailed, `line 1 of ids: "x" is not an id`},
 		{[]string{"decode", "--vocab", dir, "12", "280"}, exitFailed, "line 1 of ids: token 1 of 2: id 280 is not in the vocabulary of 280"},

@@ -114,10 +114,15 @@ func required(f *pflag.Flag) bool {
 	return slices.Equal(f.Annotations[cobra.BashCompOneRequiredFlag], []string{"true"})
 }
 
-// oneOf refuses a call with more than one of these flags.
-func oneOf(c *cobra.Command, flags ...string) error {
+// exclusive says that at most one of these flags of c may be given.
+func exclusive(c *cobra.Command, flags ...string) {
+	c.Annotations = map[string]string{"exclusive": strings.Join(flags, " ")}
+}
+
+// checkExclusive refuses a call with more than one of the exclusive flags.
+func checkExclusive(c *cobra.Command) error {
 	var given []string
-	for _, name := range flags {
+	for name := range strings.FieldsSeq(c.Annotations["exclusive"]) {
 		if c.Flags().Changed(name) {
 			given = append(given, "--"+name)
 		}

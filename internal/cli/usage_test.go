@@ -65,7 +65,7 @@ func TestExitCodes(t *testing.T) {
 
 		{[]string{"finetune"}, exitUsage, "finetune needs a task"},
 		{[]string{"finetune", "sentiment", "--data", data}, exitUsage, "did you mean sst-2?"},
-		{[]string{"finetune", "sst-2"}, exitUsage, "finetune sst-2 needs --data and --out (see 'unimo finetune sst-2 --help')"},
+		{[]string{"finetune", "sst-2"}, exitUsage, "finetune sst-2 needs --out (see 'unimo finetune sst-2 --help')"},
 		{finetune("extra"), exitUsage, `unexpected argument "extra"`},
 		{finetune("--lr", "1"), exitUsage, "did you mean --learning-rate?"},
 		{finetune("--num_train_epochs", "1"), exitUsage, "did you mean --epochs?"},
@@ -109,7 +109,7 @@ func TestExitCodes(t *testing.T) {
 		{finetune("--vocab", "bert-base-uncased"), exitFailed, "hf download google-bert/bert-base-uncased"},
 		{[]string{"convert", "roberta-large", out}, exitFailed, "hf download FacebookAI/roberta-large"},
 		{[]string{"inspect", "unimo_base_en"}, exitFailed, "docs/weights-and-data.md says where models come from"},
-		{[]string{"inspect", "RUN/best"}, exitFailed, "RUN/best does not exist; check the path"},
+		{[]string{"inspect", "RUN/best"}, exitFailed, "RUN/best: does not exist; check the path"},
 		{[]string{"finetune", "sst-2", "-d", "SST-2", "-o", out}, exitFailed, "docs/weights-and-data.md says where to get the data of sst-2"},
 		{[]string{"finetune", "coqa", "-d", "https://example.org/coqa.json", "-o", out}, exitFailed, "is an address; nothing is downloaded"},
 		{[]string{"index", "-m", none, "-o", out}, exitUsage, "one folder of pictures"},
@@ -258,4 +258,43 @@ func mustPreset(t *testing.T, name string) *task.Preset {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// A separator behind the name of an output changes nothing, and a folder that is not there is
+// said before the work.
+func TestNamesOfOutputs(t *testing.T) {
+	dir := t.TempDir()
+	texts, pairs := filepath.Join(dir, "texts.txt"), pairsFolder(t)
+	writeFile(t, texts, strings.Repeat("the red ball is here\n", 20))
+	scenes, opinions := scenesFolder(t), opinionsFolder(t)
+	vocab := filepath.Join(dir, "vocab")
+	must(t, "tokenizer", "train", "--out", vocab+"/", "--vocab-size", "300", texts)
+	run := filepath.Join(dir, "run")
+	must(t, finetuneArgs(opinions, run+"/")...)
+	for i, args := range [][]string{
+		{"tokenizer", "train", "--vocab-size", "300", texts, "--out"},
+		{"data", "prepare", "squad-qg", pairs},
+		{"data", "prepare", "flickr", scenes},
+		{"features", "extract", filepath.Join(scenes, "images")},
+		{"features", "extract", filepath.Join(scenes, "images"), "--image-size", "32", "--format", "reference"},
+		{"convert", run},
+		{"convert", filepath.Join(run, "best")},
+		{"evaluate", "sst-2", "--data", opinions, "--model", run, "--predictions"},
+	} {
+		out := filepath.Join(dir, "out"+string(rune('a'+i)))
+		must(t, append(args, out+"/")...)
+		if _, err := os.Stat(out); err != nil {
+			t.Errorf("%v: %v", args, err)
+		}
+		if args[0] == "tokenizer" || args[0] == "data" || args[0] == "convert" || strings.Contains(strings.Join(args, " "), "reference") {
+			absent := filepath.Join(dir, "absent")
+			r := call(t, "", append(args, filepath.Join(absent, "out"))...)
+			if r.code != exitFailed || !strings.Contains(r.stderr, "its folder "+absent+" does not exist; make it first") {
+				t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+			}
+			if r := call(t, "", append(args, out+"/")...); r.code != exitFailed || !strings.Contains(r.stderr, "exists; choose a new name") {
+				t.Errorf("%v again: exit code %d, %s", args, r.code, r.stderr)
+			}
+		}
+	}
 }
