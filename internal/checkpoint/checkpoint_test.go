@@ -320,10 +320,10 @@ func TestShards(t *testing.T) {
 		"missing.safetensors":                 `{"weight_map":{"a":"missing.safetensors"}}`,
 		"no weight_map":                       `{}`,
 		`"a" occurs twice`:                    `{"weight_map":{"a":"x","a":"x"}}`,
-		"where an object should begin":        `{"weight_map":[]}`,
+		"where the beginning of an object":    `{"weight_map":[]}`,
 		"unexpected EOF":                      `{"metadata":{`,
-		`weight_map: "a": 5 is not a string`:  `{"weight_map":{"a":5}}`,
-		indexFile + ": EOF":                   ``,
+		`weight_map: "a": '5' where a string`: `{"weight_map":{"a":5}}`,
+		indexFile + ": JSON ends too early":   ``,
 		`key "metadata" occurs twice`:         `{"metadata":1,"metadata":1}`,
 		`tensor "e": "." is not the name of `: `{"weight_map":{"e":"."}}`,
 	} {

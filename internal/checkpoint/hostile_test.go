@@ -49,6 +49,14 @@ func TestHostileSafetensors(t *testing.T) {
 		"an array":               {safetensorsFile("[]"), "'{'"},
 		"space first":            {safetensorsFile(" {}"), "'{'"},
 		"unfinished JSON":        {safetensorsFile(`{"w":`), "ends too early"},
+		"too many tensors":       {safetensorsFile(manyEntries(`{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, maxEntries+1)), "more than 262144 keys"},
+		"too much metadata":      {safetensorsFile(`{"__metadata__":` + manyEntries(`""`, maxMetadata+1) + `}`), "__metadata__: more than 65536 keys"},
+		"name not closed":        {safetensorsFile(`{"w`), "ends too early"},
+		"name ends in an escape": {safetensorsFile(`{"w\`), "ends too early"},
+		"line in a name":         {safetensorsFile("{\"w\n\":1}"), "control character"},
+		"escape of nothing":      {safetensorsFile(`{"\x":1}`), "escape"},
+		"no colon":               {safetensorsFile(`{"w" 1}`), "a colon should be"},
+		"leading zero":           {safetensorsFile(tensor(`{"dtype":"F32","shape":[02],"data_offsets":[0,8]}`), eight...), `tensor "w": shape: 02`},
 		"text after the JSON":    {safetensorsFile(`{} x`), "after the JSON"},
 		"two objects":            {safetensorsFile(`{}{}`), "after the JSON"},
 		"comma too many":         {safetensorsFile(`{"w":`+two+`,}`, eight...), "header"},
@@ -347,4 +355,18 @@ func TestUnknownFiles(t *testing.T) {
 			wantError(t, path, path, c.want)
 		})
 	}
+}
+
+// manyEntries is a JSON object of n keys with one value.
+func manyEntries(value string, n int) string {
+	var b strings.Builder
+	b.WriteByte('{')
+	for i := range n {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		fmt.Fprintf(&b, `"t%d":%s`, i, value)
+	}
+	b.WriteByte('}')
+	return b.String()
 }

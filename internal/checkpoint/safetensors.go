@@ -1,17 +1,13 @@
 package checkpoint
 
 import (
-	"bytes"
 	"cmp"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"slices"
-	"unicode/utf8"
 
 	"github.com/unimo-go/unimo/internal/infile"
 )
@@ -154,58 +150,48 @@ func parseHeader(raw []byte) (*safetensorsHeader, error) {
 	if len(raw) == 0 || raw[0] != '{' {
 		return nil, errors.New("does not begin with '{'")
 	}
-	if !utf8.Valid(raw) {
-		return nil, errors.New("is not UTF-8")
-	}
 	h := &safetensorsHeader{spans: make(map[string][2]int), metadata: make(map[string]string)}
-	dec := json.NewDecoder(bytes.NewReader(raw))
-	dec.UseNumber()
-	err := walkObject(dec, func(key string) (err error) {
-		if key == metadataKey {
-			if h.metadata, err = readStrings(dec); err != nil {
-				return fmt.Errorf("%s: %w", metadataKey, err)
+	err := whole(raw, func(in *scanner) error {
+		return in.object(maxEntries, func(key string) (err error) {
+			if key == metadataKey {
+				if h.metadata, err = in.texts(maxMetadata); err != nil {
+					return fmt.Errorf("%s: %w", metadataKey, err)
+				}
+				return nil
 			}
+			info, span, err := readEntry(in, key)
+			if err != nil {
+				return fmt.Errorf("tensor %q: %w", key, err)
+			}
+			h.infos = append(h.infos, info)
+			h.spans[key] = span
 			return nil
-		}
-		info, span, err := readEntry(dec, key)
-		if err != nil {
-			return fmt.Errorf("tensor %q: %w", key, err)
-		}
-		h.infos = append(h.infos, info)
-		h.spans[key] = span
-		return nil
+		})
 	})
 	if err != nil {
-		if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-			err = fmt.Errorf("JSON ends too early: %w", io.ErrUnexpectedEOF)
-		}
 		return nil, err
-	}
-	// Writers pad with spaces.
-	if rest := bytes.TrimLeft(raw[dec.InputOffset():], " \t\r\n"); len(rest) > 0 {
-		return nil, fmt.Errorf("%d bytes after the JSON object", len(rest))
 	}
 	return h, nil
 }
 
 // readEntry reads the description of one tensor.
-func readEntry(dec *json.Decoder, name string) (Info, [2]int, error) {
+func readEntry(in *scanner, name string) (Info, [2]int, error) {
 	info := Info{Name: name}
 	var offsets []int
-	err := walkObject(dec, func(key string) (err error) {
+	err := in.object(maxMetadata, func(key string) (err error) {
 		switch key {
 		case "dtype":
 			var s string
-			if s, err = readString(dec); err == nil {
+			if s, err = in.text(); err == nil {
 				var ok bool
 				if info.DType, ok = parseDType(s); !ok || info.DType == C128 {
 					err = fmt.Errorf("unknown type %q; read the file with the library that wrote it", s)
 				}
 			}
 		case "shape":
-			info.Shape, err = readCounts(dec, maxRank)
+			info.Shape, err = in.counts(maxRank)
 		case "data_offsets":
-			offsets, err = readCounts(dec, 2)
+			offsets, err = in.counts(2)
 		default:
 			err = errors.New("unknown key")
 		}

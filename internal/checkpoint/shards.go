@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -81,20 +80,26 @@ func openShard(root *os.Root, name, path string, open opener) (Reader, error) {
 // readIndex returns the map from tensors to files.
 func readIndex(f io.Reader) (map[string]string, error) {
 	// The index lists what headers list; one bound serves both.
-	dec := json.NewDecoder(infile.Text(io.LimitReader(f, maxHeader), "the index"))
-	dec.UseNumber()
+	raw, err := io.ReadAll(io.LimitReader(f, maxHeader+1))
+	if err != nil {
+		return nil, err
+	}
+	if len(raw) > maxHeader {
+		return nil, fmt.Errorf("index of over %d bytes", maxHeader)
+	}
 	var fileOf map[string]string
-	err := walkObject(dec, func(key string) (err error) {
-		if key == "weight_map" {
-			fileOf, err = readStrings(dec)
-		} else { // "metadata", with total_size
-			var ignored json.RawMessage
-			err = dec.Decode(&ignored)
-		}
-		if err != nil {
-			return fmt.Errorf("%s: %w", key, err)
-		}
-		return nil
+	err = whole(infile.TrimMark(raw), func(in *scanner) error {
+		return in.object(maxMetadata, func(key string) (err error) {
+			if key == "weight_map" {
+				fileOf, err = in.texts(maxIndexed)
+			} else { // "metadata", with total_size
+				err = in.skip(maxDepth)
+			}
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return nil, err
