@@ -4,6 +4,7 @@
 //	model.safetensors   parameters under the reference's names
 //	config.json         the configuration with the reference's field names
 //	encoder.json, vocab.bpe, vocab.txt, tokenizer_config.json   the vocabulary
+//	tokenizer.json, configuration_unimo.py, modeling_unimo.py   for Hugging Face's transformers
 //	generation_config.json  limits and decoding of a model that generates
 //	README.md           what the model is and how it was made
 //
@@ -42,7 +43,7 @@ const (
 // IsCompanion says whether a file of that name belongs beside the weights and is no
 // tensor.
 func IsCompanion(name string) bool {
-	return slices.Contains([]string{Config, Card, Generation, "tokenizer_config.json", "vocab.json", "merges.txt"}, name) ||
+	return slices.Contains([]string{Config, Card, Generation, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
 		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
 }
 
@@ -98,7 +99,7 @@ func Repair(dir string, c Content) error {
 // SaveCompanions writes what stands beside the weights into the folder dir: the
 // configuration and the vocabulary, each unless it is nil.
 func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) error {
-	if tok != nil && !hasVocabulary(dir) {
+	if tok != nil && !hasVocabulary(dir, tok) {
 		if err := tok.Save(dir); err != nil {
 			return err
 		}
@@ -106,18 +107,25 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 	if cfg == nil {
 		return nil
 	}
-	raw, err := cfg.JSON()
+	raw, err := forTransformers(*cfg).JSON()
 	if err != nil {
+		return err
+	}
+	if err := savePython(dir); err != nil {
 		return err
 	}
 	return replace(filepath.Join(dir, Config), raw)
 }
 
-// hasVocabulary says whether an earlier Save got as far as the last vocabulary
-// file; the vocabulary does not change within a run.
-func hasVocabulary(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, tokenizer.LastSaved))
-	return err == nil
+// hasVocabulary says whether an earlier Save wrote all files of tok, of which the last one vouches for
+// their content; the vocabulary does not change within a run.
+func hasVocabulary(dir string, tok *tokenizer.Tokenizer) bool {
+	for _, name := range tok.SavedFiles() {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // replace writes a file unless it holds data already.

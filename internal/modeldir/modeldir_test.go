@@ -150,3 +150,62 @@ func TestOpenCutsSpareRows(t *testing.T) {
 		}
 	}
 }
+
+// A saved folder has what transformers need, and saving what was read from it changes nothing.
+func TestSaveForTransformers(t *testing.T) {
+	tok, err := tokenizer.Train(slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for problem, want := range map[string]string{
+		model.Classification: `"AutoModelForSequenceClassification":"modeling_unimo.UnimoForSequenceClassification"`,
+		"":                   `"AutoModel":"modeling_unimo.UnimoModel"}`,
+	} {
+		dir, again := t.TempDir(), t.TempDir()
+		cfg := model.Config{VocabSize: tok.VocabSize(), HiddenSize: 4, Heads: 2, MaxPositions: 8, HiddenAct: "gelu", ProblemType: problem}
+		if problem != "" {
+			cfg.NumLabels = 2
+		}
+		table := checkpoint.FromFloat32("word_embedding", []int{tok.VocabSize(), 4}, make([]float32, 4*tok.VocabSize()))
+		content := Content{Config: cfg, Tokenizer: tok, Tensors: []checkpoint.Tensor{table}}
+		if err := Save(dir, content); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		content.Config, content.Tokenizer = m.Config, m.Tokenizer
+		if err := Save(again, content); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]bool{}
+		for _, entry := range entries {
+			names[entry.Name()] = true
+			if !IsCompanion(entry.Name()) && entry.Name() != Weights {
+				t.Errorf("%s is no companion of the weights", entry.Name())
+			}
+			a, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(filepath.Join(again, entry.Name()))
+			if err != nil || string(a) != string(b) {
+				t.Errorf("%s differs when it is saved again: %v", entry.Name(), err)
+			}
+			if entry.Name() == Config && (!strings.Contains(string(a), want) || !strings.Contains(string(a), `"model_type": "unimo"`)) {
+				t.Errorf("the configuration is %s", a)
+			}
+		}
+		for _, name := range []string{"tokenizer.json", "configuration_unimo.py", "modeling_unimo.py"} {
+			if !names[name] {
+				t.Errorf("%s is missing", name)
+			}
+		}
+	}
+}

@@ -379,10 +379,7 @@ func (t *Tokenizer) writtenAdded() (json.RawMessage, error) {
 		return nil, nil
 	}
 	byID := map[string]addedWithoutID{}
-	for _, a := range t.added {
-		if t.textSpecials() && a.Special {
-			continue
-		}
+	for _, a := range t.lookedFor() {
 		byID[strconv.Itoa(int(a.ID))] = addedWithoutID{a.Content, a.SingleWord, a.LStrip, a.RStrip, a.normalized(), a.Special}
 	}
 	if len(byID) == 0 {
@@ -391,9 +388,14 @@ func (t *Tokenizer) writtenAdded() (json.RawMessage, error) {
 	return json.Marshal(byID)
 }
 
-// textSpecials says whether special tokens are not looked for and need not be named: in UNIMO's
-// files, where only what is named is looked for.
-func (t *Tokenizer) textSpecials() bool { return t.splitSpecial && t.wordPieces == nil }
+// lookedFor returns the added tokens that the files must name: in UNIMO's, where only what is named
+// is looked for, not the special ones that are text.
+func (t *Tokenizer) lookedFor() []addedToken {
+	if !t.splitSpecial || t.wordPieces != nil {
+		return t.added
+	}
+	return slices.DeleteFunc(slices.Clone(t.added), func(a addedToken) bool { return a.Special })
+}
 
 // addedWithoutID is an entry of added_tokens_decoder, with every field there.
 type addedWithoutID struct {

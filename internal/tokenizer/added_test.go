@@ -184,3 +184,53 @@ func FuzzAddedTokens(f *testing.F) {
 		}
 	})
 }
+
+// The tokenizer.json beside UNIMO's files, for Hugging Face's tokenizers, is of the same vocabulary.
+func TestSavedTokenizerJSON(t *testing.T) {
+	texts, folders := addedGolden(t)
+	toks := map[string]*Tokenizer{"trained": train(t, 400, TrainOptions{}, strings.Repeat(pangram, 3))}
+	for _, f := range folders {
+		if strings.HasPrefix(f.Name, "vocab.json") {
+			tok, err := Load(folder(t, f.Files))
+			if err != nil {
+				t.Fatal(err)
+			}
+			toks[f.Name] = tok
+		}
+	}
+	for name, tok := range toks {
+		dir := t.TempDir()
+		if err := tok.Save(dir); err != nil {
+			t.Fatal(err)
+		}
+		saved := files(t, dir)
+		again, err := Load(folder(t, map[string]string{fileTokenizer: saved[fileTokenizer], fileConfig: saved[fileConfig]}))
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		if again.LowerCase() != tok.LowerCase() || again.VocabSize() != tok.VocabSize() {
+			t.Errorf("%s: lower case %v, %d tokens", name, again.LowerCase(), again.VocabSize())
+		}
+		for _, text := range texts {
+			if got, want := again.Encode(nil, text), tok.Encode(nil, text); !slices.Equal(got, want) {
+				t.Errorf("%s: %q: %v, want %v", name, text, got, want)
+			}
+		}
+	}
+	// A vocabulary that these files cannot hold is saved without.
+	unimo, _ := saved(t)
+	unimo[fileVocab] = strings.Replace(unimo[fileVocab], "\n64\n", "\n", 1)
+	delete(unimo, fileTokenizer)
+	delete(unimo, fileConfig)
+	partial, err := Load(folder(t, unimo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if err := partial.Save(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, there := files(t, dir)[fileTokenizer]; there {
+		t.Error("a piece without an id is written into tokenizer.json")
+	}
+}

@@ -2,6 +2,8 @@ package tokenizer
 
 import (
 	"bufio"
+	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -18,22 +20,37 @@ import (
 const versionLine = "#version: 0.2"
 
 // Save writes encoder.json, vocab.bpe, vocab.txt and tokenizer_config.json, or for WordPiece
-// the last two, into the folder dir, which it creates if need be. The files of a vocabulary that was
+// the last two, and beside the first tokenizer.json, which is for Hugging Face's tokenizers and which Load does not need, into the folder dir, which it creates if need be. The files of a vocabulary that was
 // loaded from such files are equal to those, if they were in the form of the released
 // ones; the keys of tokenizer_config.json that this package does not know are kept.
 // Files of another name that Load would take for the same ones are an error, since the
 // folder would then be ambiguous.
 func (t *Tokenizer) Save(dir string) error {
 	if t.wordPieces != nil {
-		return t.saveFiles(dir, []output{{fileVocab, t.writeVocab}, {fileConfig, t.writeConfig}},
-			fileEncoder, fileBPE, fileTokens, fileMerges)
+		return t.saveFiles(dir, t.outputs(), fileEncoder, fileBPE, fileTokens, fileMerges)
 	}
-	return t.saveFiles(dir, []output{
-		{fileEncoder, t.writeEncoder},
-		{fileBPE, t.writeMerges},
-		{fileVocab, t.writeVocab},
-		{fileConfig, t.writeConfig},
-	})
+	return t.saveFiles(dir, t.outputs())
+}
+
+// SavedFiles returns the names of the files that Save writes, in that order; the last one is [LastSaved].
+func (t *Tokenizer) SavedFiles() []string {
+	var names []string
+	for _, o := range t.outputs() {
+		names = append(names, o.name)
+	}
+	return names
+}
+
+// outputs are the files of Save.
+func (t *Tokenizer) outputs() []output {
+	if t.wordPieces != nil {
+		return []output{{fileVocab, t.writeVocab}, {fileConfig, t.writeConfig}}
+	}
+	outputs := []output{{fileEncoder, t.writeEncoder}, {fileBPE, t.writeMerges}, {fileVocab, t.writeVocab}}
+	if names := t.theirNames(); names != nil {
+		outputs = append(outputs, output{fileTokenizer, func(w io.Writer) error { return t.writeTokenizer(w, names) }})
+	}
+	return append(outputs, output{fileConfig, t.writeConfig})
 }
 
 // SaveHuggingFace writes vocab.json, merges.txt and tokenizer_config.json into the
@@ -202,11 +219,134 @@ func (t *Tokenizer) writeVocab(w io.Writer) error {
 // writeConfig writes tokenizer_config.json: the keys that were read, and the settings
 // in force.
 func (t *Tokenizer) writeConfig(w io.Writer) error {
+	if t.wordPieces == nil {
+		if names := t.theirNames(); names != nil {
+			return t.writeTokenizerConfig(w, names)
+		}
+	}
 	keys, err := t.settings()
 	if err != nil {
 		return err
 	}
 	return writeKeys(w, keys)
+}
+
+// writeTokenizerConfig is writeConfig for UNIMO's files, with the keys by which transformers know
+// tokenizer.json and its special tokens.
+func (t *Tokenizer) writeTokenizerConfig(w io.Writer, names []string) error {
+	keys, err := t.settings()
+	if err != nil {
+		return err
+	}
+	for key, id := range map[string]int32{"cls_token": t.cls, "pad_token": t.pad, "sep_token": t.sep, "unk_token": t.unk, "mask_token": t.mask} {
+		if keys[key], err = json.Marshal(names[id]); err != nil {
+			return err
+		}
+	}
+	special := slices.ContainsFunc(t.added, func(a addedToken) bool { return a.Special })
+	keys[splitSpecialKey] = json.RawMessage(strconv.FormatBool(t.splitSpecial || !special))
+	keys[classKey] = json.RawMessage(`"PreTrainedTokenizerFast"`)
+	keys["model_input_names"] = json.RawMessage(`["input_ids", "attention_mask"]`)
+	return writeKeys(w, keys)
+}
+
+// theirNames returns the tokens by id as Hugging Face's tokenizers find them in a text, nil if they
+// could not tell them apart, or a piece that a merge needs has no id.
+func (t *Tokenizer) theirNames() []string {
+	if len(t.words) == 0 {
+		return nil
+	}
+	names, known := make([]string, len(t.words)), make(map[string]bool, len(t.words))
+	for id := range names {
+		names[id] = t.Token(int32(id))
+	}
+	for _, a := range t.lookedFor() {
+		names[a.ID] = a.Content
+	}
+	for _, name := range names {
+		if known[name] {
+			return nil
+		}
+		known[name] = true
+	}
+	for _, p := range t.pieces {
+		if !known[p.token] {
+			return nil
+		}
+	}
+	return names
+}
+
+// writeTokenizer writes tokenizer.json: the tokens by UNIMO id under these names, and the merges. Lower-casing is that of
+// each letter by itself there.
+func (t *Tokenizer) writeTokenizer(w io.Writer, names []string) error {
+	type object = map[string]any
+	var vocab bytes.Buffer
+	err := writeTokens(&vocab, func(yield func(string, int32) bool) {
+		for id, name := range names {
+			if !yield(name, int32(id)) {
+				return
+			}
+		}
+	})
+	if err != nil {
+		return err
+	}
+	merges := make([]string, len(t.merges))
+	for i, m := range t.merges {
+		merges[i] = t.pieces[m.left].token + " " + t.pieces[m.right].token
+	}
+	type added struct {
+		ID int32 `json:"id"`
+		addedWithoutID
+	}
+	var list []added
+	for _, id := range []int32{t.cls, t.pad, t.sep, t.unk, t.mask} {
+		if !slices.ContainsFunc(t.lookedFor(), func(a addedToken) bool { return a.ID == id }) {
+			list = append(list, added{id, addedWithoutID{Content: names[id], Special: true}})
+		}
+	}
+	for _, a := range t.lookedFor() {
+		list = append(list, added{a.ID, addedWithoutID{a.Content, a.SingleWord, a.LStrip, a.RStrip, a.normalized(), a.Special}})
+	}
+	slices.SortFunc(list, func(a, b added) int { return cmp.Compare(a.ID, b.ID) })
+	var normalizer any
+	if t.lowerCase {
+		normalizer = object{"type": "Lowercase"}
+	}
+	special := func(id int32) any { return object{"SpecialToken": object{"id": names[id], "type_id": 0}} }
+	text := func(name string) any { return object{"Sequence": object{"id": name, "type_id": 0}} }
+	named := func(id int32) any {
+		return object{"id": names[id], "ids": []int32{id}, "tokens": []string{names[id]}}
+	}
+	content := struct {
+		Version       string `json:"version"`
+		Truncation    any    `json:"truncation"`
+		Padding       any    `json:"padding"`
+		Added         any    `json:"added_tokens"`
+		Normalizer    any    `json:"normalizer"`
+		PreTokenizer  any    `json:"pre_tokenizer"`
+		PostProcessor any    `json:"post_processor"`
+		Decoder       any    `json:"decoder"`
+		Model         any    `json:"model"`
+	}{
+		Version: "1.0", Added: list, Normalizer: normalizer,
+		PreTokenizer: object{"type": "ByteLevel", "add_prefix_space": false, "trim_offsets": true, "use_regex": true},
+		PostProcessor: object{
+			"type":           "TemplateProcessing",
+			"single":         []any{special(t.cls), text("A"), special(t.sep)},
+			"pair":           []any{special(t.cls), text("A"), special(t.sep), text("B"), special(t.sep)},
+			"special_tokens": object{names[t.cls]: named(t.cls), names[t.sep]: named(t.sep)},
+		},
+		Decoder: object{"type": "ByteLevel", "add_prefix_space": true, "trim_offsets": true, "use_regex": true},
+		Model: object{
+			"type": "BPE", "dropout": nil, "unk_token": nil, "continuing_subword_prefix": "", "end_of_word_suffix": "",
+			"fuse_unk": false, "byte_fallback": false, "ignore_merges": false, "vocab": json.RawMessage(vocab.Bytes()), "merges": merges,
+		},
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetEscapeHTML(false)
+	return encoder.Encode(content)
 }
 
 // writeHuggingFaceConfig is writeConfig for Hugging Face's files, of which a special token in a
@@ -234,9 +374,6 @@ func (t *Tokenizer) settings() (map[string]json.RawMessage, error) {
 	}
 	if delete(keys, addedKey); added != nil {
 		keys[addedKey] = added
-	}
-	if t.textSpecials() {
-		delete(keys, splitSpecialKey)
 	}
 	set := func(name string, on bool) { keys[name] = json.RawMessage(strconv.FormatBool(on)) }
 	set(lowerCaseKey, t.lowerCase)
