@@ -88,3 +88,20 @@ func assertEntries(t *testing.T, dir string, want ...string) {
 		t.Fatalf("folder holds %v, want %v", got, want)
 	}
 }
+
+func TestFree(t *testing.T) {
+	dir := t.TempDir()
+	there, known := Free(dir)
+	if !known {
+		t.Skip("this system does not say how much is free")
+	}
+	absent, known := Free(filepath.Join(dir, "a", "b"))
+	if !known || there <= 0 || absent <= 0 {
+		t.Errorf("%d bytes are free, for a folder to be made %d, %v", there, absent, known)
+	}
+	file := filepath.Join(dir, "f")
+	os.WriteFile(file, nil, 0o644)
+	if _, known := Free(filepath.Join(file, "below")); known {
+		t.Error("there is space below a file")
+	}
+}

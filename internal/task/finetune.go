@@ -16,6 +16,7 @@ import (
 	"strings"
 	"syscall"
 
+	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
@@ -82,7 +83,14 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	if done, err := r.openDir(); done != nil || err != nil {
 		return done, err
 	}
-	summary, err := r.train(ctx)
+	var summary *Summary
+	err := r.checkDisk()
+	if err == nil {
+		summary, err = r.train(ctx)
+	}
+	if err != nil && r.fresh && !r.begun && ctx.Err() == nil {
+		return nil, errors.Join(err, r.dir.Discard()) // nothing is there that could be resumed
+	}
 	if err != nil {
 		return nil, r.fail(err)
 	}
@@ -117,6 +125,8 @@ type run struct {
 	dir      *train.Dir
 	info     train.Info
 	resumed  bool
+	fresh    bool // the folder held no run before
+	begun    bool // training
 }
 
 // load reads and checks everything that the run depends on, before the folder is
@@ -174,6 +184,29 @@ func (r *run) load() error {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 	}
+	return nil
+}
+
+// checkDisk compares what a run needs with what is free, and says both where it is tight.
+func (r *run) checkDisk() error {
+	var values int64
+	for _, s := range r.job.specs(r.config) {
+		n := int64(1)
+		for _, d := range s.Shape {
+			n *= int64(d)
+		}
+		values += n
+	}
+	need := max(0, train.Space(4*values)-train.Used(r.Out))
+	free, known := atomicfile.Free(r.Out)
+	const mib = 1 << 20
+	switch {
+	case !known || need == 0 || free > 2*need:
+		return nil
+	case free < need:
+		return fmt.Errorf("%s: the run needs %d MiB of disk for its snapshots and models, but only %d MiB are free: make room, or choose a folder on another disk", r.Out, need/mib+1, free/mib)
+	}
+	r.Log.Warn(fmt.Sprintf("the run needs %d MiB of disk in %s, where %d MiB are free", need/mib+1, r.Out, free/mib))
 	return nil
 }
 
@@ -318,13 +351,14 @@ func (r *run) openDir() (*Summary, error) {
 		if r.dir, err = train.NewDir(r.Out); err != nil {
 			return nil, err
 		}
+		r.fresh = true
 		return nil, r.dir.WriteInfo(r.info)
 	}
 	dir, fresh, err := train.OpenDir(r.Out)
 	if err != nil {
 		return nil, err
 	}
-	r.dir, r.resumed = dir, true
+	r.dir, r.resumed, r.fresh = dir, true, fresh
 	if fresh {
 		return nil, r.dir.WriteInfo(r.info)
 	}
@@ -369,6 +403,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	r.Log.Info("device  " + dev.Name())
 	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
 	r.Observer.Stage("training")
+	r.begun = true
 	outcome, err := trainer.Run(ctx, r.resumed)
 	if err != nil {
 		return nil, err

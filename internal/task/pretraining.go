@@ -64,7 +64,29 @@ func (j *pretraining) read(_ []splitFile, o *Options) error {
 		j.collections[kind] = c
 		o.Log.Info(fmt.Sprintf("%-8s%d shards", kind, c.Shards()))
 	}
-	return j.readImages()
+	if err := j.readImages(); err != nil {
+		return err
+	}
+	return j.checkHeldOut()
+}
+
+// checkHeldOut returns an error if a collection that is trained on has no sample to measure on.
+func (j *pretraining) checkHeldOut() error {
+	found := errors.New("found")
+	for i, kind := range pretrain.Kinds {
+		c := j.collections[kind]
+		if c == nil || j.settings.ratios()[i] == 0 {
+			continue
+		}
+		_, err := c.Each(context.Background(), corpus.HeldOut, func(*corpus.Sample) error { return found })
+		if err == nil {
+			return &SettingError{fmt.Errorf("none of the %s is held out: raise held_out_share, now %v, or name more", kind, j.settings.HeldOutShare)}
+		}
+		if err != found {
+			return err
+		}
+	}
+	return nil
 }
 
 // readImages finds out what the images' features are.
@@ -240,9 +262,6 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 		})
 		if err != nil && err != enough {
 			return err
-		}
-		if len(samples) == 0 {
-			return fmt.Errorf("none of the %s is held out: raise held_out_share, now %v, or name more", kind, l.settings.HeldOutShare)
 		}
 		var failed error
 		before := len(l.heldOut)

@@ -4,10 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -142,6 +144,38 @@ func TestBestOfRetrieval(t *testing.T) {
 		}
 		if r := e.Metrics["recall@1"]; e.Event == "eval" && (r < 0 || r > 1) {
 			t.Errorf("recall@1 is %v", r)
+		}
+	}
+}
+
+// What can be found out before training leaves no folder behind, and one that was there as it was.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	texts := ""
+	for i := range 30 {
+		texts += fmt.Sprintf("text %d says some words about nothing at all\n", i)
+	}
+	dir := writeFiles(t, map[string]string{"texts.txt": texts})
+	text := "text=[" + strconv.Quote(filepath.Join(dir, "texts.txt")) + "]"
+	one := []string{"ratio_images=0", "ratio_pairs=0", "max_steps=2", "batch_size=2", text}
+	huge := []string{"batch_size=4", "hidden_size=16384", "num_hidden_layers=512", "num_attention_heads=64"}
+	for want, o := range map[string]Options{
+		"is held out":       options(t, Pretraining, "", append(one, "held_out_share=0.000001")...),
+		"batch_size, now 9": options(t, Pretraining, "", "ratio_images=0", "ratio_text=0", "max_steps=2", "batch_size=9", "held_out_share=0.5", "image_size=32", "pairs=["+strconv.Quote(pictures(t))+"]"),
+		"of disk":           options(t, preset(t, "sst-2"), labelled(t), huge...),
+	} {
+		for _, there := range []bool{false, true} {
+			if there {
+				if err := os.Mkdir(o.Out, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+			entries, err := os.ReadDir(o.Out)
+			if len(entries) > 0 || (err == nil) != there {
+				t.Errorf("%s, with a folder %v: it holds %v, %v", want, there, entries, err)
+			}
 		}
 	}
 }

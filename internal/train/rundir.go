@@ -19,6 +19,7 @@ import (
 type Dir struct {
 	root string
 	lock *atomicfile.Lock // nil: only for reading
+	made bool             // by this process
 }
 
 // Paths inside the folder.
@@ -78,10 +79,12 @@ func NewDir(root string) (*Dir, error) {
 	if err := vacant(root); err != nil {
 		return nil, err
 	}
+	_, missing := os.Stat(root)
 	d, err := own(root)
 	if err != nil {
 		return nil, err
 	}
+	d.made = missing != nil
 	if err := vacant(root); err != nil { // another process was faster
 		return nil, errors.Join(err, d.Close())
 	}
@@ -124,6 +127,21 @@ func own(root string) (*Dir, error) {
 	var err error
 	d.lock, err = atomicfile.Own(root, filepath.Base(d.Best()), filepath.Base(d.Last()), filepath.Base(d.snapshots()), "predictions")
 	return d, err
+}
+
+// Discard removes what a run that [NewDir] made has written so far, and gives the folder back.
+func (d *Dir) Discard() error {
+	entries, err := os.ReadDir(d.root)
+	for _, e := range entries {
+		if !infile.Hidden(e.Name()) { // there was no other file
+			err = errors.Join(err, os.RemoveAll(filepath.Join(d.root, e.Name())))
+		}
+	}
+	err = errors.Join(err, d.Close())
+	if d.made {
+		os.Remove(d.root) // unless a hidden file came into it
+	}
+	return err
 }
 
 // Close gives the folder back to other processes.

@@ -27,6 +27,28 @@ const (
 	moment2 = "_moment2_0"
 )
 
+// Space returns how much disk a run needs at most whose parameters have that many bytes: snapshots,
+// each with two moments, one more while it is written, and the two models.
+func Space(parameters int64) int64 {
+	const snapshot, models = 3, 2
+	return (snapshot*(keepSnapshots+1) + models) * parameters
+}
+
+// Used returns how much of this a run in the folder root has already.
+func Used(root string) int64 {
+	d := &Dir{root: root}
+	var sum int64
+	for _, dir := range []string{d.snapshots(), d.Best(), d.Last()} {
+		entries, _ := os.ReadDir(dir) // none if it is not there
+		for _, e := range entries {
+			if info, err := e.Info(); err == nil && info.Mode().IsRegular() {
+				sum += info.Size()
+			}
+		}
+	}
+	return sum
+}
+
 func snapshotName(step int) string { return fmt.Sprintf("step-%08d.safetensors", step) }
 
 // castagnoli is the CRC that processors compute in hardware.
