@@ -200,8 +200,8 @@ func TestForms(t *testing.T) {
 			want: []string{"a.jsonl:1|one||"}, skipped: map[string]int{EmptyText: 2, NotJSON: 2}},
 		"folder of texts": {kind: Text, files: map[string]string{"b.txt": "b", "a/x.txt": "ax", "a/x.md": "no", ".h/x.txt": "hidden", "a.png": "no"}, want: []string{"a/x.txt:1|ax||", "b.txt:1|b||"}},
 		"pattern":         {kind: Text, files: map[string]string{"b1.txt": "1", "b2.txt": "2", "c.txt": "c"}, path: "b*.txt", want: []string{"b1.txt:1|1||", "b2.txt:1|2||"}},
-		"pictures": {kind: Images, files: map[string]string{"b.png": dog, "a/x.PNG": cat, "z.jpg": "none", "notes.md": ""},
-			want: []string{"a/x.PNG||||20", "b.png||||10", "z.jpg||||" + BadPicture}},
+		"pictures": {kind: Images, files: map[string]string{"b.png": dog, "a/x.PNG": cat, "z.jpg": "none", "notes.md": "", "lfs.jpg": lfs},
+			want: []string{"a/x.PNG||||20", "b.png||||10", "lfs.jpg||||is a Git LFS pointer, not the file itself", "z.jpg||||" + BadPicture}},
 		"images of JSON lines": {kind: Images, path: "x/a.jsonl", files: map[string]string{"x/y/a.png": dog, "x/a.jsonl": `{"image":"y/a.png","objects":["dog"]}` + "\n" +
 			`{"image":"../b.png"}` + "\n" + `{"image":"c.png"}` + "\n{}\n"},
 			want: []string{"y/a.png|||dog|10"}, skipped: map[string]int{Outside: 1, NoPicture: 2}},

@@ -4,7 +4,9 @@ import (
 	"errors"
 	"io/fs"
 	"maps"
+	"strings"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/regions"
 )
 
@@ -54,6 +56,10 @@ func (r Report) clone() Report {
 func Reason(err error) string {
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, regions.ErrNoImage) {
 		return NoPicture
+	}
+	var known *infile.Error
+	if errors.As(err, &known) && strings.HasPrefix(known.Problem, "is a ") {
+		return known.Problem // a Git LFS pointer, a web page, a pipe
 	}
 	return BadPicture
 }

@@ -394,7 +394,7 @@ func FuzzTSV(f *testing.F) {
 func FuzzCSV(f *testing.F) { fuzzReader(f, KindCSV, "id,source,target\n7,\"a, b\nc\",t\n", "\"") }
 
 func FuzzJSONLines(f *testing.F) {
-	fuzzReader(f, KindJSONLines, `{"source": ["a", "b"], "target": "c", "references": ["d"]}`, `{"turns": ["a"], "knowledge": "k"}`, `{"article": "a", "highlights": "h\n"}`, "[[[")
+	fuzzReader(f, KindJSONLines, `{"source": ["a", "b"], "target": "c", "references": ["d"]}`, `{"turns": ["a"], "knowledge": "k"}`, `{"article": "a", "highlights": "h\n"}`, "[[[", "[{\"document\": \"a\", \"summary\": \"b\", \"id\": 1},\n{\"input\": 7}]", `{"source": "a", "text": "b", "title": null}`)
 }
 
 func FuzzCoQA(f *testing.F)  { fuzzReader(f, KindCoQA, coqaFile, coqaFile[:200]) }
