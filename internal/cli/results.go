@@ -37,8 +37,12 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 		if baseline := r.Baseline(); baseline != "" {
 			printable.Fprintf(a.stdout, "  (%s)\n", baseline)
 		}
-		if n := float64(r.Metrics["images"]); r.Retrieved != nil {
-			fmt.Fprintf(a.stdout, "  (by chance recall@1, 5 and 10 are %.4f, %.4f and %.4f, in both directions nearly)\n", min(1, 1/n), min(1, 5/n), min(1, 10/n))
+		if r.Retrieved != nil {
+			var chance [3]float64
+			for i, key := range []string{"recall@1", "recall@5", "recall@10"} {
+				chance[i], _ = r.Retrieved.Chance(key)
+			}
+			fmt.Fprintf(a.stdout, "  (by chance recall@1, 5 and 10 are %.4f, %.4f and %.4f, the means of both ways)\n", chance[0], chance[1], chance[2])
 		}
 	}
 }

@@ -8,6 +8,12 @@ import (
 	"strings"
 )
 
+// galleryView is a gallery ready for the page.
+type galleryView struct {
+	Gallery
+	Asked []queryView
+}
+
 // queryView is a query of the gallery ready for the page.
 type queryView struct {
 	Text    string

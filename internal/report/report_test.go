@@ -59,13 +59,13 @@ func sample() Run {
 			{"training sentences", "12,000"}, {"parameters", "1,012,994"}, {"vocabulary", "640 pieces"},
 			{"best step", "2,750"}, {"time", "58 s"}, {"seed", "1"},
 		},
-		Gallery: []GalleryQuery{
+		Galleries: []Gallery{{Title: "Pictures found for captions", Note: "1 of 3 captions found their picture first. All are shown.", Queries: []GalleryQuery{
 			{Text: "a big red circle is above a small blue ring", Right: true, Found: []GalleryItem{
 				{Picture: picture(color.RGBA{200, 0, 0, 255}), Score: 7.25, Right: true}, {Picture: picture(color.RGBA{0, 0, 200, 255}), Score: -1.5},
 			}},
 			{Text: "a small green star", Found: []GalleryItem{{Picture: picture(color.White), Score: 2}, {Picture: picture(color.Black), Text: "black", Score: 1, Right: true}}},
 			{Picture: picture(color.RGBA{0, 90, 0, 255}), Found: []GalleryItem{{Text: "neither this one", Score: math.NaN()}, {Text: "nor this one", Score: 0.5}}},
-		},
+		}}},
 		Curves: []Curve{
 			{Title: "Loss", XLabel: "step", YLabel: "cross-entropy", Series: append(Smoothed("training", x, loss, 50), Series{Name: "held-out", X: evalX, Y: evalLoss, Points: true})},
 			{Title: "Accuracy", XLabel: "step", YLabel: "accuracy", Series: []Series{{Name: "held-out", X: evalX, Y: accuracy, Points: true}}},
@@ -90,6 +90,8 @@ func sample() Run {
 			Best: []int{1},
 			Note: "best 0.9635, median 0.9580, mean 0.9568, deviation 0.0060",
 		}},
+		Notes:        []string{"dev: only the first 100 of 300 pictures are searched"},
+		MistakesNote: "The 3 most confident mistakes of 73, among 2000 examples.",
 		Config: []Item{
 			{"batch_size", "32"}, {"learning_rate", "0.001"}, {"warmup_proportion", "0.1"}, {"weight_decay", "0.01"},
 			{"epochs", "8"}, {"max_seq_len", "64"}, {"dropout", "0.1"}, {"version", "v0.1.0"},
@@ -129,7 +131,7 @@ func TestWriteShowsEveryPart(t *testing.T) {
 		"95.7 %", "97.0 %", "96.3 %", // recalls, accuracy
 		"hardly ever friendly", "91.3 %", `class="best"`, "warmup_proportion",
 		"✓ right one first", "✗ right one in place 2", "✗ right one not among these", "-1.500", `<li class="shown hit">`,
-		"One point could not be drawn", "1000 of 1500 examples", "norm (logarithmic)",
+		"One point could not be drawn", "1000 of 1500 examples", "1 of 3 captions found their picture first. All are shown.", "only the first 100 of 300 pictures", "mistakes of 73", "norm (logarithmic)",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
@@ -161,7 +163,7 @@ func TestPageIsSelfContained(t *testing.T) {
 		got = append(got, unescape.UnescapeString(m[1]))
 	}
 	var want []string
-	for _, q := range sample().Gallery {
+	for _, q := range sample().Galleries[0].Queries {
 		for _, p := range append([]GalleryItem{{Picture: q.Picture}}, q.Found...) {
 			if p.Picture != "" {
 				want = append(want, p.Picture)
@@ -202,7 +204,8 @@ func hostile(s string) Run {
 		Title: s, Subtitle: s, Notice: s,
 		Metrics:   []Metric{{s, 1, s}},
 		Summary:   []Item{{s, s}},
-		Gallery:   []GalleryQuery{{Text: s, Found: []GalleryItem{{Text: s, Score: 1}, {Text: s, Picture: picture(color.Black), Right: true}}}},
+		Galleries: []Gallery{{s, s, []GalleryQuery{{Text: s, Found: []GalleryItem{{Text: s, Score: 1}, {Text: s, Picture: picture(color.Black), Right: true}}}}}},
+		Notes:     []string{s}, MistakesNote: s, SamplesNote: s,
 		Curves:    []Curve{{Title: s, XLabel: s, YLabel: s, Note: s, Series: []Series{{Name: s, X: xy, Y: xy}}}, {Title: s}},
 		Confusion: &Confusion{Labels: []string{s, s}, Counts: [][]int{{1, 2}, {3, 4}}},
 		Scatter:   &Scatter{xy, xy},
@@ -304,13 +307,13 @@ func TestWriteRefusesContradictions(t *testing.T) {
 		"matrix width":  {Confusion: &Confusion{Labels: []string{"a"}, Counts: [][]int{{1, 2}}}},
 		"count":         {Confusion: &Confusion{Labels: []string{"a"}, Counts: [][]int{{-1}}}},
 		"scatter":       {Scatter: &Scatter{Gold: []float64{1}}},
-		"address":       {Gallery: []GalleryQuery{{Picture: "https://example.org/a.png"}}},
-		"script":        {Gallery: []GalleryQuery{{Found: []GalleryItem{{Picture: "javascript:alert(1)"}}}}},
-		"page":          {Gallery: []GalleryQuery{{Found: []GalleryItem{{Picture: "data:text/html;base64,AAAA"}}}}},
-		"drawing":       {Gallery: []GalleryQuery{{Picture: "data:image/svg+xml;base64,AAAA"}}},
-		"no base64":     {Gallery: []GalleryQuery{{Picture: "data:image/png,AAAA"}}},
-		"no picture":    {Gallery: []GalleryQuery{{Picture: "data:image/png;base64,"}}},
-		"more elements": {Gallery: []GalleryQuery{{Picture: `data:image/png;base64,AAAA" onerror="alert(1)`}}},
+		"address":       {Galleries: []Gallery{{Queries: []GalleryQuery{{Picture: "https://example.org/a.png"}}}}},
+		"script":        {Galleries: []Gallery{{Queries: []GalleryQuery{{Found: []GalleryItem{{Picture: "javascript:alert(1)"}}}}}}},
+		"page":          {Galleries: []Gallery{{Queries: []GalleryQuery{{Found: []GalleryItem{{Picture: "data:text/html;base64,AAAA"}}}}}}},
+		"drawing":       {Galleries: []Gallery{{Queries: []GalleryQuery{{Picture: "data:image/svg+xml;base64,AAAA"}}}}},
+		"no base64":     {Galleries: []Gallery{{Queries: []GalleryQuery{{Picture: "data:image/png,AAAA"}}}}},
+		"no picture":    {Galleries: []Gallery{{Queries: []GalleryQuery{{Picture: "data:image/png;base64,"}}}}},
+		"more elements": {Galleries: []Gallery{{Queries: []GalleryQuery{{Picture: `data:image/png;base64,AAAA" onerror="alert(1)`}}}}},
 		"table":         {Tables: []Table{{Header: []string{"a", "b"}, Rows: [][]string{{"1"}}}}},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -5,20 +5,23 @@ import "fmt"
 // Run is the content of a report, each list in the order it is shown.
 // Only Title is needed.
 type Run struct {
-	Title    string // what was run, as in "SST-2, mini"
-	Subtitle string // one line on how or when
-	Notice   string // where the data is from, where a reader could be misled
+	Title    string   // what was run, as in "SST-2, mini"
+	Subtitle string   // one line on how or when
+	Notice   string   // where the data is from, where a reader could be misled
+	Notes    []string // what a reader of the numbers should know
 
-	Metrics   []Metric       // headline numbers
-	Summary   []Item         // facts of the run: data, model, duration, machine
-	Gallery   []GalleryQuery // what a search found, successes and failures
-	Curves    []Curve        // over the course of training
-	Confusion *Confusion     // for classification
-	Scatter   *Scatter       // for regression
-	Mistakes  []Mistake      // the examples worth reading first
-	Samples   []Sample       // generated texts next to what was wanted
+	Metrics   []Metric   // headline numbers
+	Summary   []Item     // facts of the run: data, model, duration, machine
+	Galleries []Gallery  // what a search found, successes and failures
+	Curves    []Curve    // over the course of training
+	Confusion *Confusion // for classification
+	Scatter   *Scatter   // for regression
+	Mistakes  []Mistake  // the examples worth reading first
+	Samples   []Sample   // generated texts next to what was wanted
 	Tables    []Table
 	Config    []Item // resolved configuration
+
+	MistakesNote, SamplesNote string // how those that are shown were chosen, and of how many
 }
 
 // Item is a name and its value.
@@ -84,6 +87,13 @@ type Sample struct {
 	Right                bool // as good as the reference, by the task's own rules
 }
 
+// Gallery is what a search found for some queries.
+type Gallery struct {
+	Title   string
+	Note    string // how these queries were chosen, and how all of them were answered
+	Queries []GalleryQuery
+}
+
 // GalleryQuery is what was asked of a search, as text or as a picture, and what it
 // found, the best first.
 type GalleryQuery struct {
@@ -146,5 +156,10 @@ func (r Run) check() error {
 			}
 		}
 	}
-	return checkGallery(r.Gallery)
+	for _, g := range r.Galleries {
+		if err := checkGallery(g.Queries); err != nil {
+			return err
+		}
+	}
+	return nil
 }

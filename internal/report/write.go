@@ -27,7 +27,7 @@ type view struct {
 	Figures   []figureView
 	Matrix    *confusionView
 	Agreement *figureView
-	Queries   []queryView
+	Shown     []galleryView
 	Errors    []mistakeView
 	Listed    []tableView
 }
@@ -87,7 +87,10 @@ func Write(w io.Writer, r Run) error {
 
 // viewRun draws the plots and formats the numbers.
 func viewRun(r Run) (*view, error) {
-	v := &view{Run: r, Style: template.CSS(pageStyle), Matrix: viewConfusion(r.Confusion), Queries: viewGallery(r.Gallery)}
+	v := &view{Run: r, Style: template.CSS(pageStyle), Matrix: viewConfusion(r.Confusion)}
+	for _, g := range r.Galleries {
+		v.Shown = append(v.Shown, galleryView{g, viewGallery(g.Queries)})
+	}
 	for _, m := range r.Metrics {
 		v.Numbers = append(v.Numbers, numberView{m.Name, formatMetric(m.Value), m.Note})
 	}
@@ -105,7 +108,7 @@ func viewRun(r Run) (*view, error) {
 		}
 		v.Agreement = &figureView{SVG: svg, XLabel: "gold", YLabel: "predicted", Notes: notes("", skipped)}
 		if n := len(r.Scatter.Gold) - skipped; n > maxDots {
-			v.Agreement.Notes = append(v.Agreement.Notes, fmt.Sprintf("%d of %d examples are drawn.", maxDots, n))
+			v.Agreement.Notes = append(v.Agreement.Notes, fmt.Sprintf("%d of %d examples are drawn, at even distances in the data.", maxDots, n))
 		}
 	}
 	for _, m := range r.Mistakes {

@@ -338,11 +338,27 @@ func writeTexts(dir, split string, written []Generated) error {
 const shownSamples = 40
 
 func (l *generationLearner) show(page *report.Run, first Result, _ train.History) {
+	page.SamplesNote = samplesNote(first.Generated, l.preset.Generation.right)
 	for _, g := range evenly(first.Generated, shownSamples) {
 		page.Samples = append(page.Samples, report.Sample{
 			Source: g.shortSource(), Reference: g.Target, Generated: g.Text, Right: l.preset.Generation.right(g),
 		})
 	}
+}
+
+// samplesNote says how the texts that a page shows were chosen, and how many of all are right.
+func samplesNote(all []Generated, right func(Generated) bool) string {
+	matching := 0
+	for _, g := range all {
+		if right(g) {
+			matching++
+		}
+	}
+	note := fmt.Sprintf("All %d texts", len(all))
+	if len(all) > shownSamples {
+		note = fmt.Sprintf("%d of %d texts, at even distances in the data", shownSamples, len(all))
+	}
+	return note + fmt.Sprintf("; %d of the %d match their reference.", matching, len(all))
 }
 
 // shortSource is as much of what was asked as people read beside an answer: of a

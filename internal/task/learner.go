@@ -286,7 +286,7 @@ func (l *classificationLearner) show(page *report.Run, first Result, _ train.His
 		page.Confusion = &report.Confusion{Labels: l.preset.Schema.Labels, Counts: first.Confusion}
 	}
 	page.Tables = classTables(l.preset.Schema.Labels, first.Confusion)
-	page.Mistakes = mistakes(l.preset, first)
+	page.Mistakes, page.MistakesNote = mistakes(l.preset, first)
 }
 
 // testSetError is an error of a test set, which a run can do without.

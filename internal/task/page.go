@@ -33,10 +33,13 @@ func (r *run) writePage(s *Summary, l learner) error {
 		Notice:   r.Notice,
 		Curves:   curves(history, r.Preset.Metric),
 	}
-	first := s.Results[0]
-	for _, key := range MetricKeys(r.Preset, first.Metrics) {
-		page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(first.Metrics[key]), Note: r.metricNote(key, first)})
+	for _, result := range s.Results {
+		for _, note := range result.Notes {
+			page.Notes = append(page.Notes, result.Split+": "+note)
+		}
 	}
+	first := s.Results[0]
+	page.Metrics = first.tiles(r.Preset)
 	for _, other := range s.Results[1:] {
 		key := r.Preset.Metric
 		page.Metrics = append(page.Metrics, report.Metric{Name: key + " " + other.Split, Value: float64(other.Metrics[key]), Note: fmt.Sprintf("%.0f examples", float64(other.Metrics["examples"]))})
@@ -60,19 +63,34 @@ func (r *run) writePage(s *Summary, l learner) error {
 	return atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) })
 }
 
-func (r *run) metricNote(key string, result Result) string {
-	if key == "accuracy" {
-		lo, hi := result.Interval()
+// tiles are the metrics as a page shows them, with what they are to be compared with.
+func (r Result) tiles(p *Preset) []report.Metric {
+	var tiles []report.Metric
+	for _, key := range MetricKeys(p, r.Metrics) {
+		tiles = append(tiles, report.Metric{Name: key, Value: float64(r.Metrics[key]), Note: r.metricNote(key)})
+	}
+	return tiles
+}
+
+func (r Result) metricNote(key string) string {
+	baseline := r.Baseline()
+	switch {
+	case key == "accuracy":
+		lo, hi := r.Interval()
 		note := fmt.Sprintf("95 %% interval %.3f to %.3f", lo, hi)
-		if baseline := result.Baseline(); baseline != "" {
+		if baseline != "" {
 			note += "; " + baseline
 		}
 		return note
-	}
-	if baseline := result.Baseline(); key == "rmse" && baseline != "" {
+	case key == "rmse" && baseline != "":
 		return baseline
 	}
-	return "on " + result.Split
+	if r.Retrieved != nil {
+		if chance, ok := r.Retrieved.Chance(key); ok {
+			return fmt.Sprintf("on %s, by chance %.4f", r.Split, chance)
+		}
+	}
+	return "on " + r.Split
 }
 
 // MetricKeys lists the names of metrics in the order people want them: the task's
@@ -127,8 +145,8 @@ func scatter(r Result) *report.Scatter {
 	return s
 }
 
-// mistakes returns the wrong answers the model was surest of.
-func mistakes(p *Preset, r Result) []report.Mistake {
+// mistakes returns the wrong answers the model was surest of, and says of how many.
+func mistakes(p *Preset, r Result) (shown []report.Mistake, note string) {
 	var wrong []report.Mistake
 	for i, x := range r.Examples {
 		class := argmax(r.Outputs[i])
@@ -141,5 +159,9 @@ func mistakes(p *Preset, r Result) []report.Mistake {
 		})
 	}
 	slices.SortStableFunc(wrong, func(a, b report.Mistake) int { return cmp.Compare(b.Probability, a.Probability) })
-	return wrong[:min(shownMistakes, len(wrong))]
+	shown = wrong[:min(shownMistakes, len(wrong))]
+	if len(shown) < len(wrong) {
+		return shown, fmt.Sprintf("The %d most confident mistakes of %d, among %d examples.", len(shown), len(wrong), len(r.Examples))
+	}
+	return shown, fmt.Sprintf("All %d mistakes among %d examples, the most confident first.", len(wrong), len(r.Examples))
 }

@@ -238,7 +238,9 @@ func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Conf
 		groups: captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed}, scorer: retrieve.NewScorer(dev, m),
 	}
 	l.contrast = data.Batches{Lengths: alone, Size: s.ContrastBatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}
-	l.devSet = evalSet(j.devSet, j.source, enc).First(s.EvalImages)
+	all := evalSet(j.devSet, j.source, enc)
+	l.devSet = all.First(s.EvalImages)
+	l.devNotes = firstNotes(l.devSet, all)
 	l.devLen, l.about = len(l.devSet.Texts), j.about(log)
 	l.line = func(i int) int { return j.train.Captions[i].Line }
 	if j.spec != nil {
@@ -297,6 +299,7 @@ type retrievalLearner struct {
 	groups      captions.Groups
 	contrast    data.Batches // of the epochs that train vectors only
 	encoder     captionEncoder
+	devNotes    []string     // on what of dev is not scored
 	devSet      retrieve.Set // of its first images
 	scorer      *retrieve.Scorer
 }
@@ -613,7 +616,7 @@ func (l *retrievalLearner) score(ctx context.Context, f splitFile, tick func(don
 		return Result{}, err
 	}
 	return Result{
-		Split: f.Split, File: f.Path, Scores: Scores{Metrics: recallNumbers(out.Recalls, l.devSet)},
+		Split: f.Split, File: f.Path, Notes: l.devNotes, Scores: Scores{Metrics: recallNumbers(out.Recalls, l.devSet)},
 		Retrieved: &Retrieved{Texts: captionTexts(l.devCaptions, len(l.devSet.Images.IDs)), Set: l.devSet, Outcome: out, pictures: captions.ImageDir(l.devCaptions.Dir)},
 	}, nil
 }
@@ -623,5 +626,5 @@ func (l *retrievalLearner) predict(context.Context, splitFile, string, func(done
 }
 
 func (l *retrievalLearner) show(page *report.Run, first Result, _ train.History) {
-	page.Gallery = first.Retrieved.gallery()
+	page.Galleries = first.Retrieved.galleries()
 }

@@ -12,9 +12,13 @@ import (
 	"io/fs"
 	"log/slog"
 	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/modeldir"
@@ -315,7 +319,7 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 	all := evalSet(split, source, r.encoder)
 	set := all.First(o.Images)
 	_, cut := r.encoder.all(split)
-	result := Result{Split: f.Split, File: f.Path, Notes: cutNotes(cut, len(split.Captions), "captions", r.encoder.maxLen)}
+	result := Result{Split: f.Split, File: f.Path, Notes: append(cutNotes(cut, len(split.Captions), "captions", r.encoder.maxLen), firstNotes(set, all)...)}
 	var out retrieve.Outcome
 	if o.TwoStage == 0 {
 		out, err = r.exhaustive(ctx, set, o.Scores, tick)
@@ -430,33 +434,37 @@ const (
 	gallerySide   = 160
 )
 
-// gallery shows queries at even distances among those answered rightly and those not.
-func (r *Retrieved) gallery() []report.GalleryQuery {
+// galleries show some queries of each direction, and say how all were answered.
+func (r *Retrieved) galleries() []report.Gallery {
 	imageOf := r.Set.ImageOf
+	texts, images := report.Gallery{Title: "Pictures found for captions"}, report.Gallery{Title: "Captions found for pictures"}
 	right := func(text int) bool {
 		hits := r.Outcome.Images[text]
 		return len(hits) > 0 && int(hits[0].Number) == imageOf[text]
 	}
-	var queries []report.GalleryQuery
-	for _, text := range halfAndHalf(len(r.Outcome.Images), galleryTexts, right) {
+	chosen := halfAndHalf(len(r.Outcome.Images), galleryTexts, right)
+	texts.Note = chosen.note("captions", "their picture")
+	for _, text := range chosen.numbers {
 		q := report.GalleryQuery{Text: r.Texts[text], Right: right(text)}
 		for _, h := range r.Outcome.Images[text][:min(galleryHits, len(r.Outcome.Images[text]))] {
 			q.Found = append(q.Found, report.GalleryItem{Text: r.Set.Images.IDs[h.Number], Picture: r.picture(h.Number), Score: float64(h.Score), Right: int(h.Number) == imageOf[text]})
 		}
-		queries = append(queries, q)
+		texts.Queries = append(texts.Queries, q)
 	}
 	rightText := func(image int) bool {
 		hits := r.Outcome.Texts[image]
 		return len(hits) > 0 && imageOf[hits[0].Number] == image
 	}
-	for _, image := range halfAndHalf(len(r.Outcome.Texts), galleryImages, rightText) {
+	chosen = halfAndHalf(len(r.Outcome.Texts), galleryImages, rightText)
+	images.Note = chosen.note("pictures", "one of their captions")
+	for _, image := range chosen.numbers {
 		q := report.GalleryQuery{Text: r.Set.Images.IDs[image], Picture: r.picture(int32(image)), Right: rightText(image)}
 		for _, h := range r.Outcome.Texts[image][:min(galleryHits, len(r.Outcome.Texts[image]))] {
 			q.Found = append(q.Found, report.GalleryItem{Text: r.Texts[h.Number], Score: float64(h.Score), Right: imageOf[h.Number] == image})
 		}
-		queries = append(queries, q)
+		images.Queries = append(images.Queries, q)
 	}
-	return queries
+	return []report.Gallery{texts, images}
 }
 
 // galleryHits is how many hits of a query are shown.
@@ -483,26 +491,88 @@ func thumbnail(file string, side int, l picture.Limits) (uri string) {
 	return uri
 }
 
-// halfAndHalf returns k of n numbers, half of them right where there are enough of both kinds,
-// at even distances.
-func halfAndHalf(n, k int, right func(i int) bool) []int {
+// choice is what a page shows of n queries.
+type choice struct {
+	numbers       []int // in order
+	n             int
+	right         int // of all
+	shown, missed int // of those that are shown
+}
+
+// gallerySeed draws what a gallery shows: captions of one picture stand together in the data, so that
+// even distances could be uneven.
+const gallerySeed = 1
+
+// halfAndHalf draws k of n queries, half of them answered rightly where there are enough of both kinds.
+func halfAndHalf(n, k int, right func(i int) bool) choice {
 	var yes, no []int
-	for i := range n {
+	for _, i := range data.Permutation(gallerySeed, 0, n) {
 		if right(i) {
 			yes = append(yes, i)
 		} else {
 			no = append(no, i)
 		}
 	}
-	wrong := min(len(no), max(k/2, k-len(yes)))
-	return append(evenly(yes, k-wrong), evenly(no, wrong)...)
+	k = min(k, n)
+	missed := min(len(no), max(k/2, k-len(yes)))
+	return choice{slices.Sorted(slices.Values(append(yes[:k-missed:k-missed], no[:missed]...))), n, len(yes), k, missed}
+}
+
+// note says how many queries found what they should, and how those that are shown were chosen.
+func (c choice) note(queries, found string) string {
+	note := fmt.Sprintf("%d of %d %s found %s first.", c.right, c.n, queries, found)
+	if c.shown == c.n {
+		return note + " All are shown."
+	}
+	return note + fmt.Sprintf(" Shown: %d of these and %d of the others, drawn with seed %d, in the order of the data.", c.shown-c.missed, c.missed, gallerySeed)
+}
+
+// Chance is what a recall, such as image_recall@5, would be if pictures and captions were found by
+// lot; false for other metrics.
+func (r *Retrieved) Chance(metric string) (float64, bool) {
+	direction, digits, ok := strings.Cut(metric, "recall@")
+	k, err := strconv.Atoi(digits)
+	if !ok || err != nil {
+		return 0, false
+	}
+	images, texts := len(r.Set.Images.IDs), len(r.Set.Texts)
+	if images == 0 || texts == 0 {
+		return 0, false
+	}
+	image := min(1, float64(k)/float64(images))
+	of := make([]int, images)
+	for _, i := range r.Set.ImageOf {
+		of[i]++
+	}
+	text := 0.0 // of a picture: one less the probability that none of its captions is among the first k
+	for _, own := range of {
+		none := 1.0
+		for place := range min(k, texts) {
+			none *= max(0, float64(texts-own-place)) / float64(texts-place)
+		}
+		text += (1 - none) / float64(images)
+	}
+	switch direction {
+	case "image_":
+		return image, true
+	case "text_":
+		return text, true
+	case "":
+		return (image + text) / 2, true
+	}
+	return 0, false
+}
+
+// firstNotes says that recall is over the first pictures of a split: among fewer it is higher.
+func firstNotes(set, all retrieve.Set) []string {
+	if len(set.Images.IDs) == len(all.Images.IDs) {
+		return nil
+	}
+	return []string{fmt.Sprintf("only the first %d of %d pictures are searched: recall is higher among fewer", len(set.Images.IDs), len(all.Images.IDs))}
 }
 
 // WriteGallery writes a page with the metrics and what was found for some queries.
 func WriteGallery(path string, p *Preset, r Result, about []report.Item) error {
-	page := report.Run{Title: p.Title, Subtitle: "what the model found in " + r.Split, Summary: about, Gallery: r.Retrieved.gallery()}
-	for _, key := range MetricKeys(p, r.Metrics) {
-		page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(r.Metrics[key])})
-	}
+	page := report.Run{Title: p.Title, Subtitle: "what the model found in " + r.Split, Summary: about, Notes: r.Notes, Galleries: r.Retrieved.galleries(), Metrics: r.tiles(p)}
 	return atomicfile.Write(path, func(w io.Writer) error { return report.Write(w, page) })
 }

@@ -187,8 +187,18 @@ func TestMistakes(t *testing.T) {
 		Examples: []data.Example{{TextA: "right", Class: 0}, {TextA: "slightly wrong", Class: 0}, {TextA: "very wrong", Class: 1}},
 		Outputs:  Outputs{{1, 0}, {0, 1}, {9, 0}},
 	}
-	wrong := mistakes(p, r)
+	wrong, note := mistakes(p, r)
+	if want := "All 2 mistakes among 3 examples, the most confident first."; note != want {
+		t.Errorf("note %q, want %q", note, want)
+	}
 	if len(wrong) != 2 || wrong[0].Text != "very wrong" || wrong[0].Predicted != "negative" || wrong[1].Text != "slightly wrong" {
 		t.Errorf("got %+v", wrong)
+	}
+	for range 2 * shownMistakes {
+		r.Examples, r.Outputs = append(r.Examples, data.Example{TextA: "wrong"}), append(r.Outputs, []float32{0, 1})
+	}
+	wrong, note = mistakes(p, r)
+	if want := "The 20 most confident mistakes of 42, among 43 examples."; len(wrong) != shownMistakes || note != want {
+		t.Errorf("%d mistakes, note %q, want %q", len(wrong), note, want)
 	}
 }
