@@ -39,7 +39,7 @@ type IndexInfo struct {
 	Version  int    `json:"version"`
 	Model    string `json:"model_digest"`       // of the model that made the vectors
 	ModelDir string `json:"model,omitempty"`    // where it was
-	Source   string `json:"source"`             // the folder of pictures, or the features, as [regions.Place] names it; ids are names in it
+	Source   string `json:"pictures"`           // the folder of pictures, or the features, as [regions.Place] names it; ids are names in it
 	Features bool   `json:"features,omitempty"` // the source is region features
 	Images   int    `json:"images"`
 	Size     int    `json:"vector_size"`
