@@ -2,6 +2,7 @@ package unimo
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -51,7 +52,9 @@ func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) 
 }
 
 // WriteIndex makes the folder index out of the pictures in the folder pictures and its folders, or
-// brings it up to date with them. A picture that cannot be read ends it with an error.
+// brings it up to date with them: those that are new or have changed are read, those that are gone
+// leave it. A picture that cannot be read ends it with an error, and so does an index of another
+// folder: remove that first.
 func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) error {
 	if pictures == "" || index == "" {
 		return fmt.Errorf("index the folder %q in %q: name both folders", pictures, index)
@@ -69,6 +72,26 @@ type Index struct {
 	handle *handle
 	r      *task.Retriever
 	s      *task.Search
+	model  *Retriever // that is closed with the index, if it was opened with it
+}
+
+// OpenIndex opens an index and the model that made it, if that is where it was then. Closing the
+// index closes both.
+func OpenIndex(dir string) (*Index, error) {
+	model, err := task.IndexModel(dir)
+	if err != nil {
+		return nil, err
+	}
+	m, err := OpenRetriever(model)
+	if err != nil {
+		return nil, err
+	}
+	x, err := m.OpenIndex(dir)
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	x.model = m
+	return x, nil
 }
 
 // OpenIndex opens an index that this model made. A folder without one is [io/fs.ErrNotExist].
@@ -77,7 +100,7 @@ func (m *Retriever) OpenIndex(dir string) (*Index, error) {
 	err := m.handle.use(context.Background(), func(context.Context, *call) error {
 		s, err := m.r.OpenIndex(dir)
 		if err == nil {
-			x = &Index{m.handle.part(), m.r, s}
+			x = &Index{handle: m.handle.part(), r: m.r, s: s}
 		}
 		return err
 	})
@@ -85,7 +108,13 @@ func (m *Retriever) OpenIndex(dir string) (*Index, error) {
 }
 
 // Close releases the index like [Model.Close], also after its model was closed.
-func (x *Index) Close() error { return x.handle.close(func() error { return x.s.Close() }) }
+func (x *Index) Close() error {
+	err := x.handle.close(func() error { return x.s.Close() })
+	if x.model != nil {
+		err = errors.Join(err, x.model.Close())
+	}
+	return err
+}
 
 // Found is a picture that was found.
 type Found struct {

@@ -1,6 +1,7 @@
 package unimo_test
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -52,6 +53,20 @@ func TestRetriever(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer index.Close()
+	alone, err := unimo.OpenIndex(out) // with the model that made it
+	if err != nil {
+		t.Fatal(err)
+	}
+	hits, err := alone.Search(t.Context(), "a big red circle", 1)
+	if err != nil || len(hits) != 1 {
+		t.Errorf("found %v, error %v", hits, err)
+	}
+	if err := alone.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := alone.Search(t.Context(), "text", 1); !errors.Is(err, os.ErrClosed) {
+		t.Errorf("a closed index: error %v", err)
+	}
 	found, err := index.Search(t.Context(), "a big red circle", 25)
 	if err != nil {
 		t.Fatal(err)

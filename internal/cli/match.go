@@ -257,13 +257,9 @@ func openIndexModel(dir, index string, pixels int) (*task.Retriever, error) {
 	if dir != "" {
 		return openRetriever(dir, pixels)
 	}
-	info, err := retrieve.ReadIndexInfo(index)
+	dir, err := task.IndexModel(index)
 	if err != nil {
 		return nil, err
-	}
-	dir = filepath.FromSlash(picture.Name(info.ModelDir))
-	if _, err := os.Stat(dir); err != nil {
-		return nil, fmt.Errorf("the model of index %s is not at %s any more: name it with --model", index, dir)
 	}
 	return openRetriever(dir, pixels)
 }

@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -240,6 +241,19 @@ type Search struct {
 	r        *Retriever
 	index    *retrieve.Index
 	searcher *retrieve.Searcher
+}
+
+// IndexModel returns the folder of the model that made an index.
+func IndexModel(index string) (string, error) {
+	info, err := retrieve.ReadIndexInfo(index)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.FromSlash(picture.Name(info.ModelDir))
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("the model of index %s is not at %s any more: name it (--model)", index, dir)
+	}
+	return dir, nil
 }
 
 // OpenIndex opens an index that this model made.
