@@ -96,7 +96,7 @@ func readIndex(f io.Reader) (map[string]string, error) {
 				err = in.skip(maxDepth)
 			}
 			if err != nil {
-				return fmt.Errorf("%s: %w", key, err)
+				return fmt.Errorf("%s: %w", key, infile.PlainJSON(err))
 			}
 			return nil
 		})

@@ -23,6 +23,13 @@ func TestExitCodes(t *testing.T) {
 	writeFile(t, text, "one text\n")
 	wrong := filepath.Join(dir, "wrong.yaml")
 	writeFile(t, wrong, "epochs: 1\nlr: 2\n")
+	model := filepath.Join(dir, "model")
+	if err := os.Mkdir(model, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(model, "config.json"), `{"hidden_size": "big"}`)
+	answers := filepath.Join(dir, "answers.json")
+	writeFile(t, answers, `[{"id": "a", "turn_id": "1", "answer": "x"}]`)
 	out := filepath.Join(dir, "out")
 	finetune := func(more ...string) []string {
 		return append([]string{"finetune", "sst-2", "--data", data, "--out", out}, more...)
@@ -96,6 +103,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"evaluate", "sst-2", "--data", data, "--model", none, "--epochs", "3"}, exitUsage, `unknown flag "--epochs"`},
 		{[]string{"predict", "text"}, exitUsage, "predict needs --model"},
 		{[]string{"predict", "-m", none, "text"}, exitFailed, none},
+		{[]string{"predict", "-m", model, "text"}, exitFailed, `"hidden_size" is a text, want a whole number`},
+		{[]string{"score", "coqa", "--hyp", answers, "--ref", answers}, exitFailed, "answers.json"},
 		{[]string{"generate", "-m", none, "text"}, exitFailed, none},
 		{[]string{"generate", "-m", none, "--beam", "x", "text"}, exitUsage, `--beam wants a whole number, got "x"`},
 		{[]string{"chat", "-m", none}, exitUsage, "chat needs --story"},
@@ -148,7 +157,7 @@ func TestExitCodes(t *testing.T) {
 		if r.code != c.code || !strings.Contains(r.stderr, c.want) {
 			t.Errorf("unimo %s: exit code %d, want %d and %q: %s", strings.Join(c.args, " "), r.code, c.code, c.want, r.stderr)
 		}
-		for _, foreign := range []string{"arg(s)", "flag(s)", "!!", "interface", "[]string", "float64", " json: ", " yaml: ", "cannot unmarshal", "strconv"} {
+		for _, foreign := range []string{"arg(s)", "flag(s)", "!!", "interface", "[]string", "float64", " json: ", " yaml: ", "cannot unmarshal", "Go struct", "strconv"} {
 			if strings.Contains(r.stderr, foreign) {
 				t.Errorf("unimo %s: %q in %s", strings.Join(c.args, " "), foreign, r.stderr)
 			}

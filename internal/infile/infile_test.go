@@ -2,6 +2,7 @@ package infile
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"io/fs"
@@ -152,5 +153,15 @@ func TestHidden(t *testing.T) {
 		if Hidden(name) != want {
 			t.Errorf("%q: %v", name, !want)
 		}
+	}
+}
+
+func TestPlainJSON(t *testing.T) {
+	err := json.Unmarshal([]byte(`{"a": [1]}`), &struct {
+		A float64 `json:"a"`
+	}{})
+	plain := PlainJSON(err)
+	if plain.Error() != `"a" is a list, want a number` || !errors.Is(plain, err) {
+		t.Errorf("got %v", plain)
 	}
 }

@@ -48,6 +48,20 @@ func DecodeJSON(file string, raw []byte, v any) error {
 	return e
 }
 
+// PlainJSON returns an error of encoding/json with the words of [ExplainJSON]; it wraps err.
+func PlainJSON(err error) error {
+	problem, _ := ExplainJSON(err)
+	return &plainError{problem, err}
+}
+
+type plainError struct {
+	problem string
+	cause   error
+}
+
+func (e *plainError) Error() string { return e.problem }
+func (e *plainError) Unwrap() error { return e.cause }
+
 // ExplainJSON says what an error of encoding/json means in plain words, and before which byte
 // it was found (0: unknown).
 func ExplainJSON(err error) (problem string, offset int64) {

@@ -238,7 +238,7 @@ func ReadConfigFile(path string) ([]byte, error) {
 func ParseConfig(raw []byte) (Config, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
-		return Config{}, fmt.Errorf("not a model configuration: %w", err)
+		return Config{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
 	c := Config{HiddenAct: "gelu", InitRange: 0.02}
 	names, known := c.fields(), map[string]json.RawMessage{}
@@ -254,10 +254,10 @@ func ParseConfig(raw []byte) (Config, error) {
 	}
 	own, err := json.Marshal(known)
 	if err != nil {
-		return Config{}, fmt.Errorf("not a model configuration: %w", err)
+		return Config{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
 	if err := json.Unmarshal(own, &c); err != nil {
-		return Config{}, fmt.Errorf("not a model configuration: %w", err)
+		return Config{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
 	return c, c.Validate()
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // LeftOut is a tensor of another library's checkpoint that has no place here.
@@ -135,7 +136,7 @@ var theirDefaults = map[string]string{
 func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family, error) {
 	var all map[string]json.RawMessage
 	if err := json.Unmarshal(raw, &all); err != nil {
-		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", err)
+		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
 	keys := map[string]json.RawMessage{}
 	for key, value := range theirDefaults {
@@ -162,7 +163,7 @@ func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family
 		err = json.Unmarshal(raw, &theirs)
 	}
 	if err != nil {
-		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", err)
+		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
 	if theirs.ModelType == "" {
 		theirs.ModelType = theirType(r, prefix)
@@ -181,7 +182,7 @@ func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family
 		delete(keys, key)
 	}
 	if raw, err = json.Marshal(keys); err != nil {
-		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", err)
+		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
 	cfg, err := ParseConfig(raw)
 	if err != nil {

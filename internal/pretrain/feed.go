@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Feed gives the batches of a run one after the other and prepares the next ones meanwhile.
@@ -186,7 +187,7 @@ func (f *Feed) State() ([]byte, error) { return json.Marshal(f.at) }
 func (f *Feed) Restore(raw []byte) error {
 	var s state
 	if err := json.Unmarshal(raw, &s); err != nil {
-		return fmt.Errorf("place in the collections: %w", err)
+		return fmt.Errorf("place in the collections: %w", infile.PlainJSON(err))
 	}
 	if s.Base != nil {
 		for i, stream := range f.streams {

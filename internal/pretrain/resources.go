@@ -17,6 +17,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/regions"
 	"github.com/unimo-go/unimo/internal/related"
@@ -169,7 +170,7 @@ func (r *Resources) open(location string) (*corpus.Sample, error) {
 	kind, raw, _ := strings.Cut(location, " ")
 	var ref corpus.Ref
 	if err := json.Unmarshal([]byte(raw), &ref); err != nil {
-		return nil, fmt.Errorf("index of related samples: %q: %w", location, err)
+		return nil, fmt.Errorf("index of related samples: %q: %w", location, infile.PlainJSON(err))
 	}
 	c := r.collections[corpus.Kind(kind)]
 	if c == nil {

@@ -102,11 +102,11 @@ func (s *shard) parse(path string, kind checkpoint.DType, dim, images int) error
 		}
 	}
 	if err := json.Unmarshal([]byte(r.Metadata()[metadataIDs]), &s.ids); err != nil {
-		return fmt.Errorf("%s: ids: %w", path, err)
+		return fmt.Errorf("%s: ids: %w", path, infile.PlainJSON(err))
 	}
 	if raw, ok := r.Metadata()[metadataFrom]; ok {
 		if err := json.Unmarshal([]byte(raw), &s.origins); err != nil {
-			return fmt.Errorf("%s: origins: %w", path, err)
+			return fmt.Errorf("%s: origins: %w", path, infile.PlainJSON(err))
 		}
 		if len(s.origins) != len(s.ids) {
 			return fmt.Errorf("%s: %d origins for %d ids", path, len(s.origins), len(s.ids))

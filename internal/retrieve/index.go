@@ -233,7 +233,7 @@ func (ix *Index) open(dir string) error {
 		return err
 	}
 	if err := json.Unmarshal(names, &ix.IDs); err != nil {
-		return fmt.Errorf("%s: tensor ids: %w; make the index again", path, err)
+		return fmt.Errorf("%s: tensor ids: %w; make the index again", path, infile.PlainJSON(err))
 	}
 	if ix.vectors, _, err = checkpoint.Float32s(ix.reader, "vectors"); err != nil {
 		return err

@@ -348,7 +348,7 @@ func LoadLexicon(path string) (*Lexicon, error) {
 func readLexicon(in io.Reader) (*Lexicon, error) {
 	var f lexiconFile
 	if err := json.NewDecoder(in).Decode(&f); err != nil {
-		return nil, err
+		return nil, infile.PlainJSON(err)
 	}
 	l := &Lexicon{images: f.Images, counts: map[word]int{}, terms: map[term]*usage{}}
 	for _, w := range f.Words {

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // Paraphrases are other wordings of captions, by the caption.
@@ -69,7 +70,7 @@ func (p Paraphrases) add(line []byte, isJSON bool) error {
 	var x paraphrased
 	if isJSON {
 		if err := json.Unmarshal(line, &x); err != nil {
-			return fmt.Errorf("is no JSON object with caption and paraphrases: %w", err)
+			return fmt.Errorf("is no JSON object with caption and paraphrases: %w", infile.PlainJSON(err))
 		}
 	} else {
 		fields := strings.Split(string(line), "\t")

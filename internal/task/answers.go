@@ -115,7 +115,7 @@ func readAnswers(path string) ([]Answer, error) {
 	for lines.Scan() {
 		var a Answer
 		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {
-			return nil, fmt.Errorf("read predictions %s:%d: %w", path, len(list)+1, err)
+			return nil, fmt.Errorf("read predictions %s:%d: %w", path, len(list)+1, infile.PlainJSON(err))
 		}
 		list = append(list, a)
 	}

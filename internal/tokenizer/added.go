@@ -14,6 +14,7 @@ import (
 
 	"golang.org/x/text/unicode/norm"
 
+	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/pytext"
 )
 
@@ -126,7 +127,7 @@ func parseAddedKey(file string, raw json.RawMessage) ([]addedToken, error) {
 		return nil, nil
 	}
 	if err := json.Unmarshal(raw, &byID); err != nil {
-		return nil, fmt.Errorf("%s: %s: want an object of tokens by id: %w", file, addedKey, err)
+		return nil, fmt.Errorf("%s: %s: want an object of tokens by id: %w", file, addedKey, infile.PlainJSON(err))
 	}
 	var list []addedToken
 	for key, a := range byID {

@@ -176,7 +176,7 @@ func (m *mergePair) UnmarshalJSON(raw []byte) error {
 	if json.Unmarshal(raw, &line) == nil {
 		pair = strings.Split(line, " ")
 	} else if err := json.Unmarshal(raw, &pair); err != nil {
-		return err
+		return infile.PlainJSON(err)
 	}
 	if len(pair) != 2 || pair[0] == "" || pair[1] == "" {
 		return fmt.Errorf("want a merge of two tokens, have %s", clip(string(raw)))

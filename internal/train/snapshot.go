@@ -14,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // keepSnapshots is how many snapshots stay: the newest, and one more in case the
@@ -298,7 +299,7 @@ func (t *Trainer) load(file string) error {
 	}
 	var position state
 	if err := json.Unmarshal([]byte(meta[keyPosition]), &position); err != nil {
-		return fmt.Errorf("snapshot %s: state: %w", file, err)
+		return fmt.Errorf("snapshot %s: state: %w", file, infile.PlainJSON(err))
 	}
 	if streams {
 		if err := streamer.RestoreStream(stream); err != nil {
