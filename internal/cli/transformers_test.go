@@ -19,6 +19,13 @@ import json, sys
 import torch
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 asked, answers = json.load(sys.stdin), []
+
+def save(model, tokenizer, folder):
+    out = folder + "-again"
+    model.save_pretrained(out)
+    tokenizer.save_pretrained(out)
+    return out
+
 for folder in asked["folders"]:
     config = AutoConfig.from_pretrained(folder, trust_remote_code=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
@@ -30,7 +37,7 @@ for folder in asked["folders"]:
         hidden = encoder(**padded).last_hidden_state
     answers.append({
         "ids": [tokenizer(text, add_special_tokens=False).input_ids for text in asked["texts"]],
-        "probabilities": probabilities.tolist(), "labels": [config.id2label[i] for i in range(config.num_labels)], "width": hidden.shape[-1],
+        "saved": save(model, tokenizer, folder), "probabilities": probabilities.tolist(), "labels": [config.id2label[i] for i in range(config.num_labels)], "width": hidden.shape[-1],
     })
 json.dump(answers, sys.stdout)
 `
@@ -72,6 +79,7 @@ func TestTransformersOpensModels(t *testing.T) {
 		Probabilities [][]float64 `json:"probabilities"`
 		Labels        []string    `json:"labels"`
 		Width         int         `json:"width"`
+		Saved         string      `json:"saved"`
 	}
 	if err := json.Unmarshal(raw, &answers); err != nil {
 		t.Fatal(err)
@@ -90,6 +98,9 @@ func TestTransformersOpensModels(t *testing.T) {
 				Probabilities map[string]float64 `json:"probabilities"`
 			}
 			decodeLine(t, must(t, "predict", "--json", "--model", folder, text).stdout, &answer)
+			if again := must(t, "predict", "--json", "--model", theirs.Saved, text).stdout; again != must(t, "predict", "--json", "--model", folder, text).stdout {
+				t.Errorf("%s: as transformers saved it: %q: %s", folder, text, again)
+			}
 			for class, p := range theirs.Probabilities[j] {
 				if own := answer.Probabilities[theirs.Labels[class]]; math.Abs(own-p) > 1e-5 {
 					t.Errorf("%s: %q: %s has probability %v, transformers %v", folder, text, theirs.Labels[class], own, p)

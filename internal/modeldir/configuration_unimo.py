@@ -37,3 +37,13 @@ class UnimoConfig(PretrainedConfig):
         self.kind = problem_type or kwargs.pop("kind", None)
         known = ("single_label_classification", "regression")
         super().__init__(problem_type=self.kind if self.kind in known else None, **kwargs)
+
+    def to_dict(self):
+        """A folder that transformers saves is one of unimo again."""
+        d = super().to_dict()
+        kind = d.pop("kind", None)
+        if kind:
+            d["problem_type"] = kind
+        if self.problem_type:
+            d["num_labels"] = self.num_labels
+        return d

@@ -158,8 +158,8 @@ func TestSaveForTransformers(t *testing.T) {
 		t.Fatal(err)
 	}
 	for problem, want := range map[string]string{
-		model.Classification: `"AutoModelForSequenceClassification":"modeling_unimo.UnimoForSequenceClassification"`,
-		"":                   `"AutoModel":"modeling_unimo.UnimoModel"}`,
+		model.Classification: `"architectures": ["UnimoForSequenceClassification"]`,
+		"":                   `"architectures": ["UnimoModel"]`,
 	} {
 		dir, again := t.TempDir(), t.TempDir()
 		cfg := model.Config{VocabSize: tok.VocabSize(), HiddenSize: 4, Heads: 2, MaxPositions: 8, HiddenAct: "gelu", ProblemType: problem}

@@ -23,11 +23,14 @@ var pythonFiles = map[string][]byte{"configuration_unimo.py": configurationPytho
 
 // forTransformers returns cfg with the keys that lead transformers to the files.
 func forTransformers(cfg model.Config) model.Config {
-	classes := map[string]string{"AutoConfig": "configuration_unimo.UnimoConfig", "AutoModel": "modeling_unimo.UnimoModel"}
+	// A model without a head for classes has that class too: it says what the model is instead.
+	classes := map[string]string{
+		"AutoConfig": "configuration_unimo.UnimoConfig", "AutoModel": "modeling_unimo.UnimoModel",
+		"AutoModelForSequenceClassification": "modeling_unimo.UnimoForSequenceClassification",
+	}
 	architecture := "UnimoModel"
 	if cfg.ProblemType == model.Classification || cfg.ProblemType == model.Regression {
 		architecture = "UnimoForSequenceClassification"
-		classes["AutoModelForSequenceClassification"] = "modeling_unimo." + architecture
 	}
 	cfg.Extra = maps.Clone(cfg.Extra)
 	if cfg.Extra == nil {

@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -142,29 +143,58 @@ func brackets(ids map[string]uint32) map[string]uint32 {
 
 // tokenizerFile is what is read of the tokenizer.json of Hugging Face's tokenizers.
 type tokenizerFile struct {
-	Added      []addedToken `json:"added_tokens"`
-	Normalizer *struct {
-		Type         string `json:"type"`
-		CleanText    *bool  `json:"clean_text"`
-		SpaceCJK     *bool  `json:"handle_chinese_chars"`
-		StripAccents *bool  `json:"strip_accents"`
-		LowerCase    *bool  `json:"lowercase"`
-	} `json:"normalizer"`
-	PreTokenizer *struct {
-		Type        string `json:"type"`
-		PrefixSpace bool   `json:"add_prefix_space"`
-		Regex       *bool  `json:"use_regex"`
-	} `json:"pre_tokenizer"`
-	Model struct {
+	Added        []addedToken  `json:"added_tokens"`
+	Normalizer   *normalizer   `json:"normalizer"`
+	PreTokenizer *preTokenizer `json:"pre_tokenizer"`
+	Model        struct {
 		Type         string          `json:"type"`
 		Unknown      string          `json:"unk_token"`
-		Prefix       string          `json:"continuing_subword_prefix"`
+		Prefix       *string         `json:"continuing_subword_prefix"`
 		Suffix       string          `json:"end_of_word_suffix"`
 		LongestWord  int             `json:"max_input_chars_per_word"`
 		IgnoreMerges bool            `json:"ignore_merges"`
 		Vocab        json.RawMessage `json:"vocab"`
 		Merges       []mergePair     `json:"merges"`
 	} `json:"model"`
+}
+
+type normalizer struct {
+	Type         string       `json:"type"`
+	CleanText    *bool        `json:"clean_text"`
+	SpaceCJK     *bool        `json:"handle_chinese_chars"`
+	StripAccents *bool        `json:"strip_accents"`
+	LowerCase    *bool        `json:"lowercase"`
+	Sequence     []normalizer `json:"normalizers"`
+}
+
+type preTokenizer struct {
+	Type        string         `json:"type"`
+	PrefixSpace bool           `json:"add_prefix_space"`
+	Regex       *bool          `json:"use_regex"`
+	Sequence    []preTokenizer `json:"pretokenizers"`
+}
+
+// complete fills in what older versions of the library left out, and takes sequences of one for that one.
+func (f *tokenizerFile) complete() {
+	if n := f.Normalizer; n != nil && n.Type == "Sequence" && len(n.Sequence) == 1 {
+		f.Normalizer = &n.Sequence[0]
+	}
+	if p := f.PreTokenizer; p != nil && p.Type == "Sequence" && len(p.Sequence) == 1 {
+		f.PreTokenizer = &p.Sequence[0]
+	}
+	m := &f.Model
+	if m.Type == "" && m.Merges != nil {
+		m.Type = "BPE"
+	} else if m.Type == "" && (m.Prefix != nil || m.LongestWord != 0) {
+		m.Type = "WordPiece"
+	}
+	if m.Type == "WordPiece" {
+		if m.Prefix == nil {
+			m.Prefix = new(prefix)
+		}
+		m.LongestWord = cmp.Or(m.LongestWord, longestWord)
+		m.Unknown = cmp.Or(m.Unknown, nameUNK)
+	}
 }
 
 // mergePair is a merge in tokenizer.json: "left right", or ["left", "right"] in newer files.
@@ -200,6 +230,7 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 	if err := infile.DecodeJSON(file, content, &f); err != nil {
 		return nil, fmt.Errorf("want the tokenizer.json of a Hugging Face tokenizer: %w", err)
 	}
+	f.complete()
 	wordPiece := f.Model.Type == "WordPiece"
 	if !wordPiece && f.Model.Type != "BPE" {
 		return nil, fmt.Errorf("%s: the model's type is %q; want WordPiece, as of BERT, or BPE, as of RoBERTa", file, clip(f.Model.Type))
@@ -241,9 +272,9 @@ func (f *tokenizerFile) check() error {
 			return errors.New("the normalizer is not BERT's with clean_text; only that is supported")
 		case p == nil || p.Type != "BertPreTokenizer":
 			return errors.New("the pre_tokenizer is not BertPreTokenizer; only that is supported")
-		case m.Prefix != prefix || m.LongestWord != longestWord || m.Unknown != nameUNK:
+		case *m.Prefix != prefix || m.LongestWord != longestWord || m.Unknown != nameUNK:
 			return fmt.Errorf("continuing_subword_prefix is %q, max_input_chars_per_word %d and unk_token %q; only %q, %d and %q are supported",
-				clip(m.Prefix), m.LongestWord, clip(m.Unknown), prefix, longestWord, nameUNK)
+				clip(*m.Prefix), m.LongestWord, clip(m.Unknown), prefix, longestWord, nameUNK)
 		}
 		return nil
 	}
@@ -252,7 +283,7 @@ func (f *tokenizerFile) check() error {
 		return fmt.Errorf("the normalizer is %q; only null and Lowercase are supported with BPE", clip(n.Type))
 	case p == nil || p.Type != "ByteLevel" || p.PrefixSpace || p.Regex != nil && !*p.Regex:
 		return errors.New("the pre_tokenizer is not ByteLevel without add_prefix_space; only that is supported with BPE")
-	case m.Prefix != "" || m.Suffix != "" || m.IgnoreMerges:
+	case m.Prefix != nil && *m.Prefix != "" || m.Suffix != "" || m.IgnoreMerges:
 		return errors.New("continuing_subword_prefix, end_of_word_suffix and ignore_merges are not supported with BPE")
 	}
 	return nil

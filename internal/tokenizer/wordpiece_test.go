@@ -211,6 +211,46 @@ func TestLoadTokenizerBPE(t *testing.T) {
 	}
 }
 
+// Older versions of Hugging Face's library left fields out; sequences of one are that one.
+func TestLoadOldTokenizer(t *testing.T) {
+	fast := files(t, "testdata/wordpiece/fast")[fileTokenizer]
+	_, roberta := robertaJSON(t)
+	for _, c := range []struct{ content, path string }{{fast, "normalizer"}, {fast, "pre_tokenizer"}, {roberta, "pre_tokenizer"}} {
+		want, err := Load(folder(t, map[string]string{fileTokenizer: c.content}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		var all map[string]any
+		if err := json.Unmarshal([]byte(c.content), &all); err != nil {
+			t.Fatal(err)
+		}
+		several := map[string]string{"normalizer": "normalizers", "pre_tokenizer": "pretokenizers"}[c.path]
+		all[c.path] = map[string]any{"type": "Sequence", several: []any{all[c.path]}}
+		inner := all["model"].(map[string]any)
+		for _, key := range []string{"type", "unk_token", "end_of_word_suffix"} {
+			delete(inner, key)
+		}
+		if c.path == "normalizer" {
+			delete(inner, "continuing_subword_prefix")
+		} else {
+			delete(inner, "max_input_chars_per_word")
+		}
+		raw, err := json.Marshal(all)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Load(folder(t, map[string]string{fileTokenizer: string(raw)}))
+		if err != nil {
+			t.Errorf("%s: %v", c.path, err)
+			continue
+		}
+		sameVocabulary(t, want, got)
+		if got.LowerCase() != want.LowerCase() || (got.wordPieces == nil) != (want.wordPieces == nil) {
+			t.Errorf("%s: other settings", c.path)
+		}
+	}
+}
+
 func TestLoadTokenizerAddedTokens(t *testing.T) {
 	content := files(t, "testdata/wordpiece/fast")[fileTokenizer]
 	size := bert(t, "fast").VocabSize()
