@@ -200,4 +200,10 @@ func TestRegress(t *testing.T) {
 	if err := json.Unmarshal([]byte(must(t, "predict", "--model", out, "--json", "a dear thing number 3").stdout), &answer); err != nil || answer.Score < 44500 {
 		t.Errorf("got %v, %v", answer, err)
 	}
+	folder := t.TempDir()
+	writeFile(t, filepath.Join(folder, "train.csv"), b.String())
+	writeFile(t, filepath.Join(folder, "dev.csv"), "text,price\na,3\nb,3\n")
+	if r := must(t, "data", "validate", "regress", folder, "--columns", "label=price"); !strings.Contains(r.stdout, "dev.csv: 2 examples: scores from 3 to 3") {
+		t.Errorf("got %s", r.stdout)
+	}
 }

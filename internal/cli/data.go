@@ -426,7 +426,7 @@ func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptio
 	f := labelledFile{Split: split, File: file}
 	examples, report, err := data.Read(file, p.Schema, opt)
 	resolved := p
-	if err == nil && p.Schema.Labels == nil && opt.Labels == data.LabelsRequired {
+	if unresolved := p.Schema.Labels == nil && p.Schema.MinScore == p.Schema.MaxScore; err == nil && unresolved && opt.Labels == data.LabelsRequired {
 		resolved, err = p.WithLabels(examples)
 	}
 	if err != nil {
