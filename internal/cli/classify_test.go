@@ -68,7 +68,7 @@ func TestClassify(t *testing.T) {
 	if metrics["examples"] != 30 || metrics["accuracy"] < 0.9 || math.Abs(metrics["macro_f1"]-metrics["accuracy"]) > 0.1 {
 		t.Errorf("metrics are %v", metrics)
 	}
-	if want := "120 training examples (Züge & Busse: 40 (33.3 %), post: 40 (33.3 %), true: 40 (33.3 %)), 30 dev"; !strings.Contains(trained.stderr, want) {
+	if want := "120 training examples: Züge & Busse: 40 (33.3 %), post: 40 (33.3 %), true: 40 (33.3 %)\n"; !strings.Contains(trained.stderr, want) {
 		t.Errorf("%q lacks %q", trained.stderr, want)
 	}
 	var config struct {
@@ -94,6 +94,9 @@ func TestClassify(t *testing.T) {
 	r := call(t, "", "evaluate", "classify", "--model", out, "--data", again)
 	if r.code != exitDone || !strings.Contains(r.stdout, "macro_f1") || !strings.Contains(r.stdout, "always Züge & Busse: 0.5000") || !strings.Contains(r.stderr, "1 example without label left out") {
 		t.Errorf("got %+v", r)
+	}
+	if !strings.Contains(r.stdout, "class         examples  predicted  precision  recall  F1\n") {
+		t.Errorf("no scores by class in %s", r.stdout)
 	}
 	writeFile(t, again, `[{"text": "a parcel is broken", "label": "pots"}]`)
 	if r := call(t, "", "evaluate", "classify", "--model", out, "--data", again); r.code != exitFailed || !strings.Contains(r.stderr, `again.json:1: label "pots" is not one of Züge & Busse, post, true`) {

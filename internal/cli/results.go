@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"strings"
+	"text/tabwriter"
 
 	"github.com/unimo-go/unimo/internal/printable"
 	"github.com/unimo-go/unimo/internal/task"
@@ -36,6 +38,14 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 		}
 		if baseline := r.Baseline(); baseline != "" {
 			printable.Fprintf(a.stdout, "  (%s)\n", baseline)
+		}
+		if t := r.ByClass(); t != nil {
+			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+			for _, row := range append([][]string{t.Header}, t.Rows...) {
+				printable.Fprintf(w, "  %s", row[0])
+				fmt.Fprintf(w, "\t%s\n", strings.Join(row[1:], "\t")) // numbers
+			}
+			w.Flush()
 		}
 		if r.Retrieved != nil {
 			var chance [3]float64

@@ -9,10 +9,11 @@
 //
 // # Files
 //
-// The package reads the reference's TSV, GLUE's own files and CSV. What columns
-// a task's files have is a [Schema], declared by the task. The first line names
-// the columns, in any order. A file without such a line is read only if it fits
-// one of the schema's headerless layouts, checked on every line; otherwise it is
+// The package reads TSV (the reference's and GLUE's own), CSV and JSON, whichever a file's content
+// is. What a task's files have is a [Schema], declared by the task; which column is which follows
+// from its name, by the table of package columns, or is said ([Columns]). An open schema takes
+// its labels from the data ([LabelNames]). A file whose first line names no columns is read only if it fits
+// one of the schema's headerless layouts, checked on every line, or if its columns are numbered; otherwise it is
 // refused, because a guess would train on the wrong column or lose a line.
 //
 // TSV has no quoting: a quotation mark is a character like others. CSV is
@@ -38,9 +39,11 @@
 //	read.go         Read: file to examples
 //	header.go       which column is what
 //	label.go        label values to classes and scores
+//	json.go         JSON lines and lists as rows
 //	lines.go        bounded, checked lines; TSV and CSV rows
 //	errors.go       FileError
 //	resolve.go      the file of a split inside a folder
+//	shared.go       what two files have in common
 //	record.go       Encoder: examples to token ids, truncation
 //	plan.go         Permutation, Plan, Batches
 //	batch.go        Batch: packing

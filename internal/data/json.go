@@ -53,10 +53,13 @@ func (r *jsonRows) Next() ([]string, int, error) {
 		return nil, line, err
 	}
 	if problem := r.parse(raw); problem != "" {
-		return nil, line, &FileError{File: r.file, Line: line, Problem: problem, Remedy: "write one object for each example, as in {\"text\": \"...\", \"label\": \"...\"}"}
+		return nil, line, &FileError{File: r.file, Line: line, Problem: problem, Remedy: objectRemedy}
 	}
 	return r.fields, line, nil
 }
+
+// objectRemedy is what to do where a file of JSON has another form.
+const objectRemedy = `write one object for each example, as in {"text": "...", "label": "..."} (pandas: to_json(FILE, orient='records', lines=True))`
 
 // Next returns the bytes of the next value, valid until the next call, and the line it begins
 // at, or io.EOF. Of JSON lines, blank ones are passed over and the bytes may be no JSON.

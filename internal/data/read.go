@@ -309,7 +309,7 @@ func (t *reader) keys(line int) error {
 	for i, column := range used {
 		switch kind := t.json.kind(column); {
 		case kind != "":
-			return t.fail(line, fmt.Sprintf("the value of %s is a JSON %s", Quote(t.json.keys[column]), kind), "write a text or a number")
+			return t.fail(line, fmt.Sprintf("the value of %s is a JSON %s", Quote(t.json.keys[column]), kind), "give it a text or a number; "+objectRemedy)
 		case i < len(t.plan.texts) && t.json.kinds[column] == 'n':
 			return t.fail(line, fmt.Sprintf("the value of %s is null", Quote(t.json.keys[column])), "write the text, or remove the example")
 		}

@@ -192,6 +192,7 @@ func TestReadRefuses(t *testing.T) {
 		{"JSON with more on a line", "x.jsonl", sentence, `{"text": "a", "label": 1} {}`, 1, "after the object"},
 		{"JSON of another kind", "x.jsonl", sentence, `{"text": "a", "label": 1}` + "\n" + `{"image": "a", "label": 1}`, 2, `no column for the text|found "image", "label"`},
 		{"JSON list for a text", "x.jsonl", sentence, `{"text": ["a"], "label": 1}`, 1, `"text" is a JSON list`},
+		{"JSON by columns", "x.json", sentence, `{"text": {"0": "a"}, "label": {"0": 1}}`, 1, `"text" is a JSON object|orient='records'`},
 		{"JSON null for a text", "x.jsonl", sentence, `{"text": null, "label": 1}`, 1, `"text" is null`},
 		{"JSON object for a label", "x.jsonl", sentence, `{"text": "a", "label": {}}`, 1, `"label" is a JSON object`},
 		{"JSON with NUL", "x.jsonl", sentence, `{"text": "a\u0000", "label": 1}`, 1, "NUL"},

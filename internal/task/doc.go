@@ -1,5 +1,5 @@
 // Package task is training, evaluation and use of models for tasks: classification
-// and regression of texts (SST-2, CoLA, MNLI, STS-B), text to text (CoQA, question
+// and regression of texts (SST-2, CoLA, MNLI, STS-B, one's own), text to text (CoQA, question
 // generation, summaries), image-text retrieval (Flickr30k, Flickr8k), and pre-training; each
 // task is a preset of its kind.
 //
@@ -8,6 +8,7 @@
 //	settings.go    what can be set, resolved from preset, file and flags
 //	finetune.go    a whole run: data, vocabulary, model, training, results
 //	learner.go     what a run needs of a kind of task; classification and regression
+//	labelled.go    labelled texts: their files, labels of the data, a drawn dev set, scores by class
 //	generation.go  text to text as a kind of task; running a generator over examples
 //	classifier.go  running a classifier over records; a finished one that predicts
 //	generator.go   a finished generator that writes texts

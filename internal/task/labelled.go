@@ -218,6 +218,14 @@ const (
 	shownMixUps   = 30
 )
 
+// ByClass is the scores of each class, of at most matrixClasses classes that the data named; nil otherwise.
+func (r Result) ByClass() *report.Table {
+	if r.Preset == nil || !r.Preset.Schema.Open || r.Confusion == nil || len(r.Confusion) > matrixClasses {
+		return nil
+	}
+	return &classTables(r.Preset.Schema.Labels, r.Confusion)[0]
+}
+
 // classTables are the scores by class and, of more classes than a matrix can show, what was mixed up most often.
 func classTables(labels []string, confusion [][]int) []report.Table {
 	scores := metrics.PerClass(confusion)
