@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/parallel"
 	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/regions"
 )
@@ -123,20 +124,26 @@ func (o ImageOptions) check(source regions.Source, set *captions.Set) (*captions
 	return kept, nil
 }
 
-// digestImages returns a digest over captions and over what shows that images have changed: names
-// and sizes of pictures, or of the files of features. Their content, of which there is much, is not read.
+// digestImages returns a digest over captions and over what shows that images have changed: the
+// content of pictures, or the names and sizes of the files of features, of which there is too much
+// to read.
 func digestImages(o ImageOptions, sets ...*captions.Set) (string, error) {
 	h := sha256.New()
 	for _, set := range sets {
-		for _, name := range set.Images {
-			fmt.Fprintf(h, "%q", name)
-			if o.Features == "" {
-				if file, err := picture.Find(captions.ImageDir(set.Dir), name); err == nil {
-					if info, err := os.Stat(file); err == nil {
-						fmt.Fprint(h, info.Size())
-					}
+		sums := make([][sha256.Size]byte, len(set.Images))
+		if o.Features == "" {
+			parallel.For(len(sums), func(i int) {
+				file, err := picture.Find(captions.ImageDir(set.Dir), set.Images[i])
+				if err != nil {
+					return // which is said when it is needed
 				}
-			}
+				if raw, err := picture.ReadFile(file, picture.Limits{}); err == nil {
+					sums[i] = sha256.Sum256(raw)
+				}
+			})
+		}
+		for i, name := range set.Images {
+			fmt.Fprintf(h, "%q %x\n", name, sums[i])
 		}
 		for _, c := range set.Captions {
 			fmt.Fprintf(h, "%d %q %v\n", c.Image, c.Text, c.Tokens)
