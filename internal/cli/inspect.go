@@ -300,7 +300,8 @@ func (s *inspection) print(out io.Writer) error {
 func (s *inspection) printTensors(b *strings.Builder) {
 	w := tabwriter.NewWriter(b, 0, 0, 2, ' ', 0)
 	fmt.Fprint(w, "tensor\ttype\tshape")
-	if slices.ContainsFunc(s.Tensors, func(t inspectedTensor) bool { return t.Stats != nil }) {
+	stats := slices.ContainsFunc(s.Tensors, func(t inspectedTensor) bool { return t.Stats != nil })
+	if stats {
 		fmt.Fprint(w, "\tmin\tmax\tmean\tstd\tzeros\tNaN\tInf")
 	}
 	fmt.Fprintln(w)
@@ -308,6 +309,8 @@ func (s *inspection) printTensors(b *strings.Builder) {
 		fmt.Fprintf(w, "%s\t%s\t%v", printable.String(t.Name), t.DType, t.Shape)
 		if v := t.Stats; v != nil {
 			fmt.Fprintf(w, "\t%.4g\t%.4g\t%.4g\t%.4g\t%d\t%d\t%d", v.Min, v.Max, v.Mean, v.Std, v.Zeros, v.NaN, v.Inf)
+		} else if stats { // of a type with which nothing is computed
+			fmt.Fprint(w, strings.Repeat("\t-", 7))
 		}
 		fmt.Fprintln(w)
 	}

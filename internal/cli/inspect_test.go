@@ -3,6 +3,7 @@ package cli
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -102,6 +103,30 @@ func TestInspect(t *testing.T) {
 	}
 	if strings.Contains(out, "mean") {
 		t.Error("statistics in spite of --stats=false")
+	}
+}
+
+// Tensors with which nothing is computed are listed beside the others, and so are values that are never built.
+func TestInspectOddFile(t *testing.T) {
+	file := filepath.Join("..", "checkpoint", "testdata", "pytorch", "odd.bin")
+	out, err := execute(&app{}, (*app).inspectCommand, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"F8_E4M3 [2] - - - - - - -", "F32 [2 3] 1 1 1 0 0 0 0", `args (no tensor, but what "Namespace" of Python's module "argparse"`} {
+		if !strings.Contains(strings.Join(strings.Fields(out), " "), want) {
+			t.Errorf("lacks %q:\n%s", want, out)
+		}
+	}
+	out, err = execute(&app{json: true}, (*app).inspectCommand, file)
+	var result inspection
+	if err := errors.Join(err, json.Unmarshal([]byte(out), &result)); err != nil {
+		t.Fatal(err)
+	}
+	for _, tensor := range result.Tensors {
+		if want := !strings.HasPrefix(tensor.DType, "F8") && tensor.DType != "C64"; (tensor.Stats != nil) != want {
+			t.Errorf("%s %s has statistics: %v", tensor.Name, tensor.DType, !want)
+		}
 	}
 }
 

@@ -38,8 +38,11 @@ type addedToken struct {
 // noID is the ID of a token that a file names without its id.
 const noID = -1
 
-// maxAdded bounds the characters of all added tokens together, in bytes.
-const maxAdded = 1 << 20
+// maxAdded bounds the characters of all added tokens together, in bytes, and longestAdded those of one.
+const (
+	maxAdded     = 1 << 20
+	longestAdded = 1 << 12
+)
 
 func (a *addedToken) normalized() bool {
 	if a.Normalized != nil {
@@ -179,6 +182,9 @@ func (t *Tokenizer) setAdded(file string, list []addedToken, id func(content str
 		at, ok := id(a.Content)
 		if !ok {
 			continue
+		}
+		if len(a.Content) > longestAdded {
+			return fmt.Errorf("%s: the added token %q has %d bytes, at most %d are supported", file, clip(a.Content), len(a.Content), longestAdded)
 		}
 		if size += len(a.Content); size > maxAdded {
 			return fmt.Errorf("%s: the added tokens have more than %d bytes together", file, maxAdded)

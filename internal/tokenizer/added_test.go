@@ -138,7 +138,7 @@ func TestAddedTokensErrors(t *testing.T) {
 		{"no id", fileConfig, `{"added_tokens_decoder": {"x": {"content": "a"}}}`, "want an id with a token", map[string]string{fileVocab: vocab}},
 		{"a gap, byte pairs", fileAdded, `{"new": 100000}`, "without a gap", hugging},
 		{"beyond UNIMO's files", fileAdded, `{"new": 100000}`, `the added token "new" has the id 100000, but the vocabulary ends`, unimo},
-		{"too long", fileAdded, `{"` + strings.Repeat("x", maxAdded+1) + `": ` + jsonNumber(strings.Count(vocab, "\n")) + `}`, "more than", map[string]string{fileVocab: vocab}},
+		{"too long", fileAdded, `{"` + strings.Repeat("x", longestAdded+1) + `": ` + jsonNumber(strings.Count(vocab, "\n")) + `}`, "at most 4096", map[string]string{fileVocab: vocab}},
 	} {
 		contents := map[string]string{c.file: c.content}
 		for name, content := range c.files {
