@@ -117,7 +117,7 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 		return fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)%s", dir, others)
 	}
 	if others != "" {
-		a.log.Warn("files passed over", "count", others)
+		a.log.Warn("files passed over: " + others)
 	}
 	j := &extractJob{app: a, ctx: ctx, dir: dir, flags: f, bar: a.newProgress(),
 		source: regions.NewPictures(dir, list.IDs, x, picture.Limits{MaxPixels: f.maxPixels}, 0)}

@@ -140,6 +140,9 @@ func TestStoreFollowsItsPictures(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if changed(info) == 0 {
+				t.Skip("not run: the system does not say when a file changed")
+			}
 			f.draw(t, "2.png", 40)
 			if err := os.Chtimes(path(f, "2.png"), info.ModTime(), info.ModTime()); err != nil {
 				t.Fatal(err)

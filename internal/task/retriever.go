@@ -206,7 +206,7 @@ func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regio
 		return nil, nil, fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp)%s", from, others)
 	}
 	if others != "" {
-		o.Log.Warn("files passed over", "count", others)
+		o.Log.Warn("files passed over: " + others)
 	}
 	spec := x.Spec()
 	return regions.NewPictures(from, list.IDs, x, r.Limits, 0), &spec, nil
