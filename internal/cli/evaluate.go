@@ -23,7 +23,8 @@ func (a *app) evaluateCommand() *cobra.Command {
 The tasks are ` + strings.Join(task.Names(), ", ") + `.
 
 The keys of --json are task, model and data, and the metrics' names: accuracy, matthews, pearson, spearman,
-loss, examples; of MNLI's second dev set with _dev_mm behind. A metric that is
+loss, examples; of MNLI's second dev set with _dev_mm behind; and notes, where there is something to
+know about them, such as that they are over very few examples. A metric that is
 undefined (0/0) is null. Of tasks that generate, loss and perplexity are those of the
 reference texts, and the metrics compare what the model wrote: f1, em and both by domain
 (f1_mctest) for coqa; rouge-1, rouge-2, rouge-l for summaries; bleu-1 to bleu-4, meteor,
@@ -75,10 +76,9 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if err != nil {
 				return asUsage(err)
 			}
-			for _, r := range results {
-				for _, note := range r.Notes {
-					a.log.Warn(r.Split + ": " + note)
-				}
+			notes := task.Notes(results)
+			for _, note := range notes {
+				a.log.Warn(note)
 			}
 			if page != "" {
 				about := []report.Item{{Key: "model", Value: modelDir}, {Key: "data", Value: dataPath}, {Key: "unimo", Value: currentVersion().Version}}
@@ -87,7 +87,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 				}
 			}
 			if a.json {
-				return a.printJSON(resultJSON(preset, task.Metrics(results), map[string]string{"model": modelDir, "data": dataPath}))
+				return a.printJSON(resultJSON(preset, task.Metrics(results), notes, map[string]string{"model": modelDir, "data": dataPath}))
 			}
 			printable.Fprintf(a.stdout, "%s, model %s:\n", preset.Title, modelDir)
 			a.printResults(preset, results)

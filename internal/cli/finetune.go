@@ -200,8 +200,11 @@ func runVersion() map[string]string {
 }
 
 func (a *app) printSummary(o task.Options, s *task.Summary) error {
+	for _, note := range s.Notes {
+		a.log.Warn(note)
+	}
 	if a.json {
-		return a.printJSON(resultJSON(o.Preset, s.Metrics, map[string]string{"model": s.Dir.Best(), "report": s.Dir.Report()}))
+		return a.printJSON(resultJSON(o.Preset, s.Metrics, s.Notes, map[string]string{"model": s.Dir.Best(), "report": s.Dir.Report()}))
 	}
 	on := "dev"
 	if o.Preset.Pretraining {

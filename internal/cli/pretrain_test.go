@@ -45,7 +45,7 @@ func TestPretrainChain(t *testing.T) {
 	for key, title := range map[string]string{
 		"text.masked_lm": "Text: masked language modelling", "text.seq2seq": "Text: seq2seq", "images.region_feature": "Images: hidden regions",
 		"pairs.masked_lm": "Pairs: masked language", "pairs.seq2seq": "Pairs: seq2seq", "pairs.region_feature": "Pairs: hidden regions",
-		"pairs.contrast": "Pairs: contrastive, alone", "pairs.rewrite": "Pairs: contrastive, rewritten", "masked_accuracy": "Masked accuracy", "recall@1": "Recall@1",
+		"pairs.contrast": "Pairs: contrastive, alone", "pairs.rewrite": "Pairs: contrastive, rewritten", "masked_accuracy": "Masked accuracy",
 	} {
 		if _, ok := m[key]; !ok {
 			t.Errorf("pretrain --json has no %s: %s", key, r.stdout)
@@ -63,6 +63,31 @@ func TestPretrainChain(t *testing.T) {
 	tuned := must(t, append(flickrArgs(data, filepath.Join(t.TempDir(), "tuned"), "epochs=2"), "--init", run, "--json")...)
 	if strings.Contains(tuned.stderr, "start from random values") {
 		t.Errorf("a retriever did not start from all of its parameters: %s", tuned.stderr)
+	}
+}
+
+// Without a setting small collections hold out enough to measure on, and of too few pairs recall is
+// not shown as if it said something. The run goes on with the same share.
+func TestPretrainHoldsOutEnough(t *testing.T) {
+	data, run := collections(t), filepath.Join(t.TempDir(), "run")
+	args := append(pretrainArgs(data, run, "ratio_images=0", "held_out_share=0", "held_out=256"), "--json")
+	r := must(t, args...)
+	if !strings.Contains(r.stderr, "10 % of each collection are held out") || !strings.Contains(r.stderr, "recall and the losses of pairs say nothing") && !strings.Contains(r.stderr, "the numbers say nothing") {
+		t.Errorf("not said: %s", r.stderr)
+	}
+	if !strings.Contains(r.stdout, `"recall@1"`) || !strings.Contains(r.stdout, `"notes":["held-out: `) {
+		t.Errorf("--json has no recall, or no notes: %s", r.stdout)
+	}
+	if info := read(t, filepath.Join(run, "run.json")); !strings.Contains(info, `"held_out_share": 0.1`) {
+		t.Error("run.json has not the share that was held out")
+	}
+	page := read(t, filepath.Join(run, "report.html"))
+	if strings.Contains(page, "ecall@1") || !strings.Contains(page, "say nothing") {
+		t.Error("the report shows recall among a handful of pairs, or does not say that it says nothing")
+	}
+	again := must(t, "resume", run)
+	if strings.Contains(again.stdout, "recall@1") || !strings.Contains(again.stderr, "say nothing") {
+		t.Errorf("a complete run: %s%s", again.stdout, again.stderr)
 	}
 }
 
@@ -111,7 +136,7 @@ func TestPretrainRefuses(t *testing.T) {
 		{"ratio_text=0 ratio_pairs=0 region_feature_weight=0", "region_class_weight counts only", 2},
 		{"max_steps=0", "max_steps", 2},
 		{"epochs=2", "max_steps says", 2},
-		{"held_out_share=0", "held_out_share", 2},
+		{"held_out_share=1", "held_out_share", 2},
 		{"mask_share=1.5", "mask_share", 2},
 		{"max_text_len=1000", "max_text_len", 2},
 		{"unknown=1", `unknown setting "unknown"`, 2},

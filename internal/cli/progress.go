@@ -233,6 +233,9 @@ func (p *progress) Evaluated(step int, e train.Evaluation, best bool) {
 		text += fmt.Sprintf(", loss %.4f", float64(loss))
 	}
 	text += " " + p.onDev
+	if n, ok := e.Metrics["examples"]; ok && n < task.FewExamples {
+		text += fmt.Sprintf(", %.0f examples only", float64(n))
+	}
 	if best {
 		text += " (best so far)"
 	}

@@ -13,14 +13,17 @@ import (
 )
 
 // resultJSON is what --json prints of scores: the metrics by their names, and beside them what
-// they are of.
-func resultJSON(p *task.Preset, m train.Numbers, about map[string]string) map[string]any {
+// they are of, with notes if there are any.
+func resultJSON(p *task.Preset, m train.Numbers, notes []string, about map[string]string) map[string]any {
 	all := map[string]any{"task": p.Name}
 	for key, value := range about {
 		all[key] = value
 	}
 	for key, value := range m {
 		all[key] = value
+	}
+	if len(notes) > 0 {
+		all["notes"] = notes
 	}
 	return all
 }

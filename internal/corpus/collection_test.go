@@ -2,6 +2,8 @@ package corpus
 
 import (
 	"bytes"
+	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -82,5 +84,65 @@ func TestCacheGivesTheSame(t *testing.T) {
 			t.Errorf("%s: regions are kept: %v", spec.Extractor, kept)
 		}
 		c.Close()
+	}
+}
+
+// The share that is asked for is the smallest whole percentage that holds out enough, and what is held
+// out with it is what was counted.
+func TestShareHoldsOutEnough(t *testing.T) {
+	lines := func(n int) string {
+		var b bytes.Buffer
+		for i := range n {
+			fmt.Fprintf(&b, "%d\ttext number %d\n", i, i)
+		}
+		return writeFiles(t, map[string]string{"texts.tsv": b.String()})
+	}
+	for _, c := range []struct {
+		samples, least int
+		most           float64
+		lo, hi         float64 // of the share
+	}{
+		{60, 50, 0.1, 0.1, 0.1},       // a tenth is less than 50
+		{1000, 50, 0.1, 0.03, 0.08},   // about a twentieth
+		{20000, 50, 0.1, 0.01, 0.01},  // a hundredth is enough
+		{300, 1, 0.1, 0.01, 0.03},     // one sample
+		{1000, 50, 0.001, 0.01, 0.01}, // never less than a hundredth
+	} {
+		t.Run(fmt.Sprint(c), func(t *testing.T) {
+			texts, err := Open(Text, []string{lines(c.samples)}, Options{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer texts.Close()
+			ctx := context.Background()
+			share, held, err := texts.Share(ctx, c.least, c.most)
+			if err != nil || share < c.lo || share > c.hi {
+				t.Fatalf("share %v, %v, want %v to %v", share, err, c.lo, c.hi)
+			}
+			count := func(share float64) int {
+				print := texts.Fingerprint()
+				texts.HoldOut(share)
+				if texts.Fingerprint() == print {
+					t.Error("another share has the same fingerprint")
+				}
+				report, err := texts.Each(ctx, HeldOut, func(*Sample) error { return nil })
+				if err != nil {
+					t.Fatal(err)
+				}
+				return report.Samples
+			}
+			got := count(share)
+			if share > 0.01 && got != held || got < held {
+				t.Errorf("%d samples are held out, said were %d", got, held)
+			}
+			if share < c.most && got < c.least {
+				t.Errorf("%d samples are held out, want %d", got, c.least)
+			}
+			if less := share - 0.01; less > 0.005 {
+				if got := count(less); got >= c.least {
+					t.Errorf("a share of %v holds out %d already", less, got)
+				}
+			}
+		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/data"
@@ -173,6 +174,40 @@ func (c *Collection) fingerprint() string {
 		s.digest(h)
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
+}
+
+// Share returns the smallest whole percentage, as a share up to most, that holds out at least n
+// samples, and how many it does: of small collections most is reached with fewer. It reads no further than it needs to.
+func (c *Collection) Share(ctx context.Context, n int, most float64) (share float64, held int, err error) {
+	enough := errors.New("enough")
+	percents := max(1, int(math.Round(100*most)))
+	counts := make([]int, percents+1) // samples that a percentage holds out, and none below
+	_, err = c.Each(ctx, All, func(s *Sample) error {
+		for p := 1; p <= percents; p++ {
+			if s.heldOut(float64(p) / 100) {
+				counts[p]++
+				break
+			}
+		}
+		if counts[1] >= n {
+			return enough
+		}
+		return nil
+	})
+	if err != nil && err != enough {
+		return 0, 0, err
+	}
+	percent := 1
+	for held = counts[1]; held < n && percent < percents; held += counts[percent] {
+		percent++
+	}
+	return float64(percent) / 100, held, nil
+}
+
+// HoldOut sets the share of the samples that is held out, before anything is read.
+func (c *Collection) HoldOut(share float64) {
+	c.o.HeldOut = share
+	c.print = c.fingerprint()
 }
 
 // Close releases the features' files.

@@ -71,6 +71,7 @@ func Evaluate(ctx context.Context, p *Preset, dir, path string, o EvaluateOption
 		if err != nil {
 			return nil, err
 		}
+		r.Notes = append(r.Notes, fewNotes(p, r.Metrics)...)
 		results = append(results, r)
 	}
 	if o.Predictions != "" {
@@ -229,6 +230,17 @@ func cutNotes(cut, n int, what string, limit int) []string {
 		return nil
 	}
 	return []string{fmt.Sprintf("%d of %d %s are longer than the %d tokens that are read and were cut", cut, n, what, limit)}
+}
+
+// Notes returns the notes of all results, each with its split.
+func Notes(results []Result) []string {
+	var all []string
+	for _, r := range results {
+		for _, note := range r.Notes {
+			all = append(all, r.Split+": "+note)
+		}
+	}
+	return all
 }
 
 // Metrics returns the metrics of all results by the names of --json: those of the

@@ -61,6 +61,7 @@ type Summary struct {
 	Outcome  train.Outcome
 	Metrics  train.Numbers // of the best model on the dev splits
 	Results  []Result
+	Notes    []string // what a reader of the metrics should know
 	Dir      *train.Dir
 	Resumed  bool
 	Complete bool // the run had been complete before
@@ -372,7 +373,7 @@ func (r *run) openDir() (*Summary, error) {
 	r.info.Command = old.Command // that began it
 	if old.Status == train.Done && old.Outcome != nil {
 		r.Log.Info("the run is complete")
-		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Dir: dir, Complete: true}, nil
+		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Notes: Notes([]Result{{Split: r.Preset.Dev[0].Name, Notes: fewNotes(r.Preset, old.Metrics)}}), Dir: dir, Complete: true}, nil
 	}
 	return nil, r.dir.WriteInfo(r.info)
 }
@@ -452,12 +453,13 @@ func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Su
 		if err != nil {
 			return nil, err
 		}
+		result.Notes = append(result.Notes, fewNotes(r.Preset, result.Metrics)...)
 		s.Results = append(s.Results, result)
 		if err := writeAnswers(r.Preset, r.dir.Root(), result); err != nil {
 			return nil, err
 		}
 	}
-	s.Metrics = Metrics(s.Results)
+	s.Metrics, s.Notes = Metrics(s.Results), Notes(s.Results)
 	if err := r.predictTests(ctx, l); err != nil {
 		return nil, err
 	}

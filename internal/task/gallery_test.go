@@ -9,6 +9,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/regions"
 	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 // A page says how many queries were answered rightly and what it shows of them; right ones do not
@@ -46,7 +47,7 @@ func TestHalfAndHalf(t *testing.T) {
 // picture has several.
 func TestChance(t *testing.T) {
 	images, each := 10, 5
-	r := Result{Split: "dev", Retrieved: &Retrieved{Set: retrieve.Set{Images: retrieve.Images{IDs: make([]string, images)}, Texts: make(retrieve.Texts, images*each)}}}
+	r := Result{Split: "dev", Scores: Scores{Metrics: train.Numbers{"examples": 50}}, Retrieved: &Retrieved{Set: retrieve.Set{Images: retrieve.Images{IDs: make([]string, images)}, Texts: make(retrieve.Texts, images*each)}}}
 	for i := range images * each {
 		r.Retrieved.Set.ImageOf = append(r.Retrieved.Set.ImageOf, i/each)
 	}

@@ -208,7 +208,7 @@ func (g *Grid) page(o Options) report.Run {
 		table.Rows = append(table.Rows, []string{c.Name, fmt.Sprintf("%.4f", float64(c.Score)), fmt.Sprintf("%.4f", float64(c.All["loss"]))})
 	}
 	return report.Run{
-		Title: fmt.Sprintf("%s, %s, %d runs", o.Preset.Title, o.Size, len(g.Cells)), Subtitle: "unimo " + o.Version["unimo"], Notice: o.Notice,
+		Title: fmt.Sprintf("%s, %s, %d runs", o.Preset.Title, o.Size, len(g.Cells)), Subtitle: "unimo " + o.Version["unimo"], Notice: o.Notice, Notes: fewNotes(o.Preset, g.Cells[g.Best].All),
 		Metrics: []report.Metric{
 			{Name: "best " + g.Metric, Value: float64(g.BestScore)}, {Name: "median", Value: float64(g.Median)},
 			{Name: "mean", Value: float64(g.Mean)}, {Name: "deviation", Value: float64(g.Deviation)},

@@ -33,11 +33,7 @@ func (r *run) writePage(s *Summary, l learner) error {
 		Notice:   r.Notice,
 		Curves:   curves(history, r.Preset.Metric),
 	}
-	for _, result := range s.Results {
-		for _, note := range result.Notes {
-			page.Notes = append(page.Notes, result.Split+": "+note)
-		}
-	}
+	page.Notes = s.Notes
 	first := s.Results[0]
 	page.Metrics = first.tiles(r.Preset)
 	for _, other := range s.Results[1:] {
@@ -73,11 +69,18 @@ func (r Result) tiles(p *Preset) []report.Metric {
 }
 
 func (r Result) metricNote(key string) string {
-	baseline := r.Baseline()
+	on, baseline := "on "+r.Split, r.Baseline()
+	few := int(r.Metrics["examples"]) < FewExamples
+	if few {
+		on += ", " + count(int(r.Metrics["examples"]), "example") + " only"
+	}
 	switch {
 	case key == "accuracy":
 		lo, hi := r.Interval()
 		note := fmt.Sprintf("95 %% interval %.3f to %.3f", lo, hi)
+		if few {
+			note = on + "; " + note
+		}
 		if baseline != "" {
 			note += "; " + baseline
 		}
@@ -87,14 +90,14 @@ func (r Result) metricNote(key string) string {
 	}
 	if r.Retrieved != nil {
 		if chance, ok := r.Retrieved.Chance(key); ok {
-			return fmt.Sprintf("on %s, by chance %.4f", r.Split, chance)
+			return fmt.Sprintf("%s, by chance %.4f", on, chance)
 		}
 	}
-	return "on " + r.Split
+	return on
 }
 
 // MetricKeys lists the names of metrics in the order people want them: the task's
-// own first, loss and the number of examples last.
+// own first, loss and the number of examples last. Recall that says nothing is not among them (Summary.Notes has why).
 func MetricKeys(p *Preset, m train.Numbers) []string {
 	rank := map[string]int{p.Metric: -1, "loss": 1, "images": 2, "compared_images": 2, "examples": 3}
 	// recall@5 comes before recall@10.
@@ -104,6 +107,7 @@ func MetricKeys(p *Preset, m train.Numbers) []string {
 		return name, n
 	}
 	keys := slices.Collect(maps.Keys(m))
+	keys = slices.DeleteFunc(keys, func(key string) bool { return saysNothing(p, m, key) })
 	slices.SortFunc(keys, func(a, b string) int {
 		nameA, nA := number(a)
 		nameB, nB := number(b)

@@ -67,8 +67,47 @@ func (j *pretraining) read(_ []splitFile, o *Options) error {
 	if err := j.readImages(); err != nil {
 		return err
 	}
+	if err := j.holdOut(); err != nil {
+		return err
+	}
 	return j.checkHeldOut()
 }
+
+// Bounds of what is held out where no setting says it.
+const (
+	leastHeldOut = 50  // samples of each collection, but
+	mostHeldOut  = 0.1 // no larger share
+)
+
+// holdOut decides what share is held out, unless a setting does: one for all collections, so that a picture is
+// held out of all that have it. From here on it is the setting's value.
+func (j *pretraining) holdOut() error {
+	s := j.settings
+	if s.HeldOutShare > 0 {
+		return nil
+	}
+	for i, kind := range pretrain.Kinds {
+		c := j.collections[kind]
+		if c == nil || s.ratios()[i] == 0 {
+			continue
+		}
+		share, held, err := c.Share(context.Background(), leastHeldOut, mostHeldOut)
+		if err != nil {
+			return err
+		}
+		if share > max(s.HeldOutShare, 0.01) {
+			j.o.Log.Info(fmt.Sprintf("%.0f %% of each collection are held out, as the %s are few: %d of them (held_out_share)", 100*share, plural[kind], held))
+		}
+		s.HeldOutShare = max(s.HeldOutShare, share)
+	}
+	for _, c := range j.collections {
+		c.HoldOut(s.HeldOutShare)
+	}
+	return nil
+}
+
+// plural names the samples of a kind.
+var plural = map[corpus.Kind]string{corpus.Text: "texts", corpus.Images: "images", corpus.Pairs: "pairs"}
 
 // checkHeldOut returns an error if a collection that is trained on has no sample to measure on.
 func (j *pretraining) checkHeldOut() error {
@@ -519,11 +558,14 @@ func (l *pretrainingLearner) close() error {
 }
 
 // show adds a curve for each objective, and how long this process waited for data.
-func (l *pretrainingLearner) show(page *report.Run, _ Result, history train.History) {
+func (l *pretrainingLearner) show(page *report.Run, first Result, history train.History) {
 	page.Summary = append(page.Summary, report.Item{Key: "waited for data", Value: fmt.Sprintf("%.1f s", l.feed.Waited().Seconds())})
 	page.Curves = page.Curves[2:] // the learning rate
 	var curves []report.Curve
 	for _, name := range append(l.recipe.Objectives(l.config.RegionClasses > 0), "masked_accuracy", "recall@1") {
+		if saysNothing(l.preset, first.Metrics, name) {
+			continue
+		}
 		var x, y, evalX, evalY []float64
 		for _, s := range history.Steps {
 			if value, ok := s.Parts[name]; ok {

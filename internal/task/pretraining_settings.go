@@ -30,7 +30,7 @@ type PretrainingSettings struct {
 	MaxSeqLen     int     `json:"max_seq_len" help:"longest caption in tokens, special ones included; longer ones are cut"`
 	ShuffleBuffer int     `json:"shuffle_buffer" help:"samples of a collection that the next one is drawn from"`
 	Workers       int     `json:"workers" help:"samples prepared at once while the model computes"`
-	HeldOutShare  float64 `json:"held_out_share" help:"share of each collection that is not trained on"`
+	HeldOutShare  float64 `json:"held_out_share" help:"share of each collection that is not trained on (0: 0.01, and of small ones as much as holds out 50 samples, at most 0.1)"`
 	HeldOut       int     `json:"held_out" help:"most samples of a collection that evaluations measure"`
 
 	Features      string `json:"features" help:"region features of the pairs: file or folder (empty: their pictures)"`
@@ -80,7 +80,7 @@ func pretrainingDefaults(size string, c CommonSettings) *PretrainingSettings {
 	c.EvalSteps, c.BatchSize = 1000, 32
 	s := &PretrainingSettings{
 		CommonSettings: c, RatioText: 1, RatioImages: 1, RatioPairs: 5,
-		MaxTextLen: 512, MaxSeqLen: 64, ShuffleBuffer: 10000, Workers: 2, HeldOutShare: 0.01, HeldOut: 256, MaxRegions: 100,
+		MaxTextLen: 512, MaxSeqLen: 64, ShuffleBuffer: 10000, Workers: 2, HeldOut: 256, MaxRegions: 100,
 		Extractor: regions.Patches, ImageSize: 160, PatchSize: 16, ImageCache: 1024,
 		MaskShare: 0.15, PhraseShare: 0.5, MaxWords: 3, Seq2SeqShare: 0.5, FragmentShare: 0.25, RegionShare: 0.15, RegionOverlap: 0.3,
 		MaskedLMWeight: 1, Seq2SeqWeight: 1, RegionFeatureWeight: 1, RegionClassWeight: 1,
@@ -111,7 +111,7 @@ func (s *PretrainingSettings) Validate() error {
 		{s.MaxSeqLen >= data.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
 		{s.ShuffleBuffer >= 1, "shuffle_buffer", s.ShuffleBuffer, "1 or more"},
 		{s.Workers >= 1, "workers", s.Workers, "1 or more"},
-		{s.HeldOutShare > 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "more than 0 and less than 1"},
+		{s.HeldOutShare >= 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "0 or more, and less than 1"},
 		{s.HeldOut >= 1, "held_out", s.HeldOut, "1 or more"},
 		{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
 		{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
