@@ -12,6 +12,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"maps"
+	"os"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -440,7 +441,7 @@ func (r *run) card(params int, origin string) card {
 func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Summary, error) {
 	best, err := checkpoint.Open(r.dir.Best())
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("best model: %w; go on with --resume, which mends what it can", err)
 	}
 	defer best.Close()
 	if _, err := l.base().params.Load(l.base().dev, best); err != nil {
@@ -494,6 +495,9 @@ func (r *run) predictTests(ctx context.Context, l learner) error {
 
 // fail notes in run.json how the run ended and returns err.
 func (r *run) fail(err error) error {
+	if _, gone := os.Stat(r.dir.Root()); errors.Is(gone, fs.ErrNotExist) {
+		return fmt.Errorf("the run's folder %s was removed or moved while it was written: %w; begin again, or move it back and go on with --resume", r.dir.Root(), err)
+	}
 	r.info.Status = train.Failed
 	if err == context.Canceled || err == train.ErrTimeUp { // nothing else went wrong
 		r.info.Status = train.Interrupted

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 // labelled is a small data set of two classes.
@@ -177,5 +178,25 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 				t.Errorf("%s, with a folder %v: it holds %v, %v", want, there, entries, err)
 			}
 		}
+	}
+}
+
+// remover removes a folder after the first step.
+type remover struct {
+	silent
+	dir string
+}
+
+func (r remover) Step(train.StepEvent) { os.RemoveAll(r.dir) }
+
+func TestFolderRemovedMeanwhile(t *testing.T) {
+	o := options(t, preset(t, "sst-2"), labelled(t), "batch_size=1")
+	for dir, want := range map[string]string{o.Out: "was removed or moved", filepath.Join(o.Out, "snapshots"): ""} {
+		o.Observer = remover{dir: dir}
+		_, err := Finetune(t.Context(), o)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s removed: %v, want %q", dir, err, want)
+		}
+		os.RemoveAll(o.Out)
 	}
 }

@@ -151,6 +151,9 @@ func (t *Trainer) writeSnapshot(log *eventLog) error {
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
 	}
+	if _, err := os.Stat(t.Dir.root); err != nil { // a folder that was removed is not made again: its lock is gone
+		return fmt.Errorf("save snapshot: %w", err)
+	}
 	if err := atomicfile.Mkdir(t.Dir.snapshots()); err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
