@@ -377,7 +377,7 @@ func TestBadInput(t *testing.T) {
 		{"column too few", finetune(variant("dev.tsv", "sentence\tlabel\na\t1\nb\n")), exitFailed, []string{"dev.tsv:3"}},
 		{"no header", finetune(variant("dev.tsv", "good film\t1\nbad film\t0\n")), exitFailed, []string{"dev.tsv:1", "sentence"}},
 		{"evaluate a missing file", evaluate(filepath.Join(data, "no.tsv"), best), exitFailed, []string{"no.tsv"}},
-		{"model missing", evaluate(dev, filepath.Join(data, "nomodel")), exitFailed, []string{"nomodel", "config.json"}},
+		{"model missing", evaluate(dev, filepath.Join(data, "nomodel")), exitFailed, []string{"nomodel", "does not exist"}},
 		{"model truncated", evaluate(dev, truncated), exitFailed, []string{"model.safetensors"}},
 		{"model of another shape", evaluate(dev, misfit), exitFailed, []string{"word_embedding", "16", "32"}},
 		{"vocabulary does not fit", evaluate(dev, otherVocab), exitFailed, []string{otherVocab, "vocabulary"}},
