@@ -330,7 +330,7 @@ func TestShards(t *testing.T) {
 		"no weight_map":                       `{}`,
 		`"a" occurs twice`:                    `{"weight_map":{"a":"x","a":"x"}}`,
 		"where the beginning of an object":    `{"weight_map":[]}`,
-		"unexpected EOF":                      `{"metadata":{`,
+		"the JSON ends in the middle":         `{"metadata":{`,
 		`weight_map: "a": '5' where a string`: `{"weight_map":{"a":5}}`,
 		indexFile + ": JSON ends too early":   ``,
 		`key "metadata" occurs twice`:         `{"metadata":1,"metadata":1}`,
