@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/picture"
@@ -134,8 +136,18 @@ func (c *Collection) checkFirst(paths []string) error {
 	if !errors.Is(err, io.EOF) {
 		return err
 	}
-	for reason, where := range r.report.First {
-		return &data.FileError{File: paths[0], Problem: fmt.Sprintf("has no usable sample of %s; one was passed over at %s: %s", c.kind, where, reason), Remedy: "correct it, or name other files"}
+	var most string // the reason that is met most often
+	for _, reason := range slices.Sorted(maps.Keys(r.report.Skipped)) {
+		if r.report.Skipped[reason] > r.report.Skipped[most] {
+			most = reason
+		}
+	}
+	if most != "" {
+		remedy := "correct it, or name other files"
+		if s := r.report.Skipped; strings.HasSuffix(paths[0], ".tar") && s[NoPicture] > 0 && s[NoCaption] > 0 {
+			remedy = "put the parts of a sample one after the other, with 'tar --sort=name'"
+		}
+		return &data.FileError{File: paths[0], Problem: fmt.Sprintf("has no usable sample of %s; one was passed over at %s: %s", c.kind, r.report.First[most], most), Remedy: remedy}
 	}
 	return &data.FileError{File: paths[0], Problem: fmt.Sprintf("has no sample of %s", c.kind), Remedy: "name other files"}
 }

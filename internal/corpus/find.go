@@ -1,6 +1,7 @@
 package corpus
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -149,8 +150,9 @@ func (c *Collection) addFile(path, name string, info fs.FileInfo) error {
 	if !info.Mode().IsRegular() {
 		return &data.FileError{File: path, Problem: "is not a regular file", Remedy: forms[c.kind]}
 	}
-	form, compressed := ending(path)
-	if err := checkHead(path, form != ".tar" && !compressed); err != nil {
+	form, packed := ending(path)
+	compressed, err := checkHead(path, packed)
+	if err != nil {
 		return err
 	}
 	f := file{path: path, name: c.unique(name), shard: len(c.shards), size: info.Size(), compressed: compressed}
@@ -174,22 +176,27 @@ func (c *Collection) addFile(path, name string, info fs.FileInfo) error {
 	return nil
 }
 
-// checkHead refuses a file that is of another form than its name says, by its first bytes.
-func checkHead(path string, text bool) error {
+// checkHead says by a file's first bytes whether it is compressed with gzip, also where its name
+// has no ".gz". It refuses a file of another form than its name says.
+func checkHead(path string, packed bool) (compressed bool, err error) {
 	in, err := data.Open(path)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer in.Close()
-	if !text {
-		return nil
-	}
 	head := make([]byte, infile.HeadBytes)
 	n, err := in.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return fmt.Errorf("read %s: %w", path, err)
+		return false, fmt.Errorf("read %s: %w", path, err)
 	}
-	return infile.Binary(path, head[:n])
+	const magic = "\x1f\x8b"
+	switch head = head[:n]; {
+	case bytes.HasPrefix(head, []byte(magic)) || packed && strings.HasPrefix(magic, string(head)):
+		return true, nil // or cut off, which is said where it is read
+	case packed: // browsers unpack what they download, and keep the name
+		return false, &data.FileError{File: path, Problem: "is not compressed with gzip, as its name says", Remedy: "take .gz off its name, or fetch it again"}
+	}
+	return false, infile.Binary(path, head)
 }
 
 // addData adds the images of a folder of data's train.txt.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -252,13 +253,7 @@ func (c *Collection) jsonImages(dir string) func([]byte, *Sample) string {
 		if reason := c.setPicture(s, dir, s.Key); reason != "" {
 			return reason
 		}
-		var captions []string
-		if o["captions"] == nil && o["caption"] == nil && o["text"] == nil && c.kind == Pairs {
-			if captions, problem = o.Texts(lineKey(o, "captions", columns.Caption)); problem != "" {
-				return NotJSON
-			}
-		}
-		return c.setObject(s, o, captions)
+		return c.setObject(s, o, nil)
 	}
 }
 
@@ -275,7 +270,11 @@ func (c *Collection) setObject(s *Sample, o columns.Object, captions []string) (
 	if c.kind != Pairs {
 		return ""
 	}
-	for _, key := range []string{"captions", "caption", "text"} {
+	keys := []string{"captions", "caption", "text"}
+	if !slices.ContainsFunc(keys, func(key string) bool { return o[key] != nil }) && len(captions) == 0 {
+		keys = []string{lineKey(o, "captions", columns.Caption)}
+	}
+	for _, key := range keys {
 		texts, problem := o.Texts(key)
 		if problem != "" {
 			return NotJSON

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"cmp"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -235,7 +236,7 @@ func (c *tarCursor) next() (*Sample, error) {
 		p.problem = c.finish(s, &p)
 	}
 	if p.problem != "" {
-		return nil, skipped{p.problem, s.Where}
+		return nil, skipped{p.problem, fmt.Sprintf("%s (%s)", s.Where, strings.Join(p.columns, ", "))}
 	}
 	return s, nil
 }
@@ -264,9 +265,11 @@ type parts struct {
 	hasText bool
 	object  columns.Object
 	hasJSON bool
-	bytes   int64  // of texts and object
-	dotted  bool   // a picture or text has another dot in its name
-	problem string // the first for which the sample is passed over
+	noJSON  bool     // the .json is a list or a number, of use to others
+	bytes   int64    // of texts and object
+	columns []string // of all entries, for messages
+	dotted  bool     // a picture or text has another dot in its name
+	problem string   // the first for which the sample is passed over
 }
 
 // fail sets why the sample is passed over.
@@ -274,6 +277,10 @@ func (p *parts) fail(reason string) { p.problem = cmp.Or(p.problem, reason) }
 
 // read takes from an entry what is of use.
 func (c *tarCursor) read(p *parts, e *entry, column string) (err error) {
+	const most = 8
+	if len(p.columns) < most {
+		p.columns = append(p.columns, column)
+	}
 	isText := column == "txt" || column == "text"
 	switch {
 	case picture.IsPicture("."+column) && !strings.Contains(column, "."):
@@ -308,7 +315,8 @@ func (c *tarCursor) read(p *parts, e *entry, column string) (err error) {
 			p.fail(NotUTF8)
 		case !isText:
 			object, problem := columns.ParseObject(raw)
-			if p.object = object; problem != "" {
+			p.object, p.noJSON = object, problem != ""
+			if p.noJSON && !json.Valid(raw) {
 				p.fail(NotJSON)
 			}
 		default:
@@ -358,8 +366,11 @@ func (c *tarCursor) finish(s *Sample, p *parts) (reason string) {
 	if reason == "" {
 		reason = c.c.setObject(s, p.object, p.texts)
 	}
-	if p.dotted && (reason == NoPicture || reason == NoCaption) {
-		reason += Dotted
+	switch {
+	case reason == NoCaption && p.noJSON:
+		return NotJSON
+	case p.dotted && (reason == NoPicture || reason == NoCaption):
+		return reason + Dotted
 	}
 	return reason
 }

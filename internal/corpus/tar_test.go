@@ -97,6 +97,8 @@ func TestTarSamples(t *testing.T) {
 			[]string{"a.tar:2||x||1"}, map[string]int{NoPicture + Dotted: 1, NoCaption + Dotted: 1}},
 		"keys of no use": {Pairs, makeTar("0.jpg", one, "0.json", `{"image":{"w":1},"id":[],"caption":"x","Caption":7,"Objects":7}`, "1.jpg", two, "1.json", `{"image":7,"text":"y","captions":null}`),
 			[]string{"a.tar:0||x||1", "a.tar:1||y||2"}, nil},
+		"other names of captions": {Pairs, makeTar("0.jpg", one, "0.json", `{"Sentence":"x"}`, "1.jpg", two, "1.txt", "y", "1.json", `{"title":"z"}`), []string{"a.tar:0||x||1", "a.tar:1||y||2"}, nil},
+		"JSON that is no object":  {Pairs, makeTar("0.jpg", one, "0.txt", "x", "0.json", `[[1,2],[3,4]]`, "1.jpg", two, "1.txt", "y", "1.json", `[1`), []string{"a.tar:0||x||1"}, map[string]int{NotJSON: 1}},
 		"captions of no use":      {Images, makeTar("0.jpg", one, "0.json", `{"caption":7,"objects":["dog"]}`), []string{"a.tar:0|||dog|1"}, nil},
 		"a list of captions":      {Pairs, makeTar("0.jpg", one, "0.json", `{"caption":["x","y"],"text":"z"}`), []string{"a.tar:0||x;y;z||1"}, nil},
 		"a number as caption":     {Pairs, makeTar("0.jpg", one, "0.json", `{"caption":7}`, "1.jpg", two, "1.txt", "y"), []string{"a.tar:1||y||2"}, map[string]int{NotJSON: 1}},
@@ -139,8 +141,44 @@ func TestTarSamples(t *testing.T) {
 func TestOnlyDots(t *testing.T) {
 	dir := writeFiles(t, map[string]string{"a.tar": makeTar("v0.0.jpg", dot(1), "v0.0.txt", "x")})
 	_, err := Open(Pairs, []string{filepath.Join(dir, "a.tar")}, Options{})
-	if err == nil || !strings.Contains(err.Error(), "a.tar: v0: "+NoPicture+Dotted) {
+	if err == nil || !strings.Contains(err.Error(), "a.tar: v0 (0.jpg, 0.txt): "+NoPicture+Dotted) {
 		t.Error(err)
+	}
+}
+
+// TestNoPairsAtAll: what a sample without picture or caption has instead is said.
+func TestNoPairsAtAll(t *testing.T) {
+	for want, tar := range map[string]string{
+		"a.tar: 0 (bmp, txt): " + NoPicture:                                                        makeTar("0.bmp", "BM", "0.txt", "x"),
+		"a.tar: 0 (jpg, caption): " + NoCaption:                                                    makeTar("0.jpg", dot(1), "0.caption", "x"),
+		"(jpg): no caption; put the parts of a sample one after the other, with 'tar --sort=name'": makeTar("0.jpg", dot(1), "1.jpg", dot(2), "0.txt", "x", "1.txt", "y"),
+		"a.tar: 0 (json, jpg): " + NotJSON:                                                         makeTar("0.json", `["x"]`, "0.jpg", dot(1)),
+	} {
+		_, err := Open(Pairs, []string{filepath.Join(writeFiles(t, map[string]string{"a.tar": tar}), "a.tar")}, Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+// TestPackedByContent: the first bytes of a shard say whether it is compressed.
+func TestPackedByContent(t *testing.T) {
+	tar := makeTar("0.jpg", dot(1), "0.txt", "x")
+	for name, content := range map[string]string{"a.tar": pack(tar), "a.tar.gz": pack(tar)} {
+		samples, report := all(t, open(t, Pairs, Options{Extractor: tiny}, filepath.Join(writeFiles(t, map[string]string{name: content}), name)), All)
+		if got := showAll(samples); len(got) != 1 || len(report.Skipped) > 0 {
+			t.Errorf("%s: %q, %v", name, got, report.Skipped)
+		}
+	}
+	for want, content := range map[string]string{"is not compressed with gzip, as its name says; take .gz off": tar, "compressed with xz": "\xfd7zXZ\x00 and so on", "a ZIP archive": "PK\x03\x04 and so on"} {
+		name := "a.tar"
+		if content == tar {
+			name += ".gz"
+		}
+		_, err := Open(Pairs, []string{filepath.Join(writeFiles(t, map[string]string{name: content}), name)}, Options{})
+		if err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 }
 
