@@ -85,7 +85,8 @@ class UnimoPreTrainedModel(PreTrainedModel):
         if position_ids is None:
             position_ids = FIRST_POSITION + (seen.cumsum(1) - 1).clamp(min=0)
         if int(position_ids.max()) >= self.config.max_position_embeddings:
-            raise ValueError(f"a text of more than {self.config.max_position_embeddings - FIRST_POSITION} tokens: cut it with truncation=True")
+            n = self.config.max_position_embeddings - FIRST_POSITION
+            raise ValueError(f"a text of more than {n} tokens: cut it with tokenizer(..., truncation=True, max_length={n})")
         x = F.embedding(input_ids, self.word_embedding) + F.embedding(position_ids, self.pos_embedding)
         x = self._drop(self._norm("pre_encoder", x))
         heads = self.config.num_attention_heads

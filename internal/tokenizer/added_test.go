@@ -234,3 +234,22 @@ func TestSavedTokenizerJSON(t *testing.T) {
 		t.Error("a piece without an id is written into tokenizer.json")
 	}
 }
+
+// The first ids of a text with added tokens are those of the whole text.
+func TestAddedTokensUpTo(t *testing.T) {
+	texts, folders := addedGolden(t)
+	for _, f := range folders {
+		tok, err := Load(folder(t, f.Files))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, text := range texts {
+			for most := range len(f.IDs[i]) + 2 {
+				got, more := tok.EncodeUpTo(nil, text, most)
+				if want := f.IDs[i][:min(most, len(f.IDs[i]))]; !slices.Equal(got, want) || more != (most < len(f.IDs[i])) {
+					t.Errorf("%s: EncodeUpTo(%q, %d) = %v, %v; want %v", f.Name, text, most, got, more, want)
+				}
+			}
+		}
+	}
+}
