@@ -107,7 +107,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	flags.BoolVar(&o.Rank.SkipBad, "skip-bad", false, "retrieval: leave out images that cannot be read or have no features, and count them")
 	flags.IntVar(&o.Rank.TwoStage, "two-stage", 0, "retrieval: candidates by vectors that the full model orders (0: score every pair)")
 	flags.IntVar(&o.Rank.Images, "first", 0, "retrieval: score the first pictures of the split only (0: all)")
-	flags.IntVar(&o.Rank.Compare, "compare", 100, "retrieval: pictures on which --two-stage is compared with scoring every pair (0: none)")
+	flags.IntVar(&o.Rank.Compare, "compare", 0, "retrieval: pictures on which --two-stage is compared with scoring every pair (0: none)")
 	flags.StringVar(&o.Rank.Scores, "scores", "", "retrieval: folder that keeps the scores, to go on after an interruption")
 	flags.StringVar(&page, "report", "", "retrieval: HTML page with pictures to write")
 	c.MarkFlagRequired("data")

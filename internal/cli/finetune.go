@@ -92,9 +92,6 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 		Args:    noArgs,
 		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o := f.options
-			if o.Data == "" && !o.Resume {
-				return usagef("name the data with --data DIR")
-			}
 			if o.Resume && !c.Flags().Changed("preset") {
 				o.Size = "" // the run's own
 			}
@@ -118,7 +115,13 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, `KEY=V1,V2` (repeatable), or 'reference' for the reference's grid")
 	f.settings.register(c, preset)
 	c.Long = "Train a model and score the best one on dev."
+	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
+	c.PreRun = func(*cobra.Command, []string) {
+		if f.options.Resume { // the run knows its data
+			c.Flags().SetAnnotation("data", cobra.BashCompOneRequiredFlag, []string{"false"})
+		}
+	}
 	return c
 }
 

@@ -66,7 +66,12 @@ func printMetrics(w io.Writer, p *task.Preset, m train.Numbers) {
 	for _, key := range keys {
 		width = max(width, len(key))
 	}
+	compared := false
 	for _, key := range keys {
+		if !compared && strings.HasPrefix(key, "compared_") {
+			compared = true
+			fmt.Fprintln(w, "two stages against scoring every pair:")
+		}
 		value := float64(m[key])
 		switch {
 		case key == "examples" || key == "images" || key == "compared_images":

@@ -91,7 +91,7 @@ func TestRetrievalChain(t *testing.T) {
 	}
 	// With all as candidates two stages say the same.
 	page := filepath.Join(t.TempDir(), "found.html")
-	two := numbers(t, must(t, "evaluate", "flickr8k", "--data", data, "--split", "test", "--model", run, "--two-stage", "18", "--report", page, "--json").stdout)
+	two := numbers(t, must(t, "evaluate", "flickr8k", "--data", data, "--split", "test", "--model", run, "--two-stage", "18", "--compare", "100", "--report", page, "--json").stdout)
 	for _, key := range keys {
 		if two[key] != exhaustive[key] {
 			t.Errorf("%s is %v in two stages, %v of all pairs", key, two[key], exhaustive[key])

@@ -99,8 +99,9 @@ func and(words []string) string {
 // checkRequired refuses a call without the flags that c needs.
 func checkRequired(c *cobra.Command) error {
 	var missing []string
+	resume := c.Flags().Changed("resume") // a run knows its data
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if required(f) && !f.Changed {
+		if required(f) && !f.Changed && !(resume && f.Name == "data") {
 			missing = append(missing, "--"+f.Name)
 		}
 	})

@@ -72,7 +72,7 @@ func TestExitCodes(t *testing.T) {
 
 		{[]string{"finetune"}, exitUsage, "finetune needs a task"},
 		{[]string{"finetune", "sentiment", "--data", data}, exitUsage, "did you mean sst-2?"},
-		{[]string{"finetune", "sst-2"}, exitUsage, "finetune sst-2 needs --out (see 'unimo finetune sst-2 --help')"},
+		{[]string{"finetune", "sst-2"}, exitUsage, "finetune sst-2 needs --data and --out (see 'unimo finetune sst-2 --help')"},
 		{finetune("extra"), exitUsage, `unexpected argument "extra"`},
 		{finetune("--lr", "1"), exitUsage, "did you mean --learning-rate?"},
 		{finetune("--num_train_epochs", "1"), exitUsage, "did you mean --epochs?"},

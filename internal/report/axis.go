@@ -17,19 +17,27 @@ var empty = extent{math.Inf(1), math.Inf(-1)}
 func (e extent) include(v float64) extent { return extent{math.Min(e.min, v), math.Max(e.max, v)} }
 
 // padded returns the extent with a margin of a fraction of its width. An extent
-// without width, or with one that rounding would swallow, gets one.
+// without width, or with one that rounding would swallow, gets a tenth of its value on both sides.
 func (e extent) padded(fraction float64) extent {
 	if e.min > e.max {
 		return extent{0, 1}
 	}
 	width := e.max - e.min
-	if least := 1e-6 * math.Max(math.Abs(e.min), math.Abs(e.max)); width <= least {
+	if least := math.Max(math.Abs(e.min), math.Abs(e.max)); width <= 1e-6*least {
 		if least == 0 {
-			least = 1
+			least = 10
 		}
-		return extent{e.min - least, e.max + least}
+		return extent{e.min - 0.1*least, e.max + 0.1*least}
 	}
 	return extent{e.min - fraction*width, e.max + fraction*width}
+}
+
+// within returns the extent cut to bounds, which are none if both are 0.
+func (e extent) within(low, high float64) extent {
+	if low == 0 && high == 0 {
+		return e
+	}
+	return extent{math.Max(e.min, low), math.Min(e.max, high)}
 }
 
 // maxTicks is the number of labels that fit an axis of a plot on a phone.
@@ -41,6 +49,18 @@ func linearTicks(lo, hi float64) []plot.Tick {
 	var ticks []plot.Tick
 	for i := math.Ceil(lo/step - 1e-9); i*step <= hi+1e-9*step && len(ticks) < 2*maxTicks; i++ {
 		ticks = append(ticks, plot.Tick{Value: i * step, Label: tickLabel(i*step, step)})
+	}
+	return ticks
+}
+
+// integerTicks marks whole numbers, as of steps.
+func integerTicks(lo, hi float64) []plot.Tick {
+	if hi-lo >= maxTicks-1 {
+		return linearTicks(lo, hi)
+	}
+	var ticks []plot.Tick
+	for v := math.Ceil(lo); v <= hi; v++ {
+		ticks = append(ticks, plot.Tick{Value: v, Label: tickLabel(v, 1)})
 	}
 	return ticks
 }

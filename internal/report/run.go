@@ -24,11 +24,12 @@ type Run struct {
 	MistakesNote, SamplesNote string // how those that are shown were chosen, and of how many
 }
 
-// Item is a name and its value.
-type Item struct{ Key, Value string }
+// Item is a name and its value. Link, if there is one, is the address that the value leads to,
+// relative to the page.
+type Item struct{ Key, Value, Link string }
 
 // Metric is a headline number. Whole numbers of at least 2 are shown without a
-// fraction, other values with four digits after the point.
+// fraction, other values below ten with four digits after the point and larger ones with fewer.
 type Metric struct {
 	Name  string
 	Value float64
@@ -43,6 +44,9 @@ type Curve struct {
 	// LogY draws y on a logarithmic axis; values that are not positive are left
 	// out as if they were not finite.
 	LogY bool
+	// Low and High bound the axis of y where values cannot lie outside, as shares cannot; both 0
+	// for no bounds.
+	Low, High float64
 	// Note is a sentence below the plot.
 	Note string
 }
@@ -119,7 +123,10 @@ type Table struct {
 	Rows [][]string
 	// Best marks the rows to be made prominent, by number.
 	Best []int
-	Note string
+	// Links are addresses relative to the page that the first cells of the rows lead to; nil or
+	// as many as rows, "" for none.
+	Links []string
+	Note  string
 }
 
 // check returns an error for content that contradicts itself.
@@ -150,6 +157,9 @@ func (r Run) check() error {
 		return fmt.Errorf("report: scatter plot has %d gold and %d predicted values", len(s.Gold), len(s.Predicted))
 	}
 	for _, t := range r.Tables {
+		if len(t.Links) > 0 && len(t.Links) != len(t.Rows) {
+			return fmt.Errorf("report: table %q has %d links for %d rows", t.Title, len(t.Links), len(t.Rows))
+		}
 		for i, row := range t.Rows {
 			if len(row) != len(t.Header) {
 				return fmt.Errorf("report: table %q: row %d has %d cells for %d columns", t.Title, i, len(row), len(t.Header))

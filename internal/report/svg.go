@@ -83,9 +83,31 @@ func drawCurve(c Curve) (svg template.HTML, skipped int, err error) {
 	if !drawn {
 		return "", skipped, nil
 	}
-	setRange(p, xs.padded(0.01), ys.padded(0.05))
+	if whole(c.Series) {
+		p.X.Tick.Marker = plot.TickerFunc(integerTicks)
+		if xs.min == xs.max { // one step: room beside it, no steps that are none
+			xs = extent{xs.min - 0.5, xs.max + 0.5}
+		}
+	}
+	ys = ys.padded(0.05)
+	if !c.LogY {
+		ys = ys.within(c.Low, c.High)
+	}
+	setRange(p, xs.padded(0.01), ys)
 	svg, err = render(p, plotWidth, plotHeight)
 	return svg, skipped, err
+}
+
+// whole says whether all x are whole numbers.
+func whole(series []Series) bool {
+	for _, s := range series {
+		for _, x := range s.X {
+			if x != math.Trunc(x) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // colorsOf numbers the colours of the series: a faint one shares that of the

@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"unicode/utf8"
 )
 
 //go:embed page.html
@@ -60,6 +61,7 @@ type tableView struct {
 }
 
 type tableLine struct {
+	Link  string
 	Cells []string
 	Best  bool
 }
@@ -121,7 +123,11 @@ func viewRun(r Run) (*view, error) {
 	for _, t := range r.Tables {
 		table := tableView{Table: t}
 		for i, row := range t.Rows {
-			table.Lines = append(table.Lines, tableLine{row, slices.Contains(t.Best, i)})
+			line := tableLine{Cells: row, Best: slices.Contains(t.Best, i)}
+			if len(t.Links) > 0 {
+				line.Link = t.Links[i]
+			}
+			table.Lines = append(table.Lines, line)
 		}
 		v.Listed = append(v.Listed, table)
 	}
@@ -170,7 +176,7 @@ func notes(note string, skipped int) []string {
 	return out
 }
 
-// formatMetric writes counts whole and other numbers with four decimals.
+// formatMetric writes counts whole and other numbers with five digits, of which four at most are decimals.
 func formatMetric(v float64) string {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
@@ -180,8 +186,15 @@ func formatMetric(v float64) string {
 	case math.Abs(v) >= 1e6 || v != 0 && math.Abs(v) < 1e-3:
 		return strconv.FormatFloat(v, 'e', 3, 64)
 	}
-	return strconv.FormatFloat(v, 'f', 4, 64)
+	decimals := 4
+	for size := math.Abs(v); size >= 10 && decimals > 0; size /= 10 {
+		decimals--
+	}
+	return strconv.FormatFloat(v, 'f', decimals, 64)
 }
+
+// Long says whether a value needs a row of its own.
+func (i Item) Long() bool { return utf8.RuneCountInString(i.Value) > 34 }
 
 // grouped puts a comma before every third digit from the right.
 func grouped(digits string) string {

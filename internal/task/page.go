@@ -63,6 +63,9 @@ func (r *run) writePage(s *Summary, l learner) error {
 func (r Result) tiles(p *Preset) []report.Metric {
 	var tiles []report.Metric
 	for _, key := range MetricKeys(p, r.Metrics) {
+		if strings.HasPrefix(key, "compared_") {
+			continue // a table of its own
+		}
 		tiles = append(tiles, report.Metric{Name: key, Value: float64(r.Metrics[key]), Note: r.metricNote(key)})
 	}
 	return tiles
@@ -99,19 +102,25 @@ func (r Result) metricNote(key string) string {
 // MetricKeys lists the names of metrics in the order people want them: the task's
 // own first, loss and the number of examples last. Recall that says nothing is not among them (Summary.Notes has why).
 func MetricKeys(p *Preset, m train.Numbers) []string {
-	rank := map[string]int{p.Metric: -1, "loss": 1, "images": 2, "compared_images": 2, "examples": 3}
+	rank := map[string]int{p.Metric: -1, "loss": 1, "images": 2, "compared_images": -1, "examples": 3}
 	// recall@5 comes before recall@10.
 	number := func(key string) (name string, n int) {
 		name, digits, _ := strings.Cut(key, "@")
 		n, _ = strconv.Atoi(digits)
 		return name, n
 	}
+	compared := func(key string) int {
+		if strings.HasPrefix(key, "compared_") {
+			return 1 // a section of its own
+		}
+		return 0
+	}
 	keys := slices.Collect(maps.Keys(m))
 	keys = slices.DeleteFunc(keys, func(key string) bool { return saysNothing(p, m, key) })
 	slices.SortFunc(keys, func(a, b string) int {
 		nameA, nA := number(a)
 		nameB, nB := number(b)
-		return cmp.Or(cmp.Compare(rank[a], rank[b]), cmp.Compare(nameA, nameB), cmp.Compare(nA, nB), cmp.Compare(a, b))
+		return cmp.Or(cmp.Compare(compared(a), compared(b)), cmp.Compare(rank[a], rank[b]), cmp.Compare(nameA, nameB), cmp.Compare(nA, nB), cmp.Compare(a, b))
 	})
 	return keys
 }
@@ -135,9 +144,22 @@ func curves(h train.History, metric string) []report.Curve {
 	}
 	return []report.Curve{
 		{Title: "Loss", XLabel: "step", YLabel: "loss", Series: lossSeries},
-		{Title: "Score on dev", XLabel: "step", YLabel: metric, Series: []report.Series{{Name: metric, X: evalX, Y: score, Points: true}}},
+		bounded(report.Curve{Title: metric + " on dev", XLabel: "step", YLabel: metric, Series: []report.Series{{Name: metric, X: evalX, Y: score, Points: true}}}),
 		{Title: "Learning rate", XLabel: "step", YLabel: "learning rate", Series: []report.Series{{Name: "learning rate", X: x, Y: rate}}},
 	}
+}
+
+// bounded gives the curve of a metric the bounds of its values.
+func bounded(c report.Curve) report.Curve {
+	name, _, _ := strings.Cut(c.YLabel, "@")
+	switch {
+	case slices.Contains([]string{"matthews", "pearson", "spearman"}, name):
+		c.Low, c.High = -1, 1
+	case slices.Contains([]string{"accuracy", "macro_f1", "masked_accuracy", "f1", "em", "meteor"}, name),
+		strings.HasSuffix(name, "recall"), strings.HasPrefix(name, "rouge-"), strings.HasPrefix(name, "bleu-"):
+		c.Low, c.High = 0, 1
+	}
+	return c
 }
 
 func scatter(r Result) *report.Scatter {

@@ -587,7 +587,7 @@ func (l *pretrainingLearner) show(page *report.Run, first Result, history train.
 			curve.YLabel = name
 		}
 		curve.Series = append(curve.Series, report.Series{Name: "held out", X: evalX, Y: evalY, Points: true})
-		curves = append(curves, curve)
+		curves = append(curves, bounded(curve))
 	}
 	page.Curves = append(curves, page.Curves...)
 }

@@ -588,5 +588,22 @@ func firstNotes(set, all retrieve.Set) []string {
 // WriteGallery writes a page with the metrics and what was found for some queries.
 func WriteGallery(path string, p *Preset, r Result, about []report.Item) error {
 	page := report.Run{Title: p.Title, Subtitle: "what the model found in " + r.Split, Summary: about, Notes: r.Notes, Galleries: r.Retrieved.galleries(), Metrics: r.tiles(p)}
+	if n := float64(r.Metrics["compared_images"]); n > 0 {
+		table := report.Table{
+			Title:  "Two stages against scoring every pair",
+			Header: []string{"on the first " + strconv.Itoa(int(n)) + " pictures", "every pair", "two stages", "lost"},
+		}
+		for _, direction := range []string{"image", "text"} {
+			for _, k := range []string{"1", "5", "10"} {
+				key := direction + "_recall@" + k
+				row := []string{key}
+				for _, kind := range []string{"exhaustive", "two_stage", "lost"} {
+					row = append(row, fmt.Sprintf("%.4f", float64(r.Metrics["compared_"+kind+"_"+key])))
+				}
+				table.Rows = append(table.Rows, row)
+			}
+		}
+		page.Tables = append(page.Tables, table)
+	}
 	return atomicfile.Write(path, func(w io.Writer) error { return report.Write(w, page) })
 }
