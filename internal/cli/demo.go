@@ -398,9 +398,6 @@ func storyBaselines() []trivialScore {
 	return scores
 }
 
-// maxPage bounds a report's page, in bytes: those with pictures have some MB.
-const maxPage = 256 << 20
-
 // demoPage leaves a part's report as report.html in its folder and returns its path: of a part with
 // pictures, what was found among those that training never showed.
 func demoPage(dir string, p demoPart, summary *task.Summary, results []task.Result) (string, error) {
@@ -408,11 +405,21 @@ func demoPage(dir string, p demoPart, summary *task.Summary, results []task.Resu
 	if p.preset.Retrieval != nil {
 		return page, task.WriteGallery(page, p.preset, results[0], []report.Item{{Key: "data", Value: p.notice}, {Key: "curves", Value: summary.Dir.Report()}})
 	}
-	raw, err := infile.Read(summary.Dir.Report(), maxPage)
+	return page, copyPage(page, summary.Dir.Report())
+}
+
+// copyPage copies a run's report. It is a web page that is meant, so [infile.Read], which refuses
+// one in another file's place, is not for it.
+func copyPage(to, from string) error {
+	in, err := infile.Open(from)
 	if err != nil {
-		return "", fmt.Errorf("read the run's report: %w", err)
+		return fmt.Errorf("open the run's report: %w", err)
 	}
-	return page, atomicfile.WriteBytes(page, raw)
+	defer in.Close()
+	return atomicfile.Write(to, func(w io.Writer) error {
+		_, err := io.Copy(w, in)
+		return err
+	})
 }
 
 // openPage opens a page in the user's browser, or says where it is.

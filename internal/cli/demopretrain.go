@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/synth"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
@@ -85,12 +84,8 @@ func (a *app) demoPretraining(ctx context.Context, dir string, p demoPart) (trai
 			scores[key+tuning.suffix] = results[0].Metrics[key]
 		}
 	}
-	raw, err := infile.Read(before.Dir.Report(), maxPage)
-	if err != nil {
-		return nil, fmt.Errorf("read the run's report: %w", err)
-	}
 	page := filepath.Join(dir, "report.html")
-	if err := atomicfile.WriteBytes(page, raw); err != nil {
+	if err := copyPage(page, before.Dir.Report()); err != nil {
 		return nil, err
 	}
 	if a.json {
