@@ -41,7 +41,14 @@ type document struct {
 	keys    []string
 
 	bare string // an image without captions, of a list
+	odd  []odd  // items before the first that is known
 }
+
+// odd is an item that is nothing that is known.
+type odd struct{ list, where, what string }
+
+// maxOdd bounds the items that are nothing before the first that is known.
+const maxOdd = 100
 
 // readDocument reads Karpathy's JSON, COCO's, lists of images and captions, and names with captions.
 func readDocument(in io.Reader, path string, each func(row) error) error {
@@ -200,16 +207,26 @@ func (d *document) list(key string) error {
 			return d.broken(err)
 		}
 		d.n++
-		o, problem := columns.ParseObject(raw)
-		if problem != "" {
-			return d.unknown("%s whose item %d is %s, no object", of, i, infile.JSONKind(raw))
+		where := strings.TrimSpace(strings.TrimSuffix(key, "s") + " " + strconv.Itoa(i))
+		if key == "" || key == "data" {
+			where = fmt.Sprintf("item %d", i)
 		}
-		known, err := d.item(o, key, i)
-		if err != nil {
-			return err
+		o, problem := columns.ParseObject(raw)
+		known, what := false, infile.JSONKind(raw)+", no object"
+		if problem == "" {
+			var err error
+			if known, err = d.item(o, key, where); err != nil {
+				return err
+			}
+			what = o.String() + ", which has no image with a caption"
 		}
 		if !known {
-			return d.unknown("%s, and in it %s", of, o)
+			d.odd = append(d.odd, odd{of, where, what})
+		}
+		if len(d.odd) > 0 && (d.form != "" || len(d.odd) > maxOdd) {
+			if err := d.leaveOut(); err != nil {
+				return err
+			}
 		}
 	}
 	_, err := d.dec.Token()
@@ -219,12 +236,22 @@ func (d *document) list(key string) error {
 	return nil
 }
 
-// item takes an object of a list. It returns false if it is nothing that is known.
-func (d *document) item(o columns.Object, key string, number int) (known bool, err error) {
-	where := strings.TrimSpace(strings.TrimSuffix(key, "s") + " " + strconv.Itoa(number))
-	if key == "" || key == "data" {
-		where = fmt.Sprintf("item %d", number)
+// leaveOut yields the odd items as problems, or refuses the document if it has nothing else.
+func (d *document) leaveOut() error {
+	if d.form == "" {
+		return d.unknown("%s, and its %s is %s", d.odd[0].list, d.odd[0].where, d.odd[0].what)
 	}
+	for _, o := range d.odd {
+		if err := d.yield(row{problem: "is " + o.what}, o.where); err != nil {
+			return err
+		}
+	}
+	d.odd = nil
+	return nil
+}
+
+// item takes an object of a list. It returns false if it is nothing that is known.
+func (d *document) item(o columns.Object, key, where string) (known bool, err error) {
 	if d.form == formKarpathyWords || ofObjects(o["sentences"]) {
 		d.form = formKarpathyWords
 		return true, d.karpathy(o, where)
@@ -246,6 +273,9 @@ func (d *document) item(o columns.Object, key string, number int) (known bool, e
 	case image != "" && key == "images" && o["id"] != nil:
 		name, problem := o.Text(image)
 		id, _ := o.Text("id")
+		if other, twice := d.names[id]; twice && other != name {
+			name = "" // nobody can tell
+		}
 		if problem == "" && id != "" {
 			d.names[id] = name
 		}
@@ -294,6 +324,9 @@ func (d *document) annotated(r row) error {
 	if r.problem = ""; !ok {
 		r.problem = fmt.Sprintf("image %s is not among the \"images\"", data.Quote(r.image))
 		r.image = ""
+	} else if name == "" {
+		r.problem = fmt.Sprintf("image %s has no name in \"images\", or two", data.Quote(r.image))
+		r.image = ""
 	} else {
 		r.image = name
 		r.check()
@@ -310,6 +343,11 @@ func (d *document) finish() error {
 			if err := d.annotated(r); err != nil {
 				return err
 			}
+		}
+	}
+	if len(d.odd) > 0 {
+		if err := d.leaveOut(); err != nil {
+			return err
 		}
 	}
 	switch {

@@ -22,38 +22,53 @@ const maxDepth = 4
 type pictures struct {
 	names []string          // in order
 	path  map[string]string // where the file is
-	// The name of the picture by its last part, with and without ending; "" for two files.
-	byBase, byStem map[string]string
+	// The names of pictures by their last part in lower case, with and without ending.
+	byBase, byStem map[string][]string
 }
 
 // findPictures looks for pictures in dir and its folders; links are followed.
 func findPictures(dir string) (*pictures, error) {
-	p := &pictures{path: map[string]string{}, byBase: map[string]string{}, byStem: map[string]string{}}
+	p := &pictures{path: map[string]string{}, byBase: map[string][]string{}, byStem: map[string][]string{}}
 	if err := p.walk(dir, "", maxDepth); err != nil {
 		return nil, err
 	}
 	slices.Sort(p.names)
 	for _, name := range p.names {
-		base := path.Base(name)
-		p.index(p.byBase, base, name)
-		p.index(p.byStem, stem(base), name)
+		base := strings.ToLower(path.Base(name))
+		p.byBase[base] = append(p.byBase[base], name)
+		p.byStem[stem(base)] = append(p.byStem[stem(base)], name)
 	}
 	return p, nil
 }
 
-// index sets m[key] to name, or to "" if another file has that key. A second name of the same
-// file, such as an earlier Prepare made, is no other.
-func (p *pictures) index(m map[string]string, key, name string) {
-	first, twice := m[key]
-	if !twice {
-		m[key] = name
-		return
+// best returns the one of names that is most like image: in the letter case of its last part,
+// which cut may shorten, and then in the folders before it. It is "" if there is no single one.
+func (p *pictures) best(names []string, image string, cut func(string) string) (best string) {
+	most := -1
+	for _, name := range names {
+		a, b := strings.Split(cut(name), "/"), strings.Split(image, "/")
+		like := 0
+		if a[len(a)-1] == b[len(b)-1] {
+			like = 1
+			for like < min(len(a), len(b)) && a[len(a)-1-like] == b[len(b)-1-like] {
+				like++
+			}
+		}
+		switch {
+		case like > most:
+			best, most = name, like
+		case like == most && best != "" && !p.same(best, name):
+			best = ""
+		}
 	}
+	return best
+}
+
+// same says whether two names are of one file, as an earlier Prepare makes them.
+func (p *pictures) same(first, name string) bool {
 	a, err := os.Stat(p.path[first])
 	b, err2 := os.Stat(p.path[name])
-	if err != nil || err2 != nil || !os.SameFile(a, b) {
-		m[key] = ""
-	}
+	return err == nil && err2 == nil && os.SameFile(a, b)
 }
 
 func stem(name string) string { return strings.TrimSuffix(name, path.Ext(name)) }
@@ -101,11 +116,12 @@ func (p *pictures) find(image string, other map[string]string) string {
 			return name
 		}
 	}
-	if name := p.byBase[path.Base(image)]; name != "" {
+	whole := func(name string) string { return name }
+	if name := p.best(p.byBase[strings.ToLower(path.Base(image))], image, whole); name != "" {
 		return name
 	}
 	for _, alias := range []string{image, other[image]} {
-		if name := p.byStem[path.Base(alias)]; name != "" {
+		if name := p.best(p.byStem[strings.ToLower(path.Base(alias))], alias, stem); name != "" {
 			return name
 		}
 	}

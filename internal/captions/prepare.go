@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/data"
@@ -43,6 +44,8 @@ type Prepared struct {
 	Bad      int `json:"bad"`      // captions and listings with something wrong
 	Missing  int `json:"missing"`  // images without picture though others have one
 	Unlisted int `json:"unlisted"` // images on no list though there are lists
+	// InvalidUTF8 are captions that were kept with characters that are lost.
+	InvalidUTF8 int `json:"invalid_utf8,omitempty"`
 }
 
 // PreparedSplit is a split of the new folder.
@@ -170,7 +173,9 @@ func (p *preparation) lists(from source, found *pictures) error {
 			return &data.FileError{File: from.dir, Problem: "the lists of images (" + strings.Join(listPaths(lists), ", ") + ") have no image with a caption", Remedy: "remove the lists, or correct their names"}
 		}
 		p.out.Lists, p.out.Unlisted = listPaths(lists), before-len(p.all.order)
+		return nil
 	}
+	p.all.splitByFolder()
 	return nil
 }
 
@@ -189,15 +194,24 @@ func (p *preparation) locate(found *pictures, other map[string]string) {
 	p.places = map[string]string{}
 	name := map[string]string{} // of the images that stay, by what captions call them
 	var missing []string
+	at := map[string]string{}   // the picture of an image
+	of := map[string][]string{} // and the images of a picture
 	for _, image := range p.all.order {
-		at := found.find(image, other)
-		if at == "" {
+		if picture := found.find(image, other); picture != "" {
+			at[image] = picture
+			of[picture] = append(of[picture], image)
+		}
+	}
+	for _, image := range p.all.order {
+		at := at[image]
+		// Of several images with one picture it is that of the one that is called so, or of none.
+		if at == "" || len(of[at]) > 1 && at != image && at != path.Join("images", image) {
 			missing = append(missing, image)
 			continue
 		}
 		name[image] = strings.TrimPrefix(image, "images/")
 		if path.Ext(at) != path.Ext(image) {
-			name[image] = path.Base(at)
+			name[image] = path.Join(path.Dir(name[image]), path.Base(at))
 		}
 		p.places[name[image]] = found.path[at]
 	}
@@ -211,7 +225,7 @@ func (p *preparation) locate(found *pictures, other map[string]string) {
 		}
 	} else if p.out.Missing = len(missing); p.opt.Problem != nil {
 		for _, image := range missing {
-			p.opt.Problem(fmt.Errorf("image %s: there is no picture, or more than one of that name; its captions are left out", data.Quote(image)))
+			p.opt.Problem(fmt.Errorf("image %s: there is no picture that is of it alone; its captions are left out", data.Quote(image)))
 		}
 	}
 	old := *p.all
@@ -274,6 +288,9 @@ func (p *preparation) write(dir string) error {
 	rows := p.all.rows
 	for i := range rows {
 		counts[p.all.split[rows[i].image]].Captions++
+		if strings.ContainsRune(rows[i].text, utf8.RuneError) { // also what JSON made of it
+			p.out.InvalidUTF8++
+		}
 	}
 	for _, split := range splitNames {
 		if counts[split] != nil {

@@ -107,6 +107,25 @@ func TestPrepare(t *testing.T) {
 			want: "train: a.jpg(A dog | a cat .|A dog runs .) b.jpg(x)"},
 		{name: "several in a cell", src: map[string]string{"flickr_annotations_30k.csv": "raw,sentids,split,filename,img_id\n\"[\"\"A dog\"\", \"\"[ a\"\"]\",\"[0, 1]\",train,a.jpg,0\nplain,[3],val,b.jpg,1\n"},
 			want: "train: a.jpg(A dog|[ a); dev: b.jpg(plain)"},
+		{name: "a cell of Python's or NumPy's", src: map[string]string{"captions.csv": "image,caption\na.jpg,\"['A dog.', \"\"It's \\t \\xe9 \\\\ é\"\", 'It\\'s']\"\nb.jpg,\"['x' 'y'\n 'z']\"\nc.jpg,['it']s [x]\nd.jpg,[x]\ne.jpg,['x\n"},
+			want: "train: a.jpg(A dog.|It's \t \u00e9 \\ é|It's) b.jpg(x|y|z) c.jpg(['it']s [x]) d.jpg([x]) e.jpg(['x)"},
+		{name: "semicolons", src: map[string]string{"captions.csv": "image;caption\na.jpg;A dog, brown\nb.jpg;\"A; cat\"\n"}, want: "train: a.jpg(A dog, brown) b.jpg(A; cat)"},
+		{name: "paths of Windows", src: map[string]string{"captions.csv": "image,caption\nx\\a.jpg,A dog\nC:\\y\\b.jpg,A cat\n", "train.txt": "x\\a.jpg\n", "test.txt": "y/b.jpg\n", "x/a.jpg": "1", "b.jpg": "2"},
+			want: "train: x/a.jpg*(A dog); test: y/b.jpg*(A cat)", out: Prepared{Pictures: 2}},
+		{name: "letter case of pictures", src: map[string]string{"captions.csv": "image,caption\nA.jpg,x\nb.jpg,y\nc,z\n", "p/a.JPG": "1", "p/b.JPG": "2", "p/b.jpg": "3", "p/C.png": "4"},
+			want: "train: a.JPG*(x) b.jpg*(y) C.png*(z)", out: Prepared{Pictures: 3}},
+		{name: "two images, one picture", src: map[string]string{"captions.csv": "image,caption\nx/a.jpg,A dog\ny/a.jpg,A cat\nz/b.jpg,x\nb.jpg,y\nc.jpg,z\n", "a.jpg": "1", "b.jpg": "2", "p/c.jpg": "3"},
+			want: "train: b.jpg*(y) c.jpg*(z)", out: Prepared{Pictures: 2, Missing: 3}},
+		{name: "folders of pictures below", src: map[string]string{"captions.csv": "image,caption\nx/a.jpg,A dog\ny/a.jpg,A cat\n/q/y/b.jpg,x\n", "p/x/a.jpg": "1", "p/y/a.jpg": "2", "p/x/b.jpg": "3", "p/y/b.jpg": "4"},
+			want: "train: x/a.jpg*(A dog) y/a.jpg*(A cat) q/y/b.jpg*(x)", out: Prepared{Pictures: 3}},
+		{name: "splits by the folders of pictures", src: map[string]string{"metadata.jsonl": `{"file_name": "train/a.jpg", "text": "A dog"}` + "\n\n" + `{"file_name": "test/b.jpg", "text": "A cat"}` + "\n" + `{"file_name": "c.jpg", "text": "x"}`},
+			want: "train: train/a.jpg(A dog) c.jpg(x); test: test/b.jpg(A cat)"},
+		{name: "a folder of pictures is called test", src: map[string]string{"metadata.jsonl": `{"file_name": "test/b.jpg", "text": "A cat"}`}, want: "train: test/b.jpg(A cat)"},
+		{name: "odd items", src: map[string]string{"x_train.json": `[null, {"caption": "x"}, {"image": "a.jpg", "caption": ["A dog", null]}, {"image": null, "caption": "y"}, "z", {"image": "b.jpg", "caption": "A cat"}]`},
+			want: "train: a.jpg(A dog) b.jpg(A cat)", out: Prepared{Bad: 5}},
+		{name: "two images of one id", src: map[string]string{"captions.json": `{"images": [{"id": 1, "file_name": "a.jpg"}, {"id": 1, "file_name": "b.jpg"}, {"id": 2, "file_name": "c.jpg"}, {"id": 2, "file_name": "c.jpg"}],
+			"annotations": [{"image_id": 1, "id": 1, "caption": "A dog"}, {"image_id": 2, "id": 2, "caption": "A cat"}]}`}, want: "train: c.jpg(A cat)", out: Prepared{Bad: 1}},
+		{name: "Latin-1", src: map[string]string{"captions.csv": "image,caption\na.jpg,caf\xe9\nb.jpg,x\n"}, want: "train: a.jpg(caf\xe9) b.jpg(x)", out: Prepared{InvalidUTF8: 1}},
 		{name: "tabs", src: map[string]string{"x.txt": "filename\tcaption\na.jpg\tA, \"dog\n"}, file: "x.txt", want: `train: a.jpg(A, "dog)`},
 		{name: "own layout", src: map[string]string{"captions.csv": "image,caption\na.jpg,x\nb.jpg,y\n", "train.txt": "b.jpg\n", "test.txt": "a.jpg\n"},
 			want: "train: b.jpg(y); test: a.jpg(x)"},
@@ -161,7 +180,7 @@ func TestPrepare(t *testing.T) {
 			if s := describe(t, dst); s != c.want {
 				t.Errorf("got  %s\nwant %s", s, c.want)
 			}
-			if got.Pictures != c.out.Pictures || got.Bad != c.out.Bad || got.Missing != c.out.Missing || got.Unlisted != c.out.Unlisted || problems != got.Bad+got.Missing {
+			if got.Pictures != c.out.Pictures || got.Bad != c.out.Bad || got.Missing != c.out.Missing || got.Unlisted != c.out.Unlisted || got.InvalidUTF8 != c.out.InvalidUTF8 || problems != got.Bad+got.Missing {
 				t.Errorf("%+v, want %+v; told of %d", got, c.out, problems)
 			}
 			// What was prepared is prepared again without loss.
@@ -200,11 +219,11 @@ func TestPrepareErrors(t *testing.T) {
 		{map[string]string{"dataset.json": `{"annotations": [], "info": {}}`}, PrepareOptions{}, `is JSON of a form that is not read: an object with the keys "annotations", "info"; read are`},
 		{map[string]string{"dataset.json": `[]`}, PrepareOptions{}, "form that is not read: it is empty"},
 		{map[string]string{"dataset.json": `{"images": [{"id": 1, "file_name": "a.jpg"}]}`}, PrepareOptions{}, `not read: "images" without captions`},
-		{map[string]string{"dataset.json": `{"images": [], "annotations": [{"image_id": 1, "segmentation": [], "bbox": [1], "id": 2}]}`}, PrepareOptions{}, `"annotations" is a list, and in it an object with the keys "bbox", "id", "image_id", "segmentation"`},
-		{map[string]string{"dataset.json": `[{"id": "1", "conversations": []}]`}, PrepareOptions{}, `a list, and in it an object with the keys "conversations", "id"`},
+		{map[string]string{"dataset.json": `{"images": [], "annotations": [{"image_id": 1, "segmentation": [], "bbox": [1], "id": 2}]}`}, PrepareOptions{}, `"annotations" is a list, and its annotation 1 is an object with the keys "bbox", "id", "image_id", "segmentation"`},
+		{map[string]string{"dataset.json": `[{"id": "1", "conversations": []}]`}, PrepareOptions{}, `a list, and its item 1 is an object with the keys "conversations", "id"`},
 		{map[string]string{"dataset.json": `{"annotations": [{"image_id": 1, "caption": "x"}]}`}, PrepareOptions{}, `"annotations" without the "images" that they are of`},
 		{map[string]string{"dataset.json": `[{"image": "a", "question": "x"}]`}, PrepareOptions{Problem: func(error) {}}, `a list of images without captions, and in it an object with the keys "image", "question"`},
-		{map[string]string{"dataset.json": `[["a.jpg", "x"]]`}, PrepareOptions{}, "a list whose item 1 is a list, no object"},
+		{map[string]string{"dataset.json": `[["a.jpg", "x"]]`}, PrepareOptions{}, "a list, and its item 1 is a list, no object"},
 		{map[string]string{"dataset.json": `[{"image": "a", "image_path": "b", "caption": "x"}]`}, PrepareOptions{}, `item 1: has "image" and "image_path", and either could be the image`},
 		{map[string]string{"dataset.json": `7`}, PrepareOptions{}, "one value"},
 		{map[string]string{"dataset.json": lfs}, PrepareOptions{}, "dataset.json: is a Git LFS pointer"},

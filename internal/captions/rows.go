@@ -1,11 +1,13 @@
 package captions
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -53,7 +55,7 @@ func notInName(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }
 
 // check trims a row whose fields have been read and judges it.
 func (r *row) check() {
-	r.image, r.text, r.id = picture.Key(relative(trim(r.image))), trim(r.text), trim(r.id)
+	r.image, r.text, r.id = imageName(r.image), trim(r.text), trim(r.id)
 	switch r.problem = checkName(r.image); {
 	case r.problem != "":
 	case r.text == "" && len(r.tokens) == 0:
@@ -67,12 +69,21 @@ func (r *row) check() {
 	}
 }
 
-// relative makes a path of another machine one within a folder of pictures.
-func relative(name string) string {
-	if strings.HasPrefix(name, "/") {
-		return strings.TrimLeft(path.Clean(name), "/")
+// drive is what a path of Windows begins with.
+var drive = regexp.MustCompile(`^[A-Za-z]:[/\\]`)
+
+// imageName makes what a file calls an image a name within a folder of pictures, also a path of
+// another machine.
+func imageName(name string) string {
+	name = trim(name)
+	if strings.Contains(name, `\`) {
+		name = strings.ReplaceAll(name, `\`, "/")
+		name = drive.ReplaceAllString(name, "/")
 	}
-	return name
+	if strings.HasPrefix(name, "/") {
+		name = strings.TrimLeft(path.Clean(name), "/")
+	}
+	return picture.Key(name)
 }
 
 // fail returns the row's problem as an error.
@@ -120,6 +131,9 @@ func readJSONLines(in io.Reader, path string, each func(row) error) error {
 		}
 		if err != nil {
 			return err
+		}
+		if len(bytes.TrimSpace(raw)) == 0 {
+			continue
 		}
 		r := row{line: lines.Number()}
 		o, problem := columns.ParseObject(raw)

@@ -9,7 +9,6 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/picture"
 )
 
 // Caption is a sentence about an image.
@@ -164,7 +163,7 @@ func readList(path string) (names []string, lines []int, err error) {
 func scanList(in io.Reader, path string) (names []string, lines []int, err error) {
 	seen := map[string]int{}
 	err = eachLine(in, path, func(line string, number int) error {
-		name := picture.Key(trim(line))
+		name := imageName(line)
 		if name == "" {
 			return nil
 		}

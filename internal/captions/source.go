@@ -276,7 +276,7 @@ func (s source) findLists(p *pictures) (map[string]string, error) {
 	for _, e := range entries {
 		path := filepath.Join(s.dir, e.Name())
 		m := listName.FindStringSubmatch(strings.ToLower(e.Name()))
-		_, beside := p.byStem[stem(e.Name())]
+		_, beside := p.byStem[strings.ToLower(stem(e.Name()))]
 		if m == nil || e.IsDir() || infile.Hidden(e.Name()) || slices.Contains(s.files, path) || s.form == formBeside && beside {
 			continue
 		}
@@ -362,6 +362,24 @@ func (c *collection) place(r *row, split string) string {
 		return fmt.Sprintf("image %s is of two splits, %q and %q", data.Quote(r.image), known, split)
 	}
 	return ""
+}
+
+// splitByFolder takes the splits from the folders of images, such as test/a.jpg, if these say train
+// and another.
+func (c *collection) splitByFolder() {
+	of := map[string]string{}
+	seen := map[string]bool{}
+	for _, image := range c.order {
+		folder, _, below := strings.Cut(strings.TrimPrefix(image, "images/"), "/")
+		if !below {
+			folder = ""
+		}
+		of[image] = splitOf(folder)
+		seen[of[image]] = true
+	}
+	if seen["train"] && (seen["dev"] || seen["test"]) {
+		c.split = of
+	}
 }
 
 // applyLists replaces the splits by those of lists. Images on no list get none. missing is

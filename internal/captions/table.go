@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/data"
@@ -23,7 +25,7 @@ type columnPlaces struct {
 // parseHeader finds the separator with which line is a header. The problem says which columns
 // could both be the same.
 func parseHeader(line string) (c columnPlaces, problem string, ok bool) {
-	for _, separator := range []string{",", "|", "\t"} {
+	for _, separator := range []string{",", "|", "\t", ";"} {
 		names := strings.Split(line, separator)
 		for i, name := range names {
 			names[i] = strings.Trim(trim(name), `"`)
@@ -52,7 +54,7 @@ func firstLine(in *bufio.Reader) string {
 	return strings.TrimPrefix(strings.TrimSuffix(line, "\r"), "\ufeff")
 }
 
-// readTable reads rows of columns with a header, separated by commas (CSV), "|" or tabs.
+// readTable reads rows of columns with a header, separated by commas or semicolons (CSV), "|" or tabs.
 func readTable(in io.Reader, path string, each func(row) error) error {
 	buffered := bufio.NewReaderSize(in, headerBytes)
 	c, problem, ok := parseHeader(firstLine(buffered))
@@ -82,6 +84,8 @@ func (c columnPlaces) rows(in io.Reader, path string) data.Rows {
 	switch c.separator {
 	case ",":
 		return data.NewRows(in, path, data.FormatCSV)
+	case ";":
+		return data.NewRows(in, path, data.FormatSemicolon)
 	case "\t":
 		return data.NewRows(in, path, data.FormatTSV)
 	}
@@ -101,7 +105,7 @@ func (c columnPlaces) each(fields []string, line int, yield func(row) error) err
 	}
 	r := row{image: field(c.image), id: field(c.id), split: trim(field(c.split)), line: line}
 	texts := []string{field(c.caption)}
-	if list := []string{}; strings.HasPrefix(texts[0], "[") && json.Unmarshal([]byte(texts[0]), &list) == nil {
+	if list, ok := parseList(texts[0]); ok {
 		texts = list
 	}
 	for _, text := range texts {
@@ -113,6 +117,60 @@ func (c columnPlaces) each(fields []string, line int, yield func(row) error) err
 		}
 	}
 	return nil
+}
+
+// parseList reads the texts of a list as JSON has it, or as pandas writes one of Python or NumPy
+// into a table: ['A dog.', "It's"], or without commas.
+func parseList(s string) (texts []string, ok bool) {
+	s = trim(s)
+	if !strings.HasPrefix(s, "[") || !strings.HasSuffix(s, "]") {
+		return nil, false
+	}
+	if json.Unmarshal([]byte(s), &texts) == nil {
+		return texts, true
+	}
+	texts = nil
+	for rest := trim(s[1 : len(s)-1]); rest != ""; {
+		m := pythonText.FindStringSubmatch(rest)
+		if m == nil {
+			return nil, false
+		}
+		text, err := unquote(m[1])
+		if err != nil {
+			return nil, false
+		}
+		texts = append(texts, text)
+		rest = rest[len(m[0]):]
+	}
+	return texts, texts != nil
+}
+
+// pythonText is a text as Python writes it, and what follows it in a list.
+var pythonText = regexp.MustCompile(`^('(?:[^'\\\n]|\\.)*'|"(?:[^"\\\n]|\\.)*")(?:\s*,\s*|\s+|$)`)
+
+// unquote reads a text in quotes as Go does, which escapes as Python does; of quotes Python escapes both.
+func unquote(s string) (string, error) {
+	quote, rest := s[0], s[1:len(s)-1]
+	var text strings.Builder
+	for rest != "" {
+		if strings.HasPrefix(rest, `\'`) || strings.HasPrefix(rest, `\"`) {
+			text.WriteByte(rest[1])
+			rest = rest[2:]
+			continue
+		}
+		if rest[0] >= utf8.RuneSelf { // also what is not UTF-8 stays
+			text.WriteByte(rest[0])
+			rest = rest[1:]
+			continue
+		}
+		r, _, tail, err := strconv.UnquoteChar(rest, quote)
+		if err != nil {
+			return "", err
+		}
+		text.WriteRune(r)
+		rest = tail
+	}
+	return text.String(), nil
 }
 
 // barRows splits lines at "|". The last column has what is left.

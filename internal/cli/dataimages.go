@@ -60,6 +60,9 @@ func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags
 			printable.Fprintf(a.stdout, "left out: %d %s\n", out.n, out.what)
 		}
 	}
+	if p.InvalidUTF8 > 0 {
+		a.log.Warn(fmt.Sprintf("%d captions have bytes that are not UTF-8; if that is not meant, write the file as UTF-8 and prepare it again", p.InvalidUTF8))
+	}
 	return nil
 }
 
