@@ -123,3 +123,14 @@ func TestResumePretraining(t *testing.T) {
 	t.Chdir(t.TempDir())
 	must(t, "resume", filepath.Join(home, "run"))
 }
+
+// A run that is not done has a report, which says so.
+func TestReportOfAnUnfinishedRun(t *testing.T) {
+	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	interrupted(t, finetuneArgs(data, out, "epochs=50", "eval_steps=10")...)
+	contains(t, read(t, filepath.Join(out, "report.html")), "unfinished", "interrupted after step", "This run is not done", "at step 10", "accuracy")
+	must(t, "resume", out)
+	if page := read(t, filepath.Join(out, "report.html")); strings.Contains(page, "unfinished") || !strings.Contains(page, "Confusion matrix") {
+		t.Error("the report of a run that is done is not whole")
+	}
+}

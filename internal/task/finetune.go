@@ -403,11 +403,14 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
 	}
 	r.Log.Info("device  " + dev.Name())
-	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: r.Observer, Log: r.Log}
+	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log}
 	r.Observer.Stage("training")
 	r.begun = true
 	outcome, err := trainer.Run(ctx, r.resumed)
 	if err != nil {
+		if ctx.Err() != nil {
+			r.writeUnfinished(l, "interrupted")
+		}
 		return nil, err
 	}
 	return r.finish(ctx, l, outcome)

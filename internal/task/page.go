@@ -40,23 +40,76 @@ func (r *run) writePage(s *Summary, l learner) error {
 		key := r.Preset.Metric
 		page.Metrics = append(page.Metrics, report.Metric{Name: key + " " + other.Split, Value: float64(other.Metrics[key]), Note: fmt.Sprintf("%.0f examples", float64(other.Metrics["examples"]))})
 	}
-	page.Summary = []report.Item{
-		{Key: "model", Value: r.config.String()},
-		{Key: "parameters", Value: fmt.Sprint(l.base().params.Count())},
-		{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
-		{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))},
-	}
+	page.Summary = r.facts(l)
+	page.Summary = slices.Insert(page.Summary, 2,
+		report.Item{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
+		report.Item{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))})
+	l.show(&page, first, history)
+	page.Config = r.settingItems()
+	return atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) })
+}
+
+// facts are what the page says of the run besides scores.
+func (r *run) facts(l learner) []report.Item {
+	items := []report.Item{{Key: "model", Value: r.config.String()}, {Key: "parameters", Value: fmt.Sprint(l.base().params.Count())}}
 	if n := l.base().examples; n > 0 { // a stream has no end
-		page.Summary = append(page.Summary, report.Item{Key: "training examples", Value: fmt.Sprint(n)})
+		items = append(items, report.Item{Key: "training examples", Value: fmt.Sprint(n)})
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Version)) {
-		page.Summary = append(page.Summary, report.Item{Key: key, Value: r.Version[key]})
+		items = append(items, report.Item{Key: key, Value: r.Version[key]})
 	}
-	l.show(&page, first, history)
+	return items
+}
+
+func (r *run) settingItems() []report.Item {
+	var items []report.Item
 	for _, setting := range config.List(r.settings) {
-		page.Config = append(page.Config, report.Item{Key: setting.Key, Value: fmt.Sprint(setting.Value)})
+		items = append(items, report.Item{Key: setting.Key, Value: fmt.Sprint(setting.Value)})
 	}
-	return atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) })
+	return items
+}
+
+// writeUnfinished writes report.html of a run that is not done: the curves so far and the newest scores. That it fails
+// does not end the run.
+func (r *run) writeUnfinished(l learner, state string) {
+	history, err := train.ReadHistory(r.dir)
+	if err != nil {
+		r.Log.Warn(fmt.Sprintf("no report of the run so far: %v", err))
+		return
+	}
+	step := 0
+	if n := len(history.Steps); n > 0 {
+		step = history.Steps[n-1].Step
+	}
+	page := report.Run{
+		Title:    fmt.Sprintf("%s, %s: unfinished", r.Preset.Title, r.Size),
+		Subtitle: fmt.Sprintf("unimo %s, %s after step %d", r.Version["unimo"], state, step),
+		Notice:   strings.TrimSpace(r.Notice + " This run is not done: the numbers are those of its newest evaluation, not of its best model."),
+		Summary:  r.facts(l), Curves: curves(history, r.Preset.Metric), Config: r.settingItems(),
+	}
+	if n := len(history.Evals); n > 0 {
+		newest := history.Evals[n-1]
+		for _, key := range MetricKeys(r.Preset, newest.Metrics) {
+			page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(newest.Metrics[key]), Note: fmt.Sprintf("at step %d", newest.Step)})
+		}
+	}
+	if r.Preset.Pretraining { // a curve for each objective
+		l.show(&page, Result{}, history)
+	}
+	if err := atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) }); err != nil {
+		r.Log.Warn(fmt.Sprintf("no report of the run so far: %v", err))
+	}
+}
+
+// reporter writes the report whenever something was evaluated.
+type reporter struct {
+	Observer
+	write func()
+}
+
+func (o reporter) Evaluated(step int, e train.Evaluation, best bool) {
+	o.Observer.Evaluated(step, e, best)
+	o.write()
 }
 
 // tiles are the metrics as a page shows them, with what they are to be compared with.

@@ -550,12 +550,15 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err
 		t.state.Worse++
 	}
 	t.state.Last, t.state.LastStep = e, t.state.Step
-	t.Observer.Evaluated(t.state.Step, e, better)
 	line := map[string]any{"step": t.state.Step, "metric": e.Metric, "metrics": e.Metrics, "best": better}
 	if e.How != "" {
 		line["how"] = e.How
 	}
-	return better, log.write("eval", line)
+	if err := log.write("eval", line); err != nil {
+		return better, err
+	}
+	t.Observer.Evaluated(t.state.Step, e, better) // who may read the log
+	return better, nil
 }
 
 func (t *Trainer) outcome(start time.Time, stopped string) Outcome {
