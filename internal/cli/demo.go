@@ -192,7 +192,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 	if a.json {
 		return task.Metrics(results), nil
 	}
-	fmt.Fprintf(a.stdout, "\n%s (synthetic), on combinations that training never showed:\n", p.preset.Title)
+	fmt.Fprintf(a.stdout, "\n%s, on combinations that training never showed:\n", p.preset.Title)
 	a.printResults(p.preset, results)
 	if p.trivial != nil {
 		fmt.Fprintf(a.stdout, "For comparison (%s):\n", p.preset.Metric)
@@ -204,7 +204,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 	if err := p.show(a, ctx, summary.Dir.Best()); err != nil {
 		return nil, err
 	}
-	_, err = fmt.Fprintf(a.stdout, "\nThe curves and mistakes are in %s.\nThe same with real data, %s\n", page, p.next)
+	_, err = fmt.Fprintf(a.stdout, "\nThe curves and mistakes are in %s.\nTry the model yourself:\n%s\nThe same with real data, %s\n", page, p.preset.Use(shellQuote(summary.Dir.Best())), p.next)
 	return task.Metrics(results), err
 }
 

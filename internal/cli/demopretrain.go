@@ -92,7 +92,7 @@ func (a *app) demoPretraining(ctx context.Context, dir string, p demoPart) (trai
 		return scores, nil
 	}
 	_, err = fmt.Fprintf(a.stdout, `
-%s (synthetic), fine-tuned with %d of %d: the right picture and the right sentence found first, among %d that training never showed
+%s, fine-tuned with %d of %d: the right picture and the right sentence found first, among %d that training never showed
   %.4f  %.4f  after pre-training on all texts, pictures and pairs
   %.4f  %.4f  from random weights, with the same recipe
 Before fine-tuning the model knew %.1f %% of the hidden words (held out).

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"text/tabwriter"
 
@@ -12,8 +13,8 @@ import (
 
 // finetuneGrid runs a grid and prints its table.
 func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) error {
-	if slices.Equal(axes, []string{"reference"}) {
-		axes = o.Preset.Grid()
+	if i := slices.Index(axes, "reference"); i >= 0 {
+		axes = slices.Replace(slices.Clone(axes), i, i+1, o.Preset.Grid()...)
 	}
 	g, err := task.FinetuneGrid(ctx, o, axes, func(c task.Cell, i, n int) {
 		a.log.Info(fmt.Sprintf("run %d of %d: %s", i+1, n, c.Name))
@@ -34,5 +35,11 @@ func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) e
 		fmt.Fprintf(w, "%s\t%.4f\t%.4f%s\n", printable.String(c.Name), float64(c.Score), float64(c.All["loss"]), mark)
 	}
 	fmt.Fprintf(w, "\nbest\t%.4f\nmedian\t%.4f\nmean\t%.4f\ndeviation\t%.4f\n", float64(g.BestScore), float64(g.Median), float64(g.Mean), float64(g.Deviation))
-	return w.Flush()
+	if err := w.Flush(); err != nil {
+		return err
+	}
+	best := filepath.Join(o.Out, "best")
+	printable.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\n", best, filepath.Join(o.Out, "report.html"))
+	_, err = fmt.Fprintln(a.stdout, o.Preset.Use(shellQuote(best)))
+	return err
 }

@@ -103,7 +103,8 @@ func TestResumeGrid(t *testing.T) {
 	interrupted(t, append(finetuneArgs(data, out, "epochs=2"), "--grid", "seed=1,2")...)
 	t.Chdir(t.TempDir())
 	r := must(t, "resume", out)
-	contains(t, r.stdout, "seed-1", "seed-2", "best")
+	contains(t, r.stdout, "seed-1", "seed-2", "best", "model   "+filepath.Join(out, "best"), "report  "+filepath.Join(out, "report.html"), "unimo predict --model ")
+	contains(t, read(t, filepath.Join(out, "report.html")), `<a href="grid/seed-1/report.html">`)
 	if r := call(t, "", "resume", t.TempDir()); r.code != exitFailed || !strings.Contains(r.stderr, "holds no run") {
 		t.Errorf("%d: %s", r.code, r.stderr)
 	}

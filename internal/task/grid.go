@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -206,6 +207,7 @@ func (g *Grid) page(o Options) report.Run {
 	}
 	for _, c := range g.Cells {
 		table.Rows = append(table.Rows, []string{c.Name, fmt.Sprintf("%.4f", float64(c.Score)), fmt.Sprintf("%.4f", float64(c.All["loss"]))})
+		table.Links = append(table.Links, "grid/"+url.PathEscape(c.Name)+"/report.html")
 	}
 	return report.Run{
 		Title: fmt.Sprintf("%s, %s, %d runs", o.Preset.Title, o.Size, len(g.Cells)), Subtitle: "unimo " + o.Version["unimo"], Notice: o.Notice, Notes: fewNotes(o.Preset, g.Cells[g.Best].All),
