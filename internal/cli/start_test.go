@@ -24,7 +24,7 @@ func TestTrainingSaysWhatItTrains(t *testing.T) {
 	text, _, _ := strings.Cut(line, "\t")
 	writeFile(t, filepath.Join(data, "dev.tsv"), "sentence\tlabel\n"+line+"\nsomething that is new\t1\n")
 	r := must(t, finetuneArgs(data, filepath.Join(t.TempDir(), "run"), "max_seq_len=6")...)
-	contains(t, r.stderr, "model   ", " parameters\n", "data    400 training examples: negative: 200 (50.0 %)", "        the first: \""+text, "device  cpu",
+	contains(t, r.stderr, "model   ", " parameters\n", "data    400 training examples: negative: 200 (50.0 %)", "        the first: \""+text, "device  cpu", "needs   up to ", " MiB of disk", "guessed from the speed of a product\n",
 		"warning: 1 of 2 dev examples are in the training data too", " training texts are longer than 6 tokens (max_seq_len) and were cut", ": accuracy ", " on dev", " (best so far)\n")
 	if strings.Contains(r.stderr, ": score ") || strings.Contains(r.stderr, "=") {
 		t.Errorf("riddles: %s", r.stderr)

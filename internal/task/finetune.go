@@ -17,7 +17,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/config"
 	"github.com/unimo-go/unimo/internal/engine/cpu"
@@ -186,29 +185,6 @@ func (r *run) load() error {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 	}
-	return nil
-}
-
-// checkDisk compares what a run needs with what is free, and says both where it is tight.
-func (r *run) checkDisk() error {
-	var values int64
-	for _, s := range r.job.specs(r.config) {
-		n := int64(1)
-		for _, d := range s.Shape {
-			n *= int64(d)
-		}
-		values += n
-	}
-	need := max(0, train.Space(4*values)-train.Used(r.Out))
-	free, known := atomicfile.Free(r.Out)
-	const mib = 1 << 20
-	switch {
-	case !known || need == 0 || free > 2*need:
-		return nil
-	case free < need:
-		return fmt.Errorf("%s: the run needs %d MiB of disk for its snapshots and models, but only %d MiB are free: make room, or choose a folder on another disk", r.Out, need/mib+1, free/mib)
-	}
-	r.Log.Warn(fmt.Sprintf("the run needs %d MiB of disk in %s, where %d MiB are free", need/mib+1, r.Out, free/mib))
 	return nil
 }
 
@@ -403,6 +379,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
 	}
 	r.Log.Info("device  " + dev.Name())
+	r.Log.Info("needs   " + r.needs(l))
 	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log}
 	r.Observer.Stage("training")
 	r.begun = true
