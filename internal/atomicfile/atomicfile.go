@@ -35,6 +35,9 @@ const bufferSize = 1 << 20
 func Write(path string, content func(w io.Writer) error) (err error) {
 	path = filepath.Clean(path) // "FILE/" would have itself for a parent
 	dir := filepath.Dir(path)
+	if info, err := os.Lstat(path); err == nil && info.IsDir() { // a rename would say "file exists", and after the work
+		return fmt.Errorf("write %s: a folder is in its place; move or remove it", path)
+	}
 	f, err := os.CreateTemp(dir, tempMark+"*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)

@@ -42,6 +42,15 @@ func TestWriteIntoMissingFolder(t *testing.T) {
 	}
 }
 
+// A folder that is in a file's place is named, before the content is made.
+func TestWriteOverAFolder(t *testing.T) {
+	path := t.TempDir()
+	err := Write(path, func(io.Writer) error { t.Error("the content was made"); return nil })
+	if err == nil || !strings.Contains(err.Error(), path+": a folder is in its place") {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestWriteDir(t *testing.T) {
 	dir := t.TempDir()
 	target := filepath.Join(dir, "d")

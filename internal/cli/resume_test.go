@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -55,6 +56,25 @@ func TestResumeRun(t *testing.T) {
 		t.Errorf("run.json has %+v", info)
 	}
 	contains(t, must(t, "resume", broken).stderr, "the run is complete")
+}
+
+// A process may end between the weights of best/ or last/ and their README.md, which is then missing
+// or that of the model before.
+func TestResumeMendsTheReadme(t *testing.T) {
+	data, home := opinionsFolder(t), t.TempDir()
+	whole, broken := filepath.Join(home, "whole"), filepath.Join(home, "broken")
+	settings := []string{"epochs=1", "eval_steps=1", "max_steps=2", "learning_rate=0"} // the first evaluation stays the best
+	must(t, finetuneArgs(data, whole, settings...)...)
+	interrupted(t, finetuneArgs(data, broken, settings...)...)
+	if err := errors.Join(os.Remove(filepath.Join(broken, "best/README.md")), os.WriteFile(filepath.Join(broken, "last/README.md"), []byte("another"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "resume", broken)
+	for _, name := range []string{"best/README.md", "last/README.md"} {
+		if got, want := read(t, filepath.Join(broken, name)), read(t, filepath.Join(whole, name)); got != want {
+			t.Errorf("%s is %q, want %q", name, got, want)
+		}
+	}
 }
 
 // --resume needs neither data nor settings; what would make another run is refused with a way out.

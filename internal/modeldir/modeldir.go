@@ -86,14 +86,17 @@ func saveBeside(dir string, c Content) error {
 }
 
 // Repair writes again what is missing in a folder that [Save] wrote, or is not c's, but for the
-// weights and the README.
+// weights, and for the README where c has none.
 func Repair(dir string, c Content) error {
 	if m, err := Open(dir); err == nil {
 		m.Close()
 	} else if err := os.Remove(filepath.Join(dir, tokenizer.LastSaved)); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("repair model folder: %w", err) // it would vouch for the vocabulary
 	}
-	return saveBeside(dir, c)
+	if err := saveBeside(dir, c); err != nil || c.Card == "" {
+		return err
+	}
+	return replace(filepath.Join(dir, Card), []byte(c.Card))
 }
 
 // SaveCompanions writes what stands beside the weights into the folder dir: the

@@ -119,7 +119,7 @@ func (b *baseLearner) Save(dir string, note train.Note) error {
 }
 
 // Repair implements [train.Task].
-func (b *baseLearner) Repair(dir string) (int, error) {
+func (b *baseLearner) Repair(dir string, note train.Note) (int, error) {
 	r, err := checkpoint.Open(filepath.Join(dir, modeldir.Weights))
 	if err != nil {
 		return 0, err
@@ -134,7 +134,11 @@ func (b *baseLearner) Repair(dir string) (int, error) {
 			return 0, fmt.Errorf("%s is not this run's: tensor %s is missing, or of another shape", r.Path(), p.Name)
 		}
 	}
-	return step, modeldir.Repair(dir, modeldir.Content{Config: b.config, Tokenizer: b.tok, Files: b.files})
+	content := modeldir.Content{Config: b.config, Tokenizer: b.tok, Files: b.files}
+	if step == note.Step {
+		content.Card = b.card.text(note)
+	}
+	return step, modeldir.Repair(dir, content)
 }
 
 // classification is a run's work on classification and regression.

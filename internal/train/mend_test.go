@@ -205,9 +205,13 @@ func TestMaxMinutes(t *testing.T) {
 func TestModelsAreMended(t *testing.T) {
 	const model = "model.safetensors"
 	for name, damage := range map[string]func(dir string) error{
-		"removed":   os.RemoveAll,
-		"emptied":   func(dir string) error { return os.Remove(filepath.Join(dir, model)) },
-		"truncated": func(dir string) error { return os.Truncate(filepath.Join(dir, model), 20) },
+		"removed":           os.RemoveAll,
+		"emptied":           func(dir string) error { return os.Remove(filepath.Join(dir, model)) },
+		"truncated":         func(dir string) error { return os.Truncate(filepath.Join(dir, model), 20) },
+		"a link to nowhere": func(dir string) error { return errors.Join(os.RemoveAll(dir), os.Symlink("nowhere", dir)) },
+		"a folder in its file's place": func(dir string) error {
+			return errors.Join(os.Remove(filepath.Join(dir, model)), os.Mkdir(filepath.Join(dir, model), 0o755))
+		},
 	} {
 		for stop, lost := range map[int]bool{8: true, 9: false, 20: false} {
 			c := testConfig() // evaluations after 3, 6, 9, ..., 20
@@ -244,13 +248,13 @@ func TestModelsAreMended(t *testing.T) {
 			if warned := strings.Contains(log.String(), "is gone"); warned != lost {
 				t.Errorf("%s after step %d: log %q", name, stop, log.String())
 			}
-			if step, err := l.Repair(d.Best()); err != nil || step != outcome.BestStep {
+			if step, err := l.Repair(d.Best(), Note{}); err != nil || step != outcome.BestStep {
 				t.Errorf("%s after step %d: best/ has step %d, want %d, %v", name, stop, step, outcome.BestStep, err)
 			}
 			if got, _ := os.ReadFile(filepath.Join(d.Best(), model)); !lost && !bytes.Equal(got, best) {
 				t.Errorf("%s after step %d: another best model, of step %d", name, stop, outcome.BestStep)
 			}
-			if step, err := l.Repair(d.Last()); err != nil || step != 20 {
+			if step, err := l.Repair(d.Last(), Note{}); err != nil || step != 20 {
 				t.Errorf("%s after step %d: last/ has step %d, %v", name, stop, step, err)
 			}
 		}

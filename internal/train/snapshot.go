@@ -82,17 +82,23 @@ func (t *Trainer) snapshot(log *eventLog) error {
 // saveBest writes the model as it is, which the newest evaluation found to be the best, into best/.
 func (t *Trainer) saveBest() error {
 	t.adam.Settle()
-	return t.Task.Save(t.Dir.Best(), Note{t.state.Step, &t.state.Best, true})
+	return t.Task.Save(t.Dir.Best(), t.bestNote())
 }
 
 // saveLast writes the model as it is into last/.
 func (t *Trainer) saveLast() error {
 	t.adam.Settle()
+	return t.Task.Save(t.Dir.Last(), t.lastNote())
+}
+
+func (t *Trainer) bestNote() Note { return Note{t.state.BestStep, &t.state.Best, true} }
+
+func (t *Trainer) lastNote() Note {
 	note := Note{Step: t.state.Step}
 	if t.state.LastStep == t.state.Step {
 		note.Evaluation = &t.state.Last
 	}
-	return t.Task.Save(t.Dir.Last(), note)
+	return note
 }
 
 // mend makes best/ and last/ what the restored state says they are. They are not where a process
@@ -102,7 +108,7 @@ func (t *Trainer) mend() error {
 	if t.state.Step == 0 {
 		return nil
 	}
-	if step, err := t.Task.Repair(t.Dir.Last()); err != nil || step != t.state.Step {
+	if step, err := t.Task.Repair(t.Dir.Last(), t.lastNote()); err != nil || step != t.state.Step {
 		if err := errors.Join(os.RemoveAll(t.Dir.Last()), t.saveLast()); err != nil {
 			return err
 		}
@@ -110,7 +116,7 @@ func (t *Trainer) mend() error {
 	if t.state.BestStep == 0 {
 		return nil
 	}
-	step, err := t.Task.Repair(t.Dir.Best())
+	step, err := t.Task.Repair(t.Dir.Best(), t.bestNote())
 	switch {
 	case err == nil && (step == t.state.BestStep || step > t.state.Step):
 		return nil // of a later step: the run comes to that evaluation again
@@ -118,6 +124,12 @@ func (t *Trainer) mend() error {
 		return errors.Join(os.RemoveAll(t.Dir.Best()), t.saveBest())
 	case err == nil:
 		err = fmt.Errorf("%s holds the model of step %d", t.Dir.Best(), step)
+	case step > 0:
+		return err // the model is there, and what is beside it would fail again after the training
+	default: // so that the next best model can be written, whatever is in its place
+		if err := os.RemoveAll(t.Dir.Best()); err != nil {
+			return fmt.Errorf("make room for the best model: %w", err)
+		}
 	}
 	t.Log.Warn(fmt.Sprintf("the best model so far, of step %d, is gone: the best is now chosen among the evaluations from here on", t.state.BestStep), "error", err)
 	t.state.Best, t.state.BestStep, t.state.Worse = Evaluation{}, 0, 0

@@ -36,8 +36,9 @@ type Task interface {
 	// parameters and notes give equal model files.
 	Save(dir string, note Note) error
 	// Repair returns the step of the model that Save wrote into dir, and writes again what is
-	// missing beside its weights. If there are none, or not all, the error says so.
-	Repair(dir string) (step int, err error)
+	// missing beside its weights; what note says, if the weights are of its step. If there are
+	// none, or not all, the step is 0 and the error says so; with another error it is the step.
+	Repair(dir string, note Note) (step int, err error)
 }
 
 // Streamer is a task whose batches come from a stream instead of by number. Where the

@@ -119,7 +119,7 @@ func (l *line) Save(dir string, note Note) error {
 	return checkpoint.WriteSafetensors(filepath.Join(dir, "model.safetensors"), []checkpoint.Tensor{w}, map[string]string{"step": strconv.Itoa(note.Step)})
 }
 
-func (l *line) Repair(dir string) (int, error) {
+func (l *line) Repair(dir string, note Note) (int, error) {
 	r, err := checkpoint.Open(filepath.Join(dir, "model.safetensors"))
 	if err != nil {
 		return 0, err
