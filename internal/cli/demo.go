@@ -403,7 +403,7 @@ func storyBaselines() []trivialScore {
 func demoPage(dir string, p demoPart, summary *task.Summary, results []task.Result) (string, error) {
 	page := filepath.Join(dir, "report.html")
 	if p.preset.Retrieval != nil {
-		return page, task.WriteGallery(page, p.preset, results[0], []report.Item{{Key: "data", Value: p.notice}, {Key: "curves", Value: summary.Dir.Report()}})
+		return page, task.WriteGallery(page, p.preset, results[0], []report.Item{{Key: "data", Value: p.notice}, {Key: "curves", Value: "run/report.html", Link: "run/report.html"}})
 	}
 	return page, copyPage(page, summary.Dir.Report())
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -102,6 +103,14 @@ func TestRetrievalChain(t *testing.T) {
 	}
 	if !strings.Contains(read(t, page), "data:image/") {
 		t.Error("the page of evaluate shows no picture")
+	}
+	for _, want := range []string{"18 captions found their picture first", "6 pictures found one of their captions first", "by chance 0.1667", "6 pictures searched; recall says nothing"} {
+		if !strings.Contains(read(t, page), want) {
+			t.Errorf("the page of evaluate lacks %q", want)
+		}
+	}
+	if !regexp.MustCompile(`<img [^>]*alt="[a-z]+ [a-z ,]+"`).MatchString(read(t, page)) {
+		t.Error("no picture has its caption as a description")
 	}
 	scores := filepath.Join(t.TempDir(), "scores")
 	for range 2 { // computed, then read

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"slices"
@@ -18,6 +19,7 @@ type galleryView struct {
 type queryView struct {
 	Text    string
 	Picture template.URL
+	Alt     string
 	Right   bool
 	Verdict string
 	Found   []foundView
@@ -26,6 +28,7 @@ type queryView struct {
 type foundView struct {
 	Text    string
 	Picture template.URL
+	Alt     string
 	Score   string
 	Right   bool
 }
@@ -35,7 +38,7 @@ type foundView struct {
 func viewGallery(queries []GalleryQuery) []queryView {
 	var out []queryView
 	for _, q := range queries {
-		v := queryView{Text: q.Text, Picture: template.URL(q.Picture), Right: q.Right, Verdict: "right one first"}
+		v := queryView{Text: q.Text, Picture: template.URL(q.Picture), Alt: cmp.Or(q.Alt, "the picture that was asked about"), Right: q.Right, Verdict: "right one first"}
 		if !q.Right {
 			v.Verdict = "right one not among these"
 			if i := slices.IndexFunc(q.Found, func(f GalleryItem) bool { return f.Right }); i >= 0 {
@@ -47,7 +50,7 @@ func viewGallery(queries []GalleryQuery) []queryView {
 			if drawable(f.Score) {
 				score = strconv.FormatFloat(f.Score, 'f', 3, 64)
 			}
-			v.Found = append(v.Found, foundView{f.Text, template.URL(f.Picture), score, f.Right})
+			v.Found = append(v.Found, foundView{f.Text, template.URL(f.Picture), cmp.Or(f.Alt, f.Text, "a picture that was found"), score, f.Right})
 		}
 		out = append(out, v)
 	}

@@ -297,8 +297,8 @@ func TestEmptyParts(t *testing.T) {
 		Scatter:   &Scatter{},
 		Tables:    []Table{{Header: []string{"a"}}},
 	})
-	if n := strings.Count(html, "Nothing to draw"); n != 4 {
-		t.Errorf("%d plots say that they are empty, want 4", n)
+	if n := strings.Count(html, "Nothing to draw"); n != 2 {
+		t.Errorf("%d plots say that they are empty, want 2: one lost its points, one is a part of the page", n)
 	}
 	if !strings.Contains(html, "2 points could not be drawn") {
 		t.Error("the points left out are not counted")
@@ -419,8 +419,8 @@ func TestFormatMetric(t *testing.T) {
 		v    float64
 		want string
 	}{
-		{0.9634999, "0.9635"}, {1, "1.0000"}, {0, "0.0000"}, {872, "872"}, {67349, "67,349"}, {1234567, "1,234,567"}, {-0.25, "-0.2500"},
-		{0.00012, "1.200e-04"}, {math.NaN(), "–"}, {12.5, "12.500"}, {560.01194, "560.01"}, {12345.678, "12346"},
+		{0.9634999, "0.9635"}, {1, "1.000"}, {0, "0.0000"}, {872, "872"}, {67349, "67,349"}, {1234567, "1,234,567"}, {-0.25, "-0.2500"},
+		{0.00012, "1.2e-04"}, {math.NaN(), "–"}, {12.5, "12.50"}, {560.01194, "560.0"}, {-560.01194, "-560.0"}, {12345.678, "12,346"}, {-1234.7, "-1,235"}, {2.5, "2.500"},
 	} {
 		if got := formatMetric(c.v); got != c.want {
 			t.Errorf("formatMetric(%g) = %q, want %q", c.v, got, c.want)
@@ -454,6 +454,54 @@ func TestAxesOfLittle(t *testing.T) {
 	}
 	if e := (extent{0, 0}).padded(0.1).within(0, 1); e != (extent{0, 1}) {
 		t.Errorf("shares that are 0 are shown from %v to %v", e.min, e.max)
+	}
+}
+
+// Steps are whole, though few are in view; where nothing changes the axis suggests no change.
+func TestAxes(t *testing.T) {
+	two := func(y ...float64) []Series { return []Series{{Name: "dev", X: []float64{94, 95}, Y: y, Points: true}} }
+	for _, c := range []struct {
+		name  string
+		curve Curve
+		want  string
+	}{
+		{"constant share", Curve{Series: two(1, 1), High: 1}, "94 95 0.90 0.92 0.94 0.96 0.98 1.00"},
+		{"constant zero", Curve{Series: two(0, 0), High: 1}, "94 95 0 0.2 0.4 0.6 0.8 1.0"},
+		{"constant", Curve{Series: two(0.625, 0.625)}, "94 95 0.60 0.65"},
+		{"nearly one", Curve{Series: two(0.98, 1), High: 1}, "94 95 0.980 0.985 0.990 0.995 1.000"},
+		{"correlation", Curve{Series: two(-1, 1), Low: -1, High: 1}, "94 95 -1.0 -0.5 0 0.5 1.0"},
+	} {
+		var labels []string
+		for _, m := range regexp.MustCompile(`<text[^>]*>([^<]*)</text>`).FindAllStringSubmatch(write(t, Run{Title: "x", Curves: []Curve{c.curve}}), -1) {
+			labels = append(labels, strings.TrimSpace(m[1]))
+		}
+		if got := strings.Join(labels, " "); got != c.want {
+			t.Errorf("%s: labels %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+// One value is a number, not a plot.
+func TestOneValueIsANumber(t *testing.T) {
+	html := write(t, Run{Title: "x", Curves: []Curve{
+		{Title: "Score", XLabel: "step", Series: []Series{{Name: "accuracy", X: []float64{94}, Y: []float64{0.625}, Points: true}, {Name: "none"}}},
+		{Title: "Nothing", XLabel: "step", Series: []Series{{Name: "none"}}},
+	}})
+	if strings.Contains(html, "<svg") || !strings.Contains(html, "<dt>accuracy</dt><dd><strong>0.625</strong> <span>at step 94</span></dd>") {
+		t.Errorf("the value is no number: %s", html)
+	}
+	if strings.Contains(html, "Nothing") {
+		t.Error("a curve without anything has a place on the page")
+	}
+}
+
+// Long values have a row of their own, long numbers smaller letters.
+func TestLongValues(t *testing.T) {
+	html := write(t, Run{Title: "x", Metrics: []Metric{{Name: "a", Value: 1234567}, {Name: "b", Value: 0.5}}, Config: []Item{{Key: "seed", Value: "1"}, {Key: "text", Value: strings.Repeat("long ", 20)}}})
+	for _, want := range []string{"<div><dt>seed</dt>", `<div class="long"><dt>text</dt>`, `<div class="number wide"><span class="name">a</span>`, `<div class="number"><span class="name">b</span>`} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %s", want)
+		}
 	}
 }
 

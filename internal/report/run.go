@@ -29,14 +29,15 @@ type Run struct {
 type Item struct{ Key, Value, Link string }
 
 // Metric is a headline number. Whole numbers of at least 2 are shown without a
-// fraction, other values below ten with four digits after the point and larger ones with fewer.
+// fraction, other values with four digits.
 type Metric struct {
 	Name  string
 	Value float64
 	Note  string // a few words below the number, such as "872 sentences"
 }
 
-// Curve is a plot of one or more series over a common axis.
+// Curve is a plot of one or more series over a common axis. Where none has more than one
+// point the values are shown as numbers, and where none has any the curve is left out.
 type Curve struct {
 	Title          string
 	XLabel, YLabel string
@@ -103,6 +104,7 @@ type Gallery struct {
 type GalleryQuery struct {
 	Text    string
 	Picture string // data: URI of a JPEG, PNG, GIF or WebP in base64, or empty
+	Alt     string // what the picture shows
 	Right   bool   // the right one was found first
 	Found   []GalleryItem
 }
@@ -111,6 +113,7 @@ type GalleryQuery struct {
 type GalleryItem struct {
 	Text    string
 	Picture string // as in GalleryQuery
+	Alt     string // what the picture shows; "": Text
 	Score   float64
 	Right   bool // belongs to the query
 }

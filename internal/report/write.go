@@ -9,6 +9,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -33,15 +34,25 @@ type view struct {
 	Listed    []tableView
 }
 
-type numberView struct{ Name, Value, Note string }
+type numberView struct {
+	Name, Value, Note string
+	Wide              bool // fits a tile only in smaller letters
+}
+
+// wideNumber is the number of characters from which a tile needs smaller letters.
+const wideNumber = 7
 
 // figureView is a plot with its words.
 type figureView struct {
 	Title, XLabel, YLabel string
 	SVG                   template.HTML
 	Legend                []legendEntry
+	Single                []singleView // stands for a plot of one point
 	Notes                 []string
 }
+
+// singleView is a series of one value.
+type singleView struct{ Name, Value, At string }
 
 type legendEntry struct {
 	Color int // number of the series' colour
@@ -94,14 +105,17 @@ func viewRun(r Run) (*view, error) {
 		v.Shown = append(v.Shown, galleryView{g, viewGallery(g.Queries)})
 	}
 	for _, m := range r.Metrics {
-		v.Numbers = append(v.Numbers, numberView{m.Name, formatMetric(m.Value), m.Note})
+		value := formatMetric(m.Value)
+		v.Numbers = append(v.Numbers, numberView{m.Name, value, m.Note, utf8.RuneCountInString(value) >= wideNumber})
 	}
 	for _, c := range r.Curves {
 		f, err := viewCurve(c)
 		if err != nil {
 			return nil, err
 		}
-		v.Figures = append(v.Figures, f)
+		if f.SVG != "" || len(f.Single)+len(f.Notes) > 0 {
+			v.Figures = append(v.Figures, f)
+		}
 	}
 	if r.Scatter != nil {
 		svg, skipped, err := drawScatter(*r.Scatter)
@@ -134,8 +148,11 @@ func viewRun(r Run) (*view, error) {
 	return v, nil
 }
 
-// viewCurve draws a curve and words its legend.
+// viewCurve draws a curve and words its legend. Of one value no line can be drawn: it is shown as a number.
 func viewCurve(c Curve) (figureView, error) {
+	if single := singles(c); single != nil {
+		return figureView{Title: c.Title, Single: single, Notes: notes(c.Note, 0)}, nil
+	}
 	svg, skipped, err := drawCurve(c)
 	if err != nil {
 		return figureView{}, err
@@ -161,6 +178,21 @@ func viewCurve(c Curve) (figureView, error) {
 	return f, nil
 }
 
+// singles returns the only values of a curve whose series have one each at most, nil of other curves.
+func singles(c Curve) []singleView {
+	var list []singleView
+	for _, s := range c.Series {
+		pts, skipped := points(s, false)
+		switch {
+		case skipped > 0 || len(pts) > 1:
+			return nil
+		case len(pts) == 1 && !s.Faint:
+			list = append(list, singleView{s.Name, strconv.FormatFloat(pts[0].y, 'g', 4, 64), strings.TrimSpace("at " + c.XLabel + " " + strconv.FormatFloat(pts[0].x, 'f', -1, 64))})
+		}
+	}
+	return list
+}
+
 // notes are the sentences below a plot.
 func notes(note string, skipped int) []string {
 	var out []string
@@ -176,7 +208,7 @@ func notes(note string, skipped int) []string {
 	return out
 }
 
-// formatMetric writes counts whole and other numbers with five digits, of which four at most are decimals.
+// formatMetric writes counts whole and other numbers with four digits, as many as a tile has room for.
 func formatMetric(v float64) string {
 	switch {
 	case math.IsNaN(v) || math.IsInf(v, 0):
@@ -184,13 +216,20 @@ func formatMetric(v float64) string {
 	case v == math.Trunc(v) && v >= 2 && v < 1e15:
 		return grouped(strconv.FormatFloat(v, 'f', 0, 64))
 	case math.Abs(v) >= 1e6 || v != 0 && math.Abs(v) < 1e-3:
-		return strconv.FormatFloat(v, 'e', 3, 64)
+		return strconv.FormatFloat(v, 'e', 1, 64)
 	}
-	decimals := 4
-	for size := math.Abs(v); size >= 10 && decimals > 0; size /= 10 {
-		decimals--
+	digits := 4
+	if magnitude := math.Abs(v); magnitude >= 1 {
+		digits = max(0, 4-len(strconv.FormatFloat(math.Trunc(magnitude), 'f', 0, 64)))
 	}
-	return strconv.FormatFloat(v, 'f', decimals, 64)
+	text := strconv.FormatFloat(math.Abs(v), 'f', digits, 64)
+	if digits == 0 {
+		text = grouped(text)
+	}
+	if v < 0 {
+		text = "-" + text
+	}
+	return text
 }
 
 // Long says whether a value needs a row of its own.

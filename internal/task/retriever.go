@@ -451,6 +451,12 @@ const (
 // galleries show some queries of each direction, and say how all were answered.
 func (r *Retrieved) galleries() []report.Gallery {
 	imageOf := r.Set.ImageOf
+	shows := map[int32]string{} // by image: its first caption
+	for text, image := range imageOf {
+		if _, ok := shows[int32(image)]; !ok {
+			shows[int32(image)] = r.Texts[text]
+		}
+	}
 	texts, images := report.Gallery{Title: "Pictures found for captions"}, report.Gallery{Title: "Captions found for pictures"}
 	right := func(text int) bool {
 		hits := r.Outcome.Images[text]
@@ -461,7 +467,7 @@ func (r *Retrieved) galleries() []report.Gallery {
 	for _, text := range chosen.numbers {
 		q := report.GalleryQuery{Text: r.Texts[text], Right: right(text)}
 		for _, h := range r.Outcome.Images[text][:min(galleryHits, len(r.Outcome.Images[text]))] {
-			q.Found = append(q.Found, report.GalleryItem{Text: r.Set.Images.IDs[h.Number], Picture: r.picture(h.Number), Score: float64(h.Score), Right: int(h.Number) == imageOf[text]})
+			q.Found = append(q.Found, report.GalleryItem{Text: r.Set.Images.IDs[h.Number], Picture: r.picture(h.Number), Alt: shows[h.Number], Score: float64(h.Score), Right: int(h.Number) == imageOf[text]})
 		}
 		texts.Queries = append(texts.Queries, q)
 	}
@@ -472,7 +478,7 @@ func (r *Retrieved) galleries() []report.Gallery {
 	chosen = halfAndHalf(len(r.Outcome.Texts), galleryImages, rightText)
 	images.Note = chosen.note("pictures", "one of their captions")
 	for _, image := range chosen.numbers {
-		q := report.GalleryQuery{Text: r.Set.Images.IDs[image], Picture: r.picture(int32(image)), Right: rightText(image)}
+		q := report.GalleryQuery{Text: r.Set.Images.IDs[image], Picture: r.picture(int32(image)), Alt: shows[int32(image)], Right: rightText(image)}
 		for _, h := range r.Outcome.Texts[image][:min(galleryHits, len(r.Outcome.Texts[image]))] {
 			q.Found = append(q.Found, report.GalleryItem{Text: r.Texts[h.Number], Score: float64(h.Score), Right: imageOf[h.Number] == image})
 		}
