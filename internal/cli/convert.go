@@ -158,7 +158,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 			return err
 		}
 		if format == checkpoint.FormatSafetensorsFolder && fitted.VocabSize < cfg.VocabSize {
-			a.log.Warn("the model has rows for more words than the vocabulary; they are cut", "rows", cfg.VocabSize, "words", fitted.VocabSize)
+			a.log.Warn(fmt.Sprintf("the model has rows for %d words and the vocabulary has %d: the rest is cut", cfg.VocabSize, fitted.VocabSize))
 			cfg, r = &fitted, weights
 		}
 	}

@@ -218,7 +218,7 @@ all it shows.`,
 			}
 			defer s.Close()
 			if s.Stale > 0 {
-				a.log.Warn("pictures left out: they changed in an update of the index that was interrupted; run it again", "count", s.Stale)
+				a.log.Warn(fmt.Sprintf("%d pictures are left out: an update of the index was interrupted; run it again", s.Stale))
 			}
 			find := func(text string) error {
 				hits, err := search(c.Context(), r, s, text, image, k, candidates)
@@ -302,7 +302,7 @@ func (a *app) printFound(s *task.Search, hits []retrieve.Found) error {
 		}
 	}
 	if gone > 0 {
-		a.log.Warn("pictures are not where they were indexed; bring the index up to date with 'unimo index'", "gone", gone, "of", len(hits))
+		a.log.Warn(fmt.Sprintf("%d of %d pictures are not where they were indexed; bring the index up to date with 'unimo index'", gone, len(hits)))
 	}
 	return nil
 }

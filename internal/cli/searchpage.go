@@ -65,7 +65,7 @@ func (a *app) showFound(r *task.Retriever, s *task.Search, page report.Search, h
 	if err := openInBrowser(abs); err != nil {
 		return fmt.Errorf("the page is in %s, but no browser could be started: %w", abs, err)
 	}
-	a.log.Info("opened in the browser", "page", abs)
+	a.log.Info("opened in the browser: " + abs)
 	return nil
 }
 

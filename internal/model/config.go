@@ -311,7 +311,11 @@ func (c Config) String() string {
 			fmt.Fprintf(&b, ", %d classes of regions", c.RegionClasses)
 		}
 	case c.ProblemType != "":
-		fmt.Fprintf(&b, ", %s with %d outputs", c.ProblemType, c.NumLabels)
+		if c.ProblemType == Regression {
+			b.WriteString(", a score")
+		} else {
+			fmt.Fprintf(&b, ", %d classes", c.NumLabels)
+		}
 	}
 	return b.String()
 }

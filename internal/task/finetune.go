@@ -200,7 +200,7 @@ func (r *run) fitVocabulary(base *model.Config) error {
 		}
 	}
 	if rows := base.VocabSize; rows > r.tok.VocabSize() {
-		r.Log.Info("the model has rows for more words than the vocabulary; they are cut", "rows", rows, "words", r.tok.VocabSize())
+		r.Log.Info(fmt.Sprintf("the model has rows for %d words and the vocabulary has %d: the rest is cut", rows, r.tok.VocabSize()))
 	}
 	var err error
 	*base, r.init, err = modeldir.FitVocabulary(r.tok, *base, r.init)

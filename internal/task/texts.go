@@ -67,7 +67,7 @@ func (p *Preset) readTexts(path string, needTarget bool, log *slog.Logger) ([]se
 		log.Warn(fmt.Sprintf("%d examples of %s are left out: %s", n, path, reason))
 	}
 	if len(found.Passed) > 0 {
-		log.Warn("columns are passed over", "file", path, "columns", strings.Join(found.Passed, ", "))
+		log.Warn(fmt.Sprintf("%s: columns that are not used: %s", path, strings.Join(found.Passed, ", ")))
 	}
 	if found.InvalidUTF8 > 0 {
 		log.Warn(fmt.Sprintf("%d examples of %s hold bytes that are not UTF-8; these are kept", found.InvalidUTF8, path))

@@ -259,7 +259,7 @@ func (t *Trainer) restore() error {
 	var failures []error
 	for _, file := range files {
 		if err := t.load(file); err != nil {
-			t.Log.Warn("snapshot is damaged, trying the one before", "error", err)
+			t.Log.Warn(fmt.Sprintf("a snapshot is damaged; the one before is tried: %v", err))
 			failures = append(failures, err)
 			continue
 		}
