@@ -67,7 +67,7 @@ func TestTableLargerThanVocabulary(t *testing.T) {
 	writeFile(t, filepath.Join(bert, "added_tokens.json"), `{"sci-fi": 98, "[ENT]": 99}`)
 
 	converted, run := filepath.Join(t.TempDir(), "converted"), filepath.Join(t.TempDir(), "run")
-	if r := must(t, "convert", bert, converted); !strings.Contains(r.stderr, "rows=270 words=100") {
+	if r := must(t, "convert", bert, converted); !strings.Contains(r.stderr, "rows for 270 words and the vocabulary has 100") {
 		t.Errorf("convert says %q", r.stderr)
 	}
 	must(t, withSettings([]string{"finetune", "sst-2", "--data", data, "--init", bert, "--out", run}, "max_steps=2", "batch_size=4")...)

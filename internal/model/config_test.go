@@ -98,7 +98,7 @@ func TestPresets(t *testing.T) {
 		t.Errorf("base reads %d tokens, want 512", got)
 	}
 	cfg := tiny()
-	if got, want := cfg.String(), "2 layers x 6 hidden, 2 heads, vocabulary 7, up to 4 tokens, single_label_classification with 3 outputs"; got != want {
+	if got, want := cfg.String(), "2 layers x 6 hidden, 2 heads, vocabulary 7, up to 4 tokens, 3 classes"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
 	cfg.ProblemType = Generation // whose configurations may have num_labels, too
