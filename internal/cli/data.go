@@ -434,7 +434,7 @@ func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptio
 		return f, p
 	}
 	f.examples, f.Examples, f.LeftOut = examples, len(examples), report.Unlabelled
-	f.notes = []string{report.LeftOut(file), report.PassedOver(file)}
+	f.notes = append(report.Notes(file), report.PassedOver(file))
 	if opt.Labels == data.LabelsIgnored {
 		return f, resolved
 	}

@@ -103,7 +103,7 @@ func (r *Objects) explain(err error) error {
 	if errors.As(err, &syntax) {
 		at = syntax.Offset
 	}
-	return &FileError{File: r.file, Line: r.in.line(at), Problem: fmt.Sprintf("is not valid JSON: %v", err), Remedy: "correct it", Err: err}
+	return &FileError{File: r.file, Line: r.in.line(at), Problem: explainJSON(err), Remedy: "correct it", Err: err}
 }
 
 // parse takes an object apart.
@@ -111,22 +111,22 @@ func (r *jsonRows) parse(raw []byte) (problem string) {
 	r.keys, r.fields, r.kinds = r.keys[:0], r.fields[:0], r.kinds[:0]
 	dec := json.NewDecoder(bytes.NewReader(raw))
 	if open, err := dec.Token(); err != nil || open != json.Delim('{') {
-		return "is no JSON object"
+		return "is " + infile.JSONKind(raw) + ", no JSON object"
 	}
 	for dec.More() {
 		key, err := dec.Token()
 		if err != nil {
-			return fmt.Sprintf("is no JSON object: %v", endOf(err))
+			return explainJSON(err)
 		}
 		var value json.RawMessage
 		if err := dec.Decode(&value); err != nil {
-			return fmt.Sprintf("is no JSON object: %v", endOf(err))
+			return explainJSON(err)
 		}
 		text := string(value)
 		switch value[0] {
 		case '"':
 			if err := json.Unmarshal(value, &text); err != nil {
-				return fmt.Sprintf("is no JSON object: %v", err)
+				return explainJSON(err)
 			}
 			if strings.Contains(text, "\x00") {
 				return fmt.Sprintf("the value of %s contains a NUL character", Quote(key.(string)))
@@ -137,7 +137,7 @@ func (r *jsonRows) parse(raw []byte) (problem string) {
 		r.keys, r.fields, r.kinds = append(r.keys, key.(string)), append(r.fields, text), append(r.kinds, value[0])
 	}
 	if _, err := dec.Token(); err != nil {
-		return fmt.Sprintf("is no JSON object: %v", endOf(err))
+		return explainJSON(err)
 	}
 	if rest := bytes.TrimSpace(raw[dec.InputOffset():]); len(rest) > 0 {
 		return fmt.Sprintf("has %s after the object", Quote(string(rest)))
@@ -145,11 +145,12 @@ func (r *jsonRows) parse(raw []byte) (problem string) {
 	return ""
 }
 
-func endOf(err error) error {
+func explainJSON(err error) string {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return errors.New("it ends within a value")
+		return "is not valid JSON: it ends within a value"
 	}
-	return err
+	problem, _ := infile.ExplainJSON(err)
+	return problem
 }
 
 // kind names the JSON type of field i where it is none that a column can hold.

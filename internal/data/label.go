@@ -155,7 +155,12 @@ func LabelNames(examples []Example) ([]string, error) {
 		y, _ := strconv.ParseFloat(b, 64)
 		return cmp.Or(cmp.Compare(x, y), cmp.Compare(a, b))
 	})
-	names = slices.Compact(names) // 1.0 and 1.00
+	names = slices.Compact(names)                             // 1.0 and 1.00
+	names = slices.DeleteFunc(names, func(name string) bool { // of 1 and 1.0 one stays, which Assign finds for both
+		whole := wholeNumber(name)
+		_, same := count[whole]
+		return whole != name && same
+	})
 	file := examples[0].File
 	switch {
 	case len(names) < 2:

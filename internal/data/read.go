@@ -10,7 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/columns"
 	"github.com/unimo-go/unimo/internal/infile"
 )
 
@@ -67,6 +69,35 @@ type Report struct {
 	Unlabelled int    // rows without label, left out
 	FirstLine  int    // where the first of these is
 	FirstValue string // and what stands there
+
+	Empty   int // examples with an empty text
+	Invalid int // with characters that are lost, or bytes that are not UTF-8
+	Quoted  int // of TSV, with a text in the quotation marks of CSV
+
+	Alike [2]string // two labels that may be meant to be one
+}
+
+// Notes says in sentences what people should know of what was read from file, besides [Report.PassedOver].
+func (r Report) Notes(file string) (notes []string) {
+	if note := r.LeftOut(file); note != "" {
+		notes = append(notes, note)
+	}
+	for _, odd := range []struct {
+		n          int
+		what, then string
+	}{
+		{r.Empty, "example", " with an empty text"},
+		{r.Invalid, "example", " with bytes that are not UTF-8; if that is not meant, write the file as UTF-8"},
+		{r.Quoted, "example", " with texts in doubled quotation marks, as CSV has them, which are kept: a TSV file has no quoting; if they are not meant, save the file with commas"},
+	} {
+		if odd.n > 0 {
+			notes = append(notes, fmt.Sprintf("%s: %s%s", file, plural(odd.n, odd.what), odd.then))
+		}
+	}
+	if r.Alike[0] != "" {
+		notes = append(notes, fmt.Sprintf("%s: the labels %s and %s are much alike, and two classes; if they are one, write them alike", file, Quote(r.Alike[0]), Quote(r.Alike[1])))
+	}
+	return notes
 }
 
 // LeftOut says in a sentence what was left out of file, "" if nothing was.
@@ -164,7 +195,51 @@ func ReadFrom(r io.Reader, name string, schema Schema, opt ReadOptions) ([]Examp
 	if err != nil {
 		return nil, t.report, err
 	}
+	t.look(out)
 	return out, t.report, nil
+}
+
+// look counts what is odd about the texts, and compares the labels.
+func (t *reader) look(examples []Example) {
+	if t.schema.Open && !t.schema.Regression && t.schema.Labels == nil {
+		alike := map[string]string{}
+		for i := range examples {
+			label := examples[i].Label
+			if label == "" || strings.Trim(label, "-+.0123456789") == "" {
+				continue
+			}
+			folded := columns.Fold(label)
+			if other, ok := alike[folded]; ok && other != label && t.report.Alike[0] == "" {
+				t.report.Alike = [2]string{other, label}
+			}
+			if len(alike) < MaxLabels {
+				alike[folded] = label
+			}
+		}
+	}
+	for i := range examples {
+		e := &examples[i]
+		empty, invalid, quoted := e.TextA == "" || e.TextB == "" && t.plan != nil && len(t.plan.texts) > 1, false, false
+		for text := range e.Texts {
+			empty = empty || strings.TrimSpace(text) == ""
+			invalid = invalid || strings.ContainsRune(text, utf8.RuneError) // also what JSON made of it
+			quoted = quoted || t.format == FormatTSV && csvQuoted(text)
+		}
+		for n, is := range map[*int]bool{&t.report.Empty: empty, &t.report.Invalid: invalid, &t.report.Quoted: quoted} {
+			if is {
+				*n++
+			}
+		}
+	}
+}
+
+// csvQuoted says whether a text is in quotation marks, with those inside doubled.
+func csvQuoted(text string) bool {
+	if len(text) < 2 || text[0] != '"' || text[len(text)-1] != '"' {
+		return false
+	}
+	inner := text[1 : len(text)-1]
+	return strings.Contains(inner, `""`) && !strings.Contains(strings.ReplaceAll(inner, `""`, ""), `"`)
 }
 
 // headBytes is what the form of a file is recognised by.
@@ -239,11 +314,14 @@ func (t *reader) read() ([]Example, error) {
 		t.name(first)
 	}
 	var out []Example
-	header := t.json == nil && !t.plan.noHeader
+	var header []string
+	if t.json == nil && !t.plan.noHeader {
+		header = slices.Clone(first)
+		first, line, err = t.rows.Next()
+	}
 	for ; err == nil; first, line, err = t.rows.Next() {
-		if header {
-			header = false
-			continue
+		if t.schema.Open && header != nil && slices.Equal(first, header) { // elsewhere its label is none
+			return nil, t.fail(line, "is the header again", "remove the line: such files come from joining several")
 		}
 		e, ok, err := t.example(first, line)
 		if err != nil {

@@ -207,6 +207,9 @@ func TestReadRefuses(t *testing.T) {
 		{"a score of an open schema", "x.tsv", numbers, "text\tscore\na\t1,5\n", 2, `score "1,5"`},
 		{"an infinite score", "x.tsv", numbers, "text\tscore\na\tinf\n", 2, `score "inf"`},
 		{"a text or a pair", "x.tsv", open, "text\tpremise\thypothesis\tlabel\na\tb\tc\td\n", 1, `"text" and the pair "premise", "hypothesis"`},
+		{"second header, labels of any kind", "x.tsv", open, header + "a\t1\n" + header + "b\t2\n", 3, "is the header again; remove the line"},
+		{"NaN of Python", "x.jsonl", sentence, `{"text": "a", "label": NaN}`, 1, "NaN, Infinity, None, True and False are Python's"},
+		{"a list for an object", "x.jsonl", sentence, `["a", 1]`, 1, "is a text, no JSON object"},
 		{"second header", "x.tsv", sentence, header + "a\t1\n" + header, 3, `label "label"`},
 		{"no score", "x.tsv", similarity, "text_a\ttext_b\tlabel\na\tb\tgood\n", 2, `score "good"|0 to 5`},
 		{"score not a number", "x.tsv", similarity, "text_a\ttext_b\tlabel\na\tb\tNaN\n", 2, `score "NaN"`},
@@ -330,6 +333,33 @@ func TestReport(t *testing.T) {
 	}
 }
 
+func TestNotes(t *testing.T) {
+	for _, c := range []struct {
+		file    string
+		schema  Schema
+		content string
+		want    string
+	}{
+		{"x.csv", open, "text,label\n,1\n\" \",0\nx,1\n", "x.csv: 2 examples with an empty text"},
+		{"x.csv", inference, "premise,hypothesis,label\na,,1\nb,c,1\n", "x.csv: 1 example with an empty text"},
+		{"x.csv", sentence, "text,label\ncaf\xe9,1\nx,0\n", "x.csv: 1 example with bytes that are not UTF-8"},
+		{"x.jsonl", sentence, `{"text": "a\ud83d", "label": 1}`, "x.jsonl: 1 example with bytes that are not UTF-8"},
+		{"x.tsv", sentence, "text\tlabel\n\"He said \"\"hi\"\"\"\t1\n\"a\" is \"\"\t0\n\"plain\"\t1\n", "x.tsv: 1 example with texts in doubled quotation marks"},
+		{"x.csv", sentence, "text,label\n\"\"\"He said \"\"\"\"hi\"\"\"\"\"\"\",1\n", ""},
+		{"x.csv", open, "text,label\na,Not Spam\nb,not_spam\nc,spam\n", `x.csv: the labels "Not Spam" and "not_spam" are much alike, and two classes`},
+		{"x.csv", open, "text,label\na,spam\nb,ham\nc,-1\nd,1\n", ""},
+		{"x.csv", sentence, "text,label\na,1\n", ""},
+	} {
+		_, report, err := ReadFrom(strings.NewReader(c.content), c.file, c.schema, ReadOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := strings.Join(report.Notes(c.file), "|"); !strings.HasPrefix(got, c.want) || c.want == "" && got != "" || strings.Contains(got, "|") {
+			t.Errorf("%q: %q, want %q", c.content, got, c.want)
+		}
+	}
+}
+
 func TestParseColumns(t *testing.T) {
 	for in, want := range map[string]Columns{
 		"":                             {},
@@ -357,6 +387,8 @@ func TestLabelNames(t *testing.T) {
 		{"10 9 -1", "-1 9 10", ""},
 		{"1.0 0.0 10.0 1.", "0 1 10", ""},
 		{"1.5 1.0 10.0", "1.0 1.5 10.0", ""},
+		{"1 0 1.0 2.0", "0 1 2.0", ""},
+		{"01 1 7", "01 1 7", ""},
 		{"b B Ä a", "B a b Ä", ""},
 		{"1 x 10 2", "1 10 2 x", ""},
 		{"false true", "false true", ""},

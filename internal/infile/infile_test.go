@@ -91,7 +91,7 @@ func TestDecodeJSON(t *testing.T) {
 		{`{"turn": 1.5}`, `f:1: "turn" is the number 1.5, want a whole number; correct it`},
 		{`{"text": {}}`, `f:1: "text" is an object, want a list; correct it`},
 		{`[]`, `f:1: the value is a list, want an object; correct it`},
-		{"{\n\n'", `f:3: is not valid JSON: invalid character '\'' looking for beginning of object key string; correct it`},
+		{"{\n\n'", `f:3: is not valid JSON: texts are in double quotes, not in single ones; correct it`},
 		{`{"turn": `, `f:1: the JSON ends in the middle; correct it`},
 		{" \n", `f: is empty; check that it was written whole`},
 		{"<html>", `f: is a web page, not the file itself; download it again, with the link of the file and not of its page`},

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"reflect"
+	"strings"
 )
 
 // mark is the byte order mark that some programs, mostly on Windows, write before UTF-8.
@@ -78,11 +79,30 @@ func ExplainJSON(err error) (problem string, offset int64) {
 		if errors.Is(err, io.ErrUnexpectedEOF) || syntax.Error() == "unexpected end of JSON input" {
 			return "the JSON ends in the middle", syntax.Offset
 		}
-		return "is not valid JSON: " + syntax.Error(), syntax.Offset
+		return "is not valid JSON: " + plainSyntax(syntax.Error()), syntax.Offset
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return "the JSON ends in the middle", 0
 	}
 	return err.Error(), 0
+}
+
+// plainSyntax says where the syntax of JSON was left. The decoder's own words are about its state.
+func plainSyntax(problem string) string {
+	found, ok := strings.CutPrefix(problem, "invalid character ")
+	at := strings.Index(found, "' ")
+	if !ok || at < 0 {
+		return problem
+	}
+	found, state := found[:at+1], found[at+2:]
+	switch {
+	case strings.Contains("'N' 'I' 'T' 'F'", found) && (strings.Contains(state, "beginning of value") || strings.Contains(state, "numeric")):
+		return "NaN, Infinity, None, True and False are Python's; JSON has null, true and false"
+	case found == `'\''`:
+		return "texts are in double quotes, not in single ones"
+	case found == `'\n'` || found == `'\r'` || found == `'\t'`:
+		return "a line end or a tab within a text, which is written " + strings.Trim(found, "'")
+	}
+	return "the character " + found + " is in the wrong place"
 }
 
 // SkipJSON reads over the next value of a decoder without keeping it. step, unless nil, is called

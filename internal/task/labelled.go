@@ -25,7 +25,7 @@ func readLabelled(path string, s data.Schema, opt data.ReadOptions, log *slog.Lo
 	if err != nil || log == nil {
 		return examples, err
 	}
-	if note := report.LeftOut(path); note != "" {
+	for _, note := range report.Notes(path) {
 		log.Warn(note)
 	}
 	if note := report.PassedOver(path); note != "" {
