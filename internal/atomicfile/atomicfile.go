@@ -155,10 +155,16 @@ func syncTree(dir string) error {
 }
 
 // Clean removes what killed writers left in dir. Only the owner of dir (see [Own]), with no
-// writer at work, may call it.
+// writer at work, may call it. That dir is not there is fs.ErrNotExist; that something else is in its
+// place, a link that leads nowhere included, is another error.
 func Clean(dir string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
+		if there, _ := os.Stat(dir); there == nil || !there.IsDir() {
+			if _, lerr := os.Lstat(dir); lerr == nil {
+				return fmt.Errorf("%s is in the place of a folder, and is none; move or remove it", dir)
+			}
+		}
 		return fmt.Errorf("clean %s: %w", dir, err)
 	}
 	for _, e := range entries {

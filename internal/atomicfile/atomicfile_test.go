@@ -81,6 +81,18 @@ func TestClean(t *testing.T) {
 		t.Fatal(err)
 	}
 	assertEntries(t, dir, "keep")
+	if err := Clean(filepath.Join(dir, "missing")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("missing: %v", err)
+	}
+	link := filepath.Join(dir, "link")
+	if err := os.Symlink("nowhere", link); err != nil {
+		t.Skip(err)
+	}
+	for _, path := range []string{link, filepath.Join(dir, "keep")} {
+		if err := Clean(path); err == nil || errors.Is(err, os.ErrNotExist) || !strings.Contains(err.Error(), path+" is in the place of a folder") {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
 }
 
 func assertEntries(t *testing.T, dir string, want ...string) {

@@ -26,7 +26,11 @@ type eventLog struct {
 // snapshot is written again by the steps that are repeated.
 func (d *Dir) openLog(size int64) (*eventLog, error) {
 	path := d.Log()
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+	info, err := os.Stat(path)
+	if err != nil {
+		info, err = os.Lstat(path) // a link that leads nowhere
+	}
+	if err == nil && !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("open log %s: it is no ordinary file; remove it", path)
 	}
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)

@@ -338,6 +338,13 @@ func TestDamagedLog(t *testing.T) {
 	if _, err := trainer.Run(t.Context(), true); err == nil || !strings.Contains(err.Error(), "no ordinary file") {
 		t.Errorf("a folder in the log's place: %v", err)
 	}
+	if err := errors.Join(os.Remove(d.Log()), os.Symlink("nowhere", d.Log())); err != nil {
+		t.Skip(err)
+	}
+	trainer, _ = newTrainer(t, root, c)
+	if _, err := trainer.Run(t.Context(), true); err == nil || !strings.Contains(err.Error(), "no ordinary file") {
+		t.Errorf("a link to nowhere in the log's place: %v", err)
+	}
 }
 
 // The best model is chosen among evaluations that can be compared: one that was measured in another
