@@ -261,6 +261,20 @@ func TestModelsAreMended(t *testing.T) {
 	}
 }
 
+// Before there is a best model, what is in its place is not in its way.
+func TestPlaceOfTheFirstBest(t *testing.T) {
+	c := testConfig() // the first evaluation is after step 3
+	root := interrupted(t, c, 2)
+	best := (&Dir{root: root}).Best()
+	if err := os.MkdirAll(filepath.Join(best, "model.safetensors"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	resume(t, root, c)
+	if info, err := os.Stat(filepath.Join(best, "model.safetensors")); err != nil || !info.Mode().IsRegular() {
+		t.Errorf("%v, %v", info, err)
+	}
+}
+
 // A snapshot is written before the models: where these fail, it is there.
 func TestSnapshotComesFirst(t *testing.T) {
 	c := testConfig()

@@ -113,11 +113,12 @@ func (t *Trainer) mend() error {
 			return err
 		}
 	}
-	if t.state.BestStep == 0 {
-		return nil
-	}
 	step, err := t.Task.Repair(t.Dir.Best(), t.bestNote())
 	switch {
+	case t.state.BestStep == 0 && err == nil:
+		return nil
+	case t.state.BestStep == 0: // what is in its place must not be in the way of the first
+		return os.RemoveAll(t.Dir.Best())
 	case err == nil && (step == t.state.BestStep || step > t.state.Step):
 		return nil // of a later step: the run comes to that evaluation again
 	case t.state.BestStep == t.state.Step:
