@@ -97,6 +97,8 @@ func plainSyntax(problem string) string {
 	switch {
 	case strings.Contains("'N' 'I' 'T' 'F'", found) && (strings.Contains(state, "beginning of value") || strings.Contains(state, "numeric")):
 		return "NaN, Infinity, None, True and False are Python's; JSON has null, true and false"
+	case strings.Contains(state, "top-level"):
+		return "something follows the value: " + strings.Trim(found, "'")
 	case found == `'\''`:
 		return "texts are in double quotes, not in single ones"
 	case found == `'\n'` || found == `'\r'` || found == `'\t'`:

@@ -1,6 +1,8 @@
 package seq2seq
 
 import (
+	"bufio"
+	"bytes"
 	"fmt"
 	"io"
 	"slices"
@@ -24,9 +26,31 @@ type places struct {
 	highlights            bool // the target is lines, as those of a story are
 }
 
+// headBytes is what the separator of a file of rows is told by.
+const headBytes = 64 << 10
+
+// separator returns the format of rows with which the beginning of a file is a header: an ending
+// may lie. The one that the ending says goes first.
+func (r *reader) separator(head []byte, format data.Format) data.Format {
+	for _, other := range []data.Format{format, data.FormatCSV, data.FormatTSV, data.FormatSemicolon} {
+		names, _, err := data.NewRows(bytes.NewReader(head), r.file, other).Next()
+		if err != nil || len(names) < 2 {
+			continue
+		}
+		if _, problem := r.header(names, other); problem == "" {
+			return other
+		}
+	}
+	return format
+}
+
 // rows reads TSV or CSV.
 func (r *reader) rows(in io.Reader, format data.Format) error {
-	rows := data.NewRows(in, r.file, format)
+	buffered := bufio.NewReaderSize(in, headBytes)
+	head, _ := buffered.Peek(headBytes) // an error comes again
+	format = r.separator(head, format)
+	r.report.Passed = nil
+	rows := data.NewRows(buffered, r.file, format)
 	header, line, err := rows.Next()
 	if err == io.EOF {
 		return &data.FileError{File: r.file, Problem: "is empty", Remedy: "name a file with examples"}
@@ -38,6 +62,7 @@ func (r *reader) rows(in io.Reader, format data.Format) error {
 	if problem != "" {
 		return &data.FileError{File: r.file, Line: line, Problem: problem, Remedy: acceptedColumns(format)}
 	}
+	header = slices.Clone(header)
 	var ids idRows
 	for {
 		fields, line, err := rows.Next()
@@ -50,6 +75,8 @@ func (r *reader) rows(in io.Reader, format data.Format) error {
 		if len(fields) != c.width {
 			err = r.problem(line, fmt.Sprintf("has %d columns, the header has %d", len(fields), c.width),
 				"every line needs the same columns; a tab or, in CSV, an unquoted comma within a text makes one too many")
+		} else if slices.Equal(fields, header) {
+			err = r.problem(line, "is the header again", "remove the line: such files come from joining several")
 		} else {
 			ids.look(fields, c, line)
 			err = r.add(r.row(fields, c, line))
