@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -173,8 +174,28 @@ func resumeCommand(command []string) string {
 	return strings.Join(quoted, " ")
 }
 
-// shellQuote writes a word so that a shell reads it as one.
+// shellQuote writes a word so that a shell reads it as one, and a terminal does nothing with it: what
+// [printable.String] would escape, a line break in a folder's name say, is an escape of bash, ksh and zsh.
 func shellQuote(word string) string {
+	if printable.String(word) != word {
+		var b strings.Builder
+		b.WriteString("$'")
+		for len(word) > 0 {
+			_, size := utf8.DecodeRuneInString(word)
+			switch c := word[:size]; {
+			case printable.String(c) != c:
+				for i := range size {
+					fmt.Fprintf(&b, `\x%02x`, c[i])
+				}
+			case c == "'" || c == `\`:
+				b.WriteString(`\` + c)
+			default:
+				b.WriteString(c)
+			}
+			word = word[size:]
+		}
+		return b.String() + "'"
+	}
 	if word == "" || strings.ContainsFunc(word, func(r rune) bool { return !strings.ContainsRune(shellSafe, r) }) {
 		return "'" + strings.ReplaceAll(word, "'", `'\''`) + "'"
 	}

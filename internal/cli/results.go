@@ -67,12 +67,13 @@ func printMetrics(w io.Writer, p *task.Preset, m train.Numbers) {
 		width = max(width, len(key))
 	}
 	compared := false
-	for _, key := range keys {
+	for _, name := range keys {
+		key := printable.String(name) // that of a finished run comes from its run.json
 		if !compared && strings.HasPrefix(key, "compared_") {
 			compared = true
 			fmt.Fprintln(w, "two stages against scoring every pair:")
 		}
-		value := float64(m[key])
+		value := float64(m[name])
 		switch {
 		case key == "examples" || key == "images" || key == "compared_images":
 			fmt.Fprintf(w, "  %-*s %.0f\n", width, key, value)

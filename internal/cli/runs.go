@@ -80,7 +80,7 @@ func (a *app) printCurves(dir string) error {
 	w := csv.NewWriter(a.stdout)
 	w.Write([]string{"step", "series", "value"})
 	history.Each(func(step int, series string, value float64) {
-		w.Write([]string{strconv.Itoa(step), series, strconv.FormatFloat(value, 'g', -1, 64)})
+		w.Write([]string{strconv.Itoa(step), printable.String(series), strconv.FormatFloat(value, 'g', -1, 64)})
 	})
 	w.Flush()
 	return w.Error()

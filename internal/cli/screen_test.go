@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -35,6 +36,20 @@ func checkSafe(t *testing.T, what, out string, lines int) {
 	}
 }
 
+// A command that is printed is read by a shell as it was meant, whatever its words hold.
+func TestCommandsAreQuoted(t *testing.T) {
+	bash, err := exec.LookPath("bash")
+	if err != nil {
+		t.Skip("no bash")
+	}
+	for _, word := range []string{"", "plain", "it's", "a b", `$HOME\n"*`, hostile, "it's\n'\\x41\tb", "\xff\xfe0", "\u202eé1"} {
+		out, err := exec.Command(bash, "-c", "printf %s "+shellQuote(word)).Output()
+		if err != nil || string(out) != word {
+			t.Errorf("%q as %s is read as %q, %v", word, shellQuote(word), out, err)
+		}
+	}
+}
+
 func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	var out, stderr bytes.Buffer
 	a := newApp(nil, nil, &out, &stderr)
@@ -48,6 +63,14 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 		},
 		"search": func() error {
 			return a.printFound(&task.Search{Info: retrieve.IndexInfo{Source: "pictures"}}, []retrieve.Found{{ID: hostile}})
+		},
+		"a metric of run.json": func() error {
+			printMetrics(a.stdout, &task.Preset{}, train.Numbers{hostile: 1})
+			return nil
+		},
+		"a command": func() error {
+			_, err := fmt.Fprintln(a.stdout, shellQuote("it's "+hostile))
+			return err
 		},
 		"JSON": func() error { return a.printJSON(map[string]string{hostile: hostile}) },
 	} {

@@ -19,6 +19,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 )
 
 // sampleOut keeps the sample page, to look at it in a browser.
@@ -235,6 +236,10 @@ func TestTextIsEscaped(t *testing.T) {
 		if got := tags(s); !slices.Equal(got, want) {
 			t.Errorf("%q changes the elements of the page", s)
 		}
+	}
+	html := write(t, hostile("a\x1b[2J\r\u202eb\u0085\xff<"))
+	if !utf8.ValidString(html) || strings.ContainsAny(html, "\x1b\r\u202e\u0085") || !strings.Contains(html, `a\x1b[2J\r\u202eb\x85\xff&lt;`) {
+		t.Error("the page has characters that turn its text, or bytes that are no text")
 	}
 }
 

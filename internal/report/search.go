@@ -1,7 +1,6 @@
 package report
 
 import (
-	"bytes"
 	_ "embed"
 	"fmt"
 	"html/template"
@@ -67,14 +66,7 @@ func WriteSearch(w io.Writer, s Search) error {
 		}
 		v.Hits = append(v.Hits, hit)
 	}
-	var b bytes.Buffer
-	if err := searchPage.Execute(&b, v); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	if _, err := w.Write(b.Bytes()); err != nil {
-		return fmt.Errorf("report: %w", err)
-	}
-	return nil
+	return fill(w, searchPage, v)
 }
 
 // isFileURL says whether a link leads to a file and cannot be anything else.

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	_ "embed"
+	"errors"
 	"fmt"
 	"html/template"
 	"io"
@@ -11,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/printable"
 )
 
 //go:embed page.html
@@ -88,8 +91,15 @@ func Write(w io.Writer, r Run) error {
 	if err != nil {
 		return err
 	}
+	return fill(w, page, v)
+}
+
+// fill writes a page. It is UTF-8 whatever names and texts hold, and like on a terminal these do not
+// turn the direction of what stands around them.
+func fill(w io.Writer, page *template.Template, v any) error {
 	var b bytes.Buffer
-	if err := page.Execute(&b, v); err != nil {
+	safe := printable.NewWriter(&b)
+	if err := errors.Join(page.Execute(safe, v), safe.Flush()); err != nil {
 		return fmt.Errorf("report: %w", err)
 	}
 	if _, err := w.Write(b.Bytes()); err != nil {
