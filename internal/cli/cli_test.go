@@ -294,6 +294,9 @@ func TestGrid(t *testing.T) {
 	if math.Abs(g.Mean-sum/4) > 1e-9 || g.Best != best || g.Median > best {
 		t.Errorf("statistics are %+v", g)
 	}
+	if page := read(t, filepath.Join(out, "report.html")); !strings.Contains(page, "accuracy on dev") || strings.Count(page, "batch_size-8_seed-2") < 3 { // in the table, its link and the plot
+		t.Error("the page of the grid has no curves of its runs")
+	}
 	must(t, "predict", "--model", out, "fine")
 	table := must(t, append(finetuneArgs(data, out, "max_steps=3"), "--grid", "batch_size=4,8", "--grid", "seed=1,2", "--resume")...)
 	for _, word := range []string{"best", "median", "mean", "deviation", "batch_size-8_seed-2"} {

@@ -16,6 +16,7 @@ import (
 	"gonum.org/v1/gonum/stat"
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
@@ -101,7 +102,12 @@ func (g *Grid) run(ctx context.Context, o Options, dir *train.Dir, started func(
 	if err := copyFolder(filepath.Join(o.Out, "grid", g.Cells[g.Best].Name, "best"), dir.Best()); err != nil {
 		return err
 	}
-	return atomicfile.Write(dir.Report(), func(w io.Writer) error { return report.Write(w, g.page(o)) })
+	page := g.page(o)
+	var err error
+	if page.Curves, err = g.curves(o.Out); err != nil {
+		return err
+	}
+	return atomicfile.Write(dir.Report(), func(w io.Writer) error { return report.Write(w, page) })
 }
 
 // gridDir makes the grid's folder, or opens it to go on with the same grid.
@@ -217,6 +223,32 @@ func (g *Grid) page(o Options) report.Run {
 		},
 		Tables: []report.Table{table},
 	}
+}
+
+// shownRuns is how many runs of a grid have a line in its page's plot: as many as there are colours.
+const shownRuns = 6
+
+// curves is a plot of the best runs' scores on dev.
+func (g *Grid) curves(out string) ([]report.Curve, error) {
+	order := data.Sequence(len(g.Cells))
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(g.Cells[b].Score, g.Cells[a].Score) })
+	best := order[:min(shownRuns, len(order))]
+	c := report.Curve{Title: g.Metric + " on dev", XLabel: "step", YLabel: g.Metric}
+	if len(best) < len(order) {
+		c.Note = fmt.Sprintf("The best %d of %d runs.", len(best), len(order))
+	}
+	for _, i := range best {
+		history, err := train.ReadHistory(train.ReadOnly(filepath.Join(out, "grid", g.Cells[i].Name)))
+		if err != nil {
+			return nil, err
+		}
+		s := report.Series{Name: g.Cells[i].Name, Points: true}
+		for _, e := range history.Evals {
+			s.X, s.Y = append(s.X, float64(e.Step)), append(s.Y, float64(e.Metrics[g.Metric]))
+		}
+		c.Series = append(c.Series, s)
+	}
+	return []report.Curve{bounded(c)}, nil
 }
 
 // copyFolder copies the files of a model folder, each whole.
