@@ -576,15 +576,31 @@ func rebuildTyped(args tuple) (any, error) {
 	case object: // a type that is not known here
 		return dtype, nil
 	case DType:
+		if len(args) > 7 && marked(args[7]) {
+			return unresolved, nil
+		}
 		return rebuild(args, dtype)
 	}
 	return nil, errPickleStack
+}
+
+// unresolved stands for a tensor whose values are not those of its storage: PyTorch negates or conjugates
+// them where they are used.
+var unresolved = object{"torch._utils", "_rebuild_tensor_v2 with the mark neg or conj"}
+
+// marked says whether the last argument of a tensor has such marks.
+func marked(metadata any) bool {
+	d, isDict := metadata.(*dict)
+	return metadata != nil && (!isDict || len(d.entries) > 0)
 }
 
 // rebuildTensor makes a tensor of its storage, offset, shape and strides; whether it is trained, and hooks, follow.
 func rebuildTensor(args tuple) (any, error) {
 	if len(args) < 4 {
 		return nil, errPickleStack
+	}
+	if len(args) > 6 && marked(args[6]) {
+		return unresolved, nil
 	}
 	if s, ok := args[0].(*storage); ok {
 		return rebuild(args, s.dtype)

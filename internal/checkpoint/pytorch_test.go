@@ -540,3 +540,20 @@ func TestForeignFiles(t *testing.T) {
 	path := save(t, filepath.Join(t.TempDir(), "model.onnx"), []byte("x"))
 	wantError(t, path, path, "is a program of ONNX, by its name")
 }
+
+// TestPyTorchMarkedTensors: of a tensor that PyTorch negates or conjugates where it is used, the storage has other
+// values; it is listed and never read.
+func TestPyTorchMarkedTensors(t *testing.T) {
+	marked := func(marks string) string {
+		return "ctorch._utils\n_rebuild_tensor_v2\n(" + storageOf("FloatStorage", "0", 4) + number(0) + numbers(4) + numbers(1) + "\x89}" + marks + "tR"
+	}
+	for marks, tensors := range map[string]int{"": 2, "N": 2, "}": 2, "}" + text("neg") + "\x88s": 1, "}" + text("conj") + "\x88s": 1} {
+		pickle := "\x80\x02}(" + fourFloats + text("m") + marked(marks) + "u."
+		path := filepath.Join(t.TempDir(), "m.bin")
+		save(t, path, torchZip(t, pickle))
+		r := OpenTest(t, path)
+		if len(r.Tensors()) != tensors || len(r.Files()) != 2-tensors {
+			t.Errorf("%q: %v, %v", marks, r.Tensors(), r.Files())
+		}
+	}
+}
