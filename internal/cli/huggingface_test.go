@@ -63,19 +63,19 @@ func TestTableLargerThanVocabulary(t *testing.T) {
 		t.Fatal(err)
 	}
 	words := strings.SplitAfter(string(vocab), "\n")
-	writeFile(t, filepath.Join(bert, "vocab.txt"), strings.Join(words[:98], ""))
-	writeFile(t, filepath.Join(bert, "added_tokens.json"), `{"sci-fi": 98, "[ENT]": 99}`)
+	writeFile(t, filepath.Join(bert, "vocab.txt"), strings.Join(words[:138], ""))
+	writeFile(t, filepath.Join(bert, "added_tokens.json"), `{"sci-fi": 138, "[ENT]": 139}`)
 
 	converted, run := filepath.Join(t.TempDir(), "converted"), filepath.Join(t.TempDir(), "run")
-	if r := must(t, "convert", bert, converted); !strings.Contains(r.stderr, "rows for 270 words and the vocabulary has 100") {
+	if r := must(t, "convert", bert, converted); !strings.Contains(r.stderr, "rows for 270 words and the vocabulary has 140") {
 		t.Errorf("convert says %q", r.stderr)
 	}
 	must(t, withSettings([]string{"finetune", "sst-2", "--data", data, "--init", bert, "--out", run}, "max_steps=2", "batch_size=4")...)
 	for _, dir := range []string{converted, filepath.Join(run, "best")} {
-		if r := must(t, "inspect", dir, "--stats=false"); !strings.Contains(r.stdout, "vocabulary 100") || !strings.Contains(r.stdout, "[100 12]") {
+		if r := must(t, "inspect", dir, "--stats=false"); !strings.Contains(r.stdout, "vocabulary 140") || !strings.Contains(r.stdout, "[140 12]") {
 			t.Errorf("inspect says %s", r.stdout)
 		}
-		if r := must(t, "tokenizer", "encode", "--vocab", dir, "the sci-fi film [ent] [ENT]"); r.stdout != "5 98 6 99 99\n" {
+		if r := must(t, "tokenizer", "encode", "--vocab", dir, "the sci-fi film [ent] [ENT]"); r.stdout != "5 138 6 139 139\n" {
 			t.Errorf("%s: ids %s", dir, r.stdout)
 		}
 	}

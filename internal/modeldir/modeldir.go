@@ -253,10 +253,11 @@ func Resolve(dir string) string {
 
 // FitVocabulary returns the model of configuration cfg and weights with as many words as tok has. A
 // vocabulary of fewer is usual: tables are filled up to a multiple of 64, or have rows for tokens to come, and no
-// text ever gets their ids. Such rows are cut ([model.CutVocabulary]). One of more entries is an error. weights may be nil.
+// text ever gets their ids. Such rows are cut ([model.CutVocabulary]). One of more entries is an error, and
+// so is one of less than half: it is another model's. weights may be nil.
 func FitVocabulary(tok *tokenizer.Tokenizer, cfg model.Config, weights checkpoint.Reader) (model.Config, checkpoint.Reader, error) {
 	n := tok.VocabSize()
-	if n > cfg.VocabSize {
+	if n > cfg.VocabSize || n < cfg.VocabSize/2 {
 		return cfg, weights, fmt.Errorf("the vocabulary has %d entries but the model %d: they belong to different models", n, cfg.VocabSize)
 	}
 	if n == cfg.VocabSize || weights == nil {

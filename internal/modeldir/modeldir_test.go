@@ -124,7 +124,7 @@ func TestOpenCutsSpareRows(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := tok.VocabSize()
-	for rows, want := range map[int]string{n: "", n + 7: "", n - 1: "they belong to different models"} {
+	for rows, want := range map[int]string{n: "", n + 7: "", n - 1: "they belong to different models", 3 * n: "they belong to different models"} {
 		dir := t.TempDir()
 		cfg := model.Config{VocabSize: rows, HiddenSize: 4, Heads: 2, MaxPositions: 8, HiddenAct: "gelu"}
 		table := checkpoint.FromFloat32("word_embedding", []int{rows, 4}, make([]float32, 4*rows))
