@@ -43,7 +43,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		write(attr)
 	}
 	r.Attrs(write)
-	line := printable.String(b.String()) + "\n"
+	line := shortened(printable.String(b.String())) + "\n"
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, err := io.WriteString(h.w, line)

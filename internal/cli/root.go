@@ -117,13 +117,26 @@ type reportedError struct{ error }
 func (e reportedError) Unwrap() error { return e.error }
 
 // oneLine returns an error's message with its line breaks, as joined errors and
-// cobra's suggestions have them, made semicolons.
+// cobra's suggestions have them, made semicolons, and without the middle of a very long one.
 func oneLine(err error) string {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' })
 	for i := range lines {
 		lines[i] = strings.TrimSpace(lines[i])
 	}
-	return printable.String(strings.Join(lines, "; "))
+	return shortened(printable.String(strings.Join(lines, "; ")))
+}
+
+// maxMessage is more than any message of the program's own has. What makes one longer is a name or a value
+// of a file, such as a token of many megabytes.
+const maxMessage = 8 << 10
+
+// shortened leaves out the middle of a message that is too long: it begins with where and ends with what to do.
+func shortened(message string) string {
+	if len(message) <= maxMessage {
+		return message
+	}
+	head, tail := message[:maxMessage*3/4], message[len(message)-maxMessage/4:]
+	return strings.ToValidUTF8(head, "") + " ... " + strings.ToValidUTF8(tail, "")
 }
 
 func init() { cobra.EnableCommandSorting = false } // commands() has an order of its own

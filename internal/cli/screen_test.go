@@ -12,6 +12,7 @@ import (
 	"testing"
 	"time"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
@@ -33,6 +34,18 @@ func checkSafe(t *testing.T, what, out string, lines int) {
 	}
 	if !strings.Contains(out, "forged") {
 		t.Errorf("%s lost the name: %q", what, out)
+	}
+}
+
+// A value of many megabytes in an error or a warning is shown in part: its beginning, and what comes after it.
+func TestLongMessages(t *testing.T) {
+	long := strings.Repeat("é", 1<<20)
+	var b bytes.Buffer
+	slog.New(newLineHandler(&b, slog.LevelInfo)).Warn("token " + long + " is long; cut it")
+	for _, s := range []string{strings.TrimSuffix(b.String(), "\n"), oneLine(fmt.Errorf("token %s is long; cut it", long))} {
+		if len(s) > maxMessage+100 || !utf8.ValidString(s) || !strings.Contains(s, "token é") || !strings.HasSuffix(s, "é is long; cut it") {
+			t.Errorf("%d bytes: %.60q", len(s), s)
+		}
 	}
 }
 
