@@ -107,6 +107,9 @@ func openInside(root *os.Root, name string) (*os.File, error) {
 	st, err := root.Stat(name)
 	if err != nil {
 		if link, lerr := root.Lstat(name); lerr == nil && link.Mode()&fs.ModeSymlink != 0 {
+			if blob := cachedBlob(root.Name(), name); blob != "" {
+				return infile.Open(blob)
+			}
 			return nil, errors.New("symbolic link that leaves the folder or leads nowhere; name the file itself, or put a copy into the folder")
 		}
 		return nil, err
@@ -126,6 +129,51 @@ func openInside(root *os.Root, name string) (*os.File, error) {
 		return nil, err
 	}
 	return f, nil
+}
+
+// cachedBlob returns the file that a link stands for in Hugging Face's cache, whose folders
+// snapshots/REVISION have links to the files in blobs beside snapshots; "" elsewhere.
+func cachedBlob(dir, name string) string {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return ""
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return ""
+	}
+	target, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if err != nil {
+		return ""
+	}
+	snapshots := filepath.Dir(dir)
+	if filepath.Base(snapshots) != "snapshots" || filepath.Dir(target) != filepath.Join(filepath.Dir(snapshots), "blobs") {
+		return ""
+	}
+	return target
+}
+
+// misnamed says by its first bytes what a file is whose name says that it is want; nil if that is not known.
+func misnamed(head []byte, want string) error {
+	for _, form := range []struct{ magic, is, remedy string }{
+		{"\x1f\x8b", "compressed with gzip", "unpack it with gunzip"},
+		{"PK\x03\x04", "a zip archive, as torch.save writes", "call it pytorch_model.bin if it is one, or name the file itself"},
+		{"\x80\x02", "a pickle, as torch.save wrote before PyTorch 1.6", "call it pytorch_model.bin if it is one, or name the file itself"},
+		{"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it with 'zstd -d'"},
+		{"\xfd7zXZ\x00", "compressed with xz", "unpack it with 'xz -d'"},
+		{"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras and TensorFlow write", "save the weights for PyTorch"},
+		{"GGUF", "weights of llama.cpp", "take the weights that it was made from"},
+	} {
+		if form.is != want && bytes.HasPrefix(head, []byte(form.magic)) {
+			return fmt.Errorf("is %s, whatever its name says; %s", form.is, form.remedy)
+		}
+	}
+	if len(head) == 0 {
+		return errors.New("is empty; fetch it again")
+	}
+	if want != "safetensors" && looksLikeSafetensors(head) {
+		return errors.New("is a safetensors file, whatever its name says; call it model.safetensors, or name the file itself")
+	}
+	return nil
 }
 
 // openFile decides by the first bytes.

@@ -280,6 +280,9 @@ func (p *pytorchFile) read() (any, error) {
 			return nil, err
 		}
 	}
+	if err := misnamed(p.data, "a pickle, as torch.save wrote before PyTorch 1.6"); err != nil {
+		return nil, err
+	}
 	return nil, errors.New("begins neither like a zip archive nor like a file of older versions; save the tensors with torch.save or as safetensors")
 }
 

@@ -557,3 +557,39 @@ func TestPyTorchMarkedTensors(t *testing.T) {
 		}
 	}
 }
+
+// TestHubCache: the links of a snapshot lead to the blobs beside it, and nowhere else.
+func TestHubCache(t *testing.T) {
+	dir := t.TempDir()
+	content := read(t, torchPath("all.safetensors"))
+	blobs, snapshot := filepath.Join(dir, "blobs"), filepath.Join(dir, "snapshots", "0123")
+	for _, d := range []string{blobs, snapshot} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	save(t, filepath.Join(blobs, "abcd"), content)
+	save(t, filepath.Join(dir, "other"), content)
+	link := filepath.Join(snapshot, singleFile)
+	if err := os.Symlink("../../blobs/abcd", link); err != nil {
+		t.Skipf("not run: %v", err)
+	}
+	CompareTest(t, OpenTest(t, snapshot), OpenTest(t, torchPath("all.safetensors")))
+	os.Remove(link)
+	os.Symlink("../../other", link)
+	wantError(t, snapshot, "symbolic link that leaves the folder")
+}
+
+// TestMisnamed: weights under the name of another form are named as what they are.
+func TestMisnamed(t *testing.T) {
+	torch, tensors := string(torchZip(t, torchHead+fourFloats+torchTail)), string(read(t, torchPath("all.safetensors")))
+	for want, c := range map[string][2]string{
+		"model.safetensors: safetensors: is compressed with gzip": {singleFile, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"},
+		"model.safetensors: safetensors: is a zip archive":        {singleFile, torch},
+		"pytorch_model.bin: PyTorch: is a safetensors file":       {torchFile, tensors},
+		"pytorch_model.bin: PyTorch: is compressed with gzip":     {torchFile, "\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03"},
+		"pytorch_model.bin: PyTorch: is empty; fetch it again":    {torchFile, ""},
+	} {
+		wantError(t, folder(t, map[string][]byte{c[0]: []byte(c[1])}), want)
+	}
+}

@@ -123,6 +123,11 @@ func parseSafetensors(file []byte) (*safetensorsHeader, error) {
 		return nil, fmt.Errorf("file of %d bytes is too short for the header's length; it was cut off, fetch it again", len(file))
 	}
 	n := binary.LittleEndian.Uint64(file)
+	if n > uint64(len(file)-headerPrefix) && !looksLikeSafetensors(file) {
+		if err := misnamed(file, "safetensors"); err != nil {
+			return nil, err
+		}
+	}
 	if n > maxHeader {
 		return nil, fmt.Errorf("header of %d bytes is over the format's limit of %d", n, maxHeader)
 	}

@@ -50,7 +50,11 @@ func openShards(root *os.Root, f *os.File, path string, format Format, open open
 		maps.Copy(r.metadata, shard.Metadata())
 		for _, info := range shard.Tensors() {
 			if fileOf[info.Name] != name {
-				err := fmt.Errorf("%s: tensor %q lies in %s, but the index says %q", path, info.Name, name, fileOf[info.Name])
+				says := "does not have it"
+				if other := fileOf[info.Name]; other != "" {
+					says = fmt.Sprintf("says %q", other)
+				}
+				err := fmt.Errorf("%s: tensor %q lies in %s, but the index %s; fetch the index and its shards again", path, info.Name, name, says)
 				return nil, errors.Join(err, r.Close())
 			}
 			infos = append(infos, info)
