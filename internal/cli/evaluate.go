@@ -60,11 +60,6 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if err := checkRank(c, o.Rank); err != nil {
 				return err
 			}
-			if page != "" {
-				if err := checkParent(page); err != nil {
-					return err
-				}
-			}
 			progress := a.newProgress()
 			progress.Stage("scoring")
 			o.Decode, o.Tick, o.Rank.Log, o.Log = decode.apply, progress.Tick, a.log, a.log

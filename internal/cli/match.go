@@ -201,8 +201,11 @@ all it shows.`,
 			if (len(args) == 1) == (image != "") && !typed || len(args) > 1 {
 				return usagef("give one text (in quotes), or --image FILE")
 			}
-			if k < 1 || candidates < 0 {
-				return usagef("-k is %d and --candidates %d; want 1 or more, and 0 or more", k, candidates)
+			switch {
+			case k < 1:
+				return usagef("-k is %d, want 1 or more", k)
+			case candidates < 0:
+				return usagef("--candidates is %d, want 0 or more", candidates)
 			}
 			return nil
 		},

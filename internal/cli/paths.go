@@ -27,7 +27,11 @@ var (
 	fileFlags  = []string{"config", "story", "index", "hyp", "ref", "wordnet", "paraphrases"}
 )
 
-// checkPaths refuses a call that names a file or folder which is not there, before any work.
+// pageFlags are those whose values are pages to write. A page takes the place of one that is there.
+var pageFlags = []string{"html", "report"}
+
+// checkPaths refuses a call that names a file or folder which is not there, or that a page may not
+// take the place of, before any work.
 func checkPaths(c *cobra.Command) error {
 	var missing error
 	c.Flags().Visit(func(f *pflag.Flag) {
@@ -44,6 +48,8 @@ func checkPaths(c *cobra.Command) error {
 				missing = checkModel(path)
 			case slices.Contains(dataFlags, f.Name):
 				missing = checkData(path)
+			case slices.Contains(pageFlags, f.Name):
+				missing = checkPage(f.Name, path)
 			case slices.Contains(fileFlags, f.Name) && absent(path):
 				missing = notThere(path, "check the path")
 			}
@@ -120,6 +126,18 @@ func checkData(path string) error {
 		return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where to get the data of %s", path, weightsPage, p.Name)
 	}
 	return notThere(path, "check the path")
+}
+
+// checkPage refuses a name under which a page must not be written: what a slip of the hand names,
+// such as a picture or a table, stays as it is.
+func checkPage(flag, path string) error {
+	if ext := strings.ToLower(filepath.Ext(path)); ext != ".html" && ext != ".htm" {
+		return usagef("--%s %q: a page is written: end its name with .html", flag, path)
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return fmt.Errorf("%s is no file that a page could take the place of; choose another name", path)
+	}
+	return checkParent(path)
 }
 
 // newPath returns the clean path of a file or folder that a command is to make. It refuses one that

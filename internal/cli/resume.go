@@ -18,7 +18,7 @@ It ends in the same bits as if it had not been interrupted.
 Settings that do not change what is computed may be given anew: snapshot_steps,
 snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
-		Args:    cobra.ExactArgs(1),
+		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o, grid, err := task.ResumeOptions(args[0])
 			if err != nil {

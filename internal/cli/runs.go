@@ -26,7 +26,9 @@ process was ended without saving is "killed"; 'unimo resume RUN' goes on.
 
 --csv prints the curves of one run: a line for each value of log.jsonl.`,
 		Example: "  unimo runs\n  unimo runs runs --json\n  unimo runs RUN --csv > curves.csv",
-		Args:    cobra.MaximumNArgs(1),
+		Args: func(c *cobra.Command, args []string) error {
+			return noArgs(c, args[min(1, len(args)):])
+		},
 		RunE: func(c *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
@@ -96,7 +98,7 @@ best models with 95 % intervals, and a paired test over the dev examples, which
 must be the same: McNemar's exact test where answers are right or wrong, else a
 permutation test. With --report the curves of both are on one page.`,
 		Example: "  unimo compare RUN OTHER\n  unimo compare RUN OTHER --report compared.html",
-		Args:    cobra.ExactArgs(2),
+		Args:    needs("RUN", "another RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
 			result, err := task.CompareRuns(c.Context(), args[0], args[1])
 			if err != nil {

@@ -101,7 +101,7 @@ func checkRequired(c *cobra.Command) error {
 	var missing []string
 	resume := c.Flags().Changed("resume") // a run knows its data
 	c.Flags().VisitAll(func(f *pflag.Flag) {
-		if required(f) && !f.Changed && !(resume && f.Name == "data") {
+		if required(f) && (!f.Changed || f.Value.String() == "") && !(resume && f.Name == "data") {
 			missing = append(missing, "--"+f.Name)
 		}
 	})

@@ -74,7 +74,15 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"finetune", "sentiment", "--data", data}, exitUsage, "did you mean sst-2?"},
 		{[]string{"finetune", "sst-2"}, exitUsage, "finetune sst-2 needs --data and --out (see 'unimo finetune sst-2 --help')"},
 		{finetune("extra"), exitUsage, `unexpected argument "extra"`},
-		{finetune("--lr", "1"), exitUsage, "did you mean --learning-rate?"},
+		{finetune("--lr", "1"), exitUsage, "did you mean --learning-rate? (see 'unimo finetune sst-2 --help')"},
+		{[]string{"finetune", "sst-2", "--data", data, "--out", ""}, exitUsage, "finetune sst-2 needs --out"},
+		{[]string{"finetune", "sst-2", "--data", data, "--out", text}, exitFailed, "is a file; name a new folder"},
+		{[]string{"resume"}, exitUsage, "resume needs RUN (see 'unimo resume --help')"},
+		{[]string{"runs", "a", "b"}, exitUsage, `unexpected argument "b"`},
+		{[]string{"runs", none}, exitFailed, "does not exist; check the path"},
+		{[]string{"runs", text}, exitFailed, "is no folder"},
+		{[]string{"compare", dir}, exitUsage, "compare needs RUN and another RUN, and RUN only was given"},
+		{[]string{"compare", dir, dir, "--report", text}, exitUsage, "end its name with .html"},
 		{finetune("--num_train_epochs", "1"), exitUsage, "did you mean --epochs?"},
 		{finetune("--output_dir", "x"), exitUsage, "did you mean --out?"},
 		{finetune("--learning-rate", "fast"), exitUsage, "learning_rate wants a number, got fast"},
@@ -124,7 +132,10 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"index", "-m", none, "-o", out}, exitUsage, "one folder of pictures"},
 		{[]string{"index", dir, "-m", none, "-o", out}, exitFailed, none},
 		{[]string{"search", "-m", none, "--index", none, "a dog"}, exitFailed, none},
-		{[]string{"search", "-m", none, "--index", none, "-k", "0", "a dog"}, exitUsage, "-k"},
+		{[]string{"search", "-m", none, "--index", none, "-k", "0", "a dog"}, exitUsage, "-k is 0, want 1 or more"},
+		{[]string{"search", "--index", dir, "--html", picture, "a dog"}, exitUsage, "end its name with .html"},
+		{[]string{"search", "--index", dir, "--html", filepath.Join(none, "x.html"), "a dog"}, exitFailed, "make it first"},
+		{[]string{"evaluate", "flickr8k", "--data", dir, "--model", dir, "--report", picture}, exitUsage, "end its name with .html"},
 		{[]string{"features", "extract", dir}, exitUsage, "features extract needs DIR and OUT"},
 		{[]string{"features", "extract", none, out}, exitFailed, none},
 		{[]string{"features", "extract", dir, out, "--extractor", "patch"}, exitUsage, "patch"},
@@ -180,6 +191,21 @@ func TestEveryCommandRefusesUnknownFlags(t *testing.T) {
 		args := append(strings.Fields(c.CommandPath())[1:], "--no-such-flag")
 		if r := call(t, "", args...); r.code != exitUsage || !strings.Contains(r.stderr, `unknown flag "--no-such-flag"`) || !strings.Contains(r.stderr, c.CommandPath()+" --help'") {
 			t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+		}
+	})
+}
+
+// Too many or too few arguments are wrong use of every command, in words of this program.
+func TestEveryCommandCountsItsArguments(t *testing.T) {
+	eachCommand(func(c *cobra.Command) {
+		path := strings.Fields(c.CommandPath())[1:]
+		if c.Name() == "demo" {
+			return // it needs none, and takes minutes
+		}
+		for _, args := range [][]string{path, append(path, "a", "b", "c", "d", "e")} {
+			if r := call(t, "", args...); strings.Contains(r.stderr, "arg(s)") || r.code == exitFailed && !strings.Contains(r.stderr, "is no file") {
+				t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
+			}
 		}
 	})
 }

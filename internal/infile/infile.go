@@ -112,6 +112,18 @@ func Read(path string, limit int64) ([]byte, error) {
 	return raw, nil
 }
 
+// Folder returns an error, an [*Error], unless path is a folder that is there.
+func Folder(path string) error {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return explain(path, err)
+	case !info.IsDir():
+		return &Error{File: path, Problem: "is no folder", Remedy: "name the folder that it is in"}
+	}
+	return nil
+}
+
 func tooLarge(path string, limit int64) error {
 	size := fmt.Sprintf("%d bytes", limit)
 	if limit >= 1<<20 && limit%(1<<20) == 0 {

@@ -43,7 +43,7 @@ func (e *Error) Error() string {
 	message := fmt.Sprintf("unknown %s %q", e.Kind, e.Name)
 	all := strings.Join(e.List, ", ")
 	switch {
-	case e.Near != "" && len(all) <= fewList:
+	case e.Near != "" && len(e.List) > 0 && len(all) <= fewList:
 		return fmt.Sprintf("%s: did you mean %s? There are %s", message, e.Near, all)
 	case e.Near != "":
 		return fmt.Sprintf("%s: did you mean %s?", message, e.Near)

@@ -56,6 +56,9 @@ func TestUnknown(t *testing.T) {
 	if got := Unknown("preset", "bass", []string{"mini", "base", "large"}).Error(); got != `unknown preset "bass": did you mean base? There are mini, base, large` {
 		t.Errorf("got %s", got)
 	}
+	if got := (&Error{Kind: "flag", Name: "--lr", Near: "--learning-rate"}).Error(); got != `unknown flag "--lr": did you mean --learning-rate?` {
+		t.Errorf("got %s", got)
+	}
 	long := Unknown("setting", "zzz", strings.Split(strings.Repeat("a_long_name_of_a_setting ", 20), " "))
 	if len(long.Error()) > 60 {
 		t.Errorf("got %s", long)

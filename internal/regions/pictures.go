@@ -40,6 +40,9 @@ func (k Kinds) Total() int {
 // the slash-separated names relative to it). Hidden folders and files are passed over, and so are
 // links to folders.
 func ListPictures(dir string) (Listing, error) {
+	if err := infile.Folder(dir); err != nil {
+		return Listing{}, fmt.Errorf("list pictures: %w", err)
+	}
 	l := Listing{Others: Kinds{}}
 	err := fs.WalkDir(os.DirFS(dir), ".", func(name string, e fs.DirEntry, err error) error {
 		switch {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"slices"
 
@@ -76,6 +77,9 @@ type IndexOptions struct {
 // whether it was interrupted or not, and images that are gone leave it. An index of another source
 // is a [*regions.OtherError], unless o.Replace.
 func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source, o IndexOptions) (IndexInfo, error) {
+	if err := vacant(dir); err != nil {
+		return IndexInfo{}, err
+	}
 	lock, err := atomicfile.Own(dir)
 	if err != nil {
 		return IndexInfo{}, fmt.Errorf("make an index: %w", err)
@@ -117,6 +121,25 @@ func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source,
 		return IndexInfo{}, fmt.Errorf("index %s: %w", dir, err)
 	}
 	return info, atomicfile.WriteBytes(filepath.Join(dir, indexFile), append(raw, '\n'))
+}
+
+// vacant refuses a folder that holds what is no part of an index: that of the pictures, or of data.
+func vacant(dir string) error {
+	if err := infile.Folder(dir); errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return fmt.Errorf("make an index: %w", err)
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("make an index: %w", err)
+	}
+	for _, e := range entries {
+		if !infile.Hidden(e.Name()) && !slices.Contains([]string{indexFile, vectorFile, regionFolder}, e.Name()) {
+			return fmt.Errorf("make an index: %s holds other files (%s); name a new folder", dir, e.Name())
+		}
+	}
+	return nil
 }
 
 // writeRegions brings the store of the index dir up to date with src. It returns the ids that both

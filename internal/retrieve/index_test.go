@@ -151,6 +151,26 @@ func read(t *testing.T, path string) string {
 	return string(raw)
 }
 
+// A folder that holds other files, such as that of the pictures, is not written into.
+func TestIndexHasItsFolderAlone(t *testing.T) {
+	s := newFixture(t, 2, 1).scorer
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "holiday.jpg"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for _, out := range []string{dir, filepath.Join(dir, "holiday.jpg")} {
+		if _, err := s.WriteIndex(t.Context(), out, nil, IndexOptions{}); err == nil || !strings.Contains(err.Error(), "folder") {
+			t.Errorf("index in %s: %v", out, err)
+		}
+	}
+	if _, err := OpenScoreFolder(dir, ScoreIdentity{}); err == nil || !strings.Contains(err.Error(), "holiday.jpg") {
+		t.Errorf("scores in it: %v", err)
+	}
+	if entries, err := os.ReadDir(dir); err != nil || len(entries) != 1 {
+		t.Errorf("the folder holds %v, %v", entries, err)
+	}
+}
+
 func TestIndexLeavesOutBadImages(t *testing.T) {
 	f := newFixture(t, 5, 1)
 	src := f.set.Images.Source.(*memorySource)

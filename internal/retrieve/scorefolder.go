@@ -10,6 +10,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/atomicfile"
 	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/internal/infile"
 )
 
 // ScoreFolder keeps the scores of an evaluation on disk, a file for a block of images, so
@@ -48,8 +49,11 @@ func OpenScoreFolder(dir string, identity ScoreIdentity) (*ScoreFolder, error) {
 		return nil, err
 	}
 	for _, e := range entries { // before hours of work, not at the end
-		if ok, _ := path.Match("scores-*.safetensors", e.Name()); !ok {
+		switch ok, _ := path.Match("scores-*.safetensors", e.Name()); {
+		case infile.Hidden(e.Name()):
 			continue
+		case !ok:
+			return nil, fmt.Errorf("keep the scores: %s holds other files (%s); name a new folder", dir, e.Name())
 		}
 		r, err := f.open(filepath.Join(dir, e.Name()))
 		if err != nil {

@@ -39,6 +39,9 @@ const Killed = "killed"
 
 // ListRuns finds the runs in the folder dir and its folders, those of grids included: by task, the best first.
 func ListRuns(ctx context.Context, dir string) ([]RunLine, error) {
+	if err := infile.Folder(dir); err != nil {
+		return nil, fmt.Errorf("look for runs: %w", err)
+	}
 	var runs []RunLine
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err == nil {

@@ -98,6 +98,9 @@ func vacant(root string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
+	if info, problem := os.Stat(root); problem == nil && !info.IsDir() {
+		return fmt.Errorf("make run folder: %s is a file; name a new folder", root)
+	}
 	if err != nil {
 		return fmt.Errorf("make run folder: %w", err)
 	}
