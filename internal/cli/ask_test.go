@@ -43,3 +43,12 @@ func TestCommandsAskAtATerminal(t *testing.T) {
 		t.Errorf("a wrong text ended it: exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}
 }
+
+// The task that a model is for need not be named.
+func TestEvaluateTakesTheModelsTask(t *testing.T) {
+	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	must(t, finetuneArgs(data, out)...)
+	if got, want := must(t, "evaluate", "-d", data, "-m", out, "--json"), must(t, "evaluate", "sst-2", "-d", data, "-m", out, "--json"); got != want {
+		t.Errorf("got %+v, want %+v", got, want)
+	}
+}

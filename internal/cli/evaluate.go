@@ -16,11 +16,11 @@ func (a *app) evaluateCommand() *cobra.Command {
 	var decode decodeFlags
 	var o task.EvaluateOptions
 	c := &cobra.Command{
-		Use:     "evaluate TASK --data FILE_OR_DIR --model DIR",
+		Use:     "evaluate [TASK] --data FILE_OR_DIR --model DIR",
 		Aliases: []string{"eval"},
 		Short:   "Score a model on labelled data",
 		Long: `Score a model on a file, or on the dev files of a folder.
-The tasks are ` + strings.Join(task.Names(), ", ") + `.
+Without TASK it is the one that the model was fine-tuned for. The tasks are ` + strings.Join(task.Names(), ", ") + `.
 
 The keys of --json are task, model and data, and the metrics' names: accuracy, matthews, pearson, spearman,
 loss, examples; of MNLI's second dev set with _dev_mm behind; and notes, where there is something to
@@ -43,6 +43,9 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
   unimo evaluate flickr30k --data DIR --features FEATURES --model RUN/best --scores SCORES
   unimo evaluate sts-b --data dev.csv --model RUN/best --predictions OUT`,
 		Args: func(c *cobra.Command, args []string) error {
+			if len(args) == 0 && c.Flags().Changed("model") {
+				return nil // the model says it
+			}
 			if err := needTask(c, args); err != nil {
 				return err
 			}
@@ -50,9 +53,9 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 		},
 		ValidArgsFunction: completeFirst(task.Names()...),
 		RunE: func(c *cobra.Command, args []string) error {
-			preset, err := task.Find(args[0])
+			preset, err := evaluatedTask(args, modelDir)
 			if err != nil {
-				return usageError{err}
+				return asUsage(err)
 			}
 			if err := checkKind(c, preset); err != nil {
 				return err
@@ -107,6 +110,14 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 	flags.StringVar(&page, "report", "", "retrieval: HTML page with pictures to write")
 	c.MarkFlagRequired("data")
 	return c
+}
+
+// evaluatedTask finds the task that is named, or the one that the model says it is for.
+func evaluatedTask(args []string, modelDir string) (*task.Preset, error) {
+	if len(args) == 0 {
+		return task.OfModel(modelDir)
+	}
+	return task.Find(args[0])
 }
 
 // columnsFlag names the columns of labelled texts.

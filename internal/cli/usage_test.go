@@ -28,6 +28,11 @@ func TestExitCodes(t *testing.T) {
 		t.Fatal(err)
 	}
 	writeFile(t, filepath.Join(model, "config.json"), `{"hidden_size": "big"}`)
+	untold := filepath.Join(dir, "untold")
+	if err := os.Mkdir(untold, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(untold, "config.json"), `{"vocab_size": 300, "hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "max_position_embeddings": 34}`)
 	answers := filepath.Join(dir, "answers.json")
 	writeFile(t, answers, `[{"id": "a", "turn_id": "1", "answer": "x"}]`)
 	out := filepath.Join(dir, "out")
@@ -106,6 +111,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"pretrain", "--texts", none, "-o", out}, exitUsage, "did you mean --text?"},
 
 		{[]string{"evaluate"}, exitUsage, "evaluate needs a task"},
+		{[]string{"evaluate", "-d", data, "-m", untold}, exitUsage, "does not say which task it is for: name one of classify"},
 		{[]string{"eval", "sst2", "-d", data}, exitUsage, "evaluate needs --model"},
 		{[]string{"evaluate", "sst-2", "--data", text, "--model", none}, exitFailed, none},
 		{[]string{"evaluate", "sst-2", "--data", data, "--model", none, "--epochs", "3"}, exitUsage, `unknown flag "--epochs"`},

@@ -5,12 +5,15 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/generate"
 	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/modeldir"
 	"github.com/unimo-go/unimo/internal/names"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -78,6 +81,20 @@ func Evaluate(ctx context.Context, p *Preset, dir, path string, o EvaluateOption
 		return results, p.writeResults(o.Predictions, results)
 	}
 	return results, nil
+}
+
+// OfModel returns the preset of the task that the model in the folder dir, or the best of a run's
+// folder, was fine-tuned for. Older models do not say it.
+func OfModel(dir string) (*Preset, error) {
+	dir = modeldir.Resolve(dir)
+	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.Config))
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	if !slices.Contains(Names(), cfg.Task) {
+		return nil, &SettingError{fmt.Errorf("model %s does not say which task it is for: name one of %s", dir, strings.Join(Names(), ", "))}
+	}
+	return Find(cfg.Task)
 }
 
 // Splits lists the splits that a model can be scored on; dev is all dev files.
