@@ -51,6 +51,7 @@ func TestHostileSafetensors(t *testing.T) {
 		"unfinished JSON":        {safetensorsFile(`{"w":`), "ends too early"},
 		"too many tensors":       {safetensorsFile(manyEntries(`{"dtype":"F32","shape":[0],"data_offsets":[0,0]}`, maxEntries+1)), "more than 262144 keys"},
 		"too much metadata":      {safetensorsFile(`{"__metadata__":` + manyEntries(`""`, maxMetadata+1) + `}`), "__metadata__: more than 65536 keys"},
+		"name too long":          {safetensorsFile(`{"`+strings.Repeat("w", maxKey+1)+`":`+two+`}`, eight...), "a name of 1048577 bytes"},
 		"name not closed":        {safetensorsFile(`{"w`), "ends too early"},
 		"name ends in an escape": {safetensorsFile(`{"w\`), "ends too early"},
 		"line in a name":         {safetensorsFile("{\"w\n\":1}"), "control character"},

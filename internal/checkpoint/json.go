@@ -21,6 +21,7 @@ const (
 	maxIndexed  = 1 << 19
 	maxEntries  = 1 << 18
 	maxMetadata = 1 << 16
+	maxKey      = 1 << 20 // bytes; a name goes into tables and messages
 	maxDepth    = 64
 )
 
@@ -80,6 +81,9 @@ func (s *scanner) object(limit int, value func(key string) error) error {
 		key, err := s.text()
 		if err != nil {
 			return err
+		}
+		if len(key) > maxKey {
+			return fmt.Errorf("a name of %d bytes, want %d at most", len(key), maxKey)
 		}
 		twice := false
 		for _, k := range few[:min(n, len(few))] {
