@@ -421,6 +421,8 @@ func TestOpenWordNetRefuses(t *testing.T) {
 		{"verb.exc", "ran run\nwent", `verb.exc:2: the form "went" has no base`},
 		{"adv.exc", strings.Repeat("x", maxDictionaryLine+1), "adv.exc:1: the line is longer"},
 		{"other", "", "holds neither index.noun"},
+		{"index.noun", "version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "index.noun: is a Git LFS pointer"},
+		{"noun.exc", "\x1f\x8b\x08\x00\x00", "noun.exc: is compressed with gzip"},
 	} {
 		dir := t.TempDir()
 		if err := os.WriteFile(filepath.Join(dir, c.file), []byte(c.content), 0o644); err != nil {

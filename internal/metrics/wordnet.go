@@ -68,7 +68,7 @@ func readFile(path string, read func(r io.Reader, file string) error) error {
 		return err
 	}
 	defer f.Close()
-	return read(f, path)
+	return read(infile.Text(f, path), path)
 }
 
 // eachLine calls use for the fields of every line that has some and does not begin

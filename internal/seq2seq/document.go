@@ -27,7 +27,11 @@ func recogniseJSON(path string, in io.Reader) (Kind, error) {
 	if err != nil && err != io.ErrUnexpectedEOF && err != io.EOF {
 		return 0, newReader(path, Options{}).unreadable(err)
 	}
-	head = skipMark(head[:n])
+	head = head[:n]
+	if err := infile.Binary(path, head); err != nil {
+		return 0, err
+	}
+	head = skipMark(head)
 	switch start := bytes.TrimLeft(head, " \t\r\n"); {
 	case len(start) > 0 && start[0] == '[':
 		return KindJSONLines, nil
@@ -155,7 +159,8 @@ func (r *reader) malformed(line int, err error) error {
 	if errors.As(err, &known) {
 		return err
 	}
-	problem := fmt.Sprintf("is no valid JSON: %v", err)
+	problem, _ := infile.ExplainJSON(err)
+	problem = strings.Replace(problem, "is not valid JSON", "is no valid JSON", 1)
 	if err == io.EOF || err == io.ErrUnexpectedEOF {
 		problem = "is no valid JSON: it ends within a value"
 	}

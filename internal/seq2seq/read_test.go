@@ -237,6 +237,7 @@ func TestReadErrors(t *testing.T) {
 		{"another person's turn", "a.json", conversation(turn1, turn1, `, "additional_answers": {"0": [`+turn2+`]}`), talk, `the answer of person "0" is of turn 2`},
 		{"wrong type in CoQA", "a.json", `{"data": [{"story": 3, "id": 3}]}`, talk, `a.json:1: "story" is a number, want a text`},
 		{"wrong type in a list of CoQA", "a.json", `{"data": [{"story": "s", "questions": [[], []]}]}`, talk, `a.json:1: "questions" is a list, want an object`},
+		{"compressed under a plain name", "a.json", "\x1f\x8b\x08\x00\x00", talk, "a.json: is compressed with gzip"},
 		{"CoQA cut off", "a.json", coqaFile[:len(coqaFile)-4], talk, "a.json:8: is no valid JSON: it ends within a value"},
 		{"CoQA goes on", "a.json", coqaFile + "x", talk, "something follows"},
 		{"empty answer of SQuAD", "a.json", strings.Replace(squadFile, `"Ann"`, `" "`, 1), need, `article "Ball", passage 1, question "1": the answer or the passage is empty`},
