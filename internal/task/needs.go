@@ -60,7 +60,7 @@ func (r *run) needs(l learner) string {
 	}
 	operations := trainingOperations * float64(tokens) * float64(encoderParameters(r.config))
 	low := time.Duration(operations / productSpeed(l.base().dev, r.config.HiddenSize) * float64(time.Second))
-	return fmt.Sprintf("%s; %s to %s for %s tokens, guessed from the speed of a product", text, roughly(low), roughly(slowest*low), grouped(int(tokens)))
+	return fmt.Sprintf("%s; %s for %s tokens, guessed from the speed of a product", text, between(low, slowest*low), grouped(int(tokens)))
 }
 
 // encoderParameters are those that each token is multiplied by: of a layer, four matrices of attention
@@ -102,6 +102,15 @@ func productSpeed(dev engine.Device, width int) float64 {
 		products++
 	}
 	return float64(products) * 2 * rows * 4 * float64(width) * float64(width) / time.Since(start).Seconds()
+}
+
+// between writes a guess of two durations.
+func between(low, high time.Duration) string {
+	from, to := roughly(low), roughly(high)
+	if from == to {
+		return "about " + to
+	}
+	return from + " to " + to
 }
 
 // roughly writes a duration to the unit that a guess deserves.

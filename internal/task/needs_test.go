@@ -47,3 +47,17 @@ func TestRoughly(t *testing.T) {
 		}
 	}
 }
+
+func TestBetween(t *testing.T) {
+	for _, c := range []struct {
+		low, high time.Duration
+		want      string
+	}{
+		{time.Millisecond, 3 * time.Millisecond, "about 1 s"},
+		{40 * time.Second, 2 * time.Minute, "40 s to 2 min"},
+	} {
+		if got := between(c.low, c.high); got != c.want {
+			t.Errorf("%v, %v: %q, want %q", c.low, c.high, got, c.want)
+		}
+	}
+}
