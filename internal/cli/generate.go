@@ -150,6 +150,7 @@ A line of output is the generated text; with --json one object a line.`,
 			case args[0] == "-":
 				return w.lines(c.Context())
 			}
+			a.warnOfFiles("generate", args)
 			return w.texts(c.Context(), args, 1)
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -59,6 +60,9 @@ region features.`,
 		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return usagef("give a picture and one text or more")
+			}
+			if slices.Contains(args[1:], "-") {
+				return usagef("match reads no standard input: give the texts themselves, in quotes")
 			}
 			if features == "" && absent(args[0]) {
 				return fmt.Errorf("%s is no file: the picture comes first, then the texts", args[0])
@@ -202,6 +206,8 @@ all it shows.`,
 				return usagef("give one text (in quotes), or --image FILE")
 			}
 			switch {
+			case slices.Contains(args, "-"):
+				return usagef("search reads no standard input: give the text itself, in quotes; without one a terminal asks line by line")
 			case k < 1:
 				return usagef("-k is %d, want 1 or more", k)
 			case candidates < 0:

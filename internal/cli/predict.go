@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -60,12 +61,22 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
 			if len(args) == 1 && args[0] == "-" {
 				return a.predictLines(c.Context(), p, pair)
 			}
+			a.warnOfFiles("predict", args)
 			return a.predict(c.Context(), p, args, pair, 1)
 		},
 	}
 	modelFlag(c, &modelDir)
 	c.Flags().BoolVar(&pair, "pair", false, "inputs are two texts with a tab between them")
 	return c
+}
+
+// warnOfFiles says where a text is the name of a file, which is not read.
+func (a *app) warnOfFiles(command string, texts []string) {
+	for _, text := range texts {
+		if info, err := os.Stat(text); err == nil && info.Mode().IsRegular() {
+			a.log.Warn(fmt.Sprintf("%s is a file, and its name is taken for the text; its lines are read by: unimo %s - < %[1]s", shellQuote(text), command))
+		}
+	}
 }
 
 // predictChunk lines of standard input are answered together, or fewer if they have chunkBytes: input of any length

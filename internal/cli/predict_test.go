@@ -3,6 +3,9 @@ package cli
 import (
 	"bufio"
 	"bytes"
+	"io"
+	"log/slog"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -67,5 +70,19 @@ func TestPrintPrediction(t *testing.T) {
 		if out.String() != c.want {
 			t.Errorf("%q and %q with --pair=%v print %q, want %q", c.one, c.two, c.pair, out.String(), c.want)
 		}
+	}
+}
+
+// The name of a file as a text is answered, with a word that the file is not read.
+func TestTextThatIsAFile(t *testing.T) {
+	var stderr bytes.Buffer
+	a := newApp(nil, strings.NewReader(""), io.Discard, &stderr)
+	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
+	file := filepath.Join(t.TempDir(), "my texts.txt")
+	writeFile(t, file, "a good film\n")
+	a.warnOfFiles("predict", []string{"a good film", file, strings.Repeat("long ", 2000), ""})
+	want := "warning: '" + file + "' is a file, and its name is taken for the text; its lines are read by: unimo predict - < '" + file + "'\n"
+	if got := stderr.String(); got != want {
+		t.Errorf("got %q, want %q", got, want)
 	}
 }

@@ -123,6 +123,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"generate", "-m", none, "--beam", "x", "text"}, exitUsage, `--beam wants a whole number, got "x"`},
 		{[]string{"chat", "-m", none}, exitUsage, "chat needs --story"},
 		{[]string{"chat", "-m", none, "--story", none}, exitFailed, none},
+		{[]string{"match", "-m", none, picture, "-"}, exitUsage, "match reads no standard input"},
+		{[]string{"search", "--index", none, "-"}, exitUsage, "search reads no standard input"},
 		{[]string{"match", "-m", none, picture}, exitUsage, "a picture and one text"},
 		{[]string{"match", "-m", none, picture, "a dog"}, exitFailed, none},
 		{[]string{"match", "-m", dir, "a dog", picture}, exitFailed, "a dog is no file: the picture comes first, then the texts"},
