@@ -25,7 +25,7 @@ format:
 
 vet:
 	go vet ./...
-	cd internal/kernels/asm && go vet ./...
+	cd internal/compute/kernels/asm && go vet ./...
 	go run $(STATICCHECK) ./...
 
 # The test of the layers asks go list, which the test cache does not see.
@@ -37,8 +37,8 @@ test:
 # (go test ./... above ran the best one this processor has. The test cache does not
 # see the variable, hence -count=1.)
 variants:
-	UNIMO_CPU=avx2 go test -count=1 ./internal/engine/... ./internal/autograd/... ./internal/model/... ./internal/task/...
-	UNIMO_CPU=generic go test -count=1 ./internal/engine/... ./internal/autograd/... ./internal/model/...
+	UNIMO_CPU=avx2 go test -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/... ./internal/task/...
+	UNIMO_CPU=generic go test -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/...
 
 cross:
 	@for p in $(PLATFORMS); do \
@@ -54,7 +54,7 @@ fuzz:
 	done
 
 bench:
-	go test -run '^$$' -bench . -benchmem ./internal/kernels ./internal/tokenizer ./internal/checkpoint ./internal/pretrain
+	go test -run '^$$' -bench . -benchmem ./internal/compute/kernels ./tokenizer ./checkpoint ./internal/pretrain
 
 PEERS = torch==2.15.0 transformers==5.23.0 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 paddlepaddle==3.3.1
 

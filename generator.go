@@ -4,8 +4,8 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/generate"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -60,7 +60,7 @@ type Decoding struct {
 }
 
 // options lays the fields that are set over the model's own.
-func (d Decoding) options(o generate.Options) generate.Options {
+func (d Decoding) options(o decode.Options) decode.Options {
 	set(&o.BeamSize, d.Beam)
 	set(&o.MaxLength, d.MaxLength)
 	o.MinLength = min(o.MinLength, o.MaxLength)

@@ -7,7 +7,7 @@ import (
 	"os"
 	"sync"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
 )
 

@@ -13,24 +13,27 @@ import (
 	"testing"
 )
 
-// layers lists the packages from the bottom to the top. A package may import those
-// of lower layers only; docs/architecture.md says what each layer is for.
-var layers = [][]string{
-	{"internal/pytext", "internal/infile", "internal/names"},
-	{"internal/printable", "internal/parallel", "internal/memory", "internal/atomicfile", "internal/columns", "internal/metrics", "internal/config"},
-	{"internal/kernels", "internal/checkpoint", "internal/tokenizer", "internal/data", "internal/picture", "internal/report", "internal/synth", "internal/masking"},
-	{"internal/engine", "internal/seq2seq", "internal/captions", "internal/regions", "internal/rewrite", "internal/related"},
-	{"internal/engine/cpu", "internal/autograd", "internal/corpus"},
-	{"internal/optim", "internal/model"},
-	{"internal/modeldir", "internal/train", "internal/generate", "internal/retrieve", "internal/pretrain"},
-	{"internal/task"},
-	{""},             // the public package
-	{"internal/cli"}, // the command
-	{"cmd/unimo"},
+// layers lists prefixes of import paths from the bottom to the top: the path of a package
+// says what it may use. The longest prefix counts. A package may import what stands above it in the
+// list; docs/architecture.md says what each is for.
+var layers = []string{
+	"internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base",
+	"tokenizer", "checkpoint", "metrics",
+	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/optim",
+	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset",
+	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank",
+	"internal/report", "internal/train",
+	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
+	"internal/task",
+	"", // the public package
+	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }
 
+// apart are prefixes that never import each other: what reads files knows nothing of what computes.
+var apart = [][2]string{{"internal/compute", "internal/dataset"}, {"internal/dataset", "internal/compute"}}
+
 // testOnly are packages that only tests import.
-var testOnly = []string{"internal/golden"}
+const testOnly = "internal/test"
 
 // allowedModules are the modules that the shipped program may link, by import path
 // prefix; docs/dependencies.md says why each is there.
@@ -65,32 +68,48 @@ func listPackages(t *testing.T) map[string]listedPackage {
 
 const module = "github.com/unimo-go/unimo"
 
+// within says whether a path is a prefix's or below it.
+func within(path, prefix string) bool {
+	return path == prefix || strings.HasPrefix(path, prefix+"/")
+}
+
+// layerOf is the place in layers of a package, -1 if it has none.
+func layerOf(path string) int {
+	best := -1
+	for i, prefix := range layers {
+		// The public package is a layer of its own, not the prefix of all.
+		if (prefix == "" && path == "" || prefix != "" && within(path, prefix)) && (best < 0 || len(prefix) > len(layers[best])) {
+			best = i
+		}
+	}
+	return best
+}
+
 func TestDependenciesRunDownwards(t *testing.T) {
-	layerOf := map[string]int{}
-	for i, layer := range layers {
-		for _, name := range layer {
-			layerOf[strings.TrimSuffix(module+"/"+name, "/")] = i
-		}
-	}
-	for _, name := range testOnly {
-		layerOf[module+"/"+name] = len(layers)
-	}
 	for path, p := range listPackages(t) {
-		if strings.HasPrefix(path+"/", module+"/bench/") {
-			continue // programs of their own
+		path = strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
+		if within(path, "bench") || within(path, "examples") || within(path, testOnly) {
+			continue // programs of their own, and what tests use
 		}
-		own, ok := layerOf[path]
-		if !ok {
+		own := layerOf(path)
+		if own < 0 {
 			t.Errorf("%s is in no layer: add it to layers and to docs/architecture.md", path)
 			continue
 		}
 		for _, imported := range p.Imports {
-			if !strings.HasPrefix(imported, module) {
+			if !within(imported, module) {
 				checkModule(t, path, imported)
 				continue
 			}
-			if below, ok := layerOf[imported]; !ok || below >= own {
+			imported = strings.TrimPrefix(strings.TrimPrefix(imported, module), "/")
+			below := layerOf(imported)
+			if below < 0 || below >= own {
 				t.Errorf("%s imports %s, which is not in a lower layer", path, imported)
+			}
+			for _, pair := range apart {
+				if within(path, pair[0]) && within(imported, pair[1]) {
+					t.Errorf("%s imports %s: they are to be apart", path, imported)
+				}
 			}
 		}
 	}
@@ -115,12 +134,12 @@ func checkModule(t *testing.T, path, imported string) {
 func TestFilesAreOpenedByInfile(t *testing.T) {
 	opens := regexp.MustCompile(`\bos\.(Open|ReadFile|DirFS)\(`)
 	allowed := map[string]string{
-		"internal/infile":     "the place itself",
-		"internal/golden":     "for tests",
-		"internal/atomicfile": "opens folders to flush them",
-		"internal/corpus":     "walks folders only",
-		"internal/regions":    "walks folders only",
-		"internal/seq2seq":    "walks folders only",
+		"internal/base/infile":     "the place itself",
+		"internal/test/golden":     "for tests",
+		"internal/base/atomicfile": "opens folders to flush them",
+		"internal/pretrain/corpus": "walks folders only",
+		"internal/dataset/regions": "walks folders only",
+		"internal/dataset/seq2seq": "walks folders only",
 	}
 	err := filepath.WalkDir(".", func(path string, e fs.DirEntry, err error) error {
 		if err != nil || e.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
@@ -135,8 +154,8 @@ func TestFilesAreOpenedByInfile(t *testing.T) {
 			return err
 		}
 		for _, call := range opens.FindAllString(string(source), -1) {
-			if _, ok := allowed[dir]; !ok || call != "os.DirFS(" && dir != "internal/infile" && dir != "internal/golden" && dir != "internal/atomicfile" {
-				t.Errorf("%s calls %s): open files with internal/infile", path, call)
+			if _, ok := allowed[dir]; !ok || call != "os.DirFS(" && dir != "internal/base/infile" && dir != "internal/test/golden" && dir != "internal/base/atomicfile" {
+				t.Errorf("%s calls %s): open files with internal/base/infile", path, call)
 			}
 		}
 		return nil

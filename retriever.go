@@ -7,7 +7,7 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -131,12 +131,12 @@ const searchCandidates = 20
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
 // full model puts the best 20 in order. There are fewer than k if the index has no more; a k below 1 is an error.
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
-	return x.find(ctx, k, func(ctx context.Context) ([]retrieve.Found, error) { return x.s.Text(ctx, text, k, searchCandidates) })
+	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) { return x.s.Text(ctx, text, k, searchCandidates) })
 }
 
 // Similar finds the k pictures most like one, the content of a picture file. See [Index.Search] about k.
 func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, error) {
-	return x.find(ctx, k, func(ctx context.Context) ([]retrieve.Found, error) {
+	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) {
 		im, err := x.r.Decode(picture)
 		if err != nil {
 			return nil, err
@@ -145,11 +145,11 @@ func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, er
 	})
 }
 
-func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context) ([]retrieve.Found, error)) ([]Found, error) {
+func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
 	if k < 1 {
 		return nil, fmt.Errorf("search for %d pictures: ask for 1 or more", k)
 	}
-	var hits []retrieve.Found
+	var hits []rank.Found
 	err := x.handle.use(ctx, func(ctx context.Context, _ *call) (err error) {
 		hits, err = search(ctx)
 		return err

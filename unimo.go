@@ -15,7 +15,7 @@ import (
 	"context"
 	"encoding/json"
 
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/task"
 )
@@ -89,9 +89,9 @@ func (m *Model) Labels() []string {
 // Predict answers about inputs, in their order. Any text is valid input, also
 // empty text and bytes that are not UTF-8. Errors are ctx's, [ErrClosed], and that the model's weights are broken.
 func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, error) {
-	examples := make([]data.Example, len(inputs))
+	examples := make([]labelled.Example, len(inputs))
 	for i, in := range inputs {
-		examples[i] = data.Example{TextA: in.Text, TextB: in.Pair}
+		examples[i] = labelled.Example{TextA: in.Text, TextB: in.Pair}
 	}
 	var answers []task.Prediction
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {

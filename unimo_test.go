@@ -11,7 +11,8 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo"
-	"github.com/unimo-go/unimo/internal/synth"
+
+	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
 )

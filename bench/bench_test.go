@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -366,7 +366,7 @@ func TestPairs(t *testing.T) {
 func TestSorted(t *testing.T) {
 	c := &corpus{}
 	for i := range 3200 {
-		c.train = append(c.train, data.Record{Tokens: make([]int32, 3+i*37%40)})
+		c.train = append(c.train, labelled.Record{Tokens: make([]int32, 3+i*37%40)})
 		c.trainText = append(c.trainText, "")
 	}
 	const rounds = 3

@@ -8,10 +8,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/task"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Sizes of the workloads.
@@ -54,7 +55,7 @@ const (
 type corpus struct {
 	dir        string
 	tok        *tokenizer.Tokenizer
-	train, dev []data.Record
+	train, dev []labelled.Record
 	trainText  []string
 	devText    []string
 	stories    []string
@@ -90,12 +91,12 @@ func readCorpus(dir string) (*corpus, error) {
 	return c, nil
 }
 
-func (c *corpus) sst2(path string) ([]data.Record, []string, error) {
+func (c *corpus) sst2(path string) ([]labelled.Record, []string, error) {
 	preset, err := task.Find("sst-2")
 	if err != nil {
 		return nil, nil, err
 	}
-	examples, _, err := data.Read(path, preset.Schema, data.ReadOptions{})
+	examples, _, err := labelled.Read(path, preset.Schema, labelled.ReadOptions{})
 	if err != nil {
 		return nil, nil, err
 	}
@@ -107,13 +108,13 @@ func (c *corpus) sst2(path string) ([]data.Record, []string, error) {
 	return records, texts, nil
 }
 
-func (c *corpus) encoder() *data.Encoder {
-	return &data.Encoder{Tokenizer: c.tok, MaxLen: maxTokens}
+func (c *corpus) encoder() *labelled.Encoder {
+	return &labelled.Encoder{Tokenizer: c.tok, MaxLen: maxTokens}
 }
 
 // encode returns the tokens of a text.
 func (c *corpus) encode(text string) []int32 {
-	r, _ := c.encoder().Encode(data.Example{TextA: text})
+	r, _ := c.encoder().Encode(labelled.Example{TextA: text})
 	return r.Tokens
 }
 
@@ -141,19 +142,19 @@ func readStories(path string) ([]string, error) {
 func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 	return map[string]func() (workFile, error){
 		"sst2-shuffled": func() (workFile, error) {
-			order := data.Permutation(1, 0, len(c.train))
-			return cut(gather(c.train, c.trainText, data.Plan(data.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
+			order := batches.Permutation(1, 0, len(c.train))
+			return cut(gather(c.train, c.trainText, batches.Plan(labelled.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
 		},
 		"sst2-sorted": func() (workFile, error) { return c.sorted(rounds), nil },
 		"passages": func() (workFile, error) {
 			return cut(inBatches(c.passages(passageFrom, passageTo), nil, passageBatch), rounds, 1)
 		},
 		"single": func() (workFile, error) {
-			return repeated(gather(c.dev[:singles], c.devText, data.Plan(data.Lengths(c.dev[:singles]), data.Sequence(singles), 1, false)), rounds), nil
+			return repeated(gather(c.dev[:singles], c.devText, batches.Plan(labelled.Lengths(c.dev[:singles]), batches.Sequence(singles), 1, false)), rounds), nil
 		},
 		"ragged": func() (workFile, error) {
 			full := len(c.dev) / sstBatch * sstBatch
-			return cut(gather(c.dev, c.devText, data.Plan(data.Lengths(c.dev), data.Sequence(full), sstBatch, false)), rounds, raggedPerRound)
+			return cut(gather(c.dev, c.devText, batches.Plan(labelled.Lengths(c.dev), batches.Sequence(full), sstBatch, false)), rounds, raggedPerRound)
 		},
 		"equal": func() (workFile, error) {
 			var order []int
@@ -163,7 +164,7 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 				}
 			}
 			full := len(order) / sstBatch * sstBatch
-			return cut(gather(c.train, c.trainText, data.Plan(data.Lengths(c.train), order[:full], sstBatch, false)), rounds, equalPerRound)
+			return cut(gather(c.train, c.trainText, batches.Plan(labelled.Lengths(c.train), order[:full], sstBatch, false)), rounds, equalPerRound)
 		},
 		"coqa-train": func() (workFile, error) { return cut(c.answered(), rounds, 1) },
 		"coqa-search": func() (workFile, error) {
@@ -194,7 +195,7 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 }
 
 // gather makes batches of records.
-func gather(records []data.Record, texts []string, plan [][]int) []batch {
+func gather(records []labelled.Record, texts []string, plan [][]int) []batch {
 	batches := make([]batch, len(plan))
 	for i, idx := range plan {
 		for _, r := range idx {
@@ -238,9 +239,9 @@ func repeated(batches []batch, rounds int) workFile {
 // all lengths, evenly spread over the set, in each round others, so that the
 // measured rounds have as many tokens a step as a whole epoch.
 func (c *corpus) sorted(rounds int) workFile {
-	order := data.Sequence(len(c.train))
+	order := batches.Sequence(len(c.train))
 	slices.SortStableFunc(order, func(a, b int) int { return len(c.train[a].Tokens) - len(c.train[b].Tokens) })
-	plan := data.Plan(data.Lengths(c.train), order, sstBatch, false)
+	plan := batches.Plan(labelled.Lengths(c.train), order, sstBatch, false)
 	var w workFile
 	for r := range rounds + 1 {
 		var chosen [][]int
@@ -333,7 +334,7 @@ func (c *corpus) groups() ([]batch, error) {
 		return nil, err
 	}
 	drawn := captions.Groups{Set: set, Negatives: negatives, Seed: 1}
-	order := data.Permutation(1, 0, len(set.Captions))
+	order := batches.Permutation(1, 0, len(set.Captions))
 	var batches []batch
 	for i := 0; i+groupsPerBatch <= len(order) && len(batches) < groupBatches; i += groupsPerBatch {
 		p := c.paired(set)

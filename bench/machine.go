@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // machineLine describes where and when this runs.

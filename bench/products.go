@@ -7,9 +7,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/memory"
-	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // shape is a forward product: rows tokens, from inner to cols features.
@@ -61,7 +61,7 @@ func vectorSets() []kernels.ISA {
 func newProducts(threads int) func() map[string]float64 {
 	const largest = 3200 * 3072
 	rng := rand.New(rand.NewPCG(1, 2))
-	a, b, c := memory.Floats(largest), memory.Floats(largest), memory.Floats(largest) // as tensors lie
+	a, b, c := cpu.Floats(largest), cpu.Floats(largest), cpu.Floats(largest) // as tensors lie
 	for i := range a {
 		a[i], b[i] = rng.Float32()-0.5, rng.Float32()-0.5
 	}

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/kernels"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // row is a line of the table: our figure and, unless the target is one for it alone, a peer's.

@@ -8,16 +8,17 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo"
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
-	"github.com/unimo-go/unimo/internal/generate"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/optim"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // step works on one batch.
@@ -41,7 +42,7 @@ func pack(t *model.Text, b batch) {
 	add := func(tokens ...int32) {
 		for i, token := range tokens {
 			t.Tokens = append(t.Tokens, token)
-			t.Positions = append(t.Positions, int32(data.FirstPosition+i))
+			t.Positions = append(t.Positions, int32(batches.FirstPosition+i))
 		}
 	}
 	for i, s := range b.Sequences {
@@ -119,15 +120,15 @@ func newWriting() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder := generate.New(d, m, tok)
+	decoder := decode.New(d, m, tok)
 	return func(b batch) error {
-		o := generate.Default
+		o := decode.Default
 		o.BeamSize, o.MinLength, o.MaxLength = b.Beams, b.Length, b.Length
-		sources := make([]generate.Source, len(b.Sequences))
+		sources := make([]decode.Source, len(b.Sequences))
 		for i, s := range b.Sequences {
 			var in model.Text
 			pack(&in, batch{Sequences: [][]int32{s}})
-			sources[i] = generate.Source{Tokens: in.Tokens, Positions: in.Positions}
+			sources[i] = decode.Source{Tokens: in.Tokens, Positions: in.Positions}
 		}
 		results, err := decoder.Run(context.Background(), sources, o, nil)
 		if err != nil {

@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // workerOptions say what one of our workers does.

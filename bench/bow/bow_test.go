@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 )
 
 func TestNgrams(t *testing.T) {
@@ -49,8 +49,8 @@ func TestMinimise(t *testing.T) {
 }
 
 func TestSplitSharesNoText(t *testing.T) {
-	var train []data.Example
-	add := func(text string) { train = append(train, data.Example{TextA: text, Line: len(train) + 1}) }
+	var train []labelled.Example
+	add := func(text string) { train = append(train, labelled.Example{TextA: text, Line: len(train) + 1}) }
 	for i := range 40 {
 		words := strings.Fields(fmt.Sprintf("w%[1]d x%[1]d y%[1]d z%[1]d one two three four%[1]d five%[1]d six%[1]d seven%[1]d", i))
 		add(strings.Join(words, " "))

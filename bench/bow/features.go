@@ -4,7 +4,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 )
 
 // ngrams returns the runs of 1 to order words of a text, each once, in the order
@@ -31,7 +31,7 @@ type vocabulary struct {
 	id    map[string]int
 }
 
-func newVocabulary(examples []data.Example, order int) *vocabulary {
+func newVocabulary(examples []labelled.Example, order int) *vocabulary {
 	v := &vocabulary{order: order, id: map[string]int{}}
 	for _, e := range examples {
 		for _, gram := range ngrams(e.TextA, order) {
@@ -50,7 +50,7 @@ type row struct {
 }
 
 // rows turns examples into features; n-grams that are not in the vocabulary are dropped.
-func (v *vocabulary) rows(examples []data.Example) []row {
+func (v *vocabulary) rows(examples []labelled.Example) []row {
 	out := make([]row, len(examples))
 	for i, e := range examples {
 		out[i].positive = e.Class == 1

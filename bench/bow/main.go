@@ -6,15 +6,16 @@ import (
 	"io"
 	"os"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // lambdas is the grid, from strong to weak: half decades around the optimum
 // (neither end may win, the program says so if one does).
 var lambdas = []float64{1e-3, 3e-4, 1e-4, 3e-5, 1e-5, 3e-6, 1e-6}
 
-var schema = data.Schema{Labels: []string{"negative", "positive"}}
+var schema = labelled.Schema{Labels: []string{"negative", "positive"}}
 
 func main() {
 	dir := flag.String("data", "../shared/data/sst2", "folder with SST-2's train.tsv and dev.tsv")
@@ -52,18 +53,18 @@ func run(w io.Writer, dir string) error {
 	return nil
 }
 
-func load(dir, name string) ([]data.Example, error) {
-	path, err := data.Resolve(dir, name, []string{name})
+func load(dir, name string) ([]labelled.Example, error) {
+	path, err := textfile.Resolve(dir, name, []string{name})
 	if err != nil {
 		return nil, err
 	}
-	examples, _, err := data.Read(path, schema, data.ReadOptions{})
+	examples, _, err := labelled.Read(path, schema, labelled.ReadOptions{})
 	return examples, err
 }
 
 // choose returns the lambda with the best accuracy on judging, the stronger one
 // of equals.
-func choose(fitted, judging []data.Example, order int) (best, accuracy float64) {
+func choose(fitted, judging []labelled.Example, order int) (best, accuracy float64) {
 	v := newVocabulary(fitted, order)
 	fitRows, judgeRows := v.rows(fitted), v.rows(judging)
 	accuracy = -1

@@ -3,7 +3,8 @@ package main
 import (
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 )
 
 const (
@@ -24,9 +25,9 @@ const (
 // split divides train into texts that judge and texts that are fitted. Fitted
 // ones are neither part of a judging text nor share a run of sharedWords with one;
 // dropped counts those which do, and are in neither.
-func split(train []data.Example) (fitted, judging []data.Example, dropped int) {
+func split(train []labelled.Example) (fitted, judging []labelled.Example, dropped int) {
 	taken := map[int]bool{}
-	for _, i := range data.Permutation(splitSeed, 0, len(train)) {
+	for _, i := range batches.Permutation(splitSeed, 0, len(train)) {
 		if len(judging) == heldOut || len(judging) >= len(train)/2 {
 			break
 		}

@@ -17,8 +17,8 @@ import (
 	"os"
 	"regexp"
 
-	"github.com/unimo-go/unimo/internal/metrics"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 func main() {

@@ -8,9 +8,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
 // writeReleasedForm writes a checkpoint as the released ones are, an archive with

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/modeldir"
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 )
 
 // breakModel puts a value into the first tensor of the model folder dir whose name begins so.

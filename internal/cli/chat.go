@@ -10,10 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/generate"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -82,7 +82,7 @@ func readStory(path string) (string, error) {
 type conversation struct {
 	*app
 	g       *task.Generator
-	options generate.Options
+	options decode.Options
 	story   string
 	turns   []string // questions and answers so far
 }

@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/synth"
+	"github.com/unimo-go/unimo/internal/demo/synth"
 )
 
 // result is what a call of the command gave.

@@ -7,9 +7,10 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/regions"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/task"
 )
 

@@ -13,15 +13,17 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/names"
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/task"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 func (a *app) dataCommand() *cobra.Command {
@@ -247,7 +249,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 			if t, err := seq2seq.Find(preset.Name); err == nil {
 				return a.validatePairs(c.Context(), t, args[1], f)
 			}
-			columns, err := data.ParseColumns(f.columns)
+			columns, err := labelled.ParseColumns(f.columns)
 			if err != nil {
 				return usageError{err}
 			}
@@ -361,7 +363,7 @@ type labelledFile struct {
 
 	shares   string
 	notes    []string
-	examples []data.Example
+	examples []labelled.Example
 }
 
 // labelledFiles is what "unimo data validate --json" prints of a classification task.
@@ -378,22 +380,22 @@ type sharedExamples struct {
 	Examples int    `json:"examples"`
 }
 
-func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns) error {
+func (a *app) validateLabelled(p *task.Preset, path string, columns labelled.Columns) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
 	}
 	result := labelledFiles{Task: p.Name}
-	opt := data.ReadOptions{Columns: columns}
+	opt := labelled.ReadOptions{Columns: columns}
 	if !info.IsDir() {
 		f, _ := validateLabelledFile(p, "file", path, opt)
 		result.Files = append(result.Files, f)
 	} else {
 		train := append([]task.Split{p.Train}, p.Dev...)
 		for i, split := range append(train, p.Test...) {
-			file, err := data.Resolve(path, split.Name, split.Files)
+			file, err := textfile.Resolve(path, split.Name, split.Files)
 			if i >= len(train) {
-				opt.Labels = data.LabelsIgnored
+				opt.Labels = labelled.LabelsIgnored
 			}
 			if err == nil {
 				var f labelledFile
@@ -408,7 +410,7 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns
 		if f.Problem != "" {
 			result.ProblemCount++
 		}
-		if n := data.Shared(result.Files[0].examples, f.examples); i > 0 && n > 0 {
+		if n := labelled.Shared(result.Files[0].examples, f.examples); i > 0 && n > 0 {
 			result.Shared = append(result.Shared, sharedExamples{f.Split, n})
 		}
 	}
@@ -422,11 +424,11 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns data.Columns
 
 // validateLabelledFile reads a file. It returns the preset with the labels of the training file, where these
 // are the data's own: the files after it must have no others.
-func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptions) (labelledFile, *task.Preset) {
+func validateLabelledFile(p *task.Preset, split, file string, opt labelled.ReadOptions) (labelledFile, *task.Preset) {
 	f := labelledFile{Split: split, File: file}
-	examples, report, err := data.Read(file, p.Schema, opt)
+	examples, report, err := labelled.Read(file, p.Schema, opt)
 	resolved := p
-	if unresolved := p.Schema.Labels == nil && p.Schema.MinScore == p.Schema.MaxScore; err == nil && unresolved && opt.Labels == data.LabelsRequired {
+	if unresolved := p.Schema.Labels == nil && p.Schema.MinScore == p.Schema.MaxScore; err == nil && unresolved && opt.Labels == labelled.LabelsRequired {
 		resolved, err = p.WithLabels(examples)
 	}
 	if err != nil {
@@ -435,7 +437,7 @@ func validateLabelledFile(p *task.Preset, split, file string, opt data.ReadOptio
 	}
 	f.examples, f.Examples, f.LeftOut = examples, len(examples), report.Unlabelled
 	f.notes = append(report.Notes(file), report.PassedOver(file))
-	if opt.Labels == data.LabelsIgnored {
+	if opt.Labels == labelled.LabelsIgnored {
 		return f, resolved
 	}
 	f.shares = task.Shares(resolved.Schema, examples)

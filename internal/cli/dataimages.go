@@ -8,9 +8,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/task"
 )
 

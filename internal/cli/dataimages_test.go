@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
 )
 
 // picturesFolder writes four pictures with captions in the form of Flickr8k.

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/synth"
+	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/task"
 )
 

@@ -5,8 +5,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/task"
 )
@@ -66,7 +66,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			progress := a.newProgress()
 			progress.Stage("scoring")
 			o.Decode, o.Tick, o.Rank.Log, o.Log = decode.apply, progress.Tick, a.log, a.log
-			if o.Columns, err = data.ParseColumns(columns); err != nil {
+			if o.Columns, err = labelled.ParseColumns(columns); err != nil {
 				return usageError{err}
 			}
 			results, err := task.Evaluate(c.Context(), preset, modelDir, dataPath, o)

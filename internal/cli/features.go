@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
 func (a *app) featuresCommand() *cobra.Command {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/names"
-	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
 )

@@ -9,22 +9,22 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/generate"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
 // decodeFlags are the flags that change how a model decodes. Those that are not
 // given leave what the model was fine-tuned for.
 type decodeFlags struct {
-	options generate.Options
+	options decode.Options
 	memory  int // MiB
 	set     func(name string) bool
 }
 
 func (f *decodeFlags) register(c *cobra.Command) {
-	d, o, flags := generate.Default, &f.options, c.Flags()
+	d, o, flags := decode.Default, &f.options, c.Flags()
 	flags.IntVar(&o.BeamSize, "beam", d.BeamSize, "hypotheses of the beam search (1: greedy)")
 	flags.Float64Var(&o.LengthPenalty, "length-penalty", d.LengthPenalty, "alpha of the length penalty (0: none)")
 	flags.IntVar(&o.MinLength, "min-length", d.MinLength, "least tokens of a text")
@@ -43,7 +43,7 @@ func (f *decodeFlags) register(c *cobra.Command) {
 var decodeNames = []string{"beam", "length-penalty", "min-length", "max-length", "block-trigram", "sample", "temperature", "top-k", "top-p", "seed", "memory"}
 
 // apply lays the flags that were given over o. Flags that would count for nothing are an error.
-func (f *decodeFlags) apply(o *generate.Options) error {
+func (f *decodeFlags) apply(o *decode.Options) error {
 	usual := o.Temperature
 	for name, lay := range map[string]func(){
 		"beam":           func() { o.BeamSize = f.options.BeamSize },
@@ -81,10 +81,10 @@ func (f *decodeFlags) apply(o *generate.Options) error {
 }
 
 // opened opens a model that generates, with the flags laid over its decoding.
-func (f *decodeFlags) opened(dir string) (*task.Generator, generate.Options, error) {
+func (f *decodeFlags) opened(dir string) (*task.Generator, decode.Options, error) {
 	g, err := task.OpenGenerator(dir)
 	if err != nil {
-		return nil, generate.Options{}, err
+		return nil, decode.Options{}, err
 	}
 	o := g.Decoding
 	err = f.apply(&o)
@@ -166,7 +166,7 @@ A line of output is the generated text; with --json one object a line.`,
 type textWriter struct {
 	*app
 	g       *task.Generator
-	options generate.Options
+	options decode.Options
 	story   string
 }
 

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/synth"
+	"github.com/unimo-go/unimo/internal/demo/synth"
 )
 
 // storiesFolder writes CoQA files of synthetic stories.

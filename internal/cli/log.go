@@ -8,7 +8,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/base/printable"
 )
 
 // lineHandler prints log records for people: "warning: message key=value".

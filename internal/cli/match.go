@@ -9,10 +9,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -273,7 +273,7 @@ func openIndexModel(dir, index string, pixels int) (*task.Retriever, error) {
 	return openRetriever(dir, pixels)
 }
 
-func search(ctx context.Context, r *task.Retriever, s *task.Search, text, image string, k, candidates int) ([]retrieve.Found, error) {
+func search(ctx context.Context, r *task.Retriever, s *task.Search, text, image string, k, candidates int) ([]rank.Found, error) {
 	if image == "" {
 		return s.Text(ctx, text, k, candidates)
 	}
@@ -284,7 +284,7 @@ func search(ctx context.Context, r *task.Retriever, s *task.Search, text, image 
 	return s.Image(ctx, im, k)
 }
 
-func (a *app) printFound(s *task.Search, hits []retrieve.Found) error {
+func (a *app) printFound(s *task.Search, hits []rank.Found) error {
 	gone := 0
 	for i, h := range hits {
 		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}

@@ -11,9 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/printable"
+
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -111,8 +113,8 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 		for {
 			part, err := in.ReadSlice('\n')
 			line.Write(part)
-			if line.Len() > data.MaxLine {
-				return nil, fmt.Errorf("standard input line %d: more than %d MiB; split it", first+len(lines), data.MaxLine>>20)
+			if line.Len() > textfile.MaxLine {
+				return nil, fmt.Errorf("standard input line %d: more than %d MiB; split it", first+len(lines), textfile.MaxLine>>20)
 			}
 			if err == bufio.ErrBufferFull {
 				continue
@@ -139,7 +141,7 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 func trimEnd(line string) string { return strings.TrimRight(line, "\r\n") }
 
 func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pair bool, first int) error {
-	examples := make([]data.Example, len(texts))
+	examples := make([]labelled.Example, len(texts))
 	for i, text := range texts {
 		examples[i].TextA = text
 		if pair {
@@ -165,7 +167,7 @@ func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pa
 	return nil
 }
 
-func (a *app) printPrediction(cfg model.Config, pair bool, x data.Example, q task.Prediction) error {
+func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q task.Prediction) error {
 	regression := cfg.ProblemType == model.Regression
 	if a.json {
 		out := prediction{Text: x.TextA, TextB: x.TextB, More: x.More, Truncated: q.Truncated}

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/task"
 )
@@ -64,7 +64,7 @@ func TestPrintPrediction(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := &app{stdout: newOutput(&out)}
-		if err := a.printPrediction(c.cfg, c.pair, data.Example{TextA: c.one, TextB: c.two}, prediction); err != nil {
+		if err := a.printPrediction(c.cfg, c.pair, labelled.Example{TextA: c.one, TextB: c.two}, prediction); err != nil {
 			t.Error(err)
 		}
 		if out.String() != c.want {

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/config"
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -204,12 +204,12 @@ func TestPretrainExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := config.File(example, file); err != nil {
+	if err := settings.File(example, file); err != nil {
 		t.Fatal(err)
 	}
 	defaults, _ := task.Defaults(task.Pretraining, "mini")
-	want := config.List(defaults)
-	for i, s := range config.List(example) {
+	want := settings.List(defaults)
+	for i, s := range settings.List(example) {
 		if slices.Contains([]string{"text", "images", "pairs"}, s.Key) {
 			continue
 		}

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/synth"
+	"github.com/unimo-go/unimo/internal/demo/synth"
 )
 
 // scenesFolder writes a data folder of synthetic pictures.

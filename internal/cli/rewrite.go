@@ -12,11 +12,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/metrics"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/related"
-	"github.com/unimo-go/unimo/internal/rewrite"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/pretrain/related"
+	"github.com/unimo-go/unimo/internal/pretrain/rewrite"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // rewriteFlags are the flags of "unimo rewrite".

@@ -16,11 +16,11 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/parallel"
-	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // Exit codes of the command.

@@ -14,13 +14,13 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/columns"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/metrics"
-	"github.com/unimo-go/unimo/internal/names"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/base/columns"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // scorer is a METRIC of "unimo score".
@@ -250,7 +250,7 @@ func (x *scoring) readTexts(ctx context.Context) error {
 		}
 	}
 	if len(x.hyps) == 0 {
-		return &data.FileError{File: x.hypFile, Problem: "is empty", Remedy: "name a file with one text a line"}
+		return &textfile.FileError{File: x.hypFile, Problem: "is empty", Remedy: "name a file with one text a line"}
 	}
 	return nil
 }
@@ -265,7 +265,7 @@ func readTextFile(ctx context.Context, path string) ([]string, error) {
 }
 
 func readScoredTexts(r io.Reader, file string) (texts []string, err error) {
-	lines := data.NewLines(r, file)
+	lines := textfile.NewLines(r, file)
 	for {
 		line, err := lines.Next()
 		switch {
@@ -274,7 +274,7 @@ func readScoredTexts(r io.Reader, file string) (texts []string, err error) {
 		case err != nil:
 			return nil, err
 		case len(line) > maxScoredText:
-			return nil, &data.FileError{File: file, Line: lines.Number(), Problem: fmt.Sprintf("the text is longer than %d bytes", maxScoredText),
+			return nil, &textfile.FileError{File: file, Line: lines.Number(), Problem: fmt.Sprintf("the text is longer than %d bytes", maxScoredText),
 				Remedy: "check that the file has one text a line"}
 		}
 		texts = append(texts, string(line))
@@ -446,7 +446,7 @@ func readAnswers(r io.Reader, file string) (map[turnID]string, error) {
 		if item > 0 {
 			problem = fmt.Sprintf("item %d %s", item, problem)
 		}
-		return &data.FileError{File: file, Problem: problem, Remedy: remedy}
+		return &textfile.FileError{File: file, Problem: problem, Remedy: remedy}
 	}
 	limited := &io.LimitedReader{R: r, N: seq2seq.MaxDocument}
 	dec := json.NewDecoder(limited)

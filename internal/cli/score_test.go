@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
 // textFiles writes files of texts and returns their paths.
@@ -99,7 +99,7 @@ func TestScore(t *testing.T) {
 
 // The scores of the conversations are those that CoQA's own script printed.
 func TestScoreCoQA(t *testing.T) {
-	const folder = "../metrics/testdata/"
+	const folder = "../../metrics/testdata/"
 	args := []string{"coqa", "--hyp", folder + "coqa_predictions.json", "--ref", folder + "coqa.json"}
 	got := scored(t, args...)
 	for name, want := range map[string]float64{
@@ -121,7 +121,7 @@ func TestScoreRefuses(t *testing.T) {
 	f := textFiles(t, "one\ntwo\n", "one\n", "", "a\x00b\n", `[{"id": "story1", "turn_id": 1}]`, `{"id": 1}`,
 		`[{"id": "s", "turn_id": 1, "answer": ""}, {"id": "s", "turn_id": 1, "answer": ""}]`, `[{"id": "s", "turn_id": "1"}]`, `[`,
 		strings.Repeat("a", maxScoredText+1), `[] []`, "car n 1")
-	gold := "../metrics/testdata/coqa.json"
+	gold := "../../metrics/testdata/coqa.json"
 	for _, c := range []struct {
 		code int
 		want string

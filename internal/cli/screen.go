@@ -8,7 +8,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/unimo-go/unimo/internal/printable"
+	"github.com/unimo-go/unimo/internal/base/printable"
 )
 
 // output is standard output: nothing that data hold acts on a terminal. It remembers the first

@@ -14,9 +14,10 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/unimo-go/unimo/internal/data"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/retrieve"
+
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/task"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -69,13 +70,13 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
 	for what, print := range map[string]func() error{
 		"predict": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, data.Example{TextA: "a text", TextB: "x"}, task.Prediction{Label: hostile})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, task.Prediction{Label: hostile})
 		},
 		"predict, the text": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, data.Example{TextA: hostile}, task.Prediction{Label: "pos"})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, task.Prediction{Label: "pos"})
 		},
 		"search": func() error {
-			return a.printFound(&task.Search{Info: retrieve.IndexInfo{Source: "pictures"}}, []retrieve.Found{{ID: hostile}})
+			return a.printFound(&task.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}})
 		},
 		"a metric of run.json": func() error {
 			printMetrics(a.stdout, &task.Preset{}, train.Numbers{hostile: 1})

@@ -9,10 +9,11 @@ import (
 	"path/filepath"
 	"runtime"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/picture"
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/retrieve"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
@@ -29,7 +30,7 @@ func searchedFor(r *task.Retriever, text, image string) report.Search {
 
 // showFound writes the page of what was found to a file, and opens it in the browser if show. Without
 // a name for the file it goes to the folder for temporary files.
-func (a *app) showFound(r *task.Retriever, s *task.Search, page report.Search, hits []retrieve.Found, file string, show bool) error {
+func (a *app) showFound(r *task.Retriever, s *task.Search, page report.Search, hits []rank.Found, file string, show bool) error {
 	page.About = fmt.Sprintf("the best %d of %d pictures in %s", len(hits), s.Info.Images, s.Info.Source)
 	for _, h := range hits {
 		hit := report.SearchHit{Name: h.ID, Similarity: float64(h.Similarity)}

@@ -11,22 +11,22 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/unimo-go/unimo/internal/config"
-	"github.com/unimo-go/unimo/internal/names"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/task"
 )
 
 // defaultSettings lists the settings of a task with a preset's values.
-func defaultSettings(p *task.Preset, size string) ([]config.Setting, error) {
+func defaultSettings(p *task.Preset, size string) ([]settings.Setting, error) {
 	s, err := task.Defaults(p, size)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	return config.List(s), nil
+	return settings.List(s), nil
 }
 
 // mustSettings is defaultSettings for a size that there is.
-func mustSettings(p *task.Preset, size string) []config.Setting {
+func mustSettings(p *task.Preset, size string) []settings.Setting {
 	list, err := defaultSettings(p, size)
 	if err != nil {
 		panic(err)
@@ -42,7 +42,7 @@ type settingFlags struct {
 
 // settingFlag is the flag of a setting. It implements [pflag.Value].
 type settingFlag struct {
-	setting config.Setting
+	setting settings.Setting
 	values  []string
 	owner   *settingFlags
 }
@@ -175,7 +175,7 @@ func settingsHelp(p *task.Preset, columns int, all bool) string {
 		rows = settingRows(list, mustSettings(p, "base"))
 	} else {
 		for _, key := range firstSettings {
-			i := slices.IndexFunc(list, func(s config.Setting) bool { return s.Key == key })
+			i := slices.IndexFunc(list, func(s settings.Setting) bool { return s.Key == key })
 			if i < 0 || len(rows) == shownSettings {
 				continue
 			}
@@ -191,7 +191,7 @@ func settingsHelp(p *task.Preset, columns int, all bool) string {
 
 // settingRows are the rows of a table of settings; where another preset has other values, these
 // are named.
-func settingRows(list, base []config.Setting) (rows [][2]string) {
+func settingRows(list, base []settings.Setting) (rows [][2]string) {
 	for i, s := range list {
 		help := s.Help
 		if base != nil && !reflect.DeepEqual(s.Value, base[i].Value) {
@@ -247,7 +247,7 @@ the setting as it is. The tasks are ` + strings.Join(trainingNames(), ", ") + `.
 				}
 				return a.printJSON(map[string]any{"task": p.Name, "preset": size, "settings": out})
 			}
-			var base []config.Setting
+			var base []settings.Setting
 			if !c.Flags().Changed("preset") {
 				base = mustSettings(p, "base")
 			}

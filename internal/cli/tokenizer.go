@@ -11,11 +11,11 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/printable"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 func (a *app) tokenizerCommand() *cobra.Command {
@@ -135,7 +135,7 @@ func (a *app) eachLine(ctx context.Context, file string, yield func(string) bool
 		in = f
 	}
 	lines := bufio.NewScanner(in)
-	lines.Buffer(nil, data.MaxLine)
+	lines.Buffer(nil, textfile.MaxLine)
 	n := 0
 	for lines.Scan() {
 		n++
@@ -145,7 +145,7 @@ func (a *app) eachLine(ctx context.Context, file string, yield func(string) bool
 	}
 	switch err := lines.Err(); {
 	case errors.Is(err, bufio.ErrTooLong):
-		return fmt.Errorf("%s:%d: the line is longer than %d MiB; split it", file, n+1, data.MaxLine>>20)
+		return fmt.Errorf("%s:%d: the line is longer than %d MiB; split it", file, n+1, textfile.MaxLine>>20)
 	case errors.As(err, new(*infile.Error)):
 		return err // which names the file
 	case err != nil:

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // vocabulary trains a small vocabulary with the command and returns its folder.

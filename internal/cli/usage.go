@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/unimo-go/unimo/internal/names"
+	"github.com/unimo-go/unimo/internal/base/names"
 )
 
 // usageError marks errors of the caller's making: exit code 2.

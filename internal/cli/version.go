@@ -7,8 +7,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/kernels"
-	"github.com/unimo-go/unimo/internal/parallel"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // commands lists the commands in the order of the help.

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
 // Config is a model's config.json. Field names are the reference's; those of the

@@ -12,7 +12,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 func TestConfigKeepsUnknownFields(t *testing.T) {

@@ -3,8 +3,8 @@ package model
 import (
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // Text is a batch of packed token sequences; see package engine.

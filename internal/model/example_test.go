@@ -3,8 +3,8 @@ package model_test
 import (
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 )
 

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 // A single NaN in any parameter that takes part is seen at the model's output, and the parameter is named. An infinity or a

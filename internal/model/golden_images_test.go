@@ -8,10 +8,10 @@ import (
 	"strconv"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
-	"github.com/unimo-go/unimo/internal/golden"
-	"github.com/unimo-go/unimo/internal/optim"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
 // pack returns the values [w] of those of n positions, for each of b sequences, that valid names,

@@ -8,12 +8,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
-	"github.com/unimo-go/unimo/internal/golden"
-	"github.com/unimo-go/unimo/internal/optim"
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
 // Tolerances of the reference's numbers, relative to a tensor's largest magnitude.

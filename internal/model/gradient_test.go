@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 // The whole model against float64: its loss, and every gradient against central

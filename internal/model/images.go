@@ -3,7 +3,7 @@ package model
 import (
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/autograd"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 )
 
 // LocationSize is the length of a region's location: left, top, right and bottom as shares of

@@ -3,8 +3,8 @@ package model
 import (
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // multimodal is the encoder of images and texts.

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // Pretrainer is the whole of UNIMO: all that a [Retriever] has, for contrastive learning, the language head

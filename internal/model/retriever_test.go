@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 // tinyRetriever is a retriever small enough to differentiate numerically.

@@ -6,9 +6,9 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // What the tests share: a tiny model with random parameters, and UNIMO's text

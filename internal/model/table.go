@@ -5,7 +5,7 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/checkpoint"
 )
 
 // architectures lists the parameters of every form of UNIMO by name, those that

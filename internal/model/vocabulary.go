@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/checkpoint"
 )
 
 // CutVocabulary returns cfg and r for a vocabulary of n tokens, fewer than cfg has: the rows of the

@@ -4,7 +4,7 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/checkpoint"
 )
 
 // The rows that no token has are gone from each table that has a row or a column for each, and nothing else is.

@@ -11,16 +11,16 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
-	"github.com/unimo-go/unimo/internal/masking"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/optim"
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/synth"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/pretrain/masking"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // BenchmarkObjectives measures a step of training on each objective alone, on all that pairs have, and on the paper's

@@ -13,9 +13,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/related"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/pretrain/related"
 )
 
 // A run says what its streams have passed over while they go on.

@@ -4,10 +4,10 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
 
 // CMCL is what the pairs of a batch are compared with.

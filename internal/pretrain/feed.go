@@ -8,8 +8,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
 
 // Feed gives the batches of a run one after the other and prepares the next ones meanwhile.

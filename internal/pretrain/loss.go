@@ -3,9 +3,9 @@ package pretrain
 import (
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/corpus"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
 
 // Part is one objective of a batch. Its loss is a mean.

@@ -8,12 +8,12 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/masking"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/pretrain/masking"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Batch is what one step trains on.

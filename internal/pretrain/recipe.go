@@ -4,8 +4,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/masking"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/pretrain/masking"
 )
 
 // Kinds are the kinds of collections in the order in which ratios name them.

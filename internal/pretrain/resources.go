@@ -15,13 +15,13 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/parallel"
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/related"
-	"github.com/unimo-go/unimo/internal/rewrite"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/pretrain/related"
+	"github.com/unimo-go/unimo/internal/pretrain/rewrite"
 )
 
 // Collections are those of a run by kind; a kind may be missing.

@@ -7,9 +7,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 )
 
 // grouped writes a number with a comma before every third digit from the right.
@@ -39,9 +39,9 @@ func warnShared(log *slog.Logger, shared, dev int, what string) {
 
 // about describes the data of a run, and warns of what makes its score worth little.
 func (c *classification) about(log *slog.Logger) []string {
-	warnShared(log, data.Shared(c.train, c.devSet), len(c.devSet), "examples")
+	warnShared(log, labelled.Shared(c.train, c.devSet), len(c.devSet), "examples")
 	first := c.train[0]
-	if !c.preset.Schema.Regression && !slices.ContainsFunc(c.train, func(x data.Example) bool { return x.Class != first.Class }) {
+	if !c.preset.Schema.Regression && !slices.ContainsFunc(c.train, func(x labelled.Example) bool { return x.Class != first.Class }) {
 		log.Warn(fmt.Sprintf("all %d training examples have the label %s: a model learns nothing from them but that", len(c.train), first.Label))
 	}
 	var quoted []string

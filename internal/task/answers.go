@@ -10,10 +10,10 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // Answer is what a run's best model says of a dev example: a line of RUN/predictions/SPLIT.jsonl.
@@ -111,7 +111,7 @@ func readAnswers(path string) ([]Answer, error) {
 	defer f.Close()
 	var list []Answer
 	lines := bufio.NewScanner(f)
-	lines.Buffer(nil, data.MaxLine)
+	lines.Buffer(nil, textfile.MaxLine)
 	for lines.Scan() {
 		var a Answer
 		if err := json.Unmarshal(lines.Bytes(), &a); err != nil {

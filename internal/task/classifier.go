@@ -7,13 +7,14 @@ import (
 	"math"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Classifier runs a model over records. It is not safe for concurrent use.
@@ -21,7 +22,7 @@ type Classifier struct {
 	dev   engine.Device
 	model *model.Classifier
 	tape  *autograd.Tape
-	batch data.Batch
+	batch labelled.Batch
 }
 
 // newClassifier returns a runner of m on d.
@@ -34,10 +35,10 @@ type Outputs [][]float32
 
 // Run computes the outputs of records, batch of them at a time. tick is called
 // after every batch; ctx ends the work early.
-func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, tick func(done, total int)) (Outputs, error) {
+func (c *Classifier) Run(ctx context.Context, records []labelled.Record, batch int, tick func(done, total int)) (Outputs, error) {
 	out := make(Outputs, 0, len(records))
 	columns := c.model.Config.NumLabels
-	for _, idx := range data.Plan(data.Lengths(records), data.Sequence(len(records)), batch, false) {
+	for _, idx := range batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), batch, false) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -69,7 +70,7 @@ func (c *Classifier) Run(ctx context.Context, records []data.Record, batch int, 
 }
 
 // text is the model's view of a batch.
-func text(b *data.Batch) model.Text {
+func text(b *labelled.Batch) model.Text {
 	return model.Text{Tokens: b.Tokens, Positions: b.Positions, Offsets: b.Offsets}
 }
 
@@ -78,11 +79,11 @@ type Predictor struct {
 	Config  model.Config
 	Dir     string
 	run     Classifier
-	encoder data.Encoder
+	encoder labelled.Encoder
 	folder  *modeldir.Model
 
-	reading data.ReadOptions // of files to be evaluated on
-	log     *slog.Logger     // is told what is left out of these; may be nil
+	reading labelled.ReadOptions // of files to be evaluated on
+	log     *slog.Logger         // is told what is left out of these; may be nil
 }
 
 // OpenPredictor opens the model in the folder dir (or the best model of a run's
@@ -104,7 +105,7 @@ func OpenPredictor(dir string) (*Predictor, error) {
 	return &Predictor{
 		Config: folder.Config, Dir: folder.Dir, folder: folder,
 		run:     newClassifier(dev, m),
-		encoder: data.Encoder{Tokenizer: folder.Tokenizer, MaxLen: folder.Config.MaxTokens()},
+		encoder: labelled.Encoder{Tokenizer: folder.Tokenizer, MaxLen: folder.Config.MaxTokens()},
 	}, nil
 }
 
@@ -125,8 +126,8 @@ type Prediction struct {
 }
 
 // Predict answers about texts, or pairs of them. While tick runs nothing of the predictor is in use.
-func (p *Predictor) Predict(ctx context.Context, examples []data.Example, tick func(done, total int)) ([]Prediction, error) {
-	records := make([]data.Record, len(examples))
+func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, tick func(done, total int)) ([]Prediction, error) {
+	records := make([]labelled.Record, len(examples))
 	predictions := make([]Prediction, len(examples))
 	for i, x := range examples {
 		if err := ctx.Err(); err != nil {

@@ -9,13 +9,14 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/generate"
-	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/names"
+
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // Result is the score of a model on one file.
@@ -24,7 +25,7 @@ type Result struct {
 	Split  string
 	File   string
 	Scores
-	Examples  []data.Example // of classification and regression
+	Examples  []labelled.Example // of classification and regression
 	Outputs   Outputs
 	Generated []Generated // of generation
 	Retrieved *Retrieved  // of retrieval
@@ -44,9 +45,9 @@ type EvaluateOptions struct {
 	// Predictions is a folder to write what was predicted to: a new or empty one, or one that an
 	// earlier call wrote; "" for none.
 	Predictions string
-	Decode      func(*generate.Options) error // changes how a model that generates decodes; may be nil
-	Rank        RankOptions                   // of retrieval
-	Columns     data.Columns                  // of labelled texts, where their names are not known
+	Decode      func(*decode.Options) error // changes how a model that generates decodes; may be nil
+	Rank        RankOptions                 // of retrieval
+	Columns     labelled.Columns            // of labelled texts, where their names are not known
 	Tick        func(done, total int)
 	Log         *slog.Logger // is told what was left out; may be nil
 }
@@ -165,7 +166,7 @@ func openScorer(p *Preset, dir string, o EvaluateOptions) (scorer, error) {
 		if err != nil {
 			return nil, err
 		}
-		predictor.reading, predictor.log = data.ReadOptions{Columns: o.Columns}, o.Log
+		predictor.reading, predictor.log = labelled.ReadOptions{Columns: o.Columns}, o.Log
 		m = predictor
 	}
 	err := m.fits(p)
@@ -228,7 +229,7 @@ func devFiles(p *Preset, path string) ([]splitFile, error) {
 	return files, nil
 }
 
-func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *data.Encoder, f splitFile, opt data.ReadOptions, batch int, tick func(done, total int), log *slog.Logger) (Result, error) {
+func evaluateFile(ctx context.Context, p *Preset, run *Classifier, enc *labelled.Encoder, f splitFile, opt labelled.ReadOptions, batch int, tick func(done, total int), log *slog.Logger) (Result, error) {
 	examples, err := readLabelled(f.Path, p.Schema, opt, log)
 	if err != nil {
 		return Result{}, err

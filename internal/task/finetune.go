@@ -17,14 +17,15 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/config"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
-	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Options say what to fine-tune on what.
@@ -410,7 +411,7 @@ func (r *run) card(params int, origin string) card {
 		}
 		c.Data = append(c.Data, fmt.Sprintf("%s: %s, sha256 %s", f.Split, filepath.Base(f.Path), r.info.Data[f.Split]))
 	}
-	for _, s := range config.List(r.settings) {
+	for _, s := range settings.List(r.settings) {
 		c.Settings = append(c.Settings, fmt.Sprintf("%s: %v", s.Key, s.Value))
 	}
 	return c

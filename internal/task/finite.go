@@ -3,8 +3,8 @@ package task
 import (
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 )
 

@@ -5,9 +5,9 @@ import (
 	"math"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -22,7 +22,7 @@ func TestBrokenClassifierIsAnError(t *testing.T) {
 			t.Fatal(err)
 		}
 		c := newClassifier(dev, m)
-		records := []data.Record{{Tokens: []int32{0, 5, 2}}, {Tokens: []int32{0, 6, 7, 2}}}
+		records := []labelled.Record{{Tokens: []int32{0, 5, 2}}, {Tokens: []int32{0, 6, 7, 2}}}
 		ask := func() error {
 			_, err := c.Run(t.Context(), records, 1, func(int, int) {})
 			return err
@@ -53,7 +53,7 @@ func TestScoresThatOverflow(t *testing.T) {
 	engine.Values(dev, m.Params[len(m.Params)-1].Value)[0] = 1e6
 	c := newClassifier(dev, m)
 	var broken *model.NonFiniteError
-	if _, err := c.Run(t.Context(), []data.Record{{Tokens: []int32{0, 5, 2}}}, 1, func(int, int) {}); !errors.As(err, &broken) || broken.Output != "scores" {
+	if _, err := c.Run(t.Context(), []labelled.Record{{Tokens: []int32{0, 5, 2}}}, 1, func(int, int) {}); !errors.As(err, &broken) || broken.Output != "scores" {
 		t.Errorf("got %v", err)
 	}
 }

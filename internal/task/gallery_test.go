@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/retrieve"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -47,7 +47,7 @@ func TestHalfAndHalf(t *testing.T) {
 // picture has several.
 func TestChance(t *testing.T) {
 	images, each := 10, 5
-	r := Result{Split: "dev", Scores: Scores{Metrics: train.Numbers{"examples": 50}}, Retrieved: &Retrieved{Set: retrieve.Set{Images: retrieve.Images{IDs: make([]string, images)}, Texts: make(retrieve.Texts, images*each)}}}
+	r := Result{Split: "dev", Scores: Scores{Metrics: train.Numbers{"examples": 50}}, Retrieved: &Retrieved{Set: rank.Set{Images: rank.Images{IDs: make([]string, images)}, Texts: make(rank.Texts, images*each)}}}
 	for i := range images * each {
 		r.Retrieved.Set.ImageOf = append(r.Retrieved.Set.ImageOf, i/each)
 	}
@@ -71,7 +71,7 @@ func TestChance(t *testing.T) {
 
 // What is searched in part of a split says so.
 func TestFirstNotes(t *testing.T) {
-	all := retrieve.Set{Images: retrieve.Images{IDs: []string{"a", "b", "c"}, Source: regions.Source(nil)}}
+	all := rank.Set{Images: rank.Images{IDs: []string{"a", "b", "c"}, Source: regions.Source(nil)}}
 	if got := firstNotes(all.First(2), all); len(got) != 1 || !strings.Contains(got[0], "first 2 of 3 pictures") {
 		t.Errorf("notes %q", got)
 	}

@@ -11,23 +11,25 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/generate"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
+
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/seq2seq"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Generation is what makes a text-to-text task.
 type Generation struct {
 	Data     seq2seq.Task // what its examples are, and their limits
-	Decoding generate.Options
+	Decoding decode.Options
 	// Recipe of the reference, for base and large.
 	BatchSize, Epochs int
 	BaseRate          float64
@@ -126,8 +128,8 @@ func (s *GenerationSettings) adopt(cfg model.Config) {
 	s.MaxSrcLen, s.MaxTgtLen = min(s.MaxSrcLen, cfg.MaxTokens()), min(s.MaxTgtLen, cfg.MaxTokens())
 }
 
-func (s *GenerationSettings) decoding() generate.Options {
-	return generate.Options{
+func (s *GenerationSettings) decoding() decode.Options {
+	return decode.Options{
 		BeamSize: s.BeamSize, LengthPenalty: s.LengthPenalty, MinLength: s.MinOutLen, MaxLength: s.MaxOutLen, BlockTrigrams: s.BlockTrigram, Temperature: 1, TopP: 1, SampleSeed: 1,
 		MaxMemory: int64(s.DecodeMemory) << 20,
 	}
@@ -381,7 +383,7 @@ type writer struct {
 	tok     *tokenizer.Tokenizer
 	limits  limits
 	encoder seq2seq.Encoder
-	decoder *generate.Decoder
+	decoder *decode.Decoder
 	tape    *autograd.Tape
 	dev     engine.Device
 	batch   seq2seq.Batch
@@ -392,12 +394,12 @@ type limits struct {
 	MaxSrcLen          int  `json:"max_src_len"`
 	MaxTgtLen          int  `json:"max_tgt_len"`
 	ContinuousPosition bool `json:"continuous_position"`
-	generate.Options
+	decode.Options
 }
 
 func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
 	return &writer{
-		model: m, tok: tok, limits: l, dev: dev, tape: autograd.NewInference(dev), decoder: generate.New(dev, m, tok),
+		model: m, tok: tok, limits: l, dev: dev, tape: autograd.NewInference(dev), decoder: decode.New(dev, m, tok),
 		encoder: seq2seq.Encoder{
 			Tokenizer: tok, Dialogue: m.Config.ProblemType == model.Dialogue, ContinuousPositions: l.ContinuousPosition,
 			MaxSource: l.MaxSrcLen, MaxTarget: l.MaxTgtLen, TurnTypes: m.Config.TurnTypes, MaxPositions: m.Config.MaxPositions,
@@ -412,7 +414,7 @@ func (w *writer) pack(examples []seq2seq.Example) (model.Text, []int32, error) {
 	if err != nil {
 		return model.Text{}, nil, err
 	}
-	w.batch.Pack(records, data.Sequence(len(records)))
+	w.batch.Pack(records, batches.Sequence(len(records)))
 	b := &w.batch
 	return model.Text{
 		Tokens: b.Tokens, Positions: b.Positions, Roles: b.Roles, Turns: b.Turns, Offsets: b.Offsets, Sources: b.Sources,
@@ -467,9 +469,9 @@ func (w *writer) loss(ctx context.Context, examples []seq2seq.Example, batch int
 }
 
 // write generates a text for each example, and counts the sources that were cut.
-func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o generate.Options, tick func(done, total int)) ([]Generated, seq2seq.Truncated, error) {
+func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o decode.Options, tick func(done, total int)) ([]Generated, seq2seq.Truncated, error) {
 	const part = 256
-	var sources []generate.Source
+	var sources []decode.Source
 	var cut seq2seq.Truncated
 	for lo := 0; lo < len(examples); lo += part {
 		if err := ctx.Err(); err != nil {
@@ -497,7 +499,7 @@ func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o genera
 
 // stream generates the text of one example and calls emit with each piece of it as soon
 // as it is settled.
-func (w *writer) stream(ctx context.Context, x seq2seq.Example, o generate.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
+func (w *writer) stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
 	record, cut, err := w.encoder.EncodeSource(x)
 	if err != nil {
 		return Generated{}, cut, err
@@ -509,13 +511,13 @@ func (w *writer) stream(ctx context.Context, x seq2seq.Example, o generate.Optio
 	return w.generated(x, result), cut, nil
 }
 
-func (w *writer) source(r seq2seq.Record) generate.Source {
-	return generate.Source{Tokens: r.Tokens, Positions: r.Positions, Roles: r.Roles, Turns: r.Turns, TargetPosition: w.encoder.TargetPosition(r.Source)}
+func (w *writer) source(r seq2seq.Record) decode.Source {
+	return decode.Source{Tokens: r.Tokens, Positions: r.Positions, Roles: r.Roles, Turns: r.Turns, TargetPosition: w.encoder.TargetPosition(r.Source)}
 }
 
-func (w *writer) generated(x seq2seq.Example, r generate.Result) Generated {
+func (w *writer) generated(x seq2seq.Example, r decode.Result) Generated {
 	best := r.Best()
-	return Generated{Example: x, Text: generate.Text(w.tok, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.tok.LowerCase()}
+	return Generated{Example: x, Text: decode.Text(w.tok, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.tok.LowerCase()}
 }
 
 // lengths returns the tokens of every example, those of its target, and how many examples

@@ -7,19 +7,19 @@ import (
 	"io/fs"
 	"path/filepath"
 
-	"github.com/unimo-go/unimo/internal/engine/cpu"
-	"github.com/unimo-go/unimo/internal/generate"
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 )
 
 // Generator is a finished model that writes texts. It is not safe for concurrent use.
 type Generator struct {
 	Config   model.Config
 	Dir      string
-	Decoding generate.Options // as the model was fine-tuned for
+	Decoding decode.Options // as the model was fine-tuned for
 	writer   *writer
 	folder   *modeldir.Model
 }
@@ -65,7 +65,7 @@ const maxLimits = 1 << 16
 // readLimits reads generation_config.json. A model without one, such as a converted
 // checkpoint, reads and writes as much as it has positions for.
 func readLimits(path string, cfg model.Config) (limits, error) {
-	l := limits{MaxSrcLen: cfg.MaxTokens(), MaxTgtLen: min(128, cfg.MaxTokens()), Options: generate.Default}
+	l := limits{MaxSrcLen: cfg.MaxTokens(), MaxTgtLen: min(128, cfg.MaxTokens()), Options: decode.Default}
 	if err := infile.ReadJSON(path, maxLimits, &l); errors.Is(err, fs.ErrNotExist) {
 		return l, nil
 	} else if err != nil {
@@ -86,13 +86,13 @@ func (g *Generator) Dialogue() bool { return g.Config.ProblemType == model.Dialo
 
 // Write generates a text for each example, which needs no target. The examples that
 // were cut to the model's limits are counted.
-func (g *Generator) Write(ctx context.Context, examples []seq2seq.Example, o generate.Options, tick func(done, total int)) ([]Generated, seq2seq.Truncated, error) {
+func (g *Generator) Write(ctx context.Context, examples []seq2seq.Example, o decode.Options, tick func(done, total int)) ([]Generated, seq2seq.Truncated, error) {
 	return g.writer.write(ctx, examples, o, tick)
 }
 
 // Stream generates the text of one example and calls emit with each piece of it as
 // soon as it is settled. The result has the whole text.
-func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o generate.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
+func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
 	return g.writer.stream(ctx, x, o, emit)
 }
 

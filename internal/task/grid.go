@@ -15,9 +15,9 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -230,7 +230,7 @@ const shownRuns = 6
 
 // curves is a plot of the best runs' scores on dev.
 func (g *Grid) curves(out string) ([]report.Curve, error) {
-	order := data.Sequence(len(g.Cells))
+	order := batches.Sequence(len(g.Cells))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(g.Cells[b].Score, g.Cells[a].Score) })
 	best := order[:min(shownRuns, len(order))]
 	c := report.Curve{Title: g.Metric + " on dev", XLabel: "step", YLabel: g.Metric}

@@ -9,10 +9,10 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/parallel"
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/regions"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
 // ImageOptions say where the images of a task come from.

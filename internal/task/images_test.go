@@ -5,7 +5,7 @@ import (
 	"path/filepath"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/captions"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
 )
 
 // A run goes on with the pictures that it began with: others of the same names and sizes are others.

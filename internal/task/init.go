@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/model"
 )
 

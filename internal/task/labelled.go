@@ -13,15 +13,17 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/report"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // readLabelled reads a file of labelled texts and tells log, unless it is nil, what people should know of it.
-func readLabelled(path string, s data.Schema, opt data.ReadOptions, log *slog.Logger) ([]data.Example, error) {
-	examples, report, err := data.Read(path, s, opt)
+func readLabelled(path string, s labelled.Schema, opt labelled.ReadOptions, log *slog.Logger) ([]labelled.Example, error) {
+	examples, report, err := labelled.Read(path, s, opt)
 	if err != nil || log == nil {
 		return examples, err
 	}
@@ -36,7 +38,7 @@ func readLabelled(path string, s data.Schema, opt data.ReadOptions, log *slog.Lo
 
 // WithLabels returns the preset with the labels that examples have, where it leaves them to the data, and gives the
 // examples their classes.
-func (p *Preset) WithLabels(examples []data.Example) (*Preset, error) {
+func (p *Preset) WithLabels(examples []labelled.Example) (*Preset, error) {
 	if !p.Schema.Open {
 		return p, nil
 	}
@@ -47,18 +49,18 @@ func (p *Preset) WithLabels(examples []data.Example) (*Preset, error) {
 			low, high, scores[i] = min(low, x.Score), max(high, x.Score), x.Score
 		}
 		if low == high {
-			return nil, &data.FileError{File: examples[0].File, Problem: fmt.Sprintf("has the score %v in all of %d examples", low, len(examples)),
+			return nil, &textfile.FileError{File: examples[0].File, Problem: fmt.Sprintf("has the score %v in all of %d examples", low, len(examples)),
 				Remedy: "there is nothing to be learnt from it; check which column holds the scores (--columns label=NAME)"}
 		}
 		resolved.Schema.MinScore, resolved.Schema.MaxScore = low, high
 		resolved.ScoreMean, resolved.ScoreScale = stat.PopMeanStdDev(scores, nil)
 		return &resolved, nil
 	}
-	names, err := data.LabelNames(examples)
+	names, err := labelled.LabelNames(examples)
 	if err != nil {
 		return nil, err
 	}
-	data.Assign(examples, names)
+	labelled.Assign(examples, names)
 	resolved.Schema.Labels = names
 	return &resolved, nil
 }
@@ -81,7 +83,7 @@ func (p *Preset) of(cfg model.Config) *Preset {
 
 // drawDev takes about that share of examples away, as a dev set. Examples with the same texts stay together, so
 // that none is trained on and asked for. The draw depends on the seed alone.
-func drawDev(examples []data.Example, share float64, seed uint64) (rest, drawn []data.Example) {
+func drawDev(examples []labelled.Example, share float64, seed uint64) (rest, drawn []labelled.Example) {
 	want := int(math.Round(share * float64(len(examples))))
 	want = min(max(want, 1), len(examples)-1)
 	same := map[string][]int{}
@@ -90,7 +92,7 @@ func drawDev(examples []data.Example, share float64, seed uint64) (rest, drawn [
 	}
 	taken := make([]bool, len(examples))
 	n := 0
-	for _, i := range data.Permutation(seed, 0, len(examples)) {
+	for _, i := range batches.Permutation(seed, 0, len(examples)) {
 		if taken[i] {
 			continue
 		}
@@ -151,7 +153,7 @@ const (
 )
 
 // Shares says how many examples have which label, or between which numbers their scores lie.
-func Shares(s data.Schema, examples []data.Example) string {
+func Shares(s labelled.Schema, examples []labelled.Example) string {
 	if s.Regression {
 		low, high, sum := examples[0].Score, examples[0].Score, 0.0
 		for _, x := range examples {
@@ -172,7 +174,7 @@ func Shares(s data.Schema, examples []data.Example) string {
 	for _, label := range labels[:min(shownLabels, len(labels))] {
 		shown := label
 		if len(shown) > longLabel {
-			shown = data.Quote(label)
+			shown = textfile.Quote(label)
 		}
 		parts = append(parts, fmt.Sprintf("%s: %d (%.1f %%)", shown, count[label], 100*float64(count[label])/float64(len(examples))))
 	}
@@ -229,7 +231,7 @@ func (r Result) ByClass() *report.Table {
 // classTables are the scores by class and, of more classes than a matrix can show, what was mixed up most often.
 func classTables(labels []string, confusion [][]int) []report.Table {
 	scores := metrics.PerClass(confusion)
-	classes := data.Sequence(len(scores))
+	classes := batches.Sequence(len(scores))
 	byClass := report.Table{Title: "Scores by class", Header: []string{"class", "examples", "predicted", "precision", "recall", "F1"}}
 	if len(classes) > shownClasses {
 		slices.SortStableFunc(classes, func(a, b int) int { return scores[b].Gold - scores[a].Gold })

@@ -8,17 +8,17 @@ import (
 
 	"pgregory.net/rapid"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // A drawn dev set has about the share that was asked for, nothing is lost or in both parts, and no text is in both.
 func TestDrawDev(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
-		var examples []data.Example
+		var examples []labelled.Example
 		for i, text := range rapid.SliceOfN(rapid.IntRange(0, 50), 2, 80).Draw(t, "texts") {
-			examples = append(examples, data.Example{TextA: fmt.Sprint(text), Line: i + 1})
+			examples = append(examples, labelled.Example{TextA: fmt.Sprint(text), Line: i + 1})
 		}
 		share, seed := rapid.Float64Range(0.01, 0.99).Draw(t, "share"), rapid.Uint64().Draw(t, "seed")
 		rest, drawn := drawDev(examples, share, seed)
@@ -41,16 +41,16 @@ func TestDrawDev(t *testing.T) {
 			t.Fatal("another draw with the same seed")
 		}
 	})
-	var distinct []data.Example
+	var distinct []labelled.Example
 	for i := range 100 {
-		distinct = append(distinct, data.Example{TextA: fmt.Sprint(i)})
+		distinct = append(distinct, labelled.Example{TextA: fmt.Sprint(i)})
 	}
 	_, first := drawDev(distinct, 0.2, 1)
 	_, second := drawDev(distinct, 0.2, 2)
 	if len(first) != 20 || len(second) != 20 || first[0].TextA == second[0].TextA && first[1].TextA == second[1].TextA && first[2].TextA == second[2].TextA {
 		t.Errorf("%d and %d drawn", len(first), len(second))
 	}
-	same := []data.Example{{TextA: "a"}, {TextA: "a"}}
+	same := []labelled.Example{{TextA: "a"}, {TextA: "a"}}
 	if rest, drawn := drawDev(same, 0.5, 1); len(rest) != 2 || len(drawn) != 0 {
 		t.Errorf("%d and %d of two that are the same", len(rest), len(drawn))
 	}
@@ -61,14 +61,14 @@ func TestWithLabels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	examples := []data.Example{{Label: "b", Class: -1}, {Label: "a", Class: -1}}
+	examples := []labelled.Example{{Label: "b", Class: -1}, {Label: "a", Class: -1}}
 	resolved, err := p.WithLabels(examples)
 	if err != nil || !slices.Equal(resolved.Schema.Labels, []string{"a", "b"}) || p.Schema.Labels != nil || examples[0].Class != 1 {
 		t.Errorf("%+v, %v, %+v", resolved, err, p.Schema)
 	}
 	if r, err := Find("regress"); err != nil {
 		t.Error(err)
-	} else if _, err := r.WithLabels([]data.Example{{Score: 3}, {Score: 3}}); err == nil || !strings.Contains(err.Error(), "score 3 in all of 2") {
+	} else if _, err := r.WithLabels([]labelled.Example{{Score: 3}, {Score: 3}}); err == nil || !strings.Contains(err.Error(), "score 3 in all of 2") {
 		t.Errorf("equal scores: %v", err)
 	} else if of := p.of(model.Config{NumLabels: 2, ID2Label: map[string]string{"1": "y"}}); !slices.Equal(of.Schema.Labels, []string{"0", "y"}) {
 		t.Errorf("of a model: %v", of.Schema.Labels)
@@ -98,8 +98,8 @@ func TestClassTables(t *testing.T) {
 }
 
 func TestBaseline(t *testing.T) {
-	p := &Preset{Schema: data.Schema{Labels: []string{"a", "b"}}}
-	r := Result{Preset: p, Examples: make([]data.Example, 5), Scores: Scores{Confusion: [][]int{{2, 0}, {1, 2}}}}
+	p := &Preset{Schema: labelled.Schema{Labels: []string{"a", "b"}}}
+	r := Result{Preset: p, Examples: make([]labelled.Example, 5), Scores: Scores{Confusion: [][]int{{2, 0}, {1, 2}}}}
 	if got := r.Baseline(); got != "always b: 0.6000" {
 		t.Error(got)
 	}

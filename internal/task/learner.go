@@ -10,16 +10,20 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/checkpoint"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/optim"
+
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // job is what the runs of one kind of task do in their own way.
@@ -59,7 +63,7 @@ type baseLearner struct {
 	tok              *tokenizer.Tokenizer
 	card             card
 	files            map[string][]byte // further files of the model's folder
-	batches          data.Batches
+	batches          batches.Batches
 	examples, devLen int             // training examples, dev examples
 	about            []string        // lines about the data, for people
 	line             func(i int) int // of a training example
@@ -70,7 +74,7 @@ type baseLearner struct {
 func newBase(p *Preset, s *CommonSettings, dev engine.Device, cfg model.Config, params model.Parameters, tok *tokenizer.Tokenizer, lengths []int) baseLearner {
 	b := baseLearner{
 		preset: p, dev: dev, config: cfg, params: params, tok: tok, examples: len(lengths),
-		batches: data.Batches{Lengths: lengths, Size: s.BatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed},
+		batches: batches.Batches{Lengths: lengths, Size: s.BatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed},
 	}
 	for _, param := range params {
 		b.optimised = append(b.optimised, optim.Param{Name: param.Name, Value: param.Value, Grad: param.Gradient()})
@@ -145,12 +149,12 @@ func (b *baseLearner) Repair(dir string, note train.Note) (int, error) {
 type classification struct {
 	preset        *Preset
 	settings      *ClassificationSettings
-	train, devSet []data.Example
+	train, devSet []labelled.Example
 	drawn         bool // the dev set, from the training file
 }
 
 func (c *classification) read(files []splitFile, o *Options) error {
-	opt := data.ReadOptions{Columns: c.settings.columns()}
+	opt := labelled.ReadOptions{Columns: c.settings.columns()}
 	train, err := readLabelled(files[0].Path, c.preset.Schema, opt, o.Log)
 	if err != nil {
 		return err
@@ -161,7 +165,7 @@ func (c *classification) read(files []splitFile, o *Options) error {
 	o.Preset, c.train = c.preset, train
 	if c.settings.DevShare > 0 {
 		if c.train, c.devSet = drawDev(train, c.settings.DevShare, c.settings.DevSeed); len(c.devSet) == 0 {
-			return &data.FileError{File: files[0].Path, Problem: "has a single text", Remedy: "no dev set can be drawn from it: name one with --dev"}
+			return &textfile.FileError{File: files[0].Path, Problem: "has a single text", Remedy: "no dev set can be drawn from it: name one with --dev"}
 		}
 		c.drawn = true
 		o.Log.Info(fmt.Sprintf("dev: %d of %d examples of %s, drawn with seed %d", len(c.devSet), len(train), files[0].Path, c.settings.DevSeed))
@@ -195,7 +199,7 @@ func (c *classification) learner(_ context.Context, dev engine.Device, cfg model
 	if err != nil {
 		return nil, err
 	}
-	enc := data.Encoder{Tokenizer: tok, MaxLen: c.settings.MaxSeqLen}
+	enc := labelled.Encoder{Tokenizer: tok, MaxLen: c.settings.MaxSeqLen}
 	records, cut := enc.EncodeAll(c.train)
 	if cut > 0 {
 		log.Warn(fmt.Sprintf("%d of %d training texts are longer than %d tokens (max_seq_len) and were cut", cut, len(records), c.settings.MaxSeqLen))
@@ -205,7 +209,7 @@ func (c *classification) learner(_ context.Context, dev engine.Device, cfg model
 	}
 	devRecords, _ := enc.EncodeAll(c.devSet)
 	l := &classificationLearner{
-		baseLearner: newBase(c.preset, &c.settings.CommonSettings, dev, cfg, m.Params, tok, data.Lengths(records)),
+		baseLearner: newBase(c.preset, &c.settings.CommonSettings, dev, cfg, m.Params, tok, labelled.Lengths(records)),
 		settings:    c.settings, model: m, train: records, evalSet: devRecords, encoder: enc, runner: newClassifier(dev, m),
 	}
 	l.devLen, l.about = len(devRecords), c.about(log)
@@ -221,12 +225,12 @@ type classificationLearner struct {
 	baseLearner
 	settings *ClassificationSettings
 	model    *model.Classifier
-	train    []data.Record
-	batch    data.Batch
+	train    []labelled.Record
+	batch    labelled.Batch
 
-	evalSet []data.Record  // of the first dev split
-	drawn   []data.Example // its examples, where no file holds them alone
-	encoder data.Encoder
+	evalSet []labelled.Record  // of the first dev split
+	drawn   []labelled.Example // its examples, where no file holds them alone
+	encoder labelled.Encoder
 	runner  Classifier
 }
 
@@ -264,12 +268,12 @@ func (l *classificationLearner) score(ctx context.Context, f splitFile, tick fun
 		}
 		return Result{Preset: l.preset, Split: f.Split, File: f.Path, Examples: l.drawn, Outputs: out, Scores: score(l.preset, l.config, l.evalSet, out)}, nil
 	}
-	opt := data.ReadOptions{Columns: l.settings.columns()}
+	opt := labelled.ReadOptions{Columns: l.settings.columns()}
 	return evaluateFile(ctx, l.preset, &l.runner, &l.encoder, f, opt, l.settings.EvalBatchSize, tick, nil)
 }
 
 func (l *classificationLearner) predict(ctx context.Context, f splitFile, dir string, tick func(done, total int)) error {
-	examples, err := readLabelled(f.Path, l.preset.Schema, data.ReadOptions{Labels: data.LabelsIgnored, Columns: l.settings.columns()}, nil)
+	examples, err := readLabelled(f.Path, l.preset.Schema, labelled.ReadOptions{Labels: labelled.LabelsIgnored, Columns: l.settings.columns()}, nil)
 	if err != nil {
 		return &testSetError{err}
 	}

@@ -4,14 +4,14 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 // The tokens of all epochs, or of the share that max_steps leaves.
 func TestTrainingTokens(t *testing.T) {
-	b := baseLearner{preset: presets["sst-2"], batches: data.Batches{Lengths: []int{10, 20, 30, 40}, Size: 1}}
+	b := baseLearner{preset: presets["sst-2"], batches: batches.Batches{Lengths: []int{10, 20, 30, 40}, Size: 1}}
 	for _, c := range []struct {
 		train.Config
 		want int64

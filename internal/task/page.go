@@ -9,8 +9,8 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/config"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -63,7 +63,7 @@ func (r *run) facts(l learner) []report.Item {
 
 func (r *run) settingItems() []report.Item {
 	var items []report.Item
-	for _, setting := range config.List(r.settings) {
+	for _, setting := range settings.List(r.settings) {
 		items = append(items, report.Item{Key: setting.Key, Value: fmt.Sprint(setting.Value)})
 	}
 	return items

@@ -10,9 +10,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 )
 
 // predictionFiles are the files that hold what was predicted for a split.
@@ -134,22 +134,22 @@ func writeLines(dir, name string, n int, line func(i int) any) error {
 }
 
 // writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
-func writePredictions(p *Preset, dir, split string, examples []data.Example, out Outputs) error {
+func writePredictions(p *Preset, dir, split string, examples []labelled.Example, out Outputs) error {
 	if err := atomicfile.Mkdir(dir); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
 	list := predictions(p, examples, out)
-	if err := data.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
+	if err := labelled.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
 		return err
 	}
-	return data.WriteSubmission(filepath.Join(dir, split+".glue.tsv"), list, p.submission())
+	return labelled.WriteSubmission(filepath.Join(dir, split+".glue.tsv"), list, p.submission())
 }
 
 // predictions returns what prediction files hold.
-func predictions(p *Preset, examples []data.Example, out Outputs) []data.Prediction {
-	list := make([]data.Prediction, len(out))
+func predictions(p *Preset, examples []labelled.Example, out Outputs) []labelled.Prediction {
+	list := make([]labelled.Prediction, len(out))
 	for i, logits := range out {
-		list[i] = data.Prediction{ID: examples[i].ID, Score: logits[0]}
+		list[i] = labelled.Prediction{ID: examples[i].ID, Score: logits[0]}
 		if !p.Schema.Regression {
 			list[i].Class = argmax(logits)
 			for _, prob := range softmax(logits) {
@@ -161,8 +161,8 @@ func predictions(p *Preset, examples []data.Example, out Outputs) []data.Predict
 }
 
 // submission is the form of the task's file for GLUE's server.
-func (p *Preset) submission() data.Submission {
-	s := data.Submission{Names: p.Submission, Regression: p.Schema.Regression, MinScore: p.Schema.MinScore, MaxScore: p.Schema.MaxScore}
+func (p *Preset) submission() labelled.Submission {
+	s := labelled.Submission{Names: p.Submission, Regression: p.Schema.Regression, MinScore: p.Schema.MinScore, MaxScore: p.Schema.MaxScore}
 	if s.Names == nil {
 		s.Names = p.Schema.Labels
 	}

@@ -5,10 +5,11 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/names"
-	"github.com/unimo-go/unimo/internal/seq2seq"
 )
 
 // Split is a set of examples and the names its file may have in a data folder. A split
@@ -23,7 +24,7 @@ func (p *Preset) resolve(path string, s Split) (string, error) {
 	if p.Generation != nil {
 		return seq2seq.Resolve(path, s.Name)
 	}
-	return data.Resolve(path, s.Name, s.Files)
+	return textfile.Resolve(path, s.Name, s.Files)
 }
 
 // FileNames says which files a folder of the task's data holds, for help.
@@ -34,9 +35,9 @@ func (p *Preset) FileNames() []string {
 	if p.Retrieval != nil {
 		return []string{"images/, captions.csv and the lists train.txt and dev.txt of pictures (see docs/formats.md)"}
 	}
-	names := []string{p.Train.Files[0] + data.Endings[0]}
+	names := []string{p.Train.Files[0] + textfile.Endings[0]}
 	for _, split := range p.Dev {
-		names = append(names, split.Files[0]+data.Endings[0])
+		names = append(names, split.Files[0]+textfile.Endings[0])
 	}
 	return append(names, "or .csv, .jsonl, .json")
 }
@@ -57,7 +58,7 @@ type Preset struct {
 	Pretraining bool
 
 	// Schema of an open task has no labels until WithLabels or a model gives them.
-	Schema data.Schema
+	Schema labelled.Schema
 	// ScoreMean and ScoreScale are those of the training examples of an open regression: the model
 	// learns scores with mean 0 and deviation 1.
 	ScoreMean, ScoreScale float64
@@ -139,7 +140,7 @@ func test(files ...string) []Split { return []Split{{"test", append([]string{"te
 var presets = map[string]*Preset{
 	"sst-2": {
 		Name: "sst-2", Title: "SST-2 (sentiment of film reviews)", Metric: "accuracy", MiniEpochs: 1,
-		Schema: data.Schema{
+		Schema: labelled.Schema{
 			Labels: []string{"negative", "positive"},
 		},
 		Train: trainFiles(), Dev: dev(), Test: test(),
@@ -147,21 +148,21 @@ var presets = map[string]*Preset{
 	},
 	"classify": {
 		Name: "classify", Title: "classification of own texts", Metric: "accuracy", MiniEpochs: openEpochs,
-		Schema: data.Schema{Open: true},
+		Schema: labelled.Schema{Open: true},
 		Train:  trainFiles(), Dev: dev(), Test: test(),
 	},
 	"regress": {
 		Name: "regress", Title: "regression on own texts", Metric: "pearson", MiniEpochs: openEpochs,
-		Schema: data.Schema{Open: true, Regression: true},
+		Schema: labelled.Schema{Open: true, Regression: true},
 		Train:  trainFiles(), Dev: dev(), Test: test(),
 	},
 	"cola": {
 		Name: "cola", Title: "CoLA (linguistic acceptability)", Metric: "matthews", MiniEpochs: 10,
-		Schema: data.Schema{
+		Schema: labelled.Schema{
 			Labels: []string{"unacceptable", "acceptable"},
-			Headerless: []data.Layout{{
-				Name: "CoLA", Format: data.FormatTSV,
-				Columns: []data.Role{data.Ignored, data.Label, data.Ignored, data.TextA},
+			Headerless: []labelled.Layout{{
+				Name: "CoLA", Format: textfile.FormatTSV,
+				Columns: []labelled.Role{labelled.Ignored, labelled.Label, labelled.Ignored, labelled.TextA},
 			}},
 		},
 		Train: trainFiles("in_domain_train"), Dev: dev("in_domain_dev"), Test: test(),
@@ -169,7 +170,7 @@ var presets = map[string]*Preset{
 	},
 	"mnli": {
 		Name: "mnli", Title: "MNLI (natural language inference)", Metric: "accuracy", MiniEpochs: 3,
-		Schema: data.Schema{
+		Schema: labelled.Schema{
 			Pair:   true,
 			Labels: []string{"entailment", "neutral", "contradiction"},
 		},
@@ -186,11 +187,11 @@ var presets = map[string]*Preset{
 	},
 	"sts-b": {
 		Name: "sts-b", Title: "STS-B (semantic similarity, 0 to 5)", Metric: "pearson", MiniEpochs: 10,
-		Schema: data.Schema{
+		Schema: labelled.Schema{
 			Pair: true, Regression: true, MinScore: 0, MaxScore: 5,
-			Headerless: []data.Layout{{
-				Name: "STSbenchmark CSV", Format: data.FormatCSV,
-				Columns: []data.Role{data.TextA, data.TextB, data.Label},
+			Headerless: []labelled.Layout{{
+				Name: "STSbenchmark CSV", Format: textfile.FormatCSV,
+				Columns: []labelled.Role{labelled.TextA, labelled.TextB, labelled.Label},
 			}},
 		},
 		Train: trainFiles("stsb-en-train"), Dev: dev("stsb-en-dev"), Test: test("stsb-en-test"),
@@ -204,7 +205,7 @@ const openEpochs = 10
 // the command line.
 var Opinions = &Preset{
 	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy", MiniEpochs: 6,
-	Schema: data.Schema{Labels: []string{"negative", "positive"}},
+	Schema: labelled.Schema{Labels: []string{"negative", "positive"}},
 	Train:  trainFiles(), Dev: dev(),
 }
 

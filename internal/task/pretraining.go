@@ -14,17 +14,20 @@ import (
 	"strings"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/engine"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/optim"
+
 	"github.com/unimo-go/unimo/internal/pretrain"
-	"github.com/unimo-go/unimo/internal/regions"
+
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/retrieve"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Pretraining is the task of "unimo pretrain"; it is not among the names of the others.
@@ -273,7 +276,7 @@ type pretrainingLearner struct {
 
 	tape    *autograd.Tape // for measuring
 	heldOut []*pretrain.Batch
-	probe   *retrieve.Set // held-out pairs; nil without
+	probe   *rank.Set // held-out pairs; nil without
 }
 
 var (
@@ -336,9 +339,9 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 }
 
 // searched makes a set of held-out pairs, of which those whose image cannot be read are left out.
-func (l *pretrainingLearner) searched(samples []*corpus.Sample) (*retrieve.Set, error) {
+func (l *pretrainingLearner) searched(samples []*corpus.Sample) (*rank.Set, error) {
 	images := &imagesInMemory{dim: l.config.ImageEmbeddingSize, images: map[string]*regions.Image{}}
-	set := &retrieve.Set{}
+	set := &rank.Set{}
 	enc := captionEncoder{l.tok, l.settings.MaxSeqLen}
 	for _, s := range samples {
 		im := new(regions.Image)
@@ -352,7 +355,7 @@ func (l *pretrainingLearner) searched(samples []*corpus.Sample) (*retrieve.Set, 
 		images.ids = append(images.ids, s.Key)
 		images.images[s.Key] = im
 	}
-	set.Images = retrieve.Images{Source: images, IDs: images.ids}
+	set.Images = rank.Images{Source: images, IDs: images.ids}
 	return set, nil
 }
 
@@ -521,7 +524,7 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 	if l.probe == nil {
 		return m, nil
 	}
-	scorer := retrieve.NewScorer(l.dev, &l.model.Retriever)
+	scorer := rank.NewScorer(l.dev, &l.model.Retriever)
 	v, err := scorer.Vectors(ctx, *l.probe, func(int, int) {})
 	if err != nil {
 		return nil, err

@@ -4,14 +4,15 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/corpus"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/masking"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/picture"
+
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/pretrain"
-	"github.com/unimo-go/unimo/internal/regions"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/pretrain/masking"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // PretrainingSettings are those of pre-training.
@@ -107,8 +108,8 @@ func (s *PretrainingSettings) Validate() error {
 		{s.MaxSteps >= 1, "max_steps", s.MaxSteps, "1 or more: a stream has no end"},
 		{s.Epochs == 1, "epochs", s.Epochs, "1: max_steps says how long pre-training goes on"},
 		{!s.InTokens, "in_tokens", s.InTokens, "false: a batch is of so many samples"},
-		{s.MaxTextLen >= data.MinSeqLen, "max_text_len", s.MaxTextLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
-		{s.MaxSeqLen >= data.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
+		{s.MaxTextLen >= batches.MinSeqLen, "max_text_len", s.MaxTextLen, fmt.Sprintf("%d or more", batches.MinSeqLen)},
+		{s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)},
 		{s.ShuffleBuffer >= 1, "shuffle_buffer", s.ShuffleBuffer, "1 or more"},
 		{s.Workers >= 1, "workers", s.Workers, "1 or more"},
 		{s.HeldOutShare >= 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "0 or more, and less than 1"},

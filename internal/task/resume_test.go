@@ -13,12 +13,12 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 // labelled is a small data set of two classes.
-func labelled(t *testing.T) string {
+func labelledTask(t *testing.T) string {
 	t.Helper()
 	const table = "sentence\tlabel\na dull film\t0\nwonderful from its first minute to the very last one\t1\nbad\t0\nit is a great joy\t1\n"
 	return writeFiles(t, map[string]string{"train.tsv": table, "dev.tsv": table})
@@ -61,7 +61,7 @@ func files(t *testing.T, dir string) map[string]string {
 // Whatever is missing of the models when a run goes on is there at its end, as it was. Settings that
 // change nothing about the result may differ.
 func TestResumeMendsModels(t *testing.T) {
-	o := options(t, preset(t, "sst-2"), labelled(t), "batch_size=4")
+	o := options(t, preset(t, "sst-2"), labelledTask(t), "batch_size=4")
 	if _, err := Finetune(t.Context(), o); err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +97,7 @@ func TestResumeMendsModels(t *testing.T) {
 
 // Nobody else writes into the folder of a run, or of a grid, meanwhile.
 func TestRunIsLocked(t *testing.T) {
-	o := options(t, preset(t, "sst-2"), labelled(t), "batch_size=4")
+	o := options(t, preset(t, "sst-2"), labelledTask(t), "batch_size=4")
 	o.Resume = true
 	lock, err := atomicfile.Own(o.Out)
 	if err != nil {
@@ -162,7 +162,7 @@ func TestFailedStartLeavesNothing(t *testing.T) {
 	for want, o := range map[string]Options{
 		"is held out":       options(t, Pretraining, "", append(one, "held_out_share=0.000001")...),
 		"batch_size, now 9": options(t, Pretraining, "", "ratio_images=0", "ratio_text=0", "max_steps=2", "batch_size=9", "held_out_share=0.5", "image_size=32", "pairs=["+strconv.Quote(pictures(t))+"]"),
-		"of disk":           options(t, preset(t, "sst-2"), labelled(t), huge...),
+		"of disk":           options(t, preset(t, "sst-2"), labelledTask(t), huge...),
 	} {
 		for _, there := range []bool{false, true} {
 			if there {
@@ -190,7 +190,7 @@ type remover struct {
 func (r remover) Step(train.StepEvent) { os.RemoveAll(r.dir) }
 
 func TestFolderRemovedMeanwhile(t *testing.T) {
-	o := options(t, preset(t, "sst-2"), labelled(t), "batch_size=1")
+	o := options(t, preset(t, "sst-2"), labelledTask(t), "batch_size=1")
 	for dir, want := range map[string]string{o.Out: "was removed or moved", filepath.Join(o.Out, "snapshots"): ""} {
 		o.Observer = remover{dir: dir}
 		_, err := Finetune(t.Context(), o)

@@ -16,19 +16,22 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/metrics"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/parallel"
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/regions"
+
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/retrieve"
-	"github.com/unimo-go/unimo/internal/tokenizer"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/metrics"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Retrieval is what makes an image-text retrieval task; all of them have the reference's
@@ -95,7 +98,7 @@ func (s *RetrievalSettings) Validate() error {
 		return err
 	}
 	err := firstUnmet(
-		condition{s.MaxSeqLen >= data.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", data.MinSeqLen)},
+		condition{s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)},
 		condition{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
 		condition{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
 		condition{s.Negatives >= 2, "negatives", s.Negatives, "2 or more"},
@@ -235,9 +238,9 @@ func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Conf
 	l := &retrievalLearner{
 		baseLearner: newBase(j.preset, &s.CommonSettings, dev, cfg, m.Params, tok, lengths),
 		settings:    s, model: m, train: j.train, devCaptions: j.devSet, tokens: tokens, source: j.source, encoder: enc,
-		groups: captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed}, scorer: retrieve.NewScorer(dev, m),
+		groups: captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed}, scorer: rank.NewScorer(dev, m),
 	}
-	l.contrast = data.Batches{Lengths: alone, Size: s.ContrastBatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}
+	l.contrast = batches.Batches{Lengths: alone, Size: s.ContrastBatchSize, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}
 	all := evalSet(j.devSet, j.source, enc)
 	l.devSet = all.First(s.EvalImages)
 	l.devNotes = firstNotes(l.devSet, all)
@@ -260,12 +263,12 @@ type captionEncoder struct {
 }
 
 func (e captionEncoder) encode(text string) (tokens []int32, cut bool) {
-	r, cut := (&data.Encoder{Tokenizer: e.tok, MaxLen: e.maxLen}).Encode(data.Example{TextA: text})
+	r, cut := (&labelled.Encoder{Tokenizer: e.tok, MaxLen: e.maxLen}).Encode(labelled.Example{TextA: text})
 	return r.Tokens, cut
 }
 
-func (e captionEncoder) all(set *captions.Set) (tokens retrieve.Texts, cut int) {
-	tokens = make(retrieve.Texts, len(set.Captions))
+func (e captionEncoder) all(set *captions.Set) (tokens rank.Texts, cut int) {
+	tokens = make(rank.Texts, len(set.Captions))
 	for i, c := range set.Captions {
 		if c.Tokens != nil {
 			tokens[i] = captions.Truncate(c.Tokens, e.maxLen)
@@ -282,9 +285,9 @@ func (e captionEncoder) all(set *captions.Set) (tokens retrieve.Texts, cut int) 
 	return tokens, cut
 }
 
-func evalSet(set *captions.Set, source regions.Source, enc captionEncoder) retrieve.Set {
+func evalSet(set *captions.Set, source regions.Source, enc captionEncoder) rank.Set {
 	tokens, _ := enc.all(set)
-	return retrieve.Set{Images: retrieve.Images{Source: source, IDs: set.Images}, Texts: tokens, ImageOf: set.ImageOf()}
+	return rank.Set{Images: rank.Images{Source: source, IDs: set.Images}, Texts: tokens, ImageOf: set.ImageOf()}
 }
 
 // retrievalLearner implements [learner].
@@ -294,19 +297,19 @@ type retrievalLearner struct {
 	model       *model.Retriever
 	train       *captions.Set
 	devCaptions *captions.Set
-	tokens      retrieve.Texts
+	tokens      rank.Texts
 	source      regions.Source
 	groups      captions.Groups
-	contrast    data.Batches // of the epochs that train vectors only
+	contrast    batches.Batches // of the epochs that train vectors only
 	encoder     captionEncoder
-	devNotes    []string     // on what of dev is not scored
-	devSet      retrieve.Set // of its first images
-	scorer      *retrieve.Scorer
+	devNotes    []string // on what of dev is not scored
+	devSet      rank.Set // of its first images
+	scorer      *rank.Scorer
 }
 
 var _ learner = (*retrievalLearner)(nil)
 
-func (l *retrievalLearner) plan(epoch int) *data.Batches {
+func (l *retrievalLearner) plan(epoch int) *batches.Batches {
 	if epoch < l.settings.ContrastEpochs {
 		return &l.contrast
 	}
@@ -412,7 +415,7 @@ func (l *retrievalLearner) inputs(b *pairBatch, epoch int) (model.Images, model.
 		}
 		packed.Append(&read[i])
 	}
-	texts := make(retrieve.Texts, len(b.captions))
+	texts := make(rank.Texts, len(b.captions))
 	for i, c := range b.captions {
 		texts[i] = l.tokens[c]
 		if own := b.imageOf[i]; own >= 0 && flipped[own] {
@@ -585,19 +588,19 @@ func (l *retrievalLearner) Evaluate(ctx context.Context, epoch int, tick func(do
 
 // assess ranks a set by two stages or, with candidates 0, by the match score of every pair; with
 // vectorsOnly by vectors.
-func (l *retrievalLearner) assess(ctx context.Context, set retrieve.Set, candidates int, vectorsOnly bool, tick func(done, total int)) (retrieve.Outcome, error) {
+func (l *retrievalLearner) assess(ctx context.Context, set rank.Set, candidates int, vectorsOnly bool, tick func(done, total int)) (rank.Outcome, error) {
 	if candidates == 0 && !vectorsOnly {
 		return l.scorer.Exhaustive(ctx, set, nil, tick)
 	}
 	v, err := l.scorer.Vectors(ctx, set, tick)
 	if err != nil {
-		return retrieve.Outcome{}, err
+		return rank.Outcome{}, err
 	}
 	return l.scorer.TwoStage(ctx, set, v, candidates, tick)
 }
 
 // recallNumbers are the metrics of retrieval by their names.
-func recallNumbers(r retrieve.Recalls, set retrieve.Set) train.Numbers {
+func recallNumbers(r rank.Recalls, set rank.Set) train.Numbers {
 	m := train.Numbers{
 		"recall@1":  train.Number((r.Image.At1 + r.Text.At1) / 2),
 		"mean_rank": train.Number((r.Image.MeanRank + r.Text.MeanRank) / 2),

@@ -5,8 +5,8 @@ import (
 	"slices"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/data"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -117,8 +117,8 @@ func TestHardNegatives(t *testing.T) {
 // The first epochs have the batches of vectors, the others those of groups, and the totals add up.
 func TestEpochsOfVectorsComeFirst(t *testing.T) {
 	lengths := make([]int, 100)
-	l := &retrievalLearner{settings: &RetrievalSettings{ContrastEpochs: 2}, contrast: data.Batches{Lengths: lengths, Size: 30}}
-	l.batches = data.Batches{Lengths: lengths, Size: 9}
+	l := &retrievalLearner{settings: &RetrievalSettings{ContrastEpochs: 2}, contrast: batches.Batches{Lengths: lengths, Size: 30}}
+	l.batches = batches.Batches{Lengths: lengths, Size: 9}
 	total := 0
 	for epoch := range 5 {
 		if got := l.Total(epoch); got != total {

@@ -17,16 +17,18 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/captions"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/modeldir"
-	"github.com/unimo-go/unimo/internal/picture"
-	"github.com/unimo-go/unimo/internal/regions"
+
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/retrieve"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -39,7 +41,7 @@ type Retriever struct {
 
 	rank    RankOptions // of evaluation
 	model   *model.Retriever
-	scorer  *retrieve.Scorer
+	scorer  *rank.Scorer
 	encoder captionEncoder
 	folder  *modeldir.Model
 	digest  string            // of weights and configuration; "" until it is needed
@@ -71,7 +73,7 @@ func newRetriever(folder *modeldir.Model) (*Retriever, error) {
 		return nil, err
 	}
 	r := &Retriever{
-		Config: folder.Config, Dir: folder.Dir, folder: folder, model: m, scorer: retrieve.NewScorer(dev, m),
+		Config: folder.Config, Dir: folder.Dir, folder: folder, model: m, scorer: rank.NewScorer(dev, m),
 		encoder: captionEncoder{folder.Tokenizer, folder.Config.MaxTokens()}, Limits: picture.DefaultLimits,
 	}
 	spec, err := regions.ReadSpec(folder.Dir)
@@ -136,7 +138,7 @@ func (r *Retriever) Features(path, id string) (*regions.Image, error) {
 // or images with each other; they are no probabilities.
 // tick is called after each batch.
 func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick func(done, total int)) ([]float32, error) {
-	tokens := make(retrieve.Texts, len(texts))
+	tokens := make(rank.Texts, len(texts))
 	for i, text := range texts {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -157,23 +159,23 @@ type IndexOptions struct {
 
 // Index makes or updates the index out of the pictures in the folder from and its folders, or of
 // the region features there.
-func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions) (retrieve.IndexInfo, error) {
+func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions) (rank.IndexInfo, error) {
 	if r.Config.ContrastSize == 0 {
-		return retrieve.IndexInfo{}, fmt.Errorf("model %s has no vectors to search by (contrast_size is 0): fine-tune it with contrast_size", r.Dir)
+		return rank.IndexInfo{}, fmt.Errorf("model %s has no vectors to search by (contrast_size is 0): fine-tune it with contrast_size", r.Dir)
 	}
 	source, spec, err := r.indexed(from, o)
 	if err != nil {
-		return retrieve.IndexInfo{}, err
+		return rank.IndexInfo{}, err
 	}
 	defer source.Close()
 	if err := r.checkWeights(); err != nil {
-		return retrieve.IndexInfo{}, err
+		return rank.IndexInfo{}, err
 	}
 	digest, err := r.modelDigest()
 	if err != nil {
-		return retrieve.IndexInfo{}, err
+		return rank.IndexInfo{}, err
 	}
-	return r.scorer.WriteIndex(ctx, out, source, retrieve.IndexOptions{
+	return r.scorer.WriteIndex(ctx, out, source, rank.IndexOptions{
 		Model: digest, ModelDir: r.Dir, Source: from, Features: o.Features, Extractor: spec, Replace: o.Replace, Tick: o.Tick,
 		Bad: func(id string, err error) error {
 			if !o.SkipBad {
@@ -236,16 +238,16 @@ func (r *Retriever) modelDigest() (string, error) {
 
 // Search answers queries from an index.
 type Search struct {
-	Info     retrieve.IndexInfo
+	Info     rank.IndexInfo
 	Stale    int // images that are left out, see [retrieve.Index]
 	r        *Retriever
-	index    *retrieve.Index
-	searcher *retrieve.Searcher
+	index    *rank.Index
+	searcher *rank.Searcher
 }
 
 // IndexModel returns the folder of the model that made an index.
 func IndexModel(index string) (string, error) {
-	info, err := retrieve.ReadIndexInfo(index)
+	info, err := rank.ReadIndexInfo(index)
 	if err != nil {
 		return "", err
 	}
@@ -262,11 +264,11 @@ func (r *Retriever) OpenIndex(dir string) (*Search, error) {
 	if err != nil {
 		return nil, err
 	}
-	ix, err := retrieve.OpenIndex(dir, digest)
+	ix, err := rank.OpenIndex(dir, digest)
 	if err != nil {
 		return nil, err
 	}
-	s, err := retrieve.NewSearcher(r.scorer, ix)
+	s, err := rank.NewSearcher(r.scorer, ix)
 	if err != nil {
 		ix.Close()
 		return nil, err
@@ -291,13 +293,13 @@ func (s *Search) Path(id string) string {
 func (s *Search) Close() error { return s.index.Close() }
 
 // Text finds k pictures for a text; the candidates best ones by vectors are put in order by the full model.
-func (s *Search) Text(ctx context.Context, text string, k, candidates int) ([]retrieve.Found, error) {
+func (s *Search) Text(ctx context.Context, text string, k, candidates int) ([]rank.Found, error) {
 	tokens, _ := s.r.encoder.encode(text)
 	return s.searcher.Text(ctx, tokens, k, candidates)
 }
 
 // Image finds the k pictures most like one.
-func (s *Search) Image(ctx context.Context, im *regions.Image, k int) ([]retrieve.Found, error) {
+func (s *Search) Image(ctx context.Context, im *regions.Image, k int) ([]rank.Found, error) {
 	return s.searcher.Image(ctx, im, k)
 }
 
@@ -334,7 +336,7 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 	set := all.First(o.Images)
 	_, cut := r.encoder.all(split)
 	result := Result{Split: f.Split, File: f.Path, Notes: append(cutNotes(cut, len(split.Captions), "captions", r.encoder.maxLen), firstNotes(set, all)...)}
-	var out retrieve.Outcome
+	var out rank.Outcome
 	if o.TwoStage == 0 {
 		out, err = r.exhaustive(ctx, set, o.Scores, tick)
 	} else {
@@ -353,15 +355,15 @@ func (r *Retriever) evaluate(ctx context.Context, _ *Preset, f splitFile, tick f
 	return result, nil
 }
 
-func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores string, tick func(done, total int)) (retrieve.Outcome, error) {
-	var folder *retrieve.ScoreFolder
+func (r *Retriever) exhaustive(ctx context.Context, set rank.Set, scores string, tick func(done, total int)) (rank.Outcome, error) {
+	var folder *rank.ScoreFolder
 	if scores != "" {
 		identity, err := r.scoreIdentity(ctx, set)
 		if err != nil {
-			return retrieve.Outcome{}, err
+			return rank.Outcome{}, err
 		}
-		if folder, err = retrieve.OpenScoreFolder(scores, identity); err != nil {
-			return retrieve.Outcome{}, err
+		if folder, err = rank.OpenScoreFolder(scores, identity); err != nil {
+			return rank.Outcome{}, err
 		}
 		defer folder.Close()
 	}
@@ -370,7 +372,7 @@ func (r *Retriever) exhaustive(ctx context.Context, set retrieve.Set, scores str
 
 // scoreIdentity says of what the scores of a set are. Images go in as the model sees them: that
 // holds whatever changes a score, a file's content or how it is read.
-func (r *Retriever) scoreIdentity(ctx context.Context, set retrieve.Set) (id retrieve.ScoreIdentity, err error) {
+func (r *Retriever) scoreIdentity(ctx context.Context, set rank.Set) (id rank.ScoreIdentity, err error) {
 	if id.Model, err = r.modelDigest(); err != nil {
 		return id, err
 	}
@@ -390,16 +392,16 @@ func (r *Retriever) scoreIdentity(ctx context.Context, set retrieve.Set) (id ret
 	return id, nil
 }
 
-func (r *Retriever) twoStage(ctx context.Context, set retrieve.Set, n int, tick func(done, total int)) (retrieve.Outcome, error) {
+func (r *Retriever) twoStage(ctx context.Context, set rank.Set, n int, tick func(done, total int)) (rank.Outcome, error) {
 	v, err := r.scorer.Vectors(ctx, set, func(int, int) {})
 	if err != nil {
-		return retrieve.Outcome{}, err
+		return rank.Outcome{}, err
 	}
 	return r.scorer.TwoStage(ctx, set, v, n, tick)
 }
 
 // compare adds to m what two stages lose against scoring every pair, on a set.
-func (r *Retriever) compare(ctx context.Context, set retrieve.Set, n int, m train.Numbers, tick func(done, total int)) error {
+func (r *Retriever) compare(ctx context.Context, set rank.Set, n int, m train.Numbers, tick func(done, total int)) error {
 	two, err := r.twoStage(ctx, set, n, tick)
 	if err != nil {
 		return err
@@ -423,8 +425,8 @@ func (r *Retriever) compare(ctx context.Context, set retrieve.Set, n int, m trai
 // Retrieved is what was found in a split.
 type Retrieved struct {
 	Texts   []string
-	Set     retrieve.Set
-	Outcome retrieve.Outcome
+	Set     rank.Set
+	Outcome rank.Outcome
 
 	pictures string // their folder
 }
@@ -526,7 +528,7 @@ const gallerySeed = 1
 // halfAndHalf draws k of n queries, half of them answered rightly where there are enough of both kinds.
 func halfAndHalf(n, k int, right func(i int) bool) choice {
 	var yes, no []int
-	for _, i := range data.Permutation(gallerySeed, 0, n) {
+	for _, i := range batches.Permutation(gallerySeed, 0, n) {
 		if right(i) {
 			yes = append(yes, i)
 		} else {
@@ -584,7 +586,7 @@ func (r *Retrieved) Chance(metric string) (float64, bool) {
 }
 
 // firstNotes says that recall is over the first pictures of a split: among fewer it is higher.
-func firstNotes(set, all retrieve.Set) []string {
+func firstNotes(set, all rank.Set) []string {
 	if len(set.Images.IDs) == len(all.Images.IDs) {
 		return nil
 	}

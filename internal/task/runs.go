@@ -14,11 +14,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/atomicfile"
-	"github.com/unimo-go/unimo/internal/infile"
-	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // RunLine is a run in a list of runs.

@@ -3,10 +3,10 @@ package task
 import (
 	"math"
 
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/metrics"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // Scores are the metrics of a set of predictions, by the names of --json.
@@ -16,7 +16,7 @@ type Scores struct {
 }
 
 // score compares outputs of a model with the records' labels. The loss is the one that the model is trained with.
-func score(p *Preset, cfg model.Config, records []data.Record, out Outputs) Scores {
+func score(p *Preset, cfg model.Config, records []labelled.Record, out Outputs) Scores {
 	m := train.Numbers{"examples": train.Number(len(records))}
 	s := Scores{Metrics: m}
 	if p.Schema.Regression {

@@ -7,11 +7,13 @@ import (
 	"maps"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/config"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/infile"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/names"
+
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -52,8 +54,8 @@ type ClassificationSettings struct {
 }
 
 // columns are those that the setting names; Validate has read it.
-func (s *ClassificationSettings) columns() data.Columns {
-	c, _ := data.ParseColumns(s.Columns)
+func (s *ClassificationSettings) columns() labelled.Columns {
+	c, _ := labelled.ParseColumns(s.Columns)
 	return c
 }
 
@@ -109,7 +111,7 @@ func (e *SettingError) Unwrap() error { return e.Err }
 // overlay lays the file and the assignments over s.
 func overlay(s Settings, file string, set []string) error {
 	if file != "" {
-		err := config.File(s, file)
+		err := settings.File(s, file)
 		var unreadable *infile.Error
 		if errors.As(err, &unreadable) {
 			return err
@@ -119,7 +121,7 @@ func overlay(s Settings, file string, set []string) error {
 		}
 	}
 	for _, assignment := range set {
-		if err := config.Set(s, assignment); err != nil {
+		if err := settings.Set(s, assignment); err != nil {
 			return &SettingError{err}
 		}
 	}
@@ -188,13 +190,13 @@ func (s *ClassificationSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	if s.MaxSeqLen < data.MinSeqLen {
-		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, data.MinSeqLen)
+	if s.MaxSeqLen < batches.MinSeqLen {
+		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, batches.MinSeqLen)
 	}
 	if !(s.DevShare >= 0 && s.DevShare < 1) {
 		return fmt.Errorf("dev_share is %v, want 0 or more and less than 1", s.DevShare)
 	}
-	_, err := data.ParseColumns(s.Columns)
+	_, err := labelled.ParseColumns(s.Columns)
 	return err
 }
 

@@ -8,10 +8,11 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/config"
-	"github.com/unimo-go/unimo/internal/data"
-	"github.com/unimo-go/unimo/internal/golden"
+	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/test/golden"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -28,11 +29,11 @@ func TestPresetsReadRealData(t *testing.T) {
 				t.Fatal(err)
 			}
 			for split, want := range map[*Split]int{&p.Train: c.train, &p.Dev[0]: c.dev} {
-				path, err := data.Resolve(dir, split.Name, split.Files)
+				path, err := textfile.Resolve(dir, split.Name, split.Files)
 				if err != nil {
 					t.Fatal(err)
 				}
-				examples, _, err := data.Read(path, p.Schema, data.ReadOptions{})
+				examples, _, err := labelled.Read(path, p.Schema, labelled.ReadOptions{})
 				if err != nil || len(examples) != want {
 					t.Errorf("%s: %d examples, want %d (%v)", filepath.Base(path), len(examples), want, err)
 				}
@@ -55,7 +56,7 @@ func TestDefaultsAreValid(t *testing.T) {
 			if err := s.Validate(); err != nil {
 				t.Errorf("%s, %s: %v", name, size, err)
 			}
-			for _, setting := range config.List(s) {
+			for _, setting := range settings.List(s) {
 				if setting.Help == "" || setting.Key != strings.ToLower(setting.Key) {
 					t.Errorf("setting %q has no help, or is not snake case", setting.Key)
 				}
@@ -69,7 +70,7 @@ func TestScoreOfClassification(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records := []data.Record{{Class: 0}, {Class: 1}, {Class: 1}, {Class: 0}}
+	records := []labelled.Record{{Class: 0}, {Class: 1}, {Class: 1}, {Class: 0}}
 	out := Outputs{{2, 0}, {0, 1}, {1, 0}, {3, 3}} // the last is a tie: the first class
 	s := score(p, model.Config{}, records, out)
 	if s.Metrics["accuracy"] != 0.75 || s.Metrics["examples"] != 4 {
@@ -90,7 +91,7 @@ func TestScoreOfRegression(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	records := []data.Record{{Score: 1}, {Score: 2}, {Score: 3}}
+	records := []labelled.Record{{Score: 1}, {Score: 2}, {Score: 3}}
 	s := score(p, model.Config{}, records, Outputs{{2}, {4}, {6}})
 	if m := s.Metrics; math.Abs(float64(m["pearson"])-1) > 1e-12 || m["spearman"] != 1 || math.Abs(float64(m["loss"])-14.0/3) > 1e-12 {
 		t.Errorf("metrics are %v", m)
@@ -184,7 +185,7 @@ func TestMistakes(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := Result{
-		Examples: []data.Example{{TextA: "right", Class: 0}, {TextA: "slightly wrong", Class: 0}, {TextA: "very wrong", Class: 1}},
+		Examples: []labelled.Example{{TextA: "right", Class: 0}, {TextA: "slightly wrong", Class: 0}, {TextA: "very wrong", Class: 1}},
 		Outputs:  Outputs{{1, 0}, {0, 1}, {9, 0}},
 	}
 	wrong, note := mistakes(p, r)
@@ -195,7 +196,7 @@ func TestMistakes(t *testing.T) {
 		t.Errorf("got %+v", wrong)
 	}
 	for range 2 * shownMistakes {
-		r.Examples, r.Outputs = append(r.Examples, data.Example{TextA: "wrong"}), append(r.Outputs, []float32{0, 1})
+		r.Examples, r.Outputs = append(r.Examples, labelled.Example{TextA: "wrong"}), append(r.Outputs, []float32{0, 1})
 	}
 	wrong, note = mistakes(p, r)
 	if want := "The 20 most confident mistakes of 42, among 43 examples."; len(wrong) != shownMistakes || note != want {

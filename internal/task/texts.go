@@ -7,10 +7,10 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/generate"
-	"github.com/unimo-go/unimo/internal/metrics"
-	"github.com/unimo-go/unimo/internal/seq2seq"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/metrics"
 )
 
 // textPresets are the text-to-text tasks with the reference's recipes (its folder
@@ -42,8 +42,8 @@ func textPreset(name, metric string, g Generation) *Preset {
 	return &Preset{Name: name, Title: g.Data.Title, Metric: metric, Generation: &g, Train: Split{Name: "train"}, Dev: dev(), Test: test()}
 }
 
-func decoding(beam int, penalty float64, least, most int, blockTrigram bool) generate.Options {
-	o := generate.Default
+func decoding(beam int, penalty float64, least, most int, blockTrigram bool) decode.Options {
+	o := decode.Default
 	o.BeamSize, o.LengthPenalty, o.MinLength, o.MaxLength, o.BlockTrigrams = beam, penalty, least, most, blockTrigram
 	return o
 }

@@ -3,7 +3,7 @@ package train
 import (
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/optim"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 )
 
 // Config is what can be set about training. The keys are those of configuration

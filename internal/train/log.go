@@ -13,7 +13,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/infile"
+	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
 // eventLog appends to log.jsonl: one JSON object a line, with "event" and "time".

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/checkpoint"
+	"github.com/unimo-go/unimo/checkpoint"
 )
 
 // interrupted runs until after the given step, and returns the run's folder.

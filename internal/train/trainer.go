@@ -8,9 +8,9 @@ import (
 	"math"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/autograd"
-	"github.com/unimo-go/unimo/internal/engine"
-	"github.com/unimo-go/unimo/internal/optim"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 )
 
 // Task is what is trained.

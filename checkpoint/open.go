@@ -1,0 +1,251 @@
+package checkpoint
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/infile"
+)
+
+const (
+	singleFile = "model.safetensors"            // a model folder's checkpoint
+	indexFile  = "model.safetensors.index.json" // or the list of its shards
+
+	torchFile  = "pytorch_model.bin" // the same as PyTorch's pickles
+	torchIndex = "pytorch_model.bin.index.json"
+)
+
+// Open opens the checkpoint at path, a file or a folder, and recognises its
+// format by content; the file's name only serves error messages.
+//
+// A path that is itself a symbolic link is followed; inside a folder, links that
+// leave it are refused. An error names the file, the tensor where there is one,
+// and what to do.
+func Open(path string) (Reader, error) {
+	st, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case st.IsDir():
+		return openFolder(path)
+	case st.Mode().IsRegular():
+		return openFile(path)
+	}
+	return nil, fmt.Errorf("%s is neither a file nor a folder", path)
+}
+
+// openFolder looks for a safetensors file, then for its shards, then for the same
+// of PyTorch, then for Paddle variables.
+func openFolder(path string) (Reader, error) {
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	single := func(open opener) folderOpener {
+		return func(_ *os.Root, f *os.File, path string) (Reader, error) { return open(f, path) }
+	}
+	sharded := func(format Format, open opener) folderOpener {
+		return func(root *os.Root, f *os.File, path string) (Reader, error) {
+			return openShards(root, f, path, format, open)
+		}
+	}
+	for _, form := range []struct {
+		name string
+		open folderOpener
+	}{
+		{singleFile, single(mapFolderSafetensors)},
+		{indexFile, sharded(FormatSafetensorsFolder, mapFolderSafetensors)},
+		{torchFile, single(mapPyTorch)},
+		{torchIndex, sharded(FormatPyTorch, mapPyTorch)},
+	} {
+		f, err := openInside(root, form.name)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, form.name), err), root.Close())
+		}
+		r, err := form.open(root, f, filepath.Join(path, form.name)) // takes f over
+		root.Close()
+		return r, err
+	}
+	r, err := openPaddleFolder(root, path)
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return r, nil
+}
+
+// The functions of openFolder take f over. An opener knows a single file, a
+// folderOpener also those beside it.
+type (
+	opener       func(f *os.File, path string) (Reader, error)
+	folderOpener func(root *os.Root, f *os.File, path string) (Reader, error)
+)
+
+func mapFolderSafetensors(f *os.File, path string) (Reader, error) {
+	return mapSafetensors(f, path, FormatSafetensorsFolder)
+}
+
+// errNotRegular is what openInside reports for folders, pipes, devices and sockets.
+var errNotRegular = errors.New("not a regular file")
+
+// openInside opens a regular file of a folder. Links are followed as long as
+// they stay inside. Whatever is not a regular file is not opened: to open a pipe
+// would wait for its writer.
+func openInside(root *os.Root, name string) (*os.File, error) {
+	st, err := root.Stat(name)
+	if err != nil {
+		if link, lerr := root.Lstat(name); lerr == nil && link.Mode()&fs.ModeSymlink != 0 {
+			if blob := cachedBlob(root.Name(), name); blob != "" {
+				return infile.Open(blob)
+			}
+			return nil, errors.New("symbolic link that leaves the folder or leads nowhere; name the file itself, or put a copy into the folder")
+		}
+		return nil, err
+	}
+	if !st.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	f, err := root.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	if st, err = f.Stat(); err == nil && !st.Mode().IsRegular() { // exchanged meanwhile
+		err = errNotRegular
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return f, nil
+}
+
+// cachedBlob returns the file that a link stands for in Hugging Face's cache, whose folders
+// snapshots/REVISION have links to the files in blobs beside snapshots; "" elsewhere.
+func cachedBlob(dir, name string) string {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return ""
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return ""
+	}
+	target, err := filepath.EvalSymlinks(filepath.Join(dir, name))
+	if err != nil {
+		return ""
+	}
+	snapshots := filepath.Dir(dir)
+	if filepath.Base(snapshots) != "snapshots" || filepath.Dir(target) != filepath.Join(filepath.Dir(snapshots), "blobs") {
+		return ""
+	}
+	return target
+}
+
+// misnamed says by its first bytes what a file is whose name says that it is want; nil if that is not known.
+func misnamed(head []byte, want string) error {
+	for _, form := range []struct{ magic, is, remedy string }{
+		{"\x1f\x8b", "compressed with gzip", "unpack it with gunzip"},
+		{"PK\x03\x04", "a zip archive, as torch.save writes", "call it pytorch_model.bin if it is one, or name the file itself"},
+		{"\x80\x02", "a pickle, as torch.save wrote before PyTorch 1.6", "call it pytorch_model.bin if it is one, or name the file itself"},
+		{"\x28\xb5\x2f\xfd", "compressed with zstd", "unpack it with 'zstd -d'"},
+		{"\xfd7zXZ\x00", "compressed with xz", "unpack it with 'xz -d'"},
+		{"\x89HDF\r\n\x1a\n", "an HDF5 file, as Keras and TensorFlow write", "save the weights for PyTorch"},
+		{"GGUF", "weights of llama.cpp", "take the weights that it was made from"},
+	} {
+		if form.is != want && bytes.HasPrefix(head, []byte(form.magic)) {
+			return fmt.Errorf("is %s, whatever its name says; %s", form.is, form.remedy)
+		}
+	}
+	if len(head) == 0 {
+		return errors.New("is empty; fetch it again")
+	}
+	if want != "safetensors" && looksLikeSafetensors(head) {
+		return errors.New("is a safetensors file, whatever its name says; call it model.safetensors, or name the file itself")
+	}
+	return nil
+}
+
+// openFile decides by the first bytes.
+func openFile(path string) (Reader, error) {
+	f, err := infile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	head := make([]byte, infile.HeadBytes)
+	n, err := f.ReadAt(head, 0)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, err
+	}
+	head = head[:n]
+	if err := infile.Foreign(path, head); err != nil {
+		return nil, err
+	}
+	switch {
+	case bytes.HasPrefix(head, []byte{0x1f, 0x8b}):
+		return openArchive(f, path, true)
+	case isTarHeader(head):
+		return openArchive(f, path, false)
+	case looksLikeSafetensors(head), strings.EqualFold(filepath.Ext(path), ".safetensors"):
+		return OpenSafetensors(path)
+	case len(head) >= 4 && binary.LittleEndian.Uint32(head) == 0:
+		return nil, fmt.Errorf("%s: %w", path, errUnnamed)
+	case bytes.HasPrefix(head, zipMagic), isPickle(head):
+		return openPyTorch(path)
+	case len(head) == 0:
+		return nil, fmt.Errorf("%s is empty", path)
+	}
+	for _, known := range otherFiles {
+		if ok, _ := filepath.Match(known.pattern, filepath.Base(path)); ok && known.remedy != sameFile {
+			return nil, &infile.Error{File: path, Problem: "is " + known.name + ", by its name", Remedy: known.remedy}
+		}
+	}
+	return nil, fmt.Errorf("%s is no checkpoint that is known here: expected a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them", path)
+}
+
+// isPickle says whether a pickle of a protocol that is read begins with head.
+func isPickle(head []byte) bool {
+	return len(head) > 1 && head[0] == legacyMagic[0] && 2 <= head[1] && head[1] <= 5
+}
+
+// looksLikeSafetensors says whether a plausible length and a brace begin the file.
+func looksLikeSafetensors(head []byte) bool {
+	return len(head) > headerPrefix && head[headerPrefix] == '{' && binary.LittleEndian.Uint64(head) <= maxHeader
+}
+
+const (
+	tarBlock    = 512
+	tarSumBegin = 148
+	tarSumEnd   = 156
+)
+
+// isTarHeader verifies the checksum of a tar header, which also the oldest
+// variants have, unlike the magic "ustar".
+func isTarHeader(head []byte) bool {
+	if len(head) < tarBlock {
+		return false
+	}
+	want, err := strconv.ParseUint(string(bytes.Trim(head[tarSumBegin:tarSumEnd], " \x00")), 8, 32)
+	if err != nil {
+		return false
+	}
+	var sum uint64
+	for i, b := range head[:tarBlock] {
+		if i >= tarSumBegin && i < tarSumEnd {
+			b = ' '
+		}
+		sum += uint64(b)
+	}
+	return sum == want
+}

@@ -1,0 +1,105 @@
+package autograd
+
+import (
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+// Gradient is the gradient of a parameter. It is empty (zero) until a pass adds to it, and
+// accumulates over passes until it is cleared. Nothing is zeroed ahead of time: what
+// comes first overwrites. Of a table of which only some rows were looked up, it holds those rows
+// alone; whatever the memory holds besides means zero.
+type Gradient struct {
+	tensor *engine.Tensor // as large as the parameter
+	extent Extent
+	rows   []int32 // of extent Rows: those touched, in the order of their first touch
+	touch  []bool  // by row; nil until rows are used
+	first  []bool  // scratch of scatter
+
+	// Before, if set, is called before a pass reads rows of the parameter (nil: all of it): an
+	// optimiser that postpones updates makes them then.
+	Before func(rows []int32)
+}
+
+// Extent says which part of a gradient is not zero.
+type Extent int
+
+// A gradient is empty, has some rows, or is dense.
+const (
+	Empty Extent = iota
+	Rows
+	Dense
+)
+
+// NewGradient returns an empty gradient that lives in t.
+func NewGradient(t *engine.Tensor) *Gradient { return &Gradient{tensor: t} }
+
+// Extent says which part is not zero.
+func (g *Gradient) Extent() Extent { return g.extent }
+
+// Tensor returns the memory; what it means depends on [Gradient.Extent].
+func (g *Gradient) Tensor() *engine.Tensor { return g.tensor }
+
+// Rows returns the rows that are not zero, in ascending order, of a gradient of extent
+// Rows. They are valid until the next pass.
+func (g *Gradient) Rows() []int32 {
+	slices.Sort(g.rows)
+	return g.rows[:len(g.rows):len(g.rows)]
+}
+
+// Clear empties the gradient.
+func (g *Gradient) Clear() {
+	for _, row := range g.rows {
+		g.touch[row] = false
+	}
+	g.rows, g.extent = g.rows[:0], Empty
+}
+
+// Fill makes the gradient dense: what is zero by meaning becomes zero in memory.
+func (g *Gradient) Fill(d engine.Device) *engine.Tensor {
+	switch {
+	case g.extent == Empty:
+		d.Zero(g.tensor)
+	case g.extent == Rows:
+		part := d.New(len(g.rows), g.tensor.Cols)
+		d.Gather(part, g.tensor, g.rows, false)
+		d.Zero(g.tensor)
+		d.ScatterAdd(g.tensor, g.rows, part, nil)
+		d.Free(part)
+	}
+	g.Clear()
+	g.extent = Dense
+	return g.tensor
+}
+
+// all returns the memory for an operation that writes or adds to all of it.
+func (g *Gradient) all(d engine.Device) (t *engine.Tensor, accumulate bool) {
+	if g.extent == Empty {
+		g.extent = Dense
+		return g.tensor, false
+	}
+	return g.Fill(d), true
+}
+
+// scatter adds rows of dy to the rows ids.
+func (g *Gradient) scatter(d engine.Device, ids []int32, dy *engine.Tensor) {
+	if g.extent == Dense {
+		d.ScatterAdd(g.tensor, ids, dy, nil)
+		return
+	}
+	engine.CheckIndices("scatter add", ids, g.tensor.Rows)
+	if g.touch == nil {
+		g.touch = make([]bool, g.tensor.Rows)
+	}
+	g.extent = Rows
+	g.first = slices.Grow(g.first[:0], len(ids))[:len(ids)]
+	for i, id := range ids {
+		g.first[i] = !g.touch[id]
+		if g.first[i] {
+			g.touch[id] = true
+			g.rows = append(g.rows, id)
+		}
+	}
+	d.ScatterAdd(g.tensor, ids, dy, g.first)
+}

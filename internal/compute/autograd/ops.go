@@ -1,0 +1,640 @@
+package autograd
+
+import (
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+// operations are the recorded operations of a pass by kind, in memory that is used again.
+type operations struct {
+	linear       slab[linearOp]
+	linearNT     slab[linearNTOp]
+	feedForward  slab[feedForwardOp]
+	add          slab[addOp]
+	multiply     slab[multiplyOp]
+	scale        slab[scaleOp]
+	sigmoid      slab[sigmoidOp]
+	normalize    slab[normalizeOp]
+	stackRows    slab[stackRowsOp]
+	gelu         slab[geluOp]
+	relu         slab[reluOp]
+	drop         slab[dropOp]
+	layerNorm    slab[layerNormOp]
+	addNorm      slab[addNormOp]
+	embed        slab[embedOp]
+	attention    slab[attentionOp]
+	crossEntropy slab[crossEntropyOp]
+	squaredError slab[squaredErrorOp]
+	vocabulary   slab[vocabularyLossOp]
+	slopes       slab[slopesOp]
+}
+
+func (o *operations) reset() {
+	for _, s := range [...]interface{ reset() }{
+		&o.linear, &o.linearNT, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
+		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
+		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes,
+	} {
+		s.reset()
+	}
+}
+
+// read brings parameters up to date before an operation reads all of them.
+func read(params ...*Var) {
+	for _, v := range params {
+		if v.param != nil && v.param.Before != nil {
+			v.param.Before(nil)
+		}
+	}
+}
+
+// Linear returns x·w + b: [N,I]·[I,O] + [O].
+func (t *Tape) Linear(x, w, b *Var) *Var {
+	read(w, b)
+	y := t.dev.New(x.Value.Rows, w.Value.Cols)
+	t.dev.Linear(y, x.Value, w.Value, b.Value)
+	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linear.take()
+	*op = linearOp{x, w, b}
+	t.record(out, op)
+	return out
+}
+
+type linearOp struct{ x, w, b *Var }
+
+func (op *linearOp) backward(t *Tape, dy *engine.Tensor) {
+	t.linearBackward(op.x, op.w, op.b, op.x.Value, dy)
+}
+
+// linearBackward passes back the gradient of a linear map whose input was value.
+func (t *Tape) linearBackward(x, w, b *Var, value, dy *engine.Tensor) {
+	if x.needs { // dx += dy·wᵀ
+		dx, accumulate := t.grad(x)
+		t.dev.MatMul(dx, dy, w.Value, engine.NT, accumulate)
+	}
+	t.weightsBackward(w, b, value, dy)
+}
+
+func (t *Tape) weightsBackward(w, b *Var, value, dy *engine.Tensor) {
+	if w.needs { // dw += xᵀ·dy
+		dw, accumulate := t.grad(w)
+		t.dev.MatMul(dw, value, dy, engine.TN, accumulate)
+	}
+	if b.needs {
+		db, accumulate := t.grad(b)
+		t.dev.SumRows(db, dy, accumulate)
+	}
+}
+
+// Input returns a copy of the caller's numbers, rows x cols, without a gradient.
+func (t *Tape) Input(rows, cols int, values []float32) *Var {
+	x := t.dev.New(rows, cols)
+	t.dev.Write(x, values)
+	out := t.result(x, false)
+	t.record(out, nil)
+	return out
+}
+
+// ProductNT returns x·wᵀ: [N,I]·[O,I]ᵀ.
+func (t *Tape) ProductNT(x, w *Var) *Var {
+	read(x, w)
+	y := t.dev.New(x.Value.Rows, w.Value.Rows)
+	t.dev.MatMul(y, x.Value, w.Value, engine.NT, false)
+	out, op := t.result(y, x.needs || w.needs), t.ops.linearNT.take()
+	*op = linearNTOp{x, w, nil}
+	t.record(out, op)
+	return out
+}
+
+// LinearNT returns x·wᵀ + b: [N,I]·[O,I]ᵀ + [O].
+func (t *Tape) LinearNT(x, w, b *Var) *Var {
+	read(w, b)
+	y := t.dev.New(x.Value.Rows, w.Value.Rows)
+	t.dev.LinearNT(y, x.Value, w.Value, b.Value)
+	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linearNT.take()
+	*op = linearNTOp{x, w, b}
+	t.record(out, op)
+	return out
+}
+
+type linearNTOp struct{ x, w, b *Var } // b is nil in a product
+
+func (op *linearNTOp) backward(t *Tape, dy *engine.Tensor) {
+	if op.x.needs { // dx += dy·w
+		dx, accumulate := t.grad(op.x)
+		t.dev.MatMul(dx, dy, op.w.Value, engine.NN, accumulate)
+	}
+	if op.w.needs { // dw += dyᵀ·x
+		dw, accumulate := t.grad(op.w)
+		t.dev.MatMul(dw, dy, op.x.Value, engine.TN, accumulate)
+	}
+	if op.b != nil && op.b.needs {
+		db, accumulate := t.grad(op.b)
+		t.dev.SumRows(db, dy, accumulate)
+	}
+}
+
+// FeedForward returns GELU(x·w1 + b1)·w2 + b2. Of the inner values [N,F] it keeps one
+// form for the way back; the other is computed again together with the slope.
+func (t *Tape) FeedForward(x, w1, b1, w2, b2 *Var) *Var {
+	read(w1, b1, w2, b2)
+	rows, inner := x.Value.Rows, w1.Value.Cols
+	h := t.dev.New(rows, inner) // before GELU
+	g := h
+	if t.recording {
+		g = t.dev.New(rows, inner)
+	}
+	t.dev.LinearGELU(g, h, x.Value, w1.Value, b1.Value)
+	y := t.dev.New(rows, w2.Value.Cols)
+	t.dev.Linear(y, g, w2.Value, b2.Value)
+	t.dev.Free(g)
+	out, op := t.result(y, x.needs || w1.needs || b1.needs || w2.needs || b2.needs), t.ops.feedForward.take()
+	*op = feedForwardOp{x, w1, b1, w2, b2, h}
+	if t.recording {
+		t.record(out, op, h)
+	}
+	return out
+}
+
+type feedForwardOp struct {
+	x, w1, b1, w2, b2 *Var
+	h                 *engine.Tensor
+}
+
+func (op *feedForwardOp) backward(t *Tape, dy *engine.Tensor) {
+	dh := t.dev.New(op.h.Rows, op.h.Cols)
+	t.dev.MatMul(dh, dy, op.w2.Value, engine.NT, false)
+	t.dev.GELUBackward(dh, op.h, dh, op.h) // h becomes GELU(h)
+	t.weightsBackward(op.w2, op.b2, op.h, dy)
+	t.linearBackward(op.x, op.w1, op.b1, op.x.Value, dh)
+	t.dev.Free(dh)
+}
+
+// Add returns a + b, elementwise.
+func (t *Tape) Add(a, b *Var) *Var {
+	read(a, b)
+	y := t.dev.New(a.Value.Rows, a.Value.Cols)
+	t.dev.Add(y, a.Value, b.Value)
+	out, op := t.result(y, a.needs || b.needs), t.ops.add.take()
+	*op = addOp{a, b}
+	t.record(out, op)
+	return out
+}
+
+type addOp struct{ a, b *Var }
+
+func (op *addOp) backward(t *Tape, dy *engine.Tensor) {
+	for _, in := range [...]*Var{op.a, op.b} {
+		if !in.needs {
+			continue
+		}
+		if dx, accumulate := t.grad(in); accumulate {
+			t.dev.Add(dx, dx, dy)
+		} else {
+			t.dev.Copy(dx, dy)
+		}
+	}
+}
+
+// Multiply returns a·b, elementwise.
+func (t *Tape) Multiply(a, b *Var) *Var {
+	read(a, b)
+	y := t.dev.New(a.Value.Rows, a.Value.Cols)
+	t.dev.Multiply(y, a.Value, b.Value)
+	out, op := t.result(y, a.needs || b.needs), t.ops.multiply.take()
+	*op = multiplyOp{a, b}
+	t.record(out, op)
+	return out
+}
+
+type multiplyOp struct{ a, b *Var }
+
+func (op *multiplyOp) backward(t *Tape, dy *engine.Tensor) {
+	da, db := t.into(op.a), t.into(op.b)
+	t.dev.Multiply(da, dy, op.b.Value)
+	t.dev.Multiply(db, dy, op.a.Value)
+	t.merge(op.a, da)
+	t.merge(op.b, db)
+}
+
+// Scale returns c·x.
+func (t *Tape) Scale(x *Var, c float32) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Scale(y, x.Value, c)
+	out, op := t.result(y, x.needs), t.ops.scale.take()
+	*op = scaleOp{x, c}
+	t.record(out, op)
+	return out
+}
+
+type scaleOp struct {
+	x *Var
+	c float32
+}
+
+func (op *scaleOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.Scale(dx, dy, op.c)
+	t.merge(op.x, dx)
+}
+
+// Sigmoid returns 1/(1+exp(-x)), elementwise.
+func (t *Tape) Sigmoid(x *Var) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Sigmoid(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.sigmoid.take()
+	*op = sigmoidOp{x, y}
+	t.record(out, op)
+	return out
+}
+
+type sigmoidOp struct {
+	x *Var
+	y *engine.Tensor
+}
+
+func (op *sigmoidOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.SigmoidBackward(dx, dy, op.y)
+	t.merge(op.x, dx)
+}
+
+// Normalize divides each row of x by its length; a row of zeros stays one.
+func (t *Tape) Normalize(x *Var) *Var {
+	read(x)
+	y, inverse := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 1)
+	t.dev.Normalize(y, inverse, x.Value)
+	out, op := t.result(y, x.needs), t.ops.normalize.take()
+	*op = normalizeOp{x, y, inverse}
+	t.record(out, op, inverse)
+	return out
+}
+
+type normalizeOp struct {
+	x          *Var
+	y, inverse *engine.Tensor
+}
+
+func (op *normalizeOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.NormalizeBackward(dx, dy, op.y, op.inverse)
+	t.merge(op.x, dx)
+}
+
+// GELU returns x·Φ(x), elementwise.
+func (t *Tape) GELU(x *Var) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.GELU(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.gelu.take()
+	*op = geluOp{x, y}
+	t.record(out, op)
+	return out
+}
+
+type geluOp struct {
+	x *Var
+	y *engine.Tensor
+}
+
+func (op *geluOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.GELUBackward(dx, op.y, dy, op.x.Value)
+	t.merge(op.x, dx)
+}
+
+// ReLU returns max(x, 0), elementwise.
+func (t *Tape) ReLU(x *Var) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.ReLU(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.relu.take()
+	*op = reluOp{x, y}
+	t.record(out, op)
+	return out
+}
+
+type reluOp struct {
+	x *Var
+	y *engine.Tensor
+}
+
+func (op *reluOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.ReLUBackward(dx, dy, op.y)
+	t.merge(op.x, dx)
+}
+
+// Dropout zeroes each element with probability prob and scales the others by
+// 1/(1-prob); on a tape that does not record it returns x itself.
+func (t *Tape) Dropout(x *Var, prob float32) *Var {
+	d := t.dropout(prob)
+	if d.Prob == 0 {
+		return x
+	}
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Dropout(y, x.Value, d)
+	out, op := t.result(y, x.needs), t.ops.drop.take()
+	*op = dropOp{x, d}
+	t.record(out, op)
+	return out
+}
+
+type dropOp struct {
+	x *Var
+	d engine.Dropout
+}
+
+func (op *dropOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.Dropout(dx, dy, op.d)
+	t.merge(op.x, dx)
+}
+
+// LayerNorm normalises each row of x and applies scale and bias; eps is added to the variance.
+func (t *Tape) LayerNorm(x, scale, bias *Var, eps float32) *Var {
+	read(x, scale, bias)
+	y, stats := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 2)
+	t.dev.LayerNorm(y, stats, x.Value, scale.Value, bias.Value, eps)
+	out, op := t.result(y, x.needs || scale.needs || bias.needs), t.ops.layerNorm.take()
+	*op = layerNormOp{x, scale, bias, stats}
+	t.record(out, op, stats)
+	return out
+}
+
+type layerNormOp struct {
+	x, scale, bias *Var
+	stats          *engine.Tensor
+}
+
+func (op *layerNormOp) backward(t *Tape, dy *engine.Tensor) {
+	dx, dscale, dbias := t.into(op.x), t.into(op.scale), t.into(op.bias)
+	t.dev.LayerNormBackward(dx, dscale, dbias, dy, op.x.Value, op.scale.Value, op.stats)
+	t.merge(op.x, dx)
+	t.merge(op.scale, dscale)
+	t.merge(op.bias, dbias)
+}
+
+// AddNorm returns the layer norm of x + dropout(a): what follows each part of a layer.
+func (t *Tape) AddNorm(x, a, scale, bias *Var, eps, prob float32) *Var {
+	read(x, a, scale, bias)
+	rows, cols := x.Value.Rows, x.Value.Cols
+	y, sum, stats := t.dev.New(rows, cols), t.keep(rows, cols), t.keep(rows, 2)
+	d := t.dropout(prob)
+	t.dev.AddNorm(y, sum, stats, x.Value, a.Value, scale.Value, bias.Value, eps, d)
+	out, op := t.result(y, x.needs || a.needs || scale.needs || bias.needs), t.ops.addNorm.take()
+	*op = addNormOp{x, a, scale, bias, sum, stats, d}
+	t.record(out, op, sum, stats)
+	return out
+}
+
+type addNormOp struct {
+	x, a, scale, bias *Var
+	sum, stats        *engine.Tensor
+	d                 engine.Dropout
+}
+
+func (op *addNormOp) backward(t *Tape, dy *engine.Tensor) {
+	dx, da, dscale, dbias := t.into(op.x), t.into(op.a), t.into(op.scale), t.into(op.bias)
+	t.dev.AddNormBackward(dx, da, dscale, dbias, dy, op.sum, op.scale.Value, op.stats, op.d)
+	t.merge(op.x, dx)
+	t.merge(op.a, da)
+	t.merge(op.scale, dscale)
+	t.merge(op.bias, dbias)
+}
+
+// Lookup is one table of an embedding and the row of it that each token takes.
+type Lookup struct {
+	Table *Var
+	IDs   []int32
+}
+
+// maxLookups is the most tables of an embedding: words, positions, roles, turns.
+const maxLookups = 4
+
+// Embed returns, for each token, the sum of its rows of all tables, of which there are one to four.
+func (t *Tape) Embed(lookups ...Lookup) *Var {
+	op := t.ops.embed.take()
+	*op = embedOp{count: copy(op.lookups[:], lookups)}
+	copy(op.lookups[:], lookups)
+	if op.count < len(lookups) {
+		panic("autograd: more than four tables of an embedding")
+	}
+	y := t.dev.New(len(lookups[0].IDs), lookups[0].Table.Value.Cols)
+	needs := false
+	for i, l := range lookups {
+		if p := l.Table.param; p != nil && p.Before != nil {
+			p.Before(l.IDs)
+		}
+		t.dev.Gather(y, l.Table.Value, l.IDs, i > 0)
+		needs = needs || l.Table.needs
+	}
+	out := t.result(y, needs)
+	t.record(out, op)
+	return out
+}
+
+type embedOp struct {
+	lookups [maxLookups]Lookup
+	count   int
+}
+
+func (op *embedOp) backward(t *Tape, dy *engine.Tensor) {
+	for _, l := range op.lookups[:op.count] {
+		switch {
+		case !l.Table.needs:
+		case l.Table.param != nil:
+			l.Table.param.scatter(t.dev, l.IDs, dy)
+		default:
+			dx, accumulate := t.grad(l.Table)
+			if !accumulate {
+				t.dev.Zero(dx)
+			}
+			t.dev.ScatterAdd(dx, l.IDs, dy, nil)
+		}
+	}
+}
+
+// Rows returns the rows of x with the given indices.
+func (t *Tape) Rows(x *Var, rows []int32) *Var { return t.Embed(Lookup{x, rows}) }
+
+// StackRows returns the rows with the given indices of a matrix whose first rows are a's and whose
+// others are b's.
+func (t *Tape) StackRows(a, b *Var, rows []int32) *Var {
+	read(a, b)
+	y := t.dev.New(len(rows), a.Value.Cols)
+	t.dev.GatherStack(y, a.Value, b.Value, rows)
+	out, op := t.result(y, a.needs || b.needs), t.ops.stackRows.take()
+	*op = stackRowsOp{a, b, rows}
+	t.record(out, op)
+	return out
+}
+
+type stackRowsOp struct {
+	a, b *Var
+	rows []int32
+}
+
+func (op *stackRowsOp) backward(t *Tape, dy *engine.Tensor) {
+	da, db := t.into(op.a), t.into(op.b)
+	t.dev.GatherStackBackward(da, db, op.rows, dy)
+	t.merge(op.a, da)
+	t.merge(op.b, db)
+}
+
+// Attention returns multi-head attention of packed sequences; a.Dropout's
+// probability is taken, its key and stream come from the tape.
+func (t *Tape) Attention(q, k, v *Var, a engine.Attention) *Var {
+	read(q, k, v)
+	a.Dropout = t.dropout(a.Dropout.Prob)
+	y, stats := t.dev.New(q.Value.Rows, q.Value.Cols), t.keep(q.Value.Rows, a.Heads)
+	t.dev.Attention(y, stats, q.Value, k.Value, v.Value, a)
+	out, op := t.result(y, q.needs || k.needs || v.needs), t.ops.attention.take()
+	*op = attentionOp{q, k, v, stats, a}
+	t.record(out, op, stats)
+	return out
+}
+
+type attentionOp struct {
+	q, k, v *Var
+	stats   *engine.Tensor
+	a       engine.Attention
+}
+
+func (op *attentionOp) backward(t *Tape, dy *engine.Tensor) {
+	dq, dk, dv := t.into(op.q), t.into(op.k), t.into(op.v)
+	t.dev.AttentionBackward(dq, dk, dv, dy, op.stats, op.q.Value, op.k.Value, op.v.Value, op.a)
+	t.merge(op.q, dq)
+	t.merge(op.k, dk)
+	t.merge(op.v, dv)
+}
+
+// CachedAttention returns one step of decoding; see [engine.CachedAttention]. It has no
+// gradient and panics on a tape that records.
+func (t *Tape) CachedAttention(q, sk, sv, k, v *Var, a engine.CachedAttention) *Var {
+	if t.recording {
+		panic("autograd: cached attention on a tape that records")
+	}
+	read(q, sk, sv, k, v)
+	y := t.dev.New(q.Value.Rows, q.Value.Cols)
+	t.dev.CachedAttention(y, q.Value, sk.Value, sv.Value, k.Value, v.Value, a)
+	return t.result(y, false)
+}
+
+// CrossEntropy returns the mean of -log softmax(logits)[class] over the rows.
+func (t *Tape) CrossEntropy(logits *Var, classes []int32) *Var {
+	read(logits)
+	loss, probs := t.dev.New(1, 1), t.dev.New(logits.Value.Rows, logits.Value.Cols)
+	t.dev.CrossEntropy(loss, probs, logits.Value, classes)
+	out, op := t.result(loss, logits.needs), t.ops.crossEntropy.take()
+	*op = crossEntropyOp{logits, probs, classes}
+	t.record(out, op, probs)
+	return out
+}
+
+type crossEntropyOp struct {
+	logits  *Var
+	probs   *engine.Tensor
+	classes []int32
+}
+
+func (op *crossEntropyOp) backward(t *Tape, dloss *engine.Tensor) {
+	dlogits := t.into(op.logits)
+	t.dev.CrossEntropyBackward(dlogits, dloss, op.probs, op.classes)
+	t.merge(op.logits, dlogits)
+}
+
+// SquaredError returns the mean of (pred - target)² over all elements of pred.
+func (t *Tape) SquaredError(pred *Var, targets []float32) *Var {
+	read(pred)
+	loss := t.dev.New(1, 1)
+	t.dev.SquaredError(loss, pred.Value, targets)
+	out, op := t.result(loss, pred.needs), t.ops.squaredError.take()
+	*op = squaredErrorOp{pred, targets}
+	t.record(out, op)
+	return out
+}
+
+type squaredErrorOp struct {
+	pred    *Var
+	targets []float32
+}
+
+func (op *squaredErrorOp) backward(t *Tape, dloss *engine.Tensor) {
+	dpred := t.into(op.pred)
+	t.dev.SquaredErrorBackward(dpred, dloss, op.pred.Value, op.targets)
+	t.merge(op.pred, dpred)
+}
+
+// VocabularyLoss returns the mean cross entropy, with label smoothing, of the logits x·w + bias (op
+// NN) or x·wᵀ + bias (NT); see [engine.Device]. w may be a table that is looked up as well.
+func (t *Tape) VocabularyLoss(x, w, bias *Var, op engine.Transpose, labels []int32, smoothing float32) *Var {
+	read(x, w, bias)
+	loss, stats := t.dev.New(1, 1), t.dev.New(x.Value.Rows, 1)
+	t.dev.VocabularyLoss(loss, stats, x.Value, w.Value, bias.Value, op, labels, smoothing)
+	out, o := t.result(loss, x.needs || w.needs || bias.needs), t.ops.vocabulary.take()
+	*o = vocabularyLossOp{x, w, bias, stats, op, labels, smoothing}
+	t.record(out, o, stats)
+	return out
+}
+
+type vocabularyLossOp struct {
+	x, w, bias *Var
+	stats      *engine.Tensor
+	op         engine.Transpose
+	labels     []int32
+	smoothing  float32
+}
+
+func (o *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
+	var dw, db *engine.Tensor
+	var addW, addB bool
+	if o.w.needs {
+		dw, addW = t.grad(o.w)
+	}
+	if o.bias.needs {
+		db, addB = t.grad(o.bias)
+	}
+	dx := t.into(o.x)
+	t.dev.VocabularyLossBackward(dx, dw, db, dloss, o.stats, o.x.Value, o.w.Value, o.bias.Value, o.op, o.labels, o.smoothing, addW, addB)
+	t.merge(o.x, dx)
+}
+
+// KLDivergence returns the mean over rows of the divergence of softmax(logits) from the targets'
+// distributions; see [engine.Device].
+func (t *Tape) KLDivergence(logits *Var, targets []float32) *Var {
+	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.KLDivergence(loss, slopes, logits.Value, targets) })
+}
+
+// ContrastiveLoss returns the contrastive loss of groups of scores, of any shape; see [engine.Device].
+func (t *Tape) ContrastiveLoss(scores *Var, c engine.Contrast) *Var {
+	return t.sloped(scores, func(loss, slopes *engine.Tensor) { t.dev.ContrastiveLoss(loss, slopes, scores.Value, c) })
+}
+
+// CircleLoss returns the circle loss of groups of scores [G·Group,1]; see [engine.Device].
+func (t *Tape) CircleLoss(scores *Var, c engine.CircleLoss) *Var {
+	return t.sloped(scores, func(loss, slopes *engine.Tensor) { t.dev.CircleLoss(loss, slopes, scores.Value, c) })
+}
+
+// sloped returns a loss of x whose derivatives are computed with it.
+func (t *Tape) sloped(x *Var, compute func(loss, slopes *engine.Tensor)) *Var {
+	read(x)
+	loss, slopes := t.dev.New(1, 1), t.dev.New(x.Value.Rows, x.Value.Cols)
+	compute(loss, slopes)
+	out, op := t.result(loss, x.needs), t.ops.slopes.take()
+	*op = slopesOp{x, slopes}
+	t.record(out, op, slopes)
+	return out
+}
+
+type slopesOp struct {
+	x      *Var
+	slopes *engine.Tensor
+}
+
+func (op *slopesOp) backward(t *Tape, dloss *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.ScaleBy(dx, op.slopes, dloss)
+	t.merge(op.x, dx)
+}

@@ -1,0 +1,260 @@
+package autograd
+
+import (
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+// Var is a value and, while a pass goes backwards, its gradient.
+type Var struct {
+	Value *engine.Tensor
+	needs bool
+	grad  *engine.Tensor // of an intermediate: nil until something flows back
+	param *Gradient      // of a parameter
+}
+
+// Param returns a leaf whose gradient accumulates in g.
+func Param(value *engine.Tensor, g *Gradient) *Var { return &Var{Value: value, needs: true, param: g} }
+
+// Const returns a leaf without gradient.
+func Const(value *engine.Tensor) *Var { return &Var{Value: value} }
+
+// Gradient returns the gradient of a parameter, nil for any other variable.
+func (v *Var) Gradient() *Gradient { return v.param }
+
+// Tape computes operations on one device and, if it records, their gradients.
+// After [Tape.Backward] or [Tape.Release] it is empty and serves another pass with the
+// memory it has; the variables of the pass before are invalid then. It is not safe for
+// concurrent use.
+type Tape struct {
+	dev       engine.Device
+	recording bool
+	entries   []entry
+	loose     []*engine.Tensor // intermediates of a tape that does not record
+	unwanted  []*engine.Tensor // gradients nobody needs, which an operation computes with others
+	seed      Seed
+	drops     uint64     // dropout operations so far
+	scale     [1]float32 // of the loss
+
+	vars slab[Var]
+	ops  operations
+}
+
+// entry is one recorded operation: its result, the tensors it keeps for the
+// way back, which the tape frees, and the operation.
+type entry struct {
+	out   *Var
+	saved [2]*engine.Tensor
+	op    operation // nil: nothing to pass on
+}
+
+// operation passes the gradient of its result to its inputs.
+type operation interface {
+	backward(t *Tape, dy *engine.Tensor)
+}
+
+// Seed determines the dropout masks of a pass. The same seed gives the same masks
+// on every device, with any number of threads, in any run.
+type Seed struct {
+	Key  uint64 // of the run
+	Pass uint64 // of the pass: increases with every forward pass of the run
+}
+
+// passStreams separates the dropout streams of one pass from those of the next;
+// no model has that many dropout operations.
+const passStreams = 1 << 16
+
+// NewTape returns a tape that records, for training.
+func NewTape(dev engine.Device, seed Seed) *Tape {
+	return &Tape{dev: dev, recording: true, seed: seed}
+}
+
+// NewInference returns a tape that computes values only, without dropout.
+func NewInference(dev engine.Device) *Tape { return &Tape{dev: dev} }
+
+// Reset starts another pass, with dropout masks of its own.
+func (t *Tape) Reset(seed Seed) {
+	t.Release()
+	t.seed = seed
+}
+
+// Device returns the device that computes.
+func (t *Tape) Device() engine.Device { return t.dev }
+
+// Block runs body and, on a tape that does not record, frees every intermediate
+// that body made except its result. Models wrap each layer in it, so that
+// inference needs the memory of one layer, and the layers' results. Variables of the body other than
+// the result must not be used afterwards.
+func (t *Tape) Block(body func() *Var) *Var {
+	if t.recording {
+		return body()
+	}
+	start := len(t.loose)
+	out := body()
+	kept := t.loose[:start]
+	for _, x := range t.loose[start:] {
+		if x == out.Value {
+			kept = append(kept, x)
+		} else {
+			t.dev.Free(x)
+		}
+	}
+	t.loose = kept
+	return out
+}
+
+// Backward sets the gradient of loss (1 x 1) to scale, passes it back through the
+// tape to the parameters, and frees the tape's tensors, the loss included.
+func (t *Tape) Backward(loss *Var, scale float32) {
+	if !t.recording {
+		panic("autograd: backward on a tape that does not record")
+	}
+	if loss.grad == nil {
+		loss.grad = t.dev.New(1, 1)
+	}
+	t.scale[0] = scale
+	t.dev.Write(loss.grad, t.scale[:])
+	for i := len(t.entries) - 1; i >= 0; i-- {
+		e := t.entries[i]
+		if e.op != nil && e.out.grad != nil { // else nothing depends on it
+			e.op.backward(t, e.out.grad)
+		}
+		t.freeUnwanted()
+		t.freeEntry(e)
+	}
+	t.empty()
+}
+
+// Release frees the tape's tensors without a backward pass.
+func (t *Tape) Release() {
+	for _, e := range t.entries {
+		t.freeEntry(e)
+	}
+	for _, x := range t.loose {
+		t.dev.Free(x)
+	}
+	t.empty()
+}
+
+func (t *Tape) freeEntry(e entry) {
+	for _, s := range e.saved {
+		t.dev.Free(s)
+	}
+	t.dev.Free(e.out.Value)
+	t.dev.Free(e.out.grad)
+	e.out.grad = nil
+}
+
+func (t *Tape) freeUnwanted() {
+	for _, g := range t.unwanted {
+		t.dev.Free(g)
+	}
+	t.unwanted = t.unwanted[:0]
+}
+
+func (t *Tape) empty() {
+	t.entries, t.loose, t.drops = t.entries[:0], t.loose[:0], 0
+	t.vars.reset()
+	t.ops.reset()
+}
+
+// result makes the variable of an operation's output. It needs a gradient if the tape
+// records and needs says that an input does.
+func (t *Tape) result(value *engine.Tensor, needs bool) *Var {
+	out := t.vars.take()
+	*out = Var{Value: value, needs: needs && t.recording}
+	if !t.recording {
+		t.loose = append(t.loose, value)
+	}
+	return out
+}
+
+// record remembers an operation and the tensors it keeps.
+func (t *Tape) record(out *Var, op operation, saved ...*engine.Tensor) {
+	if !t.recording {
+		for _, s := range saved {
+			t.dev.Free(s)
+		}
+		return
+	}
+	e := entry{out: out}
+	copy(e.saved[:], saved)
+	if out.needs {
+		e.op = op
+	}
+	t.entries = append(t.entries, e)
+}
+
+// keep returns a new tensor for the way back; nil on a tape that does not record.
+func (t *Tape) keep(rows, cols int) *engine.Tensor {
+	if !t.recording {
+		return nil
+	}
+	return t.dev.New(rows, cols)
+}
+
+// grad returns the gradient of v, which needs one. If accumulate, it holds a part
+// already; else it is undefined and the caller writes all of it.
+func (t *Tape) grad(v *Var) (g *engine.Tensor, accumulate bool) {
+	if v.param != nil {
+		return v.param.all(t.dev)
+	}
+	if v.grad != nil {
+		return v.grad, true
+	}
+	v.grad = t.dev.New(v.Value.Rows, v.Value.Cols)
+	return v.grad, false
+}
+
+// into returns a tensor for an operation to write a gradient of v to: the
+// gradient itself if it is new, else a temporary that [Tape.merge] adds to it.
+func (t *Tape) into(v *Var) *engine.Tensor {
+	if v.needs {
+		if g, accumulate := t.grad(v); !accumulate {
+			return g
+		}
+	}
+	return t.dev.New(v.Value.Rows, v.Value.Cols)
+}
+
+// merge takes up what was written to the tensor of into. The gradients of an operation are
+// merged in the order of into, after it has written all of them.
+func (t *Tape) merge(v *Var, part *engine.Tensor) {
+	if v.needs {
+		g, _ := t.grad(v)
+		if g == part {
+			return
+		}
+		t.dev.Add(g, g, part)
+	}
+	t.unwanted = append(t.unwanted, part)
+}
+
+// dropout returns the next dropout operation of the pass; probability 0 when the
+// tape does not record.
+func (t *Tape) dropout(prob float32) engine.Dropout {
+	if !t.recording || prob == 0 {
+		return engine.Dropout{}
+	}
+	t.drops++
+	return engine.Dropout{Prob: prob, Key: t.seed.Key, Stream: t.seed.Pass*passStreams + t.drops}
+}
+
+// slab hands out values that it takes back all at once, so that a pass allocates
+// nothing once there were as many in a pass before. Values stay where they are.
+type slab[T any] struct {
+	chunks [][]T
+	used   int
+}
+
+const slabChunk = 64
+
+func (s *slab[T]) take() *T {
+	chunk, i := s.used/slabChunk, s.used%slabChunk
+	if chunk == len(s.chunks) {
+		s.chunks = append(s.chunks, make([]T, slabChunk))
+	}
+	s.used++
+	return &s.chunks[chunk][i]
+}
+
+func (s *slab[T]) reset() { s.used = 0 }

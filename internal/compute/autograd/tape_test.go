@@ -1,0 +1,319 @@
+package autograd
+
+import (
+	"math"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+)
+
+// A tape that does not record computes the same values, and keeps nothing.
+func TestInference(t *testing.T) {
+	for _, c := range gradientCases {
+		if strings.Contains(c.name, "dropout") {
+			continue
+		}
+		d := watch()
+		vars := make([]*Var, len(c.inputs))
+		for i, m := range c.inputs {
+			vars[i] = d.param(m)
+		}
+		before := len(d.live)
+		training := NewTape(d, Seed{})
+		want := d.values(c.tape(training, vars).Value)
+		training.Release()
+		if len(d.live) != before {
+			t.Errorf("%s: %d tensors alive after the release of a recording tape", c.name, len(d.live)-before)
+		}
+		tape := NewInference(d)
+		out := tape.Block(func() *Var { return c.tape(tape, vars) })
+		if got := d.values(out.Value); !slices.Equal(got, want) {
+			t.Errorf("%s: inference computes another value", c.name)
+		}
+		if len(d.live) != before+1 || !d.live[out.Value] {
+			t.Errorf("%s: %d tensors alive after a block, want its result alone", c.name, len(d.live)-before)
+		}
+		tape.Release()
+		if len(d.live) != before {
+			t.Errorf("%s: %d tensors alive after release", c.name, len(d.live)-before)
+		}
+	}
+}
+
+func TestBlocksNest(t *testing.T) {
+	d := watch()
+	x := d.param(normal("x", 2, 3))
+	before := len(d.live)
+	tape := NewInference(d)
+	earlier := tape.GELU(x)
+	alive := func(when string, want int) {
+		t.Helper()
+		if got := len(d.live) - before; got != want {
+			t.Errorf("%s: %d intermediates alive, want %d", when, got, want)
+		}
+	}
+	out := tape.Block(func() *Var {
+		y := tape.Block(func() *Var { return tape.ReLU(tape.GELU(earlier)) })
+		alive("after the inner block", 2) // earlier and y
+		return tape.Add(y, tape.GELU(y))
+	})
+	alive("after the outer block", 2)
+	if same := tape.Block(func() *Var { tape.GELU(out); return out }); same != out {
+		t.Error("a block returned something else than its body")
+	}
+	alive("after a block that returns what was there", 2)
+	d.values(earlier.Value) // panics if freed
+	d.values(out.Value)
+	tape.Release()
+	alive("after release", 0)
+
+	recording := NewTape(d, Seed{})
+	recording.Block(func() *Var { return recording.GELU(recording.GELU(x)) })
+	alive("in a recording block, which keeps what backward needs", 2)
+	recording.Release()
+	alive("after its release", 0)
+}
+
+func TestBackwardNeedsARecordingTape(t *testing.T) {
+	d := watch()
+	tape := NewInference(d)
+	defer func() {
+		if recover() == nil {
+			t.Error("backward without a record")
+		}
+	}()
+	tape.Backward(tape.SquaredError(d.param(normal("x", 1, 1)), []float32{1}), 1)
+}
+
+// A step of decoding has no gradient: it runs where nothing is recorded.
+func TestCachedAttentionNeedsATapeThatDoesNotRecord(t *testing.T) {
+	d := watch()
+	q, s, pool := d.constant(normal("q", 3, 6)), d.constant(normal("s", 4, 6)), d.constant(normal("pool", 5, 6))
+	a := engine.CachedAttention{Heads: 2, Hypotheses: []int32{0, 3}, Sources: []int32{0, 4}, Paths: []int32{0, 1, 2}, Steps: 1}
+	before := len(d.live)
+	inference := NewInference(d)
+	got := d.values(inference.CachedAttention(q, s, s, pool, pool, a).Value)
+	want := d.New(3, 6)
+	d.Device.CachedAttention(want, q.Value, s.Value, s.Value, pool.Value, pool.Value, a)
+	if !slices.Equal(got, d.values(want)) {
+		t.Errorf("got %v, the device computes %v", got, d.values(want))
+	}
+	d.Free(want)
+	inference.Release()
+	if len(d.live) != before {
+		t.Errorf("%d tensors alive after release", len(d.live)-before)
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a recording tape took a step of decoding")
+		}
+	}()
+	NewTape(d, Seed{}).CachedAttention(q, s, s, pool, pool, a)
+}
+
+// The masks of a pass depend on its seed and on the place in it, and on nothing else.
+func TestDropoutMasks(t *testing.T) {
+	d := watch()
+	const n, prob = 1 << 16, 0.3
+	ones := zeros(1, n).apply(func(int, float64) float64 { return 1 })
+	masks := func(seed Seed) (first, second []float32) {
+		tape := NewTape(d, seed)
+		x := d.constant(ones)
+		first, second = d.values(tape.Dropout(x, prob).Value), d.values(tape.Dropout(x, prob).Value)
+		tape.Release()
+		return first, second
+	}
+	first, second := masks(Seed{Key: 1, Pass: 1})
+	again, _ := masks(Seed{Key: 1, Pass: 1})
+	if !slices.Equal(first, again) {
+		t.Error("the same seed gave another mask")
+	}
+	key, _ := masks(Seed{Key: 2, Pass: 1})
+	pass, nextSecond := masks(Seed{Key: 1, Pass: 2})
+	expected := prob*prob + (1-prob)*(1-prob) // of two independent masks agreeing
+	for name, other := range map[string][]float32{"second operation": second, "key": key, "pass": pass, "next pass's second operation": nextSecond} {
+		same := 0
+		for i := range first {
+			if first[i] == other[i] {
+				same++
+			}
+		}
+		if deviation := math.Sqrt(expected * (1 - expected) / n); math.Abs(float64(same)/n-expected) > 5*deviation {
+			t.Errorf("another %s: %d of %d elements agree, want about %.0f", name, same, n, expected*n)
+		}
+	}
+	var mean float64
+	for i, v := range first {
+		if v != 0 && v != 1/(1-float32(prob)) {
+			t.Fatalf("element %d is %g", i, v)
+		}
+		mean += float64(v) / n
+	}
+	if deviation := math.Sqrt(prob / (1 - prob) / n); math.Abs(mean-1) > 5*deviation {
+		t.Errorf("the mean went from 1 to %g", mean)
+	}
+}
+
+// Attention takes a mask of its own from the tape, whatever stream its caller gave.
+func TestAttentionDropoutComesFromTheTape(t *testing.T) {
+	d := watch()
+	x := d.constant(normal("x", 10, 6))
+	tape := NewTape(d, Seed{Key: 3, Pass: 4})
+	a := dropping(ragged, 0.5)
+	a.Dropout.Key, a.Dropout.Stream = 99, 99
+	first, second := d.values(tape.Attention(x, x, x, a).Value), d.values(tape.Attention(x, x, x, a).Value)
+	tape.Release()
+	if slices.Equal(first, second) {
+		t.Error("two attentions of a pass share a mask")
+	}
+	tape = NewTape(d, Seed{Key: 3, Pass: 4})
+	if again := d.values(tape.Attention(x, x, x, dropping(ragged, 0.5)).Value); !slices.Equal(first, again) {
+		t.Error("the same seed gave another mask")
+	}
+}
+
+func TestNoDropoutWhereNoneIsWanted(t *testing.T) {
+	d := watch()
+	x := d.param(normal("x", 10, 6))
+	inference, training := NewInference(d), NewTape(d, Seed{})
+	if inference.Dropout(x, 0.5) != x {
+		t.Error("dropout on a tape that does not record")
+	}
+	if training.Dropout(x, 0) != x {
+		t.Error("dropout of probability 0 computes something")
+	}
+	with := d.values(inference.Attention(x, x, x, dropping(ragged, 0.5)).Value)
+	without := d.values(inference.Attention(x, x, x, ragged).Value)
+	if !slices.Equal(with, without) {
+		t.Error("attention drops on a tape that does not record")
+	}
+	if len(d.masks) > 0 {
+		t.Error("the device was asked to drop")
+	}
+	if inference.Device() != engine.Device(d) {
+		t.Error("another device")
+	}
+}
+
+// A tape that is used again for a pass of the same size allocates nothing.
+func TestPassesAllocateNothing(t *testing.T) {
+	d := cpu.New()
+	param := func(rows, cols int) *Var {
+		v := Param(d.New(rows, cols), NewGradient(d.New(rows, cols)))
+		d.Zero(v.Value)
+		return v
+	}
+	words, w, b, w1, b1, w2, b2 := param(5, 6), param(6, 6), param(1, 6), param(6, 12), param(1, 12), param(12, 6), param(1, 6)
+	targets := []float32{1, 2, 3, 4, 5, 6}
+	one, zero := param(6, 1), param(1, 1)
+	offsets, rows := []int32{0, 2, 6}, []int32{6, 0, 1, 6, 5, 2}
+	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
+	labels := []int32{0, 1, 2, 3, 4, 5}
+	kinds, shares := make([]int8, 36), make([]float32, 36)
+	kinds[0] = engine.Positive
+	pass := func(tape *Tape) *Var {
+		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b, normEpsilon), 0.1)
+		x = tape.Block(func() *Var {
+			a := tape.Attention(tape.Linear(x, w, b), tape.Linear(x, w, b), tape.Linear(x, w, b), attention)
+			return tape.AddNorm(x, a, b, b, normEpsilon, 0.1)
+		})
+		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, normEpsilon, 0.1)
+		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
+		x = tape.Add(x, tape.ProductNT(pairs, w))
+		contrast := tape.Add(tape.ContrastiveLoss(x, engine.Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
+		circle := tape.CircleLoss(tape.Linear(x, one, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
+		return tape.Add(tape.Add(tape.Add(circle, contrast), tape.SquaredError(tape.Linear(x, one, zero), targets)), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
+	}
+	training, inference := NewTape(d, Seed{}), NewInference(d)
+	for name, run := range map[string]func(){
+		"training": func() {
+			for _, v := range []*Var{words, w, b, w1, b1, w2, b2, one, zero} {
+				v.Gradient().Clear()
+			}
+			training.Reset(Seed{Key: 1, Pass: 2})
+			training.Backward(pass(training), 1)
+		},
+		"inference": func() {
+			pass(inference)
+			inference.Release()
+		},
+	} {
+		if n := testing.AllocsPerRun(20, run); n > 0 {
+			t.Errorf("%s: %v allocations a pass", name, n)
+		}
+	}
+}
+
+// Input copies: what the caller does with its numbers afterwards changes nothing.
+func TestInputIsACopy(t *testing.T) {
+	d := watch()
+	values := []float32{1, 2, 3, 4, 5, 6}
+	for _, tape := range []*Tape{NewTape(d, Seed{}), NewInference(d)} {
+		x := tape.Input(2, 3, values)
+		values[0] = -1
+		if got := d.values(x.Value)[0]; got != 1 || x.needs {
+			t.Errorf("the first value is %g, needs a gradient: %v", got, x.needs)
+		}
+		values[0] = 1
+		tape.Release()
+	}
+	if len(d.live) != 0 {
+		t.Errorf("%d tensors alive after release", len(d.live))
+	}
+}
+
+// A gradient of looked-up rows says which, holds them and becomes dense on demand.
+func TestGradientOfRows(t *testing.T) {
+	d := watch()
+	v := d.param(normal("table", 6, 2))
+	g := v.Gradient()
+	dy := d.constant(normal("dy", 6, 2))
+	if g.Extent() != Empty || len(g.Rows()) != 0 {
+		t.Errorf("a new gradient has extent %v and rows %v", g.Extent(), g.Rows())
+	}
+	for range 2 { // cleared, it is as new
+		g.Clear()
+		g.scatter(d, ids, dy.Value)
+		g.scatter(d, others, dy.Value)
+		if want := []int32{0, 1, 3, 4}; g.Extent() != Rows || !slices.Equal(g.Rows(), want) {
+			t.Fatalf("extent %v, rows %v, want %v", g.Extent(), g.Rows(), want)
+		}
+	}
+	want := make([]float32, 12)
+	for _, list := range [][]int32{ids, others} {
+		for i, id := range list {
+			for j := range 2 {
+				want[2*int(id)+j] += d.values(dy.Value)[2*i+j]
+			}
+		}
+	}
+	if got := d.gradient(v); g.Extent() != Dense || len(g.Rows()) != 0 || !slices.Equal(got, want) {
+		t.Errorf("dense: extent %v, rows %v, values %v, want %v", g.Extent(), g.Rows(), got, want)
+	}
+	g.scatter(d, ids[:1], d.constant(normal("dy", 1, 2)).Value)
+	for j := range 2 {
+		want[2*int(ids[0])+j] += narrow(normal("dy", 1, 2).x)[j]
+	}
+	if got := d.gradient(v); !slices.Equal(got, want) {
+		t.Errorf("rows added to a dense gradient: %v, want %v", got, want)
+	}
+}
+
+// Whoever postpones updates hears which rows are about to be read.
+func TestBeforeReading(t *testing.T) {
+	d := watch()
+	words, w, b := d.param(normal("words", 5, 2)), d.param(normal("w", 2, 2)), d.param(normal("b", 1, 2))
+	var heard [][]int32
+	for _, v := range []*Var{words, w, b} {
+		v.Gradient().Before = func(rows []int32) { heard = append(heard, rows) }
+	}
+	tape := NewInference(d)
+	tape.Linear(tape.Embed(Lookup{words, ids}), w, b)
+	tape.Release()
+	if len(heard) != 3 || !slices.Equal(heard[0], ids) || heard[1] != nil || heard[2] != nil {
+		t.Errorf("heard %v", heard)
+	}
+}

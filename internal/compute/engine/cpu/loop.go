@@ -1,0 +1,59 @@
+package cpu
+
+import (
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
+)
+
+// loop runs a parallel loop over arguments of type A. The closure that the pool of
+// workers calls is made once and the arguments change, so that an operation allocates
+// nothing: a closure of its own would live on the heap.
+type loop[A any] struct {
+	args   A
+	body   func(args *A, lo, hi int)
+	blocks func(lo, hi int)
+}
+
+// run calls body for every block of [0, n), as [parallel.ForBlocks] does. body
+// should capture nothing.
+func (l *loop[A]) run(n, block int, args A, body func(args *A, lo, hi int)) {
+	if l.blocks == nil {
+		l.blocks = func(lo, hi int) { l.body(&l.args, lo, hi) }
+	}
+	l.args, l.body = args, body
+	parallel.ForBlocks(n, block, l.blocks)
+}
+
+// rowBlock is the rows of one task over a matrix: about [elementBlock] elements.
+func rowBlock(cols int) int { return max(1, elementBlock/max(1, cols)) }
+
+// loops are the device's loops, one for each shape of arguments.
+type loops struct {
+	unary    loop[unary]
+	binary   loop[binary]
+	scale    loop[scaling]
+	slope    loop[slope]
+	drop     loop[dropping]
+	sumRows  loop[summing]
+	norm     loop[norm]
+	normBack loop[normBack]
+	gather   loop[gathering]
+	scatter  loop[scattering]
+	stack    loop[stacked]
+	lengths  loop[lengths]
+	squares  loop[squares]
+	adam     loop[adam]
+	idle     loop[idle]
+	decoding loop[decoding]
+	topK     loop[topK]
+
+	vocabulary loop[vocabulary]
+
+	activation  activation
+	rowsSquares []float64
+	history     []kernels.AdamStep
+	pieces      []piece
+	targets     []float32
+	losses      []float64
+	turned      []float32
+}

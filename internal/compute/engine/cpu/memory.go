@@ -1,0 +1,114 @@
+package cpu
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
+)
+
+// Device implements [engine.Device] on the processor.
+type Device struct {
+	mu    sync.Mutex
+	arena arena
+	spare []*block // of freed tensors, for New
+
+	loops loops
+}
+
+var _ engine.Device = (*Device)(nil)
+
+// block is a tensor and its memory, which is the arena's or, of Wrap, somebody else's.
+type block struct {
+	tensor engine.Tensor // whose Memory is the block, until Free
+	data   []float32
+	place  span // in the arena; of a wrapped tensor empty
+	fresh  bool // nobody has asked for data since New, and they are zero
+
+	constant bool             // of Wrap: never changes
+	uses     int              // as the weights of a linear map, while constant
+	packed   *kernels.PackedB // weights that are used repeatedly
+}
+
+// New returns a device whose memory is independent of any other's.
+func New() *Device { return &Device{} }
+
+// Name implements [engine.Device].
+func (d *Device) Name() string {
+	return fmt.Sprintf("cpu (%s, %d threads)", kernels.Active(), parallel.Threads())
+}
+
+// New implements [engine.Device]. Memory that was freed is used again, and so is the
+// Tensor itself: New allocates only when there was never so much in use.
+func (d *Device) New(rows, cols int) *engine.Tensor {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.spare) == 0 {
+		d.spare = append(d.spare, new(block))
+	}
+	b := d.spare[len(d.spare)-1]
+	d.spare = d.spare[:len(d.spare)-1]
+	b.place, b.fresh = d.arena.take(rows * cols)
+	b.data = d.arena.memory(b.place)
+	b.tensor = engine.Tensor{Rows: rows, Cols: cols, Memory: b}
+	return &b.tensor
+}
+
+// Free implements [engine.Device]. The tensor must not be used afterwards: that
+// panics until New hands it out again, and so does freeing it twice. Freeing nil
+// does nothing.
+func (d *Device) Free(t *engine.Tensor) {
+	if t == nil {
+		return
+	}
+	b := t.Memory.(*block)
+	t.Memory = nil // a later use fails loudly
+	b.data = nil
+	if b.place == (span{}) {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.arena.give(b.place)
+	d.spare = append(d.spare, b)
+}
+
+// Wrap implements [engine.Device]; the tensor aliases host.
+func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
+	if len(host) != rows*cols {
+		panic(engine.ShapeError{Op: "wrap", Detail: fmt.Sprintf("%d values for %d x %d", len(host), rows, cols)})
+	}
+	b := &block{data: host, constant: true}
+	b.tensor = engine.Tensor{Rows: rows, Cols: cols, Memory: b}
+	return &b.tensor
+}
+
+// Write implements [engine.Device].
+func (d *Device) Write(dst *engine.Tensor, host []float32) {
+	checkLen("write", dst, len(host))
+	copy(data(dst), host)
+}
+
+// Read implements [engine.Device].
+func (d *Device) Read(host []float32, src *engine.Tensor) {
+	checkLen("read", src, len(host))
+	copy(host, data(src))
+}
+
+// Host returns the memory of t itself; see [engine.Values].
+func (d *Device) Host(t *engine.Tensor) []float32 { return data(t) }
+
+// data returns the elements of t. It is called before work is divided.
+func data(t *engine.Tensor) []float32 {
+	b := t.Memory.(*block)
+	b.fresh = false
+	return b.data[:t.Rows*t.Cols]
+}
+
+func checkLen(op string, t *engine.Tensor, n int) {
+	if t.Len() != n {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d values for %d x %d", n, t.Rows, t.Cols)})
+	}
+}

@@ -1,0 +1,113 @@
+package cpu
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
+)
+
+// SumSquares implements [engine.Device]. A row without anything adds exactly nothing,
+// so the sum over the rows that hold something is that over all.
+func (d *Device) SumSquares(t *engine.Tensor, rows []int32) float64 {
+	n := t.Rows
+	if rows != nil {
+		engine.CheckIndices("sum squares", rows, t.Rows)
+		n = len(rows)
+	}
+	d.loops.rowsSquares = slices.Grow(d.loops.rowsSquares[:0], n)[:n]
+	sums := d.loops.rowsSquares
+	d.loops.squares.run(n, rowBlock(t.Cols), squares{data(t), sums, t.Cols, rows}, (*squares).sum)
+	var sum float64
+	for _, s := range sums {
+		sum += s
+	}
+	return sum
+}
+
+type squares struct {
+	x    []float32
+	sums []float64
+	cols int
+	rows []int32
+}
+
+func (a *squares) sum(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		a.sums[i] = kernels.SumSquares(rowOf(a.x, rowIndex(a.rows, i), a.cols))
+	}
+}
+
+// rowIndex is the i-th of rows, of which nil means all.
+func rowIndex(rows []int32, i int) int {
+	if rows == nil {
+		return i
+	}
+	return int(rows[i])
+}
+
+// Adam implements [engine.Device].
+func (d *Device) Adam(p, m, v, g *engine.Tensor, rows []int32, s engine.AdamStep) {
+	const op = "adam"
+	for _, t := range [...]*engine.Tensor{m, v, g} {
+		engine.CheckShape(op, "a moment or the gradient", t, p.Rows, p.Cols)
+	}
+	a := adam{data(p), data(m), data(v), data(g), p.Cols, rows, kernels.AdamStep(s)}
+	if rows == nil {
+		d.loops.adam.run(p.Len(), elementBlock, a, (*adam).elements)
+		return
+	}
+	engine.CheckIndices(op, rows, p.Rows)
+	d.loops.adam.run(len(rows), rowBlock(p.Cols), a, (*adam).some)
+}
+
+type adam struct {
+	p, m, v, g []float32
+	cols       int
+	rows       []int32
+	step       kernels.AdamStep
+}
+
+func (a *adam) elements(lo, hi int) {
+	kernels.Adam(a.p[lo:hi], a.m[lo:hi], a.v[lo:hi], a.g[lo:hi], a.step)
+}
+
+func (a *adam) some(lo, hi int) {
+	for _, row := range a.rows[lo:hi] {
+		a.elements(int(row)*a.cols, int(row+1)*a.cols)
+	}
+}
+
+// AdamIdle implements [engine.Device].
+func (d *Device) AdamIdle(p, m, v *engine.Tensor, rows, from []int32, history []engine.AdamStep) {
+	const op = "adam idle"
+	engine.CheckShape(op, "m", m, p.Rows, p.Cols)
+	engine.CheckShape(op, "v", v, p.Rows, p.Cols)
+	engine.CheckIndices(op, rows, p.Rows)
+	engine.CheckIndices(op, from, len(history)+1)
+	if len(from) != len(rows) {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d rows begin at %d steps", len(rows), len(from))})
+	}
+	steps := d.loops.history[:0]
+	for _, s := range history {
+		steps = append(steps, kernels.AdamStep(s))
+	}
+	d.loops.history = steps
+	// Rows may have very different numbers of steps to take: small tasks.
+	d.loops.idle.run(len(rows), 4, idle{data(p), data(m), data(v), p.Cols, rows, from, steps}, (*idle).some)
+}
+
+type idle struct {
+	p, m, v    []float32
+	cols       int
+	rows, from []int32
+	history    []kernels.AdamStep
+}
+
+func (a *idle) some(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row := int(a.rows[i])
+		kernels.AdamIdle(rowOf(a.p, row, a.cols), rowOf(a.m, row, a.cols), rowOf(a.v, row, a.cols), a.history[a.from[i]:])
+	}
+}

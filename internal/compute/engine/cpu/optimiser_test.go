@@ -1,0 +1,137 @@
+package cpu
+
+import (
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+func TestSumSquares(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		d := New()
+		for _, shape := range append([][2]int{{50, elementBlock}}, flatShapes...) {
+			x := d.Wrap(shape[0], shape[1], random(shape[0]*shape[1], "x"))
+			var want float64
+			for _, v := range wide(data(x)) {
+				want += v * v
+			}
+			setThreads(t, 1)
+			single := d.SumSquares(x, nil)
+			if !(math.Abs(single-want) <= float64(x.Len())*0x1p-52*want) { // both sums round
+				t.Errorf("%v: %g, want %g", shape, single, want)
+			}
+			for _, threads := range []int{2, 3, 7, 7, 7, 7, 7, 7} { // often: an order that varies may hit the same sum
+				setThreads(t, threads)
+				if got := d.SumSquares(x, nil); got != single {
+					t.Errorf("%v: %v with %d threads, %v with one", shape, got, threads, single)
+				}
+			}
+		}
+	})
+}
+
+func TestAdam(t *testing.T) {
+	s := engine.AdamStep{Beta1: 0.9, Beta2: 0.98, StepSize: 0.3, Epsilon: 1e-6, GradScale: 0.7, Decay: 0.01}
+	b1, b2 := float64(s.Beta1), float64(s.Beta2)
+	var operations []operation
+	for _, shape := range flatShapes {
+		rows, cols := shape[0], shape[1]
+		squares := accumulated("v", rows, cols)
+		for i, v := range squares.start {
+			squares.start[i] = v * v
+		}
+		operations = append(operations, operation{
+			name:     named("adam", shape),
+			operands: []operand{accumulated("p", rows, cols), accumulated("m", rows, cols), squares, in("g", rows, cols)},
+			run:      func(d *Device, t tensors) { d.Adam(t["p"], t["m"], t["v"], t["g"], nil, s) },
+			oracle: func(x numbers) results {
+				var p, m, v []exact
+				for i := range x["p"] {
+					g := x["g"][i] * float64(s.GradScale)
+					m1 := start(b1 * x["m"][i])
+					m1.add((1 - b1) * g)
+					v1 := b2*x["v"][i] + (1-b2)*g*g
+					root := math.Sqrt(v1) + float64(s.Epsilon)
+					p1 := start(x["p"][i])
+					p1.add(-float64(s.StepSize) * m1.value / root)
+					p1.add(-float64(s.Decay) * x["p"][i])
+					e := p1.exact()
+					e.tolerance += float64(s.StepSize) / root * (m1.error() + 6*epsilon*math.Abs(m1.value))
+					p, m, v = append(p, e), append(m, m1.exact()), append(v, exact{v1, 6 * epsilon * v1})
+				}
+				return results{"p": p, "m": m, "v": v}
+			},
+		})
+	}
+	check(t, operations...)
+}
+
+// Operations on some rows do what they do on all, where the others have no gradient.
+func TestOptimiserOnRows(t *testing.T) {
+	step := func(i int) engine.AdamStep {
+		return engine.AdamStep{
+			Beta1: 0.9, Beta2: 0.98, StepSize: 0.3 / float32(i+1), Epsilon: 1e-6, GradScale: 0.7, Decay: 0.01,
+		}
+	}
+	const rows, cols, steps = 40, 100, 7
+	eachISA(t, func(t *testing.T) {
+		for _, threads := range []int{1, 2, 3} {
+			setThreads(t, threads)
+			d := New()
+			matrix := func(name string) *engine.Tensor {
+				x := d.New(rows, cols)
+				d.Write(x, random(rows*cols, name))
+				for i, v := range data(x) {
+					data(x)[i] = v * v
+				}
+				return x
+			}
+			some := []int32{0, 3, 4, 17, 39}
+			g := matrix("g")
+			dense := d.New(rows, cols) // g in some rows, zero in the others
+			d.Zero(dense)
+			for _, row := range some {
+				copy(rowOf(data(dense), int(row), cols), rowOf(data(g), int(row), cols))
+			}
+			if got, want := d.SumSquares(g, some), d.SumSquares(dense, nil); got != want {
+				t.Errorf("sum of squares of some rows %v, of all %v", got, want)
+			}
+			if got := d.SumSquares(g, []int32{}); got != 0 {
+				t.Errorf("sum of squares of no rows is %v", got)
+			}
+			p, m, v := matrix("p"), matrix("m"), matrix("v")
+			lateP, lateM, lateV := matrix("p"), matrix("m"), matrix("v")
+			var history []engine.AdamStep
+			for i := range steps {
+				d.Adam(p, m, v, dense, nil, step(i))
+				history = append(history, step(i))
+				d.Adam(lateP, lateM, lateV, g, some, step(i))
+			}
+			var late, from []int32
+			for row := range int32(rows) {
+				if !slices.Contains(some, row) {
+					late, from = append(late, row), append(from, 0)
+				}
+			}
+			d.AdamIdle(lateP, lateM, lateV, late, from, history[:3])
+			for i := range from {
+				from[i] = 3
+			}
+			d.AdamIdle(lateP, lateM, lateV, late, from, history)
+			for i := range from {
+				from[i] = steps // nothing is left
+			}
+			d.AdamIdle(lateP, lateM, lateV, late, from, history)
+			for name, pair := range map[string][2]*engine.Tensor{"p": {p, lateP}, "m": {m, lateM}, "v": {v, lateV}} {
+				if !sameBits(data(pair[0]), data(pair[1])) {
+					t.Errorf("%d threads: %s differs", threads, name)
+				}
+			}
+			mustPanicWithShape(t, "a row out of range", func() { d.Adam(p, m, v, g, []int32{rows}, step(0)) })
+			mustPanicWithShape(t, "a step out of range", func() { d.AdamIdle(p, m, v, []int32{0}, []int32{steps + 1}, history) })
+			mustPanicWithShape(t, "a row without its step", func() { d.AdamIdle(p, m, v, []int32{0, 1}, []int32{0}, history) })
+		}
+	})
+}

@@ -1,0 +1,560 @@
+package kernels
+
+import (
+	"fmt"
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+)
+
+// GemmFlags modify a product.
+type GemmFlags uint8
+
+// The flags may be combined.
+const (
+	TransA     GemmFlags = 1 << iota // A is stored transposed, k×m
+	TransB                           // B is stored transposed, n×k
+	Accumulate                       // the product is added to C, which else is overwritten
+)
+
+// Gemm computes C = op(A)·op(B), or C += op(A)·op(B) with [Accumulate], on all
+// threads of the package parallel. op(A) is m×k, op(B) is k×n, C is m×n; see
+// [GemmFlags] for how they are stored. The leading dimensions ldc, lda and ldb
+// are the distances between rows as stored. C overlaps neither A nor B.
+//
+// Every element of C is summed over k in one fixed order: blocks of k that
+// depend on k alone, in each of which the products are added in turn from zero
+// (fused multiply-adds on AVX2 and AVX-512, which therefore agree), and
+// the blocks' sums added to C one after the other. So the result is the same
+// for any number of threads, and an element does not change when its row or
+// column is computed as part of another product.
+//
+// Without Accumulate the old values of C do not matter; for k = 0 the product
+// is zero. Gemm panics with an [ArgumentError], before it writes, if a size
+// is negative, a leading dimension shorter than its row, or a slice too short.
+func Gemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
+	gemm("Gemm", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Epilogue{}, true)
+}
+
+// GemmSerial is [Gemm] on the calling goroutine alone, with the same result bit
+// for bit. It is for products within the body of a parallel loop, and may be called
+// concurrently.
+func GemmSerial(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
+	gemm("GemmSerial", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Epilogue{}, false)
+}
+
+// Epilogue is what happens to C when its elements are final.
+type Epilogue struct {
+	// Bias has n elements that are added to every row of C, together with the sum of
+	// the first block of k; it does not go with Accumulate. nil is none.
+	Bias []float32
+
+	// Apply is called once for each block of C whose elements are final, rows
+	// i0 to i1 and columns j0 to j1, by the goroutine that computed it, while it is in that
+	// core's cache. Blocks are computed side by side: Apply must be safe for
+	// concurrent calls. It may overwrite the block's elements of C. How C is
+	// cut into blocks is not determined, but columns are cut at multiples of 4. nil is none.
+	Apply func(i0, i1, j0, j1 int)
+}
+
+// GemmWith is [Gemm] followed by e. It panics with an [ArgumentError] also if there
+// is a bias whose length is not n, or one together with Accumulate.
+func GemmWith(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, e Epilogue) {
+	gemm("GemmWith", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, e, true)
+}
+
+// PackedB is a matrix B stored in the order in which products read it, for one that
+// is used many times. It serves every instruction set.
+type PackedB struct {
+	n, k int
+	data []float32
+}
+
+// PackedLen is the elements of a packed k×n matrix: n is rounded up to a multiple of 32.
+func PackedLen(n, k int) int { return (n + panelCols - 1) / panelCols * panelCols * k }
+
+// PackB packs op(B), which is k×n; flags are 0 or [TransB].
+func PackB(b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
+	return PackBInto(make([]float32, PackedLen(max(n, 0), max(k, 0))), b, ldb, n, k, flags)
+}
+
+// PackBInto is [PackB] with memory of [PackedLen] elements, which it keeps.
+func PackBInto(data, b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
+	const kernel = "PackB"
+	if min(n, k) < 0 {
+		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: n=%d, k=%d", n, k)})
+	}
+	check(flags&^TransB == 0, kernel, "flags %#x: only TransB is possible", flags)
+	if flags&TransB != 0 {
+		checkMatrix(kernel, "B", len(b), ldb, n, k)
+	} else {
+		checkMatrix(kernel, "B", len(b), ldb, k, n)
+	}
+	check(len(data) == PackedLen(n, k), kernel, "%d elements of memory, want %d", len(data), PackedLen(n, k))
+	packed := &PackedB{n: n, k: k, data: data}
+	if n == 0 || k == 0 {
+		return packed
+	}
+	panels, kc := (n-1)/panelCols+1, blockLength(k)
+	tile := &active().gemm
+	parallel.For(panels, func(j int) {
+		left := j * panelCols
+		cols := min(panelCols, n-left)
+		for k0 := 0; k0 < k; k0 += kc {
+			rows := min(kc, k-k0)
+			for j := left; j < left+cols; j += tile.cols {
+				dst, width := packed.at(j, k0, rows), min(tile.cols, left+cols-j)
+				if flags&TransB != 0 {
+					tile.transpose(dst, panelCols, b[j*ldb+k0:], ldb, width, rows)
+				} else {
+					tile.copyRows(dst, panelCols, b[k0*ldb+j:], ldb, rows, width)
+				}
+			}
+		}
+	})
+	return packed
+}
+
+// at returns B from row k0, where a block of kc rows begins, and column j on, to
+// the end of j's panel: rows are panelCols apart. For each block of K the panels
+// lie one after the other.
+func (b *PackedB) at(j, k0, kc int) []float32 {
+	panels := (b.n-1)/panelCols + 1
+	return b.data[k0*panels*panelCols+j/panelCols*panelCols*kc+j%panelCols:]
+}
+
+// GemmPacked is [GemmWith] for a packed B, with the same result bit for bit; flags are
+// those of the product without [TransB].
+func GemmPacked(c []float32, ldc int, a []float32, lda int, b *PackedB, m int, flags GemmFlags, e Epilogue) {
+	check(flags&TransB == 0, "GemmPacked", "TransB belongs to PackB")
+	gemm("GemmPacked", c, ldc, a, lda, nil, 0, b, m, b.n, b.k, flags, e, true)
+}
+
+func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, packed *PackedB, m, n, k int, flags GemmFlags, e Epilogue, threads bool) {
+	if min(m, n, k) < 0 {
+		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: m=%d, n=%d, k=%d", m, n, k)})
+	}
+	aRows, aCols, bRows, bCols := m, k, k, n
+	if flags&TransA != 0 {
+		aRows, aCols = aCols, aRows
+	}
+	if flags&TransB != 0 {
+		bRows, bCols = bCols, bRows
+	}
+	checkMatrix(kernel, "C", len(c), ldc, m, n)
+	checkMatrix(kernel, "A", len(a), lda, aRows, aCols)
+	if packed == nil {
+		checkMatrix(kernel, "B", len(b), ldb, bRows, bCols)
+	}
+	if e.Bias != nil && (len(e.Bias) != n || flags&Accumulate != 0) {
+		panic(&ArgumentError{kernel, fmt.Sprintf("a bias of %d elements for %d columns, flags %#x", len(e.Bias), n, flags)})
+	}
+	switch {
+	case m == 0 || n == 0:
+	case k == 0:
+		for i := range m {
+			if row := c[i*ldc : i*ldc+n]; e.Bias != nil {
+				copy(row, e.Bias)
+			} else if flags&Accumulate == 0 {
+				clear(row)
+			}
+		}
+		if e.Apply != nil {
+			e.Apply(0, m, 0, n)
+		}
+	default:
+		p := products.Get().(*product)
+		p.packed, p.epilogue = packed, e
+		p.run(c, ldc, a, lda, b, ldb, m, n, k, flags, threads)
+		products.Put(p)
+	}
+}
+
+// checkMatrix panics unless a slice of the given length holds a matrix.
+func checkMatrix(kernel, name string, length, ld, rows, cols int) {
+	if rows == 0 || cols == 0 {
+		return
+	}
+	if ld < cols {
+		panic(&ArgumentError{kernel, fmt.Sprintf("%s: leading dimension %d is less than its %d columns", name, ld, cols)})
+	}
+	// rows-1 rows of ld and one of cols elements, without overflow.
+	if length < cols || (length-cols)/ld < rows-1 {
+		panic(&ArgumentError{kernel, fmt.Sprintf("%s: %d elements do not hold %d×%d with leading dimension %d", name, length, rows, cols, ld)})
+	}
+}
+
+// gemmTile is the part of a product that depends on the instruction set.
+type gemmTile struct {
+	rows, cols int // the size of the largest tile
+	lanes      int // a tile reads so many columns of B, or a multiple, whatever its width
+
+	// balanced: rows are shared out evenly among the tiles, so that the
+	// last one is not much lower than the others (a tile of one row has too few
+	// independent sums to keep the units busy).
+	balanced bool
+
+	compute func(t *tileArgs)
+
+	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
+	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
+	// gemmTile.cols elements along a row of dst.
+	copyRows, transpose func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int)
+}
+
+// tileArgs is one tile of C = A·B + add. The assembly knows the order of the fields.
+type tileArgs struct {
+	a          []float32 // element (i, p) is a[i*aRow+p*aCol]
+	aRow, aCol int
+	b          []float32 // rows bRow apart
+	bRow       int
+	c          []float32 // rows ldc apart
+	ldc        int
+	add        []float32 // rows addRow apart; nil is nothing
+	addRow     int
+	nextC      []float32 // where the next tile of C begins, to be prefetched
+	nextB      []float32 // what to prefetch of the next panel of B: rows so far apart,
+	nextBRow   int
+	nextBSteps int // one in every two of so many steps, a multiple of 4
+	rows, cols int
+	k          int
+}
+
+// Blocking, by measurement on Xeons (Sapphire Rapids, 48 KiB of first-level and 2 MiB of
+// second-level cache):
+//
+//   - A tile runs over kBlock steps while its sums stay in registers, then it
+//     touches C.
+//   - A task multiplies a group of rows of A, at most blockA elements in one block of K,
+//     which stay in the second-level cache, by one panel of B after the other.
+const (
+	kBlock     = 384
+	blockA     = 192 << 10
+	packLimitA = 2 << 20 // elements of A that are packed at a time
+	groupCols  = 256     // columns of a task
+	panelCols  = 32      // columns of a panel of PackedB, those of the widest tile
+	packChunk  = 32      // rows of a matrix that are copied into all panels together
+)
+
+// Below this number of multiply-adds one thread is faster: waking another
+// takes a few microseconds, in which a core does some 2·10⁵.
+const parallelWork = 1 << 18
+
+// product is one call of Gemm: its arguments, what follows from them and the
+// memory for the packed panels of A. It is pooled, so that a call allocates
+// nothing; the methods that parallel.For calls are bound once for that reason.
+type product struct {
+	tile     *gemmTile
+	a, b     []float32
+	c        []float32
+	ldc      int
+	lda      int
+	ldb      int
+	n        int
+	flags    GemmFlags
+	packed   *PackedB // instead of b
+	epilogue Epilogue
+
+	kc               int  // length of a block of K
+	directA, directB bool // read where it is
+	groupM, groupN   int  // panels of a task
+	tasksN           int  // tasks along a row of tasks
+	takers           int  // threads that take tasks in turn
+
+	// The part of the product that is being computed.
+	i0, k0    int
+	m, k      int  // its size
+	first     bool // nothing has been added to C
+	last      bool // C is final after it
+	rowPanels int
+	packedA   []float32
+
+	packPanel   func(i int)
+	computeTask func(i int)
+}
+
+var products = sync.Pool{New: func() any {
+	p := &product{}
+	p.packPanel = p.packA
+	p.computeTask = p.compute
+	return p
+}}
+
+// worker is what a task needs for itself.
+type worker struct {
+	args tileArgs
+	b    []float32 // a packed panel of B
+}
+
+var workers = sync.Pool{New: func() any { return &worker{} }}
+
+// run computes the product, which is not empty, part by part: those of A that are
+// packed at a time, and blocks of K for which a group of A stays in the cache.
+func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, threads bool) {
+	p.tile = &active().gemm
+	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.n, p.flags = a, b, c, lda, ldb, ldc, n, flags
+	p.kc = blockLength(k)
+	p.directA = p.readsDirectA(m)
+	p.directB = flags&TransB == 0 && (m <= 128 || m <= 512 && ldb%1024 != 0)
+	threads = threads && parallel.Threads() > 1 && m*n >= (parallelWork-1)/k+1
+
+	// Equal groups of row panels, and as many blocks of K as fit.
+	panels := (m-1)/p.tile.rows + 1
+	most := max(blockA/p.kc/p.tile.rows, 1)
+	groups := (panels-1)/most + 1
+	group := (panels-1)/groups + 1 // in panels
+	kPart := min(k, max(blockA/(group*p.tile.rows*p.kc), 1)*p.kc)
+	mPart := m
+	if !p.directA {
+		mPart = min(m, max(packLimitA/kPart/(group*p.tile.rows), 1)*group*p.tile.rows)
+	}
+	for p.k0 = 0; p.k0 < k; p.k0 += kPart {
+		p.k = min(kPart, k-p.k0)
+		p.first = p.k0 == 0 && flags&Accumulate == 0
+		p.last = p.k0+p.k == k
+		for p.i0 = 0; p.i0 < m; p.i0 += mPart {
+			p.m = min(mPart, m-p.i0)
+			p.part(threads, group)
+		}
+	}
+	p.a, p.b, p.c, p.packed, p.epilogue = nil, nil, nil, nil, Epilogue{} // the pool must not keep them alive
+}
+
+// readsDirectA reports whether A is read where it is. Stored transposed, it is read by
+// few rows of a tile from far apart addresses, which pays for no more than a few tiles.
+// Else the tiles read along its rows, which only suffers if they are a multiple of
+// 4 KiB apart: then they fall into the same set of the first-level cache, which holds
+// 8 to 12 of them.
+func (p *product) readsDirectA(m int) bool {
+	if p.flags&TransA != 0 {
+		return m <= 64
+	}
+	return p.lda%1024 != 0 || p.n <= 128
+}
+
+// blockLength returns the length of the blocks of K: equal ones, and therefore
+// a function of k alone.
+func blockLength(k int) int {
+	blocks := (k-1)/kBlock + 1
+	return (k-1)/blocks + 1
+}
+
+// part computes a part of the product, in tasks of at most group panels of rows.
+func (p *product) part(threads bool, group int) {
+	p.rowPanels = (p.m-1)/p.tile.rows + 1
+	colPanels := (p.n-1)/p.tile.cols + 1
+	p.groupM = min(group, p.rowPanels)
+	p.groupN = min(groupCols/p.tile.cols, colPanels)
+	tasks := func() int { return ((p.rowPanels-1)/p.groupM + 1) * ((colPanels-1)/p.groupN + 1) }
+	if threads {
+		// Enough tasks for the threads to end at about the same time. Every group of rows packs B
+		// for itself, so the columns are divided first.
+		want := 4 * parallel.Threads()
+		for tasks() < want && p.groupN > 1 {
+			p.groupN = (p.groupN + 1) / 2
+		}
+		for tasks() < want && p.groupM > 1 {
+			p.groupM = (p.groupM + 1) / 2
+		}
+	}
+	p.takers = 1
+	if threads {
+		p.takers = parallel.Threads()
+	}
+	packItems := 0
+	if !p.directA {
+		packItems = p.packItems()
+		p.packedA = grow(p.packedA, p.m*p.k)
+	}
+	p.tasksN = (colPanels-1)/p.groupN + 1
+	if threads {
+		parallel.For(packItems, p.packPanel) // none is fine
+		parallel.For(tasks(), p.computeTask)
+	} else {
+		for i := range packItems {
+			p.packA(i)
+		}
+		for i := range tasks() {
+			p.compute(i)
+		}
+	}
+}
+
+// grow returns a slice of n elements, x itself if it is large enough. The
+// contents do not matter.
+func grow(x []float32, n int) []float32 {
+	if cap(x) < n {
+		return make([]float32, n)
+	}
+	return x[:n]
+}
+
+// rowPanel returns the range of the rows of panel i of the part.
+func (p *product) rowPanel(i int) (lo, hi int) {
+	if !p.tile.balanced {
+		lo = i * p.tile.rows
+		return lo, min(lo+p.tile.rows, p.m)
+	}
+	size, larger := p.m/p.rowPanels, p.m%p.rowPanels // the first panels have a row more
+	lo = i*size + min(i, larger)
+	hi = lo + size
+	if i < larger {
+		hi++
+	}
+	return lo, hi
+}
+
+// packItems returns into how many items the packing of A is divided. If it
+// has to be transposed it is packed panel by panel, along its rows. If it
+// is copied its rows are as wide as all panels together; several of those at a
+// time are copied into every panel, so that memory is read in long stretches.
+func (p *product) packItems() int {
+	if p.flags&TransA == 0 {
+		return p.rowPanels
+	}
+	return ((p.k-1)/p.kc + 1) * p.chunks()
+}
+
+// chunks returns the number of chunks of rows of one block of K.
+func (p *product) chunks() int { return (p.kc-1)/packChunk + 1 }
+
+// packA does item i of the packing.
+func (p *product) packA(i int) {
+	if p.flags&TransA == 0 {
+		top, bottom := p.rowPanel(i)
+		rows := bottom - top
+		for k0 := 0; k0 < p.k; k0 += p.kc {
+			kc := min(p.kc, p.k-k0)
+			src := p.a[(p.i0+top)*p.lda+p.k0+k0:]
+			p.tile.transpose(p.panelA(top, k0, kc), rows, src, p.lda, rows, kc)
+		}
+		return
+	}
+	k0 := i / p.chunks() * p.kc
+	kc := min(p.kc, p.k-k0)
+	lo := i % p.chunks() * packChunk
+	hi := min(lo+packChunk, kc)
+	if lo >= hi { // the last block is shorter
+		return
+	}
+	for i := range p.rowPanels {
+		top, bottom := p.rowPanel(i)
+		rows := bottom - top
+		src := p.a[(p.k0+k0+lo)*p.lda+p.i0+top:]
+		p.tile.copyRows(p.panelA(top, k0, kc)[lo*rows:], rows, src, p.lda, hi-lo, rows)
+	}
+}
+
+// panelA returns where the panel of A from row top on is packed for the block of K
+// at k0. For each block the panels lie one after the other; a panel holds its
+// elements of one column of A together.
+func (p *product) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
+
+// compute computes the tiles of one task. The innermost loop goes down the
+// rows, so that a panel of B is fetched once and then stays near.
+func (p *product) compute(task int) {
+	i0, j0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN
+	i1, left0, right := min(i0+p.groupM, p.rowPanels), j0*p.tile.cols, min((j0+p.groupN)*p.tile.cols, p.n)
+	first, _ := p.rowPanel(i0)
+	w := workers.Get().(*worker)
+	t := &w.args
+	t.ldc = p.ldc
+	for k0 := 0; k0 < p.k; k0 += p.kc {
+		t.k = min(p.kc, p.k-k0)
+		for left := left0; left < right; left += p.tile.cols {
+			t.cols = min(p.tile.cols, right-left)
+			p.colsAt(w, left, k0)
+			nextB, nextRows, nextBRow := p.nextPanel(left, left0, right, k0)
+			fetched := 0 // of its rows
+			for i := i0; i < i1; i++ {
+				top, bottom := p.rowPanel(i)
+				t.rows = bottom - top
+				p.rowsAt(t, top, k0)
+				// A share of the rows that are left, but no more than leaves time to fetch C.
+				share := min((nextRows-fetched+i1-i-1)/(i1-i), (t.k/4-t.rows)*2)
+				t.nextB, t.nextBRow, t.nextBSteps = nil, nextBRow, 0
+				if share > 0 {
+					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], (share+1)/2*4
+					fetched += share
+				}
+				switch {
+				case i < i1-1:
+					t.nextC = p.c[(p.i0+bottom)*p.ldc+left:]
+				case left+p.tile.cols < right:
+					t.nextC = p.c[(p.i0+first)*p.ldc+left+p.tile.cols:]
+				}
+				t.c = p.c[(p.i0+top)*p.ldc+left:]
+				switch {
+				case !p.first || k0 > 0:
+					t.add, t.addRow = t.c, p.ldc
+				case p.epilogue.Bias != nil:
+					t.add, t.addRow = p.epilogue.Bias[left:], 0
+				default:
+					t.add, t.addRow = nil, 0
+				}
+				p.tile.compute(t)
+			}
+		}
+	}
+	*t = tileArgs{}
+	workers.Put(w)
+	if p.last && p.epilogue.Apply != nil {
+		_, bottom := p.rowPanel(i1 - 1)
+		p.epilogue.Apply(p.i0+first, p.i0+bottom, left0, right)
+	}
+}
+
+// rowsAt sets the panel of A that begins at row top.
+func (p *product) rowsAt(t *tileArgs, top, k0 int) {
+	switch {
+	case !p.directA:
+		t.a, t.aRow, t.aCol = p.panelA(top, k0, t.k), 1, t.rows
+	case p.flags&TransA != 0:
+		t.a, t.aRow, t.aCol = p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda
+	default:
+		t.a, t.aRow, t.aCol = p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1
+	}
+}
+
+// colsAt sets the panel of B that begins at column left, after packing it if
+// need be.
+func (p *product) colsAt(w *worker, left, k0 int) {
+	t := &w.args
+	if p.packed != nil {
+		t.b, t.bRow = p.packed.at(left, p.k0+k0, t.k), panelCols
+		return
+	}
+	if p.directB && t.cols%p.tile.lanes == 0 {
+		t.b, t.bRow = p.b[(p.k0+k0)*p.ldb+left:], p.ldb
+		return
+	}
+	w.b = grow(w.b, t.k*p.tile.cols)
+	t.b, t.bRow = w.b, p.tile.cols
+	if p.flags&TransB != 0 {
+		p.tile.transpose(w.b, t.bRow, p.b[left*p.ldb+p.k0+k0:], p.ldb, t.cols, t.k)
+	} else {
+		p.tile.copyRows(w.b, t.bRow, p.b[(p.k0+k0)*p.ldb+left:], p.ldb, t.k, t.cols)
+	}
+}
+
+// nextPanel returns the panel of B that comes after the one at column left of a task's
+// columns [left0, right), to be prefetched: its rows, how many there are, and their distance. After a
+// task's last panel it is the first one of the task that the thread will probably take.
+func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, distance int) {
+	left += p.tile.cols
+	if left >= right {
+		left, k0 = left0, k0+p.kc
+	}
+	if k0 >= p.k {
+		left, k0 = left0+p.takers*p.groupN*p.tile.cols, 0
+	}
+	rows = min(p.kc, p.k-k0)
+	switch {
+	case left >= p.n || p.flags&TransB != 0:
+		return nil, 0, 0
+	case p.packed != nil:
+		return p.packed.at(left, p.k0+k0, rows), rows, panelCols
+	default:
+		return p.b[(p.k0+k0)*p.ldb+left:], rows, p.ldb
+	}
+}

@@ -1,0 +1,263 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+// Config holds the optimiser's constants.
+type Config struct {
+	Beta1, Beta2 float64
+	Epsilon      float64
+	WeightDecay  float64
+	ClipNorm     float64 // 0: no clipping
+}
+
+// Default is what every recipe of the reference starts from (SNLI-VE has beta2
+// 0.999, generation decays with 0.01).
+var Default = Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, ClipNorm: 1}
+
+// Param is one tensor to optimise.
+type Param struct {
+	Name  string
+	Value *engine.Tensor
+	Grad  *autograd.Gradient
+}
+
+// Adam holds the moments of its parameters.
+//
+// With g' the clipped gradient and t counted from 1:
+//
+//	m = β1·m + (1-β1)·g'     v = β2·v + (1-β2)·g'²
+//	p = p - lr·sqrt(1-β2ᵗ)/(1-β1ᵗ) · m/(sqrt(v)+ε) - lr·decay·p
+//
+// As in Paddle 1.8, ε is added to the uncorrected sqrt(v), and the decay takes the
+// parameter before the step and the scheduled rate.
+//
+// # Postponed updates
+//
+// Adam moves every row of an embedding in every step, also those whose gradient is zero because
+// no token of the batch looked them up. These steps are postponed: they are made, one
+// after the other and to the same bits, when the row is looked up next (see
+// [autograd.Gradient.Before]) or by [Adam.Settle], which must be called before
+// parameters or moments are read in any other way.
+type Adam struct {
+	cfg    Config
+	dev    engine.Device
+	params []Param
+	states []state
+	steps  int
+
+	base    int                          // steps before the first of history
+	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
+	late    struct{ rows, from []int32 } // scratch of catchUp
+}
+
+// state is what belongs to one parameter.
+type state struct {
+	m, v  *engine.Tensor
+	decay int     // index into history
+	done  []int32 // by row, steps made; nil: all rows are up to date
+	moved []bool  // by row: its moments may not be zero
+}
+
+// NewAdam returns an optimiser with zero moments.
+func NewAdam(d engine.Device, cfg Config, params []Param) *Adam {
+	a := &Adam{cfg: cfg, dev: d, params: params, states: make([]state, len(params))}
+	for i, p := range params {
+		s := &a.states[i]
+		s.m, s.v = d.New(p.Value.Rows, p.Value.Cols), d.New(p.Value.Rows, p.Value.Cols)
+		d.Zero(s.m)
+		d.Zero(s.v)
+		if Decayed(p.Name) && cfg.WeightDecay != 0 {
+			s.decay = 1
+		}
+		p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
+	}
+	return a
+}
+
+// Steps returns the number of steps taken.
+func (a *Adam) Steps() int { return a.steps }
+
+// Resume says that parameters and moments are those after n steps, of a run that
+// goes on.
+func (a *Adam) Resume(n int) {
+	a.steps, a.base = n, n
+	for i := range a.states {
+		a.states[i].done, a.states[i].moved = nil, nil
+	}
+	a.forget()
+}
+
+// Moments returns the first and second moment of the i-th parameter, to save and
+// restore.
+func (a *Adam) Moments(i int) (m, v *engine.Tensor) { return a.states[i].m, a.states[i].v }
+
+// Step updates the parameters with the given learning rate and returns the norm
+// of all gradients before clipping. Gradients that are not finite change nothing
+// and are an error.
+func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
+	var sum float64
+	for _, p := range a.params {
+		sum += a.sumSquares(p)
+	}
+	gradNorm = math.Sqrt(sum)
+	if math.IsNaN(gradNorm) || math.IsInf(gradNorm, 0) {
+		return gradNorm, fmt.Errorf("the gradient's norm is %v in %s", gradNorm, a.firstBad())
+	}
+	clip := 1.0
+	if a.cfg.ClipNorm > 0 {
+		clip = a.cfg.ClipNorm / max(gradNorm, a.cfg.ClipNorm)
+	}
+	t := float64(a.steps + 1)
+	plain := engine.AdamStep{
+		Beta1: float32(a.cfg.Beta1), Beta2: float32(a.cfg.Beta2), Epsilon: float32(a.cfg.Epsilon),
+		StepSize:  float32(rate * math.Sqrt(1-math.Pow(a.cfg.Beta2, t)) / (1 - math.Pow(a.cfg.Beta1, t))),
+		GradScale: float32(clip),
+	}
+	decayed := plain
+	decayed.Decay = float32(a.cfg.WeightDecay * rate)
+	step := [2]engine.AdamStep{plain, decayed}
+	for i := range a.params {
+		a.update(i, step[a.states[i].decay])
+	}
+	a.steps++
+	for i, s := range step {
+		a.history[i] = append(a.history[i], s)
+	}
+	return gradNorm, nil
+}
+
+// sumSquares is that of a parameter's gradient.
+func (a *Adam) sumSquares(p Param) float64 {
+	switch p.Grad.Extent() {
+	case autograd.Rows:
+		return a.dev.SumSquares(p.Grad.Tensor(), p.Grad.Rows())
+	case autograd.Dense:
+		return a.dev.SumSquares(p.Grad.Tensor(), nil)
+	}
+	return 0
+}
+
+// update makes the step that follows a.steps where parameter i has a gradient.
+func (a *Adam) update(i int, step engine.AdamStep) {
+	p, s := a.params[i], &a.states[i]
+	if p.Grad.Extent() == autograd.Dense {
+		a.catchUp(i, nil)
+		a.dev.Adam(p.Value, s.m, s.v, p.Grad.Tensor(), nil, step)
+		for row := range s.done {
+			s.done[row], s.moved[row] = int32(a.steps)+1, true
+		}
+		return
+	}
+	if s.done == nil {
+		a.postpone(s)
+	}
+	if p.Grad.Extent() == autograd.Rows {
+		rows := p.Grad.Rows()
+		a.catchUp(i, rows)
+		a.dev.Adam(p.Value, s.m, s.v, p.Grad.Tensor(), rows, step)
+		for _, row := range rows {
+			s.done[row], s.moved[row] = int32(a.steps)+1, true
+		}
+	}
+}
+
+// postpone begins to keep account of a parameter's rows, all of which are up to date.
+func (a *Adam) postpone(s *state) {
+	s.done = make([]int32, s.m.Rows)
+	for row := range s.done {
+		s.done[row] = int32(a.steps)
+	}
+	if s.moved != nil {
+		return
+	}
+	s.moved = make([]bool, s.m.Rows)
+	if a.steps == 0 {
+		return // zero, as they were made
+	}
+	for _, moment := range [...]*engine.Tensor{s.m, s.v} {
+		values := engine.Values(a.dev, moment)
+		for row := range s.moved {
+			s.moved[row] = s.moved[row] || slices.ContainsFunc(values[row*moment.Cols:(row+1)*moment.Cols], func(x float32) bool { return x != 0 })
+		}
+	}
+}
+
+// catchUp makes the postponed steps of some rows of parameter i (nil: of all).
+func (a *Adam) catchUp(i int, rows []int32) {
+	s := &a.states[i]
+	if s.done == nil {
+		return
+	}
+	late := &a.late
+	late.rows, late.from = late.rows[:0], late.from[:0]
+	add := func(row int32) {
+		if int(s.done[row]) == a.steps {
+			return
+		}
+		// Zero moments move nothing; only decay does.
+		if s.moved[row] || s.decay == 1 {
+			late.rows, late.from = append(late.rows, row), append(late.from, s.done[row]-int32(a.base))
+		}
+		s.done[row] = int32(a.steps)
+	}
+	if rows == nil {
+		for row := range s.done {
+			add(int32(row))
+		}
+	} else {
+		for _, row := range rows {
+			add(row)
+		}
+	}
+	if len(late.rows) > 0 {
+		a.dev.AdamIdle(a.params[i].Value, s.m, s.v, late.rows, late.from, a.history[s.decay])
+	}
+}
+
+// Settle makes all postponed steps.
+func (a *Adam) Settle() {
+	for i := range a.states {
+		a.catchUp(i, nil)
+	}
+	a.forget()
+}
+
+// forget drops the history, which no row needs.
+func (a *Adam) forget() {
+	a.base = a.steps
+	for i := range a.history {
+		a.history[i] = a.history[i][:0]
+	}
+}
+
+// firstBad names the first parameter whose gradient is not finite.
+func (a *Adam) firstBad() string {
+	for _, p := range a.params {
+		if s := a.sumSquares(p); math.IsNaN(s) || math.IsInf(s, 0) {
+			return p.Name
+		}
+	}
+	return "the sum over all parameters"
+}
+
+// Decayed says whether weight decay applies to a parameter, by the reference's
+// rule on names (under which cls_out_b_0 and cls_out_b_1 are decayed).
+func Decayed(name string) bool {
+	if strings.Contains(name, "layer_norm") {
+		return false
+	}
+	for _, suffix := range []string{"_bias", "_b", ".b_0"} {
+		if strings.HasSuffix(name, suffix) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,128 @@
+package batches
+
+import (
+	"fmt"
+	"math/bits"
+	"math/rand/v2"
+)
+
+// Permutation returns the numbers 0..n-1 in the order in which an epoch visits
+// them. It depends on its arguments alone and stays the same for ever: runs are
+// resumed and repeated across versions by it.
+//
+// It is Fisher and Yates' shuffle, from the last place down, place i changing
+// with place floor(u*(i+1)/2^64) for the next 64-bit number u of PCG-DXSM
+// (math/rand/v2), whose two seeds are s = SplitMix64(seed) and
+// SplitMix64(s xor epoch). Only the generator's raw numbers are used: how
+// rand.Rand maps them to ranges is not promised to stay.
+//
+// Differs from the reference: it seeds NumPy's shuffle with the epoch alone, so
+// that runs with different seeds see their data in one and the same order.
+func Permutation(seed uint64, epoch, n int) []int {
+	source := rand.NewPCG(splitMix(seed), splitMix(splitMix(seed)^uint64(epoch)))
+	order := Sequence(n)
+	for i := n - 1; i > 0; i-- {
+		j, _ := bits.Mul64(source.Uint64(), uint64(i+1))
+		order[i], order[j] = order[j], order[i]
+	}
+	return order
+}
+
+// splitMix is the finaliser of SplitMix64 after one step: it spreads seeds that
+// differ by little over all bits. Source: Steele, Lea, Flood, "Fast splittable
+// pseudorandom number generators", OOPSLA 2014.
+func splitMix(x uint64) uint64 {
+	x += 0x9e3779b97f4a7c15
+	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
+	x = (x ^ x>>27) * 0x94d049bb133111eb
+	return x ^ x>>31
+}
+
+// Sequence returns 0..n-1, the order of evaluation.
+func Sequence(n int) []int {
+	order := make([]int, n)
+	for i := range order {
+		order[i] = i
+	}
+	return order
+}
+
+// Plan cuts an order of records into batches. Without inTokens, size is the
+// number of records of a batch, the last being what remains. With inTokens, size
+// bounds the padded tokens, records times longest record, as the reference
+// counts them (although packed batches have no padding): a batch ends where one
+// record more would exceed it. A record that alone exceeds size is a batch of
+// its own.
+//
+// The batches are parts of order and share its memory. size < 1 panics.
+func Plan(lengths, order []int, size int, inTokens bool) [][]int {
+	if size < 1 {
+		panic(fmt.Sprintf("batches: batch size %d", size))
+	}
+	var batches [][]int
+	start, longest := 0, 0
+	for i, record := range order {
+		longest = max(longest, lengths[record])
+		n := i - start // records already in the batch
+		full := n >= size
+		if inTokens {
+			full = (n+1)*longest > size
+		}
+		if full && n > 0 {
+			batches = append(batches, order[start:i:i])
+			start, longest = i, lengths[record]
+		}
+	}
+	if start < len(order) {
+		batches = append(batches, order[start:len(order):len(order)])
+	}
+	return batches
+}
+
+// Batches gives the batches of every epoch by number. It keeps the plan of the
+// epoch last asked for and is not safe for concurrent use.
+type Batches struct {
+	Lengths  []int  // tokens of every record
+	Size     int    // records of a batch, or tokens if InTokens
+	InTokens bool   // see Plan
+	Shuffle  bool   // by Seed and epoch; otherwise in the order of the file
+	Seed     uint64 // see Permutation
+
+	epoch   int
+	plan    [][]int
+	planned bool
+}
+
+// Epoch returns all batches of an epoch (from 0). The result is read-only and
+// stays valid.
+func (b *Batches) Epoch(epoch int) [][]int {
+	if b.planned && (epoch == b.epoch || !b.Shuffle) {
+		return b.plan
+	}
+	order := Sequence(len(b.Lengths))
+	if b.Shuffle {
+		order = Permutation(b.Seed, epoch, len(b.Lengths))
+	}
+	b.epoch, b.plan, b.planned = epoch, Plan(b.Lengths, order, b.Size, b.InTokens), true
+	return b.plan
+}
+
+// Count is the number of batches of an epoch. Batches by tokens differ in number
+// from epoch to epoch, others do not.
+func (b *Batches) Count(epoch int) int { return len(b.Epoch(epoch)) }
+
+// At returns the records of batch k (from 0) of an epoch.
+func (b *Batches) At(epoch, k int) []int { return b.Epoch(epoch)[k] }
+
+// Total is the number of batches of the epochs 0..epochs-1. By tokens with
+// Shuffle it plans every epoch once.
+func (b *Batches) Total(epochs int) int {
+	if epochs > 0 && (!b.Shuffle || !b.InTokens) {
+		return epochs * b.Count(0)
+	}
+	total := 0
+	for e := range epochs {
+		total += b.Count(e)
+	}
+	return total
+}

@@ -1,0 +1,188 @@
+package regions
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+)
+
+// SpecFile is the name of a [Spec] in a model's folder.
+const SpecFile = "image_processor.json"
+
+// The extractors that exist.
+const (
+	Patches    = "patches"
+	Statistics = "statistics"
+)
+
+// Spec says how features are computed from pictures. Zero fields stand for defaults,
+// which [NewExtractor] fills in.
+type Spec struct {
+	Extractor string `json:"extractor"`            // Patches or Statistics
+	ImageSize int    `json:"image_size,omitempty"` // side of the square that a picture is resized to, in pixels
+	PatchSize int    `json:"patch_size,omitempty"` // of Patches: side of a patch; divides ImageSize
+	Grid      int    `json:"grid,omitempty"`       // of Statistics: regions along a side, the finest level
+}
+
+// maxSpecFile bounds the size of a spec's file.
+const maxSpecFile = 1 << 16
+
+// ReadSpec reads the spec of a folder. If there is none, the error wraps fs.ErrNotExist.
+func ReadSpec(dir string) (Spec, error) {
+	path := filepath.Join(dir, SpecFile)
+	var s Spec
+	if err := infile.ReadJSON(path, maxSpecFile, &s); err != nil {
+		return Spec{}, err
+	}
+	if _, err := NewExtractor(s); err != nil {
+		return Spec{}, fmt.Errorf("%s: %w", path, err)
+	}
+	return s, nil
+}
+
+// WriteSpec writes the spec into a folder.
+func WriteSpec(dir string, s Spec) error {
+	raw, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	return atomicfile.WriteBytes(filepath.Join(dir, SpecFile), append(raw, '\n'))
+}
+
+// Extractor computes the regions of a picture. It may be used from several goroutines.
+type Extractor interface {
+	// Spec returns what the extractor was made of, with defaults filled in.
+	Spec() Spec
+
+	// Dim is the size of a region's feature.
+	Dim() int
+
+	// Prepare returns the picture in the size that Extract takes.
+	Prepare(p *picture.Picture) *picture.Picture
+
+	// Extract sets dst's size, boxes and features from a prepared picture, in the memory
+	// of its slices where they are large enough. width and height are those of the
+	// original, and the boxes are in its pixels.
+	Extract(p *picture.Picture, width, height int, dst *Image)
+}
+
+// Limits of a spec: the largest size of a feature is that of the model's configuration.
+const (
+	maxImageSize = 1024
+	maxRegions   = 4096
+	maxDim       = 16384
+)
+
+// NewExtractor makes the extractor that a spec describes:
+//
+//   - Patches: the whole picture resized to a square, cut into square patches from left
+//     to right and from top to bottom. A patch's feature is its pixels row by row, red,
+//     green and blue, each as byte/127.5-1. Defaults: image size 128, patch size 16, that
+//     is 64 regions of 768 values.
+//   - Statistics: 64 values of a region: its colours' means, deviations and histograms, and
+//     the directions of its edges (a histogram of gradient orientations). The regions are
+//     the cells of a grid, then those of grids with half as many cells a side, until one is
+//     left. Defaults: image size 128, grid 6, that is 36 + 9 + 1 regions.
+func NewExtractor(s Spec) (Extractor, error) {
+	switch s.Extractor {
+	case Patches:
+		return newPatches(s)
+	case Statistics:
+		return newStatistics(s)
+	}
+	return nil, fmt.Errorf("unknown extractor %q: choose %s or %s", s.Extractor, Patches, Statistics)
+}
+
+func orDefault(v *int, value int) {
+	if *v == 0 {
+		*v = value
+	}
+}
+
+// patches implements the extractor of pixels.
+type patches struct{ spec Spec }
+
+func newPatches(s Spec) (Extractor, error) {
+	orDefault(&s.ImageSize, 128)
+	orDefault(&s.PatchSize, 16)
+	switch n := s.ImageSize / max(1, s.PatchSize); {
+	case s.Grid != 0:
+		return nil, fmt.Errorf("grid %d: patches have no grid of their own, it follows from image_size and patch_size", s.Grid)
+	case s.PatchSize < 1 || s.ImageSize < 1 || s.ImageSize > maxImageSize || s.ImageSize%s.PatchSize != 0:
+		return nil, fmt.Errorf("image_size %d and patch_size %d: the patch size must divide the image size, which is at most %d", s.ImageSize, s.PatchSize, maxImageSize)
+	case 3*s.PatchSize*s.PatchSize > maxDim:
+		return nil, fmt.Errorf("patch_size %d makes features of %d values; at most %d are possible", s.PatchSize, 3*s.PatchSize*s.PatchSize, maxDim)
+	case n*n > maxRegions:
+		return nil, fmt.Errorf("image_size %d and patch_size %d make %d patches; at most %d are possible", s.ImageSize, s.PatchSize, n*n, maxRegions)
+	}
+	return patches{s}, nil
+}
+
+func (x patches) Spec() Spec { return x.spec }
+func (x patches) Dim() int   { return 3 * x.spec.PatchSize * x.spec.PatchSize }
+
+func (x patches) Prepare(p *picture.Picture) *picture.Picture {
+	return resizeTo(p, x.spec.ImageSize)
+}
+
+// resizeTo returns the picture as a square.
+func resizeTo(p *picture.Picture, side int) *picture.Picture {
+	if p.Width == side && p.Height == side {
+		return p
+	}
+	return p.Resize(side, side)
+}
+
+func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
+	size := x.spec.PatchSize
+	grid := x.spec.ImageSize / size
+	if p.Width != x.spec.ImageSize || p.Height != x.spec.ImageSize {
+		panic(fmt.Sprintf("regions: extract from %d x %d pixels, not prepared to %d", p.Width, p.Height, x.spec.ImageSize))
+	}
+	dst.Width, dst.Height = float64(width), float64(height)
+	dst.Boxes = gridCells(resize(dst.Boxes, 4*grid*grid)[:0], grid, grid, dst.Width, dst.Height)
+	dst.Features, dst.Classes = resize(dst.Features, len(p.Pix)), nil
+	row := 3 * size // bytes of a patch's row of pixels
+	at := 0
+	for y := range grid {
+		for x := range grid {
+			for line := range size {
+				from := ((y*size+line)*p.Width + x*size) * 3
+				bytesToFeatures(dst.Features[at:at+row], p.Pix[from:from+row])
+				at += row
+			}
+		}
+	}
+}
+
+// gridCells appends the boxes of columns x rows equal cells, row by row.
+func gridCells(boxes []float32, columns, rows int, width, height float64) []float32 {
+	for y := range rows {
+		for x := range columns {
+			boxes = append(boxes,
+				float32(float64(x)*width/float64(columns)), float32(float64(y)*height/float64(rows)),
+				float32(float64(x+1)*width/float64(columns)), float32(float64(y+1)*height/float64(rows)))
+		}
+	}
+	return boxes
+}
+
+// featureOf is the feature value of a byte: byte/127.5-1.
+var featureOf = func() (table [256]float32) {
+	for i := range table {
+		table[i] = float32(float64(i)/127.5 - 1)
+	}
+	return table
+}()
+
+// bytesToFeatures sets dst to the values of as many bytes.
+func bytesToFeatures(dst []float32, src []byte) {
+	src = src[:len(dst)]
+	for i, b := range src {
+		dst[i] = featureOf[b]
+	}
+}

@@ -1,6 +1,0 @@
-//go:build !linux
-
-package memory
-
-// advise does nothing: the system has no such advice, or chooses by itself.
-func advise([]float32) {}

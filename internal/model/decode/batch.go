@@ -1,0 +1,240 @@
+package decode
+
+import (
+	"context"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/model"
+)
+
+// batch is the decoding of some sources together.
+type batch struct {
+	*Decoder
+	options  *Options
+	cache    *model.Cache
+	searches []*search // in the order of the cache's rows
+	emit     func(piece string)
+
+	step model.Step
+	used int32     // slots of the cache
+	rows []*search // whose hypothesis each row of the step is
+
+	// What the device says of the step's logits.
+	ids     []int32
+	values  []float32
+	logSums []float64
+	drawn   []candidate // when sampling
+}
+
+// decode writes the targets of some sources, one batch, into results.
+func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o *Options, results []Result, emit func(piece string)) error {
+	b := &batch{Decoder: d, options: o, emit: emit}
+	tokens := int32(0)
+	b.step.Seen.Sources = []int32{0}
+	for _, number := range numbers {
+		s := &search{source: number, position: sources[number].first()}
+		s.beams = []hypothesis{{tokens: []int32{d.vocabulary.CLS()}, scores: []float64{0}}}
+		if o.Sample {
+			s.random = randomStream(o, number)
+		}
+		if emit != nil {
+			s.text, s.streamed = &stream{vocabulary: d.vocabulary}, 1
+		}
+		b.searches = append(b.searches, s)
+		tokens += int32(len(sources[number].Tokens))
+		b.step.Seen.Sources = append(b.step.Seen.Sources, tokens)
+	}
+	b.cache = d.model.NewCache(int(tokens), len(numbers)*o.beams()*o.MaxLength)
+	defer b.cache.Free()
+	if err := b.read(ctx, sources, numbers); err != nil {
+		return err
+	}
+	for t := range o.MaxLength {
+		if b.fill(t); len(b.rows) == 0 {
+			break
+		}
+		if err := b.advance(ctx, t); err != nil {
+			return err
+		}
+		if emit == nil {
+			continue
+		}
+		for _, s := range b.searches {
+			b.stream(s, s.common())
+		}
+		if err := ctx.Err(); err != nil { // before anything is computed: emit may have lost the model
+			return err
+		}
+	}
+	for _, s := range b.searches {
+		results[s.source] = s.result()
+		if s.text != nil {
+			b.stream(s, s.beams[0].written())
+			b.tell(s.text.close())
+		}
+	}
+	return nil
+}
+
+// read fills the cache with the sources, some at a time.
+func (b *batch) read(ctx context.Context, sources []Source, numbers []int) error {
+	text, first := model.Text{}, 0
+	flush := func() error {
+		if len(text.Tokens) == 0 {
+			return nil
+		}
+		err := b.model.Encode(ctx, b.tape, b.cache, text, first)
+		first += len(text.Tokens)
+		text = model.Text{}
+		return err
+	}
+	for _, number := range numbers {
+		s := &sources[number]
+		if len(text.Tokens)+len(s.Tokens) > encodeTokens {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		if text.Offsets == nil {
+			text.Offsets = []int32{0}
+		}
+		text.Tokens = append(text.Tokens, s.Tokens...)
+		text.Positions = append(text.Positions, s.Positions...)
+		text.Roles = append(text.Roles, s.Roles...)
+		text.Turns = append(text.Turns, s.Turns...)
+		text.Offsets = append(text.Offsets, int32(len(text.Tokens)))
+	}
+	return flush()
+}
+
+// fill makes the rows of step t: the newest token of every hypothesis that has not ended.
+func (b *batch) fill(t int) {
+	s := &b.step
+	s.Tokens, s.Positions, s.Slots = s.Tokens[:0], s.Positions[:0], s.Slots[:0]
+	s.Seen.Paths, s.Seen.Steps = s.Seen.Paths[:0], t+1
+	s.Seen.Hypotheses = append(s.Seen.Hypotheses[:0], 0)
+	b.rows = b.rows[:0]
+	for _, search := range b.searches {
+		for i := range search.beams {
+			h := &search.beams[i]
+			if h.ended {
+				continue
+			}
+			h.slots = append(slices.Clip(h.slots), b.used)
+			s.Tokens = append(s.Tokens, h.tokens[t])
+			s.Positions = append(s.Positions, search.position+int32(t))
+			s.Slots = append(s.Slots, b.used)
+			s.Seen.Paths = append(s.Seen.Paths, h.slots...)
+			b.rows = append(b.rows, search)
+			b.used++
+		}
+		s.Seen.Hypotheses = append(s.Seen.Hypotheses, int32(len(b.rows)))
+	}
+}
+
+// advance takes step t.
+func (b *batch) advance(ctx context.Context, t int) error {
+	defer b.tape.Release()
+	logits, err := b.model.Next(ctx, b.tape, b.cache, b.step)
+	if err != nil {
+		return err
+	}
+	if err := b.model.Params.CheckOutput(b.dev, "scores of the next token", logits); err != nil {
+		return err
+	}
+	end, except := b.vocabulary.MASK(), int32(-1)
+	if t < b.options.MinLength {
+		except = end
+	}
+	if b.options.Sample {
+		b.sample(logits, except)
+	} else {
+		b.topK(logits, b.options.BeamSize, except)
+	}
+	row := 0
+	for _, s := range b.searches {
+		if s.live() == 0 {
+			continue
+		}
+		for i := range s.beams {
+			if s.beams[i].ended {
+				s.keep(i)
+				continue
+			}
+			b.offer(s, i, row)
+			row++
+		}
+		s.choose(b.options, end)
+	}
+	return nil
+}
+
+// offer lets a hypothesis, which is a row of the step, be continued.
+func (b *batch) offer(s *search, beam, row int) {
+	ids, values := b.ids, b.values
+	if b.options.Sample {
+		ids, values = []int32{b.drawn[row].id}, []float32{b.drawn[row].logit}
+	} else {
+		k := b.options.BeamSize
+		ids, values = ids[row*k:(row+1)*k], values[row*k:(row+1)*k]
+	}
+	if b.options.BlockTrigrams {
+		s.trigrams.read(b.vocabulary, s.beams[beam].tokens)
+	}
+	for i, id := range ids {
+		s.offer(b.vocabulary, b.options, beam, id, float64(values[i])-b.logSums[row])
+	}
+}
+
+// topK finds the k largest logits of each row, and the log-sum-exp of all.
+func (b *batch) topK(logits *autograd.Var, k int, except int32) {
+	n := len(b.rows)
+	b.ids, b.values = slices.Grow(b.ids[:0], n*k)[:n*k], slices.Grow(b.values[:0], n*k)[:n*k]
+	b.logSums = slices.Grow(b.logSums[:0], n)[:n]
+	b.dev.TopK(b.ids, b.values, b.logSums, logits.Value, k, except)
+}
+
+// sample draws a token for each row.
+func (b *batch) sample(logits *autograd.Var, except int32) {
+	n, k, o := len(b.rows), b.options.TopK, b.options
+	b.drawn = slices.Grow(b.drawn[:0], n)[:n]
+	all, v := []float32(nil), logits.Value.Cols
+	if k == 0 || k >= v {
+		all, b.logSums = engine.Values(b.dev, logits.Value), slices.Grow(b.logSums[:0], n)[:n]
+	} else {
+		b.topK(logits, k, except)
+	}
+	parallel.For(n, func(row int) {
+		s, w := b.rows[row], samplers.Get().(*sampler)
+		defer samplers.Put(w)
+		if all == nil {
+			w.some(b.ids[row*k:(row+1)*k], b.values[row*k:(row+1)*k])
+		} else {
+			b.logSums[row] = w.all(all[row*v:(row+1)*v], except)
+		}
+		blocked := func(int32) bool { return false }
+		if o.BlockTrigrams {
+			text := s.beams[0].tokens
+			s.trigrams.read(b.vocabulary, text)
+			blocked = func(id int32) bool { return s.trigrams.repeats(b.vocabulary, text, id) }
+		}
+		b.drawn[row] = w.sample(o, s.random, blocked)
+	})
+}
+
+// stream tells the text of tokens, which all hypotheses of s start with, as far as it was not told.
+func (b *batch) stream(s *search, tokens []int32) {
+	if len(tokens) > s.streamed {
+		b.tell(s.text.write(tokens[s.streamed:]))
+		s.streamed = len(tokens)
+	}
+}
+
+func (b *batch) tell(piece string) {
+	if piece != "" {
+		b.emit(piece)
+	}
+}

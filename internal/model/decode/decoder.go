@@ -1,0 +1,127 @@
+package decode
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/model"
+)
+
+// Source is what a target is written for.
+type Source struct {
+	Tokens    []int32 // with all special tokens
+	Positions []int32 // one for each token
+	Roles     []int32 // of a dialogue: one for each token
+	Turns     []int32 // of a dialogue: one for each token
+
+	// TargetPosition is the position of the target's first token, [CLS]; 0 means
+	// [model.FirstPosition], where positions start again. With continuous positions it is that of the
+	// source's last token and 1, as in training.
+	TargetPosition int32
+}
+
+// Hypothesis is a target.
+type Hypothesis struct {
+	IDs      []int32   // without [CLS] and end
+	Scores   []float64 // after each token, the end included
+	Score    float64   // the last of Scores
+	Finished bool      // by its end token, not by max_out_len
+}
+
+// Result is what was written for a source.
+type Result struct {
+	Hypotheses []Hypothesis // beam_size of them, the best first; one when sampling
+}
+
+// Best returns the hypothesis with the highest score.
+func (r Result) Best() Hypothesis { return r.Hypotheses[0] }
+
+// Decoder writes targets with a model. It is not safe for concurrent use.
+type Decoder struct {
+	dev        engine.Device
+	model      *model.Generator
+	vocabulary Vocabulary
+	tape       *autograd.Tape
+}
+
+// New returns a decoder. The vocabulary must be the model's.
+func New(dev engine.Device, m *model.Generator, v Vocabulary) *Decoder {
+	return &Decoder{dev: dev, model: m, vocabulary: v, tape: autograd.NewInference(dev)}
+}
+
+// Run returns the results of sources, in their order. tick, unless nil, is told how many are done,
+// after each batch; while it runs nothing of the decoder is in use. Run ends early, with the context's error, when ctx is done.
+func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick func(done, total int)) ([]Result, error) {
+	batches, err := d.plan(sources, &o)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(sources))
+	done := 0
+	for _, numbers := range batches {
+		if err := d.decode(ctx, sources, numbers, &o, results, nil); err != nil {
+			return nil, err
+		}
+		if done += len(numbers); tick != nil {
+			tick(done, len(sources))
+			if err := ctx.Err(); err != nil && done < len(sources) {
+				return nil, err
+			}
+		}
+	}
+	return results, nil
+}
+
+// Stream is Run for one source that tells its text as it comes: emit is called with each
+// new piece as soon as it is final. When searching with several hypotheses that is
+// what all of them start with. The pieces together are [Text] of the best hypothesis. While emit runs nothing of the decoder is
+// in use.
+func (d *Decoder) Stream(ctx context.Context, source Source, o Options, emit func(piece string)) (Result, error) {
+	sources, results := []Source{source}, make([]Result, 1)
+	if _, err := d.plan(sources, &o); err != nil {
+		return Result{}, err
+	}
+	err := d.decode(ctx, sources, []int{0}, &o, results, emit)
+	return results[0], err
+}
+
+// plan checks everything that comes from outside and returns the batches.
+func (d *Decoder) plan(sources []Source, o *Options) ([][]int, error) {
+	cfg := d.model.Config
+	if err := o.Validate(cfg); err != nil {
+		return nil, err
+	}
+	if n := d.vocabulary.VocabSize(); n != cfg.VocabSize {
+		return nil, fmt.Errorf("the vocabulary has %d entries, but the model has %d: they do not belong together", n, cfg.VocabSize)
+	}
+	for i, s := range sources {
+		if err := s.check(cfg, o); err != nil {
+			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(sources), err)
+		}
+	}
+	return cut(cfg, *o, sources)
+}
+
+func (s Source) check(cfg model.Config, o *Options) error {
+	if len(s.Tokens) == 0 {
+		return fmt.Errorf("there is no token: give it a text to read")
+	}
+	text := model.Text{Tokens: s.Tokens, Positions: s.Positions, Roles: s.Roles, Turns: s.Turns, Offsets: []int32{0, int32(len(s.Tokens))}}
+	if err := text.Check(cfg); err != nil {
+		return err
+	}
+	if first := s.first(); first < 0 || int64(first)+int64(o.MaxLength) > int64(cfg.MaxPositions) {
+		return fmt.Errorf("a target of up to %d tokens (max_out_len) from position %d on does not fit the model's %d positions: shorten the source or lower max_out_len", o.MaxLength, first, cfg.MaxPositions)
+	}
+	return nil
+}
+
+// first returns the position of the target's first token.
+func (s Source) first() int32 {
+	if s.TargetPosition == 0 {
+		return model.FirstPosition
+	}
+	return s.TargetPosition
+}

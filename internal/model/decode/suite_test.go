@@ -1,0 +1,217 @@
+package decode
+
+import (
+	"cmp"
+	"context"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model"
+)
+
+// What the tests share: a tiny vocabulary, a tiny model with random parameters, and
+// decoding once more, plainly, as their oracle.
+
+// pieces is a vocabulary of byte strings.
+type pieces []string
+
+// tinyPieces has pieces of a character: "é" may come in two, and the white space is of three kinds.
+var tinyPieces = pieces{"[CLS]", "[PAD]", "[SEP]", "[UNK]", " a", "b", "\xc3", "\xa9", " ", "\t", " \u00a0", "[MASK]"}
+
+func (p pieces) VocabSize() int           { return len(p) }
+func (p pieces) CLS() int32               { return 0 }
+func (p pieces) PAD() int32               { return 1 }
+func (p pieces) UNK() int32               { return 3 }
+func (p pieces) MASK() int32              { return int32(len(p) - 1) }
+func (p pieces) StartsWord(id int32) bool { return p[id][0] == ' ' }
+
+func (p pieces) Decode(dst []byte, ids []int32) []byte {
+	for _, id := range ids {
+		dst = append(dst, p[id]...)
+	}
+	return dst
+}
+
+func (p pieces) DecodeString(ids []int32) string { return string([]rune(string(p.Decode(nil, ids)))) }
+
+func tiny(problem string) model.Config {
+	return model.Config{
+		VocabSize: len(tinyPieces), HiddenSize: 8, Layers: 2, Heads: 2, MaxPositions: 32, HiddenAct: "gelu", InitRange: 0.02, ProblemType: problem,
+	}
+}
+
+// newDecoder makes a decoder of a model whose parameters are large enough for texts to differ.
+func newDecoder(tb testing.TB, dev engine.Device, cfg model.Config) *Decoder {
+	tb.Helper()
+	cfg.InitRange = 0.5
+	m, err := model.NewGenerator(dev, cfg, 1)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return New(dev, m, tinyPieces)
+}
+
+// randomSources draws sources of 1 to 9 tokens.
+func randomSources(r *rand.Rand, cfg model.Config, n int) []Source {
+	draw := func(n, below int) []int32 {
+		ids := make([]int32, n)
+		for i := range ids {
+			ids[i] = int32(r.IntN(below))
+		}
+		return ids
+	}
+	sources := make([]Source, n)
+	for i := range sources {
+		n := 1 + r.IntN(9)
+		sources[i] = Source{Tokens: draw(n, cfg.VocabSize)}
+		for j := range n {
+			sources[i].Positions = append(sources[i].Positions, model.FirstPosition+int32(j))
+		}
+		if cfg.ProblemType == model.Dialogue {
+			sources[i].Roles, sources[i].Turns = draw(n, 3), draw(n, 16)
+		}
+		if r.IntN(2) == 0 {
+			sources[i].TargetPosition = model.FirstPosition + int32(n)
+		}
+	}
+	return sources
+}
+
+// plain is a hypothesis of the oracle.
+type plain struct {
+	ids    []int32 // with [CLS] and end
+	scores []float64
+	sum    float64
+}
+
+// distribution returns the log probabilities of the next token, from reading source and target
+// as a whole.
+func (d *Decoder) distribution(s Source, target []int32, forbidden int32) []float64 {
+	text := model.Text{
+		Tokens: slices.Concat(s.Tokens, target), Positions: slices.Clone(s.Positions),
+		Offsets: []int32{0, int32(len(s.Tokens) + len(target))}, Sources: []int32{int32(len(s.Tokens))},
+	}
+	for i := range target {
+		text.Positions = append(text.Positions, s.first()+int32(i))
+	}
+	if s.Roles != nil {
+		zeros := make([]int32, len(target))
+		text.Roles, text.Turns = slices.Concat(s.Roles, zeros), slices.Concat(s.Turns, zeros)
+	}
+	tape := autograd.NewInference(d.dev)
+	defer tape.Release()
+	logits := engine.Values(d.dev, d.model.Logits(tape, text).Value)
+	p := make([]float64, d.model.Config.VocabSize)
+	var sum float64
+	for i := range p {
+		p[i] = float64(logits[len(logits)-len(p)+i])
+		if int32(i) == forbidden {
+			p[i] = math.Inf(-1)
+		}
+		sum += math.Exp(p[i])
+	}
+	for i := range p {
+		p[i] -= math.Log(sum)
+	}
+	return p
+}
+
+// words cuts tokens into full words.
+func words(v Vocabulary, ids []int32) (list [][]int32) {
+	for i, id := range ids {
+		if i == 0 || v.StartsWord(id) {
+			list = append(list, nil)
+		}
+		list[len(list)-1] = append(list[len(list)-1], id)
+	}
+	return list
+}
+
+// repeatsPlainly says whether the last three words were there before.
+func repeatsPlainly(v Vocabulary, ids []int32) bool {
+	list := words(v, ids)
+	for end := 3; end < len(list); end++ {
+		if slices.EqualFunc(list[end-3:end], list[len(list)-3:], slices.Equal) {
+			return true
+		}
+	}
+	return false
+}
+
+// beamPlainly is beam search for one source, from the package comment.
+func (d *Decoder) beamPlainly(s Source, o Options) []plain {
+	end := d.vocabulary.MASK()
+	ended := func(p plain) bool { return p.ids[len(p.ids)-1] == end && len(p.ids) > 1 }
+	beams := []plain{{ids: []int32{d.vocabulary.CLS()}, scores: []float64{0}}}
+	for t := range o.MaxLength {
+		var next []plain
+		for _, b := range beams {
+			if ended(b) {
+				next = append(next, b)
+				continue
+			}
+			forbidden := int32(-1)
+			if t < o.MinLength {
+				forbidden = end
+			}
+			p := d.distribution(s, b.ids, forbidden)
+			best := make([]int32, len(p))
+			for i := range best {
+				best[i] = int32(i)
+			}
+			slices.SortStableFunc(best, func(x, y int32) int { return cmp.Compare(p[y], p[x]) })
+			for _, id := range best[:o.BeamSize] {
+				c := plain{slices.Concat(b.ids, []int32{id}), nil, b.sum + p[id]}
+				if o.BlockTrigrams && repeatsPlainly(d.vocabulary, c.ids) {
+					c.sum -= 65000
+				}
+				c.scores = slices.Concat(b.scores, []float64{c.sum / math.Pow(float64(5+t+1)/6, o.LengthPenalty)})
+				next = append(next, c)
+			}
+		}
+		slices.SortStableFunc(next, func(x, y plain) int {
+			return cmp.Compare(y.scores[len(y.scores)-1], x.scores[len(x.scores)-1])
+		})
+		beams = next[:min(len(next), o.BeamSize)]
+		if !slices.ContainsFunc(beams, func(p plain) bool { return !ended(p) }) {
+			break
+		}
+	}
+	return beams
+}
+
+// run runs, or the test fails.
+func run(tb testing.TB, d *Decoder, sources []Source, o Options) []Result {
+	tb.Helper()
+	results, err := d.Run(context.Background(), sources, o, nil)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return results
+}
+
+// memoryWatch is a device that counts the bytes of its living tensors.
+type memoryWatch struct {
+	engine.Device
+	live, most int64
+}
+
+func watchMemory() *memoryWatch { return &memoryWatch{Device: cpu.New()} }
+
+func (w *memoryWatch) New(rows, cols int) *engine.Tensor {
+	w.live += 4 * int64(rows) * int64(cols)
+	w.most = max(w.most, w.live)
+	return w.Device.New(rows, cols)
+}
+
+func (w *memoryWatch) Free(t *engine.Tensor) {
+	if t != nil {
+		w.live -= 4 * int64(t.Len())
+	}
+	w.Device.Free(t)
+}

@@ -1,0 +1,269 @@
+// Package modeldir reads and writes a model's folder, in the form Hugging Face
+// users know:
+//
+//	model.safetensors   parameters under the reference's names
+//	config.json         the configuration with the reference's field names
+//	encoder.json, vocab.bpe, vocab.txt, tokenizer_config.json   the vocabulary
+//	tokenizer.json, configuration_unimo.py, modeling_unimo.py   for Hugging Face's transformers
+//	generation_config.json  limits and decoding of a model that generates
+//	README.md           what the model is and how it was made
+//
+// A folder with vocab.json and merges.txt instead is read as well, and so are
+// weights in the reference's own format. [OpenCheckpoint] also reads the folders of
+// RoBERTa and BERT as Hugging Face's transformers write them.
+package modeldir
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// Names of files in a model folder.
+const (
+	Weights = "model.safetensors"
+	Config  = "config.json"
+	Card    = "README.md"
+	// Generation holds the limits and the decoding of a model that generates.
+	Generation = "generation_config.json"
+)
+
+// IsCompanion says whether a file of that name belongs beside the weights and is no
+// tensor.
+func IsCompanion(name string) bool {
+	return slices.Contains([]string{Config, Card, Generation, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
+		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
+}
+
+// Content is what a model folder holds.
+type Content struct {
+	Config    model.Config
+	Tokenizer *tokenizer.Tokenizer
+	Tensors   []checkpoint.Tensor
+	Files     map[string][]byte // further small files by name
+	Metadata  map[string]string // of model.safetensors; deterministic
+	Card      string            // README.md
+}
+
+// Save writes the folder dir, which may exist. The weights are replaced last but
+// for the README, so that a folder that held a complete model always does.
+func Save(dir string, c Content) error {
+	if err := atomicfile.Mkdir(dir); err != nil {
+		return err
+	}
+	if err := saveBeside(dir, c); err != nil {
+		return err
+	}
+	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, Card), []byte(c.Card))
+}
+
+// saveBeside writes what stands beside the weights, but for the README.
+func saveBeside(dir string, c Content) error {
+	if err := SaveCompanions(dir, &c.Config, c.Tokenizer); err != nil {
+		return err
+	}
+	for name, content := range c.Files {
+		if err := replace(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Repair writes again what is missing in a folder that [Save] wrote, or is not c's, but for the
+// weights, and for the README where c has none.
+func Repair(dir string, c Content) error {
+	if m, err := Open(dir); err == nil {
+		m.Close()
+	} else if err := os.Remove(filepath.Join(dir, tokenizer.LastSaved)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("repair model folder: %w", err) // it would vouch for the vocabulary
+	}
+	if err := saveBeside(dir, c); err != nil || c.Card == "" {
+		return err
+	}
+	return replace(filepath.Join(dir, Card), []byte(c.Card))
+}
+
+// SaveCompanions writes what stands beside the weights into the folder dir: the
+// configuration and the vocabulary, each unless it is nil.
+func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) error {
+	if tok != nil && !hasVocabulary(dir, tok) {
+		if err := tok.Save(dir); err != nil {
+			return err
+		}
+	}
+	if cfg == nil {
+		return nil
+	}
+	raw, err := forTransformers(*cfg).JSON()
+	if err != nil {
+		return err
+	}
+	if err := savePython(dir); err != nil {
+		return err
+	}
+	return replace(filepath.Join(dir, Config), raw)
+}
+
+// hasVocabulary says whether an earlier Save wrote all files of tok, of which the last one vouches for
+// their content; the vocabulary does not change within a run.
+func hasVocabulary(dir string, tok *tokenizer.Tokenizer) bool {
+	for _, name := range tok.SavedFiles() {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
+// replace writes a file unless it holds data already.
+func replace(path string, data []byte) error {
+	if old, err := infile.Read(path, int64(len(data))); err == nil && bytes.Equal(old, data) {
+		return nil
+	}
+	return atomicfile.WriteBytes(path, data)
+}
+
+// Model is an open model folder.
+type Model struct {
+	Dir       string
+	Config    model.Config
+	Tokenizer *tokenizer.Tokenizer
+	Weights   checkpoint.Reader // open; the caller closes the Model
+}
+
+// Close releases the weights: views of them are invalid afterwards.
+func (m *Model) Close() error { return m.Weights.Close() }
+
+// Open opens the model folder dir. A run's folder stands for its best model.
+func Open(dir string) (*Model, error) {
+	dir = Resolve(dir)
+	cfg, err := model.ReadConfig(filepath.Join(dir, Config))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("model %s: no %s (%w): give the folder of a model (or of a run)", dir, Config, fs.ErrNotExist)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	tok, err := tokenizer.Load(dir)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	weights, err := checkpoint.Open(dir)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	m := &Model{dir, cfg, tok, weights}
+	if m.Config, m.Weights, err = FitVocabulary(tok, cfg, weights); err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, errors.Join(err, weights.Close()))
+	}
+	return m, nil
+}
+
+// Checkpoint is weights to go on from.
+type Checkpoint struct {
+	Config  *model.Config     // what lies beside the weights, nil without
+	Weights checkpoint.Reader // open; the caller closes it
+
+	// Imported says that the checkpoint is one of Hugging Face's transformers, which Weights shows
+	// under the reference's names, without what is LeftOut.
+	Imported bool
+	LeftOut  []model.LeftOut
+}
+
+// Vocabulary loads the vocabulary in the folder dir, which may be a run's, for the checkpoint.
+func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
+	var options []tokenizer.Option
+	if c.Imported {
+		options = append(options, tokenizer.LikeTransformers())
+	}
+	return tokenizer.Load(Resolve(dir), options...)
+}
+
+// OpenCheckpoint opens weights, a file or a folder in any format that [checkpoint.Open] knows, with the
+// configuration of their folder. A run's folder stands for its best model. A folder of an encoder of
+// transformers is imported by [model.ImportHuggingFace]; a file of one alone is an error.
+func OpenCheckpoint(path string) (*Checkpoint, error) {
+	path = Resolve(path)
+	weights, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	c, err := withConfig(path, weights)
+	if err != nil {
+		return nil, errors.Join(err, weights.Close())
+	}
+	return c, nil
+}
+
+func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
+	foreign := model.IsHuggingFace(weights)
+	file := filepath.Join(path, Config)
+	raw, err := model.ReadConfigFile(file)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		if foreign {
+			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s: give the folder that has both", path, Config)
+		}
+		return &Checkpoint{Weights: weights}, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	if foreign {
+		cfg, reader, leftOut, err := model.ImportHuggingFace(raw, weights)
+		if err != nil {
+			return nil, fmt.Errorf("import %s: %w", path, err)
+		}
+		return &Checkpoint{&cfg, reader, true, leftOut}, nil
+	}
+	cfg, err := model.ParseConfig(raw)
+	if err != nil {
+		return nil, fmt.Errorf("configuration %s: %w", file, err)
+	}
+	return &Checkpoint{Config: &cfg, Weights: weights}, nil
+}
+
+// Resolve returns the model folder that dir stands for: its best/ if dir is a
+// run's folder, otherwise dir.
+func Resolve(dir string) string {
+	if _, err := os.Stat(filepath.Join(dir, Config)); err == nil {
+		return dir
+	}
+	best := filepath.Join(dir, "best")
+	if _, err := os.Stat(filepath.Join(best, Config)); err == nil {
+		return best
+	}
+	return dir
+}
+
+// FitVocabulary returns the model of configuration cfg and weights with as many words as tok has. A
+// vocabulary of fewer is usual: tables are filled up to a multiple of 64, or have rows for tokens to come, and no
+// text ever gets their ids. Such rows are cut ([model.CutVocabulary]). One of more entries is an error, and
+// so is one of less than half: it is another model's. weights may be nil.
+func FitVocabulary(tok *tokenizer.Tokenizer, cfg model.Config, weights checkpoint.Reader) (model.Config, checkpoint.Reader, error) {
+	n := tok.VocabSize()
+	if n > cfg.VocabSize || n < cfg.VocabSize/2 {
+		return cfg, weights, fmt.Errorf("the vocabulary has %d entries but the model %d: they belong to different models", n, cfg.VocabSize)
+	}
+	if n == cfg.VocabSize || weights == nil {
+		cfg.VocabSize = n
+		return cfg, weights, nil
+	}
+	cfg, weights = model.CutVocabulary(cfg, weights, n)
+	return cfg, weights, nil
+}

@@ -1,0 +1,211 @@
+package modeldir
+
+import (
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// transformers is a small BERT as Hugging Face's library writes it.
+var transformers = filepath.Join("..", "model", "testdata", "huggingface", "bert")
+
+func copyFiles(t *testing.T, from, to string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		raw, err := os.ReadFile(filepath.Join(from, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(to, name), raw, 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestOpenCheckpoint(t *testing.T) {
+	// A model of our own, made of an imported one.
+	foreign, err := OpenCheckpoint(transformers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer foreign.Weights.Close()
+	own, bare := t.TempDir(), t.TempDir()
+	if err := checkpoint.Convert(foreign.Weights, filepath.Join(bare, Weights), checkpoint.FormatSafetensors); err != nil {
+		t.Fatal(err)
+	}
+	copyFiles(t, bare, own, Weights)
+	if err := SaveCompanions(own, foreign.Config, nil); err != nil {
+		t.Fatal(err)
+	}
+	run := t.TempDir()
+	if err := os.Rename(own, filepath.Join(run, "best")); err != nil {
+		t.Fatal(err)
+	}
+
+	for _, c := range []struct {
+		name, path string
+		config     bool
+		imported   bool
+		leftOut    int
+	}{
+		{"of transformers", transformers, true, true, 1},
+		{"a run", run, true, false, 0},
+		{"a model", filepath.Join(run, "best"), true, false, 0},
+		{"a folder without configuration", bare, false, false, 0},
+		{"a file", filepath.Join(bare, Weights), false, false, 0},
+	} {
+		got, err := OpenCheckpoint(c.path)
+		if err != nil {
+			t.Errorf("%s: %v", c.name, err)
+			continue
+		}
+		defer got.Weights.Close()
+		if (got.Config != nil) != c.config || got.Imported != c.imported || len(got.LeftOut) != c.leftOut {
+			t.Errorf("%s: configuration %v, imported %v, left out %v", c.name, got.Config, got.Imported, got.LeftOut)
+		}
+		if c.config && (got.Config.MaxPositions != 26 || got.Config.LayerNormEpsilon != 1e-12) {
+			t.Errorf("%s: configuration %+v", c.name, got.Config)
+		}
+		if info, err := got.Weights.Info("encoder_layer_0_ffn_fc_0.w_0"); err != nil || info.Shape[1] != 48 {
+			t.Errorf("%s: %v, %v", c.name, info, err)
+		}
+	}
+}
+
+func TestOpenCheckpointErrors(t *testing.T) {
+	lonely, bad := t.TempDir(), t.TempDir()
+	copyFiles(t, transformers, lonely, Weights)
+	copyFiles(t, transformers, bad, Weights)
+	if err := os.WriteFile(filepath.Join(bad, Config), []byte(`{"model_type": "distilbert"}`), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for want, path := range map[string]string{
+		"give the folder that has both": lonely,
+		"not complete":                  filepath.Join(transformers, Weights),
+		`model_type is "distilbert"`:    bad,
+		"no such file":                  filepath.Join(bad, "none"),
+	} {
+		if _, err := OpenCheckpoint(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one with %q", path, err, want)
+		}
+	}
+}
+
+// The configuration of an imported model, written and read, is the same.
+func TestImportedConfigIsOurs(t *testing.T) {
+	c, err := OpenCheckpoint(transformers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Weights.Close()
+	raw, err := c.Config.JSON()
+	if err != nil {
+		t.Fatal(err)
+	}
+	again, err := model.ParseConfig(raw)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, got := c.Config.String(), again.String(); got != want || again.LayerNormEpsilon != c.Config.LayerNormEpsilon {
+		t.Errorf("%s became %s", want, got)
+	}
+}
+
+// A model of one's own whose tables have more rows than the vocabulary is opened without them.
+func TestOpenCutsSpareRows(t *testing.T) {
+	tok, err := tokenizer.Train(slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := tok.VocabSize()
+	for rows, want := range map[int]string{n: "", n + 7: "", n - 1: "they belong to different models", 3 * n: "they belong to different models"} {
+		dir := t.TempDir()
+		cfg := model.Config{VocabSize: rows, HiddenSize: 4, Heads: 2, MaxPositions: 8, HiddenAct: "gelu"}
+		table := checkpoint.FromFloat32("word_embedding", []int{rows, 4}, make([]float32, 4*rows))
+		if err := Save(dir, Content{Config: cfg, Tokenizer: tok, Tensors: []checkpoint.Tensor{table}}); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(dir)
+		if want != "" {
+			if err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("%d rows: %v, want %q", rows, err, want)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		info, err := m.Weights.Info("word_embedding")
+		if err != nil || info.Shape[0] != n || m.Config.VocabSize != n {
+			t.Errorf("%d rows: %v of %d, %v", rows, info.Shape, m.Config.VocabSize, err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// A saved folder has what transformers need, and saving what was read from it changes nothing.
+func TestSaveForTransformers(t *testing.T) {
+	tok, err := tokenizer.Train(slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for problem, want := range map[string]string{
+		model.Classification: `"architectures": ["UnimoForSequenceClassification"]`,
+		"":                   `"architectures": ["UnimoModel"]`,
+	} {
+		dir, again := t.TempDir(), t.TempDir()
+		cfg := model.Config{VocabSize: tok.VocabSize(), HiddenSize: 4, Heads: 2, MaxPositions: 8, HiddenAct: "gelu", ProblemType: problem}
+		if problem != "" {
+			cfg.NumLabels = 2
+		}
+		table := checkpoint.FromFloat32("word_embedding", []int{tok.VocabSize(), 4}, make([]float32, 4*tok.VocabSize()))
+		content := Content{Config: cfg, Tokenizer: tok, Tensors: []checkpoint.Tensor{table}}
+		if err := Save(dir, content); err != nil {
+			t.Fatal(err)
+		}
+		m, err := Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer m.Close()
+		content.Config, content.Tokenizer = m.Config, m.Tokenizer
+		if err := Save(again, content); err != nil {
+			t.Fatal(err)
+		}
+		entries, err := os.ReadDir(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names := map[string]bool{}
+		for _, entry := range entries {
+			names[entry.Name()] = true
+			if !IsCompanion(entry.Name()) && entry.Name() != Weights {
+				t.Errorf("%s is no companion of the weights", entry.Name())
+			}
+			a, err := os.ReadFile(filepath.Join(dir, entry.Name()))
+			if err != nil {
+				t.Fatal(err)
+			}
+			b, err := os.ReadFile(filepath.Join(again, entry.Name()))
+			if err != nil || string(a) != string(b) {
+				t.Errorf("%s differs when it is saved again: %v", entry.Name(), err)
+			}
+			if entry.Name() == Config && (!strings.Contains(string(a), want) || !strings.Contains(string(a), `"model_type": "unimo"`)) {
+				t.Errorf("the configuration is %s", a)
+			}
+		}
+		for _, name := range []string{"tokenizer.json", "configuration_unimo.py", "modeling_unimo.py"} {
+			if !names[name] {
+				t.Errorf("%s is missing", name)
+			}
+		}
+	}
+}

@@ -1,0 +1,271 @@
+package rank
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+)
+
+// Images are numbered images of a source.
+type Images struct {
+	Source regions.Source
+	IDs    []string
+}
+
+// Texts are numbered texts as the model reads them: tokens with [CLS] and [SEP].
+type Texts [][]int32
+
+// Scorer takes images, texts and pairs of them through a retriever, a batch at a time. It is
+// not safe for concurrent use.
+type Scorer struct {
+	dev   engine.Device
+	model *model.Retriever
+	tape  *autograd.Tape
+	rows  int // tokens and regions of a batch
+}
+
+// Sizes of blocks and batches. A batch of some thousand rows fills the products and its
+// values are still in the cache when the next operation comes.
+const (
+	batchRows  = 2048
+	imageBlock = 64
+	textBlock  = 128
+)
+
+// NewScorer returns a scorer that computes on dev.
+func NewScorer(dev engine.Device, m *model.Retriever) *Scorer {
+	return &Scorer{dev: dev, model: m, tape: autograd.NewInference(dev), rows: batchRows}
+}
+
+// Pack appends the images of the given numbers to b, which is emptied first. They are read
+// several at a time.
+func (im Images) Pack(b *regions.Batch, numbers []int32) error {
+	read := make([]regions.Image, len(numbers))
+	failures := make([]error, len(numbers))
+	parallel.For(len(numbers), func(i int) { failures[i] = im.Source.Image(im.IDs[numbers[i]], &read[i]) })
+	b.Reset()
+	for i := range read {
+		if failures[i] != nil {
+			return failures[i]
+		}
+		b.Append(&read[i])
+	}
+	return nil
+}
+
+// Pack returns the texts of the given numbers behind each other.
+func (t Texts) Pack(numbers []int32) model.Text {
+	packed := model.Text{Offsets: []int32{0}}
+	for _, n := range numbers {
+		for p, id := range t[n] {
+			packed.Tokens = append(packed.Tokens, id)
+			packed.Positions = append(packed.Positions, model.FirstPosition+int32(p))
+		}
+		packed.Offsets = append(packed.Offsets, int32(len(packed.Tokens)))
+	}
+	return packed
+}
+
+// block is what the model makes of some images or texts alone, and how long they are.
+type block struct {
+	model.Part
+	offsets []int32
+}
+
+func (b block) length(i int32) int { return int(b.offsets[i+1] - b.offsets[i]) }
+
+// keep returns a copy that outlives the tape's pass.
+func (b block) keep(dev engine.Device) block { return block{b.Keep(dev), b.offsets} }
+
+// images and texts return the block of the given numbers, which belongs to the tape's pass.
+func (s *Scorer) images(im Images, numbers []int32) (block, error) {
+	var b regions.Batch
+	if err := im.Pack(&b, numbers); err != nil {
+		return block{}, err
+	}
+	in := model.Images{Features: b.Features, Locations: b.Locations, Offsets: b.Offsets}
+	if err := in.Check(s.model.Config); err != nil {
+		return block{}, fmt.Errorf("images from %s on: %w", im.IDs[numbers[0]], err)
+	}
+	return block{s.model.ImagePart(s.tape, in), in.Offsets}, nil
+}
+
+func (s *Scorer) texts(t Texts, numbers []int32) (block, error) {
+	in := t.Pack(numbers)
+	if err := in.Check(s.model.Config); err != nil {
+		return block{}, fmt.Errorf("texts from number %d on: %w", numbers[0], err)
+	}
+	return block{s.model.TextPart(s.tape, in), in.Offsets}, nil
+}
+
+// ImageVectors returns the vectors of all images, each of the model's contrast size and of
+// length 1, behind each other.
+func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, total int)) ([]float32, error) {
+	return s.vectors(ctx, len(im.IDs), imageBlock/2, tick, func(numbers []int32) (*autograd.Var, error) {
+		part, err := s.images(im, numbers)
+		if err != nil {
+			return nil, err
+		}
+		v := s.model.ImageVectors(s.tape, part.Part)
+		return v, s.model.Params.CheckOutput(s.dev, "vectors of images", v)
+	})
+}
+
+// TextVectors returns the vectors of all texts like [Scorer.ImageVectors].
+func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total int)) ([]float32, error) {
+	return s.vectors(ctx, len(t), textBlock, tick, func(numbers []int32) (*autograd.Var, error) {
+		part, err := s.texts(t, numbers)
+		if err != nil {
+			return nil, err
+		}
+		v := s.model.TextVectors(s.tape, part.Part)
+		return v, s.model.Params.CheckOutput(s.dev, "vectors of texts", v)
+	})
+}
+
+func (s *Scorer) vectors(ctx context.Context, n, batch int, tick func(done, total int), encode func(numbers []int32) (*autograd.Var, error)) ([]float32, error) {
+	if s.model.Config.ContrastSize == 0 {
+		return nil, fmt.Errorf("the model has no vectors of images and texts alone (contrast_size is 0): score every pair, or fine-tune with contrast_size")
+	}
+	vectors := make([]float32, 0, n*s.model.Config.ContrastSize)
+	for lo := 0; lo < n; lo += batch {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		v, err := encode(sequence(lo, min(lo+batch, n)))
+		if err == nil {
+			vectors = append(vectors, engine.Values(s.dev, v.Value)...)
+		}
+		s.tape.Release()
+		if err != nil {
+			return nil, err
+		}
+		tick(min(lo+batch, n), n)
+	}
+	return vectors, nil
+}
+
+// sequence returns lo to hi-1.
+func sequence(lo, hi int) []int32 {
+	numbers := make([]int32, hi-lo)
+	for i := range numbers {
+		numbers[i] = int32(lo + i)
+	}
+	return numbers
+}
+
+// Pairs calls emit with the match score of every pair, in an order of its own. Images and texts
+// that are in many pairs are read once for a block of pairs. While tick runs nothing of the scorer is in use.
+func (s *Scorer) Pairs(ctx context.Context, im Images, t Texts, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(done, total int)) error {
+	pairs = slices.Clone(pairs)
+	slices.SortFunc(pairs, func(a, b model.Pair) int {
+		return cmp.Or(cmp.Compare(a.Image, b.Image), cmp.Compare(a.Text, b.Text))
+	})
+	done := 0
+	for lo := 0; lo < len(pairs); {
+		numbers := []int32{pairs[lo].Image}
+		hi := lo
+		for ; hi < len(pairs); hi++ {
+			if image := pairs[hi].Image; image != numbers[len(numbers)-1] {
+				if len(numbers) == imageBlock {
+					break
+				}
+				numbers = append(numbers, image)
+			}
+		}
+		err := s.imagePairs(ctx, im, t, numbers, pairs[lo:hi], emit, func(n int) { done += n; tick(done, len(pairs)) })
+		if err != nil {
+			return err
+		}
+		lo = hi
+	}
+	return nil
+}
+
+// imagePairs scores pairs of the given images, which stay in memory.
+func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []int32, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(pairs int)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	part, err := s.images(im, images)
+	if err != nil {
+		s.tape.Release()
+		return err
+	}
+	kept := part.keep(s.dev)
+	s.tape.Release()
+	defer kept.Free(s.dev)
+	place := make(map[int32]int32, len(images))
+	for i, number := range images {
+		place[number] = int32(i)
+	}
+	// Pairs with the same texts come together.
+	slices.SortFunc(pairs, func(a, b model.Pair) int {
+		return cmp.Or(cmp.Compare(a.Text, b.Text), cmp.Compare(a.Image, b.Image))
+	})
+	for lo := 0; lo < len(pairs); {
+		texts := []int32{pairs[lo].Text}
+		hi := lo
+		var local []model.Pair
+		for ; hi < len(pairs); hi++ {
+			if text := pairs[hi].Text; text != texts[len(texts)-1] {
+				if len(texts) == textBlock {
+					break
+				}
+				texts = append(texts, text)
+			}
+			local = append(local, model.Pair{Image: place[pairs[hi].Image], Text: int32(len(texts) - 1)})
+		}
+		err := s.textPairs(ctx, kept, t, texts, local, func(k int, score float32) { emit(pairs[lo+k], score) }, tick)
+		if err != nil {
+			return err
+		}
+		lo = hi
+	}
+	return nil
+}
+
+// textPairs scores pairs of images and texts that both stay in memory, as many at a time
+// as their rows allow.
+func (s *Scorer) textPairs(ctx context.Context, images block, t Texts, texts []int32, pairs []model.Pair, emit func(k int, score float32), tick func(pairs int)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	part, err := s.texts(t, texts)
+	if err != nil {
+		s.tape.Release()
+		return err
+	}
+	kept := part.keep(s.dev)
+	s.tape.Release()
+	defer kept.Free(s.dev)
+	for lo := 0; lo < len(pairs); {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		hi, rows := lo, 0
+		for hi < len(pairs) && (hi == lo || rows < s.rows) {
+			rows += images.length(pairs[hi].Image) + kept.length(pairs[hi].Text)
+			hi++
+		}
+		scores := s.model.Scores(s.tape, images.Part, kept.Part, pairs[lo:hi])
+		if err := s.model.Params.CheckOutput(s.dev, "match scores", scores); err != nil {
+			s.tape.Release()
+			return err
+		}
+		for k, score := range engine.Values(s.dev, scores.Value) {
+			emit(lo+k, score)
+		}
+		s.tape.Release()
+		tick(hi - lo)
+		lo = hi
+	}
+	return nil
+}

@@ -1,0 +1,115 @@
+package rank
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+)
+
+// Searcher answers queries from an index. It is not safe for concurrent use.
+type Searcher struct {
+	scorer *Scorer
+	index  *Index
+}
+
+// NewSearcher returns a searcher in ix.
+func NewSearcher(s *Scorer, ix *Index) (*Searcher, error) {
+	if ix.Info.Size != s.model.Config.ContrastSize {
+		return nil, fmt.Errorf("the index has vectors of %d values, the model of %d: make the index again", ix.Info.Size, s.model.Config.ContrastSize)
+	}
+	return &Searcher{s, ix}, nil
+}
+
+// Found is an image that was found.
+type Found struct {
+	ID         string
+	Similarity float32 // of the vectors, -1 to 1
+	Match      float32 // of the full model, where Ranked
+	Ranked     bool    // it was among the candidates that the full model put in order
+}
+
+// Text finds k images for a text: the candidates best ones by vectors, in the order of their match
+// scores, then others by vectors. Without candidates the vectors alone decide.
+func (s *Searcher) Text(ctx context.Context, tokens []int32, k, candidates int) ([]Found, error) {
+	texts := Texts{tokens}
+	query, err := s.scorer.TextVectors(ctx, texts, func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	hits, err := s.nearest(query, max(k, candidates))
+	if err != nil {
+		return nil, err
+	}
+	found := make([]Found, len(hits))
+	pairs := make([]model.Pair, min(candidates, len(hits)))
+	place := make(map[int32]int, len(pairs))
+	for i, h := range hits {
+		found[i] = Found{ID: s.index.IDs[h.Number], Similarity: h.Score}
+		if i < len(pairs) {
+			pairs[i] = model.Pair{Image: h.Number}
+			place[h.Number] = i
+		}
+	}
+	err = s.scorer.Pairs(ctx, Images{s.index.regions, s.index.IDs}, texts, pairs, func(p model.Pair, score float32) {
+		f := &found[place[p.Image]]
+		f.Match, f.Ranked = score, true
+	}, func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	slices.SortStableFunc(found[:len(pairs)], func(a, b Found) int { return better(Hit{0, a.Match}, Hit{0, b.Match}) })
+	return found[:min(k, len(found))], nil
+}
+
+// Image finds the k images most like one, by vectors.
+func (s *Searcher) Image(ctx context.Context, im *regions.Image, k int) ([]Found, error) {
+	query, err := s.scorer.ImageVectors(ctx, Single(im), func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	hits, err := s.nearest(query, k)
+	if err != nil {
+		return nil, err
+	}
+	var found []Found
+	for _, h := range hits {
+		found = append(found, Found{ID: s.index.IDs[h.Number], Similarity: h.Score})
+	}
+	return found, nil
+}
+
+func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
+	dev := s.scorer.dev
+	products := similarities(dev, query, s.index.vectors, s.index.Info.Size)
+	if sum := dev.SumSquares(dev.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
+		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives: remove its folder and make it again")
+	}
+	return best(products, k), nil
+}
+
+// Match returns the match score of an image with each text. tick is called after each batch.
+func (s *Scorer) Match(ctx context.Context, im *regions.Image, texts Texts, tick func(done, total int)) ([]float32, error) {
+	pairs := make([]model.Pair, len(texts))
+	for i := range pairs {
+		pairs[i].Text = int32(i)
+	}
+	scores := make([]float32, len(texts))
+	err := s.Pairs(ctx, Single(im), texts, pairs, func(p model.Pair, score float32) { scores[p.Text] = score }, tick)
+	return scores, err
+}
+
+// Single returns one image as a source of its own.
+func Single(im *regions.Image) Images { return Images{single{im}, []string{im.ID}} }
+
+type single struct{ image *regions.Image }
+
+func (s single) Dim() int      { return len(s.image.Features) / max(1, s.image.Regions()) }
+func (s single) IDs() []string { return []string{s.image.ID} }
+func (s single) Close() error  { return nil }
+func (s single) Image(_ string, dst *regions.Image) error {
+	*dst = *s.image
+	return nil
+}

@@ -1,0 +1,106 @@
+package golden
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+	"slices"
+	"testing"
+
+	"github.com/unimo-go/unimo/checkpoint"
+)
+
+// Tensors are the tensors of one safetensors file of a case.
+type Tensors struct {
+	tb     testing.TB
+	path   string
+	reader checkpoint.Reader
+}
+
+// Tensors opens one of the case's safetensors files, or the test fails.
+func (c Case) Tensors(tb testing.TB, name string) Tensors {
+	tb.Helper()
+	r, err := checkpoint.Open(c.Path(name))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() { r.Close() })
+	return Tensors{tb, c.Path(name), r}
+}
+
+// Reader returns the open file.
+func (t Tensors) Reader() checkpoint.Reader { return t.reader }
+
+// Names lists the file's tensors.
+func (t Tensors) Names() []string {
+	var names []string
+	for _, info := range t.reader.Tensors() {
+		names = append(names, info.Name)
+	}
+	return names
+}
+
+// Has says whether the file has the tensor.
+func (t Tensors) Has(name string) bool { return slices.Contains(t.Names(), name) }
+
+// Shape returns the shape of a tensor, or fails the test.
+func (t Tensors) Shape(name string) []int {
+	t.tb.Helper()
+	for _, info := range t.reader.Tensors() {
+		if info.Name == name {
+			return info.Shape
+		}
+	}
+	t.tb.Fatalf("%s has no tensor %s", t.path, name)
+	return nil
+}
+
+// Floats returns the values of a float tensor, or fails the test.
+func (t Tensors) Floats(name string) []float32 {
+	t.tb.Helper()
+	values, _, err := checkpoint.Float32s(t.reader, name)
+	if err != nil {
+		t.tb.Fatal(err)
+	}
+	return values
+}
+
+// Ints returns the values of an I64 tensor, or fails the test.
+func (t Tensors) Ints(name string) []int64 {
+	t.tb.Helper()
+	raw, err := t.reader.Bytes(name)
+	if err != nil {
+		t.tb.Fatal(err)
+	}
+	values := make([]int64, len(raw)/8)
+	for i := range values {
+		values[i] = int64(binary.LittleEndian.Uint64(raw[8*i:]))
+	}
+	return values
+}
+
+// Difference returns the largest |got-want| over the elements, divided by the
+// largest |want|. NaN anywhere gives NaN.
+func Difference(got, want []float32) float64 {
+	var diff, scale float64
+	for i := range want {
+		diff = max(diff, math.Abs(float64(got[i])-float64(want[i]))) // max keeps NaN
+		scale = max(scale, math.Abs(float64(want[i])))
+	}
+	if scale == 0 {
+		return diff
+	}
+	return diff / scale
+}
+
+// Near fails the test unless got is within tolerance of want by [Difference].
+func Near(tb testing.TB, name string, got, want []float32, tolerance float64) {
+	tb.Helper()
+	if len(got) != len(want) {
+		tb.Errorf("%s has %d values, want %d", name, len(got), len(want))
+		return
+	}
+	if d := Difference(got, want); !(d <= tolerance) {
+		tb.Errorf("%s differs by %s of its largest magnitude, want at most %.0e", name, fmt.Sprintf("%.3g", d), tolerance)
+	}
+}
