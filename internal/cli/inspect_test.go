@@ -108,7 +108,7 @@ func TestInspect(t *testing.T) {
 
 // Tensors with which nothing is computed are listed beside the others, and so are values that are never built.
 func TestInspectOddFile(t *testing.T) {
-	file := filepath.Join("..", "checkpoint", "testdata", "pytorch", "odd.bin")
+	file := filepath.Join("..", "..", "checkpoint", "testdata", "pytorch", "odd.bin")
 	out, err := execute(&app{}, (*app).inspectCommand, file)
 	if err != nil {
 		t.Fatal(err)

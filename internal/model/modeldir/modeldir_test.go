@@ -13,7 +13,7 @@ import (
 )
 
 // transformers is a small BERT as Hugging Face's library writes it.
-var transformers = filepath.Join("..", "model", "testdata", "huggingface", "bert")
+var transformers = filepath.Join("..", "testdata", "huggingface", "bert")
 
 func copyFiles(t *testing.T, from, to string, names ...string) {
 	t.Helper()
