@@ -8,7 +8,7 @@ import (
 	"log/slog"
 
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // Retriever is an open model that compares pictures with texts. It is safe for concurrent
@@ -16,13 +16,13 @@ import (
 // A call that waits heeds its context.
 type Retriever struct {
 	handle *handle
-	r      *task.Retriever
+	r      *run.Retriever
 }
 
 // OpenRetriever opens the model in the folder dir, or the best model of a run's folder. See
 // [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
 func OpenRetriever(dir string) (*Retriever, error) {
-	r, err := task.OpenRetriever(dir)
+	r, err := run.OpenRetriever(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -60,7 +60,7 @@ func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) erro
 		return fmt.Errorf("index the folder %q in %q: name both folders", pictures, index)
 	}
 	return m.handle.use(ctx, func(ctx context.Context, c *call) error {
-		_, err := m.r.Index(ctx, pictures, index, task.IndexOptions{
+		_, err := m.r.Index(ctx, pictures, index, run.IndexOptions{
 			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tick: func(string, int, int) { c.giveWay() },
 		})
 		return err
@@ -70,15 +70,15 @@ func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) erro
 // Index is an open index of pictures. It is safe for concurrent use.
 type Index struct {
 	handle *handle
-	r      *task.Retriever
-	s      *task.Search
+	r      *run.Retriever
+	s      *run.Search
 	model  *Retriever // that is closed with the index, if it was opened with it
 }
 
 // OpenIndex opens an index and the model that made it, if that is where it was then. Closing the
 // index closes both.
 func OpenIndex(dir string) (*Index, error) {
-	model, err := task.IndexModel(dir)
+	model, err := run.IndexModel(dir)
 	if err != nil {
 		return nil, err
 	}

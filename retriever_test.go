@@ -10,20 +10,20 @@ import (
 	"github.com/unimo-go/unimo"
 
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // tinyScenes trains a model that finds pictures for some seconds and returns its run's folder and
 // that of the pictures.
-func tinyScenes(t *testing.T) (run, pictures string) {
+func tinyScenes(t *testing.T) (folder, pictures string) {
 	t.Helper()
 	dir := t.TempDir()
 	trainSet, heldOut := synth.Scenes(1, 30, 5)
 	if err := synth.WriteScenes(dir, trainSet[5:], trainSet[:5], heldOut); err != nil {
 		t.Fatal(err)
 	}
-	run = finetuned(t, task.Scenes, dir, "image_size=32", "patch_size=16", "contrast_epochs=1", "epochs=2", "batch_size=16")
-	return run, filepath.Join(dir, "images")
+	folder = finetuned(t, run.Scenes, dir, "image_size=32", "patch_size=16", "contrast_epochs=1", "epochs=2", "batch_size=16")
+	return folder, filepath.Join(dir, "images")
 }
 
 func TestRetriever(t *testing.T) {

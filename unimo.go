@@ -17,14 +17,14 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // Model is an open model. It is safe for concurrent use; calls take turns, as
 // each uses all cores, and a long one lets others in between its batches. A call that waits heeds its context.
 type Model struct {
 	handle    *handle
-	predictor *task.Predictor
+	predictor *run.Predictor
 }
 
 // Open opens the model in the folder dir, or the best model of a run's folder. The
@@ -32,7 +32,7 @@ type Model struct {
 // share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
 // model for another kind of task is [ErrWrongTask].
 func Open(dir string) (*Model, error) {
-	p, err := task.OpenPredictor(dir)
+	p, err := run.OpenPredictor(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, err
 	for i, in := range inputs {
 		examples[i] = labelled.Example{TextA: in.Text, TextB: in.Pair}
 	}
-	var answers []task.Prediction
+	var answers []run.Prediction
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
 		answers, err = m.predictor.Predict(ctx, examples, func(int, int) { c.giveWay() })
 		return err

@@ -13,7 +13,7 @@ import (
 	"github.com/unimo-go/unimo"
 
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -35,7 +35,7 @@ func tinyRun(t *testing.T) string {
 	for name, opinions := range map[string][]synth.Opinion{"train.tsv": trainSet, "dev.tsv": dev} {
 		write(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteTSV(w, opinions) })
 	}
-	return finetuned(t, task.Opinions, dir)
+	return finetuned(t, run.Opinions, dir)
 }
 
 // tinyConversation trains a model that answers questions about stories for a second.
@@ -46,7 +46,7 @@ func tinyConversation(t *testing.T) string {
 	for name, stories := range map[string][]synth.Story{"train.json": trainSet, "dev.json": dev} {
 		write(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteStories(w, stories) })
 	}
-	return finetuned(t, task.Stories, dir)
+	return finetuned(t, run.Stories, dir)
 }
 
 func write(t *testing.T, path string, content func(io.Writer) error) {
@@ -63,10 +63,10 @@ func write(t *testing.T, path string, content func(io.Writer) error) {
 	}
 }
 
-func finetuned(t *testing.T, p *task.Preset, dir string, more ...string) string {
+func finetuned(t *testing.T, p *run.Preset, dir string, more ...string) string {
 	t.Helper()
 	out := filepath.Join(dir, "run")
-	_, err := task.Finetune(t.Context(), task.Options{
+	_, err := run.Finetune(t.Context(), run.Options{
 		Preset: p, Size: "mini", Data: dir, Out: out, Observer: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 		Set: append([]string{"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "epochs=1"}, more...),
 	})

@@ -11,7 +11,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -92,7 +92,7 @@ func readCorpus(dir string) (*corpus, error) {
 }
 
 func (c *corpus) sst2(path string) ([]labelled.Record, []string, error) {
-	preset, err := task.Find("sst-2")
+	preset, err := run.Find("sst-2")
 	if err != nil {
 		return nil, nil, err
 	}

@@ -15,13 +15,13 @@ import (
 )
 
 func main() {
-	if err := run(); err != nil {
+	if err := measure(); err != nil {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
 }
 
-func run() error {
+func measure() error {
 	var (
 		python    = flag.String("python", pythonDefault(), "Python that has the peers, or $UNIMO_BENCH_PYTHON")
 		rounds    = flag.Int("rounds", 5, "rounds that are measured, after one that warms up; long workloads take at most 3")

@@ -29,7 +29,7 @@ func TestCommandsAskAtATerminal(t *testing.T) {
 		{[]string{"search", "-m", retriever, "--index", index, "-k", "3"}, 6},
 	} {
 		var stdout, stderr bytes.Buffer
-		code := run(t.Context(), c.args, typed{strings.NewReader("a red circle\na fine film\n\nnot asked\n")}, &stdout, &stderr)
+		code := runArgs(t.Context(), c.args, typed{strings.NewReader("a red circle\na fine film\n\nnot asked\n")}, &stdout, &stderr)
 		if n := strings.Count(stdout.String(), "\n"); code != exitDone || n != c.lines || strings.Count(stderr.String(), "> ") != 3 || strings.Contains(stdout.String(), "> ") {
 			t.Errorf("%v: exit code %d, %d lines, want %d\n%s%s", c.args, code, n, c.lines, stdout.String(), stderr.String())
 		}
@@ -38,7 +38,7 @@ func TestCommandsAskAtATerminal(t *testing.T) {
 		}
 	}
 	var stdout, stderr bytes.Buffer
-	if code := run(t.Context(), []string{"predict", "-m", classifier, "--pair"}, typed{strings.NewReader("one\none\ttwo\n")}, &stdout, &stderr); code != exitDone ||
+	if code := runArgs(t.Context(), []string{"predict", "-m", classifier, "--pair"}, typed{strings.NewReader("one\none\ttwo\n")}, &stdout, &stderr); code != exitDone ||
 		strings.Count(stdout.String(), "\n") != 1 || !strings.Contains(stderr.String(), "needs two texts") {
 		t.Errorf("a wrong text ended it: exit code %d\n%s%s", code, stdout.String(), stderr.String())
 	}

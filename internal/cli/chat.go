@@ -14,7 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func (a *app) chatCommand() *cobra.Command {
@@ -81,7 +81,7 @@ func readStory(path string) (string, error) {
 // conversation is a dialogue about a story.
 type conversation struct {
 	*app
-	g       *task.Generator
+	g       *run.Generator
 	options decode.Options
 	story   string
 	turns   []string // questions and answers so far

@@ -26,7 +26,7 @@ type result struct {
 func call(t *testing.T, stdin string, args ...string) result {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
-	code := run(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
+	code := runArgs(t.Context(), args, strings.NewReader(stdin), &stdout, &stderr)
 	return result{code, stdout.String(), stderr.String()}
 }
 
@@ -246,7 +246,7 @@ func TestInterruptedRunSaysHowToGoOn(t *testing.T) {
 	var stdout bytes.Buffer
 	// Cancelled as soon as training has evaluated once.
 	stderr := &trigger{on: "on dev", call: cancel}
-	code := run(ctx, finetuneArgs(data, out, "epochs=50"), strings.NewReader(""), &stdout, stderr)
+	code := runArgs(ctx, finetuneArgs(data, out, "epochs=50"), strings.NewReader(""), &stdout, stderr)
 	if code != exitInterrupted || !strings.Contains(stderr.text.String(), "unimo resume ") {
 		t.Fatalf("exit code %d, %q", code, stderr.text.String())
 	}
@@ -456,7 +456,7 @@ func (full) Write([]byte) (int, error) { return 0, errors.New("no space left on 
 
 func TestLostOutputIsAnError(t *testing.T) {
 	var stderr bytes.Buffer
-	if code := run(t.Context(), []string{"version"}, strings.NewReader(""), full{}, &stderr); code != exitFailed {
+	if code := runArgs(t.Context(), []string{"version"}, strings.NewReader(""), full{}, &stderr); code != exitFailed {
 		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }

@@ -11,7 +11,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func (a *app) completionCommand() *cobra.Command {
@@ -84,7 +84,7 @@ func completeFlag(c *cobra.Command, name string) completion {
 	}
 	switch {
 	case name == "preset" || name == "size":
-		return fixed(task.Sizes()...)
+		return fixed(run.Sizes()...)
 	case name == "set" || name == "grid" && presetOf(c) != nil:
 		return completeSettings
 	case name == "split":
@@ -128,7 +128,7 @@ func completeSettings(c *cobra.Command, _ []string, word string) ([]string, cobr
 func completeSplit(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 	list := []string{"train", "dev", "test"}
 	if len(args) > 0 {
-		if p, err := task.Find(args[0]); err == nil {
+		if p, err := run.Find(args[0]); err == nil {
 			list = p.Splits()
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -83,7 +83,7 @@ func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.C
 	case c.size != "":
 		found, ok := model.Sizes[c.size]
 		if !ok {
-			return nil, nil, nil, choice("size", c.size, task.Sizes()...)
+			return nil, nil, nil, choice("size", c.size, run.Sizes()...)
 		}
 		cfg = &found
 	case c.config != "":

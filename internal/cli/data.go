@@ -22,7 +22,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -108,9 +108,9 @@ out and counted; 'unimo data validate' lists them all.`,
 			if c.Flags().Changed("split") && !(f.fraction > 0 && f.fraction < 1) {
 				return usagef("--split %v: give a fraction between 0 and 1", f.fraction)
 			}
-			name, err := names.Find("task", args[0], slices.Concat(seq2seq.Names(), task.ImageNames(), []string{"flickr"}))
+			name, err := names.Find("task", args[0], slices.Concat(seq2seq.Names(), run.ImageNames(), []string{"flickr"}))
 			if err != nil {
-				if p, found := task.Find(args[0]); found == nil {
+				if p, found := run.Find(args[0]); found == nil {
 					return usagef("the data of %s need no preparing: name their folder to 'unimo finetune %s --data DIR'", p.Name, p.Name)
 				}
 				return usagef("%w%s", err, seeHelp(c))
@@ -218,7 +218,7 @@ func (a *app) dataValidateCommand() *cobra.Command {
 		Long: `Read a file, or all files of a task in a folder, and say what is wrong by file and
 line, what the splits have in common, how long the texts are and, with --vocab or
 --model, how many tokens they have and how many are cut at the task's limits.
-The tasks are ` + strings.Join(task.Names(), ", ") + `.
+The tasks are ` + strings.Join(run.Names(), ", ") + `.
 Of the classification tasks the first error of each file and the labels are shown.
 Of images with captions (flickr30k, flickr8k) every picture is read: missing and broken
 ones are shown, and pictures that two splits have in common, by name or byte by byte.
@@ -237,9 +237,9 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 			}
 			return needs("TASK", "DIR_OR_FILE")(c, args)
 		},
-		ValidArgsFunction: completeFirst(task.Names()...),
+		ValidArgsFunction: completeFirst(run.Names()...),
 		RunE: func(c *cobra.Command, args []string) error {
-			preset, err := task.Find(args[0])
+			preset, err := run.Find(args[0])
 			if err != nil {
 				return usageError{err}
 			}
@@ -380,7 +380,7 @@ type sharedExamples struct {
 	Examples int    `json:"examples"`
 }
 
-func (a *app) validateLabelled(p *task.Preset, path string, columns labelled.Columns) error {
+func (a *app) validateLabelled(p *run.Preset, path string, columns labelled.Columns) error {
 	info, err := os.Stat(path)
 	if err != nil {
 		return err
@@ -391,7 +391,7 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns labelled.Col
 		f, _ := validateLabelledFile(p, "file", path, opt)
 		result.Files = append(result.Files, f)
 	} else {
-		train := append([]task.Split{p.Train}, p.Dev...)
+		train := append([]run.Split{p.Train}, p.Dev...)
 		for i, split := range append(train, p.Test...) {
 			file, err := textfile.Resolve(path, split.Name, split.Files)
 			if i >= len(train) {
@@ -424,7 +424,7 @@ func (a *app) validateLabelled(p *task.Preset, path string, columns labelled.Col
 
 // validateLabelledFile reads a file. It returns the preset with the labels of the training file, where these
 // are the data's own: the files after it must have no others.
-func validateLabelledFile(p *task.Preset, split, file string, opt labelled.ReadOptions) (labelledFile, *task.Preset) {
+func validateLabelledFile(p *run.Preset, split, file string, opt labelled.ReadOptions) (labelledFile, *run.Preset) {
 	f := labelledFile{Split: split, File: file}
 	examples, report, err := labelled.Read(file, p.Schema, opt)
 	resolved := p
@@ -440,7 +440,7 @@ func validateLabelledFile(p *task.Preset, split, file string, opt labelled.ReadO
 	if opt.Labels == labelled.LabelsIgnored {
 		return f, resolved
 	}
-	f.shares = task.Shares(resolved.Schema, examples)
+	f.shares = run.Shares(resolved.Schema, examples)
 	if p.Schema.Regression {
 		return f, resolved
 	}

@@ -11,11 +11,11 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // isImageTask says whether a task's data are images with captions.
-func isImageTask(name string) bool { return slices.Contains(task.ImageNames(), name) }
+func isImageTask(name string) bool { return slices.Contains(run.ImageNames(), name) }
 
 func (a *app) prepareImages(ctx context.Context, src, dst string, f prepareFlags) error {
 	problems := 0

@@ -22,7 +22,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -34,7 +34,7 @@ const demoSeed = 1
 type demoPart struct {
 	name    string
 	about   string
-	preset  *task.Preset
+	preset  *run.Preset
 	set     []string // settings over those of the mini preset
 	notice  string
 	heldOut string                                                                           // the file of the held-out data, or
@@ -48,7 +48,7 @@ type demoPart struct {
 
 var demoParts = []demoPart{
 	{
-		name: "opinions", about: "classifies short opinions", preset: task.Opinions, set: []string{"vocab_size=1024", "hidden_dropout_prob=0.1"},
+		name: "opinions", about: "classifies short opinions", preset: run.Opinions, set: []string{"vocab_size=1024", "hidden_dropout_prob=0.1"},
 		notice:  "Synthetic data: sentences made by a grammar of this program. The score says that the model learned to compose words it saw in other combinations; it says nothing about real reviews.",
 		heldOut: "held-out.tsv", write: writeOpinions, show: (*app).tryOpinions,
 		next: `SST-2 as GLUE has it (train.tsv, dev.tsv):
@@ -57,7 +57,7 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
   unimo finetune sst-2 --data SST-2 --preset base --init unimo_base_en.tar.gz --vocab dict --out RUN`,
 	},
 	{
-		name: "stories", about: "answers questions about little stories, each depending on those before", preset: task.Stories, set: storySettings,
+		name: "stories", about: "answers questions about little stories, each depending on those before", preset: run.Stories, set: storySettings,
 		notice:  "Synthetic data: stories of a small world and conversations about them, made by this program. The score says that the model learned to find answers in stories it never saw; it says nothing about real texts.",
 		heldOut: "held-out.json", write: writeStories, show: (*app).tryStories,
 		trivial: storyBaselines,
@@ -66,7 +66,7 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
   unimo chat --model RUN/best --story FILE`,
 	},
 	{
-		name: "scenes", about: "finds pictures for sentences and sentences for pictures", preset: task.Scenes, set: sceneSettings,
+		name: "scenes", about: "finds pictures for sentences and sentences for pictures", preset: run.Scenes, set: sceneSettings,
 		notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The score says that the model learned to see and name the things of pairs it never saw together; it says little about knowing which colour belongs to which shape, and nothing about photographs.",
 		split:  "test", write: writeScenes, show: (*app).trySceneSearch, trivial: sceneBaselines,
 		next: `Flickr8k (a folder with images/, captions.csv, train.txt and dev.txt; see docs/formats.md):
@@ -74,7 +74,7 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
   unimo evaluate flickr8k --data FLICKR8K --model RUN/best --two-stage 20`,
 	},
 	{
-		name: "pretraining", about: "learns from texts, pictures and pairs with UNIMO's own objectives before it is fine-tuned", preset: task.Scenes,
+		name: "pretraining", about: "learns from texts, pictures and pairs with UNIMO's own objectives before it is fine-tuned", preset: run.Scenes,
 		notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The scores say what pre-training on many scenes brings where fine-tuning has few; they say nothing about photographs.",
 		split:  "test", write: writeWorld, run: (*app).demoPretraining,
 		next: `your own (unimo pretrain --example prints a configuration to begin with):
@@ -178,7 +178,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 	if err != nil {
 		return nil, err
 	}
-	summary, err := a.demoRun(ctx, p, task.Options{Preset: p.preset, Data: texts, Out: filepath.Join(dir, "run"), Set: p.set})
+	summary, err := a.demoRun(ctx, p, run.Options{Preset: p.preset, Data: texts, Out: filepath.Join(dir, "run"), Set: p.set})
 	if err != nil {
 		return nil, err
 	}
@@ -191,7 +191,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 		return nil, err
 	}
 	if a.json {
-		return task.Metrics(results), nil
+		return run.Metrics(results), nil
 	}
 	fmt.Fprintf(a.stdout, "\n%s, on combinations that training never showed:\n", p.preset.Title)
 	a.printResults(p.preset, results)
@@ -206,7 +206,7 @@ func (a *app) demoPart(ctx context.Context, dir string, p demoPart) (train.Numbe
 		return nil, err
 	}
 	_, err = fmt.Fprintf(a.stdout, "\nThe curves and mistakes are in %s.\nTry the model yourself:\n%s\nThe same with real data, %s\n", page, p.preset.Use(shellQuote(summary.Dir.Best())), p.next)
-	return task.Metrics(results), err
+	return run.Metrics(results), err
 }
 
 // demoData makes a part's data, unless an earlier demo has: they are the same.
@@ -225,7 +225,7 @@ func (a *app) demoData(dir string, p demoPart) (string, error) {
 }
 
 // demoRun trains a model of a part; an earlier demo's run is gone on with, or shown again.
-func (a *app) demoRun(ctx context.Context, p demoPart, o task.Options) (*task.Summary, error) {
+func (a *app) demoRun(ctx context.Context, p demoPart, o run.Options) (*run.Summary, error) {
 	_, err := os.Stat(o.Out)
 	progress := a.newProgress()
 	defer progress.finish()
@@ -233,16 +233,16 @@ func (a *app) demoRun(ctx context.Context, p demoPart, o task.Options) (*task.Su
 	defer a.saving.Store(false)
 	o.Size, o.Resume, o.Notice = "mini", err == nil, p.notice
 	o.Command, o.Version, o.Log, o.Observer = []string{"unimo", "demo", p.name}, runVersion(), a.log, progress
-	return task.Finetune(ctx, o)
+	return run.Finetune(ctx, o)
 }
 
 // demoScore scores the best model of a run on the data that training never showed.
-func (a *app) demoScore(ctx context.Context, p demoPart, s *task.Summary, data string) ([]task.Result, error) {
+func (a *app) demoScore(ctx context.Context, p demoPart, s *run.Summary, data string) ([]run.Result, error) {
 	progress := a.newProgress()
 	defer progress.finish()
 	progress.Stage("scoring what training never showed")
-	return task.Evaluate(ctx, p.preset, s.Dir.Best(), filepath.Join(data, p.heldOut), task.EvaluateOptions{
-		Split: p.split, Tick: progress.Tick, Rank: task.RankOptions{ImageOptions: task.ImageOptions{Log: a.log}},
+	return run.Evaluate(ctx, p.preset, s.Dir.Best(), filepath.Join(data, p.heldOut), run.EvaluateOptions{
+		Split: p.split, Tick: progress.Tick, Rank: run.RankOptions{ImageOptions: run.ImageOptions{Log: a.log}},
 	})
 }
 
@@ -269,7 +269,7 @@ func writeOpinions(dir string) error {
 
 // tryOpinions classifies examples and what the user types.
 func (a *app) tryOpinions(ctx context.Context, model string) error {
-	p, err := task.OpenPredictor(model)
+	p, err := run.OpenPredictor(model)
 	if err != nil {
 		return err
 	}
@@ -316,7 +316,7 @@ func writeStories(dir string) error {
 // tryStories shows a conversation about a story that training never showed, and holds
 // one with the user.
 func (a *app) tryStories(ctx context.Context, model string) error {
-	g, err := task.OpenGenerator(model)
+	g, err := run.OpenGenerator(model)
 	if err != nil {
 		return err
 	}
@@ -401,10 +401,10 @@ func storyBaselines() []trivialScore {
 
 // demoPage leaves a part's report as report.html in its folder and returns its path: of a part with
 // pictures, what was found among those that training never showed.
-func demoPage(dir string, p demoPart, summary *task.Summary, results []task.Result) (string, error) {
+func demoPage(dir string, p demoPart, summary *run.Summary, results []run.Result) (string, error) {
 	page := filepath.Join(dir, "report.html")
 	if p.preset.Retrieval != nil {
-		return page, task.WriteGallery(page, p.preset, results[0], []report.Item{{Key: "data", Value: p.notice}, {Key: "curves", Value: "run/report.html", Link: "run/report.html"}})
+		return page, run.WriteGallery(page, p.preset, results[0], []report.Item{{Key: "data", Value: p.notice}, {Key: "curves", Value: "run/report.html", Link: "run/report.html"}})
 	}
 	return page, copyPage(page, summary.Dir.Report())
 }
@@ -475,7 +475,7 @@ const sceneQueries = 3
 // trySceneSearch makes an index of the pictures that training never showed and searches it, for
 // captions and for what the user types.
 func (a *app) trySceneSearch(ctx context.Context, model string) error {
-	r, err := task.OpenRetriever(model)
+	r, err := run.OpenRetriever(model)
 	if err != nil {
 		return err
 	}
@@ -486,7 +486,7 @@ func (a *app) trySceneSearch(ctx context.Context, model string) error {
 	if err := writePictures(pictures, heldOut); err != nil {
 		return err
 	}
-	if _, err := r.Index(ctx, pictures, index, task.IndexOptions{Replace: true, Log: a.log, Tick: func(string, int, int) {}}); err != nil {
+	if _, err := r.Index(ctx, pictures, index, run.IndexOptions{Replace: true, Log: a.log, Tick: func(string, int, int) {}}); err != nil {
 		return err
 	}
 	s, err := r.OpenIndex(index)

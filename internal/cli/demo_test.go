@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // A part of the demo, made small, goes on to its last line, and again in the folder that it left.
@@ -16,7 +16,7 @@ func TestDemoPart(t *testing.T) {
 	whole := demoParts[0]
 	t.Cleanup(func() { demoParts[0] = whole })
 	part := whole
-	if part.preset != task.Opinions {
+	if part.preset != run.Opinions {
 		t.Fatalf("the first part is %s", part.name)
 	}
 	part.set = append(part.set, "vocab_size=300", "num_hidden_layers=1", "hidden_size=32", "num_attention_heads=2", "max_steps=2")

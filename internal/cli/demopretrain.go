@@ -8,7 +8,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -61,15 +61,15 @@ func (a *app) demoPretraining(ctx context.Context, dir string, p demoPart) (trai
 	collections := []string{
 		fmt.Sprintf("text=[%q]", filepath.Join(data, "texts.txt")), fmt.Sprintf("images=[%q]", filepath.Join(scenes, "images")), fmt.Sprintf("pairs=[%q]", scenes),
 	}
-	before, err := a.demoRun(ctx, p, task.Options{Preset: task.Pretraining, Out: pretrained, Set: append(collections, pretrainSettings...)})
+	before, err := a.demoRun(ctx, p, run.Options{Preset: run.Pretraining, Out: pretrained, Set: append(collections, pretrainSettings...)})
 	if err != nil {
 		return nil, err
 	}
 	scores := train.Numbers{"masked_accuracy": before.Metrics["masked_accuracy"]}
 	for _, tuning := range []struct {
 		name, suffix string
-		o            task.Options
-	}{{"run", "", task.Options{Init: pretrained}}, {"alone", "_alone", task.Options{Vocab: before.Dir.Best()}}} {
+		o            run.Options
+	}{{"run", "", run.Options{Init: pretrained}}, {"alone", "_alone", run.Options{Vocab: before.Dir.Best()}}} {
 		o := tuning.o
 		o.Preset, o.Data, o.Out, o.Set = p.preset, tenth, filepath.Join(dir, tuning.name), tenthSettings
 		summary, err := a.demoRun(ctx, p, o)

@@ -8,19 +8,19 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/report"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func (a *app) evaluateCommand() *cobra.Command {
 	var dataPath, modelDir, page, columns string
 	var decode decodeFlags
-	var o task.EvaluateOptions
+	var o run.EvaluateOptions
 	c := &cobra.Command{
 		Use:     "evaluate [TASK] --data FILE_OR_DIR --model DIR",
 		Aliases: []string{"eval"},
 		Short:   "Score a model on labelled data",
 		Long: `Score a model on a file, or on the dev files of a folder.
-Without TASK it is the one that the model was fine-tuned for. The tasks are ` + strings.Join(task.Names(), ", ") + `.
+Without TASK it is the one that the model was fine-tuned for. The tasks are ` + strings.Join(run.Names(), ", ") + `.
 
 The keys of --json are task, model and data, and the metrics' names: accuracy, matthews, pearson, spearman,
 loss, examples; of MNLI's second dev set with _dev_mm behind; and notes, where there is something to
@@ -51,7 +51,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			}
 			return noArgs(c, args[1:])
 		},
-		ValidArgsFunction: completeFirst(task.Names()...),
+		ValidArgsFunction: completeFirst(run.Names()...),
 		RunE: func(c *cobra.Command, args []string) error {
 			preset, err := evaluatedTask(args, modelDir)
 			if err != nil {
@@ -69,23 +69,23 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			if o.Columns, err = labelled.ParseColumns(columns); err != nil {
 				return usageError{err}
 			}
-			results, err := task.Evaluate(c.Context(), preset, modelDir, dataPath, o)
+			results, err := run.Evaluate(c.Context(), preset, modelDir, dataPath, o)
 			progress.finish()
 			if err != nil {
 				return asUsage(err)
 			}
-			notes := task.Notes(results)
+			notes := run.Notes(results)
 			for _, note := range notes {
 				a.log.Warn(note)
 			}
 			if page != "" {
 				about := []report.Item{{Key: "model", Value: modelDir}, {Key: "data", Value: dataPath}, {Key: "unimo", Value: currentVersion().Version}}
-				if err := task.WriteGallery(page, preset, results[0], about); err != nil {
+				if err := run.WriteGallery(page, preset, results[0], about); err != nil {
 					return err
 				}
 			}
 			if a.json {
-				return a.printJSON(resultJSON(preset, task.Metrics(results), notes, map[string]string{"model": modelDir, "data": dataPath}))
+				return a.printJSON(resultJSON(preset, run.Metrics(results), notes, map[string]string{"model": modelDir, "data": dataPath}))
 			}
 			printable.Fprintf(a.stdout, "%s, model %s:\n", preset.Title, modelDir)
 			a.printResults(preset, results)
@@ -113,11 +113,11 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 }
 
 // evaluatedTask finds the task that is named, or the one that the model says it is for.
-func evaluatedTask(args []string, modelDir string) (*task.Preset, error) {
+func evaluatedTask(args []string, modelDir string) (*run.Preset, error) {
 	if len(args) == 0 {
-		return task.OfModel(modelDir)
+		return run.OfModel(modelDir)
 	}
-	return task.Find(args[0])
+	return run.Find(args[0])
 }
 
 // columnsFlag names the columns of labelled texts.
@@ -129,7 +129,7 @@ func columnsFlag(c *cobra.Command, columns *string) {
 var rankFlags = []string{"features", "order", "max-regions", "skip-bad", "two-stage", "first", "compare", "scores", "report"}
 
 // checkKind refuses flags that are for tasks of another kind.
-func checkKind(c *cobra.Command, p *task.Preset) error {
+func checkKind(c *cobra.Command, p *run.Preset) error {
 	for _, kind := range []struct {
 		is    bool
 		tasks string
@@ -149,7 +149,7 @@ func checkKind(c *cobra.Command, p *task.Preset) error {
 }
 
 // checkRank refuses impossible values.
-func checkRank(c *cobra.Command, o task.RankOptions) error {
+func checkRank(c *cobra.Command, o run.RankOptions) error {
 	switch {
 	case o.TwoStage < 0 || o.Images < 0 || o.Compare < 0:
 		return usagef("--two-stage, --first and --compare are numbers from 0 on")

@@ -13,7 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -37,10 +37,10 @@ Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
 		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
 		RunE:               noArgs,
 	}
-	for _, name := range task.Names() {
+	for _, name := range run.Names() {
 		sub := a.finetuneTaskCommand(name)
 		for _, word := range a.args { // other spellings of the task
-			if p, err := task.Find(word); err == nil && p.Name == name && word != name {
+			if p, err := run.Find(word); err == nil && p.Name == name && word != name {
 				sub.Aliases = append(sub.Aliases, word)
 			}
 		}
@@ -52,9 +52,9 @@ Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
 // needTask refuses a command whose first argument is no known task.
 func needTask(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
-		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(task.Names(), ", "), seeHelp(c))
+		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(run.Names(), ", "), seeHelp(c))
 	}
-	if _, err := task.Find(args[0]); err != nil {
+	if _, err := run.Find(args[0]); err != nil {
 		return usagef("%w%s", err, seeHelp(c))
 	}
 	return nil
@@ -62,13 +62,13 @@ func needTask(c *cobra.Command, args []string) error {
 
 // finetuneFlags are the flags of "unimo finetune TASK".
 type finetuneFlags struct {
-	options  task.Options
+	options  run.Options
 	grid     []string
 	settings settingFlags
 }
 
 // taskExample shows how a task's command is used.
-func taskExample(p *task.Preset) string {
+func taskExample(p *run.Preset) string {
 	if p.Schema.Open {
 		return fmt.Sprintf(`  unimo finetune %[1]s --data DIR --out RUN
   unimo finetune %[1]s --data reviews.csv --columns text=review,label=stars --dev-share 0.1 --out RUN
@@ -80,7 +80,7 @@ func taskExample(p *task.Preset) string {
 }
 
 func (a *app) finetuneTaskCommand(name string) *cobra.Command {
-	preset, err := task.Find(name)
+	preset, err := run.Find(name)
 	if err != nil {
 		panic(err) // the names are the presets' own
 	}
@@ -128,7 +128,7 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 
 // train trains a model, or those of a grid, with progress shown, prints the scores, and says how to go on
 // where it was interrupted.
-func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
+func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
@@ -141,8 +141,8 @@ func (a *app) train(ctx context.Context, o task.Options, grid []string) error {
 	if len(grid) > 0 {
 		err = a.finetuneGrid(ctx, o, grid)
 	} else {
-		var summary *task.Summary
-		if summary, err = task.Finetune(ctx, o); err == nil {
+		var summary *run.Summary
+		if summary, err = run.Finetune(ctx, o); err == nil {
 			progress.finish()
 			return a.printSummary(o, summary)
 		}
@@ -207,7 +207,7 @@ const shellSafe = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ012345678
 
 // asUsage marks errors in what the user asked for, so that they exit with 2.
 func asUsage(err error) error {
-	var wrong *task.SettingError
+	var wrong *run.SettingError
 	if errors.As(err, &wrong) {
 		return usageError{err}
 	}
@@ -223,7 +223,7 @@ func runVersion() map[string]string {
 	return m
 }
 
-func (a *app) printSummary(o task.Options, s *task.Summary) error {
+func (a *app) printSummary(o run.Options, s *run.Summary) error {
 	for _, note := range s.Notes {
 		a.log.Warn(note)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // decodeFlags are the flags that change how a model decodes. Those that are not
@@ -81,8 +81,8 @@ func (f *decodeFlags) apply(o *decode.Options) error {
 }
 
 // opened opens a model that generates, with the flags laid over its decoding.
-func (f *decodeFlags) opened(dir string) (*task.Generator, decode.Options, error) {
-	g, err := task.OpenGenerator(dir)
+func (f *decodeFlags) opened(dir string) (*run.Generator, decode.Options, error) {
+	g, err := run.OpenGenerator(dir)
 	if err != nil {
 		return nil, decode.Options{}, err
 	}
@@ -165,7 +165,7 @@ A line of output is the generated text; with --json one object a line.`,
 // textWriter generates texts and prints them.
 type textWriter struct {
 	*app
-	g       *task.Generator
+	g       *run.Generator
 	options decode.Options
 	story   string
 }

@@ -230,7 +230,7 @@ func TestChatWritesAsItGoes(t *testing.T) {
 	answers, out := io.Pipe()
 	done := make(chan int)
 	go func() {
-		code := run(t.Context(), []string{"chat", "--model", model, "--story", story}, in, out, io.Discard)
+		code := runArgs(t.Context(), []string{"chat", "--model", model, "--story", story}, in, out, io.Discard)
 		out.Close()
 		done <- code
 	}()

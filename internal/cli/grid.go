@@ -8,15 +8,15 @@ import (
 	"text/tabwriter"
 
 	"github.com/unimo-go/unimo/internal/base/printable"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // finetuneGrid runs a grid and prints its table.
-func (a *app) finetuneGrid(ctx context.Context, o task.Options, axes []string) error {
+func (a *app) finetuneGrid(ctx context.Context, o run.Options, axes []string) error {
 	if i := slices.Index(axes, "reference"); i >= 0 {
 		axes = slices.Replace(slices.Clone(axes), i, i+1, o.Preset.Grid()...)
 	}
-	g, err := task.FinetuneGrid(ctx, o, axes, func(c task.Cell, i, n int) {
+	g, err := run.FinetuneGrid(ctx, o, axes, func(c run.Cell, i, n int) {
 		a.log.Info(fmt.Sprintf("run %d of %d: %s", i+1, n, c.Name))
 	})
 	if err != nil {

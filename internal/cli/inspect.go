@@ -19,7 +19,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // inspection is what "unimo inspect --json" prints.
@@ -118,7 +118,7 @@ mismatched, optimizer), left_out.`,
 		},
 	}
 	c.Flags().StringVar(&flags.architecture, "architecture", "", "compare with this architecture")
-	c.Flags().StringVar(&flags.size, "size", "", "size of the architecture: "+strings.Join(task.Sizes(), ", "))
+	c.Flags().StringVar(&flags.size, "size", "", "size of the architecture: "+strings.Join(run.Sizes(), ", "))
 	c.Flags().StringVar(&flags.config, "config", "", "config.json with the size of the architecture")
 	c.Flags().BoolVar(&flags.stats, "stats", true, "read the data for statistics")
 	exclusive(c, "size", "config")
@@ -162,7 +162,7 @@ func inspectedConfig(path string, flags inspectFlags, own *model.Config) (*model
 	if flags.size != "" {
 		cfg, ok := model.Sizes[flags.size]
 		if !ok {
-			return nil, choice("size", flags.size, task.Sizes()...)
+			return nil, choice("size", flags.size, run.Sizes()...)
 		}
 		return &cfg, nil
 	}

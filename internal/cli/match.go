@@ -13,7 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // modelFlag registers --model, which is needed.
@@ -28,8 +28,8 @@ func pixelsFlag(c *cobra.Command, pixels *int) {
 }
 
 // openRetriever opens a model with a limit of the pictures' pixels.
-func openRetriever(dir string, maxPixels int) (*task.Retriever, error) {
-	r, err := task.OpenRetriever(dir)
+func openRetriever(dir string, maxPixels int) (*run.Retriever, error) {
+	r, err := run.OpenRetriever(dir)
 	if err == nil && maxPixels > 0 {
 		r.Limits.MaxPixels = maxPixels
 	}
@@ -103,7 +103,7 @@ region features.`,
 }
 
 // readImage reads a picture, or with features an image of these.
-func readImage(r *task.Retriever, name, features string) (*regions.Image, error) {
+func readImage(r *run.Retriever, name, features string) (*regions.Image, error) {
 	if features != "" {
 		return r.Features(features, name)
 	}
@@ -113,7 +113,7 @@ func readImage(r *task.Retriever, name, features string) (*regions.Image, error)
 func (a *app) indexCommand() *cobra.Command {
 	var modelDir, out string
 	var pixels int
-	var o task.IndexOptions
+	var o run.IndexOptions
 	c := &cobra.Command{
 		Use:   "index PICTURES --model DIR --out INDEX",
 		Short: "Make a folder of pictures searchable",
@@ -262,18 +262,18 @@ all it shows.`,
 }
 
 // openIndexModel opens the model of an index: the named one, or the one that made it.
-func openIndexModel(dir, index string, pixels int) (*task.Retriever, error) {
+func openIndexModel(dir, index string, pixels int) (*run.Retriever, error) {
 	if dir != "" {
 		return openRetriever(dir, pixels)
 	}
-	dir, err := task.IndexModel(index)
+	dir, err := run.IndexModel(index)
 	if err != nil {
 		return nil, err
 	}
 	return openRetriever(dir, pixels)
 }
 
-func search(ctx context.Context, r *task.Retriever, s *task.Search, text, image string, k, candidates int) ([]rank.Found, error) {
+func search(ctx context.Context, r *run.Retriever, s *run.Search, text, image string, k, candidates int) ([]rank.Found, error) {
 	if image == "" {
 		return s.Text(ctx, text, k, candidates)
 	}
@@ -284,7 +284,7 @@ func search(ctx context.Context, r *task.Retriever, s *task.Search, text, image 
 	return s.Image(ctx, im, k)
 }
 
-func (a *app) printFound(s *task.Search, hits []rank.Found) error {
+func (a *app) printFound(s *run.Search, hits []rank.Found) error {
 	gone := 0
 	for i, h := range hits {
 		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}

@@ -14,7 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // weightsPage says where weights and data are got from.
@@ -122,7 +122,7 @@ func checkData(path string) error {
 	}
 	name := strings.TrimSuffix(path, "/")
 	name = strings.TrimPrefix(name, "glue/")
-	if p, err := task.Find(name); err == nil {
+	if p, err := run.Find(name); err == nil {
 		return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where to get the data of %s", path, weightsPage, p.Name)
 	}
 	return notThere(path, "check the path")

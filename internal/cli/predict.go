@@ -16,7 +16,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // prediction is a line of "unimo predict --json".
@@ -52,7 +52,7 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
 			if len(args) > 1 && slices.Contains(args, "-") {
 				return usagef("'-' reads standard input and goes with no other text")
 			}
-			p, err := task.OpenPredictor(modelDir)
+			p, err := run.OpenPredictor(modelDir)
 			if err != nil {
 				return err
 			}
@@ -88,7 +88,7 @@ const (
 	chunkBytes   = 4 << 20
 )
 
-func (a *app) predictLines(ctx context.Context, p *task.Predictor, pair bool) error {
+func (a *app) predictLines(ctx context.Context, p *run.Predictor, pair bool) error {
 	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
@@ -140,7 +140,7 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 
 func trimEnd(line string) string { return strings.TrimRight(line, "\r\n") }
 
-func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pair bool, first int) error {
+func (a *app) predict(ctx context.Context, p *run.Predictor, texts []string, pair bool, first int) error {
 	examples := make([]labelled.Example, len(texts))
 	for i, text := range texts {
 		examples[i].TextA = text
@@ -167,7 +167,7 @@ func (a *app) predict(ctx context.Context, p *task.Predictor, texts []string, pa
 	return nil
 }
 
-func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q task.Prediction) error {
+func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q run.Prediction) error {
 	regression := cfg.ProblemType == model.Regression
 	if a.json {
 		out := prediction{Text: x.TextA, TextB: x.TextB, More: x.More, Truncated: q.Truncated}

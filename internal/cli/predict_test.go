@@ -12,7 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func TestReadLines(t *testing.T) {
@@ -48,7 +48,7 @@ func TestReadLongLines(t *testing.T) {
 // A printed line always has the same number of fields, whatever the texts hold.
 func TestPrintPrediction(t *testing.T) {
 	classes, regression := model.Config{}, model.Config{ProblemType: model.Regression}
-	prediction := task.Prediction{Label: "yes", Probability: 0.75, Score: 2.5}
+	prediction := run.Prediction{Label: "yes", Probability: 0.75, Score: 2.5}
 	for _, c := range []struct {
 		cfg      model.Config
 		pair     bool

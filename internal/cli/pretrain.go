@@ -6,7 +6,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // pretrainExample is a commented configuration.
@@ -15,7 +15,7 @@ import (
 var pretrainExample string
 
 func (a *app) pretrainCommand() *cobra.Command {
-	o := task.Options{Preset: task.Pretraining}
+	o := run.Options{Preset: run.Pretraining}
 	var example bool
 	var settings settingFlags
 	c := &cobra.Command{

@@ -9,7 +9,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/settings"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // collections writes a folder of data with synthetic pictures and a file of texts beside it.
@@ -200,14 +200,14 @@ func TestPretrainExample(t *testing.T) {
 	if err := os.WriteFile(file, []byte(must(t, "pretrain", "--example").stdout), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	example, err := task.Defaults(task.Pretraining, "mini")
+	example, err := run.Defaults(run.Pretraining, "mini")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := settings.File(example, file); err != nil {
 		t.Fatal(err)
 	}
-	defaults, _ := task.Defaults(task.Pretraining, "mini")
+	defaults, _ := run.Defaults(run.Pretraining, "mini")
 	want := settings.List(defaults)
 	for i, s := range settings.List(example) {
 		if slices.Contains([]string{"text", "images", "pairs"}, s.Key) {

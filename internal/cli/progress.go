@@ -6,12 +6,12 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 // progress shows how work goes on: a bar on a terminal; elsewhere, as in a file or under nohup, a
-// line a minute. Evaluations are lines on both. It implements task.Observer.
+// line a minute. Evaluations are lines on both. It implements run.Observer.
 type progress struct {
 	app      *app
 	metric   string // that chooses the best model
@@ -39,7 +39,7 @@ func (a *app) newProgress() *progress {
 }
 
 // trains says what is trained, whose metric is shown.
-func (p *progress) trains(preset *task.Preset) {
+func (p *progress) trains(preset *run.Preset) {
 	p.metric = preset.Metric
 	if preset.Pretraining {
 		p.onDev = "on what is held out"
@@ -139,7 +139,7 @@ func span(d time.Duration) string {
 	return fmt.Sprintf("%.0f days", d.Hours()/24)
 }
 
-// Stage implements task.Observer.
+// Stage implements run.Observer.
 func (p *progress) Stage(name string) {
 	p.begin(name)
 	if name == stageTraining {
@@ -151,7 +151,7 @@ func (p *progress) Stage(name string) {
 // stageTraining is the stage in which an interruption saves.
 const stageTraining = "training"
 
-// Tick implements task.Observer.
+// Tick implements run.Observer.
 func (p *progress) Tick(done, total int) {
 	if p.bar == nil {
 		p.draw(total)
@@ -233,7 +233,7 @@ func (p *progress) Evaluated(step int, e train.Evaluation, best bool) {
 		text += fmt.Sprintf(", loss %.4f", float64(loss))
 	}
 	text += " " + p.onDev
-	if n, ok := e.Metrics["examples"]; ok && n < task.FewExamples {
+	if n, ok := e.Metrics["examples"]; ok && n < run.FewExamples {
 		text += fmt.Sprintf(", %.0f examples only", float64(n))
 	}
 	if best {

@@ -8,13 +8,13 @@ import (
 	"text/tabwriter"
 
 	"github.com/unimo-go/unimo/internal/base/printable"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 // resultJSON is what --json prints of scores: the metrics by their names, and beside them what
 // they are of, with notes if there are any.
-func resultJSON(p *task.Preset, m train.Numbers, notes []string, about map[string]string) map[string]any {
+func resultJSON(p *run.Preset, m train.Numbers, notes []string, about map[string]string) map[string]any {
 	all := map[string]any{"task": p.Name}
 	for key, value := range about {
 		all[key] = value
@@ -29,7 +29,7 @@ func resultJSON(p *task.Preset, m train.Numbers, notes []string, about map[strin
 }
 
 // printResults prints the metrics of every split, accuracy with its interval.
-func (a *app) printResults(p *task.Preset, results []task.Result) {
+func (a *app) printResults(p *run.Preset, results []run.Result) {
 	for _, r := range results {
 		if len(results) > 1 {
 			printable.Fprintf(a.stdout, "%s (%s)\n", r.Split, r.File)
@@ -60,8 +60,8 @@ func (a *app) printResults(p *task.Preset, results []task.Result) {
 	}
 }
 
-func printMetrics(w io.Writer, p *task.Preset, m train.Numbers) {
-	keys := task.MetricKeys(p, m)
+func printMetrics(w io.Writer, p *run.Preset, m train.Numbers) {
+	keys := run.MetricKeys(p, m)
 	width := 12
 	for _, key := range keys {
 		width = max(width, len(key))

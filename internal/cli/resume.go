@@ -3,7 +3,7 @@ package cli
 import (
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func (a *app) goOnCommand() *cobra.Command {
@@ -20,7 +20,7 @@ snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, grid, err := task.ResumeOptions(args[0])
+			o, grid, err := run.ResumeOptions(args[0])
 			if err != nil {
 				return err
 			}

@@ -17,7 +17,7 @@ func interrupted(t *testing.T, args ...string) (stderr string) {
 	ctx, cancel := context.WithCancel(t.Context())
 	var stdout bytes.Buffer
 	w := &trigger{on: "on dev", call: cancel}
-	if code := run(ctx, args, strings.NewReader(""), &stdout, w); code != exitInterrupted {
+	if code := runArgs(ctx, args, strings.NewReader(""), &stdout, w); code != exitInterrupted {
 		t.Fatalf("exit code %d, %s", code, w.text.String())
 	}
 	return w.text.String()
@@ -138,7 +138,7 @@ func TestResumePretraining(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	w := &trigger{on: "on what is held out", call: cancel}
-	if code := run(ctx, pretrainArgs("data", "run", "max_steps=40", "eval_steps=10"), strings.NewReader(""), &bytes.Buffer{}, w); code != exitInterrupted {
+	if code := runArgs(ctx, pretrainArgs("data", "run", "max_steps=40", "eval_steps=10"), strings.NewReader(""), &bytes.Buffer{}, w); code != exitInterrupted {
 		t.Fatalf("exit code %d, %s", code, w.text.String())
 	}
 	t.Chdir(t.TempDir())

@@ -63,8 +63,8 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return supervise(a.stderr, signals, a.saving.Load, a.run)
 }
 
-// run runs a command line under ctx.
-func run(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+// runArgs runs a command line under ctx.
+func runArgs(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return newApp(args, stdin, stdout, stderr).run(ctx)
 }
 

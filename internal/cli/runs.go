@@ -11,7 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/base/printable"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -37,13 +37,13 @@ process was ended without saving is "killed"; 'unimo resume RUN' goes on.
 			if asCSV {
 				return a.printCurves(dir)
 			}
-			runs, err := task.ListRuns(c.Context(), dir)
+			runs, err := run.ListRuns(c.Context(), dir)
 			if err != nil {
 				return err
 			}
 			if a.json {
 				if runs == nil {
-					runs = []task.RunLine{} // an empty list rather than null
+					runs = []run.RunLine{} // an empty list rather than null
 				}
 				return a.printJSON(runs)
 			}
@@ -100,12 +100,12 @@ permutation test. With --report the curves of both are on one page.`,
 		Example: "  unimo compare RUN OTHER\n  unimo compare RUN OTHER --report compared.html",
 		Args:    needs("RUN", "another RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			result, err := task.CompareRuns(c.Context(), args[0], args[1])
+			result, err := run.CompareRuns(c.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}
 			if page != "" {
-				if err := task.WriteComparison(page, result, currentVersion().Version); err != nil {
+				if err := run.WriteComparison(page, result, currentVersion().Version); err != nil {
 					return err
 				}
 			}
@@ -119,7 +119,7 @@ permutation test. With --report the curves of both are on one page.`,
 	return c
 }
 
-func (a *app) printComparison(c *task.Comparison) error {
+func (a *app) printComparison(c *run.Comparison) error {
 	w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
 	printable.Fprintf(w, "\tA\tB\nrun\t%s\t%s\n", c.A.Run, c.B.Run)
 	for _, d := range c.Differences {

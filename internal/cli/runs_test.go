@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func TestRunsAndCompare(t *testing.T) {
@@ -15,7 +15,7 @@ func TestRunsAndCompare(t *testing.T) {
 	must(t, finetuneArgs(data, one, "epochs=6")...)
 	must(t, finetuneArgs(data, two, "epochs=1", "learning_rate=1e-7")...)
 	interrupted(t, finetuneArgs(data, other, "epochs=50")...)
-	var runs []task.RunLine
+	var runs []run.RunLine
 	if err := json.Unmarshal([]byte(must(t, "runs", root, "--json").stdout), &runs); err != nil || len(runs) != 3 {
 		t.Fatalf("%+v, %v", runs, err)
 	}
@@ -37,14 +37,14 @@ func TestRunsAndCompare(t *testing.T) {
 		t.Errorf("what is the same is listed: %s", text)
 	}
 	contains(t, read(t, page), "A accuracy", "B accuracy", "What differs", "learning_rate")
-	var c task.Comparison
+	var c run.Comparison
 	if err := json.Unmarshal([]byte(must(t, "compare", one, two, "--json").stdout), &c); err != nil {
 		t.Fatal(err)
 	}
 	// The test is of the predictions that the runs keep.
 	right := func(dir string) (right []bool) {
 		for line := range strings.Lines(read(t, filepath.Join(dir, "predictions", "dev.jsonl"))) {
-			var a task.Answer
+			var a run.Answer
 			if err := json.Unmarshal([]byte(line), &a); err != nil {
 				t.Fatal(err)
 			}

@@ -18,7 +18,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -70,16 +70,16 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
 	for what, print := range map[string]func() error{
 		"predict": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, task.Prediction{Label: hostile})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, run.Prediction{Label: hostile})
 		},
 		"predict, the text": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, task.Prediction{Label: "pos"})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, run.Prediction{Label: "pos"})
 		},
 		"search": func() error {
-			return a.printFound(&task.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}})
+			return a.printFound(&run.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}})
 		},
 		"a metric of run.json": func() error {
-			printMetrics(a.stdout, &task.Preset{}, train.Numbers{hostile: 1})
+			printMetrics(a.stdout, &run.Preset{}, train.Numbers{hostile: 1})
 			return nil
 		},
 		"a command": func() error {

@@ -13,12 +13,12 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // defaultSettings lists the settings of a task with a preset's values.
-func defaultSettings(p *task.Preset, size string) ([]settings.Setting, error) {
-	s, err := task.Defaults(p, size)
+func defaultSettings(p *run.Preset, size string) ([]settings.Setting, error) {
+	s, err := run.Defaults(p, size)
 	if err != nil {
 		return nil, usageError{err}
 	}
@@ -26,7 +26,7 @@ func defaultSettings(p *task.Preset, size string) ([]settings.Setting, error) {
 }
 
 // mustSettings is defaultSettings for a size that there is.
-func mustSettings(p *task.Preset, size string) []settings.Setting {
+func mustSettings(p *run.Preset, size string) []settings.Setting {
 	list, err := defaultSettings(p, size)
 	if err != nil {
 		panic(err)
@@ -51,7 +51,7 @@ type settingFlag struct {
 const taskAnnotation = "task"
 
 // presetOf returns the task that a command trains for, nil if it does not train.
-func presetOf(c *cobra.Command) *task.Preset {
+func presetOf(c *cobra.Command) *run.Preset {
 	name, ok := c.Annotations[taskAnnotation]
 	if !ok {
 		return nil
@@ -64,21 +64,21 @@ func presetOf(c *cobra.Command) *task.Preset {
 }
 
 // findTraining returns the task that name means, with pre-training among them.
-func findTraining(name string) (*task.Preset, error) {
+func findTraining(name string) (*run.Preset, error) {
 	known, err := names.Find("task", name, trainingNames())
 	if err != nil {
 		return nil, err
 	}
-	if known == task.Pretraining.Name {
-		return task.Pretraining, nil
+	if known == run.Pretraining.Name {
+		return run.Pretraining, nil
 	}
-	return task.Find(known)
+	return run.Find(known)
 }
 
-func trainingNames() []string { return append(task.Names(), task.Pretraining.Name) }
+func trainingNames() []string { return append(run.Names(), run.Pretraining.Name) }
 
 // register gives c a flag for each setting of the task whose name is not taken.
-func (s *settingFlags) register(c *cobra.Command, p *task.Preset) {
+func (s *settingFlags) register(c *cobra.Command, p *run.Preset) {
 	c.Annotations = map[string]string{taskAnnotation: p.Name}
 	c.Flags().Bool(allFlag, false, "with --help: show all settings")
 	for _, setting := range mustSettings(p, "mini") {
@@ -168,7 +168,7 @@ var firstSettings = []string{
 const shownSettings = 10
 
 // settingsHelp is the part of a command's help about settings.
-func settingsHelp(p *task.Preset, columns int, all bool) string {
+func settingsHelp(p *run.Preset, columns int, all bool) string {
 	var rows [][2]string
 	list := mustSettings(p, "mini")
 	if all {
@@ -261,7 +261,7 @@ the setting as it is. The tasks are ` + strings.Join(trainingNames(), ", ") + `.
 
 // presetFlag registers --preset.
 func presetFlag(c *cobra.Command, size *string) {
-	c.Flags().StringVar(size, "preset", "mini", "`SIZE` of the model and its recipe: "+strings.Join(task.Sizes(), ", "))
+	c.Flags().StringVar(size, "preset", "mini", "`SIZE` of the model and its recipe: "+strings.Join(run.Sizes(), ", "))
 }
 
 var _ pflag.Value = (*settingFlag)(nil)

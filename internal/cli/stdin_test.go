@@ -48,7 +48,7 @@ func TestInterruptWhileWaiting(t *testing.T) {
 	r, w := io.Pipe()
 	defer w.Close()
 	var stderr bytes.Buffer
-	code := run(ctx, []string{"tokenizer", "encode", "--vocab", vocab, "-"}, waiting{r, interrupt}, io.Discard, &stderr)
+	code := runArgs(ctx, []string{"tokenizer", "encode", "--vocab", vocab, "-"}, waiting{r, interrupt}, io.Discard, &stderr)
 	if code != exitInterrupted || stderr.String() != "unimo: interrupted\n" {
 		t.Errorf("the command ended with %d, %q", code, stderr.String())
 	}

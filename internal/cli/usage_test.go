@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/unimo-go/unimo/internal/task"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // What is wrong with a call has the documented exit code, one line in plain words that says what
@@ -294,7 +294,7 @@ func TestCompletion(t *testing.T) {
 	}
 }
 
-func mustPreset(t *testing.T, name string) *task.Preset {
+func mustPreset(t *testing.T, name string) *run.Preset {
 	t.Helper()
 	p, err := findTraining(name)
 	if err != nil {

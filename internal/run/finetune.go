@@ -1,0 +1,529 @@
+package run
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/unimo-go/unimo/internal/model"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// Options say what to fine-tune on what.
+type Options struct {
+	Preset     *Preset
+	Size       string   // mini, base or large
+	Data       string   // folder with the task's files, or the training file if Dev is given
+	Dev        string   // the dev file; "" looks for it in Data
+	Init       string   // checkpoint to start from; "" starts from random weights
+	Vocab      string   // folder with the vocabulary; "" takes Init's, or trains one
+	Out        string   // the run's folder
+	Resume     bool     // go on from the newest snapshot
+	ConfigFile string   // settings in YAML or JSON
+	Set        []string // settings as key=value, over the file
+	Notice     string   // what a reader of the results must not miss
+	Command    []string // to be noted in run.json
+	Version    map[string]string
+	Log        *slog.Logger
+	Observer   Observer
+
+	inherited *train.Source // of the run that is gone on with
+}
+
+// Observer is told how a run goes on, besides what the trainer tells.
+type Observer interface {
+	train.Observer
+	// Stage names what happens next and may take a while; total > 0 if Tick follows.
+	Stage(name string)
+	Tick(done, total int)
+}
+
+// Summary is what a finished run has to say.
+type Summary struct {
+	Outcome  train.Outcome
+	Metrics  train.Numbers // of the best model on the dev splits
+	Results  []Result
+	Notes    []string // what a reader of the metrics should know
+	Dir      *train.Dir
+	Resumed  bool
+	Complete bool // the run had been complete before
+}
+
+// Finetune trains a model and scores the best one on dev. It returns ctx's error
+// when it was interrupted; the run can then be resumed.
+func Finetune(ctx context.Context, o Options) (*Summary, error) {
+	if err := o.inherit(); err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	r := &run{Options: o}
+	defer r.close()
+	if err := r.load(); err != nil {
+		return nil, err
+	}
+	if done, err := r.openDir(); done != nil || err != nil {
+		return done, err
+	}
+	var summary *Summary
+	err := r.checkDisk()
+	if err == nil {
+		summary, err = r.train(ctx)
+	}
+	if err != nil && r.fresh && !r.begun && ctx.Err() == nil {
+		return nil, errors.Join(err, r.dir.Discard()) // nothing is there that could be resumed
+	}
+	if err != nil {
+		return nil, r.fail(err)
+	}
+	return summary, nil
+}
+
+// close gives the run's folder back, and releases the checkpoint that it starts from.
+func (r *run) close() {
+	r.closeInit()
+	if r.dir != nil {
+		r.dir.Close()
+	}
+}
+
+func (r *run) closeInit() {
+	if r.init != nil {
+		r.init.Close()
+		r.init = nil
+	}
+}
+
+// run is the work of Finetune.
+type run struct {
+	Options
+	settings Settings
+	job      job
+	files    []splitFile // train, then dev
+	tok      *tokenizer.Tokenizer
+	from     *modeldir.Checkpoint // nil without Init
+	init     checkpoint.Reader    // its weights
+	config   model.Config
+	dir      *train.Dir
+	info     train.Info
+	resumed  bool
+	fresh    bool // the folder held no run before
+	begun    bool // training
+}
+
+// load reads and checks everything that the run depends on, before the folder is
+// touched: what is wrong is said at once and leaves nothing behind.
+func (r *run) load() error {
+	var err error
+	if r.settings, err = Defaults(r.Preset, r.Size); err != nil {
+		return &SettingError{err}
+	}
+	base := r.Preset.size(r.Size)
+	if r.Init != "" {
+		if err := r.openInit(&base); err != nil {
+			return err
+		}
+	}
+	if err := r.openVocabulary(); err != nil {
+		return err
+	}
+	if err := r.restore(r.settings); err != nil {
+		return err
+	}
+	if err := overlay(r.settings, r.ConfigFile, r.Set); err != nil {
+		return err
+	}
+	common := r.settings.common()
+	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
+		return &SettingError{fmt.Errorf("vocab_size is %d, want %d or more for a vocabulary that is trained", common.VocabSize, least)}
+	}
+	r.job = r.Preset.job(r.settings)
+	if err := r.readData(); err != nil {
+		return err
+	}
+	if r.tok == nil {
+		if err := r.trainVocabulary(); err != nil {
+			return err
+		}
+	}
+	r.tok.SetLowerCase(common.DoLowerCase)
+	if err := r.fitVocabulary(&base); err != nil {
+		return err
+	}
+	common.VocabSize = r.tok.VocabSize()
+	if r.config, err = modelConfig(r.settings, r.Preset, base); err != nil {
+		return err
+	}
+	if r.init != nil {
+		if r.Preset.Retrieval != nil || r.Preset.Pretraining {
+			r.init = fitImages(r.init, r.job.specs(r.config), r.Log)
+		}
+		specs := r.job.specs(r.config)
+		if _, err := model.Compare(specs, r.init); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
+		}
+		if err := model.CheckTensors(cpu.New(), specs, r.init); err != nil {
+			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
+		}
+	}
+	return nil
+}
+
+// fitVocabulary gives base, and the checkpoint to start from, as many words as the vocabulary has.
+func (r *run) fitVocabulary(base *model.Config) error {
+	if r.init == nil {
+		base.VocabSize = r.tok.VocabSize()
+		return nil
+	}
+	if r.from.Config == nil { // the table itself says how many
+		if info, err := r.init.Info("word_embedding"); err == nil && len(info.Shape) == 2 {
+			base.VocabSize = info.Shape[0]
+		}
+	}
+	if rows := base.VocabSize; rows > r.tok.VocabSize() {
+		r.Log.Info(fmt.Sprintf("the model has rows for %d words and the vocabulary has %d: the rest is cut", rows, r.tok.VocabSize()))
+	}
+	var err error
+	*base, r.init, err = modeldir.FitVocabulary(r.tok, *base, r.init)
+	return err
+}
+
+// openInit opens the checkpoint to start from; a model folder's configuration
+// replaces the preset's.
+func (r *run) openInit(base *model.Config) error {
+	r.Observer.Stage("reading " + r.Init)
+	from, err := modeldir.OpenCheckpoint(r.Init)
+	if err != nil {
+		return err
+	}
+	r.init, r.from = from.Weights, from
+	if from.Config != nil {
+		*base = *from.Config
+		adoptModel(r.settings, *from.Config)
+	}
+	for _, l := range from.LeftOut {
+		r.Log.Info(fmt.Sprintf("tensor %s of the checkpoint is left out: %s", l.Name, l.Reason))
+	}
+	return nil
+}
+
+func (r *run) readData() error {
+	r.Observer.Stage("reading data")
+	if r.Preset.Pretraining { // its collections are settings
+		r.files = []splitFile{{r.Preset.Train.Name, ""}, {r.Preset.Dev[0].Name, ""}}
+		return r.job.read(r.files, &r.Options)
+	}
+	var err error
+	if r.files, err = r.findFiles(); err != nil {
+		return err
+	}
+	return r.job.read(r.files, &r.Options)
+}
+
+// findFiles finds the files of train and dev.
+func (r *run) findFiles() ([]splitFile, error) {
+	if s, ok := r.settings.(*ClassificationSettings); ok {
+		return s.labelledFiles(r.Preset, &r.Options)
+	}
+	trainFile, err := r.Preset.resolve(r.Data, r.Preset.Train)
+	if err != nil {
+		return nil, err
+	}
+	devs, err := devFiles(r.Preset, cmp.Or(r.Dev, r.Data))
+	if err != nil {
+		return nil, err
+	}
+	if devs[0].Path == trainFile {
+		return nil, fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
+	}
+	return append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...), nil
+}
+
+// openVocabulary loads the vocabulary of --vocab or --init; its case rule is the
+// default of do_lower_case. Without either there is none yet.
+func (r *run) openVocabulary() error {
+	var err error
+	switch {
+	case r.Init != "" && r.Vocab != "":
+		r.tok, err = r.from.Vocabulary(r.Vocab)
+	case r.Vocab != "":
+		r.tok, err = tokenizer.Load(modeldir.Resolve(r.Vocab))
+	case r.Init != "":
+		if r.tok, err = r.from.Vocabulary(r.Init); err != nil {
+			err = fmt.Errorf("%w; --init %s has no vocabulary: give its folder with --vocab", err, r.Init)
+		}
+	}
+	if r.tok != nil {
+		r.settings.common().DoLowerCase = r.tok.LowerCase()
+	}
+	return err
+}
+
+func (r *run) trainVocabulary() error {
+	r.Observer.Stage("training a vocabulary")
+	var err error
+	s := r.settings.common()
+	r.tok, err = tokenizer.Train(r.job.texts(), s.VocabSize, tokenizer.TrainOptions{
+		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
+	})
+	if err != nil {
+		return fmt.Errorf("train a vocabulary: %w; or name one with --vocab", err)
+	}
+	return nil
+}
+
+// openDir makes or opens the run's folder. A complete run that is resumed is
+// answered with its summary.
+func (r *run) openDir() (*Summary, error) {
+	r.info = train.Info{
+		Task: r.Preset.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.common().Seed,
+		Config: r.settings, Data: map[string]string{},
+	}
+	var err error
+	if r.info.From, err = r.source(); err != nil {
+		return nil, err
+	}
+	for _, f := range r.files {
+		if f.Path == "" {
+			continue // the job's digests say more
+		}
+		digest, err := digestFile(f.Path)
+		if err != nil {
+			return nil, err
+		}
+		r.info.Data[f.Split] = digest
+	}
+	more, err := r.job.digests()
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(r.info.Data, more)
+	r.info.Data["vocabulary"] = digestVocabulary(r.tok)
+	if r.Init != "" {
+		digest, err := digestTensors(r.init)
+		if err != nil {
+			return nil, err
+		}
+		r.info.Data["init"] = digest
+	}
+	if !r.Resume {
+		if r.dir, err = train.NewDir(r.Out); err != nil {
+			return nil, err
+		}
+		r.fresh = true
+		return nil, r.dir.WriteInfo(r.info)
+	}
+	dir, fresh, err := train.OpenDir(r.Out)
+	if err != nil {
+		return nil, err
+	}
+	r.dir, r.resumed, r.fresh = dir, true, fresh
+	if fresh {
+		return nil, r.dir.WriteInfo(r.info)
+	}
+	old, err := dir.ReadInfo()
+	if err != nil {
+		return nil, err
+	}
+	if err := old.CheckSame(r.info, freeSettings...); err != nil {
+		return nil, err
+	}
+	r.info.Command = old.Command // that began it
+	if old.Status == train.Done && old.Outcome != nil {
+		r.Log.Info("the run is complete")
+		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Notes: Notes([]Result{{Split: r.Preset.Dev[0].Name, Notes: fewNotes(r.Preset, old.Metrics)}}), Dir: dir, Complete: true}, nil
+	}
+	return nil, r.dir.WriteInfo(r.info)
+}
+
+func (r *run) train(ctx context.Context) (*Summary, error) {
+	dev := cpu.New()
+	l, err := r.job.learner(ctx, dev, r.config, r.tok, r.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer l.close()
+	base := l.base()
+	origin := "Trained from random weights."
+	if r.init != nil {
+		report, err := base.params.Load(dev, r.init)
+		if err != nil {
+			return nil, fmt.Errorf("checkpoint %s: %w", r.Init, err)
+		}
+		r.reportLoad(report)
+		r.closeInit()
+		origin = fmt.Sprintf("Trained further from %s.", filepath.Base(r.Init))
+	}
+	base.card = r.card(base.params.Count(), origin)
+	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, grouped(base.params.Count())))
+	for i, line := range base.about {
+		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
+	}
+	r.Log.Info("device  " + dev.Name())
+	r.Log.Info("needs   " + r.needs(l))
+	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log}
+	r.Observer.Stage("training")
+	r.begun = true
+	outcome, err := trainer.Run(ctx, r.resumed)
+	if err != nil {
+		if ctx.Err() != nil {
+			r.writeUnfinished(l, "interrupted")
+		}
+		return nil, err
+	}
+	return r.finish(ctx, l, outcome)
+}
+
+func (r *run) reportLoad(report model.LoadReport) {
+	if len(report.Missing) > 0 {
+		r.Log.Warn(fmt.Sprintf("the checkpoint lacks %d parameters, which start from random values: %s", len(report.Missing), strings.Join(report.Missing, ", ")))
+	}
+	if len(report.Unused) > 0 {
+		r.Log.Info(fmt.Sprintf("%d tensors of the checkpoint are of no use for this task, as %s", len(report.Unused), report.Unused[0]))
+	}
+}
+
+func (r *run) card(params int, origin string) card {
+	c := card{Preset: r.Preset, Config: r.config, Params: params, Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
+	for _, f := range r.files {
+		if f.Path == "" {
+			continue
+		}
+		c.Data = append(c.Data, fmt.Sprintf("%s: %s, sha256 %s", f.Split, filepath.Base(f.Path), r.info.Data[f.Split]))
+	}
+	for _, s := range settings.List(r.settings) {
+		c.Settings = append(c.Settings, fmt.Sprintf("%s: %v", s.Key, s.Value))
+	}
+	return c
+}
+
+// finish scores the best model on every dev split, predicts the test sets, and
+// writes the report.
+func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Summary, error) {
+	best, err := checkpoint.Open(r.dir.Best())
+	if err != nil {
+		return nil, fmt.Errorf("best model: %w; go on with --resume, which mends what it can", err)
+	}
+	defer best.Close()
+	if _, err := l.base().params.Load(l.base().dev, best); err != nil {
+		return nil, err
+	}
+	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
+	for _, f := range r.files[1:] {
+		r.Observer.Stage("scoring " + f.Split)
+		result, err := l.score(ctx, f, r.Observer.Tick)
+		if err != nil {
+			return nil, err
+		}
+		result.Notes = append(result.Notes, fewNotes(r.Preset, result.Metrics)...)
+		s.Results = append(s.Results, result)
+		if err := writeAnswers(r.Preset, r.dir.Root(), result); err != nil {
+			return nil, err
+		}
+	}
+	s.Metrics, s.Notes = Metrics(s.Results), Notes(s.Results)
+	if err := r.predictTests(ctx, l); err != nil {
+		return nil, err
+	}
+	if err := r.writePage(s, l); err != nil {
+		return nil, err
+	}
+	r.info.Status, r.info.Outcome, r.info.Metrics = train.Done, &outcome, s.Metrics
+	return s, r.dir.WriteInfo(r.info)
+}
+
+// predictTests writes prediction files for the test sets the data folder has.
+func (r *run) predictTests(ctx context.Context, l learner) error {
+	for _, split := range r.Preset.Test {
+		path, err := r.Preset.resolve(r.Data, split)
+		if errors.Is(err, fs.ErrNotExist) || path == r.files[0].Path {
+			continue // test sets are optional
+		}
+		if err != nil {
+			return err
+		}
+		r.Observer.Stage("predicting " + split.Name)
+		err = l.predict(ctx, splitFile{split.Name, path}, r.dir.Path("predictions"), r.Observer.Tick)
+		var bad *testSetError
+		if errors.As(err, &bad) {
+			r.Log.Warn(fmt.Sprintf("no predictions for %s: %v", split.Name, err))
+		} else if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fail notes in run.json how the run ended and returns err.
+func (r *run) fail(err error) error {
+	if _, gone := os.Stat(r.dir.Root()); errors.Is(gone, fs.ErrNotExist) {
+		return fmt.Errorf("the run's folder %s was removed or moved while it was written: %w; begin again, or move it back and go on with --resume", r.dir.Root(), err)
+	}
+	r.info.Status = train.Failed
+	if err == context.Canceled || err == train.ErrTimeUp { // nothing else went wrong
+		r.info.Status = train.Interrupted
+	} else {
+		if errors.Is(err, syscall.ENOSPC) {
+			err = fmt.Errorf("%w; free some space, then go on with --resume", err)
+		}
+		r.info.Error = err.Error()
+	}
+	return errors.Join(err, r.dir.WriteInfo(r.info))
+}
+
+// digestFile returns the SHA-256 of a file.
+func digestFile(path string) (string, error) {
+	f, err := infile.Open(path)
+	if err != nil {
+		return "", fmt.Errorf("read data: %w", err)
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", fmt.Errorf("read data %s: %w", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// digestVocabulary returns a SHA-256 over the entries of a vocabulary in order.
+func digestVocabulary(tok *tokenizer.Tokenizer) string {
+	h := sha256.New()
+	for id := range tok.VocabSize() {
+		fmt.Fprintf(h, "%s %q\n", tok.BPE(int32(id)), tok.Token(int32(id)))
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// digestTensors returns a digest over names, shapes and values of a checkpoint. The
+// values, of which there are many, go in by their CRC-32C.
+func digestTensors(r checkpoint.Reader) (string, error) {
+	h := sha256.New()
+	for _, info := range r.Tensors() {
+		raw, err := r.Bytes(info.Name)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintln(h, info.Name, info.DType, info.Shape, crc32.Checksum(raw, crc32.MakeTable(crc32.Castagnoli)))
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
