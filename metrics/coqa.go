@@ -9,8 +9,8 @@ import (
 	"github.com/unimo-go/unimo/internal/base/pytext"
 )
 
-// Answered is a turn of a conversation with the answer that is to be scored.
-type Answered struct {
+// Turn is a turn of a conversation with the answer that is to be scored.
+type Turn struct {
 	Domain     string   // where the passage is from: CoQA's "source"
 	Answer     string   // the prediction
 	Missing    bool     // there is no prediction: it scores 0, whereas an empty one may be right
@@ -43,7 +43,7 @@ var (
 // that of a person, who has one reference less. All are fractions, which the script
 // prints as rounded percentages. Turns whose domain is not CoQA's count in the total
 // and for their domain.
-func CoQA(items []Answered) CoQAScores {
+func CoQA(items []Turn) CoQAScores {
 	var all, in, out CoQAScore
 	domains := map[string]CoQAScore{}
 	for _, x := range items {
@@ -76,27 +76,7 @@ func (s CoQAScore) mean() CoQAScore {
 	return CoQAScore{F1: s.F1 / n, EM: s.EM / n, Turns: s.Turns}
 }
 
-// Map names the scores: f1, em and turns of all turns, the same with _in_domain or
-// _out_domain behind where CoQA's domains occur, and with _ and the domain's name behind.
-func (s CoQAScores) Map() map[string]float64 {
-	m := map[string]float64{}
-	put := func(suffix string, d CoQAScore) {
-		m["f1"+suffix], m["em"+suffix], m["turns"+suffix] = d.F1, d.EM, float64(d.Turns)
-	}
-	put("", s.CoQAScore)
-	if s.InDomain.Turns+s.OutDomain.Turns > 0 {
-		put("_in_domain", s.InDomain)
-		put("_out_domain", s.OutDomain)
-	}
-	for name, d := range s.Domains {
-		if name != "" {
-			put("_"+name, d)
-		}
-	}
-	return m
-}
-
-func turnScore(x Answered) (f1, em float64) {
+func turnScore(x Turn) (f1, em float64) {
 	if x.Missing {
 		return 0, 0
 	}

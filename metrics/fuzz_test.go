@@ -69,7 +69,7 @@ func FuzzMETEOR(f *testing.F) {
 func FuzzCoQA(f *testing.F) {
 	addTexts(f)
 	f.Fuzz(func(t *testing.T, answer, one, two string) {
-		s := CoQA([]Answered{{Answer: answer, References: []string{one, two, one}}, {Answer: one, References: []string{one}}})
+		s := CoQA([]Turn{{Answer: answer, References: []string{one, two, one}}, {Answer: one, References: []string{one}}})
 		checkRange(t, "CoQA", s.F1, s.EM)
 		if s.EM < .5 || s.F1 < s.EM-1e-12 {
 			t.Errorf("F1 %v, EM %v", s.F1, s.EM)

@@ -54,9 +54,9 @@ type METEORScores struct {
 // evaluation for any target language", WMT 2014.
 func METEOR(hyps []string, refs [][]string, wordNet *WordNet) METEORScores {
 	checkLengths(len(hyps), len(refs))
-	out := METEORScores{Stages: stageNames[:synonymStage]}
+	out := METEORScores{Stages: slices.Clone(stageNames[:synonymStage])}
 	if wordNet != nil {
-		out.Stages = stageNames[:]
+		out.Stages = slices.Clone(stageNames[:])
 	}
 	m := meteor{wordNet: wordNet, words: map[string]*meteorWord{}}
 	var total meteorCounts

@@ -12,13 +12,17 @@ import (
 // common subsequence grows with the product of two lengths.
 const MaxWords = 4096
 
-// ROUGEOptions are what may differ from the usual call of ROUGE-1.5.5,
-// -m -a -n 2 -c 95 -r 1000 -f A.
+// OfficialSamples is how many samples the usual call of ROUGE-1.5.5 draws (its -r).
+const OfficialSamples = 1000
+
+// ROUGEOptions are what may differ from the usual call of ROUGE-1.5.5, -m -a -n 2 -c 95 -r 1000
+// -f A. The zero value is that call without the bootstrap.
 type ROUGEOptions struct {
 	// Best takes, of several references, the one with the best recall (-f B) instead
 	// of all of them together (-f A).
 	Best bool
-	// Samples of the bootstrap: 0 for 1000, negative for none.
+	// Samples of the bootstrap, which gives the intervals; 0 for none. The script's are
+	// [OfficialSamples].
 	Samples int
 	// Seed of the first sample; those that follow have the numbers that follow. The
 	// script's is 0.
@@ -241,10 +245,7 @@ func (r *rouge) mark(marks []bool, a, b []int32) {
 // bootstrap estimates the mean of every column of the rows.
 func bootstrap(rows []rougeRow, opt ROUGEOptions) (out [len(rougeRow{})]Estimate) {
 	n, samples := len(rows), opt.Samples
-	if samples == 0 {
-		samples = 1000
-	}
-	if n == 0 || samples < 0 {
+	if n == 0 || samples <= 0 {
 		for k := range out {
 			sum := 0.0
 			for _, row := range rows {

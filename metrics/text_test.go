@@ -84,7 +84,7 @@ func TestROUGEWorkedExamples(t *testing.T) {
 		{"nothing but punctuation", "...", "?!", 0, 0, 0, 0, 0},
 		{"not ASCII", "中文", "中文", 0, 0, 0, 0, 0},
 	} {
-		s := ROUGE([]string{c.hyp}, [][]string{{c.ref}}, ROUGEOptions{Samples: -1})
+		s := ROUGE([]string{c.hyp}, [][]string{{c.ref}}, ROUGEOptions{})
 		near(t, c.name+": ROUGE-1 recall", s.ROUGE1.Recall.Mean, fiveDigits(c.rouge1))
 		near(t, c.name+": ROUGE-2 recall", s.ROUGE2.Recall.Mean, fiveDigits(c.rouge2))
 		near(t, c.name+": ROUGE-L recall", s.ROUGEL.Recall.Mean, fiveDigits(c.l))
@@ -96,18 +96,18 @@ func TestROUGEWorkedExamples(t *testing.T) {
 func TestROUGEBootstrap(t *testing.T) {
 	hyps := []string{"a b c", "a b", "x", "a c d", "q"}
 	refs := [][]string{{"a b c"}, {"a c"}, {"a"}, {"a c"}, {"q r"}}
-	s := ROUGE(hyps, refs, ROUGEOptions{})
-	plain := ROUGE(hyps, refs, ROUGEOptions{Samples: -1}).ROUGE1.F
+	s := ROUGE(hyps, refs, ROUGEOptions{Samples: OfficialSamples})
+	plain := ROUGE(hyps, refs, ROUGEOptions{}).ROUGE1.F
 	if !math.IsNaN(plain.Low) || !(math.Abs(s.ROUGE1.F.Mean-plain.Mean) < .05) {
 		t.Errorf("the means are %v with samples and %v without", s.ROUGE1.F, plain)
 	}
 	if f := s.ROUGE1.F; !(f.Low < f.Mean && f.Mean < f.High) {
 		t.Errorf("the interval is %v", f)
 	}
-	if again := ROUGE(hyps, refs, ROUGEOptions{}); again.ROUGE1 != s.ROUGE1 {
+	if again := ROUGE(hyps, refs, ROUGEOptions{Samples: OfficialSamples}); again.ROUGE1 != s.ROUGE1 {
 		t.Errorf("%v became %v", s, again)
 	}
-	if other := ROUGE(hyps, refs, ROUGEOptions{Seed: 5000}); other.ROUGE1 == s.ROUGE1 {
+	if other := ROUGE(hyps, refs, ROUGEOptions{Samples: OfficialSamples, Seed: 5000}); other.ROUGE1 == s.ROUGE1 {
 		t.Error("another seed gives the same samples")
 	}
 	for _, samples := range []int{1, 2, 19} {
@@ -115,7 +115,7 @@ func TestROUGEBootstrap(t *testing.T) {
 			t.Errorf("%d samples: %v", samples, f)
 		}
 	}
-	none := ROUGE(nil, nil, ROUGEOptions{}).ROUGE1.F
+	none := ROUGE(nil, nil, ROUGEOptions{Samples: OfficialSamples}).ROUGE1.F
 	near(t, "mean of none", none.Mean, math.NaN())
 	near(t, "low of none", none.Low, math.NaN())
 }
@@ -213,7 +213,7 @@ func TestMETEORReadsTheFirstWords(t *testing.T) {
 
 func TestROUGEReadsTheFirstWords(t *testing.T) {
 	long := strings.Repeat("a\n", MaxWords) + "b\nb"
-	s := ROUGE([]string{long, "a"}, [][]string{{"b"}, {long}}, ROUGEOptions{Samples: -1})
+	s := ROUGE([]string{long, "a"}, [][]string{{"b"}, {long}}, ROUGEOptions{})
 	if s.Cut != 2 || s.ROUGE1.F.Mean > .001 {
 		t.Errorf("got %+v", s)
 	}
@@ -225,41 +225,41 @@ func TestLongWords(t *testing.T) {
 	for _, word := range []string{strings.Repeat("y", 1<<17) + "al", strings.Repeat("ed", 1<<16), strings.Repeat("a.", 1<<16), strings.Repeat("-'", 1<<16)} {
 		hyps, refs := []string{word}, [][]string{{word}}
 		checkRange(t, "METEOR", METEOR(hyps, refs, nil).METEOR)
-		checkRange(t, "ROUGE", ROUGE(hyps, refs, ROUGEOptions{Samples: -1}).ROUGE1.F.Mean)
+		checkRange(t, "ROUGE", ROUGE(hyps, refs, ROUGEOptions{}).ROUGE1.F.Mean)
 		checkRange(t, "BLEU", BLEU(hyps, refs)[0])
-		checkRange(t, "CoQA", CoQA([]Answered{{Answer: word, References: refs[0]}}).F1)
+		checkRange(t, "CoQA", CoQA([]Turn{{Answer: word, References: refs[0]}}).F1)
 	}
 }
 
 func TestCoQA(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		answer Answered
+		answer Turn
 		f1, em float64
 	}{
-		{"one reference", Answered{Answer: "The red ball", References: []string{"a ball"}}, 2. / 3, 0},
-		{"punctuation and articles", Answered{Answer: "it's the U.S.A.", References: []string{"Its USA"}}, 1, 1},
-		{"left out in turn", Answered{Answer: "x", References: []string{"x", "y", "y"}}, 2. / 3, 2. / 3},
-		{"article inside a word", Answered{Answer: "than anthem éa", References: []string{"than anthem éa"}}, 1, 1},
-		{"article in quotes", Answered{Answer: "“the” end", References: []string{"“ ” end"}}, 1, 1},
-		{"empty", Answered{References: []string{"a"}}, 1, 1},
-		{"empty and wrong", Answered{References: []string{"no"}}, 0, 0},
-		{"missing", Answered{Missing: true, References: []string{""}}, 0, 0},
-		{"no references", Answered{Answer: "yes"}, 0, 0},
-		{"repeated words", Answered{Answer: "no no no", References: []string{"no no"}}, .8, 0},
-		{"a sigma that ends a word", Answered{Answer: "ΟΔΟΣ ΑΣ", References: []string{"οδος ας"}}, 1, 1},
-		{"a capital with a dot", Answered{Answer: "İzmit", References: []string{"i\u0307zmit"}}, 1, 1},
+		{"one reference", Turn{Answer: "The red ball", References: []string{"a ball"}}, 2. / 3, 0},
+		{"punctuation and articles", Turn{Answer: "it's the U.S.A.", References: []string{"Its USA"}}, 1, 1},
+		{"left out in turn", Turn{Answer: "x", References: []string{"x", "y", "y"}}, 2. / 3, 2. / 3},
+		{"article inside a word", Turn{Answer: "than anthem éa", References: []string{"than anthem éa"}}, 1, 1},
+		{"article in quotes", Turn{Answer: "“the” end", References: []string{"“ ” end"}}, 1, 1},
+		{"empty", Turn{References: []string{"a"}}, 1, 1},
+		{"empty and wrong", Turn{References: []string{"no"}}, 0, 0},
+		{"missing", Turn{Missing: true, References: []string{""}}, 0, 0},
+		{"no references", Turn{Answer: "yes"}, 0, 0},
+		{"repeated words", Turn{Answer: "no no no", References: []string{"no no"}}, .8, 0},
+		{"a sigma that ends a word", Turn{Answer: "ΟΔΟΣ ΑΣ", References: []string{"οδος ας"}}, 1, 1},
+		{"a capital with a dot", Turn{Answer: "İzmit", References: []string{"i\u0307zmit"}}, 1, 1},
 	} {
-		got := CoQA([]Answered{c.answer})
+		got := CoQA([]Turn{c.answer})
 		near(t, c.name+": F1", got.F1, c.f1)
 		near(t, c.name+": EM", got.EM, c.em)
 	}
 	none := CoQA(nil)
 	near(t, "F1 of none", none.F1, math.NaN())
-	other := CoQA([]Answered{{Domain: "mine", Answer: "x", References: []string{"x"}}})
-	near(t, "another domain", other.Map()["f1_mine"], 1)
-	if m := other.Map(); len(m) != 6 || other.InDomain.Turns != 0 {
-		t.Errorf("got %v", m)
+	other := CoQA([]Turn{{Domain: "mine", Answer: "x", References: []string{"x"}}})
+	near(t, "another domain", other.Domains["mine"].F1, 1)
+	if other.InDomain.Turns != 0 || other.OutDomain.Turns != 0 {
+		t.Errorf("got %v", other)
 	}
 }
 
@@ -440,7 +440,7 @@ func TestOpenWordNetRefuses(t *testing.T) {
 func BenchmarkROUGE(b *testing.B) {
 	hyps, refs := benchmarkTexts(11490)
 	for b.Loop() {
-		ROUGE(hyps, refs, ROUGEOptions{})
+		ROUGE(hyps, refs, ROUGEOptions{Samples: OfficialSamples})
 	}
 }
 

@@ -66,9 +66,9 @@ var firstSentence = regexp.MustCompile(`^[^.!?]*[.!?]?`)
 func answers(out io.Writer, examples []seq2seq.Example) error {
 	fmt.Fprintf(out, "| %d questions | F1 | exact match |\n|---|---|---|\n", len(examples))
 	for _, b := range answerers {
-		items := make([]metrics.Answered, len(examples))
+		items := make([]metrics.Turn, len(examples))
 		for i, x := range examples {
-			items[i] = metrics.Answered{Domain: x.Domain, Answer: b.answer(x), References: accepted(x)}
+			items[i] = metrics.Turn{Domain: x.Domain, Answer: b.answer(x), References: accepted(x)}
 		}
 		s := metrics.CoQA(items)
 		if _, err := fmt.Fprintf(out, "| %s | %.4f | %.4f |\n", b.name, s.F1, s.EM); err != nil {

@@ -28,7 +28,7 @@ know about them, such as that they are over very few examples. A metric that is
 undefined (0/0) is null. Of tasks that generate, loss and perplexity are those of the
 reference texts, and the metrics compare what the model wrote: f1, em and both by domain
 (f1_mctest) for coqa; rouge-1, rouge-2, rouge-l for summaries; bleu-1 to bleu-4, meteor,
-rouge-l for questions. The flags of decoding change what the model was fine-tuned for.
+caption-rouge-l for questions. The flags of decoding change what the model was fine-tuned for.
 
 Of retrieval they are image_recall@1, @5 and @10 (the picture of a caption), text_recall@1, @5 and
 @10 (a caption of a picture), image_mean_rank, text_mean_rank, mean_rank and recall@1 (the means of

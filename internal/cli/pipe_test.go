@@ -19,7 +19,7 @@ func TestTextsFromPipes(t *testing.T) {
 	ref := filepath.Join(t.TempDir(), "ref.txt")
 	writeFile(t, ref, "a red ball\n")
 	go os.WriteFile(pipe, []byte("a red ball\n"), 0)
-	if r := must(t, "score", "rouge-l", "--hyp", pipe, "--ref", ref, "--json"); !strings.Contains(r.stdout, "\"rouge-l\":1") {
+	if r := must(t, "score", "caption-rouge-l", "--hyp", pipe, "--ref", ref, "--json"); !strings.Contains(r.stdout, "\"caption-rouge-l\":1") {
 		t.Errorf("scored %s", r.stdout)
 	}
 	go os.WriteFile(pipe, []byte(strings.Repeat("a red ball\n", 10)), 0)

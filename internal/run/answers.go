@@ -44,7 +44,7 @@ func answers(p *Preset, r Result) []Answer {
 		out = append(out, a)
 	}
 	for _, g := range r.Generated {
-		value := p.Generation.score([]Generated{g})[p.Metric]
+		value := p.Generation.scores([]Generated{g})[p.Metric]
 		out = append(out, Answer{ID: g.ID, Text: g.shortSource(), Gold: g.Target, Predicted: g.Text, Value: float64(value)})
 	}
 	if f := r.Retrieved; f != nil {

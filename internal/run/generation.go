@@ -37,8 +37,8 @@ type Generation struct {
 	LargeBeam         int
 	LargePenalty      float64
 
-	// score compares texts with those the examples ask for.
-	score func(written []Generated) train.Numbers
+	// Scored names the metric of package textscore that compares texts with those the examples ask for.
+	Scored string
 	// right says whether a text is as good as the reference, for people who look.
 	right func(g Generated) bool
 }
@@ -434,7 +434,7 @@ func (w *writer) assess(ctx context.Context, p *Preset, examples, decoded []seq2
 	if err != nil {
 		return nil, nil, err
 	}
-	m := p.Generation.score(written)
+	m := p.Generation.scores(written)
 	m["loss"], m["perplexity"], m["examples"] = train.Number(loss), train.Number(math.Exp(loss)), train.Number(len(written))
 	return written, m, nil
 }

@@ -3,11 +3,12 @@ package run
 import (
 	"fmt"
 	"log/slog"
-	"regexp"
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/pytext"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/dataset/textscore"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/metrics"
@@ -18,19 +19,19 @@ import (
 var textPresets = map[string]*Preset{
 	"coqa": textPreset("coqa", "f1", Generation{
 		Decoding: decoding(3, 0, 0, 30, false), BatchSize: 8, Epochs: 20, BaseRate: 1e-5, LargeRate: 8e-6, LargeBeam: 3,
-		score: scoreAnswers, right: rightAnswer,
+		Scored: "coqa", right: rightAnswer,
 	}),
 	"squad-qg": textPreset("squad-qg", "bleu-4", Generation{
 		Decoding: decoding(5, 1, 5, 48, false), BatchSize: 8, Epochs: 20, BaseRate: 1.25e-5, LargeRate: 5e-6, LargeBeam: 6, LargePenalty: 1.2,
-		score: scoreQuestions, right: sameText,
+		Scored: "all-qg", right: sameText,
 	}),
 	"cnn-dailymail": textPreset("cnn-dailymail", "rouge-l", Generation{
 		Decoding: decoding(5, 0.6, 20, 128, true), BatchSize: 8, Epochs: 20, BaseRate: 4e-5, LargeRate: 2e-5, LargeBeam: 6, LargePenalty: 1.2,
-		score: scoreSummaries, right: sameText,
+		Scored: "rouge", right: sameText,
 	}),
 	"gigaword": textPreset("gigaword", "rouge-l", Generation{
 		Decoding: decoding(5, 0.6, 5, 32, false), BatchSize: 32, Epochs: 10, BaseRate: 3e-5, LargeRate: 3e-5, LargeBeam: 6, LargePenalty: 1.2,
-		score: scoreSummaries, right: sameText,
+		Scored: "rouge", right: sameText,
 	}),
 }
 
@@ -75,21 +76,6 @@ func (p *Preset) readTexts(path string, needTarget bool, log *slog.Logger) ([]se
 	return examples, nil
 }
 
-// texts returns what metrics compare: the texts written and the references of each.
-// Where the model reads and writes lower case, so are the references.
-func texts(written []Generated) (hyps []string, refs [][]string) {
-	for _, g := range written {
-		own := slices.Clone(g.references())
-		for i := range own {
-			if g.LowerCase {
-				own[i] = strings.ToLower(own[i])
-			}
-		}
-		hyps, refs = append(hyps, g.Text), append(refs, own)
-	}
-	return hyps, refs
-}
-
 // references are the accepted targets.
 func (g Generated) references() []string {
 	if len(g.References) > 0 {
@@ -102,56 +88,40 @@ func sameText(g Generated) bool {
 	return slices.ContainsFunc(g.references(), func(r string) bool { return strings.EqualFold(strings.Join(strings.Fields(r), " "), g.Text) })
 }
 
-// answered is what CoQA's score is computed of.
-func (g Generated) answered() metrics.Answered {
-	return metrics.Answered{Domain: g.Domain, Answer: g.Text, References: g.references()}
+func rightAnswer(g Generated) bool {
+	return metrics.CoQA([]metrics.Turn{{Answer: g.Text, References: g.references()}}).EM == 1
 }
 
-func rightAnswer(g Generated) bool { return metrics.CoQA([]metrics.Answered{g.answered()}).EM == 1 }
-
-// scoreAnswers gives CoQA's F1 and exact match, of all answers and by domain.
-func scoreAnswers(written []Generated) train.Numbers {
-	items := make([]metrics.Answered, len(written))
-	for i, g := range written {
-		items[i] = g.answered()
+// scores gives the scores by the task's metric, without synonyms and intervals. Where the model
+// writes lower case only, so are the references; where the metric knows sentences, they are found
+// by their punctuation, since a model writes one line.
+func (g *Generation) scores(written []Generated) train.Numbers {
+	metric, err := textscore.Find(g.Scored)
+	if err != nil {
+		panic(err) // both lists are the program's own
 	}
-	s := metrics.CoQA(items)
-	m := train.Numbers{"f1": train.Number(s.F1), "em": train.Number(s.EM)}
-	for domain, d := range s.Domains {
-		if domain != "" {
-			m["f1_"+domain], m["em_"+domain] = train.Number(d.F1), train.Number(d.EM)
+	sentences := slices.Contains(metric.Uses, textscore.Separator)
+	texts := make([]textscore.Text, len(written))
+	for i, w := range written {
+		texts[i] = textscore.Text{Hyp: w.Text, Domain: w.Domain}
+		for _, r := range w.references() {
+			if w.LowerCase {
+				r = pytext.Lower(r)
+			}
+			if sentences {
+				r = textscore.Sentences(r)
+			}
+			texts[i].Refs = append(texts[i].Refs, r)
+		}
+		if sentences {
+			texts[i].Hyp = textscore.Sentences(w.Text)
+		}
+	}
+	m := train.Numbers{}
+	for _, s := range metric.Score(texts, textscore.Options{}).Scores {
+		if !s.Detail {
+			m[s.Name] = train.Number(s.Value)
 		}
 	}
 	return m
 }
-
-// scoreQuestions gives the scores of question generation as its evaluation (Du et al.'s
-// nqg) counts them; METEOR without synonyms and paraphrases.
-func scoreQuestions(written []Generated) train.Numbers {
-	hyps, refs := texts(written)
-	m := train.Numbers{"rouge-l": train.Number(metrics.CaptionROUGEL(hyps, refs)), "meteor": train.Number(metrics.METEOR(hyps, refs, nil).METEOR)}
-	for i, b := range metrics.BLEU(hyps, refs) {
-		m[fmt.Sprintf("bleu-%d", i+1)] = train.Number(b)
-	}
-	return m
-}
-
-// scoreSummaries gives the F-measures of ROUGE-1.5.5, sentence by sentence.
-func scoreSummaries(written []Generated) train.Numbers {
-	hyps, refs := texts(written)
-	for i := range hyps {
-		hyps[i] = sentenceLines(hyps[i])
-		for j := range refs[i] {
-			refs[i][j] = sentenceLines(refs[i][j])
-		}
-	}
-	s := metrics.ROUGE(hyps, refs, metrics.ROUGEOptions{Samples: -1})
-	return train.Numbers{"rouge-1": train.Number(s.ROUGE1.F.Mean), "rouge-2": train.Number(s.ROUGE2.F.Mean), "rouge-l": train.Number(s.ROUGEL.F.Mean)}
-}
-
-// sentenceEnd is the end of a sentence within a line.
-var sentenceEnd = regexp.MustCompile(`([.!?]["')]*)\s+`)
-
-// sentenceLines puts each sentence on a line of its own, as ROUGE-L over sentences
-// needs them: a model writes one line.
-func sentenceLines(text string) string { return sentenceEnd.ReplaceAllString(text, "$1\n") }

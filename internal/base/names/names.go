@@ -112,7 +112,7 @@ var habits = map[string][]string{
 	// Values.
 	"small": {"mini"}, "tiny": {"mini"}, "medium": {"base"}, "big": {"large"}, "huge": {"large"}, "eval": {"dev"}, "training": {"train"}, "testing": {"test"},
 	"pytorch": {"safetensors"}, "huggingface": {"safetensorsfolder"}, "hf": {"safetensorsfolder"}, "pdparams": {"paddle"},
-	"stats": {"statistics"}, "patch": {"patches"}, "rouge1": {"rouge"}, "rouge2": {"rouge"}, "bleu4": {"bleu"}, "f1": {"coqa"}, "dist": {"distinct"},
+	"stats": {"statistics"}, "patch": {"patches"}, "rouge1": {"rouge"}, "rouge2": {"rouge"}, "rougel": {"captionrougel", "rouge"}, "bleu4": {"bleu"}, "f1": {"coqa"}, "dist": {"distinct"},
 }
 
 // nearest returns the name in list that name most likely means, "" if none is near.
