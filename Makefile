@@ -1,21 +1,26 @@
-# make check    everything CI runs: format, vet, staticcheck, tests on every
-#               instruction set, cross-compilation. Needs Go and a network (or a
-#               filled module cache), nothing else.
+# make check    everything CI runs on every change: format, tidiness of go.mod, vet,
+#               staticcheck, tests on every instruction set, six platforms. Needs Go and
+#               a module proxy (or a filled module cache), nothing else.
+# make race     the race detector over the packages with goroutines; needs a C compiler
+# make vuln     known vulnerabilities of what is linked; needs the network
 # make build    the static binary ./unimo
+# make notices  THIRD_PARTY_NOTICES, after go.mod has changed
 # make fuzz     every fuzz target for FUZZTIME each
 # make bench    benchmarks of the kernels, the tokenizer, checkpoints and pre-training
 # make bench-peers  the comparison with PyTorch, ONNX Runtime and PaddlePaddle
 #               (bench/README.md); installs them into runs/peers
+# make snapshot the archives of a release, in dist/; needs goreleaser
 
-STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
-PLATFORMS   = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
-FUZZTIME   ?= 20s
+MODULE    = github.com/unimo-go/unimo
+PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
+OTHERS    = $(filter-out $(shell go env GOOS)/$(shell go env GOARCH),$(PLATFORMS))
+FUZZTIME ?= 20s
 
 export CGO_ENABLED = 0
 
-.PHONY: check format vet test variants cross build fuzz bench bench-peers
+.PHONY: check format tidy vet test variants cross race vuln build notices fuzz bench bench-peers snapshot
 
-check: format vet test variants cross
+check: format tidy vet test variants cross
 
 build:
 	go build -trimpath -o unimo ./cmd/unimo
@@ -23,28 +28,51 @@ build:
 format:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "run gofmt -w on: $$files"; exit 1; fi
 
+tidy:
+	go mod tidy -diff
+
 vet:
 	go vet ./...
 	cd internal/compute/kernels/asm && go vet ./...
-	go run $(STATICCHECK) ./...
+	go tool staticcheck ./...
 
-# The test of the layers asks go list, which the test cache does not see.
+# The tests of the root ask go list, which the test cache does not see. What go test vets by
+# itself, make vet has vetted.
 test:
-	go test -count=1 .
-	go test ./...
+	go test -vet=off -count=1 .
+	go test -vet=off $$(go list ./... | grep -vx $(MODULE))
 
 # The kernels and what depends on their numbers, on the slower instruction sets.
 # (go test ./... above ran the best one this processor has. The test cache does not
 # see the variable, hence -count=1.)
 variants:
-	UNIMO_CPU=avx2 go test -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/... ./internal/run/...
-	UNIMO_CPU=generic go test -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/...
+	UNIMO_CPU=avx2 go test -vet=off -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/... ./internal/run/... ./internal/tasks/...
+	UNIMO_CPU=generic go test -vet=off -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/...
 
+# The other platforms: vet compiles every package and its tests, build links the program.
 cross:
-	@for p in $(PLATFORMS); do \
+	@for p in $(OTHERS); do \
 		echo "cross-compile and vet $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} go build ./... && GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./... || exit 1; \
+		GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./... && GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/unimo || exit 1; \
 	done
+
+# The packages that start goroutines, and the library that many goroutines call.
+RACE = . ./tokenizer ./internal/base/... ./internal/compute/engine/... ./internal/dataset/picture ./internal/dataset/regions ./internal/pretrain/...
+
+race:
+	@if command -v $$(go env CC) >/dev/null; then CGO_ENABLED=1 go test -vet=off -race $(RACE); \
+	else echo "race: not run: no C compiler ($$(go env CC)) here"; fi
+
+vuln:
+	@out=$$(go tool govulncheck ./... 2>&1); code=$$?; echo "$$out"; case "$$out" in \
+	*"fetching vulnerabilities"*) echo "vuln: not run: the database of vulnerabilities cannot be reached";; \
+	*) exit $$code;; esac
+
+notices:
+	go test -count=1 -run TestThirdPartyNotices . -update-notices
+
+snapshot:
+	goreleaser release --snapshot --clean
 
 fuzz:
 	@for p in $$(go list ./...); do \
