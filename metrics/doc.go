@@ -27,7 +27,7 @@
 // print; testdata has what they said. They take N hypotheses and N lists of references
 // and are fractions of 1. Hypotheses and references may be empty, and any bytes: what
 // is not UTF-8 is a character that nothing writes. A text without references is
-// compared with the empty text. docs/metrics.md says what each score counts.
+// compared with the empty text. docs/reference/metrics.md says what each score counts.
 //
 // Slices of different lengths are a programmer's mistake and panic. All
 // functions are pure and keep no reference to their arguments.

@@ -83,7 +83,7 @@ SRC may hold CoQA's JSON (coqa); SQuAD's JSON, or src-*.txt with tgt-*.txt of Du
 al. (squad-qg); .story files with the lists all_train.txt, all_val.txt and
 all_test.txt, or JSON lines with article and highlights (cnn-dailymail);
 *.article.txt with *.title.txt (gigaword); and for every task JSON lines, CSV, and
-the reference's TSV. docs/formats.md describes them.
+the reference's TSV. docs/reference/text.md describes them.
 
 With flickr (flickr30k and flickr8k are the same) DST gets images/, captions.csv and the
 lists train.txt, dev.txt and test.txt of pictures. SRC may hold Karpathy's

@@ -69,7 +69,7 @@ and with the released weights (unimo_base_en.tar.gz and its dict folder):
 		name: "scenes", about: "finds pictures for sentences and sentences for pictures", preset: run.Scenes, set: sceneSettings,
 		notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The score says that the model learned to see and name the things of pairs it never saw together; it says little about knowing which colour belongs to which shape, and nothing about photographs.",
 		split:  "test", write: writeScenes, show: (*app).trySceneSearch, trivial: sceneBaselines,
-		next: `Flickr8k (a folder with images/, captions.csv, train.txt and dev.txt; see docs/formats.md):
+		next: `Flickr8k (a folder with images/, captions.csv, train.txt and dev.txt; see docs/reference/images.md):
   unimo finetune flickr8k --data FLICKR8K --preset mini --out RUN
   unimo evaluate flickr8k --data FLICKR8K --model RUN/best --two-stage 20`,
 	},
@@ -292,7 +292,7 @@ const (
 
 // From random weights a model must find out by itself that a question's name is to be
 // looked up in the story. A narrow one with large initial weights and no noise does in
-// the fewest seconds: see docs/generation.md.
+// the fewest seconds: see docs/results/2026-11-25-text-to-text.md.
 var storySettings = []string{
 	"hidden_size=64", "num_attention_heads=4", "initializer_range=0.1", "hidden_dropout_prob=0", "attention_probs_dropout_prob=0",
 	"vocab_size=1024", "max_src_len=128", "max_out_len=24", "label_smooth=0", "learning_rate=2.5e-3", "epsilon=1e-10",
@@ -443,7 +443,7 @@ const (
 )
 
 // A narrow model with patches of a quarter of the picture and small batches learns to see in the
-// fewest seconds; first by vectors, which is cheap, then with the match head: see docs/retrieval.md.
+// fewest seconds; first by vectors, which is cheap, then with the match head: see docs/results/2026-11-26-retrieval.md.
 var sceneSettings = []string{
 	"image_size=64", "patch_size=32", "hidden_size=96", "num_hidden_layers=2", "num_attention_heads=4", "vocab_size=512",
 	"hidden_dropout_prob=0", "attention_probs_dropout_prob=0", "weight_decay=0.01", "learning_rate=1.5e-3", "min_crop_area=1", "flip=false",

@@ -4,9 +4,11 @@ import (
 	"bufio"
 	"fmt"
 	"go/ast"
+	"go/doc"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"path/filepath"
@@ -33,6 +35,7 @@ type docs struct {
 	names    map[string]bool     // pkg.Name, pkg.Type.Member and TestName in the sources
 	packages map[string]bool     // by name
 	anchors  map[string][]string // of the pages read, by path
+	about    map[string]string   // what the packages' documentation says first, by their folders
 }
 
 // docForeign are packages of others that documents name like Go's.
@@ -48,13 +51,14 @@ var (
 	docSpan      = regexp.MustCompile("`([^`]+)`")
 	docLink      = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
 	docOwnPath   = regexp.MustCompile(`(?:^|[\s"'(=])(?:\./)?((?:internal|docs|cmd|bench|examples|findings|tokenizer|checkpoint|metrics)/[A-Za-z0-9_./*-]+)`)
+	docWords     = regexp.MustCompile(`^(?:Package|Command) \w+ |[\[\]]|:$`)
 	docUppercase = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
 )
 
 func newDocs(t *testing.T, dir string) *docs {
 	t.Helper()
 	d := &docs{dir: dir, root: newApp(nil, nil, nil, nil).rootCommand(), flags: map[string]bool{}, short: map[string]bool{}, settings: map[string]bool{},
-		words: map[string]bool{}, names: map[string]bool{}, packages: map[string]bool{}, anchors: map[string][]string{}}
+		words: map[string]bool{}, names: map[string]bool{}, packages: map[string]bool{}, anchors: map[string][]string{}, about: map[string]string{}}
 	d.addCommand(d.root)
 	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
 		switch {
@@ -104,12 +108,16 @@ func (d *docs) addCommand(c *cobra.Command) {
 }
 
 func (d *docs) addSource(file string, raw []byte) error {
-	parsed, err := parser.ParseFile(token.NewFileSet(), file, raw, parser.SkipObjectResolution)
+	parsed, err := parser.ParseFile(token.NewFileSet(), file, raw, parser.SkipObjectResolution|parser.ParseComments)
 	if err != nil {
 		return err
 	}
 	pkg := strings.TrimSuffix(parsed.Name.Name, "_test")
 	d.packages[pkg] = true
+	if folder, err := filepath.Rel(d.dir, filepath.Dir(file)); err == nil && parsed.Doc != nil && !strings.HasSuffix(file, "_test.go") {
+		about, _, _ := strings.Cut(strings.TrimSuffix(new(doc.Package).Synopsis(parsed.Doc.Text()), "."), ": ")
+		d.about[filepath.ToSlash(folder)] = docWords.ReplaceAllString(about, "")
+	}
 	add := func(name ...string) { d.names[pkg+"."+strings.Join(name, ".")] = true }
 	for _, decl := range parsed.Decls {
 		switch decl := decl.(type) {
@@ -207,6 +215,7 @@ func (d *docs) problems(page, text string, record bool) (found []string) {
 			for _, m := range docSpan.FindAllStringSubmatch(line, -1) {
 				d.span(strings.ReplaceAll(m[1], `\|`, "|"), say)
 			}
+			d.paths(docLink.ReplaceAllString(docSpan.ReplaceAllString(line, ""), ""), say)
 		}
 		for _, m := range docLink.FindAllStringSubmatch(docSpan.ReplaceAllString(line, "x"), -1) {
 			d.link(page, m[1], say)
@@ -496,6 +505,33 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestDocumentsTable compares the table of packages in docs/architecture.md with what the packages say of themselves.
+func TestDocumentsTable(t *testing.T) {
+	d := newDocs(t, filepath.Join("..", ".."))
+	var table strings.Builder
+	for _, folder := range slices.Sorted(maps.Keys(d.about)) {
+		if folder != "." && !strings.Contains(folder, "testdata") {
+			fmt.Fprintf(&table, "| `%s` | %s |\n", folder, d.about[folder])
+		}
+	}
+	page := filepath.Join(d.dir, "docs", "architecture.md")
+	raw, err := os.ReadFile(page)
+	if err != nil {
+		t.Fatal(err)
+	}
+	head, got, ok := strings.Cut(string(raw), "| package | what it is |\n|---|---|\n")
+	switch {
+	case !ok:
+		t.Fatalf("%s has no table of packages", page)
+	case got != table.String() && os.Getenv("UNIMO_UPDATE") == "1":
+		if err := os.WriteFile(page, []byte(head+"| package | what it is |\n|---|---|\n"+table.String()), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	case got != table.String():
+		t.Errorf("the table of packages in %s is not that of today; UNIMO_UPDATE=1 go test ./internal/cli -run Documents writes it", page)
+	}
+}
+
 // TestDocumentsChecker shows the checker wrong names, and right ones beside them.
 func TestDocumentsChecker(t *testing.T) {
 	d := newDocs(t, filepath.Join("..", ".."))
@@ -522,6 +558,7 @@ func TestDocumentsChecker(t *testing.T) {
 		{"`TestNothingAtAll` shows it.", "there is no test"},
 		{"`train.Nothing` is it.", "the sources have no train.Nothing"},
 		{"`nopackage.Nothing` is it.", "the sources have no nopackage.Nothing"},
+		{"It is in docs/nowhere.md.", "there is no docs/nowhere.md"},
 		{"See [it](docs/nowhere.md).", "leads nowhere"},
 		{"See [it](README.md#no-such-heading).", "no heading"},
 		{"A `span\nthat goes on`", "goes on in the next line"},

@@ -18,7 +18,7 @@ import (
 )
 
 // weightsPage says where weights and data are got from.
-const weightsPage = "docs/weights-and-data.md"
+const weightsPage = "docs/guides/weights-and-data.md"
 
 // The flags whose values are files and folders that must be there.
 var (

@@ -32,7 +32,7 @@ type languageHead struct {
 
 // newLanguageHead declares the head, tied to words unless cfg says otherwise.
 // Differs from the reference: the norm's bias starts at zero where no checkpoint has it,
-// as every other does, not at one; see docs/numerics.md.
+// as every other does, not at one; see docs/reference/numerics.md.
 func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 	h := languageHead{
 		transform: newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize),

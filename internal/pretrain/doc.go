@@ -26,6 +26,6 @@
 //	resources.go what CMCL looks up: the lexicon of rewriting and the index of related samples
 //	loss.go      the objectives
 //
-// Source: section 3 of the paper (arXiv 2012.15409), whose code was never released; docs/pretraining.md
+// Source: section 3 of the paper (arXiv 2012.15409), whose code was never released; docs/design/pretraining.md
 // says what it leaves open and what was chosen here.
 package pretrain

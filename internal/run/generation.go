@@ -80,7 +80,7 @@ func generationDefaults(g *Generation, size string, c CommonSettings) *Generatio
 	case "large":
 		s.LearningRate, s.BeamSize, s.LengthPenalty = g.LargeRate, g.LargeBeam, g.LargePenalty
 	case "mini":
-		// From random weights, with little data, some minutes: see docs/generation.md.
+		// From random weights, with little data, some minutes: see docs/results/2026-11-25-text-to-text.md.
 		s.LearningRate, s.BatchSize, s.VocabSize, s.Epochs = 1e-3, 32, 8000, 5
 	}
 	return s

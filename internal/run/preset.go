@@ -30,10 +30,10 @@ func (p *Preset) resolve(path string, s Split) (string, error) {
 // FileNames says which files a folder of the task's data holds, for help.
 func (p *Preset) FileNames() []string {
 	if p.Generation != nil {
-		return []string{"a training and a dev file (train.jsonl, dev.jsonl, the official ones; see docs/formats.md)"}
+		return []string{"a training and a dev file (train.jsonl, dev.jsonl, the official ones; see docs/reference/text.md)"}
 	}
 	if p.Retrieval != nil {
-		return []string{"images/, captions.csv and the lists train.txt and dev.txt of pictures (see docs/formats.md)"}
+		return []string{"images/, captions.csv and the lists train.txt and dev.txt of pictures (see docs/reference/images.md)"}
 	}
 	names := []string{p.Train.Files[0] + textfile.Endings[0]}
 	for _, split := range p.Dev {

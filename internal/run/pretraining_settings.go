@@ -89,7 +89,7 @@ func pretrainingDefaults(size string, c CommonSettings) *PretrainingSettings {
 		Positives: 1, Negatives: 4, SentenceShare: 0.25, RetrievedImages: 1, RetrievedTexts: 1, ContrastSize: c.HiddenSize, Temperature: 0.07,
 	}
 	if size == "mini" {
-		// Chosen by measurement on small scale: see docs/pretraining.md.
+		// Chosen by measurement on small scale: see docs/results/2026-11-26-pretraining.md.
 		s.LearningRate, s.MaxSteps, s.EvalSteps = 1e-3, 2000, 500
 		s.VocabSize, s.MaxTextLen, s.MaxSeqLen, s.ContrastSize = 8000, 64, 40, 128
 		s.Extractor, s.ImageSize, s.PatchSize, s.Grid = regions.Statistics, 128, 0, 4

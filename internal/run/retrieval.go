@@ -82,7 +82,7 @@ func retrievalDefaults(size string, c CommonSettings) *RetrievalSettings {
 		Negatives: 20, Margin: 0.2, ScaleCircle: 1, Temperature: 0.07, ContrastBatchSize: 64, MinCropArea: 1, EvalImages: 100,
 	}
 	if size == "mini" {
-		// From random weights, chosen by measurement on Flickr8k: see docs/retrieval.md.
+		// From random weights, chosen by measurement on Flickr8k: see docs/results/2026-11-26-retrieval.md.
 		s.LRScheduler, s.WarmupProportion, s.LearningRate, s.WeightDecay = "linear_warmup_decay", 0.06, 1e-3, 0.05
 		s.Epochs, s.ContrastEpochs, s.BatchSize, s.ContrastBatchSize = 12, 11, 32, 64
 		s.VocabSize, s.ImageSize, s.PatchSize, s.MinCropArea, s.Flip = 3000, 96, 16, 0.5, true

@@ -87,7 +87,7 @@ func Defaults(p *Preset, size string) (Settings, error) {
 	}
 	s := &ClassificationSettings{CommonSettings: c, MaxSeqLen: 512}
 	if size == "mini" {
-		// From random weights, chosen by measurement on SST-2: see docs/tasks.md.
+		// From random weights, chosen by measurement on SST-2: see docs/results/2026-11-23-sst-2.md.
 		s.LearningRate = 7e-4
 		s.BatchSize = 64
 		s.Epochs = p.MiniEpochs

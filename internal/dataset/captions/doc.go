@@ -12,5 +12,5 @@
 // by. [Read] reads a split of such a folder, [Prepare] writes a folder from the forms in
 // which the data are handed around, [Validate] says what is wrong with one.
 //
-// docs/formats.md describes all forms. Errors about files are [*data.FileError].
+// docs/reference/images.md describes all forms. Errors about files are [*data.FileError].
 package captions

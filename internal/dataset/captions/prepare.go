@@ -56,7 +56,7 @@ type PreparedSplit struct {
 	Captions int    `json:"captions"`
 }
 
-// Prepare reads captions in one of the forms of docs/formats.md, which src is or which lie in it,
+// Prepare reads captions in one of the forms of docs/reference/images.md, which src is or which lie in it,
 // and writes the new folder dst, whole or not at all. Pictures are given a second name in
 // dst/images (a hard link), or copied where that cannot be.
 //

@@ -93,7 +93,7 @@ const maxImages = 1 << 24
 //   - NumPy: a file NAME.npz or NAME.npy an image, or a folder of them;
 //   - a folder that [Writer] wrote.
 //
-// Files of lines and the store are mapped. docs/formats.md describes the formats. What is
+// Files of lines and the store are mapped. docs/reference/features.md describes the formats. What is
 // wrong is an error with file and line, or counted if o.SkipBad.
 func Open(path string, o Options) (Source, Info, error) {
 	if o.Order != "" && o.Order != OrderWidth && o.Order != OrderHeight {

@@ -29,7 +29,7 @@
 //
 // [ReadFile] knows the reference's TSV of text or ids, CoQA's and SQuAD's JSON, pairs of
 // line-aligned files, CNN/DailyMail's stories, JSON lines and CSV, and recognises them by
-// name and content. docs/formats.md describes them. Every error names file and line and
+// name and content. docs/reference/text.md describes them. Every error names file and line and
 // says what to do; with Options.Problem, reading tells what is wrong with an example and goes on.
 // [Split] divides examples so that a passage is never on both sides.
 //

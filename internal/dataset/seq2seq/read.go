@@ -18,7 +18,7 @@ import (
 // Kind is a form of file.
 type Kind uint8
 
-// The kinds. docs/formats.md describes them.
+// The kinds. docs/reference/text.md describes them.
 const (
 	KindAuto      Kind = iota // by the file's name and content
 	KindTSV                   // the reference's: columns src, tgt, knowledge and what others call them; text or ids
