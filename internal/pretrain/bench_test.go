@@ -2,7 +2,6 @@ package pretrain
 
 import (
 	"cmp"
-	"errors"
 	"iter"
 	"log/slog"
 	"os"
@@ -182,11 +181,13 @@ func benchWorlds(b *testing.B) (warm, cold world) {
 	}
 	warm.collections, cold.collections = open(256<<20), open(0)
 	for _, kind := range []corpus.Kind{corpus.Images, corpus.Pairs} {
-		_, err := warm.collections[kind].Each(b.Context(), corpus.Train, func(s *corpus.Sample) error {
-			return s.Image(new(regions.Image))
-		})
-		if err != nil {
-			b.Fatal(err)
+		for s, err := range warm.collections[kind].Each(b.Context(), corpus.Train) {
+			if err == nil {
+				err = s.Image(new(regions.Image))
+			}
+			if err != nil {
+				b.Fatal(err)
+			}
 		}
 	}
 	tok, err := tokenizer.Train(benchTexts(b, warm.collections), 8000, tokenizer.TrainOptions{})
@@ -237,21 +238,16 @@ func benchData(b *testing.B) (paths map[corpus.Kind][]string, heldOut float64) {
 // benchTexts yields texts and captions to train a vocabulary on.
 func benchTexts(b *testing.B, c Collections) iter.Seq[string] {
 	return func(yield func(string) bool) {
-		enough := errors.New("enough")
 		for _, kind := range []corpus.Kind{corpus.Text, corpus.Pairs} {
-			_, err := c[kind].Each(b.Context(), corpus.Train, func(s *corpus.Sample) error {
+			for s, err := range c[kind].Each(b.Context(), corpus.Train) {
+				if err != nil {
+					b.Fatal(err)
+				}
 				for _, text := range append(s.Captions, s.Text) {
 					if !yield(text) {
-						return enough
+						return
 					}
 				}
-				return nil
-			})
-			if err == enough {
-				return
-			}
-			if err != nil {
-				b.Fatal(err)
 			}
 		}
 	}

@@ -94,26 +94,25 @@ func TestRetrievedByDetectedClasses(t *testing.T) {
 	w.collections, w.recipe.BatchSize = Collections{corpus.Pairs: pairs}, 2
 	r := w.resources(t, t.TempDir())
 	want := map[string]string{"0": "2", "2": "0", "1": "4", "4": "1", "3": ""}
-	_, err = pairs.Each(t.Context(), corpus.Train, func(s *corpus.Sample) error {
+	for s, err := range pairs.Each(t.Context(), corpus.Train) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		near, err := r.related.Related(locate(corpus.Pairs, s))
 		if err != nil {
-			return err
+			t.Fatal(err)
 		}
 		var found []string
 		for _, location := range near.Images {
 			other, err := r.open(location)
 			if err != nil {
-				return err
+				t.Fatal(err)
 			}
 			found = append(found, other.Key)
 		}
 		if got := strings.Join(found, " "); got != want[s.Key] {
 			t.Errorf("image %s: found %q, want %q", s.Key, got, want[s.Key])
 		}
-		return nil
-	})
-	if err != nil {
-		t.Fatal(err)
 	}
 }
 
@@ -190,16 +189,14 @@ func TestRepeatedImages(t *testing.T) {
 // picture returns a file of one.
 func (w world) picture(t *testing.T) string {
 	t.Helper()
-	var path string
-	enough := errors.New("enough")
-	_, err := w.collections[corpus.Images].Each(t.Context(), corpus.All, func(s *corpus.Sample) error {
-		path = s.Where
-		return enough
-	})
-	if err != enough {
-		t.Fatal(err)
+	for s, err := range w.collections[corpus.Images].Each(t.Context(), corpus.All) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.Where
 	}
-	return path
+	t.Fatal("there is none")
+	return ""
 }
 
 // A build that is cut short leaves nothing that the next one could take for its own.

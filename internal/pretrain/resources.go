@@ -104,20 +104,16 @@ func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOpt
 
 // enough refuses a corpus that is too small for a batch.
 func enough(ctx context.Context, pairs *corpus.Collection, batch int) error {
-	seen, stop := 0, errors.New("enough")
-	_, err := pairs.Each(ctx, corpus.Train, func(*corpus.Sample) error {
-		if seen++; seen < batch {
+	seen := 0
+	for _, err := range pairs.Each(ctx, corpus.Train) {
+		if err != nil {
+			return err
+		}
+		if seen++; seen >= batch {
 			return nil
 		}
-		return stop
-	})
-	if err == nil {
-		return fmt.Errorf("there are %d pairs to train on, fewer than a batch compares: lower batch_size, now %d, or name more pairs", seen, batch)
 	}
-	if err == stop {
-		return nil
-	}
-	return err
+	return fmt.Errorf("there are %d pairs to train on, fewer than a batch compares: lower batch_size, now %d, or name more pairs", seen, batch)
 }
 
 // load opens what is there, if it was made of the same and is sound.
@@ -230,30 +226,26 @@ func (b *builder) build(ctx context.Context, dir, index string, counts related.O
 func (b *builder) pairs(ctx context.Context) iter.Seq2[related.Pair, error] {
 	const block = 256 // images parsed at once
 	return func(yield func(related.Pair, error) bool) {
-		stop := errors.New("enough")
 		var samples []*corpus.Sample
-		flush := func() error {
+		flush := func() bool {
 			for _, p := range b.parse(samples) {
 				if !yield(p, nil) {
-					return stop
+					return false
 				}
 			}
 			samples = samples[:0]
-			return nil
+			return true
 		}
-		_, err := b.c[corpus.Pairs].Each(ctx, corpus.Train, func(s *corpus.Sample) error {
-			samples = append(samples, s)
-			if len(samples) == block {
-				return flush()
+		for s, err := range b.c[corpus.Pairs].Each(ctx, corpus.Train) {
+			if err != nil {
+				yield(related.Pair{}, err)
+				return
 			}
-			return nil
-		})
-		if err == nil {
-			err = flush()
+			if samples = append(samples, s); len(samples) == block && !flush() {
+				return
+			}
 		}
-		if err != nil && err != stop {
-			yield(related.Pair{}, err)
-		}
+		flush()
 	}
 }
 
@@ -317,17 +309,16 @@ func (b *builder) texts(ctx context.Context) iter.Seq2[string, error] {
 		if c == nil || b.o.Recipe.RetrievedTexts == 0 {
 			return
 		}
-		stop := errors.New("enough")
-		_, err := c.Each(ctx, corpus.Train, func(s *corpus.Sample) error {
+		for s, err := range c.Each(ctx, corpus.Train) {
+			if err != nil {
+				yield("", err)
+				return
+			}
 			for sentence := range sentences(s.Text) {
 				if !yield(sentence, nil) {
-					return stop
+					return
 				}
 			}
-			return nil
-		})
-		if err != nil && err != stop {
-			yield("", err)
 		}
 	}
 }
@@ -360,21 +351,16 @@ func (b *builder) candidates(ctx context.Context) iter.Seq2[related.Pair, error]
 		if b.o.Recipe.RetrievedImages == 0 {
 			return
 		}
-		stop := errors.New("enough")
 		if c := b.c[corpus.Images]; c != nil {
-			_, err := c.Each(ctx, corpus.Train, func(s *corpus.Sample) error {
+			for s, err := range c.Each(ctx, corpus.Train) {
+				if err != nil {
+					yield(related.Pair{}, err)
+					return
+				}
 				objects := b.objects(corpus.Images, s)
 				if len(objects) > 0 && !yield(related.Pair{Key: locate(corpus.Images, s), Objects: objects}, nil) {
-					return stop
+					return
 				}
-				return nil
-			})
-			if err == stop {
-				return
-			}
-			if err != nil {
-				yield(related.Pair{}, err)
-				return
 			}
 		}
 		for _, p := range b.images {

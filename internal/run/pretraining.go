@@ -114,18 +114,21 @@ var plural = map[corpus.Kind]string{corpus.Text: "texts", corpus.Images: "images
 
 // checkHeldOut returns an error if a collection that is trained on has no sample to measure on.
 func (j *pretraining) checkHeldOut() error {
-	found := errors.New("found")
 	for i, kind := range pretrain.Kinds {
 		c := j.collections[kind]
 		if c == nil || j.settings.ratios()[i] == 0 {
 			continue
 		}
-		_, err := c.Each(context.Background(), corpus.HeldOut, func(*corpus.Sample) error { return found })
-		if err == nil {
-			return &SettingError{fmt.Errorf("none of the %s is held out: raise held_out_share, now %v, or name more", kind, j.settings.HeldOutShare)}
+		found := false
+		for _, err := range c.Each(context.Background(), corpus.HeldOut) {
+			if err != nil {
+				return err
+			}
+			found = true
+			break
 		}
-		if err != found {
-			return err
+		if !found {
+			return &SettingError{fmt.Errorf("none of the %s is held out: raise held_out_share, now %v, or name more", kind, j.settings.HeldOutShare)}
 		}
 	}
 	return nil
@@ -179,29 +182,26 @@ const vocabularyBytes = 8 << 20
 // texts yields texts and captions as the streams have them.
 func (j *pretraining) texts() iter.Seq[string] {
 	return func(yield func(string) bool) {
-		enough, stopped := errors.New("enough"), errors.New("stopped")
 		for _, kind := range []corpus.Kind{corpus.Text, corpus.Pairs} {
 			c := j.collections[kind]
 			if c == nil {
 				continue
 			}
 			left := vocabularyBytes
-			_, err := c.Each(context.Background(), corpus.Train, func(s *corpus.Sample) error {
+		samples:
+			for s, err := range c.Each(context.Background(), corpus.Train) {
+				if err != nil {
+					j.o.Log.Warn(fmt.Sprintf("the vocabulary is trained on what could be read: %v", err))
+					break
+				}
 				for _, text := range append(slices.Clip(s.Captions), s.Text) {
 					if left -= len(text); left < 0 {
-						return enough
+						break samples
 					}
 					if text != "" && !yield(text) {
-						return stopped
+						return
 					}
 				}
-				return nil
-			})
-			if err == stopped {
-				return
-			}
-			if err != nil && err != enough {
-				j.o.Log.Warn(fmt.Sprintf("the vocabulary is trained on what could be read: %v", err))
 			}
 		}
 	}
@@ -287,7 +287,6 @@ var (
 // readHeldOut prepares the held-out samples: batches with hidden and with fragmented texts, and the
 // pairs that are searched.
 func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretrain.Collections) error {
-	enough := errors.New("enough")
 	number := 0
 	for i, kind := range pretrain.Kinds {
 		c := collections[kind]
@@ -295,15 +294,13 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 			continue
 		}
 		var samples []*corpus.Sample
-		_, err := c.Each(ctx, corpus.HeldOut, func(s *corpus.Sample) error {
-			samples = append(samples, s)
-			if len(samples) == l.settings.HeldOut {
-				return enough
+		for s, err := range c.Each(ctx, corpus.HeldOut) {
+			if err != nil {
+				return err
 			}
-			return nil
-		})
-		if err != nil && err != enough {
-			return err
+			if samples = append(samples, s); len(samples) == l.settings.HeldOut {
+				break
+			}
 		}
 		var failed error
 		before := len(l.heldOut)
@@ -330,6 +327,7 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 		}
 		l.devLen += len(samples)
 		if kind == corpus.Pairs && l.recipe.Weights[i].Contrast > 0 {
+			var err error
 			if l.probe, err = l.searched(samples); err != nil {
 				return err
 			}

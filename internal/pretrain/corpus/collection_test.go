@@ -63,22 +63,21 @@ func TestCacheGivesTheSame(t *testing.T) {
 		}
 		var first regions.Image
 		kept := false
-		_, err = c.Each(t.Context(), All, func(s *Sample) error {
+		for s, err := range c.Each(t.Context(), All) {
+			if err != nil {
+				t.Fatal(err)
+			}
 			if err := s.Image(&first); err != nil {
-				return err
+				t.Fatal(err)
 			}
 			again := regions.Image{Features: make([]float32, 3)}
 			if err := s.Image(&again); err != nil {
-				return err
+				t.Fatal(err)
 			}
 			kept = kept || c.cache.kept[s.Ref].regions != nil
 			if !reflect.DeepEqual(first, again) {
 				t.Errorf("%s: the second time it is another image", s.Key)
 			}
-			return nil
-		})
-		if err != nil {
-			t.Fatal(err)
 		}
 		if kept != (spec.Extractor == regions.Statistics) {
 			t.Errorf("%s: regions are kept: %v", spec.Extractor, kept)
@@ -125,11 +124,8 @@ func TestShareHoldsOutEnough(t *testing.T) {
 				if texts.Fingerprint() == print {
 					t.Error("another share has the same fingerprint")
 				}
-				report, err := texts.Each(ctx, HeldOut, func(*Sample) error { return nil })
-				if err != nil {
-					t.Fatal(err)
-				}
-				return report.Samples
+				samples, _ := all(t, texts, HeldOut)
+				return len(samples)
 			}
 			got := count(share)
 			if share > 0.01 && got != held || got < held {

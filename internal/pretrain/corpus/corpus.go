@@ -1,12 +1,14 @@
 package corpus
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"math"
 	"slices"
@@ -191,10 +193,12 @@ func (c *Collection) fingerprint() string {
 // Share returns the smallest whole percentage, as a share up to most, that holds out at least n
 // samples, and how many it does: of small collections most is reached with fewer. It reads no further than it needs to.
 func (c *Collection) Share(ctx context.Context, n int, most float64) (share float64, held int, err error) {
-	enough := errors.New("enough")
 	percents := max(1, int(math.Round(100*most)))
 	counts := make([]int, percents+1) // samples that a percentage holds out, and none below
-	_, err = c.Each(ctx, All, func(s *Sample) error {
+	for s, err := range c.Each(ctx, All) {
+		if err != nil {
+			return 0, 0, err
+		}
 		for p := 1; p <= percents; p++ {
 			if s.heldOut(float64(p) / 100) {
 				counts[p]++
@@ -202,12 +206,8 @@ func (c *Collection) Share(ctx context.Context, n int, most float64) (share floa
 			}
 		}
 		if counts[1] >= n {
-			return enough
+			break
 		}
-		return nil
-	})
-	if err != nil && err != enough {
-		return 0, 0, err
 	}
 	percent := 1
 	for held = counts[1]; held < n && percent < percents; held += counts[percent] {
@@ -232,25 +232,28 @@ func (c *Collection) Close() error {
 	return err
 }
 
-// Each calls f for every sample of a part, in the order of the shards. An error of f, or of
-// the context, ends the pass and comes back.
-func (c *Collection) Each(ctx context.Context, part Part, f func(*Sample) error) (Report, error) {
-	var report Report
-	r := reader{c: c, part: part, order: c.inOrder(), report: &report}
-	defer r.stop()
-	for {
-		s, err := r.next()
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err == nil {
-			err = f(s)
-		}
-		if errors.Is(err, io.EOF) {
-			return report, nil
-		}
-		if err != nil {
-			return report, err
+// Each yields every sample of a part, in the order of the shards. An error, also that of the
+// context, is the last that it yields.
+func (c *Collection) Each(ctx context.Context, part Part) iter.Seq2[*Sample, error] {
+	return c.each(ctx, part, &Report{})
+}
+
+func (c *Collection) each(ctx context.Context, part Part, report *Report) iter.Seq2[*Sample, error] {
+	return func(yield func(*Sample, error) bool) {
+		r := reader{c: c, part: part, order: c.inOrder(), report: report}
+		defer r.stop()
+		for {
+			s, err := r.next()
+			if errors.Is(err, io.EOF) {
+				return
+			}
+			if err = cmp.Or(err, ctx.Err()); err != nil {
+				yield(nil, err)
+				return
+			}
+			if !yield(s, nil) {
+				return
+			}
 		}
 	}
 }

@@ -104,12 +104,12 @@ func open(tb testing.TB, kind Kind, o Options, paths ...string) *Collection {
 func all(tb testing.TB, c *Collection, part Part) ([]*Sample, Report) {
 	tb.Helper()
 	var samples []*Sample
-	report, err := c.Each(context.Background(), part, func(s *Sample) error {
+	var report Report
+	for s, err := range c.each(context.Background(), part, &report) {
+		if err != nil {
+			tb.Fatal(err)
+		}
 		samples = append(samples, s)
-		return nil
-	})
-	if err != nil {
-		tb.Fatal(err)
 	}
 	if report.Samples != len(samples) {
 		tb.Errorf("%d samples are reported, %d were given", report.Samples, len(samples))
@@ -428,16 +428,22 @@ func TestObjects(t *testing.T) {
 
 func TestEachStops(t *testing.T) {
 	c := open(t, Text, Options{}, writeFiles(t, map[string]string{"a.txt": "1\n2\n3\n"}))
-	enough := errors.New("enough")
-	n := 0
-	_, err := c.Each(context.Background(), All, func(*Sample) error { n++; return enough })
-	if err != enough || n != 1 {
-		t.Errorf("%v after %d", err, n)
-	}
 	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	if _, err := c.Each(ctx, All, func(*Sample) error { return nil }); !errors.Is(err, context.Canceled) {
-		t.Error(err)
+	defer cancel()
+	var seen []string
+	for s, err := range c.Each(ctx, All) {
+		if err != nil {
+			seen = append(seen, err.Error())
+			continue
+		}
+		seen = append(seen, s.Text)
+		cancel()
+	}
+	if want := []string{"1", context.Canceled.Error()}; !slices.Equal(seen, want) {
+		t.Errorf("%q, want %q", seen, want)
+	}
+	for range c.Each(t.Context(), All) { // iter panics where a sequence goes on after a break
+		break
 	}
 }
 

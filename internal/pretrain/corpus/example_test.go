@@ -30,20 +30,20 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer texts.Close()
-	report, err := texts.Each(context.Background(), corpus.All, func(s *corpus.Sample) error {
+	for s, err := range texts.Each(context.Background(), corpus.All) {
+		if err != nil {
+			log.Fatal(err)
+		}
 		fmt.Println(s.Key, s.Text)
-		return nil
-	})
-	if err != nil {
-		log.Fatal(err)
 	}
-	fmt.Println(report.Samples, "texts;", report.Skipped)
 
 	// A stream that is restored goes on with the same samples.
-	stream := texts.Stream(corpus.StreamOptions{Seed: 1, Buffer: 2})
+	stream := texts.Stream(corpus.StreamOptions{Seed: 1, Buffer: 4})
 	if _, err := stream.Next(); err != nil {
 		log.Fatal(err)
 	}
+	report := stream.Report()
+	fmt.Println(report.Samples, "texts;", report.Skipped)
 	state, err := json.Marshal(stream.State())
 	if err != nil {
 		log.Fatal(err)
@@ -52,7 +52,7 @@ func Example() {
 	if err := json.Unmarshal(state, &saved); err != nil {
 		log.Fatal(err)
 	}
-	other := texts.Stream(corpus.StreamOptions{Seed: 1, Buffer: 2})
+	other := texts.Stream(corpus.StreamOptions{Seed: 1, Buffer: 4})
 	if err := other.Restore(saved); err != nil {
 		log.Fatal(err)
 	}
