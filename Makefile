@@ -37,10 +37,12 @@ vet:
 	go tool staticcheck ./...
 
 # The tests of the root ask go list, which the test cache does not see. What go test vets by
-# itself, make vet has vetted.
+# itself, make vet has vetted. The last line compares with the goldens in the repository where the
+# whole set is beside it.
 test:
 	go test -vet=off -count=1 .
 	go test -vet=off $$(go list ./... | grep -vx $(MODULE))
+	UNIMO_GOLDENS=internal/test/golden/testdata go test -vet=off -run 'Golden|Reference' ./internal/model/... ./internal/dataset/... ./metrics
 
 # The kernels and what depends on their numbers, on the slower instruction sets.
 # (go test ./... above ran the best one this processor has. The test cache does not

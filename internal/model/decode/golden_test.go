@@ -76,7 +76,7 @@ func goldenDecoder(t *testing.T, c golden.Case, problem string) (*Decoder, *toke
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, bpe := t.TempDir(), golden.Data(t, "unimo-dict")
+	dir, bpe := t.TempDir(), golden.BPE(t)
 	for name, path := range map[string]string{
 		"vocab.txt":    filepath.Join(golden.Root(t), "tiny_vocab.txt"),
 		"encoder.json": filepath.Join(bpe, "unimo_en.encoder.json"),

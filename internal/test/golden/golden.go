@@ -1,8 +1,9 @@
 // Package golden finds the reference's numbers and the real data for tests.
 //
-// Both lie outside the repository. The environment variables UNIMO_GOLDENS and
-// UNIMO_DATA name their folders; the defaults are ../shared/goldens and
-// ../shared/data beside the checkout. A test whose material is absent is skipped
+// The whole set of numbers and the data lie outside the repository. The environment variables
+// UNIMO_GOLDENS and UNIMO_DATA name their folders; the defaults are ../shared/goldens and
+// ../shared/data beside the checkout. Without the whole set, testdata is taken: one case of
+// most kinds, with the smaller gradients. A test whose material is absent is skipped
 // with a line that begins "not run": it never passes silently.
 package golden
 
@@ -13,19 +14,47 @@ import (
 	"testing"
 )
 
-// Root returns the folder of golden cases, or skips the test.
+// Root returns the folder of golden cases: the whole set, or the subset in the repository.
 func Root(tb testing.TB) string {
 	tb.Helper()
-	return require(tb, "UNIMO_GOLDENS", "goldens", "")
+	if root, err := find(tb, "UNIMO_GOLDENS", "goldens", ""); err == nil {
+		return root
+	}
+	return subsetRoot(tb)
+}
+
+func subsetRoot(tb testing.TB) string {
+	tb.Helper()
+	return filepath.Join(moduleRoot(tb), "internal", "test", "golden", "testdata")
+}
+
+// BPE returns the folder with the pieces that the tiny vocabulary's words are, or skips the test.
+func BPE(tb testing.TB) string {
+	tb.Helper()
+	if dir := filepath.Join(Root(tb), "bpe"); exists(dir) {
+		return dir
+	}
+	return Data(tb, "unimo-dict")
+}
+
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }
 
 // Data returns the path of a file or folder of the real data, or skips the test.
 func Data(tb testing.TB, name string) string {
 	tb.Helper()
-	return require(tb, "UNIMO_DATA", "data", name)
+	path, err := find(tb, "UNIMO_DATA", "data", name)
+	if err != nil {
+		tb.Skipf("not run: %v (set UNIMO_DATA)", err)
+	}
+	return path
 }
 
-func require(tb testing.TB, variable, folder, name string) string {
+// find returns the path of name in the folder that the variable names, or in the default one. A folder
+// that somebody named must be there: a slip must not pass.
+func find(tb testing.TB, variable, folder, name string) (string, error) {
 	tb.Helper()
 	root := os.Getenv(variable)
 	if root == "" {
@@ -34,14 +63,12 @@ func require(tb testing.TB, variable, folder, name string) string {
 		// go test runs in the package's folder; the user meant the one of the command.
 		root = filepath.Join(moduleRoot(tb), root)
 	}
-	path := filepath.Join(root, name)
 	if _, err := os.Stat(root); err != nil && os.Getenv(variable) != "" {
-		tb.Fatalf("%s: %v", variable, err) // somebody named it: a slip must not pass
+		tb.Fatalf("%s: %v", variable, err)
 	}
-	if _, err := os.Stat(path); err != nil {
-		tb.Skipf("not run: %v (set %s)", err, variable)
-	}
-	return path
+	path := filepath.Join(root, name)
+	_, err := os.Stat(path)
+	return path, err
 }
 
 func moduleRoot(tb testing.TB) string {
@@ -91,7 +118,7 @@ func Run(t *testing.T, kind string, test func(t *testing.T, c Case)) {
 		t.Run(c.Name, func(t *testing.T) { test(t, c) })
 	}
 	if !found {
-		t.Skipf("not run: no golden case of kind %q in %s", kind, root)
+		t.Skipf("not run: no golden case of kind %q in %s (the whole set: UNIMO_GOLDENS)", kind, root)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/checkpoint"
@@ -17,15 +19,49 @@ type Tensors struct {
 	reader checkpoint.Reader
 }
 
+// The subset keeps weights that several cases share once: weightsOfKey of case.json names the case
+// that has them. leftOutKey of a file's metadata names the tensors that the subset lacks.
+const (
+	weightsOfKey = "weights_of"
+	leftOutKey   = "left_out"
+)
+
 // Tensors opens one of the case's safetensors files, or the test fails.
 func (c Case) Tensors(tb testing.TB, name string) Tensors {
 	tb.Helper()
-	r, err := checkpoint.Open(c.Path(name))
+	path := c.Path(name)
+	var head struct {
+		WeightsOf string   `json:"weights_of"`
+		Params    []string `json:"params"`
+	}
+	if name == "weights.safetensors" && !c.Has(name) {
+		c.JSON(tb, "case.json", &head)
+		path = filepath.Join(c.Dir, "..", head.WeightsOf, name)
+	}
+	r, err := checkpoint.Open(path)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() { r.Close() })
-	return Tensors{tb, c.Path(name), r}
+	if head.WeightsOf != "" {
+		r = some{r, head.Params}
+	}
+	return Tensors{tb, path, r}
+}
+
+// some is a checkpoint of which only these tensors are seen.
+type some struct {
+	checkpoint.Reader
+	names []string
+}
+
+func (s some) Tensors() []checkpoint.Info {
+	return slices.DeleteFunc(s.Reader.Tensors(), func(info checkpoint.Info) bool { return !slices.Contains(s.names, info.Name) })
+}
+
+// LeftOut says whether the subset lacks a tensor that the whole set has.
+func (t Tensors) LeftOut(name string) bool {
+	return slices.Contains(strings.Fields(t.reader.Metadata()[leftOutKey]), name)
 }
 
 // Reader returns the open file.
