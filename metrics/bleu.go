@@ -14,11 +14,15 @@ const (
 	small = 1e-9
 )
 
-// BLEU returns BLEU-1 to BLEU-4 of a corpus as the evaluations of captions and of
-// generated questions count it (coco-caption's and nqg's bleu.py): words are what white
-// space separates; n-gram matches are clipped by the most that one reference has, and
-// summed over the corpus; the reference's length is that closest to the hypothesis's,
-// the shorter of two. hyps has N texts, refs N lists of texts. NaN without texts.
+// BLEU returns BLEU-1 to BLEU-4 of a corpus, as bleu.py of coco-caption and nqg counts them for
+// captions and generated questions. hyps has N texts, refs N lists of texts; NaN without texts.
+//
+// Words are what white space separates: split off punctuation and lower-case first, with
+// [BasicTokens] for example. Matches of n-grams are clipped by the most that one reference has, and
+// summed over the corpus. Of several references the one closest in length to the hypothesis counts
+// for the brevity penalty, of two the shorter.
+//
+// Source: K. Papineni et al., "BLEU: a method for automatic evaluation of machine translation", 2002.
 func BLEU(hyps []string, refs [][]string) [4]float64 {
 	checkLengths(len(hyps), len(refs))
 	if len(hyps) == 0 {
@@ -78,72 +82,19 @@ func (c *bleuCounts) add(hyp []int32, refs [][]int32) {
 	}
 }
 
-// ReferenceBLEUScore is what [ReferenceBLEU] computes.
-type ReferenceBLEUScore struct {
-	BLEU       float64
-	Precisions [4]float64
-	Brevity    float64 // the penalty for short hypotheses
-	Ratio      float64 // HypLength / RefLength
-	HypLength  int     // words of all hypotheses
-	RefLength  int     // words of the shortest references
-}
-
-// ReferenceBLEU is the reference's own BLEU-4 (_compute_bleu in gen_eval.py) of N
-// hypotheses, each a list of words, with N lists of references; see [BasicTokens] for
-// the words it is given there. With smooth, 1 is added to every count. It differs from
-// [BLEU]: the shortest reference gives the length, a precision of 0 makes the score 0,
-// and the penalty has 1e-4 added to the ratio, so that a perfect score is 1.0001.
-// BLEU, Brevity and Ratio are NaN where the references have no words.
-func ReferenceBLEU(hyps [][]string, refs [][][]string, smooth bool) ReferenceBLEUScore {
-	checkLengths(len(hyps), len(refs))
-	var total bleuCounts
-	for i, h := range hyps {
-		v := vocabulary{}
-		ids := v.ids(h)
-		var refIDs [][]int32
-		shortest := math.MaxInt
-		for _, r := range references(refs[i]) {
-			refIDs = append(refIDs, v.ids(r))
-			shortest = min(shortest, len(r))
-		}
-		total.add(ids, refIDs)
-		total.ref += shortest
-	}
-	s := ReferenceBLEUScore{HypLength: total.hyp, RefLength: total.ref}
-	logs := 0.0
-	for k := range s.Precisions {
-		matches, possible := float64(total.matches[k]), float64(total.possible[k])
-		switch {
-		case smooth:
-			s.Precisions[k] = (matches + 1) / (possible + 1)
-		case possible > 0:
-			s.Precisions[k] = matches / possible
-		}
-		logs += math.Log(s.Precisions[k]) / maxOrder
-	}
-	s.Ratio, s.Brevity = math.NaN(), math.NaN()
-	if total.ref > 0 {
-		s.Ratio, s.Brevity = float64(total.hyp)/float64(total.ref), 1
-	}
-	if s.Ratio <= 1 {
-		s.Brevity = math.Exp(1 - 1/(s.Ratio+1e-4))
-	}
-	s.BLEU = math.Exp(logs) * s.Brevity // exp(-Inf) is 0
-	return s
-}
-
 // captionBeta weighs recall over precision in [CaptionROUGEL].
 const captionBeta = 1.2
 
-// CaptionROUGEL is ROUGE-L as the evaluations of captions and of generated questions
-// count it (coco-caption's and nqg's rouge.py): the mean over texts of
+// CaptionROUGEL is ROUGE-L as rouge.py of coco-caption and nqg counts it for captions and generated
+// questions. It is not the ROUGE-L of [ROUGE]: no stems, no sentences, another weight. It is the mean
+// over texts of
 //
 //	(1+b²)·p·r / (r + b²·p),  b = 1.2,
 //
-// p and r being the longest common subsequence over the words of the hypothesis and
-// over those of the reference, each the largest over the references. It is not
-// [ROUGE]'s: no stems, no sentences. hyps has N texts, refs N lists of texts; of a
-// text only the first [MaxWords] words are read. NaN without texts.
+// where p is the longest common subsequence over the words of the hypothesis and r the same over
+// those of the reference, each the largest over the references. hyps has N texts, refs N lists of
+// texts. Single spaces separate words; of a text only the first [MaxWords] are read. NaN without
+// texts.
 func CaptionROUGEL(hyps []string, refs [][]string) float64 {
 	checkLengths(len(hyps), len(refs))
 	sum := 0.0

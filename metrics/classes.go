@@ -5,11 +5,8 @@ import (
 	"math"
 )
 
-// f1Guard is added to precision + recall by the reference. It shifts a perfect
-// score to 0.999999995; it is kept because scores must equal the reference's.
-const f1Guard = 1e-8
-
-// Accuracy is the share of examples whose class was predicted, NaN for none.
+// Accuracy is the share of N examples whose class was predicted, from 0 to 1; NaN for none. pred and
+// gold have the N classes.
 func Accuracy(pred, gold []int) float64 {
 	checkLengths(len(pred), len(gold))
 	return float64(Correct(pred, gold)) / float64(len(gold))
@@ -27,38 +24,26 @@ func Correct(pred, gold []int) int {
 	return n
 }
 
-// Matthews is the correlation coefficient of two classes,
+// Matthews is the correlation of two classes, 0 and 1, from -1 to 1:
 //
 //	(tp*tn - fp*fn) / sqrt((tp+fp)(tp+fn)(tn+fp)(tn+fn)),
 //
-// NaN where a row or a column of the table is empty. As in the reference,
-// examples with a class other than 0 and 1 on either side are not counted.
+// where tp counts the examples of class 1 that were taken for it, fn those taken for 0, and so on. It
+// is NaN where a row or a column of this table is empty. As in the reference, an example with
+// another class on either side is not counted.
 //
 // Differs from the reference: the products are float64 and cannot overflow.
+//
+// Source: B. W. Matthews, "Comparison of the predicted and observed secondary structure of T4 phage
+// lysozyme", 1975.
 func Matthews(pred, gold []int) float64 {
 	t := newTable(pred, gold)
 	norm := math.Sqrt((t.tp + t.fp) * (t.tp + t.fn) * (t.tn + t.fp) * (t.tn + t.fn))
 	return (t.tp*t.tn - t.fp*t.fn) / norm
 }
 
-// F1 is the harmonic mean of precision and recall of class 1, with the
-// reference's 1e-8 in the denominator. It is NaN if class 1 was never predicted
-// or does not occur.
-func F1(pred, gold []int) float64 {
-	t := newTable(pred, gold)
-	precision := t.tp / (t.tp + t.fp)
-	recall := t.tp / (t.tp + t.fn)
-	return 2 * precision * recall / (precision + recall + f1Guard)
-}
-
-// AccuracyAndF1 returns both and their mean, the reference's "acc_and_f1".
-func AccuracyAndF1(pred, gold []int) (accuracy, f1, mean float64) {
-	accuracy, f1 = Accuracy(pred, gold), F1(pred, gold)
-	return accuracy, f1, (accuracy + f1) / 2
-}
-
-// Confusion counts examples by gold class (row) and predicted class (column);
-// the result is [classes][classes]. A class outside [0, classes) panics.
+// Confusion counts examples by gold class (row) and predicted class (column). The result has classes
+// rows of classes counts. It panics at a class that is not from 0 to classes-1.
 func Confusion(pred, gold []int, classes int) [][]int {
 	checkLengths(len(pred), len(gold))
 	cells := make([]int, classes*classes)

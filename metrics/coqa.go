@@ -9,15 +9,15 @@ import (
 	"github.com/unimo-go/unimo/internal/base/pytext"
 )
 
-// Turn is a turn of a conversation with the answer that is to be scored.
+// Turn is a question of a conversation with the answer that is to be scored.
 type Turn struct {
-	Domain     string   // where the passage is from: CoQA's "source"
+	Domain     string   // where the passage is from: CoQA's "source", such as "mctest"
 	Answer     string   // the prediction
 	Missing    bool     // there is no prediction: it scores 0, whereas an empty one may be right
-	References []string // what people answered, at least one
+	References []string // what people answered
 }
 
-// CoQAScore is the mean over turns of F1 and exact match, both NaN without turns.
+// CoQAScore is the mean over turns of F1 and of exact match (EM), both NaN without turns.
 type CoQAScore struct {
 	F1, EM float64
 	Turns  int
@@ -36,17 +36,18 @@ var (
 	outDomain = []string{"reddit", "science"}
 )
 
-// CoQA scores answers as CoQA's official script (evaluate-v1.0.py) does. Answers are
-// compared in lower case without punctuation and articles. F1 is that of the bags of
-// words; the best over the references counts. Where there are several references,
-// each is left out once and the mean taken, which makes the score comparable with
-// that of a person, who has one reference less. All are fractions, which the script
-// prints as rounded percentages. Turns whose domain is not CoQA's count in the total
-// and for their domain.
-func CoQA(items []Turn) CoQAScores {
+// CoQA scores answers as CoQA's official script (evaluate-v1.0.py) does.
+//
+// Answers are compared in lower case without punctuation and articles. F1 is that of the bags of
+// words; the best over the references counts. Of several references each is left out once and the
+// mean taken: a person, who is compared with the others, has one reference less, too. Turns of a
+// domain that is not CoQA's count in the total and for their domain.
+//
+// Source: S. Reddy et al., "CoQA: a conversational question answering challenge", 2019.
+func CoQA(turns []Turn) CoQAScores {
 	var all, in, out CoQAScore
 	domains := map[string]CoQAScore{}
-	for _, x := range items {
+	for _, x := range turns {
 		f1, em := turnScore(x)
 		all.add(f1, em)
 		if slices.Contains(inDomain, x.Domain) {

@@ -8,9 +8,8 @@ import (
 	"gonum.org/v1/gonum/stat"
 )
 
-// Pearson is the linear correlation of predictions and gold scores, in [-1, 1].
-// It is NaN for fewer than two examples, for a side without variation, and where
-// an input is NaN.
+// Pearson is the linear correlation of N predictions and N gold scores, from -1 to 1. It is NaN for
+// fewer than two examples, for a side whose values are all equal, and where an input is NaN.
 func Pearson(pred, gold []float64) float64 {
 	checkLengths(len(pred), len(gold))
 	// The constant case is asked for exactly: the rounded mean of equal numbers
@@ -28,7 +27,7 @@ func Pearson(pred, gold []float64) float64 {
 	return r
 }
 
-// Spearman is the Pearson correlation of the ranks; equal values share the mean
+// Spearman is [Pearson] of the ranks: it asks for the right order only. Equal values share the mean
 // of their ranks. It is NaN where Pearson is.
 func Spearman(pred, gold []float64) float64 {
 	checkLengths(len(pred), len(gold))

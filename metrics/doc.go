@@ -1,34 +1,34 @@
-// Package metrics scores predictions against gold answers in float64.
+// Package metrics scores predictions, texts and rankings against what was right.
 //
-// The definitions of the scores of classes are those of the reference's GLUE evaluation
-// (NLP/UNIMO/src/eval/glue_eval.py), including what it does where a quotient is
-// 0/0: the score is NaN, which says "undefined", and never a 0 that would look
-// like a measurement. Callers that choose a best model must treat NaN as worse
-// than every number.
+//	pred, gold := []int{1, 1, 0, 1, 0}, []int{1, 1, 0, 0, 1}
+//	metrics.Accuracy(pred, gold) // 0.6
+//	metrics.WilsonInterval(3, 5) // 0.23, 0.88: what three of five is worth
 //
-// Letters: n examples, k classes, tp/tn/fp/fn the cells of the two-class table
-// in which class 1 is "positive".
+//	metrics.ROUGE([]string{"the cat sat"}, [][]string{{"a cat sat down"}}, metrics.ROUGEOptions{})
 //
-//	classes.go      Accuracy, Matthews, F1, AccuracyAndF1, Confusion
-//	perclass.go     PerClass, MacroF1
-//	correlation.go  Pearson, Spearman
-//	ranking.go      MRR, MAP over ranked answers
-//	recall.go       Recall of retrieval: Ranking, over a matrix of scores
-//	interval.go     WilsonInterval: how much an accuracy may be believed
-//	bleu.go         BLEU and ROUGE-L of captions and questions; the reference's BLEU
-//	rouge.go        ROUGE-1.5.5 with its bootstrap; its stemmer is in porter.go
-//	meteor.go       METEOR 1.5; its words are in meteorwords.go, WordNet in wordnet.go
-//	coqa.go         CoQA's F1 and exact match
-//	words.go        words and n-grams; Distinct, AverageLength, BasicTokens
+// # What is where
 //
-// # Texts
+//   - Classes: [Accuracy], [Matthews], [MacroF1], [PerClass], [Confusion].
+//   - Numbers: [Pearson], [Spearman].
+//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CoQA], [Distinct].
+//   - Rankings of images and texts: [Ranking], [Recall].
+//   - How much a score may be believed: [WilsonInterval], [Bootstrap]; whether two differ:
+//     [McNemar], [Permutation].
 //
-// The scores of texts are those of the official programs, to the last digit that these
-// print; testdata has what they said. They take N hypotheses and N lists of references
-// and are fractions of 1. Hypotheses and references may be empty, and any bytes: what
-// is not UTF-8 is a character that nothing writes. A text without references is
-// compared with the empty text. docs/reference/metrics.md says what each score counts.
+// # Rules
 //
-// Slices of different lengths are a programmer's mistake and panic. All
-// functions are pure and keep no reference to their arguments.
+// Scores are float64 fractions of 1, where papers print percentages. A score that is undefined
+// (0/0) is NaN and never a 0 that would look like a measurement. Who picks the best of several
+// takes NaN for worse than every number.
+//
+// Scores of texts take N hypotheses and N lists of references. They are those of the official
+// programs, to the last digit that these print: [ROUGE] of ROUGE-1.5.5, [METEOR] of METEOR 1.5,
+// [BLEU] and [CaptionROUGEL] of coco-caption and nqg, [CoQA] of evaluate-v1.0.py. A text may be
+// empty, and may hold any bytes. A text without references is compared with the empty text.
+// Scores of classes and numbers are those of the GLUE evaluation of UNIMO. docs/reference/metrics.md
+// of the module says what each score counts.
+//
+// Functions of two lists panic where these differ in length: that is a mistake in the program.
+// Only [OpenWordNet] reads files and returns an error. Nothing here keeps its arguments or has
+// state; all functions may be called from several goroutines at once. A [Ranking] may not.
 package metrics

@@ -32,9 +32,8 @@ func FuzzBLEU(f *testing.F) {
 	f.Fuzz(func(t *testing.T, hyp, one, two string) {
 		b := BLEU([]string{hyp}, [][]string{{one, two}})
 		checkRange(t, "BLEU", b[:]...)
-		r := ReferenceBLEU([][]string{BasicTokens(hyp)}, [][][]string{{BasicTokens(one), BasicTokens(two)}}, true)
-		if r.RefLength > 0 && !(r.BLEU >= 0 && r.BLEU < 1.0002) {
-			t.Errorf("the reference's BLEU is %v", r)
+		if w := strings.Join(BasicTokens(hyp), " "); w != strings.Join(BasicTokens(w), " ") {
+			t.Errorf("the words of %q are split again", w)
 		}
 	})
 }

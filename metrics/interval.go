@@ -9,10 +9,10 @@ import (
 // that many standard deviations of the mean.
 const z95 = 1.959963984540054
 
-// WilsonInterval returns the 95 % confidence interval of an accuracy of
-// correct/total: which true accuracies a test of this size cannot tell apart
-// from the measured one. Unlike the normal approximation it stays within [0, 1]
-// and is meaningful at 0 % and 100 %. With total = 0 nothing is known: 0, 1.
+// WilsonInterval returns the 95 % confidence interval of an accuracy of correct/total: the true
+// accuracies that a test of this size cannot tell from the measured one. It stays within 0 and 1 and
+// holds at 0 % and 100 %, too. With total = 0 nothing is known: 0, 1. It panics unless 0 <= correct <=
+// total.
 //
 // Source: E. B. Wilson, "Probable inference, the law of succession, and
 // statistical inference", JASA 22 (1927).

@@ -35,20 +35,21 @@ var (
 	stageWeights = [meteorStages]float64{1, 0.6, 0.8}
 )
 
-// METEORScores are METEOR of a corpus and what it is made of.
+// METEORScores are METEOR of a corpus and what it is made of, fractions of 1.
 type METEORScores struct {
 	METEOR            float64
 	Precision, Recall float64  // weighted by stage and kind of word
 	Penalty           float64  // for matches that are not in one piece
-	Stages            []string // of matching that ran
+	Stages            []string // how words were matched: exact, stem, and synonym with a WordNet
 	Cut               int      // texts of which only the first 1000 words were read
 }
 
-// METEOR scores N hypotheses with the N lists of their references as METEOR 1.5 does
-// for English with normalisation (-l en -norm), but without its paraphrase stage.
-// Words match that are equal, that have equal Snowball stems, and, with a WordNet,
-// that share a synset. Of several references that with the best score counts. Scores
-// are of the sums over the corpus, as METEOR's final score is, and NaN without texts.
+// METEOR scores N hypotheses with the N lists of their references as METEOR 1.5 does for English with
+// normalisation (-l en -norm), but without its paraphrase stage. wordNet may be nil.
+//
+// Words match that are equal, that have equal Snowball stems, and, with a WordNet, that share a
+// meaning. Of several references the one with the best score counts. The scores are of the sums over
+// the corpus, as METEOR's final score is, and NaN without texts.
 //
 // Source: M. Denkowski and A. Lavie, "Meteor Universal: language specific translation
 // evaluation for any target language", WMT 2014.

@@ -6,9 +6,13 @@ import (
 	"slices"
 )
 
-// McNemar returns the two-sided p-value of McNemar's exact test for two sets of answers to the same questions:
-// onlyA were right in the first alone, onlyB in the second alone. It is the chance that a fair coin
-// falls as unevenly. Without any such question it is 1.
+// McNemar returns the two-sided p-value of McNemar's exact test: whether two models that answered the
+// same questions differ. onlyA questions were answered rightly by the first alone, onlyB by the
+// second alone. The p-value is the chance that a fair coin falls as unevenly; 1 without any such
+// question.
+//
+// Source: Q. McNemar, "Note on the sampling error of the difference between correlated proportions
+// or percentages", 1947; exact, by the binomial distribution.
 func McNemar(onlyA, onlyB int) float64 {
 	n, k := onlyA+onlyB, min(onlyA, onlyB)
 	if n == 0 {
@@ -27,10 +31,14 @@ func McNemar(onlyA, onlyB int) float64 {
 	return min(1, 2*p)
 }
 
-// Permutation returns the two-sided p-value of the paired permutation test: difference computes the difference of
-// two systems on n examples when the answers of the two are exchanged where swapped says so. The p-value is the
-// share of draws random exchanges that make it at least as large, or undefined, the observed one counted in. It is NaN
-// where the observed difference is.
+// Permutation returns the two-sided p-value of the paired permutation test: whether two systems differ
+// on n examples, by any score.
+//
+// difference returns the score of the first less that of the second, after the answers to the
+// examples in swapped were exchanged between the two. It is called draws times with random exchanges
+// and once without any. The p-value is the share of calls, the one without counted in, whose
+// difference is at least as large, or undefined. It is NaN where the difference without exchanges is.
+// The same seed gives the same value.
 func Permutation(n, draws int, seed uint64, difference func(swapped []bool) float64) float64 {
 	swapped := make([]bool, n)
 	observed := math.Abs(difference(swapped))
@@ -50,8 +58,12 @@ func Permutation(n, draws int, seed uint64, difference func(swapped []bool) floa
 	return float64(atLeast) / float64(draws+1)
 }
 
-// Bootstrap returns the 95 % interval of a statistic of n examples: the quantiles of its values over draws
-// samples of n examples, drawn with putting back.
+// Bootstrap returns the 95 % interval of a statistic of n examples. It calls statistic with draws
+// samples, each the numbers of n examples drawn at random, some more than once. The interval is from
+// the 2.5 % to the 97.5 % quantile of the values that are not NaN; NaN if none is. The same seed gives
+// the same interval.
+//
+// Source: B. Efron, "Bootstrap methods: another look at the jackknife", 1979.
 func Bootstrap(n, draws int, seed uint64, statistic func(sample []int) float64) (lo, hi float64) {
 	random := rand.New(rand.NewPCG(seed, 1))
 	sample, values := make([]int, n), make([]float64, 0, draws)

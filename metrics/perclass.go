@@ -1,13 +1,14 @@
 package metrics
 
-// ClassScore is how well one class is told from the others.
+// ClassScore is how well one class is told from the others. Precision, Recall and F1 are fractions
+// of 1.
 type ClassScore struct {
-	Gold, Predicted       int // examples that are of the class, and that were taken for it
+	Gold, Predicted       int // how many examples are of the class, and how many were taken for it
 	Precision, Recall, F1 float64
 }
 
-// PerClass returns the scores of every class of a confusion matrix (see [Confusion]). A share of
-// nothing is 0, as in scikit-learn.
+// PerClass returns the scores of every class of a matrix of [Confusion]. A share of nothing is 0, as
+// in scikit-learn.
 func PerClass(confusion [][]int) []ClassScore {
 	scores := make([]ClassScore, len(confusion))
 	for gold, row := range confusion {
@@ -31,8 +32,8 @@ func PerClass(confusion [][]int) []ClassScore {
 	return scores
 }
 
-// MacroF1 is the mean of F1 over the classes that occur among the examples or the predictions, as
-// scikit-learn's f1_score with average="macro". It is NaN of nothing.
+// MacroF1 is the mean of F1 over the classes of a matrix of [Confusion] that occur among the examples
+// or the predictions, as scikit-learn's f1_score with average="macro". It is NaN where none does.
 func MacroF1(confusion [][]int) float64 {
 	sum, n := 0.0, 0
 	for _, s := range PerClass(confusion) {

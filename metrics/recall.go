@@ -5,17 +5,21 @@ import (
 	"math"
 )
 
-// Recall is how well a retrieval works: the share of the queries whose right answer is
-// among the first 1, 5 and 10, and the mean rank of the right answer, from 1.
+// Recall is how well a retrieval works: the share of queries whose right answer is among the first
+// 1, 5 and 10, and the mean rank of the right answer, where 1 is the best.
 type Recall struct{ At1, At5, At10, MeanRank float64 }
 
-// Ranking ranks images for captions and captions for images from scores that arrive one
-// by one: it counts, for every query, what comes before the right answer, and keeps no
-// scores but those of the right pairs.
+// Ranking ranks images for captions, and captions for images, from scores that arrive one by one. It
+// counts what comes before the right answer of each query, and keeps no scores but those of the right
+// pairs: a matrix of 1,000 images and 5,000 captions takes 40 kB.
 //
-// As in the reference, among equal scores the later one of the matrix ranks first: the image
-// or caption with the greater number. The order in which scores are added has no influence.
-// NaN is worse than every number (in the reference, better).
+//	r := metrics.NewRanking(images, imageOf)
+//	// r.Positive(caption, score) for all right pairs, then r.Add(image, caption, score) for all pairs
+//	byCaption, byImage := r.Results()
+//
+// As in the reference, of equal scores the image or caption with the greater number ranks first. The
+// order in which scores are added has no influence. NaN is worse than every number (in the reference,
+// better).
 //
 // It is not safe for concurrent use.
 type Ranking struct {
@@ -25,9 +29,9 @@ type Ranking struct {
 	before   struct{ images, captions []int32 }
 }
 
-// NewRanking ranks the images 0..images-1 and the captions 0..len(imageOf)-1, of which
-// caption c is right for image imageOf[c]. With -1 it is right for none: a candidate, but no
-// query. An image without captions is a candidate, but no query.
+// NewRanking ranks the images from 0 to images-1 and the captions from 0 to len(imageOf)-1. Caption c
+// is right for image imageOf[c]; -1 says for none. A caption that is right for none, and an image
+// without captions, are candidates and no queries.
 func NewRanking(images int, imageOf []int) *Ranking {
 	r := &Ranking{imageOf: imageOf, positive: make([]float32, len(imageOf)), best: make([]int, images)}
 	for c := range r.positive {
@@ -87,13 +91,14 @@ func (r *Ranking) TextRank(image int) int {
 	return int(r.before.captions[image]) + 1
 }
 
-// Results sums up all ranks: of image retrieval, which looks for a caption's image, and of
-// text retrieval, which looks for any of an image's captions. NaN without queries.
+// Results sums up all ranks: of image retrieval, which looks for a caption's image, and of text
+// retrieval, which looks for any of an image's captions. All are NaN without queries.
 func (r *Ranking) Results() (image, text Recall) {
 	return RecallOf(len(r.imageOf), r.ImageRank), RecallOf(len(r.best), r.TextRank)
 }
 
-// RecallOf sums up the ranks, from 1, of n queries; those of rank 0 are none.
+// RecallOf sums up the ranks of n queries, where 1 is the best. A query of rank 0 has no right answer
+// and is not counted. NaN where none is.
 func RecallOf(n int, rank func(query int) int) (sum Recall) {
 	queries := 0.0
 	for q := range n {

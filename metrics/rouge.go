@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// MaxWords is how many words of a text ROUGE reads, and every ROUGE-L: the time for a
-// common subsequence grows with the product of two lengths.
+// MaxWords is how many words of a text [ROUGE] and [CaptionROUGEL] read: the time for a common
+// subsequence grows with the product of two lengths.
 const MaxWords = 4096
 
 // OfficialSamples is how many samples the usual call of ROUGE-1.5.5 draws (its -r).
@@ -24,33 +24,35 @@ type ROUGEOptions struct {
 	// Samples of the bootstrap, which gives the intervals; 0 for none. The script's are
 	// [OfficialSamples].
 	Samples int
-	// Seed of the first sample; those that follow have the numbers that follow. The
-	// script's is 0.
+	// Seed of the first sample; the next have the next numbers. The script's is 0.
 	Seed int64
 	// WordNet, if not nil, has the irregular forms that are looked up before stemming.
 	// The script has those of WordNet 2.0.
 	WordNet *WordNet
 }
 
-// Estimate is a mean over texts with its 95 % confidence interval. As in the script,
-// the mean is that over the samples of the bootstrap. Without a bootstrap it is the
-// plain mean, and the interval is NaN; without texts all three are.
+// Estimate is a mean over texts with its 95 % confidence interval, from Low to High. As in the script,
+// the mean is that over the samples of the bootstrap. Without samples it is the plain mean, and the
+// interval is NaN. Without texts all three are NaN.
 type Estimate struct{ Mean, Low, High float64 }
 
-// ROUGEScore is one of ROUGE's scores.
+// ROUGEScore is one of ROUGE's scores. F weighs recall and precision alike; papers report it.
 type ROUGEScore struct{ Recall, Precision, F Estimate }
 
-// ROUGEScores are the scores of a corpus.
+// ROUGEScores are the scores of a corpus: of single words, of pairs of words, and of the longest
+// common subsequence.
 type ROUGEScores struct {
 	ROUGE1, ROUGE2, ROUGEL ROUGEScore
 	Cut                    int // texts of which only the first [MaxWords] words were read
 }
 
-// ROUGE scores N summaries with the N lists of their references as ROUGE-1.5.5 does:
-// Porter stems of ASCII words, the F-measure with equal weight of recall and precision,
-// ROUGE-L over sentences, scores rounded to five digits per text. The sentences of a
-// text are its lines. The bootstrap draws what the script draws (drand48 with the
-// sample's number as seed), so that all digits that it prints are equal.
+// ROUGE scores N summaries with the N lists of their references as ROUGE-1.5.5 does. The sentences of
+// a text are its lines: put a line break between them.
+//
+// Words are runs of ASCII letters and digits, those of more than three letters cut to their Porter
+// stem. ROUGE-L is over sentences. Scores are rounded to five digits per text. The bootstrap draws
+// what the script draws (drand48 with the sample's number as seed), so that all digits that it
+// prints are equal.
 //
 // Source: C.-Y. Lin, "ROUGE: a package for automatic evaluation of summaries", 2004.
 func ROUGE(hyps []string, refs [][]string, opt ROUGEOptions) ROUGEScores {

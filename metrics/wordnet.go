@@ -15,8 +15,9 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
-// WordNet is what scores use of a dictionary: which words are synonyms, and the base
-// forms of irregular ones. A nil WordNet knows no words.
+// WordNet is what scores use of a dictionary: which words are synonyms, and the base forms of
+// irregular ones ("went" is of "go"). [OpenWordNet] makes it. A nil WordNet knows no words. It does
+// not change: any number of goroutines may use it.
 type WordNet struct {
 	synsets map[string][]synset
 	bases   map[string][]string
@@ -32,17 +33,25 @@ var partsOfSpeech = []string{"adj", "adv", "noun", "verb"}
 // maxDictionaryLine bounds a line of the files, in bytes; WordNet's longest are below 2000.
 const maxDictionaryLine = 1 << 20
 
-// OpenWordNet reads a dictionary. A folder is that of WordNet's database (1.6 to 3.1):
-// index.noun, index.verb, index.adj and index.adv have the synonyms, noun.exc,
-// verb.exc, adj.exc and adv.exc the irregular forms; what is absent is not known. A
-// file has a group of synonyms a line, with white space between, in lower case; a word
-// may stand in several groups.
+// OpenWordNet reads a dictionary, from one of two:
+//
+//   - the folder "dict" of WordNet's database (1.6 to 3.1): index.noun, index.verb, index.adj and
+//     index.adv have the synonyms, noun.exc, verb.exc, adj.exc and adv.exc the irregular forms;
+//     what is absent is not known;
+//   - a text file with a group of synonyms a line, in lower case, with white space between ("big
+//     large"); a word may stand in several groups.
+//
+// Errors are [*FileError].
 func OpenWordNet(path string) (*WordNet, error) {
 	w := &WordNet{synsets: map[string][]synset{}, bases: map[string][]string{}}
-	if info, err := os.Stat(path); err != nil {
-		return nil, fmt.Errorf("open WordNet: %w", err)
-	} else if !info.IsDir() {
-		return w, readFile(path, w.readGroups)
+	if info, err := os.Stat(path); err == nil && !info.IsDir() {
+		if err := readFile(path, w.readGroups); err != nil {
+			return nil, err
+		}
+		return w, nil
+	}
+	if err := infile.Folder(path); err != nil {
+		return nil, err
 	}
 	found := false
 	for pos, name := range partsOfSpeech {
@@ -57,7 +66,7 @@ func OpenWordNet(path string) (*WordNet, error) {
 		}
 	}
 	if !found {
-		return nil, fmt.Errorf("%s: holds neither index.noun nor any other file of WordNet; name the folder \"dict\" of its database", path)
+		return nil, &FileError{File: path, Problem: "holds neither index.noun nor any other file of WordNet", Remedy: `name the folder "dict" of its database`}
 	}
 	return w, nil
 }
@@ -72,8 +81,8 @@ func readFile(path string, read func(r io.Reader, file string) error) error {
 }
 
 // eachLine calls use for the fields of every line that has some and does not begin
-// with a space, as the lines of WordNet's licence do.
-func eachLine(r io.Reader, file string, use func(fields []string) error) error {
+// with a space, as the lines of WordNet's licence do. It adds file and line to what use finds wrong.
+func eachLine(r io.Reader, file string, use func(fields []string) *FileError) error {
 	lines := bufio.NewScanner(r)
 	lines.Buffer(nil, maxDictionaryLine)
 	n := 0
@@ -84,32 +93,39 @@ func eachLine(r io.Reader, file string, use func(fields []string) error) error {
 			continue
 		}
 		if err := use(fields); err != nil {
-			return fmt.Errorf("%s:%d: %w", file, n, err)
+			err.File, err.Line = file, n
+			return err
 		}
 	}
-	if errors.Is(lines.Err(), bufio.ErrTooLong) {
-		return fmt.Errorf("%s:%d: the line is longer than %d bytes; name a dictionary in WordNet's form", file, n+1, maxDictionaryLine)
+	switch err := lines.Err(); {
+	case err == nil:
+		return nil
+	case errors.Is(err, bufio.ErrTooLong):
+		return &FileError{File: file, Line: n + 1, Problem: fmt.Sprintf("the line is longer than %d bytes", maxDictionaryLine), Remedy: "name a dictionary in WordNet's form"}
+	case errors.As(err, new(*FileError)):
+		return err
+	default:
+		return &FileError{File: file, Line: n + 1, Problem: "cannot be read on: " + err.Error(), Err: err}
 	}
-	return lines.Err()
 }
 
 // readIndex reads an index file: word, part of speech, number of synsets, number of
 // pointers, pointers, two numbers, and the places of the synsets.
 func (w *WordNet) readIndex(r io.Reader, file string, pos int) error {
-	return eachLine(r, file, func(fields []string) error {
+	return eachLine(r, file, func(fields []string) *FileError {
 		const remedy = "give an index file of WordNet's database"
 		if len(fields) < 4 {
-			return fmt.Errorf("%d fields instead of a word, its part of speech and its synsets; %s", len(fields), remedy)
+			return &FileError{Problem: fmt.Sprintf("%d fields instead of a word, its part of speech and its synsets", len(fields)), Remedy: remedy}
 		}
 		n, err := strconv.Atoi(fields[2])
 		if err != nil || n < 1 || n > len(fields)-3 {
-			return fmt.Errorf("%q is not the number of synsets that the line has; %s", fields[2], remedy)
+			return &FileError{Problem: fmt.Sprintf("%q is not the number of synsets that the line has", fields[2]), Remedy: remedy}
 		}
 		sets := make([]synset, n)
 		for i, place := range fields[len(fields)-n:] {
 			p, err := strconv.ParseUint(place, 10, 27)
 			if err != nil {
-				return fmt.Errorf("%q is not the place of a synset; %s", place, remedy)
+				return &FileError{Problem: fmt.Sprintf("%q is not the place of a synset", place), Remedy: remedy}
 			}
 			sets[i] = synset(pos)<<27 | synset(p)
 		}
@@ -121,9 +137,9 @@ func (w *WordNet) readIndex(r io.Reader, file string, pos int) error {
 
 // readExceptions reads an .exc file: an irregular form and its bases.
 func (w *WordNet) readExceptions(r io.Reader, file string) error {
-	return eachLine(r, file, func(fields []string) error {
+	return eachLine(r, file, func(fields []string) *FileError {
 		if len(fields) < 2 {
-			return fmt.Errorf("the form %q has no base; give an .exc file of WordNet's database", fields[0])
+			return &FileError{Problem: fmt.Sprintf("the form %q has no base", fields[0]), Remedy: "give an .exc file of WordNet's database"}
 		}
 		// In front of the bases from earlier files; see partsOfSpeech.
 		w.bases[fields[0]] = slices.Concat(fields[1:], w.bases[fields[0]])
@@ -134,7 +150,7 @@ func (w *WordNet) readExceptions(r io.Reader, file string) error {
 // readGroups reads a file of synonyms.
 func (w *WordNet) readGroups(r io.Reader, file string) error {
 	group := synset(0)
-	return eachLine(r, file, func(fields []string) error {
+	return eachLine(r, file, func(fields []string) *FileError {
 		for _, word := range fields {
 			w.synsets[word] = append(w.synsets[word], group)
 		}
@@ -167,7 +183,8 @@ func (w *WordNet) senses(word string) []synset {
 	return sets
 }
 
-// Synonyms says whether two words in lower case, or base forms of them, share a meaning.
+// Synonyms says whether two words in lower case, or base forms of them, share a meaning: "large"
+// and "big", "cars" and "automobile".
 func (w *WordNet) Synonyms(a, b string) bool {
 	of := w.senses(b)
 	return slices.ContainsFunc(w.senses(a), func(s synset) bool { return slices.Contains(of, s) })

@@ -10,9 +10,9 @@ import (
 	"github.com/unimo-go/unimo/internal/base/pytext"
 )
 
-// BasicTokens splits a text into lower-case words without accents and single
-// punctuation marks and CJK characters, as the reference's BasicTokenizer does before
-// its BLEU. Control characters and U+FFFD, so also bytes that are not UTF-8, are dropped.
+// BasicTokens splits a text into lower-case words without accents, punctuation marks and CJK
+// characters, as BERT's BasicTokenizer does: "It's 5 €." gives it ' s 5 € and a dot. Control
+// characters and U+FFFD are dropped, and so are bytes that are not UTF-8.
 func BasicTokens(text string) []string {
 	var clean strings.Builder
 	for _, r := range text {
@@ -120,8 +120,9 @@ func firstWords(words []string, n int) ([]string, bool) {
 	return slices.Clip(words[:n]), true
 }
 
-// Distinct is the share of different n-grams among all n-grams of the texts, words
-// being what white space separates; 1 <= n <= 4. It is NaN where no text has n words.
+// Distinct is the share of different n-grams among all n-grams of the texts: how varied they are. n
+// is from 1 to 4, otherwise it panics. Words are what white space separates. NaN where no text has n
+// words.
 //
 // Source: J. Li et al., "A diversity-promoting objective function for neural
 // conversation models", NAACL 2016.
@@ -140,7 +141,7 @@ func Distinct(hyps []string, n int) float64 {
 	return float64(len(different)) / float64(all)
 }
 
-// AverageLength is the mean number of words of the texts, NaN for none.
+// AverageLength is the mean number of words of the texts, which white space separates; NaN for none.
 func AverageLength(hyps []string) float64 {
 	n := 0
 	for _, h := range hyps {
