@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -21,6 +22,11 @@ import (
 type result struct {
 	code           int
 	stdout, stderr string
+}
+
+// runArgs runs a command line under ctx.
+func runArgs(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
+	return newApp(args, stdin, stdout, stderr).run(ctx)
 }
 
 func call(t *testing.T, stdin string, args ...string) result {

@@ -63,11 +63,6 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	return supervise(a.stderr, signals, a.saving.Load, a.run)
 }
 
-// runArgs runs a command line under ctx.
-func runArgs(ctx context.Context, args []string, stdin io.Reader, stdout, stderr io.Writer) int {
-	return newApp(args, stdin, stdout, stderr).run(ctx)
-}
-
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args}
 }

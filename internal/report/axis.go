@@ -65,27 +65,6 @@ func integerTicks(lo, hi float64) []plot.Tick {
 	return ticks
 }
 
-// logTicks marks powers of ten on an axis of decimal logarithms or, on one that
-// holds less than two of them, numbers in between.
-func logTicks(lo, hi float64) []plot.Tick {
-	if hi-lo < 2 {
-		var ticks []plot.Tick
-		from, to := math.Pow(10, lo), math.Pow(10, hi)
-		for _, t := range linearTicks(from, to) {
-			if t.Value > 0 {
-				ticks = append(ticks, plot.Tick{Value: math.Log10(t.Value), Label: t.Label})
-			}
-		}
-		return ticks
-	}
-	step := math.Max(1, math.Ceil((hi-lo)/maxTicks))
-	var ticks []plot.Tick
-	for k := math.Ceil(lo/step) * step; k <= hi && len(ticks) < 2*maxTicks; k += step {
-		ticks = append(ticks, plot.Tick{Value: k, Label: strconv.FormatFloat(math.Pow(10, k), 'g', 3, 64)})
-	}
-	return ticks
-}
-
 // niceStep is the smallest of 1, 2 and 5 times a power of ten that is at least
 // as wide as asked for.
 func niceStep(width float64) float64 {

@@ -71,7 +71,7 @@ func sample() Run {
 			{Title: "Loss", XLabel: "step", YLabel: "cross-entropy", Series: append(Smoothed("training", x, loss, 50), Series{Name: "held-out", X: evalX, Y: evalLoss, Points: true})},
 			{Title: "Accuracy", XLabel: "step", YLabel: "accuracy", Series: []Series{{Name: "held-out", X: evalX, Y: accuracy, Points: true}}},
 			{Title: "Learning rate", XLabel: "step", YLabel: "rate", Series: []Series{{Name: "", X: x, Y: rate}}},
-			{Title: "Gradient norm", XLabel: "step", YLabel: "norm", LogY: true, Series: Smoothed("before clipping", x, loss, 80)},
+			{Title: "Gradient norm", XLabel: "step", YLabel: "norm", Series: Smoothed("before clipping", x, loss, 80)},
 		},
 		Confusion: &Confusion{Labels: []string{"negative", "positive"}, Counts: [][]int{{957, 43}, {30, 970}}},
 		Scatter:   &Scatter{gold, predicted},
@@ -132,7 +132,7 @@ func TestWriteShowsEveryPart(t *testing.T) {
 		"95.7 %", "97.0 %", "96.3 %", // recalls, accuracy
 		"hardly ever friendly", "91.3 %", `class="best"`, "warmup_proportion",
 		"✓ right one first", "✗ right one in place 2", "✗ right one not among these", "-1.500", `<li class="shown hit">`,
-		"One point could not be drawn", "1000 of 1500 examples", "1 of 3 captions found their picture first. All are shown.", "only the first 100 of 300 pictures", "mistakes of 73", "norm (logarithmic)",
+		"One point could not be drawn", "1000 of 1500 examples", "1 of 3 captions found their picture first. All are shown.", "only the first 100 of 300 pictures", "mistakes of 73",
 	} {
 		if !strings.Contains(html, want) {
 			t.Errorf("the page lacks %q", want)
@@ -264,17 +264,17 @@ func FuzzTextIsEscaped(f *testing.F) {
 // Whatever numbers come, plots are drawn without a panic and without NaN or Inf
 // in them.
 func FuzzCurve(f *testing.F) {
-	f.Add(0.0, 0.0, 0.0, true)
-	f.Add(1e-300, 5e99, -1e100, false)
-	f.Add(math.Inf(1), math.NaN(), 3.0, true)
-	f.Add(1e9, 1e9+1e-7, 1e9, false)
-	f.Add(0.3, 0.1, 0.7, true)
-	f.Add(math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, false)
-	f.Fuzz(func(t *testing.T, a, b, c float64, logY bool) {
+	f.Add(0.0, 0.0, 0.0)
+	f.Add(1e-300, 5e99, -1e100)
+	f.Add(math.Inf(1), math.NaN(), 3.0)
+	f.Add(1e9, 1e9+1e-7, 1e9)
+	f.Add(0.3, 0.1, 0.7)
+	f.Add(math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64)
+	f.Fuzz(func(t *testing.T, a, b, c float64) {
 		y := []float64{a, b, c, a + b, a * c, b - c}
 		r := Run{
 			Title:   "numbers",
-			Curves:  []Curve{{Title: "one", LogY: logY, Series: Smoothed("s", y, slices.Clone(y), 2)}, {Title: "two", LogY: logY, Series: []Series{{X: []float64{a}, Y: []float64{b}}}}},
+			Curves:  []Curve{{Title: "one", Series: Smoothed("s", y, slices.Clone(y), 2)}, {Title: "two", Series: []Series{{X: []float64{a}, Y: []float64{b}}}}},
 			Scatter: &Scatter{y, []float64{c, b, a, c, b, a}},
 			Metrics: []Metric{{"a", a, ""}}, Mistakes: []Mistake{{Probability: c}},
 		}
@@ -393,28 +393,21 @@ func TestThinKeepsExtremes(t *testing.T) {
 func TestTicks(t *testing.T) {
 	for _, c := range []struct {
 		lo, hi float64
-		log    bool
 		want   string
 	}{
-		{0, 1, false, "0 0.2 0.4 0.6 0.8 1.0"},
-		{0.48, 0.97, false, "0.5 0.6 0.7 0.8 0.9"},
-		{0, 3000, false, "0 1000 2000 3000"},
-		{-1, 1, false, "-1.0 -0.5 0 0.5 1.0"},
-		{0, 1e-3, false, "0 0.0002 0.0004 0.0006 0.0008 0.0010"},
-		{0, 4.2e7, false, "0 1e+07 2e+07 3e+07 4e+07"},
-		{-3, 2, true, "0.001 0.01 0.1 1 10 100"},
-		{math.Log10(0.5), math.Log10(2.1), true, "0.5 1.0 1.5 2.0"},
+		{0, 1, "0 0.2 0.4 0.6 0.8 1.0"},
+		{0.48, 0.97, "0.5 0.6 0.7 0.8 0.9"},
+		{0, 3000, "0 1000 2000 3000"},
+		{-1, 1, "-1.0 -0.5 0 0.5 1.0"},
+		{0, 1e-3, "0 0.0002 0.0004 0.0006 0.0008 0.0010"},
+		{0, 4.2e7, "0 1e+07 2e+07 3e+07 4e+07"},
 	} {
-		ticks := linearTicks(c.lo, c.hi)
-		if c.log {
-			ticks = logTicks(c.lo, c.hi)
-		}
 		var labels []string
-		for _, tick := range ticks {
+		for _, tick := range linearTicks(c.lo, c.hi) {
 			labels = append(labels, tick.Label)
 		}
 		if got := strings.Join(labels, " "); got != c.want {
-			t.Errorf("ticks of %g to %g (log %t) are %q, want %q", c.lo, c.hi, c.log, got, c.want)
+			t.Errorf("ticks of %g to %g are %q, want %q", c.lo, c.hi, got, c.want)
 		}
 	}
 }

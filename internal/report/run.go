@@ -42,9 +42,6 @@ type Curve struct {
 	Title          string
 	XLabel, YLabel string
 	Series         []Series
-	// LogY draws y on a logarithmic axis; values that are not positive are left
-	// out as if they were not finite.
-	LogY bool
 	// Low and High bound the axis of y where values cannot lie outside, as shares cannot; both 0
 	// for no bounds.
 	Low, High float64

@@ -34,17 +34,13 @@ func drawable(v float64) bool { return math.Abs(v) <= largest } // false for NaN
 type point struct{ x, y float64 }
 
 // points returns what of a series can be drawn and how many points cannot.
-func points(s Series, logY bool) (out []point, skipped int) {
+func points(s Series) (out []point, skipped int) {
 	for i, x := range s.X {
-		y := s.Y[i]
-		if logY {
-			y = math.Log10(y) // NaN or -Inf where y is not positive
-		}
-		if !drawable(x) || !drawable(y) {
+		if y := s.Y[i]; drawable(x) && drawable(y) {
+			out = append(out, point{x, y})
+		} else {
 			skipped++
-			continue
 		}
-		out = append(out, point{x, y})
 	}
 	return out, skipped
 }

@@ -56,14 +56,11 @@ func paleColor(i int) color.NRGBA   { return color.NRGBA{0x01, 0x04, uint8(i), 0
 func drawCurve(c Curve) (svg template.HTML, skipped int, err error) {
 	p := newPlot()
 	p.Y.Tick.Marker = plot.TickerFunc(linearTicks)
-	if c.LogY {
-		p.Y.Tick.Marker = plot.TickerFunc(logTicks)
-	}
 	xs, ys := empty, empty
 	drawn := false
 	colors := colorsOf(c.Series)
 	for i, s := range c.Series {
-		pts, n := points(s, c.LogY)
+		pts, n := points(s)
 		skipped += n
 		if len(pts) == 0 {
 			continue
@@ -89,11 +86,7 @@ func drawCurve(c Curve) (svg template.HTML, skipped int, err error) {
 			xs = extent{xs.min - 0.5, xs.max + 0.5}
 		}
 	}
-	ys = ys.padded(0.05)
-	if !c.LogY {
-		ys = ys.within(c.Low, c.High)
-	}
-	setRange(p, xs.padded(0.01), ys)
+	setRange(p, xs.padded(0.01), ys.padded(0.05).within(c.Low, c.High))
 	svg, err = render(p, plotWidth, plotHeight)
 	return svg, skipped, err
 }
@@ -145,7 +138,7 @@ const maxDots = 1000
 // drawScatter returns the plot of predicted over gold values with the diagonal
 // on which they agree.
 func drawScatter(s Scatter) (svg template.HTML, skipped int, err error) {
-	pts, skipped := points(Series{X: s.Gold, Y: s.Predicted}, false)
+	pts, skipped := points(Series{X: s.Gold, Y: s.Predicted})
 	if len(pts) == 0 {
 		return "", skipped, nil
 	}

@@ -168,9 +168,6 @@ func viewCurve(c Curve) (figureView, error) {
 		return figureView{}, err
 	}
 	f := figureView{Title: c.Title, XLabel: c.XLabel, YLabel: c.YLabel, SVG: svg, Notes: notes(c.Note, skipped)}
-	if c.LogY && f.YLabel != "" {
-		f.YLabel += " (logarithmic)"
-	}
 	colors := colorsOf(c.Series)
 	for i, s := range c.Series {
 		if s.Faint {
@@ -192,7 +189,7 @@ func viewCurve(c Curve) (figureView, error) {
 func singles(c Curve) []singleView {
 	var list []singleView
 	for _, s := range c.Series {
-		pts, skipped := points(s, false)
+		pts, skipped := points(s)
 		switch {
 		case skipped > 0 || len(pts) > 1:
 			return nil

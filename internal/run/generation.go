@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/report"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
@@ -91,12 +93,12 @@ func (s *GenerationSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	return firstUnmet(
-		condition{s.MaxSrcLen >= 3, "max_src_len", s.MaxSrcLen, "3 or more"},
-		condition{s.MaxTgtLen >= 3, "max_tgt_len", s.MaxTgtLen, "3 or more"},
-		condition{s.LabelSmooth >= 0 && s.LabelSmooth < 1, "label_smooth", s.LabelSmooth, "0 or more and less than 1"},
-		condition{s.DecodeExamples >= 0, "decode_examples", s.DecodeExamples, "0 or more"},
-		condition{s.DecodeMemory >= 1, "decode_memory", s.DecodeMemory, "1 or more"},
+	return cmp.Or(
+		settings.Want(s.MaxSrcLen >= 3, "max_src_len", s.MaxSrcLen, "3 or more"),
+		settings.Want(s.MaxTgtLen >= 3, "max_tgt_len", s.MaxTgtLen, "3 or more"),
+		settings.Want(s.LabelSmooth >= 0 && s.LabelSmooth < 1, "label_smooth", s.LabelSmooth, "0 or more and less than 1"),
+		settings.Want(s.DecodeExamples >= 0, "decode_examples", s.DecodeExamples, "0 or more"),
+		settings.Want(s.DecodeMemory >= 1, "decode_memory", s.DecodeMemory, "1 or more"),
 	)
 }
 

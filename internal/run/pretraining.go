@@ -3,7 +3,6 @@ package run
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -251,11 +250,7 @@ func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.
 	}
 	l.about = []string{fmt.Sprintf("%d samples held out to measure on", l.devLen)}
 	if j.spec != nil {
-		raw, err := json.MarshalIndent(j.spec, "", "  ")
-		if err != nil {
-			return nil, fmt.Errorf("encode %s: %w", regions.SpecFile, err)
-		}
-		l.files = map[string][]byte{regions.SpecFile: append(raw, '\n')}
+		l.files = map[string][]byte{regions.SpecFile: j.spec.File()}
 	}
 	return l, nil
 }

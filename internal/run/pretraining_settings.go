@@ -1,9 +1,11 @@
 package run
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/model"
 
 	"github.com/unimo-go/unimo/internal/dataset/batches"
@@ -103,40 +105,34 @@ func (s *PretrainingSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	share := func(key string, v float64) condition { return condition{v >= 0 && v <= 1, key, v, "0 to 1"} }
-	conditions := []condition{
-		{s.MaxSteps >= 1, "max_steps", s.MaxSteps, "1 or more: a stream has no end"},
-		{s.Epochs == 1, "epochs", s.Epochs, "1: max_steps says how long pre-training goes on"},
-		{!s.InTokens, "in_tokens", s.InTokens, "false: a batch is of so many samples"},
-		{s.MaxTextLen >= batches.MinSeqLen, "max_text_len", s.MaxTextLen, fmt.Sprintf("%d or more", batches.MinSeqLen)},
-		{s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)},
-		{s.ShuffleBuffer >= 1, "shuffle_buffer", s.ShuffleBuffer, "1 or more"},
-		{s.Workers >= 1, "workers", s.Workers, "1 or more"},
-		{s.HeldOutShare >= 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "0 or more, and less than 1"},
-		{s.HeldOut >= 1, "held_out", s.HeldOut, "1 or more"},
-		{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
-		{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
-		{s.MaxWords >= 1, "max_words", s.MaxWords, "1 or more"},
-		{s.ContrastSize >= 1, "contrast_size", s.ContrastSize, "1 or more"},
-		{s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"},
+	share := func(key string, v float64) error { return settings.Want(v >= 0 && v <= 1, key, v, "0 to 1") }
+	atLeast0 := func(key string, v float64) error { return settings.Want(v >= 0 && v < 1e6, key, v, "0 or more") }
+	err := cmp.Or(
+		settings.Want(s.MaxSteps >= 1, "max_steps", s.MaxSteps, "1 or more: a stream has no end"),
+		settings.Want(s.Epochs == 1, "epochs", s.Epochs, "1: max_steps says how long pre-training goes on"),
+		settings.Want(!s.InTokens, "in_tokens", s.InTokens, "false: a batch is of so many samples"),
+		settings.Want(s.MaxTextLen >= batches.MinSeqLen, "max_text_len", s.MaxTextLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
+		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
+		settings.Want(s.ShuffleBuffer >= 1, "shuffle_buffer", s.ShuffleBuffer, "1 or more"),
+		settings.Want(s.Workers >= 1, "workers", s.Workers, "1 or more"),
+		settings.Want(s.HeldOutShare >= 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "0 or more, and less than 1"),
+		settings.Want(s.HeldOut >= 1, "held_out", s.HeldOut, "1 or more"),
+		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
+		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),
+		settings.Want(s.MaxWords >= 1, "max_words", s.MaxWords, "1 or more"),
+		settings.Want(s.ContrastSize >= 1, "contrast_size", s.ContrastSize, "1 or more"),
+		settings.Want(s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"),
 		share("mask_share", s.MaskShare), share("phrase_share", s.PhraseShare), share("seq2seq_share", s.Seq2SeqShare),
 		share("fragment_share", s.FragmentShare), share("region_share", s.RegionShare), share("region_overlap", s.RegionOverlap),
 		share("sentence_share", s.SentenceShare),
-	}
-	for _, n := range []struct {
-		key   string
-		value float64
-	}{
-		{"ratio_text", s.RatioText}, {"ratio_images", s.RatioImages}, {"ratio_pairs", s.RatioPairs},
-		{"masked_lm_weight", s.MaskedLMWeight}, {"seq2seq_weight", s.Seq2SeqWeight}, {"region_feature_weight", s.RegionFeatureWeight},
-		{"region_class_weight", s.RegionClassWeight}, {"pair_masked_lm_weight", s.PairMaskedLMWeight}, {"pair_seq2seq_weight", s.PairSeq2SeqWeight},
-		{"pair_region_feature_weight", s.PairRegionFeatureWeight}, {"pair_region_class_weight", s.PairRegionClassWeight}, {"rewrite_weight", s.RewriteWeight}, {"contrast_weight", s.ContrastWeight},
-		{"positives", float64(s.Positives)}, {"negatives", float64(s.Negatives)}, {"batch_negatives", float64(s.BatchNegatives)},
-		{"retrieved_images", float64(s.RetrievedImages)}, {"retrieved_texts", float64(s.RetrievedTexts)},
-	} {
-		conditions = append(conditions, condition{n.value >= 0 && n.value < 1e6, n.key, n.value, "0 or more"})
-	}
-	if err := firstUnmet(conditions...); err != nil {
+		atLeast0("ratio_text", s.RatioText), atLeast0("ratio_images", s.RatioImages), atLeast0("ratio_pairs", s.RatioPairs),
+		atLeast0("masked_lm_weight", s.MaskedLMWeight), atLeast0("seq2seq_weight", s.Seq2SeqWeight), atLeast0("region_feature_weight", s.RegionFeatureWeight),
+		atLeast0("region_class_weight", s.RegionClassWeight), atLeast0("pair_masked_lm_weight", s.PairMaskedLMWeight), atLeast0("pair_seq2seq_weight", s.PairSeq2SeqWeight),
+		atLeast0("pair_region_feature_weight", s.PairRegionFeatureWeight), atLeast0("pair_region_class_weight", s.PairRegionClassWeight), atLeast0("rewrite_weight", s.RewriteWeight),
+		atLeast0("contrast_weight", s.ContrastWeight), atLeast0("positives", float64(s.Positives)), atLeast0("negatives", float64(s.Negatives)),
+		atLeast0("batch_negatives", float64(s.BatchNegatives)), atLeast0("retrieved_images", float64(s.RetrievedImages)), atLeast0("retrieved_texts", float64(s.RetrievedTexts)),
+	)
+	if err != nil {
 		return err
 	}
 	if s.RatioText+s.RatioImages+s.RatioPairs == 0 {
@@ -209,9 +205,9 @@ func (s *PretrainingSettings) head(_ *Preset, cfg model.Config) (model.Config, e
 		}
 		cfg.ImageEmbeddingSize = x.Dim()
 	}
-	return cfg, firstUnmet(
-		condition{s.MaxTextLen <= cfg.MaxTokens(), "max_text_len", s.MaxTextLen, fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())},
-		condition{s.MaxSeqLen <= cfg.MaxTokens(), "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())},
+	return cfg, cmp.Or(
+		settings.Want(s.MaxTextLen <= cfg.MaxTokens(), "max_text_len", s.MaxTextLen, fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())),
+		settings.Want(s.MaxSeqLen <= cfg.MaxTokens(), "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())),
 	)
 }
 

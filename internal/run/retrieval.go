@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/binary"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"iter"
@@ -16,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/model"
 
 	"github.com/unimo-go/unimo/internal/report"
@@ -97,21 +97,21 @@ func (s *RetrievalSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	err := firstUnmet(
-		condition{s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)},
-		condition{s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"},
-		condition{s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"},
-		condition{s.Negatives >= 2, "negatives", s.Negatives, "2 or more"},
-		condition{s.Margin >= 0 && s.Margin <= 1, "margin", s.Margin, "0 to 1"},
-		condition{s.ScaleCircle > 0 && s.ScaleCircle < 1e6, "scale_circle", s.ScaleCircle, "more than 0"},
-		condition{s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"},
-		condition{s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"},
-		condition{s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"},
-		condition{s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, "0 to epochs"},
-		condition{s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"},
-		condition{s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"},
-		condition{s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"},
-		condition{s.EvalCandidates >= 0, "eval_candidates", s.EvalCandidates, "0 or more"},
+	err := cmp.Or(
+		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
+		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
+		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),
+		settings.Want(s.Negatives >= 2, "negatives", s.Negatives, "2 or more"),
+		settings.Want(s.Margin >= 0 && s.Margin <= 1, "margin", s.Margin, "0 to 1"),
+		settings.Want(s.ScaleCircle > 0 && s.ScaleCircle < 1e6, "scale_circle", s.ScaleCircle, "more than 0"),
+		settings.Want(s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"),
+		settings.Want(s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"),
+		settings.Want(s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"),
+		settings.Want(s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, "0 to epochs"),
+		settings.Want(s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"),
+		settings.Want(s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"),
+		settings.Want(s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"),
+		settings.Want(s.EvalCandidates >= 0, "eval_candidates", s.EvalCandidates, "0 or more"),
 	)
 	if err != nil {
 		return err
@@ -247,11 +247,7 @@ func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Conf
 	l.devLen, l.about = len(l.devSet.Texts), j.about(log)
 	l.line = func(i int) int { return j.train.Captions[i].Line }
 	if j.spec != nil {
-		raw, err := json.MarshalIndent(j.spec, "", "  ")
-		if err != nil {
-			return nil, fmt.Errorf("encode %s: %w", regions.SpecFile, err)
-		}
-		l.files = map[string][]byte{regions.SpecFile: append(raw, '\n')}
+		l.files = map[string][]byte{regions.SpecFile: j.spec.File()}
 	}
 	return l, nil
 }

@@ -158,31 +158,10 @@ func (c *CommonSettings) validate() error {
 	if err := c.Config.Validate(); err != nil {
 		return err
 	}
-	if c.VocabSize < 1 {
-		return fmt.Errorf("vocab_size is %d, want 1 or more", c.VocabSize)
-	}
-	if c.EvalBatchSize < 1 {
-		return fmt.Errorf("eval_batch_size is %d, want 1 or more", c.EvalBatchSize)
-	}
-	return nil
-}
-
-// condition is what a setting must fulfil.
-type condition struct {
-	ok   bool
-	key  string
-	got  any
-	want string
-}
-
-// firstUnmet returns an error that names the first condition that is not met.
-func firstUnmet(conditions ...condition) error {
-	for _, c := range conditions {
-		if !c.ok {
-			return fmt.Errorf("%s is %v, want %s", c.key, c.got, c.want)
-		}
-	}
-	return nil
+	return cmp.Or(
+		settings.Want(c.VocabSize >= 1, "vocab_size", c.VocabSize, "1 or more"),
+		settings.Want(c.EvalBatchSize >= 1, "eval_batch_size", c.EvalBatchSize, "1 or more"),
+	)
 }
 
 // Validate implements [Settings].
@@ -190,13 +169,14 @@ func (s *ClassificationSettings) Validate() error {
 	if err := s.validate(); err != nil {
 		return err
 	}
-	if s.MaxSeqLen < batches.MinSeqLen {
-		return fmt.Errorf("max_seq_len is %d, want %d or more", s.MaxSeqLen, batches.MinSeqLen)
+	err := cmp.Or(
+		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
+		settings.Want(s.DevShare >= 0 && s.DevShare < 1, "dev_share", s.DevShare, "0 or more and less than 1"),
+	)
+	if err != nil {
+		return err
 	}
-	if !(s.DevShare >= 0 && s.DevShare < 1) {
-		return fmt.Errorf("dev_share is %v, want 0 or more and less than 1", s.DevShare)
-	}
-	_, err := labelled.ParseColumns(s.Columns)
+	_, err = labelled.ParseColumns(s.Columns)
 	return err
 }
 

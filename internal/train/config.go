@@ -1,8 +1,9 @@
 package train
 
 import (
-	"fmt"
+	"cmp"
 
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 )
 
@@ -48,35 +49,29 @@ var Free = []string{"snapshot_steps", "snapshot_minutes", "max_minutes", "log_st
 
 // Validate returns an error that names the first impossible value.
 func (c Config) Validate() error {
-	for _, check := range []struct {
-		ok   bool
-		key  string
-		got  any
-		want string
-	}{
-		{c.Epochs >= 1, "epochs", c.Epochs, "1 or more"},
-		{c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 or more"},
-		{c.BatchSize >= 1, "batch_size", c.BatchSize, "1 or more"},
-		{c.GradientAccumulation >= 1, "gradient_accumulation", c.GradientAccumulation, "1 or more"},
-		{c.LearningRate >= 0 && c.LearningRate < 100, "learning_rate", c.LearningRate, "0 or more and less than 100"},
-		{c.WarmupProportion >= 0 && c.WarmupProportion <= 1, "warmup_proportion", c.WarmupProportion, "0 to 1"},
-		{c.WeightDecay >= 0 && c.WeightDecay < 100, "weight_decay", c.WeightDecay, "0 or more and less than 100"},
-		{c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "0 or more and less than 1"},
-		{c.Beta2 >= 0 && c.Beta2 < 1, "beta2", c.Beta2, "0 or more and less than 1"},
-		{c.Epsilon > 0 && c.Epsilon < 1, "epsilon", c.Epsilon, "more than 0 and less than 1"},
-		{c.ClipNorm >= 0, "clip_norm", c.ClipNorm, "0 or more"},
-		{c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "0 or more"},
-		{c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "0 or more"},
-		{c.SnapshotSteps >= 0, "snapshot_steps", c.SnapshotSteps, "0 or more"},
-		{c.SnapshotMinutes >= 0 && c.SnapshotMinutes <= maxMinutes, "snapshot_minutes", c.SnapshotMinutes, "0 or more"},
-		{c.MaxMinutes >= 0 && c.MaxMinutes <= maxMinutes, "max_minutes", c.MaxMinutes, "0 or more"},
-		{c.LogSteps >= 1, "log_steps", c.LogSteps, "1 or more"},
-	} {
-		if !check.ok {
-			return fmt.Errorf("%s is %v, want %s", check.key, check.got, check.want)
-		}
+	err := cmp.Or(
+		settings.Want(c.Epochs >= 1, "epochs", c.Epochs, "1 or more"),
+		settings.Want(c.MaxSteps >= 0, "max_steps", c.MaxSteps, "0 or more"),
+		settings.Want(c.BatchSize >= 1, "batch_size", c.BatchSize, "1 or more"),
+		settings.Want(c.GradientAccumulation >= 1, "gradient_accumulation", c.GradientAccumulation, "1 or more"),
+		settings.Want(c.LearningRate >= 0 && c.LearningRate < 100, "learning_rate", c.LearningRate, "0 or more and less than 100"),
+		settings.Want(c.WarmupProportion >= 0 && c.WarmupProportion <= 1, "warmup_proportion", c.WarmupProportion, "0 to 1"),
+		settings.Want(c.WeightDecay >= 0 && c.WeightDecay < 100, "weight_decay", c.WeightDecay, "0 or more and less than 100"),
+		settings.Want(c.Beta1 >= 0 && c.Beta1 < 1, "beta1", c.Beta1, "0 or more and less than 1"),
+		settings.Want(c.Beta2 >= 0 && c.Beta2 < 1, "beta2", c.Beta2, "0 or more and less than 1"),
+		settings.Want(c.Epsilon > 0 && c.Epsilon < 1, "epsilon", c.Epsilon, "more than 0 and less than 1"),
+		settings.Want(c.ClipNorm >= 0, "clip_norm", c.ClipNorm, "0 or more"),
+		settings.Want(c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "0 or more"),
+		settings.Want(c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "0 or more"),
+		settings.Want(c.SnapshotSteps >= 0, "snapshot_steps", c.SnapshotSteps, "0 or more"),
+		settings.Want(c.SnapshotMinutes >= 0 && c.SnapshotMinutes <= maxMinutes, "snapshot_minutes", c.SnapshotMinutes, "0 or more"),
+		settings.Want(c.MaxMinutes >= 0 && c.MaxMinutes <= maxMinutes, "max_minutes", c.MaxMinutes, "0 or more"),
+		settings.Want(c.LogSteps >= 1, "log_steps", c.LogSteps, "1 or more"),
+	)
+	if err != nil {
+		return err
 	}
-	_, err := optim.NewSchedule(c.LRScheduler, c.LearningRate, 0, 1, 1)
+	_, err = optim.NewSchedule(c.LRScheduler, c.LearningRate, 0, 1, 1)
 	return err
 }
 

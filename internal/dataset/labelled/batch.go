@@ -12,7 +12,6 @@ type Batch struct {
 	Offsets   []int32   // [B+1], Offsets[0] = 0, Offsets[B] = T
 	Classes   []int32   // [B], -1 without
 	Scores    []float32 // [B], NaN without
-	Records   []int     // [B], the records' numbers
 }
 
 // Pack fills the batch with the records of the given numbers, in that order. The
@@ -23,7 +22,6 @@ func (b *Batch) Pack(records []Record, idx []int) {
 	b.Tokens, b.Positions = b.Tokens[:0], b.Positions[:0]
 	b.Offsets = append(b.Offsets[:0], 0)
 	b.Classes, b.Scores = b.Classes[:0], b.Scores[:0]
-	b.Records = append(b.Records[:0], idx...)
 	for _, i := range idx {
 		r := &records[i]
 		b.Tokens = append(b.Tokens, r.Tokens...)
@@ -37,4 +35,4 @@ func (b *Batch) Pack(records []Record, idx []int) {
 }
 
 // Len is B, the number of sequences.
-func (b *Batch) Len() int { return len(b.Records) }
+func (b *Batch) Len() int { return len(b.Classes) }

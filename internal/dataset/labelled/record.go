@@ -10,13 +10,11 @@ import (
 
 // Record is an example as the model reads it.
 type Record struct {
-	Tokens   []int32 // [CLS] a [SEP], and b [SEP] for each further text
-	SegmentB int     // index of the first token of b, len(Tokens) without one
-	Class    int     // -1 without label and in regression
-	Score    float32 // NaN without label and in classification
-	ID       string  // the example's, "" without
-	Index    int     // place among the examples, from 0
-	Line     int     // the file's line, from 1
+	Tokens []int32 // [CLS] a [SEP], and b [SEP] for each further text
+	Class  int     // -1 without label and in regression
+	Score  float32 // NaN without label and in classification
+	ID     string  // the example's, "" without
+	Line   int     // the file's line, from 1
 }
 
 // Encoder makes records of examples.
@@ -64,19 +62,14 @@ func (e *Encoder) encode(buf []int32, x Example) (r Record, truncated bool) {
 	var whole [2]int
 	kept := append(whole[:0], lengths...)
 	truncate(kept, e.MaxLen-1-len(lengths))
-	from, to, segmentB := 1, 1, 0
+	from, to := 1, 1
 	for i, n := range lengths {
 		copy(tokens[to:], tokens[from:from+kept[i]])
 		from, to = from+n+1, to+kept[i]+1
 		tokens[to-1] = t.SEP()
-		if i == 0 {
-			segmentB = to
-		}
 		truncated = truncated || kept[i] < n
 	}
-	return Record{
-		Tokens: tokens[:to], SegmentB: segmentB, Class: x.Class, Score: float32(x.Score), ID: x.ID, Line: x.Line,
-	}, truncated
+	return Record{Tokens: tokens[:to], Class: x.Class, Score: float32(x.Score), ID: x.ID, Line: x.Line}, truncated
 }
 
 // EncodeAll encodes all examples in order and counts those that were cut.
@@ -87,7 +80,6 @@ func (e *Encoder) EncodeAll(examples []Example) (records []Record, truncated int
 		r, cut := e.encode(buf, x)
 		buf = r.Tokens
 		r.Tokens = slices.Clone(r.Tokens)
-		r.Index = i
 		records[i] = r
 		if cut {
 			truncated++

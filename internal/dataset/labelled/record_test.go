@@ -34,27 +34,26 @@ func TestEncode(t *testing.T) {
 		textA, textB string
 		maxLen       int
 		want         []int32
-		segmentB     int
 		truncated    bool
 	}{
-		{"single", "ab", "", 9, []int32{0, a, b, 2}, 4, false},
-		{"single fits exactly", "ab", "", 4, []int32{0, a, b, 2}, 4, false},
-		{"single cut", "abc", "", 4, []int32{0, a, b, 2}, 4, true},
-		{"empty", "", "", 9, []int32{0, 2}, 2, false},
-		{"pair", "ab", "c", 9, []int32{0, a, b, 2, c, 2}, 4, false},
-		{"pair fits exactly", "ab", "c", 6, []int32{0, a, b, 2, c, 2}, 4, false},
-		{"longer first text gives way", "aab", "c", 6, []int32{0, a, a, 2, c, 2}, 4, true},
-		{"longer second text gives way", "a", "bbc", 6, []int32{0, a, 2, b, b, 2}, 3, true},
-		{"second text gives way in a tie", "aa", "bb", 6, []int32{0, a, a, 2, b, 2}, 4, true},
-		{"empty first text", "", "bc", 9, []int32{0, 2, b, c, 2}, 2, false},
-		{"empty second text is a single text with its room", "abc", "", 5, []int32{0, a, b, c, 2}, 5, false},
-		{"no room", "ab", "c", 3, []int32{0, 2, 2}, 2, true},
+		{"single", "ab", "", 9, []int32{0, a, b, 2}, false},
+		{"single fits exactly", "ab", "", 4, []int32{0, a, b, 2}, false},
+		{"single cut", "abc", "", 4, []int32{0, a, b, 2}, true},
+		{"empty", "", "", 9, []int32{0, 2}, false},
+		{"pair", "ab", "c", 9, []int32{0, a, b, 2, c, 2}, false},
+		{"pair fits exactly", "ab", "c", 6, []int32{0, a, b, 2, c, 2}, false},
+		{"longer first text gives way", "aab", "c", 6, []int32{0, a, a, 2, c, 2}, true},
+		{"longer second text gives way", "a", "bbc", 6, []int32{0, a, 2, b, b, 2}, true},
+		{"second text gives way in a tie", "aa", "bb", 6, []int32{0, a, a, 2, b, 2}, true},
+		{"empty first text", "", "bc", 9, []int32{0, 2, b, c, 2}, false},
+		{"empty second text is a single text with its room", "abc", "", 5, []int32{0, a, b, c, 2}, false},
+		{"no room", "ab", "c", 3, []int32{0, 2, 2}, true},
 	} {
 		t.Run(x.name, func(t *testing.T) {
 			e := Encoder{Tokenizer: byteTokenizer{}, MaxLen: x.maxLen}
 			r, truncated := e.Encode(Example{TextA: x.textA, TextB: x.textB, Class: 1, Score: 2.5, ID: "q", Line: 7})
-			if !slices.Equal(r.Tokens, x.want) || r.SegmentB != x.segmentB || truncated != x.truncated {
-				t.Errorf("got %v, segment b at %d, truncated %v", r.Tokens, r.SegmentB, truncated)
+			if !slices.Equal(r.Tokens, x.want) || truncated != x.truncated {
+				t.Errorf("got %v, truncated %v", r.Tokens, truncated)
 			}
 			if r.Class != 1 || r.Score != 2.5 || r.ID != "q" || r.Line != 7 {
 				t.Errorf("got %+v", r)
@@ -72,7 +71,7 @@ func TestEncodeAll(t *testing.T) {
 	}
 	for i, x := range examples {
 		alone, _ := e.Encode(x)
-		if !slices.Equal(records[i].Tokens, alone.Tokens) || records[i].Index != i || records[i].SegmentB != alone.SegmentB {
+		if !slices.Equal(records[i].Tokens, alone.Tokens) {
 			t.Errorf("record %d is %+v, alone %+v", i, records[i], alone)
 		}
 	}
@@ -134,7 +133,7 @@ func TestPack(t *testing.T) {
 	b.Pack(records, []int{1, 2})
 	if !slices.Equal(b.Tokens, []int32{0, 2, 0, 8, 9, 2}) || !slices.Equal(b.Positions, []int32{2, 3, 2, 3, 4, 5}) ||
 		!slices.Equal(b.Offsets, []int32{0, 2, 6}) || !slices.Equal(b.Classes, []int32{-1, 0}) ||
-		b.Scores[0] != 4.5 || b.Scores[1] == b.Scores[1] || !slices.Equal(b.Records, []int{1, 2}) || b.Len() != 2 {
+		b.Scores[0] != 4.5 || b.Scores[1] == b.Scores[1] || b.Len() != 2 {
 		t.Errorf("got %+v", b)
 	}
 	if n := testing.AllocsPerRun(10, func() { b.Pack(records, []int{2, 0}) }); n > 0 {
@@ -161,7 +160,7 @@ func TestEncodeReadsNoMoreThanItKeeps(t *testing.T) {
 		n := rapid.IntRange(batches.MinSeqLen, 20).Draw(t, "most")
 		got, cut := (&Encoder{Tokenizer: byteTokenizer{}, MaxLen: n}).Encode(x)
 		want, wantCut := (&Encoder{Tokenizer: wholeTokenizer{}, MaxLen: n}).Encode(x)
-		if !slices.Equal(got.Tokens, want.Tokens) || got.SegmentB != want.SegmentB || cut != wantCut {
+		if !slices.Equal(got.Tokens, want.Tokens) || cut != wantCut {
 			t.Fatalf("%v, cut: %v; want %v, %v", got, cut, want, wantCut)
 		}
 	})

@@ -52,7 +52,7 @@ const maxScans = 100
 
 const pngMagic = "\x89PNG\r\n\x1a\n"
 
-// IsPicture says whether a file's name ends like that of a picture which [Open] reads.
+// IsPicture says whether a file's name ends like that of a picture which [VisitFile] reads.
 func IsPicture(name string) bool {
 	switch strings.ToLower(filepath.Ext(name)) {
 	case ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".gif", ".webp":
@@ -61,14 +61,8 @@ func IsPicture(name string) bool {
 	return false
 }
 
-// Open reads the picture in a regular file, or in one that a link leads to. Every error
-// names the file. See [Decode].
-func Open(path string, l Limits) (p *Picture, err error) {
-	err = VisitFile(path, l, func(decoded *Picture) { p = decoded })
-	return p, err
-}
-
-// VisitFile is [Visit] for the picture in a regular file. Every error names the file.
+// VisitFile is [Visit] for the picture in a regular file, or in one that a link leads to.
+// Every error names the file.
 func VisitFile(path string, l Limits, use func(*Picture)) error {
 	raw, err := ReadFile(path, l)
 	if err == nil {
@@ -82,12 +76,6 @@ func VisitFile(path string, l Limits, use func(*Picture)) error {
 // ReadFile reads a regular file of no more bytes than a picture may have.
 func ReadFile(path string, l Limits) ([]byte, error) {
 	return infile.Read(path, l.orDefault().MaxBytes)
-}
-
-// Decode returns the picture that [Visit] gives.
-func Decode(raw []byte, l Limits) (p *Picture, err error) {
-	err = Visit(raw, l, func(decoded *Picture) { p = decoded })
-	return p, err
 }
 
 // Visit reads a JPEG, PNG, GIF (its first frame) or WebP picture, whatever its file is

@@ -154,7 +154,7 @@ func TestColours(t *testing.T) {
 		{"lossy webp with alpha", file(t, "alpha.webp"), []color.NRGBA{red, white, half, blue}, 4},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			p, err := Decode(c.raw, Limits{})
+			p, err := decode(c.raw, Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -192,7 +192,7 @@ func TestOrientation(t *testing.T) {
 	} {
 		for _, order := range []binary.AppendByteOrder{binary.LittleEndian, binary.BigEndian} {
 			raw := slices.Concat(plain[:pngHeaderEnd], chunk("eXIf", exif(order, uint16(orientation))), plain[pngHeaderEnd:])
-			p, err := Decode(raw, Limits{})
+			p, err := decode(raw, Limits{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -216,10 +216,10 @@ func TestOrientation(t *testing.T) {
 	}
 	turned := insert(jpegFile(t, opaque), markerAPP1, append([]byte("Exif\x00\x00"), exif(binary.BigEndian, 6)...))
 	turned = insert(turned, markerAPP1, []byte("http://ns.adobe.com/xap/1.0/\x00<x:xmpmeta/>"))
-	if p, err := Decode(turned, Limits{}); err != nil || p.Width != 8 || p.Height != 16 {
+	if p, err := decode(turned, Limits{}); err != nil || p.Width != 8 || p.Height != 16 {
 		t.Errorf("turned JPEG: %v, %v", p, err)
 	}
-	p, err := Decode(file(t, "turned.webp"), Limits{})
+	p, err := decode(file(t, "turned.webp"), Limits{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -267,7 +267,7 @@ func TestRefused(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			var before, after runtime.MemStats
 			runtime.ReadMemStats(&before)
-			p, err := Decode(c.raw, c.limit)
+			p, err := decode(c.raw, c.limit)
 			runtime.ReadMemStats(&after)
 			if err == nil {
 				t.Fatalf("%d x %d accepted", p.Width, p.Height)
@@ -302,7 +302,7 @@ func TestCutOff(t *testing.T) {
 		{"webp with alpha", file(t, "alpha.webp"), 1},
 	} {
 		for n := range c.raw {
-			_, err := Decode(c.raw[:n], Limits{})
+			_, err := decode(c.raw[:n], Limits{})
 			if err == nil && n < len(c.raw)-c.spare {
 				t.Errorf("%s: %d of %d bytes accepted", c.name, n, len(c.raw))
 			}
@@ -320,12 +320,12 @@ func TestOpen(t *testing.T) {
 		return path
 	}
 	good := save("good.txt", pngFile(t, image.NewGray(image.Rect(0, 0, 1, 1)))) // the name does not matter
-	if p, err := Open(good, Limits{}); err != nil || p.Width != 1 || p.Height != 1 {
+	if p, err := open(good, Limits{}); err != nil || p.Width != 1 || p.Height != 1 {
 		t.Errorf("%v, %v", p, err)
 	}
 	link, dangling := filepath.Join(dir, "link.png"), filepath.Join(dir, "dangling.png")
 	if os.Symlink(good, link) == nil && os.Symlink(filepath.Join(dir, "gone"), dangling) == nil {
-		if _, err := Open(link, Limits{}); err != nil {
+		if _, err := open(link, Limits{}); err != nil {
 			t.Error(err)
 		}
 		wantError(t, dangling, "dangling.png")
@@ -334,7 +334,7 @@ func TestOpen(t *testing.T) {
 	wantError(t, dir, "is a folder")
 	wantError(t, save("text.jpg", []byte("hello")), "hello")
 	wantError(t, save("empty.jpg", nil), "empty file")
-	if _, err := Open(good, Limits{MaxBytes: 5}); err == nil || !strings.Contains(err.Error(), good) || !strings.Contains(err.Error(), "larger than 5 bytes") {
+	if _, err := open(good, Limits{MaxBytes: 5}); err == nil || !strings.Contains(err.Error(), good) || !strings.Contains(err.Error(), "larger than 5 bytes") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -342,7 +342,7 @@ func TestOpen(t *testing.T) {
 // wantError opens a path whose error must name it and contain a text.
 func wantError(t *testing.T, path, text string) {
 	t.Helper()
-	if _, err := Open(path, Limits{}); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), text) {
+	if _, err := open(path, Limits{}); err == nil || !strings.Contains(err.Error(), path) || !strings.Contains(err.Error(), text) {
 		t.Errorf("%s: error %v, want one with %q", path, err, text)
 	}
 }
@@ -362,7 +362,7 @@ func TestPhotographs(t *testing.T) {
 		t.Fatalf("the folder of photographs has none: %v", err)
 	}
 	for _, name := range names[:min(len(names), 200)] {
-		p, err := Open(name, Limits{})
+		p, err := open(name, Limits{})
 		if err != nil {
 			t.Error(err)
 			continue
@@ -374,6 +374,18 @@ func TestPhotographs(t *testing.T) {
 }
 
 // FuzzDecode asks that decoding returns, and that what it accepts is consistent.
+// decode returns the picture that Visit gives.
+func decode(raw []byte, l Limits) (p *Picture, err error) {
+	err = Visit(raw, l, func(decoded *Picture) { p = decoded })
+	return p, err
+}
+
+// open returns the picture that VisitFile gives.
+func open(path string, l Limits) (p *Picture, err error) {
+	err = VisitFile(path, l, func(decoded *Picture) { p = decoded })
+	return p, err
+}
+
 func FuzzDecode(f *testing.F) {
 	m := image.NewNRGBA(image.Rect(0, 0, 16, 16))
 	quarters(m, red, clear, shade, blue)
@@ -393,7 +405,7 @@ func FuzzDecode(f *testing.F) {
 	}
 	l := Limits{MaxPixels: 1 << 16, MaxBytes: 1 << 16}
 	f.Fuzz(func(t *testing.T, raw []byte) {
-		p, err := Decode(raw, l)
+		p, err := decode(raw, l)
 		if err != nil {
 			return
 		}
@@ -434,7 +446,7 @@ func TestJPEGOfOtherKinds(t *testing.T) {
 		m := image.NewNRGBA(image.Rect(0, 0, 16, 16))
 		raw := jpegFile(t, m)
 		raw[bytes.Index(raw, []byte{0xff, 0xc0})+2+c.at] = c.value
-		_, err := Decode(raw, Limits{})
+		_, err := decode(raw, Limits{})
 		if !errors.Is(err, errUnread) || !strings.Contains(err.Error(), c.want) || strings.Contains(err.Error(), "again or") || !strings.Contains(err.Error(), "plain (baseline)") {
 			t.Errorf("%s: error %v, want %q and what to do", name, err, c.want)
 		}

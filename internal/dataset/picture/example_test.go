@@ -21,18 +21,19 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	p, err := picture.Open(path, picture.Limits{}) // the default limits
+	var small, augmented *picture.Picture
+	err = picture.VisitFile(path, picture.Limits{}, func(p *picture.Picture) { // the default limits
+		fmt.Println(p.Width, p.Height)
+		small = p.Resize(2, 1)
+		augmented, _ = p.Augment(picture.Augmentation{MinArea: 0.5, Flip: true}, 7, 2, 1)
+	})
 	if err != nil {
 		log.Fatal(err)
 	}
-	small := p.Resize(2, 1)
-	fmt.Println(p.Width, p.Height, small.Pix)
-
-	augmented, _ := p.Augment(picture.Augmentation{MinArea: 0.5, Flip: true}, 7, 2, 1)
-	fmt.Println(augmented.Pix)
+	fmt.Println(small.Pix, augmented.Pix)
 	// Output:
-	// 20 10 [200 0 0 200 0 0]
-	// [200 0 0 200 0 0]
+	// 20 10
+	// [200 0 0 200 0 0] [200 0 0 200 0 0]
 }
 
 func writeRed(path string) error {

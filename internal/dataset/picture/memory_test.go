@@ -83,7 +83,7 @@ func TestLongSides(t *testing.T) {
 		binary.BigEndian.PutUint32(header[4:], size[0])
 		binary.BigEndian.PutUint32(header[8:], size[1])
 		binary.BigEndian.PutUint32(raw[29:], crc32.ChecksumIEEE(header))
-		if _, err := Decode(raw, Limits{}); err == nil || !strings.Contains(err.Error(), "a side of more than 65535") {
+		if _, err := decode(raw, Limits{}); err == nil || !strings.Contains(err.Error(), "a side of more than 65535") {
 			t.Errorf("%v: error %v", size, err)
 		}
 	}

@@ -34,7 +34,7 @@ func TestPNGRoundTrip(t *testing.T) {
 		if err := p.WritePNG(&file); err != nil {
 			t.Fatal(err)
 		}
-		if got, err := Decode(file.Bytes(), Limits{}); err != nil || !equal(got, p) {
+		if got, err := decode(file.Bytes(), Limits{}); err != nil || !equal(got, p) {
 			t.Fatalf("%v, %v; want %v", got, err, p)
 		}
 	})
@@ -260,13 +260,13 @@ func BenchmarkPhotograph(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	p, err := Decode(raw, Limits{})
+	p, err := decode(raw, Limits{})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Run("decode", func(b *testing.B) {
 		for b.Loop() {
-			if _, err := Decode(raw, Limits{}); err != nil {
+			if _, err := decode(raw, Limits{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 
-	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
@@ -44,13 +43,13 @@ func ReadSpec(dir string) (Spec, error) {
 	return s, nil
 }
 
-// WriteSpec writes the spec into a folder.
-func WriteSpec(dir string, s Spec) error {
+// File returns the content of a [SpecFile].
+func (s Spec) File() []byte {
 	raw, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		return err
+		panic(err) // texts and whole numbers
 	}
-	return atomicfile.WriteBytes(filepath.Join(dir, SpecFile), append(raw, '\n'))
+	return append(raw, '\n')
 }
 
 // Extractor computes the regions of a picture. It may be used from several goroutines.

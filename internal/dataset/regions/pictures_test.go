@@ -210,9 +210,7 @@ func TestSpecs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := WriteSpec(dir, x.Spec()); err != nil {
-		t.Fatal(err)
-	}
+	save(t, filepath.Join(dir, SpecFile), x.Spec().File())
 	if s, err := ReadSpec(dir); err != nil || s != x.Spec() || s.ImageSize != 128 {
 		t.Errorf("%+v %v", s, err)
 	}

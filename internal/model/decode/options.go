@@ -1,9 +1,11 @@
 package decode
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -30,26 +32,16 @@ var Default = Options{BeamSize: 5, LengthPenalty: 0.6, MaxLength: 128, Temperatu
 // configuration cfg.
 func (o Options) Validate(cfg model.Config) error {
 	finite := func(x float64) bool { return !math.IsNaN(x) && !math.IsInf(x, 0) }
-	for _, check := range []struct {
-		ok   bool
-		key  string
-		got  any
-		want string
-	}{
-		{o.BeamSize >= 1 && o.BeamSize < cfg.VocabSize, "beam_size", o.BeamSize, fmt.Sprintf("1 to %d, one less than the vocabulary", cfg.VocabSize-1)},
-		{o.LengthPenalty >= 0 && o.LengthPenalty < 100, "length_penalty", o.LengthPenalty, "0 or more and less than 100"},
-		{o.MaxLength >= 1 && o.MaxLength <= cfg.MaxTokens(), "max_out_len", o.MaxLength, fmt.Sprintf("1 to %d, the model's positions", cfg.MaxTokens())},
-		{o.MinLength >= 0 && o.MinLength <= o.MaxLength, "min_out_len", o.MinLength, fmt.Sprintf("0 to %d (max_out_len)", o.MaxLength)},
-		{o.Temperature > 0 && finite(o.Temperature), "temperature", o.Temperature, "more than 0"},
-		{o.TopK >= 0, "top_k", o.TopK, "0 or more"},
-		{o.TopP > 0 && o.TopP <= 1, "top_p", o.TopP, "more than 0 and at most 1"},
-		{o.MaxMemory >= 1, "max_memory", o.MaxMemory, "1 or more"},
-	} {
-		if !check.ok {
-			return fmt.Errorf("%s is %v, want %s", check.key, check.got, check.want)
-		}
-	}
-	return nil
+	return cmp.Or(
+		settings.Want(o.BeamSize >= 1 && o.BeamSize < cfg.VocabSize, "beam_size", o.BeamSize, fmt.Sprintf("1 to %d, one less than the vocabulary", cfg.VocabSize-1)),
+		settings.Want(o.LengthPenalty >= 0 && o.LengthPenalty < 100, "length_penalty", o.LengthPenalty, "0 or more and less than 100"),
+		settings.Want(o.MaxLength >= 1 && o.MaxLength <= cfg.MaxTokens(), "max_out_len", o.MaxLength, fmt.Sprintf("1 to %d, the model's positions", cfg.MaxTokens())),
+		settings.Want(o.MinLength >= 0 && o.MinLength <= o.MaxLength, "min_out_len", o.MinLength, fmt.Sprintf("0 to %d (max_out_len)", o.MaxLength)),
+		settings.Want(o.Temperature > 0 && finite(o.Temperature), "temperature", o.Temperature, "more than 0"),
+		settings.Want(o.TopK >= 0, "top_k", o.TopK, "0 or more"),
+		settings.Want(o.TopP > 0 && o.TopP <= 1, "top_p", o.TopP, "more than 0 and at most 1"),
+		settings.Want(o.MaxMemory >= 1, "max_memory", o.MaxMemory, "1 or more"),
+	)
 }
 
 // beams is how many hypotheses of a source there may be.
