@@ -52,6 +52,7 @@ var (
 	docLink      = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
 	docOwnPath   = regexp.MustCompile(`(?:^|[\s"'(=])(?:\./)?((?:internal|docs|cmd|bench|examples|findings|tokenizer|checkpoint|metrics)/[A-Za-z0-9_./*-]+)`)
 	docWords     = regexp.MustCompile(`^(?:Package|Command) \w+ |[\[\]]|:$`)
+	docPublic    = regexp.MustCompile(`\b(?:unimo|tokenizer|checkpoint|metrics)\.[A-Z]\w*`)
 	docUppercase = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
 )
 
@@ -182,6 +183,13 @@ func (d *docs) problems(page, text string, record bool) (found []string) {
 			continue
 		}
 		if inFence {
+			if !record && fence == "go" {
+				for _, m := range docPublic.FindAllStringSubmatch(line, -1) {
+					if !d.names[m[0]] {
+						say("there is no %s", m[0])
+					}
+				}
+			}
 			if record || fence != "" && fence != "sh" && fence != "console" {
 				continue
 			}
@@ -559,6 +567,7 @@ func TestDocumentsChecker(t *testing.T) {
 		{"`train.Nothing` is it.", "the sources have no train.Nothing"},
 		{"`nopackage.Nothing` is it.", "the sources have no nopackage.Nothing"},
 		{"It is in docs/nowhere.md.", "there is no docs/nowhere.md"},
+		{"```go\nm, err := unimo.Opens(path)\n```", "there is no unimo.Opens"},
 		{"See [it](docs/nowhere.md).", "leads nowhere"},
 		{"See [it](README.md#no-such-heading).", "no heading"},
 		{"A `span\nthat goes on`", "goes on in the next line"},
