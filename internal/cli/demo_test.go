@@ -4,45 +4,68 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/demo"
 )
 
-// A part of the demo, made small, goes on to its last line, and again in the folder that it left.
-func TestDemoPart(t *testing.T) {
-	whole := demoParts[0]
-	t.Cleanup(func() { demoParts[0] = whole })
-	part := whole
-	if part.preset != run.Opinions {
-		t.Fatalf("the first part is %s", part.name)
+// smallParts makes the demo's parts small, for a test.
+func smallParts(t *testing.T) {
+	whole := demoParts
+	t.Cleanup(func() { demoParts = whole })
+	demoParts = demo.Parts()
+	for i := range demoParts {
+		p := &demoParts[i]
+		p.Sizes = demo.Sizes{Train: 400, Dev: 20, HeldOut: 20}
+		p.Settings = append(slices.Clone(p.Settings), "vocab_size=400", "num_hidden_layers=1", "hidden_size=32", "num_attention_heads=2", "max_steps=2")
 	}
-	part.set = append(part.set, "vocab_size=300", "num_hidden_layers=1", "hidden_size=32", "num_attention_heads=2", "max_steps=2")
-	part.write = func(dir string) error {
-		trainSet, heldOut := synth.Opinions(demoSeed, 80, 20)
-		for name, opinions := range map[string][]synth.Opinion{"train.tsv": trainSet[20:], "dev.tsv": trainSet[:20], "held-out.tsv": heldOut} {
-			var file bytes.Buffer
-			if err := synth.WriteTSV(&file, opinions); err != nil {
-				return err
-			}
-			if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o666); err != nil {
-				return err
-			}
-		}
-		return nil
-	}
-	demoParts[0] = part
+}
+
+// Without a name the short part alone runs. It goes on to its last line, and again in the folder that
+// it left.
+func TestDemoIsShort(t *testing.T) {
+	smallParts(t)
 	out := filepath.Join(t.TempDir(), "demo")
 	for range 2 {
-		r := must(t, "demo", part.name, "--out", out)
-		page := filepath.Join(out, part.name, "report.html")
-		if got := r.stdout; !strings.Contains(got, "accuracy") || !strings.Contains(got, page) || !strings.Contains(got, "unimo finetune sst-2") {
-			t.Errorf("the demo says\n%s", got)
+		r := must(t, "demo", "--out", out)
+		short := demoParts[0]
+		page := filepath.Join(out, short.Name, "report.html")
+		for _, want := range []string{"recall@1", "0.0500  chance", "unimo finetune flickr8k", "unimo demo " + demoParts[1].Name, "pretraining", "all of them"} {
+			if !strings.Contains(r.stdout, want) {
+				t.Errorf("the demo lacks %q:\n%s", want, r.stdout)
+			}
 		}
-		if raw, err := os.ReadFile(page); err != nil || !bytes.Contains(raw, []byte("Synthetic data")) {
-			t.Errorf("the page: %v, %d bytes", err, len(raw))
+		if !strings.HasSuffix(r.stdout, page+"\n") {
+			t.Errorf("the demo does not end with its page:\n%s", r.stdout)
 		}
+		if lines := strings.Split(strings.TrimSpace(r.stderr), "\n"); !strings.HasPrefix(lines[len(lines)-1], "done in ") {
+			t.Errorf("the last line is %q", lines[len(lines)-1])
+		}
+		raw, err := os.ReadFile(page)
+		if err != nil || !bytes.Contains(raw, []byte("Synthetic data")) || bytes.Count(raw, []byte("<img")) < 10 || !bytes.Contains(raw, []byte("recall@1 by chance")) {
+			t.Errorf("the page: %v, %d bytes, %d pictures", err, len(raw), bytes.Count(raw, []byte("<img")))
+		}
+	}
+	if parts, err := os.ReadDir(out); err != nil || len(parts) != 1 {
+		t.Errorf("the folder holds %v, %v", parts, err)
+	}
+}
+
+// A named part runs; the seed is that of training alone.
+func TestDemoPart(t *testing.T) {
+	smallParts(t)
+	out := filepath.Join(t.TempDir(), "demo")
+	r := must(t, "demo", "opinions", "--out", out, "--seed", "3", "--json")
+	if got := numbers(t, strings.TrimSuffix(strings.TrimPrefix(r.stdout, `{"opinions":`), "}\n")); got["examples"] != 20 {
+		t.Errorf("the scores are %s", r.stdout)
+	}
+	raw, err := os.ReadFile(filepath.Join(out, "opinions", "run", "run.json"))
+	if err != nil || !strings.Contains(string(raw), `"seed": 3`) {
+		t.Errorf("run.json: %v\n%s", err, raw)
+	}
+	if r := call(t, "", "demo", "opinion"); r.code != exitUsage || !strings.Contains(r.stderr, "opinions") {
+		t.Errorf("a part misspelt: exit code %d, %s", r.code, r.stderr)
 	}
 }

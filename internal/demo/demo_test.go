@@ -1,0 +1,117 @@
+package demo
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// watcher is told how a part goes on, and calls stage with each stage's name.
+type watcher struct{ stage func(name string) }
+
+func (w watcher) Stage(name string)                        { w.stage(name) }
+func (watcher) Tick(done, total int)                       {}
+func (watcher) Step(train.StepEvent)                       {}
+func (watcher) Evaluating(done, total int)                 {}
+func (watcher) Evaluated(int, train.Evaluation, bool)      {}
+func (watcher) Saved(int)                                  {}
+func (w watcher) watch(*run.Preset) (run.Observer, func()) { return w, func() {} }
+
+// small makes a part small enough for a test.
+func small(p Part) Part {
+	p.Sizes = Sizes{Train: 500, Dev: 20, HeldOut: 20}
+	p.Settings = append(slices.Clone(p.Settings), "vocab_size=400", "num_hidden_layers=1", "hidden_size=16", "num_attention_heads=2", "max_steps=4", "eval_steps=4")
+	if p.Tuning != nil {
+		p.Settings = append(p.Settings, "held_out=20", "shuffle_buffer=50")
+		p.Tuning = append(slices.Clone(p.Tuning), "num_hidden_layers=1", "hidden_size=16", "num_attention_heads=2", "max_steps=3", "eval_steps=3")
+	}
+	return p
+}
+
+func runPart(t *testing.T, ctx context.Context, p Part, dir string, w watcher) (Outcome, error) {
+	t.Helper()
+	return p.Run(ctx, Options{Dir: dir, Version: map[string]string{"unimo": "test"}, Log: slog.New(slog.DiscardHandler), Watch: w.watch})
+}
+
+// Every part goes on to its end and leaves scores and a page that says that its data are invented.
+func TestParts(t *testing.T) {
+	for _, p := range Parts() {
+		t.Run(p.Name, func(t *testing.T) {
+			dir := filepath.Join(t.TempDir(), p.Name)
+			out, err := runPart(t, t.Context(), small(p), dir, watcher{func(string) {}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if p.Tuning != nil {
+				if want := []string{"image_recall@1", "image_recall@1_alone", "masked_accuracy", "text_recall@1", "text_recall@1_alone"}; !slices.Equal(slices.Sorted(maps.Keys(out.Scores)), want) {
+					t.Errorf("the scores are %v", out.Scores)
+				}
+			} else if len(out.Results) != 1 || out.Scores["examples"] == 0 {
+				t.Errorf("the results are %v, the scores %v", out.Results, out.Scores)
+			}
+			if p.baselines != nil && len(out.Baselines) < 2 {
+				t.Errorf("the baselines are %v", out.Baselines)
+			}
+			if _, err := os.Stat(out.Model); out.Model != "" && err != nil {
+				t.Error(err)
+			}
+			page, err := os.ReadFile(out.Page)
+			if err != nil || !strings.Contains(string(page), "Synthetic data") {
+				t.Errorf("the page: %v, %d bytes", err, len(page))
+			}
+		})
+	}
+}
+
+// A part that is stopped, in training or when its model is scored, goes on and ends with the scores of one that was not.
+func TestStoppedPartGoesOn(t *testing.T) {
+	p := small(pictures)
+	want, err := runPart(t, t.Context(), p, filepath.Join(t.TempDir(), "whole"), watcher{func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, stage := range []string{"training", "scoring dev", "scoring what training never showed"} {
+		dir := filepath.Join(t.TempDir(), "stopped")
+		ctx, cancel := context.WithCancel(t.Context())
+		_, err := runPart(t, ctx, p, dir, watcher{func(name string) {
+			if name == stage {
+				cancel()
+			}
+		}})
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("stopped at %q: %v", stage, err)
+		}
+		got, err := runPart(t, t.Context(), p, dir, watcher{func(string) {}})
+		if err != nil || !maps.Equal(got.Scores, want.Scores) {
+			t.Errorf("stopped at %q, gone on with: %v, %v, want %v", stage, err, got.Scores, want.Scores)
+		}
+		cancel()
+	}
+}
+
+func TestChoose(t *testing.T) {
+	names := func(parts []Part) string {
+		all := Names(parts)
+		return strings.Join(all[:len(all)-1], " ")
+	}
+	for wanted, want := range map[string]string{
+		"": "pictures", "stories opinions": "opinions stories", "scenes scenes": "scenes", "all": names(Parts()), "stories all": names(Parts()),
+	} {
+		got, err := Choose(Parts(), strings.Fields(wanted))
+		if err != nil || names(got) != want {
+			t.Errorf("%q: %s, %v, want %s", wanted, names(got), err, want)
+		}
+	}
+	if _, err := Choose(Parts(), []string{"scene"}); err == nil || !strings.Contains(err.Error(), "scenes") {
+		t.Errorf("scene: %v, want an error that names scenes", err)
+	}
+}
