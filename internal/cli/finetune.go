@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"github.com/spf13/cobra"
@@ -132,22 +133,24 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
-	progress := a.newProgress()
-	defer progress.finish()
-	progress.trains(o.Preset)
-	defer a.saving.Store(false)
-	o.Observer = progress
+	began := time.Now()
+	watch, done := a.watch(o.Preset)
+	defer done()
+	o.Observer = watch
+	var summary *run.Summary
 	var err error
 	if len(grid) > 0 {
 		err = a.finetuneGrid(ctx, o, grid)
 	} else {
-		var summary *run.Summary
-		if summary, err = run.Finetune(ctx, o); err == nil {
-			progress.finish()
-			return a.printSummary(o, summary)
-		}
+		summary, err = run.Finetune(ctx, o)
 	}
-	progress.finish()
+	done()
+	if err == nil && summary != nil {
+		err = a.printSummary(o, summary)
+	}
+	if err == nil && (summary == nil || !summary.Complete) {
+		a.log.Info("done in " + span(time.Since(began)))
+	}
 	if errors.Is(err, context.Canceled) {
 		if train.HasSnapshot(o.Out) || len(grid) > 0 {
 			a.log.Info("saved; go on with: unimo resume " + shellQuote(o.Out))

@@ -11,7 +11,7 @@ import (
 )
 
 // progress shows how work goes on: a bar on a terminal; elsewhere, as in a file or under nohup, a
-// line a minute. Evaluations are lines on both. It implements run.Observer.
+// line a minute, the first of a stage soon. Evaluations are lines on both. It implements run.Observer.
 type progress struct {
 	app      *app
 	metric   string // that chooses the best model
@@ -29,8 +29,11 @@ type progress struct {
 	rate      float64   // tokens a second, smoothed
 }
 
-// everyMinute is how often a line is printed where no bar is shown.
-const everyMinute = time.Minute
+// Where no bar is shown, a line is printed so often, and the first one of a stage so soon.
+const (
+	everyMinute = time.Minute
+	firstLine   = 10 * time.Second
+)
 
 func (a *app) newProgress() *progress {
 	p := &progress{app: a, metric: "loss", onDev: "on dev", width: a.stderr.columns(), now: time.Now}
@@ -50,7 +53,7 @@ func (p *progress) trains(preset *run.Preset) {
 func (p *progress) begin(name string) {
 	p.finish()
 	p.stage, p.began, p.first = name, p.now(), 0
-	p.said = p.began
+	p.said = p.began.Add(firstLine - everyMinute)
 }
 
 // start begins a stage of total items, -1 if that is not known.
@@ -63,11 +66,17 @@ func (p *progress) draw(total int) {
 	if !p.app.stderr.terminal() {
 		return
 	}
-	p.bar = progressbar.NewOptions(total,
+	p.app.stderr.status("")
+	options := []progressbar.Option{
 		progressbar.OptionSetWriter(p.app.stderr.bar()), progressbar.OptionSetDescription(p.stage),
 		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowElapsedTimeOnFinish(),
-		progressbar.OptionSetWidth(p.barWidth()), progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetTheme(progressbar.ThemeASCII))
+		progressbar.OptionSetWidth(p.barWidth()), progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionClearOnFinish(),
+		progressbar.OptionSetTheme(progressbar.ThemeASCII),
+	}
+	if p.stage != stageTraining { // whose speed is in tokens
+		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString(""))
+	}
+	p.bar = progressbar.NewOptions(total, options...)
 }
 
 // Columns that the description with all its fields, the counts and a bar need, and
@@ -101,6 +110,7 @@ func (p *progress) finish() {
 		p.bar.Finish()
 		p.bar = nil
 	}
+	p.app.stderr.status("")
 	p.training = false
 }
 
@@ -111,6 +121,19 @@ func (p *progress) line(text func() string) {
 	}
 	p.said = p.now()
 	fmt.Fprintln(p.app.stderr, text())
+}
+
+// pace says how many items are done in a second; "" if nothing can be said.
+func (p *progress) pace(done int) string {
+	took := p.now().Sub(p.began).Seconds()
+	if done <= p.first || took <= 0 {
+		return ""
+	}
+	rate, digits := float64(done-p.first)/took, 0
+	if rate < 10 {
+		digits = 1
+	}
+	return fmt.Sprintf(", %.*f/s", digits, rate)
 }
 
 // left says how long the rest takes, if it goes on as it went; "" if nothing can be said.
@@ -142,6 +165,7 @@ func span(d time.Duration) string {
 // Stage implements run.Observer.
 func (p *progress) Stage(name string) {
 	p.begin(name)
+	p.app.stderr.status(name)
 	if name == stageTraining {
 		p.app.saving.Store(true)
 		p.estimated = false
@@ -163,7 +187,9 @@ func (p *progress) Tick(done, total int) {
 		}
 		return
 	}
-	p.line(func() string { return fmt.Sprintf("%s %d/%d%s", p.stage, done, total, p.left(done, total)) })
+	p.line(func() string {
+		return fmt.Sprintf("%s %d/%d%s%s", p.stage, done, total, p.pace(done), p.left(done, total))
+	})
 }
 
 // count begins a stage of unknown length, counted says how far it has come.
@@ -181,6 +207,7 @@ func (p *progress) counted(n int) {
 func (p *progress) Step(e train.StepEvent) {
 	if !p.training {
 		p.begin(stageTraining)
+		p.said = p.began
 		p.draw(e.Total)
 		p.training, p.first = true, e.Step // the first step also makes what later ones use again
 	}

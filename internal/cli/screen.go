@@ -72,6 +72,17 @@ func (s *screen) Write(p []byte) (int, error) {
 	return s.safe.Write(p)
 }
 
+// status shows on a terminal what is being done, in a line that the next text or bar takes; "" takes it away.
+func (s *screen) status(text string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !isTerminal(s.w) || text == "" && !s.barred {
+		return
+	}
+	s.barred = text != ""
+	io.WriteString(s.w, "\r\x1b[K"+printable.String(text))
+}
+
 // bar returns the writer for a progress bar, which redraws its line itself.
 func (s *screen) bar() io.Writer { return barWriter{s} }
 

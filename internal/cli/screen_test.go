@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -114,7 +115,7 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	}
 }
 
-// Where standard error is no terminal, a line a minute says how far the work is.
+// Where standard error is no terminal, a line a minute says how far the work is, and one soon after a stage begins.
 func TestALineAMinute(t *testing.T) {
 	for what, c := range map[string]struct {
 		tick func(p *progress, i int)
@@ -123,9 +124,9 @@ func TestALineAMinute(t *testing.T) {
 		"training": {func(p *progress, i int) {
 			p.Step(train.StepEvent{Step: i, Total: 1001, Loss: 0.3125, Tokens: 5030, Seconds: 10})
 		}, "about 2 h 50 min for 997 steps, without evaluations\nstep 7/1001, loss 0.3125, 503 tok/s, 2 h 50 min left\nstep 13/1001, loss 0.3125, 503 tok/s, 2 h 40 min left\n"},
-		"a stage":                   {func(p *progress, i int) { p.Tick(i, 1000) }, "scoring 6/1000, 2 h 50 min left\nscoring 12/1000, 2 h 40 min left\n"},
-		"a stage of unknown length": {func(p *progress, i int) { p.counted(i) }, "scoring: 6\nscoring: 12\n"},
-		"evaluating":                {func(p *progress, i int) { p.Evaluating(i, 1000) }, "evaluating 6/1000\nevaluating 12/1000\n"},
+		"a stage":                   {func(p *progress, i int) { p.Tick(i, 1000) }, "scoring 1/1000, 0.1/s, 2 h 50 min left\nscoring 7/1000, 0.1/s, 2 h 50 min left\n"},
+		"a stage of unknown length": {func(p *progress, i int) { p.counted(i) }, "scoring: 1\nscoring: 7\n"},
+		"evaluating":                {func(p *progress, i int) { p.Evaluating(i, 1000) }, "evaluating 1/1000\nevaluating 7/1000\n"},
 	} {
 		var stderr bytes.Buffer
 		p := newApp(nil, nil, &bytes.Buffer{}, &stderr).newProgress()
@@ -142,6 +143,39 @@ func TestALineAMinute(t *testing.T) {
 		if stderr.String() != c.want {
 			t.Errorf("%s: printed %q, want %q", what, stderr.String(), c.want)
 		}
+	}
+}
+
+// terminal is standard error where a person looks.
+type terminal struct{ bytes.Buffer }
+
+func (*terminal) isTerminal() bool { return true }
+
+// On a terminal a stage that is not counted is named while it lasts, and one that is has a bar with its speed.
+func TestStagesOnATerminal(t *testing.T) {
+	var screen terminal
+	p := newApp(nil, nil, &bytes.Buffer{}, &screen).newProgress()
+	p.Stage("writing the report")
+	p.Stage("scoring dev")
+	for i := range 3 {
+		p.Tick(i+1, 4)
+		time.Sleep(150 * time.Millisecond) // more than a bar waits before it is drawn again
+	}
+	p.finish()
+	got := screen.String()
+	if want := "\r\x1b[Kwriting the report\r\x1b[K\r\x1b[Kscoring dev\r\x1b[K"; !strings.HasPrefix(got, want) {
+		t.Errorf("printed %q, want first %q", got, want)
+	}
+	if bar := regexp.MustCompile(`scoring dev +\d+% .*/4, \d+ /s`); !bar.MatchString(got) {
+		t.Errorf("no bar with a speed in %q", got)
+	}
+	if !strings.HasSuffix(got, "\r\x1b[K") {
+		t.Errorf("the line of the bar is left: %q", got)
+	}
+	screen.Reset()
+	p.finish()
+	if screen.Len() > 0 {
+		t.Errorf("nothing was shown, but %q is printed", screen.String())
 	}
 }
 

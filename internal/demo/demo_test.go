@@ -1,8 +1,11 @@
 package demo
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"os"
@@ -95,6 +98,59 @@ func TestStoppedPartGoesOn(t *testing.T) {
 			t.Errorf("stopped at %q, gone on with: %v, %v, want %v", stage, err, got.Scores, want.Scores)
 		}
 		cancel()
+		if events := logged(t, filepath.Join(dir, "run")); !slices.Equal(events[len(events)-2:], []string{"trained", "done"}) || slices.Index(events, "trained") != len(events)-2 {
+			t.Errorf("stopped at %q: the log has %v", stage, events)
+		}
+	}
+}
+
+// logged returns the events of a run's log.
+func logged(t *testing.T, dir string) (events []string) {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(dir, "log.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range bytes.Lines(raw) {
+		var event struct{ Event string }
+		if err := json.Unmarshal(line, &event); err != nil {
+			t.Fatal(err)
+		}
+		events = append(events, event.Event)
+	}
+	return events
+}
+
+// A run's log says that it is done when its last file is written, not when its last step is taken.
+func TestDoneIsLast(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "part")
+	var before []string // events, when the report was begun
+	if _, err := runPart(t, t.Context(), small(pictures), dir, watcher{func(name string) {
+		if name == "writing the report" {
+			before = logged(t, filepath.Join(dir, "run"))
+		}
+	}}); err != nil {
+		t.Fatal(err)
+	}
+	if len(before) == 0 || before[len(before)-1] != "trained" {
+		t.Errorf("when the report is begun, the log has %v", before)
+	}
+	log, err := os.Stat(filepath.Join(dir, "run", "log.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	err = filepath.WalkDir(filepath.Join(dir, "run"), func(path string, e fs.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && info.ModTime().After(log.ModTime()) {
+			t.Errorf("%s was written after the log's last line", path)
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
 	}
 }
 

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/unimo-go/unimo/internal/model"
 
@@ -77,7 +78,7 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
-	r := &run{Options: o}
+	r := &run{Options: o, started: time.Now()}
 	defer r.close()
 	if err := r.load(); err != nil {
 		return nil, err
@@ -129,6 +130,7 @@ type run struct {
 	resumed  bool
 	fresh    bool // the folder held no run before
 	begun    bool // training
+	started  time.Time
 }
 
 // load reads and checks everything that the run depends on, before the folder is
@@ -385,13 +387,14 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	r.Observer.Stage("training")
 	r.begun = true
 	outcome, err := trainer.Run(ctx, r.resumed)
-	if err != nil {
-		if ctx.Err() != nil {
-			r.writeUnfinished(l, "interrupted")
-		}
-		return nil, err
+	var s *Summary
+	if err == nil {
+		s, err = r.finish(ctx, l, outcome)
 	}
-	return r.finish(ctx, l, outcome)
+	if err != nil && ctx.Err() != nil {
+		r.writeUnfinished(l, "interrupted")
+	}
+	return s, err
 }
 
 func (r *run) reportLoad(report model.LoadReport) {
@@ -445,11 +448,15 @@ func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Su
 	if err := r.predictTests(ctx, l); err != nil {
 		return nil, err
 	}
+	r.Observer.Stage("writing the report")
 	if err := r.writePage(s, l); err != nil {
 		return nil, err
 	}
 	r.info.Status, r.info.Outcome, r.info.Metrics = train.Done, &outcome, s.Metrics
-	return s, r.dir.WriteInfo(r.info)
+	if err := r.dir.WriteInfo(r.info); err != nil {
+		return nil, err
+	}
+	return s, r.dir.LogDone(time.Since(r.started))
 }
 
 // predictTests writes prediction files for the test sets the data folder has.

@@ -98,6 +98,20 @@ func (l *eventLog) step(e StepEvent) error {
 	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds))})
 }
 
+// LogDone appends to the log that the run is done: its last line, for when every file is written.
+func (d *Dir) LogDone(took time.Duration) error {
+	info, err := os.Stat(d.Log())
+	if err != nil {
+		return fmt.Errorf("write log: %w", err)
+	}
+	log, err := d.openLog(info.Size())
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	return log.write("done", map[string]Number{"seconds": Number(took.Seconds())})
+}
+
 // size flushes the log and returns its length.
 func (l *eventLog) size() (int64, error) {
 	if err := l.f.Sync(); err != nil {

@@ -305,7 +305,7 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		}
 	}
 	outcome := t.outcome(start, t.earlyStop())
-	return outcome, log.write("done", outcome)
+	return outcome, log.write("trained", outcome)
 }
 
 func (t *Trainer) prepare() error {
