@@ -42,14 +42,14 @@ func BenchmarkObjectives(b *testing.B) {
 		ratios  [3]float64
 		weights Weights
 	}{
-		{"text" + maskedLM, w, texts, Weights{MaskedLM: 1}},
-		{"text" + seq2Seq, w, texts, Weights{Seq2Seq: 1}},
-		{"images" + regionFeature, w, [3]float64{0, 1, 0}, Weights{RegionFeature: 1}},
-		{"pairs" + maskedLM, w, pairs, Weights{MaskedLM: 1}},
-		{"pairs" + seq2Seq, w, pairs, Weights{Seq2Seq: 1}},
-		{"pairs" + regionFeature, w, pairs, Weights{RegionFeature: 1}},
-		{"pairs" + contrast, w, pairs, Weights{Contrast: 1}},
-		{"pairs" + rewriting, w, pairs, Weights{Rewrite: 1}},
+		{"text.masked_lm", w, texts, Weights{MaskedLM: 1}},
+		{"text.seq2seq", w, texts, Weights{Seq2Seq: 1}},
+		{"images.region_feature", w, [3]float64{0, 1, 0}, Weights{RegionFeature: 1}},
+		{"pairs.masked_lm", w, pairs, Weights{MaskedLM: 1}},
+		{"pairs.seq2seq", w, pairs, Weights{Seq2Seq: 1}},
+		{"pairs.region_feature", w, pairs, Weights{RegionFeature: 1}},
+		{"pairs.contrast", w, pairs, Weights{Contrast: 1}},
+		{"pairs.rewrite", w, pairs, Weights{Rewrite: 1}},
 		{"pairs", w, pairs, all},
 		{"mixture", w, paper, all},
 		{"mixture-pictures", cold, paper, all},
@@ -96,9 +96,11 @@ func benchSteps(b *testing.B, w world, r *Resources) {
 	adam, tape := optim.NewAdam(dev, decay, params), autograd.NewTape(dev, autograd.Seed{})
 	pass, tokens, rows := uint64(0), 0, 0
 	var outside time.Duration
+	var at cursor
 	step := func() {
 		start := time.Now()
-		batch := feed.next()
+		batch := feed.next(at)
+		at = batch.after
 		outside += time.Since(start)
 		if batch.failed != nil {
 			b.Fatal(batch.failed)

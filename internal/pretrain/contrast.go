@@ -39,7 +39,7 @@ func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
 	if r.joint() {
 		r.pairUp(c, items, random)
 	}
-	if r.of(corpus.Pairs).Contrast > 0 {
+	if r.Of(corpus.Pairs)[Contrast] > 0 {
 		compare(c, &packed, items)
 	}
 	c.Images = images(&packed)

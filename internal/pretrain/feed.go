@@ -13,24 +13,28 @@ import (
 )
 
 // Feed gives the batches of a run one after the other and prepares the next ones meanwhile.
+//
+//	streams --next(cursor)--> Batch with the cursor behind it --channel--> Batch(number)
+//	         ahead of the model, in a goroutine of its own                 given: the cursor of the newest
 type Feed struct {
 	prepare *Preparer
 	streams [len(Kinds)]*corpus.Stream // nil: no such collection
 	drawing sync.Mutex                 // of samples, which their reports wait for
 
-	at       state // of the batch that comes next, as the model sees it
-	batches  chan *Batch
-	stop     chan struct{}
-	stopped  sync.WaitGroup
-	waited   time.Duration
-	position state // of the producer
+	given   cursor // behind the batches given so far
+	failed  error  // the end of all batches
+	batches chan *Batch
+	stop    chan struct{}
+	stopped sync.WaitGroup
+	waited  time.Duration
 }
 
 // ahead is how many batches are ready before they are needed.
 const ahead = 2
 
-// state is where a feed stands: everything that the next batches depend on.
-type state struct {
+// cursor is a place between two batches: everything that the next ones depend on. Its methods return the cursor
+// further on and leave it as it is: batches keep theirs.
+type cursor struct {
 	Number int                 `json:"number"` // of the next batch
 	Tokens [len(Kinds)]float64 `json:"tokens"` // seen so far, by kind
 	Base   *base               `json:"base"`
@@ -46,6 +50,19 @@ type base struct {
 
 // baseEvery is how many batches are drawn between two bases.
 const baseEvery = 100
+
+// drawn is behind the samples of a batch.
+func (c cursor) drawn(kind int) cursor {
+	c.Since = append(slices.Clip(c.Since), uint8(kind))
+	return c
+}
+
+// prepared is behind a batch of so many tokens.
+func (c cursor) prepared(kind, tokens int) cursor {
+	c.Tokens[kind] += float64(tokens)
+	c.Number++
+	return c
+}
 
 // NewFeed makes a feed of streams by kind, at its beginning.
 func NewFeed(p *Preparer, streams map[corpus.Kind]*corpus.Stream) (*Feed, error) {
@@ -68,8 +85,11 @@ func NewFeed(p *Preparer, streams map[corpus.Kind]*corpus.Stream) (*Feed, error)
 
 // Batch returns the batch of that number. Batches come in order: another number is an error.
 func (f *Feed) Batch(number int) (*Batch, error) {
-	if number != f.at.Number {
-		return nil, fmt.Errorf("batch %d was asked for where batch %d comes next", number, f.at.Number)
+	if f.failed != nil {
+		return nil, f.failed
+	}
+	if number != f.given.Number {
+		return nil, fmt.Errorf("batch %d was asked for where batch %d comes next", number, f.given.Number)
 	}
 	if f.batches == nil {
 		f.start()
@@ -77,11 +97,10 @@ func (f *Feed) Batch(number int) (*Batch, error) {
 	start := time.Now()
 	b := <-f.batches
 	f.waited += time.Since(start)
-	if b.failed != nil {
-		f.batches <- b // it stays that way
-		return nil, b.failed
+	if f.failed = b.failed; f.failed != nil {
+		return nil, f.failed
 	}
-	f.at = b.state
+	f.given = b.after
 	return b, nil
 }
 
@@ -90,10 +109,10 @@ func (f *Feed) Waited() time.Duration { return f.waited }
 
 func (f *Feed) start() {
 	f.batches, f.stop = make(chan *Batch, ahead), make(chan struct{})
-	f.position = f.at
+	at := f.given
 	f.stopped.Go(func() {
 		for {
-			b := f.next()
+			b := f.next(at)
 			select {
 			case f.batches <- b:
 			case <-f.stop:
@@ -102,25 +121,25 @@ func (f *Feed) start() {
 			if b.failed != nil {
 				return
 			}
+			at = b.after
 		}
 	})
 }
 
-// next draws and prepares the next batch.
-func (f *Feed) next() *Batch {
+// next draws and prepares the batch at a cursor, where the streams are.
+func (f *Feed) next(at cursor) *Batch {
 	const attempts = 20 // batches of nothing but bad samples
-	s := &f.position
 	for attempt := 0; ; attempt++ {
-		if s.Base == nil || len(s.Since) >= baseEvery {
-			s.Base, s.Since = f.takeBase(), nil
+		if at.Base == nil || len(at.Since) >= baseEvery {
+			at.Base, at.Since = f.takeBase(), nil
 		}
-		kind := f.choose()
-		s.Since = append(s.Since[:len(s.Since):len(s.Since)], uint8(kind)) // batches keep what they were given
+		kind := f.choose(at)
 		samples, err := f.draw(kind)
 		if err != nil {
 			return &Batch{failed: err}
 		}
-		b, err := f.prepare.Prepare(s.Number, Kinds[kind], samples, f.prepare.Recipe.seq2Seq(s.Number, Kinds[kind]))
+		at = at.drawn(kind)
+		b, err := f.prepare.Prepare(at.Number, Kinds[kind], samples, f.prepare.Recipe.seq2Seq(at.Number, Kinds[kind]))
 		if err == nil && b.empty() {
 			err = fmt.Errorf("%s: nothing to predict: masking needs a word, seq2seq four; set seq2seq_weight to 0 for shorter texts", samples[0].Where)
 		}
@@ -129,18 +148,16 @@ func (f *Feed) next() *Batch {
 		} else if err != nil {
 			return &Batch{failed: fmt.Errorf("no sample of the last %d batches could be used: %w", attempts, err)}
 		}
-		s.Tokens[kind] += float64(b.Tokens)
-		s.Number++
-		b.state = *s
+		b.after = at.prepared(kind, b.Tokens)
 		return b
 	}
 }
 
 // choose returns the kind that has had least of its share of the tokens.
-func (f *Feed) choose() int {
+func (f *Feed) choose(at cursor) int {
 	best := -1
 	for i, ratio := range f.prepare.Recipe.Ratios {
-		if ratio > 0 && (best < 0 || f.position.Tokens[i]/ratio < f.position.Tokens[best]/f.prepare.Recipe.Ratios[best]) {
+		if ratio > 0 && (best < 0 || at.Tokens[i]/ratio < at.Tokens[best]/f.prepare.Recipe.Ratios[best]) {
 			best = i
 		}
 	}
@@ -181,11 +198,11 @@ func (f *Feed) takeBase() *base {
 }
 
 // State returns, in JSON, where the feed stands after the batches given so far.
-func (f *Feed) State() ([]byte, error) { return json.Marshal(f.at) }
+func (f *Feed) State() ([]byte, error) { return json.Marshal(f.given) }
 
 // Restore takes a feed that has given no batch yet to a place that [Feed.State] returned.
 func (f *Feed) Restore(raw []byte) error {
-	var s state
+	var s cursor
 	if err := json.Unmarshal(raw, &s); err != nil {
 		return fmt.Errorf("place in the collections: %w", infile.PlainJSON(err))
 	}
@@ -207,7 +224,7 @@ func (f *Feed) Restore(raw []byte) error {
 			}
 		}
 	}
-	f.at = s
+	f.given = s
 	return nil
 }
 

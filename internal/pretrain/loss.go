@@ -1,12 +1,81 @@
 package pretrain
 
 import (
-	"slices"
+	"iter"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
+
+// What pre-training asks for: the places in [Weights].
+const (
+	MaskedLM = iota
+	Seq2Seq
+	RegionFeature
+	RegionClass
+	Rewrite
+	Contrast
+	countObjectives
+)
+
+// objectives is what there is to know about each, in the order in which losses are added. A further objective needs a
+// constant above, a line here, and a setting.
+var objectives = [countObjectives]struct {
+	name, title string
+	text, image bool // what its samples have
+	in          func(*Batch) bool
+	count       func(*Batch) int // what its mean is over
+	loss        func(computed) *autograd.Var
+}{
+	MaskedLM: {"masked_lm", "masked language modelling", true, false,
+		func(b *Batch) bool { return b.Kind != corpus.Images && !b.Seq2Seq },
+		func(b *Batch) int { return len(b.Hidden.Labels) },
+		func(c computed) *autograd.Var { return c.hidden.Language }},
+	Seq2Seq: {"seq2seq", "seq2seq generation", true, false,
+		func(b *Batch) bool { return b.Kind != corpus.Images && b.Seq2Seq },
+		func(b *Batch) int { return len(b.Hidden.Labels) },
+		func(c computed) *autograd.Var { return c.hidden.Language }},
+	RegionFeature: {"region_feature", "hidden regions' features", false, true,
+		func(b *Batch) bool { return b.Hidden.Images.Offsets != nil },
+		func(b *Batch) int { return len(b.Hidden.Regions) },
+		func(c computed) *autograd.Var { return c.hidden.Feature }},
+	RegionClass: {"region_class", "hidden regions' classes", false, true,
+		func(b *Batch) bool { return b.Hidden.Classes != nil },
+		func(b *Batch) int { return len(b.Hidden.Regions) },
+		func(c computed) *autograd.Var { return c.hidden.Class }},
+	Rewrite: {"rewrite", "contrastive, rewritten captions", true, true,
+		func(b *Batch) bool { return b.CMCL != nil },
+		func(b *Batch) int { return b.CMCL.JointKinds.Groups() },
+		func(c computed) *autograd.Var { return c.joint }},
+	Contrast: {"contrast", "contrastive, alone", true, true,
+		func(b *Batch) bool { return b.CMCL != nil },
+		func(b *Batch) int { return b.CMCL.TextKinds.Groups() + b.CMCL.ImageKind.Groups() },
+		func(c computed) *autograd.Var { return c.alone }},
+}
+
+// Objective is what a recipe asks of a kind of collection.
+type Objective struct {
+	Name   string // kind and objective, as in "pairs.masked_lm"
+	Title  string // the same for people
+	Weight float64
+}
+
+// Objectives lists all that a recipe asks for; classes says whether regions have any.
+func (r *Recipe) Objectives(classes bool) []Objective {
+	var list []Objective
+	for i, kind := range Kinds {
+		for k, o := range objectives {
+			lacks := o.text && kind == corpus.Images || o.image && kind == corpus.Text || k == RegionClass && !classes || k == Rewrite && !r.joint()
+			if w := r.Weights[i][k]; r.Ratios[i] > 0 && w > 0 && !lacks {
+				title := string(kind) + ": " + o.title
+				list = append(list, Objective{string(kind) + "." + o.name, strings.ToUpper(title[:1]) + title[1:], w})
+			}
+		}
+	}
+	return list
+}
 
 // Part is one objective of a batch. Its loss is a mean.
 type Part struct {
@@ -15,83 +84,31 @@ type Part struct {
 	Count  int // tokens, regions or groups of candidates that the mean is over
 }
 
-// Names of the objectives, after the kind and a dot.
-const (
-	maskedLM      = ".masked_lm"
-	seq2Seq       = ".seq2seq"
-	regionFeature = ".region_feature"
-	regionClass   = ".region_class"
-	contrast      = ".contrast"
-	rewriting     = ".rewrite"
-)
-
-// Objectives lists the names of all parts that a recipe can give.
-func (r *Recipe) Objectives(classes bool) []string {
-	var names []string
-	for i, kind := range Kinds {
-		add := func(weight float64, name string, on bool) {
-			if r.Ratios[i] > 0 && weight > 0 && on {
-				names = append(names, string(kind)+name)
+// parts yields the objectives of a batch that have a weight, and their places.
+func (r *Recipe) parts(b *Batch) iter.Seq2[int, Part] {
+	return func(yield func(int, Part) bool) {
+		for k, w := range r.Of(b.Kind) {
+			o := &objectives[k]
+			if w != 0 && o.in(b) && !yield(k, Part{string(b.Kind) + "." + o.name, w, o.count(b)}) {
+				return
 			}
 		}
-		text, image, w := kind != corpus.Images, kind != corpus.Text, r.Weights[i]
-		add(w.MaskedLM, maskedLM, text)
-		add(w.Seq2Seq, seq2Seq, text)
-		add(w.RegionFeature, regionFeature, image)
-		add(w.RegionClass, regionClass, image && classes)
-		add(w.Contrast, contrast, text && image)
-		add(w.Rewrite, rewriting, text && image && r.joint())
 	}
-	return names
 }
 
-// objective is a part with the way to its loss.
-type objective struct {
-	name   string
-	weight float64
-	count  int
-	loss   func(computed) *autograd.Var
+// Parts lists the objectives of a batch that have a weight.
+func (r *Recipe) Parts(b *Batch) []Part {
+	var parts []Part
+	for _, p := range r.parts(b) {
+		parts = append(parts, p)
+	}
+	return parts
 }
 
 // computed are the losses of all objectives of a batch.
 type computed struct {
 	hidden       model.Losses
 	joint, alone *autograd.Var
-}
-
-// objectives lists those of a batch that have a weight.
-func (r *Recipe) objectives(b *Batch) []objective {
-	w, h := r.of(b.Kind), b.Hidden
-	var list []objective
-	if b.Kind != corpus.Images {
-		language := objective{maskedLM, w.MaskedLM, len(h.Labels), func(c computed) *autograd.Var { return c.hidden.Language }}
-		if b.Seq2Seq {
-			language.name, language.weight = seq2Seq, w.Seq2Seq
-		}
-		list = append(list, language)
-	}
-	if h.Images.Offsets != nil {
-		list = append(list, objective{regionFeature, w.RegionFeature, len(h.Regions), func(c computed) *autograd.Var { return c.hidden.Feature }})
-	}
-	if h.Classes != nil {
-		list = append(list, objective{regionClass, w.RegionClass, len(h.Regions), func(c computed) *autograd.Var { return c.hidden.Class }})
-	}
-	if c := b.CMCL; c != nil {
-		list = append(list,
-			objective{rewriting, w.Rewrite, c.JointKinds.Groups(), func(c computed) *autograd.Var { return c.joint }},
-			objective{contrast, w.Contrast, c.TextKinds.Groups() + c.ImageKind.Groups(), func(c computed) *autograd.Var { return c.alone }},
-		)
-	}
-	return slices.DeleteFunc(list, func(o objective) bool { return o.weight == 0 })
-}
-
-// Parts lists the objectives of a batch that have a weight.
-func (r *Recipe) Parts(b *Batch) []Part {
-	var parts []Part
-	for _, o := range r.objectives(b) {
-		parts = append(parts, Part{string(b.Kind) + o.name, o.weight, o.count})
-	}
-	return parts
 }
 
 // Losses computes the parts of a batch, in the order of [Recipe.Parts], before their weights; nil where nothing is
@@ -105,8 +122,8 @@ func (r *Recipe) Losses(t *autograd.Tape, m *model.Pretrainer, b *Batch) []*auto
 		c.joint, c.alone = r.contrastive(t, m, b.CMCL)
 	}
 	var losses []*autograd.Var
-	for _, o := range r.objectives(b) {
-		losses = append(losses, o.loss(c))
+	for k := range r.parts(b) {
+		losses = append(losses, objectives[k].loss(c))
 	}
 	return losses
 }

@@ -26,7 +26,7 @@ type Batch struct {
 	Tokens  int   // tokens and regions of the samples, each counted once
 	Samples []string
 
-	state  state
+	after  cursor // of the feed, behind it
 	failed error
 }
 
@@ -139,7 +139,7 @@ func random(seed uint64, number, i int) *rand.Rand {
 
 // item prepares one sample.
 func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) error {
-	recipe, weights := p.Recipe, p.Recipe.of(kind)
+	recipe, weights := p.Recipe, p.Recipe.Of(kind)
 	caption := 0
 	switch kind {
 	case corpus.Text:
@@ -208,12 +208,12 @@ func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool
 		}
 	}
 	h := &b.Hidden
-	weights := p.Recipe.of(kind)
+	weights := p.Recipe.Of(kind)
 	if kind != corpus.Images && (weights.language() || kind == corpus.Pairs && weights.regions()) {
 		p.packText(h, items, seq2seq)
 	}
 	if kind != corpus.Text && (weights.regions() || kind == corpus.Pairs && weights.language()) {
-		p.packImages(h, items, weights.RegionClass > 0)
+		p.packImages(h, items, weights[RegionClass] > 0)
 	}
 	if kind == corpus.Pairs {
 		b.CMCL = p.Recipe.contrast(items, random(p.Recipe.Seed, number, -1))

@@ -2,7 +2,6 @@ package pretrain
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 	"github.com/unimo-go/unimo/internal/pretrain/masking"
@@ -38,44 +37,30 @@ type Recipe struct {
 	Weights [len(Kinds)]Weights // of texts, images, pairs
 }
 
-// Weights are those of a kind's objectives in the loss. An objective of weight 0 costs nothing.
-type Weights struct {
-	MaskedLM, Seq2Seq          float64 // of texts and pairs
-	RegionFeature, RegionClass float64 // of images and pairs
-	Contrast, Rewrite          float64 // of pairs
-}
+// Weights are those of a kind's objectives in the loss: Weights{MaskedLM: 1}. An objective of weight 0 costs nothing.
+type Weights [countObjectives]float64
 
-// of returns the weights of a kind.
-func (r *Recipe) of(kind corpus.Kind) Weights { return r.Weights[slices.Index(Kinds[:], kind)] }
+// Of returns the weights of a kind.
+func (r *Recipe) Of(kind corpus.Kind) Weights { return r.Weights[slices.Index(Kinds[:], kind)] }
 
 // language says whether texts are predicted.
-func (w Weights) language() bool { return w.MaskedLM > 0 || w.Seq2Seq > 0 }
+func (w Weights) language() bool { return w[MaskedLM] > 0 || w[Seq2Seq] > 0 }
 
 // regions says whether regions are predicted.
-func (w Weights) regions() bool { return w.RegionFeature > 0 || w.RegionClass > 0 }
+func (w Weights) regions() bool { return w[RegionFeature] > 0 || w[RegionClass] > 0 }
 
 // cmcl says whether pairs are compared.
-func (r *Recipe) cmcl() bool { return r.joint() || r.of(corpus.Pairs).Contrast > 0 }
+func (r *Recipe) cmcl() bool { return r.joint() || r.Of(corpus.Pairs)[Contrast] > 0 }
 
 // joint says whether pairs are scored jointly, and candidates how many texts each image is scored with.
-func (r *Recipe) joint() bool { return r.of(corpus.Pairs).Rewrite > 0 && r.candidates() > 1 }
+func (r *Recipe) joint() bool { return r.Of(corpus.Pairs)[Rewrite] > 0 && r.candidates() > 1 }
 
 func (r *Recipe) candidates() int { return 1 + r.Positives + r.Negatives + r.BatchNegatives }
 
 // seq2Seq says whether the texts of a batch are fragmented, not masked.
 func (r *Recipe) seq2Seq(number int, kind corpus.Kind) bool {
-	if w := r.of(kind); w.MaskedLM == 0 || w.Seq2Seq == 0 {
-		return w.Seq2Seq > 0
+	if w := r.Of(kind); w[MaskedLM] == 0 || w[Seq2Seq] == 0 {
+		return w[Seq2Seq] > 0
 	}
 	return random(r.Seed, number, -2).Float64() < r.Seq2SeqShare
-}
-
-// Weight returns the weight of an objective by its name.
-func (r *Recipe) Weight(name string) float64 {
-	kind, objective, _ := strings.Cut(name, ".")
-	w := r.of(corpus.Kind(kind))
-	return map[string]float64{
-		maskedLM[1:]: w.MaskedLM, seq2Seq[1:]: w.Seq2Seq, regionFeature[1:]: w.RegionFeature,
-		regionClass[1:]: w.RegionClass, contrast[1:]: w.Contrast, rewriting[1:]: w.Rewrite,
-	}[objective]
 }

@@ -57,8 +57,8 @@ const lexiconFile = "lexicon.json"
 // batch compares are an error.
 func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOptions) (*Resources, error) {
 	r := o.Recipe
-	rewrites := r.of(corpus.Pairs).Rewrite > 0 && r.Positives+r.Negatives > 0
-	retrieves := r.of(corpus.Pairs).Contrast > 0 && r.RetrievedImages+r.RetrievedTexts > 0
+	rewrites := r.Of(corpus.Pairs)[Rewrite] > 0 && r.Positives+r.Negatives > 0
+	retrieves := r.Of(corpus.Pairs)[Contrast] > 0 && r.RetrievedImages+r.RetrievedTexts > 0
 	if c[corpus.Pairs] == nil || r.Ratios[2] == 0 || !r.cmcl() {
 		return nil, nil
 	}
@@ -392,7 +392,7 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 			p.count("fewer rewritten captions than asked for; others of the batch stand in", it.sample.Where)
 		}
 	}
-	if recipe.of(corpus.Pairs).Contrast == 0 {
+	if recipe.Of(corpus.Pairs)[Contrast] == 0 {
 		return nil
 	}
 	for _, t := range draw(near.Texts, recipe.RetrievedTexts, r) {

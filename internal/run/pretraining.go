@@ -302,7 +302,7 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 		for at := 0; at < len(samples); at += l.recipe.BatchSize {
 			part := samples[at:min(at+l.recipe.BatchSize, len(samples))]
 			for _, seq2seq := range []bool{false, true} {
-				if seq2seq && (kind == corpus.Images || l.recipe.Weights[i].Seq2Seq == 0) {
+				if seq2seq && (kind == corpus.Images || l.recipe.Weights[i][pretrain.Seq2Seq] == 0) {
 					continue
 				}
 				number--
@@ -321,7 +321,7 @@ func (l *pretrainingLearner) readHeldOut(ctx context.Context, collections pretra
 			return fmt.Errorf("none of the %d held-out samples of %s can be used: %w", len(samples), kind, failed)
 		}
 		l.devLen += len(samples)
-		if kind == corpus.Pairs && l.recipe.Weights[i].Contrast > 0 {
+		if kind == corpus.Pairs && l.recipe.Weights[i][pretrain.Contrast] > 0 {
 			var err error
 			if l.probe, err = l.searched(samples); err != nil {
 				return err
@@ -483,7 +483,7 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 			counts[p.Name] += float64(p.Count)
 		}
 		l.tape.Release()
-		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Weight(string(b.Kind)+".masked_lm") > 0 {
+		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Of(b.Kind)[pretrain.MaskedLM] > 0 {
 			logits := l.model.LanguageLogits(l.tape, b.Hidden)
 			if err := l.model.Params.CheckOutput(l.dev, "scores of hidden tokens", logits); err != nil {
 				l.tape.Release()
@@ -502,13 +502,13 @@ func (l *pretrainingLearner) measure(ctx context.Context, tick func(done, total 
 	}
 	m := train.Numbers{"examples": train.Number(l.devLen)}
 	var total float64
-	for _, name := range l.recipe.Objectives(l.config.RegionClasses > 0) {
-		if counts[name] == 0 {
+	for _, o := range l.recipe.Objectives(l.config.RegionClasses > 0) {
+		if counts[o.Name] == 0 {
 			continue // no held-out text is long enough, say
 		}
-		mean := sums[name] / counts[name]
-		m[name] = train.Number(mean)
-		total += mean * l.recipe.Weight(name)
+		mean := sums[o.Name] / counts[o.Name]
+		m[o.Name] = train.Number(mean)
+		total += mean * o.Weight
 	}
 	m["loss"] = train.Number(total)
 	if hidden > 0 {
@@ -558,7 +558,10 @@ func (l *pretrainingLearner) show(page *report.Run, first Result, history train.
 	page.Summary = append(page.Summary, report.Item{Key: "waited for data", Value: fmt.Sprintf("%.1f s", l.feed.Waited().Seconds())})
 	page.Curves = page.Curves[2:] // the learning rate
 	var curves []report.Curve
-	for _, name := range append(l.recipe.Objectives(l.config.RegionClasses > 0), "masked_accuracy", "recall@1") {
+	shown := append(l.recipe.Objectives(l.config.RegionClasses > 0),
+		pretrain.Objective{Name: "masked_accuracy", Title: "Masked accuracy, held out"}, pretrain.Objective{Name: "recall@1", Title: "Recall@1, held out"})
+	for _, o := range shown {
+		name := o.Name
 		if saysNothing(l.preset, first.Metrics, name) {
 			continue
 		}
@@ -576,7 +579,7 @@ func (l *pretrainingLearner) show(page *report.Run, first Result, history train.
 		if len(x)+len(evalX) == 0 {
 			continue
 		}
-		curve := report.Curve{Title: objectiveTitle(name), XLabel: "step", YLabel: "loss"}
+		curve := report.Curve{Title: o.Title, XLabel: "step", YLabel: "loss"}
 		if len(x) > 0 {
 			curve.Series = report.Smoothed("training", x, y, float64(len(x))/40)
 		} else {
@@ -586,16 +589,4 @@ func (l *pretrainingLearner) show(page *report.Run, first Result, history train.
 		curves = append(curves, bounded(curve))
 	}
 	page.Curves = append(curves, page.Curves...)
-}
-
-// objectiveTitle is the name of an objective, or of a probe, for people.
-func objectiveTitle(name string) string {
-	kind, objective, ok := strings.Cut(name, ".")
-	if !ok {
-		return strings.ToUpper(name[:1]) + strings.ReplaceAll(name[1:], "_", " ") + ", held out"
-	}
-	return strings.ToUpper(kind[:1]) + kind[1:] + ": " + map[string]string{
-		"masked_lm": "masked language modelling", "seq2seq": "seq2seq generation", "region_feature": "hidden regions' features",
-		"region_class": "hidden regions' classes", "contrast": "contrastive, alone", "rewrite": "contrastive, rewritten captions",
-	}[objective]
 }

@@ -157,11 +157,10 @@ func (s *PretrainingSettings) Validate() error {
 // checkObjectives refuses a kind of collection that no objective learns from; classes says whether regions have any.
 func (s *PretrainingSettings) checkObjectives(classes bool) error {
 	for i, w := range s.weights() {
-		sum := w.MaskedLM + w.Seq2Seq + w.RegionFeature + w.Contrast + w.Rewrite
-		if classes {
-			sum += w.RegionClass
+		if !classes {
+			w[pretrain.RegionClass] = 0
 		}
-		if s.ratios()[i] > 0 && sum == 0 {
+		if s.ratios()[i] > 0 && w == (pretrain.Weights{}) {
 			return fmt.Errorf("ratio_%s is not 0, but all objectives that learn from these have weight 0: raise a weight, or set the ratio to 0", pretrain.Kinds[i])
 		}
 	}
@@ -176,20 +175,21 @@ func (s *PretrainingSettings) ratios() [3]float64 {
 // weights are those of the objectives of texts, images and pairs.
 func (s *PretrainingSettings) weights() [3]pretrain.Weights {
 	w := [3]pretrain.Weights{
-		{MaskedLM: s.MaskedLMWeight, Seq2Seq: s.Seq2SeqWeight},
-		{RegionFeature: s.RegionFeatureWeight, RegionClass: s.RegionClassWeight},
+		{pretrain.MaskedLM: s.MaskedLMWeight, pretrain.Seq2Seq: s.Seq2SeqWeight},
+		{pretrain.RegionFeature: s.RegionFeatureWeight, pretrain.RegionClass: s.RegionClassWeight},
 		{
-			MaskedLM: s.PairMaskedLMWeight, Seq2Seq: s.PairSeq2SeqWeight, RegionFeature: s.PairRegionFeatureWeight, RegionClass: s.PairRegionClassWeight,
-			Contrast: s.ContrastWeight, Rewrite: s.RewriteWeight,
+			pretrain.MaskedLM: s.PairMaskedLMWeight, pretrain.Seq2Seq: s.PairSeq2SeqWeight,
+			pretrain.RegionFeature: s.PairRegionFeatureWeight, pretrain.RegionClass: s.PairRegionClassWeight,
+			pretrain.Rewrite: s.RewriteWeight, pretrain.Contrast: s.ContrastWeight,
 		},
 	}
 	for i := range w {
-		if w[i].MaskedLM > 0 && w[i].Seq2Seq > 0 { // one that no batch is given is not measured either
+		if w[i][pretrain.MaskedLM] > 0 && w[i][pretrain.Seq2Seq] > 0 { // one that no batch is given is not measured either
 			switch s.Seq2SeqShare {
 			case 0:
-				w[i].Seq2Seq = 0
+				w[i][pretrain.Seq2Seq] = 0
 			case 1:
-				w[i].MaskedLM = 0
+				w[i][pretrain.MaskedLM] = 0
 			}
 		}
 	}
