@@ -110,6 +110,11 @@ type Outcome struct {
 // Run runs a part. An earlier demo in the same folder is gone on with, or shown again.
 func (p Part) Run(ctx context.Context, o Options) (Outcome, error) {
 	r := &runner{Options: o, ctx: ctx, part: p, data: filepath.Join(o.Dir, "data")}
+	lock, err := atomicfile.Own(o.Dir)
+	if err != nil {
+		return Outcome{}, err
+	}
+	defer lock.Release()
 	if err := r.makeData(); err != nil {
 		return Outcome{}, err
 	}
@@ -130,9 +135,6 @@ type runner struct {
 // makeData makes the part's data, unless an earlier demo has: they are the same.
 func (r *runner) makeData() error {
 	if _, err := os.Stat(r.data); err != nil {
-		if err := atomicfile.Mkdir(r.Dir); err != nil {
-			return fmt.Errorf("make a folder for the demo: %w", err)
-		}
 		if err := atomicfile.WriteDir(r.data, func(tmp string) error { return r.part.write(tmp, r.part.Sizes) }); err != nil {
 			return err
 		}
@@ -157,12 +159,7 @@ func (r *runner) usual() (Outcome, error) {
 		out.Baselines = p.baselines(p.Sizes)
 	}
 	if p.split != "" { // pictures
-		about := []report.Item{{Key: "data", Value: p.Notice}}
-		for _, b := range out.Baselines {
-			about = append(about, report.Item{Key: p.Task.Metric + " by " + b.Name, Value: fmt.Sprintf("%.2f", b.Score)})
-		}
-		about = append(about, report.Item{Key: "curves", Value: "run/report.html", Link: "run/report.html"})
-		return out, run.WriteGallery(out.Page, p.Task, results[0], about)
+		return out, r.gallery(out, results[0], "run")
 	}
 	return out, copyPage(out.Page, summary.Dir.Report())
 }
@@ -188,6 +185,19 @@ func (r *runner) score(s *run.Summary, data string) ([]run.Result, error) {
 	return run.Evaluate(r.ctx, r.part.Task, s.Dir.Best(), filepath.Join(data, r.part.heldOut), run.EvaluateOptions{
 		Split: r.part.split, Tick: watch.Tick, Rank: run.RankOptions{ImageOptions: run.ImageOptions{Log: r.Log}},
 	})
+}
+
+// gallery writes the page of pictures that were found, with what the score is to be compared with and
+// the reports of the runs in these folders.
+func (r *runner) gallery(out Outcome, result run.Result, runs ...string) error {
+	about := []report.Item{{Key: "data", Value: r.part.Notice}}
+	for _, b := range out.Baselines {
+		about = append(about, report.Item{Key: r.part.Task.Metric + " by " + b.Name, Value: fmt.Sprintf("%.2f", b.Score)})
+	}
+	for _, name := range runs {
+		about = append(about, report.Item{Key: "curves", Value: name + "/report.html", Link: name + "/report.html"})
+	}
+	return run.WriteGallery(out.Page, r.part.Task, result, about)
 }
 
 // copyPage copies a run's report. It is a web page that is meant, so [infile.Read], which refuses

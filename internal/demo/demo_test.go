@@ -14,6 +14,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -151,6 +152,30 @@ func TestDoneIsLast(t *testing.T) {
 	})
 	if err != nil {
 		t.Fatal(err)
+	}
+}
+
+// A part's folder belongs to one process. What a killed one left half-written in it goes.
+func TestFolderIsOwned(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "part")
+	left := filepath.Join(dir, ".unimo-partial-1")
+	if err := os.MkdirAll(left, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	var second error
+	w := watcher{func(name string) {
+		if name == "training" {
+			_, second = runPart(t, t.Context(), small(opinions), dir, watcher{func(string) {}})
+		}
+	}}
+	if _, err := runPart(t, t.Context(), small(opinions), dir, w); err != nil {
+		t.Fatal(err)
+	}
+	if locked := (*atomicfile.LockedError)(nil); !errors.As(second, &locked) {
+		t.Errorf("a second demo in the folder: %v", second)
+	}
+	if _, err := os.Stat(left); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("%s is left: %v", left, err)
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 )
 
 var pretraining = Part{
-	Name: "pretraining", About: "learns from texts, pictures and pairs with UNIMO's own objectives before it is fine-tuned", Takes: "two minutes", Shows: "the curves of pre-training",
+	Name: "pretraining", About: "learns from texts, pictures and pairs with UNIMO's own objectives before it is fine-tuned", Takes: "two minutes", Shows: "the pictures that were found after pre-training",
 	Task:   run.Scenes,
 	Notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The scores say what pre-training on many scenes brings where fine-tuning has few; they say nothing about photographs.",
 	Sizes:  Sizes{Train: 12000, Dev: 100, HeldOut: 100}, Settings: pretrainSettings, Tuning: tenthSettings,
@@ -66,6 +66,7 @@ func (r *runner) pretrain() (Outcome, error) {
 		return Outcome{}, err
 	}
 	out := Outcome{Scores: train.Numbers{"masked_accuracy": before.Metrics["masked_accuracy"]}, Page: filepath.Join(r.Dir, "report.html")}
+	var found []run.Result
 	for _, tuning := range []struct {
 		name, suffix string
 		o            run.Options
@@ -80,6 +81,7 @@ func (r *runner) pretrain() (Outcome, error) {
 		if err != nil {
 			return Outcome{}, err
 		}
+		found = append(found, results[0])
 		for _, key := range []string{"image_recall@1", "text_recall@1"} {
 			out.Scores[key+tuning.suffix] = results[0].Metrics[key]
 		}
@@ -90,5 +92,6 @@ func (r *runner) pretrain() (Outcome, error) {
 Before fine-tuning the model knew %.1f %% of the hidden words (held out).
 `, r.part.Task.Title, r.part.Sizes.Train/10, r.part.Sizes.Train, r.part.Sizes.HeldOut, float64(out.Scores["image_recall@1"]), float64(out.Scores["text_recall@1"]),
 		float64(out.Scores["image_recall@1_alone"]), float64(out.Scores["text_recall@1_alone"]), 100*float64(out.Scores["masked_accuracy"]))
-	return out, copyPage(out.Page, before.Dir.Report())
+	out.Baselines = append(sceneBaselines(r.part.Sizes), Baseline{"the same recipe from random weights", float64(found[1].Metrics[r.part.Task.Metric])})
+	return out, r.gallery(out, found[0], "pretrained", "run", "alone")
 }
