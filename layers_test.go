@@ -38,8 +38,8 @@ const testOnly = "internal/test"
 // allowedModules are the modules that the shipped program may link, by import path
 // prefix; docs/dependencies.md says why each is there.
 var allowedModules = []string{
-	"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
-	"github.com/schollz/progressbar", "gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
+	"github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
+	"gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
 	"go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
 

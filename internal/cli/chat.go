@@ -8,8 +8,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
@@ -17,10 +16,10 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-func (a *app) chatCommand() *cobra.Command {
+func (a *app) chatCommand() *cmdline.Command {
 	var modelDir, storyFile string
 	var decode decodeFlags
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "chat --model DIR --story FILE",
 		Short: "Ask about a passage, question after question",
 		Long: `Hold a conversation about a passage: each line of input is a question, which may depend
@@ -31,7 +30,7 @@ With --json each turn is one object.`,
   unimo chat --model RUN/best --story story.txt --beam 1
   printf 'Who has the ball?\nWhere is she?\n' | unimo chat --model RUN/best --story story.txt --json`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cmdline.Command, _ []string) error {
 			story, err := readStory(storyFile)
 			if err != nil {
 				return err

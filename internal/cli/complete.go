@@ -1,22 +1,20 @@
 package cli
 
 import (
+	"io"
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
-	"github.com/unimo-go/unimo/internal/model"
-
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-func (a *app) completionCommand() *cobra.Command {
+func (a *app) completionCommand() *cmdline.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
-	return &cobra.Command{
+	return &cmdline.Command{
 		Use:   "completion SHELL",
 		Short: "Print the script that completes commands in a shell",
 		Long: `Print a script for bash, zsh, fish or powershell. With it, the tab key completes
@@ -28,49 +26,40 @@ commands, tasks, flags, and values such as presets, settings, splits and folders
   unimo completion powershell | Out-String | Invoke-Expression`,
 		Args:              needs("SHELL"),
 		ValidArgsFunction: completeFirst(shells...),
-		RunE: func(c *cobra.Command, args []string) error {
-			root := c.Root()
-			switch args[0] {
-			case "bash":
-				return root.GenBashCompletionV2(a.stdout.exact(), true)
-			case "zsh":
-				return root.GenZshCompletion(a.stdout.exact())
-			case "fish":
-				return root.GenFishCompletion(a.stdout.exact(), true)
-			case "powershell":
-				return root.GenPowerShellCompletionWithDesc(a.stdout.exact())
+		RunE: func(c *cmdline.Command, args []string) error {
+			if err := choice("shell", args[0], shells...); err != nil {
+				return err
 			}
-			return choice("shell", args[0], shells...)
+			_, err := io.WriteString(a.stdout.exact(), cmdline.Script(args[0], c.Root().Name()))
+			return err
 		},
 	}
 }
 
-type completion = func(c *cobra.Command, args []string, word string) ([]string, cobra.ShellCompDirective)
-
 // completeFirst completes the first argument with one of these, and the others with files.
-func completeFirst(list ...string) completion {
-	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func completeFirst(list ...string) cmdline.Completion {
+	return func(_ *cmdline.Command, args []string, _ string) ([]string, cmdline.Directive) {
 		if len(args) > 0 {
-			return nil, cobra.ShellCompDirectiveDefault
+			return nil, cmdline.Files
 		}
-		return list, cobra.ShellCompDirectiveNoFileComp
+		return list, cmdline.NoFiles
 	}
 }
 
 // completeFolder completes with folders.
-func completeFolder(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-	return nil, cobra.ShellCompDirectiveFilterDirs
+func completeFolder(*cmdline.Command, []string, string) ([]string, cmdline.Directive) {
+	return nil, cmdline.Folders
 }
 
 // folderFlags are the flags whose values are folders.
 var folderFlags = []string{"out", "model", "vocab", "index", "scores", "predictions", "images", "wordnet"}
 
 // addCompletion teaches the commands' flags to complete their values.
-func addCompletion(c *cobra.Command) {
+func addCompletion(c *cmdline.Command) {
 	for _, sub := range c.Commands() {
 		addCompletion(sub)
 	}
-	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
+	c.LocalFlags().VisitAll(func(f *cmdline.Flag) {
 		if complete := completeFlag(c, f.Name); complete != nil {
 			c.RegisterFlagCompletionFunc(f.Name, complete)
 		}
@@ -78,9 +67,9 @@ func addCompletion(c *cobra.Command) {
 }
 
 // completeFlag returns what completes the values of a flag; nil is files.
-func completeFlag(c *cobra.Command, name string) completion {
-	fixed := func(list ...string) completion {
-		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
+func completeFlag(c *cmdline.Command, name string) cmdline.Completion {
+	fixed := func(list ...string) cmdline.Completion {
+		return func(*cmdline.Command, []string, string) ([]string, cmdline.Directive) { return list, cmdline.NoFiles }
 	}
 	switch {
 	case name == "preset" || name == "size":
@@ -112,25 +101,25 @@ func formatNames() []string {
 }
 
 // completeSettings completes the key of an assignment.
-func completeSettings(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
+func completeSettings(c *cmdline.Command, _ []string, word string) ([]string, cmdline.Directive) {
 	p := presetOf(c)
 	if p == nil || strings.Contains(word, "=") {
-		return nil, cobra.ShellCompDirectiveDefault
+		return nil, cmdline.Files
 	}
 	var list []string
 	for _, s := range mustSettings(p, "mini") {
 		list = append(list, s.Key+"=\t"+s.Help)
 	}
-	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	return list, cmdline.NoFiles | cmdline.NoSpace
 }
 
 // completeSplit completes a split: of the task that is the first argument.
-func completeSplit(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+func completeSplit(c *cmdline.Command, args []string, _ string) ([]string, cmdline.Directive) {
 	list := []string{"train", "dev", "test"}
 	if len(args) > 0 {
 		if p, err := run.Find(args[0]); err == nil {
 			list = p.Splits()
 		}
 	}
-	return list, cobra.ShellCompDirectiveNoFileComp
+	return list, cmdline.NoFiles
 }

@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/spf13/cobra"
-
-	"github.com/unimo-go/unimo/internal/model"
-
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -29,10 +27,10 @@ type conversion struct {
 	LeftOut      []model.LeftOut `json:"left_out,omitempty"`      // tensors of another library's model
 }
 
-func (a *app) convertCommand() *cobra.Command {
+func (a *app) convertCommand() *cmdline.Command {
 	var format string
 	var beside companions
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "convert SRC DST",
 		Short: "Convert a checkpoint between formats, or from another library",
 		Long: `Convert a checkpoint between the reference's format (Paddle: a folder with one
@@ -61,7 +59,7 @@ decides it explicitly:
   unimo convert pytorch_model.bin model.safetensors
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: needs("SRC", "DST"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			return a.convert(args[0], args[1], checkpoint.Format(format), beside)
 		},
 	}

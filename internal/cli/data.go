@@ -11,23 +11,21 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
-	"github.com/unimo-go/unimo/internal/model"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
-func (a *app) dataCommand() *cobra.Command {
-	c := &cobra.Command{
+func (a *app) dataCommand() *cmdline.Command {
+	c := &cmdline.Command{
 		Use:   "data",
 		Short: "Prepare data sets and say what is wrong with files",
 		Long: `Prepare data sets of text-to-text tasks and of images with captions from their
@@ -42,7 +40,7 @@ official files, and say what is in a task's files and what is wrong with them.`,
 // textForms are the values of --texts.
 var textForms = map[string]seq2seq.Texts{"auto": seq2seq.TextsAuto, "text": seq2seq.TextsPlain, "ids": seq2seq.TextsIDs}
 
-func textsFlag(c *cobra.Command, form *string) {
+func textsFlag(c *cmdline.Command, form *string) {
 	c.Flags().StringVar(form, "texts", "auto", "what a TSV file holds: text, ids (of tokens), or auto to look")
 }
 
@@ -70,9 +68,9 @@ type preparation struct {
 	Splits []seq2seq.Prepared `json:"splits"`
 }
 
-func (a *app) dataPrepareCommand() *cobra.Command {
+func (a *app) dataPrepareCommand() *cmdline.Command {
 	var f prepareFlags
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "prepare TASK SRC DST",
 		Short: "Write a data folder from official files, or from your own",
 		Long: `Write the new folder DST with train.jsonl, dev.jsonl and test.jsonl from SRC: a file,
@@ -104,7 +102,7 @@ out and counted; 'unimo data validate' lists them all.`,
   unimo data prepare flickr dataset_flickr30k.json DATA --images flickr30k-images`,
 		Args:              needs("TASK", "SRC", "DST"),
 		ValidArgsFunction: completeFirst(append(seq2seq.Names(), "flickr")...),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			if c.Flags().Changed("split") && !(f.fraction > 0 && f.fraction < 1) {
 				return usagef("--split %v: give a fraction between 0 and 1", f.fraction)
 			}
@@ -210,9 +208,9 @@ type validateFlags struct {
 	maxPixels                   int
 }
 
-func (a *app) dataValidateCommand() *cobra.Command {
+func (a *app) dataValidateCommand() *cmdline.Command {
 	var f validateFlags
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "validate TASK DIR_OR_FILE",
 		Short: "Say what is in a task's files and what is wrong with them",
 		Long: `Read a file, or all files of a task in a folder, and say what is wrong by file and
@@ -229,7 +227,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
   unimo data validate sst-2 DIR
   unimo data validate classify reviews.csv --columns text=review,label=stars
   unimo data validate flickr30k DATA`,
-		Args: func(c *cobra.Command, args []string) error {
+		Args: func(c *cmdline.Command, args []string) error {
 			if len(args) > 0 {
 				if err := needTask(c, args); err != nil {
 					return err
@@ -238,7 +236,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(shownProblems) + ` pro
 			return needs("TASK", "DIR_OR_FILE")(c, args)
 		},
 		ValidArgsFunction: completeFirst(run.Names()...),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			preset, err := run.Find(args[0])
 			if err != nil {
 				return usageError{err}

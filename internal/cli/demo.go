@@ -10,8 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/demo/synth"
@@ -32,11 +31,11 @@ func demoList(parts []demo.Part) string {
 	return b.String()
 }
 
-func (a *app) demoCommand() *cobra.Command {
+func (a *app) demoCommand() *cmdline.Command {
 	var out string
 	var open bool
 	var seed int
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "demo [PART...]",
 		Short: "Train small models on invented data and try them",
 		Long: `Train mini models on data that generators of this program write (synthetic, no
@@ -48,7 +47,7 @@ Where a person types, each part can be tried. Each part leaves an HTML page; --o
 it in the browser. With the same --out a part goes on where it was stopped.`,
 		Example:   "  unimo demo\n  unimo demo --open\n  unimo demo stories\n  unimo demo all --out RUN",
 		ValidArgs: demo.Names(demoParts),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			parts, err := demo.Choose(demoParts, args)
 			if err != nil {
 				return usagef("%w", err)

@@ -3,19 +3,18 @@ package cli
 import (
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-func (a *app) evaluateCommand() *cobra.Command {
+func (a *app) evaluateCommand() *cmdline.Command {
 	var dataPath, modelDir, page, columns string
 	var decode decodeFlags
 	var o run.EvaluateOptions
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:     "evaluate [TASK] --data FILE_OR_DIR --model DIR",
 		Aliases: []string{"eval"},
 		Short:   "Score a model on labelled data",
@@ -42,7 +41,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
   unimo evaluate flickr8k --data DIR --split test --model RUN/best --two-stage 20 --json
   unimo evaluate flickr30k --data DIR --features FEATURES --model RUN/best --scores SCORES
   unimo evaluate sts-b --data dev.csv --model RUN/best --predictions OUT`,
-		Args: func(c *cobra.Command, args []string) error {
+		Args: func(c *cmdline.Command, args []string) error {
 			if len(args) == 0 && c.Flags().Changed("model") {
 				return nil // the model says it
 			}
@@ -52,7 +51,7 @@ compared with scoring every pair (keys compared_exhaustive_..., compared_two_sta
 			return noArgs(c, args[1:])
 		},
 		ValidArgsFunction: completeFirst(run.Names()...),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			preset, err := evaluatedTask(args, modelDir)
 			if err != nil {
 				return asUsage(err)
@@ -121,7 +120,7 @@ func evaluatedTask(args []string, modelDir string) (*run.Preset, error) {
 }
 
 // columnsFlag names the columns of labelled texts.
-func columnsFlag(c *cobra.Command, columns *string) {
+func columnsFlag(c *cmdline.Command, columns *string) {
 	c.Flags().StringVar(columns, "columns", "", "columns of labelled texts whose names are not known: text=NAME,label=NAME; text may be given several times")
 }
 
@@ -129,7 +128,7 @@ func columnsFlag(c *cobra.Command, columns *string) {
 var rankFlags = []string{"features", "order", "max-regions", "skip-bad", "two-stage", "first", "compare", "scores", "report"}
 
 // checkKind refuses flags that are for tasks of another kind.
-func checkKind(c *cobra.Command, p *run.Preset) error {
+func checkKind(c *cmdline.Command, p *run.Preset) error {
 	for _, kind := range []struct {
 		is    bool
 		tasks string
@@ -149,7 +148,7 @@ func checkKind(c *cobra.Command, p *run.Preset) error {
 }
 
 // checkRank refuses impossible values.
-func checkRank(c *cobra.Command, o run.RankOptions) error {
+func checkRank(c *cmdline.Command, o run.RankOptions) error {
 	switch {
 	case o.TwoStage < 0 || o.Images < 0 || o.Compare < 0:
 		return usagef("--two-stage, --first and --compare are numbers from 0 on")

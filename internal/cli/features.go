@@ -8,15 +8,14 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
-func (a *app) featuresCommand() *cobra.Command {
-	c := &cobra.Command{
+func (a *app) featuresCommand() *cmdline.Command {
+	c := &cmdline.Command{
 		Use:   "features",
 		Short: "Compute features of pictures, and show files of features",
 		Long: `Compute the regions' features of pictures once and for all, and show what is in files
@@ -56,9 +55,9 @@ type extraction struct {
 	ImagesPerSecond float64      `json:"images_per_second"`
 }
 
-func (a *app) featuresExtractCommand() *cobra.Command {
+func (a *app) featuresExtractCommand() *cmdline.Command {
 	var f extractFlags
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "extract DIR OUT",
 		Short: "Compute the features of a folder of pictures",
 		Long: `Compute the features of all pictures (JPEG, PNG, GIF, WebP) in the folder DIR and its
@@ -80,7 +79,7 @@ The formats of OUT:
   unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
   unimo features extract DIR/images features.tsv --extractor statistics --format reference`,
 		Args: needs("DIR", "OUT"),
-		RunE: func(c *cobra.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
+		RunE: func(c *cmdline.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.spec.Extractor, "extractor", regions.Patches, "patches or statistics")
@@ -232,9 +231,9 @@ func (j *extractJob) writeStore(out string) error {
 	return w.Close()
 }
 
-func (a *app) featuresInfoCommand() *cobra.Command {
+func (a *app) featuresInfoCommand() *cmdline.Command {
 	var o regions.Options
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "info PATH",
 		Short: "Show what is in a file or folder of features",
 		Long: `Show what is in PATH: the reference's feature lines or the TSV of bottom-up-attention
@@ -246,7 +245,7 @@ and what is bad is counted instead of ending the command.`,
 		Example: `  unimo features info FEATURES
   unimo features info flickr30k_features --skip-bad --json`,
 		Args: needs("PATH"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			if o.Order != "" && o.Order != regions.OrderWidth && o.Order != regions.OrderHeight {
 				return usagef("--order %q: choose %s or %s", o.Order, regions.OrderWidth, regions.OrderHeight)
 			}

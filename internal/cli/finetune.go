@@ -9,8 +9,7 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
@@ -18,8 +17,8 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-func (a *app) finetuneCommand() *cobra.Command {
-	c := &cobra.Command{
+func (a *app) finetuneCommand() *cmdline.Command {
+	c := &cmdline.Command{
 		Use:     "finetune TASK",
 		Aliases: []string{"train", "fine-tune"},
 		Short:   "Train a model for a task",
@@ -35,8 +34,8 @@ Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
   unimo finetune sst-2 --data DIR --out RUN --resume`,
 		Args: needTask,
 		// Reached without a task that exists only; its flags are those of the task.
-		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
-		RunE:               noArgs,
+		AnyFlags: true,
+		RunE:     noArgs,
 	}
 	for _, name := range run.Names() {
 		sub := a.finetuneTaskCommand(name)
@@ -51,7 +50,7 @@ Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
 }
 
 // needTask refuses a command whose first argument is no known task.
-func needTask(c *cobra.Command, args []string) error {
+func needTask(c *cmdline.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(run.Names(), ", "), seeHelp(c))
 	}
@@ -80,19 +79,19 @@ func taskExample(p *run.Preset) string {
   unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, p.Name)
 }
 
-func (a *app) finetuneTaskCommand(name string) *cobra.Command {
+func (a *app) finetuneTaskCommand(name string) *cmdline.Command {
 	preset, err := run.Find(name)
 	if err != nil {
 		panic(err) // the names are the presets' own
 	}
 	var f finetuneFlags
 	f.options.Preset = preset
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:     name + " --data DIR --out RUN",
 		Short:   "Train for " + preset.Title,
 		Example: taskExample(preset),
 		Args:    noArgs,
-		RunE: func(c *cobra.Command, _ []string) (err error) {
+		RunE: func(c *cmdline.Command, _ []string) (err error) {
 			o := f.options
 			if o.Resume && !c.Flags().Changed("preset") {
 				o.Size = "" // the run's own
@@ -119,11 +118,6 @@ func (a *app) finetuneTaskCommand(name string) *cobra.Command {
 	c.Long = "Train a model and score the best one on dev."
 	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
-	c.PreRun = func(*cobra.Command, []string) {
-		if f.options.Resume { // the run knows its data
-			c.Flags().SetAnnotation("data", cobra.BashCompOneRequiredFlag, []string{"false"})
-		}
-	}
 	return c
 }
 

@@ -7,8 +7,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
@@ -23,7 +22,7 @@ type decodeFlags struct {
 	set     func(name string) bool
 }
 
-func (f *decodeFlags) register(c *cobra.Command) {
+func (f *decodeFlags) register(c *cmdline.Command) {
 	d, o, flags := decode.Default, &f.options, c.Flags()
 	flags.IntVar(&o.BeamSize, "beam", d.BeamSize, "hypotheses of the beam search (1: greedy)")
 	flags.Float64Var(&o.LengthPenalty, "length-penalty", d.LengthPenalty, "alpha of the length penalty (0: none)")
@@ -100,10 +99,10 @@ func (f *decodeFlags) opened(dir string) (*run.Generator, decode.Options, error)
 	return g, o, nil
 }
 
-func (a *app) generateCommand() *cobra.Command {
+func (a *app) generateCommand() *cmdline.Command {
 	var modelDir, dataFile, story string
 	var decode decodeFlags
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "generate --model DIR [TEXT... | -]",
 		Short: "Write a text for each text: summaries, questions, answers",
 		Long: `Write a text for each of those on the command line, with '-' for each line of standard
@@ -119,7 +118,7 @@ A line of output is the generated text; with --json one object a line.`,
   unimo generate --model RUN/best --sample --top-p 0.9 --seed 7 "..."
   unimo generate --model RUN/best --data test.jsonl --json
   unimo generate --model COQA/best --story story.txt "Who has the ball?"`,
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			switch {
 			case dataFile == "" && len(args) == 0 && a.typist() == nil:
 				return usagef("give texts, '-' to read lines of standard input, or --data FILE%s", seeHelp(c))

@@ -6,8 +6,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 )
 
 // Columns of the help where the terminal's are not known, and the bounds to those that are.
@@ -28,51 +27,46 @@ func (a *app) columns() int {
 // allFlag is the flag that makes help show all settings.
 const allFlag = "all"
 
-func (a *app) helpCommand() *cobra.Command {
-	return &cobra.Command{
+func (a *app) helpCommand() *cmdline.Command {
+	return &cmdline.Command{
 		Use:     "help [COMMAND]...",
+		Hidden:  true,
 		Short:   "Show what a command does",
 		Long:    "Show what a command does, how it is called, and examples: the same as COMMAND --help.",
 		Example: "  unimo help finetune\n  unimo help data prepare",
-		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
-			at, _, err := c.Root().Find(args)
-			if err != nil {
-				at = c.Root()
-			}
+		ValidArgsFunction: func(c *cmdline.Command, args []string, _ string) ([]string, cmdline.Directive) {
+			at, _ := c.Root().Find(args)
 			var list []string
 			for _, sub := range at.Commands() {
 				if sub.IsAvailableCommand() {
 					list = append(list, sub.Name()+"\t"+sub.Short)
 				}
 			}
-			return list, cobra.ShellCompDirectiveNoFileComp
+			return list, cmdline.NoFiles
 		},
-		RunE: func(c *cobra.Command, args []string) error {
-			at, rest, err := c.Root().Find(args)
-			if err != nil {
-				return usageError{err}
-			}
+		RunE: func(c *cmdline.Command, args []string) error {
+			at, rest := c.Root().Find(args)
 			if len(rest) > 0 && at.HasAvailableSubCommands() {
 				return unknownCommand(at, rest[0])
 			}
 			if len(rest) > 0 {
 				return noArgs(c, rest)
 			}
-			at.InitDefaultHelpFlag()
 			return at.Help()
 		},
 	}
 }
 
 // printHelp prints the help of a command: what it does, usage and examples, then the rest.
-func (a *app) printHelp(c *cobra.Command, _ []string) {
-	all, _ := c.Flags().GetBool(allFlag)
+func (a *app) printHelp(c *cmdline.Command) {
+	f := c.Flags().Lookup(allFlag)
+	all := f != nil && f.Value.String() == "true"
 	fmt.Fprint(a.stdout, helpText(c, a.columns(), all))
 }
 
 // helpText is the help of a command for a terminal of so many columns; with all it has every
 // setting of a task.
-func helpText(c *cobra.Command, columns int, all bool) string {
+func helpText(c *cmdline.Command, columns int, all bool) string {
 	var b strings.Builder
 	summary := wrapped(c.Short, "", columns)
 	fmt.Fprintf(&b, "%s\n\nUsage:\n%s\n", summary, wrapCommand("  "+usageLine(c), columns))
@@ -106,7 +100,7 @@ func helpText(c *cobra.Command, columns int, all bool) string {
 	return b.String()
 }
 
-func usageLine(c *cobra.Command) string {
+func usageLine(c *cmdline.Command) string {
 	line := c.UseLine()
 	if c.HasAvailableSubCommands() {
 		line = strings.TrimSuffix(line, " [flags]") + " COMMAND"
@@ -121,8 +115,8 @@ func section(b *strings.Builder, title string, rows [][2]string, columns int) {
 }
 
 // flagRows lists flags with what they are for.
-func flagRows(flags *pflag.FlagSet) (rows [][2]string) {
-	flags.VisitAll(func(f *pflag.Flag) {
+func flagRows(flags *cmdline.FlagSet) (rows [][2]string) {
+	flags.VisitAll(func(f *cmdline.Flag) {
 		if f.Hidden {
 			return
 		}
@@ -135,7 +129,7 @@ func flagRows(flags *pflag.FlagSet) (rows [][2]string) {
 		}
 		usage := strings.ReplaceAll(f.Usage, "`", "")
 		switch {
-		case required(f):
+		case f.Required:
 			usage += " (needed)"
 		case !slices.Contains([]string{"", "false", "0", "[]"}, f.DefValue):
 			usage += fmt.Sprintf(" (default %s)", f.DefValue)
@@ -146,7 +140,7 @@ func flagRows(flags *pflag.FlagSet) (rows [][2]string) {
 }
 
 // valueName is what stands for a flag's value.
-func valueName(f *pflag.Flag) string {
+func valueName(f *cmdline.Flag) string {
 	switch f.Value.Type() {
 	case "bool":
 		return ""
@@ -155,8 +149,8 @@ func valueName(f *pflag.Flag) string {
 	case "float64":
 		return "X"
 	}
-	if name, _ := pflag.UnquoteUsage(f); strings.ToUpper(name) == name {
-		return name
+	if parts := strings.Split(f.Usage, "`"); len(parts) == 3 && strings.ToUpper(parts[1]) == parts[1] {
+		return parts[1]
 	}
 	return "VALUE"
 }

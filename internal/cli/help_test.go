@@ -5,13 +5,13 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/spf13/cobra"
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 )
 
 // eachCommand calls f for every command that help shows.
-func eachCommand(f func(c *cobra.Command)) {
-	var walk func(c *cobra.Command)
-	walk = func(c *cobra.Command) {
+func eachCommand(f func(c *cmdline.Command)) {
+	var walk func(c *cmdline.Command)
+	walk = func(c *cmdline.Command) {
 		f(c)
 		for _, sub := range c.Commands() {
 			walk(sub)
@@ -22,7 +22,7 @@ func eachCommand(f func(c *cobra.Command)) {
 
 // The help of every command fits the terminal, with usage and examples first.
 func TestHelp(t *testing.T) {
-	eachCommand(func(c *cobra.Command) {
+	eachCommand(func(c *cmdline.Command) {
 		if c.Example == "" || c.Short == "" {
 			t.Errorf("%s has no example or no summary", c.CommandPath())
 		}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -11,21 +12,18 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
 // execute runs one command with arguments and returns its output.
-func execute(a *app, build func(*app) *cobra.Command, args ...string) (string, error) {
+func execute(a *app, build func(*app) *cmdline.Command, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	a.stdout, a.stderr = newOutput(&stdout), newScreen(&stderr)
 	a.log = slog.New(newLineHandler(&stderr, slog.LevelInfo))
 	c := build(a)
-	c.SetArgs(args)
-	c.SilenceErrors, c.SilenceUsage = true, true
-	err := c.Execute()
+	err := c.ExecuteContext(context.Background(), args)
 	return stdout.String(), err
 }
 

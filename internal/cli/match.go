@@ -7,8 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -17,13 +16,13 @@ import (
 )
 
 // modelFlag registers --model, which is needed.
-func modelFlag(c *cobra.Command, dir *string) {
+func modelFlag(c *cmdline.Command, dir *string) {
 	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model")
 	c.MarkFlagRequired("model")
 }
 
 // pixelsFlag registers --max-pixels.
-func pixelsFlag(c *cobra.Command, pixels *int) {
+func pixelsFlag(c *cmdline.Command, pixels *int) {
 	c.Flags().IntVar(pixels, "max-pixels", 0, "most pixels of a picture (0: 50 million); larger ones are refused before they are decoded")
 }
 
@@ -43,10 +42,10 @@ type matched struct {
 	Score float32 `json:"score"`
 }
 
-func (a *app) matchCommand() *cobra.Command {
+func (a *app) matchCommand() *cmdline.Command {
 	var modelDir, features string
 	var pixels int
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "match --model DIR IMAGE TEXT...",
 		Short: "Score how well texts fit a picture",
 		Long: `Score how well each text fits a picture: the higher, the better. A line of output is
@@ -57,7 +56,7 @@ IMAGE is a picture (JPEG, PNG, GIF, WebP); with --features it is the id of an im
 region features.`,
 		Example: `  unimo match --model RUN/best dog.jpg "a dog runs on the beach" "two men play chess"
   unimo match --model RUN/best --features FEATURES 36979 "two men are talking"`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cmdline.Command, args []string) error {
 			if len(args) < 2 {
 				return usagef("give a picture and one text or more")
 			}
@@ -69,7 +68,7 @@ region features.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			r, err := openRetriever(modelDir, pixels)
 			if err != nil {
 				return err
@@ -110,11 +109,11 @@ func readImage(r *run.Retriever, name, features string) (*regions.Image, error) 
 	return r.Picture(name)
 }
 
-func (a *app) indexCommand() *cobra.Command {
+func (a *app) indexCommand() *cmdline.Command {
 	var modelDir, out string
 	var pixels int
 	var o run.IndexOptions
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "index PICTURES --model DIR --out INDEX",
 		Short: "Make a folder of pictures searchable",
 		Long: `Make an index of the pictures in a folder and its folders, for 'unimo search': a vector
@@ -126,13 +125,13 @@ changed are read, those that are gone leave it. An index of another folder is re
 In ids, a byte of a name that is not UTF-8 is %XX.`,
 		Example: `  unimo index PHOTOS --model RUN/best --out INDEX
   unimo search --model RUN/best --index INDEX "two dogs run on the beach"`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cmdline.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("name one folder of pictures")
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			r, err := openRetriever(modelDir, pixels)
 			if err != nil {
 				return err
@@ -180,11 +179,11 @@ type found struct {
 	Match      *float32 `json:"match,omitempty"`
 }
 
-func (a *app) searchCommand() *cobra.Command {
+func (a *app) searchCommand() *cmdline.Command {
 	var modelDir, indexDir, image, page string
 	var k, candidates, pixels int
 	var show bool
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "search --index INDEX TEXT | --image FILE",
 		Short: "Find pictures for a text, or like a picture",
 		Long: `Find the pictures of an index that fit a text, or that are most like a picture. A line of
@@ -200,7 +199,7 @@ all it shows.`,
 		Example: `  unimo search --index INDEX "two dogs run on the beach"
   unimo search --index INDEX "two dogs run on the beach" --open
   unimo search --model RUN/best --index INDEX --image dog.jpg -k 20 --json`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(_ *cmdline.Command, args []string) error {
 			typed := len(args) == 0 && image == "" && a.typist() != nil
 			if (len(args) == 1) == (image != "") && !typed || len(args) > 1 {
 				return usagef("give one text (in quotes), or --image FILE")
@@ -215,7 +214,7 @@ all it shows.`,
 			}
 			return nil
 		},
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			r, err := openIndexModel(modelDir, indexDir, pixels)
 			if err != nil {
 				return err

@@ -10,9 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/run"
 )
@@ -32,14 +30,14 @@ var pageFlags = []string{"html", "report"}
 
 // checkPaths refuses a call that names a file or folder which is not there, or that a page may not
 // take the place of, before any work.
-func checkPaths(c *cobra.Command) error {
+func checkPaths(c *cmdline.Command) error {
 	var missing error
-	c.Flags().Visit(func(f *pflag.Flag) {
+	c.Flags().Visit(func(f *cmdline.Flag) {
 		if missing != nil {
 			return
 		}
 		paths := []string{f.Value.String()}
-		if list, ok := f.Value.(pflag.SliceValue); ok {
+		if list, ok := f.Value.(interface{ GetSlice() []string }); ok {
 			paths = list.GetSlice()
 		}
 		for _, path := range paths {

@@ -9,13 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
-	"github.com/unimo-go/unimo/internal/model"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -31,10 +29,10 @@ type prediction struct {
 	Truncated     bool               `json:"truncated,omitempty"`
 }
 
-func (a *app) predictCommand() *cobra.Command {
+func (a *app) predictCommand() *cmdline.Command {
 	var modelDir string
 	var pair bool
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "predict --model DIR [TEXT... | -]",
 		Short: "Classify or score texts",
 		Long: `Classify or score texts: those of the command line, or with '-' the lines of
@@ -45,7 +43,7 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
 		Example: `  unimo predict --model RUN/best "a gripping and funny film"
   unimo predict --model RUN/best --json - < sentences.txt
   printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			if len(args) == 0 && a.typist() == nil {
 				return usagef("give texts, or '-' to read lines of standard input%s", seeHelp(c))
 			}

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/schollz/progressbar/v3"
-
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -17,7 +15,7 @@ type progress struct {
 	metric   string // that chooses the best model
 	onDev    string // what is evaluated on
 	width    int    // columns of the terminal
-	bar      *progressbar.ProgressBar
+	bar      *bar
 	stage    string
 	training bool
 	now      func() time.Time
@@ -67,16 +65,7 @@ func (p *progress) draw(total int) {
 		return
 	}
 	p.app.stderr.status("")
-	options := []progressbar.Option{
-		progressbar.OptionSetWriter(p.app.stderr.bar()), progressbar.OptionSetDescription(p.stage),
-		progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(true), progressbar.OptionShowElapsedTimeOnFinish(),
-		progressbar.OptionSetWidth(p.barWidth()), progressbar.OptionThrottle(100 * time.Millisecond), progressbar.OptionClearOnFinish(),
-		progressbar.OptionSetTheme(progressbar.ThemeASCII),
-	}
-	if p.stage != stageTraining { // whose speed is in tokens
-		options = append(options, progressbar.OptionShowIts(), progressbar.OptionSetItsString(""))
-	}
-	p.bar = progressbar.NewOptions(total, options...)
+	p.bar = newBar(p.app.stderr.bar(), p.stage, total, p.barWidth(), p.stage != stageTraining, p.now) // the speed of training is in tokens
 }
 
 // Columns that the description with all its fields, the counts and a bar need, and
@@ -107,7 +96,7 @@ func (p *progress) describe(e train.StepEvent) string {
 // finish takes the bar off the terminal.
 func (p *progress) finish() {
 	if p.bar != nil {
-		p.bar.Finish()
+		p.bar.wipe()
 		p.bar = nil
 	}
 	p.app.stderr.status("")
@@ -181,7 +170,7 @@ func (p *progress) Tick(done, total int) {
 		p.draw(total)
 	}
 	if p.bar != nil {
-		p.bar.Set(done)
+		p.bar.set(done)
 		if done >= total {
 			p.finish()
 		}
@@ -197,7 +186,7 @@ func (p *progress) count(what string) { p.start(-1, what) }
 
 func (p *progress) counted(n int) {
 	if p.bar != nil {
-		p.bar.Set(n)
+		p.bar.set(n)
 		return
 	}
 	p.line(func() string { return fmt.Sprintf("%s: %d", p.stage, n) })
@@ -218,8 +207,8 @@ func (p *progress) Step(e train.StepEvent) {
 	p.rate += (speed - p.rate) / 20
 	p.estimate(e)
 	if p.bar != nil {
-		p.bar.Describe(p.describe(e))
-		p.bar.Set(e.Step)
+		p.bar.describe(p.describe(e))
+		p.bar.set(e.Step)
 		return
 	}
 	p.line(func() string {
@@ -244,7 +233,7 @@ func (p *progress) estimate(e train.StepEvent) {
 // Evaluating implements train.Observer.
 func (p *progress) Evaluating(done, total int) {
 	if p.bar != nil {
-		p.bar.Describe(fmt.Sprintf("evaluating %d/%d", done, total))
+		p.bar.describe(fmt.Sprintf("evaluating %d/%d", done, total))
 		return
 	}
 	p.line(func() string { return fmt.Sprintf("evaluating %d/%d", done, total) })

@@ -1,14 +1,13 @@
 package cli
 
 import (
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-func (a *app) goOnCommand() *cobra.Command {
+func (a *app) goOnCommand() *cmdline.Command {
 	var set []string
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a run that was interrupted",
 		Long: `Go on with a run of 'unimo finetune' or 'unimo pretrain', or with a grid, from its newest
@@ -19,7 +18,7 @@ Settings that do not change what is computed may be given anew: snapshot_steps,
 snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			o, grid, err := run.ResumeOptions(args[0])
 			if err != nil {
 				return err

@@ -10,8 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/pretrain/related"
@@ -39,9 +38,9 @@ type rewritten struct {
 	Nearest    []string          `json:"nearest"` // captions of other images
 }
 
-func (a *app) rewriteCommand() *cobra.Command {
+func (a *app) rewriteCommand() *cmdline.Command {
 	var f rewriteFlags
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "rewrite --data DIR",
 		Short: "Show the right and wrong captions that pre-training contrasts",
 		Long: `Show what pre-training makes of captions: what they say (objects, attributes,
@@ -57,7 +56,7 @@ paraphrases. With --json each caption is one object a line.`,
   unimo rewrite --data DATA --image 1000268201_693b08cb0e.jpg --count 10
   unimo rewrite --data DATA --paraphrases back-translations.tsv --json`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
+		RunE: func(c *cmdline.Command, _ []string) error {
 			for _, n := range []struct {
 				flag  string
 				value int

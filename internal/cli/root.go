@@ -13,10 +13,8 @@ import (
 	"strings"
 	"sync/atomic"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
@@ -69,8 +67,13 @@ func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 
 func (a *app) run(ctx context.Context) int {
 	root := a.rootCommand()
-	root.SetArgs(a.args)
-	err := checkpoint.Guard(func() error { return root.ExecuteContext(ctx) })
+	err := checkpoint.Guard(func() error {
+		if answer, asked := root.Complete(a.args); asked {
+			_, err := io.WriteString(a.stdout.exact(), answer)
+			return err
+		}
+		return root.ExecuteContext(ctx, a.args)
+	})
 	code, message := outcome(err)
 	var reported reportedError
 	if code != exitDone && (a.json || slices.Contains(a.args, "--json")) && !errors.As(err, &reported) {
@@ -111,8 +114,8 @@ type reportedError struct{ error }
 
 func (e reportedError) Unwrap() error { return e.error }
 
-// oneLine returns an error's message with its line breaks, as joined errors and
-// cobra's suggestions have them, made semicolons, and without the middle of a very long one.
+// oneLine returns an error's message with its line breaks, as joined errors have them, made
+// semicolons, and without the middle of a very long one.
 func oneLine(err error) string {
 	lines := strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' })
 	for i := range lines {
@@ -134,10 +137,8 @@ func shortened(message string) string {
 	return strings.ToValidUTF8(head, "") + " ... " + strings.ToValidUTF8(tail, "")
 }
 
-func init() { cobra.EnableCommandSorting = false } // commands() has an order of its own
-
-func (a *app) rootCommand() *cobra.Command {
-	root := &cobra.Command{
+func (a *app) rootCommand() *cmdline.Command {
+	root := &cmdline.Command{
 		Use:   "unimo",
 		Short: "Train, evaluate and run UNIMO models",
 		Long: `unimo trains, evaluates and runs UNIMO, one Transformer for text and images
@@ -150,10 +151,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
   unimo finetune sst-2 --data DIR --preset mini --out RUN
   unimo evaluate sst-2 --data DIR/dev.tsv --model RUN/best --json
   unimo predict --model RUN/best "a gripping and funny film"`,
-		SilenceErrors: true,
-		SilenceUsage:  true,
-		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
-			for _, check := range []func(*cobra.Command) error{checkRequired, checkExclusive} {
+		PersistentPreRunE: func(c *cmdline.Command, _ []string) error {
+			for _, check := range []func(*cmdline.Command) error{checkRequired, checkExclusive} {
 				if err := check(c); err != nil {
 					return err
 				}
@@ -175,31 +174,21 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			return checkPaths(c)
 		},
 	}
-	root.SetIn(a.stdin)
-	root.SetOut(a.stdout)
-	root.SetErr(a.stderr)
 	root.SetFlagErrorFunc(flagError)
 	root.SetHelpFunc(a.printHelp)
-	root.CompletionOptions.DisableDefaultCmd = true // there is one with examples
-	help := a.helpCommand()
-	root.SetHelpCommand(help)
 	flags := root.PersistentFlags()
 	flags.BoolP("help", "h", false, "show this help")
 	flags.BoolVar(&a.json, "json", false, "print the result as one JSON object")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log details")
 	flags.IntVar(&a.threads, "threads", 0, "threads to compute with (0: one per core); results do not depend on it")
-	group(root, append(a.commands(), help)...)
+	group(root, append(a.commands(), a.helpCommand())...)
 	version := root.Flags().Bool("version", false, "print the version")
-	root.RunE = func(c *cobra.Command, _ []string) error {
+	root.RunE = func(c *cmdline.Command, _ []string) error {
 		if *version {
 			return a.printVersion()
 		}
 		return c.Help()
 	}
-	// "--max_pixels" is "--max-pixels": keys of settings have underscores.
-	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
-		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
-	})
 	addCompletion(root)
 	return root
 }

@@ -8,9 +8,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/run"
@@ -40,7 +38,7 @@ type settingFlags struct {
 	given []*settingFlag
 }
 
-// settingFlag is the flag of a setting. It implements [pflag.Value].
+// settingFlag is the flag of a setting. It implements [cmdline.Value].
 type settingFlag struct {
 	setting settings.Setting
 	values  []string
@@ -51,7 +49,7 @@ type settingFlag struct {
 const taskAnnotation = "task"
 
 // presetOf returns the task that a command trains for, nil if it does not train.
-func presetOf(c *cobra.Command) *run.Preset {
+func presetOf(c *cmdline.Command) *run.Preset {
 	name, ok := c.Annotations[taskAnnotation]
 	if !ok {
 		return nil
@@ -78,7 +76,7 @@ func findTraining(name string) (*run.Preset, error) {
 func trainingNames() []string { return append(run.Names(), run.Pretraining.Name) }
 
 // register gives c a flag for each setting of the task whose name is not taken.
-func (s *settingFlags) register(c *cobra.Command, p *run.Preset) {
+func (s *settingFlags) register(c *cmdline.Command, p *run.Preset) {
 	c.Annotations = map[string]string{taskAnnotation: p.Name}
 	c.Flags().Bool(allFlag, false, "with --help: show all settings")
 	for _, setting := range mustSettings(p, "mini") {
@@ -86,7 +84,7 @@ func (s *settingFlags) register(c *cobra.Command, p *run.Preset) {
 		if c.Flags().Lookup(name) != nil {
 			continue
 		}
-		f := c.Flags().VarPF(&settingFlag{setting: setting, owner: s}, name, "", setting.Help)
+		f := c.Flags().Var(&settingFlag{setting: setting, owner: s}, name, "", setting.Help)
 		f.Hidden = true
 		if _, ok := setting.Value.(bool); ok {
 			f.NoOptDefVal = "true"
@@ -104,7 +102,7 @@ func (f *settingFlag) Set(value string) error {
 
 func (f *settingFlag) String() string { return "" }
 
-// Type implements [pflag.Value] with the words of pflag.
+// Type implements [cmdline.Value] .
 func (f *settingFlag) Type() string {
 	switch f.setting.Value.(type) {
 	case bool:
@@ -216,9 +214,9 @@ type settingInfo struct {
 	Help  string `json:"help"`
 }
 
-func (a *app) settingsCommand() *cobra.Command {
+func (a *app) settingsCommand() *cmdline.Command {
 	var size string
-	c := &cobra.Command{
+	c := &cmdline.Command{
 		Use:   "settings TASK",
 		Short: "List all settings of a task with a preset's values",
 		Long: `List what can be set about training for a task, and the values of a preset. Each is a
@@ -231,7 +229,7 @@ the setting as it is. The tasks are ` + strings.Join(trainingNames(), ", ") + `.
   unimo settings pretrain --json`,
 		Args:              needs("TASK"),
 		ValidArgsFunction: completeFirst(trainingNames()...),
-		RunE: func(c *cobra.Command, args []string) error {
+		RunE: func(c *cmdline.Command, args []string) error {
 			p, err := findTraining(args[0])
 			if err != nil {
 				return usageError{err}
@@ -260,8 +258,8 @@ the setting as it is. The tasks are ` + strings.Join(trainingNames(), ", ") + `.
 }
 
 // presetFlag registers --preset.
-func presetFlag(c *cobra.Command, size *string) {
+func presetFlag(c *cmdline.Command, size *string) {
 	c.Flags().StringVar(size, "preset", "mini", "`SIZE` of the model and its recipe: "+strings.Join(run.Sizes(), ", "))
 }
 
-var _ pflag.Value = (*settingFlag)(nil)
+var _ cmdline.Value = (*settingFlag)(nil)

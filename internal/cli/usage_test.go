@@ -7,8 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/spf13/cobra"
-
+	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -192,7 +191,7 @@ func TestExitCodes(t *testing.T) {
 
 // Every command refuses what no command takes, with exit code 2 and the way to its help.
 func TestEveryCommandRefusesUnknownFlags(t *testing.T) {
-	eachCommand(func(c *cobra.Command) {
+	eachCommand(func(c *cmdline.Command) {
 		if c.Name() == "finetune" {
 			return // a task is missing, which counts first
 		}
@@ -205,7 +204,7 @@ func TestEveryCommandRefusesUnknownFlags(t *testing.T) {
 
 // Too many or too few arguments are wrong use of every command, in words of this program.
 func TestEveryCommandCountsItsArguments(t *testing.T) {
-	eachCommand(func(c *cobra.Command) {
+	eachCommand(func(c *cmdline.Command) {
 		path := strings.Fields(c.CommandPath())[1:]
 		if c.Name() == "demo" {
 			return // it needs none, and takes minutes
@@ -257,7 +256,7 @@ func TestSettingFlagAssignments(t *testing.T) {
 		{[]string{"--max-steps", "7"}, `max_steps=7`},
 	} {
 		var s settingFlags
-		cmd := &cobra.Command{Use: "pretrain"}
+		cmd := &cmdline.Command{Use: "pretrain"}
 		s.register(cmd, mustPreset(t, "pretrain"))
 		if err := cmd.ParseFlags(c.args); err != nil {
 			t.Fatal(err)
