@@ -59,7 +59,7 @@ func pack(t *model.Text, b batch) {
 // newTraining returns a whole step of training a classifier.
 func newTraining() (step, error) {
 	d := cpu.New()
-	m, err := model.New(d, config(), 1)
+	m, err := model.New[*model.Classifier](d, config(), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -71,7 +71,7 @@ func newTraining() (step, error) {
 // newTextTraining returns a whole step of training to write, with label smoothing.
 func newTextTraining() (step, error) {
 	d := cpu.New()
-	m, err := model.NewGenerator(d, writerConfig(), 1)
+	m, err := model.New[*model.Generator](d, writerConfig(), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func newWriting() (step, error) {
 	}
 	d := cpu.New()
 	cfg := writerConfig()
-	random, err := model.NewGenerator(d, cfg, 1)
+	random, err := model.New[*model.Generator](d, cfg, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -116,7 +116,7 @@ func newWriting() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.OpenGenerator(d, cfg, r) // whose weights never change, as users have it
+	m, err := model.Open[*model.Generator](d, cfg, r) // whose weights never change, as users have it
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +186,7 @@ func modelPairs(b batch) []model.Pair {
 // newPairTraining returns a whole step of training on groups, as the reference's recipe has it.
 func newPairTraining() (step, error) {
 	d := cpu.New()
-	m, err := model.NewRetriever(d, retrieverConfig(), 1)
+	m, err := model.New[*model.Retriever](d, retrieverConfig(), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -204,7 +204,7 @@ const scoredAtOnce = 18
 func newScoring() (step, error) {
 	d := cpu.New()
 	cfg := retrieverConfig()
-	random, err := model.NewRetriever(d, cfg, 1)
+	random, err := model.New[*model.Retriever](d, cfg, 1)
 	if err != nil {
 		return nil, err
 	}
@@ -212,7 +212,7 @@ func newScoring() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	m, err := model.OpenRetriever(d, cfg, r) // whose weights never change, as users have it
+	m, err := model.Open[*model.Retriever](d, cfg, r) // whose weights never change, as users have it
 	if err != nil {
 		return nil, err
 	}
@@ -258,7 +258,7 @@ func newEncoding(dir string) (step, error) {
 		return nil, err
 	}
 	d := cpu.New()
-	m, err := model.Open(d, folder.Config, folder.Weights)
+	m, err := model.Open[*model.Classifier](d, folder.Config, folder.Weights)
 	if err != nil {
 		return nil, err
 	}
@@ -281,7 +281,7 @@ func newEncoding(dir string) (step, error) {
 // writeModel writes the folder of a model with random weights.
 func writeModel(dir string, tok *tokenizer.Tokenizer) error {
 	d := cpu.New()
-	m, err := model.New(d, config(), 1)
+	m, err := model.New[*model.Classifier](d, config(), 1)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func BenchmarkTrainStep(b *testing.B) {
 			cfg := c.cfg
 			cfg.ProblemType, cfg.NumLabels = Classification, 2
 			d := cpu.New()
-			m, err := New(d, cfg, 1)
+			m, err := New[*Classifier](d, cfg, 1)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -76,7 +76,7 @@ func BenchmarkScores(b *testing.B) {
 			cfg.ProblemType, cfg.ContrastSize = Retrieval, 128
 			d := cpu.New()
 			trained := newRetriever(b, d, cfg, 1)
-			r, err := OpenRetriever(d, cfg, reader(b, d, trained.Params, keep))
+			r, err := Open[*Retriever](d, cfg, reader(b, d, trained.Params, keep))
 			if err != nil {
 				b.Fatal(err)
 			}

@@ -115,9 +115,6 @@ func (c Config) normEpsilon() float32 { return float32(cmp.Or(c.LayerNormEpsilon
 func (c Config) roles() int { return cmp.Or(c.RoleTypes, 3) }
 func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 
-// Generates says whether the model is one that writes text, a [Generator].
-func (c Config) Generates() bool { return c.ProblemType == Generation || c.ProblemType == Dialogue }
-
 // Score returns the score that an output of a regression means.
 func (c Config) Score(output float32) float32 {
 	if c.ScoreScale == 0 {
@@ -181,7 +178,7 @@ func (c Config) Validate() error {
 	if c.HiddenSize%c.Heads != 0 {
 		return fmt.Errorf("hidden_size %d is not divisible by num_attention_heads %d", c.HiddenSize, c.Heads)
 	}
-	if (c.ProblemType == Retrieval || c.ProblemType == Pretraining) && c.ImageEmbeddingSize == 0 {
+	if c.form().images && c.ImageEmbeddingSize == 0 {
 		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q: set it to the length of a region's feature", c.ProblemType)
 	}
 	if c.HiddenAct != "gelu" {
@@ -299,23 +296,10 @@ func (c Config) JSON() ([]byte, error) {
 func (c Config) String() string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
-	switch {
-	case c.Generates():
-		fmt.Fprintf(&b, ", %s", c.ProblemType)
-	case c.ProblemType == Retrieval, c.ProblemType == Pretraining:
-		fmt.Fprintf(&b, ", %s with regions of %d features", c.ProblemType, c.ImageEmbeddingSize)
-		if c.ContrastSize > 0 {
-			fmt.Fprintf(&b, ", vectors of %d", c.ContrastSize)
-		}
-		if c.ProblemType == Pretraining && c.RegionClasses > 0 {
-			fmt.Fprintf(&b, ", %d classes of regions", c.RegionClasses)
-		}
-	case c.ProblemType != "":
-		if c.ProblemType == Regression {
-			b.WriteString(", a score")
-		} else {
-			fmt.Fprintf(&b, ", %d classes", c.NumLabels)
-		}
+	if f := c.form(); f.detail != nil {
+		b.WriteString(", " + f.detail(c))
+	} else if c.ProblemType != "" {
+		b.WriteString(", " + c.ProblemType)
 	}
 	return b.String()
 }

@@ -158,7 +158,7 @@ func TestValidate(t *testing.T) {
 		if err := cfg.Validate(); err == nil || !strings.HasPrefix(err.Error(), c.field) {
 			t.Errorf("%+v: got %v, want an error about %s", cfg, err, c.field)
 		}
-		if _, err := New(cpu.New(), cfg, 1); err == nil {
+		if _, err := New[*Classifier](cpu.New(), cfg, 1); err == nil {
 			t.Errorf("%s: a model was made", c.field)
 		}
 	}

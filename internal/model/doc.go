@@ -3,8 +3,10 @@
 //
 // The constructors declare every parameter (name, shape, how it starts) as they
 // build; the same code therefore lists what an architecture needs ([Specs]), makes
-// a fresh model, and loads a checkpoint. Weights are [in, out], y = x·W + b.
+// a fresh model ([New]), and opens a checkpoint ([Open]). Weights are [in, out], y = x·W + b.
 //
+//	model.go       what all kinds of models have in common, and the constructors
+//	table.go       the forms of UNIMO: a new head is a row here
 //	config.go      config.json with the reference's field names
 //	params.go      declaring, initialising and loading parameters
 //	huggingface.go RoBERTa's and BERT's checkpoints of transformers as ours
@@ -15,7 +17,6 @@
 //	retriever.go   scores of images with texts, vectors of each alone, their losses
 //	pretrainer.go  all heads together, and losses of what is hidden
 //	generator.go   language head, loss, and decoding with cached keys and values
-//	table.go       architectures by name, for inspecting checkpoints
 //
 // # Retrieval
 //

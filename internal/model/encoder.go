@@ -65,7 +65,7 @@ func (t Text) Check(cfg Config) error {
 }
 
 func (t Text) checkDialogue(cfg Config) error {
-	if cfg.ProblemType != Dialogue {
+	if !cfg.form().dialogue {
 		if len(t.Roles)+len(t.Turns) > 0 {
 			return fmt.Errorf("the text has roles or turns, but the model is not one for dialogue")
 		}
@@ -178,28 +178,32 @@ func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *a
 	return l.ffnNorm.add(t, y, f, cfg.HiddenDropout)
 }
 
-// encoder is the text encoder: embeddings and layers.
+// encoder is what all heads stand on: embeddings and layers.
 type encoder struct {
 	cfg             Config
 	words, position *autograd.Var
 	roles, turns    *autograd.Var // of a dialogue, else nil
 	embNorm         norm
 	layers          []layer
+	image           imageEmbedding // where the form reads images
 }
 
-func newEncoder(p declare, cfg Config) encoder {
+func newEncoder(p declare, cfg Config, f form) encoder {
 	e := encoder{
 		cfg:      cfg,
 		words:    p("word_embedding", TruncatedNormal, cfg.VocabSize, cfg.HiddenSize),
 		position: p("pos_embedding", TruncatedNormal, cfg.MaxPositions, cfg.HiddenSize),
 	}
-	if cfg.ProblemType == Dialogue {
+	if f.dialogue {
 		e.roles = p("role_embedding", TruncatedNormal, cfg.roles(), cfg.HiddenSize)
 		e.turns = p("turn_embedding", TruncatedNormal, cfg.turns(), cfg.HiddenSize)
 	}
 	e.embNorm = newNorm(p, "pre_encoder", cfg)
 	for i := range cfg.Layers {
 		e.layers = append(e.layers, newLayer(p, cfg, i))
+	}
+	if f.images {
+		e.image = newImageEmbedding(p, cfg)
 	}
 	return e
 }

@@ -15,7 +15,7 @@ func Example_retrieval() {
 		ImageEmbeddingSize: 3, ContrastSize: 4, ProblemType: model.Retrieval,
 	}
 	device := cpu.New()
-	retriever, err := model.NewRetriever(device, cfg, 1)
+	retriever, err := model.New[*model.Retriever](device, cfg, 1)
 	if err != nil {
 		fmt.Println(err)
 		return

@@ -3,7 +3,6 @@ package model
 import (
 	"context"
 
-	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -14,12 +13,9 @@ import (
 //	h      = LN(gelu(affine(x)))          [R,H], of the R tokens that a next one is wanted for
 //	logits = h·Eᵀ + bias                  [R,V], E the word embedding (or h·W, if untied)
 type Generator struct {
-	Config Config
-	Params Parameters
-	dev    engine.Device
+	Model
 
-	encoder encoder
-	head    languageHead
+	head languageHead
 }
 
 // languageHead turns encoded tokens into scores of the next ones.
@@ -61,52 +57,9 @@ func (h languageHead) logits(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 	})
 }
 
-// NewGenerator makes a trainable generator with initial values drawn from seed.
-func NewGenerator(d engine.Device, cfg Config, seed uint64) (*Generator, error) {
-	if err := cfg.validateGenerator(); err != nil {
-		return nil, err
-	}
-	g := &Generator{Config: cfg, dev: d}
-	g.build(cfg, allocate(d, &g.Params))
-	g.Params.initialise(d, cfg.InitRange, seed)
-	return g, nil
-}
-
-// OpenGenerator makes a generator for inference whose parameters are views of r,
-// which must stay open. A missing tensor is an error.
-func OpenGenerator(d engine.Device, cfg Config, r checkpoint.Reader) (*Generator, error) {
-	if err := cfg.validateGenerator(); err != nil {
-		return nil, err
-	}
-	if err := complete(GeneratorSpecs(cfg), r, cfg.ProblemType+"; fine-tune it for that first"); err != nil {
-		return nil, err
-	}
-	g := &Generator{Config: cfg, dev: d}
-	var failure error
-	g.build(cfg, open(d, r, &g.Params, &failure))
-	return g, failure
-}
-
-// GeneratorSpecs lists the parameters of a generator.
-func GeneratorSpecs(cfg Config) []Spec {
-	var specs []Spec
-	new(Generator).build(cfg, list(&specs))
-	return specs
-}
-
-func (g *Generator) build(cfg Config, p declare) {
-	g.encoder = newEncoder(p, cfg)
-	g.head = newLanguageHead(p, cfg, g.encoder.words)
-}
-
-func (c Config) validateGenerator() error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if !c.Generates() {
-		return wrongTaskf("problem_type is %q, want %q or %q: this model does not write text; fine-tune it on a task that does", c.ProblemType, Generation, Dialogue)
-	}
-	return nil
+func (g *Generator) build(p declare) {
+	g.encoder = newEncoder(p, g.Config, g.form)
+	g.head = newLanguageHead(p, g.Config, g.encoder.words)
 }
 
 // Logits returns the scores of the token after each target token, T x V for the T target

@@ -176,7 +176,7 @@ func TestOpenGeneratorNeedsALanguageHead(t *testing.T) {
 	classifier := newModel(t, d, tiny(), 1)
 	dialogue, untied := tinyGenerator(), tinyGenerator()
 	dialogue.ProblemType, untied.UntiedEmbeddings = Dialogue, true
-	if opened, err := OpenGenerator(d, tinyGenerator(), reader(t, d, g.Params, keep)); err != nil || len(opened.Params) != len(g.Params) {
+	if opened, err := Open[*Generator](d, tinyGenerator(), reader(t, d, g.Params, keep)); err != nil || len(opened.Params) != len(g.Params) {
 		t.Errorf("a whole model: %v", err)
 	}
 	for _, c := range []struct {
@@ -185,23 +185,23 @@ func TestOpenGeneratorNeedsALanguageHead(t *testing.T) {
 		r    checkpoint.Reader
 		want []string
 	}{
-		{"a classifier", tiny(), reader(t, d, classifier.Params, keep), []string{`problem_type is "single_label_classification"`, "does not write text", "fine-tune"}},
+		{"a classifier", tiny(), reader(t, d, classifier.Params, keep), []string{`problem_type is "single_label_classification"`, "this model classifies texts", "fine-tune"}},
 		{"a classifier's tensors", tinyGenerator(), reader(t, d, classifier.Params, keep), []string{"mask_lm_trans_fc.w_0 and 4 others are missing", "for generation", "fine-tune"}},
 		{"no tables of roles", dialogue, reader(t, d, g.Params, keep), []string{"role_embedding and 1 others are missing", "for dialogue"}},
 		{"tied", untied, reader(t, d, g.Params, keep), []string{"mask_lm_out_fc.w_0 and 0 others"}},
 		{"another shape", tinyGenerator(), reader(t, d, g.Params, reshaped("mask_lm_out_fc.b_0", 1, 7)), []string{"mask_lm_out_fc.b_0", "[1 7]", "[7]"}},
 	} {
-		_, err := OpenGenerator(d, c.cfg, c.r)
+		_, err := Open[*Generator](d, c.cfg, c.r)
 		for _, part := range c.want {
 			if err == nil || !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: error %v does not say %q", c.name, err, part)
 			}
 		}
 	}
-	if _, err := New(d, tinyGenerator(), 1); err == nil || !strings.Contains(err.Error(), "writes text") {
+	if _, err := New[*Classifier](d, tinyGenerator(), 1); err == nil || !strings.Contains(err.Error(), "writes text") {
 		t.Errorf("a generator as a classifier: %v", err)
 	}
-	if _, err := NewGenerator(d, tiny(), 1); err == nil {
+	if _, err := New[*Generator](d, tiny(), 1); err == nil {
 		t.Error("a classifier as a generator")
 	}
 }

@@ -61,7 +61,7 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 		var params Parameters
 		var failure error
 		p := open(d, c.Tensors(t, "weights.safetensors").Reader(), &params, &failure)
-		m := newMultimodal(p, cfg)
+		m := newEncoder(p, cfg, form{images: true})
 		poolText, poolImage := newLinear(p, "pooled_fc_text", cfg.HiddenSize, cfg.HiddenSize), newLinear(p, "pooled_fc_image", cfg.HiddenSize, cfg.HiddenSize)
 		if failure != nil {
 			t.Fatal(failure)

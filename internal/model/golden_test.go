@@ -87,12 +87,7 @@ func TestGoldenTextEncode(t *testing.T) {
 		}
 		cfg.NumLabels = 0
 		d := cpu.New()
-		m := &Classifier{Config: cfg, dev: d}
-		var failure error
-		m.build(cfg, open(d, c.Tensors(t, "weights.safetensors").Reader(), &m.Params, &failure))
-		if failure != nil {
-			t.Fatal(failure)
-		}
+		m := openForm[*Classifier](t, d, "text-encoder", cfg, c.Tensors(t, "weights.safetensors").Reader())
 		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
 		text, valid := goldenText(t, in)
 		sequence, pooled := m.Encode(autograd.NewInference(d), text)

@@ -121,7 +121,7 @@ func TestInferenceEqualsTraining(t *testing.T) {
 	training := autograd.NewTape(d, autograd.Seed{})
 	want := read(m.dev, m.Logits(training, text))
 	cfg.HiddenDropout, cfg.AttentionDropout = 0.5, 0.5
-	opened, err := Open(d, cfg, reader(t, m.dev, m.Params, keep))
+	opened, err := Open[*Classifier](d, cfg, reader(t, m.dev, m.Params, keep))
 	if err != nil {
 		t.Fatal(err)
 	}

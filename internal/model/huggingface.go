@@ -109,9 +109,7 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 	}
 	cfg.MaxPositions += kind.front
 	cfg.ProblemType = Generation // its parameters are all that can be imported
-	var specs []Spec
-	new(Generator).build(cfg, list(&specs))
-	report, err := compare(specs, im)
+	report, err := compare(Specs(cfg), im)
 	if err != nil {
 		return Config{}, nil, nil, fmt.Errorf("%s: %w", r.Path(), err)
 	}

@@ -41,7 +41,7 @@ func encoded(tb testing.TB, cfg Config, r checkpoint.Reader, text Text) (t *auto
 	d := cpu.New()
 	var params Parameters
 	var failure error
-	e := newEncoder(open(d, r, &params, &failure), cfg)
+	e := newEncoder(open(d, r, &params, &failure), cfg, form{})
 	if failure != nil {
 		tb.Fatal(failure)
 	}
@@ -105,7 +105,7 @@ func TestImportHuggingFace(t *testing.T) {
 				return
 			}
 			cfg.ProblemType = Generation
-			m, err := NewGenerator(cpu.New(), cfg, 1)
+			m, err := New[*Generator](cpu.New(), cfg, 1)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -7,16 +7,6 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// multimodal is the encoder of images and texts.
-type multimodal struct {
-	encoder
-	image imageEmbedding
-}
-
-func newMultimodal(p declare, cfg Config) multimodal {
-	return multimodal{newEncoder(p, cfg), newImageEmbedding(p, cfg)}
-}
-
 // joint is a batch of sequences that have up to three parts, in this order: an image, the names of
 // the objects in it, and a text. Objects and text may be left out of all (without offsets).
 //
@@ -29,17 +19,17 @@ type joint struct {
 
 // encodeJoint returns the last layer's output, a row for each region, object token and text token, and
 // the sequences' offsets.
-func (m multimodal) encodeJoint(t *autograd.Tape, j joint) (x *autograd.Var, offsets []int32) {
-	x, a := m.embedJoint(t, j)
-	return m.through(t, m.layers, x, a), a.Keys
+func (e encoder) encodeJoint(t *autograd.Tape, j joint) (x *autograd.Var, offsets []int32) {
+	x, a := e.embedJoint(t, j)
+	return e.through(t, e.layers, x, a), a.Keys
 }
 
 // embedJoint returns the first layer's input and attention.
-func (m multimodal) embedJoint(t *autograd.Tape, j joint) (*autograd.Var, engine.Attention) {
-	x := m.image.apply(t, m.cfg, j.images)
+func (e encoder) embedJoint(t *autograd.Tape, j joint) (*autograd.Var, engine.Attention) {
+	x := e.image.apply(t, e.cfg, j.images)
 	words := Text{Tokens: slices.Concat(j.objects.Tokens, j.text.Tokens), Positions: slices.Concat(j.objects.Positions, j.text.Positions)}
 	if len(words.Tokens) == 0 {
-		return x, m.attend(j.images.Offsets, nil)
+		return x, e.attend(j.images.Offsets, nil)
 	}
 	var rows, prefix []int32
 	offsets := []int32{0}
@@ -57,7 +47,7 @@ func (m multimodal) embedJoint(t *autograd.Tape, j joint) (*autograd.Var, engine
 		}
 		offsets = append(offsets, int32(len(rows)))
 	}
-	return t.StackRows(x, m.embed(t, words), rows), m.attend(offsets, prefix)
+	return t.StackRows(x, e.embed(t, words), rows), e.attend(offsets, prefix)
 }
 
 // appendSequence appends the rows of sequence s, which begin at base.

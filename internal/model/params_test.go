@@ -183,7 +183,7 @@ func TestOpenNeedsAWholeModel(t *testing.T) {
 		{"a tensor missing", tiny(), without("pos_embedding"), []string{"pos_embedding and 0 others are missing"}},
 		{"another shape", tiny(), reshaped("pos_embedding", 36), []string{"pos_embedding", "[36]", "[6 6]"}},
 	} {
-		_, err := Open(d, c.cfg, reader(t, m.dev, m.Params, c.edit))
+		_, err := Open[*Classifier](d, c.cfg, reader(t, m.dev, m.Params, c.edit))
 		for _, part := range c.want {
 			if err == nil || !strings.Contains(err.Error(), part) {
 				t.Errorf("%s: error %v does not say %q", c.name, err, part)
@@ -196,7 +196,7 @@ func TestOpenNeedsAWholeModel(t *testing.T) {
 		}
 		return keep(x)
 	}
-	if _, err := Open(d, tiny(), reader(t, m.dev, m.Params, integers)); err == nil || !strings.Contains(err.Error(), "pos_embedding") {
+	if _, err := Open[*Classifier](d, tiny(), reader(t, m.dev, m.Params, integers)); err == nil || !strings.Contains(err.Error(), "pos_embedding") {
 		t.Errorf("integers for weights: %v", err)
 	}
 }
@@ -213,7 +213,7 @@ func TestHeadsFitTheProblem(t *testing.T) {
 	} {
 		cfg := tiny()
 		cfg.ProblemType, cfg.NumLabels = c.problem, c.labels
-		if _, err := New(cpu.New(), cfg, 1); (err == nil) != c.ok {
+		if _, err := New[*Classifier](cpu.New(), cfg, 1); (err == nil) != c.ok {
 			t.Errorf("%q with %d labels: %v", c.problem, c.labels, err)
 		}
 	}

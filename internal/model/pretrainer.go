@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
-	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // Pretrainer is the whole of UNIMO: all that a [Retriever] has, for contrastive learning, the language head
@@ -47,53 +45,10 @@ func (h regionHead) hidden(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 	return h.norm.apply(t, t.GELU(h.transform.apply(t, x)))
 }
 
-// NewPretrainer makes a trainable model with initial values drawn from seed.
-func NewPretrainer(d engine.Device, cfg Config, seed uint64) (*Pretrainer, error) {
-	if err := cfg.validatePretrainer(); err != nil {
-		return nil, err
-	}
-	p := &Pretrainer{Retriever: Retriever{Config: cfg, dev: d}}
-	p.build(cfg, allocate(d, &p.Params))
-	p.Params.initialise(d, cfg.InitRange, seed)
-	return p, nil
-}
-
-// OpenPretrainer makes a model for inference whose parameters are views of r, which
-// must stay open. A missing tensor is an error.
-func OpenPretrainer(d engine.Device, cfg Config, r checkpoint.Reader) (*Pretrainer, error) {
-	if err := cfg.validatePretrainer(); err != nil {
-		return nil, err
-	}
-	if err := complete(PretrainerSpecs(cfg), r, cfg.ProblemType+"; pre-train it first"); err != nil {
-		return nil, err
-	}
-	p := &Pretrainer{Retriever: Retriever{Config: cfg, dev: d}}
-	var failure error
-	p.build(cfg, open(d, r, &p.Params, &failure))
-	return p, failure
-}
-
-// PretrainerSpecs lists the parameters of a model for pre-training.
-func PretrainerSpecs(cfg Config) []Spec {
-	var specs []Spec
-	new(Pretrainer).build(cfg, list(&specs))
-	return specs
-}
-
-func (p *Pretrainer) build(cfg Config, d declare) {
-	p.Retriever.build(cfg, d)
-	p.language = newLanguageHead(d, cfg, p.encoder.words)
-	p.region = newRegionHead(d, cfg)
-}
-
-func (c Config) validatePretrainer() error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if c.ProblemType != Pretraining {
-		return wrongTaskf("problem_type is %q, want %q: this model was not made by pre-training", c.ProblemType, Pretraining)
-	}
-	return nil
+func (p *Pretrainer) build(d declare) {
+	p.Retriever.build(d)
+	p.language = newLanguageHead(d, p.Config, p.encoder.words)
+	p.region = newRegionHead(d, p.Config)
 }
 
 // Hidden is a batch of sequences of which something is hidden and predicted: images, texts, or an

@@ -19,10 +19,10 @@ func tinyPretrainer() Config {
 	return cfg
 }
 
-// newPretrainer makes a model as NewPretrainer does.
+// newPretrainer makes a model as New does.
 func newPretrainer(tb testing.TB, d engine.Device, cfg Config) *Pretrainer {
 	tb.Helper()
-	p, err := NewPretrainer(d, cfg, 1)
+	p, err := New[*Pretrainer](d, cfg, 1)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -436,7 +436,7 @@ func TestOpenPretrainer(t *testing.T) {
 	p := newPretrainer(t, d, tinyPretrainer())
 	scatter(d, p.Params)
 	tape := autograd.NewInference(d)
-	opened, err := OpenPretrainer(d, p.Config, reader(t, d, p.Params, keep))
+	opened, err := Open[*Pretrainer](d, p.Config, reader(t, d, p.Params, keep))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -444,13 +444,13 @@ func TestOpenPretrainer(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("losses are %v, want %v", got, want)
 	}
-	if _, err := OpenPretrainer(d, p.Config, reader(t, d, p.Params, without("mask_region_feature_fc.w_0"))); err == nil || !strings.Contains(err.Error(), "mask_region_feature_fc.w_0 and 0 others are missing: not a model for pretraining; pre-train it first") {
+	if _, err := Open[*Pretrainer](d, p.Config, reader(t, d, p.Params, without("mask_region_feature_fc.w_0"))); err == nil || !strings.Contains(err.Error(), "mask_region_feature_fc.w_0 and 0 others are missing: not a model for pretraining") {
 		t.Errorf("no region head: %v", err)
 	}
-	if _, err := OpenPretrainer(d, tinyRetriever(), reader(t, d, p.Params, keep)); err == nil || !strings.Contains(err.Error(), "want \"pretraining\"") {
+	if _, err := Open[*Pretrainer](d, tinyRetriever(), reader(t, d, p.Params, keep)); err == nil || !strings.Contains(err.Error(), "want \"pretraining\"") {
 		t.Errorf("a retriever's configuration: %v", err)
 	}
-	if _, err := New(d, p.Config, 1); err == nil || !strings.Contains(err.Error(), "fine-tune it first") {
+	if _, err := New[*Classifier](d, p.Config, 1); err == nil || !strings.Contains(err.Error(), "fine-tune it for that first") {
 		t.Errorf("a classifier of a pre-trained model's configuration: %v", err)
 	}
 }
@@ -458,18 +458,13 @@ func TestOpenPretrainer(t *testing.T) {
 // Every model for one task starts from a pre-trained one but for its own head.
 func TestPretrainerHasWhatOthersNeed(t *testing.T) {
 	cfg := tinyPretrainer()
-	specs := PretrainerSpecs(cfg)
-	for problem, other := range map[string][]Spec{"retrieval": RetrieverSpecs(cfg), "generation": GeneratorSpecs(cfg), "classification": Specs(tinyEncoder(cfg))} {
-		for _, s := range other {
+	specs := Specs(cfg)
+	for _, problem := range []string{Retrieval, Generation, ""} {
+		cfg.ProblemType = problem
+		for _, s := range Specs(cfg) {
 			if !slices.ContainsFunc(specs, func(have Spec) bool { return have.Name == s.Name && slices.Equal(have.Shape, s.Shape) }) {
 				t.Errorf("%s needs %s, which a pre-trained model lacks", problem, s.Name)
 			}
 		}
 	}
-}
-
-// tinyEncoder is cfg without a head.
-func tinyEncoder(cfg Config) Config {
-	cfg.ProblemType, cfg.NumLabels = "", 0
-	return cfg
 }

@@ -3,7 +3,6 @@ package model
 import (
 	"slices"
 
-	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -19,54 +18,18 @@ import (
 //
 //	vector = affine(first region or token) / its length                      [B,D]
 type Retriever struct {
-	Config Config
-	Params Parameters
-	dev    engine.Device
+	Model
 
-	encoder                     multimodal
 	poolText, poolImage         linear
 	match                       linear
 	contrastText, contrastImage linear
 }
 
-// NewRetriever makes a trainable retriever with initial values drawn from seed.
-func NewRetriever(d engine.Device, cfg Config, seed uint64) (*Retriever, error) {
-	if err := cfg.validateRetriever(); err != nil {
-		return nil, err
-	}
-	r := &Retriever{Config: cfg, dev: d}
-	r.build(cfg, allocate(d, &r.Params))
-	r.Params.initialise(d, cfg.InitRange, seed)
-	return r, nil
-}
-
-// OpenRetriever makes a retriever for inference whose parameters are views of r,
-// which must stay open. A missing tensor is an error.
-func OpenRetriever(d engine.Device, cfg Config, r checkpoint.Reader) (*Retriever, error) {
-	if err := cfg.validateRetriever(); err != nil {
-		return nil, err
-	}
-	if err := complete(RetrieverSpecs(cfg), r, cfg.ProblemType+"; fine-tune it for that first"); err != nil {
-		return nil, err
-	}
-	m := &Retriever{Config: cfg, dev: d}
-	var failure error
-	m.build(cfg, open(d, r, &m.Params, &failure))
-	return m, failure
-}
-
-// RetrieverSpecs lists the parameters of a retriever.
-func RetrieverSpecs(cfg Config) []Spec {
-	var specs []Spec
-	new(Retriever).build(cfg, list(&specs))
-	return specs
-}
-
 // build declares the parameters. Differs from the reference: the match head's bias starts from zero,
 // as all others do, not from a random number.
-func (r *Retriever) build(cfg Config, p declare) {
-	h := cfg.HiddenSize
-	r.encoder = newMultimodal(p, cfg)
+func (r *Retriever) build(p declare) {
+	cfg, h := r.Config, r.Config.HiddenSize
+	r.encoder = newEncoder(p, cfg, r.form)
 	r.poolText = newLinear(p, "pooled_fc_text", h, h)
 	r.poolImage = newLinear(p, "pooled_fc_image", h, h)
 	r.match = linear{w: p("match_fc.w_0", Xavier, h, 1), b: p("match_fc.b_0", Zeros, 1)}
@@ -74,16 +37,6 @@ func (r *Retriever) build(cfg Config, p declare) {
 		r.contrastText = newLinear(p, "contrast_fc_text", h, cfg.ContrastSize)
 		r.contrastImage = newLinear(p, "contrast_fc_image", h, cfg.ContrastSize)
 	}
-}
-
-func (c Config) validateRetriever() error {
-	if err := c.Validate(); err != nil {
-		return err
-	}
-	if c.ProblemType != Retrieval {
-		return wrongTaskf("problem_type is %q, want %q: this model does not compare images with texts; fine-tune it on a task that does", c.ProblemType, Retrieval)
-	}
-	return nil
 }
 
 // Part is what of images, or of texts, does not depend on what they are paired with: their
@@ -186,7 +139,7 @@ func stack(t *autograd.Tape, a, b Part, rows []int32) Part {
 // first returns the last layer's output for the given rows, which queries divides into the
 // sequences. part makes what the first layer goes on from, which it is done with after that.
 func (r *Retriever) first(t *autograd.Tape, offsets, rows, queries []int32, part func() Part) *autograd.Var {
-	e := r.encoder.encoder
+	e := r.encoder
 	if len(e.layers) == 0 {
 		return t.Rows(part().input, rows)
 	}

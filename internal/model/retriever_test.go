@@ -295,7 +295,7 @@ func TestOpenRetriever(t *testing.T) {
 	scatter(d, r.Params)
 	tape := autograd.NewInference(d)
 	want := read(d, b.scores(r, tape))
-	opened, err := OpenRetriever(d, r.Config, reader(t, d, r.Params, keep))
+	opened, err := Open[*Retriever](d, r.Config, reader(t, d, r.Params, keep))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -304,16 +304,16 @@ func TestOpenRetriever(t *testing.T) {
 	}
 	plain := tinyRetriever()
 	plain.ContrastSize = 0
-	if _, err := OpenRetriever(d, plain, reader(t, d, r.Params, keep)); err != nil {
+	if _, err := Open[*Retriever](d, plain, reader(t, d, r.Params, keep)); err != nil {
 		t.Errorf("vectors that nobody asks for: %v", err)
 	}
-	if _, err := OpenRetriever(d, r.Config, reader(t, d, r.Params, without("match_fc.w_0"))); err == nil || !strings.Contains(err.Error(), "match_fc.w_0 and 0 others are missing") {
+	if _, err := Open[*Retriever](d, r.Config, reader(t, d, r.Params, without("match_fc.w_0"))); err == nil || !strings.Contains(err.Error(), "match_fc.w_0 and 0 others are missing") {
 		t.Errorf("no match head: %v", err)
 	}
-	if _, err := OpenRetriever(d, tiny(), reader(t, d, r.Params, keep)); err == nil || !strings.Contains(err.Error(), "want \"retrieval\"") {
+	if _, err := Open[*Retriever](d, tiny(), reader(t, d, r.Params, keep)); err == nil || !strings.Contains(err.Error(), "want \"retrieval\"") {
 		t.Errorf("a classifier's configuration: %v", err)
 	}
-	if _, err := New(d, r.Config, 1); err == nil || !strings.Contains(err.Error(), "does not classify") {
+	if _, err := New[*Classifier](d, r.Config, 1); err == nil || !strings.Contains(err.Error(), "this model compares images with texts") {
 		t.Errorf("a classifier of a retriever's configuration: %v", err)
 	}
 }

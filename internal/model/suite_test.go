@@ -34,31 +34,52 @@ func tinyText() Text {
 // newModel makes a model as New does.
 func newModel(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Classifier {
 	tb.Helper()
-	m, err := New(d, cfg, seed)
+	m, err := New[*Classifier](d, cfg, seed)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return m
 }
 
-// newGenerator makes a generator as NewGenerator does.
+// newGenerator makes a generator as New does.
 func newGenerator(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Generator {
 	tb.Helper()
-	g, err := NewGenerator(d, cfg, seed)
+	g, err := New[*Generator](d, cfg, seed)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return g
 }
 
-// newRetriever makes a retriever as NewRetriever does.
+// newRetriever makes a retriever as New does.
 func newRetriever(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Retriever {
 	tb.Helper()
-	r, err := NewRetriever(d, cfg, seed)
+	r, err := New[*Retriever](d, cfg, seed)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	return r
+}
+
+// openForm opens a model of the named form, also of those that have no problem type.
+func openForm[K kind](tb testing.TB, d engine.Device, name string, cfg Config, r checkpoint.Reader) K {
+	tb.Helper()
+	for _, f := range forms {
+		if f.name != name {
+			continue
+		}
+		m := f.new().(K)
+		c := m.common()
+		*c = Model{Config: cfg, dev: d, form: f}
+		var failure error
+		m.build(open(d, r, &c.Params, &failure))
+		if failure != nil {
+			tb.Fatal(failure)
+		}
+		return m
+	}
+	tb.Fatalf("there is no form %q", name)
+	panic("unreachable")
 }
 
 // only returns one image of a batch.

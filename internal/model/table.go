@@ -2,67 +2,129 @@ package model
 
 import (
 	"fmt"
-	"maps"
 	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
 )
 
-// architectures lists the parameters of every form of UNIMO by name, those that
-// this program cannot run yet included, so that any checkpoint can be checked.
-var architectures = map[string]func(cfg Config, p declare){
-	"text-encoder":   encoderOnly,
-	"classification": func(cfg Config, p declare) { withHead(cfg, p, max(2, cfg.NumLabels)) },
-	"regression":     func(cfg Config, p declare) { withHead(cfg, p, 1) },
-	"retrieval":      retrieval,
-	"entailment":     entailment,
-	"generation":     func(cfg Config, p declare) { generator(cfg, p, Generation) },
-	"dialogue":       func(cfg Config, p declare) { generator(cfg, p, Dialogue) },
-	"pretrained":     pretrained,
-	"pretraining":    pretraining,
+// form is one form of UNIMO: which heads the encoder has. A new head is a row of [forms].
+type form struct {
+	name     string              // for [Architecture]
+	problem  string              // Config.ProblemType of its models; "": none is run yet
+	does     string              // what such a model does, for messages
+	images   bool                // its encoder reads images
+	dialogue bool                // its tokens have roles and turns
+	labels   [2]int              // least and most of Config.NumLabels; zero: it has no use for them
+	new      func() kind         // an empty model
+	detail   func(Config) string // what [Config.String] says of it; nil: the problem
+}
+
+// kind is a type of model: a struct around [Model] that declares its heads.
+type kind interface {
+	common() *Model
+	build(p declare)
+}
+
+// forms lists every form, those that this program cannot run yet included, so that any checkpoint can be
+// checked.
+var forms = []form{
+	{name: "text-encoder", does: "has no head", new: func() kind { return new(Classifier) }},
+	{
+		name: "classification", problem: Classification, does: "classifies texts", labels: [2]int{2, maxLabels},
+		new: func() kind { return new(Classifier) }, detail: func(c Config) string { return fmt.Sprintf("%d classes", c.NumLabels) },
+	},
+	{
+		name: "regression", problem: Regression, does: "gives texts a score", labels: [2]int{1, 1},
+		new: func() kind { return new(Classifier) }, detail: func(Config) string { return "a score" },
+	},
+	{name: "entailment", images: true, new: func() kind { return &listed{heads: entailmentHead} }},
+	{name: "generation", problem: Generation, does: "writes texts", new: func() kind { return new(Generator) }},
+	{name: "dialogue", problem: Dialogue, does: "answers in conversations", dialogue: true, new: func() kind { return new(Generator) }},
+	{
+		name: "retrieval", problem: Retrieval, does: "compares images with texts", images: true,
+		new: func() kind { return new(Retriever) }, detail: describeImages,
+	},
+	{name: "pretrained", images: true, new: func() kind { return &listed{heads: releasedHeads} }},
+	{
+		name: "pretraining", problem: Pretraining, does: "has no head for a task", images: true,
+		new: func() kind { return new(Pretrainer) }, detail: describeImages,
+	},
+}
+
+// form returns what the problem type stands for.
+func (c Config) form() form {
+	for _, f := range forms {
+		if f.problem == c.ProblemType && f.does != "" {
+			return f
+		}
+	}
+	return form{problem: c.ProblemType, does: "is of a kind that this program does not know"}
 }
 
 // Architectures returns the names that [Architecture] knows.
-func Architectures() []string { return slices.Sorted(maps.Keys(architectures)) }
+func Architectures() []string {
+	var names []string
+	for _, f := range forms {
+		names = append(names, f.name)
+	}
+	slices.Sort(names)
+	return names
+}
 
 // Architecture lists the parameters of the named form of UNIMO of cfg's size.
 func Architecture(name string, cfg Config) ([]Spec, error) {
-	build, ok := architectures[name]
-	if !ok {
-		return nil, fmt.Errorf("unknown architecture %q: choose one of %v", name, Architectures())
+	for _, f := range forms {
+		if f.name == name {
+			cfg.ProblemType, cfg.NumLabels = f.problem, min(max(cfg.NumLabels, f.labels[0]), f.labels[1])
+			return f.specs(cfg), nil
+		}
+	}
+	return nil, fmt.Errorf("unknown architecture %q: choose one of %v", name, Architectures())
+}
+
+// Specs lists the parameters of a model of cfg's problem type.
+func Specs(cfg Config) []Spec { return cfg.form().specs(cfg) }
+
+func (f form) specs(cfg Config) []Spec {
+	if f.new == nil {
+		return nil
 	}
 	var specs []Spec
-	build(cfg, list(&specs))
-	return specs, nil
+	m := f.new()
+	*m.common() = Model{Config: cfg, form: f}
+	m.build(list(&specs))
+	return specs
 }
 
 // Compare reports which of specs r lacks and which tensors of r are not in specs.
 // A tensor of another shape is an error.
 func Compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) { return compare(specs, r) }
 
-func encoderOnly(cfg Config, p declare) {
-	cfg.ProblemType, cfg.NumLabels = "", 0
-	new(Classifier).build(cfg, p)
+// describeImages is the detail of forms with images.
+func describeImages(c Config) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s with regions of %d features", c.ProblemType, c.ImageEmbeddingSize)
+	if c.ContrastSize > 0 {
+		fmt.Fprintf(&b, ", vectors of %d", c.ContrastSize)
+	}
+	if c.RegionClasses > 0 && c.ProblemType == Pretraining {
+		fmt.Fprintf(&b, ", %d classes of regions", c.RegionClasses)
+	}
+	return b.String()
 }
 
-func withHead(cfg Config, p declare, labels int) {
-	cfg.ProblemType, cfg.NumLabels = Classification, labels
-	new(Classifier).build(cfg, p)
+// listed is a form whose parameters are known and that is not run.
+type listed struct {
+	Model
+	heads func(m *Model, p declare)
 }
 
-func generator(cfg Config, p declare, problem string) {
-	cfg.ProblemType = problem
-	new(Generator).build(cfg, p)
-}
-
-func retrieval(cfg Config, p declare) {
-	cfg.ProblemType = Retrieval
-	new(Retriever).build(cfg, p)
-}
-
-func image(cfg Config, p declare) {
-	newImageEmbedding(p, cfg)
-	newLinear(p, "pooled_fc_image", cfg.HiddenSize, cfg.HiddenSize)
+func (l *listed) build(p declare) {
+	l.encoder = newEncoder(p, l.Config, l.form)
+	newLinear(p, "pooled_fc_text", l.Config.HiddenSize, l.Config.HiddenSize)
+	newLinear(p, "pooled_fc_image", l.Config.HiddenSize, l.Config.HiddenSize)
+	l.heads(&l.Model, p)
 }
 
 // entailmentHidden and entailmentLabels are the reference's head for SNLI-VE.
@@ -71,22 +133,12 @@ const (
 	entailmentLabels = 3
 )
 
-func entailment(cfg Config, p declare) {
-	encoderOnly(cfg, p)
-	image(cfg, p)
-	p("cls_out_w_0", TruncatedNormal, cfg.HiddenSize, entailmentHidden)
+func entailmentHead(m *Model, p declare) {
+	p("cls_out_w_0", TruncatedNormal, m.Config.HiddenSize, entailmentHidden)
 	p("cls_out_b_0", Zeros, entailmentHidden)
 	p("cls_out_w_1", TruncatedNormal, entailmentHidden, entailmentLabels)
 	p("cls_out_b_1", Zeros, entailmentLabels)
 }
 
-func pretraining(cfg Config, p declare) {
-	cfg.ProblemType = Pretraining
-	new(Pretrainer).build(cfg, p)
-}
-
-func pretrained(cfg Config, p declare) {
-	encoderOnly(cfg, p)
-	image(cfg, p)
-	newLanguageHead(p, cfg, nil)
-}
+// releasedHeads are those of the checkpoint that the reference released.
+func releasedHeads(m *Model, p declare) { newLanguageHead(p, m.Config, nil) }

@@ -83,7 +83,7 @@ func benchSteps(b *testing.B, w world, r *Resources) {
 	cfg.ProblemType, cfg.VocabSize, cfg.ContrastSize = model.Pretraining, w.tok.VocabSize(), 128
 	cfg.ImageEmbeddingSize = w.collections[corpus.Pairs].Dim()
 	dev := cpu.New()
-	m, err := model.NewPretrainer(dev, cfg, 1)
+	m, err := model.New[*model.Pretrainer](dev, cfg, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -492,7 +492,7 @@ func TestLoss(t *testing.T) {
 	cfg.ProblemType, cfg.VocabSize, cfg.HiddenSize, cfg.Heads, cfg.Layers = model.Pretraining, w.tok.VocabSize(), 16, 2, 2
 	cfg.ImageEmbeddingSize, cfg.ContrastSize = w.collections[corpus.Images].Dim(), 8
 	dev := cpu.New()
-	m, err := model.NewPretrainer(dev, cfg, 1)
+	m, err := model.New[*model.Pretrainer](dev, cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

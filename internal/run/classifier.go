@@ -94,7 +94,7 @@ func OpenPredictor(dir string) (*Predictor, error) {
 		return nil, err
 	}
 	dev := cpu.New()
-	m, err := model.Open(dev, folder.Config, folder.Weights)
+	m, err := model.Open[*model.Classifier](dev, folder.Config, folder.Weights)
 	if err == nil {
 		err = checkOpened(dev, m.Params)
 	}

@@ -17,7 +17,7 @@ func TestBrokenClassifierIsAnError(t *testing.T) {
 	for problem, labels := range map[string]int{model.Classification: 2, model.Regression: 1} {
 		cfg := model.Mini
 		cfg.VocabSize, cfg.HiddenSize, cfg.Heads, cfg.Layers, cfg.ProblemType, cfg.NumLabels = 9, 8, 2, 1, problem, labels
-		m, err := model.New(dev, cfg, 1)
+		m, err := model.New[*model.Classifier](dev, cfg, 1)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -46,7 +46,7 @@ func TestScoresThatOverflow(t *testing.T) {
 	dev := cpu.New()
 	cfg := model.Mini
 	cfg.VocabSize, cfg.HiddenSize, cfg.Heads, cfg.Layers, cfg.ProblemType, cfg.NumLabels, cfg.ScoreScale = 9, 8, 2, 1, model.Regression, 1, 1e38
-	m, err := model.New(dev, cfg, 1)
+	m, err := model.New[*model.Classifier](dev, cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

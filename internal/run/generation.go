@@ -178,10 +178,10 @@ func (g *generation) texts() iter.Seq[string] {
 	}
 }
 
-func (g *generation) specs(cfg model.Config) []model.Spec { return model.GeneratorSpecs(cfg) }
+func (g *generation) specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 func (g *generation) learner(_ context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
-	m, err := model.NewGenerator(dev, cfg, g.settings.Seed)
+	m, err := model.New[*model.Generator](dev, cfg, g.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -45,7 +45,7 @@ func newGenerator(folder *modeldir.Model) (*Generator, error) {
 		return nil, err
 	}
 	dev := cpu.New()
-	m, err := model.OpenGenerator(dev, folder.Config, folder.Weights)
+	m, err := model.Open[*model.Generator](dev, folder.Config, folder.Weights)
 	if err != nil {
 		return nil, err
 	}

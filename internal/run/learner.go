@@ -195,7 +195,7 @@ func (c *classification) texts() iter.Seq[string] {
 func (c *classification) specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 func (c *classification) learner(_ context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
-	m, err := model.New(dev, cfg, c.settings.Seed)
+	m, err := model.New[*model.Classifier](dev, cfg, c.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -206,10 +206,10 @@ func (j *pretraining) texts() iter.Seq[string] {
 	}
 }
 
-func (j *pretraining) specs(cfg model.Config) []model.Spec { return model.PretrainerSpecs(cfg) }
+func (j *pretraining) specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 func (j *pretraining) learner(ctx context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (_ learner, err error) {
-	m, err := model.NewPretrainer(dev, cfg, j.settings.Seed)
+	m, err := model.New[*model.Pretrainer](dev, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

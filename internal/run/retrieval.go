@@ -213,10 +213,10 @@ func (j *retrieval) texts() iter.Seq[string] {
 	}
 }
 
-func (j *retrieval) specs(cfg model.Config) []model.Spec { return model.RetrieverSpecs(cfg) }
+func (j *retrieval) specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 func (j *retrieval) learner(_ context.Context, dev engine.Device, cfg model.Config, tok *tokenizer.Tokenizer, log *slog.Logger) (learner, error) {
-	m, err := model.NewRetriever(dev, cfg, j.settings.Seed)
+	m, err := model.New[*model.Retriever](dev, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -65,7 +65,7 @@ func OpenRetriever(dir string) (*Retriever, error) {
 
 func newRetriever(folder *modeldir.Model) (*Retriever, error) {
 	dev := cpu.New()
-	m, err := model.OpenRetriever(dev, folder.Config, folder.Weights)
+	m, err := model.Open[*model.Retriever](dev, folder.Config, folder.Weights)
 	if err != nil {
 		return nil, err
 	}

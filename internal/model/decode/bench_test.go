@@ -35,7 +35,7 @@ func BenchmarkDecode(b *testing.B) {
 			cfg := c.cfg
 			cfg.ProblemType = model.Generation
 			dev := cpu.New()
-			fresh, err := model.NewGenerator(dev, cfg, 1)
+			fresh, err := model.New[*model.Generator](dev, cfg, 1)
 			if err != nil {
 				b.Fatal(err)
 			}
@@ -44,7 +44,7 @@ func BenchmarkDecode(b *testing.B) {
 			if err != nil {
 				b.Fatal(err)
 			}
-			m, err := model.OpenGenerator(dev, cfg, r)
+			m, err := model.Open[*model.Generator](dev, cfg, r)
 			if err != nil {
 				b.Fatal(err)
 			}

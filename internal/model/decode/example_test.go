@@ -34,7 +34,7 @@ func Example() {
 		HiddenAct: "gelu", InitRange: 0.5, ProblemType: model.Generation,
 	}
 	dev := cpu.New()
-	m, err := model.NewGenerator(dev, cfg, 1)
+	m, err := model.New[*model.Generator](dev, cfg, 1)
 	if err != nil {
 		fmt.Println(err)
 		return

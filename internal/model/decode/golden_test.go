@@ -72,7 +72,7 @@ func goldenDecoder(t *testing.T, c golden.Case, problem string) (*Decoder, *toke
 	}
 	cfg.ProblemType = problem
 	dev := cpu.New()
-	m, err := model.OpenGenerator(dev, cfg, c.Tensors(t, "weights.safetensors").Reader())
+	m, err := model.Open[*model.Generator](dev, cfg, c.Tensors(t, "weights.safetensors").Reader())
 	if err != nil {
 		t.Fatal(err)
 	}

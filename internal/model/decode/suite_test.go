@@ -49,7 +49,7 @@ func tiny(problem string) model.Config {
 func newDecoder(tb testing.TB, dev engine.Device, cfg model.Config) *Decoder {
 	tb.Helper()
 	cfg.InitRange = 0.5
-	m, err := model.NewGenerator(dev, cfg, 1)
+	m, err := model.New[*model.Generator](dev, cfg, 1)
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -31,7 +31,7 @@ func BenchmarkSearch(b *testing.B) {
 	cfg := model.Mini
 	cfg.VocabSize, cfg.ImageEmbeddingSize, cfg.ContrastSize, cfg.ProblemType = 3000, 768, 128, model.Retrieval
 	dev := cpu.New()
-	m, err := model.NewRetriever(dev, cfg, 1)
+	m, err := model.New[*model.Retriever](dev, cfg, 1)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -16,7 +16,7 @@ func ExampleScorer_Match() {
 	cfg := model.Mini
 	cfg.VocabSize, cfg.ImageEmbeddingSize, cfg.ContrastSize, cfg.ProblemType = 100, 3, 8, model.Retrieval
 	dev := cpu.New()
-	m, err := model.NewRetriever(dev, cfg, 1)
+	m, err := model.New[*model.Retriever](dev, cfg, 1)
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -330,7 +330,7 @@ func TestModelWithoutVectors(t *testing.T) {
 	cfg := f.model.Config
 	cfg.ContrastSize = 0
 	dev := cpu.New()
-	m, err := model.NewRetriever(dev, cfg, 1)
+	m, err := model.New[*model.Retriever](dev, cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func newFixture(t testing.TB, images, captionsEach int) fixture {
 		ImageEmbeddingSize: fixtureDim, ContrastSize: 8, ProblemType: model.Retrieval,
 	}
 	dev := cpu.New()
-	m, err := model.NewRetriever(dev, cfg, 1)
+	m, err := model.New[*model.Retriever](dev, cfg, 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,93 @@
+package model
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+// Model is what all kinds of models have in common: [Classifier], [Generator], [Retriever], [Pretrainer].
+type Model struct {
+	Config Config
+	Params Parameters
+
+	dev     engine.Device
+	form    form
+	encoder encoder
+}
+
+func (m *Model) common() *Model { return m }
+
+// New makes a trainable model with initial values drawn from seed:
+//
+//	m, err := model.New[*model.Classifier](dev, cfg, 1)
+func New[K kind](d engine.Device, cfg Config, seed uint64) (K, error) {
+	m, err := empty[K](d, cfg)
+	if err != nil {
+		return m, err
+	}
+	c := m.common()
+	m.build(allocate(d, &c.Params))
+	c.Params.initialise(d, cfg.InitRange, seed)
+	return m, nil
+}
+
+// Open makes a model for inference whose parameters are views of r, which must stay open. A missing
+// tensor is an error.
+func Open[K kind](d engine.Device, cfg Config, r checkpoint.Reader) (K, error) {
+	m, err := empty[K](d, cfg)
+	if err != nil {
+		return m, err
+	}
+	if err := complete(Specs(cfg), r, cfg.purpose()); err != nil {
+		return m, err
+	}
+	c := m.common()
+	var failure error
+	m.build(open(d, r, &c.Params, &failure))
+	return m, failure
+}
+
+// empty makes a model without parameters. A configuration that belongs to a model of another kind is
+// [ErrWrongTask].
+func empty[K kind](d engine.Device, cfg Config) (m K, err error) {
+	if err := cfg.Validate(); err != nil {
+		return m, err
+	}
+	var wanted []string
+	for _, f := range forms {
+		if _, ok := f.new().(K); ok && f.problem != "" {
+			wanted = append(wanted, fmt.Sprintf("%q", f.problem))
+		}
+	}
+	f, ok := cfg.form(), false
+	if f.problem != "" && f.new != nil {
+		m, ok = f.new().(K)
+	}
+	if !ok {
+		return m, wrongTaskf("%s, want %s: this model %s; fine-tune it for that first", cfg.problem(), strings.Join(wanted, " or "), f.does)
+	}
+	if n := cfg.NumLabels; f.labels != [2]int{} && (n < f.labels[0] || n > f.labels[1]) {
+		return m, fmt.Errorf("num_labels is %d, want %d to %d for problem_type %q", n, f.labels[0], f.labels[1], f.problem)
+	}
+	*m.common() = Model{Config: cfg, dev: d, form: f}
+	return m, nil
+}
+
+// problem says what the problem type is.
+func (c Config) problem() string {
+	if c.ProblemType == "" {
+		return "problem_type is not set"
+	}
+	return fmt.Sprintf("problem_type is %q", c.ProblemType)
+}
+
+// purpose says what the model is for, and how to get one.
+func (c Config) purpose() string {
+	if c.NumLabels > 0 {
+		return fmt.Sprintf("%s with %d outputs; fine-tune it for that first", c.ProblemType, c.NumLabels)
+	}
+	return c.ProblemType + "; fine-tune it for that first"
+}
