@@ -21,7 +21,7 @@ var scenes = Part{
 	Sizes:  Sizes{Train: 24000, Dev: 100, HeldOut: 100},
 	Notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The score says that the model learned to see and name the things of pairs it never saw together; it says little about knowing which colour belongs to which shape, and nothing about photographs.",
 	split:  "test", write: writeScenes, baselines: sceneBaselines,
-	Next: `Flickr8k (a folder with images/, captions.csv, train.txt and dev.txt; see docs/formats.md):
+	Next: `Flickr8k (a folder with images/, captions.csv, train.txt and dev.txt; see docs/reference/images.md):
   unimo finetune flickr8k --data FLICKR8K --preset mini --out RUN
   unimo evaluate flickr8k --data FLICKR8K --model RUN/best --two-stage 20`,
 }
@@ -37,7 +37,7 @@ var pictures = func() Part {
 var pictureSettings = append(slices.Clone(sceneSettings), "max_steps=1845", "eval_steps=1845")
 
 // A narrow model with patches of a quarter of the picture and small batches learns to see in the
-// fewest seconds; first by vectors, which is cheap, then with the match head: see docs/retrieval.md.
+// fewest seconds; first by vectors, which is cheap, then with the match head: see docs/results/2026-11-26-retrieval.md.
 var sceneSettings = []string{
 	"image_size=64", "patch_size=32", "hidden_size=96", "num_hidden_layers=2", "num_attention_heads=4", "vocab_size=512",
 	"hidden_dropout_prob=0", "attention_probs_dropout_prob=0", "weight_decay=0.01", "learning_rate=1.5e-3", "min_crop_area=1", "flip=false",

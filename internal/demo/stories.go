@@ -18,7 +18,7 @@ var stories = Part{
 
 // From random weights a model must find out by itself that a question's name is to be
 // looked up in the story. A narrow one with large initial weights and no noise does in
-// the fewest seconds: see docs/guides/write.md.
+// the fewest seconds: see docs/results/2026-11-25-text-to-text.md.
 var storySettings = []string{
 	"hidden_size=64", "num_attention_heads=4", "initializer_range=0.1", "hidden_dropout_prob=0", "attention_probs_dropout_prob=0",
 	"vocab_size=1024", "max_src_len=128", "max_out_len=24", "label_smooth=0", "learning_rate=2.5e-3", "epsilon=1e-10",
