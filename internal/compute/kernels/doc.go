@@ -32,7 +32,7 @@
 // On one instruction set a result depends on the arguments alone: not on the
 // number of threads, nor on the alignment of the slices. The elementwise
 // kernels give an element the same value wherever it stands in its slice, so
-// a vector may be cut anywhere. [Dropout] and [Uniform] give the same bits on
+// a vector may be cut anywhere. [Dropout] gives the same bits on
 // every instruction set. Only [Gemm] uses more than one thread; everything
 // else runs on the calling goroutine and may be called concurrently.
 //

@@ -36,10 +36,20 @@ func Dropout(dst, x []float32, prob float32, key, stream, offset uint64, accumul
 		apply = impl.dropoutAdd
 	}
 	threshold, scale := dropThreshold(prob)
-	eachBits(impl, len(dst), key, stream, offset, func(lo int, bits []uint32) {
-		hi := lo + len(bits)
-		apply(dst[lo:hi], x[lo:hi], bits, threshold, scale)
-	})
+	buffer := bitsBuffers.Get().(*[bitsChunk]uint32)
+	defer bitsBuffers.Put(buffer)
+	for lo := 0; lo < len(dst); {
+		element := offset + uint64(lo)
+		skip := int(element % 4) // words of the first block that belong to earlier elements
+		count := min(len(dst)-lo, bitsChunk-skip)
+		if left := -element; left != 0 && uint64(count) > left {
+			count = int(left) // the index starts again from zero
+		}
+		words := buffer[:(skip+count+philoxWords-1)/philoxWords*philoxWords]
+		impl.philox(words, key, stream, element/4)
+		apply(dst[lo:lo+count], x[lo:lo+count], words[skip:skip+count], threshold, scale)
+		lo += count
+	}
 }
 
 func checkProb(kernel string, prob float32) {
@@ -69,22 +79,6 @@ func dropoutAddGeneric(dst, x []float32, bits []uint32, threshold uint32, scale 
 		if bits[i] >= threshold {
 			dst[i] += float32(v * scale) // rounded here: no fused addition, on any processor
 		}
-	}
-}
-
-// Uniform fills dst with random numbers that are evenly distributed over the
-// multiples of 2⁻²⁴ in [0, 1): the upper 24 bits of the words that [Dropout]
-// uses for the same key, stream and element offset+i.
-func Uniform(dst []float32, key, stream, offset uint64) {
-	impl := active()
-	eachBits(impl, len(dst), key, stream, offset, func(lo int, bits []uint32) {
-		impl.uniform(dst[lo:lo+len(bits)], bits)
-	})
-}
-
-func uniformGeneric(dst []float32, bits []uint32) {
-	for i := range dst {
-		dst[i] = float32(bits[i]>>8) * (1.0 / (1 << 24))
 	}
 }
 
@@ -121,23 +115,4 @@ func DropWords(dst, x []float32, words []uint32, prob float32) {
 	}
 	threshold, scale := dropThreshold(prob)
 	active().dropout(dst, x, words, threshold, scale)
-}
-
-// eachBits calls use for consecutive ranges [lo, lo+len(bits)) of [0, n) with
-// the random words of the elements offset+lo, offset+lo+1, ...
-func eachBits(impl *implementation, n int, key, stream, offset uint64, use func(lo int, bits []uint32)) {
-	buffer := bitsBuffers.Get().(*[bitsChunk]uint32)
-	defer bitsBuffers.Put(buffer)
-	for lo := 0; lo < n; {
-		element := offset + uint64(lo)
-		skip := int(element % 4) // words of the first block that belong to earlier elements
-		count := min(n-lo, bitsChunk-skip)
-		if left := -element; left != 0 && uint64(count) > left {
-			count = int(left) // the index starts again from zero
-		}
-		words := buffer[:(skip+count+philoxWords-1)/philoxWords*philoxWords]
-		impl.philox(words, key, stream, element/4)
-		use(lo, words[skip:skip+count])
-		lo += count
-	}
 }

@@ -136,23 +136,6 @@ func TestDropoutShare(t *testing.T) {
 	}
 }
 
-func TestUniform(t *testing.T) {
-	eachISA(t, func(t *testing.T) {
-		for _, n := range append(lengths(), 2*bitsChunk+3) {
-			for _, offset := range []uint64{0, 3, 1<<40 + 1} {
-				dst := guard(1, n, n, n%16, float32(math.NaN()))
-				Uniform(dst.x, 5, 6, offset)
-				dst.check(t)
-				for i, got := range dst.x {
-					if want := float32(wordOf(5, 6, offset+uint64(i))>>8) / (1 << 24); got != want || got < 0 || got >= 1 {
-						t.Fatalf("n=%d, offset %d: element %d is %g, want %g", n, offset, i, got, want)
-					}
-				}
-			}
-		}
-	})
-}
-
 func TestDropoutAllocatesNothing(t *testing.T) {
 	if raceDetector {
 		t.Skip("not run: the race detector empties pools")

@@ -1,7 +1,5 @@
 package kernels
 
-import "math"
-
 // Add computes dst[i] = a[i] + b[i]. All have the same length.
 func Add(dst, a, b []float32) {
 	sameLen("Add", "dst", len(dst), "a", len(a))
@@ -107,17 +105,4 @@ func sumSquaresGeneric(x []float32) float64 {
 		s0 += float64(x[i]) * float64(x[i])
 	}
 	return s0 + s1
-}
-
-// AllFinite reports whether x holds neither NaN nor an infinity.
-func AllFinite(x []float32) bool { return active().allFinite(x) }
-
-func allFiniteGeneric(x []float32) bool {
-	const exponent = 0x7f800000 // all ones for NaN and the infinities
-	for _, v := range x {
-		if math.Float32bits(v)&exponent == exponent {
-			return false
-		}
-	}
-	return true
 }

@@ -38,8 +38,3 @@ func sumAVX2(x []float32) float32
 //
 //go:noescape
 func sumSquaresAVX2(x []float32) float64
-
-// allFiniteAVX2 reports whether x holds neither NaN nor an infinity.
-//
-//go:noescape
-func allFiniteAVX2(x []float32) bool

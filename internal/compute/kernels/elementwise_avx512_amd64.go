@@ -38,8 +38,3 @@ func sumAVX512(x []float32) float32
 //
 //go:noescape
 func sumSquaresAVX512(x []float32) float64
-
-// allFiniteAVX512 reports whether x holds neither NaN nor an infinity.
-//
-//go:noescape
-func allFiniteAVX512(x []float32) bool

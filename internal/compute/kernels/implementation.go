@@ -15,7 +15,6 @@ type implementation struct {
 	dot        func(a, b []float32) float32
 	sum        func(x []float32) float32
 	sumSquares func(x []float32) float64
-	allFinite  func(x []float32) bool
 
 	gelu         func(dst, x []float32)
 	geluBackward func(dx, y, x, dy []float32)
@@ -35,8 +34,6 @@ type implementation struct {
 	philox func(dst []uint32, key, stream, first uint64)
 	// dropout writes x*scale where bits >= threshold, else 0; dropoutAdd adds it.
 	dropout, dropoutAdd func(dst, x []float32, bits []uint32, threshold uint32, scale float32)
-	// uniform turns bits into numbers in [0, 1).
-	uniform func(dst []float32, bits []uint32)
 }
 
 var generic = implementation{
@@ -49,7 +46,6 @@ var generic = implementation{
 	dot:                    dotGeneric,
 	sum:                    sumGeneric,
 	sumSquares:             sumSquaresGeneric,
-	allFinite:              allFiniteGeneric,
 	gelu:                   geluGeneric,
 	geluBackward:           geluBackwardGeneric,
 	exponentials:           exponentialsGeneric,
@@ -62,7 +58,6 @@ var generic = implementation{
 	philox:                 philoxGeneric,
 	dropout:                dropoutGeneric,
 	dropoutAdd:             dropoutAddGeneric,
-	uniform:                uniformGeneric,
 }
 
 // implementations returns those that this processor can run.

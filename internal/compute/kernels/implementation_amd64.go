@@ -12,7 +12,6 @@ var avx2 = implementation{
 	dot:                    dotAVX2,
 	sum:                    sumAVX2,
 	sumSquares:             sumSquaresAVX2,
-	allFinite:              allFiniteAVX2,
 	gelu:                   geluAVX2,
 	geluBackward:           geluBackwardAVX2,
 	exponentials:           exponentialsAVX2,
@@ -30,7 +29,6 @@ var avx2 = implementation{
 	philox:     philoxAVX2,
 	dropout:    dropoutAVX2,
 	dropoutAdd: dropoutAddAVX2,
-	uniform:    uniformAVX2,
 }
 
 var avx512 = implementation{
@@ -43,7 +41,6 @@ var avx512 = implementation{
 	dot:                    dotAVX512,
 	sum:                    sumAVX512,
 	sumSquares:             sumSquaresAVX512,
-	allFinite:              allFiniteAVX512,
 	gelu:                   geluAVX512,
 	geluBackward:           geluBackwardAVX512,
 	exponentials:           exponentialsAVX512,
@@ -61,5 +58,4 @@ var avx512 = implementation{
 	philox:     philoxAVX512,
 	dropout:    dropoutAVX512,
 	dropoutAdd: dropoutAddAVX512,
-	uniform:    uniformAVX512,
 }

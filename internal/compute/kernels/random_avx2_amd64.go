@@ -19,8 +19,3 @@ func dropoutAVX2(dst []float32, x []float32, bits []uint32, threshold uint32, sc
 //
 //go:noescape
 func dropoutAddAVX2(dst []float32, x []float32, bits []uint32, threshold uint32, scale float32)
-
-// uniformAVX2 computes dst = (bits >> 8)·2⁻²⁴.
-//
-//go:noescape
-func uniformAVX2(dst []float32, bits []uint32)

@@ -19,8 +19,3 @@ func dropoutAVX512(dst []float32, x []float32, bits []uint32, threshold uint32, 
 //
 //go:noescape
 func dropoutAddAVX512(dst []float32, x []float32, bits []uint32, threshold uint32, scale float32)
-
-// uniformAVX512 computes dst = (bits >> 8)·2⁻²⁴.
-//
-//go:noescape
-func uniformAVX512(dst []float32, bits []uint32)

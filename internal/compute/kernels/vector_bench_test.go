@@ -23,7 +23,6 @@ func BenchmarkVector(b *testing.B) {
 		{"Axpy", 12, func() { Axpy(z, 1e-9, x) }},
 		{"Dot", 8, func() { Dot(x, y) }},
 		{"SumSquares", 4, func() { SumSquares(x) }},
-		{"AllFinite", 4, func() { AllFinite(x) }},
 		{"GELU", 8, func() { GELU(z, x) }},
 		{"GELUBackward", 16, func() { GELUBackward(z, w, x, y) }},
 		{"Adam", 28, func() {
@@ -31,7 +30,6 @@ func BenchmarkVector(b *testing.B) {
 		}},
 		{"Dropout", 8, func() { Dropout(z, x, 0.1, 1, 2, 3, false) }},
 		{"DropoutAccumulate", 12, func() { Dropout(z, x, 0.1, 1, 2, 3, true) }},
-		{"Uniform", 4, func() { Uniform(z, 1, 2, 3) }},
 	}
 	row := func(x []float32) []float32 { return slices.Clone(x[:768]) }
 	rx, ry, gamma, beta, dgamma, dbeta := row(x), row(y), row(x), row(y), row(x), row(y)

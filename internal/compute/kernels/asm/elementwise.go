@@ -15,7 +15,6 @@ func generateElementwise(g *generator) {
 	g.dot()
 	g.sum()
 	g.sumSquares()
-	g.allFinite()
 }
 
 const unroll = 4
@@ -135,24 +134,5 @@ func (g *generator) sumSquares() {
 	g.VPERMILPD(operand.U8(1), low, part)
 	g.VADDSD(part, low, low)
 	g.Store(low, g.ReturnIndex(0))
-	g.ret()
-}
-
-// allFinite multiplies by zero: what is not finite becomes NaN, and stays it in
-// the sum.
-func (g *generator) allFinite() {
-	g.function("allFinite", "func(x []float32) bool", "reports whether x holds neither NaN nor an infinity.")
-	p, n := g.slices("x"), g.length("x")
-	sums, zero := g.zeros(unroll), g.zeros(1)[0]
-	g.eachVector(n, p, unroll, func(j int, k *mask) {
-		v := g.vec()
-		g.load(g.at(p[0], j), k, v)
-		g.VFMADD231PS(v, zero, sums[j])
-	})
-	v := g.reduce(sums, g.add).AsX()
-	finite := g.GP8()
-	g.UCOMISS(v, v)
-	g.SETPC(finite) // the parity flag says unordered
-	g.Store(finite, g.ReturnIndex(0))
 	g.ret()
 }

@@ -10,7 +10,6 @@ func generateRandom(g *generator) {
 	g.philox()
 	g.dropout(false)
 	g.dropout(true)
-	g.uniform()
 }
 
 // The constants of Philox4x32, as in philox.go.
@@ -181,19 +180,4 @@ func (g *generator) notLess(words, limit reg.VecVirtual) mask {
 	g.VPMAXUD(limit, words, largest)
 	g.VPCMPEQD(words, largest, largest)
 	return mask{v: largest}
-}
-
-func (g *generator) uniform() {
-	g.function("uniform", "func(dst []float32, bits []uint32)", "computes dst = (bits >> 8)·2⁻²⁴.")
-	p, n := g.slices("dst", "bits"), g.length("dst")
-	unit := g.constant(1.0 / (1 << 24))
-	g.eachVector(n, p, 2, func(j int, k *mask) {
-		v := g.vec()
-		g.load(g.at(p[1], j), k, v)
-		g.VPSRLD(operand.U8(8), v, v)
-		g.VCVTDQ2PS(v, v)
-		g.VMULPS(unit, v, v)
-		g.store(v, k, g.at(p[0], j))
-	})
-	g.ret()
 }
