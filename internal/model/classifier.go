@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // Classifier is the text encoder with the pooled output of each sequence's first
@@ -25,7 +26,7 @@ func (c *Classifier) build(p declare) {
 	if c.form.labels != [2]int{} {
 		name := fmt.Sprintf("cls_out_%d_", cfg.NumLabels)
 		c.head = linear{
-			w: p(name+"w", TruncatedNormal, cfg.HiddenSize, cfg.NumLabels),
+			w: autograd.NewWeight(p(name+"w", TruncatedNormal, cfg.HiddenSize, cfg.NumLabels), engine.NN),
 			b: p(name+"b", Zeros, cfg.NumLabels),
 		}
 	}

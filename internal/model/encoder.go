@@ -98,11 +98,14 @@ func (t Text) targets() (rows, offsets []int32) {
 }
 
 // linear is an affine map.
-type linear struct{ w, b *autograd.Var }
+type linear struct {
+	w *autograd.Weight
+	b *autograd.Var
+}
 
 func newLinear(p declare, name string, in, out int) linear {
 	return linear{
-		w: p(name+".w_0", TruncatedNormal, in, out),
+		w: autograd.NewWeight(p(name+".w_0", TruncatedNormal, in, out), engine.NN),
 		b: p(name+".b_0", Zeros, out),
 	}
 }

@@ -22,8 +22,8 @@ type Generator struct {
 type languageHead struct {
 	transform linear
 	norm      norm
-	w, b      *autograd.Var
-	op        engine.Transpose // NT: w is the word embedding
+	w         *autograd.Weight // the word embedding, from its other side, unless the embeddings are untied
+	b         *autograd.Var
 }
 
 // newLanguageHead declares the head, tied to words unless cfg says otherwise.
@@ -33,10 +33,10 @@ func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 	h := languageHead{
 		transform: newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize),
 		norm:      newNorm(p, "mask_lm_trans", cfg),
-		w:         words, op: engine.NT,
+		w:         autograd.NewWeight(words, engine.NT),
 	}
 	if cfg.UntiedEmbeddings {
-		h.w, h.op = p("mask_lm_out_fc.w_0", TruncatedNormal, cfg.HiddenSize, cfg.VocabSize), engine.NN
+		h.w = autograd.NewWeight(p("mask_lm_out_fc.w_0", TruncatedNormal, cfg.HiddenSize, cfg.VocabSize), engine.NN)
 	}
 	h.b = p("mask_lm_out_fc.b_0", Zeros, cfg.VocabSize)
 	return h
@@ -49,12 +49,7 @@ func (h languageHead) hidden(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 
 // logits returns the scores of all tokens, R x V.
 func (h languageHead) logits(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	return t.Block(func() *autograd.Var {
-		if h.op == engine.NT {
-			return t.LinearNT(h.hidden(t, x), h.w, h.b)
-		}
-		return t.Linear(h.hidden(t, x), h.w, h.b)
-	})
+	return t.Block(func() *autograd.Var { return t.Linear(h.hidden(t, x), h.w, h.b) })
 }
 
 func (g *Generator) build(p declare) {
@@ -74,7 +69,7 @@ func (g *Generator) Logits(t *autograd.Tape, text Text) *autograd.Var {
 func (g *Generator) Loss(t *autograd.Tape, text Text, labels []int32, smoothing float32) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		h := g.head.hidden(t, g.encoder.targets(t, text))
-		return t.VocabularyLoss(h, g.head.w, g.head.b, g.head.op, labels, smoothing)
+		return t.VocabularyLoss(h, g.head.w, g.head.b, labels, smoothing)
 	})
 }
 

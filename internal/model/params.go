@@ -182,7 +182,7 @@ func open(d engine.Device, r checkpoint.Reader, params *Parameters, failure *err
 			*failure = err
 			return nil
 		}
-		v := autograd.Const(d.Wrap(rows, cols, values))
+		v := autograd.Fixed(d.Wrap(rows, cols, values))
 		*params = append(*params, Parameter{spec, v})
 		return v
 	}

@@ -87,7 +87,7 @@ func (p *Pretrainer) Losses(t *autograd.Tape, h Hidden) Losses {
 	x := p.encode(t, h, rows, offsets)
 	if len(places.language) > 0 {
 		l.Language = t.Block(func() *autograd.Var {
-			return t.VocabularyLoss(p.language.hidden(t, t.Rows(x, places.language)), p.language.w, p.language.b, p.language.op, h.Labels, 0)
+			return t.VocabularyLoss(p.language.hidden(t, t.Rows(x, places.language)), p.language.w, p.language.b, h.Labels, 0)
 		})
 	}
 	if len(places.regions) == 0 {

@@ -32,7 +32,7 @@ func (r *Retriever) build(p declare) {
 	r.encoder = newEncoder(p, cfg, r.form)
 	r.poolText = newLinear(p, "pooled_fc_text", h, h)
 	r.poolImage = newLinear(p, "pooled_fc_image", h, h)
-	r.match = linear{w: p("match_fc.w_0", Xavier, h, 1), b: p("match_fc.b_0", Zeros, 1)}
+	r.match = linear{w: autograd.NewWeight(p("match_fc.w_0", Xavier, h, 1), engine.NN), b: p("match_fc.b_0", Zeros, 1)}
 	if cfg.ContrastSize > 0 {
 		r.contrastText = newLinear(p, "contrast_fc_text", h, cfg.ContrastSize)
 		r.contrastImage = newLinear(p, "contrast_fc_image", h, cfg.ContrastSize)

@@ -88,7 +88,7 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, e
 		x[0] = float32(math.NaN())
 	}
 	in := autograd.Const(l.dev.Wrap(lineBatch, lineInputs, x))
-	logits := t.Linear(in, l.w, l.b)
+	logits := t.Linear(in, autograd.NewWeight(l.w, engine.NN), l.b)
 	logits = t.Dropout(logits, 0.3)
 	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch])}, lineBatch, nil
 }

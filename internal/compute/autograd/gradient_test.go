@@ -35,23 +35,27 @@ func dropping(a engine.Attention, prob float32) engine.Attention {
 	return a
 }
 
+// nn and nt return v as a weight, from either side.
+func nn(v *Var) *Weight { return NewWeight(v, engine.NN) }
+func nt(v *Var) *Weight { return NewWeight(v, engine.NT) }
+
 var gradientCases = []gradientCase{
 	{
 		name:   "linear",
 		inputs: []matrix{normal("x", 5, 3), normal("w", 3, 4), normal("b", 1, 4)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(v[0], v[1], v[2]) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(v[0], nn(v[1]), v[2]) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1], m[2]) },
 	}, {
 		name:   "linear twice with the same weights",
 		inputs: []matrix{normal("x", 5, 4), normal("w", 4, 4), normal("b", 1, 4)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(t.Linear(v[0], v[1], v[2]), v[1], v[2]) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(t.Linear(v[0], nn(v[1]), v[2]), nn(v[1]), v[2]) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1], m[2]).linear(m[1], m[2]) },
 	}, {
 		name:   "one input of two linear maps",
 		inputs: []matrix{normal("x", 5, 3), normal("w", 3, 4), normal("b", 1, 4)},
 		tape: func(t *Tape, v []*Var) *Var {
 			x := t.GELU(v[0]) // its gradient starts with one map's, and the other's is added
-			return t.Add(t.Linear(x, v[1], v[2]), t.Linear(x, v[1], v[2]))
+			return t.Add(t.Linear(x, nn(v[1]), v[2]), t.Linear(x, nn(v[1]), v[2]))
 		},
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			y := m[0].gelu().linear(m[1], m[2])
@@ -114,7 +118,7 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{
 			normal("x", 5, 3), normal("w1", 3, 8), normal("b1", 1, 8), normal("w2", 8, 4), normal("b2", 1, 4),
 		},
-		tape: func(t *Tape, v []*Var) *Var { return t.FeedForward(v[0], v[1], v[2], v[3], v[4]) },
+		tape: func(t *Tape, v []*Var) *Var { return t.FeedForward(v[0], nn(v[1]), v[2], nn(v[3]), v[4]) },
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			return m[0].linear(m[1], m[2]).gelu().linear(m[3], m[4])
 		},
@@ -132,7 +136,7 @@ var gradientCases = []gradientCase{
 		name:   "a table that is looked up and multiplied",
 		inputs: []matrix{normal("words", 5, 4), normal("w", 4, 4), normal("b", 1, 4)},
 		tape: func(t *Tape, v []*Var) *Var {
-			return t.Add(t.Embed(Lookup{v[0], ids[:5]}), t.Add(t.Linear(v[0], v[1], v[2]), t.Rows(v[0], others[:5])))
+			return t.Add(t.Embed(Lookup{v[0], ids[:5]}), t.Add(t.Linear(v[0], nn(v[1]), v[2]), t.Rows(v[0], others[:5])))
 		},
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			return m[0].gather(ids[:5]).add(m[0].linear(m[1], m[2])).add(m[0].gather(others[:5]))
@@ -180,18 +184,18 @@ var gradientCases = []gradientCase{
 	}, {
 		name:   "linear with transposed weights",
 		inputs: []matrix{normal("x", 5, 3), normal("w", 4, 3), normal("b", 1, 4)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.LinearNT(v[0], v[1], v[2]) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(v[0], nt(v[1]), v[2]) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1].transpose(), m[2]) },
 	}, {
 		name:   "vocabulary loss",
 		inputs: []matrix{normal("x", 6, 4), normal("w", 4, 5), normal("b", 1, 5)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.VocabularyLoss(v[0], v[1], v[2], engine.NN, ids, 0) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.VocabularyLoss(v[0], nn(v[1]), v[2], ids, 0) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1], m[2]).crossEntropy(ids) },
 	}, {
 		name:   "vocabulary loss with transposed weights and smoothing",
 		inputs: []matrix{normal("x", 6, 4), normal("w", 5, 4), normal("b", 1, 5)},
 		tape: func(t *Tape, v []*Var) *Var {
-			return t.VocabularyLoss(t.GELU(v[0]), v[1], v[2], engine.NT, ids, 0.1)
+			return t.VocabularyLoss(t.GELU(v[0]), nt(v[1]), v[2], ids, 0.1)
 		},
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			return m[0].gelu().linear(m[1].transpose(), m[2]).smoothCrossEntropy(ids, 0.1)
@@ -201,7 +205,7 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{normal("words", 5, 4), normal("b", 1, 5)},
 		tape: func(t *Tape, v []*Var) *Var {
 			x := t.Embed(Lookup{v[0], ids}, Lookup{v[0], others})
-			return t.VocabularyLoss(t.GELU(x), v[0], v[1], engine.NT, ids, 0.1)
+			return t.VocabularyLoss(t.GELU(x), nt(v[0]), v[1], ids, 0.1)
 		},
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			x := m[0].gather(ids).add(m[0].gather(others))
@@ -316,7 +320,7 @@ func (c gradientCase) loss(t *Tape, d *watched, v []*Var) *Var {
 		return y
 	}
 	w, b, targets := weights(y.Value.Rows, y.Value.Cols)
-	return t.SquaredError(t.Linear(y, d.constant(w), d.constant(b)), targets)
+	return t.SquaredError(t.Linear(y, nn(d.constant(w)), d.constant(b)), targets)
 }
 
 func (c gradientCase) lossOracle(masks [][]float64) float64 {

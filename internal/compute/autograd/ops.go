@@ -7,7 +7,6 @@ import (
 // operations are the recorded operations of a pass by kind, in memory that is used again.
 type operations struct {
 	linear       slab[linearOp]
-	linearNT     slab[linearNTOp]
 	feedForward  slab[feedForwardOp]
 	add          slab[addOp]
 	multiply     slab[multiplyOp]
@@ -30,7 +29,7 @@ type operations struct {
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
-		&o.linear, &o.linearNT, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
+		&o.linear, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
 		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes,
 	} {
@@ -48,37 +47,66 @@ func read(params ...*Var) {
 }
 
 // Linear returns x·w + b: [N,I]·[I,O] + [O].
-func (t *Tape) Linear(x, w, b *Var) *Var {
-	read(w, b)
-	y := t.dev.New(x.Value.Rows, w.Value.Cols)
-	t.dev.Linear(y, x.Value, w.Value, b.Value)
+func (t *Tape) Linear(x *Var, w *Weight, b *Var) *Var {
+	weight := w.read(t.dev)
+	read(x, b)
+	y := t.dev.New(x.Value.Rows, weight.Out())
+	t.dev.Linear(y, x.Value, weight, b.Value)
 	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linear.take()
-	*op = linearOp{x, w, b}
+	*op = linearOp{x, w.Var, b, w.op}
 	t.record(out, op)
 	return out
 }
 
-type linearOp struct{ x, w, b *Var }
+// ProductNT returns x·wᵀ: [N,I]·[O,I]ᵀ.
+func (t *Tape) ProductNT(x, w *Var) *Var {
+	read(x, w)
+	y := t.dev.New(x.Value.Rows, w.Value.Rows)
+	t.dev.MatMul(y, x.Value, w.Value, engine.NT, false)
+	out, op := t.result(y, x.needs || w.needs), t.ops.linear.take()
+	*op = linearOp{x, w, nil, engine.NT}
+	t.record(out, op)
+	return out
+}
+
+type linearOp struct {
+	x, w, b *Var // b is nil in a product
+	op      engine.Transpose
+}
 
 func (op *linearOp) backward(t *Tape, dy *engine.Tensor) {
-	t.linearBackward(op.x, op.w, op.b, op.x.Value, dy)
+	t.linearBackward(op.x, op.w, op.b, op.op, op.x.Value, dy)
 }
 
 // linearBackward passes back the gradient of a linear map whose input was value.
-func (t *Tape) linearBackward(x, w, b *Var, value, dy *engine.Tensor) {
-	if x.needs { // dx += dy·wᵀ
+func (t *Tape) linearBackward(x, w, b *Var, op engine.Transpose, value, dy *engine.Tensor) {
+	if x.needs {
 		dx, accumulate := t.grad(x)
-		t.dev.MatMul(dx, dy, w.Value, engine.NT, accumulate)
+		t.inputBackward(dx, w, op, dy, accumulate)
 	}
-	t.weightsBackward(w, b, value, dy)
+	t.weightsBackward(w, b, op, value, dy)
 }
 
-func (t *Tape) weightsBackward(w, b *Var, value, dy *engine.Tensor) {
-	if w.needs { // dw += xᵀ·dy
-		dw, accumulate := t.grad(w)
-		t.dev.MatMul(dw, value, dy, engine.TN, accumulate)
+// inputBackward computes dx = dy·wᵀ of x·w, or dy·w of x·wᵀ.
+func (t *Tape) inputBackward(dx *engine.Tensor, w *Var, op engine.Transpose, dy *engine.Tensor, accumulate bool) {
+	if op == engine.NT {
+		t.dev.MatMul(dx, dy, w.Value, engine.NN, accumulate)
+	} else {
+		t.dev.MatMul(dx, dy, w.Value, engine.NT, accumulate)
 	}
-	if b.needs {
+}
+
+// weightsBackward adds dw = xᵀ·dy of x·w, or dyᵀ·x of x·wᵀ, and the sum of the rows of dy.
+func (t *Tape) weightsBackward(w, b *Var, op engine.Transpose, x, dy *engine.Tensor) {
+	if w.needs {
+		dw, accumulate := t.grad(w)
+		if op == engine.NT {
+			t.dev.MatMul(dw, dy, x, engine.TN, accumulate)
+		} else {
+			t.dev.MatMul(dw, x, dy, engine.TN, accumulate)
+		}
+	}
+	if b != nil && b.needs {
 		db, accumulate := t.grad(b)
 		t.dev.SumRows(db, dy, accumulate)
 	}
@@ -93,61 +121,23 @@ func (t *Tape) Input(rows, cols int, values []float32) *Var {
 	return out
 }
 
-// ProductNT returns x·wᵀ: [N,I]·[O,I]ᵀ.
-func (t *Tape) ProductNT(x, w *Var) *Var {
-	read(x, w)
-	y := t.dev.New(x.Value.Rows, w.Value.Rows)
-	t.dev.MatMul(y, x.Value, w.Value, engine.NT, false)
-	out, op := t.result(y, x.needs || w.needs), t.ops.linearNT.take()
-	*op = linearNTOp{x, w, nil}
-	t.record(out, op)
-	return out
-}
-
-// LinearNT returns x·wᵀ + b: [N,I]·[O,I]ᵀ + [O].
-func (t *Tape) LinearNT(x, w, b *Var) *Var {
-	read(w, b)
-	y := t.dev.New(x.Value.Rows, w.Value.Rows)
-	t.dev.LinearNT(y, x.Value, w.Value, b.Value)
-	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linearNT.take()
-	*op = linearNTOp{x, w, b}
-	t.record(out, op)
-	return out
-}
-
-type linearNTOp struct{ x, w, b *Var } // b is nil in a product
-
-func (op *linearNTOp) backward(t *Tape, dy *engine.Tensor) {
-	if op.x.needs { // dx += dy·w
-		dx, accumulate := t.grad(op.x)
-		t.dev.MatMul(dx, dy, op.w.Value, engine.NN, accumulate)
-	}
-	if op.w.needs { // dw += dyᵀ·x
-		dw, accumulate := t.grad(op.w)
-		t.dev.MatMul(dw, dy, op.x.Value, engine.TN, accumulate)
-	}
-	if op.b != nil && op.b.needs {
-		db, accumulate := t.grad(op.b)
-		t.dev.SumRows(db, dy, accumulate)
-	}
-}
-
 // FeedForward returns GELU(x·w1 + b1)·w2 + b2. Of the inner values [N,F] it keeps one
 // form for the way back; the other is computed again together with the slope.
-func (t *Tape) FeedForward(x, w1, b1, w2, b2 *Var) *Var {
-	read(w1, b1, w2, b2)
-	rows, inner := x.Value.Rows, w1.Value.Cols
+func (t *Tape) FeedForward(x *Var, w1 *Weight, b1 *Var, w2 *Weight, b2 *Var) *Var {
+	weight1, weight2 := w1.read(t.dev), w2.read(t.dev)
+	read(x, b1, b2)
+	rows, inner := x.Value.Rows, weight1.Out()
 	h := t.dev.New(rows, inner) // before GELU
 	g := h
 	if t.recording {
 		g = t.dev.New(rows, inner)
 	}
-	t.dev.LinearGELU(g, h, x.Value, w1.Value, b1.Value)
-	y := t.dev.New(rows, w2.Value.Cols)
-	t.dev.Linear(y, g, w2.Value, b2.Value)
+	t.dev.LinearGELU(g, h, x.Value, weight1, b1.Value)
+	y := t.dev.New(rows, weight2.Out())
+	t.dev.Linear(y, g, weight2, b2.Value)
 	t.dev.Free(g)
 	out, op := t.result(y, x.needs || w1.needs || b1.needs || w2.needs || b2.needs), t.ops.feedForward.take()
-	*op = feedForwardOp{x, w1, b1, w2, b2, h}
+	*op = feedForwardOp{x, b1, b2, w1, w2, h}
 	if t.recording {
 		t.record(out, op, h)
 	}
@@ -155,16 +145,17 @@ func (t *Tape) FeedForward(x, w1, b1, w2, b2 *Var) *Var {
 }
 
 type feedForwardOp struct {
-	x, w1, b1, w2, b2 *Var
-	h                 *engine.Tensor
+	x, b1, b2 *Var
+	w1, w2    *Weight
+	h         *engine.Tensor
 }
 
 func (op *feedForwardOp) backward(t *Tape, dy *engine.Tensor) {
 	dh := t.dev.New(op.h.Rows, op.h.Cols)
-	t.dev.MatMul(dh, dy, op.w2.Value, engine.NT, false)
+	t.inputBackward(dh, op.w2.Var, op.w2.op, dy, false)
 	t.dev.GELUBackward(dh, op.h, dh, op.h) // h becomes GELU(h)
-	t.weightsBackward(op.w2, op.b2, op.h, dy)
-	t.linearBackward(op.x, op.w1, op.b1, op.x.Value, dh)
+	t.weightsBackward(op.w2.Var, op.b2, op.w2.op, op.h, dy)
+	t.linearBackward(op.x, op.w1.Var, op.b1, op.w1.op, op.x.Value, dh)
 	t.dev.Free(dh)
 }
 
@@ -415,12 +406,12 @@ const maxLookups = 4
 
 // Embed returns, for each token, the sum of its rows of all tables, of which there are one to four.
 func (t *Tape) Embed(lookups ...Lookup) *Var {
-	op := t.ops.embed.take()
-	*op = embedOp{count: copy(op.lookups[:], lookups)}
-	copy(op.lookups[:], lookups)
-	if op.count < len(lookups) {
+	if len(lookups) > maxLookups {
 		panic("autograd: more than four tables of an embedding")
 	}
+	op := t.ops.embed.take()
+	*op = embedOp{count: len(lookups)}
+	copy(op.lookups[:], lookups)
 	y := t.dev.New(len(lookups[0].IDs), lookups[0].Table.Value.Cols)
 	needs := false
 	for i, l := range lookups {
@@ -567,38 +558,38 @@ func (op *squaredErrorOp) backward(t *Tape, dloss *engine.Tensor) {
 	t.merge(op.pred, dpred)
 }
 
-// VocabularyLoss returns the mean cross entropy, with label smoothing, of the logits x·w + bias (op
-// NN) or x·wᵀ + bias (NT); see [engine.Device]. w may be a table that is looked up as well.
-func (t *Tape) VocabularyLoss(x, w, bias *Var, op engine.Transpose, labels []int32, smoothing float32) *Var {
-	read(x, w, bias)
+// VocabularyLoss returns the mean cross entropy, with label smoothing, of the logits x·w + bias;
+// see [engine.Device]. The variable of w may be a table that is looked up as well.
+func (t *Tape) VocabularyLoss(x *Var, w *Weight, bias *Var, labels []int32, smoothing float32) *Var {
+	read(x, w.Var, bias)
 	loss, stats := t.dev.New(1, 1), t.dev.New(x.Value.Rows, 1)
-	t.dev.VocabularyLoss(loss, stats, x.Value, w.Value, bias.Value, op, labels, smoothing)
-	out, o := t.result(loss, x.needs || w.needs || bias.needs), t.ops.vocabulary.take()
-	*o = vocabularyLossOp{x, w, bias, stats, op, labels, smoothing}
-	t.record(out, o, stats)
+	t.dev.VocabularyLoss(loss, stats, x.Value, w.plain(), bias.Value, labels, smoothing)
+	out, op := t.result(loss, x.needs || w.needs || bias.needs), t.ops.vocabulary.take()
+	*op = vocabularyLossOp{x, bias, w, stats, labels, smoothing}
+	t.record(out, op, stats)
 	return out
 }
 
 type vocabularyLossOp struct {
-	x, w, bias *Var
-	stats      *engine.Tensor
-	op         engine.Transpose
-	labels     []int32
-	smoothing  float32
+	x, bias   *Var
+	w         *Weight
+	stats     *engine.Tensor
+	labels    []int32
+	smoothing float32
 }
 
-func (o *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
+func (op *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
 	var dw, db *engine.Tensor
 	var addW, addB bool
-	if o.w.needs {
-		dw, addW = t.grad(o.w)
+	if op.w.needs {
+		dw, addW = t.grad(op.w.Var)
 	}
-	if o.bias.needs {
-		db, addB = t.grad(o.bias)
+	if op.bias.needs {
+		db, addB = t.grad(op.bias)
 	}
-	dx := t.into(o.x)
-	t.dev.VocabularyLossBackward(dx, dw, db, dloss, o.stats, o.x.Value, o.w.Value, o.bias.Value, o.op, o.labels, o.smoothing, addW, addB)
-	t.merge(o.x, dx)
+	dx := t.into(op.x)
+	t.dev.VocabularyLossBackward(dx, dw, db, dloss, op.stats, op.x.Value, op.w.plain(), op.bias.Value, op.labels, op.smoothing, addW, addB)
+	t.merge(op.x, dx)
 }
 
 // KLDivergence returns the mean over rows of the divergence of softmax(logits) from the targets'

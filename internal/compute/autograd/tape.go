@@ -10,6 +10,7 @@ type Var struct {
 	needs bool
 	grad  *engine.Tensor // of an intermediate: nil until something flows back
 	param *Gradient      // of a parameter
+	fixed bool           // the value never changes
 }
 
 // Param returns a leaf whose gradient accumulates in g.
@@ -17,6 +18,46 @@ func Param(value *engine.Tensor, g *Gradient) *Var { return &Var{Value: value, n
 
 // Const returns a leaf without gradient.
 func Const(value *engine.Tensor) *Var { return &Var{Value: value} }
+
+// Fixed returns a leaf whose value never changes, as those of a model that was opened: the weights
+// made of it are prepared, see [Weight].
+func Fixed(value *engine.Tensor) *Var { return &Var{Value: value, fixed: true} }
+
+// Weight is a variable that rows are multiplied by, and the side it is used from. A table that is also
+// looked up has a variable for that and a weight for products.
+//
+// A weight of a [Fixed] variable is prepared (see [engine.Device]) before its second product, and stays
+// so. To prepare all weights of a model takes longer than one answer of it, so a program that gives
+// one answer does without. Other weights change from step to step and are multiplied as they lie.
+type Weight struct {
+	*Var
+	op       engine.Transpose
+	used     bool
+	prepared engine.Weight
+}
+
+// NewWeight returns v as the weight of x·v (op NN) or x·vᵀ (NT).
+func NewWeight(v *Var, op engine.Transpose) *Weight { return &Weight{Var: v, op: op} }
+
+// plain is the weight as it lies.
+func (w *Weight) plain() engine.Weight { return engine.Plain(w.Value, w.op) }
+
+// read brings the weight up to date and returns it for a product.
+func (w *Weight) read(d engine.Device) engine.Weight {
+	if !w.fixed {
+		read(w.Var)
+		return w.plain()
+	}
+	switch {
+	case w.prepared.Prepared != nil:
+	case !w.used:
+		w.used = true
+		return w.plain()
+	default:
+		w.prepared = d.Prepare(w.Value, w.op)
+	}
+	return w.prepared
+}
 
 // Gradient returns the gradient of a parameter, nil for any other variable.
 func (v *Var) Gradient() *Gradient { return v.param }

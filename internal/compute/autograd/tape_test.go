@@ -1,7 +1,9 @@
 package autograd
 
 import (
+	"fmt"
 	"math"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -209,6 +211,7 @@ func TestPassesAllocateNothing(t *testing.T) {
 	words, w, b, w1, b1, w2, b2 := param(5, 6), param(6, 6), param(1, 6), param(6, 12), param(1, 12), param(12, 6), param(1, 6)
 	targets := []float32{1, 2, 3, 4, 5, 6}
 	one, zero := param(6, 1), param(1, 1)
+	weight, transposed, weight1, weight2, weightOne := nn(w), nt(w), nn(w1), nn(w2), nn(one)
 	offsets, rows := []int32{0, 2, 6}, []int32{6, 0, 1, 6, 5, 2}
 	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
 	labels := []int32{0, 1, 2, 3, 4, 5}
@@ -217,15 +220,15 @@ func TestPassesAllocateNothing(t *testing.T) {
 	pass := func(tape *Tape) *Var {
 		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b, normEpsilon), 0.1)
 		x = tape.Block(func() *Var {
-			a := tape.Attention(tape.Linear(x, w, b), tape.Linear(x, w, b), tape.Linear(x, w, b), attention)
+			a := tape.Attention(tape.Linear(x, weight, b), tape.Linear(x, weight, b), tape.Linear(x, weight, b), attention)
 			return tape.AddNorm(x, a, b, b, normEpsilon, 0.1)
 		})
-		x = tape.AddNorm(x, tape.FeedForward(x, w1, b1, w2, b2), b, b, normEpsilon, 0.1)
+		x = tape.AddNorm(x, tape.FeedForward(x, weight1, b1, weight2, b2), b, b, normEpsilon, 0.1)
 		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
 		x = tape.Add(x, tape.ProductNT(pairs, w))
 		contrast := tape.Add(tape.ContrastiveLoss(x, engine.Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
-		circle := tape.CircleLoss(tape.Linear(x, one, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
-		return tape.Add(tape.Add(tape.Add(circle, contrast), tape.SquaredError(tape.Linear(x, one, zero), targets)), tape.VocabularyLoss(tape.LinearNT(x, w, b), w, b, engine.NT, labels, 0.1))
+		circle := tape.CircleLoss(tape.Linear(x, weightOne, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
+		return tape.Add(tape.Add(tape.Add(circle, contrast), tape.SquaredError(tape.Linear(x, weightOne, zero), targets)), tape.VocabularyLoss(tape.Linear(x, transposed, b), transposed, b, labels, 0.1))
 	}
 	training, inference := NewTape(d, Seed{}), NewInference(d)
 	for name, run := range map[string]func(){
@@ -305,15 +308,113 @@ func TestGradientOfRows(t *testing.T) {
 // Whoever postpones updates hears which rows are about to be read.
 func TestBeforeReading(t *testing.T) {
 	d := watch()
-	words, w, b := d.param(normal("words", 5, 2)), d.param(normal("w", 2, 2)), d.param(normal("b", 1, 2))
+	words := d.param(normal("words", 5, 2))
 	var heard [][]int32
-	for _, v := range []*Var{words, w, b} {
-		v.Gradient().Before = func(rows []int32) { heard = append(heard, rows) }
-	}
+	words.Gradient().Before = func(rows []int32) { heard = append(heard, rows) }
 	tape := NewInference(d)
-	tape.Linear(tape.Embed(Lookup{words, ids}), w, b)
+	tape.Embed(Lookup{words, ids})
+	tape.Scale(words, 2)
 	tape.Release()
-	if len(heard) != 3 || !slices.Equal(heard[0], ids) || heard[1] != nil || heard[2] != nil {
-		t.Errorf("heard %v", heard)
+	if len(heard) != 2 || !slices.Equal(heard[0], ids) || heard[1] != nil {
+		t.Errorf("heard %v, want %v and all rows", heard, ids)
+	}
+}
+
+// Every operation says so before it reads a parameter. One that forgets it would train on rows that
+// are some steps behind, and nothing would fail.
+func TestEveryOperationSaysWhatItReads(t *testing.T) {
+	type param = func(rows, cols int) *Var
+	two := engine.Attention{Heads: 1, Queries: []int32{0, 2}, Keys: []int32{0, 2}}
+	operations := map[string]func(tape *Tape, p param){
+		"Add":       func(tape *Tape, p param) { tape.Add(p(2, 2), p(2, 2)) },
+		"AddNorm":   func(tape *Tape, p param) { tape.AddNorm(p(2, 2), p(2, 2), p(1, 2), p(1, 2), normEpsilon, 0) },
+		"Attention": func(tape *Tape, p param) { tape.Attention(p(2, 2), p(2, 2), p(2, 2), two) },
+		"CachedAttention": func(tape *Tape, p param) {
+			tape.CachedAttention(p(1, 2), p(2, 2), p(2, 2), p(1, 2), p(1, 2), engine.CachedAttention{Heads: 1, Hypotheses: []int32{0, 1}, Sources: []int32{0, 2}, Paths: []int32{0}, Steps: 1})
+		},
+		"CircleLoss": func(tape *Tape, p param) { tape.CircleLoss(p(2, 1), engine.CircleLoss{Group: 2, Scale: 1}) },
+		"ContrastiveLoss": func(tape *Tape, p param) {
+			tape.ContrastiveLoss(p(1, 2), engine.Contrast{Group: 2, Kinds: []int8{engine.Positive, engine.Negative}})
+		},
+		"CrossEntropy":   func(tape *Tape, p param) { tape.CrossEntropy(p(1, 2), []int32{0}) },
+		"Dropout":        func(tape *Tape, p param) { tape.Dropout(p(2, 2), 0.5) },
+		"Embed":          func(tape *Tape, p param) { tape.Embed(Lookup{p(2, 2), []int32{0}}, Lookup{p(2, 2), []int32{1}}) },
+		"FeedForward":    func(tape *Tape, p param) { tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2)) },
+		"GELU":           func(tape *Tape, p param) { tape.GELU(p(2, 2)) },
+		"KLDivergence":   func(tape *Tape, p param) { tape.KLDivergence(p(1, 2), []float32{0.5, 0.5}) },
+		"LayerNorm":      func(tape *Tape, p param) { tape.LayerNorm(p(2, 2), p(1, 2), p(1, 2), normEpsilon) },
+		"Linear":         func(tape *Tape, p param) { tape.Linear(p(2, 2), nt(p(3, 2)), p(1, 3)) },
+		"Multiply":       func(tape *Tape, p param) { tape.Multiply(p(2, 2), p(2, 2)) },
+		"Normalize":      func(tape *Tape, p param) { tape.Normalize(p(2, 2)) },
+		"ProductNT":      func(tape *Tape, p param) { tape.ProductNT(p(2, 2), p(3, 2)) },
+		"ReLU":           func(tape *Tape, p param) { tape.ReLU(p(2, 2)) },
+		"Rows":           func(tape *Tape, p param) { tape.Rows(p(2, 2), []int32{1}) },
+		"Scale":          func(tape *Tape, p param) { tape.Scale(p(2, 2), 2) },
+		"Sigmoid":        func(tape *Tape, p param) { tape.Sigmoid(p(2, 2)) },
+		"SquaredError":   func(tape *Tape, p param) { tape.SquaredError(p(2, 1), []float32{0, 1}) },
+		"StackRows":      func(tape *Tape, p param) { tape.StackRows(p(2, 2), p(1, 2), []int32{0, 2}) },
+		"VocabularyLoss": func(tape *Tape, p param) { tape.VocabularyLoss(p(1, 2), nt(p(3, 2)), p(1, 3), []int32{2}, 0) },
+	}
+	// Not operations: they read no values of a variable.
+	exempt := []string{"Backward"}
+
+	methods, readable := reflect.TypeFor[*Tape](), []reflect.Type{reflect.TypeFor[*Var](), reflect.TypeFor[*Weight](), reflect.TypeFor[[]Lookup]()}
+	for i := range methods.NumMethod() {
+		m := methods.Method(i)
+		for in := range m.Type.NumIn() {
+			if slices.Contains(readable, m.Type.In(in)) && operations[m.Name] == nil && !slices.Contains(exempt, m.Name) {
+				t.Errorf("%s takes a %v: add it to the operations of this test", m.Name, m.Type.In(in))
+			}
+		}
+	}
+	for name, run := range operations {
+		if _, ok := methods.MethodByName(name); !ok {
+			t.Errorf("there is no %s", name)
+		}
+		d := watch()
+		tape := NewTape(d, Seed{})
+		if name == "CachedAttention" {
+			tape = NewInference(d)
+		}
+		var silent []string // parameters of which nothing was heard
+		run(tape, func(rows, cols int) *Var {
+			v := d.param(normal(name, rows, cols))
+			at := len(silent)
+			silent = append(silent, fmt.Sprintf("parameter %d, %d x %d", at, rows, cols))
+			v.Gradient().Before = func([]int32) { silent[at] = "" }
+			return v
+		})
+		tape.Release()
+		if len(silent) == 0 {
+			t.Errorf("%s was given no parameter", name)
+		}
+		for _, s := range silent {
+			if s != "" {
+				t.Errorf("%s reads %s without saying so", name, s)
+			}
+		}
+	}
+}
+
+// What a fixed weight is multiplied by does not depend on how often it was used, nor on which
+// other weights its variable has.
+func TestFixedWeights(t *testing.T) {
+	d := watch()
+	x, b := d.constant(normal("x", 3, 4)), d.constant(normal("b", 1, 4))
+	w := Fixed(d.constant(normal("w", 4, 4)).Value)
+	changing := Const(w.Value)
+	left, right := nn(w), nt(w)
+	tape := NewInference(d)
+	for round := range 3 {
+		for name, pair := range map[string][2]*Weight{"x·w": {left, nn(changing)}, "x·wᵀ": {right, nt(changing)}} {
+			got, want := d.values(tape.Linear(x, pair[0], b).Value), d.values(tape.Linear(x, pair[1], b).Value)
+			if !slices.Equal(got, want) {
+				t.Errorf("%s, use %d: %v, want %v", name, round+1, got, want)
+			}
+			if pair[1].prepared.Prepared != nil || (pair[0].prepared.Prepared != nil) != (round > 0) {
+				t.Errorf("%s, use %d: prepared %v", name, round+1, pair[0].prepared.Prepared != nil)
+			}
+			tape.Release()
+		}
 	}
 }

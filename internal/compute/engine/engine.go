@@ -50,6 +50,42 @@ const (
 	TN                  // aᵀ·b
 )
 
+// Weight is a matrix that rows are multiplied by, and the side it is used from. A linear map of 3
+// inputs and 5 outputs is a 3 x 5 tensor with NN, or a 5 x 3 tensor with NT.
+//
+// A weight of [Plain] is read as it lies, for weights that training changes. [Device].Prepare
+// makes one that products read faster, for weights that stay; it never changes, so devices of one
+// kind may share it.
+type Weight struct {
+	Tensor   *Tensor
+	Op       Transpose // NN: x·w, NT: x·wᵀ
+	Prepared any       // of Prepare, the device's own; no other package looks into it
+}
+
+// Plain returns a weight that is read as it lies. It panics with a [ShapeError] unless op is NN or NT.
+func Plain(w *Tensor, op Transpose) Weight {
+	if op != NN && op != NT {
+		panic(ShapeError{"weight", fmt.Sprintf("product %d, want NN or NT", op)})
+	}
+	return Weight{Tensor: w, Op: op}
+}
+
+// In returns the columns of x in a product x·w.
+func (w Weight) In() int {
+	if w.Op == NT {
+		return w.Tensor.Cols
+	}
+	return w.Tensor.Rows
+}
+
+// Out returns the columns of the product.
+func (w Weight) Out() int {
+	if w.Op == NT {
+		return w.Tensor.Rows
+	}
+	return w.Tensor.Cols
+}
+
 // Dropout describes one dropout operation. The mask is a function of Key, Stream
 // and the element's index alone (a counter-based generator), so that the
 // backward pass and a replayed step see the same mask without storing it.
@@ -155,11 +191,15 @@ type Device interface {
 	Zero(t *Tensor)
 
 	// Products. MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias.
-	// LinearNT: y = x·wᵀ + bias. LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
+	// LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
 	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
-	Linear(y, x, w, bias *Tensor)
-	LinearNT(y, x, w, bias *Tensor)
-	LinearGELU(y, h, x, w, bias *Tensor)
+	Linear(y, x *Tensor, w Weight, bias *Tensor)
+	LinearGELU(y, h, x *Tensor, w Weight, bias *Tensor)
+
+	// Prepare returns the weight that products with w read fastest, to the same bits. It costs about as
+	// much as several products and as much memory as w, so it pays for a weight that is used often.
+	// w must not change from then on. op is NN or NT; the same w may be prepared for both.
+	Prepare(w *Tensor, op Transpose) Weight
 
 	// SumRows: sum = the sum over the rows of x (1 x cols), or += with accumulate.
 	SumRows(sum, x *Tensor, accumulate bool)
@@ -249,13 +289,13 @@ type Device interface {
 	ContrastiveLoss(loss, slopes, scores *Tensor, c Contrast)
 	CircleLoss(loss, slopes, scores *Tensor, c CircleLoss)
 
-	// VocabularyLoss is CrossEntropy of the logits x·w + bias (op NN, w is H x V) or x·wᵀ + bias (NT, w is
-	// V x H), which exist for a block at a time only, with label smoothing e: the mean over rows of
+	// VocabularyLoss is CrossEntropy of the logits x·w + bias, which exist for a block at a time only, with
+	// label smoothing e: the mean over rows of
 	// -Σ_v ((1-e)·[v = label] + e/V)·log softmax(logits)_v. stats (N x 1) receives the log-sum-exp of each
-	// row; the backward form computes the logits again. dw and db, of which each may be nil, are overwritten or,
-	// with addW and addB, added to.
-	VocabularyLoss(loss, stats, x, w, bias *Tensor, op Transpose, labels []int32, smoothing float32)
-	VocabularyLossBackward(dx, dw, db, dloss, stats, x, w, bias *Tensor, op Transpose, labels []int32, smoothing float32, addW, addB bool)
+	// row; the backward form computes the logits again. dw lies as w.Tensor does. dw and db, of which each may
+	// be nil, are overwritten or, with addW and addB, added to.
+	VocabularyLoss(loss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32)
+	VocabularyLossBackward(dx, dw, db, dloss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32, addW, addB bool)
 
 	// TopK finds the k largest elements of each row of x and their columns, the largest first and of equal
 	// ones the lower column, into values and ids (rows x k), and the log-sum-exp of the row, with an

@@ -52,3 +52,18 @@ func TestValues(t *testing.T) {
 		t.Errorf("got %v, want a copy of %v", got, memory)
 	}
 }
+
+func TestWeight(t *testing.T) {
+	w := &Tensor{Rows: 3, Cols: 5}
+	for op, want := range map[Transpose][2]int{NN: {3, 5}, NT: {5, 3}} {
+		if p := Plain(w, op); p.In() != want[0] || p.Out() != want[1] || p.Tensor != w || p.Op != op || p.Prepared != nil {
+			t.Errorf("product %d: from %d to %d, want %v", op, p.In(), p.Out(), want)
+		}
+	}
+	defer func() {
+		if failure, ok := recover().(ShapeError); !ok || failure.Error() != "engine: weight: product 2, want NN or NT" {
+			t.Errorf("a weight on the left: %v", failure)
+		}
+	}()
+	Plain(w, TN)
+}

@@ -82,9 +82,6 @@ func NewAdam(d engine.Device, cfg Config, params []Param) *Adam {
 	return a
 }
 
-// Steps returns the number of steps taken.
-func (a *Adam) Steps() int { return a.steps }
-
 // Resume says that parameters and moments are those after n steps, of a run that
 // goes on.
 func (a *Adam) Resume(n int) {

@@ -116,8 +116,8 @@ func TestAdam(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if want := math.Sqrt(squares); !(math.Abs(norm-want) <= 1e-12*want) || a.Steps() != step {
-					t.Fatalf("step %d: norm %g of step %d, want %g", step, norm, a.Steps(), want)
+				if want := math.Sqrt(squares); !(math.Abs(norm-want) <= 1e-12*want) || a.steps != step {
+					t.Fatalf("step %d: norm %g of step %d, want %g", step, norm, a.steps, want)
 				}
 				if c.cfg.ClipNorm > 0 && math.Sqrt(squares) > c.cfg.ClipNorm {
 					clipped++
@@ -176,7 +176,7 @@ func TestAdamResumes(t *testing.T) {
 				newM, newV := b.Moments(0)
 				d.Write(newM, d.Host(m))
 				d.Write(newV, d.Host(v))
-				b.Resume(a.Steps())
+				b.Resume(a.steps)
 				a = b
 			}
 			setGradient(d, p, normal(fmt.Sprint("g", step), size, 0.1))

@@ -89,7 +89,7 @@ func TestStepRefusesNonFiniteGradients(t *testing.T) {
 				t.Errorf("%s changed to %v", p.Name, value[0])
 			}
 		}
-		if a.Steps() != 0 {
+		if a.steps != 0 {
 			t.Error("the failed step was counted")
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
@@ -51,7 +52,7 @@ func (e *embedding) step(t *rapid.T, step int, ids []int32, weight bool) []float
 	b := autograd.Const(e.dev.Wrap(1, 1, []float32{0}))
 	x := tape.Embed(autograd.Lookup{Table: e.table, IDs: ids})
 	read := slices.Clone(e.dev.Host(x.Value))
-	tape.Backward(tape.SquaredError(tape.Linear(x, w, b), normal(fmt.Sprint(step), len(ids), 3)), 1)
+	tape.Backward(tape.SquaredError(tape.Linear(x, autograd.NewWeight(w, engine.NN), b), normal(fmt.Sprint(step), len(ids), 3)), 1)
 	if weight {
 		setGradient(e.dev, e.params[1], normal(fmt.Sprint("w", step), 6, 1))
 	}
@@ -71,7 +72,7 @@ func (e *embedding) resume() {
 		e.dev.Write(newM, e.dev.Host(m))
 		e.dev.Write(newV, e.dev.Host(v))
 	}
-	next.Resume(e.adam.Steps())
+	next.Resume(e.adam.steps)
 	e.adam = next
 }
 

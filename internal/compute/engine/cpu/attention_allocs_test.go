@@ -59,8 +59,8 @@ func TestVocabularyLossAllocatesNothing(t *testing.T) {
 		x, bias, dx, db := d.Wrap(n, hidden, random(n*hidden, "x")), d.Wrap(1, vocab, random(vocab, "bias")), d.New(n, hidden), d.New(1, vocab)
 		loss, dloss, stats, labels := d.New(1, 1), d.Wrap(1, 1, []float32{1}), d.New(n, 1), randomRows(n, vocab)
 		allocatesNothing(t, func() {
-			d.VocabularyLoss(loss, stats, x, w, bias, op, labels, 0.1)
-			d.VocabularyLossBackward(dx, dw, db, dloss, stats, x, w, bias, op, labels, 0.1, false, true)
+			d.VocabularyLoss(loss, stats, x, engine.Plain(w, op), bias, labels, 0.1)
+			d.VocabularyLossBackward(dx, dw, db, dloss, stats, x, engine.Plain(w, op), bias, labels, 0.1, false, true)
 		})
 	}
 }

@@ -38,26 +38,38 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 	kernels.Gemm(data(dst), dst.Cols, data(a), a.Cols, data(b), b.Cols, m, n, k, flags)
 }
 
-// Linear implements [engine.Device].
-func (d *Device) Linear(y, x, w, bias *engine.Tensor) {
-	d.linear("linear", y, x, w, bias, 0, nil)
+// Prepare implements [engine.Device]. The packed copy stays for the life of the device.
+func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
+	weight := engine.Plain(w, op)
+	n, k := weight.Out(), weight.In()
+	memory := data(d.New(1, kernels.PackedLen(n, k)))
+	weight.Prepared = kernels.PackBInto(memory, data(w), w.Cols, n, k, flagsOf(op))
+	return weight
 }
 
-// LinearNT implements [engine.Device].
-func (d *Device) LinearNT(y, x, w, bias *engine.Tensor) {
-	d.linear("linear nt", y, x, w, bias, kernels.TransB, nil)
+// flagsOf returns how a product x·op(w) reads w.
+func flagsOf(op engine.Transpose) kernels.GemmFlags {
+	if op == engine.NT {
+		return kernels.TransB
+	}
+	return 0
+}
+
+// Linear implements [engine.Device].
+func (d *Device) Linear(y, x *engine.Tensor, w engine.Weight, bias *engine.Tensor) {
+	d.linear("linear", y, x, w, bias, nil)
 }
 
 // LinearGELU implements [engine.Device]. Each thread applies GELU to what it has
 // just computed, while that is in its cache.
-func (d *Device) LinearGELU(y, h, x, w, bias *engine.Tensor) {
+func (d *Device) LinearGELU(y, h, x *engine.Tensor, w engine.Weight, bias *engine.Tensor) {
 	engine.CheckShape("linear gelu", "y", y, h.Rows, h.Cols)
 	a := &d.loops.activation
 	if a.apply == nil {
 		a.apply = a.gelu
 	}
 	a.y, a.h, a.cols = data(y), data(h), h.Cols
-	d.linear("linear gelu", h, x, w, bias, 0, a.apply)
+	d.linear("linear gelu", h, x, w, bias, a.apply)
 }
 
 // activation applies GELU to blocks of a product.
@@ -73,37 +85,18 @@ func (a *activation) gelu(i0, i1, j0, j1 int) {
 	}
 }
 
-// linear computes y = x·w + bias; of w transposed if the flags are TransB.
-func (d *Device) linear(op string, y, x, w, bias *engine.Tensor, flags kernels.GemmFlags, apply func(i0, i1, j0, j1 int)) {
-	k, n := w.Rows, w.Cols
-	if flags == kernels.TransB {
-		k, n = n, k
-	}
+// linear computes y = x·w + bias and applies what apply does to blocks of it.
+func (d *Device) linear(op string, y, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, apply func(i0, i1, j0, j1 int)) {
+	n, k := w.Out(), w.In()
 	engine.CheckShape(op, "x", x, x.Rows, k)
 	engine.CheckShape(op, "bias", bias, 1, n)
 	engine.CheckShape(op, "y", y, x.Rows, n)
 	e := kernels.Epilogue{Bias: data(bias), Apply: apply}
-	if packed := d.packedWeights(w, n, k, flags); packed != nil {
+	if packed, ok := w.Prepared.(*kernels.PackedB); ok {
 		kernels.GemmPacked(data(y), n, data(x), k, packed, x.Rows, 0, e)
 		return
 	}
-	kernels.GemmWith(data(y), n, data(x), k, data(w), w.Cols, x.Rows, n, k, flags, e)
-}
-
-// packedWeights returns the packed form of weights that never change, nil for
-// others. Packing reads and writes them once, so it pays from the second use on: a
-// program that answers one question reads them where they are mapped. The packed
-// form stays for the life of the device. Weights are always used in the same orientation.
-func (d *Device) packedWeights(w *engine.Tensor, n, k int, flags kernels.GemmFlags) *kernels.PackedB {
-	b := w.Memory.(*block)
-	if !b.constant {
-		return nil
-	}
-	if b.uses++; b.uses == 2 {
-		memory := data(d.New(1, kernels.PackedLen(n, k)))
-		b.packed = kernels.PackBInto(memory, data(w), w.Cols, n, k, flags)
-	}
-	return b.packed
+	kernels.GemmWith(data(y), n, data(x), k, data(w.Tensor), w.Tensor.Cols, x.Rows, n, k, flagsOf(w.Op), e)
 }
 
 // SumRows implements [engine.Device].

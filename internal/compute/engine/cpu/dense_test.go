@@ -77,12 +77,12 @@ func TestLinear(t *testing.T) {
 		operations = append(operations, operation{
 			name:     named("linear", size),
 			operands: []operand{overwritten("y", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
-			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], t["w"], t["bias"]) },
+			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], engine.Plain(t["w"], engine.NN), t["bias"]) },
 			oracle:   func(x numbers) results { return results{"y": product(x)} },
 		}, operation{
 			name:     named("linear nt", size),
 			operands: []operand{overwritten("y", m, n), in("x", m, k), in("w", n, k), in("bias", 1, n)},
-			run:      func(d *Device, t tensors) { d.LinearNT(t["y"], t["x"], t["w"], t["bias"]) },
+			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], engine.Plain(t["w"], engine.NT), t["bias"]) },
 			oracle: func(x numbers) results {
 				return results{"y": each(m*n, func(e int) exact {
 					s := start(x["bias"][e%n])
@@ -95,7 +95,9 @@ func TestLinear(t *testing.T) {
 		}, operation{
 			name:     named("linear gelu", size),
 			operands: []operand{overwritten("y", m, n), overwritten("h", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
-			run:      func(d *Device, t tensors) { d.LinearGELU(t["y"], t["h"], t["x"], t["w"], t["bias"]) },
+			run: func(d *Device, t tensors) {
+				d.LinearGELU(t["y"], t["h"], t["x"], engine.Plain(t["w"], engine.NN), t["bias"])
+			},
 			oracle: func(x numbers) results {
 				h := product(x)
 				return results{"h": h, "y": each(m*n, func(e int) exact {
@@ -108,32 +110,75 @@ func TestLinear(t *testing.T) {
 	check(t, operations...)
 }
 
-// Weights that never change are packed when they are used again: the same bits.
-func TestConstantWeights(t *testing.T) {
+// One square matrix multiplies from either side, again and again and in any order. A device that
+// kept one prepared form for the tensor would multiply by its transpose from some call on.
+func TestOneMatrixFromBothSides(t *testing.T) {
 	eachISA(t, func(t *testing.T) {
+		const m, k = 5, 67
 		d := New()
-		const m, k, n = 13, 40, 70
-		x, bias := d.Wrap(m, k, random(m*k, "x")), d.Wrap(1, n, random(n, "bias"))
-		for name, linear := range map[string]func(y, x, w, bias *engine.Tensor){"linear": d.Linear, "linear nt": d.LinearNT} {
-			rows, cols := k, n
-			if name == "linear nt" {
-				rows, cols = n, k
-			}
-			w := d.New(rows, cols)
-			d.Write(w, random(k*n, "w"))
-			constant := d.Wrap(rows, cols, random(k*n, "w"))
-			want, got := d.New(m, n), d.New(m, n)
-			linear(want, x, w, bias)
-			for use := range 4 {
-				linear(got, x, constant, bias)
-				if !sameBits(data(got), data(want)) {
-					t.Errorf("%s: use %d differs", name, use+1)
+		x, w, bias := d.Wrap(m, k, random(m*k, "x")), d.Wrap(k, k, random(k*k, "w")), d.Wrap(1, k, random(k, "bias"))
+		want := map[engine.Transpose][]exact{}
+		for op, at := range map[engine.Transpose]func(l, j int) int{
+			engine.NN: func(l, j int) int { return l*k + j },
+			engine.NT: func(l, j int) int { return j*k + l },
+		} {
+			want[op] = each(m*k, func(e int) exact {
+				s := start(float64(data(bias)[e%k]))
+				for l := range k {
+					s.add(float64(data(x)[e/k*k+l]) * float64(data(w)[at(l, e%k)]))
+				}
+				return s.exact()
+			})
+		}
+		y := d.New(m, k)
+		compare := func(name string, weight engine.Weight) {
+			d.Linear(y, x, weight, bias)
+			for e, got := range data(y) {
+				if want := want[weight.Op][e]; math.Abs(float64(got)-want.value) > want.tolerance {
+					t.Fatalf("%s: element %d is %g, want %g", name, e, got, want.value)
 				}
 			}
-			if constant.Memory.(*block).packed == nil || w.Memory.(*block).packed != nil {
-				t.Errorf("%s: the wrong weights were packed", name)
+		}
+		prepared := map[engine.Transpose]engine.Weight{engine.NT: d.Prepare(w, engine.NT), engine.NN: d.Prepare(w, engine.NN)}
+		for round := range 3 {
+			for i, op := range []engine.Transpose{engine.NT, engine.NN, engine.NT, engine.NT, engine.NN} {
+				compare(named("plain", round, i), engine.Plain(w, op))
+				compare(named("prepared", round, i), prepared[op])
 			}
 		}
+	})
+}
+
+// A prepared weight gives the bits of a plain one, on every device.
+func TestPreparedWeights(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		const m, in, out = 13, 40, 70
+		one, two := New(), New()
+		x, bias, h := one.Wrap(m, in, random(m*in, "x")), one.Wrap(1, out, random(out, "bias")), one.New(m, out)
+		for op, w := range map[engine.Transpose]*engine.Tensor{
+			engine.NN: one.Wrap(in, out, random(in*out, "w")),
+			engine.NT: one.Wrap(out, in, random(in*out, "w")),
+		} {
+			plain, prepared := engine.Plain(w, op), one.Prepare(w, op)
+			if plain.Prepared != nil || prepared.Prepared == nil || prepared.In() != in || prepared.Out() != out {
+				t.Errorf("%v: prepared %v, %d x %d", op, prepared.Prepared != nil, prepared.In(), prepared.Out())
+			}
+			for name, product := range map[string]func(d *Device, y *engine.Tensor, w engine.Weight){
+				"linear":      func(d *Device, y *engine.Tensor, w engine.Weight) { d.Linear(y, x, w, bias) },
+				"linear gelu": func(d *Device, y *engine.Tensor, w engine.Weight) { d.LinearGELU(y, h, x, w, bias) },
+			} {
+				want := one.New(m, out)
+				product(one, want, plain)
+				for _, d := range []*Device{one, two, one} {
+					got := d.New(m, out)
+					product(d, got, prepared)
+					if !sameBits(data(got), data(want)) {
+						t.Errorf("%v: %s differs", op, name)
+					}
+				}
+			}
+		}
+		mustPanicWithShape(t, "a transposed left factor", func() { one.Prepare(x, engine.TN) })
 	})
 }
 

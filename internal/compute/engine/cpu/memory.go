@@ -26,10 +26,6 @@ type block struct {
 	data   []float32
 	place  span // in the arena; of a wrapped tensor empty
 	fresh  bool // nobody has asked for data since New, and they are zero
-
-	constant bool             // of Wrap: never changes
-	uses     int              // as the weights of a linear map, while constant
-	packed   *kernels.PackedB // weights that are used repeatedly
 }
 
 // New returns a device whose memory is independent of any other's.
@@ -80,7 +76,7 @@ func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
 	if len(host) != rows*cols {
 		panic(engine.ShapeError{Op: "wrap", Detail: fmt.Sprintf("%d values for %d x %d", len(host), rows, cols)})
 	}
-	b := &block{data: host, constant: true}
+	b := &block{data: host}
 	b.tensor = engine.Tensor{Rows: rows, Cols: cols, Memory: b}
 	return &b.tensor
 }

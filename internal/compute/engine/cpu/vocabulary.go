@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -49,9 +48,9 @@ type vocabulary struct {
 type piece struct{ largest, exponentials, sum float32 }
 
 // VocabularyLoss implements [engine.Device].
-func (d *Device) VocabularyLoss(loss, stats, x, w, bias *engine.Tensor, op engine.Transpose, labels []int32, smoothing float32) {
+func (d *Device) VocabularyLoss(loss, stats, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, labels []int32, smoothing float32) {
 	const name = "vocabulary loss"
-	a := newVocabulary(name, stats, x, w, bias, op, labels, smoothing)
+	a := newVocabulary(name, stats, x, w, bias, labels, smoothing)
 	engine.CheckShape(name, "loss", loss, 1, 1)
 	l := &d.loops
 	var sum float64
@@ -68,13 +67,13 @@ func (d *Device) VocabularyLoss(loss, stats, x, w, bias *engine.Tensor, op engin
 }
 
 // VocabularyLossBackward implements [engine.Device].
-func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x, w, bias *engine.Tensor, op engine.Transpose, labels []int32, smoothing float32, addW, addB bool) {
+func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, labels []int32, smoothing float32, addW, addB bool) {
 	const name = "vocabulary loss backward"
-	a := newVocabulary(name, stats, x, w, bias, op, labels, smoothing)
+	a := newVocabulary(name, stats, x, w, bias, labels, smoothing)
 	engine.CheckShape(name, "dloss", dloss, 1, 1)
 	engine.CheckShape(name, "dx", dx, x.Rows, x.Cols)
 	if dw != nil {
-		engine.CheckShape(name, "dw", dw, w.Rows, w.Cols)
+		engine.CheckShape(name, "dw", dw, w.Tensor.Rows, w.Tensor.Cols)
 		a.dw = data(dw)
 	}
 	if db != nil {
@@ -100,36 +99,26 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x, w, bias *en
 			cols := min(lossCols, a.vocab-b.from)
 			d.loops.vocabulary.run(cols, lossTask, b, (*vocabulary).backward)
 			flags := kernels.GemmFlags(0)
-			if op == engine.NN {
+			if w.Op == engine.NN {
 				flags = kernels.TransB
 			}
 			if b.from > 0 {
 				flags |= kernels.Accumulate
 			}
-			kernels.Gemm(data(dx)[top*x.Cols:], x.Cols, b.slopes, b.ld(), b.weights(b.w, b.from), w.Cols, b.rows, x.Cols, cols, flags)
+			kernels.Gemm(data(dx)[top*x.Cols:], x.Cols, b.slopes, b.ld(), b.weights(b.w, b.from), w.Tensor.Cols, b.rows, x.Cols, cols, flags)
 		}
 		a.addW, a.addB = true, true
 	}
 	d.Free(slopes)
 }
 
-func newVocabulary(name string, stats, x, w, bias *engine.Tensor, op engine.Transpose, labels []int32, smoothing float32) vocabulary {
-	a := vocabulary{op: op, hidden: x.Cols, smoothing: smoothing}
-	switch op {
-	case engine.NN:
-		a.vocab = w.Cols
-		engine.CheckShape(name, "w", w, x.Cols, a.vocab)
-	case engine.NT:
-		a.vocab = w.Rows
-		engine.CheckShape(name, "w", w, a.vocab, x.Cols)
-	default:
-		panic(engine.ShapeError{Op: name, Detail: fmt.Sprintf("product %d, want NN or NT", op)})
-	}
-	engine.CheckShape(name, "x", x, len(labels), x.Cols)
+func newVocabulary(name string, stats, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, labels []int32, smoothing float32) vocabulary {
+	a := vocabulary{op: w.Op, hidden: w.In(), vocab: w.Out(), smoothing: smoothing}
+	engine.CheckShape(name, "x", x, len(labels), a.hidden)
 	engine.CheckShape(name, "stats", stats, len(labels), 1)
 	engine.CheckShape(name, "bias", bias, 1, a.vocab)
 	engine.CheckIndices(name, labels, a.vocab)
-	a.w, a.bias = data(w), data(bias)
+	a.w, a.bias = data(w.Tensor), data(bias)
 	return a
 }
 

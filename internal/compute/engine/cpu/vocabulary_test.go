@@ -159,7 +159,7 @@ func TestVocabularyLoss(t *testing.T) {
 			name:     named("vocabulary loss", c),
 			operands: append([]operand{overwritten("loss", 1, 1), overwritten("stats", c.rows, 1)}, c.inputs()...),
 			run: func(d *Device, t tensors) {
-				d.VocabularyLoss(t["loss"], t["stats"], t["x"], t["w"], t["bias"], c.op, c.labels, c.smoothing)
+				d.VocabularyLoss(t["loss"], t["stats"], t["x"], engine.Plain(t["w"], c.op), t["bias"], c.labels, c.smoothing)
 			},
 			oracle: c.forward,
 		})
@@ -172,7 +172,7 @@ func TestVocabularyLoss(t *testing.T) {
 				given("dloss", 1, 1, []float32{0.7}), given("stats", c.rows, 1, c.stats()),
 			}, c.inputs()...),
 			run: func(d *Device, t tensors) {
-				d.VocabularyLossBackward(t["dx"], t["dw"], t["db"], t["dloss"], t["stats"], t["x"], t["w"], t["bias"], c.op, c.labels, c.smoothing, addW == 1, addB == 1)
+				d.VocabularyLossBackward(t["dx"], t["dw"], t["db"], t["dloss"], t["stats"], t["x"], engine.Plain(t["w"], c.op), t["bias"], c.labels, c.smoothing, addW == 1, addB == 1)
 			},
 			oracle: c.backward,
 		})
@@ -187,7 +187,7 @@ func TestVocabularyLossOfUnwantedGradients(t *testing.T) {
 	x := operation{operands: append(c.inputs(), given("dloss", 1, 1, []float32{1}), given("stats", c.rows, 1, c.stats()))}.materialise(d)
 	run := func(dw, db *engine.Tensor) []float32 {
 		dx := d.New(c.rows, c.hidden)
-		d.VocabularyLossBackward(dx, dw, db, x["dloss"], x["stats"], x["x"], x["w"], x["bias"], c.op, c.labels, c.smoothing, false, false)
+		d.VocabularyLossBackward(dx, dw, db, x["dloss"], x["stats"], x["x"], engine.Plain(x["w"], c.op), x["bias"], c.labels, c.smoothing, false, false)
 		return data(dx)
 	}
 	dw, db := d.New(c.vocab, c.hidden), d.New(1, c.vocab)
@@ -208,12 +208,12 @@ func TestVocabularyLossOfNoRows(t *testing.T) {
 		d := New()
 		x := operation{operands: append(c.inputs(), c.weights(overwritten, "dw"), overwritten("db", 1, c.vocab), given("dloss", 1, 1, []float32{1}))}.materialise(d)
 		loss, stats, dx := d.New(1, 1), d.New(0, 1), d.New(0, c.hidden)
-		d.VocabularyLoss(loss, stats, x["x"], x["w"], x["bias"], op, nil, 0.1)
+		d.VocabularyLoss(loss, stats, x["x"], engine.Plain(x["w"], op), x["bias"], nil, 0.1)
 		if v := data(loss)[0]; v == v {
 			t.Errorf("the loss is %g", v)
 		}
 		for _, add := range []bool{false, true} {
-			d.VocabularyLossBackward(dx, x["dw"], x["db"], x["dloss"], stats, x["x"], x["w"], x["bias"], op, nil, 0.1, add, add)
+			d.VocabularyLossBackward(dx, x["dw"], x["db"], x["dloss"], stats, x["x"], engine.Plain(x["w"], op), x["bias"], nil, 0.1, add, add)
 			for _, v := range append(data(x["dw"]), data(x["db"])...) {
 				if v != 0 {
 					t.Fatalf("a gradient is %g", v)
@@ -232,8 +232,8 @@ func TestVocabularyLossOfNaNAndInfinity(t *testing.T) {
 		x := operation{operands: append(c.inputs(), given("dloss", 1, 1, []float32{1}))}.materialise(d)
 		loss, stats, dx, dw := d.New(1, 1), d.New(5, 1), d.New(5, 4), d.New(c.vocab, 4)
 		pass := func() {
-			d.VocabularyLoss(loss, stats, x["x"], x["w"], x["bias"], c.op, c.labels, 0)
-			d.VocabularyLossBackward(dx, dw, nil, x["dloss"], stats, x["x"], x["w"], x["bias"], c.op, c.labels, 0, false, false)
+			d.VocabularyLoss(loss, stats, x["x"], engine.Plain(x["w"], c.op), x["bias"], c.labels, 0)
+			d.VocabularyLossBackward(dx, dw, nil, x["dloss"], stats, x["x"], engine.Plain(x["w"], c.op), x["bias"], c.labels, 0, false, false)
 		}
 		for i := range lossTask {
 			data(x["bias"])[2*lossTask+i] = float32(math.Inf(-1))
@@ -270,9 +270,9 @@ func TestVocabularyLossRefusesBadArguments(t *testing.T) {
 		{engine.NT, []int32{0, 4}}, {engine.NT, []int32{-1, 0}}, {engine.NT, []int32{0}}, {engine.NT, []int32{0, 1, 2}},
 		{engine.NN, []int32{0, 1}}, {engine.TN, []int32{0, 1}},
 	} {
-		mustPanicWithShape(t, fmt.Sprint(c), func() { d.VocabularyLoss(one, stats, x, w, bias, c.op, c.labels, 0) })
+		mustPanicWithShape(t, fmt.Sprint(c), func() { d.VocabularyLoss(one, stats, x, engine.Plain(w, c.op), bias, c.labels, 0) })
 		mustPanicWithShape(t, fmt.Sprint("backward ", c), func() {
-			d.VocabularyLossBackward(d.New(2, 3), nil, nil, one, stats, x, w, bias, c.op, c.labels, 0, false, false)
+			d.VocabularyLossBackward(d.New(2, 3), nil, nil, one, stats, x, engine.Plain(w, c.op), bias, c.labels, 0, false, false)
 		})
 	}
 }
@@ -296,7 +296,7 @@ func BenchmarkVocabularyLoss(b *testing.B) {
 				setThreads(b, threads)
 				b.ReportAllocs()
 				for b.Loop() {
-					d.VocabularyLoss(loss, stats, x, w, bias, c.op, c.labels, c.smoothing)
+					d.VocabularyLoss(loss, stats, x, engine.Plain(w, c.op), bias, c.labels, c.smoothing)
 				}
 				reportSpeed(b, product)
 			})
@@ -304,7 +304,7 @@ func BenchmarkVocabularyLoss(b *testing.B) {
 				setThreads(b, threads)
 				b.ReportAllocs()
 				for b.Loop() {
-					d.VocabularyLossBackward(dx, dw, db, one, stats, x, w, bias, c.op, c.labels, c.smoothing, false, false)
+					d.VocabularyLossBackward(dx, dw, db, one, stats, x, engine.Plain(w, c.op), bias, c.labels, c.smoothing, false, false)
 				}
 				reportSpeed(b, 2*product)
 			})
