@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"archive/tar"
 	"bufio"
 	"cmp"
 	"compress/gzip"
@@ -12,6 +11,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/tarfile"
 )
 
 const (
@@ -44,7 +45,7 @@ func readArchive(src io.Reader, name string, compressed bool) (*memory, error) {
 		}
 		stream.r = guard
 	}
-	a := archive{stream: stream, tar: tar.NewReader(stream), seen: make(map[string]bool), result: r}
+	a := archive{stream: stream, tar: tarfile.NewReader(stream), seen: make(map[string]bool), result: r}
 	for {
 		entry, err := a.next()
 		if errors.Is(err, io.EOF) {
@@ -71,7 +72,7 @@ func readArchive(src io.Reader, name string, compressed bool) (*memory, error) {
 // archive is the state of reading a tar.
 type archive struct {
 	stream *tailReader
-	tar    *tar.Reader
+	tar    *tarfile.Reader
 	seen   map[string]bool // cleaned paths
 	folder string          // where the variables lie
 	last   string          // the entry before, for errors
@@ -90,17 +91,16 @@ func (a *archive) place() string {
 // next reads one entry and returns its path as soon as it is known; io.EOF at the end.
 func (a *archive) next() (entry string, err error) {
 	h, err := a.tar.Next()
-	// archive/tar only judges paths if the environment asks for it; cleanEntry always does.
-	if err != nil && !errors.Is(err, tar.ErrInsecurePath) {
+	if err != nil {
 		switch {
-		case errors.Is(err, tar.ErrHeader):
+		case errors.Is(err, tarfile.ErrHeader):
 			err = fmt.Errorf("not a tar archive, or damaged: %w", err)
 		case errors.Is(err, io.ErrUnexpectedEOF): // a plain EOF is the archive's end
 			err = errCutOff
 		}
 		return "", err
 	}
-	if h.Typeflag == tar.TypeXGlobalHeader { // comments, as git archive writes them
+	if h.Type == tarfile.Global { // comments, as git archive writes them
 		return "", nil
 	}
 	a.last = h.Name
@@ -108,21 +108,18 @@ func (a *archive) next() (entry string, err error) {
 	if err != nil {
 		return h.Name, err
 	}
-	switch h.Typeflag {
-	case tar.TypeDir:
+	switch h.Type {
+	case tarfile.Directory:
 		return entry, nil
-	case tar.TypeReg, '\x00':
+	case tarfile.Regular:
 		a.stream.expect(h.Size)
-	case tar.TypeSymlink, tar.TypeLink:
-		return entry, fmt.Errorf("a link to %q; links are not followed, pack the files themselves", h.Linkname)
+	case tarfile.Symlink, tarfile.Link:
+		return entry, fmt.Errorf("a link to %q; links are not followed, pack the files themselves", h.Link)
 	default:
-		return entry, fmt.Errorf("of type %q, which no checkpoint holds; pack files and folders only", h.Typeflag)
+		return entry, fmt.Errorf("of type %q, which no checkpoint holds; pack files and folders only", h.Type)
 	}
-	for key := range h.PAXRecords {
-		// The holes of a sparse file unpack to zeros out of nothing, past the guard.
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return entry, errors.New("a sparse file; pack it without --sparse")
-		}
+	if h.Sparse() {
+		return entry, errors.New("a sparse file; pack it without --sparse")
 	}
 	if entry == "." {
 		return entry, errors.New("a file without a name")
@@ -217,7 +214,7 @@ func (g *bombGuard) Read(p []byte) (int, error) {
 
 // tailReader remembers how many zeros after the last entry a stream ended with, to
 // tell a whole tar, which ends with two blocks of them, from one cut off between two
-// entries. archive/tar does not.
+// entries. The reader of entries does not.
 type tailReader struct {
 	r       io.Reader
 	pos     int64 // bytes read

@@ -1,7 +1,6 @@
 package checkpoint
 
 import (
-	"archive/tar"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/tarfile"
 )
 
 // WritePaddleDir creates the folder dir, which must not exist, with one file per
@@ -67,16 +67,16 @@ func writePaddleTarGz(path, topDir string, infos []Info, fetch fetcher) error {
 		if err != nil {
 			return err
 		}
-		archive := tar.NewWriter(gz)
+		archive := tarfile.NewWriter(gz)
 		prefix := ""
 		if topDir != "" {
 			prefix = topDir + "/"
-			if err := archive.WriteHeader(&tar.Header{Typeflag: tar.TypeDir, Name: prefix, Mode: 0o755}); err != nil {
+			if err := archive.WriteHeader(&tarfile.Header{Type: tarfile.Directory, Name: prefix, Mode: 0o755}); err != nil {
 				return err
 			}
 		}
 		for i, info := range infos {
-			header := &tar.Header{Typeflag: tar.TypeReg, Name: prefix + info.Name, Mode: 0o644, Size: records.size(i)}
+			header := &tarfile.Header{Type: tarfile.Regular, Name: prefix + info.Name, Mode: 0o644, Size: records.size(i)}
 			if err := archive.WriteHeader(header); err != nil {
 				return fmt.Errorf("tensor %q: %w", info.Name, err)
 			}

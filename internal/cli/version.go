@@ -50,6 +50,8 @@ type versionInfo struct {
 	Threads int    `json:"threads"`
 }
 
+// currentVersion takes the version from what go build stamps: the tag of the commit, or a version made of the newest
+// tag and the commit; "+dirty" behind it says that files had been changed.
 func currentVersion() versionInfo {
 	v := versionInfo{
 		Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,

@@ -1,7 +1,6 @@
 package corpus
 
 import (
-	"archive/tar"
 	"bytes"
 	"cmp"
 	"encoding/json"
@@ -15,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/columns"
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/tarfile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
@@ -36,9 +36,9 @@ func (a *archive) open(from Ref) (cursor, error) {
 	if file, ok := in.Reader.(*os.File); ok {
 		c.in.file, c.in.at, c.offset = file, from.Offset, from.Offset
 		c.number = from.Number
-		c.tar = tar.NewReader(seekable{c.in})
+		c.tar = tarfile.NewReader(seekable{c.in})
 	} else {
-		c.tar = tar.NewReader(c.in)
+		c.tar = tarfile.NewReader(c.in)
 	}
 	for c.number < from.Number {
 		if _, err := c.next(); errors.Is(err, io.EOF) {
@@ -80,7 +80,7 @@ type tarCursor struct {
 	*archive
 	io.Closer
 	in     *counter
-	tar    *tar.Reader
+	tar    *tarfile.Reader
 	number int    // of samples before the next
 	offset int64  // of the next one's first header
 	held   *entry // the first entry of the next sample, whose content has not been read
@@ -90,7 +90,7 @@ type tarCursor struct {
 
 // entry is a file of an archive.
 type entry struct {
-	*tar.Header
+	*tarfile.Header
 	begin   int64 // of the header
 	content int64
 	first   bool // of an archive that follows another
@@ -99,26 +99,7 @@ type entry struct {
 // end is where the next header is.
 func (e *entry) end() int64 {
 	const block = 512
-	return e.content + (e.stored()+block-1)/block*block
-}
-
-// stored is the size of the content in the archive.
-func (e *entry) stored() int64 {
-	switch e.Typeflag {
-	case tar.TypeLink, tar.TypeSymlink, tar.TypeChar, tar.TypeBlock, tar.TypeDir, tar.TypeFifo:
-		return 0
-	}
-	return e.Size
-}
-
-// sparse says that a file is not stored as it is.
-func (e *entry) sparse() bool {
-	for key := range e.PAXRecords {
-		if strings.HasPrefix(key, "GNU.sparse.") {
-			return true
-		}
-	}
-	return e.Typeflag == tar.TypeGNUSparse
+	return e.content + (e.Stored()+block-1)/block*block
 }
 
 // place implements cursor.
@@ -150,11 +131,11 @@ func (c *tarCursor) entry() (*entry, error) {
 			return nil, damage(err)
 		}
 		e := &entry{h, c.offset, c.in.at, first}
-		if e.sparse() || c.seekable() && (e.stored() > c.size || e.content+e.stored() > c.size) {
+		if e.Sparse() || c.seekable() && (e.Stored() > c.size || e.content+e.Stored() > c.size) {
 			return nil, errDamaged
 		}
 		c.offset = e.end()
-		if e.Typeflag == tar.TypeReg {
+		if e.Type == tarfile.Regular {
 			return e, nil
 		}
 	}
@@ -175,11 +156,11 @@ func (c *tarCursor) another() bool {
 			continue
 		}
 		if !c.seekable() {
-			c.tar = tar.NewReader(io.MultiReader(bytes.NewReader(block[:]), c.in))
+			c.tar = tarfile.NewReader(io.MultiReader(bytes.NewReader(block[:]), c.in))
 			return true
 		}
 		at, err := seekable{c.in}.Seek(-int64(len(block)), io.SeekCurrent)
-		c.offset, c.tar = at, tar.NewReader(seekable{c.in})
+		c.offset, c.tar = at, tarfile.NewReader(seekable{c.in})
 		return err == nil
 	}
 	return false
