@@ -1,7 +1,7 @@
 // Command bench compares unimo with PyTorch, ONNX Runtime and PaddlePaddle on the
 // work that users have, and prints one table.
 //
-//	go run ./bench                            everything, some 40 minutes
+//	go run ./bench                            everything, some 50 minutes
 //	go run ./bench -workloads 2,4 -quick      a part of it, few repetitions
 //	go run ./bench -from a.json,b.json        the table of numbers that -json kept
 //	go run ./bench -worker train-sst2 -cpuprofile p    the profile of our side
