@@ -86,7 +86,7 @@ func measureProducts(isa kernels.ISA, threads int, a, b, c []float32) map[string
 				key := productKey(isa.String(), n, s, form)
 				call := func() { multiply(form, s, a, b, c) }
 				if form == packedForm {
-					call = func() { kernels.GemmPacked(c, s.cols, a, s.inner, packed, s.rows, 0, kernels.Epilogue{}) }
+					call = func() { kernels.GemmPacked(c, s.cols, a, s.inner, packed, s.rows, 0, kernels.Options{}) }
 				}
 				call()
 				values["peak:"+key] = kernels.PeakGFLOPs()

@@ -12,6 +12,10 @@
 // That is what nested loops want, the processors being busy already, and it
 // cannot deadlock.
 //
+// [SetThreads] bounds all loops of the process, for a command. A [Limit] bounds the
+// loops that run under it, for a part of a larger program: a server that holds
+// several models gives each of them a limit.
+//
 // # Results that do not depend on the number of threads
 //
 // Which worker runs an iteration, and when, is not determined. A loop whose

@@ -13,38 +13,51 @@ func Threads() int { return int(pool.threads.Load()) }
 
 // SetThreads sets the number of goroutines that work on a loop, the caller
 // included; values below 1 count as 1. It takes effect with the next loop and
-// may be called at any time.
+// may be called at any time. It is for a program that has the process to itself; for
+// a part of one there is [Limit].
 func SetThreads(n int) { pool.threads.Store(int64(max(n, 1))) }
 
-// For calls body(i) once for every i in [0, n), on [Threads] goroutines, and
-// returns when all calls have returned. The order is not determined. Within a
-// body another For runs on the goroutine that calls it, in order.
+// Limit is the most goroutines that work on a loop, the caller included. The loops of one model, say,
+// run under a limit of their own:
 //
-// If a body panics, no further iterations are started and For panics with the
-// same value once the iterations under way have ended. For itself allocates nothing.
-func For(n int, body func(i int)) {
+//	two := parallel.Limit(2)
+//	two.For(len(rows), func(i int) { ... })
+//
+// Zero sets no limit besides [Threads], which holds for all loops.
+type Limit int
+
+// Threads returns the number of goroutines that work on a loop under the limit.
+func (l Limit) Threads() int {
+	if n := Threads(); l < 1 || n < int(l) {
+		return n
+	}
+	return int(l)
+}
+
+// For is [For] under the limit.
+func (l Limit) For(n int, body func(i int)) {
 	if n <= 0 {
 		return
 	}
-	if !pool.acquire(n) {
+	threads := min(l.Threads(), n)
+	if !pool.acquire(threads) {
 		for i := range n {
 			body(i)
 		}
 		return
 	}
-	pool.run(loop{count: n, each: body})
+	pool.run(threads, loop{count: n, each: body})
 }
 
-// ForBlocks cuts [0, n) into blocks of the given size, of which the last may be
-// shorter, and calls body(lo, hi) once for every block as [For] does. The
-// blocks depend on n and block alone. A block below 1 counts as 1.
-func ForBlocks(n, block int, body func(lo, hi int)) {
+// ForBlocks is [ForBlocks] under the limit.
+func (l Limit) ForBlocks(n, block int, body func(lo, hi int)) {
 	if n <= 0 {
 		return
 	}
 	block = max(block, 1)
 	count := (n-1)/block + 1
-	if !pool.acquire(count) {
+	threads := min(l.Threads(), count)
+	if !pool.acquire(threads) {
 		for lo := 0; lo < n; {
 			hi := lo + min(block, n-lo)
 			body(lo, hi)
@@ -52,8 +65,21 @@ func ForBlocks(n, block int, body func(lo, hi int)) {
 		}
 		return
 	}
-	pool.run(loop{count: count, n: n, block: block, blocks: body})
+	pool.run(threads, loop{count: count, n: n, block: block, blocks: body})
 }
+
+// For calls body(i) once for every i in [0, n), on [Threads] goroutines, and
+// returns when all calls have returned. The order is not determined. Within a
+// body another For runs on the goroutine that calls it, in order.
+//
+// If a body panics, no further iterations are started and For panics with the
+// same value once the iterations under way have ended. For itself allocates nothing.
+func For(n int, body func(i int)) { Limit(0).For(n, body) }
+
+// ForBlocks cuts [0, n) into blocks of the given size, of which the last may be
+// shorter, and calls body(lo, hi) once for every block as [For] does. The
+// blocks depend on n and block alone. A block below 1 counts as 1.
+func ForBlocks(n, block int, body func(lo, hi int)) { Limit(0).ForBlocks(n, block, body) }
 
 // loop is what the pool works on: one of each and blocks is set.
 type loop struct {
@@ -84,7 +110,8 @@ func (l *loop) call(i int) {
 // short sentence. So a worker whose loop has ended looks out for the next one for
 // spinTime before it sleeps, and the caller does so for the workers' ends.
 type workers struct {
-	threads atomic.Int64
+	threads atomic.Int64 // of a loop without a limit
+	working atomic.Int64 // of the last loop
 	busy    atomic.Bool
 
 	next  atomic.Int64 // the next iteration to claim
@@ -123,12 +150,12 @@ const spinTime = 50 * time.Microsecond
 
 // spin calls done until it returns true, or spinTime has passed, and returns what it returned
 // last. It lets other goroutines run, and does not spin at all if the processors are fewer than
-// the threads.
+// the threads of the loop.
 func (w *workers) spin(done func() bool) bool {
 	if done() {
 		return true
 	}
-	if int(w.threads.Load()) > processors() {
+	if int(w.working.Load()) > processors() {
 		return false
 	}
 	for start := time.Now(); time.Since(start) < spinTime; runtime.Gosched() {
@@ -152,15 +179,16 @@ func newWorkers() *workers {
 	return w
 }
 
-// acquire reports whether a loop of count iterations is to run on the pool,
+// acquire reports whether a loop on so many threads is to run on the pool,
 // which is then reserved for it.
-func (w *workers) acquire(count int) bool {
-	return count > 1 && w.threads.Load() > 1 && w.busy.CompareAndSwap(false, true)
+func (w *workers) acquire(threads int) bool {
+	return threads > 1 && w.busy.CompareAndSwap(false, true)
 }
 
-// run runs l on the pool, which the caller has acquired.
-func (w *workers) run(l loop) {
-	helpers := min(int(w.threads.Load()), l.count, fieldMask) - 1
+// run runs l on so many threads of the pool, which the caller has acquired.
+func (w *workers) run(threads int, l loop) {
+	w.working.Store(int64(threads))
+	helpers := min(threads, fieldMask) - 1
 	w.loop = l
 	w.next.Store(0)
 	for len(w.list) < helpers {

@@ -161,6 +161,52 @@ func TestGoexitInABody(t *testing.T) {
 	}
 }
 
+// Under a limit no more goroutines than that work on a loop, and as many do.
+func TestLimit(t *testing.T) {
+	for _, c := range []struct{ process, limit, want int }{{5, 2, 2}, {5, 1, 1}, {5, 5, 5}, {3, 8, 3}, {4, 0, 4}, {4, -1, 4}} {
+		setThreads(t, c.process)
+		limit := Limit(c.limit)
+		if got := limit.Threads(); got != c.want {
+			t.Errorf("limit %d of %d threads: %d", c.limit, c.process, got)
+		}
+		for name, loop := range map[string]func(n int, body func()){
+			"For":       func(n int, body func()) { limit.For(n, func(int) { body() }) },
+			"ForBlocks": func(n int, body func()) { limit.ForBlocks(3*n-1, 3, func(lo, hi int) { body() }) },
+		} {
+			var working, most, calls atomic.Int32
+			loop(40, func() {
+				now := working.Add(1)
+				for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
+				}
+				time.Sleep(time.Millisecond)
+				calls.Add(1)
+				working.Add(-1)
+			})
+			if calls.Load() != 40 || int(most.Load()) != c.want {
+				t.Errorf("%s, limit %d of %d threads: %d iterations, %d at a time, want %d", name, c.limit, c.process, calls.Load(), most.Load(), c.want)
+			}
+		}
+	}
+}
+
+// Loops under different limits, from several goroutines.
+func TestConcurrentLimits(t *testing.T) {
+	setThreads(t, 4)
+	var wg sync.WaitGroup
+	for i := range 6 {
+		wg.Go(func() {
+			for range 200 {
+				var sum atomic.Int64
+				Limit(i).For(20, func(i int) { sum.Add(int64(i)) })
+				if sum.Load() != 190 {
+					t.Errorf("sum %d, want 190", sum.Load())
+				}
+			}
+		})
+	}
+	wg.Wait()
+}
+
 func TestForAllocatesNothing(t *testing.T) {
 	setThreads(t, 2)
 	body := func(int) {}

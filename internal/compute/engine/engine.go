@@ -3,6 +3,8 @@ package engine
 import (
 	"fmt"
 	"slices"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
 )
 
 // Tensor is a row-major float32 matrix in a device's memory. A vector of n
@@ -179,6 +181,9 @@ type AdamStep struct {
 type Device interface {
 	// Name says what computes, for logs and benchmarks.
 	Name() string
+
+	// Limit bounds the threads of the loops that a program runs on the processor beside the device.
+	Limit() parallel.Limit
 
 	// Memory. New's content is undefined. Free gives a tensor of New back for
 	// reuse. Wrap makes a tensor of host data and may alias it for good, so the

@@ -17,7 +17,7 @@ const (
 	Accumulate                       // the product is added to C, which else is overwritten
 )
 
-// Gemm computes C = op(A)·op(B), or C += op(A)·op(B) with [Accumulate], on all
+// Gemm computes C = op(A)·op(B), or C += op(A)·op(B) with [Accumulate], on the
 // threads of the package parallel. op(A) is m×k, op(B) is k×n, C is m×n; see
 // [GemmFlags] for how they are stored. The leading dimensions ldc, lda and ldb
 // are the distances between rows as stored. C overlaps neither A nor B.
@@ -33,18 +33,20 @@ const (
 // is zero. Gemm panics with an [ArgumentError], before it writes, if a size
 // is negative, a leading dimension shorter than its row, or a slice too short.
 func Gemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	gemm("Gemm", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Epilogue{}, true)
+	gemm("Gemm", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Options{})
 }
 
 // GemmSerial is [Gemm] on the calling goroutine alone, with the same result bit
 // for bit. It is for products within the body of a parallel loop, and may be called
 // concurrently.
 func GemmSerial(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	gemm("GemmSerial", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Epilogue{}, false)
+	gemm("GemmSerial", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Options{Limit: 1})
 }
 
-// Epilogue is what happens to C when its elements are final.
-type Epilogue struct {
+// Options of a product.
+type Options struct {
+	Limit parallel.Limit // of its threads
+
 	// Bias has n elements that are added to every row of C, together with the sum of
 	// the first block of k; it does not go with Accumulate. nil is none.
 	Bias []float32
@@ -57,10 +59,10 @@ type Epilogue struct {
 	Apply func(i0, i1, j0, j1 int)
 }
 
-// GemmWith is [Gemm] followed by e. It panics with an [ArgumentError] also if there
+// GemmWith is [Gemm] with options. It panics with an [ArgumentError] also if there
 // is a bias whose length is not n, or one together with Accumulate.
-func GemmWith(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, e Epilogue) {
-	gemm("GemmWith", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, e, true)
+func GemmWith(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, o Options) {
+	gemm("GemmWith", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, o)
 }
 
 // PackedB is a matrix B stored in the order in which products read it, for one that
@@ -75,11 +77,11 @@ func PackedLen(n, k int) int { return (n + panelCols - 1) / panelCols * panelCol
 
 // PackB packs op(B), which is k×n; flags are 0 or [TransB].
 func PackB(b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
-	return PackBInto(make([]float32, PackedLen(max(n, 0), max(k, 0))), b, ldb, n, k, flags)
+	return PackBInto(make([]float32, PackedLen(max(n, 0), max(k, 0))), b, ldb, n, k, flags, 0)
 }
 
-// PackBInto is [PackB] with memory of [PackedLen] elements, which it keeps.
-func PackBInto(data, b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
+// PackBInto is [PackB] with memory of [PackedLen] elements, which it keeps, and a limit of its threads.
+func PackBInto(data, b []float32, ldb, n, k int, flags GemmFlags, limit parallel.Limit) *PackedB {
 	const kernel = "PackB"
 	if min(n, k) < 0 {
 		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: n=%d, k=%d", n, k)})
@@ -97,7 +99,7 @@ func PackBInto(data, b []float32, ldb, n, k int, flags GemmFlags) *PackedB {
 	}
 	panels, kc := (n-1)/panelCols+1, blockLength(k)
 	tile := &active().gemm
-	parallel.For(panels, func(j int) {
+	limit.For(panels, func(j int) {
 		left := j * panelCols
 		cols := min(panelCols, n-left)
 		for k0 := 0; k0 < k; k0 += kc {
@@ -125,12 +127,12 @@ func (b *PackedB) at(j, k0, kc int) []float32 {
 
 // GemmPacked is [GemmWith] for a packed B, with the same result bit for bit; flags are
 // those of the product without [TransB].
-func GemmPacked(c []float32, ldc int, a []float32, lda int, b *PackedB, m int, flags GemmFlags, e Epilogue) {
+func GemmPacked(c []float32, ldc int, a []float32, lda int, b *PackedB, m int, flags GemmFlags, o Options) {
 	check(flags&TransB == 0, "GemmPacked", "TransB belongs to PackB")
-	gemm("GemmPacked", c, ldc, a, lda, nil, 0, b, m, b.n, b.k, flags, e, true)
+	gemm("GemmPacked", c, ldc, a, lda, nil, 0, b, m, b.n, b.k, flags, o)
 }
 
-func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, packed *PackedB, m, n, k int, flags GemmFlags, e Epilogue, threads bool) {
+func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, packed *PackedB, m, n, k int, flags GemmFlags, o Options) {
 	if min(m, n, k) < 0 {
 		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: m=%d, n=%d, k=%d", m, n, k)})
 	}
@@ -146,26 +148,26 @@ func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32
 	if packed == nil {
 		checkMatrix(kernel, "B", len(b), ldb, bRows, bCols)
 	}
-	if e.Bias != nil && (len(e.Bias) != n || flags&Accumulate != 0) {
-		panic(&ArgumentError{kernel, fmt.Sprintf("a bias of %d elements for %d columns, flags %#x", len(e.Bias), n, flags)})
+	if o.Bias != nil && (len(o.Bias) != n || flags&Accumulate != 0) {
+		panic(&ArgumentError{kernel, fmt.Sprintf("a bias of %d elements for %d columns, flags %#x", len(o.Bias), n, flags)})
 	}
 	switch {
 	case m == 0 || n == 0:
 	case k == 0:
 		for i := range m {
-			if row := c[i*ldc : i*ldc+n]; e.Bias != nil {
-				copy(row, e.Bias)
+			if row := c[i*ldc : i*ldc+n]; o.Bias != nil {
+				copy(row, o.Bias)
 			} else if flags&Accumulate == 0 {
 				clear(row)
 			}
 		}
-		if e.Apply != nil {
-			e.Apply(0, m, 0, n)
+		if o.Apply != nil {
+			o.Apply(0, m, 0, n)
 		}
 	default:
 		p := products.Get().(*product)
-		p.packed, p.epilogue = packed, e
-		p.run(c, ldc, a, lda, b, ldb, m, n, k, flags, threads)
+		p.packed, p.options = packed, o
+		p.run(c, ldc, a, lda, b, ldb, m, n, k, flags)
 		products.Put(p)
 	}
 }
@@ -242,24 +244,24 @@ const parallelWork = 1 << 18
 
 // product is one call of Gemm: its arguments, what follows from them and the
 // memory for the packed panels of A. It is pooled, so that a call allocates
-// nothing; the methods that parallel.For calls are bound once for that reason.
+// nothing; the methods that loops call are bound once for that reason.
 type product struct {
-	tile     *gemmTile
-	a, b     []float32
-	c        []float32
-	ldc      int
-	lda      int
-	ldb      int
-	n        int
-	flags    GemmFlags
-	packed   *PackedB // instead of b
-	epilogue Epilogue
+	tile    *gemmTile
+	a, b    []float32
+	c       []float32
+	ldc     int
+	lda     int
+	ldb     int
+	n       int
+	flags   GemmFlags
+	packed  *PackedB // instead of b
+	options Options
 
 	kc               int  // length of a block of K
 	directA, directB bool // read where it is
 	groupM, groupN   int  // panels of a task
 	tasksN           int  // tasks along a row of tasks
-	takers           int  // threads that take tasks in turn
+	threads          int  // that take tasks in turn
 
 	// The part of the product that is being computed.
 	i0, k0    int
@@ -290,13 +292,16 @@ var workers = sync.Pool{New: func() any { return &worker{} }}
 
 // run computes the product, which is not empty, part by part: those of A that are
 // packed at a time, and blocks of K for which a group of A stays in the cache.
-func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, threads bool) {
+func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
 	p.tile = &active().gemm
 	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.n, p.flags = a, b, c, lda, ldb, ldc, n, flags
 	p.kc = blockLength(k)
 	p.directA = p.readsDirectA(m)
 	p.directB = flags&TransB == 0 && (m <= 128 || m <= 512 && ldb%1024 != 0)
-	threads = threads && parallel.Threads() > 1 && m*n >= (parallelWork-1)/k+1
+	p.threads = p.options.Limit.Threads()
+	if m*n < (parallelWork-1)/k+1 {
+		p.threads = 1
+	}
 
 	// Equal groups of row panels, and as many blocks of K as fit.
 	panels := (m-1)/p.tile.rows + 1
@@ -314,10 +319,10 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 		p.last = p.k0+p.k == k
 		for p.i0 = 0; p.i0 < m; p.i0 += mPart {
 			p.m = min(mPart, m-p.i0)
-			p.part(threads, group)
+			p.part(group)
 		}
 	}
-	p.a, p.b, p.c, p.packed, p.epilogue = nil, nil, nil, nil, Epilogue{} // the pool must not keep them alive
+	p.a, p.b, p.c, p.packed, p.options = nil, nil, nil, nil, Options{} // the pool must not keep them alive
 }
 
 // readsDirectA reports whether A is read where it is. Stored transposed, it is read by
@@ -340,16 +345,16 @@ func blockLength(k int) int {
 }
 
 // part computes a part of the product, in tasks of at most group panels of rows.
-func (p *product) part(threads bool, group int) {
+func (p *product) part(group int) {
 	p.rowPanels = (p.m-1)/p.tile.rows + 1
 	colPanels := (p.n-1)/p.tile.cols + 1
 	p.groupM = min(group, p.rowPanels)
 	p.groupN = min(groupCols/p.tile.cols, colPanels)
 	tasks := func() int { return ((p.rowPanels-1)/p.groupM + 1) * ((colPanels-1)/p.groupN + 1) }
-	if threads {
+	if p.threads > 1 {
 		// Enough tasks for the threads to end at about the same time. Every group of rows packs B
 		// for itself, so the columns are divided first.
-		want := 4 * parallel.Threads()
+		want := 4 * p.threads
 		for tasks() < want && p.groupN > 1 {
 			p.groupN = (p.groupN + 1) / 2
 		}
@@ -357,27 +362,15 @@ func (p *product) part(threads bool, group int) {
 			p.groupM = (p.groupM + 1) / 2
 		}
 	}
-	p.takers = 1
-	if threads {
-		p.takers = parallel.Threads()
-	}
 	packItems := 0
 	if !p.directA {
 		packItems = p.packItems()
 		p.packedA = grow(p.packedA, p.m*p.k)
 	}
 	p.tasksN = (colPanels-1)/p.groupN + 1
-	if threads {
-		parallel.For(packItems, p.packPanel) // none is fine
-		parallel.For(tasks(), p.computeTask)
-	} else {
-		for i := range packItems {
-			p.packA(i)
-		}
-		for i := range tasks() {
-			p.compute(i)
-		}
-	}
+	limit := parallel.Limit(p.threads)
+	limit.For(packItems, p.packPanel) // none is fine
+	limit.For(tasks(), p.computeTask)
 }
 
 // grow returns a slice of n elements, x itself if it is large enough. The
@@ -487,8 +480,8 @@ func (p *product) compute(task int) {
 				switch {
 				case !p.first || k0 > 0:
 					t.add, t.addRow = t.c, p.ldc
-				case p.epilogue.Bias != nil:
-					t.add, t.addRow = p.epilogue.Bias[left:], 0
+				case p.options.Bias != nil:
+					t.add, t.addRow = p.options.Bias[left:], 0
 				default:
 					t.add, t.addRow = nil, 0
 				}
@@ -498,9 +491,9 @@ func (p *product) compute(task int) {
 	}
 	*t = tileArgs{}
 	workers.Put(w)
-	if p.last && p.epilogue.Apply != nil {
+	if p.last && p.options.Apply != nil {
 		_, bottom := p.rowPanel(i1 - 1)
-		p.epilogue.Apply(p.i0+first, p.i0+bottom, left0, right)
+		p.options.Apply(p.i0+first, p.i0+bottom, left0, right)
 	}
 }
 
@@ -546,7 +539,7 @@ func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, dist
 		left, k0 = left0, k0+p.kc
 	}
 	if k0 >= p.k {
-		left, k0 = left0+p.takers*p.groupN*p.tile.cols, 0
+		left, k0 = left0+p.threads*p.groupN*p.tile.cols, 0
 	}
 	rows = min(p.kc, p.k-k0)
 	switch {

@@ -96,7 +96,7 @@ func (g *gemmCase) run(t *testing.T, f gemmFunc, offset int) []float32 {
 
 // packedGemm is Gemm by way of GemmPacked.
 func packedGemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	GemmPacked(c, ldc, a, lda, PackB(b, ldb, n, k, flags&TransB), m, flags&^TransB, Epilogue{})
+	GemmPacked(c, ldc, a, lda, PackB(b, ldb, n, k, flags&TransB), m, flags&^TransB, Options{})
 }
 
 func (g *gemmCase) check(t *testing.T, f gemmFunc, offset int) {
@@ -221,8 +221,8 @@ func TestGemmElementDoesNotDependOnItsTile(t *testing.T) {
 	}
 }
 
-// The epilogue: bias and Apply, packed and not, against the product alone.
-func TestGemmEpilogue(t *testing.T) {
+// The options: bias and Apply, packed and not, against the product alone.
+func TestGemmOptions(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
 	eachISA(t, func(t *testing.T) {
 		for i, size := range [][3]int{{0, 5, 3}, {5, 0, 3}, {5, 40, 0}, {1, 1, 1}, {26, 192, 768}, {13, 70, 9}, {205, 333, 800}, {300, 1030, 50}, {40, 16, 2000}} {
@@ -243,7 +243,7 @@ func TestGemmEpilogue(t *testing.T) {
 					var mu sync.Mutex
 					seen := make([]int, c.m*c.n)
 					got := c.run(t, func(out []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-						e := Epilogue{Bias: bias, Apply: func(i0, i1, j0, j1 int) {
+						o := Options{Limit: parallel.Limit(i % 4), Bias: bias, Apply: func(i0, i1, j0, j1 int) {
 							mu.Lock()
 							defer mu.Unlock()
 							for i := i0; i < i1; i++ {
@@ -254,9 +254,9 @@ func TestGemmEpilogue(t *testing.T) {
 							}
 						}}
 						if packed {
-							GemmPacked(out, ldc, a, lda, PackB(b, ldb, n, k, flags&TransB), m, flags&^TransB, e)
+							GemmPacked(out, ldc, a, lda, PackB(b, ldb, n, k, flags&TransB), m, flags&^TransB, o)
 						} else {
-							GemmWith(out, ldc, a, lda, b, ldb, m, n, k, flags, e)
+							GemmWith(out, ldc, a, lda, b, ldb, m, n, k, flags, o)
 						}
 					}, i)
 					for j, calls := range seen {
@@ -286,7 +286,7 @@ func TestPackedBServesEveryISA(t *testing.T) {
 	want, tol := c.oracle()
 	eachISA(t, func(t *testing.T) {
 		got := make([]float32, c.m*c.n)
-		GemmPacked(got, c.n, c.a, c.lda, packed, c.m, 0, Epilogue{})
+		GemmPacked(got, c.n, c.a, c.lda, packed, c.m, 0, Options{})
 		if fault := faults(got, want, tol); fault != "" {
 			t.Error(fault)
 		}
@@ -343,13 +343,13 @@ func TestGemmChecksItsArguments(t *testing.T) {
 		"TransA":     func() { Gemm(x(6), 3, x(8), 4, x(12), 3, 2, 3, 4, TransA) },
 		"TransB":     func() { Gemm(x(6), 3, x(8), 4, x(12), 3, 2, 3, 4, TransB) },
 		"huge":       func() { Gemm(x(9), math.MaxInt/2, x(9), 3, x(9), 3, 3, 3, 3, 0) },
-		"Bias":       func() { GemmWith(x(9), 3, x(9), 3, x(9), 3, 3, 3, 3, 0, Epilogue{Bias: x(2)}) },
-		"Bias twice": func() { GemmWith(x(9), 3, x(9), 3, x(9), 3, 3, 3, 3, Accumulate, Epilogue{Bias: x(3)}) },
+		"Bias":       func() { GemmWith(x(9), 3, x(9), 3, x(9), 3, 3, 3, 3, 0, Options{Bias: x(2)}) },
+		"Bias twice": func() { GemmWith(x(9), 3, x(9), 3, x(9), 3, 3, 3, 3, Accumulate, Options{Bias: x(3)}) },
 		"PackB":      func() { PackB(x(8), 3, 3, 3, 0) },
 		"PackB size": func() { PackB(x(8), 3, -3, 3, 0) },
 		"PackB flag": func() { PackB(x(9), 3, 3, 3, TransA) },
-		"packed":     func() { GemmPacked(x(9), 3, x(9), 3, PackB(x(9), 3, 3, 3, 0), 3, TransB, Epilogue{}) },
-		"packed C":   func() { GemmPacked(x(8), 3, x(9), 3, PackB(x(9), 3, 3, 3, 0), 3, 0, Epilogue{}) },
+		"packed":     func() { GemmPacked(x(9), 3, x(9), 3, PackB(x(9), 3, 3, 3, 0), 3, TransB, Options{}) },
+		"packed C":   func() { GemmPacked(x(8), 3, x(9), 3, PackB(x(9), 3, 3, 3, 0), 3, 0, Options{}) },
 		"nil C, k=0": func() { Gemm(nil, 3, nil, 0, nil, 3, 3, 3, 0, 0) },
 	} {
 		mustPanic(t, name, f)

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
@@ -28,7 +27,7 @@ const scatteredRows = 32
 const blockWords = 4096
 
 // attention is one call: its operands and its tasks. It is pooled, so that a call
-// allocates nothing; for that the methods given to parallel.For are bound once.
+// allocates nothing; for that the methods given to loops are bound once.
 type attention struct {
 	engine.Attention
 	hidden, width int     // H, D
@@ -142,7 +141,7 @@ func (d *Device) Attention(y, stats, q, k, v *engine.Tensor, a engine.Attention)
 	t := newAttention("attention", a, stats, q, k, v, []*engine.Tensor{y}, nil)
 	t.y = data(y)
 	t.divide()
-	parallel.For(len(t.tasks), t.forward)
+	d.limit.For(len(t.tasks), t.forward)
 	t.release()
 }
 
@@ -150,7 +149,7 @@ func (d *Device) Attention(y, stats, q, k, v *engine.Tensor, a engine.Attention)
 func (d *Device) AttentionBackward(dq, dk, dv, dy, stats, q, k, v *engine.Tensor, a engine.Attention) {
 	t := newAttention("attention backward", a, stats, q, k, v, []*engine.Tensor{dq, dy}, []*engine.Tensor{dk, dv})
 	t.dq, t.dk, t.dv, t.dy = data(dq), data(dk), data(dv), data(dy)
-	parallel.For(len(t.tasks), t.backward)
+	d.limit.For(len(t.tasks), t.backward)
 	t.release()
 }
 

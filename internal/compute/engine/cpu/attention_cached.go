@@ -5,7 +5,6 @@ import (
 	"math"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
@@ -33,9 +32,9 @@ func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.Cac
 	width := q.Cols / a.Heads
 	sources := len(a.Sources) - 1
 	// Heads of one task share what is read of the past. Enough tasks for the threads to end at about the same time.
-	together := max(1, a.Heads*sources/(8*parallel.Threads()))
+	together := max(1, a.Heads*sources/(8*d.limit.Threads()))
 	parts := (a.Heads-1)/together + 1
-	d.loops.decoding.run(sources*parts, 1, decoding{
+	d.loops.decoding.run(d.limit, sources*parts, 1, decoding{
 		CachedAttention: a, parts: parts, together: together,
 		y: data(y), q: data(q), sk: data(sk), sv: data(sv), k: data(k), v: data(v),
 		hidden: q.Cols, width: width, scale: float32(1 / math.Sqrt(float64(width))),

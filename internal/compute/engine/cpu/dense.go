@@ -35,7 +35,7 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 	if accumulate {
 		flags |= kernels.Accumulate
 	}
-	kernels.Gemm(data(dst), dst.Cols, data(a), a.Cols, data(b), b.Cols, m, n, k, flags)
+	kernels.GemmWith(data(dst), dst.Cols, data(a), a.Cols, data(b), b.Cols, m, n, k, flags, kernels.Options{Limit: d.limit})
 }
 
 // Prepare implements [engine.Device]. The packed copy stays for the life of the device.
@@ -43,7 +43,7 @@ func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 	weight := engine.Plain(w, op)
 	n, k := weight.Out(), weight.In()
 	memory := data(d.New(1, kernels.PackedLen(n, k)))
-	weight.Prepared = kernels.PackBInto(memory, data(w), w.Cols, n, k, flagsOf(op))
+	weight.Prepared = kernels.PackBInto(memory, data(w), w.Cols, n, k, flagsOf(op), d.limit)
 	return weight
 }
 
@@ -91,18 +91,18 @@ func (d *Device) linear(op string, y, x *engine.Tensor, w engine.Weight, bias *e
 	engine.CheckShape(op, "x", x, x.Rows, k)
 	engine.CheckShape(op, "bias", bias, 1, n)
 	engine.CheckShape(op, "y", y, x.Rows, n)
-	e := kernels.Epilogue{Bias: data(bias), Apply: apply}
+	o := kernels.Options{Limit: d.limit, Bias: data(bias), Apply: apply}
 	if packed, ok := w.Prepared.(*kernels.PackedB); ok {
-		kernels.GemmPacked(data(y), n, data(x), k, packed, x.Rows, 0, e)
+		kernels.GemmPacked(data(y), n, data(x), k, packed, x.Rows, 0, o)
 		return
 	}
-	kernels.GemmWith(data(y), n, data(x), k, data(w.Tensor), w.Tensor.Cols, x.Rows, n, k, flagsOf(w.Op), e)
+	kernels.GemmWith(data(y), n, data(x), k, data(w.Tensor), w.Tensor.Cols, x.Rows, n, k, flagsOf(w.Op), o)
 }
 
 // SumRows implements [engine.Device].
 func (d *Device) SumRows(sum, x *engine.Tensor, accumulate bool) {
 	engine.CheckShape("sum rows", "sum", sum, 1, x.Cols)
-	d.loops.sumRows.run(x.Cols, columnBlock, summing{data(sum), data(x), x.Rows, x.Cols, accumulate}, (*summing).columns)
+	d.loops.sumRows.run(d.limit, x.Cols, columnBlock, summing{data(sum), data(x), x.Rows, x.Cols, accumulate}, (*summing).columns)
 }
 
 type summing struct {
@@ -130,7 +130,7 @@ type (
 // Copy implements [engine.Device].
 func (d *Device) Copy(dst, x *engine.Tensor) {
 	engine.CheckShape("copy", "x", x, dst.Rows, dst.Cols)
-	d.loops.unary.run(x.Len(), elementBlock, unary{data(dst), data(x)}, func(a *unary, lo, hi int) { copy(a.y[lo:hi], a.x[lo:hi]) })
+	d.loops.unary.run(d.limit, x.Len(), elementBlock, unary{data(dst), data(x)}, func(a *unary, lo, hi int) { copy(a.y[lo:hi], a.x[lo:hi]) })
 }
 
 // Zero implements [engine.Device]. Memory that was never used is zero, and stays
@@ -140,14 +140,14 @@ func (d *Device) Zero(t *engine.Tensor) {
 	if t.Memory.(*block).fresh {
 		return
 	}
-	d.loops.unary.run(t.Len(), elementBlock, unary{y: data(t)}, func(a *unary, lo, hi int) { clear(a.y[lo:hi]) })
+	d.loops.unary.run(d.limit, t.Len(), elementBlock, unary{y: data(t)}, func(a *unary, lo, hi int) { clear(a.y[lo:hi]) })
 }
 
 // Add implements [engine.Device].
 func (d *Device) Add(dst, a, b *engine.Tensor) {
 	engine.CheckShape("add", "a", a, dst.Rows, dst.Cols)
 	engine.CheckShape("add", "b", b, dst.Rows, dst.Cols)
-	d.loops.binary.run(dst.Len(), elementBlock, binary{data(dst), data(a), data(b)}, func(a *binary, lo, hi int) {
+	d.loops.binary.run(d.limit, dst.Len(), elementBlock, binary{data(dst), data(a), data(b)}, func(a *binary, lo, hi int) {
 		kernels.Add(a.z[lo:hi], a.x[lo:hi], a.y[lo:hi])
 	})
 }
@@ -156,7 +156,7 @@ func (d *Device) Add(dst, a, b *engine.Tensor) {
 func (d *Device) Multiply(dst, a, b *engine.Tensor) {
 	engine.CheckShape("multiply", "a", a, dst.Rows, dst.Cols)
 	engine.CheckShape("multiply", "b", b, dst.Rows, dst.Cols)
-	d.loops.binary.run(dst.Len(), elementBlock, binary{data(dst), data(a), data(b)}, func(a *binary, lo, hi int) {
+	d.loops.binary.run(d.limit, dst.Len(), elementBlock, binary{data(dst), data(a), data(b)}, func(a *binary, lo, hi int) {
 		kernels.Mul(a.z[lo:hi], a.x[lo:hi], a.y[lo:hi])
 	})
 }
@@ -170,7 +170,7 @@ func (d *Device) ScaleBy(dst, x, c *engine.Tensor) {
 // Scale implements [engine.Device].
 func (d *Device) Scale(dst, x *engine.Tensor, c float32) {
 	engine.CheckShape("scale", "x", x, dst.Rows, dst.Cols)
-	d.loops.scale.run(dst.Len(), elementBlock, scaling{data(dst), data(x), c}, func(a *scaling, lo, hi int) {
+	d.loops.scale.run(d.limit, dst.Len(), elementBlock, scaling{data(dst), data(x), c}, func(a *scaling, lo, hi int) {
 		kernels.Scale(a.y[lo:hi], a.c, a.x[lo:hi])
 	})
 }
@@ -183,7 +183,7 @@ type scaling struct {
 // GELU implements [engine.Device].
 func (d *Device) GELU(y, x *engine.Tensor) {
 	engine.CheckShape("gelu", "y", y, x.Rows, x.Cols)
-	d.loops.unary.run(x.Len(), elementBlock, unary{data(y), data(x)}, func(a *unary, lo, hi int) { kernels.GELU(a.y[lo:hi], a.x[lo:hi]) })
+	d.loops.unary.run(d.limit, x.Len(), elementBlock, unary{data(y), data(x)}, func(a *unary, lo, hi int) { kernels.GELU(a.y[lo:hi], a.x[lo:hi]) })
 }
 
 // GELUBackward implements [engine.Device].
@@ -191,7 +191,7 @@ func (d *Device) GELUBackward(dx, y, dy, x *engine.Tensor) {
 	for _, t := range [...]*engine.Tensor{dx, y, dy} {
 		engine.CheckShape("gelu backward", "an operand", t, x.Rows, x.Cols)
 	}
-	d.loops.slope.run(x.Len(), elementBlock, slope{data(dx), data(y), data(dy), data(x)}, func(a *slope, lo, hi int) {
+	d.loops.slope.run(d.limit, x.Len(), elementBlock, slope{data(dx), data(y), data(dy), data(x)}, func(a *slope, lo, hi int) {
 		kernels.GELUBackward(a.dx[lo:hi], a.y[lo:hi], a.x[lo:hi], a.dy[lo:hi])
 	})
 }
@@ -245,7 +245,7 @@ func (d *Device) SigmoidBackward(dx, dy, y *engine.Tensor) {
 // Dropout implements [engine.Device].
 func (d *Device) Dropout(y, x *engine.Tensor, drop engine.Dropout) {
 	engine.CheckShape("dropout", "y", y, x.Rows, x.Cols)
-	d.loops.drop.run(x.Len(), elementBlock, dropping{data(y), data(x), drop}, (*dropping).elements)
+	d.loops.drop.run(d.limit, x.Len(), elementBlock, dropping{data(y), data(x), drop}, (*dropping).elements)
 }
 
 type dropping struct {
@@ -261,7 +261,7 @@ func (a *dropping) elements(lo, hi int) {
 func (d *Device) Gather(dst, table *engine.Tensor, ids []int32, accumulate bool) {
 	engine.CheckShape("gather", "dst", dst, len(ids), table.Cols)
 	engine.CheckIndices("gather", ids, table.Rows)
-	d.loops.gather.run(len(ids), rowBlock(dst.Cols), gathering{data(dst), data(table), dst.Cols, ids, accumulate}, (*gathering).rows)
+	d.loops.gather.run(d.limit, len(ids), rowBlock(dst.Cols), gathering{data(dst), data(table), dst.Cols, ids, accumulate}, (*gathering).rows)
 }
 
 type gathering struct {
@@ -287,7 +287,7 @@ func (a *gathering) rows(lo, hi int) {
 func (d *Device) ScatterAdd(dtable *engine.Tensor, ids []int32, dy *engine.Tensor, first []bool) {
 	engine.CheckShape("scatter add", "dy", dy, len(ids), dtable.Cols)
 	engine.CheckIndices("scatter add", ids, dtable.Rows)
-	d.loops.scatter.run(dy.Cols, columnBlock, scattering{data(dtable), data(dy), dy.Cols, ids, first}, (*scattering).columns)
+	d.loops.scatter.run(d.limit, dy.Cols, columnBlock, scattering{data(dtable), data(dy), dy.Cols, ids, first}, (*scattering).columns)
 }
 
 type scattering struct {
@@ -313,7 +313,7 @@ func (d *Device) GatherStack(dst, a, b *engine.Tensor, ids []int32) {
 	engine.CheckShape("gather stack", "dst", dst, len(ids), a.Cols)
 	engine.CheckShape("gather stack", "b", b, b.Rows, a.Cols)
 	engine.CheckIndices("gather stack", ids, a.Rows+b.Rows)
-	d.loops.stack.run(len(ids), rowBlock(dst.Cols), stacked{data(a), data(b), data(dst), a.Rows, dst.Cols, ids}, (*stacked).gather)
+	d.loops.stack.run(d.limit, len(ids), rowBlock(dst.Cols), stacked{data(a), data(b), data(dst), a.Rows, dst.Cols, ids}, (*stacked).gather)
 }
 
 // GatherStackBackward implements [engine.Device]. Like ScatterAdd's, its tasks own columns.
@@ -321,7 +321,7 @@ func (d *Device) GatherStackBackward(da, db *engine.Tensor, ids []int32, dy *eng
 	engine.CheckShape("gather stack backward", "dy", dy, len(ids), da.Cols)
 	engine.CheckShape("gather stack backward", "db", db, db.Rows, da.Cols)
 	engine.CheckIndices("gather stack backward", ids, da.Rows+db.Rows)
-	d.loops.stack.run(dy.Cols, columnBlock, stacked{data(da), data(db), data(dy), da.Rows, dy.Cols, ids}, (*stacked).scatter)
+	d.loops.stack.run(d.limit, dy.Cols, columnBlock, stacked{data(da), data(db), data(dy), da.Rows, dy.Cols, ids}, (*stacked).scatter)
 }
 
 // stacked is rows y of a table whose first rows are a and whose others are b.

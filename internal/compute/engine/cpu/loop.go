@@ -14,14 +14,14 @@ type loop[A any] struct {
 	blocks func(lo, hi int)
 }
 
-// run calls body for every block of [0, n), as [parallel.ForBlocks] does. body
+// run calls body for every block of [0, n), as [parallel.Limit.ForBlocks] does. body
 // should capture nothing.
-func (l *loop[A]) run(n, block int, args A, body func(args *A, lo, hi int)) {
+func (l *loop[A]) run(limit parallel.Limit, n, block int, args A, body func(args *A, lo, hi int)) {
 	if l.blocks == nil {
 		l.blocks = func(lo, hi int) { l.body(&l.args, lo, hi) }
 	}
 	l.args, l.body = args, body
-	parallel.ForBlocks(n, block, l.blocks)
+	limit.ForBlocks(n, block, l.blocks)
 }
 
 // rowBlock is the rows of one task over a matrix: about [elementBlock] elements.

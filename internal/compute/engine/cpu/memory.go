@@ -11,6 +11,8 @@ import (
 
 // Device implements [engine.Device] on the processor.
 type Device struct {
+	limit parallel.Limit
+
 	mu    sync.Mutex
 	arena arena
 	spare []*block // of freed tensors, for New
@@ -28,12 +30,20 @@ type block struct {
 	fresh  bool // nobody has asked for data since New, and they are zero
 }
 
-// New returns a device whose memory is independent of any other's.
+// New returns a device whose memory is independent of any other's. It computes on all threads of
+// package parallel.
 func New() *Device { return &Device{} }
+
+// NewLimited returns a device that computes on so many threads at most: a server gives each of its
+// models one.
+func NewLimited(limit parallel.Limit) *Device { return &Device{limit: limit} }
+
+// Limit implements [engine.Device].
+func (d *Device) Limit() parallel.Limit { return d.limit }
 
 // Name implements [engine.Device].
 func (d *Device) Name() string {
-	return fmt.Sprintf("cpu (%s, %d threads)", kernels.Active(), parallel.Threads())
+	return fmt.Sprintf("cpu (%s, %d threads)", kernels.Active(), d.limit.Threads())
 }
 
 // New implements [engine.Device]. Memory that was freed is used again, and so is the

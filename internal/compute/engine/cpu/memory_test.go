@@ -155,3 +155,14 @@ func TestNameSaysWhatComputes(t *testing.T) {
 		t.Errorf("name is %q", name)
 	}
 }
+
+func TestLimit(t *testing.T) {
+	setThreads(t, 5)
+	free, limited := New(), NewLimited(3)
+	if free.Limit() != 0 || limited.Limit() != 3 {
+		t.Errorf("limits of %d and %d", free.Limit(), limited.Limit())
+	}
+	if !strings.HasSuffix(free.Name(), "5 threads)") || !strings.HasSuffix(limited.Name(), "3 threads)") {
+		t.Errorf("%s and %s", free.Name(), limited.Name())
+	}
+}

@@ -34,7 +34,7 @@ func (d *Device) norm(op string, n norm, y, stats, x, scale, bias *engine.Tensor
 	engine.CheckShape(op, "scale", scale, 1, x.Cols)
 	engine.CheckShape(op, "bias", bias, 1, x.Cols)
 	n.scale, n.bias, n.cols = data(scale), data(bias), x.Cols
-	d.loops.norm.run(x.Rows, rowBlock(x.Cols), n, (*norm).rows)
+	d.loops.norm.run(d.limit, x.Rows, rowBlock(x.Cols), n, (*norm).rows)
 }
 
 // norm is y = layer norm of x, or of sum = x + dropout(a) where there is an a.
@@ -95,7 +95,7 @@ func (d *Device) normBackward(op string, n normBack, dx, dscale, dbias, dy, x, s
 	tasks := (x.Rows + normRows - 1) / normRows
 	partial := d.New(2*tasks, x.Cols) // dscale and dbias of every task
 	n.dx, n.dy, n.x, n.scale, n.stats, n.partial, n.cols = data(dx), data(dy), data(x), data(scale), data(stats), data(partial), x.Cols
-	d.loops.normBack.run(x.Rows, normRows, n, (*normBack).rows)
+	d.loops.normBack.run(d.limit, x.Rows, normRows, n, (*normBack).rows)
 	clear(data(dscale))
 	clear(data(dbias))
 	for task := range tasks {
@@ -134,7 +134,7 @@ func (n *normBack) rows(lo, hi int) {
 func (d *Device) Normalize(y, inverse, x *engine.Tensor) {
 	engine.CheckShape("normalize", "y", y, x.Rows, x.Cols)
 	engine.CheckShape("normalize", "inverse", inverse, x.Rows, 1)
-	d.loops.lengths.run(x.Rows, rowBlock(x.Cols), lengths{x: data(x), y: data(y), inverse: data(inverse), cols: x.Cols}, (*lengths).divide)
+	d.loops.lengths.run(d.limit, x.Rows, rowBlock(x.Cols), lengths{x: data(x), y: data(y), inverse: data(inverse), cols: x.Cols}, (*lengths).divide)
 }
 
 // NormalizeBackward implements [engine.Device].
@@ -143,7 +143,7 @@ func (d *Device) NormalizeBackward(dx, dy, y, inverse *engine.Tensor) {
 		engine.CheckShape("normalize backward", "an operand", t, y.Rows, y.Cols)
 	}
 	engine.CheckShape("normalize backward", "inverse", inverse, y.Rows, 1)
-	d.loops.lengths.run(y.Rows, rowBlock(y.Cols), lengths{data(dx), data(y), data(dy), data(inverse), y.Cols}, (*lengths).slope)
+	d.loops.lengths.run(d.limit, y.Rows, rowBlock(y.Cols), lengths{data(dx), data(y), data(dy), data(inverse), y.Cols}, (*lengths).slope)
 }
 
 // lengths divides rows by their lengths, or finds the gradient x of that.

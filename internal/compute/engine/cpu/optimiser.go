@@ -18,7 +18,7 @@ func (d *Device) SumSquares(t *engine.Tensor, rows []int32) float64 {
 	}
 	d.loops.rowsSquares = slices.Grow(d.loops.rowsSquares[:0], n)[:n]
 	sums := d.loops.rowsSquares
-	d.loops.squares.run(n, rowBlock(t.Cols), squares{data(t), sums, t.Cols, rows}, (*squares).sum)
+	d.loops.squares.run(d.limit, n, rowBlock(t.Cols), squares{data(t), sums, t.Cols, rows}, (*squares).sum)
 	var sum float64
 	for _, s := range sums {
 		sum += s
@@ -55,11 +55,11 @@ func (d *Device) Adam(p, m, v, g *engine.Tensor, rows []int32, s engine.AdamStep
 	}
 	a := adam{data(p), data(m), data(v), data(g), p.Cols, rows, kernels.AdamStep(s)}
 	if rows == nil {
-		d.loops.adam.run(p.Len(), elementBlock, a, (*adam).elements)
+		d.loops.adam.run(d.limit, p.Len(), elementBlock, a, (*adam).elements)
 		return
 	}
 	engine.CheckIndices(op, rows, p.Rows)
-	d.loops.adam.run(len(rows), rowBlock(p.Cols), a, (*adam).some)
+	d.loops.adam.run(d.limit, len(rows), rowBlock(p.Cols), a, (*adam).some)
 }
 
 type adam struct {
@@ -95,7 +95,7 @@ func (d *Device) AdamIdle(p, m, v *engine.Tensor, rows, from []int32, history []
 	}
 	d.loops.history = steps
 	// Rows may have very different numbers of steps to take: small tasks.
-	d.loops.idle.run(len(rows), 4, idle{data(p), data(m), data(v), p.Cols, rows, from, steps}, (*idle).some)
+	d.loops.idle.run(d.limit, len(rows), 4, idle{data(p), data(m), data(v), p.Cols, rows, from, steps}, (*idle).some)
 }
 
 type idle struct {

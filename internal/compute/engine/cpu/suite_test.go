@@ -6,6 +6,7 @@ import (
 	"maps"
 	"math"
 	"math/rand/v2"
+	"runtime"
 	"slices"
 	"testing"
 
@@ -226,12 +227,20 @@ func check(t *testing.T, operations ...operation) {
 
 func checkResult(t *testing.T, op operation, want results) {
 	t.Helper()
-	d := New()
+	free, limited := New(), NewLimited(2)
 	var single map[string][]float32 // what one thread computes
-	for _, threads := range []int{1, 2, 3, 7} {
+	for _, threads := range []int{1, 2, 3, 7, 50} {
 		setThreads(t, threads)
+		d, before := free, runtime.NumGoroutine()
+		if threads == 50 {
+			d = limited
+		}
 		x := op.materialise(d)
 		op.run(d, x)
+		// Of the pool's workers the loops before have started six.
+		if n := runtime.NumGoroutine(); d == limited && n > before {
+			t.Errorf("%s: %d more goroutines than the limit", op.name, n-before)
+		}
 		got := contents(x)
 		if name := strayed(x); name != "" {
 			t.Errorf("%s: wrote beyond %s", op.name, name)

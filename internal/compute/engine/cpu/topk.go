@@ -20,8 +20,8 @@ func (d *Device) TopK(ids []int32, values []float32, logSums []float64, x *engin
 	a := topK{ids: ids, values: values, logSums: logSums, x: data(x), cols: cols, k: k, except: int(except)}
 	a.chunks = (cols-1)/topKChunk + 1
 	a.pieces = grow(&d.loops.pieces, rows*a.chunks)
-	d.loops.topK.run(len(a.pieces), 64, a, (*topK).scan)
-	d.loops.topK.run(rows, 1, a, (*topK).choose)
+	d.loops.topK.run(d.limit, len(a.pieces), 64, a, (*topK).scan)
+	d.loops.topK.run(d.limit, rows, 1, a, (*topK).choose)
 }
 
 // topK is a search for the largest elements of rows.

@@ -57,8 +57,8 @@ func (d *Device) VocabularyLoss(loss, stats, x *engine.Tensor, w engine.Weight, 
 	for top := 0; top < x.Rows; top += lossRows {
 		b := a.block(d, x, stats, labels, top)
 		b.pieces, b.target, b.losses = grow(&l.pieces, b.rows*b.tasks()), grow(&l.targets, b.rows), grow(&l.losses, b.rows)
-		l.vocabulary.run(a.vocab, lossTask, b, (*vocabulary).forward)
-		l.vocabulary.run(b.rows, 16, b, (*vocabulary).join)
+		l.vocabulary.run(d.limit, a.vocab, lossTask, b, (*vocabulary).forward)
+		l.vocabulary.run(d.limit, b.rows, 16, b, (*vocabulary).join)
 		for _, x := range b.losses {
 			sum += x
 		}
@@ -97,7 +97,7 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x *engine.Tens
 		b.slopes = data(slopes)
 		for b.from = 0; b.from < a.vocab; b.from += lossCols {
 			cols := min(lossCols, a.vocab-b.from)
-			d.loops.vocabulary.run(cols, lossTask, b, (*vocabulary).backward)
+			d.loops.vocabulary.run(d.limit, cols, lossTask, b, (*vocabulary).backward)
 			flags := kernels.GemmFlags(0)
 			if w.Op == engine.NN {
 				flags = kernels.TransB
@@ -105,7 +105,7 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x *engine.Tens
 			if b.from > 0 {
 				flags |= kernels.Accumulate
 			}
-			kernels.Gemm(data(dx)[top*x.Cols:], x.Cols, b.slopes, b.ld(), b.weights(b.w, b.from), w.Tensor.Cols, b.rows, x.Cols, cols, flags)
+			kernels.GemmWith(data(dx)[top*x.Cols:], x.Cols, b.slopes, b.ld(), b.weights(b.w, b.from), w.Tensor.Cols, b.rows, x.Cols, cols, flags, kernels.Options{Limit: d.limit})
 		}
 		a.addW, a.addB = true, true
 	}
