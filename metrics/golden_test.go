@@ -94,7 +94,7 @@ func basicReferences(t *testing.T, targets map[string]string) (refs [][]string) 
 	for _, k := range keys {
 		var ids []int32
 		for field := range strings.FieldsSeq(targets[k]) {
-			id, ok := tok.FromBPE(field)
+			id, ok := tok.FromVocabLine(field)
 			if !ok {
 				t.Fatalf("BPE id %s is not in the vocabulary", field)
 			}

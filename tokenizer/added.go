@@ -3,7 +3,6 @@ package tokenizer
 import (
 	"cmp"
 	"encoding/json"
-	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -80,10 +79,10 @@ func extend(file string, tokens []tokenID, ids map[string]uint32, added []addedT
 			continue
 		}
 		if i, taken := slices.BinarySearchFunc(tokens, a.ID, func(t tokenID, id int32) int { return cmp.Compare(t.id, id) }); taken {
-			return nil, fmt.Errorf("%s: the added token %q has the id %d, which is that of %q", file, clip(a.Content), a.ID, clip(tokens[i].token))
+			return nil, wrong(file, 0, "give it an id of its own", "the added token %q has the id %d, which is that of %q", clip(a.Content), a.ID, clip(tokens[i].token))
 		}
 		if len(tokens) == maxSymbols {
-			return nil, fmt.Errorf("%s: has more than %d tokens", file, maxSymbols)
+			return nil, wrong(file, 0, "check that it is the file that was meant", "has more than %d tokens", maxSymbols)
 		}
 		ids[a.Content] = uint32(len(tokens))
 		tokens = append(tokens, tokenID{a.Content, a.ID})
@@ -130,13 +129,13 @@ func parseAddedKey(file string, raw json.RawMessage) ([]addedToken, error) {
 		return nil, nil
 	}
 	if err := json.Unmarshal(raw, &byID); err != nil {
-		return nil, fmt.Errorf("%s: %s: want an object of tokens by id: %w", file, addedKey, infile.PlainJSON(err))
+		return nil, wrong(file, 0, "give an object of tokens by id", "%s: %w", addedKey, infile.PlainJSON(err))
 	}
 	var list []addedToken
 	for key, a := range byID {
 		id, ok := decimal(key)
 		if !ok || a.Content == "" {
-			return nil, fmt.Errorf("%s: %s: %q: want an id with a token that has content", file, addedKey, clip(key))
+			return nil, wrong(file, 0, "give an id with a token that has content", "%s: %q is none", addedKey, clip(key))
 		}
 		a.ID = id
 		list = append(list, a)
@@ -184,10 +183,10 @@ func (t *Tokenizer) setAdded(file string, list []addedToken, id func(content str
 			continue
 		}
 		if len(a.Content) > longestAdded {
-			return fmt.Errorf("%s: the added token %q has %d bytes, at most %d are supported", file, clip(a.Content), len(a.Content), longestAdded)
+			return wrong(file, 0, "leave it out", "the added token %q has %d bytes, at most %d are supported", clip(a.Content), len(a.Content), longestAdded)
 		}
 		if size += len(a.Content); size > maxAdded {
-			return fmt.Errorf("%s: the added tokens have more than %d bytes together", file, maxAdded)
+			return wrong(file, 0, "leave some out", "the added tokens have more than %d bytes together", maxAdded)
 		}
 		a.ID = at
 		t.added = append(t.added, a)

@@ -50,7 +50,7 @@ func TestAddedTokensGolden(t *testing.T) {
 			continue
 		}
 		again := map[string]*Tokenizer{"as it is": tok}
-		for form, save := range map[string]func(string) error{"Save": tok.Save, "SaveHuggingFace": tok.SaveHuggingFace} {
+		for form, save := range map[string]func(string) error{"Save": tok.Save, "saveHuggingFace": tok.saveHuggingFace} {
 			dir := t.TempDir()
 			if err := save(dir); err != nil {
 				t.Fatalf("%s: %s: %v", f.Name, form, err)
@@ -76,7 +76,7 @@ func TestAddedTokensGolden(t *testing.T) {
 func TestSpecialTokensAreTextInOwnFiles(t *testing.T) {
 	tok := train(t, 400, TrainOptions{}, strings.Repeat(pangram, 3))
 	dir := t.TempDir()
-	if err := tok.SaveHuggingFace(dir); err != nil {
+	if err := tok.saveHuggingFace(dir); err != nil {
 		t.Fatal(err)
 	}
 	hugging, err := Load(dir)
@@ -101,19 +101,19 @@ func TestAddedTokensFollowLowerCase(t *testing.T) {
 	}
 	last := int32(tok.VocabSize() - 1)
 	for text, lower := range map[string]bool{"wi-fi": true, "Wi-Fi": false} {
-		tok.SetLowerCase(lower)
+		tok = tok.WithLowerCase(lower)
 		if ids := tok.Encode(nil, text); !slices.Equal(ids, []int32{last}) {
 			t.Errorf("lower case %v: %q gives %v", lower, text, ids)
 		}
 	}
-	tok.SetLowerCase(false)
+	tok = tok.WithLowerCase(false)
 	if got := tok.Encode(nil, "wi-fi"); slices.Contains(got, last) {
 		t.Errorf("in another case: %v", got)
 	}
-	if tok.Token(last) != "Wi-Fi" || tok.BPE(last) != "Wi-Fi" {
+	if tok.Token(last) != "Wi-Fi" || tok.VocabLine(last) != "Wi-Fi" {
 		t.Errorf("the token is %q", tok.Token(last))
 	}
-	if id, ok := tok.FromBPE("Wi-Fi"); !ok || id != last {
+	if id, ok := tok.FromVocabLine("Wi-Fi"); !ok || id != last {
 		t.Errorf("found as %d, %v", id, ok)
 	}
 }
@@ -130,12 +130,12 @@ func TestAddedTokensErrors(t *testing.T) {
 		name, file, content, want string
 		files                     map[string]string
 	}{
-		{"no object", fileAdded, `[]`, "added_tokens.json:1: want one JSON object", map[string]string{fileVocab: vocab}},
+		{"no object", fileAdded, `[]`, "added_tokens.json:1: is no JSON object; give one", map[string]string{fileVocab: vocab}},
 		{"an id that is taken", fileAdded, `{"new": 3}`, `the added token "new" has the id 3, which is that of "[CLS]"`, map[string]string{fileVocab: vocab}},
 		{"a gap", fileAdded, `{"new": 100000}`, "without a gap", map[string]string{fileVocab: vocab}},
 		{"a line", fileAdded, `{"a\nb": ` + jsonNumber(strings.Count(vocab, "\n")) + `}`, "breaks the line", map[string]string{fileVocab: vocab}},
-		{"no list", fileConfig, `{"added_tokens_decoder": []}`, "want an object of tokens by id", map[string]string{fileVocab: vocab}},
-		{"no id", fileConfig, `{"added_tokens_decoder": {"x": {"content": "a"}}}`, "want an id with a token", map[string]string{fileVocab: vocab}},
+		{"no list", fileConfig, `{"added_tokens_decoder": []}`, "give an object of tokens by id", map[string]string{fileVocab: vocab}},
+		{"no id", fileConfig, `{"added_tokens_decoder": {"x": {"content": "a"}}}`, "give an id with a token", map[string]string{fileVocab: vocab}},
 		{"a gap, byte pairs", fileAdded, `{"new": 100000}`, "without a gap", hugging},
 		{"beyond UNIMO's files", fileAdded, `{"new": 100000}`, `the added token "new" has the id 100000, but the vocabulary ends`, unimo},
 		{"too long", fileAdded, `{"` + strings.Repeat("x", longestAdded+1) + `": ` + jsonNumber(strings.Count(vocab, "\n")) + `}`, "at most 4096", map[string]string{fileVocab: vocab}},

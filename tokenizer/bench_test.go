@@ -44,7 +44,7 @@ func BenchmarkEncode(b *testing.B) {
 		{"Russian", true, strings.Repeat("Все счастливые семьи похожи друг на друга. ", 1000)},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
-			t := released(b, WithLowerCase(bench.lower))
+			t := released(b).WithLowerCase(bench.lower)
 			dst := t.Encode(nil, bench.text)
 			b.SetBytes(int64(len(bench.text)))
 			b.ReportAllocs()
@@ -58,7 +58,7 @@ func BenchmarkEncode(b *testing.B) {
 
 func BenchmarkDecode(b *testing.B) {
 	text := english(b, 1<<20)
-	t := released(b, WithLowerCase(false))
+	t := released(b).WithLowerCase(false)
 	ids := t.Encode(nil, text)
 	dst := t.Decode(nil, ids)
 	b.SetBytes(int64(len(text)))

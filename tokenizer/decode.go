@@ -5,10 +5,9 @@ import (
 	"unicode/utf8"
 )
 
-// Decode appends the bytes that ids stand for to dst and returns the extended slice.
-// Special tokens give their names. The bytes of a character may be spread over
-// several ids, so that the bytes of a part of a text need not be UTF-8. An id outside
-// the vocabulary gives the name of [UNK]; see [Tokenizer.Check].
+// Decode appends the bytes that ids stand for to dst and returns the extended slice. Special tokens
+// give their names. The bytes of a character may be spread over several ids, so a part of a text need
+// not be UTF-8. An id outside the vocabulary gives the name of [UNK]; see [Tokenizer.Check].
 func (t *Tokenizer) Decode(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
 		dst = append(dst, t.bytes(id)...)
@@ -16,9 +15,9 @@ func (t *Tokenizer) Decode(dst []byte, ids []int32) []byte {
 	return dst
 }
 
-// DecodeString returns the text of ids, valid UTF-8 in every case: what is not
-// becomes U+FFFD, one for each maximal part that starts a character without ending it,
-// as Python's errors="replace" and the Unicode standard (table 3-8) have it.
+// DecodeString returns the text of ids as valid UTF-8. Bytes that are not UTF-8 become U+FFFD, one for
+// each maximal part that starts a character without ending it, as with Python's errors="replace" and
+// in the Unicode standard (table 3-8).
 func (t *Tokenizer) DecodeString(ids []int32) string {
 	raw := t.Decode(nil, ids)
 	if utf8.Valid(raw) {
@@ -36,7 +35,7 @@ func (t *Tokenizer) DecodeString(ids []int32) string {
 	return string(text)
 }
 
-// Check returns an error that names the first of ids outside the vocabulary.
+// Check returns an error that names the first of ids outside the vocabulary, nil if all are in it.
 func (t *Tokenizer) Check(ids []int32) error {
 	for i, id := range ids {
 		if uint32(id) >= uint32(t.VocabSize()) {

@@ -20,19 +20,20 @@ const lowerChunk = 16 << 10
 // words. What has none, such as data in base64, is cut there nevertheless, so that its length costs no memory.
 const longestStretch = 64 << 10
 
-// Encode appends the ids of text to dst and returns the extended slice. It adds no
-// special tokens; the added tokens of the vocabulary are found in the text, those of UNIMO's
-// own files excepted, where the name of a special token is text like any other. Bytes that
-// are not UTF-8 are encoded as the bytes they are; WordPiece drops them. If dst has the
-// capacity, Encode does not allocate, except for words of 128 bytes and more, and where
-// WordPiece strips accents off text that is not ASCII. It may be called concurrently.
+// Encode appends the ids of text to dst and returns the extended slice. It adds no special tokens:
+// put [Tokenizer.CLS] and [Tokenizer.SEP] around the ids where a model wants them. Added tokens are
+// found in the text (see the package comment). Bytes that are not UTF-8 are encoded as the bytes they
+// are; WordPiece drops them.
+//
+// If dst has the capacity, Encode does not allocate, except for words of 128 bytes and more, and where
+// WordPiece strips accents off text that is not ASCII.
 func (t *Tokenizer) Encode(dst []int32, text string) []int32 {
 	return t.encodeTo(dst, text, math.MaxInt)
 }
 
-// EncodeUpTo appends the first ids of text to dst, most of them at most: exactly those with which [Tokenizer.Encode]
-// begins. More says that the text has others. It looks at little more of the text than these stand for, so that a text
-// of any length costs no more than what is read of it.
+// EncodeUpTo appends the first ids of text to dst, at most most of them: exactly those with which
+// [Tokenizer.Encode] begins. more says that the text has others. It looks at little more of the text
+// than these ids stand for, however long the text is.
 func (t *Tokenizer) EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool) {
 	limit := len(dst) + min(max(0, most), math.MaxInt-len(dst))
 	if dst = t.encodeTo(dst, text, limit); len(dst) > limit {

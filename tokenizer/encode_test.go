@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"context"
 	"slices"
 	"strings"
 	"sync"
@@ -15,7 +16,7 @@ import (
 
 // small is a vocabulary for tests that need no particular one.
 var small = sync.OnceValue(func() *Tokenizer {
-	t, err := Train(slices.Values([]string{strings.Repeat(pangram, 3), strings.Repeat("Ελλάς aaaa aaaaaaa bababab \n\n\n ", 5)}), 400, TrainOptions{KeepCase: true})
+	t, err := Train(context.Background(), slices.Values([]string{strings.Repeat(pangram, 3), strings.Repeat("Ελλάς aaaa aaaaaaa bababab \n\n\n ", 5)}), 400, TrainOptions{KeepCase: true})
 	if err != nil {
 		panic(err)
 	}
@@ -268,9 +269,7 @@ func TestEncodeLowerCase(t *testing.T) {
 		strings.Repeat("Σ'", lowerChunk),
 	} {
 		got := tok.Encode(nil, text)
-		tok.SetLowerCase(false)
-		want := tok.Encode(nil, string(pytext.AppendLower(nil, text)))
-		tok.SetLowerCase(true)
+		want := tok.WithLowerCase(false).Encode(nil, string(pytext.AppendLower(nil, text)))
 		if !slices.Equal(got, want) {
 			t.Errorf("%q... is encoded otherwise in chunks", text[:20])
 		}
@@ -382,7 +381,7 @@ func TestDecodeOutsideVocabulary(t *testing.T) {
 	if got, want := tok.DecodeString(ids), "[CLS][UNK][UNK][UNK][MASK]"; got != want {
 		t.Errorf("DecodeString = %q, want %q", got, want)
 	}
-	if tok.Token(n) != "[UNK]" || tok.BPE(-1) != "[UNK]" || tok.StartsWord(n) {
+	if tok.Token(n) != "[UNK]" || tok.VocabLine(-1) != "[UNK]" || tok.StartsWord(n) {
 		t.Error("an id outside the vocabulary is not taken for [UNK]")
 	}
 	if err := tok.Check(ids[:1]); err != nil {

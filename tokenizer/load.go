@@ -2,7 +2,6 @@ package tokenizer
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -29,10 +28,6 @@ const (
 // fileNames lists them.
 var fileNames = []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileTokenizer, fileConfig, fileAdded, fileSpecials}
 
-// LastSaved is the name of the file that [Tokenizer.Save] writes last: where it is, the
-// others are.
-const LastSaved = fileConfig
-
 // Keys of tokenizer_config.json; the last three are WordPiece's alone.
 const (
 	lowerCaseKey    = "do_lower_case"
@@ -46,39 +41,28 @@ const (
 // maxFile bounds a vocabulary file, in bytes: sixty times the largest of the released ones.
 const maxFile = 64 << 20
 
-// An Option changes what [Load] returns.
-type Option func(*Tokenizer)
-
-// WithLowerCase decides whether Encode lower-cases, whatever the folder says.
-func WithLowerCase(on bool) Option { return func(t *Tokenizer) { t.SetLowerCase(on) } }
-
-// LikeTransformers takes what a folder does not say about letter case as Hugging Face's transformers
-// do, for a model of theirs: a byte-level BPE keeps it.
-func LikeTransformers() Option {
-	return func(t *Tokenizer) {
-		if !t.caseKnown && t.wordPieces == nil {
-			t.SetLowerCase(false)
-		}
-	}
-}
-
-// ErrNone is what [Load]'s error wraps if the folder has no file of a vocabulary, or too few to tell of which form.
-var ErrNone = errors.New("holds no vocabulary")
-
-// Load reads the vocabulary in the folder dir: encoder.json, vocab.bpe and vocab.txt,
-// or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json, with
-// tokenizer_config.json if it is there. The package comment has the details.
-// Encode lower-cases unless one of the last two files or an option says otherwise.
-// An error names the file, the line and what to do.
-func Load(dir string, options ...Option) (*Tokenizer, error) {
+// Load reads the vocabulary in the folder dir: encoder.json, vocab.bpe and vocab.txt, or vocab.json
+// and merges.txt, or BERT's vocab.txt, or tokenizer.json, with tokenizer_config.json if it is there.
+// The package comment has the details. Encode lower-cases unless one of the last two files says
+// otherwise; see [Tokenizer.WithLowerCase].
+//
+// Errors wrap a [*FileError], and [ErrNoVocabulary] where the folder has no vocabulary.
+func Load(dir string) (*Tokenizer, error) {
 	t, err := load(dir)
 	if err != nil {
 		return nil, fmt.Errorf("load vocabulary: %w", err)
 	}
-	for _, option := range options {
-		option(t)
-	}
 	return t, nil
+}
+
+// LoadHuggingFace is [Load] for the folder of a model of Hugging Face's transformers. It differs in
+// one thing: where the folder says nothing about letter case, a byte-level BPE keeps it, as there.
+func LoadHuggingFace(dir string) (*Tokenizer, error) {
+	t, err := Load(dir)
+	if err == nil && !t.caseKnown && t.wordPieces == nil {
+		t = t.WithLowerCase(false)
+	}
+	return t, err
 }
 
 func load(dir string) (*Tokenizer, error) {
@@ -115,12 +99,13 @@ func load(dir string) (*Tokenizer, error) {
 	case found[fileTokenizer] != "":
 		t, err = loadTokenizer(found[fileTokenizer], own)
 	case len(unimo) < 3 && len(hugging) == 2:
-		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, strings.Join(unimo, " and no "))
+		return nil, wrong(dir, 0, "copy it there", "no %s beside the rest of the vocabulary", strings.Join(unimo, " and no "))
 	case len(unimo) == 3 && len(hugging) == 1:
-		return nil, fmt.Errorf("%s: no %s beside the rest of the vocabulary; copy it there", dir, hugging[0])
+		return nil, wrong(dir, 0, "copy it there", "no %s beside the rest of the vocabulary", hugging[0])
 	default:
-		return nil, fmt.Errorf("%s: %w: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json; missing are %s, or %s; copy them from a released model or train a vocabulary",
-			dir, ErrNone, strings.Join(unimo, ", "), strings.Join(hugging, ", "))
+		return nil, wrong(dir, 0, "copy them from a released model or train a vocabulary",
+			"%w: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json; missing are %s, or %s",
+			ErrNoVocabulary, strings.Join(unimo, ", "), strings.Join(hugging, ", "))
 	}
 	if err != nil {
 		return nil, err
@@ -180,9 +165,12 @@ func readSettings(found map[string]string) (settings, error) {
 
 // findFiles returns the paths of the vocabulary files in dir by their plain names.
 func findFiles(dir string) (map[string]string, error) {
+	if err := infile.Folder(dir); err != nil {
+		return nil, err
+	}
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return nil, err
+		return nil, wrong(dir, 0, "check its permissions", "cannot be listed: %w", err)
 	}
 	found := map[string]string{}
 	for _, entry := range entries {
@@ -193,7 +181,7 @@ func findFiles(dir string) (map[string]string, error) {
 			}
 			path := filepath.Join(dir, entry.Name())
 			if found[name] != "" {
-				return nil, fmt.Errorf("%s and %s: two files for %s; keep one", found[name], path, name)
+				return nil, wrong(path, 0, "keep one", "is a second file for %s beside %s", name, found[name])
 			}
 			found[name] = path
 		}
@@ -247,7 +235,7 @@ func fromUNIMO(file [3]string, content [3][]byte, own settings) (*Tokenizer, err
 	ids := map[string]int32{}
 	for _, a := range own.added {
 		if int(a.ID) >= len(words) {
-			return nil, fmt.Errorf("%s: the added token %q has the id %d, but the vocabulary ends at %d; give it a line of its own", file[2], clip(a.Content), a.ID, len(words)-1)
+			return nil, wrong(file[2], 0, "give it a line of its own", "the added token %q has the id %d, but the vocabulary ends at %d", clip(a.Content), a.ID, len(words)-1)
 		}
 		ids[a.Content] = a.ID
 	}
@@ -298,7 +286,7 @@ func fromPairs(file [2]string, tokens []tokenID, ids map[string]uint32, pairs []
 		// What merging makes is a piece, even if it looks like a special token.
 		if name, ok := specialName(t.token); ok && !results[t.token] {
 			if other, twice := specials[name]; twice {
-				return nil, fmt.Errorf("%s: %q and %q are names of one special token; keep one", file[0], other, t.token)
+				return nil, wrong(file[0], 0, "keep one", "%q and %q are names of one special token", other, t.token)
 			}
 			specials[name] = t.token
 			words[id] = word{symbol: special, name: name}

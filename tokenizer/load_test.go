@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -28,7 +29,7 @@ func saved(tb testing.TB) (unimo, hugging map[string]string) {
 	if err := tok.Save(first); err != nil {
 		tb.Fatal(err)
 	}
-	if err := tok.SaveHuggingFace(second); err != nil {
+	if err := tok.saveHuggingFace(second); err != nil {
 		tb.Fatal(err)
 	}
 	return files(tb, first), files(tb, second)
@@ -70,7 +71,7 @@ func TestReleasedSaves(t *testing.T) {
 			t.Errorf("%s is saved otherwise than it was", name)
 		}
 	}
-	if err := tok.SaveHuggingFace(second); err != nil {
+	if err := tok.saveHuggingFace(second); err != nil {
 		t.Fatal(err)
 	}
 	hugging, err := Load(second)
@@ -166,28 +167,28 @@ func TestLoadNames(t *testing.T) {
 func TestLoadLowerCase(t *testing.T) {
 	unimo, _ := saved(t)
 	for _, c := range []struct {
-		config  string
-		options []Option
-		want    bool
+		config string
+		want   bool
 	}{
-		{"", nil, true},
-		{`{}`, nil, true},
-		{`{"do_lower_case": true}`, nil, true},
-		{`{"do_lower_case": false}`, nil, false},
-		{`{"do_lower_case": false}`, []Option{WithLowerCase(true)}, true},
-		{"", []Option{WithLowerCase(false)}, false},
+		{"", true},
+		{`{}`, true},
+		{`{"do_lower_case": true}`, true},
+		{`{"do_lower_case": false}`, false},
 	} {
 		unimo[fileConfig] = c.config
 		if c.config == "" {
 			delete(unimo, fileConfig)
 		}
-		tok, err := Load(folder(t, unimo), c.options...)
+		tok, err := Load(folder(t, unimo))
 		if err != nil {
 			t.Errorf("%q: %v", c.config, err)
 			continue
 		}
 		if tok.LowerCase() != c.want {
-			t.Errorf("%q with %d options: LowerCase() = %v", c.config, len(c.options), tok.LowerCase())
+			t.Errorf("%q: LowerCase() = %v", c.config, tok.LowerCase())
+		}
+		if other := tok.WithLowerCase(!c.want); other.LowerCase() == c.want || tok.LowerCase() != c.want || tok.WithLowerCase(c.want) != tok {
+			t.Errorf("%q: WithLowerCase changes the tokenizer that it is called of", c.config)
 		}
 	}
 	unimo[fileConfig] = `{"zzz": [1, {"a": null}], "do_lower_case": true}`
@@ -195,7 +196,7 @@ func TestLoadLowerCase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	tok.SetLowerCase(false)
+	tok = tok.WithLowerCase(false)
 	dir := t.TempDir()
 	if err := tok.Save(dir); err != nil {
 		t.Fatal(err)
@@ -223,13 +224,13 @@ func TestPartialVocabulary(t *testing.T) {
 	if got, want := tok.Encode(nil, "a b"), []int32{4, tok.UNK(), tok.UNK()}; !slices.Equal(got, want) {
 		t.Errorf("Encode = %v (of the full vocabulary %v), want %v", got, full.Encode(nil, "a b"), want)
 	}
-	if err := tok.SaveHuggingFace(t.TempDir()); err == nil || !strings.Contains(err.Error(), "has no id in vocab.txt") {
-		t.Errorf("SaveHuggingFace: %v", err)
+	if err := tok.saveHuggingFace(t.TempDir()); err == nil || !strings.Contains(err.Error(), "has no id in vocab.txt") {
+		t.Errorf("saveHuggingFace: %v", err)
 	}
 }
 
 // A piece that merging makes is no special token, whatever it looks like.
-func TestFromBPE(t *testing.T) {
+func TestFromVocabLine(t *testing.T) {
 	unimo, hugging := saved(t)
 	lines := strings.Split(strings.TrimSpace(unimo["vocab.txt"]), "\n")
 	left := slices.IndexFunc(lines, func(line string) bool { return line == "100" })
@@ -241,16 +242,16 @@ func TestFromBPE(t *testing.T) {
 			t.Fatal(err)
 		}
 		for id := range int32(tok.VocabSize()) {
-			if got, ok := tok.FromBPE(tok.BPE(id)); !ok || got != id {
-				t.Errorf("%q gives %d, %v, want %d", tok.BPE(id), got, ok, id)
+			if got, ok := tok.FromVocabLine(tok.VocabLine(id)); !ok || got != id {
+				t.Errorf("%q gives %d, %v, want %d", tok.VocabLine(id), got, ok, id)
 			}
 		}
 		for _, line := range []string{"", " ", "-1", "007", "1.0", "99999", "4294967296", "[cls]", "word"} {
-			if id, ok := tok.FromBPE(line); ok {
+			if id, ok := tok.FromVocabLine(line); ok {
 				t.Errorf("%q gives %d", line, id)
 			}
 		}
-		if _, ok := tok.FromBPE("100"); ok == (tok.VocabSize() == len(lines)-1) {
+		if _, ok := tok.FromVocabLine("100"); ok == (tok.VocabSize() == len(lines)-1) {
 			t.Errorf("with %d of %d entries the piece left out is known: %v", tok.VocabSize(), len(lines), ok)
 		}
 	}
@@ -264,10 +265,10 @@ func TestPieceLikeSpecial(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := tok.BPE(271); got != "263" {
+	if got := tok.VocabLine(271); got != "263" {
 		t.Errorf("BPE(271) = %q, want the number after 256 bytes and 7 merges", got)
 	}
-	if got := tok.BPE(272); got != "[b]" {
+	if got := tok.VocabLine(272); got != "[b]" {
 		t.Errorf("BPE(272) = %q, want the name of a special token", got)
 	}
 }
@@ -289,7 +290,7 @@ func TestSaveRefusesAmbiguity(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := folder(t, map[string]string{"old.vocab.txt": ""})
-	if err := tok.Save(dir); err == nil || !strings.Contains(err.Error(), "old.vocab.txt is there already") {
+	if err := tok.Save(dir); err == nil || !strings.Contains(err.Error(), "old.vocab.txt: is there already") {
 		t.Errorf("Save: %v", err)
 	}
 	if left := files(t, dir); len(left) != 1 {
@@ -327,12 +328,12 @@ func TestLoadErrors(t *testing.T) {
 		{"no encoder and bpe", unimo, drop(fileEncoder, fileBPE, fileTokenizer), "no encoder.json and no vocab.bpe beside"},
 		{"no merges", hugging, drop(fileMerges), "no merges.txt beside the rest"},
 		{"nothing", unimo, func(contents map[string]string) { clear(contents) }, "want encoder.json, vocab.bpe and vocab.txt, or vocab.json"},
-		{"twice", unimo, set("x.vocab.bpe", ""), "two files for vocab.bpe; keep one"},
+		{"twice", unimo, set("x.vocab.bpe", ""), "x.vocab.bpe: is a second file for vocab.bpe beside "},
 
-		{"not JSON", unimo, set(fileEncoder, "what"), "encoder.json:1: want one JSON object"},
-		{"an array", unimo, set(fileEncoder, "[1]"), "encoder.json:1: want one JSON object"},
-		{"cut off", unimo, set(fileEncoder, "{\"a\": 1,\n\"b"), "encoder.json:2: want one JSON object"},
-		{"empty", unimo, set(fileEncoder, ""), "encoder.json:1: want one JSON object"},
+		{"not JSON", unimo, set(fileEncoder, "what"), "encoder.json:1: is not valid JSON"},
+		{"an array", unimo, set(fileEncoder, "[1]"), "encoder.json:1: is no JSON object; give one"},
+		{"cut off", unimo, set(fileEncoder, "{\"a\": 1,\n\"b"), "encoder.json:2: the JSON ends in the middle; give one JSON object"},
+		{"empty", unimo, set(fileEncoder, ""), "encoder.json:1: the JSON ends in the middle"},
 		{"not UTF-8", unimo, set(fileEncoder, "{\"\xff\": 1}"), "encoder.json:1: is not UTF-8"},
 		{"goes on", unimo, set(fileEncoder, "{}\n{}"), "encoder.json:2: goes on after the object"},
 		{"nested", unimo, set(fileEncoder, `{"a": {"b": 1}}`), `encoder.json:1: token "a" has the id {`},
@@ -345,9 +346,9 @@ func TestLoadErrors(t *testing.T) {
 		{"id twice", unimo, set(fileEncoder, `{"a": 1, "b": 1}`), `tokens "a" and "b" share the id 1`},
 		{"byte missing", unimo, set(fileEncoder, `{"a": 1}`), `the byte 0x00 (token 'Ā') is missing`},
 
-		{"one token", unimo, edit(fileBPE, "\n", "\nalone\n"), `vocab.bpe:2: want two tokens`},
-		{"three tokens", unimo, edit(fileBPE, "\n", "\na b c\n"), `vocab.bpe:2: want two tokens`},
-		{"blank line", unimo, edit(fileBPE, "\n", "\n\n"), `vocab.bpe:2: want two tokens`},
+		{"one token", unimo, edit(fileBPE, "\n", "\nalone\n"), `vocab.bpe:2: "alone" is no merge; give two tokens`},
+		{"three tokens", unimo, edit(fileBPE, "\n", "\na b c\n"), `vocab.bpe:2: "a b c" is no merge`},
+		{"blank line", unimo, edit(fileBPE, "\n", "\n\n"), `vocab.bpe:2: "" is no merge`},
 		{"foreign merge", unimo, edit(fileBPE, "\n", "\nz zq\n"), `vocab.bpe:2: the token "zq" is not in`},
 		{"foreign result", unimo, edit(fileBPE, "\n", "\nz q\n"), `vocab.bpe:2: the token "zq" is not in`},
 		{"merge twice", unimo, func(contents map[string]string) {
@@ -378,6 +379,11 @@ func TestLoadErrors(t *testing.T) {
 			_, err := Load(folder(t, contents))
 			if err == nil || !strings.Contains(err.Error(), c.want) {
 				t.Errorf("error %v, want one with %q", err, c.want)
+			}
+			// What the message says a program can find, too.
+			var at *FileError
+			if !errors.As(err, &at) || at.File == "" || at.Problem == "" || at.Line > 0 != regexp.MustCompile(`\.(json|txt|bpe):\d`).MatchString(err.Error()) {
+				t.Errorf("%v holds the error of a file %+v", err, at)
 			}
 		})
 	}
@@ -496,7 +502,7 @@ func FuzzParseConfig(f *testing.F) {
 	f.Add([]byte(`{"do_lower_case": false, "x": [1]}`))
 	f.Add([]byte(`{"do_lower_case": null, "strip_accents": true, "tokenize_chinese_chars": false}`))
 	f.Fuzz(func(t *testing.T, content []byte) {
-		for _, tok := range []*Tokenizer{{}, {wordPieces: &wordPieces{}}} {
+		for _, tok := range []*Tokenizer{{}, {parts: parts{wordPieces: &wordPieces{}}}} {
 			var keys map[string]json.RawMessage
 			if json.Unmarshal(content, &keys) != nil || tok.configure(fileConfig, keys) != nil {
 				continue

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -56,9 +55,9 @@ func fromWordPieces(file string, content []byte, own settings) (*Tokenizer, erro
 	for number, token := range lines(content) {
 		switch {
 		case !utf8.ValidString(token):
-			return nil, fmt.Errorf("%s:%d: is not UTF-8; save it as UTF-8", file, number)
+			return nil, wrong(file, number, "save it as UTF-8", "is not UTF-8")
 		case len(tokens) == maxSymbols:
-			return nil, fmt.Errorf("%s:%d: more than %d lines", file, number, maxSymbols)
+			return nil, wrong(file, number, "check that it is the file that was meant", "more than %d lines", maxSymbols)
 		}
 		blank++
 		if token != "" {
@@ -99,11 +98,11 @@ func wordPieceOf(file string, tokens []tokenID, ids map[string]uint32, own setti
 	names := make([]string, len(all))
 	for id, t := range all {
 		if strings.ContainsAny(t.token, "\r\n") {
-			return nil, fmt.Errorf("%s: the token %q breaks the line; vocab.txt could not hold it", file, clip(t.token))
+			return nil, wrong(file, 0, "leave it out: vocab.txt could not hold it", "the token %q breaks the line", clip(t.token))
 		}
 		// A line of vocab.txt is a piece. That is no matter where no word holds what it is made of.
 		if _, piece := model[t.token]; !piece && id < size && isPiece(t.token) {
-			return nil, fmt.Errorf("%s: the added token %q has the id %d among those of the model's vocabulary; only added tokens behind it are supported", file, clip(t.token), id)
+			return nil, wrong(file, 0, "only added tokens behind it are supported", "the added token %q has the id %d among those of the model's vocabulary", clip(t.token), id)
 		}
 		names[id] = t.token
 	}
@@ -113,7 +112,7 @@ func wordPieceOf(file string, tokens []tokenID, ids map[string]uint32, own setti
 	}
 	// Save could not write it such that Load knows it again.
 	if !slices.ContainsFunc(names[:size], isWord) {
-		return nil, fmt.Errorf("%s: has no word; a WordPiece vocabulary is words and parts of words such as ##ing", file)
+		return nil, wrong(file, 0, "a WordPiece vocabulary is words and parts of words such as ##ing", "has no word")
 	}
 	list := mergeAdded(own.added, own.named, theirSpecials(brackets(idOf)))
 	return t, t.setAdded(file, list, func(content string) (int32, bool) { id, ok := idOf[content]; return int32(id), ok })
@@ -233,10 +232,10 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 	f.complete()
 	wordPiece := f.Model.Type == "WordPiece"
 	if !wordPiece && f.Model.Type != "BPE" {
-		return nil, fmt.Errorf("%s: the model's type is %q; want WordPiece, as of BERT, or BPE, as of RoBERTa", file, clip(f.Model.Type))
+		return nil, wrong(file, 0, "want WordPiece, as of BERT, or BPE, as of RoBERTa", "the model's type is %q", clip(f.Model.Type))
 	}
-	if err := f.check(); err != nil {
-		return nil, fmt.Errorf("%s: %w", file, err)
+	if problem, remedy := f.check(); problem != "" {
+		return nil, wrong(file, 0, remedy, "%s", problem)
 	}
 	// The blank lines in front make the lines of messages those of the file.
 	before := bytes.Count(content[:max(0, bytes.Index(content, f.Model.Vocab))], []byte("\n"))
@@ -251,9 +250,9 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 	} else {
 		pairs := make([]pairLine, len(f.Model.Merges))
 		for i, m := range f.Model.Merges {
-			pairs[i] = pairLine{m[0], m[1], i + 1}
+			pairs[i] = pairLine{m[0], m[1], i + 1, true}
 		}
-		t, err = fromPairs([2]string{file, file + ": merge"}, tokens, ids, pairs, own)
+		t, err = fromPairs([2]string{file, file}, tokens, ids, pairs, own)
 	}
 	if err != nil {
 		return nil, err
@@ -263,30 +262,30 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 	return t, nil
 }
 
-// check returns an error for what would be encoded otherwise here than there.
-func (f *tokenizerFile) check() error {
+// check says what would be encoded otherwise here than there, and what to do.
+func (f *tokenizerFile) check() (problem, remedy string) {
 	m, n, p := &f.Model, f.Normalizer, f.PreTokenizer
 	if m.Type == "WordPiece" {
 		switch {
 		case n == nil || n.Type != "BertNormalizer" || n.CleanText != nil && !*n.CleanText:
-			return errors.New("the normalizer is not BERT's with clean_text; only that is supported")
+			return "the normalizer is not BERT's with clean_text", "only that is supported"
 		case p == nil || p.Type != "BertPreTokenizer":
-			return errors.New("the pre_tokenizer is not BertPreTokenizer; only that is supported")
+			return "the pre_tokenizer is not BertPreTokenizer", "only that is supported"
 		case *m.Prefix != prefix || m.LongestWord != longestWord || m.Unknown != nameUNK:
-			return fmt.Errorf("continuing_subword_prefix is %q, max_input_chars_per_word %d and unk_token %q; only %q, %d and %q are supported",
-				clip(*m.Prefix), m.LongestWord, clip(m.Unknown), prefix, longestWord, nameUNK)
+			return fmt.Sprintf("continuing_subword_prefix is %q, max_input_chars_per_word %d and unk_token %q", clip(*m.Prefix), m.LongestWord, clip(m.Unknown)),
+				fmt.Sprintf("only %q, %d and %q are supported", prefix, longestWord, nameUNK)
 		}
-		return nil
+		return "", ""
 	}
 	switch {
 	case n != nil && n.Type != "Lowercase":
-		return fmt.Errorf("the normalizer is %q; only null and Lowercase are supported with BPE", clip(n.Type))
+		return fmt.Sprintf("the normalizer is %q", clip(n.Type)), "only null and Lowercase are supported with BPE"
 	case p == nil || p.Type != "ByteLevel" || p.PrefixSpace || p.Regex != nil && !*p.Regex:
-		return errors.New("the pre_tokenizer is not ByteLevel without add_prefix_space; only that is supported with BPE")
+		return "the pre_tokenizer is not ByteLevel without add_prefix_space", "only that is supported with BPE"
 	case m.Prefix != nil && *m.Prefix != "" || m.Suffix != "" || m.IgnoreMerges:
-		return errors.New("continuing_subword_prefix, end_of_word_suffix and ignore_merges are not supported with BPE")
+		return "continuing_subword_prefix, end_of_word_suffix and ignore_merges are not supported with BPE", ""
 	}
-	return nil
+	return "", ""
 }
 
 // wordPiece makes a WordPiece tokenizer of tokens, by id.

@@ -12,6 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
 // The readers below take a file's content and its name for messages. They accept
@@ -55,26 +57,26 @@ func indexTokens(tokens []tokenID) (index map[string]uint32, distinct bool) {
 // decodeTokens reads a JSON object of tokens and their ids, in the order of the file.
 // encoding/json into a map would hide a token that occurs twice.
 func decodeTokens(file string, content []byte) ([]tokenID, error) {
-	fail := func(offset int64, format string, args ...any) ([]tokenID, error) {
+	fail := func(offset int64, remedy, format string, args ...any) ([]tokenID, error) {
 		line := 1 + bytes.Count(content[:min(int(offset), len(content))], []byte("\n"))
-		return nil, fmt.Errorf("%s:%d: %w", file, line, fmt.Errorf(format, args...))
+		return nil, wrong(file, line, remedy, format, args...)
 	}
 	if !utf8.Valid(content) {
-		return fail(0, "is not UTF-8; save it as UTF-8")
+		return fail(0, "save it as UTF-8", "is not UTF-8")
 	}
-	const want = `want one JSON object {"token": id, ...}`
+	const want = `give one JSON object {"token": id, ...}`
 	decoder := json.NewDecoder(bytes.NewReader(content))
 	decoder.UseNumber()
 	broken := func(err error) ([]tokenID, error) {
 		if err == io.EOF {
 			err = io.ErrUnexpectedEOF
 		}
-		return fail(decoder.InputOffset(), want+": %w", err)
+		return fail(decoder.InputOffset(), want, "%w", infile.PlainJSON(err))
 	}
 	if start, err := decoder.Token(); err != nil {
 		return broken(err)
 	} else if start != json.Delim('{') {
-		return fail(decoder.InputOffset(), want)
+		return fail(decoder.InputOffset(), want, "is no JSON object")
 	}
 	var tokens []tokenID
 	seenToken, seenID := map[string]bool{}, map[int32]string{}
@@ -91,19 +93,19 @@ func decodeTokens(file string, content []byte) ([]tokenID, error) {
 		number, ok := value.(json.Number)
 		id, err := strconv.ParseInt(number.String(), 10, 32)
 		if !ok || err != nil || id < 0 {
-			return fail(decoder.InputOffset(), "token %q has the id %v; ids are whole numbers from 0 to %d", token, value, math.MaxInt32)
+			return fail(decoder.InputOffset(), fmt.Sprintf("ids are whole numbers from 0 to %d", math.MaxInt32), "token %q has the id %v", token, value)
 		}
 		if token == "" {
-			return fail(decoder.InputOffset(), "id %d has an empty token; remove it", id)
+			return fail(decoder.InputOffset(), "remove it", "id %d has an empty token", id)
 		}
 		if seenToken[token] {
-			return fail(decoder.InputOffset(), "token %q is there twice; keep one", token)
+			return fail(decoder.InputOffset(), "keep one", "token %q is there twice", token)
 		}
 		if other, twice := seenID[int32(id)]; twice {
-			return fail(decoder.InputOffset(), "tokens %q and %q share the id %d; every token needs its own", other, token, id)
+			return fail(decoder.InputOffset(), "every token needs its own", "tokens %q and %q share the id %d", other, token, id)
 		}
 		if len(tokens) == maxSymbols {
-			return fail(decoder.InputOffset(), "has more than %d tokens", maxSymbols)
+			return fail(decoder.InputOffset(), "check that it is the file that was meant", "has more than %d tokens", maxSymbols)
 		}
 		seenToken[token], seenID[int32(id)] = true, token
 		tokens = append(tokens, tokenID{token, int32(id)})
@@ -112,7 +114,7 @@ func decodeTokens(file string, content []byte) ([]tokenID, error) {
 		return broken(err)
 	}
 	if _, err := decoder.Token(); err != io.EOF {
-		return fail(decoder.InputOffset(), "goes on after the object; remove the rest")
+		return fail(decoder.InputOffset(), "remove the rest", "goes on after the object")
 	}
 	return tokens, nil
 }
@@ -120,7 +122,16 @@ func decodeTokens(file string, content []byte) ([]tokenID, error) {
 // pairLine is one line of vocab.bpe or merges.txt.
 type pairLine struct {
 	left, right string
-	line        int // from 1
+	line        int  // from 1
+	number      bool // of tokenizer.json, where line is the number of the merge
+}
+
+// wrong returns an error about the merge, which file has.
+func (p pairLine) wrong(file, remedy, format string, args ...any) error {
+	if p.number {
+		return wrong(file, 0, remedy, "merge %d: "+format, append([]any{p.line}, args...)...)
+	}
+	return wrong(file, p.line, remedy, format, args...)
 }
 
 // parsePairs reads a list of merges: two tokens with a space between on each line,
@@ -133,12 +144,12 @@ func parsePairs(file string, content []byte) ([]pairLine, error) {
 		}
 		left, right, ok := strings.Cut(line, " ")
 		if !ok || left == "" || right == "" || strings.Contains(right, " ") {
-			return nil, fmt.Errorf("%s:%d: want two tokens with one space between, have %q", file, number, clip(line))
+			return nil, wrong(file, number, "give two tokens with one space between", "%q is no merge", clip(line))
 		}
 		if len(pairs) == maxMerges {
-			return nil, fmt.Errorf("%s:%d: more than %d merges", file, number, maxMerges)
+			return nil, wrong(file, number, "check that it is the file that was meant", "more than %d merges", maxMerges)
 		}
-		pairs = append(pairs, pairLine{left, right, number})
+		pairs = append(pairs, pairLine{left: left, right: right, line: number})
 	}
 	return pairs, nil
 }
@@ -162,13 +173,14 @@ func resolveMerges(file string, pairs []pairLine, tokens string, index map[strin
 			if ok1 && ok2 {
 				absent = string(result)
 			}
-			return nil, fmt.Errorf("%s:%d: the token %q is not in %s; the two files must be of one vocabulary",
-				file, p.line, clip(absent), tokens)
+			if p.number {
+				return nil, p.wrong(file, "take the complete file", "the token %q is not in the vocabulary", clip(absent))
+			}
+			return nil, p.wrong(file, "the two files must be of one vocabulary", "the token %q is not in %s", clip(absent), tokens)
 		}
 		merges[rank] = merge{left, right, joined}
 		if first := seen.rank(left, right); first != noRank {
-			return nil, fmt.Errorf("%s:%d: the merge %q is in line %d already; keep the first",
-				file, p.line, clip(p.left+" "+p.right), pairs[first].line)
+			return nil, p.wrong(file, "keep the first", "the merge %q is in line %d already", clip(p.left+" "+p.right), pairs[first].line)
 		}
 		seen.insert(left, right, uint32(rank))
 	}
@@ -186,21 +198,20 @@ func parseWords(file string, content []byte, encoder string, pieces []piece) ([]
 		if bpe, ok := decimal(line); ok {
 			symbol, ok := findPiece(pieces, bpe)
 			if !ok {
-				return nil, fmt.Errorf("%s:%d: the BPE id %d is not in %s; the two files must be of one vocabulary", file, number, bpe, encoder)
+				return nil, wrong(file, number, "the two files must be of one vocabulary", "the BPE id %d is not in %s", bpe, encoder)
 			}
 			w.symbol = uint32(symbol)
 			first, lineOfPiece[symbol] = lineOfPiece[symbol], number
 		} else if w.name, ok = specialName(line); ok {
 			first, lineOf[w.name] = lineOf[w.name], number
 		} else {
-			return nil, fmt.Errorf("%s:%d: %q is neither a BPE id nor a special token; want a number of %s or a name such as [CLS] or madeupword0000",
-				file, number, clip(line), encoder)
+			return nil, wrong(file, number, "give a number of "+encoder+" or a name such as [CLS] or madeupword0000", "%q is neither a BPE id nor a special token", clip(line))
 		}
 		if first > 0 {
-			return nil, fmt.Errorf("%s:%d: %q is in line %d already; an id stands for one token only", file, number, clip(line), first)
+			return nil, wrong(file, number, "an id stands for one token only", "%q is in line %d already", clip(line), first)
 		}
 		if len(words) == maxSymbols {
-			return nil, fmt.Errorf("%s:%d: more than %d lines", file, number, maxSymbols)
+			return nil, wrong(file, number, "check that it is the file that was meant", "more than %d lines", maxSymbols)
 		}
 		words = append(words, w)
 	}
@@ -255,7 +266,7 @@ func checkSpecials(file string, words []word) error {
 			found = found || w.symbol == special && w.name == name
 		}
 		if !found {
-			return fmt.Errorf("%s: the special token %s is missing; every vocabulary has [CLS], [PAD], [SEP], [UNK] and [MASK]", file, name)
+			return wrong(file, 0, "every vocabulary has [CLS], [PAD], [SEP], [UNK] and [MASK]", "the special token %s is missing", name)
 		}
 	}
 	return nil
@@ -265,7 +276,7 @@ func checkSpecials(file string, words []word) error {
 func checkBytes(file string, index map[string]uint32) error {
 	for b, r := range byteRune {
 		if _, ok := index[string(r)]; !ok {
-			return fmt.Errorf("%s: the byte 0x%02X (token %q) is missing; a byte-level vocabulary has all 256, take the complete file", file, b, r)
+			return wrong(file, 0, "a byte-level vocabulary has all 256, take the complete file", "the byte 0x%02X (token %q) is missing", b, r)
 		}
 	}
 	return nil
@@ -275,7 +286,7 @@ func checkBytes(file string, index map[string]uint32) error {
 func checkIDs(file string, tokens []tokenID) error {
 	for id, t := range tokens {
 		if t.id != int32(id) {
-			return fmt.Errorf("%s: no token has the id %d; ids must be 0, 1, 2, ... without a gap", file, id)
+			return wrong(file, 0, "ids must be 0, 1, 2, ... without a gap", "no token has the id %d", id)
 		}
 	}
 	return nil
@@ -298,7 +309,7 @@ func (t *Tokenizer) configure(file string, keys map[string]json.RawMessage) erro
 			settings[name](value == "true")
 		case "", "null": // null is how Hugging Face writes that nothing was said
 		default:
-			return fmt.Errorf("%s: %s is %s; want true or false", file, name, clip(value))
+			return wrong(file, 0, "want true or false", "%s is %s", name, clip(value))
 		}
 	}
 	return nil

@@ -19,12 +19,17 @@ import (
 // versionLine is the first line of a list of merges.
 const versionLine = "#version: 0.2"
 
-// Save writes encoder.json, vocab.bpe, vocab.txt and tokenizer_config.json, or for WordPiece
-// the last two, and beside the first tokenizer.json, which is for Hugging Face's tokenizers and which Load does not need, into the folder dir, which it creates if need be. The files of a vocabulary that was
-// loaded from such files are equal to those, if they were in the form of the released
-// ones; the keys of tokenizer_config.json that this package does not know are kept.
-// Files of another name that Load would take for the same ones are an error, since the
-// folder would then be ambiguous.
+// Save writes the vocabulary into the folder dir, which it creates if need be:
+//
+//	encoder.json, vocab.bpe, vocab.txt   of byte pairs
+//	tokenizer.json                       the same once more, for Hugging Face's tokenizers
+//	vocab.txt                            of WordPiece
+//	tokenizer_config.json                letter case, added tokens, and the keys that were read
+//
+// A vocabulary that was loaded from files in the form of the released ones is saved to equal files.
+// tokenizer.json is left out where it could not tell two tokens apart. A file of another name that
+// [Load] would take for one of these is an error: the folder would then be ambiguous. Each file is
+// written whole or not at all.
 func (t *Tokenizer) Save(dir string) error {
 	if t.wordPieces != nil {
 		return t.saveFiles(dir, t.outputs(), fileEncoder, fileBPE, fileTokens, fileMerges)
@@ -32,7 +37,7 @@ func (t *Tokenizer) Save(dir string) error {
 	return t.saveFiles(dir, t.outputs())
 }
 
-// SavedFiles returns the names of the files that Save writes, in that order; the last one is [LastSaved].
+// SavedFiles returns the names of the files that [Tokenizer.Save] writes, in that order.
 func (t *Tokenizer) SavedFiles() []string {
 	var names []string
 	for _, o := range t.outputs() {
@@ -53,36 +58,6 @@ func (t *Tokenizer) outputs() []output {
 	return append(outputs, output{fileConfig, t.writeConfig})
 }
 
-// SaveHuggingFace writes vocab.json, merges.txt and tokenizer_config.json into the
-// folder dir, which it creates if need be, with RoBERTa's names for the five special tokens;
-// for WordPiece it is Save.
-// It is an error if a piece that a merge or a byte needs has no id, as may be where vocab.txt
-// is only a part of encoder.json: these files cannot say that.
-// Note that Hugging Face's own RoBERTa tokenizer does not lower-case.
-func (t *Tokenizer) SaveHuggingFace(dir string) error {
-	if t.wordPieces != nil {
-		return t.Save(dir)
-	}
-	known := make(map[string]bool, len(t.words))
-	for id := range t.words {
-		name := t.huggingFaceName(int32(id))
-		if known[name] {
-			return fmt.Errorf("save vocabulary in %s: %q is the name of two tokens; save UNIMO's files instead", dir, name)
-		}
-		known[name] = true
-	}
-	for _, p := range t.pieces {
-		if !known[p.token] {
-			return fmt.Errorf("save vocabulary in %s: the piece %q has no id in %s; save UNIMO's files instead", dir, p.token, fileVocab)
-		}
-	}
-	return t.saveFiles(dir, []output{
-		{fileTokens, t.writeTokens},
-		{fileMerges, t.writeMerges},
-		{fileConfig, t.writeHuggingFaceConfig},
-	})
-}
-
 // output is a file to write.
 type output struct {
 	name  string
@@ -101,7 +76,7 @@ func (t *Tokenizer) saveFiles(dir string, outputs []output, foreign ...string) e
 	}
 	ambiguous := func(name, path string) error {
 		if other := found[name]; other != "" && other != path {
-			return fmt.Errorf("save vocabulary: %s is there already and would make %s ambiguous; remove it or choose another folder", other, dir)
+			return fmt.Errorf("save vocabulary: %w", wrong(other, 0, "remove it or choose another folder", "is there already and would make %s ambiguous", dir))
 		}
 		return nil
 	}
@@ -132,30 +107,6 @@ func (t *Tokenizer) writeEncoder(w io.Writer) error {
 			}
 		}
 	})
-}
-
-// writeTokens writes vocab.json: the tokens by UNIMO id.
-func (t *Tokenizer) writeTokens(w io.Writer) error {
-	return writeTokens(w, func(yield func(string, int32) bool) {
-		for id := range int32(len(t.words)) {
-			if !yield(t.huggingFaceName(id), id) {
-				return
-			}
-		}
-	})
-}
-
-// huggingFaceName is Token with RoBERTa's names.
-func (t *Tokenizer) huggingFaceName(id int32) string {
-	token := t.Token(id)
-	if t.words[id].symbol == special {
-		for roberta, name := range robertaNames {
-			if name == token {
-				return roberta
-			}
-		}
-	}
-	return token
 }
 
 // writeTokens writes a JSON object on one line, in ASCII, in the form of GPT-2's
@@ -211,7 +162,7 @@ func (t *Tokenizer) writeVocab(w io.Writer) error {
 		size = t.wordPieces.size
 	}
 	for id := range size {
-		fmt.Fprintln(b, t.BPE(int32(id)))
+		fmt.Fprintln(b, t.VocabLine(int32(id)))
 	}
 	return b.Flush()
 }
@@ -347,19 +298,6 @@ func (t *Tokenizer) writeTokenizer(w io.Writer, names []string) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetEscapeHTML(false)
 	return encoder.Encode(content)
-}
-
-// writeHuggingFaceConfig is writeConfig for Hugging Face's files, of which a special token in a
-// text is found unless they say that it is text.
-func (t *Tokenizer) writeHuggingFaceConfig(w io.Writer) error {
-	keys, err := t.settings()
-	if err != nil {
-		return err
-	}
-	if t.splitSpecial || !slices.ContainsFunc(t.added, func(a addedToken) bool { return a.Special }) {
-		keys[splitSpecialKey] = json.RawMessage("true")
-	}
-	return writeKeys(w, keys)
 }
 
 // settings returns the keys of tokenizer_config.json.

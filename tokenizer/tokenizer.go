@@ -18,9 +18,20 @@ const (
 	nameMASK = "[MASK]"
 )
 
-// Tokenizer turns text into ids and back. It is made by [Load] or [Train] and, but
-// for [Tokenizer.SetLowerCase], does not change: any number of goroutines may use it.
+// Tokenizer turns text into ids and back. [Load], [LoadHuggingFace] and [Train] make one. It does not
+// change: any number of goroutines may use it at once. The zero value is not usable.
 type Tokenizer struct {
+	parts
+
+	whole   atomic.Pointer[wordTable] // nil until wholeWords makes it
+	fill    sync.Once                 // of whole
+	encoded atomic.Int64              // bytes of text until then
+
+	scratch sync.Pool // of *scratch
+}
+
+// parts is what a tokenizer is made of.
+type parts struct {
 	lowerCase bool
 	caseKnown bool                       // the files say so; else it is the default
 	config    map[string]json.RawMessage // tokenizer_config.json, for Save to keep
@@ -39,12 +50,14 @@ type Tokenizer struct {
 	byteSymbol [256]uint32
 	merges     []merge // by rank
 	pairs      pairTable
-	bytePairs  []uint32                  // the ranks of pairs of bytes, by left<<8 | right
-	whole      atomic.Pointer[wordTable] // nil until wholeWords makes it
-	fill       sync.Once                 // of whole
-	encoded    atomic.Int64              // bytes of text until then
+	bytePairs  []uint32 // the ranks of pairs of bytes, by left<<8 | right
+}
 
-	scratch sync.Pool // of *scratch
+// newOf makes a tokenizer of its parts.
+func newOf(p parts) *Tokenizer {
+	t := &Tokenizer{parts: p}
+	t.scratch.New = func() any { return new(scratch) }
+	return t
 }
 
 // word is what one UNIMO id stands for.
@@ -105,8 +118,7 @@ func newTokenizer(pieces []piece, merges []merge, words []word, added []addedTok
 // newWords is what newTokenizer does for both kinds; appendText appends the text of a
 // piece.
 func newWords(pieces []piece, words []word, appendText func(dst []byte, token string) []byte) *Tokenizer {
-	t := &Tokenizer{lowerCase: true, words: words, pieces: pieces}
-	t.scratch.New = func() any { return new(scratch) }
+	t := newOf(parts{lowerCase: true, words: words, pieces: pieces})
 	for id, w := range words {
 		if w.symbol != special {
 			continue
@@ -211,20 +223,24 @@ func (t *Tokenizer) UNK() int32 { return t.unk }
 // MASK returns the id of [MASK], which hides a token and ends a generated text.
 func (t *Tokenizer) MASK() int32 { return t.mask }
 
-// LowerCase says whether Encode lower-cases.
+// LowerCase says whether [Tokenizer.Encode] lower-cases.
 func (t *Tokenizer) LowerCase() bool { return t.lowerCase }
 
-// SetLowerCase decides whether Encode lower-cases. It must not be called while another
-// goroutine uses t.
-func (t *Tokenizer) SetLowerCase(on bool) {
-	if t.lowerCase != on {
-		t.lowerCase = on
-		t.matchAdded()
+// WithLowerCase returns a tokenizer of the same vocabulary whose Encode lower-cases if on, and keeps
+// letter case otherwise. It shares the tables of t, and is t where nothing changes.
+func (t *Tokenizer) WithLowerCase(on bool) *Tokenizer {
+	if t.lowerCase == on {
+		return t
 	}
+	other := newOf(t.parts)
+	other.lowerCase = on
+	other.matchAdded()
+	other.whole.Store(t.whole.Load()) // which does not depend on it
+	return other
 }
 
-// Token returns the printable form of id, one character a byte ("Ġ" for a space), or
-// the name of a special token. An id outside the vocabulary gives the name of [UNK].
+// Token returns the printable form of id, one character a byte ("Ġ" for a space), or the name of a
+// special token such as [CLS]. An id outside the vocabulary gives the name of [UNK].
 func (t *Tokenizer) Token(id int32) string {
 	switch w := t.word(id); {
 	case w.symbol == special:
@@ -234,10 +250,10 @@ func (t *Tokenizer) Token(id int32) string {
 	}
 }
 
-// BPE returns the line of vocab.txt for id: the BPE id in decimal, or the name of a
-// special token; of WordPiece, the token itself. An id outside the vocabulary gives the
-// name of [UNK].
-func (t *Tokenizer) BPE(id int32) string {
+// VocabLine returns the line of vocab.txt for id, as files of data encoded for UNIMO's own programs
+// have it: the BPE id in decimal, or the name of a special token; of WordPiece, the token itself. An id
+// outside the vocabulary gives the name of [UNK].
+func (t *Tokenizer) VocabLine(id int32) string {
 	w := t.word(id)
 	if w.symbol == special || t.wordPieces != nil {
 		return t.Token(id)
@@ -245,10 +261,9 @@ func (t *Tokenizer) BPE(id int32) string {
 	return strconv.Itoa(int(t.pieces[w.symbol].bpe))
 }
 
-// FromBPE returns the id for a line of vocab.txt, the inverse of [Tokenizer.BPE]: a BPE
-// id in decimal, or the name of a special token; of WordPiece, any token. ok is false for what
-// vocab.txt does not have.
-func (t *Tokenizer) FromBPE(line string) (id int32, ok bool) {
+// FromVocabLine returns the id for a line of vocab.txt, the inverse of [Tokenizer.VocabLine]. ok is
+// false for what vocab.txt does not have.
+func (t *Tokenizer) FromVocabLine(line string) (id int32, ok bool) {
 	if t.wordPieces != nil {
 		if id, ok = t.wordPieces.ids[line]; ok {
 			return id, true
@@ -268,25 +283,25 @@ func (t *Tokenizer) FromBPE(line string) (id int32, ok bool) {
 	return id, t.words[id].symbol == uint32(symbol) // not [UNK] for a piece left out
 }
 
-// StartsWord says whether the text of id starts with a space: whether it starts a
-// full word in the sense of the reference's trigram blocking.
+// StartsWord says whether the text of id starts with a space, as that of the first piece of a word
+// does unless the word begins the text.
 func (t *Tokenizer) StartsWord(id int32) bool {
 	raw := t.bytes(id)
 	return len(raw) > 0 && raw[0] == ' '
 }
 
-// Special says whether id is a special token, or outside the vocabulary.
+// Special says whether id is a special token such as [CLS], or outside the vocabulary.
 func (t *Tokenizer) Special(id int32) bool { return t.word(id).symbol == special }
 
-// Continues says whether the text of id goes on with the word of the token before it, if
-// there is one: it begins with a letter, a digit or a byte that is not ASCII.
+// Continues says whether the text of id goes on with the word of the token before it, such as "ing"
+// after " sing": it begins with a letter, a digit or a byte that is not ASCII.
 func (t *Tokenizer) Continues(id int32) bool {
 	raw := t.bytes(id)
 	return !t.Special(id) && len(raw) > 0 && inWord(raw[0])
 }
 
-// Punctuation says whether the text of id, which is no special token, has no letter, no
-// digit and no byte that is not ASCII.
+// Punctuation says whether the text of id is marks and white space alone, such as " (": no letter, no
+// digit and no byte that is not ASCII. It is false for special tokens.
 func (t *Tokenizer) Punctuation(id int32) bool {
 	return !t.Special(id) && !slices.ContainsFunc(t.bytes(id), inWord)
 }

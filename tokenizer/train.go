@@ -2,6 +2,7 @@ package tokenizer
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"iter"
@@ -15,45 +16,47 @@ import (
 // fillers are the words that only fill the table; UNIMO's vocabulary has them too.
 var fillers = []string{"madeupword0000", "madeupword0001", "madeupword0002"}
 
-// MinVocabSize is the smallest vocabulary that [Train] makes: 256 bytes, five special tokens
-// and three words that fill the table.
+// MinVocabSize is the smallest vocabulary that [Train] makes: 256 bytes, five special tokens and three
+// words that fill the table.
 const MinVocabSize = 256 + 5 + 3
 
 // TrainOptions are the settings of [Train]. The zero value is the usual one.
 type TrainOptions struct {
 	// KeepCase trains on the text as it is, and the tokenizer does not lower-case.
 	KeepCase bool
-	// MinFrequency is how often a pair must occur to be joined; 0 means 2.
+	// MinFrequency is how often a pair must occur to be joined; 0 is for the usual 2.
 	MinFrequency int
-	// Progress, if not nil, is called now and then with the number of merges
-	// found so far and the number wanted.
+	// Progress, if not nil, is called now and then, by the goroutine that called Train, with the
+	// number of merges found so far and the number wanted.
 	Progress func(done, total int)
 }
 
-// Train makes a byte-level vocabulary of at most vocabSize ids for texts: it joins the
-// most frequent pair of neighbouring symbols until the vocabulary is full or no pair
-// reaches the minimum frequency (Sennrich et al. 2016). Pairs do not cross words, which are
-// those of GPT-2's pattern. Of pairs equally frequent, the one with the lower symbols,
-// left before right, comes first; so the result depends on the texts and
-// the options only.
+// Train makes a byte-level vocabulary of at most vocabSize ids for texts, which are read once. It
+// joins the most frequent pair of neighbouring symbols until the vocabulary is full or no pair reaches
+// the minimum frequency (Sennrich et al. 2016). Pairs do not cross words. Of pairs equally frequent
+// the one with the lower symbols comes first, so the result depends on the texts and the options only.
 //
-// The ids have UNIMO's order: [CLS], [PAD], [SEP], [UNK]; the pieces by descending
-// frequency in the encoded texts, equals in the order in which they were made; the three
-// madeupwords; [MASK].
+// The ids have UNIMO's order: [CLS], [PAD], [SEP], [UNK]; the pieces by descending frequency in the
+// encoded texts; three words made up to fill the table; [MASK].
 //
-// Errors: a vocabSize out of bounds, texts without a character.
-func Train(texts iter.Seq[string], vocabSize int, options TrainOptions) (*Tokenizer, error) {
-	if vocabSize < MinVocabSize || vocabSize > maxSymbols {
-		return nil, fmt.Errorf("train vocabulary: size %d; want %d to %d", vocabSize, MinVocabSize, maxSymbols)
+// It takes some seconds for 100 MB of text. Errors: the end of ctx, a vocabSize less than
+// [MinVocabSize] or too large, a negative MinFrequency, texts without a character.
+func Train(ctx context.Context, texts iter.Seq[string], vocabSize int, options TrainOptions) (*Tokenizer, error) {
+	switch {
+	case vocabSize < MinVocabSize || vocabSize > maxSymbols:
+		return nil, fmt.Errorf("train vocabulary: size %d: give %d to %d", vocabSize, MinVocabSize, maxSymbols)
+	case options.MinFrequency < 0:
+		return nil, fmt.Errorf("train vocabulary: least frequency %d: give at least 1, or 0 for 2", options.MinFrequency)
 	}
-	if options.MinFrequency <= 0 {
-		options.MinFrequency = 2
-	}
+	options.MinFrequency = cmp.Or(options.MinFrequency, 2)
 	tr := newTrainer()
-	if err := tr.count(texts, !options.KeepCase); err != nil {
+	err := tr.count(ctx, texts, !options.KeepCase)
+	if err == nil {
+		err = tr.findMerges(ctx, vocabSize-MinVocabSize, options)
+	}
+	if err != nil {
 		return nil, fmt.Errorf("train vocabulary: %w", err)
 	}
-	tr.findMerges(vocabSize-MinVocabSize, options)
 	t := tr.tokenizer()
 	t.lowerCase = !options.KeepCase
 	return t, nil
@@ -113,10 +116,13 @@ func (tr *trainer) addPiece(token string) uint32 {
 }
 
 // count splits the texts into words and lays out the distinct ones in sorted order.
-func (tr *trainer) count(texts iter.Seq[string], lowerCase bool) error {
+func (tr *trainer) count(ctx context.Context, texts iter.Seq[string], lowerCase bool) error {
 	counts := map[string]*int64{}
 	var lower []byte
 	for text := range texts {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if lowerCase {
 			lower = pytext.AppendLower(lower[:0], text)
 			text = string(lower)
@@ -170,7 +176,7 @@ func (tr *trainer) count(texts iter.Seq[string], lowerCase bool) error {
 }
 
 // findMerges makes at most n merges.
-func (tr *trainer) findMerges(n int, options TrainOptions) {
+func (tr *trainer) findMerges(ctx context.Context, n int, options TrainOptions) error {
 	for at := range tr.nodes {
 		tr.addPair(uint32(at))
 	}
@@ -179,8 +185,13 @@ func (tr *trainer) findMerges(n int, options TrainOptions) {
 	}
 	const reportEvery = 64 // merges: a call costs nothing beside them
 	for len(tr.merges) < n {
-		if options.Progress != nil && len(tr.merges)%reportEvery == 0 {
-			options.Progress(len(tr.merges), n)
+		if len(tr.merges)%reportEvery == 0 {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
+			if options.Progress != nil {
+				options.Progress(len(tr.merges), n)
+			}
 		}
 		pair := tr.nextPair(int64(options.MinFrequency))
 		if pair == nil {
@@ -191,6 +202,7 @@ func (tr *trainer) findMerges(n int, options TrainOptions) {
 	if options.Progress != nil {
 		options.Progress(len(tr.merges), n)
 	}
+	return nil
 }
 
 // nextPair takes the most frequent pair off the queue, or returns nil if

@@ -1,6 +1,8 @@
 package tokenizer
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"os"
@@ -16,7 +18,7 @@ const pangram = "the quick brown fox jumps over the lazy dog, doesn't it? The QU
 
 func train(tb testing.TB, vocabSize int, options TrainOptions, texts ...string) *Tokenizer {
 	tb.Helper()
-	t, err := Train(slices.Values(texts), vocabSize, options)
+	t, err := Train(context.Background(), slices.Values(texts), vocabSize, options)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -104,7 +106,7 @@ func TestTrainEqualsDefinition(t *testing.T) {
 		}
 		merges := rapid.IntRange(0, 40).Draw(t, "merges")
 		least := rapid.IntRange(1, 3).Draw(t, "least")
-		tok, err := Train(slices.Values(texts), MinVocabSize+merges, TrainOptions{MinFrequency: least})
+		tok, err := Train(context.Background(), slices.Values(texts), MinVocabSize+merges, TrainOptions{MinFrequency: least})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -159,14 +161,32 @@ func TestTrainErrors(t *testing.T) {
 		text string
 		want string
 	}{
-		{MinVocabSize - 1, "text", "want 264 to"},
-		{maxSymbols + 1, "text", "want 264 to"},
+		{MinVocabSize - 1, "text", "give 264 to"},
+		{maxSymbols + 1, "text", "give 264 to"},
 		{300, "", "the texts are empty"},
 	} {
-		_, err := Train(slices.Values([]string{c.text}), c.size, TrainOptions{})
+		_, err := Train(context.Background(), slices.Values([]string{c.text}), c.size, TrainOptions{})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("Train(%q, %d): error %v, want one with %q", c.text, c.size, err, c.want)
 		}
+	}
+}
+
+func TestTrainIsInterrupted(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	var texts []string
+	for i := range 500 {
+		texts = append(texts, fmt.Sprint(i, " ", i))
+	}
+	options := TrainOptions{Progress: func(int, int) { cancel() }}
+	if _, err := Train(ctx, slices.Values(texts), 1000, options); !errors.Is(err, context.Canceled) {
+		t.Errorf("while merging: %v", err)
+	}
+	if _, err := Train(ctx, slices.Values([]string{pangram}), 300, TrainOptions{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("while reading: %v", err)
+	}
+	if _, err := Train(t.Context(), slices.Values([]string{pangram}), 300, TrainOptions{MinFrequency: -1}); err == nil {
+		t.Error("a negative frequency is taken")
 	}
 }
 
@@ -227,8 +247,8 @@ func sameVocabulary(t *testing.T, a, b *Tokenizer) {
 		t.Fatalf("sizes %d and %d", a.VocabSize(), b.VocabSize())
 	}
 	for id := range int32(a.VocabSize()) {
-		if a.Token(id) != b.Token(id) || a.BPE(id) != b.BPE(id) {
-			t.Fatalf("id %d: %q (%s) and %q (%s)", id, a.Token(id), a.BPE(id), b.Token(id), b.BPE(id))
+		if a.Token(id) != b.Token(id) || a.VocabLine(id) != b.VocabLine(id) {
+			t.Fatalf("id %d: %q (%s) and %q (%s)", id, a.Token(id), a.VocabLine(id), b.Token(id), b.VocabLine(id))
 		}
 	}
 	if !slices.Equal(rawMerges(a), rawMerges(b)) {
@@ -247,7 +267,7 @@ func BenchmarkTrain(b *testing.B) {
 		b.Run(fmt.Sprintf("%dMB8k", megabytes), func(b *testing.B) {
 			b.SetBytes(int64(len(text)))
 			for b.Loop() {
-				if _, err := Train(strings.Lines(text), 8192, TrainOptions{}); err != nil {
+				if _, err := Train(context.Background(), strings.Lines(text), 8192, TrainOptions{}); err != nil {
 					b.Fatal(err)
 				}
 			}

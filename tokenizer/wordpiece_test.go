@@ -67,7 +67,7 @@ func TestWordPieceTokens(t *testing.T) {
 	}
 	for id := range int32(tok.VocabSize()) {
 		token := tok.Token(id)
-		if got, ok := tok.FromBPE(tok.BPE(id)); !ok || got != id || tok.BPE(id) != token {
+		if got, ok := tok.FromVocabLine(tok.VocabLine(id)); !ok || got != id || tok.VocabLine(id) != token {
 			t.Errorf("%q gives %d, %v, want %d", token, got, ok, id)
 		}
 		want := !tok.Special(id) && !tok.Continues(id) && !strings.Contains(".,!?", token)
@@ -76,7 +76,7 @@ func TestWordPieceTokens(t *testing.T) {
 		}
 	}
 	for _, line := range []string{"", "##", "nowhere", "100", "[cls]"} {
-		if id, ok := tok.FromBPE(line); ok {
+		if id, ok := tok.FromVocabLine(line); ok {
 			t.Errorf("%q gives %d", line, id)
 		}
 	}
@@ -91,7 +91,7 @@ func TestWordPieceSaves(t *testing.T) {
 	accents := bert(t, "cased")
 	accents.wordPieces.stripAccents, accents.wordPieces.keepCJK = &yes, true
 	for name, tok := range map[string]*Tokenizer{"cased": bert(t, "cased"), "uncased": bert(t, "uncased"), "accents": accents, "tokenizer.json": bert(t, "fast")} {
-		for form, save := range map[string]func(string) error{"Save": tok.Save, "SaveHuggingFace": tok.SaveHuggingFace} {
+		for form, save := range map[string]func(string) error{"Save": tok.Save, "saveHuggingFace": tok.saveHuggingFace} {
 			dir := t.TempDir()
 			if err := save(dir); err != nil {
 				t.Fatalf("%s, %s: %v", name, form, err)
@@ -120,7 +120,7 @@ func sameWordPiece(t *testing.T, a, b *Tokenizer) {
 func TestWordPieceSaveRefusesAmbiguity(t *testing.T) {
 	for _, name := range []string{fileEncoder, "old." + fileVocab, fileMerges} {
 		dir := folder(t, map[string]string{name: ""})
-		if err := bert(t, "cased").Save(dir); err == nil || !strings.Contains(err.Error(), name+" is there already") {
+		if err := bert(t, "cased").Save(dir); err == nil || !strings.Contains(err.Error(), name+": is there already") {
 			t.Errorf("beside %s: %v", name, err)
 		}
 	}
@@ -295,7 +295,7 @@ func TestLoadWordPieceErrors(t *testing.T) {
 		{fileTokenizer, edit(roberta, `"normalizer":null`, `"normalizer":{"type":"NFC"}`), `the normalizer is "NFC"`},
 		{fileTokenizer, edit(roberta, `"type":"BPE"`, `"type":"BPE","ignore_merges":true`), "ignore_merges are not supported"},
 		{fileTokenizer, edit(roberta, `"merges":[`, `"merges":["a b c",`), `want a merge of two tokens, have "a b c"`},
-		{fileTokenizer, edit(roberta, `"merges":[`, `"merges":["z q",`), `tokenizer.json: merge:1: the token "zq" is not in`},
+		{fileTokenizer, edit(roberta, `"merges":[`, `"merges":["z q",`), `tokenizer.json: merge 1: the token "zq" is not in the vocabulary; take the complete file`},
 	} {
 		_, err := Load(folder(t, map[string]string{c.name: c.content}))
 		if err == nil || !strings.Contains(err.Error(), c.want) {

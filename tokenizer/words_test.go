@@ -1,6 +1,7 @@
 package tokenizer
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,20 +14,20 @@ func TestPartsOfWords(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	testPartsOfWords(t, tok, map[string]parts{
+	testPartsOfWords(t, tok, map[string]marks{
 		"a": {continues: true}, "7": {continues: true}, "Ġ": {punctuation: true}, "Ċ": {punctuation: true}, "'": {punctuation: true},
 		"Ã": {continues: true}, "Ġthe": {}, nameCLS: {special: true}, nameMASK: {special: true}, "madeupword0000": {special: true},
 	})
-	testPartsOfWords(t, bert(t, "uncased"), map[string]parts{
+	testPartsOfWords(t, bert(t, "uncased"), map[string]marks{
 		"a": {}, "##a": {continues: true}, ",": {punctuation: true}, "#": {punctuation: true}, "日": {}, "\u2026": {},
 		nameCLS: {special: true}, nameMASK: {special: true}, "[unused0]": {special: true},
 	})
 }
 
-// parts is what is asked of a token.
-type parts struct{ continues, special, punctuation bool }
+// marks is what is asked of a token.
+type marks struct{ continues, special, punctuation bool }
 
-func testPartsOfWords(t *testing.T, tok *Tokenizer, tokens map[string]parts) {
+func testPartsOfWords(t *testing.T, tok *Tokenizer, tokens map[string]marks) {
 	t.Helper()
 	for token, want := range tokens {
 		found := false
@@ -35,7 +36,7 @@ func testPartsOfWords(t *testing.T, tok *Tokenizer, tokens map[string]parts) {
 				continue
 			}
 			found = true
-			if got := (parts{tok.Continues(id), tok.Special(id), tok.Punctuation(id)}); got != want {
+			if got := (marks{tok.Continues(id), tok.Special(id), tok.Punctuation(id)}); got != want {
 				t.Errorf("%q: %+v, want %+v", token, got, want)
 			}
 		}
@@ -51,20 +52,20 @@ func testPartsOfWords(t *testing.T, tok *Tokenizer, tokens map[string]parts) {
 }
 
 // RoBERTa's folders say nothing about letter case and keep it; what a folder does say counts.
-func TestLikeTransformers(t *testing.T) {
-	trained, err := Train(slices.Values([]string{"A dog runs.", "a cat sits"}), MinVocabSize, TrainOptions{})
+func TestLoadHuggingFace(t *testing.T) {
+	trained, err := Train(context.Background(), slices.Values([]string{"A dog runs.", "a cat sits"}), MinVocabSize, TrainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := trained.SaveHuggingFace(dir); err != nil {
+	if err := trained.saveHuggingFace(dir); err != nil {
 		t.Fatal(err)
 	}
 	for config, lower := range map[string]bool{"{}": false, `{"do_lower_case": null}`: false, `{"do_lower_case": true}`: true} {
 		if err := os.WriteFile(filepath.Join(dir, fileConfig), []byte(config), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		loaded, err := Load(dir, LikeTransformers())
+		loaded, err := LoadHuggingFace(dir)
 		if err != nil || loaded.LowerCase() != lower {
 			t.Errorf("%s: lower case %v, %v", config, loaded.LowerCase(), err)
 		}

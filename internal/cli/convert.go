@@ -94,7 +94,7 @@ func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.C
 	if c.vocab != "" {
 		tok, err = from.Vocabulary(c.vocab)
 	} else if info, absent := os.Stat(source); absent == nil && info.IsDir() {
-		if tok, reason = from.Vocabulary(source); errors.Is(reason, tokenizer.ErrNone) && !from.Imported {
+		if tok, reason = from.Vocabulary(source); errors.Is(reason, tokenizer.ErrNoVocabulary) && !from.Imported {
 			reason = nil
 		}
 	}

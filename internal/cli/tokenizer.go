@@ -97,7 +97,7 @@ func (a *app) trainTokenizer(ctx context.Context, files []string, out string, si
 	bar := a.newProgress()
 	bar.Stage("training the vocabulary")
 	options.Progress = bar.Tick
-	t, err := tokenizer.Train(texts, size, options)
+	t, err := tokenizer.Train(ctx, texts, size, options)
 	bar.finish()
 	if err := errors.Join(readErr, ctx.Err()); err != nil {
 		return err
@@ -177,7 +177,7 @@ one object a line. In printed tokens 'Ġ' is a space.`,
 				return err
 			}
 			if c.Flags().Changed("lower-case") {
-				t.SetLowerCase(lowerCase)
+				t = t.WithLowerCase(lowerCase)
 			}
 			var ids []int32
 			return a.mapTexts(c.Context(), a.stdout, args, func(out *bufio.Writer, text string) error {

@@ -192,7 +192,7 @@ func benchWorlds(b *testing.B) (warm, cold world) {
 			}
 		}
 	}
-	tok, err := tokenizer.Train(benchTexts(b, warm.collections), 8000, tokenizer.TrainOptions{})
+	tok, err := tokenizer.Train(b.Context(), benchTexts(b, warm.collections), 8000, tokenizer.TrainOptions{})
 	if err != nil {
 		b.Fatal(err)
 	}

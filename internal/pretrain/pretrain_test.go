@@ -49,7 +49,7 @@ func newWorld(t *testing.T) world {
 	}
 	texts := filepath.Join(dir, "texts.txt")
 	write(t, texts, strings.Join(lines, "\n")+"\n")
-	tok, err := tokenizer.Train(slices.Values(lines), 400, tokenizer.TrainOptions{})
+	tok, err := tokenizer.Train(t.Context(), slices.Values(lines), 400, tokenizer.TrainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -80,7 +80,7 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	}
 	r := &run{Options: o, started: time.Now()}
 	defer r.close()
-	if err := r.load(); err != nil {
+	if err := r.load(ctx); err != nil {
 		return nil, err
 	}
 	if done, err := r.openDir(); done != nil || err != nil {
@@ -135,7 +135,7 @@ type run struct {
 
 // load reads and checks everything that the run depends on, before the folder is
 // touched: what is wrong is said at once and leaves nothing behind.
-func (r *run) load() error {
+func (r *run) load(ctx context.Context) error {
 	var err error
 	if r.settings, err = Defaults(r.Preset, r.Size); err != nil {
 		return &SettingError{err}
@@ -164,11 +164,11 @@ func (r *run) load() error {
 		return err
 	}
 	if r.tok == nil {
-		if err := r.trainVocabulary(); err != nil {
+		if err := r.trainVocabulary(ctx); err != nil {
 			return err
 		}
 	}
-	r.tok.SetLowerCase(common.DoLowerCase)
+	r.tok = r.tok.WithLowerCase(common.DoLowerCase)
 	if err := r.fitVocabulary(&base); err != nil {
 		return err
 	}
@@ -281,11 +281,11 @@ func (r *run) openVocabulary() error {
 	return err
 }
 
-func (r *run) trainVocabulary() error {
+func (r *run) trainVocabulary(ctx context.Context) error {
 	r.Observer.Stage("training a vocabulary")
 	var err error
 	s := r.settings.common()
-	r.tok, err = tokenizer.Train(r.job.texts(), s.VocabSize, tokenizer.TrainOptions{
+	r.tok, err = tokenizer.Train(ctx, r.job.texts(), s.VocabSize, tokenizer.TrainOptions{
 		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
 	})
 	if err != nil {
@@ -516,7 +516,7 @@ func digestFile(path string) (string, error) {
 func digestVocabulary(tok *tokenizer.Tokenizer) string {
 	h := sha256.New()
 	for id := range tok.VocabSize() {
-		fmt.Fprintf(h, "%s %q\n", tok.BPE(int32(id)), tok.Token(int32(id)))
+		fmt.Fprintf(h, "%s %q\n", tok.VocabLine(int32(id)), tok.Token(int32(id)))
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

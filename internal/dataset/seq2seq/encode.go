@@ -14,8 +14,8 @@ import (
 type Tokenizer interface {
 	// EncodeUpTo appends the first ids of text to dst, most of them at most, and says whether there are more.
 	EncodeUpTo(dst []int32, text string, most int) (ids []int32, more bool)
-	// FromBPE returns the id for a BPE id in decimal or a special token's name.
-	FromBPE(line string) (id int32, ok bool)
+	// FromVocabLine returns the id for a BPE id in decimal or a special token's name.
+	FromVocabLine(line string) (id int32, ok bool)
 	CLS() int32
 	SEP() int32
 	MASK() int32
@@ -288,7 +288,7 @@ func (w *encoding) tokens(dst []int32, x Example, text string, limit int) (ids [
 		return ids, more, nil
 	}
 	for piece := range strings.SplitSeq(text, " ") {
-		id, ok := w.Tokenizer.FromBPE(piece)
+		id, ok := w.Tokenizer.FromVocabLine(piece)
 		if !ok {
 			remedy := "use the vocabulary that the file was made with"
 			if piece == "" {

@@ -35,7 +35,7 @@ func (letters) EncodeUpTo(dst []int32, text string, most int) (ids []int32, more
 	return dst, false
 }
 
-func (letters) FromBPE(line string) (int32, bool) {
+func (letters) FromVocabLine(line string) (int32, bool) {
 	if line == "[SEP]" {
 		return sep, true
 	}
@@ -43,10 +43,10 @@ func (letters) FromBPE(line string) (int32, bool) {
 	return int32(n), err == nil && n >= 100 && n < 356
 }
 
-func (letters) BPE(id int32) string { return strconv.Itoa(int(id)) }
-func (letters) CLS() int32          { return cls }
-func (letters) SEP() int32          { return sep }
-func (letters) MASK() int32         { return mask }
+func (letters) VocabLine(id int32) string { return strconv.Itoa(int(id)) }
+func (letters) CLS() int32                { return cls }
+func (letters) SEP() int32                { return sep }
+func (letters) MASK() int32               { return mask }
 
 // spell writes tokens as text: ^ for [CLS], | for [SEP], $ for [MASK].
 func spell(tokens []int32) string {

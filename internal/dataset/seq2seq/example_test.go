@@ -22,10 +22,10 @@ func (letters) EncodeUpTo(dst []int32, text string, most int) (ids []int32, more
 	}
 	return dst, false
 }
-func (letters) FromBPE(string) (int32, bool) { return 0, false }
-func (letters) CLS() int32                   { return 0 }
-func (letters) SEP() int32                   { return 2 }
-func (letters) MASK() int32                  { return 9 }
+func (letters) FromVocabLine(string) (int32, bool) { return 0, false }
+func (letters) CLS() int32                         { return 0 }
+func (letters) SEP() int32                         { return 2 }
+func (letters) MASK() int32                        { return 9 }
 
 func Example() {
 	dir, err := os.MkdirTemp("", "seq2seq")

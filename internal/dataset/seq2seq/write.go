@@ -40,8 +40,8 @@ func WriteJSONLines(w io.Writer, examples []Example, dialogue bool) error {
 // Coder is what writing ids needs of a vocabulary.
 type Coder interface {
 	Encode(dst []int32, text string) []int32
-	// BPE returns the BPE id of id in decimal, or a special token's name.
-	BPE(id int32) string
+	// VocabLine returns the BPE id of id in decimal, or a special token's name.
+	VocabLine(id int32) string
 }
 
 // WriteTSV writes examples in the reference's form: columns src (of several: src1, src2,
@@ -150,7 +150,7 @@ func (t *tsvWriter) text(x *Example, s string) (string, error) {
 	}
 	pieces := make([]string, len(t.ids))
 	for i, id := range t.ids {
-		pieces[i] = t.coder.BPE(id)
+		pieces[i] = t.coder.VocabLine(id)
 	}
 	return strings.Join(pieces, " "), nil
 }

@@ -90,8 +90,11 @@ func saveBeside(dir string, c Content) error {
 func Repair(dir string, c Content) error {
 	if m, err := Open(dir); err == nil {
 		m.Close()
-	} else if err := os.Remove(filepath.Join(dir, tokenizer.LastSaved)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("repair model folder: %w", err) // it would vouch for the vocabulary
+	} else if c.Tokenizer != nil {
+		one := c.Tokenizer.SavedFiles()[0] // without which SaveCompanions writes the vocabulary again
+		if err := os.Remove(filepath.Join(dir, one)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("repair model folder: %w", err)
+		}
 	}
 	if err := saveBeside(dir, c); err != nil || c.Card == "" {
 		return err
@@ -120,8 +123,8 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 	return replace(filepath.Join(dir, Config), raw)
 }
 
-// hasVocabulary says whether an earlier Save wrote all files of tok, of which the last one vouches for
-// their content; the vocabulary does not change within a run.
+// hasVocabulary says whether an earlier Save wrote all files of tok: the vocabulary does not
+// change within a run.
 func hasVocabulary(dir string, tok *tokenizer.Tokenizer) bool {
 	for _, name := range tok.SavedFiles() {
 		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
@@ -188,11 +191,10 @@ type Checkpoint struct {
 
 // Vocabulary loads the vocabulary in the folder dir, which may be a run's, for the checkpoint.
 func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
-	var options []tokenizer.Option
 	if c.Imported {
-		options = append(options, tokenizer.LikeTransformers())
+		return tokenizer.LoadHuggingFace(Resolve(dir))
 	}
-	return tokenizer.Load(Resolve(dir), options...)
+	return tokenizer.Load(Resolve(dir))
 }
 
 // OpenCheckpoint opens weights, a file or a folder in any format that [checkpoint.Open] knows, with the

@@ -119,7 +119,7 @@ func TestImportedConfigIsOurs(t *testing.T) {
 
 // A model of one's own whose tables have more rows than the vocabulary is opened without them.
 func TestOpenCutsSpareRows(t *testing.T) {
-	tok, err := tokenizer.Train(slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
+	tok, err := tokenizer.Train(t.Context(), slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -153,7 +153,7 @@ func TestOpenCutsSpareRows(t *testing.T) {
 
 // A saved folder has what transformers need, and saving what was read from it changes nothing.
 func TestSaveForTransformers(t *testing.T) {
-	tok, err := tokenizer.Train(slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
+	tok, err := tokenizer.Train(t.Context(), slices.Values([]string{"a dog"}), tokenizer.MinVocabSize, tokenizer.TrainOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
