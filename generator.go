@@ -7,6 +7,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
 // Generator is an open model that writes texts: summaries, questions, answers. It is
@@ -14,13 +15,13 @@ import (
 // A call that waits heeds its context.
 type Generator struct {
 	handle *handle
-	g      *run.Generator
+	g      *write.Generator
 }
 
 // OpenGenerator opens the model in the folder dir, or the best model of a run's folder.
 // See [Open] about its files and errors. A model that only classifies is [ErrWrongTask].
 func OpenGenerator(dir string) (*Generator, error) {
-	g, err := run.OpenGenerator(dir)
+	g, err := write.Open(dir, run.Env{})
 	if err != nil {
 		return nil, err
 	}
@@ -94,7 +95,7 @@ func (m *Generator) examples(requests ...Request) ([]seq2seq.Example, error) {
 	return examples, nil
 }
 
-func text(g run.Generated) Text { return Text{g.Text, g.Score, g.Finished} }
+func text(g write.Generated) Text { return Text{g.Text, g.Score, g.Finished} }
 
 // Generate writes a text for each request, in their order. Requests that are longer
 // than what the model reads are cut. Errors are ctx's, [ErrClosed], an impossible [Decoding], a
@@ -104,7 +105,7 @@ func (m *Generator) Generate(ctx context.Context, d Decoding, requests ...Reques
 	if err != nil {
 		return nil, err
 	}
-	var written []run.Generated
+	var written []write.Generated
 	err = m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
 		written, _, err = m.g.Write(ctx, examples, d.options(m.g.Decoding), func(int, int) { c.giveWay() })
 		return err
@@ -127,7 +128,7 @@ func (m *Generator) Stream(ctx context.Context, d Decoding, r Request, emit func
 	if err != nil {
 		return Text{}, err
 	}
-	var g run.Generated
+	var g write.Generated
 	err = m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
 		tell := func(piece string) {
 			if emit != nil {

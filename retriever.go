@@ -4,11 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"log/slog"
 
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
 // Retriever is an open model that compares pictures with texts. It is safe for concurrent
@@ -16,13 +15,13 @@ import (
 // A call that waits heeds its context.
 type Retriever struct {
 	handle *handle
-	r      *run.Retriever
+	r      *retrieve.Retriever
 }
 
 // OpenRetriever opens the model in the folder dir, or the best model of a run's folder. See
 // [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
 func OpenRetriever(dir string) (*Retriever, error) {
-	r, err := run.OpenRetriever(dir)
+	r, err := retrieve.Open(dir, run.Env{})
 	if err != nil {
 		return nil, err
 	}
@@ -60,8 +59,8 @@ func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) erro
 		return fmt.Errorf("index the folder %q in %q: name both folders", pictures, index)
 	}
 	return m.handle.use(ctx, func(ctx context.Context, c *call) error {
-		_, err := m.r.Index(ctx, pictures, index, run.IndexOptions{
-			Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Tick: func(string, int, int) { c.giveWay() },
+		_, err := m.r.Index(ctx, pictures, index, retrieve.IndexOptions{
+			Tick: func(string, int, int) { c.giveWay() },
 		})
 		return err
 	})
@@ -70,15 +69,15 @@ func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) erro
 // Index is an open index of pictures. It is safe for concurrent use.
 type Index struct {
 	handle *handle
-	r      *run.Retriever
-	s      *run.Search
+	r      *retrieve.Retriever
+	s      *retrieve.Search
 	model  *Retriever // that is closed with the index, if it was opened with it
 }
 
 // OpenIndex opens an index and the model that made it, if that is where it was then. Closing the
 // index closes both.
 func OpenIndex(dir string) (*Index, error) {
-	model, err := run.IndexModel(dir)
+	model, err := retrieve.IndexModel(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -16,15 +16,15 @@ import (
 	"encoding/json"
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
-	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
 // Model is an open model. It is safe for concurrent use; calls take turns, as
 // each uses all cores, and a long one lets others in between its batches. A call that waits heeds its context.
 type Model struct {
 	handle    *handle
-	predictor *run.Predictor
+	predictor *classify.Predictor
 }
 
 // Open opens the model in the folder dir, or the best model of a run's folder. The
@@ -32,7 +32,7 @@ type Model struct {
 // share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
 // model for another kind of task is [ErrWrongTask].
 func Open(dir string) (*Model, error) {
-	p, err := run.OpenPredictor(dir)
+	p, err := classify.Open(dir, run.Env{})
 	if err != nil {
 		return nil, err
 	}
@@ -75,15 +75,7 @@ func (m *Model) Labels() []string {
 	if m.predictor == nil {
 		return nil
 	}
-	cfg := m.predictor.Config
-	if cfg.ProblemType == model.Regression {
-		return nil
-	}
-	labels := make([]string, cfg.NumLabels)
-	for i := range labels {
-		labels[i] = cfg.Label(i)
-	}
-	return labels
+	return m.predictor.Labels()
 }
 
 // Predict answers about inputs, in their order. Any text is valid input, also
@@ -93,7 +85,7 @@ func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, err
 	for i, in := range inputs {
 		examples[i] = labelled.Example{TextA: in.Text, TextB: in.Pair}
 	}
-	var answers []run.Prediction
+	var answers []classify.Prediction
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
 		answers, err = m.predictor.Predict(ctx, examples, func(int, int) { c.giveWay() })
 		return err

@@ -2,7 +2,6 @@ package unimo_test
 
 import (
 	"io"
-	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -14,18 +13,9 @@ import (
 
 	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/tasks/write"
 )
-
-// silent is an observer that shows nothing.
-type silent struct{}
-
-func (silent) Step(train.StepEvent)                  {}
-func (silent) Evaluating(int, int)                   {}
-func (silent) Evaluated(int, train.Evaluation, bool) {}
-func (silent) Saved(int)                             {}
-func (silent) Stage(string)                          {}
-func (silent) Tick(int, int)                         {}
 
 // tinyRun trains a classifier for a second and returns its run's folder.
 func tinyRun(t *testing.T) string {
@@ -33,9 +23,9 @@ func tinyRun(t *testing.T) string {
 	dir := t.TempDir()
 	trainSet, dev := synth.Opinions(1, 200, 40)
 	for name, opinions := range map[string][]synth.Opinion{"train.tsv": trainSet, "dev.tsv": dev} {
-		write(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteTSV(w, opinions) })
+		writeFile(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteTSV(w, opinions) })
 	}
-	return finetuned(t, run.Opinions, dir)
+	return finetuned(t, classify.Opinions, dir)
 }
 
 // tinyConversation trains a model that answers questions about stories for a second.
@@ -44,12 +34,12 @@ func tinyConversation(t *testing.T) string {
 	dir := t.TempDir()
 	trainSet, dev := synth.Stories(1, 40, 5)
 	for name, stories := range map[string][]synth.Story{"train.json": trainSet, "dev.json": dev} {
-		write(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteStories(w, stories) })
+		writeFile(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteStories(w, stories) })
 	}
-	return finetuned(t, run.Stories, dir)
+	return finetuned(t, write.Stories, dir)
 }
 
-func write(t *testing.T, path string, content func(io.Writer) error) {
+func writeFile(t *testing.T, path string, content func(io.Writer) error) {
 	t.Helper()
 	f, err := os.Create(path)
 	if err != nil {
@@ -63,11 +53,11 @@ func write(t *testing.T, path string, content func(io.Writer) error) {
 	}
 }
 
-func finetuned(t *testing.T, p *run.Preset, dir string, more ...string) string {
+func finetuned(t *testing.T, p *run.Task, dir string, more ...string) string {
 	t.Helper()
 	out := filepath.Join(dir, "run")
 	_, err := run.Finetune(t.Context(), run.Options{
-		Preset: p, Size: "mini", Data: dir, Out: out, Observer: silent{}, Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
+		Env: run.Env{Out: out}, Task: p, Size: "mini", Data: dir,
 		Set: append([]string{"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "epochs=1"}, more...),
 	})
 	if err != nil {

@@ -11,7 +11,6 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
-	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -92,11 +91,7 @@ func readCorpus(dir string) (*corpus, error) {
 }
 
 func (c *corpus) sst2(path string) ([]labelled.Record, []string, error) {
-	preset, err := run.Find("sst-2")
-	if err != nil {
-		return nil, nil, err
-	}
-	examples, _, err := labelled.Read(path, preset.Schema, labelled.ReadOptions{})
+	examples, _, err := labelled.Read(path, labelled.Schema{Labels: []string{"negative", "positive"}}, labelled.ReadOptions{})
 	if err != nil {
 		return nil, nil, err
 	}

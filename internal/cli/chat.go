@@ -13,7 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
 func (a *app) chatCommand() *cmdline.Command {
@@ -35,7 +35,7 @@ With --json each turn is one object.`,
 			if err != nil {
 				return err
 			}
-			g, o, err := decode.opened(modelDir)
+			g, o, err := decode.opened(a, modelDir)
 			if err != nil {
 				return err
 			}
@@ -80,7 +80,7 @@ func readStory(path string) (string, error) {
 // conversation is a dialogue about a story.
 type conversation struct {
 	*app
-	g       *run.Generator
+	g       *write.Generator
 	options decode.Options
 	story   string
 	turns   []string // questions and answers so far

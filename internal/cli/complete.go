@@ -55,29 +55,29 @@ func completeFolder(*cmdline.Command, []string, string) ([]string, cmdline.Direc
 var folderFlags = []string{"out", "model", "vocab", "index", "scores", "predictions", "images", "wordnet"}
 
 // addCompletion teaches the commands' flags to complete their values.
-func addCompletion(c *cmdline.Command) {
+func (a *app) addCompletion(c *cmdline.Command) {
 	for _, sub := range c.Commands() {
-		addCompletion(sub)
+		a.addCompletion(sub)
 	}
 	c.LocalFlags().VisitAll(func(f *cmdline.Flag) {
-		if complete := completeFlag(c, f.Name); complete != nil {
+		if complete := a.completeFlag(c, f.Name); complete != nil {
 			c.RegisterFlagCompletionFunc(f.Name, complete)
 		}
 	})
 }
 
 // completeFlag returns what completes the values of a flag; nil is files.
-func completeFlag(c *cmdline.Command, name string) cmdline.Completion {
+func (a *app) completeFlag(c *cmdline.Command, name string) cmdline.Completion {
 	fixed := func(list ...string) cmdline.Completion {
 		return func(*cmdline.Command, []string, string) ([]string, cmdline.Directive) { return list, cmdline.NoFiles }
 	}
 	switch {
 	case name == "preset" || name == "size":
 		return fixed(run.Sizes()...)
-	case name == "set" || name == "grid" && presetOf(c) != nil:
-		return completeSettings
+	case name == "set" || name == "grid" && a.trains(c) != nil:
+		return a.completeSettings
 	case name == "split":
-		return completeSplit
+		return a.completeSplit
 	case name == "extractor":
 		return fixed(regions.Patches, regions.Statistics)
 	case name == "architecture":
@@ -101,8 +101,8 @@ func formatNames() []string {
 }
 
 // completeSettings completes the key of an assignment.
-func completeSettings(c *cmdline.Command, _ []string, word string) ([]string, cmdline.Directive) {
-	p := presetOf(c)
+func (a *app) completeSettings(c *cmdline.Command, _ []string, word string) ([]string, cmdline.Directive) {
+	p := a.trains(c)
 	if p == nil || strings.Contains(word, "=") {
 		return nil, cmdline.Files
 	}
@@ -113,13 +113,11 @@ func completeSettings(c *cmdline.Command, _ []string, word string) ([]string, cm
 	return list, cmdline.NoFiles | cmdline.NoSpace
 }
 
-// completeSplit completes a split: of the task that is the first argument.
-func completeSplit(c *cmdline.Command, args []string, _ string) ([]string, cmdline.Directive) {
+// completeSplit completes a split of the command's task.
+func (a *app) completeSplit(c *cmdline.Command, _ []string, _ string) ([]string, cmdline.Directive) {
 	list := []string{"train", "dev", "test"}
-	if len(args) > 0 {
-		if p, err := run.Find(args[0]); err == nil {
-			list = p.Splits()
-		}
+	if t := a.taskOf(c); t != nil {
+		list = t.Splits.Names()
 	}
 	return list, cmdline.NoFiles
 }

@@ -25,7 +25,10 @@ func pairsFolder(t *testing.T) string {
 func TestData(t *testing.T) {
 	src, out := pairsFolder(t), filepath.Join(t.TempDir(), "qg")
 	prepared := must(t, "data", "prepare", "squad-qg", src, out, "--split", "0.2", "--seed", "3", "--json")
-	var p preparation
+	var p struct {
+		Out    string
+		Splits []struct{ Examples int }
+	}
 	if err := json.Unmarshal([]byte(prepared.stdout), &p); err != nil || len(p.Splits) != 2 || p.Splits[0].Examples+p.Splits[1].Examples != 300 || p.Out != out {
 		t.Fatalf("%+v, %v", p, err)
 	}

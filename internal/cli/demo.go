@@ -15,6 +15,9 @@ import (
 	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
+	"github.com/unimo-go/unimo/internal/tasks/write"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -97,9 +100,9 @@ func (a *app) demo(ctx context.Context, out string, open bool, seed int, parts [
 }
 
 // watch shows the progress of work on a task until done is called.
-func (a *app) watch(p *run.Preset) (watch run.Observer, done func()) {
+func (a *app) watch(t *run.Task) (watch run.Observer, done func()) {
 	progress := a.newProgress()
-	progress.trains(p)
+	progress.trains(t)
 	return progress, func() {
 		progress.finish()
 		a.saving.Store(false)
@@ -119,14 +122,14 @@ func (a *app) showPart(ctx context.Context, p demo.Part, d demo.Outcome) error {
 			fmt.Fprintf(a.stdout, "  %.4f  %s\n", b.Score, b.Name)
 		}
 	}
-	if try := demoTries[p.Task]; try != nil && d.Model != "" {
+	if p.Try != demo.NoTry && d.Model != "" {
 		fmt.Fprintln(a.stdout)
-		if err := try(a, ctx, p, d.Model); err != nil {
+		if err := a.try(ctx, p, d.Model); err != nil {
 			return err
 		}
 	}
 	if d.Model != "" {
-		fmt.Fprintf(a.stdout, "\nTry the model yourself:\n%s\n", p.Task.Use(shellQuote(d.Model)))
+		fmt.Fprintf(a.stdout, "\nTry the model yourself:\n%s\n", p.Task.Kind.Use(shellQuote(d.Model)))
 	}
 	fmt.Fprintf(a.stdout, "\nThe same with real data, %s\n", p.Next)
 	if p.Name == demoParts[0].Name {
@@ -137,14 +140,20 @@ func (a *app) showPart(ctx context.Context, p demo.Part, d demo.Outcome) error {
 	return err
 }
 
-// demoTries let people try the model of a task.
-var demoTries = map[*run.Preset]func(a *app, ctx context.Context, p demo.Part, model string) error{
-	run.Opinions: (*app).tryOpinions, run.Stories: (*app).tryStories, run.Scenes: (*app).trySearch,
+// try lets people try the model of a part.
+func (a *app) try(ctx context.Context, p demo.Part, model string) error {
+	switch p.Try {
+	case demo.TryStory:
+		return a.tryStories(ctx, model)
+	case demo.TrySearch:
+		return a.trySearch(ctx, p, model)
+	}
+	return a.tryOpinions(ctx, model)
 }
 
 // tryOpinions classifies examples and what the user types.
-func (a *app) tryOpinions(ctx context.Context, _ demo.Part, model string) error {
-	p, err := run.OpenPredictor(model)
+func (a *app) tryOpinions(ctx context.Context, model string) error {
+	p, err := classify.Open(model, a.env())
 	if err != nil {
 		return err
 	}
@@ -159,8 +168,8 @@ func (a *app) tryOpinions(ctx context.Context, _ demo.Part, model string) error 
 
 // tryStories shows a conversation about a story that training never showed, and holds
 // one with the user.
-func (a *app) tryStories(ctx context.Context, _ demo.Part, model string) error {
-	g, err := run.OpenGenerator(model)
+func (a *app) tryStories(ctx context.Context, model string) error {
+	g, err := write.Open(model, a.env())
 	if err != nil {
 		return err
 	}
@@ -194,7 +203,7 @@ func (a *app) openPage(path string) {
 
 // trySearch searches the pictures that training never showed, for captions and for what the user types.
 func (a *app) trySearch(ctx context.Context, p demo.Part, model string) error {
-	r, err := run.OpenRetriever(model)
+	r, err := retrieve.Open(model, a.env())
 	if err != nil {
 		return err
 	}

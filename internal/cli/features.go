@@ -163,6 +163,9 @@ type extractJob struct {
 	result extraction
 }
 
+// warnedProblems is how many bad pictures are named while extracting.
+const warnedProblems = 10
+
 // images gives the images of the named pictures, without those that are left out.
 func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
 	return func(yield func(*regions.Image, error) bool) {

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -32,29 +33,34 @@ Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
   unimo finetune sst-2 --data DIR --preset base --init unimo_base_en.tar.gz --vocab DICT --out RUN
   unimo finetune cola --data DIR --out RUN --epochs 3 --learning-rate 5e-4
   unimo finetune sst-2 --data DIR --out RUN --resume`,
-		Args: needTask,
+		Args: a.needTask,
 		// Reached without a task that exists only; its flags are those of the task.
 		AnyFlags: true,
 		RunE:     noArgs,
 	}
-	for _, name := range run.Names() {
-		sub := a.finetuneTaskCommand(name)
-		for _, word := range a.args { // other spellings of the task
-			if p, err := run.Find(word); err == nil && p.Name == name && word != name {
+	a.addTasks(c, a.finetuned(), a.finetuneTaskCommand)
+	return c
+}
+
+// addTasks gives c a sub-command for each task, also by other spellings of its name.
+func (a *app) addTasks(c *cmdline.Command, list run.Tasks, command func(t *run.Task) *cmdline.Command) {
+	for _, t := range list {
+		sub := command(t)
+		for _, word := range a.args {
+			if found, err := list.Find(word); err == nil && found == t && word != t.Name {
 				sub.Aliases = append(sub.Aliases, word)
 			}
 		}
 		c.AddCommand(sub)
 	}
-	return c
 }
 
 // needTask refuses a command whose first argument is no known task.
-func needTask(c *cmdline.Command, args []string) error {
+func (a *app) needTask(c *cmdline.Command, args []string) error {
 	if len(args) == 0 {
-		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(run.Names(), ", "), seeHelp(c))
+		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(a.finetuned().Names(), ", "), seeHelp(c))
 	}
-	if _, err := run.Find(args[0]); err != nil {
+	if _, err := a.finetuned().Find(args[0]); err != nil {
 		return usagef("%w%s", err, seeHelp(c))
 	}
 	return nil
@@ -67,30 +73,22 @@ type finetuneFlags struct {
 	settings settingFlags
 }
 
-// taskExample shows how a task's command is used.
-func taskExample(p *run.Preset) string {
-	if p.Schema.Open {
-		return fmt.Sprintf(`  unimo finetune %[1]s --data DIR --out RUN
-  unimo finetune %[1]s --data reviews.csv --columns text=review,label=stars --dev-share 0.1 --out RUN
-  unimo finetune %[1]s --data train.jsonl --dev validation.jsonl --out RUN --preset base --init MODEL --vocab DICT`, p.Name)
+// taskHelp is what a task's kind says in the help of a command, or the usual.
+func taskHelp(t *run.Task, command, long, example string) (string, string) {
+	if h, ok := t.Kind.(run.Helper); ok {
+		ownLong, ownExample := h.Help(t, command)
+		long, example = long+ownLong, cmp.Or(ownExample, example)
 	}
-	return fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
-  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --epochs 3
-  unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, p.Name)
+	return long, example
 }
 
-func (a *app) finetuneTaskCommand(name string) *cmdline.Command {
-	preset, err := run.Find(name)
-	if err != nil {
-		panic(err) // the names are the presets' own
-	}
+func (a *app) finetuneTaskCommand(t *run.Task) *cmdline.Command {
 	var f finetuneFlags
-	f.options.Preset = preset
+	f.options.Task = t
 	c := &cmdline.Command{
-		Use:     name + " --data DIR --out RUN",
-		Short:   "Train for " + preset.Title,
-		Example: taskExample(preset),
-		Args:    noArgs,
+		Use:   t.Name + " --data DIR --out RUN",
+		Short: "Train for " + t.Title,
+		Args:  noArgs,
 		RunE: func(c *cmdline.Command, _ []string) (err error) {
 			o := f.options
 			if o.Resume && !c.Flags().Changed("preset") {
@@ -104,7 +102,7 @@ func (a *app) finetuneTaskCommand(name string) *cmdline.Command {
 	}
 	o := &f.options
 	flags := c.Flags()
-	flags.StringVarP(&o.Data, "data", "d", "", "`DIR` with "+strings.Join(preset.FileNames(), ", "))
+	flags.StringVarP(&o.Data, "data", "d", "", "`DIR` with "+strings.Join(t.Kind.DataFiles(t), ", "))
 	flags.StringVar(&o.Dev, "dev", "", "dev `FILE`, where --data is the training file or has none of these names")
 	presetFlag(c, &o.Size)
 	flags.StringVar(&o.Init, "init", "", "`MODEL` or checkpoint to start from (folder, .safetensors or .tar.gz)")
@@ -114,8 +112,10 @@ func (a *app) finetuneTaskCommand(name string) *cmdline.Command {
 	flags.StringVar(&o.ConfigFile, "config", "", "`FILE` of settings (YAML or JSON)")
 	flags.StringArrayVar(&o.Set, "set", nil, "a setting, `KEY=VALUE` (repeatable); see below")
 	flags.StringArrayVar(&f.grid, "grid", nil, "values to try, `KEY=V1,V2` (repeatable), or 'reference' for the reference's grid")
-	f.settings.register(c, preset)
-	c.Long = "Train a model and score the best one on dev."
+	f.settings.registerTraining(c, t)
+	c.Long, c.Example = taskHelp(t, "finetune", "Train a model and score the best one on dev.", fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
+  unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --epochs 3
+  unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, t.Name))
 	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
 	return c
@@ -124,11 +124,11 @@ func (a *app) finetuneTaskCommand(name string) *cmdline.Command {
 // train trains a model, or those of a grid, with progress shown, prints the scores, and says how to go on
 // where it was interrupted.
 func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
-	o.Log = a.log
+	o.Log, o.Threads = a.log, a.threads
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
 	began := time.Now()
-	watch, done := a.watch(o.Preset)
+	watch, done := a.watch(o.Task)
 	defer done()
 	o.Observer = watch
 	var summary *run.Summary
@@ -154,7 +154,7 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	}
 	var setting *names.Error
 	if errors.As(err, &setting) && setting.Kind == "setting" {
-		err = fmt.Errorf("%w (see 'unimo settings %s')", err, o.Preset.Name)
+		err = fmt.Errorf("%w (see 'unimo settings %s')", err, o.Task.Name)
 	}
 	return asUsage(err)
 }
@@ -225,19 +225,15 @@ func (a *app) printSummary(o run.Options, s *run.Summary) error {
 		a.log.Warn(note)
 	}
 	if a.json {
-		return a.printJSON(resultJSON(o.Preset, s.Metrics, s.Notes, map[string]string{"model": s.Dir.Best(), "report": s.Dir.Report()}))
+		return a.printJSON(resultJSON(o.Task, s.Metrics, s.Notes, map[string]string{"model": s.Dir.Best(), "report": s.Dir.Report()}))
 	}
-	on := "dev"
-	if o.Preset.Pretraining {
-		on = "what is held out"
-	}
-	printable.Fprintf(a.stdout, "%s on %s, best model (step %d of %d):\n", o.Preset.Title, on, s.Outcome.BestStep, s.Outcome.Steps)
+	printable.Fprintf(a.stdout, "%s on %s, best model (step %d of %d):\n", o.Task.Title, o.Task.ChosenOn(), s.Outcome.BestStep, s.Outcome.Steps)
 	if s.Complete {
-		printMetrics(a.stdout, o.Preset, s.Metrics)
+		printMetrics(a.stdout, o.Task, s.Metrics)
 	} else {
-		a.printResults(o.Preset, s.Results)
+		a.printResults(o.Task, s.Results)
 	}
 	printable.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\n", s.Dir.Best(), s.Dir.Report())
-	_, err := fmt.Fprintln(a.stdout, o.Preset.Use(shellQuote(s.Dir.Best())))
+	_, err := fmt.Fprintln(a.stdout, o.Task.Kind.Use(shellQuote(s.Dir.Best())))
 	return err
 }

@@ -12,89 +12,31 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
 // decodeFlags are the flags that change how a model decodes. Those that are not
 // given leave what the model was fine-tuned for.
-type decodeFlags struct {
-	options decode.Options
-	memory  int // MiB
-	set     func(name string) bool
-}
+type decodeFlags struct{ settingFlags }
 
 func (f *decodeFlags) register(c *cmdline.Command) {
-	d, o, flags := decode.Default, &f.options, c.Flags()
-	flags.IntVar(&o.BeamSize, "beam", d.BeamSize, "hypotheses of the beam search (1: greedy)")
-	flags.Float64Var(&o.LengthPenalty, "length-penalty", d.LengthPenalty, "alpha of the length penalty (0: none)")
-	flags.IntVar(&o.MinLength, "min-length", d.MinLength, "least tokens of a text")
-	flags.IntVar(&o.MaxLength, "max-length", d.MaxLength, "most tokens of a text")
-	flags.BoolVar(&o.BlockTrigrams, "block-trigram", d.BlockTrigrams, "no three words twice in a text")
-	flags.BoolVar(&o.Sample, "sample", d.Sample, "draw tokens by their probability instead of a beam search")
-	flags.Float64Var(&o.Temperature, "temperature", d.Temperature, "of --sample: below 1 likelier tokens, above 1 rarer ones (0: the likeliest always)")
-	flags.IntVar(&o.TopK, "top-k", d.TopK, "sample among the k likeliest tokens (0: all)")
-	flags.Float64Var(&o.TopP, "top-p", d.TopP, "sample among the likeliest tokens that have this probability together (1: all)")
-	flags.Uint64Var(&o.SampleSeed, "seed", d.SampleSeed, "of --sample")
-	flags.IntVar(&f.memory, "memory", int(d.MaxMemory>>20), "most memory of a decoding batch in MiB")
-	f.set = func(name string) bool { return c.Flags().Changed(name) }
-}
-
-// decodeNames are the names of these flags.
-var decodeNames = []string{"beam", "length-penalty", "min-length", "max-length", "block-trigram", "sample", "temperature", "top-k", "top-p", "seed", "memory"}
-
-// apply lays the flags that were given over o. Flags that would count for nothing are an error.
-func (f *decodeFlags) apply(o *decode.Options) error {
-	usual := o.Temperature
-	for name, lay := range map[string]func(){
-		"beam":           func() { o.BeamSize = f.options.BeamSize },
-		"length-penalty": func() { o.LengthPenalty = f.options.LengthPenalty },
-		"min-length":     func() { o.MinLength = f.options.MinLength },
-		"max-length":     func() { o.MaxLength = f.options.MaxLength },
-		"block-trigram":  func() { o.BlockTrigrams = f.options.BlockTrigrams },
-		"sample":         func() { o.Sample = f.options.Sample },
-		"temperature":    func() { o.Temperature = f.options.Temperature },
-		"top-k":          func() { o.TopK = f.options.TopK },
-		"top-p":          func() { o.TopP = f.options.TopP },
-		"seed":           func() { o.SampleSeed = f.options.SampleSeed },
-		"memory":         func() { o.MaxMemory = int64(f.memory) << 20 },
-	} {
-		if f.set(name) {
-			lay()
-		}
-	}
-	switch {
-	case f.set("temperature") && o.Temperature == 0: // the likeliest token always
-		if f.set("beam") && o.BeamSize > 1 {
-			return usagef("--temperature 0 takes the likeliest token, and --beam %d searches: leave one out", o.BeamSize)
-		}
-		o.Sample, o.BeamSize, o.Temperature = false, 1, usual
-	case o.Sample && f.set("beam") && o.BeamSize > 1:
-		return usagef("--sample draws tokens, and --beam %d searches: leave one out", o.BeamSize)
-	case !o.Sample:
-		for _, name := range []string{"temperature", "top-k", "top-p", "seed"} {
-			if f.set(name) {
-				return usagef("--%s is for --sample: add that, or leave --%s out", name, name)
-			}
-		}
-	}
-	return nil
+	f.settingFlags.register(c, write.NewDecoding(decode.Default))
 }
 
 // opened opens a model that generates, with the flags laid over its decoding.
-func (f *decodeFlags) opened(dir string) (*run.Generator, decode.Options, error) {
-	g, err := run.OpenGenerator(dir)
+func (f *decodeFlags) opened(a *app, dir string) (*write.Generator, decode.Options, error) {
+	g, err := write.Open(dir, a.env())
 	if err != nil {
 		return nil, decode.Options{}, err
 	}
-	o := g.Decoding
-	err = f.apply(&o)
-	if err == nil {
-		if wrong := o.Validate(g.Config); wrong != nil {
-			err = usageError{wrong}
-		}
+	var o decode.Options
+	own := write.NewDecoding(g.Decoding)
+	if err = run.SetFlags(own, f.assignments()); err == nil {
+		o, err = own.Options(g)
 	}
 	if err != nil {
 		g.Close()
-		return nil, o, err
+		return nil, o, asUsage(err)
 	}
 	return g, o, nil
 }
@@ -127,7 +69,7 @@ A line of output is the generated text; with --json one object a line.`,
 			case len(args) > 1 && slices.Contains(args, "-"):
 				return usagef("'-' reads standard input and goes with no other text")
 			}
-			g, o, err := decode.opened(modelDir)
+			g, o, err := decode.opened(a, modelDir)
 			if err != nil {
 				return err
 			}
@@ -164,7 +106,7 @@ A line of output is the generated text; with --json one object a line.`,
 // textWriter generates texts and prints them.
 type textWriter struct {
 	*app
-	g       *run.Generator
+	g       *write.Generator
 	options decode.Options
 	story   string
 }

@@ -14,7 +14,7 @@ import (
 // finetuneGrid runs a grid and prints its table.
 func (a *app) finetuneGrid(ctx context.Context, o run.Options, axes []string) error {
 	if i := slices.Index(axes, "reference"); i >= 0 {
-		axes = slices.Replace(slices.Clone(axes), i, i+1, o.Preset.Grid()...)
+		axes = slices.Replace(slices.Clone(axes), i, i+1, o.Task.ReferenceGrid()...)
 	}
 	g, err := run.FinetuneGrid(ctx, o, axes, func(c run.Cell, i, n int) {
 		a.log.Info(fmt.Sprintf("run %d of %d: %s", i+1, n, c.Name))
@@ -40,6 +40,6 @@ func (a *app) finetuneGrid(ctx context.Context, o run.Options, axes []string) er
 	}
 	best := filepath.Join(o.Out, "best")
 	printable.Fprintf(a.stdout, "\nmodel   %s\nreport  %s\n\n", best, filepath.Join(o.Out, "report.html"))
-	_, err = fmt.Fprintln(a.stdout, o.Preset.Use(shellQuote(best)))
+	_, err = fmt.Fprintln(a.stdout, o.Task.Kind.Use(shellQuote(best)))
 	return err
 }

@@ -61,12 +61,12 @@ func (a *app) helpCommand() *cmdline.Command {
 func (a *app) printHelp(c *cmdline.Command) {
 	f := c.Flags().Lookup(allFlag)
 	all := f != nil && f.Value.String() == "true"
-	fmt.Fprint(a.stdout, helpText(c, a.columns(), all))
+	fmt.Fprint(a.stdout, a.helpText(c, a.columns(), all))
 }
 
 // helpText is the help of a command for a terminal of so many columns; with all it has every
 // setting of a task.
-func helpText(c *cmdline.Command, columns int, all bool) string {
+func (a *app) helpText(c *cmdline.Command, columns int, all bool) string {
 	var b strings.Builder
 	summary := wrapped(c.Short, "", columns)
 	fmt.Fprintf(&b, "%s\n\nUsage:\n%s\n", summary, wrapCommand("  "+usageLine(c), columns))
@@ -91,7 +91,7 @@ func helpText(c *cmdline.Command, columns int, all bool) string {
 	section(&b, "Commands", commands, columns)
 	section(&b, "Flags", flagRows(c.LocalFlags()), columns)
 	section(&b, "Flags of every command", flagRows(c.InheritedFlags()), columns)
-	if p := presetOf(c); p != nil {
+	if p := a.trains(c); p != nil {
 		b.WriteString(settingsHelp(p, columns, all))
 	}
 	if c.HasAvailableSubCommands() {

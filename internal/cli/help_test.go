@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"io"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -9,7 +10,9 @@ import (
 )
 
 // eachCommand calls f for every command that help shows.
-func eachCommand(f func(c *cmdline.Command)) {
+func eachCommand(f func(c *cmdline.Command)) { newApp(nil, nil, io.Discard, io.Discard).eachCommand(f) }
+
+func (a *app) eachCommand(f func(c *cmdline.Command)) {
 	var walk func(c *cmdline.Command)
 	walk = func(c *cmdline.Command) {
 		f(c)
@@ -17,18 +20,19 @@ func eachCommand(f func(c *cmdline.Command)) {
 			walk(sub)
 		}
 	}
-	walk((&app{}).rootCommand())
+	walk(a.rootCommand())
 }
 
 // The help of every command fits the terminal, with usage and examples first.
 func TestHelp(t *testing.T) {
-	eachCommand(func(c *cmdline.Command) {
+	a := newApp(nil, nil, io.Discard, io.Discard)
+	a.eachCommand(func(c *cmdline.Command) {
 		if c.Example == "" || c.Short == "" {
 			t.Errorf("%s has no example or no summary", c.CommandPath())
 		}
 		for _, columns := range []int{fewestColumns, defaultColumns, mostColumns} {
 			for _, all := range []bool{false, true} {
-				text := helpText(c, columns, all)
+				text := a.helpText(c, columns, all)
 				for line := range strings.SplitSeq(text, "\n") {
 					// What has no space cannot be broken, such as a long path.
 					if n := utf8.RuneCountInString(line); n > columns && (columns >= defaultColumns || strings.Contains(strings.TrimSpace(line), " ") && n > columns+20) {

@@ -12,7 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
 // modelFlag registers --model, which is needed.
@@ -27,8 +27,8 @@ func pixelsFlag(c *cmdline.Command, pixels *int) {
 }
 
 // openRetriever opens a model with a limit of the pictures' pixels.
-func openRetriever(dir string, maxPixels int) (*run.Retriever, error) {
-	r, err := run.OpenRetriever(dir)
+func (a *app) openRetriever(dir string, maxPixels int) (*retrieve.Retriever, error) {
+	r, err := retrieve.Open(dir, a.env())
 	if err == nil && maxPixels > 0 {
 		r.Limits.MaxPixels = maxPixels
 	}
@@ -69,7 +69,7 @@ region features.`,
 			return nil
 		},
 		RunE: func(c *cmdline.Command, args []string) error {
-			r, err := openRetriever(modelDir, pixels)
+			r, err := a.openRetriever(modelDir, pixels)
 			if err != nil {
 				return err
 			}
@@ -102,7 +102,7 @@ region features.`,
 }
 
 // readImage reads a picture, or with features an image of these.
-func readImage(r *run.Retriever, name, features string) (*regions.Image, error) {
+func readImage(r *retrieve.Retriever, name, features string) (*regions.Image, error) {
 	if features != "" {
 		return r.Features(features, name)
 	}
@@ -112,7 +112,7 @@ func readImage(r *run.Retriever, name, features string) (*regions.Image, error) 
 func (a *app) indexCommand() *cmdline.Command {
 	var modelDir, out string
 	var pixels int
-	var o run.IndexOptions
+	var o retrieve.IndexOptions
 	c := &cmdline.Command{
 		Use:   "index PICTURES --model DIR --out INDEX",
 		Short: "Make a folder of pictures searchable",
@@ -132,7 +132,7 @@ In ids, a byte of a name that is not UTF-8 is %XX.`,
 			return nil
 		},
 		RunE: func(c *cmdline.Command, args []string) error {
-			r, err := openRetriever(modelDir, pixels)
+			r, err := a.openRetriever(modelDir, pixels)
 			if err != nil {
 				return err
 			}
@@ -140,7 +140,6 @@ In ids, a byte of a name that is not UTF-8 is %XX.`,
 			progress := a.newProgress()
 			defer progress.finish()
 			stage := ""
-			o.Log = a.log
 			o.Tick = func(name string, done, total int) {
 				if name != stage {
 					stage = name
@@ -215,7 +214,7 @@ all it shows.`,
 			return nil
 		},
 		RunE: func(c *cmdline.Command, args []string) error {
-			r, err := openIndexModel(modelDir, indexDir, pixels)
+			r, err := a.openIndexModel(modelDir, indexDir, pixels)
 			if err != nil {
 				return err
 			}
@@ -261,18 +260,18 @@ all it shows.`,
 }
 
 // openIndexModel opens the model of an index: the named one, or the one that made it.
-func openIndexModel(dir, index string, pixels int) (*run.Retriever, error) {
+func (a *app) openIndexModel(dir, index string, pixels int) (*retrieve.Retriever, error) {
 	if dir != "" {
-		return openRetriever(dir, pixels)
+		return a.openRetriever(dir, pixels)
 	}
-	dir, err := run.IndexModel(index)
+	dir, err := retrieve.IndexModel(index)
 	if err != nil {
 		return nil, err
 	}
-	return openRetriever(dir, pixels)
+	return a.openRetriever(dir, pixels)
 }
 
-func search(ctx context.Context, r *run.Retriever, s *run.Search, text, image string, k, candidates int) ([]rank.Found, error) {
+func search(ctx context.Context, r *retrieve.Retriever, s *retrieve.Search, text, image string, k, candidates int) ([]rank.Found, error) {
 	if image == "" {
 		return s.Text(ctx, text, k, candidates)
 	}
@@ -283,7 +282,7 @@ func search(ctx context.Context, r *run.Retriever, s *run.Search, text, image st
 	return s.Image(ctx, im, k)
 }
 
-func (a *app) printFound(s *run.Search, hits []rank.Found) error {
+func (a *app) printFound(s *retrieve.Search, hits []rank.Found) error {
 	gone := 0
 	for i, h := range hits {
 		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}

@@ -12,7 +12,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/infile"
-	"github.com/unimo-go/unimo/internal/run"
 )
 
 // weightsPage says where weights and data are got from.
@@ -30,7 +29,7 @@ var pageFlags = []string{"html", "report"}
 
 // checkPaths refuses a call that names a file or folder which is not there, or that a page may not
 // take the place of, before any work.
-func checkPaths(c *cmdline.Command) error {
+func (a *app) checkPaths(c *cmdline.Command) error {
 	var missing error
 	c.Flags().Visit(func(f *cmdline.Flag) {
 		if missing != nil {
@@ -45,7 +44,7 @@ func checkPaths(c *cmdline.Command) error {
 			case slices.Contains(modelFlags, f.Name):
 				missing = checkModel(path)
 			case slices.Contains(dataFlags, f.Name):
-				missing = checkData(path)
+				missing = a.checkData(path)
 			case slices.Contains(pageFlags, f.Name):
 				missing = checkPage(f.Name, path)
 			case slices.Contains(fileFlags, f.Name) && absent(path):
@@ -111,7 +110,7 @@ func checkModel(path string) error {
 
 // checkData refuses data that are not there. Where their name is a task's, the error says where to
 // get them.
-func checkData(path string) error {
+func (a *app) checkData(path string) error {
 	if !absent(path) {
 		return nil
 	}
@@ -120,7 +119,7 @@ func checkData(path string) error {
 	}
 	name := strings.TrimSuffix(path, "/")
 	name = strings.TrimPrefix(name, "glue/")
-	if p, err := run.Find(name); err == nil {
+	if p, err := a.finetuned().Find(name); err == nil {
 		return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where to get the data of %s", path, weightsPage, p.Name)
 	}
 	return notThere(path, "check the path")

@@ -14,7 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
 // prediction is a line of "unimo predict --json".
@@ -50,7 +50,7 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
 			if len(args) > 1 && slices.Contains(args, "-") {
 				return usagef("'-' reads standard input and goes with no other text")
 			}
-			p, err := run.OpenPredictor(modelDir)
+			p, err := classify.Open(modelDir, a.env())
 			if err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ const (
 	chunkBytes   = 4 << 20
 )
 
-func (a *app) predictLines(ctx context.Context, p *run.Predictor, pair bool) error {
+func (a *app) predictLines(ctx context.Context, p *classify.Predictor, pair bool) error {
 	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
@@ -138,7 +138,7 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 
 func trimEnd(line string) string { return strings.TrimRight(line, "\r\n") }
 
-func (a *app) predict(ctx context.Context, p *run.Predictor, texts []string, pair bool, first int) error {
+func (a *app) predict(ctx context.Context, p *classify.Predictor, texts []string, pair bool, first int) error {
 	examples := make([]labelled.Example, len(texts))
 	for i, text := range texts {
 		examples[i].TextA = text
@@ -165,11 +165,10 @@ func (a *app) predict(ctx context.Context, p *run.Predictor, texts []string, pai
 	return nil
 }
 
-func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q run.Prediction) error {
-	regression := cfg.ProblemType == model.Regression
+func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q classify.Prediction) error {
 	if a.json {
 		out := prediction{Text: x.TextA, TextB: x.TextB, More: x.More, Truncated: q.Truncated}
-		if regression {
+		if q.IsScore {
 			out.Score = &q.Score
 		} else {
 			out.Label, out.Probability, out.Probabilities = q.Label, &q.Probability, map[string]float64{}
@@ -180,7 +179,7 @@ func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q
 		return a.printJSON(out)
 	}
 	fields := []string{printable.String(q.Label), fmt.Sprintf("%.4f", q.Probability)}
-	if regression {
+	if q.IsScore {
 		if fields = []string{fmt.Sprintf("%.3f", q.Score)}; cfg.ScoreScale != 0 { // scores of any size
 			fields[0] = fmt.Sprintf("%.6g", q.Score)
 		}

@@ -12,7 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
 func TestReadLines(t *testing.T) {
@@ -48,7 +48,6 @@ func TestReadLongLines(t *testing.T) {
 // A printed line always has the same number of fields, whatever the texts hold.
 func TestPrintPrediction(t *testing.T) {
 	classes, regression := model.Config{}, model.Config{ProblemType: model.Regression}
-	prediction := run.Prediction{Label: "yes", Probability: 0.75, Score: 2.5}
 	for _, c := range []struct {
 		cfg      model.Config
 		pair     bool
@@ -64,6 +63,7 @@ func TestPrintPrediction(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := &app{stdout: newOutput(&out)}
+		prediction := classify.Prediction{Label: "yes", Probability: 0.75, Score: 2.5, IsScore: c.cfg.ProblemType == model.Regression}
 		if err := a.printPrediction(c.cfg, c.pair, labelled.Example{TextA: c.one, TextB: c.two}, prediction); err != nil {
 			t.Error(err)
 		}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 )
 
 // pretrainExample is a commented configuration.
@@ -14,7 +15,7 @@ import (
 var pretrainExample string
 
 func (a *app) pretrainCommand() *cmdline.Command {
-	o := run.Options{Preset: run.Pretraining}
+	o := run.Options{Task: pretrained.Task}
 	var example bool
 	var settings settingFlags
 	c := &cmdline.Command{
@@ -64,6 +65,6 @@ stops; the same command with --resume goes on, to the sample. Paths are relative
 	flags.StringVarP(&o.Out, "out", "o", "", "folder `RUN` to keep the run in")
 	flags.BoolVar(&o.Resume, "resume", false, "go on with the run in --out")
 	flags.StringArrayVar(&o.Set, "set", nil, "a setting, `KEY=VALUE` (repeatable); see below")
-	settings.register(c, o.Preset)
+	settings.registerTraining(c, o.Task)
 	return c
 }

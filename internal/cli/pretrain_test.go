@@ -10,6 +10,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 )
 
 // collections writes a folder of data with synthetic pictures and a file of texts beside it.
@@ -200,14 +201,14 @@ func TestPretrainExample(t *testing.T) {
 	if err := os.WriteFile(file, []byte(must(t, "pretrain", "--example").stdout), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	example, err := run.Defaults(run.Pretraining, "mini")
+	example, err := run.Defaults(pretrained.Task, "mini")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := settings.File(example, file); err != nil {
 		t.Fatal(err)
 	}
-	defaults, _ := run.Defaults(run.Pretraining, "mini")
+	defaults, _ := run.Defaults(pretrained.Task, "mini")
 	want := settings.List(defaults)
 	for i, s := range settings.List(example) {
 		if slices.Contains([]string{"text", "images", "pairs"}, s.Key) {

@@ -40,11 +40,8 @@ func (a *app) newProgress() *progress {
 }
 
 // trains says what is trained, whose metric is shown.
-func (p *progress) trains(preset *run.Preset) {
-	p.metric = preset.Metric
-	if preset.Pretraining {
-		p.onDev = "on what is held out"
-	}
+func (p *progress) trains(t *run.Task) {
+	p.metric, p.onDev = t.Metric, "on "+t.ChosenOn()
 }
 
 // begin begins a stage.
@@ -171,9 +168,13 @@ func (p *progress) Tick(done, total int) {
 	}
 	if p.bar != nil {
 		p.bar.set(done)
-		if done >= total {
+		if total >= 0 && done >= total {
 			p.finish()
 		}
+		return
+	}
+	if total < 0 {
+		p.line(func() string { return fmt.Sprintf("%s: %d", p.stage, done) })
 		return
 	}
 	p.line(func() string {

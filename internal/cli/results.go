@@ -14,8 +14,8 @@ import (
 
 // resultJSON is what --json prints of scores: the metrics by their names, and beside them what
 // they are of, with notes if there are any.
-func resultJSON(p *run.Preset, m train.Numbers, notes []string, about map[string]string) map[string]any {
-	all := map[string]any{"task": p.Name}
+func resultJSON(t *run.Task, m train.Numbers, notes []string, about map[string]string) map[string]any {
+	all := map[string]any{"task": t.Name}
 	for key, value := range about {
 		all[key] = value
 	}
@@ -28,54 +28,50 @@ func resultJSON(p *run.Preset, m train.Numbers, notes []string, about map[string
 	return all
 }
 
-// printResults prints the metrics of every split, accuracy with its interval.
-func (a *app) printResults(p *run.Preset, results []run.Result) {
+// printResults prints the metrics of every split, and what they are to be compared with.
+func (a *app) printResults(t *run.Task, results []run.Result) {
 	for _, r := range results {
 		if len(results) > 1 {
 			printable.Fprintf(a.stdout, "%s (%s)\n", r.Split, r.File)
 		}
-		printMetrics(a.stdout, p, r.Metrics)
-		if _, ok := r.Metrics["accuracy"]; ok {
-			lo, hi := r.Interval()
-			fmt.Fprintf(a.stdout, "  (95 %% interval of the accuracy: %.4f to %.4f)\n", lo, hi)
+		printMetrics(a.stdout, t, r.Metrics)
+		c, ok := r.Detail.(run.Commenter)
+		if !ok {
+			continue
 		}
-		if baseline := r.Baseline(); baseline != "" {
-			printable.Fprintf(a.stdout, "  (%s)\n", baseline)
+		remarks, table := c.Remarks()
+		for _, line := range remarks {
+			printable.Fprintf(a.stdout, "  (%s)\n", line)
 		}
-		if t := r.ByClass(); t != nil {
-			w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
-			for _, row := range append([][]string{t.Header}, t.Rows...) {
-				printable.Fprintf(w, "  %s", row[0])
-				fmt.Fprintf(w, "\t%s\n", strings.Join(row[1:], "\t")) // numbers
-			}
-			w.Flush()
+		if table == nil {
+			continue
 		}
-		if r.Retrieved != nil {
-			var chance [3]float64
-			for i, key := range []string{"recall@1", "recall@5", "recall@10"} {
-				chance[i], _ = r.Retrieved.Chance(key)
-			}
-			fmt.Fprintf(a.stdout, "  (by chance recall@1, 5 and 10 are %.4f, %.4f and %.4f, the means of both ways)\n", chance[0], chance[1], chance[2])
+		w := tabwriter.NewWriter(a.stdout, 0, 0, 2, ' ', 0)
+		for _, row := range append([][]string{table.Header}, table.Rows...) {
+			printable.Fprintf(w, "  %s", row[0])
+			fmt.Fprintf(w, "\t%s\n", strings.Join(row[1:], "\t")) // numbers
 		}
+		w.Flush()
 	}
 }
 
-func printMetrics(w io.Writer, p *run.Preset, m train.Numbers) {
-	keys := run.MetricKeys(p, m)
+func printMetrics(w io.Writer, t *run.Task, m train.Numbers) {
+	keys := t.Shown(m)
 	width := 12
 	for _, key := range keys {
 		width = max(width, len(key))
 	}
-	compared := false
+	group := ""
 	for _, name := range keys {
 		key := printable.String(name) // that of a finished run comes from its run.json
-		if !compared && strings.HasPrefix(key, "compared_") {
-			compared = true
-			fmt.Fprintln(w, "two stages against scoring every pair:")
+		shown := t.Describe(name)
+		if group != shown.Group {
+			group = shown.Group
+			fmt.Fprintln(w, group+":")
 		}
 		value := float64(m[name])
 		switch {
-		case key == "examples" || key == "images" || key == "compared_images":
+		case shown.Count:
 			fmt.Fprintf(w, "  %-*s %.0f\n", width, key, value)
 		case math.IsNaN(value):
 			fmt.Fprintf(w, "  %-*s undefined (0/0)\n", width, key)

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"github.com/unimo-go/unimo/internal/base/cmdline"
-	"github.com/unimo-go/unimo/internal/run"
 )
 
 func (a *app) goOnCommand() *cmdline.Command {
@@ -19,7 +18,7 @@ snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
 		RunE: func(c *cmdline.Command, args []string) error {
-			o, grid, err := run.ResumeOptions(args[0])
+			o, grid, err := a.tasks.Resume(args[0])
 			if err != nil {
 				return err
 			}

@@ -19,6 +19,8 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks"
 )
 
 // Exit codes of the command.
@@ -38,6 +40,7 @@ type app struct {
 	verbose bool
 	threads int
 	args    []string // as the user gave them
+	tasks   run.Tasks
 	log     *slog.Logger
 	saving  atomic.Bool // an interruption saves what was trained
 }
@@ -62,7 +65,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args}
+	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args, tasks: tasks.All}
 }
 
 func (a *app) run(ctx context.Context) int {
@@ -72,7 +75,7 @@ func (a *app) run(ctx context.Context) int {
 			_, err := io.WriteString(a.stdout.exact(), answer)
 			return err
 		}
-		return root.ExecuteContext(ctx, a.args)
+		return root.ExecuteContext(ctx, a.withTask(root))
 	})
 	code, message := outcome(err)
 	var reported reportedError
@@ -137,6 +140,12 @@ func shortened(message string) string {
 	return strings.ToValidUTF8(head, "") + " ... " + strings.ToValidUTF8(tail, "")
 }
 
+// env is what work has from outside. Every model has a device of its own.
+func (a *app) env() run.Env { return run.Env{Log: a.log, Threads: a.threads} }
+
+// finetuned are the tasks of "unimo finetune" and "unimo evaluate".
+func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }
+
 func (a *app) rootCommand() *cmdline.Command {
 	root := &cmdline.Command{
 		Use:   "unimo",
@@ -171,7 +180,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			if err := kernels.CheckEnv(); err != nil {
 				return usageError{err}
 			}
-			return checkPaths(c)
+			return a.checkPaths(c)
 		},
 	}
 	root.SetFlagErrorFunc(flagError)
@@ -189,7 +198,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 		}
 		return c.Help()
 	}
-	addCompletion(root)
+	a.addCompletion(root)
 	return root
 }
 

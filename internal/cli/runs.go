@@ -36,7 +36,7 @@ process was ended without saving is "killed"; 'unimo resume RUN' goes on.
 			if asCSV {
 				return a.printCurves(dir)
 			}
-			runs, err := run.ListRuns(c.Context(), dir)
+			runs, err := a.tasks.ListRuns(c.Context(), dir)
 			if err != nil {
 				return err
 			}
@@ -99,7 +99,7 @@ permutation test. With --report the curves of both are on one page.`,
 		Example: "  unimo compare RUN OTHER\n  unimo compare RUN OTHER --report compared.html",
 		Args:    needs("RUN", "another RUN"),
 		RunE: func(c *cmdline.Command, args []string) error {
-			result, err := run.CompareRuns(c.Context(), args[0], args[1])
+			result, err := a.tasks.CompareRuns(c.Context(), args[0], args[1])
 			if err != nil {
 				return err
 			}

@@ -20,6 +20,8 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -71,16 +73,16 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
 	for what, print := range map[string]func() error{
 		"predict": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, run.Prediction{Label: hostile})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, classify.Prediction{Label: hostile})
 		},
 		"predict, the text": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, run.Prediction{Label: "pos"})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, classify.Prediction{Label: "pos"})
 		},
 		"search": func() error {
-			return a.printFound(&run.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}})
+			return a.printFound(&retrieve.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}})
 		},
 		"a metric of run.json": func() error {
-			printMetrics(a.stdout, &run.Preset{}, train.Numbers{hostile: 1})
+			printMetrics(a.stdout, &run.Task{Kind: retrieve.Kind{}}, train.Numbers{hostile: 1})
 			return nil
 		},
 		"a command": func() error {
@@ -166,7 +168,7 @@ func TestStagesOnATerminal(t *testing.T) {
 	if want := "\r\x1b[Kwriting the report\r\x1b[K\r\x1b[Kscoring dev\r\x1b[K"; !strings.HasPrefix(got, want) {
 		t.Errorf("printed %q, want first %q", got, want)
 	}
-	if bar := regexp.MustCompile(`scoring dev +\d+% .*/4, \d+ /s`); !bar.MatchString(got) {
+	if bar := regexp.MustCompile(`scoring dev +\d+% .*/4, \d+ ?/s`); !bar.MatchString(got) {
 		t.Errorf("no bar with a speed in %q", got)
 	}
 	if !strings.HasSuffix(got, "\r\x1b[K") {

@@ -14,14 +14,14 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
 // thumbnailSide is the longer side of a picture on a page of search, in pixels: sharp on a phone.
 const thumbnailSide = 480
 
 // searchedFor begins the page of a query.
-func searchedFor(r *run.Retriever, text, image string) report.Search {
+func searchedFor(r *retrieve.Retriever, text, image string) report.Search {
 	if image != "" {
 		return report.Search{Query: "Like " + picture.ID(filepath.Base(image)), Picture: r.Thumbnail(image, thumbnailSide)}
 	}
@@ -30,7 +30,7 @@ func searchedFor(r *run.Retriever, text, image string) report.Search {
 
 // showFound writes the page of what was found to a file, and opens it in the browser if show. Without
 // a name for the file it goes to the folder for temporary files.
-func (a *app) showFound(r *run.Retriever, s *run.Search, page report.Search, hits []rank.Found, file string, show bool) error {
+func (a *app) showFound(r *retrieve.Retriever, s *retrieve.Search, page report.Search, hits []rank.Found, file string, show bool) error {
 	page.About = fmt.Sprintf("the best %d of %d pictures in %s", len(hits), s.Info.Images, s.Info.Source)
 	for _, h := range hits {
 		hit := report.SearchHit{Name: h.ID, Similarity: float64(h.Similarity)}

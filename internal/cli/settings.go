@@ -9,13 +9,12 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
-	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
 // defaultSettings lists the settings of a task with a preset's values.
-func defaultSettings(p *run.Preset, size string) ([]settings.Setting, error) {
+func defaultSettings(p *run.Task, size string) ([]settings.Setting, error) {
 	s, err := run.Defaults(p, size)
 	if err != nil {
 		return nil, usageError{err}
@@ -24,7 +23,7 @@ func defaultSettings(p *run.Preset, size string) ([]settings.Setting, error) {
 }
 
 // mustSettings is defaultSettings for a size that there is.
-func mustSettings(p *run.Preset, size string) []settings.Setting {
+func mustSettings(p *run.Task, size string) []settings.Setting {
 	list, err := defaultSettings(p, size)
 	if err != nil {
 		panic(err)
@@ -32,8 +31,7 @@ func mustSettings(p *run.Preset, size string) []settings.Setting {
 	return list
 }
 
-// settingFlags are the flags that a training command has for each setting of its task: hidden,
-// since they are listed among the settings.
+// settingFlags are the flags that a command has for each setting in a list.
 type settingFlags struct {
 	given []*settingFlag
 }
@@ -43,64 +41,97 @@ type settingFlag struct {
 	setting settings.Setting
 	values  []string
 	owner   *settingFlags
+	check   func(assignment string) error // nil: the setting is checked with all others
 }
 
-// taskAnnotation is on commands that train, with the task's name.
-const taskAnnotation = "task"
+// taskAnnotation is on commands that are about a task, with its name; trainAnnotation on those that train.
+const (
+	taskAnnotation  = "task"
+	trainAnnotation = "train"
+)
 
-// presetOf returns the task that a command trains for, nil if it does not train.
-func presetOf(c *cmdline.Command) *run.Preset {
+// taskOf returns the task that a command is about, nil if it is about none.
+func (a *app) taskOf(c *cmdline.Command) *run.Task {
 	name, ok := c.Annotations[taskAnnotation]
 	if !ok {
 		return nil
 	}
-	p, err := findTraining(name)
+	t, err := a.tasks.Find(name)
 	if err != nil {
 		panic(err) // the annotation is the program's own
 	}
-	return p
+	return t
 }
 
-// findTraining returns the task that name means, with pre-training among them.
-func findTraining(name string) (*run.Preset, error) {
-	known, err := names.Find("task", name, trainingNames())
-	if err != nil {
-		return nil, err
+// trains returns the task that a command trains for, nil if it does not train.
+func (a *app) trains(c *cmdline.Command) *run.Task {
+	if c.Annotations[trainAnnotation] == "" {
+		return nil
 	}
-	if known == run.Pretraining.Name {
-		return run.Pretraining, nil
-	}
-	return run.Find(known)
+	return a.taskOf(c)
 }
 
-func trainingNames() []string { return append(run.Names(), run.Pretraining.Name) }
+func annotate(c *cmdline.Command, key, value string) {
+	if c.Annotations == nil {
+		c.Annotations = map[string]string{}
+	}
+	c.Annotations[key] = value
+}
 
-// register gives c a flag for each setting of the task whose name is not taken.
-func (s *settingFlags) register(c *cmdline.Command, p *run.Preset) {
-	c.Annotations = map[string]string{taskAnnotation: p.Name}
+// registerTraining gives c a flag for each setting of the task whose name is not taken: hidden, since
+// they are listed among the settings.
+func (s *settingFlags) registerTraining(c *cmdline.Command, t *run.Task) {
+	annotate(c, taskAnnotation, t.Name)
+	annotate(c, trainAnnotation, "true")
 	c.Flags().Bool(allFlag, false, "with --help: show all settings")
-	for _, setting := range mustSettings(p, "mini") {
-		name := strings.ReplaceAll(setting.Key, "_", "-")
-		if c.Flags().Lookup(name) != nil {
-			continue
-		}
-		f := c.Flags().Var(&settingFlag{setting: setting, owner: s}, name, "", setting.Help)
-		f.Hidden = true
-		if _, ok := setting.Value.(bool); ok {
-			f.NoOptDefVal = "true"
+	for _, setting := range mustSettings(t, "mini") {
+		if f := s.add(c, setting, nil); f != nil {
+			f.Hidden = true
 		}
 	}
+}
+
+// register gives c a flag for each setting of a struct like those that package settings fills. Values are
+// checked as they are read.
+func (s *settingFlags) register(c *cmdline.Command, of any) {
+	for _, setting := range settings.List(of) {
+		s.add(c, setting, func(assignment string) error { return settings.Set(of, assignment) })
+	}
+}
+
+func (s *settingFlags) add(c *cmdline.Command, setting settings.Setting, check func(string) error) *cmdline.Flag {
+	name := strings.ReplaceAll(setting.Key, "_", "-")
+	if c.Flags().Lookup(name) != nil {
+		return nil
+	}
+	f := c.Flags().Var(&settingFlag{setting: setting, owner: s, check: check}, name, "", setting.Help)
+	if _, ok := setting.Value.(bool); ok {
+		f.NoOptDefVal = "true"
+	}
+	return f
 }
 
 func (f *settingFlag) Set(value string) error {
-	if f.values == nil {
+	before := f.values
+	f.values = append(f.values, value)
+	if f.check != nil {
+		if err := f.check(f.assignment()); err != nil {
+			return err
+		}
+	}
+	if before == nil {
 		f.owner.given = append(f.owner.given, f)
 	}
-	f.values = append(f.values, value)
 	return nil
 }
 
-func (f *settingFlag) String() string { return "" }
+// String implements [cmdline.Value]: the default of a flag that is shown.
+func (f *settingFlag) String() string {
+	if f.check == nil {
+		return ""
+	}
+	return fmt.Sprint(f.setting.Value)
+}
 
 // Type implements [cmdline.Value] .
 func (f *settingFlag) Type() string {
@@ -135,6 +166,15 @@ func (f *settingFlag) assignment() string {
 	return f.setting.Key + "=" + last
 }
 
+// assignments are those of the flags that were given.
+func (s *settingFlags) assignments() []string {
+	var list []string
+	for _, f := range s.given {
+		list = append(list, f.assignment())
+	}
+	return list
+}
+
 // merge returns the assignments of --set with those of the flags behind them. The same setting
 // given both ways with different values is an error.
 func (s *settingFlags) merge(set []string) ([]string, error) {
@@ -166,7 +206,7 @@ var firstSettings = []string{
 const shownSettings = 10
 
 // settingsHelp is the part of a command's help about settings.
-func settingsHelp(p *run.Preset, columns int, all bool) string {
+func settingsHelp(p *run.Task, columns int, all bool) string {
 	var rows [][2]string
 	list := mustSettings(p, "mini")
 	if all {
@@ -223,14 +263,14 @@ func (a *app) settingsCommand() *cmdline.Command {
 flag of 'unimo finetune TASK' and 'unimo pretrain' (--learning-rate 1e-4), a key of --set
 (--set learning_rate=1e-4), and a line of the file that --config names (learning_rate: 1e-4).
 Flags and --set win over the file, the file over the preset; a line without a value leaves
-the setting as it is. The tasks are ` + strings.Join(trainingNames(), ", ") + `.`,
+the setting as it is. The tasks are ` + strings.Join(a.tasks.Named().Names(), ", ") + `.`,
 		Example: `  unimo settings sst-2
   unimo settings coqa --preset base
   unimo settings pretrain --json`,
 		Args:              needs("TASK"),
-		ValidArgsFunction: completeFirst(trainingNames()...),
+		ValidArgsFunction: completeFirst(a.tasks.Named().Names()...),
 		RunE: func(c *cmdline.Command, args []string) error {
-			p, err := findTraining(args[0])
+			p, err := a.tasks.Named().Find(args[0])
 			if err != nil {
 				return usageError{err}
 			}

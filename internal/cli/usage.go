@@ -143,6 +143,9 @@ func flagError(c *cmdline.Command, err *cmdline.FlagError) error {
 			return unknownCommand(c, args[0]) // whose flag it may be
 		}
 		if name, long := strings.CutPrefix(err.Word, "--"); long {
+			if hint := elsewhere(c, name); hint != "" {
+				return usagef("%s%s", hint, seeHelp(c))
+			}
 			return usagef("%w%s", unknownFlag(c, name), seeHelp(c))
 		}
 		return usagef("unknown flag %q%s", err.Word, seeHelp(c))

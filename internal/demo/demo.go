@@ -27,9 +27,10 @@ type Part struct {
 	About  string // what its model does: "classifies short opinions"
 	Takes  string // on two cores
 	Shows  string // what its page shows
-	Task   *run.Preset
+	Task   *run.Task
 	Notice string // what a reader of its scores must not miss
 	Next   string // commands that do the same with real data
+	Try    Try    // how people try its model
 
 	Sizes    Sizes    // of the data
 	Settings []string // over those of the mini preset
@@ -41,6 +42,17 @@ type Part struct {
 	baselines func(n Sizes) []Baseline        // may be nil
 	run       func(*runner) (Outcome, error)  // what is done
 }
+
+// Try is how people try the model of a part.
+type Try int
+
+// The ways to try a model.
+const (
+	NoTry     Try = iota
+	TryTexts      // ask about opinions
+	TryStory      // talk about a story
+	TrySearch     // look for pictures
+)
 
 // Sizes are numbers of examples.
 type Sizes struct {
@@ -94,7 +106,7 @@ type Options struct {
 	Version map[string]string
 	Log     *slog.Logger
 	// Watch returns the observer of work on a task. The work is over when done is called.
-	Watch func(*run.Preset) (watch run.Observer, done func())
+	Watch func(*run.Task) (watch run.Observer, done func())
 }
 
 // Outcome is what a part leaves.
@@ -146,7 +158,7 @@ func (r *runner) makeData() error {
 // usual trains on the data, scores the held-out ones, and writes the page.
 func (r *runner) usual() (Outcome, error) {
 	p := r.part
-	summary, err := r.train(run.Options{Preset: p.Task, Data: r.data, Out: filepath.Join(r.Dir, "run"), Set: p.Settings})
+	summary, err := r.train(run.Options{Env: run.Env{Out: filepath.Join(r.Dir, "run")}, Task: p.Task, Data: r.data, Set: p.Settings})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -167,7 +179,7 @@ func (r *runner) usual() (Outcome, error) {
 // train trains a model; an earlier demo's run is gone on with.
 func (r *runner) train(o run.Options) (*run.Summary, error) {
 	_, err := os.Stat(o.Out)
-	watch, done := r.Watch(o.Preset)
+	watch, done := r.Watch(o.Task)
 	defer done()
 	o.Size, o.Resume, o.Notice = "mini", err == nil, r.part.Notice
 	if r.Seed != 0 {
@@ -182,8 +194,9 @@ func (r *runner) score(s *run.Summary, data string) ([]run.Result, error) {
 	watch, done := r.Watch(r.part.Task)
 	defer done()
 	watch.Stage("scoring what training never showed")
-	return run.Evaluate(r.ctx, r.part.Task, s.Dir.Best(), filepath.Join(data, r.part.heldOut), run.EvaluateOptions{
-		Split: r.part.split, Tick: watch.Tick, Rank: run.RankOptions{ImageOptions: run.ImageOptions{Log: r.Log}},
+	return run.Evaluate(r.ctx, run.EvaluateOptions{
+		Env:  run.Env{Log: r.Log, Observer: watch},
+		Task: r.part.Task, Model: s.Dir.Best(), Data: filepath.Join(data, r.part.heldOut), Split: r.part.split,
 	})
 }
 
@@ -197,7 +210,7 @@ func (r *runner) gallery(out Outcome, result run.Result, runs ...string) error {
 	for _, name := range runs {
 		about = append(about, report.Item{Key: "curves", Value: name + "/report.html", Link: name + "/report.html"})
 	}
-	return run.WriteGallery(out.Page, r.part.Task, result, about)
+	return run.WritePage(out.Page, r.part.Task, result, about)
 }
 
 // copyPage copies a run's report. It is a web page that is meant, so [infile.Read], which refuses

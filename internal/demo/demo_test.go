@@ -22,13 +22,13 @@ import (
 // watcher is told how a part goes on, and calls stage with each stage's name.
 type watcher struct{ stage func(name string) }
 
-func (w watcher) Stage(name string)                        { w.stage(name) }
-func (watcher) Tick(done, total int)                       {}
-func (watcher) Step(train.StepEvent)                       {}
-func (watcher) Evaluating(done, total int)                 {}
-func (watcher) Evaluated(int, train.Evaluation, bool)      {}
-func (watcher) Saved(int)                                  {}
-func (w watcher) watch(*run.Preset) (run.Observer, func()) { return w, func() {} }
+func (w watcher) Stage(name string)                      { w.stage(name) }
+func (watcher) Tick(done, total int)                     {}
+func (watcher) Step(train.StepEvent)                     {}
+func (watcher) Evaluating(done, total int)               {}
+func (watcher) Evaluated(int, train.Evaluation, bool)    {}
+func (watcher) Saved(int)                                {}
+func (w watcher) watch(*run.Task) (run.Observer, func()) { return w, func() {} }
 
 // small makes a part small enough for a test.
 func small(p Part) Part {

@@ -9,12 +9,14 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/pretrained"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 var pretraining = Part{
 	Name: "pretraining", About: "learns from texts, pictures and pairs with UNIMO's own objectives before it is fine-tuned", Takes: "two minutes", Shows: "the pictures that were found after pre-training",
-	Task:   run.Scenes,
+	Task:   retrieve.Scenes,
 	Notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The scores say what pre-training on many scenes brings where fine-tuning has few; they say nothing about photographs.",
 	Sizes:  Sizes{Train: 12000, Dev: 100, HeldOut: 100}, Settings: pretrainSettings, Tuning: tenthSettings,
 	split: "test", write: writeWorld, run: (*runner).pretrain,
@@ -57,11 +59,11 @@ func writeWorld(dir string, n Sizes) error {
 // pretrain pre-trains on scenes, then fine-tunes with a tenth of them: from the pre-trained model, and from
 // random weights.
 func (r *runner) pretrain() (Outcome, error) {
-	scenes, tenth, pretrained := filepath.Join(r.data, "scenes"), filepath.Join(r.data, "tenth"), filepath.Join(r.Dir, "pretrained")
+	scenes, tenth, first := filepath.Join(r.data, "scenes"), filepath.Join(r.data, "tenth"), filepath.Join(r.Dir, "pretrained")
 	collections := []string{
 		fmt.Sprintf("text=[%q]", filepath.Join(r.data, "texts.txt")), fmt.Sprintf("images=[%q]", filepath.Join(scenes, "images")), fmt.Sprintf("pairs=[%q]", scenes),
 	}
-	before, err := r.train(run.Options{Preset: run.Pretraining, Out: pretrained, Set: append(collections, r.part.Settings...)})
+	before, err := r.train(run.Options{Env: run.Env{Out: first}, Task: pretrained.Task, Set: append(collections, r.part.Settings...)})
 	if err != nil {
 		return Outcome{}, err
 	}
@@ -70,9 +72,9 @@ func (r *runner) pretrain() (Outcome, error) {
 	for _, tuning := range []struct {
 		name, suffix string
 		o            run.Options
-	}{{"run", "", run.Options{Init: pretrained}}, {"alone", "_alone", run.Options{Vocab: before.Dir.Best()}}} {
+	}{{"run", "", run.Options{Init: first}}, {"alone", "_alone", run.Options{Vocab: before.Dir.Best()}}} {
 		o := tuning.o
-		o.Preset, o.Data, o.Out, o.Set = r.part.Task, tenth, filepath.Join(r.Dir, tuning.name), r.part.Tuning
+		o.Task, o.Data, o.Out, o.Set = r.part.Task, tenth, filepath.Join(r.Dir, tuning.name), r.part.Tuning
 		summary, err := r.train(o)
 		if err != nil {
 			return Outcome{}, err

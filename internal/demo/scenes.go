@@ -12,12 +12,12 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
 var scenes = Part{
 	Name: "scenes", About: "finds pictures for sentences and sentences for pictures", Takes: "two and a half minutes", Shows: "the pictures that were found, right and wrong",
-	Task: run.Scenes, Settings: sceneSettings,
+	Try: TrySearch, Task: retrieve.Scenes, Settings: sceneSettings,
 	Sizes:  Sizes{Train: 24000, Dev: 100, HeldOut: 100},
 	Notice: "Synthetic data: pictures of coloured shapes and sentences about them, made by this program. The score says that the model learned to see and name the things of pairs it never saw together; it says little about knowing which colour belongs to which shape, and nothing about photographs.",
 	split:  "test", write: writeScenes, baselines: sceneBaselines,
@@ -69,13 +69,13 @@ const sceneQueries = 3
 
 // Search makes an index of a part's pictures that training never showed, with its model r, in its
 // folder dir, and opens it. The texts are captions to search for.
-func (p Part) Search(ctx context.Context, r *run.Retriever, dir string, log *slog.Logger) (s *run.Search, texts []string, err error) {
+func (p Part) Search(ctx context.Context, r *retrieve.Retriever, dir string, log *slog.Logger) (s *retrieve.Search, texts []string, err error) {
 	_, _, heldOut := drawScenes(p.Sizes)
 	pictures, index := filepath.Join(dir, "unseen"), filepath.Join(dir, "index")
 	if err := writePictures(pictures, heldOut); err != nil {
 		return nil, nil, err
 	}
-	if _, err := r.Index(ctx, pictures, index, run.IndexOptions{Replace: true, Log: log, Tick: func(string, int, int) {}}); err != nil {
+	if _, err := r.Index(ctx, pictures, index, retrieve.IndexOptions{Replace: true, Tick: func(string, int, int) {}}); err != nil {
 		return nil, nil, err
 	}
 	for _, scene := range heldOut[:sceneQueries] {

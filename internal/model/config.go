@@ -115,6 +115,12 @@ func (c Config) normEpsilon() float32 { return float32(cmp.Or(c.LayerNormEpsilon
 func (c Config) roles() int { return cmp.Or(c.RoleTypes, 3) }
 func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 
+// WithoutHead returns the configuration of the encoder: what heads of other tasks made of it is gone.
+func (c Config) WithoutHead() Config {
+	c.Task, c.ProblemType, c.NumLabels, c.ID2Label, c.RegionClasses, c.ScoreMean, c.ScoreScale = "", "", 0, nil, 0, 0, 0
+	return c
+}
+
 // Score returns the score that an output of a regression means.
 func (c Config) Score(output float32) float32 {
 	if c.ScoreScale == 0 {

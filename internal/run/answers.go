@@ -7,13 +7,10 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
-	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/textfile"
-	"github.com/unimo-go/unimo/metrics"
 )
 
 // Answer is what a run's best model says of a dev example: a line of RUN/predictions/SPLIT.jsonl.
@@ -25,50 +22,8 @@ type Answer struct {
 	Value     float64 `json:"value"` // right or not, or how good a text is by the task's metric; of a regression the squared error
 }
 
-// answers lists what was answered to the examples of a result.
-func answers(p *Preset, r Result) []Answer {
-	var out []Answer
-	for i, x := range r.Examples {
-		var parts []string
-		for text := range x.Texts {
-			parts = append(parts, text)
-		}
-		a := Answer{ID: x.ID, Text: strings.Join(parts, "\t"), Gold: x.Label}
-		if p.Schema.Regression {
-			a.Gold, a.Predicted = fmt.Sprint(x.Score), fmt.Sprint(r.Outputs[i][0])
-			a.Value = (x.Score - float64(r.Outputs[i][0])) * (x.Score - float64(r.Outputs[i][0]))
-		} else {
-			class := argmax(r.Outputs[i])
-			a.Gold, a.Predicted, a.Value = p.Schema.Labels[x.Class], p.Schema.Labels[class], right(class == x.Class)
-		}
-		out = append(out, a)
-	}
-	for _, g := range r.Generated {
-		value := p.Generation.scores([]Generated{g})[p.Metric]
-		out = append(out, Answer{ID: g.ID, Text: g.shortSource(), Gold: g.Target, Predicted: g.Text, Value: float64(value)})
-	}
-	if f := r.Retrieved; f != nil {
-		for text, hits := range f.Outcome.Images {
-			a := Answer{Text: f.Texts[text], Gold: f.Set.Images.IDs[f.Set.ImageOf[text]]}
-			if len(hits) > 0 {
-				a.Predicted = f.Set.Images.IDs[hits[0].Number]
-				a.Value = right(int(hits[0].Number) == f.Set.ImageOf[text])
-			}
-			out = append(out, a)
-		}
-		for image, hits := range f.Outcome.Texts {
-			a := Answer{ID: f.Set.Images.IDs[image], Gold: "a caption of it"}
-			if len(hits) > 0 {
-				a.Predicted = f.Texts[hits[0].Number]
-				a.Value = right(f.Set.ImageOf[hits[0].Number] == image)
-			}
-			out = append(out, a)
-		}
-	}
-	return out
-}
-
-func right(yes bool) float64 {
+// Right is the value of an answer that is right or wrong.
+func Right(yes bool) float64 {
 	if yes {
 		return 1
 	}
@@ -81,8 +36,11 @@ func answersFile(dir, split string) string {
 }
 
 // writeAnswers keeps what the best model says of the dev examples with the run.
-func writeAnswers(p *Preset, dir string, r Result) error {
-	list := answers(p, r)
+func writeAnswers(dir string, r Result) error {
+	if r.Detail == nil {
+		return nil
+	}
+	list := r.Detail.Answers()
 	if len(list) == 0 {
 		return nil
 	}
@@ -126,48 +84,4 @@ func readAnswers(path string) ([]Answer, error) {
 		return nil, fmt.Errorf("read predictions %s: %w", path, errors.New("the file is empty"))
 	}
 	return list, nil
-}
-
-// measured computes the metric of a task over some answers: of those metrics that are no mean over examples from
-// what was predicted, of all others the mean of the examples' values.
-func measured(metric string, list []Answer, of func(i int) Answer) float64 {
-	n := len(list)
-	switch metric {
-	case "pearson", "spearman":
-		pred, gold := make([]float64, n), make([]float64, n)
-		for i := range n {
-			a := of(i)
-			pred[i], _ = strconv.ParseFloat(a.Predicted, 64)
-			gold[i], _ = strconv.ParseFloat(a.Gold, 64)
-		}
-		if metric == "spearman" {
-			return metrics.Spearman(pred, gold)
-		}
-		return metrics.Pearson(pred, gold)
-	case "matthews", "macro_f1":
-		numbers := map[string]int{}
-		number := func(label string) int {
-			if _, ok := numbers[label]; !ok {
-				numbers[label] = len(numbers)
-			}
-			return numbers[label]
-		}
-		for _, a := range list { // so that each label has the same number every time
-			number(a.Gold)
-		}
-		pred, gold := make([]int, n), make([]int, n)
-		for i := range n {
-			a := of(i)
-			pred[i], gold[i] = number(a.Predicted), number(a.Gold)
-		}
-		if metric == "matthews" && len(numbers) <= 2 {
-			return metrics.Matthews(pred, gold)
-		}
-		return metrics.MacroF1(metrics.Confusion(pred, gold, len(numbers)))
-	}
-	var sum float64
-	for i := range n {
-		sum += of(i).Value
-	}
-	return sum / float64(n)
 }

@@ -12,7 +12,7 @@ import (
 
 // card is what the README.md of a model says.
 type card struct {
-	Preset   *Preset
+	Task     *Task
 	Config   model.Config
 	Params   int
 	Origin   string   // where the weights started
@@ -24,7 +24,7 @@ type card struct {
 
 func (c card) text(note train.Note) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# UNIMO for %s\n\n", c.Preset.Title)
+	fmt.Fprintf(&b, "# UNIMO for %s\n\n", c.Task.Title)
 	if c.Notice != "" {
 		fmt.Fprintf(&b, "**%s**\n\n", c.Notice)
 	}
@@ -43,7 +43,7 @@ func (c card) text(note train.Note) string {
 		}
 		b.WriteString("\n")
 	}
-	fmt.Fprintf(&b, "## Use\n\n```\n%s\n```\n\n## Data\n\n", c.Preset.Use("."))
+	fmt.Fprintf(&b, "## Use\n\n```\n%s\n```\n\n## Data\n\n", c.Task.Kind.Use("."))
 	for _, line := range c.Data {
 		fmt.Fprintf(&b, "- %s\n", line)
 	}

@@ -1,27 +1,21 @@
-// Package run is training, evaluation and use of models for tasks: classification
-// and regression of texts (SST-2, CoLA, MNLI, STS-B, one's own), text to text (CoQA, question
-// generation, summaries), image-text retrieval (Flickr30k, Flickr8k), and pre-training; each
-// task is a preset of its kind.
+// Package run is one run of any task: it trains, goes on, scores, and writes the report. It knows
+// no kind of task; package tasks lists those there are.
 //
-//	preset.go      what distinguishes the tasks; those of classification and regression
-//	texts.go       the text-to-text tasks and their scores
-//	settings.go    what can be set, resolved from preset, file and flags
-//	finetune.go    a whole run: data, vocabulary, model, training, results
-//	learner.go     what a run needs of a kind of task; classification and regression
-//	labelled.go    labelled texts: their files, labels of the data, a drawn dev set, scores by class
-//	generation.go  text to text as a kind of task; running a generator over examples
-//	classifier.go  running a classifier over records; a finished one that predicts
-//	generator.go   a finished generator that writes texts
-//	retrieval.go   image-text retrieval as a kind of task, flickr.go its tasks
-//	retriever.go   a finished model that compares images with texts
-//	images.go      where the images of a task come from
-//	pretraining.go pre-training as a kind of task, pretraining_settings.go what can be set
-//	scores.go      metrics of a set of predictions
-//	evaluate.go    scoring a finished model on a file; prediction files
-//	card.go        README.md of the models made here
-//	page.go        report.html of a run
-//	grid.go        many runs over a grid of settings
-//
-// Source: the reference's recipes (NLP/UNIMO/script/classification, regression and
-// seq2seq).
+//	task.go         the interfaces: what a task, its kind, a job, a learner and a finished model are
+//	env.go          what a run has from outside
+//	settings.go     the settings that all tasks have
+//	finetune.go     a whole run: data, vocabulary, model, training, results
+//	resume.go       going on with a run
+//	model.go        a learner as the trainer sees it; batches of examples
+//	needs.go        disk and time that a run takes
+//	opened.go       a finished model
+//	evaluate.go     scoring a finished model
+//	metric.go       how metrics are shown
+//	few.go          when they say nothing
+//	predictions.go  files of what was predicted
+//	answers.go      what a run's best model said of the dev set
+//	card.go         README.md of the models made here
+//	page.go         report.html of a run
+//	grid.go         many runs over a grid of settings
+//	runs.go         lists and comparisons of runs
 package run

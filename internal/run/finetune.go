@@ -1,7 +1,6 @@
 package run
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -10,7 +9,6 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
-	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -23,7 +21,6 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/settings"
-	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -31,31 +28,21 @@ import (
 
 // Options say what to fine-tune on what.
 type Options struct {
-	Preset     *Preset
+	Env        // Out is the run's folder
+	Task       *Task
 	Size       string   // mini, base or large
 	Data       string   // folder with the task's files, or the training file if Dev is given
 	Dev        string   // the dev file; "" looks for it in Data
 	Init       string   // checkpoint to start from; "" starts from random weights
 	Vocab      string   // folder with the vocabulary; "" takes Init's, or trains one
-	Out        string   // the run's folder
 	Resume     bool     // go on from the newest snapshot
 	ConfigFile string   // settings in YAML or JSON
 	Set        []string // settings as key=value, over the file
 	Notice     string   // what a reader of the results must not miss
 	Command    []string // to be noted in run.json
 	Version    map[string]string
-	Log        *slog.Logger
-	Observer   Observer
 
 	inherited *train.Source // of the run that is gone on with
-}
-
-// Observer is told how a run goes on, besides what the trainer tells.
-type Observer interface {
-	train.Observer
-	// Stage names what happens next and may take a while; total > 0 if Tick follows.
-	Stage(name string)
-	Tick(done, total int)
 }
 
 // Summary is what a finished run has to say.
@@ -78,6 +65,7 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	if err := o.check(); err != nil {
 		return nil, err
 	}
+	o.Env = *o.Ready()
 	r := &run{Options: o, started: time.Now()}
 	defer r.close()
 	if err := r.load(ctx); err != nil {
@@ -119,8 +107,8 @@ func (r *run) closeInit() {
 type run struct {
 	Options
 	settings Settings
-	job      job
-	files    []splitFile // train, then dev
+	job      Job
+	files    []File // train, then dev
 	tok      *tokenizer.Tokenizer
 	from     *modeldir.Checkpoint // nil without Init
 	init     checkpoint.Reader    // its weights
@@ -137,10 +125,10 @@ type run struct {
 // touched: what is wrong is said at once and leaves nothing behind.
 func (r *run) load(ctx context.Context) error {
 	var err error
-	if r.settings, err = Defaults(r.Preset, r.Size); err != nil {
+	if r.settings, err = Defaults(r.Task, r.Size); err != nil {
 		return &SettingError{err}
 	}
-	base := r.Preset.size(r.Size)
+	base := r.Task.size(r.Size)
 	if r.Init != "" {
 		if err := r.openInit(&base); err != nil {
 			return err
@@ -155,11 +143,11 @@ func (r *run) load(ctx context.Context) error {
 	if err := overlay(r.settings, r.ConfigFile, r.Set); err != nil {
 		return err
 	}
-	common := r.settings.common()
+	common := r.settings.Common()
 	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
 		return &SettingError{fmt.Errorf("vocab_size is %d, want %d or more for a vocabulary that is trained", common.VocabSize, least)}
 	}
-	r.job = r.Preset.job(r.settings)
+	r.job = r.Task.Kind.Job(r.Task, r.settings, &r.Env)
 	if err := r.readData(); err != nil {
 		return err
 	}
@@ -173,18 +161,18 @@ func (r *run) load(ctx context.Context) error {
 		return err
 	}
 	common.VocabSize = r.tok.VocabSize()
-	if r.config, err = modelConfig(r.settings, r.Preset, base); err != nil {
+	if r.config, err = modelConfig(r.Task, r.settings, r.job, base); err != nil {
 		return err
 	}
 	if r.init != nil {
-		if r.Preset.Retrieval != nil || r.Preset.Pretraining {
-			r.init = fitImages(r.init, r.job.specs(r.config), r.Log)
+		specs := r.job.Specs(r.config)
+		if job, ok := r.job.(Refitter); ok {
+			r.init = job.Refit(r.init, specs)
 		}
-		specs := r.job.specs(r.config)
 		if _, err := model.Compare(specs, r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
-		if err := model.CheckTensors(cpu.New(), specs, r.init); err != nil {
+		if err := model.CheckTensors(r.Device, specs, r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 	}
@@ -231,34 +219,11 @@ func (r *run) openInit(base *model.Config) error {
 
 func (r *run) readData() error {
 	r.Observer.Stage("reading data")
-	if r.Preset.Pretraining { // its collections are settings
-		r.files = []splitFile{{r.Preset.Train.Name, ""}, {r.Preset.Dev[0].Name, ""}}
-		return r.job.read(r.files, &r.Options)
-	}
 	var err error
-	if r.files, err = r.findFiles(); err != nil {
+	if r.files, err = r.job.Files(r.Data, r.Dev); err != nil {
 		return err
 	}
-	return r.job.read(r.files, &r.Options)
-}
-
-// findFiles finds the files of train and dev.
-func (r *run) findFiles() ([]splitFile, error) {
-	if s, ok := r.settings.(*ClassificationSettings); ok {
-		return s.labelledFiles(r.Preset, &r.Options)
-	}
-	trainFile, err := r.Preset.resolve(r.Data, r.Preset.Train)
-	if err != nil {
-		return nil, err
-	}
-	devs, err := devFiles(r.Preset, cmp.Or(r.Dev, r.Data))
-	if err != nil {
-		return nil, err
-	}
-	if devs[0].Path == trainFile {
-		return nil, fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
-	}
-	return append([]splitFile{{r.Preset.Train.Name, trainFile}}, devs...), nil
+	return r.job.Read(r.files)
 }
 
 // openVocabulary loads the vocabulary of --vocab or --init; its case rule is the
@@ -276,7 +241,7 @@ func (r *run) openVocabulary() error {
 		}
 	}
 	if r.tok != nil {
-		r.settings.common().DoLowerCase = r.tok.LowerCase()
+		r.settings.Common().DoLowerCase = r.tok.LowerCase()
 	}
 	return err
 }
@@ -284,8 +249,8 @@ func (r *run) openVocabulary() error {
 func (r *run) trainVocabulary(ctx context.Context) error {
 	r.Observer.Stage("training a vocabulary")
 	var err error
-	s := r.settings.common()
-	r.tok, err = tokenizer.Train(ctx, r.job.texts(), s.VocabSize, tokenizer.TrainOptions{
+	s := r.settings.Common()
+	r.tok, err = tokenizer.Train(ctx, r.job.Texts(), s.VocabSize, tokenizer.TrainOptions{
 		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
 	})
 	if err != nil {
@@ -298,7 +263,7 @@ func (r *run) trainVocabulary(ctx context.Context) error {
 // answered with its summary.
 func (r *run) openDir() (*Summary, error) {
 	r.info = train.Info{
-		Task: r.Preset.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.common().Seed,
+		Task: r.Task.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.Common().Seed,
 		Config: r.settings, Data: map[string]string{},
 	}
 	var err error
@@ -309,20 +274,20 @@ func (r *run) openDir() (*Summary, error) {
 		if f.Path == "" {
 			continue // the job's digests say more
 		}
-		digest, err := digestFile(f.Path)
+		digest, err := DigestFile(f.Path)
 		if err != nil {
 			return nil, err
 		}
 		r.info.Data[f.Split] = digest
 	}
-	more, err := r.job.digests()
+	more, err := r.job.Digests()
 	if err != nil {
 		return nil, err
 	}
 	maps.Copy(r.info.Data, more)
 	r.info.Data["vocabulary"] = digestVocabulary(r.tok)
 	if r.Init != "" {
-		digest, err := digestTensors(r.init)
+		digest, err := DigestTensors(r.init)
 		if err != nil {
 			return nil, err
 		}
@@ -347,28 +312,27 @@ func (r *run) openDir() (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := old.CheckSame(r.info, freeSettings...); err != nil {
+	if err := old.CheckSame(r.info, free(r.settings)...); err != nil {
 		return nil, err
 	}
 	r.info.Command = old.Command // that began it
 	if old.Status == train.Done && old.Outcome != nil {
 		r.Log.Info("the run is complete")
-		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Notes: Notes([]Result{{Split: r.Preset.Dev[0].Name, Notes: fewNotes(r.Preset, old.Metrics)}}), Dir: dir, Complete: true}, nil
+		return &Summary{Outcome: *old.Outcome, Metrics: old.Metrics, Notes: Notes([]Result{{Split: r.Task.Dev[0].Name, Notes: r.Task.Doubts(old.Metrics)}}), Dir: dir, Complete: true}, nil
 	}
 	return nil, r.dir.WriteInfo(r.info)
 }
 
 func (r *run) train(ctx context.Context) (*Summary, error) {
-	dev := cpu.New()
-	l, err := r.job.learner(ctx, dev, r.config, r.tok, r.Log)
+	l, err := r.job.Learner(ctx, r.config, r.tok)
 	if err != nil {
 		return nil, err
 	}
-	defer l.close()
-	base := l.base()
+	defer l.Close()
+	params, about := l.Model().Params, l.About()
 	origin := "Trained from random weights."
 	if r.init != nil {
-		report, err := base.params.Load(dev, r.init)
+		report, err := params.Load(r.Device, r.init)
 		if err != nil {
 			return nil, fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
@@ -376,14 +340,16 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		r.closeInit()
 		origin = fmt.Sprintf("Trained further from %s.", filepath.Base(r.Init))
 	}
-	base.card = r.card(base.params.Count(), origin)
-	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, grouped(base.params.Count())))
-	for i, line := range base.about {
+	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, Grouped(params.Count())))
+	for i, line := range about.Lines {
 		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
 	}
-	r.Log.Info("device  " + dev.Name())
-	r.Log.Info("needs   " + r.needs(l))
-	trainer := &train.Trainer{Config: r.settings.common().Config, Device: dev, Task: l, Dir: r.dir, Reducer: train.Solo{}, Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log}
+	r.Log.Info("device  " + r.Device.Name())
+	r.Log.Info("needs   " + r.needs(about.Tokens))
+	trainer := &train.Trainer{
+		Config: r.settings.Common().Config, Device: r.Device, Task: newTrained(r, l, r.card(params.Count(), origin)), Dir: r.dir, Reducer: train.Solo{},
+		Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log,
+	}
 	r.Observer.Stage("training")
 	r.begun = true
 	outcome, err := trainer.Run(ctx, r.resumed)
@@ -407,7 +373,7 @@ func (r *run) reportLoad(report model.LoadReport) {
 }
 
 func (r *run) card(params int, origin string) card {
-	c := card{Preset: r.Preset, Config: r.config, Params: params, Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
+	c := card{Task: r.Task, Config: r.config, Params: params, Origin: origin, Notice: r.Notice, Version: r.Version["unimo"]}
 	for _, f := range r.files {
 		if f.Path == "" {
 			continue
@@ -422,25 +388,25 @@ func (r *run) card(params int, origin string) card {
 
 // finish scores the best model on every dev split, predicts the test sets, and
 // writes the report.
-func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Summary, error) {
+func (r *run) finish(ctx context.Context, l Learner, outcome train.Outcome) (*Summary, error) {
 	best, err := checkpoint.Open(r.dir.Best())
 	if err != nil {
 		return nil, fmt.Errorf("best model: %w; go on with --resume, which mends what it can", err)
 	}
 	defer best.Close()
-	if _, err := l.base().params.Load(l.base().dev, best); err != nil {
+	if _, err := l.Model().Params.Load(r.Device, best); err != nil {
 		return nil, err
 	}
 	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
 	for _, f := range r.files[1:] {
 		r.Observer.Stage("scoring " + f.Split)
-		result, err := l.score(ctx, f, r.Observer.Tick)
+		result, err := l.Score(ctx, f, r.Observer.Tick)
 		if err != nil {
 			return nil, err
 		}
-		result.Notes = append(result.Notes, fewNotes(r.Preset, result.Metrics)...)
+		result.Notes = append(result.Notes, r.Task.Doubts(result.Metrics)...)
 		s.Results = append(s.Results, result)
-		if err := writeAnswers(r.Preset, r.dir.Root(), result); err != nil {
+		if err := writeAnswers(r.dir.Root(), result); err != nil {
 			return nil, err
 		}
 	}
@@ -460,9 +426,13 @@ func (r *run) finish(ctx context.Context, l learner, outcome train.Outcome) (*Su
 }
 
 // predictTests writes prediction files for the test sets the data folder has.
-func (r *run) predictTests(ctx context.Context, l learner) error {
-	for _, split := range r.Preset.Test {
-		path, err := r.Preset.resolve(r.Data, split)
+func (r *run) predictTests(ctx context.Context, l Learner) error {
+	submitter, ok := l.(Submitter)
+	if !ok {
+		return nil // a test set is scored by "unimo evaluate"; there is nothing to hand in
+	}
+	for _, split := range r.Task.Test {
+		path, err := r.Task.resolve(r.Data, split)
 		if errors.Is(err, fs.ErrNotExist) || path == r.files[0].Path {
 			continue // test sets are optional
 		}
@@ -470,8 +440,8 @@ func (r *run) predictTests(ctx context.Context, l learner) error {
 			return err
 		}
 		r.Observer.Stage("predicting " + split.Name)
-		err = l.predict(ctx, splitFile{split.Name, path}, r.dir.Path("predictions"), r.Observer.Tick)
-		var bad *testSetError
+		err = submitter.Submit(ctx, File{split.Name, path}, r.dir.Path("predictions"), r.Observer.Tick)
+		var bad *UnusableError
 		if errors.As(err, &bad) {
 			r.Log.Warn(fmt.Sprintf("no predictions for %s: %v", split.Name, err))
 		} else if err != nil {
@@ -498,8 +468,8 @@ func (r *run) fail(err error) error {
 	return errors.Join(err, r.dir.WriteInfo(r.info))
 }
 
-// digestFile returns the SHA-256 of a file.
-func digestFile(path string) (string, error) {
+// DigestFile returns the SHA-256 of a file.
+func DigestFile(path string) (string, error) {
 	f, err := infile.Open(path)
 	if err != nil {
 		return "", fmt.Errorf("read data: %w", err)
@@ -521,9 +491,9 @@ func digestVocabulary(tok *tokenizer.Tokenizer) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
-// digestTensors returns a digest over names, shapes and values of a checkpoint. The
+// DigestTensors returns a digest over names, shapes and values of a checkpoint. The
 // values, of which there are many, go in by their CRC-32C.
-func digestTensors(r checkpoint.Reader) (string, error) {
+func DigestTensors(r checkpoint.Reader) (string, error) {
 	h := sha256.New()
 	for _, info := range r.Tensors() {
 		raw, err := r.Bytes(info.Name)

@@ -39,6 +39,8 @@ type Grid struct {
 	Median    train.Number `json:"median"`
 	Mean      train.Number `json:"mean"`
 	Deviation train.Number `json:"deviation"` // sample deviation; 0 of one run
+
+	task *Task
 }
 
 // FinetuneGrid trains with every combination of the axes' values, each
@@ -64,7 +66,7 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 			return nil, fmt.Errorf("grid run %s: %w", cell.Name, err)
 		}
 	}
-	info := train.Info{Task: o.Preset.Name, Status: train.Running, Command: o.Command, Version: o.Version, Config: map[string]any{"grid": axes}}
+	info := train.Info{Task: o.Task.Name, Status: train.Running, Command: o.Command, Version: o.Version, Config: map[string]any{"grid": axes}}
 	if info.From, err = o.source(); err != nil {
 		return nil, err
 	}
@@ -73,7 +75,7 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 		return nil, err
 	}
 	defer dir.Close()
-	g := &Grid{Metric: o.Preset.Metric, Cells: cells}
+	g := &Grid{Metric: o.Task.Metric, Cells: cells, task: o.Task}
 	if err := g.run(ctx, o, dir, started); err != nil {
 		info.Status, info.Error = train.Failed, err.Error()
 		if errors.Is(err, context.Canceled) && ctx.Err() != nil || errors.Is(err, train.ErrTimeUp) {
@@ -96,7 +98,7 @@ func (g *Grid) run(ctx context.Context, o Options, dir *train.Dir, started func(
 		if err != nil {
 			return fmt.Errorf("grid run %s: %w", cell.Name, err)
 		}
-		cell.All, cell.Score = summary.Metrics, summary.Metrics[o.Preset.Metric]
+		cell.All, cell.Score = summary.Metrics, summary.Metrics[o.Task.Metric]
 	}
 	g.summarise()
 	if err := copyFolder(filepath.Join(o.Out, "grid", g.Cells[g.Best].Name, "best"), dir.Best()); err != nil {
@@ -185,13 +187,31 @@ func combinations(axes []string) ([]Cell, error) {
 	return cells, nil
 }
 
+// compare orders values of the task's metric from bad to good; an undefined one (0/0) is worst.
+func (t *Task) compare(a, b train.Number) int {
+	nan := func(x train.Number) int {
+		if math.IsNaN(float64(x)) {
+			return 0
+		}
+		return 1
+	}
+	if t.Lower {
+		a, b = b, a
+		return cmp.Or(cmp.Compare(nan(b), nan(a)), cmp.Compare(a, b))
+	}
+	return cmp.Or(cmp.Compare(nan(a), nan(b)), cmp.Compare(a, b))
+}
+
+// better says whether a is a better value of the task's metric than b.
+func (t *Task) better(a, b train.Number) bool { return t.compare(a, b) > 0 }
+
 // summarise fills in the statistics over the cells' scores. Undefined scores (0/0)
 // are worse than all others and make the mean undefined.
 func (g *Grid) summarise() {
 	scores := make([]float64, len(g.Cells))
 	for i, c := range g.Cells {
 		scores[i] = float64(c.Score)
-		if best := float64(g.Cells[g.Best].Score); scores[i] > best || math.IsNaN(best) && !math.IsNaN(scores[i]) {
+		if g.task.better(c.Score, g.Cells[g.Best].Score) {
 			g.Best = i
 		}
 	}
@@ -216,7 +236,7 @@ func (g *Grid) page(o Options) report.Run {
 		table.Links = append(table.Links, "grid/"+url.PathEscape(c.Name)+"/report.html")
 	}
 	return report.Run{
-		Title: fmt.Sprintf("%s, %s, %d runs", o.Preset.Title, o.Size, len(g.Cells)), Subtitle: "unimo " + o.Version["unimo"], Notice: o.Notice, Notes: fewNotes(o.Preset, g.Cells[g.Best].All),
+		Title: fmt.Sprintf("%s, %s, %d runs", o.Task.Title, o.Size, len(g.Cells)), Subtitle: "unimo " + o.Version["unimo"], Notice: o.Notice, Notes: o.Task.Doubts(g.Cells[g.Best].All),
 		Metrics: []report.Metric{
 			{Name: "best " + g.Metric, Value: float64(g.BestScore)}, {Name: "median", Value: float64(g.Median)},
 			{Name: "mean", Value: float64(g.Mean)}, {Name: "deviation", Value: float64(g.Deviation)},
@@ -231,7 +251,7 @@ const shownRuns = 6
 // curves is a plot of the best runs' scores on dev.
 func (g *Grid) curves(out string) ([]report.Curve, error) {
 	order := batches.Sequence(len(g.Cells))
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(g.Cells[b].Score, g.Cells[a].Score) })
+	slices.SortStableFunc(order, func(a, b int) int { return g.task.compare(g.Cells[b].Score, g.Cells[a].Score) })
 	best := order[:min(shownRuns, len(order))]
 	c := report.Curve{Title: g.Metric + " on dev", XLabel: "step", YLabel: g.Metric}
 	if len(best) < len(order) {
@@ -248,7 +268,7 @@ func (g *Grid) curves(out string) ([]report.Curve, error) {
 		}
 		c.Series = append(c.Series, s)
 	}
-	return []report.Curve{bounded(c)}, nil
+	return []report.Curve{g.task.Bounded(g.Metric, c)}, nil
 }
 
 // copyFolder copies the files of a model folder, each whole.

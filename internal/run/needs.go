@@ -23,7 +23,7 @@ const (
 // diskNeed returns how many bytes a run still writes at most for a model of the given parameters.
 func (r *run) diskNeed() int64 {
 	var values int64
-	for _, s := range r.job.specs(r.config) {
+	for _, s := range r.job.Specs(r.config) {
 		n := int64(1)
 		for _, d := range s.Shape {
 			n *= int64(d)
@@ -49,41 +49,23 @@ func (r *run) checkDisk() error {
 
 // needs says what a run will take: disk, and the time of its steps as far as it can be guessed. A
 // run that is resumed, and those whose batches are not known before, say the time when they have measured it.
-func (r *run) needs(l learner) string {
+func (r *run) needs(tokens int64) string {
 	text := fmt.Sprintf("up to %d MiB of disk", r.diskNeed()/mib+1)
 	if free, known := atomicfile.Free(r.Out); known {
 		text += fmt.Sprintf(" (%d MiB free)", free/mib)
 	}
-	tokens := l.base().trainingTokens(r.settings.common())
 	if tokens == 0 || r.resumed && !r.fresh {
 		return text + "; how long it takes is said after the first steps"
 	}
 	operations := trainingOperations * float64(tokens) * float64(encoderParameters(r.config))
-	low := time.Duration(operations / productSpeed(l.base().dev, r.config.HiddenSize) * float64(time.Second))
-	return fmt.Sprintf("%s; %s for %s tokens, guessed from the speed of a product", text, between(low, slowest*low), grouped(int(tokens)))
+	low := time.Duration(operations / productSpeed(r.Device, r.config.HiddenSize) * float64(time.Second))
+	return fmt.Sprintf("%s; %s for %s tokens, guessed from the speed of a product", text, between(low, slowest*low), Grouped(int(tokens)))
 }
 
 // encoderParameters are those that each token is multiplied by: of a layer, four matrices of attention
 // and two of four times the width.
 func encoderParameters(c model.Config) int {
 	return 12 * c.Layers * c.HiddenSize * c.HiddenSize
-}
-
-// trainingTokens is how many tokens the steps of a run read, 0 if that is not known before.
-func (b *baseLearner) trainingTokens(s *CommonSettings) int64 {
-	if b.preset.Retrieval != nil || b.preset.Pretraining || b.batches.Total(s.Epochs) == 0 {
-		return 0 // regions, pairs and groups come to the texts
-	}
-	var epoch int64
-	for _, n := range b.batches.Lengths {
-		epoch += int64(n)
-	}
-	all := float64(b.batches.Total(s.Epochs))
-	batches := all
-	if s.MaxSteps > 0 {
-		batches = min(batches, float64(s.MaxSteps*s.GradientAccumulation))
-	}
-	return int64(float64(epoch) * float64(s.Epochs) * batches / all)
 }
 
 // productSpeed measures, within some hundredths of a second, how many floating-point operations a second

@@ -11,7 +11,7 @@ import (
 
 // The tokens of all epochs, or of the share that max_steps leaves.
 func TestTrainingTokens(t *testing.T) {
-	b := baseLearner{preset: presets["sst-2"], batches: batches.Batches{Lengths: []int{10, 20, 30, 40}, Size: 1}}
+	e := Epochs{Plan: batches.Batches{Lengths: []int{10, 20, 30, 40}, Size: 1}}
 	for _, c := range []struct {
 		train.Config
 		want int64
@@ -21,13 +21,12 @@ func TestTrainingTokens(t *testing.T) {
 		{train.Config{Epochs: 3, GradientAccumulation: 2, MaxSteps: 3}, 150},
 		{train.Config{Epochs: 1, GradientAccumulation: 1, MaxSteps: 1000}, 100},
 	} {
-		if got := b.trainingTokens(&CommonSettings{Config: c.Config}); got != c.want {
+		if got := e.Tokens(&CommonSettings{Config: c.Config}); got != c.want {
 			t.Errorf("%+v: %d tokens, want %d", c.Config, got, c.want)
 		}
 	}
-	b.preset = Opinions
-	b.batches.Lengths = nil
-	if got := b.trainingTokens(&CommonSettings{Config: train.Config{Epochs: 1}}); got != 0 {
+	e.Plan = batches.Batches{Size: 1}
+	if got := e.Tokens(&CommonSettings{Config: train.Config{Epochs: 1}}); got != 0 {
 		t.Errorf("%d tokens of no data", got)
 	}
 }

@@ -1,12 +1,10 @@
 package run
 
 import (
-	"cmp"
 	"fmt"
 	"io"
 	"maps"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
@@ -15,11 +13,8 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// shownMistakes is how many wrong answers the report shows.
-const shownMistakes = 20
-
 // writePage writes report.html.
-func (r *run) writePage(s *Summary, l learner) error {
+func (r *run) writePage(s *Summary, l Learner) error {
 	history, err := train.ReadHistory(r.dir)
 	if err != nil {
 		return err
@@ -28,31 +23,32 @@ func (r *run) writePage(s *Summary, l learner) error {
 		r.Log.Warn(fmt.Sprintf("%d lines of log.jsonl cannot be read; the curves lack them", history.Unread))
 	}
 	page := report.Run{
-		Title:    fmt.Sprintf("%s, %s", r.Preset.Title, r.Size),
+		Title:    fmt.Sprintf("%s, %s", r.Task.Title, r.Size),
 		Subtitle: fmt.Sprintf("unimo %s, %d steps, best at step %d", r.Version["unimo"], s.Outcome.Steps, s.Outcome.BestStep),
 		Notice:   r.Notice,
-		Curves:   curves(history, r.Preset.Metric),
+		Notes:    s.Notes,
 	}
-	page.Notes = s.Notes
 	first := s.Results[0]
-	page.Metrics = first.tiles(r.Preset)
+	page.Metrics = r.Task.tiles(first)
 	for _, other := range s.Results[1:] {
-		key := r.Preset.Metric
+		key := r.Task.Metric
 		page.Metrics = append(page.Metrics, report.Metric{Name: key + " " + other.Split, Value: float64(other.Metrics[key]), Note: fmt.Sprintf("%.0f examples", float64(other.Metrics["examples"]))})
 	}
-	page.Summary = r.facts(l)
-	page.Summary = slices.Insert(page.Summary, 2,
+	page.Summary = slices.Insert(r.facts(l), 2,
 		report.Item{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
 		report.Item{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))})
-	l.show(&page, first, history)
+	r.addCurves(&page, l, history, first.Metrics)
+	if first.Detail != nil {
+		first.Detail.Section(&page)
+	}
 	page.Config = r.settingItems()
 	return atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) })
 }
 
 // facts are what the page says of the run besides scores.
-func (r *run) facts(l learner) []report.Item {
-	items := []report.Item{{Key: "model", Value: r.config.String()}, {Key: "parameters", Value: fmt.Sprint(l.base().params.Count())}}
-	if n := l.base().examples; n > 0 { // a stream has no end
+func (r *run) facts(l Learner) []report.Item {
+	items := []report.Item{{Key: "model", Value: r.config.String()}, {Key: "parameters", Value: fmt.Sprint(l.Model().Params.Count())}}
+	if n := l.About().Examples; n > 0 { // a stream has no end
 		items = append(items, report.Item{Key: "training examples", Value: fmt.Sprint(n)})
 	}
 	for _, key := range slices.Sorted(maps.Keys(r.Version)) {
@@ -71,7 +67,7 @@ func (r *run) settingItems() []report.Item {
 
 // writeUnfinished writes report.html of a run that is not done: the curves so far and the newest scores. That it fails
 // does not end the run.
-func (r *run) writeUnfinished(l learner, state string) {
+func (r *run) writeUnfinished(l Learner, state string) {
 	history, err := train.ReadHistory(r.dir)
 	if err != nil {
 		r.Log.Warn(fmt.Sprintf("no report of the run so far: %v", err))
@@ -82,19 +78,17 @@ func (r *run) writeUnfinished(l learner, state string) {
 		step = history.Steps[n-1].Step
 	}
 	page := report.Run{
-		Title:    fmt.Sprintf("%s, %s: unfinished", r.Preset.Title, r.Size),
+		Title:    fmt.Sprintf("%s, %s: unfinished", r.Task.Title, r.Size),
 		Subtitle: fmt.Sprintf("unimo %s, %s after step %d", r.Version["unimo"], state, step),
 		Notice:   strings.TrimSpace(r.Notice + " This run is not done: the numbers are those of its newest evaluation, not of its best model."),
-		Summary:  r.facts(l), Curves: curves(history, r.Preset.Metric), Config: r.settingItems(),
+		Summary:  r.facts(l), Config: r.settingItems(),
 	}
+	r.addCurves(&page, l, history, nil)
 	if n := len(history.Evals); n > 0 {
 		newest := history.Evals[n-1]
-		for _, key := range MetricKeys(r.Preset, newest.Metrics) {
+		for _, key := range r.Task.Shown(newest.Metrics) {
 			page.Metrics = append(page.Metrics, report.Metric{Name: key, Value: float64(newest.Metrics[key]), Note: fmt.Sprintf("at step %d", newest.Step)})
 		}
-	}
-	if r.Preset.Pretraining { // a curve for each objective
-		l.show(&page, Result{}, history)
 	}
 	if err := atomicfile.Write(r.dir.Report(), func(w io.Writer) error { return report.Write(w, page) }); err != nil {
 		r.Log.Warn(fmt.Sprintf("no report of the run so far: %v", err))
@@ -112,73 +106,22 @@ func (o reporter) Evaluated(step int, e train.Evaluation, best bool) {
 	o.write()
 }
 
-// tiles are the metrics as a page shows them, with what they are to be compared with.
-func (r Result) tiles(p *Preset) []report.Metric {
-	var tiles []report.Metric
-	for _, key := range MetricKeys(p, r.Metrics) {
-		if strings.HasPrefix(key, "compared_") {
-			continue // a table of its own
-		}
-		tiles = append(tiles, report.Metric{Name: key, Value: float64(r.Metrics[key]), Note: r.metricNote(key)})
+// addCurves adds the curves of a run and the facts of its learner.
+func (r *run) addCurves(page *report.Run, l Learner, h train.History, m train.Numbers) {
+	c := r.Task.curves(h)
+	page.Curves = []report.Curve{c.loss, c.metric, c.rate}
+	if reporter, ok := l.(Reporter); ok {
+		own, facts := reporter.Report(h, m)
+		page.Curves = append(own, c.rate)
+		page.Summary = append(page.Summary, facts...)
 	}
-	return tiles
 }
 
-func (r Result) metricNote(key string) string {
-	on, baseline := "on "+r.Split, r.Baseline()
-	few := int(r.Metrics["examples"]) < FewExamples
-	if few {
-		on += ", " + count(int(r.Metrics["examples"]), "example") + " only"
-	}
-	switch {
-	case key == "accuracy":
-		lo, hi := r.Interval()
-		note := fmt.Sprintf("95 %% interval %.3f to %.3f", lo, hi)
-		if few {
-			note = on + "; " + note
-		}
-		if baseline != "" {
-			note += "; " + baseline
-		}
-		return note
-	case key == "rmse" && baseline != "":
-		return baseline
-	}
-	if r.Retrieved != nil {
-		if chance, ok := r.Retrieved.Chance(key); ok {
-			return fmt.Sprintf("%s, by chance %.4f", on, chance)
-		}
-	}
-	return on
-}
+// runCurves are the curves that every run has.
+type runCurves struct{ loss, metric, rate report.Curve }
 
-// MetricKeys lists the names of metrics in the order people want them: the task's
-// own first, loss and the number of examples last. Recall that says nothing is not among them (Summary.Notes has why).
-func MetricKeys(p *Preset, m train.Numbers) []string {
-	rank := map[string]int{p.Metric: -1, "loss": 1, "images": 2, "compared_images": -1, "examples": 3}
-	// recall@5 comes before recall@10.
-	number := func(key string) (name string, n int) {
-		name, digits, _ := strings.Cut(key, "@")
-		n, _ = strconv.Atoi(digits)
-		return name, n
-	}
-	compared := func(key string) int {
-		if strings.HasPrefix(key, "compared_") {
-			return 1 // a section of its own
-		}
-		return 0
-	}
-	keys := slices.Collect(maps.Keys(m))
-	keys = slices.DeleteFunc(keys, func(key string) bool { return saysNothing(p, m, key) })
-	slices.SortFunc(keys, func(a, b string) int {
-		nameA, nA := number(a)
-		nameB, nB := number(b)
-		return cmp.Or(cmp.Compare(compared(a), compared(b)), cmp.Compare(rank[a], rank[b]), cmp.Compare(nameA, nameB), cmp.Compare(nA, nB), cmp.Compare(a, b))
-	})
-	return keys
-}
-
-func curves(h train.History, metric string) []report.Curve {
+func (t *Task) curves(h train.History) runCurves {
+	metric := t.Metric
 	var x, loss, rate, evalX, score, lossX, devLoss []float64
 	for _, s := range h.Steps {
 		x, loss, rate = append(x, float64(s.Step)), append(loss, s.Loss), append(rate, s.Rate)
@@ -195,52 +138,18 @@ func curves(h train.History, metric string) []report.Curve {
 	if len(devLoss) > 0 {
 		lossSeries = append(lossSeries, report.Series{Name: "dev", X: lossX, Y: devLoss, Points: true})
 	}
-	return []report.Curve{
-		{Title: "Loss", XLabel: "step", YLabel: "loss", Series: lossSeries},
-		bounded(report.Curve{Title: metric + " on dev", XLabel: "step", YLabel: metric, Series: []report.Series{{Name: metric, X: evalX, Y: score, Points: true}}}),
-		{Title: "Learning rate", XLabel: "step", YLabel: "learning rate", Series: []report.Series{{Name: "learning rate", X: x, Y: rate}}},
+	return runCurves{
+		loss:   report.Curve{Title: "Loss", XLabel: "step", YLabel: "loss", Series: lossSeries},
+		metric: t.Bounded(metric, report.Curve{Title: metric + " on dev", XLabel: "step", YLabel: metric, Series: []report.Series{{Name: metric, X: evalX, Y: score, Points: true}}}),
+		rate:   report.Curve{Title: "Learning rate", XLabel: "step", YLabel: "learning rate", Series: []report.Series{{Name: "learning rate", X: x, Y: rate}}},
 	}
 }
 
-// bounded gives the curve of a metric the bounds of its values.
-func bounded(c report.Curve) report.Curve {
-	name, _, _ := strings.Cut(c.YLabel, "@")
-	switch {
-	case slices.Contains([]string{"matthews", "pearson", "spearman"}, name):
-		c.Low, c.High = -1, 1
-	case slices.Contains([]string{"accuracy", "macro_f1", "masked_accuracy", "f1", "em", "meteor"}, name),
-		strings.HasSuffix(name, "recall"), strings.HasPrefix(name, "rouge-"), strings.HasPrefix(name, "bleu-"):
-		c.Low, c.High = 0, 1
+// WritePage writes a page with the metrics of a result and what people look at.
+func WritePage(path string, t *Task, r Result, about []report.Item) error {
+	page := report.Run{Title: t.Title, Subtitle: "what the model said of " + r.Split, Summary: about, Notes: r.Notes, Metrics: t.tiles(r)}
+	if r.Detail != nil {
+		r.Detail.Section(&page)
 	}
-	return c
-}
-
-func scatter(r Result) *report.Scatter {
-	s := new(report.Scatter)
-	for i, x := range r.Examples {
-		s.Gold = append(s.Gold, x.Score)
-		s.Predicted = append(s.Predicted, float64(r.Outputs[i][0]))
-	}
-	return s
-}
-
-// mistakes returns the wrong answers the model was surest of, and says of how many.
-func mistakes(p *Preset, r Result) (shown []report.Mistake, note string) {
-	var wrong []report.Mistake
-	for i, x := range r.Examples {
-		class := argmax(r.Outputs[i])
-		if class == x.Class {
-			continue
-		}
-		text := strings.Join(slices.Collect(x.Texts), " / ")
-		wrong = append(wrong, report.Mistake{
-			Text: text, Gold: p.Schema.Labels[x.Class], Predicted: p.Schema.Labels[class], Probability: softmax(r.Outputs[i])[class],
-		})
-	}
-	slices.SortStableFunc(wrong, func(a, b report.Mistake) int { return cmp.Compare(b.Probability, a.Probability) })
-	shown = wrong[:min(shownMistakes, len(wrong))]
-	if len(shown) < len(wrong) {
-		return shown, fmt.Sprintf("The %d most confident mistakes of %d, among %d examples.", len(shown), len(wrong), len(r.Examples))
-	}
-	return shown, fmt.Sprintf("All %d mistakes among %d examples, the most confident first.", len(wrong), len(r.Examples))
+	return atomicfile.Write(path, func(w io.Writer) error { return report.Write(w, page) })
 }

@@ -7,17 +7,19 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 // ErrNoRun says that a folder holds no run.
 var ErrNoRun = errors.New("holds no run (no run.json): name the folder that --out named")
 
-// ResumeOptions returns the options that go on with the run in the folder dir, and the axes
+// Resume returns the options that go on with the run in the folder dir, and the axes
 // of a grid, as its run.json has them. Settings laid over them must not change the result.
-func ResumeOptions(dir string) (o Options, grid []string, err error) {
+func (ts Tasks) Resume(dir string) (o Options, grid []string, err error) {
 	info, err := train.OpenInfo(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return o, nil, fmt.Errorf("%s %w", dir, ErrNoRun)
@@ -25,11 +27,11 @@ func ResumeOptions(dir string) (o Options, grid []string, err error) {
 	if err != nil {
 		return o, nil, err
 	}
-	preset, err := findRun(info.Task)
+	t, err := ts.Find(info.Task)
 	if err != nil {
 		return o, nil, fmt.Errorf("%s: %w", dir, err)
 	}
-	o = Options{Preset: preset, Out: dir, Resume: true}
+	o = Options{Env: Env{Out: dir}, Task: t, Resume: true}
 	if config, ok := info.Config.(map[string]any); ok {
 		if axes, ok := config["grid"].([]any); ok && len(config) == 1 {
 			for _, axis := range axes {
@@ -38,16 +40,6 @@ func ResumeOptions(dir string) (o Options, grid []string, err error) {
 		}
 	}
 	return o, grid, o.inherit()
-}
-
-// findRun returns the preset that a run was made with, those of the demo and of pre-training included.
-func findRun(name string) (*Preset, error) {
-	for _, p := range []*Preset{Pretraining, Opinions, Stories, Scenes} {
-		if p.Name == name {
-			return p, nil
-		}
-	}
-	return Find(name)
 }
 
 // inherit takes from the run that is gone on with what is not given. It does nothing for a new run.
@@ -140,33 +132,41 @@ func (o *Options) restore(s Settings) error {
 	if err != nil || o.inherited.Folder == "" || o.inherited.Folder == here {
 		return err
 	}
-	for _, path := range settingPaths(s) {
+	absolute := func(path *string) {
 		if *path != "" && !filepath.IsAbs(*path) {
 			*path = filepath.Join(o.inherited.Folder, *path)
 		}
 	}
-	return nil
-}
-
-// settingPaths lists the settings that are paths.
-func settingPaths(s Settings) []*string {
-	switch s := s.(type) {
-	case *RetrievalSettings:
-		return []*string{&s.Features}
-	case *PretrainingSettings:
-		paths := []*string{&s.Paraphrases, &s.Features, &s.ImageFeatures}
-		for _, list := range [][]string{s.Text, s.Images, s.Pairs} {
-			for i := range list {
-				paths = append(paths, &list[i])
+	for _, setting := range settings.List(s) {
+		if setting.Tag.Get(tag) != tagPath {
+			continue
+		}
+		switch at := setting.At.(type) {
+		case *string:
+			absolute(at)
+		case *[]string:
+			for i := range *at {
+				absolute(&(*at)[i])
 			}
 		}
-		return paths
 	}
 	return nil
 }
 
-// freeSettings do not change what is computed: paths, of which the content is compared, and what only says how
-// often something is saved or said, or with how much memory.
-var freeSettings = append([]string{
-	"text", "images", "pairs", "paraphrases", "features", "image_features", "image_cache", "workers",
-}, train.Free...)
+// tag is the tag of settings that do not change what is computed: of paths, whose content is
+// compared, and of what only says with how much memory or how many workers it is computed.
+const (
+	tag     = "run"
+	tagPath = "path"
+)
+
+// free lists those settings.
+func free(s Settings) []string {
+	keys := slices.Clone(train.Free)
+	for _, setting := range settings.List(s) {
+		if setting.Tag.Get(tag) != "" {
+			keys = append(keys, setting.Key)
+		}
+	}
+	return keys
+}

@@ -32,13 +32,15 @@ type RunLine struct {
 	Steps   int          `json:"steps"`
 	Seconds float64      `json:"seconds"` // of training in the newest process
 	Status  string       `json:"status"`
+
+	task *Task // nil if it is not known
 }
 
 // Killed is the status of a run that no process works on, though its run.json says so.
 const Killed = "killed"
 
 // ListRuns finds the runs in the folder dir and its folders, those of grids included: by task, the best first.
-func ListRuns(ctx context.Context, dir string) ([]RunLine, error) {
+func (ts Tasks) ListRuns(ctx context.Context, dir string) ([]RunLine, error) {
 	if err := infile.Folder(dir); err != nil {
 		return nil, fmt.Errorf("look for runs: %w", err)
 	}
@@ -62,21 +64,24 @@ func ListRuns(ctx context.Context, dir string) ([]RunLine, error) {
 		if _, err := os.Stat(filepath.Join(path, "run.json")); err != nil {
 			return nil
 		}
-		runs = append(runs, runLine(path))
-		return skipRun(path, &runs)
+		runs = append(runs, ts.runLine(path))
+		return ts.skipRun(path, &runs)
 	})
 	if err != nil {
 		return nil, fmt.Errorf("look for runs: %w", err)
 	}
 	slices.SortStableFunc(runs, func(a, b RunLine) int {
-		better := cmp.Compare(orLowest(b), orLowest(a))
+		better := 0
+		if a.task != nil && a.task == b.task {
+			better = a.task.compare(b.Best, a.Best)
+		}
 		return cmp.Or(cmp.Compare(a.Task, b.Task), cmp.Compare(a.Metric, b.Metric), better, cmp.Compare(a.Run, b.Run))
 	})
 	return runs, nil
 }
 
 // skipRun adds the runs of a grid at path, and leaves the rest of a run's folder out.
-func skipRun(path string, runs *[]RunLine) error {
+func (ts Tasks) skipRun(path string, runs *[]RunLine) error {
 	cells, err := os.ReadDir(filepath.Join(path, "grid"))
 	if err != nil {
 		return fs.SkipDir // no grid
@@ -84,29 +89,13 @@ func skipRun(path string, runs *[]RunLine) error {
 	for _, c := range cells {
 		cell := filepath.Join(path, "grid", c.Name())
 		if _, err := os.Stat(filepath.Join(cell, "run.json")); err == nil {
-			*runs = append(*runs, runLine(cell))
+			*runs = append(*runs, ts.runLine(cell))
 		}
 	}
 	return fs.SkipDir
 }
 
-// orLowest is how good a run is, for sorting.
-func orLowest(r RunLine) float64 {
-	v := float64(r.Best)
-	if math.IsNaN(v) {
-		return math.Inf(-1)
-	}
-	if lowerIsBetter(r.Metric) {
-		return -v
-	}
-	return v
-}
-
-func lowerIsBetter(metric string) bool {
-	return slices.Contains([]string{"loss", "rmse", "mae", "perplexity"}, metric)
-}
-
-func runLine(path string) RunLine {
+func (ts Tasks) runLine(path string) RunLine {
 	line := RunLine{Run: path, Best: train.Number(math.NaN())}
 	info, err := train.OpenInfo(path)
 	if err != nil {
@@ -123,13 +112,13 @@ func runLine(path string) RunLine {
 			line.Data = ""
 		}
 	}
-	p, err := findRun(info.Task)
+	t, err := ts.Find(info.Task)
 	if err != nil {
 		return line
 	}
-	line.Metric = p.Metric
+	line.task, line.Metric = t, t.Metric
 	if info.Outcome != nil {
-		line.Best, line.Steps, line.Seconds = info.Metrics[p.Metric], info.Outcome.Steps, float64(info.Outcome.Seconds)
+		line.Best, line.Steps, line.Seconds = info.Metrics[t.Metric], info.Outcome.Steps, float64(info.Outcome.Seconds)
 		return line
 	}
 	if raw, err := json.Marshal(info.Grid); err == nil && info.Grid != nil {
@@ -147,9 +136,8 @@ func runLine(path string) RunLine {
 		line.Steps = history.Steps[n-1].Step
 	}
 	for _, e := range history.Evals {
-		now := RunLine{Metric: p.Metric, Best: e.Metrics[p.Metric]}
-		if orLowest(now) > orLowest(line) {
-			line.Best = now.Best
+		if t.better(e.Metrics[t.Metric], line.Best) {
+			line.Best = e.Metrics[t.Metric]
 		}
 	}
 	return line
@@ -201,7 +189,7 @@ const (
 
 // CompareRuns compares the runs in two folders. Runs of different tasks are an error; where they were scored on different
 // dev sets, or one keeps no predictions, there is no test and the comparison says why.
-func CompareRuns(ctx context.Context, a, b string) (*Comparison, error) {
+func (ts Tasks) CompareRuns(ctx context.Context, a, b string) (*Comparison, error) {
 	c := new(Comparison)
 	for _, side := range []struct {
 		to  *Compared
@@ -211,7 +199,7 @@ func CompareRuns(ctx context.Context, a, b string) (*Comparison, error) {
 		if err != nil {
 			return nil, err
 		}
-		*side.to = Compared{RunLine: runLine(side.dir), Metrics: info.Metrics, info: info}
+		*side.to = Compared{RunLine: ts.runLine(side.dir), Metrics: info.Metrics, info: info}
 		if side.to.history, err = train.ReadHistory(train.ReadOnly(side.dir)); err != nil {
 			return nil, err
 		}
@@ -220,16 +208,16 @@ func CompareRuns(ctx context.Context, a, b string) (*Comparison, error) {
 		return nil, fmt.Errorf("%s is a run of %s and %s of %s: only runs of one task can be compared", a, c.A.Task, b, c.B.Task)
 	}
 	c.Differences = differences(c.A.info, c.B.info)
-	p, err := findRun(c.A.Task)
+	t, err := ts.Find(c.A.Task)
 	if err != nil {
 		return nil, err
 	}
+	if _, ok := t.Kind.(Evaluator); !ok {
+		c.NoTest = t.Title + " keeps no predictions"
+		return c, nil
+	}
 	for _, side := range []*Compared{&c.A, &c.B} {
-		if len(p.Dev) == 0 || p.Pretraining {
-			c.NoTest = "pre-training keeps no predictions"
-			return c, nil
-		}
-		if side.answers, err = readAnswers(answersFile(side.Run, p.Dev[0].Name)); err != nil {
+		if side.answers, err = readAnswers(answersFile(side.Run, t.Dev[0].Name)); err != nil {
 			c.NoTest = fmt.Sprintf("%s keeps no predictions of its dev set (it is not done, or of an older version): %v", side.Run, err)
 			return c, nil
 		}
@@ -238,7 +226,7 @@ func CompareRuns(ctx context.Context, a, b string) (*Comparison, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		lo, hi := interval(p.Metric, side.answers)
+		lo, hi := t.interval(side.answers)
 		if !math.IsNaN(lo) {
 			side.Interval = &[2]float64{lo, hi}
 		}
@@ -247,8 +235,8 @@ func CompareRuns(ctx context.Context, a, b string) (*Comparison, error) {
 		c.NoTest = "the runs were scored on different dev sets: their scores cannot be compared example by example"
 		return c, nil
 	}
-	if c.Test = pairedTest(p.Metric, c.A.answers, c.B.answers); math.IsNaN(c.Test.P) {
-		c.Test, c.NoTest = nil, p.Metric+" is undefined (0/0) for one of the runs: there is no difference to test"
+	if c.Test = t.pairedTest(c.A.answers, c.B.answers); math.IsNaN(c.Test.P) {
+		c.Test, c.NoTest = nil, t.Metric+" is undefined (0/0) for one of the runs: there is no difference to test"
 	}
 	return c, nil
 }
@@ -257,23 +245,46 @@ func sameExamples(a, b []Answer) bool {
 	return slices.EqualFunc(a, b, func(x, y Answer) bool { return x.ID == y.ID && x.Text == y.Text && x.Gold == y.Gold })
 }
 
-// interval is the 95 % interval of a metric: Wilson's where it is a share of right answers, else by bootstrap.
-func interval(metric string, list []Answer) (lo, hi float64) {
-	if isShare(metric, list) {
+// interval is the 95 % interval of the metric: Wilson's where it is a share of right answers, else by bootstrap.
+func (t *Task) interval(list []Answer) (lo, hi float64) {
+	if t.isShare(list) {
 		n := 0
 		for _, a := range list {
 			n += int(a.Value)
 		}
 		return metrics.WilsonInterval(n, len(list))
 	}
+	measure := t.measure()
 	return metrics.Bootstrap(len(list), bootstrapDraws, drawSeed, func(sample []int) float64 {
-		return measured(metric, list, func(i int) Answer { return list[sample[i]] })
+		return measure(list, func(i int) Answer { return list[sample[i]] })
 	})
 }
 
+// ownMeasure computes the metric where that is no mean over the answers, else it is nil.
+func (t *Task) ownMeasure() func(list []Answer, of func(i int) Answer) float64 {
+	if m, ok := t.Kind.(Measurer); ok {
+		return m.Measure(t.Metric)
+	}
+	return nil
+}
+
+// measure computes the metric of the task over some answers.
+func (t *Task) measure() func(list []Answer, of func(i int) Answer) float64 {
+	if own := t.ownMeasure(); own != nil {
+		return own
+	}
+	return func(list []Answer, of func(i int) Answer) float64 {
+		var sum float64
+		for i := range list {
+			sum += of(i).Value
+		}
+		return sum / float64(len(list))
+	}
+}
+
 // isShare says whether the metric is the share of answers that are right.
-func isShare(metric string, lists ...[]Answer) bool {
-	if slices.Contains([]string{"pearson", "spearman", "matthews", "macro_f1"}, metric) {
+func (t *Task) isShare(lists ...[]Answer) bool {
+	if t.ownMeasure() != nil {
 		return false
 	}
 	for _, list := range lists {
@@ -284,21 +295,22 @@ func isShare(metric string, lists ...[]Answer) bool {
 	return true
 }
 
-func pairedTest(metric string, a, b []Answer) *PairedTest {
-	t := &PairedTest{Metric: metric, Examples: len(a)}
+func (t *Task) pairedTest(a, b []Answer) *PairedTest {
+	p := &PairedTest{Metric: t.Metric, Examples: len(a)}
 	for i := range a {
 		if a[i].Value > b[i].Value {
-			t.OnlyA++
+			p.OnlyA++
 		} else if a[i].Value < b[i].Value {
-			t.OnlyB++
+			p.OnlyB++
 		}
 	}
-	if isShare(metric, a, b) {
-		t.Name, t.P = "McNemar's exact test", metrics.McNemar(t.OnlyA, t.OnlyB)
-		return t
+	if t.isShare(a, b) {
+		p.Name, p.P = "McNemar's exact test", metrics.McNemar(p.OnlyA, p.OnlyB)
+		return p
 	}
-	t.Name = "paired permutation test"
-	t.P = metrics.Permutation(len(a), testDraws, drawSeed, func(swapped []bool) float64 {
+	p.Name = "paired permutation test"
+	measure := t.measure()
+	p.P = metrics.Permutation(len(a), testDraws, drawSeed, func(swapped []bool) float64 {
 		pick := func(x, y []Answer) func(i int) Answer {
 			return func(i int) Answer {
 				if swapped[i] {
@@ -307,9 +319,9 @@ func pairedTest(metric string, a, b []Answer) *PairedTest {
 				return x[i]
 			}
 		}
-		return measured(metric, a, pick(a, b)) - measured(metric, b, pick(b, a))
+		return measure(a, pick(a, b)) - measure(b, pick(b, a))
 	})
-	return t
+	return p
 }
 
 // differences lists what two runs were given differently.
@@ -363,11 +375,8 @@ func (t *PairedTest) Verdict() string {
 
 // WriteComparison writes the comparison with the curves of both runs as one page.
 func WriteComparison(path string, c *Comparison, version string) error {
-	p, err := findRun(c.A.Task)
-	if err != nil {
-		return err
-	}
-	page := report.Run{Title: p.Title + ": two runs compared", Subtitle: "unimo " + version, Summary: []report.Item{{Key: "A", Value: c.A.Run}, {Key: "B", Value: c.B.Run}}}
+	t := c.A.task
+	page := report.Run{Title: t.Title + ": two runs compared", Subtitle: "unimo " + version, Summary: []report.Item{{Key: "A", Value: c.A.Run}, {Key: "B", Value: c.B.Run}}}
 	for _, side := range []struct {
 		name string
 		c    Compared
@@ -376,7 +385,7 @@ func WriteComparison(path string, c *Comparison, version string) error {
 		if i := side.c.Interval; i != nil {
 			note = fmt.Sprintf("95 %% interval %.3f to %.3f", i[0], i[1])
 		}
-		page.Metrics = append(page.Metrics, report.Metric{Name: side.name + ": " + p.Metric, Value: float64(side.c.Best), Note: note})
+		page.Metrics = append(page.Metrics, report.Metric{Name: side.name + ": " + t.Metric, Value: float64(side.c.Best), Note: note})
 	}
 	if c.Test != nil {
 		page.Metrics = append(page.Metrics, report.Metric{Name: "p", Value: c.Test.P, Note: c.Test.Name})
@@ -384,8 +393,9 @@ func WriteComparison(path string, c *Comparison, version string) error {
 	} else if c.NoTest != "" {
 		page.Summary = append(page.Summary, report.Item{Key: "no test", Value: c.NoTest})
 	}
-	one, two := curves(c.A.history, p.Metric), curves(c.B.history, p.Metric)
-	for i, curve := range one {
+	one, two := t.curves(c.A.history), t.curves(c.B.history)
+	for _, pair := range [][2]report.Curve{{one.loss, two.loss}, {one.metric, two.metric}, {one.rate, two.rate}} {
+		curve := pair[0]
 		named := func(name string, list []report.Series) (out []report.Series) {
 			for _, s := range list {
 				if !s.Faint {
@@ -395,7 +405,7 @@ func WriteComparison(path string, c *Comparison, version string) error {
 			}
 			return out
 		}
-		curve.Series = append(named("A", curve.Series), named("B", two[i].Series)...)
+		curve.Series = append(named("A", curve.Series), named("B", pair[1].Series)...)
 		page.Curves = append(page.Curves, curve)
 	}
 	table := &report.Table{Title: "What differs", Header: []string{"setting", "A", "B"}}

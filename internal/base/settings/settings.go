@@ -28,6 +28,8 @@ import (
 type Setting struct {
 	Key, Help string
 	Value     any
+	At        any               // points to the value in the struct
+	Tag       reflect.StructTag // of the field
 }
 
 // List returns the settings of the struct that settings points to, in the order
@@ -35,7 +37,7 @@ type Setting struct {
 func List(settings any) []Setting {
 	var list []Setting
 	for _, f := range fields(settings) {
-		list = append(list, Setting{f.key, f.help, f.value.Interface()})
+		list = append(list, Setting{f.key, f.help, f.value.Interface(), f.value.Addr().Interface(), f.tag})
 	}
 	return list
 }
@@ -44,6 +46,7 @@ func List(settings any) []Setting {
 type field struct {
 	key, help string
 	value     reflect.Value
+	tag       reflect.StructTag
 }
 
 func fields(settings any) []field {
@@ -56,7 +59,7 @@ func fields(settings any) []field {
 			case f.Anonymous:
 				walk(v.Field(i))
 			case f.IsExported():
-				list = append(list, field{f.Tag.Get("json"), f.Tag.Get("help"), v.Field(i)})
+				list = append(list, field{f.Tag.Get("json"), f.Tag.Get("help"), v.Field(i), f.Tag})
 			}
 		}
 	}

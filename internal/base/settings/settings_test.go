@@ -140,7 +140,7 @@ func TestFile(t *testing.T) {
 func TestList(t *testing.T) {
 	s := defaults()
 	list := List(&s)
-	if len(list) != 6 || list[0] != (Setting{"rate", "of learning", 1.0}) || list[4].Key != "seed" {
+	if len(list) != 6 || list[0].Key != "rate" || list[0].Help != "of learning" || list[0].Value != 1.0 || list[0].At != any(&s.Rate) || list[4].Key != "seed" {
 		t.Errorf("got %v", list)
 	}
 }

@@ -1,0 +1,67 @@
+package run
+
+import (
+	"log/slog"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// Env is what work has from outside. Nothing below takes a device, a logger or a folder from
+// anywhere else. What is left out is filled in by [Env.Ready].
+type Env struct {
+	Device   engine.Device // nil: the processor
+	Log      *slog.Logger  // nil: nothing is logged
+	Observer Observer      // nil: nobody watches
+	Out      string        // folder of what is written; "" where nothing is
+	Threads  int           // to compute with, of the whole process; 0 leaves them as they are
+}
+
+// Observer is told how work goes on, besides what the trainer tells.
+type Observer interface {
+	train.Observer
+	// Stage names what happens next and may take a while; Tick may follow.
+	Stage(name string)
+	// Tick says how far it has come; the total is -1 where it is not known.
+	Tick(done, total int)
+}
+
+// Ready returns e with everything in it.
+func (e Env) Ready() *Env {
+	if e.Device == nil {
+		e.Device = cpu.New()
+	}
+	if e.Log == nil {
+		e.Log = slog.New(slog.DiscardHandler)
+	}
+	if e.Observer == nil {
+		e.Observer = Silent{}
+	}
+	if e.Threads > 0 {
+		parallel.SetThreads(e.Threads)
+	}
+	return &e
+}
+
+// Silent is an observer that says nothing.
+type Silent struct{}
+
+// Step implements [train.Observer].
+func (Silent) Step(train.StepEvent) {}
+
+// Evaluating implements [train.Observer].
+func (Silent) Evaluating(int, int) {}
+
+// Evaluated implements [train.Observer].
+func (Silent) Evaluated(int, train.Evaluation, bool) {}
+
+// Saved implements [train.Observer].
+func (Silent) Saved(int) {}
+
+// Stage implements [Observer].
+func (Silent) Stage(string) {}
+
+// Tick implements [Observer].
+func (Silent) Tick(int, int) {}

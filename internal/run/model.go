@@ -1,0 +1,128 @@
+package run
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// trained is a learner as the trainer sees it. It implements [train.Task]: of all kinds of task
+// models are saved, and repaired, in the same way.
+type trained struct {
+	Learner
+	run       *run
+	card      card
+	model     Model
+	optimised []optim.Param
+}
+
+// newTrained returns the learner as the trainer takes it, with its stream if it has one.
+func newTrained(r *run, l Learner, c card) train.Task {
+	t := &trained{Learner: l, run: r, card: c, model: l.Model()}
+	for _, p := range t.model.Params {
+		if !slices.Contains(t.model.Fixed, p.Name) {
+			t.optimised = append(t.optimised, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
+		}
+	}
+	if s, ok := l.(Streamer); ok {
+		return struct {
+			*trained
+			Streamer
+		}{t, s}
+	}
+	return t
+}
+
+// Params implements [train.Task].
+func (t *trained) Params() []optim.Param { return t.optimised }
+
+// Save implements [train.Task].
+func (t *trained) Save(dir string, note train.Note) error {
+	return modeldir.Save(dir, modeldir.Content{
+		Config: t.run.config, Tokenizer: t.run.tok, Tensors: t.model.Params.Tensors(t.run.Device), Files: t.model.Files,
+		// Hugging Face's loader wants a format it knows.
+		Metadata: map[string]string{"format": "pt", "task": t.run.Task.Name, "step": fmt.Sprint(note.Step)},
+		Card:     t.card.text(note),
+	})
+}
+
+// Repair implements [train.Task].
+func (t *trained) Repair(dir string, note train.Note) (int, error) {
+	r, err := checkpoint.Open(filepath.Join(dir, modeldir.Weights))
+	if err != nil {
+		return 0, err
+	}
+	defer r.Close()
+	step, err := strconv.Atoi(r.Metadata()["step"])
+	if err != nil {
+		return 0, fmt.Errorf("%s does not say of which step it is", r.Path())
+	}
+	for _, p := range t.model.Params {
+		if info, err := r.Info(p.Name); err != nil || !slices.Equal(info.Shape, p.Shape) {
+			return 0, fmt.Errorf("%s is not this run's: tensor %s is missing, or of another shape", r.Path(), p.Name)
+		}
+	}
+	content := modeldir.Content{Config: t.run.config, Tokenizer: t.run.tok, Files: t.model.Files}
+	if step == note.Step {
+		content.Card = t.card.text(note)
+	}
+	return step, modeldir.Repair(dir, content)
+}
+
+// Epochs are the batches of training examples that are all there before the first step. Learners
+// embed it for the methods that it has of [Learner].
+type Epochs struct {
+	Plan batches.Batches
+	Line func(i int) int // where example i stands in the training file
+}
+
+// NewEpochs returns the batches, in the order of the settings, of examples of these lengths.
+func NewEpochs(s *CommonSettings, lengths []int, size int, line func(i int) int) Epochs {
+	return Epochs{batches.Batches{Lengths: lengths, Size: size, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}, line}
+}
+
+// Batches implements [Learner].
+func (e *Epochs) Batches(epoch int) int { return e.Plan.Count(epoch) }
+
+// Total implements [Learner].
+func (e *Epochs) Total(epochs int) int { return e.Plan.Total(epochs) }
+
+// Describe implements [Learner].
+func (e *Epochs) Describe(epoch, batch int) string {
+	const show = 4
+	idx := e.Plan.At(epoch, batch)
+	lines := make([]string, 0, show)
+	for _, i := range idx[:min(show, len(idx))] {
+		lines = append(lines, fmt.Sprint(e.Line(i)))
+	}
+	more := ""
+	if len(idx) > show {
+		more = fmt.Sprintf(" and %d more", len(idx)-show)
+	}
+	return fmt.Sprintf("lines %s%s of the training file", strings.Join(lines, ", "), more)
+}
+
+// Tokens is how many tokens the steps of a run read.
+func (e *Epochs) Tokens(s *CommonSettings) int64 {
+	all := float64(e.Plan.Total(s.Epochs))
+	if all == 0 {
+		return 0
+	}
+	var epoch int64
+	for _, n := range e.Plan.Lengths {
+		epoch += int64(n)
+	}
+	count := all
+	if s.MaxSteps > 0 {
+		count = min(count, float64(s.MaxSteps*s.GradientAccumulation))
+	}
+	return int64(float64(epoch) * float64(s.Epochs) * count / all)
+}

@@ -1,0 +1,233 @@
+package classify
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// runner runs a model over records. It is not safe for concurrent use.
+type runner struct {
+	dev     engine.Device
+	model   *model.Classifier
+	encoder labelled.Encoder
+	schema  labelled.Schema // with the labels of the model
+	tape    *autograd.Tape
+	batch   labelled.Batch
+}
+
+func newRunner(d engine.Device, m *model.Classifier, enc labelled.Encoder, s labelled.Schema) runner {
+	return runner{dev: d, model: m, encoder: enc, schema: s, tape: autograd.NewInference(d)}
+}
+
+// outputRows are what a model says of records, in their order: a row of logits each, or the score.
+type outputRows [][]float32
+
+// run computes the outputs of records, batch of them at a time. tick is called
+// after every batch; ctx ends the work early.
+func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, tick run.Tick) (outputRows, error) {
+	out := make(outputRows, 0, len(records))
+	columns := c.model.Config.NumLabels
+	for _, idx := range batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), batch, false) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		c.batch.Pack(records, idx)
+		in := text(&c.batch)
+		if err := in.Check(c.model.Config); err != nil {
+			return nil, err
+		}
+		logits := c.model.Logits(c.tape, in)
+		err := c.model.Params.CheckOutput(c.dev, "logits", logits)
+		values := slices.Clone(engine.Values(c.dev, logits.Value))
+		c.tape.Release()
+		if err != nil {
+			return nil, err
+		}
+		for i := range idx {
+			row := values[i*columns : (i+1)*columns : (i+1)*columns]
+			if regression(c.model.Config) {
+				row[0] = c.model.Config.Score(row[0])
+				if row[0]-row[0] != 0 { // score_scale is too large for it
+					return nil, &model.NonFiniteError{Output: "scores", Value: row[0]}
+				}
+			}
+			out = append(out, row)
+		}
+		tick(len(out), len(records))
+	}
+	return out, nil
+}
+
+// score compares outputs with the records' labels.
+func (c *runner) score(records []labelled.Record, out outputRows) scores {
+	return score(c.schema, c.model.Config, records, out)
+}
+
+// text is the model's view of a batch.
+func text(b *labelled.Batch) model.Text {
+	return model.Text{Tokens: b.Tokens, Positions: b.Positions, Offsets: b.Offsets}
+}
+
+// Predictor is a finished model that answers about texts.
+type Predictor struct {
+	*run.Opened
+	runner runner
+	log    *slog.Logger
+}
+
+// Open opens the model in the folder dir (or the best model of a run's
+// folder). Its weights are mapped, not read.
+func Open(dir string, env run.Env) (*Predictor, error) { return open(dir, env.Ready()) }
+
+func open(dir string, env *run.Env) (*Predictor, error) {
+	p := &Predictor{log: env.Log}
+	var err error
+	p.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
+		m, err := model.Open[*model.Classifier](o.Device, o.Config, o.Folder.Weights)
+		if err != nil {
+			return nil, err
+		}
+		p.runner = newRunner(o.Device, m, labelled.Encoder{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}, labelled.Schema{})
+		return m.Params, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// Tokenizer returns the model's vocabulary.
+func (p *Predictor) Tokenizer() *tokenizer.Tokenizer { return p.Folder.Tokenizer }
+
+// Regression says whether the model gives scores, not classes.
+func (p *Predictor) Regression() bool { return regression(p.Config) }
+
+func regression(cfg model.Config) bool { return cfg.ProblemType == model.Regression }
+
+// Labels returns the names of the classes, nil of a regression.
+func (p *Predictor) Labels() []string {
+	if p.Regression() {
+		return nil
+	}
+	labels := make([]string, p.Config.NumLabels)
+	for i := range labels {
+		labels[i] = p.Config.Label(i)
+	}
+	return labels
+}
+
+// Fits implements [run.Finished].
+func (p *Predictor) Fits(t *run.Task) error {
+	k := t.Kind.(*Kind)
+	if p.Config.ProblemType != k.Problem() || !k.Schema.Open && p.Config.NumLabels != outputs(k.Schema) {
+		return fmt.Errorf("model %s is for %s with %d outputs, but %s needs %s with %d: give a model fine-tuned for it",
+			p.Dir, p.Config.ProblemType, p.Config.NumLabels, t.Name, k.Problem(), outputs(k.Schema))
+	}
+	if k.Schema.Open || k.Schema.Regression {
+		return nil // the labels are the model's
+	}
+	for i, label := range k.Schema.Labels {
+		if got := p.Config.Label(i); got != label && got != fmt.Sprint(i) {
+			return fmt.Errorf("model %s calls class %d %q, but %s calls it %q: give a model fine-tuned for it", p.Dir, i, got, t.Name, label)
+		}
+	}
+	return nil
+}
+
+// Evaluate implements [run.Finished].
+func (p *Predictor) Evaluate(ctx context.Context, t *run.Task, f run.File, s run.Flags, tick run.Tick) (run.Result, error) {
+	k := t.Kind.(*Kind)
+	p.runner.schema = schemaOf(k.Schema, p.Config)
+	return k.evaluateFile(ctx, &p.runner, f, labelled.ReadOptions{Columns: s.(*EvalSettings).columns()}, predictBatch, tick, p.log)
+}
+
+// Prediction is what a model says of one text. Of a regression only IsScore and Score are set.
+type Prediction struct {
+	Label         string    // the likeliest class
+	Class         int       // its number
+	Probability   float64   // of the likeliest class
+	Probabilities []float64 // of every class
+	IsScore       bool      // of a regression: Score is the answer
+	Score         float64   // of a regression
+	Truncated     bool      // the text was cut to what the model reads
+}
+
+// Predict answers about texts, or pairs of them. While tick runs nothing of the predictor is in use.
+func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, tick run.Tick) ([]Prediction, error) {
+	records := make([]labelled.Record, len(examples))
+	predictions := make([]Prediction, len(examples))
+	for i, x := range examples {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		records[i], predictions[i].Truncated = p.runner.encoder.Encode(x)
+	}
+	out, err := p.runner.run(ctx, records, predictBatch, tick)
+	if err != nil {
+		return nil, err
+	}
+	for i, logits := range out {
+		q := &predictions[i]
+		if p.Regression() {
+			q.IsScore, q.Score = true, float64(logits[0])
+			continue
+		}
+		q.Probabilities = softmax(logits)
+		q.Class = argmax(logits)
+		q.Label = p.Config.Label(q.Class)
+		q.Probability = q.Probabilities[q.Class]
+	}
+	return predictions, nil
+}
+
+// predictBatch texts are read at once: enough to fill the products.
+const predictBatch = 32
+
+// softmax returns the probabilities of logits.
+func softmax(logits []float32) []float64 {
+	top := float64(slices.Max(logits))
+	probs := make([]float64, len(logits))
+	var sum float64
+	for i, x := range logits {
+		probs[i] = math.Exp(float64(x) - top)
+		sum += probs[i]
+	}
+	for i := range probs {
+		probs[i] /= sum
+	}
+	return probs
+}
+
+// crossEntropy returns the negative logarithm of a class's probability.
+func crossEntropy(logits []float32, class int) float64 {
+	if prob := softmax(logits)[class]; prob > 0 {
+		return -math.Log(prob)
+	}
+	top, sum := float64(slices.Max(logits)), 0.0 // the probability is too small for a number, its logarithm is not
+	for _, x := range logits {
+		sum += math.Exp(float64(x) - top)
+	}
+	return math.Log(sum) + top - float64(logits[class])
+}
+
+// argmax returns the first class with the highest logit, as the reference does.
+func argmax(logits []float32) int {
+	best := 0
+	for i, x := range logits {
+		if x > logits[best] {
+			best = i
+		}
+	}
+	return best
+}

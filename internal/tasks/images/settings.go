@@ -1,0 +1,75 @@
+package images
+
+import (
+	"cmp"
+	"log/slog"
+
+	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+)
+
+// Settings are those of a task whose data have pictures. The settings of its kind embed them.
+type Settings struct {
+	Features   string `json:"features" help:"region features: file or folder (empty: the data's pictures are cut into patches)" run:"path"`
+	Order      string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
+	MaxRegions int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
+	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
+	ImageSize  int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
+	PatchSize  int    `json:"patch_size" help:"side of a patch; it divides image_size"`
+	ImageCache int    `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time" run:"free"`
+}
+
+// Default is the recipe of base and large.
+var Default = Settings{MaxRegions: 100, ImageSize: 160, PatchSize: 16, ImageCache: 1024}
+
+// Validate returns an error that names the first impossible value of these settings.
+func (s *Settings) Validate() error {
+	return cmp.Or(
+		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
+		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),
+	)
+}
+
+// Options are where the settings take images from.
+func (s *Settings) Options(log *slog.Logger) Options {
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log}
+}
+
+// Spec is how the settings cut pictures up.
+func (s *Settings) Spec() regions.Spec {
+	return regions.Spec{Extractor: regions.Patches, ImageSize: s.ImageSize, PatchSize: s.PatchSize}
+}
+
+// EvalSettings are those of scoring a model of such a task. Those of its kind embed them.
+type EvalSettings struct {
+	Features   string `json:"features" help:"region features, file or folder (default: the data's pictures)"`
+	Order      string `json:"order" help:"of width and height in lines of features: width or height first (default: by the boxes)"`
+	MaxRegions int    `json:"max_regions" help:"most regions of an image of features (0: 100)"`
+	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
+}
+
+// Options are where the settings take images from.
+func (s *EvalSettings) Options(log *slog.Logger) Options {
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log}
+}
+
+// SpecFiles are the files of a model's folder that say how pictures are cut up: none for features
+// from elsewhere, of which spec is nil.
+func SpecFiles(spec *regions.Spec) map[string][]byte {
+	if spec == nil {
+		return nil
+	}
+	return map[string][]byte{regions.SpecFile: spec.File()}
+}
+
+// Dim is the size of an image's features: dim where they were read, else that of what spec makes.
+func Dim(dim int, spec regions.Spec) (int, error) {
+	if dim != 0 {
+		return dim, nil
+	}
+	x, err := regions.NewExtractor(spec)
+	if err != nil {
+		return 0, err
+	}
+	return x.Dim(), nil
+}

@@ -1,0 +1,326 @@
+package pretrained
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/pretrain"
+	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// learner implements [run.Learner].
+type learner struct {
+	job       *job
+	config    model.Config
+	model     *model.Pretrainer
+	files     map[string][]byte
+	recipe    *pretrain.Recipe
+	preparer  *pretrain.Preparer
+	resources *pretrain.Resources
+	feed      *pretrain.Feed
+	waiting   []*pretrain.Batch // of the step, not computed yet
+	batch     *pretrain.Batch   // the newest
+
+	tape    *autograd.Tape // for measuring
+	samples int            // held out
+	heldOut []*pretrain.Batch
+	probe   *rank.Set // held-out pairs; nil without
+}
+
+var (
+	_ run.Learner  = (*learner)(nil)
+	_ run.Streamer = (*learner)(nil)
+	_ run.Reporter = (*learner)(nil)
+)
+
+// matchBias is the parameter that contrastive learning knows nothing about: it compares scores that all have it.
+// Adam would turn the rounding noise in its gradient into steps as long as others.
+const matchBias = "match_fc.b_0"
+
+// Model implements [run.Learner].
+func (l *learner) Model() run.Model {
+	return run.Model{Params: l.model.Params, Fixed: []string{matchBias}, Files: l.files}
+}
+
+// About implements [run.Learner].
+func (l *learner) About() run.About {
+	return run.About{Lines: []string{fmt.Sprintf("%d samples held out to measure on", l.samples)}}
+}
+
+// readHeldOut prepares the held-out samples: batches with hidden and with fragmented texts, and the
+// pairs that are searched.
+func (l *learner) readHeldOut(ctx context.Context, enc images.Captions) error {
+	number := 0
+	for i, kind := range pretrain.Kinds {
+		c := l.job.collections[kind]
+		if c == nil || l.recipe.Ratios[i] == 0 {
+			continue
+		}
+		var samples []*corpus.Sample
+		for s, err := range c.Each(ctx, corpus.HeldOut) {
+			if err != nil {
+				return err
+			}
+			if samples = append(samples, s); len(samples) == l.job.settings.HeldOut {
+				break
+			}
+		}
+		var failed error
+		before := len(l.heldOut)
+		for at := 0; at < len(samples); at += l.recipe.BatchSize {
+			part := samples[at:min(at+l.recipe.BatchSize, len(samples))]
+			for _, seq2seq := range []bool{false, true} {
+				if seq2seq && (kind == corpus.Images || l.recipe.Weights[i][pretrain.Seq2Seq] == 0) {
+					continue
+				}
+				number--
+				b, err := l.preparer.Prepare(number, kind, part, seq2seq)
+				if err != nil {
+					failed = cmp.Or(failed, err)
+					continue // counted; there may be others
+				}
+				if seq2seq { // the rest is measured with the hidden texts
+					b.CMCL, b.Hidden.Regions, b.Hidden.Targets, b.Hidden.Classes = nil, nil, nil, nil
+				}
+				l.heldOut = append(l.heldOut, b)
+			}
+		}
+		if len(l.heldOut) == before {
+			return fmt.Errorf("none of the %d held-out samples of %s can be used: %w", len(samples), kind, failed)
+		}
+		l.samples += len(samples)
+		if kind == corpus.Pairs && l.recipe.Weights[i][pretrain.Contrast] > 0 {
+			var err error
+			if l.probe, err = l.searched(samples, enc); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// searched makes a set of held-out pairs, of which those whose image cannot be read are left out.
+func (l *learner) searched(samples []*corpus.Sample, enc images.Captions) (*rank.Set, error) {
+	source := &imagesInMemory{dim: l.config.ImageEmbeddingSize, images: map[string]*regions.Image{}}
+	set := &rank.Set{}
+	for _, s := range samples {
+		im := new(regions.Image)
+		if s.Image(im) != nil {
+			continue // counted when the batches were made
+		}
+		for _, caption := range s.Captions {
+			tokens, _ := enc.Encode(caption)
+			set.Texts, set.ImageOf = append(set.Texts, tokens), append(set.ImageOf, len(source.ids))
+		}
+		source.ids = append(source.ids, s.Key)
+		source.images[s.Key] = im
+	}
+	set.Images = rank.Images{Source: source, IDs: source.ids}
+	return set, nil
+}
+
+// imagesInMemory implements [regions.Source].
+type imagesInMemory struct {
+	dim    int
+	ids    []string
+	images map[string]*regions.Image
+}
+
+func (s *imagesInMemory) Dim() int      { return s.dim }
+func (s *imagesInMemory) IDs() []string { return s.ids }
+func (s *imagesInMemory) Close() error  { return nil }
+func (s *imagesInMemory) Image(id string, dst *regions.Image) error {
+	im, ok := s.images[id]
+	if !ok {
+		return fmt.Errorf("%w: %q", regions.ErrNoImage, id)
+	}
+	*dst = *im
+	return nil
+}
+
+// Batches implements [run.Learner]: a stream is one epoch as long as the run.
+func (l *learner) Batches(epoch int) int { return l.Total(epoch+1) - l.Total(epoch) }
+
+// Total implements [run.Learner].
+func (l *learner) Total(epochs int) int {
+	return min(epochs, 1) * l.job.settings.MaxSteps * l.job.settings.GradientAccumulation
+}
+
+// Parts implements [run.Learner]. What a batch counts is known when it is prepared, so the batches of a step are taken
+// from the feed together and wait.
+func (l *learner) Parts(_, batch int) ([]train.Part, error) {
+	b, err := l.feed.Batch(batch)
+	if err != nil {
+		return nil, err
+	}
+	l.waiting = append(l.waiting, b)
+	var parts []train.Part
+	for _, p := range l.recipe.Parts(b) {
+		parts = append(parts, train.Part(p))
+	}
+	return parts, nil
+}
+
+// Loss implements [run.Learner].
+func (l *learner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int, error) {
+	l.batch = l.waiting[0]
+	l.waiting = slices.Delete(l.waiting, 0, 1)
+	losses := l.recipe.Losses(tape, l.model, l.batch)
+	if !slices.ContainsFunc(losses, func(v *autograd.Var) bool { return v != nil }) {
+		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict: give another objective a weight", batch+1, l.Describe(0, batch))
+	}
+	return losses, l.batch.Tokens, nil
+}
+
+// StreamState implements [run.Streamer].
+func (l *learner) StreamState() ([]byte, error) {
+	if n := len(l.waiting); n > 0 {
+		return nil, fmt.Errorf("%d batches of the step are not computed yet", n)
+	}
+	return l.feed.State()
+}
+
+// RestoreStream implements [run.Streamer].
+func (l *learner) RestoreStream(state []byte) error { return l.feed.Restore(state) }
+
+// Describe implements [run.Learner].
+func (l *learner) Describe(int, int) string {
+	const show = 3
+	samples := l.batch.Samples
+	more := ""
+	if len(samples) > show {
+		more = fmt.Sprintf(" and %d more", len(samples)-show)
+	}
+	return fmt.Sprintf("%s of %s%s", l.batch.Kind, strings.Join(samples[:min(show, len(samples))], ", "), more)
+}
+
+// Evaluate implements [run.Learner]. The score is the loss on held-out data: the weighted sum of the objectives,
+// each the mean over all that it counts.
+func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
+	l.reportData()
+	m, err := l.measure(ctx, tick)
+	return train.Evaluation{Metric: l.job.task.Metric, Score: m[l.job.task.Metric], Lower: l.job.task.Lower, Metrics: m}, err
+}
+
+// reportData says what was passed over so far, and how long the model waited for data.
+func (l *learner) reportData() {
+	for _, kind := range pretrain.Kinds {
+		l.report("passed over", "samples of "+string(kind), l.feed.Report(kind))
+	}
+	l.report("of no use, or not wholly", "samples", l.preparer.Lost())
+	if waited := l.feed.Waited(); waited > time.Second {
+		l.job.env.Log.Info(fmt.Sprintf("the model waited %v for data so far; more workers help", waited.Round(100*time.Millisecond)))
+	}
+}
+
+func (l *learner) report(how, samples string, r corpus.Report) {
+	for _, reason := range slices.Sorted(maps.Keys(r.Skipped)) {
+		l.job.env.Log.Warn(fmt.Sprintf("%d %s were %s so far: %s; the first: %s", r.Skipped[reason], samples, how, reason, r.First[reason]))
+	}
+}
+
+// measure computes every objective, the share of hidden tokens that the model knows, and how well vectors
+// find held-out pairs.
+func (l *learner) measure(ctx context.Context, tick run.Tick) (train.Numbers, error) {
+	sums, counts := map[string]float64{}, map[string]float64{}
+	var known, hidden float64
+	for i, b := range l.heldOut {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		parts, losses := l.recipe.Parts(b), l.recipe.Losses(l.tape, l.model, b)
+		for k, p := range parts {
+			if p.Count == 0 {
+				continue
+			}
+			if err := l.model.Params.CheckOutput(l.job.env.Device, "losses", losses[k]); err != nil {
+				l.tape.Release()
+				return nil, err
+			}
+			sums[p.Name] += float64(engine.Values(l.job.env.Device, losses[k].Value)[0]) * float64(p.Count)
+			counts[p.Name] += float64(p.Count)
+		}
+		l.tape.Release()
+		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Of(b.Kind)[pretrain.MaskedLM] > 0 {
+			logits := l.model.LanguageLogits(l.tape, b.Hidden)
+			if err := l.model.Params.CheckOutput(l.job.env.Device, "scores of hidden tokens", logits); err != nil {
+				l.tape.Release()
+				return nil, err
+			}
+			values := engine.Values(l.job.env.Device, logits.Value)
+			for row, label := range b.Hidden.Labels {
+				hidden++
+				scores := values[row*logits.Value.Cols : (row+1)*logits.Value.Cols]
+				if slices.Index(scores, slices.Max(scores)) == int(label) { // the first of the highest
+					known++
+				}
+			}
+			l.tape.Release()
+		}
+		tick(i+1, len(l.heldOut))
+	}
+	m := train.Numbers{"examples": train.Number(l.samples)}
+	var total float64
+	for _, o := range l.recipe.Objectives(l.config.RegionClasses > 0) {
+		if counts[o.Name] == 0 {
+			continue // no held-out text is long enough, say
+		}
+		mean := sums[o.Name] / counts[o.Name]
+		m[o.Name] = train.Number(mean)
+		total += mean * o.Weight
+	}
+	m["loss"] = train.Number(total)
+	if hidden > 0 {
+		m[maskedAccuracy] = train.Number(known / hidden)
+	}
+	if l.probe == nil {
+		return m, nil
+	}
+	scorer := rank.NewScorer(l.job.env.Device, &l.model.Retriever)
+	v, err := scorer.Vectors(ctx, *l.probe, func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	out, err := scorer.TwoStage(ctx, *l.probe, v, 0, func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	for key, value := range images.RecallNumbers(out.Recalls, *l.probe) {
+		if key != "examples" {
+			m[key] = value
+		}
+	}
+	return m, nil
+}
+
+// Score implements [run.Learner].
+func (l *learner) Score(ctx context.Context, f run.File, tick run.Tick) (run.Result, error) {
+	m, err := l.measure(ctx, tick)
+	return run.Result{Split: f.Split, Metrics: m}, err
+}
+
+// Close implements [run.Learner].
+func (l *learner) Close() error {
+	if l.feed != nil {
+		l.feed.Close()
+	}
+	err := l.resources.Close()
+	for _, c := range l.job.collections {
+		err = errors.Join(err, c.Close())
+	}
+	return err
+}

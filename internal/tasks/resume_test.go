@@ -1,0 +1,203 @@
+package tasks_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// labelled is a small data set of two classes.
+func labelledTask(t *testing.T) string {
+	t.Helper()
+	const table = "sentence\tlabel\na dull film\t0\nwonderful from its first minute to the very last one\t1\nbad\t0\nit is a great joy\t1\n"
+	return writeFiles(t, map[string]string{"train.tsv": table, "dev.tsv": table})
+}
+
+// unfinished makes a finished run look like one that was killed before it could say so.
+func unfinished(t *testing.T, out string) {
+	t.Helper()
+	path := filepath.Join(out, "run.json")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.Replace(raw, []byte(`"status": "done"`), []byte(`"status": "running"`), 1), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// files reads a folder, but for the README, which tells of the run's settings.
+func files(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := map[string]string{}
+	for _, e := range entries {
+		if e.Name() == "README.md" {
+			continue
+		}
+		raw, err := os.ReadFile(filepath.Join(dir, e.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[e.Name()] = string(raw)
+	}
+	return all
+}
+
+// Whatever is missing of the models when a run goes on is there at its end, as it was. Settings that
+// change nothing about the result may differ.
+func TestResumeMendsModels(t *testing.T) {
+	o := options(t, "sst-2", labelledTask(t), "batch_size=4")
+	if _, err := run.Finetune(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	best, last := filepath.Join(o.Out, "best"), filepath.Join(o.Out, "last")
+	want := map[string]map[string]string{best: files(t, best), last: files(t, last)}
+	if len(want[best]) < 5 {
+		t.Fatalf("best/ holds %v", slices.Sorted(maps.Keys(want[best])))
+	}
+	o.Resume = true
+	o.Set = append(o.Set, "log_steps=3", "snapshot_steps=7", "snapshot_minutes=1", "max_minutes=60")
+	for _, name := range append(slices.Sorted(maps.Keys(want[best])), "") { // "": all of it
+		unfinished(t, o.Out)
+		for dir := range want {
+			if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if _, err := run.Finetune(t.Context(), o); err != nil {
+			t.Fatalf("without %q: %v", name, err)
+		}
+		for dir, want := range want {
+			if got := files(t, dir); !maps.Equal(got, want) {
+				t.Errorf("without %q: %s holds other files: %v", name, dir, slices.Sorted(maps.Keys(got)))
+			}
+		}
+	}
+	unfinished(t, o.Out)
+	o.Set = append(o.Set, "eval_steps=1")
+	if _, err := run.Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), "eval_steps was 0 and is 1") {
+		t.Errorf("other evaluations: %v", err)
+	}
+}
+
+// Nobody else writes into the folder of a run, or of a grid, meanwhile.
+func TestRunIsLocked(t *testing.T) {
+	o := options(t, "sst-2", labelledTask(t), "batch_size=4")
+	o.Resume = true
+	lock, err := atomicfile.Own(o.Out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var locked *atomicfile.LockedError
+	if _, err := run.Finetune(t.Context(), o); !errors.As(err, &locked) {
+		t.Errorf("got %v", err)
+	}
+	if _, err := run.FinetuneGrid(t.Context(), o, []string{"seed=1,2"}, func(run.Cell, int, int) {}); !errors.As(err, &locked) {
+		t.Errorf("a grid: got %v", err)
+	}
+	lock.Release()
+	for range 2 { // it is given back
+		if _, err := run.Finetune(t.Context(), o); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// Evaluations by vectors have their true metric, and the best model is one of those that match.
+func TestBestOfRetrieval(t *testing.T) {
+	o := options(t, "flickr8k", pictures(t), "batch_size=8", "contrast_batch_size=8", "epochs=3", "contrast_epochs=2", "image_size=32", "negatives=2")
+	s, err := run.Finetune(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Outcome.BestStep != 3 || s.Outcome.Best.How != "" || s.Outcome.Best.Metric != "recall@1" || s.Outcome.Best.Score != s.Outcome.Best.Metrics["recall@1"] {
+		t.Errorf("best at step %d: %+v", s.Outcome.BestStep, s.Outcome.Best)
+	}
+	raw, err := os.ReadFile(s.Dir.Log())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := bytes.Count(raw, []byte(`"how":"by vectors"`)); n != 2 {
+		t.Errorf("%d evaluations by vectors in\n%s", n, raw)
+	}
+	for line := range strings.Lines(string(raw)) {
+		var e struct {
+			Event   string
+			Metrics map[string]float64
+		}
+		if err := json.Unmarshal([]byte(line), &e); err != nil {
+			t.Fatal(err)
+		}
+		if r := e.Metrics["recall@1"]; e.Event == "eval" && (r < 0 || r > 1) {
+			t.Errorf("recall@1 is %v", r)
+		}
+	}
+}
+
+// What can be found out before training leaves no folder behind, and one that was there as it was.
+func TestFailedStartLeavesNothing(t *testing.T) {
+	texts := ""
+	for i := range 30 {
+		texts += fmt.Sprintf("text %d says some words about nothing at all\n", i)
+	}
+	dir := writeFiles(t, map[string]string{"texts.txt": texts})
+	text := "text=[" + strconv.Quote(filepath.Join(dir, "texts.txt")) + "]"
+	one := []string{"ratio_images=0", "ratio_pairs=0", "max_steps=2", "batch_size=2", text}
+	huge := []string{"batch_size=4", "hidden_size=16384", "num_hidden_layers=512", "num_attention_heads=64"}
+	for want, o := range map[string]run.Options{
+		"is held out":       options(t, "pretrain", "", append(one, "held_out_share=0.000001")...),
+		"batch_size, now 9": options(t, "pretrain", "", "ratio_images=0", "ratio_text=0", "max_steps=2", "batch_size=9", "held_out_share=0.5", "image_size=32", "pairs=["+strconv.Quote(pictures(t))+"]"),
+		"of disk":           options(t, "sst-2", labelledTask(t), huge...),
+	} {
+		for _, there := range []bool{false, true} {
+			if there {
+				if err := os.Mkdir(o.Out, 0o755); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if _, err := run.Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), want) {
+				t.Errorf("got %v, want %q", err, want)
+			}
+			entries, err := os.ReadDir(o.Out)
+			if len(entries) > 0 || (err == nil) != there {
+				t.Errorf("%s, with a folder %v: it holds %v, %v", want, there, entries, err)
+			}
+		}
+	}
+}
+
+// remover removes a folder after the first step.
+type remover struct {
+	run.Silent
+	dir string
+}
+
+func (r remover) Step(train.StepEvent) { os.RemoveAll(r.dir) }
+
+func TestFolderRemovedMeanwhile(t *testing.T) {
+	o := options(t, "sst-2", labelledTask(t), "batch_size=1")
+	for dir, want := range map[string]string{o.Out: "was removed or moved", filepath.Join(o.Out, "snapshots"): ""} {
+		o.Observer = remover{dir: dir}
+		_, err := run.Finetune(t.Context(), o)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("%s removed: %v, want %q", dir, err, want)
+		}
+		os.RemoveAll(o.Out)
+	}
+}

@@ -1,0 +1,269 @@
+package retrieve
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/report"
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// detail is what was found in a split.
+type detail struct {
+	texts    []string
+	set      rank.Set
+	outcome  rank.Outcome
+	pictures string        // their folder
+	compared *report.Table // two stages against scoring every pair; nil if they were not compared
+}
+
+var _ run.Commenter = (*detail)(nil)
+
+func newDetail(split *captions.Set, set rank.Set, out rank.Outcome) *detail {
+	return &detail{texts: captionTexts(split, len(set.Images.IDs)), set: set, outcome: out, pictures: captions.ImageDir(split.Dir)}
+}
+
+// Answers implements [run.Detail]: the pictures found for texts, then the texts found for pictures.
+func (d *detail) Answers() []run.Answer {
+	var answers []run.Answer
+	for text, hits := range d.outcome.Images {
+		a := run.Answer{Text: d.texts[text], Gold: d.set.Images.IDs[d.set.ImageOf[text]]}
+		if len(hits) > 0 {
+			a.Predicted = d.set.Images.IDs[hits[0].Number]
+			a.Value = run.Right(int(hits[0].Number) == d.set.ImageOf[text])
+		}
+		answers = append(answers, a)
+	}
+	for image, hits := range d.outcome.Texts {
+		a := run.Answer{ID: d.set.Images.IDs[image], Gold: "a caption of it"}
+		if len(hits) > 0 {
+			a.Predicted = d.texts[hits[0].Number]
+			a.Value = run.Right(d.set.ImageOf[hits[0].Number] == image)
+		}
+		answers = append(answers, a)
+	}
+	return answers
+}
+
+// Section implements [run.Detail].
+func (d *detail) Section(page *report.Run) {
+	page.Galleries = d.galleries()
+	if d.compared != nil {
+		page.Tables = append(page.Tables, *d.compared)
+	}
+}
+
+// Comment implements [run.Commenter].
+func (d *detail) Comment(metric, on string) string {
+	if chance, ok := d.chance(metric); ok {
+		return fmt.Sprintf("%s, by chance %.4f", on, chance)
+	}
+	return on
+}
+
+// Remarks implements [run.Commenter].
+func (d *detail) Remarks() ([]string, *report.Table) {
+	var chance [3]float64
+	for i, key := range []string{"recall@1", "recall@5", "recall@10"} {
+		chance[i], _ = d.chance(key)
+	}
+	return []string{fmt.Sprintf("by chance recall@1, 5 and 10 are %.4f, %.4f and %.4f, the means of both ways", chance[0], chance[1], chance[2])}, nil
+}
+
+// foundImage and foundText are what was found for a query, the best first.
+type foundImage struct {
+	Image string  `json:"image"`
+	Score float32 `json:"score"`
+}
+
+type foundText struct {
+	Text  string  `json:"text"`
+	Image string  `json:"image"` // that the text is of
+	Score float32 `json:"score"`
+}
+
+// WritePredictions implements [run.Detail]. It writes SPLIT.images.jsonl, the images found for each text, and SPLIT.texts.jsonl,
+// the texts found for each image: the best of them.
+func (d *detail) WritePredictions(dir, split string) error {
+	ids := d.set.Images.IDs
+	err := run.WriteLines(dir, split+".images.jsonl", len(d.texts), func(text int) any {
+		line := struct {
+			Text  string       `json:"text"`
+			Image string       `json:"image"` // the right one
+			Found []foundImage `json:"found"`
+		}{d.texts[text], ids[d.set.ImageOf[text]], []foundImage{}}
+		for _, h := range d.outcome.Images[text] {
+			line.Found = append(line.Found, foundImage{ids[h.Number], h.Score})
+		}
+		return line
+	})
+	if err != nil {
+		return err
+	}
+	return run.WriteLines(dir, split+".texts.jsonl", len(ids), func(image int) any {
+		line := struct {
+			Image string      `json:"image"`
+			Found []foundText `json:"found"`
+		}{ids[image], []foundText{}}
+		for _, h := range d.outcome.Texts[image] {
+			line.Found = append(line.Found, foundText{d.texts[h.Number], ids[d.set.ImageOf[h.Number]], h.Score})
+		}
+		return line
+	})
+}
+
+// captionTexts returns the captions of the first n images.
+func captionTexts(split *captions.Set, n int) []string {
+	var texts []string
+	for _, c := range split.Captions {
+		if c.Image < n {
+			texts = append(texts, c.Text)
+		}
+	}
+	return texts
+}
+
+// Sizes of a report's gallery: queries of each direction, half of them failures where there are as
+// many, and the longer side of a picture in pixels.
+const (
+	galleryTexts  = 12
+	galleryImages = 8
+	gallerySide   = 160
+)
+
+// galleries show some queries of each direction, and say how all were answered.
+func (d *detail) galleries() []report.Gallery {
+	imageOf := d.set.ImageOf
+	shows := map[int32]string{} // by image: its first caption
+	for text, image := range imageOf {
+		if _, ok := shows[int32(image)]; !ok {
+			shows[int32(image)] = d.texts[text]
+		}
+	}
+	texts, images := report.Gallery{Title: "Pictures found for captions"}, report.Gallery{Title: "Captions found for pictures"}
+	right := func(text int) bool {
+		hits := d.outcome.Images[text]
+		return len(hits) > 0 && int(hits[0].Number) == imageOf[text]
+	}
+	chosen := halfAndHalf(len(d.outcome.Images), galleryTexts, right)
+	texts.Note = chosen.note("captions", "their picture")
+	for _, text := range chosen.numbers {
+		q := report.GalleryQuery{Text: d.texts[text], Right: right(text)}
+		for _, h := range d.outcome.Images[text][:min(galleryHits, len(d.outcome.Images[text]))] {
+			q.Found = append(q.Found, report.GalleryItem{Text: d.set.Images.IDs[h.Number], Picture: d.picture(h.Number), Alt: shows[h.Number], Score: float64(h.Score), Right: int(h.Number) == imageOf[text]})
+		}
+		texts.Queries = append(texts.Queries, q)
+	}
+	rightText := func(image int) bool {
+		hits := d.outcome.Texts[image]
+		return len(hits) > 0 && imageOf[hits[0].Number] == image
+	}
+	chosen = halfAndHalf(len(d.outcome.Texts), galleryImages, rightText)
+	images.Note = chosen.note("pictures", "one of their captions")
+	for _, image := range chosen.numbers {
+		q := report.GalleryQuery{Text: d.set.Images.IDs[image], Picture: d.picture(int32(image)), Alt: shows[int32(image)], Right: rightText(image)}
+		for _, h := range d.outcome.Texts[image][:min(galleryHits, len(d.outcome.Texts[image]))] {
+			q.Found = append(q.Found, report.GalleryItem{Text: d.texts[h.Number], Score: float64(h.Score), Right: imageOf[h.Number] == image})
+		}
+		images.Queries = append(images.Queries, q)
+	}
+	return []report.Gallery{texts, images}
+}
+
+// galleryHits is how many hits of a query are shown.
+const galleryHits = 5
+
+// picture returns a picture for a page; "" if there is none, as with features from elsewhere.
+func (d *detail) picture(image int32) string {
+	file, err := picture.Find(d.pictures, d.set.Images.IDs[image])
+	if err != nil {
+		return ""
+	}
+	return thumbnail(file, gallerySide, picture.DefaultLimits)
+}
+
+// choice is what a page shows of n queries.
+type choice struct {
+	numbers       []int // in order
+	n             int
+	right         int // of all
+	shown, missed int // of those that are shown
+}
+
+// gallerySeed draws what a gallery shows: captions of one picture stand together in the data, so that
+// even distances could be uneven.
+const gallerySeed = 1
+
+// halfAndHalf draws k of n queries, half of them answered rightly where there are enough of both kinds.
+func halfAndHalf(n, k int, right func(i int) bool) choice {
+	var yes, no []int
+	for _, i := range batches.Permutation(gallerySeed, 0, n) {
+		if right(i) {
+			yes = append(yes, i)
+		} else {
+			no = append(no, i)
+		}
+	}
+	k = min(k, n)
+	missed := min(len(no), max(k/2, k-len(yes)))
+	return choice{slices.Sorted(slices.Values(append(yes[:k-missed:k-missed], no[:missed]...))), n, len(yes), k, missed}
+}
+
+// note says how many queries found what they should, and how those that are shown were chosen.
+func (c choice) note(queries, found string) string {
+	note := fmt.Sprintf("%d of %d %s found %s first.", c.right, c.n, queries, found)
+	if c.shown == c.n {
+		return note + " All are shown."
+	}
+	return note + fmt.Sprintf(" Shown: %d of these and %d of the others, drawn with seed %d, in the order of the data.", c.shown-c.missed, c.missed, gallerySeed)
+}
+
+// chance is what a recall, such as image_recall@5, would be if pictures and captions were found by
+// lot; false for other metrics.
+func (d *detail) chance(metric string) (float64, bool) {
+	direction, digits, ok := strings.Cut(metric, "recall@")
+	k, err := strconv.Atoi(digits)
+	if !ok || err != nil {
+		return 0, false
+	}
+	images, texts := len(d.set.Images.IDs), len(d.set.Texts)
+	if images == 0 || texts == 0 {
+		return 0, false
+	}
+	image := min(1, float64(k)/float64(images))
+	of := make([]int, images)
+	for _, i := range d.set.ImageOf {
+		of[i]++
+	}
+	text := 0.0 // of a picture: one less the probability that none of its captions is among the first k
+	for _, own := range of {
+		none := 1.0
+		for place := range min(k, texts) {
+			none *= max(0, float64(texts-own-place)) / float64(texts-place)
+		}
+		text += (1 - none) / float64(images)
+	}
+	switch direction {
+	case "image_":
+		return image, true
+	case "text_":
+		return text, true
+	case "":
+		return (image + text) / 2, true
+	}
+	return 0, false
+}
+
+// firstNotes says that recall is over the first pictures of a split: among fewer it is higher.
+func firstNotes(set, all rank.Set) []string {
+	if len(set.Images.IDs) == len(all.Images.IDs) {
+		return nil
+	}
+	return []string{fmt.Sprintf("only the first %d of %d pictures are searched: recall is higher among fewer", len(set.Images.IDs), len(all.Images.IDs))}
+}

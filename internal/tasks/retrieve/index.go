@@ -1,0 +1,170 @@
+package retrieve
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// IndexOptions say how [Retriever.Index] works.
+type IndexOptions struct {
+	Features bool // what is indexed are region features, not pictures
+	Replace  bool // an index of something else gives way
+	SkipBad  bool
+	Tick     func(stage string, done, total int)
+}
+
+// Index makes or updates the index out of the pictures in the folder from and its folders, or of
+// the region features there.
+func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions) (rank.IndexInfo, error) {
+	if r.Config.ContrastSize == 0 {
+		return rank.IndexInfo{}, fmt.Errorf("model %s has no vectors to search by (contrast_size is 0): fine-tune it with contrast_size", r.Dir)
+	}
+	source, spec, err := r.indexed(from, o)
+	if err != nil {
+		return rank.IndexInfo{}, err
+	}
+	defer source.Close()
+	if err := r.CheckWeights(); err != nil {
+		return rank.IndexInfo{}, err
+	}
+	digest, err := r.modelDigest()
+	if err != nil {
+		return rank.IndexInfo{}, err
+	}
+	return r.scorer.WriteIndex(ctx, out, source, rank.IndexOptions{
+		Model: digest, ModelDir: r.Dir, Source: from, Features: o.Features, Extractor: spec, Replace: o.Replace, Tick: o.Tick,
+		Bad: func(id string, err error) error {
+			if !o.SkipBad {
+				return fmt.Errorf("%w; correct or remove it, or leave such images out with --skip-bad", err)
+			}
+			r.log.Warn(fmt.Sprintf("%s is left out: %v", id, err))
+			return nil
+		},
+	})
+}
+
+func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regions.Spec, error) {
+	if o.Features {
+		source, info, err := regions.Open(from, regions.Options{SkipBad: o.SkipBad})
+		return source, info.Extractor, err
+	}
+	x, err := r.extractor()
+	if err != nil {
+		return nil, nil, err
+	}
+	list, err := regions.ListPictures(from)
+	if err != nil {
+		return nil, nil, err
+	}
+	others := list.OtherKinds()
+	if len(list.IDs) == 0 {
+		if others != "" {
+			others = "; it holds " + others
+		}
+		return nil, nil, fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp)%s", from, others)
+	}
+	if others != "" {
+		r.log.Warn("files passed over: " + others)
+	}
+	spec := x.Spec()
+	return regions.NewPictures(from, list.IDs, x, r.Limits, 0), &spec, nil
+}
+
+// modelDigest returns a digest of all that decides what the model makes of images and tokens.
+func (r *Retriever) modelDigest() (string, error) {
+	if r.digest != "" {
+		return r.digest, nil
+	}
+	weights, err := run.DigestTensors(r.Folder.Weights)
+	if err != nil {
+		return "", err
+	}
+	config, err := json.Marshal(r.Config)
+	if err != nil {
+		return "", err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%s\n%s\n", weights, config)
+	if r.images != nil {
+		fmt.Fprintf(h, "%+v\n", r.images.Spec())
+	}
+	r.digest = hex.EncodeToString(h.Sum(nil))
+	return r.digest, nil
+}
+
+// Search answers queries from an index.
+type Search struct {
+	Info     rank.IndexInfo
+	Stale    int // images that are left out, see [rank.Index]
+	r        *Retriever
+	index    *rank.Index
+	searcher *rank.Searcher
+}
+
+// IndexModel returns the folder of the model that made an index.
+func IndexModel(index string) (string, error) {
+	info, err := rank.ReadIndexInfo(index)
+	if err != nil {
+		return "", err
+	}
+	dir := filepath.FromSlash(picture.Name(info.ModelDir))
+	if _, err := os.Stat(dir); err != nil {
+		return "", fmt.Errorf("the model of index %s is not at %s any more: name it (--model)", index, dir)
+	}
+	return dir, nil
+}
+
+// OpenIndex opens an index that this model made.
+func (r *Retriever) OpenIndex(dir string) (*Search, error) {
+	digest, err := r.modelDigest()
+	if err != nil {
+		return nil, err
+	}
+	ix, err := rank.OpenIndex(dir, digest)
+	if err != nil {
+		return nil, err
+	}
+	s, err := rank.NewSearcher(r.scorer, ix)
+	if err != nil {
+		ix.Close()
+		return nil, err
+	}
+	return &Search{ix.Info, ix.Stale, r, ix, s}, nil
+}
+
+// Path returns the file of a picture that was found; "" if the index is of region features.
+func (s *Search) Path(id string) string {
+	if s.Info.Features {
+		return ""
+	}
+	dir := filepath.FromSlash(picture.Name(s.Info.Source))
+	file, err := picture.Find(dir, id)
+	if err != nil { // which no index of ours has
+		return filepath.Join(dir, "?")
+	}
+	return file
+}
+
+// Close releases the index, not the model.
+func (s *Search) Close() error { return s.index.Close() }
+
+// Text finds k pictures for a text; the candidates best ones by vectors are put in order by the full model.
+func (s *Search) Text(ctx context.Context, text string, k, candidates int) ([]rank.Found, error) {
+	tokens, _ := s.r.encoder.Encode(text)
+	return s.searcher.Text(ctx, tokens, k, candidates)
+}
+
+// Image finds the k pictures most like one.
+func (s *Search) Image(ctx context.Context, im *regions.Image, k int) ([]rank.Found, error) {
+	return s.searcher.Image(ctx, im, k)
+}

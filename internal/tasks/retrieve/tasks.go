@@ -1,0 +1,38 @@
+// Package retrieve is image-text retrieval: Flickr30k and Flickr8k.
+//
+//	tasks.go      the tasks
+//	kind.go       what they share
+//	settings.go   what can be set, with the recipe
+//	learner.go    what is trained
+//	pairs.go      a batch of captions and images, and the pairs of them that are scored
+//	retriever.go  a finished model that compares images with texts
+//	index.go      an index of pictures, and searching it
+//	evaluate.go   ranking a split
+//	detail.go     prediction files, and the galleries of the report
+//	check.go      what is in the files of a task
+//
+// Source: the reference's recipe (NLP/UNIMO/script/retrieval).
+package retrieve
+
+import "github.com/unimo-go/unimo/internal/run"
+
+// Tasks lists the tasks on images with captions.
+var Tasks = run.Tasks{
+	task("flickr30k", "Flickr30k (image-text retrieval)", "finetune"),
+	task("flickr8k", "Flickr8k (image-text retrieval)", "finetune"),
+	Scenes,
+}
+
+// Scenes is the demo's retrieval task, on synthetic pictures; no command names it.
+var Scenes = task("scenes", "synthetic scenes", "")
+
+func task(name, title, command string) *run.Task {
+	return &run.Task{
+		Name: name, Title: title, Metric: "recall@1", Command: command, Data: "flickr", Kind: Kind{},
+		Splits: run.Splits{
+			Train: run.Split{Name: "train", Files: []string{"train.txt"}},
+			Dev:   []run.Split{{Name: "dev", Files: []string{"dev", "validation", "valid", "val", "dev.txt"}}},
+			Test:  []run.Split{{Name: "test", Files: []string{"test", "test.txt"}}},
+		},
+	}
+}

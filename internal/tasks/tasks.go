@@ -1,0 +1,21 @@
+// Package tasks lists the tasks there are. To add a kind of task, add a package beside classify and
+// a line below; docs/architecture.md says how.
+package tasks
+
+import (
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/tasks/pretrained"
+	"github.com/unimo-go/unimo/internal/tasks/retrieve"
+	"github.com/unimo-go/unimo/internal/tasks/write"
+)
+
+// All are all tasks, those of the demo included, which no command names.
+var All = slices.Concat(
+	classify.Tasks,
+	write.Tasks,
+	retrieve.Tasks,
+	run.Tasks{pretrained.Task},
+)

@@ -1,0 +1,99 @@
+package write
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// Generator is a finished model that writes texts. It is not safe for concurrent use.
+type Generator struct {
+	*run.Opened
+	Decoding decode.Options // as the model was fine-tuned for
+	writer   *writer
+	log      *slog.Logger
+}
+
+// Open opens the model in the folder dir (or the best model of a run's
+// folder). Its weights are mapped, not read.
+func Open(dir string, env run.Env) (*Generator, error) { return open(dir, env.Ready()) }
+
+func open(dir string, env *run.Env) (*Generator, error) {
+	g := &Generator{log: env.Log}
+	var err error
+	g.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
+		l, err := readLimits(filepath.Join(o.Dir, modeldir.Generation), o.Config)
+		if err != nil {
+			return nil, err
+		}
+		m, err := model.Open[*model.Generator](o.Device, o.Config, o.Folder.Weights)
+		if err != nil {
+			return nil, err
+		}
+		g.writer, g.Decoding = newWriter(o.Device, m, o.Folder.Tokenizer, l), l.Options
+		return m.Params, g.writer.encoder.Check()
+	})
+	if err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// maxLimits bounds generation_config.json; real ones have less than a kilobyte.
+const maxLimits = 1 << 16
+
+// readLimits reads generation_config.json. A model without one, such as a converted
+// checkpoint, reads and writes as much as it has positions for.
+func readLimits(path string, cfg model.Config) (limits, error) {
+	l := limits{MaxSrcLen: cfg.MaxTokens(), MaxTgtLen: min(128, cfg.MaxTokens()), Options: decode.Default}
+	if err := infile.ReadJSON(path, maxLimits, &l); errors.Is(err, fs.ErrNotExist) {
+		return l, nil
+	} else if err != nil {
+		return l, err
+	}
+	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, cfg.MaxTokens()), min(l.MaxTgtLen, cfg.MaxTokens())
+	if err := l.Options.Validate(cfg); err != nil {
+		return l, fmt.Errorf("%s: %w", modeldir.Generation, err)
+	}
+	return l, nil
+}
+
+// Dialogue says whether the model answers in a conversation about a passage.
+func (g *Generator) Dialogue() bool { return g.Config.ProblemType == model.Dialogue }
+
+// Write generates a text for each example, which needs no target. The examples that
+// were cut to the model's limits are counted.
+func (g *Generator) Write(ctx context.Context, examples []seq2seq.Example, o decode.Options, tick run.Tick) ([]Generated, seq2seq.Truncated, error) {
+	return g.writer.write(ctx, examples, o, tick)
+}
+
+// Stream generates the text of one example and calls emit with each piece of it as
+// soon as it is settled. The result has the whole text.
+func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
+	return g.writer.stream(ctx, x, o, emit)
+}
+
+// EvalSettings implements [run.Tuned].
+func (g *Generator) EvalSettings() run.Flags { return NewDecoding(g.Decoding) }
+
+// Evaluate implements [run.Finished].
+func (g *Generator) Evaluate(ctx context.Context, t *run.Task, f run.File, s run.Flags, tick run.Tick) (run.Result, error) {
+	o, err := s.(*Decoding).Options(g)
+	if err != nil {
+		return run.Result{}, err
+	}
+	return g.writer.evaluateFile(ctx, t, f, evalBatch, o, g.log, tick)
+}
+
+// evalBatch examples are scored at once: enough to fill the products.
+const evalBatch = 32

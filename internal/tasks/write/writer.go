@@ -1,0 +1,200 @@
+package write
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"math"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// writer runs a generator over examples. It is not safe for concurrent use.
+type writer struct {
+	model   *model.Generator
+	tok     *tokenizer.Tokenizer
+	limits  limits
+	encoder seq2seq.Encoder
+	decoder *decode.Decoder
+	tape    *autograd.Tape
+	dev     engine.Device
+	batch   seq2seq.Batch
+}
+
+// limits are a model's generation_config.json.
+type limits struct {
+	MaxSrcLen          int  `json:"max_src_len"`
+	MaxTgtLen          int  `json:"max_tgt_len"`
+	ContinuousPosition bool `json:"continuous_position"`
+	decode.Options
+}
+
+func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
+	return &writer{
+		model: m, tok: tok, limits: l, dev: dev, tape: autograd.NewInference(dev), decoder: decode.New(dev, m, tok),
+		encoder: seq2seq.Encoder{
+			Tokenizer: tok, Dialogue: m.Config.ProblemType == model.Dialogue, ContinuousPositions: l.ContinuousPosition,
+			MaxSource: l.MaxSrcLen, MaxTarget: l.MaxTgtLen, TurnTypes: m.Config.TurnTypes, MaxPositions: m.Config.MaxPositions,
+		},
+	}
+}
+
+// pack makes the batch of examples that is trained or scored on. It is valid until
+// the next call.
+func (w *writer) pack(examples []seq2seq.Example) (model.Text, []int32, error) {
+	records, _, err := w.encoder.EncodeAll(examples, nil)
+	if err != nil {
+		return model.Text{}, nil, err
+	}
+	w.batch.Pack(records, batches.Sequence(len(records)))
+	b := &w.batch
+	return model.Text{
+		Tokens: b.Tokens, Positions: b.Positions, Roles: b.Roles, Turns: b.Turns, Offsets: b.Offsets, Sources: b.Sources,
+	}, b.Labels, nil
+}
+
+// assess returns the texts written for decoded, and the metrics: the mean loss of a
+// token over examples (without label smoothing) and its exponential, the
+// perplexity; and the task's own over decoded.
+func (w *writer) assess(ctx context.Context, k *Kind, examples, decoded []seq2seq.Example, o decode.Options, batch int, tick run.Tick) ([]Generated, train.Numbers, error) {
+	total := len(examples) + len(decoded)
+	loss, err := w.loss(ctx, examples, batch, func(done, _ int) { tick(done, total) })
+	if err != nil {
+		return nil, nil, err
+	}
+	written, _, err := w.write(ctx, decoded, o, func(done, _ int) { tick(len(examples)+done, total) })
+	if err != nil {
+		return nil, nil, err
+	}
+	m := k.scores(written)
+	m["loss"], m["perplexity"], m["examples"] = train.Number(loss), train.Number(math.Exp(loss)), train.Number(len(written))
+	return written, m, nil
+}
+
+// loss returns the mean loss of a target token.
+func (w *writer) loss(ctx context.Context, examples []seq2seq.Example, batch int, tick run.Tick) (float64, error) {
+	var sum float64
+	tokens := 0
+	for lo := 0; lo < len(examples); lo += batch {
+		if err := ctx.Err(); err != nil {
+			return 0, err
+		}
+		hi := min(lo+batch, len(examples))
+		text, labels, err := w.pack(examples[lo:hi])
+		if err != nil {
+			return 0, err
+		}
+		if err := text.Check(w.model.Config); err != nil {
+			return 0, fmt.Errorf("%s line %d: %w", examples[lo].File, examples[lo].Line, err)
+		}
+		v := w.model.Loss(w.tape, text, labels, 0)
+		err = w.model.Params.CheckOutput(w.dev, "losses", v)
+		sum += float64(engine.Values(w.dev, v.Value)[0]) * float64(len(labels))
+		tokens += len(labels)
+		w.tape.Release()
+		if err != nil {
+			return 0, err
+		}
+		tick(hi, len(examples))
+	}
+	return sum / float64(tokens), nil
+}
+
+// write generates a text for each example, and counts the sources that were cut.
+func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o decode.Options, tick run.Tick) ([]Generated, seq2seq.Truncated, error) {
+	const part = 256
+	var sources []decode.Source
+	var cut seq2seq.Truncated
+	for lo := 0; lo < len(examples); lo += part {
+		if err := ctx.Err(); err != nil {
+			return nil, cut, err
+		}
+		records, more, err := w.encoder.EncodeSources(examples[lo:min(lo+part, len(examples))], nil)
+		if err != nil {
+			return nil, cut, err
+		}
+		cut.Add(more)
+		for _, r := range records {
+			sources = append(sources, w.source(r))
+		}
+	}
+	results, err := w.decoder.Run(ctx, sources, o, tick)
+	if err != nil {
+		return nil, cut, err
+	}
+	written := make([]Generated, len(examples))
+	for i, r := range results {
+		written[i] = w.generated(examples[i], r)
+	}
+	return written, cut, nil
+}
+
+// stream generates the text of one example and calls emit with each piece of it as soon
+// as it is settled.
+func (w *writer) stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
+	record, cut, err := w.encoder.EncodeSource(x)
+	if err != nil {
+		return Generated{}, cut, err
+	}
+	result, err := w.decoder.Stream(ctx, w.source(record), o, emit)
+	if err != nil {
+		return Generated{}, cut, err
+	}
+	return w.generated(x, result), cut, nil
+}
+
+func (w *writer) source(r seq2seq.Record) decode.Source {
+	return decode.Source{Tokens: r.Tokens, Positions: r.Positions, Roles: r.Roles, Turns: r.Turns, TargetPosition: w.encoder.TargetPosition(r.Source)}
+}
+
+func (w *writer) generated(x seq2seq.Example, r decode.Result) Generated {
+	best := r.Best()
+	return Generated{Example: x, Text: decode.Text(w.tok, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.tok.LowerCase()}
+}
+
+// lengths returns the tokens of every example, those of its target, and how many examples
+// were cut. Examples are encoded a part at a time: their tokens are not kept.
+func (w *writer) lengths(examples []seq2seq.Example) (lengths, labels []int, all seq2seq.Truncated, err error) {
+	const part = 1024
+	for lo := 0; lo < len(examples); lo += part {
+		records, cut, err := w.encoder.EncodeAll(examples[lo:min(lo+part, len(examples))], nil)
+		if err != nil {
+			return nil, nil, all, err
+		}
+		lengths = append(lengths, seq2seq.Lengths(records)...)
+		for _, r := range records {
+			labels = append(labels, len(r.Labels))
+		}
+		all.Add(cut)
+	}
+	return lengths, labels, all, nil
+}
+
+// evaluateFile scores the generator on a file of a task, whose texts are found as o says.
+func (w *writer) evaluateFile(ctx context.Context, t *run.Task, f run.File, batch int, o decode.Options, log *slog.Logger, tick run.Tick) (run.Result, error) {
+	k := t.Kind.(*Kind)
+	examples, err := k.read(f.Path, true, log)
+	if err != nil {
+		return run.Result{}, err
+	}
+	_, _, cut, err := w.lengths(examples)
+	if err != nil {
+		return run.Result{}, err
+	}
+	written, m, err := w.assess(ctx, k, examples, examples, o, batch, tick)
+	if err != nil {
+		return run.Result{}, err
+	}
+	return run.Result{
+		Split: f.Split, File: f.Path, Metrics: m, Notes: cutSentences(cut, len(examples), "examples", w.limits, w.model.Config.TurnTypes),
+		Detail: &detail{k, t.Metric, written},
+	}, nil
+}
