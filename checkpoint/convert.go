@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/names"
 )
 
 // metadataFormat is the entry of the metadata without which Hugging Face's
@@ -53,8 +54,8 @@ func Convert(src Reader, dst string, format Format) error {
 	case FormatPaddleArchive:
 		return writePaddleTarGz(dst, topFolder(dst), infos, fetch)
 	}
-	return fmt.Errorf("convert to %s: unknown format %q; choose %s, %s, %s or %s", dst, format,
-		FormatSafetensors, FormatSafetensorsFolder, FormatPaddle, FormatPaddleArchive)
+	return fmt.Errorf("convert to %s: %w", dst, names.Unknown("format", string(format),
+		[]string{string(FormatSafetensors), string(FormatSafetensorsFolder), string(FormatPaddle), string(FormatPaddleArchive)}))
 }
 
 // GuessFormat chooses the format for a destination by its name:

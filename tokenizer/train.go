@@ -44,9 +44,9 @@ type TrainOptions struct {
 func Train(ctx context.Context, texts iter.Seq[string], vocabSize int, options TrainOptions) (*Tokenizer, error) {
 	switch {
 	case vocabSize < MinVocabSize || vocabSize > maxSymbols:
-		return nil, fmt.Errorf("train vocabulary: size %d: give %d to %d", vocabSize, MinVocabSize, maxSymbols)
+		return nil, fmt.Errorf("train vocabulary: size is %d, want %d to %d", vocabSize, MinVocabSize, maxSymbols)
 	case options.MinFrequency < 0:
-		return nil, fmt.Errorf("train vocabulary: least frequency %d: give at least 1, or 0 for 2", options.MinFrequency)
+		return nil, fmt.Errorf("train vocabulary: least frequency is %d, want 1 or more, or 0 for 2", options.MinFrequency)
 	}
 	options.MinFrequency = cmp.Or(options.MinFrequency, 2)
 	tr := newTrainer()

@@ -161,8 +161,8 @@ func TestTrainErrors(t *testing.T) {
 		text string
 		want string
 	}{
-		{MinVocabSize - 1, "text", "give 264 to"},
-		{maxSymbols + 1, "text", "give 264 to"},
+		{MinVocabSize - 1, "text", "want 264 to"},
+		{maxSymbols + 1, "text", "want 264 to"},
 		{300, "", "the texts are empty"},
 	} {
 		_, err := Train(context.Background(), slices.Values([]string{c.text}), c.size, TrainOptions{})

@@ -138,7 +138,7 @@ func TestDataUsage(t *testing.T) {
 		{[]string{"prepare", "squad-qg", src, "x", "--split", "1.5"}, "between 0 and 1"},
 		{[]string{"prepare", "squad-qg", src, "x", "--split", "0"}, "between 0 and 1"},
 		{[]string{"prepare", "squad-qg", src, "x", "--ids"}, "--ids needs --vocab"},
-		{[]string{"prepare", "squad-qg", src, "x", "--texts", "word"}, `unknown form of texts "word": choose one of auto, text, ids`},
+		{[]string{"prepare", "squad-qg", src, "x", "--texts", "word"}, `unknown form of texts "word"; choose one of auto, text, ids`},
 		{[]string{"validate", "poetry", src}, `unknown task "poetry"`},
 		{[]string{"validate", "squad-qg", src, "--vocab", "a", "--model", "b"}, "--vocab and --model exclude each other"},
 	} {

@@ -126,7 +126,7 @@ func TestScoreRefuses(t *testing.T) {
 	}{
 		{exitUsage, "score needs a metric: coqa,", nil},
 		{exitUsage, `unknown metric "blue"`, []string{"blue", "--hyp", f[0]}},
-		{exitUsage, `unknown metric "rouge-l": did you mean caption-rouge-l?`, []string{"rouge-l", "--hyp", f[0], "--ref", f[0]}},
+		{exitUsage, `unknown metric "rouge-l"; did you mean caption-rouge-l?`, []string{"rouge-l", "--hyp", f[0], "--ref", f[0]}},
 		{exitUsage, "score needs --hyp", []string{"bleu", "--ref", f[0]}},
 		{exitUsage, "bleu compares with references", []string{"bleu", "--hyp", f[0]}},
 		{exitUsage, "distinct compares with no references", []string{"distinct", "--hyp", f[0], "--ref", f[0]}},

@@ -53,7 +53,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"completion", "bash"}, exitDone, ""},
 		{[]string{"pretrain", "--example"}, exitDone, ""},
 
-		{[]string{"finetun"}, exitUsage, `unknown command "finetun": did you mean finetune? (see 'unimo --help')`},
+		{[]string{"finetun"}, exitUsage, `unknown command "finetun"; did you mean finetune? (see 'unimo --help')`},
 		{[]string{"finetun", "--data", data}, exitUsage, "did you mean finetune?"},
 		{[]string{"export"}, exitUsage, "did you mean convert?"},
 		{[]string{"serve"}, exitUsage, `unknown command "serve" (see 'unimo --help')`},
@@ -98,7 +98,7 @@ func TestExitCodes(t *testing.T) {
 		{finetune("--epochs", "0"), exitUsage, "epochs is 0, want 1 or more"},
 		{finetune("--config", none), exitFailed, "does not exist"},
 		{finetune("--config", dir), exitFailed, "is a folder"},
-		{finetune("--config", wrong), exitUsage, "wrong.yaml:2: unknown setting \"lr\": did you mean learning_rate?"},
+		{finetune("--config", wrong), exitUsage, "wrong.yaml:2: unknown setting \"lr\"; did you mean learning_rate?"},
 		{finetune("--preset", "bas"), exitUsage, "did you mean base?"},
 		{finetune("--grid", "lr=1,2"), exitUsage, "did you mean learning_rate?"},
 		{finetune("--init", none), exitFailed, none},

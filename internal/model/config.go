@@ -185,7 +185,7 @@ func (c Config) Validate() error {
 		return fmt.Errorf("hidden_size %d is not divisible by num_attention_heads %d", c.HiddenSize, c.Heads)
 	}
 	if c.form().images && c.ImageEmbeddingSize == 0 {
-		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q: set it to the length of a region's feature", c.ProblemType)
+		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q; set it to the length of a region's feature", c.ProblemType)
 	}
 	if c.HiddenAct != "gelu" {
 		return fmt.Errorf("hidden_act is %q; only \"gelu\" exists in UNIMO", c.HiddenAct)

@@ -44,7 +44,7 @@ func (t Text) Check(cfg Config) error {
 			return fmt.Errorf("token %d has id %d, but the model's vocabulary has %d entries: the vocabulary does not fit the model", i, id, cfg.VocabSize)
 		}
 		if pos := t.Positions[i]; pos < 0 || int(pos) >= cfg.MaxPositions {
-			return fmt.Errorf("token %d has position %d, but the model has %d: shorten the text (max_seq_len or max_src_len)", i, pos, cfg.MaxPositions)
+			return fmt.Errorf("token %d has position %d, but the model has %d; shorten the text (max_seq_len or max_src_len)", i, pos, cfg.MaxPositions)
 		}
 	}
 	if err := t.checkDialogue(cfg); err != nil {
@@ -79,7 +79,7 @@ func (t Text) checkDialogue(cfg Config) error {
 			return fmt.Errorf("token %d has role %d, but the model has %d (role_type_size)", i, role, cfg.roles())
 		}
 		if turn := t.Turns[i]; turn < 0 || int(turn) >= cfg.turns() {
-			return fmt.Errorf("token %d has turn %d, but the model has %d: leave out the oldest turns (turn_type_size)", i, turn, cfg.turns())
+			return fmt.Errorf("token %d has turn %d, but the model has %d; leave out the oldest turns (turn_type_size)", i, turn, cfg.turns())
 		}
 	}
 	return nil

@@ -228,7 +228,7 @@ func TestTargetCheck(t *testing.T) {
 		{"no roles", "9 tokens have 0 roles and 0 turns", dialogue, func(*Text) {}},
 		{"a turn too few", "9 tokens have 9 roles and 8 turns", dialogue, func(x *Text) { *x = asDialogue(*x); x.Turns = x.Turns[:8] }},
 		{"an unknown role", "token 2 has role 3, but the model has 3 (role_type_size)", dialogue, func(x *Text) { *x = asDialogue(*x); x.Roles[2] = 3 }},
-		{"an old turn", "token 5 has turn 4, but the model has 4: leave out the oldest turns", dialogue, func(x *Text) { *x = asDialogue(*x); x.Turns[5] = 4 }},
+		{"an old turn", "token 5 has turn 4, but the model has 4; leave out the oldest turns", dialogue, func(x *Text) { *x = asDialogue(*x); x.Turns[5] = 4 }},
 		{"a negative turn", "token 0 has turn -1", dialogue, func(x *Text) { *x = asDialogue(*x); x.Turns[0] = -1 }},
 	} {
 		text, _ := tinyTarget()

@@ -163,7 +163,7 @@ func TestTextCheck(t *testing.T) {
 	}{
 		{"token too large", "token 1 has id 7, but the model's vocabulary has 7", func(x *Text) { x.Tokens[1] = 7 }},
 		{"negative token", "token 6 has id -1", func(x *Text) { x.Tokens[6] = -1 }},
-		{"text too long", "token 3 has position 6, but the model has 6: shorten", func(x *Text) { x.Positions[3] = 6 }},
+		{"text too long", "token 3 has position 6, but the model has 6; shorten", func(x *Text) { x.Positions[3] = 6 }},
 		{"negative position", "token 0 has position -1", func(x *Text) { x.Positions[0] = -1 }},
 		{"a position too few", "7 tokens have 6 positions", func(x *Text) { x.Positions = x.Positions[:6] }},
 		{"no offsets", "offsets", func(x *Text) { x.Offsets = nil }},

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/names"
 )
 
 // form is one form of UNIMO: which heads the encoder has. A new head is a row of [forms].
@@ -80,7 +81,7 @@ func Architecture(name string, cfg Config) ([]Spec, error) {
 			return f.specs(cfg), nil
 		}
 	}
-	return nil, fmt.Errorf("unknown architecture %q: choose one of %v", name, Architectures())
+	return nil, names.Unknown("architecture", name, Architectures())
 }
 
 // Specs lists the parameters of a model of cfg's problem type.

@@ -73,12 +73,12 @@ func NewFeed(p *Preparer, streams map[corpus.Kind]*corpus.Stream) (*Feed, error)
 		if p.Recipe.Ratios[i] > 0 {
 			any = true
 			if f.streams[i] == nil {
-				return nil, fmt.Errorf("ratio_%s is %v, but there is no such collection: name one, or set the ratio to 0", kind, p.Recipe.Ratios[i])
+				return nil, fmt.Errorf("ratio_%s is %v, but there is no such collection; name one, or set the ratio to 0", kind, p.Recipe.Ratios[i])
 			}
 		}
 	}
 	if !any {
-		return nil, errors.New("ratio_text, ratio_images and ratio_pairs are all 0: set one that there is a collection for")
+		return nil, errors.New("ratio_text, ratio_images and ratio_pairs are all 0; set one that there is a collection for")
 	}
 	return f, nil
 }

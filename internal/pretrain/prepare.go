@@ -230,7 +230,7 @@ func (p *Preparer) countMissing(c *CMCL, items []item) {
 	for i := range items {
 		group := c.JointKinds.Group
 		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], engine.Excluded) {
-			p.count("too few captions to compare with, even with the batch's: name more pairs, or lower negatives", items[i].sample.Where)
+			p.count("too few captions to compare with, even with the batch's; name more pairs, or lower negatives", items[i].sample.Where)
 		}
 	}
 }

@@ -113,7 +113,7 @@ func enough(ctx context.Context, pairs *corpus.Collection, batch int) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("there are %d pairs to train on, fewer than a batch compares: lower batch_size, now %d, or name more pairs", seen, batch)
+	return fmt.Errorf("there are %d pairs to train on, fewer than a batch compares; lower batch_size, now %d, or name more pairs", seen, batch)
 }
 
 // load opens what is there, if it was made of the same and is sound.

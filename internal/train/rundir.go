@@ -72,7 +72,7 @@ type Source struct {
 }
 
 // ErrRunExists says that a folder holds a run and nobody asked to resume it.
-var ErrRunExists = errors.New("already holds a run: add --resume to go on with it, or choose another folder")
+var ErrRunExists = errors.New("already holds a run; add --resume to go on with it, or choose another folder")
 
 // NewDir makes the folder of a new run. It belongs to this process until Close.
 func NewDir(root string) (*Dir, error) {
@@ -110,7 +110,7 @@ func vacant(root string) error {
 	if _, err := os.Stat((&Dir{root: root}).info()); err == nil {
 		return fmt.Errorf("folder %s %w", root, ErrRunExists)
 	}
-	return fmt.Errorf("folder %s is not empty and holds no run.json: choose another folder", root)
+	return fmt.Errorf("folder %s is not empty and holds no run.json; choose another folder", root)
 }
 
 // OpenDir opens the folder of a run to resume. It belongs to this process until Close. fresh

@@ -39,7 +39,7 @@ func (e *LockedError) Error() string {
 	if e.Holder.PID != 0 {
 		who = fmt.Sprintf("process %d on %q since %s", e.Holder.PID, e.Holder.Host, e.Holder.Since.Local().Format("2006-01-02 15:04:05"))
 	}
-	return fmt.Sprintf("folder %s is being written by %s: wait for it, end it, or choose another folder", e.Dir, who)
+	return fmt.Sprintf("folder %s is being written by %s; wait for it, end it, or choose another folder", e.Dir, who)
 }
 
 // errHeld is what tryLock returns where another holds the lock.

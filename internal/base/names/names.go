@@ -44,11 +44,11 @@ func (e *Error) Error() string {
 	all := strings.Join(e.List, ", ")
 	switch {
 	case e.Near != "" && len(e.List) > 0 && len(all) <= fewList:
-		return fmt.Sprintf("%s: did you mean %s? There are %s", message, e.Near, all)
+		return fmt.Sprintf("%s; did you mean %s? There are %s", message, e.Near, all)
 	case e.Near != "":
-		return fmt.Sprintf("%s: did you mean %s?", message, e.Near)
+		return fmt.Sprintf("%s; did you mean %s?", message, e.Near)
 	case len(all) <= shownList && len(e.List) > 0:
-		return fmt.Sprintf("%s: choose one of %s", message, all)
+		return fmt.Sprintf("%s; choose one of %s", message, all)
 	}
 	return message
 }

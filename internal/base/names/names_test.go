@@ -46,17 +46,17 @@ func TestUnknown(t *testing.T) {
 		if err.Near != c.near {
 			t.Errorf("%q: nearest is %q, want %q", c.name, err.Near, c.near)
 		}
-		if message := err.Error(); c.near != "" && !strings.Contains(message, ": did you mean "+c.near+"?") {
+		if message := err.Error(); c.near != "" && !strings.Contains(message, "; did you mean "+c.near+"?") {
 			t.Errorf("%q: got %s", c.name, message)
 		}
 	}
-	if got := Unknown("preset", "xxl", []string{"mini", "base", "large"}).Error(); got != `unknown preset "xxl": choose one of mini, base, large` {
+	if got := Unknown("preset", "xxl", []string{"mini", "base", "large"}).Error(); got != `unknown preset "xxl"; choose one of mini, base, large` {
 		t.Errorf("got %s", got)
 	}
-	if got := Unknown("preset", "bass", []string{"mini", "base", "large"}).Error(); got != `unknown preset "bass": did you mean base? There are mini, base, large` {
+	if got := Unknown("preset", "bass", []string{"mini", "base", "large"}).Error(); got != `unknown preset "bass"; did you mean base? There are mini, base, large` {
 		t.Errorf("got %s", got)
 	}
-	if got := (&Error{Kind: "flag", Name: "--lr", Near: "--learning-rate"}).Error(); got != `unknown flag "--lr": did you mean --learning-rate?` {
+	if got := (&Error{Kind: "flag", Name: "--lr", Near: "--learning-rate"}).Error(); got != `unknown flag "--lr"; did you mean --learning-rate?` {
 		t.Errorf("got %s", got)
 	}
 	long := Unknown("setting", "zzz", strings.Split(strings.Repeat("a_long_name_of_a_setting ", 20), " "))

@@ -120,7 +120,7 @@ func Set(settings any, assignment string) error {
 		if f.value.Kind() == reflect.String {
 			empty = fmt.Sprintf(", or %s='\"\"' for an empty one", f.key)
 		}
-		return fmt.Errorf("%s= has no value: write %[1]s=VALUE%s, or leave it out to keep %v", f.key, empty, f.value)
+		return fmt.Errorf("%s= has no value; write %[1]s=VALUE%s, or leave it out to keep %v", f.key, empty, f.value)
 	}
 	if f.literal(value) {
 		return f.set(&yaml.Node{Kind: yaml.ScalarNode, Tag: "!!str", Value: value})
@@ -199,7 +199,7 @@ func overlay(settings any, raw []byte) (line int, err error) {
 // set gives the field the value of a node.
 func (f field) set(node *yaml.Node) error {
 	if node.Kind == yaml.AliasNode {
-		return fmt.Errorf("%s: settings have no aliases (*%s): write the value itself", f.key, node.Value)
+		return fmt.Errorf("%s: settings have no aliases (*%s); write the value itself", f.key, node.Value)
 	}
 	switch f.value.Interface().(type) {
 	case string:

@@ -58,9 +58,9 @@ func TestSet(t *testing.T) {
 		{"on=1", nil, "on wants true or false, got 1"},
 		{"text=[a, {b: c}]", nil, `text wants a list of texts: ["a", "b"], got a list of keys and values`},
 		{"text=[a, ~]", nil, "got nothing (null)"},
-		{"sise=1", nil, `unknown setting "sise": did you mean size?`},
-		{"zzz=1", nil, `unknown setting "zzz": choose one of rate, size, name, on, seed, text`},
-		{"size=", nil, "size= has no value: write size=VALUE, or leave it out to keep 2"},
+		{"sise=1", nil, `unknown setting "sise"; did you mean size?`},
+		{"zzz=1", nil, `unknown setting "zzz"; choose one of rate, size, name, on, seed, text`},
+		{"size=", nil, "size= has no value; write size=VALUE, or leave it out to keep 2"},
 		{"name= ", nil, `or name='""' for an empty one`},
 		{"size=null", nil, "size wants a whole number, got nothing (null)"},
 		{"on=~", nil, "on wants true or false, got nothing (null)"},
@@ -108,7 +108,7 @@ func TestFile(t *testing.T) {
 		}
 	}
 	for text, message := range map[string]string{
-		"rat: 1\n":                             path + `:1: unknown setting "rat": did you mean rate?`,
+		"rat: 1\n":                             path + `:1: unknown setting "rat"; did you mean rate?`,
 		"on: true\nsize: x\n":                  path + ":2: size wants a whole number, got x",
 		"rate: .nan\n":                         path + ":1: rate wants a number, got .nan",
 		"on: true\non: false\n":                path + ":2: on is given twice",

@@ -49,7 +49,7 @@ func Resolve(path, split string, names []string) (string, error) {
 	problem := fmt.Sprintf("has no %s file: looked for %s, found %s", split, strings.Join(names, ", "), folderContent(path))
 	remedy := fmt.Sprintf("give the %s file one of these names and keep its ending (known are %s), or name it directly", split, strings.Join(Endings, " "))
 	if strings.Contains(strings.ToLower(problem), ".parquet") {
-		remedy = "Parquet is not read: save it as JSON lines, with Python: pandas.read_parquet(FILE).to_json('" + names[0] + ".jsonl', orient='records', lines=True)"
+		remedy = "save it as JSON lines, as Parquet is not read; with Python: pandas.read_parquet(FILE).to_json('" + names[0] + ".jsonl', orient='records', lines=True)"
 	}
 	return "", &FileError{File: path, Problem: problem, Remedy: remedy, Err: fs.ErrNotExist}
 }

@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"sync/atomic"
+
+	"github.com/unimo-go/unimo/internal/base/names"
 )
 
 // ISA is an instruction set that kernels are written for.
@@ -91,18 +93,17 @@ func choose(value string, available []ISA) (ISA, error) {
 		}
 		if !slices.Contains(available, isa) {
 			return best, fmt.Errorf("environment variable %s=%s: this processor has no %s; use one of %s, or unset it",
-				environment, value, isa, names(available))
+				environment, value, isa, strings.Join(known(available), ", "))
 		}
 		return isa, nil
 	}
-	return best, fmt.Errorf("environment variable %s=%q: unknown instruction set; use one of %s, or unset it",
-		environment, value, names(available))
+	return best, fmt.Errorf("environment variable %s: %w", environment, names.Unknown("instruction set", value, known(available)))
 }
 
-func names(list []ISA) string {
+func known(list []ISA) []string {
 	var s []string
 	for _, isa := range list {
 		s = append(s, isa.String())
 	}
-	return strings.Join(s, ", ")
+	return s
 }

@@ -23,8 +23,8 @@ func TestChoose(t *testing.T) {
 		{"avx512", all, AVX512, ""},
 		{"avx512", []ISA{Generic, AVX2}, AVX2, "UNIMO_CPU=avx512: this processor has no avx512; use one of generic, avx2"},
 		{"avx2", []ISA{Generic}, Generic, "no avx2"},
-		{"AVX2", all, AVX512, `UNIMO_CPU="AVX2": unknown instruction set`},
-		{"sse", []ISA{Generic, AVX2}, AVX2, `use one of generic, avx2, or unset it`},
+		{"AVX2", all, AVX512, `environment variable UNIMO_CPU: unknown instruction set "AVX2"; did you mean avx2?`},
+		{"sse", []ISA{Generic, AVX2}, AVX2, `unknown instruction set "sse"; choose one of generic, avx2`},
 	} {
 		got, err := choose(c.value, c.available)
 		if got != c.want {
@@ -71,7 +71,7 @@ func TestEnvironment(t *testing.T) {
 		{"", best.String(), ""},
 		{"generic", "generic", ""},
 		{best.String(), best.String(), ""},
-		{"nonsense", best.String(), `UNIMO_CPU="nonsense"`},
+		{"nonsense", best.String(), `UNIMO_CPU: unknown instruction set "nonsense"`},
 	} {
 		cmd := exec.Command(os.Args[0], "-test.run=^TestEnvironment$", "-test.v")
 		cmd.Env = append(os.Environ(), "UNIMO_TEST_PRINT_ISA=1", environment+"="+c.value)

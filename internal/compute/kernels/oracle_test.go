@@ -22,7 +22,7 @@ func TestRequiredISA(t *testing.T) {
 	}
 	for name := range strings.SplitSeq(os.Getenv("UNIMO_REQUIRE_ISA"), ",") {
 		if name != "" && !slices.ContainsFunc(Available(), func(isa ISA) bool { return isa.String() == name }) {
-			t.Errorf("UNIMO_REQUIRE_ISA: this machine has no %s, only %s", name, names(Available()))
+			t.Errorf("UNIMO_REQUIRE_ISA: this machine has no %s, only %s", name, known(Available()))
 		}
 	}
 }

@@ -1,8 +1,9 @@
 package optim
 
 import (
-	"fmt"
 	"math"
+
+	"github.com/unimo-go/unimo/internal/base/names"
 )
 
 // Schedule gives the learning rate of each optimiser step, counted from 0.
@@ -86,5 +87,5 @@ func NewSchedule(name string, peak float64, warmup, total, stepsPerEpoch int) (S
 	case ScheduleConstant:
 		return Constant(peak), nil
 	}
-	return nil, fmt.Errorf("unknown schedule %q: choose %s, %s, %s or %s", name, ScheduleLinear, ScheduleNoam, ScheduleEpochs, ScheduleConstant)
+	return nil, names.Unknown("schedule", name, []string{ScheduleLinear, ScheduleNoam, ScheduleEpochs, ScheduleConstant})
 }

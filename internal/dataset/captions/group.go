@@ -32,9 +32,9 @@ type Groups struct {
 func (g *Groups) Check() error {
 	switch {
 	case g.Negatives < 1:
-		return errors.New("a group needs a negative pair: give a number of negatives from 1 on")
+		return errors.New("a group needs a negative pair; give a number of negatives from 1 on")
 	case len(g.Set.Images) < 2:
-		return errors.New("a group needs another image: give a split with two images or more")
+		return errors.New("a group needs another image; give a split with two images or more")
 	}
 	return nil
 }

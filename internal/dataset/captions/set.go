@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"sync"
 
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 )
 
@@ -85,7 +86,7 @@ func notPrepared(dir, problem string) error {
 // caption is empty, or a file is not of its form.
 func Read(dir, split string) (*Set, error) {
 	if !filepath.IsLocal(split) || filepath.Base(split) != split {
-		return nil, fmt.Errorf("%q is no name of a split: choose one of train, dev and test", split)
+		return nil, names.Unknown("split", split, splitNames)
 	}
 	if info, err := os.Stat(dir); err != nil || !info.IsDir() {
 		return nil, notPrepared(dir, "is no folder")

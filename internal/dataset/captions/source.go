@@ -350,7 +350,7 @@ func (s source) collect(p *pictures, bad func(error) error, tick func(rows int) 
 func (c *collection) place(r *row, split string) string {
 	if r.split != "" {
 		if split = splitWords[strings.ToLower(r.split)]; split == "" {
-			return fmt.Sprintf("image %s is of the split %s; known are train, restval, dev, val and test", textfile.Quote(r.image), textfile.Quote(r.split))
+			return fmt.Sprintf("image %s is of the split %s; correct it to train, restval, dev, val or test", textfile.Quote(r.image), textfile.Quote(r.split))
 		}
 	}
 	known, ok := c.split[r.image]

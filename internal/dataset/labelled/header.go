@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/columns"
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 )
 
@@ -45,7 +46,7 @@ func ParseColumns(s string) (Columns, error) {
 		case "id":
 			place = &c.ID
 		default:
-			return c, fmt.Errorf("columns %q: %q is no role; the roles are text (also several times), label (or score) and id", s, role)
+			return c, fmt.Errorf("columns %q: %w", s, names.Unknown("role", role, []string{"text", "label", "score", "id"}))
 		}
 		if *place != "" {
 			return c, fmt.Errorf("columns %q: two columns for the %s", s, role)

@@ -173,7 +173,7 @@ func LabelNames(examples []Example) ([]string, error) {
 			Remedy: "to predict a number use 'unimo finetune regress'; or name the column of the classes with --columns label=NAME"}
 	case len(names) > MaxLabels || len(names) > 50 && 2*len(names) > len(examples):
 		return nil, &textfile.FileError{File: file, Problem: fmt.Sprintf("has %d different labels in %d examples", len(names), len(examples)),
-			Remedy: "these are hardly classes: name the column of the classes with --columns label=NAME"}
+			Remedy: "name the column of the classes with --columns label=NAME, as these are hardly classes"}
 	}
 	return names, nil
 }

@@ -418,7 +418,7 @@ func (t *reader) example(fields []string, line int) (e Example, ok bool, err err
 	if err := t.labels.resolve(&e, value); err != nil {
 		remedy := "correct it"
 		if t.schema.Open && t.schema.Labels != nil {
-			remedy = "these are the labels that the model was trained with: correct it, or train with examples of it"
+			remedy = "correct it, or train with examples of it: the model was trained with these labels"
 		}
 		if t.plan.layout != nil {
 			remedy = "correct it, or put a header on top if the columns are not those of " + t.plan.layout.Name

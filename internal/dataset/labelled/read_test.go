@@ -373,7 +373,7 @@ func TestParseColumns(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"review": "ROLE=NAME", "text=": "ROLE=NAME", "titel=a": `"titel" is no role`, "label=a,score=b": "two columns", `"text=a`: "quotation",
+		"review": "ROLE=NAME", "text=": "ROLE=NAME", "titel=a": `unknown role "titel"; choose one of text`, "label=a,score=b": "two columns", `"text=a`: "quotation",
 		strings.Repeat("text=a,", maxTexts) + "text=a": "17 texts",
 	} {
 		if _, err := ParseColumns(in); err == nil || !strings.Contains(err.Error(), want) {

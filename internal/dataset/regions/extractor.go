@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
@@ -93,7 +94,7 @@ func NewExtractor(s Spec) (Extractor, error) {
 	case Statistics:
 		return newStatistics(s)
 	}
-	return nil, fmt.Errorf("unknown extractor %q: choose %s or %s", s.Extractor, Patches, Statistics)
+	return nil, names.Unknown("extractor", s.Extractor, []string{Patches, Statistics})
 }
 
 func orDefault(v *int, value int) {

@@ -155,7 +155,7 @@ func TestOrder(t *testing.T) {
 		{[]*Image{square}, Options{Order: OrderHeight}, OrderHeight, "as asked for", ""},
 		{[]*Image{square, wide, swapped(high)}, Options{}, "", "", "x.tsv:3: image \"22\": boxes lie outside"},
 		{[]*Image{wide}, Options{Order: OrderHeight}, "", "", "as the height is read as the first"},
-		{[]*Image{wide}, Options{Order: "depth"}, "", "", "choose width or height"},
+		{[]*Image{wide}, Options{Order: "depth"}, "", "", "unknown order \"depth\"; choose one of width, height"},
 		{[]*Image{wide, square, swapped(high)}, Options{SkipBad: true}, OrderWidth, "of 1 only if the height", ""},
 	} {
 		var lines []string

@@ -93,7 +93,7 @@ const (
 
 // lines is a source of files of lines.
 type lines struct {
-	names
+	idList
 	path         string
 	files        []*mapped
 	images       []lineImage
@@ -115,7 +115,7 @@ func (s *lines) Close() error {
 }
 
 func (s *lines) keep(good []bool) {
-	s.names.keep(good)
+	s.idList.keep(good)
 	s.images = keepGood(s.images, good)
 }
 
@@ -290,7 +290,7 @@ func (x *indexer) add(id string, im lineImage) error {
 	if len(x.s.images) == maxImages {
 		return fmt.Errorf("more than %d images", maxImages)
 	}
-	if !x.s.names.add(id) {
+	if !x.s.idList.add(id) {
 		first := x.s.images[x.s.at[id]]
 		return fmt.Errorf("the image is there already, in %s:%d", x.s.files[first.file].path, first.line)
 	}

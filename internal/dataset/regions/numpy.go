@@ -27,7 +27,7 @@ var (
 
 // numpy is a source of files of NumPy, one an image, which are read when asked for.
 type numpy struct {
-	names
+	idList
 	path   string
 	images []numpyImage
 	dim    int
@@ -83,7 +83,7 @@ func (s *numpy) Dim() int     { return s.dim }
 func (s *numpy) Close() error { return nil }
 
 func (s *numpy) keep(good []bool) {
-	s.names.keep(good)
+	s.idList.keep(good)
 	s.images = keepGood(s.images, good)
 }
 
@@ -138,7 +138,7 @@ func openArchive(path string) (*archive, error) {
 		seen := map[string]bool{}
 		for _, f := range a.zip.File {
 			if seen[f.Name] {
-				return fmt.Errorf("has two arrays %q: save it again", strings.TrimSuffix(f.Name, ".npy"))
+				return fmt.Errorf("has two arrays %q; save it again", strings.TrimSuffix(f.Name, ".npy"))
 			}
 			seen[f.Name] = true
 		}
@@ -171,7 +171,7 @@ func (a *archive) one(keys []string) (string, error) {
 	case 1:
 		return found[0], nil
 	}
-	return "", fmt.Errorf("has %s, which mean the same: leave one", strings.Join(found, " and "))
+	return "", fmt.Errorf("has %s, which mean the same; leave one", strings.Join(found, " and "))
 }
 
 // array opens an array, of an .npy the only one.
@@ -260,7 +260,7 @@ func (a *archive) size() (width, height float64, ok bool, err error) {
 	}
 	height, hasHeight, err := a.number(heightKeys)
 	if err == nil && hasWidth != hasHeight {
-		err = errors.New("has one of the image's width and height: add the other")
+		err = errors.New("has one of the image's width and height; add the other")
 	}
 	return width, height, hasWidth, err
 }

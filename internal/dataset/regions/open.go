@@ -14,6 +14,7 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
@@ -97,7 +98,7 @@ const maxImages = 1 << 24
 // wrong is an error with file and line, or counted if o.SkipBad.
 func Open(path string, o Options) (Source, Info, error) {
 	if o.Order != "" && o.Order != OrderWidth && o.Order != OrderHeight {
-		return nil, Info{}, fmt.Errorf("order %q: choose %s or %s", o.Order, OrderWidth, OrderHeight)
+		return nil, Info{}, names.Unknown("order", o.Order, []string{OrderWidth, OrderHeight})
 	}
 	if o.Progress == nil {
 		o.Progress = func(int64, int64) {}
@@ -325,8 +326,8 @@ func (o *opening) readAll(s indexed) error {
 // checkBlock is how many images are read before their errors are noted, in order.
 const checkBlock = 1024
 
-// names are the ids of a source and where each is.
-type names struct {
+// idList has the ids of a source, and where each is.
+type idList struct {
 	ids []string
 	at  map[string]int32
 
@@ -335,7 +336,7 @@ type names struct {
 }
 
 // add appends an id; it returns false if it is there already.
-func (s *names) add(id string) bool {
+func (s *idList) add(id string) bool {
 	if s.at == nil {
 		s.at = make(map[string]int32)
 	}
@@ -350,7 +351,7 @@ func (s *names) add(id string) bool {
 // find returns the number of an image. The features of the picture "1.jpg" may have
 // the id "1": extractors drop the extension as often as not. Names with one [picture.Key]
 // are one name.
-func (s *names) find(id, path string) (int, error) {
+func (s *idList) find(id, path string) (int, error) {
 	i, ok := s.at[id]
 	if !ok && picture.IsPicture(id) {
 		i, ok = s.at[strings.TrimSuffix(id, filepath.Ext(id))]
@@ -374,7 +375,7 @@ func (s *names) find(id, path string) (int, error) {
 }
 
 // IDs implements [Source].
-func (s *names) IDs() []string { return s.ids }
+func (s *idList) IDs() []string { return s.ids }
 
 // keepGood keeps the elements whose numbers are good.
 func keepGood[T any](list []T, good []bool) []T {
@@ -387,7 +388,7 @@ func keepGood[T any](list []T, good []bool) []T {
 	return kept
 }
 
-func (s *names) keep(good []bool) {
+func (s *idList) keep(good []bool) {
 	s.ids = keepGood(s.ids, good)
 	clear(s.at)
 	for i, id := range s.ids {

@@ -66,7 +66,7 @@ func ListPictures(dir string) (Listing, error) {
 	seen := make(map[string]bool, len(l.IDs))
 	for _, id := range l.IDs {
 		if seen[id] {
-			return Listing{}, fmt.Errorf("%s: two files have the id %q, as one name is not UTF-8: rename it", dir, id)
+			return Listing{}, fmt.Errorf("%s: two files have the id %q, as one name is not UTF-8; rename it", dir, id)
 		}
 		seen[id] = true
 	}

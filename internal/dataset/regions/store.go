@@ -178,7 +178,7 @@ func littleInts(values []int64) []byte {
 
 // store is a source of the folder that [Writer] writes.
 type store struct {
-	names
+	idList
 	dir    string
 	shards []*shard
 	images []storeImage
@@ -275,7 +275,7 @@ func (s *store) Close() error {
 }
 
 func (s *store) keep(good []bool) {
-	s.names.keep(good)
+	s.idList.keep(good)
 	s.images = keepGood(s.images, good)
 }
 

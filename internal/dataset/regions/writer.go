@@ -56,7 +56,7 @@ type OtherError struct {
 }
 
 func (e *OtherError) Error() string {
-	return fmt.Sprintf("%s: %s: name another folder, or replace what is in it with --replace", e.Dir, e.Problem)
+	return fmt.Sprintf("%s: %s; name another folder, or replace what is in it with --replace", e.Dir, e.Problem)
 }
 
 // Place returns the name by which a store knows a folder or file: absolute, without links.

@@ -172,7 +172,7 @@ func (r *reader) parseLine(raw []byte) (x Example, problem string) {
 	}
 	switch {
 	case len(targets) > 1:
-		return x, fmt.Sprintf("%q has %d texts: put the one to be written there, and all that scoring accepts under references", k.target, len(targets))
+		return x, fmt.Sprintf("%q has %d texts; put the one to be written there, and all that scoring accepts under references", k.target, len(targets))
 	case len(targets) == 1 && columns.Fold(k.target) == "highlights":
 		x.Target = sentences(targets[0])
 	case len(targets) == 1:

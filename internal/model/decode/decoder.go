@@ -106,14 +106,14 @@ func (d *Decoder) plan(sources []Source, o *Options) ([][]int, error) {
 
 func (s Source) check(cfg model.Config, o *Options) error {
 	if len(s.Tokens) == 0 {
-		return fmt.Errorf("there is no token: give it a text to read")
+		return fmt.Errorf("there is no token; give it a text to read")
 	}
 	text := model.Text{Tokens: s.Tokens, Positions: s.Positions, Roles: s.Roles, Turns: s.Turns, Offsets: []int32{0, int32(len(s.Tokens))}}
 	if err := text.Check(cfg); err != nil {
 		return err
 	}
 	if first := s.first(); first < 0 || int64(first)+int64(o.MaxLength) > int64(cfg.MaxPositions) {
-		return fmt.Errorf("a target of up to %d tokens (max_out_len) from position %d on does not fit the model's %d positions: shorten the source or lower max_out_len", o.MaxLength, first, cfg.MaxPositions)
+		return fmt.Errorf("a target of up to %d tokens (max_out_len) from position %d on does not fit the model's %d positions; shorten the source or lower max_out_len", o.MaxLength, first, cfg.MaxPositions)
 	}
 	return nil
 }

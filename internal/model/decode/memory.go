@@ -56,7 +56,7 @@ func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
 	for _, i := range order {
 		n := len(sources[i].Tokens)
 		if alone := MemoryOf(cfg, o, n); alone > o.MaxMemory {
-			return nil, fmt.Errorf("source %d of %d: decoding %d tokens with %d hypotheses takes %d MiB, more than max_memory allows: set it to %d or more, or lower beam_size or max_out_len",
+			return nil, fmt.Errorf("source %d of %d: decoding %d tokens with %d hypotheses takes %d MiB, more than max_memory allows; set it to %d or more, or lower beam_size or max_out_len",
 				i+1, len(sources), n, o.beams(), alone>>20, alone)
 		}
 		lengths = append(lengths, n)

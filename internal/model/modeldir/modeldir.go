@@ -158,7 +158,7 @@ func Open(dir string) (*Model, error) {
 	dir = Resolve(dir)
 	cfg, err := model.ReadConfig(filepath.Join(dir, Config))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("model %s: no %s (%w): give the folder of a model (or of a run)", dir, Config, fs.ErrNotExist)
+		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, Config, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
@@ -219,7 +219,7 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 	raw, err := model.ReadConfigFile(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		if foreign {
-			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s: give the folder that has both", path, Config)
+			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s; give the folder that has both", path, Config)
 		}
 		return &Checkpoint{Weights: weights}, nil
 	}

@@ -180,7 +180,7 @@ func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOp
 	for _, id := range ids {
 		hash, err := hex.DecodeString(w.Origin(id).Hash)
 		if err != nil || len(hash) != sha256.Size {
-			return nil, nil, fmt.Errorf("index %s: image %q has no hash: make the index again", dir, id)
+			return nil, nil, fmt.Errorf("index %s: image %q has no hash; make the index again", dir, id)
 		}
 		hashes = append(hashes, hash...)
 	}
@@ -214,13 +214,13 @@ func ReadIndexInfo(dir string) (info IndexInfo, err error) {
 	path := filepath.Join(dir, indexFile)
 	err = infile.ReadJSON(path, maxIndexFile, &info)
 	if errors.Is(err, fs.ErrNotExist) {
-		return info, fmt.Errorf("%s is no index (%w): make one with \"unimo index PICTURES --model MODEL --out %s\"", dir, fs.ErrNotExist, dir)
+		return info, fmt.Errorf("%s is no index (%w); make one with \"unimo index PICTURES --model MODEL --out %s\"", dir, fs.ErrNotExist, dir)
 	}
 	if err != nil {
 		return info, fmt.Errorf("%w (or make the index again)", err)
 	}
 	if info.Version != indexVersion {
-		return info, fmt.Errorf("%s has version %d, this program reads %d: make the index again, in another folder or with --replace", path, info.Version, indexVersion)
+		return info, fmt.Errorf("%s has version %d, this program reads %d; make the index again, in another folder or with --replace", path, info.Version, indexVersion)
 	}
 	return info, nil
 }
@@ -232,7 +232,7 @@ func OpenIndex(dir, model string) (*Index, error) {
 		return nil, err
 	}
 	if info.Model != model {
-		return nil, fmt.Errorf("index %s: %w: name the one that made it, or make the index again", dir, ErrOtherModel)
+		return nil, fmt.Errorf("index %s: %w; name the one that made it, or make the index again", dir, ErrOtherModel)
 	}
 	ix := &Index{Info: info}
 	if err := ix.open(dir); err != nil {
@@ -249,7 +249,7 @@ func (ix *Index) open(dir string) error {
 		return err
 	}
 	if ix.reader.Metadata()["model"] != ix.Info.Model {
-		return fmt.Errorf("index %s was being made again: finish that with the same command", dir)
+		return fmt.Errorf("index %s was being made again; finish that with the same command", dir)
 	}
 	names, err := ix.reader.Bytes("ids")
 	if err != nil {
@@ -262,14 +262,14 @@ func (ix *Index) open(dir string) error {
 		return err
 	}
 	if len(ix.IDs) == 0 || len(ix.vectors) != len(ix.IDs)*ix.Info.Size {
-		return fmt.Errorf("%s: %d vector values for %d images of %d each: make the index again", path, len(ix.vectors), len(ix.IDs), ix.Info.Size)
+		return fmt.Errorf("%s: %d vector values for %d images of %d each; make the index again", path, len(ix.vectors), len(ix.IDs), ix.Info.Size)
 	}
 	hashes, err := ix.reader.Bytes("origins")
 	if err != nil {
 		return err
 	}
 	if len(hashes) != len(ix.IDs)*sha256.Size {
-		return fmt.Errorf("%s: %d bytes of hashes for %d images: make the index again", path, len(hashes), len(ix.IDs))
+		return fmt.Errorf("%s: %d bytes of hashes for %d images; make the index again", path, len(hashes), len(ix.IDs))
 	}
 	if ix.regions, _, err = regions.Open(filepath.Join(dir, regionFolder), regions.Options{}); err != nil {
 		return err
@@ -291,7 +291,7 @@ func (ix *Index) leaveOutStale(dir string, hashes []byte) error {
 		return nil
 	}
 	if len(good) == 0 {
-		return fmt.Errorf("index %s was being made again: finish that with the same command", dir)
+		return fmt.Errorf("index %s was being made again; finish that with the same command", dir)
 	}
 	ids, vectors := make([]string, len(good)), make([]float32, 0, len(good)*ix.Info.Size)
 	for k, i := range good {

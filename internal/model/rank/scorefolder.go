@@ -88,7 +88,7 @@ func (f *ScoreFolder) open(path string) (checkpoint.Reader, error) {
 	for _, part := range f.identity.parts() {
 		if r.Metadata()[part.key] != part.value {
 			r.Close()
-			return nil, fmt.Errorf("scores %s are of %s: name another folder, or remove this one", path, part.of)
+			return nil, fmt.Errorf("scores %s are of %s; name another folder, or remove this one", path, part.of)
 		}
 	}
 	return r, nil

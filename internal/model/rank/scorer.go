@@ -132,7 +132,7 @@ func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total
 
 func (s *Scorer) vectors(ctx context.Context, n, batch int, tick func(done, total int), encode func(numbers []int32) (*autograd.Var, error)) ([]float32, error) {
 	if s.model.Config.ContrastSize == 0 {
-		return nil, fmt.Errorf("the model has no vectors of images and texts alone (contrast_size is 0): score every pair, or fine-tune with contrast_size")
+		return nil, fmt.Errorf("the model has no vectors of images and texts alone (contrast_size is 0); score every pair, or fine-tune with contrast_size")
 	}
 	vectors := make([]float32, 0, n*s.model.Config.ContrastSize)
 	for lo := 0; lo < n; lo += batch {

@@ -18,7 +18,7 @@ type Searcher struct {
 // NewSearcher returns a searcher in ix.
 func NewSearcher(s *Scorer, ix *Index) (*Searcher, error) {
 	if ix.Info.Size != s.model.Config.ContrastSize {
-		return nil, fmt.Errorf("the index has vectors of %d values, the model of %d: make the index again", ix.Info.Size, s.model.Config.ContrastSize)
+		return nil, fmt.Errorf("the index has vectors of %d values, the model of %d; make the index again", ix.Info.Size, s.model.Config.ContrastSize)
 	}
 	return &Searcher{s, ix}, nil
 }
@@ -85,7 +85,7 @@ func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
 	dev := s.scorer.dev
 	products := similarities(dev, query, s.index.vectors, s.index.Info.Size)
 	if sum := dev.SumSquares(dev.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
-		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives: remove its folder and make it again")
+		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives; remove its folder and make it again")
 	}
 	return best(products, k), nil
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -106,7 +107,7 @@ func Open(kind Kind, paths []string, o Options) (*Collection, error) {
 func (c *Collection) open(paths []string) error {
 	switch {
 	case c.kind != Text && c.kind != Images && c.kind != Pairs:
-		return fmt.Errorf("a collection of %q: choose text, images or pairs", c.kind)
+		return names.Unknown("kind of collection", string(c.kind), []string{string(Text), string(Images), string(Pairs)})
 	case !(c.o.HeldOut >= 0 && c.o.HeldOut <= 1):
 		return fmt.Errorf("the share to hold out is %v; give a number from 0 to 1", c.o.HeldOut)
 	case len(paths) == 0:
@@ -317,7 +318,7 @@ func (c *Collection) load(refs []Ref) ([]*Sample, error) {
 	return out, nil
 }
 
-var errChanged = errors.New("the collection has no sample at a place where it had one; it has changed: use the files as they were")
+var errChanged = errors.New("the collection has changed: it has no sample at a place where it had one; use the files as they were")
 
 // reader reads the shards in an order.
 type reader struct {

@@ -313,7 +313,7 @@ func TestOpenErrors(t *testing.T) {
 		want  string
 	}{
 		{Text, nil, Options{}, "without files"},
-		{"films", []string{"a.txt"}, Options{}, "choose text, images or pairs"},
+		{"films", []string{"a.txt"}, Options{}, "choose one of text, images, pairs"},
 		{Text, []string{"a.txt"}, Options{HeldOut: 1.5}, "from 0 to 1"},
 		{Text, []string{"missing.txt"}, Options{}, "does not exist"},
 		{Text, []string{"miss*.txt"}, Options{}, "does not exist"},

@@ -25,7 +25,7 @@ const maxKept = 10_000
 func Build(ctx context.Context, dir string, pairs iter.Seq2[Pair, error], texts iter.Seq2[string, error], images iter.Seq2[Pair, error],
 	o Options, tick func(done, total int)) error {
 	if min(o.Captions, o.Texts, o.Images) < 0 || max(o.Captions, o.Texts, o.Images) > maxKept {
-		return fmt.Errorf("find related samples: %d captions, %d texts and %d images are asked for: ask for 0 to %d of each", o.Captions, o.Texts, o.Images, maxKept)
+		return fmt.Errorf("find related samples: %d captions, %d texts and %d images are asked for; ask for 0 to %d of each", o.Captions, o.Texts, o.Images, maxKept)
 	}
 	if tick == nil {
 		tick = func(int, int) {}
@@ -88,7 +88,7 @@ func (b *builder) readPairs(pairs iter.Seq2[Pair, error]) error {
 	b.own = make([][]uint64, len(b.pairs))
 	for i, p := range b.pairs {
 		if i > 0 && p.Key == b.pairs[i-1].Key {
-			return fmt.Errorf("two pairs have the key %q: put the captions of an image into one", p.Key)
+			return fmt.Errorf("two pairs have the key %q; put the captions of an image into one", p.Key)
 		}
 		for _, caption := range p.Captions {
 			_, id := b.stems.terms(caption)

@@ -46,7 +46,7 @@ func (c *collection) remove() {
 // add adds a document.
 func (c *collection) add(name string, id uint64, terms []string) error {
 	if c.documents == math.MaxInt32 {
-		return fmt.Errorf("more than %d %s: take a part of them", math.MaxInt32, c.kind)
+		return fmt.Errorf("more than %d %s; take a part of them", math.MaxInt32, c.kind)
 	}
 	c.documents++
 	numbers := make([]uint32, len(terms))
