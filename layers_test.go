@@ -32,6 +32,12 @@ var layers = []string{
 // apart are prefixes that never import each other: what reads files knows nothing of what computes.
 var apart = [][2]string{{"internal/compute", "internal/dataset"}, {"internal/dataset", "internal/compute"}}
 
+// kinds is the folder whose packages never import each other, but for the one that they share.
+const (
+	kinds       = "internal/tasks"
+	sharedKinds = "internal/tasks/images"
+)
+
 // testOnly are packages that only tests import.
 const testOnly = "internal/test"
 
@@ -105,6 +111,9 @@ func TestDependenciesRunDownwards(t *testing.T) {
 			below := layerOf(imported)
 			if below < 0 || below >= own {
 				t.Errorf("%s imports %s, which is not in a lower layer", path, imported)
+			}
+			if within(path, kinds) && path != kinds && within(imported, kinds) && imported != sharedKinds {
+				t.Errorf("%s imports %s: kinds of task know nothing of each other", path, imported)
 			}
 			for _, pair := range apart {
 				if within(path, pair[0]) && within(imported, pair[1]) {

@@ -195,7 +195,7 @@ func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*comparis
 		return nil, nil
 	}
 	if name == "" {
-		name = architectureOf(cfg)
+		name = model.ArchitectureOf(*cfg)
 	}
 	specs, err := model.Architecture(name, *cfg)
 	if err != nil {
@@ -224,19 +224,6 @@ func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*comparis
 		}
 	}
 	return result, nil
-}
-
-// architectureOf names the architecture that a configuration's head makes.
-func architectureOf(cfg *model.Config) string {
-	switch cfg.ProblemType {
-	case model.Classification:
-		return "classification"
-	case model.Regression:
-		return "regression"
-	case model.Generation, model.Dialogue, model.Retrieval, model.Pretraining:
-		return cfg.ProblemType
-	}
-	return "text-encoder"
 }
 
 // isOptimizerState recognises what Paddle saves beside a parameter NAME:

@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -72,6 +73,9 @@ func Architectures() []string {
 	slices.Sort(names)
 	return names
 }
+
+// ArchitectureOf names the form of the models that cfg is for, the encoder alone if it is for none.
+func ArchitectureOf(cfg Config) string { return cmp.Or(cfg.form().name, forms[0].name) }
 
 // Architecture lists the parameters of the named form of UNIMO of cfg's size.
 func Architecture(name string, cfg Config) ([]Spec, error) {
