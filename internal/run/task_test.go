@@ -71,3 +71,44 @@ func TestSummarise(t *testing.T) {
 		}
 	}
 }
+
+// A metric is shown with what it was measured on, and a warning where that is very little; metrics of a
+// group have a table of their own.
+func TestTiles(t *testing.T) {
+	task := &Task{Metric: "f1", Kind: grouping{}}
+	tiles := task.tiles(Result{Split: "dev", Metrics: train.Numbers{"f1": 1, "examples": 2, "loss": 3, "apart": 4, "a": 5}})
+	var names []string
+	for _, tile := range tiles {
+		names = append(names, tile.Name)
+		if tile.Note != "on dev, 2 examples only" {
+			t.Errorf("%s: note %q", tile.Name, tile.Note)
+		}
+	}
+	if !slices.Equal(names, []string{"f1", "a", "loss", "examples"}) {
+		t.Errorf("shown are %q", names)
+	}
+}
+
+// grouping is a kind with a metric that is apart.
+type grouping struct{ Kind }
+
+func (grouping) Describe(metric string) (m Metric) {
+	if metric == "apart" {
+		m.Group = "others"
+	}
+	return m
+}
+
+// The best of runs is that with the most of the metric, or the least; undefined is worst.
+func TestBetter(t *testing.T) {
+	nan := train.Number(math.NaN())
+	for _, c := range []struct {
+		lower bool
+		a, b  train.Number
+		want  bool
+	}{{false, 2, 1, true}, {false, 1, 2, false}, {true, 1, 2, true}, {true, 2, 1, false}, {false, 1, nan, true}, {true, nan, 1, false}, {true, 1, nan, true}, {false, 1, 1, false}, {false, nan, nan, false}} {
+		if got := (&Task{Lower: c.lower}).better(c.a, c.b); got != c.want {
+			t.Errorf("lower is better: %v; %v is better than %v: %v", c.lower, c.a, c.b, got)
+		}
+	}
+}
