@@ -8,7 +8,6 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -105,7 +104,7 @@ func (p Parameters) initialise(d engine.Device, initRange float64, seed uint64) 
 	for i, param := range p {
 		values[i] = engine.Values(d, param.Value)
 	}
-	parallel.For(len(p), func(i int) { p[i].initial(values[i], initRange, seed) })
+	d.Limit().For(len(p), func(i int) { p[i].initial(values[i], initRange, seed) })
 	for i, param := range p {
 		d.Write(param.Value, values[i]) // nothing, if it is the memory
 	}

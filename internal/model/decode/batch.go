@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
@@ -207,7 +206,7 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 	} else {
 		b.topK(logits, k, except)
 	}
-	parallel.For(n, func(row int) {
+	b.dev.Limit().For(n, func(row int) {
 		s, w := b.rows[row], samplers.Get().(*sampler)
 		defer samplers.Put(w)
 		if all == nil {

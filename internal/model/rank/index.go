@@ -15,7 +15,6 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
-	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
@@ -86,7 +85,7 @@ func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source,
 	}
 	defer lock.Release()
 	info := IndexInfo{Version: indexVersion, Model: o.Model, ModelDir: regions.Place(o.ModelDir), Source: regions.Place(o.Source), Features: o.Features, Size: s.model.Config.ContrastSize}
-	ids, hashes, err := writeRegions(ctx, dir, src, o, &info)
+	ids, hashes, err := s.writeRegions(ctx, dir, src, o, &info)
 	if err != nil {
 		return IndexInfo{}, err
 	}
@@ -144,7 +143,7 @@ func vacant(dir string) error {
 
 // writeRegions brings the store of the index dir up to date with src. It returns the ids that both
 // have, and the hashes of what these are made of, behind each other.
-func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOptions, info *IndexInfo) (ids []string, hashes []byte, err error) {
+func (s *Scorer) writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOptions, info *IndexInfo) (ids []string, hashes []byte, err error) {
 	existing := regions.Resume
 	if o.Replace {
 		existing = regions.Replace
@@ -166,7 +165,7 @@ func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOp
 	bad := map[string]bool{}
 	for lo := 0; lo < len(missing) && err == nil; lo += imageBlock {
 		part := missing[lo:min(lo+imageBlock, len(missing))]
-		err = addRegions(ctx, w, src, part, func(id string, problem error) error {
+		err = s.addRegions(ctx, w, src, part, func(id string, problem error) error {
 			bad[id] = true
 			return o.Bad(id, problem)
 		})
@@ -188,13 +187,13 @@ func writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOp
 }
 
 // addRegions adds images to w, read several at a time.
-func addRegions(ctx context.Context, w *regions.Writer, src regions.Source, ids []string, bad func(id string, err error) error) error {
+func (s *Scorer) addRegions(ctx context.Context, w *regions.Writer, src regions.Source, ids []string, bad func(id string, err error) error) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	read := make([]regions.Image, len(ids))
 	failures := make([]error, len(ids))
-	parallel.For(len(ids), func(i int) { failures[i] = src.Image(ids[i], &read[i]) })
+	s.dev.Limit().For(len(ids), func(i int) { failures[i] = src.Image(ids[i], &read[i]) })
 	for i := range read {
 		if failures[i] != nil {
 			if err := bad(ids[i], failures[i]); err != nil {

@@ -33,14 +33,14 @@ func similarities(dev engine.Device, queries, items []float32, size int) []float
 }
 
 // best returns the k best of scores, the best first.
-func best(scores []float32, k int) []Hit {
+func best(limit parallel.Limit, scores []float32, k int) []Hit {
 	k = min(k, len(scores))
 	// Each part of the scores offers its own k best; a heap of that size would do the
 	// same with less memory and more comparisons.
 	const part = 1 << 14
 	parts := (len(scores) + part - 1) / part
 	offers := make([][]Hit, parts)
-	parallel.For(parts, func(p int) {
+	limit.For(parts, func(p int) {
 		lo, hi := p*part, min((p+1)*part, len(scores))
 		offers[p] = bestOf(scores[lo:hi], int32(lo), k)
 	})

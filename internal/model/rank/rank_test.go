@@ -303,7 +303,7 @@ func TestBestIsTheFirstOfASort(t *testing.T) {
 			}
 			return 0
 		})
-		if got := best(scores, k); !slices.Equal(got, want[:min(k, len(want))]) {
+		if got := best(0, scores, k); !slices.Equal(got, want[:min(k, len(want))]) {
 			t.Fatalf("best %d of %v: %v, want %v", k, scores, got, want)
 		}
 	})
@@ -314,7 +314,7 @@ func TestBestOfManyParts(t *testing.T) {
 	for i := range scores {
 		scores[i] = float32((i * 7919) % 100_003)
 	}
-	got := best(scores, 10)
+	got := best(0, scores, 10)
 	for i, h := range got {
 		if h.Score != scores[h.Number] || i > 0 && better(got[i-1], h) >= 0 {
 			t.Fatalf("hits %v", got)

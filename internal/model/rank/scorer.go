@@ -46,10 +46,10 @@ func NewScorer(dev engine.Device, m *model.Retriever) *Scorer {
 
 // Pack appends the images of the given numbers to b, which is emptied first. They are read
 // several at a time.
-func (im Images) Pack(b *regions.Batch, numbers []int32) error {
+func (im Images) Pack(b *regions.Batch, numbers []int32, limit parallel.Limit) error {
 	read := make([]regions.Image, len(numbers))
 	failures := make([]error, len(numbers))
-	parallel.For(len(numbers), func(i int) { failures[i] = im.Source.Image(im.IDs[numbers[i]], &read[i]) })
+	limit.For(len(numbers), func(i int) { failures[i] = im.Source.Image(im.IDs[numbers[i]], &read[i]) })
 	b.Reset()
 	for i := range read {
 		if failures[i] != nil {
@@ -87,7 +87,7 @@ func (b block) keep(dev engine.Device) block { return block{b.Keep(dev), b.offse
 // images and texts return the block of the given numbers, which belongs to the tape's pass.
 func (s *Scorer) images(im Images, numbers []int32) (block, error) {
 	var b regions.Batch
-	if err := im.Pack(&b, numbers); err != nil {
+	if err := im.Pack(&b, numbers, s.dev.Limit()); err != nil {
 		return block{}, err
 	}
 	in := model.Images{Features: b.Features, Locations: b.Locations, Offsets: b.Offsets}

@@ -87,7 +87,7 @@ func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
 	if sum := dev.SumSquares(dev.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
 		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives; remove its folder and make it again")
 	}
-	return best(products, k), nil
+	return best(dev.Limit(), products, k), nil
 }
 
 // Match returns the match score of an image with each text. tick is called after each batch.

@@ -61,7 +61,7 @@ func (s *Scorer) candidates(queries, items []float32, size, n int, right func(qu
 		columns := len(products) / (hi - lo)
 		for q := lo; q < hi; q++ {
 			row := products[(q-lo)*columns : (q-lo+1)*columns]
-			hits = append(hits, best(row, n))
+			hits = append(hits, best(s.dev.Limit(), row, n))
 			ranks = append(ranks, rank(row, right(q)))
 		}
 	}
