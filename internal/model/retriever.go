@@ -180,14 +180,14 @@ func (r *Retriever) vectors(t *autograd.Tape, p Part, project linear) *autograd.
 
 // CircleLoss returns the circle loss of the scores (G·n x 1) of G groups of n pairs: the positive
 // one, imageNegatives pairs of its text with other images, and pairs of its image with other texts. With
-// sigmoid, of their sigmoids. See [engine.Device] for the formula; the reference's recipe has margin 0.2,
+// sigmoid, of their sigmoids. See [autograd.Tape.CircleLoss] for the formula; the reference's recipe has margin 0.2,
 // scale 1 and no sigmoid.
 func (r *Retriever) CircleLoss(t *autograd.Tape, scores *autograd.Var, n, imageNegatives int, margin, scale float64, sigmoid bool) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		if sigmoid {
 			scores = t.Sigmoid(scores)
 		}
-		return t.CircleLoss(scores, engine.CircleLoss{Group: n, ImageNegatives: imageNegatives, Margin: margin, Scale: scale})
+		return t.CircleLoss(scores, autograd.CircleLoss{Group: n, ImageNegatives: imageNegatives, Margin: margin, Scale: scale})
 	})
 }
 

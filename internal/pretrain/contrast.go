@@ -4,7 +4,7 @@ import (
 	"math/rand/v2"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
@@ -18,12 +18,12 @@ type CMCL struct {
 	// Read jointly: pair i's image with its candidates. The texts are captions and rewritten ones.
 	Joint      model.Text
 	Candidates []model.Pair
-	JointKinds engine.Contrast // a group for each pair
+	JointKinds autograd.Contrast // a group for each pair
 
 	// Encoded alone. The texts are the pairs' captions, then retrieved ones.
 	Alone     model.Text
-	TextKinds engine.Contrast // for each caption, of all images
-	ImageKind engine.Contrast // for each pair's image, of all texts
+	TextKinds autograd.Contrast // for each caption, of all images
+	ImageKind autograd.Contrast // for each pair's image, of all texts
 }
 
 // contrast makes the CMCL part of a batch, nil if it has none.
@@ -64,13 +64,13 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 		isTrue := func(tokens []int32) bool {
 			return slices.Equal(tokens, it.tokens) || slices.ContainsFunc(it.positives, func(p []int32) bool { return slices.Equal(p, tokens) })
 		}
-		add(own[i], engine.Positive)
+		add(own[i], autograd.Positive)
 		for _, tokens := range it.positives {
-			add(texts.add(tokens), engine.Positive)
+			add(texts.add(tokens), autograd.Positive)
 		}
 		for _, tokens := range it.negatives {
 			if !isTrue(tokens) {
-				add(texts.add(tokens), engine.Negative)
+				add(texts.add(tokens), autograd.Negative)
 			}
 		}
 		// Other captions of the batch, each once, in an order of chance, for what is still missing.
@@ -80,11 +80,11 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 				break
 			}
 			if !items[j].named(it) && !isTrue(items[j].tokens) && !slices.Contains(it.said, items[j].caption) {
-				add(own[j], engine.Negative)
+				add(own[j], autograd.Negative)
 			}
 		}
 		for len(c.Candidates)-begin < r.candidates() {
-			add(own[i], engine.Excluded)
+			add(own[i], autograd.Excluded)
 		}
 	}
 	c.Joint = texts.Text
@@ -132,12 +132,12 @@ func kinds(i int, items []item, owners []int, equal func(positive, k int) bool) 
 	var positives []int
 	for k, owner := range owners {
 		if items[owner].key == items[i].key {
-			positives, out[k] = append(positives, k), engine.Positive
+			positives, out[k] = append(positives, k), autograd.Positive
 		}
 	}
 	for k, owner := range owners {
-		if out[k] == engine.Negative && (items[owner].named(&items[i]) || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
-			out[k] = engine.Excluded
+		if out[k] == autograd.Negative && (items[owner].named(&items[i]) || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
+			out[k] = autograd.Excluded
 		}
 	}
 	return out

@@ -8,7 +8,7 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
@@ -229,7 +229,7 @@ func (p *Preparer) countMissing(c *CMCL, items []item) {
 	}
 	for i := range items {
 		group := c.JointKinds.Group
-		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], engine.Excluded) {
+		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], autograd.Excluded) {
 			p.count("too few captions to compare with, even with the batch's; name more pairs, or lower negatives", items[i].sample.Where)
 		}
 	}

@@ -11,5 +11,5 @@
 // behind.
 //
 // Source: reverse-mode differentiation as in any framework; formulas beside the
-// operations in ops.go.
+// operations in ops.go, and in losses.go those of losses that belong to one recipe.
 package autograd

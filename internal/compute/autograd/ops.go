@@ -598,16 +598,6 @@ func (t *Tape) KLDivergence(logits *Var, targets []float32) *Var {
 	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.KLDivergence(loss, slopes, logits.Value, targets) })
 }
 
-// ContrastiveLoss returns the contrastive loss of groups of scores, of any shape; see [engine.Device].
-func (t *Tape) ContrastiveLoss(scores *Var, c engine.Contrast) *Var {
-	return t.sloped(scores, func(loss, slopes *engine.Tensor) { t.dev.ContrastiveLoss(loss, slopes, scores.Value, c) })
-}
-
-// CircleLoss returns the circle loss of groups of scores [G·Group,1]; see [engine.Device].
-func (t *Tape) CircleLoss(scores *Var, c engine.CircleLoss) *Var {
-	return t.sloped(scores, func(loss, slopes *engine.Tensor) { t.dev.CircleLoss(loss, slopes, scores.Value, c) })
-}
-
 // sloped returns a loss of x whose derivatives are computed with it.
 func (t *Tape) sloped(x *Var, compute func(loss, slopes *engine.Tensor)) *Var {
 	read(x)

@@ -216,7 +216,7 @@ func TestPassesAllocateNothing(t *testing.T) {
 	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
 	labels := []int32{0, 1, 2, 3, 4, 5}
 	kinds, shares := make([]int8, 36), make([]float32, 36)
-	kinds[0] = engine.Positive
+	kinds[0] = Positive
 	pass := func(tape *Tape) *Var {
 		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b, normEpsilon), 0.1)
 		x = tape.Block(func() *Var {
@@ -226,8 +226,8 @@ func TestPassesAllocateNothing(t *testing.T) {
 		x = tape.AddNorm(x, tape.FeedForward(x, weight1, b1, weight2, b2), b, b, normEpsilon, 0.1)
 		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
 		x = tape.Add(x, tape.ProductNT(pairs, w))
-		contrast := tape.Add(tape.ContrastiveLoss(x, engine.Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
-		circle := tape.CircleLoss(tape.Linear(x, weightOne, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
+		contrast := tape.Add(tape.ContrastiveLoss(x, Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
+		circle := tape.CircleLoss(tape.Linear(x, weightOne, zero), CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
 		return tape.Add(tape.Add(tape.Add(circle, contrast), tape.SquaredError(tape.Linear(x, weightOne, zero), targets)), tape.VocabularyLoss(tape.Linear(x, transposed, b), transposed, b, labels, 0.1))
 	}
 	training, inference := NewTape(d, Seed{}), NewInference(d)
@@ -332,14 +332,17 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"CachedAttention": func(tape *Tape, p param) {
 			tape.CachedAttention(p(1, 2), p(2, 2), p(2, 2), p(1, 2), p(1, 2), engine.CachedAttention{Heads: 1, Hypotheses: []int32{0, 1}, Sources: []int32{0, 2}, Paths: []int32{0}, Steps: 1})
 		},
-		"CircleLoss": func(tape *Tape, p param) { tape.CircleLoss(p(2, 1), engine.CircleLoss{Group: 2, Scale: 1}) },
+		"CircleLoss": func(tape *Tape, p param) { tape.CircleLoss(p(2, 1), CircleLoss{Group: 2, Scale: 1}) },
 		"ContrastiveLoss": func(tape *Tape, p param) {
-			tape.ContrastiveLoss(p(1, 2), engine.Contrast{Group: 2, Kinds: []int8{engine.Positive, engine.Negative}})
+			tape.ContrastiveLoss(p(1, 2), Contrast{Group: 2, Kinds: []int8{Positive, Negative}})
 		},
-		"CrossEntropy":   func(tape *Tape, p param) { tape.CrossEntropy(p(1, 2), []int32{0}) },
-		"Dropout":        func(tape *Tape, p param) { tape.Dropout(p(2, 2), 0.5) },
-		"Embed":          func(tape *Tape, p param) { tape.Embed(Lookup{p(2, 2), []int32{0}}, Lookup{p(2, 2), []int32{1}}) },
-		"FeedForward":    func(tape *Tape, p param) { tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2)) },
+		"CrossEntropy": func(tape *Tape, p param) { tape.CrossEntropy(p(1, 2), []int32{0}) },
+		"Dropout":      func(tape *Tape, p param) { tape.Dropout(p(2, 2), 0.5) },
+		"Embed":        func(tape *Tape, p param) { tape.Embed(Lookup{p(2, 2), []int32{0}}, Lookup{p(2, 2), []int32{1}}) },
+		"FeedForward":  func(tape *Tape, p param) { tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2)) },
+		"HostLoss": func(tape *Tape, p param) {
+			tape.HostLoss(p(1, 2), func(slopes, values []float32) float64 { return 0 })
+		},
 		"GELU":           func(tape *Tape, p param) { tape.GELU(p(2, 2)) },
 		"KLDivergence":   func(tape *Tape, p param) { tape.KLDivergence(p(1, 2), []float32{0.5, 0.5}) },
 		"LayerNorm":      func(tape *Tape, p param) { tape.LayerNorm(p(2, 2), p(1, 2), p(1, 2), normEpsilon) },

@@ -3,7 +3,7 @@
 // It splits every operation into tasks for the worker pool and calls the loops
 // of package kernels on each. How the work is split depends on shapes only and no
 // sum is ever divided by thread, so results are the same bits for any number of
-// threads.
+// threads. [NewLimited] bounds their number.
 //
 //	memory.go     tensors over recycled float32 slices
 //	loop.go       parallel loops that allocate nothing

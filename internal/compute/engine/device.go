@@ -1,0 +1,154 @@
+package engine
+
+import "github.com/unimo-go/unimo/internal/base/parallel"
+
+// Device computes. Methods panic with a [ShapeError] where shapes do not fit and
+// must be called from one goroutine at a time; each uses all of the device.
+type Device interface {
+	// Name says what computes, for logs and benchmarks.
+	Name() string
+
+	// Limit bounds the threads of the loops that a program runs on the processor beside the device.
+	Limit() parallel.Limit
+
+	Memory
+	Products
+	Elementwise
+	Rows
+	Attentions
+	Losses
+	Optimiser
+}
+
+// Memory makes tensors and moves numbers. New's content is undefined. Free gives a tensor of New
+// back for reuse. Wrap makes a tensor of host data and may alias it for good, so the caller must
+// leave it alone.
+type Memory interface {
+	New(rows, cols int) *Tensor
+	Free(t *Tensor)
+	Wrap(rows, cols int, host []float32) *Tensor
+	Write(dst *Tensor, host []float32)
+	Read(host []float32, src *Tensor)
+	Zero(t *Tensor)
+}
+
+// Products multiply matrices.
+type Products interface {
+	// MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias.
+	// LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
+	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
+	Linear(y, x *Tensor, w Weight, bias *Tensor)
+	LinearGELU(y, h, x *Tensor, w Weight, bias *Tensor)
+
+	// Prepare returns the weight that products with w read fastest, to the same bits. It costs about as
+	// much as several products and as much memory as w, so it pays for a weight that is used often.
+	// w must not change from then on. op is NN or NT; the same w may be prepared for both.
+	Prepare(w *Tensor, op Transpose) Weight
+}
+
+// Elementwise operations; destinations may alias inputs. GELU is the exact form x·Φ(x);
+// its backward form also computes y = GELU(x) again, which costs next to nothing.
+// The backward form of Dropout is Dropout.
+type Elementwise interface {
+	Copy(dst, x *Tensor)
+	Add(dst, a, b *Tensor)
+	Multiply(dst, a, b *Tensor)
+	Scale(dst, x *Tensor, c float32)
+	ScaleBy(dst, x, c *Tensor) // c is 1 x 1
+	Sigmoid(y, x *Tensor)
+	SigmoidBackward(dx, dy, y *Tensor)
+	GELU(y, x *Tensor)
+	GELUBackward(dx, y, dy, x *Tensor)
+	ReLU(y, x *Tensor)
+	ReLUBackward(dx, dy, y *Tensor)
+	Dropout(y, x *Tensor, d Dropout)
+}
+
+// Rows are operations on whole rows: their sums, norms and largest elements, and rows by index.
+type Rows interface {
+	// SumRows: sum = the sum over the rows of x (1 x cols), or += with accumulate.
+	SumRows(sum, x *Tensor, accumulate bool)
+
+	// Layer norm over each row; eps is added to the variance. stats is N x 2: mean, 1/deviation.
+	// AddNorm is the layer norm of sum = x + dropout(a); sum and stats may be nil
+	// when no backward pass follows. dscale and dbias are 1 x cols.
+	LayerNorm(y, stats, x, scale, bias *Tensor, eps float32)
+	LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *Tensor)
+	AddNorm(y, sum, stats, x, a, scale, bias *Tensor, eps float32, d Dropout)
+	AddNormBackward(dx, da, dscale, dbias, dy, sum, scale, stats *Tensor, d Dropout)
+
+	// Normalize: y = each row of x divided by its length; a row of zeros stays one. inverse (N x 1)
+	// receives 1/length, or 0.
+	Normalize(y, inverse, x *Tensor)
+	NormalizeBackward(dx, dy, y, inverse *Tensor)
+
+	// Gather: dst[i,:] = table[ids[i],:] (or +=). ScatterAdd: dtable[ids[i],:] += dy[i,:],
+	// or = where first is not nil and first[i] is true. An index out of range panics like a
+	// shape that does not fit.
+	Gather(dst, table *Tensor, ids []int32, accumulate bool)
+	ScatterAdd(dtable *Tensor, ids []int32, dy *Tensor, first []bool)
+
+	// The same of two tables, as if b's rows lay below a's. The backward form overwrites da and db: a
+	// row that no id names becomes zero.
+	GatherStack(dst, a, b *Tensor, ids []int32)
+	GatherStackBackward(da, db *Tensor, ids []int32, dy *Tensor)
+
+	// TopK finds the k largest elements of each row of x and their columns, the largest first and of equal
+	// ones the lower column, into values and ids (rows x k), and the log-sum-exp of the row, with an
+	// error of some 1e-6 at most. The column except, if it is not negative, counts as -Inf in both. k is 1 to cols-1. A
+	// row that holds NaN or +Inf gets NaN for both, and columns that say nothing.
+	TopK(ids []int32, values []float32, logSums []float64, x *Tensor, k int, except int32)
+}
+
+// Attentions mix rows of a sequence.
+type Attentions interface {
+	// Attention: y = softmax(q·kᵀ/sqrt(D))·v per head and sequence. q and y have the
+	// rows that Queries divides, k and v those of Keys; all are H wide. stats (rows of
+	// q x A) receives the log-sum-exp of each row of scaled scores; it may be nil
+	// when no backward pass follows. A query without keys gets y = 0. y must not alias an input.
+	Attention(y, stats, q, k, v *Tensor, a Attention)
+	AttentionBackward(dq, dk, dv, dy, stats, q, k, v *Tensor, a Attention)
+
+	// CachedAttention: y = softmax(q·kᵀ/sqrt(D))·v per head and hypothesis, the softmax over the keys of
+	// sk and k together. q and y have a row per hypothesis, sk and sv a row per token of the sources, k and v are
+	// the pool; all are H wide. Sources without hypotheses cost nothing; a hypothesis without keys gets y = 0.
+	// It has no gradient. y must not alias an input.
+	CachedAttention(y, q, sk, sv, k, v *Tensor, a CachedAttention)
+}
+
+// Losses are means over rows, into loss (1 x 1); that of no rows is NaN. The backward forms multiply by
+// dloss. A class out of range panics like a shape.
+//
+// Losses that belong to one recipe are not here: HostLoss of package autograd computes them from
+// their scores, on any device.
+type Losses interface {
+	// CrossEntropy's probs (B x C) receives the softmax of the logits.
+	CrossEntropy(loss, probs, logits *Tensor, classes []int32)
+	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
+
+	// SquaredError is the mean over all elements of pred, of any shape, of (pred - target)².
+	SquaredError(loss, pred *Tensor, targets []float32)
+	SquaredErrorBackward(dpred, dloss, pred *Tensor, targets []float32)
+
+	// KLDivergence: the mean over rows of Σ_c t_c·(log t_c - log softmax(logits)_c), where 0·log 0 = 0. A row of
+	// targets, which are as many as the logits, is a distribution. slopes receives the derivatives; the
+	// backward form is ScaleBy.
+	KLDivergence(loss, slopes, logits *Tensor, targets []float32)
+
+	// VocabularyLoss is CrossEntropy of the logits x·w + bias, which exist for a block at a time only, with
+	// label smoothing e: the mean over rows of
+	// -Σ_v ((1-e)·[v = label] + e/V)·log softmax(logits)_v. stats (N x 1) receives the log-sum-exp of each
+	// row; the backward form computes the logits again. dw lies as w.Tensor does. dw and db, of which each may
+	// be nil, are overwritten or, with addW and addB, added to.
+	VocabularyLoss(loss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32)
+	VocabularyLossBackward(dx, dw, db, dloss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32, addW, addB bool)
+}
+
+// Optimiser steps, on the given rows; nil is all. SumSquares adds the rows' sums of squares up
+// in float64, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the
+// steps history[from[i]:] with a gradient of zero, to the same bits as Adam would.
+type Optimiser interface {
+	SumSquares(t *Tensor, rows []int32) float64
+	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
+	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
+}
