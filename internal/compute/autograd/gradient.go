@@ -8,8 +8,10 @@ import (
 
 // Gradient is the gradient of a parameter. It is empty (zero) until a pass adds to it, and
 // accumulates over passes until it is cleared. Nothing is zeroed ahead of time: what
-// comes first overwrites. Of a table of which only some rows were looked up, it holds those rows
-// alone; whatever the memory holds besides means zero.
+// comes first overwrites.
+//
+// A table gets the gradient of the rows that were looked up. The memory of its other rows means
+// zero, whatever it holds; see [Gradient.Extent].
 type Gradient struct {
 	tensor *engine.Tensor // as large as the parameter
 	extent Extent
@@ -17,7 +19,7 @@ type Gradient struct {
 	touch  []bool  // by row; nil until rows are used
 	first  []bool  // scratch of scatter
 
-	// Before, if set, is called before a pass reads rows of the parameter (nil: all of it): an
+	// Before, if set, is called before a pass reads rows of the parameter (nil: all of it). An
 	// optimiser that postpones updates makes them then.
 	Before func(rows []int32)
 }
@@ -41,8 +43,8 @@ func (g *Gradient) Extent() Extent { return g.extent }
 // Tensor returns the memory; what it means depends on [Gradient.Extent].
 func (g *Gradient) Tensor() *engine.Tensor { return g.tensor }
 
-// Rows returns the rows that are not zero, in ascending order, of a gradient of extent
-// Rows. They are valid until the next pass.
+// Rows returns the rows that are not zero, in ascending order. It is for a gradient of extent
+// Rows. The slice is valid until the next pass.
 func (g *Gradient) Rows() []int32 {
 	slices.Sort(g.rows)
 	return g.rows[:len(g.rows):len(g.rows)]
@@ -56,7 +58,7 @@ func (g *Gradient) Clear() {
 	g.rows, g.extent = g.rows[:0], Empty
 }
 
-// Fill makes the gradient dense: what is zero by meaning becomes zero in memory.
+// Fill makes the gradient dense: rows that mean zero become zero in memory.
 func (g *Gradient) Fill(d engine.Device) *engine.Tensor {
 	switch {
 	case g.extent == Empty:

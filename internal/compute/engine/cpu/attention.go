@@ -26,8 +26,8 @@ const scatteredRows = 32
 // blockWords is how many random words are made at a time; they stay in the first-level cache.
 const blockWords = 4096
 
-// attention is one call: its operands and its tasks. It is pooled, so that a call
-// allocates nothing; for that the methods given to loops are bound once.
+// attention is one call: its operands and its tasks. Calls are pooled and bind the methods that
+// loops run only once, so a call allocates nothing.
 type attention struct {
 	engine.Attention
 	hidden, width int     // H, D
@@ -40,9 +40,9 @@ type attention struct {
 	forward, backward func(task int)
 }
 
-// head is one head of one sequence. Its matrices are columns [col, col+D) of the
-// given rows; its probabilities are those from first on. Query i sees the first max(prefix, place+i+1)
-// of its keys, which are all if the prefix is.
+// head is one head of one sequence, or some of its queries. Its matrices are columns [col, col+D)
+// of the given rows. Query i sees the first max(prefix, place+i+1) of its keys: all of them, if the
+// prefix is all. Its random numbers begin with number first.
 type head struct {
 	index, col     int
 	query, queries int // the first row and how many
@@ -153,15 +153,19 @@ func (d *Device) AttentionBackward(dq, dk, dv, dy, stats, q, k, v *engine.Tensor
 	t.release()
 }
 
-// divide makes about enoughTasks of fewer heads, by blocks of their queries, which are those of
-// the whole. Each of them packs the keys and values again, so it is not done for more.
+// divide cuts the queries of a few heads into about enoughTasks tasks, so that every thread has one.
+// Each task packs the keys and values again, so many heads are left whole. The cuts are where the
+// blocks of a whole head are cut: the results keep their bits.
 func (t *attention) divide() {
 	const enoughTasks = 8
 	heads := len(t.tasks)
 	if heads == 0 || heads > enoughTasks/2 {
 		return
 	}
-	for _, h := range t.tasks[:heads] {
+	var whole [enoughTasks / 2]head
+	copy(whole[:], t.tasks)
+	t.tasks = t.tasks[:0]
+	for _, h := range whole[:heads] {
 		block := h.block()
 		blocks := (h.queries-1)/block + 1
 		for h.queries > 0 {
@@ -180,7 +184,6 @@ func (t *attention) divide() {
 			h.first += uint64(part.queries) * uint64(h.keys)
 		}
 	}
-	t.tasks = append(t.tasks[:0], t.tasks[heads:]...)
 }
 
 // scratch is the memory of one task.
@@ -200,7 +203,7 @@ func (h *head) block() int {
 }
 
 // cut returns how many queries from lo on make a block of at most size, and how many keys the last
-// of them sees. Queries that see no more than the prefix make blocks of their own, for those after them see more.
+// of them sees. Queries that see the prefix alone make blocks of their own: those after them see more.
 func (h *head) cut(lo, size int) (rows, keys int) {
 	hi := min(lo+size, h.queries)
 	if alike := h.prefix - h.place; lo < alike {
@@ -209,8 +212,8 @@ func (h *head) cut(lo, size int) (rows, keys int) {
 	return hi - lo, h.sees(hi - 1)
 }
 
-// stride is the distance between rows of scores. They begin at vectors of their own:
-// a load that overlaps the store of the row before would have to wait for it.
+// stride is the distance between rows of scores. Each row begins at a vector of its own: a load
+// that overlaps the store of the row before would have to wait for it.
 func (h *head) stride() int { return padded(h.keys) }
 
 // padded rounds n up to whole vectors, to which [kernels.Transpose] writes.

@@ -50,9 +50,9 @@ type decoding struct {
 	scale              float32
 }
 
-// beam is how many hypotheses of a source are multiplied by the same keys at most. Hypotheses of
-// a beam share most of their past, of which each row is then read once; what some of them do not see is
-// computed too.
+// beam is the most hypotheses of a source that are multiplied by the same keys. Hypotheses of a beam
+// share most of their past, so each row of it is read once. A score that a hypothesis does not see is
+// computed too, and hidden.
 const beam = 16
 
 // part computes some heads of a source; a task is one part.
@@ -97,8 +97,8 @@ func (a *decoding) head(s *scratch, source, head, first, rows int, k, v matrix, 
 	}
 }
 
-// past returns the rows of the pool that hypotheses see: step by step, each of a step once, and where
-// those of each step end.
+// past returns the rows of the pool that hypotheses see, step by step, each row of a step once, and
+// where the rows of each step end.
 func (a *decoding) past(s *scratch, first, rows int) (past, ends []int32) {
 	past, ends = grow(&s.past, rows*a.Steps)[:0], grow(&s.ends, a.Steps)
 	for step := range ends {
@@ -123,7 +123,7 @@ func (a *decoding) collect(buffer *[]float32, rows []int32, x []float32, head, h
 	return y
 }
 
-// hide takes the scores of rows that a hypothesis does not see away.
+// hide sets the scores of rows that a hypothesis does not see to minus infinity.
 func (a *decoding) hide(scores matrix, past, ends []int32, first, rows int) {
 	from := 0
 	for step, end := range ends {

@@ -7,8 +7,8 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// topKChunk is the columns whose largest element and exponentials are found together. Of
-// a row, only chunks with a largest element among the k largest of those can hold one of the row's.
+// topKChunk is the columns whose largest element and exponentials are found together. One of the k
+// largest elements of a row lies in one of the k chunks with the largest largest elements.
 const topKChunk = 256
 
 // TopK implements [engine.Device].
@@ -100,8 +100,8 @@ func (a *topK) choose(lo, hi int) {
 	scratches.Put(s)
 }
 
-// heap holds as many of the largest elements as it has room for, the least of them on top: of equal ones
-// that of the highest column. They are offered in the order of columns.
+// heap holds as many of the largest elements as it has room for, the smallest of them on top (of equal
+// ones the highest column). Elements are offered in the order of columns.
 type heap struct {
 	ids    []int32
 	values []float32

@@ -7,20 +7,20 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
-// Logits exist for a block of lossRows x lossCols at a time, 16 MiB, backward, and for
-// the columns of a task forward. A task multiplies its part of the weights by all rows of a
-// block, goes on from the logits while they are in its cache, and owns its columns of the weights' gradient.
+// The logits never exist as a whole: forward those of a task's columns, backward a block of
+// lossRows x lossCols (16 MiB). A task multiplies its columns of the weights by all rows of a
+// block and uses the logits while they are in its cache. It owns its columns of the weights' gradient.
 const (
 	lossRows = 1024
 	lossCols = 4096
 	lossTask = 256 // columns of a task
 )
 
-// Of this many rows or fewer, logits are computed transposed, w·xᵀ, which reads w as it lies: to turn
-// the few logits costs less than to turn w: 16 rows take 72 % of the time, 48 take 95 %, 100 take 103 %.
+// The logits of this many rows or fewer are computed transposed, w·xᵀ, which reads w as it lies.
+// Turning the few logits costs less than turning w: 16 rows take 72 % of the time, 48 take 95 %, 100 take 103 %.
 const fewRows = 64
 
-// vocabulary is a block of the logits x·w + bias (or x·wᵀ), and what is done with it.
+// vocabulary is a block of the logits x·w + bias (or x·wᵀ) with its operands and results.
 type vocabulary struct {
 	x, xt, w, bias []float32 // xt is xᵀ, of few rows
 	ldxt           int
