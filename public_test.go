@@ -29,23 +29,6 @@ var withoutExample = []string{
 	"unimo.Prediction",
 	"unimo.OpenRetriever",
 	"unimo.Retriever",
-	"checkpoint.Convert",
-	"checkpoint.Float32s",
-	"checkpoint.Guard",
-	"checkpoint.ReadFloat32s",
-	"checkpoint.WritePaddleDir",
-	"checkpoint.WritePaddleTarGz",
-	"checkpoint.WriteSafetensors",
-	"checkpoint.DType",
-	"checkpoint.GuessFormat",
-	"checkpoint.Info",
-	"checkpoint.FromTensors",
-	"checkpoint.Open",
-	"checkpoint.OpenSafetensors",
-	"checkpoint.ParseSafetensors",
-	"checkpoint.Statistics",
-	"checkpoint.FromFloat32",
-	"checkpoint.ReadPaddleCombined",
 }
 
 // Every function and every type with methods that another module can use has an example with its

@@ -2,10 +2,15 @@ package checkpoint
 
 import (
 	"archive/tar"
+	"bufio"
 	"bytes"
 	"compress/gzip"
 	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -128,4 +133,31 @@ func save(tb testing.TB, path string, data []byte) string {
 		tb.Fatal(err)
 	}
 	return path
+}
+
+// readRecords reads variables one after another from a stream of unknown length, as archives have
+// them, with the names that the caller gives them.
+func readRecords(r io.Reader, names []string) ([]Tensor, error) {
+	in := bufio.NewReaderSize(r, 1<<16)
+	tensors := make([]Tensor, 0, len(names))
+	for i, name := range names {
+		// The length of a stream is unknown; readData grows with what comes.
+		h, err := readVariableHeader(in, math.MaxInt64)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: tensor %q: %w", i+1, name, err)
+		}
+		h.info.Name = name
+		data, err := readData(in, h.size)
+		if err != nil {
+			return nil, fmt.Errorf("record %d: tensor %q: %w", i+1, name, err)
+		}
+		tensors = append(tensors, Tensor{Info: h.info, Data: data})
+	}
+	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
+		if err == nil {
+			err = fmt.Errorf("more records than the %d names", len(names))
+		}
+		return nil, err
+	}
+	return tensors, nil
 }

@@ -6,23 +6,26 @@ import (
 	"slices"
 )
 
-// Format names a form of checkpoint on disk.
+// Format names a form of checkpoint. The zero value is none.
 type Format string
 
-// The formats. Readers of an uncompressed archive call theirs "paddle-tar".
+// The formats.
 const (
 	FormatSafetensors       Format = "safetensors"        // one file
 	FormatSafetensorsFolder Format = "safetensors-folder" // a folder with model.safetensors, or its shards
 	FormatPaddle            Format = "paddle"             // a folder with one file per variable
 	FormatPaddleArchive     Format = "paddle-tar.gz"      // a compressed archive of such a folder
 	FormatPyTorch           Format = "pytorch"            // a file of torch.save, or a folder with pytorch_model.bin or its shards; only read
+	FormatPaddleTar         Format = "paddle-tar"         // an archive that is not compressed; only read
+	FormatMemory            Format = "memory"             // tensors of [FromTensors]
 )
 
-// Reader gives access to the tensors of an opened checkpoint. All methods but
-// Close may be called from several goroutines at once.
+// Reader gives access to the tensors of an opened checkpoint. All methods but Close may be called from
+// several goroutines at once. [Open], [OpenSafetensors], [ParseSafetensors] and [FromTensors] make
+// one; others may implement it, and it will get no further methods.
 type Reader interface {
-	// Format returns the name of the format, one of the Format constants or "paddle-tar".
-	Format() string
+	// Format says which form the checkpoint has.
+	Format() Format
 
 	// Path returns the file or folder, as error messages name it.
 	Path() string
@@ -31,17 +34,17 @@ type Reader interface {
 	// shapes in it are shared.
 	Tensors() []Info
 
-	// Info describes one tensor.
+	// Info describes one tensor. The error wraps ErrNoTensor if there is none of that name.
 	Info(name string) (Info, error)
 
 	// Metadata returns the strings stored beside the tensors (only safetensors
 	// has them); never nil. The map is the caller's.
 	Metadata() map[string]string
 
-	// Bytes returns the data of a tensor, little-endian and row-major. It may be
-	// a part of a private mapping of the file or of the reader's memory: it is
-	// valid until Close, and what is written to it never reaches the file, but is
-	// seen by later calls for the same tensor if they return the same memory.
+	// Bytes returns the data of a tensor, little-endian and row-major. It may be a part of a private
+	// mapping of the file or of the reader's memory: it is valid until Close. What is written to it
+	// never reaches the file, but later calls for the same tensor may see it. The error wraps
+	// ErrNoTensor if there is none of that name, and os.ErrClosed after Close.
 	Bytes(name string) ([]byte, error)
 
 	// Files lists the files beside the tensors that were not recognised, sorted by
@@ -53,7 +56,8 @@ type Reader interface {
 	Close() error
 }
 
-// File is a file that lies in a checkpoint's folder or archive, or a value in a pickle, and holds no tensor.
+// File is a file that lies in a checkpoint's folder or archive, or a value in a pickle, and holds no
+// tensor.
 type File struct {
 	Name   string // relative to the folder or archive
 	Reason string // why it was not taken for a tensor
@@ -90,7 +94,7 @@ func (t *table) Info(name string) (Info, error) {
 func (t *table) find(name string) (int, error) {
 	i, ok := t.at[name]
 	if !ok {
-		return 0, fmt.Errorf("%s: no tensor %q among its %d", t.path, name, len(t.infos))
+		return 0, &FileError{File: t.path, Problem: fmt.Sprintf("has no tensor %q among its %d", name, len(t.infos)), Err: ErrNoTensor}
 	}
 	return i, nil
 }

@@ -2,9 +2,11 @@ package checkpoint
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"os"
@@ -61,7 +63,7 @@ func TestRoundTrips(t *testing.T) {
 					t.Fatal(err)
 				}
 				dst := filepath.Join(outer.TempDir(), c.name)
-				if err := Convert(want, dst, c.format); err != nil {
+				if err := Convert(outer.Context(), want, dst, c.format); err != nil {
 					t.Fatal(err)
 				}
 				got, err := Open(dst)
@@ -69,7 +71,7 @@ func TestRoundTrips(t *testing.T) {
 					t.Fatal(err)
 				}
 				defer got.Close()
-				if got.Format() != string(c.format) {
+				if got.Format() != c.format {
 					t.Errorf("format %q", got.Format())
 				}
 				CompareTest(t, got, want)
@@ -94,12 +96,13 @@ func TestConvertThereAndBack(t *testing.T) {
 	}
 	for _, step := range [][2]string{{first, archive}, {archive, second}, {second, path("paddle")}, {path("paddle"), path("hf")}} {
 		src := OpenTest(t, step[0])
-		if err := Convert(src, step[1]+string(filepath.Separator), ""); err != nil {
+		format, _ := GuessFormat(step[1], src)
+		if err := Convert(t.Context(), src, step[1]+string(filepath.Separator), format); err != nil {
 			t.Fatal(err)
 		}
 		CompareTest(t, OpenTest(t, step[1]), src)
-		err := Convert(src, step[1], "")
-		if err == nil || !strings.Contains(err.Error(), "exists already") || !strings.Contains(err.Error(), step[1]) {
+		err := Convert(t.Context(), src, step[1], format)
+		if !errors.Is(err, fs.ErrExist) || !strings.Contains(err.Error(), step[1]) {
 			t.Errorf("second conversion to %s: %v", step[1], err)
 		}
 	}
@@ -122,7 +125,7 @@ func read(t *testing.T, path string) []byte {
 }
 
 func TestGuessFormat(t *testing.T) {
-	hf, paddle, torch := &memory{format: FormatSafetensors}, &memory{format: "paddle-tar"}, &memory{format: FormatPyTorch}
+	hf, paddle, torch := &memory{format: FormatSafetensors}, &memory{format: FormatPaddleTar}, &memory{format: FormatPyTorch}
 	for _, c := range []struct {
 		dst  string
 		src  Reader
@@ -150,7 +153,7 @@ func TestGuessFormat(t *testing.T) {
 		{"m", paddle, FormatSafetensorsFolder},
 		{"m", torch, FormatSafetensorsFolder},
 	} {
-		if got := GuessFormat(c.dst, c.src); got != c.want {
+		if got, ok := GuessFormat(c.dst, c.src); got != c.want || ok != (c.want != "") {
 			t.Errorf("%s from %s: %q, want %q", c.dst, c.src.Format(), got, c.want)
 		}
 	}
@@ -181,11 +184,11 @@ func TestWritersAreDeterministic(t *testing.T) {
 	}
 
 	path := filepath.Join(dir, "m.tar.gz")
-	if err := WritePaddleTarGz(path, "m", []Tensor{a, b}); err != nil {
+	if err := writeTarGz(path, []Tensor{a, b}); err != nil {
 		t.Fatal(err)
 	}
 	archive := read(t, path)
-	if err := WritePaddleTarGz(path, "m", []Tensor{a, b}); err != nil {
+	if err := writeTarGz(path, []Tensor{a, b}); err != nil {
 		t.Fatal(err)
 	}
 	if !bytes.Equal(archive, read(t, path)) {
@@ -196,7 +199,7 @@ func TestWritersAreDeterministic(t *testing.T) {
 // TestPaddleBytes compares with a variable written by hand.
 func TestPaddleBytes(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "m")
-	if err := WritePaddleDir(dir, []Tensor{FromFloat32("w", []int{2}, []float32{1, 2})}); err != nil {
+	if err := writeDir(dir, []Tensor{FromFloat32("w", []int{2}, []float32{1, 2})}); err != nil {
 		t.Fatal(err)
 	}
 	if got := read(t, filepath.Join(dir, "w")); !bytes.Equal(got, good) {
@@ -233,8 +236,8 @@ func TestWritersRefuse(t *testing.T) {
 	} {
 		dir := t.TempDir()
 		writers := map[string]func() error{
-			"folder":  func() error { return WritePaddleDir(filepath.Join(dir, "m"), c.tensors) },
-			"archive": func() error { return WritePaddleTarGz(filepath.Join(dir, "m.tgz"), "m", c.tensors) },
+			"folder":  func() error { return writeDir(filepath.Join(dir, "m"), c.tensors) },
+			"archive": func() error { return writeTarGz(filepath.Join(dir, "m.tgz"), c.tensors) },
 		}
 		if !c.paddle {
 			writers["safetensors"] = func() error { return WriteSafetensors(filepath.Join(dir, "m.safetensors"), c.tensors, nil) }
@@ -370,7 +373,7 @@ func TestFloat32s(t *testing.T) {
 	if _, _, err := Float32s(r, "w"); err == nil || !strings.Contains(err.Error(), `x: tensor "w" has type I64`) {
 		t.Error(err)
 	}
-	if _, _, err := Float32s(r, "v"); err == nil || !strings.Contains(err.Error(), `x: no tensor "v"`) {
+	if _, _, err := Float32s(r, "v"); err == nil || !strings.Contains(err.Error(), `x: has no tensor "v"`) {
 		t.Error(err)
 	}
 }
@@ -385,7 +388,7 @@ func TestReadFloat32s(t *testing.T) {
 	}
 	r := OpenTest(t, path)
 	paddle := filepath.Join(dir, "paddle")
-	if err := Convert(r, paddle, FormatPaddle); err != nil {
+	if err := Convert(t.Context(), r, paddle, FormatPaddle); err != nil {
 		t.Fatal(err)
 	}
 	shards := OpenTest(t, folder(t, map[string][]byte{
@@ -559,9 +562,9 @@ func TestArchiveForms(t *testing.T) {
 	}
 }
 
-func TestReadPaddleCombined(t *testing.T) {
+func TestReadRecords(t *testing.T) {
 	two := append(bytes.Clone(good), good...)
-	tensors, err := ReadPaddleCombined(bytes.NewReader(two), []string{"b", "a"})
+	tensors, err := readRecords(bytes.NewReader(two), []string{"b", "a"})
 	if err != nil || len(tensors) != 2 || tensors[0].Name != "b" || !bytes.Equal(tensors[1].Data, good[len(good)-8:]) {
 		t.Error(tensors, err)
 	}
@@ -572,7 +575,7 @@ func TestReadPaddleCombined(t *testing.T) {
 		{[]string{"a"}, "more records than the 1 names"},
 		{[]string{"a", "b", "c"}, `record 3: tensor "c"`},
 	} {
-		if _, err := ReadPaddleCombined(bytes.NewReader(two), c.names); err == nil || !strings.Contains(err.Error(), c.want) {
+		if _, err := readRecords(bytes.NewReader(two), c.names); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want %q", err, c.want)
 		}
 	}
@@ -609,4 +612,84 @@ func TestStatistics(t *testing.T) {
 			t.Errorf("%v: %+v, %v, want %+v", c.tensor.Info, got, err, c.want)
 		}
 	}
+}
+
+// After Close no reader gives data, and says so; closing again is no error.
+func TestClosedReaders(t *testing.T) {
+	dir := t.TempDir()
+	tensors := []Tensor{FromFloat32("w", []int{2}, []float32{1, 2})}
+	src, err := FromTensors("memory", tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	readers := map[string]Reader{}
+	for _, name := range []string{"m.safetensors", "folder/", "m.tgz"} {
+		format, _ := GuessFormat(name, src)
+		path := filepath.Join(dir, name)
+		if err := Convert(t.Context(), src, path, format); err != nil {
+			t.Fatal(err)
+		}
+		if readers[name], err = Open(path); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := Convert(t.Context(), src, filepath.Join(dir, "paddle"), FormatPaddle); err != nil {
+		t.Fatal(err)
+	}
+	if readers["paddle"], err = Open(filepath.Join(dir, "paddle")); err != nil {
+		t.Fatal(err)
+	}
+	readers["memory"], readers["pytorch"] = src, OpenTest(t, "testdata/pytorch/all.bin")
+	for name, r := range readers {
+		tensor := r.Tensors()[0].Name
+		if _, err := r.Bytes(tensor); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := r.Bytes("none"); !errors.Is(err, ErrNoTensor) {
+			t.Errorf("%s: no tensor: %v", name, err)
+		}
+		for range 2 {
+			if err := r.Close(); err != nil {
+				t.Errorf("%s: Close: %v", name, err)
+			}
+		}
+		var at *FileError
+		if _, err := r.Bytes(tensor); !errors.Is(err, os.ErrClosed) || !errors.As(err, &at) || at.File == "" {
+			t.Errorf("%s: after Close: %v", name, err)
+		}
+		if err := ReadFloat32s(make([]float32, r.Tensors()[0].Elements()), r, tensor); !errors.Is(err, os.ErrClosed) {
+			t.Errorf("%s: after Close: %v", name, err)
+		}
+	}
+}
+
+func TestConvertIsInterrupted(t *testing.T) {
+	src, err := FromTensors("memory", []Tensor{FromFloat32("w", []int{1}, []float32{1})})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, format := range []Format{FormatSafetensors, FormatSafetensorsFolder, FormatPaddle, FormatPaddleArchive} {
+		dst := filepath.Join(t.TempDir(), "x")
+		if err := Convert(ctx, src, dst, format); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", format, err)
+		}
+		if _, err := os.Stat(dst); err == nil {
+			t.Errorf("%s: something was left", format)
+		}
+	}
+	if err := Convert(t.Context(), src, filepath.Join(t.TempDir(), "x"), ""); err == nil {
+		t.Error("no format is taken for one")
+	}
+}
+
+func writeDir(dir string, tensors []Tensor) error {
+	infos, fetch := fetchFrom(tensors)
+	return writePaddleDir(dir, infos, fetch)
+}
+
+func writeTarGz(path string, tensors []Tensor) error {
+	infos, fetch := fetchFrom(tensors)
+	return writePaddleTarGz(path, "m", infos, fetch)
 }

@@ -1,6 +1,7 @@
 package checkpoint
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,28 +17,31 @@ import (
 // transformers refuses a file; "pt" is what it expects of torch's tensors.
 const metadataFormat = "format"
 
-// Convert writes all tensors of src to dst, which must not exist, in the given
-// format; an empty format means what [GuessFormat] says. Names, types, shapes and
-// bytes stay as they are. Metadata survives where the format has it; if
-// safetensors is written without, it says "format": "pt". Unrecognised files of
-// src are not copied.
+// Convert writes all tensors of src to dst, which must not exist, in the given format. Names, types,
+// shapes and bytes stay as they are. Metadata survives where the format has it; if safetensors is
+// written without, it says "format": "pt". Files of src that hold no tensor are not copied. dst is
+// written whole or not at all.
 //
-// Only one tensor at a time is in memory, unless src holds them all.
-func Convert(src Reader, dst string, format Format) error {
-	given := dst
+// Only one tensor at a time is in memory, unless src holds them all. Beyond what [WriteSafetensors]
+// asks for, Paddle's formats need names that can be those of files, and types of Paddle's: neither
+// U16, U32 nor U64. PaddlePaddle 1.8 itself does not know BF16, complex and 8-bit floating-point
+// numbers.
+//
+// The error wraps [io/fs.ErrExist] if dst exists, and ctx's error if that ends.
+func Convert(ctx context.Context, src Reader, dst string, format Format) error {
 	dst = filepath.Clean(dst) // "DIR/" would have itself for a parent
-	if format == "" {
-		if format = GuessFormat(given, src); format == "" {
-			return fmt.Errorf("convert to %s: the name does not say a format that can be written; end it with .safetensors or .tar.gz, or name a folder", dst)
-		}
-	}
 	if _, err := os.Lstat(dst); err == nil {
-		return fmt.Errorf("convert to %s: it exists already; remove it or choose another name", dst)
+		return fmt.Errorf("convert to %s: %w; remove it or choose another name", dst, fs.ErrExist)
 	} else if !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("convert to %s: %w", dst, err)
 	}
 	infos := src.Tensors()
-	fetch := func(i int) ([]byte, error) { return src.Bytes(infos[i].Name) }
+	fetch := func(i int) ([]byte, error) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		return src.Bytes(infos[i].Name)
+	}
 	metadata := src.Metadata()
 	if metadata[metadataFormat] == "" {
 		metadata[metadataFormat] = "pt"
@@ -58,32 +62,31 @@ func Convert(src Reader, dst string, format Format) error {
 		[]string{string(FormatSafetensors), string(FormatSafetensorsFolder), string(FormatPaddle), string(FormatPaddleArchive)}))
 }
 
-// GuessFormat chooses the format for a destination by its name:
+// GuessFormat chooses the format in which [Convert] writes src to dst, by the name of dst:
 //
-//	*.safetensors      safetensors
-//	*.tar.gz, *.tgz    paddle-tar.gz
-//	another ending     none (""): such as .bin, .pt, .onnx, .gguf, which cannot be written
-//	without an ending  a folder, of the other kind than src: paddle if src is
-//	                   safetensors, otherwise safetensors-folder
+//	*.safetensors      FormatSafetensors
+//	*.tar.gz, *.tgz    FormatPaddleArchive
+//	without an ending  a folder: FormatPaddle if src is safetensors, otherwise FormatSafetensorsFolder
+//	another ending     none, such as .bin, .pt, .onnx, .gguf: ok is false
 //
-// A separator behind the name says that it is a folder, whatever its ending; a number
-// ("model-v1.2") is none.
-func GuessFormat(dst string, src Reader) Format {
+// A separator behind the name says that it is a folder, whatever its ending; a number ("model-v1.2") is
+// no ending.
+func GuessFormat(dst string, src Reader) (format Format, ok bool) {
 	if dst == "" {
-		return ""
+		return "", false
 	}
 	name := strings.ToLower(filepath.Base(dst))
 	switch {
 	case strings.HasSuffix(name, ".safetensors"):
-		return FormatSafetensors
+		return FormatSafetensors, true
 	case strings.HasSuffix(name, ".tar.gz"), strings.HasSuffix(name, ".tgz"):
-		return FormatPaddleArchive
+		return FormatPaddleArchive, true
 	case !os.IsPathSeparator(dst[len(dst)-1]) && strings.Trim(filepath.Ext(strings.TrimLeft(name, ".")), ".0123456789") != "":
-		return ""
-	case strings.HasPrefix(src.Format(), string(FormatSafetensors)): // the folder's name begins with it
-		return FormatPaddle
+		return "", false
+	case src.Format() == FormatSafetensors || src.Format() == FormatSafetensorsFolder:
+		return FormatPaddle, true
 	}
-	return FormatSafetensorsFolder
+	return FormatSafetensorsFolder, true
 }
 
 // topFolder returns the folder in an archive: the archive's name without its

@@ -1,39 +1,53 @@
-// Package checkpoint reads and writes files of named tensors.
+// Package checkpoint reads and writes files of named tensors: safetensors, PyTorch's and Paddle's.
 //
-// It knows tensors and formats, never the model: which names a model needs, and
-// what their shapes should be, is a table of the model's package.
+//	r, err := checkpoint.Open("roberta-base") // a file, or a folder with model.safetensors, ...
+//	if err != nil {
+//		return err
+//	}
+//	defer r.Close()
+//	for _, info := range r.Tensors() {
+//		fmt.Println(info.Name, info.DType, info.Shape)
+//	}
+//	values, _, err := checkpoint.Float32s(r, "embeddings.weight")
+//
+// [Convert] writes what was read in another format, [WriteSafetensors] writes tensors of your own.
+// The package knows tensors and formats, and no model.
 //
 // # Formats
 //
-//   - safetensors, as Hugging Face writes it: one file, or a folder that holds
-//     model.safetensors, or one with model.safetensors.index.json and shards.
-//     The file is memory-mapped, so opening costs the header and not the data.
-//   - Paddle, as fluid.io.save_vars of PaddlePaddle 1.8 writes it: a folder with
-//     one file per variable, whose name is the tensor's name; or a .tar,
-//     .tar.gz or .tgz of such a folder, as the models were released. Archives
-//     are read into memory and never unpacked to disk.
-//   - PyTorch, as torch.save writes a state dict: one file, in the form of version
-//     1.6 or the one before it, or a folder that holds pytorch_model.bin, or one
-//     with pytorch_model.bin.index.json and shards. The file is mapped. Its pickle
-//     is read by an interpreter that can build values, and call nothing but the
-//     functions that make tensors and dictionaries of Python's library. For anything else
-//     that a file asks for stands a placeholder, which is listed by Files and never built or
-//     run; a file that is nothing but that is refused. This form is only read.
+// [Open] recognises them by content:
 //
-// [Open] recognises them by content. Every reader takes its input as hostile:
-// lengths are checked against the bytes that are there before anything is
-// allocated, nothing outside the folder that was named is read, and whatever is
-// wrong comes back as an error that names the file and, once one is known, the
-// tensor.
+//   - safetensors, as Hugging Face writes it: one file, a folder that holds model.safetensors, or one
+//     with model.safetensors.index.json and shards. The file is memory-mapped, so opening costs the
+//     header and not the data.
+//   - PyTorch, as torch.save writes a state dict: one file, in the form of version 1.6 or the one
+//     before it, a folder that holds pytorch_model.bin, or one with pytorch_model.bin.index.json and
+//     shards. The file is mapped. This form is only read.
+//   - Paddle, as fluid.io.save_vars of PaddlePaddle 1.8 writes it: a folder with one file per
+//     variable, whose name is the tensor's name; or a .tar, .tar.gz or .tgz of such a folder, as the
+//     UNIMO models were released. Archives are read into memory and never unpacked to disk.
+//
+// In all of them numbers are little-endian and tensors row-major, so that converting copies the bytes
+// of a tensor unchanged.
+//
+// # Files from strangers
+//
+// Every reader takes its input as hostile. Lengths are checked against the bytes that are there before
+// anything is allocated. Nothing outside the folder that was named is read. The pickle of a file of
+// PyTorch is read by an interpreter that builds values and calls nothing but the functions that make
+// tensors and dictionaries of Python's library; for anything else that a file asks for stands a
+// placeholder, which Reader.Files lists and nothing runs. What is wrong comes back as a [*FileError]
+// that names the file and, once one is known, the tensor.
+//
+// A mapped file that another program shortens makes a later access fail: see [Guard].
 //
 // # Layout of safetensors
 //
 //	u64 n | n bytes of JSON, padded with spaces | data
 //
-// The JSON object maps a name to {"dtype", "shape", "data_offsets": [begin, end]},
-// offsets counted from the first byte of data; "__metadata__" maps strings to
-// strings. The spans must cover data without gap or overlap. Source: the format's
-// description in huggingface/safetensors.
+// The JSON object maps a name to {"dtype", "shape", "data_offsets": [begin, end]}, offsets counted from
+// the first byte of data; "__metadata__" maps strings to strings. The spans must cover data without gap
+// or overlap. Source: the format's description in huggingface/safetensors.
 //
 // # Layout of a Paddle variable
 //
@@ -61,7 +75,4 @@
 // several may share a storage. Dictionaries in the dictionary give names with dots,
 // as in "model.head.weight"; values that are no tensors are listed by Files.
 // Checksums are verified only of what is compressed. Source: torch/serialization.py.
-//
-// In all formats numbers are little-endian and tensors row-major, so that
-// converting between them copies the bytes of a tensor unchanged.
 package checkpoint

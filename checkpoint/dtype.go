@@ -5,7 +5,7 @@ import (
 	"math"
 )
 
-// DType is the type of a tensor's elements. The zero value is no type.
+// DType is the type of a tensor's elements. The zero value is no type, and an error where one is needed.
 type DType uint8
 
 // The element types, by their names in safetensors.
@@ -66,11 +66,11 @@ func (d DType) Size() int {
 	return dtypes[d].size
 }
 
-// Computed says whether values of the type are computed with here: their statistics, and where they are floating-point
-// numbers a model. Others can be listed and copied.
+// Computed says whether this package knows the values of the type: [Statistics] takes them, and
+// [Float32s] where they are floating-point numbers. Others can be listed and copied.
 func (d DType) Computed() bool { return d.valid() && d <= F64 }
 
-// Float says whether the type is one of floating-point numbers.
+// Float says whether the type is one of floating-point numbers that [Float32s] takes.
 func (d DType) Float() bool { return d == F16 || d == BF16 || d == F32 || d == F64 }
 
 func (d DType) valid() bool { return d != 0 && int(d) < len(dtypes) }

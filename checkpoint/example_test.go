@@ -1,6 +1,8 @@
 package checkpoint_test
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"log"
 	"os"
@@ -9,21 +11,39 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 )
 
-// A checkpoint is written as safetensors, converted to an archive in the form of
-// the released models, and read from there.
-func Example() {
+// tempDir makes a folder and returns what removes it.
+func tempDir() (dir string, remove func()) {
 	dir, err := os.MkdirTemp("", "checkpoint")
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	return dir, func() { os.RemoveAll(dir) }
+}
+
+// weights returns a reader of two tensors.
+func weights() checkpoint.Reader {
+	r, err := checkpoint.FromTensors("weights", []checkpoint.Tensor{
+		checkpoint.FromFloat32("pooled_fc.w_0", []int{2, 2}, []float32{1, 0, 0, 1}),
+		checkpoint.FromFloat32("pooled_fc.b_0", []int{2}, []float32{0.5, -0.5}),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	return r
+}
+
+// A checkpoint is written as safetensors, converted to an archive in the form of the released models,
+// and read from there.
+func Example() {
+	dir, remove := tempDir()
+	defer remove()
 	single, archive := filepath.Join(dir, "model.safetensors"), filepath.Join(dir, "unimo_mini_en.tar.gz")
 
-	weights := []checkpoint.Tensor{
+	tensors := []checkpoint.Tensor{
 		checkpoint.FromFloat32("pooled_fc.w_0", []int{2, 2}, []float32{1, 0, 0, 1}),
 		checkpoint.FromFloat32("pooled_fc.b_0", []int{2}, []float32{0.5, -0.5}),
 	}
-	if err := checkpoint.WriteSafetensors(single, weights, nil); err != nil {
+	if err := checkpoint.WriteSafetensors(single, tensors, nil); err != nil {
 		log.Fatal(err)
 	}
 	src, err := checkpoint.Open(single)
@@ -31,7 +51,7 @@ func Example() {
 		log.Fatal(err)
 	}
 	defer src.Close()
-	if err := checkpoint.Convert(src, archive, ""); err != nil { // the format follows from the name
+	if err := checkpoint.Convert(context.Background(), src, archive, checkpoint.FormatPaddleArchive); err != nil {
 		log.Fatal(err)
 	}
 
@@ -52,4 +72,201 @@ func Example() {
 	// paddle-tar.gz
 	// pooled_fc.b_0 F32 [2] [0.5 -0.5]
 	// pooled_fc.w_0 F32 [2 2] [1 0 0 1]
+}
+
+// A file of torch.save is read without running anything in it.
+func ExampleOpen() {
+	r, err := checkpoint.Open("testdata/pytorch/all.bin")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	fmt.Println(r.Format())
+	for _, info := range r.Tensors()[:2] {
+		fmt.Println(info.Name, info.DType, info.Shape, info.Elements())
+	}
+	_, err = r.Info("classifier.weight")
+	fmt.Println(errors.Is(err, checkpoint.ErrNoTensor))
+	// Output:
+	// pytorch
+	// bf16 BF16 [2 2] 4
+	// bool BOOL [3] 3
+	// true
+}
+
+func ExampleFileError() {
+	dir, remove := tempDir()
+	defer remove()
+	file := filepath.Join(dir, "model.safetensors")
+	if err := os.WriteFile(file, []byte("version https://git-lfs.github.com/spec/v1\n"), 0o600); err != nil {
+		log.Fatal(err)
+	}
+	_, err := checkpoint.Open(file)
+	var at *checkpoint.FileError
+	if errors.As(err, &at) {
+		fmt.Println(at.Problem)
+		fmt.Println(at.Remedy)
+	}
+	_, err = checkpoint.Open(filepath.Join(dir, "none"))
+	fmt.Println(errors.Is(err, os.ErrNotExist))
+	// Output:
+	// is a Git LFS pointer, not the file itself
+	// fetch the file with 'git lfs pull'
+	// true
+}
+
+func ExampleOpenSafetensors() {
+	dir, remove := tempDir()
+	defer remove()
+	file := filepath.Join(dir, "m.safetensors")
+	tensors := []checkpoint.Tensor{checkpoint.FromFloat32("w", []int{3}, []float32{1, 2, 3})}
+	if err := checkpoint.WriteSafetensors(file, tensors, map[string]string{"made by": "an example"}); err != nil {
+		log.Fatal(err)
+	}
+	r, err := checkpoint.OpenSafetensors(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	data, err := r.Bytes("w")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(data), "bytes,", r.Metadata())
+	// Output: 12 bytes, map[made by:an example]
+}
+
+func ExampleParseSafetensors() {
+	file := []byte("\x38\x00\x00\x00\x00\x00\x00\x00" + `{"w":{"dtype":"U8","shape":[3],"data_offsets":[0,3]}}   ` + "abc")
+	r, err := checkpoint.ParseSafetensors("embedded", file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	data, err := r.Bytes("w")
+	fmt.Printf("%s %v\n", data, err)
+	// Output: abc <nil>
+}
+
+func ExampleWriteSafetensors() {
+	dir, remove := tempDir()
+	defer remove()
+	err := checkpoint.WriteSafetensors(filepath.Join(dir, "m.safetensors"), []checkpoint.Tensor{
+		{Info: checkpoint.Info{Name: "ids", DType: checkpoint.U8, Shape: []int{2, 2}}, Data: []byte{1, 2, 3}},
+	}, nil)
+	fmt.Println(err != nil) // three bytes are no 2 x 2
+	// Output: true
+}
+
+func ExampleFromTensors() {
+	r := weights()
+	fmt.Println(r.Format(), r.Path())
+	for _, info := range r.Tensors() {
+		fmt.Println(info.Name, info.Shape)
+	}
+	// Output:
+	// memory weights
+	// pooled_fc.b_0 [2]
+	// pooled_fc.w_0 [2 2]
+}
+
+func ExampleFromFloat32() {
+	t := checkpoint.FromFloat32("w", []int{2}, []float32{1, -2})
+	fmt.Println(t.Name, t.DType, t.Shape, t.Data)
+	// Output: w F32 [2] [0 0 128 63 0 0 0 192]
+}
+
+func ExampleFloat32s() {
+	half := checkpoint.Tensor{Info: checkpoint.Info{Name: "h", DType: checkpoint.BF16, Shape: []int{2}}, Data: []byte{0x80, 0x3f, 0x00, 0xc0}}
+	r, err := checkpoint.FromTensors("weights", []checkpoint.Tensor{half})
+	if err != nil {
+		log.Fatal(err)
+	}
+	values, aliased, err := checkpoint.Float32s(r, "h")
+	fmt.Println(values, aliased, err)
+	// Output: [1 -2] false <nil>
+}
+
+func ExampleReadFloat32s() {
+	r := weights()
+	info, err := r.Info("pooled_fc.b_0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	values := make([]float32, info.Elements())
+	err = checkpoint.ReadFloat32s(values, r, info.Name)
+	fmt.Println(values, err)
+	// Output: [0.5 -0.5] <nil>
+}
+
+func ExampleStatistics() {
+	s, err := checkpoint.Statistics(weights(), "pooled_fc.w_0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println("from", s.Min, "to", s.Max, "mean", s.Mean, "deviation", s.Std, "zeros", s.Zeros)
+	// Output: from 0 to 1 mean 0.5 deviation 0.5 zeros 2
+}
+
+func ExampleConvert() {
+	dir, remove := tempDir()
+	defer remove()
+	src, dst := weights(), filepath.Join(dir, "model")
+	if err := checkpoint.Convert(context.Background(), src, dst, checkpoint.FormatPaddle); err != nil {
+		log.Fatal(err)
+	}
+	files, err := filepath.Glob(filepath.Join(dst, "*"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, file := range files {
+		fmt.Println(filepath.Base(file))
+	}
+	err = checkpoint.Convert(context.Background(), src, dst, checkpoint.FormatPaddle)
+	fmt.Println(errors.Is(err, os.ErrExist))
+	// Output:
+	// pooled_fc.b_0
+	// pooled_fc.w_0
+	// true
+}
+
+func ExampleGuessFormat() {
+	for _, name := range []string{"m.safetensors", "m.tar.gz", "folder", "m.onnx"} {
+		format, ok := checkpoint.GuessFormat(name, weights())
+		fmt.Printf("%-13s  %v %s\n", name, ok, format)
+	}
+	// Output:
+	// m.safetensors  true safetensors
+	// m.tar.gz       true paddle-tar.gz
+	// folder         true safetensors-folder
+	// m.onnx         false
+}
+
+func ExampleGuard() {
+	r := weights()
+	sum := float32(0)
+	err := checkpoint.Guard(func() error {
+		values, _, err := checkpoint.Float32s(r, "pooled_fc.w_0")
+		for _, v := range values {
+			sum += v // reads the file where it is mapped
+		}
+		return err
+	})
+	fmt.Println(sum, err)
+	// Output: 2 <nil>
+}
+
+func ExampleInfo_Elements() {
+	fmt.Println(checkpoint.Info{Shape: []int{2, 3}}.Elements(), checkpoint.Info{}.Elements())
+	// Output: 6 1
+}
+
+func ExampleDType_Size() {
+	for _, d := range []checkpoint.DType{checkpoint.F32, checkpoint.BF16, checkpoint.I64, checkpoint.F8E4M3} {
+		fmt.Println(d, d.Size(), "bytes, floating point", d.Float(), "computed with", d.Computed())
+	}
+	// Output:
+	// F32 4 bytes, floating point true computed with true
+	// BF16 2 bytes, floating point true computed with true
+	// I64 8 bytes, floating point false computed with true
+	// F8_E4M3 1 bytes, floating point false computed with false
 }

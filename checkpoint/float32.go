@@ -12,13 +12,12 @@ import (
 // nativeLittle says whether memory has the byte order of the files.
 var nativeLittle = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// Float32s returns the elements of a tensor of a floating-point type as float32.
+// Float32s returns the elements of a tensor of a floating-point type as float32, row-major.
 //
-// If aliased is true, values is the memory of [Reader.Bytes], with its rules: it
-// ends with Close. That is the case for F32 whose data is aligned to 4 bytes on a
-// little-endian machine; otherwise values is a fresh copy. F16 and BF16 convert
-// exactly; F64 is rounded to nearest, what is too large becomes an infinity.
-// An integer type is an error, as nothing in a model means it as a weight.
+// If aliased is true, values is the memory of Reader.Bytes and ends with Close. That is so for F32
+// whose data is aligned to 4 bytes on a little-endian machine; otherwise values is a copy. F16 and BF16
+// convert exactly; F64 is rounded to nearest, and what is too large becomes an infinity. Another type
+// is an error: nothing in a model means an integer as a weight.
 func Float32s(r Reader, name string) (values []float32, aliased bool, err error) {
 	info, data, err := lookup(r, name)
 	if err != nil {
@@ -31,7 +30,7 @@ func Float32s(r Reader, name string) (values []float32, aliased bool, err error)
 		}
 	}
 	if !info.DType.Computed() {
-		return nil, false, fmt.Errorf("%s: tensor %q: %w", r.Path(), name, errNotComputed(info.DType))
+		return nil, false, inFile(r.Path(), fmt.Errorf("tensor %q: %w", name, errNotComputed(info.DType)))
 	}
 	var at func(i int) float32
 	switch info.DType {
@@ -46,7 +45,7 @@ func Float32s(r Reader, name string) (values []float32, aliased bool, err error)
 	case F64:
 		at = func(i int) float32 { return float32(math.Float64frombits(binary.LittleEndian.Uint64(data[8*i:]))) }
 	default:
-		return nil, false, fmt.Errorf("%s: tensor %q has type %v, where floating-point numbers are needed", r.Path(), name, info.DType)
+		return nil, false, inFile(r.Path(), fmt.Errorf("tensor %q has type %v, where floating-point numbers are needed", name, info.DType))
 	}
 	values = make([]float32, n)
 	for i := range values {
@@ -60,10 +59,9 @@ type filler interface {
 	fill(dst []byte, name string) error
 }
 
-// ReadFloat32s sets dst to the elements of a tensor, converted as by [Float32s]. F32
-// goes straight from the file into dst where it is native: a mapping's pages, which
-// would count as memory of the process, are not touched. It panics if the length of
-// dst is not the number of elements, which only a mistake in the program can cause.
+// ReadFloat32s sets dst to the elements of a tensor, converted as by [Float32s]. It is for weights that
+// are kept: F32 goes straight from the file into dst, without the pages of a mapping, which would
+// count as memory of the process. It panics if the length of dst is not the number of elements.
 func ReadFloat32s(dst []float32, r Reader, name string) error {
 	info, err := r.Info(name)
 	if err != nil {
@@ -80,9 +78,8 @@ func ReadFloat32s(dst []float32, r Reader, name string) error {
 	return err
 }
 
-// FromFloat32 makes an F32 tensor of values. On a little-endian machine Data
-// aliases values; otherwise it is a copy. It panics if the length of values is
-// not the product of shape, which only a mistake in the program can cause.
+// FromFloat32 makes an F32 tensor of values, row-major. On a little-endian machine Data aliases
+// values; otherwise it is a copy. It panics if the length of values is not the product of shape.
 func FromFloat32(name string, shape []int, values []float32) Tensor {
 	t := Tensor{Info: Info{Name: name, DType: F32, Shape: shape}}
 	size, err := byteSize(F32, shape)

@@ -130,7 +130,7 @@ func FuzzPaddleVariable(f *testing.F) {
 			t.Fatalf("%+v is followed by %d bytes, %v", h, len(data), err)
 		}
 		// The combined reader must see the same record.
-		tensors, err := ReadPaddleCombined(bytes.NewReader(file), []string{"w"})
+		tensors, err := readRecords(bytes.NewReader(file), []string{"w"})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,10 +145,10 @@ func FuzzPaddleVariable(f *testing.F) {
 	})
 }
 
-func FuzzPaddleCombined(f *testing.F) {
+func FuzzPaddleRecords(f *testing.F) {
 	f.Add(append(bytes.Clone(good), good...))
 	f.Fuzz(func(t *testing.T, file []byte) {
-		tensors, err := ReadPaddleCombined(bytes.NewReader(file), []string{"a", "b"})
+		tensors, err := readRecords(bytes.NewReader(file), []string{"a", "b"})
 		if err != nil {
 			return
 		}

@@ -25,7 +25,7 @@ func TestGoldenPaddleEqualsSafetensors(t *testing.T) {
 		compared++
 		t.Run(c.Name, func(t *testing.T) {
 			want, got := checkpoint.OpenTest(t, c.Path("weights.safetensors")), checkpoint.OpenTest(t, folder)
-			if got.Format() != string(checkpoint.FormatPaddle) || want.Format() != string(checkpoint.FormatSafetensors) {
+			if got.Format() != checkpoint.FormatPaddle || want.Format() != checkpoint.FormatSafetensors {
 				t.Errorf("formats %s and %s", got.Format(), want.Format())
 			}
 			checkpoint.CompareTest(t, got, want)

@@ -37,11 +37,11 @@ func mapFile(f *os.File) (m *mapping, err error) {
 		return nil, err
 	}
 	if !st.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is not a regular file", f.Name())
+		return nil, inFile(f.Name(), errNotRegular)
 	}
 	size := st.Size()
 	if size > math.MaxInt {
-		return nil, fmt.Errorf("%s: %d bytes do not fit the address space", f.Name(), size)
+		return nil, inFile(f.Name(), fmt.Errorf("%d bytes do not fit the address space", size))
 	}
 	if size > 0 { // an empty region cannot be mapped
 		if data, unmap, err := mapPrivate(f, int(size)); err == nil {
@@ -52,7 +52,7 @@ func mapFile(f *os.File) (m *mapping, err error) {
 	}
 	data := make([]byte, size)
 	if _, err := io.ReadFull(io.NewSectionReader(f, 0, size), data); err != nil {
-		return nil, fmt.Errorf("%s: %w", f.Name(), err)
+		return nil, inFile(f.Name(), err)
 	}
 	return &mapping{data: data}, nil
 }
@@ -129,9 +129,12 @@ func (r *mappedRegions) at(address uintptr) (path string, ok bool) {
 	return "", false
 }
 
-// Guard calls work, which may read open mappings, in loops of package parallel as well. A page that is gone because its file was
-// shortened meanwhile, or the disk failed, becomes an error that names the file; by itself it would end the program.
-// What work was computing with is of no use then.
+// Guard calls work, which may read the mapped files of open readers. Where a page is gone, because the
+// file was shortened meanwhile or the disk failed, the access would end the program; under Guard it
+// becomes a [*FileError]. What work was computing is of no use then. It holds for the goroutine that
+// calls it.
+//
+//	err := checkpoint.Guard(func() error { return use(r) })
 func Guard(work func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -147,7 +150,7 @@ func Guard(work func() error) (err error) {
 		if !ok {
 			panic(failure)
 		}
-		err = fmt.Errorf("%s cannot be read any more: it was shortened since it was opened, or the disk failed", path)
+		err = &FileError{File: path, Problem: "cannot be read any more: it was shortened since it was opened, or the disk failed", Remedy: "fetch it again"}
 	}()
 	return work()
 }

@@ -23,16 +23,21 @@ const (
 	torchIndex = "pytorch_model.bin.index.json"
 )
 
-// Open opens the checkpoint at path, a file or a folder, and recognises its
-// format by content; the file's name only serves error messages.
+// Open opens the checkpoint at path, a file or a folder, and recognises its format by content. The
+// package comment lists the formats. The caller closes the reader.
 //
-// A path that is itself a symbolic link is followed; inside a folder, links that
-// leave it are refused. An error names the file, the tensor where there is one,
-// and what to do.
+// A safetensors file of any size opens at once. Of the others a folder of Paddle variables costs a
+// look at each, an archive is read into memory, and of a file of PyTorch the pickle is read.
+//
+// A path that is itself a symbolic link is followed; inside a folder, links that leave it are refused.
+// Errors are [*FileError].
 func Open(path string) (Reader, error) {
 	st, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		if err := infile.Folder(path); err != nil {
+			return nil, err // which says what is wrong
+		}
+		return nil, inFile(path, err)
 	}
 	switch {
 	case st.IsDir():
@@ -40,7 +45,7 @@ func Open(path string) (Reader, error) {
 	case st.Mode().IsRegular():
 		return openFile(path)
 	}
-	return nil, fmt.Errorf("%s is neither a file nor a folder", path)
+	return nil, &FileError{File: path, Problem: "is neither a file nor a folder", Remedy: "name the file or the folder of a checkpoint"}
 }
 
 // openFolder looks for a safetensors file, then for its shards, then for the same
@@ -48,7 +53,7 @@ func Open(path string) (Reader, error) {
 func openFolder(path string) (Reader, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
-		return nil, err
+		return nil, inFile(path, err)
 	}
 	single := func(open opener) folderOpener {
 		return func(_ *os.Root, f *os.File, path string) (Reader, error) { return open(f, path) }
@@ -72,7 +77,7 @@ func openFolder(path string) (Reader, error) {
 			continue
 		}
 		if err != nil {
-			return nil, errors.Join(fmt.Errorf("%s: %w", filepath.Join(path, form.name), err), root.Close())
+			return nil, errors.Join(inFile(filepath.Join(path, form.name), err), root.Close())
 		}
 		r, err := form.open(root, f, filepath.Join(path, form.name)) // takes f over
 		root.Close()
@@ -186,7 +191,7 @@ func openFile(path string) (Reader, error) {
 	head := make([]byte, infile.HeadBytes)
 	n, err := f.ReadAt(head, 0)
 	if err != nil && !errors.Is(err, io.EOF) {
-		return nil, err
+		return nil, inFile(path, err)
 	}
 	head = head[:n]
 	if err := infile.Foreign(path, head); err != nil {
@@ -200,18 +205,19 @@ func openFile(path string) (Reader, error) {
 	case looksLikeSafetensors(head), strings.EqualFold(filepath.Ext(path), ".safetensors"):
 		return OpenSafetensors(path)
 	case len(head) >= 4 && binary.LittleEndian.Uint32(head) == 0:
-		return nil, fmt.Errorf("%s: %w", path, errUnnamed)
+		return nil, inFile(path, errUnnamed)
 	case bytes.HasPrefix(head, zipMagic), isPickle(head):
 		return openPyTorch(path)
 	case len(head) == 0:
-		return nil, fmt.Errorf("%s is empty", path)
+		return nil, &FileError{File: path, Problem: "is empty", Remedy: "fetch it again"}
 	}
 	for _, known := range otherFiles {
 		if ok, _ := filepath.Match(known.pattern, filepath.Base(path)); ok && known.remedy != sameFile {
 			return nil, &infile.Error{File: path, Problem: "is " + known.name + ", by its name", Remedy: known.remedy}
 		}
 	}
-	return nil, fmt.Errorf("%s is no checkpoint that is known here: expected a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them", path)
+	return nil, &FileError{File: path, Problem: "is no checkpoint that is known here",
+		Remedy: "name a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them"}
 }
 
 // isPickle says whether a pickle of a protocol that is read begins with head.

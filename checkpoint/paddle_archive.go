@@ -29,13 +29,13 @@ const (
 func openArchive(f *os.File, name string, compressed bool) (Reader, error) {
 	r, err := readArchive(f, name, compressed)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", name, err)
+		return nil, inFile(name, err)
 	}
 	return r, nil
 }
 
 func readArchive(src io.Reader, name string, compressed bool) (*memory, error) {
-	r := &memory{format: "paddle-tar", data: make(map[string][]byte)}
+	r := &memory{format: FormatPaddleTar, data: make(map[string][]byte)}
 	stream := &tailReader{r: src}
 	if compressed {
 		r.format = FormatPaddleArchive

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -29,14 +28,14 @@ type paddleFolder struct {
 func openPaddleFolder(root *os.Root, path string) (Reader, error) {
 	names, err := listFolder(root)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, inFile(path, err)
 	}
 	r := &paddleFolder{root: root, headers: make(map[string]variableHeader)}
 	var infos []Info
 	for _, name := range names {
 		h, reason, err := inspectFile(root, name)
 		if err != nil {
-			return nil, fmt.Errorf("%s: tensor %q: %w", filepath.Join(path, name), name, err)
+			return nil, inFile(filepath.Join(path, name), fmt.Errorf("tensor %q: %w", name, err))
 		}
 		if reason != "" {
 			r.files = append(r.files, File{Name: name, Reason: reason})
@@ -143,7 +142,7 @@ func afterVariable(r io.Reader, rest int64) error {
 	return fmt.Errorf("%d bytes after the data", rest)
 }
 
-func (r *paddleFolder) Format() string              { return string(FormatPaddle) }
+func (r *paddleFolder) Format() Format              { return FormatPaddle }
 func (r *paddleFolder) Metadata() map[string]string { return map[string]string{} }
 func (r *paddleFolder) Files() []File               { return slices.Clone(r.files) }
 func (r *paddleFolder) Close() error                { return r.root.Close() }
@@ -154,7 +153,7 @@ func (r *paddleFolder) Bytes(name string) ([]byte, error) {
 	}
 	data, err := r.read(name)
 	if err != nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", filepath.Join(r.path, name), name, err)
+		return nil, inFile(filepath.Join(r.path, name), fmt.Errorf("tensor %q: %w", name, err))
 	}
 	return data, nil
 }
@@ -178,33 +177,4 @@ func (r *paddleFolder) read(name string) ([]byte, error) {
 		return nil, endsEarly(err)
 	}
 	return data, nil
-}
-
-// ReadPaddleCombined reads a combined file (save_vars with a file name): records
-// one after another, in the order of the program that saved them and without
-// names, which the caller must know. A number of records other than len(names)
-// is an error.
-func ReadPaddleCombined(r io.Reader, names []string) ([]Tensor, error) {
-	in := bufio.NewReaderSize(r, 1<<16)
-	tensors := make([]Tensor, 0, len(names))
-	for i, name := range names {
-		// The length of a stream is unknown; readData grows with what comes.
-		h, err := readVariableHeader(in, math.MaxInt64)
-		if err != nil {
-			return nil, fmt.Errorf("record %d: tensor %q: %w", i+1, name, err)
-		}
-		h.info.Name = name
-		data, err := readData(in, h.size)
-		if err != nil {
-			return nil, fmt.Errorf("record %d: tensor %q: %w", i+1, name, err)
-		}
-		tensors = append(tensors, Tensor{Info: h.info, Data: data})
-	}
-	if _, err := in.ReadByte(); !errors.Is(err, io.EOF) {
-		if err == nil {
-			err = fmt.Errorf("more records than the %d names", len(names))
-		}
-		return nil, err
-	}
-	return tensors, nil
 }

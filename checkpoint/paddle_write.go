@@ -14,15 +14,8 @@ import (
 	"github.com/unimo-go/unimo/internal/base/tarfile"
 )
 
-// WritePaddleDir creates the folder dir, which must not exist, with one file per
-// tensor, whole or not at all. Beyond what [WriteSafetensors] asks for, names must
-// be usable as file names on every system, and the types must be among Paddle's
-// (neither U16, U32 nor U64); PaddlePaddle 1.8 itself does not know BF16, complex and 8-bit floating-point numbers.
-func WritePaddleDir(dir string, tensors []Tensor) error {
-	infos, fetch := fetchFrom(tensors)
-	return writePaddleDir(dir, infos, fetch)
-}
-
+// writePaddleDir creates the folder dir, which must not exist, with one file per tensor, whole or not
+// at all.
 func writePaddleDir(dir string, infos []Info, fetch fetcher) error {
 	records, err := newRecords(infos, fetch)
 	if err != nil {
@@ -44,15 +37,9 @@ func writePaddleDir(dir string, infos []Info, fetch fetcher) error {
 	})
 }
 
-// WritePaddleTarGz creates or replaces an archive of a Paddle folder, in the form
-// of the released models: topDir/NAME for every tensor, or NAME if topDir is
-// empty. The bytes depend on topDir, the tensors and their order alone: times and
-// owners are zero. The requirements are those of [WritePaddleDir].
-func WritePaddleTarGz(path string, topDir string, tensors []Tensor) error {
-	infos, fetch := fetchFrom(tensors)
-	return writePaddleTarGz(path, topDir, infos, fetch)
-}
-
+// writePaddleTarGz creates or replaces an archive of a Paddle folder, in the form of the released
+// models: topDir/NAME for every tensor, or NAME if topDir is empty. The bytes depend on topDir, the
+// tensors and their order alone: times and owners are zero.
 func writePaddleTarGz(path, topDir string, infos []Info, fetch fetcher) error {
 	records, err := newRecords(infos, fetch)
 	if err == nil && topDir != "" {

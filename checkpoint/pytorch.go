@@ -107,7 +107,7 @@ func newPyTorch(file *mapping, path string) (Reader, error) {
 		err = r.list(value, len(file.data))
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: PyTorch: %w", path, errors.Join(err, file.close()))
+		return nil, inFile(path, fmt.Errorf("PyTorch: %w", errors.Join(err, file.close())))
 	}
 	infos := make([]Info, 0, len(r.views))
 	for name, v := range r.views {
@@ -117,7 +117,7 @@ func newPyTorch(file *mapping, path string) (Reader, error) {
 	return r, nil
 }
 
-func (r *pytorch) Format() string              { return string(FormatPyTorch) }
+func (r *pytorch) Format() Format              { return FormatPyTorch }
 func (r *pytorch) Metadata() map[string]string { return map[string]string{} }
 func (r *pytorch) Files() []File               { return slices.Clone(r.files) }
 func (r *pytorch) Close() error                { return r.file.close() }
@@ -140,7 +140,7 @@ func (r *pytorch) fill(dst []byte, name string) error {
 		return nil
 	}
 	if err := r.file.read(dst, v.at+v.offset*v.dtype.Size()); err != nil {
-		return fmt.Errorf("%s: tensor %q: %w", r.path, name, err)
+		return inFile(r.path, fmt.Errorf("tensor %q: %w", name, err))
 	}
 	return nil
 }
@@ -151,7 +151,7 @@ func (r *pytorch) open(name string) (*view, error) {
 		return nil, err
 	}
 	if r.file.data == nil {
-		return nil, fmt.Errorf("%s: tensor %q: %w", r.path, name, os.ErrClosed)
+		return nil, inFile(r.path, fmt.Errorf("tensor %q: %w", name, os.ErrClosed))
 	}
 	return r.views[name], nil
 }

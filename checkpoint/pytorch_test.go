@@ -26,7 +26,7 @@ func TestPyTorch(t *testing.T) {
 		t.Run(file, func(t *testing.T) {
 			want := OpenTest(t, torchPath(want+".safetensors"))
 			got := OpenTest(t, torchPath(file))
-			if got.Format() != string(FormatPyTorch) || len(got.Metadata()) != 0 {
+			if got.Format() != FormatPyTorch || len(got.Metadata()) != 0 {
 				t.Error(got.Format(), got.Metadata())
 			}
 			CompareTest(t, got, want)
@@ -46,7 +46,7 @@ func TestPyTorch(t *testing.T) {
 				}
 			}
 			converted := filepath.Join(t.TempDir(), "m.safetensors")
-			if err := Convert(got, converted, ""); err != nil {
+			if err := Convert(t.Context(), got, converted, FormatSafetensors); err != nil {
 				t.Fatal(err)
 			}
 			CompareTest(t, OpenTest(t, converted), want)
@@ -60,7 +60,7 @@ func TestPyTorchFolder(t *testing.T) {
 	CompareTest(t, OpenTest(t, dir), OpenTest(t, torchPath("module.safetensors")))
 
 	save(t, filepath.Join(dir, singleFile), read(t, torchPath("all.safetensors")))
-	if r := OpenTest(t, dir); r.Format() != string(FormatSafetensorsFolder) {
+	if r := OpenTest(t, dir); r.Format() != FormatSafetensorsFolder {
 		t.Errorf("%s was preferred to safetensors", r.Format())
 	}
 }
@@ -437,7 +437,7 @@ func TestPyTorchOddValues(t *testing.T) {
 func TestListedTypes(t *testing.T) {
 	src := OpenTest(t, torchPath("odd.safetensors"))
 	dst := filepath.Join(t.TempDir(), "m.safetensors")
-	if err := Convert(src, dst, ""); err != nil {
+	if err := Convert(t.Context(), src, dst, FormatSafetensors); err != nil {
 		t.Fatal(err)
 	}
 	got := OpenTest(t, dst)
@@ -459,7 +459,7 @@ func TestListedTypes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := Convert(double, filepath.Join(t.TempDir(), "m.safetensors"), ""); err == nil || !strings.Contains(err.Error(), "safetensors has no type for C128") {
+	if err := Convert(t.Context(), double, filepath.Join(t.TempDir(), "m.safetensors"), FormatSafetensors); err == nil || !strings.Contains(err.Error(), "safetensors has no type for C128") {
 		t.Errorf("C128: %v", err)
 	}
 }
@@ -485,7 +485,7 @@ func TestPaddleTypes(t *testing.T) {
 			}
 		}
 		again := filepath.Join(t.TempDir(), "again")
-		if err := Convert(r, again, FormatPaddle); err != nil {
+		if err := Convert(t.Context(), r, again, FormatPaddle); err != nil {
 			t.Fatal(err)
 		}
 		if got := read(t, filepath.Join(again, "w")); string(got) != file {

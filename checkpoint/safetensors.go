@@ -31,8 +31,8 @@ type safetensors struct {
 	metadata map[string]string
 }
 
-// OpenSafetensors maps a safetensors file. It validates the whole header, and
-// reads none of the data. [Open] calls it for what it recognises.
+// OpenSafetensors maps a safetensors file, whatever its name. It validates the whole header, and reads
+// none of the data. [Open] calls it for what it recognises. Errors are [*FileError].
 func OpenSafetensors(path string) (Reader, error) {
 	f, err := infile.Open(path)
 	if err != nil {
@@ -41,9 +41,8 @@ func OpenSafetensors(path string) (Reader, error) {
 	return mapSafetensors(f, path, FormatSafetensors)
 }
 
-// ParseSafetensors reads a safetensors file that lies in memory, which the reader
-// aliases and never writes to: a mapping that is read-only will do. name stands for the path in
-// error messages.
+// ParseSafetensors reads a safetensors file that lies in memory, such as an embedded one. The reader
+// aliases it and never writes to it. name stands for the path in messages. Errors are [*FileError].
 func ParseSafetensors(name string, file []byte) (Reader, error) {
 	return newSafetensors(&mapping{data: file}, name, FormatSafetensors)
 }
@@ -64,7 +63,7 @@ func newSafetensors(file *mapping, path string, format Format) (Reader, error) {
 	}
 	h, err := parseSafetensors(file.data)
 	if err != nil {
-		return nil, fmt.Errorf("%s: safetensors: %w", path, errors.Join(err, file.close()))
+		return nil, inFile(path, fmt.Errorf("safetensors: %w", errors.Join(err, file.close())))
 	}
 	r := &safetensors{table: newTable(path, h.infos), format: format, file: file, metadata: h.metadata}
 	r.spans = make([][2]int, len(r.infos))
@@ -74,7 +73,7 @@ func newSafetensors(file *mapping, path string, format Format) (Reader, error) {
 	return r, nil
 }
 
-func (r *safetensors) Format() string              { return string(r.format) }
+func (r *safetensors) Format() Format              { return r.format }
 func (r *safetensors) Metadata() map[string]string { return maps.Clone(r.metadata) }
 func (r *safetensors) Files() []File               { return nil }
 func (r *safetensors) Close() error                { return r.file.close() }
@@ -93,7 +92,7 @@ func (r *safetensors) fill(dst []byte, name string) error {
 		return err
 	}
 	if err := r.file.read(dst, begin); err != nil {
-		return fmt.Errorf("%s: tensor %q: %w", r.path, name, err)
+		return inFile(r.path, fmt.Errorf("tensor %q: %w", name, err))
 	}
 	return nil
 }
@@ -105,7 +104,7 @@ func (r *safetensors) span(name string) (begin, end int, err error) {
 		return 0, 0, err
 	}
 	if r.file.data == nil {
-		return 0, 0, fmt.Errorf("%s: tensor %q: %w", r.path, name, os.ErrClosed)
+		return 0, 0, inFile(r.path, fmt.Errorf("tensor %q: %w", name, os.ErrClosed))
 	}
 	return r.spans[i][0], r.spans[i][1], nil
 }

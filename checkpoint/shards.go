@@ -34,7 +34,7 @@ func openShards(root *os.Root, f *os.File, path string, format Format, open open
 	}
 	fileOf, err := readIndex(f)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, inFile(path, err)
 	}
 	r := &shards{format: format, files: make(map[string]Reader), fileOf: fileOf, metadata: make(map[string]string)}
 	var infos []Info
@@ -54,7 +54,7 @@ func openShards(root *os.Root, f *os.File, path string, format Format, open open
 				if other := fileOf[info.Name]; other != "" {
 					says = fmt.Sprintf("says %q", other)
 				}
-				err := fmt.Errorf("%s: tensor %q lies in %s, but the index %s; fetch the index and its shards again", path, info.Name, name, says)
+				err := inFile(path, fmt.Errorf("tensor %q lies in %s, but the index %s; fetch the index and its shards again", info.Name, name, says))
 				return nil, errors.Join(err, r.Close())
 			}
 			infos = append(infos, info)
@@ -63,7 +63,7 @@ func openShards(root *os.Root, f *os.File, path string, format Format, open open
 	r.table = newTable(path, infos)
 	for _, tensor := range slices.Sorted(maps.Keys(fileOf)) {
 		if _, ok := r.at[tensor]; !ok {
-			err := fmt.Errorf("%s: tensor %q is not in %s", path, tensor, fileOf[tensor])
+			err := inFile(path, fmt.Errorf("tensor %q is not in %s", tensor, fileOf[tensor]))
 			return nil, errors.Join(err, r.Close())
 		}
 	}
@@ -76,7 +76,7 @@ func openShard(root *os.Root, name, path string, open opener) (Reader, error) {
 		return nil, &infile.Error{File: path, Problem: "is named by the index, but is not there", Remedy: "fetch it as well", Err: fs.ErrNotExist}
 	}
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		return nil, inFile(path, err)
 	}
 	return open(f, path)
 }
@@ -121,7 +121,7 @@ func readIndex(f io.Reader) (map[string]string, error) {
 	return fileOf, nil
 }
 
-func (r *shards) Format() string              { return string(r.format) }
+func (r *shards) Format() Format              { return r.format }
 func (r *shards) Metadata() map[string]string { return maps.Clone(r.metadata) }
 func (r *shards) Files() []File               { return nil }
 

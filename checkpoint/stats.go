@@ -8,10 +8,10 @@ import (
 	"github.com/x448/float16"
 )
 
-// Stats describes the values of a tensor. Min, Max, Mean, Std and AbsMax are over
-// the finite ones, and finite themselves, so that they can go into JSON: 0 if there
-// are none, and the largest float64 where a sum of F64 overflows. Std is the
-// deviation of the values themselves (divided by their number, not by one less).
+// Stats describes the values of a tensor. Min, Max, Mean, Std and AbsMax are of the finite values, and
+// finite themselves, so that they can go into JSON: 0 if there are none, and the largest float64 where
+// a sum of F64 overflows. Std is the deviation of the values themselves (divided by their number, not
+// by one less). Zeros, NaN and Inf count values.
 type Stats struct {
 	Min, Max, Mean, Std, AbsMax float64
 	Zeros, NaN, Inf             int
@@ -22,16 +22,16 @@ func errNotComputed(d DType) error {
 	return fmt.Errorf("has type %v, with which nothing is computed here; convert it to a type such as F32 first, with the library that wrote it", d)
 }
 
-// Statistics reads a tensor of a type that is [DType.Computed] and describes its values. Sums are taken
-// in float64 in the order of the elements, so the result is the same on every
-// machine; 64-bit integers above 2^53 are rounded.
+// Statistics reads a tensor and describes its values. The type must be [DType.Computed]. Sums are taken
+// in float64 in the order of the elements, so the result is the same on every machine; 64-bit integers
+// above 2^53 are rounded.
 func Statistics(r Reader, name string) (Stats, error) {
 	info, data, err := lookup(r, name)
 	if err != nil {
 		return Stats{}, err
 	}
 	if !info.DType.Computed() {
-		return Stats{}, fmt.Errorf("%s: tensor %q: %w", r.Path(), name, errNotComputed(info.DType))
+		return Stats{}, inFile(r.Path(), fmt.Errorf("tensor %q: %w", name, errNotComputed(info.DType)))
 	}
 	var s Stats
 	count, sum := 0, 0.0

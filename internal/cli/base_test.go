@@ -36,7 +36,11 @@ func writeReleasedForm(t *testing.T, path string, cfg model.Config) {
 		}
 		tensors = append(tensors, checkpoint.FromFloat32(s.Name, s.Shape, values))
 	}
-	if err := checkpoint.WritePaddleTarGz(path, "unimo_base_en", tensors); err != nil {
+	r, err := checkpoint.FromTensors("weights", tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := checkpoint.Convert(t.Context(), r, path, checkpoint.FormatPaddleArchive); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -60,7 +61,7 @@ decides it explicitly:
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: needs("SRC", "DST"),
 		RunE: func(c *cmdline.Command, args []string) error {
-			return a.convert(args[0], args[1], checkpoint.Format(format), beside)
+			return a.convert(c.Context(), args[0], args[1], checkpoint.Format(format), beside)
 		},
 	}
 	c.Flags().StringVar(&beside.size, "size", "", "config.json to write: mini, base or large")
@@ -111,7 +112,7 @@ func openSource(path string) (*modeldir.Checkpoint, error) {
 	return &modeldir.Checkpoint{Weights: weights}, err
 }
 
-func (a *app) convert(source, destination string, format checkpoint.Format, beside companions) error {
+func (a *app) convert(ctx context.Context, source, destination string, format checkpoint.Format, beside companions) error {
 	if format != "" {
 		if err := choice("format", string(format), formatNames()...); err != nil {
 			return err
@@ -141,7 +142,8 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 		a.log.Warn(fmt.Sprintf("the weights are converted without their vocabulary, which cannot be read: %v; name the folder of one with --vocab", reason))
 	}
 	if format == "" {
-		if format = checkpoint.GuessFormat(destination, r); format == "" {
+		var ok bool
+		if format, ok = checkpoint.GuessFormat(destination, r); !ok {
 			return usagef("convert to %s: nothing is written in the format that this ending names: end the name with .safetensors or .tar.gz, name a folder, or add --format", destination)
 		}
 		if from.Imported && format == checkpoint.FormatPaddle {
@@ -161,7 +163,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 			cfg, r = &fitted, weights
 		}
 	}
-	if err := checkpoint.Convert(r, destination, format); err != nil {
+	if err := checkpoint.Convert(ctx, r, destination, format); err != nil {
 		return err
 	}
 	if format == checkpoint.FormatSafetensorsFolder {
@@ -169,7 +171,7 @@ func (a *app) convert(source, destination string, format checkpoint.Format, besi
 			return errors.Join(err, os.RemoveAll(destination)) // it was not there before
 		}
 	}
-	result := conversion{Source: source, SourceFormat: r.Format(), Destination: destination, Format: string(format), LeftOut: from.LeftOut}
+	result := conversion{Source: source, SourceFormat: string(r.Format()), Destination: destination, Format: string(format), LeftOut: from.LeftOut}
 	for _, info := range r.Tensors() {
 		result.Tensors++
 		result.Parameters += info.Elements()

@@ -134,7 +134,7 @@ func inspect(path string, flags inspectFlags) (*inspection, error) {
 	}
 	r := from.Weights
 	defer r.Close()
-	result := &inspection{Path: path, Format: r.Format(), Metadata: r.Metadata(), Files: []inspectedFile{}, LeftOut: from.LeftOut}
+	result := &inspection{Path: path, Format: string(r.Format()), Metadata: r.Metadata(), Files: []inspectedFile{}, LeftOut: from.LeftOut}
 	for _, f := range r.Files() {
 		result.Files = append(result.Files, inspectedFile(f))
 	}

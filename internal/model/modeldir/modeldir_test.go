@@ -36,7 +36,7 @@ func TestOpenCheckpoint(t *testing.T) {
 	}
 	defer foreign.Weights.Close()
 	own, bare := t.TempDir(), t.TempDir()
-	if err := checkpoint.Convert(foreign.Weights, filepath.Join(bare, Weights), checkpoint.FormatSafetensors); err != nil {
+	if err := checkpoint.Convert(t.Context(), foreign.Weights, filepath.Join(bare, Weights), checkpoint.FormatSafetensors); err != nil {
 		t.Fatal(err)
 	}
 	copyFiles(t, bare, own, Weights)
@@ -86,10 +86,10 @@ func TestOpenCheckpointErrors(t *testing.T) {
 		t.Fatal(err)
 	}
 	for want, path := range map[string]string{
-		"give the folder that has both": lonely,
-		"not complete":                  filepath.Join(transformers, Weights),
-		`model_type is "distilbert"`:    bad,
-		"no such file":                  filepath.Join(bad, "none"),
+		"give the folder that has both":  lonely,
+		"not complete":                   filepath.Join(transformers, Weights),
+		`model_type is "distilbert"`:     bad,
+		"does not exist; check the path": filepath.Join(bad, "none"),
 	} {
 		if _, err := OpenCheckpoint(path); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: error %v, want one with %q", path, err, want)
