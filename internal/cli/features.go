@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"text/tabwriter"
 	"time"
 
@@ -43,16 +42,11 @@ type extractFlags struct {
 
 // extraction is what "unimo features extract --json" prints.
 type extraction struct {
-	Out             string       `json:"out"`
-	Format          string       `json:"format"`
-	Extractor       regions.Spec `json:"extractor"`
-	Dim             int          `json:"dim"`
-	Images          int          `json:"images"` // in OUT
-	New             int          `json:"new"`    // of them computed now
-	Bad             int          `json:"bad"`    // pictures left out
-	Others          int          `json:"others"` // files of other kinds
-	Seconds         float64      `json:"seconds"`
-	ImagesPerSecond float64      `json:"images_per_second"`
+	Out    string `json:"out"`
+	Format string `json:"format"`
+	regions.Extracted
+	Seconds         float64 `json:"seconds"`
+	ImagesPerSecond float64 `json:"images_per_second"`
 }
 
 func (a *app) featuresExtractCommand() *cmdline.Command {
@@ -104,37 +98,29 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	if f.maxPixels < 1 {
 		return usagef("--max-pixels %d: at least 1 is needed", f.maxPixels)
 	}
-	list, err := regions.ListPictures(dir)
-	if err != nil {
-		return err
-	}
-	others := list.OtherKinds()
-	if len(list.IDs) == 0 {
-		if others != "" {
-			others = "; it holds " + others
-		}
-		return fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)%s", dir, others)
-	}
-	if others != "" {
-		a.log.Warn("files passed over: " + others)
-	}
-	j := &extractJob{app: a, ctx: ctx, dir: dir, flags: f, bar: a.newProgress(),
-		source: regions.NewPictures(dir, list.IDs, x, picture.Limits{MaxPixels: f.maxPixels}, 0)}
-	defer j.source.Close()
-	j.result = extraction{Out: out, Format: f.format, Extractor: x.Spec(), Dim: x.Dim(), Others: list.Others.Total()}
-	begin := time.Now()
 	if f.format == writeReference {
-		err = j.writeLines(out)
-	} else {
-		err = j.writeStore(out)
+		if out, err = newPath(out); err != nil {
+			return err
+		}
 	}
-	j.bar.finish()
+	bar := a.newProgress()
+	e := regions.Extraction{
+		Dir: dir, Extractor: x, Limits: picture.Limits{MaxPixels: f.maxPixels}, SkipBad: f.skipBad, Replace: f.replace,
+		Stage: bar.Stage, Tick: bar.Tick, Warn: func(message string) { a.log.Warn(message) },
+	}
+	write := e.WriteStore
+	if f.format == writeReference {
+		write = e.WriteReference
+	}
+	begin := time.Now()
+	r := extraction{Out: out, Format: f.format}
+	r.Extracted, err = write(ctx, out)
+	bar.finish()
+	if errors.As(err, new(regions.BadPicture)) {
+		return fmt.Errorf("%w (or leave such pictures out: --skip-bad)", err)
+	}
 	if err != nil {
 		return err
-	}
-	r := j.result
-	if r.Images == 0 {
-		return fmt.Errorf("%s: none of the %d pictures could be read", dir, r.Bad)
 	}
 	r.Seconds = time.Since(begin).Seconds()
 	r.ImagesPerSecond = float64(r.New) / max(r.Seconds, 1e-9)
@@ -150,88 +136,6 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	}
 	_, err = fmt.Fprintf(a.stdout, "; %.1f s, %.0f images/s\n", r.Seconds, r.ImagesPerSecond)
 	return err
-}
-
-// extractJob is one extraction.
-type extractJob struct {
-	*app
-	ctx    context.Context
-	dir    string
-	flags  extractFlags
-	source *regions.Pictures
-	bar    *progress
-	result extraction
-}
-
-// warnedProblems is how many bad pictures are named while extracting.
-const warnedProblems = 10
-
-// images gives the images of the named pictures, without those that are left out.
-func (j *extractJob) images(names []string) iter.Seq2[*regions.Image, error] {
-	return func(yield func(*regions.Image, error) bool) {
-		j.bar.Stage("pictures")
-		done := 0
-		for im, err := range regions.Read(j.source, names) {
-			if j.ctx.Err() != nil {
-				yield(im, j.ctx.Err())
-				return
-			}
-			done++
-			j.bar.Tick(done, len(names))
-			if err != nil && j.flags.skipBad {
-				if j.result.Bad++; j.result.Bad <= warnedProblems {
-					j.log.Warn(fmt.Sprintf("left out: %v", err))
-				}
-				continue
-			}
-			if err == nil {
-				j.result.New++
-			} else {
-				err = fmt.Errorf("%w (or leave such pictures out: --skip-bad)", err)
-			}
-			if !yield(im, err) {
-				return
-			}
-		}
-	}
-}
-
-func (j *extractJob) writeLines(out string) error {
-	out, err := newPath(out)
-	if err != nil {
-		return err
-	}
-	err = regions.WriteReference(out, j.source.Dim(), j.images(j.source.IDs()))
-	j.result.Images = j.result.New
-	return err
-}
-
-func (j *extractJob) writeStore(out string) error {
-	spec := j.result.Extractor
-	h := regions.Header{Dim: j.result.Dim, Extractor: &spec, Bytes: spec.Extractor == regions.Patches, Source: regions.Place(j.dir)}
-	existing := regions.Resume
-	if j.flags.replace {
-		existing = regions.Replace
-	}
-	w, err := regions.NewWriter(out, h, existing)
-	if err != nil {
-		return err
-	}
-	j.bar.Stage("changes")
-	names, err := w.Refresh(j.ctx, j.source, j.bar.Tick)
-	if err != nil {
-		return errors.Join(err, w.Close())
-	}
-	for im, err := range j.images(names) {
-		if err == nil {
-			err = w.Add(im)
-		}
-		if err != nil {
-			return errors.Join(err, w.Close()) // what is done need not be done again
-		}
-	}
-	j.result.Images = w.Images()
-	return w.Close()
 }
 
 func (a *app) featuresInfoCommand() *cmdline.Command {
