@@ -9,7 +9,9 @@
 # make bench    benchmarks of the kernels, the tokenizer, checkpoints and pre-training
 # make bench-peers  the comparison with PyTorch, ONNX Runtime and PaddlePaddle
 #               (bench/README.md); installs them into runs/peers
-# make snapshot the archives of a release, in dist/; needs goreleaser
+# make pages    manual pages and completion scripts, in pages/
+# make snapshot the archives of a release, in dist/; needs goreleaser (go install
+#               github.com/goreleaser/goreleaser/v2@v2.15.0)
 
 MODULE    = github.com/unimo-go/unimo
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
@@ -18,7 +20,7 @@ FUZZTIME ?= 20s
 
 export CGO_ENABLED = 0
 
-.PHONY: check format tidy vet test variants cross race vuln build notices fuzz bench bench-peers snapshot
+.PHONY: check format tidy vet test variants cross race vuln build notices fuzz bench bench-peers pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -72,6 +74,14 @@ vuln:
 
 notices:
 	go test -count=1 -run TestThirdPartyNotices . -update-notices
+
+# What the program says of itself, for the archives of a release.
+pages:
+	rm -rf pages && mkdir -p pages/completions
+	go build -o pages/unimo ./cmd/unimo
+	pages/unimo man pages/man1
+	for shell in bash zsh fish powershell; do pages/unimo completion $$shell > pages/completions/unimo.$$shell || exit 1; done
+	rm pages/unimo
 
 snapshot:
 	goreleaser release --snapshot --clean

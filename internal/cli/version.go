@@ -35,6 +35,7 @@ func (a *app) commands() []*cmdline.Command {
 		a.tokenizerCommand(),
 		a.settingsCommand(),
 		a.completionCommand(),
+		a.manCommand(),
 		a.versionCommand(),
 	}
 }
