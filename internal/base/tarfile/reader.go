@@ -225,8 +225,8 @@ func (t *Reader) header() (*Header, error) {
 	}
 	// The others are not used, but a header with a damaged one is none.
 	rest := [][]byte{b[100:108], b[108:116], b[116:124], b[136:148]}
-	ustar := string(b[257:263]) == "ustar\x00"
-	if ustar || string(b[257:265]) == "ustar  \x00" {
+	ustar, gnu := string(b[257:263]) == "ustar\x00", string(b[257:265]) == "ustar  \x00"
+	if ustar || gnu {
 		rest = append(rest, b[329:337], b[337:345])
 	}
 	for _, field := range rest {
@@ -234,16 +234,27 @@ func (t *Reader) header() (*Header, error) {
 			return nil, err
 		}
 	}
-	if ustar {
-		prefix := b[345:500]
-		if string(b[508:]) == "tar\x00" { // star's
-			prefix = b[345:476]
-		}
-		if p := text(prefix); p != "" {
-			h.Name = p + "/" + h.Name
+	prefix := ""
+	switch {
+	case ustar && string(b[508:]) == "tar\x00": // star's
+		prefix = text(b[345:476])
+	case ustar:
+		prefix = text(b[345:500])
+	case gnu && !(isTime(b[345:357]) && isTime(b[357:369])): // Go before 1.8 wrote a prefix where GNU tar has times
+		if p := text(b[345:500]); ascii(p) {
+			prefix = p
 		}
 	}
+	if prefix != "" {
+		h.Name = prefix + "/" + h.Name
+	}
 	return h, t.begin(h)
+}
+
+// isTime says whether a field is a time, or empty.
+func isTime(field []byte) bool {
+	_, err := number(field)
+	return field[0] == 0 || err == nil
 }
 
 // checksumFits says whether a header's sum of bytes is what it says. Some old programs took bytes for signed.

@@ -141,6 +141,10 @@ func archives(tb testing.TB) map[string][]byte {
 	copy(star[508:], "tar\x00")
 	seal(star[:512])
 	all["star"] = star
+	goBefore8 := bytes.Clone(all["split"])
+	copy(goBefore8[257:], "ustar  \x00")
+	seal(goBefore8[:512])
+	all["before Go 1.8"] = goBefore8
 	binary := bytes.Clone(all["plain"])
 	copy(binary[124:], "\x80\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x03")
 	seal(binary[:512])
