@@ -13,12 +13,13 @@
 # make snapshot the archives of a release, in dist/; needs goreleaser (go install
 #               github.com/goreleaser/goreleaser/v2@v2.15.0)
 
-MODULE    = github.com/unimo-go/unimo
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 OTHERS    = $(filter-out $(shell go env GOOS)/$(shell go env GOARCH),$(PLATFORMS))
 FUZZTIME ?= 20s
 
 export CGO_ENABLED = 0
+# With -trimpath what is compiled and vetted in one clone is not compiled again in another.
+export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
 .PHONY: check format tidy vet test variants cross race vuln build notices fuzz bench bench-peers pages snapshot
 
@@ -38,13 +39,11 @@ vet:
 	cd internal/compute/kernels/asm && go vet ./...
 	go tool staticcheck ./...
 
-# The tests of the root ask go list, which the test cache does not see. What go test vets by
-# itself, make vet has vetted. The last line compares with the goldens in the repository where the
+# What go test vets by itself, make vet has vetted. The last line compares with the goldens in the repository where the
 # whole set is beside it.
 test:
-	go test -vet=off -count=1 .
-	go test -vet=off $$(go list ./... | grep -vx $(MODULE))
-	UNIMO_GOLDENS=internal/test/golden/testdata go test -vet=off -run 'Golden|Reference' ./internal/model/... ./internal/dataset/... ./metrics
+	go test -vet=off -count=1 ./...
+	UNIMO_GOLDENS=internal/test/golden/testdata go test -vet=off -count=1 -run 'Golden|Reference' ./internal/model/... ./internal/dataset/... ./metrics
 
 # The kernels and what depends on their numbers, on the slower instruction sets.
 # (go test ./... above ran the best one this processor has. The test cache does not
@@ -64,7 +63,9 @@ cross:
 RACE = . ./tokenizer ./internal/base/... ./internal/compute/engine/... ./internal/dataset/picture ./internal/dataset/regions ./internal/pretrain/...
 
 race:
-	@if command -v $$(go env CC) >/dev/null; then CGO_ENABLED=1 go test -vet=off -race $(RACE); \
+	@if command -v $$(go env CC) >/dev/null; then \
+		CGO_ENABLED=1 go test -vet=off -race $(RACE) && \
+		CGO_ENABLED=1 go test -vet=off -race -run 'Supervise|Screen|Bar|Progress' ./internal/cli; \
 	else echo "race: not run: no C compiler ($$(go env CC)) here"; fi
 
 vuln:
