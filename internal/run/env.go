@@ -12,11 +12,11 @@ import (
 // Env is what work has from outside. Nothing below takes a device, a logger or a folder from
 // anywhere else. What is left out is filled in by [Env.Ready].
 type Env struct {
-	Device   engine.Device // nil: the processor
+	Device   engine.Device // nil: the processor, on Threads of it
 	Log      *slog.Logger  // nil: nothing is logged
 	Observer Observer      // nil: nobody watches
 	Out      string        // folder of what is written; "" where nothing is
-	Threads  int           // to compute with, of the whole process; 0 leaves them as they are
+	Threads  int           // the most to compute with, for this work alone; 0: those of the process
 }
 
 // Observer is told how work goes on, besides what the trainer tells.
@@ -31,16 +31,13 @@ type Observer interface {
 // Ready returns e with everything in it.
 func (e Env) Ready() *Env {
 	if e.Device == nil {
-		e.Device = cpu.New()
+		e.Device = cpu.NewLimited(parallel.Limit(e.Threads))
 	}
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)
 	}
 	if e.Observer == nil {
 		e.Observer = Silent{}
-	}
-	if e.Threads > 0 {
-		parallel.SetThreads(e.Threads)
 	}
 	return &e
 }

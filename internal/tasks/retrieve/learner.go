@@ -9,7 +9,6 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
@@ -261,7 +260,7 @@ func (l *learner) inputs(b *pairBatch, epoch int) (model.Images, model.Text, err
 	read := make([]regions.Image, len(b.images))
 	flipped := make([]bool, len(b.images))
 	failures := make([]error, len(b.images))
-	parallel.For(len(read), func(i int) {
+	l.job.env.Device.Limit().For(len(read), func(i int) {
 		name := l.job.train.Images[b.images[i]]
 		change := picture.Augmentation{MinArea: l.job.settings.MinCropArea, Flip: l.job.settings.Flip && l.mirrors(b.images[i])}
 		if pictures, ok := l.job.source.(*regions.Pictures); ok && (change.Flip || change.MinArea < 1) {
