@@ -30,7 +30,7 @@ type inspection struct {
 	Bytes      int               `json:"bytes"`
 	Tensors    []inspectedTensor `json:"tensors"`
 	Files      []inspectedFile   `json:"files"`
-	Comparison *comparison       `json:"comparison,omitempty"`
+	Comparison *model.Difference `json:"comparison,omitempty"`
 	LeftOut    []model.LeftOut   `json:"left_out,omitempty"` // tensors of another library's model
 
 	size string // the configuration for people
@@ -56,21 +56,6 @@ type tensorStats struct {
 type inspectedFile struct {
 	Name   string `json:"name"`
 	Reason string `json:"reason"`
-}
-
-// comparison says how a checkpoint differs from an architecture.
-type comparison struct {
-	Architecture string     `json:"architecture"`
-	Missing      []string   `json:"missing"`
-	Unknown      []string   `json:"unknown"`
-	Mismatched   []mismatch `json:"mismatched"`
-	Optimizer    []string   `json:"optimizer"` // state of an optimiser, beside its parameters
-}
-
-type mismatch struct {
-	Name string `json:"name"`
-	Have []int  `json:"have"`
-	Want []int  `json:"want"`
 }
 
 // inspectFlags are the command's own flags.
@@ -187,7 +172,7 @@ func readConfig(file string) (*model.Config, error) {
 
 // compareWith compares r with an architecture of cfg's size. Without a name it
 // takes the one that cfg is for; without either there is nothing to compare.
-func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*comparison, error) {
+func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*model.Difference, error) {
 	if cfg == nil {
 		if name != "" {
 			return nil, usagef("--architecture %s: the model has no %s: give --size or --config as well", name, modeldir.Config)
@@ -197,47 +182,11 @@ func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*comparis
 	if name == "" {
 		name = model.ArchitectureOf(*cfg)
 	}
-	specs, err := model.Architecture(name, *cfg)
+	d, err := model.DifferenceFrom(name, *cfg, r)
 	if err != nil {
 		return nil, usageError{err}
 	}
-	result := &comparison{Architecture: name, Missing: []string{}, Unknown: []string{}, Mismatched: []mismatch{}, Optimizer: []string{}}
-	want := make(map[string][]int, len(specs))
-	for _, spec := range specs {
-		want[spec.Name] = spec.Shape
-		info, err := r.Info(spec.Name)
-		switch {
-		case err != nil:
-			result.Missing = append(result.Missing, spec.Name)
-		case !slices.Equal(info.Shape, spec.Shape):
-			result.Mismatched = append(result.Mismatched, mismatch{spec.Name, info.Shape, spec.Shape})
-		}
-	}
-	for _, info := range r.Tensors() {
-		if _, ok := want[info.Name]; ok {
-			continue
-		}
-		if isOptimizerState(info.Name) {
-			result.Optimizer = append(result.Optimizer, info.Name)
-		} else {
-			result.Unknown = append(result.Unknown, info.Name)
-		}
-	}
-	return result, nil
-}
-
-// isOptimizerState recognises what Paddle saves beside a parameter NAME:
-// NAME_moment1_0, NAME_beta1_pow_acc_0, ..., and NAME.master of fp16 runs.
-func isOptimizerState(name string) bool {
-	if strings.HasSuffix(name, ".master") {
-		return true
-	}
-	for _, part := range []string{"_moment1_", "_moment2_", "_beta1_pow_acc_", "_beta2_pow_acc_"} {
-		if i := strings.LastIndex(name, part); i > 0 && strings.Trim(name[i+len(part):], "0123456789") == "" {
-			return true
-		}
-	}
-	return false
+	return d, nil
 }
 
 func (s *inspection) addTensors(r checkpoint.Reader, stats bool) error {
@@ -277,7 +226,7 @@ func (s *inspection) print(out io.Writer) error {
 		fmt.Fprintf(&b, "left out: %s (%s)\n", printable.String(l.Name), printable.String(l.Reason))
 	}
 	if s.Comparison != nil {
-		s.Comparison.print(&b)
+		printDifference(&b, s.Comparison)
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
@@ -304,7 +253,7 @@ func (s *inspection) printTensors(b *strings.Builder) {
 	b.WriteByte('\n')
 }
 
-func (c *comparison) print(b *strings.Builder) {
+func printDifference(b *strings.Builder, c *model.Difference) {
 	fmt.Fprintf(b, "against the architecture %s: %d missing, %d of another shape, %d unknown", c.Architecture, len(c.Missing), len(c.Mismatched), len(c.Unknown))
 	if n := len(c.Optimizer); n > 0 {
 		fmt.Fprintf(b, ", %d of the optimiser's state", n)

@@ -101,7 +101,7 @@ func (k *Kind) Help(_ *run.Task, command string) (long, example string) {
 	return `
 Loss and perplexity are those of the reference texts; the other metrics compare what the model wrote:
 f1, em and both by domain (f1_mctest) for coqa; rouge-1, rouge-2, rouge-l for summaries; bleu-1 to
-bleu-4, meteor, rouge-l for questions. The flags of decoding change what the model was fine-tuned for.`, ""
+bleu-4, meteor, caption-rouge-l for questions. The flags of decoding change what the model was fine-tuned for.`, ""
 }
 
 // Describe implements [run.Describer].
