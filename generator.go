@@ -88,7 +88,7 @@ func (m *Generator) examples(requests ...Request) ([]seq2seq.Example, error) {
 			return nil, ErrClosed
 		}
 		if m.g.Dialogue() != (r.Passage != "") {
-			return nil, fmt.Errorf("request %d: model %s is for %s: give a Passage to a model for conversations, and to no other", i+1, m.g.Dir, m.g.Config.ProblemType)
+			return nil, fmt.Errorf("request %d: model %s is for %s; give a Passage to a model for conversations, and to no other", i+1, m.g.Dir, m.g.Config.ProblemType)
 		}
 		examples[i] = seq2seq.Example{File: "request", Line: i + 1, Sources: r.Texts, Knowledge: r.Passage}
 	}

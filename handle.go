@@ -124,7 +124,7 @@ type call struct {
 // use runs work as a call, with a context that also ends when the call lost its turn.
 func (h *handle) use(ctx context.Context, work func(ctx context.Context, c *call) error) error {
 	if ctx == nil {
-		return errors.New("unimo: the context is nil: give context.Background()")
+		return errors.New("unimo: the context is nil; give context.Background()")
 	}
 	if err := h.begin(ctx); err != nil {
 		return err

@@ -56,7 +56,7 @@ func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) 
 // folder: remove that first.
 func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) error {
 	if pictures == "" || index == "" {
-		return fmt.Errorf("index the folder %q in %q: name both folders", pictures, index)
+		return fmt.Errorf("index the folder %q in %q; name both folders", pictures, index)
 	}
 	return m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		_, err := m.r.Index(ctx, pictures, index, retrieve.IndexOptions{
@@ -146,7 +146,7 @@ func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, er
 
 func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
 	if k < 1 {
-		return nil, fmt.Errorf("search for %d pictures: ask for 1 or more", k)
+		return nil, fmt.Errorf("search for %d pictures; ask for 1 or more", k)
 	}
 	var hits []rank.Found
 	err := x.handle.use(ctx, func(ctx context.Context, _ *call) (err error) {

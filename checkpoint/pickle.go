@@ -50,7 +50,7 @@ type unpickler struct {
 }
 
 var (
-	errPickleShort = fmt.Errorf("ends within its pickle (or this is over %d bytes): cut off; fetch it again", maxPickle)
+	errPickleShort = fmt.Errorf("ends within its pickle (or this is over %d bytes): it was cut off; fetch it again", maxPickle)
 	errPickleStack = errors.New("an instruction finds other values than it needs")
 )
 

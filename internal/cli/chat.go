@@ -41,7 +41,7 @@ With --json each turn is one object.`,
 			}
 			defer g.Close()
 			if !g.Dialogue() {
-				return fmt.Errorf("model %s is for %s and holds no conversations: fine-tune one with 'unimo finetune coqa', or use 'unimo generate'", g.Dir, g.Config.ProblemType)
+				return fmt.Errorf("model %s is for %s and holds no conversations; fine-tune one with 'unimo finetune coqa', or use 'unimo generate'", g.Dir, g.Config.ProblemType)
 			}
 			conversation := conversation{app: a, g: g, options: o, story: story}
 			return conversation.hold(c.Context(), a.stdin)
@@ -70,9 +70,9 @@ func readStory(path string) (string, error) {
 	story := strings.TrimSpace(string(infile.TrimMark(raw)))
 	switch {
 	case story == "":
-		return "", fmt.Errorf("read story %s: the file is empty: write the passage to ask about into it", path)
+		return "", fmt.Errorf("read story %s: the file is empty; write the passage to ask about into it", path)
 	case !utf8.ValidString(story):
-		return "", fmt.Errorf("read story %s: not UTF-8 text: convert it first", path)
+		return "", fmt.Errorf("read story %s: not UTF-8 text; convert it first", path)
 	}
 	return story, nil
 }

@@ -144,7 +144,7 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 	if format == "" {
 		var ok bool
 		if format, ok = checkpoint.GuessFormat(destination, r); !ok {
-			return usagef("convert to %s: nothing is written in the format that this ending names: end the name with .safetensors or .tar.gz, name a folder, or add --format", destination)
+			return usagef("convert to %s: nothing is written in the format that this ending names; end the name with .safetensors or .tar.gz, name a folder, or add --format", destination)
 		}
 		if from.Imported && format == checkpoint.FormatPaddle {
 			format = checkpoint.FormatSafetensorsFolder

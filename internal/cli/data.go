@@ -92,7 +92,7 @@ out and counted; 'unimo data validate' lists them all.`,
 			name, err := names.Find("task", args[0], append(tasks.Names(), dataNames(tasks)...))
 			if err != nil {
 				if t, found := a.finetuned().Find(args[0]); found == nil {
-					return usagef("the data of %s need no preparing: name their folder to 'unimo finetune %s --data DIR'", t.Name, t.Name)
+					return usagef("the data of %s need no preparing; name their folder to 'unimo finetune %s --data DIR'", t.Name, t.Name)
 				}
 				return usagef("%w%s", err, seeHelp(c))
 			}

@@ -96,7 +96,7 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 		return err
 	}
 	if f.maxPixels < 1 {
-		return usagef("--max-pixels %d: at least 1 is needed", f.maxPixels)
+		return usagef("--max-pixels is %d, want 1 or more", f.maxPixels)
 	}
 	if f.format == writeReference {
 		if out, err = newPath(out); err != nil {
@@ -153,11 +153,13 @@ and what is bad is counted instead of ending the command.`,
   unimo features info flickr30k_features --skip-bad --json`,
 		Args: needs("PATH"),
 		RunE: func(c *cmdline.Command, args []string) error {
-			if o.Order != "" && o.Order != regions.OrderWidth && o.Order != regions.OrderHeight {
-				return usagef("--order %q: choose %s or %s", o.Order, regions.OrderWidth, regions.OrderHeight)
+			if o.Order != "" {
+				if err := choice("order", o.Order, regions.OrderWidth, regions.OrderHeight); err != nil {
+					return err
+				}
 			}
 			if o.MaxRegions < 0 {
-				return usagef("--max-regions %d: give a number of regions, or 0", o.MaxRegions)
+				return usagef("--max-regions is %d, want 0 or more", o.MaxRegions)
 			}
 			return a.featuresInfo(args[0], o)
 		},

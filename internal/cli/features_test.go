@@ -80,9 +80,9 @@ func TestFeaturesUsage(t *testing.T) {
 		"unknown extractor":     {"extract", dir, "x", "--extractor", "resnet"},
 		"must divide":           {"extract", dir, "x", "--patch-size", "17"},
 		"store, reference":      {"extract", dir, "x", "--format", "csv"},
-		"--max-pixels 0":        {"extract", dir, "x", "--max-pixels", "0"},
-		"choose width or":       {"info", dir, "--order", "depth"},
-		"--max-regions -1":      {"info", dir, "--max-regions", "-1"},
+		"--max-pixels is 0":     {"extract", dir, "x", "--max-pixels", "0"},
+		"choose one of width":   {"info", dir, "--order", "depth"},
+		"--max-regions is -1":   {"info", dir, "--max-regions", "-1"},
 		"needs DIR and OUT":     {"extract", dir},
 		`unknown flag "--size"`: {"info", dir, "--size", "3"},
 	} {

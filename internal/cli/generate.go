@@ -75,7 +75,7 @@ A line of output is the generated text; with --json one object a line.`,
 			}
 			defer g.Close()
 			if dataFile == "" && g.Dialogue() != (story != "") {
-				return usagef("model %s is for %s: give --story with a model for conversations, and with no other", g.Dir, g.Config.ProblemType)
+				return usagef("model %s is for %s; give --story with a model for conversations, and with no other", g.Dir, g.Config.ProblemType)
 			}
 			w := textWriter{app: a, g: g, options: o}
 			if story != "" {
@@ -152,7 +152,7 @@ func (w *textWriter) texts(ctx context.Context, texts []string, first int) error
 	examples := make([]seq2seq.Example, len(texts))
 	for i, text := range texts {
 		if strings.TrimSpace(text) == "" {
-			return fmt.Errorf("input %d is empty: give every line a text", first+i)
+			return fmt.Errorf("input %d is empty; give every line a text", first+i)
 		}
 		examples[i] = seq2seq.Example{File: "input", Line: first + i, Knowledge: w.story, Sources: strings.Split(text, "\t")}
 		if w.g.Dialogue() {

@@ -175,7 +175,7 @@ func readConfig(file string) (*model.Config, error) {
 func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*model.Difference, error) {
 	if cfg == nil {
 		if name != "" {
-			return nil, usagef("--architecture %s: the model has no %s: give --size or --config as well", name, modeldir.Config)
+			return nil, usagef("--architecture %s: the model has no %s; give --size or --config as well", name, modeldir.Config)
 		}
 		return nil, nil
 	}

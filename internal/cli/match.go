@@ -61,7 +61,7 @@ region features.`,
 				return usagef("give a picture and one text or more")
 			}
 			if slices.Contains(args[1:], "-") {
-				return usagef("match reads no standard input: give the texts themselves, in quotes")
+				return usagef("match reads no standard input; give the texts themselves, in quotes")
 			}
 			if features == "" && absent(args[0]) {
 				return fmt.Errorf("%s is no file: the picture comes first, then the texts", args[0])
@@ -205,7 +205,7 @@ all it shows.`,
 			}
 			switch {
 			case slices.Contains(args, "-"):
-				return usagef("search reads no standard input: give the text itself, in quotes; without one a terminal asks line by line")
+				return usagef("search reads no standard input; give the text itself, in quotes (without one a terminal asks line by line)")
 			case k < 1:
 				return usagef("-k is %d, want 1 or more", k)
 			case candidates < 0:

@@ -86,7 +86,7 @@ func checkModel(path string) error {
 	parts := hubName.FindStringSubmatch(strings.TrimSuffix(name, "/"))
 	if parts == nil || filepath.Ext(name) == ".safetensors" || slices.Contains([]string{"best", "last"}, parts[2]) {
 		if strings.Contains(path, "://") {
-			return fmt.Errorf("%s is an address; nothing is downloaded: fetch the files and name their folder (%s)", path, weightsPage)
+			return fmt.Errorf("%s is an address, and nothing is downloaded; fetch the files and name their folder (%s)", path, weightsPage)
 		}
 		return notThere(path, fmt.Sprintf("check the path (%s says where models come from)", weightsPage))
 	}
@@ -99,12 +99,12 @@ func checkModel(path string) error {
 			}
 		}
 		if owner = hubOwners[longest]; owner == "" {
-			return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where models come from", path, weightsPage)
+			return fmt.Errorf("%s is no file or folder here, and nothing is downloaded; %s says where models come from", path, weightsPage)
 		}
 	} else if _, err := os.Stat(owner); err == nil { // a folder here, whatever else it is
 		return notThere(path, "check the path")
 	}
-	return fmt.Errorf("%s is no folder here; nothing is downloaded: fetch it with 'hf download %s/%s --local-dir %s' and name that folder (%s)",
+	return fmt.Errorf("%s is no folder here, and nothing is downloaded; fetch it with 'hf download %s/%s --local-dir %s' and name that folder (%s)",
 		path, owner, model, model, weightsPage)
 }
 
@@ -115,12 +115,12 @@ func (a *app) checkData(path string) error {
 		return nil
 	}
 	if strings.Contains(path, "://") {
-		return fmt.Errorf("%s is an address; nothing is downloaded: fetch the files and name their folder (%s)", path, weightsPage)
+		return fmt.Errorf("%s is an address, and nothing is downloaded; fetch the files and name their folder (%s)", path, weightsPage)
 	}
 	name := strings.TrimSuffix(path, "/")
 	name = strings.TrimPrefix(name, "glue/")
 	if p, err := a.finetuned().Find(name); err == nil {
-		return fmt.Errorf("%s is no file or folder here; nothing is downloaded: %s says where to get the data of %s", path, weightsPage, p.Name)
+		return fmt.Errorf("%s is no file or folder here, and nothing is downloaded; %s says where to get the data of %s", path, weightsPage, p.Name)
 	}
 	return notThere(path, "check the path")
 }
@@ -129,7 +129,7 @@ func (a *app) checkData(path string) error {
 // such as a picture or a table, stays as it is.
 func checkPage(flag, path string) error {
 	if ext := strings.ToLower(filepath.Ext(path)); ext != ".html" && ext != ".htm" {
-		return usagef("--%s %q: a page is written: end its name with .html", flag, path)
+		return usagef("--%s %q: a page is written; end its name with .html", flag, path)
 	}
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return fmt.Errorf("%s is no file that a page could take the place of; choose another name", path)

@@ -62,7 +62,7 @@ paraphrases. With --json each caption is one object a line.`,
 				value int
 			}{{"count", f.count}, {"limit", f.limit}, {"nearest", f.nearest}} {
 				if n.value < 0 {
-					return usagef("--%s %d: give a number from 0 on", n.flag, n.value)
+					return usagef("--%s is %d, want 0 or more", n.flag, n.value)
 				}
 			}
 			return a.rewrite(c.Context(), f)

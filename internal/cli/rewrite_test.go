@@ -79,7 +79,7 @@ func TestRewriteErrors(t *testing.T) {
 	}{
 		{[]string{}, exitUsage, "data"},
 		{[]string{"--data", dir, "--image", "ghost.jpg"}, exitUsage, "ghost.jpg"},
-		{[]string{"--data", dir, "--count", "-1"}, exitUsage, "--count -1"},
+		{[]string{"--data", dir, "--count", "-1"}, exitUsage, "--count is -1, want 0 or more"},
 		{[]string{"--data", dir, "--split", "dev"}, exitFailed, "dev.txt"},
 		{[]string{"--data", filepath.Join(dir, "none")}, exitFailed, "none: does not exist"},
 		{[]string{"--data", dir, "--paraphrases", bad}, exitFailed, "bad.tsv:1"},

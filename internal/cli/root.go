@@ -172,7 +172,7 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			}
 			a.log = slog.New(newLineHandler(a.stderr, level))
 			if a.threads < 0 {
-				return usagef("--threads %d: give the number of threads, or 0 for one per core", a.threads)
+				return usagef("--threads is %d, want 0 or more (0: one per core)", a.threads)
 			}
 			if a.threads > 0 {
 				parallel.SetThreads(a.threads)

@@ -55,10 +55,10 @@ write it into the new folder DIR. The result depends on the text and the flags o
 		Args: needsSome("FILE..., or '-' for standard input"),
 		RunE: func(c *cmdline.Command, args []string) error {
 			if size < tokenizer.MinVocabSize {
-				return usagef("--vocab-size %d: give at least %d, for the bytes and the special tokens", size, tokenizer.MinVocabSize)
+				return usagef("--vocab-size is %d, want %d or more, for the bytes and the special tokens", size, tokenizer.MinVocabSize)
 			}
 			if options.MinFrequency < 1 {
-				return usagef("--min-frequency %d: give at least 1", options.MinFrequency)
+				return usagef("--min-frequency is %d, want 1 or more", options.MinFrequency)
 			}
 			return a.trainTokenizer(c.Context(), args, out, size, options)
 		},

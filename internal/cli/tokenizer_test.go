@@ -95,8 +95,8 @@ func TestTokenizerErrors(t *testing.T) {
 	}{
 		{[]string{"train", empty}, exitUsage, "tokenizer train needs --out"},
 		{[]string{"train", "--out", fresh}, exitUsage, "needs FILE"},
-		{[]string{"train", "--out", fresh, "--vocab-size", "100", empty}, exitUsage, "--vocab-size 100: give at least 264"},
-		{[]string{"train", "--out", fresh, "--min-frequency", "0", empty}, exitUsage, "--min-frequency 0"},
+		{[]string{"train", "--out", fresh, "--vocab-size", "100", empty}, exitUsage, "--vocab-size is 100, want 264 or more"},
+		{[]string{"train", "--out", fresh, "--min-frequency", "0", empty}, exitUsage, "--min-frequency is 0, want 1 or more"},
 		{[]string{"train", "--out", fresh, empty}, exitFailed, "the texts are empty"},
 		{[]string{"train", "--out", fresh, empty + "x"}, exitFailed, "empty.txtx"},
 		{[]string{"train", "--out", dir, empty}, exitFailed, "exists; choose a new name"},

@@ -122,7 +122,7 @@ func checkExclusive(c *cmdline.Command) error {
 		}
 	}
 	if len(given) > 1 {
-		return usagef("%s exclude each other: give one of them", and(given))
+		return usagef("%s exclude each other; give one of them", and(given))
 	}
 	return nil
 }
@@ -150,7 +150,7 @@ func flagError(c *cmdline.Command, err *cmdline.FlagError) error {
 		}
 		return usagef("unknown flag %q%s", err.Word, seeHelp(c))
 	case cmdline.BadValue:
-		return usagef("--%s wants %s, got %q%s", err.Flag.Name, wants(err.Flag), err.Value, seeHelp(c))
+		return usagef("--%s is %q, want %s%s", err.Flag.Name, err.Value, wants(err.Flag), seeHelp(c))
 	case cmdline.NoValue:
 		return usagef("--%s needs a value%s", err.Flag.Name, seeHelp(c))
 	}

@@ -17,7 +17,7 @@ type SplitSettings struct {
 // Validate implements [Flags].
 func (s *SplitSettings) Validate(given func(key string) bool) error {
 	if given("split") && !(s.Split > 0 && s.Split < 1) {
-		return fmt.Errorf("--split %v: give a fraction between 0 and 1", s.Split)
+		return fmt.Errorf("--split is %v, want a fraction between 0 and 1", s.Split)
 	}
 	return nil
 }

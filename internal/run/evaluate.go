@@ -31,7 +31,7 @@ type EvaluateOptions struct {
 func Evaluate(ctx context.Context, o EvaluateOptions) ([]Result, error) {
 	kind, ok := o.Task.Kind.(Evaluator)
 	if !ok {
-		return nil, &SettingError{fmt.Errorf("models of %s are not evaluated: give another task", o.Task.Name)}
+		return nil, &SettingError{fmt.Errorf("models of %s are not evaluated; give another task", o.Task.Name)}
 	}
 	env := o.Ready()
 	if err := SetFlags(kind.EvalSettings(), o.Set); err != nil {
@@ -119,7 +119,7 @@ func (ts Tasks) OfModel(dir string) (*Task, error) {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
 	if !slices.Contains(ts.Names(), cfg.Task) {
-		return nil, &SettingError{fmt.Errorf("model %s does not say which task it is for: name one of %s", dir, strings.Join(ts.Names(), ", "))}
+		return nil, &SettingError{fmt.Errorf("model %s does not say which task it is for; name one of %s", dir, strings.Join(ts.Names(), ", "))}
 	}
 	return ts.Find(cfg.Task)
 }

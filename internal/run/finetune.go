@@ -237,7 +237,7 @@ func (r *run) openVocabulary() error {
 		r.tok, err = tokenizer.Load(modeldir.Resolve(r.Vocab))
 	case r.Init != "":
 		if r.tok, err = r.from.Vocabulary(r.Init); err != nil {
-			err = fmt.Errorf("%w; --init %s has no vocabulary: give its folder with --vocab", err, r.Init)
+			err = fmt.Errorf("%w; as --init %s has no vocabulary, give its folder with --vocab", err, r.Init)
 		}
 	}
 	if r.tok != nil {

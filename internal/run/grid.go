@@ -159,7 +159,7 @@ func combinations(axes []string) ([]Cell, error) {
 			return nil, fmt.Errorf("grid axis %q is not of the form key=V1,V2", axis)
 		}
 		if seen[key] {
-			return nil, fmt.Errorf("grid key %q is given twice: put all its values into one --grid", key)
+			return nil, fmt.Errorf("grid key %q is given twice; put all its values into one --grid", key)
 		}
 		seen[key] = true
 		for value := range strings.SplitSeq(list, ",") {

@@ -41,7 +41,7 @@ func (r *run) checkDisk() error {
 	case !known || need == 0 || free > 2*need:
 		return nil
 	case free < need:
-		return fmt.Errorf("%s: the run needs %d MiB of disk for its snapshots and models, but only %d MiB are free: make room, or choose a folder on another disk", r.Out, need/mib+1, free/mib)
+		return fmt.Errorf("%s: the run needs %d MiB of disk for its snapshots and models, but only %d MiB are free; make room, or choose a folder on another disk", r.Out, need/mib+1, free/mib)
 	}
 	r.Log.Warn(fmt.Sprintf("the run needs %d MiB of disk in %s, where %d MiB are free", need/mib+1, r.Out, free/mib))
 	return nil

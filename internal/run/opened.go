@@ -55,7 +55,7 @@ func (o *Opened) CheckWeights() error {
 // Fits returns an error if the model was made for another kind of task.
 func (o *Opened) Fits(t *Task) error {
 	if problem := t.Kind.Problem(); o.Config.ProblemType != problem {
-		return fmt.Errorf("model %s is for %s, but %s needs one for %s: give a model fine-tuned for it", o.Dir, o.Config.ProblemType, t.Name, problem)
+		return fmt.Errorf("model %s is for %s, but %s needs one for %s; give a model fine-tuned for it", o.Dir, o.Config.ProblemType, t.Name, problem)
 	}
 	return nil
 }

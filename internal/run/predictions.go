@@ -35,11 +35,11 @@ func checkPredictions(kind Evaluator, dir string, files []File) error {
 		case e.Type().IsRegular() && slices.Contains(own, e.Name()):
 			there++
 		default:
-			return fmt.Errorf("%s holds %s: name a new folder for the predictions, or an empty one", dir, e.Name())
+			return fmt.Errorf("%s holds %s; name a new folder for the predictions, or an empty one", dir, e.Name())
 		}
 	}
 	if there > 0 && there < len(own) {
-		return fmt.Errorf("%s holds files that may be others' (%s are not all there): name a new folder for the predictions, or an empty one", dir, own)
+		return fmt.Errorf("%s holds files that may be others' (%s are not all there); name a new folder for the predictions, or an empty one", dir, own)
 	}
 	return nil
 }

@@ -15,7 +15,7 @@ import (
 )
 
 // ErrNoRun says that a folder holds no run.
-var ErrNoRun = errors.New("holds no run (no run.json): name the folder that --out named")
+var ErrNoRun = errors.New("holds no run (no run.json); name the folder that --out named")
 
 // Resume returns the options that go on with the run in the folder dir, and the axes
 // of a grid, as its run.json has them. Settings laid over them must not change the result.
@@ -62,7 +62,7 @@ func (o *Options) inherit() error {
 		}
 	}
 	if o.Size != "" && o.Size != from.Preset {
-		return fmt.Errorf("the run in %s has the preset %s, not %s: leave out --preset, or start a new run in another folder", o.Out, from.Preset, o.Size)
+		return fmt.Errorf("the run in %s has the preset %s, not %s; leave out --preset, or start a new run in another folder", o.Out, from.Preset, o.Size)
 	}
 	o.Size = from.Preset
 	o.Data, o.Dev, o.Init, o.Vocab = cmp.Or(o.Data, from.Data), cmp.Or(o.Dev, from.Dev), cmp.Or(o.Init, from.Init), cmp.Or(o.Vocab, from.Vocab)
@@ -113,7 +113,7 @@ func fromCommand(dir string, command []string) (*train.Source, error) {
 			continue
 		}
 		if _, err := os.Stat(value); err != nil && !filepath.IsAbs(value) {
-			return nil, fmt.Errorf("%s is of an older version and has %s as the relative path %s, which is not here: go on from the folder where the run was begun", dir, name, value)
+			return nil, fmt.Errorf("%s is of an older version and has %s as the relative path %s, which is not here; go on from the folder where the run was begun", dir, name, value)
 		}
 	}
 	return s, nil

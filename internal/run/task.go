@@ -362,7 +362,7 @@ func (t *Task) FindFiles(data, dev string) ([]File, error) {
 		return nil, err
 	}
 	if devs[0].Path == trainFile {
-		return nil, fmt.Errorf("%s is one file: name the dev file with --dev, or give --data the folder that holds both", trainFile)
+		return nil, fmt.Errorf("%s is one file; name the dev file with --dev, or give --data the folder that holds both", trainFile)
 	}
 	return append([]File{{t.Train.Name, trainFile}}, devs...), nil
 }

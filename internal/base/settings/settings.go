@@ -127,7 +127,7 @@ func Set(settings any, assignment string) error {
 	}
 	var doc yaml.Node
 	if err := yaml.Unmarshal([]byte(value), &doc); err != nil || len(doc.Content) != 1 {
-		return fmt.Errorf("%s wants %s, got %s", f.key, f.wants(), shown(value))
+		return fmt.Errorf("%s is %s, want %s", f.key, shown(value), f.wants())
 	}
 	return f.set(doc.Content[0])
 }
@@ -248,7 +248,7 @@ func textOf(node *yaml.Node) (string, bool) {
 
 // mistyped is the error of a node that is no value of the field.
 func (f field) mistyped(node *yaml.Node) error {
-	return fmt.Errorf("%s wants %s, got %s", f.key, f.wants(), nodeKind(node))
+	return fmt.Errorf("%s is %s, want %s", f.key, nodeKind(node), f.wants())
 }
 
 // wants says what a value of the field is.

@@ -131,16 +131,16 @@ func (c *job) Files(data, dev string) ([]run.File, error) {
 			return nil, fmt.Errorf("%w; or have a tenth of the training examples drawn for it, with --dev-share 0.1", err)
 		}
 		if err == nil && devs[0].Path == train {
-			return nil, fmt.Errorf("%s is one file: name the dev file with --dev, give --data the folder that holds both, or have a tenth of the examples drawn for it with --dev-share 0.1", train)
+			return nil, fmt.Errorf("%s is one file; name the dev file with --dev, give --data the folder that holds both, or have a tenth of the examples drawn for it with --dev-share 0.1", train)
 		}
 		return append(files, devs...), err
 	}
 	if dev != "" {
-		return nil, &run.SettingError{Err: errors.New("--dev names a dev file and --dev-share draws one: leave one of them out")}
+		return nil, &run.SettingError{Err: errors.New("--dev names a dev file and --dev-share draws one; leave one of them out")}
 	}
 	if info, err := os.Stat(data); err == nil && info.IsDir() {
 		if devs, err := t.DevFiles(data); err == nil {
-			return nil, &run.SettingError{Err: fmt.Errorf("--dev-share draws a dev set from %s, though %s is there: leave the flag out, or name the training file with --data", train, devs[0].Path)}
+			return nil, &run.SettingError{Err: fmt.Errorf("--dev-share draws a dev set from %s, though %s is there; leave the flag out, or name the training file with --data", train, devs[0].Path)}
 		}
 	}
 	return append(files, run.File{Split: t.Dev[0].Name, Path: train}), nil

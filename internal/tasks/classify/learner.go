@@ -41,7 +41,7 @@ func (c *job) Read(files []run.File) error {
 	c.train = train
 	if c.settings.DevShare > 0 {
 		if c.train, c.devSet = drawDev(train, c.settings.DevShare, c.settings.DevSeed); len(c.devSet) == 0 {
-			return &textfile.FileError{File: files[0].Path, Problem: "has a single text", Remedy: "no dev set can be drawn from it: name one with --dev"}
+			return &textfile.FileError{File: files[0].Path, Problem: "has a single text, so no dev set can be drawn from it", Remedy: "name one with --dev"}
 		}
 		c.drawn = true
 		log.Info(fmt.Sprintf("dev: %d of %d examples of %s, drawn with seed %d", len(c.devSet), len(train), files[0].Path, c.settings.DevSeed))

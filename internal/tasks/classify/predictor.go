@@ -131,7 +131,7 @@ func (p *Predictor) Labels() []string {
 func (p *Predictor) Fits(t *run.Task) error {
 	k := t.Kind.(*Kind)
 	if p.Config.ProblemType != k.Problem() || !k.Schema.Open && p.Config.NumLabels != outputs(k.Schema) {
-		return fmt.Errorf("model %s is for %s with %d outputs, but %s needs %s with %d: give a model fine-tuned for it",
+		return fmt.Errorf("model %s is for %s with %d outputs, but %s needs %s with %d; give a model fine-tuned for it",
 			p.Dir, p.Config.ProblemType, p.Config.NumLabels, t.Name, k.Problem(), outputs(k.Schema))
 	}
 	if k.Schema.Open || k.Schema.Regression {
@@ -139,7 +139,7 @@ func (p *Predictor) Fits(t *run.Task) error {
 	}
 	for i, label := range k.Schema.Labels {
 		if got := p.Config.Label(i); got != label && got != fmt.Sprint(i) {
-			return fmt.Errorf("model %s calls class %d %q, but %s calls it %q: give a model fine-tuned for it", p.Dir, i, got, t.Name, label)
+			return fmt.Errorf("model %s calls class %d %q, but %s calls it %q; give a model fine-tuned for it", p.Dir, i, got, t.Name, label)
 		}
 	}
 	return nil

@@ -88,7 +88,7 @@ func (o Options) check(source regions.Source, set *captions.Set) (*captions.Set,
 		}
 		for i, name := range set.Images {
 			if key := picture.Key(name); !have[key] && !have[strings.TrimSuffix(key, filepath.Ext(key))] {
-				problems[i] = fmt.Errorf("%s: line %d: %q has no features in %s: extract them, remove it from the list, or leave such images out with skip_bad (--skip-bad)",
+				problems[i] = fmt.Errorf("%s: line %d: %q has no features in %s; extract them, remove it from the list, or leave such images out with skip_bad (--skip-bad)",
 					filepath.Join(set.Dir, set.Name+".txt"), i+1, name, o.Features)
 			}
 		}

@@ -49,7 +49,7 @@ func (j *job) Read([]run.File) error {
 	for i, kind := range pretrain.Kinds {
 		paths := s.paths(kind)
 		if ratio := s.ratios()[i]; ratio > 0 && len(paths) == 0 {
-			return &run.SettingError{Err: fmt.Errorf("ratio_%s is %v, but %s names no collection: name one, or set the ratio to 0", kind, ratio, kind)}
+			return &run.SettingError{Err: fmt.Errorf("ratio_%s is %v, but %s names no collection; name one, or set the ratio to 0", kind, ratio, kind)}
 		}
 		if len(paths) == 0 {
 			continue
@@ -122,7 +122,7 @@ func (j *job) checkHeldOut() error {
 			break
 		}
 		if !found {
-			return &run.SettingError{Err: fmt.Errorf("none of the %s is held out: raise held_out_share, now %v, or name more", kind, j.settings.HeldOutShare)}
+			return &run.SettingError{Err: fmt.Errorf("none of the %s is held out; raise held_out_share, now %v, or name more", kind, j.settings.HeldOutShare)}
 		}
 	}
 	return nil
@@ -137,11 +137,11 @@ func (j *job) readImages() error {
 			continue
 		}
 		if j.dim != 0 && c.Dim() != j.dim {
-			return fmt.Errorf("images have features of %d values, pairs of %d: make both in the same way ('unimo features extract')", j.dim, c.Dim())
+			return fmt.Errorf("images have features of %d values, pairs of %d; make both in the same way ('unimo features extract')", j.dim, c.Dim())
 		}
 		if n := c.Classes(); n > 0 && s.RegionClassWeight > 0 {
 			if j.classes != 0 && j.classes != n {
-				return fmt.Errorf("images have probabilities of %d classes, pairs of %d: use features of one detector, or set region_class_weight to 0", j.classes, n)
+				return fmt.Errorf("images have probabilities of %d classes, pairs of %d; use features of one detector, or set region_class_weight to 0", j.classes, n)
 			}
 			j.classes = n
 		}

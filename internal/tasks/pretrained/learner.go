@@ -181,7 +181,7 @@ func (l *learner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int,
 	l.waiting = slices.Delete(l.waiting, 0, 1)
 	losses := l.recipe.Losses(tape, l.model, l.batch)
 	if !slices.ContainsFunc(losses, func(v *autograd.Var) bool { return v != nil }) {
-		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict: give another objective a weight", batch+1, l.Describe(0, batch))
+		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict; give another objective a weight", batch+1, l.Describe(0, batch))
 	}
 	return losses, l.batch.Tokens, nil
 }

@@ -134,20 +134,20 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	if s.RatioText+s.RatioImages+s.RatioPairs == 0 {
-		return errors.New("ratio_text, ratio_images and ratio_pairs are all 0, so there is nothing to train on: set one that there is a collection for")
+		return errors.New("ratio_text, ratio_images and ratio_pairs are all 0, so there is nothing to train on; set one that there is a collection for")
 	}
 	if err := s.checkObjectives(true); err != nil {
 		return err
 	}
 	compares := s.RatioPairs > 0 && (s.ContrastWeight > 0 || s.RewriteWeight > 0)
 	if compares && s.BatchSize < 2 {
-		return errors.New("batch_size is 1, but contrastive learning compares the pairs of a batch: set it to 2 or more, or contrast_weight and rewrite_weight to 0")
+		return errors.New("batch_size is 1, but contrastive learning compares the pairs of a batch; set it to 2 or more, or contrast_weight and rewrite_weight to 0")
 	}
 	if compares && s.RewriteWeight > 0 && s.Negatives+s.BatchNegatives == 0 {
-		return errors.New("rewrite_weight is not 0, but there is nothing wrong to compare a pair with: set negatives or batch_negatives, or rewrite_weight to 0")
+		return errors.New("rewrite_weight is not 0, but there is nothing wrong to compare a pair with; set negatives or batch_negatives, or rewrite_weight to 0")
 	}
 	if others := s.BatchSize - 1; compares && s.RewriteWeight > 0 && s.BatchNegatives > others {
-		return fmt.Errorf("batch_negatives is %d, but a batch has only %d other pairs: lower it, or raise batch_size", s.BatchNegatives, others)
+		return fmt.Errorf("batch_negatives is %d, but a batch has only %d other pairs; lower it, or raise batch_size", s.BatchNegatives, others)
 	}
 	return nil
 }
@@ -159,7 +159,7 @@ func (s *Settings) checkObjectives(classes bool) error {
 			w[pretrain.RegionClass] = 0
 		}
 		if s.ratios()[i] > 0 && w == (pretrain.Weights{}) {
-			return fmt.Errorf("ratio_%s is not 0, but all objectives that learn from these have weight 0: raise a weight, or set the ratio to 0", pretrain.Kinds[i])
+			return fmt.Errorf("ratio_%s is not 0, but all objectives that learn from these have weight 0; raise a weight, or set the ratio to 0", pretrain.Kinds[i])
 		}
 	}
 	return nil

@@ -73,7 +73,7 @@ func (p *preparation) Print(w io.Writer, log *slog.Logger) {
 	if p.Pictures > 0 {
 		printable.Fprintf(w, "%s: %d pictures\n", captions.ImageDir(p.out), p.Pictures)
 	} else {
-		fmt.Fprintln(w, "no pictures were found: use the data with a file of region features, or name their folder with --images")
+		fmt.Fprintln(w, "no pictures were found; use the data with a file of region features, or name their folder with --images")
 	}
 	for _, out := range []struct {
 		n    int
@@ -96,7 +96,7 @@ type CheckSettings struct {
 // Validate implements [run.Flags].
 func (s *CheckSettings) Validate(func(key string) bool) error {
 	if s.MaxPixels < 1 {
-		return fmt.Errorf("--max-pixels %d: give a number from 1 on", s.MaxPixels)
+		return fmt.Errorf("--max-pixels is %d, want 1 or more", s.MaxPixels)
 	}
 	return nil
 }

@@ -27,7 +27,7 @@ type IndexOptions struct {
 // the region features there.
 func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions) (rank.IndexInfo, error) {
 	if r.Config.ContrastSize == 0 {
-		return rank.IndexInfo{}, fmt.Errorf("model %s has no vectors to search by (contrast_size is 0): fine-tune it with contrast_size", r.Dir)
+		return rank.IndexInfo{}, fmt.Errorf("model %s has no vectors to search by (contrast_size is 0); fine-tune it with contrast_size", r.Dir)
 	}
 	source, spec, err := r.indexed(from, o)
 	if err != nil {
@@ -119,7 +119,7 @@ func IndexModel(index string) (string, error) {
 	}
 	dir := filepath.FromSlash(picture.Name(info.ModelDir))
 	if _, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("the model of index %s is not at %s any more: name it (--model)", index, dir)
+		return "", fmt.Errorf("the model of index %s is not at %s any more; name it (--model)", index, dir)
 	}
 	return dir, nil
 }

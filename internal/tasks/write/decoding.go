@@ -41,15 +41,15 @@ func (d *Decoding) Validate(given func(key string) bool) error {
 	switch {
 	case given("temperature") && d.Temperature == 0: // the likeliest token always
 		if given("beam") && d.Beam > 1 {
-			return fmt.Errorf("--temperature 0 takes the likeliest token, and --beam %d searches: leave one out", d.Beam)
+			return fmt.Errorf("--temperature 0 takes the likeliest token, and --beam %d searches; leave one out", d.Beam)
 		}
 		d.Sample, d.Beam, d.Temperature = false, 1, d.usual
 	case d.Sample && given("beam") && d.Beam > 1:
-		return fmt.Errorf("--sample draws tokens, and --beam %d searches: leave one out", d.Beam)
+		return fmt.Errorf("--sample draws tokens, and --beam %d searches; leave one out", d.Beam)
 	case !d.Sample:
 		for _, f := range []struct{ key, flag string }{{"temperature", "--temperature"}, {"top_k", "--top-k"}, {"top_p", "--top-p"}, {"seed", "--seed"}} {
 			if given(f.key) {
-				return fmt.Errorf("%s is for --sample: add that, or leave %[1]s out", f.flag)
+				return fmt.Errorf("%s is for --sample; add that, or leave %[1]s out", f.flag)
 			}
 		}
 	}
