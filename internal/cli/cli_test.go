@@ -466,3 +466,44 @@ func TestLostOutputIsAnError(t *testing.T) {
 		t.Errorf("exit code %d, %s", code, stderr.String())
 	}
 }
+
+// Each task of evaluate has the flags of its kind alone. Without a task the model says it, and flags of its kind
+// are taken wherever they stand.
+func TestEvaluateFlags(t *testing.T) {
+	data, dir := opinionsFolder(t), t.TempDir()
+	out := filepath.Join(dir, "run")
+	must(t, finetuneArgs(data, out, "max_steps=2")...)
+	for _, args := range [][]string{
+		{"evaluate", "--columns", "text=sentence", "-d", data, "-m", out, "--json"},
+		{"--json", "eval", "-m", out, "--data=" + data},
+		{"evaluate", "-d", data, "SST_2", "-m", out, "--json"},
+	} {
+		if m := numbers(t, must(t, args...).stdout); m["examples"] == 0 {
+			t.Errorf("%v: %v", args, m)
+		}
+	}
+	for _, c := range []struct {
+		args []string
+		want string
+	}{
+		{[]string{"evaluate", "-d", data, "-m", out, "--beam", "3"}, `unknown flag "--beam" of evaluate sst-2: it is one of cnn-dailymail, coqa, gigaword, squad-qg`},
+		{[]string{"evaluate", "coqa", "-d", data, "-m", out, "--first", "3"}, `unknown flag "--first" of evaluate coqa: it is one of flickr30k, flickr8k`},
+		{[]string{"evaluate", "flickr8k", "-d", data, "-m", out, "--first", "x"}, `--first wants a whole number, got "x"`},
+		{[]string{"evaluate", "flickr8k", "-d", data, "-m", out, "--compare", "3"}, "--compare is for --two-stage"},
+		{[]string{"evaluate", "coqa", "-d", data, "-m", out, "--top-k", "3"}, "--top-k is for --sample"},
+		{[]string{"evaluate", "coqa", "-d", data, "-m", out, "--temperature", "0", "--beam", "2"}, "leave one out"},
+		{[]string{"evaluate", "-d", data, "-m", data}, "config.json"},
+	} {
+		if r := call(t, "", c.args...); r.code == exitDone || !strings.Contains(r.stderr, c.want) {
+			t.Errorf("%v: %+v", c.args, r)
+		}
+	}
+	if help := must(t, "evaluate", "coqa", "--help").stdout; !strings.Contains(help, "--beam N") || strings.Contains(help, "--two-stage") || !strings.Contains(help, "(default 5)") {
+		t.Errorf("the help of evaluate coqa is %s", help)
+	}
+	page := filepath.Join(dir, "page.html")
+	must(t, "evaluate", "sst-2", "-d", data, "-m", out, "--report", page)
+	if got := read(t, page); !strings.Contains(got, "istakes") || !strings.Contains(got, "% interval") {
+		t.Error("the page has no mistakes or no interval")
+	}
+}

@@ -124,7 +124,7 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cmdline.Command {
 // train trains a model, or those of a grid, with progress shown, prints the scores, and says how to go on
 // where it was interrupted.
 func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
-	o.Log, o.Threads = a.log, a.threads
+	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
 	began := time.Now()

@@ -140,8 +140,8 @@ func shortened(message string) string {
 	return strings.ToValidUTF8(head, "") + " ... " + strings.ToValidUTF8(tail, "")
 }
 
-// env is what work has from outside. Every model has a device of its own.
-func (a *app) env() run.Env { return run.Env{Log: a.log, Threads: a.threads} }
+// env is what work has from outside. Every model has a device of its own. --threads is for the whole process.
+func (a *app) env() run.Env { return run.Env{Log: a.log} }
 
 // finetuned are the tasks of "unimo finetune" and "unimo evaluate".
 func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }

@@ -1,5 +1,5 @@
 // Package tasks lists the tasks there are. To add a kind of task, add a package beside classify and
-// a line below; docs/architecture.md says how.
+// a line below; docs/guides/add-a-kind.md says how.
 package tasks
 
 import (

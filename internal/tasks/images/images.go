@@ -29,6 +29,7 @@ type Options struct {
 	MaxRegions int    // of an image of features; 0: 100
 	SkipBad    bool   // leave out images that cannot be read, with a count; else they are an error
 	Log        *slog.Logger
+	Limit      parallel.Limit // of the threads that read pictures
 }
 
 // Open opens the images of sets, region features or pictures that x cuts up, and returns
@@ -139,7 +140,7 @@ func Digest(o Options, sets ...*captions.Set) (string, error) {
 	for _, set := range sets {
 		sums := make([][sha256.Size]byte, len(set.Images))
 		if o.Features == "" {
-			parallel.For(len(sums), func(i int) {
+			o.Limit.For(len(sums), func(i int) {
 				file, err := picture.Find(captions.ImageDir(set.Dir), set.Images[i])
 				if err != nil {
 					return // which is said when it is needed

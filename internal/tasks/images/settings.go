@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"log/slog"
 
+	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
@@ -31,8 +32,8 @@ func (s *Settings) Validate() error {
 }
 
 // Options are where the settings take images from.
-func (s *Settings) Options(log *slog.Logger) Options {
-	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log}
+func (s *Settings) Options(log *slog.Logger, limit parallel.Limit) Options {
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log, Limit: limit}
 }
 
 // Spec is how the settings cut pictures up.
@@ -49,8 +50,8 @@ type EvalSettings struct {
 }
 
 // Options are where the settings take images from.
-func (s *EvalSettings) Options(log *slog.Logger) Options {
-	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log}
+func (s *EvalSettings) Options(log *slog.Logger, limit parallel.Limit) Options {
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log, Limit: limit}
 }
 
 // SpecFiles are the files of a model's folder that say how pictures are cut up: none for features

@@ -46,7 +46,7 @@ func (j *job) Read(files []run.File) error {
 		return err
 	}
 	s := j.settings
-	o := s.Options(j.env.Log)
+	o := s.Options(j.env.Log, j.env.Device.Limit())
 	if o.Features != "" && (s.Flip || s.MinCropArea < 1) {
 		j.env.Log.Info("region features are neither cropped nor mirrored")
 		s.Flip, s.MinCropArea = false, 1
@@ -74,7 +74,7 @@ func readSplit(list string) (*captions.Set, error) {
 
 // Digests implements [run.Job].
 func (j *job) Digests() (map[string]string, error) {
-	digest, err := images.Digest(j.settings.Options(j.env.Log), j.train, j.devSet)
+	digest, err := images.Digest(j.settings.Options(j.env.Log, j.env.Device.Limit()), j.train, j.devSet)
 	return map[string]string{"images": digest}, err
 }
 
