@@ -2,10 +2,9 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"iter"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -28,14 +27,8 @@ type rewriteFlags struct {
 
 // rewritten is a caption in the lines of "unimo rewrite --json".
 type rewritten struct {
-	Image      string            `json:"image"`
-	Caption    string            `json:"caption"`
-	Objects    []rewrite.Part    `json:"objects"`
-	Attributes []rewrite.Part    `json:"attributes"`
-	Relations  []rewrite.Part    `json:"relations"`
-	Positives  []string          `json:"positives"`
-	Negatives  []rewrite.Rewrite `json:"negatives"`
-	Nearest    []string          `json:"nearest"` // captions of other images
+	rewrite.Previewed
+	Nearest []string `json:"nearest"` // captions of other images
 }
 
 func (a *app) rewriteCommand() *cmdline.Command {
@@ -104,64 +97,44 @@ func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
 	bar := a.newProgress()
 	defer bar.finish()
 	bar.start(len(set.Images), "parse captions")
-	rewriter := rewrite.Rewriter{Parser: parser, Lexicon: &rewrite.Lexicon{}}
+	rewriter := &rewrite.Rewriter{Parser: parser, Lexicon: &rewrite.Lexicon{}}
 	if f.wordNet != "" {
 		if rewriter.WordNet, err = metrics.OpenWordNet(f.wordNet); err != nil {
 			return err
 		}
 	}
-	graphs := map[int][]rewrite.Graph{} // of the images that are shown
-	empty := 0
-	for image := range set.Images {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		var of []rewrite.Graph
-		for _, c := range set.Of(image) {
-			g := parser.Parse(set.Captions[c].Text)
-			if len(g.Objects) == 0 {
-				empty++
-			}
-			of = append(of, g)
-		}
-		rewriter.Lexicon.Add(of)
-		if slices.Contains(shown, image) {
-			graphs[image] = of
-		}
-		bar.counted(image + 1)
-	}
-	comparing := false
-	nearest, err := openNeighbours(ctx, set, f.nearest, func(done, total int) {
-		if !comparing {
-			comparing = true
-			bar.start(total, "compare captions")
-		}
-		bar.counted(done)
-	})
+	preview, err := rewrite.NewPreview(ctx, set, shown, rewriter, paraphrases, bar.counted)
 	if err != nil {
 		return err
 	}
-	defer nearest.Close()
-	bar.finish()
-	negatives := 0
-	for _, image := range shown {
-		r := rand.New(rand.NewPCG(f.seed, uint64(image)))
-		alike, err := nearest.of(set.Images[image])
+	var nearest *related.Index
+	if f.nearest > 0 {
+		comparing := false
+		nearest, err = related.BuildTemporary(ctx, pairsOf(set), f.nearest, func(done, total int) {
+			if !comparing {
+				comparing = true
+				bar.start(total, "compare captions")
+			}
+			bar.counted(done)
+		})
 		if err != nil {
 			return err
 		}
-		for i, g := range graphs[image] {
-			others := slices.Delete(slices.Clone(graphs[image]), i, i+1)
-			for _, paraphrase := range paraphrases.Of(g.Text) {
-				others = append(others, parser.Parse(paraphrase))
+		defer nearest.Close()
+	}
+	bar.finish()
+	negatives := 0
+	for _, image := range shown {
+		var alike related.Related
+		if nearest != nil {
+			if alike, err = nearest.Related(set.Images[image]); err != nil {
+				return err
 			}
-			x := rewritten{Image: set.Images[image], Caption: g.Text, Objects: g.Objects, Attributes: g.Attributes, Relations: g.Relations,
-				Negatives: rewriter.NegativesOf(g, others, f.count, r)}
-			for _, other := range others {
-				x.Positives = append(x.Positives, other.Text)
-			}
-			if i < len(alike) {
-				x.Nearest = alike[i]
+		}
+		for i, p := range preview.Captions(image, f.count, rand.New(rand.NewPCG(f.seed, uint64(image)))) {
+			x := rewritten{Previewed: p}
+			if i < len(alike.Captions) {
+				x.Nearest = alike.Captions[i]
 			}
 			negatives += len(x.Negatives)
 			if err := a.printRewritten(x, i == 0); err != nil {
@@ -169,8 +142,23 @@ func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
 			}
 		}
 	}
-	a.log.Info(fmt.Sprintf("%d images, %d rewritten captions; of the %d captions of all images %d name no object that the parser knows", len(shown), negatives, len(set.Captions), empty))
+	a.log.Info(fmt.Sprintf("%d images, %d rewritten captions; of the %d captions of all images %d name no object that the parser knows", len(shown), negatives, len(set.Captions), preview.Empty()))
 	return nil
+}
+
+// pairsOf gives the images of a set with their captions.
+func pairsOf(set *captions.Set) iter.Seq2[related.Pair, error] {
+	return func(yield func(related.Pair, error) bool) {
+		for image, name := range set.Images {
+			p := related.Pair{Key: name}
+			for _, c := range set.Of(image) {
+				p.Captions = append(p.Captions, set.Captions[c].Text)
+			}
+			if !yield(p, nil) {
+				return
+			}
+		}
+	}
 }
 
 // shownImages returns the numbers of the images that are named, or some of all, in order.
@@ -191,63 +179,6 @@ func shownImages(set *captions.Set, f rewriteFlags) ([]int, error) {
 	}
 	slices.Sort(shown)
 	return slices.Compact(shown), nil
-}
-
-// neighbours finds the captions of other images that are most alike, in an index for this once.
-type neighbours struct {
-	temp  string
-	index *related.Index
-}
-
-// openNeighbours indexes a set; n is how many captions to find for each, 0 for none.
-func openNeighbours(ctx context.Context, set *captions.Set, n int, tick func(done, total int)) (_ *neighbours, err error) {
-	x := &neighbours{}
-	if n == 0 {
-		return x, nil
-	}
-	if x.temp, err = os.MkdirTemp("", "unimo-rewrite-"); err != nil {
-		return nil, err
-	}
-	defer func() {
-		if err != nil {
-			x.Close()
-		}
-	}()
-	pairs := func(yield func(related.Pair, error) bool) {
-		for image, name := range set.Images {
-			p := related.Pair{Key: name}
-			for _, c := range set.Of(image) {
-				p.Captions = append(p.Captions, set.Captions[c].Text)
-			}
-			if !yield(p, nil) {
-				return
-			}
-		}
-	}
-	dir := filepath.Join(x.temp, "related")
-	if err := related.Build(ctx, dir, pairs, nil, nil, related.Options{Captions: n}, tick); err != nil {
-		return nil, err
-	}
-	x.index, err = related.Open(dir)
-	return x, err
-}
-
-// of returns what was found for each caption of an image.
-func (x *neighbours) of(image string) ([][]string, error) {
-	if x.index == nil {
-		return nil, nil
-	}
-	found, err := x.index.Related(image)
-	return found.Captions, err
-}
-
-// Close removes the index.
-func (x *neighbours) Close() error {
-	var err error
-	if x.index != nil {
-		err = x.index.Close()
-	}
-	return errors.Join(err, os.RemoveAll(x.temp))
 }
 
 // printRewritten prints what was made of a caption; first says whether it is its image's first.

@@ -2,6 +2,7 @@ package related
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -33,6 +34,7 @@ type Index struct {
 	first                   []byte // I64, for each pair and the end
 	captions, texts, images lists
 	summary                 Summary
+	temp                    string // the folder to remove at the end, "" for none
 }
 
 // lists are rows of numbers of names.
@@ -167,7 +169,13 @@ func (x *Index) Fingerprint() string { return x.reader.Metadata()["fingerprint"]
 func (x *Index) Summary() Summary { return x.summary }
 
 // Close releases the file.
-func (x *Index) Close() error { return x.reader.Close() }
+func (x *Index) Close() error {
+	err := x.reader.Close()
+	if x.temp != "" {
+		err = errors.Join(err, os.RemoveAll(x.temp))
+	}
+	return err
+}
 
 // Related returns what is related to the pair of that key. A key without a pair is an error that wraps [os.ErrNotExist].
 func (x *Index) Related(key string) (Related, error) {
