@@ -488,7 +488,7 @@ func TestEvaluateFlags(t *testing.T) {
 	}{
 		{[]string{"evaluate", "-d", data, "-m", out, "--beam", "3"}, `unknown flag "--beam" of evaluate sst-2: it is one of cnn-dailymail, coqa, gigaword, squad-qg`},
 		{[]string{"evaluate", "coqa", "-d", data, "-m", out, "--first", "3"}, `unknown flag "--first" of evaluate coqa: it is one of flickr30k, flickr8k`},
-		{[]string{"evaluate", "flickr8k", "-d", data, "-m", out, "--first", "x"}, `--first wants a whole number, got "x"`},
+		{[]string{"evaluate", "flickr8k", "-d", data, "-m", out, "--first", "x"}, `--first is "x", want a whole number`},
 		{[]string{"evaluate", "flickr8k", "-d", data, "-m", out, "--compare", "3"}, "--compare is for --two-stage"},
 		{[]string{"evaluate", "coqa", "-d", data, "-m", out, "--top-k", "3"}, "--top-k is for --sample"},
 		{[]string{"evaluate", "coqa", "-d", data, "-m", out, "--temperature", "0", "--beam", "2"}, "leave one out"},
