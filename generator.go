@@ -6,7 +6,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
-	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
@@ -20,8 +19,12 @@ type Generator struct {
 
 // OpenGenerator opens the model in the folder dir, or the best model of a run's folder.
 // See [Open] about its files and errors. A model that only classifies is [ErrWrongTask].
-func OpenGenerator(dir string) (*Generator, error) {
-	g, err := write.Open(dir, run.Env{})
+func OpenGenerator(dir string, options ...Option) (*Generator, error) {
+	env, err := environment(options)
+	if err != nil {
+		return nil, err
+	}
+	g, err := write.Open(dir, env)
 	if err != nil {
 		return nil, err
 	}
@@ -47,36 +50,39 @@ type Text struct {
 	Finished bool    `json:"finished"` // the model ended it; else it is cut at the greatest length
 }
 
-// Decoding says how texts are found. The zero value of a field leaves what the model
-// was fine-tuned for.
+// Decoding says how texts are found. Every value means what it says: begin with those of the model,
+// [Generator.Decoding], and change some.
 type Decoding struct {
-	Beam      int // hypotheses of the beam search; 1 is greedy
-	MaxLength int // most tokens of a text
+	Beam          int     // hypotheses of the beam search, from 1 (greedy)
+	LengthPenalty float64 // exponent by which longer texts are preferred, from 0 (not)
+	MinLength     int     // least tokens of a text
+	MaxLength     int     // most tokens of a text, its end included
+	BlockTrigrams bool    // avoid three words in a row that were there before
 
-	Sample      bool    // draw tokens instead of searching for the likeliest text
-	Temperature float64 // of sampling: below 1 likelier tokens, above 1 rarer ones
-	TopK        int     // sample among the TopK likeliest tokens
-	TopP        float64 // sample among the likeliest tokens that have this probability together
+	Sample      bool    // draw tokens instead of searching for the likeliest text; Beam has no meaning then
+	Temperature float64 // of sampling: below 1 likelier tokens, above 1 more varied ones
+	TopK        int     // sample from so many likeliest tokens; 0 is all
+	TopP        float64 // sample from the likeliest tokens that have this probability together; 1 is all
 	Seed        uint64  // of sampling
 }
 
-// options lays the fields that are set over the model's own.
-func (d Decoding) options(o decode.Options) decode.Options {
-	set(&o.BeamSize, d.Beam)
-	set(&o.MaxLength, d.MaxLength)
-	o.MinLength = min(o.MinLength, o.MaxLength)
-	set(&o.Sample, d.Sample)
-	set(&o.Temperature, d.Temperature)
-	set(&o.TopK, d.TopK)
-	set(&o.TopP, d.TopP)
-	set(&o.SampleSeed, d.Seed)
-	return o
+// Decoding returns how the model finds texts: what it was fine-tuned for. It may be called after Close.
+func (m *Generator) Decoding() Decoding {
+	if m.g == nil {
+		return Decoding{}
+	}
+	o := m.g.Decoding
+	return Decoding{
+		Beam: o.BeamSize, LengthPenalty: o.LengthPenalty, MinLength: o.MinLength, MaxLength: o.MaxLength, BlockTrigrams: o.BlockTrigrams,
+		Sample: o.Sample, Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.SampleSeed,
+	}
 }
 
-func set[T comparable](field *T, value T) {
-	var zero T
-	if value != zero {
-		*field = value
+// options are d, with the model's bound of memory.
+func (d Decoding) options(o decode.Options) decode.Options {
+	return decode.Options{
+		BeamSize: d.Beam, LengthPenalty: d.LengthPenalty, MinLength: d.MinLength, MaxLength: d.MaxLength, BlockTrigrams: d.BlockTrigrams,
+		Sample: d.Sample, Temperature: d.Temperature, TopK: d.TopK, TopP: d.TopP, SampleSeed: d.Seed, MaxMemory: o.MaxMemory,
 	}
 }
 
@@ -98,9 +104,14 @@ func (m *Generator) examples(requests ...Request) ([]seq2seq.Example, error) {
 func text(g write.Generated) Text { return Text{g.Text, g.Score, g.Finished} }
 
 // Generate writes a text for each request, in their order. Requests that are longer
-// than what the model reads are cut. Errors are ctx's, [ErrClosed], an impossible [Decoding], a
+// than what the model reads are cut. Errors are ctx's, [ErrClosed], a
 // request without text or with the wrong parts, and that the model's weights are broken.
-func (m *Generator) Generate(ctx context.Context, d Decoding, requests ...Request) ([]Text, error) {
+func (m *Generator) Generate(ctx context.Context, requests ...Request) ([]Text, error) {
+	return m.GenerateWith(ctx, m.Decoding(), requests...)
+}
+
+// GenerateWith is [Generator.Generate] with another decoding than the model's own. An impossible one is an error.
+func (m *Generator) GenerateWith(ctx context.Context, d Decoding, requests ...Request) ([]Text, error) {
 	examples, err := m.examples(requests...)
 	if err != nil {
 		return nil, err
@@ -123,7 +134,12 @@ func (m *Generator) Generate(ctx context.Context, d Decoding, requests ...Reques
 // Stream is [Generator.Generate] of one request that calls emit with each piece of the
 // text, never an empty one, as soon as it is settled. Emit may be nil. While emit runs, other calls have the model: it may be
 // slow, and may call the model itself. If the model is closed meanwhile, Stream returns [ErrClosed].
-func (m *Generator) Stream(ctx context.Context, d Decoding, r Request, emit func(piece string)) (Text, error) {
+func (m *Generator) Stream(ctx context.Context, r Request, emit func(piece string)) (Text, error) {
+	return m.StreamWith(ctx, m.Decoding(), r, emit)
+}
+
+// StreamWith is [Generator.Stream] with another decoding than the model's own. An impossible one is an error.
+func (m *Generator) StreamWith(ctx context.Context, d Decoding, r Request, emit func(piece string)) (Text, error) {
 	examples, err := m.examples(r)
 	if err != nil {
 		return Text{}, err

@@ -121,10 +121,12 @@ type call struct {
 	lost   error // why it does not get the turn back
 }
 
+var errNilContext = errors.New("unimo: the context is nil; give context.Background()")
+
 // use runs work as a call, with a context that also ends when the call lost its turn.
 func (h *handle) use(ctx context.Context, work func(ctx context.Context, c *call) error) error {
 	if ctx == nil {
-		return errors.New("unimo: the context is nil; give context.Background()")
+		return errNilContext
 	}
 	if err := h.begin(ctx); err != nil {
 		return err

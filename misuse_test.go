@@ -152,15 +152,15 @@ func TestStreamAndItsModel(t *testing.T) {
 	}
 	defer m.Close()
 	ctx, request := t.Context(), unimo.Request{Texts: []string{"Where is Mary?"}, Passage: "Mary is in the kitchen."}
-	texts, err := m.Generate(ctx, unimo.Decoding{}, request)
+	texts, err := m.Generate(ctx, request)
 	if err != nil {
 		t.Fatal(err)
 	}
 	want := texts[0]
 	called := false
-	got, err := m.Stream(ctx, unimo.Decoding{}, request, func(piece string) {
+	got, err := m.Stream(ctx, request, func(piece string) {
 		called = true
-		if inner, err := m.Generate(ctx, unimo.Decoding{}, request); err != nil || inner[0] != want {
+		if inner, err := m.Generate(ctx, request); err != nil || inner[0] != want {
 			t.Errorf("from within: %v, %v", inner, err)
 		}
 		if piece == "" {
@@ -170,7 +170,7 @@ func TestStreamAndItsModel(t *testing.T) {
 	if err != nil || got != want || !called {
 		t.Errorf("%v, %v, called: %v; want %v", got, err, called, want)
 	}
-	if got, err := m.Stream(ctx, unimo.Decoding{}, request, nil); err != nil || got != want {
+	if got, err := m.Stream(ctx, request, nil); err != nil || got != want {
 		t.Errorf("without emit: %v, %v", got, err)
 	}
 	func() {
@@ -179,30 +179,40 @@ func TestStreamAndItsModel(t *testing.T) {
 				t.Error("the panic is lost")
 			}
 		}()
-		m.Stream(ctx, unimo.Decoding{}, request, func(string) { panic("of the caller") })
+		m.Stream(ctx, request, func(string) { panic("of the caller") })
 	}()
-	if again, err := m.Generate(ctx, unimo.Decoding{}, request); err != nil || again[0] != want {
+	if again, err := m.Generate(ctx, request); err != nil || again[0] != want {
 		t.Errorf("after a panic: %v, %v", again, err)
 	}
 	late, cancel := context.WithCancel(ctx)
-	if _, err := m.Stream(late, unimo.Decoding{}, request, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
+	if _, err := m.Stream(late, request, func(string) { cancel() }); !errors.Is(err, context.Canceled) {
 		t.Errorf("cancelled by emit: %v", err)
 	}
-	for name, bad := range map[string]unimo.Decoding{
-		"beam": {Beam: -1}, "huge beam": {Beam: math.MaxInt}, "length": {MaxLength: -1}, "huge length": {MaxLength: math.MaxInt},
-		"temperature": {Temperature: math.NaN()}, "cold": {Temperature: -1}, "top k": {TopK: -1}, "top p": {TopP: 2}, "no top p": {TopP: math.NaN()},
+	for name, change := range map[string]func(d *unimo.Decoding){
+		"beam":        func(d *unimo.Decoding) { d.Beam = -1 },
+		"no beam":     func(d *unimo.Decoding) { d.Beam = 0 },
+		"huge beam":   func(d *unimo.Decoding) { d.Beam = math.MaxInt },
+		"length":      func(d *unimo.Decoding) { d.MaxLength = -1 },
+		"huge length": func(d *unimo.Decoding) { d.MaxLength = math.MaxInt },
+		"temperature": func(d *unimo.Decoding) { d.Temperature = math.NaN() },
+		"cold":        func(d *unimo.Decoding) { d.Temperature = -1 },
+		"top k":       func(d *unimo.Decoding) { d.TopK = -1 },
+		"top p":       func(d *unimo.Decoding) { d.TopP = 2 },
+		"no top p":    func(d *unimo.Decoding) { d.TopP = math.NaN() },
 	} {
-		if _, err := m.Generate(ctx, bad, request); err == nil {
+		bad := m.Decoding()
+		change(&bad)
+		if _, err := m.GenerateWith(ctx, bad, request); err == nil {
 			t.Errorf("%s: accepted", name)
 		}
 	}
-	if _, err := m.Generate(ctx, unimo.Decoding{}, unimo.Request{Texts: request.Texts}); err == nil {
+	if _, err := m.Generate(ctx, unimo.Request{Texts: request.Texts}); err == nil {
 		t.Error("a conversation about nothing was accepted")
 	}
-	if _, err := m.Stream(ctx, unimo.Decoding{}, request, func(string) { m.Close() }); !errors.Is(err, unimo.ErrClosed) {
+	if _, err := m.Stream(ctx, request, func(string) { m.Close() }); !errors.Is(err, unimo.ErrClosed) {
 		t.Errorf("closed by emit: %v", err)
 	}
-	if _, err := m.Generate(ctx, unimo.Decoding{}, request); !errors.Is(err, unimo.ErrClosed) {
+	if _, err := m.Generate(ctx, request); !errors.Is(err, unimo.ErrClosed) {
 		t.Errorf("after Close: %v", err)
 	}
 }

@@ -5,7 +5,6 @@ import (
 	"go/doc"
 	"go/parser"
 	"go/token"
-	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,39 +15,13 @@ import (
 // publicPackages are the packages that other modules may import, by folder.
 var publicPackages = []string{".", "tokenizer", "checkpoint", "metrics"}
 
-// withoutExample are names that have no runnable example yet, and packages whose comment has none. The
-// list may only shrink.
-var withoutExample = []string{
-	"unimo",
-	"unimo.OpenGenerator",
-	"unimo.Generator",
-	"unimo.OpenIndex",
-	"unimo.Index",
-	"unimo.Open",
-	"unimo.Model",
-	"unimo.Prediction",
-	"unimo.OpenRetriever",
-	"unimo.Retriever",
-}
-
 // Every function and every type with methods that another module can use has an example with its
 // output, so that what the documentation shows is run; and every name is explained.
 func TestPublicNamesHaveExamples(t *testing.T) {
-	excused := map[string]bool{}
-	for _, name := range withoutExample {
-		excused[name] = false
-	}
-	missing := func(name, what string) {
-		if _, known := excused[name]; known {
-			excused[name] = true
-		} else {
-			t.Errorf("%s: %s", name, what)
-		}
-	}
 	for _, dir := range publicPackages {
 		p := readPackage(t, dir)
 		if !strings.Contains(p.Doc, "\n\t") {
-			missing(p.Name, "the comment of the package has no example")
+			t.Errorf("the comment of package %s has no example", p.Name)
 		}
 		needs := func(name string, examples ...[]*doc.Example) {
 			for _, list := range examples {
@@ -58,7 +31,7 @@ func TestPublicNamesHaveExamples(t *testing.T) {
 					}
 				}
 			}
-			missing(p.Name+"."+name, "has no example with // Output:")
+			t.Errorf("%s.%s has no example with // Output:", p.Name, name)
 		}
 		explained := func(name, text string) {
 			if !strings.Contains(text, " ") {
@@ -86,11 +59,6 @@ func TestPublicNamesHaveExamples(t *testing.T) {
 			if len(x.Methods) > 0 {
 				needs(x.Name, examples...)
 			}
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(excused)) {
-		if !excused[name] {
-			t.Errorf("%s has an example or is gone: take it off withoutExample", name)
 		}
 	}
 }

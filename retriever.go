@@ -6,7 +6,6 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
@@ -20,8 +19,12 @@ type Retriever struct {
 
 // OpenRetriever opens the model in the folder dir, or the best model of a run's folder. See
 // [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
-func OpenRetriever(dir string) (*Retriever, error) {
-	r, err := retrieve.Open(dir, run.Env{})
+func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
+	env, err := environment(options)
+	if err != nil {
+		return nil, err
+	}
+	r, err := retrieve.Open(dir, env)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +79,12 @@ type Index struct {
 
 // OpenIndex opens an index and the model that made it, if that is where it was then. Closing the
 // index closes both.
-func OpenIndex(dir string) (*Index, error) {
+func OpenIndex(dir string, options ...Option) (*Index, error) {
 	model, err := retrieve.IndexModel(dir)
 	if err != nil {
 		return nil, err
 	}
-	m, err := OpenRetriever(model)
+	m, err := OpenRetriever(model, options...)
 	if err != nil {
 		return nil, err
 	}
@@ -123,14 +126,23 @@ type Found struct {
 	Match      float64 `json:"match"`      // its match score then
 }
 
-// searchCandidates is how many pictures the full model puts in order: it makes a query of the
-// mini model take some 20 ms.
-const searchCandidates = 20
+// Candidates is how many pictures the full model puts in order, the best ones by vectors, where nothing else is
+// said: it makes a query of the mini model take some 20 ms.
+const Candidates = 20
 
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
-// full model puts the best 20 in order. There are fewer than k if the index has no more; a k below 1 is an error.
+// full model puts the best [Candidates] in order. There are fewer than k if the index has no more; a k below 1 is an error.
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
-	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) { return x.s.Text(ctx, text, k, searchCandidates) })
+	return x.SearchWith(ctx, text, k, Candidates)
+}
+
+// SearchWith is [Index.Search] with another number of candidates: more are slower and find more; with 0
+// the vectors alone decide.
+func (x *Index) SearchWith(ctx context.Context, text string, k, candidates int) ([]Found, error) {
+	if candidates < 0 {
+		return nil, fmt.Errorf("search among %d candidates; want 0 or more", candidates)
+	}
+	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) { return x.s.Text(ctx, text, k, candidates) })
 }
 
 // Similar finds the k pictures most like one, the content of a picture file. See [Index.Search] about k.

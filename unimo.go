@@ -2,13 +2,37 @@
 // that Li et al. describe in "UNIMO: Towards Unified-Modal Understanding and
 // Generation via Cross-Modal Contrastive Learning", ACL 2021.
 //
-// [Open] opens a model that the unimo command has fine-tuned, and [Model.Predict]
-// classifies or scores texts with it; [OpenGenerator] opens one that writes texts,
-// [OpenRetriever] one that compares pictures with texts and searches. Everything else (training, evaluation,
-// conversion) is done by the command; see its help and the docs folder.
+//	m, err := unimo.Open("RUN")
+//	if err != nil {
+//		return err
+//	}
+//	defer m.Close()
+//	answers, err := m.Predict(ctx, unimo.Input{Text: "a gripping and funny film"})
+//	fmt.Println(answers[0].Label, answers[0].Probability)
+//
+// There are three ways to open a model, by what it was trained for:
+//
+//   - [Open]: a model that classifies or scores texts ([Model.Predict]);
+//   - [OpenGenerator]: one that writes texts ([Generator.Generate], [Generator.Stream]);
+//   - [OpenRetriever]: one that compares pictures with texts ([Retriever.Match]) and searches ([Index.Search]).
+//
+// [Finetune], [Pretrain] and [Evaluate] train and score models, as the commands of these names do; [Tasks] lists what
+// they can be trained for. Of the packages below, tokenizer, checkpoint and metrics are useful alone.
+//
+// # Concurrency
+//
+// Open models are safe for concurrent use; calls take turns, as each uses all cores. A server bounds the cores of a
+// model with [Threads]. A call that waits heeds its context. After Close, calls return [ErrClosed].
+//
+// # Errors
+//
+// [ErrClosed], [ErrWrongTask], [ErrSetting] and [ErrTimeUp] are found with [errors.Is], and so are [io/fs.ErrNotExist]
+// and the errors of contexts.
+//
+// # Numbers
 //
 // The computation is float32 on the processor, with AVX-512 or AVX2 where there
-// is one, on all cores; results do not depend on the number of threads.
+// is one; results do not depend on the number of threads.
 package unimo
 
 import (
@@ -16,7 +40,6 @@ import (
 	"encoding/json"
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
-	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
@@ -31,8 +54,12 @@ type Model struct {
 // weights are mapped into memory, not copied, so opening is quick and processes
 // share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
 // model for another kind of task is [ErrWrongTask].
-func Open(dir string) (*Model, error) {
-	p, err := classify.Open(dir, run.Env{})
+func Open(dir string, options ...Option) (*Model, error) {
+	env, err := environment(options)
+	if err != nil {
+		return nil, err
+	}
+	p, err := classify.Open(dir, env)
 	if err != nil {
 		return nil, err
 	}

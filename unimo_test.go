@@ -114,7 +114,7 @@ func TestGenerate(t *testing.T) {
 		{Texts: []string{"Where is Mary?"}, Passage: "Mary is in the kitchen."},
 		{Texts: []string{"Where is Mary?", "the kitchen", "And the ball?"}, Passage: "Mary is in the kitchen. She has the ball."},
 	}
-	want, err := m.Generate(t.Context(), unimo.Decoding{}, requests...)
+	want, err := m.Generate(t.Context(), requests...)
 	if err != nil || len(want) != len(requests) {
 		t.Fatalf("%v, %v", want, err)
 	}
@@ -122,24 +122,26 @@ func TestGenerate(t *testing.T) {
 	for i, r := range requests {
 		wg.Go(func() {
 			var pieces strings.Builder
-			got, err := m.Stream(t.Context(), unimo.Decoding{}, r, func(piece string) { pieces.WriteString(piece) })
+			got, err := m.Stream(t.Context(), r, func(piece string) { pieces.WriteString(piece) })
 			if err != nil || got.Text != want[i].Text || pieces.String() != got.Text {
 				t.Errorf("streamed %q in pieces %q, want %q (%v)", got.Text, pieces.String(), want[i].Text, err)
 			}
 		})
 	}
 	wg.Wait()
-	short, err := m.Generate(t.Context(), unimo.Decoding{Sample: true, MaxLength: 1, Temperature: 2, TopK: 3, TopP: 0.9, Seed: 4}, requests[0])
+	d := m.Decoding()
+	d.Sample, d.MinLength, d.MaxLength, d.Temperature, d.TopK, d.TopP, d.Seed = true, 0, 1, 2, 3, 0.9, 4
+	short, err := m.GenerateWith(t.Context(), d, requests[0])
 	if err != nil || len(strings.Fields(short[0].Text)) > 1 {
 		t.Errorf("one token gives %+v (%v)", short, err)
 	}
 	for name, bad := range map[string]unimo.Request{"nothing": {}, "an empty text": {Texts: []string{""}}} {
-		if _, err := m.Generate(t.Context(), unimo.Decoding{}, bad); err == nil {
+		if _, err := m.Generate(t.Context(), bad); err == nil {
 			t.Errorf("%s was accepted", name)
 		}
 	}
-	if _, err := m.Generate(t.Context(), unimo.Decoding{Beam: -1}, requests...); err == nil {
-		t.Error("a beam of -1 was accepted")
+	if _, err := m.GenerateWith(t.Context(), unimo.Decoding{}, requests...); err == nil {
+		t.Error("a beam of 0 was accepted")
 	}
 }
 

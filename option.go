@@ -1,0 +1,35 @@
+package unimo
+
+import (
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// Option changes how a model is opened.
+type Option func(*options) error
+
+type options struct{ threads int }
+
+// Threads bounds the threads that a model computes with, so that a server keeps cores for other work. Without it
+// there is one per core. Results do not depend on it.
+func Threads(n int) Option {
+	return func(o *options) error {
+		if n < 1 {
+			return &settingError{fmt.Errorf("threads is %d; want 1 or more", n)}
+		}
+		o.threads = n
+		return nil
+	}
+}
+
+// environment is what a model has from outside.
+func environment(list []Option) (run.Env, error) {
+	var o options
+	for _, set := range list {
+		if err := set(&o); err != nil {
+			return run.Env{}, err
+		}
+	}
+	return run.Env{Threads: o.threads}, nil
+}
