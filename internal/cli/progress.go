@@ -182,9 +182,7 @@ func (p *progress) Tick(done, total int) {
 	})
 }
 
-// count begins a stage of unknown length, counted says how far it has come.
-func (p *progress) count(what string) { p.start(-1, what) }
-
+// counted says how far a stage of unknown length has come.
 func (p *progress) counted(n int) {
 	if p.bar != nil {
 		p.bar.set(n)
