@@ -1,10 +1,8 @@
 package cli
 
 import (
-	"bufio"
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
@@ -61,13 +59,13 @@ A line of output is the generated text; with --json one object a line.`,
   unimo generate --model RUN/best --data test.jsonl --json
   unimo generate --model COQA/best --story story.txt "Who has the ball?"`,
 		RunE: func(c *cmdline.Command, args []string) error {
-			switch {
-			case dataFile == "" && len(args) == 0 && a.typist() == nil:
-				return usagef("give texts, '-' to read lines of standard input, or --data FILE%s", seeHelp(c))
-			case dataFile != "" && len(args) > 0:
+			if dataFile != "" && len(args) > 0 {
 				return usagef("--data goes with no text")
-			case len(args) > 1 && slices.Contains(args, "-"):
-				return usagef("'-' reads standard input and goes with no other text")
+			}
+			if dataFile == "" {
+				if err := a.checkTexts(c, args, ", or --data FILE"); err != nil {
+					return err
+				}
 			}
 			g, o, err := decode.opened(a, modelDir)
 			if err != nil {
@@ -83,16 +81,10 @@ A line of output is the generated text; with --json one object a line.`,
 					return err
 				}
 			}
-			switch {
-			case dataFile != "":
+			if dataFile != "" {
 				return w.file(c.Context(), dataFile)
-			case len(args) == 0:
-				return a.ask(c.Context(), "a text", func(text string) error { return w.texts(c.Context(), []string{text}, 1) })
-			case args[0] == "-":
-				return w.lines(c.Context())
 			}
-			a.warnOfFiles("generate", args)
-			return w.texts(c.Context(), args, 1)
+			return a.eachText(c, args, func(texts []string, first int) error { return w.texts(c.Context(), texts, first) })
 		},
 	}
 	flags := c.Flags()
@@ -131,20 +123,6 @@ func (w *textWriter) file(ctx context.Context, path string) error {
 	defer progress.finish()
 	progress.Stage("generating")
 	return w.write(ctx, examples, progress.Tick)
-}
-
-func (w *textWriter) lines(ctx context.Context) error {
-	in := bufio.NewReader(w.input(ctx))
-	for first := 1; ; {
-		lines, err := readLines(in, predictChunk, first)
-		if err != nil || len(lines) == 0 {
-			return err
-		}
-		if err := w.texts(ctx, lines, first); err != nil {
-			return err
-		}
-		first += len(lines)
-	}
 }
 
 // texts writes for texts, the first of which is the input's line number first.

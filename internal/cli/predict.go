@@ -44,25 +44,15 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
   unimo predict --model RUN/best --json - < sentences.txt
   printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
 		RunE: func(c *cmdline.Command, args []string) error {
-			if len(args) == 0 && a.typist() == nil {
-				return usagef("give texts, or '-' to read lines of standard input%s", seeHelp(c))
-			}
-			if len(args) > 1 && slices.Contains(args, "-") {
-				return usagef("'-' reads standard input and goes with no other text")
+			if err := a.checkTexts(c, args, ""); err != nil {
+				return err
 			}
 			p, err := classify.Open(modelDir, a.env())
 			if err != nil {
 				return err
 			}
 			defer p.Close()
-			if len(args) == 0 {
-				return a.ask(c.Context(), "a text", func(text string) error { return a.predict(c.Context(), p, []string{text}, pair, 1) })
-			}
-			if len(args) == 1 && args[0] == "-" {
-				return a.predictLines(c.Context(), p, pair)
-			}
-			a.warnOfFiles("predict", args)
-			return a.predict(c.Context(), p, args, pair, 1)
+			return a.eachText(c, args, func(texts []string, first int) error { return a.predict(c.Context(), p, texts, pair, first) })
 		},
 	}
 	modelFlag(c, &modelDir)
@@ -86,17 +76,39 @@ const (
 	chunkBytes   = 4 << 20
 )
 
-func (a *app) predictLines(ctx context.Context, p *classify.Predictor, pair bool) error {
+// checkTexts refuses arguments that are no texts to answer; or is what else the command reads.
+func (a *app) checkTexts(c *cmdline.Command, args []string, or string) error {
+	if len(args) == 0 && a.typist() == nil {
+		return usagef("give texts, or '-' to read lines of standard input%s%s", or, seeHelp(c))
+	}
+	if len(args) > 1 && slices.Contains(args, "-") {
+		return usagef("'-' reads standard input and goes with no other text")
+	}
+	return nil
+}
+
+// eachText lets a command answer the texts among its arguments, the lines of standard input, or those that a person
+// types. first is the number of the first of them.
+func (a *app) eachText(c *cmdline.Command, args []string, answer func(texts []string, first int) error) error {
+	switch {
+	case len(args) == 0:
+		return a.ask(c.Context(), "a text", func(text string) error { return answer([]string{text}, 1) })
+	case args[0] != "-":
+		a.warnOfFiles(c.Name(), args)
+		return answer(args, 1)
+	}
+	return a.eachChunk(c.Context(), answer)
+}
+
+// eachChunk gives the lines of standard input to answer, some at a time.
+func (a *app) eachChunk(ctx context.Context, answer func(texts []string, first int) error) error {
 	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
 		lines, err := readLines(in, predictChunk, first)
-		if err != nil {
+		if err != nil || len(lines) == 0 {
 			return err
 		}
-		if len(lines) == 0 {
-			return nil
-		}
-		if err := a.predict(ctx, p, lines, pair, first); err != nil {
+		if err := answer(lines, first); err != nil {
 			return err
 		}
 		first += len(lines)

@@ -25,7 +25,7 @@ func (w waiting) Read(p []byte) (int, error) {
 func TestInterruptWhileWaiting(t *testing.T) {
 	vocab := vocabulary(t)
 	for name, read := range map[string]func(*app, context.Context) error{
-		"predict": func(a *app, ctx context.Context) error { return a.predictLines(ctx, nil, false) },
+		"predict": func(a *app, ctx context.Context) error { return a.eachChunk(ctx, nil) },
 		"demo":    func(a *app, ctx context.Context) error { return a.answer(ctx, a.stdin, nil) },
 		"tokenizer encode": func(a *app, ctx context.Context) error {
 			return a.mapTexts(ctx, a.stdout, []string{"-"}, func(*bufio.Writer, string) error { return nil })
