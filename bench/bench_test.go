@@ -313,20 +313,20 @@ func TestTargets(t *testing.T) {
 	if b.size() != 8 {
 		t.Errorf("size %d, want 8", b.size())
 	}
-	var in model.Text
+	var in model.Input
 	for range 2 { // the second time in the memory of the first
 		pack(&in, b)
 		for name, c := range map[string][2][]int32{
-			"tokens": {in.Tokens, {0, 5, 2, 0, 8, 0, 2, 0}}, "positions": {in.Positions, {2, 3, 4, 2, 3, 2, 3, 2}},
-			"offsets": {in.Offsets, {0, 5, 8}}, "sources": {in.Sources, {3, 2}},
+			"tokens": {in.Text.Tokens, {0, 5, 2, 0, 8, 0, 2, 0}}, "positions": {in.Text.Positions, {2, 3, 4, 2, 3, 2, 3, 2}},
+			"offsets": {in.Text.Offsets, {0, 5, 8}}, "sources": {in.Text.Sources, {3, 2}},
 		} {
 			if !slices.Equal(c[0], c[1]) {
 				t.Errorf("%s %v, want %v", name, c[0], c[1])
 			}
 		}
 	}
-	if pack(&in, batches[0]); in.Sources != nil {
-		t.Errorf("sources %v of a text without targets", in.Sources)
+	if pack(&in, batches[0]); len(in.Text.Sources) != 0 {
+		t.Errorf("sources %v of a text without targets", in.Text.Sources)
 	}
 }
 

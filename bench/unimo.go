@@ -14,7 +14,6 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/optim"
-	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
@@ -36,23 +35,16 @@ func writerConfig() model.Config {
 	return cfg
 }
 
-// pack makes t the model's view of a batch, in the memory it has.
-func pack(t *model.Text, b batch) {
-	t.Tokens, t.Positions, t.Offsets, t.Sources = t.Tokens[:0], t.Positions[:0], append(t.Offsets[:0], 0), nil
-	add := func(tokens ...int32) {
-		for i, token := range tokens {
-			t.Tokens = append(t.Tokens, token)
-			t.Positions = append(t.Positions, int32(batches.FirstPosition+i))
-		}
-	}
+// pack makes in the model's view of a batch, in the memory it has.
+func pack(in *model.Input, b batch) {
+	in.Reset()
 	for i, s := range b.Sequences {
-		add(s...)
-		if b.Targets != nil {
-			t.Sources = append(t.Sources, int32(len(s)))
-			target := b.Targets[i]
-			add(append(s[:1:1], target[:len(target)-1]...)...) // behind [CLS], without the end
+		if b.Targets == nil {
+			in.Text.Append(s)
+			continue
 		}
-		t.Offsets = append(t.Offsets, int32(len(t.Tokens)))
+		target := b.Targets[i]
+		in.Text.AppendTarget(s, append(s[:1:1], target[:len(target)-1]...)) // behind [CLS], without the end
 	}
 }
 
@@ -63,7 +55,7 @@ func newTraining() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	return learning(d, m.Params, func(t *autograd.Tape, in model.Text, b batch) *autograd.Var {
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
 		return m.Loss(t, m.Logits(t, in), model.Targets{Classes: b.Labels})
 	}), nil
 }
@@ -75,19 +67,19 @@ func newTextTraining() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	return learning(d, m.Params, func(t *autograd.Tape, in model.Text, b batch) *autograd.Var {
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
 		return m.Loss(t, in, slices.Concat(b.Targets...), 0.1)
 	}), nil
 }
 
 // learning returns a step: forward, backward, clip, Adam.
-func learning(d engine.Device, parameters model.Parameters, loss func(*autograd.Tape, model.Text, batch) *autograd.Var) step {
+func learning(d engine.Device, parameters model.Parameters, loss func(*autograd.Tape, model.Input, batch) *autograd.Var) step {
 	var params []optim.Param
 	for _, p := range parameters {
 		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
 	}
 	adam := optim.NewAdam(d, optim.Default, params)
-	var in model.Text
+	var in model.Input
 	pass, tape := uint64(0), autograd.NewTape(d, autograd.Seed{})
 	return func(b batch) error {
 		pass++
@@ -126,9 +118,7 @@ func newWriting() (step, error) {
 		o.BeamSize, o.MinLength, o.MaxLength = b.Beams, b.Length, b.Length
 		sources := make([]decode.Source, len(b.Sequences))
 		for i, s := range b.Sequences {
-			var in model.Text
-			pack(&in, batch{Sequences: [][]int32{s}})
-			sources[i] = decode.Source{Tokens: in.Tokens, Positions: in.Positions}
+			sources[i].Text.Append(s)
 		}
 		results, err := decoder.Run(context.Background(), sources, o, nil)
 		if err != nil {
@@ -191,8 +181,8 @@ func newPairTraining() (step, error) {
 		return nil, err
 	}
 	images := newPictures()
-	return learning(d, m.Params, func(t *autograd.Tape, in model.Text, b batch) *autograd.Var {
-		scores := m.Scores(t, m.ImagePart(t, images.of(b)), m.TextPart(t, in), modelPairs(b))
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
+		scores := m.Scores(t, m.Side(t, model.Input{Images: images.of(b)}), m.Side(t, in), modelPairs(b))
 		return m.CircleLoss(t, scores, b.Group, (b.Group-1)/2, 0.2, 1, false)
 	}), nil
 }
@@ -216,11 +206,11 @@ func newScoring() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in model.Text
+	var in model.Input
 	all, tape := newPictures(), autograd.NewInference(d)
 	return func(b batch) error {
 		pack(&in, b)
-		images, texts := m.ImagePart(tape, all.of(b)).Keep(d), m.TextPart(tape, in).Keep(d)
+		images, texts := m.Side(tape, model.Input{Images: all.of(b)}).Keep(d), m.Side(tape, in).Keep(d)
 		defer images.Free(d)
 		defer texts.Free(d)
 		tape.Release()
@@ -262,16 +252,16 @@ func newEncoding(dir string) (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	var in model.Text
+	var in model.Input
 	tape := autograd.NewInference(d)
 	return func(b batch) error {
 		pack(&in, b)
 		if err := in.Check(m.Config); err != nil {
 			return err
 		}
-		sequence, _ := m.Encode(tape, in)
-		if rows := len(d.Host(sequence.Value)) / m.Config.HiddenSize; rows != len(in.Tokens) {
-			return fmt.Errorf("%d rows for %d tokens", rows, len(in.Tokens))
+		sequence := m.LastLayer(tape, in)
+		if rows := len(d.Host(sequence.Value)) / m.Config.HiddenSize; rows != in.Rows() {
+			return fmt.Errorf("%d rows for %d tokens", rows, in.Rows())
 		}
 		tape.Release()
 		return nil

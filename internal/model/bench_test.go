@@ -51,7 +51,7 @@ func BenchmarkTrainStep(b *testing.B) {
 			step := func() {
 				m.Params.ClearGradients()
 				tape.Reset(autograd.Seed{Key: 1, Pass: pass})
-				tape.Backward(m.Loss(tape, m.Logits(tape, text), Targets{Classes: classes}), 1)
+				tape.Backward(m.Loss(tape, m.Logits(tape, Input{Text: text}), Targets{Classes: classes}), 1)
 				if _, err := adam.Step(1e-4); err != nil {
 					b.Fatal(err)
 				}
@@ -81,8 +81,8 @@ func BenchmarkScores(b *testing.B) {
 				b.Fatal(err)
 			}
 			tape := autograd.NewInference(d)
-			images := r.ImagePart(tape, benchImages(cfg, 2, 101)).Keep(d)
-			texts := r.TextPart(tape, benchText(cfg, 9, 11, 12, 13, 14, 16, 17, 20)).Keep(d)
+			images := r.Side(tape, Input{Images: benchImages(cfg, 2, 101)}).Keep(d)
+			texts := r.Side(tape, Input{Text: benchText(cfg, 9, 11, 12, 13, 14, 16, 17, 20)}).Keep(d)
 			tape.Release()
 			var pairs []Pair
 			for i := range int32(images.Sequences()) {
@@ -128,7 +128,7 @@ func BenchmarkRetrievalStep(b *testing.B) {
 			step := func() {
 				r.Params.ClearGradients()
 				tape.Reset(autograd.Seed{Key: 1, Pass: pass})
-				scores := r.Scores(tape, r.ImagePart(tape, images), r.TextPart(tape, texts), pairs)
+				scores := r.Scores(tape, r.Side(tape, Input{Images: images}), r.Side(tape, Input{Text: texts}), pairs)
 				tape.Backward(r.CircleLoss(tape, scores, len(pairs), 10, 0.2, 1, false), 1)
 				if _, err := adam.Step(1e-5); err != nil {
 					b.Fatal(err)

@@ -4,55 +4,63 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
-	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// Classifier is the text encoder with the pooled output of each sequence's first
-// token and an affine head: C scores for classification, one for regression.
+// Classifier pools each sequence's first token and has an affine head on it: C scores for classification, one
+// for regression.
 //
 //	pooled = relu(affine(first token))      [B,H]
 //	logits = affine(dropout(pooled))        [B,C]
+//
+// That of images with texts has the sum of the pooled first region and the pooled first token of the text, and two
+// affine layers behind one another.
 type Classifier struct {
 	Model
 
-	pool linear
-	head linear
+	pool  linear   // of texts
+	pools pools    // of images with texts
+	head  []linear // one behind the other
 }
 
 func (c *Classifier) build(p declare) {
-	cfg := c.Config
-	c.encoder = newEncoder(p, cfg, c.form)
-	c.pool = newLinear(p, "pooled_fc_text", cfg.HiddenSize, cfg.HiddenSize)
-	if c.form.labels != [2]int{} {
-		name := fmt.Sprintf("cls_out_%d_", cfg.NumLabels)
-		c.head = linear{
-			w: autograd.NewWeight(p(name+"w", TruncatedNormal, cfg.HiddenSize, cfg.NumLabels), engine.NN),
-			b: p(name+"b", Zeros, cfg.NumLabels),
+	h, labels := c.Config.HiddenSize, c.Config.NumLabels
+	c.encoder = newEncoder(p, c.Config, c.form)
+	if c.form.images == needed {
+		c.pools = newPools(p, c.Config)
+		c.head = []linear{
+			namedLinear(p, "cls_out_w_0", "cls_out_b_0", TruncatedNormal, h, pairHidden),
+			namedLinear(p, "cls_out_w_1", "cls_out_b_1", TruncatedNormal, pairHidden, labels),
 		}
+		return
+	}
+	c.pool = newLinear(p, "pooled_fc_text", h, h)
+	if c.form.labels != [2]int{} {
+		name := fmt.Sprintf("cls_out_%d_", labels)
+		c.head = []linear{namedLinear(p, name+"w", name+"b", TruncatedNormal, h, labels)}
 	}
 }
 
-// Encode returns the encoder's output, N x H, and the pooled text, B x H. It
-// borrows text until the tape's pass ends.
-func (c *Classifier) Encode(t *autograd.Tape, text Text) (sequence, pooled *autograd.Var) {
-	sequence = c.encoder.apply(t, text)
-	return sequence, c.pooled(t, t.Rows(sequence, text.Offsets[:text.Sequences()]))
+// pairHidden is the inner width of the head on images with texts: the reference's.
+const pairHidden = 2048
+
+// pooled returns a vector of each sequence, B x H.
+func (c *Classifier) pooled(t *autograd.Tape, in Input) *autograd.Var {
+	if c.form.images == needed {
+		rows, offsets := in.pairFirsts()
+		image, text := c.pools.apply(t, c.encoder.lastLayerRows(t, in, rows, offsets))
+		return t.Add(image, text)
+	}
+	return t.ReLU(c.pool.apply(t, c.encoder.firstTokens(t, in)))
 }
 
-// Pool returns the pooled text, B x H, with less work than [Classifier.Encode]. It
-// borrows text until the tape's pass ends.
-func (c *Classifier) Pool(t *autograd.Tape, text Text) *autograd.Var {
-	return c.pooled(t, c.encoder.first(t, text))
-}
-
-func (c *Classifier) pooled(t *autograd.Tape, first *autograd.Var) *autograd.Var {
-	return t.ReLU(c.pool.apply(t, first))
-}
-
-// Logits returns the head's output, B x C. It borrows text until the tape's pass ends.
-func (c *Classifier) Logits(t *autograd.Tape, text Text) *autograd.Var {
+// Logits returns the head's output, B x C. It borrows the input until the tape's pass ends.
+func (c *Classifier) Logits(t *autograd.Tape, in Input) *autograd.Var {
 	return t.Block(func() *autograd.Var {
-		return c.head.apply(t, t.Dropout(c.Pool(t, text), c.Config.HiddenDropout))
+		x := t.Dropout(c.pooled(t, in), c.Config.HiddenDropout)
+		for _, l := range c.head {
+			x = l.apply(t, x)
+		}
+		return x
 	})
 }
 

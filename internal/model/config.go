@@ -56,6 +56,8 @@ const (
 	Regression     = "regression"
 	Generation     = "generation" // text from text
 	Dialogue       = "dialogue"   // the same with roles and turns
+	Captioning     = "captioning" // text from an image, the names of objects in it, and text
+	Entailment     = "entailment" // classes of images with texts
 	Retrieval      = "retrieval"  // scores of images with texts
 	Pretraining    = "pretraining"
 )
@@ -96,9 +98,6 @@ var (
 
 // Sizes are the presets by name.
 var Sizes = map[string]Config{"mini": Mini, "base": Base, "large": Large}
-
-// FirstPosition is the position id of a sequence's first token (1 is padding's).
-const FirstPosition = 2
 
 // MaxTokens is the length of the longest sequence the position table covers,
 // special tokens included.
@@ -184,7 +183,7 @@ func (c Config) Validate() error {
 	if c.HiddenSize%c.Heads != 0 {
 		return fmt.Errorf("hidden_size %d is not divisible by num_attention_heads %d", c.HiddenSize, c.Heads)
 	}
-	if c.form().images && c.ImageEmbeddingSize == 0 {
+	if c.form().images != unread && c.ImageEmbeddingSize == 0 {
 		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q; set it to the length of a region's feature", c.ProblemType)
 	}
 	if c.HiddenAct != "gelu" {

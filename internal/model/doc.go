@@ -10,24 +10,34 @@
 //	config.go      config.json with the reference's field names
 //	params.go      declaring, initialising and loading parameters
 //	huggingface.go RoBERTa's and BERT's checkpoints of transformers as ours
-//	encoder.go     embeddings and Transformer layers over packed sequences
-//	classifier.go  pooled text, classification and regression heads
-//	images.go      regions of images and their embedding
-//	multimodal.go  sequences of an image, objects' names and a text
+//	input.go       what is read: regions, objects' names and words; packing and checking it
+//	encoder.go     embeddings and Transformer layers over packed sequences: every head stands on it
+//	images.go      embedding of regions
+//	classifier.go  classification and regression of texts, classification of images with texts
 //	retriever.go   scores of images with texts, vectors of each alone, their losses
 //	pretrainer.go  all heads together, and losses of what is hidden
 //	generator.go   language head, loss, and decoding with cached keys and values
 //
+// # Input
+//
+// There is one type of input for all heads. An [Input] is a batch of sequences of up to three parts: the regions of an
+// image, the names of the objects in it, and a text.
+//
+//	var in model.Input
+//	in.Text.Append(tokens)                   // a text to classify
+//	in.Text.AppendTarget(source, target)     // a text to learn to write
+//	in.Images.Append(image)                  // with a text: a pair; alone: what a caption is written for
+//
 // # Retrieval
 //
-// A [Retriever] computes what depends on an image or a text alone once, as a [Part], and then scores any
-// pairs of a part of images with a part of texts. In training both parts and the pairs of a batch's groups are made on one tape. In
-// evaluation [Part.Keep] takes parts out of the pass, so that they serve the blocks of a large matrix of scores.
+// A [Retriever] computes what depends on an image or a text alone once, as a [Side], and then scores any
+// pairs of images with texts. In training both sides and the pairs of a batch's groups are made on one tape. In
+// evaluation [Side.Keep] takes sides out of the pass, so that they serve the blocks of a large matrix of scores.
 //
 // # Pre-training
 //
 // A [Pretrainer] takes a batch of [Hidden] through the encoder once, for all that is predicted in it: in the last layer
-// only these rows are computed. Contrastive learning goes through the parts of its [Retriever], so that pairs that
+// only these rows are computed. Contrastive learning goes through the sides of its [Retriever], so that pairs that
 // share an image share its input work.
 //
 // Shape letters are those of package engine; R regions of a batch of images, E features of each, P pairs. Source: Li et al. 2021, section 2;

@@ -2,100 +2,11 @@ package model
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
-
-// Text is a batch of packed token sequences; see package engine.
-type Text struct {
-	Tokens    []int32 // N
-	Positions []int32 // N: each sequence counts up from [FirstPosition]
-	Roles     []int32 // N, of a dialogue: who speaks
-	Turns     []int32 // N, of a dialogue: how many turns ago
-	Offsets   []int32 // B+1
-
-	// Sources, if not nil, says how many tokens of each sequence (B) are its source. Every
-	// token sees those; of the target, the tokens after them, each sees itself and what is
-	// before it. Nil: every token sees all.
-	Sources []int32
-}
-
-// Sequences returns B.
-func (t Text) Sequences() int { return len(t.Offsets) - 1 }
-
-// Check returns an error unless every token, position, role and turn is in cfg's tables and
-// every sequence has a token. Text that comes from outside is checked before it
-// reaches the engine.
-func (t Text) Check(cfg Config) error {
-	if len(t.Positions) != len(t.Tokens) {
-		return fmt.Errorf("%d tokens have %d positions", len(t.Tokens), len(t.Positions))
-	}
-	if n := len(t.Offsets); n < 1 || t.Offsets[0] != 0 || int(t.Offsets[n-1]) != len(t.Tokens) {
-		return fmt.Errorf("the sequences' offsets do not run from 0 to the %d tokens", len(t.Tokens))
-	}
-	for i := range t.Sequences() {
-		if t.Offsets[i+1] <= t.Offsets[i] {
-			return fmt.Errorf("sequence %d has no token", i)
-		}
-	}
-	for i, id := range t.Tokens {
-		if id < 0 || int(id) >= cfg.VocabSize {
-			return fmt.Errorf("token %d has id %d, but the model's vocabulary has %d entries: the vocabulary does not fit the model", i, id, cfg.VocabSize)
-		}
-		if pos := t.Positions[i]; pos < 0 || int(pos) >= cfg.MaxPositions {
-			return fmt.Errorf("token %d has position %d, but the model has %d; shorten the text (max_seq_len or max_src_len)", i, pos, cfg.MaxPositions)
-		}
-	}
-	if err := t.checkDialogue(cfg); err != nil {
-		return err
-	}
-	if t.Sources == nil {
-		return nil
-	}
-	if len(t.Sources) != t.Sequences() {
-		return fmt.Errorf("%d sequences have %d sources", t.Sequences(), len(t.Sources))
-	}
-	for i, n := range t.Sources {
-		if length := t.Offsets[i+1] - t.Offsets[i]; n < 1 || n > length {
-			return fmt.Errorf("sequence %d has %d tokens, but %d in its source, want 1 to %d", i, length, n, length)
-		}
-	}
-	return nil
-}
-
-func (t Text) checkDialogue(cfg Config) error {
-	if !cfg.form().dialogue {
-		if len(t.Roles)+len(t.Turns) > 0 {
-			return fmt.Errorf("the text has roles or turns, but the model is not one for dialogue")
-		}
-		return nil
-	}
-	if len(t.Roles) != len(t.Tokens) || len(t.Turns) != len(t.Tokens) {
-		return fmt.Errorf("%d tokens have %d roles and %d turns; a dialogue needs one of each for a token", len(t.Tokens), len(t.Roles), len(t.Turns))
-	}
-	for i, role := range t.Roles {
-		if role < 0 || int(role) >= cfg.roles() {
-			return fmt.Errorf("token %d has role %d, but the model has %d (role_type_size)", i, role, cfg.roles())
-		}
-		if turn := t.Turns[i]; turn < 0 || int(turn) >= cfg.turns() {
-			return fmt.Errorf("token %d has turn %d, but the model has %d; leave out the oldest turns (turn_type_size)", i, turn, cfg.turns())
-		}
-	}
-	return nil
-}
-
-// targets lists the target tokens, which offsets divides into the sequences.
-func (t Text) targets() (rows, offsets []int32) {
-	offsets = make([]int32, 1, len(t.Offsets))
-	for s, n := range t.Sources {
-		for row := t.Offsets[s] + n; row < t.Offsets[s+1]; row++ {
-			rows = append(rows, row)
-		}
-		offsets = append(offsets, int32(len(rows)))
-	}
-	return rows, offsets
-}
 
 // linear is an affine map.
 type linear struct {
@@ -104,10 +15,12 @@ type linear struct {
 }
 
 func newLinear(p declare, name string, in, out int) linear {
-	return linear{
-		w: autograd.NewWeight(p(name+".w_0", TruncatedNormal, in, out), engine.NN),
-		b: p(name+".b_0", Zeros, out),
-	}
+	return namedLinear(p, name+".w_0", name+".b_0", TruncatedNormal, in, out)
+}
+
+// namedLinear is newLinear for weights and a bias with names of their own.
+func namedLinear(p declare, w, b string, init Init, in, out int) linear {
+	return linear{w: autograd.NewWeight(p(w, init, in, out), engine.NN), b: p(b, Zeros, out)}
 }
 
 func (l linear) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var { return t.Linear(x, l.w, l.b) }
@@ -188,7 +101,7 @@ type encoder struct {
 	roles, turns    *autograd.Var // of a dialogue, else nil
 	embNorm         norm
 	layers          []layer
-	image           imageEmbedding // where the form reads images
+	image           imageEmbedding // of a form that reads images
 }
 
 func newEncoder(p declare, cfg Config, f form) encoder {
@@ -205,54 +118,93 @@ func newEncoder(p declare, cfg Config, f form) encoder {
 	for i := range cfg.Layers {
 		e.layers = append(e.layers, newLayer(p, cfg, i))
 	}
-	if f.images {
+	if f.images != unread {
 		e.image = newImageEmbedding(p, cfg)
 	}
 	return e
 }
 
-// apply returns the last layer's output, N x H.
-func (e encoder) apply(t *autograd.Tape, text Text) *autograd.Var {
-	return e.through(t, e.layers, e.embed(t, text), e.attention(text))
+// lastLayer returns the last layer's output, a row for each region and token; see [Input.offset].
+func (e encoder) lastLayer(t *autograd.Tape, in Input) *autograd.Var {
+	x, a := e.embed(t, in)
+	return e.runLayers(t, e.layers, x, a)
 }
 
-// through returns the output of the last of some layers, whose input is x.
-func (e encoder) through(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention) *autograd.Var {
+// lastLayerRows returns the last layer's output for the given rows only, which offsets divides into the sequences.
+// The other rows still contribute keys and values.
+func (e encoder) lastLayerRows(t *autograd.Tape, in Input, rows, offsets []int32) *autograd.Var {
+	x, a := e.embed(t, in)
+	return e.runLayersRows(t, e.layers, x, a, rows, offsets)
+}
+
+// firstTokens returns the last layer's output for the first row of each sequence, B x H.
+func (e encoder) firstTokens(t *autograd.Tape, in Input) *autograd.Var {
+	rows, offsets := in.firsts()
+	return e.lastLayerRows(t, in, rows, offsets)
+}
+
+// targetTokens returns the last layer's output for the target tokens of each sequence.
+func (e encoder) targetTokens(t *autograd.Tape, in Input) *autograd.Var {
+	rows, offsets := in.targets()
+	return e.lastLayerRows(t, in, rows, offsets)
+}
+
+// runLayers returns the output of the last of some layers, whose input is x.
+func (e encoder) runLayers(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention) *autograd.Var {
 	for _, l := range layers {
 		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, a) })
 	}
 	return x
 }
 
-// first returns the last layer's output for the first token of each sequence, B x H.
-func (e encoder) first(t *autograd.Tape, text Text) *autograd.Var {
-	return e.some(t, text, text.Offsets[:text.Sequences()], evenly(text.Sequences(), 1))
-}
-
-// targets returns the last layer's output for the target tokens of each sequence.
-func (e encoder) targets(t *autograd.Tape, text Text) *autograd.Var {
-	rows, offsets := text.targets()
-	return e.some(t, text, rows, offsets)
-}
-
-// some returns the last layer's output for some rows, which offsets divides into the sequences.
-func (e encoder) some(t *autograd.Tape, text Text, rows, offsets []int32) *autograd.Var {
-	return e.throughSome(t, e.layers, e.embed(t, text), e.attention(text), rows, offsets)
-}
-
-// throughSome is through for some rows of the last layer. It computes nothing else there: of
-// the other tokens it needs keys and values.
-func (e encoder) throughSome(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention, rows, offsets []int32) *autograd.Var {
+// runLayersRows is runLayers for some rows of the last layer's output.
+func (e encoder) runLayersRows(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention, rows, offsets []int32) *autograd.Var {
 	if len(layers) == 0 {
 		return t.Rows(x, rows)
 	}
 	last := len(layers) - 1
-	x = e.through(t, layers[:last], x, a)
+	x = e.runLayers(t, layers[:last], x, a)
 	a.Queries = offsets
 	return t.Block(func() *autograd.Var { return layers[last].apply(t, e.cfg, t.Rows(x, rows), x, a) })
 }
 
-func (e encoder) embed(t *autograd.Tape, text Text) *autograd.Var {
+// embed returns the first layer's input and attention.
+func (e encoder) embed(t *autograd.Tape, in Input) (*autograd.Var, engine.Attention) {
+	if in.Images.Sequences() == 0 {
+		return e.embedText(t, in.Text), e.attention(in.Text.Offsets, in.Text.Sources)
+	}
+	x := e.image.apply(t, e.cfg, in.Images)
+	words := Text{Tokens: slices.Concat(in.Objects.Tokens, in.Text.Tokens), Positions: slices.Concat(in.Objects.Positions, in.Text.Positions)}
+	if len(words.Tokens) == 0 {
+		return x, e.attention(in.Images.Offsets, nil)
+	}
+	regions, objects := int32(x.Value.Rows), int32(len(in.Objects.Tokens))
+	var rows, sources []int32
+	offsets := []int32{0}
+	for s := range in.Sequences() {
+		rows = appendSequence(rows, in.Images.Offsets, s, 0)
+		rows = appendSequence(rows, in.Objects.Offsets, s, regions)
+		if len(in.Text.Sources) > 0 {
+			sources = append(sources, int32(len(rows))-offsets[s]+in.Text.Sources[s])
+		}
+		rows = appendSequence(rows, in.Text.Offsets, s, regions+objects)
+		offsets = append(offsets, int32(len(rows)))
+	}
+	return t.StackRows(x, e.embedText(t, words), rows), e.attention(offsets, sources)
+}
+
+// appendSequence appends the rows of sequence s of a part whose rows begin at base.
+func appendSequence(rows, offsets []int32, s int, base int32) []int32 {
+	for row := at(offsets, s); row < at(offsets, s+1); row++ {
+		rows = append(rows, base+row)
+	}
+	return rows
+}
+
+// embedText embeds tokens:
+//
+//	x = Drop(LN(word + position [+ role + turn]))
+func (e encoder) embedText(t *autograd.Tape, text Text) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		lookups := []autograd.Lookup{{Table: e.words, IDs: text.Tokens}, {Table: e.position, IDs: text.Positions}}
 		if e.roles != nil {
@@ -262,15 +214,14 @@ func (e encoder) embed(t *autograd.Tape, text Text) *autograd.Var {
 	})
 }
 
-// attention is that of every token of a text to all that it sees.
-func (e encoder) attention(text Text) engine.Attention {
-	return e.attend(text.Offsets, text.Sources)
-}
-
-// attend is the attention of every position of a sequence to all that it sees.
-func (e encoder) attend(offsets, prefix []int32) engine.Attention {
+// attention is that of every row of a sequence to all that it sees; sources, unless there are none, says how many
+// rows of each sequence are its source.
+func (e encoder) attention(offsets, sources []int32) engine.Attention {
+	if len(sources) == 0 {
+		sources = nil
+	}
 	return engine.Attention{
-		Heads: e.cfg.Heads, Queries: offsets, Keys: offsets, Prefix: prefix,
+		Heads: e.cfg.Heads, Queries: offsets, Keys: offsets, Prefix: sources,
 		Dropout: engine.Dropout{Prob: e.cfg.AttentionDropout},
 	}
 }

@@ -28,9 +28,9 @@ func Example_retrieval() {
 	texts := model.Text{Tokens: []int32{0, 5, 2, 0, 2}, Positions: []int32{2, 3, 4, 2, 3}, Offsets: []int32{0, 3, 5}}
 	tape := autograd.NewInference(device)
 	defer tape.Release()
-	imagePart, textPart := retriever.ImagePart(tape, images), retriever.TextPart(tape, texts)
-	scores := retriever.Scores(tape, imagePart, textPart, []model.Pair{{0, 0}, {0, 1}, {1, 0}, {1, 1}})
-	vectors := retriever.ImageVectors(tape, imagePart)
+	imageSide, textSide := retriever.Side(tape, model.Input{Images: images}), retriever.Side(tape, model.Input{Text: texts})
+	scores := retriever.Scores(tape, imageSide, textSide, []model.Pair{{0, 0}, {0, 1}, {1, 0}, {1, 1}})
+	vectors := retriever.ImageVectors(tape, imageSide)
 	fmt.Println(scores.Value.Rows, "scores, image vectors of length", vectors.Value.Cols)
 	// Output: 4 scores, image vectors of length 4
 }

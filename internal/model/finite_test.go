@@ -30,20 +30,20 @@ func TestBrokenWeightsAreNamed(t *testing.T) {
 		output func() error
 	}{
 		"classifier": {classifier.Params, nil, func() error {
-			return check(classifier.Params, "logits", classifier.Logits(tape, tinyText()))
+			return check(classifier.Params, "logits", classifier.Logits(tape, Input{Text: tinyText()}))
 		}},
 		"generator": {generator.Params, nil, func() error {
-			return check(generator.Params, "logits", generator.Logits(tape, target))
+			return check(generator.Params, "logits", generator.Logits(tape, Input{Text: target}))
 		}},
 		"generator's loss": {generator.Params, nil, func() error {
-			return check(generator.Params, "losses", generator.Loss(tape, target, labels, 0))
+			return check(generator.Params, "losses", generator.Loss(tape, Input{Text: target}, labels, 0))
 		}},
 		"match": {retriever.Params, []string{"contrast"}, func() error {
-			im, tx := retriever.ImagePart(tape, b.images), retriever.TextPart(tape, b.texts)
+			im, tx := retriever.Side(tape, Input{Images: b.images}), retriever.Side(tape, Input{Text: b.texts})
 			return check(retriever.Params, "match scores", retriever.Scores(tape, im, tx, b.pairs))
 		}},
 		"vectors": {retriever.Params, []string{"pooled", "match"}, func() error {
-			im, tx := retriever.ImagePart(tape, b.images), retriever.TextPart(tape, b.texts)
+			im, tx := retriever.Side(tape, Input{Images: b.images}), retriever.Side(tape, Input{Text: b.texts})
 			return errors.Join(retriever.Params.CheckOutput(d, "vectors", retriever.ImageVectors(tape, im)), check(retriever.Params, "vectors", retriever.TextVectors(tape, tx)))
 		}},
 	}

@@ -7,8 +7,8 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// Generator is the text encoder with the language head: it writes a target text,
-// token by token, behind a source.
+// Generator is the encoder with the language head: it writes a target text, token by token, behind a source: a
+// text, or an image with the names of its objects.
 //
 //	h      = LN(gelu(affine(x)))          [R,H], of the R tokens that a next one is wanted for
 //	logits = h·Eᵀ + bias                  [R,V], E the word embedding (or h·W, if untied)
@@ -58,23 +58,23 @@ func (g *Generator) build(p declare) {
 }
 
 // Logits returns the scores of the token after each target token, T x V for the T target
-// tokens of all sequences in their order. It borrows text until the tape's pass ends.
-func (g *Generator) Logits(t *autograd.Tape, text Text) *autograd.Var {
-	return t.Block(func() *autograd.Var { return g.head.logits(t, g.encoder.targets(t, text)) })
+// tokens of all sequences in their order. It borrows the input until the tape's pass ends.
+func (g *Generator) Logits(t *autograd.Tape, in Input) *autograd.Var {
+	return t.Block(func() *autograd.Var { return g.head.logits(t, g.encoder.targetTokens(t, in)) })
 }
 
 // Loss returns the mean cross-entropy, with label smoothing, of the token after each
 // target token. Labels are these next tokens in the order of [Generator.Logits]; another number of
-// them panics. It borrows text and labels until the tape's pass ends.
-func (g *Generator) Loss(t *autograd.Tape, text Text, labels []int32, smoothing float32) *autograd.Var {
+// them panics. It borrows input and labels until the tape's pass ends.
+func (g *Generator) Loss(t *autograd.Tape, in Input, labels []int32, smoothing float32) *autograd.Var {
 	return t.Block(func() *autograd.Var {
-		h := g.head.hidden(t, g.encoder.targets(t, text))
+		h := g.head.hidden(t, g.encoder.targetTokens(t, in))
 		return t.VocabularyLoss(h, g.head.w, g.head.b, labels, smoothing)
 	})
 }
 
 // Cache holds the keys and values of every layer that decoding looks at: those of
-// the sources' tokens, and a pool for those of the tokens written since. The pool's rows
+// the sources' regions and tokens, and a pool for those of the tokens written since. The pool's rows
 // are called slots; who decodes decides which token lies where.
 type Cache struct {
 	dev    engine.Device
@@ -83,11 +83,11 @@ type Cache struct {
 }
 
 type cachedLayer struct {
-	sourceKeys, sourceValues *autograd.Var // tokens of the sources x H
+	sourceKeys, sourceValues *autograd.Var // rows of the sources x H
 	keys, values             *autograd.Var // slots x H
 }
 
-// NewCache makes a cache for sources of so many tokens in all, and with so many slots. Free it
+// NewCache makes a cache for sources of so many regions and tokens in all, and with so many slots. Free it
 // after use.
 func (g *Generator) NewCache(tokens, slots int) *Cache {
 	c := &Cache{dev: g.dev, layers: make([]cachedLayer, g.Config.Layers)}
@@ -117,13 +117,13 @@ func (c *Cache) write(table *autograd.Var, rows []int32, values *autograd.Var) {
 
 // Encode reads whole sources and puts their keys and values into the cache, from row on. It
 // ends early, with the context's error, when ctx is done. The tape must not record; it is released.
-func (g *Generator) Encode(ctx context.Context, t *autograd.Tape, c *Cache, sources Text, row int) error {
+func (g *Generator) Encode(ctx context.Context, t *autograd.Tape, c *Cache, sources Input, row int) error {
 	defer t.Release()
-	rows := make([]int32, len(sources.Tokens))
+	rows := make([]int32, sources.Rows())
 	for i := range rows {
 		rows[i] = int32(row + i)
 	}
-	x := g.encoder.embed(t, sources)
+	x, attention := g.encoder.embed(t, sources)
 	for i, l := range g.encoder.layers {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -135,7 +135,7 @@ func (g *Generator) Encode(ctx context.Context, t *autograd.Tape, c *Cache, sour
 			if i == len(g.encoder.layers)-1 {
 				return x // nothing looks at what comes after
 			}
-			return l.finish(t, g.Config, x, t.Attention(l.query.apply(t, x), k, v, g.encoder.attention(sources)))
+			return l.finish(t, g.Config, x, t.Attention(l.query.apply(t, x), k, v, attention))
 		})
 	}
 	return nil
@@ -162,7 +162,7 @@ func (g *Generator) Next(ctx context.Context, t *autograd.Tape, c *Cache, s Step
 		text.Turns = text.Roles
 	}
 	s.Seen.Heads = g.Config.Heads
-	x := g.encoder.embed(t, text)
+	x := g.encoder.embedText(t, text)
 	for i, l := range g.encoder.layers {
 		if err := ctx.Err(); err != nil {
 			return nil, err

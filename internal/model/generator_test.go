@@ -64,7 +64,7 @@ func TestGeneratorLossAndGradients(t *testing.T) {
 			g := newGenerator(t, d, cfg, 1)
 			r := &reference{cfg: cfg, params: scatter(d, g.Params)}
 			tape := autograd.NewTape(d, autograd.Seed{Key: 3, Pass: 1})
-			loss := g.Loss(tape, text, labels, c.smoothing)
+			loss := g.Loss(tape, Input{Text: text}, labels, c.smoothing)
 			if len(d.masks) != c.drops {
 				t.Fatalf("%d dropouts, want %d", len(d.masks), c.drops)
 			}
@@ -103,7 +103,7 @@ func TestCachedEqualsWhole(t *testing.T) {
 				text = asDialogue(text)
 			}
 			tape := autograd.NewInference(d)
-			want := read(d, g.Logits(tape, text)) // of tokens 3, 4 and 6
+			want := read(d, g.Logits(tape, Input{Text: text})) // of tokens 3, 4 and 6
 			tape.Release()
 
 			source := func(rows ...int) (s Text) {
@@ -121,7 +121,7 @@ func TestCachedEqualsWhole(t *testing.T) {
 			ctx := context.Background()
 			// The second source is read apart from the first, and neither slots nor sources are in order.
 			for row, s := range map[int]Text{0: source(5), 1: source(0, 1, 2)} {
-				if err := g.Encode(ctx, tape, cache, s, row); err != nil {
+				if err := g.Encode(ctx, tape, cache, Input{Text: s}, row); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -160,7 +160,7 @@ func TestDecodingStopsWithItsContext(t *testing.T) {
 	cancel()
 	cache, tape := g.NewCache(1, 1), autograd.NewInference(d)
 	source := Text{Tokens: []int32{0}, Positions: []int32{2}, Offsets: []int32{0, 1}}
-	if err := g.Encode(ctx, tape, cache, source, 0); !errors.Is(err, context.Canceled) {
+	if err := g.Encode(ctx, tape, cache, Input{Text: source}, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("encode: %v", err)
 	}
 	one := []int32{0, 1}

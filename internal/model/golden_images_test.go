@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"math"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -61,8 +62,7 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 		var params Parameters
 		var failure error
 		p := open(d, c.Tensors(t, "weights.safetensors").Reader(), &params, &failure)
-		m := newEncoder(p, cfg, form{images: true})
-		poolText, poolImage := newLinear(p, "pooled_fc_text", cfg.HiddenSize, cfg.HiddenSize), newLinear(p, "pooled_fc_image", cfg.HiddenSize, cfg.HiddenSize)
+		m, pools := newEncoder(p, cfg, form{images: needed}), newPools(p, cfg)
 		if failure != nil {
 			t.Fatal(failure)
 		}
@@ -81,8 +81,8 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 		testCaptionMask(t, in.Floats("input_mask"), b, all, regions+names, from(0))
 
 		tape := autograd.NewInference(d)
-		encode := func(name string, j joint, rows ...goldenRows) (x *autograd.Var, offsets []int32) {
-			x, offsets = m.encodeJoint(tape, j)
+		encode := func(name string, j Input, rows ...goldenRows) (x *autograd.Var, offsets []int32) {
+			x, offsets = m.lastLayer(tape, j), j.offsets()
 			got := read(d, x)
 			for _, r := range rows {
 				expected, ends := pack(want.Floats(name+"."+r.output), b, r.positions, cfg.HiddenSize, func(s, i int) bool { return from(r.place(i))(s, 0) })
@@ -107,16 +107,16 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 			return names + i
 		}}
 		whole := goldenRows{output: "enc_vol", positions: all, place: func(i int) int { return i }}
-		x, offsets := encode("vl", joint{images: images, text: text}, both, image, written)
-		encode("vo", joint{images: images, objects: objects}, image)
-		encode("vol", joint{images: images, objects: objects, text: caption}, whole, image, written)
+		x, offsets := encode("vl", Input{Images: images, Text: text}, both, image, written)
+		encode("vo", Input{Images: images, Objects: objects}, image)
+		encode("vol", Input{Images: images, Objects: objects, Text: caption}, whole, image, written)
 
 		var firstWords []int32
 		for s := range b {
 			firstWords = append(firstWords, offsets[s]+images.Offsets[s+1]-images.Offsets[s])
 		}
-		golden.Near(t, "vl.pooled_image", read(d, tape.ReLU(poolImage.apply(tape, tape.Rows(x, offsets[:b])))), want.Floats("vl.pooled_image"), outputTolerance)
-		golden.Near(t, "vl.pooled_text", read(d, tape.ReLU(poolText.apply(tape, tape.Rows(x, firstWords)))), want.Floats("vl.pooled_text"), outputTolerance)
+		golden.Near(t, "vl.pooled_image", read(d, tape.ReLU(pools.image.apply(tape, tape.Rows(x, offsets[:b])))), want.Floats("vl.pooled_image"), outputTolerance)
+		golden.Near(t, "vl.pooled_text", read(d, tape.ReLU(pools.text.apply(tape, tape.Rows(x, firstWords)))), want.Floats("vl.pooled_text"), outputTolerance)
 	})
 }
 
@@ -144,6 +144,103 @@ func testCaptionMask(t *testing.T, mask []float32, b, all, before int, valid fun
 			}
 		}
 	}
+}
+
+// attends returns which positions of padded sequences, from first on, are no padding: they attend to themselves.
+func attends(in golden.Tensors, first int) func(s, i int) bool {
+	mask, length := in.Floats("input_mask"), in.Shape("input_mask")[1]
+	return func(s, i int) bool { return mask[(s*length+first+i)*length+first+i] == 1 }
+}
+
+// The heads on images with texts, without what adversarial training adds.
+func TestGoldenEntailment(t *testing.T) {
+	golden.Run(t, "visual_entailment", func(t *testing.T, c golden.Case) {
+		var info struct {
+			NumLabels int `json:"num_labels"`
+		}
+		c.JSON(t, "case.json", &info)
+		cfg := goldenConfig(t, c, Entailment)
+		cfg.NumLabels = info.NumLabels
+		d := cpu.New()
+		m, err := Open[*Classifier](d, cfg, c.Tensors(t, "weights.safetensors").Reader())
+		if err != nil {
+			t.Fatal(err)
+		}
+		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
+		input := Input{
+			Images: goldenImages(in, attends(in, 0)),
+			Text:   goldenTokens(in, "src_ids", "pos_ids", attends(in, in.Shape("image_embedding")[1])),
+		}
+		if err := input.Check(cfg); err != nil {
+			t.Fatal(err)
+		}
+		tape := autograd.NewInference(d)
+		logits := read(d, m.Logits(tape, input))
+		golden.Near(t, "logits", logits, want.Floats("logits_pure_iter0"), outputTolerance)
+		var shares []float32
+		for row := range slices.Chunk(logits, cfg.NumLabels) {
+			var sum float64
+			for _, v := range row {
+				sum += math.Exp(float64(v))
+			}
+			for _, v := range row {
+				shares = append(shares, float32(math.Exp(float64(v))/sum))
+			}
+		}
+		golden.Near(t, "probabilities", shares, want.Floats("eval.probs"), outputTolerance)
+	})
+}
+
+// The language head behind images and objects' names, without adversarial training.
+func TestGoldenCaptioning(t *testing.T) {
+	golden.Run(t, "img2txt_train", func(t *testing.T, c golden.Case) {
+		var info struct {
+			Smoothing float32 `json:"label_smooth"`
+		}
+		c.JSON(t, "case.json", &info)
+		cfg := goldenConfig(t, c, Captioning)
+		g := newGenerator(t, cpu.New(), cfg, 1)
+		loadGolden(t, c, g.dev, g.Params)
+		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
+		regions, names, words := in.Shape("image_embedding")[1], in.Shape("obj_token_ids")[1], in.Shape("src_ids")[1]
+		// Of the text only tokens that something follows.
+		places, next := in.Ints("tgt_pos"), map[int64]int32{}
+		for i, label := range in.Ints("tgt_label") {
+			next[places[i]] = int32(label)
+		}
+		var labels []int32
+		b := in.Shape("src_ids")[0]
+		for s := range b {
+			for i := range words {
+				if label, ok := next[int64(s*words+i)]; ok {
+					labels = append(labels, label)
+				}
+			}
+		}
+		input := Input{
+			Images:  goldenImages(in, attends(in, 0)),
+			Objects: goldenTokens(in, "obj_token_ids", "obj_pos_ids", attends(in, regions)),
+			Text: goldenTokens(in, "src_ids", "pos_ids", func(s, i int) bool {
+				_, ok := next[int64(s*words+i)]
+				return ok
+			}),
+		}
+		input.Text.Sources = make([]int32, b) // none of the text
+		if err := input.Check(cfg); err != nil {
+			t.Fatal(err)
+		}
+		testCaptionMask(t, in.Floats("input_mask"), b, regions+names+words, regions+names, attends(in, 0))
+		if !slices.IsSorted(places) {
+			t.Fatalf("places %v are not in order", places)
+		}
+		tape := autograd.NewInference(g.dev)
+		golden.Near(t, "logits", read(g.dev, g.Logits(tape, input)), want.Floats("plain.logits"), outputTolerance)
+		tape = autograd.NewTape(g.dev, autograd.Seed{})
+		loss := g.Loss(tape, input, labels, info.Smoothing)
+		golden.Near(t, "loss", read(g.dev, loss), want.Floats("plain.loss"), outputTolerance)
+		tape.Backward(loss, 1)
+		testGoldenGradients(t, g.dev, g.Params, c.Tensors(t, "grads_plain.safetensors"))
+	})
 }
 
 // circleVariant is one setting of the loss.
@@ -192,7 +289,7 @@ type pairBatch struct {
 }
 
 func (b pairBatch) scores(r *Retriever, t *autograd.Tape) *autograd.Var {
-	return r.Scores(t, r.ImagePart(t, b.images), r.TextPart(t, b.texts), b.pairs)
+	return r.Scores(t, r.Side(t, Input{Images: b.images}), r.Side(t, Input{Text: b.texts}), b.pairs)
 }
 
 func (b pairBatch) loss(r *Retriever, t *autograd.Tape, n int, v circleVariant) *autograd.Var {
@@ -202,12 +299,7 @@ func (b pairBatch) loss(r *Retriever, t *autograd.Tape, n int, v circleVariant) 
 // goldenPairs finds the distinct images and texts among the rows of a case.
 func goldenPairs(tb testing.TB, cfg Config, in golden.Tensors) pairBatch {
 	tb.Helper()
-	mask, regions := in.Floats("input_mask"), in.Shape("image_embedding")[1]
-	length := in.Shape("input_mask")[1]
-	from := func(first int) func(s, i int) bool { // a real position may attend to itself
-		return func(s, i int) bool { return mask[(s*length+first+i)*(length)+first+i] == 1 }
-	}
-	images, texts := goldenImages(in, from(0)), goldenTokens(in, "src_ids", "pos_ids", from(regions))
+	images, texts := goldenImages(in, attends(in, 0)), goldenTokens(in, "src_ids", "pos_ids", attends(in, in.Shape("image_embedding")[1]))
 	var b pairBatch
 	b.images.Offsets, b.texts.Offsets = []int32{0}, []int32{0}
 	imageOf, textOf := map[string]int32{}, map[string]int32{}
@@ -283,7 +375,7 @@ func testCircle(t *testing.T, r *Retriever, b pairBatch, n int, v circleVariant,
 func testRetrievalEvaluation(t *testing.T, r *Retriever, b pairBatch, want []float32) {
 	t.Helper()
 	tape := autograd.NewInference(r.dev)
-	images, texts := r.ImagePart(tape, b.images).Keep(r.dev), r.TextPart(tape, b.texts).Keep(r.dev)
+	images, texts := r.Side(tape, Input{Images: b.images}).Keep(r.dev), r.Side(tape, Input{Text: b.texts}).Keep(r.dev)
 	tape.Release()
 	scores := read(r.dev, r.Scores(tape, images, texts, b.pairs))
 	tape.Release()

@@ -90,7 +90,7 @@ func TestGoldenTextEncode(t *testing.T) {
 		m := openForm[*Classifier](t, d, "text-encoder", cfg, c.Tensors(t, "weights.safetensors").Reader())
 		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
 		text, valid := goldenText(t, in)
-		sequence, pooled := m.Encode(autograd.NewInference(d), text)
+		sequence := m.encoder.lastLayer(autograd.NewInference(d), Input{Text: text})
 		h := cfg.HiddenSize
 		padded := want.Floats("sequence_output")
 		packed := make([]float32, 0, len(valid)*h)
@@ -98,8 +98,7 @@ func TestGoldenTextEncode(t *testing.T) {
 			packed = append(packed, padded[row*h:(row+1)*h]...)
 		}
 		golden.Near(t, "sequence_output", read(m.dev, sequence), packed, outputTolerance)
-		golden.Near(t, "pooled_text", read(m.dev, pooled), want.Floats("pooled_text"), outputTolerance)
-		golden.Near(t, "pooled_text alone", read(m.dev, m.Pool(autograd.NewInference(d), text)), want.Floats("pooled_text"), outputTolerance)
+		golden.Near(t, "pooled_text", read(m.dev, m.pooled(autograd.NewInference(d), Input{Text: text})), want.Floats("pooled_text"), outputTolerance)
 	})
 }
 
@@ -156,15 +155,15 @@ func testGoldenGeneration(t *testing.T, c golden.Case, cfg Config) {
 		logits = append(logits, padded[row*cfg.VocabSize:(row+1)*cfg.VocabSize]...)
 	}
 	inference := autograd.NewInference(g.dev)
-	golden.Near(t, "logits", read(g.dev, g.Logits(inference, text)), logits, outputTolerance)
+	golden.Near(t, "logits", read(g.dev, g.Logits(inference, Input{Text: text})), logits, outputTolerance)
 	inference.Release()
 
 	if want.Has("loss_no_label_smooth") {
-		loss := g.Loss(inference, text, labels, 0)
+		loss := g.Loss(inference, Input{Text: text}, labels, 0)
 		golden.Near(t, "loss without label smoothing", read(g.dev, loss), want.Floats("loss_no_label_smooth"), outputTolerance)
 	}
 	tape := autograd.NewTape(g.dev, autograd.Seed{})
-	loss := g.Loss(tape, text, labels, info.Smoothing)
+	loss := g.Loss(tape, Input{Text: text}, labels, info.Smoothing)
 	golden.Near(t, "loss", read(g.dev, loss), want.Floats("loss"), outputTolerance)
 	tape.Backward(loss, 1)
 	testGoldenGradients(t, g.dev, g.Params, c.Tensors(t, "grads.safetensors"))
@@ -288,7 +287,7 @@ func testStep(t *testing.T, c golden.Case, m *Classifier, in golden.Tensors, out
 	want, grads := c.Tensors(t, "outputs.safetensors"), c.Tensors(t, "grads.safetensors")
 	text, _ := goldenText(t, in)
 	tape := autograd.NewTape(m.dev, autograd.Seed{})
-	logits := m.Logits(tape, text)
+	logits := m.Logits(tape, Input{Text: text})
 	golden.Near(t, output, read(m.dev, logits), want.Floats(output), outputTolerance)
 	if want.Has("probs") {
 		testProbabilities(t, read(m.dev, logits), m.Config.NumLabels, goldenTargets(in).Classes, want)
@@ -380,7 +379,7 @@ func testOptimiser(t *testing.T, c golden.Case, m *Classifier, info trainingCase
 		text, _ := goldenText(t, in)
 		tape := autograd.NewTape(m.dev, autograd.Seed{})
 		m.Params.ClearGradients()
-		loss := m.Loss(tape, m.Logits(tape, text), goldenTargets(in))
+		loss := m.Loss(tape, m.Logits(tape, Input{Text: text}), goldenTargets(in))
 		golden.Near(t, fmt.Sprintf("loss of step %d", i), read(m.dev, loss), []float32{float32(step.Loss)}, gradientTolerance)
 		tape.Backward(loss, 1)
 		rate := schedule.Rate(step.Step)

@@ -37,7 +37,7 @@ func TestLossAndGradients(t *testing.T) {
 			m := newModel(t, d, cfg, 1)
 			params := scatter(m.dev, m.Params)
 			tape := autograd.NewTape(d, autograd.Seed{Key: 3, Pass: 1})
-			loss := m.Loss(tape, m.Logits(tape, text), c.targets)
+			loss := m.Loss(tape, m.Logits(tape, Input{Text: text}), c.targets)
 			if len(d.masks) != c.drops {
 				t.Fatalf("%d dropouts, want %d", len(d.masks), c.drops)
 			}
@@ -90,8 +90,8 @@ func gradient(d engine.Device, p Parameter) []float32 {
 	return values
 }
 
-// Pool computes less than Encode, and the same.
-func TestPoolEqualsEncode(t *testing.T) {
+// firstTokens computes less than lastLayer, and the same.
+func TestFirstTokensAreThoseOfTheLastLayer(t *testing.T) {
 	for _, layers := range []int{0, 1, 2} {
 		cfg := tiny()
 		cfg.Layers = layers
@@ -99,13 +99,14 @@ func TestPoolEqualsEncode(t *testing.T) {
 		m := newModel(t, d, cfg, 1)
 		scatter(m.dev, m.Params)
 		tape := autograd.NewInference(d)
-		sequence, pooled := m.Encode(tape, tinyText())
-		if want := len(tinyText().Tokens); sequence.Value.Rows != want {
-			t.Errorf("%d layers: %d rows, want %d", layers, sequence.Value.Rows, want)
+		in := Input{Text: tinyText()}
+		all := m.encoder.lastLayer(tape, in)
+		if want := in.Rows(); all.Value.Rows != want || want != 7 {
+			t.Errorf("%d layers: %d rows, want %d", layers, all.Value.Rows, want)
 		}
-		want, got := read(m.dev, pooled), read(m.dev, m.Pool(tape, tinyText()))
+		want, got := read(m.dev, tape.Rows(all, []int32{0, 4, 5})), read(m.dev, m.encoder.firstTokens(tape, in))
 		if !slices.Equal(got, want) {
-			t.Errorf("%d layers: pooled is %v, want %v", layers, got, want)
+			t.Errorf("%d layers: %v, want %v", layers, got, want)
 		}
 		tape.Release()
 	}
@@ -119,14 +120,14 @@ func TestInferenceEqualsTraining(t *testing.T) {
 	m := newModel(t, d, cfg, 1)
 	scatter(m.dev, m.Params)
 	training := autograd.NewTape(d, autograd.Seed{})
-	want := read(m.dev, m.Logits(training, text))
+	want := read(m.dev, m.Logits(training, Input{Text: text}))
 	cfg.HiddenDropout, cfg.AttentionDropout = 0.5, 0.5
 	opened, err := Open[*Classifier](d, cfg, reader(t, m.dev, m.Params, keep))
 	if err != nil {
 		t.Fatal(err)
 	}
 	tape := autograd.NewInference(d)
-	if got := read(opened.dev, opened.Logits(tape, text)); !slices.Equal(got, want) {
+	if got := read(opened.dev, opened.Logits(tape, Input{Text: text})); !slices.Equal(got, want) {
 		t.Errorf("logits are %v, want %v", got, want)
 	}
 	for _, p := range opened.Params {
@@ -143,11 +144,11 @@ func TestSequencesAreIndependent(t *testing.T) {
 	scatter(m.dev, m.Params)
 	text := tinyText()
 	tape := autograd.NewInference(d)
-	whole := read(m.dev, m.Logits(tape, text))
+	whole := read(m.dev, m.Logits(tape, Input{Text: text}))
 	for s := range text.Sequences() {
 		lo, hi := text.Offsets[s], text.Offsets[s+1]
 		alone := Text{Tokens: text.Tokens[lo:hi], Positions: text.Positions[lo:hi], Offsets: []int32{0, hi - lo}}
-		if got := read(m.dev, m.Logits(tape, alone)); !slices.Equal(got, whole[3*s:3*s+3]) {
+		if got := read(m.dev, m.Logits(tape, Input{Text: alone})); !slices.Equal(got, whole[3*s:3*s+3]) {
 			t.Errorf("sequence %d: %v alone, %v in the batch", s, got, whole[3*s:3*s+3])
 		}
 	}

@@ -46,7 +46,7 @@ func encoded(tb testing.TB, cfg Config, r checkpoint.Reader, text Text) (t *auto
 		tb.Fatal(failure)
 	}
 	t = autograd.NewInference(d)
-	return t, e.apply(t, text)
+	return t, e.lastLayer(t, Input{Text: text})
 }
 
 // packed is a text of sequences of such lengths.

@@ -1,46 +1,6 @@
 package model
 
-import (
-	"fmt"
-
-	"github.com/unimo-go/unimo/internal/compute/autograd"
-)
-
-// LocationSize is the length of a region's location: left, top, right and bottom as shares of
-// the picture's width and height, and the share of its area.
-const LocationSize = 5
-
-// Images is a batch of images. Each is a number of regions, the global one first.
-type Images struct {
-	Features  []float32 // R x E, E the configuration's image_embedding_size
-	Locations []float32 // R x [LocationSize]
-	Offsets   []int32   // B+1: where each image's regions begin
-}
-
-// Sequences returns B.
-func (im Images) Sequences() int { return len(im.Offsets) - 1 }
-
-// Check returns an error unless features and locations have the lengths that offsets and cfg
-// ask for and every image has a region. Whether the numbers make sense it does not look at.
-func (im Images) Check(cfg Config) error {
-	n := len(im.Offsets)
-	if n < 1 || im.Offsets[0] != 0 {
-		return fmt.Errorf("the images' offsets do not start from 0")
-	}
-	for i := range im.Sequences() {
-		if im.Offsets[i+1] <= im.Offsets[i] {
-			return fmt.Errorf("image %d has no region", i)
-		}
-	}
-	regions := int(im.Offsets[n-1])
-	if len(im.Features) != regions*cfg.ImageEmbeddingSize {
-		return fmt.Errorf("%d regions have %d feature values, but the model wants %d of each (image_embedding_size): the features do not fit the model", regions, len(im.Features), cfg.ImageEmbeddingSize)
-	}
-	if len(im.Locations) != regions*LocationSize {
-		return fmt.Errorf("%d regions have %d location values, want %d of each", regions, len(im.Locations), LocationSize)
-	}
-	return nil
-}
+import "github.com/unimo-go/unimo/internal/compute/autograd"
 
 // imageEmbedding embeds regions:
 //

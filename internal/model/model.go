@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
@@ -19,6 +20,12 @@ type Model struct {
 }
 
 func (m *Model) common() *Model { return m }
+
+// LastLayer returns the encoder's output: a row for each region and token, sequence by sequence. It borrows the
+// input until the tape's pass ends.
+func (m *Model) LastLayer(t *autograd.Tape, in Input) *autograd.Var {
+	return m.encoder.lastLayer(t, in)
+}
 
 // New makes a trainable model with initial values drawn from seed:
 //

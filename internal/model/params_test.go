@@ -233,7 +233,8 @@ func TestArchitectures(t *testing.T) {
 		encoder_layer_0_post_ffn_layer_norm_scale encoder_layer_0_post_ffn_layer_norm_bias`)
 	const (
 		text     = " pooled_fc_text.w_0 pooled_fc_text.b_0"
-		image    = " image_emb.w_0 image_emb.b_0 image_loc.w_0 image_loc.b_0 v_pre_encoder_layer_norm_scale v_pre_encoder_layer_norm_bias pooled_fc_image.w_0 pooled_fc_image.b_0"
+		regions  = " image_emb.w_0 image_emb.b_0 image_loc.w_0 image_loc.b_0 v_pre_encoder_layer_norm_scale v_pre_encoder_layer_norm_bias"
+		image    = regions + " pooled_fc_image.w_0 pooled_fc_image.b_0"
 		language = " mask_lm_trans_fc.w_0 mask_lm_trans_fc.b_0 mask_lm_trans_layer_norm_scale mask_lm_trans_layer_norm_bias mask_lm_out_fc.b_0"
 	)
 	more := map[string]string{
@@ -244,6 +245,7 @@ func TestArchitectures(t *testing.T) {
 		"entailment":     text + image + " cls_out_w_0 cls_out_b_0 cls_out_w_1 cls_out_b_1",
 		"generation":     language,
 		"dialogue":       language + " role_embedding turn_embedding",
+		"captioning":     language + regions,
 		"pretrained":     text + image + language,
 		"pretraining": text + image + language + " match_fc.w_0 match_fc.b_0 mask_region_trans_fc.w_0 mask_region_trans_fc.b_0" +
 			" mask_region_trans_layer_norm_scale mask_region_trans_layer_norm_bias mask_region_feature_fc.w_0 mask_region_feature_fc.b_0",

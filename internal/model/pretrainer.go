@@ -51,19 +51,16 @@ func (p *Pretrainer) build(d declare) {
 	p.region = newRegionHead(d, p.Config)
 }
 
-// Hidden is a batch of sequences of which something is hidden and predicted: images, texts, or an
-// image and a text each, in this order.
+// Hidden is a batch of sequences of which something is hidden and predicted. Its input is what is left to see.
 type Hidden struct {
-	Images Images // with what is hidden replaced; Offsets nil: texts alone
-	Text   Text   // the same; Offsets nil: images alone
+	Input
 
-	// Labels are the tokens to be predicted. Of a text with Sources, a label belongs to each target token, the
-	// one that comes after it, and an image belongs to the source. Of one without, they belong to the rows of Text that Places
-	// lists, in ascending order.
+	// Labels are the tokens to be predicted. Of a text with Sources, a label belongs to each target token: the
+	// one that comes after it. Of one without, they belong to the tokens of Text that Places lists, in ascending order.
 	Labels []int32
 	Places []int32
 
-	// Regions are the rows of Images, in ascending order, that are predicted.
+	// Regions are the regions of Images, in ascending order, that are predicted.
 	Regions []int32
 	Targets []float32 // len(Regions) x E: their features
 	Classes []float32 // len(Regions) x region_classes: distributions of their classes; nil: not predicted
@@ -84,7 +81,7 @@ func (p *Pretrainer) Losses(t *autograd.Tape, h Hidden) Losses {
 	if len(rows) == 0 {
 		return l
 	}
-	x := p.encode(t, h, rows, offsets)
+	x := t.Block(func() *autograd.Var { return p.encoder.lastLayerRows(t, h.Input, rows, offsets) })
 	if len(places.language) > 0 {
 		l.Language = t.Block(func() *autograd.Var {
 			return t.VocabularyLoss(p.language.hidden(t, t.Rows(x, places.language)), p.language.w, p.language.b, h.Labels, 0)
@@ -107,61 +104,40 @@ func (p *Pretrainer) LanguageLogits(t *autograd.Tape, h Hidden) *autograd.Var {
 	h.Regions = nil
 	return t.Block(func() *autograd.Var {
 		rows, offsets, _ := h.rows()
-		return p.language.logits(t, p.encode(t, h, rows, offsets))
-	})
-}
-
-// encode returns the last layer's output for the given rows, which offsets divides into the sequences.
-func (p *Pretrainer) encode(t *autograd.Tape, h Hidden, rows, offsets []int32) *autograd.Var {
-	return t.Block(func() *autograd.Var {
-		e := p.encoder
-		if h.Images.Offsets == nil {
-			return e.some(t, h.Text, rows, offsets)
-		}
-		x, a := e.embedJoint(t, joint{images: h.Images, text: h.Text})
-		return e.throughSome(t, e.layers, x, a, rows, offsets)
+		return p.language.logits(t, t.Block(func() *autograd.Var { return p.encoder.lastLayerRows(t, h.Input, rows, offsets) }))
 	})
 }
 
 // predicted says which of the rows that are computed belong to labels, and which to regions.
 type predicted struct{ language, regions []int32 }
 
-// rows lists the rows of the sequences that something is predicted from, sequence by sequence, as offsets
+// rows lists the rows of the encoder's output that something is predicted from, sequence by sequence, as offsets
 // divides them. In a sequence, regions come before tokens.
 func (h Hidden) rows() (rows, offsets []int32, p predicted) {
-	regions, places := h.Regions, h.Places
-	if h.Text.Sources != nil {
-		places, _ = h.Text.targets()
+	images, texts := h.Images.Sequences(), h.Text.Sequences()
+	if images > 0 && texts > 0 && images != texts {
+		panic(fmt.Sprintf("model: %d images with %d texts", images, texts))
 	}
-	sequences := max(h.Images.Sequences(), h.Text.Sequences())
-	if h.Images.Offsets != nil && h.Text.Offsets != nil && h.Images.Sequences() != h.Text.Sequences() {
-		panic(fmt.Sprintf("model: %d images with %d texts", h.Images.Sequences(), h.Text.Sequences()))
+	regions, tokens := h.Regions, h.Places
+	if len(h.Text.Sources) > 0 {
+		tokens, _ = h.Text.targets()
 	}
-	if !slices.IsSorted(regions) || !slices.IsSorted(places) {
+	if !slices.IsSorted(regions) || !slices.IsSorted(tokens) {
 		panic("model: places or regions that are not in ascending order")
 	}
-	// take moves what is before end, and lies behind shift other rows, from a list to rows.
-	take := func(list []int32, end, shift int32, to *[]int32) []int32 {
-		for len(list) > 0 && list[0] < end {
-			*to = append(*to, int32(len(rows)))
-			rows = append(rows, list[0]+shift)
-			list = list[1:]
-		}
-		return list
-	}
-	begin := func(offsets []int32, s int) int32 {
-		if offsets == nil {
-			return 0
-		}
-		return offsets[s]
-	}
 	offsets = append(offsets, 0)
-	for s := range sequences {
-		regions = take(regions, begin(h.Images.Offsets, s+1), begin(h.Text.Offsets, s), &p.regions)
-		places = take(places, begin(h.Text.Offsets, s+1), begin(h.Images.Offsets, s+1), &p.language)
+	for s := range h.Sequences() {
+		for ; len(regions) > 0 && regions[0] < at(h.Images.Offsets, s+1); regions = regions[1:] {
+			p.regions = append(p.regions, int32(len(rows)))
+			rows = append(rows, regions[0]+h.regionShift(s))
+		}
+		for ; len(tokens) > 0 && tokens[0] < at(h.Text.Offsets, s+1); tokens = tokens[1:] {
+			p.language = append(p.language, int32(len(rows)))
+			rows = append(rows, tokens[0]+h.textShift(s))
+		}
 		offsets = append(offsets, int32(len(rows)))
 	}
-	if len(regions)+len(places) > 0 {
+	if len(regions)+len(tokens) > 0 {
 		panic("model: places or regions beyond the batch")
 	}
 	return rows, offsets, p

@@ -34,12 +34,12 @@ func newPretrainer(tb testing.TB, d engine.Device, cfg Config) *Pretrainer {
 
 // maskedTexts hides tokens of the first and the last text.
 func maskedTexts() Hidden {
-	return Hidden{Text: tinyText(), Places: []int32{1, 2, 6}, Labels: []int32{4, 0, 4}}
+	return Hidden{Input: Input{Text: tinyText()}, Places: []int32{1, 2, 6}, Labels: []int32{4, 0, 4}}
 }
 
 // maskedImages hides regions of the first and the last image.
 func maskedImages() Hidden {
-	h := Hidden{Images: tinyImages(), Regions: []int32{0, 2, 5}, Classes: []float32{0.5, 0.25, 0.25, 0, 1, 0, 0.125, 0, 0.875}}
+	h := Hidden{Input: Input{Images: tinyImages()}, Regions: []int32{0, 2, 5}, Classes: []float32{0.5, 0.25, 0.25, 0, 1, 0, 0.125, 0, 0.875}}
 	for i := range len(h.Regions) * 4 {
 		h.Targets = append(h.Targets, float32(math.Cos(float64(i))))
 	}
@@ -227,7 +227,7 @@ func TestContrastiveGradients(t *testing.T) {
 	p := newPretrainer(t, d, cfg)
 	r := &reference{cfg: cfg, params: scatter(d, p.Params)}
 	tape := autograd.NewTape(d, autograd.Seed{})
-	images, texts := p.ImagePart(tape, b.images), p.TextPart(tape, b.texts)
+	images, texts := p.Side(tape, Input{Images: b.images}), p.Side(tape, Input{Text: b.texts})
 	products := tape.ProductNT(p.TextVectors(tape, texts), p.ImageVectors(tape, images))
 	loss := tape.Add(tape.ContrastiveLoss(p.Scores(tape, images, texts, b.pairs), joint),
 		tape.ContrastiveLoss(tape.Scale(products, 1/temperature), alone))
@@ -288,7 +288,7 @@ func TestHiddenSequencesAreIndependent(t *testing.T) {
 		}
 		var parts []float32
 		for s := range int32(3) {
-			one := Hidden{Text: h.Text.only(s)}
+			one := Hidden{Input: Input{Text: h.Text.only(s)}}
 			lo, hi := h.Text.Offsets[s], h.Text.Offsets[s+1]
 			if h.Images.Offsets != nil {
 				one.Images = h.Images.only(p.Config, s)

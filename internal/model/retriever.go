@@ -20,7 +20,7 @@ import (
 type Retriever struct {
 	Model
 
-	poolText, poolImage         linear
+	pools                       pools
 	match                       linear
 	contrastText, contrastImage linear
 }
@@ -30,77 +30,71 @@ type Retriever struct {
 func (r *Retriever) build(p declare) {
 	cfg, h := r.Config, r.Config.HiddenSize
 	r.encoder = newEncoder(p, cfg, r.form)
-	r.poolText = newLinear(p, "pooled_fc_text", h, h)
-	r.poolImage = newLinear(p, "pooled_fc_image", h, h)
-	r.match = linear{w: autograd.NewWeight(p("match_fc.w_0", Xavier, h, 1), engine.NN), b: p("match_fc.b_0", Zeros, 1)}
+	r.pools = newPools(p, cfg)
+	r.match = namedLinear(p, "match_fc.w_0", "match_fc.b_0", Xavier, h, 1)
 	if cfg.ContrastSize > 0 {
 		r.contrastText = newLinear(p, "contrast_fc_text", h, cfg.ContrastSize)
 		r.contrastImage = newLinear(p, "contrast_fc_image", h, cfg.ContrastSize)
 	}
 }
 
-// Part is what of images, or of texts, does not depend on what they are paired with: their
-// embeddings, and the first layer's queries, keys and values. It is computed once and serves all pairs.
-// It belongs to the pass of the tape it was made on; see [Part.Keep].
-type Part struct {
+// Side is one side of pairs, images or texts: what does not depend on what they are paired with, their
+// embeddings and the first layer's queries, keys and values. It is computed once and serves all pairs.
+// It belongs to the pass of the tape it was made on; see [Side.Keep].
+type Side struct {
 	offsets                  []int32
 	input, query, key, value *autograd.Var // a row for each region or token; of a model without layers the input only
 }
 
-// Pair is an image and a text, by their numbers in two parts.
+// Pair is an image and a text, by their numbers in two sides.
 type Pair struct{ Image, Text int32 }
 
-// ImagePart returns the part of images. It borrows their offsets until the tape's pass ends.
-func (r *Retriever) ImagePart(t *autograd.Tape, images Images) Part {
-	return r.part(t, r.encoder.image.apply(t, r.Config, images), images.Offsets)
-}
-
-// TextPart returns the part of texts, which have no sources. It borrows text until the tape's pass ends.
-func (r *Retriever) TextPart(t *autograd.Tape, text Text) Part {
-	return r.part(t, r.encoder.embed(t, text), text.Offsets)
-}
-
-func (r *Retriever) part(t *autograd.Tape, x *autograd.Var, offsets []int32) Part {
-	p := Part{offsets: offsets, input: x}
+// Side returns the side of images, or of texts without sources. It borrows the input until the tape's pass ends.
+func (r *Retriever) Side(t *autograd.Tape, in Input) Side {
+	x, a := r.encoder.embed(t, in)
+	s := Side{offsets: a.Keys, input: x}
 	if len(r.encoder.layers) > 0 {
 		l := r.encoder.layers[0]
-		p.query, p.key, p.value = l.query.apply(t, x), l.key.apply(t, x), l.value.apply(t, x)
+		s.query, s.key, s.value = l.query.apply(t, x), l.key.apply(t, x), l.value.apply(t, x)
 	}
-	return p
+	return s
 }
 
 // Sequences returns the number of images or texts.
-func (p Part) Sequences() int { return len(p.offsets) - 1 }
+func (s Side) Sequences() int { return len(s.offsets) - 1 }
+
+// Rows returns the number of regions or tokens of one of them.
+func (s Side) Rows(i int32) int { return int(s.offsets[i+1] - s.offsets[i]) }
 
 // Keep returns a copy, without gradients, that outlives the pass. It takes 16·H bytes for each
 // region or token. Free it after use.
-func (p Part) Keep(d engine.Device) Part {
-	return p.each(func(v *autograd.Var) *autograd.Var {
+func (s Side) Keep(d engine.Device) Side {
+	return s.each(func(v *autograd.Var) *autograd.Var {
 		kept := d.New(v.Value.Rows, v.Value.Cols)
 		d.Copy(kept, v.Value)
 		return autograd.Const(kept)
 	})
 }
 
-// Free gives the memory of a kept part back.
-func (p Part) Free(d engine.Device) {
-	p.each(func(v *autograd.Var) *autograd.Var {
+// Free gives the memory of a kept side back.
+func (s Side) Free(d engine.Device) {
+	s.each(func(v *autograd.Var) *autograd.Var {
 		d.Free(v.Value)
 		return nil
 	})
 }
 
-// each returns a part whose variables are f of p's.
-func (p Part) each(f func(v *autograd.Var) *autograd.Var) Part {
-	q := Part{offsets: slices.Clone(p.offsets), input: f(p.input)}
-	if p.query != nil {
-		q.query, q.key, q.value = f(p.query), f(p.key), f(p.value)
+// each returns a side whose variables are f of s's.
+func (s Side) each(f func(v *autograd.Var) *autograd.Var) Side {
+	q := Side{offsets: slices.Clone(s.offsets), input: f(s.input)}
+	if s.query != nil {
+		q.query, q.key, q.value = f(s.query), f(s.key), f(s.value)
 	}
 	return q
 }
 
 // Scores returns the scores of pairs, P x 1: the larger, the better they fit.
-func (r *Retriever) Scores(t *autograd.Tape, images, texts Part, pairs []Pair) *autograd.Var {
+func (r *Retriever) Scores(t *autograd.Tape, images, texts Side, pairs []Pair) *autograd.Var {
 	var rows []int32
 	firsts, offsets := make([]int32, 0, 2*len(pairs)), make([]int32, 1, len(pairs)+1)
 	for _, p := range pairs {
@@ -111,11 +105,30 @@ func (r *Retriever) Scores(t *autograd.Tape, images, texts Part, pairs []Pair) *
 		offsets = append(offsets, int32(len(rows)))
 	}
 	return t.Block(func() *autograd.Var {
-		x := r.first(t, offsets, firsts, evenly(len(pairs), 2), func() Part { return stack(t, images, texts, rows) })
-		image := t.ReLU(r.poolImage.apply(t, t.Rows(x, everySecond(len(pairs), 0))))
-		text := t.ReLU(r.poolText.apply(t, t.Rows(x, everySecond(len(pairs), 1))))
+		x := r.lastLayerRows(t, offsets, firsts, evenly(len(pairs), 2), func() Side { return stack(t, images, texts, rows) })
+		image, text := r.pools.apply(t, x)
 		return r.match.apply(t, t.Dropout(t.Multiply(image, text), r.Config.HiddenDropout))
 	})
+}
+
+// pools make a vector of each side of a pair of an image and a text:
+//
+//	image = relu(affine(first region)), text = relu(affine(first token))     [P,H]
+type pools struct{ text, image linear }
+
+func newPools(p declare, cfg Config) pools {
+	return pools{
+		text:  newLinear(p, "pooled_fc_text", cfg.HiddenSize, cfg.HiddenSize),
+		image: newLinear(p, "pooled_fc_image", cfg.HiddenSize, cfg.HiddenSize),
+	}
+}
+
+// apply takes the rows of each pair's first region and first token, one pair after the other.
+func (l pools) apply(t *autograd.Tape, x *autograd.Var) (image, text *autograd.Var) {
+	n := x.Value.Rows / 2
+	image = t.ReLU(l.image.apply(t, t.Rows(x, everySecond(n, 0))))
+	text = t.ReLU(l.text.apply(t, t.Rows(x, everySecond(n, 1))))
+	return image, text
 }
 
 // everySecond returns n numbers from first on.
@@ -127,25 +140,25 @@ func everySecond(n int, first int32) []int32 {
 	return rows
 }
 
-// stack returns the part of sequences that are made of rows of two.
-func stack(t *autograd.Tape, a, b Part, rows []int32) Part {
-	p := Part{input: t.StackRows(a.input, b.input, rows)}
+// stack returns the side of sequences that are made of rows of two.
+func stack(t *autograd.Tape, a, b Side, rows []int32) Side {
+	p := Side{input: t.StackRows(a.input, b.input, rows)}
 	if a.query != nil {
 		p.query, p.key, p.value = t.StackRows(a.query, b.query, rows), t.StackRows(a.key, b.key, rows), t.StackRows(a.value, b.value, rows)
 	}
 	return p
 }
 
-// first returns the last layer's output for the given rows, which queries divides into the
-// sequences. part makes what the first layer goes on from, which it is done with after that.
-func (r *Retriever) first(t *autograd.Tape, offsets, rows, queries []int32, part func() Part) *autograd.Var {
+// lastLayerRows returns the last layer's output for the given rows, which queries divides into the
+// sequences. begin makes what the first layer goes on from, which it is done with after that.
+func (r *Retriever) lastLayerRows(t *autograd.Tape, offsets, rows, queries []int32, begin func() Side) *autograd.Var {
 	e := r.encoder
 	if len(e.layers) == 0 {
-		return t.Rows(part().input, rows)
+		return t.Rows(begin().input, rows)
 	}
-	a := e.attend(offsets, nil)
+	a := e.attention(offsets, nil)
 	x := t.Block(func() *autograd.Var {
-		p, a := part(), a
+		p, a := begin(), a
 		if len(e.layers) == 1 {
 			p.input, p.query, a.Queries = t.Rows(p.input, rows), t.Rows(p.query, rows), queries
 		}
@@ -154,26 +167,26 @@ func (r *Retriever) first(t *autograd.Tape, offsets, rows, queries []int32, part
 	if len(e.layers) == 1 {
 		return x
 	}
-	return e.throughSome(t, e.layers[1:], x, a, rows, queries)
+	return e.runLayersRows(t, e.layers[1:], x, a, rows, queries)
 }
 
 // ImageVectors returns the vectors of images alone, B x D, of length 1. A model without them
 // (contrast_size 0) panics.
-func (r *Retriever) ImageVectors(t *autograd.Tape, images Part) *autograd.Var {
+func (r *Retriever) ImageVectors(t *autograd.Tape, images Side) *autograd.Var {
 	return r.vectors(t, images, r.contrastImage)
 }
 
 // TextVectors returns the vectors of texts alone, B x D; see [Retriever.ImageVectors].
-func (r *Retriever) TextVectors(t *autograd.Tape, texts Part) *autograd.Var {
+func (r *Retriever) TextVectors(t *autograd.Tape, texts Side) *autograd.Var {
 	return r.vectors(t, texts, r.contrastText)
 }
 
-func (r *Retriever) vectors(t *autograd.Tape, p Part, project linear) *autograd.Var {
+func (r *Retriever) vectors(t *autograd.Tape, s Side, project linear) *autograd.Var {
 	if r.Config.ContrastSize == 0 {
 		panic("model: vectors of a retriever whose contrast_size is 0")
 	}
 	return t.Block(func() *autograd.Var {
-		x := r.first(t, p.offsets, p.offsets[:p.Sequences()], evenly(p.Sequences(), 1), func() Part { return p })
+		x := r.lastLayerRows(t, s.offsets, s.offsets[:s.Sequences()], evenly(s.Sequences(), 1), func() Side { return s })
 		return t.Normalize(project.apply(t, x))
 	})
 }

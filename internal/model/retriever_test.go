@@ -46,7 +46,7 @@ var (
 )
 
 func (b pairBatch) bothLosses(r *Retriever, t *autograd.Tape) *autograd.Var {
-	images, texts := r.ImagePart(t, b.images), r.TextPart(t, b.texts)
+	images, texts := r.Side(t, Input{Images: b.images}), r.Side(t, Input{Text: b.texts})
 	circle := r.CircleLoss(t, r.Scores(t, images, texts, b.pairs), tinyGroup, 1, tinyVariant.Margin, tinyVariant.Scale, tinyVariant.Sigmoid)
 	return t.Add(circle, r.ContrastiveLoss(t, r.ImageVectors(t, images), r.TextVectors(t, texts), tinyImageOf, temperature))
 }
@@ -222,24 +222,24 @@ func TestScoresEqualJointSequences(t *testing.T) {
 		r := newRetriever(t, d, cfg, 1)
 		scatter(d, r.Params)
 		tape := autograd.NewInference(d)
-		images, texts := r.ImagePart(tape, b.images).Keep(d), r.TextPart(tape, b.texts).Keep(d)
+		images, texts := r.Side(tape, Input{Images: b.images}).Keep(d), r.Side(tape, Input{Text: b.texts}).Keep(d)
 		tape.Release()
 		scores := read(d, r.Scores(tape, images, texts, b.pairs))
 		for i, p := range b.pairs {
-			x, _ := r.encoder.encodeJoint(tape, joint{images: b.images.only(cfg, p.Image), text: b.texts.only(p.Text)})
+			x := r.encoder.lastLayer(tape, Input{Images: b.images.only(cfg, p.Image), Text: b.texts.only(p.Text)})
 			regions := b.images.Offsets[p.Image+1] - b.images.Offsets[p.Image]
-			image := tape.ReLU(r.poolImage.apply(tape, tape.Rows(x, []int32{0})))
-			text := tape.ReLU(r.poolText.apply(tape, tape.Rows(x, []int32{regions})))
+			image := tape.ReLU(r.pools.image.apply(tape, tape.Rows(x, []int32{0})))
+			text := tape.ReLU(r.pools.text.apply(tape, tape.Rows(x, []int32{regions})))
 			if want := read(d, r.match.apply(tape, tape.Multiply(image, text))); scores[i] != want[0] {
 				t.Errorf("%d layers: pair %v has the score %g, want %g", layers, p, scores[i], want[0])
 			}
 		}
-		x, offsets := r.encoder.encodeJoint(tape, joint{images: b.images})
+		x, offsets := r.encoder.lastLayer(tape, Input{Images: b.images}), b.images.Offsets
 		want := read(d, tape.Normalize(r.contrastImage.apply(tape, tape.Rows(x, offsets[:images.Sequences()]))))
 		if got := read(d, r.ImageVectors(tape, images)); !slices.Equal(got, want) {
 			t.Errorf("%d layers: the images' vectors are %v, want %v", layers, got, want)
 		}
-		want = read(d, tape.Normalize(r.contrastText.apply(tape, tape.Rows(r.encoder.apply(tape, b.texts), b.texts.Offsets[:texts.Sequences()]))))
+		want = read(d, tape.Normalize(r.contrastText.apply(tape, tape.Rows(r.encoder.lastLayer(tape, Input{Text: b.texts}), b.texts.Offsets[:texts.Sequences()]))))
 		if got := read(d, r.TextVectors(tape, texts)); !slices.Equal(got, want) {
 			t.Errorf("%d layers: the texts' vectors are %v, want %v", layers, got, want)
 		}
@@ -256,22 +256,22 @@ func TestJointSequences(t *testing.T) {
 	r := newRetriever(t, d, cfg, 1)
 	scatter(d, r.Params)
 	tape := autograd.NewInference(d)
-	encode := func(j joint) (rows [][]float32, offsets []int32) {
-		x, offsets := r.encoder.encodeJoint(tape, j)
+	encode := func(in Input) (rows [][]float32, offsets []int32) {
+		x, offsets := r.encoder.lastLayer(tape, in), in.offsets()
 		for row := range slices.Chunk(read(d, x), cfg.HiddenSize) {
 			rows = append(rows, row)
 		}
 		return rows, offsets
 	}
 	images, objects := tinyImages(), tinyText()
-	before, own := encode(joint{images: images, objects: objects})
-	if asText, _ := encode(joint{images: images, text: objects}); !slices.EqualFunc(before, asText, slices.Equal) {
+	before, own := encode(Input{Images: images, Objects: objects})
+	if asText, _ := encode(Input{Images: images, Text: objects}); !slices.EqualFunc(before, asText, slices.Equal) {
 		t.Error("objects are not read as a text is")
 	}
 	caption := Text{Tokens: []int32{0, 1, 2, 0, 0, 4}, Positions: []int32{2, 3, 4, 2, 2, 3}, Offsets: []int32{0, 3, 4, 6}, Sources: make([]int32, 3)}
-	with, offsets := encode(joint{images: images, objects: objects, text: caption})
+	with, offsets := encode(Input{Images: images, Objects: objects, Text: caption})
 	caption.Tokens = []int32{0, 1, 5, 0, 0, 5} // the last of two captions
-	changed, _ := encode(joint{images: images, objects: objects, text: caption})
+	changed, _ := encode(Input{Images: images, Objects: objects, Text: caption})
 	for s := range images.Sequences() {
 		n := own[s+1] - own[s]
 		if !slices.EqualFunc(with[offsets[s]:offsets[s]+n], before[own[s]:own[s+1]], slices.Equal) {
@@ -328,7 +328,7 @@ func TestVectorsNeedAContrastSize(t *testing.T) {
 			t.Errorf("panic is %q", failure)
 		}
 	}()
-	r.ImageVectors(tape, r.ImagePart(tape, tinyImages()))
+	r.ImageVectors(tape, r.Side(tape, Input{Images: tinyImages()}))
 }
 
 func TestImagesCheck(t *testing.T) {

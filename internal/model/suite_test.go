@@ -82,6 +82,14 @@ func openForm[K kind](tb testing.TB, d engine.Device, name string, cfg Config, r
 	panic("unreachable")
 }
 
+// offsets returns the rows that the sequences begin with, and the end.
+func (in Input) offsets() (offsets []int32) {
+	for s := range in.Sequences() + 1 {
+		offsets = append(offsets, in.offset(s))
+	}
+	return offsets
+}
+
 // only returns one image of a batch.
 func (im Images) only(cfg Config, image int32) Images {
 	lo, hi := im.Offsets[image], im.Offsets[image+1]

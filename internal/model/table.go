@@ -15,12 +15,22 @@ type form struct {
 	name     string              // for [Architecture]
 	problem  string              // Config.ProblemType of its models; "": none is run yet
 	does     string              // what such a model does, for messages
-	images   bool                // its encoder reads images
-	dialogue bool                // its tokens have roles and turns
+	images   use                 // of images in its input
+	bare     bool                // a sequence with an image need not have a text
+	dialogue bool                // tokens have roles and turns
 	labels   [2]int              // least and most of Config.NumLabels; zero: it has no use for them
 	new      func() kind         // an empty model
 	detail   func(Config) string // what [Config.String] says of it; nil: the problem
 }
+
+// use says what a form does with a part of its input.
+type use int
+
+const (
+	unread use = iota
+	optional
+	needed
+)
 
 // kind is a type of model: a struct around [Model] that declares its heads.
 type kind interface {
@@ -34,22 +44,29 @@ var forms = []form{
 	{name: "text-encoder", does: "has no head", new: func() kind { return new(Classifier) }},
 	{
 		name: "classification", problem: Classification, does: "classifies texts", labels: [2]int{2, maxLabels},
-		new: func() kind { return new(Classifier) }, detail: func(c Config) string { return fmt.Sprintf("%d classes", c.NumLabels) },
+		new: func() kind { return new(Classifier) }, detail: describeLabels,
 	},
 	{
 		name: "regression", problem: Regression, does: "gives texts a score", labels: [2]int{1, 1},
 		new: func() kind { return new(Classifier) }, detail: func(Config) string { return "a score" },
 	},
-	{name: "entailment", images: true, new: func() kind { return &listed{heads: entailmentHead} }},
+	{
+		name: "entailment", problem: Entailment, does: "classifies images with texts", images: needed, labels: [2]int{3, maxLabels},
+		new: func() kind { return new(Classifier) }, detail: describeLabels,
+	},
 	{name: "generation", problem: Generation, does: "writes texts", new: func() kind { return new(Generator) }},
 	{name: "dialogue", problem: Dialogue, does: "answers in conversations", dialogue: true, new: func() kind { return new(Generator) }},
 	{
-		name: "retrieval", problem: Retrieval, does: "compares images with texts", images: true,
+		name: "captioning", problem: Captioning, does: "writes texts for images", images: needed, bare: true,
+		new: func() kind { return new(Generator) }, detail: describeImages,
+	},
+	{
+		name: "retrieval", problem: Retrieval, does: "compares images with texts", images: optional, bare: true,
 		new: func() kind { return new(Retriever) }, detail: describeImages,
 	},
-	{name: "pretrained", images: true, new: func() kind { return &listed{heads: releasedHeads} }},
+	{name: "pretrained", images: optional, bare: true, new: func() kind { return new(released) }},
 	{
-		name: "pretraining", problem: Pretraining, does: "has no head for a task", images: true,
+		name: "pretraining", problem: Pretraining, does: "has no head for a task", images: optional, bare: true,
 		new: func() kind { return new(Pretrainer) }, detail: describeImages,
 	},
 }
@@ -106,7 +123,8 @@ func (f form) specs(cfg Config) []Spec {
 // A tensor of another shape is an error.
 func Compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) { return compare(specs, r) }
 
-// describeImages is the detail of forms with images.
+func describeLabels(c Config) string { return fmt.Sprintf("%d classes", c.NumLabels) }
+
 func describeImages(c Config) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%s with regions of %d features", c.ProblemType, c.ImageEmbeddingSize)
@@ -119,31 +137,12 @@ func describeImages(c Config) string {
 	return b.String()
 }
 
-// listed is a form whose parameters are known and that is not run.
-type listed struct {
-	Model
-	heads func(m *Model, p declare)
+// released has the heads of the checkpoint that the reference released. It is not run: models for tasks start
+// from it.
+type released struct{ Model }
+
+func (r *released) build(p declare) {
+	r.encoder = newEncoder(p, r.Config, r.form)
+	newPools(p, r.Config)
+	newLanguageHead(p, r.Config, r.encoder.words)
 }
-
-func (l *listed) build(p declare) {
-	l.encoder = newEncoder(p, l.Config, l.form)
-	newLinear(p, "pooled_fc_text", l.Config.HiddenSize, l.Config.HiddenSize)
-	newLinear(p, "pooled_fc_image", l.Config.HiddenSize, l.Config.HiddenSize)
-	l.heads(&l.Model, p)
-}
-
-// entailmentHidden and entailmentLabels are the reference's head for SNLI-VE.
-const (
-	entailmentHidden = 2048
-	entailmentLabels = 3
-)
-
-func entailmentHead(m *Model, p declare) {
-	p("cls_out_w_0", TruncatedNormal, m.Config.HiddenSize, entailmentHidden)
-	p("cls_out_b_0", Zeros, entailmentHidden)
-	p("cls_out_w_1", TruncatedNormal, entailmentHidden, entailmentLabels)
-	p("cls_out_b_1", Zeros, entailmentLabels)
-}
-
-// releasedHeads are those of the checkpoint that the reference released.
-func releasedHeads(m *Model, p declare) { newLanguageHead(p, m.Config, nil) }

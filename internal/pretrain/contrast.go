@@ -5,7 +5,6 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
-	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
@@ -32,26 +31,23 @@ func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
 		return nil
 	}
 	c := &CMCL{Pairs: len(items)}
-	var packed regions.Batch
 	for i := range items {
-		packed.Append(&items[i].image)
+		c.Images.Append(&items[i].image)
 	}
 	if r.joint() {
 		r.pairUp(c, items, random)
 	}
 	if r.Of(corpus.Pairs)[Contrast] > 0 {
-		compare(c, &packed, items)
+		compare(c, items)
 	}
-	c.Images = images(&packed)
 	return c
 }
 
 // pairUp lists the joint pairs. A candidate that the image's captions or paraphrases say too is never a negative.
 func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
-	texts := packer{}
 	own := make([]int32, len(items))
 	for i := range items {
-		own[i] = texts.add(items[i].tokens)
+		own[i] = c.Joint.Append(items[i].tokens)
 	}
 	c.JointKinds.Group = r.candidates()
 	for i := range items {
@@ -66,11 +62,11 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 		}
 		add(own[i], autograd.Positive)
 		for _, tokens := range it.positives {
-			add(texts.add(tokens), autograd.Positive)
+			add(c.Joint.Append(tokens), autograd.Positive)
 		}
 		for _, tokens := range it.negatives {
 			if !isTrue(tokens) {
-				add(texts.add(tokens), autograd.Negative)
+				add(c.Joint.Append(tokens), autograd.Negative)
 			}
 		}
 		// Other captions of the batch, each once, in an order of chance, for what is still missing.
@@ -87,32 +83,29 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 			add(own[i], autograd.Excluded)
 		}
 	}
-	c.Joint = texts.Text
 }
 
-// compare adds retrieved images to the packed ones and says what is alike.
-func compare(c *CMCL, packed *regions.Batch, items []item) {
+// compare adds retrieved images to the pairs' and says what is alike.
+func compare(c *CMCL, items []item) {
 	var imageOwner, textOwner []int // the pair that an image or text was taken or retrieved for
 	var names []string              // of the images
-	texts := packer{}
 	var encoded []encodedText
 	for i := range items {
 		imageOwner, names = append(imageOwner, i), append(names, items[i].image.ID)
-		texts.add(items[i].tokens)
+		c.Alone.Append(items[i].tokens)
 		textOwner, encoded = append(textOwner, i), append(encoded, encodedText{items[i].caption, items[i].tokens})
 	}
 	for i := range items {
 		for k := range items[i].images {
 			im := &items[i].images[k]
-			packed.Append(im)
+			c.Images.Append(im)
 			imageOwner, names = append(imageOwner, i), append(names, im.ID)
 		}
 		for _, t := range items[i].texts {
-			texts.add(t.tokens)
+			c.Alone.Append(t.tokens)
 			textOwner, encoded = append(textOwner, i), append(encoded, t)
 		}
 	}
-	c.Alone = texts.Text
 	for i := range items {
 		c.TextKinds.Kinds = append(c.TextKinds.Kinds, kinds(i, items, imageOwner, func(a, b int) bool {
 			return names[a] == names[b] || b < len(items) && slices.Contains(items[b].said, items[i].caption)
@@ -141,20 +134,4 @@ func kinds(i int, items []item, owners []int, equal func(positive, k int) bool) 
 		}
 	}
 	return out
-}
-
-// packer packs texts behind each other.
-type packer struct{ model.Text }
-
-// add returns the text's number.
-func (p *packer) add(tokens []int32) int32 {
-	if p.Offsets == nil {
-		p.Offsets = []int32{0}
-	}
-	for i, id := range tokens {
-		p.Tokens = append(p.Tokens, id)
-		p.Positions = append(p.Positions, model.FirstPosition+int32(i))
-	}
-	p.Offsets = append(p.Offsets, int32(len(p.Tokens)))
-	return int32(len(p.Offsets) - 2)
 }

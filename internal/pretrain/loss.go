@@ -130,14 +130,14 @@ func (r *Recipe) Losses(t *autograd.Tape, m *model.Pretrainer, b *Batch) []*auto
 
 // contrastive returns the two parts of CMCL. The images' embeddings and first layer serve all pairs they are in.
 func (r *Recipe) contrastive(t *autograd.Tape, m *model.Pretrainer, c *CMCL) (joint, alone *autograd.Var) {
-	im := m.ImagePart(t, c.Images)
+	im := m.Side(t, model.Input{Images: c.Images})
 	if len(c.Candidates) > 0 {
-		joint = t.ContrastiveLoss(m.Scores(t, im, m.TextPart(t, c.Joint), c.Candidates), c.JointKinds)
+		joint = t.ContrastiveLoss(m.Scores(t, im, m.Side(t, model.Input{Text: c.Joint}), c.Candidates), c.JointKinds)
 	}
 	if c.TextKinds.Group == 0 {
 		return joint, nil
 	}
-	iv, tv := m.ImageVectors(t, im), m.TextVectors(t, m.TextPart(t, c.Alone))
+	iv, tv := m.ImageVectors(t, im), m.TextVectors(t, m.Side(t, model.Input{Text: c.Alone}))
 	own := make([]int32, c.Pairs)
 	for i := range own {
 		own[i] = int32(i)

@@ -71,31 +71,13 @@ func TestPartsCountWhatTheirMeansAreOver(t *testing.T) {
 
 // join puts the samples of two batches into one.
 func join(a, b *Batch) *Batch {
-	text := func(a, b model.Text) model.Text {
-		if a.Offsets == nil {
-			return a
-		}
-		return model.Text{
-			Tokens: concat(a.Tokens, b.Tokens, 0), Positions: concat(a.Positions, b.Positions, 0),
-			Offsets: concat(a.Offsets, b.Offsets[1:], len(a.Tokens)), Sources: concat(a.Sources, b.Sources, 0),
-		}
-	}
-	pictures := func(a, b model.Images) model.Images {
-		if a.Offsets == nil {
-			return a
-		}
-		return model.Images{
-			Features: concat(a.Features, b.Features, 0), Locations: concat(a.Locations, b.Locations, 0),
-			Offsets: concat(a.Offsets, b.Offsets[1:], int(a.Offsets[len(a.Offsets)-1])),
-		}
-	}
-	regions := 0
-	if o := a.Hidden.Images.Offsets; o != nil {
-		regions = int(o[len(o)-1])
-	}
+	var in model.Input
+	in.Append(a.Hidden.Input)
+	regions := len(in.Images.Locations) / model.LocationSize
+	in.Append(b.Hidden.Input)
 	out := *a
 	out.Hidden = model.Hidden{
-		Images: pictures(a.Hidden.Images, b.Hidden.Images), Text: text(a.Hidden.Text, b.Hidden.Text),
+		Input:  in,
 		Labels: concat(a.Hidden.Labels, b.Hidden.Labels, 0), Places: concat(a.Hidden.Places, b.Hidden.Places, len(a.Hidden.Text.Tokens)),
 		Regions: concat(a.Hidden.Regions, b.Hidden.Regions, regions), Targets: concat(a.Hidden.Targets, b.Hidden.Targets, 0),
 	}
@@ -103,7 +85,12 @@ func join(a, b *Batch) *Batch {
 		return &out
 	}
 	x, y := a.CMCL, b.CMCL
-	c := &CMCL{Images: pictures(x.Images, y.Images), Joint: text(x.Joint, y.Joint)}
+	var images, joint model.Input
+	for _, part := range []*CMCL{x, y} {
+		images.Append(model.Input{Images: part.Images})
+		joint.Append(model.Input{Text: part.Joint})
+	}
+	c := &CMCL{Images: images.Images, Joint: joint.Text}
 	c.Candidates = append(c.Candidates, x.Candidates...)
 	for _, p := range y.Candidates {
 		c.Candidates = append(c.Candidates, model.Pair{Image: p.Image + int32(len(x.Images.Offsets)-1), Text: p.Text + int32(len(x.Joint.Offsets)-1)})

@@ -236,45 +236,34 @@ func (p *Preparer) countMissing(c *CMCL, items []item) {
 }
 
 func (p *Preparer) packText(h *model.Hidden, items []item, seq2seq bool) {
-	h.Text.Offsets = []int32{0}
-	add := func(tokens []int32) {
-		for i, id := range tokens {
-			h.Text.Tokens = append(h.Text.Tokens, id)
-			h.Text.Positions = append(h.Text.Positions, model.FirstPosition+int32(i))
-		}
-	}
 	for i := range items {
-		it, base := &items[i], int32(len(h.Text.Tokens))
-		if seq2seq {
-			add(it.source)
-			h.Text.Sources = append(h.Text.Sources, int32(len(it.source)))
-			if len(it.target) > 0 {
-				add(append([]int32{p.Tokenizer.CLS()}, it.target...))
-				h.Labels = append(append(h.Labels, it.target...), p.Tokenizer.MASK())
-			}
-		} else {
-			add(it.hidden)
+		it := &items[i]
+		if !seq2seq {
+			base := int32(len(h.Text.Tokens))
+			h.Text.Append(it.hidden)
 			for _, place := range it.places {
 				h.Places = append(h.Places, base+place)
 			}
 			h.Labels = append(h.Labels, it.labels...)
+			continue
 		}
-		h.Text.Offsets = append(h.Text.Offsets, int32(len(h.Text.Tokens)))
+		var target []int32
+		if len(it.target) > 0 {
+			target = append([]int32{p.Tokenizer.CLS()}, it.target...)
+			h.Labels = append(append(h.Labels, it.target...), p.Tokenizer.MASK())
+		}
+		h.Text.AppendTarget(it.source, target)
 	}
 }
 
 // packImages packs images whose hidden regions are zero, and what these were: with classes, if all images have them.
 func (p *Preparer) packImages(h *model.Hidden, items []item, classes bool) {
-	var packed regions.Batch
 	for i := range items {
 		it := &items[i]
 		dim := len(it.image.Features) / it.image.Regions()
 		masked := it.image
 		masked.Features = slices.Clone(it.image.Features)
-		base := int32(0)
-		if n := len(packed.Offsets); n > 0 {
-			base = packed.Offsets[n-1]
-		}
+		base := int32(len(h.Images.Locations) / model.LocationSize)
 		for _, region := range it.predicted {
 			feature := it.image.Features[region*dim : (region+1)*dim]
 			at := len(h.Targets)
@@ -293,11 +282,6 @@ func (p *Preparer) packImages(h *model.Hidden, items []item, classes bool) {
 			clear(masked.Features[region*dim : (region+1)*dim])
 		}
 		// The global region is the mean of what is left to see.
-		packed.Append(&masked)
+		h.Images.Append(&masked)
 	}
-	h.Images = images(&packed)
-}
-
-func images(b *regions.Batch) model.Images {
-	return model.Images{Features: b.Features, Locations: b.Locations, Offsets: b.Offsets}
 }

@@ -153,16 +153,12 @@ type toyRunner struct {
 }
 
 func (r *toyRunner) logits(tape *autograd.Tape, list []toyExample) (*autograd.Var, []int32) {
-	var in model.Text
+	var in model.Input
 	var classes []int32
-	in.Offsets = []int32{0}
 	for _, x := range list {
 		ids := r.tok.Encode([]int32{r.tok.CLS()}, x.text)
-		ids = append(ids[:min(len(ids), r.longest-1)], r.tok.SEP())
-		for i, id := range ids {
-			in.Tokens, in.Positions = append(in.Tokens, id), append(in.Positions, int32(model.FirstPosition+i))
-		}
-		in.Offsets, classes = append(in.Offsets, int32(len(in.Tokens))), append(classes, int32(x.yes))
+		in.Text.Append(append(ids[:min(len(ids), r.longest-1)], r.tok.SEP()))
+		classes = append(classes, int32(x.yes))
 	}
 	return r.model.Logits(tape, in), classes
 }

@@ -1,11 +1,10 @@
-// Package labelled turns files of labelled text into packed batches.
+// Package labelled turns files of labelled text into records of token ids.
 //
-//	file --Read--> []Example --Encoder--> []Record --Plan--> [][]int --Batch.Pack--> Batch
+//	file --Read--> []Example --Encoder--> []Record --batches.Plan--> [][]int
 //
 // An [Example] is one line as it was written, with its label resolved; a
 // [Record] is its token ids; a plan is a list of batches, each a list of record
-// numbers; a [Batch] is what the model reads: all tokens of the batch in one
-// row, without padding.
+// numbers. Package model packs a batch's records.
 //
 // # Files
 //
@@ -46,7 +45,6 @@
 //	shared.go       what two files have in common
 //	record.go       Encoder: examples to token ids, truncation
 //	plan.go         Permutation, Plan, Batches
-//	batch.go        Batch: packing
 //	prediction.go   prediction files of the reference and of GLUE
 //
 // Source: the reference's NLP/UNIMO/src/reader/classification_reader.py,

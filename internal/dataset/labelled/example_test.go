@@ -37,16 +37,17 @@ func Example() {
 	fmt.Println(truncated, "truncated")
 
 	batches := batches.Batches{Lengths: labelled.Lengths(records), Size: 2}
-	var b labelled.Batch
 	for k := range batches.Count(0) {
-		b.Pack(records, batches.At(0, k))
-		fmt.Println(b.Tokens, b.Offsets, b.Classes)
+		for _, i := range batches.At(0, k) {
+			fmt.Println("batch", k, records[i].Tokens, records[i].Class)
+		}
 	}
 	_, _, err = labelled.ReadFrom(strings.NewReader(file+"bad\tx\n"), "train.tsv", schema, labelled.ReadOptions{})
 	fmt.Println(err)
 	// Output:
 	// 1 truncated
-	// [0 3 4 5 2 0 4 2] [0 5 8] [1 0]
-	// [0 5 5 2] [0 4] [1]
+	// batch 0 [0 3 4 5 2] 1
+	// batch 0 [0 4 2] 0
+	// batch 1 [0 5 5 2] 1
 	// train.tsv:5: label "bad" is not one of negative (or 0), positive (or 1); correct it
 }

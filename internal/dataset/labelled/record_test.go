@@ -1,7 +1,6 @@
 package labelled
 
 import (
-	"math"
 	"slices"
 	"testing"
 
@@ -119,30 +118,6 @@ func total(list []int) (sum int) {
 		sum += n
 	}
 	return sum
-}
-
-func TestPack(t *testing.T) {
-	nan := float32(math.NaN())
-	records := []Record{
-		{Tokens: []int32{0, 7, 2}, Class: 1, Score: nan},
-		{Tokens: []int32{0, 2}, Class: -1, Score: 4.5},
-		{Tokens: []int32{0, 8, 9, 2}, Class: 0, Score: nan},
-	}
-	var b Batch
-	b.Pack(records, []int{2, 0})
-	b.Pack(records, []int{1, 2})
-	if !slices.Equal(b.Tokens, []int32{0, 2, 0, 8, 9, 2}) || !slices.Equal(b.Positions, []int32{2, 3, 2, 3, 4, 5}) ||
-		!slices.Equal(b.Offsets, []int32{0, 2, 6}) || !slices.Equal(b.Classes, []int32{-1, 0}) ||
-		b.Scores[0] != 4.5 || b.Scores[1] == b.Scores[1] || b.Len() != 2 {
-		t.Errorf("got %+v", b)
-	}
-	if n := testing.AllocsPerRun(10, func() { b.Pack(records, []int{2, 0}) }); n > 0 {
-		t.Errorf("%v allocations", n)
-	}
-	b.Pack(records, nil)
-	if b.Len() != 0 || !slices.Equal(b.Offsets, []int32{0}) {
-		t.Errorf("got %+v", b)
-	}
 }
 
 // wholeTokenizer gives all tokens, however many are asked for.

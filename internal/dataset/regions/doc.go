@@ -10,8 +10,8 @@
 //   - [Pictures] computes features from picture files by an [Extractor]: patches of
 //     pixels, or statistics of colour and gradient.
 //
-// [Writer] writes the store, [WriteReference] the reference's lines. A [Batch] packs
-// images for the model, with the global region in front of each.
+// [Writer] writes the store, [WriteReference] the reference's lines. [Image.AppendRows]
+// gives the rows that a model reads, the global region in front.
 //
 // Everything read is taken as hostile: counts are checked against the bytes that are
 // there before anything is allocated, and what is wrong comes back as an error that

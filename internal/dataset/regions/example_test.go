@@ -47,10 +47,9 @@ func Example() {
 	if err := source.Image("black.png", &im); err != nil {
 		log.Fatal(err)
 	}
-	var batch regions.Batch
-	batch.Append(&im)
-	fmt.Println(batch.Offsets, batch.Locations[5:10], batch.Features[0])
+	features, locations := im.AppendRows(nil, nil)
+	fmt.Println(len(locations)/regions.LocationSize, locations[5:10], features[0])
 	// Output:
 	// reference lines 1 4 768
-	// [0 5] [0 0 0.5 0.5 0.25] -1
+	// 5 [0 0 0.5 0.5 0.25] -1
 }

@@ -27,7 +27,7 @@ func open(t *testing.T, path string) {
 			t.Fatalf("%+v", info)
 		}
 		var im Image
-		var b Batch
+		var locations []float32
 		for _, id := range s.IDs() {
 			if err := s.Image(id, &im); err != nil {
 				if o.SkipBad || !strings.Contains(err.Error(), path) {
@@ -38,10 +38,8 @@ func open(t *testing.T, path string) {
 			if err := im.Check(s.Dim()); err != nil || im.Regions() < info.MinRegions || im.Regions() > info.MaxRegions {
 				t.Fatalf("%d regions, %+v, %v", im.Regions(), info, err)
 			}
-			b.Reset()
-			b.Append(&im)
-			if i := firstNotFinite(b.Locations); i >= 0 {
-				t.Fatalf("locations %v", b.Locations)
+			if _, locations = im.AppendRows(nil, locations[:0]); firstNotFinite(locations) >= 0 {
+				t.Fatalf("locations %v", locations)
 			}
 		}
 		if err := s.Close(); err != nil {

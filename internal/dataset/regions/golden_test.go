@@ -41,14 +41,13 @@ func TestReferenceReaders(t *testing.T) {
 			if im.ID != p.ID || im.Regions()+1 != p.Boxes {
 				t.Errorf("%s: image %s of %d regions, want %s of %d", name, im.ID, im.Regions()+1, p.ID, p.Boxes)
 			}
-			var b Batch
-			b.Append(im)
+			features, locations := im.AppendRows(nil, nil)
 			shape := want.Shape(name + ".image_embeddings")
-			if dim != shape[1] || len(b.Offsets) != 2 || int(b.Offsets[1]) != shape[0] {
-				t.Errorf("%s: offsets %v of %d values, want %v", name, b.Offsets, dim, shape)
+			if rows := len(locations) / LocationSize; dim != shape[1] || rows != shape[0] {
+				t.Errorf("%s: %d rows of %d values, want %v", name, rows, dim, shape)
 			}
-			golden.Near(t, name+" features", b.Features, want.Floats(name+".image_embeddings"), 1e-6)
-			golden.Near(t, name+" locations", b.Locations, want.Floats(name+".image_loc"), 1e-6)
+			golden.Near(t, name+" features", features, want.Floats(name+".image_embeddings"), 1e-6)
+			golden.Near(t, name+" locations", locations, want.Floats(name+".image_loc"), 1e-6)
 		}
 
 		// All lines together: the order follows from the boxes.

@@ -7,7 +7,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"reflect"
 	"strings"
 	"testing"
 
@@ -299,24 +298,23 @@ func TestBadStore(t *testing.T) {
 	}
 }
 
-func TestBatch(t *testing.T) {
-	var b Batch
+func TestAppendRows(t *testing.T) {
+	var features, locations []float32
 	a, c := testImage("a", 3, 4, 100, 50), testImage("cc", 1, 4, 10, 10)
 	for range 2 { // the second time in the same memory
-		b.Reset()
-		b.Append(a)
-		b.Append(c)
-		if !reflect.DeepEqual(b.Offsets, []int32{0, 4, 6}) || len(b.Features) != 6*4 || len(b.Locations) != 6*LocationSize {
-			t.Fatalf("%v, %d features, %d locations", b.Offsets, len(b.Features), len(b.Locations))
+		features, locations = a.AppendRows(features[:0], locations[:0])
+		features, locations = c.AppendRows(features, locations)
+		if len(features) != 6*4 || len(locations) != 6*LocationSize {
+			t.Fatalf("%d features, %d locations", len(features), len(locations))
 		}
 		for i := range 4 {
 			mean := (a.Features[i] + a.Features[4+i] + a.Features[8+i]) / 3
-			if b.Features[i] != mean || b.Features[16+i] != c.Features[i] || b.Features[20+i] != c.Features[i] {
-				t.Errorf("value %d of the global regions: %v and %v, want %v and %v", i, b.Features[i], b.Features[16+i], mean, c.Features[i])
+			if features[i] != mean || features[16+i] != c.Features[i] || features[20+i] != c.Features[i] {
+				t.Errorf("value %d of the global regions: %v and %v, want %v and %v", i, features[i], features[16+i], mean, c.Features[i])
 			}
 		}
 	}
-	if n := testing.AllocsPerRun(10, func() { b.Reset(); b.Append(a); b.Append(c) }); n > 0 {
+	if n := testing.AllocsPerRun(10, func() { features, locations = a.AppendRows(features[:0], locations[:0]) }); n > 0 {
 		t.Errorf("%v allocations", n)
 	}
 }

@@ -1,11 +1,11 @@
-// Package seq2seq turns files of text-to-text data into packed batches: questions in a
+// Package seq2seq turns files of text-to-text data into records of token ids: questions in a
 // conversation, question generation, summaries, and whatever else reads a text and
 // writes one.
 //
-//	file --ReadFile--> []Example --Encoder--> []Record --data.Batches--> record numbers --Batch.Pack--> Batch
+//	file --ReadFile--> []Example --Encoder--> []Record
 //
 // An [Example] is what the file says; a [Record] is its token ids, source and target
-// behind each other; a [Batch] is what the model reads.
+// behind each other. Package model packs the records of a batch.
 //
 // # A record
 //
@@ -42,7 +42,6 @@
 //	example.go    Example
 //	task.go       the tasks and their limits
 //	encode.go     Encoder: examples to token ids, truncation
-//	batch.go      Batch: packing
 //	read.go       ReadFile: kinds of files, recognition, compression
 //	rows.go       TSV and CSV
 //	jsonlines.go  JSON lines

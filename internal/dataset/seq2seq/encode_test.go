@@ -293,7 +293,7 @@ func TestSharedPassage(t *testing.T) {
 	}
 }
 
-func TestPack(t *testing.T) {
+func TestDialogueRecords(t *testing.T) {
 	e := Encoder{Tokenizer: letters{}, Dialogue: true, MaxSource: 20, MaxTarget: 9, TurnTypes: 16}
 	records, _, err := e.EncodeAll([]Example{
 		{Sources: []string{"q"}, Target: "t"}, {Sources: []string{"q", "a", "r"}, Knowledge: "k", Target: "uv"}, {Sources: []string{"ab"}, Target: "w"},
@@ -301,16 +301,11 @@ func TestPack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var b Batch
-	b.Pack(records, []int{1, 0})
-	b.Pack(records, []int{2, 1})
-	if spell(b.Tokens) != "^ab|^w^k|q|a|r|^uv" || spell(b.Labels) != "w$uv$" || !slices.Equal(b.Offsets, []int32{0, 6, 18}) ||
-		!slices.Equal(b.Sources, []int32{4, 9}) || !slices.Equal(b.Records, []int{2, 1}) || b.Len() != 2 ||
-		digits(b.Positions) != "234523"+"234343434234" || digits(b.Turns) != "111100"+"300332211000" || len(b.Roles) != len(b.Tokens) {
-		t.Errorf("got %s %s %+v", spell(b.Tokens), spell(b.Labels), b)
-	}
-	if n := testing.AllocsPerRun(10, func() { b.Pack(records, []int{1, 2}) }); n > 0 {
-		t.Errorf("%v allocations", n)
+	for i, want := range map[int][4]string{1: {"^k|q|a|r|^uv", "uv$", "234343434234", "300332211000"}, 2: {"^ab|^w", "w$", "234523", "111100"}} {
+		r := records[i]
+		if got := [4]string{spell(r.Tokens), spell(r.Labels), digits(r.Positions), digits(r.Turns)}; got != want || len(r.Roles) != len(r.Tokens) || r.Source != len(r.Tokens)-len(r.Labels) {
+			t.Errorf("record %d is %q, want %q: %+v", i, got, want, r)
+		}
 	}
 	if got := Lengths(records); !slices.Equal(got, []int{5, 12, 6}) {
 		t.Errorf("lengths %v", got)
@@ -319,9 +314,8 @@ func TestPack(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b.Pack(sources, []int{0})
-	if len(b.Labels) != 0 || !slices.Equal(b.Sources, []int32{3}) || !slices.Equal(b.Offsets, []int32{0, 3}) {
-		t.Errorf("a source alone: %+v", b)
+	if r := sources[0]; len(r.Labels) != 0 || r.Source != 3 || len(r.Tokens) != 3 {
+		t.Errorf("a source alone: %+v", r)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 )
 
@@ -57,15 +56,12 @@ func Example() {
 	}
 	fmt.Println(truncated.Source, "source truncated")
 
-	var b seq2seq.Batch
-	b.Pack(records, batches.Sequence(len(records)))
-	fmt.Println(b.Tokens, b.Offsets, b.Sources)
-	fmt.Println(b.Positions)
-	fmt.Println(b.Labels)
+	for _, r := range records {
+		fmt.Println(r.Tokens, r.Positions, r.Source, r.Labels)
+	}
 	// Output:
 	// 2 examples of JSON lines
 	// 1 source truncated
-	// [0 10 11 12 13 2 0 10 11 0 12 2 0 13] [0 9 14] [6 3]
-	// [2 3 4 5 6 7 2 3 4 2 3 4 2 3]
-	// [10 11 9 13 9]
+	// [0 10 11 12 13 2 0 10 11] [2 3 4 5 6 7 2 3 4] 6 [10 11 9]
+	// [0 12 2 0 13] [2 3 4 2 3] 3 [13 9]
 }

@@ -31,7 +31,7 @@ type batch struct {
 // decode writes the targets of some sources, one batch, into results.
 func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o *Options, results []Result, emit func(piece string)) error {
 	b := &batch{Decoder: d, options: o, emit: emit}
-	tokens := int32(0)
+	rows := int32(0) // of the sources
 	b.step.Seen.Sources = []int32{0}
 	for _, number := range numbers {
 		s := &search{source: number, position: sources[number].first()}
@@ -43,10 +43,10 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 			s.text, s.streamed = &stream{vocabulary: d.vocabulary}, 1
 		}
 		b.searches = append(b.searches, s)
-		tokens += int32(len(sources[number].Tokens))
-		b.step.Seen.Sources = append(b.step.Seen.Sources, tokens)
+		rows += int32(sources[number].Rows())
+		b.step.Seen.Sources = append(b.step.Seen.Sources, rows)
 	}
-	b.cache = d.model.NewCache(int(tokens), len(numbers)*o.beams()*o.MaxLength)
+	b.cache = d.model.NewCache(int(rows), len(numbers)*o.beams()*o.MaxLength)
 	defer b.cache.Free()
 	if err := b.read(ctx, sources, numbers); err != nil {
 		return err
@@ -80,31 +80,22 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 
 // read fills the cache with the sources, some at a time.
 func (b *batch) read(ctx context.Context, sources []Source, numbers []int) error {
-	text, first := model.Text{}, 0
+	var in model.Input
+	first := 0
 	flush := func() error {
-		if len(text.Tokens) == 0 {
-			return nil
-		}
-		err := b.model.Encode(ctx, b.tape, b.cache, text, first)
-		first += len(text.Tokens)
-		text = model.Text{}
+		err := b.model.Encode(ctx, b.tape, b.cache, in, first)
+		first += in.Rows()
+		in.Reset()
 		return err
 	}
 	for _, number := range numbers {
 		s := &sources[number]
-		if len(text.Tokens)+len(s.Tokens) > encodeTokens {
+		if n := in.Rows(); n > 0 && n+s.Rows() > encodeRows {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		if text.Offsets == nil {
-			text.Offsets = []int32{0}
-		}
-		text.Tokens = append(text.Tokens, s.Tokens...)
-		text.Positions = append(text.Positions, s.Positions...)
-		text.Roles = append(text.Roles, s.Roles...)
-		text.Turns = append(text.Turns, s.Turns...)
-		text.Offsets = append(text.Offsets, int32(len(text.Tokens)))
+		in.Append(s.Input)
 	}
 	return flush()
 }
@@ -144,7 +135,7 @@ func (b *batch) advance(ctx context.Context, t int) error {
 	if err := b.model.Params.CheckOutput(b.dev, "scores of the next token", logits); err != nil {
 		return err
 	}
-	end, except := b.vocabulary.MASK(), int32(-1)
+	end, except := b.End, int32(-1)
 	if t < b.options.MinLength {
 		except = end
 	}

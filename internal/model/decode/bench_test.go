@@ -50,10 +50,11 @@ func BenchmarkDecode(b *testing.B) {
 			}
 			sources := make([]Source, c.sources)
 			for i := range sources {
+				var tokens []int32
 				for j := range c.tokens {
-					sources[i].Tokens = append(sources[i].Tokens, int32((i*31+j*7919)%cfg.VocabSize))
-					sources[i].Positions = append(sources[i].Positions, model.FirstPosition+int32(j))
+					tokens = append(tokens, int32((i*31+j*7919)%cfg.VocabSize))
 				}
+				sources[i].Text.Append(tokens)
 			}
 			o := Default
 			o.BeamSize, o.MinLength, o.MaxLength = c.beams, c.length, c.length

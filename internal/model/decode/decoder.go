@@ -9,12 +9,14 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 )
 
-// Source is what a target is written for.
+// Source is what a target is written for: one sequence of whatever the model reads.
+//
+//	decode.Source{Input: model.Input{Text: text}}
+//	decode.Source{Input: model.Input{Images: image, Objects: names}}
+//
+// It is read once, for all hypotheses.
 type Source struct {
-	Tokens    []int32 // with all special tokens
-	Positions []int32 // one for each token
-	Roles     []int32 // of a dialogue: one for each token
-	Turns     []int32 // of a dialogue: one for each token
+	model.Input // with all special tokens, and without Sources
 
 	// TargetPosition is the position of the target's first token, [CLS]; 0 means
 	// [model.FirstPosition], where positions start again. With continuous positions it is that of the
@@ -40,6 +42,8 @@ func (r Result) Best() Hypothesis { return r.Hypotheses[0] }
 
 // Decoder writes targets with a model. It is not safe for concurrent use.
 type Decoder struct {
+	End int32 // the token that ends a target; [New] sets it to [MASK]
+
 	dev        engine.Device
 	model      *model.Generator
 	vocabulary Vocabulary
@@ -48,7 +52,7 @@ type Decoder struct {
 
 // New returns a decoder. The vocabulary must be the model's.
 func New(dev engine.Device, m *model.Generator, v Vocabulary) *Decoder {
-	return &Decoder{dev: dev, model: m, vocabulary: v, tape: autograd.NewInference(dev)}
+	return &Decoder{End: v.MASK(), dev: dev, model: m, vocabulary: v, tape: autograd.NewInference(dev)}
 }
 
 // Run returns the results of sources, in their order. tick, unless nil, is told how many are done,
@@ -105,11 +109,13 @@ func (d *Decoder) plan(sources []Source, o *Options) ([][]int, error) {
 }
 
 func (s Source) check(cfg model.Config, o *Options) error {
-	if len(s.Tokens) == 0 {
+	switch {
+	case s.Rows() == 0:
 		return fmt.Errorf("there is no token; give it a text to read")
+	case s.Sequences() != 1 || len(s.Text.Sources) > 0:
+		return fmt.Errorf("%d sequences, %d sources in them; give it one sequence, all of it read", s.Sequences(), len(s.Text.Sources))
 	}
-	text := model.Text{Tokens: s.Tokens, Positions: s.Positions, Roles: s.Roles, Turns: s.Turns, Offsets: []int32{0, int32(len(s.Tokens))}}
-	if err := text.Check(cfg); err != nil {
+	if err := s.Check(cfg); err != nil {
 		return err
 	}
 	if first := s.first(); first < 0 || int64(first)+int64(o.MaxLength) > int64(cfg.MaxPositions) {

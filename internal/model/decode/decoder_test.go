@@ -20,11 +20,12 @@ import (
 // the whole text read again for every token, finds.
 func TestBeamSearchAgainstPlainSearch(t *testing.T) {
 	decoders := map[string]*Decoder{}
-	for _, problem := range []string{model.Generation, model.Dialogue} {
+	problems := []string{model.Generation, model.Dialogue, model.Captioning}
+	for _, problem := range problems {
 		decoders[problem] = newDecoder(t, cpu.New(), tiny(problem))
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		d := decoders[rapid.SampledFrom([]string{model.Generation, model.Dialogue}).Draw(t, "problem")]
+		d := decoders[rapid.SampledFrom(problems).Draw(t, "problem")]
 		o := Default
 		o.BeamSize = rapid.IntRange(1, 6).Draw(t, "beams")
 		o.MaxLength = rapid.IntRange(1, 10).Draw(t, "longest")
@@ -128,6 +129,8 @@ func TestMemoryIsBounded(t *testing.T) {
 		{"deep", func(cfg *model.Config, _ *Options) { cfg.Layers = 9 }},
 		{"no layer", func(cfg *model.Config, _ *Options) { cfg.Layers = 0 }},
 		{"long texts", func(_ *model.Config, o *Options) { o.MaxLength, o.MinLength = 30, 30 }},
+		{"images", func(cfg *model.Config, _ *Options) { cfg.ProblemType, cfg.ImageEmbeddingSize = model.Captioning, 2 }},
+		{"images of many features", func(cfg *model.Config, _ *Options) { cfg.ProblemType, cfg.ImageEmbeddingSize = model.Captioning, 999 }},
 		{"sample", func(_ *model.Config, o *Options) { o.Sample = true }},
 	} {
 		dev := watchMemory()
@@ -153,7 +156,12 @@ func TestMemoryIsBounded(t *testing.T) {
 			}
 		}
 		o.MaxMemory = MemoryOf(cfg, o, 3) - 1
-		long := Source{Tokens: []int32{0, 5, 2}, Positions: []int32{2, 3, 4}}
+		var long Source
+		long.Text.Append([]int32{0, 5, 2})
+		if cfg.ProblemType == model.Captioning {
+			long = randomSources(r, cfg, 1)[0]
+			o.MaxMemory = MemoryOf(cfg, o, long.Rows()) - 1
+		}
 		_, err := d.Run(context.Background(), []Source{long}, o, nil)
 		if err == nil || !strings.Contains(err.Error(), "max_memory") || !strings.HasPrefix(err.Error(), "source ") {
 			t.Errorf("%s: a limit too low for one source: %v", c.name, err)
@@ -178,7 +186,7 @@ func TestCut(t *testing.T) {
 				t.Errorf("%d beams: a batch of %d sources, want %d", c.beams, len(batch), c.most)
 			}
 			for _, number := range batch {
-				n := len(sources[number].Tokens)
+				n := sources[number].Rows()
 				if seen[number] || n > before {
 					t.Errorf("%d beams: source %d of %d tokens after one of %d, seen: %v", c.beams, number, n, before, seen[number])
 				}
@@ -194,7 +202,9 @@ func TestCut(t *testing.T) {
 func TestRunRefusesBadSources(t *testing.T) {
 	d := newDecoder(t, cpu.New(), tiny(model.Dialogue))
 	fine := func() Source {
-		return Source{Tokens: []int32{0, 5, 2}, Positions: []int32{2, 3, 4}, Roles: []int32{0, 1, 2}, Turns: []int32{0, 0, 0}}
+		s := Source{Input: model.Input{Text: model.Text{Roles: []int32{0, 1, 2}, Turns: []int32{0, 0, 0}}}}
+		s.Text.Append([]int32{0, 5, 2})
+		return s
 	}
 	o := Default
 	o.MaxLength = 5
@@ -203,12 +213,15 @@ func TestRunRefusesBadSources(t *testing.T) {
 		edit       func(*Source)
 	}{
 		{"empty", "no token", func(s *Source) { *s = Source{} }},
-		{"unknown id", "token 1 has id 12, but the model's vocabulary has 12", func(s *Source) { s.Tokens[1] = 12 }},
-		{"negative id", "token 1 has id -1", func(s *Source) { s.Tokens[1] = -1 }},
-		{"position outside", "token 2 has position 32, but the model has 32", func(s *Source) { s.Positions[2] = 32 }},
-		{"positions missing", "3 tokens have 0 positions", func(s *Source) { s.Positions = nil }},
-		{"roles missing", "3 tokens have 0 roles", func(s *Source) { s.Roles = nil }},
-		{"unknown turn", "token 0 has turn 16", func(s *Source) { s.Turns[0] = 16 }},
+		{"unknown id", "token 1 has id 12, but the model's vocabulary has 12", func(s *Source) { s.Text.Tokens[1] = 12 }},
+		{"negative id", "token 1 has id -1", func(s *Source) { s.Text.Tokens[1] = -1 }},
+		{"position outside", "token 2 has position 32, but the model has 32", func(s *Source) { s.Text.Positions[2] = 32 }},
+		{"positions missing", "3 tokens have 0 positions", func(s *Source) { s.Text.Positions = nil }},
+		{"roles missing", "3 tokens have 0 roles", func(s *Source) { s.Text.Roles = nil }},
+		{"unknown turn", "token 0 has turn 16", func(s *Source) { s.Text.Turns[0] = 16 }},
+		{"two texts", "2 sequences", func(s *Source) { s.Append(s.Input) }},
+		{"a target", "1 sources in them", func(s *Source) { s.Text.Sources = []int32{2} }},
+		{"an image", "the model reads texts only", func(s *Source) { s.Images.Offsets = []int32{0, 1} }},
 		{"target outside", "from position 28 on does not fit the model's 32", func(s *Source) { s.TargetPosition = 28 }},
 		{"target far outside", "max_out_len", func(s *Source) { s.TargetPosition = math.MaxInt32 }},
 		{"target before the text", "max_out_len", func(s *Source) { s.TargetPosition = -1 }},

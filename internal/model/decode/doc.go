@@ -1,7 +1,8 @@
 // Package decode writes texts: beam search, greedy decoding and sampling with a
 // [model.Generator].
 //
-// A source is read once. The keys and values of its tokens are kept and looked at by all
+// A source is a text, or an image, with the names of its objects and a text or without. It is read once. The keys and
+// values of its regions and tokens are kept and looked at by all
 // of its hypotheses; those of a token that was written are kept once and shared by every
 // hypothesis that continues it, so that nothing is copied when hypotheses are reordered. Hypotheses
 // that have ended and sources that are done are not computed any more. Sources of different
@@ -9,7 +10,7 @@
 //
 // # Beam search
 //
-// A target starts with [CLS] and ends with [MASK]. Each step, every hypothesis that has not ended
+// A target starts with [CLS] and ends with [MASK], unless [Decoder] has another End. Each step, every hypothesis that has not ended
 // offers its BeamSize likeliest next tokens; one that has ended offers itself. Of the offers of a source the
 // BeamSize best live on. A source is done when all of them have ended, or at MaxLength. With t tokens written,
 // the end included,

@@ -40,10 +40,9 @@ func Example() {
 		return
 	}
 	decoder := decode.New(dev, m, vocabulary)
-	sources := []decode.Source{
-		{Tokens: []int32{0, 7, 5, 2}, Positions: []int32{2, 3, 4, 5}},
-		{Tokens: []int32{0, 9, 2}, Positions: []int32{2, 3, 4}},
-	}
+	sources := make([]decode.Source, 2)
+	sources[0].Text.Append([]int32{0, 7, 5, 2})
+	sources[1].Text.Append([]int32{0, 9, 2})
 	options := decode.Default
 	options.BeamSize, options.MinLength, options.MaxLength = 3, 4, 4
 	results, err := decoder.Run(context.Background(), sources, options, nil)

@@ -45,10 +45,15 @@ type decodingCase struct {
 }
 
 func TestGoldenDecode(t *testing.T) {
-	for kind, problem := range map[string]string{"seq2seq_decode": model.Generation, "seq2seq_decode_dialog": model.Dialogue} {
+	for kind, problem := range map[string]string{
+		"seq2seq_decode": model.Generation, "seq2seq_decode_dialog": model.Dialogue, "img2txt_decode": model.Captioning,
+	} {
 		t.Run(kind, func(t *testing.T) {
 			golden.Run(t, kind, func(t *testing.T, c golden.Case) {
 				d, v := goldenDecoder(t, c, problem)
+				if problem == model.Captioning {
+					d.End = v.SEP()
+				}
 				var want decodingCase
 				c.JSON(t, "beam_results.json", &want)
 				for id, starts := range want.StartsWord {
@@ -97,33 +102,56 @@ func goldenDecoder(t *testing.T, c golden.Case, problem string) (*Decoder, *toke
 	return New(dev, m, v), v
 }
 
-// goldenSources returns the sources of a case, which it pads.
+// goldenSources returns the sources of a case, which it pads: texts, or images with the names of their objects.
 func goldenSources(t *testing.T, c golden.Case, continuous bool) []Source {
 	t.Helper()
 	in := c.Tensors(t, "inputs.safetensors")
-	mask, length := in.Floats("input_mask"), in.Shape("src_ids")[1]
-	sources := make([]Source, in.Shape("src_ids")[0])
+	mask, length := in.Floats("input_mask"), in.Shape("input_mask")[1]
+	sources := make([]Source, in.Shape("input_mask")[0])
 	for i := range sources {
 		s := &sources[i]
-		take := func(name string) (values []int32) {
-			all := in.Ints(name)
-			for j := range length {
-				if row := i*length + j; mask[row*length+j] == 1 {
-					values = append(values, int32(all[row]))
+		// Positions from first on that are no padding: they attend to themselves.
+		valid := func(first, n int) (rows []int) {
+			for j := range n {
+				if row := i*length + first + j; mask[row*length+first+j] == 1 {
+					rows = append(rows, i*n+j)
 				}
 			}
-			return values
+			return rows
 		}
-		s.Tokens, s.Positions = take("src_ids"), take("pos_ids")
-		if in.Has("role_ids") {
-			s.Roles, s.Turns = take("role_ids"), take("turn_ids")
+		words := func(rows []int, ids, positions string) (text model.Text) {
+			for _, row := range rows {
+				text.Tokens = append(text.Tokens, int32(in.Ints(ids)[row]))
+				text.Positions = append(text.Positions, int32(in.Ints(positions)[row]))
+			}
+			text.Offsets = []int32{0, int32(len(rows))}
+			return text
 		}
 		s.TargetPosition = int32(in.Ints("tgt_pos")[i])
-		if continuous { // as the reference decodes: the source's positions are 2, 3, ..., the target's start at its length
-			for j := range s.Positions {
-				s.Positions[j] = model.FirstPosition + int32(j)
+		if in.Has("image_embedding") {
+			regions := in.Shape("image_embedding")
+			rows := valid(0, regions[1])
+			for _, row := range rows {
+				s.Images.Features = append(s.Images.Features, in.Floats("image_embedding")[row*regions[2]:][:regions[2]]...)
+				s.Images.Locations = append(s.Images.Locations, in.Floats("image_loc")[row*model.LocationSize:][:model.LocationSize]...)
 			}
-			s.TargetPosition = int32(len(s.Tokens))
+			s.Images.Offsets = []int32{0, int32(len(rows))}
+			s.Objects = words(valid(regions[1], in.Shape("obj_token_ids")[1]), "obj_token_ids", "obj_pos_ids")
+			continue
+		}
+		rows := valid(0, length)
+		s.Text = words(rows, "src_ids", "pos_ids")
+		for _, row := range rows {
+			if in.Has("role_ids") {
+				s.Text.Roles = append(s.Text.Roles, int32(in.Ints("role_ids")[row]))
+				s.Text.Turns = append(s.Text.Turns, int32(in.Ints("turn_ids")[row]))
+			}
+		}
+		if continuous { // as the reference decodes: the source's positions are 2, 3, ..., the target's start at its length
+			for j := range s.Text.Positions {
+				s.Text.Positions[j] = model.FirstPosition + int32(j)
+			}
+			s.TargetPosition = int32(len(rows))
 		}
 	}
 	return sources
@@ -156,7 +184,7 @@ func testGoldenBeams(t *testing.T, c golden.Case, d *Decoder, want decodingCase)
 				g := got.Hypotheses[j]
 				ids := append([]int32{d.vocabulary.CLS()}, g.IDs...)
 				if g.Finished {
-					ids = append(ids, d.vocabulary.MASK())
+					ids = append(ids, d.End)
 				}
 				if !slices.Equal(ids, h.IDs) {
 					t.Errorf("%s: hypothesis %d is %v, want %v", place, j, ids, h.IDs)
@@ -209,7 +237,7 @@ func testGoldenGreedy(t *testing.T, c golden.Case, d *Decoder) {
 	shape := want.Shape("step_logits")
 	b, steps, v := shape[0], shape[1], shape[2]
 	watch := &logitWatch{Device: d.dev}
-	watched := &Decoder{dev: watch, model: d.model, vocabulary: d.vocabulary, tape: autograd.NewInference(d.dev)}
+	watched := &Decoder{End: d.End, dev: watch, model: d.model, vocabulary: d.vocabulary, tape: autograd.NewInference(d.dev)}
 	o := Default
 	o.BeamSize, o.MinLength, o.MaxLength = 1, steps, steps
 	sources := goldenSources(t, c, false)

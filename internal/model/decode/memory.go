@@ -8,9 +8,9 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 )
 
-// encodeTokens is how many tokens of sources are read at a time, or one source if it is longer:
+// encodeRows is how many regions and tokens of sources are read at a time, or one source if it is longer:
 // enough to fill the products.
-const encodeTokens = 1024
+const encodeRows = 1024
 
 // inLayer is how many values a token has in flight inside a layer, in units of H; 4 of them are
 // the feed-forward's. What the layers before gave it is still there, too.
@@ -20,25 +20,26 @@ const inLayer = 13
 // become no faster, and results would come later.
 const maxHypotheses = 1024
 
-// MemoryOf returns how many bytes decoding sources of the given lengths as one batch takes
+// MemoryOf returns how many bytes decoding sources of the given lengths, in regions and tokens, as one batch takes
 // at most, besides the model: 4 times
 //
 //	2·layers·H·Σ lengths                  keys and values of the sources
 //	2·layers·H·B·beams·max_out_len        those of the tokens written
-//	max((layers+13)·H·tokens,             activations while sources are read, 1024 tokens (or one source) at a time,
+//	max((layers+13)·H·rows,               activations while sources are read, 1024 rows (or one source) at a time
+//	    (E + 4·H)·rows,                   (or, of regions with many features, while they are embedded),
 //	    ((layers+13)·H + V)·B·beams)      or those of a step, with the logits
 //
 // of float32, where beams is 1 when sampling.
 func MemoryOf(cfg model.Config, o Options, lengths ...int) int64 {
-	tokens, longest := 0, 0
+	rows, longest := 0, 0
 	for _, n := range lengths {
-		tokens, longest = tokens+n, max(longest, n)
+		rows, longest = rows+n, max(longest, n)
 	}
 	hypotheses := int64(len(lengths)) * int64(o.beams())
 	h := int64(cfg.HiddenSize)
-	cached := 2 * int64(cfg.Layers) * h * (int64(tokens) + hypotheses*int64(o.MaxLength))
+	cached := 2 * int64(cfg.Layers) * h * (int64(rows) + hypotheses*int64(o.MaxLength))
 	activations := (int64(cfg.Layers) + inLayer) * h
-	reading := activations * int64(min(tokens, max(longest, encodeTokens)))
+	reading := max(activations, int64(cfg.ImageEmbeddingSize)+4*h) * int64(min(rows, max(longest, encodeRows)))
 	step := (activations + int64(cfg.VocabSize)) * hypotheses
 	return 4 * (cached + max(reading, step))
 }
@@ -50,13 +51,13 @@ func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(len(sources[b].Tokens), len(sources[a].Tokens)) })
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sources[b].Rows(), sources[a].Rows()) })
 	var batches [][]int
 	var lengths []int // of the last batch
 	for _, i := range order {
-		n := len(sources[i].Tokens)
+		n := sources[i].Rows()
 		if alone := MemoryOf(cfg, o, n); alone > o.MaxMemory {
-			return nil, fmt.Errorf("source %d of %d: decoding %d tokens with %d hypotheses takes %d MiB, more than max_memory allows; set it to %d or more, or lower beam_size or max_out_len",
+			return nil, fmt.Errorf("source %d of %d: reading %d tokens and regions with %d hypotheses takes %d MiB, more than max_memory allows; set it to %d or more, or lower beam_size or max_out_len",
 				i+1, len(sources), n, o.beams(), alone>>20, alone)
 		}
 		lengths = append(lengths, n)

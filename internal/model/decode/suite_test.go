@@ -41,7 +41,7 @@ func (p pieces) DecodeString(ids []int32) string { return string([]rune(string(p
 
 func tiny(problem string) model.Config {
 	return model.Config{
-		VocabSize: len(tinyPieces), HiddenSize: 8, Layers: 2, Heads: 2, MaxPositions: 32, HiddenAct: "gelu", InitRange: 0.02, ProblemType: problem,
+		VocabSize: len(tinyPieces), HiddenSize: 8, Layers: 2, Heads: 2, MaxPositions: 32, HiddenAct: "gelu", InitRange: 0.02, ImageEmbeddingSize: 3, ProblemType: problem,
 	}
 }
 
@@ -56,7 +56,7 @@ func newDecoder(tb testing.TB, dev engine.Device, cfg model.Config) *Decoder {
 	return New(dev, m, tinyPieces)
 }
 
-// randomSources draws sources of 1 to 9 tokens.
+// randomSources draws sources of 1 to 9 regions and tokens.
 func randomSources(r *rand.Rand, cfg model.Config, n int) []Source {
 	draw := func(n, below int) []int32 {
 		ids := make([]int32, n)
@@ -67,16 +67,28 @@ func randomSources(r *rand.Rand, cfg model.Config, n int) []Source {
 	}
 	sources := make([]Source, n)
 	for i := range sources {
-		n := 1 + r.IntN(9)
-		sources[i] = Source{Tokens: draw(n, cfg.VocabSize)}
-		for j := range n {
-			sources[i].Positions = append(sources[i].Positions, model.FirstPosition+int32(j))
+		n, s := 1+r.IntN(9), &sources[i]
+		if cfg.ProblemType == model.Captioning {
+			regions := 1 + r.IntN(n)
+			for range regions * cfg.ImageEmbeddingSize {
+				s.Images.Features = append(s.Images.Features, float32(r.NormFloat64()))
+			}
+			for range regions * model.LocationSize {
+				s.Images.Locations = append(s.Images.Locations, r.Float32())
+			}
+			s.Images.Offsets = []int32{0, int32(regions)}
+			names := r.IntN(n - regions + 1)
+			s.Objects.Append(draw(names, cfg.VocabSize))
+			if n -= regions + names; n == 0 {
+				continue // no text
+			}
 		}
+		s.Text.Append(draw(n, cfg.VocabSize))
 		if cfg.ProblemType == model.Dialogue {
-			sources[i].Roles, sources[i].Turns = draw(n, 3), draw(n, 16)
+			s.Text.Roles, s.Text.Turns = draw(n, 3), draw(n, 16)
 		}
 		if r.IntN(2) == 0 {
-			sources[i].TargetPosition = model.FirstPosition + int32(n)
+			s.TargetPosition = model.FirstPosition + int32(n)
 		}
 	}
 	return sources
@@ -92,20 +104,21 @@ type plain struct {
 // distribution returns the log probabilities of the next token, from reading source and target
 // as a whole.
 func (d *Decoder) distribution(s Source, target []int32, forbidden int32) []float64 {
-	text := model.Text{
-		Tokens: slices.Concat(s.Tokens, target), Positions: slices.Clone(s.Positions),
-		Offsets: []int32{0, int32(len(s.Tokens) + len(target))}, Sources: []int32{int32(len(s.Tokens))},
-	}
+	var in model.Input
+	in.Append(s.Input)
+	source := int32(len(in.Text.Tokens))
+	in.Text.Sources, in.Text.Offsets = []int32{source}, []int32{0, source + int32(len(target))}
+	in.Text.Tokens = append(in.Text.Tokens, target...)
 	for i := range target {
-		text.Positions = append(text.Positions, s.first()+int32(i))
+		in.Text.Positions = append(in.Text.Positions, s.first()+int32(i))
 	}
-	if s.Roles != nil {
+	if in.Text.Roles != nil {
 		zeros := make([]int32, len(target))
-		text.Roles, text.Turns = slices.Concat(s.Roles, zeros), slices.Concat(s.Turns, zeros)
+		in.Text.Roles, in.Text.Turns = append(in.Text.Roles, zeros...), append(in.Text.Turns, zeros...)
 	}
 	tape := autograd.NewInference(d.dev)
 	defer tape.Release()
-	logits := engine.Values(d.dev, d.model.Logits(tape, text).Value)
+	logits := engine.Values(d.dev, d.model.Logits(tape, in).Value)
 	p := make([]float64, d.model.Config.VocabSize)
 	var sum float64
 	for i := range p {

@@ -90,7 +90,7 @@ func (f fixture) one2(t *testing.T, p model.Pair) float32 {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return engine.Values(dev, f.model.Scores(s.tape, images.Part, texts.Part, []model.Pair{{}}).Value)[0]
+	return engine.Values(dev, f.model.Scores(s.tape, images, texts, []model.Pair{{}}).Value)[0]
 }
 
 func TestExhaustiveEqualsAMatrixOfPairs(t *testing.T) {

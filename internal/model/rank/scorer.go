@@ -44,76 +44,58 @@ func NewScorer(dev engine.Device, m *model.Retriever) *Scorer {
 	return &Scorer{dev: dev, model: m, tape: autograd.NewInference(dev), rows: batchRows}
 }
 
-// Pack appends the images of the given numbers to b, which is emptied first. They are read
-// several at a time.
-func (im Images) Pack(b *regions.Batch, numbers []int32, limit parallel.Limit) error {
+// Pack returns the images of the given numbers behind each other. They are read several at a time.
+func (im Images) Pack(numbers []int32, limit parallel.Limit) (model.Images, error) {
 	read := make([]regions.Image, len(numbers))
 	failures := make([]error, len(numbers))
 	limit.For(len(numbers), func(i int) { failures[i] = im.Source.Image(im.IDs[numbers[i]], &read[i]) })
-	b.Reset()
+	var packed model.Images
 	for i := range read {
 		if failures[i] != nil {
-			return failures[i]
+			return packed, failures[i]
 		}
-		b.Append(&read[i])
+		packed.Append(&read[i])
 	}
-	return nil
+	return packed, nil
 }
 
 // Pack returns the texts of the given numbers behind each other.
-func (t Texts) Pack(numbers []int32) model.Text {
-	packed := model.Text{Offsets: []int32{0}}
+func (t Texts) Pack(numbers []int32) (packed model.Text) {
 	for _, n := range numbers {
-		for p, id := range t[n] {
-			packed.Tokens = append(packed.Tokens, id)
-			packed.Positions = append(packed.Positions, model.FirstPosition+int32(p))
-		}
-		packed.Offsets = append(packed.Offsets, int32(len(packed.Tokens)))
+		packed.Append(t[n])
 	}
 	return packed
 }
 
-// block is what the model makes of some images or texts alone, and how long they are.
-type block struct {
-	model.Part
-	offsets []int32
-}
-
-func (b block) length(i int32) int { return int(b.offsets[i+1] - b.offsets[i]) }
-
-// keep returns a copy that outlives the tape's pass.
-func (b block) keep(dev engine.Device) block { return block{b.Keep(dev), b.offsets} }
-
-// images and texts return the block of the given numbers, which belongs to the tape's pass.
-func (s *Scorer) images(im Images, numbers []int32) (block, error) {
-	var b regions.Batch
-	if err := im.Pack(&b, numbers, s.dev.Limit()); err != nil {
-		return block{}, err
+// images and texts return the side of the given numbers, which belongs to the tape's pass.
+func (s *Scorer) images(im Images, numbers []int32) (model.Side, error) {
+	in, err := im.Pack(numbers, s.dev.Limit())
+	if err != nil {
+		return model.Side{}, err
 	}
-	in := model.Images{Features: b.Features, Locations: b.Locations, Offsets: b.Offsets}
 	if err := in.Check(s.model.Config); err != nil {
-		return block{}, fmt.Errorf("images from %s on: %w", im.IDs[numbers[0]], err)
+		return model.Side{}, fmt.Errorf("images from %s on: %w", im.IDs[numbers[0]], err)
 	}
-	return block{s.model.ImagePart(s.tape, in), in.Offsets}, nil
+	return s.model.Side(s.tape, model.Input{Images: in}), nil
 }
 
-func (s *Scorer) texts(t Texts, numbers []int32) (block, error) {
+func (s *Scorer) texts(t Texts, numbers []int32) (model.Side, error) {
 	in := t.Pack(numbers)
 	if err := in.Check(s.model.Config); err != nil {
-		return block{}, fmt.Errorf("texts from number %d on: %w", numbers[0], err)
+		return model.Side{}, fmt.Errorf("texts from number %d on: %w", numbers[0], err)
 	}
-	return block{s.model.TextPart(s.tape, in), in.Offsets}, nil
+	return s.model.Side(s.tape, model.Input{Text: in}), nil
 }
 
 // ImageVectors returns the vectors of all images, each of the model's contrast size and of
 // length 1, behind each other.
 func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, total int)) ([]float32, error) {
 	return s.vectors(ctx, len(im.IDs), imageBlock/2, tick, func(numbers []int32) (*autograd.Var, error) {
-		part, err := s.images(im, numbers)
+		side, err := s.images(im, numbers)
 		if err != nil {
 			return nil, err
 		}
-		v := s.model.ImageVectors(s.tape, part.Part)
+		v := s.model.ImageVectors(s.tape, side)
 		return v, s.model.Params.CheckOutput(s.dev, "vectors of images", v)
 	})
 }
@@ -121,11 +103,11 @@ func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, to
 // TextVectors returns the vectors of all texts like [Scorer.ImageVectors].
 func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total int)) ([]float32, error) {
 	return s.vectors(ctx, len(t), textBlock, tick, func(numbers []int32) (*autograd.Var, error) {
-		part, err := s.texts(t, numbers)
+		side, err := s.texts(t, numbers)
 		if err != nil {
 			return nil, err
 		}
-		v := s.model.TextVectors(s.tape, part.Part)
+		v := s.model.TextVectors(s.tape, side)
 		return v, s.model.Params.CheckOutput(s.dev, "vectors of texts", v)
 	})
 }
@@ -194,12 +176,12 @@ func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []in
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	part, err := s.images(im, images)
+	side, err := s.images(im, images)
 	if err != nil {
 		s.tape.Release()
 		return err
 	}
-	kept := part.keep(s.dev)
+	kept := side.Keep(s.dev)
 	s.tape.Release()
 	defer kept.Free(s.dev)
 	place := make(map[int32]int32, len(images))
@@ -234,16 +216,16 @@ func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []in
 
 // textPairs scores pairs of images and texts that both stay in memory, as many at a time
 // as their rows allow.
-func (s *Scorer) textPairs(ctx context.Context, images block, t Texts, texts []int32, pairs []model.Pair, emit func(k int, score float32), tick func(pairs int)) error {
+func (s *Scorer) textPairs(ctx context.Context, images model.Side, t Texts, texts []int32, pairs []model.Pair, emit func(k int, score float32), tick func(pairs int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	part, err := s.texts(t, texts)
+	side, err := s.texts(t, texts)
 	if err != nil {
 		s.tape.Release()
 		return err
 	}
-	kept := part.keep(s.dev)
+	kept := side.Keep(s.dev)
 	s.tape.Release()
 	defer kept.Free(s.dev)
 	for lo := 0; lo < len(pairs); {
@@ -252,10 +234,10 @@ func (s *Scorer) textPairs(ctx context.Context, images block, t Texts, texts []i
 		}
 		hi, rows := lo, 0
 		for hi < len(pairs) && (hi == lo || rows < s.rows) {
-			rows += images.length(pairs[hi].Image) + kept.length(pairs[hi].Text)
+			rows += images.Rows(pairs[hi].Image) + kept.Rows(pairs[hi].Text)
 			hi++
 		}
-		scores := s.model.Scores(s.tape, images.Part, kept.Part, pairs[lo:hi])
+		scores := s.model.Scores(s.tape, images, kept, pairs[lo:hi])
 		if err := s.model.Params.CheckOutput(s.dev, "match scores", scores); err != nil {
 			s.tape.Release()
 			return err

@@ -125,7 +125,7 @@ type learner struct {
 	model   *model.Classifier
 	about   run.About
 	train   []labelled.Record
-	batch   labelled.Batch
+	in      model.Input
 	evalSet []labelled.Record // of the first dev split
 	runner  runner
 }
@@ -148,11 +148,15 @@ func (l *learner) Parts(epoch, batch int) ([]train.Part, error) {
 
 // Loss implements [run.Learner].
 func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
-	l.batch.Pack(l.train, l.Plan.At(epoch, batch))
-	in := text(&l.batch)
-	logits := l.model.Logits(tape, in)
-	loss := l.model.Loss(tape, logits, model.Targets{Classes: l.batch.Classes, Scores: l.batch.Scores})
-	return []*autograd.Var{loss}, len(in.Tokens), nil
+	numbers := l.Plan.At(epoch, batch)
+	pack(&l.in, l.train, numbers)
+	var targets model.Targets
+	for _, i := range numbers {
+		targets.Classes, targets.Scores = append(targets.Classes, int32(l.train[i].Class)), append(targets.Scores, l.train[i].Score)
+	}
+	logits := l.model.Logits(tape, l.in)
+	loss := l.model.Loss(tape, logits, targets)
+	return []*autograd.Var{loss}, l.in.Rows(), nil
 }
 
 // Evaluate implements [run.Learner].

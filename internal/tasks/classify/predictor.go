@@ -23,7 +23,7 @@ type runner struct {
 	encoder labelled.Encoder
 	schema  labelled.Schema // with the labels of the model
 	tape    *autograd.Tape
-	batch   labelled.Batch
+	in      model.Input
 }
 
 func newRunner(d engine.Device, m *model.Classifier, enc labelled.Encoder, s labelled.Schema) runner {
@@ -42,12 +42,11 @@ func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, 
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		c.batch.Pack(records, idx)
-		in := text(&c.batch)
-		if err := in.Check(c.model.Config); err != nil {
+		pack(&c.in, records, idx)
+		if err := c.in.Check(c.model.Config); err != nil {
 			return nil, err
 		}
-		logits := c.model.Logits(c.tape, in)
+		logits := c.model.Logits(c.tape, c.in)
 		err := c.model.Params.CheckOutput(c.dev, "logits", logits)
 		values := slices.Clone(engine.Values(c.dev, logits.Value))
 		c.tape.Release()
@@ -74,9 +73,12 @@ func (c *runner) score(records []labelled.Record, out outputRows) scores {
 	return score(c.schema, c.model.Config, records, out)
 }
 
-// text is the model's view of a batch.
-func text(b *labelled.Batch) model.Text {
-	return model.Text{Tokens: b.Tokens, Positions: b.Positions, Offsets: b.Offsets}
+// pack makes in a batch of the records of some numbers, in the memory it has.
+func pack(in *model.Input, records []labelled.Record, numbers []int) {
+	in.Reset()
+	for _, i := range numbers {
+		in.Text.Append(records[i].Tokens)
+	}
 }
 
 // Predictor is a finished model that answers about texts.

@@ -230,10 +230,10 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 	if err != nil {
 		return nil, 0, err
 	}
-	im, tx := l.model.ImagePart(tape, pictures), l.model.TextPart(tape, texts)
+	im, tx := l.model.Side(tape, pictures), l.model.Side(tape, texts)
 	s := l.job.settings
 	var contrast *autograd.Var
-	tokens := len(texts.Tokens) + int(pictures.Offsets[len(pictures.Offsets)-1])
+	tokens := pictures.Rows() + texts.Rows()
 	if s.ContrastWeight > 0 || contrasting || s.HardNegatives {
 		iv, tv := l.model.ImageVectors(tape, im), l.model.TextVectors(tape, tx)
 		contrast = l.model.ContrastiveLoss(tape, iv, tv, b.imageOf, s.Temperature)
@@ -246,7 +246,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 	}
 	scores := l.model.Scores(tape, im, tx, b.pairs)
 	for _, p := range b.pairs {
-		tokens += int(pictures.Offsets[p.Image+1] - pictures.Offsets[p.Image] + texts.Offsets[p.Text+1] - texts.Offsets[p.Text])
+		tokens += im.Rows(p.Image) + tx.Rows(p.Text)
 	}
 	losses := []*autograd.Var{l.model.CircleLoss(tape, scores, 1+s.Negatives, s.Negatives/2, s.Margin, s.ScaleCircle, s.UseSigmoid)}
 	if s.ContrastWeight > 0 {
@@ -256,7 +256,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 }
 
 // inputs reads the images of a batch, changed at random where the settings say so, and its texts.
-func (l *learner) inputs(b *pairBatch, epoch int) (model.Images, model.Text, error) {
+func (l *learner) inputs(b *pairBatch, epoch int) (pictures, texts model.Input, err error) {
 	read := make([]regions.Image, len(b.images))
 	flipped := make([]bool, len(b.images))
 	failures := make([]error, len(b.images))
@@ -269,29 +269,23 @@ func (l *learner) inputs(b *pairBatch, epoch int) (model.Images, model.Text, err
 		}
 		failures[i] = l.job.source.Image(name, &read[i])
 	})
-	var packed regions.Batch
-	packed.Reset()
 	for i := range read {
 		if failures[i] != nil {
-			return model.Images{}, model.Text{}, failures[i]
+			return pictures, texts, failures[i]
 		}
-		packed.Append(&read[i])
+		pictures.Images.Append(&read[i])
 	}
-	texts := make(rank.Texts, len(b.captions))
 	for i, c := range b.captions {
-		texts[i] = l.tokens[c]
+		tokens := l.tokens[c]
 		if own := b.imageOf[i]; own >= 0 && flipped[own] {
 			text := l.job.train.Captions[c].Text
 			if mirrored := captions.MirrorText(text); mirrored != text {
-				texts[i], _ = l.encoder.Encode(mirrored)
+				tokens, _ = l.encoder.Encode(mirrored)
 			}
 		}
+		texts.Text.Append(tokens)
 	}
-	numbers := make([]int32, len(texts))
-	for i := range numbers {
-		numbers[i] = int32(i)
-	}
-	return model.Images{Features: packed.Features, Locations: packed.Locations, Offsets: packed.Offsets}, texts.Pack(numbers), nil
+	return pictures, texts, nil
 }
 
 // mirrors says whether left and right can be exchanged in all captions of an image: in tokens they

@@ -159,12 +159,12 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 	for i, k := range idx {
 		examples[i] = l.job.train[k]
 	}
-	text, labels, err := l.writer.pack(examples)
+	in, labels, err := l.writer.pack(examples)
 	if err != nil {
 		return nil, 0, err
 	}
-	loss := l.writer.model.Loss(tape, text, labels, float32(l.job.settings.LabelSmooth))
-	return []*autograd.Var{loss}, len(text.Tokens), nil
+	loss := l.writer.model.Loss(tape, in, labels, float32(l.job.settings.LabelSmooth))
+	return []*autograd.Var{loss}, in.Rows(), nil
 }
 
 // Evaluate implements [run.Learner].

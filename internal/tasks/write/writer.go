@@ -8,7 +8,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
-	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
@@ -26,7 +25,8 @@ type writer struct {
 	decoder *decode.Decoder
 	tape    *autograd.Tape
 	dev     engine.Device
-	batch   seq2seq.Batch
+	in      model.Input
+	labels  []int32
 }
 
 // limits are a model's generation_config.json.
@@ -49,16 +49,27 @@ func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, 
 
 // pack makes the batch of examples that is trained or scored on. It is valid until
 // the next call.
-func (w *writer) pack(examples []seq2seq.Example) (model.Text, []int32, error) {
+func (w *writer) pack(examples []seq2seq.Example) (in model.Input, labels []int32, err error) {
 	records, _, err := w.encoder.EncodeAll(examples, nil)
 	if err != nil {
-		return model.Text{}, nil, err
+		return in, nil, err
 	}
-	w.batch.Pack(records, batches.Sequence(len(records)))
-	b := &w.batch
+	w.in.Reset()
+	w.labels = w.labels[:0]
+	for _, r := range records {
+		text := sequence(r)
+		text.Sources = []int32{int32(r.Source)}
+		w.in.Text.AppendAll(text)
+		w.labels = append(w.labels, r.Labels...)
+	}
+	return w.in, w.labels, nil
+}
+
+// sequence returns a record as the model's batch of one.
+func sequence(r seq2seq.Record) model.Text {
 	return model.Text{
-		Tokens: b.Tokens, Positions: b.Positions, Roles: b.Roles, Turns: b.Turns, Offsets: b.Offsets, Sources: b.Sources,
-	}, b.Labels, nil
+		Tokens: r.Tokens, Positions: r.Positions, Roles: r.Roles, Turns: r.Turns, Offsets: []int32{0, int32(len(r.Tokens))},
+	}
 }
 
 // assess returns the texts written for decoded, and the metrics: the mean loss of a
@@ -88,14 +99,14 @@ func (w *writer) loss(ctx context.Context, examples []seq2seq.Example, batch int
 			return 0, err
 		}
 		hi := min(lo+batch, len(examples))
-		text, labels, err := w.pack(examples[lo:hi])
+		in, labels, err := w.pack(examples[lo:hi])
 		if err != nil {
 			return 0, err
 		}
-		if err := text.Check(w.model.Config); err != nil {
+		if err := in.Check(w.model.Config); err != nil {
 			return 0, fmt.Errorf("%s line %d: %w", examples[lo].File, examples[lo].Line, err)
 		}
-		v := w.model.Loss(w.tape, text, labels, 0)
+		v := w.model.Loss(w.tape, in, labels, 0)
 		err = w.model.Params.CheckOutput(w.dev, "losses", v)
 		sum += float64(engine.Values(w.dev, v.Value)[0]) * float64(len(labels))
 		tokens += len(labels)
@@ -152,7 +163,7 @@ func (w *writer) stream(ctx context.Context, x seq2seq.Example, o decode.Options
 }
 
 func (w *writer) source(r seq2seq.Record) decode.Source {
-	return decode.Source{Tokens: r.Tokens, Positions: r.Positions, Roles: r.Roles, Turns: r.Turns, TargetPosition: w.encoder.TargetPosition(r.Source)}
+	return decode.Source{Input: model.Input{Text: sequence(r)}, TargetPosition: w.encoder.TargetPosition(r.Source)}
 }
 
 func (w *writer) generated(x seq2seq.Example, r decode.Result) Generated {
