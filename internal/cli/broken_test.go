@@ -14,7 +14,7 @@ import (
 // breakModel puts a value into the first tensor of the model folder dir whose name begins so.
 func breakModel(t *testing.T, dir, tensor string, value float32) {
 	t.Helper()
-	path := filepath.Join(dir, modeldir.Weights)
+	path := filepath.Join(dir, modeldir.WeightsFile)
 	r, err := checkpoint.OpenSafetensors(path)
 	if err != nil {
 		t.Fatal(err)

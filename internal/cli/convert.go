@@ -132,7 +132,7 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 	r := from.Weights
 	defer r.Close()
 	if from.Imported && beside.size+beside.config != "" {
-		return usagef("--size and --config are not for a model of another library, as %s is: its own %s is converted", source, modeldir.Config)
+		return usagef("--size and --config are not for a model of another library, as %s is: its own %s is converted", source, modeldir.ConfigFile)
 	}
 	cfg, tok, reason, err := beside.load(source, from)
 	if err != nil {

@@ -152,10 +152,10 @@ func inspectedConfig(path string, flags inspectFlags, own *model.Config) (*model
 	if flags.config != "" {
 		return readConfig(flags.config)
 	}
-	if own != nil || filepath.Base(path) != modeldir.Weights {
+	if own != nil || filepath.Base(path) != modeldir.WeightsFile {
 		return own, nil
 	}
-	cfg, err := readConfig(filepath.Join(filepath.Dir(path), modeldir.Config))
+	cfg, err := readConfig(filepath.Join(filepath.Dir(path), modeldir.ConfigFile))
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil // a bare checkpoint
 	}
@@ -175,7 +175,7 @@ func readConfig(file string) (*model.Config, error) {
 func compareWith(r checkpoint.Reader, cfg *model.Config, name string) (*model.Difference, error) {
 	if cfg == nil {
 		if name != "" {
-			return nil, usagef("--architecture %s: the model has no %s; give --size or --config as well", name, modeldir.Config)
+			return nil, usagef("--architecture %s: the model has no %s; give --size or --config as well", name, modeldir.ConfigFile)
 		}
 		return nil, nil
 	}

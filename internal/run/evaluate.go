@@ -114,7 +114,7 @@ func SetFlags(s Flags, set []string) error {
 // folder, was fine-tuned for. Older models do not say it.
 func (ts Tasks) OfModel(dir string) (*Task, error) {
 	dir = modeldir.Resolve(dir)
-	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.Config))
+	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.ConfigFile))
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}

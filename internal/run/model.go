@@ -56,7 +56,7 @@ func (t *trained) Save(dir string, note train.Note) error {
 
 // Repair implements [train.Task].
 func (t *trained) Repair(dir string, note train.Note) (int, error) {
-	r, err := checkpoint.Open(filepath.Join(dir, modeldir.Weights))
+	r, err := checkpoint.Open(filepath.Join(dir, modeldir.WeightsFile))
 	if err != nil {
 		return 0, err
 	}

@@ -33,17 +33,17 @@ import (
 
 // Names of files in a model folder.
 const (
-	Weights = "model.safetensors"
-	Config  = "config.json"
-	Card    = "README.md"
+	WeightsFile = "model.safetensors"
+	ConfigFile  = "config.json"
+	CardFile    = "README.md"
 	// Generation holds the limits and the decoding of a model that generates.
-	Generation = "generation_config.json"
+	GenerationFile = "generation_config.json"
 )
 
 // IsCompanion says whether a file of that name belongs beside the weights and is no
 // tensor.
 func IsCompanion(name string) bool {
-	return slices.Contains([]string{Config, Card, Generation, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
+	return slices.Contains([]string{ConfigFile, CardFile, GenerationFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
 		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
 }
 
@@ -66,10 +66,10 @@ func Save(dir string, c Content) error {
 	if err := saveBeside(dir, c); err != nil {
 		return err
 	}
-	if err := checkpoint.WriteSafetensors(filepath.Join(dir, Weights), c.Tensors, c.Metadata); err != nil {
+	if err := checkpoint.WriteSafetensors(filepath.Join(dir, WeightsFile), c.Tensors, c.Metadata); err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, Card), []byte(c.Card))
+	return replace(filepath.Join(dir, CardFile), []byte(c.Card))
 }
 
 // saveBeside writes what stands beside the weights, but for the README.
@@ -99,7 +99,7 @@ func Repair(dir string, c Content) error {
 	if err := saveBeside(dir, c); err != nil || c.Card == "" {
 		return err
 	}
-	return replace(filepath.Join(dir, Card), []byte(c.Card))
+	return replace(filepath.Join(dir, CardFile), []byte(c.Card))
 }
 
 // SaveCompanions writes what stands beside the weights into the folder dir: the
@@ -120,7 +120,7 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 	if err := savePython(dir); err != nil {
 		return err
 	}
-	return replace(filepath.Join(dir, Config), raw)
+	return replace(filepath.Join(dir, ConfigFile), raw)
 }
 
 // hasVocabulary says whether an earlier Save wrote all files of tok: the vocabulary does not
@@ -156,9 +156,9 @@ func (m *Model) Close() error { return m.Weights.Close() }
 // Open opens the model folder dir. A run's folder stands for its best model.
 func Open(dir string) (*Model, error) {
 	dir = Resolve(dir)
-	cfg, err := model.ReadConfig(filepath.Join(dir, Config))
+	cfg, err := model.ReadConfig(filepath.Join(dir, ConfigFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, Config, fs.ErrNotExist)
+		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, ConfigFile, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
@@ -215,11 +215,11 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 
 func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 	foreign := model.IsHuggingFace(weights)
-	file := filepath.Join(path, Config)
+	file := filepath.Join(path, ConfigFile)
 	raw, err := model.ReadConfigFile(file)
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		if foreign {
-			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s; give the folder that has both", path, Config)
+			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s; give the folder that has both", path, ConfigFile)
 		}
 		return &Checkpoint{Weights: weights}, nil
 	}
@@ -243,11 +243,11 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 // Resolve returns the model folder that dir stands for: its best/ if dir is a
 // run's folder, otherwise dir.
 func Resolve(dir string) string {
-	if _, err := os.Stat(filepath.Join(dir, Config)); err == nil {
+	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil {
 		return dir
 	}
 	best := filepath.Join(dir, "best")
-	if _, err := os.Stat(filepath.Join(best, Config)); err == nil {
+	if _, err := os.Stat(filepath.Join(best, ConfigFile)); err == nil {
 		return best
 	}
 	return dir

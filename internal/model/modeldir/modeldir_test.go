@@ -36,10 +36,10 @@ func TestOpenCheckpoint(t *testing.T) {
 	}
 	defer foreign.Weights.Close()
 	own, bare := t.TempDir(), t.TempDir()
-	if err := checkpoint.Convert(t.Context(), foreign.Weights, filepath.Join(bare, Weights), checkpoint.FormatSafetensors); err != nil {
+	if err := checkpoint.Convert(t.Context(), foreign.Weights, filepath.Join(bare, WeightsFile), checkpoint.FormatSafetensors); err != nil {
 		t.Fatal(err)
 	}
-	copyFiles(t, bare, own, Weights)
+	copyFiles(t, bare, own, WeightsFile)
 	if err := SaveCompanions(own, foreign.Config, nil); err != nil {
 		t.Fatal(err)
 	}
@@ -58,7 +58,7 @@ func TestOpenCheckpoint(t *testing.T) {
 		{"a run", run, true, false, 0},
 		{"a model", filepath.Join(run, "best"), true, false, 0},
 		{"a folder without configuration", bare, false, false, 0},
-		{"a file", filepath.Join(bare, Weights), false, false, 0},
+		{"a file", filepath.Join(bare, WeightsFile), false, false, 0},
 	} {
 		got, err := OpenCheckpoint(c.path)
 		if err != nil {
@@ -80,14 +80,14 @@ func TestOpenCheckpoint(t *testing.T) {
 
 func TestOpenCheckpointErrors(t *testing.T) {
 	lonely, bad := t.TempDir(), t.TempDir()
-	copyFiles(t, transformers, lonely, Weights)
-	copyFiles(t, transformers, bad, Weights)
-	if err := os.WriteFile(filepath.Join(bad, Config), []byte(`{"model_type": "distilbert"}`), 0o644); err != nil {
+	copyFiles(t, transformers, lonely, WeightsFile)
+	copyFiles(t, transformers, bad, WeightsFile)
+	if err := os.WriteFile(filepath.Join(bad, ConfigFile), []byte(`{"model_type": "distilbert"}`), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	for want, path := range map[string]string{
 		"give the folder that has both":  lonely,
-		"not complete":                   filepath.Join(transformers, Weights),
+		"not complete":                   filepath.Join(transformers, WeightsFile),
 		`model_type is "distilbert"`:     bad,
 		"does not exist; check the path": filepath.Join(bad, "none"),
 	} {
@@ -187,7 +187,7 @@ func TestSaveForTransformers(t *testing.T) {
 		names := map[string]bool{}
 		for _, entry := range entries {
 			names[entry.Name()] = true
-			if !IsCompanion(entry.Name()) && entry.Name() != Weights {
+			if !IsCompanion(entry.Name()) && entry.Name() != WeightsFile {
 				t.Errorf("%s is no companion of the weights", entry.Name())
 			}
 			a, err := os.ReadFile(filepath.Join(dir, entry.Name()))
@@ -198,7 +198,7 @@ func TestSaveForTransformers(t *testing.T) {
 			if err != nil || string(a) != string(b) {
 				t.Errorf("%s differs when it is saved again: %v", entry.Name(), err)
 			}
-			if entry.Name() == Config && (!strings.Contains(string(a), want) || !strings.Contains(string(a), `"model_type": "unimo"`)) {
+			if entry.Name() == ConfigFile && (!strings.Contains(string(a), want) || !strings.Contains(string(a), `"model_type": "unimo"`)) {
 				t.Errorf("the configuration is %s", a)
 			}
 		}

@@ -32,7 +32,7 @@ func open(dir string, env *run.Env) (*Generator, error) {
 	g := &Generator{log: env.Log}
 	var err error
 	g.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
-		l, err := readLimits(filepath.Join(o.Dir, modeldir.Generation), o.Config)
+		l, err := readLimits(filepath.Join(o.Dir, modeldir.GenerationFile), o.Config)
 		if err != nil {
 			return nil, err
 		}
@@ -63,7 +63,7 @@ func readLimits(path string, cfg model.Config) (limits, error) {
 	}
 	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, cfg.MaxTokens()), min(l.MaxTgtLen, cfg.MaxTokens())
 	if err := l.Options.Validate(cfg); err != nil {
-		return l, fmt.Errorf("%s: %w", modeldir.Generation, err)
+		return l, fmt.Errorf("%s: %w", modeldir.GenerationFile, err)
 	}
 	return l, nil
 }

@@ -92,11 +92,11 @@ func (g *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	}
 	raw, err := json.MarshalIndent(limits, "", "  ")
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", modeldir.Generation, err)
+		return nil, fmt.Errorf("encode %s: %w", modeldir.GenerationFile, err)
 	}
 	epochs := run.NewEpochs(g.settings.Common(), lengths, g.settings.BatchSize, func(i int) int { return g.train[i].Line })
 	return &learner{
-		Epochs: epochs, job: g, writer: w, labels: labels, files: map[string][]byte{modeldir.Generation: append(raw, '\n')},
+		Epochs: epochs, job: g, writer: w, labels: labels, files: map[string][]byte{modeldir.GenerationFile: append(raw, '\n')},
 		about: run.About{Lines: g.about(), Examples: len(lengths), Tokens: epochs.Tokens(g.settings.Common())},
 	}, nil
 }
