@@ -154,14 +154,21 @@ func (t Text) Sequences() int { return max(0, len(t.Offsets)-1) }
 // Rows returns the number of regions and tokens.
 func (in Input) Rows() int { return int(in.offset(in.Sequences())) }
 
-// The rows of the encoder's output lie sequence by sequence, of each the regions first, then the objects, then the
-// text. offset returns the row that a sequence begins with; to the number of a region or of a token of the text
-// regionShift and textShift add what lies before it besides.
+// The encoder's output has a row for each region and token, sequence by sequence. In a sequence the regions come
+// first, then the names of objects, then the text:
+//
+//	sequence 0: regions 0 1, name 0, tokens 0 1     rows 0 to 4
+//	sequence 1: region 2, tokens 2 3                rows 5 to 7
+
+// offset returns the row that a sequence begins with: 5 for sequence 1.
 func (in Input) offset(s int) int32 {
 	return at(in.Images.Offsets, s) + at(in.Objects.Offsets, s) + at(in.Text.Offsets, s)
 }
 
+// regionShift is what the row of a region is more than its number: 3 in sequence 1.
 func (in Input) regionShift(s int) int32 { return at(in.Objects.Offsets, s) + at(in.Text.Offsets, s) }
+
+// textShift is what the row of a token of the text is more than its number: 4 in sequence 1.
 func (in Input) textShift(s int) int32 {
 	return at(in.Images.Offsets, s+1) + at(in.Objects.Offsets, s+1)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// Model is what all kinds of models have in common: [Classifier], [Generator], [Retriever], [Pretrainer].
+// Model is what all models have in common: [Classifier], [Generator], [Retriever], [Pretrainer].
 type Model struct {
 	Config Config
 	Params Parameters
@@ -30,8 +30,8 @@ func (m *Model) LastLayer(t *autograd.Tape, in Input) *autograd.Var {
 // New makes a trainable model with initial values drawn from seed:
 //
 //	m, err := model.New[*model.Classifier](dev, cfg, 1)
-func New[K kind](d engine.Device, cfg Config, seed uint64) (K, error) {
-	m, err := empty[K](d, cfg)
+func New[M heads](d engine.Device, cfg Config, seed uint64) (M, error) {
+	m, err := empty[M](d, cfg)
 	if err != nil {
 		return m, err
 	}
@@ -43,8 +43,8 @@ func New[K kind](d engine.Device, cfg Config, seed uint64) (K, error) {
 
 // Open makes a model for inference whose parameters are views of r, which must stay open. A missing
 // tensor is an error.
-func Open[K kind](d engine.Device, cfg Config, r checkpoint.Reader) (K, error) {
-	m, err := empty[K](d, cfg)
+func Open[M heads](d engine.Device, cfg Config, r checkpoint.Reader) (M, error) {
+	m, err := empty[M](d, cfg)
 	if err != nil {
 		return m, err
 	}
@@ -59,19 +59,19 @@ func Open[K kind](d engine.Device, cfg Config, r checkpoint.Reader) (K, error) {
 
 // empty makes a model without parameters. A configuration that belongs to a model of another kind is
 // [ErrWrongTask].
-func empty[K kind](d engine.Device, cfg Config) (m K, err error) {
+func empty[M heads](d engine.Device, cfg Config) (m M, err error) {
 	if err := cfg.Validate(); err != nil {
 		return m, err
 	}
 	var wanted []string
 	for _, f := range forms {
-		if _, ok := f.new().(K); ok && f.problem != "" {
+		if _, ok := f.new().(M); ok && f.problem != "" {
 			wanted = append(wanted, fmt.Sprintf("%q", f.problem))
 		}
 	}
 	f, ok := cfg.form(), false
 	if f.problem != "" && f.new != nil {
-		m, ok = f.new().(K)
+		m, ok = f.new().(M)
 	}
 	if !ok {
 		return m, wrongTaskf("%s, want %s: this model %s; fine-tune it for that first", cfg.problem(), strings.Join(wanted, " or "), f.does)

@@ -62,13 +62,13 @@ func newRetriever(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Retr
 }
 
 // openForm opens a model of the named form, also of those that have no problem type.
-func openForm[K kind](tb testing.TB, d engine.Device, name string, cfg Config, r checkpoint.Reader) K {
+func openForm[M heads](tb testing.TB, d engine.Device, name string, cfg Config, r checkpoint.Reader) M {
 	tb.Helper()
 	for _, f := range forms {
 		if f.name != name {
 			continue
 		}
-		m := f.new().(K)
+		m := f.new().(M)
 		c := m.common()
 		*c = Model{Config: cfg, dev: d, form: f}
 		var failure error
