@@ -5,7 +5,7 @@
 // build; the same code therefore lists what an architecture needs ([Specs]), makes
 // a fresh model ([New]), and opens a checkpoint ([Open]). Weights are [in, out], y = x·W + b.
 //
-//	model.go       what all kinds of models have in common, and the constructors
+//	model.go       what all models have in common, and the constructors
 //	table.go       the forms of UNIMO: a new head is a row here
 //	config.go      config.json with the reference's field names
 //	params.go      declaring, initialising and loading parameters
