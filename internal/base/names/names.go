@@ -32,8 +32,8 @@ type Error struct {
 	List       []string // all names there are
 }
 
-// shownList bounds the names that a message lists, in bytes: one line of a terminal.
-const shownList = 120
+// shownList bounds the names that a message lists, in bytes: two lines of a terminal.
+const shownList = 150
 
 // fewList bounds those that are listed beside the nearest.
 const fewList = 32
