@@ -193,13 +193,9 @@ func Evaluate(ctx context.Context, o EvaluateOptions) ([]Score, error) {
 	if ctx == nil {
 		return nil, errNilContext
 	}
-	list := tasks.All.Of("finetune")
-	t, err := list.OfModel(o.Model)
-	if o.Task != "" {
-		t, err = list.Find(o.Task)
-	}
+	t, err := o.task()
 	if err != nil {
-		return nil, public(err)
+		return nil, err
 	}
 	env, err := o.env()
 	if err != nil {
@@ -218,6 +214,20 @@ func Evaluate(ctx context.Context, o EvaluateOptions) ([]Score, error) {
 		scores = append(scores, Score{r.Split, r.File, numbers(r.Metrics), r.Notes})
 	}
 	return scores, nil
+}
+
+// task is the one that is named, or that of the model.
+func (o EvaluateOptions) task() (*run.Task, error) {
+	list := tasks.All.Of("finetune")
+	if o.Task == "" {
+		t, err := list.OfModel(o.Model)
+		return t, public(err)
+	}
+	t, err := list.Find(o.Task)
+	if err != nil {
+		return nil, &settingError{err}
+	}
+	return t, nil
 }
 
 func numbers(m train.Numbers) map[string]float64 {
