@@ -1,0 +1,142 @@
+package write
+
+import (
+	"bytes"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// tiny are settings of a model that trains in no time.
+var tiny = []string{
+	"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "hidden_dropout_prob=0", "attention_probs_dropout_prob=0",
+	"learning_rate=0.01", "batch_size=4", "log_steps=1", "min_out_len=1", "max_out_len=6", "beam_size=2",
+}
+
+// kindOf returns a task and its kind.
+func kindOf(t *testing.T, name string) (*run.Task, *Kind) {
+	t.Helper()
+	for _, task := range Tasks {
+		if task.Name == name {
+			return task, task.Kind.(*Kind)
+		}
+	}
+	t.Fatalf("no task %s", name)
+	return nil, nil
+}
+
+// files makes a folder of files.
+func files(t *testing.T, content map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range content {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(raw)
+}
+
+// logged is an environment whose log the test reads.
+func logged() (*run.Env, *bytes.Buffer) {
+	var log bytes.Buffer
+	return run.Env{Log: slog.New(slog.NewTextHandler(&log, nil))}.Ready(), &log
+}
+
+// defaults are the settings of a task for a size of model, with others laid over.
+func defaults(t *testing.T, task, size string, set ...string) *Settings {
+	t.Helper()
+	p, _ := kindOf(t, task)
+	s, err := run.Defaults(p, size)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, assignment := range set {
+		if err := settings.Set(s, assignment); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return s.(*Settings)
+}
+
+// jobOf returns the work of a run of a task, with tiny and further settings.
+func jobOf(t *testing.T, task string, env *run.Env, set ...string) *job {
+	t.Helper()
+	p, _ := kindOf(t, task)
+	s := defaults(t, task, "mini", slices.Concat(tiny, set)...)
+	if err := s.Validate(); err != nil {
+		t.Fatal(err)
+	}
+	return p.Kind.Job(p, s, env).(*job)
+}
+
+// learnerOf reads the folder data and returns what is trained on it.
+func learnerOf(t *testing.T, j *job, data string) *learner {
+	t.Helper()
+	found, err := j.Files(data, "")
+	if err == nil {
+		err = j.Read(found)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	tok, err := tokenizer.Train(t.Context(), j.Texts(), 300, tokenizer.TrainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg := j.kind.Size(model.Mini)
+	cfg.VocabSize, cfg.HiddenSize, cfg.Heads, cfg.Layers, cfg.HiddenDropout, cfg.AttentionDropout, cfg.ProblemType = tok.VocabSize(), 16, 2, 1, 0, 0, j.kind.Problem()
+	if cfg, err = j.Head(cfg.WithoutHead()); err != nil {
+		t.Fatal(err)
+	}
+	cfg.ProblemType = j.kind.Problem()
+	l, err := j.Learner(t.Context(), cfg, tok)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.(*learner)
+}
+
+// finetune trains a model of a task on the folder data.
+func finetune(t *testing.T, task, data string, set ...string) *run.Summary {
+	t.Helper()
+	p, _ := kindOf(t, task)
+	s, err := run.Finetune(t.Context(), run.Options{
+		Env: run.Env{Out: filepath.Join(t.TempDir(), "run")}, Task: p, Size: "mini", Data: data, Set: slices.Concat(tiny, set),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// tick is told how far work has come, and does not care.
+func tick(int, int) {}
+
+// contains complains of what a text lacks.
+func contains(t *testing.T, what, text string, all ...string) {
+	t.Helper()
+	for _, want := range all {
+		if !strings.Contains(text, want) {
+			t.Errorf("%s lacks %q:\n%.2000s", what, want, text)
+		}
+	}
+}
