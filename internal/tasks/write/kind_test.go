@@ -57,6 +57,7 @@ func TestScores(t *testing.T) {
 		{"gigaword", Generated{Text: "one two", LowerCase: true, Example: seq2seq.Example{Target: "One Two"}}, map[string]float64{"rouge-1": 1, "rouge-l": 1}},
 		{"gigaword", Generated{Text: "one two", Example: seq2seq.Example{Target: "three", References: []string{"three", "one"}}}, map[string]float64{"rouge-2": 0}},
 		{"squad-qg", Generated{Text: "who sat on the mat", Example: seq2seq.Example{Target: "who sat on the mat"}}, map[string]float64{"bleu-4": 1}},
+		{"squad-qg", Generated{Text: "who sat on the mat", LowerCase: true, Example: seq2seq.Example{Target: "Who Sat on the MAT"}}, map[string]float64{"bleu-4": 1}},
 	} {
 		_, k := kindOf(t, c.task)
 		got := k.scores([]Generated{c.g})
