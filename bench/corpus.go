@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
@@ -137,7 +138,7 @@ func readStories(path string) ([]string, error) {
 func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 	return map[string]func() (workFile, error){
 		"sst2-shuffled": func() (workFile, error) {
-			order := batches.Permutation(1, 0, len(c.train))
+			order := random.New(1, "order").Perm(len(c.train))
 			return cut(gather(c.train, c.trainText, batches.Plan(labelled.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
 		},
 		"sst2-sorted": func() (workFile, error) { return c.sorted(rounds), nil },
@@ -329,7 +330,7 @@ func (c *corpus) groups() ([]batch, error) {
 		return nil, err
 	}
 	drawn := captions.Groups{Set: set, Negatives: negatives, Seed: 1}
-	order := batches.Permutation(1, 0, len(set.Captions))
+	order := random.New(1, "order").Perm(len(set.Captions))
 	var batches []batch
 	for i := 0; i+groupsPerBatch <= len(order) && len(batches) < groupBatches; i += groupsPerBatch {
 		p := c.paired(set)

@@ -3,7 +3,7 @@ package main
 import (
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 )
 
@@ -27,7 +27,7 @@ const (
 // dropped counts those which do, and are in neither.
 func split(train []labelled.Example) (fitted, judging []labelled.Example, dropped int) {
 	taken := map[int]bool{}
-	for _, i := range batches.Permutation(splitSeed, 0, len(train)) {
+	for _, i := range random.New(splitSeed, "held out").Perm(len(train)) {
 		if len(judging) == heldOut || len(judging) >= len(train)/2 {
 			break
 		}

@@ -63,7 +63,7 @@ func readMetrics(t *testing.T, r result) map[string]float64 {
 
 func TestClassify(t *testing.T) {
 	data, out := ticketsFolder(t), filepath.Join(t.TempDir(), "run")
-	trained := must(t, append(classifyArgs(data, out, "epochs=30"), "--json")...)
+	trained := must(t, append(classifyArgs(data, out, "epochs=60"), "--json")...)
 	metrics := readMetrics(t, trained)
 	if metrics["examples"] != 30 || metrics["accuracy"] < 0.9 || math.Abs(metrics["macro_f1"]-metrics["accuracy"]) > 0.1 {
 		t.Errorf("metrics are %v", metrics)
@@ -105,7 +105,7 @@ func TestClassify(t *testing.T) {
 	if r := must(t, "predict", "--model", out, "the train was late"); !strings.HasPrefix(r.stdout, "Züge & Busse\t") {
 		t.Errorf("got %q", r.stdout)
 	}
-	if r := must(t, append(classifyArgs(data, out, "epochs=30"), "--resume")...); !strings.Contains(r.stderr, "the run is complete") {
+	if r := must(t, append(classifyArgs(data, out, "epochs=60"), "--resume")...); !strings.Contains(r.stderr, "the run is complete") {
 		t.Errorf("got %+v", r)
 	}
 	// A grid's runs have the labels each for itself.
@@ -186,7 +186,7 @@ func TestRegress(t *testing.T) {
 	}
 	file, out := filepath.Join(t.TempDir(), "prices.csv"), filepath.Join(t.TempDir(), "run")
 	writeFile(t, file, b.String())
-	args := withSettings([]string{"finetune", "regress", "--data", file, "--columns", "label=price", "--dev-share", "0.2", "--out", out, "--json"}, append(tiny[:len(tiny):len(tiny)], "epochs=15")...)
+	args := withSettings([]string{"finetune", "regress", "--data", file, "--columns", "label=price", "--dev-share", "0.2", "--out", out, "--json"}, append(tiny[:len(tiny):len(tiny)], "epochs=40")...)
 	metrics := readMetrics(t, must(t, args...))
 	if metrics["examples"] != 32 || metrics["pearson"] < 0.8 || metrics["rmse"] > 3000 || metrics["mae"] > metrics["rmse"] || metrics["loss"] > 0.5 {
 		t.Errorf("metrics are %v", metrics)

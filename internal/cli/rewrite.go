@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"math/rand/v2"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/pretrain/related"
 	"github.com/unimo-go/unimo/internal/pretrain/rewrite"
@@ -131,7 +131,7 @@ func (a *app) rewrite(ctx context.Context, f rewriteFlags) error {
 				return err
 			}
 		}
-		for i, p := range preview.Captions(image, f.count, rand.New(rand.NewPCG(f.seed, uint64(image)))) {
+		for i, p := range preview.Captions(image, f.count, random.New(f.seed, "rewrite", image)) {
 			x := rewritten{Previewed: p}
 			if i < len(alike.Captions) {
 				x.Nearest = alike.Captions[i]
@@ -172,7 +172,7 @@ func shownImages(set *captions.Set, f rewriteFlags) ([]int, error) {
 		shown = append(shown, image)
 	}
 	if shown == nil {
-		shown = rand.New(rand.NewPCG(f.seed, 0)).Perm(len(set.Images))
+		shown = random.New(f.seed, "shown").Perm(len(set.Images))
 		if f.limit > 0 && f.limit < len(shown) {
 			shown = shown[:f.limit]
 		}

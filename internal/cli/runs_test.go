@@ -12,7 +12,7 @@ import (
 func TestRunsAndCompare(t *testing.T) {
 	data, root := opinionsFolder(t), t.TempDir()
 	one, two, other := filepath.Join(root, "one"), filepath.Join(root, "deep", "two"), filepath.Join(root, "other")
-	must(t, finetuneArgs(data, one, "epochs=6")...)
+	must(t, finetuneArgs(data, one, "epochs=20")...)
 	must(t, finetuneArgs(data, two, "epochs=1", "learning_rate=1e-7")...)
 	interrupted(t, finetuneArgs(data, other, "epochs=50")...)
 	var runs []run.RunLine

@@ -2,12 +2,11 @@ package model
 
 import (
 	"fmt"
-	"hash/fnv"
 	"math"
-	"math/rand/v2"
 	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -120,27 +119,20 @@ func (s Spec) initial(values []float32, initRange float64, seed uint64) {
 			values[i] = 1
 		}
 	case TruncatedNormal:
-		rng := s.random(seed)
+		stream := random.New(seed, "parameter "+s.Name)
 		for i := range values {
-			x := rng.NormFloat64()
+			x := stream.Normal()
 			for x < -2 || x > 2 {
-				x = rng.NormFloat64()
+				x = stream.Normal()
 			}
 			values[i] = float32(x * initRange)
 		}
 	case Xavier:
-		rng, bound := s.random(seed), math.Sqrt(6/float64(s.Shape[0]+s.Shape[1]))
+		stream, bound := random.New(seed, "parameter "+s.Name), math.Sqrt(6/float64(s.Shape[0]+s.Shape[1]))
 		for i := range values {
-			values[i] = float32((2*rng.Float64() - 1) * bound)
+			values[i] = float32((2*stream.Float64() - 1) * bound)
 		}
 	}
-}
-
-// random returns the parameter's own stream.
-func (s Spec) random(seed uint64) *rand.Rand {
-	h := fnv.New64a()
-	h.Write([]byte(s.Name))
-	return rand.New(rand.NewPCG(seed, h.Sum64()))
 }
 
 // LoadReport says how a checkpoint and a model differ.

@@ -1,9 +1,9 @@
 package pretrain
 
 import (
-	"math/rand/v2"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
@@ -26,7 +26,7 @@ type CMCL struct {
 }
 
 // contrast makes the CMCL part of a batch, nil if it has none.
-func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
+func (r *Recipe) contrast(items []item, stream *random.Stream) *CMCL {
 	if !r.cmcl() {
 		return nil
 	}
@@ -35,7 +35,7 @@ func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
 		c.Images.Append(&items[i].image)
 	}
 	if r.joint() {
-		r.pairUp(c, items, random)
+		r.pairUp(c, items, stream)
 	}
 	if r.Of(corpus.Pairs)[Contrast] > 0 {
 		compare(c, items)
@@ -44,7 +44,7 @@ func (r *Recipe) contrast(items []item, random *rand.Rand) *CMCL {
 }
 
 // pairUp lists the joint pairs. A candidate that the image's captions or paraphrases say too is never a negative.
-func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
+func (r *Recipe) pairUp(c *CMCL, items []item, stream *random.Stream) {
 	own := make([]int32, len(items))
 	for i := range items {
 		own[i] = c.Joint.Append(items[i].tokens)
@@ -70,7 +70,7 @@ func (r *Recipe) pairUp(c *CMCL, items []item, random *rand.Rand) {
 			}
 		}
 		// Other captions of the batch, each once, in an order of chance, for what is still missing.
-		others := random.Perm(len(items))
+		others := stream.Perm(len(items))
 		for _, j := range others {
 			if len(c.Candidates)-begin == r.candidates() {
 				break

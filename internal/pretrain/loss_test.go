@@ -38,7 +38,7 @@ func TestPartsCountWhatTheirMeansAreOver(t *testing.T) {
 		return all
 	}
 	unequal, kinds := map[string]bool{}, map[string]*Batch{}
-	for _, b := range batches(t, w.feed(t, w.resources(t, t.TempDir())), 0, 40) {
+	for _, b := range batches(t, w.feed(t, w.resources(t, t.TempDir())), 0, 80) {
 		kind := string(b.Kind)
 		if b.Seq2Seq {
 			kind += " fragments"

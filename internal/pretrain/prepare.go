@@ -1,13 +1,11 @@
 package pretrain
 
 import (
-	"encoding/binary"
-	"hash/fnv"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"sync"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
@@ -86,7 +84,7 @@ func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sampl
 		group.Go(func() {
 			for i := range work {
 				items[i].sample = samples[i]
-				items[i].failed = p.item(&items[i], kind, seq2seq, random(p.Recipe.Seed, number, i))
+				items[i].failed = p.item(&items[i], kind, seq2seq, random.New(p.Recipe.Seed, "sample", number, i))
 			}
 		})
 	}
@@ -126,19 +124,8 @@ func (p *Preparer) Lost() corpus.Report {
 	return corpus.Report{Skipped: maps.Clone(p.lost.Skipped), First: maps.Clone(p.lost.First)}
 }
 
-// random returns the numbers that prepare sample i of a batch.
-func random(seed uint64, number, i int) *rand.Rand {
-	h := fnv.New64a()
-	for _, part := range []uint64{seed, uint64(number)} {
-		var raw [8]byte
-		binary.LittleEndian.PutUint64(raw[:], part)
-		h.Write(raw[:])
-	}
-	return rand.New(rand.NewPCG(h.Sum64(), uint64(i)))
-}
-
 // item prepares one sample.
-func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *rand.Rand) error {
+func (p *Preparer) item(it *item, kind corpus.Kind, seq2seq bool, r *random.Stream) error {
 	recipe, weights := p.Recipe, p.Recipe.Of(kind)
 	caption := 0
 	switch kind {
@@ -184,7 +171,7 @@ func (p *Preparer) encode(text string) []int32 {
 }
 
 // piece returns the tokens of a text, or of a piece of it that begins with a word at random.
-func (p *Preparer) piece(text string, r *rand.Rand) []int32 {
+func (p *Preparer) piece(text string, r *random.Stream) []int32 {
 	t := p.Tokenizer
 	tokens, room := t.Encode(nil, text), p.Recipe.MaxText-2
 	if len(tokens) > room {
@@ -216,7 +203,7 @@ func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool
 		p.packImages(h, items, weights[RegionClass] > 0)
 	}
 	if kind == corpus.Pairs {
-		b.CMCL = p.Recipe.contrast(items, random(p.Recipe.Seed, number, -1))
+		b.CMCL = p.Recipe.contrast(items, random.New(p.Recipe.Seed, "pairs that are compared", number))
 		p.countMissing(b.CMCL, items)
 	}
 	return b

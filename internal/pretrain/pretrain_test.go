@@ -15,6 +15,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
@@ -346,7 +347,7 @@ func TestPositivesAreNoNegatives(t *testing.T) {
 				it.images = append(it.images, testImage(rapid.IntRange(0, 4).Draw(t, "image")))
 			}
 		}
-		c := recipe.contrast(items, random(1, 2, 3))
+		c := recipe.contrast(items, random.New(1, "test"))
 		if problem := checkContrast(c, items); problem != "" {
 			t.Fatal(problem)
 		}

@@ -3,6 +3,7 @@ package pretrain
 import (
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 	"github.com/unimo-go/unimo/internal/pretrain/masking"
 )
@@ -62,5 +63,5 @@ func (r *Recipe) seq2Seq(number int, kind corpus.Kind) bool {
 	if w := r.Of(kind); w[MaskedLM] == 0 || w[Seq2Seq] == 0 {
 		return w[Seq2Seq] > 0
 	}
-	return random(r.Seed, number, -2).Float64() < r.Seq2SeqShare
+	return random.New(r.Seed, "seq2seq", number).Float64() < r.Seq2SeqShare
 }

@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"iter"
 	"log/slog"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -18,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 	"github.com/unimo-go/unimo/internal/pretrain/related"
@@ -372,7 +372,7 @@ func (b *builder) candidates(ctx context.Context) iter.Seq2[related.Pair, error]
 }
 
 // lookUp finds paraphrases, rewritten captions, and retrieved images and texts of a pair.
-func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
+func (p *Preparer) lookUp(it *item, caption int, r *random.Stream) error {
 	recipe, res := p.Recipe, p.Resources
 	others := slices.Concat(it.sample.Captions[:caption], it.sample.Captions[caption+1:])
 	alike := slices.Concat(others, res.paraphrases.Of(it.caption))
@@ -415,24 +415,24 @@ func (p *Preparer) lookUp(it *item, caption int, r *rand.Rand) error {
 
 // negatives returns captions that are false of a pair's image: some of other images, the rest rewritten by words and
 // phrases.
-func (r *Resources) negatives(recipe *Recipe, it *item, near related.Related, caption int, random *rand.Rand) []string {
+func (r *Resources) negatives(recipe *Recipe, it *item, near related.Related, caption int, stream *random.Stream) []string {
 	var out []string
 	if caption < len(near.Captions) {
 		n := int(recipe.SentenceShare*float64(recipe.Negatives) + 0.5)
-		for _, other := range draw(near.Captions[caption], n, random) {
+		for _, other := range draw(near.Captions[caption], n, stream) {
 			if !slices.Contains(it.said, other) {
 				out = append(out, other)
 			}
 		}
 	}
-	for _, w := range r.rewriter.Negatives(it.caption, it.said, recipe.Negatives-len(out), random) {
+	for _, w := range r.rewriter.Negatives(it.caption, it.said, recipe.Negatives-len(out), stream) {
 		out = append(out, w.Text)
 	}
 	return out
 }
 
 // draw returns n elements of list, or all of a shorter one, in an order of chance.
-func draw[T any](list []T, n int, r *rand.Rand) []T {
+func draw[T any](list []T, n int, r *random.Stream) []T {
 	var out []T
 	for _, i := range r.Perm(len(list)) {
 		if len(out) == n {

@@ -20,6 +20,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
@@ -263,7 +264,7 @@ func (r *run) trainVocabulary(ctx context.Context) error {
 // answered with its summary.
 func (r *run) openDir() (*Summary, error) {
 	r.info = train.Info{
-		Task: r.Task.Name, Status: train.Running, Command: r.Command, Version: r.Version, Seed: r.settings.Common().Seed,
+		Task: r.Task.Name, Status: train.Running, Command: r.Command, Version: r.Version, Random: random.Version, Seed: r.settings.Common().Seed,
 		Config: r.settings, Data: map[string]string{},
 	}
 	var err error

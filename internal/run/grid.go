@@ -17,6 +17,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
@@ -66,7 +67,7 @@ func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(ce
 			return nil, fmt.Errorf("grid run %s: %w", cell.Name, err)
 		}
 	}
-	info := train.Info{Task: o.Task.Name, Status: train.Running, Command: o.Command, Version: o.Version, Config: map[string]any{"grid": axes}}
+	info := train.Info{Task: o.Task.Name, Status: train.Running, Command: o.Command, Version: o.Version, Random: random.Version, Config: map[string]any{"grid": axes}}
 	if info.From, err = o.source(); err != nil {
 		return nil, err
 	}

@@ -49,8 +49,9 @@ type Info struct {
 	From    *Source           `json:"from,omitempty"`    // nil of runs of older versions
 	Version map[string]string `json:"version"`           // of unimo, Go, the machine's kind
 	Seed    uint64            `json:"seed"`
-	Config  any               `json:"config"` // resolved
-	Data    map[string]string `json:"data"`   // name -> digest of every input
+	Random  int               `json:"random,omitempty"` // random.Version: the numbers that seeds give; 0 of runs of older versions
+	Config  any               `json:"config"`           // resolved
+	Data    map[string]string `json:"data"`             // name -> digest of every input
 	Outcome *Outcome          `json:"outcome,omitempty"`
 	Metrics Numbers           `json:"metrics,omitempty"` // of the best model
 	Error   string            `json:"error,omitempty"`
@@ -193,6 +194,10 @@ func ReadConfig(root string, config any) error {
 // resumed and what was asked for now: another configuration or other data would
 // not continue the same run. The settings of free may differ.
 func (old Info) CheckSame(now Info, free ...string) error {
+	if old.Random != now.Random {
+		return errors.New("the run was begun by a version of unimo whose seeds give other random numbers, so it would go on with other batches; " +
+			"go on with that version, start a new run in another folder, or go on from its weights: --init RUN")
+	}
 	// Both through JSON, so that they have the same types.
 	flat := func(info Info) (map[string]any, error) {
 		raw, err := json.Marshal(map[string]any{"task": info.Task, "config": info.Config, "data": info.Data})

@@ -537,7 +537,9 @@ func TestCheckSame(t *testing.T) {
 	if err := old.CheckSame(info(3, "a")); err != nil {
 		t.Errorf("equal settings: %v", err)
 	}
-	for want, now := range map[string]Info{"epochs was 3 and is 4": info(4, "a"), "the content of train has changed": info(3, "b")} {
+	drawn := info(3, "a")
+	drawn.Random++
+	for want, now := range map[string]Info{"epochs was 3 and is 4": info(4, "a"), "the content of train has changed": info(3, "b"), "other random numbers": drawn} {
 		if err := old.CheckSame(now); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

@@ -2,41 +2,9 @@ package batches
 
 import (
 	"fmt"
-	"math/bits"
-	"math/rand/v2"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
-
-// Permutation returns the numbers 0..n-1 in the order in which an epoch visits
-// them. It depends on its arguments alone and stays the same for ever: runs are
-// resumed and repeated across versions by it.
-//
-// It is Fisher and Yates' shuffle, from the last place down, place i changing
-// with place floor(u*(i+1)/2^64) for the next 64-bit number u of PCG-DXSM
-// (math/rand/v2), whose two seeds are s = SplitMix64(seed) and
-// SplitMix64(s xor epoch). Only the generator's raw numbers are used: how
-// rand.Rand maps them to ranges is not promised to stay.
-//
-// Differs from the reference: it seeds NumPy's shuffle with the epoch alone, so
-// that runs with different seeds see their data in one and the same order.
-func Permutation(seed uint64, epoch, n int) []int {
-	source := rand.NewPCG(splitMix(seed), splitMix(splitMix(seed)^uint64(epoch)))
-	order := Sequence(n)
-	for i := n - 1; i > 0; i-- {
-		j, _ := bits.Mul64(source.Uint64(), uint64(i+1))
-		order[i], order[j] = order[j], order[i]
-	}
-	return order
-}
-
-// splitMix is the finaliser of SplitMix64 after one step: it spreads seeds that
-// differ by little over all bits. Source: Steele, Lea, Flood, "Fast splittable
-// pseudorandom number generators", OOPSLA 2014.
-func splitMix(x uint64) uint64 {
-	x += 0x9e3779b97f4a7c15
-	x = (x ^ x>>30) * 0xbf58476d1ce4e5b9
-	x = (x ^ x>>27) * 0x94d049bb133111eb
-	return x ^ x>>31
-}
 
 // Sequence returns 0..n-1, the order of evaluation.
 func Sequence(n int) []int {
@@ -82,11 +50,11 @@ func Plan(lengths, order []int, size int, inTokens bool) [][]int {
 // Batches gives the batches of every epoch by number. It keeps the plan of the
 // epoch last asked for and is not safe for concurrent use.
 type Batches struct {
-	Lengths  []int  // tokens of every record
-	Size     int    // records of a batch, or tokens if InTokens
-	InTokens bool   // see Plan
-	Shuffle  bool   // by Seed and epoch; otherwise in the order of the file
-	Seed     uint64 // see Permutation
+	Lengths  []int // tokens of every record
+	Size     int   // records of a batch, or tokens if InTokens
+	InTokens bool  // see Plan
+	Shuffle  bool  // by Seed and epoch, not by the epoch alone as in the reference; otherwise in the order of the file
+	Seed     uint64
 
 	epoch   int
 	plan    [][]int
@@ -101,7 +69,7 @@ func (b *Batches) Epoch(epoch int) [][]int {
 	}
 	order := Sequence(len(b.Lengths))
 	if b.Shuffle {
-		order = Permutation(b.Seed, epoch, len(b.Lengths))
+		order = random.New(b.Seed, "order", epoch).Perm(len(b.Lengths))
 	}
 	b.epoch, b.plan, b.planned = epoch, Plan(b.Lengths, order, b.Size, b.InTokens), true
 	return b.plan

@@ -1,12 +1,11 @@
 package captions
 
 import (
-	"encoding/binary"
 	"errors"
-	"math/bits"
-	"math/rand/v2"
 	"regexp"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Group is what a caption is trained with. Images[0] and Captions[0] belong together;
@@ -40,25 +39,15 @@ func (g *Groups) Check() error {
 }
 
 // At returns the group of a caption in an epoch. It depends on the seed, the set and the
-// arguments alone, and stays the same for ever: it uses the raw numbers of ChaCha8
-// (math/rand/v2) for the key (seed, epoch, caption, 0), a number u of which becomes
-// floor(u*n/2^64). Groups that fail [Groups.Check] panic.
+// arguments alone. Groups that fail [Groups.Check] panic.
 func (g *Groups) At(epoch, caption int) Group {
 	if err := g.Check(); err != nil {
 		panic("captions: " + err.Error())
 	}
-	var key [32]byte
-	for i, part := range []uint64{g.Seed, uint64(epoch), uint64(caption)} {
-		binary.LittleEndian.PutUint64(key[8*i:], part)
-	}
-	source := rand.NewChaCha8(key)
-	below := func(n int) int {
-		at, _ := bits.Mul64(source.Uint64(), uint64(n))
-		return int(at)
-	}
+	draw := random.New(g.Seed, "negatives", epoch, caption)
 	own := g.Set.Captions[caption].Image
 	another := func() int {
-		if i := below(len(g.Set.Images) - 1); i < own {
+		if i := draw.IntN(len(g.Set.Images) - 1); i < own {
 			return i
 		} else {
 			return i + 1
@@ -72,7 +61,7 @@ func (g *Groups) At(epoch, caption int) Group {
 	}
 	for range g.Negatives - images {
 		of := g.Set.Of(another())
-		out.Captions = append(out.Captions, of[below(len(of))])
+		out.Captions = append(out.Captions, of[draw.IntN(len(of))])
 	}
 	return out
 }

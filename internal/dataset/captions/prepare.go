@@ -17,8 +17,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/base/textfile"
-	"github.com/unimo-go/unimo/internal/dataset/batches"
 )
 
 // PrepareOptions are the ways to prepare a folder.
@@ -262,7 +262,7 @@ func (p *preparation) holdOut() error {
 		return fmt.Errorf("there are %d images to train on; holding some out needs two", len(train))
 	}
 	n := min(max(1, int(p.opt.Fraction*float64(len(train))+0.5)), len(train)-1)
-	for _, i := range batches.Permutation(p.opt.Seed, 0, len(train))[:n] {
+	for _, i := range random.New(p.opt.Seed, "held out").Perm(len(train))[:n] {
 		p.all.split[train[i]] = "dev"
 	}
 	return nil

@@ -97,7 +97,7 @@ func TestPrepare(t *testing.T) {
 			want: `train: a.jpg*(A dog.|one dog) c.jpg*(Nothing); test: b.jpg*(A cat, "sitting")`, out: Prepared{Pictures: 3, Missing: 1}},
 		{name: "Flickr8k", src: map[string]string{"Flickr8k.token.txt": tokenFile, "Flickr8k.lemma.token.txt": "a.jpg#0\tdog\n", "Flickr_8k.trainImages.txt": "d.jpg\na.jpg\n", "Flickr_8k.testImages.txt": "b.jpg\nz.jpg\n"},
 			want: "train: d.jpg(Snow .) a.jpg(A dog .|One dog .); test: b.jpg(A cat .)", out: Prepared{Bad: 1, Unlisted: 1}},
-		{name: "token file with --split", src: map[string]string{"results_20130124.token": tokenFile}, file: "results_20130124.token", opt: PrepareOptions{Fraction: 0.25, Seed: 1},
+		{name: "token file with --split", src: map[string]string{"results_20130124.token": tokenFile}, file: "results_20130124.token", opt: PrepareOptions{Fraction: 0.25, Seed: 2},
 			want: "train: a.jpg(A dog .|One dog .) b.jpg.1(A ghost .) d.jpg(Snow .); dev: b.jpg(A cat .)"},
 		{name: "lists without endings", src: map[string]string{"captions.token": tokenFile, "flickr30k_train.txt": "a\n", "flickr30k_val.txt": "d\n"},
 			want: "train: a.jpg(A dog .|One dog .); dev: d.jpg(Snow .)", out: Prepared{Unlisted: 2}},

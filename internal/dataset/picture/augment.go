@@ -1,10 +1,10 @@
 package picture
 
 import (
-	"encoding/binary"
 	"image"
 	"math"
-	"math/rand/v2"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Augmentation says how a picture is changed at random in training. The zero value
@@ -19,11 +19,9 @@ type Augmentation struct {
 // share of the area is uniform in [MinArea, 1], and its sides' ratio is that of the
 // picture times a factor in [3/4, 4/3], as far as such a part has room; its place is uniform.
 //
-// The result depends on the arguments alone and stays the same for ever. The draws are
-// the raw numbers of ChaCha8 (math/rand/v2), whose key is the seed: seeds that differ
-// by 1 have nothing in common.
-func (p *Picture) Augment(a Augmentation, seed uint64, w, h int) (out *Picture, flipped bool) {
-	part, flipped := a.draw(seed, p.Width, p.Height)
+// The result depends on the arguments alone and stays the same for ever.
+func (p *Picture) Augment(a Augmentation, draws *random.Stream, w, h int) (out *Picture, flipped bool) {
+	part, flipped := a.draw(draws, p.Width, p.Height)
 	out = p.scale(part, w, h)
 	if flipped {
 		out = out.Flip()
@@ -32,14 +30,9 @@ func (p *Picture) Augment(a Augmentation, seed uint64, w, h int) (out *Picture, 
 }
 
 // draw returns the part of a picture of w x h pixels, and whether to flip it.
-func (a Augmentation) draw(seed uint64, w, h int) (part image.Rectangle, flip bool) {
-	var key [32]byte
-	binary.LittleEndian.PutUint64(key[:], seed)
-	source := rand.NewChaCha8(key)
-	uniform := func(low, high float64) float64 {
-		return low + (high-low)*float64(source.Uint64()>>11)/(1<<53)
-	}
-	coin := func() bool { return source.Uint64()>>63 == 1 }
+func (a Augmentation) draw(draws *random.Stream, w, h int) (part image.Rectangle, flip bool) {
+	uniform := func(low, high float64) float64 { return low + (high-low)*draws.Float64() }
+	coin := func() bool { return draws.IntN(2) == 1 }
 
 	area := uniform(min(max(a.MinArea, 0), 1), 1)
 	ratio := uniform(max(3./4, area), 1) // a narrower part of this area would be higher than the picture

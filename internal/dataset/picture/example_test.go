@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
@@ -25,7 +26,7 @@ func Example() {
 	err = picture.VisitFile(path, picture.Limits{}, func(p *picture.Picture) { // the default limits
 		fmt.Println(p.Width, p.Height)
 		small = p.Resize(2, 1)
-		augmented, _ = p.Augment(picture.Augmentation{MinArea: 0.5, Flip: true}, 7, 2, 1)
+		augmented, _ = p.Augment(picture.Augmentation{MinArea: 0.5, Flip: true}, random.New(7, "example"), 2, 1)
 	})
 	if err != nil {
 		log.Fatal(err)

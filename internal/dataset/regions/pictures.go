@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
@@ -171,15 +172,15 @@ func (s *Pictures) Image(id string, dst *Image) error {
 }
 
 // Augmented sets dst to an image of the prepared pixels, cropped and flipped as
-// [picture.Picture.Augment] does with the seed. flipped says whether left and right
+// [picture.Picture.Augment] does. flipped says whether left and right
 // have changed places. The boxes are those of the whole picture: what was cropped is
 // the image now.
-func (s *Pictures) Augmented(id string, a picture.Augmentation, seed uint64, dst *Image) (flipped bool, err error) {
+func (s *Pictures) Augmented(id string, a picture.Augmentation, draws *random.Stream, dst *Image) (flipped bool, err error) {
 	p, err := s.prepare(id)
 	if err != nil {
 		return false, err
 	}
-	pixels, flipped := p.pixels.Augment(a, seed, p.pixels.Width, p.pixels.Height)
+	pixels, flipped := p.pixels.Augment(a, draws, p.pixels.Width, p.pixels.Height)
 	dst.ID, dst.Origin = id, p.origin
 	s.extractor.Extract(pixels, p.width, p.height, dst)
 	return flipped, nil

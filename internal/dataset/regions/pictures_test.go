@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
@@ -111,7 +112,7 @@ func TestPictures(t *testing.T) {
 		if err := s.Image("a.png", &first); err != nil || first.Width != 40 {
 			t.Fatal(first.Width, err)
 		}
-		if flipped, err := s.Augmented("a.png", picture.Augmentation{MinArea: 1}, 1, &im); err != nil || flipped || !slices.Equal(im.Features, first.Features) {
+		if flipped, err := s.Augmented("a.png", picture.Augmentation{MinArea: 1}, random.New(1, "test"), &im); err != nil || flipped || !slices.Equal(im.Features, first.Features) {
 			t.Error("an augmentation that does nothing changes the features", flipped, err)
 		}
 		for id, want := range map[string]string{"broken.png": "broken.png", "missing.png": "missing.png", "../a.png": "outside the folder", "other.png": "no such image"} {
@@ -143,7 +144,7 @@ func TestPicturesFlip(t *testing.T) {
 	x.Extract(p.Flip(), 4, 4, &mirrored)
 	seen := map[bool]int{}
 	for seed := range uint64(40) {
-		flipped, err := s.Augmented("a.png", picture.Augmentation{MinArea: 1, Flip: true}, seed, &im)
+		flipped, err := s.Augmented("a.png", picture.Augmentation{MinArea: 1, Flip: true}, random.New(seed, "test"), &im)
 		if err != nil {
 			t.Fatal(err)
 		}

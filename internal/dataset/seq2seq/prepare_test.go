@@ -69,9 +69,9 @@ func TestPrepare(t *testing.T) {
 			want: map[string]string{
 				"train.jsonl": `{"id":"` + strings.TrimSuffix(filepath.Base(story("a")), ".story") + `","source":"Text.","target":"Short ."}` + "\n",
 				"dev.jsonl":   `{"id":"` + strings.TrimSuffix(filepath.Base(story("b")), ".story") + `","source":"Text.","target":"Short ."}` + "\n"}},
-		{name: "split", task: "coqa", files: map[string]string{"all.json": coqaFile}, src: "all.json", opt: PrepareOptions{Fraction: 0.3, Seed: 2},
+		{name: "split", task: "coqa", files: map[string]string{"all.json": coqaFile}, src: "all.json", opt: PrepareOptions{Fraction: 0.3, Seed: 1},
 			want: map[string]string{"train.jsonl": "", "dev.jsonl": `{"id":"c2","turns":["q"],"knowledge":"s","target":"a","group":"c2","turn":1}` + "\n",
-				"split.json": "{\n \"source\": \"all.json\",\n \"fraction\": 0.3,\n \"seed\": 2,\n \"approximate\": false,\n \"dev\": [\n  \"c2\"\n ]\n}\n"}},
+				"split.json": "{\n \"source\": \"all.json\",\n \"fraction\": 0.3,\n \"seed\": 1,\n \"approximate\": false,\n \"dev\": [\n  \"c2\"\n ]\n}\n"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			src, dst := filepath.Join(folder(t, c.files), c.src), filepath.Join(t.TempDir(), "out")

@@ -3,7 +3,7 @@ package seq2seq
 import (
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Split divides examples into two parts, the second with about the given fraction of
@@ -38,7 +38,7 @@ func Split(examples []Example, fraction float64, seed uint64) (first, second []E
 	wanted := max(1, int(fraction*float64(len(examples))+0.5))
 	taken := make([]bool, len(names))
 	count, left := 0, len(names)
-	for _, n := range batches.Permutation(seed, 0, len(names)) {
+	for _, n := range random.New(seed, "held out").Perm(len(names)) {
 		if count >= wanted || left == 1 {
 			break
 		}

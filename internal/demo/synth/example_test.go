@@ -15,12 +15,12 @@ func ExampleOpinions() {
 	}
 	// Output:
 	// 2000 for training
-	// nobody criticised the movie
-	//    [nobody criticise: positive]
-	// i did n't particularly love the salad , even though the soup was extremely impressive .
-	//    even though (last): [affirm extremely impressive: positive] yields to [n't particularly love: negative]
-	// the critics barely regretted the speaker , but it is anything but sturdy .
-	//    but: [barely regret: positive] yields to [anything but sturdy: negative]
+	// the bathroom of the hotel is quite good
+	//    [affirm quite good: positive]
+	// the critics did n't find the music bad , yet we truly detested it .
+	//    yet: [n't bad: positive] yields to [affirm truly detest: negative]
+	// although i hated the film 's ending , the acting is extremely satisfying
+	//    although: [affirm hate: negative] yields to [affirm extremely satisfying: positive]
 }
 
 func ExampleScenes() {
@@ -33,11 +33,11 @@ func ExampleScenes() {
 	}
 	// Output:
 	// (64,64)
-	//    a small black star is left of a small orange triangle
-	//    at the bottom left is a small black star and at the bottom right a small orange triangle
-	//    a little black star is at the bottom left and a little orange triangle at the bottom right
+	//    a small black circle is below a big black triangle
+	//    the top left has a big black triangle and the bottom left a little black circle
+	//    a small black circle is at the bottom left and a big black triangle at the top left
 	// (64,64)
-	//    a large purple circle is to the right of a little black circle
-	//    the top right has a big purple circle and the top left a little black circle
-	//    the top right has a large purple circle and the top left a little black circle
+	//    there is a big red square above a big orange triangle
+	//    at the bottom right is a big orange triangle and at the top right a large red square
+	//    the top right has a big red square and the bottom right a large orange triangle
 }

@@ -1,6 +1,10 @@
 package synth
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
+)
 
 // Words that never matter for the label. Each list is drawn from evenly.
 var (
@@ -23,9 +27,9 @@ const (
 
 // realise gives a meaning one of its texts: lower-case tokens separated by
 // single spaces, with "n't" and "'s" apart as in SST-2.
-func realise(m Meaning, s *stream) string {
+func realise(m Meaning, s *random.Stream) string {
 	g := grammar{stream: s}
-	if s.chance(shareOpener) {
+	if chance(s, shareOpener) {
 		g.say(pick(s, openers))
 	}
 	link := linkTable[m.Link]
@@ -61,7 +65,7 @@ func realise(m Meaning, s *stream) string {
 		g.say(", " + link.word)
 		side()
 	}
-	if s.chance(shareEnding) {
+	if chance(s, shareEnding) {
 		g.say(pick(s, endings))
 	}
 	return strings.Join(g.words, " ")
@@ -69,7 +73,7 @@ func realise(m Meaning, s *stream) string {
 
 // grammar says claims one after the other and remembers what was mentioned.
 type grammar struct {
-	*stream
+	stream    *random.Stream
 	words     []string
 	mentioned []Topic
 }
@@ -95,7 +99,7 @@ func (g *grammar) clause(c Claim) {
 	switch {
 	case c.Quality.IsVerb():
 		g.attitude(c)
-	case c.Operator == Nobody, !compares && g.chance(shareFound):
+	case c.Operator == Nobody, !compares && chance(g.stream, shareFound):
 		g.finding(c)
 	default:
 		g.copula(c)
@@ -105,7 +109,7 @@ func (g *grammar) clause(c Claim) {
 // copula says "the plot is not very funny".
 func (g *grammar) copula(c Claim) {
 	g.say(g.topic(c.Topic))
-	if g.chance(shareSeems) {
+	if chance(g.stream, shareSeems) {
 		switch c.Operator {
 		case Not:
 			g.say("does not seem")
@@ -118,7 +122,7 @@ func (g *grammar) copula(c Claim) {
 		}
 	} else {
 		be := "is"
-		if g.chance(sharePast) {
+		if chance(g.stream, sharePast) {
 			be = "was"
 		}
 		g.say(be, denial(c))

@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"io"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Opinion is a synthetic sentence with its label and the meaning both follow
@@ -48,8 +50,8 @@ const (
 // opinionWorld is the [world] of opinions.
 type opinionWorld struct{}
 
-func (opinionWorld) sample(s *stream) Meaning            { return sampleMeaning(s) }
-func (opinionWorld) realise(m Meaning, s *stream) string { return realise(m, s) }
+func (opinionWorld) sample(s *random.Stream) Meaning            { return sampleMeaning(s) }
+func (opinionWorld) realise(m Meaning, s *random.Stream) string { return realise(m, s) }
 func (opinionWorld) fits(text string) bool {
 	n := strings.Count(text, " ") + 1
 	return minTokens <= n && n <= maxTokens

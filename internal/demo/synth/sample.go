@@ -1,5 +1,7 @@
 package synth
 
+import "github.com/unimo-go/unimo/internal/base/random"
+
 // How often each part is drawn. A third of the claims deny, so that words one by
 // one say little of the label (see TestWordsAloneDoNotDecide), and yet a word
 // shows its polarity often enough to be learnt first: a transformer of 2 layers
@@ -31,15 +33,15 @@ var denying = func() []Operator {
 }()
 
 // sampleMeaning draws an opinion's meaning.
-func sampleMeaning(s *stream) Meaning {
+func sampleMeaning(s *random.Stream) Meaning {
 	about := pick(s, topicTable)
 	name := pick(s, about.names)
-	if !s.chance(sharePair) {
+	if !chance(s, sharePair) {
 		return Meaning{Main: sampleClaim(s, about, name)}
 	}
 	link := And
-	if !s.chance(shareAgreement) {
-		link = But + Link(s.rand.IntN(len(linkTable)-int(But)))
+	if !chance(s, shareAgreement) {
+		link = But + Link(s.IntN(len(linkTable)-int(But)))
 	}
 	for {
 		m := Meaning{sampleClaim(s, about, name), link, sampleClaim(s, about, name)}
@@ -65,9 +67,9 @@ func (m Meaning) sound() bool {
 }
 
 // sampleClaim draws a claim about a subject or one of its aspects.
-func sampleClaim(s *stream, about subject, name string) Claim {
+func sampleClaim(s *random.Stream, about subject, name string) Claim {
 	c := Claim{Topic: Topic{Subject: name, field: about.field}}
-	if s.chance(shareAspect) {
+	if chance(s, shareAspect) {
 		a := pick(s, about.aspects)
 		c.Topic.Aspect, c.Topic.field = a.name, a.field
 	}
@@ -79,10 +81,10 @@ func sampleClaim(s *stream, about subject, name string) Claim {
 			break
 		}
 	}
-	if s.chance(shareDegree) {
+	if chance(s, shareDegree) {
 		c.Degree = pick(s, c.Operator.degrees(c.Quality))
 	}
-	switch p := s.rand.Float64(); {
+	switch p := s.Float64(); {
 	case p < shareDeny:
 		c.Frame = Deny
 	case p < shareDeny+shareAssert:
@@ -91,8 +93,8 @@ func sampleClaim(s *stream, about subject, name string) Claim {
 	return c
 }
 
-func sampleOperator(s *stream) Operator {
-	switch p := s.rand.Float64(); {
+func sampleOperator(s *random.Stream) Operator {
+	switch p := s.Float64(); {
 	case p < shareDenying:
 		return pick(s, denying)
 	case p < shareDenying+shareMore:
@@ -101,11 +103,11 @@ func sampleOperator(s *stream) Operator {
 	return Affirm
 }
 
-func sampleQuality(s *stream, of field) Quality {
+func sampleQuality(s *random.Stream, of field) Quality {
 	switch {
-	case s.chance(shareVerb):
+	case chance(s, shareVerb):
 		return qualities[pick(s, verbs)]
-	case s.chance(shareGeneral):
+	case chance(s, shareGeneral):
 		return qualities[pick(s, adjectives[anything])]
 	}
 	return qualities[pick(s, adjectives[of])]

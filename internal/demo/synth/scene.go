@@ -4,6 +4,8 @@ import (
 	"image/color"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Scene is a synthetic picture of two coloured shapes, with captions that are true
@@ -121,18 +123,18 @@ func (l layout) heldOut() bool {
 }
 
 // sampleLayout draws two objects of different coloured shapes in two quarters.
-func sampleLayout(s *stream) layout {
-	between := func(lo, hi int) int { return lo + s.rand.IntN(hi-lo+1) }
+func sampleLayout(s *random.Stream) layout {
+	between := func(lo, hi int) int { return lo + s.IntN(hi-lo+1) }
 	var l layout
 	for channel, bg := 0, []*uint8{&l.background.R, &l.background.G, &l.background.B}; channel < 3; channel++ {
 		*bg[channel] = uint8(between(234, 252))
 	}
 	l.background.A = 255
-	quarters := s.rand.Perm(4)
+	quarters := s.Perm(4)
 	for i := range l.objects {
-		o := object{look: look{s.chance(0.5), s.rand.IntN(len(hues)), s.rand.IntN(len(figures))}, column: quarters[i] % 2, row: quarters[i] / 2}
+		o := object{look: look{chance(s, 0.5), s.IntN(len(hues)), s.IntN(len(figures))}, column: quarters[i] % 2, row: quarters[i] / 2}
 		for i == 1 && o.hue == l.objects[0].hue && o.figure == l.objects[0].figure {
-			o.hue, o.figure = s.rand.IntN(len(hues)), s.rand.IntN(len(figures))
+			o.hue, o.figure = s.IntN(len(hues)), s.IntN(len(figures))
 		}
 		if o.radius = between(96, 112); o.big { // 12 to 14 of 64 pixels across
 			o.radius = between(176, 208) // 22 to 26
@@ -152,10 +154,10 @@ func sampleLayout(s *stream) layout {
 // sceneWorld is the [world] of scenes.
 type sceneWorld struct{}
 
-func (sceneWorld) sample(s *stream) layout           { return sampleLayout(s) }
-func (sceneWorld) realise(l layout, s *stream) Scene { return describe(l, s) }
-func (sceneWorld) fits(Scene) bool                   { return true }
-func (sceneWorld) classes() int                      { return 1 }
-func (sceneWorld) class(layout) int                  { return 0 }
-func (sceneWorld) unseen(l layout) bool              { return l.heldOut() }
-func (sceneWorld) parts(c Scene) []string            { return strings.Fields(strings.Join(c.Captions, " ")) }
+func (sceneWorld) sample(s *random.Stream) layout           { return sampleLayout(s) }
+func (sceneWorld) realise(l layout, s *random.Stream) Scene { return describe(l, s) }
+func (sceneWorld) fits(Scene) bool                          { return true }
+func (sceneWorld) classes() int                             { return 1 }
+func (sceneWorld) class(layout) int                         { return 0 }
+func (sceneWorld) unseen(l layout) bool                     { return l.heldOut() }
+func (sceneWorld) parts(c Scene) []string                   { return strings.Fields(strings.Join(c.Captions, " ")) }

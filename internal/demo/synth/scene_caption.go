@@ -3,6 +3,8 @@ package synth
 import (
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // claim is what a caption says: that two objects are in the picture, and how the
@@ -55,14 +57,14 @@ func (c claim) holds(l layout) bool {
 
 // describe gives a scene its captions: one of the relation, one of the places, and
 // others of either.
-func describe(l layout, s *stream) Scene {
+func describe(l layout, s *random.Stream) Scene {
 	scene := Scene{layout: l}
 	for len(scene.Captions) < sceneCaptions {
 		c := claim{l.objects, none}
-		if s.chance(0.5) {
+		if chance(s, 0.5) {
 			slices.Reverse(c.objects[:])
 		}
-		if n := len(scene.Captions); n == 0 || n > 1 && s.chance(0.5) {
+		if n := len(scene.Captions); n == 0 || n > 1 && chance(s, 0.5) {
 			var possible []int
 			for i, r := range relations {
 				if r.holds(c.objects[0], c.objects[1]) {
@@ -79,7 +81,7 @@ func describe(l layout, s *stream) Scene {
 }
 
 // text gives a claim one of its texts.
-func (c claim) text(s *stream) string {
+func (c claim) text(s *random.Stream) string {
 	form, words := pick(s, placeForms), ""
 	if c.relation != none {
 		form, words = pick(s, relationForms), pick(s, relations[c.relation].words)
@@ -102,7 +104,7 @@ func (c claim) text(s *stream) string {
 	return strings.Join(out, " ")
 }
 
-func (k look) text(s *stream) string {
+func (k look) text(s *random.Stream) string {
 	size := smallWords
 	if k.big {
 		size = bigWords

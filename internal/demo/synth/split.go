@@ -1,14 +1,18 @@
 package synth
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
+)
 
 // world is what a kind of synthetic data supplies: meanings of type M and their
 // forms of type F (a sentence here; a picture or a dialogue elsewhere).
 type world[M, F any] interface {
 	// sample draws a meaning.
-	sample(*stream) M
+	sample(*random.Stream) M
 	// realise gives a meaning one of its forms.
-	realise(M, *stream) F
+	realise(M, *random.Stream) F
 	// fits says whether a form has an allowed size.
 	fits(F) bool
 	// class is the label that follows from the meaning, from 0 to classes()-1.
@@ -27,12 +31,6 @@ type drawn[M, F any] struct {
 	form    F
 }
 
-// The purposes of the streams that split draws from.
-const (
-	trainStream = iota + 1
-	heldOutStream
-)
-
 // patience is how many draws in a row may be refused before split concludes
 // that the world has nothing new to offer. A draw of the opinions is refused
 // about nine times in ten at worst, so this many refusals are no accident.
@@ -48,13 +46,13 @@ func split[M, F any](w world[M, F], seed uint64, train, heldOut int) (trainSet, 
 	known := make(map[string]bool)
 
 	all := func([]string) bool { return true }
-	trainSet = draw(w, newStream(seed, trainStream), train, false, taken, all)
+	trainSet = draw(w, random.New(seed, "train"), train, false, taken, all)
 	for _, d := range trainSet {
 		for _, part := range w.parts(d.form) {
 			known[part] = true
 		}
 	}
-	heldOutSet = draw(w, newStream(seed, heldOutStream), heldOut, true, taken, func(parts []string) bool {
+	heldOutSet = draw(w, random.New(seed, "held out"), heldOut, true, taken, func(parts []string) bool {
 		for _, part := range parts {
 			if !known[part] {
 				return false
@@ -67,12 +65,12 @@ func split[M, F any](w world[M, F], seed uint64, train, heldOut int) (trainSet, 
 
 // draw collects n examples with or without unseen combinations, whose parts
 // accept allows and which taken does not hold yet, and adds them to taken.
-func draw[M, F any](w world[M, F], s *stream, n int, unseen bool, taken map[string]bool, accept func(parts []string) bool) []drawn[M, F] {
+func draw[M, F any](w world[M, F], s *random.Stream, n int, unseen bool, taken map[string]bool, accept func(parts []string) bool) []drawn[M, F] {
 	var out []drawn[M, F]
 	var turn []int
 	for refused := 0; len(out) < n && refused < patience; refused++ {
 		if len(turn) == 0 {
-			turn = s.rand.Perm(w.classes())
+			turn = s.Perm(w.classes())
 		}
 		meaning := w.sample(s)
 		if w.class(meaning) != turn[0] || w.unseen(meaning) != unseen {

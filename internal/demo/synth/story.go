@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Story is a synthetic story and a conversation about it.
@@ -45,12 +47,12 @@ func stories(set string, drawn []drawn[plot, Story]) []Story {
 // storyWorld is the [world] of stories.
 type storyWorld struct{}
 
-func (storyWorld) sample(s *stream) plot           { return samplePlot(s) }
-func (storyWorld) realise(p plot, s *stream) Story { return tell(p, s) }
-func (storyWorld) fits(t Story) bool               { return len(t.Turns) >= minTurns }
-func (storyWorld) classes() int                    { return 1 }
-func (storyWorld) class(plot) int                  { return 0 }
-func (storyWorld) parts(t Story) []string          { return strings.Fields(t.Text) }
+func (storyWorld) sample(s *random.Stream) plot           { return samplePlot(s) }
+func (storyWorld) realise(p plot, s *random.Stream) Story { return tell(p, s) }
+func (storyWorld) fits(t Story) bool                      { return len(t.Turns) >= minTurns }
+func (storyWorld) classes() int                           { return 1 }
+func (storyWorld) class(plot) int                         { return 0 }
+func (storyWorld) parts(t Story) []string                 { return strings.Fields(t.Text) }
 func (storyWorld) unseen(p plot) bool {
 	for _, t := range p.triples() {
 		if heldOutTriple(t) {

@@ -3,9 +3,10 @@ package synth
 import (
 	"cmp"
 	"maps"
-	"math/rand/v2"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Baseline is a way of answering without understanding, and the share of answers
@@ -36,7 +37,7 @@ func StoryBaselines(train, heldOut []Story) []Baseline {
 	for kind, n := range counts {
 		frequent[kind] = slices.MaxFunc(slices.Sorted(maps.Keys(n)), func(a, b string) int { return cmp.Compare(n[a], n[b]) })
 	}
-	rng := rand.New(rand.NewPCG(1, 0))
+	stream := random.New(1, "baseline")
 	baselines := []struct {
 		name   string
 		answer func(Story, Turn) string
@@ -44,7 +45,7 @@ func StoryBaselines(train, heldOut []Story) []Baseline {
 		{"most frequent answer", func(Story, Turn) string { return frequent[anyKind] }},
 		{"a person of the story by chance", func(s Story, _ Turn) string {
 			all := mentioned(s.Text, names())
-			return all[rng.IntN(len(all))]
+			return all[stream.IntN(len(all))]
 		}},
 		{"most frequent answer to the question's first word", func(_ Story, t Turn) string { return frequent[questionWord(t)] }},
 		{"name, thing or sentence about a room that the story has last", func(s Story, t Turn) string {

@@ -1,6 +1,10 @@
 package synth
 
-import "strings"
+import (
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
+)
 
 // The wordings of the actions. Each list is drawn from evenly. All sentences but
 // those of a thing left have five words, which a small model learns sooner.
@@ -17,7 +21,7 @@ var (
 type accounts struct{ people, things map[int]string }
 
 // tell gives a plot one of its texts.
-func tell(p plot, s *stream) Story {
+func tell(p plot, s *random.Stream) Story {
 	var sentences []string
 	said := accounts{map[int]string{}, map[int]string{}}
 	context := referents{none, none, none}
@@ -26,7 +30,7 @@ func tell(p plot, s *stream) Story {
 		switch {
 		case e.action == leave:
 			subject, named = "The "+things[e.thing], nil
-		case context.means(e.who) && s.chance(shareStoryPronoun):
+		case context.means(e.who) && chance(s, shareStoryPronoun):
 			subject = pronoun(e.who, "He", "She")
 		}
 		predicate := e.predicate(s)
@@ -47,7 +51,7 @@ func tell(p plot, s *stream) Story {
 }
 
 // predicate says an event without its subject.
-func (e event) predicate(s *stream) string {
+func (e event) predicate(s *random.Stream) string {
 	switch e.action {
 	case enter:
 		return pick(s, beings) + " in the " + rooms[e.room]

@@ -1,5 +1,7 @@
 package synth
 
+import "github.com/unimo-go/unimo/internal/base/random"
+
 // asking is the kind of a question.
 type asking int
 
@@ -91,12 +93,12 @@ func (r referents) means(who int) bool { return who != none && (who == r.he || w
 // sampleTurns draws a conversation about the end of a plot. No question is asked
 // twice. The last one asks for everybody: its long answer teaches a model more about
 // where to look than the others.
-func sampleTurns(s *stream, p plot) []turn {
+func sampleTurns(s *random.Stream, p plot) []turn {
 	var out []turn
 	asked := map[question]bool{}
 	context := referents{none, none, none}
-	for range minTurns - 1 + s.rand.IntN(maxTurns-minTurns+1) {
-		dependent := s.chance(shareDependent)
+	for range minTurns - 1 + s.IntN(maxTurns-minTurns+1) {
+		dependent := chance(s, shareDependent)
 		all, some := make([][]turn, len(askingWeights)), make([][]turn, len(askingWeights))
 		for _, q := range p.questions() {
 			if asked[q] {

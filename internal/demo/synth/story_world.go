@@ -1,5 +1,7 @@
 package synth
 
+import "github.com/unimo-go/unimo/internal/base/random"
+
 // The cast, the things and the rooms of all stories.
 var (
 	characters = []character{
@@ -139,11 +141,11 @@ const (
 var actionWeights = []float64{move: 3, take: 4, give: 4, leave: 1}
 
 // samplePlot draws what happens, and a conversation about it.
-func samplePlot(s *stream) plot {
+func samplePlot(s *random.Stream) plot {
 	p := plot{
-		cast:   s.rand.Perm(len(characters))[:2+s.rand.IntN(maxCast-1)],
-		things: s.rand.Perm(len(things))[:1+s.rand.IntN(maxThings)],
-		rooms:  s.rand.Perm(len(rooms))[:storyRooms],
+		cast:   s.Perm(len(characters))[:2+s.IntN(maxCast-1)],
+		things: s.Perm(len(things))[:1+s.IntN(maxThings)],
+		rooms:  s.Perm(len(rooms))[:storyRooms],
 		end:    newSituation(),
 	}
 	happen := func(e event) {
@@ -153,7 +155,7 @@ func samplePlot(s *stream) plot {
 	for i, who := range p.cast { // each in a room of their own
 		happen(event{enter, who, none, none, p.rooms[i]})
 	}
-	n := minSentences + s.rand.IntN(maxSentences-minSentences+1)
+	n := minSentences + s.IntN(maxSentences-minSentences+1)
 	for len(p.events) < n {
 		possible := make([][]event, len(actionWeights))
 		for _, e := range p.imaginable() {
@@ -190,14 +192,14 @@ func (p plot) imaginable() []event {
 
 // weighted returns one of the options that are not empty, by their weights; there
 // must be one.
-func weighted[T any](s *stream, weights []float64, options [][]T) []T {
+func weighted[T any](s *random.Stream, weights []float64, options [][]T) []T {
 	total := 0.0
 	for i, o := range options {
 		if len(o) > 0 {
 			total += weights[i]
 		}
 	}
-	at := s.rand.Float64() * total
+	at := s.Float64() * total
 	var chosen []T
 	for i, o := range options {
 		if len(o) == 0 || weights[i] == 0 {

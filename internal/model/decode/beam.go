@@ -2,8 +2,9 @@ package decode
 
 import (
 	"cmp"
-	"math/rand/v2"
 	"slices"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // hypothesis is a target that may be continued.
@@ -24,9 +25,9 @@ type search struct {
 	beams    []hypothesis
 	offers   []offer
 	trigrams trigrams
-	random   *rand.Rand // nil unless sampling
-	text     *stream    // nil unless streaming
-	streamed int        // tokens, with [CLS]
+	random   *random.Stream // nil unless sampling
+	text     *stream        // nil unless streaming
+	streamed int            // tokens, with [CLS]
 }
 
 // offer is a hypothesis that may live on: a parent with one more token, or, ended, the parent

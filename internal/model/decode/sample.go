@@ -3,9 +3,10 @@ package decode
 import (
 	"cmp"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"sync"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // sampler draws a token. Samplers are pooled: a vocabulary of candidates is large.
@@ -22,8 +23,8 @@ type candidate struct {
 }
 
 // randomStream returns the random numbers of a source.
-func randomStream(o *Options, source int) *rand.Rand {
-	return rand.New(rand.NewPCG(o.SampleSeed, uint64(source)))
+func randomStream(o *Options, source int) *random.Stream {
+	return random.New(o.SampleSeed, "sampling", source)
 }
 
 // all makes every token but except a candidate and returns the log-sum-exp of their logits.
@@ -51,11 +52,11 @@ func (s *sampler) some(ids []int32, logits []float32) {
 }
 
 // sample draws one of the candidates. What blocked rejects is drawn only if there is nothing else.
-func (s *sampler) sample(o *Options, rng *rand.Rand, blocked func(id int32) bool) candidate {
+func (s *sampler) sample(o *Options, stream *random.Stream, blocked func(id int32) bool) candidate {
 	total := s.weigh(o)
 	first := -1
 	for total > 0 {
-		i := s.draw(rng.Float64() * total)
+		i := s.draw(stream.Float64() * total)
 		c := s.candidates[i]
 		if !blocked(c.id) {
 			return c

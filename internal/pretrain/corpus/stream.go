@@ -1,12 +1,11 @@
 package corpus
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
-	"math/bits"
-	"math/rand/v2"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // StreamOptions are the ways to stream a collection.
@@ -58,31 +57,16 @@ func (c *Collection) Stream(o StreamOptions) *Stream {
 func (s *Stream) begin(epoch int) {
 	s.reader.stop()
 	s.epoch, s.draws = epoch, 0
-	order := s.c.inOrder()
-	below := s.source(0)
-	for i := len(order) - 1; i > 0; i-- {
-		j := below(i + 1)
-		order[i], order[j] = order[j], order[i]
-	}
+	order := s.random("shards", epoch).Perm(len(s.c.shards))
 	s.reader = reader{c: s.c, part: s.o.Part, order: order, report: &s.report}
 	if epoch > 0 {
 		s.reader.report = &Report{} // the first epoch has counted it all
 	}
 }
 
-// source returns what draws numbers below n. It depends on the seed, the epoch and a number,
-// which is 0 for the order of shards and that of the draw from 1 on, so that a stream can go
-// on anywhere.
-func (s *Stream) source(number int) func(n int) int {
-	var key [32]byte
-	for i, part := range []uint64{s.o.Seed, uint64(s.epoch), uint64(number)} {
-		binary.LittleEndian.PutUint64(key[8*i:], part)
-	}
-	source := rand.NewChaCha8(key)
-	return func(n int) int {
-		at, _ := bits.Mul64(source.Uint64(), uint64(n))
-		return int(at)
-	}
+// random returns the numbers for the order of shards, or for a draw. As every draw has its own, a stream can go on anywhere.
+func (s *Stream) random(purpose string, numbers ...int) *random.Stream {
+	return random.New(s.o.Seed, purpose+" of "+string(s.c.kind), numbers...)
 }
 
 // Next returns the next sample. An error is about files that cannot be read, or says that an
@@ -101,7 +85,7 @@ func (s *Stream) Next() (*Sample, error) {
 		s.begin(s.epoch + 1)
 	}
 	s.draws++
-	i, last := s.source(s.draws)(len(s.buffer)), len(s.buffer)-1
+	i, last := s.random("draw", s.epoch, s.draws).IntN(len(s.buffer)), len(s.buffer)-1
 	x := s.buffer[i]
 	s.buffer[i], s.buffer[last] = s.buffer[last], nil
 	s.buffer = s.buffer[:last]

@@ -134,7 +134,7 @@ func TestStreamStays(t *testing.T) {
 	for range 16 {
 		got = append(got, must(s.Next()).Text)
 	}
-	if want := "7863251462175843"; strings.Join(got, "") != want {
+	if want := "2185473614325768"; strings.Join(got, "") != want {
 		t.Errorf("%s, want %s", strings.Join(got, ""), want)
 	}
 }

@@ -2,9 +2,9 @@ package masking_test
 
 import (
 	"fmt"
-	"math/rand/v2"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/pretrain/masking"
 )
 
@@ -30,7 +30,7 @@ func (v vocabulary) text(ids []int32) string {
 func Example() {
 	tokens := []int32{0, 5, 6, 7, 8, 9, 10, 11, 3, 12, 13, 14, 4, 1}
 	fmt.Println(pieces.text(tokens))
-	r := rand.New(rand.NewPCG(1, 0))
+	r := random.New(3, "example")
 
 	language := masking.Language{Vocabulary: pieces, Share: 0.15, PhraseShare: 0.5, MaxWords: 4}
 	hidden, places, labels := language.Hide(nil, tokens, r)
@@ -43,8 +43,8 @@ func Example() {
 	fmt.Println(pieces.text(target))
 	// Output:
 	// [CLS] a climb ##er rests on the ridge , then goes up . [SEP]
-	// [CLS] a [MASK] [MASK] rests on the ridge , then goes up . [SEP]
-	// [2 3] climb ##er
-	// [CLS] a climb ##er rests on the ridge , then [SEP]
-	// goes up .
+	// [CLS] a climb ##er rests on the ridge , ##er the ##er . [SEP]
+	// [9 10 11] then goes up
+	// [CLS] a on the ridge , then goes up . [SEP]
+	// climb ##er rests
 }

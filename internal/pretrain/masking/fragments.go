@@ -1,6 +1,6 @@
 package masking
 
-import "math/rand/v2"
+import "github.com/unimo-go/unimo/internal/base/random"
 
 // Fragments takes fragments out of a text, which a model writes again from the rest.
 //
@@ -18,7 +18,7 @@ const minWords = 4
 // Split returns what is left of a text, its special tokens with it, and the fragments, one
 // after another in the text's order. Neither is empty of words. ok is false if there are
 // fewer than four words or marks of punctuation, too few to find any again.
-func (f *Fragments) Split(tokens []int32, r *rand.Rand) (source, target []int32, ok bool) {
+func (f *Fragments) Split(tokens []int32, r *random.Stream) (source, target []int32, ok bool) {
 	words, count := split(f.Vocabulary, tokens, true)
 	if len(words) < minWords {
 		return nil, nil, false
@@ -36,7 +36,7 @@ func (f *Fragments) Split(tokens []int32, r *rand.Rand) (source, target []int32,
 }
 
 // choose says which words to take out for tokens of a text.
-func (f *Fragments) choose(words []word, tokens float64, r *rand.Rand) []bool {
+func (f *Fragments) choose(words []word, tokens float64, r *random.Stream) []bool {
 	out := make([]bool, len(words))
 	n := 0
 	for _, at := range r.Perm(len(words)) {

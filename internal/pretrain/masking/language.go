@@ -1,6 +1,6 @@
 package masking
 
-import "math/rand/v2"
+import "github.com/unimo-go/unimo/internal/base/random"
 
 // Language hides words and phrases for masked language modelling.
 //
@@ -28,7 +28,7 @@ const (
 // Hide appends tokens to dst, spans of them hidden. places are the indices in tokens of what
 // is hidden, ascending, and labels are the tokens that were there. There is a place if there
 // is a word.
-func (m *Language) Hide(dst, tokens []int32, r *rand.Rand) (hidden, places, labels []int32) {
+func (m *Language) Hide(dst, tokens []int32, r *random.Stream) (hidden, places, labels []int32) {
 	hidden = append(dst, tokens...)
 	text := hidden[len(dst):]
 	words, count := split(m.Vocabulary, tokens, false)
@@ -63,7 +63,7 @@ func (m *Language) Hide(dst, tokens []int32, r *rand.Rand) (hidden, places, labe
 }
 
 // span returns the words, from begin to before end, of a span around the word at.
-func (m *Language) span(words []word, taken []bool, at int, r *rand.Rand) (begin, end int) {
+func (m *Language) span(words []word, taken []bool, at int, r *random.Stream) (begin, end int) {
 	begin, end = at, at+1
 	if m.MaxWords < 2 || r.Float64() >= m.PhraseShare {
 		return begin, end
@@ -81,7 +81,7 @@ func (m *Language) span(words []word, taken []bool, at int, r *rand.Rand) (begin
 }
 
 // replace hides a span.
-func (m *Language) replace(span []int32, r *rand.Rand) {
+func (m *Language) replace(span []int32, r *random.Stream) {
 	draw := r.Float64()
 	for i := range span {
 		switch {
@@ -94,7 +94,7 @@ func (m *Language) replace(span []int32, r *rand.Rand) {
 }
 
 // random draws a token that is not special.
-func (m *Language) random(r *rand.Rand) int32 {
+func (m *Language) random(r *random.Stream) int32 {
 	for {
 		if id := int32(r.IntN(m.Vocabulary.VocabSize())); !m.Vocabulary.Special(id) {
 			return id

@@ -1,6 +1,6 @@
 package masking
 
-import "math/rand/v2"
+import "github.com/unimo-go/unimo/internal/base/random"
 
 // Vocabulary is what masking needs to know about tokens. A tokenizer is one.
 type Vocabulary interface {
@@ -47,6 +47,6 @@ func split(v Vocabulary, tokens []int32, punctuation bool) (words []word, count 
 
 // fits says whether size more may be chosen where left remain until a share is met: what
 // is larger than that with the probability that makes the mean of all choices the share.
-func fits(size int, left float64, r *rand.Rand) bool {
+func fits(size int, left float64, r *random.Stream) bool {
 	return float64(size) <= left || r.Float64()*float64(size) < left
 }

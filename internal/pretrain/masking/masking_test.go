@@ -2,12 +2,12 @@ package masking_test
 
 import (
 	"math"
-	"math/rand/v2"
 	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/pretrain/masking"
 )
 
@@ -27,10 +27,10 @@ const (
 	mask = 4
 )
 
-func newRand(seed uint64) *rand.Rand { return rand.New(rand.NewPCG(seed, 1)) }
+func newRand(seed uint64) *random.Stream { return random.New(seed, "test") }
 
 // text draws n tokens between [CLS] and [SEP].
-func text(n int, r *rand.Rand) []int32 {
+func text(n int, r *random.Stream) []int32 {
 	tokens := []int32{cls}
 	for range n {
 		tokens = append(tokens, 5+int32(r.IntN(95)))
@@ -457,8 +457,8 @@ func BenchmarkChoose(b *testing.B) {
 	r := newRand(6)
 	var boxes []float32
 	for range 100 {
-		x, y := r.Float32()*400, r.Float32()*400
-		boxes = append(boxes, x, y, x+50+r.Float32()*200, y+50+r.Float32()*200)
+		x, y := float32(r.Float64()*400), float32(r.Float64()*400)
+		boxes = append(boxes, x, y, x+50+float32(r.Float64()*200), y+50+float32(r.Float64()*200))
 	}
 	for b.Loop() {
 		g.Choose(boxes, r)

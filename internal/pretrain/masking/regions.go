@@ -2,7 +2,8 @@ package masking
 
 import (
 	"math"
-	"math/rand/v2"
+
+	"github.com/unimo-go/unimo/internal/base/random"
 )
 
 // Regions hides regions of an image together with those that overlap them strongly, which
@@ -19,7 +20,7 @@ type Regions struct {
 
 // Choose takes boxes, n x 4 as x1, y1, x2, y2, and returns the regions to hide and those
 // of them to predict, both ascending. There is one of each if there is a region.
-func (g *Regions) Choose(boxes []float32, r *rand.Rand) (hidden, predicted []int) {
+func (g *Regions) Choose(boxes []float32, r *random.Stream) (hidden, predicted []int) {
 	n := len(boxes) / 4
 	out := make([]bool, n)
 	left := g.Share * float64(n)

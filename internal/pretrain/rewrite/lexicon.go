@@ -7,7 +7,6 @@ import (
 	"io"
 	"maps"
 	"math"
-	"math/rand/v2"
 	"slices"
 	"sort"
 	"strings"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 )
 
@@ -171,7 +171,7 @@ const fewChoices = 8
 const anyClass = "*"
 
 // draw returns a word that could stand where a part is; ok is false if the corpus has none.
-func (l *Lexicon) draw(p Part, r *rand.Rand) (c choice, ok bool) {
+func (l *Lexicon) draw(p Part, r *random.Stream) (c choice, ok bool) {
 	pools := l.pools.Load()
 	if pools == nil {
 		pools = l.makePools()

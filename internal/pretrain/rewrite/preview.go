@@ -2,9 +2,9 @@ package rewrite
 
 import (
 	"context"
-	"math/rand/v2"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 )
 
@@ -57,7 +57,7 @@ func NewPreview(ctx context.Context, set *captions.Set, shown []int, w *Rewriter
 func (x *Preview) Empty() int { return x.empty }
 
 // Captions shows those of an image with up to n negatives each, drawn by r.
-func (x *Preview) Captions(image, n int, r *rand.Rand) []Previewed {
+func (x *Preview) Captions(image, n int, r *random.Stream) []Previewed {
 	var list []Previewed
 	for i, g := range x.graphs[image] {
 		others := slices.Delete(slices.Clone(x.graphs[image]), i, i+1)

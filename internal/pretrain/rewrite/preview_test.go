@@ -3,12 +3,12 @@ package rewrite
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 )
 
@@ -36,14 +36,14 @@ func TestPreview(t *testing.T) {
 	if err != nil || read != 4 || p.Empty() != 1 {
 		t.Fatalf("%d images read, %d captions without objects, %v", read, p.Empty(), err)
 	}
-	shown := p.Captions(0, 3, rand.New(rand.NewPCG(1, 0)))
+	shown := p.Captions(0, 3, random.New(1, "test"))
 	if len(shown) != 2 || shown[0].Image != "a.jpg" || len(shown[0].Objects) == 0 || len(shown[0].Negatives) == 0 {
 		t.Fatalf("got %+v", shown)
 	}
 	if want := []string{"A brown dog runs on the grass .", "There is a dog out there ."}; !slices.Equal(shown[1].Positives, want) {
 		t.Errorf("positives %q, want %q", shown[1].Positives, want)
 	}
-	if more := p.Captions(1, 3, rand.New(rand.NewPCG(1, 0))); len(more) != 0 {
+	if more := p.Captions(1, 3, random.New(1, "test")); len(more) != 0 {
 		t.Errorf("an image that was not asked for has %v", more)
 	}
 	ctx, cancel := context.WithCancel(t.Context())

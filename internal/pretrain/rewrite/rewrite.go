@@ -2,12 +2,12 @@ package rewrite
 
 import (
 	"iter"
-	"math/rand/v2"
 	"slices"
 	"strings"
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/metrics"
 )
 
@@ -37,7 +37,7 @@ const firstTries, triesPerRewrite = 50, 10
 // a synonym of what was there, nor does it or a synonym occur in the caption or in others,
 // the other captions of the image. There are fewer than n where the caption has no more
 // parts, and none where it has no objects. All depends on the arguments, the lexicon and r.
-func (w *Rewriter) Negatives(caption string, others []string, n int, r *rand.Rand) []Rewrite {
+func (w *Rewriter) Negatives(caption string, others []string, n int, r *random.Stream) []Rewrite {
 	graphs := make([]Graph, len(others))
 	for i := range others {
 		graphs[i] = w.Parser.Parse(others[i])
@@ -46,7 +46,7 @@ func (w *Rewriter) Negatives(caption string, others []string, n int, r *rand.Ran
 }
 
 // NegativesOf is [Rewriter.Negatives] of captions that were parsed already.
-func (w *Rewriter) NegativesOf(caption Graph, others []Graph, n int, r *rand.Rand) []Rewrite {
+func (w *Rewriter) NegativesOf(caption Graph, others []Graph, n int, r *random.Stream) []Rewrite {
 	kinds := replaceable(&caption)
 	if len(kinds) == 0 {
 		return nil

@@ -13,8 +13,8 @@ import (
 
 	"gonum.org/v1/gonum/stat"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/base/textfile"
-	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
@@ -92,7 +92,7 @@ func drawDev(examples []labelled.Example, share float64, seed uint64) (rest, dra
 	}
 	taken := make([]bool, len(examples))
 	n := 0
-	for _, i := range batches.Permutation(seed, 0, len(examples)) {
+	for _, i := range random.New(seed, "held out").Perm(len(examples)) {
 		if taken[i] {
 			continue
 		}

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/model/rank"
@@ -203,7 +203,7 @@ const gallerySeed = 1
 // halfAndHalf draws k of n queries, half of them answered rightly where there are enough of both kinds.
 func halfAndHalf(n, k int, right func(i int) bool) choice {
 	var yes, no []int
-	for _, i := range batches.Permutation(gallerySeed, 0, n) {
+	for _, i := range random.New(gallerySeed, "gallery").Perm(n) {
 		if right(i) {
 			yes = append(yes, i)
 		} else {

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
@@ -264,7 +265,7 @@ func (l *learner) inputs(b *pairBatch, epoch int) (pictures, texts model.Input, 
 		name := l.job.train.Images[b.images[i]]
 		change := picture.Augmentation{MinArea: l.job.settings.MinCropArea, Flip: l.job.settings.Flip && l.mirrors(b.images[i])}
 		if pictures, ok := l.job.source.(*regions.Pictures); ok && (change.Flip || change.MinArea < 1) {
-			flipped[i], failures[i] = pictures.Augmented(name, change, draws(l.job.settings.Seed, epoch, b.images[i], 1).Uint64(), &read[i])
+			flipped[i], failures[i] = pictures.Augmented(name, change, random.New(l.job.settings.Seed, "augmentation", epoch, b.images[i]), &read[i])
 			return
 		}
 		failures[i] = l.job.source.Image(name, &read[i])

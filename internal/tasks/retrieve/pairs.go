@@ -2,12 +2,10 @@ package retrieve
 
 import (
 	"cmp"
-	"encoding/binary"
 	"math"
-	"math/bits"
-	"math/rand/v2"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/model"
 )
@@ -95,12 +93,12 @@ func (b *pairBatch) hardGroups(s *Settings, epoch int, imageVectors, textVectors
 	}
 	for _, row := range b.rows {
 		own := b.imageOf[row]
-		random := draws(s.Seed, epoch, b.captions[row], 2)
+		stream := random.New(s.Seed, "hard negatives", epoch, b.captions[row])
 		b.pairs = append(b.pairs, model.Pair{Image: own, Text: int32(row)})
-		for _, i := range chooseHard(s.Negatives/2, len(b.images), random, func(i int) (float64, bool) { return similarity(i, row), int32(i) != own }) {
+		for _, i := range chooseHard(s.Negatives/2, len(b.images), stream, func(i int) (float64, bool) { return similarity(i, row), int32(i) != own }) {
 			b.pairs = append(b.pairs, model.Pair{Image: i, Text: int32(row)})
 		}
-		for _, c := range chooseHard(s.Negatives-s.Negatives/2, len(b.captions), random, func(c int) (float64, bool) { return similarity(int(own), c), b.imageOf[c] != own }) {
+		for _, c := range chooseHard(s.Negatives-s.Negatives/2, len(b.captions), stream, func(c int) (float64, bool) { return similarity(int(own), c), b.imageOf[c] != own }) {
 			b.pairs = append(b.pairs, model.Pair{Image: own, Text: c})
 		}
 	}
@@ -108,14 +106,14 @@ func (b *pairBatch) hardGroups(s *Settings, epoch int, imageVectors, textVectors
 
 // chooseHard draws k of n items without putting them back, each with a probability that is
 // proportional to exp(score): the k largest of score + Gumbel noise.
-func chooseHard(k, n int, random *rand.ChaCha8, score func(i int) (float64, bool)) []int32 {
+func chooseHard(k, n int, stream *random.Stream, score func(i int) (float64, bool)) []int32 {
 	type item struct {
 		number int32
 		key    float64
 	}
 	var items []item
 	for i := range n {
-		uniform := (float64(random.Uint64()>>11) + 0.5) / (1 << 53)
+		uniform := stream.Float64() + 0.5/(1<<53)
 		if value, ok := score(i); ok {
 			items = append(items, item{int32(i), value - math.Log(-math.Log(uniform))})
 		}
@@ -129,14 +127,4 @@ func chooseHard(k, n int, random *rand.ChaCha8, score func(i int) (float64, bool
 		chosen[i] = items[i%len(items)].number
 	}
 	return chosen
-}
-
-// draws returns the random numbers of one purpose for an item of an epoch.
-func draws(seed uint64, epoch, item int, purpose uint64) *rand.ChaCha8 {
-	var key [32]byte
-	high, low := bits.Mul64(seed+1, 0x9e3779b97f4a7c15)
-	for i, part := range []uint64{high ^ low, uint64(epoch), uint64(item), purpose} {
-		binary.LittleEndian.PutUint64(key[8*i:], part)
-	}
-	return rand.NewChaCha8(key)
 }
