@@ -9,8 +9,8 @@ import (
 
 	"github.com/unimo-go/unimo"
 
+	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
 // tinyScenes trains a model that finds pictures for some seconds and returns its run's folder and
@@ -22,7 +22,7 @@ func tinyScenes(t *testing.T) (folder, pictures string) {
 	if err := synth.WriteScenes(dir, trainSet[5:], trainSet[:5], heldOut); err != nil {
 		t.Fatal(err)
 	}
-	folder = finetuned(t, retrieve.Scenes, dir, "image_size=32", "patch_size=16", "contrast_epochs=1", "epochs=2", "batch_size=16")
+	folder = finetuned(t, demo.Scenes, dir, "image_size=32", "patch_size=16", "contrast_epochs=1", "epochs=2", "batch_size=16")
 	return folder, filepath.Join(dir, "images")
 }
 

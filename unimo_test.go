@@ -11,10 +11,9 @@ import (
 
 	"github.com/unimo-go/unimo"
 
+	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/classify"
-	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
 // tinyRun trains a classifier for a second and returns its run's folder.
@@ -25,7 +24,7 @@ func tinyRun(t *testing.T) string {
 	for name, opinions := range map[string][]synth.Opinion{"train.tsv": trainSet, "dev.tsv": dev} {
 		writeFile(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteTSV(w, opinions) })
 	}
-	return finetuned(t, classify.Opinions, dir)
+	return finetuned(t, demo.Opinions, dir)
 }
 
 // tinyConversation trains a model that answers questions about stories for a second.
@@ -36,7 +35,7 @@ func tinyConversation(t *testing.T) string {
 	for name, stories := range map[string][]synth.Story{"train.json": trainSet, "dev.json": dev} {
 		writeFile(t, filepath.Join(dir, name), func(w io.Writer) error { return synth.WriteStories(w, stories) })
 	}
-	return finetuned(t, write.Stories, dir, "min_out_len=3") // an untrained model may say nothing
+	return finetuned(t, demo.Stories, dir, "min_out_len=3") // an untrained model may say nothing
 }
 
 func writeFile(t *testing.T, path string, content func(io.Writer) error) {

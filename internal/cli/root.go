@@ -19,6 +19,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
+	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
 )
@@ -65,7 +66,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 }
 
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args, tasks: tasks.All}
+	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args, tasks: slices.Concat(tasks.All, demo.Tasks)}
 }
 
 func (a *app) run(ctx context.Context) int {

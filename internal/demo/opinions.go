@@ -6,12 +6,11 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
 var opinions = Part{
 	Name: "opinions", About: "classifies short opinions", Takes: "one minute", Shows: "the curves and mistakes",
-	Try: TryTexts, Task: classify.Opinions, Settings: []string{"vocab_size=1024", "hidden_dropout_prob=0.1"},
+	Try: TryTexts, Task: Opinions, Settings: []string{"vocab_size=1024", "hidden_dropout_prob=0.1"},
 	Sizes:   Sizes{Train: 11000, Dev: 1000, HeldOut: 2000},
 	Notice:  "Synthetic data: sentences made by a grammar of this program. The score says that the model learned to compose words it saw in other combinations; it says nothing about real reviews.",
 	heldOut: "held-out.tsv", write: writeOpinions,

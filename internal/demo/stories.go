@@ -2,12 +2,11 @@ package demo
 
 import (
 	"github.com/unimo-go/unimo/internal/demo/synth"
-	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
 var stories = Part{
 	Name: "stories", About: "answers questions about little stories, each depending on those before", Takes: "three minutes", Shows: "the curves, answers right and wrong",
-	Try: TryStory, Task: write.Stories, Settings: storySettings,
+	Try: TryStory, Task: Stories, Settings: storySettings,
 	Sizes:   Sizes{Train: 9900, Dev: 100, HeldOut: 300},
 	Notice:  "Synthetic data: stories of a small world and conversations about them, made by this program. The score says that the model learned to find answers in stories it never saw; it says nothing about real texts.",
 	heldOut: "held-out.json", write: writeStories, baselines: storyBaselines,

@@ -12,7 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
-// All are all tasks, those of the demo included, which no command names.
+// All are the tasks.
 var All = slices.Concat(
 	classify.Tasks,
 	write.Tasks,

@@ -87,12 +87,4 @@ var Tasks = run.Tasks{
 			MiniEpochs: 10,
 		},
 	},
-	Opinions,
-}
-
-// Opinions is the demo's task, on synthetic sentences; no command names it.
-var Opinions = &run.Task{
-	Name: "opinions", Title: "synthetic opinions", Metric: "accuracy", Grid: grid,
-	Splits: run.UsualSplits(nil, nil, nil),
-	Kind:   &Kind{Schema: labelled.Schema{Labels: []string{"negative", "positive"}}, MiniEpochs: 6},
 }

@@ -18,17 +18,13 @@ import "github.com/unimo-go/unimo/internal/run"
 
 // Tasks lists the tasks on images with captions.
 var Tasks = run.Tasks{
-	task("flickr30k", "Flickr30k (image-text retrieval)", "finetune"),
-	task("flickr8k", "Flickr8k (image-text retrieval)", "finetune"),
-	Scenes,
+	task("flickr30k", "Flickr30k (image-text retrieval)"),
+	task("flickr8k", "Flickr8k (image-text retrieval)"),
 }
 
-// Scenes is the demo's retrieval task, on synthetic pictures; no command names it.
-var Scenes = task("scenes", "synthetic scenes", "")
-
-func task(name, title, command string) *run.Task {
+func task(name, title string) *run.Task {
 	return &run.Task{
-		Name: name, Title: title, Metric: "recall@1", Command: command, Data: "flickr", Kind: Kind{},
+		Name: name, Title: title, Metric: "recall@1", Command: "finetune", Data: "flickr", Kind: Kind{},
 		Splits: run.Splits{
 			Train: run.Split{Name: "train", Files: []string{"train.txt"}},
 			Dev:   []run.Split{{Name: "dev", Files: []string{"dev", "validation", "valid", "val", "dev.txt"}}},

@@ -344,8 +344,8 @@ func TestFinetuneDialogue(t *testing.T) {
 	if err != nil || written[0].Text != "cats" {
 		t.Errorf("%+v, %v", written, err)
 	}
-	if stories, _ := kindOf(t, "stories"); g.Fits(stories) != nil {
-		t.Errorf("the demo's task: %v", g.Fits(stories))
+	if coqa, _ := kindOf(t, "coqa"); g.Fits(coqa) != nil {
+		t.Errorf("its own task: %v", g.Fits(coqa))
 	}
 }
 

@@ -35,16 +35,12 @@ var Tasks = run.Tasks{
 		Decoding: decoding(5, 1, 5, 48, false), BatchSize: 8, Epochs: 20, BaseRate: 1.25e-5, LargeRate: 5e-6, LargeBeam: 6, LargePenalty: 1.2,
 		Scored: "all-qg", right: sameText,
 	}),
-	Stories,
 }
 
 var coqa = task("coqa", "f1", Kind{
 	Decoding: decoding(3, 0, 0, 30, false), BatchSize: 8, Epochs: 20, BaseRate: 1e-5, LargeRate: 8e-6, LargeBeam: 3,
 	Scored: "coqa", right: rightAnswer,
 })
-
-// Stories is the demo's conversation task, on synthetic stories; no command names it.
-var Stories = &run.Task{Name: "stories", Title: "synthetic stories", Metric: "em", Kind: coqa.Kind, Splits: coqa.Splits}
 
 func task(name, metric string, k Kind) *run.Task {
 	var err error
