@@ -68,7 +68,7 @@ type IndexOptions struct {
 	Replace   bool // an index of something else is no error
 	// Bad is told about an image that cannot be read. It returns nil to go on without it.
 	Bad  func(id string, err error) error
-	Tick func(stage string, done, total int)
+	Tick func(stage string, done, total int) // may be nil
 }
 
 // WriteIndex makes the index dir of all images of src. An index of the same source that is there
@@ -76,6 +76,9 @@ type IndexOptions struct {
 // whether it was interrupted or not, and images that are gone leave it. An index of another source
 // is a [*regions.OtherError], unless o.Replace.
 func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source, o IndexOptions) (IndexInfo, error) {
+	if o.Tick == nil {
+		o.Tick = func(string, int, int) {}
+	}
 	if err := vacant(dir); err != nil {
 		return IndexInfo{}, err
 	}

@@ -121,7 +121,7 @@ func TestIndexFollowsItsSource(t *testing.T) {
 		t.Errorf("%d left out, images %v", half.Stale, half.IDs)
 	}
 
-	o := IndexOptions{Model: "digest", Source: "others", Bad: func(_ string, err error) error { return err }, Tick: func(string, int, int) {}}
+	o := IndexOptions{Model: "digest", Source: "others", Bad: func(_ string, err error) error { return err }}
 	var other *regions.OtherError
 	if _, err := f.scorer.WriteIndex(context.Background(), dir, src, o); !errors.As(err, &other) || !strings.Contains(err.Error(), "index "+dir) || !strings.Contains(err.Error(), "pictures") {
 		t.Errorf("error %v, want one that names the index and what it is of", err)
