@@ -57,8 +57,8 @@ func tinyFiles(dir string) (map[string][]byte, error) {
 	return files, err
 }
 
-// The models in testdata are those that this code makes: all their files are the same, but for the weights, which are as
-// far apart as training on another instruction set may lead.
+// The models in testdata are those that this code makes: all their files are the same but for the values of the weights,
+// because training ends in other bits on another instruction set. The examples hold what the kept ones answer.
 func TestTinyModels(t *testing.T) {
 	for _, tiny := range tinyTasks {
 		settings := unimo.Settings{}
