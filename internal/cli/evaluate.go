@@ -59,8 +59,8 @@ func evaluateFlags(c *cmdline.Command, o *run.EvaluateOptions, page *string) {
 	flags.StringVarP(&o.Data, "data", "d", "", "labelled `FILE`, or folder with the dev files")
 	modelFlag(c, &o.Model)
 	flags.StringVar(&o.Predictions, "predictions", "", "new `DIR` to write what was predicted to")
-	flags.StringVar(&o.Split, "split", "", "the split: train, dev (default) or test")
-	flags.StringVar(page, "report", "", "HTML page to write, with what people look at")
+	flags.StringVar(&o.Split, "split", "", "`SPLIT` to score on: train, dev (default) or test")
+	flags.StringVar(page, "report", "", "HTML `PAGE` to write, with what people look at")
 	c.MarkFlagRequired("data")
 }
 
