@@ -20,7 +20,7 @@ type Generator struct {
 // OpenGenerator opens the model in the folder dir, or the best model of a run's folder.
 // See [Open] about its files and errors. A model that only classifies is [ErrWrongTask].
 func OpenGenerator(dir string, options ...Option) (*Generator, error) {
-	env, err := environment(options)
+	env, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
@@ -78,12 +78,16 @@ func (m *Generator) Decoding() Decoding {
 	}
 }
 
-// options are d, with the model's bound of memory.
-func (d Decoding) options(o decode.Options) decode.Options {
-	return decode.Options{
+// decoding are d as options, with the model's bound of memory. What is impossible is [ErrSetting].
+func (m *Generator) decoding(d Decoding) (decode.Options, error) {
+	o := decode.Options{
 		BeamSize: d.Beam, LengthPenalty: d.LengthPenalty, MinLength: d.MinLength, MaxLength: d.MaxLength, BlockTrigrams: d.BlockTrigrams,
-		Sample: d.Sample, Temperature: d.Temperature, TopK: d.TopK, TopP: d.TopP, SampleSeed: d.Seed, MaxMemory: o.MaxMemory,
+		Sample: d.Sample, Temperature: d.Temperature, TopK: d.TopK, TopP: d.TopP, SampleSeed: d.Seed, MaxMemory: m.g.Decoding.MaxMemory,
 	}
+	if err := o.Validate(m.g.Config); err != nil {
+		return o, &settingError{err}
+	}
+	return o, nil
 }
 
 // examples returns what the model reads for requests.
@@ -110,15 +114,19 @@ func (m *Generator) Generate(ctx context.Context, requests ...Request) ([]Text, 
 	return m.GenerateWith(ctx, m.Decoding(), requests...)
 }
 
-// GenerateWith is [Generator.Generate] with another decoding than the model's own. An impossible one is an error.
+// GenerateWith is [Generator.Generate] with another decoding than the model's own. An impossible one is [ErrSetting].
 func (m *Generator) GenerateWith(ctx context.Context, d Decoding, requests ...Request) ([]Text, error) {
 	examples, err := m.examples(requests...)
 	if err != nil {
 		return nil, err
 	}
 	var written []write.Generated
-	err = m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
-		written, _, err = m.g.Write(ctx, examples, d.options(m.g.Decoding), func(int, int) { c.giveWay() })
+	err = m.handle.use(ctx, func(ctx context.Context, c *call) error {
+		o, err := m.decoding(d)
+		if err != nil {
+			return err
+		}
+		written, _, err = m.g.Write(ctx, examples, o, func(int, int) { c.giveWay() })
 		return err
 	})
 	if err != nil {
@@ -138,20 +146,24 @@ func (m *Generator) Stream(ctx context.Context, r Request, emit func(piece strin
 	return m.StreamWith(ctx, m.Decoding(), r, emit)
 }
 
-// StreamWith is [Generator.Stream] with another decoding than the model's own. An impossible one is an error.
+// StreamWith is [Generator.Stream] with another decoding than the model's own. An impossible one is [ErrSetting].
 func (m *Generator) StreamWith(ctx context.Context, d Decoding, r Request, emit func(piece string)) (Text, error) {
 	examples, err := m.examples(r)
 	if err != nil {
 		return Text{}, err
 	}
 	var g write.Generated
-	err = m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
+	err = m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		tell := func(piece string) {
 			if emit != nil {
 				c.outside(func() { emit(piece) })
 			}
 		}
-		g, _, err = m.g.Stream(ctx, examples[0], d.options(m.g.Decoding), tell)
+		o, err := m.decoding(d)
+		if err != nil {
+			return err
+		}
+		g, _, err = m.g.Stream(ctx, examples[0], o, tell)
 		return err
 	})
 	if err != nil {

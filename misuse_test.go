@@ -41,11 +41,11 @@ func TestUseAfterClose(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, k := range []int{0, -1, math.MinInt} {
-		if _, err := first.Search(ctx, "a circle", k); err == nil {
-			t.Errorf("a search for %d pictures was made", k)
+		if _, err := first.Search(ctx, "a circle", k); !errors.Is(err, unimo.ErrSetting) {
+			t.Errorf("a search for %d pictures: %v", k, err)
 		}
-		if _, err := first.Similar(ctx, raw, k); err == nil {
-			t.Errorf("a search for %d pictures was made", k)
+		if _, err := first.Similar(ctx, raw, k); !errors.Is(err, unimo.ErrSetting) {
+			t.Errorf("a search for %d pictures: %v", k, err)
 		}
 	}
 	if found, err := first.Search(ctx, "a circle", math.MaxInt); err != nil || len(found) == 0 {
@@ -202,8 +202,11 @@ func TestStreamAndItsModel(t *testing.T) {
 	} {
 		bad := m.Decoding()
 		change(&bad)
-		if _, err := m.GenerateWith(ctx, bad, request); err == nil {
-			t.Errorf("%s: accepted", name)
+		if _, err := m.GenerateWith(ctx, bad, request); !errors.Is(err, unimo.ErrSetting) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := m.StreamWith(ctx, bad, request, nil); !errors.Is(err, unimo.ErrSetting) {
+			t.Errorf("%s, streamed: %v", name, err)
 		}
 	}
 	if _, err := m.Generate(ctx, unimo.Request{Texts: request.Texts}); err == nil {
@@ -223,14 +226,18 @@ func TestErrorsOfOpening(t *testing.T) {
 	for what, open := range map[string]func(dir string) error{
 		"a model":     func(dir string) error { _, err := unimo.Open(dir); return err },
 		"a generator": func(dir string) error { _, err := unimo.OpenGenerator(dir); return err },
-		"a retriever": func(dir string) error { _, err := unimo.OpenRetriever(dir); return err },
+		"a retriever": func(dir string) error { _, err := unimo.OpenRetriever(dir, nil); return err },
+		"an index":    func(dir string) error { _, err := unimo.OpenIndex(dir); return err },
 	} {
 		for _, dir := range []string{missing, t.TempDir(), ""} {
 			if err := open(dir); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, unimo.ErrWrongTask) {
 				t.Errorf("%s in %q: %v", what, dir, err)
 			}
+			if err := open(dir); errors.Is(err, unimo.ErrSetting) != (dir == "") {
+				t.Errorf("%s in %q, a setting: %v", what, dir, err)
+			}
 		}
-		if err := open(classifier); what != "a model" && (!errors.Is(err, unimo.ErrWrongTask) || errors.Is(err, fs.ErrNotExist)) {
+		if err := open(classifier); what != "a model" && what != "an index" && (!errors.Is(err, unimo.ErrWrongTask) || errors.Is(err, fs.ErrNotExist)) {
 			t.Errorf("%s in a classifier's folder: %v", what, err)
 		}
 	}

@@ -2,6 +2,7 @@ package unimo
 
 import (
 	"fmt"
+	"io/fs"
 
 	"github.com/unimo-go/unimo/internal/run"
 )
@@ -23,10 +24,16 @@ func Threads(n int) Option {
 	}
 }
 
-// environment is what a model has from outside.
-func environment(list []Option) (run.Env, error) {
+// environment is what the model in the folder dir has from outside. No folder is an error: it would be the current one.
+func environment(dir string, list []Option) (run.Env, error) {
+	if dir == "" {
+		return run.Env{}, &settingError{fmt.Errorf("no folder (%w); name that of a model, of a run, or of an index", fs.ErrNotExist)}
+	}
 	var o options
 	for _, set := range list {
+		if set == nil {
+			continue
+		}
 		if err := set(&o); err != nil {
 			return run.Env{}, err
 		}

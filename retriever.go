@@ -20,7 +20,7 @@ type Retriever struct {
 // OpenRetriever opens the model in the folder dir, or the best model of a run's folder. See
 // [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
 func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
-	env, err := environment(options)
+	env, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) 
 // folder: remove that first.
 func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) error {
 	if pictures == "" || index == "" {
-		return fmt.Errorf("index the folder %q in %q; name both folders", pictures, index)
+		return &settingError{fmt.Errorf("index the folder %q in %q; name both folders", pictures, index)}
 	}
 	return m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		_, err := m.r.Index(ctx, pictures, index, retrieve.IndexOptions{
@@ -80,6 +80,9 @@ type Index struct {
 // OpenIndex opens an index and the model that made it, if that is where it was then. Closing the
 // index closes both.
 func OpenIndex(dir string, options ...Option) (*Index, error) {
+	if _, err := environment(dir, options); err != nil {
+		return nil, err
+	}
 	model, err := retrieve.IndexModel(dir)
 	if err != nil {
 		return nil, err
@@ -131,7 +134,7 @@ type Found struct {
 const Candidates = 20
 
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
-// full model puts the best [Candidates] in order. There are fewer than k if the index has no more; a k below 1 is an error.
+// full model puts the best [Candidates] in order. There are fewer than k if the index has no more; a k below 1 is [ErrSetting].
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
 	return x.SearchWith(ctx, text, k, Candidates)
 }
@@ -140,7 +143,7 @@ func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error)
 // the vectors alone decide.
 func (x *Index) SearchWith(ctx context.Context, text string, k, candidates int) ([]Found, error) {
 	if candidates < 0 {
-		return nil, fmt.Errorf("search among %d candidates; want 0 or more", candidates)
+		return nil, &settingError{fmt.Errorf("search among %d candidates; want 0 or more", candidates)}
 	}
 	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) { return x.s.Text(ctx, text, k, candidates) })
 }
@@ -158,7 +161,7 @@ func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, er
 
 func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
 	if k < 1 {
-		return nil, fmt.Errorf("search for %d pictures; ask for 1 or more", k)
+		return nil, &settingError{fmt.Errorf("search for %d pictures; ask for 1 or more", k)}
 	}
 	var hits []rank.Found
 	err := x.handle.use(ctx, func(ctx context.Context, _ *call) (err error) {

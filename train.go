@@ -10,16 +10,19 @@ import (
 	"maps"
 	"runtime/debug"
 	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// ErrSetting is the error of a setting, a task, a split or a size that does not exist or has an impossible value.
+// ErrSetting is the error of what a program asks for wrongly: a setting, a task, a split or a size that does not exist,
+// a value that is impossible, an option that is needed and left out.
 var ErrSetting = errors.New("unimo: impossible setting")
 
-// ErrTimeUp is the error of a run whose setting max_minutes is over. It is saved, and goes on with Resume.
+// ErrTimeUp is the error of a run whose setting max_minutes is over. The run is saved, and goes on with Resume. The error
+// is a [context.Canceled], too: ask for ErrTimeUp first.
 var ErrTimeUp = train.ErrTimeUp
 
 // Task is what a model can be trained for.
@@ -51,6 +54,9 @@ type Settings map[string]any
 func (s Settings) assignments() ([]string, error) {
 	var list []string
 	for _, key := range slices.Sorted(maps.Keys(s)) {
+		if key == "" || strings.Contains(key, "=") {
+			return nil, &settingError{fmt.Errorf("unknown setting %q; give the name alone, and its value in the map", key)}
+		}
 		value, err := json.Marshal(s[key])
 		if err != nil {
 			return nil, &settingError{fmt.Errorf("%s: %w; give it a text, a number, true, false, or a list of texts", key, err)}
@@ -63,7 +69,7 @@ func (s Settings) assignments() ([]string, error) {
 // FinetuneOptions say what to train on what. Task, Data and Out are needed.
 type FinetuneOptions struct {
 	Task string // its name: see [Tasks]
-	Data string // folder with the task's files, or the training file if Dev is given
+	Data string // folder with the task's files, or the training file, with Dev or the setting dev_share
 	Dev  string // the dev file, where Data does not hold it under a usual name
 	Out  string // the run's folder: new, or that of the run that Resume goes on with
 	TrainOptions
@@ -81,7 +87,7 @@ type TrainOptions struct {
 	Size   string
 	Init   string // model or checkpoint to start from; left out, the weights are random
 	Vocab  string // folder with the vocabulary; left out it is that of Init, or trained on the data
-	Resume bool   // go on with the run in Out from its newest snapshot
+	Resume bool   // go on with the run in Out from its newest snapshot; if there is none yet, begin it
 
 	Settings Settings
 	Work
@@ -218,6 +224,9 @@ func Evaluate(ctx context.Context, o EvaluateOptions) ([]Score, error) {
 
 // task is the one that is named, or that of the model.
 func (o EvaluateOptions) task() (*run.Task, error) {
+	if o.Model == "" || o.Data == "" {
+		return nil, &settingError{fmt.Errorf("score model %q on data %q; name both in Model and Data", o.Model, o.Data)}
+	}
 	list := tasks.All.Of("finetune")
 	if o.Task == "" {
 		t, err := list.OfModel(o.Model)

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo"
@@ -40,6 +41,8 @@ func TestTrainingAskedForWrongly(t *testing.T) {
 		"bad value":       func(o *unimo.FinetuneOptions) { o.Settings["epochs"] = -1 },
 		"text for number": func(o *unimo.FinetuneOptions) { o.Settings["epochs"] = "3" },
 		"not a number":    func(o *unimo.FinetuneOptions) { o.Settings["learning_rate"] = math.NaN() },
+		"no name":         func(o *unimo.FinetuneOptions) { o.Settings[""] = 3 },
+		"name and value":  func(o *unimo.FinetuneOptions) { o.Settings["epochs=3"] = 3 },
 		"a function":      func(o *unimo.FinetuneOptions) { o.Settings["epochs"] = func() {} },
 	} {
 		o := right()
@@ -52,6 +55,11 @@ func TestTrainingAskedForWrongly(t *testing.T) {
 	o.Data = filepath.Join(dir, "missing")
 	if _, err := unimo.Finetune(t.Context(), o); !errors.Is(err, fs.ErrNotExist) || errors.Is(err, unimo.ErrSetting) {
 		t.Errorf("missing data: %v", err)
+	}
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := unimo.Finetune(over, right()); !errors.Is(err, context.Canceled) || strings.Contains(err.Error(), ";") {
+		t.Errorf("a context that is over, and what to do about it: %v", err)
 	}
 	//lint:ignore SA1012 what is tested
 	if _, err := unimo.Finetune(nil, right()); err == nil {
@@ -124,6 +132,9 @@ func TestEvaluate(t *testing.T) {
 	right.Predictions = ""
 	for name, change := range map[string]func(o *unimo.EvaluateOptions){
 		"unknown task":    func(o *unimo.EvaluateOptions) { o.Task = "translate" },
+		"no model":        func(o *unimo.EvaluateOptions) { o.Model = "" },
+		"only a task":     func(o *unimo.EvaluateOptions) { o.Model, o.Task = "", "classify" },
+		"no data":         func(o *unimo.EvaluateOptions) { o.Data = "" },
 		"unknown split":   func(o *unimo.EvaluateOptions) { o.Split = "training" },
 		"unknown setting": func(o *unimo.EvaluateOptions) { o.Settings = unimo.Settings{"beam_size": 3} },
 		"threads":         func(o *unimo.EvaluateOptions) { o.Threads = -1 },

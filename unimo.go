@@ -27,7 +27,7 @@
 // # Errors
 //
 // [ErrClosed], [ErrWrongTask], [ErrSetting] and [ErrTimeUp] are found with [errors.Is], and so are [io/fs.ErrNotExist]
-// and the errors of contexts.
+// and the errors of contexts. [ErrSetting] is what the program asked for wrongly: nothing has been done then.
 //
 // # Numbers
 //
@@ -43,7 +43,7 @@ import (
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
-// Model is an open model. It is safe for concurrent use; calls take turns, as
+// Model is an open model that classifies or scores texts. It is safe for concurrent use; calls take turns, as
 // each uses all cores, and a long one lets others in between its batches. A call that waits heeds its context.
 type Model struct {
 	handle    *handle
@@ -55,7 +55,7 @@ type Model struct {
 // share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
 // model for another kind of task is [ErrWrongTask].
 func Open(dir string, options ...Option) (*Model, error) {
-	env, err := environment(options)
+	env, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}

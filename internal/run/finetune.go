@@ -255,6 +255,9 @@ func (r *run) trainVocabulary(ctx context.Context) error {
 		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
 	})
 	if err != nil {
+		if ctx.Err() != nil { // no vocabulary is at fault
+			return err
+		}
 		return fmt.Errorf("train a vocabulary: %w; or name one with --vocab", err)
 	}
 	return nil
