@@ -246,7 +246,7 @@ func TestErrorsOfOpening(t *testing.T) {
 // A weights file that is shortened while it is open is an error that names it, not the end of the process.
 func TestShortenedWeights(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("not run: files that are mapped cannot be shortened everywhere")
+		t.Skip("not run: files that are mapped cannot be shortened everywhere") // Windows refuses it
 	}
 	dir := tinyRun(t)
 	m, err := unimo.Open(dir)

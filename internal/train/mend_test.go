@@ -9,6 +9,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -356,6 +357,9 @@ func TestDamagedLog(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := os.Symlink("nowhere", d.Log()); err != nil {
+		if runtime.GOOS != "windows" { // where links need a right of their own
+			t.Fatal(err)
+		}
 		t.Skip("not run: ", err)
 	}
 	trainer, _ = newTrainer(t, root, c)
