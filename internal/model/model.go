@@ -30,7 +30,7 @@ func (m *Model) LastLayer(t *autograd.Tape, in Input) *autograd.Var {
 // New makes a trainable model with initial values drawn from seed:
 //
 //	m, err := model.New[*model.Classifier](dev, cfg, 1)
-func New[M heads](d engine.Device, cfg Config, seed uint64) (M, error) {
+func New[M Heads](d engine.Device, cfg Config, seed uint64) (M, error) {
 	m, err := empty[M](d, cfg)
 	if err != nil {
 		return m, err
@@ -43,7 +43,7 @@ func New[M heads](d engine.Device, cfg Config, seed uint64) (M, error) {
 
 // Open makes a model for inference whose parameters are views of r, which must stay open. A missing
 // tensor is an error.
-func Open[M heads](d engine.Device, cfg Config, r checkpoint.Reader) (M, error) {
+func Open[M Heads](d engine.Device, cfg Config, r checkpoint.Reader) (M, error) {
 	m, err := empty[M](d, cfg)
 	if err != nil {
 		return m, err
@@ -59,7 +59,7 @@ func Open[M heads](d engine.Device, cfg Config, r checkpoint.Reader) (M, error) 
 
 // empty makes a model without parameters. A configuration that belongs to a model of another kind is
 // [ErrWrongTask].
-func empty[M heads](d engine.Device, cfg Config) (m M, err error) {
+func empty[M Heads](d engine.Device, cfg Config) (m M, err error) {
 	if err := cfg.Validate(); err != nil {
 		return m, err
 	}

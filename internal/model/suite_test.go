@@ -62,7 +62,7 @@ func newRetriever(tb testing.TB, d engine.Device, cfg Config, seed uint64) *Retr
 }
 
 // openForm opens a model of the named form, also of those that have no problem type.
-func openForm[M heads](tb testing.TB, d engine.Device, name string, cfg Config, r checkpoint.Reader) M {
+func openForm[M Heads](tb testing.TB, d engine.Device, name string, cfg Config, r checkpoint.Reader) M {
 	tb.Helper()
 	for _, f := range forms {
 		if f.name != name {

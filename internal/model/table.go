@@ -19,7 +19,7 @@ type form struct {
 	bare     bool                // a sequence with an image need not have a text
 	dialogue bool                // tokens have roles and turns
 	labels   [2]int              // least and most of Config.NumLabels; zero: it has no use for them
-	new      func() heads        // an empty model
+	new      func() Heads        // an empty model
 	detail   func(Config) string // what [Config.String] says of it; nil: the problem
 }
 
@@ -32,8 +32,8 @@ const (
 	needed
 )
 
-// heads is a type of model: a struct around [Model] that declares its heads.
-type heads interface {
+// Heads is a type of model: a struct around [Model] that declares its heads.
+type Heads interface {
 	common() *Model
 	build(p declare)
 }
@@ -41,33 +41,33 @@ type heads interface {
 // forms lists every form, those that this program cannot run yet included, so that any checkpoint can be
 // checked.
 var forms = []form{
-	{name: "text-encoder", does: "has no head", new: func() heads { return new(Classifier) }},
+	{name: "text-encoder", does: "has no head", new: func() Heads { return new(Classifier) }},
 	{
 		name: "classification", problem: Classification, does: "classifies texts", labels: [2]int{2, maxLabels},
-		new: func() heads { return new(Classifier) }, detail: describeLabels,
+		new: func() Heads { return new(Classifier) }, detail: describeLabels,
 	},
 	{
 		name: "regression", problem: Regression, does: "gives texts a score", labels: [2]int{1, 1},
-		new: func() heads { return new(Classifier) }, detail: func(Config) string { return "a score" },
+		new: func() Heads { return new(Classifier) }, detail: func(Config) string { return "a score" },
 	},
 	{
 		name: "entailment", problem: Entailment, does: "classifies images with texts", images: needed, labels: [2]int{3, maxLabels},
-		new: func() heads { return new(Classifier) }, detail: describeLabels,
+		new: func() Heads { return new(Classifier) }, detail: describeLabels,
 	},
-	{name: "generation", problem: Generation, does: "writes texts", new: func() heads { return new(Generator) }},
-	{name: "dialogue", problem: Dialogue, does: "answers in conversations", dialogue: true, new: func() heads { return new(Generator) }},
+	{name: "generation", problem: Generation, does: "writes texts", new: func() Heads { return new(Generator) }},
+	{name: "dialogue", problem: Dialogue, does: "answers in conversations", dialogue: true, new: func() Heads { return new(Generator) }},
 	{
 		name: "captioning", problem: Captioning, does: "writes texts for images", images: needed, bare: true,
-		new: func() heads { return new(Generator) }, detail: describeImages,
+		new: func() Heads { return new(Generator) }, detail: describeImages,
 	},
 	{
 		name: "retrieval", problem: Retrieval, does: "compares images with texts", images: optional, bare: true,
-		new: func() heads { return new(Retriever) }, detail: describeImages,
+		new: func() Heads { return new(Retriever) }, detail: describeImages,
 	},
-	{name: "pretrained", images: optional, bare: true, new: func() heads { return new(released) }},
+	{name: "pretrained", images: optional, bare: true, new: func() Heads { return new(released) }},
 	{
 		name: "pretraining", problem: Pretraining, does: "has no head for a task", images: optional, bare: true,
-		new: func() heads { return new(Pretrainer) }, detail: describeImages,
+		new: func() Heads { return new(Pretrainer) }, detail: describeImages,
 	},
 }
 

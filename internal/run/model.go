@@ -10,6 +10,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -75,6 +76,11 @@ func (t *trained) Repair(dir string, note train.Note) (int, error) {
 		content.Card = t.card.text(note)
 	}
 	return step, modeldir.Repair(dir, content)
+}
+
+// NewModel makes the model that a learner trains, with initial values drawn from seed.
+func NewModel[M model.Heads](env *Env, cfg model.Config, seed uint64) (M, error) {
+	return model.New[M](env.Device, cfg, seed)
 }
 
 // Epochs are the batches of training examples that are all there before the first step. Learners

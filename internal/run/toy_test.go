@@ -131,7 +131,7 @@ func (j *toyJob) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) 
 func (j *toyJob) Digests() (map[string]string, error) { return nil, nil }
 
 func (j *toyJob) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
-	m, err := model.New[*model.Classifier](j.env.Device, cfg, j.settings.Seed)
+	m, err := run.NewModel[*model.Classifier](j.env, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

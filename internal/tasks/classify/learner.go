@@ -98,7 +98,7 @@ func outputs(s labelled.Schema) int {
 
 // Learner implements [run.Job].
 func (c *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
-	m, err := model.New[*model.Classifier](c.env.Device, cfg, c.settings.Seed)
+	m, err := run.NewModel[*model.Classifier](c.env, cfg, c.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -225,7 +225,7 @@ func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 // Learner implements [run.Job].
 func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (_ run.Learner, err error) {
-	m, err := model.New[*model.Pretrainer](j.env.Device, cfg, j.settings.Seed)
+	m, err := run.NewModel[*model.Pretrainer](j.env, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

@@ -114,7 +114,7 @@ func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 // Learner implements [run.Job].
 func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
 	dev, log := j.env.Device, j.env.Log
-	m, err := model.New[*model.Retriever](dev, cfg, j.settings.Seed)
+	m, err := run.NewModel[*model.Retriever](j.env, cfg, j.settings.Seed)
 	if err != nil {
 		return nil, err
 	}

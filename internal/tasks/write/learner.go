@@ -72,7 +72,7 @@ func (g *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 // Learner implements [run.Job].
 func (g *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
 	dev, log := g.env.Device, g.env.Log
-	m, err := model.New[*model.Generator](dev, cfg, g.settings.Seed)
+	m, err := run.NewModel[*model.Generator](g.env, cfg, g.settings.Seed)
 	if err != nil {
 		return nil, err
 	}
