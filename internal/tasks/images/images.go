@@ -3,6 +3,7 @@
 //
 //	images.go    images of a data set: pictures that are cut up, or region features
 //	settings.go  what can be set about them
+//	reader.go    pictures as a finished model sees them
 //	fit.go       a checkpoint for regions of another size
 //	recall.go    captions as tokens; recall as metrics
 package images

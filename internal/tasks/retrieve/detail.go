@@ -12,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
 )
 
 // detail is what was found in a split.
@@ -146,7 +147,7 @@ func (d *detail) galleries() []report.Gallery {
 			shows[int32(image)] = d.texts[text]
 		}
 	}
-	texts, images := report.Gallery{Title: "Pictures found for captions"}, report.Gallery{Title: "Captions found for pictures"}
+	texts, pictures := report.Gallery{Title: "Pictures found for captions"}, report.Gallery{Title: "Captions found for pictures"}
 	right := func(text int) bool {
 		hits := d.outcome.Images[text]
 		return len(hits) > 0 && int(hits[0].Number) == imageOf[text]
@@ -165,15 +166,15 @@ func (d *detail) galleries() []report.Gallery {
 		return len(hits) > 0 && imageOf[hits[0].Number] == image
 	}
 	chosen = halfAndHalf(len(d.outcome.Texts), galleryImages, rightText)
-	images.Note = chosen.note("pictures", "one of their captions")
+	pictures.Note = chosen.note("pictures", "one of their captions")
 	for _, image := range chosen.numbers {
 		q := report.GalleryQuery{Text: d.set.Images.IDs[image], Picture: d.picture(int32(image)), Alt: shows[int32(image)], Right: rightText(image)}
 		for _, h := range d.outcome.Texts[image][:min(galleryHits, len(d.outcome.Texts[image]))] {
 			q.Found = append(q.Found, report.GalleryItem{Text: d.texts[h.Number], Score: float64(h.Score), Right: imageOf[h.Number] == image})
 		}
-		images.Queries = append(images.Queries, q)
+		pictures.Queries = append(pictures.Queries, q)
 	}
-	return []report.Gallery{texts, images}
+	return []report.Gallery{texts, pictures}
 }
 
 // galleryHits is how many hits of a query are shown.
@@ -185,7 +186,7 @@ func (d *detail) picture(image int32) string {
 	if err != nil {
 		return ""
 	}
-	return thumbnail(file, gallerySide, picture.DefaultLimits)
+	return images.Thumbnail(file, gallerySide, picture.DefaultLimits)
 }
 
 // choice is what a page shows of n queries.

@@ -22,7 +22,7 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	if err != nil {
 		return run.Result{}, err
 	}
-	source, _, sets, err := images.Open(s.Options(r.log, r.Device.Limit()), r.extractor, r.Limits, 1<<30, split)
+	source, _, sets, err := images.Open(s.Options(r.log, r.Device.Limit()), r.Extractor, r.Limits, 1<<30, split)
 	if err != nil {
 		return run.Result{}, err
 	}

@@ -58,7 +58,7 @@ func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regio
 		source, info, err := regions.Open(from, regions.Options{SkipBad: o.SkipBad})
 		return source, info.Extractor, err
 	}
-	x, err := r.extractor()
+	x, err := r.Extractor()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -95,8 +95,8 @@ func (r *Retriever) modelDigest() (string, error) {
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n", weights, config)
-	if r.images != nil {
-		fmt.Fprintf(h, "%+v\n", r.images.Spec())
+	if spec := r.Spec(); spec != nil {
+		fmt.Fprintf(h, "%+v\n", *spec)
 	}
 	r.digest = hex.EncodeToString(h.Sum(nil))
 	return r.digest, nil
