@@ -10,6 +10,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
@@ -18,7 +19,7 @@ import (
 type decodeFlags struct{ settingFlags }
 
 func (f *decodeFlags) register(c *cmdline.Command) {
-	f.settingFlags.register(c, write.NewDecoding(decode.Default))
+	f.settingFlags.register(c, texts.NewDecoding(decode.Default))
 }
 
 // opened opens a model that generates, with the flags laid over its decoding.
@@ -28,9 +29,9 @@ func (f *decodeFlags) opened(a *app, dir string) (*write.Generator, decode.Optio
 		return nil, decode.Options{}, err
 	}
 	var o decode.Options
-	own := write.NewDecoding(g.Decoding)
+	own := texts.NewDecoding(g.Decoding)
 	if err = run.SetFlags(own, f.assignments()); err == nil {
-		o, err = own.Options(g)
+		o, err = own.Options(g.Config)
 	}
 	if err != nil {
 		g.Close()

@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/textscore"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/metrics"
 )
@@ -84,7 +85,7 @@ const shownSamples = 40
 // Section implements [run.Detail].
 func (d *detail) Section(page *report.Run) {
 	page.SamplesNote = samplesNote(d.written, d.kind.right)
-	for _, g := range evenly(d.written, shownSamples) {
+	for _, g := range texts.Evenly(d.written, shownSamples) {
 		page.Samples = append(page.Samples, report.Sample{
 			Source: g.shortSource(), Reference: g.Target, Generated: g.Text, Right: d.kind.right(g),
 		})

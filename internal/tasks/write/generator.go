@@ -2,18 +2,13 @@ package write
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
 	"log/slog"
-	"path/filepath"
 
-	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
-	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 )
 
 // Generator is a finished model that writes texts. It is not safe for concurrent use.
@@ -32,7 +27,7 @@ func open(dir string, env *run.Env) (*Generator, error) {
 	g := &Generator{log: env.Log}
 	var err error
 	g.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
-		l, err := readLimits(filepath.Join(o.Dir, modeldir.GenerationFile), o.Config)
+		l, err := readLimits(o.Dir, o.Config)
 		if err != nil {
 			return nil, err
 		}
@@ -49,23 +44,13 @@ func open(dir string, env *run.Env) (*Generator, error) {
 	return g, nil
 }
 
-// maxLimits bounds generation_config.json; real ones have less than a kilobyte.
-const maxLimits = 1 << 16
-
-// readLimits reads generation_config.json. A model without one, such as a converted
-// checkpoint, reads and writes as much as it has positions for.
-func readLimits(path string, cfg model.Config) (limits, error) {
+// readLimits reads the generation_config.json of the model in the folder dir. A model without one reads and writes as
+// much as it has positions for.
+func readLimits(dir string, cfg model.Config) (limits, error) {
 	l := limits{MaxSrcLen: cfg.MaxTokens(), MaxTgtLen: min(128, cfg.MaxTokens()), Options: decode.Default}
-	if err := infile.ReadJSON(path, maxLimits, &l); errors.Is(err, fs.ErrNotExist) {
-		return l, nil
-	} else if err != nil {
-		return l, err
-	}
+	err := texts.ReadConfig(dir, cfg, &l, &l.Options)
 	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, cfg.MaxTokens()), min(l.MaxTgtLen, cfg.MaxTokens())
-	if err := l.Options.Validate(cfg); err != nil {
-		return l, fmt.Errorf("%s: %w", modeldir.GenerationFile, err)
-	}
-	return l, nil
+	return l, err
 }
 
 // Dialogue says whether the model answers in a conversation about a passage.
@@ -84,11 +69,11 @@ func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o decode.Opti
 }
 
 // EvalSettings implements [run.Tuned].
-func (g *Generator) EvalSettings() run.Flags { return NewDecoding(g.Decoding) }
+func (g *Generator) EvalSettings() run.Flags { return texts.NewDecoding(g.Decoding) }
 
 // Evaluate implements [run.Finished].
 func (g *Generator) Evaluate(ctx context.Context, t *run.Task, f run.File, s run.Flags, tick run.Tick) (run.Result, error) {
-	o, err := s.(*Decoding).Options(g)
+	o, err := s.(*texts.Decoding).Options(g.Config)
 	if err != nil {
 		return run.Result{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 )
 
 // Kind is a task on texts that are written.
@@ -53,7 +54,7 @@ func (k *Kind) Job(t *run.Task, s run.Settings, env *run.Env) run.Job {
 }
 
 // EvalSettings implements [run.Evaluator].
-func (k *Kind) EvalSettings() run.Flags { return NewDecoding(decode.Default) }
+func (k *Kind) EvalSettings() run.Flags { return texts.NewDecoding(decode.Default) }
 
 // Open implements [run.Evaluator].
 func (k *Kind) Open(dir string, env *run.Env) (run.Finished, error) {

@@ -107,9 +107,6 @@ func TestDetail(t *testing.T) {
 			t.Errorf("%q: %v, want %v", text, got, want)
 		}
 	}
-	if got := evenly([]int{0, 1, 2, 3, 4, 5, 6}, 3); !slices.Equal(got, []int{0, 2, 4}) {
-		t.Errorf("three of seven: %v", got)
-	}
 }
 
 // vocabulary makes the folder of a vocabulary.

@@ -2,7 +2,6 @@ package write
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"hash/maphash"
 	"iter"
@@ -12,8 +11,8 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
 )
@@ -77,7 +76,7 @@ func (g *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		return nil, err
 	}
 	limits := limits{
-		MaxSrcLen: g.settings.MaxSrcLen, MaxTgtLen: g.settings.MaxTgtLen, ContinuousPosition: g.settings.ContinuousPosition, Options: g.settings.decoding(),
+		MaxSrcLen: g.settings.MaxSrcLen, MaxTgtLen: g.settings.MaxTgtLen, ContinuousPosition: g.settings.ContinuousPosition, Options: g.settings.Options(),
 	}
 	w := newWriter(dev, m, tok, limits)
 	lengths, labels, cut, err := w.lengths(g.train)
@@ -90,13 +89,13 @@ func (g *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	if _, _, _, err := w.lengths(g.devSet); err != nil {
 		return nil, err
 	}
-	raw, err := json.MarshalIndent(limits, "", "  ")
+	files, err := texts.ConfigFile(limits)
 	if err != nil {
-		return nil, fmt.Errorf("encode %s: %w", modeldir.GenerationFile, err)
+		return nil, err
 	}
 	epochs := run.NewEpochs(g.settings.Common(), lengths, g.settings.BatchSize, func(i int) int { return g.train[i].Line })
 	return &learner{
-		Epochs: epochs, job: g, writer: w, labels: labels, files: map[string][]byte{modeldir.GenerationFile: append(raw, '\n')},
+		Epochs: epochs, job: g, writer: w, labels: labels, files: files,
 		about: run.About{Lines: g.about(), Examples: len(lengths), Tokens: epochs.Tokens(g.settings.Common())},
 	}, nil
 }
@@ -134,7 +133,7 @@ var _ run.Submitter = (*learner)(nil)
 
 // Model implements [run.Learner].
 func (l *learner) Model() run.Model {
-	return run.Model{Params: l.writer.model.Params, Files: l.files}
+	return run.Model{Params: l.writer.Model.Params, Files: l.files}
 }
 
 // About implements [run.Learner].
@@ -163,33 +162,18 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 	if err != nil {
 		return nil, 0, err
 	}
-	loss := l.writer.model.Loss(tape, in, labels, float32(l.job.settings.LabelSmooth))
+	loss := l.writer.Model.Loss(tape, in, labels, float32(l.job.settings.LabelSmooth))
 	return []*autograd.Var{loss}, in.Rows(), nil
 }
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
-	decoded := l.job.devSet
-	if n := l.job.settings.DecodeExamples; n > 0 {
-		decoded = evenly(decoded, n)
-	}
+	decoded := texts.Decoded(&l.job.settings.Settings, l.job.devSet)
 	_, m, err := l.writer.assess(ctx, l.job.kind, l.job.devSet, decoded, l.writer.limits.Options, l.job.settings.EvalBatchSize, tick)
 	if err != nil {
 		return train.Evaluation{}, err
 	}
 	return train.Evaluation{Metric: l.job.task.Metric, Score: m[l.job.task.Metric], Lower: l.job.task.Lower, Metrics: m}, nil
-}
-
-// evenly returns n of list at even distances, all of a shorter one.
-func evenly[T any](list []T, n int) []T {
-	if n >= len(list) {
-		return list
-	}
-	some := make([]T, n)
-	for i := range some {
-		some[i] = list[i*len(list)/n]
-	}
-	return some
 }
 
 // Score implements [run.Learner].

@@ -16,6 +16,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -275,7 +276,7 @@ func TestFinetuneHeadlines(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	if g.Dialogue() || g.Decoding.BeamSize != 2 || g.Decoding.MaxLength != 6 || g.EvalSettings().(*Decoding).Beam != 2 {
+	if g.Dialogue() || g.Decoding.BeamSize != 2 || g.Decoding.MaxLength != 6 || g.EvalSettings().(*texts.Decoding).Beam != 2 {
 		t.Errorf("%+v", g.Decoding)
 	}
 	said := results[0].Detail.(*detail).written
@@ -380,7 +381,7 @@ func TestReadLimits(t *testing.T) {
 		if content != "" {
 			dir = files(t, map[string]string{"generation_config.json": content})
 		}
-		l, err := readLimits(filepath.Join(dir, "generation_config.json"), c.cfg)
+		l, err := readLimits(dir, c.cfg)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) || err == nil && (l.MaxSrcLen != c.src || l.MaxTgtLen != c.tgt || l.BeamSize != c.beam) {
 			t.Errorf("%s: %+v, %v", content, l, err)
 		}

@@ -6,25 +6,21 @@ import (
 	"log/slog"
 	"math"
 
-	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // writer runs a generator over examples. It is not safe for concurrent use.
 type writer struct {
-	model   *model.Generator
-	tok     *tokenizer.Tokenizer
+	texts.Writer
 	limits  limits
 	encoder seq2seq.Encoder
-	decoder *decode.Decoder
-	tape    *autograd.Tape
-	dev     engine.Device
 	in      model.Input
 	labels  []int32
 }
@@ -39,7 +35,7 @@ type limits struct {
 
 func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
 	return &writer{
-		model: m, tok: tok, limits: l, dev: dev, tape: autograd.NewInference(dev), decoder: decode.New(dev, m, tok),
+		Writer: texts.NewWriter(dev, m, tok), limits: l,
 		encoder: seq2seq.Encoder{
 			Tokenizer: tok, Dialogue: m.Config.ProblemType == model.Dialogue, ContinuousPositions: l.ContinuousPosition,
 			MaxSource: l.MaxSrcLen, MaxTarget: l.MaxTgtLen, TurnTypes: m.Config.TurnTypes, MaxPositions: m.Config.MaxPositions,
@@ -92,31 +88,11 @@ func (w *writer) assess(ctx context.Context, k *Kind, examples, decoded []seq2se
 
 // loss returns the mean loss of a target token.
 func (w *writer) loss(ctx context.Context, examples []seq2seq.Example, batch int, tick run.Tick) (float64, error) {
-	var sum float64
-	tokens := 0
-	for lo := 0; lo < len(examples); lo += batch {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		hi := min(lo+batch, len(examples))
-		in, labels, err := w.pack(examples[lo:hi])
-		if err != nil {
-			return 0, err
-		}
-		if err := in.Check(w.model.Config); err != nil {
-			return 0, fmt.Errorf("%s line %d: %w", examples[lo].File, examples[lo].Line, err)
-		}
-		v := w.model.Loss(w.tape, in, labels, 0)
-		err = w.model.Params.CheckOutput(w.dev, "losses", v)
-		sum += float64(engine.Values(w.dev, v.Value)[0]) * float64(len(labels))
-		tokens += len(labels)
-		w.tape.Release()
-		if err != nil {
-			return 0, err
-		}
-		tick(hi, len(examples))
-	}
-	return sum / float64(tokens), nil
+	return w.Loss(ctx, texts.Examples{
+		N:    len(examples),
+		Pack: func(lo, hi int) (model.Input, []int32, error) { return w.pack(examples[lo:hi]) },
+		At:   func(i int) string { return fmt.Sprintf("%s line %d", examples[i].File, examples[i].Line) },
+	}, batch, tick)
 }
 
 // write generates a text for each example, and counts the sources that were cut.
@@ -137,7 +113,7 @@ func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o decode
 			sources = append(sources, w.source(r))
 		}
 	}
-	results, err := w.decoder.Run(ctx, sources, o, tick)
+	results, err := w.Decoder.Run(ctx, sources, o, tick)
 	if err != nil {
 		return nil, cut, err
 	}
@@ -155,7 +131,7 @@ func (w *writer) stream(ctx context.Context, x seq2seq.Example, o decode.Options
 	if err != nil {
 		return Generated{}, cut, err
 	}
-	result, err := w.decoder.Stream(ctx, w.source(record), o, emit)
+	result, err := w.Decoder.Stream(ctx, w.source(record), o, emit)
 	if err != nil {
 		return Generated{}, cut, err
 	}
@@ -168,7 +144,7 @@ func (w *writer) source(r seq2seq.Record) decode.Source {
 
 func (w *writer) generated(x seq2seq.Example, r decode.Result) Generated {
 	best := r.Best()
-	return Generated{Example: x, Text: decode.Text(w.tok, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.tok.LowerCase()}
+	return Generated{Example: x, Text: decode.Text(w.Tokenizer, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.Tokenizer.LowerCase()}
 }
 
 // lengths returns the tokens of every example, those of its target, and how many examples
@@ -205,7 +181,7 @@ func (w *writer) evaluateFile(ctx context.Context, t *run.Task, f run.File, batc
 		return run.Result{}, err
 	}
 	return run.Result{
-		Split: f.Split, File: f.Path, Metrics: m, Notes: cutSentences(cut, len(examples), "examples", w.limits, w.model.Config.TurnTypes),
+		Split: f.Split, File: f.Path, Metrics: m, Notes: cutSentences(cut, len(examples), "examples", w.limits, w.Model.Config.TurnTypes),
 		Detail: &detail{k, t.Metric, written},
 	}, nil
 }

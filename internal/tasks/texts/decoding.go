@@ -1,14 +1,15 @@
-package write
+package texts
 
 import (
 	"fmt"
 
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-// Decoding are the settings of how a finished model finds texts: flags of "unimo generate",
-// "unimo chat" and "unimo evaluate".
+// Decoding are the settings of how a finished model finds texts: flags of "unimo generate", for
+// example, and "unimo evaluate".
 type Decoding struct {
 	Beam          int     `json:"beam" help:"hypotheses of the beam search (1: greedy)"`
 	LengthPenalty float64 `json:"length_penalty" help:"alpha of the length penalty (0: none)"`
@@ -57,7 +58,7 @@ func (d *Decoding) Validate(given func(key string) bool) error {
 }
 
 // Options are what the settings mean for a model, which may be too small for them.
-func (d *Decoding) Options(g *Generator) (decode.Options, error) {
+func (d *Decoding) Options(cfg model.Config) (decode.Options, error) {
 	o := decode.Options{
 		BeamSize: d.Beam, LengthPenalty: d.LengthPenalty, MinLength: d.MinLength, MaxLength: d.MaxLength, BlockTrigrams: d.BlockTrigram,
 		Sample: d.Sample, Temperature: d.Temperature, TopK: d.TopK, TopP: d.TopP, SampleSeed: d.Seed, MaxMemory: int64(d.Memory) << 20,
@@ -65,7 +66,7 @@ func (d *Decoding) Options(g *Generator) (decode.Options, error) {
 	if int64(d.Memory) == d.maxMemory>>20 {
 		o.MaxMemory = d.maxMemory // not a multiple of a MiB
 	}
-	if err := o.Validate(g.Config); err != nil {
+	if err := o.Validate(cfg); err != nil {
 		return o, &run.SettingError{Err: err}
 	}
 	return o, nil
