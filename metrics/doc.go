@@ -10,20 +10,20 @@
 //
 //   - Classes: [Accuracy], [Matthews], [MacroF1], [PerClass], [Confusion].
 //   - Numbers: [Pearson], [Spearman].
-//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CoQA], [Distinct].
+//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CIDErD], [CIDEr], [CoQA], [Distinct].
 //   - Rankings of images and texts: [Ranking], [Recall].
 //   - How much a score may be believed: [WilsonInterval], [Bootstrap]; whether two differ:
 //     [McNemar], [Permutation].
 //
 // # Rules
 //
-// Scores are float64 fractions of 1, where papers print percentages. A score that is undefined
+// Scores are float64 fractions of 1, where papers print percentages; those of CIDEr go to 10. A score that is undefined
 // (0/0) is NaN and never a 0 that would look like a measurement. Who picks the best of several
 // takes NaN for worse than every number.
 //
 // Scores of texts take N hypotheses and N lists of references. They are those of the official
 // programs, to the last digit that these print: [ROUGE] of ROUGE-1.5.5, [METEOR] of METEOR 1.5,
-// [BLEU] and [CaptionROUGEL] of coco-caption and nqg, [CoQA] of evaluate-v1.0.py. A text may be
+// [BLEU], [CaptionROUGEL] and [CIDErD] of coco-caption, [CoQA] of evaluate-v1.0.py. A text may be
 // empty, and may hold any bytes. A text without references is compared with the empty text.
 // Scores of classes and numbers are those of the GLUE evaluation of UNIMO. docs/reference/metrics.md
 // of the module says what each score counts.

@@ -153,6 +153,26 @@ func ExampleCaptionROUGEL() {
 	// Output: 0.718
 }
 
+func ExampleCIDErD() {
+	hyps := []string{"a brown dog runs on the grass", "a man rides a wave"}
+	refs := [][]string{
+		{"a brown dog runs on the grass", "a dog is running outside"},
+		{"a surfer on a big wave", "a man is surfing in the sea"},
+	}
+	corpus, each := metrics.CIDErD(hyps, refs)
+	fmt.Printf("%.3f of 10: %.3f and %.3f\n", corpus, each[0], each[1])
+	// Output: 3.167 of 10: 5.341 and 0.994
+}
+
+func ExampleCIDEr() {
+	hyps := []string{"a dog dog dog", "a man rides a wave"}
+	refs := [][]string{{"a dog"}, {"a surfer on a big wave"}}
+	robust, _ := metrics.CIDErD(hyps, refs)
+	plain, _ := metrics.CIDEr(hyps, refs)
+	fmt.Printf("CIDEr-D %.3f, CIDEr %.3f\n", robust, plain)
+	// Output: CIDEr-D 1.279, CIDEr 2.170
+}
+
 func ExampleROUGE() {
 	hyps := []string{"The cats sat.\nIt rained."}
 	refs := [][]string{{"A cat was sitting.\nIt was raining."}}

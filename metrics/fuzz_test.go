@@ -38,6 +38,19 @@ func FuzzBLEU(f *testing.F) {
 	})
 }
 
+func FuzzCIDEr(f *testing.F) {
+	addTexts(f)
+	f.Fuzz(func(t *testing.T, hyp, one, two string) {
+		hyps, refs := []string{hyp, one, ""}, [][]string{{one, two}, {two}, {hyp}}
+		for _, score := range []func([]string, [][]string) (float64, []float64){CIDErD, CIDEr} {
+			corpus, each := score(hyps, refs)
+			for _, s := range append(each, corpus) {
+				checkRange(t, "CIDEr", s/(10+1e-9))
+			}
+		}
+	})
+}
+
 func FuzzROUGE(f *testing.F) {
 	addTexts(f)
 	wordNet := &WordNet{bases: map[string][]string{"went": {"go"}}}

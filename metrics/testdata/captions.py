@@ -1,0 +1,69 @@
+"""Makes captions.json: captions written for the tests, and what the programs of COCO's evaluation say about them.
+
+  python3 captions.py COCO CIDER > captions.json
+
+COCO is the folder of the Python package pycocoevalcap 1.2 (needs Java and numpy), CIDER the path of cider_scorer.py in the
+folder "cider" of github.com/vrama91/cider, which is Python 2: its names of three functions are changed.
+"""
+import contextlib
+import json
+import os
+import random
+import re
+import sys
+import types
+
+coco, plain = (os.path.abspath(p) for p in sys.argv[1:3])
+sys.path.insert(0, os.path.dirname(coco))
+from pycocoevalcap.bleu.bleu import Bleu  # noqa: E402
+from pycocoevalcap.cider.cider import Cider  # noqa: E402
+from pycocoevalcap.rouge.rouge import Rouge  # noqa: E402
+from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer  # noqa: E402
+
+rng = random.Random(15)
+whos = ["a man", "two women", "the little girl's brother", "a group of people", "an old couple", "A T-shirt seller", "Someone", "three dogs", "a black-and-white cat",
+        "a U.S. soldier", "Mr. Jones", "the No. 7 player", "a boy (about 10)", "kids", "a zebra", "2 bicycles"]
+doings = ["is riding", "are riding", "holds", "doesn't want", "can't see", "stands next to", "is looking at", "cannot reach", "sits on", "jumped over", "is eating"]
+things = ["a red ball", "an orange frisbee", "a skateboard", "the colourful kite", "a \"stop\" sign", "a half-eaten pizza", "his/her phone", "a grey couch", "a $5 toy",
+          "the woman's umbrella", "a wave", "a bench", "20 balloons", "a train"]
+places = ["in a field", "on the beach", "at 10:30 a.m.", "in front of a building", "near the theatre", "under the bridge", "in St. Louis", "on a snowy day", "", "", "by the sea - at night"]
+ends = [".", " .", "", "!", "...", " ", "?"]
+
+
+def caption(who, thing):
+    who = who if rng.random() < 0.7 else rng.choice(whos)
+    thing = thing if rng.random() < 0.6 else rng.choice(things)
+    text = " ".join(filter(None, [who, rng.choice(doings), thing, rng.choice(places)])) + rng.choice(ends)
+    return text[0].upper() + text[1:] if rng.random() < 0.5 else text
+
+
+hyps, refs = [], []
+for i in range(60):
+    who, thing = rng.choice(whos), rng.choice(things)
+    hyps.append(caption(who, thing))
+    refs.append([caption(who, thing) for _ in range(rng.randint(1, 5))])
+hyps += ["", "man", "the the the the the the the the the the the the the the the", hyps[0]]
+refs += [["a man", "a dog"], ["man", "a man"], ["the cat is on the mat", "a cat on the mat"], [hyps[0]]]
+
+
+def tokenized(texts):
+    with contextlib.redirect_stdout(sys.stderr):
+        return PTBTokenizer().tokenize({i: [{"caption": t} for t in list_] for i, list_ in enumerate(texts)})
+
+
+res, gts = tokenized([[h] for h in hyps]), tokenized(refs)
+with open(plain) as f:
+    source = re.sub(r"\bxrange\b", "range", f.read().replace(".iteritems()", ".items()"))
+scorer = types.ModuleType("plain")
+exec(compile(source, plain, "exec"), scorer.__dict__)
+cider = scorer.CiderScorer()
+for i in res:
+    cider += (res[i][0], gts[i])
+out = {"hyps": hyps, "refs": refs, "hyp_tokens": [res[i][0] for i in res], "ref_tokens": [gts[i] for i in gts]}
+with contextlib.redirect_stdout(sys.stderr):
+    out["bleu"] = [float(b) for b in Bleu(4).compute_score(gts, res)[0]]
+    out["rouge_l"] = float(Rouge().compute_score(gts, res)[0])
+    for name, (corpus, each) in {"cider_d": Cider().compute_score(gts, res), "cider": cider.compute_score("corpus")}.items():
+        out[name] = {"corpus": float(corpus), "each": [float(s) for s in each]}
+json.dump(out, sys.stdout, indent=0, ensure_ascii=True)
+print()
