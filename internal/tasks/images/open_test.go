@@ -36,6 +36,8 @@ func TestSettings(t *testing.T) {
 		{func(*Settings) {}, ""},
 		{func(s *Settings) { s.MaxRegions = 0 }, "max_regions is 0, want 1 or more"},
 		{func(s *Settings) { s.ImageCache = -1 }, "image_cache is -1, want 0 or more"},
+		{func(s *Settings) { s.Pictures = Hidden }, ""},
+		{func(s *Settings) { s.Pictures = "grey" }, `unknown pictures "grey"; choose one of shuffled, hidden`},
 	} {
 		s := Default
 		c.change(&s)
@@ -44,9 +46,13 @@ func TestSettings(t *testing.T) {
 		}
 	}
 	s, e := Settings{Features: "f", Order: "width", MaxRegions: 3, SkipBad: true}, EvalSettings{Features: "f", Order: "width", MaxRegions: 3, SkipBad: true}
-	want := Options{Features: "f", Order: "width", MaxRegions: 3, SkipBad: true, Limit: parallel.Limit(2)}
-	if got := s.Options(nil, 2); !reflect.DeepEqual(got, want) || !reflect.DeepEqual(e.Options(nil, 2), want) {
+	want := Options{Features: "f", Order: "width", MaxRegions: 3, SkipBad: true, Limit: parallel.Limit(2), Seed: 7}
+	if got := s.Options(nil, 2, 7); !reflect.DeepEqual(got, want) {
 		t.Errorf("options are %+v", got)
+	}
+	want.Seed = evalSeed
+	if got := e.Options(nil, 2); !reflect.DeepEqual(got, want) {
+		t.Errorf("options of an evaluation are %+v", got)
 	}
 	spec := Default.Spec()
 	if want := (regions.Spec{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}); spec != want {

@@ -15,6 +15,7 @@ type Settings struct {
 	Order      string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
 	MaxRegions int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
 	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
+	Pictures   string `json:"pictures" help:"a control: shuffled gives each picture the place of another of its split, hidden shows a grey one (empty: as they are)"`
 	ImageSize  int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
 	PatchSize  int    `json:"patch_size" help:"side of a patch; it divides image_size"`
 	ImageCache int    `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time" run:"free"`
@@ -27,13 +28,14 @@ var Default = Settings{MaxRegions: 100, ImageSize: 160, PatchSize: 16, ImageCach
 func (s *Settings) Validate() error {
 	return cmp.Or(
 		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
+		checkControl("pictures", s.Pictures),
 		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),
 	)
 }
 
-// Options are where the settings take images from.
-func (s *Settings) Options(log *slog.Logger, limit parallel.Limit) Options {
-	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log, Limit: limit}
+// Options are where the settings take images from. The seed is that of the run.
+func (s *Settings) Options(log *slog.Logger, limit parallel.Limit, seed uint64) Options {
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Pictures: s.Pictures, Seed: seed, Log: log, Limit: limit}
 }
 
 // Spec is how the settings cut pictures up.
@@ -47,12 +49,21 @@ type EvalSettings struct {
 	Order      string `json:"order" help:"of width and height in lines of features: width or height first (default: by the boxes)"`
 	MaxRegions int    `json:"max_regions" help:"most regions of an image of features (0: 100)"`
 	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
+	Pictures   string `json:"pictures" help:"a control: shuffled gives each picture the place of another of the split, hidden shows a grey one (default: as they are)"`
+}
+
+// Validate implements [run.Flags].
+func (s *EvalSettings) Validate(func(key string) bool) error {
+	return checkControl("--pictures", s.Pictures)
 }
 
 // Options are where the settings take images from.
 func (s *EvalSettings) Options(log *slog.Logger, limit parallel.Limit) Options {
-	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Log: log, Limit: limit}
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Pictures: s.Pictures, Seed: evalSeed, Log: log, Limit: limit}
 }
+
+// evalSeed shuffles the pictures of an evaluation.
+const evalSeed = 1
 
 // SpecFiles are the files of a model's folder that say how pictures are cut up: none for features
 // from elsewhere, of which spec is nil.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/rank"
@@ -22,7 +23,8 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	if err != nil {
 		return run.Result{}, err
 	}
-	source, _, sets, err := images.Open(s.Options(r.log, r.Device.Limit()), r.Extractor, r.Limits, 1<<30, split)
+	o := s.Options(r.log, r.Device.Limit())
+	source, _, sets, err := images.Open(o, r.Extractor, r.Limits, 1<<30, split)
 	if err != nil {
 		return run.Result{}, err
 	}
@@ -31,7 +33,7 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	all := images.EvalSet(split, source, r.encoder)
 	set := all.First(s.First)
 	_, cut := r.encoder.All(split)
-	result := run.Result{Split: f.Split, File: f.Path, Notes: append(run.CutNotes(cut, len(split.Captions), "captions", r.encoder.MaxLen), firstNotes(set, all)...)}
+	result := run.Result{Split: f.Split, File: f.Path, Notes: slices.Concat(o.Notes(), run.CutNotes(cut, len(split.Captions), "captions", r.encoder.MaxLen), firstNotes(set, all))}
 	var out rank.Outcome
 	if s.TwoStage == 0 {
 		out, err = r.exhaustive(ctx, set, s.Scores, tick)

@@ -47,7 +47,7 @@ func (j *job) Read(files []run.File) error {
 		return err
 	}
 	s := j.settings
-	o := s.Options(j.env.Log, j.env.Device.Limit())
+	o := j.options()
 	if o.Features != "" && (s.Flip || s.MinCropArea < 1) {
 		j.env.Log.Info("region features are neither cropped nor mirrored")
 		s.Flip, s.MinCropArea = false, 1
@@ -68,6 +68,10 @@ func (j *job) Read(files []run.File) error {
 	return (&captions.Groups{Set: j.train, Negatives: s.Negatives}).Check()
 }
 
+func (j *job) options() images.Options {
+	return j.settings.Options(j.env.Log, j.env.Device.Limit(), j.settings.Seed)
+}
+
 // readSplit reads the split whose list is the given file.
 func readSplit(list string) (*captions.Set, error) {
 	return captions.Read(filepath.Dir(list), strings.TrimSuffix(filepath.Base(list), filepath.Ext(list)))
@@ -75,7 +79,7 @@ func readSplit(list string) (*captions.Set, error) {
 
 // Digests implements [run.Job].
 func (j *job) Digests() (map[string]string, error) {
-	digest, err := images.Digest(j.settings.Options(j.env.Log, j.env.Device.Limit()), j.train, j.devSet)
+	digest, err := images.Digest(j.options(), j.train, j.devSet)
 	return map[string]string{"images": digest}, err
 }
 
@@ -264,11 +268,8 @@ func (l *learner) inputs(b *pairBatch, epoch int) (pictures, texts model.Input, 
 	l.job.env.Device.Limit().For(len(read), func(i int) {
 		name := l.job.train.Images[b.images[i]]
 		change := picture.Augmentation{MinArea: l.job.settings.MinCropArea, Flip: l.job.settings.Flip && l.mirrors(b.images[i])}
-		if pictures, ok := l.job.source.(*regions.Pictures); ok && (change.Flip || change.MinArea < 1) {
-			flipped[i], failures[i] = pictures.Augmented(name, change, random.New(l.job.settings.Seed, "augmentation", epoch, b.images[i]), &read[i])
-			return
-		}
-		failures[i] = l.job.source.Image(name, &read[i])
+		draws := func() *random.Stream { return random.New(l.job.settings.Seed, "augmentation", epoch, b.images[i]) }
+		flipped[i], failures[i] = images.Augmented(l.job.source, name, change, draws, &read[i])
 	})
 	for i := range read {
 		if failures[i] != nil {

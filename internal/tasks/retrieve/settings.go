@@ -112,5 +112,5 @@ func (s *EvalSettings) Validate(given func(key string) bool) error {
 	case s.TwoStage > 0 && s.Scores != "":
 		return errors.New("--scores keeps the scores of all pairs; leave out --two-stage")
 	}
-	return nil
+	return s.EvalSettings.Validate(given)
 }
