@@ -10,7 +10,7 @@
 //
 //   - Classes: [Accuracy], [Matthews], [MacroF1], [PerClass], [Confusion].
 //   - Numbers: [Pearson], [Spearman].
-//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CIDErD], [CIDEr], [CoQA], [Distinct].
+//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CIDErD], [CIDEr], [CoQA], [VQA], [Distinct].
 //   - Rankings of images and texts: [Ranking], [Recall].
 //   - How much a score may be believed: [WilsonInterval], [Bootstrap]; whether two differ:
 //     [McNemar], [Permutation].
@@ -23,8 +23,9 @@
 //
 // Scores of texts take N hypotheses and N lists of references. They are those of the official
 // programs, to the last digit that these print: [ROUGE] of ROUGE-1.5.5, [METEOR] of METEOR 1.5,
-// [BLEU], [CaptionROUGEL] and [CIDErD] of coco-caption, [CoQA] of evaluate-v1.0.py. A text may be
-// empty, and may hold any bytes. A text without references is compared with the empty text.
+// [BLEU], [CaptionROUGEL] and [CIDErD] of coco-caption, [CoQA] of evaluate-v1.0.py, [VQA] of
+// vqaEval.py. A text may be empty, and may hold any bytes. A text without references is compared
+// with the empty text.
 // Scores of classes and numbers are those of the GLUE evaluation of UNIMO. docs/reference/metrics.md
 // of the module says what each score counts.
 //

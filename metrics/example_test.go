@@ -209,6 +209,28 @@ func ExampleCoQA() {
 	// cnn: F1 0.333
 }
 
+func ExampleVQA() {
+	s := metrics.VQA([]metrics.VQAAnswer{
+		{Answer: "two", People: []string{"2", "2", "two", "three"}, AnswerType: "number"},
+		{Answer: "a red ball", People: []string{"red ball", "ball", "ball", "ball"}, AnswerType: "other"},
+	})
+	fmt.Printf("%.2f %% of %d answers, numbers %.3f\n", s.Percent, s.Questions, s.AnswerTypes["number"].Accuracy)
+	// Output: 50.00 % of 2 answers, numbers 0.750
+}
+
+func ExampleVQAAccuracy() {
+	people := []string{"red", "red", "red", "dark red", "Red.", "maroon", "maroon", "brown", "brown", "brown"}
+	fmt.Printf("%.2f %.2f\n", metrics.VQAAccuracy("red", people), metrics.VQAAccuracy("maroon", people))
+	// Output: 1.00 0.60
+}
+
+func ExampleNormalizeAnswer() {
+	for _, answer := range []string{"The Dogs.", "two", "1,000 m", "isnt", "black-white", "black - white"} {
+		fmt.Printf("%q ", metrics.NormalizeAnswer(answer))
+	}
+	// Output: "dogs" "2" "1000 m" "isn't" "black white" "black white"
+}
+
 func ExampleDistinct() {
 	texts := []string{"i do not know", "i do not think so"}
 	fmt.Printf("%.3f %.3f\n", metrics.Distinct(texts, 1), metrics.Distinct(texts, 2))
