@@ -41,3 +41,32 @@ func ExampleScenes() {
 	//    at the bottom right is a big orange triangle and at the top right a large red square
 	//    the top right has a big red square and the bottom right a large orange triangle
 }
+
+func ExampleCurtainScenes() {
+	_, heldOut := synth.CurtainScenes(1, 1000, 1)
+	for _, scene := range heldOut {
+		fmt.Println(scene.Captions[0])
+		for _, q := range scene.Questions {
+			fmt.Println("  ", q.Text, q.Answer)
+		}
+		for _, h := range scene.Hypotheses {
+			fmt.Printf("   %s: %s\n", h.Text, h.Label)
+		}
+		holds, understood := scene.Judge("a small black circle is above a big black triangle")
+		fmt.Println(holds, understood)
+	}
+	// Output:
+	// a small black circle is below a big black triangle
+	//    what colour is the big object? black
+	//    what shape is the object at the top left? triangle
+	//    is the black triangle big or small? big
+	//    where is the black triangle? top left
+	//    what is at the top left? triangle
+	//    how many rings do you see? 0
+	//    do you see a big green triangle? no
+	//    is the black triangle above the circle? yes
+	//    the little black circle is above the triangle: contradiction
+	//    the triangle is above the black circle: entailment
+	//    at the bottom right is a black object: neutral
+	// false true
+}

@@ -15,6 +15,9 @@ type Scene struct {
 	// names both objects by size, colour and shape, and says how they lie to each
 	// other or where in the picture they are.
 	Captions []string
+	// Questions and Hypotheses are of scenes with a curtain; see [CurtainScenes].
+	Questions  []Question
+	Hypotheses []Hypothesis
 
 	layout layout
 	claims []claim // that the captions make
@@ -32,7 +35,17 @@ const sceneCaptions = 3
 // first of them. The training set does not depend on heldOut. There are fewer than three
 // hundred held-out pairs; asking for more scenes gives no more.
 func Scenes(seed uint64, train, heldOut int) (trainSet, heldOutSet []Scene) {
-	a, b := split(sceneWorld{}, seed, train, 8*heldOut)
+	return drawScenes(sceneWorld{}, seed, train, heldOut)
+}
+
+// CurtainScenes are other [Scenes]: a curtain hides one of the quarters without an object, and each has
+// Questions and Hypotheses.
+func CurtainScenes(seed uint64, train, heldOut int) (trainSet, heldOutSet []Scene) {
+	return drawScenes(sceneWorld{curtain: true}, seed, train, heldOut)
+}
+
+func drawScenes(w sceneWorld, seed uint64, train, heldOut int) (trainSet, heldOutSet []Scene) {
+	a, b := split(w, seed, train, 8*heldOut)
 	for _, d := range a {
 		trainSet = append(trainSet, d.form)
 	}
@@ -91,12 +104,19 @@ type figure struct {
 type layout struct {
 	objects    [2]object
 	background color.RGBA
+	curtain    *quarter // hidden by a curtain; nil: none
 }
+
+// quarter is a place in the picture.
+type quarter struct{ column, row int } // 0 left or top, 1 right or bottom
+
+// quarters are all of them.
+var quarters = []quarter{{0, 0}, {1, 0}, {0, 1}, {1, 1}}
 
 // object is a shape in a quarter of the picture.
 type object struct {
 	look
-	column, row  int // of the quarter: 0 left or top, 1 right or bottom
+	quarter
 	x, y, radius int // centre and radius, in 1/1024 of the picture's side
 	shade        color.RGBA
 }
@@ -108,31 +128,32 @@ type look struct {
 }
 
 // pair is the two coloured shapes of a scene, by their numbers, the smaller one first.
-func (l layout) pair() [2]int {
-	kind := func(o object) int { return o.hue*len(figures) + o.figure }
-	return sorted(kind(l.objects[0]), kind(l.objects[1]))
-}
+func (l layout) pair() [2]int { return sorted(l.objects[0].kind(), l.objects[1].kind()) }
+
+// kind is the number of a coloured shape.
+func (k look) kind() int { return k.hue*len(figures) + k.figure }
 
 // heldOut says whether the pair is kept from training: about a third of all are, those
 // whose product, counted from 1, is 2 or 3 modulo 5. A product scatters them: when two objects
 // change colours or shapes, the new pair is as likely to be held out as any other.
-func (l layout) heldOut() bool {
-	p := l.pair()
-	product := (p[0] + 1) * (p[1] + 1) % 5
+func (l layout) heldOut() bool { return heldOutPair(l.objects[0].look, l.objects[1].look) }
+
+func heldOutPair(a, b look) bool {
+	product := (a.kind() + 1) * (b.kind() + 1) % 5
 	return product == 2 || product == 3
 }
 
-// sampleLayout draws two objects of different coloured shapes in two quarters.
-func sampleLayout(s *random.Stream) layout {
+// sampleLayout draws two objects of different coloured shapes in two quarters, and a curtain if asked for.
+func sampleLayout(s *random.Stream, curtain bool) layout {
 	between := func(lo, hi int) int { return lo + s.IntN(hi-lo+1) }
 	var l layout
 	for channel, bg := 0, []*uint8{&l.background.R, &l.background.G, &l.background.B}; channel < 3; channel++ {
 		*bg[channel] = uint8(between(234, 252))
 	}
 	l.background.A = 255
-	quarters := s.Perm(4)
+	free := s.Perm(4)
 	for i := range l.objects {
-		o := object{look: look{chance(s, 0.5), s.IntN(len(hues)), s.IntN(len(figures))}, column: quarters[i] % 2, row: quarters[i] / 2}
+		o := object{look: look{chance(s, 0.5), s.IntN(len(hues)), s.IntN(len(figures))}, quarter: quarters[free[i]]}
 		for i == 1 && o.hue == l.objects[0].hue && o.figure == l.objects[0].figure {
 			o.hue, o.figure = s.IntN(len(hues)), s.IntN(len(figures))
 		}
@@ -148,16 +169,25 @@ func sampleLayout(s *random.Stream) layout {
 		o.shade = color.RGBA{vary(c.R), vary(c.G), vary(c.B), 255}
 		l.objects[i] = o
 	}
+	if curtain {
+		l.curtain = &quarters[free[2]]
+	}
 	return l
 }
 
-// sceneWorld is the [world] of scenes.
-type sceneWorld struct{}
+// sceneWorld is the [world] of scenes, of those with a curtain if it is so.
+type sceneWorld struct{ curtain bool }
 
-func (sceneWorld) sample(s *random.Stream) layout           { return sampleLayout(s) }
-func (sceneWorld) realise(l layout, s *random.Stream) Scene { return describe(l, s) }
-func (sceneWorld) fits(Scene) bool                          { return true }
-func (sceneWorld) classes() int                             { return 1 }
-func (sceneWorld) class(layout) int                         { return 0 }
-func (sceneWorld) unseen(l layout) bool                     { return l.heldOut() }
-func (sceneWorld) parts(c Scene) []string                   { return strings.Fields(strings.Join(c.Captions, " ")) }
+func (w sceneWorld) sample(s *random.Stream) layout { return sampleLayout(s, w.curtain) }
+func (w sceneWorld) realise(l layout, s *random.Stream) Scene {
+	scene := describe(l, s)
+	if w.curtain {
+		scene.Questions, scene.Hypotheses = ask(l, s), suppose(l, s)
+	}
+	return scene
+}
+func (sceneWorld) fits(Scene) bool        { return true }
+func (sceneWorld) classes() int           { return 1 }
+func (sceneWorld) class(layout) int       { return 0 }
+func (sceneWorld) unseen(l layout) bool   { return l.heldOut() }
+func (sceneWorld) parts(c Scene) []string { return strings.Fields(strings.Join(c.Captions, " ")) }

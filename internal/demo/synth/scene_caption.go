@@ -17,14 +17,14 @@ type claim struct {
 // relation is a way in which one object lies to another. Quarters decide.
 type relation struct {
 	words []string // each says it
-	holds func(a, b object) bool
+	holds func(a, b quarter) bool
 }
 
 var relations = []relation{
-	{[]string{"left of", "to the left of"}, func(a, b object) bool { return a.column < b.column }},
-	{[]string{"right of", "to the right of"}, func(a, b object) bool { return a.column > b.column }},
-	{[]string{"above"}, func(a, b object) bool { return a.row < b.row }},
-	{[]string{"below"}, func(a, b object) bool { return a.row > b.row }},
+	{[]string{"left of", "to the left of"}, func(a, b quarter) bool { return a.column < b.column }},
+	{[]string{"right of", "to the right of"}, func(a, b quarter) bool { return a.column > b.column }},
+	{[]string{"above"}, func(a, b quarter) bool { return a.row < b.row }},
+	{[]string{"below"}, func(a, b quarter) bool { return a.row > b.row }},
 }
 
 // The wordings. A and B are the objects, R is the relation, P and Q are the places.
@@ -48,11 +48,11 @@ func (c claim) holds(l layout) bool {
 			return false
 		}
 		found[i] = l.objects[at]
-		if c.relation == none && (found[i].column != want.column || found[i].row != want.row) {
+		if c.relation == none && found[i].quarter != want.quarter {
 			return false
 		}
 	}
-	return c.relation == none || relations[c.relation].holds(found[0], found[1])
+	return c.relation == none || relations[c.relation].holds(found[0].quarter, found[1].quarter)
 }
 
 // describe gives a scene its captions: one of the relation, one of the places, and
@@ -67,7 +67,7 @@ func describe(l layout, s *random.Stream) Scene {
 		if n := len(scene.Captions); n == 0 || n > 1 && chance(s, 0.5) {
 			var possible []int
 			for i, r := range relations {
-				if r.holds(c.objects[0], c.objects[1]) {
+				if r.holds(c.objects[0].quarter, c.objects[1].quarter) {
 					possible = append(possible, i)
 				}
 			}
@@ -86,30 +86,31 @@ func (c claim) text(s *random.Stream) string {
 	if c.relation != none {
 		form, words = pick(s, relationForms), pick(s, relations[c.relation].words)
 	}
+	return fill(form, map[string]string{
+		"A": c.objects[0].text(s), "B": c.objects[1].text(s), "R": words, "P": c.objects[0].place(), "Q": c.objects[1].place(),
+	})
+}
+
+// fill puts words in the places of a form.
+func fill(form string, words map[string]string) string {
 	out := strings.Fields(form)
 	for i, word := range out {
-		switch word {
-		case "A":
-			out[i] = c.objects[0].text(s)
-		case "B":
-			out[i] = c.objects[1].text(s)
-		case "R":
-			out[i] = words
-		case "P":
-			out[i] = c.objects[0].place()
-		case "Q":
-			out[i] = c.objects[1].place()
+		if filled, ok := words[word]; ok {
+			out[i] = filled
 		}
 	}
 	return strings.Join(out, " ")
 }
 
 func (k look) text(s *random.Stream) string {
-	size := smallWords
-	if k.big {
-		size = bigWords
-	}
-	return "a " + pick(s, size) + " " + hues[k.hue].name + " " + figures[k.figure].name
+	return "a " + pick(s, sizeWords(k.big)) + " " + hues[k.hue].name + " " + figures[k.figure].name
 }
 
-func (o object) place() string { return rowWords[o.row] + " " + columnWords[o.column] }
+func sizeWords(big bool) []string {
+	if big {
+		return bigWords
+	}
+	return smallWords
+}
+
+func (q quarter) place() string { return rowWords[q.row] + " " + columnWords[q.column] }

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"image"
+	"image/color"
 	"image/png"
 	"os"
 	"path/filepath"
@@ -28,7 +29,26 @@ func (c Scene) Draw(size int) *image.RGBA {
 	for _, o := range c.layout.objects {
 		o.draw(img)
 	}
+	if c.layout.curtain != nil {
+		c.layout.curtain.drape(img)
+	}
 	return img
+}
+
+// The curtain's folds, by turns, and the space around it in 1/1024 of the picture's side.
+var folds = []color.RGBA{{128, 128, 134, 255}, {152, 152, 158, 255}}
+
+const around = 40
+
+// drape draws a curtain over a quarter.
+func (q quarter) drape(img *image.RGBA) {
+	size := img.Rect.Dx()
+	edge := func(at int) int { return at * size / 1024 }
+	for y := edge(512*q.row + around); y < edge(512*q.row+512-around); y++ {
+		for x := edge(512*q.column + around); x < edge(512*q.column+512-around); x++ {
+			img.SetRGBA(x, y, folds[x*16/size%len(folds)])
+		}
+	}
 }
 
 // samples is the number of points across a pixel that say how much of it a shape covers.
@@ -91,15 +111,14 @@ func (p polygon) contains(x, y int) bool {
 // WriteScenes writes scenes into the folder dir in the form of a data set of
 // pictures: images/ with PNG files of 64 x 64 pixels, captions.csv with a line each of
 // picture name and caption below a header, and the lists of picture names
-// train.txt, dev.txt and test.txt (the held-out scenes). Files of these names are
+// train.txt, dev.txt and test.txt (the held-out scenes). Scenes with a curtain have more: questions.csv (image,
+// question, answer, type) and hypotheses.csv (image, hypothesis, label). Files of these names are
 // replaced.
 func WriteScenes(dir string, train, dev, heldOut []Scene) error {
 	if err := atomicfile.Mkdir(filepath.Join(dir, "images")); err != nil {
 		return fmt.Errorf("make a folder for the scenes: %w", err)
 	}
-	var captions strings.Builder
-	table := csv.NewWriter(&captions)
-	table.Write([]string{"image", "caption"}) // into memory: without errors
+	captions, questions, hypotheses := newTable("image", "caption"), newTable("image", "question", "answer", "type"), newTable("image", "hypothesis", "label")
 	for _, set := range []struct {
 		name   string
 		scenes []Scene
@@ -110,7 +129,13 @@ func WriteScenes(dir string, train, dev, heldOut []Scene) error {
 			names[i] = fmt.Sprintf("%s-%05d.png", set.name, i+1)
 			fmt.Fprintln(&list, names[i])
 			for _, caption := range scene.Captions {
-				table.Write([]string{names[i], caption})
+				captions.add(names[i], caption)
+			}
+			for _, q := range scene.Questions {
+				questions.add(names[i], q.Text, q.Answer, q.Type)
+			}
+			for _, h := range scene.Hypotheses {
+				hypotheses.add(names[i], h.Text, h.Label)
 			}
 		}
 		errs := make([]error, len(names))
@@ -126,8 +151,40 @@ func WriteScenes(dir string, train, dev, heldOut []Scene) error {
 			return err
 		}
 	}
-	table.Flush()
-	return atomicfile.WriteBytes(filepath.Join(dir, "captions.csv"), []byte(captions.String()))
+	for name, t := range map[string]*table{"captions.csv": captions, "questions.csv": questions, "hypotheses.csv": hypotheses} {
+		if err := t.write(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// table is a file of comma-separated values.
+type table struct {
+	rows int
+	text strings.Builder
+	csv  *csv.Writer
+}
+
+func newTable(columns ...string) *table {
+	t := new(table)
+	t.csv = csv.NewWriter(&t.text)
+	t.csv.Write(columns) // into memory: without errors
+	return t
+}
+
+func (t *table) add(row ...string) {
+	t.rows++
+	t.csv.Write(row)
+}
+
+// write writes the table, unless it has no rows.
+func (t *table) write(path string) error {
+	if t.rows == 0 {
+		return nil
+	}
+	t.csv.Flush()
+	return atomicfile.WriteBytes(path, []byte(t.text.String()))
 }
 
 // encoders keeps the memory of PNG encoders.
