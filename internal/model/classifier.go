@@ -12,8 +12,11 @@ import (
 //	pooled = relu(affine(first token))      [B,H]
 //	logits = affine(dropout(pooled))        [B,C]
 //
-// That of images with texts has the sum of the pooled first region and the pooled first token of the text, and two
-// affine layers behind one another.
+// That of images with texts pools the first region and the first token of the text, and has two affine layers. For
+// answers to questions a GELU stands between them: this head is ours, the reference never released one.
+//
+//	pooled = relu(affine(first region)) + relu(affine(first token))     [B,H]
+//	logits = affine(dropout(gelu(affine(pooled))))                      [B,C], gelu for answers only
 type Classifier struct {
 	Model
 
@@ -56,25 +59,33 @@ func (c *Classifier) pooled(t *autograd.Tape, in Input) *autograd.Var {
 // Logits returns the head's output, B x C. It borrows the input until the tape's pass ends.
 func (c *Classifier) Logits(t *autograd.Tape, in Input) *autograd.Var {
 	return t.Block(func() *autograd.Var {
-		x := t.Dropout(c.pooled(t, in), c.Config.HiddenDropout)
-		for _, l := range c.head {
+		x, last := c.pooled(t, in), len(c.head)-1
+		for _, l := range c.head[:last] {
 			x = l.apply(t, x)
+			if c.Config.ProblemType == Answering {
+				x = t.GELU(x)
+			}
 		}
-		return x
+		return c.head[last].apply(t, t.Dropout(x, c.Config.HiddenDropout))
 	})
 }
 
-// Targets are what a batch should be predicted as: Classes for classification,
-// Scores for regression.
+// Targets are what a batch should be predicted as: Classes for classification, Scores for regression, Soft for
+// answers: how right each is, 0 to 1.
 type Targets struct {
-	Classes []int32
-	Scores  []float32
+	Classes []int32   // B
+	Scores  []float32 // B
+	Soft    []float32 // B x C
 }
 
-// Loss returns the mean cross-entropy, or the mean squared error, of logits.
+// Loss returns the mean over the sequences of the cross-entropy of logits, or of their squared error, or for answers
+// of the sum over these of the cross-entropy of each one's sigmoid.
 func (c *Classifier) Loss(t *autograd.Tape, logits *autograd.Var, targets Targets) *autograd.Var {
-	if c.Config.ProblemType == Regression {
+	switch c.Config.ProblemType {
+	case Regression:
 		return t.SquaredError(logits, targets.Scores)
+	case Answering:
+		return t.BinaryCrossEntropy(logits, targets.Soft)
 	}
 	return t.CrossEntropy(logits, targets.Classes)
 }

@@ -54,11 +54,12 @@ type Config struct {
 const (
 	Classification = "single_label_classification"
 	Regression     = "regression"
-	Generation     = "generation" // text from text
-	Dialogue       = "dialogue"   // the same with roles and turns
-	Captioning     = "captioning" // text from an image, the names of objects in it, and text
-	Entailment     = "entailment" // classes of images with texts
-	Retrieval      = "retrieval"  // scores of images with texts
+	Generation     = "generation"                // text from text
+	Dialogue       = "dialogue"                  // the same with roles and turns
+	Captioning     = "captioning"                // text from an image, the names of objects in it, and text
+	Entailment     = "entailment"                // classes of images with texts
+	Answering      = "visual_question_answering" // scores of answers to questions about images
+	Retrieval      = "retrieval"                 // scores of images with texts
 	Pretraining    = "pretraining"
 )
 

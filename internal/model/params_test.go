@@ -242,6 +242,7 @@ func TestArchitectures(t *testing.T) {
 		"classification": text + " cls_out_3_w cls_out_3_b",
 		"regression":     text + " cls_out_1_w cls_out_1_b",
 		"retrieval":      text + image + " match_fc.w_0 match_fc.b_0",
+		"answering":      text + image + " cls_out_w_0 cls_out_b_0 cls_out_w_1 cls_out_b_1",
 		"entailment":     text + image + " cls_out_w_0 cls_out_b_0 cls_out_w_1 cls_out_b_1",
 		"generation":     language,
 		"dialogue":       language + " role_embedding turn_embedding",

@@ -54,6 +54,10 @@ var forms = []form{
 		name: "entailment", problem: Entailment, does: "classifies images with texts", images: needed, labels: [2]int{3, maxLabels},
 		new: func() Heads { return new(Classifier) }, detail: describeLabels,
 	},
+	{
+		name: "answering", problem: Answering, does: "answers questions about images", images: needed, labels: [2]int{2, maxLabels},
+		new: func() Heads { return new(Classifier) }, detail: func(c Config) string { return fmt.Sprintf("%d answers", c.NumLabels) },
+	},
 	{name: "generation", problem: Generation, does: "writes texts", new: func() Heads { return new(Generator) }},
 	{name: "dialogue", problem: Dialogue, does: "answers in conversations", dialogue: true, new: func() Heads { return new(Generator) }},
 	{

@@ -279,6 +279,11 @@ var gradientCases = []gradientCase{
 		tape:   func(t *Tape, v []*Var) *Var { return t.KLDivergence(v[0], shares) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].klDivergence(shares) },
 	}, {
+		name:   "binary cross entropy",
+		inputs: []matrix{normal("logits", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.BinaryCrossEntropy(v[0], shares) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].binaryCrossEntropy(shares) },
+	}, {
 		name:   "circle loss",
 		inputs: []matrix{normal("scores", 12, 1)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.CircleLoss(v[0], groups) },

@@ -598,6 +598,12 @@ func (t *Tape) KLDivergence(logits *Var, targets []float32) *Var {
 	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.KLDivergence(loss, slopes, logits.Value, targets) })
 }
 
+// BinaryCrossEntropy returns the mean over rows of the sum over classes of the cross entropy of sigmoid(logits)
+// with the targets, which are as many; see [engine.Device].
+func (t *Tape) BinaryCrossEntropy(logits *Var, targets []float32) *Var {
+	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.BinaryCrossEntropy(loss, slopes, logits.Value, targets) })
+}
+
 // sloped returns a loss of x whose derivatives are computed with it.
 func (t *Tape) sloped(x *Var, compute func(loss, slopes *engine.Tensor)) *Var {
 	read(x)

@@ -263,6 +263,16 @@ func (m matrix) klDivergence(targets []float32) matrix {
 	return loss
 }
 
+// binaryCrossEntropy is the mean over rows of what the answers yes and no to each class cost.
+func (m matrix) binaryCrossEntropy(targets []float32) matrix {
+	loss := zeros(1, 1)
+	for i, target := range wide(targets) {
+		yes := 1 / (1 + math.Exp(-m.x[i]))
+		loss.x[0] -= (target*math.Log(yes) + (1-target)*math.Log(1-yes)) / float64(m.rows)
+	}
+	return loss
+}
+
 // softmax returns the probabilities of scores, and the logarithm of their sum.
 func softmax(scores []float64) (probs []float64, logSum float64) {
 	var total float64

@@ -135,6 +135,11 @@ type Losses interface {
 	// backward form is ScaleBy.
 	KLDivergence(loss, slopes, logits *Tensor, targets []float32)
 
+	// BinaryCrossEntropy asks about each class by itself: the mean over rows of the sum over classes of
+	// -t·log σ(x) - (1-t)·log(1 - σ(x)), where σ is the sigmoid and each target t, of which there are as many as
+	// logits x, is 0 to 1. slopes receives the derivatives; the backward form is ScaleBy.
+	BinaryCrossEntropy(loss, slopes, logits *Tensor, targets []float32)
+
 	// VocabularyLoss is CrossEntropy of the logits x·w + bias, which exist for a block at a time only, with
 	// label smoothing e: the mean over rows of
 	// -Σ_v ((1-e)·[v = label] + e/V)·log softmax(logits)_v. stats (N x 1) receives the log-sum-exp of each

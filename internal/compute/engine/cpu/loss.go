@@ -109,3 +109,24 @@ func (d *Device) KLDivergence(loss, slopes, logits *engine.Tensor, targets []flo
 	}
 	data(loss)[0] = float32(sum / float64(logits.Rows))
 }
+
+// BinaryCrossEntropy implements [engine.Device].
+func (d *Device) BinaryCrossEntropy(loss, slopes, logits *engine.Tensor, targets []float32) {
+	const op = "binary cross entropy"
+	checkTargets(op, logits, len(targets))
+	engine.CheckShape(op, "slopes", slopes, logits.Rows, logits.Cols)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	ds, rows := data(slopes), float64(logits.Rows)
+	var sum float64
+	for i, logit := range data(logits) {
+		x, t := float64(logit), float64(targets[i])
+		small := math.Exp(-math.Abs(x)) // so that nothing overflows
+		sigmoid := 1 / (1 + small)
+		if x < 0 {
+			sigmoid *= small
+		}
+		sum += max(x, 0) - t*x + math.Log1p(small)
+		ds[i] = float32((sigmoid - t) / rows)
+	}
+	data(loss)[0] = float32(sum / rows)
+}

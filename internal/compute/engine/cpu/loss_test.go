@@ -200,6 +200,57 @@ func TestKLDivergenceOfParticularRows(t *testing.T) {
 	}
 }
 
+func TestBinaryCrossEntropy(t *testing.T) {
+	var operations []operation
+	for _, shape := range [][2]int{{1, 1}, {1, 2}, {3, 5}, {5, 3129}} {
+		rows, cols := shape[0], shape[1]
+		targets := distributions(rows, cols) // some are zero
+		targets[0] = 1
+		logits := in("logits", rows, cols)
+		logits.start[0] *= 30 // a confident answer
+		operations = append(operations, operation{
+			name:     named("binary cross entropy", shape),
+			operands: []operand{overwritten("loss", 1, 1), overwritten("slopes", rows, cols), logits},
+			run:      func(d *Device, t tensors) { d.BinaryCrossEntropy(t["loss"], t["slopes"], t["logits"], targets) },
+			oracle: func(x numbers) results {
+				var loss float64
+				var slopes []exact
+				for i, logit := range x["logits"] {
+					target := float64(targets[i])
+					yes, no := 1/(1+math.Exp(-logit)), 1/(1+math.Exp(logit)) // 1-yes would lose digits
+					loss -= (target*math.Log(yes) + (1-target)*math.Log(no)) / float64(rows)
+					slope := (yes - target) / float64(rows)
+					slopes = append(slopes, exact{slope, 2*epsilon*math.Abs(slope) + 1e-15})
+				}
+				// Both are computed in float64 and rounded once.
+				return results{"loss": {{loss, 2 * epsilon * loss}}, "slopes": slopes}
+			},
+		})
+	}
+	check(t, operations...)
+}
+
+// Logits whose exponentials no float64 holds, and NaN.
+func TestBinaryCrossEntropyOfParticularLogits(t *testing.T) {
+	d, nan := New(), float32(math.NaN())
+	for _, c := range []struct {
+		logits, targets []float32
+		want            []float32 // the loss, then the slopes
+	}{
+		{[]float32{0, 0}, []float32{0.5, 0.5}, []float32{2 * math.Ln2, 0, 0}},
+		{[]float32{1000, -1000}, []float32{1, 0}, []float32{0, 0, 0}},
+		{[]float32{1000, -1000}, []float32{0, 1}, []float32{2000, 1, -1}},
+		{[]float32{1000, -1000}, []float32{0.75, 0.5}, []float32{750, 0.25, -0.5}},
+		{[]float32{nan, -1000}, []float32{1, 0}, []float32{nan, nan, 0}},
+	} {
+		loss, slopes := d.New(1, 1), d.New(1, 2)
+		d.BinaryCrossEntropy(loss, slopes, d.Wrap(1, 2, c.logits), c.targets)
+		if got := append(data(loss)[:1:1], data(slopes)...); !sameNumbers(got, c.want) {
+			t.Errorf("logits %v, targets %v: loss and slopes are %v, want %v", c.logits, c.targets, got, c.want)
+		}
+	}
+}
+
 // sameNumbers says whether two lists are equal, where NaN equals NaN and nothing else.
 func sameNumbers(a, b []float32) bool {
 	return slices.EqualFunc(a, b, func(x, y float32) bool { return x == y || x != x && y != y })
@@ -218,6 +269,7 @@ func TestTargetsOfAnotherLength(t *testing.T) {
 			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 2), one(), d.New(3, 2), classes) },
 			"squared error":          func() { d.SquaredError(one(), d.New(3, 1), scores) },
 			"squared error backward": func() { d.SquaredErrorBackward(d.New(3, 1), one(), d.New(3, 1), scores) },
+			"binary cross entropy":   func() { d.BinaryCrossEntropy(one(), d.New(3, 1), d.New(3, 1), scores) },
 			"kl divergence":          func() { d.KLDivergence(one(), d.New(3, 1), d.New(3, 1), scores) },
 		} {
 			mustPanicWithShape(t, named(name, n), run)
