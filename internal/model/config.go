@@ -8,7 +8,6 @@ import (
 	"maps"
 	"math"
 	"slices"
-	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
@@ -46,6 +45,9 @@ type Config struct {
 	ScoreMean  float64 `json:"score_mean,omitempty"`
 	ScoreScale float64 `json:"score_scale,omitempty"`
 
+	// Tasks are those of a model for several, whose fields the others are the common ones of: see [Config.ForTask].
+	Tasks []TaskConfig `json:"tasks,omitempty"`
+
 	Extra map[string]json.RawMessage `json:"-"` // unknown fields as they were
 }
 
@@ -61,6 +63,7 @@ const (
 	Answering      = "visual_question_answering" // scores of answers to questions about images
 	Retrieval      = "retrieval"                 // scores of images with texts
 	Pretraining    = "pretraining"
+	MultiTask      = "multi" // several of these: see [Config.Tasks]
 )
 
 // opposite is a boolean that JSON shows negated, so that its zero value can stand for a
@@ -117,7 +120,7 @@ func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 
 // WithoutHead returns the configuration of the encoder: what heads of other tasks made of it is gone.
 func (c Config) WithoutHead() Config {
-	c.Task, c.ProblemType, c.NumLabels, c.ID2Label, c.RegionClasses, c.ScoreMean, c.ScoreScale = "", "", 0, nil, 0, 0, 0
+	c.Task, c.ProblemType, c.NumLabels, c.ID2Label, c.RegionClasses, c.ScoreMean, c.ScoreScale, c.Tasks = "", "", 0, nil, 0, 0, 0, nil
 	return c
 }
 
@@ -207,7 +210,7 @@ func (c Config) Validate() error {
 	if !(c.LayerNormEpsilon >= 0 && c.LayerNormEpsilon < 1) {
 		return fmt.Errorf("layer_norm_eps is %v, want 0 or more and less than 1", c.LayerNormEpsilon)
 	}
-	return nil
+	return c.validateTasks()
 }
 
 // maxConfigSize bounds config.json; real ones have a kilobyte.
@@ -271,7 +274,7 @@ func (c Config) fields() []string {
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "region_classes", "role_type_size", "turn_type_size", "tie_word_embeddings",
-		"num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale",
+		"num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}
 }
 
@@ -298,14 +301,19 @@ func (c Config) JSON() ([]byte, error) {
 	return b.Bytes(), nil
 }
 
-// String names the size of the model: layers x hidden, heads, vocabulary.
+// String names the size of the model (layers x hidden, heads, vocabulary) and what it is for.
 func (c Config) String() string {
-	var b strings.Builder
-	fmt.Fprintf(&b, "%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
-	if f := c.form(); f.detail != nil {
-		b.WriteString(", " + f.detail(c))
-	} else if c.ProblemType != "" {
-		b.WriteString(", " + c.ProblemType)
+	size := fmt.Sprintf("%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
+	if about := c.About(); about != "" {
+		return size + ", " + about
 	}
-	return b.String()
+	return size
+}
+
+// About says what the model is for; "" for an encoder alone.
+func (c Config) About() string {
+	if f := c.form(); f.detail != nil {
+		return f.detail(c)
+	}
+	return c.ProblemType
 }

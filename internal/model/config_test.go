@@ -239,6 +239,7 @@ func FuzzParseConfig(f *testing.F) {
 		`{}`, `null`, `{"vocab_size":1,"Vocab_Size":2}`,
 		`{` + size + `,"VOCAB_SIZE":3,"x":[ 1 ],"":{},"\ud800":"\u2028<"}`,
 		`{` + size + `,"id2label":{},"id2label":{"0":null},"hidden_act":null,"hidden_dropout_prob":-0.0}`,
+		`{` + size + `,"problem_type":"multi","tasks":[{"name":"a","problem_type":"regression","num_labels":1,"score_mean":2.50},{"name":"b-2","problem_type":"generation"}]}`,
 		`{` + size + `,"\xff":1,"\xfe":"` + "\xff" + `"}`,
 	} {
 		f.Add([]byte(raw))

@@ -74,13 +74,22 @@ func empty[M Heads](d engine.Device, cfg Config) (m M, err error) {
 		m, ok = f.new().(M)
 	}
 	if !ok {
-		return m, wrongTaskf("%s, want %s: this model %s; fine-tune it for that first", cfg.problem(), strings.Join(wanted, " or "), f.does)
+		return m, WrongTaskf("%s, want %s: this model %s; fine-tune it for that first", cfg.problem(), strings.Join(wanted, " or "), f.does)
 	}
-	if n := cfg.NumLabels; f.labels != [2]int{} && (n < f.labels[0] || n > f.labels[1]) {
-		return m, fmt.Errorf("num_labels is %d, want %d to %d for problem_type %q", n, f.labels[0], f.labels[1], f.problem)
+	if err := cfg.checkLabels(); err != nil {
+		return m, err
 	}
 	*m.common() = Model{Config: cfg, dev: d, form: f}
 	return m, nil
+}
+
+// checkLabels returns an error if there are more or fewer labels than the problem type has.
+func (c Config) checkLabels() error {
+	f, n := c.form(), c.NumLabels
+	if f.labels != [2]int{} && (n < f.labels[0] || n > f.labels[1]) {
+		return fmt.Errorf("num_labels is %d, want %d to %d for problem_type %q", n, f.labels[0], f.labels[1], f.problem)
+	}
+	return nil
 }
 
 // problem says what the problem type is.

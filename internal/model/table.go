@@ -73,6 +73,7 @@ var forms = []form{
 		name: "pretraining", problem: Pretraining, does: "has no head for a task", images: optional, bare: true,
 		new: func() Heads { return new(Pretrainer) }, detail: describeImages,
 	},
+	{name: MultiTask, problem: MultiTask, does: "has several tasks", new: func() Heads { return new(Multi) }, detail: describeTasks},
 }
 
 // form returns what the problem type stands for.
@@ -85,11 +86,14 @@ func (c Config) form() form {
 	return form{problem: c.ProblemType, does: "is of a kind that this program does not know"}
 }
 
-// Architectures returns the names that [Architecture] knows.
+// Architectures returns the names that [Architecture] knows whatever the configuration. Which parameters a model for
+// several tasks has, only its own says.
 func Architectures() []string {
 	var names []string
 	for _, f := range forms {
-		names = append(names, f.name)
+		if f.name != MultiTask {
+			names = append(names, f.name)
+		}
 	}
 	slices.Sort(names)
 	return names
@@ -101,7 +105,7 @@ func ArchitectureOf(cfg Config) string { return cmp.Or(cfg.form().name, forms[0]
 // Architecture lists the parameters of the named form of UNIMO of cfg's size.
 func Architecture(name string, cfg Config) ([]Spec, error) {
 	for _, f := range forms {
-		if f.name == name {
+		if f.name == name && (f.name != MultiTask || cfg.ProblemType == MultiTask) {
 			cfg.ProblemType, cfg.NumLabels = f.problem, min(max(cfg.NumLabels, f.labels[0]), f.labels[1])
 			return f.specs(cfg), nil
 		}

@@ -11,7 +11,8 @@ var ErrWrongTask = errors.New("a model for another kind of task")
 // wrongTask is such an error.
 type wrongTask string
 
-func wrongTaskf(format string, args ...any) error { return wrongTask(fmt.Sprintf(format, args...)) }
+// WrongTaskf makes an error that is [ErrWrongTask].
+func WrongTaskf(format string, args ...any) error { return wrongTask(fmt.Sprintf(format, args...)) }
 
 func (e wrongTask) Error() string { return string(e) }
 

@@ -6,6 +6,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -17,6 +18,17 @@ type Env struct {
 	Observer Observer      // nil: nobody watches
 	Out      string        // folder of what is written; "" where nothing is
 	Threads  int           // the most to compute with, for this work alone; 0: those of the process
+	// Task is which task of a model for several is opened; "" where one of them alone fits.
+	Task string
+
+	whole *model.Multi // of which NewModel returns the part of a task
+}
+
+// Part returns e for one of the tasks that whole is trained for: [NewModel] gives that task's part of it.
+func (e *Env) Part(whole *model.Multi, task string) *Env {
+	part := *e
+	part.whole, part.Task = whole, task
+	return &part
 }
 
 // Observer is told how work goes on, besides what the trainer tells.

@@ -73,6 +73,10 @@ func Evaluate(ctx context.Context, o EvaluateOptions) ([]Result, error) {
 
 // open opens the model and lays the settings over its own.
 func (o *EvaluateOptions) open(kind Evaluator, env *Env) (Finished, Flags, error) {
+	cfg, err := model.ReadConfig(filepath.Join(modeldir.Resolve(o.Model), modeldir.ConfigFile))
+	if err == nil && env.Task == "" && slices.Contains(cfg.TaskNames(), o.Task.Name) {
+		env.Task = o.Task.Name
+	}
 	m, err := kind.Open(o.Model, env)
 	if err != nil {
 		return nil, nil, err
@@ -117,6 +121,9 @@ func (ts Tasks) OfModel(dir string) (*Task, error) {
 	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.ConfigFile))
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	if len(cfg.Tasks) > 0 {
+		return nil, &SettingError{fmt.Errorf("model %s has several tasks; name one of %s", dir, strings.Join(cfg.TaskNames(), ", "))}
 	}
 	if !slices.Contains(ts.Names(), cfg.Task) {
 		return nil, &SettingError{fmt.Errorf("model %s does not say which task it is for; name one of %s", dir, strings.Join(ts.Names(), ", "))}

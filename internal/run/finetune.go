@@ -12,6 +12,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -208,6 +209,9 @@ func (r *run) openInit(base *model.Config) error {
 		return err
 	}
 	r.init, r.from = from.Weights, from
+	if from.Config != nil && slices.Contains(from.Config.TaskNames(), r.Task.Name) {
+		r.init = from.Config.ViewTask(r.init, r.Task.Name) // with the task's head
+	}
 	if from.Config != nil {
 		*base = *from.Config
 		adoptModel(r.settings, *from.Config)

@@ -3,6 +3,7 @@ package run
 import (
 	"cmp"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -21,6 +22,23 @@ type Metric struct {
 
 // Share is a metric between 0 and 1.
 var Share = Metric{Low: 0, High: 1}
+
+// Normalised is a value of the metric as a number from 0, worst, to 1, so that values of different metrics can be averaged:
+// of a metric with bounds its share of the upper one, which is 0 below 0, as of a correlation that is negative; without
+// bounds x / (1 + x), as of CIDEr; and where less is better 1 / (1 + x), as of a loss. What is undefined is 0.
+func (m Metric) Normalised(x float64, lower bool) float64 {
+	switch {
+	case math.IsNaN(x):
+		return 0
+	case lower:
+		return 1 / (1 + max(0, x))
+	case m.Low < m.High:
+		return min(max(0, x/m.High), 1)
+	case math.IsInf(x, 1):
+		return 1
+	}
+	return max(0, x) / (1 + max(0, x))
+}
 
 // The places of metrics that all kinds have.
 const (

@@ -78,8 +78,12 @@ func (t *trained) Repair(dir string, note train.Note) (int, error) {
 	return step, modeldir.Repair(dir, content)
 }
 
-// NewModel makes the model that a learner trains, with initial values drawn from seed.
+// NewModel makes the model that a learner trains, with initial values drawn from seed. Of a task that is trained with others
+// it is the task's part of the model that they share.
 func NewModel[M model.Heads](env *Env, cfg model.Config, seed uint64) (M, error) {
+	if env.whole != nil {
+		return model.Part[M](env.whole, env.Task)
+	}
 	return model.New[M](env.Device, cfg, seed)
 }
 

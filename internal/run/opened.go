@@ -1,31 +1,44 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 )
 
-// Opened is a finished model's folder, and its parameters on a device. The kinds' own types embed it.
+// Opened is a finished model's folder, and its parameters on a device. The kinds' own types embed it. Of a model for
+// several tasks it is the view of one.
 type Opened struct {
 	Config model.Config
 	Dir    string
 	Device engine.Device
 	Folder *modeldir.Model
 	Params model.Parameters
+
+	task string // of a model for several
 }
 
 // Open opens the model in the folder dir (or the best model of a run's folder). Its weights are
 // mapped, not read. build makes the model of them, which is all that kinds do in their own way.
-func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error)) (*Opened, error) {
+// problems are the problem types that are wanted: of a model for several tasks the task is opened that [Env.Task]
+// names, or else the one whose problem type it is.
+func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error), problems ...string) (*Opened, error) {
 	folder, err := modeldir.Open(dir)
 	if err != nil {
 		return nil, err
 	}
 	o := &Opened{Config: folder.Config, Dir: folder.Dir, Device: env.Device, Folder: folder}
-	o.Params, err = build(o)
+	if err = o.choose(env.Task, problems); err == nil {
+		o.Params, err = build(o)
+	}
 	if err == nil && o.Params.Count() <= checkedWhenOpened {
 		err = o.Params.CheckWeights(o.Device)
 	}
@@ -34,6 +47,71 @@ func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error))
 		return nil, fmt.Errorf("model %s: %w", folder.Dir, err)
 	}
 	return o, nil
+}
+
+// choose makes o the view of one task, if its model is one for several.
+func (o *Opened) choose(task string, problems []string) error {
+	all := o.Config
+	if all.Tasks == nil {
+		if task != "" && all.Task != task {
+			return &SettingError{fmt.Errorf("it is a model for %s alone; leave the task %s out", cmp.Or(all.Task, all.ProblemType), task)}
+		}
+		return nil
+	}
+	task, err := chooseTask(all, task, problems)
+	if err != nil {
+		return err
+	}
+	if o.Config, err = all.ForTask(task); err != nil {
+		return err
+	}
+	o.task = task
+	o.Folder.Config, o.Folder.Weights = o.Config, all.ViewTask(o.Folder.Weights, task)
+	return nil
+}
+
+// chooseTask returns the task that is meant of a model for several: the one that is named, or the only one with one of
+// the problem types.
+func chooseTask(cfg model.Config, task string, problems []string) (string, error) {
+	var fit []string
+	for _, name := range cfg.TaskNames() {
+		c, err := cfg.ForTask(name)
+		if err != nil {
+			return "", err
+		}
+		if problems == nil || slices.Contains(problems, c.ProblemType) {
+			fit = append(fit, name)
+		}
+	}
+	if task != "" {
+		name, err := names.Find("task of the model", task, cfg.TaskNames())
+		if err != nil {
+			return "", &SettingError{err}
+		}
+		if !slices.Contains(fit, name) {
+			return "", model.WrongTaskf("its task %s is another sort of work: this needs one for %s", name, strings.Join(problems, " or "))
+		}
+		return name, nil
+	}
+	switch len(fit) {
+	case 0:
+		return "", model.WrongTaskf("it has the %s: this needs one for %s", cfg.About(), strings.Join(problems, " or "))
+	case 1:
+		return fit[0], nil
+	}
+	return "", &SettingError{fmt.Errorf("its tasks %s all fit; name one of them (--task NAME, or unimo.ForTask)", strings.Join(fit, ", "))}
+}
+
+// File is the path of a file beside the weights. Of a model for several tasks it is that of the task, if it has one of
+// its own.
+func (o *Opened) File(name string) string {
+	if o.task != "" {
+		own := filepath.Join(o.Dir, model.TaskPrefix(o.task)+name)
+		if _, err := os.Stat(own); err == nil {
+			return own
+		}
+	}
+	return filepath.Join(o.Dir, name)
 }
 
 // checkedWhenOpened is the most parameters of a model whose weights are looked at whenever it is opened: that

@@ -102,7 +102,7 @@ func open(dir string, env *run.Env) (*Predictor, error) {
 		}
 		p.runner = newRunner(o.Device, m, labelled.Encoder{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}, labelled.Schema{})
 		return m.Params, nil
-	})
+	}, model.Classification, model.Regression)
 	if err != nil {
 		return nil, err
 	}

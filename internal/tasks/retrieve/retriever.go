@@ -39,7 +39,7 @@ func open(dir string, env *run.Env) (*Retriever, error) {
 		r.encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}
 		r.Reader, err = images.NewReader(o)
 		return m.Params, err
-	})
+	}, model.Retrieval)
 	if err != nil {
 		return nil, err
 	}

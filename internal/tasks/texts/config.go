@@ -5,27 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
-	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // maxConfig bounds generation_config.json; real ones have less than a kilobyte.
 const maxConfig = 1 << 16
 
-// ReadConfig reads the generation_config.json of the model in the folder dir over limits, a pointer to a struct of
-// JSON of which o is a part, and checks that. A model without the file, such as a converted checkpoint, leaves
-// limits as they are.
-func ReadConfig(dir string, cfg model.Config, limits any, o *decode.Options) error {
-	err := infile.ReadJSON(filepath.Join(dir, modeldir.GenerationFile), maxConfig, limits)
+// ReadConfig reads the generation_config.json of a model over limits, a pointer to a struct of JSON of which d is a part,
+// and checks that. A model without the file, such as a converted checkpoint, leaves limits as they are.
+func ReadConfig(o *run.Opened, limits any, d *decode.Options) error {
+	err := infile.ReadJSON(o.File(modeldir.GenerationFile), maxConfig, limits)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	if err == nil {
-		err = o.Validate(cfg)
+		err = d.Validate(o.Config)
 		if err != nil {
 			err = fmt.Errorf("%s: %w", modeldir.GenerationFile, err)
 		}

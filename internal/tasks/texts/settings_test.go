@@ -9,6 +9,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func TestSettings(t *testing.T) {
@@ -84,7 +85,7 @@ func TestConfig(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		err := ReadConfig(dir, model.Base, &got, &got.Options)
+		err := ReadConfig(&run.Opened{Dir: dir, Config: model.Base}, &got, &got.Options)
 		if problem, bad := want.(string); bad {
 			if err == nil || !strings.Contains(err.Error(), problem) {
 				t.Errorf("%s: %v", content, err)

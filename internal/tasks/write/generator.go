@@ -27,7 +27,7 @@ func open(dir string, env *run.Env) (*Generator, error) {
 	g := &Generator{log: env.Log}
 	var err error
 	g.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
-		l, err := readLimits(o.Dir, o.Config)
+		l, err := readLimits(o)
 		if err != nil {
 			return nil, err
 		}
@@ -37,19 +37,19 @@ func open(dir string, env *run.Env) (*Generator, error) {
 		}
 		g.writer, g.Decoding = newWriter(o.Device, m, o.Folder.Tokenizer, l), l.Options
 		return m.Params, g.writer.encoder.Check()
-	})
+	}, model.Generation, model.Dialogue)
 	if err != nil {
 		return nil, err
 	}
 	return g, nil
 }
 
-// readLimits reads the generation_config.json of the model in the folder dir. A model without one reads and writes as
-// much as it has positions for.
-func readLimits(dir string, cfg model.Config) (limits, error) {
-	l := limits{MaxSrcLen: cfg.MaxTokens(), MaxTgtLen: min(128, cfg.MaxTokens()), Options: decode.Default}
-	err := texts.ReadConfig(dir, cfg, &l, &l.Options)
-	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, cfg.MaxTokens()), min(l.MaxTgtLen, cfg.MaxTokens())
+// readLimits reads the generation_config.json of a model. One without reads and writes as much as it has positions for.
+func readLimits(o *run.Opened) (limits, error) {
+	most := o.Config.MaxTokens()
+	l := limits{MaxSrcLen: most, MaxTgtLen: min(128, most), Options: decode.Default}
+	err := texts.ReadConfig(o, &l, &l.Options)
+	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, most), min(l.MaxTgtLen, most)
 	return l, err
 }
 

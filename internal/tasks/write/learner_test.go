@@ -381,7 +381,7 @@ func TestReadLimits(t *testing.T) {
 		if content != "" {
 			dir = files(t, map[string]string{"generation_config.json": content})
 		}
-		l, err := readLimits(dir, c.cfg)
+		l, err := readLimits(&run.Opened{Dir: dir, Config: c.cfg})
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) || err == nil && (l.MaxSrcLen != c.src || l.MaxTgtLen != c.tgt || l.BeamSize != c.beam) {
 			t.Errorf("%s: %+v, %v", content, l, err)
 		}
