@@ -25,7 +25,7 @@ var layers = []string{
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank",
 	"internal/report", "internal/train",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
-	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/pretrained", "internal/tasks",
+	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/pretrained", "internal/tasks",
 	"", // the public package
 	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }
@@ -36,7 +36,7 @@ var apart = [][2]string{{"internal/compute", "internal/dataset"}, {"internal/dat
 // kinds is the folder whose packages never import each other, but for those that they share.
 const kinds = "internal/tasks"
 
-var sharedKinds = []string{"internal/tasks/images", "internal/tasks/texts"}
+var sharedKinds = []string{"internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs"}
 
 // testOnly are packages that only tests import.
 const testOnly = "internal/test"

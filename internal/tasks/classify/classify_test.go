@@ -10,6 +10,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classes"
 	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
@@ -51,16 +52,16 @@ func TestScoreOfClassification(t *testing.T) {
 	records := []labelled.Record{{Class: 0}, {Class: 1}, {Class: 1}, {Class: 0}}
 	out := outputRows{{2, 0}, {0, 1}, {1, 0}, {3, 3}} // the last is a tie: the first class
 	s := score(kind.Schema, model.Config{}, records, out)
-	if s.metrics["accuracy"] != 0.75 || s.metrics["examples"] != 4 {
-		t.Errorf("metrics are %v", s.metrics)
+	if s.Metrics["accuracy"] != 0.75 || s.Metrics["examples"] != 4 {
+		t.Errorf("metrics are %v", s.Metrics)
 	}
 	soft := func(margin float64) float64 { return math.Log1p(math.Exp(-margin)) } // -log p
 	want := (soft(2) + soft(1) + soft(-1) + soft(0)) / 4
-	if got := float64(s.metrics["loss"]); !(math.Abs(got-want) <= 1e-12) {
+	if got := float64(s.Metrics["loss"]); !(math.Abs(got-want) <= 1e-12) {
 		t.Errorf("loss is %v, want %v", got, want)
 	}
-	if !slices.Equal(s.confusion[0], []int{2, 0}) || !slices.Equal(s.confusion[1], []int{1, 1}) {
-		t.Errorf("confusion is %v", s.confusion)
+	if !slices.Equal(s.Confusion[0], []int{2, 0}) || !slices.Equal(s.Confusion[1], []int{1, 1}) {
+		t.Errorf("confusion is %v", s.Confusion)
 	}
 }
 
@@ -68,26 +69,11 @@ func TestScoreOfRegression(t *testing.T) {
 	_, kind := kindOf(t, "sts-b")
 	records := []labelled.Record{{Score: 1}, {Score: 2}, {Score: 3}}
 	s := score(kind.Schema, model.Config{}, records, outputRows{{2}, {4}, {6}})
-	if m := s.metrics; math.Abs(float64(m["pearson"])-1) > 1e-12 || m["spearman"] != 1 || math.Abs(float64(m["loss"])-14.0/3) > 1e-12 {
+	if m := s.Metrics; math.Abs(float64(m["pearson"])-1) > 1e-12 || m["spearman"] != 1 || math.Abs(float64(m["loss"])-14.0/3) > 1e-12 {
 		t.Errorf("metrics are %v", m)
 	}
-	if _, ok := s.metrics["accuracy"]; ok {
+	if _, ok := s.Metrics["accuracy"]; ok {
 		t.Error("a regression has an accuracy")
-	}
-}
-
-func TestSoftmax(t *testing.T) {
-	for _, logits := range [][]float32{{0, 0}, {1000, 999, -1000}, {-1e30, 1e30}, {5}} {
-		var sum float64
-		for _, p := range softmax(logits) {
-			if !(p >= 0 && p <= 1) {
-				t.Errorf("softmax(%v) has %v", logits, p)
-			}
-			sum += p
-		}
-		if math.Abs(sum-1) > 1e-12 {
-			t.Errorf("softmax(%v) adds up to %v", logits, sum)
-		}
 	}
 }
 
@@ -106,11 +92,11 @@ func TestMistakes(t *testing.T) {
 	if len(wrong) != 2 || wrong[0].Text != "very wrong" || wrong[0].Predicted != "negative" || wrong[1].Text != "slightly wrong" {
 		t.Errorf("got %+v", wrong)
 	}
-	for range 2 * shownMistakes {
+	for range 2 * classes.ShownMistakes {
 		d.examples, d.outputs = append(d.examples, labelled.Example{TextA: "wrong"}), append(d.outputs, []float32{0, 1})
 	}
 	wrong, note = d.mistakes()
-	if want := "The 20 most confident mistakes of 42, among 43 examples."; len(wrong) != shownMistakes || note != want {
+	if want := "The 20 most confident mistakes of 42, among 43 examples."; len(wrong) != classes.ShownMistakes || note != want {
 		t.Errorf("%d mistakes, note %q, want %q", len(wrong), note, want)
 	}
 }

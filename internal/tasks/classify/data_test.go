@@ -10,7 +10,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/metrics"
 )
 
 // A drawn dev set has about the share that was asked for, nothing is lost or in both parts, and no text is in both.
@@ -68,37 +67,5 @@ func TestWithLabels(t *testing.T) {
 	}
 	if of := schemaOf(open, model.Config{NumLabels: 2, ID2Label: map[string]string{"1": "y"}}); !slices.Equal(of.Labels, []string{"0", "y"}) {
 		t.Errorf("of a model: %v", of.Labels)
-	}
-}
-
-// Of many classes a page shows a bounded part, and says so.
-func TestClassTables(t *testing.T) {
-	const n = 150
-	labels := make([]string, n)
-	var gold, pred []int
-	for i := range n {
-		labels[i] = fmt.Sprintf("c%03d", i)
-		gold, pred = append(gold, i, i), append(pred, i, (i+1)%n)
-	}
-	gold, pred = append(gold, 149, 149), append(pred, 3, 3)
-	tables := classTables(labels, metrics.Confusion(pred, gold, n))
-	if len(tables) != 2 || len(tables[0].Rows) != shownClasses || len(tables[1].Rows) != shownMixUps || tables[0].Note == "" || tables[0].Rows[0][0] != "c149" {
-		t.Fatalf("got %d tables", len(tables))
-	}
-	if row := tables[1].Rows[0]; !slices.Equal(row, []string{"c149", "c003", "2", "50.0 %"}) {
-		t.Errorf("mixed up most: %q", row)
-	}
-	if few := classTables(labels[:2], [][]int{{3, 1}, {0, 2}}); len(few) != 1 || !slices.Equal(few[0].Rows[0], []string{"c000", "4", "3", "1.0000", "0.7500", "0.8571"}) {
-		t.Errorf("got %+v", few)
-	}
-}
-
-func TestBaseline(t *testing.T) {
-	d := &detail{schema: labelled.Schema{Labels: []string{"a", "b"}}, examples: make([]labelled.Example, 5), scores: scores{confusion: [][]int{{2, 0}, {1, 2}}}}
-	if got := d.baseline(); got != "always b: 0.6000" {
-		t.Error(got)
-	}
-	if got := (&detail{}).baseline(); got != "" {
-		t.Error(got)
 	}
 }

@@ -174,7 +174,7 @@ func TestDetailOfRegression(t *testing.T) {
 	if got := d.Comment("pearson", "on test"); got != "on test" {
 		t.Error(got)
 	}
-	d.scores.metrics = train.Numbers{"rmse": 1.5}
+	d.scores.Metrics = train.Numbers{"rmse": 1.5}
 	if got := d.Comment("rmse", "on test"); got != "always 3: rmse 2.0000" {
 		t.Error(got)
 	}
@@ -188,12 +188,12 @@ func TestScoreOfOwnScores(t *testing.T) {
 	schema := labelled.Schema{Open: true, Regression: true}
 	s := score(schema, model.Config{ScoreScale: 2}, []labelled.Record{{Score: 1}, {Score: 5}}, outputRows{{2}, {3}})
 	for metric, want := range map[string]float64{"rmse": math.Sqrt(2.5), "mae": 1.5, "loss": 2.5 / 4, "pearson": 1} {
-		if got := float64(s.metrics[metric]); math.Abs(got-want) > 1e-12 {
+		if got := float64(s.Metrics[metric]); math.Abs(got-want) > 1e-12 {
 			t.Errorf("%s is %v, want %v", metric, got, want)
 		}
 	}
 	own := labelled.Schema{Open: true, Labels: []string{"a", "b", "c"}}
-	m := score(own, model.Config{}, []labelled.Record{{Class: 0}, {Class: 1}, {Class: 2}}, outputRows{{1, 0, 0}, {1, 0, 0}, {0, 0, 1}}).metrics
+	m := score(own, model.Config{}, []labelled.Record{{Class: 0}, {Class: 1}, {Class: 2}}, outputRows{{1, 0, 0}, {1, 0, 0}, {0, 0, 1}}).Metrics
 	if _, ok := m["matthews"]; ok || math.Abs(float64(m["macro_f1"])-(2.0/3+0+1)/3) > 1e-12 {
 		t.Errorf("three classes: %v", m)
 	}

@@ -165,7 +165,7 @@ func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Eva
 	if err != nil {
 		return train.Evaluation{}, err
 	}
-	metric, m := l.job.task.Metric, l.runner.score(l.evalSet, out).metrics
+	metric, m := l.job.task.Metric, l.runner.score(l.evalSet, out).Metrics
 	return train.Evaluation{Metric: metric, Score: m[metric], Lower: l.job.task.Lower, Metrics: m}, nil
 }
 

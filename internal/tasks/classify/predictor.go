@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
@@ -13,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classes"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -69,7 +69,7 @@ func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, 
 }
 
 // score compares outputs with the records' labels.
-func (c *runner) score(records []labelled.Record, out outputRows) scores {
+func (c *runner) score(records []labelled.Record, out outputRows) classes.Score {
 	return score(c.schema, c.model.Config, records, out)
 }
 
@@ -185,8 +185,8 @@ func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, ti
 			q.IsScore, q.Score = true, float64(logits[0])
 			continue
 		}
-		q.Probabilities = softmax(logits)
-		q.Class = argmax(logits)
+		q.Probabilities = classes.Softmax(logits)
+		q.Class = classes.Best(logits)
 		q.Label = p.Config.Label(q.Class)
 		q.Probability = q.Probabilities[q.Class]
 	}
@@ -195,41 +195,3 @@ func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, ti
 
 // predictBatch texts are read at once: enough to fill the products.
 const predictBatch = 32
-
-// softmax returns the probabilities of logits.
-func softmax(logits []float32) []float64 {
-	top := float64(slices.Max(logits))
-	probs := make([]float64, len(logits))
-	var sum float64
-	for i, x := range logits {
-		probs[i] = math.Exp(float64(x) - top)
-		sum += probs[i]
-	}
-	for i := range probs {
-		probs[i] /= sum
-	}
-	return probs
-}
-
-// crossEntropy returns the negative logarithm of a class's probability.
-func crossEntropy(logits []float32, class int) float64 {
-	if prob := softmax(logits)[class]; prob > 0 {
-		return -math.Log(prob)
-	}
-	top, sum := float64(slices.Max(logits)), 0.0 // the probability is too small for a number, its logarithm is not
-	for _, x := range logits {
-		sum += math.Exp(float64(x) - top)
-	}
-	return math.Log(sum) + top - float64(logits[class])
-}
-
-// argmax returns the first class with the highest logit, as the reference does.
-func argmax(logits []float32) int {
-	best := 0
-	for i, x := range logits {
-		if x > logits[best] {
-			best = i
-		}
-	}
-	return best
-}

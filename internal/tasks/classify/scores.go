@@ -5,21 +5,15 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/tasks/classes"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/metrics"
 )
 
-// scores are the metrics of a set of predictions, by the names of --json.
-type scores struct {
-	metrics   train.Numbers
-	confusion [][]int // of classification: gold by predicted
-}
-
 // score compares outputs of a model with the records' labels. The loss is the one that the model is trained with.
-func score(schema labelled.Schema, cfg model.Config, records []labelled.Record, out outputRows) scores {
-	m := train.Numbers{"examples": train.Number(len(records))}
-	s := scores{metrics: m}
+func score(schema labelled.Schema, cfg model.Config, records []labelled.Record, out outputRows) classes.Score {
 	if schema.Regression {
+		m := train.Numbers{"examples": train.Number(len(records))}
 		pred, gold := make([]float64, len(out)), make([]float64, len(out))
 		var loss float64
 		for i, logits := range out {
@@ -40,22 +34,22 @@ func score(schema labelled.Schema, cfg model.Config, records []labelled.Record, 
 		m["loss"] = train.Number(loss)
 		m["pearson"] = train.Number(metrics.Pearson(pred, gold))
 		m["spearman"] = train.Number(metrics.Spearman(pred, gold))
-		return s
+		return classes.Score{Metrics: m}
 	}
-	pred, gold := make([]int, len(out)), make([]int, len(out))
-	var loss float64
-	for i, logits := range out {
-		pred[i], gold[i] = argmax(logits), records[i].Class
-		loss += crossEntropy(logits, gold[i])
+	gold := make([]int, len(out))
+	for i := range gold {
+		gold[i] = records[i].Class
 	}
-	m["loss"] = train.Number(loss / float64(len(out)))
-	m["accuracy"] = train.Number(metrics.Accuracy(pred, gold))
+	s := classes.NewScore(out, gold, schema.Classes())
 	if schema.Classes() == 2 {
-		m["matthews"] = train.Number(metrics.Matthews(pred, gold))
+		pred := make([]int, len(out))
+		for i, logits := range out {
+			pred[i] = classes.Best(logits)
+		}
+		s.Metrics["matthews"] = train.Number(metrics.Matthews(pred, gold))
 	}
-	s.confusion = metrics.Confusion(pred, gold, schema.Classes())
 	if schema.Open {
-		m["macro_f1"] = train.Number(metrics.MacroF1(s.confusion))
+		s.Metrics["macro_f1"] = train.Number(metrics.MacroF1(s.Confusion))
 	}
 	return s
 }
