@@ -1,0 +1,97 @@
+package pairs
+
+import (
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
+)
+
+// Images are the pictures of the examples of a file.
+type Images struct {
+	Split, File string
+	Dir         string                               // of the pictures
+	Count       int                                  // of examples
+	Of          func(i int) (image string, line int) // of an example
+}
+
+// list names each image once.
+func (s Images) list() images.List {
+	l := images.List{Split: s.Split, File: s.File, Dir: s.Dir}
+	seen := map[string]bool{}
+	var lines []int
+	for i := range s.Count {
+		if name, line := s.Of(i); !seen[name] {
+			seen[name] = true
+			l.Names, lines = append(l.Names, name), append(lines, line)
+		}
+	}
+	l.Line = func(i int) int { return lines[i] }
+	return l
+}
+
+// Open opens the pictures of files, as [images.Open] does. keep says which examples of a file remain: those whose
+// picture is not left out.
+func Open(o images.Options, x func() (regions.Extractor, error), l picture.Limits, cache int64, files ...Images) (source regions.Source, spec *regions.Spec, keep []func(i int) bool, err error) {
+	lists := make([]images.List, len(files))
+	for i, f := range files {
+		lists[i] = f.list()
+	}
+	source, spec, bad, err := images.OpenLists(o, x, l, cache, lists...)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	for k, f := range files {
+		keep = append(keep, func(i int) bool {
+			name, _ := f.Of(i)
+			return !bad[k][name]
+		})
+	}
+	return source, spec, keep, nil
+}
+
+// Keep returns the examples of a list that remain.
+func Keep[T any](list []T, keep func(i int) bool) []T {
+	var kept []T
+	for i, x := range list {
+		if keep(i) {
+			kept = append(kept, x)
+		}
+	}
+	return kept
+}
+
+// Extractor makes what the settings cut pictures up with; an impossible one is a wrong setting.
+func Extractor(s *images.Settings) func() (regions.Extractor, error) {
+	return func() (regions.Extractor, error) {
+		x, err := regions.NewExtractor(s.Spec())
+		if err != nil {
+			return nil, &run.SettingError{Err: err}
+		}
+		return x, nil
+	}
+}
+
+// Digest returns a digest over what shows that pictures have changed.
+func Digest(o images.Options, files ...Images) (string, error) {
+	lists := make([]images.List, len(files))
+	for i, f := range files {
+		lists[i] = f.list()
+	}
+	return images.DigestLists(o, lists...)
+}
+
+// Shared counts the images of a file that another has too.
+func Shared(a, b Images) (shared, of int) {
+	seen := map[string]bool{}
+	for _, name := range a.list().Names {
+		seen[picture.Key(name)] = true
+	}
+	names := b.list().Names
+	for _, name := range names {
+		if seen[picture.Key(name)] {
+			shared++
+		}
+	}
+	return shared, len(names)
+}

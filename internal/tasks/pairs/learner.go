@@ -1,0 +1,78 @@
+package pairs
+
+import (
+	"github.com/unimo-go/unimo/internal/base/random"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// Training is what a learner is made of.
+type Training struct {
+	Env     *run.Env
+	Common  *run.CommonSettings
+	Model   *model.Classifier
+	Source  regions.Source
+	Spec    *regions.Spec        // of how pictures are cut up; nil for features from elsewhere
+	Change  picture.Augmentation // of pictures in training; the zero value is none
+	Records []Record
+}
+
+// Learner trains a classifier of pictures with texts. It has the methods of [run.Learner] that concern training; the
+// kinds' learners embed it and add what they know of scores.
+type Learner struct {
+	run.Epochs
+	t      Training
+	files  map[string][]byte
+	packer packer
+}
+
+// NewLearner returns the learner. It reads one picture, to know how long inputs are.
+func NewLearner(t Training) (*Learner, error) {
+	if t.Change == (picture.Augmentation{}) {
+		t.Change = asTheyAre
+	}
+	var first regions.Image
+	if err := t.Source.Image(t.Records[0].Image, &first); err != nil {
+		return nil, err
+	}
+	line := func(i int) int { return t.Records[i].Line }
+	return &Learner{
+		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: images.SpecFiles(t.Spec),
+		packer: packer{source: t.Source, limit: t.Env.Device.Limit()},
+	}, nil
+}
+
+// Model implements [run.Learner].
+func (l *Learner) Model() run.Model { return run.Model{Params: l.t.Model.Params, Files: l.files} }
+
+// Close implements [run.Learner].
+func (l *Learner) Close() error { return l.t.Source.Close() }
+
+// Parts implements [run.Learner]: a mean over the examples.
+func (l *Learner) Parts(epoch, batch int) ([]train.Part, error) {
+	return []train.Part{{Weight: 1, Count: len(l.Plan.At(epoch, batch))}}, nil
+}
+
+// Batch returns what the model reads of a batch, until the next call, and what it should say.
+func (l *Learner) Batch(epoch, batch int) (model.Input, model.Targets, error) {
+	numbers := l.Plan.At(epoch, batch)
+	in, err := l.packer.pack(l.t.Records, numbers, l.t.Change, func(record int) *random.Stream {
+		return random.New(l.t.Common.Seed, "augmentation", epoch, record)
+	})
+	return in, targets(l.t.Model.Config, l.t.Records, numbers), err
+}
+
+// Loss implements [run.Learner].
+func (l *Learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
+	in, want, err := l.Batch(epoch, batch)
+	if err != nil {
+		return nil, 0, err
+	}
+	loss := l.t.Model.Loss(tape, l.t.Model.Logits(tape, in), want)
+	return []*autograd.Var{loss}, in.Rows(), nil
+}

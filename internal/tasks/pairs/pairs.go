@@ -1,0 +1,105 @@
+// Package pairs is what kinds share whose models read a picture and a text together and classify the pair: visual
+// entailment, questions about pictures.
+//
+//	pairs.go    examples as the model reads them
+//	images.go   the pictures of the examples of files
+//	learner.go  what is trained
+//	runner.go   running a model over examples
+//	opened.go   a finished model that answers about a picture and texts
+package pairs
+
+import (
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/base/random"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/tasks/images"
+)
+
+// Record is a picture with a text, as the model reads them, and what should be said of the two.
+type Record struct {
+	Image  string  // its name in the source
+	Tokens []int32 // of the text: [CLS] ... [SEP]
+	Class  int     // of a classification
+	Soft   []Soft  // of answers: those that are right to some degree
+	Line   int     // of the file
+}
+
+// Soft says how right an answer is, 0 to 1.
+type Soft struct {
+	Class int
+	Score float32
+}
+
+// Encode returns the tokens of a text. Those that data bring with them are cut as the reference cuts them: [SEP] stays
+// last.
+func Encode(enc images.Captions, text string, ready []int32) (tokens []int32, cut bool) {
+	if ready == nil {
+		return enc.Encode(text)
+	}
+	if len(ready) <= enc.MaxLen {
+		return ready, false
+	}
+	tokens = append(tokens, ready[:enc.MaxLen]...)
+	tokens[enc.MaxLen-1] = enc.Tokenizer.SEP()
+	return tokens, true
+}
+
+// Lengths returns how many rows of the model each record has. Images have about as many regions as im.
+func Lengths(records []Record, im *regions.Image) []int {
+	lengths := make([]int, len(records))
+	for i, r := range records {
+		lengths[i] = 1 + im.Regions() + len(r.Tokens)
+	}
+	return lengths
+}
+
+// packer makes inputs of records, in the memory that it has.
+type packer struct {
+	in     model.Input
+	source regions.Source
+	limit  parallel.Limit
+	images []regions.Image
+	errs   []error
+}
+
+// pack makes the input of the records of some numbers. change says how pictures are changed, with the random numbers of draws.
+func (p *packer) pack(records []Record, numbers []int, change picture.Augmentation, draws func(record int) *random.Stream) (model.Input, error) {
+	for len(p.images) < len(numbers) {
+		p.images, p.errs = append(p.images, regions.Image{}), append(p.errs, nil)
+	}
+	p.limit.For(len(numbers), func(i int) {
+		record := numbers[i]
+		_, p.errs[i] = images.Augmented(p.source, records[record].Image, change, func() *random.Stream { return draws(record) }, &p.images[i])
+	})
+	p.in.Reset()
+	for i, record := range numbers {
+		if err := p.errs[i]; err != nil {
+			return p.in, err
+		}
+		p.in.Images.Append(&p.images[i])
+		p.in.Text.Append(records[record].Tokens)
+	}
+	return p.in, nil
+}
+
+// asTheyAre is the change of pictures that are not changed.
+var asTheyAre = picture.Augmentation{MinArea: 1}
+
+// targets are what the records of some numbers should be predicted as, of so many classes.
+func targets(cfg model.Config, records []Record, numbers []int) (t model.Targets) {
+	if cfg.ProblemType == model.Answering {
+		t.Soft = make([]float32, len(numbers)*cfg.NumLabels)
+		for row, i := range numbers {
+			for _, s := range records[i].Soft {
+				t.Soft[row*cfg.NumLabels+s.Class] = s.Score
+			}
+		}
+		return t
+	}
+	for _, i := range numbers {
+		t.Classes = append(t.Classes, int32(records[i].Class))
+	}
+	return t
+}

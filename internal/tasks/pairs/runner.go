@@ -1,0 +1,58 @@
+package pairs
+
+import (
+	"context"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// Runner runs a model over records. It is not safe for concurrent use.
+type Runner struct {
+	dev    engine.Device
+	model  *model.Classifier
+	tape   *autograd.Tape
+	packer packer
+}
+
+// NewRunner returns a runner of a model.
+func NewRunner(d engine.Device, m *model.Classifier) *Runner {
+	return &Runner{dev: d, model: m, tape: autograd.NewInference(d), packer: packer{limit: d.Limit()}}
+}
+
+// Logits returns the model's scores of every class, a row of each record; batch of them are computed at a time. tick
+// is called after every batch; ctx ends the work early.
+func (r *Runner) Logits(ctx context.Context, source regions.Source, records []Record, batch int, tick run.Tick) ([][]float32, error) {
+	out := make([][]float32, 0, len(records))
+	columns := r.model.Config.NumLabels
+	r.packer.source = source
+	for _, numbers := range batches.Plan(make([]int, len(records)), batches.Sequence(len(records)), batch, false) {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		in, err := r.packer.pack(records, numbers, asTheyAre, nil)
+		if err != nil {
+			return nil, err
+		}
+		if err := in.Check(r.model.Config); err != nil {
+			return nil, err
+		}
+		logits := r.model.Logits(r.tape, in)
+		err = r.model.Params.CheckOutput(r.dev, "logits", logits)
+		values := slices.Clone(engine.Values(r.dev, logits.Value))
+		r.tape.Release()
+		if err != nil {
+			return nil, err
+		}
+		for row := range slices.Chunk(values, columns) {
+			out = append(out, row)
+		}
+		tick(len(out), len(records))
+	}
+	return out, nil
+}
