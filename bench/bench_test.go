@@ -398,7 +398,7 @@ func TestChoose(t *testing.T) {
 	if err != nil || len(chosen) != 2 || chosen[0].name != "products" || chosen[1].name != "start" {
 		t.Errorf("%+v, %v", chosen, err)
 	}
-	for _, bad := range []string{"", "12", "x", "1,,2"} {
+	for _, bad := range []string{"", "14", "x", "1,,2"} {
 		if _, err := choose(bad); err == nil {
 			t.Errorf("%q was accepted", bad)
 		}
@@ -413,6 +413,9 @@ func TestWorkloads(t *testing.T) {
 			t.Errorf("%s: no batches %s", w.name, w.batches)
 		}
 		for _, p := range w.peers {
+			if p.script == "" && p.worker != "" {
+				continue
+			}
 			if _, err := peerScripts.ReadFile("peers/" + p.script); err != nil {
 				t.Errorf("%s: %v", w.name, err)
 			}

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"bytes"
+	"encoding/csv"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -46,6 +48,14 @@ const (
 	scoredImages     = 96
 	scoredCaptions   = 2 // of a batch
 	scoredBatches    = 16
+	entailedPairs    = 4 // of a batch; the reference's 12 take minutes here
+	adversarialSteps = 4
+	askedPairs       = 32
+	askedPerRound    = 2
+	captionedImages  = 8
+	captionLength    = 20
+	captionBeams     = 5
+	answers          = 3129 // as in the papers on VQA v2
 	encodeBatch      = 4
 	encodesPerRound  = 2
 	longText         = 4000 // bytes, which are more than maxTokens tokens of prose
@@ -184,6 +194,27 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 				return workFile{}, err
 			}
 			return cut(batches, rounds, 1)
+		},
+		"entailment": func() (workFile, error) {
+			batches, err := c.questions(filepath.Join("snli-ve", "train.flickr8k.tsv"), '\t', "hypothesis", entailedPairs)
+			if err != nil {
+				return workFile{}, err
+			}
+			for i := range batches {
+				batches[i].Steps = adversarialSteps
+			}
+			return cut(batches, rounds, 1)
+		},
+		"questions": func() (workFile, error) {
+			batches, err := c.questions(filepath.Join("daquar", "train.csv"), ',', "question", askedPairs)
+			if err != nil {
+				return workFile{}, err
+			}
+			return cut(batches, rounds, askedPerRound)
+		},
+		"images": func() (workFile, error) {
+			b := batch{Images: captionedImages, Regions: imageRegions}
+			return cut(searched([]batch{b}, captionBeams, captionLength, captionLength), rounds, 1)
 		},
 		"long":  func() (workFile, error) { return cut(c.long(), rounds, encodesPerRound) },
 		"first": func() (workFile, error) { return repeated(gather(c.dev, c.devText, [][]int{{0}}), rounds), nil },
@@ -364,6 +395,38 @@ func (c *corpus) pairs() ([]batch, error) {
 			}
 		}
 		batches = append(batches, p.batch)
+	}
+	return batches, nil
+}
+
+// questions makes batches of texts of a table's column, each with an image of its own. Labels go from 0 to 2.
+func (c *corpus) questions(file string, comma rune, column string, size int) ([]batch, error) {
+	raw, err := os.ReadFile(filepath.Join(c.dir, file))
+	if err != nil {
+		return nil, err
+	}
+	table := csv.NewReader(bytes.NewReader(raw))
+	table.Comma, table.LazyQuotes = comma, true
+	lines, err := table.ReadAll()
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", file, err)
+	}
+	at := slices.Index(lines[0], column)
+	if at < 0 {
+		return nil, fmt.Errorf("%s: no column %s", file, column)
+	}
+	var sequences [][]int32
+	for _, line := range lines[1:] {
+		sequences = append(sequences, c.encode(line[at]))
+	}
+	batches := inBatches(sequences, nil, size)
+	for i := range batches {
+		b := &batches[i]
+		b.Images, b.Regions = size, imageRegions
+		for j := range size {
+			b.Labels[j] = int32(j % 3)
+			b.Pairs = append(b.Pairs, [2]int{j, j})
+		}
 	}
 	return batches, nil
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"embed"
 	"encoding/json"
@@ -121,10 +122,6 @@ func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
 
 // ours is the side of this program.
 func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
-	name := w.worker
-	if v.worker != "" {
-		name = v.worker
-	}
 	file, err := d.batches(w.batches, rounds)
 	if err != nil {
 		return nil, err
@@ -133,7 +130,7 @@ func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{self, "-serve", name, "-file", file, "-model", d.modelDir(), "-threads", strconv.Itoa(d.threads)}
+	args := []string{self, "-serve", cmp.Or(v.worker, w.worker), "-file", file, "-model", d.modelDir(), "-threads", strconv.Itoa(d.threads)}
 	if w.worker == "first" {
 		program := filepath.Join(d.dir, "unimo.exe") // the ending matters on Windows only
 		if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/unimo-go/unimo/cmd/unimo").CombinedOutput(); err != nil {
@@ -144,8 +141,11 @@ func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
 	return &side{title: "unimo", about: aboutUnimo(d.threads), fresh: func() *exec.Cmd { return d.command(args) }}, nil
 }
 
-// peer is the side of a script.
+// peer is the side of a script, or another one of ours.
 func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
+	if p.script == "" {
+		return d.ours(w, variant{worker: p.worker}, rounds)
+	}
 	batches := w.batches
 	if p.batches != "" {
 		batches = p.batches

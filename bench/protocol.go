@@ -50,14 +50,15 @@ type batch struct {
 	Regions int      `json:"regions,omitempty"` // of each of them, the global one among them
 	Pairs   [][2]int `json:"pairs,omitempty"`   // an image and a sequence
 	Group   int      `json:"group,omitempty"`   // so many pairs are learnt from together: see corpus.groups
+	Steps   int      `json:"steps,omitempty"`   // of adversarial training
 }
 
-// size returns the number of real tokens; of sequences where targets are searched for; of
+// size returns the number of real tokens; of sources where targets are searched for; of
 // groups where images are learnt with texts, and of pairs where they are scored.
 func (b batch) size() int {
 	switch {
 	case b.Beams > 0:
-		return len(b.Sequences)
+		return max(len(b.Sequences), b.Images)
 	case b.Group > 0:
 		return len(b.Pairs) / b.Group
 	case b.Images > 0:

@@ -23,15 +23,10 @@ import (
 // step works on one batch.
 type step func(b batch) error
 
-func config() model.Config {
+// config is that of a model of the base size.
+func config(problem string, labels int) model.Config {
 	cfg := model.Base
-	cfg.ProblemType, cfg.NumLabels = model.Classification, 2
-	return cfg
-}
-
-func writerConfig() model.Config {
-	cfg := model.Base
-	cfg.ProblemType = model.Generation
+	cfg.ProblemType, cfg.NumLabels = problem, labels
 	return cfg
 }
 
@@ -51,7 +46,7 @@ func pack(in *model.Input, b batch) {
 // newTraining returns a whole step of training a classifier.
 func newTraining() (step, error) {
 	d := cpu.New()
-	m, err := model.New[*model.Classifier](d, config(), 1)
+	m, err := model.New[*model.Classifier](d, config(model.Classification, 2), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -63,7 +58,7 @@ func newTraining() (step, error) {
 // newTextTraining returns a whole step of training to write, with label smoothing.
 func newTextTraining() (step, error) {
 	d := cpu.New()
-	m, err := model.New[*model.Generator](d, writerConfig(), 1)
+	m, err := model.New[*model.Generator](d, config(model.Generation, 0), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -92,14 +87,14 @@ func learning(d engine.Device, parameters model.Parameters, loss func(*autograd.
 	}
 }
 
-// newWriting returns beam search for targets of a given length.
-func newWriting() (step, error) {
+// newWriting returns beam search for targets of a given length, from texts or from images.
+func newWriting(problem string) (step, error) {
 	tok, err := tokenizer.Load(filepath.Join(dataDir(), "unimo-dict"))
 	if err != nil {
 		return nil, err
 	}
 	d := cpu.New()
-	cfg := writerConfig()
+	cfg := config(problem, 0)
 	random, err := model.New[*model.Generator](d, cfg, 1)
 	if err != nil {
 		return nil, err
@@ -112,13 +107,16 @@ func newWriting() (step, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoder := decode.New(d, m, tok)
+	decoder, images := decode.New(d, m, tok), newPictures()
 	return func(b batch) error {
 		o := decode.Default
 		o.BeamSize, o.MinLength, o.MaxLength = b.Beams, b.Length, b.Length
-		sources := make([]decode.Source, len(b.Sequences))
+		sources := make([]decode.Source, b.size())
 		for i, s := range b.Sequences {
 			sources[i].Text.Append(s)
+		}
+		for i := range b.Images {
+			sources[i].Images = images.at(i, b)
 		}
 		results, err := decoder.Run(context.Background(), sources, o, nil)
 		if err != nil {
@@ -131,12 +129,6 @@ func newWriting() (step, error) {
 		}
 		return nil
 	}, nil
-}
-
-func retrieverConfig() model.Config {
-	cfg := model.Base
-	cfg.ProblemType = model.Retrieval
-	return cfg
 }
 
 // pictures are images of random regions, the same for whoever asks.
@@ -165,6 +157,13 @@ func (p *pictures) of(b batch) model.Images {
 	return model.Images{Features: p.Features[:regions*size], Locations: p.Locations[:regions*model.LocationSize], Offsets: p.Offsets[:b.Images+1]}
 }
 
+// at returns one of them.
+func (p *pictures) at(i int, b batch) model.Images {
+	size, first := model.Base.ImageEmbeddingSize, i*b.Regions
+	all := p.of(batch{Images: i + 1, Regions: b.Regions})
+	return model.Images{Features: all.Features[first*size:], Locations: all.Locations[first*model.LocationSize:], Offsets: []int32{0, int32(b.Regions)}}
+}
+
 func modelPairs(b batch) []model.Pair {
 	pairs := make([]model.Pair, len(b.Pairs))
 	for i, p := range b.Pairs {
@@ -176,7 +175,7 @@ func modelPairs(b batch) []model.Pair {
 // newPairTraining returns a whole step of training on groups, as the reference's recipe has it.
 func newPairTraining() (step, error) {
 	d := cpu.New()
-	m, err := model.New[*model.Retriever](d, retrieverConfig(), 1)
+	m, err := model.New[*model.Retriever](d, config(model.Retrieval, 0), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -187,13 +186,59 @@ func newPairTraining() (step, error) {
 	}), nil
 }
 
+// newEntailmentTraining returns a plain step of training a classifier of images with texts.
+func newEntailmentTraining() (step, error) {
+	d := cpu.New()
+	m, err := model.New[*model.Classifier](d, config(model.Entailment, 3), 1)
+	if err != nil {
+		return nil, err
+	}
+	images := newPictures()
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
+		in.Images = images.of(b)
+		return m.Loss(t, m.Logits(t, in), model.Targets{Classes: b.Labels})
+	}), nil
+}
+
+// newAsking returns the scores of all answers to questions about images.
+func newAsking() (step, error) {
+	d := cpu.New()
+	cfg := config(model.Entailment, answers)
+	random, err := model.New[*model.Classifier](d, cfg, 1)
+	if err != nil {
+		return nil, err
+	}
+	r, err := checkpoint.FromTensors("random weights", random.Params.Tensors(d))
+	if err != nil {
+		return nil, err
+	}
+	m, err := model.Open[*model.Classifier](d, cfg, r) // whose weights never change, as users have it
+	if err != nil {
+		return nil, err
+	}
+	var in model.Input
+	images, tape := newPictures(), autograd.NewInference(d)
+	return func(b batch) error {
+		defer tape.Release()
+		pack(&in, b)
+		in.Images = images.of(b)
+		if err := in.Check(cfg); err != nil {
+			return err
+		}
+		if n := len(engine.Values(d, m.Logits(tape, in).Value)); n != len(b.Sequences)*answers {
+			return fmt.Errorf("%d scores for %d questions", n, len(b.Sequences))
+		}
+		return nil
+	}, nil
+}
+
 // scoredAtOnce are some 2,000 rows, as evaluation takes them.
 const scoredAtOnce = 18
 
 // newScoring returns the scores of pairs, of which each image and each text is read once.
 func newScoring() (step, error) {
 	d := cpu.New()
-	cfg := retrieverConfig()
+	cfg := config(model.Retrieval, 0)
 	random, err := model.New[*model.Retriever](d, cfg, 1)
 	if err != nil {
 		return nil, err
@@ -271,7 +316,7 @@ func newEncoding(dir string) (step, error) {
 // writeModel writes the folder of a model with random weights.
 func writeModel(dir string, tok *tokenizer.Tokenizer) error {
 	d := cpu.New()
-	m, err := model.New[*model.Classifier](d, config(), 1)
+	m, err := model.New[*model.Classifier](d, config(model.Classification, 2), 1)
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
+	"github.com/unimo-go/unimo/internal/model"
 )
 
 // workerOptions say what one of our workers does.
@@ -39,7 +40,13 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 	case "score":
 		run, err = newScoring()
 	case "write":
-		run, err = newWriting()
+		run, err = newWriting(model.Generation)
+	case "caption":
+		run, err = newWriting(model.Captioning)
+	case "train-entailment":
+		run, err = newEntailmentTraining()
+	case "ask":
+		run, err = newAsking()
 	case "predict":
 		run, err = newPrediction(o.model)
 	case "encode":

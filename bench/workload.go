@@ -25,7 +25,8 @@ type variant struct {
 // contender is a peer with its settings.
 type contender struct {
 	name    string // in the table
-	script  string // in the folder peers
+	script  string // in the folder peers; none: ours with another worker
+	worker  string
 	variant string // its argument
 	batches string // instead of the workload's
 	group   string // of several of one group only the fastest is shown
@@ -73,8 +74,12 @@ var throughput = metric{unit: "tokens/s", of: func(rounds []reply) float64 {
 // searches is targets per second, counted in the same way.
 var searches = metric{unit: "targets/s", digits: 2, of: throughput.of}
 
-// grouped and scored are groups and pairs per second, counted in the same way.
+// The others are counted in the same way.
 var (
+	asked     = metric{unit: "questions/s", digits: 2, of: throughput.of}
+	captioned = metric{unit: "captions/s", digits: 3, of: throughput.of}
+	entailed  = metric{unit: "pairs/s", digits: 3, of: throughput.of}
+
 	grouped = metric{unit: "groups/s", digits: 3, of: throughput.of}
 	scored  = metric{unit: "pairs/s", digits: 1, of: throughput.of}
 )
@@ -200,6 +205,20 @@ var workloads = []workload{
 	{
 		number: 11, name: "score-pairs", worker: "score", title: "score retrieval pairs, every caption with 96 images", batches: "pairs", metric: scored, memory: true, rounds: 3,
 		peers: []contender{{name: "PyTorch, every pair whole", script: "torch_peer.py", target: atLeast(2)}},
+	},
+	{
+		number: 12, name: "caption", worker: "caption", title: "captions of 20 tokens, beam search of 5, 8 images of 101 regions", batches: "images", metric: captioned, memory: true, rounds: 3,
+		peers: []contender{
+			{name: "Hugging Face generate", script: "torch_peer.py", target: atLeast(2.5)},
+			{name: "Hugging Face generate, images read once", script: "torch_peer.py", variant: "once", target: ahead},
+		},
+	},
+	{
+		number: 13, name: "ask", worker: "ask", title: "scores of 3,129 answers, 32 questions about images of 101 regions", batches: "questions", metric: asked, memory: true, rounds: 3,
+		peers: []contender{
+			{name: "PyTorch", script: "torch_peer.py", target: atLeast(1.5)},
+			{name: "PyTorch compiled", script: "torch_peer.py", variant: "compile", target: ahead},
+		},
 	},
 }
 

@@ -61,9 +61,9 @@ def pad_left(sequences):
 
 
 def size(batch):
-    """Real tokens; sequences where targets are searched for; groups, or pairs where they are scored."""
+    """Real tokens; sources where targets are searched for; groups, or pairs where they are scored."""
     if batch.get("beams"):
-        return len(batch["sequences"])
+        return batch.get("images") or len(batch["sequences"])
     if batch.get("images"):
         return len(batch["pairs"]) // batch.get("group", 1)
     return sum(map(len, batch["sequences"] + batch.get("targets", [])))

@@ -3,7 +3,7 @@ with a language head, which is UNIMO's."""
 
 import sys
 
-from protocol import main, over_batches, pad, pad_left, repeat, rounds, say
+from protocol import PAD, main, over_batches, pad, pad_left, repeat, rounds, say
 
 
 def config(attention="sdpa", **more):
@@ -123,12 +123,13 @@ def write(a):
     return over_batches(a.file, prepare, step)
 
 
-def match():
-    """Every pair is a sequence of its own: the image's regions, then the caption."""
+def reader(head):
+    """Every pair is a sequence of its own: the image's regions, then the text. head makes the layers behind the
+    pooled image and the pooled text."""
     import torch
     from transformers import RobertaModel
 
-    class Match(torch.nn.Module):
+    class Reader(torch.nn.Module):
         def __init__(self):
             super().__init__()
             self.roberta = RobertaModel(config(), add_pooling_layer=False)
@@ -136,27 +137,63 @@ def match():
             self.feature, self.location = torch.nn.Linear(2048, width), torch.nn.Linear(5, width)
             self.norm, self.dropout = torch.nn.LayerNorm(width), torch.nn.Dropout(0.1)
             self.image, self.text = torch.nn.Linear(width, width), torch.nn.Linear(width, width)
-            self.score = torch.nn.Linear(width, 1)
+            self.head = head(width)
 
-        def forward(self, features, locations, ids, mask):
+        def forward(self, features, locations, ids, mask, change=None):
+            """change is added to the sum of the text's embeddings, before their norm."""
             regions = self.dropout(self.norm(self.feature(features) + self.location(locations)))
-            x = torch.cat([regions, self.roberta.embeddings(input_ids=ids)], 1)
+            words = self.roberta.embeddings.word_embeddings(ids)
+            if change is not None:
+                words = words + change
+            x = torch.cat([regions, self.roberta.embeddings(inputs_embeds=words)], 1)
             x = self.roberta.encoder(x, attention_mask=mask).last_hidden_state
-            image, text = self.image(x[:, 0]).relu(), self.text(x[:, features.shape[1]]).relu()
+            return self.head(self.image(x[:, 0]).relu(), self.text(x[:, features.shape[1]]).relu())
+
+    return Reader()
+
+
+def match():
+    import torch
+
+    class Match(torch.nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.score, self.dropout = torch.nn.Linear(width, 1), torch.nn.Dropout(0.1)
+
+        def forward(self, image, text):
             return self.score(self.dropout(image * text))
 
-    return Match()
+    return reader(Match)
+
+
+def classifier(labels):
+    import torch
+
+    class Classes(torch.nn.Module):
+        def __init__(self, width):
+            super().__init__()
+            self.inner, self.outer, self.dropout = torch.nn.Linear(width, 2048), torch.nn.Linear(2048, labels), torch.nn.Dropout(0.1)
+
+        def forward(self, image, text):
+            return self.outer(self.inner(self.dropout(image + text)))
+
+    return reader(Classes)
+
+
+def images(batch):
+    """Features of the images, which are random, and locations of their regions."""
+    import torch
+
+    n, regions, generator = batch["images"], batch["regions"], torch.Generator().manual_seed(1)
+    return torch.randn(n, regions, 2048, generator=generator), torch.rand(n, regions, 5, generator=generator)
 
 
 def pair_tensors(batch, pairs):
-    """Features of the images, which are random, and captions, one of each for every pair."""
+    """Features of the images and texts, one of each for every pair."""
     import torch
 
-    images = [image for image, _ in pairs]
-    n, regions = batch["images"], batch["regions"]
-    generator = torch.Generator().manual_seed(1)
-    features = torch.randn(n, regions, 2048, generator=generator)[images]
-    locations = torch.rand(n, regions, 5, generator=generator)[images]
+    features, locations = (x[[image for image, _ in pairs]] for x in images(batch))
+    regions = batch["regions"]
     ids, mask, padded = pad([batch["sequences"][text] for _, text in pairs])
     if padded:
         real = torch.cat([torch.ones(len(pairs), regions), torch.tensor(mask)], 1).bool()
@@ -216,6 +253,126 @@ def score(a):
     return over_batches(a.file, prepare, step)
 
 
+def drawn(like, mask, magnitude):
+    """A change of the real positions, uniform and small for the number of its values."""
+    import torch
+
+    values = mask.sum((1, 2), keepdim=True) * like.shape[2]
+    change = torch.empty_like(like).uniform_(-1, 1) * mask * magnitude / values.sqrt()
+    return change.requires_grad_()
+
+
+def moved(change, rate=0.05, limit=0.4):
+    """The change after a step up its gradient, by the reference's rule: what is compared with the limit is the
+    norm of the gradient."""
+    import torch
+
+    with torch.no_grad():
+        norm = change.grad.flatten(1).norm(dim=1)[:, None, None]
+        change = change + rate * change.grad / norm.clamp(min=1e-8)
+        return torch.where(norm > limit, change * limit / norm, change).requires_grad_()
+
+
+def train_adversarial(a):
+    """Steps of VILLA: in each the batch is read clean, with changed words and with changed regions. The variant
+    "once" reads it clean once, and goes back through that pass at the end."""
+    import torch
+    from torch.nn import functional
+
+    model = classifier(3).train()
+    optimiser = torch.optim.AdamW(model.parameters(), lr=1e-5, weight_decay=0.0, fused=True)
+
+    def apart(x, y):
+        x, y = x.log_softmax(1), y.log_softmax(1)
+        return sum(functional.kl_div(p, q, reduction="batchmean", log_target=True) for p, q in ((x, y), (y, x)))
+
+    def prepare(batch):
+        features, locations, ids, mask = pair_tensors(batch, batch["pairs"])
+        real = (ids != PAD).float()[:, :, None]
+        return (features, locations, ids, mask), real, torch.tensor(batch["labels"]), batch["steps"]
+
+    def adversarial(inputs, real, labels, steps):
+        features, locations, ids, mask = inputs
+        words = drawn(model.roberta.embeddings.word_embeddings(ids).detach(), real, 0.4)
+        regions = drawn(features, torch.ones_like(features[:, :, :1]), 0.4)
+
+        def loss(logits):
+            return functional.cross_entropy(logits, labels) / steps
+
+        if a.variant == "once":
+            clean = model(*inputs)
+            seen = clean.detach().requires_grad_()
+        for _ in range(steps):
+            if a.variant == "once":
+                for changed in ({"features": features, "change": words}, {"features": features + regions}):
+                    logits = model(locations=locations, ids=ids, mask=mask, **changed)
+                    (loss(logits) + apart(seen, logits)).backward()
+            else:
+                clean = model(*inputs)
+                text, image = model(*inputs, change=words), model(features + regions, locations, ids, mask)
+                (loss(clean) + loss(text) + loss(image) + apart(clean, text) + apart(clean, image)).backward()
+            words, regions = moved(words), moved(regions)
+        if a.variant == "once":
+            (steps * loss(seen)).backward()
+            clean.backward(seen.grad)
+
+    def step(ready):
+        adversarial(*ready)
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+    return over_batches(a.file, prepare, step)
+
+
+def ask(a):
+    """Scores of 3,129 answers."""
+    import torch
+
+    model = classifier(3129).eval()
+    forward = torch.compile(model, dynamic=True) if a.variant == "compile" else model
+
+    @torch.inference_mode()
+    def step(inputs):
+        forward(*inputs)
+
+    return over_batches(a.file, lambda batch: pair_tensors(batch, batch["pairs"]), step)
+
+
+def caption(a):
+    """As write(), with the embedded regions and the embedding of [CLS] for a source."""
+    import torch
+    from transformers import DynamicCache, RobertaForCausalLM
+
+    model = RobertaForCausalLM(config(is_decoder=True)).eval()
+    width = model.config.hidden_size
+    feature, location, norm = torch.nn.Linear(2048, width), torch.nn.Linear(5, width), torch.nn.LayerNorm(width)
+
+    def prepare(batch):
+        features, locations = images(batch)
+        return features, locations, batch["beams"], batch["length"]
+
+    @torch.inference_mode()
+    def step(inputs):
+        features, locations, beams, length = inputs
+        regions = norm(feature(features) + location(locations))
+        first = model.roberta.embeddings.word_embeddings(torch.zeros(len(regions), 1, dtype=torch.long))
+        prefix, more = torch.cat([regions, first], 1), {}
+        if a.variant == "once":
+            cache = DynamicCache(config=model.config)
+            model.roberta(inputs_embeds=regions, past_key_values=cache, use_cache=True)
+            cache.batch_repeat_interleave(beams)
+            more["past_key_values"] = cache
+        out = model.generate(
+            inputs_embeds=prefix, attention_mask=torch.ones(prefix.shape[:2], dtype=torch.long), num_beams=beams,
+            do_sample=False, use_cache=True, min_new_tokens=length, max_new_tokens=length, **more,
+        )
+        if out.shape[1] != length:
+            raise RuntimeError(f"{out.shape[1]} tokens written, want {length}")
+
+    return over_batches(a.file, prepare, step)
+
+
 def infer(a):
     import torch
     from transformers import RobertaForSequenceClassification
@@ -260,8 +417,11 @@ def start(a):
     import torch
 
     torch.set_num_threads(a.threads)
-    run = {"products": products, "train": train, "train-text": train_text, "train-pairs": train_pairs, "score": score, "write": write, "predict": infer, "encode": infer}[a.workload](a)
-    return about(), run
+    workloads = {
+        "products": products, "train": train, "train-text": train_text, "train-pairs": train_pairs, "train-adversarial": train_adversarial,
+        "score": score, "ask": ask, "write": write, "caption": caption, "predict": infer, "encode": infer,
+    }
+    return about(), workloads[a.workload](a)
 
 
 def first(a):
