@@ -36,11 +36,12 @@ const (
 	Source                 // what a text is written from
 	Target                 // the text to be written
 	Knowledge              // what a conversation is about
+	Objects                // what is to be seen in a picture
 	roles
 )
 
 func (r Role) String() string {
-	return [...]string{"text", "first text", "second text", "label", "score", "id", "image", "caption", "split", "source", "target", "knowledge"}[r]
+	return [...]string{"text", "first text", "second text", "label", "score", "id", "image", "caption", "split", "source", "target", "knowledge", "objects"}[r]
 }
 
 // table has the names of each role: those that mean nothing else, the one for messages first;
@@ -90,6 +91,10 @@ var table = [roles][2][]string{
 		{"highlights", "summary", "output", "completion", "question", "title", "headline"},
 	},
 	Knowledge: {{"knowledge"}, nil},
+	Objects: {
+		{"objects", "tags", "object_tags"},
+		{"names", "labels", "classes", "object_names"},
+	},
 }
 
 // meaningless are names of columns in usual files that no reader needs: nobody need be told that

@@ -157,7 +157,7 @@ func storyInputs(src string) (inputs, error) {
 // readAddresses returns the ids of the stories of a list of addresses.
 func readAddresses(path string) (ids map[string]bool, err error) {
 	ids = map[string]bool{}
-	err = withFile(path, func(in io.Reader) error {
+	err = textfile.WithUnpacked(path, func(in io.Reader) error {
 		for lines := textfile.NewLines(in, path); ; {
 			line, err := lines.Next()
 			if err == io.EOF {

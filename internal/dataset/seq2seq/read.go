@@ -2,7 +2,6 @@ package seq2seq
 
 import (
 	"bytes"
-	"compress/gzip"
 	"errors"
 	"fmt"
 	"io"
@@ -106,12 +105,6 @@ const (
 // the official ones.
 const MaxDocument = 256 << 20
 
-// A compressed file may hold this many bytes more than gzipRatio times its own size.
-const (
-	gzipSlack = 64 << 20
-	gzipRatio = 64
-)
-
 // ReadFile reads all examples of a file or, of stories, a folder. Errors are
 // [*data.FileError]: the file is missing, empty, of no known kind or of one that does
 // not fit the options; a line or an item is malformed; an example has no source or,
@@ -160,11 +153,11 @@ func (r *reader) readFile(path string) error {
 		if err != nil {
 			return err
 		}
-		return withFile(path, func(src io.Reader) error {
-			return withFile(target, func(tgt io.Reader) error { return r.pairs(src, tgt, target) })
+		return textfile.WithUnpacked(path, func(src io.Reader) error {
+			return textfile.WithUnpacked(target, func(tgt io.Reader) error { return r.pairs(src, tgt, target) })
 		})
 	}
-	return withFile(path, r.read)
+	return textfile.WithUnpacked(path, r.read)
 }
 
 // fits refuses a kind that has no dialogues in it for a task of dialogues, and the other way round.
@@ -287,44 +280,6 @@ func (r *reader) tell(err error) error {
 	return r.opt.Problem(err)
 }
 
-// withFile calls read with the content of a file, decompressed.
-func withFile(path string, read func(io.Reader) error) error {
-	f, err := textfile.Open(path)
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	if !strings.EqualFold(filepath.Ext(path), ".gz") {
-		return read(f)
-	}
-	info, err := f.Stat()
-	if err != nil {
-		return &textfile.FileError{File: path, Problem: fmt.Sprintf("cannot be looked at: %v", err), Err: err}
-	}
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		return &textfile.FileError{File: path, Problem: fmt.Sprintf("is no gzip file: %v", err), Remedy: "rename it, or compress it again", Err: err}
-	}
-	return read(&bounded{file: path, r: z, left: gzipSlack + gzipRatio*info.Size()})
-}
-
-// bounded ends a decompressed file that grows out of proportion.
-type bounded struct {
-	file string
-	r    io.Reader
-	left int64
-}
-
-func (b *bounded) Read(p []byte) (int, error) {
-	if b.left <= 0 {
-		return 0, &textfile.FileError{File: b.file, Problem: fmt.Sprintf("decompresses to more than %d times its size", gzipRatio),
-			Remedy: "decompress it yourself and name the result"}
-	}
-	n, err := b.r.Read(p[:min(int64(len(p)), b.left)])
-	b.left -= int64(n)
-	return n, err
-}
-
 // plainName is a file's name in lower case and without .gz.
 func plainName(path string) string {
 	return strings.TrimSuffix(strings.ToLower(filepath.Base(path)), ".gz")
@@ -360,7 +315,7 @@ func Recognise(path string) (Kind, error) {
 		return KindPairs, nil
 	}
 	var kind Kind
-	err := withFile(path, func(in io.Reader) (err error) {
+	err := textfile.WithUnpacked(path, func(in io.Reader) (err error) {
 		kind, err = recogniseJSON(path, in)
 		return err
 	})

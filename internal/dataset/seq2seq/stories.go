@@ -39,7 +39,7 @@ func (r *reader) stories(path string) error {
 		case r.opt.keep != nil && !r.opt.keep(storyID(file)):
 			return nil
 		}
-		return withFile(file, func(in io.Reader) error { return r.story(in, file) })
+		return textfile.WithUnpacked(file, func(in io.Reader) error { return r.story(in, file) })
 	})
 }
 
