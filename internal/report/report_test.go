@@ -205,7 +205,7 @@ func hostile(s string) Run {
 		Title: s, Subtitle: s, Notice: s,
 		Metrics:   []Metric{{s, 1, s}},
 		Summary:   []Item{{Key: s, Value: s}},
-		Galleries: []Gallery{{s, s, []GalleryQuery{{Text: s, Found: []GalleryItem{{Text: s, Score: 1}, {Text: s, Picture: picture(color.Black), Right: true}}}}}},
+		Galleries: []Gallery{{Title: s, Note: s, Queries: []GalleryQuery{{Text: s, Found: []GalleryItem{{Text: s, Score: 1}, {Text: s, Picture: picture(color.Black), Right: true}}}}}},
 		Notes:     []string{s}, MistakesNote: s, SamplesNote: s,
 		Curves:    []Curve{{Title: s, XLabel: s, YLabel: s, Note: s, Series: []Series{{Name: s, X: xy, Y: xy}}}, {Title: s}},
 		Confusion: &Confusion{Labels: []string{s, s}, Counts: [][]int{{1, 2}, {3, 4}}},
@@ -523,5 +523,20 @@ func TestLinks(t *testing.T) {
 	}
 	if err := Write(&b, Run{Title: "t", Tables: []Table{{Header: []string{"a"}, Rows: [][]string{{"b"}}, Links: []string{"", ""}}}}); err == nil {
 		t.Error("more links than rows are no error")
+	}
+}
+
+// What was written for pictures stands over what others wrote, neither right nor wrong.
+func TestUnjudgedGallery(t *testing.T) {
+	g := Gallery{Title: "Captions", Queries: []GalleryQuery{{Text: "a dog", Picture: picture(color.Black), Found: []GalleryItem{{Text: "a black dog"}}}}}
+	for _, g.Unjudged = range []bool{false, true} {
+		var page strings.Builder
+		if err := Write(&page, Run{Title: "t", Galleries: []Gallery{g}}); err != nil {
+			t.Fatal(err)
+		}
+		judged := strings.Contains(page.String(), `<span class="verdict`) && strings.Contains(page.String(), `<span class="score`)
+		if judged == g.Unjudged || !strings.Contains(page.String(), "a black dog") {
+			t.Errorf("unjudged %v: %v", g.Unjudged, judged)
+		}
 	}
 }

@@ -94,6 +94,8 @@ type Gallery struct {
 	Title   string
 	Note    string // how these queries were chosen, and how all of them were answered
 	Queries []GalleryQuery
+	// Unjudged leaves out verdicts and scores: what stands below a picture is neither right nor wrong.
+	Unjudged bool
 }
 
 // GalleryQuery is what was asked of a search, as text or as a picture, and what it

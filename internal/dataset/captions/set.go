@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/base/names"
@@ -128,6 +129,11 @@ func Read(dir, split string) (*Set, error) {
 		}
 	}
 	return s, nil
+}
+
+// ReadList reads the split whose list of images is the given file.
+func ReadList(list string) (*Set, error) {
+	return Read(filepath.Dir(list), strings.TrimSuffix(filepath.Base(list), filepath.Ext(list)))
 }
 
 // captionFile returns the file of captions of a folder.

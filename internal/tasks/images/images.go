@@ -5,6 +5,7 @@
 //	settings.go  what can be set about them
 //	control.go   other pictures, or none, to see what a model takes from them
 //	reader.go    pictures as a finished model sees them
+//	captioned.go what is in files of pictures with captions
 //	fit.go       a checkpoint for regions of another size
 //	recall.go    captions as tokens; recall as metrics
 package images
@@ -35,6 +36,7 @@ type Options struct {
 	Features   string         // region features, file or folder; "" reads the data's pictures
 	Order      string         // of width and height in lines of features: width, height, or "" to go by the boxes
 	MaxRegions int            // of an image of features; 0: 100
+	Classes    bool           // read the probabilities of classes that lines of features have
 	SkipBad    bool           // leave out images that cannot be read, with a count; else they are an error
 	Pictures   string         // "" as they are, Shuffled or Hidden
 	Seed       uint64         // of Shuffled
@@ -98,7 +100,7 @@ func (o Options) source(x func() (regions.Extractor, error), l picture.Limits, c
 		return o.Within, nil, nil
 	}
 	if o.Features != "" {
-		source, info, err := regions.Open(o.Features, regions.Options{SkipBad: o.SkipBad, Order: o.Order, MaxRegions: o.MaxRegions})
+		source, info, err := regions.Open(o.Features, regions.Options{SkipBad: o.SkipBad, Order: o.Order, MaxRegions: o.MaxRegions, Classes: o.Classes})
 		if err != nil {
 			return nil, nil, err
 		}

@@ -6,7 +6,10 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // Settings are those of a task whose data have pictures. The settings of its kind embed them.
@@ -41,6 +44,20 @@ func (s *Settings) Options(log *slog.Logger, limit parallel.Limit, seed uint64) 
 // Spec is how the settings cut pictures up.
 func (s *Settings) Spec() regions.Spec {
 	return regions.Spec{Extractor: regions.Patches, ImageSize: s.ImageSize, PatchSize: s.PatchSize}
+}
+
+// Extractor makes what cuts pictures up.
+func (s *Settings) Extractor() (regions.Extractor, error) {
+	x, err := regions.NewExtractor(s.Spec())
+	if err != nil {
+		return nil, &run.SettingError{Err: err}
+	}
+	return x, nil
+}
+
+// Open is [Open] for a run with these settings, of which o are the options.
+func (s *Settings) Open(o Options, sets ...*captions.Set) (regions.Source, *regions.Spec, []*captions.Set, error) {
+	return Open(o, s.Extractor, picture.DefaultLimits, int64(s.ImageCache)<<20, sets...)
 }
 
 // EvalSettings are those of scoring a model of such a task. Those of its kind embed them.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/report"
@@ -19,7 +20,7 @@ import (
 // Evaluate implements [run.Finished].
 func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, settings run.Flags, tick run.Tick) (run.Result, error) {
 	s := settings.(*EvalSettings)
-	split, err := readSplit(f.Path)
+	split, err := captions.ReadList(f.Path)
 	if err != nil {
 		return run.Result{}, err
 	}

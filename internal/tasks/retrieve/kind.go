@@ -11,10 +11,12 @@ import (
 )
 
 // Kind is a task of image-text retrieval; all of them have the reference's recipe for Flickr30k.
-type Kind struct{}
+type Kind struct{ images.Captioned }
 
 var (
 	_ run.Evaluator = Kind{}
+	_ run.Checker   = Kind{}
+	_ run.Preparer  = Kind{}
 	_ run.Describer = Kind{}
 	_ run.Doubter   = Kind{}
 	_ run.Helper    = Kind{}

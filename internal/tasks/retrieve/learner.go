@@ -4,9 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/random"
@@ -40,10 +38,10 @@ func (j *job) Files(data, dev string) ([]run.File, error) { return j.task.FindFi
 // Read implements [run.Job].
 func (j *job) Read(files []run.File) error {
 	var err error
-	if j.train, err = readSplit(files[0].Path); err != nil {
+	if j.train, err = captions.ReadList(files[0].Path); err != nil {
 		return err
 	}
-	if j.devSet, err = readSplit(files[1].Path); err != nil {
+	if j.devSet, err = captions.ReadList(files[1].Path); err != nil {
 		return err
 	}
 	s := j.settings
@@ -52,15 +50,8 @@ func (j *job) Read(files []run.File) error {
 		j.env.Log.Info("region features are neither cropped nor mirrored")
 		s.Flip, s.MinCropArea = false, 1
 	}
-	extractor := func() (regions.Extractor, error) {
-		x, err := regions.NewExtractor(s.Spec())
-		if err != nil {
-			return nil, &run.SettingError{Err: err}
-		}
-		return x, nil
-	}
 	var sets []*captions.Set
-	j.source, j.spec, sets, err = images.Open(o, extractor, picture.DefaultLimits, int64(s.ImageCache)<<20, j.train, j.devSet)
+	j.source, j.spec, sets, err = s.Open(o, j.train, j.devSet)
 	if err != nil {
 		return err
 	}
@@ -70,11 +61,6 @@ func (j *job) Read(files []run.File) error {
 
 func (j *job) options() images.Options {
 	return j.settings.Options(j.env.Log, j.env.Device.Limit(), j.settings.Seed)
-}
-
-// readSplit reads the split whose list is the given file.
-func readSplit(list string) (*captions.Set, error) {
-	return captions.Read(filepath.Dir(list), strings.TrimSuffix(filepath.Base(list), filepath.Ext(list)))
 }
 
 // Digests implements [run.Job].
@@ -146,7 +132,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		pairEpochs:  run.NewEpochs(s.Common(), lengths, s.BatchSize, line),
 		aloneEpochs: run.NewEpochs(s.Common(), alone, s.ContrastBatchSize, line),
 		devSet:      devSet, devNotes: firstNotes(devSet, all), files: images.SpecFiles(j.spec),
-		about: run.About{Lines: j.about(), Examples: len(tokens)}, // regions, pairs and groups come to the tokens
+		about: run.About{Lines: images.About(log, j.train, j.devSet), Examples: len(tokens)}, // regions, pairs and groups come to the tokens
 	}, nil
 }
 
@@ -338,27 +324,4 @@ func (l *learner) Score(ctx context.Context, f run.File, tick run.Tick) (run.Res
 	return run.Result{
 		Split: f.Split, File: f.Path, Notes: l.devNotes, Metrics: images.RecallNumbers(out.Recalls, l.devSet), Detail: newDetail(l.job.devSet, l.devSet, out),
 	}, nil
-}
-
-// about describes the data of a run, and warns of what makes its score worth little.
-func (j *job) about() []string {
-	seen := map[string]bool{}
-	for _, name := range j.train.Images {
-		seen[name] = true
-	}
-	shared := 0
-	for _, name := range j.devSet.Images {
-		if seen[name] {
-			shared++
-		}
-	}
-	run.WarnShared(j.env.Log, shared, len(j.devSet.Images), "images")
-	of := func(s *captions.Set) string {
-		return fmt.Sprintf("%s images with %s captions", run.Grouped(len(s.Images)), run.Grouped(len(s.Captions)))
-	}
-	first := j.train.Captions[0]
-	return []string{
-		fmt.Sprintf("%s to train on, %s dev", of(j.train), of(j.devSet)),
-		fmt.Sprintf("the first: %s of %s", run.Excerpt(first.Text), j.train.Images[first.Image]),
-	}
 }

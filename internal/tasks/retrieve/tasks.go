@@ -9,12 +9,14 @@
 //	index.go      an index of pictures, and searching it
 //	evaluate.go   ranking a split
 //	detail.go     prediction files, and the galleries of the report
-//	check.go      what is in the files of a task
 //
 // Source: the reference's recipe (NLP/UNIMO/script/retrieval).
 package retrieve
 
-import "github.com/unimo-go/unimo/internal/run"
+import (
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
+)
 
 // Tasks lists the tasks on images with captions.
 var Tasks = run.Tasks{
@@ -25,10 +27,6 @@ var Tasks = run.Tasks{
 func task(name, title string) *run.Task {
 	return &run.Task{
 		Name: name, Title: title, Metric: "recall@1", Command: "finetune", Data: "flickr", Kind: Kind{},
-		Splits: run.Splits{
-			Train: run.Split{Name: "train", Files: []string{"train.txt"}},
-			Dev:   []run.Split{{Name: "dev", Files: []string{"dev", "validation", "valid", "val", "dev.txt"}}},
-			Test:  []run.Split{{Name: "test", Files: []string{"test", "test.txt"}}},
-		},
+		Splits: images.Splits,
 	}
 }

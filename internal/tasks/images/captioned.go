@@ -1,4 +1,4 @@
-package retrieve
+package images
 
 import (
 	"context"
@@ -14,6 +14,39 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 )
 
+// Captioned are data of pictures with captions, as a kind of task embeds them: it prepares and checks them.
+type Captioned struct{}
+
+// Splits are those of data of pictures with captions: lists of names.
+var Splits = run.Splits{
+	Train: run.Split{Name: "train", Files: []string{"train.txt"}},
+	Dev:   []run.Split{{Name: "dev", Files: []string{"dev", "validation", "valid", "val", "dev.txt"}}},
+	Test:  []run.Split{{Name: "test", Files: []string{"test", "test.txt"}}},
+}
+
+// About describes the data of a run, and warns of what makes its score worth little.
+func About(log *slog.Logger, train, dev *captions.Set) []string {
+	seen := map[string]bool{}
+	for _, name := range train.Images {
+		seen[name] = true
+	}
+	shared := 0
+	for _, name := range dev.Images {
+		if seen[name] {
+			shared++
+		}
+	}
+	run.WarnShared(log, shared, len(dev.Images), "images")
+	of := func(s *captions.Set) string {
+		return fmt.Sprintf("%s images with %s captions", run.Grouped(len(s.Images)), run.Grouped(len(s.Captions)))
+	}
+	first := train.Captions[0]
+	return []string{
+		fmt.Sprintf("%s to train on, %s dev", of(train), of(dev)),
+		fmt.Sprintf("the first: %s of %s", run.Excerpt(first.Text), train.Images[first.Image]),
+	}
+}
+
 // PrepareSettings are what can be set about preparing data.
 type PrepareSettings struct {
 	run.SplitSettings
@@ -21,7 +54,7 @@ type PrepareSettings struct {
 }
 
 // PrepareSettings implements [run.Preparer].
-func (Kind) PrepareSettings() run.Flags {
+func (Captioned) PrepareSettings() run.Flags {
 	return &PrepareSettings{SplitSettings: run.SplitSettings{Seed: 1}}
 }
 
@@ -32,7 +65,7 @@ type preparation struct {
 }
 
 // Prepare implements [run.Preparer].
-func (Kind) Prepare(ctx context.Context, _ *run.Task, src, dst string, settings run.Flags, env *run.Env) (run.Prepared, error) {
+func (Captioned) Prepare(ctx context.Context, _ *run.Task, src, dst string, settings run.Flags, env *run.Env) (run.Prepared, error) {
 	s := settings.(*PrepareSettings)
 	left, stage := &run.LeftOut{Log: env.Log}, newStages(env)
 	p, err := captions.Prepare(ctx, src, dst, captions.PrepareOptions{
@@ -102,7 +135,7 @@ func (s *CheckSettings) Validate(func(key string) bool) error {
 }
 
 // CheckSettings implements [run.Checker].
-func (Kind) CheckSettings() run.Flags {
+func (Captioned) CheckSettings() run.Flags {
 	return &CheckSettings{MaxPixels: picture.DefaultLimits.MaxPixels}
 }
 
@@ -110,7 +143,7 @@ func (Kind) CheckSettings() run.Flags {
 type checked struct{ captions.Validation }
 
 // Check implements [run.Checker].
-func (Kind) Check(ctx context.Context, _ *run.Task, path string, settings run.Flags, env *run.Env) (run.Checked, error) {
+func (Captioned) Check(ctx context.Context, _ *run.Task, path string, settings run.Flags, env *run.Env) (run.Checked, error) {
 	stage := newStages(env)
 	v, err := captions.Validate(ctx, path, captions.ValidateOptions{
 		MaxProblems: run.ShownProblems, Limits: picture.Limits{MaxPixels: settings.(*CheckSettings).MaxPixels}, Stage: stage.begin, Tick: stage.tick,
