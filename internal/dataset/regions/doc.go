@@ -7,6 +7,8 @@
 //     reference's lines, bottom-up-attention's TSV, NumPy's files, and the store of this
 //     program. Files are mapped and indexed, not loaded: a file of 37 GB costs an entry of
 //     some hundred bytes an image, and a feature is decoded when its image is asked for.
+//   - [Within] has the images that stand in the lines of texts, as in the reference's files of SNLI-VE
+//     and COCO.
 //   - [Pictures] computes features from picture files by an [Extractor]: patches of
 //     pixels, or statistics of colour and gradient.
 //
