@@ -21,7 +21,7 @@ var layers = []string{
 	"internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base",
 	"tokenizer", "checkpoint", "metrics",
 	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/optim",
-	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset", "internal/dataset/textscore", "internal/dataset/coco",
+	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/coco",
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank",
 	"internal/report", "internal/train",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",

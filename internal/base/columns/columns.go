@@ -37,11 +37,13 @@ const (
 	Target                 // the text to be written
 	Knowledge              // what a conversation is about
 	Objects                // what is to be seen in a picture
+	Question               // what is asked about a picture
+	Answer                 // what is answered to it, once or by several people
 	roles
 )
 
 func (r Role) String() string {
-	return [...]string{"text", "first text", "second text", "label", "score", "id", "image", "caption", "split", "source", "target", "knowledge", "objects"}[r]
+	return [...]string{"text", "first text", "second text", "label", "score", "id", "image", "caption", "split", "source", "target", "knowledge", "objects", "question", "answer"}[r]
 }
 
 // table has the names of each role: those that mean nothing else, the one for messages first;
@@ -95,6 +97,8 @@ var table = [roles][2][]string{
 		{"objects", "tags", "object_tags"},
 		{"names", "labels", "classes", "object_names"},
 	},
+	Question: {{"question"}, {"query", "text", "sentence", "prompt"}},
+	Answer:   {{"answer", "answers"}, {"label", "labels", "multiple_choice_answer", "target", "output", "gold"}},
 }
 
 // meaningless are names of columns in usual files that no reader needs: nobody need be told that

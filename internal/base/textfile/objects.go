@@ -63,7 +63,7 @@ func (r *Objects) explain(err error) error {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
-		return &FileError{File: r.file, Line: r.in.line(r.in.read), Problem: "ends within the JSON list", Remedy: "fetch or write it again", Err: err}
+		return &FileError{File: r.file, Line: r.in.line(r.in.read), Problem: "ends within the JSON", Remedy: "fetch or write it again", Err: err}
 	}
 	var syntax *json.SyntaxError
 	at := r.list.InputOffset()

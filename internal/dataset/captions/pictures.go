@@ -41,6 +41,15 @@ func findPictures(dir string) (*pictures, error) {
 	return p, nil
 }
 
+// PictureNames lists the pictures in dir and its folders, as [picture.Key] writes their paths within it; links are followed.
+func PictureNames(dir string) ([]string, error) {
+	p, err := findPictures(dir)
+	if err != nil {
+		return nil, err
+	}
+	return p.names, nil
+}
+
 // best returns the one of names that is most like image: in the letter case of its last part,
 // which cut may shorten, and then in the folders before it. It is "" if there is no single one.
 func (p *pictures) best(names []string, image string, cut func(string) string) (best string) {

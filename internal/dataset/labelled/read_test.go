@@ -186,7 +186,7 @@ func TestReadRefuses(t *testing.T) {
 		{"pipes", "x.tsv", sentence, "sentence|label\na|1\n", 1, `"sentence|label"|tab-separated`},
 		{"Parquet", "train.parquet", sentence, "PAR1xxxxPAR1", 0, "Parquet|to_json"},
 		{"JSON cut off", "x.jsonl", sentence, `{"text": "a", "label": 1}` + "\n" + `{"text": "b", "la`, 2, "ends within a value"},
-		{"JSON list cut off", "x.json", sentence, `[{"text": "a", "label": 1},` + "\n" + `{"text": "b", "la`, 2, "ends within the JSON list"},
+		{"JSON list cut off", "x.json", sentence, `[{"text": "a", "label": 1},` + "\n" + `{"text": "b", "la`, 2, "ends within the JSON"},
 		{"JSON list goes on", "x.json", sentence, `[{"text": "a", "label": 1}]` + "\n]", 2, "something follows"},
 		{"JSON list of texts", "x.json", sentence, `["a"]`, 1, "no JSON object"},
 		{"JSON without a comma", "x.json", sentence, "[{\"text\": \"a\", \"label\": 1}\n{}]", 2, "not valid JSON"},

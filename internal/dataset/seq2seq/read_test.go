@@ -219,7 +219,7 @@ func TestReadErrors(t *testing.T) {
 		{"no text", "a.jsonl", `{"id": "7", "target": "b"}`, need, `a.jsonl:1: example "7": has no source text`},
 		{"turn number", "a.jsonl", `{"source": "a", "target": "b", "turn": -1}`, need, "turn is -1"},
 		{"list", "a.json", "[{\"source\": \"a\", \"target\": \"b\"},\n{\"source\": \"a\"}]", need, `a.json:2: has no target text`},
-		{"cut off list", "a.json", `[{"source": "a", "target": "b"}, {`, need, `a.json:1: ends within the JSON list`},
+		{"cut off list", "a.json", `[{"source": "a", "target": "b"}, {`, need, `a.json:1: ends within the JSON`},
 		{"list of lists", "a.json", `[[], []]`, need, `a.json:1: is a list, no JSON object`},
 		{"other data", "a.json", `{"data": [{"a": 1}]}`, need, `has neither "story"`},
 		{"data is no list", "a.json", `{"data": {}}`, need, `no list of objects under "data"`},
