@@ -6,6 +6,7 @@
 //	control.go   other pictures, or none, to see what a model takes from them
 //	reader.go    pictures as a finished model sees them
 //	captioned.go what is in files of pictures with captions
+//	gallery.go   what of many answers a page shows
 //	fit.go       a checkpoint for regions of another size
 //	recall.go    captions as tokens; recall as metrics
 package images

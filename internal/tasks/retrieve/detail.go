@@ -2,13 +2,10 @@ package retrieve
 
 import (
 	"fmt"
-	"slices"
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
-	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
@@ -131,11 +128,10 @@ func captionTexts(split *captions.Set, n int) []string {
 }
 
 // Sizes of a report's gallery: queries of each direction, half of them failures where there are as
-// many, and the longer side of a picture in pixels.
+// many.
 const (
 	galleryTexts  = 12
 	galleryImages = 8
-	gallerySide   = 160
 )
 
 // galleries show some queries of each direction, and say how all were answered.
@@ -152,9 +148,9 @@ func (d *detail) galleries() []report.Gallery {
 		hits := d.outcome.Images[text]
 		return len(hits) > 0 && int(hits[0].Number) == imageOf[text]
 	}
-	chosen := halfAndHalf(len(d.outcome.Images), galleryTexts, right)
-	texts.Note = chosen.note("captions", "their picture")
-	for _, text := range chosen.numbers {
+	chosen := images.Choose(len(d.outcome.Images), galleryTexts, right)
+	texts.Note = chosen.Note("captions", "found their picture first")
+	for _, text := range chosen.Numbers {
 		q := report.GalleryQuery{Text: d.texts[text], Right: right(text)}
 		for _, h := range d.outcome.Images[text][:min(galleryHits, len(d.outcome.Images[text]))] {
 			q.Found = append(q.Found, report.GalleryItem{Text: d.set.Images.IDs[h.Number], Picture: d.picture(h.Number), Alt: shows[h.Number], Score: float64(h.Score), Right: int(h.Number) == imageOf[text]})
@@ -165,9 +161,9 @@ func (d *detail) galleries() []report.Gallery {
 		hits := d.outcome.Texts[image]
 		return len(hits) > 0 && imageOf[hits[0].Number] == image
 	}
-	chosen = halfAndHalf(len(d.outcome.Texts), galleryImages, rightText)
-	pictures.Note = chosen.note("pictures", "one of their captions")
-	for _, image := range chosen.numbers {
+	chosen = images.Choose(len(d.outcome.Texts), galleryImages, rightText)
+	pictures.Note = chosen.Note("pictures", "found one of their captions first")
+	for _, image := range chosen.Numbers {
 		q := report.GalleryQuery{Text: d.set.Images.IDs[image], Picture: d.picture(int32(image)), Alt: shows[int32(image)], Right: rightText(image)}
 		for _, h := range d.outcome.Texts[image][:min(galleryHits, len(d.outcome.Texts[image]))] {
 			q.Found = append(q.Found, report.GalleryItem{Text: d.texts[h.Number], Score: float64(h.Score), Right: imageOf[h.Number] == image})
@@ -180,49 +176,9 @@ func (d *detail) galleries() []report.Gallery {
 // galleryHits is how many hits of a query are shown.
 const galleryHits = 5
 
-// picture returns a picture for a page; "" if there is none, as with features from elsewhere.
+// picture returns a picture for a page.
 func (d *detail) picture(image int32) string {
-	file, err := picture.Find(d.pictures, d.set.Images.IDs[image])
-	if err != nil {
-		return ""
-	}
-	return images.Thumbnail(file, gallerySide, picture.DefaultLimits)
-}
-
-// choice is what a page shows of n queries.
-type choice struct {
-	numbers       []int // in order
-	n             int
-	right         int // of all
-	shown, missed int // of those that are shown
-}
-
-// gallerySeed draws what a gallery shows: captions of one picture stand together in the data, so that
-// even distances could be uneven.
-const gallerySeed = 1
-
-// halfAndHalf draws k of n queries, half of them answered rightly where there are enough of both kinds.
-func halfAndHalf(n, k int, right func(i int) bool) choice {
-	var yes, no []int
-	for _, i := range random.New(gallerySeed, "gallery").Perm(n) {
-		if right(i) {
-			yes = append(yes, i)
-		} else {
-			no = append(no, i)
-		}
-	}
-	k = min(k, n)
-	missed := min(len(no), max(k/2, k-len(yes)))
-	return choice{slices.Sorted(slices.Values(append(yes[:k-missed:k-missed], no[:missed]...))), n, len(yes), k, missed}
-}
-
-// note says how many queries found what they should, and how those that are shown were chosen.
-func (c choice) note(queries, found string) string {
-	note := fmt.Sprintf("%d of %d %s found %s first.", c.right, c.n, queries, found)
-	if c.shown == c.n {
-		return note + " All are shown."
-	}
-	return note + fmt.Sprintf(" Shown: %d of these and %d of the others, drawn with seed %d, in the order of the data.", c.shown-c.missed, c.missed, gallerySeed)
+	return images.PagePicture(d.pictures, d.set.Images.IDs[image])
 }
 
 // chance is what a recall, such as image_recall@5, would be if pictures and captions were found by
