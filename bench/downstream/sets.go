@@ -1,0 +1,199 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/random"
+)
+
+// set is a data set with the task it is for and a recipe for two cores.
+type set struct {
+	name, task string
+	metric     string                          // of the test split
+	labels     bool                            // an example is right or wrong
+	recipe     []string                        // settings of unimo finetune, over those of its preset
+	rows       func(from string) (rows, error) // of all splits
+}
+
+// example is a line of a split: a question and its answer, a hypothesis and its label, a caption and no text.
+type example struct {
+	picture      string // file
+	image        string // its name in the prepared data
+	text, target string
+}
+
+// rows are the examples of the splits train, dev and test.
+type rows map[string][]example
+
+var sets = []set{
+	{
+		name: "snli-ve", task: "snli-ve", metric: "accuracy", labels: true, rows: entailment,
+		recipe: []string{"epochs=10"},
+	},
+	{
+		name: "easy-vqa", task: "vqa", metric: "accuracy", labels: true, rows: easy,
+		recipe: []string{"epochs=4", "image_size=64", "patch_size=16"},
+	},
+	{
+		name: "daquar", task: "vqa", metric: "accuracy", labels: true, rows: daquar,
+		recipe: []string{"epochs=6"},
+	},
+	{
+		name: "flickr8k", task: "coco-caption", metric: "cider", rows: captioned,
+		recipe: []string{"epochs=3"},
+	},
+}
+
+// splits are those of every data set.
+var splits = []string{"train", "dev", "test"}
+
+// splitSeed is any number; it is fixed so that the splits are always the same.
+const splitSeed = 1
+
+// held moves the examples of a share of the pictures of one split to another.
+func (r rows) held(from, to string, share float64) {
+	all := map[string]bool{}
+	for _, x := range r[from] {
+		all[x.image] = true
+	}
+	images := slices.Sorted(maps.Keys(all))
+	out := map[string]bool{}
+	for _, i := range random.New(splitSeed, to).Perm(len(images))[:int(share*float64(len(images)))] {
+		out[images[i]] = true
+	}
+	examples := r[from]
+	r[from] = nil
+	for _, x := range examples {
+		split := from
+		if out[x.image] {
+			split = to
+		}
+		r[split] = append(r[split], x)
+	}
+}
+
+// entailment has SNLI-VE's lines about Flickr8k's photographs. Of those to train on a fifth of the pictures choose.
+func entailment(from string) (rows, error) {
+	r := rows{}
+	for split, file := range map[string]string{"train": "train.flickr8k.tsv", "test": "dev.flickr8k.tsv"} {
+		err := table(filepath.Join(from, "snli-ve", file), '\t', []string{"flickr8k_image", "hypothesis", "gold_label"}, func(v []string) {
+			r[split] = append(r[split], example{filepath.Join(from, "flickr8k", "images", v[0]), v[0], v[1], v[2]})
+		})
+		if err != nil {
+			return nil, err
+		}
+	}
+	r.held("train", "dev", 0.2)
+	return r, nil
+}
+
+// easy has easy-VQA's questions. Of the pictures to train on a tenth choose.
+func easy(from string) (rows, error) {
+	r := rows{}
+	for _, split := range []string{"train", "test"} {
+		dir := filepath.Join(from, "easy-vqa", split)
+		raw, err := os.ReadFile(filepath.Join(dir, "questions.json"))
+		if err != nil {
+			return nil, err
+		}
+		var questions [][3]any
+		if err := json.Unmarshal(raw, &questions); err != nil {
+			return nil, fmt.Errorf("%s: %w", dir, err)
+		}
+		for _, q := range questions {
+			image := fmt.Sprintf("%v.png", q[2])
+			r[split] = append(r[split], example{filepath.Join(dir, "images", image), split + "-" + image, fmt.Sprint(q[0]), fmt.Sprint(q[1])})
+		}
+	}
+	r.held("train", "dev", 0.1)
+	return r, nil
+}
+
+// daquar has no official test set here: a tenth of the pictures is scored, a tenth of the others chooses.
+func daquar(from string) (rows, error) {
+	r := rows{}
+	dir := filepath.Join(from, "daquar")
+	err := table(filepath.Join(dir, "train.csv"), ',', []string{"image_id", "question", "answer"}, func(v []string) {
+		r["train"] = append(r["train"], example{filepath.Join(dir, "images", v[0]+".jpg"), v[0] + ".jpg", v[1], v[2]})
+	})
+	if err != nil {
+		return nil, err
+	}
+	r.held("train", "test", 0.1)
+	r.held("train", "dev", 0.11)
+	return r, nil
+}
+
+// chosenImages at the end of Flickr8k's list to train on choose the model.
+const chosenImages = 500
+
+// captioned has Flickr8k's captions, of which an example is one. Its official dev list is scored.
+func captioned(from string) (rows, error) {
+	dir := filepath.Join(from, "flickr8k")
+	split := map[string]string{}
+	for list, name := range map[string]string{"train.txt": "train", "dev.txt": "test"} {
+		raw, err := os.ReadFile(filepath.Join(dir, list))
+		if err != nil {
+			return nil, err
+		}
+		images := strings.Fields(string(raw))
+		for i, image := range images {
+			split[image] = name
+			if name == "train" && i >= len(images)-chosenImages {
+				split[image] = "dev"
+			}
+		}
+	}
+	r := rows{}
+	err := table(filepath.Join(dir, "captions.csv"), ',', []string{"image", "caption"}, func(v []string) {
+		if s := split[v[0]]; s != "" {
+			r[s] = append(r[s], example{filepath.Join(dir, "images", v[0]), v[0], "", v[1]})
+		}
+	})
+	return r, err
+}
+
+// table reads the columns of some names.
+func table(path string, comma rune, columns []string, line func(values []string)) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	in := csv.NewReader(f)
+	in.Comma, in.LazyQuotes, in.FieldsPerRecord = comma, true, -1
+	var at []int
+	for {
+		values, err := in.Read()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		if at == nil {
+			for _, name := range columns {
+				at = append(at, slices.Index(values, name))
+			}
+			if slices.Contains(at, -1) {
+				return fmt.Errorf("%s: columns %q, want %q", path, values, columns)
+			}
+			continue
+		}
+		picked := make([]string, len(at))
+		for i, column := range at {
+			if column < len(values) {
+				picked[i] = values[column]
+			}
+		}
+		line(picked)
+	}
+}
