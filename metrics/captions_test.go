@@ -1,10 +1,19 @@
 package metrics
 
 import (
+	"bufio"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/csv"
+	"encoding/hex"
 	"fmt"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
 // captionGolden is testdata/captions.json: captions and what the programs of COCO's evaluation say
@@ -14,6 +23,8 @@ type captionGolden struct {
 	Refs      [][]string
 	HypTokens []string   `json:"hyp_tokens"`
 	RefTokens [][]string `json:"ref_tokens"`
+	Odd       []string
+	OddTokens []string `json:"odd_tokens"`
 	BLEU      [4]float64
 	ROUGEL    float64     `json:"rouge_l"`
 	CIDErD    ciderGolden `json:"cider_d"`
@@ -36,6 +47,81 @@ func readCaptions(t *testing.T) (g captionGolden) {
 		t.Fatalf("captions.json has %d captions", len(g.Hyps))
 	}
 	return g
+}
+
+func TestPTBTokenizeAll(t *testing.T) {
+	g := readCaptions(t)
+	equal := func(captions, want []string) {
+		t.Helper()
+		for i, got := range PTBTokenizeAll(captions) {
+			if got != want[i] {
+				t.Errorf("%q: %q, want %q", captions[i], got, want[i])
+			}
+		}
+	}
+	equal(g.Hyps, g.HypTokens)
+	equal(slices.Concat(g.Refs...), slices.Concat(g.RefTokens...))
+	if len(g.Odd) < 300 {
+		t.Errorf("%d odd texts", len(g.Odd))
+	}
+	equal(g.Odd, g.OddTokens)
+}
+
+// The digests are of what the program printed for all captions of a data set, a line each.
+func TestPTBTokenizeDataSets(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		read   func(t *testing.T) []string
+		count  int
+		digest string
+	}{
+		{"flickr8k", flickr8k, 35000, "8c370c7d1bca91b6136c39a779e3e2fbd788c15ada88b843cdd401132a9c7754"},
+		{"flickr30k", flickr30k, 141085, "ca04ed2f6e7a014b254308a2887ee6b33cd4ec32657a11a0868074cafcc7763c"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			captions := c.read(t)
+			digest := sha256.Sum256([]byte(strings.Join(PTBTokenizeAll(captions), "\n")))
+			if got := hex.EncodeToString(digest[:]); got != c.digest || len(captions) != c.count {
+				t.Errorf("%d captions with the digest %s", len(captions), got)
+			}
+		})
+	}
+}
+
+func flickr8k(t *testing.T) (captions []string) {
+	t.Helper()
+	f, err := os.Open(golden.Data(t, "flickr8k/captions.csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	rows, err := csv.NewReader(f).ReadAll()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, row := range rows[1:] {
+		captions = append(captions, row[1])
+	}
+	return captions
+}
+
+func flickr30k(t *testing.T) (captions []string) {
+	t.Helper()
+	f, err := os.Open(golden.Data(t, "flickr30k-captions/captions.tsv.gz"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	z, err := gzip.NewReader(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(z)
+	for lines.Scan() {
+		_, caption, _ := strings.Cut(lines.Text(), "\t")
+		captions = append(captions, caption)
+	}
+	return captions
 }
 
 func TestCaptionScores(t *testing.T) {

@@ -10,7 +10,8 @@
 //
 //   - Classes: [Accuracy], [Matthews], [MacroF1], [PerClass], [Confusion].
 //   - Numbers: [Pearson], [Spearman].
-//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CIDErD], [CIDEr], [CoQA], [VQA], [Distinct].
+//   - Texts: [ROUGE], [BLEU], [METEOR], [CaptionROUGEL], [CIDErD], [CIDEr], [CoQA], [VQA], [Distinct];
+//     words: [PTBTokenize] for captions, [BasicTokens].
 //   - Rankings of images and texts: [Ranking], [Recall].
 //   - How much a score may be believed: [WilsonInterval], [Bootstrap]; whether two differ:
 //     [McNemar], [Permutation].

@@ -173,6 +173,22 @@ func ExampleCIDEr() {
 	// Output: CIDEr-D 1.279, CIDEr 2.170
 }
 
+func ExamplePTBTokenize() {
+	fmt.Printf("%q", metrics.PTBTokenize("A man can't see the boy's $5 toy (about 10\")."))
+	// Output: ["a" "man" "ca" "n't" "see" "the" "boy" "'s" "$" "5" "toy" "-lrb-" "about" "10" "-rrb-"]
+}
+
+func ExamplePTBTokenizeAll() {
+	hyps := metrics.PTBTokenizeAll([]string{"A dog runs on the grass.", "A man rides a wave!"})
+	refs := [][]string{
+		metrics.PTBTokenizeAll([]string{"The dog is running outside.", "A brown dog runs."}),
+		metrics.PTBTokenizeAll([]string{"A surfer rides a big wave."}),
+	}
+	corpus, _ := metrics.CIDErD(hyps, refs)
+	fmt.Printf("BLEU-1 %.3f, ROUGE-L %.3f, CIDEr-D %.3f\n", metrics.BLEU(hyps, refs)[0], metrics.CaptionROUGEL(hyps, refs), corpus)
+	// Output: BLEU-1 0.727, ROUGE-L 0.669, CIDEr-D 1.692
+}
+
 func ExampleROUGE() {
 	hyps := []string{"The cats sat.\nIt rained."}
 	refs := [][]string{{"A cat was sitting.\nIt was raining."}}

@@ -45,6 +45,15 @@ for i in range(60):
 hyps += ["", "man", "the the the the the the the the the the the the the the the", hyps[0]]
 refs += [["a man", "a dog"], ["man", "a man"], ["the cat is on the mat", "a cat on the mat"], [hyps[0]]]
 
+# Odd texts, for the tokenizer alone.
+pieces = """U.S. a.m. i.e. Mr. St. Jan. etc. Inc. Ph.D. no. No. fig. vs. ca. Co. ltd cannot gonna 'tis 'em rock'n'roll y'all o'clock don't it's dogs' O'Neil
+c'est AT&T R&amp;B &lt; &quot; &mdash; &eacute;t&eacute; 1,000.50 .5 -5 10:30 1/2 5-7/8 1st '90s 1990's 7-11 12-12-2012 555-1234 (555) +44 $5 US$ #1 50% 20-year-old
+http://example.com/a?b=c www.test.org/x foo.com a@b.com @name #tag img.jpg C++ c# T-shirt state-of-the-art his/her w/ ( ) [ ] { } < > << <b> <br/> " ' ` ``
+'' ... .... .. - -- --- ---- _ * ** / \\ | ~ ^ = + & @ ! ? ?! ; : , :) ;-( =) x_x ^_^ A The man and 5 7/8 limited""".split()
+pieces += ["\u2019", "\u2018em", "\u201cyes\u201d", "\u2026", "\u2013", "\u2014", "\u00bd", "\u2153", "\u00a3", "\u20ac", "\u00a2", "\u00b0", "m\u00b2", "caf\u00e9", "\u4e2d\u6587", "\ud55c\uad6d",
+           "\U0001f600", "\u2665", "so\u00adft", "\u200b", "\u00a0", "\u3000", "\uff11", "\u0663", "\t", "1\u20442", "\u00ab", "\u00bb", "\u2122", "x\u0301", "\ufeff"]
+odd = [rng.choice(["", " "]).join(rng.choice(pieces) + rng.choice(["", "", " "]) for _ in range(rng.randint(1, 7))) for _ in range(400)]
+
 
 def tokenized(texts):
     with contextlib.redirect_stdout(sys.stderr):
@@ -59,7 +68,8 @@ exec(compile(source, plain, "exec"), scorer.__dict__)
 cider = scorer.CiderScorer()
 for i in res:
     cider += (res[i][0], gts[i])
-out = {"hyps": hyps, "refs": refs, "hyp_tokens": [res[i][0] for i in res], "ref_tokens": [gts[i] for i in gts]}
+out = {"hyps": hyps, "refs": refs, "hyp_tokens": [res[i][0] for i in res], "ref_tokens": [gts[i] for i in gts],
+       "odd": odd, "odd_tokens": [t[0] for t in tokenized([[o] for o in odd]).values()]}
 with contextlib.redirect_stdout(sys.stderr):
     out["bleu"] = [float(b) for b in Bleu(4).compute_score(gts, res)[0]]
     out["rouge_l"] = float(Rouge().compute_score(gts, res)[0])
