@@ -170,12 +170,12 @@ func (e encoder) runLayersRows(t *autograd.Tape, layers []layer, x *autograd.Var
 
 // embed returns the first layer's input and attention.
 func (e encoder) embed(t *autograd.Tape, in Input) (*autograd.Var, engine.Attention) {
-	if in.Images.Sequences() == 0 {
-		return e.embedText(t, in.Text), e.attention(in.Text.Offsets, in.Text.Sources)
+	words, x := e.parts(t, in)
+	if x == nil {
+		return e.drop(t, words), e.attention(in.Text.Offsets, in.Text.Sources)
 	}
-	x := e.image.apply(t, e.cfg, in.Images)
-	words := Text{Tokens: slices.Concat(in.Objects.Tokens, in.Text.Tokens), Positions: slices.Concat(in.Objects.Positions, in.Text.Positions)}
-	if len(words.Tokens) == 0 {
+	x = e.drop(t, x)
+	if words == nil {
 		return x, e.attention(in.Images.Offsets, nil)
 	}
 	regions, objects := int32(x.Value.Rows), int32(len(in.Objects.Tokens))
@@ -190,7 +190,7 @@ func (e encoder) embed(t *autograd.Tape, in Input) (*autograd.Var, engine.Attent
 		rows = appendSequence(rows, in.Text.Offsets, s, regions+objects)
 		offsets = append(offsets, int32(len(rows)))
 	}
-	return t.StackRows(x, e.embedText(t, words), rows), e.attention(offsets, sources)
+	return t.StackRows(x, e.drop(t, words), rows), e.attention(offsets, sources)
 }
 
 // appendSequence appends the rows of sequence s of a part whose rows begin at base.
@@ -201,16 +201,41 @@ func appendSequence(rows, offsets []int32, s int, base int32) []int32 {
 	return rows
 }
 
-// embedText embeds tokens:
+// drop drops of what is embedded.
+func (e encoder) drop(t *autograd.Tape, x *autograd.Var) *autograd.Var {
+	return t.Dropout(x, e.cfg.HiddenDropout)
+}
+
+// parts returns the embedded tokens, those of objects first, and the embedded regions; nil if no sequence has any.
+func (e encoder) parts(t *autograd.Tape, in Input) (words, regions *autograd.Var) {
+	words, regions = in.Embedding.Words, in.Embedding.Regions
+	if regions == nil && in.Images.Sequences() > 0 {
+		regions = e.image.apply(t, e.cfg, in.Images, in.Embedding.FeatureShift)
+	}
+	text := in.Text
+	if regions != nil {
+		text = Text{Tokens: slices.Concat(in.Objects.Tokens, text.Tokens), Positions: slices.Concat(in.Objects.Positions, text.Positions)}
+	}
+	if words == nil && (regions == nil || len(text.Tokens) > 0) {
+		words = e.embedText(t, text, in.Embedding.TokenShift)
+	}
+	return words, regions
+}
+
+// embedText embeds tokens; shift may be nil:
 //
-//	x = Drop(LN(word + position [+ role + turn]))
-func (e encoder) embedText(t *autograd.Tape, text Text) *autograd.Var {
+//	x = LN(word + position [+ role + turn] [+ shift])
+func (e encoder) embedText(t *autograd.Tape, text Text, shift *autograd.Var) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		lookups := []autograd.Lookup{{Table: e.words, IDs: text.Tokens}, {Table: e.position, IDs: text.Positions}}
 		if e.roles != nil {
 			lookups = append(lookups, autograd.Lookup{Table: e.roles, IDs: text.Roles}, autograd.Lookup{Table: e.turns, IDs: text.Turns})
 		}
-		return t.Dropout(e.embNorm.apply(t, t.Embed(lookups...)), e.cfg.HiddenDropout)
+		x := t.Embed(lookups...)
+		if shift != nil {
+			x = t.Add(x, shift)
+		}
+		return e.embNorm.apply(t, x)
 	})
 }
 

@@ -67,10 +67,8 @@ func (g *Generator) Logits(t *autograd.Tape, in Input) *autograd.Var {
 // target token. Labels are these next tokens in the order of [Generator.Logits]; another number of
 // them panics. It borrows input and labels until the tape's pass ends.
 func (g *Generator) Loss(t *autograd.Tape, in Input, labels []int32, smoothing float32) *autograd.Var {
-	return t.Block(func() *autograd.Var {
-		h := g.head.hidden(t, g.encoder.targetTokens(t, in))
-		return t.VocabularyLoss(h, g.head.w, g.head.b, labels, smoothing)
-	})
+	o := g.Objective(labels, smoothing)
+	return t.Block(func() *autograd.Var { return o.Loss(t, o.Output(t, in)) })
 }
 
 // Cache holds the keys and values of every layer that decoding looks at: those of
@@ -162,7 +160,7 @@ func (g *Generator) Next(ctx context.Context, t *autograd.Tape, c *Cache, s Step
 		text.Turns = text.Roles
 	}
 	s.Seen.Heads = g.Config.Heads
-	x := g.encoder.embedText(t, text)
+	x := g.encoder.embedText(t, text, nil)
 	for i, l := range g.encoder.layers {
 		if err := ctx.Err(); err != nil {
 			return nil, err

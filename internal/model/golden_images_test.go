@@ -15,27 +15,12 @@ import (
 	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
-// pack returns the values [w] of those of n positions, for each of b sequences, that valid names,
-// and the sequences' offsets.
-func pack[T any](values []T, b, n, w int, valid func(s, i int) bool) (packed []T, offsets []int32) {
-	offsets = []int32{0}
-	for s := range b {
-		for i := range n {
-			if valid(s, i) {
-				packed = append(packed, values[(s*n+i)*w:][:w]...)
-			}
-		}
-		offsets = append(offsets, int32(len(packed)/w))
-	}
-	return packed, offsets
-}
-
 // goldenImages packs the images of a case.
 func goldenImages(in golden.Tensors, valid func(s, i int) bool) Images {
 	shape := in.Shape("image_embedding")
 	var im Images
-	im.Features, im.Offsets = pack(in.Floats("image_embedding"), shape[0], shape[1], shape[2], valid)
-	im.Locations, _ = pack(in.Floats("image_loc"), shape[0], shape[1], LocationSize, valid)
+	im.Features, im.Offsets = golden.Pack(in.Floats("image_embedding"), shape[0], shape[1], shape[2], valid)
+	im.Locations, _ = golden.Pack(in.Floats("image_loc"), shape[0], shape[1], LocationSize, valid)
 	return im
 }
 
@@ -50,8 +35,8 @@ func goldenTokens(in golden.Tensors, ids, positions string, valid func(s, i int)
 	}
 	shape := in.Shape(ids)
 	var text Text
-	text.Tokens, text.Offsets = pack(narrow(ids), shape[0], shape[1], 1, valid)
-	text.Positions, _ = pack(narrow(positions), shape[0], shape[1], 1, valid)
+	text.Tokens, text.Offsets = golden.Pack(narrow(ids), shape[0], shape[1], 1, valid)
+	text.Positions, _ = golden.Pack(narrow(positions), shape[0], shape[1], 1, valid)
 	return text
 }
 
@@ -85,7 +70,7 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 			x, offsets = m.lastLayer(tape, j), j.offsets()
 			got := read(d, x)
 			for _, r := range rows {
-				expected, ends := pack(want.Floats(name+"."+r.output), b, r.positions, cfg.HiddenSize, func(s, i int) bool { return from(r.place(i))(s, 0) })
+				expected, ends := golden.Pack(want.Floats(name+"."+r.output), b, r.positions, cfg.HiddenSize, func(s, i int) bool { return from(r.place(i))(s, 0) })
 				var part []float32
 				for s := range b {
 					lo := offsets[s]
@@ -146,12 +131,6 @@ func testCaptionMask(t *testing.T, mask []float32, b, all, before int, valid fun
 	}
 }
 
-// attends returns which positions of padded sequences, from first on, are no padding: they attend to themselves.
-func attends(in golden.Tensors, first int) func(s, i int) bool {
-	mask, length := in.Floats("input_mask"), in.Shape("input_mask")[1]
-	return func(s, i int) bool { return mask[(s*length+first+i)*length+first+i] == 1 }
-}
-
 // The heads on images with texts, without what adversarial training adds.
 func TestGoldenEntailment(t *testing.T) {
 	golden.Run(t, "visual_entailment", func(t *testing.T, c golden.Case) {
@@ -168,8 +147,8 @@ func TestGoldenEntailment(t *testing.T) {
 		}
 		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
 		input := Input{
-			Images: goldenImages(in, attends(in, 0)),
-			Text:   goldenTokens(in, "src_ids", "pos_ids", attends(in, in.Shape("image_embedding")[1])),
+			Images: goldenImages(in, golden.Attends(in, 0)),
+			Text:   goldenTokens(in, "src_ids", "pos_ids", golden.Attends(in, in.Shape("image_embedding")[1])),
 		}
 		if err := input.Check(cfg); err != nil {
 			t.Fatal(err)
@@ -218,8 +197,8 @@ func TestGoldenCaptioning(t *testing.T) {
 			}
 		}
 		input := Input{
-			Images:  goldenImages(in, attends(in, 0)),
-			Objects: goldenTokens(in, "obj_token_ids", "obj_pos_ids", attends(in, regions)),
+			Images:  goldenImages(in, golden.Attends(in, 0)),
+			Objects: goldenTokens(in, "obj_token_ids", "obj_pos_ids", golden.Attends(in, regions)),
 			Text: goldenTokens(in, "src_ids", "pos_ids", func(s, i int) bool {
 				_, ok := next[int64(s*words+i)]
 				return ok
@@ -229,7 +208,7 @@ func TestGoldenCaptioning(t *testing.T) {
 		if err := input.Check(cfg); err != nil {
 			t.Fatal(err)
 		}
-		testCaptionMask(t, in.Floats("input_mask"), b, regions+names+words, regions+names, attends(in, 0))
+		testCaptionMask(t, in.Floats("input_mask"), b, regions+names+words, regions+names, golden.Attends(in, 0))
 		if !slices.IsSorted(places) {
 			t.Fatalf("places %v are not in order", places)
 		}
@@ -299,7 +278,7 @@ func (b pairBatch) loss(r *Retriever, t *autograd.Tape, n int, v circleVariant) 
 // goldenPairs finds the distinct images and texts among the rows of a case.
 func goldenPairs(tb testing.TB, cfg Config, in golden.Tensors) pairBatch {
 	tb.Helper()
-	images, texts := goldenImages(in, attends(in, 0)), goldenTokens(in, "src_ids", "pos_ids", attends(in, in.Shape("image_embedding")[1]))
+	images, texts := goldenImages(in, golden.Attends(in, 0)), goldenTokens(in, "src_ids", "pos_ids", golden.Attends(in, in.Shape("image_embedding")[1]))
 	var b pairBatch
 	b.images.Offsets, b.texts.Offsets = []int32{0}, []int32{0}
 	imageOf, textOf := map[string]int32{}, map[string]int32{}

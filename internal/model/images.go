@@ -4,7 +4,7 @@ import "github.com/unimo-go/unimo/internal/compute/autograd"
 
 // imageEmbedding embeds regions:
 //
-//	x = Drop(LN(affine(feature) + affine(location)))
+//	x = LN(affine(feature) + affine(location))
 type imageEmbedding struct {
 	feature, location linear
 	norm              norm
@@ -18,13 +18,17 @@ func newImageEmbedding(p declare, cfg Config) imageEmbedding {
 	}
 }
 
-// apply returns R x H.
-func (e imageEmbedding) apply(t *autograd.Tape, cfg Config, im Images) *autograd.Var {
+// apply returns R x H. shift, unless it is nil, is added to the features.
+func (e imageEmbedding) apply(t *autograd.Tape, cfg Config, im Images, shift *autograd.Var) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		rows := int(im.Offsets[im.Sequences()])
-		features := t.Input(rows, cfg.ImageEmbeddingSize, im.Features)
+		var features *autograd.Var
+		if shift != nil {
+			features = t.Shifted(im.Features, shift)
+		} else {
+			features = t.Input(rows, cfg.ImageEmbeddingSize, im.Features)
+		}
 		locations := t.Input(rows, LocationSize, im.Locations)
-		x := e.norm.add(t, e.feature.apply(t, features), e.location.apply(t, locations), 0)
-		return t.Dropout(x, cfg.HiddenDropout)
+		return e.norm.add(t, e.feature.apply(t, features), e.location.apply(t, locations), 0)
 	})
 }

@@ -3,6 +3,7 @@ package model
 import (
 	"fmt"
 
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
@@ -18,6 +19,16 @@ import (
 type Input struct {
 	Images        Images
 	Objects, Text Text
+	Embedding     Embedding
+}
+
+// Embedding is what is known of a batch's embedding before a model reads it, and what is to change in it: for the passes
+// of adversarial training. What is nil is computed, or left as it is.
+type Embedding struct {
+	Words, Regions *autograd.Var // what [Model.Embed] returns
+
+	TokenShift   *autograd.Var // added to the sums of the tables' rows, those of objects' tokens first, N x H
+	FeatureShift *autograd.Var // added to the regions' features, R x E
 }
 
 // Images is a batch of images. Each is a number of regions, the global one first.

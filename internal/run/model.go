@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/model"
@@ -44,6 +45,11 @@ func newTrained(r *run, l Learner, c card) train.Task {
 
 // Params implements [train.Task].
 func (t *trained) Params() []optim.Param { return t.optimised }
+
+// Passes implements [train.Passer]: as the learner does.
+func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+	return train.TakeBatch(tape, t.Learner, epoch, batch, scales)
+}
 
 // Save implements [train.Task].
 func (t *trained) Save(dir string, note train.Note) error {

@@ -291,6 +291,9 @@ type Streamer interface {
 	RestoreStream(state []byte) error
 }
 
+// Passer is a learner whose batches go through the model several times: see [train.Passer].
+type Passer = train.Passer
+
 // Submitter is a learner that writes predictions for a test file into the folder dir. An error of
 // the file itself is an [UnusableError]: the run goes on without.
 type Submitter interface {

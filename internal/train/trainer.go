@@ -407,44 +407,30 @@ func (t *Trainer) next(count int) []place {
 // backward adds the gradients of the next batch, times scale, to the parameters'.
 func (t *Trainer) backward(at place, parts []Part, totals Totals, scale float32) (loss float64, tokens int, err error) {
 	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
-	losses, tokens, err := t.Task.Loss(t.tape, at.epoch, at.batch)
+	factors, scales := make([]float64, len(parts)), make([]float32, len(parts))
+	for i, p := range parts {
+		factors[i] = p.Weight * totals.share(p)
+		scales[i] = float32(factors[i]) * scale
+	}
+	values, tokens, err := TakeBatch(t.tape, t.Task, at.epoch, at.batch, scales)
 	if err != nil {
 		t.tape.Release()
 		return 0, 0, err
 	}
-	v := t.weighted(losses, parts, totals)
-	loss = float64(engine.Values(t.Device, v.Value)[0])
+	for i, v := range values {
+		loss += factors[i] * float64(v)
+	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		t.tape.Release()
 		return 0, 0, t.nonFinite(at.epoch, at.batch, fmt.Sprintf("the loss is %v", loss))
 	}
 	for i, p := range parts {
-		if p.Name != "" && losses[i] != nil {
-			t.addPart(p, engine.Values(t.Device, losses[i].Value)[0])
+		if p.Name != "" && p.Count > 0 {
+			t.addPart(p, values[i])
 		}
 	}
-	t.tape.Backward(v, scale)
 	t.state.Pass++
 	t.state.Epoch, t.state.Batch = at.epoch, at.batch+1
 	return loss, tokens, nil
-}
-
-// weighted is the sum of a batch's parts by their weights and their shares of the step.
-func (t *Trainer) weighted(losses []*autograd.Var, parts []Part, totals Totals) *autograd.Var {
-	var total *autograd.Var
-	for i, v := range losses {
-		if v == nil {
-			continue
-		}
-		if factor := float32(parts[i].Weight * totals.share(parts[i])); factor != 1 {
-			v = t.tape.Scale(v, factor)
-		}
-		if total != nil {
-			v = t.tape.Add(total, v)
-		}
-		total = v
-	}
-	return total
 }
 
 // addPart takes note of a part of a batch's loss.

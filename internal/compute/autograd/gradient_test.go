@@ -284,6 +284,25 @@ var gradientCases = []gradientCase{
 		tape:   func(t *Tape, v []*Var) *Var { return t.BinaryCrossEntropy(v[0], shares) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].binaryCrossEntropy(shares) },
 	}, {
+		name:   "symmetric divergence",
+		inputs: []matrix{normal("logits", 6, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.SymmetricDivergence(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].symmetricDivergence() },
+	}, {
+		name:   "vocabulary divergence",
+		inputs: []matrix{normal("x", 3, 4), normal("y", 3, 4), normal("w", 5, 4), normal("b", 1, 5)},
+		tape: func(t *Tape, v []*Var) *Var {
+			return t.VocabularyDivergence(t.StackRows(v[0], v[1], []int32{0, 1, 2, 3, 4, 5}), nt(v[2]), v[3])
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].stack(m[1]).linear(m[2].transpose(), m[3]).symmetricDivergence()
+		},
+	}, {
+		name:   "numbers plus a matrix",
+		inputs: []matrix{normal("x", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.GELU(t.Shifted(shares, v[0])) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].add(matrix{3, 4, wide(shares)}).gelu() },
+	}, {
 		name:   "circle loss",
 		inputs: []matrix{normal("scores", 12, 1)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.CircleLoss(v[0], groups) },

@@ -25,13 +25,14 @@ type operations struct {
 	squaredError slab[squaredErrorOp]
 	vocabulary   slab[vocabularyLossOp]
 	slopes       slab[slopesOp]
+	divergence   slab[vocabularyDivergenceOp]
 }
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
 		&o.linear, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
-		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes,
+		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes, &o.divergence,
 	} {
 		s.reset()
 	}
@@ -80,7 +81,7 @@ func (op *linearOp) backward(t *Tape, dy *engine.Tensor) {
 
 // linearBackward passes back the gradient of a linear map whose input was value.
 func (t *Tape) linearBackward(x, w, b *Var, op engine.Transpose, value, dy *engine.Tensor) {
-	if x.needs {
+	if t.wants(x) {
 		dx, accumulate := t.grad(x)
 		t.inputBackward(dx, w, op, dy, accumulate)
 	}
@@ -98,7 +99,7 @@ func (t *Tape) inputBackward(dx *engine.Tensor, w *Var, op engine.Transpose, dy 
 
 // weightsBackward adds dw = xᵀ·dy of x·w, or dyᵀ·x of x·wᵀ, and the sum of the rows of dy.
 func (t *Tape) weightsBackward(w, b *Var, op engine.Transpose, x, dy *engine.Tensor) {
-	if w.needs {
+	if t.wants(w) {
 		dw, accumulate := t.grad(w)
 		if op == engine.NT {
 			t.dev.MatMul(dw, dy, x, engine.TN, accumulate)
@@ -106,7 +107,7 @@ func (t *Tape) weightsBackward(w, b *Var, op engine.Transpose, x, dy *engine.Ten
 			t.dev.MatMul(dw, x, dy, engine.TN, accumulate)
 		}
 	}
-	if b != nil && b.needs {
+	if b != nil && t.wants(b) {
 		db, accumulate := t.grad(b)
 		t.dev.SumRows(db, dy, accumulate)
 	}
@@ -118,6 +119,19 @@ func (t *Tape) Input(rows, cols int, values []float32) *Var {
 	t.dev.Write(x, values)
 	out := t.result(x, false)
 	t.record(out, nil)
+	return out
+}
+
+// Shifted returns the caller's numbers, as many as x has, plus x.
+func (t *Tape) Shifted(values []float32, x *Var) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Write(y, values)
+	t.dev.Add(y, y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.add.take()
+	*op = addOp{x, t.vars.take()}
+	*op.b = Var{}
+	t.record(out, op)
 	return out
 }
 
@@ -151,10 +165,14 @@ type feedForwardOp struct {
 }
 
 func (op *feedForwardOp) backward(t *Tape, dy *engine.Tensor) {
-	dh := t.dev.New(op.h.Rows, op.h.Cols)
+	dh, g := t.dev.New(op.h.Rows, op.h.Cols), op.h // h becomes GELU(h), unless it is needed again
+	if t.only != nil {
+		g = t.dev.New(op.h.Rows, op.h.Cols)
+		defer t.dev.Free(g)
+	}
 	t.inputBackward(dh, op.w2.Var, op.w2.op, dy, false)
-	t.dev.GELUBackward(dh, op.h, dh, op.h) // h becomes GELU(h)
-	t.weightsBackward(op.w2.Var, op.b2, op.w2.op, op.h, dy)
+	t.dev.GELUBackward(dh, g, dh, op.h)
+	t.weightsBackward(op.w2.Var, op.b2, op.w2.op, g, dy)
 	t.linearBackward(op.x, op.w1.Var, op.b1, op.w1.op, op.x.Value, dh)
 	t.dev.Free(dh)
 }
@@ -174,7 +192,7 @@ type addOp struct{ a, b *Var }
 
 func (op *addOp) backward(t *Tape, dy *engine.Tensor) {
 	for _, in := range [...]*Var{op.a, op.b} {
-		if !in.needs {
+		if !t.wants(in) {
 			continue
 		}
 		if dx, accumulate := t.grad(in); accumulate {
@@ -434,7 +452,7 @@ type embedOp struct {
 func (op *embedOp) backward(t *Tape, dy *engine.Tensor) {
 	for _, l := range op.lookups[:op.count] {
 		switch {
-		case !l.Table.needs:
+		case !t.wants(l.Table):
 		case l.Table.param != nil:
 			l.Table.param.scatter(t.dev, l.IDs, dy)
 		default:
@@ -581,10 +599,10 @@ type vocabularyLossOp struct {
 func (op *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
 	var dw, db *engine.Tensor
 	var addW, addB bool
-	if op.w.needs {
+	if t.wants(op.w.Var) {
 		dw, addW = t.grad(op.w.Var)
 	}
-	if op.bias.needs {
+	if t.wants(op.bias) {
 		db, addB = t.grad(op.bias)
 	}
 	dx := t.into(op.x)
@@ -602,6 +620,20 @@ func (t *Tape) KLDivergence(logits *Var, targets []float32) *Var {
 // with the targets, which are as many; see [engine.Device].
 func (t *Tape) BinaryCrossEntropy(logits *Var, targets []float32) *Var {
 	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.BinaryCrossEntropy(loss, slopes, logits.Value, targets) })
+}
+
+// SymmetricDivergence returns the mean over the pairs of rows i and N+i of logits, 2N x C, of how far their
+// distributions are from each other; see [engine.Device].
+func (t *Tape) SymmetricDivergence(logits *Var) *Var {
+	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.SymmetricDivergence(loss, slopes, logits.Value) })
+}
+
+// Given returns a loss of zero whose derivatives by x are slopes: those of a loss that was computed elsewhere.
+func (t *Tape) Given(x *Var, slopes *engine.Tensor) *Var {
+	return t.sloped(x, func(loss, given *engine.Tensor) {
+		t.dev.Zero(loss)
+		t.dev.Copy(given, slopes)
+	})
 }
 
 // sloped returns a loss of x whose derivatives are computed with it.

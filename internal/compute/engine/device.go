@@ -140,6 +140,11 @@ type Losses interface {
 	// logits x, is 0 to 1. slopes receives the derivatives; the backward form is ScaleBy.
 	BinaryCrossEntropy(loss, slopes, logits *Tensor, targets []float32)
 
+	// SymmetricDivergence compares what rows of logits say with what the rows N below them do: with p and q the
+	// softmax of both, the mean over the N pairs of Σ_c (p_c - q_c)·(log p_c - log q_c). slopes, which may be the
+	// logits (2N x C), receives the derivatives; the backward form is ScaleBy.
+	SymmetricDivergence(loss, slopes, logits *Tensor)
+
 	// VocabularyLoss is CrossEntropy of the logits x·w + bias, which exist for a block at a time only, with
 	// label smoothing e: the mean over rows of
 	// -Σ_v ((1-e)·[v = label] + e/V)·log softmax(logits)_v. stats (N x 1) receives the log-sum-exp of each

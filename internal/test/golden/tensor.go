@@ -140,3 +140,44 @@ func Near(tb testing.TB, name string, got, want []float32, tolerance float64) {
 		tb.Errorf("%s differs by %s of its largest magnitude, want at most %.0e", name, fmt.Sprintf("%.3g", d), tolerance)
 	}
 }
+
+// zeroGradient tells gradients that are zero in exact arithmetic (the keys' biases)
+// from small ones: relative to the case's largest, the float64 run of the
+// reference leaves about 1e-17 in them. A relative error means nothing there.
+const zeroGradient = 1e-12
+
+// NearGradients compares the gradients of all parameters with those of a case, but for what the subset lacks. Each is
+// within tolerance of the case's by [Difference]; one that is zero there is zero, as rounding goes.
+func NearGradients(tb testing.TB, grads Tensors, params []string, got func(name string) []float32, tolerance float64) {
+	tb.Helper()
+	largest := 0.0
+	for _, name := range grads.Names() {
+		largest = max(largest, magnitude(grads.Floats(name)))
+	}
+	compared := 0
+	for _, name := range params {
+		if grads.LeftOut(name) {
+			continue
+		}
+		if !grads.Has(name) {
+			tb.Errorf("the case has no gradient of %s", name)
+			continue
+		}
+		compared++
+		if want := grads.Floats(name); magnitude(want) >= zeroGradient*largest {
+			Near(tb, "gradient of "+name, got(name), want, tolerance)
+		} else if top := magnitude(got(name)); !(top <= tolerance*zeroGradient*largest) {
+			tb.Errorf("gradient of %s reaches %g, want zero", name, top)
+		}
+	}
+	if names := grads.Names(); compared != len(names) {
+		tb.Errorf("compared %d gradients of %d", compared, len(names))
+	}
+}
+
+func magnitude(x []float32) (top float64) {
+	for _, v := range x {
+		top = max(top, math.Abs(float64(v)))
+	}
+	return top
+}

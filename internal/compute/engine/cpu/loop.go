@@ -46,6 +46,7 @@ type loops struct {
 	idle     loop[idle]
 	decoding loop[decoding]
 	topK     loop[topK]
+	compare  loop[comparison]
 
 	vocabulary loop[vocabulary]
 

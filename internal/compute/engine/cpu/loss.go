@@ -130,3 +130,64 @@ func (d *Device) BinaryCrossEntropy(loss, slopes, logits *engine.Tensor, targets
 	}
 	data(loss)[0] = float32(sum / rows)
 }
+
+// SymmetricDivergence implements [engine.Device].
+func (d *Device) SymmetricDivergence(loss, slopes, logits *engine.Tensor) {
+	const op = "symmetric divergence"
+	engine.CheckShape(op, "slopes", slopes, logits.Rows, logits.Cols)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	if logits.Rows%2 != 0 {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d rows are no pairs", logits.Rows)})
+	}
+	pairs := logits.Rows / 2
+	losses := grow(&d.loops.losses, pairs)
+	d.loops.compare.run(d.limit, pairs, rowBlock(2*logits.Cols), comparison{data(slopes), data(logits), losses, logits.Cols}, (*comparison).run)
+	var sum float64
+	for _, l := range losses {
+		sum += l
+	}
+	data(loss)[0] = float32(sum / float64(pairs))
+}
+
+// comparison is the divergence of pairs of rows.
+type comparison struct {
+	slopes, logits []float32
+	losses         []float64
+	cols           int
+}
+
+func (c *comparison) run(lo, hi int) {
+	pairs, difference := len(c.losses), make([]float32, c.cols)
+	for i := lo; i < hi; i++ {
+		a, b := rowOf(c.logits, i, c.cols), rowOf(c.logits, pairs+i, c.cols)
+		for j, x := range a {
+			difference[j] = x - b[j]
+		}
+		p, q := rowOf(c.slopes, i, c.cols), rowOf(c.slopes, pairs+i, c.cols)
+		kernels.Softmax(p, a, 1)
+		kernels.Softmax(q, b, 1)
+		c.losses[i] = diverge(p, q, difference, 1/float64(pairs))
+	}
+}
+
+// diverge returns the divergence of the distributions p and q, whose logits differ so much, and replaces p and q by its
+// derivatives by their logits, times scale. What all logits of a row have in common cancels out; it is taken from the
+// differences first, so that it costs no digits.
+func diverge(p, q, difference []float32, scale float64) float64 {
+	var mean float64 // of the differences under p
+	for j, x := range difference {
+		mean += float64(p[j]) * float64(x)
+	}
+	var sum, under float64 // under q
+	for j, x := range difference {
+		d := float64(x) - mean
+		sum += (float64(p[j]) - float64(q[j])) * d
+		under += float64(q[j]) * d
+	}
+	for j, x := range difference {
+		p64, q64, d := float64(p[j]), float64(q[j]), float64(x)-mean
+		p[j] = float32(scale * (p64 - q64 + p64*d))
+		q[j] = float32(scale * (q64 - p64 - q64*(d-under)))
+	}
+	return sum
+}

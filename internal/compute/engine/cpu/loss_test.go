@@ -251,6 +251,65 @@ func TestBinaryCrossEntropyOfParticularLogits(t *testing.T) {
 	}
 }
 
+func TestSymmetricDivergence(t *testing.T) {
+	var operations []operation
+	for _, shape := range [][2]int{{2, 1}, {2, 2}, {6, 5}, {4, 4001}} {
+		rows, cols := shape[0], shape[1]
+		logits := in("logits", rows, cols)
+		logits.start[0] *= 30 // a confident row
+		for i := range cols { // the same offset everywhere changes nothing
+			logits.start[(rows-1)*cols+i] += 100
+		}
+		run := func(x numbers) results {
+			var loss, size float64
+			slopes := make([]exact, rows*cols)
+			for i := range rows / 2 {
+				a, b := x["logits"][i*cols:][:cols], x["logits"][(rows/2+i)*cols:][:cols]
+				p, sumA := softmax(a)
+				q, sumB := softmax(b)
+				var underP, underQ float64
+				difference := func(c int) float64 { return a[c] - sumA - b[c] + sumB }
+				for c := range p {
+					underP += p[c] * difference(c)
+					underQ += q[c] * difference(c)
+				}
+				loss += (underP - underQ) * 2 / float64(rows)
+				for c := range p {
+					d, relative := difference(c), softmaxError(cols, a)+softmaxError(cols, b)
+					// A logarithm is as wrong as the logits are rounded, a probability relatively.
+					wrong := (p[c] + q[c]) * (relative*(2+math.Abs(d)+underP-underQ) + 300*epsilon) * 2 / float64(rows)
+					size += (p[c] + q[c]) * math.Abs(d)
+					slopes[i*cols+c] = exact{(p[c] - q[c] + p[c]*(d-underP)) * 2 / float64(rows), wrong + 1e-37}
+					slopes[(rows/2+i)*cols+c] = exact{(q[c] - p[c] - q[c]*(d-underQ)) * 2 / float64(rows), wrong + 1e-37}
+				}
+				size += 1
+			}
+			return results{"loss": {{loss, size * (float64(cols) + 300) * epsilon}}, "slopes": slopes}
+		}
+		operations = append(operations, operation{
+			name:     named("symmetric divergence", shape),
+			operands: []operand{overwritten("loss", 1, 1), overwritten("slopes", rows, cols), logits},
+			run:      func(d *Device, t tensors) { d.SymmetricDivergence(t["loss"], t["slopes"], t["logits"]) },
+			oracle:   run,
+		})
+	}
+	check(t, operations...)
+}
+
+// The slopes may lie where the logits were.
+func TestSymmetricDivergenceInPlace(t *testing.T) {
+	d := New()
+	x := d.Wrap(2, 3, []float32{1, 2, 3, 2, 0, 1})
+	loss, slopes := d.New(1, 1), d.New(2, 3)
+	d.SymmetricDivergence(loss, slopes, x)
+	want := data(loss)[0]
+	d.SymmetricDivergence(loss, x, x)
+	if data(loss)[0] != want || !slices.Equal(data(x), data(slopes)) {
+		t.Errorf("%g and %v, want %g and %v", data(loss)[0], data(x), want, data(slopes))
+	}
+	mustPanicWithShape(t, "three rows", func() { d.SymmetricDivergence(loss, d.New(3, 2), d.New(3, 2)) })
+}
+
 // sameNumbers says whether two lists are equal, where NaN equals NaN and nothing else.
 func sameNumbers(a, b []float32) bool {
 	return slices.EqualFunc(a, b, func(x, y float32) bool { return x == y || x != x && y != y })
