@@ -3,10 +3,13 @@ package run
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"iter"
 	"log/slog"
+	"os"
 	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
@@ -368,6 +371,35 @@ func (t *Task) FindFiles(data, dev string) ([]File, error) {
 		return nil, fmt.Errorf("%s is one file; name the dev file with --dev, or give --data the folder that holds both", trainFile)
 	}
 	return append([]File{{t.Train.Name, trainFile}}, devs...), nil
+}
+
+// FindOrDraw is FindFiles for a task that may draw its dev set: with a share, of things, from the training file. Both are
+// that file then.
+func (t *Task) FindOrDraw(data, dev string, share float64, things string) ([]File, error) {
+	train, err := t.resolve(data, t.Train)
+	if err != nil {
+		return nil, err
+	}
+	files := []File{{t.Train.Name, train}}
+	if share == 0 {
+		devs, err := t.DevFiles(cmp.Or(dev, data))
+		if errors.Is(err, fs.ErrNotExist) && dev == "" {
+			return nil, fmt.Errorf("%w; or have a tenth of the training %s drawn for it, with --dev-share 0.1", err, things)
+		}
+		if err == nil && devs[0].Path == train {
+			return nil, fmt.Errorf("%s is one file; name the dev file with --dev, give --data the folder that holds both, or have a tenth of the %s drawn for it with --dev-share 0.1", train, things)
+		}
+		return append(files, devs...), err
+	}
+	if dev != "" {
+		return nil, &SettingError{errors.New("--dev names a dev file and --dev-share draws one; leave one of them out")}
+	}
+	if info, err := os.Stat(data); err == nil && info.IsDir() {
+		if devs, err := t.DevFiles(data); err == nil {
+			return nil, &SettingError{fmt.Errorf("--dev-share draws a dev set from %s, though %s is there; leave the flag out, or name the training file with --data", train, devs[0].Path)}
+		}
+	}
+	return append(files, File{t.Dev[0].Name, train}), nil
 }
 
 // DevFiles finds the dev files at path.

@@ -173,9 +173,6 @@ func (r *reader) keepAnswered(path string, answered []bool) error {
 
 // annotationFile finds the annotations of VQA's questions by their name.
 func (r *reader) annotationFile() (string, error) {
-	if r.Annotations != "" {
-		return r.Annotations, nil
-	}
 	dir, base := filepath.Split(r.set.File)
 	name := strings.NewReplacer("OpenEnded_", "", "MultipleChoice_", "", "questions", "annotations").Replace(base)
 	if name != base {
@@ -187,7 +184,7 @@ func (r *reader) annotationFile() (string, error) {
 		}
 	}
 	return "", &textfile.FileError{File: r.set.File, Problem: fmt.Sprintf("has questions without answers, and there is no %s beside it", name),
-		Remedy: "put VQA's annotations there, or name their file with the setting annotations (--annotations)", Err: os.ErrNotExist}
+		Remedy: "put VQA's annotations there", Err: os.ErrNotExist}
 }
 
 // EachAnnotation reads VQA's annotations one by one.

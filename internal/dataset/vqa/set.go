@@ -39,11 +39,10 @@ type Set struct {
 
 // Options are the ways to read questions.
 type Options struct {
-	Annotations string // VQA's annotations; "" looks for them beside the questions
-	Images      string // the folder of the pictures; "" looks in that of the data
-	Named       bool   // images keep the names that the data have for them: they are not pictures
-	Unanswered  bool   // answers are not needed, and not read
-	SkipBad     bool   // leave out questions that are of no use, and count them; else they are an error
+	Images     string // the folder of the pictures; "" looks in that of the data
+	Named      bool   // images keep the names that the data have for them: they are not pictures
+	Unanswered bool   // answers are not needed, and not read
+	SkipBad    bool   // leave out questions that are of no use, and count them; else they are an error
 }
 
 // Bounds of a question: longer texts are something else.

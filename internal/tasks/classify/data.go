@@ -1,13 +1,9 @@
 package classify
 
 import (
-	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
 	"math"
-	"os"
 	"slices"
 	"strings"
 
@@ -119,31 +115,7 @@ func drawDev(examples []labelled.Example, share float64, seed uint64) (rest, dra
 
 // Files implements [run.Job]. Where the dev set is drawn from the training file, both are that file.
 func (c *job) Files(data, dev string) ([]run.File, error) {
-	t := c.task
-	train, err := textfile.Resolve(data, t.Train.Name, t.Train.Files)
-	if err != nil {
-		return nil, err
-	}
-	files := []run.File{{Split: t.Train.Name, Path: train}}
-	if c.settings.DevShare == 0 {
-		devs, err := t.DevFiles(cmp.Or(dev, data))
-		if errors.Is(err, fs.ErrNotExist) && dev == "" {
-			return nil, fmt.Errorf("%w; or have a tenth of the training examples drawn for it, with --dev-share 0.1", err)
-		}
-		if err == nil && devs[0].Path == train {
-			return nil, fmt.Errorf("%s is one file; name the dev file with --dev, give --data the folder that holds both, or have a tenth of the examples drawn for it with --dev-share 0.1", train)
-		}
-		return append(files, devs...), err
-	}
-	if dev != "" {
-		return nil, &run.SettingError{Err: errors.New("--dev names a dev file and --dev-share draws one; leave one of them out")}
-	}
-	if info, err := os.Stat(data); err == nil && info.IsDir() {
-		if devs, err := t.DevFiles(data); err == nil {
-			return nil, &run.SettingError{Err: fmt.Errorf("--dev-share draws a dev set from %s, though %s is there; leave the flag out, or name the training file with --data", train, devs[0].Path)}
-		}
-	}
-	return append(files, run.File{Split: t.Dev[0].Name, Path: train}), nil
+	return c.task.FindOrDraw(data, dev, c.settings.DevShare, "examples")
 }
 
 // shownLabels is how many labels are listed with their numbers; those of more than longLabel bytes are cut.

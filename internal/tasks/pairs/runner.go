@@ -29,30 +29,41 @@ func NewRunner(d engine.Device, m *model.Classifier) *Runner {
 // is called after every batch; ctx ends the work early.
 func (r *Runner) Logits(ctx context.Context, source regions.Source, records []Record, batch int, tick run.Tick) ([][]float32, error) {
 	out := make([][]float32, 0, len(records))
-	columns := r.model.Config.NumLabels
+	err := r.Each(ctx, source, records, batch, tick, func(_ int, logits []float32) { out = append(out, slices.Clone(logits)) })
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// Each is Logits for many classes: it calls each with the number of a record and its row, which is valid until the next.
+func (r *Runner) Each(ctx context.Context, source regions.Source, records []Record, batch int, tick run.Tick, each func(record int, logits []float32)) error {
+	columns, done := r.model.Config.NumLabels, 0
 	r.packer.source = source
 	for _, numbers := range batches.Plan(make([]int, len(records)), batches.Sequence(len(records)), batch, false) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		in, err := r.packer.pack(records, numbers, asTheyAre, nil)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if err := in.Check(r.model.Config); err != nil {
-			return nil, err
+			return err
 		}
 		logits := r.model.Logits(r.tape, in)
-		err = r.model.Params.CheckOutput(r.dev, "logits", logits)
-		values := slices.Clone(engine.Values(r.dev, logits.Value))
+		if err := r.model.Params.CheckOutput(r.dev, "logits", logits); err != nil {
+			r.tape.Release()
+			return err
+		}
+		i := 0
+		for row := range slices.Chunk(engine.Values(r.dev, logits.Value), columns) {
+			each(numbers[i], row)
+			i++
+		}
 		r.tape.Release()
-		if err != nil {
-			return nil, err
-		}
-		for row := range slices.Chunk(values, columns) {
-			out = append(out, row)
-		}
-		tick(len(out), len(records))
+		done += len(numbers)
+		tick(done, len(records))
 	}
-	return out, nil
+	return nil
 }
