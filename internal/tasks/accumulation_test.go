@@ -101,6 +101,7 @@ func TestAccumulationIsALargerBatch(t *testing.T) {
 	}{
 		{"sst-2", writeFiles(t, map[string]string{"train.tsv": labelled, "dev.tsv": labelled}), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, nil},
 		{"sst-2", writeFiles(t, map[string]string{"train.tsv": labelled, "dev.tsv": labelled}), []string{"1000 1", "40 9", "1 9"}, []string{"in_tokens=true"}},
+		{"sst-2", writeFiles(t, map[string]string{"train.tsv": labelled, "dev.tsv": labelled}), []string{"4 1", "2 2"}, []string{"adv=freelb_text", "adv_step=1", "adv_init_mag=0"}},
 		{"sts-b", writeFiles(t, map[string]string{"train.tsv": scored, "dev.tsv": scored}), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, nil},
 		{"gigaword", writeFiles(t, map[string]string{"train.jsonl": written, "dev.jsonl": written}), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"min_out_len=1", "max_out_len=4", "beam_size=1"}},
 		{"flickr8k", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{

@@ -2,6 +2,7 @@ package tasks_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -229,5 +230,54 @@ func TestResumeRefusesOtherRandomNumbers(t *testing.T) {
 	}
 	if !maps.Equal(before, files(t, filepath.Join(o.Out, "last"))) {
 		t.Error("the model was changed")
+	}
+}
+
+// stopper interrupts a run after a step.
+type stopper struct {
+	run.Silent
+	step int
+	stop func()
+}
+
+func (s stopper) Step(e train.StepEvent) {
+	if e.Step == s.step {
+		s.stop()
+	}
+}
+
+// Training under attack ends in the same bits when it was interrupted, on any number of threads, and what it adds at
+// first comes from the seed.
+func TestResumeUnderAttack(t *testing.T) {
+	for _, c := range []struct {
+		task, data string
+		set        []string
+	}{
+		{"sst-2", labelledTask(t), []string{"adv=freelb_text", "adv_step=2"}},
+		{"sst-2", labelledTask(t), []string{"adv=freelb_text", "adv_step=2", "adv_norm=inf", "adv_rule=villa", "gradient_accumulation=2"}},
+	} {
+		set := append([]string{"batch_size=2", "epochs=3", "hidden_dropout_prob=0.2", "attention_probs_dropout_prob=0.2"}, c.set...)
+		last := func(o run.Options) map[string]string { return files(t, filepath.Join(o.Out, "last")) }
+		whole, stopped, other := options(t, c.task, c.data, set...), options(t, c.task, c.data, set...), options(t, c.task, c.data, append(set, "adv_init_mag=0.3")...)
+		for _, o := range []run.Options{whole, other} {
+			if _, err := run.Finetune(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		stopped.Observer = stopper{step: 2, stop: cancel}
+		if _, err := run.Finetune(ctx, stopped); !errors.Is(err, context.Canceled) {
+			t.Fatalf("%s: %v", c.task, err)
+		}
+		stopped.Observer, stopped.Resume, stopped.Threads = nil, true, 1
+		if _, err := run.Finetune(t.Context(), stopped); err != nil {
+			t.Fatal(err)
+		}
+		if !maps.Equal(last(stopped), last(whole)) {
+			t.Errorf("%s %v: another model after an interruption", c.task, c.set)
+		}
+		if maps.Equal(last(other), last(whole)) {
+			t.Errorf("%s %v: no attack", c.task, c.set)
+		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -114,7 +115,8 @@ func (c *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	epochs := run.NewEpochs(c.settings.Common(), labelled.Lengths(records), c.settings.BatchSize, func(i int) int { return records[i].Line })
 	return &learner{
 		Epochs: epochs, job: c, model: m, train: records, evalSet: devRecords, runner: newRunner(c.env.Device, m, enc, c.schema),
-		about: run.About{Lines: c.about(), Examples: len(records), Tokens: epochs.Tokens(c.settings.Common())},
+		attacks: adversarial.Trainer{Recipe: c.settings.Recipe},
+		about:   run.About{Lines: append(c.about(), c.settings.Recipe.About()...), Examples: len(records), Tokens: epochs.Tokens(c.settings.Common())},
 	}, nil
 }
 
@@ -126,11 +128,15 @@ type learner struct {
 	about   run.About
 	train   []labelled.Record
 	in      model.Input
+	attacks adversarial.Trainer
 	evalSet []labelled.Record // of the first dev split
 	runner  runner
 }
 
-var _ run.Submitter = (*learner)(nil)
+var (
+	_ run.Submitter = (*learner)(nil)
+	_ run.Passer    = (*learner)(nil)
+)
 
 // Model implements [run.Learner].
 func (l *learner) Model() run.Model { return run.Model{Params: l.model.Params} }
@@ -141,22 +147,32 @@ func (l *learner) About() run.About { return l.about }
 // Close implements [run.Learner].
 func (l *learner) Close() error { return nil }
 
-// Parts implements [run.Learner]: a mean over the examples.
+// Parts implements [run.Learner]: means over the examples.
 func (l *learner) Parts(epoch, batch int) ([]train.Part, error) {
-	return []train.Part{{Weight: 1, Count: len(l.Plan.At(epoch, batch))}}, nil
+	return l.attacks.Parts(len(l.Plan.At(epoch, batch))), nil
 }
 
 // Loss implements [run.Learner].
 func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
+	o := l.batch(epoch, batch)
+	return []*autograd.Var{o.Loss(tape, o.Output(tape, l.in))}, l.in.Rows(), nil
+}
+
+// Passes implements [run.Passer].
+func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+	o := l.batch(epoch, batch)
+	return l.attacks.Passes(tape, l.in, o, scales)
+}
+
+// batch packs a batch and returns what the model is trained for on it.
+func (l *learner) batch(epoch, batch int) model.Objective {
 	numbers := l.Plan.At(epoch, batch)
 	pack(&l.in, l.train, numbers)
 	var targets model.Targets
 	for _, i := range numbers {
 		targets.Classes, targets.Scores = append(targets.Classes, int32(l.train[i].Class)), append(targets.Scores, l.train[i].Score)
 	}
-	logits := l.model.Logits(tape, l.in)
-	loss := l.model.Loss(tape, logits, targets)
-	return []*autograd.Var{loss}, l.in.Rows(), nil
+	return l.model.Objective(targets)
 }
 
 // Evaluate implements [run.Learner].

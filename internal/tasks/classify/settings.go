@@ -9,11 +9,13 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 )
 
 // Settings are those of classification and regression.
 type Settings struct {
 	run.CommonSettings
+	adversarial.Recipe
 	MaxSeqLen int     `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
 	Columns   string  `json:"columns" help:"columns of the data whose names are not known, as text=review,label=stars; text may be given several times"`
 	DevShare  float64 `json:"dev_share" help:"share of the training examples that are drawn for dev, where there is no dev file (0: none)"`
@@ -21,7 +23,7 @@ type Settings struct {
 }
 
 func (k *Kind) settings(size string, c run.CommonSettings) *Settings {
-	s := &Settings{CommonSettings: c, MaxSeqLen: 512}
+	s := &Settings{CommonSettings: c, Recipe: adversarial.None(), MaxSeqLen: 512}
 	if size == "mini" {
 		// From random weights, chosen by measurement on SST-2: see docs/results/2026-11-23-sst-2.md.
 		s.LearningRate = 7e-4
@@ -44,6 +46,7 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	err := cmp.Or(
+		s.ValidateAttacks(false),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(s.DevShare >= 0 && s.DevShare < 1, "dev_share", s.DevShare, "0 or more and less than 1"),
 	)
