@@ -101,7 +101,7 @@ func TestDifference(t *testing.T) {
 }
 
 func TestSummary(t *testing.T) {
-	o, s := options{work: t.TempDir()}, set{name: "q", task: "vqa", metric: "accuracy", labels: true}
+	o, s := options{work: t.TempDir()}, set{name: "q", task: "sst-2", labels: true}
 	s.rows = func(string) (rows, error) { return rows{}, nil }
 	if err := o.prepare(s); err != nil {
 		t.Fatal(err)

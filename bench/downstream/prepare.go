@@ -82,13 +82,13 @@ func copyPictures(dir string, examples []example) (kept []example, missing int, 
 
 // header has the names of the columns.
 func (s set) header() []string {
-	switch s.task {
-	case "snli-ve":
+	switch {
+	case !s.labels:
+		return []string{"image", "caption"}
+	case s.task == "snli-ve":
 		return []string{"image", "hypothesis", "label"}
-	case "vqa":
-		return []string{"image", "question", "answer"}
 	}
-	return []string{"image", "caption"}
+	return []string{"image", "question", "answer"}
 }
 
 // write writes the tables.

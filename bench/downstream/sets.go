@@ -17,7 +17,6 @@ import (
 // set is a data set with the task it is for and a recipe for two cores.
 type set struct {
 	name, task string
-	metric     string                          // of the test split
 	labels     bool                            // an example is right or wrong
 	recipe     []string                        // settings of unimo finetune, over those of its preset
 	rows       func(from string) (rows, error) // of all splits
@@ -35,19 +34,19 @@ type rows map[string][]example
 
 var sets = []set{
 	{
-		name: "snli-ve", task: "snli-ve", metric: "accuracy", labels: true, rows: entailment,
+		name: "snli-ve", task: "snli-ve", labels: true, rows: entailment,
 		recipe: []string{"epochs=10"},
 	},
 	{
-		name: "easy-vqa", task: "vqa", metric: "accuracy", labels: true, rows: easy,
+		name: "easy-vqa", task: "vqa", labels: true, rows: easy,
 		recipe: []string{"epochs=4", "image_size=64", "patch_size=16"},
 	},
 	{
-		name: "daquar", task: "vqa", metric: "accuracy", labels: true, rows: daquar,
+		name: "daquar", task: "vqa", labels: true, rows: daquar,
 		recipe: []string{"epochs=6"},
 	},
 	{
-		name: "flickr8k", task: "coco-caption", metric: "cider", rows: captioned,
+		name: "flickr8k", task: "coco-caption", rows: captioned,
 		recipe: []string{"epochs=3"},
 	},
 }

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/kernels"
+	"github.com/unimo-go/unimo/internal/tasks"
 	"github.com/unimo-go/unimo/metrics"
 )
 
@@ -62,7 +63,11 @@ func (o options) collect(names []string) (result, error) {
 }
 
 func (o options) summary(s set) (summary, error) {
-	sum := summary{Name: s.name, Metric: s.metric}
+	t, err := tasks.All.Find(s.task)
+	if err != nil {
+		return summary{}, err
+	}
+	sum := summary{Name: s.name, Metric: t.Metric}
 	about, err := os.ReadFile(filepath.Join(o.folder(s), "done"))
 	if err != nil {
 		return sum, err
@@ -110,9 +115,9 @@ func (o options) summary(s set) (summary, error) {
 			if x.Pictures != kind.pictures {
 				continue
 			}
-			score, values := float64(x.Test[s.metric]), x.Values
+			score, values := float64(x.Test[t.Metric]), x.Values
 			if kind.misled {
-				score, values = float64(x.Misled[s.metric]), x.MisledValues
+				score, values = float64(x.Misled[t.Metric]), x.MisledValues
 			}
 			if len(values) != len(of) {
 				return sum, fmt.Errorf("%s, seed %d: %d values of %d examples", kind.name, x.Seed, len(values), len(of))

@@ -82,7 +82,7 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 		}
 	}
 	r.Seconds, r.Load = time.Since(began).Seconds(), load()
-	say("%s %.4f (dev %.4f), %.0f s, load %s", s.metric, float64(r.Test[s.metric]), float64(r.Dev[s.metric]), r.Seconds, r.Load)
+	say("%s %.4f (dev %.4f), %.0f s, load %s", t.Metric, float64(r.Test[t.Metric]), float64(r.Dev[t.Metric]), r.Seconds, r.Load)
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
