@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -67,8 +68,16 @@ func newTextTraining() (step, error) {
 	}), nil
 }
 
-// learning returns a step: forward, backward, clip, Adam.
+// learning returns a step of one pass: forward, backward, clip, Adam.
 func learning(d engine.Device, parameters model.Parameters, loss func(*autograd.Tape, model.Input, batch) *autograd.Var) step {
+	return passing(d, parameters, func(t *autograd.Tape, in model.Input, b batch) error {
+		t.Backward(loss(t, in, b), 1)
+		return nil
+	})
+}
+
+// passing returns a step: what makes the gradients, clip, Adam.
+func passing(d engine.Device, parameters model.Parameters, passes func(*autograd.Tape, model.Input, batch) error) step {
 	var params []optim.Param
 	for _, p := range parameters {
 		params = append(params, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
@@ -81,7 +90,9 @@ func learning(d engine.Device, parameters model.Parameters, loss func(*autograd.
 		pack(&in, b)
 		parameters.ClearGradients()
 		tape.Reset(autograd.Seed{Key: 1, Pass: pass})
-		tape.Backward(loss(tape, in, b), 1)
+		if err := passes(tape, in, b); err != nil {
+			return err
+		}
 		_, err := adam.Step(1e-5)
 		return err
 	}
@@ -186,17 +197,26 @@ func newPairTraining() (step, error) {
 	}), nil
 }
 
-// newEntailmentTraining returns a plain step of training a classifier of images with texts.
-func newEntailmentTraining() (step, error) {
+// newEntailmentTraining returns a step of training a classifier of images with texts, a plain one or the reference's,
+// which is adversarial.
+func newEntailmentTraining(attacked bool) (step, error) {
 	d := cpu.New()
 	m, err := model.New[*model.Classifier](d, config(model.Entailment, 3), 1)
 	if err != nil {
 		return nil, err
 	}
-	images := newPictures()
-	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
-		in.Images = images.of(b)
-		return m.Loss(t, m.Logits(t, in), model.Targets{Classes: b.Labels})
+	images, trainer := newPictures(), adversarial.Trainer{Recipe: adversarial.None()}
+	if attacked {
+		trainer.Recipe = adversarial.Entailment()
+	}
+	var scales []float32
+	for _, p := range trainer.Parts(1) {
+		scales = append(scales, float32(p.Weight))
+	}
+	return passing(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) error {
+		in.Images, trainer.AdvStep = images.of(b), b.Steps
+		_, _, err := trainer.Passes(t, in, m.Objective(model.Targets{Classes: b.Labels}), scales)
+		return err
 	}), nil
 }
 

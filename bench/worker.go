@@ -44,7 +44,9 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 	case "caption":
 		run, err = newWriting(model.Captioning)
 	case "train-entailment":
-		run, err = newEntailmentTraining()
+		run, err = newEntailmentTraining(false)
+	case "train-adversarial":
+		run, err = newEntailmentTraining(true)
 	case "ask":
 		run, err = newAsking()
 	case "predict":

@@ -220,6 +220,14 @@ var workloads = []workload{
 			{name: "PyTorch compiled", script: "torch_peer.py", variant: "compile", target: ahead},
 		},
 	},
+	{
+		number: 14, name: "train-adversarial", worker: "train-adversarial", title: "train SNLI-VE with VILLA, 4 steps, 4 pairs", batches: "entailment", metric: entailed, memory: true, rounds: 3,
+		peers: []contender{
+			{name: "PyTorch, as the reference", script: "torch_peer.py", target: atLeast(1.5)},
+			{name: "PyTorch, clean pass once", script: "torch_peer.py", variant: "once", target: atLeast(1.5)},
+			{name: "unimo, plain step", worker: "train-entailment", memory: atMost(1.15)},
+		},
+	},
 }
 
 // firstPredictionLimit is the issue's, in seconds.
