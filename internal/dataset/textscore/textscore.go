@@ -108,6 +108,8 @@ var list = []Metric{
 	{"meteor", "METEOR 1.5 without paraphrases", []Option{Synonyms}, AnyReferences, scoreMETEOR},
 	{"caption-rouge-l", "ROUGE-L of sentences, as coco-caption and nqg", []Option{Tokenize}, AnyReferences, scoreCaptionROUGEL},
 	{"distinct", "different n-grams among all, n from 1 to 4; average length", []Option{Tokenize}, NoReferences, scoreDistinct},
+	{"cider", "CIDEr-D, which papers call CIDEr, and plain CIDEr; finds the words itself", nil, AnyReferences, scoreCIDEr},
+	{"caption", "what pycocoevalcap prints but SPICE: BLEU, METEOR, ROUGE-L, CIDEr; finds the words itself", []Option{Synonyms}, AnyReferences, scoreCaptions},
 	{"all-qg", "bleu, meteor and caption-rouge-l, what question generation reports", []Option{Tokenize, Synonyms}, AnyReferences, scoreQuestions},
 }
 
@@ -192,6 +194,54 @@ func scoreQuestions(texts []Text, o Options) (all Result) {
 		all.Warnings = append(all.Warnings, r.Warnings...)
 		all.Stages = append(all.Stages, r.Stages...)
 	}
+	return all
+}
+
+// captionWords are captions as COCO's evaluation splits them.
+func captionWords(texts []Text) []Text {
+	hyps, lists := split(texts, nil)
+	hyps = metrics.PTBTokenizeAll(hyps)
+	refs := metrics.PTBTokenizeAll(slices.Concat(lists...))
+	out := make([]Text, len(texts))
+	for i, list := range lists {
+		out[i] = Text{Hyp: hyps[i], Refs: refs[:len(list)]}
+		refs = refs[len(list):]
+	}
+	return out
+}
+
+func scoreCIDEr(texts []Text, _ Options) (r Result) {
+	r.addCIDEr(captionWords(texts))
+	return r
+}
+
+func (r *Result) addCIDEr(words []Text) {
+	hyps, refs := split(words, nil)
+	robust, _ := metrics.CIDErD(hyps, refs)
+	plain, _ := metrics.CIDEr(hyps, refs)
+	r.add("cider-d", robust, "what papers call CIDEr, of 10")
+	r.add("cider", plain, "its plain form")
+	if len(words) == 1 {
+		r.warn("CIDEr weighs words by the captions they are in: of one caption it is 0")
+	}
+}
+
+// scoreCaptions has names of its own for scores of these words.
+func scoreCaptions(texts []Text, o Options) (all Result) {
+	words := captionWords(texts)
+	add := func(r Result, from, to string) {
+		for _, s := range r.Scores {
+			s.Name = to + strings.TrimPrefix(s.Name, from)
+			all.Scores = append(all.Scores, s)
+		}
+		all.Warnings = append(all.Warnings, r.Warnings...)
+		all.Stages = append(all.Stages, r.Stages...)
+	}
+	add(scoreBLEU(words, Options{}), "bleu", "coco-bleu")
+	add(scoreMETEOR(words, o), "meteor", "coco-meteor")
+	add(scoreCaptionROUGEL(words, Options{}), "caption-rouge-l", "coco-rouge-l")
+	all.addCIDEr(words)
+	all.Scores[len(all.Scores)-1].Note += "; SPICE is not computed"
 	return all
 }
 

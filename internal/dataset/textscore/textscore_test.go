@@ -2,7 +2,10 @@ package textscore
 
 import (
 	"encoding/json"
+	"io"
 	"math"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -79,6 +82,123 @@ func TestCoQA(t *testing.T) {
 			t.Errorf("%s, though no turn is of CoQA's domains", s.Name)
 		}
 	}
+}
+
+// What pycocoevalcap printed for the captions of package metrics, here in COCO's forms: numbers and names as ids, the
+// annotations out of order.
+func TestCaptions(t *testing.T) {
+	raw, err := os.ReadFile("../../../metrics/testdata/captions.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var g struct {
+		Hyps   []string
+		Refs   [][]string
+		BLEU   [4]float64
+		ROUGEL float64                  `json:"rouge_l"`
+		CIDErD struct{ Corpus float64 } `json:"cider_d"`
+		CIDEr  struct{ Corpus float64 }
+	}
+	if err := json.Unmarshal(raw, &g); err != nil {
+		t.Fatal(err)
+	}
+	type item map[string]any
+	var results, annotations, images []item
+	for i := range g.Hyps {
+		results = append(results, item{"image_id": i, "caption": g.Hyps[i]})
+		images = append(images, item{"id": i})
+		last := len(g.Hyps) - 1 - i
+		for _, ref := range g.Refs[last] {
+			annotations = append(annotations, item{"id": len(annotations), "image_id": last, "caption": ref})
+		}
+	}
+	dir := t.TempDir()
+	files := map[string]any{"hyp.json": results, "ref.json": item{"info": item{"year": 2014}, "annotations": annotations, "images": images}}
+	for name, content := range files {
+		text, err := json.Marshal(content)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := Find("caption")
+	if err != nil {
+		t.Fatal(err)
+	}
+	texts, _, err := m.Read(t.Context(), filepath.Join(dir, "hyp.json"), filepath.Join(dir, "ref.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]float64{}
+	for _, s := range m.Score(texts, Options{}).Scores {
+		got[s.Name] = s.Value
+	}
+	for name, want := range map[string]float64{
+		"coco-bleu-1": g.BLEU[0], "coco-bleu-4": g.BLEU[3], "coco-rouge-l": g.ROUGEL, "cider-d": g.CIDErD.Corpus, "cider": g.CIDEr.Corpus,
+	} {
+		if !(math.Abs(got[name]-want) < 1e-9) {
+			t.Errorf("%s is %v, want %v", name, got[name], want)
+		}
+	}
+	if len(got) != 8 || !(got["coco-meteor"] > 0) {
+		t.Errorf("the scores are %v", got)
+	}
+}
+
+func TestReadCaptions(t *testing.T) {
+	const refs = `{"annotations": [{"image_id": 7, "caption": "a"}, {"image_id": "b.jpg", "caption": "b"}]}`
+	for _, c := range []struct{ hyp, ref, want string }{
+		{`[{"image_id": 7, "caption": "x"}, {"image_id": "b.jpg", "caption": ""}]`, refs, ""},
+		{`[{"image_id": 7, "caption": "x"}, {"image_id": 7, "caption": "y"}]`, refs, "hyp.json:1: item 2 is another caption of image 7; leave one"},
+		{`[{"image_id": 7, "caption": "x"}]`, refs, "hyp.json: has no caption of image b.jpg; 1 of 2 images in "},
+		{`[{"image_id": 8, "caption": "x"}]`, refs, "hyp.json: image 8 is not in "},
+		{`[{"image_id": 7}]`, refs, `hyp.json:1: item 1 lacks "image_id" or "caption"; give a JSON list`},
+		{`[{"image_id": 7, "caption": 1}]`, refs, "hyp.json:1: item 1 cannot be read: \"caption\" is"},
+		{`{"image_id": 7}`, refs, `hyp.json:1: "image_id" is of an object`},
+		{`[]`, refs, "hyp.json: has no captions"},
+		{`[{"image_id": 7, "caption": "x"}]`, `{"images": [{"id": 7}]}`, "ref.json: has no captions"},
+		{`[{"image_id": 7, "caption": "x"}]`, `{"images": [{"id": 1}, {"id": 7}], "annotations": [{"image_id": 7, "caption": "a"}]}`, "ref.json: image 1 has no captions"},
+		{`[{"image_id": 7, "caption": "x"}]`, `{"images": [{"id": 7}, {"id": 7}], "annotations": [{"image_id": 7, "caption": "a"}]}`, "ref.json: image 7 is there twice"},
+		{`[{"image_id": 7, "caption": "x"}]`, `[{"image_id": 7, "caption": "x"}]`, "ref.json:1: item 1 lacks"},
+	} {
+		dir := t.TempDir()
+		hyp, ref := filepath.Join(dir, "hyp.json"), filepath.Join(dir, "ref.json")
+		for path, content := range map[string]string{hyp: c.hyp, ref: c.ref} {
+			if err := os.WriteFile(path, []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		texts, err := readCaptions(t.Context(), hyp, ref)
+		switch {
+		case err == nil && c.want == "":
+			if len(texts) != 2 || texts[0].Hyp != "x" || texts[1].Refs[0] != "b" {
+				t.Errorf("%+v", texts)
+			}
+		case err == nil || !strings.Contains(err.Error(), c.want):
+			t.Errorf("%s against %s: %v, want %q", c.hyp, c.ref, err, c.want)
+		}
+	}
+}
+
+func FuzzReadCaptions(f *testing.F) {
+	for _, s := range []string{
+		`[{"image_id": 1, "caption": "x"}]`, `{"images": [{"id": 1}], "annotations": [{"image_id": 1, "caption": "x"}]}`, "[]", "", "\xff", `{"annotations": 1}`, `[{"image_id": null}]`,
+	} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, content string) {
+		for _, read := range []func(io.Reader, string) (*captioned, error){readResult, readAnnotations} {
+			c, err := read(strings.NewReader(content), "file")
+			if err != nil && !strings.HasPrefix(err.Error(), "file:") {
+				t.Errorf("no place in %v", err)
+			}
+			if err == nil && len(c.ids) == 0 {
+				t.Errorf("%q has no captions", content)
+			}
+		}
+	})
 }
 
 func TestSentences(t *testing.T) {
