@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
+	"github.com/unimo-go/unimo/internal/tasks/vqa"
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
@@ -17,5 +18,6 @@ var All = slices.Concat(
 	classify.Tasks,
 	write.Tasks,
 	retrieve.Tasks,
+	vqa.Tasks,
 	run.Tasks{pretrained.Task},
 )
