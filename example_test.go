@@ -308,6 +308,40 @@ func ExampleFinetune() {
 	// [accuracy examples loss macro_f1 matthews]
 }
 
+// Train one model for two tasks, and ask it for both. It opens as what the task is that fits; ForTask names one where
+// several do.
+func ExampleForTask() {
+	ctx := context.Background()
+	dir, err := os.MkdirTemp("", "unimo")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	run, err := unimo.Finetune(ctx, unimo.FinetuneOptions{
+		Task: "multi", Out: filepath.Join(dir, "run"),
+		TrainOptions: unimo.TrainOptions{Settings: unimo.Settings{
+			"tasks": []string{"classify=testdata/films", "gigaword=testdata/headlines"}, "gigaword.max_out_len": 4, "gigaword.min_out_len": 1,
+			"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1, "vocab_size": 264, "epochs": 1,
+		}},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	m, err := unimo.Open(run.Best, unimo.ForTask("classify"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	g, err := unimo.OpenGenerator(run.Best)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer g.Close()
+	_, err = unimo.OpenRetriever(run.Best)
+	fmt.Println(m.Labels(), g.Decoding().MaxLength, errors.Is(err, unimo.ErrWrongTask))
+	// Output: [negative positive] 4 true
+}
+
 // Score a model. The task is that of the model.
 func ExampleEvaluate() {
 	scores, err := unimo.Evaluate(context.Background(), unimo.EvaluateOptions{Model: "testdata/films.model", Data: "testdata/films", Split: "train"})

@@ -26,7 +26,7 @@ func OpenGenerator(dir string, options ...Option) (*Generator, error) {
 	}
 	g, err := write.Open(dir, env)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	return &Generator{newHandle(), g}, nil
 }

@@ -10,7 +10,20 @@ import (
 // Option changes how a model is opened.
 type Option func(*options) error
 
-type options struct{ threads int }
+type options struct {
+	threads int
+	task    string
+}
+
+// ForTask opens the task of that name of a model for several. Without it the task is opened whose models are what the
+// function opens: [Open] takes the one that classifies, [OpenGenerator] the one that writes texts. Where more than one
+// is, an error lists them, and so it does with a name that the model does not have; they are [ErrSetting].
+func ForTask(name string) Option {
+	return func(o *options) error {
+		o.task = name
+		return nil
+	}
+}
 
 // Threads bounds the threads that a model computes with, so that a server keeps cores for other work. Without it
 // there is one per core. Results do not depend on it.
@@ -38,5 +51,5 @@ func environment(dir string, list []Option) (run.Env, error) {
 			return run.Env{}, err
 		}
 	}
-	return run.Env{Threads: o.threads}, nil
+	return run.Env{Threads: o.threads, Task: o.task}, nil
 }

@@ -26,7 +26,7 @@ func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
 	}
 	r, err := retrieve.Open(dir, env)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	return &Retriever{newHandle(), r}, nil
 }

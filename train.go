@@ -134,7 +134,7 @@ func Finetune(ctx context.Context, o FinetuneOptions) (*Run, error) {
 	if err != nil {
 		return nil, &settingError{err}
 	}
-	if o.Data == "" {
+	if o.Data == "" && t.Kind.DataFiles(t) != nil {
 		return nil, &settingError{errors.New("no data; name the folder with the task's files in Data")}
 	}
 	return o.TrainOptions.train(ctx, run.Options{Task: t, Data: o.Data, Dev: o.Dev, Env: run.Env{Out: o.Out}})

@@ -61,7 +61,7 @@ func Open(dir string, options ...Option) (*Model, error) {
 	}
 	p, err := classify.Open(dir, env)
 	if err != nil {
-		return nil, err
+		return nil, public(err)
 	}
 	return &Model{newHandle(), p}, nil
 }

@@ -49,7 +49,7 @@ undefined (0/0) is null.`,
 		}
 		return a.needTask(c, args)
 	}
-	a.addTasks(c, a.finetuned(), a.evaluateTaskCommand)
+	a.addTasks(c, a.tasksThat(func(k run.Kind) bool { _, ok := k.(run.Evaluator); return ok }), a.evaluateTaskCommand)
 	return c
 }
 

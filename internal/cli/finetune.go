@@ -86,7 +86,7 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cmdline.Command {
 	var f finetuneFlags
 	f.options.Task = t
 	c := &cmdline.Command{
-		Use:   t.Name + " --data DIR --out RUN",
+		Use:   t.Name + " --out RUN",
 		Short: "Train for " + t.Title,
 		Args:  noArgs,
 		RunE: func(c *cmdline.Command, _ []string) (err error) {
@@ -102,8 +102,12 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cmdline.Command {
 	}
 	o := &f.options
 	flags := c.Flags()
-	flags.StringVarP(&o.Data, "data", "d", "", "`DIR` with "+strings.Join(t.Kind.DataFiles(t), ", "))
-	flags.StringVar(&o.Dev, "dev", "", "dev `FILE`, where --data is the training file or has none of these names")
+	if files := t.Kind.DataFiles(t); files != nil { // else settings name the data
+		flags.StringVarP(&o.Data, "data", "d", "", "`DIR` with "+strings.Join(files, ", "))
+		flags.StringVar(&o.Dev, "dev", "", "dev `FILE`, where --data is the training file or has none of these names")
+		c.MarkFlagRequired("data")
+		c.Use = t.Name + " --data DIR --out RUN"
+	}
 	presetFlag(c, &o.Size)
 	flags.StringVar(&o.Init, "init", "", "`MODEL` or checkpoint to start from (folder, .safetensors or .tar.gz)")
 	flags.StringVar(&o.Vocab, "vocab", "", "`DIR` with the vocabulary (default: that of --init, or trained on the data)")
@@ -116,7 +120,6 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cmdline.Command {
 	c.Long, c.Example = taskHelp(t, "finetune", "Train a model and score the best one on dev.", fmt.Sprintf(`  unimo finetune %[1]s --data DIR --preset mini --out RUN
   unimo finetune %[1]s --data DIR --preset base --init MODEL --vocab DICT --out RUN --epochs 3
   unimo finetune %[1]s --data DIR --out RUN --grid batch_size=16,32 --grid learning_rate=1e-5,2e-5,3e-5 --grid seed=1,2,3`, t.Name))
-	c.MarkFlagRequired("data")
 	c.MarkFlagRequired("out")
 	return c
 }

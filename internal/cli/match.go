@@ -15,10 +15,16 @@ import (
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
-// modelFlag registers --model, which is needed.
+// modelFlag registers --model, which is needed, and --task.
 func modelFlag(c *cmdline.Command, dir *string) {
 	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model")
 	c.MarkFlagRequired("model")
+	taskFlag(c)
+}
+
+// taskFlag registers --task, which [app.env] has.
+func taskFlag(c *cmdline.Command) {
+	c.Flags().StringVar(new(string), "task", "", "`NAME` of the task to open, of a model for several of which more than one fits")
 }
 
 // pixelsFlag registers --max-pixels.
@@ -249,6 +255,7 @@ all it shows.`,
 	pixelsFlag(c, &pixels)
 	flags := c.Flags()
 	flags.StringVarP(&modelDir, "model", "m", "", "`DIR` of the model that made the index, if it is not where it was")
+	taskFlag(c)
 	flags.StringVar(&indexDir, "index", "", "folder of the index (see 'unimo index')")
 	flags.StringVar(&image, "image", "", "picture to find similar ones to, instead of a text")
 	flags.IntVarP(&k, "count", "k", 10, "pictures to find")

@@ -42,6 +42,7 @@ type app struct {
 	threads int
 	args    []string // as the user gave them
 	tasks   run.Tasks
+	task    string // that is opened of a model for several: the flag --task
 	log     *slog.Logger
 	saving  atomic.Bool // an interruption saves what was trained
 }
@@ -95,12 +96,13 @@ func (a *app) run(ctx context.Context) int {
 // outcome returns the exit code of an error and what is said about it.
 func outcome(err error) (code int, message string) {
 	var usage usageError
+	var setting *run.SettingError
 	switch {
 	case err == nil:
 		return exitDone, ""
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, "interrupted"
-	case errors.As(err, &usage):
+	case errors.As(err, &usage), errors.As(err, &setting):
 		return exitUsage, oneLine(err)
 	}
 	return exitFailed, oneLine(err)
@@ -142,7 +144,7 @@ func shortened(message string) string {
 }
 
 // env is what work has from outside. Every model has a device of its own. --threads is for the whole process.
-func (a *app) env() run.Env { return run.Env{Log: a.log} }
+func (a *app) env() run.Env { return run.Env{Log: a.log, Task: a.task} }
 
 // finetuned are the tasks of "unimo finetune" and "unimo evaluate".
 func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }
@@ -177,6 +179,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			}
 			if a.threads > 0 {
 				parallel.SetThreads(a.threads)
+			}
+			if f := c.Flags().Lookup("task"); f != nil {
+				a.task = f.Value.String()
 			}
 			if err := kernels.CheckEnv(); err != nil {
 				return usageError{err}

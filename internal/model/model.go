@@ -83,8 +83,17 @@ func empty[M Heads](d engine.Device, cfg Config) (m M, err error) {
 	return m, nil
 }
 
-// checkLabels returns an error if there are more or fewer labels than the problem type has.
+// checkLabels returns an error if there are more or fewer labels than the problem type has, in any task.
 func (c Config) checkLabels() error {
+	for _, name := range c.TaskNames() {
+		t, err := c.ForTask(name)
+		if err == nil {
+			err = t.checkLabels()
+		}
+		if err != nil {
+			return fmt.Errorf("task %s: %w", name, err)
+		}
+	}
 	f, n := c.form(), c.NumLabels
 	if f.labels != [2]int{} && (n < f.labels[0] || n > f.labels[1]) {
 		return fmt.Errorf("num_labels is %d, want %d to %d for problem_type %q", n, f.labels[0], f.labels[1], f.problem)

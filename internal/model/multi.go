@@ -85,14 +85,17 @@ type TaskConfig struct {
 	Own  map[string]json.RawMessage
 }
 
-// MarshalJSON implements [json.Marshaler].
+// MarshalJSON implements [json.Marshaler]: the name comes first.
 func (t TaskConfig) MarshalJSON() ([]byte, error) {
-	all := maps.Clone(t.Own)
-	if all == nil {
-		all = map[string]json.RawMessage{}
+	name, err := json.Marshal(t.Name)
+	if err != nil || len(t.Own) == 0 {
+		return fmt.Appendf(nil, `{"name":%s}`, name), err
 	}
-	all["name"], _ = json.Marshal(t.Name) // a string always encodes
-	return json.Marshal(all)
+	own, err := json.Marshal(t.Own)
+	if err != nil {
+		return nil, err
+	}
+	return fmt.Appendf(nil, `{"name":%s,%s`, name, own[1:]), nil
 }
 
 // UnmarshalJSON implements [json.Unmarshaler].
@@ -234,9 +237,6 @@ func (c Config) validateTasks() error {
 			return fmt.Errorf("task %s: problem_type is %q, which is no task's", t.Name, cfg.ProblemType)
 		}
 		if err := cfg.Validate(); err != nil {
-			return fmt.Errorf("task %s: %w", t.Name, err)
-		}
-		if err := cfg.checkLabels(); err != nil {
 			return fmt.Errorf("task %s: %w", t.Name, err)
 		}
 	}

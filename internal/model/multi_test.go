@@ -1,6 +1,7 @@
 package model
 
 import (
+	"encoding/json"
 	"errors"
 	"path/filepath"
 	"reflect"
@@ -93,7 +94,6 @@ func TestConfigOfSeveralTasksErrors(t *testing.T) {
 		`[{"name": "a", "problem_type": "pictures"}]`:                                              "which is no task's",
 		`[{"name": "a"}]`:                  "which is no task's",
 		`[{"problem_type": "generation"}]`: "has no name",
-		`[{"name": "a", "problem_type": "single_label_classification", "num_labels": 1}]`:       "task a: num_labels is 1",
 		`[{"name": "a", "problem_type": "single_label_classification", "num_labels": 1000000}]`: "task a: num_labels is 1000000",
 		`[{"name": "a", "problem_type": "single_label_classification", "num_labels": "two"}]`:   "num_labels",
 		`[{"name": "a", "problem_type": "retrieval"}]`:                                          "image_embedding_size is not set",
@@ -132,6 +132,11 @@ func TestTasksShareParameters(t *testing.T) {
 		if names[name] != want {
 			t.Errorf("%s is there: %v", name, !want)
 		}
+	}
+	unlabelled := cfg
+	unlabelled.Tasks = []TaskConfig{{"a", map[string]json.RawMessage{"problem_type": json.RawMessage(`"single_label_classification"`)}}}
+	if _, err := New[*Multi](d, unlabelled, 5); err == nil || !strings.Contains(err.Error(), "task a: num_labels is 0") {
+		t.Errorf("a classification without labels: %v", err)
 	}
 	if got, want := m.Params.specs(), Specs(cfg); !reflect.DeepEqual(got, want) {
 		t.Errorf("%d parameters, %d are listed", len(got), len(want))

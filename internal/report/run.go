@@ -19,6 +19,7 @@ type Run struct {
 	Mistakes  []Mistake  // the examples worth reading first
 	Samples   []Sample   // generated texts next to what was wanted
 	Tables    []Table
+	Parts     []Run  // of a run of several tasks: each has its own, behind all else
 	Config    []Item // resolved configuration
 
 	MistakesNote, SamplesNote string // how those that are shown were chosen, and of how many
@@ -133,6 +134,11 @@ type Table struct {
 
 // check returns an error for content that contradicts itself.
 func (r Run) check() error {
+	for _, part := range r.Parts {
+		if err := part.check(); err != nil {
+			return err
+		}
+	}
 	for _, c := range r.Curves {
 		for _, s := range c.Series {
 			if len(s.X) != len(s.Y) {

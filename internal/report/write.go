@@ -35,6 +35,7 @@ type view struct {
 	Shown     []galleryView
 	Errors    []mistakeView
 	Listed    []tableView
+	Within    []*view // the parts
 }
 
 type numberView struct {
@@ -154,6 +155,13 @@ func viewRun(r Run) (*view, error) {
 			table.Lines = append(table.Lines, line)
 		}
 		v.Listed = append(v.Listed, table)
+	}
+	for _, part := range r.Parts {
+		within, err := viewRun(part)
+		if err != nil {
+			return nil, err
+		}
+		v.Within = append(v.Within, within)
 	}
 	return v, nil
 }

@@ -15,6 +15,7 @@ import (
 
 // Answer is what a run's best model says of a dev example: a line of RUN/predictions/SPLIT.jsonl.
 type Answer struct {
+	Task      string  `json:"task,omitempty"` // of a model for several
 	ID        string  `json:"id,omitempty"`
 	Text      string  `json:"text,omitempty"`
 	Gold      string  `json:"gold"`

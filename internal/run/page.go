@@ -145,11 +145,16 @@ func (t *Task) curves(h train.History) runCurves {
 	}
 }
 
-// WritePage writes a page with the metrics of a result and what people look at.
-func WritePage(path string, t *Task, r Result, about []report.Item) error {
+// Page is a page with the metrics of a result and what people look at.
+func (t *Task) Page(r Result, about []report.Item) report.Run {
 	page := report.Run{Title: t.Title, Subtitle: "what the model said of " + r.Split, Summary: about, Notes: r.Notes, Metrics: t.tiles(r)}
 	if r.Detail != nil {
 		r.Detail.Section(&page)
 	}
-	return atomicfile.Write(path, func(w io.Writer) error { return report.Write(w, page) })
+	return page
+}
+
+// WritePage writes the page of a result.
+func WritePage(path string, t *Task, r Result, about []report.Item) error {
+	return atomicfile.Write(path, func(w io.Writer) error { return report.Write(w, t.Page(r, about)) })
 }

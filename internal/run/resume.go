@@ -132,14 +132,21 @@ func (o *Options) restore(s Settings) error {
 	if err != nil || o.inherited.Folder == "" || o.inherited.Folder == here {
 		return err
 	}
-	absolute := func(path *string) {
-		if *path != "" && !filepath.IsAbs(*path) {
-			*path = filepath.Join(o.inherited.Folder, *path)
-		}
-	}
 	for _, setting := range settings.List(s) {
-		if setting.Tag.Get(tag) != tagPath {
+		kind := setting.Tag.Get(tag)
+		if kind != tagPath && kind != tagNamedPath {
 			continue
+		}
+		absolute := func(text *string) {
+			name, path, named := "", *text, false
+			if kind == tagNamedPath {
+				if name, path, named = strings.Cut(path, "="); named {
+					name += "="
+				}
+			}
+			if path != "" && !filepath.IsAbs(path) {
+				*text = name + filepath.Join(o.inherited.Folder, path)
+			}
 		}
 		switch at := setting.At.(type) {
 		case *string:
@@ -156,8 +163,9 @@ func (o *Options) restore(s Settings) error {
 // tag is the tag of settings that do not change what is computed: of paths, whose content is
 // compared, and of what only says with how much memory or how many workers it is computed.
 const (
-	tag     = "run"
-	tagPath = "path"
+	tag          = "run"
+	tagPath      = "path"
+	tagNamedPath = "named path" // NAME=PATH
 )
 
 // free lists those settings.

@@ -207,14 +207,21 @@ type Measurer interface {
 
 // Settings are all that can be set about a run: a pointer to a struct with json and help tags
 // that embeds [CommonSettings]. Package settings fills and lists it. A field with the tag
-// run:"path" is a path: its content is compared when a run goes on, not its name. One with
-// run:"free" does not change what is computed.
+// run:"path" is a path, or with run:"named path" NAME=PATH: its content is compared when a run goes on, not its name. One
+// with run:"free" does not change what is computed.
 type Settings interface {
 	Common() *CommonSettings
 	// Validate returns an error that names the first impossible value.
 	Validate() error
 	// Adopt takes over the limits of an existing model.
 	Adopt(cfg model.Config)
+}
+
+// Joiner are settings whose recipe is another one where the task is trained with others as one model.
+type Joiner interface {
+	Settings
+	// Join changes the recipe, before any values are laid over.
+	Join()
 }
 
 // Flags are what can be set about a command: a pointer to a struct with json and help tags. The command

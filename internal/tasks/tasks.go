@@ -7,6 +7,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/tasks/multi"
 	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 	"github.com/unimo-go/unimo/internal/tasks/vqa"
@@ -14,10 +15,13 @@ import (
 )
 
 // All are the tasks.
-var All = slices.Concat(
+var All = append(single, multi.NewTask(single))
+
+// single are those of one kind.
+var single = slices.Clip(slices.Concat(
 	classify.Tasks,
 	write.Tasks,
 	retrieve.Tasks,
 	vqa.Tasks,
 	run.Tasks{pretrained.Task},
-)
+))

@@ -80,6 +80,24 @@ func find(list []field, key string) (field, error) {
 	return field{}, names.Unknown("setting", key, keys)
 }
 
+// Keeper is a struct of settings with more keys than fields: those with a dot in them, such as "sst-2.max_seq_len". In a
+// file such a key may also be a list of keys and values below "sst-2".
+type Keeper interface {
+	// Keep takes the value of such a key, as it is written.
+	Keep(key, value string) error
+}
+
+// Share gives the settings of to the values that from has of the same keys.
+func Share(to, from any) {
+	theirs := fields(from)
+	for _, f := range fields(to) {
+		i := slices.IndexFunc(theirs, func(g field) bool { return g.key == f.key && g.value.Type() == f.value.Type() })
+		if i >= 0 {
+			f.value.Set(theirs[i].value)
+		}
+	}
+}
+
 // maxFileSize bounds a configuration file.
 const maxFileSize = 1 << 20
 
@@ -107,11 +125,14 @@ func Set(settings any, assignment string) error {
 	if !ok || key == "" {
 		return fmt.Errorf("%q is not of the form key=value", assignment)
 	}
+	value = strings.TrimSpace(value)
+	if keeper, ok := settings.(Keeper); ok && strings.Contains(key, ".") {
+		return keeper.Keep(key, value)
+	}
 	f, err := find(fields(settings), strings.ReplaceAll(key, "-", "_"))
 	if err != nil {
 		return err
 	}
-	value = strings.TrimSpace(value)
 	if strings.ContainsAny(value, "\n\r") {
 		return fmt.Errorf("%s: the value holds a line break", f.key)
 	}
@@ -178,6 +199,12 @@ func overlay(settings any, raw []byte) (line int, err error) {
 	}()
 	for i := 0; i+1 < len(top.Content); i += 2 {
 		key, value := top.Content[i], top.Content[i+1]
+		if keeper, ok := settings.(Keeper); ok && (strings.Contains(key.Value, ".") || value.Kind == yaml.MappingNode) {
+			if line, err := keep(keeper, key, value); err != nil {
+				return line, err
+			}
+			continue
+		}
 		f, err := find(list, key.Value)
 		if err != nil {
 			return key.Line, err
@@ -191,6 +218,28 @@ func overlay(settings any, raw []byte) (line int, err error) {
 		}
 		if err := f.set(value); err != nil {
 			return value.Line, err
+		}
+	}
+	return 0, nil
+}
+
+// keep gives a keeper the value of a key with a dot, or those below a key. The line is that of an error.
+func keep(k Keeper, key, value *yaml.Node) (line int, err error) {
+	if value.Kind != yaml.MappingNode {
+		text, ok := textOf(value)
+		if !ok {
+			return value.Line, fmt.Errorf("%s is %s, want a value", key.Value, nodeKind(value))
+		}
+		return key.Line, k.Keep(key.Value, text)
+	}
+	for i := 0; i+1 < len(value.Content); i += 2 {
+		below, value := value.Content[i], value.Content[i+1]
+		text, ok := textOf(value)
+		if !ok {
+			return value.Line, fmt.Errorf("%s.%s is %s, want a value", key.Value, below.Value, nodeKind(value))
+		}
+		if err := k.Keep(key.Value+"."+below.Value, text); err != nil {
+			return below.Line, err
 		}
 	}
 	return 0, nil

@@ -87,6 +87,9 @@ func (s *Settings) Validate() error {
 	return nil
 }
 
+// Join implements [run.Joiner]: while only vectors are trained the other tasks would go on, and no model would be the best.
+func (s *Settings) Join() { s.ContrastEpochs = 0 }
+
 // Adopt implements [run.Settings].
 func (s *Settings) Adopt(cfg model.Config) {
 	s.MaxSeqLen = min(s.MaxSeqLen, cfg.MaxTokens())
