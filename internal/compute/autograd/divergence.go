@@ -2,20 +2,26 @@ package autograd
 
 import "github.com/unimo-go/unimo/internal/compute/engine"
 
-// divergenceBlock is how many logits exist at a time (16 MiB).
-const divergenceBlock = 4 << 20
+// divergenceBlock is how many logits exist at a time (32 MiB).
+var divergenceBlock = 8 << 20
 
 // VocabularyDivergence is SymmetricDivergence of the logits x·w + bias, x being 2N x H. They exist for a block of
-// pairs at a time, and are computed again on the way back.
+// pairs at a time, and are computed again on the way back, unless one block has them all.
 func (t *Tape) VocabularyDivergence(x *Var, w *Weight, bias *Var) *Var {
 	read(x, w.Var, bias)
 	op := t.ops.divergence.take()
-	*op = vocabularyDivergenceOp{x: x, w: w, bias: bias}
+	*op = vocabularyDivergenceOp{x: x, w: w, bias: bias, rows: op.rows, first: op.first}
 	loss := t.dev.New(1, 1)
 	t.dev.Zero(loss)
-	op.blocks(t, func(_ []int32, _, _, part *engine.Tensor) { t.dev.Add(loss, loss, part) })
 	out := t.result(loss, x.needs || w.needs || bias.needs)
-	t.record(out, op)
+	op.blocks(t, func(b divergenceOfBlock) bool {
+		t.dev.Add(loss, loss, b.part)
+		if keep := out.needs && 2*b.pairs == x.Value.Rows; keep {
+			op.all = b
+		}
+		return op.all.x != nil
+	})
+	t.record(out, op, op.all.x, op.all.slopes)
 	return out
 }
 
@@ -24,24 +30,39 @@ type vocabularyDivergenceOp struct {
 	w       *Weight
 	rows    []int32
 	first   []bool
+	all     divergenceOfBlock // if it is the only one
+}
+
+// divergenceOfBlock is a block of pairs: its rows of x, the derivatives by their logits, and its share of the loss.
+type divergenceOfBlock struct {
+	pairs           int
+	x, slopes, part *engine.Tensor
 }
 
 func (op *vocabularyDivergenceOp) backward(t *Tape, dloss *engine.Tensor) {
 	dx := t.into(op.x)
-	op.blocks(t, func(rows []int32, x, slopes, _ *engine.Tensor) {
-		t.dev.ScaleBy(slopes, slopes, dloss)
-		part := t.dev.New(x.Rows, x.Cols)
-		t.inputBackward(part, op.w.Var, op.w.op, slopes, false)
-		t.dev.ScatterAdd(dx, rows, part, op.first[:len(rows)])
+	back := func(b divergenceOfBlock) bool {
+		part := t.dev.New(b.x.Rows, b.x.Cols)
+		t.inputBackward(part, op.w.Var, op.w.op, b.slopes, false)
+		t.dev.ScaleBy(part, part, dloss)
+		t.dev.ScatterAdd(dx, op.rows, part, op.first)
 		t.dev.Free(part)
-		t.weightsBackward(op.w.Var, op.bias, op.w.op, x, slopes)
-	})
+		if t.only == nil { // else the slopes are needed again
+			t.dev.ScaleBy(b.slopes, b.slopes, dloss)
+		}
+		t.weightsBackward(op.w.Var, op.bias, op.w.op, b.x, b.slopes)
+		return false
+	}
+	if op.all.x != nil {
+		back(op.all)
+	} else {
+		op.blocks(t, back)
+	}
 	t.merge(op.x, dx)
 }
 
-// blocks calls do for every block of pairs: with the rows of x it has, these, the derivatives by their logits, and
-// its share of the loss.
-func (op *vocabularyDivergenceOp) blocks(t *Tape, do func(rows []int32, x, slopes, part *engine.Tensor)) {
+// blocks calls do for every block of pairs; it returns whether the block is kept.
+func (op *vocabularyDivergenceOp) blocks(t *Tape, do func(b divergenceOfBlock) bool) {
 	weight, pairs := op.w.plain(), op.x.Value.Rows/2
 	part := t.dev.New(1, 1)
 	size := min(pairs, max(1, divergenceBlock/(2*weight.Out())))
@@ -55,12 +76,14 @@ func (op *vocabularyDivergenceOp) blocks(t *Tape, do func(rows []int32, x, slope
 		t.dev.Gather(x, op.x.Value, op.rows, false)
 		t.dev.Linear(logits, x, weight, op.bias.Value)
 		t.dev.SymmetricDivergence(part, logits, logits)
-		share := float32(n) / float32(pairs) // the mean over a block is not that over all
-		t.dev.Scale(part, part, share)
-		t.dev.Scale(logits, logits, share)
-		do(op.rows, x, logits, part)
-		t.dev.Free(x)
-		t.dev.Free(logits)
+		if share := float32(n) / float32(pairs); share != 1 { // the mean over a block is not that over all
+			t.dev.Scale(part, part, share)
+			t.dev.Scale(logits, logits, share)
+		}
+		if !do(divergenceOfBlock{n, x, logits, part}) {
+			t.dev.Free(x)
+			t.dev.Free(logits)
+		}
 	}
 	t.dev.Free(part)
 }

@@ -1,6 +1,7 @@
 package autograd
 
 import (
+	"fmt"
 	"slices"
 	"testing"
 
@@ -116,6 +117,37 @@ func TestGivenSlopes(t *testing.T) {
 	for i, got := range d.values(x.Slopes()) {
 		if want := 2 * 3 * 0.5 * shares[i]; got != want {
 			t.Errorf("element %d is %g, want %g", i, got, want)
+		}
+	}
+}
+
+// A divergence that takes several blocks is that of one block, and its gradient too: those of the parameters, and
+// the one to a leaf alone.
+func TestDivergenceInBlocks(t *testing.T) {
+	whole := divergenceBlock
+	defer func() { divergenceBlock = whole }()
+	var want [][]float32
+	for _, pairs := range []int{7, 3, 1} {
+		if pairs < 7 {
+			divergenceBlock = 2 * pairs * 5
+		}
+		d := watch()
+		x, w, b := Leaf(d.constant(normal("x", 14, 4)).Value), d.param(normal("w", 5, 4)), d.param(normal("b", 1, 5))
+		tape := NewTape(d, Seed{})
+		loss := tape.VocabularyDivergence(x, nt(w), b)
+		got := [][]float32{d.values(loss.Value)}
+		tape.Gradient(loss, 3, x)
+		got = append(got, d.values(x.Slopes()))
+		tape.Backward(loss, 3)
+		got = append(got, d.values(x.Slopes()), d.gradient(w), d.gradient(b))
+		if want == nil {
+			want = got
+		}
+		for i := range got {
+			near(t, fmt.Sprintf("%d pairs, %d", pairs, i), got[i], wide(want[i]))
+		}
+		if !slices.Equal(got[1], got[2]) {
+			t.Errorf("%d pairs: the gradient to the leaf alone is another", pairs)
 		}
 	}
 }
