@@ -34,6 +34,36 @@ func Example() {
 	// negative 1.0
 }
 
+// Say what follows from a picture. The model has learnt the claims of testdata/claims about the pictures of shapes.
+func ExampleModel_Predict_picture() {
+	m, err := unimo.Open("testdata/claims.model")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	picture, err := os.ReadFile("testdata/shapes/images/red-bar.png")
+	if err != nil {
+		log.Fatal(err)
+	}
+	answers, err := m.Predict(context.Background(),
+		unimo.Input{Picture: picture, Text: "it is a bar"},
+		unimo.Input{Picture: picture, Text: "it is a square"},
+		unimo.Input{Picture: picture, Text: "it is old"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, a := range answers {
+		fmt.Printf("%s %.1f\n", a.Label, a.Probability)
+	}
+	_, err = m.Predict(context.Background(), unimo.Input{Text: "it is a bar"})
+	fmt.Println(err)
+	// Output:
+	// entailment 1.0
+	// contradiction 1.0
+	// neutral 1.0
+	// input 1 has a text and no picture, but the model answers about both; give it a picture, too
+}
+
 // Open takes the folder of a model, or of a run.
 func ExampleOpen() {
 	m, err := unimo.Open("testdata/films.model", unimo.Threads(1))

@@ -21,11 +21,11 @@ var layers = []string{
 	"internal/base/lex", "internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base",
 	"tokenizer", "checkpoint", "metrics",
 	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/optim",
-	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/coco",
+	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank",
 	"internal/report", "internal/train", "internal/train/adversarial",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
-	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks",
+	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks",
 	"", // the public package
 	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }

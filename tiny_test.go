@@ -25,6 +25,7 @@ var update = flag.Bool("update", false, "write the models of testdata again")
 //	testdata/films       labelled texts, and the model films.model
 //	testdata/headlines   texts with headlines, and the model headlines.model
 //	testdata/shapes      pictures with captions, and the model shapes.model
+//	testdata/claims      texts about the pictures of shapes, and the model claims.model
 var tinyTasks = []struct {
 	name, task string
 	settings   unimo.Settings
@@ -32,6 +33,9 @@ var tinyTasks = []struct {
 	{"films", "classify", unimo.Settings{"epochs": 60, "max_seq_len": 64}},
 	{"headlines", "gigaword", unimo.Settings{"epochs": 500, "max_src_len": 80, "max_out_len": 32, "min_out_len": 1, "label_smooth": 0}},
 	{"shapes", "flickr8k", unimo.Settings{"epochs": 300, "contrast_epochs": 100, "contrast_size": 8, "image_size": 16, "patch_size": 8, "max_seq_len": 20}},
+	{"claims", "snli-ve", unimo.Settings{
+		"epochs": 100, "hidden_size": 16, "learning_rate": 1e-3, "image_size": 16, "patch_size": 8, "max_seq_len": 20, "flip": false, "min_crop_area": 1, "images_dir": filepath.Join("testdata", "shapes", "images"),
+	}},
 }
 
 // tinySettings are those of all the models. The only evaluation is that at the end: the last model is the best.

@@ -12,7 +12,7 @@
 //
 // There are three ways to open a model, by what it was trained for:
 //
-//   - [Open]: a model that classifies or scores texts ([Model.Predict]);
+//   - [Open]: a model that classifies or scores texts, or pictures with texts ([Model.Predict]);
 //   - [OpenGenerator]: one that writes texts ([Generator.Generate], [Generator.Stream]);
 //   - [OpenRetriever]: one that compares pictures with texts ([Retriever.Match]) and searches ([Index.Search]).
 //
@@ -36,18 +36,24 @@
 package unimo
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
-// Model is an open model that classifies or scores texts. It is safe for concurrent use; calls take turns, as
+// Model is an open model that classifies or scores texts, or pictures with texts. It is safe for concurrent use; calls take turns, as
 // each uses all cores, and a long one lets others in between its batches. A call that waits heeds its context.
 type Model struct {
-	handle    *handle
-	predictor *classify.Predictor
+	handle *handle
+	texts  *classify.Predictor // nil of a model that reads pictures
+	pairs  run.Replying        // of a picture with a text; nil of a model that reads texts alone
 }
 
 // Open opens the model in the folder dir, or the best model of a run's folder. The
@@ -59,21 +65,37 @@ func Open(dir string, options ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	if t, alone, err := tasks.All.ReplierOf(dir, env.Task); err == nil && t != nil && alone {
+		p, err := t.Kind.(run.Replier).OpenReplying(dir, env.Ready())
+		if err != nil {
+			return nil, err
+		}
+		return &Model{handle: newHandle(), pairs: p}, nil
+	}
 	p, err := classify.Open(dir, env)
 	if err != nil {
 		return nil, public(err)
 	}
-	return &Model{newHandle(), p}, nil
+	return &Model{handle: newHandle(), texts: p}, nil
 }
 
 // Close releases the model, after the calls in progress have ended. Calls that still wait or come
 // later return [ErrClosed]. Closing again does nothing.
-func (m *Model) Close() error { return m.handle.close(func() error { return m.predictor.Close() }) }
+func (m *Model) Close() error {
+	return m.handle.close(func() error {
+		if m.pairs != nil {
+			return m.pairs.Close()
+		}
+		return m.texts.Close()
+	})
+}
 
-// Input is one text, or a pair of texts for tasks such as inference.
+// Input is one text, a pair of texts for tasks such as inference, or a picture with a text for tasks such as visual
+// entailment.
 type Input struct {
-	Text string
-	Pair string // empty for a single text
+	Text    string
+	Pair    string // empty for a single text
+	Picture []byte // the content of a JPEG, PNG, GIF or WebP file of at most 50 million pixels; nil for texts alone
 }
 
 // Prediction is a model's answer about one input.
@@ -99,22 +121,38 @@ func (p Prediction) MarshalJSON() ([]byte, error) {
 
 // Labels returns the names of the model's classes, nil for a regression. It may be called after Close.
 func (m *Model) Labels() []string {
-	if m.predictor == nil {
-		return nil
+	switch {
+	case m.pairs != nil:
+		return m.pairs.Labels()
+	case m.texts != nil:
+		return m.texts.Labels()
 	}
-	return m.predictor.Labels()
+	return nil
 }
 
 // Predict answers about inputs, in their order. Any text is valid input, also
-// empty text and bytes that are not UTF-8. Errors are ctx's, [ErrClosed], and that the model's weights are broken.
+// empty text and bytes that are not UTF-8. Errors are ctx's, [ErrClosed], those of a picture, and that the model's weights
+// are broken. A picture for a model that reads texts alone is [ErrSetting], and so is none for one that reads both.
 func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, error) {
+	for i, in := range inputs {
+		if reads := m.pairs != nil; reads != (in.Picture != nil) && (m.pairs != nil || m.texts != nil) {
+			problem := "has a picture, but the model reads texts alone; leave it out"
+			if reads {
+				problem = "has a text and no picture, but the model answers about both; give it a picture, too"
+			}
+			return nil, &settingError{fmt.Errorf("input %d %s", i+1, problem)}
+		}
+	}
+	if m.pairs != nil {
+		return m.predictPairs(ctx, inputs)
+	}
 	examples := make([]labelled.Example, len(inputs))
 	for i, in := range inputs {
 		examples[i] = labelled.Example{TextA: in.Text, TextB: in.Pair}
 	}
 	var answers []classify.Prediction
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
-		answers, err = m.predictor.Predict(ctx, examples, func(int, int) { c.giveWay() })
+		answers, err = m.texts.Predict(ctx, examples, func(int, int) { c.giveWay() })
 		return err
 	})
 	if err != nil {
@@ -123,6 +161,43 @@ func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, err
 	predictions := make([]Prediction, len(answers))
 	for i, a := range answers {
 		predictions[i] = Prediction{Label: a.Label, Probability: a.Probability, Probabilities: a.Probabilities, Score: a.Score, Truncated: a.Truncated}
+	}
+	return predictions, nil
+}
+
+// predictPairs answers about pictures with texts, those of one picture together.
+func (m *Model) predictPairs(ctx context.Context, inputs []Input) ([]Prediction, error) {
+	var predictions []Prediction
+	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
+		for len(inputs) > 0 {
+			n := 1
+			for n < len(inputs) && bytes.Equal(inputs[n].Picture, inputs[0].Picture) {
+				n++
+			}
+			im, err := m.pairs.Decode(inputs[0].Picture)
+			if err != nil {
+				return err
+			}
+			texts := make([]string, n)
+			for i := range texts {
+				texts[i] = inputs[i].Text
+				if inputs[i].Pair != "" {
+					return &settingError{errors.New("the model reads a picture and one text; leave the second out")}
+				}
+			}
+			replies, err := m.pairs.Reply(ctx, im, texts, func(int, int) { c.giveWay() })
+			if err != nil {
+				return err
+			}
+			for _, r := range replies {
+				predictions = append(predictions, Prediction{Label: r.Answer, Probability: r.Probability, Probabilities: r.Probabilities, Truncated: r.Truncated})
+			}
+			inputs = inputs[n:]
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
 	}
 	return predictions, nil
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -13,7 +14,10 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
@@ -32,18 +36,41 @@ type prediction struct {
 func (a *app) predictCommand() *cmdline.Command {
 	var modelDir string
 	var pair bool
+	var o run.PredictOptions
 	c := &cmdline.Command{
-		Use:   "predict --model DIR [TEXT... | -]",
-		Short: "Classify or score texts",
+		Use:   "predict --model DIR [PICTURE] [TEXT... | -]",
+		Short: "Classify or score texts, or pictures with texts",
 		Long: `Classify or score texts: those of the command line, or with '-' the lines of
 standard input. Without a text a terminal asks line by line. A line of output is label, probability and text, tab-separated
 (score and text for a regression), with tabs and line breaks in the text made spaces;
 with --json one object a line, the text as it is. With --pair every input is two
-texts (or more, of a model for more) with tabs between them, and so is the text of the output.`,
+texts (or more, of a model for more) with tabs between them, and so is the text of the output.
+
+A model that reads a picture with a text, such as one for snli-ve, is given the picture (JPEG, PNG,
+GIF, WebP) before the texts.
+
+With --data a file of examples is answered, labelled or not, and what the model says is written to
+the new folder --out, in the files of 'unimo evaluate --predictions'. --set has the settings of the
+task's evaluation (--set images_dir=DIR). TASK stands in place of the texts where the model is for several.`,
 		Example: `  unimo predict --model RUN/best "a gripping and funny film"
   unimo predict --model RUN/best --json - < sentences.txt
-  printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -`,
+  printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -
+  unimo predict --model VE/best dog.jpg "an animal is running" "the dog is asleep"
+  unimo predict snli-ve --model VE/best --data test.csv --out ANSWERS`,
 		RunE: func(c *cmdline.Command, args []string) error {
+			o.Model = modelDir
+			if o.Data != "" || o.Into != "" || len(o.Set) > 0 {
+				return a.predictFile(c, o, args)
+			}
+			t, alone, err := a.finetuned().ReplierOf(modelDir, a.env().Task)
+			pictured := len(args) > 0 && picture.IsPicture(args[0])
+			var several *run.SettingError
+			switch {
+			case pictured && errors.As(err, &several):
+				return asUsage(err)
+			case t != nil && (alone || pictured):
+				return a.replyAll(c, t, modelDir, args)
+			}
 			if err := a.checkTexts(c, args, ""); err != nil {
 				return err
 			}
@@ -56,8 +83,110 @@ texts (or more, of a model for more) with tabs between them, and so is the text 
 		},
 	}
 	modelFlag(c, &modelDir)
-	c.Flags().BoolVar(&pair, "pair", false, "inputs are two texts with a tab between them")
+	flags := c.Flags()
+	flags.BoolVar(&pair, "pair", false, "inputs are two texts with a tab between them")
+	flags.StringVarP(&o.Data, "data", "d", "", "`FILE` of examples to answer")
+	flags.StringVarP(&o.Into, "out", "o", "", "new `DIR` for the answers about --data")
+	flags.StringArrayVar(&o.Set, "set", nil, "setting of the task's evaluation as `KEY=VALUE`; may be repeated")
 	return c
+}
+
+// predictFile answers about the examples of a file.
+func (a *app) predictFile(c *cmdline.Command, o run.PredictOptions, args []string) error {
+	if o.Data == "" || o.Into == "" || len(args) > 1 {
+		return usagef("with a file of examples give --data FILE and --out DIR, and no text%s", seeHelp(c))
+	}
+	var err error
+	if len(args) == 1 {
+		o.Task, err = a.finetuned().Find(args[0])
+	} else {
+		o.Task, err = a.finetuned().OfModel(o.Model)
+	}
+	if err != nil {
+		return asUsage(err)
+	}
+	progress := a.newProgress()
+	progress.Stage("answering")
+	o.Env = a.env()
+	o.Observer = progress
+	done, err := run.PredictFile(c.Context(), o)
+	progress.finish()
+	if err != nil {
+		return asUsage(err)
+	}
+	for _, note := range done.Notes {
+		a.log.Warn(note)
+	}
+	if a.json {
+		return a.printJSON(struct {
+			Task     string   `json:"task"`
+			Model    string   `json:"model"`
+			Data     string   `json:"data"`
+			Examples int      `json:"examples"`
+			Files    []string `json:"files"`
+			Notes    []string `json:"notes,omitempty"`
+		}{o.Task.Name, o.Model, o.Data, done.Examples, done.Files, done.Notes})
+	}
+	_, err = printable.Fprintf(a.stdout, "%s in %s\n", run.Count(done.Examples, "answer"), strings.Join(done.Files, " and "))
+	return err
+}
+
+// reply is a line of "unimo predict --json" of a model that reads pictures.
+type reply struct {
+	Image         string             `json:"image"`
+	Text          string             `json:"text"`
+	Label         string             `json:"label"`
+	Probability   float64            `json:"probability"`
+	Probabilities map[string]float64 `json:"probabilities"`
+	Truncated     bool               `json:"truncated,omitempty"`
+}
+
+// replyAll answers about a picture, the first argument, with the texts behind it.
+func (a *app) replyAll(c *cmdline.Command, t *run.Task, dir string, args []string) error {
+	if len(args) == 0 || len(args) == 1 && (args[0] == "-" || a.typist() == nil) || !picture.IsPicture(args[0]) && args[0] != "-" && len(args) == 1 {
+		return usagef("a model for %s reads a picture and a text; give it a picture file, then texts, or '-' for lines of standard input%s", t.Name, seeHelp(c))
+	}
+	env := a.env()
+	m, err := t.Kind.(run.Replier).OpenReplying(dir, env.Ready())
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	im, err := m.Picture(args[0])
+	if err != nil {
+		return err
+	}
+	texts := args[1:]
+	if len(texts) > 0 && texts[0] != "-" {
+		return a.reply(c.Context(), m, im, args[0], texts, 1)
+	}
+	return a.eachText(c, texts, func(texts []string, first int) error { return a.reply(c.Context(), m, im, args[0], texts, first) })
+}
+
+func (a *app) reply(ctx context.Context, m run.Replying, im *regions.Image, file string, texts []string, first int) error {
+	replies, err := m.Reply(ctx, im, texts, func(int, int) {})
+	if err != nil {
+		return err
+	}
+	for i, r := range replies {
+		if r.Truncated {
+			a.log.Warn(fmt.Sprintf("text %d is longer than what the model reads and was cut", first+i))
+		}
+		if !a.json {
+			if _, err := printable.Fprintf(a.stdout, "%s\t%.4f\t%s\n", printable.String(r.Answer), r.Probability, oneField.Replace(texts[i])); err != nil {
+				return err
+			}
+			continue
+		}
+		line := reply{Image: picture.ID(file), Text: texts[i], Label: r.Answer, Probability: r.Probability, Probabilities: map[string]float64{}, Truncated: r.Truncated}
+		for class, p := range r.Probabilities {
+			line.Probabilities[m.Labels()[class]] = p
+		}
+		if err := a.printJSON(line); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // warnOfFiles says where a text is the name of a file, which is not read.

@@ -131,6 +131,16 @@ func (ts Tasks) OfModel(dir string) (*Task, error) {
 	return ts.Find(cfg.Task)
 }
 
+// ofModel returns the tasks that the model in the folder dir says it is for.
+func (ts Tasks) ofModel(dir string) (Tasks, error) {
+	dir = modeldir.Resolve(dir)
+	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.ConfigFile))
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	return slices.DeleteFunc(slices.Clone(ts), func(t *Task) bool { return t.Name != cfg.Task && !slices.Contains(cfg.TaskNames(), t.Name) }), nil
+}
+
 // splitFiles finds the files of a split at path; without a name, those of dev.
 func (t *Task) splitFiles(path, name string) ([]File, error) {
 	known, err := names.Find("split", cmp.Or(name, "dev"), t.Splits.Names())

@@ -7,6 +7,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/tasks/entail"
 	"github.com/unimo-go/unimo/internal/tasks/multi"
 	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
@@ -22,6 +23,7 @@ var single = slices.Clip(slices.Concat(
 	classify.Tasks,
 	write.Tasks,
 	retrieve.Tasks,
+	entail.Tasks,
 	vqa.Tasks,
 	run.Tasks{pretrained.Task},
 ))

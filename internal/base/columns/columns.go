@@ -77,7 +77,7 @@ var table = [roles][2][]string{
 	},
 	Image: {
 		{"image", "file_name", "image_name", "image_file", "image_path", "filepath"},
-		{"img", "img_path", "path", "file", "photo", "picture"},
+		{"img", "img_path", "path", "file", "photo", "picture", "Flickr30K_ID", "Flikr30kID", "flickr30k_image", "flickr8k_image"},
 	},
 	Caption: {
 		{"caption"},

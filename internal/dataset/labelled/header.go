@@ -211,8 +211,33 @@ func textCount(schema *Schema) int {
 	return 1
 }
 
+// findPicture finds the columns of a picture and a text by their names.
+func findPicture(header []string) (texts []int, problem string) {
+	image, err := columns.Find(header, columns.Image)
+	if err != nil {
+		return nil, err.Error()
+	}
+	if image < 0 {
+		return nil, missingRole(columns.Image, header)
+	}
+	text, err := columns.Find(header, columns.SecondText)
+	if err == nil && text < 0 {
+		text, err = columns.Find(header, columns.Text)
+	}
+	if err != nil {
+		return nil, err.Error()
+	}
+	if text < 0 || text == image {
+		return nil, missingRole(columns.SecondText, header)
+	}
+	return []int{image, text}, ""
+}
+
 // findTexts finds the columns of texts by their names.
 func findTexts(header []string, schema *Schema) (texts []int, problem string) {
+	if schema.Picture {
+		return findPicture(header)
+	}
 	first, errFirst := columns.Find(header, columns.FirstText)
 	second, errSecond := columns.Find(header, columns.SecondText)
 	one, errOne := columns.Find(header, columns.Text)
@@ -287,7 +312,7 @@ func recognise(first []string, schema *Schema, l *labels, format textfile.Format
 
 // anyKnown says whether one of the names means something.
 func anyKnown(header []string, schema *Schema) bool {
-	for _, role := range []columns.Role{columns.Text, columns.FirstText, columns.SecondText, labelRole(schema), columns.ID} {
+	for _, role := range []columns.Role{columns.Image, columns.Text, columns.FirstText, columns.SecondText, labelRole(schema), columns.ID} {
 		if i, err := columns.Find(header, role); i >= 0 || err != nil {
 			return true
 		}
@@ -310,6 +335,8 @@ func layoutFits(layout *Layout, first []string, l *labels, format textfile.Forma
 func acceptedForms(schema *Schema, format textfile.Format) string {
 	texts := []columns.Role{columns.Text}
 	switch {
+	case schema.Picture:
+		texts = []columns.Role{columns.Image, columns.SecondText}
 	case schema.Pair:
 		texts = []columns.Role{columns.FirstText, columns.SecondText}
 	case schema.Open:

@@ -31,6 +31,8 @@ type Layout struct {
 type Schema struct {
 	// Pair says that an example has two texts.
 	Pair bool
+	// Picture says that the first text of a pair is the name of a picture.
+	Picture bool
 	// Open says that the data decide: an example has one text, two, or those that
 	// ReadOptions.Columns names; the labels are what the files have, until Labels says
 	// which there are; scores may be any.
@@ -44,6 +46,20 @@ type Schema struct {
 	MinScore, MaxScore float64
 	// Headerless are the forms without header that files of this task have.
 	Headerless []Layout
+}
+
+// Resolver returns a function that finds the class that a file calls value: by its name in either case, or its number.
+// missing says that the value stands for none.
+func (s *Schema) Resolver() func(value string) (class int, missing bool, err error) {
+	l := newLabels(s)
+	return func(value string) (int, bool, error) {
+		if l.missing(value, false) {
+			return -1, true, nil
+		}
+		e := Example{}
+		err := l.resolve(&e, value)
+		return e.Class, false, err
+	}
 }
 
 // Classes is the number of classes, 0 for regression.

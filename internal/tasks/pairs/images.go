@@ -1,6 +1,9 @@
 package pairs
 
 import (
+	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
@@ -15,8 +18,8 @@ type Images struct {
 	Of          func(i int) (image string, line int) // of an example
 }
 
-// list names each image once.
-func (s Images) list() images.List {
+// List names each image once.
+func List(s Images) images.List {
 	l := images.List{Split: s.Split, File: s.File, Dir: s.Dir}
 	seen := map[string]bool{}
 	var lines []int
@@ -35,7 +38,7 @@ func (s Images) list() images.List {
 func Open(o images.Options, x func() (regions.Extractor, error), l picture.Limits, cache int64, files ...Images) (source regions.Source, spec *regions.Spec, keep []func(i int) bool, err error) {
 	lists := make([]images.List, len(files))
 	for i, f := range files {
-		lists[i] = f.list()
+		lists[i] = List(f)
 	}
 	source, spec, bad, err := images.OpenLists(o, x, l, cache, lists...)
 	if err != nil {
@@ -76,7 +79,7 @@ func Extractor(s *images.Settings) func() (regions.Extractor, error) {
 func Digest(o images.Options, files ...Images) (string, error) {
 	lists := make([]images.List, len(files))
 	for i, f := range files {
-		lists[i] = f.list()
+		lists[i] = List(f)
 	}
 	return images.DigestLists(o, lists...)
 }
@@ -84,14 +87,27 @@ func Digest(o images.Options, files ...Images) (string, error) {
 // Shared counts the images of a file that another has too.
 func Shared(a, b Images) (shared, of int) {
 	seen := map[string]bool{}
-	for _, name := range a.list().Names {
+	for _, name := range List(a).Names {
 		seen[picture.Key(name)] = true
 	}
-	names := b.list().Names
+	names := List(b).Names
 	for _, name := range names {
 		if seen[picture.Key(name)] {
 			shared++
 		}
 	}
 	return shared, len(names)
+}
+
+// Folder says where the pictures of examples are. Settings of kinds, and of their evaluation, embed it.
+type Folder struct {
+	ImagesDir string `json:"images_dir" help:"folder of the pictures (default: images beside the file of examples)" run:"path"`
+}
+
+// Of returns the folder of the pictures that a file of examples names.
+func (f Folder) Of(file string) string {
+	if f.ImagesDir != "" {
+		return f.ImagesDir
+	}
+	return captions.ImageDir(filepath.Dir(file))
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 )
 
 // Training is what a learner is made of.
@@ -19,6 +20,7 @@ type Training struct {
 	Source  regions.Source
 	Spec    *regions.Spec        // of how pictures are cut up; nil for features from elsewhere
 	Change  picture.Augmentation // of pictures in training; the zero value is none
+	Attacks adversarial.Recipe   // the zero value is none
 	Records []Record
 }
 
@@ -26,10 +28,13 @@ type Training struct {
 // kinds' learners embed it and add what they know of scores.
 type Learner struct {
 	run.Epochs
-	t      Training
-	files  map[string][]byte
-	packer packer
+	t       Training
+	files   map[string][]byte
+	packer  packer
+	attacks adversarial.Trainer
 }
+
+var _ run.Passer = (*Learner)(nil)
 
 // NewLearner returns the learner. It reads one picture, to know how long inputs are.
 func NewLearner(t Training) (*Learner, error) {
@@ -43,7 +48,7 @@ func NewLearner(t Training) (*Learner, error) {
 	line := func(i int) int { return t.Records[i].Line }
 	return &Learner{
 		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: images.SpecFiles(t.Spec),
-		packer: packer{source: t.Source, limit: t.Env.Device.Limit()},
+		packer: packer{source: t.Source, limit: t.Env.Device.Limit()}, attacks: adversarial.Trainer{Recipe: t.Attacks},
 	}, nil
 }
 
@@ -55,7 +60,16 @@ func (l *Learner) Close() error { return l.t.Source.Close() }
 
 // Parts implements [run.Learner]: a mean over the examples.
 func (l *Learner) Parts(epoch, batch int) ([]train.Part, error) {
-	return []train.Part{{Weight: 1, Count: len(l.Plan.At(epoch, batch))}}, nil
+	return l.attacks.Parts(len(l.Plan.At(epoch, batch))), nil
+}
+
+// Passes implements [run.Passer].
+func (l *Learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+	in, want, err := l.Batch(epoch, batch)
+	if err != nil {
+		return nil, 0, err
+	}
+	return l.attacks.Passes(tape, in, l.t.Model.Objective(want), scales)
 }
 
 // Batch returns what the model reads of a batch, until the next call, and what it should say.
@@ -67,7 +81,7 @@ func (l *Learner) Batch(epoch, batch int) (model.Input, model.Targets, error) {
 	return in, targets(l.t.Model.Config, l.t.Records, numbers), err
 }
 
-// Loss implements [run.Learner].
+// Loss implements [run.Learner]: one pass, without attacks.
 func (l *Learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
 	in, want, err := l.Batch(epoch, batch)
 	if err != nil {

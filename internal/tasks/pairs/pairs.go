@@ -23,6 +23,7 @@ type Record struct {
 	Tokens []int32 // of the text: [CLS] ... [SEP]
 	Class  int     // of a classification
 	Soft   []Soft  // of answers: those that are right to some degree
+	Still  bool    // the picture is not mirrored: the text tells left from right
 	Line   int     // of the file
 }
 
@@ -70,7 +71,8 @@ func (p *packer) pack(records []Record, numbers []int, change picture.Augmentati
 		p.images, p.errs = append(p.images, regions.Image{}), append(p.errs, nil)
 	}
 	p.limit.For(len(numbers), func(i int) {
-		record := numbers[i]
+		record, change := numbers[i], change
+		change.Flip = change.Flip && !records[record].Still
 		_, p.errs[i] = images.Augmented(p.source, records[record].Image, change, func() *random.Stream { return draws(record) }, &p.images[i])
 	})
 	p.in.Reset()
