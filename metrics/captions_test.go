@@ -1,14 +1,19 @@
 package metrics
 
 import (
+	"archive/zip"
 	"bufio"
+	"bytes"
 	"compress/gzip"
 	"crypto/sha256"
 	"encoding/csv"
 	"encoding/hex"
+	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -29,6 +34,9 @@ type captionGolden struct {
 	ROUGEL    float64     `json:"rouge_l"`
 	CIDErD    ciderGolden `json:"cider_d"`
 	CIDEr     ciderGolden
+	METEOR    ciderGolden
+
+	Synsets, Exceptions, Paraphrases string // METEOR's data, of our own
 }
 
 type ciderGolden struct {
@@ -141,6 +149,93 @@ func TestCaptionScores(t *testing.T) {
 			near(t, fmt.Sprintf("%s of %q", c.name, g.Hyps[i]), each[i], want)
 		}
 	}
+}
+
+// writeMETEOR writes a folder of METEOR's data.
+func writeMETEOR(t *testing.T, files map[string]string, paraphrases string) string {
+	t.Helper()
+	dir := t.TempDir()
+	var jar, table bytes.Buffer
+	z := zip.NewWriter(&jar)
+	for name, content := range files {
+		w, err := z.Create("synonym/english." + name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(w, content)
+	}
+	g := gzip.NewWriter(&table)
+	io.WriteString(g, paraphrases)
+	if err := errors.Join(z.Close(), g.Close(), os.Mkdir(filepath.Join(dir, "data"), 0o755),
+		os.WriteFile(filepath.Join(dir, "meteor-1.5.jar"), jar.Bytes(), 0o600),
+		os.WriteFile(filepath.Join(dir, "data", "paraphrase-en.gz"), table.Bytes(), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func TestMETEORWithParaphrases(t *testing.T) {
+	g := readCaptions(t)
+	dir := writeMETEOR(t, map[string]string{"synsets": g.Synsets, "exceptions": g.Exceptions}, g.Paraphrases)
+	data, err := OpenMETEOR(dir, g.HypTokens, g.RefTokens)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := METEOR(g.HypTokens, g.RefTokens, data)
+	near(t, "METEOR", got.METEOR, g.METEOR.Corpus)
+	if len(got.Stages) != 4 || math.Abs(got.METEOR-METEOR(g.HypTokens, g.RefTokens, nil).METEOR) < 1e-4 {
+		t.Errorf("%+v", got)
+	}
+	for i, want := range g.METEOR.Each {
+		near(t, fmt.Sprintf("METEOR of %q", g.Hyps[i]), METEOR(g.HypTokens[i:i+1], g.RefTokens[i:i+1], data).METEOR, want)
+	}
+}
+
+func TestOpenMETEORRefuses(t *testing.T) {
+	good := map[string]string{"synsets": "a\n1\n", "exceptions": ""}
+	broken := writeMETEOR(t, good, "")
+	for _, name := range []string{"meteor-1.5.jar", "data/paraphrase-en.gz"} {
+		if err := os.WriteFile(filepath.Join(broken, name), []byte("text"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	noTable := writeMETEOR(t, good, "")
+	if err := os.WriteFile(filepath.Join(noTable, "data/paraphrase-en.gz"), []byte("text"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for want, dir := range map[string]string{
+		"meteor-1.5.jar: does not exist":                       t.TempDir(),
+		"absent: does not exist":                               "absent",
+		"meteor-1.5.jar: is no archive of Java":                broken,
+		"paraphrase-en.gz: is not compressed with gzip":        noTable,
+		"holds no synonym/english.synsets":                     writeMETEOR(t, map[string]string{"exceptions": ""}, ""),
+		`english.synsets:2: "x" is not the number of a synset`: writeMETEOR(t, map[string]string{"synsets": "a\nx\n", "exceptions": ""}, ""),
+		"paraphrase-en.gz:3: ends too early":                   writeMETEOR(t, good, "0.5\na\n"),
+	} {
+		_, err := OpenMETEOR(dir, nil, nil)
+		var at *FileError
+		if err == nil || !strings.Contains(err.Error(), want) || !errors.As(err, &at) {
+			t.Errorf("%v, want %q", err, want)
+		}
+	}
+}
+
+func FuzzParaphrases(f *testing.F) {
+	for _, s := range []string{"0.5\na b\nc\n", "", "\n\n", "0.5\na\na\n0.5\n \n", "\xff"} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, table string) {
+		p := &paraphrases{of: map[string][][]string{}}
+		known := map[string]bool{"a": true, "b": true, "c": true}
+		if err := p.read(strings.NewReader(table), "table", known); err != nil {
+			if !strings.HasPrefix(err.Error(), "table:") {
+				t.Errorf("no place in %v", err)
+			}
+			return
+		}
+		m := METEOR([]string{"a b c"}, [][]string{{"c a", "b"}}, &WordNet{paraphrases: p})
+		checkRange(t, "METEOR", m.METEOR)
+	})
 }
 
 func TestCIDErEdges(t *testing.T) {

@@ -31,6 +31,6 @@
 // of the module says what each score counts.
 //
 // Functions of two lists panic where these differ in length: that is a mistake in the program.
-// Only [OpenWordNet] reads files and returns an error. Nothing here keeps its arguments or has
+// Only [OpenWordNet] and [OpenMETEOR] read files and return errors. Nothing here keeps its arguments or has
 // state; all functions may be called from several goroutines at once. A [Ranking] may not.
 package metrics

@@ -4,7 +4,7 @@ import "github.com/unimo-go/unimo/internal/base/infile"
 
 // FileError says what is wrong with a file. It has the fields File, Line (from 1; 0 where it is the
 // file as a whole), Problem, Remedy (what to do) and Err (the cause, or nil). Every error of
-// [OpenWordNet] is one; that of an absent file wraps [io/fs.ErrNotExist].
+// [OpenWordNet] and [OpenMETEOR] is one; that of an absent file wraps [io/fs.ErrNotExist].
 //
 //	var at *metrics.FileError
 //	if errors.As(err, &at) {

@@ -212,6 +212,18 @@ func ExampleMETEOR() {
 	// Output: 0.362 by [exact stem]
 }
 
+func ExampleOpenMETEOR() {
+	hyps, refs := []string{"a dog runs"}, [][]string{{"a hound is running"}}
+	data, err := metrics.OpenMETEOR("meteor", hyps, refs) // the folder of METEOR 1.5
+	if err != nil {
+		fmt.Println(err)
+	}
+	fmt.Println(metrics.METEOR(hyps, refs, data).Stages)
+	// Output:
+	// meteor: does not exist; check the path
+	// [exact stem]
+}
+
 func ExampleCoQA() {
 	s := metrics.CoQA([]metrics.Turn{
 		{Domain: "mctest", Answer: "The red ball.", References: []string{"a red ball"}},

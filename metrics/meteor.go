@@ -27,12 +27,13 @@ const (
 	exactStage = iota
 	stemStage
 	synonymStage
+	paraphraseStage
 	meteorStages
 )
 
 var (
-	stageNames   = [meteorStages]string{"exact", "stem", "synonym"}
-	stageWeights = [meteorStages]float64{1, 0.6, 0.8}
+	stageNames   = [meteorStages]string{"exact", "stem", "synonym", "paraphrase"}
+	stageWeights = [meteorStages]float64{1, 0.6, 0.8, 0.6}
 )
 
 // METEORScores are METEOR of a corpus and what it is made of, fractions of 1.
@@ -40,15 +41,15 @@ type METEORScores struct {
 	METEOR            float64
 	Precision, Recall float64  // weighted by stage and kind of word
 	Penalty           float64  // for matches that are not in one piece
-	Stages            []string // how words were matched: exact, stem, and synonym with a WordNet
+	Stages            []string // how words were matched: exact, stem, synonym with a WordNet, paraphrase with METEOR's data
 	Cut               int      // texts of which only the first 1000 words were read
 }
 
 // METEOR scores N hypotheses with the N lists of their references as METEOR 1.5 does for English with
-// normalisation (-l en -norm), but without its paraphrase stage. wordNet may be nil.
+// normalisation (-l en -norm). wordNet may be nil.
 //
 // Words match that are equal, that have equal Snowball stems, and, with a WordNet, that share a
-// meaning. Of several references the one with the best score counts. The scores are of the sums over
+// meaning; with the data of [OpenMETEOR], phrases match that its table has, and the score is METEOR's own. Of several references the one with the best score counts. The scores are of the sums over
 // the corpus, as METEOR's final score is, and NaN without texts.
 //
 // Source: M. Denkowski and A. Lavie, "Meteor Universal: language specific translation
@@ -56,7 +57,11 @@ type METEORScores struct {
 func METEOR(hyps []string, refs [][]string, wordNet *WordNet) METEORScores {
 	checkLengths(len(hyps), len(refs))
 	out := METEORScores{Stages: slices.Clone(stageNames[:synonymStage])}
-	if wordNet != nil {
+	switch {
+	case wordNet == nil:
+	case wordNet.paraphrases == nil:
+		out.Stages = slices.Clone(stageNames[:paraphraseStage])
+	default:
 		out.Stages = slices.Clone(stageNames[:])
 	}
 	m := meteor{wordNet: wordNet, words: map[string]*meteorWord{}}
@@ -87,6 +92,7 @@ type meteor struct {
 
 // meteorWord is a word with what it is matched by.
 type meteorWord struct {
+	text     string
 	stem     string
 	senses   []synset // sorted
 	function bool
@@ -101,7 +107,7 @@ func (m *meteor) read(text string, cut *int) []*meteorWord {
 	for i, t := range tokens {
 		w := m.words[t]
 		if w == nil {
-			w = &meteorWord{stem: snowball(t), senses: m.wordNet.senses(t), function: functionWords[t]}
+			w = &meteorWord{text: t, stem: snowball(t), senses: m.wordNet.senses(t), function: functionWords[t]}
 			slices.Sort(w.senses)
 			m.words[t] = w
 		}
@@ -177,8 +183,8 @@ func (c *meteorCounts) score() (score, precision, recall, penalty float64) {
 	return mean * (1 - penalty), precision, recall, penalty
 }
 
-// match says that a word of the hypothesis fits a word of the reference.
-type match struct{ hyp, stage int }
+// match says that words of the hypothesis fit words of the reference, one each but for paraphrases.
+type match struct{ hyp, hypLen, ref, refLen, stage int }
 
 // compare aligns two texts and counts what matches.
 func (m *meteor) compare(hyp, ref []*meteorWord) meteorCounts {
@@ -191,49 +197,57 @@ func (m *meteor) compare(hyp, ref []*meteorWord) meteorCounts {
 			}
 		}
 	}
-	count := func(side int, w *meteorWord, stage int) {
-		if w.function {
-			c.function[side][stage]++
-		} else {
-			c.content[side][stage]++
+	count := func(side int, words []*meteorWord, stage int) {
+		for _, w := range words {
+			if w.function {
+				c.function[side][stage]++
+			} else {
+				c.content[side][stage]++
+			}
 		}
 	}
-	end := -1 // of the piece before, in the hypothesis
-	for j, a := range align(hyp, ref) {
-		if a.hyp < 0 {
-			end = -1
-			continue
-		}
-		count(0, hyp[a.hyp], a.stage)
-		count(1, ref[j], a.stage)
-		if a.hyp != end {
+	hypEnd, refEnd := -1, -1 // of the piece before
+	for _, a := range align(hyp, ref, m.matches(hyp, ref)) {
+		count(0, hyp[a.hyp:a.hyp+a.hypLen], a.stage)
+		count(1, ref[a.ref:a.ref+a.refLen], a.stage)
+		if a.hyp != hypEnd || a.ref != refEnd {
 			c.chunks++
 		}
-		end = a.hyp + 1
+		hypEnd, refEnd = a.hyp+a.hypLen, a.ref+a.refLen
 	}
 	return c
 }
 
-// matches lists, for every word of the reference, what words of the hypothesis fit it:
-// all of the first stage, then those of the second, then of the third.
-func matches(hyp, ref []*meteorWord) [][]match {
+// matches lists, for every word of the reference, what of the hypothesis fits it or what begins with it:
+// all of the first stage, then those of the second, and so on.
+func (m *meteor) matches(hyp, ref []*meteorWord) [][]match {
 	list := make([][]match, len(ref))
 	for j, r := range ref {
-		var later [meteorStages][]match
+		var later [paraphraseStage][]match
+		add := func(i, stage int) { later[stage] = append(later[stage], match{i, 1, j, 1, stage}) }
 		for i, h := range hyp {
 			switch {
 			case h == r:
-				later[exactStage] = append(later[exactStage], match{i, exactStage})
+				add(i, exactStage)
 				continue
 			case h.stem == r.stem:
-				later[stemStage] = append(later[stemStage], match{i, stemStage})
+				add(i, stemStage)
 			}
 			if share(h.senses, r.senses) {
-				later[synonymStage] = append(later[synonymStage], match{i, synonymStage})
+				add(i, synonymStage)
 			}
 		}
 		list[j] = slices.Concat(later[:]...)
 	}
+	if m.wordNet == nil || m.wordNet.paraphrases == nil || slices.Equal(hyp, ref) {
+		return list
+	}
+	m.wordNet.paraphrases.find(ref, hyp, func(j, refLen, i, hypLen int) {
+		list[j] = append(list[j], match{i, hypLen, j, refLen, paraphraseStage})
+	})
+	m.wordNet.paraphrases.find(hyp, ref, func(i, hypLen, j, refLen int) {
+		list[j] = append(list[j], match{i, hypLen, j, refLen, paraphraseStage})
+	})
 	return list
 }
 
@@ -254,80 +268,138 @@ func share(a, b []synset) bool {
 
 // path is an alignment of the reference's words up to some place.
 type path struct {
-	before   *path // without the last word
-	last     match // hyp -1: the word is not aligned
-	exact    int   // exact matches
+	before   *path // without the last match
+	last     match // hypLen 0: a word is not aligned
+	weight   int   // of matches, both sides
 	chunks   int   // pieces that are complete
 	distance int   // by which matched words differ in place
-	end      int   // in the hypothesis, of the piece that is not complete; -1: none
+	hypEnd   int   // of the piece that is not complete; -1: none
+	refEnd   int   // of what is decided
 	used     []uint64
 }
 
 // better orders paths: more exact matches, then fewer pieces, then less distance.
-// METEOR means to count the other stages half, but rounds them away.
+// METEOR means to count the other stages by their weights, but rounds them down match by match.
 func (p *path) better(q *path) bool {
 	switch {
-	case p.exact != q.exact:
-		return p.exact > q.exact
+	case p.weight != q.weight:
+		return p.weight > q.weight
 	case p.chunks != q.chunks:
 		return p.chunks < q.chunks
 	}
 	return p.distance < q.distance
 }
 
-// align finds the best one-to-one alignment, for every word of the reference its match
-// in the hypothesis, by METEOR's beam search.
-func align(hyp, ref []*meteorWord) []match {
-	options := matches(hyp, ref)
-	fits := make([]int, len(hyp)) // how often a word of the hypothesis is in options
-	for _, list := range options {
-		for _, m := range list {
-			fits[m.hyp]++
+// uses says whether words of the hypothesis are taken.
+func (p *path) uses(m match) bool {
+	for i := m.hyp; i < m.hyp+m.hypLen; i++ {
+		if p.used[i/64]>>(i%64)&1 == 1 {
+			return true
 		}
 	}
-	beam := []*path{{end: -1, used: make([]uint64, (len(hyp)+63)/64)}}
+	return false
+}
+
+// with returns the path with another match.
+func (p *path) with(m match) path {
+	q := *p
+	q.before, q.last, q.used = p, m, nil
+	q.weight += int(float64(m.hypLen)*stageWeights[m.stage]) + int(float64(m.refLen)*stageWeights[m.stage])
+	if p.hypEnd >= 0 && p.hypEnd != m.hyp {
+		q.chunks++
+	}
+	q.hypEnd, q.refEnd = m.hyp+m.hypLen, m.ref+m.refLen
+	return q
+}
+
+// without returns the path with another word that is not aligned.
+func (p *path) without() path {
+	q := *p
+	q.before, q.last, q.used = p, match{}, nil
+	if p.hypEnd >= 0 {
+		q.chunks++
+		q.hypEnd = -1
+	}
+	q.refEnd++
+	return q
+}
+
+// mark notes which words of the hypothesis the path uses.
+func (p *path) mark() {
+	if p.used != nil {
+		return
+	}
+	p.used = p.before.used
+	if p.last.hypLen > 0 {
+		p.used = slices.Clone(p.used)
+		for i := p.last.hyp; i < p.last.hyp+p.last.hypLen; i++ {
+			p.used[i/64] |= 1 << (i % 64)
+		}
+	}
+}
+
+// fixedMatches returns, by word of the reference, the matches that no other one has to do with.
+func fixedMatches(hyp, ref []*meteorWord, options [][]match) []bool {
+	hypFits, refFits := make([]int, len(hyp)), make([]int, len(ref)) // how often a word is in options
+	for _, list := range options {
+		for _, m := range list {
+			for i := range m.hypLen {
+				hypFits[m.hyp+i]++
+			}
+			for j := range m.refLen {
+				refFits[m.ref+j]++
+			}
+		}
+	}
+	shared := func(n int) bool { return n != 1 }
+	fixed := make([]bool, len(ref))
 	for j, list := range options {
-		fixed := len(list) == 1 && fits[list[0].hyp] == 1
+		if len(list) == 1 {
+			m := list[0]
+			fixed[j] = !slices.ContainsFunc(hypFits[m.hyp:m.hyp+m.hypLen], shared) && !slices.ContainsFunc(refFits[j:j+m.refLen], shared)
+		}
+	}
+	return fixed
+}
+
+// align finds the best one-to-one alignment by METEOR's beam search. The matches are in the order of the
+// reference.
+func align(hyp, ref []*meteorWord, options [][]match) []match {
+	fixed := fixedMatches(hyp, ref, options)
+	beam := []*path{{hypEnd: -1, used: make([]uint64, (len(hyp)+63)/64)}}
+	for j, list := range options {
 		var next []*path
 		for _, p := range beam {
-			moved := 0 // of the matches tried so far; METEOR adds it to the paths after
-			for _, m := range list {
-				if p.used[m.hyp/64]>>(m.hyp%64)&1 == 1 {
-					continue
-				}
-				q := path{before: p, last: m, exact: p.exact, chunks: p.chunks, distance: p.distance + moved, end: m.hyp + 1}
-				if m.stage == exactStage {
-					q.exact++
-				}
-				if p.end >= 0 && p.end != m.hyp {
-					q.chunks++
-				}
-				moved += distance(m.hyp, j)
-				if fixed {
-					q.distance += moved
-				}
-				next = keep(next, q)
-			}
-			if fixed {
+			if p.refEnd > j { // within a match
+				next = keep(next, p)
 				continue
 			}
-			q := path{before: p, last: match{hyp: -1}, exact: p.exact, chunks: p.chunks, distance: p.distance + moved, end: -1}
-			if p.end >= 0 {
-				q.chunks++
+			moved := 0 // of the matches tried so far; METEOR adds it to the paths after
+			for _, m := range list {
+				if p.uses(m) {
+					continue
+				}
+				q := p.with(m)
+				q.distance += moved
+				moved += distance(m.hyp, j)
+				if fixed[j] {
+					q.distance += moved
+				}
+				next = keep(next, &q)
 			}
-			next = keep(next, q)
+			if !fixed[j] {
+				q := p.without()
+				q.distance += moved
+				next = keep(next, &q)
+			}
 		}
 		for _, p := range next {
-			p.used = p.before.used
-			if i := p.last.hyp; i >= 0 {
-				p.used = slices.Clone(p.used)
-				p.used[i/64] |= 1 << (i % 64)
-			}
+			p.mark()
 		}
 		beam = next
 	}
 	for _, p := range beam {
-		if p.end >= 0 {
+		if p.hypEnd >= 0 {
 			p.chunks++
 		}
 	}
@@ -340,15 +412,18 @@ func align(hyp, ref []*meteorWord) []match {
 		}
 		return 0
 	})
-	alignment := make([]match, len(ref))
-	for j := len(ref) - 1; j >= 0; j-- {
-		alignment[j], best = best.last, best.before
+	var alignment []match
+	for ; best.before != nil; best = best.before {
+		if best.last.hypLen > 0 {
+			alignment = append(alignment, best.last)
+		}
 	}
+	slices.Reverse(alignment)
 	return alignment
 }
 
 // keep inserts a path into the sorted beam, behind equal ones, if it has room for it.
-func keep(beam []*path, p path) []*path {
+func keep(beam []*path, p *path) []*path {
 	if len(beam) == meteorBeam && !p.better(beam[meteorBeam-1]) {
 		return beam
 	}
@@ -356,6 +431,5 @@ func keep(beam []*path, p path) []*path {
 	if len(beam) == meteorBeam {
 		beam = beam[:meteorBeam-1]
 	}
-	kept := p
-	return slices.Insert(beam, at, &kept)
+	return slices.Insert(beam, at, p)
 }

@@ -301,56 +301,43 @@ func TestAlignIsBest(t *testing.T) {
 		cut := 0
 		hyp := m.read(strings.Join(rapid.SliceOfN(word, 0, 4).Draw(t, "hyp"), " "), &cut)
 		ref := m.read(strings.Join(rapid.SliceOfN(word, 0, 4).Draw(t, "ref"), " "), &cut)
-		options := matches(hyp, ref)
+		options := m.matches(hyp, ref)
 		// Words that can only match each other do, whatever it costs.
-		fits := make([]int, len(hyp))
-		for _, list := range options {
-			for _, o := range list {
-				fits[o.hyp]++
-			}
-		}
-		best := path{exact: -1}
-		var try func(j int, p path, used int)
-		try = func(j int, p path, used int) {
+		fixed := fixedMatches(hyp, ref, options)
+		best := path{weight: -1}
+		var try func(j int, p *path)
+		try = func(j int, p *path) {
+			p.mark()
 			if j == len(ref) {
-				if p.end >= 0 {
+				if p.hypEnd >= 0 {
 					p.chunks++
 				}
-				if p.exact > best.exact || p.exact == best.exact && p.chunks < best.chunks {
-					best = p
+				if p.weight > best.weight || p.weight == best.weight && p.chunks < best.chunks {
+					best = *p
 				}
 				return
 			}
 			for _, o := range options[j] {
-				if used>>o.hyp&1 == 0 {
-					q := path{exact: p.exact, chunks: p.chunks, end: o.hyp + 1}
-					if o.stage == exactStage {
-						q.exact++
-					}
-					if p.end >= 0 && p.end != o.hyp {
-						q.chunks++
-					}
-					try(j+1, q, used|1<<o.hyp)
+				if !p.uses(o) {
+					q := p.with(o)
+					try(j+1, &q)
 				}
 			}
-			if len(options[j]) != 1 || fits[options[j][0].hyp] != 1 {
-				q := path{exact: p.exact, chunks: p.chunks, end: -1}
-				if p.end >= 0 {
-					q.chunks++
-				}
-				try(j+1, q, used)
+			if !fixed[j] {
+				q := p.without()
+				try(j+1, &q)
 			}
 		}
-		try(0, path{end: -1}, 0)
-		exact := 0
-		for _, a := range align(hyp, ref) {
-			if a.hyp >= 0 && a.stage == exactStage {
-				exact++
+		try(0, &path{hypEnd: -1, used: make([]uint64, 1)})
+		weight := 0
+		for _, a := range align(hyp, ref, options) {
+			if a.stage == exactStage {
+				weight += 2
 			}
 		}
 		c := m.compare(hyp, ref)
-		if exact != best.exact || int(c.chunks) != best.chunks {
-			t.Fatalf("%d exact matches in %v pieces, want %d in %d", exact, c.chunks, best.exact, best.chunks)
+		if weight != best.weight || int(c.chunks) != best.chunks {
+			t.Fatalf("exact matches of %d words in %v pieces, want %d in %d", weight, c.chunks, best.weight, best.chunks)
 		}
 	})
 }

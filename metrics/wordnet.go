@@ -21,6 +21,8 @@ import (
 type WordNet struct {
 	synsets map[string][]synset
 	bases   map[string][]string
+	// paraphrases are METEOR's, or nil.
+	paraphrases *paraphrases
 }
 
 // synset is a set of synonyms: its place in WordNet's data file, and which file.
@@ -198,15 +200,21 @@ var endings = [][2]string{
 	{"er", ""}, {"est", ""}, {"er", "e"}, {"est", "e"},
 }
 
-// regularBase returns the first form without a regular ending that is a word.
+// regularBase returns the first form without a regular ending that is a word; of "spoonsful" that is
+// "spoon", and the base is "spoonful".
 func (w *WordNet) regularBase(word string) []string {
+	word, full := strings.CutSuffix(word, "ful")
+	ful := ""
+	if full {
+		ful = "ful"
+	}
 	if len(word) <= 2 || strings.HasSuffix(word, "ss") {
 		return nil
 	}
 	for _, e := range endings {
 		if stem, ok := strings.CutSuffix(word, e[0]); ok {
 			if _, known := w.synsets[stem+e[1]]; known {
-				return []string{stem + e[1]}
+				return []string{stem + e[1] + ful}
 			}
 		}
 	}

@@ -18,6 +18,7 @@ type scoreFlags struct {
 	hyp     string
 	refs    []string
 	wordNet string
+	meteor  string
 	options textscore.Options
 }
 
@@ -59,6 +60,9 @@ a score that is undefined (0/0) is null.`,
 			if err != nil {
 				return err
 			}
+			if f.wordNet != "" && f.meteor != "" {
+				return usagef("--%s has synonyms of its own; leave --%s out", textscore.Paraphrases, textscore.Synonyms)
+			}
 			if f.wordNet != "" {
 				if f.options.WordNet, err = metrics.OpenWordNet(f.wordNet); err != nil {
 					return err
@@ -67,6 +71,11 @@ a score that is undefined (0/0) is null.`,
 			texts, notes, err := m.Read(c.Context(), f.hyp, f.refs...)
 			if err != nil {
 				return err
+			}
+			if f.meteor != "" {
+				if f.options.WordNet, err = m.OpenMETEOR(f.meteor, texts); err != nil {
+					return err
+				}
 			}
 			result, err := interruptibly(c.Context(), func() textscore.Result { return m.Score(texts, f.options) })
 			if err != nil {
@@ -80,6 +89,7 @@ a score that is undefined (0/0) is null.`,
 	flags.StringVar(&f.hyp, "hyp", "", "file of the texts to score")
 	flags.StringArrayVar(&f.refs, "ref", nil, "file of references; may be given several times")
 	flags.StringVar(&f.wordNet, string(textscore.Synonyms), "", "folder \"dict\" of WordNet, or file of synonyms: meteor's third stage, rouge's irregular forms")
+	flags.StringVar(&f.meteor, string(textscore.Paraphrases), "", "folder of METEOR 1.5, with its jar and data/paraphrase-en.gz: all four stages (meteor)")
 	flags.StringVar(&f.options.Separator, string(textscore.Separator), "", "what separates the sentences of a text (rouge); default: a text is one sentence")
 	flags.BoolVar(&f.options.Best, string(textscore.Best), false, "of several references the best counts, not all together (rouge)")
 	flags.Int64Var(&f.options.Seed, string(textscore.Seed), 0, "seed of the confidence interval (rouge); 0 gives the official script's")

@@ -6,17 +6,20 @@ COCO is the folder of the Python package pycocoevalcap 1.2 (needs Java and numpy
 folder "cider" of github.com/vrama91/cider, which is Python 2: its names of three functions are changed.
 """
 import contextlib
+import gzip
 import json
 import os
 import random
 import re
 import sys
+import tempfile
 import types
 
 coco, plain = (os.path.abspath(p) for p in sys.argv[1:3])
 sys.path.insert(0, os.path.dirname(coco))
 from pycocoevalcap.bleu.bleu import Bleu  # noqa: E402
 from pycocoevalcap.cider.cider import Cider  # noqa: E402
+from pycocoevalcap.meteor import meteor as meteor_module  # noqa: E402
 from pycocoevalcap.rouge.rouge import Rouge  # noqa: E402
 from pycocoevalcap.tokenizer.ptbtokenizer import PTBTokenizer  # noqa: E402
 
@@ -75,5 +78,24 @@ with contextlib.redirect_stdout(sys.stderr):
     out["rouge_l"] = float(Rouge().compute_score(gts, res)[0])
     for name, (corpus, each) in {"cider_d": Cider().compute_score(gts, res), "cider": cider.compute_score("corpus")}.items():
         out[name] = {"corpus": float(corpus), "each": [float(s) for s in each]}
+# METEOR with synonyms and paraphrases of our own, in the forms of its data.
+out["synsets"] = "man\n1 2\nsoldier\n2\nsofa\n3\ncouch\n3\nkid\n4 5\nboy\n4\nchild\n5\ntheatre\n6\nfield\n7\nbeach\n8 7\nwoman\n1\n"
+out["exceptions"] = "kid\nkids\nwoman\nwomen\n"
+phrases = [("is riding", "rides on"), ("are riding", "is riding"), ("is looking at", "can see"), ("ca n't see", "can not see"), ("stands next to", "is riding"),
+           ("a group of people", "two women"), ("in a field", "on the beach"), ("sits on", "jumped over"), ("on", "over"), ("a man", "someone"), ("someone", "mr jones"),
+           ("a red ball", "a $ 5 toy"), ("is looking", "looks"), ("at night", "on a snowy day"), ("in front of a building", "under the bridge"), ("the", "a"), ("a", "an"),
+           ("is", "are"), ("are", "is"), ("doesn't want", "can not reach"), ("does n't", "can not"), ("a wave", "a bench"), ("by the sea", "on the beach"), ("an", "the")]
+out["paraphrases"] = "".join(f"0.5\n{a}\n{b}\n" for a, b in phrases)
+with tempfile.TemporaryDirectory() as folder:
+    for name in ("synsets", "exceptions"):
+        with open(f"{folder}/english.{name}", "w") as f:
+            f.write(out[name])
+    open(f"{folder}/english.relations", "w").close()
+    with gzip.open(f"{folder}/paraphrases.gz", "wt") as f:
+        f.write(out["paraphrases"])
+    popen = meteor_module.subprocess.Popen
+    meteor_module.subprocess.Popen = lambda command, **k: popen(command + ["-d", folder, "-a", f"{folder}/paraphrases.gz"], **k)
+    corpus, each = meteor_module.Meteor().compute_score(gts, res)
+out["meteor"] = {"corpus": corpus, "each": each}
 json.dump(out, sys.stdout, indent=0, ensure_ascii=True)
 print()

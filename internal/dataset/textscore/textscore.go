@@ -38,6 +38,8 @@ const (
 	Best      Option = "best"
 	Seed      Option = "seed"
 	Synonyms  Option = "wordnet"
+	// Paraphrases are METEOR's own data, which [Metric.OpenMETEOR] reads.
+	Paraphrases Option = "meteor-data"
 )
 
 // Options change what some metrics compute; [Metric.Uses] says which. The zero value changes nothing.
@@ -105,12 +107,12 @@ var list = []Metric{
 	{"coqa", "F1 and exact match of answers, as CoQA's evaluate-v1.0.py", nil, OneReference, scoreCoQA},
 	{"rouge", "ROUGE-1, ROUGE-2 and ROUGE-L, as ROUGE-1.5.5 -m -a -n 2 -c 95 -r 1000", []Option{Separator, Best, Seed, Synonyms}, AnyReferences, scoreROUGE},
 	{"bleu", "BLEU-1 to BLEU-4 of a corpus, as coco-caption and nqg", []Option{Tokenize}, AnyReferences, scoreBLEU},
-	{"meteor", "METEOR 1.5 without paraphrases", []Option{Synonyms}, AnyReferences, scoreMETEOR},
+	{"meteor", "METEOR 1.5, without its data two stages of four", []Option{Synonyms, Paraphrases}, AnyReferences, scoreMETEOR},
 	{"caption-rouge-l", "ROUGE-L of sentences, as coco-caption and nqg", []Option{Tokenize}, AnyReferences, scoreCaptionROUGEL},
 	{"distinct", "different n-grams among all, n from 1 to 4; average length", []Option{Tokenize}, NoReferences, scoreDistinct},
 	{"cider", "CIDEr-D, which papers call CIDEr, and plain CIDEr; finds the words itself", nil, AnyReferences, scoreCIDEr},
-	{"caption", "what pycocoevalcap prints but SPICE: BLEU, METEOR, ROUGE-L, CIDEr; finds the words itself", []Option{Synonyms}, AnyReferences, scoreCaptions},
-	{"all-qg", "bleu, meteor and caption-rouge-l, what question generation reports", []Option{Tokenize, Synonyms}, AnyReferences, scoreQuestions},
+	{"caption", "what pycocoevalcap prints but SPICE: BLEU, METEOR, ROUGE-L, CIDEr; finds the words itself", []Option{Synonyms, Paraphrases}, AnyReferences, scoreCaptions},
+	{"all-qg", "bleu, meteor and caption-rouge-l, what question generation reports", []Option{Tokenize, Synonyms, Paraphrases}, AnyReferences, scoreQuestions},
 }
 
 // Metrics lists the metrics.
@@ -176,8 +178,8 @@ func scoreMETEOR(texts []Text, o Options) (r Result) {
 	hyps, refs := split(texts, nil)
 	m := metrics.METEOR(hyps, refs, o.WordNet)
 	note := "stages " + strings.Join(m.Stages, ", ")
-	if o.WordNet == nil {
-		note += "; WordNet adds synonyms"
+	if len(m.Stages) < 4 {
+		note += "; METEOR's own data add the others"
 	}
 	r.add("meteor", m.METEOR, note)
 	r.Stages = m.Stages
@@ -185,6 +187,15 @@ func scoreMETEOR(texts []Text, o Options) (r Result) {
 		r.warn("METEOR read only the first words of %d long texts", m.Cut)
 	}
 	return r
+}
+
+// OpenMETEOR reads METEOR's data for texts that the metric is to score, from the folder of METEOR 1.5.
+func (m Metric) OpenMETEOR(dir string, texts []Text) (*metrics.WordNet, error) {
+	if m.Name == "caption" {
+		texts = captionWords(texts)
+	}
+	hyps, refs := split(texts, nil)
+	return metrics.OpenMETEOR(dir, hyps, refs)
 }
 
 func scoreQuestions(texts []Text, o Options) (all Result) {
