@@ -213,7 +213,7 @@ func (ts Tasks) CompareRuns(ctx context.Context, a, b string) (*Comparison, erro
 		return nil, err
 	}
 	if _, ok := t.Kind.(Evaluator); !ok {
-		c.NoTest = t.Title + " keeps no predictions"
+		c.NoTest = "no predictions are compared of " + t.Title
 		return c, nil
 	}
 	for _, side := range []*Compared{&c.A, &c.B} {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -30,14 +32,30 @@ func writtenTask(t *testing.T) string {
 	return writeFiles(t, map[string]string{"train.jsonl": lines, "dev.jsonl": lines})
 }
 
-// several are the options of a run of three tasks, with dropout and with two batches a step, which may be of two tasks.
-func several(t *testing.T, set ...string) run.Options {
+// dataOf are the folders of the tasks' data. Two of the tasks are about the same pictures.
+func dataOf(t *testing.T) map[string]string {
 	t.Helper()
-	return options(t, "multi", "", append([]string{
-		"tasks=sst-2=" + labelledTask(t) + ",gigaword=" + writtenTask(t) + ",flickr8k=" + pictures(t), "ratio=sst-2=0.5,gigaword=2",
+	seen := pictures(t)
+	const table = "image,question,answer\np0.png,how bright is it?,dark\np1.png,how bright is it?,dark\np2.png,is it bright?,yes\np3.png,is it bright?,yes\n"
+	for _, name := range []string{"train.csv", "dev.csv"} {
+		if err := os.WriteFile(filepath.Join(seen, name), []byte(table), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return map[string]string{"sst-2": labelledTask(t), "gigaword": writtenTask(t), "flickr8k": seen, "vqa": seen}
+}
+
+// several are the options of a run of tasks, with dropout, one of them under attack, and with two batches a step, which
+// may be of two tasks.
+func several(t *testing.T, data map[string]string) run.Options {
+	t.Helper()
+	var list []string
+	for _, name := range slices.Sorted(maps.Keys(data)) {
+		list = append(list, name+"="+data[name])
+	}
+	return options(t, "multi", "", "tasks="+strings.Join(list, ","), "ratio=sst-2=0.5,gigaword=2",
 		"epochs=3", "batch_size=2", "gradient_accumulation=2", "image_size=32", "hidden_dropout_prob=0.1",
-		"flickr8k.negatives=2", "gigaword.min_out_len=1", "gigaword.max_out_len=4", "gigaword.beam_size=1",
-	}, set...)...)
+		"flickr8k.negatives=2", "gigaword.min_out_len=1", "gigaword.max_out_len=4", "gigaword.beam_size=1", "sst-2.adv=freelb_text", "sst-2.adv_step=2")
 }
 
 // canceller ends a run after so many steps.
@@ -73,30 +91,26 @@ func interrupted(t *testing.T, o run.Options) *run.Summary {
 	return nil
 }
 
-// One model for three tasks: what is said of it at the end of the run is what its folder says of each task, and a run
+// One model for tasks of four kinds: what is said of it at the end of the run is what its folder says of each task, and a run
 // that is interrupted ends in the same bits.
 func TestOneModelForManyTasks(t *testing.T) {
-	o := several(t)
+	data := dataOf(t)
+	o := several(t, data)
 	s, err := run.Finetune(t.Context(), o)
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := s.Metrics["sst-2/accuracy"] + s.Metrics["gigaword/rouge-l"] + s.Metrics["flickr8k/recall@1"]
-	if got := s.Metrics["score"]; got != sum/3 || s.Outcome.Best.Metric != "score" || s.Metrics["examples"] != 4+3+8 {
+	sum := s.Metrics["sst-2/accuracy"] + s.Metrics["gigaword/rouge-l"] + s.Metrics["flickr8k/recall@1"] + s.Metrics["vqa/accuracy"]
+	if got := s.Metrics["score"]; math.Abs(float64(got-sum/4)) > 1e-9 || s.Outcome.Best.Metric != "score" || s.Metrics["examples"] != 4+3+8+4 {
 		t.Errorf("the score is %v of %v", got, s.Metrics)
 	}
 	best := s.Dir.Best()
-	for task, data := range map[string]string{"sst-2": "", "gigaword": "", "flickr8k": ""} {
-		for _, item := range strings.Split(strings.TrimPrefix(o.Set[len(tiny)], "tasks="), ",") {
-			if name, dir, _ := strings.Cut(item, "="); name == task {
-				data = dir
-			}
-		}
-		results, err := run.Evaluate(t.Context(), run.EvaluateOptions{Task: find(t, task), Model: o.Out, Data: data})
+	for task, dir := range data {
+		results, err := run.Evaluate(t.Context(), run.EvaluateOptions{Task: find(t, task), Model: o.Out, Data: dir})
 		if err != nil {
 			t.Fatal(err)
 		}
-		if len(results[0].Metrics) < 4 {
+		if len(results[0].Metrics) < 2 {
 			t.Errorf("%s: %v", task, results[0].Metrics)
 		}
 		for metric, value := range results[0].Metrics {

@@ -43,7 +43,7 @@ const (
 // IsCompanion says whether a file of that name belongs beside the weights and is no
 // tensor.
 func IsCompanion(name string) bool {
-	return slices.Contains([]string{ConfigFile, CardFile, GenerationFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
+	return strings.HasSuffix(name, "."+GenerationFile) || slices.Contains([]string{ConfigFile, CardFile, GenerationFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
 		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
 }
 
