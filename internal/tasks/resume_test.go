@@ -249,12 +249,26 @@ func (s stopper) Step(e train.StepEvent) {
 // Training under attack ends in the same bits when it was interrupted, on any number of threads, and what it adds at
 // first comes from the seed.
 func TestResumeUnderAttack(t *testing.T) {
+	about := func(head, text string, answers ...string) string { // a folder of pictures with texts
+		dir, table := pictures(t), head+"\n"
+		for i := range 4 {
+			table += fmt.Sprintf("p%d.png,"+text+",%s\n", i, i/2, answers[i%2])
+		}
+		for _, name := range []string{"train.csv", "dev.csv"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(table), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
 	for _, c := range []struct {
 		task, data string
 		set        []string
 	}{
 		{"sst-2", labelledTask(t), []string{"adv=freelb_text", "adv_step=2"}},
 		{"sst-2", labelledTask(t), []string{"adv=freelb_text", "adv_step=2", "adv_norm=inf", "adv_rule=villa", "gradient_accumulation=2"}},
+		{"snli-ve", about("image,hypothesis,label", "it is number %d", "entailment", "neutral"), []string{"adv=villa", "adv_step=2", "image_size=32"}},
+		{"vqa", about("image,question,answer", "is it number %d?", "yes", "no"), []string{"adv=villa", "adv_step=2", "image_size=32"}},
 	} {
 		set := append([]string{"batch_size=2", "epochs=3", "hidden_dropout_prob=0.2", "attention_probs_dropout_prob=0.2"}, c.set...)
 		last := func(o run.Options) map[string]string { return files(t, filepath.Join(o.Out, "last")) }

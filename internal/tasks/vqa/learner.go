@@ -143,7 +143,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		change.MinArea = 1
 	}
 	base, err := pairs.NewLearner(pairs.Training{
-		Env: j.env, Common: s.Common(), Model: m, Source: j.source, Spec: j.spec, Change: change, Records: list,
+		Env: j.env, Common: s.Common(), Model: m, Source: j.source, Spec: j.spec, Change: change, Attacks: s.Recipe, Records: list,
 	})
 	if err != nil {
 		return nil, err
@@ -151,7 +151,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	devList, _ := records(j.devSet.Examples, enc, j.answers)
 	return &learner{
 		Learner: base, job: j, devList: devList, encoder: enc, runner: pairs.NewRunner(j.env.Device, m),
-		about: run.About{Lines: j.about(), Examples: len(list), Tokens: base.Tokens(s.Common())},
+		about: run.About{Lines: append(j.about(), s.Recipe.About()...), Examples: len(list), Tokens: base.Tokens(s.Common())},
 	}, nil
 }
 

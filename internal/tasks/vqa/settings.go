@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 )
 
 // Settings are those of questions about pictures.
@@ -16,6 +17,7 @@ type Settings struct {
 	run.CommonSettings
 	MaxSeqLen int `json:"max_seq_len" help:"longest question in tokens, special ones included; longer ones are cut"`
 	images.Settings
+	adversarial.Recipe
 	Images string `json:"images" help:"folder of the pictures (empty: they are looked for in that of the data)"`
 
 	Answers        int     `json:"answers" help:"answers that the model chooses from: the most frequent ones of the training questions"`
@@ -34,7 +36,7 @@ func defaults(size string, c run.CommonSettings) *Settings {
 	if size == "large" {
 		c.LearningRate = 1e-5
 	}
-	s := &Settings{CommonSettings: c, MaxSeqLen: 50, Settings: images.Default, Answers: vqaAnswers, MinAnswerCount: 1, MinCropArea: 1}
+	s := &Settings{CommonSettings: c, MaxSeqLen: 50, Settings: images.Default, Recipe: adversarial.None(), Answers: vqaAnswers, MinAnswerCount: 1, MinCropArea: 1}
 	if size == "mini" {
 		s.LearningRate, s.Epochs, s.WeightDecay, s.EvalBatchSize = 1e-3, 6, 0.05, 64
 		s.VocabSize, s.ImageSize, s.PatchSize = 2000, 64, 8
@@ -49,6 +51,7 @@ func (s *Settings) Validate() error {
 	}
 	return cmp.Or(
 		s.Settings.Validate(),
+		s.ValidateAttacks(true),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(s.Answers >= 2, "answers", s.Answers, "2 or more"),
 		settings.Want(s.MinAnswerCount >= 1, "min_answer_count", s.MinAnswerCount, "1 or more"),
