@@ -84,6 +84,21 @@ func pictures(t *testing.T) string {
 	return dir
 }
 
+// claims are texts about the pictures.
+func claims(t *testing.T) string {
+	dir := pictures(t)
+	table := "image,hypothesis,label\n"
+	for i, label := range []string{"entailment", "neutral", "contradiction", "neutral"} {
+		table += fmt.Sprintf("p%d.png,%sit is dark,%s\n", i, strings.Repeat("one says ", i), label)
+	}
+	for _, name := range []string{"train.csv", "dev.csv"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(table), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 // A step over the same examples has the same loss and the same gradient however they are
 // divided into batches, of equal size or not, and where fewer batches are left than a step takes.
 func TestAccumulationIsALargerBatch(t *testing.T) {
@@ -107,6 +122,7 @@ func TestAccumulationIsALargerBatch(t *testing.T) {
 		{"flickr8k", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
 			"negatives=2", "hard_negatives=false", "contrast_weight=0", "contrast_epochs=0", "flip=false", "min_crop_area=1", "image_size=32", "eval_candidates=0",
 		}},
+		{"snli-ve", claims(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"flip=false", "min_crop_area=1", "image_size=32"}},
 	} {
 		var want struct{ loss, norm float64 }
 		for i, size := range c.sizes {
