@@ -203,6 +203,44 @@ func ExampleOpenRetriever() {
 	// Output: true
 }
 
+// Ask about a picture. The model has learnt the answers of testdata/questions by heart.
+func ExampleOpenAnswerer() {
+	m, err := unimo.OpenAnswerer("testdata/questions.model")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	picture, err := os.ReadFile("testdata/shapes/images/green-bar.png")
+	if err != nil {
+		log.Fatal(err)
+	}
+	answers, err := m.Ask(context.Background(), picture, "what colour is it?", "what is it?")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(answers[0].Text, answers[1].Text)
+	// Output: green bar
+}
+
+// Ask for several answers to each question.
+func ExampleAnswerer_AskTop() {
+	m, err := unimo.OpenAnswerer("testdata/questions.model")
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	picture, err := os.ReadFile("testdata/shapes/images/red-square.png")
+	if err != nil {
+		log.Fatal(err)
+	}
+	answers, err := m.AskTop(context.Background(), 3, picture, "is it a square?")
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(len(answers[0]), answers[0][0].Text, answers[0][0].Probability > answers[0][1].Probability)
+	// Output: 3 yes true
+}
+
 // Make an index of a folder of pictures, and search it.
 func ExampleRetriever_WriteIndex() {
 	ctx := context.Background()

@@ -26,6 +26,7 @@ var update = flag.Bool("update", false, "write the models of testdata again")
 //	testdata/headlines   texts with headlines, and the model headlines.model
 //	testdata/shapes      pictures with captions, and the model shapes.model
 //	testdata/claims      texts about the pictures of shapes, and the model claims.model
+//	testdata/questions   questions about these pictures, and the model questions.model
 var tinyTasks = []struct {
 	name, task string
 	settings   unimo.Settings
@@ -36,6 +37,7 @@ var tinyTasks = []struct {
 	{"claims", "snli-ve", unimo.Settings{
 		"epochs": 100, "hidden_size": 16, "learning_rate": 1e-3, "image_size": 16, "patch_size": 8, "max_seq_len": 20, "flip": false, "min_crop_area": 1, "images_dir": filepath.Join("testdata", "shapes", "images"),
 	}},
+	{"questions", "vqa", unimo.Settings{"epochs": 300, "hidden_size": 16, "image_size": 16, "patch_size": 8, "max_seq_len": 40, "images_dir": filepath.Join("testdata", "shapes", "images")}},
 }
 
 // tinySettings are those of all the models. The only evaluation is that at the end: the last model is the best.

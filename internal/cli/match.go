@@ -10,7 +10,6 @@ import (
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
-	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
@@ -80,7 +79,7 @@ region features.`,
 				return err
 			}
 			defer r.Close()
-			im, err := readImage(r, args[0], features)
+			im, err := r.Image(args[0], features)
 			if err != nil {
 				return err
 			}
@@ -105,14 +104,6 @@ region features.`,
 	pixelsFlag(c, &pixels)
 	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where IMAGE is an id in it")
 	return c
-}
-
-// readImage reads a picture, or with features an image of these.
-func readImage(r *retrieve.Retriever, name, features string) (*regions.Image, error) {
-	if features != "" {
-		return r.Features(features, name)
-	}
-	return r.Picture(name)
 }
 
 func (a *app) indexCommand() *cmdline.Command {

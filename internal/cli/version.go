@@ -23,6 +23,7 @@ func (a *app) commands() []*cmdline.Command {
 		a.predictCommand(),
 		a.generateCommand(),
 		a.chatCommand(),
+		a.askCommand(),
 		a.matchCommand(),
 		a.indexCommand(),
 		a.searchCommand(),

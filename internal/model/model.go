@@ -2,6 +2,7 @@ package model
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
@@ -74,13 +75,30 @@ func empty[M Heads](d engine.Device, cfg Config) (m M, err error) {
 		m, ok = f.new().(M)
 	}
 	if !ok {
-		return m, WrongTaskf("%s, want %s: this model %s; fine-tune it for that first", cfg.problem(), strings.Join(wanted, " or "), f.does)
+		return m, cfg.wrongTask(wanted)
 	}
 	if err := cfg.checkLabels(); err != nil {
 		return m, err
 	}
 	*m.common() = Model{Config: cfg, dev: d, form: f}
 	return m, nil
+}
+
+// Want returns [ErrWrongTask] unless the model is for one of these problem types. Models of several types may be of one Go
+// type.
+func (c Config) Want(problems ...string) error {
+	if f := c.form(); f.problem == "" || slices.Contains(problems, f.problem) {
+		return nil // of an unknown one [Open] says more
+	}
+	var wanted []string
+	for _, problem := range problems {
+		wanted = append(wanted, fmt.Sprintf("%q", problem))
+	}
+	return c.wrongTask(wanted)
+}
+
+func (c Config) wrongTask(wanted []string) error {
+	return WrongTaskf("%s, want %s: this model %s; fine-tune it for that first", c.problem(), strings.Join(wanted, " or "), c.form().does)
 }
 
 // checkLabels returns an error if there are more or fewer labels than the problem type has, in any task.

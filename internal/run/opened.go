@@ -53,6 +53,11 @@ func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error),
 func (o *Opened) choose(task string, problems []string) error {
 	all := o.Config
 	if all.Tasks == nil {
+		if problems != nil {
+			if err := all.Want(problems...); err != nil {
+				return err
+			}
+		}
 		if task != "" && all.Task != task {
 			return &SettingError{fmt.Errorf("it is a model for %s alone; leave the task %s out", cmp.Or(all.Task, all.ProblemType), task)}
 		}

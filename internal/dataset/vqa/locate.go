@@ -28,7 +28,7 @@ func (r *reader) locate() error {
 	r.set.Dir = dir
 	names, err := captions.PictureNames(dir)
 	if err != nil {
-		return &textfile.FileError{File: dir, Problem: fmt.Sprintf("cannot be looked through for pictures: %v", err), Remedy: "name the folder of the pictures with the setting images (--images)", Err: err}
+		return &textfile.FileError{File: dir, Problem: fmt.Sprintf("cannot be looked through for pictures: %v", err), Remedy: "name the folder of the pictures with the setting images_dir (--images-dir)", Err: err}
 	}
 	f := newFinder(names, part, subset.FindString(filepath.Base(r.set.File)))
 	kept := r.set.Examples[:0]
@@ -36,7 +36,7 @@ func (r *reader) locate() error {
 		name, problem := f.find(x.Image)
 		if problem != "" {
 			err := &textfile.FileError{File: r.set.File, Problem: fmt.Sprintf("question %s: %s in %s", textfile.Quote(x.ID), problem, dir),
-				Remedy: "name the folder of the pictures with the setting images (--images), or leave such questions out with skip_bad (--skip-bad)"}
+				Remedy: "name the folder of the pictures with the setting images_dir (--images-dir), or leave such questions out with skip_bad (--skip-bad)"}
 			if !r.SkipBad {
 				return err
 			}

@@ -73,6 +73,14 @@ func (r *Reader) extract(id string, open func(visit func(*picture.Picture)) erro
 	return im, open(func(p *picture.Picture) { x.Extract(x.Prepare(p), p.Width, p.Height, im) })
 }
 
+// Image reads a picture file, or with features the image of that id in these.
+func (r *Reader) Image(name, features string) (*regions.Image, error) {
+	if features != "" {
+		return r.Features(features, name)
+	}
+	return r.Picture(name)
+}
+
 // Features reads an image's region features from a file or folder.
 func (r *Reader) Features(path, id string) (*regions.Image, error) {
 	source, _, err := regions.Open(path, regions.Options{})

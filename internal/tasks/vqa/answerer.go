@@ -8,7 +8,9 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classes"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 // Answerer is a finished model that answers questions about pictures. It is not safe for concurrent use.
@@ -18,7 +20,9 @@ type Answerer struct {
 }
 
 // Open opens the model in the folder dir (or the best model of a run's folder). Its weights are mapped, not read.
-func Open(dir string, env *run.Env) (*Answerer, error) {
+func Open(dir string, env run.Env) (*Answerer, error) { return open(dir, env.Ready()) }
+
+func open(dir string, env *run.Env) (*Answerer, error) {
 	o, err := pairs.OpenModel(dir, env, model.Answering)
 	if err != nil {
 		return nil, err
@@ -53,6 +57,26 @@ func (a *Answerer) Ask(ctx context.Context, im *regions.Image, questions []strin
 	return list, nil
 }
 
+// Labels implements [run.Replying].
+func (a *Answerer) Labels() []string { return a.answers.names }
+
+// Reply implements [run.Replying].
+func (a *Answerer) Reply(ctx context.Context, im *regions.Image, questions []string, tick run.Tick) ([]run.Reply, error) {
+	logits, cut, err := a.Logits(ctx, im, questions, tick)
+	if err != nil {
+		return nil, err
+	}
+	replies := make([]run.Reply, len(logits))
+	for i, row := range logits {
+		best := classes.Best(row)
+		replies[i] = run.Reply{Answer: a.answers.names[best], Class: best, Probability: sigmoid(row[best]), Truncated: cut[i]}
+		for _, x := range row {
+			replies[i].Probabilities = append(replies[i].Probabilities, sigmoid(x))
+		}
+	}
+	return replies, nil
+}
+
 // best are the likeliest answers; of equal ones the more frequent is first.
 func (a *Answerer) best(logits []float32, top int) []Scored {
 	order := make([]int, len(logits))
@@ -67,6 +91,8 @@ func (a *Answerer) best(logits []float32, top int) []Scored {
 	return list
 }
 
+var _ run.FilePredictor = (*Answerer)(nil)
+
 // Evaluate implements [run.Finished].
 func (a *Answerer) Evaluate(ctx context.Context, _ *run.Task, f run.File, settings run.Flags, tick run.Tick) (run.Result, error) {
 	d, notes, err := a.answer(ctx, f, settings.(*EvalSettings), false, tick)
@@ -76,10 +102,19 @@ func (a *Answerer) Evaluate(ctx context.Context, _ *run.Task, f run.File, settin
 	return run.Result{Split: f.Split, File: f.Path, Metrics: d.numbers(), Notes: notes, Detail: d}, nil
 }
 
+// PredictFile implements [run.FilePredictor].
+func (a *Answerer) PredictFile(ctx context.Context, f run.File, settings run.Flags, tick run.Tick) (run.Result, error) {
+	d, notes, err := a.answer(ctx, f, settings.(*EvalSettings), true, tick)
+	if err != nil {
+		return run.Result{}, err
+	}
+	return run.Result{Split: f.Split, File: f.Path, Metrics: train.Numbers{"examples": train.Number(len(d.said))}, Notes: notes, Detail: d}, nil
+}
+
 // answer answers the questions of a file.
 func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unanswered bool, tick run.Tick) (*detail, []string, error) {
 	r := reading{
-		options: s.Options(a.Env.Log, a.Device.Limit()), folder: s.Images, unanswered: unanswered,
+		options: s.Options(a.Env.Log, a.Device.Limit()), folder: s.ImagesDir, unanswered: unanswered,
 		extractor: a.Extractor, limits: a.Limits, cache: imageCache,
 	}
 	set, err := r.questions(f.Path, a.Env.Log)

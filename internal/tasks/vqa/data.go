@@ -38,7 +38,7 @@ func (r reading) questions(file string, log *slog.Logger) (*vqa.Set, error) {
 func (r reading) pictures(splits []string, sets ...*vqa.Set) (regions.Source, *regions.Spec, []*vqa.Set, error) {
 	for _, s := range sets[1:] {
 		if s.Dir != sets[0].Dir {
-			return nil, nil, nil, fmt.Errorf("%s has its pictures in %s, and %s in %s; name one folder that has both with the setting images (--images)", sets[0].File, sets[0].Dir, s.File, s.Dir)
+			return nil, nil, nil, fmt.Errorf("%s has its pictures in %s, and %s in %s; name one folder that has both with the setting images_dir (--images-dir)", sets[0].File, sets[0].Dir, s.File, s.Dir)
 		}
 	}
 	source, spec, keep, err := pairs.Open(r.options, r.extractor, r.limits, r.cache, listed(splits, sets)...)

@@ -17,6 +17,7 @@ var (
 	_ run.Resolver  = Kind{}
 	_ run.Describer = Kind{}
 	_ run.Helper    = Kind{}
+	_ run.Replier   = Kind{}
 )
 
 // Problem implements [run.Kind].
@@ -37,7 +38,16 @@ func (Kind) EvalSettings() run.Flags { return new(EvalSettings) }
 
 // Open implements [run.Evaluator].
 func (Kind) Open(dir string, env *run.Env) (run.Finished, error) {
-	a, err := Open(dir, env)
+	a, err := open(dir, env)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
+}
+
+// OpenReplying implements [run.Replier].
+func (Kind) OpenReplying(dir string, env *run.Env) (run.Replying, error) {
+	a, err := open(dir, env)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +83,7 @@ accuracy_other), loss and examples.`, ""
 	}
 	return "", fmt.Sprintf(`  unimo finetune %[1]s --data DIR --out RUN
   unimo finetune %[1]s --data DIR --out RUN --dev-share 0.1
-  unimo finetune %[1]s --data VQA --images COCO --out RUN --preset base --init MODEL --vocab DICT`, t.Name)
+  unimo finetune %[1]s --data VQA --images-dir COCO --out RUN --preset base --init MODEL --vocab DICT`, t.Name)
 }
 
 // Describe implements [run.Describer].

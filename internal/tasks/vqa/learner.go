@@ -40,7 +40,7 @@ func (j *job) Files(data, dev string) ([]run.File, error) {
 func (j *job) reading() reading {
 	s := j.settings
 	return reading{
-		options: s.Options(j.env.Log, j.env.Device.Limit(), s.Seed), folder: s.Images,
+		options: s.Options(j.env.Log, j.env.Device.Limit(), s.Seed), folder: s.ImagesDir,
 		extractor: pairs.Extractor(&s.Settings), limits: picture.DefaultLimits, cache: int64(s.ImageCache) << 20,
 	}
 }
@@ -166,6 +166,7 @@ func (j *job) about() []string {
 	}
 	known, n := j.answers.known(j.train.Examples), len(j.train.Examples)
 	first := j.train.Examples[0]
+	lines = append(lines, j.settings.Recipe.About()...)
 	return append(lines,
 		fmt.Sprintf("%s of %s different answers, those of %.1f %% of the training questions; with them %.4f is the best possible accuracy on dev",
 			run.Grouped(len(j.answers.names)), run.Grouped(j.answers.all), 100*float64(known)/float64(n), j.answers.reach(j.devSet.Examples)),

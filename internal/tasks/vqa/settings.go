@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
+	"github.com/unimo-go/unimo/internal/tasks/pairs"
 	"github.com/unimo-go/unimo/internal/train/adversarial"
 )
 
@@ -16,9 +17,9 @@ import (
 type Settings struct {
 	run.CommonSettings
 	MaxSeqLen int `json:"max_seq_len" help:"longest question in tokens, special ones included; longer ones are cut"`
+	pairs.Folder
 	images.Settings
 	adversarial.Recipe
-	Images string `json:"images" help:"folder of the pictures (empty: they are looked for in that of the data)"`
 
 	Answers        int     `json:"answers" help:"answers that the model chooses from: the most frequent ones of the training questions"`
 	MinAnswerCount int     `json:"min_answer_count" help:"an answer of fewer training questions is none of them"`
@@ -51,7 +52,7 @@ func (s *Settings) Validate() error {
 	}
 	return cmp.Or(
 		s.Settings.Validate(),
-		s.ValidateAttacks(true),
+		s.Recipe.ValidateAttacks(true),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(s.Answers >= 2, "answers", s.Answers, "2 or more"),
 		settings.Want(s.MinAnswerCount >= 1, "min_answer_count", s.MinAnswerCount, "1 or more"),
@@ -65,6 +66,6 @@ func (s *Settings) Adopt(cfg model.Config) { s.MaxSeqLen = min(s.MaxSeqLen, cfg.
 
 // EvalSettings are those of scoring a finished model.
 type EvalSettings struct {
+	pairs.Folder
 	images.EvalSettings
-	Images string `json:"images" help:"folder of the pictures (default: they are looked for in that of the data)"`
 }

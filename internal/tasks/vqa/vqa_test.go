@@ -109,12 +109,20 @@ func TestLearnsAndAnswers(t *testing.T) {
 	if answers, err := vqa.ReadResults(filepath.Join(predictions, "dev.results.json")); err != nil || len(answers) != 6 || answers["18"] != "red" || answers["19"] != "yes" {
 		t.Errorf("%v, %v", answers, err)
 	}
+	into := filepath.Join(t.TempDir(), "p")
+	done, err := run.PredictFile(t.Context(), run.PredictOptions{Task: Tasks[0], Model: best, Data: filepath.Join(folder, "test.csv"), Into: into})
+	if err != nil || done.Examples != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if answers, err := vqa.ReadResults(filepath.Join(into, "test.results.json")); err != nil || answers["x7"] != "red" {
+		t.Errorf("%v, %v", answers, err)
+	}
 	raw, err := os.ReadFile(filepath.Join(predictions, "dev.jsonl"))
 	var line predicted
 	if err != nil || json.Unmarshal(bytes.SplitN(raw, []byte("\n"), 2)[0], &line) != nil || line.ID != "18" || line.Image != "images/p9.png" || line.Answer != "red" || *line.Accuracy != 1 {
 		t.Errorf("%s, %v", raw, err)
 	}
-	a, err := Open(best, (&run.Env{}).Ready())
+	a, err := Open(best, run.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +241,7 @@ func TestDataErrors(t *testing.T) {
 		{func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "dev.csv")) }, []string{"dev_share=0.3", "epochs=1"}, "", "dev questions about 3 pictures"},
 		{func(t *testing.T, dir string) { write(t, filepath.Join(dir, "images", "p9.png"), "no picture") }, []string{"epochs=1"}, "p9.png", ""},
 		{func(*testing.T, string) {}, []string{"answers=2", "epochs=1"}, "", "2 of 5 different answers"},
-		{func(*testing.T, string) {}, []string{"images=" + filepath.Join(other, "images"), "epochs=1"}, "", ""},
+		{func(*testing.T, string) {}, []string{"images_dir=" + filepath.Join(other, "images"), "epochs=1"}, "", ""},
 	} {
 		dir := t.TempDir()
 		if err := os.CopyFS(dir, os.DirFS(folder)); err != nil {

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/tasks/vqa"
+)
+
+// answered is a line of "unimo ask --json".
+type answered struct {
+	Image       string       `json:"image"`
+	Question    string       `json:"question"`
+	Answer      string       `json:"answer"`
+	Probability float64      `json:"probability"`
+	Answers     []vqa.Scored `json:"answers,omitempty"` // with --top
+	Truncated   bool         `json:"truncated,omitempty"`
+}
+
+func (a *app) askCommand() *cmdline.Command {
+	var modelDir, features string
+	var pixels, top int
+	c := &cmdline.Command{
+		Use:   "ask --model DIR PICTURE QUESTION...",
+		Short: "Answer questions about a picture",
+		Long: `Answer questions about a picture. A line of output is answer, probability and question,
+tab-separated; with --json one object a line. --top 3 gives the three likeliest answers of each
+question, a line each. A probability is of one answer alone: several answers may be right, and theirs
+do not add up to 1. Without a question a terminal asks line by line.
+
+PICTURE is a file (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
+region features. The model is one that was trained for vqa.`,
+		Example: `  unimo ask --model RUN kitchen.jpg "what is on the table?" "how many chairs are there?"
+  unimo ask --model RUN kitchen.jpg "what colour is the wall?" --top 3
+  unimo ask --model RUN kitchen.jpg`,
+		Args: func(c *cmdline.Command, args []string) error {
+			switch {
+			case len(args) == 0 || len(args) == 1 && a.typist() == nil:
+				return usagef("give a picture and one question or more%s", seeHelp(c))
+			case slices.Contains(args[1:], "-"):
+				return usagef("ask reads no standard input; give the questions themselves, in quotes")
+			case top < 1:
+				return usagef("--top is %d, want 1 or more", top)
+			case features == "" && absent(args[0]):
+				return fmt.Errorf("%s is no file: the picture comes first, then the questions", args[0])
+			}
+			return nil
+		},
+		RunE: func(c *cmdline.Command, args []string) error {
+			m, err := vqa.Open(modelDir, a.env())
+			if err != nil {
+				return err
+			}
+			defer m.Close()
+			if pixels > 0 {
+				m.Limits.MaxPixels = pixels
+			}
+			im, err := m.Image(args[0], features)
+			if err != nil {
+				return err
+			}
+			if len(args) == 1 {
+				return a.ask(c.Context(), "a question about the picture", func(text string) error {
+					return a.answerAbout(c.Context(), m, im, args[0], []string{text}, top)
+				})
+			}
+			return a.answerAbout(c.Context(), m, im, args[0], args[1:], top)
+		},
+	}
+	modelFlag(c, &modelDir)
+	pixelsFlag(c, &pixels)
+	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where PICTURE is an id in it")
+	c.Flags().IntVar(&top, "top", 1, "likeliest answers to give to each question")
+	return c
+}
+
+// answerAbout prints the answers to questions about an image.
+func (a *app) answerAbout(ctx context.Context, m *vqa.Answerer, im *regions.Image, name string, questions []string, top int) error {
+	answers, err := m.Ask(ctx, im, questions, top, func(int, int) {})
+	if err != nil {
+		return err
+	}
+	for i, x := range answers {
+		if x.Truncated {
+			a.log.Warn(fmt.Sprintf("question %d is longer than the %d tokens that the model reads and was cut", i+1, m.Config.MaxTokens()))
+		}
+		if err := a.printAnswer(x, name, top); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (a *app) printAnswer(x vqa.Answer, image string, top int) error {
+	if a.json {
+		line := answered{Image: image, Question: x.Question, Answer: x.Best[0].Answer, Probability: x.Best[0].Probability, Truncated: x.Truncated}
+		if top > 1 {
+			line.Answers = x.Best
+		}
+		return a.printJSON(line)
+	}
+	for _, s := range x.Best {
+		if _, err := printable.Fprintf(a.stdout, "%s\t%.4f\t%s\n", printable.String(s.Answer), s.Probability, oneField.Replace(x.Question)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
