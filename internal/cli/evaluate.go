@@ -118,7 +118,13 @@ func (a *app) withTask(root *cmdline.Command) []string {
 	if c.Name() != evaluateName || c.ParseFlags(rest) != nil || !c.Flags().Changed("model") || len(c.Flags().Args()) > 0 {
 		return a.args
 	}
-	t, err := a.finetuned().OfModel(c.Flags().Lookup("model").Value.String())
+	var t *run.Task
+	var err error
+	if name := c.Flags().Lookup("task").Value.String(); name != "" {
+		t, err = a.finetuned().Find(name)
+	} else {
+		t, err = a.finetuned().OfModel(c.Flags().Lookup("model").Value.String())
+	}
 	at := slices.IndexFunc(a.args, func(word string) bool { return word == c.Name() || c.HasAlias(word) })
 	if err != nil || at < 0 {
 		return a.args

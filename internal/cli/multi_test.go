@@ -33,6 +33,7 @@ func TestManyTasks(t *testing.T) {
 	contains(t, must(t, "predict", "--model", run, "bad").stdout, "\tbad\n")
 	must(t, "generate", "--model", run, "--task", "gigaword", "story one")
 	contains(t, must(t, "evaluate", "gigaword", "--model", run, "--data", filepath.Join(dir, "news")).stdout, "rouge-l")
+	contains(t, must(t, "evaluate", "--task", "sst-2", "--model", run, "--data", filepath.Join(dir, "films")).stdout, "accuracy")
 	for _, c := range []struct {
 		args []string
 		code int

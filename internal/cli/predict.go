@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -97,8 +98,8 @@ func (a *app) predictFile(c *cmdline.Command, o run.PredictOptions, args []strin
 		return usagef("with a file of examples give --data FILE and --out DIR, and no text%s", seeHelp(c))
 	}
 	var err error
-	if len(args) == 1 {
-		o.Task, err = a.finetuned().Find(args[0])
+	if name := cmp.Or(strings.Join(args, ""), a.task); name != "" {
+		o.Task, err = a.finetuned().Find(name)
 	} else {
 		o.Task, err = a.finetuned().OfModel(o.Model)
 	}
