@@ -353,7 +353,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
 	}
 	r.Log.Info("device  " + r.Device.Name())
-	r.Log.Info("needs   " + r.needs(about.Tokens))
+	r.Log.Info("needs   " + r.needs(about))
 	trainer := &train.Trainer{
 		Config: r.settings.Common().Config, Device: r.Device, Task: newTrained(r, l, r.card(params.Count(), origin)), Dir: r.dir, Reducer: train.Solo{},
 		Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log,

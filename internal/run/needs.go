@@ -1,6 +1,7 @@
 package run
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -49,17 +50,17 @@ func (r *run) checkDisk() error {
 
 // needs says what a run will take: disk, and the time of its steps as far as it can be guessed. A
 // run that is resumed, and those whose batches are not known before, say the time when they have measured it.
-func (r *run) needs(tokens int64) string {
+func (r *run) needs(about About) string {
 	text := fmt.Sprintf("up to %d MiB of disk", r.diskNeed()/mib+1)
 	if free, known := atomicfile.Free(r.Out); known {
 		text += fmt.Sprintf(" (%d MiB free)", free/mib)
 	}
-	if tokens == 0 || r.resumed && !r.fresh {
+	if about.Tokens == 0 || r.resumed && !r.fresh {
 		return text + "; how long it takes is said after the first steps"
 	}
-	operations := trainingOperations * float64(tokens) * float64(encoderParameters(r.config))
+	operations := trainingOperations * float64(about.Tokens) * cmp.Or(about.Passes, 1) * float64(encoderParameters(r.config))
 	low := time.Duration(operations / productSpeed(r.Device, r.config.HiddenSize) * float64(time.Second))
-	return fmt.Sprintf("%s; %s for %s tokens, guessed from the speed of a product", text, between(low, slowest*low), Grouped(int(tokens)))
+	return fmt.Sprintf("%s; %s for %s tokens, guessed from the speed of a product", text, between(low, slowest*low), Grouped(int(about.Tokens)))
 }
 
 // encoderParameters are those that each token is multiplied by: of a layer, four matrices of attention

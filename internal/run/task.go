@@ -293,6 +293,7 @@ type About struct {
 	Lines    []string // for people
 	Examples int      // to train on; 0: a stream
 	Tokens   int64    // that all steps read; 0: not known before
+	Passes   float64  // through the model, forwards and backwards, of a batch; 0: one
 }
 
 // Streamer is a learner whose batches come from a stream: see [train.Streamer].

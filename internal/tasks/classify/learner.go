@@ -116,7 +116,7 @@ func (c *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	return &learner{
 		Epochs: epochs, job: c, model: m, train: records, evalSet: devRecords, runner: newRunner(c.env.Device, m, enc, c.schema),
 		attacks: adversarial.Trainer{Recipe: c.settings.Recipe},
-		about:   run.About{Lines: append(c.about(), c.settings.Recipe.About()...), Examples: len(records), Tokens: epochs.Tokens(c.settings.Common())},
+		about:   run.About{Lines: append(c.about(), c.settings.Recipe.About()...), Examples: len(records), Tokens: epochs.Tokens(c.settings.Common()), Passes: c.settings.Recipe.Count().Work()},
 	}, nil
 }
 

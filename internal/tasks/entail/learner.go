@@ -137,7 +137,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	}
 	return &learner{
 		Learner: core, job: j, encoder: enc, runner: pairs.NewRunner(j.env.Device, m),
-		about: run.About{Lines: j.about(), Examples: len(train), Tokens: core.Tokens(s.Common())},
+		about: run.About{Lines: j.about(), Examples: len(train), Tokens: core.Tokens(s.Common()), Passes: s.Recipe.Count().Work()},
 	}, nil
 }
 

@@ -133,6 +133,10 @@ type Count struct {
 	Inputs            int // backwards to what is attacked, without the parameters
 }
 
+// Work is what the passes cost, in passes forwards and backwards. Backwards costs about two forwards, and to the input
+// alone one.
+func (c Count) Work() float64 { return float64(c.Forward+2*c.Backward+c.Inputs) / 3 }
+
 // Count returns how often a batch goes through the model.
 func (r Recipe) Count() Count {
 	if r.Adv == "" {

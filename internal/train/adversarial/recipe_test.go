@@ -73,6 +73,12 @@ func TestRecipeCounts(t *testing.T) {
 	}
 }
 
+func TestWork(t *testing.T) {
+	if one, villa := None().Count().Work(), Entailment().Count().Work(); one != 1 || villa != 34./3 {
+		t.Errorf("the work of %g and %g passes", one, villa)
+	}
+}
+
 func TestStep(t *testing.T) {
 	for _, c := range []struct {
 		name                string
