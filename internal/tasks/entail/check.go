@@ -10,6 +10,7 @@ import (
 	"os"
 
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/entailment"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -139,6 +140,9 @@ func (s *EvalSettings) check(ctx context.Context, f run.File, policy labelled.La
 		if i++; err == nil {
 			env.Observer.Tick(i, len(list.Names))
 			continue
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("there is no picture %s in %s; put it there, or leave such images out with --skip-bad", textfile.Quote(list.Names[i-1]), list.Dir)
 		}
 		if len(c.Problems) == run.ShownProblems {
 			c.more++

@@ -370,7 +370,7 @@ func TestCheck(t *testing.T) {
 		t.Fatal(err)
 	}
 	c.Print(&out, env.Log)
-	for _, want := range []string{"train.csv: 12 examples of 4 images: entailment: 6, neutral: 3, contradiction: 3", "test.csv:3: ", "black.png"} {
+	for _, want := range []string{"train.csv: 12 examples of 4 images: entailment: 6, neutral: 3, contradiction: 3", "test.csv:3: there is no picture \"black.png\" in "} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("it lacks %q:\n%s", want, &out)
 		}
