@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
@@ -51,7 +52,7 @@ type Text struct {
 }
 
 // Decoding says how texts are found. Every value means what it says: begin with those of the model,
-// [Generator.Decoding], and change some.
+// [Generator.Decoding] or [Captioner.Decoding], and change some.
 type Decoding struct {
 	Beam          int     // hypotheses of the beam search, from 1 (greedy)
 	LengthPenalty float64 // exponent by which longer texts are preferred, from 0 (not)
@@ -71,20 +72,23 @@ func (m *Generator) Decoding() Decoding {
 	if m.g == nil {
 		return Decoding{}
 	}
-	o := m.g.Decoding
+	return decodingOf(m.g.Decoding)
+}
+
+func decodingOf(o decode.Options) Decoding {
 	return Decoding{
 		Beam: o.BeamSize, LengthPenalty: o.LengthPenalty, MinLength: o.MinLength, MaxLength: o.MaxLength, BlockTrigrams: o.BlockTrigrams,
 		Sample: o.Sample, Temperature: o.Temperature, TopK: o.TopK, TopP: o.TopP, Seed: o.SampleSeed,
 	}
 }
 
-// decoding are d as options, with the model's bound of memory. What is impossible is [ErrSetting].
-func (m *Generator) decoding(d Decoding) (decode.Options, error) {
+// options are d for a model, whose bound of memory is memory. What is impossible is [ErrSetting].
+func (d Decoding) options(memory int64, cfg model.Config) (decode.Options, error) {
 	o := decode.Options{
 		BeamSize: d.Beam, LengthPenalty: d.LengthPenalty, MinLength: d.MinLength, MaxLength: d.MaxLength, BlockTrigrams: d.BlockTrigrams,
-		Sample: d.Sample, Temperature: d.Temperature, TopK: d.TopK, TopP: d.TopP, SampleSeed: d.Seed, MaxMemory: m.g.Decoding.MaxMemory,
+		Sample: d.Sample, Temperature: d.Temperature, TopK: d.TopK, TopP: d.TopP, SampleSeed: d.Seed, MaxMemory: memory,
 	}
-	if err := o.Validate(m.g.Config); err != nil {
+	if err := o.Validate(cfg); err != nil {
 		return o, &settingError{err}
 	}
 	return o, nil
@@ -122,7 +126,7 @@ func (m *Generator) GenerateWith(ctx context.Context, d Decoding, requests ...Re
 	}
 	var written []write.Generated
 	err = m.handle.use(ctx, func(ctx context.Context, c *call) error {
-		o, err := m.decoding(d)
+		o, err := d.options(m.g.Decoding.MaxMemory, m.g.Config)
 		if err != nil {
 			return err
 		}
@@ -159,7 +163,7 @@ func (m *Generator) StreamWith(ctx context.Context, d Decoding, r Request, emit 
 				c.outside(func() { emit(piece) })
 			}
 		}
-		o, err := m.decoding(d)
+		o, err := d.options(m.g.Decoding.MaxMemory, m.g.Config)
 		if err != nil {
 			return err
 		}

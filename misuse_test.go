@@ -228,6 +228,7 @@ func TestErrorsOfOpening(t *testing.T) {
 		"a generator": func(dir string) error { _, err := unimo.OpenGenerator(dir); return err },
 		"a retriever": func(dir string) error { _, err := unimo.OpenRetriever(dir, nil); return err },
 		"an answerer": func(dir string) error { _, err := unimo.OpenAnswerer(dir); return err },
+		"a captioner": func(dir string) error { _, err := unimo.OpenCaptioner(dir); return err },
 		"an index":    func(dir string) error { _, err := unimo.OpenIndex(dir); return err },
 	} {
 		for _, dir := range []string{missing, t.TempDir(), ""} {

@@ -2,6 +2,7 @@ package unimo_test
 
 import (
 	"bytes"
+	"cmp"
 	"flag"
 	"fmt"
 	"image"
@@ -24,20 +25,22 @@ var update = flag.Bool("update", false, "write the models of testdata again")
 //
 //	testdata/films       labelled texts, and the model films.model
 //	testdata/headlines   texts with headlines, and the model headlines.model
-//	testdata/shapes      pictures with captions, and the model shapes.model
+//	testdata/shapes      pictures with captions, the model shapes.model that finds them, and captions.model that writes them
 //	testdata/claims      texts about the pictures of shapes, and the model claims.model
 //	testdata/questions   questions about these pictures, and the model questions.model
 var tinyTasks = []struct {
 	name, task string
+	data       string // "": the name
 	settings   unimo.Settings
 }{
-	{"films", "classify", unimo.Settings{"epochs": 60, "max_seq_len": 64}},
-	{"headlines", "gigaword", unimo.Settings{"epochs": 500, "max_src_len": 80, "max_out_len": 32, "min_out_len": 1, "label_smooth": 0}},
-	{"shapes", "flickr8k", unimo.Settings{"epochs": 300, "contrast_epochs": 100, "contrast_size": 8, "image_size": 16, "patch_size": 8, "max_seq_len": 20}},
-	{"claims", "snli-ve", unimo.Settings{
+	{"films", "classify", "", unimo.Settings{"epochs": 60, "max_seq_len": 64}},
+	{"headlines", "gigaword", "", unimo.Settings{"epochs": 500, "max_src_len": 80, "max_out_len": 32, "min_out_len": 1, "label_smooth": 0}},
+	{"shapes", "flickr8k", "", unimo.Settings{"epochs": 300, "contrast_epochs": 100, "contrast_size": 8, "image_size": 16, "patch_size": 8, "max_seq_len": 20}},
+	{"claims", "snli-ve", "", unimo.Settings{
 		"epochs": 100, "hidden_size": 16, "learning_rate": 1e-3, "image_size": 16, "patch_size": 8, "max_seq_len": 20, "flip": false, "min_crop_area": 1, "images_dir": filepath.Join("testdata", "shapes", "images"),
 	}},
-	{"questions", "vqa", unimo.Settings{"epochs": 300, "hidden_size": 16, "image_size": 16, "patch_size": 8, "max_seq_len": 40, "images_dir": filepath.Join("testdata", "shapes", "images")}},
+	{"questions", "vqa", "", unimo.Settings{"epochs": 300, "hidden_size": 16, "image_size": 16, "patch_size": 8, "max_seq_len": 40, "images_dir": filepath.Join("testdata", "shapes", "images")}},
+	{"captions", "coco-caption", "shapes", unimo.Settings{"epochs": 300, "image_size": 16, "patch_size": 8, "flip": false, "min_crop_area": 1, "max_tgt_len": 20, "min_out_len": 1, "max_out_len": 20, "label_smooth": 0}},
 }
 
 // tinySettings are those of all the models. The only evaluation is that at the end: the last model is the best.
@@ -74,7 +77,7 @@ func TestTinyModels(t *testing.T) {
 			}
 		}
 		run, err := unimo.Finetune(t.Context(), unimo.FinetuneOptions{
-			Task: tiny.task, Data: filepath.Join("testdata", tiny.name), Out: filepath.Join(t.TempDir(), "run"),
+			Task: tiny.task, Data: filepath.Join("testdata", cmp.Or(tiny.data, tiny.name)), Out: filepath.Join(t.TempDir(), "run"),
 			TrainOptions: unimo.TrainOptions{Settings: settings},
 		})
 		if err != nil {

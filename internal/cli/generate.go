@@ -8,6 +8,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/texts"
@@ -28,16 +29,21 @@ func (f *decodeFlags) opened(a *app, dir string) (*write.Generator, decode.Optio
 	if err != nil {
 		return nil, decode.Options{}, err
 	}
-	var o decode.Options
-	own := texts.NewDecoding(g.Decoding)
-	if err = run.SetFlags(own, f.assignments()); err == nil {
-		o, err = own.Options(g.Config)
-	}
+	o, err := f.over(g.Decoding, g.Config)
 	if err != nil {
 		g.Close()
 		return nil, o, asUsage(err)
 	}
 	return g, o, nil
+}
+
+// over lays the flags over the decoding of a model.
+func (f *decodeFlags) over(own decode.Options, cfg model.Config) (decode.Options, error) {
+	d := texts.NewDecoding(own)
+	if err := run.SetFlags(d, f.assignments()); err != nil {
+		return own, err
+	}
+	return d.Options(cfg)
 }
 
 func (a *app) generateCommand() *cmdline.Command {

@@ -21,7 +21,7 @@ const weightsPage = "docs/guides/weights-and-data.md"
 var (
 	modelFlags = []string{"model", "init", "vocab"}
 	dataFlags  = []string{"data", "dev"}
-	fileFlags  = []string{"config", "story", "index", "hyp", "ref", "wordnet", "paraphrases"}
+	fileFlags  = []string{"config", "story", "index", "hyp", "ref", "wordnet", "paraphrases", "objects", "object-vocab"}
 )
 
 // pageFlags are those whose values are pages to write. A page takes the place of one that is there.

@@ -24,6 +24,7 @@ func (a *app) commands() []*cmdline.Command {
 		a.generateCommand(),
 		a.chatCommand(),
 		a.askCommand(),
+		a.captionCommand(),
 		a.matchCommand(),
 		a.indexCommand(),
 		a.searchCommand(),

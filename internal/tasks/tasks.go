@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/captioning"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 	"github.com/unimo-go/unimo/internal/tasks/entail"
 	"github.com/unimo-go/unimo/internal/tasks/multi"
@@ -25,5 +26,6 @@ var single = slices.Clip(slices.Concat(
 	retrieve.Tasks,
 	entail.Tasks,
 	vqa.Tasks,
+	captioning.Tasks,
 	run.Tasks{pretrained.Task},
 ))

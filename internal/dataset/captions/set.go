@@ -27,6 +27,7 @@ type Caption struct {
 type Set struct {
 	Name     string   // of the split
 	Dir      string   // of the data
+	File     string   // of the captions
 	Images   []string // as [picture.Key] writes them
 	Captions []Caption
 
@@ -107,6 +108,7 @@ func Read(dir, split string) (*Set, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.File = file
 	err = layoutReader(file).file(file, func(r row) error {
 		i, ok := index[r.image]
 		if !ok && r.image != "" {

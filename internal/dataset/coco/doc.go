@@ -2,7 +2,6 @@
 // the reference's lines, and the result files of COCO's server.
 //
 //	lines.go    the reference's lines: an image's regions and a caption of it, as ids of tokens
-//	prepare.go  a folder of data out of such lines
 //	objects.go  names of objects: from a file, or a detector's classes
 //	result.go   captions that were written, as COCO's server takes them
 //

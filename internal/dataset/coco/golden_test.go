@@ -1,6 +1,9 @@
 package coco
 
 import (
+	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -26,10 +29,7 @@ func TestReferenceReader(t *testing.T) {
 			Image     int64   `json:"image_id"`
 			Boxes     int     `json:"number_box"`
 			Objects   []int32 `json:"obj_token_ids"`
-			ObjectSen []int32 `json:"obj_sent_ids"`
-			ObjectPos []int32 `json:"obj_pos_ids"`
 			Tokens    []int32 `json:"token_ids"`
-			Positions []int32 `json:"pos_ids"`
 		}
 		var g struct {
 			ObjectFile  string   `json:"object_file"`
@@ -47,39 +47,44 @@ func TestReferenceReader(t *testing.T) {
 			list     []string
 			captions bool
 		}{{g.Lines, true}, {g.DecodeLines, false}} {
-			n := 0
-			err := scanLines(strings.NewReader(strings.Join(lines.list, "\n")), "lines", func(l Line, number int) error {
-				n++
-				for _, r := range g.Records {
-					if r.Line != number-1 {
-						continue
-					}
-					if id, ok := ImageID(l.Image.ID); !ok || id != r.Image || l.Image.Regions()+1 != r.Boxes {
-						t.Errorf("line %d: image %s of %d regions", number, l.Image.ID, l.Image.Regions()+1)
-					}
-					tags, _ := objects.Of(l.Image.ID)
-					if got := tags.Tokens[:min(len(tags.Tokens), r.MaxObject)]; !slices.Equal(got, r.Objects) {
-						t.Errorf("line %d, %s: objects %v, want %v", number, r.Tag, got, r.Objects)
-					}
-					if lines.captions {
-						if got := captions.Truncate(l.Tokens, r.MaxTarget); !slices.Equal(got, r.Tokens) {
-							t.Errorf("line %d, %s: tokens %v, want %v", number, r.Tag, got, r.Tokens)
-						}
-					} else if l.Tokens != nil {
-						t.Errorf("line %d without a caption has one: %v", number, l.Tokens)
-					}
-					features, locations := l.Image.AppendRows(nil, nil)
-					rows := min(l.Image.Regions()+1, r.MaxImage)
-					name := r.Tag + ".line" + string(rune('0'+r.Line))
-					dim := len(features) / (l.Image.Regions() + 1)
-					golden.Near(t, name+" features", features[:rows*dim], want.Floats(name+".image_embeddings"), 1e-6)
-					golden.Near(t, name+" locations", locations[:rows*regions.LocationSize], want.Floats(name+".image_loc"), 1e-6)
-				}
-				return nil
-			})
-			if err != nil || n != len(lines.list) {
-				t.Errorf("%d of %d lines, %v", n, len(lines.list), err)
+			w := regions.NewWithin(regions.CaptionFields, 0)
+			path := filepath.Join(t.TempDir(), "lines.txt")
+			if err := os.WriteFile(path, []byte(strings.Join(lines.list, "\n")), 0o644); err != nil {
+				t.Fatal(err)
 			}
+			files, err := LineFiles(path)
+			if err != nil || !slices.Equal(files, []string{path}) {
+				t.Fatalf("files of lines: %v, %v", files, err)
+			}
+			set, err := ReadLines(files, w)
+			if err != nil || len(set.Images) != len(lines.list) || lines.captions && len(set.Captions) != len(lines.list) || !lines.captions && len(set.Captions) > 0 {
+				t.Fatalf("%+v, %v", set, err)
+			}
+			for _, r := range g.Records {
+				var im regions.Image
+				if err := w.Image(set.Images[r.Line], &im); err != nil {
+					t.Fatal(err)
+				}
+				if id, ok := ImageID(im.ID); !ok || id != r.Image || im.Regions()+1 != r.Boxes {
+					t.Errorf("line %d: image %s of %d regions", r.Line, im.ID, im.Regions()+1)
+				}
+				tags, _ := objects.Of(im.ID)
+				if got := tags.Tokens[:min(len(tags.Tokens), r.MaxObject)]; !slices.Equal(got, r.Objects) {
+					t.Errorf("line %d, %s: objects %v, want %v", r.Line, r.Tag, got, r.Objects)
+				}
+				if lines.captions {
+					if got := captions.Truncate(set.Captions[r.Line].Tokens, r.MaxTarget); !slices.Equal(got, r.Tokens) {
+						t.Errorf("line %d, %s: tokens %v, want %v", r.Line, r.Tag, got, r.Tokens)
+					}
+				}
+				features, locations := im.AppendRows(nil, nil)
+				rows := min(im.Regions()+1, r.MaxImage)
+				name := fmt.Sprintf("%s.line%d", r.Tag, r.Line)
+				dim := len(features) / (im.Regions() + 1)
+				golden.Near(t, name+" features", features[:rows*dim], want.Floats(name+".image_embeddings"), 1e-6)
+				golden.Near(t, name+" locations", locations[:rows*regions.LocationSize], want.Floats(name+".image_loc"), 1e-6)
+			}
+			w.Close()
 		}
 	})
 }

@@ -5,95 +5,127 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
-// Line is one of the reference's lines: an image and a caption of it. Both are valid until the next.
-type Line struct {
-	Image   *regions.Image // its id without what stands before it
-	Caption string         // the caption's id
-	Tokens  []int32        // [CLS] first and [SEP] last; none where a caption is to be written
-}
-
-// The fields of a line, which have ";" between. The others are not used.
+// The fields of a line that are a caption's. [regions.CaptionFields] has those of its image; the others are not used.
 const (
-	fieldImage = iota
-	fieldCaption
-	fieldTokens
-	fieldSentences
-	fieldPositions
-	fieldHeight   = 8 // the height comes first
-	fieldWidth    = 9
-	fieldBoxCount = 10
-	fieldBoxes    = 11
-	fieldClasses  = 12
-	fieldFeatures = 14
-	lineFields    = 16
+	fieldCaption   = 1
+	fieldTokens    = 2
+	fieldSentences = 3
+	fieldPositions = 4
 )
 
+// ofCaption is the sentence id of a caption's tokens, ofObjects that of objects'.
 const (
-	idPrefix     = 9 // characters before an image's id, such as "coco2014_"
-	targetMarker = 1 // the sentence id of a caption's tokens
+	ofObjects = 0
+	ofCaption = 1
 )
 
-const lineRemedy = `correct the line or remove it; it has 16 fields with ";" between: image, caption, tokens, sentence ids, position ids, three that are not used, ` +
-	`height, width, number of boxes, boxes, probabilities, another that is not used, features, label`
-
-// IsLine says whether a line looks like one of the reference's.
-func IsLine(line []byte) bool { return bytes.Count(line, []byte{';'}) == lineFields-1 }
-
-// ReadLines calls each with every line of a file, plain or packed (.gz).
-func ReadLines(path string, each func(l Line, number int) error) error {
-	return textfile.WithUnpacked(path, func(in io.Reader) error { return scanLines(infile.Text(in, path), path, each) })
-}
-
-func scanLines(in io.Reader, path string, each func(l Line, number int) error) error {
-	var im regions.Image
-	for lines := textfile.NewLines(in, path); ; {
+// LineFiles returns the files of the reference's lines that path stands for: itself, or those that it lists, one a line. There are none if it is
+// something else.
+func LineFiles(path string) ([]string, error) {
+	first, err := firstLine(path)
+	if err != nil || first == "" {
+		return nil, err
+	}
+	if isLine(first) {
+		return []string{path}, nil
+	}
+	if other, err := firstLine(beside(path, first)); err != nil || !isLine(other) {
+		return nil, nil
+	}
+	f, err := textfile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	var files []string
+	for lines := textfile.NewLines(infile.Text(f, path), path); ; {
 		raw, err := lines.Next()
+		if errors.Is(err, io.EOF) {
+			return files, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		if name := string(bytes.TrimSpace(raw)); name != "" {
+			file := beside(path, name)
+			if _, err := os.Stat(file); err != nil {
+				return nil, &textfile.FileError{File: path, Line: lines.Number(), Problem: fmt.Sprintf("lists %s, which is not there", textfile.Quote(name)), Remedy: "correct the path", Err: err}
+			}
+			files = append(files, file)
+		}
+	}
+}
+
+func isLine(line string) bool { return strings.Count(line, ";") == regions.CaptionFields.Count-1 }
+
+// beside is a file that another one names.
+func beside(path, name string) string {
+	if filepath.IsAbs(name) {
+		return name
+	}
+	return filepath.Join(filepath.Dir(path), name)
+}
+
+// firstLine returns the first line of a file, plain or compressed; "" of what has none.
+func firstLine(path string) (line string, err error) {
+	if info, err := os.Stat(path); err != nil || !info.Mode().IsRegular() {
+		return "", nil
+	}
+	err = textfile.WithUnpacked(path, func(in io.Reader) error {
+		raw, err := textfile.NewLines(in, path).Next()
 		if errors.Is(err, io.EOF) {
 			return nil
 		}
-		if err != nil {
-			return err
-		}
-		if len(bytes.TrimSpace(raw)) == 0 {
-			continue
-		}
-		l, err := parseLine(raw, &im)
-		if err != nil {
-			return &textfile.FileError{File: path, Line: lines.Number(), Problem: err.Error(), Remedy: lineRemedy, Err: err}
-		}
-		if err := each(l, lines.Number()); err != nil {
-			return err
-		}
-	}
+		line = strings.TrimSpace(string(raw))
+		return err
+	})
+	return line, err
 }
 
-// parseLine reads a line, the image into the memory of im.
-func parseLine(raw []byte, im *regions.Image) (Line, error) {
-	fields := bytes.Split(bytes.TrimSpace(raw), []byte{';'})
-	if len(fields) != lineFields {
-		return Line{}, fmt.Errorf("has %d fields, not %d", len(fields), lineFields)
+// ReadLines reads files of the reference's lines, each an image's regions and a caption of it as tokens, as a split. The images are
+// added to w. A line without tokens has an image alone, to be captioned.
+func ReadLines(files []string, w *regions.Within) (*captions.Set, error) {
+	name := filepath.Base(files[0])
+	s := &captions.Set{Name: strings.TrimSuffix(name, filepath.Ext(name)), Dir: filepath.Dir(files[0]), File: files[0]}
+	number := map[string]int{}
+	for _, file := range files {
+		err := w.Scan(file, func(fields [][]byte, line int, bad error) error {
+			if bad != nil {
+				return bad
+			}
+			id := string(fields[regions.CaptionFields.ID])
+			i, known := number[id]
+			if !known {
+				i = len(s.Images)
+				number[id] = i
+				s.Images = append(s.Images, id)
+			}
+			tokens, err := parseTokens(string(fields[fieldTokens]), string(fields[fieldSentences]), string(fields[fieldPositions]), ofCaption)
+			if err != nil {
+				return &textfile.FileError{File: file, Line: line, Problem: err.Error(), Remedy: "correct the line, or leave it out", Err: err}
+			}
+			if tokens != nil {
+				s.Captions = append(s.Captions, captions.Caption{Image: i, Tokens: tokens, ID: string(fields[fieldCaption]), Line: line})
+			}
+			return nil
+		})
+		if err != nil {
+			return nil, err
+		}
 	}
-	id := string(fields[fieldImage])
-	if len(id) <= idPrefix {
-		return Line{}, fmt.Errorf("image %s is no id behind %d characters, as coco2014_000000000017 is", textfile.Quote(id), idPrefix)
-	}
-	im.ID = id[idPrefix:]
-	l := Line{Image: im, Caption: string(fields[fieldCaption])}
-	var err error
-	if l.Tokens, err = parseTokens(string(fields[fieldTokens]), string(fields[fieldSentences]), string(fields[fieldPositions]), targetMarker); err != nil {
-		return Line{}, err
-	}
-	return l, parseImage(fields, im)
+	return s, nil
 }
 
 // parseTokens reads tokens with their sentence ids, which are all sentence, and positions, which count up: what the model takes them to be.
@@ -117,34 +149,4 @@ func parseTokens(tokens, sentences, positions string, sentence int32) ([]int32, 
 		}
 	}
 	return lists[0], nil
-}
-
-func parseImage(fields [][]byte, im *regions.Image) error {
-	var size [2]float64
-	for i, field := range []int{fieldWidth, fieldHeight} {
-		v, err := strconv.ParseFloat(string(fields[field]), 64)
-		if err != nil || math.IsNaN(v) {
-			return fmt.Errorf("width or height %s is no number", textfile.Quote(string(fields[field])))
-		}
-		size[i] = v
-	}
-	im.Width, im.Height = size[0], size[1]
-	n, err := strconv.Atoi(string(fields[fieldBoxCount]))
-	if err != nil || n < 1 {
-		return fmt.Errorf("number of boxes %s is no whole number from 1 on", textfile.Quote(string(fields[fieldBoxCount])))
-	}
-	if im.Boxes, err = regions.DecodeFloats(im.Boxes, fields[fieldBoxes]); err != nil {
-		return fmt.Errorf("boxes: %w", err)
-	}
-	if im.Features, err = regions.DecodeFloats(im.Features, fields[fieldFeatures]); err != nil {
-		return fmt.Errorf("features: %w", err)
-	}
-	// The reference does not look at probabilities; some files have others than of classes.
-	if im.Classes, err = regions.DecodeFloats(im.Classes, fields[fieldClasses]); err != nil || len(im.Classes) <= n || len(im.Classes)%n != 0 {
-		im.Classes = nil
-	}
-	if len(im.Boxes) != 4*n || len(im.Features)%n != 0 || len(im.Features) == 0 {
-		return fmt.Errorf("%d boxes have %d coordinates and %d feature values", n, len(im.Boxes), len(im.Features))
-	}
-	return im.Check(len(im.Features) / n)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -34,9 +35,9 @@ const objectsRemedy = `give a table with the columns image and objects ("dog, ba
 
 // ReadObjects reads a file of tags: CSV or TSV, JSON lines, or the reference's file. With a vocabulary, unless nil, other
 // names than its are an error.
-func ReadObjects(path string, v *Vocabulary) (*Objects, error) {
-	o := &Objects{Path: path, of: map[string]Tags{}}
-	err := textfile.WithUnpacked(path, func(in io.Reader) error { return o.read(infile.Text(in, path), v) })
+func ReadObjects(file string, v *Vocabulary) (*Objects, error) {
+	o := &Objects{Path: file, of: map[string]Tags{}}
+	err := textfile.WithUnpacked(file, func(in io.Reader) error { return o.read(infile.Text(in, file), v) })
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +90,19 @@ func (o *Objects) add(image string, tags Tags, v *Vocabulary) (problem string) {
 	return ""
 }
 
-// Of returns the tags of an image; false where it has none.
+// idPrefix is how many characters stand before the id of an image in the reference's lines, such as "coco2014_"; its file of objects
+// has the id alone.
+const idPrefix = 9
+
+// Of returns the tags of an image, which may be called by its path; false where it has none.
 func (o *Objects) Of(image string) (Tags, bool) {
 	key := picture.Key(image)
-	tags, ok := o.of[key]
-	if !ok {
-		tags, ok = o.of[strings.TrimSuffix(key, filepath.Ext(key))]
+	for _, name := range []string{key, strings.TrimSuffix(key, filepath.Ext(key)), key[min(idPrefix, len(key)):], path.Base(key)} {
+		if tags, ok := o.of[name]; ok {
+			return tags, true
+		}
 	}
-	return tags, ok
+	return Tags{}, false
 }
 
 // tagReader reads tags and calls each with them, and with what is wrong with a line.
@@ -207,7 +213,7 @@ func parseReference(line []byte) (image string, tags Tags, problem string) {
 	if len(fields) != objectFields {
 		return "", tags, fmt.Sprintf("has %d fields with \";\" between, not the %d of image, tokens, sentence ids and position ids", len(fields), objectFields)
 	}
-	tokens, err := parseTokens(fields[1], fields[2], fields[3], 0)
+	tokens, err := parseTokens(fields[1], fields[2], fields[3], ofObjects)
 	if err != nil {
 		return "", tags, err.Error()
 	}

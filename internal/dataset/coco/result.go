@@ -10,8 +10,8 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 )
 
-// officialName is how COCO calls its pictures: by a number, since 2017 by that alone.
-var officialName = regexp.MustCompile(`(?:^|/)(?:COCO_(?:train|val|test)\d{4}_)?(\d{12})(?:\.\w+)?$`)
+// officialName is how COCO calls its pictures: by a number, since 2017 by that alone. The reference writes coco2014_ before it.
+var officialName = regexp.MustCompile(`(?:^|/)(?:COCO_(?:train|val|test)\d{4}_|coco\d{4}_)?(\d{12})(?:\.\w+)?$`)
 
 // ImageID returns the number that COCO's server knows a picture by, from its name, such as COCO_val2014_000000391895.jpg;
 // false for other pictures' names.

@@ -76,13 +76,3 @@ func decodeFloats(dst []float32, field []byte) error {
 	littleEndian(dst)
 	return nil
 }
-
-// DecodeFloats returns the float32 that a field of base64 holds, in the memory of dst where that is large enough.
-func DecodeFloats(dst []float32, field []byte) ([]float32, error) {
-	n, err := floatsIn(field)
-	if err != nil {
-		return dst[:0], err
-	}
-	dst = resize(dst, n)
-	return dst, decodeFloats(dst, field)
-}

@@ -1,0 +1,96 @@
+package captioning
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
+)
+
+// Captioner is a finished model that captions pictures. It is not safe for concurrent use.
+type Captioner struct {
+	*run.Opened
+	images.Reader
+	Decoding decode.Options // as the model was fine-tuned for
+
+	writer *writer
+	log    *slog.Logger
+}
+
+// Open opens the model in the folder dir (or the best model of a run's
+// folder). Its weights are mapped, not read.
+func Open(dir string, env run.Env) (*Captioner, error) { return open(dir, env.Ready()) }
+
+func open(dir string, env *run.Env) (*Captioner, error) {
+	c := &Captioner{log: env.Log}
+	var err error
+	c.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
+		l := limits{MaxTgtLen: min(50, o.Config.MaxTokens()), MaxObjLen: min(100, o.Config.MaxTokens()), Options: decode.Default}
+		if err := texts.ReadConfig(o, &l, &l.Options); err != nil {
+			return nil, err
+		}
+		l.MaxTgtLen, l.MaxObjLen = min(l.MaxTgtLen, o.Config.MaxTokens()), min(l.MaxObjLen, o.Config.MaxTokens())
+		m, err := model.Open[*model.Generator](o.Device, o.Config, o.Folder.Weights)
+		if err != nil {
+			return nil, err
+		}
+		c.writer, c.Decoding = newWriter(o.Device, m, o.Folder.Tokenizer, l), l.Options
+		c.Reader, err = images.NewReader(o)
+		return m.Params, err
+	}, model.Captioning)
+	if err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// Caption writes a caption for each image, with the tags that it has. Of a sampling, before says how many images were captioned already, which
+// drew other random numbers.
+func (c *Captioner) Caption(ctx context.Context, images []*regions.Image, tags Tagger, before int, o decode.Options, tick run.Tick) ([]Captioned, error) {
+	return c.writer.write(ctx, images, tags, before, o, tick)
+}
+
+// EvalSettings implements [run.Tuned].
+func (c *Captioner) EvalSettings() run.Flags { return newEvalSettings(c.Decoding) }
+
+// evalBatch captions are scored at once: enough to fill the products.
+const evalBatch = 32
+
+// Evaluate implements [run.Finished].
+func (c *Captioner) Evaluate(ctx context.Context, t *run.Task, f run.File, settings run.Flags, tick run.Tick) (run.Result, error) {
+	s := settings.(*EvalSettings)
+	o, err := s.Decoding.Options(c.Config)
+	if err != nil {
+		return run.Result{}, err
+	}
+	sets, within, err := readSplits(s.MaxRegions, s.Features, f.Path)
+	if err != nil {
+		return run.Result{}, err
+	}
+	if len(sets[0].Captions) == 0 {
+		return run.Result{}, fmt.Errorf("%s has no captions to score by; name a split with captions", f.Path)
+	}
+	tags, err := OpenTagger(s.TagSettings)
+	if err != nil {
+		return run.Result{}, err
+	}
+	from := s.EvalSettings.Options(c.log, c.Device.Limit())
+	from.Classes = tags.Classes()
+	takeWithin(&from, within)
+	source, _, sets, err := images.Open(from, c.Extractor, c.Limits, 1<<30, sets...)
+	if err != nil {
+		return run.Result{}, err
+	}
+	defer source.Close()
+	split, err := newSplit(sets[0], source, tags, c.writer.Tokenizer, c.writer.limits.MaxTgtLen)
+	if err != nil {
+		return run.Result{}, err
+	}
+	return c.writer.evaluate(ctx, t, f, split, o, evalBatch, from.Notes(), tick)
+}

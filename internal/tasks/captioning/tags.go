@@ -1,0 +1,84 @@
+package captioning
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/dataset/coco"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/tokenizer"
+)
+
+// Tagger gives the names of the objects in images: from a file, or by what a detector takes regions for. The zero value knows none.
+type Tagger struct {
+	file     *coco.Objects
+	detector *coco.Vocabulary
+}
+
+// OpenTagger reads what tags come from. With a vocabulary the names in the file must be its.
+func OpenTagger(s TagSettings) (g Tagger, err error) {
+	if s.ObjectVocab != "" {
+		if g.detector, err = coco.ReadVocabulary(s.ObjectVocab); err != nil {
+			return g, err
+		}
+	}
+	if s.Objects != "" {
+		g.file, err = coco.ReadObjects(s.Objects, g.detector)
+	}
+	return g, err
+}
+
+// Classes says whether region features must come with their classes.
+func (g Tagger) Classes() bool { return g.file == nil && g.detector != nil }
+
+// of returns the tags of an image.
+func (g Tagger) of(im *regions.Image) (coco.Tags, error) {
+	if g.file != nil {
+		tags, _ := g.file.Of(im.ID)
+		return tags, nil
+	}
+	if g.detector == nil {
+		return coco.Tags{}, nil
+	}
+	names, err := g.detector.Detected(im)
+	return coco.Tags{Names: names}, err
+}
+
+// notes say how many images a file of tags has not.
+func (g Tagger) notes(names []string) []string {
+	n := 0
+	for _, name := range names {
+		if g.file == nil {
+			return nil
+		}
+		if _, ok := g.file.Of(name); !ok {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return []string{fmt.Sprintf("%d of %d images have no objects in %s", n, len(names), g.file.Path)}
+}
+
+// tokens returns the tags of an image as tokens: [CLS], the names and [SEP], the first limit of them, as the reference cuts them. There are
+// none of no tags.
+func (g Tagger) tokens(im *regions.Image, tok *tokenizer.Tokenizer, limit int) ([]int32, error) {
+	tags, err := g.of(im)
+	if err != nil {
+		return nil, err
+	}
+	tokens := tags.Tokens
+	for _, id := range tokens {
+		if int(id) >= tok.VocabSize() {
+			return nil, &textfile.FileError{File: g.file.Path, Line: tags.Line, Problem: fmt.Sprintf("token %d is not in the model's vocabulary of %d", id, tok.VocabSize()),
+				Remedy: "give names instead of tokens, or the tokens of this vocabulary"}
+		}
+	}
+	if tokens == nil && len(tags.Names) > 0 {
+		tokens, _ = tok.EncodeUpTo([]int32{tok.CLS()}, strings.Join(tags.Names, " "), limit)
+		tokens = append(tokens, tok.SEP())
+	}
+	return tokens[:min(len(tokens), limit)], nil
+}
