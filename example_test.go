@@ -405,9 +405,13 @@ func ExampleForTask() {
 		log.Fatal(err)
 	}
 	defer g.Close()
-	_, err = unimo.OpenRetriever(run.Best)
-	fmt.Println(m.Labels(), g.Decoding().MaxLength, errors.Is(err, unimo.ErrWrongTask))
-	// Output: [negative positive] 4 true
+	fmt.Println(m.Labels(), g.Decoding().MaxLength)
+	_, noTask := unimo.OpenRetriever(run.Best)
+	_, noName := unimo.Open(run.Best, unimo.ForTask("cola"))
+	fmt.Println(errors.Is(noTask, unimo.ErrWrongTask), errors.Is(noName, unimo.ErrSetting))
+	// Output:
+	// [negative positive] 4
+	// true true
 }
 
 // Score a model. The task is that of the model.
