@@ -38,6 +38,7 @@ A file has one text a line. Line n of the hypotheses is compared with line n of 
 file of references. coqa takes the official files instead: as --hyp a JSON list of
 {"id", "turn_id", "answer"}, as --ref CoQA's own JSON. cider and caption take COCO's as
 well, named *.json: as --hyp a JSON list of {"image_id", "caption"}, as --ref annotations.
+vqa takes VQA's: as --hyp a JSON list of {"question_id", "answer"}, as --ref annotations.
 
 All scores but CIDEr's are fractions of 1, where papers print percentages. The keys of --json are the
 names that are printed, such as rouge-1 (its F-measure), bleu-4, meteor, f1, em;
@@ -47,6 +48,7 @@ a score that is undefined (0/0) is null.`,
   unimo score meteor --hyp questions.txt --ref one.txt --wordnet WordNet-3.0/dict
   unimo score caption --hyp captions_val2014_mine_results.json --ref captions_val2014.json
   unimo score coqa --hyp predictions.json --ref coqa-dev-v1.0.json
+  unimo score vqa --hyp results.json --ref v2_mscoco_val2014_annotations.json
   unimo score distinct --hyp questions.txt`,
 		Args: func(c *cmdline.Command, args []string) error {
 			if len(args) == 0 {

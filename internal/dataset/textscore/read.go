@@ -20,12 +20,15 @@ import (
 const maxText = 1 << 20
 
 // Read reads the files that the metric compares. They have a text a line, line n of all belonging
-// together; those of coqa are the official ones, and so are those of captions named *.json. Errors name file, line and what to do; notes are
+// together; those of coqa and vqa are the official ones, and so are those of captions named *.json. Errors name file, line and what to do; notes are
 // about what was left out.
 func (m Metric) Read(ctx context.Context, hypFile string, refFiles ...string) (texts []Text, notes []string, err error) {
 	switch {
 	case m.Name == "coqa":
 		return readCoQA(hypFile, refFiles[0])
+	case m.Name == "vqa":
+		texts, err = readVQA(hypFile, refFiles[0])
+		return texts, nil, err
 	case (m.Name == "cider" || m.Name == "caption") && isJSON(hypFile):
 		if len(refFiles) != 1 {
 			return nil, nil, fmt.Errorf("%s takes one file of references, COCO's annotations; name one", hypFile)

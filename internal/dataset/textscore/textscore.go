@@ -22,10 +22,11 @@ import (
 
 // Text is a text that was written, and what it is compared with.
 type Text struct {
-	Hyp     string
-	Refs    []string
-	Domain  string // of an answer: where the passage is from
-	Missing bool   // there is no text: of coqa it scores 0, whereas an empty one may be right
+	Hyp      string
+	Refs     []string
+	Domain   string // of an answer: where the passage is from, or its type
+	Question string // of an answer about a picture: the type of the question
+	Missing  bool   // there is no text: of coqa it scores 0, whereas an empty one may be right
 }
 
 // Option names a field of [Options], as the flags of "unimo score" do.
@@ -105,6 +106,7 @@ func (r *Result) warn(format string, args ...any) {
 // list has the metrics in the order of the help.
 var list = []Metric{
 	{"coqa", "F1 and exact match of answers, as CoQA's evaluate-v1.0.py", nil, OneReference, scoreCoQA},
+	{"vqa", "accuracy of answers about pictures, as VQA's vqaEval.py", nil, OneReference, scoreVQA},
 	{"rouge", "ROUGE-1, ROUGE-2 and ROUGE-L, as ROUGE-1.5.5 -m -a -n 2 -c 95 -r 1000", []Option{Separator, Best, Seed, Synonyms}, AnyReferences, scoreROUGE},
 	{"bleu", "BLEU-1 to BLEU-4 of a corpus, as coco-caption and nqg", []Option{Tokenize}, AnyReferences, scoreBLEU},
 	{"meteor", "METEOR 1.5, without its data two stages of four", []Option{Synonyms, Paraphrases}, AnyReferences, scoreMETEOR},

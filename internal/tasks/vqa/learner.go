@@ -151,7 +151,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	devList, _ := records(j.devSet.Examples, enc, j.answers)
 	return &learner{
 		Learner: base, job: j, devList: devList, encoder: enc, runner: pairs.NewRunner(j.env.Device, m),
-		about: run.About{Lines: append(j.about(), s.Recipe.About()...), Examples: len(list), Tokens: base.Tokens(s.Common()), Passes: s.Recipe.Count().Work()},
+		about: run.About{Lines: j.about(), Examples: len(list), Tokens: base.Tokens(s.Common()), Passes: s.Recipe.Count().Work()},
 	}, nil
 }
 
