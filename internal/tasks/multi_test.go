@@ -16,6 +16,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
+	"github.com/unimo-go/unimo/internal/tasks/captioning"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 	"github.com/unimo-go/unimo/internal/tasks/write"
@@ -49,7 +50,7 @@ func dataOf(t *testing.T) map[string]string {
 			t.Fatal(err)
 		}
 	}
-	return map[string]string{"sst-2": labelledTask(t), "gigaword": writtenTask(t), "flickr8k": seen, "vqa": seen, "snli-ve": said}
+	return map[string]string{"sst-2": labelledTask(t), "gigaword": writtenTask(t), "flickr8k": seen, "vqa": seen, "coco-caption": seen, "snli-ve": said}
 }
 
 // several are the options of a run of tasks, with dropout, one of them under attack, and with two batches a step, which
@@ -63,7 +64,8 @@ func several(t *testing.T, data map[string]string) run.Options {
 	return options(t, "multi", "", "tasks="+strings.Join(list, ","), "ratio=sst-2=0.5,gigaword=2",
 		"epochs=3", "batch_size=2", "gradient_accumulation=2", "image_size=32", "hidden_dropout_prob=0.1",
 		"flickr8k.negatives=2", "flickr8k.max_seq_len=200", // a finished model reads whole captions
-		"gigaword.min_out_len=1", "gigaword.max_out_len=4", "gigaword.beam_size=1", "sst-2.adv=freelb_text", "sst-2.adv_step=2", "snli-ve.adv=villa", "snli-ve.adv_step=2")
+		"gigaword.min_out_len=1", "gigaword.max_out_len=4", "gigaword.beam_size=1", "sst-2.adv=freelb_text", "sst-2.adv_step=2", "snli-ve.adv=villa", "snli-ve.adv_step=2",
+		"coco-caption.min_out_len=1", "coco-caption.max_out_len=3", "coco-caption.beam_size=1")
 }
 
 // canceller ends a run after so many steps.
@@ -108,8 +110,9 @@ func TestOneModelForManyTasks(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sum := s.Metrics["sst-2/accuracy"] + s.Metrics["gigaword/rouge-l"] + s.Metrics["flickr8k/recall@1"] + s.Metrics["vqa/accuracy"] + s.Metrics["snli-ve/accuracy"]
-	if got := s.Metrics["score"]; math.Abs(float64(got-sum/5)) > 1e-9 || s.Outcome.Best.Metric != "score" || s.Metrics["examples"] != 4+3+8+4+4 {
+	sum := s.Metrics["sst-2/accuracy"] + s.Metrics["gigaword/rouge-l"] + s.Metrics["flickr8k/recall@1"] + s.Metrics["vqa/accuracy"] + s.Metrics["snli-ve/accuracy"] +
+		train.Number(run.Metric{}.Normalised(float64(s.Metrics["coco-caption/cider-d"]), false))
+	if got := s.Metrics["score"]; math.Abs(float64(got-sum/6)) > 1e-9 || s.Outcome.Best.Metric != "score" || s.Metrics["examples"] != 4+3+8+4+4+8 {
 		t.Errorf("the score is %v of %v", got, s.Metrics)
 	}
 	best := s.Dir.Best()
@@ -142,6 +145,14 @@ func TestOneModelForManyTasks(t *testing.T) {
 	defer g.Close()
 	if g.Decoding.MaxLength != 4 || g.Decoding.BeamSize != 1 {
 		t.Errorf("the decoding is %+v", g.Decoding)
+	}
+	c, err := captioning.Open(o.Out, run.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	if c.Decoding.MaxLength != 3 {
+		t.Errorf("the decoding of captions is %+v", c.Decoding)
 	}
 	r, err := retrieve.Open(o.Out, run.Env{})
 	if err != nil {
