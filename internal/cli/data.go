@@ -69,7 +69,7 @@ all_test.txt, or JSON lines with article and highlights (cnn-dailymail);
 *.article.txt with *.title.txt (gigaword); and for every task JSON lines, CSV, and
 the reference's TSV. docs/reference/text.md describes them.
 
-With flickr (flickr30k and flickr8k are the same) DST gets images/, captions.csv and the
+With flickr (flickr30k, flickr8k and coco-caption are the same) DST gets images/, captions.csv and the
 lists train.txt, dev.txt and test.txt of pictures. SRC may hold Karpathy's
 dataset_*.json; COCO's captions_*.json; a JSON list of images and captions (BLIP,
 ALBEF); metadata.jsonl; the original .token files; CSV with image and caption; the
@@ -142,7 +142,7 @@ line, what the splits have in common, how long the texts are and, with --vocab o
 --model, how many tokens they have and how many are cut at the task's limits.
 The tasks are ` + strings.Join(tasks.Names(), ", ") + `.
 Of the classification tasks the first error of each file and the labels are shown.
-Of images with captions (flickr30k, flickr8k) every picture is read: missing and broken
+Of images with captions (flickr30k, flickr8k, coco-caption) every picture is read: missing and broken
 ones are shown, and pictures that two splits have in common, by name or byte by byte.
 
 Exit code 1 if something is wrong; at most ` + fmt.Sprint(run.ShownProblems) + ` problems are printed.`,

@@ -40,9 +40,9 @@ func defaults(size string, c run.CommonSettings) *Settings {
 	}
 	s := &Settings{CommonSettings: c, Images: images.Default, MaxObjLen: 100, MinCropArea: 1, Texts: texts.NewSettings(50, texts.Search(5, 0.6, 5, 50, false)), Recipe: adversarial.Captioning(size)}
 	if size == "mini" {
-		// From random weights, chosen by measurement on Flickr8k.
-		s.LearningRate, s.BatchSize, s.Epochs, s.VocabSize = 1e-3, 32, 5, 3000
-		s.ImageSize, s.PatchSize, s.MinCropArea, s.Flip = 96, 16, 0.5, true
+		// From random weights, some minutes.
+		s.LearningRate, s.BatchSize, s.Epochs, s.VocabSize = 1e-3, 32, 3, 3000
+		s.ImageSize, s.PatchSize, s.MinCropArea, s.Flip = 96, 24, 0.5, true
 		s.MaxTgtLen, s.MaxOutLen = 30, 30
 		s.DecodeExamples, s.Recipe = 200, adversarial.None()
 	}

@@ -20,5 +20,5 @@ import (
 
 // Tasks lists the tasks on captions that are written.
 var Tasks = run.Tasks{{
-	Name: "coco-caption", Title: "COCO (captions of pictures)", Metric: "cider-d", Command: "finetune", Kind: Kind{}, Splits: images.Splits,
+	Name: "coco-caption", Title: "COCO (captions of pictures)", Metric: "cider-d", Command: "finetune", Data: "flickr", Kind: Kind{}, Splits: images.Splits,
 }}
