@@ -10,6 +10,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
 )
 
 func (a *app) completionCommand() *cmdline.Command {
@@ -86,6 +87,8 @@ func (a *app) completeFlag(c *cmdline.Command, name string) cmdline.Completion {
 		return fixed("auto", "text", "ids")
 	case name == "order" || name == "feature-order":
 		return fixed(regions.OrderWidth, regions.OrderHeight)
+	case name == "pictures":
+		return fixed(images.Shuffled, images.Hidden)
 	case name == "format" && c.Name() == "convert":
 		return fixed(formatNames()...)
 	case name == "format":

@@ -283,6 +283,7 @@ func TestCompletion(t *testing.T) {
 		{[]string{"finetune", "sst-2", "--out", ""}, ":16\n"},
 		{[]string{"evaluate", "mnli", "--split", ""}, "dev_mm\n"},
 		{[]string{"features", "extract", "--extractor", ""}, "statistics\n"},
+		{[]string{"evaluate", "snli-ve", "--pictures", ""}, "shuffled\nhidden\n"},
 		{[]string{"convert", "--format", ""}, "safetensors-folder\n"},
 		{[]string{"help", "data", ""}, "validate\t"},
 		{[]string{"completion", ""}, "fish\n"},

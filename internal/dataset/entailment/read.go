@@ -31,7 +31,7 @@ import (
 )
 
 // Labels are the names of the classes. The reference's files have numbers alone, and its code does not say what they
-// mean: the order is a choice.
+// mean: the order is a choice. UNITER's and VILLA's code (utils/misc.py) has contradiction, entailment, neutral.
 var Labels = []string{"entailment", "neutral", "contradiction"}
 
 // Example is a picture with a text.

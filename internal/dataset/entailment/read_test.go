@@ -26,7 +26,7 @@ func write(t testing.TB, name, content string) string {
 	return path
 }
 
-// The reference's lines give what its reader makes of them, whole or cut.
+// The reference's lines give what its reader makes of them. Package pairs cuts them, and tests that.
 func TestReferenceLines(t *testing.T) {
 	golden.Run(t, "readers", func(t *testing.T, c golden.Case) {
 		if !c.Has("visual_entailment.json") {
@@ -53,7 +53,7 @@ func TestReferenceLines(t *testing.T) {
 			if x.Image != fmt.Sprint("img", want.Line) || x.ID != fmt.Sprint("d", want.Line) || string(fields[labelField]) != want.Label || string(fields[9]) != fmt.Sprint(want.Boxes-1) {
 				t.Errorf("line %d: %+v", want.Line, x)
 			}
-			if want.Max >= len(x.Tokens) && !slices.Equal(x.Tokens, want.Tokens) { // the cut is package pairs' to make
+			if want.Max >= len(x.Tokens) && !slices.Equal(x.Tokens, want.Tokens) {
 				t.Errorf("line %d: tokens are %v, want %v", want.Line, x.Tokens, want.Tokens)
 			}
 		}
