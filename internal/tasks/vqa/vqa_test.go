@@ -276,3 +276,22 @@ func TestSettingsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// The recipes: ours for the released sizes, a small model with large weights from nothing.
+func TestRecipe(t *testing.T) {
+	for size, want := range map[string][]any{
+		"base":  {768, 12, 0.02, 64, 3e-5, 10, 0.01, 160, 16, 3129, ""},
+		"large": {1024, 24, 0.02, 64, 1e-5, 10, 0.01, 160, 16, 3129, ""},
+		"mini":  {128, 2, 0.1, 64, 1e-3, 6, 0.05, 64, 16, 3129, ""},
+	} {
+		full, err := run.Defaults(Tasks[0], size)
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := full.(*Settings)
+		got := []any{s.HiddenSize, s.Layers, s.InitRange, s.BatchSize, s.LearningRate, s.Epochs, s.WeightDecay, s.ImageSize, s.PatchSize, s.Answers, s.Adv}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", size, got, want)
+		}
+	}
+}
