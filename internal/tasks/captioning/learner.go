@@ -148,7 +148,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		lengths[i] = first.Regions() + 1 + len(objects) + len(t) - 1
 	}
 	l.Epochs = run.NewEpochs(s.Common(), lengths, s.BatchSize, func(i int) int { return j.train.Captions[i].Line })
-	l.about = run.About{Lines: append(images.About(log, j.train, j.devSet), s.Recipe.About()...), Examples: len(lengths), Tokens: l.Tokens(s.Common())}
+	l.about = run.About{Lines: append(images.About(log, j.train, j.devSet), s.Recipe.About()...), Examples: len(lengths), Tokens: l.Tokens(s.Common()), Passes: s.Recipe.Count().Work()}
 	return l, nil
 }
 
