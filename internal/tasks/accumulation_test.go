@@ -124,7 +124,7 @@ func TestAccumulationIsALargerBatch(t *testing.T) {
 		}},
 		{"snli-ve", claims(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"flip=false", "min_crop_area=1", "image_size=32"}},
 		{"coco-caption", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
-			"flip=false", "min_crop_area=1", "image_size=32", "beam_size=1", "min_out_len=1", "max_out_len=4",
+			"flip=false", "min_crop_area=1", "image_size=32", "patch_size=16", "beam_size=1", "min_out_len=1", "max_out_len=4",
 		}},
 	} {
 		var want struct{ loss, norm float64 }

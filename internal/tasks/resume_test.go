@@ -270,6 +270,7 @@ func TestResumeUnderAttack(t *testing.T) {
 		{"snli-ve", about("image,hypothesis,label", "it is number %d", "entailment", "neutral"), []string{"adv=villa", "adv_step=2", "image_size=32"}},
 		{"coco-caption", pictures(t), []string{"adv=villa", "adv_step=2", "image_size=32", "min_out_len=1", "max_out_len=3", "beam_size=1"}},
 		{"vqa", about("image,question,answer", "is it number %d?", "yes", "no"), []string{"adv=villa", "adv_step=2", "image_size=32"}},
+		{"coco-caption", pictures(t), []string{"adv=villa", "adv_step=2", "image_size=32", "patch_size=16", "max_out_len=6", "beam_size=1", "decode_examples=1"}},
 	} {
 		set := append([]string{"batch_size=2", "epochs=3", "hidden_dropout_prob=0.2", "attention_probs_dropout_prob=0.2"}, c.set...)
 		last := func(o run.Options) map[string]string { return files(t, filepath.Join(o.Out, "last")) }
