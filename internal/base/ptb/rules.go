@@ -14,7 +14,6 @@ type form int
 const (
 	asIs      form = iota
 	gap            // no word
-	spelling       // without soft hyphens, in American spelling
 	unhyphen       // without soft hyphens
 	opening        // quotation marks that open
 	closing        // quotation marks

@@ -67,7 +67,8 @@ func (Kind) Help(t *run.Task, command string) (long, example string) {
 	return `
 Loss and perplexity are those of the reference captions; the other metrics compare what the model wrote,
 as COCO's server does: cider-d (which it calls CIDEr), cider, coco-bleu-1 to coco-bleu-4, coco-meteor and
-coco-rouge-l. SPICE is not computed. The flags of decoding change what the model was fine-tuned for.
+coco-rouge-l. SPICE is not computed, and METEOR without synonyms and paraphrases, so a little lower ("unimo
+score caption --meteor-data" has them). The flags of decoding change what the model was fine-tuned for.
 Of --predictions, SPLIT.json is what COCO's server takes.`, fmt.Sprintf(`  unimo evaluate %[1]s --data DIR --split test --model RUN/best --predictions OUT
   unimo evaluate %[1]s --data DIR --model RUN/best --beam 1 --report captions.html`, t.Name)
 }
