@@ -58,10 +58,10 @@ func captionBaselines(train, test []example) []baseline {
 	var same, other []string
 	var lists [][]string
 	for _, image := range images(test) {
-		same, other, lists = append(same, usual), append(other, train[draw.IntN(len(train))].target), append(lists, refs[image])
+		same, other, lists = append(same, usual), append(other, train[draw.IntN(len(train))].target), append(lists, metrics.PTBTokenizeAll(refs[image]))
 	}
 	score := func(hyps []string) float64 {
-		corpus, _ := metrics.CIDErD(hyps, lists)
+		corpus, _ := metrics.CIDErD(metrics.PTBTokenizeAll(hyps), lists)
 		return corpus
 	}
 	return []baseline{{"the most frequent caption", score(same)}, {"a caption drawn from those to train on", score(other)}}
