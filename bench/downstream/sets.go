@@ -33,23 +33,14 @@ type example struct {
 type rows map[string][]example
 
 var sets = []set{
-	{
-		name: "snli-ve", task: "snli-ve", labels: true, rows: entailment,
-		recipe: []string{"epochs=10"},
-	},
-	{
-		name: "easy-vqa", task: "vqa", labels: true, rows: easy,
-		recipe: []string{"epochs=4", "image_size=64", "patch_size=16"},
-	},
-	{
-		name: "daquar", task: "vqa", labels: true, rows: daquar,
-		recipe: []string{"epochs=6"},
-	},
-	{
-		name: "flickr8k", task: "coco-caption", rows: captioned,
-		recipe: []string{"epochs=3"},
-	},
+	{name: "snli-ve", task: "snli-ve", labels: true, rows: entailment, recipe: []string{"epochs=8"}},
+	{name: "easy-vqa", task: "vqa", labels: true, rows: easy, recipe: []string{"epochs=3", "batch_size=32", "learning_rate=2e-3"}},
+	{name: "daquar", task: "vqa", labels: true, rows: daquar, recipe: []string{"epochs=4", "batch_size=32", "learning_rate=1e-3"}},
+	{name: "flickr8k", task: "coco-caption", rows: captioned, recipe: []string{"max_steps=600", "batch_size=32", "learning_rate=1e-3"}},
 }
+
+// small is the size of a model from random weights: a run takes a minute or two on two cores.
+var small = []string{"hidden_size=128", "num_hidden_layers=2", "num_attention_heads=4", "image_size=64", "patch_size=16"}
 
 // splits are those of every data set.
 var splits = []string{"train", "dev", "test"}

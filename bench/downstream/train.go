@@ -61,6 +61,9 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 	say("%s, %s, seed %d", s.name, control, seed)
 	log := slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	settings := slices.Concat(s.recipe, o.settings, []string{fmt.Sprintf("seed=%d", seed)})
+	if o.init == "" && o.size == "mini" {
+		settings = slices.Concat(small, settings)
+	}
 	if control != asTheyAre {
 		settings = append(settings, "pictures="+control)
 	}
