@@ -19,6 +19,7 @@ type set struct {
 	name, task string
 	labels     bool                            // an example is right or wrong
 	recipe     []string                        // settings of unimo finetune, over those of its preset
+	statistics bool                            // models see statistics of colours and edges, not pixels
 	rows       func(from string) (rows, error) // of all splits
 }
 
@@ -34,7 +35,9 @@ type rows map[string][]example
 
 var sets = []set{
 	{name: "snli-ve", task: "snli-ve", labels: true, rows: entailment, recipe: []string{"epochs=8"}},
-	{name: "easy-vqa", task: "vqa", labels: true, rows: easy, recipe: []string{"epochs=3", "batch_size=32", "learning_rate=2e-3"}},
+	{name: "easy-vqa", task: "vqa", labels: true, rows: easy, statistics: true, recipe: []string{
+		"epochs=3", "batch_size=64", "learning_rate=1e-3", "initializer_range=0.1", "hidden_dropout_prob=0", "attention_probs_dropout_prob=0",
+	}},
 	{name: "daquar", task: "vqa", labels: true, rows: daquar, recipe: []string{"epochs=4", "batch_size=32", "learning_rate=1e-3"}},
 	{name: "flickr8k", task: "coco-caption", rows: captioned, recipe: []string{"max_steps=600", "batch_size=32", "learning_rate=1e-3"}},
 }

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
 	"github.com/unimo-go/unimo/internal/train"
@@ -64,6 +66,15 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 	if o.init == "" && o.size == "mini" {
 		settings = slices.Concat(small, settings)
 	}
+	var see []string // what the test sees, too
+	if s.statistics {
+		store, err := o.features(ctx, s)
+		if err != nil {
+			return err
+		}
+		see = append(see, "features="+store)
+	}
+	settings = append(settings, see...)
 	if control != asTheyAre {
 		settings = append(settings, "pictures="+control)
 	}
@@ -76,11 +87,11 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 		return err
 	}
 	r := outcome{Set: s.name, Pictures: control, Seed: seed, Command: o.command(s, settings), Dev: trained.Metrics}
-	if r.Test, r.Values, err = o.test(ctx, t, s, dir, control); err != nil {
+	if r.Test, r.Values, err = o.test(ctx, t, s, dir, control, see); err != nil {
 		return err
 	}
 	if control == asTheyAre {
-		if r.Misled, r.MisledValues, err = o.test(ctx, t, s, dir, shuffled); err != nil {
+		if r.Misled, r.MisledValues, err = o.test(ctx, t, s, dir, shuffled, see); err != nil {
 			return err
 		}
 	}
@@ -94,10 +105,9 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 }
 
 // test scores the best model of a run on the test split.
-func (o options) test(ctx context.Context, t *run.Task, s set, dir, control string) (train.Numbers, []float64, error) {
-	var flags []string
+func (o options) test(ctx context.Context, t *run.Task, s set, dir, control string, flags []string) (train.Numbers, []float64, error) {
 	if control != asTheyAre {
-		flags = []string{"pictures=" + control}
+		flags = append(flags[:len(flags):len(flags)], "pictures="+control)
 	}
 	results, err := run.Evaluate(ctx, run.EvaluateOptions{
 		Env: run.Env{Threads: o.threads}, Task: t, Model: dir, Data: o.folder(s), Split: "test", Set: flags,
@@ -112,6 +122,17 @@ func (o options) test(ctx context.Context, t *run.Task, s set, dir, control stri
 	return results[0].Metrics, values, nil
 }
 
+// features computes the features of a set's pictures, unless they are there.
+func (o options) features(ctx context.Context, s set) (string, error) {
+	x, err := regions.NewExtractor(regions.Spec{Extractor: regions.Statistics, ImageSize: 64, Grid: 4})
+	if err != nil {
+		return "", err
+	}
+	store := o.folder(s) + "-features"
+	_, err = regions.Extraction{Dir: filepath.Join(o.folder(s), "images"), Extractor: x, Limits: picture.DefaultLimits}.WriteStore(ctx, store)
+	return store, err
+}
+
 // command is how people do the same.
 func (o options) command(s set, settings []string) string {
 	words := []string{"unimo finetune", s.task, "--data", filepath.Join("data", s.name), "--preset", o.size}
@@ -119,7 +140,7 @@ func (o options) command(s set, settings []string) string {
 		words = append(words, "--init", filepath.Base(o.init))
 	}
 	for _, x := range settings {
-		words = append(words, "--set", x)
+		words = append(words, "--set", strings.ReplaceAll(x, o.work+string(filepath.Separator), ""))
 	}
 	return strings.Join(words, " ")
 }
