@@ -229,6 +229,33 @@ func ExampleConvert() {
 	// true
 }
 
+func ExampleCast() {
+	dir, remove := tempDir()
+	defer remove()
+	half, err := checkpoint.Cast(weights(), checkpoint.F16)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer half.Close()
+	file := filepath.Join(dir, "half.safetensors")
+	if err := checkpoint.Convert(context.Background(), half, file, checkpoint.FormatSafetensors); err != nil {
+		log.Fatal(err)
+	}
+
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	info, err := r.Info("pooled_fc.b_0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	values, _, err := checkpoint.Float32s(r, "pooled_fc.b_0")
+	fmt.Println(info.DType, values, err)
+	// Output: F16 [0.5 -0.5] <nil>
+}
+
 func ExampleGuessFormat() {
 	for _, name := range []string{"m.safetensors", "m.tar.gz", "folder", "m.onnx"} {
 		format, ok := checkpoint.GuessFormat(name, weights())

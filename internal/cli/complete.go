@@ -2,6 +2,7 @@ package cli
 
 import (
 	"io"
+	"maps"
 	"slices"
 	"strings"
 
@@ -91,6 +92,8 @@ func (a *app) completeFlag(c *cmdline.Command, name string) cmdline.Completion {
 		return fixed(images.Shuffled, images.Hidden)
 	case name == "format" && c.Name() == "convert":
 		return fixed(formatNames()...)
+	case name == "dtype":
+		return fixed(slices.Sorted(maps.Keys(weightTypes))...)
 	case name == "format":
 		return fixed(writeStore, writeReference)
 	case slices.Contains(folderFlags, name):

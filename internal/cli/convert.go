@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/cmdline"
@@ -29,7 +31,7 @@ type conversion struct {
 }
 
 func (a *app) convertCommand() *cmdline.Command {
-	var format string
+	var format, dtype string
 	var beside companions
 	c := &cmdline.Command{
 		Use:   "convert SRC DST",
@@ -38,9 +40,11 @@ func (a *app) convertCommand() *cmdline.Command {
 file per variable, or a .tar.gz of it as released) and safetensors, or from
 PyTorch's, which is only read: a file of torch.save that holds a state dict, or a
 folder with pytorch_model.bin. Nothing in such a file is run. SRC is recognised by
-its content. Names, types, shapes and bytes of the tensors stay as they are. A
-folder with model.safetensors also gets config.json and the vocabulary, from SRC if
-it has them, or from --size or --config and --vocab.
+its content. Names, types, shapes and bytes of the tensors stay as they are, unless
+--dtype names another type: float16 takes half the bytes of float32, and rounds the
+weights to three digits. A folder with model.safetensors also gets config.json and
+the vocabulary, from SRC if it has them, or from --size or --config and --vocab; and
+from SRC what else a finished model needs, and its README.md.
 
 SRC may also be the folder of a RoBERTa or BERT (MiniLM) as Hugging Face's
 transformers writes it, with config.json and model.safetensors or
@@ -48,20 +52,21 @@ pytorch_model.bin. It becomes a model of this program: tensors get its names,
 weights are transposed, token types go into the positions. What has no place is said.
 
 DST must not exist. Its name decides the format: *.safetensors, *.tar.gz, or a
-folder in the other format than SRC's, whose name has no other ending; --format
-decides it explicitly:
+folder, whose name has no other ending: in the other format than SRC's, or with
+--dtype one with model.safetensors. --format decides it explicitly:
   safetensors         one file
   safetensors-folder  a folder with model.safetensors
   paddle              a folder with one file per variable
   paddle-tar.gz       a compressed archive of such a folder`,
 		Example: `  unimo convert unimo_base_en.tar.gz unimo_base_en --size base --vocab dict
   unimo convert RUN/best/model.safetensors mine.tar.gz
+  unimo convert --dtype float16 RUN small
   unimo convert roberta-base unimo-from-roberta
   unimo convert pytorch_model.bin model.safetensors
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: needs("SRC", "DST"),
 		RunE: func(c *cmdline.Command, args []string) error {
-			return a.convert(c.Context(), args[0], args[1], checkpoint.Format(format), beside)
+			return a.convert(c.Context(), args[0], args[1], checkpoint.Format(format), dtype, beside)
 		},
 	}
 	c.Flags().StringVar(&beside.size, "size", "", "config.json to write: mini, base or large")
@@ -69,6 +74,7 @@ decides it explicitly:
 	c.Flags().StringVar(&beside.vocab, "vocab", "", "folder with the vocabulary to copy")
 	exclusive(c, "size", "config")
 	c.Flags().StringVar(&format, "format", "", "format of DST (default: by its name)")
+	c.Flags().StringVar(&dtype, "dtype", "", "type of the weights: float16, bfloat16 or float32 (default: as they are)")
 	return c
 }
 
@@ -102,6 +108,9 @@ func (c companions) load(source string, from *modeldir.Checkpoint) (cfg *model.C
 	return cfg, tok, reason, err
 }
 
+// weightTypes are the types that weights can be converted to.
+var weightTypes = map[string]checkpoint.DType{"float16": checkpoint.F16, "bfloat16": checkpoint.BF16, "float32": checkpoint.F32}
+
 // openSource opens what is to be converted or shown: a file as it is, a folder with its
 // configuration, and imported if it is another library's.
 func openSource(path string) (*modeldir.Checkpoint, error) {
@@ -112,7 +121,12 @@ func openSource(path string) (*modeldir.Checkpoint, error) {
 	return &modeldir.Checkpoint{Weights: weights}, err
 }
 
-func (a *app) convert(ctx context.Context, source, destination string, format checkpoint.Format, beside companions) error {
+func (a *app) convert(ctx context.Context, source, destination string, format checkpoint.Format, dtype string, beside companions) error {
+	if dtype != "" {
+		if err := choice("dtype", dtype, slices.Sorted(maps.Keys(weightTypes))...); err != nil {
+			return err
+		}
+	}
 	if format != "" {
 		if err := choice("format", string(format), formatNames()...); err != nil {
 			return err
@@ -146,7 +160,7 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 		if format, ok = checkpoint.GuessFormat(destination, r); !ok {
 			return usagef("convert to %s: nothing is written in the format that this ending names; end the name with .safetensors or .tar.gz, name a folder, or add --format", destination)
 		}
-		if from.Imported && format == checkpoint.FormatPaddle {
+		if format == checkpoint.FormatPaddle && (from.Imported || dtype != "") {
 			format = checkpoint.FormatSafetensorsFolder
 		}
 	}
@@ -163,11 +177,20 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 			cfg, r = &fitted, weights
 		}
 	}
+	if dtype != "" {
+		if r, err = checkpoint.Cast(r, weightTypes[dtype]); err != nil {
+			return err
+		}
+	}
 	if err := checkpoint.Convert(ctx, r, destination, format); err != nil {
 		return err
 	}
 	if format == checkpoint.FormatSafetensorsFolder {
-		if err := modeldir.SaveCompanions(destination, cfg, tok); err != nil {
+		err := modeldir.SaveCompanions(destination, cfg, tok)
+		if from.Config != nil && !from.Imported && err == nil {
+			err = modeldir.CopyKept(destination, source)
+		}
+		if err != nil {
 			return errors.Join(err, os.RemoveAll(destination)) // it was not there before
 		}
 	}

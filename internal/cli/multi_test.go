@@ -32,6 +32,7 @@ func TestManyTasks(t *testing.T) {
 	contains(t, must(t, "inspect", run).stdout, "tasks sst-2 (single_label_classification), gigaword (generation)", "0 missing, 0 of another shape, 0 unknown")
 	contains(t, must(t, "predict", "--model", run, "bad").stdout, "\tbad\n")
 	must(t, "generate", "--model", run, "--task", "gigaword", "story one")
+	must(t, "generate", "--model", half(t, run), "story one")
 	contains(t, must(t, "evaluate", "gigaword", "--model", run, "--data", filepath.Join(dir, "news")).stdout, "rouge-l")
 	contains(t, must(t, "evaluate", "--task", "sst-2", "--model", run, "--data", filepath.Join(dir, "films")).stdout, "accuracy")
 	for _, c := range []struct {

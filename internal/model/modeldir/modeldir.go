@@ -6,6 +6,7 @@
 //	encoder.json, vocab.bpe, vocab.txt, tokenizer_config.json   the vocabulary
 //	tokenizer.json, configuration_unimo.py, modeling_unimo.py   for Hugging Face's transformers
 //	generation_config.json  limits and decoding of a model that generates
+//	image_processor.json    how pictures are cut up
 //	README.md           what the model is and how it was made
 //
 // A folder with vocab.json and merges.txt instead is read as well, and so are
@@ -27,6 +28,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/tokenizer"
 )
@@ -40,10 +42,19 @@ const (
 	GenerationFile = "generation_config.json"
 )
 
+// kindFiles are the names of the files beside the weights in which a kind of task keeps what its models need. In a model
+// for several tasks the task's name may stand before them.
+var kindFiles = []string{GenerationFile, regions.SpecFile}
+
+// isKindFile says whether a kind keeps something in a file of that name.
+func isKindFile(name string) bool {
+	return slices.ContainsFunc(kindFiles, func(file string) bool { return name == file || strings.HasSuffix(name, "."+file) })
+}
+
 // IsCompanion says whether a file of that name belongs beside the weights and is no
 // tensor.
 func IsCompanion(name string) bool {
-	return strings.HasSuffix(name, "."+GenerationFile) || slices.Contains([]string{ConfigFile, CardFile, GenerationFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
+	return isKindFile(name) || slices.Contains([]string{ConfigFile, CardFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
 		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
 }
 
@@ -52,7 +63,7 @@ type Content struct {
 	Config    model.Config
 	Tokenizer *tokenizer.Tokenizer
 	Tensors   []checkpoint.Tensor
-	Files     map[string][]byte // further small files by name
+	Files     map[string][]byte // what the kind keeps beside the weights, by name: see kindFiles
 	Metadata  map[string]string // of model.safetensors; deterministic
 	Card      string            // README.md
 }
@@ -78,6 +89,9 @@ func saveBeside(dir string, c Content) error {
 		return err
 	}
 	for name, content := range c.Files {
+		if !isKindFile(name) {
+			return fmt.Errorf("model %s: %s is the name of no file that a kind keeps; list it in kindFiles", dir, name)
+		}
 		if err := replace(filepath.Join(dir, name), content); err != nil {
 			return err
 		}
@@ -121,6 +135,30 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 		return err
 	}
 	return replace(filepath.Join(dir, ConfigFile), raw)
+}
+
+// maxCopied bounds the files that [CopyKept] copies.
+const maxCopied = 16 << 20
+
+// CopyKept copies into the folder dst what the model in src has beside its weights, its configuration and its vocabulary:
+// the files of its kind, and the README.
+func CopyKept(dst, src string) error {
+	entries, err := os.ReadDir(src)
+	if err != nil {
+		return fmt.Errorf("copy from model %s: %w", src, err)
+	}
+	for _, e := range entries {
+		if name := e.Name(); isKindFile(name) || name == CardFile {
+			raw, err := infile.Read(filepath.Join(src, name), maxCopied)
+			if err == nil {
+				err = replace(filepath.Join(dst, name), raw)
+			}
+			if err != nil {
+				return fmt.Errorf("copy from model %s: %w", src, err)
+			}
+		}
+	}
+	return nil
 }
 
 // hasVocabulary says whether an earlier Save wrote all files of tok: the vocabulary does not

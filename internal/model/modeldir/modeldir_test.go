@@ -209,3 +209,21 @@ func TestSaveForTransformers(t *testing.T) {
 		}
 	}
 }
+
+// A file that no list of files beside the weights has is not written: a conversion would lose it.
+func TestSaveRefusesUnlistedFiles(t *testing.T) {
+	for name, ok := range map[string]bool{GenerationFile: true, "image_processor.json": true, "cola." + GenerationFile: true, "answers.json": false, "cola.txt": false} {
+		dir := t.TempDir()
+		err := saveBeside(dir, Content{Config: model.Sizes["mini"], Files: map[string][]byte{name: []byte("{}\n")}})
+		if (err == nil) != ok || IsCompanion(name) != ok {
+			t.Errorf("%s: %v, companion %v", name, err, IsCompanion(name))
+		}
+		copied := t.TempDir()
+		if err := CopyKept(copied, dir); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(filepath.Join(copied, name)); (err == nil) != ok {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
