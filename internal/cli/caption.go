@@ -75,10 +75,11 @@ out of the classes that region features have.`,
 			if w.tags, err = captioning.OpenTagger(tags); err != nil {
 				return err
 			}
-			if features != "" {
+			defer w.tell()
+			switch {
+			case features != "":
 				return w.features(c.Context(), features, args)
-			}
-			if slices.Equal(args, []string{"-"}) {
+			case slices.Equal(args, []string{"-"}):
 				return w.input(c.Context())
 			}
 			return w.pictures(c.Context(), args)
@@ -104,6 +105,15 @@ type captionWriter struct {
 	read    func(name string) (*regions.Image, error)
 	skip    bool
 	done    int // pictures
+	bare    int // those of which the file of objects says nothing
+	written int
+}
+
+// tell says of how many pictures the file of objects says nothing.
+func (w *captionWriter) tell() {
+	for _, note := range w.tags.Notes(w.bare, w.written) {
+		w.log.Warn(note)
+	}
 }
 
 // features captions images of region features.
@@ -189,7 +199,7 @@ func (w *captionWriter) some(ctx context.Context, names []string, ready func()) 
 		case err == nil:
 			kept, good = append(kept, names[i]), append(good, images[i])
 		case w.skip:
-			w.log.Warn(fmt.Sprintf("%s is left out: %v", names[i], err))
+			w.log.Warn(fmt.Sprintf("left out: %v", err))
 		default:
 			return fmt.Errorf("%w; correct or remove it, or leave such pictures out with --skip-bad", err)
 		}
@@ -199,6 +209,7 @@ func (w *captionWriter) some(ctx context.Context, names []string, ready func()) 
 		return err
 	}
 	w.done += len(names)
+	w.bare, w.written = w.bare+w.tags.Lacks(kept), w.written+len(kept)
 	ready()
 	for i, c := range written {
 		if w.json {

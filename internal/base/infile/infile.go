@@ -20,18 +20,18 @@ func Open(path string) (*os.File, error) {
 		err = regular(path, info)
 	}
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, Explain(path, err)
 	}
 	f, err := os.OpenFile(path, os.O_RDONLY|nonBlocking, 0)
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, Explain(path, err)
 	}
 	if info, err = f.Stat(); err == nil {
 		err = regular(path, info)
 	}
 	if err != nil {
 		f.Close()
-		return nil, explain(path, err)
+		return nil, Explain(path, err)
 	}
 	return f, nil
 }
@@ -51,7 +51,8 @@ func regular(path string, info fs.FileInfo) error {
 	return &Error{File: path, Problem: "is a device, not a file", Remedy: "name a file"}
 }
 
-func explain(path string, err error) error {
+// Explain says what is wrong with a file or folder that cannot be opened, and what to do.
+func Explain(path string, err error) error {
 	var known *Error
 	switch {
 	case errors.As(err, &known):
@@ -84,7 +85,7 @@ func Read(path string, limit int64) ([]byte, error) {
 	defer f.Close()
 	info, err := f.Stat()
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, Explain(path, err)
 	}
 	if info.Size() > limit {
 		return nil, tooLarge(path, limit)
@@ -117,7 +118,7 @@ func Folder(path string) error {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		return explain(path, err)
+		return Explain(path, err)
 	case !info.IsDir():
 		return &Error{File: path, Problem: "is no folder", Remedy: "name the folder that it is in"}
 	}

@@ -13,7 +13,7 @@ import (
 func OpenText(ctx context.Context, path string) (io.ReadCloser, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, explain(path, err)
+		return nil, Explain(path, err)
 	}
 	if mode := info.Mode(); mode.IsRegular() || mode.IsDir() || mode&os.ModeSocket != 0 {
 		f, err := Open(path)
@@ -42,7 +42,7 @@ func OpenText(ctx context.Context, path string) (io.ReadCloser, error) {
 		return nil, ctx.Err()
 	case o := <-done:
 		if o.err != nil {
-			return nil, explain(path, o.err)
+			return nil, Explain(path, o.err)
 		}
 		return &stream{Text(Interruptible(ctx, o.f), path), o.f}, nil
 	}

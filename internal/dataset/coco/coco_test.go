@@ -72,6 +72,9 @@ func TestReadObjects(t *testing.T) {
 		if got, ok := o.Of(c.image); !ok || !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s: %+v, %v, want %+v", c.name, got, ok, c.want)
 		}
+		if _, ok := o.Of("holidays_a.jpg"); ok { // ends as an image that is there, after nine characters
+			t.Errorf("%s: an image has the objects of another", c.name)
+		}
 		if _, ok := o.Of("other.jpg"); ok {
 			t.Errorf("%s: an image that is not there has objects", c.name)
 		}

@@ -26,8 +26,9 @@ type Tags struct {
 
 // Objects are the tags of images, from a file.
 type Objects struct {
-	Path string
-	of   map[string]Tags // by the key of the image's name, and without its ending
+	Path      string
+	reference bool            // the reference's file, which has ids without what its lines write before them
+	of        map[string]Tags // by the key of the image's name, and without its ending
 }
 
 const objectsRemedy = `give a table with the columns image and objects ("dog, ball"), JSON lines {"image": "a.jpg", "objects": ["dog", "ball"]}, or the reference's lines ` +
@@ -56,6 +57,8 @@ func (o *Objects) read(in io.Reader, v *Vocabulary) error {
 		read = o.table(textfile.FormatTSV)
 	case ".jsonl", ".ndjson":
 		read = o.lines(parseObjectLine)
+	default:
+		o.reference = true
 	}
 	err := read(in, func(image string, tags Tags, problem string) error {
 		if problem == "" {
@@ -97,7 +100,11 @@ const idPrefix = 9
 // Of returns the tags of an image, which may be called by its path; false where it has none.
 func (o *Objects) Of(image string) (Tags, bool) {
 	key := picture.Key(image)
-	for _, name := range []string{key, strings.TrimSuffix(key, filepath.Ext(key)), key[min(idPrefix, len(key)):], path.Base(key)} {
+	names := []string{key, strings.TrimSuffix(key, filepath.Ext(key)), path.Base(key)}
+	if o.reference {
+		names = append(names, key[min(idPrefix, len(key)):])
+	}
+	for _, name := range names {
 		if tags, ok := o.of[name]; ok {
 			return tags, true
 		}

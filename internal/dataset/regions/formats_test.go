@@ -383,7 +383,7 @@ func TestNotLines(t *testing.T) {
 		}
 	}
 	for path, want := range map[string]string{
-		filepath.Join(dir, "missing"): "no such file", t.TempDir(): "no files of features", dir: "holds pictures", os.DevNull: "regular file",
+		filepath.Join(dir, "missing"): "does not exist; check the path", t.TempDir(): "no files of features", dir: "holds pictures", os.DevNull: "regular file",
 	} {
 		if _, _, err := Open(path, Options{}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", path, err, want)

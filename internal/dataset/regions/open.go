@@ -175,7 +175,7 @@ func (o *opening) checkRegions(n int) error {
 func (o *opening) open(path string) (indexed, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, infile.Explain(path, err)
 	}
 	if !info.IsDir() {
 		return o.openFiles(path, []string{path})

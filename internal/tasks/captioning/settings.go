@@ -27,7 +27,7 @@ type Settings struct {
 	ObjectVocab string  `json:"object_vocab" help:"names of a detector's classes, one a line: the region features' likeliest classes are the objects" run:"path"`
 	MaxObjLen   int     `json:"max_obj_len" help:"longest list of objects in tokens; longer ones are cut"`
 	MinCropArea float64 `json:"min_crop_area" help:"pictures are cropped to a random share of their area from this up (1: never)"`
-	Flip        bool    `json:"flip" help:"mirror half of the pictures, and left and right in their captions"`
+	Flip        bool    `json:"flip" help:"mirror half of the pictures, unless a caption tells left from right"`
 	Texts
 	adversarial.Recipe
 }

@@ -45,22 +45,29 @@ func (g Tagger) of(im *regions.Image) (coco.Tags, error) {
 	return coco.Tags{Names: names}, err
 }
 
-// notes say how many images a file of tags has not.
-func (g Tagger) notes(names []string) []string {
-	n := 0
+// Lacks counts images that a file of tags has not.
+func (g Tagger) Lacks(names []string) (n int) {
 	for _, name := range names {
 		if g.file == nil {
-			return nil
+			return 0
 		}
 		if _, ok := g.file.Of(name); !ok {
 			n++
 		}
 	}
+	return n
+}
+
+// Notes say that n of all images are not in the file of tags.
+func (g Tagger) Notes(n, all int) []string {
 	if n == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("%d of %d images have no objects in %s", n, len(names), g.file.Path)}
+	return []string{fmt.Sprintf("%d of %d images have no objects in %s", n, all, g.file.Path)}
 }
+
+// notes are those about a split.
+func (g Tagger) notes(names []string) []string { return g.Notes(g.Lacks(names), len(names)) }
 
 // tokens returns the tags of an image as tokens: [CLS], the names and [SEP], the first limit of them, as the reference cuts them. There are
 // none of no tags.
