@@ -34,7 +34,7 @@ func (m *Answerer) Close() error { return m.handle.close(func() error { return m
 // Answer is a model's answer to a question about a picture.
 type Answer struct {
 	Text        string  `json:"answer"`
-	Probability float64 `json:"probability"` // of this answer alone: several may be right, and theirs do not add up to 1
+	Probability float64 `json:"probability"` // of this answer alone: several may be right, and theirs do not add up to 1; if it was written, of these very words
 }
 
 // Ask returns the likeliest answer to each question about the picture, the content of a JPEG, PNG, GIF or WebP file. A question
@@ -51,7 +51,8 @@ func (m *Answerer) Ask(ctx context.Context, picture []byte, questions ...string)
 	return answers, nil
 }
 
-// AskTop is [Answerer.Ask] with the k likeliest answers to each question, the likeliest first; fewer if the model knows no more.
+// AskTop is [Answerer.Ask] with the k likeliest answers to each question, the likeliest first; fewer if the model knows no more. One
+// that writes its answers searches with k hypotheses at least.
 // A k below 1 is [ErrSetting].
 func (m *Answerer) AskTop(ctx context.Context, k int, picture []byte, questions ...string) ([][]Answer, error) {
 	if k < 1 {

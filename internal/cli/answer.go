@@ -30,7 +30,8 @@ func (a *app) askCommand() *cmdline.Command {
 		Long: `Answer questions about a picture. A line of output is answer, probability and question,
 tab-separated; with --json one object a line. --top 3 gives the three likeliest answers of each
 question, a line each. A probability is of one answer alone: several answers may be right, and theirs
-do not add up to 1. Without a question a terminal asks line by line.
+do not add up to 1; of a model that writes its answers it is that of these very words. Without a
+question a terminal asks line by line.
 
 PICTURE is a file (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
 region features. The model is one that was trained for vqa.`,

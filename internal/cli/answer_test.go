@@ -25,7 +25,7 @@ func TestAsk(t *testing.T) {
 		{[]string{model, picture, "what?", "--top", "0"}, exitUsage, "--top is 0, want 1 or more"},
 		{[]string{model, "what?", picture}, exitFailed, "what? is no file: the picture comes first, then the questions"},
 		{[]string{model, filepath.Join(root, "films", "dev.tsv"), "what?"}, exitFailed, "dev.tsv"},
-		{[]string{filepath.Join(root, "films.model"), picture, "what?"}, exitFailed, `want "visual_question_answering": this model classifies texts`},
+		{[]string{filepath.Join(root, "films.model"), picture, "what?"}, exitFailed, `want "visual_question_answering" or "free_answering": this model classifies texts`},
 		{[]string{filepath.Join(root, "shapes.model"), picture, "what?"}, exitFailed, `this model compares images with texts`},
 		{[]string{root, picture, "what?"}, exitFailed, "testdata"},
 	} {

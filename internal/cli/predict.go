@@ -138,7 +138,7 @@ type reply struct {
 	Text          string             `json:"text"`
 	Label         string             `json:"label"`
 	Probability   float64            `json:"probability"`
-	Probabilities map[string]float64 `json:"probabilities"`
+	Probabilities map[string]float64 `json:"probabilities,omitempty"` // none of a model that writes
 	Truncated     bool               `json:"truncated,omitempty"`
 }
 

@@ -61,6 +61,7 @@ const (
 	Captioning     = "captioning"                // text from an image, the names of objects in it, and text
 	Entailment     = "entailment"                // classes of images with texts
 	Answering      = "visual_question_answering" // scores of answers to questions about images
+	FreeAnswering  = "free_answering"            // answers, word by word, to questions about images
 	Retrieval      = "retrieval"                 // scores of images with texts
 	Pretraining    = "pretraining"
 	MultiTask      = "multi" // several of these: see [Config.Tasks]

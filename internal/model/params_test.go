@@ -247,6 +247,7 @@ func TestArchitectures(t *testing.T) {
 		"generation":     language,
 		"dialogue":       language + " role_embedding turn_embedding",
 		"captioning":     language + regions,
+		"free-answering": language + regions,
 		"pretrained":     text + image + language,
 		"pretraining": text + image + language + " match_fc.w_0 match_fc.b_0 mask_region_trans_fc.w_0 mask_region_trans_fc.b_0" +
 			" mask_region_trans_layer_norm_scale mask_region_trans_layer_norm_bias mask_region_feature_fc.w_0 mask_region_feature_fc.b_0",

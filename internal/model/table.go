@@ -58,6 +58,10 @@ var forms = []form{
 		name: "answering", problem: Answering, does: "answers questions about images", images: needed, labels: [2]int{2, maxLabels},
 		new: func() Heads { return new(Classifier) }, detail: func(c Config) string { return fmt.Sprintf("%d answers", c.NumLabels) },
 	},
+	{
+		name: "free-answering", problem: FreeAnswering, does: "writes answers to questions about images", images: needed,
+		new: func() Heads { return new(Generator) }, detail: describeImages,
+	},
 	{name: "generation", problem: Generation, does: "writes texts", new: func() Heads { return new(Generator) }},
 	{name: "dialogue", problem: Dialogue, does: "answers in conversations", dialogue: true, new: func() Heads { return new(Generator) }},
 	{

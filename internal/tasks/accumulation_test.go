@@ -84,12 +84,21 @@ func pictures(t *testing.T) string {
 	return dir
 }
 
-// claims are texts about the pictures.
+// claims are texts about the pictures, with what is to be said of them.
 func claims(t *testing.T) string {
+	return asked(t, "image,hypothesis,label", "it is dark", "entailment", "neutral", "contradiction", "neutral")
+}
+
+// questions are the same, with answers of many lengths.
+func questions(t *testing.T) string {
+	return asked(t, "image,question,answer", "how dark is it?", "very", "not at all", "very", "as dark as the night before")
+}
+
+func asked(t *testing.T, header, text string, answers ...string) string {
 	dir := pictures(t)
-	table := "image,hypothesis,label\n"
-	for i, label := range []string{"entailment", "neutral", "contradiction", "neutral"} {
-		table += fmt.Sprintf("p%d.png,%sit is dark,%s\n", i, strings.Repeat("one says ", i), label)
+	table := header + "\n"
+	for i, answer := range answers {
+		table += fmt.Sprintf("p%d.png,%s%s,%s\n", i, strings.Repeat("one says ", i), text, answer)
 	}
 	for _, name := range []string{"train.csv", "dev.csv"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(table), 0o644); err != nil {
@@ -123,6 +132,8 @@ func TestAccumulationIsALargerBatch(t *testing.T) {
 			"negatives=2", "hard_negatives=false", "contrast_weight=0", "contrast_epochs=0", "flip=false", "min_crop_area=1", "image_size=32", "eval_candidates=0",
 		}},
 		{"snli-ve", claims(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"flip=false", "min_crop_area=1", "image_size=32"}},
+		{"vqa", questions(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"image_size=32"}},
+		{"vqa", questions(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"image_size=32", "answer_by=generate", "max_out_len=4"}},
 		{"coco-caption", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
 			"flip=false", "min_crop_area=1", "image_size=32", "patch_size=16", "beam_size=1", "min_out_len=1", "max_out_len=4",
 		}},

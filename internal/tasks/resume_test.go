@@ -268,7 +268,7 @@ func TestResumeUnderAttack(t *testing.T) {
 		{"sst-2", labelledTask(t), []string{"adv=freelb_text", "adv_step=2"}},
 		{"sst-2", labelledTask(t), []string{"adv=freelb_text", "adv_step=2", "adv_norm=inf", "adv_rule=villa", "gradient_accumulation=2"}},
 		{"snli-ve", about("image,hypothesis,label", "it is number %d", "entailment", "neutral"), []string{"adv=villa", "adv_step=2", "image_size=32"}},
-		{"coco-caption", pictures(t), []string{"adv=villa", "adv_step=2", "image_size=32", "min_out_len=1", "max_out_len=3", "beam_size=1"}},
+		{"vqa", about("image,question,answer", "is it number %d?", "yes", "no"), []string{"adv=villa", "adv_step=2", "image_size=32", "answer_by=generate", "max_out_len=4"}},
 		{"vqa", about("image,question,answer", "is it number %d?", "yes", "no"), []string{"adv=villa", "adv_step=2", "image_size=32"}},
 		{"coco-caption", pictures(t), []string{"adv=villa", "adv_step=2", "image_size=32", "patch_size=16", "max_out_len=6", "beam_size=1", "decode_examples=1"}},
 	} {

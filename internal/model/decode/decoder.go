@@ -3,6 +3,7 @@ package decode
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -30,6 +31,11 @@ type Hypothesis struct {
 	Scores   []float64 // after each token, the end included
 	Score    float64   // the last of Scores
 	Finished bool      // by its end token, not by max_out_len
+}
+
+// Probability is that of the whole target, its end included, as the options o have made its score.
+func (h Hypothesis) Probability(o Options) float64 {
+	return math.Exp(h.Score * o.penalty(len(h.Scores)))
 }
 
 // Result is what was written for a source.

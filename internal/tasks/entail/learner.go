@@ -130,7 +130,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		j.env.Log.Warn(fmt.Sprintf("%d of %d training texts are longer than %d tokens (max_seq_len) and were cut", cut, len(train), s.MaxSeqLen))
 	}
 	core, err := pairs.NewLearner(pairs.Training{
-		Env: j.env, Common: s.Common(), Model: m, Source: j.source, Spec: j.spec, Change: s.change(), Attacks: s.Recipe, Records: train,
+		Env: j.env, Common: s.Common(), Model: pairs.Choosing(m), Source: j.source, Spec: j.spec, Change: s.change(), Attacks: s.Recipe, Records: train,
 	})
 	if err != nil {
 		return nil, err

@@ -1,6 +1,8 @@
 package pairs
 
 import (
+	"maps"
+
 	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -16,15 +18,16 @@ import (
 type Training struct {
 	Env     *run.Env
 	Common  *run.CommonSettings
-	Model   *model.Classifier
+	Model   Head
 	Source  regions.Source
 	Spec    *regions.Spec        // of how pictures are cut up; nil for features from elsewhere
 	Change  picture.Augmentation // of pictures in training; the zero value is none
 	Attacks adversarial.Recipe   // the zero value is none
+	Files   map[string][]byte    // of the model's folder, further ones
 	Records []Record
 }
 
-// Learner trains a classifier of pictures with texts. It has the methods of [run.Learner] that concern training; the
+// Learner trains a model of pictures with texts. It has the methods of [run.Learner] that concern training; the
 // kinds' learners embed it and add what they know of scores.
 type Learner struct {
 	run.Epochs
@@ -46,47 +49,53 @@ func NewLearner(t Training) (*Learner, error) {
 		return nil, err
 	}
 	line := func(i int) int { return t.Records[i].Line }
+	files := map[string][]byte{}
+	maps.Copy(files, t.Files)
+	maps.Copy(files, images.SpecFiles(t.Spec))
 	return &Learner{
-		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: images.SpecFiles(t.Spec),
+		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: files,
 		packer: packer{source: t.Source, limit: t.Env.Device.Limit()}, attacks: adversarial.Trainer{Recipe: t.Attacks},
 	}, nil
 }
 
 // Model implements [run.Learner].
-func (l *Learner) Model() run.Model { return run.Model{Params: l.t.Model.Params, Files: l.files} }
+func (l *Learner) Model() run.Model { return run.Model{Params: l.t.Model.params, Files: l.files} }
 
 // Close implements [run.Learner].
 func (l *Learner) Close() error { return l.t.Source.Close() }
 
-// Parts implements [run.Learner]: a mean over the examples.
+// Parts implements [run.Learner]: a mean over the examples, or over the tokens of what is written.
 func (l *Learner) Parts(epoch, batch int) ([]train.Part, error) {
-	return l.attacks.Parts(len(l.Plan.At(epoch, batch))), nil
+	n := 0
+	for _, i := range l.Plan.At(epoch, batch) {
+		n += l.t.Model.count(&l.t.Records[i])
+	}
+	return l.attacks.Parts(n), nil
 }
 
 // Passes implements [run.Passer].
 func (l *Learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
-	in, want, err := l.Batch(epoch, batch)
+	in, objective, err := l.batch(epoch, batch)
 	if err != nil {
 		return nil, 0, err
 	}
-	return l.attacks.Passes(tape, in, l.t.Model.Objective(want), scales)
+	return l.attacks.Passes(tape, in, objective, scales)
 }
 
-// Batch returns what the model reads of a batch, until the next call, and what it should say.
-func (l *Learner) Batch(epoch, batch int) (model.Input, model.Targets, error) {
+// batch returns what the model reads of a batch, until the next call, and what it is trained for.
+func (l *Learner) batch(epoch, batch int) (model.Input, model.Objective, error) {
 	numbers := l.Plan.At(epoch, batch)
 	in, err := l.packer.pack(l.t.Records, numbers, l.t.Change, func(record int) *random.Stream {
 		return random.New(l.t.Common.Seed, "augmentation", epoch, record)
 	})
-	return in, targets(l.t.Model.Config, l.t.Records, numbers), err
+	return in, l.t.Model.objective(l.t.Records, numbers), err
 }
 
 // Loss implements [run.Learner]: one pass, without attacks.
 func (l *Learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
-	in, want, err := l.Batch(epoch, batch)
+	in, objective, err := l.batch(epoch, batch)
 	if err != nil {
 		return nil, 0, err
 	}
-	loss := l.t.Model.Loss(tape, l.t.Model.Logits(tape, in), want)
-	return []*autograd.Var{loss}, in.Rows(), nil
+	return []*autograd.Var{objective.Loss(tape, objective.Output(tape, in))}, in.Rows(), nil
 }

@@ -15,7 +15,7 @@ import (
 type Opened struct {
 	*run.Opened
 	images.Reader
-	Runner  *Runner
+	Runner  *Runner // nil of a model that writes
 	Encoder images.Captions
 	Env     *run.Env
 }
@@ -23,22 +23,34 @@ type Opened struct {
 // OpenModel opens the model for a type of problem in the folder dir (or the best model of a run's folder). Its weights are
 // mapped, not read.
 func OpenModel(dir string, env *run.Env, problem string) (*Opened, error) {
+	return OpenWith(dir, env, (*Opened).OpenClassifier, problem)
+}
+
+// OpenWith is OpenModel for a model of one of some types, which build makes.
+func OpenWith(dir string, env *run.Env, build func(p *Opened, o *run.Opened) (model.Parameters, error), problems ...string) (*Opened, error) {
 	p := &Opened{Env: env}
 	var err error
-	p.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
-		m, err := model.Open[*model.Classifier](o.Device, o.Config, o.Folder.Weights)
-		if err != nil {
+	p.Opened, err = run.Open(dir, env, func(o *run.Opened) (params model.Parameters, err error) {
+		p.Encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}
+		if p.Reader, err = images.NewReader(o); err != nil {
 			return nil, err
 		}
-		p.Runner = NewRunner(o.Device, m)
-		p.Encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}
-		p.Reader, err = images.NewReader(o)
-		return m.Params, err
-	}, problem)
+		return build(p, o)
+	}, problems...)
 	if err != nil {
 		return nil, err
 	}
 	return p, nil
+}
+
+// OpenClassifier makes the model of an opened folder one that chooses.
+func (p *Opened) OpenClassifier(o *run.Opened) (model.Parameters, error) {
+	m, err := model.Open[*model.Classifier](o.Device, o.Config, o.Folder.Weights)
+	if err != nil {
+		return nil, err
+	}
+	p.Runner = NewRunner(o.Device, m)
+	return m.Params, nil
 }
 
 // ErrNoPicture is what a question without a picture gives.
@@ -49,19 +61,27 @@ const EvalBatch = 32
 
 // Logits returns the scores of every class for a picture with each of some texts, and whether that was cut.
 func (p *Opened) Logits(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) (logits [][]float32, cut []bool, err error) {
-	if im == nil {
-		return nil, nil, ErrNoPicture
+	source, records, cut, err := p.Records(ctx, im, texts)
+	if err != nil {
+		return nil, nil, err
 	}
-	records := make([]Record, len(texts))
-	cut = make([]bool, len(texts))
+	logits, err = p.Runner.Logits(ctx, source, records, EvalBatch, tick)
+	return logits, cut, err
+}
+
+// Records are a picture with each of some texts, and whether that was cut; the source has the picture.
+func (p *Opened) Records(ctx context.Context, im *regions.Image, texts []string) (source regions.Source, records []Record, cut []bool, err error) {
+	if im == nil {
+		return nil, nil, nil, ErrNoPicture
+	}
+	records, cut = make([]Record, len(texts)), make([]bool, len(texts))
 	for i, text := range texts {
 		if err := ctx.Err(); err != nil {
-			return nil, nil, err
+			return nil, nil, nil, err
 		}
 		records[i].Tokens, cut[i] = p.Encoder.Encode(text)
 	}
-	logits, err = p.Runner.Logits(ctx, single{im}, records, EvalBatch, tick)
-	return logits, cut, err
+	return single{im}, records, cut, nil
 }
 
 // single is a source of one image, whatever it is called.

@@ -1,8 +1,9 @@
-// Package pairs is what kinds share whose models read a picture and a text together and classify the pair: visual
-// entailment, questions about pictures.
+// Package pairs is what kinds share whose models read a picture and a text together and classify the pair, or write an answer:
+// visual entailment, questions about pictures.
 //
 //	pairs.go    examples as the model reads them
 //	images.go   the pictures of the examples of files
+//	head.go     what a model is trained for: a class, or a text
 //	learner.go  what is trained
 //	runner.go   running a model over examples
 //	opened.go   a finished model that answers about a picture and texts
@@ -23,6 +24,7 @@ type Record struct {
 	Tokens []int32 // of the text: [CLS] ... [SEP]
 	Class  int     // of a classification
 	Soft   []Soft  // of answers: those that are right to some degree
+	Target []int32 // of what is written: [CLS] ... [SEP]; nil where that is not known
 	Still  bool    // the picture is not mirrored: the text tells left from right
 	Line   int     // of the file
 }
@@ -51,7 +53,7 @@ func Encode(enc images.Captions, text string, ready []int32) (tokens []int32, cu
 func Lengths(records []Record, im *regions.Image) []int {
 	lengths := make([]int, len(records))
 	for i, r := range records {
-		lengths[i] = 1 + im.Regions() + len(r.Tokens)
+		lengths[i] = 1 + im.Regions() + len(r.Tokens) + max(0, len(r.Target)-1)
 	}
 	return lengths
 }
@@ -81,6 +83,10 @@ func (p *packer) pack(records []Record, numbers []int, change picture.Augmentati
 			return p.in, err
 		}
 		p.in.Images.Append(&p.images[i])
+		if target := records[record].Target; target != nil {
+			p.in.Text.AppendTarget(records[record].Tokens, target[:len(target)-1])
+			continue
+		}
 		p.in.Text.Append(records[record].Tokens)
 	}
 	return p.in, nil
@@ -88,20 +94,3 @@ func (p *packer) pack(records []Record, numbers []int, change picture.Augmentati
 
 // asTheyAre is the change of pictures that are not changed.
 var asTheyAre = picture.Augmentation{MinArea: 1}
-
-// targets are what the records of some numbers should be predicted as, of so many classes.
-func targets(cfg model.Config, records []Record, numbers []int) (t model.Targets) {
-	if cfg.ProblemType == model.Answering {
-		t.Soft = make([]float32, len(numbers)*cfg.NumLabels)
-		for row, i := range numbers {
-			for _, s := range records[i].Soft {
-				t.Soft[row*cfg.NumLabels+s.Class] = s.Score
-			}
-		}
-		return t
-	}
-	for _, i := range numbers {
-		t.Classes = append(t.Classes, int32(records[i].Class))
-	}
-	return t
-}

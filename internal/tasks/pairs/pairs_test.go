@@ -165,7 +165,7 @@ func TestLoss(t *testing.T) {
 		common := &run.CommonSettings{Config: train.Default}
 		loss := func(size int, list []Record) (sum float64, examples int) {
 			common.BatchSize = size
-			l, err := NewLearner(Training{Env: env, Common: common, Model: m, Source: drawn{n: 4}, Records: list})
+			l, err := NewLearner(Training{Env: env, Common: common, Model: Choosing(m), Source: drawn{n: 4}, Records: list})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -200,7 +200,7 @@ func TestLoss(t *testing.T) {
 func TestLearner(t *testing.T) {
 	env, m := classifier(t, config(model.Entailment, 3))
 	common := &run.CommonSettings{Config: train.Default}
-	l, err := NewLearner(Training{Env: env, Common: common, Model: m, Source: drawn{n: 4}, Records: records()})
+	l, err := NewLearner(Training{Env: env, Common: common, Model: Choosing(m), Source: drawn{n: 4}, Records: records()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -210,7 +210,7 @@ func TestLearner(t *testing.T) {
 	if text := l.Describe(0, 0); !strings.Contains(text, "of the training file") {
 		t.Error(text)
 	}
-	if _, err := NewLearner(Training{Env: env, Common: common, Model: m, Source: drawn{n: 0}, Records: records()}); !errors.Is(err, regions.ErrNoImage) {
+	if _, err := NewLearner(Training{Env: env, Common: common, Model: Choosing(m), Source: drawn{n: 0}, Records: records()}); !errors.Is(err, regions.ErrNoImage) {
 		t.Errorf("no picture: %v", err)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
@@ -23,6 +24,19 @@ type Runner struct {
 // NewRunner returns a runner of a model.
 func NewRunner(d engine.Device, m *model.Classifier) *Runner {
 	return &Runner{dev: d, model: m, tape: autograd.NewInference(d), packer: packer{limit: d.Limit()}}
+}
+
+// Packer makes inputs of records, for models that write.
+type Packer struct{ packer }
+
+// NewPacker returns a packer of records whose pictures source has.
+func NewPacker(source regions.Source, limit parallel.Limit) *Packer {
+	return &Packer{packer{source: source, limit: limit}}
+}
+
+// Pack makes the input of the records of some numbers. It is valid until the next call.
+func (p *Packer) Pack(records []Record, numbers []int) (model.Input, error) {
+	return p.pack(records, numbers, asTheyAre, nil)
 }
 
 // Logits returns the model's scores of every class, a row of each record; batch of them are computed at a time. tick

@@ -1,14 +1,11 @@
 package vqa
 
 import (
-	"cmp"
 	"context"
-	"slices"
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/classes"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -16,22 +13,49 @@ import (
 // Answerer is a finished model that answers questions about pictures. It is not safe for concurrent use.
 type Answerer struct {
 	*pairs.Opened
-	answers answers
+	speaker speaker
+	answers answers // that the model chooses from; none of one that writes
 }
 
 // Open opens the model in the folder dir (or the best model of a run's folder). Its weights are mapped, not read.
 func Open(dir string, env run.Env) (*Answerer, error) { return open(dir, env.Ready()) }
 
 func open(dir string, env *run.Env) (*Answerer, error) {
-	o, err := pairs.OpenModel(dir, env, model.Answering)
+	a := new(Answerer)
+	var err error
+	a.Opened, err = pairs.OpenWith(dir, env, a.build, model.Answering, model.FreeAnswering)
 	if err != nil {
 		return nil, err
 	}
-	return &Answerer{o, answersOf(o.Config)}, nil
+	return a, nil
 }
 
-// Scored is an answer with how sure the model is of it, 0 to 1. Those of several answers do not add up to 1: more than one may
-// be right.
+// build makes the model of an opened folder.
+func (a *Answerer) build(p *pairs.Opened, o *run.Opened) (model.Parameters, error) {
+	if o.Config.ProblemType == model.FreeAnswering {
+		w, err := openWriter(o)
+		if err != nil {
+			return nil, err
+		}
+		a.speaker = w
+		return w.Model.Params, nil
+	}
+	params, err := p.OpenClassifier(o)
+	a.answers = answersOf(o.Config)
+	a.speaker = &chooser{p.Runner, a.answers}
+	return params, err
+}
+
+// Fits implements [run.Finished]: models that choose fit, and models that write.
+func (a *Answerer) Fits(t *run.Task) error {
+	if _, ok := t.Kind.(Kind); ok {
+		return nil
+	}
+	return a.Opened.Fits(t)
+}
+
+// Scored is an answer with how sure the model is of it, 0 to 1. Those of several answers do not add up to 1: of a model that
+// chooses, more than one may be right; one that writes could have written others.
 type Scored struct {
 	Answer      string  `json:"answer"`
 	Probability float64 `json:"probability"`
@@ -46,13 +70,17 @@ type Answer struct {
 
 // Ask answers questions about an image, each with its top likeliest answers. While tick runs nothing of the model is in use.
 func (a *Answerer) Ask(ctx context.Context, im *regions.Image, questions []string, top int, tick run.Tick) ([]Answer, error) {
-	logits, cut, err := a.Logits(ctx, im, questions, tick)
+	source, records, cut, err := a.Records(ctx, im, questions)
+	if err != nil {
+		return nil, err
+	}
+	best, err := a.speaker.best(ctx, source, records, top, tick)
 	if err != nil {
 		return nil, err
 	}
 	list := make([]Answer, len(questions))
-	for i, row := range logits {
-		list[i] = Answer{questions[i], a.best(row, top), cut[i]}
+	for i := range best {
+		list[i] = Answer{questions[i], best[i], cut[i]}
 	}
 	return list, nil
 }
@@ -62,33 +90,22 @@ func (a *Answerer) Labels() []string { return a.answers.names }
 
 // Reply implements [run.Replying].
 func (a *Answerer) Reply(ctx context.Context, im *regions.Image, questions []string, tick run.Tick) ([]run.Reply, error) {
-	logits, cut, err := a.Logits(ctx, im, questions, tick)
+	answers, err := a.Ask(ctx, im, questions, max(1, len(a.answers.names)), tick)
 	if err != nil {
 		return nil, err
 	}
-	replies := make([]run.Reply, len(logits))
-	for i, row := range logits {
-		best := classes.Best(row)
-		replies[i] = run.Reply{Answer: a.answers.names[best], Class: best, Probability: sigmoid(row[best]), Truncated: cut[i]}
-		for _, x := range row {
-			replies[i].Probabilities = append(replies[i].Probabilities, sigmoid(x))
+	replies := make([]run.Reply, len(answers))
+	for i, x := range answers {
+		replies[i] = run.Reply{Answer: x.Best[0].Answer, Class: -1, Probability: x.Best[0].Probability, Truncated: x.Truncated}
+		if a.answers.names == nil {
+			continue
+		}
+		replies[i].Class, replies[i].Probabilities = a.answers.number[x.Best[0].Answer], make([]float64, len(a.answers.names))
+		for _, s := range x.Best {
+			replies[i].Probabilities[a.answers.number[s.Answer]] = s.Probability
 		}
 	}
 	return replies, nil
-}
-
-// best are the likeliest answers; of equal ones the more frequent is first.
-func (a *Answerer) best(logits []float32, top int) []Scored {
-	order := make([]int, len(logits))
-	for i := range order {
-		order[i] = i
-	}
-	slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(logits[y], logits[x]) })
-	list := make([]Scored, min(top, len(order)))
-	for i := range list {
-		list[i] = Scored{a.answers.names[order[i]], sigmoid(logits[order[i]])}
-	}
-	return list
 }
 
 var _ run.FilePredictor = (*Answerer)(nil)
@@ -126,8 +143,8 @@ func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unan
 		return nil, nil, err
 	}
 	defer source.Close()
-	list, cut := records(sets[0].Examples, a.Encoder, a.answers)
-	d, err := answer(ctx, a.Runner, source, sets[0], list, a.answers, pairs.EvalBatch, tick)
+	list, cut, _ := records(sets[0].Examples, a.Encoder, a.speaker)
+	d, err := a.speaker.answer(ctx, source, sets[0], list, pairs.EvalBatch, tick)
 	if err != nil {
 		return nil, nil, err
 	}

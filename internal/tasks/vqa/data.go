@@ -66,8 +66,8 @@ func listed(splits []string, sets []*vqa.Set) []pairs.Images {
 	return list
 }
 
-// records are questions as the model reads them; right are the answers that it knows. cut counts the longer ones.
-func records(examples []vqa.Example, enc images.Captions, known answers) (list []pairs.Record, cut int) {
+// records are questions as the model reads them, with what it should answer. It counts questions and answers that were cut.
+func records(examples []vqa.Example, enc images.Captions, model speaker) (list []pairs.Record, cut, cutAnswers int) {
 	list = make([]pairs.Record, len(examples))
 	tokens := map[string][]int32{} // many questions are asked about many pictures
 	for i, x := range examples {
@@ -79,9 +79,12 @@ func records(examples []vqa.Example, enc images.Captions, known answers) (list [
 			}
 			tokens[x.Question] = t
 		}
-		list[i] = pairs.Record{Image: x.Image, Tokens: t, Soft: known.targets(x.Answers), Line: x.Line}
+		list[i] = pairs.Record{Image: x.Image, Tokens: t, Line: x.Line}
+		if model.aim(&list[i], x.Answers) {
+			cutAnswers++
+		}
 	}
-	return list, cut
+	return list, cut, cutAnswers
 }
 
 // shared warns of pictures that train and dev have in common.

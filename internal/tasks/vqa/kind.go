@@ -83,6 +83,7 @@ accuracy_other), loss and examples.`, ""
 	}
 	return "", fmt.Sprintf(`  unimo finetune %[1]s --data DIR --out RUN
   unimo finetune %[1]s --data DIR --out RUN --dev-share 0.1
+  unimo finetune %[1]s --data DIR --out RUN --answer-by generate
   unimo finetune %[1]s --data VQA --images-dir COCO --out RUN --preset base --init MODEL --vocab DICT`, t.Name)
 }
 

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"iter"
+	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/textfile"
@@ -16,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
 )
@@ -40,7 +42,7 @@ func (j *job) Files(data, dev string) ([]run.File, error) {
 func (j *job) reading() reading {
 	s := j.settings
 	return reading{
-		options: s.Options(j.env.Log, j.env.Device.Limit(), s.Seed), folder: s.ImagesDir,
+		options: s.Settings.Options(j.env.Log, j.env.Device.Limit(), s.Seed), folder: s.ImagesDir,
 		extractor: pairs.Extractor(&s.Settings), limits: picture.DefaultLimits, cache: int64(s.ImageCache) << 20,
 	}
 }
@@ -64,10 +66,30 @@ func (j *job) Read(files []run.File) error {
 		return err
 	}
 	j.train, j.devSet, j.dim = sets[0], sets[1], j.source.Dim()
+	if j.writes() {
+		return j.learnAll(files[0].Path)
+	}
 	j.answers = frequent(j.train.Examples, s.Answers, s.MinAnswerCount)
 	if len(j.answers.names) < 2 {
 		return &textfile.FileError{File: files[0].Path, Problem: fmt.Sprintf("has %d answers to choose from, want 2 or more", len(j.answers.names)),
 			Remedy: "check the answers, and the settings answers and min_answer_count"}
+	}
+	return nil
+}
+
+// writes says whether the model writes answers.
+func (j *job) writes() bool { return j.settings.AnswerBy == byWords }
+
+// learnAll takes all answers of training, and leaves out the questions that have none to learn.
+func (j *job) learnAll(file string) error {
+	all := j.train.Examples
+	j.answers = frequent(all, len(all), 1)
+	j.train.Examples = slices.DeleteFunc(all, func(x vqa.Example) bool { return gold(x.Answers) == "" })
+	if n := len(all) - len(j.train.Examples); n > 0 {
+		j.env.Log.Warn(fmt.Sprintf("%s left out: nothing of the answer is left when it is normalised", run.Count(n, "training question")))
+	}
+	if len(j.train.Examples) == 0 {
+		return &textfile.FileError{File: file, Problem: "has no answer to learn", Remedy: "check the answers"}
 	}
 	return nil
 }
@@ -97,12 +119,16 @@ func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.Spec()); err != nil {
 		return cfg, err
 	}
+	if s.MaxSeqLen > cfg.MaxTokens() {
+		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", s.MaxSeqLen, cfg.MaxTokens())
+	}
+	if j.writes() {
+		cfg.ProblemType = model.FreeAnswering
+		return cfg, s.Fits(cfg)
+	}
 	cfg.NumLabels = s.Answers
 	if j.answers.names != nil {
 		cfg.NumLabels, cfg.ID2Label = len(j.answers.names), j.answers.labels()
-	}
-	if s.MaxSeqLen > cfg.MaxTokens() {
-		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", s.MaxSeqLen, cfg.MaxTokens())
 	}
 	return cfg, nil
 }
@@ -112,11 +138,11 @@ func (j *job) Refit(r checkpoint.Reader, specs []model.Spec) checkpoint.Reader {
 	return images.Fit(r, specs, j.env.Log)
 }
 
-// Texts implements [run.Job].
+// Texts implements [run.Job]: questions, and answers that are to be written.
 func (j *job) Texts() iter.Seq[string] {
 	return func(yield func(string) bool) {
 		for _, x := range j.train.Examples {
-			if !yield(x.Question) {
+			if !yield(x.Question) || j.writes() && !yield(gold(x.Answers)) {
 				return
 			}
 		}
@@ -128,31 +154,50 @@ func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 // Learner implements [run.Job].
 func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
-	m, err := run.NewModel[*model.Classifier](j.env, cfg, j.settings.Seed)
+	s := j.settings
+	enc := images.Captions{Tokenizer: tok, MaxLen: s.MaxSeqLen}
+	speaker, head, files, err := j.speaker(cfg, tok)
 	if err != nil {
 		return nil, err
 	}
-	s := j.settings
-	enc := images.Captions{Tokenizer: tok, MaxLen: s.MaxSeqLen}
-	list, cut := records(j.train.Examples, enc, j.answers)
-	if cut > 0 {
-		j.env.Log.Warn(fmt.Sprintf("%s are longer than %d tokens (max_seq_len) and were cut", run.Count(cut, "training question"), s.MaxSeqLen))
+	list, cut, cutAnswers := records(j.train.Examples, enc, speaker)
+	for _, note := range append(run.CutNotes(cut, len(list), "training questions", s.MaxSeqLen), run.CutNotes(cutAnswers, len(list), "training answers", s.MaxTgtLen)...) {
+		j.env.Log.Warn(note)
 	}
 	change := picture.Augmentation{MinArea: s.MinCropArea}
 	if s.Features != "" {
 		change.MinArea = 1
 	}
 	base, err := pairs.NewLearner(pairs.Training{
-		Env: j.env, Common: s.Common(), Model: m, Source: j.source, Spec: j.spec, Change: change, Attacks: s.Recipe, Records: list,
+		Env: j.env, Common: s.Common(), Model: head, Source: j.source, Spec: j.spec, Change: change, Attacks: s.Recipe, Files: files, Records: list,
 	})
 	if err != nil {
 		return nil, err
 	}
-	devList, _ := records(j.devSet.Examples, enc, j.answers)
+	devList, _, _ := records(j.devSet.Examples, enc, speaker)
 	return &learner{
-		Learner: base, job: j, devList: devList, encoder: enc, runner: pairs.NewRunner(j.env.Device, m),
+		Learner: base, job: j, devList: devList, encoder: enc, speaker: speaker,
 		about: run.About{Lines: j.about(), Examples: len(list), Tokens: base.Tokens(s.Common()), Passes: s.Recipe.Count().Work()},
 	}, nil
+}
+
+// speaker makes the model, what it is trained for, and the files beside its weights.
+func (j *job) speaker(cfg model.Config, tok *tokenizer.Tokenizer) (speaker, pairs.Head, map[string][]byte, error) {
+	s := j.settings
+	if !j.writes() {
+		m, err := run.NewModel[*model.Classifier](j.env, cfg, s.Seed)
+		if err != nil {
+			return nil, pairs.Head{}, nil, err
+		}
+		return &chooser{pairs.NewRunner(j.env.Device, m), j.answers}, pairs.Choosing(m), nil, nil
+	}
+	m, err := run.NewModel[*model.Generator](j.env, cfg, s.Seed)
+	if err != nil {
+		return nil, pairs.Head{}, nil, err
+	}
+	w := newWriter(j.env.Device, m, tok, limits{s.MaxTgtLen, s.Texts.Options()})
+	files, err := texts.ConfigFile(w.limits)
+	return w, pairs.Writing(m, float32(s.LabelSmooth)), files, err
 }
 
 // about describes the data of a run, and warns of what makes its score worth little.
@@ -164,13 +209,19 @@ func (j *job) about() []string {
 		names, _ := set.Images()
 		lines = append(lines, fmt.Sprintf("%s %s questions about %s pictures", run.Grouped(len(set.Examples)), splits[i], run.Grouped(len(names))))
 	}
-	known, n := j.answers.known(j.train.Examples), len(j.train.Examples)
-	first := j.train.Examples[0]
 	lines = append(lines, j.settings.Recipe.About()...)
-	return append(lines,
-		fmt.Sprintf("%s of %s different answers, those of %.1f %% of the training questions; with them %.4f is the best possible accuracy on dev",
-			run.Grouped(len(j.answers.names)), run.Grouped(j.answers.all), 100*float64(known)/float64(n), j.answers.reach(j.devSet.Examples)),
-		fmt.Sprintf("the first: %s %s", run.Excerpt(first.Question), run.Excerpt(gold(first.Answers))))
+	first := j.train.Examples[0]
+	return append(lines, j.aboutAnswers(), fmt.Sprintf("the first: %s %s", run.Excerpt(first.Question), run.Excerpt(gold(first.Answers))))
+}
+
+// aboutAnswers says what the answers of training can do.
+func (j *job) aboutAnswers() string {
+	if j.writes() {
+		return fmt.Sprintf("%s different answers to learn to write; with these alone %.4f would be the best possible accuracy on dev", run.Grouped(j.answers.all), j.answers.reach(j.devSet.Examples))
+	}
+	known, n := j.answers.known(j.train.Examples), len(j.train.Examples)
+	return fmt.Sprintf("%s of %s different answers, those of %.1f %% of the training questions; with them %.4f is the best possible accuracy on dev",
+		run.Grouped(len(j.answers.names)), run.Grouped(j.answers.all), 100*float64(known)/float64(n), j.answers.reach(j.devSet.Examples))
 }
 
 // learner implements [run.Learner].
@@ -179,7 +230,7 @@ type learner struct {
 	job     *job
 	devList []pairs.Record
 	encoder images.Captions
-	runner  *pairs.Runner
+	speaker speaker
 	about   run.About
 }
 
@@ -190,7 +241,12 @@ func (l *learner) About() run.About { return l.about }
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
-	d, err := l.dev(ctx, tick)
+	s, set := l.job.settings, *l.job.devSet
+	list := l.devList
+	if l.job.writes() {
+		set.Examples, list = texts.Decoded(&s.Texts, set.Examples), texts.Decoded(&s.Texts, list)
+	}
+	d, err := l.speaker.answer(ctx, l.job.source, &set, list, s.EvalBatchSize, tick)
 	if err != nil {
 		return train.Evaluation{}, err
 	}
@@ -198,14 +254,9 @@ func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Eva
 	return train.Evaluation{Metric: l.job.task.Metric, Score: m[l.job.task.Metric], Lower: l.job.task.Lower, Metrics: m}, nil
 }
 
-// dev answers the questions of dev.
-func (l *learner) dev(ctx context.Context, tick run.Tick) (*detail, error) {
-	return answer(ctx, l.runner, l.job.source, l.job.devSet, l.devList, l.job.answers, l.job.settings.EvalBatchSize, tick)
-}
-
 // Score implements [run.Learner].
 func (l *learner) Score(ctx context.Context, f run.File, tick run.Tick) (run.Result, error) {
-	d, err := l.dev(ctx, tick)
+	d, err := l.speaker.answer(ctx, l.job.source, l.job.devSet, l.devList, l.job.settings.EvalBatchSize, tick)
 	if err != nil {
 		return run.Result{}, err
 	}
@@ -225,8 +276,8 @@ func (l *learner) Submit(ctx context.Context, f run.File, dir string, tick run.T
 		return &run.UnusableError{Err: err}
 	}
 	defer source.Close()
-	list, _ := records(sets[0].Examples, l.encoder, l.job.answers)
-	d, err := answer(ctx, l.runner, source, sets[0], list, l.job.answers, l.job.settings.EvalBatchSize, tick)
+	list, _, _ := records(sets[0].Examples, l.encoder, l.speaker)
+	d, err := l.speaker.answer(ctx, source, sets[0], list, l.job.settings.EvalBatchSize, tick)
 	if err != nil {
 		return err
 	}

@@ -2,18 +2,14 @@ package vqa
 
 import (
 	"cmp"
-	"context"
 	"fmt"
 	"maps"
 	"math"
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/dataset/vqa"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/classes"
-	"github.com/unimo-go/unimo/internal/tasks/pairs"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -24,37 +20,17 @@ type said struct {
 	Score       float64 // against people's answers
 }
 
-// answer answers the questions of a set.
-func answer(ctx context.Context, runner *pairs.Runner, source regions.Source, set *vqa.Set, list []pairs.Record, known answers, batch int, tick run.Tick) (*detail, error) {
-	d := &detail{set: set, said: make([]said, len(list))}
-	err := runner.Each(ctx, source, list, batch, tick, func(i int, logits []float32) {
-		best := classes.Best(logits)
-		d.said[i] = said{known.names[best], sigmoid(logits[best]), vqa.Score(known.names[best], set.Examples[i].Answers)}
-		d.loss += loss(logits, list[i].Soft) / float64(len(list))
-	})
-	if err != nil {
-		return nil, err
-	}
-	return d, nil
-}
-
-func sigmoid(x float32) float64 { return 1 / (1 + math.Exp(-float64(x))) }
-
-// loss is the sum over the answers of the cross-entropy of each one's sigmoid, what the model is trained with.
-func loss(logits []float32, targets []pairs.Soft) float64 {
-	sum := 0.0
-	for _, x := range logits {
-		sum += math.Max(float64(x), 0) + math.Log1p(math.Exp(-math.Abs(float64(x))))
-	}
-	for _, t := range targets {
-		sum -= float64(logits[t.Class]) * float64(t.Score)
-	}
-	return sum
+// say notes the answer to a question of the set.
+func (d *detail) say(i int, x Scored) {
+	d.said[i] = said{x.Answer, x.Probability, vqa.Score(x.Answer, d.set.Examples[i].Answers)}
 }
 
 // numbers are the metrics by their names.
 func (d *detail) numbers() train.Numbers {
-	m := train.Numbers{"accuracy": train.Number(d.accuracy(nil)), "loss": train.Number(d.loss), "examples": train.Number(len(d.said))}
+	m := train.Numbers{"accuracy": train.Number(d.accuracy(nil)), "examples": train.Number(len(d.said))}
+	if !math.IsNaN(d.loss) {
+		m["loss"] = train.Number(d.loss)
+	}
 	if byType := d.by(answerType); len(byType) > 1 {
 		for _, g := range byType {
 			m[typed+strings.NewReplacer("/", "_", " ", "_").Replace(g.name)] = train.Number(d.accuracy(g.numbers))

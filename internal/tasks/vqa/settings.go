@@ -10,7 +10,17 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
+	"github.com/unimo-go/unimo/internal/tasks/texts"
 	"github.com/unimo-go/unimo/internal/train/adversarial"
+)
+
+// Texts are the settings of a model that writes.
+type Texts = texts.Settings
+
+// The values of answer_by.
+const (
+	byChoice = "choose"
+	byWords  = "generate"
 )
 
 // Settings are those of questions about pictures.
@@ -20,6 +30,9 @@ type Settings struct {
 	pairs.Folder
 	images.Settings
 	adversarial.Recipe
+
+	AnswerBy string `json:"answer_by" help:"choose takes one of the most frequent answers, generate writes one word by word"`
+	Texts
 
 	Answers        int     `json:"answers" help:"answers that the model chooses from: the most frequent ones of the training questions"`
 	MinAnswerCount int     `json:"min_answer_count" help:"an answer of fewer training questions is none of them"`
@@ -37,7 +50,8 @@ func defaults(size string, c run.CommonSettings) *Settings {
 	if size == "large" {
 		c.LearningRate = 1e-5
 	}
-	s := &Settings{CommonSettings: c, MaxSeqLen: 50, Settings: images.Default, Recipe: adversarial.None(), Answers: vqaAnswers, MinAnswerCount: 1, MinCropArea: 1}
+	s := &Settings{CommonSettings: c, MaxSeqLen: 50, Settings: images.Default, Recipe: adversarial.None(), AnswerBy: byChoice, Texts: texts.NewSettings(maxAnswerTokens, search), Answers: vqaAnswers, MinAnswerCount: 1, MinCropArea: 1}
+	s.LabelSmooth, s.DecodeExamples = 0, 2000 // a probability is told of an answer, and answers are short
 	if size == "mini" {
 		// From random weights, chosen by measurement on easy-VQA: with the usual small weights a model is slow to see pictures at all.
 		s.HiddenSize, s.Layers, s.Heads, s.InitRange = 128, 2, 4, 0.1
@@ -53,7 +67,8 @@ func (s *Settings) Validate() error {
 		return err
 	}
 	return cmp.Or(
-		s.Settings.Validate(),
+		settings.Want(s.AnswerBy == byChoice || s.AnswerBy == byWords, "answer_by", s.AnswerBy, byChoice+" or "+byWords),
+		s.Settings.Validate(), s.Texts.Validate(),
 		s.Recipe.ValidateAttacks(true),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(s.Answers >= 2, "answers", s.Answers, "2 or more"),
@@ -64,7 +79,10 @@ func (s *Settings) Validate() error {
 }
 
 // Adopt implements [run.Settings].
-func (s *Settings) Adopt(cfg model.Config) { s.MaxSeqLen = min(s.MaxSeqLen, cfg.MaxTokens()) }
+func (s *Settings) Adopt(cfg model.Config) {
+	most := cfg.MaxTokens()
+	s.MaxSeqLen, s.MaxTgtLen, s.MaxOutLen = min(s.MaxSeqLen, most), min(s.MaxTgtLen, most), min(s.MaxOutLen, most)
+}
 
 // EvalSettings are those of scoring a finished model.
 type EvalSettings struct {

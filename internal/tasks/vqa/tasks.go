@@ -1,10 +1,12 @@
-// Package vqa is questions about pictures: a model chooses one of the most frequent answers.
+// Package vqa is questions about pictures: a model chooses one of the most frequent answers, or writes one.
 //
 //	tasks.go     the task
 //	kind.go      what commands ask of it
 //	settings.go  what can be set, with the recipe
 //	data.go      the questions of a run and their pictures
 //	answers.go   the answers that a model chooses from
+//	chooser.go   a model that chooses one of these
+//	writer.go    a model that writes answers
 //	learner.go   what is trained
 //	score.go     how answers compare with people's
 //	detail.go    prediction files, and the report

@@ -140,6 +140,95 @@ func TestLearnsAndAnswers(t *testing.T) {
 	}
 }
 
+// A model learns to write answers, and says the same when it is opened again.
+func TestWritesAnswers(t *testing.T) {
+	folder := data(t)
+	write(t, filepath.Join(folder, "train.csv"), string(read(t, filepath.Join(folder, "train.csv")))+"p3.png,what is left?,the,x1\n")
+	s, log, err := finetune(t, folder, "answer_by=generate", "beam_size=2", "max_tgt_len=8", "max_out_len=7", "length_penalty=0.5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s.Metrics["accuracy"] != 1 || s.Metrics["examples"] != 6 || !(s.Metrics["loss"] < 0.5) {
+		t.Errorf("%v", s.Metrics)
+	}
+	for _, want := range []string{"1 training question left out: nothing of the answer is left", "5 different answers to learn to write; with these alone 1.0000 would be"} {
+		if !strings.Contains(log, want) {
+			t.Errorf("%s\nlacks %q", log, want)
+		}
+	}
+	best := s.Dir.Best()
+	cfg, err := model.ReadConfig(filepath.Join(best, "config.json"))
+	if err != nil || cfg.ProblemType != model.FreeAnswering || cfg.NumLabels != 0 || cfg.Task != "vqa" {
+		t.Errorf("%+v, %v", cfg, err)
+	}
+	if raw := read(t, filepath.Join(s.Dir.Root(), "predictions", "test.results.json")); string(raw) != `[{"question_id":"x7","answer":"red"}]`+"\n" {
+		t.Errorf("%s", raw)
+	}
+	if _, err := run.Open(best, (&run.Env{}).Ready(), nil, model.Captioning); err == nil || !strings.Contains(err.Error(), "this model writes answers to questions about images") {
+		t.Errorf("as one for captions: %v", err)
+	}
+	predictions := filepath.Join(t.TempDir(), "p")
+	results, err := run.Evaluate(t.Context(), run.EvaluateOptions{Task: Tasks[0], Model: best, Data: folder, Predictions: predictions})
+	if err != nil || results[0].Metrics["accuracy"] != 1 || math.Abs(float64(results[0].Metrics["loss"]-s.Metrics["loss"])) > 1e-5 {
+		t.Fatalf("%+v, %v; want %v", results, err, s.Metrics)
+	}
+	into := filepath.Join(t.TempDir(), "p")
+	if done, err := run.PredictFile(t.Context(), run.PredictOptions{Task: Tasks[0], Model: best, Data: filepath.Join(folder, "test.csv"), Into: into}); err != nil || done.Examples != 1 {
+		t.Fatalf("%+v, %v", done, err)
+	}
+	if answers, err := vqa.ReadResults(filepath.Join(into, "test.results.json")); err != nil || answers["x7"] != "red" {
+		t.Errorf("%v, %v", answers, err)
+	}
+	var line predicted
+	if err := json.Unmarshal(bytes.SplitN(read(t, filepath.Join(predictions, "dev.jsonl")), []byte("\n"), 2)[0], &line); err != nil || line.Answer != "red" {
+		t.Errorf("%+v, %v", line, err)
+	}
+	a, err := Open(best, run.Env{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	im, err := a.Picture(filepath.Join(folder, "images", "p9.png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	answers, err := a.Ask(t.Context(), im, []string{"What colour is it?", "is it red?", strings.Repeat("what ", 400)}, 3, func(int, int) {})
+	if err != nil || answers[0].Best[0].Answer != "red" || answers[1].Best[0].Answer != "yes" || !answers[2].Truncated || answers[0].Truncated {
+		t.Fatalf("%+v, %v", answers, err)
+	}
+	if b := answers[0].Best; len(b) < 2 || !(b[0].Probability > b[1].Probability && b[0].Probability+b[1].Probability <= 1) {
+		t.Errorf("%+v", b)
+	}
+	if p := answers[0].Best[0].Probability; math.Abs(p-line.Probability) > 1e-4 || !(p > 0.4) {
+		t.Errorf("probability %v when asked, %v of the file", p, line.Probability)
+	}
+	replies, err := a.Reply(t.Context(), im, []string{"is it red?"}, func(int, int) {})
+	if err != nil || a.Labels() != nil || replies[0].Answer != "yes" || replies[0].Probabilities != nil || !(replies[0].Probability > 0.3) {
+		t.Errorf("%+v, %v", replies, err)
+	}
+}
+
+func read(t testing.TB, path string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// Where nobody has answered, or nothing is left of the answer, there is no loss.
+func TestUnanswered(t *testing.T) {
+	d := &detail{set: &vqa.Set{Examples: []vqa.Example{{ID: "1", Question: "x"}}}, said: make([]said, 1), loss: math.NaN()}
+	if _, there := d.numbers()["loss"]; there {
+		t.Error("there is a loss of nothing")
+	}
+	w := &writer{}
+	if r := new(pairs.Record); w.aim(r, []string{"the", "."}) || r.Target != nil {
+		t.Errorf("%+v", r)
+	}
+}
+
 // What pictures say shows against the control that hides them.
 func TestHiddenPictures(t *testing.T) {
 	s, _, err := finetune(t, data(t), "pictures=hidden", "epochs=10")
@@ -240,6 +329,10 @@ func TestDataErrors(t *testing.T) {
 		}, []string{"epochs=1"}, "", "1 of 2 dev pictures are in the training data"},
 		{func(t *testing.T, dir string) { os.Remove(filepath.Join(dir, "dev.csv")) }, []string{"dev_share=0.3", "epochs=1"}, "", "dev questions about 3 pictures"},
 		{func(t *testing.T, dir string) { write(t, filepath.Join(dir, "images", "p9.png"), "no picture") }, []string{"epochs=1"}, "p9.png", ""},
+		{func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, "train.csv"), "image,question,answer\np1.png,x,the\n")
+		}, []string{"answer_by=generate"}, "has no answer to learn", ""},
+		{func(*testing.T, string) {}, []string{"answer_by=generate", "max_tgt_len=3", "epochs=1", "vocab_size=264"}, "", "training answers are longer than the 3 tokens"},
 		{func(*testing.T, string) {}, []string{"answers=2", "epochs=1"}, "", "2 of 5 different answers"},
 		{func(*testing.T, string) {}, []string{"images_dir=" + filepath.Join(other, "images"), "epochs=1"}, "", ""},
 	} {
@@ -261,7 +354,7 @@ func TestDataErrors(t *testing.T) {
 func TestSettingsAreChecked(t *testing.T) {
 	for set, want := range map[string]string{
 		"answers=1": "answers is 1, want 2 or more", "min_answer_count=0": "min_answer_count is 0", "dev_share=1": "dev_share is 1", "max_seq_len=1": "max_seq_len is 1",
-		"min_crop_area=0": "min_crop_area is 0", "epochs=0": "epochs is 0", "max_regions=0": "max_regions is 0", "pictures=none": "none", "answers=20": "",
+		"min_crop_area=0": "min_crop_area is 0", "epochs=0": "epochs is 0", "max_regions=0": "max_regions is 0", "pictures=none": "none", "answer_by=guess": "answer_by is guess, want choose or generate", "answer_by=generate": "", "max_tgt_len=1": "max_tgt_len is 1", "answers=20": "",
 	} {
 		full, err := run.Defaults(Tasks[0], "mini")
 		if err != nil {
