@@ -112,7 +112,12 @@ func (s *Set) doubled() {
 	}
 	if len(twice) > 0 {
 		x := twice[0]
-		s.Notes = append(s.Notes, fmt.Sprintf("%s: %s an id that is there before: %s in line %d is that of line %d", x.File, has(len(twice)), textfile.Quote(x.ID), x.Line, s.Examples[first[x.ID]].Line))
+		before := s.Examples[first[x.ID]]
+		of := ""
+		if before.File != x.File || before.Line == x.Line {
+			of = " of " + before.File
+		}
+		s.Notes = append(s.Notes, fmt.Sprintf("%s: %s an id that is there before: %s in line %d is that of line %d%s", x.File, has(len(twice)), textfile.Quote(x.ID), x.Line, before.Line, of))
 	}
 }
 

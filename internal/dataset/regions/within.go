@@ -4,8 +4,12 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
+	"hash"
+	"hash/maphash"
 	"io"
 	"math"
 	"os"
@@ -73,7 +77,9 @@ type Within struct {
 	dim        int
 	files      []*os.File
 	images     []withinImage
-	kept       int64 // bytes of the images in memory
+	kept       int64     // bytes of the images in memory
+	read       hash.Hash // SHA-256 of all that was read
+	seed       maphash.Seed
 }
 
 // withinImage is where an image is.
@@ -82,6 +88,7 @@ type withinImage struct {
 	path string
 	at   span
 	line int
+	sum  uint64 // of the fields that say what it is like
 	im   *Image
 }
 
@@ -93,11 +100,14 @@ func NewWithin(layout Fields, maxRegions int) *Within {
 	if maxRegions == 0 {
 		maxRegions = DefaultMaxRegions
 	}
-	return &Within{layout: layout, maxRegions: maxRegions}
+	return &Within{layout: layout, maxRegions: maxRegions, read: sha256.New(), seed: maphash.MakeSeed()}
 }
 
 // Dim implements [Source]; 0 before there are images.
 func (w *Within) Dim() int { return w.dim }
+
+// Digest returns the SHA-256 of all lines that were read.
+func (w *Within) Digest() string { return hex.EncodeToString(w.read.Sum(nil)) }
 
 // Close implements [Source].
 func (w *Within) Close() error {
@@ -157,6 +167,8 @@ func (w *Within) Scan(path string, each func(fields [][]byte, line int, bad erro
 		w.files = append(w.files, f)
 	}
 	return eachLine(in, path, func(raw []byte, begin, line int) error {
+		w.read.Write(raw)
+		w.read.Write([]byte("\n"))
 		fields, err := w.layout.Split(raw)
 		if err == nil {
 			err = w.add(fields, withinImage{file: file, path: path, at: span{begin, len(raw)}, line: line})
@@ -168,10 +180,25 @@ func (w *Within) Scan(path string, each func(fields [][]byte, line int, bad erro
 	})
 }
 
-// add adds the image of a line, unless it is there.
+// sum returns a hash of the fields of an image.
+func (w *Within) sum(fields [][]byte) uint64 {
+	var h maphash.Hash
+	h.SetSeed(w.seed)
+	for _, i := range []int{w.layout.Width, w.layout.Height, w.layout.Regions, w.layout.Boxes, w.layout.Features} {
+		h.Write(fields[i])
+		h.WriteByte(';')
+	}
+	return h.Sum64()
+}
+
+// add adds the image of a line, unless it is there. One that is there must be the same.
 func (w *Within) add(fields [][]byte, from withinImage) error {
 	id := string(fields[w.layout.ID][:min(len(fields[w.layout.ID]), maxSmall)])
-	if _, ok := w.at[id]; ok {
+	from.sum = w.sum(fields)
+	if i, ok := w.at[id]; ok {
+		if first := w.images[i]; first.sum != from.sum {
+			return fmt.Errorf("has other features, boxes or sizes for image %s than line %d of %s", textfile.Quote(id), first.line, first.path)
+		}
 		return nil
 	}
 	if id == "" || len(w.images) == maxImages {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
-	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/coco"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -65,32 +64,11 @@ func takeWithin(o *images.Options, within *regions.Within) {
 	}
 }
 
-// check returns an error about tokens that are no caption of the vocabulary.
-func check(c captions.Caption, set *captions.Set, tok *tokenizer.Tokenizer) error {
-	problem := ""
-	if n := len(c.Tokens); c.Tokens != nil && (n < 2 || c.Tokens[0] != tok.CLS() || c.Tokens[n-1] != tok.SEP()) {
-		problem = fmt.Sprintf("the tokens of image %s do not run from [CLS] (%d) to [SEP] (%d)", textfile.Quote(set.Images[c.Image]), tok.CLS(), tok.SEP())
-	}
-	for _, id := range c.Tokens {
-		if int(id) >= tok.VocabSize() {
-			problem = fmt.Sprintf("token %d is not in the model's vocabulary of %d", id, tok.VocabSize())
-		}
-	}
-	if problem == "" {
-		return nil
-	}
-	return &textfile.FileError{File: set.File, Line: c.Line, Problem: problem, Remedy: "give captions as text, or the tokens of this vocabulary"}
-}
-
 func newSplit(set *captions.Set, source regions.Source, tags Tagger, tok *tokenizer.Tokenizer, limit int) (*split, error) {
-	for _, c := range set.Captions {
-		if err := check(c, set, tok); err != nil {
-			return nil, err
-		}
-	}
 	s := &split{Set: set, source: source, tags: tags}
-	s.tokens, s.cut = images.Captions{Tokenizer: tok, MaxLen: limit}.All(set)
-	return s, nil
+	var err error
+	s.tokens, s.cut, err = images.Captions{Tokenizer: tok, MaxLen: limit}.All(set)
+	return s, err
 }
 
 // loaded are images that were read, by their number in a split.

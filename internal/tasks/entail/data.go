@@ -52,16 +52,19 @@ func imagesOf(f run.File, folder pairs.Folder, examples []entailment.Example) pa
 }
 
 // records makes records of examples, and counts those whose text was cut.
-func records(examples []entailment.Example, enc images.Captions) (list []pairs.Record, cut int) {
+func records(examples []entailment.Example, enc images.Captions) (list []pairs.Record, cut int, err error) {
 	list = make([]pairs.Record, len(examples))
 	for i, x := range examples {
-		tokens, shorter := pairs.Encode(enc, x.Text, x.Tokens)
+		tokens, shorter, err := enc.EncodeOr(x.Text, x.Tokens, x.File, x.Line)
+		if err != nil {
+			return nil, 0, err
+		}
 		list[i] = pairs.Record{Image: x.Image, Tokens: tokens, Class: x.Class, Still: x.Text == "" || captions.MirrorText(x.Text) != x.Text, Line: x.Line}
 		if shorter {
 			cut++
 		}
 	}
-	return list, cut
+	return list, cut, nil
 }
 
 // golds are the classes of examples.

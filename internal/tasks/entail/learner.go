@@ -125,7 +125,14 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		return nil, err
 	}
 	enc := images.Captions{Tokenizer: tok, MaxLen: s.MaxSeqLen}
-	train, cut := records(j.train, enc)
+	train, cut, err := records(j.train, enc)
+	if err != nil {
+		return nil, err
+	}
+	dev, devCut, err := records(j.devSet, enc)
+	if err != nil {
+		return nil, err
+	}
 	if cut > 0 {
 		j.env.Log.Warn(fmt.Sprintf("%d of %d training texts are longer than %d tokens (max_seq_len) and were cut", cut, len(train), s.MaxSeqLen))
 	}
@@ -136,7 +143,8 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		return nil, err
 	}
 	return &learner{
-		Learner: core, job: j, encoder: enc, runner: pairs.NewRunner(j.env.Device, m),
+		Learner: core, job: j, runner: pairs.NewRunner(j.env.Device, m),
+		dev: dev, devNotes: run.CutNotes(devCut, len(dev), "texts", s.MaxSeqLen),
 		about: run.About{Lines: j.about(), Examples: len(train), Tokens: core.Tokens(s.Common()), Passes: s.Recipe.Count().Work()},
 	}, nil
 }
@@ -144,10 +152,11 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 // learner implements [run.Learner].
 type learner struct {
 	*pairs.Learner
-	job     *job
-	about   run.About
-	encoder images.Captions
-	runner  *pairs.Runner
+	job      *job
+	about    run.About
+	dev      []pairs.Record
+	devNotes []string
+	runner   *pairs.Runner
 }
 
 // About implements [run.Learner].
@@ -174,12 +183,11 @@ func (l *learner) Score(ctx context.Context, f run.File, tick run.Tick) (run.Res
 
 func (l *learner) score(ctx context.Context, tick run.Tick) (*detail, error) {
 	s := l.job.settings
-	list, cut := records(l.job.devSet, l.encoder)
-	logits, err := l.runner.Logits(ctx, l.job.source, list, s.EvalBatchSize, tick)
+	logits, err := l.runner.Logits(ctx, l.job.source, l.dev, s.EvalBatchSize, tick)
 	if err != nil {
 		return nil, err
 	}
-	return newDetail(s.labels(), l.job.devSet, logits, l.job.pictures(), run.CutNotes(cut, len(list), "texts", l.encoder.MaxLen)), nil
+	return newDetail(s.labels(), l.job.devSet, logits, l.job.pictures(), l.devNotes), nil
 }
 
 // pictures is the folder of the pictures; "" where there are features alone.

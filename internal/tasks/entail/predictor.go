@@ -81,7 +81,10 @@ func (p *Predictor) file(ctx context.Context, f run.File, s *EvalSettings, polic
 		return run.Result{}, fmt.Errorf("%s: the images have %d values a region, but the model wants %d (image_embedding_size); give features like those it was trained on", f.Path, source.Dim(), p.Config.ImageEmbeddingSize)
 	}
 	examples := pairs.Keep(set.Examples, keep[0])
-	list, cut := records(examples, p.Encoder)
+	list, cut, err := records(examples, p.Encoder)
+	if err != nil {
+		return run.Result{}, err
+	}
 	logits, err := p.Runner.Logits(ctx, source, list, pairs.EvalBatch, tick)
 	if err != nil {
 		return run.Result{}, err

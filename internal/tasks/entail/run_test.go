@@ -306,7 +306,7 @@ func TestResume(t *testing.T) {
 
 // The reference's lines have their images in them.
 func TestReferenceLines(t *testing.T) {
-	dir, lines := t.TempDir(), ""
+	dir := t.TempDir()
 	floats := func(values ...float32) string {
 		raw, err := binary.Append(nil, binary.LittleEndian, values)
 		if err != nil {
@@ -314,9 +314,10 @@ func TestReferenceLines(t *testing.T) {
 		}
 		return base64.StdEncoding.EncodeToString(raw)
 	}
-	for i := range 4 {
-		lines += fmt.Sprintf("%d;d%d;%d;0 %d 2;0 0 0;2 3 4;x;4;4;1;%s;%s;p;a\n", i, i, i%3, 10+i, floats(0, 0, 4, 4), floats(float32(i), 1, 2))
+	line := func(i, token int, feature float32) string {
+		return fmt.Sprintf("%d;d%d;%d;0 %d 2;0 0 0;2 3 4;x;4;4;1;%s;%s;p;a\n", i, i, i%3, token, floats(0, 0, 4, 4), floats(feature, 1, 2))
 	}
+	lines := line(0, 10, 0) + line(1, 11, 1) + line(2, 12, 2) + line(3, 13, 3)
 	write(t, filepath.Join(dir, "train.txt"), lines)
 	write(t, filepath.Join(dir, "dev_filelist"), "train.txt\n")
 	var log bytes.Buffer
@@ -326,12 +327,46 @@ func TestReferenceLines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	log.Reset()
 	if s.Metrics["examples"] != 4 {
 		t.Errorf("metrics are %v", s.Metrics)
 	}
 	r, err := run.Evaluate(t.Context(), run.EvaluateOptions{Task: Tasks[0], Model: s.Dir.Best(), Data: dir})
 	if err != nil || !reflect.DeepEqual(r[0].Metrics, s.Metrics) {
 		t.Errorf("%+v, %v", r, err)
+	}
+
+	bad := filepath.Join(dir, "bad.txt")
+	for _, c := range []struct {
+		content, want string
+		set           []string
+	}{
+		{lines + line(9, 280, 9), "bad.txt:5: token 280 is not in the model's vocabulary of", nil},
+		{lines + line(3, 14, 9), `bad.txt:5: has other features, boxes or sizes for image "3" than line 4 of `, nil},
+		{lines, "bad.txt has the features of its images in it; leave out the others, F", []string{"features=F"}},
+	} {
+		write(t, bad, c.content)
+		_, err := run.Evaluate(t.Context(), run.EvaluateOptions{Task: Tasks[0], Model: s.Dir.Best(), Data: bad, Set: c.set})
+		if err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("scored: %v, want %q", err, c.want)
+		}
+		o := options(t, filepath.Join(dir, "train.txt"), &log, append(c.set, "max_steps=1")...)
+		o.Vocab, o.Dev = s.Dir.Best(), bad
+		if _, err := run.Finetune(t.Context(), o); err == nil || c.set == nil && !strings.Contains(err.Error(), c.want) || strings.Contains(log.String(), "step 1") {
+			t.Errorf("trained: %v, want %q before the first step\n%s", err, c.want, &log)
+		}
+	}
+	log.Reset()
+	write(t, filepath.Join(dir, "train_filelist"), "train.txt\ntrain.txt\n")
+	o = options(t, filepath.Join(dir, "train_filelist"), &log, "max_steps=1")
+	o.Vocab, o.Dev = s.Dir.Best(), filepath.Join(dir, "train.txt")
+	if _, err := run.Finetune(t.Context(), o); err != nil || !strings.Contains(log.String(), "4 examples have an id that is there before") {
+		t.Errorf("ids twice: %v\n%s", err, &log)
+	}
+	write(t, filepath.Join(dir, "train.txt"), strings.Replace(lines, "0 13 2", "0 14 2", 1))
+	o.Resume = true
+	if _, err := run.Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), "images") {
+		t.Errorf("resumed with another part: %v", err)
 	}
 }
 

@@ -97,6 +97,9 @@ func OpenLists(o Options, x func() (regions.Extractor, error), l picture.Limits,
 }
 
 func (o Options) source(x func() (regions.Extractor, error), l picture.Limits, cache int64, lists []List) (regions.Source, *regions.Spec, error) {
+	if o.Within != nil && o.Features != "" {
+		return nil, nil, fmt.Errorf("%s has the features of its images in it; leave out the others, %s", lists[0].File, o.Features)
+	}
 	if o.Within != nil {
 		return o.Within, nil, nil
 	}
@@ -141,7 +144,7 @@ func (o Options) check(source regions.Source, list List) (map[string]bool, error
 	}
 	o.Log.Warn(fmt.Sprintf("%d of %d images of %s were left out: they cannot be read or have no features (--verbose names them)", len(bad), len(list.Names), list.Split))
 	if len(bad) == len(list.Names) {
-		return nil, fmt.Errorf("%s: no image of %s can be read", filepath.Dir(list.File), list.Split)
+		return nil, fmt.Errorf("%s: no image of %s can be read; give the right folder of pictures or file of features (--verbose says what is wrong with each image)", list.File, list.Split)
 	}
 	return bad, nil
 }
@@ -262,6 +265,9 @@ func (o Options) digest(h io.Writer, dir string, names []string) {
 }
 
 func (o Options) sum(h hash.Hash) (string, error) {
+	if w, ok := o.Within.(interface{ Digest() string }); ok {
+		fmt.Fprintln(h, w.Digest())
+	}
 	if o.Features != "" {
 		err := filepath.Walk(o.Features, func(path string, info os.FileInfo, err error) error {
 			if err == nil && info.Mode().IsRegular() {

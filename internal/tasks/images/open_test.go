@@ -192,16 +192,31 @@ func TestCaptionsAsTokens(t *testing.T) {
 	long := strings.Repeat("a dog runs ", 9)
 	set := &captions.Set{Images: []string{"a.png", "b.png"}, Captions: []captions.Caption{{Image: 1, Text: "a"}, {Image: 0, Text: long}, {Image: 1, Tokens: []int32{0, 5, 6, 7, 8, 9, 10, 2}}, {Tokens: []int32{0, 5, 2}}}}
 	enc := Captions{Tokenizer: tok, MaxLen: 6}
-	tokens, cut := enc.All(set)
-	if cut != 2 || len(tokens[0]) >= 6 || len(tokens[1]) != 6 || !slices.Equal(tokens[2], captions.Truncate(set.Captions[2].Tokens, 6)) || !slices.Equal(tokens[3], []int32{0, 5, 2}) {
+	tokens, cut, err := enc.All(set)
+	if err != nil || cut != 2 || len(tokens[0]) >= 6 || len(tokens[1]) != 6 || !slices.Equal(tokens[2], captions.Truncate(set.Captions[2].Tokens, 6)) || !slices.Equal(tokens[3], []int32{0, 5, 2}) {
 		t.Errorf("%d were cut: %v", cut, tokens)
 	}
 	if one, short := enc.Encode("a"); short || !slices.Equal(one, tokens[0]) {
 		t.Errorf("alone: %v, %v", one, short)
 	}
-	found := EvalSet(set, nil, enc)
-	if !slices.Equal(found.ImageOf, []int{1, 0, 1, 0}) || !reflect.DeepEqual(found.Texts, tokens) || !slices.Equal(found.Images.IDs, set.Images) {
+	found, cut, err := EvalSet(set, nil, enc)
+	if err != nil || cut != 2 || !slices.Equal(found.ImageOf, []int{1, 0, 1, 0}) || !reflect.DeepEqual(found.Texts, tokens) || !slices.Equal(found.Images.IDs, set.Images) {
 		t.Errorf("the set that is searched is %+v", found)
+	}
+	for _, bad := range []struct {
+		tokens []int32
+		want   string
+	}{
+		{[]int32{0, 264, 2}, "captions.ids:3: token 264 is not in the model's vocabulary of 264; give texts"},
+		{[]int32{0, -1, 2}, "token -1 is not"},
+		{[]int32{0, 5}, "do not run from [CLS] (0) to [SEP] (2)"},
+		{[]int32{5, 2}, "do not run from [CLS] (0) to [SEP] (2)"},
+		{[]int32{}, "do not run from [CLS] (0) to [SEP] (2)"},
+	} {
+		set.File, set.Captions = "captions.ids", []captions.Caption{{Line: 3, Tokens: bad.tokens}}
+		if _, _, err := EvalSet(set, nil, enc); err == nil || !strings.Contains(err.Error(), bad.want) {
+			t.Errorf("%v: %v, want %q", bad.tokens, err, bad.want)
+		}
 	}
 }
 

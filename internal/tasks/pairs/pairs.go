@@ -35,20 +35,6 @@ type Soft struct {
 	Score float32
 }
 
-// Encode returns the tokens of a text. Those that data bring with them are cut as the reference cuts them: [SEP] stays
-// last.
-func Encode(enc images.Captions, text string, ready []int32) (tokens []int32, cut bool) {
-	if ready == nil {
-		return enc.Encode(text)
-	}
-	if len(ready) <= enc.MaxLen {
-		return ready, false
-	}
-	tokens = append(tokens, ready[:enc.MaxLen]...)
-	tokens[enc.MaxLen-1] = enc.Tokenizer.SEP()
-	return tokens, true
-}
-
 // Lengths returns how many rows of the model each record has. Images have about as many regions as im.
 func Lengths(records []Record, im *regions.Image) []int {
 	lengths := make([]int, len(records))

@@ -6,8 +6,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -16,14 +14,10 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
-	"github.com/unimo-go/unimo/internal/dataset/entailment"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/images"
-	"github.com/unimo-go/unimo/internal/test/golden"
 	"github.com/unimo-go/unimo/internal/train"
-	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // drawn is a source of images "0", "1" and so on, whose regions are drawn.
@@ -111,51 +105,6 @@ func TestLogits(t *testing.T) {
 	if _, err := r.Logits(t.Context(), drawn{n: 2}, long, 3, func(int, int) {}); err == nil || !strings.Contains(err.Error(), "shorten the text") {
 		t.Errorf("a long text: %v", err)
 	}
-}
-
-// The reference's lines give the tokens that its reader makes of them, whole or cut.
-func TestReferenceTokens(t *testing.T) {
-	tok, err := tokenizer.Train(t.Context(), slices.Values([]string{"a dog runs"}), 270, tokenizer.TrainOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	golden.Run(t, "readers", func(t *testing.T, c golden.Case) {
-		if !c.Has("visual_entailment.json") {
-			t.Skip("not run: the case has no lines of visual entailment")
-		}
-		var g struct {
-			Lines   []string
-			Records []struct {
-				Line   int
-				Max    int     `json:"max_seq_len"`
-				Tokens []int32 `json:"token_ids"`
-			}
-		}
-		c.JSON(t, "visual_entailment.json", &g)
-		file := filepath.Join(t.TempDir(), "lines")
-		if err := os.WriteFile(file, []byte(strings.Join(g.Lines, "\n")), 0o644); err != nil {
-			t.Fatal(err)
-		}
-		set, err := entailment.Read(file, entailment.Options{Labels: entailment.Labels})
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer set.Images.Close()
-		cuts := 0
-		for _, want := range g.Records {
-			x := set.Examples[want.Line]
-			tokens, cut := Encode(images.Captions{Tokenizer: tok, MaxLen: want.Max}, x.Text, x.Tokens)
-			if !slices.Equal(tokens, want.Tokens) || cut != (len(want.Tokens) < len(x.Tokens)) {
-				t.Errorf("line %d, %d tokens at most: %v (cut: %v), want %v", want.Line, want.Max, tokens, cut, want.Tokens)
-			}
-			if cut {
-				cuts++
-			}
-		}
-		if cuts == 0 {
-			t.Error("no record is cut")
-		}
-	})
 }
 
 // The loss of a batch is the mean over its examples, of classes and of answers that are right to some degree.

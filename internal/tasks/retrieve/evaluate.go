@@ -31,9 +31,11 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	}
 	defer source.Close()
 	split = sets[0]
-	all := images.EvalSet(split, source, r.encoder)
+	all, cut, err := images.EvalSet(split, source, r.encoder)
+	if err != nil {
+		return run.Result{}, err
+	}
 	set := all.First(s.First)
-	_, cut := r.encoder.All(split)
 	result := run.Result{Split: f.Split, File: f.Path, Notes: slices.Concat(o.Notes(), run.CutNotes(cut, len(split.Captions), "captions", r.encoder.MaxLen), firstNotes(set, all))}
 	var out rank.Outcome
 	if s.TwoStage == 0 {

@@ -109,7 +109,10 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		return nil, err
 	}
 	enc := images.Captions{Tokenizer: tok, MaxLen: j.settings.MaxSeqLen}
-	tokens, cut := enc.All(j.train)
+	tokens, cut, err := enc.All(j.train)
+	if err != nil {
+		return nil, err
+	}
 	if cut > 0 {
 		log.Warn(fmt.Sprintf("%d of %d training captions are longer than %d tokens (max_seq_len) and were cut", cut, len(tokens), j.settings.MaxSeqLen))
 	}
@@ -124,7 +127,10 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		lengths[i] = (1 + s.Negatives) * alone[i]
 	}
 	line := func(i int) int { return j.train.Captions[i].Line }
-	all := images.EvalSet(j.devSet, j.source, enc)
+	all, _, err := images.EvalSet(j.devSet, j.source, enc)
+	if err != nil {
+		return nil, err
+	}
 	devSet := all.First(s.EvalImages)
 	return &learner{
 		job: j, model: m, tokens: tokens, encoder: enc, scorer: rank.NewScorer(dev, m),
