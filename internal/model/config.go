@@ -25,7 +25,8 @@ type Config struct {
 	HiddenDropout    float32 `json:"hidden_dropout_prob"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob"`
 	InitRange        float64 `json:"initializer_range"`
-	LayerNormEpsilon float64 `json:"layer_norm_eps,omitempty"` // 0 means 1e-5, as in UNIMO and RoBERTa
+	PlaceInitRange   float64 `json:"location_initializer_range,omitempty"` // of the weights of where regions are; 0 means InitRange
+	LayerNormEpsilon float64 `json:"layer_norm_eps,omitempty"`             // 0 means 1e-5, as in UNIMO and RoBERTa
 
 	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
 	ContrastSize       int `json:"contrast_size,omitempty"`        // of the vectors of images and texts alone; 0: none
@@ -205,6 +206,9 @@ func (c Config) Validate() error {
 	if !(c.InitRange >= 0 && c.InitRange < 10) {
 		return fmt.Errorf("initializer_range is %v, want 0 to 10", c.InitRange)
 	}
+	if !(c.PlaceInitRange >= 0 && c.PlaceInitRange < 100) {
+		return fmt.Errorf("location_initializer_range is %v, want 0 to 100", c.PlaceInitRange)
+	}
 	if !(c.ScoreScale >= 0 && c.ScoreScale <= math.MaxFloat32) || !(math.Abs(c.ScoreMean) <= math.MaxFloat32) {
 		return fmt.Errorf("score_mean is %v and score_scale %v, want numbers, the scale 0 or more", c.ScoreMean, c.ScoreScale)
 	}
@@ -273,7 +277,7 @@ func ParseConfig(raw []byte) (Config, error) {
 func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
-		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "layer_norm_eps",
+		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "region_classes", "role_type_size", "turn_type_size", "tie_word_embeddings",
 		"num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}

@@ -150,6 +150,7 @@ func TestValidate(t *testing.T) {
 		{"attention_probs_dropout_prob", func(c *Config) { c.AttentionDropout = -0.1 }},
 		{"initializer_range", func(c *Config) { c.InitRange = -1 }},
 		{"initializer_range", func(c *Config) { c.InitRange = nan }},
+		{"location_initializer_range", func(c *Config) { c.PlaceInitRange = nan }},
 		{"layer_norm_eps", func(c *Config) { c.LayerNormEpsilon = -1e-12 }},
 		{"layer_norm_eps", func(c *Config) { c.LayerNormEpsilon = nan }},
 	} {

@@ -13,7 +13,7 @@ type imageEmbedding struct {
 func newImageEmbedding(p declare, cfg Config) imageEmbedding {
 	return imageEmbedding{
 		feature:  newLinear(p, "image_emb", cfg.ImageEmbeddingSize, cfg.HiddenSize),
-		location: newLinear(p, "image_loc", LocationSize, cfg.HiddenSize),
+		location: namedLinear(p, "image_loc.w_0", "image_loc.b_0", PlaceNormal, LocationSize, cfg.HiddenSize),
 		norm:     newNorm(p, "v_pre_encoder", cfg),
 	}
 }

@@ -38,7 +38,7 @@ func New[M Heads](d engine.Device, cfg Config, seed uint64) (M, error) {
 	}
 	c := m.common()
 	m.build(allocate(d, &c.Params))
-	c.Params.initialise(d, cfg.InitRange, seed)
+	c.Params.initialise(d, cfg, seed)
 	return m, nil
 }
 

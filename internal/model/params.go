@@ -1,6 +1,7 @@
 package model
 
 import (
+	"cmp"
 	"fmt"
 	"math"
 	"slices"
@@ -19,7 +20,8 @@ const (
 	TruncatedNormal Init = iota // of Config.InitRange, cut at two deviations
 	Zeros
 	Ones
-	Xavier // uniform within ±sqrt(6/(in+out))
+	Xavier      // uniform within ±sqrt(6/(in+out))
+	PlaceNormal // TruncatedNormal of Config.PlaceInitRange, where that is set
 )
 
 // Spec describes a parameter.
@@ -98,19 +100,19 @@ func allocate(d engine.Device, params *Parameters) declare {
 // initialise gives all parameters their initial values, several at once. Each draws
 // from its own stream, seeded by its name, so that the values do not depend on what
 // else the model has.
-func (p Parameters) initialise(d engine.Device, initRange float64, seed uint64) {
+func (p Parameters) initialise(d engine.Device, cfg Config, seed uint64) {
 	values := make([][]float32, len(p)) // the parameters' memory, where the device allows it
 	for i, param := range p {
 		values[i] = engine.Values(d, param.Value)
 	}
-	d.Limit().For(len(p), func(i int) { p[i].initial(values[i], initRange, seed) })
+	d.Limit().For(len(p), func(i int) { p[i].initial(values[i], cfg, seed) })
 	for i, param := range p {
 		d.Write(param.Value, values[i]) // nothing, if it is the memory
 	}
 }
 
 // initial sets values to those that the parameter starts with.
-func (s Spec) initial(values []float32, initRange float64, seed uint64) {
+func (s Spec) initial(values []float32, cfg Config, seed uint64) {
 	switch s.Init {
 	case Zeros:
 		clear(values)
@@ -118,14 +120,18 @@ func (s Spec) initial(values []float32, initRange float64, seed uint64) {
 		for i := range values {
 			values[i] = 1
 		}
-	case TruncatedNormal:
+	case TruncatedNormal, PlaceNormal:
+		deviation := cfg.InitRange
+		if s.Init == PlaceNormal {
+			deviation = cmp.Or(cfg.PlaceInitRange, deviation)
+		}
 		stream := random.New(seed, "parameter "+s.Name)
 		for i := range values {
 			x := stream.Normal()
 			for x < -2 || x > 2 {
 				x = stream.Normal()
 			}
-			values[i] = float32(x * initRange)
+			values[i] = float32(x * deviation)
 		}
 	case Xavier:
 		stream, bound := random.New(seed, "parameter "+s.Name), math.Sqrt(6/float64(s.Shape[0]+s.Shape[1]))

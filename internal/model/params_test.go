@@ -35,13 +35,13 @@ func TestInitialValuesAreAFunctionOfSeedAndName(t *testing.T) {
 	beside := contents(newModel(t, d, larger, 5))
 	drawn := map[float32]string{} // the first value: the parameter that has it
 	for _, s := range Specs(cfg) {
-		if slices.Equal(first[s.Name], other[s.Name]) != (s.Init != TruncatedNormal) {
+		if slices.Equal(first[s.Name], other[s.Name]) != (s.Init != TruncatedNormal && s.Init != PlaceNormal) {
 			t.Errorf("%s with another seed: %v and %v", s.Name, first[s.Name][:2], other[s.Name][:2])
 		}
 		if values, ok := beside[s.Name]; ok && len(values) == len(first[s.Name]) && !slices.Equal(values, first[s.Name]) {
 			t.Errorf("%s depends on what else the model has", s.Name)
 		}
-		if s.Init == TruncatedNormal {
+		if s.Init == TruncatedNormal || s.Init == PlaceNormal {
 			value := first[s.Name][0]
 			if twin, ok := drawn[value]; ok {
 				t.Errorf("%s and %s start alike", s.Name, twin)
@@ -54,7 +54,7 @@ func TestInitialValuesAreAFunctionOfSeedAndName(t *testing.T) {
 func TestInitialValues(t *testing.T) {
 	const n, deviation = 200_000, 0.02
 	values := make([]float32, n)
-	Spec{Name: "w", Shape: []int{n / 100, 100}}.initial(values, deviation, 1)
+	Spec{Name: "w", Shape: []int{n / 100, 100}}.initial(values, Config{InitRange: deviation}, 1)
 	var mean, squares, top float64
 	for _, v := range values {
 		mean += float64(v) / n
@@ -69,9 +69,15 @@ func TestInitialValues(t *testing.T) {
 	if top > 2*deviation*(1+1e-7) || top < 1.99*deviation {
 		t.Errorf("largest value %g, want almost %g", top, 2*deviation)
 	}
+	for place, want := range map[float64]float64{0: deviation, 3: 3} {
+		Spec{Name: "w", Shape: []int{n / 100, 100}, Init: PlaceNormal}.initial(values, Config{InitRange: deviation, PlaceInitRange: place}, 1)
+		if top := float64(slices.Max(values)); top > 2*want*(1+1e-7) || top < 1.99*want {
+			t.Errorf("of places, with a range of %g: the largest value is %g, want almost %g", place, top, 2*want)
+		}
+	}
 	const bound = 0.2 // sqrt(6/(100+50))
 	values = make([]float32, 100*50)
-	Spec{Name: "w", Shape: []int{100, 50}, Init: Xavier}.initial(values, deviation, 1)
+	Spec{Name: "w", Shape: []int{100, 50}, Init: Xavier}.initial(values, Config{InitRange: deviation}, 1)
 	mean, squares, top = 0, 0, 0
 	for _, v := range values {
 		mean += float64(v) / 5000
@@ -83,7 +89,7 @@ func TestInitialValues(t *testing.T) {
 	}
 	for init, want := range map[Init]float32{Zeros: 0, Ones: 1} {
 		values := []float32{7, 7, 7, 7, 7}
-		Spec{Name: "b", Shape: []int{5}, Init: init}.initial(values, deviation, 1)
+		Spec{Name: "b", Shape: []int{5}, Init: init}.initial(values, Config{InitRange: deviation}, 1)
 		for _, v := range values {
 			if v != want {
 				t.Errorf("initial value %g, want %g", v, want)

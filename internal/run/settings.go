@@ -24,6 +24,7 @@ type CommonSettings struct {
 	Layers           int     `json:"num_hidden_layers" help:"of a new model (with --init it must be the model's own)"`
 	Heads            int     `json:"num_attention_heads" help:"of a new model (with --init it must be the model's own)"`
 	InitRange        float64 `json:"initializer_range" help:"deviation of a new model's weights"`
+	PlaceInitRange   float64 `json:"location_initializer_range" help:"deviation of a new model's weights of where regions are (0: initializer_range)"`
 	HiddenDropout    float32 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
 }
@@ -43,7 +44,7 @@ func Defaults(t *Task, size string) (Settings, error) {
 	c := CommonSettings{
 		Config: train.Default, EvalBatchSize: 32, DoLowerCase: true,
 		VocabSize: cfg.VocabSize, HiddenSize: cfg.HiddenSize, Layers: cfg.Layers, Heads: cfg.Heads,
-		InitRange: cfg.InitRange, HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
+		InitRange: cfg.InitRange, PlaceInitRange: cfg.PlaceInitRange, HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
 	}
 	return t.Kind.Settings(t, size, c), nil
 }
@@ -125,7 +126,8 @@ func (t *Task) size(name string) model.Config {
 func modelConfig(t *Task, s Settings, job Job, cfg model.Config) (model.Config, error) {
 	c := s.Common()
 	cfg.HiddenSize, cfg.Layers, cfg.Heads = c.HiddenSize, c.Layers, c.Heads
-	cfg.InitRange, cfg.HiddenDropout, cfg.AttentionDropout = c.InitRange, c.HiddenDropout, c.AttentionDropout
+	cfg.InitRange, cfg.PlaceInitRange = c.InitRange, c.PlaceInitRange
+	cfg.HiddenDropout, cfg.AttentionDropout = c.HiddenDropout, c.AttentionDropout
 	cfg = cfg.WithoutHead()
 	cfg.Task, cfg.ProblemType = t.Name, t.Kind.Problem()
 	cfg, err := job.Head(cfg)
@@ -139,6 +141,7 @@ func modelConfig(t *Task, s Settings, job Job, cfg model.Config) (model.Config, 
 func adoptModel(s Settings, cfg model.Config) {
 	c := s.Common()
 	c.VocabSize, c.HiddenSize, c.Layers, c.Heads = cfg.VocabSize, cfg.HiddenSize, cfg.Layers, cfg.Heads
-	c.InitRange, c.HiddenDropout, c.AttentionDropout = cfg.InitRange, cfg.HiddenDropout, cfg.AttentionDropout
+	c.InitRange, c.PlaceInitRange = cfg.InitRange, cfg.PlaceInitRange
+	c.HiddenDropout, c.AttentionDropout = cfg.HiddenDropout, cfg.AttentionDropout
 	s.Adopt(cfg)
 }
