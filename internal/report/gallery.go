@@ -39,7 +39,9 @@ func viewGallery(queries []GalleryQuery) []queryView {
 	var out []queryView
 	for _, q := range queries {
 		v := queryView{Text: q.Text, Picture: template.URL(q.Picture), Alt: cmp.Or(q.Alt, "the picture that was asked about"), Right: q.Right, Verdict: "right one first"}
-		if !q.Right {
+		if q.Verdict != "" {
+			v.Verdict = q.Verdict
+		} else if !q.Right {
 			v.Verdict = "right one not among these"
 			if i := slices.IndexFunc(q.Found, func(f GalleryItem) bool { return f.Right }); i >= 0 {
 				v.Verdict = fmt.Sprintf("right one in place %d", i+1)
@@ -47,7 +49,9 @@ func viewGallery(queries []GalleryQuery) []queryView {
 		}
 		for _, f := range q.Found {
 			score := "–"
-			if drawable(f.Score) {
+			if f.Note != "" {
+				score = f.Note
+			} else if drawable(f.Score) {
 				score = strconv.FormatFloat(f.Score, 'f', 3, 64)
 			}
 			v.Found = append(v.Found, foundView{f.Text, template.URL(f.Picture), cmp.Or(f.Alt, f.Text, "a picture that was found"), score, f.Right})

@@ -106,6 +106,7 @@ type GalleryQuery struct {
 	Picture string // data: URI of a JPEG, PNG, GIF or WebP in base64, or empty
 	Alt     string // what the picture shows
 	Right   bool   // the right one was found first
+	Verdict string // in words; "": in which place the right one was found
 	Found   []GalleryItem
 }
 
@@ -115,7 +116,8 @@ type GalleryItem struct {
 	Picture string // as in GalleryQuery
 	Alt     string // what the picture shows; "": Text
 	Score   float64
-	Right   bool // belongs to the query
+	Right   bool   // belongs to the query
+	Note    string // in place of the score; "": the score
 }
 
 // Table is rows of text below a header.
