@@ -52,21 +52,20 @@ func ExampleCurtainScenes() {
 		for _, h := range scene.Hypotheses {
 			fmt.Printf("   %s: %s\n", h.Text, h.Label)
 		}
-		holds, understood := scene.Judge("a small black circle is above a big black triangle")
+		holds, understood := scene.Judge("a small black circle above a big black triangle")
 		fmt.Println(holds, understood)
 	}
 	// Output:
-	// a small black circle is below a big black triangle
+	// a small black circle below a big black triangle
 	//    what colour is the big object? black
-	//    what shape is the object at the top left? triangle
-	//    is the black triangle big or small? big
-	//    where is the black triangle? top left
+	//    what shape is the big black object? triangle
+	//    is the circle big or small? small
+	//    where is the triangle? top left
 	//    what is at the top left? triangle
 	//    how many rings do you see? 0
-	//    do you see a big green triangle? no
-	//    is the black triangle above the circle? yes
-	//    the little black circle is above the triangle: contradiction
-	//    the triangle is above the black circle: entailment
+	//    do you see a big black triangle? yes
+	//    you see a star: contradiction
+	//    you see a big black triangle: entailment
 	//    at the bottom right is a black object: neutral
 	// false true
 }

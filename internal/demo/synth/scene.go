@@ -19,8 +19,9 @@ type Scene struct {
 	Questions  []Question
 	Hypotheses []Hypothesis
 
-	layout layout
-	claims []claim // that the captions make
+	layout   layout
+	wordings wordings
+	claims   []claim // that the captions make
 }
 
 // sceneCaptions is how many captions a scene has.
@@ -180,10 +181,11 @@ type sceneWorld struct{ curtain bool }
 
 func (w sceneWorld) sample(s *random.Stream) layout { return sampleLayout(s, w.curtain) }
 func (w sceneWorld) realise(l layout, s *random.Stream) Scene {
-	scene := describe(l, s)
-	if w.curtain {
-		scene.Questions, scene.Hypotheses = ask(l, s), suppose(l, s)
+	if !w.curtain {
+		return describe(l, usual, s)
 	}
+	scene := describe(l, short, s)
+	scene.Questions, scene.Hypotheses = ask(l, s), suppose(l, s)
 	return scene
 }
 func (sceneWorld) fits(Scene) bool        { return true }

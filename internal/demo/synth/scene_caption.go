@@ -30,13 +30,29 @@ var relations = []relation{
 // The wordings. A and B are the objects, R is the relation, P and Q are the places.
 // Each list is drawn from evenly.
 var (
-	relationForms = []string{"A is R B", "there is A R B"}
-	placeForms    = []string{"A is at the P and B at the Q", "at the P is A and at the Q B", "the P has A and the Q B"}
+	usual = wordings{
+		relations: []string{"A is R B", "there is A R B"},
+		places:    []string{"A is at the P and B at the Q", "at the P is A and at the Q B", "the P has A and the Q B"},
+		words:     all,
+	}
+	// Those of scenes with a curtain are few and short: a model learns them in a minute.
+	short = wordings{relations: []string{"A R B"}, places: []string{"A P and B Q"}, words: 1}
 
 	bigWords, smallWords = []string{"big", "large"}, []string{"small", "little"}
 	columnWords          = []string{"left", "right"}
 	rowWords             = []string{"top", "bottom"}
 )
+
+// wordings are how captions are worded.
+type wordings struct {
+	relations, places []string
+	words             int // how many of the words for a size or a relation there are
+}
+
+const all = 9
+
+// first are the words that there are.
+func (w wordings) first(words []string) []string { return words[:min(w.words, len(words))] }
 
 // holds says whether a claim is true of a scene. The two objects of a scene are of
 // different kinds, so that a description fits one of them at most.
@@ -57,8 +73,8 @@ func (c claim) holds(l layout) bool {
 
 // describe gives a scene its captions: one of the relation, one of the places, and
 // others of either.
-func describe(l layout, s *random.Stream) Scene {
-	scene := Scene{layout: l}
+func describe(l layout, w wordings, s *random.Stream) Scene {
+	scene := Scene{layout: l, wordings: w}
 	for len(scene.Captions) < sceneCaptions {
 		c := claim{l.objects, none}
 		if chance(s, 0.5) {
@@ -73,7 +89,7 @@ func describe(l layout, s *random.Stream) Scene {
 			}
 			c.relation = pick(s, possible)
 		}
-		if text := c.text(s); !slices.Contains(scene.Captions, text) {
+		if text := c.text(w, s); !slices.Contains(scene.Captions, text) {
 			scene.Captions, scene.claims = append(scene.Captions, text), append(scene.claims, c)
 		}
 	}
@@ -81,13 +97,13 @@ func describe(l layout, s *random.Stream) Scene {
 }
 
 // text gives a claim one of its texts.
-func (c claim) text(s *random.Stream) string {
-	form, words := pick(s, placeForms), ""
+func (c claim) text(w wordings, s *random.Stream) string {
+	form, words := pick(s, w.places), ""
 	if c.relation != none {
-		form, words = pick(s, relationForms), pick(s, relations[c.relation].words)
+		form, words = pick(s, w.relations), pick(s, w.first(relations[c.relation].words))
 	}
 	return fill(form, map[string]string{
-		"A": c.objects[0].text(s), "B": c.objects[1].text(s), "R": words, "P": c.objects[0].place(), "Q": c.objects[1].place(),
+		"A": c.objects[0].text(w, s), "B": c.objects[1].text(w, s), "R": words, "P": c.objects[0].place(), "Q": c.objects[1].place(),
 	})
 }
 
@@ -102,8 +118,8 @@ func fill(form string, words map[string]string) string {
 	return strings.Join(out, " ")
 }
 
-func (k look) text(s *random.Stream) string {
-	return "a " + pick(s, sizeWords(k.big)) + " " + hues[k.hue].name + " " + figures[k.figure].name
+func (k look) text(w wordings, s *random.Stream) string {
+	return "a " + pick(s, w.first(sizeWords(k.big))) + " " + hues[k.hue].name + " " + figures[k.figure].name
 }
 
 func sizeWords(big bool) []string {

@@ -29,10 +29,10 @@ func (l layout) shows(o object, t traits) bool {
 }
 
 // describe names an object by t: "the big circle at the top left". The article is "a" or "the".
-func (o object) describe(article string, t traits, s *random.Stream) string {
+func (o object) describe(article string, t traits) string {
 	var words []string
 	if t&bySize != 0 {
-		words = append(words, pick(s, sizeWords(o.big)))
+		words = append(words, sizeWords(o.big)[0])
 	}
 	if t&byHue != 0 {
 		words = append(words, hues[o.hue].name)

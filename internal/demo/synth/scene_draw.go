@@ -2,6 +2,7 @@ package synth
 
 import (
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -111,19 +112,20 @@ func (p polygon) contains(x, y int) bool {
 // WriteScenes writes scenes into the folder dir in the form of a data set of
 // pictures: images/ with PNG files of 64 x 64 pixels, captions.csv with a line each of
 // picture name and caption below a header, and the lists of picture names
-// train.txt, dev.txt and test.txt (the held-out scenes). Scenes with a curtain have more: questions.csv (image,
-// question, answer, type) and hypotheses.csv (image, hypothesis, label). Files of these names are
-// replaced.
+// train.txt, dev.txt and test.txt (the held-out scenes). Scenes with a curtain have more, in train.csv, dev.csv and
+// test.csv of two folders: questions (image, question, answer, question_type) and hypotheses (image,
+// hypothesis, label). Files of these names are replaced.
 func WriteScenes(dir string, train, dev, heldOut []Scene) error {
 	if err := atomicfile.Mkdir(filepath.Join(dir, "images")); err != nil {
 		return fmt.Errorf("make a folder for the scenes: %w", err)
 	}
-	captions, questions, hypotheses := newTable("image", "caption"), newTable("image", "question", "answer", "type"), newTable("image", "hypothesis", "label")
+	captions := newTable("image", "caption")
 	for _, set := range []struct {
 		name   string
 		scenes []Scene
 	}{{"train", train}, {"dev", dev}, {"test", heldOut}} {
 		var list strings.Builder
+		questions, hypotheses := newTable("image", "question", "answer", "question_type"), newTable("image", "hypothesis", "label")
 		names := make([]string, len(set.scenes))
 		for i, scene := range set.scenes {
 			names[i] = fmt.Sprintf("%s-%05d.png", set.name, i+1)
@@ -142,21 +144,20 @@ func WriteScenes(dir string, train, dev, heldOut []Scene) error {
 		parallel.For(len(names), func(i int) {
 			errs[i] = writePicture(filepath.Join(dir, "images", names[i]), set.scenes[i].Draw(sceneSize))
 		})
-		for _, err := range errs {
-			if err != nil {
-				return err
+		err := errors.Join(errs...)
+		for folder, t := range map[string]*table{"questions": questions, "hypotheses": hypotheses} {
+			if err == nil && t.rows > 0 {
+				err = t.write(filepath.Join(dir, folder, set.name+".csv"))
 			}
 		}
-		if err := atomicfile.WriteBytes(filepath.Join(dir, set.name+".txt"), []byte(list.String())); err != nil {
+		if err == nil {
+			err = atomicfile.WriteBytes(filepath.Join(dir, set.name+".txt"), []byte(list.String()))
+		}
+		if err != nil {
 			return err
 		}
 	}
-	for name, t := range map[string]*table{"captions.csv": captions, "questions.csv": questions, "hypotheses.csv": hypotheses} {
-		if err := t.write(filepath.Join(dir, name)); err != nil {
-			return err
-		}
-	}
-	return nil
+	return captions.write(filepath.Join(dir, "captions.csv"))
 }
 
 // table is a file of comma-separated values.
@@ -178,10 +179,9 @@ func (t *table) add(row ...string) {
 	t.csv.Write(row)
 }
 
-// write writes the table, unless it has no rows.
 func (t *table) write(path string) error {
-	if t.rows == 0 {
-		return nil
+	if err := atomicfile.Mkdir(filepath.Dir(path)); err != nil {
+		return err
 	}
 	t.csv.Flush()
 	return atomicfile.WriteBytes(path, []byte(t.text.String()))

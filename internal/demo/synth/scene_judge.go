@@ -9,7 +9,7 @@ import (
 // grammar is not understood, and not true.
 func (c Scene) Judge(caption string) (holds, understood bool) {
 	words := strings.Fields(strings.ToLower(caption))
-	for _, form := range slices.Concat(relationForms, placeForms) {
+	for _, form := range slices.Concat(c.wordings.relations, c.wordings.places) {
 		if said, ok := read(strings.Fields(form), words); ok {
 			return said.objects[0].look != said.objects[1].look && said.holds(c.layout), true
 		}

@@ -39,14 +39,9 @@ var questions = []struct {
 	{"existence", func(l layout, s *random.Stream) (string, string) {
 		t := pick(s, indefinite)
 		if chance(s, 0.5) {
-			return "do you see " + l.objects[s.IntN(2)].describe("a", t, s) + "?", "yes"
+			return "do you see " + l.objects[s.IntN(2)].describe("a", t) + "?", "yes"
 		}
-		return "do you see " + l.absent(t, s).describe("a", t, s) + "?", "no"
-	}},
-	{"relation", func(l layout, s *random.Stream) (string, string) {
-		holds := chance(s, 0.5)
-		text := relate(l, s, " ", holds, indefinite...)
-		return "is " + text + "?", map[bool]string{true: "yes", false: "no"}[holds]
+		return "do you see " + l.absent(t, s).describe("a", t) + "?", "no"
 	}},
 }
 
@@ -76,26 +71,7 @@ func ask(l layout, s *random.Stream) []Question {
 // refer chooses an object of the scene and the words that tell it from the other.
 func refer(l layout, s *random.Stream, options ...traits) (i int, the string) {
 	i = s.IntN(2)
-	return i, l.objects[i].describe("the", l.distinct(i, s, options...), s)
-}
-
-// relate says of both objects that they lie to each other in a way that holds, or in one that does not:
-// "the circle is left of the red star", with other words for "is".
-func relate(l layout, s *random.Stream, is string, holds bool, options ...traits) string {
-	i, a := refer(l, s, options...)
-	b := l.objects[1-i].describe("the", l.distinct(1-i, s, options...), s)
-	return a + is + wayTo(l.objects[i].quarter, l.objects[1-i].quarter, s, holds) + " " + b
-}
-
-// wayTo words a relation that holds between two places, or one that does not.
-func wayTo(a, b quarter, s *random.Stream, holds bool) string {
-	var possible []relation
-	for _, r := range relations {
-		if r.holds(a, b) == holds {
-			possible = append(possible, r)
-		}
-	}
-	return pick(s, pick(s, possible).words)
+	return i, l.objects[i].describe("the", l.distinct(i, s, options...))
 }
 
 // askThing asks what is in a quarter: one with an object more often than the empty one or the curtain.
@@ -144,7 +120,7 @@ func askNumber(l layout, s *random.Stream) (text, answer string) {
 	var word string
 	switch t {
 	case bySize:
-		word = pick(s, sizeWords(o.big)) + " " + plural
+		word = sizeWords(o.big)[0] + " " + plural
 	case byHue:
 		word = hues[o.hue].name + " " + plural
 	default:
