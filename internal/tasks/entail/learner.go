@@ -54,7 +54,7 @@ func (j *job) Read(files []run.File) error {
 	j.train, j.devSet, j.within = train.Examples, dev.Examples, train.Images
 	s := j.settings
 	var keep []func(int) bool
-	j.source, j.spec, keep, err = pairs.Open(j.options(), pairs.Extractor(&s.Settings), picture.DefaultLimits, int64(s.ImageCache)<<20, j.images()...)
+	j.source, j.spec, keep, err = pairs.Open(j.options(), s.NewExtractor, picture.DefaultLimits, int64(s.ImageCache)<<20, j.images()...)
 	if err != nil {
 		return err
 	}

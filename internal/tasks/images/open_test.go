@@ -26,7 +26,7 @@ import (
 
 // The reference reads 100 boxes of an image; the patches are ours.
 func TestSettings(t *testing.T) {
-	if want := (Settings{MaxRegions: 100, ImageSize: 160, PatchSize: 16, ImageCache: 1024}); Default != want {
+	if want := (Settings{MaxRegions: 100, Cut: Cut{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}, ImageCache: 1024}); Default != want {
 		t.Errorf("defaults are %+v, want %+v", Default, want)
 	}
 	for _, c := range []struct {
@@ -57,6 +57,12 @@ func TestSettings(t *testing.T) {
 	spec := Default.Spec()
 	if want := (regions.Spec{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}); spec != want {
 		t.Errorf("spec is %+v", spec)
+	}
+	if got, want := (&Cut{Extractor: regions.Statistics, ImageSize: 64, PatchSize: 16, Grid: 4}).Spec(), (regions.Spec{Extractor: regions.Statistics, ImageSize: 64, Grid: 4}); got != want {
+		t.Errorf("spec of statistics is %+v", got)
+	}
+	if _, err := (&Cut{Extractor: "pixels"}).NewExtractor(); err == nil || !strings.Contains(err.Error(), "pixels") {
+		t.Errorf("an unknown extractor: %v", err)
 	}
 	if SpecFiles(nil) != nil || !bytes.Equal(SpecFiles(&spec)[regions.SpecFile], spec.File()) {
 		t.Error("files of a spec")

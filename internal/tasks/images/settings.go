@@ -14,18 +14,45 @@ import (
 
 // Settings are those of a task whose data have pictures. The settings of its kind embed them.
 type Settings struct {
-	Features   string `json:"features" help:"region features: file or folder (empty: the data's pictures are cut into patches)" run:"path"`
+	Features   string `json:"features" help:"region features: file or folder (empty: the data's pictures are cut up)" run:"path"`
 	Order      string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
 	MaxRegions int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
 	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
 	Pictures   string `json:"pictures" help:"a control: shuffled gives each picture the place of another of its split, hidden shows a grey one (empty: as they are)"`
-	ImageSize  int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
-	PatchSize  int    `json:"patch_size" help:"side of a patch; it divides image_size"`
-	ImageCache int    `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time" run:"free"`
+	Cut
+	ImageCache int `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time" run:"free"`
+}
+
+// Cut is how pictures are cut up.
+type Cut struct {
+	Extractor string `json:"extractor" help:"of pictures: patches of pixels, or statistics of colours and edges"`
+	ImageSize int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
+	PatchSize int    `json:"patch_size" help:"side of a patch; it divides image_size"`
+	Grid      int    `json:"grid" help:"regions along a side, of statistics (0: 6)"`
+}
+
+// Spec is what an extractor is made of.
+func (c *Cut) Spec() regions.Spec {
+	spec := regions.Spec{Extractor: c.Extractor, ImageSize: c.ImageSize}
+	if c.Extractor == regions.Statistics {
+		spec.Grid = c.Grid
+	} else {
+		spec.PatchSize = c.PatchSize
+	}
+	return spec
+}
+
+// NewExtractor makes what cuts pictures up.
+func (c *Cut) NewExtractor() (regions.Extractor, error) {
+	x, err := regions.NewExtractor(c.Spec())
+	if err != nil {
+		return nil, &run.SettingError{Err: err}
+	}
+	return x, nil
 }
 
 // Default is the recipe of base and large.
-var Default = Settings{MaxRegions: 100, ImageSize: 160, PatchSize: 16, ImageCache: 1024}
+var Default = Settings{MaxRegions: 100, Cut: Cut{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}, ImageCache: 1024}
 
 // Validate returns an error that names the first impossible value of these settings.
 func (s *Settings) Validate() error {
@@ -41,23 +68,9 @@ func (s *Settings) Options(log *slog.Logger, limit parallel.Limit, seed uint64) 
 	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Pictures: s.Pictures, Seed: seed, Log: log, Limit: limit}
 }
 
-// Spec is how the settings cut pictures up.
-func (s *Settings) Spec() regions.Spec {
-	return regions.Spec{Extractor: regions.Patches, ImageSize: s.ImageSize, PatchSize: s.PatchSize}
-}
-
-// Extractor makes what cuts pictures up.
-func (s *Settings) Extractor() (regions.Extractor, error) {
-	x, err := regions.NewExtractor(s.Spec())
-	if err != nil {
-		return nil, &run.SettingError{Err: err}
-	}
-	return x, nil
-}
-
 // Open is [Open] for a run with these settings, of which o are the options.
 func (s *Settings) Open(o Options, sets ...*captions.Set) (regions.Source, *regions.Spec, []*captions.Set, error) {
-	return Open(o, s.Extractor, picture.DefaultLimits, int64(s.ImageCache)<<20, sets...)
+	return Open(o, s.NewExtractor, picture.DefaultLimits, int64(s.ImageCache)<<20, sets...)
 }
 
 // EvalSettings are those of scoring a model of such a task. Those of its kind embed them.

@@ -189,7 +189,7 @@ func (s *Settings) readRatio(list []*member) error {
 var perTask = []string{"batch_size", "in_tokens", "eval_batch_size", "hidden_dropout_prob", "attention_probs_dropout_prob"}
 
 // perModel are the other settings that all tasks share: how pictures are cut up.
-var perModel = []string{"image_size", "patch_size"}
+var perModel = []string{"extractor", "image_size", "patch_size", "grid"}
 
 // shared says whether no single task can set something.
 func shared(key string) bool {

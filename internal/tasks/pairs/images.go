@@ -6,7 +6,6 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
-	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 )
 
@@ -62,17 +61,6 @@ func Keep[T any](list []T, keep func(i int) bool) []T {
 		}
 	}
 	return kept
-}
-
-// Extractor makes what the settings cut pictures up with; an impossible one is a wrong setting.
-func Extractor(s *images.Settings) func() (regions.Extractor, error) {
-	return func() (regions.Extractor, error) {
-		x, err := regions.NewExtractor(s.Spec())
-		if err != nil {
-			return nil, &run.SettingError{Err: err}
-		}
-		return x, nil
-	}
 }
 
 // Digest returns a digest over what shows that pictures have changed.

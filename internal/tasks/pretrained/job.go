@@ -42,9 +42,9 @@ func (j *job) Files(string, string) ([]run.File, error) {
 func (j *job) Read([]run.File) error {
 	s := j.settings
 	j.collections = pretrain.Collections{}
-	extractor, err := regions.NewExtractor(s.spec())
+	extractor, err := s.NewExtractor()
 	if err != nil {
-		return &run.SettingError{Err: err}
+		return err
 	}
 	for i, kind := range pretrain.Kinds {
 		paths := s.paths(kind)
@@ -160,7 +160,7 @@ func (j *job) readImages() error {
 func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 	s := j.settings
 	cfg.ContrastSize, cfg.RegionClasses = s.ContrastSize, j.classes
-	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.spec()); err != nil {
+	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.Spec()); err != nil {
 		return cfg, err
 	}
 	most := fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())

@@ -14,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 	"github.com/unimo-go/unimo/internal/pretrain/masking"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -41,10 +42,7 @@ type Settings struct {
 	ImageCache    int    `json:"image_cache" help:"most memory for the resized pictures of a kind, or their features, in MiB; others are decoded each time" run:"free"`
 	Order         string `json:"feature_order" help:"of width and height in lines of features: width, height (empty: by the boxes)"`
 	MaxRegions    int    `json:"max_regions" help:"most regions of an image of features, the global one not counted"`
-	Extractor     string `json:"extractor" help:"of pictures: patches or statistics"`
-	ImageSize     int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
-	PatchSize     int    `json:"patch_size" help:"side of a patch; it divides image_size"`
-	Grid          int    `json:"grid" help:"regions along a side, of statistics"`
+	images.Cut
 
 	MaskShare     float64 `json:"mask_share" help:"share of the tokens that are hidden"`
 	PhraseShare   float64 `json:"phrase_share" help:"share of the hidden spans that are phrases, not words"`
@@ -82,7 +80,7 @@ func defaults(size string, c run.CommonSettings) *Settings {
 	s := &Settings{
 		CommonSettings: c, RatioText: 1, RatioImages: 1, RatioPairs: 5,
 		MaxTextLen: 512, MaxSeqLen: 64, ShuffleBuffer: 10000, Workers: 2, HeldOut: 256, MaxRegions: 100,
-		Extractor: regions.Patches, ImageSize: 160, PatchSize: 16, ImageCache: 1024,
+		Cut: images.Default.Cut, ImageCache: images.Default.ImageCache,
 		MaskShare: 0.15, PhraseShare: 0.5, MaxWords: 3, Seq2SeqShare: 0.5, FragmentShare: 0.25, RegionShare: 0.15, RegionOverlap: 0.3,
 		MaskedLMWeight: 1, Seq2SeqWeight: 1, RegionFeatureWeight: 1, RegionClassWeight: 1,
 		PairMaskedLMWeight: 1, PairSeq2SeqWeight: 1, PairRegionFeatureWeight: 1, PairRegionClassWeight: 1, RewriteWeight: 1, ContrastWeight: 1,
@@ -200,17 +198,6 @@ func (s *Settings) Adopt(cfg model.Config) {
 	if cfg.ContrastSize > 0 {
 		s.ContrastSize = cfg.ContrastSize
 	}
-}
-
-// spec is how the settings cut pictures up.
-func (s *Settings) spec() regions.Spec {
-	spec := regions.Spec{Extractor: s.Extractor, ImageSize: s.ImageSize}
-	if s.Extractor == regions.Statistics {
-		spec.Grid = s.Grid
-	} else {
-		spec.PatchSize = s.PatchSize
-	}
-	return spec
 }
 
 // paths are the collections of a kind.

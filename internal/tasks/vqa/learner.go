@@ -43,7 +43,7 @@ func (j *job) reading() reading {
 	s := j.settings
 	return reading{
 		options: s.Settings.Options(j.env.Log, j.env.Device.Limit(), s.Seed), folder: s.ImagesDir,
-		extractor: pairs.Extractor(&s.Settings), limits: picture.DefaultLimits, cache: int64(s.ImageCache) << 20,
+		extractor: s.NewExtractor, limits: picture.DefaultLimits, cache: int64(s.ImageCache) << 20,
 	}
 }
 
