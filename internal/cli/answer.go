@@ -87,7 +87,7 @@ func (a *app) answerAbout(ctx context.Context, m *vqa.Answerer, im *regions.Imag
 	}
 	for i, x := range answers {
 		if x.Truncated {
-			a.log.Warn(fmt.Sprintf("question %d is longer than the %d tokens that the model reads and was cut", i+1, m.Config.MaxTokens()))
+			a.log.Warn(fmt.Sprintf("question %d is longer than the %d tokens that the model reads and was cut", i+1, m.Config.TextTokens()))
 		}
 		if err := a.printAnswer(x, name, top); err != nil {
 			return err

@@ -298,7 +298,7 @@ func (a *app) predict(ctx context.Context, p *classify.Predictor, texts []string
 	}
 	for i, q := range predictions {
 		if q.Truncated {
-			a.log.Warn(fmt.Sprintf("input %d is longer than the %d tokens that the model reads and was cut", first+i, p.Config.MaxTokens()))
+			a.log.Warn(fmt.Sprintf("input %d is longer than the %d tokens that the model reads and was cut", first+i, p.Config.TextTokens()))
 		}
 		if err := a.printPrediction(p.Config, pair, examples[i], q); err != nil {
 			return err

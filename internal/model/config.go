@@ -38,6 +38,9 @@ type Config struct {
 	// embedding. In JSON it is tie_word_embeddings, its opposite.
 	UntiedEmbeddings opposite `json:"tie_word_embeddings,omitempty"`
 
+	// MaxSeqLen is the longest text in tokens that the model was fine-tuned on, and that it reads of one; 0: what its
+	// positions allow.
+	MaxSeqLen   int               `json:"max_seq_len,omitempty"`
 	NumLabels   int               `json:"num_labels,omitempty"`
 	ProblemType string            `json:"problem_type,omitempty"` // see the constants
 	Task        string            `json:"finetuning_task,omitempty"`
@@ -109,6 +112,18 @@ var Sizes = map[string]Config{"mini": Mini, "base": Base, "large": Large}
 // special tokens included.
 func (c Config) MaxTokens() int { return c.MaxPositions - FirstPosition }
 
+// TextTokens is the length of the longest text that a finished model reads, special tokens included.
+func (c Config) TextTokens() int { return cmp.Or(c.MaxSeqLen, c.MaxTokens()) }
+
+// WithTextTokens returns the configuration of a model that reads texts of up to n tokens.
+func (c Config) WithTextTokens(n int) (Config, error) {
+	if n > c.MaxTokens() {
+		return c, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", n, c.MaxTokens())
+	}
+	c.MaxSeqLen = n
+	return c, nil
+}
+
 // FFNSize is the inner width of the feed-forward layers: 4H in every UNIMO.
 func (c Config) FFNSize() int { return 4 * c.HiddenSize }
 
@@ -123,6 +138,7 @@ func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 // WithoutHead returns the configuration of the encoder: what heads of other tasks made of it is gone.
 func (c Config) WithoutHead() Config {
 	c.Task, c.ProblemType, c.NumLabels, c.ID2Label, c.RegionClasses, c.ScoreMean, c.ScoreScale, c.Tasks = "", "", 0, nil, 0, 0, 0, nil
+	c.MaxSeqLen = 0
 	return c
 }
 
@@ -159,6 +175,7 @@ const (
 	maxVocab     = 1 << 22
 	maxPositions = 1 << 20
 	maxLabels    = 1 << 16
+	minText      = 3 // the special tokens of a pair
 )
 
 // Validate returns an error that names the first field with an impossible value.
@@ -183,6 +200,11 @@ func (c Config) Validate() error {
 		bound("turn_type_size", c.TurnTypes, 0, maxPositions),
 	} {
 		if err != nil {
+			return err
+		}
+	}
+	if n := c.MaxSeqLen; n != 0 {
+		if err := bound("max_seq_len", n, minText, c.MaxTokens()); err != nil {
 			return err
 		}
 	}
@@ -279,7 +301,7 @@ func (c Config) fields() []string {
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "region_classes", "role_type_size", "turn_type_size", "tie_word_embeddings",
-		"num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
+		"max_seq_len", "num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}
 }
 

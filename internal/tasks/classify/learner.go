@@ -83,10 +83,7 @@ func (c *job) Head(cfg model.Config) (model.Config, error) {
 			cfg.ID2Label[fmt.Sprint(i)] = label
 		}
 	}
-	if c.settings.MaxSeqLen > cfg.MaxTokens() {
-		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", c.settings.MaxSeqLen, cfg.MaxTokens())
-	}
-	return cfg, nil
+	return cfg.WithTextTokens(c.settings.MaxSeqLen)
 }
 
 // outputs is the number of the head's outputs.

@@ -100,7 +100,7 @@ func open(dir string, env *run.Env) (*Predictor, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.runner = newRunner(o.Device, m, labelled.Encoder{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}, labelled.Schema{})
+		p.runner = newRunner(o.Device, m, labelled.Encoder{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}, labelled.Schema{})
 		return m.Params, nil
 	}, model.Classification, model.Regression)
 	if err != nil {

@@ -31,7 +31,7 @@ func OpenWith(dir string, env *run.Env, build func(p *Opened, o *run.Opened) (mo
 	p := &Opened{Env: env}
 	var err error
 	p.Opened, err = run.Open(dir, env, func(o *run.Opened) (params model.Parameters, err error) {
-		p.Encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}
+		p.Encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}
 		if p.Reader, err = images.NewReader(o); err != nil {
 			return nil, err
 		}

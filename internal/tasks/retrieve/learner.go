@@ -76,10 +76,7 @@ func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 		return cfg, err
 	}
 	cfg.ContrastSize = s.ContrastSize
-	if s.MaxSeqLen > cfg.MaxTokens() {
-		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", s.MaxSeqLen, cfg.MaxTokens())
-	}
-	return cfg, nil
+	return cfg.WithTextTokens(s.MaxSeqLen)
 }
 
 // Refit implements [run.Refitter].

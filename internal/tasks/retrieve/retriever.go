@@ -36,7 +36,7 @@ func open(dir string, env *run.Env) (*Retriever, error) {
 			return nil, err
 		}
 		r.scorer = rank.NewScorer(o.Device, m)
-		r.encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.MaxTokens()}
+		r.encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}
 		r.Reader, err = images.NewReader(o)
 		return m.Params, err
 	}, model.Retrieval)

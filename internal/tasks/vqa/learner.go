@@ -119,8 +119,8 @@ func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.Spec()); err != nil {
 		return cfg, err
 	}
-	if s.MaxSeqLen > cfg.MaxTokens() {
-		return cfg, fmt.Errorf("max_seq_len is %d, but the model reads at most %d tokens", s.MaxSeqLen, cfg.MaxTokens())
+	if cfg, err = cfg.WithTextTokens(s.MaxSeqLen); err != nil {
+		return cfg, err
 	}
 	if j.writes() {
 		cfg.ProblemType = model.FreeAnswering
