@@ -174,6 +174,9 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(run.ShownProblems) + `
 			if err := run.SetFlags(s, set); err != nil {
 				return asUsage(err)
 			}
+			if absent(args[1]) {
+				return notThere(args[1], "check the path")
+			}
 			bar := a.newProgress()
 			env := a.env()
 			env.Observer = bar

@@ -92,6 +92,11 @@ func TestValidateLabelled(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "dev.tsv")); err != nil {
 		t.Fatal(err)
 	}
+	for _, task := range []string{"sst-2", "coqa", "flickr8k", "snli-ve"} {
+		if bad := call(t, "", "data", "validate", task, filepath.Join(dir, "none")); bad.code != exitFailed || !strings.Contains(bad.stderr, "does not exist; check the path") {
+			t.Errorf("%s, a folder that is not there: %+v", task, bad)
+		}
+	}
 	if bad := call(t, "", "data", "validate", "sst-2", dir); bad.code != exitFailed || !strings.Contains(bad.stderr, "no dev file") {
 		t.Errorf("got %+v", bad)
 	}

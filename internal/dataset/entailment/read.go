@@ -261,10 +261,11 @@ func listed(file string) ([]string, error) {
 	if fields := bytes.Split(first, []byte(";")); len(fields) >= regions.EntailmentFields.Features && len(bytes.Fields(fields[tokenField])) > 1 {
 		return []string{file}, nil
 	}
-	if line := strings.TrimSpace(string(first)); line == "" || len(line) > maxPath || found(file, line) == "" {
-		return nil, nil
+	line := strings.TrimSpace(string(first))
+	if named := strings.HasSuffix(file, "filelist") && len(head) > 0; named || line != "" && len(line) <= maxPath && found(file, line) != "" {
+		return paths(f, file)
 	}
-	return paths(f, file)
+	return nil, nil
 }
 
 // maxPath bounds a line of a file of paths, in bytes.
@@ -279,6 +280,9 @@ func paths(f *os.File, file string) ([]string, error) {
 		if err != nil {
 			if len(files) > 0 && err == io.EOF {
 				return files, nil
+			}
+			if err == io.EOF {
+				err = &textfile.FileError{File: file, Problem: "lists no file", Remedy: "put a path a line, of files of the reference's lines"}
 			}
 			return nil, err
 		}

@@ -146,6 +146,9 @@ func TestErrors(t *testing.T) {
 		{"tokens", good + line("1", "d2", "1", "0 x 2", "2 3 4"), `tokens:2: "x" is no token id`},
 		{"few", good + line("1", "d2", "1", "0 2", "2 3 4"), "few:2: has 2 token ids, 2 sentence ids and 3 positions"},
 		{"none", line("1", "d2", "-", "0 7 2", "2 3 4"), "has no example that can be used"},
+		{"first_filelist", "nowhere/part-7\n", `first_filelist:1: there is no file "nowhere/part-7"`},
+		{"blank_filelist", "\n\n", "blank_filelist: lists no file; put a path a line"},
+		{"empty_filelist", "", "is empty"},
 		{"gone_filelist", write(t, "part", good) + "\nnowhere/part-7\n", `gone_filelist:2: there is no file "nowhere/part-7"`},
 	} {
 		_, err := Read(write(t, c.name, c.content), Options{Labels: Labels})
