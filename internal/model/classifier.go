@@ -87,5 +87,5 @@ func (c *Classifier) Loss(t *autograd.Tape, logits *autograd.Var, targets Target
 	case Answering:
 		return t.BinaryCrossEntropy(logits, targets.Soft)
 	}
-	return t.CrossEntropy(logits, targets.Classes)
+	return t.CrossEntropy(logits, targets.Classes, 0)
 }

@@ -11,8 +11,10 @@ type Objective interface {
 	// Loss returns the loss of an output.
 	Loss(t *autograd.Tape, output *autograd.Var) *autograd.Var
 	// Divergence says how far two outputs of a batch are from each other, the same in both directions: the mean over
-	// the rows.
+	// the rows. It takes those of Comparable.
 	Divergence(t *autograd.Tape, a, b *autograd.Var) *autograd.Var
+	// Comparable returns the same objective with outputs that can be compared. They may be larger.
+	Comparable() Objective
 }
 
 // Embed is [Objective.Embed]. It borrows the input until the tape's pass ends.
@@ -27,6 +29,8 @@ type classifierObjective struct {
 	*Classifier
 	targets Targets
 }
+
+func (o classifierObjective) Comparable() Objective { return o }
 
 func (o classifierObjective) Output(t *autograd.Tape, in Input) *autograd.Var { return o.Logits(t, in) }
 
@@ -51,41 +55,45 @@ func (o classifierObjective) Divergence(t *autograd.Tape, a, b *autograd.Var) *a
 			return sum
 		})
 	}
-	return t.SymmetricDivergence(below(t, a, b))
+	return t.SymmetricDivergence(a, b)
 }
 
 func difference(t *autograd.Tape, a, b *autograd.Var) *autograd.Var { return t.Add(a, t.Scale(b, -1)) }
 
-// below puts the rows of b below those of a.
-func below(t *autograd.Tape, a, b *autograd.Var) *autograd.Var {
-	rows := make([]int32, a.Value.Rows+b.Value.Rows)
-	for i := range rows {
-		rows[i] = int32(i)
-	}
-	return t.StackRows(a, b, rows)
-}
-
-// Objective returns what the generator is trained for on a batch: see [Generator.Loss]. Its output are the hidden values
-// that the vocabulary is compared with, T x H, of the T target tokens.
+// Objective returns what the generator is trained for on a batch: see [Generator.Loss]. Its outputs are the hidden values
+// that the vocabulary is compared with, T x H, of the T target tokens, those of Comparable their logits, T x V. So one
+// product with the vocabulary serves both losses.
 func (g *Generator) Objective(labels []int32, smoothing float32) Objective {
-	return generatorObjective{g, labels, smoothing}
+	return generatorObjective{Generator: g, labels: labels, smoothing: smoothing}
 }
 
 type generatorObjective struct {
 	*Generator
 	labels    []int32
 	smoothing float32
+	logits    bool // are the outputs
+}
+
+func (o generatorObjective) Comparable() Objective {
+	o.logits = true
+	return o
 }
 
 func (o generatorObjective) Output(t *autograd.Tape, in Input) *autograd.Var {
+	if o.logits {
+		return o.Logits(t, in)
+	}
 	return t.Block(func() *autograd.Var { return o.head.hidden(t, o.encoder.targetTokens(t, in)) })
 }
 
-func (o generatorObjective) Loss(t *autograd.Tape, hidden *autograd.Var) *autograd.Var {
-	return t.VocabularyLoss(hidden, o.head.w, o.head.b, o.labels, o.smoothing)
+func (o generatorObjective) Loss(t *autograd.Tape, output *autograd.Var) *autograd.Var {
+	if o.logits {
+		return t.CrossEntropy(output, o.labels, o.smoothing)
+	}
+	return t.VocabularyLoss(output, o.head.w, o.head.b, o.labels, o.smoothing)
 }
 
 // Divergence compares the distributions over the vocabulary.
 func (o generatorObjective) Divergence(t *autograd.Tape, a, b *autograd.Var) *autograd.Var {
-	return t.VocabularyDivergence(below(t, a, b), o.head.w, o.head.b)
+	return t.SymmetricDivergence(a, b)
 }

@@ -283,7 +283,7 @@ func TestHiddenSequencesAreIndependent(t *testing.T) {
 		scatter(d, p.Params)
 		tape := autograd.NewInference(d)
 		whole := read(d, p.LanguageLogits(tape, h))
-		if got, want := read(d, p.Losses(tape, h).Language)[0], read(d, tape.CrossEntropy(p.LanguageLogits(tape, h), h.Labels))[0]; !(math.Abs(float64(got-want)) <= 1e-6) {
+		if got, want := read(d, p.Losses(tape, h).Language)[0], read(d, tape.CrossEntropy(p.LanguageLogits(tape, h), h.Labels, 0))[0]; !(math.Abs(float64(got-want)) <= 1e-6) {
 			t.Errorf("the loss is %g, that of the logits %g", got, want)
 		}
 		var parts []float32

@@ -221,8 +221,8 @@ func (r *Retriever) ContrastiveLoss(t *autograd.Tape, imageVectors, textVectors 
 	}
 	return t.Block(func() *autograd.Var {
 		scaled := t.Scale(textVectors, float32(1/temperature))
-		toImage := t.CrossEntropy(t.ProductNT(t.Rows(scaled, texts), imageVectors), images)
-		toText := t.CrossEntropy(t.ProductNT(t.Rows(imageVectors, images), scaled), texts)
+		toImage := t.CrossEntropy(t.ProductNT(t.Rows(scaled, texts), imageVectors), images, 0)
+		toText := t.CrossEntropy(t.ProductNT(t.Rows(imageVectors, images), scaled), texts, 0)
 		return t.Scale(t.Add(toImage, toText), 0.5)
 	})
 }

@@ -90,7 +90,7 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, e
 	in := autograd.Const(l.dev.Wrap(lineBatch, lineInputs, x))
 	logits := t.Linear(in, autograd.NewWeight(l.w, engine.NN), l.b)
 	logits = t.Dropout(logits, 0.3)
-	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch])}, lineBatch, nil
+	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch], 0)}, lineBatch, nil
 }
 
 func (l *line) Describe(_, batch int) string { return fmt.Sprintf("batch number %d", batch) }

@@ -285,17 +285,21 @@ var gradientCases = []gradientCase{
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].binaryCrossEntropy(shares) },
 	}, {
 		name:   "symmetric divergence",
-		inputs: []matrix{normal("logits", 6, 4)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.SymmetricDivergence(v[0]) },
-		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].symmetricDivergence() },
+		inputs: []matrix{normal("a", 3, 4), normal("b", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.SymmetricDivergence(v[0], v[1]) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].symmetricDivergence(m[1]) },
 	}, {
-		name:   "vocabulary divergence",
-		inputs: []matrix{normal("x", 3, 4), normal("y", 3, 4), normal("w", 5, 4), normal("b", 1, 5)},
+		name:   "symmetric divergence and cross entropy of the same logits",
+		inputs: []matrix{normal("x", 6, 4), normal("y", 6, 5), normal("w", 5, 4), normal("b", 1, 5)},
 		tape: func(t *Tape, v []*Var) *Var {
-			return t.VocabularyDivergence(t.StackRows(v[0], v[1], []int32{0, 1, 2, 3, 4, 5}), nt(v[2]), v[3])
+			logits := t.Linear(v[0], nt(v[2]), v[3])
+			return t.Add(t.CrossEntropy(logits, ids, 0.1), t.Scale(t.SymmetricDivergence(v[1], logits), 0.5))
 		},
 		oracle: func(m []matrix, _ [][]float64) matrix {
-			return m[0].stack(m[1]).linear(m[2].transpose(), m[3]).symmetricDivergence()
+			logits := m[0].linear(m[2].transpose(), m[3])
+			divergence := m[1].symmetricDivergence(logits)
+			divergence.x[0] *= 0.5
+			return logits.smoothCrossEntropy(ids, 0.1).add(divergence)
 		},
 	}, {
 		name:   "numbers plus a matrix",
@@ -321,7 +325,7 @@ var gradientCases = []gradientCase{
 	}, {
 		name:   "cross entropy",
 		inputs: []matrix{normal("logits", 6, 5)},
-		tape:   func(t *Tape, v []*Var) *Var { return t.CrossEntropy(v[0], ids) },
+		tape:   func(t *Tape, v []*Var) *Var { return t.CrossEntropy(v[0], ids, 0) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].crossEntropy(ids) },
 	}, {
 		name:   "squared error",

@@ -1,7 +1,6 @@
 package autograd
 
 import (
-	"fmt"
 	"slices"
 	"testing"
 
@@ -22,7 +21,7 @@ func TestGradientToALeaf(t *testing.T) {
 		y = tape.Add(y, tape.Shifted(make([]float32, 24), other))
 		y = tape.AddNorm(y, tape.Attention(tape.Linear(y, weight, b), y, y, attention), b, b, normEpsilon, 0.2)
 		y = tape.AddNorm(y, tape.FeedForward(y, inner, b1, outer, b), b, b, normEpsilon, 0.2)
-		return tape.Add(tape.CrossEntropy(y, []int32{0, 1, 2, 3, 0, 1}), tape.VocabularyLoss(y, weight, b, []int32{0, 1, 2, 3, 0, 1}, 0.1))
+		return tape.Add(tape.CrossEntropy(y, []int32{0, 1, 2, 3, 0, 1}, 0), tape.VocabularyLoss(y, weight, b, []int32{0, 1, 2, 3, 0, 1}, 0.1))
 	}
 	params := []*Var{w, b, w1, b1, words}
 	gradients := func() (all [][]float32) {
@@ -108,8 +107,9 @@ func TestPreview(t *testing.T) {
 func TestGivenSlopes(t *testing.T) {
 	d := watch()
 	x, tape := Leaf(d.constant(normal("x", 3, 4)).Value), NewTape(d, Seed{})
-	y := tape.Scale(x, 2)
-	given := tape.Given(y, d.Wrap(3, 4, shares))
+	y, slopes := tape.Scale(x, 2), d.New(3, 4)
+	d.Write(slopes, shares)
+	given := tape.Given(y, slopes)
 	if got := d.values(given.Value); got[0] != 0 {
 		t.Errorf("its value is %v", got)
 	}
@@ -117,37 +117,6 @@ func TestGivenSlopes(t *testing.T) {
 	for i, got := range d.values(x.Slopes()) {
 		if want := 2 * 3 * 0.5 * shares[i]; got != want {
 			t.Errorf("element %d is %g, want %g", i, got, want)
-		}
-	}
-}
-
-// A divergence that takes several blocks is that of one block, and its gradient too: those of the parameters, and
-// the one to a leaf alone.
-func TestDivergenceInBlocks(t *testing.T) {
-	whole := divergenceBlock
-	defer func() { divergenceBlock = whole }()
-	var want [][]float32
-	for _, pairs := range []int{7, 3, 1} {
-		if pairs < 7 {
-			divergenceBlock = 2 * pairs * 5
-		}
-		d := watch()
-		x, w, b := Leaf(d.constant(normal("x", 14, 4)).Value), d.param(normal("w", 5, 4)), d.param(normal("b", 1, 5))
-		tape := NewTape(d, Seed{})
-		loss := tape.VocabularyDivergence(x, nt(w), b)
-		got := [][]float32{d.values(loss.Value)}
-		tape.Gradient(loss, 3, x)
-		got = append(got, d.values(x.Slopes()))
-		tape.Backward(loss, 3)
-		got = append(got, d.values(x.Slopes()), d.gradient(w), d.gradient(b))
-		if want == nil {
-			want = got
-		}
-		for i := range got {
-			near(t, fmt.Sprintf("%d pairs, %d", pairs, i), got[i], wide(want[i]))
-		}
-		if !slices.Equal(got[1], got[2]) {
-			t.Errorf("%d pairs: the gradient to the leaf alone is another", pairs)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type operations struct {
 	squaredError slab[squaredErrorOp]
 	vocabulary   slab[vocabularyLossOp]
 	slopes       slab[slopesOp]
-	divergence   slab[vocabularyDivergenceOp]
+	divergence   slab[divergenceOp]
 }
 
 func (o *operations) reset() {
@@ -531,27 +531,28 @@ func (t *Tape) CachedAttention(q, sk, sv, k, v *Var, a engine.CachedAttention) *
 	return t.result(y, false)
 }
 
-// CrossEntropy returns the mean of -log softmax(logits)[class] over the rows.
-func (t *Tape) CrossEntropy(logits *Var, classes []int32) *Var {
+// CrossEntropy returns the mean over the rows of the cross entropy of softmax(logits), with label smoothing; see
+// [engine.Device].
+func (t *Tape) CrossEntropy(logits *Var, classes []int32, smoothing float32) *Var {
 	read(logits)
-	loss, probs := t.dev.New(1, 1), t.dev.New(logits.Value.Rows, logits.Value.Cols)
-	t.dev.CrossEntropy(loss, probs, logits.Value, classes)
+	loss := t.dev.New(1, 1)
+	t.dev.CrossEntropy(loss, logits.Value, classes, smoothing)
 	out, op := t.result(loss, logits.needs), t.ops.crossEntropy.take()
-	*op = crossEntropyOp{logits, probs, classes}
-	t.record(out, op, probs)
+	*op = crossEntropyOp{logits, classes, smoothing}
+	t.record(out, op)
 	return out
 }
 
 type crossEntropyOp struct {
-	logits  *Var
-	probs   *engine.Tensor
-	classes []int32
+	logits    *Var
+	classes   []int32
+	smoothing float32
 }
 
 func (op *crossEntropyOp) backward(t *Tape, dloss *engine.Tensor) {
-	dlogits := t.into(op.logits)
-	t.dev.CrossEntropyBackward(dlogits, dloss, op.probs, op.classes)
-	t.merge(op.logits, dlogits)
+	if dlogits, add := t.onto(op.logits); dlogits != nil {
+		t.dev.CrossEntropyBackward(dlogits, dloss, op.logits.Value, op.classes, op.smoothing, add)
+	}
 }
 
 // SquaredError returns the mean of (pred - target)² over all elements of pred.
@@ -597,14 +598,8 @@ type vocabularyLossOp struct {
 }
 
 func (op *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
-	var dw, db *engine.Tensor
-	var addW, addB bool
-	if t.wants(op.w.Var) {
-		dw, addW = t.grad(op.w.Var)
-	}
-	if t.wants(op.bias) {
-		db, addB = t.grad(op.bias)
-	}
+	dw, addW := t.onto(op.w.Var)
+	db, addB := t.onto(op.bias)
 	dx := t.into(op.x)
 	t.dev.VocabularyLossBackward(dx, dw, db, dloss, op.stats, op.x.Value, op.w.plain(), op.bias.Value, op.labels, op.smoothing, addW, addB)
 	t.merge(op.x, dx)
@@ -622,18 +617,33 @@ func (t *Tape) BinaryCrossEntropy(logits *Var, targets []float32) *Var {
 	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.BinaryCrossEntropy(loss, slopes, logits.Value, targets) })
 }
 
-// SymmetricDivergence returns the mean over the pairs of rows i and N+i of logits, 2N x C, of how far their
-// distributions are from each other; see [engine.Device].
-func (t *Tape) SymmetricDivergence(logits *Var) *Var {
-	return t.sloped(logits, func(loss, slopes *engine.Tensor) { t.dev.SymmetricDivergence(loss, slopes, logits.Value) })
+// SymmetricDivergence returns the mean over rows of how far the distributions of a and b, logits both, are from each
+// other; see [engine.Device].
+func (t *Tape) SymmetricDivergence(a, b *Var) *Var {
+	read(a, b)
+	loss := t.dev.New(1, 1)
+	t.dev.SymmetricDivergence(loss, a.Value, b.Value)
+	out, op := t.result(loss, a.needs || b.needs), t.ops.divergence.take()
+	*op = divergenceOp{a, b}
+	t.record(out, op)
+	return out
 }
 
-// Given returns a loss of zero whose derivatives by x are slopes: those of a loss that was computed elsewhere.
+type divergenceOp struct{ a, b *Var }
+
+func (op *divergenceOp) backward(t *Tape, dloss *engine.Tensor) {
+	da, addA := t.onto(op.a)
+	db, addB := t.onto(op.b)
+	t.dev.SymmetricDivergenceBackward(da, db, dloss, op.a.Value, op.b.Value, addA, addB)
+}
+
+// Given returns a loss of zero whose derivatives by x are slopes: those of a loss that was computed elsewhere. The tape
+// frees them.
 func (t *Tape) Given(x *Var, slopes *engine.Tensor) *Var {
-	return t.sloped(x, func(loss, given *engine.Tensor) {
-		t.dev.Zero(loss)
-		t.dev.Copy(given, slopes)
-	})
+	read(x)
+	loss := t.dev.New(1, 1)
+	t.dev.Zero(loss)
+	return t.withSlopes(x, loss, slopes)
 }
 
 // sloped returns a loss of x whose derivatives are computed with it.
@@ -641,6 +651,10 @@ func (t *Tape) sloped(x *Var, compute func(loss, slopes *engine.Tensor)) *Var {
 	read(x)
 	loss, slopes := t.dev.New(1, 1), t.dev.New(x.Value.Rows, x.Value.Cols)
 	compute(loss, slopes)
+	return t.withSlopes(x, loss, slopes)
+}
+
+func (t *Tape) withSlopes(x *Var, loss, slopes *engine.Tensor) *Var {
 	out, op := t.result(loss, x.needs), t.ops.slopes.take()
 	*op = slopesOp{x, slopes}
 	t.record(out, op, slopes)

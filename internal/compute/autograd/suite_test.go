@@ -273,15 +273,14 @@ func (m matrix) binaryCrossEntropy(targets []float32) matrix {
 	return loss
 }
 
-// symmetricDivergence is the mean, over rows of the upper half, of the divergence between what they and those of the
-// lower half say, in both directions.
-func (m matrix) symmetricDivergence() matrix {
-	loss, half := zeros(1, 1), len(m.x)/2
-	for lo := 0; lo < half; lo += m.cols {
+// symmetricDivergence is the mean over rows of the divergence between what they and those of b say, in both directions.
+func (m matrix) symmetricDivergence(b matrix) matrix {
+	loss := zeros(1, 1)
+	for lo := 0; lo < len(m.x); lo += m.cols {
 		p, _ := softmax(m.x[lo:][:m.cols])
-		q, _ := softmax(m.x[half+lo:][:m.cols])
+		q, _ := softmax(b.x[lo:][:m.cols])
 		for c := range p {
-			loss.x[0] += (p[c]*math.Log(p[c]/q[c]) + q[c]*math.Log(q[c]/p[c])) * 2 / float64(m.rows)
+			loss.x[0] += (p[c]*math.Log(p[c]/q[c]) + q[c]*math.Log(q[c]/p[c])) / float64(m.rows)
 		}
 	}
 	return loss

@@ -296,6 +296,14 @@ func (t *Tape) grad(v *Var) (g *engine.Tensor, accumulate bool) {
 	return v.grad, false
 }
 
+// onto is grad for an operation that can do without the gradient: nil if v is to get none.
+func (t *Tape) onto(v *Var) (g *engine.Tensor, accumulate bool) {
+	if !t.wants(v) {
+		return nil, false
+	}
+	return t.grad(v)
+}
+
 // into returns a tensor for an operation to write a gradient of v to: the
 // gradient itself if it is new, else a temporary that [Tape.merge] adds to it.
 func (t *Tape) into(v *Var) *engine.Tensor {

@@ -122,9 +122,10 @@ type Attentions interface {
 // Losses that belong to one recipe are not here: HostLoss of package autograd computes them from
 // their scores, on any device.
 type Losses interface {
-	// CrossEntropy's probs (B x C) receives the softmax of the logits.
-	CrossEntropy(loss, probs, logits *Tensor, classes []int32)
-	CrossEntropyBackward(dlogits, dloss, probs *Tensor, classes []int32)
+	// CrossEntropy has label smoothing e: the mean over rows of
+	// -Σ_c ((1-e)·[c = class] + e/C)·log softmax(logits)_c. dlogits is overwritten or, with add, added to.
+	CrossEntropy(loss, logits *Tensor, classes []int32, smoothing float32)
+	CrossEntropyBackward(dlogits, dloss, logits *Tensor, classes []int32, smoothing float32, add bool)
 
 	// SquaredError is the mean over all elements of pred, of any shape, of (pred - target)².
 	SquaredError(loss, pred *Tensor, targets []float32)
@@ -140,16 +141,15 @@ type Losses interface {
 	// logits x, is 0 to 1. slopes receives the derivatives; the backward form is ScaleBy.
 	BinaryCrossEntropy(loss, slopes, logits *Tensor, targets []float32)
 
-	// SymmetricDivergence compares what rows of logits say with what the rows N below them do: with p and q the
-	// softmax of both, the mean over the N pairs of Σ_c (p_c - q_c)·(log p_c - log q_c). slopes, which may be the
-	// logits (2N x C), receives the derivatives; the backward form is ScaleBy.
-	SymmetricDivergence(loss, slopes, logits *Tensor)
+	// SymmetricDivergence compares what the rows of two matrices of logits say: with p and q the softmax of both, the
+	// mean over rows of Σ_c (p_c - q_c)·(log p_c - log q_c). da and db, of which each may be nil, are overwritten or,
+	// with addA and addB, added to.
+	SymmetricDivergence(loss, a, b *Tensor)
+	SymmetricDivergenceBackward(da, db, dloss, a, b *Tensor, addA, addB bool)
 
-	// VocabularyLoss is CrossEntropy of the logits x·w + bias, which exist for a block at a time only, with
-	// label smoothing e: the mean over rows of
-	// -Σ_v ((1-e)·[v = label] + e/V)·log softmax(logits)_v. stats (N x 1) receives the log-sum-exp of each
-	// row; the backward form computes the logits again. dw lies as w.Tensor does. dw and db, of which each may
-	// be nil, are overwritten or, with addW and addB, added to.
+	// VocabularyLoss is CrossEntropy of the logits x·w + bias, which exist for a block at a time only. stats (N x 1)
+	// receives the log-sum-exp of each row; the backward form computes the logits again. dw lies as w.Tensor does. dw
+	// and db, of which each may be nil, are overwritten or, with addW and addB, added to.
 	VocabularyLoss(loss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32)
 	VocabularyLossBackward(dx, dw, db, dloss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32, addW, addB bool)
 }

@@ -27,6 +27,9 @@ func (t *Trainer) Passes(tape *autograd.Tape, in model.Input, o model.Objective,
 	if t.preview == nil || t.preview.Device() != tape.Device() {
 		t.preview = autograd.NewPreview(tape.Device())
 	}
+	if t.compares() {
+		o = o.Comparable()
+	}
 	b := &batch{Trainer: t, Objective: o, dev: tape.Device(), tape: tape, seed: tape.Seed(), in: in, scales: scales, parts: make([]float32, len(scales))}
 	for _, p := range t.Parts(0) {
 		b.names = append(b.names, p.Name)
@@ -136,6 +139,11 @@ func (b *batch) next() {
 // finish takes the batch without attack through the model, with what the passes under attack found out about the
 // derivatives by its output and its embedding.
 func (b *batch) finish() {
+	for _, copied := range []*autograd.Var{b.words, b.regions, b.output} {
+		if copied != nil {
+			b.dev.Free(copied.Value)
+		}
+	}
 	t := b.tape
 	t.Reset(b.seed)
 	var losses []*autograd.Var
@@ -154,14 +162,12 @@ func (b *batch) finish() {
 	train.Backward(t, losses, scales)
 }
 
-// give adds the slopes that a copy of v has gathered, and frees the copy.
+// give adds the slopes that a copy of v has gathered.
 func (b *batch) give(v, copied *autograd.Var, add func(*autograd.Var, float32)) {
 	if copied == nil {
 		return
 	}
 	if slopes := copied.Slopes(); slopes != nil {
 		add(b.tape.Given(v, slopes), 1)
-		b.dev.Free(slopes)
 	}
-	b.dev.Free(copied.Value)
 }

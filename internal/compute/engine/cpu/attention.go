@@ -193,6 +193,7 @@ type scratch struct {
 	kt, vt         []float32 // kᵀ and vᵀ
 	words          []uint32
 	past, ends     []int32 // of decoding
+	pieces         []piece // of a row
 }
 
 var scratches = sync.Pool{New: func() any { return new(scratch) }}

@@ -792,8 +792,8 @@ func TestIndicesOutOfRangePanicBeforeAnyWrite(t *testing.T) {
 			"scatter add":            func() { d.ScatterAdd(table, ids, dst, nil) },
 			"gather stack":           func() { d.GatherStack(dst, d.New(1, 2), d.New(3, 2), ids) },
 			"gather stack backward":  func() { d.GatherStackBackward(table, d.New(0, 2), ids, dst) },
-			"cross entropy":          func() { d.CrossEntropy(d.New(1, 1), d.New(3, 4), d.New(3, 4), ids) },
-			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 4), d.New(1, 1), d.New(3, 4), ids) },
+			"cross entropy":          func() { d.CrossEntropy(d.New(1, 1), d.New(3, 4), ids, 0) },
+			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 4), d.New(1, 1), d.New(3, 4), ids, 0, false) },
 		} {
 			d.Zero(dst)
 			d.Zero(table)

@@ -47,6 +47,7 @@ type loops struct {
 	decoding loop[decoding]
 	topK     loop[topK]
 	compare  loop[comparison]
+	entropy  loop[entropy]
 
 	vocabulary loop[vocabulary]
 

@@ -3,25 +3,77 @@ package cpu
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // CrossEntropy implements [engine.Device].
-func (d *Device) CrossEntropy(loss, probs, logits *engine.Tensor, classes []int32) {
-	engine.CheckShape("cross entropy", "probs", probs, logits.Rows, logits.Cols)
-	engine.CheckShape("cross entropy", "logits", logits, len(classes), logits.Cols)
-	engine.CheckShape("cross entropy", "loss", loss, 1, 1)
-	engine.CheckIndices("cross entropy", classes, logits.Cols)
-	ps, ls, cols := data(probs), data(logits), logits.Cols
+func (d *Device) CrossEntropy(loss, logits *engine.Tensor, classes []int32, smoothing float32) {
+	const op = "cross entropy"
+	e := newEntropy(op, logits, classes, smoothing)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	e.losses = grow(&d.loops.losses, len(classes))
+	d.loops.entropy.run(d.limit, len(classes), rowBlock(e.cols), e, (*entropy).forward)
+	data(loss)[0] = mean(e.losses)
+}
+
+// mean is the mean of the rows' losses, in their order.
+func mean(losses []float64) float32 {
 	var sum float64
-	for i, class := range classes {
-		row := ls[i*cols : (i+1)*cols]
-		kernels.Softmax(ps[i*cols:(i+1)*cols], row, 1)
-		sum += logSumExp(row) - float64(row[class])
+	for _, l := range losses {
+		sum += l
 	}
-	data(loss)[0] = float32(sum / float64(len(classes)))
+	return float32(sum / float64(len(losses)))
+}
+
+// entropy is the cross entropy of rows.
+type entropy struct {
+	logits    []float32
+	cols      int
+	classes   []int32
+	smoothing float64
+
+	losses []float64 // forward
+
+	dlogits []float32 // backward
+	scale   float32   // dloss / rows
+	add     bool
+}
+
+func newEntropy(op string, logits *engine.Tensor, classes []int32, smoothing float32) entropy {
+	engine.CheckShape(op, "logits", logits, len(classes), logits.Cols)
+	engine.CheckIndices(op, classes, logits.Cols)
+	return entropy{logits: data(logits), cols: logits.Cols, classes: classes, smoothing: float64(smoothing)}
+}
+
+func (e *entropy) forward(lo, hi int) {
+	s := scratches.Get().(*scratch)
+	for i := lo; i < hi; i++ {
+		row := rowOf(e.logits, i, e.cols)
+		var logSum float64
+		if len(row) <= lossTask {
+			logSum = logSumExp(row)
+		} else { // of many, float64 would take longer than the products
+			logSum = logSumExpOf(s.piecesOf(row))
+		}
+		e.losses[i] = logSum - (1-e.smoothing)*float64(row[e.classes[i]])
+		if e.smoothing > 0 { // else an infinite logit does not matter
+			e.losses[i] -= e.smoothing * float64(kernels.Sum(row)) / float64(e.cols)
+		}
+	}
+	scratches.Put(s)
+}
+
+// piecesOf returns the pieces of a row.
+func (s *scratch) piecesOf(row []float32) []piece {
+	pieces, buffer := s.pieces[:0], grow(&s.scores, lossTask)
+	for part := range slices.Chunk(row, lossTask) {
+		pieces = append(pieces, newPiece(buffer[:len(part)], part))
+	}
+	s.pieces = pieces
+	return pieces
 }
 
 // logSumExp is log(sum exp(x)), in float64: from the rounded probabilities the
@@ -39,19 +91,35 @@ func logSumExp(x []float32) float64 {
 }
 
 // CrossEntropyBackward implements [engine.Device].
-func (d *Device) CrossEntropyBackward(dlogits, dloss, probs *engine.Tensor, classes []int32) {
+func (d *Device) CrossEntropyBackward(dlogits, dloss, logits *engine.Tensor, classes []int32, smoothing float32, add bool) {
 	const op = "cross entropy backward"
-	engine.CheckShape(op, "probs", probs, len(classes), probs.Cols)
-	engine.CheckShape(op, "dlogits", dlogits, probs.Rows, probs.Cols)
+	e := newEntropy(op, logits, classes, smoothing)
+	engine.CheckShape(op, "dlogits", dlogits, logits.Rows, logits.Cols)
 	engine.CheckShape(op, "dloss", dloss, 1, 1)
-	engine.CheckIndices(op, classes, probs.Cols)
-	dl, ps, cols := data(dlogits), data(probs), probs.Cols
-	scale := data(dloss)[0] / float32(len(classes))
-	for i, class := range classes {
-		row := dl[i*cols : (i+1)*cols]
-		kernels.Scale(row, scale, ps[i*cols:(i+1)*cols])
-		row[class] -= scale
+	e.dlogits, e.scale, e.add = data(dlogits), data(dloss)[0]/float32(len(classes)), add
+	d.loops.entropy.run(d.limit, len(classes), rowBlock(e.cols), e, (*entropy).backward)
+}
+
+func (e *entropy) backward(lo, hi int) {
+	s := scratches.Get().(*scratch)
+	probs := grow(&s.scores, e.cols)
+	even := float32(float64(e.scale) * e.smoothing / float64(e.cols))
+	for i := lo; i < hi; i++ {
+		slopes := rowOf(e.dlogits, i, e.cols)
+		kernels.Softmax(probs, rowOf(e.logits, i, e.cols), 1)
+		if e.add {
+			kernels.Axpy(slopes, e.scale, probs)
+		} else {
+			kernels.Scale(slopes, e.scale, probs)
+		}
+		if even != 0 {
+			for j := range slopes {
+				slopes[j] -= even
+			}
+		}
+		slopes[e.classes[i]] -= float32(float64(e.scale) * (1 - e.smoothing))
 	}
+	scratches.Put(s)
 }
 
 // checkTargets panics unless there is a target for each element of x.
@@ -132,62 +200,80 @@ func (d *Device) BinaryCrossEntropy(loss, slopes, logits *engine.Tensor, targets
 }
 
 // SymmetricDivergence implements [engine.Device].
-func (d *Device) SymmetricDivergence(loss, slopes, logits *engine.Tensor) {
+func (d *Device) SymmetricDivergence(loss, a, b *engine.Tensor) {
 	const op = "symmetric divergence"
-	engine.CheckShape(op, "slopes", slopes, logits.Rows, logits.Cols)
 	engine.CheckShape(op, "loss", loss, 1, 1)
-	if logits.Rows%2 != 0 {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d rows are no pairs", logits.Rows)})
-	}
-	pairs := logits.Rows / 2
-	losses := grow(&d.loops.losses, pairs)
-	d.loops.compare.run(d.limit, pairs, rowBlock(2*logits.Cols), comparison{data(slopes), data(logits), losses, logits.Cols}, (*comparison).run)
-	var sum float64
-	for _, l := range losses {
-		sum += l
-	}
-	data(loss)[0] = float32(sum / float64(pairs))
+	data(loss)[0] = mean(d.compare(op, comparison{}, a, b))
 }
 
-// comparison is the divergence of pairs of rows.
+// SymmetricDivergenceBackward implements [engine.Device].
+func (d *Device) SymmetricDivergenceBackward(da, db, dloss, a, b *engine.Tensor, addA, addB bool) {
+	const op = "symmetric divergence backward"
+	engine.CheckShape(op, "dloss", dloss, 1, 1)
+	c := comparison{addA: addA, addB: addB, scale: data(dloss)[0] / float32(a.Rows)}
+	if da != nil {
+		engine.CheckShape(op, "da", da, a.Rows, a.Cols)
+		c.da = data(da)
+	}
+	if db != nil {
+		engine.CheckShape(op, "db", db, a.Rows, a.Cols)
+		c.db = data(db)
+	}
+	d.compare(op, c, a, b)
+}
+
+// comparison is the divergence of pairs of rows, and its slopes times scale.
 type comparison struct {
-	slopes, logits []float32
-	losses         []float64
-	cols           int
+	a, b, da, db []float32 // da and db, of which each may be nil, receive the slopes
+	addA, addB   bool
+	scale        float32
+	losses       []float64
+	cols         int
+}
+
+// compare returns the losses of the pairs, and writes the slopes that are wanted.
+func (d *Device) compare(op string, c comparison, a, b *engine.Tensor) []float64 {
+	engine.CheckShape(op, "b", b, a.Rows, a.Cols)
+	c.a, c.b, c.cols, c.losses = data(a), data(b), a.Cols, grow(&d.loops.losses, a.Rows)
+	d.loops.compare.run(d.limit, a.Rows, rowBlock(2*a.Cols), c, (*comparison).run)
+	return c.losses
 }
 
 func (c *comparison) run(lo, hi int) {
-	pairs, difference := len(c.losses), make([]float32, c.cols)
+	s := scratches.Get().(*scratch)
+	p, q := grow(&s.q, c.cols), grow(&s.k, c.cols)
+	between, difference := grow(&s.v, c.cols), grow(&s.dy, c.cols) // of the probabilities, and of their logarithms
 	for i := lo; i < hi; i++ {
-		a, b := rowOf(c.logits, i, c.cols), rowOf(c.logits, pairs+i, c.cols)
-		for j, x := range a {
-			difference[j] = x - b[j]
-		}
-		p, q := rowOf(c.slopes, i, c.cols), rowOf(c.slopes, pairs+i, c.cols)
+		a, b := rowOf(c.a, i, c.cols), rowOf(c.b, i, c.cols)
 		kernels.Softmax(p, a, 1)
 		kernels.Softmax(q, b, 1)
-		c.losses[i] = diverge(p, q, difference, 1/float64(pairs))
+		// What all logits of a row have in common cancels out. The mean under p is taken from the differences first, so
+		// that it costs no digits, and they have the mean 0 under p then and minus the loss under q.
+		for j, x := range a {
+			between[j], difference[j] = p[j]-q[j], x-b[j]
+		}
+		mean := kernels.Dot(p, difference)
+		for j := range difference {
+			difference[j] -= mean
+		}
+		loss := kernels.Dot(between, difference)
+		c.losses[i] = float64(loss)
+		c.slopes(c.da, i, c.addA, c.scale, 0, p, between, difference)
+		c.slopes(c.db, i, c.addB, -c.scale, loss, q, between, difference)
 	}
+	scratches.Put(s)
 }
 
-// diverge returns the divergence of the distributions p and q, whose logits differ so much, and replaces p and q by its
-// derivatives by their logits, times scale. What all logits of a row have in common cancels out; it is taken from the
-// differences first, so that it costs no digits.
-func diverge(p, q, difference []float32, scale float64) float64 {
-	var mean float64 // of the differences under p
-	for j, x := range difference {
-		mean += float64(p[j]) * float64(x)
+// slopes writes the slopes of a row's logits, whose softmax is probs, if they are wanted.
+func (c *comparison) slopes(to []float32, row int, add bool, scale, shift float32, probs, between, difference []float32) {
+	if to == nil {
+		return
 	}
-	var sum, under float64 // under q
-	for j, x := range difference {
-		d := float64(x) - mean
-		sum += (float64(p[j]) - float64(q[j])) * d
-		under += float64(q[j]) * d
+	to = rowOf(to, row, c.cols)
+	if !add {
+		clear(to)
 	}
-	for j, x := range difference {
-		p64, q64, d := float64(p[j]), float64(q[j]), float64(x)-mean
-		p[j] = float32(scale * (p64 - q64 + p64*d))
-		q[j] = float32(scale * (q64 - p64 - q64*(d-under)))
+	for j, x := range probs {
+		to[j] += scale * (between[j] + x*(difference[j]+shift))
 	}
-	return sum
 }

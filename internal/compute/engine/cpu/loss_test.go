@@ -37,47 +37,74 @@ func softmaxError(n int, scores []float64) float64 {
 
 func TestCrossEntropy(t *testing.T) {
 	var operations []operation
-	for _, shape := range [][2]int{{1, 1}, {1, 2}, {3, 2}, {64, 3}, {5, 1000}} {
+	for n, shape := range [][2]int{{1, 1}, {1, 2}, {3, 2}, {64, 3}, {5, 1000}, {3, 1000}} {
 		rows, cols := shape[0], shape[1]
+		smoothing := float32(n%2) * 0.1
 		classes := randomRows(rows, cols)
+		target := func(i, c int) float64 {
+			e := float64(smoothing)
+			if int(classes[i]) == c {
+				return 1 - e + e/float64(cols)
+			}
+			return e / float64(cols)
+		}
 		logits := in("logits", rows, cols)
 		logits.start[0] *= 30 // a confident row
+		anyClasses := logits
+		anyClasses.anyCols = true // nothing else says how many there are
 		operations = append(operations, operation{
-			name:     named("cross entropy", shape),
-			operands: []operand{overwritten("loss", 1, 1), overwritten("probs", rows, cols), logits},
-			run:      func(d *Device, t tensors) { d.CrossEntropy(t["loss"], t["probs"], t["logits"], classes) },
+			name:     named("cross entropy", shape, smoothing),
+			operands: []operand{overwritten("loss", 1, 1), anyClasses},
+			run:      func(d *Device, t tensors) { d.CrossEntropy(t["loss"], t["logits"], classes, smoothing) },
 			oracle: func(x numbers) results {
-				var loss float64
-				var probs []exact
-				for i, class := range classes {
-					row := x["logits"][i*cols : (i+1)*cols]
-					p, logSum := softmax(row)
-					loss += (logSum - row[class]) / float64(rows)
-					for _, v := range p {
-						probs = append(probs, exact{v, v*softmaxError(cols, row) + 1e-37})
+				var loss exact
+				for i := range classes {
+					row := x["logits"][i*cols:][:cols]
+					_, logSum := softmax(row)
+					var size float64
+					for c, l := range row {
+						loss.value += target(i, c) * (logSum - l) / float64(rows)
+						size += math.Abs(l) / float64(cols)
 					}
+					if cols > lossTask { // else it is computed in float64
+						loss.tolerance += softmaxError(lossTask, row) / float64(rows)
+					}
+					loss.tolerance += float64(smoothing) * float64(cols) * epsilon * size / float64(rows)
 				}
-				// The loss is computed in float64 and rounded once.
-				return results{"loss": {{loss, 2 * epsilon * math.Abs(loss)}}, "probs": probs}
-			},
-		}, operation{
-			name: named("cross entropy backward", shape),
-			operands: []operand{
-				overwritten("dlogits", rows, cols), given("dloss", 1, 1, []float32{0.7}), in("probs", rows, cols),
-			},
-			run: func(d *Device, t tensors) { d.CrossEntropyBackward(t["dlogits"], t["dloss"], t["probs"], classes) },
-			oracle: func(x numbers) results {
-				scale := x["dloss"][0] / float64(rows)
-				return results{"dlogits": each(rows*cols, func(e int) exact {
-					s := start(0)
-					s.add(scale * x["probs"][e])
-					if int(classes[e/cols]) == e%cols {
-						s.add(-scale)
-					}
-					return s.exact()
-				})}
+				loss.tolerance += 2 * epsilon * math.Abs(loss.value)
+				return results{"loss": {loss}}
 			},
 		})
+		for _, add := range []bool{false, true} {
+			dlogits := overwritten("dlogits", rows, cols)
+			if add {
+				dlogits = accumulated("dlogits", rows, cols)
+			}
+			operations = append(operations, operation{
+				name:     named("cross entropy backward", shape, smoothing, add),
+				operands: []operand{dlogits, given("dloss", 1, 1, []float32{0.7}), logits},
+				run: func(d *Device, t tensors) {
+					d.CrossEntropyBackward(t["dlogits"], t["dloss"], t["logits"], classes, smoothing, add)
+				},
+				oracle: func(x numbers) results {
+					scale := x["dloss"][0] / float64(rows)
+					return results{"dlogits": each(rows*cols, func(e int) exact {
+						i, row := e/cols, x["logits"][e/cols*cols:][:cols]
+						probs, _ := softmax(row)
+						p := probs[e%cols]
+						s := start(0)
+						if add {
+							s = start(x["dlogits"][e])
+						}
+						s.add(scale * p)
+						s.add(-scale * target(i, e%cols))
+						result := s.exact()
+						result.tolerance += scale*p*softmaxError(cols, row) + 1e-37
+						return result
+					})}
+				},
+			})
+		}
 	}
 	check(t, operations...)
 }
@@ -253,61 +280,100 @@ func TestBinaryCrossEntropyOfParticularLogits(t *testing.T) {
 
 func TestSymmetricDivergence(t *testing.T) {
 	var operations []operation
-	for _, shape := range [][2]int{{2, 1}, {2, 2}, {6, 5}, {4, 4001}} {
+	for n, shape := range [][2]int{{1, 1}, {1, 2}, {3, 5}, {2, 4001}} {
 		rows, cols := shape[0], shape[1]
-		logits := in("logits", rows, cols)
-		logits.start[0] *= 30 // a confident row
-		for i := range cols { // the same offset everywhere changes nothing
-			logits.start[(rows-1)*cols+i] += 100
+		logits := []operand{in("a", rows, cols), in("b", rows, cols)}
+		logits[0].start[0] *= 30 // a confident row
+		for i := range cols {    // the same offset everywhere changes nothing
+			logits[1].start[(rows-1)*cols+i] += 100
 		}
-		run := func(x numbers) results {
-			var loss, size float64
-			slopes := make([]exact, rows*cols)
-			for i := range rows / 2 {
-				a, b := x["logits"][i*cols:][:cols], x["logits"][(rows/2+i)*cols:][:cols]
-				p, sumA := softmax(a)
-				q, sumB := softmax(b)
-				var underP, underQ float64
-				difference := func(c int) float64 { return a[c] - sumA - b[c] + sumB }
-				for c := range p {
-					underP += p[c] * difference(c)
-					underQ += q[c] * difference(c)
-				}
-				loss += (underP - underQ) * 2 / float64(rows)
-				for c := range p {
-					d, relative := difference(c), softmaxError(cols, a)+softmaxError(cols, b)
-					// A logarithm is as wrong as the logits are rounded, a probability relatively.
-					wrong := (p[c] + q[c]) * (relative*(2+math.Abs(d)+underP-underQ) + 300*epsilon) * 2 / float64(rows)
-					size += (p[c] + q[c]) * math.Abs(d)
-					slopes[i*cols+c] = exact{(p[c] - q[c] + p[c]*(d-underP)) * 2 / float64(rows), wrong + 1e-37}
-					slopes[(rows/2+i)*cols+c] = exact{(q[c] - p[c] - q[c]*(d-underQ)) * 2 / float64(rows), wrong + 1e-37}
-				}
-				size += 1
-			}
-			return results{"loss": {{loss, size * (float64(cols) + 300) * epsilon}}, "slopes": slopes}
-		}
+		of := [...]func(name string, rows, cols int) operand{overwritten, accumulated}
+		addA, addB := n&1, n>>1&1
 		operations = append(operations, operation{
 			name:     named("symmetric divergence", shape),
-			operands: []operand{overwritten("loss", 1, 1), overwritten("slopes", rows, cols), logits},
-			run:      func(d *Device, t tensors) { d.SymmetricDivergence(t["loss"], t["slopes"], t["logits"]) },
-			oracle:   run,
+			operands: append([]operand{overwritten("loss", 1, 1)}, logits...),
+			run:      func(d *Device, t tensors) { d.SymmetricDivergence(t["loss"], t["a"], t["b"]) },
+			oracle: func(x numbers) results {
+				return results{"loss": divergences(x, rows, cols)["loss"]}
+			},
+		}, operation{
+			name: named("symmetric divergence backward", shape, addA, addB),
+			operands: append([]operand{
+				of[addA]("da", rows, cols), of[addB]("db", rows, cols), given("dloss", 1, 1, []float32{0.7}),
+			}, logits...),
+			run: func(d *Device, t tensors) {
+				d.SymmetricDivergenceBackward(t["da"], t["db"], t["dloss"], t["a"], t["b"], addA == 1, addB == 1)
+			},
+			oracle: func(x numbers) results {
+				want := divergences(x, rows, cols)
+				delete(want, "loss")
+				for name, list := range want {
+					for i := range list {
+						s := start(0)
+						if v := x[name][i]; !math.IsNaN(v) { // accumulated
+							s.add(v)
+						}
+						s.add(0.7 * list[i].value)
+						list[i] = exact{s.value, s.error() + list[i].tolerance}
+					}
+				}
+				return want
+			},
 		})
 	}
 	check(t, operations...)
 }
 
-// The slopes may lie where the logits were.
-func TestSymmetricDivergenceInPlace(t *testing.T) {
-	d := New()
-	x := d.Wrap(2, 3, []float32{1, 2, 3, 2, 0, 1})
-	loss, slopes := d.New(1, 1), d.New(2, 3)
-	d.SymmetricDivergence(loss, slopes, x)
-	want := data(loss)[0]
-	d.SymmetricDivergence(loss, x, x)
-	if data(loss)[0] != want || !slices.Equal(data(x), data(slopes)) {
-		t.Errorf("%g and %v, want %g and %v", data(loss)[0], data(x), want, data(slopes))
+// divergences are the loss of SymmetricDivergence and its slopes.
+func divergences(x numbers, rows, cols int) results {
+	var loss, size float64
+	slopes := results{"da": nil, "db": nil}
+	for i := range rows {
+		a, b := x["a"][i*cols:][:cols], x["b"][i*cols:][:cols]
+		p, sumA := softmax(a)
+		q, sumB := softmax(b)
+		var underP, underQ float64
+		difference := func(c int) float64 { return a[c] - sumA - b[c] + sumB }
+		for c := range p {
+			underP += p[c] * difference(c)
+			underQ += q[c] * difference(c)
+		}
+		loss += (underP - underQ) / float64(rows)
+		for c := range p {
+			d, relative := difference(c), softmaxError(cols, a)+softmaxError(cols, b)
+			// A logarithm is as wrong as the logits are rounded, a probability relatively.
+			wrong := (p[c]+q[c])*(relative*(2+math.Abs(d)+underP-underQ)+300*epsilon)/float64(rows) + 1e-37
+			size += (p[c] + q[c]) * math.Abs(d)
+			slopes["da"] = append(slopes["da"], exact{(p[c] - q[c] + p[c]*(d-underP)) / float64(rows), wrong})
+			slopes["db"] = append(slopes["db"], exact{(q[c] - p[c] - q[c]*(d-underQ)) / float64(rows), wrong})
+		}
+		size++
 	}
-	mustPanicWithShape(t, "three rows", func() { d.SymmetricDivergence(loss, d.New(3, 2), d.New(3, 2)) })
+	slopes["loss"] = []exact{{loss, size * (float64(cols) + 300) * epsilon}}
+	return slopes
+}
+
+// A gradient that is not wanted is left out, and two that are one tensor add up.
+func TestSymmetricDivergenceOfUnwantedGradients(t *testing.T) {
+	d := New()
+	a, b, dloss := d.Wrap(1, 3, []float32{1, 2, 3}), d.Wrap(1, 3, []float32{2, 0, 1}), d.Wrap(1, 1, []float32{2})
+	run := func(da, db *engine.Tensor, addB bool) {
+		d.SymmetricDivergenceBackward(da, db, dloss, a, b, false, addB)
+	}
+	da, db, onlyA, onlyB, both := d.New(1, 3), d.New(1, 3), d.New(1, 3), d.New(1, 3), d.New(1, 3)
+	run(da, db, false)
+	run(onlyA, nil, false)
+	run(nil, onlyB, false)
+	run(both, both, true)
+	if !slices.Equal(data(onlyA), data(da)) || !slices.Equal(data(onlyB), data(db)) {
+		t.Errorf("%v and %v, want %v and %v", data(onlyA), data(onlyB), data(da), data(db))
+	}
+	for i, got := range data(both) {
+		if want := data(da)[i] + data(db)[i]; got != want {
+			t.Errorf("element %d is %g, want %g", i, got, want)
+		}
+	}
+	mustPanicWithShape(t, "two rows and three", func() { d.SymmetricDivergence(d.New(1, 1), d.New(2, 2), d.New(3, 2)) })
 }
 
 // sameNumbers says whether two lists are equal, where NaN equals NaN and nothing else.
@@ -324,8 +390,8 @@ func TestTargetsOfAnotherLength(t *testing.T) {
 		for name, run := range map[string]func(){
 			"gather":                 func() { d.Gather(d.New(3, 2), d.New(5, 2), classes, false) },
 			"scatter add":            func() { d.ScatterAdd(d.New(5, 2), classes, d.New(3, 2), nil) },
-			"cross entropy":          func() { d.CrossEntropy(one(), d.New(3, 2), d.New(3, 2), classes) },
-			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 2), one(), d.New(3, 2), classes) },
+			"cross entropy":          func() { d.CrossEntropy(one(), d.New(3, 2), classes, 0) },
+			"cross entropy backward": func() { d.CrossEntropyBackward(d.New(3, 2), one(), d.New(3, 2), classes, 0, false) },
 			"squared error":          func() { d.SquaredError(one(), d.New(3, 1), scores) },
 			"squared error backward": func() { d.SquaredErrorBackward(d.New(3, 1), one(), d.New(3, 1), scores) },
 			"binary cross entropy":   func() { d.BinaryCrossEntropy(one(), d.New(3, 1), d.New(3, 1), scores) },

@@ -185,11 +185,16 @@ func (a *vocabulary) forward(lo, hi int) {
 		if lo <= int(label) && int(label) < hi {
 			a.target[i] = row[int(label)-lo]
 		}
-		p := &a.pieces[i*a.tasks()+lo/lossTask]
-		p.sum = kernels.Sum(row)
-		p.largest, p.exponentials = exponentials(row, row)
+		a.pieces[i*a.tasks()+lo/lossTask] = newPiece(row, row)
 	}
 	scratches.Put(s)
+}
+
+// newPiece returns the piece of x; dst, which may be x, is overwritten.
+func newPiece(dst, x []float32) (p piece) {
+	p.sum = kernels.Sum(x)
+	p.largest, p.exponentials = exponentials(dst, x)
+	return p
 }
 
 // exponentials is [kernels.Exponentials] for a part of a row, which may be nothing but -Inf.
