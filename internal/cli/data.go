@@ -143,14 +143,16 @@ line, what the splits have in common, how long the texts are and, with --vocab o
 The tasks are ` + strings.Join(tasks.Names(), ", ") + `.
 Of the classification tasks the first error of each file and the labels are shown.
 Of images with captions (flickr30k, flickr8k, coco-caption) every picture is read: missing and broken
-ones are shown, and pictures that two splits have in common, by name or byte by byte.
+ones are shown, and pictures that two splits have in common, by name or byte by byte. Of questions
+about pictures (vqa) every question and every picture is looked at; a test set needs no answers.
 
 Exit code 1 if something is wrong; at most ` + fmt.Sprint(run.ShownProblems) + ` problems are printed.`,
 		Example: `  unimo data validate coqa DATA
   unimo data validate gigaword train.jsonl --vocab DICT --json
   unimo data validate sst-2 DIR
   unimo data validate classify reviews.csv --columns text=review,label=stars
-  unimo data validate flickr30k DATA`,
+  unimo data validate flickr30k DATA
+  unimo data validate vqa DATA --images-dir COCO`,
 		Args: func(c *cmdline.Command, args []string) error {
 			if len(args) > 0 {
 				if err := a.needTask(c, args); err != nil {

@@ -27,8 +27,7 @@ func (m Metric) Read(ctx context.Context, hypFile string, refFiles ...string) (t
 	case m.Name == "coqa":
 		return readCoQA(hypFile, refFiles[0])
 	case m.Name == "vqa":
-		texts, err = readVQA(hypFile, refFiles[0])
-		return texts, nil, err
+		return readVQA(hypFile, refFiles[0])
 	case (m.Name == "cider" || m.Name == "caption") && isJSON(hypFile):
 		if len(refFiles) != 1 {
 			return nil, nil, fmt.Errorf("%s takes one file of references, COCO's annotations; name one", hypFile)

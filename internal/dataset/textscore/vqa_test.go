@@ -32,7 +32,10 @@ func TestVQA(t *testing.T) {
 		`[{"question_id": 1, "answer": "x"}, {"question_id": 1, "answer": "x"}]`:                                    "error r.json:1: item 2 answers question 1 again",
 	} {
 		var got []string
-		texts, _, err := m.Read(t.Context(), file("r.json", answers), annotations)
+		texts, notes, err := m.Read(t.Context(), file("r.json", answers), annotations)
+		if notes != nil {
+			t.Errorf("%s: %q", answers, notes)
+		}
 		if err != nil {
 			got = append(got, "error "+strings.TrimPrefix(err.Error(), dir+string(filepath.Separator)))
 		} else {
@@ -45,5 +48,13 @@ func TestVQA(t *testing.T) {
 		if text := strings.Join(got, ", "); !strings.HasPrefix(text, want) {
 			t.Errorf("%s: %s, want %s", answers, text, want)
 		}
+	}
+	results := file("r.json", `[{"question_id": 1, "answer": "yes"}]`)
+	_, notes, err := m.Read(t.Context(), results, file("one.json", `{"annotations": [{"question_id": 1, "answers": [{"answer": "yes"}]}]}`))
+	if err != nil || len(notes) != 1 || !strings.HasPrefix(notes[0], "1 question of 1 with answers of fewer than 4 people") {
+		t.Errorf("%q, %v", notes, err)
+	}
+	if _, _, err := m.Read(t.Context(), results, file("none.json", `{"annotations": [{"question_id": 1, "answers": []}]}`)); err == nil || !strings.Contains(err.Error(), `none.json:1: annotation 1: question "1" has no answer; correct it`) {
+		t.Errorf("%v", err)
 	}
 }

@@ -6,13 +6,13 @@ import (
 	"github.com/unimo-go/unimo/metrics"
 )
 
-// fewPeople is how many people must have answered for VQA's accuracy to mean something; with fewer an answer could not
+// FewPeople is how many people must have answered for VQA's accuracy to mean something; with fewer an answer could not
 // reach 1.
-const fewPeople = 4
+const FewPeople = 4
 
 // Score says how right an answer is: VQA's accuracy, or, with fewer than four answers of people, whether it is one of these.
 func Score(answer string, people []string) float64 {
-	if len(people) >= fewPeople {
+	if len(people) >= FewPeople {
 		return metrics.VQAAccuracy(answer, people)
 	}
 	answer = metrics.NormalizeAnswer(answer)
@@ -46,7 +46,7 @@ func Targets(people []string) []Target {
 
 // soft is VQA's accuracy of a normalised answer among others.
 func soft(answer string, people []string) float64 {
-	if len(people) < fewPeople {
+	if len(people) < FewPeople {
 		return 1
 	}
 	n, same := float64(len(people)), float64(count(people, answer))

@@ -35,7 +35,7 @@ func (r *reader) locate() error {
 	for _, x := range r.set.Examples {
 		name, problem := f.find(x.Image)
 		if problem != "" {
-			err := &textfile.FileError{File: r.set.File, Problem: fmt.Sprintf("question %s: %s in %s", textfile.Quote(x.ID), problem, dir),
+			err := &textfile.FileError{File: r.set.File, Line: r.line(&x), Problem: fmt.Sprintf("question %s: %s in %s", textfile.Quote(x.ID), problem, dir),
 				Remedy: "name the folder of the pictures with the setting images_dir (--images-dir), or leave such questions out with skip_bad (--skip-bad)"}
 			if !r.SkipBad {
 				return err
@@ -43,6 +43,7 @@ func (r *reader) locate() error {
 			if f.missing++; f.missing == 1 {
 				f.first = err
 			}
+			r.tell(err)
 			continue
 		}
 		x.Image = name
@@ -50,12 +51,20 @@ func (r *reader) locate() error {
 	}
 	r.set.Examples = kept
 	if len(kept) == 0 {
-		return f.first
+		return &AllBadError{f.first}
 	}
-	if f.missing > 0 {
+	if f.missing > 0 && r.Problem == nil {
 		r.set.Notes = append(r.set.Notes, fmt.Sprintf("%s: %s without a picture left out; the first: %v", r.set.File, textfile.Plural(f.missing, "question"), f.first))
 	}
 	return nil
+}
+
+// line is the line of a question, 0 where a file has no lines that mean anything.
+func (r *reader) line(x *Example) int {
+	if r.set.Form == formTable || r.set.Form == formLines {
+		return x.Line
+	}
+	return 0
 }
 
 // subset is a part of COCO in the name of a file.

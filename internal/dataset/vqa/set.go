@@ -39,10 +39,11 @@ type Set struct {
 
 // Options are the ways to read questions.
 type Options struct {
-	Images     string // the folder of the pictures; "" looks in that of the data
-	Named      bool   // images keep the names that the data have for them: they are not pictures
-	Unanswered bool   // answers are not needed, and not read
-	SkipBad    bool   // leave out questions that are of no use, and count them; else they are an error
+	Images     string      // the folder of the pictures; "" looks in that of the data
+	Named      bool        // images keep the names that the data have for them: they are not pictures
+	Unanswered bool        // answers are not needed, and not read
+	SkipBad    bool        // leave out questions that are of no use, and count them; else they are an error
+	Problem    func(error) // unless nil, is told of each that SkipBad leaves out
 }
 
 // Bounds of a question: longer texts are something else.
@@ -69,11 +70,11 @@ func Read(path string, o Options) (*Set, error) {
 	}
 	if len(r.set.Examples) == 0 {
 		if r.bad > 0 {
-			return nil, fmt.Errorf("none of %d questions is of use; the first: %w", r.bad, r.first)
+			return nil, &AllBadError{fmt.Errorf("none of %d questions is of use; the first: %w", r.bad, r.first)}
 		}
 		return nil, &textfile.FileError{File: path, Problem: "holds no questions", Remedy: accepted}
 	}
-	if r.bad > 0 {
+	if r.bad > 0 && r.Problem == nil {
 		r.set.Notes = append(r.set.Notes, fmt.Sprintf("%s: %s left out; the first: %v", path, textfile.Plural(r.bad, "question"), r.first))
 	}
 	if r.Named {
@@ -81,6 +82,12 @@ func Read(path string, o Options) (*Set, error) {
 	}
 	return r.set, r.locate()
 }
+
+// AllBadError is that of a file none of whose questions is of use. Each has been told to [Options.Problem].
+type AllBadError struct{ err error }
+
+func (e *AllBadError) Error() string { return e.err.Error() }
+func (e *AllBadError) Unwrap() error { return e.err }
 
 const accepted = `read are VQA's questions JSON, easy-VQA's questions.json, GQA's questions JSON, and .csv, .tsv, .jsonl and .json with the columns image, question and answer`
 
@@ -144,7 +151,15 @@ func (r *reader) useless(file string, line int, problem string) error {
 	}
 	r.bad++
 	r.first = cmp.Or(r.first, error(err))
+	r.tell(err)
 	return nil
+}
+
+// tell tells of a question that is left out.
+func (r *reader) tell(err error) {
+	if r.Problem != nil {
+		r.Problem(err)
+	}
 }
 
 // check brings a question into its form and says what is wrong with it.

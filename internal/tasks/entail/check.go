@@ -9,14 +9,12 @@ import (
 	"log/slog"
 	"os"
 
+	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
-	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/entailment"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
-	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
 )
 
@@ -31,24 +29,17 @@ type checkedFile struct {
 	Images   int            `json:"images"`
 	Labels   map[string]int `json:"labels,omitempty"`
 	LeftOut  int            `json:"left_out"` // examples without label
-	Problems []string       `json:"problems,omitempty"`
-	more     int            // problems that are not listed
+	pairs.Problems
 	notes    []string
 	pictures pairs.Images
 }
 
 // checked is what "unimo data validate --json" prints.
 type checked struct {
-	Task         string        `json:"task"`
-	Files        []checkedFile `json:"files"`
-	Shared       []shared      `json:"shared,omitempty"`
-	ProblemCount int           `json:"problem_count"`
-}
-
-// shared counts the images of a split that are in the training file too.
-type shared struct {
-	Split  string `json:"split"`
-	Images int    `json:"images"`
+	Task         string             `json:"task"`
+	Files        []checkedFile      `json:"files"`
+	Shared       []pairs.InTraining `json:"shared,omitempty"`
+	ProblemCount int                `json:"problem_count"`
 }
 
 // NumProblems implements [run.Checked].
@@ -58,7 +49,7 @@ func (c *checked) NumProblems() int { return c.ProblemCount }
 func (k Kind) Check(ctx context.Context, t *run.Task, path string, settings run.Flags, env *run.Env) (run.Checked, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, err
+		return nil, infile.Explain(path, err)
 	}
 	s, c := settings.(*EvalSettings), &checked{Task: t.Name}
 	if !info.IsDir() {
@@ -84,7 +75,7 @@ func (k Kind) Check(ctx context.Context, t *run.Task, path string, settings run.
 		}
 		c.add(f)
 		if n, _ := pairs.Shared(c.Files[0].pictures, f.pictures); i > 0 && n > 0 {
-			c.Shared = append(c.Shared, shared{split.Name, n})
+			c.Shared = append(c.Shared, pairs.InTraining{Split: split.Name, Images: n})
 		}
 	}
 	return c, nil
@@ -92,7 +83,7 @@ func (k Kind) Check(ctx context.Context, t *run.Task, path string, settings run.
 
 func (c *checked) add(f checkedFile) {
 	c.Files = append(c.Files, f)
-	c.ProblemCount += len(f.Problems) + f.more
+	c.ProblemCount += f.Count()
 }
 
 // check reads a file and its pictures.
@@ -102,7 +93,7 @@ func (s *EvalSettings) check(ctx context.Context, f run.File, policy labelled.La
 	o.Policy = policy
 	set, err := entailment.Read(f.Path, o)
 	if err != nil {
-		c.Problems = append(c.Problems, err.Error())
+		c.Add(err)
 		return c, nil
 	}
 	if set.Images != nil {
@@ -115,48 +106,18 @@ func (s *EvalSettings) check(ctx context.Context, f run.File, policy labelled.La
 		}
 	}
 	c.pictures = imagesOf(f, s.Folder, set.Examples)
-	list := pairs.List(c.pictures)
-	c.Images = len(list.Names)
-	source := regions.Source(set.Images)
-	switch {
-	case set.Images != nil:
-	case s.Features != "":
-		if source, _, err = regions.Open(s.Features, regions.Options{Order: s.Order, MaxRegions: s.MaxRegions}); err != nil {
-			return c, err
-		}
-		defer source.Close()
-	default:
-		x, err := regions.NewExtractor(images.Default.Spec())
-		if err != nil {
-			return c, err
-		}
-		source = regions.NewPictures(list.Dir, list.Names, x, picture.DefaultLimits, 0)
+	var within regions.Source
+	if set.Images != nil {
+		within = set.Images
 	}
-	i := 0
-	for _, err := range regions.Read(source, list.Names) {
-		if ctx.Err() != nil {
-			return c, ctx.Err()
-		}
-		if i++; err == nil {
-			env.Observer.Tick(i, len(list.Names))
-			continue
-		}
-		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("there is no picture %s in %s; put it there, or leave such images out with --skip-bad", textfile.Quote(list.Names[i-1]), list.Dir)
-		}
-		if len(c.Problems) == run.ShownProblems {
-			c.more++
-			continue
-		}
-		c.Problems = append(c.Problems, fmt.Sprintf("%s:%d: %v", f.Path, list.Line(i-1), err))
-	}
-	return c, nil
+	c.Images, err = c.Check(ctx, c.pictures, s.EvalSettings, within, env)
+	return c, err
 }
 
 // Print implements [run.Checked].
 func (c *checked) Print(w io.Writer, log *slog.Logger) {
 	for _, f := range c.Files {
-		run.PrintProblems(w, f.Problems, len(f.Problems)+f.more)
+		run.PrintProblems(w, f.Problems.Problems, f.Count())
 		if f.Examples == 0 {
 			continue
 		}
@@ -170,6 +131,6 @@ func (c *checked) Print(w io.Writer, log *slog.Logger) {
 		}
 	}
 	for _, s := range c.Shared {
-		log.Warn(fmt.Sprintf("%d images of %s are in the training file too: a score on them says less about new ones", s.Images, s.Split))
+		log.Warn(s.String())
 	}
 }

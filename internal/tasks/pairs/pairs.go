@@ -5,6 +5,7 @@
 //	images.go   the pictures of the examples of files
 //	head.go     what a model is trained for: a class, or a text
 //	learner.go  what is trained
+//	check.go    what is wrong with examples
 //	runner.go   running a model over examples
 //	opened.go   a finished model that answers about a picture and texts
 package pairs

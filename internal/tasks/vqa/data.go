@@ -20,11 +20,12 @@ type reading struct {
 	extractor  func() (regions.Extractor, error)
 	limits     picture.Limits
 	cache      int64
+	problem    func(error) // see [vqa.Options]
 }
 
 // questions reads a file. Log is told what was left out.
 func (r reading) questions(file string, log *slog.Logger) (*vqa.Set, error) {
-	set, err := vqa.Read(file, vqa.Options{Images: r.folder, Named: r.options.Features != "", Unanswered: r.unanswered, SkipBad: r.options.SkipBad})
+	set, err := vqa.Read(file, vqa.Options{Images: r.folder, Named: r.options.Features != "", Unanswered: r.unanswered, SkipBad: r.options.SkipBad, Problem: r.problem})
 	if err != nil {
 		return nil, err
 	}
@@ -87,8 +88,8 @@ func records(examples []vqa.Example, enc images.Captions, model speaker) (list [
 	return list, cut, cutAnswers
 }
 
-// shared warns of pictures that train and dev have in common.
-func shared(log *slog.Logger, train, dev pairs.Images) {
+// warnShared warns of pictures that train and dev have in common.
+func warnShared(log *slog.Logger, train, dev pairs.Images) {
 	n, of := pairs.Shared(train, dev)
 	run.WarnShared(log, n, of, "pictures")
 }

@@ -15,6 +15,7 @@ type Kind struct{}
 var (
 	_ run.Evaluator = Kind{}
 	_ run.Resolver  = Kind{}
+	_ run.Checker   = Kind{}
 	_ run.Describer = Kind{}
 	_ run.Helper    = Kind{}
 	_ run.Replier   = Kind{}

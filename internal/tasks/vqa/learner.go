@@ -203,7 +203,7 @@ func (j *job) speaker(cfg model.Config, tok *tokenizer.Tokenizer) (speaker, pair
 // about describes the data of a run, and warns of what makes its score worth little.
 func (j *job) about() []string {
 	lists := listed(splits, []*vqa.Set{j.train, j.devSet})
-	shared(j.env.Log, lists[0], lists[1])
+	warnShared(j.env.Log, lists[0], lists[1])
 	lines := make([]string, 0, 4)
 	for i, set := range []*vqa.Set{j.train, j.devSet} {
 		names, _ := set.Images()

@@ -8,6 +8,7 @@
 //	chooser.go   a model that chooses one of these
 //	writer.go    a model that writes answers
 //	learner.go   what is trained
+//	check.go     what is wrong with files
 //	score.go     how answers compare with people's
 //	detail.go    prediction files, and the report
 //	answerer.go  a finished model that answers

@@ -351,6 +351,65 @@ func TestDataErrors(t *testing.T) {
 	}
 }
 
+// What is wrong with files is found, all of it, and nothing in files that are right.
+func TestCheck(t *testing.T) {
+	check := func(path string, s EvalSettings) (*checked, string) {
+		t.Helper()
+		c, err := Kind{}.Check(t.Context(), Tasks[0], path, &s, (&run.Env{Log: slog.New(slog.DiscardHandler)}).Ready())
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out, log bytes.Buffer
+		c.Print(&out, slog.New(slog.NewTextHandler(&log, nil)))
+		return c.(*checked), strings.ReplaceAll(out.String(), path, "DATA") + log.String()
+	}
+	dir := data(t)
+	c, text := check(dir, EvalSettings{})
+	if want := "train.csv (a table): 18 questions about 9 pictures, 5 different answers\n"; c.NumProblems() != 0 || len(c.Files) != 3 || !strings.Contains(text, want) {
+		t.Errorf("%s\nlacks %q", text, want)
+	}
+	if len(c.Shared) != 1 || c.Shared[0].Split != "test" || !strings.Contains(text, "1 images of test are in the training file too") {
+		t.Errorf("%+v", c.Shared)
+	}
+	write(t, filepath.Join(dir, "images", "p1.png"), "no picture")
+	write(t, filepath.Join(dir, "train.csv"), "image,question,answer,id\np0.png,what?,x,1\np0.png,who?,,2\np0.png,why?,x,1\nq.png,what?,x,4\np1.png,what?,x,5\n")
+	if err := os.Remove(filepath.Join(dir, "dev.csv")); err != nil {
+		t.Fatal(err)
+	}
+	c, text = check(dir, EvalSettings{})
+	for _, want := range []string{
+		`DATA/train.csv:3: question "2" has no answer`, `DATA/train.csv:4: question "1" is there twice`, `DATA/train.csv:5: question "4": there is no picture "q.png"`,
+		`DATA/train.csv:6: DATA/images/p1.png: no picture that is known here`, "2 questions about 2 pictures, 1 different answer\n",
+	} {
+		if !strings.Contains(filepath.ToSlash(text), want) {
+			t.Errorf("%s\nlacks %q", text, want)
+		}
+	}
+	if c.NumProblems() != 4 || len(c.Files) != 2 {
+		t.Errorf("%d problems of %d files", c.NumProblems(), len(c.Files))
+	}
+	for _, x := range []struct {
+		rows, want string
+		problems   int
+	}{
+		{"image,question,answer\nq.png,what?,x\nr.png,what?,x\n", `there is no picture "r.png"`, 2},
+		{"image,question,answer\np0.png,what?,\n", `question "2" has no answer`, 1},
+		{"text\n", "is no header", 1},
+	} {
+		path := filepath.Join(dir, "one.csv")
+		write(t, path, x.rows)
+		if c, text := check(path, EvalSettings{}); c.NumProblems() != x.problems || !strings.Contains(text, x.want) {
+			t.Errorf("%q: %d problems: %s", x.rows, c.NumProblems(), text)
+		}
+	}
+	if c, text := check(filepath.Join(dir, "train.csv"), EvalSettings{Folder: pairs.Folder{ImagesDir: filepath.Join(dir, "none")}}); c.NumProblems() != 3 || !strings.Contains(text, "cannot be looked through for pictures") {
+		t.Errorf("%d problems: %s", c.NumProblems(), text)
+	}
+	if _, err := (Kind{}).Check(t.Context(), Tasks[0], filepath.Join(dir, "none"), &EvalSettings{}, (&run.Env{}).Ready()); err == nil || !strings.Contains(err.Error(), "does not exist; check the path") {
+		t.Error(err)
+	}
+}
+
 func TestSettingsAreChecked(t *testing.T) {
 	for set, want := range map[string]string{
 		"answers=1": "answers is 1, want 2 or more", "min_answer_count=0": "min_answer_count is 0", "dev_share=1": "dev_share is 1", "max_seq_len=1": "max_seq_len is 1",
