@@ -257,6 +257,7 @@ func TestSettingsOfSeveralTasks(t *testing.T) {
 		{[]string{"tasks=sst-2=" + filepath.Join(data, "none")}, "sst-2: "},
 		{[]string{both, "ratio=cola=2"}, `ratio: unknown task of the run "cola"`},
 		{[]string{both, "ratio=sst-2=0"}, `ratio has "sst-2=0", want NAME=X`},
+		{[]string{both, "ratio=0.5"}, `ratio has "0.5", want NAME=X`},
 		{[]string{both, "ratio=sst-2=1,sst-2=2"}, "ratio has sst-2 twice"},
 		{[]string{both, "cola.max_seq_len=20"}, `unknown task of the run "cola"`},
 		{[]string{both, "sst-2.max_sequence=20"}, "sst-2: unknown setting"},

@@ -167,7 +167,10 @@ func (s *Settings) readRatio(list []*member) error {
 		if strings.TrimSpace(item) == "" {
 			continue
 		}
-		name, value, _ := strings.Cut(item, "=")
+		name, value, ok := strings.Cut(item, "=")
+		if !ok {
+			return fmt.Errorf("ratio has %q, want NAME=X", item)
+		}
 		known, err := names.Find("task of the run", strings.TrimSpace(name), taskNames(list))
 		if err != nil {
 			return fmt.Errorf("ratio: %w", err)
