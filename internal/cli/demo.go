@@ -21,7 +21,7 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-// demoParts are the parts of the demo, the short one first.
+// demoParts are the parts of the demo, the short ones first.
 var demoParts = demo.Parts()
 
 // demoList lists parts, for help.
@@ -41,9 +41,9 @@ func (a *app) demoCommand() *cmdline.Command {
 	c := &cmdline.Command{
 		Use:   "demo [PART...]",
 		Short: "Train small models on invented data and try them",
-		Long: `Train mini models on data that generators of this program write (synthetic, no
-downloads), score them on combinations they never saw, and try them. Without a name the
-short part runs. The parts, with their time on two cores, are
+		Long: `Show a checked-in model for many tasks, then train mini models on data that generators of this
+program write (synthetic, no downloads), score them on combinations they never saw, and try
+them. Without a name the first two parts run. The parts, with their time on two cores, are
 
 ` + demoList(demoParts) + `
 Where a person types, each part can be tried. Each part leaves an HTML page; --open opens
@@ -132,8 +132,8 @@ func (a *app) showPart(ctx context.Context, p demo.Part, d demo.Outcome) error {
 		fmt.Fprintf(a.stdout, "\nTry the model yourself:\n%s\n", p.Task.Kind.Use(shellQuote(d.Model)))
 	}
 	fmt.Fprintf(a.stdout, "\nThe same with real data, %s\n", p.Next)
-	if p.Name == demoParts[0].Name {
-		fmt.Fprintf(a.stdout, "\nLonger parts, as \"unimo demo %s\":\n%s", demoParts[1].Name, demoList(demoParts[1:]))
+	if p.Name == demoParts[1].Name {
+		fmt.Fprintf(a.stdout, "\nLonger parts, as \"unimo demo %s\":\n%s", demoParts[2].Name, demoList(demoParts[2:]))
 	}
 	printable.Fprintf(a.stdout, "\nThe page of %s:\n", p.Shows)
 	_, err := fmt.Fprintln(a.stdout, d.Page)

@@ -30,9 +30,9 @@ func TestDemoIsShort(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "demo")
 	for range 2 {
 		r := must(t, "demo", "--out", out)
-		short := demoParts[0]
+		short := demoParts[1]
 		page := filepath.Join(out, short.Name, "report.html")
-		for _, want := range []string{"recall@1", "0.0500  chance", "unimo finetune flickr8k", "unimo demo " + demoParts[1].Name, "pretraining", "all of them"} {
+		for _, want := range []string{"recall@1", "0.0500  chance", "unimo finetune flickr8k", "unimo demo " + demoParts[2].Name, "questions answered right", "pretraining", "all of them"} {
 			if !strings.Contains(r.stdout, want) {
 				t.Errorf("the demo lacks %q:\n%s", want, r.stdout)
 			}
@@ -48,7 +48,7 @@ func TestDemoIsShort(t *testing.T) {
 			t.Errorf("the page: %v, %d bytes, %d pictures", err, len(raw), bytes.Count(raw, []byte("<img")))
 		}
 	}
-	if parts, err := os.ReadDir(out); err != nil || len(parts) != 1 {
+	if parts, err := os.ReadDir(out); err != nil || len(parts) != 2 {
 		t.Errorf("the folder holds %v, %v", parts, err)
 	}
 }

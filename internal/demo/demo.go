@@ -67,8 +67,8 @@ type Baseline struct {
 	Score float64
 }
 
-// Parts returns the parts. The first is the short one.
-func Parts() []Part { return []Part{pictures, opinions, scenes, stories, pretraining} }
+// Parts returns the parts. The first needs no training, the second little.
+func Parts() []Part { return []Part{ready, pictures, oneModel, opinions, scenes, stories, pretraining} }
 
 // all is the name of all parts together.
 const all = "all"
@@ -82,11 +82,11 @@ func Names(parts []Part) []string {
 	return append(list, all)
 }
 
-// Choose returns those of parts that have the wanted names, in the order of parts; the first, which is short,
-// if no name is wanted.
+// Choose returns those of parts that have the wanted names, in the order of parts; the first two, which are
+// short, if no name is wanted.
 func Choose(parts []Part, wanted []string) ([]Part, error) {
 	if len(wanted) == 0 {
-		return parts[:1], nil
+		return parts[:2], nil
 	}
 	chosen := map[string]bool{}
 	for _, name := range wanted {

@@ -59,6 +59,12 @@ func TestParts(t *testing.T) {
 				if want := []string{"image_recall@1", "image_recall@1_alone", "masked_accuracy", "text_recall@1", "text_recall@1_alone"}; !slices.Equal(slices.Sorted(maps.Keys(out.Scores)), want) {
 					t.Errorf("the scores are %v", out.Scores)
 				}
+			} else if p.write != nil && (p.Name == oneModel.Name || p.Name == ready.Name) {
+				for _, key := range []string{"answers", "entailment", "captions", "recall@1"} {
+					if _, ok := out.Scores[key]; !ok || !strings.Contains(out.Text, "the question only") {
+						t.Errorf("no score %s, or nothing to compare it with:\n%s", key, out.Text)
+					}
+				}
 			} else if len(out.Results) != 1 || out.Scores["examples"] == 0 {
 				t.Errorf("the results are %v, the scores %v", out.Results, out.Scores)
 			}
@@ -185,7 +191,7 @@ func TestChoose(t *testing.T) {
 		return strings.Join(all[:len(all)-1], " ")
 	}
 	for wanted, want := range map[string]string{
-		"": "pictures", "stories opinions": "opinions stories", "scenes scenes": "scenes", "all": names(Parts()), "stories all": names(Parts()),
+		"": "ready pictures", "stories opinions": "opinions stories", "scenes scenes": "scenes", "all": names(Parts()), "stories all": names(Parts()),
 	} {
 		got, err := Choose(Parts(), strings.Fields(wanted))
 		if err != nil || names(got) != want {
@@ -194,5 +200,35 @@ func TestChoose(t *testing.T) {
 	}
 	if _, err := Choose(Parts(), []string{"scene"}); err == nil || !strings.Contains(err.Error(), "scenes") {
 		t.Errorf("scene: %v, want an error that names scenes", err)
+	}
+}
+
+// The model that is checked in is small, and says what is right of pictures of pairs that it never saw.
+func TestTheCheckedInModel(t *testing.T) {
+	p := ready
+	p.Sizes.HeldOut = 20
+	out, err := runPart(t, t.Context(), p, filepath.Join(t.TempDir(), "ready"), watcher{func(string) {}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, least := range map[string]train.Number{"answers": 0.9, "entailment": 0.9, "captions": 0.85, "recall@1": 0.9} {
+		if out.Scores[key] < least {
+			t.Errorf("%s %.4f, want %.2f or more", key, float64(out.Scores[key]), float64(least))
+		}
+	}
+	size := int64(0)
+	files, err := os.ReadDir(out.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		info, err := f.Info()
+		if err != nil {
+			t.Fatal(err)
+		}
+		size += info.Size()
+	}
+	if size > 3e6 {
+		t.Errorf("the model has %d bytes", size)
 	}
 }

@@ -22,13 +22,10 @@ var (
 )
 
 // Tasks lists them, so that a run of the demo is gone on with as others are.
-var Tasks = run.Tasks{Opinions, Scenes, Stories}
+var Tasks = run.Tasks{Opinions, Scenes, Stories, OneModel}
 
 // like returns a task of the kind and with the files of a known one.
 func like(tasks run.Tasks, known, name, metric string) *run.Task {
-	t, err := tasks.Find(known)
-	if err != nil {
-		panic(err) // the names are the packages' own
-	}
+	t := named(tasks, known)
 	return &run.Task{Name: name, Title: "synthetic " + name, Metric: metric, Kind: t.Kind, Splits: t.Splits}
 }
