@@ -72,6 +72,11 @@ out of the classes that region features have.`,
 			if w.options, err = flags.over(m.Decoding, m.Config); err != nil {
 				return asUsage(err)
 			}
+			if features == "" {
+				if _, err := m.Extractor(); err != nil {
+					return err // no picture is at fault
+				}
+			}
 			if w.tags, err = captioning.OpenTagger(tags); err != nil {
 				return err
 			}

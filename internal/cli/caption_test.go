@@ -2,6 +2,8 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -94,6 +96,13 @@ func TestCaptionRefuses(t *testing.T) {
 		if r := call(t, "", append([]string{"caption", "--model", captionsModel}, c.args...)...); r.code != c.code || r.stdout != "" || !strings.Contains(r.stderr, c.want) {
 			t.Errorf("%q: %+v, want %q", c.args, r, c.want)
 		}
+	}
+	other := filepath.Join(dir, "other.model")
+	if err := errors.Join(os.CopyFS(other, os.DirFS(captionsModel)), os.Remove(filepath.Join(other, "image_processor.json"))); err != nil {
+		t.Fatal(err)
+	}
+	if r := call(t, "", "caption", "--model", other, bar, "--skip-bad"); r.code != exitFailed || !strings.Contains(r.stderr, "it was made for region features") || strings.Contains(r.stderr, "left out") {
+		t.Errorf("pictures for a model of features: %+v", r)
 	}
 	for model, want := range map[string]string{"claims": `problem_type is "entailment", want "captioning"`, "headlines": "this model writes texts", "shapes": `want "captioning"`, "none": "none.model"} {
 		if r := call(t, "", "caption", "--model", "../../testdata/"+model+".model", bar); r.code != exitFailed || r.stdout != "" || !strings.Contains(r.stderr, want) {

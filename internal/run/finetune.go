@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"io/fs"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -255,7 +256,11 @@ func (r *run) trainVocabulary(ctx context.Context) error {
 	r.Observer.Stage("training a vocabulary")
 	var err error
 	s := r.settings.Common()
-	r.tok, err = tokenizer.Train(ctx, r.job.Texts(), s.VocabSize, tokenizer.TrainOptions{
+	texts := r.job.Texts()
+	if !anyText(texts) {
+		return errors.New("the data have no text to train a vocabulary on; name with --vocab that of their tokens")
+	}
+	r.tok, err = tokenizer.Train(ctx, texts, s.VocabSize, tokenizer.TrainOptions{
 		KeepCase: !s.DoLowerCase, Progress: r.Observer.Tick,
 	})
 	if err != nil {
@@ -265,6 +270,15 @@ func (r *run) trainVocabulary(ctx context.Context) error {
 		return fmt.Errorf("train a vocabulary: %w; or name one with --vocab", err)
 	}
 	return nil
+}
+
+func anyText(texts iter.Seq[string]) bool {
+	for text := range texts {
+		if text != "" {
+			return true
+		}
+	}
+	return false
 }
 
 // openDir makes or opens the run's folder. A complete run that is resumed is

@@ -194,6 +194,7 @@ func (s *Set) lines(files []string, o Options) error {
 			return err
 		}
 	}
+	s.Notes = append(s.Notes, s.Images.Notes()...)
 	if bad > 0 {
 		s.Notes = append(s.Notes, fmt.Sprintf("%s left out; the first: %v", textfile.Plural(bad, "bad line"), firstBad))
 	}

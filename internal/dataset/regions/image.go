@@ -25,6 +25,7 @@ type Image struct {
 	Features      []float32 // n x the feature's size
 	Classes       []float32 // n x classes: what a detector takes each region for, as probabilities that sum to 1; nil where unknown
 	Origin        Origin    // what it was made of, where the source knows
+	Read          int       // a model reads so many regions, the first, and the global one of all; 0: all
 }
 
 // Regions returns n.

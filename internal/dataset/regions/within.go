@@ -80,6 +80,7 @@ type Within struct {
 	kept       int64     // bytes of the images in memory
 	read       hash.Hash // SHA-256 of all that was read
 	seed       maphash.Seed
+	cut        int // images with more regions than maxRegions, of which no note tells yet
 }
 
 // withinImage is where an image is.
@@ -95,7 +96,8 @@ type withinImage struct {
 // maxKept bounds the memory of images from compressed files.
 const maxKept = 4 << 30
 
-// NewWithin returns a source without images. More than maxRegions of an image are an error; 0: [DefaultMaxRegions].
+// NewWithin returns a source without images. Of an image with more than maxRegions a model reads the first, as the
+// reference cuts them; 0: [DefaultMaxRegions].
 func NewWithin(layout Fields, maxRegions int) *Within {
 	if maxRegions == 0 {
 		maxRegions = DefaultMaxRegions
@@ -108,6 +110,16 @@ func (w *Within) Dim() int { return w.dim }
 
 // Digest returns the SHA-256 of all lines that were read.
 func (w *Within) Digest() string { return hex.EncodeToString(w.read.Sum(nil)) }
+
+// Notes returns what people should know of the images that were added since the last call. Of no source there is nothing.
+func (w *Within) Notes() []string {
+	if w == nil || w.cut == 0 {
+		return nil
+	}
+	note := fmt.Sprintf("%s with more than %d regions (max_regions): the first are read, and the mean of all", textfile.Plural(w.cut, "image"), w.maxRegions)
+	w.cut = 0
+	return []string{note}
+}
 
 // Close implements [Source].
 func (w *Within) Close() error {
@@ -125,6 +137,7 @@ func (w *Within) Image(id string, dst *Image) error {
 		return err
 	}
 	from := w.images[i]
+	defer func() { dst.Read = w.maxRegions }()
 	if from.im != nil {
 		dst.ID, dst.Width, dst.Height, dst.Origin, dst.Classes = from.im.ID, from.im.Width, from.im.Height, Origin{}, nil
 		dst.Boxes, dst.Features = append(dst.Boxes[:0], from.im.Boxes...), append(dst.Features[:0], from.im.Features...)
@@ -208,9 +221,6 @@ func (w *Within) add(fields [][]byte, from withinImage) error {
 	if err := w.layout.Image(fields, im); err != nil {
 		return err
 	}
-	if im.Regions() > w.maxRegions {
-		return fmt.Errorf("has %d regions, more than the %d that are allowed; raise max_regions if that is right", im.Regions(), w.maxRegions)
-	}
 	dim := len(im.Features) / im.Regions()
 	if w.dim == 0 {
 		w.dim = dim
@@ -223,6 +233,9 @@ func (w *Within) add(fields [][]byte, from withinImage) error {
 			return fmt.Errorf("the images up to here need more than %d GiB of memory; unpack the file with gunzip, then they stay on the disk", maxKept>>30)
 		}
 		from.im = im
+	}
+	if im.Regions() > w.maxRegions {
+		w.cut++
 	}
 	w.idList.add(id)
 	w.images = append(w.images, from)

@@ -120,6 +120,34 @@ func TestWithin(t *testing.T) {
 	}
 }
 
+// Of an image with more regions than are read the first are, and the mean of all.
+func TestWithinCuts(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "lines")
+	if err := os.WriteFile(path, []byte(within("a", 4, 1, 2, 6)+"\n"+within("b", 4, 1, 2)+"\n"+within("a", 4, 1, 2, 6)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w := NewWithin(EntailmentFields, 2)
+	defer w.Close()
+	if err := w.Scan(path, func(_ [][]byte, _ int, bad error) error { return bad }); err != nil {
+		t.Fatal(err)
+	}
+	for id, want := range map[string][]float32{"a": {3, 1, 2}, "b": {1.5, 1, 2}} {
+		var im Image
+		if err := w.Image(id, &im); err != nil {
+			t.Fatal(err)
+		}
+		if features, locations := im.AppendRows(nil, nil); !slices.Equal(features, want) || len(locations) != 3*LocationSize {
+			t.Errorf("%s: %v of %d, want %v", id, features, len(locations), want)
+		}
+	}
+	if notes := w.Notes(); !slices.Equal(notes, []string{"1 image with more than 2 regions (max_regions): the first are read, and the mean of all"}) || w.Notes() != nil {
+		t.Errorf("notes are %q", notes)
+	}
+	if (*Within)(nil).Notes() != nil {
+		t.Error("no source has notes")
+	}
+}
+
 func FuzzWithin(f *testing.F) {
 	f.Add([]byte(within("a", 4, 1, 2)))
 	f.Add([]byte(within("a", 4, 1) + "\n" + within("b", -1, 2, 3)))

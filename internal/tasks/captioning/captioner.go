@@ -1,6 +1,7 @@
 package captioning
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -69,7 +70,7 @@ func (c *Captioner) Evaluate(ctx context.Context, t *run.Task, f run.File, setti
 	if err != nil {
 		return run.Result{}, err
 	}
-	sets, within, err := readSplits(s.MaxRegions, s.Features, f.Path)
+	sets, within, err := readSplits(cmp.Or(s.MaxRegions, c.writer.limits.MaxRegions), s.Features, f.Path)
 	if err != nil {
 		return run.Result{}, err
 	}
@@ -92,5 +93,5 @@ func (c *Captioner) Evaluate(ctx context.Context, t *run.Task, f run.File, setti
 	if err != nil {
 		return run.Result{}, err
 	}
-	return c.writer.evaluate(ctx, t, f, split, o, evalBatch, from.Notes(), tick)
+	return c.writer.evaluate(ctx, t, f, split, o, evalBatch, append(from.Notes(), within.Notes()...), tick)
 }

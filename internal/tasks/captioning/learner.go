@@ -46,6 +46,9 @@ func (j *job) Read(files []run.File) error {
 		return err
 	}
 	j.within = within
+	for _, note := range within.Notes() {
+		j.env.Log.Warn(note)
+	}
 	for i, set := range sets {
 		if len(set.Captions) == 0 {
 			return fmt.Errorf("%s has no captions; training and choosing the best model need them", files[i].Path)
@@ -121,7 +124,7 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	if err != nil {
 		return nil, err
 	}
-	l := &learner{job: j, attacks: adversarial.Trainer{Recipe: s.Recipe}, writer: newWriter(j.env.Device, m, tok, limits{MaxTgtLen: s.MaxTgtLen, MaxObjLen: s.MaxObjLen, Options: s.Texts.Options()})}
+	l := &learner{job: j, attacks: adversarial.Trainer{Recipe: s.Recipe}, writer: newWriter(j.env.Device, m, tok, limits{MaxTgtLen: s.MaxTgtLen, MaxObjLen: s.MaxObjLen, MaxRegions: s.MaxRegions, Options: s.Texts.Options()})}
 	if l.files, err = texts.ConfigFile(l.writer.limits); err != nil {
 		return nil, err
 	}

@@ -364,6 +364,22 @@ func TestReferenceLines(t *testing.T) {
 			t.Errorf("%s %v: %v, want %q", bad.data, bad.set, err, bad.want)
 		}
 	}
+	// Regions beyond max_regions are cut, as training did it unless a flag says otherwise.
+	two := strings.NewReplacer(";1;"+encoded(0, 0, 9, 9), ";2;"+encoded(0, 0, 9, 9, 0, 0, 9, 9), encoded(0, 1), encoded(0, 1, 5, 5), encoded(1, 0), encoded(1, 0, -5, 9)).Replace(lines)
+	write(t, filepath.Join(dir, "train.txt"), two)
+	write(t, filepath.Join(dir, "dev.txt"), two)
+	o, log := options(t, dir, "max_regions=1", "max_steps=2", "min_out_len=1")
+	o.Vocab = vocab
+	if s, err = run.Finetune(t.Context(), o); err != nil || !strings.Contains(log.String(), "2 images with more than 1 region") {
+		t.Fatalf("%v, log %s", err, log)
+	}
+	for flag, same := range map[string]bool{"max_regions=0": true, "max_regions=2": false} {
+		r, err := run.Evaluate(t.Context(), run.EvaluateOptions{Task: task, Model: s.Dir.Best(), Data: dir, Set: []string{flag}})
+		if err != nil || (r[0].Metrics["loss"] == s.Metrics["loss"]) != same || strings.Contains(strings.Join(r[0].Notes, " "), "more than 1 region") != same {
+			t.Errorf("%s: %+v, %v, the run has %v", flag, r, err, s.Metrics)
+		}
+	}
+
 	mixed, _ := options(t, file)
 	mixed.Vocab, mixed.Dev = vocab, filepath.Join(texts, "dev.txt")
 	if _, err := run.Finetune(t.Context(), mixed); err == nil || !strings.Contains(err.Error(), "give two of a kind") {

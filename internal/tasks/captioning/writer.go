@@ -21,6 +21,8 @@ import (
 type limits struct {
 	MaxTgtLen int `json:"max_tgt_len"`
 	MaxObjLen int `json:"max_obj_len"`
+	// MaxRegions is 0 in models of an earlier version: the usual number.
+	MaxRegions int `json:"max_regions"`
 	decode.Options
 }
 

@@ -41,9 +41,13 @@ func About(log *slog.Logger, train, dev *captions.Set) []string {
 		return fmt.Sprintf("%s images with %s captions", run.Grouped(len(s.Images)), run.Grouped(len(s.Captions)))
 	}
 	first := train.Captions[0]
+	excerpt := run.Excerpt(first.Text)
+	if first.Text == "" {
+		excerpt = fmt.Sprintf("%d tokens", len(first.Tokens))
+	}
 	return []string{
 		fmt.Sprintf("%s to train on, %s dev", of(train), of(dev)),
-		fmt.Sprintf("the first: %s of %s", run.Excerpt(first.Text), train.Images[first.Image]),
+		fmt.Sprintf("the first: %s of %s", excerpt, train.Images[first.Image]),
 	}
 }
 
