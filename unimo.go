@@ -10,12 +10,16 @@
 //	answers, err := m.Predict(ctx, unimo.Input{Text: "a gripping and funny film"})
 //	fmt.Println(answers[0].Label, answers[0].Probability)
 //
-// There are four ways to open a model, by what it was trained for:
+// There are five ways to open a model, by what it was trained for:
 //
 //   - [Open]: a model that classifies or scores texts, or pictures with texts ([Model.Predict]);
 //   - [OpenGenerator]: one that writes texts ([Generator.Generate], [Generator.Stream]);
 //   - [OpenRetriever]: one that compares pictures with texts ([Retriever.Match]) and searches ([Index.Search]);
-//   - [OpenAnswerer]: one that answers questions about pictures ([Answerer.Ask]).
+//   - [OpenAnswerer]: one that answers questions about pictures ([Answerer.Ask]);
+//   - [OpenCaptioner]: one that writes captions of pictures ([Captioner.Caption]).
+//
+// A model that was trained for several of these is opened by each of its functions; [ForTask] names the task where more
+// than one fits.
 //
 // [Finetune], [Pretrain] and [Evaluate] train and score models, as the commands of these names do; [Tasks] lists what
 // they can be trained for. Of the packages below, tokenizer, checkpoint and metrics are useful alone.
