@@ -70,18 +70,31 @@ func Open(dir string, options ...Option) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	if t, alone, err := tasks.All.ReplierOf(dir, env.Task); err == nil && t != nil && alone {
-		p, err := t.Kind.(run.Replier).OpenReplying(dir, env.Ready())
-		if err != nil {
-			return nil, err
-		}
-		return &Model{handle: newHandle(), pairs: p}, nil
+	t, alone, several := tasks.All.ReplierOf(dir, env.Task)
+	if t != nil && alone {
+		return openPairs(t, dir, env)
 	}
 	p, err := classify.Open(dir, env)
-	if err != nil {
-		return nil, public(err)
+	var setting *run.SettingError
+	switch {
+	case err == nil:
+		return &Model{handle: newHandle(), texts: p}, nil
+	case !errors.Is(err, ErrWrongTask):
+	case t != nil: // of several tasks the only one that fits
+		return openPairs(t, dir, env)
+	case errors.As(several, &setting):
+		err = several
 	}
-	return &Model{handle: newHandle(), texts: p}, nil
+	return nil, public(err)
+}
+
+// openPairs opens a model that reads a picture with a text.
+func openPairs(t *run.Task, dir string, env run.Env) (*Model, error) {
+	p, err := t.Kind.(run.Replier).OpenReplying(dir, env.Ready())
+	if err != nil {
+		return nil, err
+	}
+	return &Model{handle: newHandle(), pairs: p}, nil
 }
 
 // Close releases the model, after the calls in progress have ended. Calls that still wait or come

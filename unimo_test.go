@@ -1,10 +1,13 @@
 package unimo_test
 
 import (
+	"encoding/json"
+	"errors"
 	"io"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -147,5 +150,42 @@ func TestGenerate(t *testing.T) {
 func TestOpenGeneratorSaysWhatIsWrong(t *testing.T) {
 	if _, err := unimo.OpenGenerator(tinyRun(t)); err == nil || !strings.Contains(err.Error(), "problem_type") {
 		t.Errorf("a classifier gives %v", err)
+	}
+}
+
+// Of a model for several tasks that reads pictures with texts, and no texts alone, Open takes the one task that fits, or says
+// which ones do.
+func TestOpenOfSeveralTasks(t *testing.T) {
+	const both = "internal/demo/model"
+	if _, err := unimo.Open(both); !errors.Is(err, unimo.ErrSetting) || !strings.Contains(err.Error(), "snli-ve, vqa (--task NAME, or unimo.ForTask)") {
+		t.Errorf("two tasks fit: %v", err)
+	}
+	one := t.TempDir()
+	if err := os.CopyFS(one, os.DirFS(both)); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(one, "config.json")
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var config map[string]any
+	if err := json.Unmarshal(raw, &config); err != nil {
+		t.Fatal(err)
+	}
+	config["tasks"] = config["tasks"].([]any)[1:] // without vqa, the first
+	if raw, err = json.Marshal(config); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(file, raw, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	m, err := unimo.Open(one)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if want := []string{"entailment", "neutral", "contradiction"}; !slices.Equal(m.Labels(), want) {
+		t.Errorf("labels %v, want %v", m.Labels(), want)
 	}
 }

@@ -35,6 +35,8 @@ func TestManyTasks(t *testing.T) {
 	must(t, "generate", "--model", half(t, run), "story one")
 	contains(t, must(t, "evaluate", "gigaword", "--model", run, "--data", filepath.Join(dir, "news")).stdout, "rouge-l")
 	contains(t, must(t, "evaluate", "--task", "sst-2", "--model", run, "--data", filepath.Join(dir, "films")).stdout, "accuracy")
+	alone := t.TempDir()
+	writeFile(t, filepath.Join(alone, "train.csv"), "image,question,answer\nx.png,what?,bar\n")
 	for _, c := range []struct {
 		args []string
 		code int
@@ -46,6 +48,8 @@ func TestManyTasks(t *testing.T) {
 		{[]string{"predict", "--model", run, "--task", "gigaword", "bad"}, exitFailed, "its task gigaword is another sort of work"},
 		{[]string{"match", "--model", run, filepath.Join(dir, "films", "dev.tsv"), "bad"}, exitFailed, "it has the tasks sst-2 (single_label_classification), gigaword (generation): this needs one for retrieval"},
 		{[]string{"finetune", "multi", "--out", "x"}, exitUsage, "tasks names no task"},
+		{[]string{"finetune", "multi", "--tasks", "sst-2=" + filepath.Join(dir, "films", "train.tsv"), "--out", "x"}, exitFailed, "is one file; name the folder that holds both train and dev"},
+		{[]string{"finetune", "multi", "--tasks", "vqa=" + alone, "--out", "x"}, exitFailed, "or have a tenth of the training pictures drawn for it, with --set vqa.dev_share=0.1"},
 		{[]string{"finetune", "multi", "--tasks", "multi=x", "--out", "x"}, exitUsage, `unknown task "multi"`},
 	} {
 		if r := call(t, "", c.args...); r.code != c.code || !strings.Contains(r.stderr, c.want) {

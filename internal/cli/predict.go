@@ -66,8 +66,9 @@ task's evaluation (--set images_dir=DIR). TASK stands in place of the texts wher
 			t, alone, err := a.finetuned().ReplierOf(modelDir, a.env().Task)
 			pictured := len(args) > 0 && picture.IsPicture(args[0])
 			var several *run.SettingError
+			reads := t != nil || errors.As(err, &several)
 			switch {
-			case pictured && errors.As(err, &several):
+			case pictured && several != nil:
 				return asUsage(err)
 			case t != nil && (alone || pictured):
 				return a.replyAll(c, t, modelDir, args)
@@ -76,6 +77,9 @@ task's evaluation (--set images_dir=DIR). TASK stands in place of the texts wher
 				return err
 			}
 			p, err := classify.Open(modelDir, a.env())
+			if errors.Is(err, model.ErrWrongTask) && reads {
+				return usagef("model %s answers about a picture with texts; give it a picture file before the texts%s", modelDir, seeHelp(c))
+			}
 			if err != nil {
 				return err
 			}

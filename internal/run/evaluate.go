@@ -123,7 +123,7 @@ func (ts Tasks) OfModel(dir string) (*Task, error) {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
 	if len(cfg.Tasks) > 0 {
-		return nil, &SettingError{fmt.Errorf("model %s has several tasks; name one of %s", dir, strings.Join(cfg.TaskNames(), ", "))}
+		return nil, &SettingError{fmt.Errorf("model %s has several tasks; name one of %s (--task NAME)", dir, strings.Join(cfg.TaskNames(), ", "))}
 	}
 	if !slices.Contains(ts.Names(), cfg.Task) {
 		return nil, &SettingError{fmt.Errorf("model %s does not say which task it is for; name one of %s", dir, strings.Join(ts.Names(), ", "))}

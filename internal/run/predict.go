@@ -123,5 +123,5 @@ func (ts Tasks) ReplierOf(dir, task string) (t *Task, alone bool, err error) {
 	case 1:
 		return found[0], len(list) == 1 || task != "", nil
 	}
-	return nil, false, &SettingError{fmt.Errorf("model %s answers about pictures for several tasks; name one of %s with --task", dir, strings.Join(found.Names(), ", "))}
+	return nil, false, &SettingError{fmt.Errorf("model %s answers about pictures for several tasks; name one of %s (--task NAME, or unimo.ForTask)", dir, strings.Join(found.Names(), ", "))}
 }

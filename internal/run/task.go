@@ -365,6 +365,31 @@ type Commenter interface {
 	Remarks() ([]string, *report.Table)
 }
 
+// NoDevError says that there is no dev set, and what gives one.
+type NoDevError struct {
+	File   string // the one file that there is; "" where Err says what there is
+	Things string // of which a share can be drawn; "" if none can
+	Task   string // of a run of several tasks, which takes settings in place of flags; else ""
+	Err    error
+}
+
+func (e *NoDevError) Error() string {
+	remedy, share := "name the dev file with --dev, or give --data the folder that holds both", "--dev-share 0.1"
+	if e.Task != "" {
+		remedy, share = "name the folder that holds both train and dev", "--set "+e.Task+".dev_share=0.1"
+	}
+	what := e.File + " is one file; " + remedy
+	if e.Err != nil {
+		what = e.Err.Error()
+	}
+	if e.Things == "" {
+		return what
+	}
+	return fmt.Sprintf("%s; or have a tenth of the training %s drawn for it, with %s", what, e.Things, share)
+}
+
+func (e *NoDevError) Unwrap() error { return e.Err }
+
 // FindFiles finds the files of train and dev, for a task that has no other way: see [Job].
 func (t *Task) FindFiles(data, dev string) ([]File, error) {
 	trainFile, err := t.resolve(data, t.Train)
@@ -376,7 +401,7 @@ func (t *Task) FindFiles(data, dev string) ([]File, error) {
 		return nil, err
 	}
 	if devs[0].Path == trainFile {
-		return nil, fmt.Errorf("%s is one file; name the dev file with --dev, or give --data the folder that holds both", trainFile)
+		return nil, &NoDevError{File: trainFile}
 	}
 	return append([]File{{t.Train.Name, trainFile}}, devs...), nil
 }
@@ -392,10 +417,10 @@ func (t *Task) FindOrDraw(data, dev string, share float64, things string) ([]Fil
 	if share == 0 {
 		devs, err := t.DevFiles(cmp.Or(dev, data))
 		if errors.Is(err, fs.ErrNotExist) && dev == "" {
-			return nil, fmt.Errorf("%w; or have a tenth of the training %s drawn for it, with --dev-share 0.1", err, things)
+			return nil, &NoDevError{Things: things, Err: err}
 		}
 		if err == nil && devs[0].Path == train {
-			return nil, fmt.Errorf("%s is one file; name the dev file with --dev, give --data the folder that holds both, or have a tenth of the %s drawn for it with --dev-share 0.1", train, things)
+			return nil, &NoDevError{File: train, Things: things}
 		}
 		return append(files, devs...), err
 	}

@@ -3,6 +3,7 @@ package multi
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"log/slog"
@@ -74,6 +75,10 @@ func (j *job) Files(string, string) ([]run.File, error) {
 	for _, p := range j.parts {
 		var err error
 		if p.files, err = p.job.Files(p.data, ""); err != nil {
+			var none *run.NoDevError
+			if errors.As(err, &none) {
+				none.Task = p.task.Name
+			}
 			return nil, p.wrap(err)
 		}
 	}
