@@ -35,7 +35,8 @@ func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
 func (m *Retriever) Close() error { return m.handle.close(func() error { return m.r.Close() }) }
 
 // Match returns how well the picture, the content of a JPEG, PNG, GIF or WebP file, fits each text:
-// the higher, the better. Scores compare texts or pictures with each other; they are no probabilities.
+// the higher, the better. Scores compare texts or pictures with each other; they are no probabilities. Those of a model
+// that was trained for vectors alone are of chance.
 // Pictures of more than 50 million pixels are an error.
 func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]float32, error) {
 	var scores []float32
@@ -140,7 +141,7 @@ func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error)
 }
 
 // SearchWith is [Index.Search] with another number of candidates: more are slower and find more; with 0
-// the vectors alone decide.
+// the vectors alone decide, as they should where training was of vectors alone.
 func (x *Index) SearchWith(ctx context.Context, text string, k, candidates int) ([]Found, error) {
 	if candidates < 0 {
 		return nil, &settingError{fmt.Errorf("search among %d candidates; want 0 or more", candidates)}

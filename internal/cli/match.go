@@ -51,13 +51,13 @@ func (a *app) matchCommand() *cmdline.Command {
 	var modelDir, features string
 	var pixels int
 	c := &cmdline.Command{
-		Use:   "match --model DIR IMAGE TEXT...",
+		Use:   "match --model DIR PICTURE TEXT...",
 		Short: "Score how well texts fit a picture",
 		Long: `Score how well each text fits a picture: the higher, the better. A line of output is
 score and text, tab-separated; with --json one object a line. Scores compare texts of a
 picture, or pictures of a text; they are no probabilities.
 
-IMAGE is a picture (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
+PICTURE is a file (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
 region features.`,
 		Example: `  unimo match --model RUN/best dog.jpg "a dog runs on the beach" "two men play chess"
   unimo match --model RUN/best --features FEATURES 36979 "two men are talking"`,
@@ -79,6 +79,9 @@ region features.`,
 				return err
 			}
 			defer r.Close()
+			if r.VectorsOnly {
+				a.log.Warn(retrieve.UntrainedHead)
+			}
 			im, err := r.Image(args[0], features)
 			if err != nil {
 				return err
@@ -102,7 +105,7 @@ region features.`,
 	}
 	modelFlag(c, &modelDir)
 	pixelsFlag(c, &pixels)
-	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where IMAGE is an id in it")
+	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where PICTURE is an id in it")
 	return c
 }
 
@@ -223,6 +226,9 @@ all it shows.`,
 			defer s.Close()
 			if s.Stale > 0 {
 				a.log.Warn(fmt.Sprintf("%d pictures are left out: an update of the index was interrupted; run it again", s.Stale))
+			}
+			if r.VectorsOnly && image == "" && candidates > 0 {
+				a.log.Warn(retrieve.UntrainedHead)
 			}
 			find := func(text string) error {
 				hits, err := search(c.Context(), r, s, text, image, k, candidates)

@@ -57,3 +57,27 @@ func TestManyTasks(t *testing.T) {
 		}
 	}
 }
+
+// What a match head says that no training has touched is said to be of chance, wherever it decides.
+func TestAMatchHeadThatWasNotTrained(t *testing.T) {
+	const vectors = "../demo/model"
+	picture := filepath.Join(shapesFolder, "red-bar.png")
+	index := filepath.Join(t.TempDir(), "index")
+	must(t, "index", shapesFolder, "--model", vectors, "--out", index)
+	for _, c := range []struct {
+		args []string
+		said bool
+	}{
+		{[]string{"match", "--model", vectors, picture, "a red bar"}, true},
+		{[]string{"match", "--model", "../../testdata/shapes.model", picture, "a red bar"}, false},
+		{[]string{"search", "--index", index, "a red bar"}, true},
+		{[]string{"search", "--index", index, "--candidates", "0", "a red bar"}, false},
+		{[]string{"search", "--index", index, "--image", picture}, false},
+		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes"}, true},
+		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes", "--two-stage", "1"}, false},
+	} {
+		if r := must(t, c.args...); strings.Contains(r.stderr, "match head of this model was not trained") != c.said {
+			t.Errorf("%q: %s", c.args, r.stderr)
+		}
+	}
+}

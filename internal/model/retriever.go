@@ -38,6 +38,9 @@ func (r *Retriever) build(p declare) {
 	}
 }
 
+// Matches says whether the match head was ever trained: its bias, which starts from zero, is another then.
+func (r *Retriever) Matches(d engine.Device) bool { return engine.Values(d, r.match.b.Value)[0] != 0 }
+
 // Side is one side of pairs, images or texts: what does not depend on what they are paired with, their
 // embeddings and the first layer's queries, keys and values. It is computed once and serves all pairs.
 // It belongs to the pass of the tape it was made on; see [Side.Keep].

@@ -37,6 +37,9 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	}
 	set := all.First(s.First)
 	result := run.Result{Split: f.Split, File: f.Path, Notes: slices.Concat(o.Notes(), run.CutNotes(cut, len(split.Captions), "captions", r.encoder.MaxLen), firstNotes(set, all))}
+	if r.VectorsOnly && s.TwoStage != 1 {
+		result.Notes = append(result.Notes, UntrainedHead)
+	}
 	var out rank.Outcome
 	if s.TwoStage == 0 {
 		out, err = r.exhaustive(ctx, set, s.Scores, tick)

@@ -21,7 +21,13 @@ type Retriever struct {
 	encoder images.Captions
 	log     *slog.Logger
 	digest  string // of weights and configuration; "" until it is needed
+
+	// VectorsOnly says that the model was trained for vectors alone: its match scores are of chance.
+	VectorsOnly bool
 }
+
+// UntrainedHead is what is said of the match scores of a model for [Retriever.VectorsOnly].
+const UntrainedHead = "the match head of this model was not trained: match scores are of chance; go by its vectors (search --candidates 0, evaluate --two-stage 1)"
 
 // Open opens the model in the folder dir (or the best model of a run's
 // folder). Its weights are mapped, not read.
@@ -36,6 +42,7 @@ func open(dir string, env *run.Env) (*Retriever, error) {
 			return nil, err
 		}
 		r.scorer = rank.NewScorer(o.Device, m)
+		r.VectorsOnly = o.Config.ContrastSize > 0 && !m.Matches(o.Device)
 		r.encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}
 		r.Reader, err = images.NewReader(o)
 		return m.Params, err
