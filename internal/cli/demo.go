@@ -129,7 +129,12 @@ func (a *app) showPart(ctx context.Context, p demo.Part, d demo.Outcome) error {
 		}
 	}
 	if d.Model != "" {
-		fmt.Fprintf(a.stdout, "\nTry the model yourself:\n%s\n", p.Task.Kind.Use(shellQuote(d.Model)))
+		model := shellQuote(d.Model)
+		use := p.Task.Kind.Use(model)
+		if p.Commands != "" {
+			use = strings.NewReplacer("MODEL", model, "PICTURES", shellQuote(filepath.Dir(d.Picture)), "PICTURE", shellQuote(d.Picture)).Replace(p.Commands)
+		}
+		fmt.Fprintf(a.stdout, "\nTry the model yourself:\n%s\n", use)
 	}
 	fmt.Fprintf(a.stdout, "\nThe same with real data, %s\n", p.Next)
 	if p.Name == demoParts[1].Name {

@@ -32,7 +32,9 @@ func TestDemoIsShort(t *testing.T) {
 		r := must(t, "demo", "--out", out)
 		short := demoParts[1]
 		page := filepath.Join(out, short.Name, "report.html")
-		for _, want := range []string{"recall@1", "0.0500  chance", "unimo finetune flickr8k", "unimo demo " + demoParts[2].Name, "questions answered right", "pretraining", "all of them"} {
+		ready := filepath.Join(out, demoParts[0].Name)
+		caption := "unimo caption --model " + filepath.Join(ready, "model") + " " + filepath.Join(ready, "data", "images", "test-00001.png")
+		for _, want := range []string{caption, "recall@1", "0.0500  chance", "unimo finetune flickr8k", "unimo demo " + demoParts[2].Name, "questions answered right", "pretraining", "all of them"} {
 			if !strings.Contains(r.stdout, want) {
 				t.Errorf("the demo lacks %q:\n%s", want, r.stdout)
 			}

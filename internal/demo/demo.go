@@ -31,6 +31,9 @@ type Part struct {
 	Notice string // what a reader of its scores must not miss
 	Next   string // commands that do the same with real data
 	Try    Try    // how people try its model
+	// Commands ask the model about the outcome's picture: MODEL, PICTURE and PICTURES stand for it, the picture and its folder.
+	// Empty: those of the task.
+	Commands string
 
 	Sizes    Sizes    // of the data
 	Settings []string // over those of the mini preset
@@ -116,6 +119,7 @@ type Outcome struct {
 	Baselines []Baseline
 	Text      string
 	Model     string // its folder
+	Picture   string // a held-out one, for the part's commands
 	Page      string // HTML, to be looked at
 }
 
@@ -151,7 +155,7 @@ func (r *runner) makeData() error {
 			return err
 		}
 	}
-	r.Log.Info(fmt.Sprintf("the demo's model %s; its synthetic data are in %s", r.part.About, r.data))
+	r.Log.Info(fmt.Sprintf("%s: the synthetic data are in %s", r.part.Name, r.data))
 	return nil
 }
 

@@ -21,8 +21,17 @@ var oneModel = Part{
 	Sizes:  Sizes{Train: 12000, Dev: 100, HeldOut: 200},
 	Notice: "Synthetic data: pictures of coloured shapes and texts about them, made by this program. The scores say that one model learned to speak of pairs of things it never saw together; they say nothing about photographs.",
 	write:  writeTalk, run: (*runner).oneModel,
+	Commands: `unimo ask --model MODEL PICTURE \
+    "what colour is the big object?"
+unimo predict --model MODEL --task snli-ve PICTURE \
+    "you see a star"
+unimo caption --model MODEL PICTURE
+unimo index PICTURES --model MODEL --out INDEX
+unimo search --index INDEX --candidates 0 \
+    "a small black circle below a big black triangle"`,
 	Next: `any of the tasks, alone or together (docs/guides/multi.md):
-  unimo finetune multi --tasks vqa=VQA,snli-ve=SNLIVE,coco-caption=COCO,flickr8k=FLICKR8K --out RUN`,
+  unimo finetune multi --out RUN \
+      --tasks vqa=VQA,snli-ve=SNLIVE,coco-caption=COCO,flickr8k=FLICKR8K`,
 }
 
 // OneModel is trained for all of talked.

@@ -39,7 +39,7 @@ func (r *runner) ready() (Outcome, error) {
 		}
 	}
 	out, err := r.show(dir, "")
-	out.Text = "The checked-in model (made by \"unimo demo one-model --seed 1\", then \"unimo convert --dtype float16\").\n" + out.Text
+	out.Text = "The checked-in model, made by \"unimo demo one-model --seed 1\" and then\n\"unimo convert --dtype float16\".\n" + out.Text
 	return out, err
 }
 

@@ -44,7 +44,7 @@ func (r *runner) show(model string, curves string) (Outcome, error) {
 	if err != nil {
 		return Outcome{}, err
 	}
-	out := Outcome{Scores: scoresOf(heldOut, all), Model: model, Page: filepath.Join(r.Dir, "report.html")}
+	out := Outcome{Scores: scoresOf(heldOut, all), Model: model, Picture: all[0].picture, Page: filepath.Join(r.Dir, "report.html")}
 	for _, key := range []string{"recall@1", "image_recall@1", "text_recall@1"} {
 		out.Scores[key] = found[0].Metrics[key]
 	}

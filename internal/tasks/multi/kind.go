@@ -62,7 +62,7 @@ func (Kind) DataFiles(*run.Task) []string { return nil }
 
 // Use implements [run.Kind].
 func (Kind) Use(dir string) string {
-	return "unimo inspect " + dir + "\nunimo evaluate TASK --model " + dir + " --data DIR\nand predict, ask, caption, generate, match and others with --model " + dir + " (--task NAME where several tasks fit)"
+	return "unimo inspect " + dir + "\nunimo evaluate TASK --model " + dir + " --data DIR\nand so predict, ask, caption, generate, match and others, as its tasks are\n(--task NAME where several fit)"
 }
 
 // Size implements [run.Sizer]: as many positions as any of the tasks wants.
