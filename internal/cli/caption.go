@@ -39,11 +39,15 @@ func (a *app) captionCommand() *cmdline.Command {
 		Short: "Write what is to be seen in pictures",
 		Long: `Write a caption for each picture: a file (JPEG, PNG, GIF, WebP), all pictures in a folder and
 its folders, or with '-' the files that standard input names, one a line. A line of output is the
-picture and its caption, tab-separated; with --json one object a line.
+picture and its caption, tab-separated; with --json one object a line: image, caption, score (the
+log-probability, divided by the length penalty) and finished (false of a caption that was cut).
 
 With --features PICTURE is the id of an image in region features; without one all are captioned.
 A model that was trained with the names of objects is given them by --objects, or by --object-vocab
-out of the classes that region features have.`,
+out of the classes that region features have.
+
+The flags of decoding change what the model was fine-tuned for; their defaults are those of a model that
+does not say.`,
 		Example: `  unimo caption --model RUN/best dog.jpg
   unimo caption --model RUN/best PHOTOS --json > captions.jsonl
   unimo caption --model RUN/best --sample --top-p 0.9 --seed 7 dog.jpg

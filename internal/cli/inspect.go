@@ -80,7 +80,8 @@ its weights' file alone, as it is.
 
 The architectures are ` + strings.Join(model.Architectures(), ", ") + `.
 Their sizes come from --config or --size, or from the config.json beside the
-weights, which also names the architecture where --architecture does not.
+weights, which also names the architecture where --architecture does not, and is
+needed for a model of several tasks.
 
 The keys of --json are path, format, metadata, config, parameters, bytes, tensors,
 files (those not recognised) and comparison (architecture, missing, unknown,

@@ -193,7 +193,7 @@ func (o Options) problems(source regions.Source, list List) (map[int]error, erro
 		}
 		if errors.Is(err, fs.ErrNotExist) {
 			err = &textfile.FileError{File: list.File, Line: list.Line(i), Problem: fmt.Sprintf("there is no picture %s in %s", textfile.Quote(name), list.Dir),
-				Remedy: "put it there, or leave such images out with skip_bad (--skip-bad)", Err: err}
+				Remedy: "put it there, name its folder where the task has images_dir, or leave such images out with skip_bad (--skip-bad)", Err: err}
 		}
 		if err != nil {
 			return nil, err

@@ -59,7 +59,7 @@ func (p *Problems) Check(ctx context.Context, f Images, s images.EvalSettings, w
 			continue
 		}
 		if errors.Is(err, fs.ErrNotExist) {
-			err = fmt.Errorf("there is no picture %s in %s; put it there, or leave such images out with --skip-bad", textfile.Quote(list.Names[i-1]), list.Dir)
+			err = fmt.Errorf("there is no picture %s in %s; put it there, name its folder with --images-dir, or leave such images out with --skip-bad", textfile.Quote(list.Names[i-1]), list.Dir)
 		}
 		p.Add(fmt.Errorf("%s:%d: %w", f.File, list.Line(i-1), err))
 	}
