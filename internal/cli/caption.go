@@ -3,7 +3,9 @@ package cli
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -209,6 +211,8 @@ func (w *captionWriter) some(ctx context.Context, names []string, ready func()) 
 			kept, good = append(kept, names[i]), append(good, images[i])
 		case w.skip:
 			w.log.Warn(fmt.Sprintf("left out: %v", err))
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("%w, or leave such pictures out with --skip-bad", err)
 		default:
 			return fmt.Errorf("%w; correct or remove it, or leave such pictures out with --skip-bad", err)
 		}

@@ -85,7 +85,7 @@ func TestCaptionRefuses(t *testing.T) {
 		{exitUsage, "--top-k is for --sample", []string{bar, "--top-k", "3"}},
 		{exitUsage, "max_out_len is 1000", []string{bar, "--max-length", "1000"}},
 		{exitUsage, "beam_size is 0", []string{bar, "--beam", "0"}},
-		{exitFailed, "none.png: does not exist; check the path", []string{bar, "none.png"}},
+		{exitFailed, "none.png: does not exist; check the path, or leave such pictures out with --skip-bad", []string{bar, "none.png"}},
 		{exitFailed, "cut.png: ", []string{bar, write("cut.png", "\x89PNG\r\n\x1a\n")}},
 		{exitFailed, "has no pictures", []string{t.TempDir()}},
 		{exitFailed, "none: does not exist; check the path", []string{"--features", filepath.Join(dir, "none"), "a"}},

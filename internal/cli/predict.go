@@ -197,7 +197,12 @@ func (a *app) reply(ctx context.Context, m run.Replying, im *regions.Image, file
 // warnOfFiles says where a text is the name of a file, which is not read.
 func (a *app) warnOfFiles(command string, texts []string) {
 	for _, text := range texts {
-		if info, err := os.Stat(text); err == nil && info.Mode().IsRegular() {
+		info, err := os.Stat(text)
+		switch {
+		case err != nil || !info.Mode().IsRegular():
+		case picture.IsPicture(text):
+			a.log.Warn(fmt.Sprintf("%s is a picture, and its name is taken for the text; this model reads texts alone", shellQuote(text)))
+		default:
 			a.log.Warn(fmt.Sprintf("%s is a file, and its name is taken for the text; its lines are read by: unimo %s - < %[1]s", shellQuote(text), command))
 		}
 	}

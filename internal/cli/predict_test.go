@@ -81,7 +81,10 @@ func TestTextThatIsAFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "my texts.txt")
 	writeFile(t, file, "a good film\n")
 	a.warnOfFiles("predict", []string{"a good film", file, strings.Repeat("long ", 2000), ""})
-	want := "warning: '" + file + "' is a file, and its name is taken for the text; its lines are read by: unimo predict - < '" + file + "'\n"
+	picture := filepath.Join(shapesFolder, "red-bar.png")
+	a.warnOfFiles("predict", []string{picture})
+	want := "warning: '" + file + "' is a file, and its name is taken for the text; its lines are read by: unimo predict - < '" + file + "'\n" +
+		"warning: " + picture + " is a picture, and its name is taken for the text; this model reads texts alone\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
