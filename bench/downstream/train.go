@@ -67,7 +67,9 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 		settings = slices.Concat(small, settings)
 	}
 	var see []string // what the test sees, too
-	if s.statistics {
+	if i := slices.IndexFunc(o.settings, func(x string) bool { return strings.HasPrefix(x, "features=") }); i >= 0 {
+		see = o.settings[i : i+1 : i+1]
+	} else if s.statistics {
 		store, err := o.features(ctx, s)
 		if err != nil {
 			return err
