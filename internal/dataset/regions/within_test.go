@@ -161,7 +161,7 @@ func FuzzWithin(f *testing.F) {
 		w := NewWithin(EntailmentFields, 3)
 		defer w.Close()
 		if err := w.Scan(path, func([][]byte, int, error) error { return nil }); err != nil {
-			t.Skip(err)
+			return // refused, as most input is
 		}
 		for _, id := range w.IDs() {
 			var im Image
