@@ -24,6 +24,8 @@ func TestBeamSearchAgainstPlainSearch(t *testing.T) {
 	for _, problem := range problems {
 		decoders[problem] = newDecoder(t, cpu.New(), tiny(problem))
 	}
+	const rounding = 1e-4 // 60,000 random searches differ by 1.2e-5 at most
+	compared, ties := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		d := decoders[rapid.SampledFrom(problems).Draw(t, "problem")]
 		o := Default
@@ -39,7 +41,11 @@ func TestBeamSearchAgainstPlainSearch(t *testing.T) {
 			t.Fatal(err)
 		}
 		for i, s := range sources {
-			want := d.beamPlainly(s, o)
+			want, margin := d.beamPlainly(s, o)
+			if compared++; margin < rounding {
+				ties++
+				continue
+			}
 			for j, h := range results[i].Hypotheses {
 				ids := append([]int32{0}, h.IDs...)
 				if h.Finished {
@@ -49,7 +55,7 @@ func TestBeamSearchAgainstPlainSearch(t *testing.T) {
 					t.Fatalf("%+v: source %d, hypothesis %d is %v (%v), want %v (%v)", o, i, j, ids, h.Score, want[j].ids, want[j].scores)
 				}
 				for k, score := range want[j].scores[1:] {
-					if !(math.Abs(h.Scores[k]-score) <= 1e-5*max(1, math.Abs(score))) {
+					if !(math.Abs(h.Scores[k]-score) <= rounding*max(1, math.Abs(score))) {
 						t.Fatalf("%+v: source %d, hypothesis %d has scores %v, want %v", o, i, j, h.Scores, want[j].scores)
 					}
 				}
@@ -62,6 +68,10 @@ func TestBeamSearchAgainstPlainSearch(t *testing.T) {
 			}
 		}
 	})
+	if ties*4 > compared {
+		t.Errorf("%d of %d sources were decided by less than rounding: too few were compared", ties, compared)
+	}
+	t.Logf("%d of %d sources were decided by less than rounding", ties, compared)
 }
 
 // same says whether results are equal but for rounding.

@@ -156,11 +156,16 @@ func repeatsPlainly(v Vocabulary, ids []int32) bool {
 	return false
 }
 
-// beamPlainly is beam search for one source, from the package comment.
-func (d *Decoder) beamPlainly(s Source, o Options) []plain {
+// beamPlainly is beam search for one source, from the package comment. margin is the smallest
+// relative difference of two scores by which it chose: below what rounding changes, another
+// choice is as right.
+func (d *Decoder) beamPlainly(s Source, o Options) (beams []plain, margin float64) {
 	end := d.vocabulary.MASK()
 	ended := func(p plain) bool { return p.ids[len(p.ids)-1] == end && len(p.ids) > 1 }
-	beams := []plain{{ids: []int32{d.vocabulary.CLS()}, scores: []float64{0}}}
+	beams, margin = []plain{{ids: []int32{d.vocabulary.CLS()}, scores: []float64{0}}}, math.Inf(1)
+	apart := func(better, worse float64) {
+		margin = min(margin, (better-worse)/max(1, math.Abs(better)))
+	}
 	for t := range o.MaxLength {
 		var next []plain
 		for _, b := range beams {
@@ -178,6 +183,9 @@ func (d *Decoder) beamPlainly(s Source, o Options) []plain {
 				best[i] = int32(i)
 			}
 			slices.SortStableFunc(best, func(x, y int32) int { return cmp.Compare(p[y], p[x]) })
+			if len(best) > o.BeamSize {
+				apart(p[best[o.BeamSize-1]], p[best[o.BeamSize]])
+			}
 			for _, id := range best[:o.BeamSize] {
 				c := plain{slices.Concat(b.ids, []int32{id}), nil, b.sum + p[id]}
 				if o.BlockTrigrams && repeatsPlainly(d.vocabulary, c.ids) {
@@ -190,12 +198,15 @@ func (d *Decoder) beamPlainly(s Source, o Options) []plain {
 		slices.SortStableFunc(next, func(x, y plain) int {
 			return cmp.Compare(y.scores[len(y.scores)-1], x.scores[len(x.scores)-1])
 		})
+		for i := range min(len(next)-1, o.BeamSize) {
+			apart(next[i].scores[len(next[i].scores)-1], next[i+1].scores[len(next[i+1].scores)-1])
+		}
 		beams = next[:min(len(next), o.BeamSize)]
 		if !slices.ContainsFunc(beams, func(p plain) bool { return !ended(p) }) {
 			break
 		}
 	}
-	return beams
+	return beams, margin
 }
 
 // run runs, or the test fails.
