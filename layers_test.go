@@ -22,6 +22,7 @@ var layers = []string{
 	"tokenizer", "checkpoint", "metrics",
 	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/optim",
 	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",
+	"internal/vision", "internal/vision/preprocess", "internal/vision/vit", "internal/vision/convnet", "internal/vision/detector", "internal/vision/extractor",
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank",
 	"internal/report", "internal/train", "internal/train/adversarial",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
