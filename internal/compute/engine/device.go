@@ -18,6 +18,7 @@ type Device interface {
 	Attentions
 	Losses
 	Optimiser
+	Convolutions
 }
 
 // Memory makes tensors and moves numbers. New's content is undefined. Free gives a tensor of New
@@ -161,4 +162,39 @@ type Optimiser interface {
 	SumSquares(t *Tensor, rows []int32) float64
 	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
+}
+
+// Convolutions read one picture: a tensor with a row for each pixel, row by row of the picture, and a column for each
+// channel. They have no gradients. y must not alias x unless an operation says so.
+type Convolutions interface {
+	// PrepareFilter makes the weights of a convolution ready. w is Out x (In/groups·rows·cols), its columns in
+	// PyTorch's order: channel, row of the kernel, column. bias is 1 x Out; nil is zeros. Both are copied.
+	PrepareFilter(w, bias *Tensor, rows, cols, groups int) Filter
+
+	// Convolve: y = activation(x * f + bias + residual), where the residual is as large as y. With as many
+	// groups as channels in and out (depthwise), and with a kernel of one pixel, it is fastest.
+	Convolve(y, x *Tensor, f Filter, w Window, e Epilogue)
+
+	// MaxPool and AveragePool: the largest element and the mean of each window, channel by channel. The mean
+	// is over the picture's pixels in the window or, with countPadding, over all places of the window. Of a window with no pixel
+	// the maximum is -Inf and the mean 0.
+	MaxPool(y, x *Tensor, w Window)
+	AveragePool(y, x *Tensor, w Window, countPadding bool)
+
+	// MeanRows: mean = the mean over the rows of x (1 x cols), which is global average pooling.
+	MeanRows(mean, x *Tensor)
+
+	// ScaleColumns: y = each row of x times the row s (1 x cols), as squeeze-and-excitation needs. y may be x.
+	ScaleColumns(y, x, s *Tensor)
+
+	// Activate: y = the epilogue's activation of x plus the residual. y may be x or the residual.
+	Activate(y, x *Tensor, e Epilogue)
+
+	// Resize: y = x, resized.
+	Resize(y, x *Tensor, r Resize)
+
+	// Concatenate: y = the columns of each x beside each other. Slice: y = the columns of x from first on, as
+	// many as y has.
+	Concatenate(y *Tensor, xs ...*Tensor)
+	Slice(y, x *Tensor, first int)
 }

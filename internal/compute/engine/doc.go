@@ -1,5 +1,5 @@
 // Package engine says what a model computes with: float32 matrices ([Tensor]) in
-// the memory of a [Device], and some fifty operations that a device offers.
+// the memory of a [Device], and some sixty operations that a device offers.
 //
 // The model, its gradients and the optimiser use nothing else, so another device
 // joins by implementing [Device] and touches no code above this package. Package

@@ -14,5 +14,7 @@
 //	loss.go       losses
 //	vocabulary.go the loss over a vocabulary, fused with its product
 //	topk.go       the largest elements of rows
+//	convolution.go  convolutions and activations of pictures
+//	picture.go    pools, resizing, columns beside each other
 //	optimiser.go  sums of squares and Adam, on all rows or on some
 package cpu

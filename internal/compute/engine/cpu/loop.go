@@ -50,6 +50,11 @@ type loops struct {
 	entropy  loop[entropy]
 
 	vocabulary loop[vocabulary]
+	convolve   loop[convolution]
+	activate   loop[activating]
+	pool       loop[pooling]
+	columns    loop[binary]
+	resize     loop[resizing]
 
 	activation  activation
 	rowsSquares []float64
