@@ -53,7 +53,7 @@ func (c *Classifier) pooled(t *autograd.Tape, in Input) *autograd.Var {
 		image, text := c.pools.apply(t, c.encoder.lastLayerRows(t, in, rows, offsets))
 		return t.Add(image, text)
 	}
-	return t.ReLU(c.pool.apply(t, c.encoder.firstTokens(t, in)))
+	return t.ReLU(c.pool.Apply(t, c.encoder.firstTokens(t, in)))
 }
 
 // Logits returns the head's output, B x C. It borrows the input until the tape's pass ends.
@@ -61,12 +61,12 @@ func (c *Classifier) Logits(t *autograd.Tape, in Input) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		x, last := c.pooled(t, in), len(c.head)-1
 		for _, l := range c.head[:last] {
-			x = l.apply(t, x)
+			x = l.Apply(t, x)
 			if c.Config.ProblemType == Answering {
 				x = t.GELU(x)
 			}
 		}
-		return c.head[last].apply(t, t.Dropout(x, c.Config.HiddenDropout))
+		return c.head[last].Apply(t, t.Dropout(x, c.Config.HiddenDropout))
 	})
 }
 

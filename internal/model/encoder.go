@@ -8,44 +8,21 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// linear is an affine map.
-type linear struct {
-	w *autograd.Weight
-	b *autograd.Var
-}
-
 func newLinear(p declare, name string, in, out int) linear {
 	return namedLinear(p, name+".w_0", name+".b_0", TruncatedNormal, in, out)
 }
 
 // namedLinear is newLinear for weights and a bias with names of their own.
 func namedLinear(p declare, w, b string, init Init, in, out int) linear {
-	return linear{w: autograd.NewWeight(p(w, init, in, out), engine.NN), b: p(b, Zeros, out)}
-}
-
-func (l linear) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var { return t.Linear(x, l.w, l.b) }
-
-// norm is a layer norm over the hidden values.
-type norm struct {
-	scale, bias *autograd.Var
-	epsilon     float32
+	return linear{W: autograd.NewWeight(p(w, init, in, out), engine.NN), B: p(b, Zeros, out)}
 }
 
 func newNorm(p declare, name string, cfg Config) norm {
 	return norm{
-		scale:   p(name+"_layer_norm_scale", Ones, cfg.HiddenSize),
-		bias:    p(name+"_layer_norm_bias", Zeros, cfg.HiddenSize),
-		epsilon: cfg.normEpsilon(),
+		Scale:   p(name+"_layer_norm_scale", Ones, cfg.HiddenSize),
+		Bias:    p(name+"_layer_norm_bias", Zeros, cfg.HiddenSize),
+		Epsilon: cfg.normEpsilon(),
 	}
-}
-
-func (n norm) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	return t.LayerNorm(x, n.scale, n.bias, n.epsilon)
-}
-
-// add returns the norm of x + dropout(a).
-func (n norm) add(t *autograd.Tape, x, a *autograd.Var, prob float32) *autograd.Var {
-	return t.AddNorm(x, a, n.scale, n.bias, n.epsilon, prob)
 }
 
 // layer is one Transformer layer, post-norm:
@@ -72,11 +49,11 @@ func newLayer(p declare, cfg Config, i int) layer {
 		outer:   newLinear(p, name+"ffn_fc_1", cfg.FFNSize(), h),
 		ffnNorm: newNorm(p, name+"post_ffn", cfg),
 	}
-	if l.key.b != nil {
+	if l.key.B != nil {
 		// The key's bias adds the same to every score of a query, which softmax ignores:
 		// its gradient is exactly zero, and rounding noise is kept out of it.
 		// Differs from the reference: there the noise moves the bias a little.
-		l.key.b = autograd.Const(l.key.b.Value)
+		l.key.B = autograd.Const(l.key.B.Value)
 	}
 	return l
 }
@@ -84,14 +61,14 @@ func newLayer(p declare, cfg Config, i int) layer {
 // apply returns the layer's output for the rows of q, which look at the rows of x
 // as a says. q is x, or some of its rows.
 func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.Attention) *autograd.Var {
-	return l.finish(t, cfg, q, t.Attention(l.query.apply(t, q), l.key.apply(t, x), l.value.apply(t, x), a))
+	return l.finish(t, cfg, q, t.Attention(l.query.Apply(t, q), l.key.Apply(t, x), l.value.Apply(t, x), a))
 }
 
 // finish returns the layer's output for q, whose attention gave context.
 func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
-	y := l.attNorm.add(t, q, l.output.apply(t, context), cfg.HiddenDropout)
-	f := t.FeedForward(y, l.inner.w, l.inner.b, l.outer.w, l.outer.b)
-	return l.ffnNorm.add(t, y, f, cfg.HiddenDropout)
+	y := l.attNorm.Add(t, q, l.output.Apply(t, context), cfg.HiddenDropout)
+	f := t.FeedForward(y, l.inner.W, l.inner.B, l.outer.W, l.outer.B)
+	return l.ffnNorm.Add(t, y, f, cfg.HiddenDropout)
 }
 
 // encoder is what all heads stand on: embeddings and layers.
@@ -235,7 +212,7 @@ func (e encoder) embedText(t *autograd.Tape, text Text, shift *autograd.Var) *au
 		if shift != nil {
 			x = t.Add(x, shift)
 		}
-		return e.embNorm.apply(t, x)
+		return e.embNorm.Apply(t, x)
 	})
 }
 

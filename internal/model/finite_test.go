@@ -58,7 +58,7 @@ func TestBrokenWeightsAreNamed(t *testing.T) {
 			for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1)), 1e38} {
 				values := read(d, p.Var)
 				old := slices.Clone(values)
-				values[p.at()] = bad
+				values[place(p)] = bad
 				d.Write(p.Value, values)
 				weights, output := m.params.CheckWeights(d), m.output()
 				d.Write(p.Value, old)
@@ -78,8 +78,8 @@ func TestBrokenWeightsAreNamed(t *testing.T) {
 	}
 }
 
-// at is the place of a value that the tests' batches use: a sequence's first position is not the table's.
-func (p Parameter) at() int {
+// place is that of a value that the tests' batches use: a sequence's first position is not the table's.
+func place(p Parameter) int {
 	if p.Name == "pos_embedding" {
 		return FirstPosition * p.Shape[1]
 	}

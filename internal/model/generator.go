@@ -44,7 +44,7 @@ func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 
 // hidden returns what the vocabulary is compared with, R x H.
 func (h languageHead) hidden(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	return h.norm.apply(t, t.GELU(h.transform.apply(t, x)))
+	return h.norm.Apply(t, t.GELU(h.transform.Apply(t, x)))
 }
 
 // logits returns the scores of all tokens, R x V.
@@ -127,13 +127,13 @@ func (g *Generator) Encode(ctx context.Context, t *autograd.Tape, c *Cache, sour
 			return err
 		}
 		x = t.Block(func() *autograd.Var {
-			k, v := l.key.apply(t, x), l.value.apply(t, x)
+			k, v := l.key.Apply(t, x), l.value.Apply(t, x)
 			c.write(c.layers[i].sourceKeys, rows, k)
 			c.write(c.layers[i].sourceValues, rows, v)
 			if i == len(g.encoder.layers)-1 {
 				return x // nothing looks at what comes after
 			}
-			return l.finish(t, g.Config, x, t.Attention(l.query.apply(t, x), k, v, attention))
+			return l.finish(t, g.Config, x, t.Attention(l.query.Apply(t, x), k, v, attention))
 		})
 	}
 	return nil
@@ -167,9 +167,9 @@ func (g *Generator) Next(ctx context.Context, t *autograd.Tape, c *Cache, s Step
 		}
 		cached := c.layers[i]
 		x = t.Block(func() *autograd.Var {
-			c.write(cached.keys, s.Slots, l.key.apply(t, x))
-			c.write(cached.values, s.Slots, l.value.apply(t, x))
-			context := t.CachedAttention(l.query.apply(t, x), cached.sourceKeys, cached.sourceValues, cached.keys, cached.values, s.Seen)
+			c.write(cached.keys, s.Slots, l.key.Apply(t, x))
+			c.write(cached.values, s.Slots, l.value.Apply(t, x))
+			context := t.CachedAttention(l.query.Apply(t, x), cached.sourceKeys, cached.sourceValues, cached.keys, cached.values, s.Seen)
 			return l.finish(t, g.Config, x, context)
 		})
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/test/golden"
 )
@@ -46,7 +47,7 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 		d := cpu.New()
 		var params Parameters
 		var failure error
-		p := open(d, c.Tensors(t, "weights.safetensors").Reader(), &params, &failure)
+		p := nn.Open(d, c.Tensors(t, "weights.safetensors").Reader(), &params, &failure)
 		m, pools := newEncoder(p, cfg, form{images: needed}), newPools(p, cfg)
 		if failure != nil {
 			t.Fatal(failure)
@@ -100,8 +101,8 @@ func TestGoldenMultimodalEncode(t *testing.T) {
 		for s := range b {
 			firstWords = append(firstWords, offsets[s]+images.Offsets[s+1]-images.Offsets[s])
 		}
-		golden.Near(t, "vl.pooled_image", read(d, tape.ReLU(pools.image.apply(tape, tape.Rows(x, offsets[:b])))), want.Floats("vl.pooled_image"), outputTolerance)
-		golden.Near(t, "vl.pooled_text", read(d, tape.ReLU(pools.text.apply(tape, tape.Rows(x, firstWords)))), want.Floats("vl.pooled_text"), outputTolerance)
+		golden.Near(t, "vl.pooled_image", read(d, tape.ReLU(pools.image.Apply(tape, tape.Rows(x, offsets[:b])))), want.Floats("vl.pooled_image"), outputTolerance)
+		golden.Near(t, "vl.pooled_text", read(d, tape.ReLU(pools.text.Apply(tape, tape.Rows(x, firstWords)))), want.Floats("vl.pooled_text"), outputTolerance)
 	})
 }
 

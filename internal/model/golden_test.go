@@ -12,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/test/golden"
 )
@@ -405,7 +406,7 @@ func TestGoldenParameterNames(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				report, err := Compare(specs, g.Tensors(t, "weights.safetensors").Reader())
+				report, err := nn.Compare(specs, g.Tensors(t, "weights.safetensors").Reader())
 				if err != nil {
 					t.Fatal(err)
 				}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // LeftOut is a tensor of another library's checkpoint that has no place here.
@@ -109,7 +110,7 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 	}
 	cfg.MaxPositions += kind.front
 	cfg.ProblemType = Generation // its parameters are all that can be imported
-	report, err := compare(Specs(cfg), im)
+	report, err := nn.Compare(Specs(cfg), im)
 	if err != nil {
 		return Config{}, nil, nil, fmt.Errorf("%s: %w", r.Path(), err)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/test/golden"
 	"github.com/unimo-go/unimo/tokenizer"
 )
@@ -41,7 +42,7 @@ func encoded(tb testing.TB, cfg Config, r checkpoint.Reader, text Text) (t *auto
 	d := cpu.New()
 	var params Parameters
 	var failure error
-	e := newEncoder(open(d, r, &params, &failure), cfg, form{})
+	e := newEncoder(nn.Open(d, r, &params, &failure), cfg, form{})
 	if failure != nil {
 		tb.Fatal(failure)
 	}

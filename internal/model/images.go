@@ -29,6 +29,6 @@ func (e imageEmbedding) apply(t *autograd.Tape, cfg Config, im Images, shift *au
 			features = t.Input(rows, cfg.ImageEmbeddingSize, im.Features)
 		}
 		locations := t.Input(rows, LocationSize, im.Locations)
-		return e.norm.add(t, e.feature.apply(t, features), e.location.apply(t, locations), 0)
+		return e.norm.Add(t, e.feature.Apply(t, features), e.location.Apply(t, locations), 0)
 	})
 }

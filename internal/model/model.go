@@ -8,6 +8,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // Model is what all models have in common: [Classifier], [Generator], [Retriever], [Pretrainer].
@@ -37,8 +38,8 @@ func New[M Heads](d engine.Device, cfg Config, seed uint64) (M, error) {
 		return m, err
 	}
 	c := m.common()
-	m.build(allocate(d, &c.Params))
-	c.Params.initialise(d, cfg, seed)
+	m.build(nn.Allocate(d, &c.Params))
+	c.Params.Initialise(d, cfg.deviations(), seed)
 	return m, nil
 }
 
@@ -49,12 +50,12 @@ func Open[M Heads](d engine.Device, cfg Config, r checkpoint.Reader) (M, error) 
 	if err != nil {
 		return m, err
 	}
-	if err := complete(Specs(cfg), r, cfg.purpose()); err != nil {
+	if err := nn.Complete(Specs(cfg), r, cfg.purpose()); err != nil {
 		return m, err
 	}
 	c := m.common()
 	var failure error
-	m.build(open(d, r, &c.Params, &failure))
+	m.build(nn.Open(d, r, &c.Params, &failure))
 	return m, failure
 }
 

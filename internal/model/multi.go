@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // Multi is a model for several tasks: one encoder with the heads of all. What the released model has (encoder, embedding
@@ -56,7 +57,7 @@ func (m *Multi) build(p declare) {
 				seen[stored] = v
 			}
 			c := part.common()
-			c.Params = append(c.Params, Parameter{Spec{stored, shape, init}, v})
+			c.Params = append(c.Params, Parameter{Spec: Spec{Name: stored, Shape: shape, Init: init}, Var: v})
 			return v
 		})
 		m.parts[t.Name] = part
@@ -67,7 +68,7 @@ func (m *Multi) build(p declare) {
 func (c Config) shared() map[string]bool {
 	var specs []Spec
 	r := &released{Model{Config: c, form: form{images: optional}}}
-	r.build(list(&specs))
+	r.build(nn.List(&specs))
 	names := make(map[string]bool, len(specs))
 	for _, s := range specs {
 		names[s.Name] = true

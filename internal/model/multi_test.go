@@ -138,7 +138,7 @@ func TestTasksShareParameters(t *testing.T) {
 	if _, err := New[*Multi](d, unlabelled, 5); err == nil || !strings.Contains(err.Error(), "task a: num_labels is 0") {
 		t.Errorf("a classification without labels: %v", err)
 	}
-	if got, want := m.Params.specs(), Specs(cfg); !reflect.DeepEqual(got, want) {
+	if got, want := m.Params.Specs(), Specs(cfg); !reflect.DeepEqual(got, want) {
 		t.Errorf("%d parameters, %d are listed", len(got), len(want))
 	}
 	a, err := Part[*Classifier](m, "sst-2")

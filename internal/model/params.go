@@ -2,242 +2,34 @@ package model
 
 import (
 	"cmp"
-	"fmt"
-	"math"
-	"slices"
 
-	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/random"
-	"github.com/unimo-go/unimo/internal/compute/autograd"
-	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
-// Init says how a parameter starts when no checkpoint gives it.
-type Init int
+// What models are built of; see package nn.
+type (
+	Init           = nn.Init
+	Spec           = nn.Spec
+	Parameter      = nn.Parameter
+	Parameters     = nn.Parameters
+	LoadReport     = nn.LoadReport
+	NonFiniteError = nn.NonFiniteError
+
+	declare = nn.Declare
+	linear  = nn.Linear
+	norm    = nn.Norm
+)
 
 // The reference's initialisers.
 const (
-	TruncatedNormal Init = iota // of Config.InitRange, cut at two deviations
-	Zeros
-	Ones
-	Xavier      // uniform within ±sqrt(6/(in+out))
-	PlaceNormal // TruncatedNormal of Config.PlaceInitRange, where that is set
+	TruncatedNormal = nn.TruncatedNormal
+	Zeros           = nn.Zeros
+	Ones            = nn.Ones
+	Xavier          = nn.Xavier
+	PlaceNormal     = nn.PlaceNormal
 )
 
-// Spec describes a parameter.
-type Spec struct {
-	Name  string // the reference's
-	Shape []int
-	Init  Init
-}
-
-// Elements returns the number of values.
-func (s Spec) Elements() int {
-	n := 1
-	for _, d := range s.Shape {
-		n *= d
-	}
-	return n
-}
-
-// matrix returns the shape as the engine sees it: vectors are one row.
-func (s Spec) matrix() (rows, cols int) {
-	if len(s.Shape) == 1 {
-		return 1, s.Shape[0]
-	}
-	return s.Shape[0], s.Elements() / s.Shape[0]
-}
-
-// Parameter is one parameter of a model.
-type Parameter struct {
-	Spec
-	*autograd.Var
-}
-
-// Parameters are a model's parameters in the order of their declaration.
-type Parameters []Parameter
-
-// Count returns the number of values.
-func (p Parameters) Count() int {
-	n := 0
-	for _, param := range p {
-		n += param.Elements()
-	}
-	return n
-}
-
-// ClearGradients empties all gradients.
-func (p Parameters) ClearGradients() {
-	for _, param := range p {
-		param.Gradient().Clear()
-	}
-}
-
-// declare is how constructors ask for a parameter. While only listing what a
-// model needs it returns nil.
-type declare func(name string, init Init, shape ...int) *autograd.Var
-
-// list returns a declare that collects specs.
-func list(specs *[]Spec) declare {
-	return func(name string, init Init, shape ...int) *autograd.Var {
-		*specs = append(*specs, Spec{name, shape, init})
-		return nil
-	}
-}
-
-// allocate returns a declare that makes trainable parameters, whose values are still
-// undefined.
-func allocate(d engine.Device, params *Parameters) declare {
-	return func(name string, init Init, shape ...int) *autograd.Var {
-		spec := Spec{name, shape, init}
-		rows, cols := spec.matrix()
-		v := autograd.Param(d.New(rows, cols), autograd.NewGradient(d.New(rows, cols)))
-		*params = append(*params, Parameter{spec, v})
-		return v
-	}
-}
-
-// initialise gives all parameters their initial values, several at once. Each draws
-// from its own stream, seeded by its name, so that the values do not depend on what
-// else the model has.
-func (p Parameters) initialise(d engine.Device, cfg Config, seed uint64) {
-	values := make([][]float32, len(p)) // the parameters' memory, where the device allows it
-	for i, param := range p {
-		values[i] = engine.Values(d, param.Value)
-	}
-	d.Limit().For(len(p), func(i int) { p[i].initial(values[i], cfg, seed) })
-	for i, param := range p {
-		d.Write(param.Value, values[i]) // nothing, if it is the memory
-	}
-}
-
-// initial sets values to those that the parameter starts with.
-func (s Spec) initial(values []float32, cfg Config, seed uint64) {
-	switch s.Init {
-	case Zeros:
-		clear(values)
-	case Ones:
-		for i := range values {
-			values[i] = 1
-		}
-	case TruncatedNormal, PlaceNormal:
-		deviation := cfg.InitRange
-		if s.Init == PlaceNormal {
-			deviation = cmp.Or(cfg.PlaceInitRange, deviation)
-		}
-		stream := random.New(seed, "parameter "+s.Name)
-		for i := range values {
-			x := stream.Normal()
-			for x < -2 || x > 2 {
-				x = stream.Normal()
-			}
-			values[i] = float32(x * deviation)
-		}
-	case Xavier:
-		stream, bound := random.New(seed, "parameter "+s.Name), math.Sqrt(6/float64(s.Shape[0]+s.Shape[1]))
-		for i := range values {
-			values[i] = float32((2*stream.Float64() - 1) * bound)
-		}
-	}
-}
-
-// LoadReport says how a checkpoint and a model differ.
-type LoadReport struct {
-	Missing []string // parameters the checkpoint lacks: they keep their initial values
-	Unused  []string // tensors of the checkpoint the model has no place for
-}
-
-// Load sets the parameters that r has. A tensor of another shape, or of integers, is
-// an error that names it, and then nothing was changed. After an error of reading the
-// values are undefined.
-func (p Parameters) Load(d engine.Device, r checkpoint.Reader) (LoadReport, error) {
-	report, err := compare(p.specs(), r)
-	if err != nil {
-		return LoadReport{}, err
-	}
-	for _, param := range p {
-		if slices.Contains(report.Missing, param.Name) {
-			continue
-		}
-		values := engine.Values(d, param.Value) // the memory itself, where the device allows it
-		if err := checkpoint.ReadFloat32s(values, r, param.Name); err != nil {
-			return LoadReport{}, err
-		}
-		d.Write(param.Value, values)
-	}
-	return report, nil
-}
-
-// open returns a declare whose parameters are read-only views of r's tensors,
-// without gradients, for inference. Errors are collected in failure.
-func open(d engine.Device, r checkpoint.Reader, params *Parameters, failure *error) declare {
-	return func(name string, init Init, shape ...int) *autograd.Var {
-		spec := Spec{name, shape, init}
-		rows, cols := spec.matrix()
-		values, _, err := checkpoint.Float32s(r, name)
-		if err != nil {
-			*failure = err
-			return nil
-		}
-		v := autograd.Fixed(d.Wrap(rows, cols, values))
-		*params = append(*params, Parameter{spec, v})
-		return v
-	}
-}
-
-func (p Parameters) specs() []Spec {
-	specs := make([]Spec, len(p))
-	for i, param := range p {
-		specs[i] = param.Spec
-	}
-	return specs
-}
-
-// compare checks the shapes of what r has of specs and reports the differences in
-// names.
-func compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) {
-	have := map[string]checkpoint.Info{}
-	for _, info := range r.Tensors() {
-		have[info.Name] = info
-	}
-	var report LoadReport
-	for _, spec := range specs {
-		info, ok := have[spec.Name]
-		if !ok {
-			report.Missing = append(report.Missing, spec.Name)
-			continue
-		}
-		if !slices.Equal(info.Shape, spec.Shape) {
-			return LoadReport{}, fmt.Errorf("tensor %s is %v in the checkpoint, but the configuration makes it %v: the checkpoint and config.json (or --preset, --vocab) belong to different models", spec.Name, info.Shape, spec.Shape)
-		}
-		if !info.DType.Float() {
-			return LoadReport{}, fmt.Errorf("tensor %s has type %v in the checkpoint, where floating-point numbers are needed", spec.Name, info.DType)
-		}
-		delete(have, spec.Name)
-	}
-	for _, info := range r.Tensors() {
-		if _, left := have[info.Name]; left {
-			report.Unused = append(report.Unused, info.Name)
-		}
-	}
-	return report, nil
-}
-
-// complete returns an error unless r has all of specs; purpose says what they are for, and what to do.
-func complete(specs []Spec, r checkpoint.Reader, purpose string) error {
-	report, err := compare(specs, r)
-	if err != nil || len(report.Missing) == 0 {
-		return err
-	}
-	return fmt.Errorf("tensor %s and %d others are missing: not a model for %s", report.Missing[0], len(report.Missing)-1, purpose)
-}
-
-// Tensors returns the parameters' values for a checkpoint writer. They may alias
-// the parameters: write them before the next step.
-func (p Parameters) Tensors(d engine.Device) []checkpoint.Tensor {
-	tensors := make([]checkpoint.Tensor, len(p))
-	for i, param := range p {
-		tensors[i] = checkpoint.FromFloat32(param.Name, param.Shape, engine.Values(d, param.Value))
-	}
-	return tensors
+// deviations returns those that parameters are drawn with.
+func (c Config) deviations() nn.Deviations {
+	return nn.Deviations{Normal: c.InitRange, Place: cmp.Or(c.PlaceInitRange, c.InitRange)}
 }

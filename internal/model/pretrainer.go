@@ -42,7 +42,7 @@ func newRegionHead(p declare, cfg Config) regionHead {
 
 // hidden returns what features and classes are told from, R x H.
 func (h regionHead) hidden(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	return h.norm.apply(t, t.GELU(h.transform.apply(t, x)))
+	return h.norm.Apply(t, t.GELU(h.transform.Apply(t, x)))
 }
 
 func (p *Pretrainer) build(d declare) {
@@ -91,9 +91,9 @@ func (p *Pretrainer) Losses(t *autograd.Tape, h Hidden) Losses {
 		return l
 	}
 	hidden := t.Block(func() *autograd.Var { return p.region.hidden(t, t.Rows(x, places.regions)) })
-	l.Feature = t.Block(func() *autograd.Var { return t.SquaredError(p.region.feature.apply(t, hidden), h.Targets) })
+	l.Feature = t.Block(func() *autograd.Var { return t.SquaredError(p.region.feature.Apply(t, hidden), h.Targets) })
 	if h.Classes != nil {
-		l.Class = t.Block(func() *autograd.Var { return t.KLDivergence(p.region.class.apply(t, hidden), h.Classes) })
+		l.Class = t.Block(func() *autograd.Var { return t.KLDivergence(p.region.class.Apply(t, hidden), h.Classes) })
 	}
 	return l
 }

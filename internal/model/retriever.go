@@ -39,7 +39,7 @@ func (r *Retriever) build(p declare) {
 }
 
 // Matches says whether the match head was ever trained: its bias, which starts from zero, is another then.
-func (r *Retriever) Matches(d engine.Device) bool { return engine.Values(d, r.match.b.Value)[0] != 0 }
+func (r *Retriever) Matches(d engine.Device) bool { return engine.Values(d, r.match.B.Value)[0] != 0 }
 
 // Side is one side of pairs, images or texts: what does not depend on what they are paired with, their
 // embeddings and the first layer's queries, keys and values. It is computed once and serves all pairs.
@@ -58,7 +58,7 @@ func (r *Retriever) Side(t *autograd.Tape, in Input) Side {
 	s := Side{offsets: a.Keys, input: x}
 	if len(r.encoder.layers) > 0 {
 		l := r.encoder.layers[0]
-		s.query, s.key, s.value = l.query.apply(t, x), l.key.apply(t, x), l.value.apply(t, x)
+		s.query, s.key, s.value = l.query.Apply(t, x), l.key.Apply(t, x), l.value.Apply(t, x)
 	}
 	return s
 }
@@ -110,7 +110,7 @@ func (r *Retriever) Scores(t *autograd.Tape, images, texts Side, pairs []Pair) *
 	return t.Block(func() *autograd.Var {
 		x := r.lastLayerRows(t, offsets, firsts, evenly(len(pairs), 2), func() Side { return stack(t, images, texts, rows) })
 		image, text := r.pools.apply(t, x)
-		return r.match.apply(t, t.Dropout(t.Multiply(image, text), r.Config.HiddenDropout))
+		return r.match.Apply(t, t.Dropout(t.Multiply(image, text), r.Config.HiddenDropout))
 	})
 }
 
@@ -129,8 +129,8 @@ func newPools(p declare, cfg Config) pools {
 // apply takes the rows of each pair's first region and first token, one pair after the other.
 func (l pools) apply(t *autograd.Tape, x *autograd.Var) (image, text *autograd.Var) {
 	n := x.Value.Rows / 2
-	image = t.ReLU(l.image.apply(t, t.Rows(x, everySecond(n, 0))))
-	text = t.ReLU(l.text.apply(t, t.Rows(x, everySecond(n, 1))))
+	image = t.ReLU(l.image.Apply(t, t.Rows(x, everySecond(n, 0))))
+	text = t.ReLU(l.text.Apply(t, t.Rows(x, everySecond(n, 1))))
 	return image, text
 }
 
@@ -190,7 +190,7 @@ func (r *Retriever) vectors(t *autograd.Tape, s Side, project linear) *autograd.
 	}
 	return t.Block(func() *autograd.Var {
 		x := r.lastLayerRows(t, s.offsets, s.offsets[:s.Sequences()], evenly(s.Sequences(), 1), func() Side { return s })
-		return t.Normalize(project.apply(t, x))
+		return t.Normalize(project.Apply(t, x))
 	})
 }
 

@@ -228,18 +228,18 @@ func TestScoresEqualJointSequences(t *testing.T) {
 		for i, p := range b.pairs {
 			x := r.encoder.lastLayer(tape, Input{Images: b.images.only(cfg, p.Image), Text: b.texts.only(p.Text)})
 			regions := b.images.Offsets[p.Image+1] - b.images.Offsets[p.Image]
-			image := tape.ReLU(r.pools.image.apply(tape, tape.Rows(x, []int32{0})))
-			text := tape.ReLU(r.pools.text.apply(tape, tape.Rows(x, []int32{regions})))
-			if want := read(d, r.match.apply(tape, tape.Multiply(image, text))); scores[i] != want[0] {
+			image := tape.ReLU(r.pools.image.Apply(tape, tape.Rows(x, []int32{0})))
+			text := tape.ReLU(r.pools.text.Apply(tape, tape.Rows(x, []int32{regions})))
+			if want := read(d, r.match.Apply(tape, tape.Multiply(image, text))); scores[i] != want[0] {
 				t.Errorf("%d layers: pair %v has the score %g, want %g", layers, p, scores[i], want[0])
 			}
 		}
 		x, offsets := r.encoder.lastLayer(tape, Input{Images: b.images}), b.images.Offsets
-		want := read(d, tape.Normalize(r.contrastImage.apply(tape, tape.Rows(x, offsets[:images.Sequences()]))))
+		want := read(d, tape.Normalize(r.contrastImage.Apply(tape, tape.Rows(x, offsets[:images.Sequences()]))))
 		if got := read(d, r.ImageVectors(tape, images)); !slices.Equal(got, want) {
 			t.Errorf("%d layers: the images' vectors are %v, want %v", layers, got, want)
 		}
-		want = read(d, tape.Normalize(r.contrastText.apply(tape, tape.Rows(r.encoder.lastLayer(tape, Input{Text: b.texts}), b.texts.Offsets[:texts.Sequences()]))))
+		want = read(d, tape.Normalize(r.contrastText.Apply(tape, tape.Rows(r.encoder.lastLayer(tape, Input{Text: b.texts}), b.texts.Offsets[:texts.Sequences()]))))
 		if got := read(d, r.TextVectors(tape, texts)); !slices.Equal(got, want) {
 			t.Errorf("%d layers: the texts' vectors are %v, want %v", layers, got, want)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // What the tests share: a tiny model with random parameters, and UNIMO's text
@@ -72,7 +73,7 @@ func openForm[M Heads](tb testing.TB, d engine.Device, name string, cfg Config, 
 		c := m.common()
 		*c = Model{Config: cfg, dev: d, form: f}
 		var failure error
-		m.build(open(d, r, &c.Params, &failure))
+		m.build(nn.Open(d, r, &c.Params, &failure))
 		if failure != nil {
 			tb.Fatal(failure)
 		}

@@ -6,8 +6,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // form is one form of UNIMO: which heads the encoder has. A new head is a row of [forms].
@@ -127,13 +127,9 @@ func (f form) specs(cfg Config) []Spec {
 	var specs []Spec
 	m := f.new()
 	*m.common() = Model{Config: cfg, form: f}
-	m.build(list(&specs))
+	m.build(nn.List(&specs))
 	return specs
 }
-
-// Compare reports which of specs r lacks and which tensors of r are not in specs.
-// A tensor of another shape is an error.
-func Compare(specs []Spec, r checkpoint.Reader) (LoadReport, error) { return compare(specs, r) }
 
 func describeLabels(c Config) string { return fmt.Sprintf("%d classes", c.NumLabels) }
 

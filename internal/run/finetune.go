@@ -18,6 +18,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/model"
 
 	"github.com/unimo-go/unimo/checkpoint"
@@ -172,10 +173,10 @@ func (r *run) load(ctx context.Context) error {
 		if job, ok := r.job.(Refitter); ok {
 			r.init = job.Refit(r.init, specs)
 		}
-		if _, err := model.Compare(specs, r.init); err != nil {
+		if _, err := nn.Compare(specs, r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
-		if err := model.CheckTensors(r.Device, specs, r.init); err != nil {
+		if err := nn.CheckTensors(r.Device, specs, r.init); err != nil {
 			return fmt.Errorf("checkpoint %s: %w", r.Init, err)
 		}
 	}
