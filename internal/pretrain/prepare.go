@@ -268,7 +268,9 @@ func (p *Preparer) packImages(h *model.Hidden, items []item, classes bool) {
 		for _, region := range it.regions {
 			clear(masked.Features[region*dim : (region+1)*dim])
 		}
-		// The global region is the mean of what is left to see.
+		if len(it.regions) > 0 {
+			masked.Global = nil // the mean of what is left to see
+		}
 		h.Images.Append(&masked)
 	}
 }

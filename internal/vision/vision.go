@@ -22,6 +22,14 @@ type Output struct {
 	Classes  []float32 // n x len(Classes()): probabilities that sum to 1; nil: unknown
 }
 
+// Info says what a network is, and what opens it again.
+type Info struct {
+	Architecture string   // as people call it: "EfficientNet-Lite0", "ViT-B/16"
+	Library      string   // whose names the tensors have: "timm", "transformers"
+	Config       []byte   // JSON with which the family's Open opens the tensors again; nil: it needs none
+	Tensors      []string // those that the network reads, by their names in the file
+}
+
 // Network is a picture encoder with its weights, which never change. Several goroutines may run it at once, each on a
 // device of its own.
 type Network interface {

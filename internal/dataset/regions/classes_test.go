@@ -52,8 +52,10 @@ func TestClasses(t *testing.T) {
 	store := filepath.Join(t.TempDir(), "store")
 	writeStore(t, store, Header{Dim: s.Dim()}, s)
 	stored, _ := openTest(t, store, Options{Classes: true})
+	sameSources(t, stored, s)
+	unasked, _ := openTest(t, store, Options{})
 	six, _ := openTest(t, save(t, filepath.Join(t.TempDir(), "x.tsv"), joined(lineOf(square, 6))), Options{Classes: true})
-	for i, s := range []Source{plain, single, stored, six} {
+	for i, s := range []Source{plain, single, unasked, six} {
 		dst := Image{Classes: []float32{1, 2, 3}}
 		if err := s.Image(square.ID, &dst); err != nil {
 			t.Fatal(err)

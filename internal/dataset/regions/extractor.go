@@ -1,6 +1,8 @@
 package regions
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"path/filepath"
@@ -13,7 +15,7 @@ import (
 // SpecFile is the name of a [Spec] in a model's folder.
 const SpecFile = "image_processor.json"
 
-// The extractors that exist.
+// The extractors that are not trained.
 const (
 	Patches    = "patches"
 	Statistics = "statistics"
@@ -22,14 +24,47 @@ const (
 // Spec says how features are computed from pictures. Zero fields stand for defaults,
 // which [NewExtractor] fills in.
 type Spec struct {
-	Extractor string `json:"extractor"`            // Patches or Statistics
+	Extractor string `json:"extractor"`            // Patches, Statistics, or the family of a trained network
 	ImageSize int    `json:"image_size,omitempty"` // side of the square that a picture is resized to, in pixels
 	PatchSize int    `json:"patch_size,omitempty"` // of Patches: side of a patch; divides ImageSize
 	Grid      int    `json:"grid,omitempty"`       // of Statistics: regions along a side, the finest level
+
+	// Of a trained network, whose weights and configuration are in a file beside the spec's.
+	Architecture  string          `json:"architecture,omitempty"` // as the library calls it that it is from
+	Dim           int             `json:"dim,omitempty"`          // size of a region's feature
+	Classes       []string        `json:"classes,omitempty"`      // names of what regions are taken for
+	Preprocessing json.RawMessage `json:"preprocessing,omitempty"`
+	Fingerprint   string          `json:"fingerprint,omitempty"` // SHA-256 of weights, configuration and preprocessing
+}
+
+// Trained says whether a network computes the features.
+func (s Spec) Trained() bool { return s.Fingerprint != "" }
+
+// Equal says whether two specs make the same features of the same picture.
+func (s Spec) Equal(other Spec) bool {
+	if s.Trained() || other.Trained() {
+		return s.Fingerprint == other.Fingerprint
+	}
+	return s.Extractor == other.Extractor && s.ImageSize == other.ImageSize && s.PatchSize == other.PatchSize && s.Grid == other.Grid
+}
+
+// String describes the extractor in a few words.
+func (s Spec) String() string {
+	if s.Trained() {
+		return fmt.Sprintf("%s (%s, fingerprint %.12s)", s.Architecture, s.Extractor, s.Fingerprint)
+	}
+	text := fmt.Sprintf("%s, image size %d", s.Extractor, s.ImageSize)
+	if s.PatchSize > 0 {
+		text += fmt.Sprintf(", patch size %d", s.PatchSize)
+	}
+	if s.Grid > 0 {
+		text += fmt.Sprintf(", grid %d", s.Grid)
+	}
+	return text
 }
 
 // maxSpecFile bounds the size of a spec's file.
-const maxSpecFile = 1 << 16
+const maxSpecFile = 1 << 20
 
 // ReadSpec reads the spec of a folder. If there is none, the error wraps fs.ErrNotExist.
 func ReadSpec(dir string) (Spec, error) {
@@ -38,17 +73,34 @@ func ReadSpec(dir string) (Spec, error) {
 	if err := infile.ReadJSON(path, maxSpecFile, &s); err != nil {
 		return Spec{}, err
 	}
-	if _, err := NewExtractor(s); err != nil {
+	if err := s.check(); err != nil {
 		return Spec{}, fmt.Errorf("%s: %w", path, err)
 	}
 	return s, nil
+}
+
+// check says what is wrong with a spec that was read.
+func (s Spec) check() error {
+	if !s.Trained() {
+		_, err := NewExtractor(s)
+		return err
+	}
+	switch sum, err := hex.DecodeString(s.Fingerprint); {
+	case err != nil || len(sum) != sha256.Size:
+		return fmt.Errorf("fingerprint %.80q is no SHA-256 in hexadecimal", s.Fingerprint)
+	case s.Dim < 1 || s.Dim > maxDim:
+		return fmt.Errorf("dim is %d; 1 to %d are possible", s.Dim, maxDim)
+	case len(s.Classes) > maxClasses:
+		return fmt.Errorf("%d classes; at most %d are possible", len(s.Classes), maxClasses)
+	}
+	return nil
 }
 
 // File returns the content of a [SpecFile].
 func (s Spec) File() []byte {
 	raw, err := json.MarshalIndent(s, "", "  ")
 	if err != nil {
-		panic(err) // texts and whole numbers
+		panic(err) // texts, whole numbers, and JSON that was read or made
 	}
 	return append(raw, '\n')
 }
@@ -65,9 +117,9 @@ type Extractor interface {
 	Prepare(p *picture.Picture) *picture.Picture
 
 	// Extract sets dst's size, boxes and features from a prepared picture, in the memory
-	// of its slices where they are large enough. width and height are those of the
-	// original, and the boxes are in its pixels.
-	Extract(p *picture.Picture, width, height int, dst *Image)
+	// of its slices where they are large enough, and its global feature and classes, which
+	// may be nil. width and height are those of the original, and the boxes are in its pixels.
+	Extract(p *picture.Picture, width, height int, dst *Image) error
 }
 
 // Limits of a spec: the largest size of a feature is that of the model's configuration.
@@ -75,9 +127,10 @@ const (
 	maxImageSize = 1024
 	maxRegions   = 4096
 	maxDim       = 16384
+	maxClasses   = 65536
 )
 
-// NewExtractor makes the extractor that a spec describes:
+// NewExtractor makes the extractor that a spec describes, one that is not trained:
 //
 //   - Patches: the whole picture resized to a square, cut into square patches from left
 //     to right and from top to bottom. A patch's feature is its pixels row by row, red,
@@ -93,6 +146,9 @@ func NewExtractor(s Spec) (Extractor, error) {
 		return newPatches(s)
 	case Statistics:
 		return newStatistics(s)
+	}
+	if s.Trained() {
+		return nil, fmt.Errorf("%s is a trained network, which its weights make", s)
 	}
 	return nil, names.Unknown("extractor", s.Extractor, []string{Patches, Statistics})
 }
@@ -137,7 +193,7 @@ func resizeTo(p *picture.Picture, side int) *picture.Picture {
 	return p.Resize(side, side)
 }
 
-func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
+func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) error {
 	size := x.spec.PatchSize
 	grid := x.spec.ImageSize / size
 	if p.Width != x.spec.ImageSize || p.Height != x.spec.ImageSize {
@@ -145,7 +201,7 @@ func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
 	}
 	dst.Width, dst.Height = float64(width), float64(height)
 	dst.Boxes = gridCells(resize(dst.Boxes, 4*grid*grid)[:0], grid, grid, dst.Width, dst.Height)
-	dst.Features, dst.Classes = resize(dst.Features, len(p.Pix)), nil
+	dst.Features, dst.Global, dst.Classes = resize(dst.Features, len(p.Pix)), nil, nil
 	row := 3 * size // bytes of a patch's row of pixels
 	at := 0
 	for y := range grid {
@@ -157,6 +213,7 @@ func (x patches) Extract(p *picture.Picture, width, height int, dst *Image) {
 			}
 		}
 	}
+	return nil
 }
 
 // gridCells appends the boxes of columns x rows equal cells, row by row.

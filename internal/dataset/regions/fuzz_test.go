@@ -1,6 +1,7 @@
 package regions
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -81,16 +82,29 @@ func FuzzStore(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "store")
 	writeStore(f, dir, Header{Dim: 48, Bytes: true}, testPictures(f, Spec{Extractor: Patches, ImageSize: 8, PatchSize: 4}, 2))
 	const name = "features-00001.safetensors"
-	var parts [2][]byte
-	for i, file := range []string{storeFile, name} {
-		raw, err := os.ReadFile(filepath.Join(dir, file))
-		if err != nil {
-			f.Fatal(err)
+	parts := func(dir string) (parts [2][]byte) {
+		for i, file := range []string{storeFile, name} {
+			raw, err := os.ReadFile(filepath.Join(dir, file))
+			if err != nil {
+				f.Fatal(err)
+			}
+			parts[i] = raw
 		}
-		parts[i] = raw
+		return parts
 	}
-	f.Add(parts[0], parts[1])
-	f.Add([]byte(`{"format":"unimo-features","version":1,"dim":1,"shards":[]}`), parts[1])
+	plain := parts(dir)
+	f.Add(plain[0], plain[1])
+	f.Add([]byte(`{"format":"unimo-features","version":1,"dim":1,"shards":[]}`), plain[1])
+	full := filepath.Join(f.TempDir(), "full")
+	w, err := NewWriter(full, Header{Dim: 4}, Resume)
+	if err != nil {
+		f.Fatal(err)
+	}
+	if err := errors.Join(w.Add(partImage("a", 2)), w.Close()); err != nil {
+		f.Fatal(err)
+	}
+	rich := parts(full)
+	f.Add(rich[0], rich[1])
 	f.Fuzz(func(t *testing.T, manifest, shard []byte) {
 		dir := t.TempDir()
 		save(t, filepath.Join(dir, storeFile), manifest)
@@ -107,6 +121,7 @@ func FuzzStore(f *testing.F) {
 func FuzzSpec(f *testing.F) {
 	f.Add([]byte(`{"extractor":"patches","image_size":16,"patch_size":4}`))
 	f.Add([]byte(`{"extractor":"statistics","image_size":40,"grid":5}`))
+	f.Add([]byte(`{"extractor":"convnet","dim":4,"classes":["a"],"preprocessing":{"size":4},"fingerprint":"` + strings.Repeat("0a", 32) + `"}`))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		dir := t.TempDir()
 		save(t, filepath.Join(dir, SpecFile), raw)
@@ -117,6 +132,9 @@ func FuzzSpec(f *testing.F) {
 			}
 			return
 		}
+		if s.Trained() {
+			return // which needs weights
+		}
 		x, err := NewExtractor(s)
 		if err != nil {
 			t.Fatal(err)
@@ -125,8 +143,7 @@ func FuzzSpec(f *testing.F) {
 			return // large pictures would only take time
 		}
 		var im Image
-		x.Extract(x.Prepare(testPicture(7, 5)), 7, 5, &im)
-		if err := im.Check(x.Dim()); err != nil {
+		if err := errors.Join(x.Extract(x.Prepare(testPicture(7, 5)), 7, 5, &im), im.Check(x.Dim())); err != nil {
 			t.Fatal(err)
 		}
 	})

@@ -23,6 +23,7 @@ type Image struct {
 	Width, Height float64   // of the image, in pixels
 	Boxes         []float32 // n x 4: x1, y1, x2, y2 in pixels
 	Features      []float32 // n x the feature's size
+	Global        []float32 // the feature of the image as a whole; nil: the mean of the regions'
 	Classes       []float32 // n x classes: what a detector takes each region for, as probabilities that sum to 1; nil where unknown
 	Origin        Origin    // what it was made of, where the source knows
 	Read          int       // a model reads so many regions, the first, and the global one of all; 0: all
@@ -30,6 +31,19 @@ type Image struct {
 
 // Regions returns n.
 func (im *Image) Regions() int { return len(im.Boxes) / 4 }
+
+// Copy sets dst to a copy of the image, in the memory of dst's slices where they are large enough.
+func (im *Image) Copy(dst *Image) {
+	boxes, features, global, classes := dst.Boxes, dst.Features, dst.Global, dst.Classes
+	*dst = *im
+	dst.Boxes, dst.Features = append(boxes[:0], im.Boxes...), append(features[:0], im.Features...)
+	dst.Global, dst.Classes = append(global[:0], im.Global...), append(classes[:0], im.Classes...)
+}
+
+// Size is about how many bytes the image takes.
+func (im *Image) Size() int64 {
+	return 4 * int64(len(im.Boxes)+len(im.Features)+len(im.Global)+len(im.Classes))
+}
 
 // Check says what is wrong with an image whose features should have dim values: no
 // regions, lengths that do not fit, a size or a feature that is not finite, a box that
@@ -51,6 +65,12 @@ func (im *Image) Check(dim int) error {
 	}
 	if i := firstNotFinite(im.Features); i >= 0 {
 		return fmt.Errorf("feature value %d of region %d is %v", i%dim+1, i/dim+1, im.Features[i])
+	}
+	if len(im.Global) != 0 && len(im.Global) != dim {
+		return fmt.Errorf("%d values of the global feature; %d are needed", len(im.Global), dim)
+	}
+	if i := firstNotFinite(im.Global); i >= 0 {
+		return fmt.Errorf("value %d of the global feature is %v", i+1, im.Global[i])
 	}
 	if len(im.Classes)%n != 0 {
 		return fmt.Errorf("%d class probabilities for %d regions; every region needs as many", len(im.Classes), n)

@@ -153,6 +153,7 @@ func (s *lines) read(i int, dst *Image) error {
 	}
 	dst.Boxes = resize(dst.Boxes, 4*int(im.n))
 	dst.Features = resize(dst.Features, s.dim*int(im.n))
+	dst.Global = nil
 	if dst.Classes = resize(dst.Classes, s.classes*int(im.n)); s.classes == 0 {
 		dst.Classes = nil
 	}

@@ -417,7 +417,7 @@ func (a *archive) readBoxes(n, all, rows, columns int, dst *Image) error {
 	if dst.Width, dst.Height, hasSize, err = a.size(); err != nil {
 		return err
 	}
-	dst.Classes = nil
+	dst.Global, dst.Classes = nil, nil
 	pixels := slices.DeleteFunc(slices.Clone(boxKeys), func(key string) bool { return key == normBoxes })
 	key, err := a.one(pixels)
 	if err != nil {

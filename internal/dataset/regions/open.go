@@ -52,8 +52,8 @@ type Options struct {
 	// go by the boxes.
 	Order string
 	// Classes reads the class probabilities of the reference's lines, whose sum over a
-	// region is made 1. One column of them says nothing and is passed over. Other forms
-	// have none.
+	// region is made 1, and of a store. One column of them in lines says nothing and is
+	// passed over. Other forms have none.
 	Classes bool
 	// Progress, unless nil, is told how many bytes of how many have been looked at, from
 	// one goroutine at a time.

@@ -47,11 +47,16 @@ func currentOrigin(s Source, id string, known Origin, noted time.Time) (Origin, 
 	return Origin{Hash: im.Digest()}, nil
 }
 
-// Digest returns a digest of what a model sees of the image: size, boxes and features.
+// Digest returns a digest of what a model sees of the image: size, boxes, features and, if it has one, its global
+// feature.
 func (im *Image) Digest() string {
 	h := sha256.New()
 	h.Write(littleInts([]int64{int64(math.Float64bits(im.Width)), int64(math.Float64bits(im.Height)), int64(im.Regions())}))
 	h.Write(littleBytes(im.Boxes))
 	h.Write(littleBytes(im.Features))
+	if len(im.Global) > 0 {
+		h.Write([]byte("global"))
+		h.Write(littleBytes(im.Global))
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -356,6 +356,7 @@ func TestDigest(t *testing.T) {
 		"order of width and height": func(im *Image) { im.Width, im.Height = im.Height, im.Width },
 		"box":                       func(im *Image) { im.Boxes[7] = 3 },
 		"feature":                   func(im *Image) { im.Features[3] = 5 },
+		"global feature":            func(im *Image) { im.Global = []float32{1, 2} },
 		"a region less":             func(im *Image) { im.Boxes, im.Features = im.Boxes[:4], im.Features[:2] },
 		"a value moved":             func(im *Image) { im.Boxes, im.Features = im.Boxes[:4], append([]float32{1, 1, 2, 2}, im.Features...) },
 	} {

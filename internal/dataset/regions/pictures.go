@@ -107,9 +107,9 @@ var unread = map[string]int{".heic": 1, ".heif": 1, ".avif": 1, ".tif": 1, ".tif
 
 // Pictures is a source over the picture files of a folder.
 //
-// Prepared pixels, which are what takes long to get, are kept up to a number of bytes:
-// those of the pictures that were asked for first, as training asks for all of them
-// again and again. What no longer fits is decoded at each call.
+// Prepared pixels, which are what takes long to get, are kept up to a number of bytes, or
+// of a trained network the regions: those of the pictures that were asked for first, as
+// training asks for all of them again and again. What no longer fits is computed at each call.
 type Pictures struct {
 	dir       string
 	names     []string
@@ -119,7 +119,8 @@ type Pictures struct {
 
 	mu       sync.RWMutex
 	prepared map[string]prepared
-	room     int64 // bytes left for prepared pixels
+	regions  map[string]*Image // of a trained network
+	room     int64             // bytes left for both
 }
 
 // prepared is a picture in the extractor's size, the size it had, and its file.
@@ -132,10 +133,10 @@ type prepared struct {
 // NewPictures makes a source of the named files of a folder, whose ids are the names,
 // relative to dir and slash-separated ([picture.Find]). A name that leads out of the folder
 // is an error when it is asked for, like a file that is no picture within the limits.
-// cacheBytes bounds the prepared pixels that are kept; 0: none.
+// cacheBytes bounds what is kept; 0: nothing.
 func NewPictures(dir string, names []string, x Extractor, l picture.Limits, cacheBytes int64) *Pictures {
 	s := &Pictures{dir: dir, names: names, extractor: x, limits: l, room: cacheBytes,
-		known: make(map[string]struct{}, len(names)), prepared: make(map[string]prepared)}
+		known: make(map[string]struct{}, len(names)), prepared: make(map[string]prepared), regions: make(map[string]*Image)}
 	for _, name := range names {
 		s.known[name] = struct{}{}
 	}
@@ -151,24 +152,61 @@ func (s *Pictures) IDs() []string { return s.names }
 // Extractor returns what computes the features.
 func (s *Pictures) Extractor() Extractor { return s.extractor }
 
-// Close implements [Source]; it forgets the prepared pixels.
+// Close implements [Source]; it forgets what was kept.
 func (s *Pictures) Close() error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	clear(s.prepared)
+	clear(s.regions)
 	s.room = 0
 	return nil
 }
 
 // Image implements [Source].
 func (s *Pictures) Image(id string, dst *Image) error {
-	p, err := s.prepare(id)
+	trained := s.extractor.Spec().Trained()
+	if trained {
+		s.mu.RLock()
+		kept := s.regions[id]
+		s.mu.RUnlock()
+		if kept != nil {
+			kept.Copy(dst)
+			return nil
+		}
+	}
+	p, err := s.prepare(id, !trained)
 	if err != nil {
 		return err
 	}
-	dst.ID, dst.Origin = id, p.origin
-	s.extractor.Extract(p.pixels, p.width, p.height, dst)
+	if err := s.extract(p, p.pixels, id, dst); err != nil {
+		return err
+	}
+	if trained {
+		s.keep(dst)
+	}
 	return nil
+}
+
+// extract sets dst to the regions of pixels.
+func (s *Pictures) extract(p prepared, pixels *picture.Picture, id string, dst *Image) error {
+	dst.ID, dst.Origin = id, p.origin
+	if err := s.extractor.Extract(pixels, p.width, p.height, dst); err != nil {
+		return fmt.Errorf("%s: picture %q: %w", s.dir, id, err)
+	}
+	return nil
+}
+
+// keep keeps the regions of a picture, if there is room.
+func (s *Pictures) keep(im *Image) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.regions[im.ID] != nil || im.Size() > s.room {
+		return
+	}
+	own := new(Image)
+	im.Copy(own)
+	s.room -= own.Size()
+	s.regions[im.ID] = own
 }
 
 // Augmented sets dst to an image of the prepared pixels, cropped and flipped as
@@ -176,14 +214,12 @@ func (s *Pictures) Image(id string, dst *Image) error {
 // have changed places. The boxes are those of the whole picture: what was cropped is
 // the image now.
 func (s *Pictures) Augmented(id string, a picture.Augmentation, draws *random.Stream, dst *Image) (flipped bool, err error) {
-	p, err := s.prepare(id)
+	p, err := s.prepare(id, true)
 	if err != nil {
 		return false, err
 	}
 	pixels, flipped := p.pixels.Augment(a, draws, p.pixels.Width, p.pixels.Height)
-	dst.ID, dst.Origin = id, p.origin
-	s.extractor.Extract(pixels, p.width, p.height, dst)
-	return flipped, nil
+	return flipped, s.extract(p, pixels, id, dst)
 }
 
 // file returns the path of a picture.
@@ -225,7 +261,8 @@ func (s *Pictures) read(path string) ([]byte, Origin, error) {
 	return raw, originOf(info, hex.EncodeToString(hash[:])), nil
 }
 
-func (s *Pictures) prepare(id string) (prepared, error) {
+// prepare returns a picture in the extractor's size, which it may keep.
+func (s *Pictures) prepare(id string, keep bool) (prepared, error) {
 	s.mu.RLock()
 	p, ok := s.prepared[id]
 	s.mu.RUnlock()
@@ -247,6 +284,9 @@ func (s *Pictures) prepare(id string) (prepared, error) {
 		return prepared{}, fmt.Errorf("%s: %w", path, err)
 	}
 
+	if !keep {
+		return p, nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if kept, ok := s.prepared[id]; ok { // another goroutine was faster

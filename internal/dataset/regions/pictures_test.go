@@ -2,9 +2,11 @@ package regions
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strings"
 	"sync"
@@ -212,8 +214,32 @@ func TestSpecs(t *testing.T) {
 		t.Fatal(err)
 	}
 	save(t, filepath.Join(dir, SpecFile), x.Spec().File())
-	if s, err := ReadSpec(dir); err != nil || s != x.Spec() || s.ImageSize != 128 {
+	if s, err := ReadSpec(dir); err != nil || !reflect.DeepEqual(s, x.Spec()) || s.ImageSize != 128 {
 		t.Errorf("%+v %v", s, err)
+	}
+	trained := Spec{Extractor: "convnet", Architecture: "Net", Dim: 3, Classes: []string{"a"}, Preprocessing: json.RawMessage(`{}`), Fingerprint: strings.Repeat("0a", 32)}
+	save(t, filepath.Join(dir, SpecFile), trained.File())
+	if s, err := ReadSpec(dir); err != nil || !s.Equal(trained) || s.Dim != 3 || s.String() != "Net (convnet, fingerprint 0a0a0a0a0a0a)" {
+		t.Errorf("%+v %v", s, err)
+	}
+	if _, err := NewExtractor(trained); err == nil || !strings.Contains(err.Error(), "trained network") {
+		t.Error(err)
+	}
+	if trained.Equal(x.Spec()) || x.Spec().Equal(trained) || trained.Equal(Spec{Extractor: "convnet", Architecture: "Net", Dim: 3, Fingerprint: strings.Repeat("0b", 32)}) {
+		t.Error("extractors of different fingerprints are equal")
+	}
+	for want, change := range map[string]func(s *Spec){
+		"no SHA-256":    func(s *Spec) { s.Fingerprint = "0a0a" },
+		"dim is 0":      func(s *Spec) { s.Dim = 0 },
+		"dim is 1000":   func(s *Spec) { s.Dim = 1000000 },
+		"65537 classes": func(s *Spec) { s.Classes = make([]string, 65537) },
+	} {
+		s := trained
+		change(&s)
+		save(t, filepath.Join(dir, SpecFile), s.File())
+		if _, err := ReadSpec(dir); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v, want %q", err, want)
+		}
 	}
 	save(t, filepath.Join(dir, SpecFile), []byte(`{"extractor":"none"}`))
 	if _, err := ReadSpec(dir); err == nil || !strings.Contains(err.Error(), SpecFile) {

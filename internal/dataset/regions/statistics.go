@@ -55,7 +55,7 @@ func (x statistics) levels() []int {
 	return sides
 }
 
-func (x statistics) Extract(p *picture.Picture, width, height int, dst *Image) {
+func (x statistics) Extract(p *picture.Picture, width, height int, dst *Image) error {
 	size := x.spec.ImageSize
 	if p.Width != size || p.Height != size {
 		panic(fmt.Sprintf("regions: extract from %d x %d pixels, not prepared to %d", p.Width, p.Height, size))
@@ -67,7 +67,7 @@ func (x statistics) Extract(p *picture.Picture, width, height int, dst *Image) {
 		dst.Boxes = gridCells(dst.Boxes, side, side, dst.Width, dst.Height)
 		n += side * side
 	}
-	dst.Features, dst.Classes = resize(dst.Features, n*statisticsDim), nil
+	dst.Features, dst.Global, dst.Classes = resize(dst.Features, n*statisticsDim), nil, nil
 	clear(dst.Features)
 	pixels := look(p)
 	rest := dst.Features
@@ -90,6 +90,7 @@ func (x statistics) Extract(p *picture.Picture, width, height int, dst *Image) {
 			finishStatistics(features[at:][:statisticsDim])
 		}
 	}
+	return nil
 }
 
 // pixel is what statistics need of a pixel; values are 0 to 1.

@@ -45,6 +45,11 @@ type shard struct {
 	sizes    []byte
 	features []byte
 	width    int // bytes of a region's feature
+
+	globals     []byte // none: the means of the regions
+	globalWidth int    // bytes of one; 0: none
+	classes     []byte // none: unknown
+	classWidth  int    // bytes of a region's; 0: none
 }
 
 // openShard maps a shard and checks all but its features, boxes and sizes, which are
@@ -101,6 +106,12 @@ func (s *shard) parse(path string, kind checkpoint.DType, dim, images int) error
 			}
 		}
 	}
+	if s.globals, s.globalWidth, err = optional(r, tensorGlobals, images, dim); err != nil {
+		return err
+	}
+	if s.classes, s.classWidth, err = optional(r, tensorClasses, regions, 0); err != nil {
+		return err
+	}
 	if err := json.Unmarshal([]byte(r.Metadata()[metadataIDs]), &s.ids); err != nil {
 		return fmt.Errorf("%s: ids: %w", path, infile.PlainJSON(err))
 	}
@@ -128,6 +139,24 @@ func (s *shard) parse(path string, kind checkpoint.DType, dim, images int) error
 	return nil
 }
 
+// optional returns a tensor of rows x columns F32 and the bytes of a row, none if it is not there. columns 0 stands
+// for any number up to maxClasses.
+func optional(r checkpoint.Reader, name string, rows, columns int) ([]byte, int, error) {
+	at := slices.IndexFunc(r.Tensors(), func(t checkpoint.Info) bool { return t.Name == name })
+	if at < 0 {
+		return nil, 0, nil
+	}
+	info := r.Tensors()[at]
+	if info.DType != checkpoint.F32 || len(info.Shape) != 2 || info.Shape[0] != rows || info.Shape[1] < 1 || columns > 0 && info.Shape[1] != columns || info.Shape[1] > maxClasses {
+		return nil, 0, fmt.Errorf("%s: tensor %q is %v %v for %d rows", r.Path(), name, info.DType, info.Shape, rows)
+	}
+	raw, err := r.Bytes(name)
+	return raw, 4 * info.Shape[1], err
+}
+
+// global returns the bytes of an image's global feature; none if it is the mean.
+func (s *shard) global(i int) []byte { return s.globals[s.globalWidth*i : s.globalWidth*(i+1)] }
+
 // origin returns what an image was made of; none if that was not noted.
 func (s *shard) origin(i int) Origin {
 	if s.origins == nil {
@@ -144,14 +173,17 @@ func (s *shard) size(i int) (width, height float64) {
 }
 
 // read sets dst to an image, unchecked.
-func (s *shard) read(i, dim int, dst *Image) {
+func (s *shard) read(i, dim int, classes bool, dst *Image) {
 	begin, end := int(s.offsets[i]), int(s.offsets[i+1])
 	dst.ID, dst.Origin = s.ids[i], s.origin(i)
 	dst.Width, dst.Height = s.size(i)
 	dst.Boxes = resize(dst.Boxes, 4*(end-begin))
 	copyFloats(dst.Boxes, s.boxes[16*begin:])
 	dst.Features = resize(dst.Features, dim*(end-begin))
-	dst.Classes = nil
+	dst.Global, dst.Classes = appendFloats(dst.Global[:0], s.global(i)), nil
+	if classes {
+		dst.Classes = appendFloats(nil, s.classes[s.classWidth*begin:s.classWidth*end])
+	}
 	features := s.features[s.width*begin : s.width*end]
 	if s.width == dim {
 		bytesToFeatures(dst.Features, features)
@@ -165,6 +197,14 @@ func (s *shard) read(i, dim int, dst *Image) {
 func copyFloats(dst []float32, src []byte) {
 	copy(asBytes(dst), src)
 	littleEndian(dst)
+}
+
+// appendFloats appends the float32 that src consists of.
+func appendFloats(dst []float32, src []byte) []float32 {
+	at := len(dst)
+	dst = slices.Grow(dst, len(src)/4)[:at+len(src)/4]
+	copyFloats(dst[at:], src)
+	return dst
 }
 
 // littleInts returns the bytes of integers as the files have them.
@@ -183,6 +223,9 @@ type store struct {
 	shards []*shard
 	images []storeImage
 	dim    int
+
+	withClasses bool // they are read
+	classes     int  // that are read; 0: none
 }
 
 // storeImage is where an image is.
@@ -209,7 +252,7 @@ func (o *opening) openStore(dir string) (indexed, error) {
 
 func (o *opening) openShards(dir string, m manifest) (indexed, error) {
 	o.info.Format, o.info.Extractor = FormatStore, m.Extractor
-	s := &store{dir: dir, dim: m.Dim}
+	s := &store{dir: dir, dim: m.Dim, withClasses: o.Classes}
 	for i, listed := range m.Shards {
 		if err := o.addShard(s, m, listed); err != nil {
 			return nil, errors.Join(err, s.Close())
@@ -225,6 +268,11 @@ func (o *opening) addShard(s *store, m manifest, listed manifestShard) error {
 	shard, err := openShard(s.dir, m, listed)
 	if err != nil {
 		return fmt.Errorf("%w; remove the shard from %s and extract again, if it cannot be repaired", err, filepath.Join(s.dir, storeFile))
+	}
+	if n := shard.classWidth / 4; s.withClasses && len(s.shards) > 0 && n != s.classes {
+		return errors.Join(fmt.Errorf("%s: probabilities of %d classes, where the shards before have %d; extract again", shard.file.path, n, s.classes), shard.file.close())
+	} else if s.withClasses {
+		s.classes = n
 	}
 	o.info.Bytes += int64(len(shard.file.data))
 	number := int32(len(s.shards))
@@ -252,6 +300,9 @@ func (o *opening) addShard(s *store, m manifest, listed manifestShard) error {
 }
 
 func (s *store) Dim() int { return s.dim }
+
+// Classes is found by the function [Classes].
+func (s *store) Classes() int { return s.classes }
 
 // Origins returns what the images of a store are made of, by id; none of other sources.
 func Origins(s Source) map[string]Origin {
@@ -301,7 +352,7 @@ func (s *store) read(i int, dst *Image) error {
 		if shard.file.data == nil {
 			return errClosed
 		}
-		shard.read(int(im.number), s.dim, dst)
+		shard.read(int(im.number), s.dim, s.withClasses, dst)
 		return dst.Check(s.dim)
 	})
 	if err != nil {

@@ -7,6 +7,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -68,7 +69,7 @@ func TestStore(t *testing.T) {
 		writeStore(t, dir, Header{Dim: c.source.Dim(), Bytes: c.bytes, Extractor: &spec}, c.source)
 		s, info := openTest(t, dir, Options{SkipBad: true})
 		sameSources(t, s, c.source)
-		if info.Format != FormatStore || info.Images != 5 || info.Bad != 0 || *info.Extractor != spec || info.Bytes == 0 {
+		if info.Format != FormatStore || info.Images != 5 || info.Bad != 0 || !info.Extractor.Equal(spec) || info.Bytes == 0 {
 			t.Errorf("%+v", info)
 		}
 		path := filepath.Join(t.TempDir(), "lines")
@@ -313,6 +314,10 @@ func TestAppendRows(t *testing.T) {
 				t.Errorf("value %d of the global regions: %v and %v, want %v and %v", i, features[i], features[16+i], mean, c.Features[i])
 			}
 		}
+	}
+	a.Global = []float32{4, 3, 2, 1}
+	if features, _ := a.AppendRows(nil, nil); len(features) != 4*4 || !slices.Equal(features[:4], a.Global) || !slices.Equal(features[4:], a.Features) {
+		t.Errorf("with a global feature: %v", features)
 	}
 	if n := testing.AllocsPerRun(10, func() { features, locations = a.AppendRows(features[:0], locations[:0]) }); n > 0 {
 		t.Errorf("%v allocations", n)

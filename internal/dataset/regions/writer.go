@@ -102,6 +102,8 @@ const (
 	tensorBoxes    = "boxes"    // R x 4, F32
 	tensorOffsets  = "offsets"  // images + 1, I64
 	tensorSizes    = "sizes"    // images x 2: width, height, F32
+	tensorGlobals  = "globals"  // images x Dim, F32; absent: the means of the regions
+	tensorClasses  = "classes"  // R x classes, F32; absent: unknown
 	metadataIDs    = "ids"
 	metadataFrom   = "origins"
 )
@@ -121,6 +123,8 @@ type Writer struct {
 	boxes   []float32
 	offsets []int64
 	sizes   []float32
+	globals []float32
+	classes []float32
 }
 
 // written is an image that the store has.
@@ -346,7 +350,7 @@ func (w *Writer) retainIn(listed manifestShard, origins map[string]Origin, numbe
 
 // sameKind says whether two stores hold features of one kind.
 func (m manifest) sameKind(other manifest) bool {
-	if (m.Extractor == nil) != (other.Extractor == nil) || m.Extractor != nil && *m.Extractor != *other.Extractor {
+	if (m.Extractor == nil) != (other.Extractor == nil) || m.Extractor != nil && !m.Extractor.Equal(*other.Extractor) {
 		return false
 	}
 	return m.Dim == other.Dim && m.Bytes == other.Bytes
@@ -370,7 +374,7 @@ func (m manifest) other(now manifest) string {
 func (m manifest) String() string {
 	s := fmt.Sprintf("%d values", m.Dim)
 	if m.Extractor != nil {
-		s += fmt.Sprintf(" by %s, image size %d, patch size %d, grid %d", m.Extractor.Extractor, m.Extractor.ImageSize, m.Extractor.PatchSize, m.Extractor.Grid)
+		s += fmt.Sprintf(" by %s", m.Extractor)
 	}
 	return s
 }
@@ -395,8 +399,8 @@ func (w *Writer) Has(id string) bool {
 // Origin returns what an image of the store is made of.
 func (w *Writer) Origin(id string) Origin { return w.written[id].origin }
 
-// Add appends an image, which it checks and copies, but for its classes, which a store does not
-// keep. An id that is there already is an error.
+// Add appends an image, which it checks and copies. An id that is there already is an error, and so is an image
+// that has a global feature, or classes, where those before have none, or the other way round.
 func (w *Writer) Add(im *Image) error {
 	if err := im.Check(w.manifest.Dim); err != nil {
 		return fmt.Errorf("image %q: %w", im.ID, err)
@@ -406,6 +410,9 @@ func (w *Writer) Add(im *Image) error {
 	}
 	if w.Has(im.ID) {
 		return fmt.Errorf("image %q is there already", im.ID)
+	}
+	if n := len(w.ids); n > 0 && (len(w.globals) != n*len(im.Global) || len(w.classes)*im.Regions() != len(im.Classes)*len(w.boxes)/4) {
+		return fmt.Errorf("image %q has %d values of a global feature and %d class probabilities, which are others than the images before have", im.ID, len(im.Global), len(im.Classes))
 	}
 	if w.manifest.Bytes {
 		for i, v := range im.Features {
@@ -422,6 +429,7 @@ func (w *Writer) Add(im *Image) error {
 	if origin.Hash == "" {
 		origin.Hash = im.Digest()
 	}
+	w.globals, w.classes = append(w.globals, im.Global...), append(w.classes, im.Classes...)
 	w.append(im.ID, origin, im.Boxes, float32(im.Width), float32(im.Height))
 	if len(w.bytes)+4*len(w.floats) >= shardBytes {
 		return w.flush()
@@ -445,12 +453,11 @@ func (w *Writer) copy(s *shard, i int, origin Origin) {
 	if w.manifest.Bytes {
 		w.bytes = append(w.bytes, features...)
 	} else {
-		at := len(w.floats)
-		w.floats = append(w.floats, make([]float32, len(features)/4)...)
-		copyFloats(w.floats[at:], features)
+		w.floats = appendFloats(w.floats, features)
 	}
-	boxes := make([]float32, 4*(end-begin))
-	copyFloats(boxes, s.boxes[16*begin:])
+	boxes := appendFloats(nil, s.boxes[16*begin:16*end])
+	w.globals = appendFloats(w.globals, s.global(i))
+	w.classes = appendFloats(w.classes, s.classes[s.classWidth*begin:s.classWidth*end])
 	width, height := s.size(i)
 	w.append(s.ids[i], origin, boxes, float32(width), float32(height))
 }
@@ -474,6 +481,7 @@ func (w *Writer) flush() error {
 		return err
 	}
 	w.ids, w.origins, w.bytes, w.floats, w.boxes, w.sizes = w.ids[:0], w.origins[:0], w.bytes[:0], w.floats[:0], w.boxes[:0], w.sizes[:0]
+	w.globals, w.classes = w.globals[:0], w.classes[:0]
 	w.offsets = append(w.offsets[:0], 0)
 	return nil
 }
@@ -508,10 +516,17 @@ func (w *Writer) writeShard(number int) (manifestShard, error) {
 		features = checkpoint.FromFloat32(tensorFeatures, features.Shape, w.floats)
 	}
 	shard := manifestShard{File: fmt.Sprintf(shardName, number), Images: n}
-	return shard, checkpoint.WriteSafetensors(filepath.Join(w.dir, shard.File), []checkpoint.Tensor{
+	tensors := []checkpoint.Tensor{
 		features,
 		checkpoint.FromFloat32(tensorBoxes, []int{regions, 4}, w.boxes),
 		checkpoint.FromFloat32(tensorSizes, []int{n, 2}, w.sizes),
 		{Info: checkpoint.Info{Name: tensorOffsets, DType: checkpoint.I64, Shape: []int{n + 1}}, Data: littleInts(w.offsets)},
-	}, map[string]string{metadataIDs: string(ids), metadataFrom: string(from)})
+	}
+	if len(w.globals) > 0 {
+		tensors = append(tensors, checkpoint.FromFloat32(tensorGlobals, []int{n, w.manifest.Dim}, w.globals))
+	}
+	if len(w.classes) > 0 {
+		tensors = append(tensors, checkpoint.FromFloat32(tensorClasses, []int{regions, len(w.classes) / regions}, w.classes))
+	}
+	return shard, checkpoint.WriteSafetensors(filepath.Join(w.dir, shard.File), tensors, map[string]string{metadataIDs: string(ids), metadataFrom: string(from)})
 }

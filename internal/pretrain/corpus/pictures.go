@@ -87,7 +87,7 @@ type prepared struct {
 
 func (p *prepared) size() int64 {
 	if p.regions != nil {
-		return 4 * int64(len(p.regions.Features)+len(p.regions.Boxes))
+		return p.regions.Size()
 	}
 	return int64(len(p.pixels.Pix))
 }
@@ -110,8 +110,7 @@ func (c *Collection) image(ref Ref, visit func(use func(*picture.Picture)) error
 		p, ok := c.cache.kept[ref]
 		c.cache.mu.RUnlock()
 		if p.regions != nil {
-			dst.Width, dst.Height = p.regions.Width, p.regions.Height
-			dst.Boxes, dst.Features = append(dst.Boxes[:0], p.regions.Boxes...), append(dst.Features[:0], p.regions.Features...)
+			p.regions.Copy(dst)
 			return nil
 		}
 		if !ok {
@@ -122,18 +121,22 @@ func (c *Collection) image(ref Ref, visit func(use func(*picture.Picture)) error
 				return err
 			}
 		}
-		x.Extract(p.pixels, p.width, p.height, dst)
+		if err := x.Extract(p.pixels, p.width, p.height, dst); err != nil {
+			return err
+		}
 		if !ok {
-			c.cache.keep(ref, p, dst)
+			c.cache.keep(ref, p, dst, x.Spec().Trained())
 		}
 		return nil
 	}
 }
 
-// keep keeps a picture, of which the regions are im.
-func (c *cache) keep(ref Ref, p prepared, im *regions.Image) {
-	own := prepared{regions: &regions.Image{Width: im.Width, Height: im.Height, Boxes: slices.Clone(im.Boxes), Features: slices.Clone(im.Features)}}
-	if own.size() < p.size() {
+// keep keeps a picture, of which the regions are im: these, if a trained network has computed them or they take less
+// memory.
+func (c *cache) keep(ref Ref, p prepared, im *regions.Image, trained bool) {
+	own := prepared{regions: new(regions.Image)}
+	im.Copy(own.regions)
+	if trained || own.size() < p.size() {
 		p = own
 	}
 	c.mu.Lock()

@@ -84,7 +84,7 @@ type hidden struct{ regions.Source }
 
 // Image implements [regions.Source].
 func (s hidden) Image(id string, dst *regions.Image) error {
-	dst.ID, dst.Width, dst.Height, dst.Classes, dst.Origin = id, 1, 1, nil, regions.Origin{}
+	dst.ID, dst.Width, dst.Height, dst.Global, dst.Classes, dst.Origin = id, 1, 1, nil, nil, regions.Origin{}
 	dst.Boxes = append(dst.Boxes[:0], 0, 0, 1, 1)
 	if cap(dst.Features) < s.Dim() {
 		dst.Features = make([]float32, s.Dim())

@@ -55,10 +55,10 @@ func TestSettings(t *testing.T) {
 		t.Errorf("options of an evaluation are %+v", got)
 	}
 	spec := Default.Spec()
-	if want := (regions.Spec{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}); spec != want {
+	if want := (regions.Spec{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}); !reflect.DeepEqual(spec, want) {
 		t.Errorf("spec is %+v", spec)
 	}
-	if got, want := (&Cut{Extractor: regions.Statistics, ImageSize: 64, PatchSize: 16, Grid: 4}).Spec(), (regions.Spec{Extractor: regions.Statistics, ImageSize: 64, Grid: 4}); got != want {
+	if got, want := (&Cut{Extractor: regions.Statistics, ImageSize: 64, PatchSize: 16, Grid: 4}).Spec(), (regions.Spec{Extractor: regions.Statistics, ImageSize: 64, Grid: 4}); !reflect.DeepEqual(got, want) {
 		t.Errorf("spec of statistics is %+v", got)
 	}
 	if _, err := (&Cut{Extractor: "pixels"}).NewExtractor(); err == nil || !strings.Contains(err.Error(), "pixels") {

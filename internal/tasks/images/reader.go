@@ -1,6 +1,7 @@
 package images
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -70,7 +71,13 @@ func (r *Reader) extract(id string, open func(visit func(*picture.Picture)) erro
 		return nil, err
 	}
 	im := &regions.Image{ID: id}
-	return im, open(func(p *picture.Picture) { x.Extract(x.Prepare(p), p.Width, p.Height, im) })
+	var problem error
+	err = open(func(p *picture.Picture) {
+		if problem = x.Extract(x.Prepare(p), p.Width, p.Height, im); problem != nil {
+			problem = fmt.Errorf("%s: %w", id, problem)
+		}
+	})
+	return im, cmp.Or(err, problem)
 }
 
 // Image reads a picture file, or with features the image of that id in these.

@@ -49,7 +49,7 @@ func TestRecipe(t *testing.T) {
 		if !slices.Equal(got, want) {
 			t.Errorf("%s:\n%v, want\n%v", size, got, want)
 		}
-		if spec := s.Spec(); spec != (regions.Spec{Extractor: s.Extractor, ImageSize: s.ImageSize, Grid: s.Grid, PatchSize: s.PatchSize}) {
+		if spec := s.Spec(); !spec.Equal(regions.Spec{Extractor: s.Extractor, ImageSize: s.ImageSize, Grid: s.Grid, PatchSize: s.PatchSize}) {
 			t.Errorf("%s: %+v", size, spec)
 		}
 	}
