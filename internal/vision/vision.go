@@ -28,6 +28,11 @@ type Info struct {
 	Library      string   // whose names the tensors have: "timm", "transformers"
 	Config       []byte   // JSON with which the family's Open opens the tensors again; nil: it needs none
 	Tensors      []string // those that the network reads, by their names in the file
+
+	// How pictures are prepared where no file says it: the family that preprocess.Default knows, and the side of the
+	// square that the network reads, in pixels.
+	Preprocessing string
+	Side          int
 }
 
 // Network is a picture encoder with its weights, which never change. Several goroutines may run it at once, each on a
