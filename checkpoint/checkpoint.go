@@ -17,6 +17,7 @@ const (
 	FormatPaddleArchive     Format = "paddle-tar.gz"      // a compressed archive of such a folder
 	FormatPyTorch           Format = "pytorch"            // a file of torch.save, or a folder with pytorch_model.bin or its shards; only read
 	FormatPaddleTar         Format = "paddle-tar"         // an archive that is not compressed; only read
+	FormatTensorFlowJS      Format = "tensorflow-js"      // a model.json with its files of weights, or their folder; only read
 	FormatMemory            Format = "memory"             // tensors of [FromTensors]
 )
 
@@ -37,8 +38,8 @@ type Reader interface {
 	// Info describes one tensor. The error wraps ErrNoTensor if there is none of that name.
 	Info(name string) (Info, error)
 
-	// Metadata returns the strings stored beside the tensors (only safetensors
-	// has them); never nil. The map is the caller's.
+	// Metadata returns the strings stored beside the tensors (safetensors and
+	// TensorFlow.js have them); never nil. The map is the caller's.
 	Metadata() map[string]string
 
 	// Bytes returns the data of a tensor, little-endian and row-major. It may be a part of a private

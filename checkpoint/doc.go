@@ -1,4 +1,4 @@
-// Package checkpoint reads and writes files of named tensors: safetensors, PyTorch's and Paddle's.
+// Package checkpoint reads and writes files of named tensors: safetensors, PyTorch's and Paddle's; it reads TensorFlow.js's.
 //
 //	r, err := checkpoint.Open("roberta-base") // a file, or a folder with model.safetensors, ...
 //	if err != nil {
@@ -26,6 +26,9 @@
 //   - Paddle, as fluid.io.save_vars of PaddlePaddle 1.8 writes it: a folder with one file per
 //     variable, whose name is the tensor's name; or a .tar, .tar.gz or .tgz of such a folder, as the
 //     UNIMO models were released. Archives are read into memory and never unpacked to disk.
+//   - TensorFlow.js: a model.json with the files of weights that it names beside it, or their folder. They are read into
+//     memory. Weights quantised as float16 are F16; those quantised as whole numbers are restored. This form is only
+//     read, and what the model computes is not looked at.
 //
 // In all of them numbers are little-endian and tensors row-major, so that converting copies the bytes
 // of a tensor unchanged.

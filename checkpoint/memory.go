@@ -2,6 +2,7 @@ package checkpoint
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 )
@@ -12,6 +13,7 @@ type memory struct {
 	format Format
 	data   map[string][]byte
 	files  []File
+	about  map[string]string // the metadata; nil: none
 	closed bool
 }
 
@@ -33,10 +35,15 @@ func FromTensors(name string, tensors []Tensor) (Reader, error) {
 	return &memory{table: newTable(name, infos), format: FormatMemory, data: data}, nil
 }
 
-func (r *memory) Format() Format              { return r.format }
-func (r *memory) Metadata() map[string]string { return map[string]string{} }
-func (r *memory) Files() []File               { return slices.Clone(r.files) }
-func (r *memory) Close() error                { r.closed = true; return nil }
+func (r *memory) Format() Format { return r.format }
+func (r *memory) Files() []File  { return slices.Clone(r.files) }
+func (r *memory) Close() error   { r.closed = true; return nil }
+
+func (r *memory) Metadata() map[string]string {
+	about := make(map[string]string, len(r.about))
+	maps.Copy(about, r.about)
+	return about
+}
 
 func (r *memory) Bytes(name string) ([]byte, error) {
 	if _, err := r.find(name); err != nil {

@@ -49,7 +49,7 @@ func Open(path string) (Reader, error) {
 }
 
 // openFolder looks for a safetensors file, then for its shards, then for the same
-// of PyTorch, then for Paddle variables.
+// of PyTorch, then for TensorFlow.js's, then for Paddle variables.
 func openFolder(path string) (Reader, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
@@ -71,6 +71,7 @@ func openFolder(path string) (Reader, error) {
 		{indexFile, sharded(FormatSafetensorsFolder, mapFolderSafetensors)},
 		{torchFile, single(mapPyTorch)},
 		{torchIndex, sharded(FormatPyTorch, mapPyTorch)},
+		{tensorFlowJS, openTensorFlowJS},
 	} {
 		f, err := openInside(root, form.name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -210,6 +211,8 @@ func openFile(path string) (Reader, error) {
 		return openPyTorch(path)
 	case len(head) == 0:
 		return nil, &FileError{File: path, Problem: "is empty", Remedy: "fetch it again"}
+	case bytes.HasPrefix(bytes.TrimSpace(infile.TrimMark(head)), []byte("{")) && strings.EqualFold(filepath.Ext(path), ".json"):
+		return openDescription(path)
 	}
 	for _, known := range otherFiles {
 		if ok, _ := filepath.Match(known.pattern, filepath.Base(path)); ok && known.remedy != sameFile {
@@ -218,6 +221,20 @@ func openFile(path string) (Reader, error) {
 	}
 	return nil, &FileError{File: path, Problem: "is no checkpoint that is known here",
 		Remedy: "name a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them"}
+}
+
+// openDescription opens a JSON file that describes a model of TensorFlow.js.
+func openDescription(path string) (Reader, error) {
+	root, err := os.OpenRoot(filepath.Dir(path))
+	if err != nil {
+		return nil, inFile(path, err)
+	}
+	defer root.Close()
+	f, err := infile.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	return openTensorFlowJS(root, f, path) // takes f over
 }
 
 // isPickle says whether a pickle of a protocol that is read begins with head.

@@ -112,13 +112,17 @@ func readIndex(f io.Reader) (map[string]string, error) {
 		return nil, errors.New("index has no weight_map")
 	}
 	for tensor, name := range fileOf {
-		// Shards lie beside the index; os.Root would hold a path inside, but not
-		// keep it from meaning something else on another system.
-		if name != filepath.Base(name) || name == "." || strings.ContainsAny(name, `/\:`) || !filepath.IsLocal(name) {
+		if !beside(name) {
 			return nil, fmt.Errorf("tensor %q: %q is not the name of a file beside the index", tensor, name)
 		}
 	}
 	return fileOf, nil
+}
+
+// beside says whether name is that of a file in the same folder. Shards lie beside their index; os.Root would hold a path
+// inside, but not keep it from meaning something else on another system.
+func beside(name string) bool {
+	return name == filepath.Base(name) && name != "." && !strings.ContainsAny(name, `/\:`) && filepath.IsLocal(name)
 }
 
 func (r *shards) Format() Format              { return r.format }
