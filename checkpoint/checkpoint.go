@@ -16,6 +16,7 @@ const (
 	FormatPaddle            Format = "paddle"             // a folder with one file per variable
 	FormatPaddleArchive     Format = "paddle-tar.gz"      // a compressed archive of such a folder
 	FormatPyTorch           Format = "pytorch"            // a file of torch.save, or a folder with pytorch_model.bin or its shards; only read
+	FormatPdparams          Format = "pdparams"           // a file of paddle.save of Paddle 2, or a folder with one; only read
 	FormatPaddleTar         Format = "paddle-tar"         // an archive that is not compressed; only read
 	FormatTensorFlowJS      Format = "tensorflow-js"      // a model.json with its files of weights, or their folder; only read
 	FormatMemory            Format = "memory"             // tensors of [FromTensors]

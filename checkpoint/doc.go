@@ -23,6 +23,8 @@
 //   - PyTorch, as torch.save writes a state dict: one file, in the form of version 1.6 or the one
 //     before it, a folder that holds pytorch_model.bin, or one with pytorch_model.bin.index.json and
 //     shards. The file is mapped. This form is only read.
+//   - Paddle, as paddle.save of Paddle 2 writes a state dict: a file, usually called *.pdparams, or a folder
+//     with it. The file is mapped. This form is only read.
 //   - Paddle, as fluid.io.save_vars of PaddlePaddle 1.8 writes it: a folder with one file per
 //     variable, whose name is the tensor's name; or a .tar, .tar.gz or .tgz of such a folder, as the
 //     UNIMO models were released. Archives are read into memory and never unpacked to disk.
@@ -37,7 +39,7 @@
 //
 // Every reader takes its input as hostile. Lengths are checked against the bytes that are there before
 // anything is allocated. Nothing outside the folder that was named is read. The pickle of a file of
-// PyTorch is read by an interpreter that builds values and calls nothing but the functions that make
+// PyTorch or of Paddle 2 is read by an interpreter that builds values and calls nothing but the functions that make
 // tensors and dictionaries of Python's library; for anything else that a file asks for stands a
 // placeholder, which Reader.Files lists and nothing runs. What is wrong comes back as a [*FileError]
 // that names the file and, once one is known, the tensor.

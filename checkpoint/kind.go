@@ -1,14 +1,10 @@
 package checkpoint
 
 import (
-	"bytes"
-	"errors"
 	"io/fs"
 	"os"
 	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
@@ -23,7 +19,7 @@ var otherFiles = []struct{ pattern, name, remedy string }{
 	{"*.onnx", "a program of ONNX", "take the weights that it was made from"},
 	{"*.gguf", "weights of llama.cpp", "take the weights that it was made from"},
 	{"*.ckpt.index", "a checkpoint of TensorFlow", "convert it with transformers' convert_bert_original_tf_checkpoint_to_pytorch"},
-	{"*.pdparams", "weights of Paddle 2", paddleRemedy},
+	{"*.pdparams", "weights of Paddle 2", sameFile},
 	{"model-*-of-*.safetensors", "a shard without its index", "fetch model.safetensors.index.json as well"},
 	{"pytorch_model-*-of-*.bin", "a shard without its index", "fetch pytorch_model.bin.index.json as well"},
 	{"*.safetensors", "a safetensors file of another name", sameFile},
@@ -35,9 +31,6 @@ var otherFiles = []struct{ pattern, name, remedy string }{
 
 // sameFile is the advice where a file itself may be opened.
 const sameFile = "name the file itself"
-
-// paddleRemedy tells how weights of Paddle 2 are converted.
-const paddleRemedy = `convert them with Python: import paddle; from safetensors.paddle import save_file; save_file(paddle.load("FILE"), "model.safetensors")`
 
 // nothingFound is the error for a folder without a checkpoint, whose files these are: it says what is there instead.
 func nothingFound(root *os.Root, folder string, names []string) error {
@@ -75,14 +68,4 @@ func headInside(root *os.Root, name string) []byte {
 	head := make([]byte, infile.HeadBytes)
 	n, _ := f.ReadAt(head, 0)
 	return head[:n]
-}
-
-// notTorch says what a file is that looks like a pickle or was named like one of PyTorch, and is none of its forms.
-func notTorch(name string, head []byte) error {
-	head = head[:min(len(head), infile.HeadBytes)]
-	if slices.ContainsFunc([]string{"numpy.core.multiarray", "numpy._core.multiarray", "StructuredToParameterName@@"}, func(s string) bool { return bytes.Contains(head, []byte(s)) }) ||
-		strings.HasSuffix(name, ".pdparams") {
-		return errors.New("is a pickle of NumPy arrays, as Paddle 2 saves weights (.pdparams); " + paddleRemedy)
-	}
-	return nil
 }

@@ -21,6 +21,8 @@ const (
 
 	torchFile  = "pytorch_model.bin" // the same as PyTorch's pickles
 	torchIndex = "pytorch_model.bin.index.json"
+
+	paddleFile = "model_state.pdparams" // the same as Paddle's
 )
 
 // Open opens the checkpoint at path, a file or a folder, and recognises its format by content. The
@@ -49,7 +51,7 @@ func Open(path string) (Reader, error) {
 }
 
 // openFolder looks for a safetensors file, then for its shards, then for the same
-// of PyTorch, then for TensorFlow.js's, then for Paddle variables.
+// of PyTorch, then for TensorFlow.js's and Paddle 2's files, then for Paddle variables.
 func openFolder(path string) (Reader, error) {
 	root, err := os.OpenRoot(path)
 	if err != nil {
@@ -63,16 +65,23 @@ func openFolder(path string) (Reader, error) {
 			return openShards(root, f, path, format, open)
 		}
 	}
-	for _, form := range []struct {
+	type form struct {
 		name string
 		open folderOpener
-	}{
+	}
+	forms := []form{
 		{singleFile, single(mapFolderSafetensors)},
 		{indexFile, sharded(FormatSafetensorsFolder, mapFolderSafetensors)},
 		{torchFile, single(mapPyTorch)},
 		{torchIndex, sharded(FormatPyTorch, mapPyTorch)},
 		{tensorFlowJS, openTensorFlowJS},
-	} {
+		{paddleFile, single(mapPyTorch)},
+	}
+	// A model of PaddleNLP's is fetched as a file with the model's name.
+	if found, err := fs.Glob(root.FS(), "*.pdparams"); err == nil && len(found) == 1 {
+		forms = append(forms, form{found[0], single(mapPyTorch)})
+	}
+	for _, form := range forms {
 		f, err := openInside(root, form.name)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

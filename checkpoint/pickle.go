@@ -32,6 +32,9 @@ type (
 
 	dictEntry struct{ key, value any }
 
+	// longString is a string too long for a name. It aliases the pickle: in old files the elements of a tensor are one.
+	longString []byte
+
 	// function is what a pickle may call.
 	function func(args tuple) (any, error)
 )
@@ -42,6 +45,8 @@ type unpickler struct {
 	length     int    // of data at the start
 	globals    func(module, name string) (any, error)
 	persistent func(id tuple) (any, error)
+
+	instructions int // that it may still carry out; 0: as many as data has
 
 	stack []any
 	marks []int // where on the stack sequences begin
@@ -67,6 +72,9 @@ func (u *unpickler) load() (any, error) {
 		}
 		if u.err == nil {
 			u.step(byte(op))
+		}
+		if u.instructions--; u.instructions == 0 {
+			u.fail(errors.New("has more instructions than a dictionary of tensors needs"))
 		}
 		if u.err != nil {
 			return nil, fmt.Errorf("pickle, byte %d: %w", at, u.err)
@@ -103,15 +111,15 @@ func (u *unpickler) step(op byte) {
 			u.push(math.Float64frombits(binary.BigEndian.Uint64(b)))
 		}
 	case 'U', 0x8c: // SHORT_BINSTRING, SHORT_BINUNICODE
-		u.push(string(u.take(u.integer(1, false))))
+		u.string(u.integer(1, false))
 	case 'T', 'X': // BINSTRING, BINUNICODE
-		u.push(string(u.take(u.integer(4, false))))
+		u.string(u.integer(4, false))
 	case 'C': // SHORT_BINBYTES
 		u.push(u.take(u.integer(1, false)))
 	case 'B': // BINBYTES
 		u.push(u.take(u.integer(4, false)))
 	case 0x8d: // BINUNICODE8
-		u.push(string(u.take(u.integer(8, false))))
+		u.string(u.integer(8, false))
 	case 0x8e, 0x96: // BINBYTES8, BYTEARRAY8
 		u.push(u.take(u.integer(8, false)))
 
@@ -177,15 +185,19 @@ func (u *unpickler) step(op byte) {
 		args := as[tuple](u, u.pop())
 		u.call(u.pop(), args)
 	case 'b': // BUILD: a state dict has the versions of its layers as an attribute, which nobody needs
-		u.pop()
-		switch u.top().(type) {
+		state := u.pop()
+		switch v := u.top().(type) {
 		case *dict, object, *view:
+		case builder:
+			if err := v.build(state); err != nil {
+				u.fail(err)
+			}
 		default:
 			u.fail(errPickleStack)
 		}
 
 	default:
-		u.fail(fmt.Errorf("instruction %#x is none that a state dict needs; save the tensors as safetensors with PyTorch", op))
+		u.fail(fmt.Errorf("instruction %#x is none that a state dict needs; save the tensors as safetensors with Python", op))
 	}
 }
 
@@ -234,6 +246,19 @@ func (u *unpickler) long(n int) {
 		return
 	}
 	u.push(u.integer(n, true))
+}
+
+// maxString is the length up to which strings are copied.
+const maxString = 1 << 16
+
+// string pushes a string of n bytes.
+func (u *unpickler) string(n int) {
+	b := u.take(n)
+	if n > maxString {
+		u.push(longString(b))
+		return
+	}
+	u.push(string(b))
 }
 
 func (u *unpickler) line() string {

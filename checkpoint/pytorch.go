@@ -18,7 +18,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
-// What torch.save writes. Its layouts are drawn in the package's page.
+// What torch.save writes; pdparams.go has what paddle.save writes. Its layouts are drawn in the package's page.
 // Source: torch/serialization.py and torch/_utils.py of PyTorch.
 
 var (
@@ -58,6 +58,8 @@ type storage struct {
 	length int // in elements
 	data   []byte
 	at     int // where data lies in the file, -1 if it was unpacked
+
+	encoded latin1 // what data is made of when it is asked for; empty if it is there
 }
 
 // view is a tensor as PyTorch describes it: part of a storage.
@@ -68,12 +70,13 @@ type view struct {
 	shape, strides []int
 }
 
-// pytorch is a file of torch.save, mapped.
+// pytorch is a file of torch.save, or of paddle.save, mapped.
 type pytorch struct {
 	table
-	file  *mapping
-	views map[string]*view
-	files []File
+	format Format
+	file   *mapping
+	views  map[string]*view
+	files  []File
 }
 
 // openPyTorch maps a file of torch.save. It reads the pickle, and no data that is
@@ -100,14 +103,18 @@ func newPyTorch(file *mapping, path string) (Reader, error) {
 	if err := infile.Foreign(path, file.data); err != nil {
 		return nil, errors.Join(err, file.close())
 	}
-	r := &pytorch{file: file, views: make(map[string]*view)}
-	p := pytorchFile{name: path, data: file.data, storages: make(map[string]*storage)}
-	value, err := p.read()
+	r := &pytorch{format: FormatPyTorch, file: file, views: make(map[string]*view)}
+	p := pytorchFile{data: file.data, storages: make(map[string]*storage)}
+	read, library := p.read, "PyTorch"
+	if isPickle(file.data) && !bytes.HasPrefix(file.data, legacyMagic) {
+		read, library, r.format = p.readArrays, "Paddle", FormatPdparams
+	}
+	value, err := read()
 	if err == nil {
-		err = r.list(value, len(file.data))
+		err = r.list(value, len(file.data), library)
 	}
 	if err != nil {
-		return nil, inFile(path, fmt.Errorf("PyTorch: %w", errors.Join(err, file.close())))
+		return nil, inFile(path, fmt.Errorf("%s: %w", library, errors.Join(err, file.close())))
 	}
 	infos := make([]Info, 0, len(r.views))
 	for name, v := range r.views {
@@ -117,7 +124,7 @@ func newPyTorch(file *mapping, path string) (Reader, error) {
 	return r, nil
 }
 
-func (r *pytorch) Format() Format              { return FormatPyTorch }
+func (r *pytorch) Format() Format              { return r.format }
 func (r *pytorch) Metadata() map[string]string { return map[string]string{} }
 func (r *pytorch) Files() []File               { return slices.Clone(r.files) }
 func (r *pytorch) Close() error                { return r.file.close() }
@@ -158,9 +165,9 @@ func (r *pytorch) open(name string) (*view, error) {
 
 // list takes the tensors of a state dict. The names of nested dictionaries are
 // joined by dots; values of other kinds are listed beside the tensors.
-func (r *pytorch) list(value any, size int) error {
+func (r *pytorch) list(value any, size int, library string) error {
 	if o, ok := value.(object); ok {
-		return fmt.Errorf("wants %s, which a state dict does not need and which is not run; if you trust the file, save the tensors as safetensors with PyTorch", o)
+		return fmt.Errorf("wants %s, which a state dict does not need and which is not run; if you trust the file, save the tensors as safetensors with %s", o, library)
 	}
 	top, ok := value.(*dict)
 	if !ok {
@@ -198,6 +205,14 @@ func (r *pytorch) list(value any, size int) error {
 			switch v := e.value.(type) {
 			case *view:
 				r.views[name] = v
+			case *ndarray:
+				r.array(name, v)
+			case tuple: // the array with its name elsewhere
+				if a, ok := last(v).(*ndarray); ok && len(v) == 2 {
+					r.array(name, a)
+					break
+				}
+				r.files = append(r.files, File{Name: name, Reason: noTensor})
 			case *dict:
 				if err := walk(v, name+".", level+1); err != nil {
 					return err
@@ -205,7 +220,7 @@ func (r *pytorch) list(value any, size int) error {
 			case object:
 				r.files = append(r.files, File{Name: name, Reason: "no tensor, but what " + v.String() + " makes in Python; it is neither built nor run"})
 			default:
-				r.files = append(r.files, File{Name: name, Reason: "no tensor, but a value of the pickle"})
+				r.files = append(r.files, File{Name: name, Reason: noTensor})
 			}
 		}
 		return nil
@@ -218,6 +233,26 @@ func (r *pytorch) list(value any, size int) error {
 		return errors.New("holds no tensor; save the model's state_dict()")
 	}
 	return nil
+}
+
+// noTensor says what stands beside the tensors of a pickle.
+const noTensor = "no tensor, but a value of the pickle"
+
+// array takes an array of NumPy.
+func (r *pytorch) array(name string, a *ndarray) {
+	if a.view == nil {
+		r.files = append(r.files, File{Name: name, Reason: fmt.Sprintf("no tensor, but an array of NumPy's type %.20q", a.code)})
+		return
+	}
+	r.views[name] = a.view
+}
+
+// last returns the last value of a tuple, nil if there is none.
+func last(t tuple) any {
+	if len(t) == 0 {
+		return nil
+	}
+	return t[len(t)-1]
 }
 
 // contiguous says whether the elements follow each other as in row-major order.
@@ -239,14 +274,18 @@ func (v *view) bytes() []byte {
 	if elements == 0 {
 		return []byte{}
 	}
+	data := v.data
+	if data == nil {
+		data = v.encoded.decode()
+	}
 	if v.contiguous() {
 		begin, end := v.offset*size, (v.offset+elements)*size
-		return v.data[begin:end:end]
+		return data[begin:end:end]
 	}
 	out := make([]byte, 0, elements*size)
 	index, at := make([]int, len(v.shape)), v.offset
 	for range elements {
-		out = append(out, v.data[at*size:(at+1)*size]...)
+		out = append(out, data[at*size:(at+1)*size]...)
 		for i := len(index) - 1; i >= 0; i-- {
 			index[i]++
 			at += v.strides[i]
@@ -262,7 +301,6 @@ func (v *view) bytes() []byte {
 
 // pytorchFile is the state of reading a file.
 type pytorchFile struct {
-	name     string // its path
 	data     []byte
 	storages map[string]*storage // that tensors name, by key
 }
@@ -274,11 +312,6 @@ func (p *pytorchFile) read() (any, error) {
 		return p.readZip()
 	case bytes.HasPrefix(p.data, legacyMagic):
 		return p.readLegacy()
-	}
-	if isPickle(p.data) {
-		if err := notTorch(p.name, p.data); err != nil {
-			return nil, err
-		}
 	}
 	if err := misnamed(p.data, "a pickle, as torch.save wrote before PyTorch 1.6"); err != nil {
 		return nil, err

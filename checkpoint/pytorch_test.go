@@ -323,7 +323,6 @@ func TestHostilePyTorch(t *testing.T) {
 		"legacy of version 1000":   {bytes.ReplaceAll(legacy, []byte("M\xe9\x03"), []byte("M\xe8\x03")), "version other than 1001"},
 		"legacy view": {torchLegacy(torchHead+text("w")+tensorOf("("+text("storage")+"ctorch\nFloatStorage\n"+text("0")+text("cpu")+number(4)+")tQ", 0, numbers(4), numbers(1))+torchTail,
 			legacyMachine, legacyKeys, legacyFour), "is a view of another"},
-		"other pickle": {[]byte("\x80\x02}."), "begins neither like a zip archive"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := save(t, filepath.Join(t.TempDir(), "m.bin"), c.file)
@@ -518,7 +517,8 @@ func TestForeignFiles(t *testing.T) {
 		"adapter_model.safetensors is an adapter":                            {"adapter_model.safetensors": shard},
 		"a shard without its index":                                          {"model-00001-of-00002.safetensors": shard},
 		"other.safetensors is a safetensors file of another name":            {"other.safetensors": shard},
-		"model_state.pdparams is weights of Paddle 2":                        {"model_state.pdparams": []byte("\x80\x04}.")},
+		"model_state.pdparams: Paddle: holds no tensor":                      {"model_state.pdparams": []byte("\x80\x04}.")},
+		"a.pdparams is weights of Paddle 2":                                  {"a.pdparams": []byte("\x80\x04}."), "b.pdparams": []byte("\x80\x04}.")},
 		"neither model.safetensors nor pytorch_model.bin":                    {"README.md": []byte("text")},
 	} {
 		wantError(t, folder(t, files), want)
@@ -530,13 +530,6 @@ func TestForeignFiles(t *testing.T) {
 	save(t, filepath.Join(dir, "onnx", "model.onnx"), []byte("x"))
 	wantError(t, dir, "onnx/model.onnx is a program of ONNX")
 
-	arrays := "}(" + text("w") + "cnumpy.core.multiarray\n_reconstruct\n(K\x00tRu."
-	for _, protocol := range []string{"\x80\x02", "\x80\x04"} {
-		path := save(t, filepath.Join(t.TempDir(), "weights"), []byte(protocol+arrays))
-		wantError(t, path, path, "is a pickle of NumPy arrays, as Paddle 2 saves", "paddle.load")
-		path = save(t, filepath.Join(t.TempDir(), "x.pdparams"), []byte(protocol+"}."))
-		wantError(t, path, path, "is a pickle of NumPy arrays")
-	}
 	path := save(t, filepath.Join(t.TempDir(), "model.onnx"), []byte("x"))
 	wantError(t, path, path, "is a program of ONNX, by its name")
 }

@@ -28,13 +28,14 @@ const (
 // fileNames lists them.
 var fileNames = []string{fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges, fileTokenizer, fileConfig, fileAdded, fileSpecials}
 
-// Keys of tokenizer_config.json; the last three are WordPiece's alone.
+// Keys of tokenizer_config.json; those from stripAccentsKey on are WordPiece's alone.
 const (
 	lowerCaseKey    = "do_lower_case"
 	addedKey        = "added_tokens_decoder"
 	splitSpecialKey = "split_special_tokens"
 	stripAccentsKey = "strip_accents"
 	spaceCJKKey     = "tokenize_chinese_chars"
+	splitSymbolsKey = "split_symbols" // ours, for vocabularies of PaddleNLP
 	classKey        = "tokenizer_class"
 )
 

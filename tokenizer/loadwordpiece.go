@@ -47,11 +47,11 @@ func loadWordPiece(vocab string, own settings) (*Tokenizer, error) {
 	return fromWordPieces(vocab, content, own)
 }
 
-// fromWordPieces is loadWordPiece on the content of the file: one token a line, by id. As in
-// transformers an empty line has an id that no text gets, and of equal lines the last one counts.
+// fromWordPieces is loadWordPiece on the content of the file: one token a line, by id, or PaddleNLP's lines of a token,
+// a tab and its id. As in transformers an empty line has an id that no text gets, and of equal lines the last one counts.
 func fromWordPieces(file string, content []byte, own settings) (*Tokenizer, error) {
 	var tokens []tokenID
-	blank := 0 // lines at the end
+	blank, numbered := 0, false // lines at the end; whether ids stand behind the tokens
 	for number, token := range lines(content) {
 		switch {
 		case !utf8.ValidString(token):
@@ -59,11 +59,31 @@ func fromWordPieces(file string, content []byte, own settings) (*Tokenizer, erro
 		case len(tokens) == maxSymbols:
 			return nil, wrong(file, number, "check that it is the file that was meant", "more than %d lines", maxSymbols)
 		}
+		id := number - 1
+		before, behind, tab := strings.Cut(token, "\t")
+		if number == 1 {
+			_, isID := decimal(behind)
+			numbered = tab && isID
+		}
+		if numbered && token != "" {
+			n, ok := decimal(behind)
+			if !ok || n >= maxSymbols {
+				return nil, wrong(file, number, "check that it is the file that was meant", "want a token, a tab and its id, as in the lines before, have %q", clip(token))
+			}
+			token, id = before, int(n)
+		}
 		blank++
 		if token != "" {
 			blank = 0
 		}
-		tokens = append(tokens, tokenID{token, int32(number - 1)})
+		tokens = append(tokens, tokenID{token, int32(id)})
+	}
+	if numbered {
+		var err error
+		if tokens, err = byID(file, tokens); err != nil {
+			return nil, err
+		}
+		blank = 0
 	}
 	// Empty lines at the end are no tokens, unless others were added behind them.
 	if !slices.ContainsFunc(own.added, func(a addedToken) bool { return int(a.ID) >= len(tokens) }) {
@@ -73,7 +93,39 @@ func fromWordPieces(file string, content []byte, own settings) (*Tokenizer, erro
 	for _, t := range tokens {
 		ids[t.token] = uint32(t.id)
 	}
-	return wordPieceOf(file, tokens, ids, own)
+	t, err := wordPieceOf(file, tokens, ids, own)
+	if err == nil && numbered { // as PaddleNLP encodes
+		t.splitSpecial, t.wordPieces.splitSymbols = true, true
+	}
+	return t, err
+}
+
+// byID sorts tokens, of lines of a file, by their ids. An id that no line has is one that no text gets, as long as most
+// have a line.
+func byID(file string, tokens []tokenID) ([]tokenID, error) {
+	size := 0
+	for _, t := range tokens {
+		if t.token != "" {
+			size = max(size, int(t.id)+1)
+		}
+	}
+	if size > 2*len(tokens) {
+		return nil, wrong(file, 0, "check that it is the file that was meant", "has ids up to %d in %d lines", size-1, len(tokens))
+	}
+	sorted := make([]tokenID, size)
+	for id := range sorted {
+		sorted[id].id = int32(id)
+	}
+	for i, t := range tokens {
+		if t.token == "" {
+			continue
+		}
+		if sorted[t.id].token != "" {
+			return nil, wrong(file, i+1, "give every token its own", "the id %d is that of %q too", t.id, clip(sorted[t.id].token))
+		}
+		sorted[t.id].token = t.token
+	}
+	return sorted, nil
 }
 
 // wordPieceOf makes a tokenizer of the tokens by id, of which ids is the inverse, and the added

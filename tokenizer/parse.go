@@ -302,6 +302,7 @@ func (t *Tokenizer) configure(file string, keys map[string]json.RawMessage) erro
 	if p := t.wordPieces; p != nil {
 		settings[stripAccentsKey] = func(on bool) { p.stripAccents = &on }
 		settings[spaceCJKKey] = func(on bool) { p.keepCJK = !on }
+		settings[splitSymbolsKey] = func(on bool) { p.splitSymbols = on }
 	}
 	for _, name := range slices.Sorted(maps.Keys(settings)) {
 		switch value := string(keys[name]); value {

@@ -321,6 +321,12 @@ func (t *Tokenizer) settings() (map[string]json.RawMessage, error) {
 		if p.stripAccents != nil {
 			set(stripAccentsKey, *p.stripAccents)
 		}
+		if p.splitSymbols {
+			set(splitSymbolsKey, true)
+		}
+		if t.splitSpecial {
+			set(splitSpecialKey, true)
+		}
 	}
 	return keys, nil
 }

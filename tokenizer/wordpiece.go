@@ -16,6 +16,7 @@ type wordPieces struct {
 	longest      int              // token, in bytes
 	stripAccents *bool            // nil: where text is lower-cased
 	keepCJK      bool             // within words; BERT makes a word of every CJK character
+	splitSymbols bool             // PaddleNLP makes a word of every symbol too
 }
 
 const (
@@ -86,6 +87,9 @@ func (t *Tokenizer) encodeWordPieces(dst []int32, s *scratch, text string, limit
 		r, size := utf8.DecodeRuneInString(text[i:])
 		i += size
 		class := t.wordPieces.class(r, strip)
+		if class == bertOther && t.wordPieces.splitSymbols && t.isSymbol(r) {
+			class = bertAlone
+		}
 		switch class {
 		case bertDropped, bertMark:
 			continue
@@ -168,6 +172,14 @@ func (p *wordPieces) class(r rune, strip bool) uint8 {
 		class = bertOther
 	}
 	return class
+}
+
+// isSymbol says whether r, which is no punctuation, stands alone in PaddleNLP.
+func (t *Tokenizer) isSymbol(r rune) bool {
+	if t.lowerCase {
+		r = unicode.ToLower(r)
+	}
+	return unicode.IsSymbol(r) || strings.ContainsRune("\u00b2\u00ba\u3007\u00b5\u00d8\u014b\u01b1", r) || 0x2B820 <= r && r <= 0x2B91F // CJK; see cjk
 }
 
 // appendLowerRune appends r in lower case, by itself.

@@ -362,6 +362,7 @@ func fuzzWordPiece(t *testing.T, tok *Tokenizer) {
 }
 
 func FuzzLoadWordPiece(f *testing.F) {
+	f.Add([]byte("[PAD]\t0\n[CLS]\t1\n[SEP]\t2\n[MASK]\t3\n[UNK]\t6\nthe\t4\n"))
 	f.Add([]byte("[CLS]\n[PAD]\n[SEP]\n[UNK]\n[MASK]\na\n##b\n##\n"))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		if tok, err := fromWordPieces(fileVocab, content, settings{}); err == nil {

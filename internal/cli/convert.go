@@ -38,8 +38,9 @@ func (a *app) convertCommand() *cmdline.Command {
 		Short: "Convert a checkpoint between formats, or from another library",
 		Long: `Convert a checkpoint between the reference's format (Paddle: a folder with one
 file per variable, or a .tar.gz of it as released) and safetensors, or from
-PyTorch's, which is only read: a file of torch.save that holds a state dict, or a
-folder with pytorch_model.bin. Nothing in such a file is run. SRC is recognised by
+PyTorch's and Paddle 2's, which are only read: a file of torch.save or paddle.save
+that holds a state dict (.pdparams), or a folder with pytorch_model.bin or
+model_state.pdparams. Nothing in such a file is run. SRC is recognised by
 its content. Names, types, shapes and bytes of the tensors stay as they are, unless
 --dtype names another type: float16 takes half the bytes of float32, and rounds the
 weights to three digits. A folder with model.safetensors also gets config.json and
