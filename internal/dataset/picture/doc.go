@@ -23,7 +23,8 @@
 // # Layout of the package
 //
 //	picture.go      Picture, cutting, writing
-//	scale.go        resizing
+//	scale.go        resizing as the extractors without a network have it
+//	resample.go     resizing as Pillow does it, for networks
 //	augment.go      random crops and flips
 //	decode.go       Visit, Open, Decode, limits, what a file is recognised by
 //	memory.go       how much memory pictures in work take

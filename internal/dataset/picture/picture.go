@@ -31,7 +31,8 @@ func (p *Picture) row(y, x0, x1 int) []byte {
 
 // Resize returns the picture scaled to w x h pixels with the Catmull-Rom kernel. A side
 // that shrinks is averaged over what a new pixel covers, so that fine patterns do not
-// turn into coarse ones. w or h < 1 panics.
+// turn into coarse ones. w or h < 1 panics. Models are trained behind it, so its bits stay; what
+// networks of other libraries read is made by [Picture.Resample].
 func (p *Picture) Resize(w, h int) *Picture {
 	return p.scale(image.Rect(0, 0, p.Width, p.Height), w, h)
 }
@@ -45,6 +46,24 @@ func (p *Picture) Crop(x, y, w, h int) *Picture {
 	out := newPicture(w, h)
 	for i := range h {
 		copy(out.row(i, 0, w), p.row(y+i, x, x+w))
+	}
+	return out
+}
+
+// Pad returns the picture with its left upper corner at (x, y) of a canvas of w x h pixels in one colour. It panics if it
+// does not fit there.
+func (p *Picture) Pad(x, y, w, h int, fill [3]byte) *Picture {
+	if x < 0 || y < 0 || x+p.Width > w || y+p.Height > h {
+		panic(fmt.Sprintf("picture: %d x %d at %d, %d does not fit into %d x %d", p.Width, p.Height, x, y, w, h))
+	}
+	out := newPicture(w, h)
+	if fill != [3]byte{} {
+		for i := 0; i < len(out.Pix); i += 3 {
+			copy(out.Pix[i:i+3], fill[:])
+		}
+	}
+	for i := range p.Height {
+		copy(out.row(y+i, x, x+p.Width), p.row(i, 0, p.Width))
 	}
 	return out
 }
