@@ -1,0 +1,109 @@
+package convnet
+
+import (
+	"encoding/json"
+	"fmt"
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/checkpoint"
+)
+
+// config is what a config.json may say that no tensor shows: of transformers, or of timm, which has "architecture".
+type config struct {
+	raw []byte
+
+	ModelType string `json:"model_type"`
+	HiddenAct string `json:"hidden_act"`
+
+	DownsampleInFirstStage bool `json:"downsample_in_first_stage"` // ResNet
+	DownsampleInBottleneck bool `json:"downsample_in_bottleneck"`
+
+	BatchNormEps     *float64 `json:"batch_norm_eps"` // EfficientNet
+	DepthwisePadding []int    `json:"depthwise_padding"`
+	Strides          []int    `json:"strides"`
+	PoolingType      string   `json:"pooling_type"`
+
+	LayerNormEps *float64 `json:"layer_norm_eps"` // MobileNet v2
+	TFPadding    *bool    `json:"tf_padding"`
+	OutputStride *int     `json:"output_stride"`
+
+	Architecture string         `json:"architecture"` // timm
+	GlobalPool   string         `json:"global_pool"`
+	ModelArgs    map[string]any `json:"model_args"`
+}
+
+func parseConfig(data []byte) (config, error) {
+	var c config
+	if len(data) == 0 {
+		return c, nil
+	}
+	if err := json.Unmarshal(data, &c); err != nil {
+		return c, fmt.Errorf("the configuration is not what transformers or timm write: %w", err)
+	}
+	c.raw = data
+	return c, nil
+}
+
+// epsilon is that of transformers' networks: 1e-3 unless the configuration says something else.
+func (c config) epsilon(said *float64) float64 {
+	if said != nil && *said >= 0 {
+		return *said
+	}
+	return 1e-3
+}
+
+// unfit is the error of a configuration that sets something to a value that is not supported.
+func unfit(r checkpoint.Reader, key string, value, supported any) error {
+	return &checkpoint.FileError{File: r.Path(), Problem: fmt.Sprintf("has a configuration with %q: %v", key, value), Remedy: fmt.Sprintf("supported: %v", supported)}
+}
+
+// checkAct refuses a configuration with another activation than the network's.
+func (c config) checkAct(r checkpoint.Reader, acts ...string) error {
+	if c.HiddenAct == "" || slices.Contains(acts, c.HiddenAct) {
+		return nil
+	}
+	return unfit(r, "hidden_act", c.HiddenAct, acts[0])
+}
+
+// timmArchitecture is what timm calls networks that this package computes. Many others have tensors of the same names and
+// compute something else with them (resnetblur50, resnet50_gn).
+var timmArchitecture = regexp.MustCompile(
+	`^((tf_)?efficientnet_(lite\d|b\d|l2)|mobilenetv2_\d{3}d?|(tf_)?mobilenetv3_(large|small)_\d{3}d?|(wide_|se)?res(net|next)\d+(_\d+x\d+d|_2)?)$`)
+
+// harmless are arguments of timm's models that change nothing of what is computed here.
+var harmless = []string{"num_classes", "in_chans", "drop_rate", "drop_path_rate", "global_pool", "pretrained"}
+
+// checkTimm refuses what timm's configuration says that the tensors would not show.
+func (c config) checkTimm(r checkpoint.Reader) error {
+	if c.Architecture != "" && !timmArchitecture.MatchString(c.architecture()) {
+		return unsupported(r, fmt.Sprintf("timm's %q", c.Architecture))
+	}
+	for _, name := range slices.Sorted(maps.Keys(c.ModelArgs)) {
+		if !slices.Contains(harmless, name) {
+			return unfit(r, "model_args", name, "networks as timm defines them")
+		}
+	}
+	if c.GlobalPool != "" && c.GlobalPool != "avg" {
+		return unfit(r, "global_pool", c.GlobalPool, "avg")
+	}
+	return nil
+}
+
+// architecture is timm's name without the name of the weights behind a dot.
+func (c config) architecture() string {
+	name, _, _ := strings.Cut(c.Architecture, ".")
+	return name
+}
+
+// keep gives the plan the configuration that opens its tensors again.
+func (p *plan) keep(c config) {
+	switch {
+	case c.raw != nil:
+		p.config = c.raw
+	case c.Architecture != "":
+		p.config = fmt.Appendf(nil, "{\"architecture\": %q}\n", c.Architecture)
+	}
+}
