@@ -67,7 +67,7 @@ func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.
 // finish returns the layer's output for q, whose attention gave context.
 func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
 	y := l.attNorm.Add(t, q, l.output.Apply(t, context), cfg.HiddenDropout)
-	f := t.FeedForward(y, l.inner.W, l.inner.B, l.outer.W, l.outer.B)
+	f := t.FeedForward(y, l.inner.W, l.inner.B, l.outer.W, l.outer.B, engine.GELU)
 	return l.ffnNorm.Add(t, y, f, cfg.HiddenDropout)
 }
 

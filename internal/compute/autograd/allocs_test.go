@@ -34,7 +34,7 @@ func TestPassesAllocateNothing(t *testing.T) {
 			a := tape.Attention(tape.Linear(x, weight, b), tape.Linear(x, weight, b), tape.Linear(x, weight, b), attention)
 			return tape.AddNorm(x, a, b, b, normEpsilon, 0.1)
 		})
-		x = tape.AddNorm(x, tape.FeedForward(x, weight1, b1, weight2, b2), b, b, normEpsilon, 0.1)
+		x = tape.AddNorm(x, tape.FeedForward(x, weight1, b1, weight2, b2, engine.GELU), b, b, normEpsilon, 0.1)
 		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
 		x = tape.Add(x, tape.ProductNT(pairs, w))
 		contrast := tape.Add(tape.ContrastiveLoss(x, Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))

@@ -77,6 +77,47 @@ var gradientCases = []gradientCase{
 		tape:   func(t *Tape, v []*Var) *Var { return t.GELU(v[0]) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gelu() },
 	}, {
+		name:   "tanh gelu",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Activate(v[0], engine.TanhGELU) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].tanhGELU() },
+	}, {
+		name:   "quick gelu",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Activate(v[0], engine.QuickGELU) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gated(1.702) },
+	}, {
+		name:   "silu",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Activate(v[0], engine.SiLU) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].gated(1) },
+	}, {
+		name:   "swiglu",
+		inputs: []matrix{normal("h", 5, 8)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.SwiGLU(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].columns(0, 4).gated(1).times(m[0].columns(4, 8).x)
+		},
+	}, {
+		name:   "tanh",
+		inputs: []matrix{normal("x", 7, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Tanh(v[0]) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].apply(func(_ int, x float64) float64 { return math.Tanh(x) })
+		},
+	}, {
+		name:   "scaled columns",
+		inputs: []matrix{normal("x", 7, 9), normal("s", 1, 9)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.ScaleColumns(t.ScaleColumns(v[0], v[1]), v[1]) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].apply(func(e int, x float64) float64 { return x * m[1].x[e%9] * m[1].x[e%9] })
+		},
+	}, {
+		name:   "linear without bias",
+		inputs: []matrix{normal("x", 5, 3), normal("w", 4, 3)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(v[0], nt(v[1]), nil) },
+		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].linear(m[1].transpose(), zeros(1, 4)) },
+	}, {
 		name:   "relu",
 		inputs: []matrix{normal("x", 7, 9)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.ReLU(v[0]) },
@@ -118,9 +159,20 @@ var gradientCases = []gradientCase{
 		inputs: []matrix{
 			normal("x", 5, 3), normal("w1", 3, 8), normal("b1", 1, 8), normal("w2", 8, 4), normal("b2", 1, 4),
 		},
-		tape: func(t *Tape, v []*Var) *Var { return t.FeedForward(v[0], nn(v[1]), v[2], nn(v[3]), v[4]) },
+		tape: func(t *Tape, v []*Var) *Var { return t.FeedForward(v[0], nn(v[1]), v[2], nn(v[3]), v[4], engine.GELU) },
 		oracle: func(m []matrix, _ [][]float64) matrix {
 			return m[0].linear(m[1], m[2]).gelu().linear(m[3], m[4])
+		},
+	}, {
+		name: "feed forward with tanh gelu",
+		inputs: []matrix{
+			normal("x", 5, 3), normal("w1", 8, 3), normal("b1", 1, 8), normal("w2", 4, 8), normal("b2", 1, 4),
+		},
+		tape: func(t *Tape, v []*Var) *Var {
+			return t.FeedForward(v[0], nt(v[1]), v[2], nt(v[3]), v[4], engine.TanhGELU)
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].linear(m[1].transpose(), m[2]).tanhGELU().linear(m[3].transpose(), m[4])
 		},
 	}, {
 		name:   "embed",

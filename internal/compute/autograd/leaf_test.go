@@ -20,7 +20,7 @@ func TestGradientToALeaf(t *testing.T) {
 		y := tape.Dropout(tape.LayerNorm(tape.Add(tape.Embed(Lookup{words, ids}), x), b, b, normEpsilon), 0.2)
 		y = tape.Add(y, tape.Shifted(make([]float32, 24), other))
 		y = tape.AddNorm(y, tape.Attention(tape.Linear(y, weight, b), y, y, attention), b, b, normEpsilon, 0.2)
-		y = tape.AddNorm(y, tape.FeedForward(y, inner, b1, outer, b), b, b, normEpsilon, 0.2)
+		y = tape.AddNorm(y, tape.FeedForward(y, inner, b1, outer, b, engine.GELU), b, b, normEpsilon, 0.2)
 		return tape.Add(tape.CrossEntropy(y, []int32{0, 1, 2, 3, 0, 1}, 0), tape.VocabularyLoss(y, weight, b, []int32{0, 1, 2, 3, 0, 1}, 0.1))
 	}
 	params := []*Var{w, b, w1, b1, words}
@@ -87,7 +87,7 @@ func TestPreview(t *testing.T) {
 	pass := func(tape *Tape) *Var {
 		tape.Reset(Seed{Key: 1, Pass: 3})
 		return tape.Block(func() *Var {
-			return tape.AddNorm(x, tape.Dropout(tape.FeedForward(x, weight, b, weight, b), 0.3), b, b, normEpsilon, 0.3)
+			return tape.AddNorm(x, tape.Dropout(tape.FeedForward(x, weight, b, weight, b, engine.GELU), 0.3), b, b, normEpsilon, 0.3)
 		})
 	}
 	recording, preview := NewTape(d, Seed{}), NewPreview(d)

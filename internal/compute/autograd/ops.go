@@ -14,7 +14,10 @@ type operations struct {
 	sigmoid      slab[sigmoidOp]
 	normalize    slab[normalizeOp]
 	stackRows    slab[stackRowsOp]
-	gelu         slab[geluOp]
+	activate     slab[activateOp]
+	tanh         slab[tanhOp]
+	scaleColumns slab[scaleColumnsOp]
+	swiglu       slab[swigluOp]
 	relu         slab[reluOp]
 	drop         slab[dropOp]
 	layerNorm    slab[layerNormOp]
@@ -30,7 +33,7 @@ type operations struct {
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
-		&o.linear, &o.feedForward, &o.add, &o.gelu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
+		&o.linear, &o.feedForward, &o.add, &o.activate, &o.tanh, &o.scaleColumns, &o.swiglu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
 		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes, &o.divergence,
 	} {
@@ -38,22 +41,40 @@ func (o *operations) reset() {
 	}
 }
 
-// read brings parameters up to date before an operation reads all of them.
+// read brings parameters up to date before an operation reads all of them; nil is none.
 func read(params ...*Var) {
 	for _, v := range params {
-		if v.param != nil && v.param.Before != nil {
+		if v != nil && v.param != nil && v.param.Before != nil {
 			v.param.Before(nil)
 		}
 	}
 }
 
-// Linear returns x·w + b: [N,I]·[I,O] + [O].
+// needing says whether one of some variables, of which some may be nil, needs a gradient.
+func needing(vars ...*Var) bool {
+	for _, v := range vars {
+		if v != nil && v.needs {
+			return true
+		}
+	}
+	return false
+}
+
+// value returns that of v, nil of nil.
+func value(v *Var) *engine.Tensor {
+	if v == nil {
+		return nil
+	}
+	return v.Value
+}
+
+// Linear returns x·w + b: [N,I]·[I,O] + [O]. b may be nil.
 func (t *Tape) Linear(x *Var, w *Weight, b *Var) *Var {
 	weight := w.read(t.dev)
 	read(x, b)
 	y := t.dev.New(x.Value.Rows, weight.Out())
-	t.dev.Linear(y, x.Value, weight, b.Value)
-	out, op := t.result(y, x.needs || w.needs || b.needs), t.ops.linear.take()
+	t.dev.Linear(y, x.Value, weight, value(b))
+	out, op := t.result(y, needing(x, w.Var, b)), t.ops.linear.take()
 	*op = linearOp{x, w.Var, b, w.op}
 	t.record(out, op)
 	return out
@@ -71,7 +92,7 @@ func (t *Tape) ProductNT(x, w *Var) *Var {
 }
 
 type linearOp struct {
-	x, w, b *Var // b is nil in a product
+	x, w, b *Var // b may be nil
 	op      engine.Transpose
 }
 
@@ -135,23 +156,23 @@ func (t *Tape) Shifted(values []float32, x *Var) *Var {
 	return out
 }
 
-// FeedForward returns GELU(x·w1 + b1)·w2 + b2. Of the inner values [N,F] it keeps one
-// form for the way back; the other is computed again together with the slope.
-func (t *Tape) FeedForward(x *Var, w1 *Weight, b1 *Var, w2 *Weight, b2 *Var) *Var {
+// FeedForward returns a(x·w1 + b1)·w2 + b2, for an activation that has a gradient (see [Tape.Activate]). Of the inner values [N,F]
+// it keeps one form for the way back; the other is computed again together with the slope.
+func (t *Tape) FeedForward(x *Var, w1 *Weight, b1 *Var, w2 *Weight, b2 *Var, a engine.Activation) *Var {
 	weight1, weight2 := w1.read(t.dev), w2.read(t.dev)
 	read(x, b1, b2)
 	rows, inner := x.Value.Rows, weight1.Out()
-	h := t.dev.New(rows, inner) // before GELU
+	h := t.dev.New(rows, inner) // before the activation
 	g := h
 	if t.recording {
 		g = t.dev.New(rows, inner)
 	}
-	t.dev.LinearGELU(g, h, x.Value, weight1, b1.Value)
+	t.dev.LinearActivate(g, h, x.Value, weight1, b1.Value, a)
 	y := t.dev.New(rows, weight2.Out())
 	t.dev.Linear(y, g, weight2, b2.Value)
 	t.dev.Free(g)
 	out, op := t.result(y, x.needs || w1.needs || b1.needs || w2.needs || b2.needs), t.ops.feedForward.take()
-	*op = feedForwardOp{x, b1, b2, w1, w2, h}
+	*op = feedForwardOp{x, b1, b2, w1, w2, h, a}
 	if t.recording {
 		t.record(out, op, h)
 	}
@@ -162,16 +183,17 @@ type feedForwardOp struct {
 	x, b1, b2 *Var
 	w1, w2    *Weight
 	h         *engine.Tensor
+	a         engine.Activation
 }
 
 func (op *feedForwardOp) backward(t *Tape, dy *engine.Tensor) {
-	dh, g := t.dev.New(op.h.Rows, op.h.Cols), op.h // h becomes GELU(h), unless it is needed again
+	dh, g := t.dev.New(op.h.Rows, op.h.Cols), op.h // h becomes a(h), unless it is needed again
 	if t.only != nil {
 		g = t.dev.New(op.h.Rows, op.h.Cols)
 		defer t.dev.Free(g)
 	}
 	t.inputBackward(dh, op.w2.Var, op.w2.op, dy, false)
-	t.dev.GELUBackward(dh, g, dh, op.h)
+	t.dev.ActivateBackward(dh, g, dh, op.h, op.a)
 	t.weightsBackward(op.w2.Var, op.b2, op.w2.op, g, dy)
 	t.linearBackward(op.x, op.w1.Var, op.b1, op.w1.op, op.x.Value, dh)
 	t.dev.Free(dh)
@@ -290,26 +312,97 @@ func (op *normalizeOp) backward(t *Tape, dy *engine.Tensor) {
 	t.merge(op.x, dx)
 }
 
-// GELU returns x·Φ(x), elementwise.
-func (t *Tape) GELU(x *Var) *Var {
+// Activate returns a(x), elementwise, for ReLU, SiLU and the forms of GELU, which have gradients.
+func (t *Tape) Activate(x *Var, a engine.Activation) *Var {
 	read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
-	t.dev.GELU(y, x.Value)
-	out, op := t.result(y, x.needs), t.ops.gelu.take()
-	*op = geluOp{x, y}
+	t.dev.Activate(y, x.Value, engine.Epilogue{Activation: a})
+	out, op := t.result(y, x.needs), t.ops.activate.take()
+	*op = activateOp{x, y, a}
 	t.record(out, op)
 	return out
 }
 
-type geluOp struct {
+type activateOp struct {
+	x *Var
+	y *engine.Tensor
+	a engine.Activation
+}
+
+func (op *activateOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	t.dev.ActivateBackward(dx, op.y, dy, op.x.Value, op.a)
+	t.merge(op.x, dx)
+}
+
+// GELU returns x·Φ(x), elementwise.
+func (t *Tape) GELU(x *Var) *Var { return t.Activate(x, engine.GELU) }
+
+// Tanh returns the hyperbolic tangent of x, elementwise.
+func (t *Tape) Tanh(x *Var) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Tanh(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.tanh.take()
+	*op = tanhOp{x, y}
+	t.record(out, op)
+	return out
+}
+
+type tanhOp struct {
 	x *Var
 	y *engine.Tensor
 }
 
-func (op *geluOp) backward(t *Tape, dy *engine.Tensor) {
+func (op *tanhOp) backward(t *Tape, dy *engine.Tensor) {
 	dx := t.into(op.x)
-	t.dev.GELUBackward(dx, op.y, dy, op.x.Value)
+	t.dev.TanhBackward(dx, dy, op.y)
 	t.merge(op.x, dx)
+}
+
+// ScaleColumns returns each row of x times the row s, elementwise: [N,H]·[H].
+func (t *Tape) ScaleColumns(x, s *Var) *Var {
+	read(x, s)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.ScaleColumns(y, x.Value, s.Value)
+	out, op := t.result(y, x.needs || s.needs), t.ops.scaleColumns.take()
+	*op = scaleColumnsOp{x, s}
+	t.record(out, op)
+	return out
+}
+
+type scaleColumnsOp struct{ x, s *Var }
+
+func (op *scaleColumnsOp) backward(t *Tape, dy *engine.Tensor) {
+	if t.wants(op.s) {
+		slopes := t.dev.New(dy.Rows, dy.Cols)
+		t.dev.Multiply(slopes, dy, op.x.Value)
+		ds, accumulate := t.grad(op.s)
+		t.dev.SumRows(ds, slopes, accumulate)
+		t.dev.Free(slopes)
+	}
+	dx := t.into(op.x)
+	t.dev.ScaleColumns(dx, dy, op.s.Value)
+	t.merge(op.x, dx)
+}
+
+// SwiGLU returns SiLU(a)·b, elementwise, where a and b are the halves of each row of h: [N,2F] becomes [N,F].
+func (t *Tape) SwiGLU(h *Var) *Var {
+	read(h)
+	y := t.dev.New(h.Value.Rows, h.Value.Cols/2)
+	t.dev.SwiGLU(y, h.Value)
+	out, op := t.result(y, h.needs), t.ops.swiglu.take()
+	*op = swigluOp{h}
+	t.record(out, op)
+	return out
+}
+
+type swigluOp struct{ h *Var }
+
+func (op *swigluOp) backward(t *Tape, dy *engine.Tensor) {
+	dh := t.into(op.h)
+	t.dev.SwiGLUBackward(dh, dy, op.h.Value)
+	t.merge(op.h, dh)
 }
 
 // ReLU returns max(x, 0), elementwise.

@@ -168,6 +168,22 @@ func (m matrix) gelu() matrix {
 	return m.apply(func(_ int, x float64) float64 { return x * 0.5 * math.Erfc(-x/math.Sqrt2) })
 }
 
+// gated is x·σ(a·x).
+func (m matrix) gated(a float64) matrix {
+	return m.apply(func(_ int, x float64) float64 { return x / (1 + math.Exp(-a*x)) })
+}
+
+func (m matrix) tanhGELU() matrix {
+	return m.apply(func(_ int, x float64) float64 {
+		return 0.5 * x * (1 + math.Tanh(math.Sqrt(2/math.Pi)*(x+0.044715*x*x*x)))
+	})
+}
+
+// columns are some of them, from lo on and before hi.
+func (m matrix) columns(lo, hi int) matrix {
+	return zeros(m.rows, hi-lo).apply(func(e int, _ float64) float64 { return m.at(e/(hi-lo), lo+e%(hi-lo)) })
+}
+
 func (m matrix) relu() matrix {
 	return m.apply(func(_ int, x float64) float64 { return max(x, 0) })
 }

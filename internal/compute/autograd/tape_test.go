@@ -288,11 +288,17 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"CrossEntropy": func(tape *Tape, p param) { tape.CrossEntropy(p(1, 2), []int32{0}, 0) },
 		"Dropout":      func(tape *Tape, p param) { tape.Dropout(p(2, 2), 0.5) },
 		"Embed":        func(tape *Tape, p param) { tape.Embed(Lookup{p(2, 2), []int32{0}}, Lookup{p(2, 2), []int32{1}}) },
-		"FeedForward":  func(tape *Tape, p param) { tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2)) },
+		"FeedForward": func(tape *Tape, p param) {
+			tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2), engine.GELU)
+		},
 		"HostLoss": func(tape *Tape, p param) {
 			tape.HostLoss(p(1, 2), func(slopes, values []float32) float64 { return 0 })
 		},
+		"Activate":            func(tape *Tape, p param) { tape.Activate(p(2, 2), engine.SiLU) },
 		"GELU":                func(tape *Tape, p param) { tape.GELU(p(2, 2)) },
+		"ScaleColumns":        func(tape *Tape, p param) { tape.ScaleColumns(p(2, 2), p(1, 2)) },
+		"SwiGLU":              func(tape *Tape, p param) { tape.SwiGLU(p(2, 2)) },
+		"Tanh":                func(tape *Tape, p param) { tape.Tanh(p(2, 2)) },
 		"BinaryCrossEntropy":  func(tape *Tape, p param) { tape.BinaryCrossEntropy(p(1, 2), []float32{0.5, 0}) },
 		"KLDivergence":        func(tape *Tape, p param) { tape.KLDivergence(p(1, 2), []float32{0.5, 0.5}) },
 		"LayerNorm":           func(tape *Tape, p param) { tape.LayerNorm(p(2, 2), p(1, 2), p(1, 2), normEpsilon) },

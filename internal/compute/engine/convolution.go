@@ -91,6 +91,9 @@ const (
 	SiLU                    // x·sigmoid(x), also called swish
 	HardSigmoid             // min(max(x+3, 0), 6)/6
 	HardSwish               // x·HardSigmoid(x)
+	GELU                    // x·Φ(x), the exact form
+	TanhGELU                // x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2
+	QuickGELU               // x·sigmoid(1.702·x)
 )
 
 // Epilogue is what a convolution does last, with what it has computed.

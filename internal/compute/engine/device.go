@@ -35,11 +35,11 @@ type Memory interface {
 
 // Products multiply matrices.
 type Products interface {
-	// MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias.
-	// LinearGELU: h = x·w + bias, y = GELU(h); h may be y where it is not wanted.
+	// MatMul: dst = op(a)·op(b), or += with accumulate. Linear: y = x·w + bias; bias may be nil.
+	// LinearActivate: h = x·w + bias, y = a(h); h may be y where it is not wanted.
 	MatMul(dst, a, b *Tensor, op Transpose, accumulate bool)
 	Linear(y, x *Tensor, w Weight, bias *Tensor)
-	LinearGELU(y, h, x *Tensor, w Weight, bias *Tensor)
+	LinearActivate(y, h, x *Tensor, w Weight, bias *Tensor, a Activation)
 
 	// Prepare returns the weight that products with w read fastest, to the same bits. It costs about as
 	// much as several products and as much memory as w, so it pays for a weight that is used often.
@@ -47,8 +47,8 @@ type Products interface {
 	Prepare(w *Tensor, op Transpose) Weight
 }
 
-// Elementwise operations; destinations may alias inputs. GELU is the exact form x·Φ(x);
-// its backward form also computes y = GELU(x) again, which costs next to nothing.
+// Elementwise operations; destinations may alias inputs. The forward form of ActivateBackward, which is for ReLU, SiLU and the
+// forms of GELU, is Activate of [Convolutions]; it also computes y = a(x) again, which costs next to nothing.
 // The backward form of Dropout is Dropout.
 type Elementwise interface {
 	Copy(dst, x *Tensor)
@@ -58,8 +58,9 @@ type Elementwise interface {
 	ScaleBy(dst, x, c *Tensor) // c is 1 x 1
 	Sigmoid(y, x *Tensor)
 	SigmoidBackward(dx, dy, y *Tensor)
-	GELU(y, x *Tensor)
-	GELUBackward(dx, y, dy, x *Tensor)
+	Tanh(y, x *Tensor)
+	TanhBackward(dx, dy, y *Tensor)
+	ActivateBackward(dx, y, dy, x *Tensor, a Activation)
 	ReLU(y, x *Tensor)
 	ReLUBackward(dx, dy, y *Tensor)
 	Dropout(y, x *Tensor, d Dropout)
@@ -77,6 +78,10 @@ type Rows interface {
 	LayerNormBackward(dx, dscale, dbias, dy, x, scale, stats *Tensor)
 	AddNorm(y, sum, stats, x, a, scale, bias *Tensor, eps float32, d Dropout)
 	AddNormBackward(dx, da, dscale, dbias, dy, sum, scale, stats *Tensor, d Dropout)
+
+	// SwiGLU: each row of h is two halves, y = SiLU(the first)·(the second), elementwise. y and dh do not alias.
+	SwiGLU(y, h *Tensor)
+	SwiGLUBackward(dh, dy, h *Tensor)
 
 	// Normalize: y = each row of x divided by its length; a row of zeros stays one. inverse (N x 1)
 	// receives 1/length, or 0.

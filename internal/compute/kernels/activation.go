@@ -15,6 +15,9 @@ const (
 	SiLU                    // x·sigmoid(x)
 	HardSigmoid             // min(max(x+3, 0), 6)/6
 	HardSwish               // x·HardSigmoid(x)
+	ExactGELU               // x·Φ(x)
+	TanhGELU                // x·(1+tanh(√(2/π)·(x+0.044715·x³)))/2
+	QuickGELU               // x·sigmoid(1.702·x)
 )
 
 // Activate computes dst[i] = a(x[i]). Both have the same length. slope is that of [LeakyReLU].
@@ -43,9 +46,7 @@ func Activate(dst, x []float32, a Activation, slope float32) {
 			dst[i] = sigmoid(v)
 		}
 	case SiLU:
-		for i, v := range x {
-			dst[i] = v * sigmoid(v)
-		}
+		siluGate.apply(dst, x)
 	case HardSigmoid:
 		for i, v := range x {
 			dst[i] = min(max(v+3, 0), 6) * (1.0 / 6)
@@ -54,8 +55,43 @@ func Activate(dst, x []float32, a Activation, slope float32) {
 		for i, v := range x {
 			dst[i] = v * (min(max(v+3, 0), 6) * (1.0 / 6))
 		}
+	case ExactGELU:
+		GELU(dst, x)
+	case TanhGELU:
+		tanhGELUGate.apply(dst, x)
+	case QuickGELU:
+		quickGELUGate.apply(dst, x)
 	default:
 		check(false, "Activate", "activation %d", a)
+	}
+}
+
+// ActivateBackward computes dx[i] = dy[i]·a'(x[i]), and y[i] = a(x[i]) again, of [ReLU], [SiLU] and the forms of GELU. All have the
+// same length; dx may be dy, and y may be x.
+func ActivateBackward(dx, y, x, dy []float32, a Activation) {
+	sameLen("ActivateBackward", "dx", len(dx), "y", len(y))
+	sameLen("ActivateBackward", "dx", len(dx), "x", len(x))
+	sameLen("ActivateBackward", "dx", len(dx), "dy", len(dy))
+	switch a {
+	case ReLU:
+		for i, v := range x {
+			if v > 0 {
+				dx[i] = dy[i]
+			} else {
+				dx[i] = 0
+			}
+			y[i] = max(v, 0)
+		}
+	case SiLU:
+		siluGate.backward(dx, y, x, dy)
+	case ExactGELU:
+		GELUBackward(dx, y, x, dy)
+	case TanhGELU:
+		tanhGELUGate.backward(dx, y, x, dy)
+	case QuickGELU:
+		quickGELUGate.backward(dx, y, x, dy)
+	default:
+		check(false, "ActivateBackward", "activation %d has no gradient here", a)
 	}
 }
 

@@ -18,6 +18,8 @@ type implementation struct {
 
 	gelu         func(dst, x []float32)
 	geluBackward func(dx, y, x, dy []float32)
+	gate         func(dst, x []float32, a, b, lowest float32)
+	gateBackward func(dx, y, x, dy []float32, a, b, lowest float32)
 
 	exponentials           func(dst, x []float32, scale float32) (largest, sum float32)
 	softmaxBackward        func(x, d []float32, scale, logSum float32)
@@ -48,6 +50,8 @@ var generic = implementation{
 	sumSquares:             sumSquaresGeneric,
 	gelu:                   geluGeneric,
 	geluBackward:           geluBackwardGeneric,
+	gate:                   gateGeneric,
+	gateBackward:           gateBackwardGeneric,
 	exponentials:           exponentialsGeneric,
 	softmaxBackward:        softmaxBackwardGeneric,
 	softmaxDropoutBackward: softmaxDropoutBackwardGeneric,

@@ -25,6 +25,8 @@ func BenchmarkVector(b *testing.B) {
 		{"SumSquares", 4, func() { SumSquares(x) }},
 		{"GELU", 8, func() { GELU(z, x) }},
 		{"GELUBackward", 16, func() { GELUBackward(z, w, x, y) }},
+		{"TanhGELU", 8, func() { Activate(z, x, TanhGELU, 0) }},
+		{"TanhGELUBackward", 16, func() { ActivateBackward(z, w, x, y, TanhGELU) }},
 		{"Adam", 28, func() {
 			Adam(z, y, w, x, AdamStep{Beta1: 0.9, Beta2: 0.99, StepSize: 1e-6, Epsilon: 1e-6, GradScale: 1})
 		}},

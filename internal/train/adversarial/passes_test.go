@@ -43,9 +43,9 @@ func (c *counter) Linear(y, x *engine.Tensor, w engine.Weight, bias *engine.Tens
 	c.Device.Linear(y, x, w, bias)
 }
 
-func (c *counter) LinearGELU(y, h, x *engine.Tensor, w engine.Weight, bias *engine.Tensor) {
+func (c *counter) LinearActivate(y, h, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, a engine.Activation) {
 	c.work += float64(x.Rows) * float64(w.Tensor.Len())
-	c.Device.LinearGELU(y, h, x, w, bias)
+	c.Device.LinearActivate(y, h, x, w, bias, a)
 }
 
 func (c *counter) VocabularyLoss(loss, stats, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, labels []int32, smoothing float32) {

@@ -60,28 +60,29 @@ func (d *Device) Linear(y, x *engine.Tensor, w engine.Weight, bias *engine.Tenso
 	d.linear("linear", y, x, w, bias, nil)
 }
 
-// LinearGELU implements [engine.Device]. Each thread applies GELU to what it has
+// LinearActivate implements [engine.Device]. Each thread applies the activation to what it has
 // just computed, while that is in its cache.
-func (d *Device) LinearGELU(y, h, x *engine.Tensor, w engine.Weight, bias *engine.Tensor) {
-	engine.CheckShape("linear gelu", "y", y, h.Rows, h.Cols)
+func (d *Device) LinearActivate(y, h, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, f engine.Activation) {
+	engine.CheckShape("linear activate", "y", y, h.Rows, h.Cols)
 	a := &d.loops.activation
 	if a.apply == nil {
-		a.apply = a.gelu
+		a.apply = a.blocks
 	}
-	a.y, a.h, a.cols = data(y), data(h), h.Cols
-	d.linear("linear gelu", h, x, w, bias, a.apply)
+	a.y, a.h, a.cols, a.of = data(y), data(h), h.Cols, kernels.Activation(f)
+	d.linear("linear activate", h, x, w, bias, a.apply)
 }
 
-// activation applies GELU to blocks of a product.
+// activation is applied to blocks of a product.
 type activation struct {
 	y, h  []float32
 	cols  int
+	of    kernels.Activation
 	apply func(i0, i1, j0, j1 int)
 }
 
-func (a *activation) gelu(i0, i1, j0, j1 int) {
+func (a *activation) blocks(i0, i1, j0, j1 int) {
 	for i := i0; i < i1; i++ {
-		kernels.GELU(a.y[i*a.cols+j0:i*a.cols+j1], a.h[i*a.cols+j0:i*a.cols+j1])
+		kernels.Activate(a.y[i*a.cols+j0:i*a.cols+j1], a.h[i*a.cols+j0:i*a.cols+j1], a.of, 0)
 	}
 }
 
@@ -89,9 +90,12 @@ func (a *activation) gelu(i0, i1, j0, j1 int) {
 func (d *Device) linear(op string, y, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, apply func(i0, i1, j0, j1 int)) {
 	n, k := w.Out(), w.In()
 	engine.CheckShape(op, "x", x, x.Rows, k)
-	engine.CheckShape(op, "bias", bias, 1, n)
 	engine.CheckShape(op, "y", y, x.Rows, n)
-	o := kernels.Options{Limit: d.limit, Bias: data(bias), Apply: apply}
+	o := kernels.Options{Limit: d.limit, Apply: apply}
+	if bias != nil {
+		engine.CheckShape(op, "bias", bias, 1, n)
+		o.Bias = data(bias)
+	}
 	if packed, ok := w.Prepared.(*kernels.PackedB); ok {
 		kernels.GemmPacked(data(y), n, data(x), k, packed, x.Rows, 0, o)
 		return
@@ -124,7 +128,10 @@ func (a *summing) columns(lo, hi int) {
 type (
 	unary  struct{ y, x []float32 }
 	binary struct{ z, x, y []float32 }
-	slope  struct{ dx, y, dy, x []float32 }
+	slope  struct {
+		dx, y, dy, x []float32
+		of           kernels.Activation
+	}
 )
 
 // Copy implements [engine.Device].
@@ -180,20 +187,51 @@ type scaling struct {
 	c    float32
 }
 
-// GELU implements [engine.Device].
-func (d *Device) GELU(y, x *engine.Tensor) {
-	engine.CheckShape("gelu", "y", y, x.Rows, x.Cols)
-	d.loops.unary.run(d.limit, x.Len(), elementBlock, unary{data(y), data(x)}, func(a *unary, lo, hi int) { kernels.GELU(a.y[lo:hi], a.x[lo:hi]) })
+// ActivateBackward implements [engine.Device].
+func (d *Device) ActivateBackward(dx, y, dy, x *engine.Tensor, a engine.Activation) {
+	for _, t := range [...]*engine.Tensor{dx, y, dy} {
+		engine.CheckShape("activate backward", "an operand", t, x.Rows, x.Cols)
+	}
+	d.loops.slope.run(d.limit, x.Len(), elementBlock, slope{data(dx), data(y), data(dy), data(x), kernels.Activation(a)}, func(a *slope, lo, hi int) {
+		kernels.ActivateBackward(a.dx[lo:hi], a.y[lo:hi], a.x[lo:hi], a.dy[lo:hi], a.of)
+	})
 }
 
-// GELUBackward implements [engine.Device].
-func (d *Device) GELUBackward(dx, y, dy, x *engine.Tensor) {
-	for _, t := range [...]*engine.Tensor{dx, y, dy} {
-		engine.CheckShape("gelu backward", "an operand", t, x.Rows, x.Cols)
+// SwiGLU implements [engine.Device].
+func (d *Device) SwiGLU(y, h *engine.Tensor) {
+	engine.CheckShape("swiglu", "h", h, y.Rows, 2*y.Cols)
+	d.loops.halves.run(d.limit, y.Rows, rowBlock(h.Cols), halves{y: data(y), h: data(h), cols: y.Cols}, (*halves).rows)
+}
+
+// SwiGLUBackward implements [engine.Device].
+func (d *Device) SwiGLUBackward(dh, dy, h *engine.Tensor) {
+	engine.CheckShape("swiglu backward", "h", h, dy.Rows, 2*dy.Cols)
+	engine.CheckShape("swiglu backward", "dh", dh, dy.Rows, 2*dy.Cols)
+	d.loops.halves.run(d.limit, dy.Rows, rowBlock(h.Cols), halves{data(dy), data(h), data(dh), dy.Cols}, (*halves).slopes)
+}
+
+// halves are the operands of SwiGLU, whose output has so many columns, or of its gradient.
+type halves struct {
+	y, h, dh []float32
+	cols     int
+}
+
+func (a *halves) rows(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		y, h := rowOf(a.y, i, a.cols), rowOf(a.h, i, 2*a.cols)
+		kernels.Activate(y, h[:a.cols], kernels.SiLU, 0)
+		kernels.Mul(y, y, h[a.cols:])
 	}
-	d.loops.slope.run(d.limit, x.Len(), elementBlock, slope{data(dx), data(y), data(dy), data(x)}, func(a *slope, lo, hi int) {
-		kernels.GELUBackward(a.dx[lo:hi], a.y[lo:hi], a.x[lo:hi], a.dy[lo:hi])
-	})
+}
+
+func (a *halves) slopes(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		dy, h, dh := rowOf(a.y, i, a.cols), rowOf(a.h, i, 2*a.cols), rowOf(a.dh, i, 2*a.cols)
+		first, second := dh[:a.cols], dh[a.cols:]
+		kernels.Mul(first, dy, h[a.cols:])
+		kernels.ActivateBackward(first, second, h[:a.cols], first, kernels.SiLU) // second is SiLU now
+		kernels.Mul(second, second, dy)
+	}
 }
 
 // ReLU implements [engine.Device]. It runs on pooled outputs, a row a sequence,
@@ -239,6 +277,25 @@ func (d *Device) SigmoidBackward(dx, dy, y *engine.Tensor) {
 	dxs, dys := data(dx), data(dy)
 	for i, v := range data(y) {
 		dxs[i] = dys[i] * v * (1 - v)
+	}
+}
+
+// Tanh implements [engine.Device]. It runs on pooled outputs, as ReLU does.
+func (d *Device) Tanh(y, x *engine.Tensor) {
+	engine.CheckShape("tanh", "y", y, x.Rows, x.Cols)
+	ys := data(y)
+	for i, v := range data(x) {
+		ys[i] = float32(math.Tanh(float64(v)))
+	}
+}
+
+// TanhBackward implements [engine.Device].
+func (d *Device) TanhBackward(dx, dy, y *engine.Tensor) {
+	engine.CheckShape("tanh backward", "dx", dx, y.Rows, y.Cols)
+	engine.CheckShape("tanh backward", "dy", dy, y.Rows, y.Cols)
+	dxs, dys := data(dx), data(dy)
+	for i, v := range data(y) {
+		dxs[i] = dys[i] * (1 - v*v)
 	}
 }
 

@@ -75,6 +75,19 @@ func TestLinear(t *testing.T) {
 			})
 		}
 		operations = append(operations, operation{
+			name:     named("linear without bias", size),
+			operands: []operand{overwritten("y", m, n), in("x", m, k), in("w", k, n)},
+			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], engine.Plain(t["w"], engine.NN), nil) },
+			oracle: func(x numbers) results {
+				return results{"y": each(m*n, func(e int) exact {
+					var s sum
+					for l := range k {
+						s.add(x["x"][e/n*k+l] * x["w"][l*n+e%n])
+					}
+					return s.exact()
+				})}
+			},
+		}, operation{
 			name:     named("linear", size),
 			operands: []operand{overwritten("y", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
 			run:      func(d *Device, t tensors) { d.Linear(t["y"], t["x"], engine.Plain(t["w"], engine.NN), t["bias"]) },
@@ -96,7 +109,7 @@ func TestLinear(t *testing.T) {
 			name:     named("linear gelu", size),
 			operands: []operand{overwritten("y", m, n), overwritten("h", m, n), in("x", m, k), in("w", k, n), in("bias", 1, n)},
 			run: func(d *Device, t tensors) {
-				d.LinearGELU(t["y"], t["h"], t["x"], engine.Plain(t["w"], engine.NN), t["bias"])
+				d.LinearActivate(t["y"], t["h"], t["x"], engine.Plain(t["w"], engine.NN), t["bias"], engine.GELU)
 			},
 			oracle: func(x numbers) results {
 				h := product(x)
@@ -165,7 +178,7 @@ func TestPreparedWeights(t *testing.T) {
 			}
 			for name, product := range map[string]func(d *Device, y *engine.Tensor, w engine.Weight){
 				"linear":      func(d *Device, y *engine.Tensor, w engine.Weight) { d.Linear(y, x, w, bias) },
-				"linear gelu": func(d *Device, y *engine.Tensor, w engine.Weight) { d.LinearGELU(y, h, x, w, bias) },
+				"linear gelu": func(d *Device, y *engine.Tensor, w engine.Weight) { d.LinearActivate(y, h, x, w, bias, engine.GELU) },
 			} {
 				want := one.New(m, out)
 				product(one, want, plain)
@@ -229,6 +242,8 @@ const (
 	errorGELU  = 10 * epsilon
 	errorSlope = 8 * 1.2 * epsilon
 )
+
+func sigmoid(x float64) float64 { return 1 / (1 + math.Exp(-x)) }
 
 func normalCDF(x float64) float64 { return 0.5 * math.Erfc(-x/math.Sqrt2) }
 
@@ -298,7 +313,7 @@ func TestElementwise(t *testing.T) {
 		}, operation{
 			name:     named("gelu", shape),
 			operands: []operand{overwritten("y", rows, cols), in("x", rows, cols)},
-			run:      func(d *Device, t tensors) { d.GELU(t["y"], t["x"]) },
+			run:      func(d *Device, t tensors) { d.Activate(t["y"], t["x"], engine.Epilogue{Activation: engine.GELU}) },
 			oracle: func(x numbers) results {
 				return results{"y": each(n, func(i int) exact {
 					y := x["x"][i] * cdf(x["x"][i])
@@ -310,7 +325,7 @@ func TestElementwise(t *testing.T) {
 			operands: []operand{
 				overwritten("dx", rows, cols), overwritten("y", rows, cols), in("dy", rows, cols), in("x", rows, cols),
 			},
-			run: func(d *Device, t tensors) { d.GELUBackward(t["dx"], t["y"], t["dy"], t["x"]) },
+			run: func(d *Device, t tensors) { d.ActivateBackward(t["dx"], t["y"], t["dy"], t["x"], engine.GELU) },
 			oracle: func(x numbers) results {
 				return results{
 					"dx": each(n, func(i int) exact {
@@ -323,6 +338,70 @@ func TestElementwise(t *testing.T) {
 						return exact{y, errorGELU * math.Abs(y)}
 					}),
 				}
+			},
+		}, operation{
+			name: named("activate backward", shape),
+			operands: []operand{
+				overwritten("dx", rows, cols), overwritten("y", rows, cols), in("dy", rows, cols), in("x", rows, cols),
+			},
+			run: func(d *Device, t tensors) {
+				d.ActivateBackward(t["dx"], t["y"], t["dy"], t["x"], engine.QuickGELU)
+			},
+			oracle: func(x numbers) results {
+				return results{
+					"dx": each(n, func(i int) exact {
+						v := 1.702 * x["x"][i]
+						slope := sigmoid(v) + v*sigmoid(v)*sigmoid(-v)
+						return exact{x["dy"][i] * slope, math.Abs(x["dy"][i]) * 2 * errorSlope}
+					}),
+					"y": each(n, func(i int) exact {
+						y := x["x"][i] * sigmoid(1.702*x["x"][i])
+						return exact{y, errorGELU * 2 * math.Abs(y)}
+					}),
+				}
+			},
+		}, operation{
+			name:     named("swiglu", shape),
+			operands: []operand{overwritten("y", rows, cols), in("h", rows, 2*cols)},
+			run:      func(d *Device, t tensors) { d.SwiGLU(t["y"], t["h"]) },
+			oracle: func(x numbers) results {
+				return results{"y": each(n, func(i int) exact {
+					a, b := x["h"][i/cols*2*cols+i%cols], x["h"][i/cols*2*cols+cols+i%cols]
+					y := a * sigmoid(a) * b
+					return exact{y, errorGELU * 2 * math.Abs(y)}
+				})}
+			},
+		}, operation{
+			name:     named("swiglu backward", shape),
+			operands: []operand{overwritten("dh", rows, 2*cols), in("dy", rows, cols), in("h", rows, 2*cols)},
+			run:      func(d *Device, t tensors) { d.SwiGLUBackward(t["dh"], t["dy"], t["h"]) },
+			oracle: func(x numbers) results {
+				return results{"dh": each(2*n, func(e int) exact {
+					i, first := e/(2*cols), e/(2*cols)*2*cols
+					j := e % cols
+					a, b, dy := x["h"][first+j], x["h"][first+cols+j], x["dy"][i*cols+j]
+					if e-first >= cols {
+						return exact{dy * a * sigmoid(a), errorGELU * 2 * math.Abs(dy*a)}
+					}
+					return exact{dy * b * (sigmoid(a) + a*sigmoid(a)*sigmoid(-a)), errorSlope * 2 * math.Abs(dy*b)}
+				})}
+			},
+		}, operation{
+			name:     named("tanh", shape),
+			operands: []operand{overwritten("y", rows, cols), in("x", rows, cols)},
+			run:      func(d *Device, t tensors) { d.Tanh(t["y"], t["x"]) },
+			oracle: func(x numbers) results {
+				return results{"y": each(n, func(i int) exact { return start(math.Tanh(x["x"][i])).exact() })}
+			},
+		}, operation{
+			name:     named("tanh backward", shape),
+			operands: []operand{overwritten("dx", rows, cols), in("dy", rows, cols), in("y", rows, cols)},
+			run:      func(d *Device, t tensors) { d.TanhBackward(t["dx"], t["dy"], t["y"]) },
+			oracle: func(x numbers) results {
+				return results{"dx": each(n, func(i int) exact {
+					y := x["y"][i]
+					return exact{x["dy"][i] * (1 - y*y), 4 * epsilon * math.Abs(x["dy"][i]) * (1 + y*y)}
+				})}
 			},
 		}, operation{
 			name:     named("relu", shape),

@@ -40,6 +40,7 @@ type loops struct {
 	gather   loop[gathering]
 	scatter  loop[scattering]
 	stack    loop[stacked]
+	halves   loop[halves]
 	lengths  loop[lengths]
 	squares  loop[squares]
 	adam     loop[adam]

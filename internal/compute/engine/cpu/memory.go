@@ -109,7 +109,9 @@ func (d *Device) Host(t *engine.Tensor) []float32 { return data(t) }
 // data returns the elements of t. It is called before work is divided.
 func data(t *engine.Tensor) []float32 {
 	b := t.Memory.(*block)
-	b.fresh = false
+	if b.fresh { // else nothing is written: devices may share a tensor that none of them changes
+		b.fresh = false
+	}
 	return b.data[:t.Rows*t.Cols]
 }
 

@@ -29,6 +29,7 @@ var files = []struct {
 	{"pack", generatePack},
 	{"elementwise", generateElementwise},
 	{"gelu", generateGELU},
+	{"gate", generateGate},
 	{"rows", generateRows},
 	{"adam", generateAdam},
 	{"random", generateRandom},
