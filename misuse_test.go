@@ -229,6 +229,7 @@ func TestErrorsOfOpening(t *testing.T) {
 		"a retriever": func(dir string) error { _, err := unimo.OpenRetriever(dir, nil); return err },
 		"an answerer": func(dir string) error { _, err := unimo.OpenAnswerer(dir); return err },
 		"a captioner": func(dir string) error { _, err := unimo.OpenCaptioner(dir); return err },
+		"an embedder": func(dir string) error { _, err := unimo.OpenEmbedder(dir); return err },
 		"an index":    func(dir string) error { _, err := unimo.OpenIndex(dir); return err },
 	} {
 		for _, dir := range []string{missing, t.TempDir(), ""} {
@@ -239,7 +240,7 @@ func TestErrorsOfOpening(t *testing.T) {
 				t.Errorf("%s in %q, a setting: %v", what, dir, err)
 			}
 		}
-		if err := open(classifier); what != "a model" && what != "an index" && (!errors.Is(err, unimo.ErrWrongTask) || errors.Is(err, fs.ErrNotExist)) {
+		if err := open(classifier); what != "a model" && what != "an embedder" && what != "an index" && (!errors.Is(err, unimo.ErrWrongTask) || errors.Is(err, fs.ErrNotExist)) {
 			t.Errorf("%s in a classifier's folder: %v", what, err)
 		}
 	}

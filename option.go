@@ -1,9 +1,11 @@
 package unimo
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 
+	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -13,6 +15,8 @@ type Option func(*options) error
 type options struct {
 	threads int
 	task    string
+	embed   embed.Options
+	embeds  bool // one of them was given
 }
 
 // ForTask opens the task of that name of a model for several. Without it the task is opened whose models are what the
@@ -39,17 +43,31 @@ func Threads(n int) Option {
 
 // environment is what the model in the folder dir has from outside. No folder is an error: it would be the current one.
 func environment(dir string, list []Option) (run.Env, error) {
-	if dir == "" {
-		return run.Env{}, &settingError{fmt.Errorf("no folder (%w); name that of a model, of a run, or of an index", fs.ErrNotExist)}
+	env, o, err := readOptions(dir, list)
+	if err == nil && o.embeds {
+		err = &settingError{errors.New("this kind of model has no pooling, normalisation or prompt (OpenEmbedder has); leave these options out")}
 	}
+	return env, err
+}
+
+// embedding is environment for [OpenEmbedder].
+func embedding(dir string, list []Option) (run.Env, embed.Options, error) {
+	env, o, err := readOptions(dir, list)
+	return env, o.embed, err
+}
+
+func readOptions(dir string, list []Option) (run.Env, options, error) {
 	var o options
+	if dir == "" {
+		return run.Env{}, o, &settingError{fmt.Errorf("no folder (%w); name that of a model, of a run, or of an index", fs.ErrNotExist)}
+	}
 	for _, set := range list {
 		if set == nil {
 			continue
 		}
 		if err := set(&o); err != nil {
-			return run.Env{}, err
+			return run.Env{}, o, err
 		}
 	}
-	return run.Env{Threads: o.threads, Task: o.task}, nil
+	return run.Env{Threads: o.threads, Task: o.task}, o, nil
 }

@@ -10,13 +10,14 @@
 //	answers, err := m.Predict(ctx, unimo.Input{Text: "a gripping and funny film"})
 //	fmt.Println(answers[0].Label, answers[0].Probability)
 //
-// There are five ways to open a model, by what it was trained for:
+// There are six ways to open a model, by what it was trained for:
 //
 //   - [Open]: a model that classifies or scores texts, or pictures with texts ([Model.Predict]);
 //   - [OpenGenerator]: one that writes texts ([Generator.Generate], [Generator.Stream]);
 //   - [OpenRetriever]: one that compares pictures with texts ([Retriever.Match]) and searches ([Index.Search]);
 //   - [OpenAnswerer]: one that answers questions about pictures ([Answerer.Ask]);
-//   - [OpenCaptioner]: one that writes captions of pictures ([Captioner.Caption]).
+//   - [OpenCaptioner]: one that writes captions of pictures ([Captioner.Caption]);
+//   - [OpenEmbedder]: one that makes vectors of texts, also of sentence-transformers ([Embedder.Embed]).
 //
 // A model that was trained for several of these is opened by each of its functions; [ForTask] names the task where more
 // than one fits.

@@ -2,6 +2,7 @@ package checkpoint_test
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"log"
@@ -296,4 +297,33 @@ func ExampleDType_Size() {
 	// BF16 2 bytes, floating point true computed with true
 	// I64 8 bytes, floating point false computed with true
 	// F8_E4M3 1 bytes, floating point false computed with false
+}
+
+// Write a tensor of which only some rows are in memory at a time.
+func ExampleSafetensorsHeader() {
+	path := filepath.Join(os.TempDir(), "unimo-example-rows.safetensors")
+	defer os.Remove(path)
+	f, err := os.Create(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	header, err := checkpoint.SafetensorsHeader(checkpoint.Info{Name: "rows", DType: checkpoint.F32, Shape: []int{3, 2}}, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	f.Write(header)
+	for i := range 3 {
+		binary.Write(f, binary.LittleEndian, []float32{float32(i), -1})
+	}
+	if err := f.Close(); err != nil {
+		log.Fatal(err)
+	}
+	r, err := checkpoint.Open(path)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	values, _, err := checkpoint.Float32s(r, "rows")
+	fmt.Println(values, err)
+	// Output: [0 -1 1 -1 2 -1] <nil>
 }

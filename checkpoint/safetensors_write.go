@@ -76,6 +76,18 @@ func writeSafetensors(path string, infos []Info, metadata map[string]string, fet
 	})
 }
 
+// SafetensorsHeader returns what a safetensors file with one tensor begins with. The tensor's data follow, little-endian, behind the
+// header's end: for who has more of them than memory. The header may be made longer with spaces, if its first 8 bytes, the
+// length of what follows them, say so.
+func SafetensorsHeader(info Info, metadata map[string]string) ([]byte, error) {
+	infos := []Info{info}
+	sizes, err := checkInfos(infos)
+	if err != nil {
+		return nil, err
+	}
+	return buildHeader(infos, sizes, []int{0}, metadata)
+}
+
 // writeData fetches the data of the i-th tensor, checks its length and writes it.
 func writeData(w io.Writer, info Info, size, i int, fetch fetcher) error {
 	data, err := fetch(i)

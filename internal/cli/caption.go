@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -149,6 +150,15 @@ func (w *captionWriter) features(ctx context.Context, path string, ids []string)
 
 // pictures captions files, and the pictures in folders.
 func (w *captionWriter) pictures(ctx context.Context, paths []string) error {
+	names, err := pictureFiles(paths)
+	if err != nil {
+		return err
+	}
+	return w.all(ctx, names)
+}
+
+// pictureFiles lists files, and the pictures in folders and their folders.
+func pictureFiles(paths []string) ([]string, error) {
 	var names []string
 	for _, path := range paths {
 		if info, err := os.Stat(path); err != nil || !info.IsDir() {
@@ -157,16 +167,16 @@ func (w *captionWriter) pictures(ctx context.Context, paths []string) error {
 		}
 		list, err := regions.ListPictures(path)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		if len(list.IDs) == 0 {
-			return fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp); name a folder with some", path)
+			return nil, fmt.Errorf("%s has no pictures (.jpg, .png, .gif, .webp); name a folder with some", path)
 		}
 		for _, id := range list.IDs {
 			names = append(names, filepath.Join(path, filepath.FromSlash(picture.Name(id))))
 		}
 	}
-	return w.all(ctx, names)
+	return names, nil
 }
 
 // all captions pictures whose number is known.
@@ -187,7 +197,7 @@ func (w *captionWriter) all(ctx context.Context, names []string) error {
 func (w *captionWriter) input(ctx context.Context) error {
 	in := bufio.NewReader(w.app.input(ctx))
 	for first := 1; ; {
-		lines, err := readLines(in, captionChunk, first)
+		lines, err := readLines(in, standardInput, captionChunk, first)
 		if err != nil || len(lines) == 0 {
 			return err
 		}
@@ -199,23 +209,30 @@ func (w *captionWriter) input(ctx context.Context) error {
 	}
 }
 
-// some captions as many pictures as are in memory at once. ready is called before the first line is printed.
-func (w *captionWriter) some(ctx context.Context, names []string, ready func()) error {
+// readPictures reads pictures several at a time. With skip those that cannot be read are left out, and said.
+func (a *app) readPictures(limit parallel.Limit, names []string, skip bool, read func(name string) (*regions.Image, error)) (kept []string, good []*regions.Image, err error) {
 	images, failures := make([]*regions.Image, len(names)), make([]error, len(names))
-	w.model.Device.Limit().For(len(names), func(i int) { images[i], failures[i] = w.read(names[i]) })
-	var kept []string
-	var good []*regions.Image
+	limit.For(len(names), func(i int) { images[i], failures[i] = read(names[i]) })
 	for i, err := range failures {
 		switch {
 		case err == nil:
 			kept, good = append(kept, names[i]), append(good, images[i])
-		case w.skip:
-			w.log.Warn(fmt.Sprintf("left out: %v", err))
+		case skip:
+			a.log.Warn(fmt.Sprintf("left out: %v", err))
 		case errors.Is(err, fs.ErrNotExist):
-			return fmt.Errorf("%w, or leave such pictures out with --skip-bad", err)
+			return nil, nil, fmt.Errorf("%w, or leave such pictures out with --skip-bad", err)
 		default:
-			return fmt.Errorf("%w; correct or remove it, or leave such pictures out with --skip-bad", err)
+			return nil, nil, fmt.Errorf("%w; correct or remove it, or leave such pictures out with --skip-bad", err)
 		}
+	}
+	return kept, good, nil
+}
+
+// some captions as many pictures as are in memory at once. ready is called before the first line is printed.
+func (w *captionWriter) some(ctx context.Context, names []string, ready func()) error {
+	kept, good, err := w.readPictures(w.model.Device.Limit(), names, w.skip, w.read)
+	if err != nil {
+		return err
 	}
 	written, err := w.model.Caption(ctx, good, w.tags, w.done, w.options, func(int, int) {})
 	if err != nil {

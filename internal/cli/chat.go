@@ -97,7 +97,7 @@ func (c *conversation) hold(ctx context.Context, in io.Reader) error {
 	questions := bufio.NewReader(infile.Text(infile.Interruptible(ctx, in), standardInput))
 	for line := 1; ; line++ {
 		c.prompt()
-		lines, err := readLines(questions, 1, line)
+		lines, err := readLines(questions, standardInput, 1, line)
 		if err != nil {
 			return err
 		}

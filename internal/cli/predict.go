@@ -243,7 +243,7 @@ func (a *app) eachText(c *cmdline.Command, args []string, answer func(texts []st
 func (a *app) eachChunk(ctx context.Context, answer func(texts []string, first int) error) error {
 	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
-		lines, err := readLines(in, predictChunk, first)
+		lines, err := readLines(in, standardInput, predictChunk, first)
 		if err != nil || len(lines) == 0 {
 			return err
 		}
@@ -254,8 +254,9 @@ func (a *app) eachChunk(ctx context.Context, answer func(texts []string, first i
 	}
 }
 
-// readLines reads up to n lines, and none after the one with which they have chunkBytes; first is the number of the next line.
-func readLines(in *bufio.Reader, n, first int) ([]string, error) {
+// readLines reads up to n lines of what messages call name, and none after the one with which they have chunkBytes; first is the number
+// of the next line.
+func readLines(in *bufio.Reader, name string, n, first int) ([]string, error) {
 	var lines []string
 	for size := 0; len(lines) < n && size < chunkBytes; size += len(lines[len(lines)-1]) {
 		var line strings.Builder
@@ -263,7 +264,7 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 			part, err := in.ReadSlice('\n')
 			line.Write(part)
 			if line.Len() > textfile.MaxLine {
-				return nil, fmt.Errorf("standard input line %d: more than %d MiB; split it", first+len(lines), textfile.MaxLine>>20)
+				return nil, fmt.Errorf("%s line %d: more than %d MiB; split it", name, first+len(lines), textfile.MaxLine>>20)
 			}
 			if err == bufio.ErrBufferFull {
 				continue
@@ -275,7 +276,7 @@ func readLines(in *bufio.Reader, n, first int) ([]string, error) {
 				return lines, nil
 			}
 			if err != nil {
-				return nil, fmt.Errorf("standard input line %d: %w", first+len(lines), err)
+				return nil, fmt.Errorf("%s line %d: %w", name, first+len(lines), err)
 			}
 			break
 		}

@@ -27,7 +27,7 @@ func TestReadLines(t *testing.T) {
 		{"a\n\r\nb", []string{"a", "", "b"}},
 		{" a\t\n", []string{" a\t"}},
 	} {
-		got, err := readLines(bufio.NewReader(strings.NewReader(c.input)), 9, 1)
+		got, err := readLines(bufio.NewReader(strings.NewReader(c.input)), standardInput, 9, 1)
 		if err != nil || !slices.Equal(got, c.want) {
 			t.Errorf("lines of %q are %q, %v; want %q", c.input, got, err, c.want)
 		}
@@ -39,7 +39,7 @@ func TestReadLongLines(t *testing.T) {
 	line := strings.Repeat("x", chunkBytes/3+1) + "\n"
 	in := bufio.NewReaderSize(strings.NewReader(strings.Repeat(line, 7)), 16*chunkBytes)
 	for _, want := range []int{3, 3, 1, 0} {
-		if got, err := readLines(in, predictChunk, 1); err != nil || len(got) != want {
+		if got, err := readLines(in, standardInput, predictChunk, 1); err != nil || len(got) != want {
 			t.Errorf("%d lines, %v; want %d", len(got), err, want)
 		}
 	}

@@ -295,7 +295,7 @@ func (a *app) mapTexts(ctx context.Context, to io.Writer, args []string, write f
 	}
 	in := bufio.NewReader(a.input(ctx))
 	for first := 1; ; {
-		lines, err := readLines(in, predictChunk, first)
+		lines, err := readLines(in, standardInput, predictChunk, first)
 		if err != nil || len(lines) == 0 {
 			return err
 		}

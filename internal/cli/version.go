@@ -25,6 +25,7 @@ func (a *app) commands() []*cmdline.Command {
 		a.chatCommand(),
 		a.askCommand(),
 		a.captionCommand(),
+		a.embedCommand(),
 		a.matchCommand(),
 		a.indexCommand(),
 		a.searchCommand(),

@@ -32,7 +32,18 @@ const bufferSize = 1 << 20
 
 // Write creates or replaces the file path with what content writes.
 // An error of content is returned wrapped, and path keeps its old content.
-func Write(path string, content func(w io.Writer) error) (err error) {
+func Write(path string, content func(w io.Writer) error) error {
+	return WriteFile(path, func(f *os.File) error {
+		w := bufio.NewWriterSize(f, bufferSize)
+		if err := content(w); err != nil {
+			return err
+		}
+		return w.Flush()
+	})
+}
+
+// WriteFile is [Write] for content that goes back in the file, as a header does that says how much follows.
+func WriteFile(path string, content func(f *os.File) error) (err error) {
 	path = filepath.Clean(path) // "FILE/" would have itself for a parent
 	dir := filepath.Dir(path)
 	if info, err := os.Lstat(path); err == nil && info.IsDir() { // a rename would say "file exists", and after the work
@@ -53,11 +64,7 @@ func Write(path string, content func(w io.Writer) error) (err error) {
 	if err = f.Chmod(0o644); err != nil && runtime.GOOS != "windows" {
 		return err
 	}
-	w := bufio.NewWriterSize(f, bufferSize)
-	if err = content(w); err != nil {
-		return err
-	}
-	if err = w.Flush(); err != nil {
+	if err = content(f); err != nil {
 		return err
 	}
 	if err = f.Sync(); err != nil {

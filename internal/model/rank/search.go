@@ -102,14 +102,31 @@ func (s *Scorer) Match(ctx context.Context, im *regions.Image, texts Texts, tick
 }
 
 // Single returns one image as a source of its own.
-func Single(im *regions.Image) Images { return Images{single{im}, []string{im.ID}} }
+func Single(im *regions.Image) Images { return Listed([]*regions.Image{im}) }
 
-type single struct{ image *regions.Image }
+// Listed returns images that are in memory as a source. Those that share an id get ids of their own.
+func Listed(list []*regions.Image) Images {
+	s := listed{list, make([]string, len(list)), make(map[string]int, len(list))}
+	for i, im := range list {
+		id := im.ID
+		if _, twice := s.place[id]; twice {
+			id = fmt.Sprintf("%s (number %d)", id, i+1)
+		}
+		s.ids[i], s.place[id] = id, i
+	}
+	return Images{s, s.ids}
+}
 
-func (s single) Dim() int      { return len(s.image.Features) / max(1, s.image.Regions()) }
-func (s single) IDs() []string { return []string{s.image.ID} }
-func (s single) Close() error  { return nil }
-func (s single) Image(_ string, dst *regions.Image) error {
-	*dst = *s.image
+type listed struct {
+	images []*regions.Image
+	ids    []string
+	place  map[string]int
+}
+
+func (s listed) Dim() int      { return len(s.images[0].Features) / max(1, s.images[0].Regions()) }
+func (s listed) IDs() []string { return s.ids }
+func (s listed) Close() error  { return nil }
+func (s listed) Image(id string, dst *regions.Image) error {
+	*dst = *s.images[s.place[id]]
 	return nil
 }

@@ -66,3 +66,19 @@ func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string
 	}
 	return r.scorer.Match(ctx, im, tokens, tick)
 }
+
+// TextVectors returns the vectors of texts, each of the model's contrast size and of length 1, behind each other, and says which texts
+// were cut. tick is called after each batch.
+func (r *Retriever) TextVectors(ctx context.Context, texts []string, tick run.Tick) (vectors []float32, cut []bool, err error) {
+	tokens, cut := make(rank.Texts, len(texts)), make([]bool, len(texts))
+	for i, text := range texts {
+		tokens[i], cut[i] = r.encoder.Encode(text)
+	}
+	vectors, err = r.scorer.TextVectors(ctx, tokens, tick)
+	return vectors, cut, err
+}
+
+// ImageVectors returns the vectors of images like [Retriever.TextVectors].
+func (r *Retriever) ImageVectors(ctx context.Context, list []*regions.Image, tick run.Tick) ([]float32, error) {
+	return r.scorer.ImageVectors(ctx, rank.Listed(list), tick)
+}
