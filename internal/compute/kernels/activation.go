@@ -20,41 +20,41 @@ const (
 	QuickGELU               // x·sigmoid(1.702·x)
 )
 
-// Activate computes dst[i] = a(x[i]). Both have the same length. slope is that of [LeakyReLU].
+// Bounds returns what an activation that is min(max(x, least), most) bounds elements by; ok says that it is one.
+func (a Activation) Bounds() (least, most float32, ok bool) {
+	least, most = float32(math.Inf(-1)), float32(math.Inf(1))
+	switch a {
+	case NoActivation:
+	case ReLU:
+		least = 0
+	case ReLU6:
+		least, most = 0, 6
+	default:
+		return least, most, false
+	}
+	return least, most, true
+}
+
+// Activate computes dst[i] = a(x[i]). Both have the same length. slope is that of [LeakyReLU], and not negative.
 func Activate(dst, x []float32, a Activation, slope float32) {
 	sameLen("Activate", "dst", len(dst), "x", len(x))
+	impl := active()
 	switch a {
 	case NoActivation:
 		copy(dst, x)
-	case ReLU:
-		for i, v := range x {
-			dst[i] = max(v, 0)
-		}
-	case ReLU6:
-		for i, v := range x {
-			dst[i] = min(max(v, 0), 6)
-		}
+	case ReLU, ReLU6:
+		least, most, _ := a.Bounds()
+		impl.clamp(dst, x, least, most)
 	case LeakyReLU:
-		for i, v := range x {
-			if v < 0 {
-				v *= slope
-			}
-			dst[i] = v
-		}
+		impl.leakyReLU(dst, x, slope)
 	case Sigmoid:
-		for i, v := range x {
-			dst[i] = sigmoid(v)
-		}
+		impl.sigmoid(dst, x)
 	case SiLU:
 		siluGate.apply(dst, x)
 	case HardSigmoid:
-		for i, v := range x {
-			dst[i] = min(max(v+3, 0), 6) * (1.0 / 6)
-		}
+		impl.hardSigmoid(dst, x)
 	case HardSwish:
-		for i, v := range x {
-			dst[i] = v * (min(max(v+3, 0), 6) * (1.0 / 6))
-		}
+		impl.hardSwish(dst, x)
 	case ExactGELU:
 		GELU(dst, x)
 	case TanhGELU:
@@ -95,4 +95,39 @@ func ActivateBackward(dx, y, x, dy []float32, a Activation) {
 	}
 }
 
+func clampGeneric(dst, x []float32, least, most float32) {
+	for i, v := range x {
+		dst[i] = min(max(v, least), most)
+	}
+}
+
+func leakyReLUGeneric(dst, x []float32, slope float32) {
+	for i, v := range x {
+		if v < 0 {
+			v *= slope
+		}
+		dst[i] = v
+	}
+}
+
 func sigmoid(x float32) float32 { return float32(1 / (1 + math.Exp(-float64(x)))) }
+
+func sigmoidGeneric(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = sigmoid(v)
+	}
+}
+
+func hardSigmoidOf(x float32) float32 { return min(max(x+3, 0), 6) * (1.0 / 6) }
+
+func hardSigmoidGeneric(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = hardSigmoidOf(v)
+	}
+}
+
+func hardSwishGeneric(dst, x []float32) {
+	for i, v := range x {
+		dst[i] = v * hardSigmoidOf(v)
+	}
+}

@@ -51,6 +51,10 @@ type Options struct {
 	// the first block of k; it does not go with Accumulate. nil is none.
 	Bias []float32
 
+	// With Clamp every element c of the finished C becomes min(max(c, Least), Most).
+	Clamp       bool
+	Least, Most float32
+
 	// Apply is called once for each block of C whose elements are final, rows
 	// i0 to i1 and columns j0 to j1, by the goroutine that computed it, while it is in that
 	// core's cache. Blocks are computed side by side: Apply must be safe for
@@ -161,6 +165,11 @@ func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32
 				clear(row)
 			}
 		}
+		if o.Clamp {
+			for i := range m {
+				clampGeneric(c[i*ldc:i*ldc+n], c[i*ldc:i*ldc+n], o.Least, o.Most)
+			}
+		}
 		if o.Apply != nil {
 			o.Apply(0, m, 0, n)
 		}
@@ -220,6 +229,9 @@ type tileArgs struct {
 	nextBSteps int // one in every two of so many steps, a multiple of 4
 	rows, cols int
 	k          int
+	clamp      bool // C becomes min(max(C, least), most)
+	least      float32
+	most       float32
 }
 
 // Blocking, by measurement on Xeons (Sapphire Rapids, 48 KiB of first-level and 2 MiB of
@@ -451,9 +463,10 @@ func (p *product) compute(task int) {
 	first, _ := p.rowPanel(i0)
 	w := workers.Get().(*worker)
 	t := &w.args
-	t.ldc = p.ldc
+	t.ldc, t.least, t.most = p.ldc, p.options.Least, p.options.Most
 	for k0 := 0; k0 < p.k; k0 += p.kc {
 		t.k = min(p.kc, p.k-k0)
+		t.clamp = p.options.Clamp && p.last && k0+t.k == p.k
 		for left := left0; left < right; left += p.tile.cols {
 			t.cols = min(p.tile.cols, right-left)
 			p.colsAt(w, left, k0)

@@ -132,6 +132,15 @@ done_7:
 	VADDPS     Y1, Y0, Y0
 
 overwrite_10:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_11
+	VBROADCASTSS 228(AX), Y1
+	VBROADCASTSS 232(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_11:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -144,10 +153,19 @@ full_8:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_11
+	JZ     overwrite_12
 	VADDPS (CX), Y0, Y0
 
-overwrite_11:
+overwrite_12:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_13
+	VBROADCASTSS 228(AX), Y1
+	VBROADCASTSS 232(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_13:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -198,9 +216,9 @@ TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R9, AX
 	MOVQ   AX, (SP)
 	CMPQ   R9, (SP)
-	JLE    none_13
+	JLE    none_15
 
-loop_12:
+loop_14:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
@@ -235,9 +253,9 @@ loop_12:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
 	CMPQ         R9, (SP)
-	JG           loop_12
+	JG           loop_14
 
-none_13:
+none_15:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R8
 	SHLQ $0x02, R8
@@ -246,9 +264,9 @@ none_13:
 	LEAQ (R9), AX
 	MOVQ AX, 8(SP)
 	CMPQ R9, (SP)
-	JLE  none_15
+	JLE  none_17
 
-loop_14:
+loop_16:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
@@ -273,10 +291,10 @@ loop_14:
 	ADDQ         BX, CX
 	ADDQ         R8, DI
 	CMPQ         R9, 8(SP)
-	JG           more_16
+	JG           more_18
 	XORQ         R8, R8
 
-more_16:
+more_18:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	ADDQ         SI, DX
@@ -286,13 +304,13 @@ more_16:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
 	CMPQ         R9, (SP)
-	JG           loop_14
+	JG           loop_16
 
-none_15:
+none_17:
 	TESTQ R9, R9
-	JZ    done_18
+	JZ    done_20
 
-last_17:
+last_19:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	ADDQ         SI, DX
@@ -301,13 +319,13 @@ last_17:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_17
+	JNZ          last_19
 
-done_18:
+done_20:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_19
+	JE         full_21
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -316,38 +334,60 @@ done_18:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_21
+	JZ         overwrite_23
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS 32(CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-overwrite_21:
+overwrite_23:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_24
+	VBROADCASTSS 228(AX), Y2
+	VBROADCASTSS 232(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_24:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
 	VMOVUPS    (DX), Y2
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y2, 32(CX)
-	JMP        done_20
+	JMP        done_22
 
-full_19:
+full_21:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_22
+	JZ     overwrite_25
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 
-overwrite_22:
+overwrite_25:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_26
+	VBROADCASTSS 228(AX), Y2
+	VBROADCASTSS 232(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_26:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
 
-done_20:
+done_22:
 	VZEROUPPER
 	RET
 
@@ -374,9 +414,9 @@ TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_24
+	JLE    none_28
 
-loop_23:
+loop_27:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
@@ -411,9 +451,9 @@ loop_23:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_23
+	JG           loop_27
 
-none_24:
+none_28:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -422,9 +462,9 @@ none_24:
 	LEAQ -4(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_26
+	JLE  none_30
 
-loop_25:
+loop_29:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
@@ -449,10 +489,10 @@ loop_25:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_27
+	JG           more_31
 	XORQ         R9, R9
 
-more_27:
+more_31:
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y3
@@ -462,13 +502,13 @@ more_27:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_25
+	JG           loop_29
 
-none_26:
+none_30:
 	TESTQ R10, R10
-	JZ    done_29
+	JZ    done_33
 
-last_28:
+last_32:
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y3
@@ -477,13 +517,13 @@ last_28:
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_28
+	JNZ          last_32
 
-done_29:
+done_33:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_30
+	JE         full_34
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -492,7 +532,7 @@ done_29:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_32
+	JZ         overwrite_36
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
@@ -501,7 +541,18 @@ done_29:
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
 
-overwrite_32:
+overwrite_36:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_37
+	VBROADCASTSS 228(AX), Y2
+	VBROADCASTSS 232(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_37:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -509,19 +560,30 @@ overwrite_32:
 	VMASKMOVPS Y0, Y2, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y1, Y2, (CX)
-	JMP        done_31
+	JMP        done_35
 
-full_30:
+full_34:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_33
+	JZ     overwrite_38
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
 
-overwrite_33:
+overwrite_38:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_39
+	VBROADCASTSS 228(AX), Y2
+	VBROADCASTSS 232(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_39:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -529,7 +591,7 @@ overwrite_33:
 	ADDQ    AX, CX
 	VMOVUPS Y1, (CX)
 
-done_31:
+done_35:
 	VZEROUPPER
 	RET
 
@@ -558,9 +620,9 @@ TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_35
+	JLE    none_41
 
-loop_34:
+loop_40:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
@@ -607,9 +669,9 @@ loop_34:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_34
+	JG           loop_40
 
-none_35:
+none_41:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -618,9 +680,9 @@ none_35:
 	LEAQ -4(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_37
+	JLE  none_43
 
-loop_36:
+loop_42:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
@@ -654,10 +716,10 @@ loop_36:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_38
+	JG           more_44
 	XORQ         R9, R9
 
-more_38:
+more_44:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	ADDQ         DI, DX
@@ -670,13 +732,13 @@ more_38:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_36
+	JG           loop_42
 
-none_37:
+none_43:
 	TESTQ R10, R10
-	JZ    done_40
+	JZ    done_46
 
-last_39:
+last_45:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	ADDQ         DI, DX
@@ -688,13 +750,13 @@ last_39:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_39
+	JNZ          last_45
 
-done_40:
+done_46:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_41
+	JE         full_47
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -703,7 +765,7 @@ done_40:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_43
+	JZ         overwrite_49
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS 32(CX), Y4, Y4
@@ -714,7 +776,22 @@ done_40:
 	VMASKMOVPS 32(CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-overwrite_43:
+overwrite_49:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_50
+	VBROADCASTSS 228(AX), Y4
+	VBROADCASTSS 232(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_50:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -724,21 +801,36 @@ overwrite_43:
 	ADDQ       AX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y4, 32(CX)
-	JMP        done_42
+	JMP        done_48
 
-full_41:
+full_47:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_44
+	JZ     overwrite_51
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
 	VADDPS (CX), Y2, Y2
 	VADDPS 32(CX), Y3, Y3
 
-overwrite_44:
+overwrite_51:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_52
+	VBROADCASTSS 228(AX), Y4
+	VBROADCASTSS 232(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_52:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -748,7 +840,7 @@ overwrite_44:
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
 
-done_42:
+done_48:
 	VZEROUPPER
 	RET
 
@@ -776,9 +868,9 @@ TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_46
+	JLE    none_54
 
-loop_45:
+loop_53:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
@@ -821,9 +913,9 @@ loop_45:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_45
+	JG           loop_53
 
-none_46:
+none_54:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -832,9 +924,9 @@ none_46:
 	LEAQ -8(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_48
+	JLE  none_56
 
-loop_47:
+loop_55:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
@@ -865,10 +957,10 @@ loop_47:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_49
+	JG           more_57
 	XORQ         R9, R9
 
-more_49:
+more_57:
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y4
@@ -880,13 +972,13 @@ more_49:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_47
+	JG           loop_55
 
-none_48:
+none_56:
 	TESTQ R10, R10
-	JZ    done_51
+	JZ    done_59
 
-last_50:
+last_58:
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y4
@@ -897,13 +989,13 @@ last_50:
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_50
+	JNZ          last_58
 
-done_51:
+done_59:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_52
+	JE         full_60
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -912,7 +1004,7 @@ done_51:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_54
+	JZ         overwrite_62
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y0, Y0
@@ -925,7 +1017,20 @@ done_51:
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y2, Y2
 
-overwrite_54:
+overwrite_62:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_63
+	VBROADCASTSS 228(AX), Y3
+	VBROADCASTSS 232(AX), Y4
+	VMAXPS       Y0, Y3, Y0
+	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
+	VMINPS       Y2, Y4, Y2
+
+free_63:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -935,21 +1040,34 @@ overwrite_54:
 	VMASKMOVPS Y1, Y3, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y2, Y3, (CX)
-	JMP        done_53
+	JMP        done_61
 
-full_52:
+full_60:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_55
+	JZ     overwrite_64
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
 	ADDQ   DX, CX
 	VADDPS (CX), Y2, Y2
 
-overwrite_55:
+overwrite_64:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_65
+	VBROADCASTSS 228(AX), Y3
+	VBROADCASTSS 232(AX), Y4
+	VMAXPS       Y0, Y3, Y0
+	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
+	VMINPS       Y2, Y4, Y2
+
+free_65:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -959,7 +1077,7 @@ overwrite_55:
 	ADDQ    AX, CX
 	VMOVUPS Y2, (CX)
 
-done_53:
+done_61:
 	VZEROUPPER
 	RET
 
@@ -990,9 +1108,9 @@ TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_57
+	JLE    none_67
 
-loop_56:
+loop_66:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
@@ -1051,9 +1169,9 @@ loop_56:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_56
+	JG           loop_66
 
-none_57:
+none_67:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -1062,9 +1180,9 @@ none_57:
 	LEAQ -8(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_59
+	JLE  none_69
 
-loop_58:
+loop_68:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
@@ -1107,10 +1225,10 @@ loop_58:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_60
+	JG           more_70
 	XORQ         R9, R9
 
-more_60:
+more_70:
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	ADDQ         DI, DX
@@ -1126,13 +1244,13 @@ more_60:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_58
+	JG           loop_68
 
-none_59:
+none_69:
 	TESTQ R10, R10
-	JZ    done_62
+	JZ    done_72
 
-last_61:
+last_71:
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	ADDQ         DI, DX
@@ -1147,13 +1265,13 @@ last_61:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_61
+	JNZ          last_71
 
-done_62:
+done_72:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_63
+	JE         full_73
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1162,7 +1280,7 @@ done_62:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_65
+	JZ         overwrite_75
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS 32(CX), Y6, Y6
@@ -1178,7 +1296,26 @@ done_62:
 	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-overwrite_65:
+overwrite_75:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_76
+	VBROADCASTSS 228(AX), Y6
+	VBROADCASTSS 232(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_76:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1191,14 +1328,14 @@ overwrite_65:
 	ADDQ       AX, CX
 	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y6, 32(CX)
-	JMP        done_64
+	JMP        done_74
 
-full_63:
+full_73:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_66
+	JZ     overwrite_77
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -1208,7 +1345,26 @@ full_63:
 	VADDPS (CX), Y4, Y4
 	VADDPS 32(CX), Y5, Y5
 
-overwrite_66:
+overwrite_77:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_78
+	VBROADCASTSS 228(AX), Y6
+	VBROADCASTSS 232(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_78:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1221,7 +1377,7 @@ overwrite_66:
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
 
-done_64:
+done_74:
 	VZEROUPPER
 	RET
 
@@ -1251,9 +1407,9 @@ TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_68
+	JLE    none_80
 
-loop_67:
+loop_79:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
@@ -1304,9 +1460,9 @@ loop_67:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_67
+	JG           loop_79
 
-none_68:
+none_80:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -1315,9 +1471,9 @@ none_68:
 	LEAQ -12(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_70
+	JLE  none_82
 
-loop_69:
+loop_81:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
@@ -1354,10 +1510,10 @@ loop_69:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_71
+	JG           more_83
 	XORQ         R10, R10
 
-more_71:
+more_83:
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y5
@@ -1371,13 +1527,13 @@ more_71:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_69
+	JG           loop_81
 
-none_70:
+none_82:
 	TESTQ R11, R11
-	JZ    done_73
+	JZ    done_85
 
-last_72:
+last_84:
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y5
@@ -1390,13 +1546,13 @@ last_72:
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_72
+	JNZ          last_84
 
-done_73:
+done_85:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_74
+	JE         full_86
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1405,7 +1561,7 @@ done_73:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_76
+	JZ         overwrite_88
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
@@ -1422,7 +1578,22 @@ done_73:
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
 
-overwrite_76:
+overwrite_88:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_89
+	VBROADCASTSS 228(AX), Y4
+	VBROADCASTSS 232(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_89:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1434,14 +1605,14 @@ overwrite_76:
 	VMASKMOVPS Y2, Y4, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y3, Y4, (CX)
-	JMP        done_75
+	JMP        done_87
 
-full_74:
+full_86:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_77
+	JZ     overwrite_90
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -1450,7 +1621,22 @@ full_74:
 	ADDQ   DX, CX
 	VADDPS (CX), Y3, Y3
 
-overwrite_77:
+overwrite_90:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_91
+	VBROADCASTSS 228(AX), Y4
+	VBROADCASTSS 232(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_91:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1462,7 +1648,7 @@ overwrite_77:
 	ADDQ    AX, CX
 	VMOVUPS Y3, (CX)
 
-done_75:
+done_87:
 	VZEROUPPER
 	RET
 
@@ -1496,9 +1682,9 @@ TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_79
+	JLE    none_93
 
-loop_78:
+loop_92:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
@@ -1569,9 +1755,9 @@ loop_78:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_78
+	JG           loop_92
 
-none_79:
+none_93:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -1580,9 +1766,9 @@ none_79:
 	LEAQ -12(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_81
+	JLE  none_95
 
-loop_80:
+loop_94:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
@@ -1634,10 +1820,10 @@ loop_80:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_82
+	JG           more_96
 	XORQ         R10, R10
 
-more_82:
+more_96:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	ADDQ         DI, DX
@@ -1656,13 +1842,13 @@ more_82:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_80
+	JG           loop_94
 
-none_81:
+none_95:
 	TESTQ R11, R11
-	JZ    done_84
+	JZ    done_98
 
-last_83:
+last_97:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	ADDQ         DI, DX
@@ -1680,13 +1866,13 @@ last_83:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_83
+	JNZ          last_97
 
-done_84:
+done_98:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_85
+	JE         full_99
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1695,7 +1881,7 @@ done_84:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_87
+	JZ         overwrite_101
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y8
 	VMASKMOVPS 32(CX), Y8, Y8
@@ -1716,7 +1902,30 @@ done_84:
 	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y7, Y7
 
-overwrite_87:
+overwrite_101:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_102
+	VBROADCASTSS 228(AX), Y8
+	VBROADCASTSS 232(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_102:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -1732,14 +1941,14 @@ overwrite_87:
 	ADDQ       AX, CX
 	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y8, 32(CX)
-	JMP        done_86
+	JMP        done_100
 
-full_85:
+full_99:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_88
+	JZ     overwrite_103
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -1752,7 +1961,30 @@ full_85:
 	VADDPS (CX), Y6, Y6
 	VADDPS 32(CX), Y7, Y7
 
-overwrite_88:
+overwrite_103:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_104
+	VBROADCASTSS 228(AX), Y8
+	VBROADCASTSS 232(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_104:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1768,7 +2000,7 @@ overwrite_88:
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
 
-done_86:
+done_100:
 	VZEROUPPER
 	RET
 
@@ -1799,9 +2031,9 @@ TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_90
+	JLE    none_106
 
-loop_89:
+loop_105:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
@@ -1860,9 +2092,9 @@ loop_89:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_89
+	JG           loop_105
 
-none_90:
+none_106:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -1871,9 +2103,9 @@ none_90:
 	LEAQ -16(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_92
+	JLE  none_108
 
-loop_91:
+loop_107:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
@@ -1916,10 +2148,10 @@ loop_91:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_93
+	JG           more_109
 	XORQ         R10, R10
 
-more_93:
+more_109:
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y6
@@ -1935,13 +2167,13 @@ more_93:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_91
+	JG           loop_107
 
-none_92:
+none_108:
 	TESTQ R11, R11
-	JZ    done_95
+	JZ    done_111
 
-last_94:
+last_110:
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y6
@@ -1956,13 +2188,13 @@ last_94:
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_94
+	JNZ          last_110
 
-done_95:
+done_111:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_96
+	JE         full_112
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -1971,7 +2203,7 @@ done_95:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_98
+	JZ         overwrite_114
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y0, Y0
@@ -1992,7 +2224,24 @@ done_95:
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y4, Y4
 
-overwrite_98:
+overwrite_114:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_115
+	VBROADCASTSS 228(AX), Y5
+	VBROADCASTSS 232(AX), Y6
+	VMAXPS       Y0, Y5, Y0
+	VMINPS       Y0, Y6, Y0
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+
+free_115:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -2006,14 +2255,14 @@ overwrite_98:
 	VMASKMOVPS Y3, Y5, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y4, Y5, (CX)
-	JMP        done_97
+	JMP        done_113
 
-full_96:
+full_112:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_99
+	JZ     overwrite_116
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -2024,7 +2273,24 @@ full_96:
 	ADDQ   DX, CX
 	VADDPS (CX), Y4, Y4
 
-overwrite_99:
+overwrite_116:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_117
+	VBROADCASTSS 228(AX), Y5
+	VBROADCASTSS 232(AX), Y6
+	VMAXPS       Y0, Y5, Y0
+	VMINPS       Y0, Y6, Y0
+	VMAXPS       Y1, Y5, Y1
+	VMINPS       Y1, Y6, Y1
+	VMAXPS       Y2, Y5, Y2
+	VMINPS       Y2, Y6, Y2
+	VMAXPS       Y3, Y5, Y3
+	VMINPS       Y3, Y6, Y3
+	VMAXPS       Y4, Y5, Y4
+	VMINPS       Y4, Y6, Y4
+
+free_117:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2038,7 +2304,7 @@ overwrite_99:
 	ADDQ    AX, CX
 	VMOVUPS Y4, (CX)
 
-done_97:
+done_113:
 	VZEROUPPER
 	RET
 
@@ -2074,9 +2340,9 @@ TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_101
+	JLE    none_119
 
-loop_100:
+loop_118:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
@@ -2159,9 +2425,9 @@ loop_100:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_100
+	JG           loop_118
 
-none_101:
+none_119:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -2170,9 +2436,9 @@ none_101:
 	LEAQ -16(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_103
+	JLE  none_121
 
-loop_102:
+loop_120:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
@@ -2233,10 +2499,10 @@ loop_102:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_104
+	JG           more_122
 	XORQ         R10, R10
 
-more_104:
+more_122:
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
 	ADDQ         DI, DX
@@ -2258,13 +2524,13 @@ more_104:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_102
+	JG           loop_120
 
-none_103:
+none_121:
 	TESTQ R11, R11
-	JZ    done_106
+	JZ    done_124
 
-last_105:
+last_123:
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
 	ADDQ         DI, DX
@@ -2285,13 +2551,13 @@ last_105:
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_105
+	JNZ          last_123
 
-done_106:
+done_124:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_107
+	JE         full_125
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -2300,7 +2566,7 @@ done_106:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_109
+	JZ         overwrite_127
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y10
 	VMASKMOVPS 32(CX), Y10, Y10
@@ -2326,7 +2592,34 @@ done_106:
 	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y9, Y9
 
-overwrite_109:
+overwrite_127:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_128
+	VBROADCASTSS 228(AX), Y10
+	VBROADCASTSS 232(AX), Y11
+	VMAXPS       Y0, Y10, Y0
+	VMINPS       Y0, Y11, Y0
+	VMAXPS       Y1, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMAXPS       Y2, Y10, Y2
+	VMINPS       Y2, Y11, Y2
+	VMAXPS       Y3, Y10, Y3
+	VMINPS       Y3, Y11, Y3
+	VMAXPS       Y4, Y10, Y4
+	VMINPS       Y4, Y11, Y4
+	VMAXPS       Y5, Y10, Y5
+	VMINPS       Y5, Y11, Y5
+	VMAXPS       Y6, Y10, Y6
+	VMINPS       Y6, Y11, Y6
+	VMAXPS       Y7, Y10, Y7
+	VMINPS       Y7, Y11, Y7
+	VMAXPS       Y8, Y10, Y8
+	VMINPS       Y8, Y11, Y8
+	VMAXPS       Y9, Y10, Y9
+	VMINPS       Y9, Y11, Y9
+
+free_128:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -2345,14 +2638,14 @@ overwrite_109:
 	ADDQ       AX, CX
 	VMOVUPS    Y8, (CX)
 	VMASKMOVPS Y9, Y10, 32(CX)
-	JMP        done_108
+	JMP        done_126
 
-full_107:
+full_125:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_110
+	JZ     overwrite_129
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -2368,7 +2661,34 @@ full_107:
 	VADDPS (CX), Y8, Y8
 	VADDPS 32(CX), Y9, Y9
 
-overwrite_110:
+overwrite_129:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_130
+	VBROADCASTSS 228(AX), Y10
+	VBROADCASTSS 232(AX), Y11
+	VMAXPS       Y0, Y10, Y0
+	VMINPS       Y0, Y11, Y0
+	VMAXPS       Y1, Y10, Y1
+	VMINPS       Y1, Y11, Y1
+	VMAXPS       Y2, Y10, Y2
+	VMINPS       Y2, Y11, Y2
+	VMAXPS       Y3, Y10, Y3
+	VMINPS       Y3, Y11, Y3
+	VMAXPS       Y4, Y10, Y4
+	VMINPS       Y4, Y11, Y4
+	VMAXPS       Y5, Y10, Y5
+	VMINPS       Y5, Y11, Y5
+	VMAXPS       Y6, Y10, Y6
+	VMINPS       Y6, Y11, Y6
+	VMAXPS       Y7, Y10, Y7
+	VMINPS       Y7, Y11, Y7
+	VMAXPS       Y8, Y10, Y8
+	VMINPS       Y8, Y11, Y8
+	VMAXPS       Y9, Y10, Y9
+	VMINPS       Y9, Y11, Y9
+
+free_130:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2387,7 +2707,7 @@ overwrite_110:
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
 
-done_108:
+done_126:
 	VZEROUPPER
 	RET
 
@@ -2420,9 +2740,9 @@ TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R12, AX
 	MOVQ   AX, (SP)
 	CMPQ   R12, (SP)
-	JLE    none_112
+	JLE    none_132
 
-loop_111:
+loop_131:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
@@ -2489,9 +2809,9 @@ loop_111:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_111
+	JG           loop_131
 
-none_112:
+none_132:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R11
 	SHLQ $0x02, R11
@@ -2500,9 +2820,9 @@ none_112:
 	LEAQ -20(R12), AX
 	MOVQ AX, 8(SP)
 	CMPQ R12, (SP)
-	JLE  none_114
+	JLE  none_134
 
-loop_113:
+loop_133:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
@@ -2551,10 +2871,10 @@ loop_113:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 8(SP)
-	JG           more_115
+	JG           more_135
 	XORQ         R11, R11
 
-more_115:
+more_135:
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y7
@@ -2572,13 +2892,13 @@ more_115:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_113
+	JG           loop_133
 
-none_114:
+none_134:
 	TESTQ R12, R12
-	JZ    done_117
+	JZ    done_137
 
-last_116:
+last_136:
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y7
@@ -2595,13 +2915,13 @@ last_116:
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_116
+	JNZ          last_136
 
-done_117:
+done_137:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_118
+	JE         full_138
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -2610,7 +2930,7 @@ done_117:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_120
+	JZ         overwrite_140
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y0, Y0
@@ -2635,7 +2955,26 @@ done_117:
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
 
-overwrite_120:
+overwrite_140:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_141
+	VBROADCASTSS 228(AX), Y6
+	VBROADCASTSS 232(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_141:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -2651,14 +2990,14 @@ overwrite_120:
 	VMASKMOVPS Y4, Y6, (CX)
 	ADDQ       AX, CX
 	VMASKMOVPS Y5, Y6, (CX)
-	JMP        done_119
+	JMP        done_139
 
-full_118:
+full_138:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_121
+	JZ     overwrite_142
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -2671,7 +3010,26 @@ full_118:
 	ADDQ   DX, CX
 	VADDPS (CX), Y5, Y5
 
-overwrite_121:
+overwrite_142:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_143
+	VBROADCASTSS 228(AX), Y6
+	VBROADCASTSS 232(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_143:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2687,7 +3045,7 @@ overwrite_121:
 	ADDQ    AX, CX
 	VMOVUPS Y5, (CX)
 
-done_119:
+done_139:
 	VZEROUPPER
 	RET
 
@@ -2726,9 +3084,9 @@ TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $16-8
 	ADDQ   R12, AX
 	MOVQ   AX, (SP)
 	CMPQ   R12, (SP)
-	JLE    none_123
+	JLE    none_145
 
-loop_122:
+loop_144:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
@@ -2823,9 +3181,9 @@ loop_122:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_122
+	JG           loop_144
 
-none_123:
+none_145:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R11
 	SHLQ $0x02, R11
@@ -2834,9 +3192,9 @@ none_123:
 	LEAQ -20(R12), AX
 	MOVQ AX, 8(SP)
 	CMPQ R12, (SP)
-	JLE  none_125
+	JLE  none_147
 
-loop_124:
+loop_146:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
@@ -2906,10 +3264,10 @@ loop_124:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 8(SP)
-	JG           more_126
+	JG           more_148
 	XORQ         R11, R11
 
-more_126:
+more_148:
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
 	ADDQ         DI, DX
@@ -2934,13 +3292,13 @@ more_126:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_124
+	JG           loop_146
 
-none_125:
+none_147:
 	TESTQ R12, R12
-	JZ    done_128
+	JZ    done_150
 
-last_127:
+last_149:
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
 	ADDQ         DI, DX
@@ -2964,13 +3322,13 @@ last_127:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_127
+	JNZ          last_149
 
-done_128:
+done_150:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_129
+	JE         full_151
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
@@ -2979,7 +3337,7 @@ done_128:
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
 	TESTQ      CX, CX
-	JZ         overwrite_131
+	JZ         overwrite_153
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y12
 	VMASKMOVPS 32(CX), Y12, Y12
@@ -3010,7 +3368,38 @@ done_128:
 	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y11, Y11
 
-overwrite_131:
+overwrite_153:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_154
+	VBROADCASTSS 228(AX), Y12
+	VBROADCASTSS 232(AX), Y13
+	VMAXPS       Y0, Y12, Y0
+	VMINPS       Y0, Y13, Y0
+	VMAXPS       Y1, Y12, Y1
+	VMINPS       Y1, Y13, Y1
+	VMAXPS       Y2, Y12, Y2
+	VMINPS       Y2, Y13, Y2
+	VMAXPS       Y3, Y12, Y3
+	VMINPS       Y3, Y13, Y3
+	VMAXPS       Y4, Y12, Y4
+	VMINPS       Y4, Y13, Y4
+	VMAXPS       Y5, Y12, Y5
+	VMINPS       Y5, Y13, Y5
+	VMAXPS       Y6, Y12, Y6
+	VMINPS       Y6, Y13, Y6
+	VMAXPS       Y7, Y12, Y7
+	VMINPS       Y7, Y13, Y7
+	VMAXPS       Y8, Y12, Y8
+	VMINPS       Y8, Y13, Y8
+	VMAXPS       Y9, Y12, Y9
+	VMINPS       Y9, Y13, Y9
+	VMAXPS       Y10, Y12, Y10
+	VMINPS       Y10, Y13, Y10
+	VMAXPS       Y11, Y12, Y11
+	VMINPS       Y11, Y13, Y11
+
+free_154:
 	MOVQ       72(AX), CX
 	MOVQ       96(AX), AX
 	SHLQ       $0x02, AX
@@ -3032,14 +3421,14 @@ overwrite_131:
 	ADDQ       AX, CX
 	VMOVUPS    Y10, (CX)
 	VMASKMOVPS Y11, Y12, 32(CX)
-	JMP        done_130
+	JMP        done_152
 
-full_129:
+full_151:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_132
+	JZ     overwrite_155
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -3058,7 +3447,38 @@ full_129:
 	VADDPS (CX), Y10, Y10
 	VADDPS 32(CX), Y11, Y11
 
-overwrite_132:
+overwrite_155:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_156
+	VBROADCASTSS 228(AX), Y12
+	VBROADCASTSS 232(AX), Y13
+	VMAXPS       Y0, Y12, Y0
+	VMINPS       Y0, Y13, Y0
+	VMAXPS       Y1, Y12, Y1
+	VMINPS       Y1, Y13, Y1
+	VMAXPS       Y2, Y12, Y2
+	VMINPS       Y2, Y13, Y2
+	VMAXPS       Y3, Y12, Y3
+	VMINPS       Y3, Y13, Y3
+	VMAXPS       Y4, Y12, Y4
+	VMINPS       Y4, Y13, Y4
+	VMAXPS       Y5, Y12, Y5
+	VMINPS       Y5, Y13, Y5
+	VMAXPS       Y6, Y12, Y6
+	VMINPS       Y6, Y13, Y6
+	VMAXPS       Y7, Y12, Y7
+	VMINPS       Y7, Y13, Y7
+	VMAXPS       Y8, Y12, Y8
+	VMINPS       Y8, Y13, Y8
+	VMAXPS       Y9, Y12, Y9
+	VMINPS       Y9, Y13, Y9
+	VMAXPS       Y10, Y12, Y10
+	VMINPS       Y10, Y13, Y10
+	VMAXPS       Y11, Y12, Y11
+	VMINPS       Y11, Y13, Y11
+
+free_156:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3080,7 +3500,7 @@ overwrite_132:
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
 
-done_130:
+done_152:
 	VZEROUPPER
 	RET
 
@@ -3102,7 +3522,7 @@ TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-loop_133:
+loop_157:
 	VFMADD231PS Y0, Y0, Y1
 	VFMADD231PS Y0, Y0, Y2
 	VFMADD231PS Y0, Y0, Y3
@@ -3116,6 +3536,6 @@ loop_133:
 	VFMADD231PS Y0, Y0, Y11
 	VFMADD231PS Y0, Y0, Y12
 	DECQ        AX
-	JG          loop_133
+	JG          loop_157
 	VZEROUPPER
 	RET

@@ -131,6 +131,15 @@ done_7:
 	VADDPS    Z1, Z0, Z0
 
 overwrite_10:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_11
+	VBROADCASTSS 228(AX), Z1
+	VBROADCASTSS 232(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_11:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -142,10 +151,19 @@ full_8:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_11
+	JZ     overwrite_12
 	VADDPS (CX), Z0, Z0
 
-overwrite_11:
+overwrite_12:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_13
+	VBROADCASTSS 228(AX), Z1
+	VBROADCASTSS 232(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_13:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -178,9 +196,9 @@ TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R9, AX
 	MOVQ   AX, (SP)
 	CMPQ   R9, (SP)
-	JLE    none_13
+	JLE    none_15
 
-loop_12:
+loop_14:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
@@ -217,9 +235,9 @@ loop_12:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
 	CMPQ         R9, (SP)
-	JG           loop_12
+	JG           loop_14
 
-none_13:
+none_15:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R8
 	SHLQ $0x02, R8
@@ -228,9 +246,9 @@ none_13:
 	LEAQ (R9), AX
 	MOVQ AX, 8(SP)
 	CMPQ R9, (SP)
-	JLE  none_15
+	JLE  none_17
 
-loop_14:
+loop_16:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
@@ -256,10 +274,10 @@ loop_14:
 	ADDQ         BX, CX
 	ADDQ         R8, DI
 	CMPQ         R9, 8(SP)
-	JG           more_16
+	JG           more_18
 	XORQ         R8, R8
 
-more_16:
+more_18:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -269,13 +287,13 @@ more_16:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
 	CMPQ         R9, (SP)
-	JG           loop_14
+	JG           loop_16
 
-none_15:
+none_17:
 	TESTQ R9, R9
-	JZ    done_18
+	JZ    done_20
 
-last_17:
+last_19:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -284,13 +302,13 @@ last_17:
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_17
+	JNZ          last_19
 
-done_18:
+done_20:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_19
+	JE        full_21
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -299,36 +317,58 @@ done_18:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_21
+	JZ        overwrite_23
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
-overwrite_21:
+overwrite_23:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_24
+	VBROADCASTSS 228(AX), Z2
+	VBROADCASTSS 232(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_24:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	JMP     done_20
+	JMP     done_22
 
-full_19:
+full_21:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_22
+	JZ     overwrite_25
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 
-overwrite_22:
+overwrite_25:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_26
+	VBROADCASTSS 228(AX), Z2
+	VBROADCASTSS 232(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_26:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
 
-done_20:
+done_22:
 	VZEROUPPER
 	RET
 
@@ -355,9 +395,9 @@ TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_24
+	JLE    none_28
 
-loop_23:
+loop_27:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
@@ -392,9 +432,9 @@ loop_23:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_23
+	JG           loop_27
 
-none_24:
+none_28:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -403,9 +443,9 @@ none_24:
 	LEAQ -4(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_26
+	JLE  none_30
 
-loop_25:
+loop_29:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
@@ -430,10 +470,10 @@ loop_25:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_27
+	JG           more_31
 	XORQ         R9, R9
 
-more_27:
+more_31:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -443,13 +483,13 @@ more_27:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_25
+	JG           loop_29
 
-none_26:
+none_30:
 	TESTQ R10, R10
-	JZ    done_29
+	JZ    done_33
 
-last_28:
+last_32:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -458,13 +498,13 @@ last_28:
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_28
+	JNZ          last_32
 
-done_29:
+done_33:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_30
+	JE        full_34
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -473,33 +513,55 @@ done_29:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_32
+	JZ        overwrite_36
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 
-overwrite_32:
+overwrite_36:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_37
+	VBROADCASTSS 228(AX), Z2
+	VBROADCASTSS 232(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_37:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
 	VMOVUPS Z0, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z1, K1, (CX)
-	JMP     done_31
+	JMP     done_35
 
-full_30:
+full_34:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_33
+	JZ     overwrite_38
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
 
-overwrite_33:
+overwrite_38:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_39
+	VBROADCASTSS 228(AX), Z2
+	VBROADCASTSS 232(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_39:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -507,7 +569,7 @@ overwrite_33:
 	ADDQ    AX, CX
 	VMOVUPS Z1, (CX)
 
-done_31:
+done_35:
 	VZEROUPPER
 	RET
 
@@ -536,9 +598,9 @@ TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_35
+	JLE    none_41
 
-loop_34:
+loop_40:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -587,9 +649,9 @@ loop_34:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_34
+	JG           loop_40
 
-none_35:
+none_41:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -598,9 +660,9 @@ none_35:
 	LEAQ -4(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_37
+	JLE  none_43
 
-loop_36:
+loop_42:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -635,10 +697,10 @@ loop_36:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_38
+	JG           more_44
 	XORQ         R9, R9
 
-more_38:
+more_44:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -651,13 +713,13 @@ more_38:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_36
+	JG           loop_42
 
-none_37:
+none_43:
 	TESTQ R10, R10
-	JZ    done_40
+	JZ    done_46
 
-last_39:
+last_45:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -669,13 +731,13 @@ last_39:
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_39
+	JNZ          last_45
 
-done_40:
+done_46:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_41
+	JE        full_47
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -684,7 +746,7 @@ done_40:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_43
+	JZ        overwrite_49
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z1, Z1
@@ -693,7 +755,22 @@ done_40:
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-overwrite_43:
+overwrite_49:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_50
+	VBROADCASTSS 228(AX), Z4
+	VBROADCASTSS 232(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_50:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -702,21 +779,36 @@ overwrite_43:
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	JMP     done_42
+	JMP     done_48
 
-full_41:
+full_47:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_44
+	JZ     overwrite_51
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
 	VADDPS (CX), Z2, Z2
 	VADDPS 64(CX), Z3, Z3
 
-overwrite_44:
+overwrite_51:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_52
+	VBROADCASTSS 228(AX), Z4
+	VBROADCASTSS 232(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_52:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -726,7 +818,7 @@ overwrite_44:
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
 
-done_42:
+done_48:
 	VZEROUPPER
 	RET
 
@@ -754,9 +846,9 @@ TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_46
+	JLE    none_54
 
-loop_45:
+loop_53:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
@@ -799,9 +891,9 @@ loop_45:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_45
+	JG           loop_53
 
-none_46:
+none_54:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -810,9 +902,9 @@ none_46:
 	LEAQ -8(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_48
+	JLE  none_56
 
-loop_47:
+loop_55:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
@@ -843,10 +935,10 @@ loop_47:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_49
+	JG           more_57
 	XORQ         R9, R9
 
-more_49:
+more_57:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -858,13 +950,13 @@ more_49:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_47
+	JG           loop_55
 
-none_48:
+none_56:
 	TESTQ R10, R10
-	JZ    done_51
+	JZ    done_59
 
-last_50:
+last_58:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -875,13 +967,13 @@ last_50:
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_50
+	JNZ          last_58
 
-done_51:
+done_59:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_52
+	JE        full_60
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -890,7 +982,7 @@ done_51:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_54
+	JZ        overwrite_62
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	ADDQ      DX, CX
@@ -900,7 +992,20 @@ done_51:
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
 
-overwrite_54:
+overwrite_62:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_63
+	VBROADCASTSS 228(AX), Z3
+	VBROADCASTSS 232(AX), Z4
+	VMAXPS       Z0, Z3, Z0
+	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
+	VMINPS       Z2, Z4, Z2
+
+free_63:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -909,21 +1014,34 @@ overwrite_54:
 	VMOVUPS Z1, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z2, K1, (CX)
-	JMP     done_53
+	JMP     done_61
 
-full_52:
+full_60:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_55
+	JZ     overwrite_64
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
 	ADDQ   DX, CX
 	VADDPS (CX), Z2, Z2
 
-overwrite_55:
+overwrite_64:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_65
+	VBROADCASTSS 228(AX), Z3
+	VBROADCASTSS 232(AX), Z4
+	VMAXPS       Z0, Z3, Z0
+	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
+	VMINPS       Z2, Z4, Z2
+
+free_65:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -933,7 +1051,7 @@ overwrite_55:
 	ADDQ    AX, CX
 	VMOVUPS Z2, (CX)
 
-done_53:
+done_61:
 	VZEROUPPER
 	RET
 
@@ -964,9 +1082,9 @@ TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R10, AX
 	MOVQ   AX, (SP)
 	CMPQ   R10, (SP)
-	JLE    none_57
+	JLE    none_67
 
-loop_56:
+loop_66:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
@@ -1027,9 +1145,9 @@ loop_56:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_56
+	JG           loop_66
 
-none_57:
+none_67:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R9
 	SHLQ $0x02, R9
@@ -1038,9 +1156,9 @@ none_57:
 	LEAQ -8(R10), AX
 	MOVQ AX, 8(SP)
 	CMPQ R10, (SP)
-	JLE  none_59
+	JLE  none_69
 
-loop_58:
+loop_68:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
@@ -1084,10 +1202,10 @@ loop_58:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 8(SP)
-	JG           more_60
+	JG           more_70
 	XORQ         R9, R9
 
-more_60:
+more_70:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -1103,13 +1221,13 @@ more_60:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, (SP)
-	JG           loop_58
+	JG           loop_68
 
-none_59:
+none_69:
 	TESTQ R10, R10
-	JZ    done_62
+	JZ    done_72
 
-last_61:
+last_71:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -1124,13 +1242,13 @@ last_61:
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_61
+	JNZ          last_71
 
-done_62:
+done_72:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_63
+	JE        full_73
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1139,7 +1257,7 @@ done_62:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_65
+	JZ        overwrite_75
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z1, Z1
@@ -1152,7 +1270,26 @@ done_62:
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
-overwrite_65:
+overwrite_75:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_76
+	VBROADCASTSS 228(AX), Z6
+	VBROADCASTSS 232(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_76:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1164,14 +1301,14 @@ overwrite_65:
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	JMP     done_64
+	JMP     done_74
 
-full_63:
+full_73:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_66
+	JZ     overwrite_77
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1181,7 +1318,26 @@ full_63:
 	VADDPS (CX), Z4, Z4
 	VADDPS 64(CX), Z5, Z5
 
-overwrite_66:
+overwrite_77:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_78
+	VBROADCASTSS 228(AX), Z6
+	VBROADCASTSS 232(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_78:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1194,7 +1350,7 @@ overwrite_66:
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
 
-done_64:
+done_74:
 	VZEROUPPER
 	RET
 
@@ -1224,9 +1380,9 @@ TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_68
+	JLE    none_80
 
-loop_67:
+loop_79:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
@@ -1277,9 +1433,9 @@ loop_67:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_67
+	JG           loop_79
 
-none_68:
+none_80:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -1288,9 +1444,9 @@ none_68:
 	LEAQ -12(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_70
+	JLE  none_82
 
-loop_69:
+loop_81:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
@@ -1327,10 +1483,10 @@ loop_69:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_71
+	JG           more_83
 	XORQ         R10, R10
 
-more_71:
+more_83:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -1344,13 +1500,13 @@ more_71:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_69
+	JG           loop_81
 
-none_70:
+none_82:
 	TESTQ R11, R11
-	JZ    done_73
+	JZ    done_85
 
-last_72:
+last_84:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -1363,13 +1519,13 @@ last_72:
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_72
+	JNZ          last_84
 
-done_73:
+done_85:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_74
+	JE        full_86
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1378,7 +1534,7 @@ done_73:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_76
+	JZ        overwrite_88
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      DX, CX
@@ -1391,7 +1547,22 @@ done_73:
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
 
-overwrite_76:
+overwrite_88:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_89
+	VBROADCASTSS 228(AX), Z4
+	VBROADCASTSS 232(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_89:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1402,14 +1573,14 @@ overwrite_76:
 	VMOVUPS Z2, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z3, K1, (CX)
-	JMP     done_75
+	JMP     done_87
 
-full_74:
+full_86:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_77
+	JZ     overwrite_90
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1418,7 +1589,22 @@ full_74:
 	ADDQ   DX, CX
 	VADDPS (CX), Z3, Z3
 
-overwrite_77:
+overwrite_90:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_91
+	VBROADCASTSS 228(AX), Z4
+	VBROADCASTSS 232(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_91:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1430,7 +1616,7 @@ overwrite_77:
 	ADDQ    AX, CX
 	VMOVUPS Z3, (CX)
 
-done_75:
+done_87:
 	VZEROUPPER
 	RET
 
@@ -1464,9 +1650,9 @@ TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_79
+	JLE    none_93
 
-loop_78:
+loop_92:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -1539,9 +1725,9 @@ loop_78:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_78
+	JG           loop_92
 
-none_79:
+none_93:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -1550,9 +1736,9 @@ none_79:
 	LEAQ -12(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_81
+	JLE  none_95
 
-loop_80:
+loop_94:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -1605,10 +1791,10 @@ loop_80:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_82
+	JG           more_96
 	XORQ         R10, R10
 
-more_82:
+more_96:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -1627,13 +1813,13 @@ more_82:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_80
+	JG           loop_94
 
-none_81:
+none_95:
 	TESTQ R11, R11
-	JZ    done_84
+	JZ    done_98
 
-last_83:
+last_97:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -1651,13 +1837,13 @@ last_83:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_83
+	JNZ          last_97
 
-done_84:
+done_98:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_85
+	JE        full_99
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1666,7 +1852,7 @@ done_84:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_87
+	JZ        overwrite_101
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z1, Z1
@@ -1683,7 +1869,30 @@ done_84:
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-overwrite_87:
+overwrite_101:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_102
+	VBROADCASTSS 228(AX), Z8
+	VBROADCASTSS 232(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_102:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1698,14 +1907,14 @@ overwrite_87:
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	JMP     done_86
+	JMP     done_100
 
-full_85:
+full_99:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_88
+	JZ     overwrite_103
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1718,7 +1927,30 @@ full_85:
 	VADDPS (CX), Z6, Z6
 	VADDPS 64(CX), Z7, Z7
 
-overwrite_88:
+overwrite_103:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_104
+	VBROADCASTSS 228(AX), Z8
+	VBROADCASTSS 232(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_104:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1734,7 +1966,7 @@ overwrite_88:
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
 
-done_86:
+done_100:
 	VZEROUPPER
 	RET
 
@@ -1765,9 +1997,9 @@ TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_90
+	JLE    none_106
 
-loop_89:
+loop_105:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -1826,9 +2058,9 @@ loop_89:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_89
+	JG           loop_105
 
-none_90:
+none_106:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -1837,9 +2069,9 @@ none_90:
 	LEAQ -16(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_92
+	JLE  none_108
 
-loop_91:
+loop_107:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -1882,10 +2114,10 @@ loop_91:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_93
+	JG           more_109
 	XORQ         R10, R10
 
-more_93:
+more_109:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -1901,13 +2133,13 @@ more_93:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_91
+	JG           loop_107
 
-none_92:
+none_108:
 	TESTQ R11, R11
-	JZ    done_95
+	JZ    done_111
 
-last_94:
+last_110:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -1922,13 +2154,13 @@ last_94:
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_94
+	JNZ          last_110
 
-done_95:
+done_111:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_96
+	JE        full_112
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1937,7 +2169,7 @@ done_95:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_98
+	JZ        overwrite_114
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	ADDQ      DX, CX
@@ -1953,7 +2185,24 @@ done_95:
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
 
-overwrite_98:
+overwrite_114:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_115
+	VBROADCASTSS 228(AX), Z5
+	VBROADCASTSS 232(AX), Z6
+	VMAXPS       Z0, Z5, Z0
+	VMINPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMINPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMINPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z5, Z3
+	VMINPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z5, Z4
+	VMINPS       Z4, Z6, Z4
+
+free_115:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1966,14 +2215,14 @@ overwrite_98:
 	VMOVUPS Z3, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z4, K1, (CX)
-	JMP     done_97
+	JMP     done_113
 
-full_96:
+full_112:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_99
+	JZ     overwrite_116
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1984,7 +2233,24 @@ full_96:
 	ADDQ   DX, CX
 	VADDPS (CX), Z4, Z4
 
-overwrite_99:
+overwrite_116:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_117
+	VBROADCASTSS 228(AX), Z5
+	VBROADCASTSS 232(AX), Z6
+	VMAXPS       Z0, Z5, Z0
+	VMINPS       Z0, Z6, Z0
+	VMAXPS       Z1, Z5, Z1
+	VMINPS       Z1, Z6, Z1
+	VMAXPS       Z2, Z5, Z2
+	VMINPS       Z2, Z6, Z2
+	VMAXPS       Z3, Z5, Z3
+	VMINPS       Z3, Z6, Z3
+	VMAXPS       Z4, Z5, Z4
+	VMINPS       Z4, Z6, Z4
+
+free_117:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -1998,7 +2264,7 @@ overwrite_99:
 	ADDQ    AX, CX
 	VMOVUPS Z4, (CX)
 
-done_97:
+done_113:
 	VZEROUPPER
 	RET
 
@@ -2034,9 +2300,9 @@ TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R11, AX
 	MOVQ   AX, (SP)
 	CMPQ   R11, (SP)
-	JLE    none_101
+	JLE    none_119
 
-loop_100:
+loop_118:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -2121,9 +2387,9 @@ loop_100:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_100
+	JG           loop_118
 
-none_101:
+none_119:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R10
 	SHLQ $0x02, R10
@@ -2132,9 +2398,9 @@ none_101:
 	LEAQ -16(R11), AX
 	MOVQ AX, 8(SP)
 	CMPQ R11, (SP)
-	JLE  none_103
+	JLE  none_121
 
-loop_102:
+loop_120:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -2196,10 +2462,10 @@ loop_102:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 8(SP)
-	JG           more_104
+	JG           more_122
 	XORQ         R10, R10
 
-more_104:
+more_122:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -2221,13 +2487,13 @@ more_104:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, (SP)
-	JG           loop_102
+	JG           loop_120
 
-none_103:
+none_121:
 	TESTQ R11, R11
-	JZ    done_106
+	JZ    done_124
 
-last_105:
+last_123:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -2248,13 +2514,13 @@ last_105:
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_105
+	JNZ          last_123
 
-done_106:
+done_124:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_107
+	JE        full_125
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2263,7 +2529,7 @@ done_106:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_109
+	JZ        overwrite_127
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z1, Z1
@@ -2284,7 +2550,34 @@ done_106:
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 
-overwrite_109:
+overwrite_127:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_128
+	VBROADCASTSS 228(AX), Z10
+	VBROADCASTSS 232(AX), Z11
+	VMAXPS       Z0, Z10, Z0
+	VMINPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMINPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMINPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMINPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMINPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMINPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMINPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMINPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z10, Z8
+	VMINPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z10, Z9
+	VMINPS       Z9, Z11, Z9
+
+free_128:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2302,14 +2595,14 @@ overwrite_109:
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	JMP     done_108
+	JMP     done_126
 
-full_107:
+full_125:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_110
+	JZ     overwrite_129
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -2325,7 +2618,34 @@ full_107:
 	VADDPS (CX), Z8, Z8
 	VADDPS 64(CX), Z9, Z9
 
-overwrite_110:
+overwrite_129:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_130
+	VBROADCASTSS 228(AX), Z10
+	VBROADCASTSS 232(AX), Z11
+	VMAXPS       Z0, Z10, Z0
+	VMINPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMINPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMINPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMINPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMINPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMINPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMINPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMINPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z10, Z8
+	VMINPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z10, Z9
+	VMINPS       Z9, Z11, Z9
+
+free_130:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2344,7 +2664,7 @@ overwrite_110:
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
 
-done_108:
+done_126:
 	VZEROUPPER
 	RET
 
@@ -2377,9 +2697,9 @@ TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R12, AX
 	MOVQ   AX, (SP)
 	CMPQ   R12, (SP)
-	JLE    none_112
+	JLE    none_132
 
-loop_111:
+loop_131:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -2446,9 +2766,9 @@ loop_111:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_111
+	JG           loop_131
 
-none_112:
+none_132:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R11
 	SHLQ $0x02, R11
@@ -2457,9 +2777,9 @@ none_112:
 	LEAQ -20(R12), AX
 	MOVQ AX, 8(SP)
 	CMPQ R12, (SP)
-	JLE  none_114
+	JLE  none_134
 
-loop_113:
+loop_133:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -2508,10 +2828,10 @@ loop_113:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 8(SP)
-	JG           more_115
+	JG           more_135
 	XORQ         R11, R11
 
-more_115:
+more_135:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -2529,13 +2849,13 @@ more_115:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_113
+	JG           loop_133
 
-none_114:
+none_134:
 	TESTQ R12, R12
-	JZ    done_117
+	JZ    done_137
 
-last_116:
+last_136:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -2552,13 +2872,13 @@ last_116:
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_116
+	JNZ          last_136
 
-done_117:
+done_137:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_118
+	JE        full_138
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2567,7 +2887,7 @@ done_117:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_120
+	JZ        overwrite_140
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	ADDQ      DX, CX
@@ -2586,7 +2906,26 @@ done_117:
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
 
-overwrite_120:
+overwrite_140:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_141
+	VBROADCASTSS 228(AX), Z6
+	VBROADCASTSS 232(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_141:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2601,14 +2940,14 @@ overwrite_120:
 	VMOVUPS Z4, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z5, K1, (CX)
-	JMP     done_119
+	JMP     done_139
 
-full_118:
+full_138:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_121
+	JZ     overwrite_142
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -2621,7 +2960,26 @@ full_118:
 	ADDQ   DX, CX
 	VADDPS (CX), Z5, Z5
 
-overwrite_121:
+overwrite_142:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_143
+	VBROADCASTSS 228(AX), Z6
+	VBROADCASTSS 232(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_143:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2637,7 +2995,7 @@ overwrite_121:
 	ADDQ    AX, CX
 	VMOVUPS Z5, (CX)
 
-done_119:
+done_139:
 	VZEROUPPER
 	RET
 
@@ -2676,9 +3034,9 @@ TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R12, AX
 	MOVQ   AX, (SP)
 	CMPQ   R12, (SP)
-	JLE    none_123
+	JLE    none_145
 
-loop_122:
+loop_144:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -2775,9 +3133,9 @@ loop_122:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_122
+	JG           loop_144
 
-none_123:
+none_145:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R11
 	SHLQ $0x02, R11
@@ -2786,9 +3144,9 @@ none_123:
 	LEAQ -20(R12), AX
 	MOVQ AX, 8(SP)
 	CMPQ R12, (SP)
-	JLE  none_125
+	JLE  none_147
 
-loop_124:
+loop_146:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -2859,10 +3217,10 @@ loop_124:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 8(SP)
-	JG           more_126
+	JG           more_148
 	XORQ         R11, R11
 
-more_126:
+more_148:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -2887,13 +3245,13 @@ more_126:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_124
+	JG           loop_146
 
-none_125:
+none_147:
 	TESTQ R12, R12
-	JZ    done_128
+	JZ    done_150
 
-last_127:
+last_149:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -2917,13 +3275,13 @@ last_127:
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_127
+	JNZ          last_149
 
-done_128:
+done_150:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_129
+	JE        full_151
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2932,7 +3290,7 @@ done_128:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_131
+	JZ        overwrite_153
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z1, Z1
@@ -2957,7 +3315,38 @@ done_128:
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
-overwrite_131:
+overwrite_153:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_154
+	VBROADCASTSS 228(AX), Z12
+	VBROADCASTSS 232(AX), Z13
+	VMAXPS       Z0, Z12, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMINPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMINPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMINPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMINPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMINPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMINPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMINPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMINPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMINPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z12, Z10
+	VMINPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z12, Z11
+	VMINPS       Z11, Z13, Z11
+
+free_154:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -2978,14 +3367,14 @@ overwrite_131:
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	JMP     done_130
+	JMP     done_152
 
-full_129:
+full_151:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_132
+	JZ     overwrite_155
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3004,7 +3393,38 @@ full_129:
 	VADDPS (CX), Z10, Z10
 	VADDPS 64(CX), Z11, Z11
 
-overwrite_132:
+overwrite_155:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_156
+	VBROADCASTSS 228(AX), Z12
+	VBROADCASTSS 232(AX), Z13
+	VMAXPS       Z0, Z12, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMINPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMINPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMINPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMINPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMINPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMINPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMINPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMINPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMINPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z12, Z10
+	VMINPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z12, Z11
+	VMINPS       Z11, Z13, Z11
+
+free_156:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3026,7 +3446,7 @@ overwrite_132:
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
 
-done_130:
+done_152:
 	VZEROUPPER
 	RET
 
@@ -3060,9 +3480,9 @@ TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R12, AX
 	MOVQ   AX, (SP)
 	CMPQ   R12, (SP)
-	JLE    none_134
+	JLE    none_158
 
-loop_133:
+loop_157:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -3137,9 +3557,9 @@ loop_133:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_133
+	JG           loop_157
 
-none_134:
+none_158:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R11
 	SHLQ $0x02, R11
@@ -3148,9 +3568,9 @@ none_134:
 	LEAQ -24(R12), AX
 	MOVQ AX, 8(SP)
 	CMPQ R12, (SP)
-	JLE  none_136
+	JLE  none_160
 
-loop_135:
+loop_159:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -3205,10 +3625,10 @@ loop_135:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 8(SP)
-	JG           more_137
+	JG           more_161
 	XORQ         R11, R11
 
-more_137:
+more_161:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -3228,13 +3648,13 @@ more_137:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_135
+	JG           loop_159
 
-none_136:
+none_160:
 	TESTQ R12, R12
-	JZ    done_139
+	JZ    done_163
 
-last_138:
+last_162:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -3253,13 +3673,13 @@ last_138:
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_138
+	JNZ          last_162
 
-done_139:
+done_163:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_140
+	JE        full_164
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3268,7 +3688,7 @@ done_139:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_142
+	JZ        overwrite_166
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	ADDQ      DX, CX
@@ -3290,7 +3710,28 @@ done_139:
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
 
-overwrite_142:
+overwrite_166:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_167
+	VBROADCASTSS 228(AX), Z7
+	VBROADCASTSS 232(AX), Z8
+	VMAXPS       Z0, Z7, Z0
+	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
+	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
+	VMINPS       Z6, Z8, Z6
+
+free_167:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3307,14 +3748,14 @@ overwrite_142:
 	VMOVUPS Z5, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z6, K1, (CX)
-	JMP     done_141
+	JMP     done_165
 
-full_140:
+full_164:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_143
+	JZ     overwrite_168
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -3329,7 +3770,28 @@ full_140:
 	ADDQ   DX, CX
 	VADDPS (CX), Z6, Z6
 
-overwrite_143:
+overwrite_168:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_169
+	VBROADCASTSS 228(AX), Z7
+	VBROADCASTSS 232(AX), Z8
+	VMAXPS       Z0, Z7, Z0
+	VMINPS       Z0, Z8, Z0
+	VMAXPS       Z1, Z7, Z1
+	VMINPS       Z1, Z8, Z1
+	VMAXPS       Z2, Z7, Z2
+	VMINPS       Z2, Z8, Z2
+	VMAXPS       Z3, Z7, Z3
+	VMINPS       Z3, Z8, Z3
+	VMAXPS       Z4, Z7, Z4
+	VMINPS       Z4, Z8, Z4
+	VMAXPS       Z5, Z7, Z5
+	VMINPS       Z5, Z8, Z5
+	VMAXPS       Z6, Z7, Z6
+	VMINPS       Z6, Z8, Z6
+
+free_169:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3347,7 +3809,7 @@ overwrite_143:
 	ADDQ    AX, CX
 	VMOVUPS Z6, (CX)
 
-done_141:
+done_165:
 	VZEROUPPER
 	RET
 
@@ -3388,9 +3850,9 @@ TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R12, AX
 	MOVQ   AX, (SP)
 	CMPQ   R12, (SP)
-	JLE    none_145
+	JLE    none_171
 
-loop_144:
+loop_170:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -3499,9 +3961,9 @@ loop_144:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_144
+	JG           loop_170
 
-none_145:
+none_171:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R11
 	SHLQ $0x02, R11
@@ -3510,9 +3972,9 @@ none_145:
 	LEAQ -24(R12), AX
 	MOVQ AX, 8(SP)
 	CMPQ R12, (SP)
-	JLE  none_147
+	JLE  none_173
 
-loop_146:
+loop_172:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -3592,10 +4054,10 @@ loop_146:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 8(SP)
-	JG           more_148
+	JG           more_174
 	XORQ         R11, R11
 
-more_148:
+more_174:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -3623,13 +4085,13 @@ more_148:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, (SP)
-	JG           loop_146
+	JG           loop_172
 
-none_147:
+none_173:
 	TESTQ R12, R12
-	JZ    done_150
+	JZ    done_176
 
-last_149:
+last_175:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -3656,13 +4118,13 @@ last_149:
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_149
+	JNZ          last_175
 
-done_150:
+done_176:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_151
+	JE        full_177
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3671,7 +4133,7 @@ done_150:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_153
+	JZ        overwrite_179
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z1, Z1
@@ -3700,7 +4162,42 @@ done_150:
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 
-overwrite_153:
+overwrite_179:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_180
+	VBROADCASTSS 228(AX), Z14
+	VBROADCASTSS 232(AX), Z15
+	VMAXPS       Z0, Z14, Z0
+	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMINPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMINPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMINPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMINPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMINPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMINPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMINPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMINPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMINPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMINPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z14, Z12
+	VMINPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z14, Z13
+	VMINPS       Z13, Z15, Z13
+
+free_180:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3724,14 +4221,14 @@ overwrite_153:
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	JMP     done_152
+	JMP     done_178
 
-full_151:
+full_177:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_154
+	JZ     overwrite_181
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3753,7 +4250,42 @@ full_151:
 	VADDPS (CX), Z12, Z12
 	VADDPS 64(CX), Z13, Z13
 
-overwrite_154:
+overwrite_181:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_182
+	VBROADCASTSS 228(AX), Z14
+	VBROADCASTSS 232(AX), Z15
+	VMAXPS       Z0, Z14, Z0
+	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMINPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMINPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMINPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMINPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMINPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMINPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMINPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMINPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMINPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMINPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z14, Z12
+	VMINPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z14, Z13
+	VMINPS       Z13, Z15, Z13
+
+free_182:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -3778,7 +4310,7 @@ overwrite_154:
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
 
-done_152:
+done_178:
 	VZEROUPPER
 	RET
 
@@ -3814,9 +4346,9 @@ TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R13, AX
 	MOVQ   AX, (SP)
 	CMPQ   R13, (SP)
-	JLE    none_156
+	JLE    none_184
 
-loop_155:
+loop_183:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -3899,9 +4431,9 @@ loop_155:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_155
+	JG           loop_183
 
-none_156:
+none_184:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R12
 	SHLQ $0x02, R12
@@ -3910,9 +4442,9 @@ none_156:
 	LEAQ -28(R13), AX
 	MOVQ AX, 8(SP)
 	CMPQ R13, (SP)
-	JLE  none_158
+	JLE  none_186
 
-loop_157:
+loop_185:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -3973,10 +4505,10 @@ loop_157:
 	ADDQ         SI, CX
 	ADDQ         R12, R11
 	CMPQ         R13, 8(SP)
-	JG           more_159
+	JG           more_187
 	XORQ         R12, R12
 
-more_159:
+more_187:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -3998,13 +4530,13 @@ more_159:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_157
+	JG           loop_185
 
-none_158:
+none_186:
 	TESTQ R13, R13
-	JZ    done_161
+	JZ    done_189
 
-last_160:
+last_188:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -4025,13 +4557,13 @@ last_160:
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_160
+	JNZ          last_188
 
-done_161:
+done_189:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_162
+	JE        full_190
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4040,7 +4572,7 @@ done_161:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_164
+	JZ        overwrite_192
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	ADDQ      DX, CX
@@ -4065,7 +4597,30 @@ done_161:
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
 
-overwrite_164:
+overwrite_192:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_193
+	VBROADCASTSS 228(AX), Z8
+	VBROADCASTSS 232(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_193:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4084,14 +4639,14 @@ overwrite_164:
 	VMOVUPS Z6, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z7, K1, (CX)
-	JMP     done_163
+	JMP     done_191
 
-full_162:
+full_190:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_165
+	JZ     overwrite_194
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -4108,7 +4663,30 @@ full_162:
 	ADDQ   DX, CX
 	VADDPS (CX), Z7, Z7
 
-overwrite_165:
+overwrite_194:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_195
+	VBROADCASTSS 228(AX), Z8
+	VBROADCASTSS 232(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_195:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4128,7 +4706,7 @@ overwrite_165:
 	ADDQ    AX, CX
 	VMOVUPS Z7, (CX)
 
-done_163:
+done_191:
 	VZEROUPPER
 	RET
 
@@ -4172,9 +4750,9 @@ TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R13, AX
 	MOVQ   AX, (SP)
 	CMPQ   R13, (SP)
-	JLE    none_167
+	JLE    none_197
 
-loop_166:
+loop_196:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -4295,9 +4873,9 @@ loop_166:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_166
+	JG           loop_196
 
-none_167:
+none_197:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R12
 	SHLQ $0x02, R12
@@ -4306,9 +4884,9 @@ none_167:
 	LEAQ -28(R13), AX
 	MOVQ AX, 8(SP)
 	CMPQ R13, (SP)
-	JLE  none_169
+	JLE  none_199
 
-loop_168:
+loop_198:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -4397,10 +4975,10 @@ loop_168:
 	ADDQ         SI, CX
 	ADDQ         R12, R11
 	CMPQ         R13, 8(SP)
-	JG           more_170
+	JG           more_200
 	XORQ         R12, R12
 
-more_170:
+more_200:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -4431,13 +5009,13 @@ more_170:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_168
+	JG           loop_198
 
-none_169:
+none_199:
 	TESTQ R13, R13
-	JZ    done_172
+	JZ    done_202
 
-last_171:
+last_201:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -4467,13 +5045,13 @@ last_171:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_171
+	JNZ          last_201
 
-done_172:
+done_202:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_173
+	JE        full_203
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4482,7 +5060,7 @@ done_172:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_175
+	JZ        overwrite_205
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z1, Z1
@@ -4515,7 +5093,46 @@ done_172:
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z15, Z15
 
-overwrite_175:
+overwrite_205:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_206
+	VBROADCASTSS 228(AX), Z16
+	VBROADCASTSS 232(AX), Z17
+	VMAXPS       Z0, Z16, Z0
+	VMINPS       Z0, Z17, Z0
+	VMAXPS       Z1, Z16, Z1
+	VMINPS       Z1, Z17, Z1
+	VMAXPS       Z2, Z16, Z2
+	VMINPS       Z2, Z17, Z2
+	VMAXPS       Z3, Z16, Z3
+	VMINPS       Z3, Z17, Z3
+	VMAXPS       Z4, Z16, Z4
+	VMINPS       Z4, Z17, Z4
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMAXPS       Z6, Z16, Z6
+	VMINPS       Z6, Z17, Z6
+	VMAXPS       Z7, Z16, Z7
+	VMINPS       Z7, Z17, Z7
+	VMAXPS       Z8, Z16, Z8
+	VMINPS       Z8, Z17, Z8
+	VMAXPS       Z9, Z16, Z9
+	VMINPS       Z9, Z17, Z9
+	VMAXPS       Z10, Z16, Z10
+	VMINPS       Z10, Z17, Z10
+	VMAXPS       Z11, Z16, Z11
+	VMINPS       Z11, Z17, Z11
+	VMAXPS       Z12, Z16, Z12
+	VMINPS       Z12, Z17, Z12
+	VMAXPS       Z13, Z16, Z13
+	VMINPS       Z13, Z17, Z13
+	VMAXPS       Z14, Z16, Z14
+	VMINPS       Z14, Z17, Z14
+	VMAXPS       Z15, Z16, Z15
+	VMINPS       Z15, Z17, Z15
+
+free_206:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4542,14 +5159,14 @@ overwrite_175:
 	ADDQ    AX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	JMP     done_174
+	JMP     done_204
 
-full_173:
+full_203:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_176
+	JZ     overwrite_207
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -4574,7 +5191,46 @@ full_173:
 	VADDPS (CX), Z14, Z14
 	VADDPS 64(CX), Z15, Z15
 
-overwrite_176:
+overwrite_207:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_208
+	VBROADCASTSS 228(AX), Z16
+	VBROADCASTSS 232(AX), Z17
+	VMAXPS       Z0, Z16, Z0
+	VMINPS       Z0, Z17, Z0
+	VMAXPS       Z1, Z16, Z1
+	VMINPS       Z1, Z17, Z1
+	VMAXPS       Z2, Z16, Z2
+	VMINPS       Z2, Z17, Z2
+	VMAXPS       Z3, Z16, Z3
+	VMINPS       Z3, Z17, Z3
+	VMAXPS       Z4, Z16, Z4
+	VMINPS       Z4, Z17, Z4
+	VMAXPS       Z5, Z16, Z5
+	VMINPS       Z5, Z17, Z5
+	VMAXPS       Z6, Z16, Z6
+	VMINPS       Z6, Z17, Z6
+	VMAXPS       Z7, Z16, Z7
+	VMINPS       Z7, Z17, Z7
+	VMAXPS       Z8, Z16, Z8
+	VMINPS       Z8, Z17, Z8
+	VMAXPS       Z9, Z16, Z9
+	VMINPS       Z9, Z17, Z9
+	VMAXPS       Z10, Z16, Z10
+	VMINPS       Z10, Z17, Z10
+	VMAXPS       Z11, Z16, Z11
+	VMINPS       Z11, Z17, Z11
+	VMAXPS       Z12, Z16, Z12
+	VMINPS       Z12, Z17, Z12
+	VMAXPS       Z13, Z16, Z13
+	VMINPS       Z13, Z17, Z13
+	VMAXPS       Z14, Z16, Z14
+	VMINPS       Z14, Z17, Z14
+	VMAXPS       Z15, Z16, Z15
+	VMINPS       Z15, Z17, Z15
+
+free_208:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4602,7 +5258,7 @@ overwrite_176:
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
 
-done_174:
+done_204:
 	VZEROUPPER
 	RET
 
@@ -4639,9 +5295,9 @@ TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R13, AX
 	MOVQ   AX, (SP)
 	CMPQ   R13, (SP)
-	JLE    none_178
+	JLE    none_210
 
-loop_177:
+loop_209:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -4732,9 +5388,9 @@ loop_177:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_177
+	JG           loop_209
 
-none_178:
+none_210:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R12
 	SHLQ $0x02, R12
@@ -4743,9 +5399,9 @@ none_178:
 	LEAQ -32(R13), AX
 	MOVQ AX, 8(SP)
 	CMPQ R13, (SP)
-	JLE  none_180
+	JLE  none_212
 
-loop_179:
+loop_211:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -4812,10 +5468,10 @@ loop_179:
 	ADDQ         SI, CX
 	ADDQ         R12, R11
 	CMPQ         R13, 8(SP)
-	JG           more_181
+	JG           more_213
 	XORQ         R12, R12
 
-more_181:
+more_213:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -4839,13 +5495,13 @@ more_181:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_179
+	JG           loop_211
 
-none_180:
+none_212:
 	TESTQ R13, R13
-	JZ    done_183
+	JZ    done_215
 
-last_182:
+last_214:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -4868,13 +5524,13 @@ last_182:
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_182
+	JNZ          last_214
 
-done_183:
+done_215:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_184
+	JE        full_216
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4883,7 +5539,7 @@ done_183:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_186
+	JZ        overwrite_218
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	ADDQ      DX, CX
@@ -4911,7 +5567,32 @@ done_183:
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
 
-overwrite_186:
+overwrite_218:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_219
+	VBROADCASTSS 228(AX), Z9
+	VBROADCASTSS 232(AX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMINPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMINPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z9, Z4
+	VMINPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z9, Z5
+	VMINPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z9, Z6
+	VMINPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z9, Z7
+	VMINPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z9, Z8
+	VMINPS       Z8, Z10, Z8
+
+free_219:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4932,14 +5613,14 @@ overwrite_186:
 	VMOVUPS Z7, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z8, K1, (CX)
-	JMP     done_185
+	JMP     done_217
 
-full_184:
+full_216:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_187
+	JZ     overwrite_220
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -4958,7 +5639,32 @@ full_184:
 	ADDQ   DX, CX
 	VADDPS (CX), Z8, Z8
 
-overwrite_187:
+overwrite_220:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_221
+	VBROADCASTSS 228(AX), Z9
+	VBROADCASTSS 232(AX), Z10
+	VMAXPS       Z0, Z9, Z0
+	VMINPS       Z0, Z10, Z0
+	VMAXPS       Z1, Z9, Z1
+	VMINPS       Z1, Z10, Z1
+	VMAXPS       Z2, Z9, Z2
+	VMINPS       Z2, Z10, Z2
+	VMAXPS       Z3, Z9, Z3
+	VMINPS       Z3, Z10, Z3
+	VMAXPS       Z4, Z9, Z4
+	VMINPS       Z4, Z10, Z4
+	VMAXPS       Z5, Z9, Z5
+	VMINPS       Z5, Z10, Z5
+	VMAXPS       Z6, Z9, Z6
+	VMINPS       Z6, Z10, Z6
+	VMAXPS       Z7, Z9, Z7
+	VMINPS       Z7, Z10, Z7
+	VMAXPS       Z8, Z9, Z8
+	VMINPS       Z8, Z10, Z8
+
+free_221:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -4980,7 +5686,7 @@ overwrite_187:
 	ADDQ    AX, CX
 	VMOVUPS Z8, (CX)
 
-done_185:
+done_217:
 	VZEROUPPER
 	RET
 
@@ -5026,9 +5732,9 @@ TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R13, AX
 	MOVQ   AX, (SP)
 	CMPQ   R13, (SP)
-	JLE    none_189
+	JLE    none_223
 
-loop_188:
+loop_222:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -5161,9 +5867,9 @@ loop_188:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_188
+	JG           loop_222
 
-none_189:
+none_223:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R12
 	SHLQ $0x02, R12
@@ -5172,9 +5878,9 @@ none_189:
 	LEAQ -32(R13), AX
 	MOVQ AX, 8(SP)
 	CMPQ R13, (SP)
-	JLE  none_191
+	JLE  none_225
 
-loop_190:
+loop_224:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -5272,10 +5978,10 @@ loop_190:
 	ADDQ         SI, CX
 	ADDQ         R12, R11
 	CMPQ         R13, 8(SP)
-	JG           more_192
+	JG           more_226
 	XORQ         R12, R12
 
-more_192:
+more_226:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -5309,13 +6015,13 @@ more_192:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, (SP)
-	JG           loop_190
+	JG           loop_224
 
-none_191:
+none_225:
 	TESTQ R13, R13
-	JZ    done_194
+	JZ    done_228
 
-last_193:
+last_227:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -5348,13 +6054,13 @@ last_193:
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_193
+	JNZ          last_227
 
-done_194:
+done_228:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_195
+	JE        full_229
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -5363,7 +6069,7 @@ done_194:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_197
+	JZ        overwrite_231
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z1, Z1
@@ -5400,7 +6106,50 @@ done_194:
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z17, Z17
 
-overwrite_197:
+overwrite_231:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_232
+	VBROADCASTSS 228(AX), Z18
+	VBROADCASTSS 232(AX), Z19
+	VMAXPS       Z0, Z18, Z0
+	VMINPS       Z0, Z19, Z0
+	VMAXPS       Z1, Z18, Z1
+	VMINPS       Z1, Z19, Z1
+	VMAXPS       Z2, Z18, Z2
+	VMINPS       Z2, Z19, Z2
+	VMAXPS       Z3, Z18, Z3
+	VMINPS       Z3, Z19, Z3
+	VMAXPS       Z4, Z18, Z4
+	VMINPS       Z4, Z19, Z4
+	VMAXPS       Z5, Z18, Z5
+	VMINPS       Z5, Z19, Z5
+	VMAXPS       Z6, Z18, Z6
+	VMINPS       Z6, Z19, Z6
+	VMAXPS       Z7, Z18, Z7
+	VMINPS       Z7, Z19, Z7
+	VMAXPS       Z8, Z18, Z8
+	VMINPS       Z8, Z19, Z8
+	VMAXPS       Z9, Z18, Z9
+	VMINPS       Z9, Z19, Z9
+	VMAXPS       Z10, Z18, Z10
+	VMINPS       Z10, Z19, Z10
+	VMAXPS       Z11, Z18, Z11
+	VMINPS       Z11, Z19, Z11
+	VMAXPS       Z12, Z18, Z12
+	VMINPS       Z12, Z19, Z12
+	VMAXPS       Z13, Z18, Z13
+	VMINPS       Z13, Z19, Z13
+	VMAXPS       Z14, Z18, Z14
+	VMINPS       Z14, Z19, Z14
+	VMAXPS       Z15, Z18, Z15
+	VMINPS       Z15, Z19, Z15
+	VMAXPS       Z16, Z18, Z16
+	VMINPS       Z16, Z19, Z16
+	VMAXPS       Z17, Z18, Z17
+	VMINPS       Z17, Z19, Z17
+
+free_232:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5430,14 +6179,14 @@ overwrite_197:
 	ADDQ    AX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	JMP     done_196
+	JMP     done_230
 
-full_195:
+full_229:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_198
+	JZ     overwrite_233
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -5465,7 +6214,50 @@ full_195:
 	VADDPS (CX), Z16, Z16
 	VADDPS 64(CX), Z17, Z17
 
-overwrite_198:
+overwrite_233:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_234
+	VBROADCASTSS 228(AX), Z18
+	VBROADCASTSS 232(AX), Z19
+	VMAXPS       Z0, Z18, Z0
+	VMINPS       Z0, Z19, Z0
+	VMAXPS       Z1, Z18, Z1
+	VMINPS       Z1, Z19, Z1
+	VMAXPS       Z2, Z18, Z2
+	VMINPS       Z2, Z19, Z2
+	VMAXPS       Z3, Z18, Z3
+	VMINPS       Z3, Z19, Z3
+	VMAXPS       Z4, Z18, Z4
+	VMINPS       Z4, Z19, Z4
+	VMAXPS       Z5, Z18, Z5
+	VMINPS       Z5, Z19, Z5
+	VMAXPS       Z6, Z18, Z6
+	VMINPS       Z6, Z19, Z6
+	VMAXPS       Z7, Z18, Z7
+	VMINPS       Z7, Z19, Z7
+	VMAXPS       Z8, Z18, Z8
+	VMINPS       Z8, Z19, Z8
+	VMAXPS       Z9, Z18, Z9
+	VMINPS       Z9, Z19, Z9
+	VMAXPS       Z10, Z18, Z10
+	VMINPS       Z10, Z19, Z10
+	VMAXPS       Z11, Z18, Z11
+	VMINPS       Z11, Z19, Z11
+	VMAXPS       Z12, Z18, Z12
+	VMINPS       Z12, Z19, Z12
+	VMAXPS       Z13, Z18, Z13
+	VMINPS       Z13, Z19, Z13
+	VMAXPS       Z14, Z18, Z14
+	VMINPS       Z14, Z19, Z14
+	VMAXPS       Z15, Z18, Z15
+	VMINPS       Z15, Z19, Z15
+	VMAXPS       Z16, Z18, Z16
+	VMINPS       Z16, Z19, Z16
+	VMAXPS       Z17, Z18, Z17
+	VMINPS       Z17, Z19, Z17
+
+free_234:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5496,7 +6288,7 @@ overwrite_198:
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
 
-done_196:
+done_230:
 	VZEROUPPER
 	RET
 
@@ -5535,9 +6327,9 @@ TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R14, AX
 	MOVQ   AX, (SP)
 	CMPQ   R14, (SP)
-	JLE    none_200
+	JLE    none_236
 
-loop_199:
+loop_235:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -5636,9 +6428,9 @@ loop_199:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_199
+	JG           loop_235
 
-none_200:
+none_236:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R13
 	SHLQ $0x02, R13
@@ -5647,9 +6439,9 @@ none_200:
 	LEAQ -36(R14), AX
 	MOVQ AX, 8(SP)
 	CMPQ R14, (SP)
-	JLE  none_202
+	JLE  none_238
 
-loop_201:
+loop_237:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -5722,10 +6514,10 @@ loop_201:
 	ADDQ         SI, CX
 	ADDQ         R13, R12
 	CMPQ         R14, 8(SP)
-	JG           more_203
+	JG           more_239
 	XORQ         R13, R13
 
-more_203:
+more_239:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -5751,13 +6543,13 @@ more_203:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_201
+	JG           loop_237
 
-none_202:
+none_238:
 	TESTQ R14, R14
-	JZ    done_205
+	JZ    done_241
 
-last_204:
+last_240:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -5782,13 +6574,13 @@ last_204:
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_204
+	JNZ          last_240
 
-done_205:
+done_241:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_206
+	JE        full_242
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -5797,7 +6589,7 @@ done_205:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_208
+	JZ        overwrite_244
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	ADDQ      DX, CX
@@ -5828,7 +6620,34 @@ done_205:
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
 
-overwrite_208:
+overwrite_244:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_245
+	VBROADCASTSS 228(AX), Z10
+	VBROADCASTSS 232(AX), Z11
+	VMAXPS       Z0, Z10, Z0
+	VMINPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMINPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMINPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMINPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMINPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMINPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMINPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMINPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z10, Z8
+	VMINPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z10, Z9
+	VMINPS       Z9, Z11, Z9
+
+free_245:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5851,14 +6670,14 @@ overwrite_208:
 	VMOVUPS Z8, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z9, K1, (CX)
-	JMP     done_207
+	JMP     done_243
 
-full_206:
+full_242:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_209
+	JZ     overwrite_246
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -5879,7 +6698,34 @@ full_206:
 	ADDQ   DX, CX
 	VADDPS (CX), Z9, Z9
 
-overwrite_209:
+overwrite_246:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_247
+	VBROADCASTSS 228(AX), Z10
+	VBROADCASTSS 232(AX), Z11
+	VMAXPS       Z0, Z10, Z0
+	VMINPS       Z0, Z11, Z0
+	VMAXPS       Z1, Z10, Z1
+	VMINPS       Z1, Z11, Z1
+	VMAXPS       Z2, Z10, Z2
+	VMINPS       Z2, Z11, Z2
+	VMAXPS       Z3, Z10, Z3
+	VMINPS       Z3, Z11, Z3
+	VMAXPS       Z4, Z10, Z4
+	VMINPS       Z4, Z11, Z4
+	VMAXPS       Z5, Z10, Z5
+	VMINPS       Z5, Z11, Z5
+	VMAXPS       Z6, Z10, Z6
+	VMINPS       Z6, Z11, Z6
+	VMAXPS       Z7, Z10, Z7
+	VMINPS       Z7, Z11, Z7
+	VMAXPS       Z8, Z10, Z8
+	VMINPS       Z8, Z11, Z8
+	VMAXPS       Z9, Z10, Z9
+	VMINPS       Z9, Z11, Z9
+
+free_247:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -5903,7 +6749,7 @@ overwrite_209:
 	ADDQ    AX, CX
 	VMOVUPS Z9, (CX)
 
-done_207:
+done_243:
 	VZEROUPPER
 	RET
 
@@ -5952,9 +6798,9 @@ TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R14, AX
 	MOVQ   AX, (SP)
 	CMPQ   R14, (SP)
-	JLE    none_211
+	JLE    none_249
 
-loop_210:
+loop_248:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -6099,9 +6945,9 @@ loop_210:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_210
+	JG           loop_248
 
-none_211:
+none_249:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R13
 	SHLQ $0x02, R13
@@ -6110,9 +6956,9 @@ none_211:
 	LEAQ -36(R14), AX
 	MOVQ AX, 8(SP)
 	CMPQ R14, (SP)
-	JLE  none_213
+	JLE  none_251
 
-loop_212:
+loop_250:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -6219,10 +7065,10 @@ loop_212:
 	ADDQ         SI, CX
 	ADDQ         R13, R12
 	CMPQ         R14, 8(SP)
-	JG           more_214
+	JG           more_252
 	XORQ         R13, R13
 
-more_214:
+more_252:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -6259,13 +7105,13 @@ more_214:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_212
+	JG           loop_250
 
-none_213:
+none_251:
 	TESTQ R14, R14
-	JZ    done_216
+	JZ    done_254
 
-last_215:
+last_253:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -6301,13 +7147,13 @@ last_215:
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_215
+	JNZ          last_253
 
-done_216:
+done_254:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_217
+	JE        full_255
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6316,7 +7162,7 @@ done_216:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_219
+	JZ        overwrite_257
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z1, Z1
@@ -6357,7 +7203,54 @@ done_216:
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z19, Z19
 
-overwrite_219:
+overwrite_257:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_258
+	VBROADCASTSS 228(AX), Z20
+	VBROADCASTSS 232(AX), Z21
+	VMAXPS       Z0, Z20, Z0
+	VMINPS       Z0, Z21, Z0
+	VMAXPS       Z1, Z20, Z1
+	VMINPS       Z1, Z21, Z1
+	VMAXPS       Z2, Z20, Z2
+	VMINPS       Z2, Z21, Z2
+	VMAXPS       Z3, Z20, Z3
+	VMINPS       Z3, Z21, Z3
+	VMAXPS       Z4, Z20, Z4
+	VMINPS       Z4, Z21, Z4
+	VMAXPS       Z5, Z20, Z5
+	VMINPS       Z5, Z21, Z5
+	VMAXPS       Z6, Z20, Z6
+	VMINPS       Z6, Z21, Z6
+	VMAXPS       Z7, Z20, Z7
+	VMINPS       Z7, Z21, Z7
+	VMAXPS       Z8, Z20, Z8
+	VMINPS       Z8, Z21, Z8
+	VMAXPS       Z9, Z20, Z9
+	VMINPS       Z9, Z21, Z9
+	VMAXPS       Z10, Z20, Z10
+	VMINPS       Z10, Z21, Z10
+	VMAXPS       Z11, Z20, Z11
+	VMINPS       Z11, Z21, Z11
+	VMAXPS       Z12, Z20, Z12
+	VMINPS       Z12, Z21, Z12
+	VMAXPS       Z13, Z20, Z13
+	VMINPS       Z13, Z21, Z13
+	VMAXPS       Z14, Z20, Z14
+	VMINPS       Z14, Z21, Z14
+	VMAXPS       Z15, Z20, Z15
+	VMINPS       Z15, Z21, Z15
+	VMAXPS       Z16, Z20, Z16
+	VMINPS       Z16, Z21, Z16
+	VMAXPS       Z17, Z20, Z17
+	VMINPS       Z17, Z21, Z17
+	VMAXPS       Z18, Z20, Z18
+	VMINPS       Z18, Z21, Z18
+	VMAXPS       Z19, Z20, Z19
+	VMINPS       Z19, Z21, Z19
+
+free_258:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6390,14 +7283,14 @@ overwrite_219:
 	ADDQ    AX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	JMP     done_218
+	JMP     done_256
 
-full_217:
+full_255:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_220
+	JZ     overwrite_259
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -6428,7 +7321,54 @@ full_217:
 	VADDPS (CX), Z18, Z18
 	VADDPS 64(CX), Z19, Z19
 
-overwrite_220:
+overwrite_259:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_260
+	VBROADCASTSS 228(AX), Z20
+	VBROADCASTSS 232(AX), Z21
+	VMAXPS       Z0, Z20, Z0
+	VMINPS       Z0, Z21, Z0
+	VMAXPS       Z1, Z20, Z1
+	VMINPS       Z1, Z21, Z1
+	VMAXPS       Z2, Z20, Z2
+	VMINPS       Z2, Z21, Z2
+	VMAXPS       Z3, Z20, Z3
+	VMINPS       Z3, Z21, Z3
+	VMAXPS       Z4, Z20, Z4
+	VMINPS       Z4, Z21, Z4
+	VMAXPS       Z5, Z20, Z5
+	VMINPS       Z5, Z21, Z5
+	VMAXPS       Z6, Z20, Z6
+	VMINPS       Z6, Z21, Z6
+	VMAXPS       Z7, Z20, Z7
+	VMINPS       Z7, Z21, Z7
+	VMAXPS       Z8, Z20, Z8
+	VMINPS       Z8, Z21, Z8
+	VMAXPS       Z9, Z20, Z9
+	VMINPS       Z9, Z21, Z9
+	VMAXPS       Z10, Z20, Z10
+	VMINPS       Z10, Z21, Z10
+	VMAXPS       Z11, Z20, Z11
+	VMINPS       Z11, Z21, Z11
+	VMAXPS       Z12, Z20, Z12
+	VMINPS       Z12, Z21, Z12
+	VMAXPS       Z13, Z20, Z13
+	VMINPS       Z13, Z21, Z13
+	VMAXPS       Z14, Z20, Z14
+	VMINPS       Z14, Z21, Z14
+	VMAXPS       Z15, Z20, Z15
+	VMINPS       Z15, Z21, Z15
+	VMAXPS       Z16, Z20, Z16
+	VMINPS       Z16, Z21, Z16
+	VMAXPS       Z17, Z20, Z17
+	VMINPS       Z17, Z21, Z17
+	VMAXPS       Z18, Z20, Z18
+	VMINPS       Z18, Z21, Z18
+	VMAXPS       Z19, Z20, Z19
+	VMINPS       Z19, Z21, Z19
+
+free_260:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6462,7 +7402,7 @@ overwrite_220:
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
 
-done_218:
+done_256:
 	VZEROUPPER
 	RET
 
@@ -6502,9 +7442,9 @@ TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R14, AX
 	MOVQ   AX, (SP)
 	CMPQ   R14, (SP)
-	JLE    none_222
+	JLE    none_262
 
-loop_221:
+loop_261:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -6611,9 +7551,9 @@ loop_221:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_221
+	JG           loop_261
 
-none_222:
+none_262:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R13
 	SHLQ $0x02, R13
@@ -6622,9 +7562,9 @@ none_222:
 	LEAQ -40(R14), AX
 	MOVQ AX, 8(SP)
 	CMPQ R14, (SP)
-	JLE  none_224
+	JLE  none_264
 
-loop_223:
+loop_263:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -6703,10 +7643,10 @@ loop_223:
 	ADDQ         SI, CX
 	ADDQ         R13, R12
 	CMPQ         R14, 8(SP)
-	JG           more_225
+	JG           more_265
 	XORQ         R13, R13
 
-more_225:
+more_265:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -6734,13 +7674,13 @@ more_225:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_223
+	JG           loop_263
 
-none_224:
+none_264:
 	TESTQ R14, R14
-	JZ    done_227
+	JZ    done_267
 
-last_226:
+last_266:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -6767,13 +7707,13 @@ last_226:
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_226
+	JNZ          last_266
 
-done_227:
+done_267:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_228
+	JE        full_268
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6782,7 +7722,7 @@ done_227:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_230
+	JZ        overwrite_270
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	ADDQ      DX, CX
@@ -6816,7 +7756,36 @@ done_227:
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
 
-overwrite_230:
+overwrite_270:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_271
+	VBROADCASTSS 228(AX), Z11
+	VBROADCASTSS 232(AX), Z12
+	VMAXPS       Z0, Z11, Z0
+	VMINPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z11, Z1
+	VMINPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z11, Z2
+	VMINPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z11, Z3
+	VMINPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z11, Z4
+	VMINPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z11, Z5
+	VMINPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z11, Z6
+	VMINPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z11, Z7
+	VMINPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z11, Z8
+	VMINPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z11, Z9
+	VMINPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z11, Z10
+	VMINPS       Z10, Z12, Z10
+
+free_271:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6841,14 +7810,14 @@ overwrite_230:
 	VMOVUPS Z9, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z10, K1, (CX)
-	JMP     done_229
+	JMP     done_269
 
-full_228:
+full_268:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_231
+	JZ     overwrite_272
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -6871,7 +7840,36 @@ full_228:
 	ADDQ   DX, CX
 	VADDPS (CX), Z10, Z10
 
-overwrite_231:
+overwrite_272:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_273
+	VBROADCASTSS 228(AX), Z11
+	VBROADCASTSS 232(AX), Z12
+	VMAXPS       Z0, Z11, Z0
+	VMINPS       Z0, Z12, Z0
+	VMAXPS       Z1, Z11, Z1
+	VMINPS       Z1, Z12, Z1
+	VMAXPS       Z2, Z11, Z2
+	VMINPS       Z2, Z12, Z2
+	VMAXPS       Z3, Z11, Z3
+	VMINPS       Z3, Z12, Z3
+	VMAXPS       Z4, Z11, Z4
+	VMINPS       Z4, Z12, Z4
+	VMAXPS       Z5, Z11, Z5
+	VMINPS       Z5, Z12, Z5
+	VMAXPS       Z6, Z11, Z6
+	VMINPS       Z6, Z12, Z6
+	VMAXPS       Z7, Z11, Z7
+	VMINPS       Z7, Z12, Z7
+	VMAXPS       Z8, Z11, Z8
+	VMINPS       Z8, Z12, Z8
+	VMAXPS       Z9, Z11, Z9
+	VMINPS       Z9, Z12, Z9
+	VMAXPS       Z10, Z11, Z10
+	VMINPS       Z10, Z12, Z10
+
+free_273:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -6897,7 +7895,7 @@ overwrite_231:
 	ADDQ    AX, CX
 	VMOVUPS Z10, (CX)
 
-done_229:
+done_269:
 	VZEROUPPER
 	RET
 
@@ -6948,9 +7946,9 @@ TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R14, AX
 	MOVQ   AX, (SP)
 	CMPQ   R14, (SP)
-	JLE    none_233
+	JLE    none_275
 
-loop_232:
+loop_274:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -7107,9 +8105,9 @@ loop_232:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_232
+	JG           loop_274
 
-none_233:
+none_275:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R13
 	SHLQ $0x02, R13
@@ -7118,9 +8116,9 @@ none_233:
 	LEAQ -40(R14), AX
 	MOVQ AX, 8(SP)
 	CMPQ R14, (SP)
-	JLE  none_235
+	JLE  none_277
 
-loop_234:
+loop_276:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -7236,10 +8234,10 @@ loop_234:
 	ADDQ         SI, CX
 	ADDQ         R13, R12
 	CMPQ         R14, 8(SP)
-	JG           more_236
+	JG           more_278
 	XORQ         R13, R13
 
-more_236:
+more_278:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -7279,13 +8277,13 @@ more_236:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, (SP)
-	JG           loop_234
+	JG           loop_276
 
-none_235:
+none_277:
 	TESTQ R14, R14
-	JZ    done_238
+	JZ    done_280
 
-last_237:
+last_279:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -7324,13 +8322,13 @@ last_237:
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_237
+	JNZ          last_279
 
-done_238:
+done_280:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_239
+	JE        full_281
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7339,7 +8337,7 @@ done_238:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_241
+	JZ        overwrite_283
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z1, Z1
@@ -7384,7 +8382,58 @@ done_238:
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z21, Z21
 
-overwrite_241:
+overwrite_283:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_284
+	VBROADCASTSS 228(AX), Z22
+	VBROADCASTSS 232(AX), Z23
+	VMAXPS       Z0, Z22, Z0
+	VMINPS       Z0, Z23, Z0
+	VMAXPS       Z1, Z22, Z1
+	VMINPS       Z1, Z23, Z1
+	VMAXPS       Z2, Z22, Z2
+	VMINPS       Z2, Z23, Z2
+	VMAXPS       Z3, Z22, Z3
+	VMINPS       Z3, Z23, Z3
+	VMAXPS       Z4, Z22, Z4
+	VMINPS       Z4, Z23, Z4
+	VMAXPS       Z5, Z22, Z5
+	VMINPS       Z5, Z23, Z5
+	VMAXPS       Z6, Z22, Z6
+	VMINPS       Z6, Z23, Z6
+	VMAXPS       Z7, Z22, Z7
+	VMINPS       Z7, Z23, Z7
+	VMAXPS       Z8, Z22, Z8
+	VMINPS       Z8, Z23, Z8
+	VMAXPS       Z9, Z22, Z9
+	VMINPS       Z9, Z23, Z9
+	VMAXPS       Z10, Z22, Z10
+	VMINPS       Z10, Z23, Z10
+	VMAXPS       Z11, Z22, Z11
+	VMINPS       Z11, Z23, Z11
+	VMAXPS       Z12, Z22, Z12
+	VMINPS       Z12, Z23, Z12
+	VMAXPS       Z13, Z22, Z13
+	VMINPS       Z13, Z23, Z13
+	VMAXPS       Z14, Z22, Z14
+	VMINPS       Z14, Z23, Z14
+	VMAXPS       Z15, Z22, Z15
+	VMINPS       Z15, Z23, Z15
+	VMAXPS       Z16, Z22, Z16
+	VMINPS       Z16, Z23, Z16
+	VMAXPS       Z17, Z22, Z17
+	VMINPS       Z17, Z23, Z17
+	VMAXPS       Z18, Z22, Z18
+	VMINPS       Z18, Z23, Z18
+	VMAXPS       Z19, Z22, Z19
+	VMINPS       Z19, Z23, Z19
+	VMAXPS       Z20, Z22, Z20
+	VMINPS       Z20, Z23, Z20
+	VMAXPS       Z21, Z22, Z21
+	VMINPS       Z21, Z23, Z21
+
+free_284:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7420,14 +8469,14 @@ overwrite_241:
 	ADDQ    AX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, K1, 64(CX)
-	JMP     done_240
+	JMP     done_282
 
-full_239:
+full_281:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_242
+	JZ     overwrite_285
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -7461,7 +8510,58 @@ full_239:
 	VADDPS (CX), Z20, Z20
 	VADDPS 64(CX), Z21, Z21
 
-overwrite_242:
+overwrite_285:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_286
+	VBROADCASTSS 228(AX), Z22
+	VBROADCASTSS 232(AX), Z23
+	VMAXPS       Z0, Z22, Z0
+	VMINPS       Z0, Z23, Z0
+	VMAXPS       Z1, Z22, Z1
+	VMINPS       Z1, Z23, Z1
+	VMAXPS       Z2, Z22, Z2
+	VMINPS       Z2, Z23, Z2
+	VMAXPS       Z3, Z22, Z3
+	VMINPS       Z3, Z23, Z3
+	VMAXPS       Z4, Z22, Z4
+	VMINPS       Z4, Z23, Z4
+	VMAXPS       Z5, Z22, Z5
+	VMINPS       Z5, Z23, Z5
+	VMAXPS       Z6, Z22, Z6
+	VMINPS       Z6, Z23, Z6
+	VMAXPS       Z7, Z22, Z7
+	VMINPS       Z7, Z23, Z7
+	VMAXPS       Z8, Z22, Z8
+	VMINPS       Z8, Z23, Z8
+	VMAXPS       Z9, Z22, Z9
+	VMINPS       Z9, Z23, Z9
+	VMAXPS       Z10, Z22, Z10
+	VMINPS       Z10, Z23, Z10
+	VMAXPS       Z11, Z22, Z11
+	VMINPS       Z11, Z23, Z11
+	VMAXPS       Z12, Z22, Z12
+	VMINPS       Z12, Z23, Z12
+	VMAXPS       Z13, Z22, Z13
+	VMINPS       Z13, Z23, Z13
+	VMAXPS       Z14, Z22, Z14
+	VMINPS       Z14, Z23, Z14
+	VMAXPS       Z15, Z22, Z15
+	VMINPS       Z15, Z23, Z15
+	VMAXPS       Z16, Z22, Z16
+	VMINPS       Z16, Z23, Z16
+	VMAXPS       Z17, Z22, Z17
+	VMINPS       Z17, Z23, Z17
+	VMAXPS       Z18, Z22, Z18
+	VMINPS       Z18, Z23, Z18
+	VMAXPS       Z19, Z22, Z19
+	VMINPS       Z19, Z23, Z19
+	VMAXPS       Z20, Z22, Z20
+	VMINPS       Z20, Z23, Z20
+	VMAXPS       Z21, Z22, Z21
+	VMINPS       Z21, Z23, Z21
+
+free_286:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7498,7 +8598,7 @@ overwrite_242:
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
 
-done_240:
+done_282:
 	VZEROUPPER
 	RET
 
@@ -7540,9 +8640,9 @@ TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R15, AX
 	MOVQ   AX, (SP)
 	CMPQ   R15, (SP)
-	JLE    none_244
+	JLE    none_288
 
-loop_243:
+loop_287:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -7657,9 +8757,9 @@ loop_243:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_243
+	JG           loop_287
 
-none_244:
+none_288:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R14
 	SHLQ $0x02, R14
@@ -7668,9 +8768,9 @@ none_244:
 	LEAQ -44(R15), AX
 	MOVQ AX, 8(SP)
 	CMPQ R15, (SP)
-	JLE  none_246
+	JLE  none_290
 
-loop_245:
+loop_289:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -7755,10 +8855,10 @@ loop_245:
 	ADDQ         SI, CX
 	ADDQ         R14, R13
 	CMPQ         R15, 8(SP)
-	JG           more_247
+	JG           more_291
 	XORQ         R14, R14
 
-more_247:
+more_291:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -7788,13 +8888,13 @@ more_247:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_245
+	JG           loop_289
 
-none_246:
+none_290:
 	TESTQ R15, R15
-	JZ    done_249
+	JZ    done_293
 
-last_248:
+last_292:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -7823,13 +8923,13 @@ last_248:
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_248
+	JNZ          last_292
 
-done_249:
+done_293:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_250
+	JE        full_294
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7838,7 +8938,7 @@ done_249:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_252
+	JZ        overwrite_296
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	ADDQ      DX, CX
@@ -7875,7 +8975,38 @@ done_249:
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
 
-overwrite_252:
+overwrite_296:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_297
+	VBROADCASTSS 228(AX), Z12
+	VBROADCASTSS 232(AX), Z13
+	VMAXPS       Z0, Z12, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMINPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMINPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMINPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMINPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMINPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMINPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMINPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMINPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMINPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z12, Z10
+	VMINPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z12, Z11
+	VMINPS       Z11, Z13, Z11
+
+free_297:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7902,14 +9033,14 @@ overwrite_252:
 	VMOVUPS Z10, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z11, K1, (CX)
-	JMP     done_251
+	JMP     done_295
 
-full_250:
+full_294:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_253
+	JZ     overwrite_298
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -7934,7 +9065,38 @@ full_250:
 	ADDQ   DX, CX
 	VADDPS (CX), Z11, Z11
 
-overwrite_253:
+overwrite_298:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_299
+	VBROADCASTSS 228(AX), Z12
+	VBROADCASTSS 232(AX), Z13
+	VMAXPS       Z0, Z12, Z0
+	VMINPS       Z0, Z13, Z0
+	VMAXPS       Z1, Z12, Z1
+	VMINPS       Z1, Z13, Z1
+	VMAXPS       Z2, Z12, Z2
+	VMINPS       Z2, Z13, Z2
+	VMAXPS       Z3, Z12, Z3
+	VMINPS       Z3, Z13, Z3
+	VMAXPS       Z4, Z12, Z4
+	VMINPS       Z4, Z13, Z4
+	VMAXPS       Z5, Z12, Z5
+	VMINPS       Z5, Z13, Z5
+	VMAXPS       Z6, Z12, Z6
+	VMINPS       Z6, Z13, Z6
+	VMAXPS       Z7, Z12, Z7
+	VMINPS       Z7, Z13, Z7
+	VMAXPS       Z8, Z12, Z8
+	VMINPS       Z8, Z13, Z8
+	VMAXPS       Z9, Z12, Z9
+	VMINPS       Z9, Z13, Z9
+	VMAXPS       Z10, Z12, Z10
+	VMINPS       Z10, Z13, Z10
+	VMAXPS       Z11, Z12, Z11
+	VMINPS       Z11, Z13, Z11
+
+free_299:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -7962,7 +9124,7 @@ overwrite_253:
 	ADDQ    AX, CX
 	VMOVUPS Z11, (CX)
 
-done_251:
+done_295:
 	VZEROUPPER
 	RET
 
@@ -8016,9 +9178,9 @@ TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R15, AX
 	MOVQ   AX, (SP)
 	CMPQ   R15, (SP)
-	JLE    none_255
+	JLE    none_301
 
-loop_254:
+loop_300:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -8187,9 +9349,9 @@ loop_254:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_254
+	JG           loop_300
 
-none_255:
+none_301:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R14
 	SHLQ $0x02, R14
@@ -8198,9 +9360,9 @@ none_255:
 	LEAQ -44(R15), AX
 	MOVQ AX, 8(SP)
 	CMPQ R15, (SP)
-	JLE  none_257
+	JLE  none_303
 
-loop_256:
+loop_302:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -8325,10 +9487,10 @@ loop_256:
 	ADDQ         SI, CX
 	ADDQ         R14, R13
 	CMPQ         R15, 8(SP)
-	JG           more_258
+	JG           more_304
 	XORQ         R14, R14
 
-more_258:
+more_304:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -8371,13 +9533,13 @@ more_258:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_256
+	JG           loop_302
 
-none_257:
+none_303:
 	TESTQ R15, R15
-	JZ    done_260
+	JZ    done_306
 
-last_259:
+last_305:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -8419,13 +9581,13 @@ last_259:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_259
+	JNZ          last_305
 
-done_260:
+done_306:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_261
+	JE        full_307
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -8434,7 +9596,7 @@ done_260:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_263
+	JZ        overwrite_309
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z1, Z1
@@ -8483,7 +9645,62 @@ done_260:
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z23, Z23
 
-overwrite_263:
+overwrite_309:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_310
+	VBROADCASTSS 228(AX), Z24
+	VBROADCASTSS 232(AX), Z25
+	VMAXPS       Z0, Z24, Z0
+	VMINPS       Z0, Z25, Z0
+	VMAXPS       Z1, Z24, Z1
+	VMINPS       Z1, Z25, Z1
+	VMAXPS       Z2, Z24, Z2
+	VMINPS       Z2, Z25, Z2
+	VMAXPS       Z3, Z24, Z3
+	VMINPS       Z3, Z25, Z3
+	VMAXPS       Z4, Z24, Z4
+	VMINPS       Z4, Z25, Z4
+	VMAXPS       Z5, Z24, Z5
+	VMINPS       Z5, Z25, Z5
+	VMAXPS       Z6, Z24, Z6
+	VMINPS       Z6, Z25, Z6
+	VMAXPS       Z7, Z24, Z7
+	VMINPS       Z7, Z25, Z7
+	VMAXPS       Z8, Z24, Z8
+	VMINPS       Z8, Z25, Z8
+	VMAXPS       Z9, Z24, Z9
+	VMINPS       Z9, Z25, Z9
+	VMAXPS       Z10, Z24, Z10
+	VMINPS       Z10, Z25, Z10
+	VMAXPS       Z11, Z24, Z11
+	VMINPS       Z11, Z25, Z11
+	VMAXPS       Z12, Z24, Z12
+	VMINPS       Z12, Z25, Z12
+	VMAXPS       Z13, Z24, Z13
+	VMINPS       Z13, Z25, Z13
+	VMAXPS       Z14, Z24, Z14
+	VMINPS       Z14, Z25, Z14
+	VMAXPS       Z15, Z24, Z15
+	VMINPS       Z15, Z25, Z15
+	VMAXPS       Z16, Z24, Z16
+	VMINPS       Z16, Z25, Z16
+	VMAXPS       Z17, Z24, Z17
+	VMINPS       Z17, Z25, Z17
+	VMAXPS       Z18, Z24, Z18
+	VMINPS       Z18, Z25, Z18
+	VMAXPS       Z19, Z24, Z19
+	VMINPS       Z19, Z25, Z19
+	VMAXPS       Z20, Z24, Z20
+	VMINPS       Z20, Z25, Z20
+	VMAXPS       Z21, Z24, Z21
+	VMINPS       Z21, Z25, Z21
+	VMAXPS       Z22, Z24, Z22
+	VMINPS       Z22, Z25, Z22
+	VMAXPS       Z23, Z24, Z23
+	VMINPS       Z23, Z25, Z23
+
+free_310:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -8522,14 +9739,14 @@ overwrite_263:
 	ADDQ    AX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, K1, 64(CX)
-	JMP     done_262
+	JMP     done_308
 
-full_261:
+full_307:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_264
+	JZ     overwrite_311
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -8566,7 +9783,62 @@ full_261:
 	VADDPS (CX), Z22, Z22
 	VADDPS 64(CX), Z23, Z23
 
-overwrite_264:
+overwrite_311:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_312
+	VBROADCASTSS 228(AX), Z24
+	VBROADCASTSS 232(AX), Z25
+	VMAXPS       Z0, Z24, Z0
+	VMINPS       Z0, Z25, Z0
+	VMAXPS       Z1, Z24, Z1
+	VMINPS       Z1, Z25, Z1
+	VMAXPS       Z2, Z24, Z2
+	VMINPS       Z2, Z25, Z2
+	VMAXPS       Z3, Z24, Z3
+	VMINPS       Z3, Z25, Z3
+	VMAXPS       Z4, Z24, Z4
+	VMINPS       Z4, Z25, Z4
+	VMAXPS       Z5, Z24, Z5
+	VMINPS       Z5, Z25, Z5
+	VMAXPS       Z6, Z24, Z6
+	VMINPS       Z6, Z25, Z6
+	VMAXPS       Z7, Z24, Z7
+	VMINPS       Z7, Z25, Z7
+	VMAXPS       Z8, Z24, Z8
+	VMINPS       Z8, Z25, Z8
+	VMAXPS       Z9, Z24, Z9
+	VMINPS       Z9, Z25, Z9
+	VMAXPS       Z10, Z24, Z10
+	VMINPS       Z10, Z25, Z10
+	VMAXPS       Z11, Z24, Z11
+	VMINPS       Z11, Z25, Z11
+	VMAXPS       Z12, Z24, Z12
+	VMINPS       Z12, Z25, Z12
+	VMAXPS       Z13, Z24, Z13
+	VMINPS       Z13, Z25, Z13
+	VMAXPS       Z14, Z24, Z14
+	VMINPS       Z14, Z25, Z14
+	VMAXPS       Z15, Z24, Z15
+	VMINPS       Z15, Z25, Z15
+	VMAXPS       Z16, Z24, Z16
+	VMINPS       Z16, Z25, Z16
+	VMAXPS       Z17, Z24, Z17
+	VMINPS       Z17, Z25, Z17
+	VMAXPS       Z18, Z24, Z18
+	VMINPS       Z18, Z25, Z18
+	VMAXPS       Z19, Z24, Z19
+	VMINPS       Z19, Z25, Z19
+	VMAXPS       Z20, Z24, Z20
+	VMINPS       Z20, Z25, Z20
+	VMAXPS       Z21, Z24, Z21
+	VMINPS       Z21, Z25, Z21
+	VMAXPS       Z22, Z24, Z22
+	VMINPS       Z22, Z25, Z22
+	VMAXPS       Z23, Z24, Z23
+	VMINPS       Z23, Z25, Z23
+
+free_312:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -8606,7 +9878,7 @@ overwrite_264:
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, 64(CX)
 
-done_262:
+done_308:
 	VZEROUPPER
 	RET
 
@@ -8649,9 +9921,9 @@ TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R15, AX
 	MOVQ   AX, (SP)
 	CMPQ   R15, (SP)
-	JLE    none_266
+	JLE    none_314
 
-loop_265:
+loop_313:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -8774,9 +10046,9 @@ loop_265:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_265
+	JG           loop_313
 
-none_266:
+none_314:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R14
 	SHLQ $0x02, R14
@@ -8785,9 +10057,9 @@ none_266:
 	LEAQ -48(R15), AX
 	MOVQ AX, 8(SP)
 	CMPQ R15, (SP)
-	JLE  none_268
+	JLE  none_316
 
-loop_267:
+loop_315:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -8878,10 +10150,10 @@ loop_267:
 	ADDQ         SI, CX
 	ADDQ         R14, R13
 	CMPQ         R15, 8(SP)
-	JG           more_269
+	JG           more_317
 	XORQ         R14, R14
 
-more_269:
+more_317:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -8913,13 +10185,13 @@ more_269:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_267
+	JG           loop_315
 
-none_268:
+none_316:
 	TESTQ R15, R15
-	JZ    done_271
+	JZ    done_319
 
-last_270:
+last_318:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -8950,13 +10222,13 @@ last_270:
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_270
+	JNZ          last_318
 
-done_271:
+done_319:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_272
+	JE        full_320
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -8965,7 +10237,7 @@ done_271:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_274
+	JZ        overwrite_322
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z0, Z0
 	ADDQ      DX, CX
@@ -9005,7 +10277,40 @@ done_271:
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
 
-overwrite_274:
+overwrite_322:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_323
+	VBROADCASTSS 228(AX), Z13
+	VBROADCASTSS 232(AX), Z14
+	VMAXPS       Z0, Z13, Z0
+	VMINPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z13, Z1
+	VMINPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z13, Z2
+	VMINPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z13, Z3
+	VMINPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z13, Z4
+	VMINPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z13, Z5
+	VMINPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z13, Z6
+	VMINPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z13, Z7
+	VMINPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z13, Z8
+	VMINPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z13, Z9
+	VMINPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z13, Z10
+	VMINPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z13, Z11
+	VMINPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z13, Z12
+	VMINPS       Z12, Z14, Z12
+
+free_323:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -9034,14 +10339,14 @@ overwrite_274:
 	VMOVUPS Z11, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z12, K1, (CX)
-	JMP     done_273
+	JMP     done_321
 
-full_272:
+full_320:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_275
+	JZ     overwrite_324
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -9068,7 +10373,40 @@ full_272:
 	ADDQ   DX, CX
 	VADDPS (CX), Z12, Z12
 
-overwrite_275:
+overwrite_324:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_325
+	VBROADCASTSS 228(AX), Z13
+	VBROADCASTSS 232(AX), Z14
+	VMAXPS       Z0, Z13, Z0
+	VMINPS       Z0, Z14, Z0
+	VMAXPS       Z1, Z13, Z1
+	VMINPS       Z1, Z14, Z1
+	VMAXPS       Z2, Z13, Z2
+	VMINPS       Z2, Z14, Z2
+	VMAXPS       Z3, Z13, Z3
+	VMINPS       Z3, Z14, Z3
+	VMAXPS       Z4, Z13, Z4
+	VMINPS       Z4, Z14, Z4
+	VMAXPS       Z5, Z13, Z5
+	VMINPS       Z5, Z14, Z5
+	VMAXPS       Z6, Z13, Z6
+	VMINPS       Z6, Z14, Z6
+	VMAXPS       Z7, Z13, Z7
+	VMINPS       Z7, Z14, Z7
+	VMAXPS       Z8, Z13, Z8
+	VMINPS       Z8, Z14, Z8
+	VMAXPS       Z9, Z13, Z9
+	VMINPS       Z9, Z14, Z9
+	VMAXPS       Z10, Z13, Z10
+	VMINPS       Z10, Z14, Z10
+	VMAXPS       Z11, Z13, Z11
+	VMINPS       Z11, Z14, Z11
+	VMAXPS       Z12, Z13, Z12
+	VMINPS       Z12, Z14, Z12
+
+free_325:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -9098,7 +10436,7 @@ overwrite_275:
 	ADDQ    AX, CX
 	VMOVUPS Z12, (CX)
 
-done_273:
+done_321:
 	VZEROUPPER
 	RET
 
@@ -9154,9 +10492,9 @@ TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   R15, AX
 	MOVQ   AX, (SP)
 	CMPQ   R15, (SP)
-	JLE    none_277
+	JLE    none_327
 
-loop_276:
+loop_326:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -9337,9 +10675,9 @@ loop_276:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_276
+	JG           loop_326
 
-none_277:
+none_327:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R14
 	SHLQ $0x02, R14
@@ -9348,9 +10686,9 @@ none_277:
 	LEAQ -48(R15), AX
 	MOVQ AX, 8(SP)
 	CMPQ R15, (SP)
-	JLE  none_279
+	JLE  none_329
 
-loop_278:
+loop_328:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -9484,10 +10822,10 @@ loop_278:
 	ADDQ         SI, CX
 	ADDQ         R14, R13
 	CMPQ         R15, 8(SP)
-	JG           more_280
+	JG           more_330
 	XORQ         R14, R14
 
-more_280:
+more_330:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -9533,13 +10871,13 @@ more_280:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, (SP)
-	JG           loop_278
+	JG           loop_328
 
-none_279:
+none_329:
 	TESTQ R15, R15
-	JZ    done_282
+	JZ    done_332
 
-last_281:
+last_331:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -9584,13 +10922,13 @@ last_281:
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_281
+	JNZ          last_331
 
-done_282:
+done_332:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_283
+	JE        full_333
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -9599,7 +10937,7 @@ done_282:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_285
+	JZ        overwrite_335
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z1, Z1
@@ -9652,7 +10990,66 @@ done_282:
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z25, Z25
 
-overwrite_285:
+overwrite_335:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_336
+	VBROADCASTSS 228(AX), Z26
+	VBROADCASTSS 232(AX), Z27
+	VMAXPS       Z0, Z26, Z0
+	VMINPS       Z0, Z27, Z0
+	VMAXPS       Z1, Z26, Z1
+	VMINPS       Z1, Z27, Z1
+	VMAXPS       Z2, Z26, Z2
+	VMINPS       Z2, Z27, Z2
+	VMAXPS       Z3, Z26, Z3
+	VMINPS       Z3, Z27, Z3
+	VMAXPS       Z4, Z26, Z4
+	VMINPS       Z4, Z27, Z4
+	VMAXPS       Z5, Z26, Z5
+	VMINPS       Z5, Z27, Z5
+	VMAXPS       Z6, Z26, Z6
+	VMINPS       Z6, Z27, Z6
+	VMAXPS       Z7, Z26, Z7
+	VMINPS       Z7, Z27, Z7
+	VMAXPS       Z8, Z26, Z8
+	VMINPS       Z8, Z27, Z8
+	VMAXPS       Z9, Z26, Z9
+	VMINPS       Z9, Z27, Z9
+	VMAXPS       Z10, Z26, Z10
+	VMINPS       Z10, Z27, Z10
+	VMAXPS       Z11, Z26, Z11
+	VMINPS       Z11, Z27, Z11
+	VMAXPS       Z12, Z26, Z12
+	VMINPS       Z12, Z27, Z12
+	VMAXPS       Z13, Z26, Z13
+	VMINPS       Z13, Z27, Z13
+	VMAXPS       Z14, Z26, Z14
+	VMINPS       Z14, Z27, Z14
+	VMAXPS       Z15, Z26, Z15
+	VMINPS       Z15, Z27, Z15
+	VMAXPS       Z16, Z26, Z16
+	VMINPS       Z16, Z27, Z16
+	VMAXPS       Z17, Z26, Z17
+	VMINPS       Z17, Z27, Z17
+	VMAXPS       Z18, Z26, Z18
+	VMINPS       Z18, Z27, Z18
+	VMAXPS       Z19, Z26, Z19
+	VMINPS       Z19, Z27, Z19
+	VMAXPS       Z20, Z26, Z20
+	VMINPS       Z20, Z27, Z20
+	VMAXPS       Z21, Z26, Z21
+	VMINPS       Z21, Z27, Z21
+	VMAXPS       Z22, Z26, Z22
+	VMINPS       Z22, Z27, Z22
+	VMAXPS       Z23, Z26, Z23
+	VMINPS       Z23, Z27, Z23
+	VMAXPS       Z24, Z26, Z24
+	VMINPS       Z24, Z27, Z24
+	VMAXPS       Z25, Z26, Z25
+	VMINPS       Z25, Z27, Z25
+
+free_336:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -9694,14 +11091,14 @@ overwrite_285:
 	ADDQ    AX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, K1, 64(CX)
-	JMP     done_284
+	JMP     done_334
 
-full_283:
+full_333:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_286
+	JZ     overwrite_337
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -9741,7 +11138,66 @@ full_283:
 	VADDPS (CX), Z24, Z24
 	VADDPS 64(CX), Z25, Z25
 
-overwrite_286:
+overwrite_337:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_338
+	VBROADCASTSS 228(AX), Z26
+	VBROADCASTSS 232(AX), Z27
+	VMAXPS       Z0, Z26, Z0
+	VMINPS       Z0, Z27, Z0
+	VMAXPS       Z1, Z26, Z1
+	VMINPS       Z1, Z27, Z1
+	VMAXPS       Z2, Z26, Z2
+	VMINPS       Z2, Z27, Z2
+	VMAXPS       Z3, Z26, Z3
+	VMINPS       Z3, Z27, Z3
+	VMAXPS       Z4, Z26, Z4
+	VMINPS       Z4, Z27, Z4
+	VMAXPS       Z5, Z26, Z5
+	VMINPS       Z5, Z27, Z5
+	VMAXPS       Z6, Z26, Z6
+	VMINPS       Z6, Z27, Z6
+	VMAXPS       Z7, Z26, Z7
+	VMINPS       Z7, Z27, Z7
+	VMAXPS       Z8, Z26, Z8
+	VMINPS       Z8, Z27, Z8
+	VMAXPS       Z9, Z26, Z9
+	VMINPS       Z9, Z27, Z9
+	VMAXPS       Z10, Z26, Z10
+	VMINPS       Z10, Z27, Z10
+	VMAXPS       Z11, Z26, Z11
+	VMINPS       Z11, Z27, Z11
+	VMAXPS       Z12, Z26, Z12
+	VMINPS       Z12, Z27, Z12
+	VMAXPS       Z13, Z26, Z13
+	VMINPS       Z13, Z27, Z13
+	VMAXPS       Z14, Z26, Z14
+	VMINPS       Z14, Z27, Z14
+	VMAXPS       Z15, Z26, Z15
+	VMINPS       Z15, Z27, Z15
+	VMAXPS       Z16, Z26, Z16
+	VMINPS       Z16, Z27, Z16
+	VMAXPS       Z17, Z26, Z17
+	VMINPS       Z17, Z27, Z17
+	VMAXPS       Z18, Z26, Z18
+	VMINPS       Z18, Z27, Z18
+	VMAXPS       Z19, Z26, Z19
+	VMINPS       Z19, Z27, Z19
+	VMAXPS       Z20, Z26, Z20
+	VMINPS       Z20, Z27, Z20
+	VMAXPS       Z21, Z26, Z21
+	VMINPS       Z21, Z27, Z21
+	VMAXPS       Z22, Z26, Z22
+	VMINPS       Z22, Z27, Z22
+	VMAXPS       Z23, Z26, Z23
+	VMINPS       Z23, Z27, Z23
+	VMAXPS       Z24, Z26, Z24
+	VMINPS       Z24, Z27, Z24
+	VMAXPS       Z25, Z26, Z25
+	VMINPS       Z25, Z27, Z25
+
+free_338:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -9784,7 +11240,7 @@ overwrite_286:
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, 64(CX)
 
-done_284:
+done_334:
 	VZEROUPPER
 	RET
 
@@ -9829,9 +11285,9 @@ TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $16-8
 	ADDQ   BP, AX
 	MOVQ   AX, (SP)
 	CMPQ   BP, (SP)
-	JLE    none_288
+	JLE    none_340
 
-loop_287:
+loop_339:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -9962,9 +11418,9 @@ loop_287:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, (SP)
-	JG           loop_287
+	JG           loop_339
 
-none_288:
+none_340:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R15
 	SHLQ $0x02, R15
@@ -9973,9 +11429,9 @@ none_288:
 	LEAQ -52(BP), AX
 	MOVQ AX, 8(SP)
 	CMPQ BP, (SP)
-	JLE  none_290
+	JLE  none_342
 
-loop_289:
+loop_341:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -10072,10 +11528,10 @@ loop_289:
 	ADDQ         SI, CX
 	ADDQ         R15, R14
 	CMPQ         BP, 8(SP)
-	JG           more_291
+	JG           more_343
 	XORQ         R15, R15
 
-more_291:
+more_343:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -10109,13 +11565,13 @@ more_291:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, (SP)
-	JG           loop_289
+	JG           loop_341
 
-none_290:
+none_342:
 	TESTQ BP, BP
-	JZ    done_293
+	JZ    done_345
 
-last_292:
+last_344:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -10148,13 +11604,13 @@ last_292:
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
 	DECQ         BP
-	JNZ          last_292
+	JNZ          last_344
 
-done_293:
+done_345:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_294
+	JE        full_346
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -10163,7 +11619,7 @@ done_293:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_296
+	JZ        overwrite_348
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	ADDQ      DX, CX
@@ -10206,7 +11662,42 @@ done_293:
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
 
-overwrite_296:
+overwrite_348:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_349
+	VBROADCASTSS 228(AX), Z14
+	VBROADCASTSS 232(AX), Z15
+	VMAXPS       Z0, Z14, Z0
+	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMINPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMINPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMINPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMINPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMINPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMINPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMINPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMINPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMINPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMINPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z14, Z12
+	VMINPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z14, Z13
+	VMINPS       Z13, Z15, Z13
+
+free_349:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -10237,14 +11728,14 @@ overwrite_296:
 	VMOVUPS Z12, K1, (CX)
 	ADDQ    AX, CX
 	VMOVUPS Z13, K1, (CX)
-	JMP     done_295
+	JMP     done_347
 
-full_294:
+full_346:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_297
+	JZ     overwrite_350
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -10273,7 +11764,42 @@ full_294:
 	ADDQ   DX, CX
 	VADDPS (CX), Z13, Z13
 
-overwrite_297:
+overwrite_350:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_351
+	VBROADCASTSS 228(AX), Z14
+	VBROADCASTSS 232(AX), Z15
+	VMAXPS       Z0, Z14, Z0
+	VMINPS       Z0, Z15, Z0
+	VMAXPS       Z1, Z14, Z1
+	VMINPS       Z1, Z15, Z1
+	VMAXPS       Z2, Z14, Z2
+	VMINPS       Z2, Z15, Z2
+	VMAXPS       Z3, Z14, Z3
+	VMINPS       Z3, Z15, Z3
+	VMAXPS       Z4, Z14, Z4
+	VMINPS       Z4, Z15, Z4
+	VMAXPS       Z5, Z14, Z5
+	VMINPS       Z5, Z15, Z5
+	VMAXPS       Z6, Z14, Z6
+	VMINPS       Z6, Z15, Z6
+	VMAXPS       Z7, Z14, Z7
+	VMINPS       Z7, Z15, Z7
+	VMAXPS       Z8, Z14, Z8
+	VMINPS       Z8, Z15, Z8
+	VMAXPS       Z9, Z14, Z9
+	VMINPS       Z9, Z15, Z9
+	VMAXPS       Z10, Z14, Z10
+	VMINPS       Z10, Z15, Z10
+	VMAXPS       Z11, Z14, Z11
+	VMINPS       Z11, Z15, Z11
+	VMAXPS       Z12, Z14, Z12
+	VMINPS       Z12, Z15, Z12
+	VMAXPS       Z13, Z14, Z13
+	VMINPS       Z13, Z15, Z13
+
+free_351:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -10305,7 +11831,7 @@ overwrite_297:
 	ADDQ    AX, CX
 	VMOVUPS Z13, (CX)
 
-done_295:
+done_347:
 	VZEROUPPER
 	RET
 
@@ -10364,9 +11890,9 @@ TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $16-8
 	ADDQ   BP, AX
 	MOVQ   AX, (SP)
 	CMPQ   BP, (SP)
-	JLE    none_299
+	JLE    none_353
 
-loop_298:
+loop_352:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -10559,9 +12085,9 @@ loop_298:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, (SP)
-	JG           loop_298
+	JG           loop_352
 
-none_299:
+none_353:
 	MOVQ t+0(FP), AX
 	MOVQ 96(AX), R15
 	SHLQ $0x02, R15
@@ -10570,9 +12096,9 @@ none_299:
 	LEAQ -52(BP), AX
 	MOVQ AX, 8(SP)
 	CMPQ BP, (SP)
-	JLE  none_301
+	JLE  none_355
 
-loop_300:
+loop_354:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -10715,10 +12241,10 @@ loop_300:
 	ADDQ         SI, CX
 	ADDQ         R15, R14
 	CMPQ         BP, 8(SP)
-	JG           more_302
+	JG           more_356
 	XORQ         R15, R15
 
-more_302:
+more_356:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -10767,13 +12293,13 @@ more_302:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, (SP)
-	JG           loop_300
+	JG           loop_354
 
-none_301:
+none_355:
 	TESTQ BP, BP
-	JZ    done_304
+	JZ    done_358
 
-last_303:
+last_357:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -10821,13 +12347,13 @@ last_303:
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
 	DECQ         BP
-	JNZ          last_303
+	JNZ          last_357
 
-done_304:
+done_358:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_305
+	JE        full_359
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -10836,7 +12362,7 @@ done_304:
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
 	TESTQ     CX, CX
-	JZ        overwrite_307
+	JZ        overwrite_361
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z1, Z1
@@ -10893,7 +12419,70 @@ done_304:
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z27, Z27
 
-overwrite_307:
+overwrite_361:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_362
+	VBROADCASTSS 228(AX), Z28
+	VBROADCASTSS 232(AX), Z29
+	VMAXPS       Z0, Z28, Z0
+	VMINPS       Z0, Z29, Z0
+	VMAXPS       Z1, Z28, Z1
+	VMINPS       Z1, Z29, Z1
+	VMAXPS       Z2, Z28, Z2
+	VMINPS       Z2, Z29, Z2
+	VMAXPS       Z3, Z28, Z3
+	VMINPS       Z3, Z29, Z3
+	VMAXPS       Z4, Z28, Z4
+	VMINPS       Z4, Z29, Z4
+	VMAXPS       Z5, Z28, Z5
+	VMINPS       Z5, Z29, Z5
+	VMAXPS       Z6, Z28, Z6
+	VMINPS       Z6, Z29, Z6
+	VMAXPS       Z7, Z28, Z7
+	VMINPS       Z7, Z29, Z7
+	VMAXPS       Z8, Z28, Z8
+	VMINPS       Z8, Z29, Z8
+	VMAXPS       Z9, Z28, Z9
+	VMINPS       Z9, Z29, Z9
+	VMAXPS       Z10, Z28, Z10
+	VMINPS       Z10, Z29, Z10
+	VMAXPS       Z11, Z28, Z11
+	VMINPS       Z11, Z29, Z11
+	VMAXPS       Z12, Z28, Z12
+	VMINPS       Z12, Z29, Z12
+	VMAXPS       Z13, Z28, Z13
+	VMINPS       Z13, Z29, Z13
+	VMAXPS       Z14, Z28, Z14
+	VMINPS       Z14, Z29, Z14
+	VMAXPS       Z15, Z28, Z15
+	VMINPS       Z15, Z29, Z15
+	VMAXPS       Z16, Z28, Z16
+	VMINPS       Z16, Z29, Z16
+	VMAXPS       Z17, Z28, Z17
+	VMINPS       Z17, Z29, Z17
+	VMAXPS       Z18, Z28, Z18
+	VMINPS       Z18, Z29, Z18
+	VMAXPS       Z19, Z28, Z19
+	VMINPS       Z19, Z29, Z19
+	VMAXPS       Z20, Z28, Z20
+	VMINPS       Z20, Z29, Z20
+	VMAXPS       Z21, Z28, Z21
+	VMINPS       Z21, Z29, Z21
+	VMAXPS       Z22, Z28, Z22
+	VMINPS       Z22, Z29, Z22
+	VMAXPS       Z23, Z28, Z23
+	VMINPS       Z23, Z29, Z23
+	VMAXPS       Z24, Z28, Z24
+	VMINPS       Z24, Z29, Z24
+	VMAXPS       Z25, Z28, Z25
+	VMINPS       Z25, Z29, Z25
+	VMAXPS       Z26, Z28, Z26
+	VMINPS       Z26, Z29, Z26
+	VMAXPS       Z27, Z28, Z27
+	VMINPS       Z27, Z29, Z27
+
+free_362:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -10938,14 +12527,14 @@ overwrite_307:
 	ADDQ    AX, CX
 	VMOVUPS Z26, (CX)
 	VMOVUPS Z27, K1, 64(CX)
-	JMP     done_306
+	JMP     done_360
 
-full_305:
+full_359:
 	MOVQ   104(AX), CX
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
 	TESTQ  CX, CX
-	JZ     overwrite_308
+	JZ     overwrite_363
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -10988,7 +12577,70 @@ full_305:
 	VADDPS (CX), Z26, Z26
 	VADDPS 64(CX), Z27, Z27
 
-overwrite_308:
+overwrite_363:
+	MOVB         224(AX), CL
+	TESTB        CL, CL
+	JZ           free_364
+	VBROADCASTSS 228(AX), Z28
+	VBROADCASTSS 232(AX), Z29
+	VMAXPS       Z0, Z28, Z0
+	VMINPS       Z0, Z29, Z0
+	VMAXPS       Z1, Z28, Z1
+	VMINPS       Z1, Z29, Z1
+	VMAXPS       Z2, Z28, Z2
+	VMINPS       Z2, Z29, Z2
+	VMAXPS       Z3, Z28, Z3
+	VMINPS       Z3, Z29, Z3
+	VMAXPS       Z4, Z28, Z4
+	VMINPS       Z4, Z29, Z4
+	VMAXPS       Z5, Z28, Z5
+	VMINPS       Z5, Z29, Z5
+	VMAXPS       Z6, Z28, Z6
+	VMINPS       Z6, Z29, Z6
+	VMAXPS       Z7, Z28, Z7
+	VMINPS       Z7, Z29, Z7
+	VMAXPS       Z8, Z28, Z8
+	VMINPS       Z8, Z29, Z8
+	VMAXPS       Z9, Z28, Z9
+	VMINPS       Z9, Z29, Z9
+	VMAXPS       Z10, Z28, Z10
+	VMINPS       Z10, Z29, Z10
+	VMAXPS       Z11, Z28, Z11
+	VMINPS       Z11, Z29, Z11
+	VMAXPS       Z12, Z28, Z12
+	VMINPS       Z12, Z29, Z12
+	VMAXPS       Z13, Z28, Z13
+	VMINPS       Z13, Z29, Z13
+	VMAXPS       Z14, Z28, Z14
+	VMINPS       Z14, Z29, Z14
+	VMAXPS       Z15, Z28, Z15
+	VMINPS       Z15, Z29, Z15
+	VMAXPS       Z16, Z28, Z16
+	VMINPS       Z16, Z29, Z16
+	VMAXPS       Z17, Z28, Z17
+	VMINPS       Z17, Z29, Z17
+	VMAXPS       Z18, Z28, Z18
+	VMINPS       Z18, Z29, Z18
+	VMAXPS       Z19, Z28, Z19
+	VMINPS       Z19, Z29, Z19
+	VMAXPS       Z20, Z28, Z20
+	VMINPS       Z20, Z29, Z20
+	VMAXPS       Z21, Z28, Z21
+	VMINPS       Z21, Z29, Z21
+	VMAXPS       Z22, Z28, Z22
+	VMINPS       Z22, Z29, Z22
+	VMAXPS       Z23, Z28, Z23
+	VMINPS       Z23, Z29, Z23
+	VMAXPS       Z24, Z28, Z24
+	VMINPS       Z24, Z29, Z24
+	VMAXPS       Z25, Z28, Z25
+	VMINPS       Z25, Z29, Z25
+	VMAXPS       Z26, Z28, Z26
+	VMINPS       Z26, Z29, Z26
+	VMAXPS       Z27, Z28, Z27
+	VMINPS       Z27, Z29, Z27
+
+free_364:
 	MOVQ    72(AX), CX
 	MOVQ    96(AX), AX
 	SHLQ    $0x02, AX
@@ -11034,7 +12686,7 @@ overwrite_308:
 	VMOVUPS Z26, (CX)
 	VMOVUPS Z27, 64(CX)
 
-done_306:
+done_360:
 	VZEROUPPER
 	RET
 
@@ -11068,7 +12720,7 @@ TEXT ·fmaPeakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-loop_309:
+loop_365:
 	VFMADD231PS Z0, Z0, Z1
 	VFMADD231PS Z0, Z0, Z2
 	VFMADD231PS Z0, Z0, Z3
@@ -11094,6 +12746,6 @@ loop_309:
 	VFMADD231PS Z0, Z0, Z23
 	VFMADD231PS Z0, Z0, Z24
 	DECQ        AX
-	JG          loop_309
+	JG          loop_365
 	VZEROUPPER
 	RET

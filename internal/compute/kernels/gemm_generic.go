@@ -26,7 +26,7 @@ func gemmTileGeneric(t *tileArgs) {
 			if t.add != nil {
 				sum += t.add[i*t.addRow+j]
 			}
-			row[j] = sum
+			row[j] = t.bounded(sum)
 		}
 	}
 }
@@ -77,9 +77,17 @@ func gemmTile4x4(t *tileArgs) {
 			if t.add != nil {
 				sums[j] += t.add[i*t.addRow+j]
 			}
-			row[j] = sums[j]
+			row[j] = t.bounded(sums[j])
 		}
 	}
+}
+
+// bounded returns what of an element is stored.
+func (t *tileArgs) bounded(c float32) float32 {
+	if t.clamp {
+		return min(max(c, t.least), t.most)
+	}
+	return c
 }
 
 func copyRowsGeneric(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {

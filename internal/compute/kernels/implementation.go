@@ -36,6 +36,14 @@ type implementation struct {
 	philox func(dst []uint32, key, stream, first uint64)
 	// dropout writes x*scale where bits >= threshold, else 0; dropoutAdd adds it.
 	dropout, dropoutAdd func(dst, x []float32, bits []uint32, threshold uint32, scale float32)
+
+	clamp                  func(dst, x []float32, least, most float32)
+	leakyReLU              func(dst, x []float32, slope float32)
+	sigmoid                func(dst, x []float32)
+	hardSigmoid, hardSwish func(dst, x []float32)
+
+	depthwiseInner [2][2]depthwiseInner // of kernels of 3 and 5 columns, strides of 1 and 2
+	depthwisePixel func(y, x, w, bias []float32, channels, rows, cols, xRow, xCol, wRow int, least, most float32)
 }
 
 var generic = implementation{
@@ -62,6 +70,12 @@ var generic = implementation{
 	philox:                 philoxGeneric,
 	dropout:                dropoutGeneric,
 	dropoutAdd:             dropoutAddGeneric,
+	clamp:                  clampGeneric,
+	leakyReLU:              leakyReLUGeneric,
+	sigmoid:                sigmoidGeneric,
+	hardSigmoid:            hardSigmoidGeneric,
+	hardSwish:              hardSwishGeneric,
+	depthwisePixel:         depthwisePixelGeneric,
 }
 
 // implementations returns those that this processor can run.

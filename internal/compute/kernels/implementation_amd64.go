@@ -28,9 +28,16 @@ var avx2 = implementation{
 		s := &steps[0]
 		adamIdleAVX2(p, m, v, &s.Beta1, len(steps), s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Epsilon)
 	},
-	philox:     philoxAVX2,
-	dropout:    dropoutAVX2,
-	dropoutAdd: dropoutAddAVX2,
+	philox:         philoxAVX2,
+	dropout:        dropoutAVX2,
+	dropoutAdd:     dropoutAddAVX2,
+	clamp:          clampAVX2,
+	leakyReLU:      leakyReLUAVX2,
+	sigmoid:        sigmoidAVX2,
+	hardSigmoid:    hardSigmoidAVX2,
+	hardSwish:      hardSwishAVX2,
+	depthwisePixel: depthwisePixelAVX2,
+	depthwiseInner: [2][2]depthwiseInner{{depthwise3Stride1AVX2, depthwise3Stride2AVX2}, {depthwise5Stride1AVX2, depthwise5Stride2AVX2}},
 }
 
 var avx512 = implementation{
@@ -59,7 +66,14 @@ var avx512 = implementation{
 		s := &steps[0]
 		adamIdleAVX512(p, m, v, &s.Beta1, len(steps), s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Epsilon)
 	},
-	philox:     philoxAVX512,
-	dropout:    dropoutAVX512,
-	dropoutAdd: dropoutAddAVX512,
+	philox:         philoxAVX512,
+	dropout:        dropoutAVX512,
+	dropoutAdd:     dropoutAddAVX512,
+	clamp:          clampAVX512,
+	leakyReLU:      leakyReLUAVX512,
+	sigmoid:        sigmoidAVX512,
+	hardSigmoid:    hardSigmoidAVX512,
+	hardSwish:      hardSwishAVX512,
+	depthwisePixel: depthwisePixelAVX512,
+	depthwiseInner: [2][2]depthwiseInner{{depthwise3Stride1AVX512, depthwise3Stride2AVX512}, {depthwise5Stride1AVX512, depthwise5Stride2AVX512}},
 }

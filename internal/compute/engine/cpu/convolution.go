@@ -60,6 +60,11 @@ type convolution struct {
 	outWidth int
 	filter   *filter
 	epilogue engine.Epilogue
+
+	// The activation as bounds, if it is one and nothing comes before it. Then it is applied to what is still in
+	// registers, else finish applies it.
+	least, most float32
+	bounds      bool
 }
 
 // patchBlock is the elements of x that are brought together for one product: they and what they are copied from stay in the
@@ -80,6 +85,11 @@ func (d *Device) Convolve(y, x *engine.Tensor, f engine.Filter, w engine.Window,
 	if e.Residual != nil {
 		engine.CheckShape("convolve", "residual", e.Residual, y.Rows, y.Cols)
 		args.residual = data(e.Residual)
+	}
+	args.least, args.most, args.bounds = kernels.Activation(e.Activation).Bounds()
+	if e.Residual != nil {
+		args.least, args.most, args.bounds = kernels.NoActivation.Bounds()
+		args.bounds = false
 	}
 	if y.Rows == 0 {
 		return
@@ -105,8 +115,13 @@ func (a *convolution) pointwise() bool {
 
 // product computes the pixels lo to hi of a pointwise convolution.
 func (a *convolution) product(lo, hi int) {
-	kernels.GemmPacked(a.y[lo*a.out:], a.out, a.x[lo*a.in:], a.in, a.filter.packs[0], hi-lo, 0, kernels.Options{Limit: 1, Bias: a.filter.bias})
+	kernels.GemmPacked(a.y[lo*a.out:], a.out, a.x[lo*a.in:], a.in, a.filter.packs[0], hi-lo, 0, a.options(a.filter.bias))
 	a.finish(lo, hi)
+}
+
+// options returns those of a product with a bias.
+func (a *convolution) options(bias []float32) kernels.Options {
+	return kernels.Options{Limit: 1, Bias: bias, Clamp: a.bounds, Least: a.least, Most: a.most}
 }
 
 // dense computes the rows lo to hi of the picture, as products of what lies under each window.
@@ -122,7 +137,7 @@ func (a *convolution) dense(lo, hi int) {
 	for g := range a.groups {
 		a.gather(patch, lo, hi, g*in, in)
 		kernels.GemmPacked(a.y[lo*a.outWidth*a.out+g*out:], a.out, patch, k, a.filter.packs[g], pixels, 0,
-			kernels.Options{Limit: 1, Bias: a.filter.bias[g*out : (g+1)*out]})
+			a.options(a.filter.bias[g*out:(g+1)*out]))
 	}
 	a.finish(lo*a.outWidth, hi*a.outWidth)
 }
@@ -159,33 +174,43 @@ func (a *convolution) gather(patch []float32, lo, hi, first, n int) {
 
 // depthwise computes the rows lo to hi of the picture.
 func (a *convolution) depthwise(lo, hi int) {
+	row := kernels.Row{
+		Channels: a.in, Width: a.Width, OutWidth: a.outWidth, Cols: a.Cols, RowDistance: a.Dilation * a.Width * a.in,
+		Stride: a.Stride, Dilation: a.Dilation, Left: a.Left, Least: a.least, Most: a.most,
+	}
 	for oy := lo; oy < hi; oy++ {
-		for ox := range a.outWidth {
-			sum := rowOf(a.y, oy*a.outWidth+ox, a.out)
-			copy(sum, a.filter.bias)
-			for r := range a.Rows {
-				iy := oy*a.Stride - a.Top + r*a.Dilation
-				if iy < 0 || iy >= a.Height {
-					continue
-				}
-				for c := range a.Cols {
-					ix := ox*a.Stride - a.Left + c*a.Dilation
-					if ix < 0 || ix >= a.Width {
-						continue
-					}
-					taps := rowOf(a.filter.taps, r*a.Cols+c, a.out)
-					for i, v := range rowOf(a.x, iy*a.Width+ix, a.in) {
-						sum[i] += v * taps[i]
-					}
-				}
-			}
+		y := a.y[oy*a.outWidth*a.out : (oy+1)*a.outWidth*a.out]
+		first, end := a.onPicture(oy)
+		row.Rows = end - first
+		var x, taps []float32
+		if row.Rows > 0 {
+			x, taps = a.x[a.pictureRow(oy, first)*a.Width*a.in:], a.filter.taps[first*a.Cols*a.in:]
 		}
+		kernels.Depthwise(y, x, taps, a.filter.bias, row)
 	}
 	a.finish(lo*a.outWidth, hi*a.outWidth)
 }
 
-// finish applies the epilogue to the pixels lo to hi.
+// pictureRow returns the row of x that row r of the window lies on for row oy of y.
+func (a *convolution) pictureRow(oy, r int) int { return oy*a.Stride - a.Top + r*a.Dilation }
+
+// onPicture returns the rows of the window that lie on the picture for row oy of y.
+func (a *convolution) onPicture(oy int) (first, end int) {
+	for first < a.Rows && a.pictureRow(oy, first) < 0 {
+		first++
+	}
+	end = a.Rows
+	for end > first && a.pictureRow(oy, end-1) >= a.Height {
+		end--
+	}
+	return first, end
+}
+
+// finish applies what is left of the epilogue to the pixels lo to hi.
 func (a *convolution) finish(lo, hi int) {
+	if a.bounds {
+		return
+	}
 	y := a.y[lo*a.out : hi*a.out]
 	var residual []float32
 	if a.residual != nil {

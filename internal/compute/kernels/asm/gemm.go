@@ -67,6 +67,9 @@ var tileArgs = func() types.Type {
 		nextBSteps int
 		rows, cols int
 		k          int
+		clamp      bool
+		least      float32
+		most       float32
 	}`
 	t, err := types.Eval(token.NewFileSet(), nil, token.NoPos, fields)
 	if err != nil {
@@ -98,6 +101,17 @@ func (g *generator) base(args gotypes.Component, name string) reg.GPVirtual {
 	r := g.GP64()
 	g.Load(args.Field(name).Base(), r)
 	return r
+}
+
+// spreadField returns a register whose lanes are all the float32 field of t.
+func (g *generator) spreadField(args gotypes.Component, name string) reg.VecVirtual {
+	address, err := args.Field(name).Resolve()
+	if err != nil {
+		panic(err)
+	}
+	v := g.vec()
+	g.VBROADCASTSS(address.Addr, v)
+	return v
 }
 
 const tileSteps = 4
@@ -259,6 +273,15 @@ func (g *generator) storeRows(args gotypes.Component, acc [][]reg.VecVirtual, ed
 		}
 	}
 	g.Label(overwrite)
+	free, clamp := g.label("free"), g.GP8()
+	g.Load(args.Field("clamp"), clamp)
+	g.TESTB(clamp, clamp)
+	g.JZ(operand.LabelRef(free))
+	least, most := g.spreadField(args, "least"), g.spreadField(args, "most")
+	for i := range acc {
+		g.clampBetween(least, most, acc[i]...)
+	}
+	g.Label(free)
 	c, ldc := g.base(args, "c"), g.stride(args, "ldc")
 	if edge != nil && !g.wide() {
 		r := g.YMM()

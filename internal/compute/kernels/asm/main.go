@@ -33,6 +33,8 @@ var files = []struct {
 	{"rows", generateRows},
 	{"adam", generateAdam},
 	{"random", generateRandom},
+	{"convolution", generateConvolution},
+	{"activation", generateActivation},
 }
 
 func main() {
