@@ -113,6 +113,15 @@ var gradientCases = []gradientCase{
 			return m[0].apply(func(e int, x float64) float64 { return x * m[1].x[e%9] * m[1].x[e%9] })
 		},
 	}, {
+		name:   "slices",
+		inputs: []matrix{normal("x", 5, 8)},
+		tape: func(t *Tape, v []*Var) *Var {
+			return t.Add(t.Slice(v[0], 2, 3), t.Multiply(t.Slice(v[0], 0, 3), t.Slice(v[0], 5, 3)))
+		},
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			return m[0].columns(2, 5).add(m[0].columns(0, 3).times(m[0].columns(5, 8).x))
+		},
+	}, {
 		name:   "linear without bias",
 		inputs: []matrix{normal("x", 5, 3), normal("w", 4, 3)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.Linear(v[0], nt(v[1]), nil) },

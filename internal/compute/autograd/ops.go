@@ -18,6 +18,7 @@ type operations struct {
 	tanh         slab[tanhOp]
 	scaleColumns slab[scaleColumnsOp]
 	swiglu       slab[swigluOp]
+	slice        slab[sliceOp]
 	relu         slab[reluOp]
 	drop         slab[dropOp]
 	layerNorm    slab[layerNormOp]
@@ -33,7 +34,7 @@ type operations struct {
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
-		&o.linear, &o.feedForward, &o.add, &o.activate, &o.tanh, &o.scaleColumns, &o.swiglu, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
+		&o.linear, &o.feedForward, &o.add, &o.activate, &o.tanh, &o.scaleColumns, &o.swiglu, &o.slice, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
 		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes, &o.divergence,
 	} {
@@ -583,6 +584,33 @@ func (op *stackRowsOp) backward(t *Tape, dy *engine.Tensor) {
 	t.dev.GatherStackBackward(da, db, op.rows, dy)
 	t.merge(op.a, da)
 	t.merge(op.b, db)
+}
+
+// Slice returns so many columns of x, from first on.
+func (t *Tape) Slice(x *Var, first, cols int) *Var {
+	read(x)
+	y := t.dev.New(x.Value.Rows, cols)
+	t.dev.Slice(y, x.Value, first)
+	out, op := t.result(y, x.needs), t.ops.slice.take()
+	*op = sliceOp{x, first}
+	t.record(out, op)
+	return out
+}
+
+type sliceOp struct {
+	x     *Var
+	first int
+}
+
+func (op *sliceOp) backward(t *Tape, dy *engine.Tensor) {
+	dx := t.into(op.x)
+	left, right := t.dev.New(dy.Rows, op.first), t.dev.New(dy.Rows, dx.Cols-dy.Cols-op.first)
+	t.dev.Zero(left)
+	t.dev.Zero(right)
+	t.dev.Concatenate(dx, left, dy, right)
+	t.dev.Free(left)
+	t.dev.Free(right)
+	t.merge(op.x, dx)
 }
 
 // Attention returns multi-head attention of packed sequences; a.Dropout's

@@ -53,6 +53,17 @@ type Weight struct {
 // NewWeight returns v as the weight of x·v (op NN) or x·vᵀ (NT).
 func NewWeight(v *Var, op engine.Transpose) *Weight { return &Weight{Var: v, op: op} }
 
+// Prepare prepares a weight of a [Fixed] variable now, after which several tapes may use it at once, each on a device of its own.
+// The values as they lie are let go.
+func (w *Weight) Prepare(d engine.Device) {
+	if !w.fixed {
+		panic("autograd: a weight that changes cannot be prepared")
+	}
+	w.prepared = d.Prepare(w.Value, w.op)
+	w.Value = &engine.Tensor{Rows: w.Value.Rows, Cols: w.Value.Cols} // whoever reads it fails loudly
+	w.prepared.Tensor = w.Value
+}
+
 // plain is the weight as it lies.
 func (w *Weight) plain() engine.Weight { return engine.Plain(w.Value, w.op) }
 

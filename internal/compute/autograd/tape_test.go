@@ -297,6 +297,7 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"Activate":            func(tape *Tape, p param) { tape.Activate(p(2, 2), engine.SiLU) },
 		"GELU":                func(tape *Tape, p param) { tape.GELU(p(2, 2)) },
 		"ScaleColumns":        func(tape *Tape, p param) { tape.ScaleColumns(p(2, 2), p(1, 2)) },
+		"Slice":               func(tape *Tape, p param) { tape.Slice(p(2, 3), 1, 2) },
 		"SwiGLU":              func(tape *Tape, p param) { tape.SwiGLU(p(2, 2)) },
 		"Tanh":                func(tape *Tape, p param) { tape.Tanh(p(2, 2)) },
 		"BinaryCrossEntropy":  func(tape *Tape, p param) { tape.BinaryCrossEntropy(p(1, 2), []float32{0.5, 0}) },

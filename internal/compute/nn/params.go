@@ -39,12 +39,17 @@ func (s Spec) Elements() int {
 	return n
 }
 
-// matrix returns the shape as the engine sees it: vectors are one row.
+// matrix returns the shape as the engine sees it: vectors are one row, and of a table that others keep as a batch of one
+// the batch counts for nothing.
 func (s Spec) matrix() (rows, cols int) {
-	if len(s.Shape) == 1 {
-		return 1, s.Shape[0]
+	shape := s.Shape
+	for len(shape) > 2 && shape[0] == 1 {
+		shape = shape[1:]
 	}
-	return s.Shape[0], s.Elements() / s.Shape[0]
+	if len(shape) == 1 {
+		return 1, shape[0]
+	}
+	return shape[0], s.Elements() / shape[0]
 }
 
 // Parameter is one parameter of a model.

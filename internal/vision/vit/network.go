@@ -1,0 +1,209 @@
+package vit
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/nn"
+	"github.com/unimo-go/unimo/internal/vision"
+)
+
+// tables are the embeddings of positions that a batch needs, one below the other.
+type tables interface {
+	// first is the row of the first position of a picture of so many patches.
+	first(down, across int) int32
+	table(t *autograd.Tape) *autograd.Var
+}
+
+// network is a model whose weights never change.
+type network struct {
+	*encoder
+	mu    sync.Mutex
+	known map[[2]int]*autograd.Var // tables by cells down and across
+}
+
+// source is where the model lies in a file.
+type source struct {
+	cfg    Config
+	prefix string // of all names
+	pooler bool
+}
+
+// Recognised says whether a model is a Vision Transformer, supported or not: by its configuration, or by the names of its
+// tensors.
+func Recognised(config []byte, r checkpoint.Reader) bool {
+	if _, err := ParseConfig(config); err == nil {
+		return true
+	}
+	_, ok := find(r, vitNames.patch+".weight", clipNames.patch+".weight")
+	return ok
+}
+
+// find returns what stands before the first of some names in the file.
+func find(r checkpoint.Reader, names ...string) (string, bool) {
+	infos := r.Tensors()
+	for _, name := range names {
+		for _, info := range infos {
+			if prefix, ok := strings.CutSuffix(info.Name, name); ok && (prefix == "" || strings.HasSuffix(prefix, ".")) {
+				return prefix, true
+			}
+		}
+	}
+	return "", false
+}
+
+// locate finds the model that config describes, and checks that the file has all of it.
+func locate(config []byte, r checkpoint.Reader) (source, error) {
+	if len(config) == 0 {
+		return source{}, fmt.Errorf("%s: there is no config.json, without which the number of attention heads is not known; put it beside the weights, or name the folder", r.Path())
+	}
+	cfg, err := ParseConfig(config)
+	if err != nil {
+		return source{}, fmt.Errorf("config.json: %w", err)
+	}
+	n := cfg.family.names
+	prefix, ok := find(r, n.patch+".weight")
+	if !ok {
+		return source{}, fmt.Errorf("%s has no tensor %s.weight, which a model of type %s has: config.json belongs to another model", r.Path(), n.patch, cfg.ModelType)
+	}
+	s := source{cfg: cfg, prefix: prefix}
+	if n.pooler != "" {
+		info, err := r.Info(prefix + n.pooler + ".weight")
+		s.pooler = err == nil && cfg.PoolerAct == "tanh" && slices.Equal(info.Shape, []int{cfg.HiddenSize, cfg.HiddenSize})
+	}
+	if err := nn.Complete(s.specs(), r, cfg.String()+", which config.json says it is"); err != nil {
+		return source{}, fmt.Errorf("%s: %w", r.Path(), err)
+	}
+	return s, nil
+}
+
+// build declares the parameters.
+func (s source) build(declare nn.Declare) (*encoder, []*autograd.Weight) {
+	b := &builder{declare: declare, prefix: s.prefix, cfg: s.cfg}
+	return newEncoder(b, s.pooler), b.weights
+}
+
+func (s source) specs() []nn.Spec {
+	var specs []nn.Spec
+	s.build(nn.List(&specs))
+	return specs
+}
+
+// info describes the model.
+func (s source) info() (vision.Info, error) {
+	config, err := json.Marshal(s.cfg)
+	if err != nil {
+		return vision.Info{}, err
+	}
+	info := vision.Info{
+		Architecture: s.cfg.String(), Library: "transformers", Config: config,
+		Preprocessing: s.cfg.ModelType, Side: s.cfg.ImageSize.Height,
+	}
+	for _, spec := range s.specs() {
+		info.Tensors = append(info.Tensors, spec.Name)
+	}
+	return info, nil
+}
+
+// Open opens a model. config is the config.json of transformers. The reader is not needed afterwards.
+func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, vision.Info, error) {
+	s, err := locate(config, r)
+	if err != nil {
+		return nil, vision.Info{}, err
+	}
+	info, err := s.info()
+	if err != nil {
+		return nil, vision.Info{}, err
+	}
+	var params nn.Parameters
+	var failure error
+	e, weights := s.build(nn.Open(d, r, &params, &failure))
+	if failure == nil {
+		failure = params.CheckWeights(d)
+	}
+	if failure != nil {
+		return nil, vision.Info{}, fmt.Errorf("%s: %w", r.Path(), failure)
+	}
+	prepared := map[*autograd.Var]bool{}
+	for _, w := range weights {
+		w.Prepare(d)
+		prepared[w.Var] = true
+	}
+	for _, p := range params {
+		if !prepared[p.Var] { // it may be the reader's memory
+			p.Value = d.Wrap(p.Value.Rows, p.Value.Cols, slices.Clone(engine.Values(d, p.Value)))
+		}
+	}
+	return &network{encoder: e, known: map[[2]int]*autograd.Var{}}, info, nil
+}
+
+// Dim implements [vision.Network].
+func (n *network) Dim() int { return n.cfg.HiddenSize }
+
+// Classes implements [vision.Network].
+func (n *network) Classes() []string { return nil }
+
+// Run implements [vision.Network].
+func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
+	if err := n.check(p); err != nil {
+		return vision.Output{}, err
+	}
+	t := autograd.NewInference(d)
+	defer t.Release()
+	down, across := n.grid(p)
+	patches, global := n.run(t, []vision.Pixels{p}, fixed{n.positionsFor(d, down, across)})
+	out := vision.Output{Boxes: n.boxes(p), Features: slices.Clone(engine.Values(d, patches.Value))}
+	if global != nil {
+		out.Global = slices.Clone(engine.Values(d, global.Value))
+	}
+	return out, nil
+}
+
+// boxes are the places of the patches.
+func (e *encoder) boxes(p vision.Pixels) []float32 {
+	down, across := e.grid(p)
+	height, width := float32(e.cfg.PatchSize.Height)/float32(p.Height), float32(e.cfg.PatchSize.Width)/float32(p.Width)
+	boxes := make([]float32, 0, 4*down*across)
+	for y := range down {
+		for x := range across {
+			boxes = append(boxes, float32(x)*width, float32(y)*height, min(1, float32(x+1)*width), min(1, float32(y+1)*height))
+		}
+	}
+	return boxes
+}
+
+// fixed is a table for pictures of one size.
+type fixed struct{ v *autograd.Var }
+
+func (f fixed) first(int, int) int32               { return 0 }
+func (f fixed) table(*autograd.Tape) *autograd.Var { return f.v }
+
+// maxTables is the number of sizes whose tables are kept.
+const maxTables = 32
+
+// positionsFor returns the table for pictures of so many patches, which is computed once.
+func (n *network) positionsFor(d engine.Device, down, across int) *autograd.Var {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if v, ok := n.known[[2]int{down, across}]; ok {
+		return v
+	}
+	v := n.positions
+	if w := n.cfg.interpolation(down, across, n.ahead()); w != nil {
+		y := d.New(n.ahead()+down*across, n.positions.Value.Cols)
+		d.MatMul(y, d.Wrap(y.Rows, n.positions.Value.Rows, w), n.positions.Value, engine.NN, false)
+		v = autograd.Fixed(d.Wrap(y.Rows, y.Cols, slices.Clone(engine.Values(d, y))))
+		d.Free(y)
+	}
+	if len(n.known) == maxTables { // pictures of ever other sizes
+		clear(n.known)
+	}
+	n.known[[2]int{down, across}] = v
+	return v
+}
