@@ -123,7 +123,7 @@ func Visit(raw []byte, l Limits, use func(*Picture)) error {
 	if err != nil {
 		return broken(err)
 	}
-	use(flatten(m, w, h, orientation))
+	use(f.flatten(m, w, h, orientation))
 	return nil
 }
 
@@ -167,17 +167,19 @@ type format struct {
 	prepare func(raw []byte) ([]byte, int, error)
 	// cost returns the most bytes a pixel that decoding takes.
 	cost func(raw []byte, c image.Config) int64
+	// flatten returns an image over white on a canvas of w x h pixels, upright.
+	flatten func(m image.Image, w, h, orientation int) *Picture
 }
 
 var formats = []format{
-	{"JPEG", begins("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, prepareJPEG, costJPEG},
+	{"JPEG", begins("\xff\xd8\xff"), jpeg.DecodeConfig, jpeg.Decode, prepareJPEG, costJPEG, flattenJPEG},
 	{"PNG", begins(pngMagic), png.DecodeConfig, png.Decode, func(raw []byte) ([]byte, int, error) {
 		return raw, pngOrientation(raw), nil
-	}, costPNG},
+	}, costPNG, flatten},
 	{"GIF", begins("GIF8"), gif.DecodeConfig, gif.Decode, func(raw []byte) ([]byte, int, error) {
 		return raw, upright, nil
-	}, func([]byte, image.Config) int64 { return 1 }},
-	{"WebP", isWebP, webp.DecodeConfig, decodeWebP, prepareWebP, func([]byte, image.Config) int64 { return 8 }},
+	}, func([]byte, image.Config) int64 { return 1 }, flatten},
+	{"WebP", isWebP, webp.DecodeConfig, decodeWebP, prepareWebP, func([]byte, image.Config) int64 { return 8 }, flatten},
 }
 
 func begins(magic string) func([]byte) bool {
@@ -289,7 +291,7 @@ func unknown(raw []byte) string {
 	return fmt.Sprintf("no picture that is known here (it begins with %.16q); %s", head, known)
 }
 
-// flatten returns an image over white on a canvas of w x h pixels, upright.
+// flatten is for images whose pixels have colours of their own.
 func flatten(m image.Image, w, h, orientation int) *Picture {
 	wide, start, stepX, stepY := turn(orientation, w, h)
 	out := newPicture(wide, w*h/wide)
