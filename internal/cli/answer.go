@@ -73,6 +73,7 @@ region features. The model is one that was trained for vqa.`,
 		},
 	}
 	modelFlag(c, &modelDir)
+	extractorFlag(c)
 	pixelsFlag(c, &pixels)
 	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where PICTURE is an id in it")
 	c.Flags().IntVar(&top, "top", 1, "likeliest answers to give to each question")

@@ -98,6 +98,7 @@ does not say.`,
 		},
 	}
 	modelFlag(c, &modelDir)
+	extractorFlag(c)
 	pixelsFlag(c, &pixels)
 	f := c.Flags()
 	f.StringVar(&features, "features", "", "file or folder of region features, where PICTURE is an id in it")

@@ -7,6 +7,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 )
@@ -103,12 +104,20 @@ func (a *app) evaluateTaskCommand(t *run.Task) *cmdline.Command {
 	annotate(c, taskAnnotation, t.Name)
 	evaluateFlags(c, &o, &page)
 	if kind, ok := t.Kind.(run.Evaluator); ok {
-		flags.register(c, kind.EvalSettings())
+		own := kind.EvalSettings()
+		if flags.register(c, own); readsImages(own) {
+			extractorFlag(c)
+		}
 	}
 	c.Long, c.Example = taskHelp(t, evaluateName, "Score a model on a file, or on the dev files of a folder.\n", fmt.Sprintf(`  unimo evaluate %[1]s --data DIR --model RUN/best
   unimo evaluate %[1]s --data DIR --split test --model RUN/best --json
   unimo evaluate %[1]s --data FILE --model RUN/best --predictions OUT`, t.Name))
 	return c
+}
+
+// readsImages says whether a model whose evaluation has these settings reads images.
+func readsImages(s run.Flags) bool {
+	return slices.ContainsFunc(settings.List(s), func(one settings.Setting) bool { return one.Key == "features" })
 }
 
 // withTask returns the arguments with the task in them, where "unimo evaluate" has none and the model says

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,9 +9,11 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
 
 func (a *app) featuresCommand() *cmdline.Command {
@@ -58,11 +61,14 @@ func (a *app) featuresExtractCommand() *cmdline.Command {
 folders, and write them to OUT. An image's id is the picture's name relative to DIR.
 A name that is not UTF-8 has %XX in the id for each byte that is not.
 
-The extractors, none of which is trained:
+The extractors:
   patches     the picture resized to a square and cut into a grid; a region's feature
               is its pixels
   statistics  colours and directions of edges in the cells of a grid and of coarser
               grids
+  MODEL       a trained network: the file or folder of its weights, as PyTorch, timm,
+              transformers or TensorFlow.js keep them, or a folder of this program
+              that has one (a store, a model). What it sees are the regions
 
 The formats of OUT:
   store       a folder of this program; the same command goes on after an interruption,
@@ -71,12 +77,13 @@ The formats of OUT:
   reference   one file of the reference's feature lines; whole or not at all`,
 		Example: `  unimo features extract DIR/images FEATURES
   unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
-  unimo features extract DIR/images features.tsv --extractor statistics --format reference`,
+  unimo features extract DIR/images features.tsv --extractor statistics --format reference
+  unimo features extract PHOTOS FEATURES --extractor efficientnet-lite0.pth`,
 		Args: needs("DIR", "OUT"),
 		RunE: func(c *cmdline.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
 	}
 	flags := c.Flags()
-	flags.StringVar(&f.spec.Extractor, "extractor", regions.Patches, "patches or statistics")
+	flags.StringVar(&f.spec.Extractor, "extractor", regions.Patches, "patches, statistics, or the file or folder `MODEL` of a trained network")
 	flags.IntVar(&f.spec.ImageSize, "image-size", 0, "side of the square in pixels (default 128)")
 	flags.IntVar(&f.spec.PatchSize, "patch-size", 0, "side of a patch in pixels (default 16)")
 	flags.IntVar(&f.spec.Grid, "grid", 0, "cells a side of the finest grid of statistics (default 6)")
@@ -88,9 +95,15 @@ The formats of OUT:
 }
 
 func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) error {
-	x, err := regions.NewExtractor(f.spec)
+	x, err := extractor.Open(f.spec)
+	if err != nil && (f.spec.Extractor == regions.Patches || f.spec.Extractor == regions.Statistics || errors.As(err, new(*names.Error))) {
+		err = usageError{err}
+	}
 	if err != nil {
-		return usageError{err}
+		return err
+	}
+	for _, note := range extractor.Notes(x) {
+		a.log.Warn(note)
 	}
 	if err := choice("format", f.format, writeStore, writeReference); err != nil {
 		return err
@@ -106,6 +119,7 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	bar := a.newProgress()
 	e := regions.Extraction{
 		Dir: dir, Extractor: x, Limits: picture.Limits{MaxPixels: f.maxPixels}, SkipBad: f.skipBad, Replace: f.replace,
+		Keep:  func(dir string) error { return extractor.Keep(dir, x) },
 		Stage: bar.Stage, Tick: bar.Tick, Warn: func(message string) { a.log.Warn(message) },
 	}
 	write := e.WriteStore
@@ -127,7 +141,7 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	if a.json {
 		return a.printJSON(r)
 	}
-	printable.Fprintf(a.stdout, "%s (%s): %d images, regions of %d values by %s", out, r.Format, r.Images, r.Dim, r.Extractor.Extractor)
+	printable.Fprintf(a.stdout, "%s (%s): %d images, regions of %d values by %s", out, r.Format, r.Images, r.Dim, cmp.Or(r.Extractor.Architecture, r.Extractor.Extractor))
 	if r.New < r.Images {
 		fmt.Fprintf(a.stdout, "; %d were there already", r.Images-r.New)
 	}
@@ -192,14 +206,7 @@ func (a *app) featuresInfo(path string, o regions.Options) error {
 	printable.Fprintf(w, "path\t%s\nformat\t%s\nimages\t%d\n", info.Path, info.Format, info.Images)
 	fmt.Fprintf(w, "regions\t%d to %d an image\nfeature\t%d values\nbytes\t%d\n", info.MinRegions, info.MaxRegions, info.Dim, info.Bytes)
 	if x := info.Extractor; x != nil {
-		printable.Fprintf(w, "extractor\t%s, image size %d", x.Extractor, x.ImageSize)
-		if x.PatchSize > 0 {
-			fmt.Fprintf(w, ", patch size %d", x.PatchSize)
-		}
-		if x.Grid > 0 {
-			fmt.Fprintf(w, ", grid %d", x.Grid)
-		}
-		fmt.Fprintln(w)
+		printable.Fprintf(w, "extractor\t%s\n", x)
 	}
 	if info.Order != "" {
 		printable.Fprintf(w, "order\t%s first\n", info.Order)

@@ -31,6 +31,14 @@ func pixelsFlag(c *cmdline.Command, pixels *int) {
 	c.Flags().IntVar(pixels, "max-pixels", 0, "most pixels of a picture (0: 50 million); larger ones are refused before they are decoded")
 }
 
+// extractorName is the flag of [extractorFlag].
+const extractorName = "extractor"
+
+// extractorFlag registers --extractor, which [app.env] has.
+func extractorFlag(c *cmdline.Command) {
+	c.Flags().StringVar(new(string), extractorName, "", "trained network that sees the pictures, `FILE` or folder, where the model's folder has none")
+}
+
 // openRetriever opens a model with a limit of the pictures' pixels.
 func (a *app) openRetriever(dir string, maxPixels int) (*retrieve.Retriever, error) {
 	r, err := retrieve.Open(dir, a.env())
@@ -104,6 +112,7 @@ region features.`,
 		},
 	}
 	modelFlag(c, &modelDir)
+	extractorFlag(c)
 	pixelsFlag(c, &pixels)
 	c.Flags().StringVar(&features, "features", "", "file or folder of region features, where PICTURE is an id in it")
 	return c
@@ -160,6 +169,7 @@ In ids, a byte of a name that is not UTF-8 is %XX.`,
 		},
 	}
 	modelFlag(c, &modelDir)
+	extractorFlag(c)
 	pixelsFlag(c, &pixels)
 	c.Flags().StringVarP(&out, "out", "o", "", "folder `INDEX` to make or bring up to date")
 	c.Flags().BoolVar(&o.Replace, "replace", false, "let an index of another folder give way")
@@ -249,6 +259,7 @@ all it shows.`,
 			return find("")
 		},
 	}
+	extractorFlag(c)
 	pixelsFlag(c, &pixels)
 	flags := c.Flags()
 	flags.StringVarP(&modelDir, "model", "m", "", "`DIR` of the model that made the index, if it is not where it was")

@@ -88,6 +88,7 @@ task's evaluation (--set images_dir=DIR). TASK stands in place of the texts wher
 		},
 	}
 	modelFlag(c, &modelDir)
+	extractorFlag(c)
 	flags := c.Flags()
 	flags.BoolVar(&pair, "pair", false, "inputs are two texts with a tab between them")
 	flags.StringVarP(&o.Data, "data", "d", "", "`FILE` of examples to answer")

@@ -34,17 +34,18 @@ const (
 
 // app is what every command shares: the streams and the global flags.
 type app struct {
-	stdin   io.Reader
-	stdout  *output
-	stderr  *screen
-	json    bool
-	verbose bool
-	threads int
-	args    []string // as the user gave them
-	tasks   run.Tasks
-	task    string // that is opened of a model for several: the flag --task
-	log     *slog.Logger
-	saving  atomic.Bool // an interruption saves what was trained
+	stdin     io.Reader
+	stdout    *output
+	stderr    *screen
+	json      bool
+	verbose   bool
+	threads   int
+	args      []string // as the user gave them
+	tasks     run.Tasks
+	task      string // that is opened of a model for several: the flag --task
+	extractor string // of pictures, where an opened model has none: the flag --extractor
+	log       *slog.Logger
+	saving    atomic.Bool // an interruption saves what was trained
 }
 
 // standardInput is what messages call it.
@@ -144,7 +145,7 @@ func shortened(message string) string {
 }
 
 // env is what work has from outside. Every model has a device of its own. --threads is for the whole process.
-func (a *app) env() run.Env { return run.Env{Log: a.log, Task: a.task} }
+func (a *app) env() run.Env { return run.Env{Log: a.log, Task: a.task, Extractor: a.extractor} }
 
 // finetuned are the tasks of "unimo finetune" and "unimo evaluate".
 func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }
@@ -182,6 +183,9 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			}
 			if f := c.Flags().Lookup("task"); f != nil {
 				a.task = f.Value.String()
+			}
+			if f := c.Flags().Lookup(extractorName); f != nil {
+				a.extractor = f.Value.String()
 			}
 			if err := kernels.CheckEnv(); err != nil {
 				return usageError{err}

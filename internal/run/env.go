@@ -20,6 +20,9 @@ type Env struct {
 	Threads  int           // the most to compute with, for this work alone; 0: those of the process
 	// Task is which task of a model for several is opened; "" where one of them alone fits.
 	Task string
+	// Extractor is that of the pictures which an opened model reads, where its folder has none: a name, file or folder. One
+	// that differs from the folder's is an error. "": the folder's.
+	Extractor string
 
 	whole *model.Multi // of which NewModel returns the part of a task
 }

@@ -83,7 +83,7 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	if err == nil {
 		summary, err = r.train(ctx)
 	}
-	if err != nil && r.fresh && !r.begun && ctx.Err() == nil {
+	if err != nil && r.fresh && !r.begun && ctx.Err() == nil && !r.computed() {
 		return nil, errors.Join(err, r.dir.Discard()) // nothing is there that could be resumed
 	}
 	if err != nil {
@@ -99,6 +99,15 @@ func (r *run) close() {
 		r.dir.Close()
 	}
 }
+
+// computed says whether the run's folder has features of pictures, which took long.
+func (r *run) computed() bool {
+	_, err := os.Stat(r.dir.Path(FeaturesFolder))
+	return err == nil
+}
+
+// FeaturesFolder is where a run keeps the features that a trained network computes of its pictures.
+const FeaturesFolder = "features"
 
 func (r *run) closeInit() {
 	if r.init != nil {
@@ -217,6 +226,11 @@ func (r *run) openInit(base *model.Config) error {
 	if from.Config != nil {
 		*base = *from.Config
 		adoptModel(r.settings, *from.Config)
+		if s, ok := r.settings.(Starter); ok {
+			if err := s.Start(modeldir.Resolve(r.Init)); err != nil {
+				return err
+			}
+		}
 	}
 	for _, l := range from.LeftOut {
 		r.Log.Info(fmt.Sprintf("tensor %s of the checkpoint is left out: %s", l.Name, l.Reason))

@@ -54,7 +54,7 @@ func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32
 // Save implements [train.Task].
 func (t *trained) Save(dir string, note train.Note) error {
 	return modeldir.Save(dir, modeldir.Content{
-		Config: t.run.config, Tokenizer: t.run.tok, Tensors: t.model.Params.Tensors(t.run.Device), Files: t.model.Files,
+		Config: t.run.config, Tokenizer: t.run.tok, Tensors: t.model.Params.Tensors(t.run.Device), Files: t.model.Files, Copies: t.model.Copies,
 		// Hugging Face's loader wants a format it knows.
 		Metadata: map[string]string{"format": "pt", "task": t.run.Task.Name, "step": fmt.Sprint(note.Step)},
 		Card:     t.card.text(note),
@@ -77,7 +77,7 @@ func (t *trained) Repair(dir string, note train.Note) (int, error) {
 			return 0, fmt.Errorf("%s is not this run's: tensor %s is missing, or of another shape", r.Path(), p.Name)
 		}
 	}
-	content := modeldir.Content{Config: t.run.config, Tokenizer: t.run.tok, Files: t.model.Files}
+	content := modeldir.Content{Config: t.run.config, Tokenizer: t.run.tok, Files: t.model.Files, Copies: t.model.Copies}
 	if step == note.Step {
 		content.Card = t.card.text(note)
 	}

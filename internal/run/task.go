@@ -217,6 +217,13 @@ type Settings interface {
 	Adopt(cfg model.Config)
 }
 
+// Starter are settings that go by what else the folder of a model has that a run starts from.
+type Starter interface {
+	Settings
+	// Start takes over what fits, before any values are laid over.
+	Start(dir string) error
+}
+
 // Joiner are settings whose recipe is another one where the task is trained with others as one model.
 type Joiner interface {
 	Settings
@@ -286,6 +293,7 @@ type Model struct {
 	Params model.Parameters
 	Fixed  []string          // names of parameters that are not trained
 	Files  map[string][]byte // further files of the model's folder
+	Copies map[string]string // the same, by where they are: large ones
 }
 
 // About describes the data of a run.

@@ -87,6 +87,36 @@ func WriteBytes(path string, data []byte) error {
 	})
 }
 
+// Copy creates or replaces the file dst with the content of the file src. Where the system can, both are one file on
+// the disk from then on (a hard link), so src must not be written in place; Write does not.
+func Copy(dst, src string) (err error) {
+	from, err := os.Stat(src)
+	if err != nil {
+		return fmt.Errorf("copy to %s: %w", dst, err)
+	}
+	if to, err := os.Stat(dst); err == nil && os.SameFile(from, to) {
+		return nil
+	}
+	temp, err := os.MkdirTemp(filepath.Dir(dst), tempMark+"*")
+	if err != nil {
+		return fmt.Errorf("copy to %s: %w", dst, err)
+	}
+	defer os.RemoveAll(temp)
+	link := filepath.Join(temp, "link")
+	if real, err := filepath.EvalSymlinks(src); err == nil && os.Link(real, link) == nil && os.Rename(link, dst) == nil {
+		return syncDir(filepath.Dir(dst))
+	}
+	f, err := os.Open(src)
+	if err != nil {
+		return fmt.Errorf("copy to %s: %w", dst, err)
+	}
+	defer f.Close()
+	return Write(dst, func(w io.Writer) error {
+		_, err := io.Copy(w, f)
+		return err
+	})
+}
+
 // Mkdir makes the folder dir and those above it that are missing, as [os.MkdirAll] does,
 // and flushes what is new: after a power failure the folder is there if anything in it is.
 func Mkdir(dir string) error {

@@ -134,3 +134,34 @@ func TestFree(t *testing.T) {
 		t.Error("there is space below a file")
 	}
 }
+
+func TestCopy(t *testing.T) {
+	dir := t.TempDir()
+	src, dst := filepath.Join(dir, "src"), filepath.Join(dir, "dst")
+	for _, content := range []string{"first", "second, which is longer"} { // the second time something is in the place
+		if err := WriteBytes(src, []byte(content)); err != nil {
+			t.Fatal(err)
+		}
+		for range 2 { // the second time it is there
+			if err := Copy(dst, src); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if got, err := os.ReadFile(dst); err != nil || string(got) != content {
+			t.Errorf("copied is %q, %v", got, err)
+		}
+	}
+	if err := WriteBytes(src, []byte("third")); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := os.ReadFile(dst); err != nil || string(got) != "second, which is longer" {
+		t.Errorf("a new source changes the copy to %q, %v", got, err)
+	}
+	if err := Copy(dst, filepath.Join(dir, "none")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("of nothing: %v", err)
+	}
+	if err := Copy(filepath.Join(dir, "no", "dst"), src); err == nil {
+		t.Error("into no folder")
+	}
+	assertEntries(t, dir, "dst", "src")
+}

@@ -15,8 +15,11 @@ import (
 //	r, err := e.WriteStore(ctx, "FEATURES")
 type Extraction struct {
 	Dir       string
+	Names     []string // of the pictures, as [NewPictures] takes them; nil: all in Dir and its folders
 	Extractor Extractor
 	Limits    picture.Limits
+	// Keep, unless nil, puts what the extractor needs into the folder of the store, before the first shard.
+	Keep func(dir string) error
 
 	SkipBad bool // pictures that cannot be read are left out and counted
 	Replace bool // a store of another folder or extractor gives way
@@ -52,6 +55,11 @@ func (e Extraction) WriteStore(ctx context.Context, out string) (Extracted, erro
 		w, err := NewWriter(out, Header{Dim: r.Dim, Extractor: &spec, Bytes: spec.Extractor == Patches, Source: Place(e.Dir)}, existing)
 		if err != nil {
 			return err
+		}
+		if e.Keep != nil {
+			if err := e.Keep(out); err != nil {
+				return errors.Join(err, w.Close())
+			}
 		}
 		e.Stage("changes")
 		names, err := w.Refresh(ctx, source, e.Tick)
@@ -92,22 +100,26 @@ func (e *Extraction) run(ctx context.Context, write func(r *Extracted, source *P
 		e.Warn = func(string) {}
 	}
 	r := Extracted{Extractor: e.Extractor.Spec(), Dim: e.Extractor.Dim()}
-	list, err := ListPictures(e.Dir)
-	if err != nil {
-		return r, err
-	}
-	others := list.OtherKinds()
-	r.Others = list.Others.Total()
-	if len(list.IDs) == 0 {
-		if others != "" {
-			others = "; it holds " + others
+	names := e.Names
+	if names == nil {
+		list, err := ListPictures(e.Dir)
+		if err != nil {
+			return r, err
 		}
-		return r, fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)%s", e.Dir, others)
+		others := list.OtherKinds()
+		r.Others = list.Others.Total()
+		if len(list.IDs) == 0 {
+			if others != "" {
+				others = "; it holds " + others
+			}
+			return r, fmt.Errorf("%s holds no pictures (JPEG, PNG, GIF or WebP)%s", e.Dir, others)
+		}
+		if others != "" {
+			e.Warn("files passed over: " + others)
+		}
+		names = list.IDs
 	}
-	if others != "" {
-		e.Warn("files passed over: " + others)
-	}
-	source := NewPictures(e.Dir, list.IDs, e.Extractor, e.Limits, 0)
+	source := NewPictures(e.Dir, names, e.Extractor, e.Limits, 0)
 	defer source.Close()
 	if err := write(&r, source); err != nil {
 		return r, err

@@ -12,8 +12,11 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
-// SpecFile is the name of a [Spec] in a model's folder.
-const SpecFile = "image_processor.json"
+// Names of files in a model's folder, or a store's: a [Spec], and the network of one that is trained.
+const (
+	SpecFile    = "image_processor.json"
+	WeightsFile = "image_encoder.safetensors"
+)
 
 // The extractors that are not trained.
 const (
@@ -35,6 +38,8 @@ type Spec struct {
 	Classes       []string        `json:"classes,omitempty"`      // names of what regions are taken for
 	Preprocessing json.RawMessage `json:"preprocessing,omitempty"`
 	Fingerprint   string          `json:"fingerprint,omitempty"` // SHA-256 of weights, configuration and preprocessing
+
+	Weights string `json:"-"` // where a folder has the network, a [WeightsFile]; "" if none is known
 }
 
 // Trained says whether a network computes the features.
@@ -76,7 +81,15 @@ func ReadSpec(dir string) (Spec, error) {
 	if err := s.check(); err != nil {
 		return Spec{}, fmt.Errorf("%s: %w", path, err)
 	}
+	s.in(dir)
 	return s, nil
+}
+
+// in notes the folder that has the spec and, of one that is trained, the network.
+func (s *Spec) in(dir string) {
+	if s.Trained() {
+		s.Weights = filepath.Join(dir, WeightsFile)
+	}
 }
 
 // check says what is wrong with a spec that was read.

@@ -222,6 +222,15 @@ func (s *Pictures) Augmented(id string, a picture.Augmentation, draws *random.St
 	return flipped, s.extract(p, pixels, id, dst)
 }
 
+// Check returns what is wrong with the file of a picture. Its regions are not computed.
+func (s *Pictures) Check(id string) error {
+	_, err := s.prepare(id, !s.extractor.Spec().Trained())
+	return err
+}
+
+// Dir is the folder of the pictures.
+func (s *Pictures) Dir() string { return s.dir }
+
 // file returns the path of a picture.
 func (s *Pictures) file(id string) (string, error) {
 	if _, ok := s.known[id]; !ok {

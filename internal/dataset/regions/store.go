@@ -27,6 +27,12 @@ func readManifest(dir string) (m manifest, err error) {
 	case len(m.Shards) > maxShards:
 		return m, fmt.Errorf("%s: %d shards; at most %d are possible", path, len(m.Shards), maxShards)
 	}
+	if m.Extractor != nil && m.Extractor.Trained() {
+		if err := m.Extractor.check(); err != nil {
+			return m, fmt.Errorf("%s: extractor: %w", path, err)
+		}
+		m.Extractor.in(dir)
+	}
 	for _, s := range m.Shards {
 		if s.File != filepath.Base(s.File) || !filepath.IsLocal(s.File) {
 			return m, fmt.Errorf("%s: shard %q is not the name of a file in the folder", path, s.File)

@@ -7,6 +7,7 @@
 //	tokenizer.json, configuration_unimo.py, modeling_unimo.py   for Hugging Face's transformers
 //	generation_config.json  limits and decoding of a model that generates
 //	image_processor.json    how pictures are cut up
+//	image_encoder.safetensors   the trained network that sees them, if one does
 //	README.md           what the model is and how it was made
 //
 // A folder with vocab.json and merges.txt instead is read as well, and so are
@@ -44,7 +45,7 @@ const (
 
 // kindFiles are the names of the files beside the weights in which a kind of task keeps what its models need. In a model
 // for several tasks the task's name may stand before them.
-var kindFiles = []string{GenerationFile, regions.SpecFile}
+var kindFiles = []string{GenerationFile, regions.SpecFile, regions.WeightsFile}
 
 // isKindFile says whether a kind keeps something in a file of that name.
 func isKindFile(name string) bool {
@@ -64,6 +65,7 @@ type Content struct {
 	Tokenizer *tokenizer.Tokenizer
 	Tensors   []checkpoint.Tensor
 	Files     map[string][]byte // what the kind keeps beside the weights, by name: see kindFiles
+	Copies    map[string]string // the same, by where it is
 	Metadata  map[string]string // of model.safetensors; deterministic
 	Card      string            // README.md
 }
@@ -94,6 +96,14 @@ func saveBeside(dir string, c Content) error {
 		}
 		if err := replace(filepath.Join(dir, name), content); err != nil {
 			return err
+		}
+	}
+	for name, from := range c.Copies {
+		if !isKindFile(name) {
+			return fmt.Errorf("model %s: %s is the name of no file that a kind keeps; list it in kindFiles", dir, name)
+		}
+		if err := atomicfile.Copy(filepath.Join(dir, name), from); err != nil {
+			return fmt.Errorf("model %s: %w", dir, err)
 		}
 	}
 	return nil
@@ -148,7 +158,11 @@ func CopyKept(dst, src string) error {
 		return fmt.Errorf("copy from model %s: %w", src, err)
 	}
 	for _, e := range entries {
-		if name := e.Name(); isKindFile(name) || name == CardFile {
+		if name := e.Name(); name == regions.WeightsFile {
+			if err := atomicfile.Copy(filepath.Join(dst, name), filepath.Join(src, name)); err != nil {
+				return fmt.Errorf("copy from model %s: %w", src, err)
+			}
+		} else if isKindFile(name) || name == CardFile {
 			raw, err := infile.Read(filepath.Join(src, name), maxCopied)
 			if err == nil {
 				err = replace(filepath.Join(dst, name), raw)

@@ -42,7 +42,7 @@ func open(dir string, env *run.Env) (*Captioner, error) {
 			return nil, err
 		}
 		c.writer, c.Decoding = newWriter(o.Device, m, o.Folder.Tokenizer, l), l.Options
-		c.Reader, err = images.NewReader(o)
+		c.Reader, err = images.NewReader(o, env)
 		return m.Params, err
 	}, model.Captioning)
 	if err != nil {
@@ -82,7 +82,7 @@ func (c *Captioner) Evaluate(ctx context.Context, t *run.Task, f run.File, setti
 		return run.Result{}, err
 	}
 	from := s.EvalSettings.Options(c.log, c.Device.Limit())
-	from.Classes = tags.Classes()
+	from.Classes, from.Model = tags.Classes(), c.Trained()
 	takeWithin(&from, within)
 	source, _, sets, err := images.Open(from, c.Extractor, c.Limits, 1<<30, sets...)
 	if err != nil {

@@ -58,14 +58,14 @@ func (j *job) Read(files []run.File) error {
 		return err
 	}
 	o := j.options()
-	if (o.Features != "" || within != nil) && (s.Flip || s.MinCropArea < 1) {
-		j.env.Log.Info("region features are neither cropped nor mirrored")
-		s.Flip, s.MinCropArea = false, 1
-	}
 	if j.source, j.spec, sets, err = s.Open(o, sets...); err != nil {
 		return err
 	}
 	j.train, j.devSet, j.dim = sets[0], sets[1], j.source.Dim()
+	if images.Once(j.source, j.spec) && (s.Flip || s.MinCropArea < 1) {
+		j.env.Log.Info("regions are computed once: pictures are neither cropped nor mirrored")
+		s.Flip, s.MinCropArea = false, 1
+	}
 	for _, set := range sets {
 		for _, note := range j.tags.notes(set.Images) {
 			j.env.Log.Warn(set.Name + ": " + note)
@@ -89,7 +89,7 @@ func (j *job) Digests() (map[string]string, error) {
 
 // Head implements [run.Job].
 func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
-	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, j.settings.Spec()); err != nil {
+	if cfg.ImageEmbeddingSize, err = j.settings.Dim(j.dim); err != nil {
 		return cfg, err
 	}
 	if err := texts.FitsTokens("max_obj_len", j.settings.MaxObjLen, cfg); err != nil {
@@ -118,7 +118,10 @@ func (j *job) Texts() iter.Seq[string] {
 func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 // Learner implements [run.Job].
-func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
+func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (_ run.Learner, err error) {
+	if j.source, j.spec, err = images.Compute(ctx, j.env, j.options(), j.source, j.spec); err != nil {
+		return nil, err
+	}
 	s, log := j.settings, j.env.Log
 	m, err := run.NewModel[*model.Generator](j.env, cfg, s.Seed)
 	if err != nil {
@@ -128,7 +131,9 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	if l.files, err = texts.ConfigFile(l.writer.limits); err != nil {
 		return nil, err
 	}
-	maps.Copy(l.files, images.SpecFiles(j.spec))
+	files, copies := images.Companions(j.spec)
+	maps.Copy(l.files, files)
+	l.copies = copies
 	if l.train, err = newSplit(j.train, j.source, j.tags, tok, s.MaxTgtLen); err != nil {
 		return nil, err
 	}
@@ -163,6 +168,7 @@ type learner struct {
 	train, devSet *split
 	attacks       adversarial.Trainer
 	files         map[string][]byte
+	copies        map[string]string
 	about         run.About
 }
 
@@ -172,7 +178,9 @@ var (
 )
 
 // Model implements [run.Learner].
-func (l *learner) Model() run.Model { return run.Model{Params: l.writer.Model.Params, Files: l.files} }
+func (l *learner) Model() run.Model {
+	return run.Model{Params: l.writer.Model.Params, Files: l.files, Copies: l.copies}
+}
 
 // About implements [run.Learner].
 func (l *learner) About() run.About { return l.about }

@@ -84,7 +84,7 @@ func (j *job) Digests() (map[string]string, error) {
 // Head implements [run.Job].
 func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 	s := j.settings
-	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.Spec()); err != nil {
+	if cfg.ImageEmbeddingSize, err = s.Dim(j.dim); err != nil {
 		return cfg, err
 	}
 	labels := s.labels()
@@ -115,7 +115,10 @@ func (j *job) Texts() iter.Seq[string] {
 func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 // Learner implements [run.Job].
-func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
+func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (_ run.Learner, err error) {
+	if j.source, j.spec, err = images.Compute(ctx, j.env, j.options(), j.source, j.spec); err != nil {
+		return nil, err
+	}
 	s := j.settings
 	m, err := run.NewModel[*model.Classifier](j.env, cfg, s.Seed)
 	if err != nil {

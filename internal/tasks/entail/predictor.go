@@ -69,6 +69,7 @@ func (p *Predictor) file(ctx context.Context, f run.File, s *EvalSettings, polic
 		return run.Result{}, err
 	}
 	o := s.Options(p.Env.Log, p.Device.Limit())
+	o.Model = p.Trained()
 	if set.Images != nil {
 		o.Within = set.Images
 	}

@@ -86,7 +86,7 @@ func TestControl(t *testing.T) {
 	}
 	for _, control := range []string{"", Shuffled, Hidden} {
 		o := Options{Log: slog.New(slog.DiscardHandler), Pictures: control}
-		source, _, _, err := Open(o, extractor, picture.DefaultLimits, 1<<20, set)
+		source, _, _, err := Open(o, cutter, picture.DefaultLimits, 1<<20, set)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -107,12 +107,12 @@ func TestControl(t *testing.T) {
 func TestMissingPicture(t *testing.T) {
 	set := drawn(t)
 	set.Images[2] = "gone.png"
-	_, _, _, err := Open(Options{Log: slog.New(slog.DiscardHandler)}, extractor, picture.DefaultLimits, 1<<20, set)
+	_, _, _, err := Open(Options{Log: slog.New(slog.DiscardHandler)}, cutter, picture.DefaultLimits, 1<<20, set)
 	if err == nil || !strings.Contains(err.Error(), `dev.txt:3: there is no picture "gone.png" in `+captions.ImageDir(set.Dir)) {
 		t.Errorf("got %v", err)
 	}
 	var log bytes.Buffer
-	_, _, sets, err := Open(Options{Log: slog.New(slog.NewTextHandler(&log, nil)), SkipBad: true}, extractor, picture.DefaultLimits, 1<<20, set)
+	_, _, sets, err := Open(Options{Log: slog.New(slog.NewTextHandler(&log, nil)), SkipBad: true}, cutter, picture.DefaultLimits, 1<<20, set)
 	if err != nil || !slices.Equal(sets[0].Images, []string{"a.png"}) || !strings.Contains(log.String(), "2 of 3 images of dev were left out") {
 		t.Errorf("%+v, %v, %s", sets, err, &log)
 	}

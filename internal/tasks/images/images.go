@@ -3,6 +3,7 @@
 //
 //	images.go    images of a data set: pictures that are cut up, or region features
 //	settings.go  what can be set about them
+//	eyes.go      trained networks that see the pictures: theirs, the model's, and what they computed once
 //	control.go   other pictures, or none, to see what a model takes from them
 //	reader.go    pictures as a finished model sees them
 //	captioned.go what is in files of pictures with captions
@@ -30,6 +31,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
 
 // Options say where the images of a task come from.
@@ -42,6 +44,7 @@ type Options struct {
 	Pictures   string         // "" as they are, Shuffled or Hidden
 	Seed       uint64         // of Shuffled
 	Within     regions.Source // the images that the data bring with them; nil: they have none
+	Model      Trained        // the model that reads the images
 	Log        *slog.Logger
 	Limit      parallel.Limit // of the threads that read pictures
 }
@@ -96,7 +99,7 @@ func OpenLists(o Options, x func() (regions.Extractor, error), l picture.Limits,
 	return source, spec, bad, nil
 }
 
-func (o Options) source(x func() (regions.Extractor, error), l picture.Limits, cache int64, lists []List) (regions.Source, *regions.Spec, error) {
+func (o Options) source(open func() (regions.Extractor, error), l picture.Limits, cache int64, lists []List) (regions.Source, *regions.Spec, error) {
 	if o.Within != nil && o.Features != "" {
 		return nil, nil, fmt.Errorf("%s has the features of its images in it; leave out the others, %s", lists[0].File, o.Features)
 	}
@@ -116,9 +119,13 @@ func (o Options) source(x func() (regions.Extractor, error), l picture.Limits, c
 			about += fmt.Sprintf("; %s comes first (%s)", info.Order, info.Evidence)
 		}
 		o.Log.Info(about)
+		if err := o.Model.Check(o.Features, source.Dim(), info.Extractor); err != nil {
+			source.Close()
+			return nil, nil, err
+		}
 		return source, info.Extractor, nil
 	}
-	extractor, err := x()
+	x, err := open()
 	if err != nil {
 		return nil, nil, err
 	}
@@ -126,8 +133,14 @@ func (o Options) source(x func() (regions.Extractor, error), l picture.Limits, c
 	for _, list := range lists {
 		names = append(names, list.Names...)
 	}
-	spec := extractor.Spec()
-	return regions.NewPictures(lists[0].Dir, names, extractor, l, cache), &spec, nil
+	for _, note := range extractor.Notes(x) {
+		o.Log.Warn(note)
+	}
+	spec := x.Spec()
+	if err := o.Model.Check(lists[0].Dir, x.Dim(), &spec); err != nil {
+		return nil, nil, err
+	}
+	return regions.NewPictures(lists[0].Dir, names, x, l, cache), &spec, nil
 }
 
 // check returns the images of a list that the source cannot give. Without SkipBad one
@@ -177,12 +190,16 @@ func (o Options) problems(source regions.Source, list List) (map[int]error, erro
 		return problems, nil
 	}
 	if o.SkipBad {
-		i := 0
-		for _, err := range regions.Read(source, list.Names) {
+		check := func(name string) error { return source.Image(name, new(regions.Image)) }
+		if pictures, ok := source.(*regions.Pictures); ok {
+			check = pictures.Check
+		}
+		found := make([]error, len(list.Names))
+		o.Limit.For(len(found), func(i int) { found[i] = check(list.Names[i]) })
+		for i, err := range found {
 			if err != nil {
 				problems[i] = err
 			}
-			i++
 		}
 		return problems, nil
 	}

@@ -64,16 +64,13 @@ func TestSettings(t *testing.T) {
 	if _, err := (&Cut{Extractor: "pixels"}).NewExtractor(); err == nil || !strings.Contains(err.Error(), "pixels") {
 		t.Errorf("an unknown extractor: %v", err)
 	}
-	if SpecFiles(nil) != nil || !bytes.Equal(SpecFiles(&spec)[regions.SpecFile], spec.File()) {
-		t.Error("files of a spec")
-	}
-	if n, err := Dim(0, spec); n != 768 || err != nil {
+	if n, err := Default.Dim(0); n != 768 || err != nil {
 		t.Errorf("patches have %d values, %v", n, err)
 	}
-	if n, err := Dim(2048, regions.Spec{}); n != 2048 || err != nil {
+	if n, err := new(Cut).Dim(2048); n != 2048 || err != nil {
 		t.Errorf("features that were read have %d values, %v", n, err)
 	}
-	if _, err := Dim(0, regions.Spec{Extractor: regions.Patches, ImageSize: 100, PatchSize: 16}); err == nil {
+	if _, err := (&Cut{Extractor: regions.Patches, ImageSize: 100, PatchSize: 16}).Dim(0); err == nil {
 		t.Error("patches that do not fill the picture are no error")
 	}
 }
@@ -104,7 +101,7 @@ func drawn(t *testing.T) *captions.Set {
 	return set
 }
 
-func extractor() (regions.Extractor, error) {
+func cutter() (regions.Extractor, error) {
 	return regions.NewExtractor(regions.Spec{Extractor: regions.Patches, ImageSize: 8, PatchSize: 4})
 }
 
@@ -147,7 +144,7 @@ func TestOpen(t *testing.T) {
 	} {
 		log.Reset()
 		o.Features, o.SkipBad = c.features, c.skip
-		source, spec, sets, err := Open(o, extractor, picture.DefaultLimits, 1<<20, set)
+		source, spec, sets, err := Open(o, cutter, picture.DefaultLimits, 1<<20, set)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.err)
 		}

@@ -4,7 +4,9 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 	"io/fs"
+	"sync"
 
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -15,44 +17,68 @@ import (
 type Reader struct {
 	Limits picture.Limits // of pictures that are read
 
-	dir       string            // of the model
-	extractor regions.Extractor // nil: the model knows only features from elsewhere
+	dir  string                            // of the model
+	spec *regions.Spec                     // nil: the model knows only features from elsewhere
+	open func() (regions.Extractor, error) // makes the extractor, once: a network takes a moment
 }
 
-// NewReader returns what reads pictures for an opened model.
-func NewReader(o *run.Opened) (Reader, error) {
+// NewReader returns what reads pictures for an opened model, with the extractor that its folder has or env names.
+func NewReader(o *run.Opened, env *run.Env) (Reader, error) {
 	r := Reader{Limits: picture.DefaultLimits, dir: o.Dir}
 	spec, err := regions.ReadSpec(o.Dir)
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case err == nil:
+		r.spec, r.open = &spec, sync.OnceValues(func() (regions.Extractor, error) { return extractor.Of(spec) })
+	case !errors.Is(err, fs.ErrNotExist):
+		return r, err
+	}
+	if env.Extractor != "" {
+		if err := r.use(env); err != nil {
+			return r, err
+		}
+	}
+	if r.spec == nil {
 		return r, nil
 	}
+	n, err := sizeOf(*r.spec)
 	if err != nil {
 		return r, err
 	}
-	if r.extractor, err = regions.NewExtractor(spec); err != nil {
-		return r, err
-	}
-	if n := r.extractor.Dim(); n != o.Config.ImageEmbeddingSize {
-		return r, fmt.Errorf("%s makes features of %d values, but image_embedding_size is %d: they belong to different models", regions.SpecFile, n, o.Config.ImageEmbeddingSize)
+	if n != o.Config.ImageEmbeddingSize {
+		return r, fmt.Errorf("%s makes features of %d values, but image_embedding_size is %d: they belong to different models", r.spec, n, o.Config.ImageEmbeddingSize)
 	}
 	return r, nil
 }
 
-// Spec says how pictures are cut up; nil for a model that knows only features from elsewhere.
-func (r *Reader) Spec() *regions.Spec {
-	if r.extractor == nil {
-		return nil
+// use takes the extractor that env names. It must be the model's, if that is known.
+func (r *Reader) use(env *run.Env) error {
+	x, err := extractor.Open(regions.Spec{Extractor: env.Extractor})
+	if err != nil {
+		return err
 	}
-	spec := r.extractor.Spec()
-	return &spec
+	spec := x.Spec()
+	if r.spec != nil && !spec.Equal(*r.spec) {
+		return fmt.Errorf("--extractor %s is %s, but model %s was trained on what %s sees; leave it out: the model's folder says how pictures are seen", env.Extractor, spec, r.dir, r.spec)
+	}
+	for _, note := range extractor.Notes(x) {
+		env.Log.Warn(note)
+	}
+	r.spec, r.open = &spec, func() (regions.Extractor, error) { return x, nil }
+	return nil
 }
 
-// Extractor returns what cuts pictures up.
+// Spec says how pictures are seen; nil for a model that knows only features from elsewhere.
+func (r *Reader) Spec() *regions.Spec { return r.spec }
+
+// Trained says what the model knows images by.
+func (r *Reader) Trained() Trained { return Trained{Name: r.dir, Spec: r.spec} }
+
+// Extractor returns what makes regions of pictures.
 func (r *Reader) Extractor() (regions.Extractor, error) {
-	if r.extractor == nil {
-		return nil, fmt.Errorf("model %s has no %s: it was made for region features from elsewhere; name them with --features", r.dir, regions.SpecFile)
+	if r.open == nil {
+		return nil, fmt.Errorf("model %s has no %s: it was made for region features from elsewhere; name them with --features, or what made them with --extractor", r.dir, regions.SpecFile)
 	}
-	return r.extractor, nil
+	return r.open()
 }
 
 // Picture reads a picture file.
@@ -90,11 +116,14 @@ func (r *Reader) Image(name, features string) (*regions.Image, error) {
 
 // Features reads an image's region features from a file or folder.
 func (r *Reader) Features(path, id string) (*regions.Image, error) {
-	source, _, err := regions.Open(path, regions.Options{})
+	source, info, err := regions.Open(path, regions.Options{})
 	if err != nil {
 		return nil, err
 	}
 	defer source.Close()
+	if err := r.Trained().Check(path, source.Dim(), info.Extractor); err != nil {
+		return nil, err
+	}
 	im := &regions.Image{}
 	return im, source.Image(id, im)
 }

@@ -2,7 +2,12 @@ package images
 
 import (
 	"cmp"
+	"errors"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 	"log/slog"
+	"os"
+	"path/filepath"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/settings"
@@ -25,30 +30,69 @@ type Settings struct {
 
 // Cut is how pictures are cut up.
 type Cut struct {
-	Extractor string `json:"extractor" help:"of pictures: patches of pixels, or statistics of colours and edges"`
+	Extractor string `json:"extractor" help:"of pictures: patches of pixels, statistics of colours and edges, or the file or folder of a trained network"`
 	ImageSize int    `json:"image_size" help:"side of the square that pictures are resized to, in pixels"`
 	PatchSize int    `json:"patch_size" help:"side of a patch; it divides image_size"`
 	Grid      int    `json:"grid" help:"regions along a side, of statistics (0: 6)"`
+
+	opened regions.Extractor
+	model  Trained // that training starts from
 }
 
-// Spec is what an extractor is made of.
+// untrained says whether no network sees the pictures.
+func (c *Cut) untrained() bool {
+	return c.Extractor == regions.Patches || c.Extractor == regions.Statistics
+}
+
+// Spec is what an extractor is made of. A trained network has its own sizes.
 func (c *Cut) Spec() regions.Spec {
-	spec := regions.Spec{Extractor: c.Extractor, ImageSize: c.ImageSize}
-	if c.Extractor == regions.Statistics {
-		spec.Grid = c.Grid
-	} else {
-		spec.PatchSize = c.PatchSize
+	switch c.Extractor {
+	case regions.Statistics:
+		return regions.Spec{Extractor: c.Extractor, ImageSize: c.ImageSize, Grid: c.Grid}
+	case regions.Patches:
+		return regions.Spec{Extractor: c.Extractor, ImageSize: c.ImageSize, PatchSize: c.PatchSize}
 	}
-	return spec
+	return regions.Spec{Extractor: c.Extractor}
 }
 
-// NewExtractor makes what cuts pictures up.
+// NewExtractor makes what sees pictures.
 func (c *Cut) NewExtractor() (regions.Extractor, error) {
-	x, err := regions.NewExtractor(c.Spec())
-	if err != nil {
-		return nil, &run.SettingError{Err: err}
+	if c.opened != nil {
+		return c.opened, nil
 	}
+	x, err := extractor.Open(c.Spec())
+	if err != nil {
+		if c.untrained() || errors.As(err, new(*names.Error)) {
+			err = &run.SettingError{Err: err}
+		}
+		return nil, err
+	}
+	c.opened = x
 	return x, nil
+}
+
+// Dim is the size of an image's features: dim where they were read, else that of what the extractor makes.
+func (c *Cut) Dim(dim int) (int, error) {
+	if dim != 0 {
+		return dim, nil
+	}
+	x, err := c.NewExtractor()
+	if err != nil {
+		return 0, err
+	}
+	return x.Dim(), nil
+}
+
+// Validate makes the path of a trained network absolute: a run is gone on with from any folder.
+func (c *Cut) Validate() (err error) {
+	if c.untrained() || c.Extractor == "" {
+		return nil
+	}
+	if _, err := os.Stat(c.Extractor); err != nil {
+		return nil // which is said when it is opened
+	}
+	c.Extractor, err = filepath.Abs(c.Extractor)
+	return err
 }
 
 // Default is the recipe of base and large.
@@ -57,6 +101,7 @@ var Default = Settings{MaxRegions: 100, Cut: Cut{Extractor: regions.Patches, Ima
 // Validate returns an error that names the first impossible value of these settings.
 func (s *Settings) Validate() error {
 	return cmp.Or(
+		s.Cut.Validate(),
 		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
 		checkControl("pictures", s.Pictures),
 		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),
@@ -65,7 +110,7 @@ func (s *Settings) Validate() error {
 
 // Options are where the settings take images from. The seed is that of the run.
 func (s *Settings) Options(log *slog.Logger, limit parallel.Limit, seed uint64) Options {
-	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Pictures: s.Pictures, Seed: seed, Log: log, Limit: limit}
+	return Options{Features: s.Features, Order: s.Order, MaxRegions: s.MaxRegions, SkipBad: s.SkipBad, Pictures: s.Pictures, Seed: seed, Model: s.model, Log: log, Limit: limit}
 }
 
 // Open is [Open] for a run with these settings, of which o are the options.
@@ -95,19 +140,10 @@ func (s *EvalSettings) Options(log *slog.Logger, limit parallel.Limit) Options {
 // evalSeed shuffles the pictures of an evaluation.
 const evalSeed = 1
 
-// SpecFiles are the files of a model's folder that say how pictures are cut up: none for features
-// from elsewhere, of which spec is nil.
-func SpecFiles(spec *regions.Spec) map[string][]byte {
-	if spec == nil {
-		return nil
-	}
-	return map[string][]byte{regions.SpecFile: spec.File()}
-}
-
-// Dim is the size of an image's features: dim where they were read, else that of what spec makes.
-func Dim(dim int, spec regions.Spec) (int, error) {
-	if dim != 0 {
-		return dim, nil
+// sizeOf is the size of the features that an extractor makes.
+func sizeOf(spec regions.Spec) (int, error) {
+	if spec.Trained() {
+		return spec.Dim, nil
 	}
 	x, err := regions.NewExtractor(spec)
 	if err != nil {

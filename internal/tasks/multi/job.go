@@ -202,7 +202,7 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 			return nil, p.wrap(err)
 		}
 	}
-	if l.files, err = l.modelFiles(); err != nil {
+	if l.files, l.copies, err = l.modelFiles(); err != nil {
 		l.Close()
 		return nil, err
 	}
@@ -225,11 +225,12 @@ func (l *learner) add(ctx context.Context, p *part, cfg model.Config, tok *token
 
 // modelFiles are the files beside the weights: how pictures are cut up, which is the same for all, and those of single
 // tasks under their names.
-func (l *learner) modelFiles() (map[string][]byte, error) {
-	files := map[string][]byte{}
+func (l *learner) modelFiles() (files map[string][]byte, copies map[string]string, err error) {
+	files = map[string][]byte{}
 	first := "" // the first task with images
 	for _, t := range l.parts {
-		own := t.Model().Files
+		m := t.Model()
+		own := m.Files
 		for name, content := range own {
 			if name != regions.SpecFile {
 				files[model.TaskPrefix(t.task.Name)+name] = content
@@ -237,21 +238,21 @@ func (l *learner) modelFiles() (map[string][]byte, error) {
 		}
 		cfg, err := l.model.Config.ForTask(t.task.Name)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		spec := own[regions.SpecFile]
 		switch {
 		case !cfg.ReadsImages():
 		case first == "":
 			if first = t.task.Name; spec != nil {
-				files[regions.SpecFile] = spec
+				files[regions.SpecFile], copies = spec, m.Copies
 			}
 		case !bytes.Equal(spec, files[regions.SpecFile]):
-			return nil, &run.SettingError{Err: fmt.Errorf("%s and %s have their images from different sources (%s, %s); take them all from pictures, or from the same detector",
+			return nil, nil, &run.SettingError{Err: fmt.Errorf("%s and %s have their images from different sources (%s, %s); take them all from pictures, or from the same detector",
 				first, t.task.Name, source(files[regions.SpecFile]), source(spec))}
 		}
 	}
-	return files, nil
+	return files, copies, nil
 }
 
 // source says what a spec of regions is.

@@ -13,11 +13,12 @@ import (
 
 // learner implements [run.Learner].
 type learner struct {
-	job   *job
-	model *model.Multi
-	parts []*trained
-	mix   mix
-	files map[string][]byte
+	job    *job
+	model  *model.Multi
+	parts  []*trained
+	mix    mix
+	files  map[string][]byte
+	copies map[string]string
 }
 
 var _ run.Passer = (*learner)(nil)
@@ -30,7 +31,7 @@ type trained struct {
 
 // Model implements [run.Learner].
 func (l *learner) Model() run.Model {
-	m := run.Model{Params: l.model.Params, Files: l.files}
+	m := run.Model{Params: l.model.Params, Files: l.files, Copies: l.copies}
 	for _, t := range l.parts {
 		m.Fixed = append(m.Fixed, t.Model().Fixed...)
 	}

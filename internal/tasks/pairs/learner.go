@@ -33,6 +33,7 @@ type Learner struct {
 	run.Epochs
 	t       Training
 	files   map[string][]byte
+	copies  map[string]string
 	packer  packer
 	attacks adversarial.Trainer
 }
@@ -51,15 +52,18 @@ func NewLearner(t Training) (*Learner, error) {
 	line := func(i int) int { return t.Records[i].Line }
 	files := map[string][]byte{}
 	maps.Copy(files, t.Files)
-	maps.Copy(files, images.SpecFiles(t.Spec))
+	own, copies := images.Companions(t.Spec)
+	maps.Copy(files, own)
 	return &Learner{
-		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: files,
+		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: files, copies: copies,
 		packer: packer{source: t.Source, limit: t.Env.Device.Limit()}, attacks: adversarial.Trainer{Recipe: t.Attacks},
 	}, nil
 }
 
 // Model implements [run.Learner].
-func (l *Learner) Model() run.Model { return run.Model{Params: l.t.Model.params, Files: l.files} }
+func (l *Learner) Model() run.Model {
+	return run.Model{Params: l.t.Model.params, Files: l.files, Copies: l.copies}
+}
 
 // Close implements [run.Learner].
 func (l *Learner) Close() error { return l.t.Source.Close() }

@@ -32,7 +32,7 @@ func OpenWith(dir string, env *run.Env, build func(p *Opened, o *run.Opened) (mo
 	var err error
 	p.Opened, err = run.Open(dir, env, func(o *run.Opened) (params model.Parameters, err error) {
 		p.Encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}
-		if p.Reader, err = images.NewReader(o); err != nil {
+		if p.Reader, err = images.NewReader(o, env); err != nil {
 			return nil, err
 		}
 		return build(p, o)

@@ -160,7 +160,7 @@ func (j *job) readImages() error {
 func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 	s := j.settings
 	cfg.ContrastSize, cfg.RegionClasses = s.ContrastSize, j.classes
-	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.Spec()); err != nil {
+	if cfg.ImageEmbeddingSize, err = s.Dim(j.dim); err != nil {
 		return cfg, err
 	}
 	most := fmt.Sprintf("%d at most, which is what the model reads", cfg.MaxTokens())
@@ -242,8 +242,9 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 	if err != nil {
 		return nil, err
 	}
+	files, copies := images.Companions(j.spec)
 	l := &learner{
-		job: j, config: cfg, model: m, files: images.SpecFiles(j.spec), recipe: recipe,
+		job: j, config: cfg, model: m, files: files, copies: copies, recipe: recipe,
 		preparer:  &pretrain.Preparer{Recipe: recipe, Tokenizer: tok, Resources: resources, Workers: s.Workers},
 		resources: resources, tape: autograd.NewInference(j.env.Device),
 	}

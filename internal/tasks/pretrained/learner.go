@@ -28,6 +28,7 @@ type learner struct {
 	config    model.Config
 	model     *model.Pretrainer
 	files     map[string][]byte
+	copies    map[string]string
 	recipe    *pretrain.Recipe
 	preparer  *pretrain.Preparer
 	resources *pretrain.Resources
@@ -53,7 +54,7 @@ const matchBias = "match_fc.b_0"
 
 // Model implements [run.Learner].
 func (l *learner) Model() run.Model {
-	return run.Model{Params: l.model.Params, Fixed: []string{matchBias}, Files: l.files}
+	return run.Model{Params: l.model.Params, Fixed: []string{matchBias}, Files: l.files, Copies: l.copies}
 }
 
 // About implements [run.Learner].

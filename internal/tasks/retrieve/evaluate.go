@@ -25,6 +25,7 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 		return run.Result{}, err
 	}
 	o := s.Options(r.log, r.Device.Limit())
+	o.Model = r.Trained()
 	source, _, sets, err := images.Open(o, r.Extractor, r.Limits, 1<<30, split)
 	if err != nil {
 		return run.Result{}, err

@@ -56,7 +56,14 @@ func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions)
 func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regions.Spec, error) {
 	if o.Features {
 		source, info, err := regions.Open(from, regions.Options{SkipBad: o.SkipBad})
-		return source, info.Extractor, err
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := r.Trained().Check(from, source.Dim(), info.Extractor); err != nil {
+			source.Close()
+			return nil, nil, err
+		}
+		return source, info.Extractor, nil
 	}
 	x, err := r.Extractor()
 	if err != nil {
@@ -96,7 +103,11 @@ func (r *Retriever) modelDigest() (string, error) {
 	h := sha256.New()
 	fmt.Fprintf(h, "%s\n%s\n", weights, config)
 	if spec := r.Spec(); spec != nil {
-		fmt.Fprintf(h, "%+v\n", *spec)
+		if spec.Trained() {
+			fmt.Fprintln(h, spec.Fingerprint)
+		} else {
+			fmt.Fprintf(h, "{Extractor:%s ImageSize:%d PatchSize:%d Grid:%d}\n", spec.Extractor, spec.ImageSize, spec.PatchSize, spec.Grid)
+		}
 	}
 	r.digest = hex.EncodeToString(h.Sum(nil))
 	return r.digest, nil

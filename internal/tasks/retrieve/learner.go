@@ -46,16 +46,16 @@ func (j *job) Read(files []run.File) error {
 	}
 	s := j.settings
 	o := j.options()
-	if o.Features != "" && (s.Flip || s.MinCropArea < 1) {
-		j.env.Log.Info("region features are neither cropped nor mirrored")
-		s.Flip, s.MinCropArea = false, 1
-	}
 	var sets []*captions.Set
 	j.source, j.spec, sets, err = s.Open(o, j.train, j.devSet)
 	if err != nil {
 		return err
 	}
 	j.train, j.devSet, j.dim = sets[0], sets[1], j.source.Dim()
+	if images.Once(j.source, j.spec) && (s.Flip || s.MinCropArea < 1) {
+		j.env.Log.Info("regions are computed once: pictures are neither cropped nor mirrored")
+		s.Flip, s.MinCropArea = false, 1
+	}
 	return (&captions.Groups{Set: j.train, Negatives: s.Negatives}).Check()
 }
 
@@ -72,7 +72,7 @@ func (j *job) Digests() (map[string]string, error) {
 // Head implements [run.Job].
 func (j *job) Head(cfg model.Config) (_ model.Config, err error) {
 	s := j.settings
-	if cfg.ImageEmbeddingSize, err = images.Dim(j.dim, s.Spec()); err != nil {
+	if cfg.ImageEmbeddingSize, err = s.Dim(j.dim); err != nil {
 		return cfg, err
 	}
 	cfg.ContrastSize = s.ContrastSize
@@ -99,7 +99,10 @@ func (j *job) Texts() iter.Seq[string] {
 func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 // Learner implements [run.Job].
-func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (run.Learner, error) {
+func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (_ run.Learner, err error) {
+	if j.source, j.spec, err = images.Compute(ctx, j.env, j.options(), j.source, j.spec); err != nil {
+		return nil, err
+	}
 	dev, log := j.env.Device, j.env.Log
 	m, err := run.NewModel[*model.Retriever](j.env, cfg, j.settings.Seed)
 	if err != nil {
@@ -129,12 +132,13 @@ func (j *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 		return nil, err
 	}
 	devSet := all.First(s.EvalImages)
+	files, copies := images.Companions(j.spec)
 	return &learner{
 		job: j, model: m, tokens: tokens, encoder: enc, scorer: rank.NewScorer(dev, m),
 		groups:      captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed},
 		pairEpochs:  run.NewEpochs(s.Common(), lengths, s.BatchSize, line),
 		aloneEpochs: run.NewEpochs(s.Common(), alone, s.ContrastBatchSize, line),
-		devSet:      devSet, devNotes: firstNotes(devSet, all), files: images.SpecFiles(j.spec),
+		devSet:      devSet, devNotes: firstNotes(devSet, all), files: files, copies: copies,
 		about: run.About{Lines: images.About(log, j.train, j.devSet), Examples: len(tokens)}, // regions, pairs and groups come to the tokens
 	}, nil
 }
@@ -152,11 +156,14 @@ type learner struct {
 	devSet      rank.Set // of its first images
 	scorer      *rank.Scorer
 	files       map[string][]byte
+	copies      map[string]string
 	about       run.About
 }
 
 // Model implements [run.Learner].
-func (l *learner) Model() run.Model { return run.Model{Params: l.model.Params, Files: l.files} }
+func (l *learner) Model() run.Model {
+	return run.Model{Params: l.model.Params, Files: l.files, Copies: l.copies}
+}
 
 // About implements [run.Learner].
 func (l *learner) About() run.About { return l.about }

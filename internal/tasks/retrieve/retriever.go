@@ -44,7 +44,7 @@ func open(dir string, env *run.Env) (*Retriever, error) {
 		r.scorer = rank.NewScorer(o.Device, m)
 		r.VectorsOnly = o.Config.ContrastSize > 0 && !m.Matches(o.Device)
 		r.encoder = images.Captions{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}
-		r.Reader, err = images.NewReader(o)
+		r.Reader, err = images.NewReader(o, env)
 		return m.Params, err
 	}, model.Retrieval)
 	if err != nil {

@@ -134,6 +134,7 @@ func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unan
 		options: s.Options(a.Env.Log, a.Device.Limit()), folder: s.ImagesDir, unanswered: unanswered,
 		extractor: a.Extractor, limits: a.Limits, cache: imageCache,
 	}
+	r.options.Model = a.Trained()
 	set, err := r.questions(f.Path, a.Env.Log)
 	if err != nil {
 		return nil, nil, err

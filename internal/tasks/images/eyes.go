@@ -1,0 +1,135 @@
+package images
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
+)
+
+// Trained is a model as far as it depends on what its pictures were seen by when it was trained.
+type Trained struct {
+	Name   string        // a folder, for messages
+	Spec   *regions.Spec // nil: it saw none, or it is not known what made the features
+	Starts bool          // training starts from it; if features have another size, that part of it begins anew
+}
+
+// Check returns an error if features of dim values, which from has or gives, are by another trained network than those
+// that the model knows. made is what computes or computed them; nil: it is not known.
+func (t Trained) Check(from string, dim int, made *regions.Spec) error {
+	if t.Spec == nil || made == nil || made.Equal(*t.Spec) || !made.Trained() && !t.Spec.Trained() {
+		return nil
+	}
+	if t.Starts {
+		if size, err := sizeOf(*t.Spec); err == nil && size != dim {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s: images as %s sees them, but model %s was trained on what %s sees; give it images of the same extractor", from, made, t.Name, t.Spec)
+}
+
+// Start takes over the extractor of the model in a folder, from which training starts.
+func (c *Cut) Start(dir string) error {
+	if infile.Folder(dir) != nil {
+		return nil // a file of weights
+	}
+	spec, err := regions.ReadSpec(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	c.model = Trained{Name: dir, Spec: &spec, Starts: true}
+	if spec.Trained() {
+		c.Extractor = dir
+		return nil
+	}
+	c.Extractor, c.ImageSize = spec.Extractor, spec.ImageSize
+	if spec.Extractor == regions.Statistics {
+		c.Grid = spec.Grid
+	} else {
+		c.PatchSize = spec.PatchSize
+	}
+	return nil
+}
+
+// Once says whether the regions of pictures are the same whenever they are asked for, so that pictures are not changed at
+// random: features, or what a trained network computes.
+func Once(source regions.Source, spec *regions.Spec) bool {
+	switch s := source.(type) {
+	case shuffled:
+		return Once(s.Source, spec)
+	case *regions.Pictures:
+		return spec.Trained()
+	}
+	return true
+}
+
+// Compute has a trained network look at all pictures of a source, once: what it says is kept in the run's folder, and
+// read from there. Other sources stay as they are. The spec that is returned says where the network is kept.
+func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source, spec *regions.Spec) (regions.Source, *regions.Spec, error) {
+	switch s := source.(type) {
+	case shuffled:
+		inner, spec, err := Compute(ctx, env, o, s.Source, spec)
+		return shuffled{inner, s.other}, spec, err
+	case hidden:
+		inner, spec, err := Compute(ctx, env, o, s.Source, spec)
+		return hidden{inner}, spec, err
+	}
+	pictures, ok := source.(*regions.Pictures)
+	if !ok || !spec.Trained() {
+		return source, spec, nil
+	}
+	dir := filepath.Join(env.Out, run.FeaturesFolder, env.Task)
+	if err := atomicfile.Mkdir(filepath.Dir(dir)); err != nil {
+		return nil, nil, err
+	}
+	x := pictures.Extractor()
+	env.Log.Info(fmt.Sprintf("pictures  as %s sees them, once and for all; they are kept in %s", spec, dir))
+	e := regions.Extraction{
+		Dir: pictures.Dir(), Names: unique(pictures.IDs()), Extractor: x, Limits: picture.DefaultLimits, SkipBad: o.SkipBad,
+		Keep:  func(dir string) error { return extractor.Keep(dir, x) },
+		Stage: func(name string) { env.Observer.Stage("features: " + name) }, Tick: env.Observer.Tick, Warn: func(message string) { env.Log.Debug(message) },
+	}
+	if _, err := e.WriteStore(ctx, dir); err != nil {
+		return nil, nil, err
+	}
+	store, info, err := regions.Open(dir, regions.Options{Classes: o.Classes})
+	if err != nil {
+		return nil, nil, err
+	}
+	return store, info.Extractor, pictures.Close()
+}
+
+// unique returns the names, each once.
+func unique(names []string) []string {
+	names = slices.Clone(names)
+	seen := make(map[string]bool, len(names))
+	return slices.DeleteFunc(names, func(name string) bool {
+		twice := seen[name]
+		seen[name] = true
+		return twice
+	})
+}
+
+// Companions are the files of a model's folder that say what its pictures are seen by: none for features from
+// elsewhere, of which spec is nil. copies has those of them that are large, by where they are.
+func Companions(spec *regions.Spec) (files map[string][]byte, copies map[string]string) {
+	if spec == nil {
+		return nil, nil
+	}
+	if spec.Weights != "" {
+		copies = map[string]string{regions.WeightsFile: spec.Weights}
+	}
+	return map[string][]byte{regions.SpecFile: spec.File()}, copies
+}

@@ -1,0 +1,195 @@
+// Package extractor makes extractors of regions from the picture encoders that people have, and keeps them in folders.
+//
+//	Open    what --extractor names: patches, statistics, or the file or folder of a trained network
+//	In      the extractor that a folder has: a store of features, a model
+//	Encoder a trained network as a regions.Extractor
+//
+// A folder has two files of a trained network: image_processor.json, which says what it is (regions.Spec), and
+// image_encoder.safetensors, the tensors under their library's names. Each feature store and each model has both, so
+// that nothing else is needed to give it pictures.
+package extractor
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/vision/preprocess"
+)
+
+// untrained are the names of the extractors without a network.
+var untrained = []string{regions.Patches, regions.Statistics}
+
+// configFile is a library's configuration beside the weights.
+const configFile = "config.json"
+
+// maxConfig bounds config.json: some name 21,000 classes.
+const maxConfig = 4 << 20
+
+// Open makes the extractor that s.Extractor names: regions.Patches or regions.Statistics, of the sizes in s, or a
+// trained network, which has its own: a file or folder of a library, or a folder that [In] opens.
+func Open(s regions.Spec) (regions.Extractor, error) {
+	path := s.Extractor
+	_, err := os.Stat(path)
+	switch {
+	case path == regions.Patches || path == regions.Statistics:
+		return regions.NewExtractor(s)
+	case err != nil && !strings.ContainsAny(path, `/\.`): // a name rather than a path
+		return nil, fmt.Errorf("%w, or the file or folder of a trained network", names.Unknown("extractor", path, untrained))
+	case s.ImageSize != 0 || s.PatchSize != 0 || s.Grid != 0:
+		return nil, fmt.Errorf("%s: image size, patch size and grid are those of patches and statistics; a trained network has its own", path)
+	}
+	if filepath.Base(path) == regions.WeightsFile {
+		path = filepath.Dir(path)
+	}
+	x, err := In(path)
+	if !errors.Is(err, fs.ErrNotExist) && !isFile(path) {
+		return x, err
+	}
+	return openLibrary(path)
+}
+
+// Notes are what people should know of an extractor: what was taken that no file says.
+func Notes(x regions.Extractor) []string {
+	if e, ok := x.(*Encoder); ok {
+		return e.notes
+	}
+	return nil
+}
+
+// In opens the extractor that a folder has: of a feature store or a model. If it has none, the error wraps
+// fs.ErrNotExist.
+func In(dir string) (regions.Extractor, error) {
+	spec, err := regions.ReadSpec(dir)
+	if err != nil {
+		return nil, err
+	}
+	return Of(spec)
+}
+
+// Of opens the extractor of a spec that a folder has.
+func Of(spec regions.Spec) (regions.Extractor, error) {
+	if !spec.Trained() {
+		return regions.NewExtractor(spec)
+	}
+	return openSaved(spec)
+}
+
+func isFile(path string) bool {
+	info, err := os.Stat(path)
+	return err == nil && info.Mode().IsRegular()
+}
+
+// openLibrary opens a network as its library keeps it.
+func openLibrary(path string) (_ *Encoder, err error) {
+	dir := path
+	if isFile(path) {
+		dir = filepath.Dir(path)
+	}
+	r, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("extractor: %w", err)
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	config, err := infile.Read(filepath.Join(dir, configFile), maxConfig)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	m := made{path: path}
+	for _, f := range families {
+		if !f.recognised(config, r) {
+			continue
+		}
+		if err := m.open(f, config, r); err != nil {
+			return nil, err
+		}
+		p, source, err := preprocess.Find(dir, m.info.Preprocessing, m.info.Side)
+		if err != nil {
+			return nil, fmt.Errorf("extractor %s: %w", path, err)
+		}
+		e, err := m.encoder(p, r)
+		if err == nil && source == "" {
+			e.notes = []string{fmt.Sprintf("%s: no preprocessor_config.json says how pictures are prepared for it; taken is what is usual for %s: %s", path, m.info.Architecture, p)}
+		}
+		return e, err
+	}
+	return nil, &checkpoint.FileError{File: path, Problem: "holds " + describe(config, r) + ", which is no picture encoder that is known", Remedy: "supported are " + supported()}
+}
+
+// describe says what a model is that no family knows.
+func describe(config []byte, r checkpoint.Reader) string {
+	var c struct {
+		ModelType    string `json:"model_type"`
+		Architecture string `json:"architecture"`
+	}
+	if json.Unmarshal(config, &c) == nil && c.ModelType != "" {
+		return fmt.Sprintf("a model of type %q", c.ModelType)
+	}
+	if c.Architecture != "" {
+		return fmt.Sprintf("timm's %q", c.Architecture)
+	}
+	list := r.Tensors()
+	if len(list) == 0 {
+		return "no tensor"
+	}
+	return fmt.Sprintf("%d tensors, the first %q", len(list), list[0].Name)
+}
+
+// openSaved opens a network that [Encoder.Save] wrote.
+func openSaved(spec regions.Spec) (_ *Encoder, err error) {
+	if spec.Weights == "" {
+		return nil, fmt.Errorf("the network %s is not there: only what it computed is", spec)
+	}
+	path := spec.Weights
+	beside := filepath.Join(filepath.Dir(path), regions.SpecFile)
+	r, err := checkpoint.OpenSafetensors(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("%s names the network %s, but %s is not beside it; copy it from where the folder comes from", beside, spec, regions.WeightsFile)
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	var p preprocess.Config
+	if err := infile.DecodeJSON(beside, spec.Preprocessing, &p); err != nil {
+		return nil, err
+	}
+	if err := p.Validate(); err != nil {
+		return nil, fmt.Errorf("%s: preprocessing: %w", beside, err)
+	}
+	for _, f := range families {
+		if f.name != spec.Extractor {
+			continue
+		}
+		var config []byte
+		if text := r.Metadata()[metadataConfig]; text != "" {
+			config = []byte(text)
+		}
+		m := made{path: path}
+		if err := m.open(f, config, r); err != nil {
+			return nil, err
+		}
+		e, err := m.encoder(p, r)
+		if err != nil {
+			return nil, err
+		}
+		if !e.spec.Equal(spec) {
+			return nil, fmt.Errorf("%s and %s do not belong together: fingerprint %.12s in the first, %.12s of the second; copy both from where the folder comes from", beside, path, spec.Fingerprint, e.spec.Fingerprint)
+		}
+		e.spec.Weights = path
+		return e, nil
+	}
+	known := untrained
+	for _, f := range families {
+		known = append(known, f.name)
+	}
+	return nil, fmt.Errorf("%s: %w", beside, names.Unknown("extractor", spec.Extractor, known))
+}
