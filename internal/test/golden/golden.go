@@ -3,12 +3,14 @@
 // The whole set of numbers and the data lie outside the repository. The environment variables
 // UNIMO_GOLDENS and UNIMO_DATA name their folders; the defaults are ../shared/goldens and
 // ../shared/data beside the checkout. Without the whole set, testdata is taken: one case of
-// most kinds, with the smaller gradients. A test whose material is absent is skipped
+// most kinds, with the smaller gradients. UNIMO_WEIGHTS names a folder with weights of other
+// libraries' models, and has no default. A test whose material is absent is skipped
 // with a line that begins "not run": it never passes silently.
 package golden
 
 import (
 	"encoding/json"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"testing"
@@ -50,6 +52,30 @@ func Data(tb testing.TB, name string) string {
 		tb.Skipf("not run: %v (set UNIMO_DATA)", err)
 	}
 	return path
+}
+
+// Weights returns the path of the file of that name below the folder that UNIMO_WEIGHTS names, or skips the test.
+func Weights(tb testing.TB, name string) string {
+	tb.Helper()
+	root := os.Getenv("UNIMO_WEIGHTS")
+	if root == "" {
+		tb.Skipf("not run: %s is not at hand (set UNIMO_WEIGHTS to a folder that has it)", name)
+	}
+	var found string
+	err := filepath.WalkDir(root, func(path string, e fs.DirEntry, err error) error {
+		if err == nil && e.Name() == name {
+			found = path
+			return fs.SkipAll
+		}
+		return err
+	})
+	if err != nil {
+		tb.Fatalf("UNIMO_WEIGHTS: %v", err)
+	}
+	if found == "" {
+		tb.Skipf("not run: %s is not below %s", name, root)
+	}
+	return found
 }
 
 // find returns the path of name in the folder that the variable names, or in the default one. A folder

@@ -6,6 +6,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/unimo-go/unimo/internal/vision/preprocess"
 )
 
 // dialect is a library's names for one kind of network.
@@ -66,7 +68,7 @@ func torchResNet(s *source, c config) (*plan, error) {
 	p := n.plan(s, "torchvision and timm")
 	p.keep(c)
 	if c.raw == nil { // timm's files have a configuration beside them
-		p.prepare = torchvisionPictures
+		p.prepare = preprocess.TorchvisionFamily
 	}
 	return p, nil
 }
@@ -171,7 +173,7 @@ func timmMobile(s *source, c config) (*plan, error) {
 		p.epsilon, p.padding = 1e-3, same
 	}
 	if p.padding == same && f.name != "EfficientNet" {
-		p.prepare = litePictures
+		p.prepare = preprocess.EfficientNetLite
 	}
 	if side := map[string]int{"EfficientNet-Lite3": 300, "EfficientNet-Lite4": 380}[p.name]; side != 0 {
 		p.side = side // timm's read larger pictures than the published networks
@@ -208,7 +210,7 @@ func lukemelas(s *source, _ config) (*plan, error) {
 	}
 	p.epsilon, p.padding = 1e-3, same
 	if f.name == "EfficientNet-Lite" {
-		p.prepare = litePictures
+		p.prepare = preprocess.EfficientNetLite
 	}
 	return p, nil
 }
@@ -298,7 +300,7 @@ func torchMobileV2(s *source, _ config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.epsilon, p.prepare = 1e-5, torchvisionPictures
+	p.epsilon, p.prepare = 1e-5, preprocess.TorchvisionFamily
 	return p, nil
 }
 
@@ -322,7 +324,7 @@ func torchMobileV3(s *source, _ config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.epsilon, p.prepare = 1e-3, torchvisionPictures
+	p.epsilon, p.prepare = 1e-3, preprocess.TorchvisionFamily
 	return p, nil
 }
 
@@ -396,7 +398,7 @@ func transformersMobileV2(s *source, c config) (*plan, error) {
 		return nil, err
 	}
 	p.blocks[1].add = false // transformers has no sum there, even where the widths are equal
-	p.epsilon, p.config, p.prepare = c.epsilon(c.LayerNormEps), c.raw, litePictures
+	p.epsilon, p.config, p.prepare = c.epsilon(c.LayerNormEps), c.raw, preprocess.EfficientNetLite
 	if c.TFPadding == nil || *c.TFPadding {
 		p.padding = same
 	}

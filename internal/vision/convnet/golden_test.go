@@ -11,6 +11,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/test/golden"
 	"github.com/unimo-go/unimo/internal/vision"
 )
 
@@ -123,5 +124,29 @@ func TestNetworksComputeWhatTheirLibrariesCompute(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// The real EfficientNet-Lite0 against the package that its weights are for.
+func TestRealEfficientNetLite0(t *testing.T) {
+	path := golden.Weights(t, "efficientnet-lite0-57934424.pth")
+	n, info, err := Open(cpu.NewLimited(1), nil, reader(t, path))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info.Architecture != "EfficientNet-Lite0" || info.Side != 224 || n.Dim() != 1280 {
+		t.Errorf("opened %+v of size %d", info, n.Dim())
+	}
+	pictures := reader(t, filepath.Join("testdata", "goldens.safetensors"))
+	goldens := reader(t, filepath.Join("testdata", "efficientnet-lite0-57934424.goldens.safetensors"))
+	for _, picture := range []string{"even", "odd"} {
+		want, _ := tensor(t, goldens, picture+".features")
+		out, err := n.Run(cpu.NewLimited(1), pixels(t, pictures, picture))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := difference(t, out.Features, want); d > 1e-4 {
+			t.Errorf("%s: largest relative difference %g", picture, d)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/vision/preprocess"
 )
 
 // family is an architecture of the MobileNets' kind, stage by stage. In the first block of a stage the picture becomes
@@ -142,7 +143,7 @@ func (m mobile) describe(s *source) string {
 
 func (m mobile) build(f *family, s *source, library string) *plan {
 	size := m.size(f, s)
-	p := &plan{name: f.name + size.name, library: library, prepare: timmPictures, side: size.side}
+	p := &plan{name: f.name + size.name, library: library, prepare: preprocess.TimmFamily, side: size.side}
 	stem := layer{kernel: m.stem.kernel, norm: m.stem.norm, stride: 2, act: f.around}
 	p.blocks = append(p.blocks, block{layers: []layer{stem}})
 	in := s.out(m.stem.kernel)

@@ -71,10 +71,3 @@ func (p padding) window(height, width, size, stride int, allSides bool) engine.W
 	}
 	return w
 }
-
-// How pictures are prepared where no file says it: families of preprocess.Default.
-const (
-	timmPictures        = "timm"
-	torchvisionPictures = "torchvision"
-	litePictures        = "efficientnet-lite"
-)

