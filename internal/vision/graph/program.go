@@ -1,0 +1,211 @@
+package graph
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+// Program is a graph that is ready to run. It never changes: several goroutines may run it, each on a device of its own.
+type Program struct {
+	Height, Width int      // of the picture that it reads, in pixels
+	Outputs       []Tensor // as Run returns them, without their values
+
+	tensors []string // read from the file
+	order   []*vertex
+	at      map[*vertex]int
+	inputs  [][]int // of each vertex in order
+	uses    []int   // how often each is read
+	filters []engine.Filter
+	fixed   []*engine.Tensor
+	roots   []int
+}
+
+// Tensor is an output. Its values lie in the order of Dims, the last one without gaps; a map of features of any graph is
+// 1 x height x width x channels, whatever order the graph has them in.
+type Tensor struct {
+	Dims   []int
+	Values []float32
+
+	axes []int
+}
+
+// Ordered returns shape and values in the order of the graph itself.
+func (t Tensor) Ordered() (shape []int, values []float32) {
+	shape = make([]int, len(t.axes))
+	for i, a := range t.axes {
+		shape[i] = t.Dims[a]
+	}
+	if slices.IsSorted(t.axes) {
+		return shape, t.Values
+	}
+	x := value{shape: shape, axes: t.axes}
+	values = make([]float32, len(t.Values))
+	walk(shape, [][]int{x.memory()}, func(i int, at []int) { values[i] = t.Values[at[0]] })
+	return shape, values
+}
+
+// Compile makes a program that computes outputs, names of nodes, and prepares its weights on d for all devices of its kind. r has the
+// weights by the names of their nodes; it is not used later.
+func Compile(d engine.Device, def *Definition, r checkpoint.Reader, outputs ...string) (*Program, error) {
+	b, out, err := build(def, r, outputs)
+	if err != nil {
+		return nil, err
+	}
+	p := &Program{at: map[*vertex]int{}}
+	for name := range b.read {
+		p.tensors = append(p.tensors, name)
+	}
+	slices.Sort(p.tensors)
+	in := b.input.dims()
+	p.Height, p.Width = in[1], in[2]
+	roots := []*vertex{b.input.v} // which stays, whatever becomes of the rest
+	for _, x := range out {
+		roots = append(roots, x.v)
+		p.Outputs = append(p.Outputs, Tensor{Dims: x.dims(), axes: x.axes})
+	}
+	simplify(roots)
+	p.order = ordered(roots)
+	for i, v := range p.order {
+		p.at[v] = i
+	}
+	p.uses = make([]int, len(p.order))
+	p.filters = make([]engine.Filter, len(p.order))
+	p.fixed = make([]*engine.Tensor, len(p.order))
+	for i, v := range p.order {
+		var inputs []int
+		for _, u := range v.in {
+			inputs = append(inputs, p.at[u])
+			p.uses[p.at[u]]++
+		}
+		p.inputs = append(p.inputs, inputs)
+		switch v.kind {
+		case conv:
+			f := v.filter
+			w := d.Wrap(f.out, len(f.weights)/f.out, f.weights)
+			p.filters[i] = d.PrepareFilter(w, d.Wrap(1, f.out, f.bias), f.rows, f.cols, f.groups)
+			v.filter = nil
+		case fixed:
+			p.fixed[i] = d.Wrap(v.rows, v.cols, v.values)
+		}
+	}
+	for _, root := range roots[1:] {
+		p.roots = append(p.roots, p.at[root])
+		p.uses[p.at[root]]++
+	}
+	return p, nil
+}
+
+// Tensors lists the tensors that the program was made of, by name. Small constants of a definition of
+// [Definition.Reduce] are none of them.
+func (p *Program) Tensors() []string { return slices.Clone(p.tensors) }
+
+// Run computes the outputs for a picture: Height x Width x 3 numbers, channel by channel of each pixel.
+func (p *Program) Run(d engine.Device, pixels []float32) ([]Tensor, error) {
+	if len(pixels) != p.Height*p.Width*3 {
+		return nil, fmt.Errorf("%d numbers, but the graph reads a picture of %d x %d pixels and three channels", len(pixels), p.Width, p.Height)
+	}
+	tensors := make([]*engine.Tensor, len(p.order))
+	left := slices.Clone(p.uses)
+	defer func() {
+		for i, t := range tensors {
+			if t != nil && p.owned(i) {
+				d.Free(t)
+			}
+		}
+	}()
+	for i := range p.order {
+		p.step(d, i, tensors, left, pixels)
+		for _, in := range p.inputs[i] {
+			if left[in]--; left[in] == 0 && tensors[in] != nil && p.owned(in) {
+				d.Free(tensors[in])
+				tensors[in] = nil
+			}
+		}
+	}
+	out := slices.Clone(p.Outputs)
+	for i, root := range p.roots {
+		out[i].Values = make([]float32, tensors[root].Len())
+		d.Read(out[i].Values, tensors[root])
+	}
+	return out, nil
+}
+
+// owned says whether the tensor of a vertex is of New.
+func (p *Program) owned(i int) bool { return p.order[i].kind != fixed && p.order[i].kind != input }
+
+// step computes vertex i.
+func (p *Program) step(d engine.Device, i int, tensors []*engine.Tensor, left []int, pixels []float32) {
+	v := p.order[i]
+	in := make([]*engine.Tensor, len(v.in))
+	for k, at := range p.inputs[i] {
+		in[k] = tensors[at]
+	}
+	// Elementwise operations may write over an input that nobody else will read.
+	place := func() *engine.Tensor {
+		if at := p.inputs[i][0]; left[at] == 1 && p.owned(at) {
+			tensors[at] = nil
+			return in[0]
+		}
+		return d.New(v.rows, v.cols)
+	}
+	switch v.kind {
+	case input:
+		tensors[i] = d.Wrap(v.rows, v.cols, pixels)
+		return
+	case fixed:
+		tensors[i] = p.fixed[i]
+		return
+	case activate:
+		y := place()
+		d.Activate(y, in[0], engine.Epilogue{Activation: v.act, Slope: v.slope})
+		tensors[i] = y
+		return
+	case sum:
+		y := place()
+		d.Add(y, in[0], in[1])
+		tensors[i] = y
+		return
+	case product:
+		y := place()
+		d.Multiply(y, in[0], in[1])
+		tensors[i] = y
+		return
+	case scaleColumns:
+		y := place()
+		d.ScaleColumns(y, in[0], in[1])
+		tensors[i] = y
+		return
+	}
+	y := d.New(v.rows, v.cols)
+	tensors[i] = y
+	switch v.kind {
+	case conv:
+		e := engine.Epilogue{Activation: v.act, Slope: v.slope}
+		if len(in) > 1 {
+			e.Residual = in[1]
+		}
+		d.Convolve(y, in[0], p.filters[i], v.window, e)
+	case maxPool:
+		d.MaxPool(y, in[0], v.window)
+	case averagePool:
+		d.AveragePool(y, in[0], v.window, false)
+	case mean:
+		d.MeanRows(y, in[0])
+	case resize:
+		d.Resize(y, in[0], v.size)
+	case concatenate:
+		d.Concatenate(y, in...)
+	case slice:
+		d.Slice(y, in[0], v.first)
+	case host:
+		read := make([][]float32, len(in))
+		for k, t := range in {
+			read[k] = make([]float32, t.Len())
+			d.Read(read[k], t)
+		}
+		d.Write(y, v.compute(read))
+	}
+}
