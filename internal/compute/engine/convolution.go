@@ -103,6 +103,13 @@ type Epilogue struct {
 	Slope      float32 // of LeakyReLU
 }
 
+// Step is one convolution of a chain.
+type Step struct {
+	Filter   Filter
+	Window   Window
+	Epilogue Epilogue
+}
+
 // Resize describes how a picture of Height x Width pixels becomes one of ToHeight x ToWidth.
 type Resize struct {
 	Height, Width     int

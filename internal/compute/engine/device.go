@@ -180,6 +180,11 @@ type Convolutions interface {
 	// groups as channels in and out (depthwise), and with a kernel of one pixel, it is fastest.
 	Convolve(y, x *Tensor, f Filter, w Window, e Epilogue)
 
+	// ConvolveChain computes convolutions one after the other, each of what the one before it gives, to the same bits as
+	// Convolve does. What lies between them is never whole in memory but a few rows at a time, in the cache: expanded
+	// channels, say. Only the last step may have a residual, which may be x.
+	ConvolveChain(y, x *Tensor, steps ...Step)
+
 	// MaxPool and AveragePool: the largest element and the mean of each window, channel by channel. The mean
 	// is over the picture's pixels in the window or, with countPadding, over all places of the window. Of a window with no pixel
 	// the maximum is -Inf and the mean 0.

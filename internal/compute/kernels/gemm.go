@@ -564,3 +564,17 @@ func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, dist
 		return p.b[(p.k0+k0)*p.ldb+left:], rows, p.ldb
 	}
 }
+
+// CopyRows copies a matrix of rows x cols into another; the distances between rows, dstStride and srcStride, may be less than a row
+// in the source, whose rows then overlap.
+func CopyRows(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
+	checkMatrix("CopyRows", "dst", len(dst), dstStride, rows, cols)
+	if rows > 0 && cols > 0 && (srcStride < 0 || len(src) < cols || (rows-1)*srcStride > len(src)-cols) {
+		check(false, "CopyRows", "%d elements do not hold %d rows of %d, %d apart", len(src), rows, cols, srcStride)
+	}
+	if impl := active(); impl.isa == AVX512 && cols <= panelCols && rows > 0 && cols > 0 {
+		impl.gemm.copyRows(dst, dstStride, src, srcStride, rows, cols)
+		return
+	}
+	copyRowsGeneric(dst, dstStride, src, srcStride, rows, cols)
+}

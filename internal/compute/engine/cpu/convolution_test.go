@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"pgregory.net/rapid"
 )
@@ -180,6 +181,80 @@ func checkOnce(t *rapid.T, op operation) {
 		if fault := faults(data(tensors[name]), want); fault != "" {
 			t.Errorf("%s: %s", op.name, fault)
 		}
+	}
+}
+
+// A chain gives the bits that its convolutions give one after the other, wherever its bands and parts begin.
+func TestConvolveChain(t *testing.T) {
+	eachISA(t, func(t *testing.T) {
+		rapid.Check(t, func(t *rapid.T) {
+			maker := New()
+			small := func(name string, least, most int) int { return rapid.IntRange(least, most).Draw(t, name) }
+			height, width, channels := small("height", 1, 40), small("width", 1, 20), small("channels", 1, 20)
+			if rapid.Bool().Draw(t, "large") {
+				height, channels = 3*height, 300 // several bands
+			}
+			x := maker.Wrap(height*width, channels, random(height*width*channels, "x"))
+			picture, first := x, x
+			var steps []engine.Step
+			for i := range small("steps", 1, 4) {
+				w := pictureWindow(t)
+				w.Height, w.Width = height, width
+				groups, out := 1, small("out", 1, 20)
+				if rapid.Bool().Draw(t, "depthwise") {
+					groups, out = channels, channels
+				} else if channels > 20 || rapid.Bool().Draw(t, "pointwise") {
+					w = engine.Square(height, width, 1, 1, 0)
+				}
+				n := channels / groups * w.Rows * w.Cols
+				f := maker.PrepareFilter(maker.Wrap(out, n, random(out*n, fmt.Sprint("w", i))), nil, w.Rows, w.Cols, groups)
+				steps = append(steps, engine.Step{Filter: f, Window: w, Epilogue: engine.Epilogue{Activation: engine.Activation(small("activation", 0, int(engine.HardSwish)))}})
+				height, width = w.Out()
+				channels = out
+				if height*width == 0 {
+					break
+				}
+			}
+			last := &steps[len(steps)-1]
+			if rapid.Bool().Draw(t, "residual") {
+				last.Epilogue.Residual = maker.Wrap(height*width, channels, random(height*width*channels, "residual"))
+			}
+			for _, s := range steps {
+				h, w := s.Window.Out()
+				y := maker.New(h*w, s.Filter.Out)
+				maker.Convolve(y, picture, s.Filter, s.Window, s.Epilogue)
+				picture = y
+			}
+			for _, threads := range []int{1, 3} {
+				d := NewLimited(parallel.Limit(threads))
+				got := d.New(picture.Rows, picture.Cols)
+				d.ConvolveChain(got, first, steps...)
+				if !sameBits(data(got), data(picture)) {
+					t.Fatalf("%d threads: a chain of %+v differs", threads, steps)
+				}
+			}
+		})
+	})
+}
+
+func TestConvolveChainChecksItsSteps(t *testing.T) {
+	d := New()
+	x, y := d.New(20, 3), d.New(20, 3)
+	f := d.PrepareFilter(d.Wrap(3, 3, random(9, "w")), nil, 1, 1, 1)
+	g := d.PrepareFilter(d.Wrap(4, 3, random(12, "w")), nil, 1, 1, 1)
+	step := func(f engine.Filter, height int, residual *engine.Tensor) engine.Step {
+		return engine.Step{Filter: f, Window: engine.Square(height, 5, 1, 1, 0), Epilogue: engine.Epilogue{Residual: residual}}
+	}
+	d.ConvolveChain(y, x, step(f, 4, nil), step(f, 4, x))
+	for name, steps := range map[string][]engine.Step{
+		"none":           {},
+		"another size":   {step(f, 4, nil), step(f, 5, nil)},
+		"other channels": {step(g, 4, nil), step(f, 4, nil)},
+		"another y":      {step(f, 4, nil), step(g, 4, nil)},
+		"early residual": {step(f, 4, x), step(f, 4, nil)},
+		"wrong residual": {step(f, 4, nil), step(f, 4, d.New(20, 4))},
+	} {
+		mustPanicWithShape(t, name, func() { d.ConvolveChain(y, x, steps...) })
 	}
 }
 

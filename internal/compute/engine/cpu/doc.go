@@ -15,6 +15,7 @@
 //	vocabulary.go the loss over a vocabulary, fused with its product
 //	topk.go       the largest elements of rows
 //	convolution.go  convolutions and activations of pictures
+//	chain.go      convolutions one after the other, a few rows at a time
 //	picture.go    pools, resizing, columns beside each other
 //	optimiser.go  sums of squares and Adam, on all rows or on some
 package cpu

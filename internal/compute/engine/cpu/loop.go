@@ -52,6 +52,7 @@ type loops struct {
 
 	vocabulary loop[vocabulary]
 	convolve   loop[convolution]
+	chain      loop[chaining]
 	activate   loop[activating]
 	pool       loop[pooling]
 	columns    loop[binary]
