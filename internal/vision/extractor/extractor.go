@@ -34,6 +34,9 @@ const configFile = "config.json"
 // maxConfig bounds config.json: some name 21,000 classes.
 const maxConfig = 4 << 20
 
+// maxGraph bounds a model.json of TensorFlow.js, which has all of its operations.
+const maxGraph = 64 << 20
+
 // Open makes the extractor that s.Extractor names: regions.Patches or regions.Statistics, of the sizes in s, or a
 // trained network, which has its own: a file or folder of a library, or a folder that [In] opens.
 func Open(s regions.Spec) (regions.Extractor, error) {
@@ -99,8 +102,8 @@ func openLibrary(path string) (_ *Encoder, err error) {
 		return nil, fmt.Errorf("extractor: %w", err)
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
-	config, err := infile.Read(filepath.Join(dir, configFile), maxConfig)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	config, err := configOf(dir, r)
+	if err != nil {
 		return nil, err
 	}
 	m := made{path: path}
@@ -122,6 +125,18 @@ func openLibrary(path string) (_ *Encoder, err error) {
 		return e, err
 	}
 	return nil, &checkpoint.FileError{File: path, Problem: "holds " + describe(config, r) + ", which is no picture encoder that is known", Remedy: "supported are " + supported()}
+}
+
+// configOf returns the configuration of a model in dir; nil if there is none.
+func configOf(dir string, r checkpoint.Reader) ([]byte, error) {
+	if r.Format() == checkpoint.FormatTensorFlowJS { // the file that names the weights says what is computed with them, too
+		return infile.Read(r.Path(), maxGraph)
+	}
+	config, err := infile.Read(filepath.Join(dir, configFile), maxConfig)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return config, err
 }
 
 // describe says what a model is that no family knows.

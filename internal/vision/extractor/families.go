@@ -7,6 +7,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/vision"
 	"github.com/unimo-go/unimo/internal/vision/convnet"
+	"github.com/unimo-go/unimo/internal/vision/detector"
 )
 
 // family is a kind of picture encoder, of which a package below knows the models.
@@ -25,6 +26,7 @@ type family struct {
 }
 
 var families = []family{
+	{"detector", detector.Recognised, detector.Open, detector.Supported},
 	{"convnet", convnet.Recognised, convnet.Open, convnet.Supported},
 }
 

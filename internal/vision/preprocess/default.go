@@ -14,6 +14,8 @@ const (
 	TorchvisionFamily = "torchvision"       // torchvision's ResNet, MobileNet and their kind
 	TimmFamily        = "timm"              // what timm takes where nothing is said
 	EfficientNetLite  = "efficientnet-lite" // the weights that were trained with TensorFlow
+	CenterNet         = "centernet"         // the detector on MobileNet v3: bytes as they are
+	NanoDet           = "nanodet"           // the detector: ImageNet's statistics of bytes, rounded
 )
 
 // families are the ways of preparing that the published models of a family have. Those of transformers go by the
@@ -32,6 +34,16 @@ var families = map[string]func(side int) Config{
 	EfficientNetLite: func(side int) Config {
 		return Config{Library: Torchvision, Resize: Shorter, ResizeWidth: side + 32, Filter: picture.Bicubic, Width: side, Height: side,
 			Scale: 1, Mean: [3]float64{127, 127, 127}, Deviation: [3]float64{128, 128, 128}}
+	},
+	CenterNet: func(side int) Config {
+		c := whole(side, picture.Bilinear, [3]float64{}, [3]float64{1, 1, 1})
+		c.Scale = 1
+		return c
+	},
+	NanoDet: func(side int) Config {
+		c := whole(side, picture.Bilinear, [3]float64{123.675, 116.28, 103.53}, [3]float64{58.395, 57.12, 57.375})
+		c.Scale = 1
+		return c
 	},
 	"vit":                   func(side int) Config { return whole(side, picture.Bilinear, half, half) },
 	"deit":                  func(side int) Config { return cropped(side*256/224, side, imagenetMean, imagenetDeviation) },
