@@ -97,7 +97,7 @@ fuzz:
 bench:
 	go test -run '^$$' -bench . -benchmem ./internal/compute/kernels ./tokenizer ./checkpoint ./internal/pretrain
 
-PEERS = torch==2.15.0 transformers==5.23.0 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 paddlepaddle==3.3.1
+PEERS = torch==2.15.0 torchvision==0.29.2 transformers==5.23.0 timm==1.0.31 pillow==13.0.0 onnx==1.23.2 onnxruntime==1.32.0 onnxscript==0.7.2 paddlepaddle==3.3.1
 
 bench-peers:
 	test -f runs/peers/ready || { python3 -m venv runs/peers && runs/peers/bin/pip install $(PEERS) && touch runs/peers/ready; }

@@ -58,6 +58,8 @@ const (
 	answers          = 3129 // as in the papers on VQA v2
 	encodeBatch      = 4
 	encodesPerRound  = 2
+	vitPictures      = 16 // of a batch
+	litePictures     = 128
 	longText         = 4000 // bytes, which are more than maxTokens tokens of prose
 )
 
@@ -151,6 +153,10 @@ func (c *corpus) files(rounds int) map[string]func() (workFile, error) {
 			order := random.New(1, "order").Perm(len(c.train))
 			return cut(gather(c.train, c.trainText, batches.Plan(labelled.Lengths(c.train), order, sstBatch, false)), rounds, stepsPerRound)
 		},
+		"vit-pixels":  func() (workFile, error) { return c.seen(vitB16, vitPictures, rounds, false) },
+		"vit-files":   func() (workFile, error) { return c.seen(vitB16, vitPictures, rounds, true) },
+		"lite-pixels": func() (workFile, error) { return c.seen(efficientNetLite, litePictures, rounds, false) },
+		"lite-files":  func() (workFile, error) { return c.seen(efficientNetLite, litePictures, rounds, true) },
 		"sst2-sorted": func() (workFile, error) { return c.sorted(rounds), nil },
 		"passages": func() (workFile, error) {
 			return cut(inBatches(c.passages(passageFrom, passageTo), nil, passageBatch), rounds, 1)

@@ -40,6 +40,7 @@ type driver struct {
 	corpusError error // why there is none
 	modelError  error
 	hasModel    bool
+	hasEncoders bool
 }
 
 func newDriver(dir, python string, threads, rounds int, log, status io.Writer) (*driver, error) {
@@ -97,6 +98,9 @@ func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
 		if err := d.models(ctx); err != nil {
 			return fail(err), nil
 		}
+	}
+	if w.worker == "see" {
+		d.encoders(ctx)
 	}
 	for _, v := range w.variants() {
 		s, err := d.ours(w, v, rounds)
@@ -207,14 +211,29 @@ func (d *driver) models(ctx context.Context) error {
 	if d.modelError = writeModel(d.modelDir(), d.corpus.tok); d.modelError != nil {
 		return d.modelError
 	}
-	for _, script := range []string{"torch_peer.py", "paddle_peer.py"} {
+	d.export(ctx, "torch_peer.py", "paddle_peer.py")
+	return nil
+}
+
+// encoders writes the picture encoders, for all contenders in the same files.
+func (d *driver) encoders(ctx context.Context) {
+	if d.hasEncoders {
+		return
+	}
+	d.hasEncoders = true
+	d.say("writing picture encoders")
+	d.export(ctx, "vision_peer.py")
+}
+
+// export has peers write their models.
+func (d *driver) export(ctx context.Context, scripts ...string) {
+	for _, script := range scripts {
 		cmd := exec.CommandContext(ctx, d.python, d.script(script, "export")[1:]...)
 		cmd.Stdout, cmd.Stderr = d.log, d.log
 		if err := cmd.Run(); err != nil { // the peer will not find its model, and say so
 			d.say("%s: no model: %v", script, err)
 		}
 	}
-	return nil
 }
 
 // interleave starts the workers and takes them in turn, round by round.

@@ -51,12 +51,18 @@ type batch struct {
 	Pairs   [][2]int `json:"pairs,omitempty"`   // an image and a sequence
 	Group   int      `json:"group,omitempty"`   // so many pairs are learnt from together: see corpus.groups
 	Steps   int      `json:"steps,omitempty"`   // of adversarial training
+
+	Network  string   `json:"network,omitempty"`  // a picture encoder
+	Pictures []string `json:"pictures,omitempty"` // files for it
+	Decode   bool     `json:"decode,omitempty"`   // reading them counts
 }
 
 // size returns the number of real tokens; of sources where targets are searched for; of
-// groups where images are learnt with texts, and of pairs where they are scored.
+// groups where images are learnt with texts, and of pairs where they are scored; of pictures.
 func (b batch) size() int {
 	switch {
+	case b.Network != "":
+		return len(b.Pictures)
 	case b.Beams > 0:
 		return max(len(b.Sequences), b.Images)
 	case b.Group > 0:

@@ -73,7 +73,7 @@ func (w workload) rows(sides []*side) []row {
 	}
 	if w.memory && sides[0].peak > 0 {
 		for j, p := range w.peers {
-			if peers[j].peak > 0 {
+			if peers[j].peak > 0 && !w.slower(peers, j) {
 				rows = append(rows, compare("peak memory, "+w.title, memoryPeak, float64(sides[0].peak)/1e9, p.name, float64(peers[j].peak)/1e9, p.memory))
 			}
 		}

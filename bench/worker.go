@@ -53,6 +53,8 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newPrediction(o.model)
 	case "encode":
 		run, err = newEncoding(o.model)
+	case "see":
+		run, err = newSeeing(o)
 	default:
 		return nil, fmt.Errorf("no worker %q", o.name)
 	}
@@ -120,6 +122,9 @@ func profile(w workload, rounds, threads int, path string) error {
 			if err := writeModel(o.model, c.tok); err != nil {
 				return err
 			}
+		}
+		if w.worker == "see" {
+			return fmt.Errorf("%s has no profile of its own: the peers' Python writes its networks", w.name)
 		}
 	}
 	run, err := newRound(o)

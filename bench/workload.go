@@ -80,6 +80,8 @@ var (
 	captioned = metric{unit: "captions/s", digits: 3, of: throughput.of}
 	entailed  = metric{unit: "pairs/s", digits: 3, of: throughput.of}
 
+	seen = metric{unit: "pictures/s", digits: 1, of: throughput.of}
+
 	grouped = metric{unit: "groups/s", digits: 3, of: throughput.of}
 	scored  = metric{unit: "pairs/s", digits: 1, of: throughput.of}
 )
@@ -137,6 +139,20 @@ func searching() []contender {
 		{name: "Hugging Face generate, sources read once", script: "torch_peer.py", variant: "once", target: ahead},
 		{name: "PaddleNLP generate", script: "paddle_peer.py", target: atLeast(2), rounds: 1},
 	}
+}
+
+// seeing are the peers of picture encoders, each as it is fastest: one picture a thread, or several at once.
+func seeing() []contender {
+	var peers []contender
+	add := func(name, group string, target target, variants ...string) {
+		for _, v := range variants {
+			peers = append(peers, contender{name: name, script: "vision_peer.py", variant: v, group: group, target: target})
+		}
+	}
+	add("PyTorch", "torch", atLeast(1.2), "torch-each", "torch-1", "torch-8", "torch-8-last")
+	add("PyTorch compiled", "compiled", ahead, "compile-8", "compile-8-last")
+	add("ONNX Runtime", "onnx", ahead, "onnx-each", "onnx-1", "onnx-8")
+	return peers
 }
 
 // withModel are the workers that read a model.
@@ -228,6 +244,10 @@ var workloads = []workload{
 			{name: "unimo, plain step", worker: "train-entailment", memory: atMost(1.15)},
 		},
 	},
+	{number: 15, name: "vit-b16", worker: "see", title: "ViT-B/16, from pixels", batches: "vit-pixels", metric: seen, memory: true, rounds: 3, peers: seeing()},
+	{number: 15, name: "vit-b16-files", worker: "see", title: "ViT-B/16, from JPEG files", batches: "vit-files", metric: seen, rounds: 3, peers: seeing()},
+	{number: 16, name: "efficientnet-lite0", worker: "see", title: "EfficientNet-Lite0, from pixels", batches: "lite-pixels", metric: seen, memory: true, rounds: 3, peers: seeing()},
+	{number: 16, name: "efficientnet-lite0-files", worker: "see", title: "EfficientNet-Lite0, from JPEG files", batches: "lite-files", metric: seen, rounds: 3, peers: seeing()},
 }
 
 // firstPredictionLimit is the issue's, in seconds.

@@ -61,7 +61,9 @@ def pad_left(sequences):
 
 
 def size(batch):
-    """Real tokens; sources where targets are searched for; groups, or pairs where they are scored."""
+    """Real tokens; sources where targets are searched for; groups, or pairs where they are scored; pictures."""
+    if batch.get("network"):
+        return len(batch["pictures"])
     if batch.get("beams"):
         return batch.get("images") or len(batch["sequences"])
     if batch.get("images"):
