@@ -2,17 +2,33 @@ package tokenizer
 
 import (
 	"fmt"
+	"unicode"
 	"unicode/utf8"
 )
 
 // Decode appends the bytes that ids stand for to dst and returns the extended slice. Special tokens
 // give their names. The bytes of a character may be spread over several ids, so a part of a text need
 // not be UTF-8. An id outside the vocabulary gives the name of [UNK]; see [Tokenizer.Check].
+//
+// WordPiece does not know where spaces were: there is one before each word, but none beside a character of Chinese or
+// Japanese; what dst ends with counts.
 func (t *Tokenizer) Decode(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
-		dst = append(dst, t.bytes(id)...)
+		text := t.bytes(id)
+		if t.wordPieces != nil && len(text) > 1 && text[0] == ' ' {
+			before, _ := utf8.DecodeLastRune(dst)
+			if after, _ := utf8.DecodeRune(text[1:]); unspaced(before) || unspaced(after) {
+				text = text[1:]
+			}
+		}
+		dst = append(dst, text...)
 	}
 	return dst
+}
+
+// unspaced says whether r is of a script that is written without spaces, or its punctuation.
+func unspaced(r rune) bool {
+	return r > 0x2E7F && (unicode.Is(cjk, r) || unicode.In(r, unicode.Hiragana, unicode.Katakana) || 0x3000 <= r && r <= 0x303F || 0xFF00 <= r && r <= 0xFFEF && r != utf8.RuneError)
 }
 
 // DecodeString returns the text of ids as valid UTF-8. Bytes that are not UTF-8 become U+FFFD, one for

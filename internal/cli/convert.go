@@ -47,10 +47,10 @@ weights to three digits. A folder with model.safetensors also gets config.json a
 the vocabulary, from SRC if it has them, or from --size or --config and --vocab; and
 from SRC what else a finished model needs, and its README.md.
 
-SRC may also be the folder of a RoBERTa or BERT (MiniLM) as Hugging Face's
-transformers writes it, with config.json and model.safetensors or
-pytorch_model.bin. It becomes a model of this program: tensors get its names,
-weights are transposed, token types go into the positions. What has no place is said.
+SRC may also be the folder of a BERT (MiniLM), RoBERTa, ELECTRA or DistilBERT as
+Hugging Face's transformers writes it, with config.json and model.safetensors or
+pytorch_model.bin, or of a UNIMO as PaddleNLP writes it. It becomes a model of this
+program: tensors get its names, weights are transposed. What has no place is said.
 
 DST must not exist. Its name decides the format: *.safetensors, *.tar.gz, or a
 folder, whose name has no other ending: in the other format than SRC's, or with
@@ -63,6 +63,7 @@ folder, whose name has no other ending: in the other format than SRC's, or with
   unimo convert RUN/best/model.safetensors mine.tar.gz
   unimo convert --dtype float16 RUN small
   unimo convert roberta-base unimo-from-roberta
+  unimo convert unimo-text-1.0-summary summariser
   unimo convert pytorch_model.bin model.safetensors
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: needs("SRC", "DST"),

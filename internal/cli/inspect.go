@@ -75,7 +75,7 @@ func (a *app) inspectCommand() *cmdline.Command {
 is missing or unknown against an architecture. MODEL is the folder of a model or
 of a run, a safetensors file, a file of PyTorch's torch.save that holds a state dict
 (nothing in it is run), or a folder or archive in Paddle's format. The folder of a
-RoBERTa or BERT of Hugging Face's transformers is shown as "unimo convert" makes it;
+BERT or its kin of Hugging Face's transformers, or UNIMO of PaddleNLP, is shown as "unimo convert" makes it;
 its weights' file alone, as it is.
 
 The architectures are ` + strings.Join(model.Architectures(), ", ") + `.

@@ -184,7 +184,7 @@ func TestConvertCommand(t *testing.T) {
 
 // The folder of a model of transformers becomes one of ours; its weights' file alone stays as it is.
 func TestConvertHuggingFace(t *testing.T) {
-	source := filepath.Join("..", "model", "testdata", "huggingface", "bert")
+	source := filepath.Join("..", "model", "testdata", "huggingface", "xlm-roberta")
 	made := filepath.Join(t.TempDir(), "made")
 	out, err := execute(&app{json: true}, (*app).convertCommand, source, made)
 	if err != nil {
@@ -211,7 +211,7 @@ func TestConvertHuggingFace(t *testing.T) {
 	if _, err := execute(&app{}, (*app).convertCommand, filepath.Join(source, "model.safetensors"), file); err != nil {
 		t.Fatal(err)
 	}
-	if out, err = execute(&app{}, (*app).inspectCommand, file); err != nil || !strings.Contains(out, "bert.embeddings.word_embeddings.weight") {
+	if out, err = execute(&app{}, (*app).inspectCommand, file); err != nil || !strings.Contains(out, "roberta.embeddings.word_embeddings.weight") {
 		t.Errorf("%v in %s", err, out)
 	}
 	if _, err := execute(&app{}, (*app).convertCommand, source, made+"2", "--size", "mini"); err == nil || !strings.Contains(err.Error(), "its own config.json") {

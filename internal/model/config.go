@@ -31,8 +31,12 @@ type Config struct {
 	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
 	ContrastSize       int `json:"contrast_size,omitempty"`        // of the vectors of images and texts alone; 0: none
 	RegionClasses      int `json:"region_classes,omitempty"`       // pre-training only; 0: classes are not predicted
+	SegmentTypes       int `json:"type_vocab_size,omitempty"`      // of tokens: 0 those of a text, 1 those of what it is paired with or of a target; 0: tokens have none
 	RoleTypes          int `json:"role_type_size,omitempty"`       // dialogue only; 0 means 3
 	TurnTypes          int `json:"turn_type_size,omitempty"`       // dialogue only; 0 means 16
+
+	// NoSpecials keeps [UNK], [PAD] and [CLS] out of the texts that the model writes, as PaddleNLP's UNIMO does.
+	NoSpecials bool `json:"no_special_tokens,omitempty"`
 
 	// UntiedEmbeddings gives a generator's head weights of its own instead of the word
 	// embedding. In JSON it is tie_word_embeddings, its opposite.
@@ -167,6 +171,12 @@ func (c Config) Label(class int) string {
 	return id
 }
 
+// Values of Config.HiddenAct.
+const (
+	actGELU = "gelu" // exact, with the error function
+	actReLU = "relu"
+)
+
 // Upper bounds on what a configuration may ask for. They are far above any known
 // model and keep a hostile file from asking for the machine's memory.
 const (
@@ -196,6 +206,7 @@ func (c Config) Validate() error {
 		bound("image_embedding_size", c.ImageEmbeddingSize, 0, maxHidden),
 		bound("contrast_size", c.ContrastSize, 0, maxHidden),
 		bound("region_classes", c.RegionClasses, 0, maxLabels),
+		bound("type_vocab_size", c.SegmentTypes, 0, maxPositions),
 		bound("role_type_size", c.RoleTypes, 0, maxPositions),
 		bound("turn_type_size", c.TurnTypes, 0, maxPositions),
 	} {
@@ -214,8 +225,8 @@ func (c Config) Validate() error {
 	if c.form().images != unread && c.ImageEmbeddingSize == 0 {
 		return fmt.Errorf("image_embedding_size is not set, but problem_type is %q; set it to the length of a region's feature", c.ProblemType)
 	}
-	if c.HiddenAct != "gelu" {
-		return fmt.Errorf("hidden_act is %q; only \"gelu\" exists in UNIMO", c.HiddenAct)
+	if c.HiddenAct != actGELU && c.HiddenAct != actReLU {
+		return fmt.Errorf("hidden_act is %q; UNIMO has \"gelu\", and \"relu\" in PaddleNLP", c.HiddenAct)
 	}
 	for _, p := range []struct {
 		field string
@@ -300,7 +311,7 @@ func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
-		"image_embedding_size", "contrast_size", "region_classes", "role_type_size", "turn_type_size", "tie_word_embeddings",
+		"image_embedding_size", "contrast_size", "region_classes", "type_vocab_size", "role_type_size", "turn_type_size", "no_special_tokens", "tie_word_embeddings",
 		"max_seq_len", "num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}
 }

@@ -9,7 +9,7 @@
 //	table.go       the forms of UNIMO: a new head is a row here
 //	config.go      config.json with the reference's field names
 //	params.go      declaring, initialising and loading parameters
-//	huggingface.go RoBERTa's and BERT's checkpoints of transformers as ours
+//	huggingface.go models of transformers and of PaddleNLP as ours
 //	input.go       what is read: regions, objects' names and words; packing and checking it
 //	encoder.go     embeddings and Transformer layers over packed sequences: every head stands on it
 //	images.go      embedding of regions

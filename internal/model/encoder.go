@@ -67,7 +67,12 @@ func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.
 // finish returns the layer's output for q, whose attention gave context.
 func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
 	y := l.attNorm.Add(t, q, l.output.Apply(t, context), cfg.HiddenDropout)
-	f := t.FeedForward(y, l.inner.W, l.inner.B, l.outer.W, l.outer.B, engine.GELU)
+	var f *autograd.Var
+	if cfg.HiddenAct == actReLU {
+		f = l.outer.Apply(t, t.ReLU(l.inner.Apply(t, y)))
+	} else {
+		f = t.FeedForward(y, l.inner.W, l.inner.B, l.outer.W, l.outer.B, engine.GELU)
+	}
 	return l.ffnNorm.Add(t, y, f, cfg.HiddenDropout)
 }
 
@@ -75,6 +80,7 @@ func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *a
 type encoder struct {
 	cfg             Config
 	words, position *autograd.Var
+	types           *autograd.Var // what tokens of the types 1, 2, ... have beside those of type 0; nil: tokens have no types
 	roles, turns    *autograd.Var // of a dialogue, else nil
 	embNorm         norm
 	layers          []layer
@@ -86,6 +92,9 @@ func newEncoder(p declare, cfg Config, f form) encoder {
 		cfg:      cfg,
 		words:    p("word_embedding", TruncatedNormal, cfg.VocabSize, cfg.HiddenSize),
 		position: p("pos_embedding", TruncatedNormal, cfg.MaxPositions, cfg.HiddenSize),
+	}
+	if n := cfg.SegmentTypes; n > 1 {
+		e.types = p("type_embedding", TruncatedNormal, n-1, cfg.HiddenSize)
 	}
 	if f.dialogue {
 		e.roles = p("role_embedding", TruncatedNormal, cfg.roles(), cfg.HiddenSize)
@@ -189,31 +198,53 @@ func (e encoder) parts(t *autograd.Tape, in Input) (words, regions *autograd.Var
 	if regions == nil && in.Images.Sequences() > 0 {
 		regions = e.image.apply(t, e.cfg, in.Images, in.Embedding.FeatureShift)
 	}
-	text := in.Text
+	text, second := in.Text, in.Text.second()
 	if regions != nil {
 		text = Text{Tokens: slices.Concat(in.Objects.Tokens, text.Tokens), Positions: slices.Concat(in.Objects.Positions, text.Positions)}
+		for i := range second {
+			second[i] += int32(len(in.Objects.Tokens))
+		}
 	}
 	if words == nil && (regions == nil || len(text.Tokens) > 0) {
-		words = e.embedText(t, text, in.Embedding.TokenShift)
+		words = e.embedText(t, text, second, in.Embedding.TokenShift)
 	}
 	return words, regions
 }
 
-// embedText embeds tokens; shift may be nil:
+// embedText embeds tokens; those in second, in ascending order, are of type 1; shift may be nil:
 //
-//	x = LN(word + position [+ role + turn] [+ shift])
-func (e encoder) embedText(t *autograd.Tape, text Text, shift *autograd.Var) *autograd.Var {
+//	x = LN(word + position [+ type] [+ role + turn] [+ shift])
+func (e encoder) embedText(t *autograd.Tape, text Text, second []int32, shift *autograd.Var) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		lookups := []autograd.Lookup{{Table: e.words, IDs: text.Tokens}, {Table: e.position, IDs: text.Positions}}
 		if e.roles != nil {
 			lookups = append(lookups, autograd.Lookup{Table: e.roles, IDs: text.Roles}, autograd.Lookup{Table: e.turns, IDs: text.Turns})
 		}
 		x := t.Embed(lookups...)
+		if e.types != nil && len(second) > 0 {
+			x = e.addType(t, x, second)
+		}
 		if shift != nil {
 			x = t.Add(x, shift)
 		}
 		return e.embNorm.Apply(t, x)
 	})
+}
+
+// addType adds type 1 to some rows of x. The others stay as they are, to the bit.
+func (e encoder) addType(t *autograd.Tape, x *autograd.Var, rows []int32) *autograd.Var {
+	typed := t.Embed(autograd.Lookup{Table: x, IDs: rows}, autograd.Lookup{Table: e.types, IDs: make([]int32, len(rows))})
+	if len(rows) == x.Value.Rows {
+		return typed
+	}
+	all := make([]int32, x.Value.Rows)
+	for i := range all {
+		all[i] = int32(i)
+	}
+	for i, row := range rows {
+		all[row] = int32(len(all) + i)
+	}
+	return t.StackRows(x, typed, all)
 }
 
 // attention is that of every row of a sequence to all that it sees; sources, unless there are none, says how many

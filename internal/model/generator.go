@@ -10,7 +10,7 @@ import (
 // Generator is the encoder with the language head: it writes a target text, token by token, behind a source: a
 // text, or an image with the names of its objects.
 //
-//	h      = LN(gelu(affine(x)))          [R,H], of the R tokens that a next one is wanted for
+//	h      = LN(gelu(affine(x)))          [R,H] (relu, if that is the configuration's), of the R tokens that a next one is wanted for
 //	logits = h·Eᵀ + bias                  [R,V], E the word embedding (or h·W, if untied)
 type Generator struct {
 	Model
@@ -20,6 +20,7 @@ type Generator struct {
 
 // languageHead turns encoded tokens into scores of the next ones.
 type languageHead struct {
+	relu      bool // instead of GELU
 	transform linear
 	norm      norm
 	w         *autograd.Weight // the word embedding, from its other side, unless the embeddings are untied
@@ -31,6 +32,7 @@ type languageHead struct {
 // as every other does, not at one; see docs/reference/numerics.md.
 func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 	h := languageHead{
+		relu:      cfg.HiddenAct == actReLU,
 		transform: newLinear(p, "mask_lm_trans_fc", cfg.HiddenSize, cfg.HiddenSize),
 		norm:      newNorm(p, "mask_lm_trans", cfg),
 		w:         autograd.NewWeight(words, engine.NT),
@@ -44,7 +46,11 @@ func newLanguageHead(p declare, cfg Config, words *autograd.Var) languageHead {
 
 // hidden returns what the vocabulary is compared with, R x H.
 func (h languageHead) hidden(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	return h.norm.Apply(t, t.GELU(h.transform.Apply(t, x)))
+	x = h.transform.Apply(t, x)
+	if h.relu {
+		return h.norm.Apply(t, t.ReLU(x))
+	}
+	return h.norm.Apply(t, t.GELU(x))
 }
 
 // logits returns the scores of all tokens, R x V.
@@ -160,7 +166,11 @@ func (g *Generator) Next(ctx context.Context, t *autograd.Tape, c *Cache, s Step
 		text.Turns = text.Roles
 	}
 	s.Seen.Heads = g.Config.Heads
-	x := g.encoder.embedText(t, text, nil)
+	written := make([]int32, len(s.Tokens)) // all, and so of type 1
+	for i := range written {
+		written[i] = int32(i)
+	}
+	x := g.encoder.embedText(t, text, written, nil)
 	for i, l := range g.encoder.layers {
 		if err := ctx.Err(); err != nil {
 			return nil, err

@@ -52,6 +52,7 @@ func TestGeneratorLossAndGradients(t *testing.T) {
 		{"dialogue", func(c *Config) { c.ProblemType, c.TurnTypes, c.Layers = Dialogue, 4, 1 }, 0.1, 0},
 		{"dropout", func(c *Config) { c.HiddenDropout, c.AttentionDropout = 0.2, 0.3 }, 0.1, 7},
 		{"no layer", func(c *Config) { c.Layers = 0 }, 0, 0},
+		{"PaddleNLP's", func(c *Config) { c.HiddenAct, c.SegmentTypes = "relu", 2 }, 0.1, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg := tinyGenerator()
@@ -90,6 +91,7 @@ func TestCachedEqualsWhole(t *testing.T) {
 		{"tied", func(*Config) {}},
 		{"untied", func(c *Config) { c.UntiedEmbeddings = true }},
 		{"dialogue", func(c *Config) { c.ProblemType = Dialogue }},
+		{"PaddleNLP's", func(c *Config) { c.HiddenAct, c.SegmentTypes = "relu", 2 }},
 		{"no layer", func(c *Config) { c.Layers = 0 }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

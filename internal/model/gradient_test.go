@@ -29,10 +29,15 @@ func TestLossAndGradients(t *testing.T) {
 		{"one head", func(c *Config) { c.Heads, c.Layers = 1, 1 }, classes, 0},
 		{"another epsilon", func(c *Config) { c.LayerNormEpsilon, c.Layers = 0.05, 1 }, classes, 0},
 		{"no layer", func(c *Config) { c.Layers = 0 }, classes, 0},
+		{"relu", func(c *Config) { c.HiddenAct = "relu" }, classes, 0},
+		{"pairs", func(c *Config) { c.SegmentTypes = 2 }, classes, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			cfg, text := tiny(), tinyText()
 			c.edit(&cfg)
+			if cfg.SegmentTypes > 0 {
+				text.Segments = []int32{2, 1, 1}
+			}
 			d := &dropWatch{Device: cpu.New()}
 			m := newModel(t, d, cfg, 1)
 			params := scatter(m.dev, m.Params)

@@ -19,40 +19,86 @@ type LeftOut struct {
 	Reason string `json:"reason"`
 }
 
-// family is what the models of one model_type of transformers have of their own.
+// family is what the models of one model_type have of their own. Names of tensors are without what stands before the
+// encoder's names.
 type family struct {
-	prefix    string // of the encoder's names in a model with a head
-	front     int    // rows that the position table lacks in front of the first token's
-	transform string // modules of the language head
-	norm      string
-	output    string
+	prefix   string            // of the encoder's names in a model with a head
+	front    int               // rows that the position table lacks in front of the first token's
+	norm     string            // of the embeddings
+	layer    string            // what stands before the names of a layer's modules, with its number
+	modules  []module          // of a layer
+	untyped  bool              // all tokens of its texts are of type 0
+	bare     bool              // and there is no table of types
+	relu     bool              // it may be the activation, of the language head too
+	inOut    bool              // affine weights are [in,out], as ours
+	head     head              // the language head, with prefix
+	config   map[string]string // keys of config.json by other names: theirs -> transformers'
+	defaults map[string]string // of keys that config.json lacks, where they are not BERT's
 }
 
-// families by model_type.
+// head has the names of a language head's tensors and modules.
+type head struct {
+	transform, norm string
+	bias            []string // of the output; the first that is there
+	weight          string   // of the output, where it is not the word embedding
+}
+
+// families by model_type. PaddleNLP's UNIMO is known by its tensors: the key of its config.json says "bert" or "unimo".
 var families = map[string]family{
-	"bert":    {"bert.", FirstPosition, "cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", "cls.predictions"},
-	"roberta": {"roberta.", 0, "lm_head.dense", "lm_head.layer_norm", "lm_head"},
+	"bert": {
+		prefix: "bert.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer, relu: true,
+		head: head{"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", []string{"cls.predictions.bias", "cls.predictions.decoder.bias"}, "cls.predictions.decoder.weight"},
+	},
+	"camembert": roberta,
+	"distilbert": {
+		prefix: "distilbert.", front: FirstPosition, untyped: true, bare: true, norm: "embeddings.LayerNorm", layer: "transformer.layer.%d.", modules: distilLayer, relu: true,
+		head: head{"vocab_transform", "vocab_layer_norm", []string{"vocab_projector.bias"}, "vocab_projector.weight"},
+		config: map[string]string{
+			"dim": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads", "hidden_dim": "intermediate_size",
+			"activation": "hidden_act", "dropout": "hidden_dropout_prob", "attention_dropout": "attention_probs_dropout_prob",
+		},
+		defaults: map[string]string{"num_hidden_layers": "6"},
+	},
+	"electra": {
+		prefix: "electra.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer,
+		head:     head{"generator_predictions.dense", "generator_predictions.LayerNorm", []string{"generator_lm_head.bias"}, "generator_lm_head.weight"},
+		defaults: map[string]string{"hidden_size": "256", "num_attention_heads": "4", "intermediate_size": "1024", "embedding_size": "128"},
+	},
+	"roberta": roberta,
+	unimoText: {
+		prefix: "unimo.", front: FirstPosition, norm: "encoder_norm", layer: "encoder.layers.%d.", modules: paddleLayer, relu: true, inOut: true,
+		head:     head{"lm_head.transform", "lm_head.layer_norm", []string{"lm_head.decoder_bias"}, ""},
+		defaults: map[string]string{"hidden_act": `"relu"`, "vocab_size": "18000", "max_position_embeddings": "513", "type_vocab_size": "4", "layer_norm_eps": "1e-5"},
+	},
+	"xlm-roberta": roberta,
 }
 
-// Names of the embeddings in transformers.
+var roberta = family{
+	prefix: "roberta.", untyped: true, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer,
+	head: head{"lm_head.dense", "lm_head.layer_norm", []string{"lm_head.bias", "lm_head.decoder.bias"}, "lm_head.decoder.weight"},
+}
+
+// unimoText is what this program calls PaddleNLP's UNIMO.
+const unimoText = "unimo-text"
+
+// notUNIMO says of models of some types why they cannot be imported.
+var notUNIMO = map[string]string{
+	"albert": ", whose layers share their weights", "deberta": relative, "deberta-v2": relative, "mpnet": relative, "xlnet": relative, "t5": relative, "mt5": relative,
+	"modernbert": rotary, "nomic_bert": rotary, "roformer": rotary, "gpt2": decoder, "opt": decoder, "llama": decoder, "bart": decoder, "mbart": decoder,
+}
+
+const (
+	relative = ", whose positions are relative"
+	rotary   = ", whose positions turn queries and keys"
+	decoder  = ", which is or has a decoder"
+)
+
+// Names of the embeddings, everywhere.
 const (
 	theirWords     = "embeddings.word_embeddings.weight"
 	theirPositions = "embeddings.position_embeddings.weight"
 	theirTypes     = "embeddings.token_type_embeddings.weight"
 )
-
-// theirLayers are the modules of encoder.layer.I by transformers' names, and what the reference
-// calls them in encoder_layer_I.
-var theirLayers = []module{
-	{"attention.self.query", "multi_head_att_query_fc", true},
-	{"attention.self.key", "multi_head_att_key_fc", true},
-	{"attention.self.value", "multi_head_att_value_fc", true},
-	{"attention.output.dense", "multi_head_att_output_fc", true},
-	{"attention.output.LayerNorm", "post_att", false},
-	{"intermediate.dense", "ffn_fc_0", true},
-	{"output.dense", "ffn_fc_1", true},
-	{"output.LayerNorm", "post_ffn", false},
-}
 
 // module is a pair of tensors, a weight and a bias, by both names.
 type module struct {
@@ -60,12 +106,50 @@ type module struct {
 	linear       bool // an affine map, whose weight is [out,in] there; otherwise a layer norm
 }
 
-// left says why tensors of transformers whose name has this part are left out; the first that fits counts.
+// The modules of a layer by others' names, and what the reference calls them in encoder_layer_I.
+var (
+	bertLayer = []module{
+		{"attention.self.query", "multi_head_att_query_fc", true},
+		{"attention.self.key", "multi_head_att_key_fc", true},
+		{"attention.self.value", "multi_head_att_value_fc", true},
+		{"attention.output.dense", "multi_head_att_output_fc", true},
+		{"attention.output.LayerNorm", "post_att", false},
+		{"intermediate.dense", "ffn_fc_0", true},
+		{"output.dense", "ffn_fc_1", true},
+		{"output.LayerNorm", "post_ffn", false},
+	}
+	distilLayer = []module{
+		{"attention.q_lin", "multi_head_att_query_fc", true},
+		{"attention.k_lin", "multi_head_att_key_fc", true},
+		{"attention.v_lin", "multi_head_att_value_fc", true},
+		{"attention.out_lin", "multi_head_att_output_fc", true},
+		{"sa_layer_norm", "post_att", false},
+		{"ffn.lin1", "ffn_fc_0", true},
+		{"ffn.lin2", "ffn_fc_1", true},
+		{"output_layer_norm", "post_ffn", false},
+	}
+	paddleLayer = []module{
+		{"self_attn.q_proj", "multi_head_att_query_fc", true},
+		{"self_attn.k_proj", "multi_head_att_key_fc", true},
+		{"self_attn.v_proj", "multi_head_att_value_fc", true},
+		{"self_attn.out_proj", "multi_head_att_output_fc", true},
+		{"norm1", "post_att", false},
+		{"linear1", "ffn_fc_0", true},
+		{"linear2", "ffn_fc_1", true},
+		{"norm2", "post_ffn", false},
+	}
+)
+
+// left says why tensors whose name has this part are left out; the first that fits counts.
 var left = []struct{ part, reason string }{
 	{"pooler.", "it was trained with tanh, where UNIMO has ReLU"},
-	{"token_type_embeddings.", "its first row is in the position embedding; texts have no other type here"},
+	{"token_type_embeddings.", "its first row is in the position embedding; texts have no other type there either"},
 	{"seq_relationship.", "UNIMO does not predict the next sentence"},
 	{"decoder.weight", "the head shares the word embedding"},
+	{"decoder_weight", "the head shares the word embedding"},
+	{"vocab_projector.weight", "the head shares the word embedding"},
+	{"generator_lm_head.weight", "the head shares the word embedding"},
+	{"discriminator_predictions.", "UNIMO does not tell replaced words"},
 	{"decoder.bias", "the head's own bias has the same values"},
 	{"", "UNIMO has no such part"},
 }
@@ -75,6 +159,16 @@ var left = []struct{ part, reason string }{
 func IsHuggingFace(r checkpoint.Reader) bool {
 	_, ok := theirPrefix(r)
 	return ok
+}
+
+// IsForeign says whether cfgJSON is the configuration of a model of transformers and r does not hold UNIMO's weights:
+// [ImportHuggingFace] says what it is.
+func IsForeign(cfgJSON []byte, r checkpoint.Reader) bool {
+	var c struct {
+		Type string `json:"model_type"`
+	}
+	_, err := r.Info("word_embedding")
+	return err != nil && json.Unmarshal(cfgJSON, &c) == nil && c.Type != "" && c.Type != "unimo"
 }
 
 // theirPrefix returns what stands before the encoder's names.
@@ -87,16 +181,22 @@ func theirPrefix(r checkpoint.Reader) (string, bool) {
 	return "", false
 }
 
-// ImportHuggingFace returns a checkpoint of Hugging Face's transformers, RoBERTa's or BERT's shape, as this
+// ImportHuggingFace returns a checkpoint of Hugging Face's transformers, or of PaddleNLP's UNIMO, as this
 // program's: the configuration, a reader over r under the reference's names, and the tensors that it leaves out.
 // Closing the reader closes r. Task heads are not taken over.
 //
-// Affine weights are transposed when they are asked for. The embedding of token type 0, which every
-// token has here, is added to the position embedding; BERT's gets two rows in front, as positions start at 2 here.
+// Affine weights are transposed when they are asked for. The embedding of token type 0, which every token of a text
+// alone has, is added to the position embedding, and subtracted from those of the other types; the table of positions
+// gets two rows in front where positions do not start at 2, as here.
 // An encoder that is not UNIMO's, an incomplete one, or one of other sizes than cfgJSON says, is an error.
 func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.Reader, []LeftOut, error) {
 	prefix, ok := theirPrefix(r)
 	if !ok {
+		if all, err := theirKeys(cfgJSON); err == nil {
+			if _, err = theirType(all, r, "-"); err != nil {
+				return Config{}, nil, nil, err
+			}
+		}
 		return Config{}, nil, nil, fmt.Errorf("%s has no tensor %s: it is not a checkpoint of Hugging Face's transformers", r.Path(), theirWords)
 	}
 	cfg, kind, err := theirConfig(cfgJSON, r, prefix)
@@ -114,35 +214,50 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 	if err != nil {
 		return Config{}, nil, nil, fmt.Errorf("%s: %w", r.Path(), err)
 	}
+	writes := cfg.NoSpecials // it is a model that writes texts, if it has its language head
 	for _, name := range report.Missing {
+		writes = false
 		if !strings.HasPrefix(name, "mask_lm_") { // the language head's
 			return Config{}, nil, nil, fmt.Errorf("%s has no tensor for %s: it is incomplete, or not a checkpoint of the %d layers that its configuration says", r.Path(), name, cfg.Layers)
 		}
 	}
-	cfg.ProblemType = ""
+	if !writes {
+		cfg.ProblemType, cfg.NoSpecials = "", false
+	}
 	return cfg, im, unused, nil
 }
 
 // theirDefaults are what transformers takes for keys that a configuration lacks, as those of before the library's version 4 do.
 var theirDefaults = map[string]string{
 	"hidden_size": "768", "num_hidden_layers": "12", "num_attention_heads": "12", "intermediate_size": "3072", "hidden_act": `"gelu"`,
-	"hidden_dropout_prob": "0.1", "attention_probs_dropout_prob": "0.1", "max_position_embeddings": "512", "initializer_range": "0.02", "layer_norm_eps": "1e-12",
-	"position_embedding_type": `"absolute"`, "tie_word_embeddings": "true", "is_decoder": "false",
+	"hidden_dropout_prob": "0.1", "attention_probs_dropout_prob": "0.1", "max_position_embeddings": "512", "type_vocab_size": "2",
+	"initializer_range": "0.02", "layer_norm_eps": "1e-12", "position_embedding_type": `"absolute"`, "tie_word_embeddings": "true", "is_decoder": "false",
+	"normalize_before": "false",
 }
 
 // theirConfig reads a configuration of transformers, of a model whose encoder's names follow prefix, and keeps what
 // the encoder needs.
 func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family, error) {
-	var all map[string]json.RawMessage
-	if err := json.Unmarshal(raw, &all); err != nil {
-		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
+	fail := func(err error) (Config, family, error) { return Config{}, family{}, err }
+	all, err := theirKeys(raw)
+	if err != nil {
+		return fail(err)
 	}
+	name, err := theirType(all, r, prefix)
+	if err != nil {
+		return fail(err)
+	}
+	kind := families[name]
 	keys := map[string]json.RawMessage{}
 	for key, value := range theirDefaults {
 		keys[key] = json.RawMessage(value)
 	}
-	for _, key := range slices.Concat(slices.Collect(maps.Keys(theirDefaults)), []string{"model_type", "vocab_size", "pad_token_id"}) {
-		if value, ok := all[key]; ok && string(value) != "null" {
+	for key, value := range kind.defaults {
+		keys[key] = json.RawMessage(value)
+	}
+	for key, value := range all {
+		key = cmp.Or(kind.config[key], key)
+		if _, known := keys[key]; (known || key == "vocab_size" || key == "pad_token_id") && string(value) != "null" {
 			keys[key] = value
 		}
 	}
@@ -150,89 +265,124 @@ func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family
 		keys["vocab_size"] = json.RawMessage(fmt.Sprint(info.Shape[0]))
 	}
 	theirs := struct {
-		ModelType        string `json:"model_type"`
 		IntermediateSize int    `json:"intermediate_size"`
+		EmbeddingSize    int    `json:"embedding_size"`
 		HiddenAct        string `json:"hidden_act"`
 		Position         string `json:"position_embedding_type"`
 		Padding          *int   `json:"pad_token_id"`
 		Decoder          bool   `json:"is_decoder"`
+		PreNorm          bool   `json:"normalize_before"`
 	}{}
-	raw, err := json.Marshal(keys)
+	raw, err = json.Marshal(keys)
 	if err == nil {
 		err = json.Unmarshal(raw, &theirs)
 	}
 	if err != nil {
-		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
-	}
-	if theirs.ModelType == "" {
-		theirs.ModelType = theirType(r, prefix)
-	}
-	kind, ok := families[theirs.ModelType]
-	switch types := strings.Join(slices.Sorted(maps.Keys(families)), " and "); {
-	case !ok && theirs.ModelType == "":
-		return Config{}, family{}, fmt.Errorf("config.json has no model_type, and the tensors' names (%s...) do not tell it; of Hugging Face's models those of type %s can be imported: if it is one, add \"model_type\"", prefix, types)
-	case !ok:
-		return Config{}, family{}, fmt.Errorf("model_type is %q; of Hugging Face's models those of type %s can be imported", theirs.ModelType, types)
+		return fail(fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err)))
 	}
 	if theirs.HiddenAct == "gelu_python" { // the same function under the name of the code that it had
 		keys["hidden_act"] = json.RawMessage(`"gelu"`)
 	}
-	for _, key := range []string{"model_type", "intermediate_size", "position_embedding_type", "pad_token_id", "is_decoder"} {
+	for _, key := range []string{"intermediate_size", "embedding_size", "position_embedding_type", "pad_token_id", "is_decoder", "normalize_before"} {
 		delete(keys, key)
 	}
+	if kind.untyped {
+		delete(keys, "type_vocab_size")
+	}
 	if raw, err = json.Marshal(keys); err != nil {
-		return Config{}, family{}, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
+		return fail(fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err)))
 	}
 	cfg, err := ParseConfig(raw)
 	if err != nil {
-		return Config{}, family{}, err
+		return fail(err)
 	}
 	switch {
+	case theirs.EmbeddingSize != 0 && theirs.EmbeddingSize != cfg.HiddenSize:
+		return fail(fmt.Errorf("embedding_size is %d and hidden_size %d, as in small models of ELECTRA; UNIMO has one size for both; take a model whose sizes are equal, such as electra-base-discriminator", theirs.EmbeddingSize, cfg.HiddenSize))
 	case theirs.IntermediateSize != cfg.FFNSize():
-		return Config{}, family{}, fmt.Errorf("intermediate_size is %d; UNIMO's layers have four times hidden_size, %d", theirs.IntermediateSize, cfg.FFNSize())
+		return fail(fmt.Errorf("intermediate_size is %d; UNIMO's layers have four times hidden_size, %d", theirs.IntermediateSize, cfg.FFNSize()))
+	case cfg.HiddenAct == actReLU && !kind.relu:
+		return fail(fmt.Errorf("hidden_act is %q; of a model of type %s it must be \"gelu\"", cfg.HiddenAct, name))
 	case theirs.Position != "absolute":
-		return Config{}, family{}, fmt.Errorf("position_embedding_type is %q; only \"absolute\" exists in UNIMO", theirs.Position)
+		return fail(fmt.Errorf("position_embedding_type is %q; only \"absolute\" exists in UNIMO", theirs.Position))
+	case theirs.PreNorm:
+		return fail(fmt.Errorf("normalize_before is true; UNIMO's layers have their norms behind them"))
 	case kind.front == 0 && theirs.Padding != nil && *theirs.Padding != FirstPosition-1: // the position before the first
-		return Config{}, family{}, fmt.Errorf("pad_token_id is %d, so that positions start at %d; in UNIMO they start at %d", *theirs.Padding, *theirs.Padding+1, FirstPosition)
+		return fail(fmt.Errorf("pad_token_id is %d, so that positions start at %d; in UNIMO they start at %d", *theirs.Padding, *theirs.Padding+1, FirstPosition))
 	case theirs.Decoder:
-		return Config{}, family{}, fmt.Errorf("is_decoder is true; only encoders can be imported")
+		return fail(fmt.Errorf("is_decoder is true; only encoders can be imported"))
 	}
-	if cfg.LayerNormEpsilon == 0 {
-		cfg.LayerNormEpsilon = 1e-12
-	}
+	cfg.LayerNormEpsilon = cmp.Or(cfg.LayerNormEpsilon, 1e-12)
+	cfg.NoSpecials = name == unimoText
 	return cfg, kind, nil
 }
 
-// theirType tells the model_type from the tensors, as files from before that key need it: from what stands before the
-// encoder's names, from the names of the language head, and else from the token types, of which BERT has two. It is
-// empty if they do not tell.
-func theirType(r checkpoint.Reader, prefix string) string {
-	name := ""
-	for kind, f := range families {
-		if strings.HasSuffix("."+prefix, "."+f.prefix) {
-			return kind
-		}
-		if _, err := r.Info(strings.TrimSuffix(prefix, f.prefix) + f.output + ".bias"); err == nil {
-			name = kind
+// theirKeys returns the keys of a configuration. PaddleNLP's before its version 2.5, model_config.json, has those of the
+// encoder in the arguments of a model with a head.
+func theirKeys(raw []byte) (map[string]json.RawMessage, error) {
+	var all map[string]json.RawMessage
+	err := json.Unmarshal(raw, &all)
+	if err == nil && all["init_args"] != nil {
+		var arguments []map[string]json.RawMessage
+		if err = json.Unmarshal(all["init_args"], &arguments); err == nil && len(arguments) > 0 {
+			all = arguments[0]
 		}
 	}
-	if name != "" {
-		return name
+	if err != nil {
+		return nil, fmt.Errorf("not a model configuration: %w", infile.PlainJSON(err))
 	}
-	for part := range strings.SplitSeq(prefix, ".") {
-		if !slices.Contains([]string{"", "0", "auto_model", "model", "module"}, part) { // what others put before any model
-			return ""
-		}
-	}
-	info, err := r.Info(prefix + theirTypes)
+	return all, nil
+}
+
+// theirType returns the key in families. PaddleNLP's models have names of their own; others say their model_type.
+// Files from before that key need the tensors: what stands before the encoder's names tells it, or the names of the
+// language head, and else the token types, of which BERT has two.
+func theirType(all map[string]json.RawMessage, r checkpoint.Reader, prefix string) (string, error) {
+	has := func(name string) bool { _, err := r.Info(name); return err == nil }
+	supported := strings.Join(slices.DeleteFunc(slices.Sorted(maps.Keys(families)), func(kind string) bool { return kind == unimoText }), ", ")
 	switch {
-	case err != nil || len(info.Shape) != 2:
-	case info.Shape[0] == 2:
-		return "bert"
-	case info.Shape[0] == 1:
-		return "roberta"
+	case has(prefix + "encoder_norm.weight"):
+		return unimoText, nil
+	case has(prefix + "encoder.layers.0.self_attn.q_proj.weight"):
+		return "", fmt.Errorf("the tensors are those of a model of PaddleNLP's (%s...), of which UNIMO alone can be imported; take the model as Hugging Face's transformers has it", prefix)
 	}
-	return ""
+	var kind string
+	if raw := all["model_type"]; raw != nil {
+		if err := json.Unmarshal(raw, &kind); err != nil {
+			return "", fmt.Errorf("not a model configuration: model_type: %w", infile.PlainJSON(err))
+		}
+	}
+	if _, ok := families[kind]; ok && kind != unimoText {
+		return kind, nil
+	}
+	if kind != "" {
+		return "", fmt.Errorf("model_type is %q%s; of Hugging Face's models those of type %s can be imported", kind, notUNIMO[kind], supported)
+	}
+	for _, name := range []string{"bert", "distilbert", "electra", "roberta"} {
+		f := families[name]
+		if strings.HasSuffix("."+prefix, "."+f.prefix) {
+			return name, nil
+		}
+		if kind == "" && has(strings.TrimSuffix(prefix, f.prefix)+f.head.bias[0]) {
+			kind = name
+		}
+	}
+	if kind != "" {
+		return kind, nil
+	}
+	plain := true
+	for part := range strings.SplitSeq(prefix, ".") { // what others put before any model
+		plain = plain && slices.Contains([]string{"", "0", "auto_model", "model", "module"}, part)
+	}
+	if info, err := r.Info(prefix + theirTypes); plain && err == nil && len(info.Shape) == 2 {
+		switch info.Shape[0] {
+		case 1:
+			return "roberta", nil
+		case 2:
+			return "bert", nil
+		}
+	}
+	return "", fmt.Errorf("config.json has no model_type, and the tensors' names (%s...) do not tell it; of Hugging Face's models those of type %s can be imported: if it is one, add \"model_type\"", prefix, supported)
 }
 
 // imported is a checkpoint of transformers under the reference's names.
@@ -246,7 +396,8 @@ type imported struct {
 type source struct {
 	name      string
 	transpose bool
-	types     string // of positions: the embedding of token types
+	table     bool   // it is made of rows: positions, or types
+	types     string // of positions: the embedding of token types, unless there are none
 	front     int    // and the rows of zeros to put in front
 }
 
@@ -266,7 +417,7 @@ func (im *imported) rename(cfg Config, kind family, prefix string) ([]LeftOut, e
 	}
 	both := func(theirs, ours string, linear bool) {
 		if linear {
-			take(ours+".w_0", theirs+".weight", source{transpose: true})
+			take(ours+".w_0", theirs+".weight", source{transpose: !kind.inOut})
 			take(ours+".b_0", theirs+".bias", source{})
 			return
 		}
@@ -274,30 +425,37 @@ func (im *imported) rename(cfg Config, kind family, prefix string) ([]LeftOut, e
 		take(ours+"_layer_norm_bias", theirs+".bias", source{})
 	}
 	take("word_embedding", prefix+theirWords, source{})
-	types := cmp.Or(names[prefix+theirTypes], theirTypes)
-	take("pos_embedding", prefix+theirPositions, source{types: types, front: kind.front})
-	if info, err := im.Reader.Info(types); err == nil && len(info.Shape) == 2 && info.Shape[0] == 1 {
+	types := ""
+	if !kind.bare {
+		types = cmp.Or(names[prefix+theirTypes], theirTypes)
+	}
+	take("pos_embedding", prefix+theirPositions, source{table: true, types: types, front: kind.front})
+	if cfg.SegmentTypes > 1 {
+		take("type_embedding", prefix+theirTypes, source{table: true})
+	} else if info, err := im.Reader.Info(types); err == nil && len(info.Shape) == 2 && info.Shape[0] == 1 {
 		used[types] = true // wholly
 	}
-	both(prefix+"embeddings.LayerNorm", "pre_encoder", false)
+	both(prefix+kind.norm, "pre_encoder", false)
 	for i := range cfg.Layers {
-		for _, m := range theirLayers {
-			both(fmt.Sprintf("%sencoder.layer.%d.%s", prefix, i, m.theirs), fmt.Sprintf("encoder_layer_%d_%s", i, m.ours), m.linear)
+		for _, m := range kind.modules {
+			both(prefix+fmt.Sprintf(kind.layer, i)+m.theirs, fmt.Sprintf("encoder_layer_%d_%s", i, m.ours), m.linear)
 		}
 	}
-	both(head+kind.transform, "mask_lm_trans_fc", true)
-	both(head+kind.norm, "mask_lm_trans", false)
-	take("mask_lm_out_fc.b_0", head+kind.output+".bias", source{})
-	take("mask_lm_out_fc.b_0", head+kind.output+".decoder.bias", source{})
-	if cfg.UntiedEmbeddings {
-		take("mask_lm_out_fc.w_0", head+kind.output+".decoder.weight", source{transpose: true})
+	both(head+kind.head.transform, "mask_lm_trans_fc", true)
+	both(head+kind.head.norm, "mask_lm_trans", false)
+	for _, bias := range kind.head.bias {
+		take("mask_lm_out_fc.b_0", head+bias, source{})
 	}
+	if cfg.UntiedEmbeddings {
+		take("mask_lm_out_fc.w_0", head+kind.head.weight, source{transpose: true})
+	}
+	layers, _, _ := strings.Cut(prefix+kind.layer, "%")
 	var unused []LeftOut
 	for _, info := range im.Reader.Tensors() {
 		if used[info.Name] || !info.DType.Float() { // integers are buffers, such as position_ids
 			continue
 		}
-		if strings.Contains(info.Name, "encoder.layer.") {
+		if strings.HasPrefix(info.Name, layers) {
 			return nil, fmt.Errorf("tensor %s has no place in an encoder of %d layers as UNIMO's: its configuration is another one's, or its layers are built otherwise", info.Name, cfg.Layers)
 		}
 		for _, l := range left {
@@ -331,13 +489,22 @@ func (im *imported) describe() error {
 			return err
 		}
 		info.Name = ours
-		if (s.transpose || ours == "pos_embedding") && len(info.Shape) != 2 {
+		if (s.transpose || s.table) && len(info.Shape) != 2 {
 			return fmt.Errorf("tensor %s has shape %v, want a matrix", s.name, info.Shape)
 		}
 		if s.transpose {
 			info.Shape = []int{info.Shape[1], info.Shape[0]}
 		}
-		if ours == "pos_embedding" {
+		if ours == "type_embedding" { // those after the first
+			info.DType, info.Shape = checkpoint.F32, []int{info.Shape[0] - 1, info.Shape[1]}
+			if info.Shape[0] < 1 {
+				return fmt.Errorf("tensor %s has one row, but type_vocab_size is more", s.name)
+			}
+		}
+		if s.front > 0 {
+			info.DType, info.Shape = checkpoint.F32, []int{info.Shape[0] + s.front, info.Shape[1]}
+		}
+		if s.types != "" {
 			types, err := im.Reader.Info(s.types)
 			if err != nil {
 				return err
@@ -345,7 +512,7 @@ func (im *imported) describe() error {
 			if len(types.Shape) != 2 || types.Shape[0] < 1 || types.Shape[1] != info.Shape[1] {
 				return fmt.Errorf("tensor %s has shape %v, want [types,%d]", s.types, types.Shape, info.Shape[1])
 			}
-			info.DType, info.Shape = checkpoint.F32, []int{info.Shape[0] + s.front, info.Shape[1]}
+			info.DType = checkpoint.F32
 		}
 		im.infos = append(im.infos, info)
 	}
@@ -371,7 +538,10 @@ func (im *imported) Bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	s := im.sources[name]
-	if s.types != "" {
+	switch {
+	case name == "type_embedding":
+		return im.types(info, s)
+	case s.types != "" || s.front > 0:
 		return im.positions(info, s)
 	}
 	data, err := im.Reader.Bytes(s.name)
@@ -387,14 +557,30 @@ func (im *imported) positions(info checkpoint.Info, s source) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	types, _, err := checkpoint.Float32s(im.Reader, s.types)
+	width := info.Shape[1]
+	types := make([]float32, width)
+	if s.types != "" {
+		if types, _, err = checkpoint.Float32s(im.Reader, s.types); err != nil {
+			return nil, err
+		}
+	}
+	table := make([]float32, info.Elements())
+	for i, x := range rows {
+		table[s.front*width+i] = x + types[i%width]
+	}
+	return checkpoint.FromFloat32(info.Name, info.Shape, table).Data, nil
+}
+
+// types returns what the token types 1, 2, ... have beside type 0, which is in the positions.
+func (im *imported) types(info checkpoint.Info, s source) ([]byte, error) {
+	rows, _, err := checkpoint.Float32s(im.Reader, s.name)
 	if err != nil {
 		return nil, err
 	}
 	width := info.Shape[1]
 	table := make([]float32, info.Elements())
-	for i, x := range rows {
-		table[s.front*width+i] = x + types[i%width]
+	for i := range table {
+		table[i] = rows[width+i] - rows[i%width]
 	}
 	return checkpoint.FromFloat32(info.Name, info.Shape, table).Data, nil
 }

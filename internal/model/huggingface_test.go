@@ -73,8 +73,16 @@ func TestImportHuggingFace(t *testing.T) {
 		leftOut   []string
 	}{
 		{"roberta", 24, 1e-5, true, nil},
-		{"bert", 26, 1e-12, true, []string{"bert.embeddings.token_type_embeddings.weight"}},
-		{"bert-encoder", 26, 1e-12, false, []string{"embeddings.token_type_embeddings.weight", "pooler.dense.bias", "pooler.dense.weight"}},
+		{"bert", 26, 1e-12, true, nil},
+		{"bert-encoder", 26, 1e-12, false, []string{"pooler.dense.bias", "pooler.dense.weight"}},
+		{"xlm-roberta", 24, 1e-5, true, []string{"roberta.embeddings.token_type_embeddings.weight"}},
+		{"electra", 26, 1e-12, false, []string{
+			"discriminator_predictions.dense.bias", "discriminator_predictions.dense.weight",
+			"discriminator_predictions.dense_prediction.bias", "discriminator_predictions.dense_prediction.weight",
+		}},
+		{"electra-generator", 26, 1e-12, true, nil},
+		{"distilbert", 26, 1e-12, true, nil},
+		{"distilbert-relu", 26, 1e-12, true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g, raw, theirs := transformersCase(t, c.name)
@@ -102,6 +110,16 @@ func TestImportHuggingFace(t *testing.T) {
 			text := packed(want.Ints("tokens"), want.Ints("lengths")...)
 			tape, hidden := encoded(t, cfg, r, text)
 			golden.Near(t, "hidden states", read(cpu.New(), hidden), want.Floats("hidden"), importTolerance)
+			if typed := cfg.SegmentTypes > 1; typed != want.Has("pairs") {
+				t.Errorf("%d types of tokens", cfg.SegmentTypes)
+			} else if typed {
+				pairs := text
+				for _, n := range want.Ints("first") {
+					pairs.Segments = append(pairs.Segments, int32(n))
+				}
+				_, hidden := encoded(t, cfg, r, pairs)
+				golden.Near(t, "hidden states of pairs", read(cpu.New(), hidden), want.Floats("pairs"), importTolerance)
+			}
 			if !c.head {
 				return
 			}
@@ -192,13 +210,13 @@ func TestImportWithoutModelType(t *testing.T) {
 		}, ""},
 		{"roberta", func(name string) string { return name }, ""},
 		{"roberta", func(name string) string { return strings.TrimPrefix(name, "roberta.") }, ""},
-		{"bert", func(name string) string { return strings.Replace(name, "bert.", "distilbert.", 1) }, `add "model_type"`},
+		{"bert", func(name string) string { return strings.Replace(name, "bert.", "albert.", 1) }, `add "model_type"`},
 		{"bert", func(name string) string {
 			if name, ok := strings.CutPrefix(name, "bert."); ok {
-				return "electra." + name
+				return "mpnet." + name
 			}
 			return ""
-		}, `(electra....) do not tell it`},
+		}, `(mpnet....) do not tell it`},
 	} {
 		_, raw, theirs := transformersCase(t, c.kind)
 		reader := renamed(t, theirs, c.rename)
@@ -295,7 +313,13 @@ func TestImportErrors(t *testing.T) {
 		want   string
 	}{
 		{[]byte("["), theirs, "not a model configuration"},
-		{set("model_type", "xlm-roberta"), theirs, `model_type is "xlm-roberta"`},
+		{set("model_type", "albert"), theirs, `model_type is "albert", whose layers share their weights; of Hugging Face's models those of type bert, camembert, distilbert, electra, roberta, xlm-roberta can`},
+		{set("model_type", "deberta-v2"), theirs, `model_type is "deberta-v2", whose positions are relative; of`},
+		{set("model_type", "unimo-text"), theirs, `model_type is "unimo-text"; of`},
+		{set("model_type", 5), theirs, "model_type: "},
+		{set("init_args", 5), theirs, "not a model configuration"},
+		{set("normalize_before", true), theirs, "normalize_before"},
+		{set("type_vocab_size", 3), theirs, "type_embedding is [1 12] in the checkpoint"},
 		{set("hidden_act", "gelu_new"), theirs, "hidden_act"},
 		{set("intermediate_size", 32), theirs, "intermediate_size is 32"},
 		{set("position_embedding_type", "relative_key"), theirs, "position_embedding_type"},
@@ -312,6 +336,23 @@ func TestImportErrors(t *testing.T) {
 		if _, _, _, err := ImportHuggingFace(c.config, c.reader); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want one with %q", err, c.want)
 		}
+	}
+	for name, want := range map[string]string{"electra-small": "embedding_size is 6 and hidden_size 12", "roberta": `hidden_act is "relu"`} {
+		_, raw, theirs := transformersCase(t, name)
+		if _, _, _, err := ImportHuggingFace(withField(t, raw, "hidden_act", "relu"), theirs); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want one with %q", err, want)
+		}
+	}
+	other := renamed(t, theirs, func(name string) string { return strings.Replace(name, "encoder.layer.", "encoder.layers.", 1) })
+	other = renamed(t, other, func(name string) string { return strings.Replace(name, "attention.self.query", "self_attn.q_proj", 1) })
+	if _, _, _, err := ImportHuggingFace(raw, other); err == nil || !strings.Contains(err.Error(), "PaddleNLP's (bert....)") {
+		t.Errorf("error %v about a model of PaddleNLP's", err)
+	}
+	gpt := renamed(t, theirs, func(name string) string { return "h." + strings.ReplaceAll(name, "word_embeddings", "wte") })
+	if raw := set("model_type", "gpt2"); !IsForeign(raw, gpt) {
+		t.Error("a GPT-2 passes for this program's")
+	} else if _, _, _, err := ImportHuggingFace(raw, gpt); err == nil || !strings.Contains(err.Error(), "which is or has a decoder") {
+		t.Errorf("error %v about GPT-2", err)
 	}
 	if cfg, _, _, err := ImportHuggingFace(set("layer_norm_eps", nil), theirs); err != nil || cfg.LayerNormEpsilon != 1e-12 {
 		t.Errorf("epsilon by default: %v, %v", cfg.LayerNormEpsilon, err)
@@ -393,7 +434,7 @@ func TestMiniLM(t *testing.T) {
 
 // Whatever the configuration says, importing ends in an error or in a checkpoint that can be read.
 func FuzzImportHuggingFace(f *testing.F) {
-	for _, name := range []string{"roberta", "bert"} {
+	for _, name := range []string{"roberta", "bert", "distilbert"} {
 		_, raw, _ := transformersCase(f, name)
 		f.Add(raw, uint8(0), uint8(0))
 		f.Add(raw, uint8(3), uint8(7))

@@ -50,6 +50,10 @@ type Text struct {
 	// position sees those and what comes before the text; of the target, the tokens after them, each sees itself
 	// and what is before it. Nil: every position sees all.
 	Sources []int32
+
+	// Segments says how many tokens of each sequence (B) are of type 0; those after them are of type 1. Of sequences
+	// that it does not reach, the target is of type 1. A model without types does not look at it.
+	Segments []int32
 }
 
 // FirstPosition is the position id of a sequence's first token (1 is padding's).
@@ -78,6 +82,42 @@ func (t *Text) AppendTarget(source, target []int32) {
 	t.Sources = append(t.Sources, int32(len(source)))
 }
 
+// AppendSegments is Append where the first tokens are of type 0 and those after them of type 1, as the second text of a pair.
+func (t *Text) AppendSegments(tokens []int32, first int) {
+	s := t.Append(tokens)
+	t.Segments = append(t.extendSegments(int(s)), int32(first))
+}
+
+// extendSegments returns Segments for n sequences: of those that it does not reach, the sources.
+func (t *Text) extendSegments(n int) []int32 {
+	segments := t.Segments
+	for s := len(segments); s < n; s++ {
+		segments = append(segments, t.segment(s))
+	}
+	return segments
+}
+
+// segment returns how many tokens of a sequence are of type 0.
+func (t *Text) segment(s int) int32 {
+	switch {
+	case s < len(t.Segments):
+		return t.Segments[s]
+	case s < len(t.Sources):
+		return t.Sources[s]
+	}
+	return at(t.Offsets, s+1) - at(t.Offsets, s)
+}
+
+// second lists the tokens of type 1.
+func (t *Text) second() (tokens []int32) {
+	for s := range t.Sequences() {
+		for i := t.Offsets[s] + t.segment(s); i < t.Offsets[s+1]; i++ {
+			tokens = append(tokens, i)
+		}
+	}
+	return tokens
+}
+
 // add adds tokens to the last sequence.
 func (t *Text) add(tokens []int32) {
 	t.Tokens = append(t.Tokens, tokens...)
@@ -91,6 +131,9 @@ func (t *Text) AppendAll(other Text) { t.join(other, t.Sequences(), other.Sequen
 
 // join adds n sequences behind had.
 func (t *Text) join(other Text, had, n int) {
+	if len(t.Segments)+len(other.Segments) > 0 {
+		t.Segments = append(t.extendSegments(had), other.extendSegments(n)...)
+	}
 	t.Tokens, t.Positions = append(t.Tokens, other.Tokens...), append(t.Positions, other.Positions...)
 	t.Roles, t.Turns = append(t.Roles, other.Roles...), append(t.Turns, other.Turns...)
 	t.Sources = append(t.Sources, other.Sources...)
@@ -148,7 +191,7 @@ func (in *Input) Reset() {
 
 // Reset takes the sequences out and keeps the memory.
 func (t *Text) Reset() {
-	*t = Text{t.Tokens[:0], t.Positions[:0], t.Roles[:0], t.Turns[:0], t.Offsets[:0], t.Sources[:0]}
+	*t = Text{t.Tokens[:0], t.Positions[:0], t.Roles[:0], t.Turns[:0], t.Offsets[:0], t.Sources[:0], t.Segments[:0]}
 }
 
 // Sequences returns B.
@@ -303,6 +346,14 @@ func (t Text) check(cfg Config, least int32) error {
 	}
 	if err := t.checkDialogue(cfg); err != nil {
 		return err
+	}
+	if len(t.Segments) > t.Sequences() {
+		return fmt.Errorf("%d sequences have %d first segments", t.Sequences(), len(t.Segments))
+	}
+	for i, n := range t.Segments {
+		if length := t.Offsets[i+1] - t.Offsets[i]; n < 0 || n > length {
+			return fmt.Errorf("sequence %d has %d tokens, but %d in its first segment", i, length, n)
+		}
 	}
 	if len(t.Sources) == 0 {
 		return nil

@@ -315,6 +315,22 @@ func (r *reference) embed(text Text) [][]float64 {
 	if text.Roles != nil {
 		tables = append(tables, r.rows("role_embedding", text.Roles), r.rows("turn_embedding", text.Turns))
 	}
+	if r.cfg.SegmentTypes > 1 { // the types of a pair's or a target's tokens
+		types := make([][]float64, len(text.Tokens))
+		for s := range text.Sequences() {
+			first := text.Offsets[s+1]
+			switch {
+			case s < len(text.Segments):
+				first = text.Offsets[s] + text.Segments[s]
+			case len(text.Sources) > 0:
+				first = text.Offsets[s] + text.Sources[s]
+			}
+			for i := first; i < text.Offsets[s+1]; i++ {
+				types[i] = r.params["type_embedding"][:r.cfg.HiddenSize]
+			}
+		}
+		tables = append(tables, types)
+	}
 	sum := make([][]float64, len(text.Tokens))
 	for i := range sum {
 		sum[i] = make([]float64, r.cfg.HiddenSize)
@@ -338,11 +354,24 @@ func (r *reference) layers(x [][]float64, offsets, sources, rows, queries []int3
 		a := r.attention(r.linear(q, name+"_multi_head_att_query_fc"), r.linear(x, name+"_multi_head_att_key_fc"),
 			r.linear(x, name+"_multi_head_att_value_fc"), own, offsets, sources)
 		x = r.normOf(q, r.dropout(r.linear(a, name+"_multi_head_att_output_fc")), name+"_post_att")
-		f := gelu(r.linear(x, name+"_ffn_fc_0"))
+		f := r.activate(r.linear(x, name+"_ffn_fc_0"))
 		x = r.normOf(x, r.dropout(r.linear(f, name+"_ffn_fc_1")), name+"_post_ffn")
 	}
 	if r.cfg.Layers == 0 {
 		return pick(x, rows)
+	}
+	return x
+}
+
+// activate is the configuration's activation.
+func (r *reference) activate(x [][]float64) [][]float64 {
+	if r.cfg.HiddenAct != "relu" {
+		return gelu(x)
+	}
+	for _, row := range x {
+		for j := range row {
+			row[j] = max(row[j], 0)
+		}
 	}
 	return x
 }
@@ -414,7 +443,7 @@ func (r *reference) nextLogits(text Text) [][]float64 {
 
 // headOf is what a head makes of encoded rows before it says anything.
 func (r *reference) headOf(x [][]float64, name string) [][]float64 {
-	h := gelu(r.linear(x, name+"_fc"))
+	h := r.activate(r.linear(x, name+"_fc"))
 	none := make([][]float64, len(h))
 	for i := range none {
 		none[i] = make([]float64, r.cfg.HiddenSize)

@@ -11,6 +11,7 @@ import (
 // Record is an example as the model reads it.
 type Record struct {
 	Tokens []int32 // [CLS] a [SEP], and b [SEP] for each further text
+	First  int     // of them, those of [CLS] a [SEP]
 	Class  int     // -1 without label and in regression
 	Score  float32 // NaN without label and in classification
 	ID     string  // the example's, "" without
@@ -62,14 +63,17 @@ func (e *Encoder) encode(buf []int32, x Example) (r Record, truncated bool) {
 	var whole [2]int
 	kept := append(whole[:0], lengths...)
 	truncate(kept, e.MaxLen-1-len(lengths))
-	from, to := 1, 1
+	from, to, first := 1, 1, 0
 	for i, n := range lengths {
 		copy(tokens[to:], tokens[from:from+kept[i]])
 		from, to = from+n+1, to+kept[i]+1
 		tokens[to-1] = t.SEP()
+		if i == 0 {
+			first = to
+		}
 		truncated = truncated || kept[i] < n
 	}
-	return Record{Tokens: tokens[:to], Class: x.Class, Score: float32(x.Score), ID: x.ID, Line: x.Line}, truncated
+	return Record{Tokens: tokens[:to], First: first, Class: x.Class, Score: float32(x.Score), ID: x.ID, Line: x.Line}, truncated
 }
 
 // EncodeAll encodes all examples in order and counts those that were cut.

@@ -135,6 +135,9 @@ func (b *batch) advance(ctx context.Context, t int) error {
 	if err := b.model.Params.CheckOutput(b.dev, "scores of the next token", logits); err != nil {
 		return err
 	}
+	if b.model.Config.NoSpecials {
+		b.forbid(logits)
+	}
 	end, except := b.End, int32(-1)
 	if t < b.options.MinLength {
 		except = end
@@ -160,6 +163,17 @@ func (b *batch) advance(ctx context.Context, t int) error {
 		s.choose(b.options, end)
 	}
 	return nil
+}
+
+// forbid makes the special tokens that are no end as good as impossible.
+func (b *batch) forbid(logits *autograd.Var) {
+	values, v := engine.Values(b.dev, logits.Value), logits.Value.Cols // the memory itself, where the device allows it
+	for _, id := range []int32{b.vocabulary.UNK(), b.vocabulary.PAD(), b.vocabulary.CLS()} {
+		for at := int(id); at < len(values); at += v {
+			values[at] = -1e9
+		}
+	}
+	b.dev.Write(logits.Value, values)
 }
 
 // offer lets a hypothesis, which is a row of the step, be continued.

@@ -34,6 +34,7 @@ func Text(v Vocabulary, ids []int32) string {
 type stream struct {
 	vocabulary Vocabulary
 	pending    []int32 // whose bytes end inside a character
+	last       []int32 // the token before them, if any: the text of a token may depend on it
 	space      bool    // the text so far ends with white space
 }
 
@@ -53,7 +54,8 @@ func (s *stream) write(ids []int32) string {
 // close returns the text of what is pending.
 func (s *stream) close() string {
 	var b strings.Builder
-	for _, r := range s.vocabulary.DecodeString(s.pending) {
+	before := len(s.vocabulary.DecodeString(s.last))
+	for _, r := range s.vocabulary.DecodeString(append(s.last, s.pending...))[before:] {
 		space := isSpace(r)
 		switch {
 		case !space:
@@ -62,6 +64,9 @@ func (s *stream) close() string {
 			b.WriteByte(' ')
 		}
 		s.space = space
+	}
+	if n := len(s.pending); n > 0 {
+		s.last = append(s.last[:0], s.pending[n-1])
 	}
 	s.pending = s.pending[:0]
 	return b.String()

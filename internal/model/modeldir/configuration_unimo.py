@@ -21,6 +21,7 @@ class UnimoConfig(PretrainedConfig):
         attention_probs_dropout_prob=0.1,
         initializer_range=0.02,
         layer_norm_eps=1e-5,
+        type_vocab_size=0,
         problem_type=None,
         **kwargs,
     ):
@@ -34,6 +35,7 @@ class UnimoConfig(PretrainedConfig):
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.initializer_range = initializer_range
         self.layer_norm_eps = layer_norm_eps
+        self.type_vocab_size = type_vocab_size
         self.kind = problem_type or kwargs.pop("kind", None)
         known = ("single_label_classification", "regression")
         super().__init__(problem_type=self.kind if self.kind in known else None, **kwargs)

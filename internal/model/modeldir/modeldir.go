@@ -12,7 +12,7 @@
 //
 // A folder with vocab.json and merges.txt instead is read as well, and so are
 // weights in the reference's own format. [OpenCheckpoint] also reads the folders of
-// RoBERTa and BERT as Hugging Face's transformers write them.
+// RoBERTa, BERT and their kin as Hugging Face's transformers writes them, and of UNIMO as PaddleNLP does.
 package modeldir
 
 import (
@@ -36,9 +36,10 @@ import (
 
 // Names of files in a model folder.
 const (
-	WeightsFile = "model.safetensors"
-	ConfigFile  = "config.json"
-	CardFile    = "README.md"
+	WeightsFile   = "model.safetensors"
+	ConfigFile    = "config.json"
+	CardFile      = "README.md"
+	oldConfigFile = "model_config.json"
 	// Generation holds the limits and the decoding of a model that generates.
 	GenerationFile = "generation_config.json"
 )
@@ -55,7 +56,7 @@ func isKindFile(name string) bool {
 // IsCompanion says whether a file of that name belongs beside the weights and is no
 // tensor.
 func IsCompanion(name string) bool {
-	return isKindFile(name) || slices.Contains([]string{ConfigFile, CardFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
+	return isKindFile(name) || slices.Contains([]string{ConfigFile, oldConfigFile, CardFile, "tokenizer_config.json", "tokenizer.json", "added_tokens.json", "special_tokens_map.json", "vocab.json", "merges.txt"}, name) || pythonFiles[name] != nil ||
 		strings.HasSuffix(name, "encoder.json") || strings.HasSuffix(name, "vocab.bpe") || strings.HasSuffix(name, "vocab.txt")
 }
 
@@ -235,7 +236,7 @@ type Checkpoint struct {
 	Config  *model.Config     // what lies beside the weights, nil without
 	Weights checkpoint.Reader // open; the caller closes it
 
-	// Imported says that the checkpoint is one of Hugging Face's transformers, which Weights shows
+	// Imported says that the checkpoint is one of Hugging Face's transformers or of PaddleNLP, which Weights shows
 	// under the reference's names, without what is LeftOut.
 	Imported bool
 	LeftOut  []model.LeftOut
@@ -251,7 +252,7 @@ func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
 
 // OpenCheckpoint opens weights, a file or a folder in any format that [checkpoint.Open] knows, with the
 // configuration of their folder. A run's folder stands for its best model. A folder of an encoder of
-// transformers is imported by [model.ImportHuggingFace]; a file of one alone is an error.
+// another library is imported by [model.ImportHuggingFace]; a file of one alone is an error.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
 	path = Resolve(path)
 	weights, err := checkpoint.Open(path)
@@ -269,16 +270,19 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 	foreign := model.IsHuggingFace(weights)
 	file := filepath.Join(path, ConfigFile)
 	raw, err := model.ReadConfigFile(file)
+	if errors.Is(err, fs.ErrNotExist) && foreign { // PaddleNLP's before its version 2.5
+		raw, err = model.ReadConfigFile(filepath.Join(path, oldConfigFile))
+	}
 	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
 		if foreign {
-			return nil, fmt.Errorf("checkpoint %s holds a model of Hugging Face's transformers, which is not complete without its %s; give the folder that has both", path, ConfigFile)
+			return nil, fmt.Errorf("checkpoint %s holds a model of another library, which is not complete without its %s; give the folder that has both", path, ConfigFile)
 		}
 		return &Checkpoint{Weights: weights}, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if foreign {
+	if foreign || model.IsForeign(raw, weights) {
 		cfg, reader, leftOut, err := model.ImportHuggingFace(raw, weights)
 		if err != nil {
 			return nil, fmt.Errorf("import %s: %w", path, err)

@@ -40,11 +40,13 @@ class UnimoPreTrainedModel(PreTrainedModel):
         super().__init__(config)
         if config.kind == "dialogue":
             raise ValueError("a dialogue has roles and turns, which only unimo reads: use 'unimo chat' or 'unimo generate'")
-        if config.hidden_act != "gelu":
-            raise ValueError(f"hidden_act is {config.hidden_act!r}; UNIMO has gelu")
+        if config.hidden_act not in ("gelu", "relu"):
+            raise ValueError(f"hidden_act is {config.hidden_act!r}; UNIMO has gelu or relu")
         h = config.hidden_size
         self.word_embedding = nn.Parameter(torch.empty(config.vocab_size, h))
         self.pos_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, h))
+        if config.type_vocab_size > 1:  # type 0 is in the positions; the others are what they have beside it
+            self.type_embedding = nn.Parameter(torch.empty(config.type_vocab_size - 1, h))
         self._add_norm("pre_encoder")
         for i in range(config.num_hidden_layers):
             name = f"encoder_layer_{i}_"
@@ -77,7 +79,7 @@ class UnimoPreTrainedModel(PreTrainedModel):
     def _drop(self, x):
         return F.dropout(x, self.config.hidden_dropout_prob, self.training)
 
-    def encode(self, input_ids, attention_mask=None, position_ids=None):
+    def encode(self, input_ids, attention_mask=None, position_ids=None, token_type_ids=None):
         """Returns the last layer's output [B,L,H] and, of a model with a head, that of the pooled first token [B,H]."""
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
@@ -88,6 +90,8 @@ class UnimoPreTrainedModel(PreTrainedModel):
             n = self.config.max_position_embeddings - FIRST_POSITION
             raise ValueError(f"a text of more than {n} tokens: cut it with tokenizer(..., truncation=True, max_length={n})")
         x = F.embedding(input_ids, self.word_embedding) + F.embedding(position_ids, self.pos_embedding)
+        if self.config.type_vocab_size > 1 and token_type_ids is not None:
+            x = x + F.embedding(token_type_ids, F.pad(self.type_embedding, (0, 0, 1, 0)))
         x = self._drop(self._norm("pre_encoder", x))
         heads = self.config.num_attention_heads
         for i in range(self.config.num_hidden_layers):
@@ -100,7 +104,7 @@ class UnimoPreTrainedModel(PreTrainedModel):
             a = F.scaled_dot_product_attention(q, k, v, attn_mask=seen[:, None, None, :], dropout_p=dropout)
             a = getattr(self, name + "multi_head_att_output_fc")(a.transpose(1, 2).flatten(-2))
             x = self._norm(name + "post_att", x + self._drop(a))
-            f = getattr(self, name + "ffn_fc_1")(F.gelu(getattr(self, name + "ffn_fc_0")(x)))
+            f = getattr(self, name + "ffn_fc_1")(getattr(F, self.config.hidden_act)(getattr(self, name + "ffn_fc_0")(x)))
             x = self._norm(name + "post_ffn", x + self._drop(f))
         pooled = None
         if self.pooled_fc_text is not None:
@@ -117,8 +121,8 @@ class UnimoModel(UnimoPreTrainedModel):
         self.post_init()
 
     def forward(self, input_ids, attention_mask=None, position_ids=None, token_type_ids=None, return_dict=True, **kwargs):
-        """token_type_ids are not looked at: UNIMO has none."""
-        x, pooled = self.encode(input_ids, attention_mask, position_ids)
+        """token_type_ids are looked at where type_vocab_size says that there are types."""
+        x, pooled = self.encode(input_ids, attention_mask, position_ids, token_type_ids)
         out = BaseModelOutputWithPooling(last_hidden_state=x, pooler_output=pooled)
         return out if return_dict else out.to_tuple()
 
@@ -136,8 +140,8 @@ class UnimoForSequenceClassification(UnimoPreTrainedModel):
         self.post_init()
 
     def forward(self, input_ids, attention_mask=None, position_ids=None, token_type_ids=None, labels=None, return_dict=True, **kwargs):
-        """token_type_ids are not looked at: UNIMO has none."""
-        _, pooled = self.encode(input_ids, attention_mask, position_ids)
+        """token_type_ids are looked at where type_vocab_size says that there are types."""
+        _, pooled = self.encode(input_ids, attention_mask, position_ids, token_type_ids)
         n = self.config.num_labels
         logits = self._drop(pooled) @ getattr(self, f"cls_out_{n}_w") + getattr(self, f"cls_out_{n}_b")
         loss = None

@@ -32,8 +32,14 @@ def make(name, model, first, padding):
         result = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     real = mask.bool()
     expected = {"tokens": ids[real], "lengths": torch.tensor(lengths), "hidden": result.hidden_states[-1][real]}
-    if "logits" in result:
+    if "logits" in result and result.logits.shape[-1] == size["vocab_size"]:
         expected["logits"] = result.logits[real]
+    if getattr(model.config, "type_vocab_size", 1) > 1 and model.config.model_type in ("bert", "electra"):
+        first = torch.tensor([5, 3, 1])  # tokens of the first text of a pair
+        types = (torch.arange(ids.shape[1])[None] >= first[:, None]).long()
+        with torch.inference_mode():
+            pairs = model(input_ids=ids, attention_mask=mask, token_type_ids=types, output_hidden_states=True)
+        expected |= {"first": first, "pairs": pairs.hidden_states[-1][real]}
     save_file({k: v.contiguous() for k, v in expected.items()}, os.path.join(out, name, "expected.safetensors"))
 
 
@@ -60,6 +66,13 @@ t = transformers
 make("roberta", t.RobertaForMaskedLM(t.RobertaConfig(**size, type_vocab_size=1, layer_norm_eps=1e-5)), 2, 1)
 make("bert", t.BertForMaskedLM(t.BertConfig(**size)), 1, 0)
 make("bert-encoder", t.BertModel(t.BertConfig(**size)), 1, 0)
+make("xlm-roberta", t.XLMRobertaForMaskedLM(t.XLMRobertaConfig(**size, type_vocab_size=2, layer_norm_eps=1e-5)), 2, 1)
+make("electra", t.ElectraForPreTraining(t.ElectraConfig(**size, embedding_size=12)), 1, 0)
+make("electra-generator", t.ElectraForMaskedLM(t.ElectraConfig(**size, embedding_size=12)), 1, 0)
+make("electra-small", t.ElectraModel(t.ElectraConfig(**size, embedding_size=6)), 1, 0)
+distil = dict(vocab_size=270, dim=12, n_layers=2, n_heads=3, hidden_dim=48, max_position_embeddings=24)
+make("distilbert", t.DistilBertForMaskedLM(t.DistilBertConfig(**distil)), 1, 0)
+make("distilbert-relu", t.DistilBertForMaskedLM(t.DistilBertConfig(**distil, activation="relu")), 1, 0)
 for folder in sys.argv[1:]:
     minilm(folder)
 print(f"torch {torch.__version__}, transformers {transformers.__version__}")

@@ -77,7 +77,7 @@ func (c *runner) score(records []labelled.Record, out outputRows) classes.Score 
 func pack(in *model.Input, records []labelled.Record, numbers []int) {
 	in.Reset()
 	for _, i := range numbers {
-		in.Text.Append(records[i].Tokens)
+		in.Text.AppendSegments(records[i].Tokens, records[i].First)
 	}
 }
 

@@ -48,6 +48,7 @@ func open(dir string, env *run.Env) (*Generator, error) {
 func readLimits(o *run.Opened) (limits, error) {
 	most := o.Config.MaxTokens()
 	l := limits{MaxSrcLen: most, MaxTgtLen: min(128, most), Options: decode.Default}
+	l.MaxLength = l.MaxTgtLen
 	err := texts.ReadConfig(o, &l, &l.Options)
 	l.MaxSrcLen, l.MaxTgtLen = min(l.MaxSrcLen, most), min(l.MaxTgtLen, most)
 	return l, err
