@@ -283,6 +283,9 @@ type product struct {
 	rowPanels int
 	packedA   []float32
 
+	// Balanced panels have so many rows, the first of them one more.
+	panelRows, largerPanels int
+
 	packPanel   func(i int)
 	computeTask func(i int)
 }
@@ -359,6 +362,7 @@ func blockLength(k int) int {
 // part computes a part of the product, in tasks of at most group panels of rows.
 func (p *product) part(group int) {
 	p.rowPanels = (p.m-1)/p.tile.rows + 1
+	p.panelRows, p.largerPanels = p.m/p.rowPanels, p.m%p.rowPanels
 	colPanels := (p.n-1)/p.tile.cols + 1
 	p.groupM = min(group, p.rowPanels)
 	p.groupN = min(groupCols/p.tile.cols, colPanels)
@@ -400,10 +404,9 @@ func (p *product) rowPanel(i int) (lo, hi int) {
 		lo = i * p.tile.rows
 		return lo, min(lo+p.tile.rows, p.m)
 	}
-	size, larger := p.m/p.rowPanels, p.m%p.rowPanels // the first panels have a row more
-	lo = i*size + min(i, larger)
-	hi = lo + size
-	if i < larger {
+	lo = i*p.panelRows + min(i, p.largerPanels)
+	hi = lo + p.panelRows
+	if i < p.largerPanels {
 		hi++
 	}
 	return lo, hi

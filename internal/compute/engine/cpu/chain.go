@@ -8,7 +8,7 @@ import (
 
 // chainBlock is the elements that lie between the convolutions of a chain at a time: what a core's second-level cache holds beside the
 // weights.
-const chainBlock = 160 << 10
+const chainBlock = 256 << 10
 
 // chain is a run of convolutions on rows of its last picture. Between them are line buffers: the rows that the next convolution
 // needs for its next rows.

@@ -45,7 +45,7 @@ func (d *Device) PrepareFilter(w, bias *engine.Tensor, rows, cols, groups int) e
 					}
 				}
 			}
-			memory := Floats(kernels.PackedLen(out, w.Cols))
+			memory := data(d.New(1, kernels.PackedLen(out, w.Cols)))
 			f.packs = append(f.packs, kernels.PackBInto(memory, turned, w.Cols, out, w.Cols, kernels.TransB, d.limit))
 		}
 	}
@@ -194,12 +194,10 @@ func (a *convolution) gather(patch []float32, oy, first, n int) {
 		if begin < end {
 			kernels.CopyRows(patch[begin*k+r*a.Cols*n:], k, x[(begin*a.Stride-a.Left)*n:], a.Stride*n, end-begin, a.Cols*n)
 		}
-		for o := range a.outWidth {
-			if o == begin {
-				o = end
-			}
-			if o >= a.outWidth {
-				break
+		for i := range a.outWidth - (end - begin) {
+			o := i
+			if i >= begin {
+				o += end - begin
 			}
 			for c := range a.Cols {
 				pixel := patch[o*k+(r*a.Cols+c)*n:][:n]
