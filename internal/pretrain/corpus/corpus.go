@@ -62,6 +62,7 @@ type Collection struct {
 	has    map[string]bool // its ids
 	opened []io.Closer
 	cache  cache
+	store  regions.Source // of what a trained network computed, by [Ref]; nil: nothing
 
 	// Of features: their size, the number of classes and what computes them, where it is known.
 	dim, classes int

@@ -262,6 +262,9 @@ func (c *Collection) setDim(path string, dim int, spec *regions.Spec) error {
 	if c.dim == 0 {
 		c.dim, c.spec = dim, spec
 	}
+	if known := c.spec; known != nil && spec != nil && (known.Trained() || spec.Trained()) && !known.Equal(*spec) {
+		return &textfile.FileError{File: path, Problem: fmt.Sprintf("gives regions by %s, the images before by %s", spec, known), Remedy: "use one extractor"}
+	}
 	if c.dim != dim {
 		return &textfile.FileError{File: path, Problem: fmt.Sprintf("gives features of %d values, the images before of %d", dim, c.dim), Remedy: "use features of one kind"}
 	}
@@ -274,6 +277,7 @@ func (c *Collection) pictures(path string) error {
 		return nil
 	}
 	spec := c.o.Extractor.Spec()
+	c.classes = len(spec.Classes)
 	return c.setDim(path, c.o.Extractor.Dim(), &spec)
 }
 

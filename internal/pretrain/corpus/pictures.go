@@ -47,8 +47,7 @@ func (c *Collection) setFeatures(s *Sample, name string) (reason string) {
 }
 
 // Objects returns what the image of a sample of c shows: what the collection says, or else the
-// classes that its regions most likely have, as "class 17"; nil if neither is known. Classes
-// are read from the features' file.
+// classes that its regions most likely have, by the detector's names or as "class 17"; nil if neither is known.
 func (c *Collection) Objects(s *Sample) ([]string, error) {
 	if len(s.Objects) > 0 || c.classes == 0 {
 		return s.Objects, nil
@@ -66,7 +65,11 @@ func (c *Collection) Objects(s *Sample) ([]string, error) {
 				likely = k
 			}
 		}
-		if name := fmt.Sprint("class ", likely); !slices.Contains(objects, name) {
+		name := fmt.Sprint("class ", likely)
+		if c.spec != nil && likely < len(c.spec.Classes) {
+			name = c.spec.Classes[likely]
+		}
+		if !slices.Contains(objects, name) {
 			objects = append(objects, name)
 		}
 	}
@@ -105,6 +108,11 @@ func (c *Collection) image(ref Ref, visit func(use func(*picture.Picture)) error
 		x := c.o.Extractor
 		if x == nil {
 			return errors.New("is a picture, and there is no extractor for it")
+		}
+		if c.store != nil {
+			if err := c.store.Image(ref.String(), dst); !errors.Is(err, regions.ErrNoImage) {
+				return err
+			}
 		}
 		c.cache.mu.RLock()
 		p, ok := c.cache.kept[ref]

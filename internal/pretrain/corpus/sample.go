@@ -64,6 +64,9 @@ func (r *Ref) UnmarshalJSON(raw []byte) error {
 	return nil
 }
 
+// String is the place as the id of an image.
+func (r Ref) String() string { return fmt.Sprintf("%d/%d/%d", r.Shard, r.Number, r.Offset) }
+
 func compareRefs(a, b Ref) int {
 	return cmp.Or(cmp.Compare(a.Shard, b.Shard), cmp.Compare(a.Number, b.Number))
 }

@@ -5,10 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"path/filepath"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -34,7 +34,7 @@ func (t Trained) Check(from string, dim int, made *regions.Spec) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%s: images as %s sees them, but model %s was trained on what %s sees; give it images of the same extractor", from, made, t.Name, t.Spec)
+	return fmt.Errorf("%s: regions by %s, but model %s knows regions by %s; give it regions by the same extractor", from, made, t.Name, t.Spec)
 }
 
 // Start takes over the extractor of the model in a folder, from which training starts.
@@ -75,6 +75,11 @@ func Once(source regions.Source, spec *regions.Spec) bool {
 	return true
 }
 
+// CheckModel is [Trained.Check] for the model that training starts from.
+func (c *Cut) CheckModel(from string, dim int, made *regions.Spec) error {
+	return c.model.Check(from, dim, made)
+}
+
 // Compute has a trained network look at all pictures of a source, once: what it says is kept in the run's folder, and
 // read from there. Other sources stay as they are. The spec that is returned says where the network is kept.
 func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source, spec *regions.Spec) (regions.Source, *regions.Spec, error) {
@@ -91,17 +96,16 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 		return source, spec, nil
 	}
 	dir := filepath.Join(env.Out, run.FeaturesFolder, env.Task)
-	if err := atomicfile.Mkdir(filepath.Dir(dir)); err != nil {
-		return nil, nil, err
-	}
 	x := pictures.Extractor()
-	env.Log.Info(fmt.Sprintf("pictures  as %s sees them, once and for all; they are kept in %s", spec, dir))
+	TellOnce(env.Log, *spec, dir)
 	e := regions.Extraction{
 		Dir: pictures.Dir(), Names: unique(pictures.IDs()), Extractor: x, Limits: picture.DefaultLimits, SkipBad: o.SkipBad,
 		Keep:  func(dir string) error { return extractor.Keep(dir, x) },
 		Stage: func(name string) { env.Observer.Stage("features: " + name) }, Tick: env.Observer.Tick, Warn: func(message string) { env.Log.Debug(message) },
 	}
-	if _, err := e.WriteStore(ctx, dir); err != nil {
+	if _, err := e.WriteStore(ctx, dir); errors.As(err, new(regions.BadPicture)) {
+		return nil, nil, fmt.Errorf("%w; correct it, or leave such pictures out with skip_bad (--skip-bad)", err)
+	} else if err != nil {
 		return nil, nil, err
 	}
 	store, info, err := regions.Open(dir, regions.Options{Classes: o.Classes})
@@ -109,6 +113,11 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 		return nil, nil, err
 	}
 	return store, info.Extractor, pictures.Close()
+}
+
+// TellOnce says that regions of pictures are computed once, into a folder.
+func TellOnce(log *slog.Logger, spec regions.Spec, dir string) {
+	log.Info(fmt.Sprintf("regions by %s are computed once, into %s; pictures are neither cropped nor mirrored", spec, dir))
 }
 
 // unique returns the names, each once.

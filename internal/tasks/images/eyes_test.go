@@ -160,7 +160,7 @@ func TestCompute(t *testing.T) {
 			}
 		}
 	}
-	if !strings.Contains(log.String(), "once and for all") {
+	if !strings.Contains(log.String(), "are computed once") {
 		t.Errorf("log is %s", &log)
 	}
 	// Others stay as they are.

@@ -58,7 +58,7 @@ func (r *Reader) use(env *run.Env) error {
 	}
 	spec := x.Spec()
 	if r.spec != nil && !spec.Equal(*r.spec) {
-		return fmt.Errorf("--extractor %s is %s, but model %s was trained on what %s sees; leave it out: the model's folder says how pictures are seen", env.Extractor, spec, r.dir, r.spec)
+		return fmt.Errorf("--extractor %s makes regions by %s, but model %s knows regions by %s; leave it out: the model has its own", env.Extractor, spec, r.dir, r.spec)
 	}
 	for _, note := range extractor.Notes(x) {
 		env.Log.Warn(note)

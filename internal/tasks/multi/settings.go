@@ -27,6 +27,7 @@ type Settings struct {
 	kind    Kind
 	size    string
 	adopted *model.Config // of an existing model
+	started string        // its folder
 }
 
 var _ settings.Keeper = (*Settings)(nil)
@@ -73,6 +74,12 @@ func (k Kind) find(name string) (*run.Task, error) {
 
 // Adopt implements [run.Settings].
 func (s *Settings) Adopt(cfg model.Config) { s.adopted = &cfg }
+
+// Start implements [run.Starter].
+func (s *Settings) Start(dir string) error {
+	s.started = dir
+	return s.Settings.Start(dir)
+}
 
 // Validate implements [run.Settings].
 func (s *Settings) Validate() error {
@@ -208,6 +215,11 @@ func (s *Settings) settle(m *member) error {
 	}
 	if s.adopted != nil {
 		own.Adopt(*s.adopted)
+	}
+	if starter, ok := own.(run.Starter); ok && s.started != "" {
+		if err := starter.Start(s.started); err != nil {
+			return err
+		}
 	}
 	if joiner, ok := own.(run.Joiner); ok {
 		joiner.Join()

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 	"iter"
 	"maps"
 	"path/filepath"
@@ -42,9 +43,12 @@ func (j *job) Files(string, string) ([]run.File, error) {
 func (j *job) Read([]run.File) error {
 	s := j.settings
 	j.collections = pretrain.Collections{}
-	extractor, err := s.NewExtractor()
+	x, err := s.NewExtractor()
 	if err != nil {
 		return err
+	}
+	for _, note := range extractor.Notes(x) {
+		j.env.Log.Warn(note)
 	}
 	for i, kind := range pretrain.Kinds {
 		paths := s.paths(kind)
@@ -54,7 +58,7 @@ func (j *job) Read([]run.File) error {
 		if len(paths) == 0 {
 			continue
 		}
-		c, err := corpus.Open(kind, paths, s.corpus(kind, extractor))
+		c, err := corpus.Open(kind, paths, s.corpus(kind, x))
 		if err != nil {
 			return err
 		}
@@ -147,6 +151,12 @@ func (j *job) readImages() error {
 		}
 		j.dim = c.Dim()
 		if spec := c.Extractor(); spec != nil {
+			if known := (images.Trained{Name: "of the images", Spec: j.spec}); known.Check("pairs", c.Dim(), spec) != nil {
+				return fmt.Errorf("images have regions by %s, pairs by %s; use one extractor for both", j.spec, spec)
+			}
+			if err := s.CheckModel(string(kind), c.Dim(), spec); err != nil {
+				return err
+			}
 			j.spec = spec
 		}
 	}
@@ -223,6 +233,35 @@ func (j *job) Texts() iter.Seq[string] {
 // Specs implements [run.Job].
 func (j *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
+// compute has a trained network look at all pictures, once.
+func (j *job) compute(ctx context.Context) error {
+	if j.spec == nil || !j.spec.Trained() {
+		return nil
+	}
+	x, err := j.settings.NewExtractor()
+	if err != nil {
+		return err
+	}
+	for _, kind := range []corpus.Kind{corpus.Images, corpus.Pairs} {
+		c, dir := j.collections[kind], filepath.Join(j.env.Out, run.FeaturesFolder, string(kind))
+		if c == nil {
+			continue
+		}
+		j.env.Observer.Stage("features of " + string(kind))
+		err := c.Compute(ctx, dir, func(dir string) error {
+			images.TellOnce(j.env.Log, x.Spec(), dir)
+			return extractor.Keep(dir, x)
+		}, j.env.Observer.Tick)
+		if err != nil {
+			return err
+		}
+		if spec, err := regions.ReadSpec(dir); err == nil { // it was computed: the network is there
+			j.spec = &spec
+		}
+	}
+	return nil
+}
+
 // Learner implements [run.Job].
 func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Tokenizer) (_ run.Learner, err error) {
 	m, err := run.NewModel[*model.Pretrainer](j.env, cfg, j.settings.Seed)
@@ -240,6 +279,9 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 		Log: j.env.Log, Stage: j.env.Observer.Stage, Tick: j.env.Observer.Tick,
 	})
 	if err != nil {
+		return nil, err
+	}
+	if err := j.compute(ctx); err != nil {
 		return nil, err
 	}
 	files, copies := images.Companions(j.spec)

@@ -53,7 +53,9 @@ func (j *job) Read(files []run.File) error {
 	}
 	j.train, j.devSet, j.dim = sets[0], sets[1], j.source.Dim()
 	if images.Once(j.source, j.spec) && (s.Flip || s.MinCropArea < 1) {
-		j.env.Log.Info("regions are computed once: pictures are neither cropped nor mirrored")
+		if j.spec == nil || !j.spec.Trained() { // else it is said where they are computed
+			j.env.Log.Info("region features are neither cropped nor mirrored")
+		}
 		s.Flip, s.MinCropArea = false, 1
 	}
 	return (&captions.Groups{Set: j.train, Negatives: s.Negatives}).Check()

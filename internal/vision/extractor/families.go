@@ -8,6 +8,7 @@ import (
 	"github.com/unimo-go/unimo/internal/vision"
 	"github.com/unimo-go/unimo/internal/vision/convnet"
 	"github.com/unimo-go/unimo/internal/vision/detector"
+	"github.com/unimo-go/unimo/internal/vision/vit"
 )
 
 // family is a kind of picture encoder, of which a package below knows the models.
@@ -28,6 +29,7 @@ type family struct {
 var families = []family{
 	{"detector", detector.Recognised, detector.Open, detector.Supported},
 	{"convnet", convnet.Recognised, convnet.Open, convnet.Supported},
+	{"vit", vit.Recognised, vit.Open, vit.Supported},
 }
 
 // supported lists the models of all families.
