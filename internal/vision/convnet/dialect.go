@@ -363,10 +363,13 @@ func transformersEfficientNet(s *source, c config) (*plan, error) {
 		return nil, unfit(s.r, "strides", c.Strides, f.strides)
 	}
 	p.epsilon, p.padding, p.config = c.epsilon(c.BatchNormEps), zeroPad2d, c.raw
-	for _, i := range c.DepthwisePadding {
-		if i >= 0 && i < depth {
-			layers := p.blocks[1+i].layers // the stem is the first
-			layers[len(layers)-2].square = true
+	i := 0
+	for _, b := range p.blocks {
+		for j := range b.layers {
+			if b.layers[j].depthwise {
+				b.layers[j].square = slices.Contains(c.DepthwisePadding, i)
+				i++
+			}
 		}
 	}
 	return p, nil
@@ -384,7 +387,7 @@ func transformersMobileV2(s *source, c config) (*plan, error) {
 	}
 	part := func(at string) convNames { return named(at+".convolution", at+".normalization") }
 	m := mobile{stem: part("conv_stem.first_conv"), head: part("conv_1x1")}
-	m.blocks = append(m.blocks, mobileBlock{stage: -1, depthwise: part("conv_stem.conv_3x3"), project: part("conv_stem.reduce_1x1")})
+	m.blocks = append(m.blocks, mobileBlock{stage: -1, depthwise: part("conv_stem.conv_3x3"), project: part("conv_stem.reduce_1x1"), never: true})
 	depth, err := s.numbered("layer.", 0)
 	if err != nil {
 		return nil, err
@@ -397,7 +400,6 @@ func transformersMobileV2(s *source, c config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.blocks[1].add = false // transformers has no sum there, even where the widths are equal
 	p.epsilon, p.config, p.prepare = c.epsilon(c.LayerNormEps), c.raw, preprocess.EfficientNetLite
 	if c.TFPadding == nil || *c.TFPadding {
 		p.padding = same

@@ -75,6 +75,7 @@ type mobileBlock struct {
 	expand, depthwise, project convNames
 	reduceSqueeze              string // "" without
 	expandSqueeze              string
+	never                      bool // never adds what it reads
 }
 
 // plan returns the plan of the family that the network is of.
@@ -164,9 +165,13 @@ func (m mobile) build(f *family, s *source, library string) *plan {
 		}
 		out.layers = append(out.layers, layer{kernel: b.project.kernel, norm: b.project.norm, stride: 1})
 		channels := s.out(b.project.kernel)
-		out.add = stride == 1 && in == channels
+		out.add = stride == 1 && in == channels && !b.never
 		in = channels
 		p.blocks = append(p.blocks, out)
+	}
+	if first := &p.blocks[1]; !first.add && first.squeeze == nil { // computed together, they are fastest
+		first.layers = slices.Insert(first.layers, 0, stem)
+		p.blocks = p.blocks[1:]
 	}
 	head := layer{kernel: m.head.kernel, norm: m.head.norm, stride: 1, act: f.around}
 	p.blocks = append(p.blocks, block{layers: []layer{head}})

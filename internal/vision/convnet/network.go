@@ -119,66 +119,71 @@ func cells(height, width int) []float32 {
 }
 
 // block computes a block. x stays.
-func (n *network) block(d engine.Device, s stage, x feature) (y feature, err error) {
-	y = x
-	free := func() {
-		if y.Tensor != x.Tensor {
-			d.Free(y.Tensor)
-		}
-	}
+func (n *network) block(d engine.Device, s stage, x feature) (feature, error) {
 	var residual *engine.Tensor
 	if s.add {
 		residual = x.Tensor
 	} else if s.shortcut != nil {
-		passed, err := n.conv(d, *s.shortcut, x, nil)
+		passed, err := n.convolve(d, []conv{*s.shortcut}, x, engine.Epilogue{})
 		if err != nil {
 			return feature{}, err
 		}
 		residual = passed.Tensor
-		defer d.Free(passed.Tensor)
+		defer d.Free(residual)
 	}
-	last := len(s.convs) - 1
-	gated := s.gate != nil && s.gate.after == last // then the sum comes after the gate
-	for i, c := range s.convs {
-		var add *engine.Tensor
-		if i == last && !gated {
-			add = residual
-		} else if i == last {
-			c.act = engine.NoActivation
+	end := engine.Epilogue{Residual: residual, Activation: s.convs[len(s.convs)-1].act}
+	if s.gate == nil {
+		y, err := n.convolve(d, s.convs, x, end)
+		if err != nil || !s.maxPool {
+			return y, err
 		}
-		z, err := n.conv(d, c, y, add)
-		free()
-		if err != nil {
-			return feature{}, err
-		}
-		y = z
-		if s.gate != nil && s.gate.after == i {
-			s.gate.apply(d, y)
-		}
+		defer d.Free(y.Tensor)
+		return maxPool(d, y), nil
 	}
-	if gated {
-		d.Activate(y.Tensor, y.Tensor, engine.Epilogue{Residual: residual, Activation: s.convs[last].act})
+	before, after := s.convs[:s.gate.after+1], s.convs[s.gate.after+1:]
+	last := len(after) == 0 // then the sum and the activation come after the gate
+	gated := engine.Epilogue{Activation: before[len(before)-1].act}
+	if last {
+		gated = engine.Epilogue{}
 	}
-	if s.maxPool {
-		w := engine.Square(y.height, y.width, 3, 2, 1)
+	y, err := n.convolve(d, before, x, gated)
+	if err != nil {
+		return feature{}, err
+	}
+	s.gate.apply(d, y)
+	if last {
+		d.Activate(y.Tensor, y.Tensor, end)
+		return y, nil
+	}
+	defer d.Free(y.Tensor)
+	return n.convolve(d, after, y, end)
+}
+
+// convolve computes convolutions one after the other. end is what the last one does with what it has computed.
+func (n *network) convolve(d engine.Device, convs []conv, x feature, end engine.Epilogue) (feature, error) {
+	steps := make([]engine.Step, len(convs))
+	y := x
+	for i, c := range convs {
+		w := n.padding.window(y.height, y.width, c.size, c.stride, c.square)
 		height, width := w.Out()
-		z := feature{d.New(height*width, y.Cols), height, width}
-		d.MaxPool(z.Tensor, y.Tensor, w)
-		free()
-		y = z
+		if height < 1 || width < 1 {
+			return feature{}, fmt.Errorf("a feature map of %d x %d cells is too small for a kernel of %d x %d", y.width, y.height, c.size, c.size)
+		}
+		steps[i] = engine.Step{Filter: c.filter, Window: w, Epilogue: engine.Epilogue{Activation: c.act}}
+		y.height, y.width = height, width
 	}
+	steps[len(steps)-1].Epilogue = end
+	y.Tensor = d.New(y.height*y.width, convs[len(convs)-1].filter.Out)
+	d.ConvolveChain(y.Tensor, x.Tensor, steps...)
 	return y, nil
 }
 
-func (n *network) conv(d engine.Device, c conv, x feature, residual *engine.Tensor) (feature, error) {
-	w := n.padding.window(x.height, x.width, c.size, c.stride, c.square)
+func maxPool(d engine.Device, x feature) feature {
+	w := engine.Square(x.height, x.width, 3, 2, 1)
 	height, width := w.Out()
-	if height < 1 || width < 1 {
-		return feature{}, fmt.Errorf("a feature map of %d x %d cells is too small for a kernel of %d x %d", x.width, x.height, c.size, c.size)
-	}
-	y := d.New(height*width, c.filter.Out)
-	d.Convolve(y, x.Tensor, c.filter, w, engine.Epilogue{Residual: residual, Activation: c.act})
-	return feature{y, height, width}, nil
+	y := feature{d.New(height*width, x.Cols), height, width}
+	d.MaxPool(y.Tensor, x.Tensor, w)
+	return y
 }
 
 // apply multiplies the channels of x by what the gate makes of their means.
