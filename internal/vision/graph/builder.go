@@ -18,6 +18,7 @@ const (
 	input   kind = iota
 	fixed        // values
 	conv         // filter, window, epilogue; a second input is the residual
+	chain        // parts: convolutions one after the other; a second input is the residual of the last
 	maxPool      // window
 	averagePool
 	mean         // over the rows
@@ -46,6 +47,9 @@ type vertex struct {
 	values  []float32
 	compute func(in [][]float32) []float32
 	pad     *padding // of a host vertex that pads, which convolutions take over
+
+	prepared engine.Filter // what Compile makes of filter
+	parts    []*vertex
 }
 
 // filter is the weights of a convolution, Out x (In/groups·rows·cols).

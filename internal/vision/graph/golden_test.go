@@ -171,7 +171,7 @@ func TestSimplified(t *testing.T) {
 		outputs []string
 		most    map[kind]int
 	}{
-		"mobile": {[]string{"keypoints"}, map[kind]int{conv: 12, activate: 1, mean: 1, scaleColumns: 1, resize: 1, concatenate: 1}},
+		"mobile": {[]string{"keypoints"}, map[kind]int{conv: 6, chain: 3, activate: 1, mean: 1, scaleColumns: 1, resize: 1, concatenate: 1}},
 		"torch":  {[]string{"classes", "boxes"}, map[kind]int{conv: 6, maxPool: 1, concatenate: 1, resize: 1, slice: 2, activate: 1, sum: 1}},
 	} {
 		def, r, _ := openTest(t, name)

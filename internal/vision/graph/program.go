@@ -67,12 +67,12 @@ func Compile(d engine.Device, def *Definition, r checkpoint.Reader, outputs ...s
 		p.Outputs = append(p.Outputs, Tensor{Dims: x.dims(), axes: x.axes})
 	}
 	simplify(roots)
+	join(roots)
 	p.order = ordered(roots)
 	for i, v := range p.order {
 		p.at[v] = i
 	}
 	p.uses = make([]int, len(p.order))
-	p.filters = make([]engine.Filter, len(p.order))
 	p.fixed = make([]*engine.Tensor, len(p.order))
 	for i, v := range p.order {
 		var inputs []int
@@ -83,10 +83,11 @@ func Compile(d engine.Device, def *Definition, r checkpoint.Reader, outputs ...s
 		p.inputs = append(p.inputs, inputs)
 		switch v.kind {
 		case conv:
-			f := v.filter
-			w := d.Wrap(f.out, len(f.weights)/f.out, f.weights)
-			p.filters[i] = d.PrepareFilter(w, d.Wrap(1, f.out, f.bias), f.rows, f.cols, f.groups)
-			v.filter = nil
+			v.prepare(d)
+		case chain:
+			for _, part := range v.parts {
+				part.prepare(d)
+			}
 		case fixed:
 			p.fixed[i] = d.Wrap(v.rows, v.cols, v.values)
 		}
@@ -96,6 +97,19 @@ func Compile(d engine.Device, def *Definition, r checkpoint.Reader, outputs ...s
 		p.uses[p.at[root]]++
 	}
 	return p, nil
+}
+
+// prepare makes the weights of a convolution ready.
+func (v *vertex) prepare(d engine.Device) {
+	f := v.filter
+	w := d.Wrap(f.out, len(f.weights)/f.out, f.weights)
+	v.prepared = d.PrepareFilter(w, d.Wrap(1, f.out, f.bias), f.rows, f.cols, f.groups)
+	v.filter = nil
+}
+
+// step is a convolution with what follows it; residual may be nil.
+func (v *vertex) step(residual *engine.Tensor) engine.Step {
+	return engine.Step{Filter: v.prepared, Window: v.window, Epilogue: engine.Epilogue{Residual: residual, Activation: v.act, Slope: v.slope}}
 }
 
 // Tensors lists the tensors that the program was made of, by name. Small constants of a definition of
@@ -182,12 +196,22 @@ func (p *Program) step(d engine.Device, i int, tensors []*engine.Tensor, left []
 	y := d.New(v.rows, v.cols)
 	tensors[i] = y
 	switch v.kind {
-	case conv:
-		e := engine.Epilogue{Activation: v.act, Slope: v.slope}
+	case conv, chain:
+		var residual *engine.Tensor
 		if len(in) > 1 {
-			e.Residual = in[1]
+			residual = in[1]
 		}
-		d.Convolve(y, in[0], p.filters[i], v.window, e)
+		if v.kind == conv {
+			s := v.step(residual)
+			d.Convolve(y, in[0], s.Filter, s.Window, s.Epilogue)
+			break
+		}
+		steps := make([]engine.Step, len(v.parts))
+		for k, part := range v.parts {
+			steps[k] = part.step(nil)
+		}
+		steps[len(steps)-1].Epilogue.Residual = residual
+		d.ConvolveChain(y, in[0], steps...)
 	case maxPool:
 		d.MaxPool(y, in[0], v.window)
 	case averagePool:

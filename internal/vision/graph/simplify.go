@@ -197,3 +197,44 @@ func give(v *vertex, factor float32, readers map[*vertex][]*vertex) {
 		r.filter = &f
 	}
 }
+
+// join makes chains of convolutions that follow each other without a reader between them: a block of a MobileNet (expand,
+// depthwise, project). What lies between them stays in the cache. Dense convolutions alone gain nothing from that.
+func join(roots []*vertex) {
+	order := ordered(roots)
+	readers := consumers(order, roots)
+	for _, v := range slices.Backward(order) { // from the last one of a block
+		if v.kind != conv || v.parts != nil {
+			continue
+		}
+		parts, deep := []*vertex{v}, v.depthwise()
+		for first := v; len(parts) < 3 && (!deep || first.depthwise()); {
+			u := first.in[0]
+			if u.kind != conv || len(u.in) > 1 || len(readers[u]) > 1 || first.depthwise() && u.pointwise() && u.in[0].depthwise() {
+				break
+			}
+			if height, width := u.window.Out(); height != first.window.Height || width != first.window.Width {
+				break
+			}
+			deep = deep || u.depthwise()
+			parts, first = append(parts, u), u
+		}
+		if !deep || len(parts) == 1 {
+			continue
+		}
+		slices.Reverse(parts)
+		last := *v
+		parts[len(parts)-1] = &last
+		v.kind, v.parts = chain, parts
+		v.in = append([]*vertex{parts[0].in[0]}, v.in[1:]...)
+		for _, part := range parts[:len(parts)-1] {
+			part.parts = []*vertex{} // is one
+		}
+	}
+}
+
+func (v *vertex) depthwise() bool {
+	return v.kind == conv && v.filter.groups == v.filter.in && v.filter.in == v.filter.out
+}
+
+func (v *vertex) pointwise() bool { return v.kind == conv && v.filter.rows*v.filter.cols == 1 }
