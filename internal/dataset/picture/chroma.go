@@ -2,10 +2,11 @@ package picture
 
 import "image"
 
-// What makes RGB of a JPEG's lightness and colour. The decoder's own way repeats a colour that is held at half the
-// resolution; other programs' libjpeg smooths it, and that is what networks were trained on.
+// What makes RGB of lightness and colour. The decoders' own way repeats a colour that is held at half the resolution;
+// the libraries of other programs smooth it, and that is what networks were trained on.
 //
-// Source: libjpeg-turbo 3, jdsample.c (the weights of near and far, 3 and 1, and the roundings) and jdcolor.c.
+// Source for JPEG: libjpeg-turbo 3, jdsample.c (the weights of near and far, 3 and 1, and the roundings) and jdcolor.c. For WebP:
+// libwebp 1.6, src/dsp/upsampling.c and yuv.h.
 
 // flattenJPEG is flatten for JPEG.
 func flattenJPEG(decoded image.Image, w, h, orientation int) *Picture {
@@ -117,4 +118,66 @@ func (s *chroma) between(bits int, left, right int32) {
 		s.out[2*x], s.out[2*x+1] = byte((3*sum+last+left)>>bits), byte((3*sum+next+right)>>bits)
 		last = sum
 	}
+}
+
+// flattenWebP is flatten for WebP.
+func flattenWebP(decoded image.Image, w, h, orientation int) *Picture {
+	var alpha []byte
+	stride := 0
+	m, ok := decoded.(*image.YCbCr)
+	if both, has := decoded.(*image.NYCbCrA); has {
+		m, alpha, stride = &both.YCbCr, both.A, both.AStride
+	} else if !ok {
+		return flatten(decoded, w, h, orientation)
+	}
+	p := newPicture(m.Rect.Dx(), m.Rect.Dy())
+	pairs := make([][2]int32, p.Width)
+	for y := range p.Height {
+		colourWebP(pairs, m, y)
+		row := p.row(y, 0, p.Width)
+		for x, light := range m.Y[y*m.YStride:][:p.Width] {
+			pixel := row[3*x : 3*x+3]
+			pixel[0], pixel[1], pixel[2] = webpToRGB(int32(light), pairs[x][0], pairs[x][1])
+			if alpha != nil {
+				for c, v := range pixel {
+					opaque := int(alpha[y*stride+x])
+					pixel[c] = byte((int(v)*opaque + 255*(255-opaque) + 127) / 255)
+				}
+			}
+		}
+	}
+	if p.Width == w && p.Height == h && orientation == upright {
+		return p
+	}
+	return flatten(p.Image(), w, h, orientation)
+}
+
+// colourWebP sets row to the colours, blue and red, of row y of the picture: nine parts of the nearest, three of each of
+// two others, one of the fourth, with rounding on the way.
+func colourWebP(row [][2]int32, m *image.YCbCr, y int) {
+	wide, high := (m.Rect.Dx()+1)/2, (m.Rect.Dy()+1)/2
+	next := max(y/2-1, 0)
+	if y%2 == 1 {
+		next = min(y/2+1, high-1)
+	}
+	for c, plane := range [2][]byte{m.Cb, m.Cr} {
+		near, far := plane[y/2*m.CStride:][:wide], plane[next*m.CStride:][:wide]
+		row[0][c] = (3*int32(near[0]) + int32(far[0]) + 2) >> 2
+		for x := 1; x < wide; x++ {
+			nl, nr, fl, fr := int32(near[x-1]), int32(near[x]), int32(far[x-1]), int32(far[x])
+			row[2*x-1][c] = ((nl+3*nr+3*fl+fr+8)>>3 + nl) >> 1
+			if 2*x < len(row) {
+				row[2*x][c] = ((3*nl+nr+fl+3*fr+8)>>3 + nr) >> 1
+			}
+		}
+		if len(row)%2 == 0 {
+			row[len(row)-1][c] = (3*int32(near[wide-1]) + int32(far[wide-1]) + 2) >> 2
+		}
+	}
+}
+
+// webpToRGB converts the colours of television, 16 to 235 for lightness and 16 to 240 for colour.
+func webpToRGB(y, cb, cr int32) (r, g, b byte) {
+	light := y * 19077 >> 8
+	return limit((light + cr*26149>>8 - 14234) >> 6), limit((light - cb*6419>>8 - cr*13320>>8 + 8708) >> 6), limit((light + cb*33050>>8 - 17685) >> 6)
 }

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// JPEGs whose only difference can come from colour: the same bytes as Pillow with libjpeg-turbo.
+// Files whose only difference can come from colour: the same bytes as Pillow with libjpeg-turbo and libwebp.
 func TestChromaEqualsPillow(t *testing.T) {
 	var golden struct {
 		Cases []struct {

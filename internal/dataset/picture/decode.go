@@ -179,7 +179,7 @@ var formats = []format{
 	{"GIF", begins("GIF8"), gif.DecodeConfig, gif.Decode, func(raw []byte) ([]byte, int, error) {
 		return raw, upright, nil
 	}, func([]byte, image.Config) int64 { return 1 }, flatten},
-	{"WebP", isWebP, webp.DecodeConfig, decodeWebP, prepareWebP, func([]byte, image.Config) int64 { return 8 }, flatten},
+	{"WebP", isWebP, webp.DecodeConfig, webp.Decode, prepareWebP, func([]byte, image.Config) int64 { return 8 }, flattenWebP},
 }
 
 func begins(magic string) func([]byte) bool {
@@ -229,40 +229,6 @@ func prepareWebP(raw []byte) ([]byte, int, error) {
 	}
 	return raw, webpOrientation(raw), nil
 }
-
-// decodeWebP spreads the colours of a lossy WebP over all of 0..255. The file has
-// those of television, 16 to 235 for lightness and 16 to 240 for colour, and the
-// decoder hands them out as if they were those of JPEG.
-//
-// Source: RFC 6386, 9.2 (ITU-R BT.601).
-func decodeWebP(r io.Reader) (image.Image, error) {
-	m, err := webp.Decode(r)
-	switch m := m.(type) {
-	case *image.YCbCr:
-		spread(m)
-	case *image.NYCbCrA:
-		spread(&m.YCbCr)
-	}
-	return m, err
-}
-
-func spread(m *image.YCbCr) {
-	var light, colour [256]byte
-	for i := range 256 {
-		light[i] = clamp((float64(i)-16)*255/219 + 0.5)
-		colour[i] = clamp((float64(i)-128)*255/224 + 128.5)
-	}
-	for _, plane := range []struct {
-		values []byte
-		table  *[256]byte
-	}{{m.Y, &light}, {m.Cb, &colour}, {m.Cr, &colour}} {
-		for i, v := range plane.values {
-			plane.values[i] = plane.table[v]
-		}
-	}
-}
-
-func clamp(v float64) byte { return byte(min(max(v, 0), 255)) }
 
 // unknown says what bytes are that are no picture which is read.
 func unknown(raw []byte) string {

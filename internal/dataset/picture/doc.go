@@ -27,7 +27,7 @@
 //	resample.go     resizing as Pillow does it, for networks
 //	augment.go      random crops and flips
 //	decode.go       Visit, Open, Decode, limits, what a file is recognised by
-//	chroma.go       the colour of JPEGs, as libjpeg reads it
+//	chroma.go       the colour of JPEG and lossy WebP, as libjpeg and libwebp read it
 //	memory.go       how much memory pictures in work take
 //	orientation.go  how the camera was held
 //	name.go         how a picture's file is found by the name that others call it by

@@ -1,4 +1,4 @@
-"""Writes chroma.json: JPEGs of blocks in one colour, with colour at parts of the resolution, and what Pillow reads in them.
+"""Writes chroma.json: JPEGs of blocks in one colour, with colour at parts of the resolution, WebPs of any, and what Pillow reads.
 
 python3 make_chroma.py > chroma.json
 """
@@ -23,5 +23,12 @@ for w, h in [(48, 48), (45, 37), (33, 50), (17, 16), (5, 20), (3, 3), (2, 9), (1
         read = Image.open(io.BytesIO(file.getvalue())).convert("RGB")
         cases.append({"size": [w, h], "subsampling": subsampling, "sha256": hashlib.sha256(read.tobytes()).hexdigest(),
                       "file": base64.b64encode(file.getvalue()).decode()})
+for w, h in [(32, 24), (31, 23), (5, 8), (2, 2), (1, 1), (1, 7), (16, 1)]:
+    pixels = random.integers(0, 256, (h, w, 3), dtype=np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(pixels).resize((w, h)).save(file, "WebP", quality=50)
+    read = Image.open(io.BytesIO(file.getvalue())).convert("RGB")
+    cases.append({"size": [w, h], "subsampling": 2, "sha256": hashlib.sha256(read.tobytes()).hexdigest(),
+                  "file": base64.b64encode(file.getvalue()).decode()})
 lines = ",\n    ".join(json.dumps(c) for c in cases)
-print('{\n  "made with": "Pillow %s, libjpeg-turbo %s",\n  "cases": [\n    %s\n  ]\n}' % (PIL.__version__, features.version("libjpeg_turbo"), lines))
+print('{\n  "made with": "Pillow %s, libjpeg-turbo %s, libwebp %s",\n  "cases": [\n    %s\n  ]\n}' % (PIL.__version__, features.version("libjpeg_turbo"), features.version("webp"), lines))
