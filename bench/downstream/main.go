@@ -16,6 +16,7 @@ import (
 // options say what is run, and how.
 type options struct {
 	work, data, init, vocab, size string
+	extractor                     string // of pictures; empty: pixels
 	threads                       int
 	settings                      []string // over those of the recipes
 }
@@ -33,6 +34,7 @@ func measure() error {
 	flag.StringVar(&o.data, "from", dataDir(), "folder with the data as they come, or $UNIMO_DATA")
 	flag.StringVar(&o.init, "init", "", "model to start from (empty: random weights)")
 	flag.StringVar(&o.vocab, "vocab", "", "its vocabulary, where it has none")
+	flag.StringVar(&o.extractor, "extractor", "", "what looks at pictures: a picture encoder's file or folder, statistics, patches (empty: as the recipes say)")
 	flag.StringVar(&o.size, "preset", "mini", "mini, base or large")
 	flag.IntVar(&o.threads, "threads", 0, "threads of a run (0: one per core)")
 	var (

@@ -18,8 +18,12 @@ import (
 type set struct {
 	name, task string
 	labels     bool                            // an example is right or wrong
+	search     bool                            // pictures are found for captions, and captions for pictures
 	recipe     []string                        // settings of unimo finetune, over those of its preset
 	statistics bool                            // models see statistics of colours and edges, not pixels
+	metric     string                          // that is shown first (empty: the task's)
+	also       []string                        // metrics shown beside it
+	test       []string                        // flags of unimo evaluate
 	rows       func(from string) (rows, error) // of all splits
 }
 
@@ -40,6 +44,11 @@ var sets = []set{
 	}},
 	{name: "daquar", task: "vqa", labels: true, rows: daquar, recipe: []string{"epochs=4", "batch_size=32", "learning_rate=1e-3"}},
 	{name: "flickr8k", task: "coco-caption", rows: captioned, recipe: []string{"max_steps=600", "batch_size=32", "learning_rate=1e-3"}},
+	{
+		name: "flickr8k-search", task: "flickr8k", rows: captioned, search: true, metric: "recall@10",
+		also: []string{"image_recall@1", "image_recall@5", "image_recall@10", "text_recall@1", "text_recall@5", "text_recall@10"}, test: []string{"two_stage=1"},
+		recipe: []string{"epochs=5", "contrast_epochs=5", "eval_candidates=1"},
+	},
 }
 
 // small is the size of a model from random weights: a run takes a minute or two on two cores.

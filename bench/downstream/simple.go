@@ -16,6 +16,9 @@ type baseline struct {
 
 // baselines are what test scores without a model, by what train says.
 func (s set) baselines(train, test []example) []baseline {
+	if s.search {
+		return []baseline{{"chance, of pictures", min(1, 10/float64(len(images(test))))}}
+	}
 	if !s.labels {
 		return captionBaselines(train, test)
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -31,6 +32,8 @@ type summary struct {
 	Splits             string // sizes
 	Examples, Pictures int    // of the test split
 	Rows               []line
+	Others             []string `json:"-"` // metrics shown beside it
+	Also               []string `json:"-"` // their values, a line a run
 	Baselines          []baseline
 	Runs               []outcome
 }
@@ -67,7 +70,7 @@ func (o options) summary(s set) (summary, error) {
 	if err != nil {
 		return summary{}, err
 	}
-	sum := summary{Name: s.name, Metric: t.Metric}
+	sum := summary{Name: s.name, Metric: cmp.Or(s.metric, t.Metric), Others: s.also}
 	about, err := os.ReadFile(filepath.Join(o.folder(s), "done"))
 	if err != nil {
 		return sum, err
@@ -115,15 +118,18 @@ func (o options) summary(s set) (summary, error) {
 			if x.Pictures != kind.pictures {
 				continue
 			}
-			score, values := float64(x.Test[t.Metric]), x.Values
+			score, values := float64(x.Test[sum.Metric]), x.Values
 			if kind.misled {
-				score, values = float64(x.Misled[t.Metric]), x.MisledValues
+				score, values = float64(x.Misled[sum.Metric]), x.MisledValues
 			}
-			if len(values) != len(of) {
+			if !s.search && len(values) != len(of) {
 				return sum, fmt.Errorf("%s, seed %d: %d values of %d examples", kind.name, x.Seed, len(values), len(of))
 			}
 			l.Seeds, l.Scores = append(l.Seeds, x.Seed), append(l.Scores, score)
-			if real := sum.seen(x.Seed); real != nil {
+			if !kind.misled {
+				sum.Also = append(sum.Also, x.also(s, kind.name))
+			}
+			if real := sum.seen(x.Seed); real != nil && !s.search {
 				less = append(less, minus(real.Values, values))
 			}
 		}
@@ -137,6 +143,15 @@ func (o options) summary(s set) (summary, error) {
 		sum.Rows = append(sum.Rows, l)
 	}
 	return sum, nil
+}
+
+// also is a line of the table of other metrics.
+func (x outcome) also(s set, name string) string {
+	values := make([]float64, len(s.also))
+	for i, key := range s.also {
+		values[i] = float64(x.Test[key])
+	}
+	return fmt.Sprintf("| %s, seed %d | %s |", name, x.Seed, strings.ReplaceAll(joined("%.4f", values), ", ", " | "))
 }
 
 // seen is the run of a seed that sees its pictures.
@@ -237,6 +252,9 @@ func (r result) markdown(out io.Writer) error {
 		}
 		for _, x := range s.Baselines {
 			fmt.Fprintf(&b, "| %s | | | %.4f | |\n", x.Name, x.Value)
+		}
+		if len(s.Others) > 0 && len(s.Also) > 0 {
+			fmt.Fprintf(&b, "\n| run | %s |\n|---|%s\n%s\n", strings.Join(s.Others, " | "), strings.Repeat("---|", len(s.Others)), strings.Join(s.Also, "\n"))
 		}
 		fmt.Fprintf(&b, "\n```\n%s", s.Splits)
 		for _, x := range s.Runs {

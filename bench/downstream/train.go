@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -69,7 +70,7 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 	var see []string // what the test sees, too
 	if i := slices.IndexFunc(o.settings, func(x string) bool { return strings.HasPrefix(x, "features=") }); i >= 0 {
 		see = o.settings[i : i+1 : i+1]
-	} else if s.statistics {
+	} else if s.statistics || o.extractor != "" {
 		store, err := o.features(ctx, s)
 		if err != nil {
 			return err
@@ -98,7 +99,8 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 		}
 	}
 	r.Seconds, r.Load = time.Since(began).Seconds(), load()
-	say("%s %.4f (dev %.4f), %.0f s, load %s", t.Metric, float64(r.Test[t.Metric]), float64(r.Dev[t.Metric]), r.Seconds, r.Load)
+	shown := cmp.Or(s.metric, t.Metric)
+	say("%s %.4f (dev %.4f), %.0f s, load %s", shown, float64(r.Test[shown]), float64(r.Dev[shown]), r.Seconds, r.Load)
 	raw, err := json.Marshal(r)
 	if err != nil {
 		return err
@@ -111,11 +113,15 @@ func (o options) test(ctx context.Context, t *run.Task, s set, dir, control stri
 	if control != asTheyAre {
 		flags = append(flags[:len(flags):len(flags)], "pictures="+control)
 	}
+	flags = slices.Concat(flags, s.test)
 	results, err := run.Evaluate(ctx, run.EvaluateOptions{
 		Env: run.Env{Threads: o.threads}, Task: t, Model: dir, Data: o.folder(s), Split: "test", Set: flags,
 	})
 	if err != nil {
 		return nil, nil, err
+	}
+	if s.search {
+		return results[0].Metrics, nil, nil
 	}
 	var values []float64
 	for _, a := range results[0].Detail.Answers() {

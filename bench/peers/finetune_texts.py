@@ -1,12 +1,14 @@
-"""PyTorch fine-tunes a BERT of transformers on SST-2 by the recipe of `unimo finetune sst-2 --init`:
+"""PyTorch fine-tunes a BERT of transformers on SST-2 or STS-B by the recipe of `unimo finetune sst-2 --init` or `sts-b`:
 
-  python sst2_minilm.py --model MINILM --data SST2 --learning-rate 3e-5 --epochs 1 --seed 1
+  python finetune_texts.py --task sst-2 --model BERT --data SST2 --learning-rate 3e-5 --epochs 1 --seed 1
+  python finetune_texts.py --task sts-b --model BERT --data STSB --learning-rate 3e-5 --epochs 3 --seed 1
 
-MINILM has config.json, weights and tokenizer; SST2 has train.tsv and dev.tsv. A line is printed at each evaluation and a
-JSON object with the accuracies at the end. Seeds give other draws than in unimo: compare means over seeds.
+BERT has config.json, weights and tokenizer; SST2 has train.tsv and dev.tsv, STSB stsb-en-train.csv and stsb-en-dev.csv. A
+line is printed at each evaluation and a JSON object with the scores at the end. Seeds give other draws than in unimo:
+compare means over seeds.
 
-What is the same: pooled = relu(affine(first token)), dropout, affine to two classes, weights from a truncated normal of 0.02;
-Adam with eps outside of the bias correction and decoupled decay, linear warm-up and decay from step 0, clipping at 1;
+What is the same: pooled = relu(affine(first token)), dropout, affine to two classes, or to a score with a squared
+error, weights from a truncated normal of 0.02; Adam with eps outside of the bias correction and decoupled decay, linear warm-up and decay from step 0, clipping at 1;
 dropout, batches in a random order, text cut at max_seq_len. Without dropout, from one head and on one batch, the losses
 of both are equal to six digits over a dozen steps.
 """
@@ -15,11 +17,13 @@ import argparse
 import csv
 import json
 import math
+import statistics
 import time
 
 
 def arguments():
     p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p.add_argument("--task", choices=["sst-2", "sts-b"], default="sst-2")
     p.add_argument("--model", required=True)
     p.add_argument("--data", required=True)
     p.add_argument("--learning-rate", type=float, default=3e-5)
@@ -36,10 +40,15 @@ def arguments():
     return p.parse_args()
 
 
-def read(path):
-    with open(path, encoding="utf-8") as f:
-        rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
-    return [r["sentence"] for r in rows], [int(r["label"]) for r in rows]
+def read(a, split):
+    """Tuples of one or two texts, and their labels or scores."""
+    if a.task == "sst-2":
+        with open(f"{a.data}/{split}.tsv", encoding="utf-8") as f:
+            rows = list(csv.DictReader(f, delimiter="\t", quoting=csv.QUOTE_NONE))
+        return [(r["sentence"],) for r in rows], [int(r["label"]) for r in rows]
+    with open(f"{a.data}/stsb-en-{split}.csv", encoding="utf-8", newline="") as f:
+        rows = list(csv.reader(f))
+    return [(r[0], r[1]) for r in rows], [float(r[2]) for r in rows]
 
 
 def main(a):
@@ -52,7 +61,7 @@ def main(a):
             super().__init__()
             self.encoder = AutoModel.from_pretrained(a.model, add_pooling_layer=False, hidden_dropout_prob=a.dropout, attention_probs_dropout_prob=a.dropout)
             width = self.encoder.config.hidden_size
-            self.pool, self.head, self.dropout = nn.Linear(width, width), nn.Linear(width, 2), nn.Dropout(a.dropout)
+            self.pool, self.head, self.dropout = nn.Linear(width, width), nn.Linear(width, outputs), nn.Dropout(a.dropout)
             for layer in (self.pool, self.head):
                 nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
                 nn.init.zeros_(layer.bias)
@@ -60,34 +69,46 @@ def main(a):
         def forward(self, **inputs):
             return self.head(self.dropout(self.pool(self.encoder(**inputs).last_hidden_state[:, 0]).relu()))
 
+    outputs = 2 if a.task == "sst-2" else 1
     torch.set_num_threads(a.threads)
     torch.manual_seed(a.seed)
     tokenizer = AutoTokenizer.from_pretrained(a.model)
     model = Classifier()
-    model.encoder.embeddings.token_type_embeddings.weight.requires_grad_(False)  # in unimo they are part of the positions
+    if outputs == 2:
+        model.encoder.embeddings.token_type_embeddings.weight.requires_grad_(False)  # in unimo the only one is part of the positions
 
     def encode(texts):
-        return tokenizer(texts, truncation=True, max_length=a.max_seq_len, return_token_type_ids=False)["input_ids"]
+        return [tokenizer(*t, truncation=True, max_length=a.max_seq_len) for t in texts]
 
-    def batch(ids, labels, indices):
-        inputs = tokenizer.pad({"input_ids": [ids[i] for i in indices]}, return_tensors="pt")
+    def batch(encoded, labels, indices):
+        inputs = tokenizer.pad([encoded[i] for i in indices], return_tensors="pt")
         return inputs, torch.tensor([labels[i] for i in indices])
 
-    texts, labels = read(a.data + "/train.tsv")
+    texts, labels = read(a, "train")
     ids = encode(texts)
-    dev_texts, dev_labels = read(a.data + "/dev.tsv")
+    dev_texts, dev_labels = read(a, "dev")
     dev_ids = encode(dev_texts)
 
+    def cost(logits, want):
+        if outputs == 2:
+            return nn.functional.cross_entropy(logits, want)
+        return nn.functional.mse_loss(logits[:, 0], want)
+
     @torch.inference_mode()
-    def accuracy():
+    def score():
+        """The accuracy, or Pearson's correlation, on dev."""
         model.eval()
-        order = sorted(range(len(dev_ids)), key=lambda i: len(dev_ids[i]))
-        right = 0
+        order = sorted(range(len(dev_ids)), key=lambda i: len(dev_ids[i]["input_ids"]))
+        said = []
         for i in range(0, len(order), 64):
-            inputs, want = batch(dev_ids, dev_labels, order[i : i + 64])
-            right += (model(**inputs).argmax(1) == want).sum().item()
+            inputs, _ = batch(dev_ids, dev_labels, order[i : i + 64])
+            logits = model(**inputs)
+            said += (logits.argmax(1) if outputs == 2 else logits[:, 0]).tolist()
         model.train()
-        return right / len(order)
+        want = [dev_labels[i] for i in order]
+        if outputs == 2:
+            return sum(x == y for x, y in zip(said, want)) / len(order)
+        return statistics.correlation(said, want)
 
     decayed = [p for name, p in model.named_parameters() if not (name.endswith("bias") or "LayerNorm" in name)]
     rest = [p for name, p in model.named_parameters() if name.endswith("bias") or "LayerNorm" in name]
@@ -109,19 +130,19 @@ def main(a):
         for group in optimiser.param_groups:
             # Divided by the correction here, so that AdamW's (sqrt(v)/c + eps) becomes (sqrt(v) + 1e-6)/c.
             group["lr"], group["eps"] = rate, 1e-6 / math.sqrt(1 - 0.98 ** (step + 1))
-        loss = nn.functional.cross_entropy(model(**inputs), want)
+        loss = cost(model(**inputs), want)
         loss.backward()
         nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimiser.step()
         optimiser.zero_grad()
         if (step + 1) % (a.eval_steps or per_epoch) == 0 or step + 1 == total:
             training += time.perf_counter() - start
-            last = accuracy()
+            last = score()
             best = max(best, last)
-            print(f"step {step + 1}/{total}: loss {loss.item():.4f}, dev accuracy {last:.4f}, {training:.0f} s of training", flush=True)
+            print(f"step {step + 1}/{total}: loss {loss.item():.4f}, dev score {last:.4f}, {training:.0f} s of training", flush=True)
             start = time.perf_counter()
     print(json.dumps({
-        "seed": a.seed, "learning_rate": a.learning_rate, "steps": total, "accuracy": last, "best_accuracy": best,
+        "seed": a.seed, "learning_rate": a.learning_rate, "steps": total, "task": a.task, "score": last, "best_score": best,
         "training_seconds": round(training, 1), "seconds": round(time.perf_counter() - began, 1),
         "torch": torch.__version__, "threads": torch.get_num_threads(),
     }))
