@@ -85,6 +85,11 @@ func (o options) summary(s set) (summary, error) {
 		return sum, err
 	}
 	sum.Examples, sum.Pictures, sum.Baselines = len(test), len(images(test)), s.baselines(train, test)
+	near, err := o.nearest(s, train, test)
+	if err != nil {
+		return sum, err
+	}
+	sum.Baselines = append(near, sum.Baselines...)
 	files, err := filepath.Glob(filepath.Join(o.work, "runs", s.name+"-*", outcomeFile))
 	if err != nil {
 		return sum, err

@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
 
 // What models see. The empty word of unimo's setting pictures has a name here.
@@ -132,13 +133,26 @@ func (o options) test(ctx context.Context, t *run.Task, s set, dir, control stri
 
 // features computes the features of a set's pictures, unless they are there.
 func (o options) features(ctx context.Context, s set) (string, error) {
-	x, err := regions.NewExtractor(regions.Spec{Extractor: regions.Statistics, ImageSize: 64, Grid: 4})
+	spec := regions.Spec{Extractor: o.extractor}
+	if o.extractor == "" {
+		spec = regions.Spec{Extractor: regions.Statistics, ImageSize: 64, Grid: 4}
+	}
+	x, err := extractor.Open(spec)
 	if err != nil {
 		return "", err
 	}
-	store := o.folder(s) + "-features"
+	store := o.store(s)
 	_, err = regions.Extraction{Dir: filepath.Join(o.folder(s), "images"), Extractor: x, Limits: picture.DefaultLimits}.WriteStore(ctx, store)
 	return store, err
+}
+
+// store is the folder of a set's features.
+func (o options) store(s set) string {
+	name := filepath.Base(o.extractor)
+	if o.extractor == "" {
+		name = regions.Statistics
+	}
+	return o.folder(s) + "-" + strings.TrimSuffix(name, filepath.Ext(name))
 }
 
 // command is how people do the same.
