@@ -199,7 +199,7 @@ func ExampleOpenRetriever() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	fmt.Println(scores[0] > scores[1])
+	fmt.Println(scores[0].Score > scores[1].Score)
 	// Output: true
 }
 

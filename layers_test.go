@@ -23,7 +23,7 @@ var layers = []string{
 	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/nn", "internal/compute/optim",
 	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",
 	"internal/vision", "internal/vision/preprocess", "internal/vision/vit", "internal/vision/convnet", "internal/vision/detector", "internal/vision/extractor",
-	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank",
+	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank", "internal/model/calibration",
 	"internal/report", "internal/train", "internal/train/adversarial",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
 	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",

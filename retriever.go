@@ -34,24 +34,34 @@ func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
 // Close releases the model like [Model.Close]. Its indexes are of no use afterwards, but have to be closed, too.
 func (m *Retriever) Close() error { return m.handle.close(func() error { return m.r.Close() }) }
 
-// Match returns how well the picture, the content of a JPEG, PNG, GIF or WebP file, fits each text:
-// the higher, the better. Scores compare texts or pictures with each other; they are no probabilities. Those of a model
-// that was trained for vectors alone are of chance.
+// Match is how well a picture and a text fit.
+type Match struct {
+	Score       float32 `json:"score"`                 // the higher, the better: it compares texts, or pictures
+	Probability float64 `json:"probability,omitempty"` // that they fit, of a model that was calibrated ("unimo evaluate --calibrate")
+	Fits        bool    `json:"fits,omitempty"`        // the probability reaches the model's threshold; false of a model that was not calibrated
+}
+
+// Match returns how well the picture, the content of a JPEG, PNG, GIF or WebP file, fits each text. Scores are those of the full model;
+// of a model that was trained for vectors alone they are the similarities of the vectors.
 // Pictures of more than 50 million pixels are an error.
-func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]float32, error) {
-	var scores []float32
+func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]Match, error) {
+	var matched []retrieve.Matched
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		im, err := m.r.Decode(picture)
 		if err != nil {
 			return err
 		}
-		scores, err = m.r.Match(ctx, im, texts, func(int, int) { c.giveWay() })
+		matched, err = m.r.Match(ctx, im, texts, func(int, int) { c.giveWay() })
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return scores, nil
+	list := make([]Match, len(matched))
+	for i, x := range matched {
+		list[i] = Match{x.Score, x.Probability, x.Fits}
+	}
+	return list, nil
 }
 
 // WriteIndex makes the folder index out of the pictures in the folder pictures and its folders, or
@@ -128,6 +138,9 @@ type Found struct {
 	Similarity float64 `json:"similarity"` // of the vectors of query and picture, -1 to 1
 	Ranked     bool    `json:"ranked"`     // the full model looked at it
 	Match      float64 `json:"match"`      // its match score then
+
+	Probability float64 `json:"probability,omitempty"` // that it fits the text, of a model that was calibrated
+	Fits        bool    `json:"fits,omitempty"`        // the probability reaches the model's threshold; false of a model that was not calibrated
 }
 
 // Candidates is how many pictures the full model puts in order, the best ones by vectors, where nothing else is
@@ -146,12 +159,13 @@ func (x *Index) SearchWith(ctx context.Context, text string, k, candidates int) 
 	if candidates < 0 {
 		return nil, &settingError{fmt.Errorf("search among %d candidates; want 0 or more", candidates)}
 	}
-	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) { return x.s.Text(ctx, text, k, candidates) })
+	return x.find(ctx, k, x.s.Says, func(ctx context.Context) ([]rank.Found, error) { return x.s.Text(ctx, text, k, candidates) })
 }
 
 // Similar finds the k pictures most like one, the content of a picture file. See [Index.Search] about k.
 func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, error) {
-	return x.find(ctx, k, func(ctx context.Context) ([]rank.Found, error) {
+	unknown := func(rank.Found) (none retrieve.Matched) { return none } // of two pictures
+	return x.find(ctx, k, unknown, func(ctx context.Context) ([]rank.Found, error) {
 		im, err := x.r.Decode(picture)
 		if err != nil {
 			return nil, err
@@ -160,7 +174,7 @@ func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, er
 	})
 }
 
-func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
+func (x *Index) find(ctx context.Context, k int, says func(rank.Found) retrieve.Matched, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
 	if k < 1 {
 		return nil, &settingError{fmt.Errorf("search for %d pictures; ask for 1 or more", k)}
 	}
@@ -174,7 +188,8 @@ func (x *Index) find(ctx context.Context, k int, search func(ctx context.Context
 	}
 	list := make([]Found, len(hits))
 	for i, h := range hits {
-		list[i] = Found{x.s.Path(h.ID), float64(h.Similarity), h.Ranked, float64(h.Match)}
+		said := says(h)
+		list[i] = Found{x.s.Path(h.ID), float64(h.Similarity), h.Ranked, float64(h.Match), said.Probability, said.Fits}
 	}
 	return list, nil
 }

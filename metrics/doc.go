@@ -14,7 +14,7 @@
 //     words: [PTBTokenize] for captions, [BasicTokens].
 //   - Rankings of images and texts: [Ranking], [Recall].
 //   - How much a score may be believed: [WilsonInterval], [Bootstrap]; whether two differ:
-//     [McNemar], [Permutation].
+//     [McNemar], [Permutation]. How much a probability may be: [ExpectedCalibrationError], [Reliability].
 //
 // # Rules
 //

@@ -359,3 +359,18 @@ func ExampleFileError() {
 	// true true
 	// testdata/none does not exist; check the path
 }
+
+// A model that says 0.9 of what is right half of the time is off by 0.4.
+func ExampleExpectedCalibrationError() {
+	fmt.Printf("%.2f\n", metrics.ExpectedCalibrationError([]float64{0.9, 0.9, 0.9, 0.9}, []float64{1, 0, 0, 1}, 15))
+	// Output: 0.40
+}
+
+func ExampleReliability() {
+	for _, bin := range metrics.Reliability([]float64{0.1, 0.3, 0.9}, []float64{0, 0, 1}, 2) {
+		fmt.Printf("%d %.1f %.1f\n", bin.Count, bin.Probability, bin.Right)
+	}
+	// Output:
+	// 2 0.2 0.0
+	// 1 0.9 1.0
+}

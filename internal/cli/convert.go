@@ -190,7 +190,11 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 	if format == checkpoint.FormatSafetensorsFolder {
 		err := modeldir.SaveCompanions(destination, cfg, tok)
 		if from.Config != nil && !from.Imported && err == nil {
-			err = modeldir.CopyKept(destination, source)
+			var left []string
+			left, err = modeldir.CopyKept(destination, source, dtype != "")
+			for _, name := range left {
+				a.log.Warn(fmt.Sprintf("%s is left out: it belongs to the weights as they were; make one for these with 'unimo evaluate TASK --calibrate'", name))
+			}
 		}
 		if err != nil {
 			return errors.Join(err, os.RemoveAll(destination)) // it was not there before

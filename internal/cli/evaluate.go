@@ -27,11 +27,17 @@ Without TASK it is the one that the model was fine-tuned for. Each task has flag
 The keys of --json are task, model and data, and the metrics' names; of a second dev set with its
 name behind (accuracy_dev_mm of mnli); and notes, where there is something to
 know about them, such as that they are over very few examples. A metric that is
-undefined (0/0) is null.`,
+undefined (0/0) is null.
+
+--calibrate fits probabilities to what was right (dev by default) and keeps them with the model:
+what predict, ask, match and search say is then as often right as it is probable. ece_before and
+ece are the expected calibration errors before and after, the latter on the halves of the data
+that were not fitted.`,
 		Example: `  unimo evaluate sst-2 --data DIR/dev.tsv --model RUN/best --json
   unimo evaluate mnli --data DIR --model RUN/best
   unimo evaluate coqa --data coqa-dev-v1.0.json --model RUN/best --beam 5
   unimo evaluate flickr8k --data DIR --split test --model RUN/best --two-stage 20
+  unimo evaluate flickr8k --data DIR --model RUN/best --calibrate
   unimo evaluate sts-b --data dev.csv --model RUN/best --predictions OUT`,
 		Args: a.needTask,
 		// Reached without a task only; its flags are those of the task.
@@ -61,6 +67,7 @@ func evaluateFlags(c *cmdline.Command, o *run.EvaluateOptions, page *string) {
 	modelFlag(c, &o.Model)
 	flags.StringVar(&o.Predictions, "predictions", "", "new `DIR` to write what was predicted to")
 	flags.StringVar(&o.Split, "split", "", "`SPLIT` to score on: train, dev (default) or test")
+	flags.BoolVar(&o.Calibrate, "calibrate", false, "fit probabilities on the data and keep them with the model")
 	flags.StringVar(page, "report", "", "HTML `PAGE` to write, with what people look at")
 	c.MarkFlagRequired("data")
 }
@@ -93,11 +100,18 @@ func (a *app) evaluateTaskCommand(t *run.Task) *cmdline.Command {
 					return err
 				}
 			}
+			about := map[string]string{"model": o.Model, "data": o.Data}
+			if file := results[0].Calibrated; file != "" {
+				about["calibration"] = file
+			}
 			if a.json {
-				return a.printJSON(resultJSON(t, run.Metrics(results), notes, map[string]string{"model": o.Model, "data": o.Data}))
+				return a.printJSON(resultJSON(t, run.Metrics(results), notes, about))
 			}
 			printable.Fprintf(a.stdout, "%s, model %s:\n", t.Title, o.Model)
 			a.printResults(t, results)
+			if file := results[0].Calibrated; file != "" {
+				printable.Fprintf(a.stdout, "the probabilities are calibrated with %s\n", file)
+			}
 			return nil
 		},
 	}

@@ -53,6 +53,39 @@ type matched struct {
 	Image string  `json:"image"`
 	Text  string  `json:"text"`
 	Score float32 `json:"score"`
+	fitting
+}
+
+// fitting is what the calibration of a model says of a picture and a text.
+type fitting struct {
+	Probability *float64 `json:"probability,omitempty"`
+	Fits        *bool    `json:"fits,omitempty"` // the probability reaches the model's threshold
+}
+
+func newFitting(m retrieve.Matched) (f fitting) {
+	if m.Calibrated {
+		f.Probability, f.Fits = &m.Probability, &m.Fits
+	}
+	return f
+}
+
+// field is the probability as a field of a line's format, behind the score; "" without a calibration.
+func (f fitting) field() string {
+	if f.Probability == nil {
+		return ""
+	}
+	return fmt.Sprintf("\t%.4f", *f.Probability)
+}
+
+// nothingFits is said where no probability reaches the threshold. It stands on standard error: the lines are there nevertheless.
+const nothingFits = "nothing fits: no probability reaches the model's threshold (calibration.json)"
+
+// sayNothingFits says so, unless one of a list fits, or nothing is known of them.
+func (a *app) sayNothingFits(list []retrieve.Matched) {
+	calibrated := func(m retrieve.Matched) bool { return m.Calibrated }
+	if slices.ContainsFunc(list, calibrated) && !slices.ContainsFunc(list, func(m retrieve.Matched) bool { return m.Fits }) {
+		a.log.Info(nothingFits)
+	}
 }
 
 func (a *app) matchCommand() *cmdline.Command {
@@ -63,7 +96,8 @@ func (a *app) matchCommand() *cmdline.Command {
 		Short: "Score how well texts fit a picture",
 		Long: `Score how well each text fits a picture: the higher, the better. A line of output is
 score and text, tab-separated; with --json one object a line. Scores compare texts of a
-picture, or pictures of a text; they are no probabilities.
+picture, or pictures of a text. A model that was calibrated (evaluate --calibrate) gives the
+probability that the text fits, too, behind the score, and says where nothing fits.
 
 PICTURE is a file (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
 region features.`,
@@ -87,9 +121,6 @@ region features.`,
 				return err
 			}
 			defer r.Close()
-			if r.VectorsOnly {
-				a.log.Warn(retrieve.UntrainedHead)
-			}
 			im, err := r.Image(args[0], features)
 			if err != nil {
 				return err
@@ -100,14 +131,15 @@ region features.`,
 			}
 			for i, text := range args[1:] {
 				if a.json {
-					err = a.printJSON(matched{args[0], text, scores[i]})
+					err = a.printJSON(matched{args[0], text, scores[i].Score, newFitting(scores[i])})
 				} else {
-					_, err = printable.Fprintf(a.stdout, "%.4f\t%s\n", scores[i], oneField.Replace(text))
+					_, err = printable.Fprintf(a.stdout, "%.4f"+newFitting(scores[i]).field()+"\t%s\n", scores[i].Score, oneField.Replace(text))
 				}
 				if err != nil {
 					return err
 				}
 			}
+			a.sayNothingFits(scores)
 			return nil
 		},
 	}
@@ -186,6 +218,7 @@ type found struct {
 	Path       string   `json:"path,omitempty"` // of the picture's file, absolute; none of region features
 	Similarity float32  `json:"similarity"`
 	Match      *float32 `json:"match,omitempty"`
+	fitting
 }
 
 func (a *app) searchCommand() *cmdline.Command {
@@ -201,7 +234,9 @@ absolute. --model is the model that made the index; by default it is where it wa
 
 Every vector of the index is looked at. Of a text's best --candidates the full model makes the
 final order, and their score is the match score; of the others, and for --image, it is the
-similarity of the vectors (-1 to 1). Without a text a terminal asks line by line.
+similarity of the vectors (-1 to 1). Of a model that was calibrated (evaluate --calibrate) the
+probability that a picture fits the text follows the score, and it is said where nothing fits.
+Without a text a terminal asks line by line.
 
 --open shows the pictures in the browser, --html FILE writes that page: one file that holds
 all it shows.`,
@@ -245,7 +280,7 @@ all it shows.`,
 				if err != nil {
 					return err
 				}
-				if err := a.printFound(s, hits); err != nil || page == "" && !show {
+				if err := a.printFound(s, hits, image == ""); err != nil || page == "" && !show {
 					return err
 				}
 				return a.showFound(r, s, searchedFor(r, text, image), hits, page, show)
@@ -297,13 +332,18 @@ func search(ctx context.Context, r *retrieve.Retriever, s *retrieve.Search, text
 	return s.Image(ctx, im, k)
 }
 
-func (a *app) printFound(s *retrieve.Search, hits []rank.Found) error {
+func (a *app) printFound(s *retrieve.Search, hits []rank.Found, byText bool) error {
 	gone := 0
+	var fits []retrieve.Matched
 	for i, h := range hits {
 		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}
 		score := h.Similarity
 		if h.Ranked {
 			score, line.Match = h.Match, &h.Match
+		}
+		if byText {
+			fits = append(fits, s.Says(h))
+			line.fitting = newFitting(fits[i])
 		}
 		shown := h.ID
 		if line.Path != "" {
@@ -317,12 +357,13 @@ func (a *app) printFound(s *retrieve.Search, hits []rank.Found) error {
 			line.Path = picture.ID(line.Path)
 			err = a.printJSON(line)
 		} else {
-			_, err = printable.Fprintf(a.stdout, "%d\t%.4f\t%s\n", i+1, score, printable.String(shown))
+			_, err = printable.Fprintf(a.stdout, "%d\t%.4f"+line.field()+"\t%s\n", i+1, score, printable.String(shown))
 		}
 		if err != nil {
 			return err
 		}
 	}
+	a.sayNothingFits(fits)
 	if gone > 0 {
 		a.log.Warn(fmt.Sprintf("%d of %d pictures are not where they were indexed; bring the index up to date with 'unimo index'", gone, len(hits)))
 	}

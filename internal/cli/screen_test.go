@@ -79,7 +79,7 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, classify.Prediction{Label: "pos"})
 		},
 		"search": func() error {
-			return a.printFound(&retrieve.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}})
+			return a.printFound(&retrieve.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}}, false)
 		},
 		"a metric of run.json": func() error {
 			printMetrics(a.stdout, &run.Task{Kind: retrieve.Kind{}}, train.Numbers{hostile: 1})

@@ -143,7 +143,8 @@ func flagError(c *cmdline.Command, err *cmdline.FlagError) error {
 			return unknownCommand(c, args[0]) // whose flag it may be
 		}
 		if name, long := strings.CutPrefix(err.Word, "--"); long {
-			if hint := elsewhere(c, name); hint != "" {
+			slip := c.Flags().Lookup(strings.TrimSuffix(name, "s")) != nil || c.Flags().Lookup(name+"s") != nil // --texts of one with --text
+			if hint := elsewhere(c, name); hint != "" && !slip {
 				return usagef("%s%s", hint, seeHelp(c))
 			}
 			return usagef("%w%s", unknownFlag(c, name), seeHelp(c))

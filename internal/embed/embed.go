@@ -106,9 +106,9 @@ func open(dir string, o Options, env *run.Env) (*Embedder, error) {
 
 // fromCheckpoint makes an embedder of an open checkpoint, or of the model for retrieval that it holds.
 func fromCheckpoint(dir string, r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*Embedder, error) {
-	if kind := c.Config.ProblemType; !c.Imported && o.Pooling == "" && (kind == model.Retrieval || kind == model.MultiTask) {
+	if !c.Imported && o.Pooling == "" {
 		e, err := openRetriever(dir, o, env)
-		if kind == model.Retrieval || env.Task != "" || !errors.Is(err, model.ErrWrongTask) {
+		if !errors.Is(err, model.ErrWrongTask) {
 			return e, err
 		}
 	}
@@ -120,18 +120,20 @@ func fromCheckpoint(dir string, r *recipe, c *modeldir.Checkpoint, o Options, en
 
 // openRetriever opens a model that has vectors of its own.
 func openRetriever(dir string, o Options, env *run.Env) (*Embedder, error) {
-	if o.Prompt != "" {
-		return nil, unknownPrompt(o.Prompt, nil)
-	}
-	if o.Normalize != nil && !*o.Normalize {
-		return nil, &run.SettingError{Err: errors.New("the vectors of a model for retrieval have length 1; leave that as it is")}
-	}
 	m, err := retrieve.Open(dir, *env)
 	if err != nil {
 		return nil, err
 	}
-	if m.Config.ContrastSize == 0 {
-		return nil, errors.Join(fmt.Errorf("the model has no vectors of texts and pictures (contrast_size is 0); take its encoder's with a pooling, such as %s", Mean), m.Close())
+	switch {
+	case o.Prompt != "":
+		err = unknownPrompt(o.Prompt, nil)
+	case o.Normalize != nil && !*o.Normalize:
+		err = &run.SettingError{Err: errors.New("the vectors of a model for retrieval have length 1; leave that as it is")}
+	case m.Config.ContrastSize == 0:
+		err = fmt.Errorf("the model has no vectors of texts and pictures (contrast_size is 0); take its encoder's with a pooling, such as %s", Mean)
+	}
+	if err != nil {
+		return nil, errors.Join(err, m.Close())
 	}
 	return &Embedder{
 		Info: Info{Model: dir, Size: m.Config.ContrastSize, Normalized: true, MaxTokens: m.Config.TextTokens()},

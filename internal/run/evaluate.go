@@ -25,6 +25,8 @@ type EvaluateOptions struct {
 	// earlier call wrote; "" for none.
 	Predictions string
 	Set         []string // settings of the kind's evaluation as key=value
+	// Calibrate fits probabilities on the first file and keeps them with the model.
+	Calibrate bool
 }
 
 // Evaluate scores a model. Its results are those of each file of the split.
@@ -51,11 +53,23 @@ func Evaluate(ctx context.Context, o EvaluateOptions) ([]Result, error) {
 			return nil, err
 		}
 	}
+	if o.Calibrate {
+		c, ok := m.(Calibrated)
+		if !ok {
+			return nil, uncalibrated(o.Task)
+		}
+		c.Calibrate()
+	}
 	var results []Result
-	for _, f := range files {
+	for i, f := range files {
 		r, err := m.Evaluate(ctx, o.Task, f, s, env.Observer.Tick)
 		if err != nil {
 			return nil, err
+		}
+		if c, ok := m.(Calibrated); ok {
+			if err := o.calibrate(c, f, &r, i == 0); err != nil {
+				return nil, err
+			}
 		}
 		r.Notes = append(r.Notes, o.Task.Doubts(r.Metrics)...)
 		results = append(results, r)

@@ -435,11 +435,16 @@ func (r *run) finish(ctx context.Context, l Learner, outcome train.Outcome) (*Su
 		return nil, err
 	}
 	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
-	for _, f := range r.files[1:] {
+	for i, f := range r.files[1:] {
 		r.Observer.Stage("scoring " + f.Split)
 		result, err := l.Score(ctx, f, r.Observer.Tick)
 		if err != nil {
 			return nil, err
+		}
+		if i == 0 {
+			if err := r.calibrate(f, &result, best); err != nil {
+				return nil, err
+			}
 		}
 		result.Notes = append(result.Notes, r.Task.Doubts(result.Metrics)...)
 		s.Results = append(s.Results, result)
@@ -460,6 +465,23 @@ func (r *run) finish(ctx context.Context, l Learner, outcome train.Outcome) (*Su
 		return nil, err
 	}
 	return s, r.dir.LogDone(time.Since(r.started))
+}
+
+// calibrate keeps with the best model what makes probabilities of its scores, where its kind has any.
+func (r *run) calibrate(f File, result *Result, best checkpoint.Reader) error {
+	sample := sampleOf(result)
+	if sample == nil || f.Path == "" || sample.Examples() < leastExamples {
+		return nil
+	}
+	c, err := fitCalibration(r.Task, f, result, sample)
+	if err != nil {
+		return err
+	}
+	digest, err := DigestTensors(best)
+	if err != nil {
+		return err
+	}
+	return c.Write(filepath.Join(r.dir.Best(), modeldir.CalibrationFile), digest)
 }
 
 // predictTests writes prediction files for the test sets the data folder has.

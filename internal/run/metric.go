@@ -60,6 +60,9 @@ func (t *Task) Describe(metric string) Metric {
 	case "examples":
 		m.Count, m.Order = true, placeExamples
 	}
+	if isCalibration(metric) {
+		m = Metric{Low: 0, High: 1, Group: "probabilities"}
+	}
 	if metric == t.Metric {
 		m.Order = placeFirst
 	}

@@ -2,7 +2,9 @@ package run
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -11,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 )
 
@@ -23,7 +26,53 @@ type Opened struct {
 	Folder *modeldir.Model
 	Params model.Parameters
 
-	task string // of a model for several
+	task        string // of a model for several
+	digest      string // of the weights; "" until it is needed
+	calibrating bool
+	calibration *calibration.Calibration // nil until it is needed
+}
+
+// Digest returns a digest of the weights.
+func (o *Opened) Digest() (string, error) {
+	if o.digest != "" {
+		return o.digest, nil
+	}
+	var err error
+	o.digest, err = DigestTensors(o.Folder.Weights)
+	return o.digest, err
+}
+
+// Calibration returns what makes probabilities of the model's scores; nil if it has none, and while a new one is fitted.
+func (o *Opened) Calibration() (*calibration.Calibration, error) {
+	path := o.File(modeldir.CalibrationFile)
+	if _, err := os.Stat(path); o.calibrating || o.calibration != nil || errors.Is(err, fs.ErrNotExist) {
+		return o.calibration, nil
+	}
+	digest, err := o.Digest()
+	if err != nil {
+		return nil, err
+	}
+	o.calibration, err = calibration.Read(path, digest)
+	return o.calibration, err
+}
+
+// Calibrate prepares the model to be scored for a new calibration.
+func (o *Opened) Calibrate() { o.calibrating = true }
+
+// Calibrating says whether a calibration is to be fitted.
+func (o *Opened) Calibrating() bool { return o.calibrating }
+
+// SaveCalibration keeps a calibration with the model, and returns its file.
+func (o *Opened) SaveCalibration(c *calibration.Calibration) (path string, err error) {
+	path = filepath.Join(o.Dir, modeldir.CalibrationFile)
+	if o.task != "" {
+		path = filepath.Join(o.Dir, model.TaskPrefix(o.task)+modeldir.CalibrationFile)
+	}
+	digest, err := o.Digest()
+	if err != nil {
+		return path, err
+	}
+	return path, c.Write(path, digest)
 }
 
 // Open opens the model in the folder dir (or the best model of a run's folder). Its weights are

@@ -38,6 +38,7 @@ func (r *run) writePage(s *Summary, l Learner) error {
 		report.Item{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
 		report.Item{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))})
 	r.addCurves(&page, l, history, first.Metrics)
+	page.Curves = append(page.Curves, first.diagrams()...)
 	if first.Detail != nil {
 		first.Detail.Section(&page)
 	}
@@ -147,7 +148,7 @@ func (t *Task) curves(h train.History) runCurves {
 
 // Page is a page with the metrics of a result and what people look at.
 func (t *Task) Page(r Result, about []report.Item) report.Run {
-	page := report.Run{Title: t.Title, Subtitle: "what the model said of " + r.Split, Summary: about, Notes: r.Notes, Metrics: t.tiles(r)}
+	page := report.Run{Title: t.Title, Subtitle: "what the model said of " + r.Split, Summary: about, Notes: r.Notes, Metrics: t.tiles(r), Curves: r.diagrams()}
 	if r.Detail != nil {
 		r.Detail.Section(&page)
 	}

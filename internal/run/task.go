@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -353,6 +354,9 @@ type Result struct {
 	Metrics train.Numbers
 	Notes   []string // what a reader of the score should know: texts that were cut, say
 	Detail  Detail   // what the kind knows besides; nil if that is nothing
+
+	Calibrated string              // file of the probabilities that were fitted; "" if none were
+	Errors     []calibration.Error // of probabilities, where they are calibrated
 }
 
 // Detail is what a kind knows of a result besides its metrics.

@@ -8,6 +8,7 @@
 //	generation_config.json  limits and decoding of a model that generates
 //	image_processor.json    how pictures are cut up
 //	image_encoder.safetensors   the trained network that sees them, if one does
+//	calibration.json        what makes probabilities of its scores
 //	README.md           what the model is and how it was made
 //
 // A folder with vocab.json and merges.txt instead is read as well, and so are
@@ -42,11 +43,13 @@ const (
 	oldConfigFile = "model_config.json"
 	// Generation holds the limits and the decoding of a model that generates.
 	GenerationFile = "generation_config.json"
+	// CalibrationFile makes probabilities of the model's scores.
+	CalibrationFile = "calibration.json"
 )
 
 // kindFiles are the names of the files beside the weights in which a kind of task keeps what its models need. In a model
 // for several tasks the task's name may stand before them.
-var kindFiles = []string{GenerationFile, regions.SpecFile, regions.WeightsFile}
+var kindFiles = []string{GenerationFile, CalibrationFile, regions.SpecFile, regions.WeightsFile}
 
 // isKindFile says whether a kind keeps something in a file of that name.
 func isKindFile(name string) bool {
@@ -80,10 +83,33 @@ func Save(dir string, c Content) error {
 	if err := saveBeside(dir, c); err != nil {
 		return err
 	}
+	if err := removeCalibrations(dir); err != nil { // of other weights
+		return err
+	}
 	if err := checkpoint.WriteSafetensors(filepath.Join(dir, WeightsFile), c.Tensors, c.Metadata); err != nil {
 		return err
 	}
 	return replace(filepath.Join(dir, CardFile), []byte(c.Card))
+}
+
+// isCalibration says whether a file of that name makes probabilities of scores.
+func isCalibration(name string) bool {
+	return name == CalibrationFile || strings.HasSuffix(name, "."+CalibrationFile)
+}
+
+func removeCalibrations(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("save model: %w", err)
+	}
+	for _, e := range entries {
+		if isCalibration(e.Name()) {
+			if err := os.Remove(filepath.Join(dir, e.Name())); err != nil {
+				return fmt.Errorf("save model: %w", err)
+			}
+		}
+	}
+	return nil
 }
 
 // saveBeside writes what stands beside the weights, but for the README.
@@ -152,16 +178,21 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 const maxCopied = 16 << 20
 
 // CopyKept copies into the folder dst what the model in src has beside its weights, its configuration and its vocabulary:
-// the files of its kind, and the README.
-func CopyKept(dst, src string) error {
+// the files of its kind, and the README. If the weights are other numbers now, calibrations do not belong to them: these stay
+// behind, and are listed.
+func CopyKept(dst, src string, otherWeights bool) (left []string, err error) {
 	entries, err := os.ReadDir(src)
 	if err != nil {
-		return fmt.Errorf("copy from model %s: %w", src, err)
+		return nil, fmt.Errorf("copy from model %s: %w", src, err)
 	}
 	for _, e := range entries {
+		if otherWeights && isCalibration(e.Name()) {
+			left = append(left, e.Name())
+			continue
+		}
 		if name := e.Name(); name == regions.WeightsFile {
 			if err := atomicfile.Copy(filepath.Join(dst, name), filepath.Join(src, name)); err != nil {
-				return fmt.Errorf("copy from model %s: %w", src, err)
+				return nil, fmt.Errorf("copy from model %s: %w", src, err)
 			}
 		} else if isKindFile(name) || name == CardFile {
 			raw, err := infile.Read(filepath.Join(src, name), maxCopied)
@@ -169,11 +200,11 @@ func CopyKept(dst, src string) error {
 				err = replace(filepath.Join(dst, name), raw)
 			}
 			if err != nil {
-				return fmt.Errorf("copy from model %s: %w", src, err)
+				return nil, fmt.Errorf("copy from model %s: %w", src, err)
 			}
 		}
 	}
-	return nil
+	return left, nil
 }
 
 // hasVocabulary says whether an earlier Save wrote all files of tok: the vocabulary does not

@@ -219,7 +219,7 @@ func TestSaveRefusesUnlistedFiles(t *testing.T) {
 			t.Errorf("%s: %v, companion %v", name, err, IsCompanion(name))
 		}
 		copied := t.TempDir()
-		if err := CopyKept(copied, dir); err != nil {
+		if _, err := CopyKept(copied, dir, false); err != nil {
 			t.Fatal(err)
 		}
 		if _, err := os.Stat(filepath.Join(copied, name)); (err == nil) != ok {

@@ -23,6 +23,34 @@ func (s *Scorer) Vectors(ctx context.Context, set Set, tick func(done, total int
 	return Vectors{images, texts}, err
 }
 
+// Similarities returns the similarity of the vectors of each of some pairs. Only the pictures and texts in them are read.
+func (s *Scorer) Similarities(ctx context.Context, set Set, pairs []model.Pair, tick func(done, total int)) ([]float32, error) {
+	part := Set{Images: Images{Source: set.Images.Source}}
+	images, texts := map[int32]int{}, map[int32]int{}
+	for _, p := range pairs {
+		if _, ok := images[p.Image]; !ok {
+			images[p.Image] = len(part.Images.IDs)
+			part.Images.IDs = append(part.Images.IDs, set.Images.IDs[p.Image])
+		}
+		if _, ok := texts[p.Text]; !ok {
+			texts[p.Text] = len(part.Texts)
+			part.Texts = append(part.Texts, set.Texts[p.Text])
+		}
+	}
+	v, err := s.Vectors(ctx, part, tick)
+	if err != nil {
+		return nil, err
+	}
+	size, list := s.model.Config.ContrastSize, make([]float32, len(pairs))
+	for k, p := range pairs {
+		i, t := images[p.Image]*size, texts[p.Text]*size
+		for c := range size {
+			list[k] += v.Images[i+c] * v.Texts[t+c]
+		}
+	}
+	return list, nil
+}
+
 // TwoStage ranks by vectors and puts the n best of each query in order by their match
 // scores; what vectors rank below stays where it is. With n = 0 vectors alone decide.
 func (s *Scorer) TwoStage(ctx context.Context, set Set, v Vectors, n int, tick func(done, total int)) (Outcome, error) {

@@ -9,32 +9,16 @@ package classes
 import (
 	"math"
 	"slices"
+
+	"github.com/unimo-go/unimo/internal/model/calibration"
 )
 
 // Best returns the first class with the highest logit, as the reference does.
-func Best(logits []float32) int {
-	best := 0
-	for i, x := range logits {
-		if x > logits[best] {
-			best = i
-		}
-	}
-	return best
-}
+func Best(logits []float32) int { return calibration.Best(logits) }
 
 // Softmax returns the probabilities of logits.
 func Softmax(logits []float32) []float64 {
-	top := float64(slices.Max(logits))
-	probs := make([]float64, len(logits))
-	var sum float64
-	for i, x := range logits {
-		probs[i] = math.Exp(float64(x) - top)
-		sum += probs[i]
-	}
-	for i := range probs {
-		probs[i] /= sum
-	}
-	return probs
+	return calibration.Softmax(logits, 1)
 }
 
 // CrossEntropy returns the negative logarithm of a class's probability.

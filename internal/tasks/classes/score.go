@@ -2,7 +2,9 @@ package classes
 
 import (
 	"fmt"
+	"slices"
 
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/metrics"
@@ -29,6 +31,14 @@ func NewScore(logits [][]float32, gold []int, classes int) Score {
 		},
 		Confusion: metrics.Confusion(pred, gold, classes),
 	}
+}
+
+// Sample is what probabilities are calibrated with; nil if a class is not known.
+func Sample(logits [][]float32, gold []int) *calibration.Sample {
+	if len(logits) == 0 || slices.Contains(gold, -1) {
+		return nil
+	}
+	return &calibration.Sample{Logits: logits, Classes: gold}
 }
 
 // Examples is how many there were.

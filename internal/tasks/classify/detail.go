@@ -11,6 +11,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classes"
@@ -43,6 +44,20 @@ type detail struct {
 	examples []labelled.Example
 	outputs  outputRows
 	scores   classes.Score
+
+	calibration *calibration.Calibration // of the probabilities in files; nil: the model's own
+}
+
+// Sample implements [run.Sampled].
+func (d *detail) Sample() *calibration.Sample {
+	if d.schema.Regression {
+		return nil
+	}
+	gold := make([]int, len(d.examples))
+	for i, x := range d.examples {
+		gold[i] = x.Class
+	}
+	return classes.Sample(d.outputs, gold)
 }
 
 var _ run.Commenter = (*detail)(nil)
@@ -66,7 +81,7 @@ func (d *detail) Answers() []run.Answer {
 
 // WritePredictions implements [run.Detail].
 func (d *detail) WritePredictions(dir, split string) error {
-	return d.kind.writePredictions(dir, split, d.schema, d.examples, d.outputs)
+	return d.kind.writePredictions(dir, split, d.schema, d.examples, d.outputs, d.calibration)
 }
 
 // Section implements [run.Detail].
@@ -146,11 +161,11 @@ func (d *detail) mistakes() (shown []report.Mistake, note string) {
 }
 
 // writePredictions writes SPLIT.reference.tsv and SPLIT.glue.tsv into dir.
-func (k *Kind) writePredictions(dir, split string, s labelled.Schema, examples []labelled.Example, out outputRows) error {
+func (k *Kind) writePredictions(dir, split string, s labelled.Schema, examples []labelled.Example, out outputRows, c *calibration.Calibration) error {
 	if err := atomicfile.Mkdir(dir); err != nil {
 		return fmt.Errorf("write predictions: %w", err)
 	}
-	list := predictions(s, examples, out)
+	list := predictions(s, examples, out, c)
 	if err := labelled.WriteReference(filepath.Join(dir, split+".reference.tsv"), list); err != nil {
 		return err
 	}
@@ -158,13 +173,13 @@ func (k *Kind) writePredictions(dir, split string, s labelled.Schema, examples [
 }
 
 // predictions returns what prediction files hold.
-func predictions(s labelled.Schema, examples []labelled.Example, out outputRows) []labelled.Prediction {
+func predictions(s labelled.Schema, examples []labelled.Example, out outputRows, c *calibration.Calibration) []labelled.Prediction {
 	list := make([]labelled.Prediction, len(out))
 	for i, logits := range out {
 		list[i] = labelled.Prediction{ID: examples[i].ID, Score: logits[0]}
 		if !s.Regression {
 			list[i].Class = classes.Best(logits)
-			for _, prob := range classes.Softmax(logits) {
+			for _, prob := range c.Classes(logits) {
 				list[i].Probs = append(list[i].Probs, float32(prob))
 			}
 		}

@@ -206,7 +206,7 @@ func (l *learner) Submit(ctx context.Context, f run.File, dir string, tick run.T
 	if err != nil {
 		return err
 	}
-	return l.job.kind.writePredictions(dir, f.Split, l.job.schema, examples, out)
+	return l.job.kind.writePredictions(dir, f.Split, l.job.schema, examples, out, nil)
 }
 
 // about describes the data of a run, and warns of what makes its score worth little.

@@ -151,7 +151,15 @@ func (p *Predictor) Fits(t *run.Task) error {
 func (p *Predictor) Evaluate(ctx context.Context, t *run.Task, f run.File, s run.Flags, tick run.Tick) (run.Result, error) {
 	k := t.Kind.(*Kind)
 	p.runner.schema = schemaOf(k.Schema, p.Config)
-	return k.evaluateFile(ctx, &p.runner, f, labelled.ReadOptions{Columns: s.(*EvalSettings).columns()}, predictBatch, tick, p.log)
+	c, err := p.Calibration()
+	if err != nil {
+		return run.Result{}, err
+	}
+	r, err := k.evaluateFile(ctx, &p.runner, f, labelled.ReadOptions{Columns: s.(*EvalSettings).columns()}, predictBatch, tick, p.log)
+	if err == nil {
+		r.Detail.(*detail).calibration = c
+	}
+	return r, err
 }
 
 // Prediction is what a model says of one text. Of a regression only IsScore and Score are set.
@@ -167,6 +175,10 @@ type Prediction struct {
 
 // Predict answers about texts, or pairs of them. While tick runs nothing of the predictor is in use.
 func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, tick run.Tick) ([]Prediction, error) {
+	c, err := p.Calibration()
+	if err != nil {
+		return nil, err
+	}
 	records := make([]labelled.Record, len(examples))
 	predictions := make([]Prediction, len(examples))
 	for i, x := range examples {
@@ -185,7 +197,7 @@ func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, ti
 			q.IsScore, q.Score = true, float64(logits[0])
 			continue
 		}
-		q.Probabilities = classes.Softmax(logits)
+		q.Probabilities = c.Classes(logits)
 		q.Class = classes.Best(logits)
 		q.Label = p.Config.Label(q.Class)
 		q.Probability = q.Probabilities[q.Class]

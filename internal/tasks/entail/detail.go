@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/dataset/entailment"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classes"
@@ -25,7 +26,12 @@ type detail struct {
 	score    classes.Score // zero of examples without labels
 	pictures string        // their folder; "" where there are features alone
 	notes    []string
+
+	calibration *calibration.Calibration // of the probabilities; nil: the model's own
 }
+
+// Sample implements [run.Sampled].
+func (d *detail) Sample() *calibration.Sample { return classes.Sample(d.logits, golds(d.examples)) }
 
 var _ run.Commenter = (*detail)(nil)
 
@@ -77,7 +83,7 @@ func (d *detail) WritePredictions(dir, split string) error {
 		if x.Class >= 0 {
 			line.Label = d.labels[x.Class]
 		}
-		for class, p := range classes.Softmax(d.logits[i]) {
+		for class, p := range d.calibration.Classes(d.logits[i]) {
 			line.Probabilities[d.labels[class]] = p
 		}
 		return line
@@ -120,7 +126,7 @@ func (d *detail) gallery() report.Gallery {
 	for _, i := range numbers {
 		x := d.examples[i]
 		q := report.GalleryQuery{Text: x.Shown(), Picture: d.picture(x.Image), Alt: x.Image}
-		for class, p := range classes.Softmax(d.logits[i]) {
+		for class, p := range d.calibration.Classes(d.logits[i]) {
 			q.Found = append(q.Found, report.GalleryItem{Text: d.labels[class], Score: p, Right: class == x.Class})
 		}
 		g.Queries = append(g.Queries, q)

@@ -38,6 +38,10 @@ func (p *Predictor) Labels() []string {
 
 // Reply implements [run.Replying].
 func (p *Predictor) Reply(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]run.Reply, error) {
+	c, err := p.Calibration()
+	if err != nil {
+		return nil, err
+	}
 	logits, cut, err := p.Logits(ctx, im, texts, tick)
 	if err != nil {
 		return nil, err
@@ -45,7 +49,7 @@ func (p *Predictor) Reply(ctx context.Context, im *regions.Image, texts []string
 	replies := make([]run.Reply, len(texts))
 	for i, row := range logits {
 		best := classes.Best(row)
-		probs := classes.Softmax(row)
+		probs := c.Classes(row)
 		replies[i] = run.Reply{Answer: p.Config.Label(best), Class: best, Probability: probs[best], Probabilities: probs, Truncated: cut[i]}
 	}
 	return replies, nil
@@ -62,6 +66,10 @@ func (p *Predictor) PredictFile(ctx context.Context, f run.File, s run.Flags, ti
 }
 
 func (p *Predictor) file(ctx context.Context, f run.File, s *EvalSettings, policy labelled.LabelPolicy, tick run.Tick) (run.Result, error) {
+	c, err := p.Calibration()
+	if err != nil {
+		return run.Result{}, err
+	}
 	reading := s.reading(p.Labels())
 	reading.Policy = policy
 	set, err := read(f.Path, reading, p.Env.Log)
@@ -97,10 +105,11 @@ func (p *Predictor) file(ctx context.Context, f run.File, s *EvalSettings, polic
 	r := run.Result{Split: f.Split, File: f.Path, Notes: append(o.Notes(), run.CutNotes(cut, len(list), "texts", p.Encoder.MaxLen)...)}
 	if policy == labelled.LabelsOptional {
 		r.Metrics = train.Numbers{"examples": train.Number(len(examples))}
-		r.Detail = &detail{labels: p.Labels(), examples: examples, logits: logits, pictures: pictures}
+		r.Detail = &detail{labels: p.Labels(), examples: examples, logits: logits, pictures: pictures, calibration: c}
 		return r, nil
 	}
 	d := newDetail(p.Labels(), examples, logits, pictures, nil)
+	d.calibration = c
 	r.Metrics, r.Detail = d.score.Metrics, d
 	return r, nil
 }

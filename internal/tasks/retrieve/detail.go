@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
@@ -19,7 +20,11 @@ type detail struct {
 	outcome  rank.Outcome
 	pictures string        // their folder
 	compared *report.Table // two stages against scoring every pair; nil if they were not compared
+	sample   *calibration.Sample
 }
+
+// Sample implements [run.Sampled].
+func (d *detail) Sample() *calibration.Sample { return d.sample }
 
 var _ run.Commenter = (*detail)(nil)
 

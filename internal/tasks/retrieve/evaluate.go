@@ -52,6 +52,15 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	}
 	result.Metrics = images.RecallNumbers(out.Recalls, set)
 	d := newDetail(split, set, out)
+	c, err := r.Calibration()
+	if err != nil {
+		return run.Result{}, err
+	}
+	if c != nil || r.Calibrating() {
+		if d.sample, err = samplePairs(ctx, r.scorer, set, !r.VectorsOnly, r.Config.ContrastSize, tick); err != nil {
+			return run.Result{}, err
+		}
+	}
 	if s.TwoStage > 0 && s.Compare > 0 {
 		if d.compared, err = r.compare(ctx, set.First(s.Compare), s.TwoStage, result.Metrics, tick); err != nil {
 			return run.Result{}, err

@@ -11,8 +11,8 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/model/rank"
-	"github.com/unimo-go/unimo/internal/run"
 )
 
 // IndexOptions say how [Retriever.Index] works.
@@ -92,7 +92,7 @@ func (r *Retriever) modelDigest() (string, error) {
 	if r.digest != "" {
 		return r.digest, nil
 	}
-	weights, err := run.DigestTensors(r.Folder.Weights)
+	weights, err := r.Digest()
 	if err != nil {
 		return "", err
 	}
@@ -118,6 +118,7 @@ type Search struct {
 	Info     rank.IndexInfo
 	Stale    int // images that are left out, see [rank.Index]
 	r        *Retriever
+	pairs    *calibration.Calibration
 	index    *rank.Index
 	searcher *rank.Searcher
 }
@@ -150,7 +151,21 @@ func (r *Retriever) OpenIndex(dir string) (*Search, error) {
 		ix.Close()
 		return nil, err
 	}
-	return &Search{ix.Info, ix.Stale, r, ix, s}, nil
+	pairs, err := r.pairs()
+	if err != nil {
+		ix.Close()
+		return nil, err
+	}
+	return &Search{ix.Info, ix.Stale, r, pairs, ix, s}, nil
+}
+
+// Says returns what the calibration says of a picture that a text found: by its match score, where the full model looked at it, else
+// by its similarity.
+func (s *Search) Says(h rank.Found) Matched {
+	if h.Ranked {
+		return matched(s.pairs.Match, h.Match)
+	}
+	return matched(s.pairs.Similarity, h.Similarity)
 }
 
 // Path returns the file of a picture that was found; "" if the index is of region features.

@@ -333,7 +333,10 @@ func (l *learner) Score(ctx context.Context, f run.File, tick run.Tick) (run.Res
 	if err != nil {
 		return run.Result{}, err
 	}
-	return run.Result{
-		Split: f.Split, File: f.Path, Notes: l.devNotes, Metrics: images.RecallNumbers(out.Recalls, l.devSet), Detail: newDetail(l.job.devSet, l.devSet, out),
-	}, nil
+	d, s := newDetail(l.job.devSet, l.devSet, out), l.job.settings
+	matches := s.ContrastSize == 0 || l.model.Matches(l.job.env.Device)
+	if d.sample, err = samplePairs(ctx, l.scorer, l.devSet, matches, s.ContrastSize, tick); err != nil {
+		return run.Result{}, err
+	}
+	return run.Result{Split: f.Split, File: f.Path, Notes: l.devNotes, Metrics: images.RecallNumbers(out.Recalls, l.devSet), Detail: d}, nil
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
@@ -26,7 +27,7 @@ type Retriever struct {
 	VectorsOnly bool
 }
 
-// UntrainedHead is what is said of the match scores of a model for [Retriever.VectorsOnly].
+// UntrainedHead is what is said where a model for [Retriever.VectorsOnly] is asked for match scores.
 const UntrainedHead = "the match head of this model was not trained: match scores are of chance; go by its vectors (search --candidates 0, evaluate --two-stage 1)"
 
 // Open opens the model in the folder dir (or the best model of a run's
@@ -53,18 +54,63 @@ func open(dir string, env *run.Env) (*Retriever, error) {
 	return r, nil
 }
 
-// Match returns how well an image fits each text: the higher, the better. Scores compare texts
-// or images with each other; they are no probabilities.
-// tick is called after each batch.
-func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]float32, error) {
-	tokens := make(rank.Texts, len(texts))
+// Matched is how well an image and a text fit.
+type Matched struct {
+	Score       float32 // the higher, the better: it compares texts, or images
+	Probability float64 // that they fit; see [calibration.Calibration]. 0 without a calibration
+	Fits        bool    // the probability reaches the model's threshold; false without a calibration
+	Calibrated  bool
+}
+
+// matched makes of a score what the calibration says of it; nil pairs say nothing.
+func matched(p *calibration.Pairs, score float32) Matched {
+	m := Matched{Score: score}
+	if p != nil {
+		m.Probability, m.Fits, m.Calibrated = p.Probability(float64(score)), p.Fits(float64(score)), true
+	}
+	return m
+}
+
+// Match returns how well an image fits each text. The score is that of the match head, or the similarity of vectors of a model that was
+// trained for these alone. tick is called after each batch.
+func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]Matched, error) {
+	c, err := r.pairs()
+	if err != nil {
+		return nil, err
+	}
+	tokens, pairs := make(rank.Texts, len(texts)), make([]model.Pair, len(texts))
 	for i, text := range texts {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		tokens[i], _ = r.encoder.Encode(text)
+		pairs[i].Text = int32(i)
 	}
-	return r.scorer.Match(ctx, im, tokens, tick)
+	var scores []float32
+	of := c.Match
+	if r.VectorsOnly {
+		of = c.Similarity
+		scores, err = r.scorer.Similarities(ctx, rank.Set{Images: rank.Single(im), Texts: tokens}, pairs, tick)
+	} else {
+		scores, err = r.scorer.Match(ctx, im, tokens, tick)
+	}
+	if err != nil {
+		return nil, err
+	}
+	list := make([]Matched, len(texts))
+	for i, score := range scores {
+		list[i] = matched(of, score)
+	}
+	return list, nil
+}
+
+// pairs returns the calibration of the model's scores; one without any if there is none.
+func (r *Retriever) pairs() (*calibration.Calibration, error) {
+	c, err := r.Calibration()
+	if c == nil {
+		c = new(calibration.Calibration)
+	}
+	return c, err
 }
 
 // TextVectors returns the vectors of texts, each of the model's contrast size and of length 1, behind each other, and says which texts

@@ -218,8 +218,8 @@ func TestLearnsAndFinds(t *testing.T) {
 	d := whole.Detail.(*detail)
 	for _, hit := range d.outcome.Texts[slices.Index(d.set.Images.IDs, "red.png")] {
 		for i, text := range []string{"red", "blue"} {
-			if diff := matched[i] - hit.Score; d.texts[hit.Number] == text && (diff > 1e-5 || diff < -1e-5) {
-				t.Errorf("%q matches by %v, when ranked by %v", text, matched[i], hit.Score)
+			if diff := matched[i].Score - hit.Score; d.texts[hit.Number] == text && (diff > 1e-5 || diff < -1e-5) {
+				t.Errorf("%q matches by %v, when ranked by %v", text, matched[i].Score, hit.Score)
 			}
 		}
 	}
@@ -241,8 +241,8 @@ func TestLearnsAndFinds(t *testing.T) {
 		t.Fatalf("%+v, %v", found, err)
 	}
 	for _, f := range found {
-		if diff := f.Match - matched[0]; f.ID == "red.png" && (!f.Ranked || diff > 1e-5 || diff < -1e-5) {
-			t.Errorf("found with %+v, matched by %v", f, matched[0])
+		if diff := f.Match - matched[0].Score; f.ID == "red.png" && (!f.Ranked || diff > 1e-5 || diff < -1e-5) {
+			t.Errorf("found with %+v, matched by %v", f, matched[0].Score)
 		}
 	}
 	if like, err := search.Image(t.Context(), im, 1); err != nil || like[0].ID != "red.png" || search.Path("red.png") != filepath.Join(pictures, "red.png") {

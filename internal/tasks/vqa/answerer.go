@@ -42,7 +42,7 @@ func (a *Answerer) build(p *pairs.Opened, o *run.Opened) (model.Parameters, erro
 	}
 	params, err := p.OpenClassifier(o)
 	a.answers = answersOf(o.Config)
-	a.speaker = &chooser{p.Runner, a.answers}
+	a.speaker = &chooser{runner: p.Runner, answers: a.answers}
 	return params, err
 }
 
@@ -59,6 +59,7 @@ func (a *Answerer) Fits(t *run.Task) error {
 type Scored struct {
 	Answer      string  `json:"answer"`
 	Probability float64 `json:"probability"`
+	logit       float64 // that it was made of; 0 of a model that writes
 }
 
 // Answer is what a model says of a question.
@@ -70,6 +71,9 @@ type Answer struct {
 
 // Ask answers questions about an image, each with its top likeliest answers. While tick runs nothing of the model is in use.
 func (a *Answerer) Ask(ctx context.Context, im *regions.Image, questions []string, top int, tick run.Tick) ([]Answer, error) {
+	if err := a.calibrate(); err != nil {
+		return nil, err
+	}
 	source, records, cut, err := a.Records(ctx, im, questions)
 	if err != nil {
 		return nil, err
@@ -83,6 +87,14 @@ func (a *Answerer) Ask(ctx context.Context, im *regions.Image, questions []strin
 		list[i] = Answer{questions[i], best[i], cut[i]}
 	}
 	return list, nil
+}
+
+// calibrate lets a model that chooses give the probabilities of its calibration.
+func (a *Answerer) calibrate() (err error) {
+	if c, ok := a.speaker.(*chooser); ok {
+		c.calibration, err = a.Calibration()
+	}
+	return err
 }
 
 // Labels implements [run.Replying].
@@ -130,6 +142,9 @@ func (a *Answerer) PredictFile(ctx context.Context, f run.File, settings run.Fla
 
 // answer answers the questions of a file.
 func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unanswered bool, tick run.Tick) (*detail, []string, error) {
+	if err := a.calibrate(); err != nil {
+		return nil, nil, err
+	}
 	r := reading{
 		options: s.Options(a.Env.Log, a.Device.Limit()), folder: s.ImagesDir, unanswered: unanswered,
 		extractor: a.Extractor, limits: a.Limits, cache: imageCache,
@@ -149,6 +164,7 @@ func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unan
 	if err != nil {
 		return nil, nil, err
 	}
+	d.sampled = !unanswered && a.answers.names != nil
 	return d, append(r.options.Notes(), run.CutNotes(cut, len(list), "questions", a.Encoder.MaxLen)...), nil
 }
 

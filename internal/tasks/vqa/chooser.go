@@ -8,6 +8,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/dataset/vqa"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classes"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
@@ -27,6 +28,8 @@ type speaker interface {
 type chooser struct {
 	runner  *pairs.Runner
 	answers answers
+
+	calibration *calibration.Calibration // nil: the model's own probabilities
 }
 
 func (c *chooser) aim(r *pairs.Record, people []string) bool {
@@ -38,7 +41,7 @@ func (c *chooser) answer(ctx context.Context, source regions.Source, set *vqa.Se
 	d := &detail{set: set, said: make([]said, len(list))}
 	err := c.runner.Each(ctx, source, list, batch, tick, func(i int, logits []float32) {
 		best := classes.Best(logits)
-		d.say(i, Scored{c.answers.names[best], sigmoid(logits[best])})
+		d.say(i, c.scored(best, logits))
 		d.loss += loss(logits, list[i].Soft) / float64(len(list))
 	})
 	if err != nil {
@@ -57,13 +60,15 @@ func (c *chooser) best(ctx context.Context, source regions.Source, list []pairs.
 		}
 		slices.SortStableFunc(order, func(x, y int) int { return cmp.Compare(logits[y], logits[x]) })
 		for _, k := range order[:min(top, len(order))] {
-			all[i] = append(all[i], Scored{c.answers.names[k], sigmoid(logits[k])})
+			all[i] = append(all[i], c.scored(k, logits))
 		}
 	})
 	return all, err
 }
 
-func sigmoid(x float32) float64 { return 1 / (1 + math.Exp(-float64(x))) }
+func (c *chooser) scored(k int, logits []float32) Scored {
+	return Scored{c.answers.names[k], c.calibration.Answer(logits[k]), float64(logits[k])}
+}
 
 // loss is the sum over the answers of the cross-entropy of each one's sigmoid, what the model is trained with.
 func loss(logits []float32, targets []pairs.Soft) float64 {

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/dataset/vqa"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
@@ -17,6 +18,20 @@ type detail struct {
 	set  *vqa.Set
 	said []said
 	loss float64
+
+	sampled bool // what is said has logits, and what was right is known
+}
+
+// Sample implements [run.Sampled]. An answer is as right as people find it.
+func (d *detail) Sample() *calibration.Sample {
+	if !d.sampled || len(d.said) == 0 {
+		return nil
+	}
+	s := new(calibration.Scores)
+	for _, x := range d.said {
+		s.Scores, s.Right = append(s.Scores, x.logit), append(s.Right, x.Score)
+	}
+	return &calibration.Sample{Answers: s}
 }
 
 var _ run.Commenter = (*detail)(nil)

@@ -192,7 +192,7 @@ func (j *job) speaker(cfg model.Config, tok *tokenizer.Tokenizer) (speaker, pair
 		if err != nil {
 			return nil, pairs.Head{}, nil, err
 		}
-		return &chooser{pairs.NewRunner(j.env.Device, m), j.answers}, pairs.Choosing(m), nil, nil
+		return &chooser{runner: pairs.NewRunner(j.env.Device, m), answers: j.answers}, pairs.Choosing(m), nil, nil
 	}
 	m, err := run.NewModel[*model.Generator](j.env, cfg, s.Seed)
 	if err != nil {
@@ -263,6 +263,7 @@ func (l *learner) Score(ctx context.Context, f run.File, tick run.Tick) (run.Res
 	if err != nil {
 		return run.Result{}, err
 	}
+	_, d.sampled = l.speaker.(*chooser)
 	return run.Result{Split: f.Split, File: f.Path, Metrics: d.numbers(), Notes: l.job.reading().options.Notes(), Detail: d}, nil
 }
 

@@ -18,11 +18,12 @@ type said struct {
 	Answer      string
 	Probability float64
 	Score       float64 // against people's answers
+	logit       float64 // of the answer, of a model that chooses
 }
 
 // say notes the answer to a question of the set.
 func (d *detail) say(i int, x Scored) {
-	d.said[i] = said{x.Answer, x.Probability, vqa.Score(x.Answer, d.set.Examples[i].Answers)}
+	d.said[i] = said{x.Answer, x.Probability, vqa.Score(x.Answer, d.set.Examples[i].Answers), x.logit}
 }
 
 // numbers are the metrics by their names.

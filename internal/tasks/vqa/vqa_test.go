@@ -18,6 +18,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/dataset/vqa"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
@@ -243,7 +244,7 @@ func TestLoss(t *testing.T) {
 	soft := []pairs.Soft{{Class: 1, Score: 0.3}, {Class: 2, Score: 1}}
 	for i, x := range logits {
 		target := map[int]float64{1: 0.3, 2: 1}[i]
-		want -= target*math.Log(sigmoid(x)) + (1-target)*math.Log(1-sigmoid(x))
+		want -= target*math.Log(calibration.Plain.Probability(float64(x))) + (1-target)*math.Log(1-calibration.Plain.Probability(float64(x)))
 	}
 	if got := loss(logits, soft); math.Abs(got-want) > 1e-6 {
 		t.Errorf("got %v, want %v", got, want)
@@ -279,7 +280,7 @@ func TestComments(t *testing.T) {
 	} {
 		x.ID = fmt.Sprint(i)
 		d.set.Examples = append(d.set.Examples, x)
-		d.said = append(d.said, said{"cup", 0.5, vqa.Score("cup", x.Answers)})
+		d.said = append(d.said, said{Answer: "cup", Probability: 0.5, Score: vqa.Score("cup", x.Answers)})
 	}
 	m := d.numbers()
 	if m["accuracy"] != 0.4 || m["accuracy_yes_no"] != 0 || m["accuracy_other"] != 1 || m["accuracy_number"] != 0 {

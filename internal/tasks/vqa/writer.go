@@ -162,7 +162,7 @@ func (w *writer) distinct(r decode.Result, o decode.Options, top int) (list []Sc
 	for _, h := range r.Hypotheses {
 		text := strings.TrimSpace(decode.Text(w.Tokenizer, h.IDs))
 		if len(list) < top && !slices.ContainsFunc(list, func(s Scored) bool { return s.Answer == text }) {
-			list = append(list, Scored{text, h.Probability(o)})
+			list = append(list, Scored{Answer: text, Probability: h.Probability(o)})
 		}
 	}
 	return list
