@@ -103,6 +103,8 @@ func load(dir string) (*Tokenizer, error) {
 		return nil, wrong(dir, 0, "copy it there", "no %s beside the rest of the vocabulary", strings.Join(unimo, " and no "))
 	case len(unimo) == 3 && len(hugging) == 1:
 		return nil, wrong(dir, 0, "copy it there", "no %s beside the rest of the vocabulary", hugging[0])
+	case isSentencePiece(dir):
+		return nil, wrong(dir, 0, sentencePieceRemedy, "%w but one of SentencePiece, as of XLM-RoBERTa and CamemBERT", ErrNoVocabulary)
 	default:
 		return nil, wrong(dir, 0, "copy them from a released model or train a vocabulary",
 			"%w: want encoder.json, vocab.bpe and vocab.txt, or vocab.json and merges.txt, or BERT's vocab.txt, or tokenizer.json; missing are %s, or %s",
@@ -116,6 +118,16 @@ func load(dir string) (*Tokenizer, error) {
 	}
 	t.matchAdded()
 	return t, nil
+}
+
+// isSentencePiece says whether a vocabulary of SentencePiece lies in dir.
+func isSentencePiece(dir string) bool {
+	for _, name := range []string{"sentencepiece.bpe.model", "spiece.model", "spm.model"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return true
+		}
+	}
+	return false
 }
 
 // settings is what the files beside a vocabulary say about it.

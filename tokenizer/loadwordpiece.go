@@ -275,6 +275,9 @@ func loadTokenizer(path string, own settings) (*Tokenizer, error) {
 	return fromTokenizer(path, content, own)
 }
 
+// sentencePieceRemedy is what to do about vocabularies of SentencePiece, which are not read.
+const sentencePieceRemedy = "take a model with WordPiece or byte-level BPE, such as bert-base-multilingual-cased"
+
 // fromTokenizer is loadTokenizer on the content of the file.
 func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error) {
 	var f tokenizerFile
@@ -282,6 +285,9 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 		return nil, fmt.Errorf("want the tokenizer.json of a Hugging Face tokenizer: %w", err)
 	}
 	f.complete()
+	if f.Model.Type == "Unigram" {
+		return nil, wrong(file, 0, sentencePieceRemedy, "the model's type is %q, as of XLM-RoBERTa and CamemBERT", f.Model.Type)
+	}
 	wordPiece := f.Model.Type == "WordPiece"
 	if !wordPiece && f.Model.Type != "BPE" {
 		return nil, wrong(file, 0, "want WordPiece, as of BERT, or BPE, as of RoBERTa", "the model's type is %q", clip(f.Model.Type))

@@ -188,8 +188,14 @@ func theirPrefix(r checkpoint.Reader) (string, bool) {
 // Affine weights are transposed when they are asked for. The embedding of token type 0, which every token of a text
 // alone has, is added to the position embedding, and subtracted from those of the other types; the table of positions
 // gets two rows in front where positions do not start at 2, as here.
-// An encoder that is not UNIMO's, an incomplete one, or one of other sizes than cfgJSON says, is an error.
+// An encoder that is not UNIMO's, an incomplete one, or one of other sizes than cfgJSON says, is an error. Without a
+// cfgJSON only UNIMO is imported.
 func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.Reader, []LeftOut, error) {
+	if cfgJSON == nil {
+		if cfgJSON, _ = guessedConfig(r); cfgJSON == nil {
+			return Config{}, nil, nil, fmt.Errorf("%s holds a model of another library, which is not complete without its config.json; give the folder that has both", r.Path())
+		}
+	}
 	prefix, ok := theirPrefix(r)
 	if !ok {
 		if all, err := theirKeys(cfgJSON); err == nil {
@@ -316,6 +322,33 @@ func theirConfig(raw []byte, r checkpoint.Reader, prefix string) (Config, family
 	cfg.NoSpecials = name == unimoText
 	return cfg, kind, nil
 }
+
+// guessedConfig returns the configuration of a UNIMO of PaddleNLP's, whose released files had none beside them: sizes are
+// those of the tensors, heads have 64 values as in all released ones, and the rest is the library's default. ok is false
+// for another model.
+func guessedConfig(r checkpoint.Reader) (raw []byte, ok bool) {
+	prefix, _ := theirPrefix(r)
+	shape := func(name string) []int {
+		info, err := r.Info(prefix + name)
+		if err != nil || len(info.Shape) != 2 {
+			return []int{0, 0}
+		}
+		return info.Shape
+	}
+	layers := 0
+	for shape(fmt.Sprintf("encoder.layers.%d.linear1.weight", layers))[0] > 0 {
+		layers++
+	}
+	words, width := shape(theirWords)[0], shape(theirWords)[1]
+	if _, err := r.Info(prefix + "encoder_norm.weight"); err != nil || width%guessedHead != 0 || width == 0 {
+		return nil, false
+	}
+	return fmt.Appendf(nil, `{"vocab_size": %d, "hidden_size": %d, "num_hidden_layers": %d, "num_attention_heads": %d, "intermediate_size": %d, "max_position_embeddings": %d, "type_vocab_size": %d}`,
+		words, width, layers, width/guessedHead, shape("encoder.layers.0.linear1.weight")[1], shape(theirPositions)[0], shape(theirTypes)[0]), true
+}
+
+// guessedHead is the width of an attention head where nothing says it.
+const guessedHead = 64
 
 // theirKeys returns the keys of a configuration. PaddleNLP's before its version 2.5, model_config.json, has those of the
 // encoder in the arguments of a model with a head.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/checkpoint"
@@ -70,6 +71,57 @@ func TestPaddleNLP(t *testing.T) {
 	}
 	if cfg, _, _, err := ImportHuggingFace(raw, bare); err != nil || cfg.ProblemType != "" || cfg.NoSpecials {
 		t.Errorf("without a head: %+v, %v", cfg, err)
+	}
+}
+
+// A UNIMO of PaddleNLP's as its file was released, without a configuration, has the sizes of its tensors. Where they do
+// not tell the heads, and for another model, the configuration is asked for.
+func TestPaddleNLPWithoutConfig(t *testing.T) {
+	shapes := map[string][]int{
+		"unimo.embeddings.word_embeddings.weight": {20, 64}, "unimo.embeddings.position_embeddings.weight": {9, 64},
+		"unimo.embeddings.token_type_embeddings.weight": {4, 64}, "unimo.encoder_norm.weight": {64}, "unimo.encoder_norm.bias": {64},
+	}
+	for _, m := range paddleLayer {
+		weight := []int{64, 64}
+		switch {
+		case !m.linear:
+			weight = []int{64}
+		case m.theirs == "linear1":
+			weight = []int{64, 256}
+		case m.theirs == "linear2":
+			weight = []int{256, 64}
+		}
+		for _, layer := range []string{"0", "1"} {
+			name := "unimo.encoder.layers." + layer + "." + m.theirs
+			shapes[name+".weight"], shapes[name+".bias"] = weight, weight[len(weight)-1:]
+		}
+	}
+	var tensors []checkpoint.Tensor
+	for name, shape := range shapes {
+		n := checkpoint.Info{Shape: shape}.Elements()
+		tensors = append(tensors, checkpoint.FromFloat32(name, shape, make([]float32, n)))
+	}
+	r, err := checkpoint.FromTensors("unimo-text-1.0.pdparams", tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cfg, _, _, err := ImportHuggingFace(nil, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if cfg.Layers != 2 || cfg.Heads != 1 || cfg.HiddenSize != 64 || cfg.VocabSize != 20 || cfg.MaxPositions != 11 || cfg.SegmentTypes != 4 || cfg.HiddenAct != "relu" || cfg.ProblemType != "" {
+		t.Errorf("configuration %+v", cfg)
+	}
+	tiny, err := checkpoint.Open(filepath.Join("testdata", "paddlenlp"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer tiny.Close()
+	_, _, bert := transformersCase(t, "bert")
+	for _, r := range []checkpoint.Reader{tiny, bert} {
+		if _, _, _, err := ImportHuggingFace(nil, r); err == nil || !strings.Contains(err.Error(), "not complete without its config.json") {
+			t.Errorf("%s: error %v", r.Path(), err)
+		}
 	}
 }
 

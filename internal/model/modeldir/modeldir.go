@@ -304,13 +304,11 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 	if errors.Is(err, fs.ErrNotExist) && foreign { // PaddleNLP's before its version 2.5
 		raw, err = model.ReadConfigFile(filepath.Join(path, oldConfigFile))
 	}
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
-		if foreign {
-			return nil, fmt.Errorf("checkpoint %s holds a model of another library, which is not complete without its %s; give the folder that has both", path, ConfigFile)
-		}
+	if absent := errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR); absent && !foreign {
 		return &Checkpoint{Weights: weights}, nil
-	}
-	if err != nil {
+	} else if absent {
+		raw = nil
+	} else if err != nil {
 		return nil, err
 	}
 	if foreign || model.IsForeign(raw, weights) {
