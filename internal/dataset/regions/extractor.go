@@ -135,6 +135,13 @@ type Extractor interface {
 	Extract(p *picture.Picture, width, height int, dst *Image) error
 }
 
+// Changing is an extractor whose network is being trained: what it says of a picture changes from step to step. Of an image that
+// is [Image.Late] it gives size, boxes and the prepared picture, and no features.
+type Changing interface {
+	Extractor
+	Changes()
+}
+
 // Limits of a spec: the largest size of a feature is that of the model's configuration.
 const (
 	maxImageSize = 1024

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"math"
+
+	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
 // ErrNoImage is what errors about an unknown id wrap.
@@ -20,13 +22,15 @@ func boxTolerance(side float64) float64 { return min(1, side/100) }
 // Image is n regions of one image, without the global region.
 type Image struct {
 	ID            string
-	Width, Height float64   // of the image, in pixels
-	Boxes         []float32 // n x 4: x1, y1, x2, y2 in pixels
-	Features      []float32 // n x the feature's size
-	Global        []float32 // the feature of the image as a whole; nil: the mean of the regions'
-	Classes       []float32 // n x classes: what a detector takes each region for, as probabilities that sum to 1; nil where unknown
-	Origin        Origin    // what it was made of, where the source knows
-	Read          int       // a model reads so many regions, the first, and the global one of all; 0: all
+	Width, Height float64          // of the image, in pixels
+	Boxes         []float32        // n x 4: x1, y1, x2, y2 in pixels
+	Features      []float32        // n x the feature's size
+	Global        []float32        // the feature of the image as a whole; nil: the mean of the regions'
+	Classes       []float32        // n x classes: what a detector takes each region for, as probabilities that sum to 1; nil where unknown
+	Origin        Origin           // what it was made of, where the source knows
+	Late          bool             // set before an image is asked for: features are computed later, where the extractor can (see [Changing])
+	Prepared      *picture.Picture // of an image that is late: what the extractor reads
+	Read          int              // a model reads so many regions, the first, and the global one of all; 0: all
 }
 
 // Regions returns n.

@@ -164,7 +164,7 @@ func (s *Pictures) Close() error {
 
 // Image implements [Source].
 func (s *Pictures) Image(id string, dst *Image) error {
-	trained := s.extractor.Spec().Trained()
+	trained := s.fixed()
 	if trained {
 		s.mu.RLock()
 		kept := s.regions[id]
@@ -224,8 +224,14 @@ func (s *Pictures) Augmented(id string, a picture.Augmentation, draws *random.St
 
 // Check returns what is wrong with the file of a picture. Its regions are not computed.
 func (s *Pictures) Check(id string) error {
-	_, err := s.prepare(id, !s.extractor.Spec().Trained())
+	_, err := s.prepare(id, !s.fixed())
 	return err
+}
+
+// fixed says whether a trained network computes the regions, the same at each call: they are kept rather than pixels.
+func (s *Pictures) fixed() bool {
+	_, changes := s.extractor.(Changing)
+	return s.extractor.Spec().Trained() && !changes
 }
 
 // Dir is the folder of the pictures.

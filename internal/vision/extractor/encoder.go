@@ -143,8 +143,13 @@ func (e *Encoder) write(path string) (err error) {
 			}
 			tensors = append(tensors, checkpoint.Tensor{Info: info, Data: raw})
 		}
-		return checkpoint.WriteSafetensors(path, tensors, map[string]string{"format": "pt", metadataConfig: string(e.made.info.Config)})
+		return checkpoint.WriteSafetensors(path, tensors, e.metadata())
 	})
+}
+
+// metadata is that of the weights' file.
+func (e *Encoder) metadata() map[string]string {
+	return map[string]string{"format": "pt", metadataConfig: string(e.made.info.Config)}
 }
 
 // Spec implements [regions.Extractor].
@@ -173,14 +178,19 @@ func (e *Encoder) Extract(p *picture.Picture, width, height int, dst *regions.Im
 	if len(out.Boxes) == 0 && len(out.Global) > 0 {
 		out.Boxes, out.Features, out.Classes = []float32{0, 0, 1, 1}, out.Global, uniform(len(e.spec.Classes))
 	}
-	dst.Width, dst.Height = float64(width), float64(height)
-	dst.Boxes = append(dst.Boxes[:0], out.Boxes...)
-	e.prepare.Boxes(dst.Boxes, width, height)
+	e.place(dst, out.Boxes, width, height)
 	dst.Features, dst.Global, dst.Classes = append(dst.Features[:0], out.Features...), append(dst.Global[:0], out.Global...), append(dst.Classes[:0], out.Classes...)
 	if err := dst.Check(e.spec.Dim); err != nil {
 		return fmt.Errorf("what %s computes is of no use: %w", e.spec.Architecture, err)
 	}
 	return nil
+}
+
+// place sets an image's size and boxes, which are shares of what the network read of a picture of width x height.
+func (e *Encoder) place(dst *regions.Image, boxes []float32, width, height int) {
+	dst.Width, dst.Height = float64(width), float64(height)
+	dst.Boxes = append(dst.Boxes[:0], boxes...)
+	e.prepare.Boxes(dst.Boxes, width, height)
 }
 
 // uniform returns the probabilities of n classes of which nothing is known.

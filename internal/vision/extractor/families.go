@@ -26,10 +26,13 @@ type family struct {
 	supported string // its models, for messages
 }
 
+// vitFamily is the family whose networks can be trained.
+const vitFamily = "vit"
+
 var families = []family{
 	{"detector", detector.Recognised, detector.Open, detector.Supported},
 	{"convnet", convnet.Recognised, convnet.Open, convnet.Supported},
-	{"vit", vit.Recognised, vit.Open, vit.Supported},
+	{vitFamily, vit.Recognised, vit.Open, vit.Supported},
 }
 
 // supported lists the models of all families.

@@ -145,14 +145,18 @@ func (e *encoder) grid(p vision.Pixels) (down, across int) {
 	return p.Height / e.cfg.PatchSize.Height, p.Width / e.cfg.PatchSize.Width
 }
 
-// check returns an error unless the picture has a patch.
+// check returns an error unless the picture has a patch, and its pixels.
 func (e *encoder) check(p vision.Pixels) error {
+	if len(p.Values) != p.Height*p.Width*e.cfg.Channels {
+		return fmt.Errorf("%d values for a picture of %d x %d pixels", len(p.Values), p.Width, p.Height)
+	}
+	return e.checkSize(p)
+}
+
+func (e *encoder) checkSize(p vision.Pixels) error {
 	if size := e.cfg.PatchSize; p.Height < size.Height || p.Width < size.Width {
 		return fmt.Errorf("the picture has %d x %d pixels when the network reads it, less than a patch of %d x %d: prepare pictures for %d x %d",
 			p.Width, p.Height, size.Width, size.Height, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
-	}
-	if len(p.Values) != p.Height*p.Width*e.cfg.Channels {
-		return fmt.Errorf("%d values for a picture of %d x %d pixels", len(p.Values), p.Width, p.Height)
 	}
 	return nil
 }

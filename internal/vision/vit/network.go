@@ -21,9 +21,11 @@ type tables interface {
 	table(t *autograd.Tape) *autograd.Var
 }
 
-// network is a model whose weights never change.
+// network runs a model.
 type network struct {
 	*encoder
+	changing bool // the weights are in training
+
 	mu    sync.Mutex
 	known map[[2]int]*autograd.Var // tables by cells down and across
 }
@@ -154,10 +156,17 @@ func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
 	if err := n.check(p); err != nil {
 		return vision.Output{}, err
 	}
+	down, across := n.grid(p)
 	t := autograd.NewInference(d)
 	defer t.Release()
-	down, across := n.grid(p)
-	patches, global := n.run(t, []vision.Pixels{p}, fixed{n.positionsFor(d, down, across)})
+	pictures := []vision.Pixels{p}
+	var places tables
+	if n.changing {
+		places = newStretched(n.encoder, pictures)
+	} else {
+		places = fixed{n.positionsFor(d, down, across)}
+	}
+	patches, global := n.run(t, pictures, places)
 	out := vision.Output{Boxes: n.boxes(p), Features: slices.Clone(engine.Values(d, patches.Value))}
 	if global != nil {
 		out.Global = slices.Clone(engine.Values(d, global.Value))

@@ -7,6 +7,7 @@ Small random models of every family are saved as transformers saves them, with w
 import json
 import os
 import sys
+import tempfile
 
 import torch
 import transformers
@@ -59,25 +60,52 @@ def randomise(model, small):
                 p.copy_(torch.randn_like(p) * (0.5 if "embed" in name else 1) / p[0].numel() ** 0.5)
 
 
-def numbers(model, sizes):
-    """What the model makes of random pixels of several sizes (height, width)."""
+def outputs(model, pixels):
+    """Regions and the whole (None where there is none) of one picture."""
     tower = next((m for m in model.modules() if isinstance(m, (ViTModel, CLIPVisionModel, SiglipVisionModel, Dinov2Model, Dinov2WithRegistersModel))))
     config = tower.config
     ahead = 0 if "siglip" in config.model_type else 1 + getattr(config, "num_register_tokens", 0)
+    options = {} if "dinov2" in config.model_type else {"interpolate_pos_encoding": True}
+    out = tower(pixels, **options)
+    whole = out.pooler_output
+    if whole is None and ahead:
+        whole = out.last_hidden_state[:, 0]
+    return out.last_hidden_state[0, ahead:], None if whole is None else whole[0]
+
+
+def numbers(model, sizes):
+    """What the model makes of random pixels of several sizes (height, width)."""
     result = {}
     for height, width in sizes:
         pixels = torch.randn(1, 3, height, width)
-        options = {} if "dinov2" in config.model_type else {"interpolate_pos_encoding": True}
         with torch.no_grad():
-            out = tower(pixels, **options)
+            regions, whole = outputs(model, pixels)
         size = f"{height}x{width}"
         result[f"{size}.pixels"] = pixels[0].permute(1, 2, 0).contiguous()
-        result[f"{size}.regions"] = out.last_hidden_state[0, ahead:].contiguous()
-        if out.pooler_output is not None:
-            result[f"{size}.global"] = out.pooler_output[0].contiguous()
-        elif ahead:
-            result[f"{size}.global"] = out.last_hidden_state[0, 0].contiguous()
+        result[f"{size}.regions"] = regions.contiguous()
+        if whole is not None:
+            result[f"{size}.global"] = whole.contiguous()
     return result
+
+
+def gradients(model, numbers, sizes):
+    """Of all parameters, as the file names them: of a loss over the rows (the whole, then the regions) of pictures of some sizes.
+    Each value counts with the cosine of its number."""
+    loss, n = 0, 0
+    for height, width in sizes:
+        regions, whole = outputs(model, numbers[f"{height}x{width}.pixels"].permute(2, 0, 1)[None])
+        rows = torch.cat([regions.mean(0, keepdim=True) if whole is None else whole[None], regions])
+        loss = loss + (rows.flatten() * torch.cos(torch.arange(n, n + rows.numel()).float())).sum()
+        n += rows.numel()
+    model.zero_grad()
+    loss.backward()
+    with torch.no_grad():
+        for p in model.parameters():
+            p.copy_(torch.zeros_like(p) if p.grad is None else p.grad)
+    with tempfile.TemporaryDirectory() as folder:
+        model.save_pretrained(folder)
+        all = load_file(os.path.join(folder, "model.safetensors"))
+    return {name: g for name, g in all.items() if "text" not in name and "logit" not in name}
 
 
 def main():
@@ -102,7 +130,10 @@ def main():
             sizes = [(224, 224)]
         else:
             sizes = [(12, 12), (23, 16), (8, 8), (4, 6)]
-        save_file(numbers(model, sizes), os.path.join(folder, "golden.safetensors"))
+        golden = numbers(model, sizes)
+        save_file(golden, os.path.join(folder, "golden.safetensors"))
+        if not large:
+            save_file(gradients(model, golden, sizes[:2] + sizes[:1]), os.path.join(folder, "gradients.safetensors"))
 
 
 main()

@@ -1,0 +1,101 @@
+package extractor
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/nn"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/vision"
+	"github.com/unimo-go/unimo/internal/vision/vit"
+)
+
+// Learning is a Vision Transformer whose weights are trained with the model that reads its regions. As a [regions.Extractor]
+// it sees with the weights as they are, after [Learning.Begin].
+type Learning struct {
+	*Encoder
+	dev   engine.Device
+	model *vit.Trainable // nil before Begin
+}
+
+var _ regions.Changing = (*Learning)(nil)
+
+// NewLearning returns an extractor for training. Only Vision Transformers can be trained.
+func NewLearning(x regions.Extractor) (*Learning, error) {
+	e, ok := x.(*Encoder)
+	if !ok {
+		return nil, fmt.Errorf("%s has no weights that could be trained; give a Vision Transformer: %s", x.Spec(), vit.Supported)
+	}
+	if e.made.family != vitFamily {
+		return nil, fmt.Errorf("%s cannot be trained, only Vision Transformers can: %s", e.spec, vit.Supported)
+	}
+	return &Learning{Encoder: e}, nil
+}
+
+// Begin reads the weights again, into memory of d that training may change.
+func (l *Learning) Begin(d engine.Device) (err error) {
+	r, err := checkpoint.Open(l.made.path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	return checkpoint.Guard(func() error {
+		if now, err := l.fingerprint(r); err != nil || now != l.spec.Fingerprint {
+			return errors.Join(fmt.Errorf("%s has changed since it was opened; give the command again", l.made.path), err)
+		}
+		l.dev = d
+		l.model, err = vit.OpenTrainable(d, l.made.info.Config, r)
+		if err == nil {
+			l.made.network = l.model.Network()
+		}
+		return err
+	})
+}
+
+// Changes implements [regions.Changing].
+func (l *Learning) Changes() {}
+
+// Params are the weights, under their library's names.
+func (l *Learning) Params() nn.Parameters { return l.model.Params }
+
+// Extract implements [regions.Extractor].
+func (l *Learning) Extract(p *picture.Picture, width, height int, dst *regions.Image) error {
+	dst.Prepared = nil
+	if !dst.Late {
+		return l.Encoder.Extract(p, width, height, dst)
+	}
+	boxes, err := l.model.Boxes(p.Width, p.Height)
+	if err != nil {
+		return fmt.Errorf("%s: %w", l.spec.Architecture, err)
+	}
+	l.place(dst, boxes, width, height)
+	dst.Features, dst.Global, dst.Classes, dst.Prepared = dst.Features[:0], nil, nil, p
+	return nil
+}
+
+// Features returns rows of prepared pictures, one picture below the other, and where each picture's begin: the picture as a
+// whole, then its regions. Their gradients are the weights'.
+func (l *Learning) Features(t *autograd.Tape, pictures []*picture.Picture) (features *autograd.Var, offsets []int32, err error) {
+	pixels := make([]vision.Pixels, len(pictures))
+	l.dev.Limit().For(len(pictures), func(i int) { pixels[i] = l.prepare.Pixels(pictures[i]) })
+	return l.model.Features(t, pixels)
+}
+
+// Now returns what a folder has of the network as it is: the spec, and the weights with their metadata.
+func (l *Learning) Now() (regions.Spec, []checkpoint.Tensor, map[string]string, error) {
+	tensors := l.model.Params.Tensors(l.dev)
+	r, err := checkpoint.FromTensors(regions.WeightsFile, tensors)
+	if err != nil {
+		return regions.Spec{}, nil, nil, err
+	}
+	spec := l.spec
+	spec.Weights = ""
+	if spec.Fingerprint, err = l.fingerprint(r); err != nil {
+		return regions.Spec{}, nil, nil, err
+	}
+	return spec, tensors, l.metadata(), nil
+}
