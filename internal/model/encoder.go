@@ -196,7 +196,7 @@ func (e encoder) drop(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 func (e encoder) parts(t *autograd.Tape, in Input) (words, regions *autograd.Var) {
 	words, regions = in.Embedding.Words, in.Embedding.Regions
 	if regions == nil && in.Images.Sequences() > 0 {
-		regions = e.image.apply(t, e.cfg, in.Images, in.Embedding.FeatureShift)
+		regions = e.image.apply(t, e.cfg, in.Images, in.Embedding)
 	}
 	text, second := in.Text, in.Text.second()
 	if regions != nil {

@@ -18,14 +18,16 @@ func newImageEmbedding(p declare, cfg Config) imageEmbedding {
 	}
 }
 
-// apply returns R x H. shift, unless it is nil, is added to the features.
-func (e imageEmbedding) apply(t *autograd.Tape, cfg Config, im Images, shift *autograd.Var) *autograd.Var {
+// apply returns R x H. Of what is known it takes features, or else what is to be added to the images'.
+func (e imageEmbedding) apply(t *autograd.Tape, cfg Config, im Images, known Embedding) *autograd.Var {
 	return t.Block(func() *autograd.Var {
 		rows := int(im.Offsets[im.Sequences()])
-		var features *autograd.Var
-		if shift != nil {
-			features = t.Shifted(im.Features, shift)
-		} else {
+		features := known.Features
+		switch {
+		case features != nil:
+		case known.FeatureShift != nil:
+			features = t.Shifted(im.Features, known.FeatureShift)
+		default:
 			features = t.Input(rows, cfg.ImageEmbeddingSize, im.Features)
 		}
 		locations := t.Input(rows, LocationSize, im.Locations)

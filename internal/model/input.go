@@ -26,6 +26,7 @@ type Input struct {
 // of adversarial training. What is nil is computed, or left as it is.
 type Embedding struct {
 	Words, Regions *autograd.Var // what [Model.Embed] returns
+	Features       *autograd.Var // R x E, instead of those of [Images], which has none then: of a network that is trained with the model
 
 	TokenShift   *autograd.Var // added to the sums of the tables' rows, those of objects' tokens first, N x H
 	FeatureShift *autograd.Var // added to the regions' features, R x E

@@ -101,13 +101,37 @@ func TestEmbeddingThatIsGiven(t *testing.T) {
 	want := read(d, m.Logits(tape, in))
 	ones := zeros(6, cfg.ImageEmbeddingSize)
 	d.Write(ones.Value, slices.Repeat([]float32{1}, ones.Value.Len()))
+	features := autograd.Const(d.Wrap(6, cfg.ImageEmbeddingSize, slices.Clone(in.Images.Features)))
 	for name, e := range map[string]Embedding{
-		"words": {Words: words}, "regions": {Regions: regions}, "both": {Words: words, Regions: regions},
+		"features": {Features: features}, "words": {Words: words}, "regions": {Regions: regions}, "both": {Words: words, Regions: regions},
 		"nothing added": {TokenShift: zeros(7, cfg.HiddenSize), FeatureShift: zeros(6, cfg.ImageEmbeddingSize)}, "something added": {FeatureShift: ones},
 	} {
 		in.Embedding = e
 		if got := read(d, m.Logits(tape, in)); slices.Equal(got, want) != (name != "something added") {
 			t.Errorf("%s: %v, without %v", name, got, want)
 		}
+	}
+}
+
+// Features that are given have the gradient of what could be added to them.
+func TestGradientOfFeatures(t *testing.T) {
+	cfg := tinyRetriever()
+	cfg.ProblemType, cfg.NumLabels = Entailment, 3
+	d := cpu.New()
+	m := newModel(t, d, cfg, 1)
+	scatter(d, m.Params)
+	in := Input{Images: tinyImages(), Text: tinyText()}
+	slopes := func(e Embedding, leaf *autograd.Var) []float32 {
+		tape, in := autograd.NewTape(d, autograd.Seed{}), in
+		in.Embedding = e
+		tape.Backward(m.Loss(tape, m.Logits(tape, in), Targets{Classes: make([]int32, in.Sequences())}), 1)
+		return engine.Values(d, leaf.Slopes())
+	}
+	shift := autograd.Leaf(d.Wrap(6, cfg.ImageEmbeddingSize, make([]float32, 6*cfg.ImageEmbeddingSize)))
+	features := autograd.Leaf(d.Wrap(6, cfg.ImageEmbeddingSize, slices.Clone(in.Images.Features)))
+	want := slopes(Embedding{FeatureShift: shift}, shift)
+	in.Images.Features = nil
+	if got := slopes(Embedding{Features: features}, features); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
 	}
 }

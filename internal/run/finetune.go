@@ -366,7 +366,8 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		return nil, err
 	}
 	defer l.Close()
-	params, about := l.Model().Params, l.About()
+	m, about := l.Model(), l.About()
+	params := m.Params
 	origin := "Trained from random weights."
 	if r.init != nil {
 		report, err := params.Load(r.Device, r.init)
@@ -378,6 +379,9 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 		origin = fmt.Sprintf("Trained further from %s.", filepath.Base(r.Init))
 	}
 	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, Grouped(params.Count())))
+	if m.Beside != nil {
+		r.Log.Info(fmt.Sprintf("        %s is trained with it; %s parameters", m.Beside.Name(), Grouped(m.Beside.Params().Count())))
+	}
 	for i, line := range about.Lines {
 		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
 	}
@@ -431,8 +435,14 @@ func (r *run) finish(ctx context.Context, l Learner, outcome train.Outcome) (*Su
 		return nil, fmt.Errorf("best model: %w; go on with --resume, which mends what it can", err)
 	}
 	defer best.Close()
-	if _, err := l.Model().Params.Load(r.Device, best); err != nil {
+	m := l.Model()
+	if _, err := m.Params.Load(r.Device, best); err != nil {
 		return nil, err
+	}
+	if b := m.Beside; b != nil {
+		if err := loadBeside(r.Device, b, r.dir.Best()); err != nil {
+			return nil, err
+		}
 	}
 	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
 	for i, f := range r.files[1:] {

@@ -1,7 +1,10 @@
 package run
 
 import (
+	"errors"
 	"fmt"
+	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -9,6 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/model"
@@ -34,6 +38,12 @@ func newTrained(r *run, l Learner, c card) train.Task {
 			t.optimised = append(t.optimised, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient()})
 		}
 	}
+	if b := t.model.Beside; b != nil {
+		for _, p := range b.Params() {
+			// As is usual, vectors are not decayed: biases, norms, scales.
+			t.optimised = append(t.optimised, optim.Param{Name: p.Name, Value: p.Value, Grad: p.Gradient(), Undecayed: p.Value.Rows == 1})
+		}
+	}
 	if s, ok := l.(Streamer); ok {
 		return struct {
 			*trained
@@ -53,35 +63,96 @@ func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32
 
 // Save implements [train.Task].
 func (t *trained) Save(dir string, note train.Note) error {
-	return modeldir.Save(dir, modeldir.Content{
+	content := modeldir.Content{
 		Config: t.run.config, Tokenizer: t.run.tok, Tensors: t.model.Params.Tensors(t.run.Device), Files: t.model.Files, Copies: t.model.Copies,
 		// Hugging Face's loader wants a format it knows.
-		Metadata: map[string]string{"format": "pt", "task": t.run.Task.Name, "step": fmt.Sprint(note.Step)},
+		Metadata: map[string]string{"format": "pt", "task": t.run.Task.Name, keyStep: fmt.Sprint(note.Step)},
 		Card:     t.card.text(note),
-	})
+	}
+	if b := t.model.Beside; b != nil {
+		files, metadata, err := b.Files()
+		if err != nil {
+			return err
+		}
+		content.Files = maps.Clone(content.Files)
+		maps.Copy(content.Files, files)
+		metadata = maps.Clone(metadata)
+		metadata[keyStep] = fmt.Sprint(note.Step)
+		content.Beside = &modeldir.Weights{Name: b.File(), Tensors: b.Params().Tensors(t.run.Device), Metadata: metadata}
+	}
+	return modeldir.Save(dir, content)
 }
 
-// Repair implements [train.Task].
-func (t *trained) Repair(dir string, note train.Note) (int, error) {
-	r, err := checkpoint.Open(filepath.Join(dir, modeldir.WeightsFile))
+// keyStep is the key in a file of weights of the step that they are of.
+const keyStep = "step"
+
+// stepOf returns the step of the weights of a file, which must be those of params.
+func stepOf(path string, params model.Parameters) (int, error) {
+	r, err := checkpoint.Open(path)
 	if err != nil {
 		return 0, err
 	}
 	defer r.Close()
-	step, err := strconv.Atoi(r.Metadata()["step"])
+	step, err := strconv.Atoi(r.Metadata()[keyStep])
 	if err != nil {
 		return 0, fmt.Errorf("%s does not say of which step it is", r.Path())
 	}
-	for _, p := range t.model.Params {
+	for _, p := range params {
 		if info, err := r.Info(p.Name); err != nil || !slices.Equal(info.Shape, p.Shape) {
 			return 0, fmt.Errorf("%s is not this run's: tensor %s is missing, or of another shape", r.Path(), p.Name)
 		}
 	}
+	return step, nil
+}
+
+// Repair implements [train.Task].
+func (t *trained) Repair(dir string, note train.Note) (int, error) {
+	step, err := stepOf(filepath.Join(dir, modeldir.WeightsFile), t.model.Params)
+	if err != nil {
+		return 0, err
+	}
 	content := modeldir.Content{Config: t.run.config, Tokenizer: t.run.tok, Files: t.model.Files, Copies: t.model.Copies}
+	if b := t.model.Beside; b != nil {
+		beside, err := stepOf(filepath.Join(dir, b.File()), b.Params())
+		if err != nil {
+			return 0, err
+		}
+		if content.Files, err = kept(dir, b, content.Files); err != nil {
+			return 0, err
+		}
+		step = max(step, beside) // it is written first: the model of that step was on its way
+	}
 	if step == note.Step {
 		content.Card = t.card.text(note)
 	}
 	return step, modeldir.Repair(dir, content)
+}
+
+// loadBeside sets the parameters of a network beside a model to those of a model's folder.
+func loadBeside(d engine.Device, b Beside, dir string) error {
+	r, err := checkpoint.Open(filepath.Join(dir, b.File()))
+	if err != nil {
+		return err
+	}
+	_, err = b.Params().Load(d, r)
+	return errors.Join(err, r.Close())
+}
+
+// kept returns the files that stay the same in training, once those of a network beside the model are there: they depend on
+// its parameters, and cannot be written again.
+func kept(dir string, b Beside, files map[string][]byte) (map[string][]byte, error) {
+	changing, _, err := b.Files()
+	if err != nil {
+		return nil, err
+	}
+	files = maps.Clone(files)
+	for name := range changing {
+		if _, err := os.Stat(filepath.Join(dir, name)); err != nil {
+			return nil, err
+		}
+		delete(files, name)
+	}
+	return files, nil
 }
 
 // NewModel makes the model that a learner trains, with initial values drawn from seed. Of a task that is trained with others

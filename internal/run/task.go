@@ -295,6 +295,18 @@ type Model struct {
 	Fixed  []string          // names of parameters that are not trained
 	Files  map[string][]byte // further files of the model's folder
 	Copies map[string]string // the same, by where they are: large ones
+	Beside Beside            // nil: nothing is trained with it
+}
+
+// Beside is a network that is trained with a model and kept in files of the model's folder.
+type Beside interface {
+	// Name says what it is, for people.
+	Name() string
+	Params() model.Parameters
+	// File is the name of the file that holds its parameters.
+	File() string
+	// Files returns the other files that it has in the folder, as its parameters are now, and the metadata of File.
+	Files() (files map[string][]byte, metadata map[string]string, err error)
 }
 
 // About describes the data of a run.

@@ -24,9 +24,10 @@ var Default = Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, ClipNorm: 1}
 
 // Param is one tensor to optimise.
 type Param struct {
-	Name  string
-	Value *engine.Tensor
-	Grad  *autograd.Gradient
+	Name      string
+	Value     *engine.Tensor
+	Grad      *autograd.Gradient
+	Undecayed bool // weight decay does not apply, whatever the name says
 }
 
 // Adam holds the moments of its parameters.
@@ -74,7 +75,7 @@ func NewAdam(d engine.Device, cfg Config, params []Param) *Adam {
 		s.m, s.v = d.New(p.Value.Rows, p.Value.Cols), d.New(p.Value.Rows, p.Value.Cols)
 		d.Zero(s.m)
 		d.Zero(s.v)
-		if Decayed(p.Name) && cfg.WeightDecay != 0 {
+		if !p.Undecayed && Decayed(p.Name) && cfg.WeightDecay != 0 {
 			s.decay = 1
 		}
 		p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }

@@ -66,7 +66,7 @@ func wide(x []float32) []float64 {
 }
 
 func newParam(d *cpu.Device, name string, rows, cols int) Param {
-	return Param{name, d.New(rows, cols), autograd.NewGradient(d.New(rows, cols))}
+	return Param{Name: name, Value: d.New(rows, cols), Grad: autograd.NewGradient(d.New(rows, cols))}
 }
 
 // setGradient makes a gradient dense.
@@ -82,17 +82,18 @@ func TestAdam(t *testing.T) {
 		clips int     // steps that are clipped
 	}{
 		{"default", Default, 0.01, 0},
-		{"clipped", Default, 3, 5},
+		{"clipped", Default, 2.45, 5},
 		{"decay", Config{Beta1: 0.9, Beta2: 0.98, Epsilon: 1e-6, WeightDecay: 0.1, ClipNorm: 1}, 0.2, 1},
 		{"no clipping", Config{Beta1: 0.9, Beta2: 0.999, Epsilon: 1e-8, WeightDecay: 0.01}, 3, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			d := cpu.New()
-			names := []string{"encoder.w_0", "encoder.b_0"} // the first one is decayed
+			names := []string{"encoder.w_0", "encoder.b_0", "norm.weight"} // the first one is decayed
 			var params []Param
 			var oracles []*oracle
 			for _, name := range names {
 				p := newParam(d, name, 2, size/2)
+				p.Undecayed = name == "norm.weight"
 				d.Write(p.Value, normal(name, size, 1))
 				params = append(params, p)
 				zeros := func() []float64 { return make([]float64, size) }

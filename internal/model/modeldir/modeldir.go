@@ -71,14 +71,27 @@ type Content struct {
 	Files     map[string][]byte // what the kind keeps beside the weights, by name: see kindFiles
 	Copies    map[string]string // the same, by where it is
 	Metadata  map[string]string // of model.safetensors; deterministic
+	Beside    *Weights          // of a network that is trained with the model; nil: there is none
 	Card      string            // README.md
 }
 
+// Weights are a further file of weights in a model folder.
+type Weights struct {
+	Name     string // of the file
+	Tensors  []checkpoint.Tensor
+	Metadata map[string]string
+}
+
 // Save writes the folder dir, which may exist. The weights are replaced last but
-// for the README, so that a folder that held a complete model always does.
+// for the README, so that a folder that held a complete model always does; those of a network beside it come first.
 func Save(dir string, c Content) error {
 	if err := atomicfile.Mkdir(dir); err != nil {
 		return err
+	}
+	if b := c.Beside; b != nil {
+		if err := checkpoint.WriteSafetensors(filepath.Join(dir, b.Name), b.Tensors, b.Metadata); err != nil {
+			return err
+		}
 	}
 	if err := saveBeside(dir, c); err != nil {
 		return err

@@ -129,7 +129,11 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 	if err != nil {
 		return nil, err
 	}
-	l := &learner{job: j, attacks: adversarial.Trainer{Recipe: s.Recipe}, writer: newWriter(j.env.Device, m, tok, limits{MaxTgtLen: s.MaxTgtLen, MaxObjLen: s.MaxObjLen, MaxRegions: s.MaxRegions, Options: s.Texts.Options()})}
+	eyes := images.EyesOf(j.source)
+	if err := eyes.Check(s.Recipe); err != nil {
+		return nil, err
+	}
+	l := &learner{job: j, eyes: eyes, attacks: adversarial.Trainer{Recipe: s.Recipe}, writer: newWriter(j.env.Device, m, tok, limits{MaxTgtLen: s.MaxTgtLen, MaxObjLen: s.MaxObjLen, MaxRegions: s.MaxRegions, Options: s.Texts.Options()})}
 	if l.files, err = texts.ConfigFile(l.writer.limits); err != nil {
 		return nil, err
 	}
@@ -167,6 +171,7 @@ type learner struct {
 	run.Epochs
 	job           *job
 	writer        *writer
+	eyes          *images.Eyes // the network in training that sees the pictures; nil: none is
 	train, devSet *split
 	attacks       adversarial.Trainer
 	files         map[string][]byte
@@ -181,7 +186,7 @@ var (
 
 // Model implements [run.Learner].
 func (l *learner) Model() run.Model {
-	return run.Model{Params: l.writer.Model.Params, Files: l.files, Copies: l.copies}
+	return l.eyes.Model(run.Model{Params: l.writer.Model.Params, Files: l.files, Copies: l.copies})
 }
 
 // About implements [run.Learner].
@@ -201,7 +206,7 @@ func (l *learner) Parts(epoch, batch int) ([]train.Part, error) {
 
 // Loss implements [run.Learner].
 func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
-	in, labels, err := l.pack(epoch, batch)
+	in, labels, err := l.pack(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -211,7 +216,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 
 // Passes implements [run.Passer].
 func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
-	in, labels, err := l.pack(epoch, batch)
+	in, labels, err := l.pack(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -219,14 +224,19 @@ func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32
 }
 
 // pack makes a batch of training captions.
-func (l *learner) pack(epoch, batch int) (model.Input, []int32, error) {
-	return l.writer.pack(l.train, l.Plan.At(epoch, batch), func(number int, dst *regions.Image) error { return l.augmented(epoch, number, dst) })
+func (l *learner) pack(tape *autograd.Tape, epoch, batch int) (model.Input, []int32, error) {
+	in, labels, err := l.writer.pack(l.train, l.Plan.At(epoch, batch), func(number int, dst *regions.Image) error { return l.augmented(epoch, number, dst) })
+	if err == nil {
+		err = l.eyes.See(tape, &in, l.writer.prepared)
+	}
+	return in, labels, err
 }
 
 // augmented reads a training image, changed at random where the settings say so.
 func (l *learner) augmented(epoch, number int, dst *regions.Image) error {
 	s := l.job.settings
 	change := picture.Augmentation{MinArea: s.MinCropArea, Flip: s.Flip && l.mirrors(number)}
+	dst.Late = l.eyes != nil
 	_, err := images.Augmented(l.train.source, l.train.Images[number], change, func() *random.Stream {
 		return random.New(s.Seed, "augmentation", epoch, number)
 	}, dst)

@@ -8,6 +8,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
@@ -33,6 +34,8 @@ type writer struct {
 	limits limits
 	in     model.Input
 	labels []int32
+
+	prepared []*picture.Picture // of the images of in that are late
 }
 
 func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
@@ -58,9 +61,10 @@ func (w *writer) pack(s *split, chosen []int, read func(number int, dst *regions
 		return w.in, nil, err
 	}
 	w.in.Reset()
-	w.labels = w.labels[:0]
+	w.labels, w.prepared = w.labels[:0], w.prepared[:0]
 	for _, c := range chosen {
 		im := l.of(s.Captions[c].Image)
+		w.prepared = append(w.prepared, im.Prepared)
 		if err := w.source(&w.in, im, s.tags); err != nil {
 			return w.in, nil, err
 		}

@@ -70,7 +70,8 @@ func Once(source regions.Source, spec *regions.Spec) bool {
 	case shuffled:
 		return Once(s.Source, spec)
 	case *regions.Pictures:
-		return spec.Trained()
+		_, changes := s.Extractor().(regions.Changing)
+		return spec.Trained() && !changes
 	}
 	return true
 }
@@ -94,6 +95,9 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 	pictures, ok := source.(*regions.Pictures)
 	if !ok || !spec.Trained() {
 		return source, spec, nil
+	}
+	if l, ok := pictures.Extractor().(*extractor.Learning); ok {
+		return source, spec, l.Begin(env.Device)
 	}
 	dir := filepath.Join(env.Out, run.FeaturesFolder, env.Task)
 	x := pictures.Extractor()

@@ -4,9 +4,10 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
-	"github.com/unimo-go/unimo/internal/vision/extractor"
 	"io/fs"
 	"sync"
+
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"

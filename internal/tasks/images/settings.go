@@ -3,11 +3,13 @@ package images
 import (
 	"cmp"
 	"errors"
-	"github.com/unimo-go/unimo/internal/base/names"
-	"github.com/unimo-go/unimo/internal/vision/extractor"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/unimo-go/unimo/internal/base/names"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/settings"
@@ -25,7 +27,10 @@ type Settings struct {
 	SkipBad    bool   `json:"skip_bad" help:"leave out images that cannot be read or have no features, and count them"`
 	Pictures   string `json:"pictures" help:"a control: shuffled gives each picture the place of another of its split, hidden shows a grey one (empty: as they are)"`
 	Cut
-	ImageCache int `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time" run:"free"`
+	TrainExtractor bool `json:"train_extractor" help:"train the weights of the extractor, a Vision Transformer, with the model"`
+	ImageCache     int  `json:"image_cache" help:"most memory for resized pictures in MiB; others are decoded each time" run:"free"`
+
+	learning *extractor.Learning
 }
 
 // Cut is how pictures are cut up.
@@ -95,12 +100,37 @@ func (c *Cut) Validate() (err error) {
 	return err
 }
 
+// NewExtractor makes what sees pictures.
+func (s *Settings) NewExtractor() (regions.Extractor, error) {
+	x, err := s.Cut.NewExtractor()
+	if err != nil || !s.TrainExtractor {
+		return x, err
+	}
+	if s.learning == nil {
+		if s.learning, err = extractor.NewLearning(x); err != nil {
+			return nil, &run.SettingError{Err: fmt.Errorf("train_extractor: %w", err)}
+		}
+	}
+	return s.learning, nil
+}
+
+// Trains says whether the network that sees pictures is trained.
+func (s *Settings) Trains() bool { return s.TrainExtractor }
+
 // Default is the recipe of base and large.
 var Default = Settings{MaxRegions: 100, Cut: Cut{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}, ImageCache: 1024}
 
 // Validate returns an error that names the first impossible value of these settings.
 func (s *Settings) Validate() error {
+	var clash error
+	switch {
+	case s.TrainExtractor && s.Features != "":
+		clash = errors.New("train_extractor is for pictures, but features says where they have been computed: leave one of the two out")
+	case s.TrainExtractor && s.Pictures == Hidden:
+		clash = errors.New("train_extractor has nothing to learn from pictures=hidden: leave one of the two out")
+	}
 	return cmp.Or(
+		clash,
 		s.Cut.Validate(),
 		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
 		checkControl("pictures", s.Pictures),

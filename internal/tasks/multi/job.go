@@ -88,6 +88,9 @@ func (j *job) Files(string, string) ([]run.File, error) {
 // Read implements [run.Job].
 func (j *job) Read([]run.File) error {
 	for _, p := range j.parts {
+		if s, ok := p.settings.(interface{ Trains() bool }); ok && s.Trains() {
+			return &run.SettingError{Err: p.wrap(errors.New("train_extractor: one model for many tasks sees with a network that stays; leave it out"))}
+		}
 		if err := p.job.Read(p.files); err != nil {
 			return p.wrap(err)
 		}

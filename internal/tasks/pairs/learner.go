@@ -49,6 +49,10 @@ func NewLearner(t Training) (*Learner, error) {
 	if err := t.Source.Image(t.Records[0].Image, &first); err != nil {
 		return nil, err
 	}
+	eyes := images.EyesOf(t.Source)
+	if err := eyes.Check(t.Attacks); err != nil {
+		return nil, err
+	}
 	line := func(i int) int { return t.Records[i].Line }
 	files := map[string][]byte{}
 	maps.Copy(files, t.Files)
@@ -56,13 +60,13 @@ func NewLearner(t Training) (*Learner, error) {
 	maps.Copy(files, own)
 	return &Learner{
 		Epochs: run.NewEpochs(t.Common, Lengths(t.Records, &first), t.Common.BatchSize, line), t: t, files: files, copies: copies,
-		packer: packer{source: t.Source, limit: t.Env.Device.Limit()}, attacks: adversarial.Trainer{Recipe: t.Attacks},
+		packer: packer{source: t.Source, limit: t.Env.Device.Limit(), eyes: eyes}, attacks: adversarial.Trainer{Recipe: t.Attacks},
 	}, nil
 }
 
 // Model implements [run.Learner].
 func (l *Learner) Model() run.Model {
-	return run.Model{Params: l.t.Model.params, Files: l.files, Copies: l.copies}
+	return l.packer.eyes.Model(run.Model{Params: l.t.Model.params, Files: l.files, Copies: l.copies})
 }
 
 // Close implements [run.Learner].
@@ -79,7 +83,7 @@ func (l *Learner) Parts(epoch, batch int) ([]train.Part, error) {
 
 // Passes implements [run.Passer].
 func (l *Learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
-	in, objective, err := l.batch(epoch, batch)
+	in, objective, err := l.batch(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -87,17 +91,20 @@ func (l *Learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32
 }
 
 // batch returns what the model reads of a batch, until the next call, and what it is trained for.
-func (l *Learner) batch(epoch, batch int) (model.Input, model.Objective, error) {
+func (l *Learner) batch(tape *autograd.Tape, epoch, batch int) (model.Input, model.Objective, error) {
 	numbers := l.Plan.At(epoch, batch)
 	in, err := l.packer.pack(l.t.Records, numbers, l.t.Change, func(record int) *random.Stream {
 		return random.New(l.t.Common.Seed, "augmentation", epoch, record)
 	})
+	if err == nil {
+		err = l.packer.eyes.See(tape, &in, l.packer.prepared)
+	}
 	return in, l.t.Model.objective(l.t.Records, numbers), err
 }
 
 // Loss implements [run.Learner]: one pass, without attacks.
 func (l *Learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
-	in, objective, err := l.batch(epoch, batch)
+	in, objective, err := l.batch(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err
 	}

@@ -52,6 +52,9 @@ type packer struct {
 	limit  parallel.Limit
 	images []regions.Image
 	errs   []error
+
+	eyes     *images.Eyes       // the network in training that sees the pictures; nil: none is
+	prepared []*picture.Picture // of the last input, for eyes
 }
 
 // pack makes the input of the records of some numbers. change says how pictures are changed, with the random numbers of draws.
@@ -61,15 +64,18 @@ func (p *packer) pack(records []Record, numbers []int, change picture.Augmentati
 	}
 	p.limit.For(len(numbers), func(i int) {
 		record, change := numbers[i], change
+		p.images[i].Late = p.eyes != nil
 		change.Flip = change.Flip && !records[record].Still
 		_, p.errs[i] = images.Augmented(p.source, records[record].Image, change, func() *random.Stream { return draws(record) }, &p.images[i])
 	})
 	p.in.Reset()
+	p.prepared = p.prepared[:0]
 	for i, record := range numbers {
 		if err := p.errs[i]; err != nil {
 			return p.in, err
 		}
 		p.in.Images.Append(&p.images[i])
+		p.prepared = append(p.prepared, p.images[i].Prepared)
 		if target := records[record].Target; target != nil {
 			p.in.Text.AppendTarget(records[record].Tokens, target[:len(target)-1])
 			continue

@@ -136,7 +136,7 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 	devSet := all.First(s.EvalImages)
 	files, copies := images.Companions(j.spec)
 	return &learner{
-		job: j, model: m, tokens: tokens, encoder: enc, scorer: rank.NewScorer(dev, m),
+		job: j, model: m, eyes: images.EyesOf(j.source), tokens: tokens, encoder: enc, scorer: rank.NewScorer(dev, m),
 		groups:      captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed},
 		pairEpochs:  run.NewEpochs(s.Common(), lengths, s.BatchSize, line),
 		aloneEpochs: run.NewEpochs(s.Common(), alone, s.ContrastBatchSize, line),
@@ -149,6 +149,7 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 type learner struct {
 	job         *job
 	model       *model.Retriever
+	eyes        *images.Eyes // the network in training that sees the pictures; nil: none is
 	tokens      rank.Texts
 	groups      captions.Groups
 	pairEpochs  run.Epochs
@@ -164,7 +165,7 @@ type learner struct {
 
 // Model implements [run.Learner].
 func (l *learner) Model() run.Model {
-	return run.Model{Params: l.model.Params, Files: l.files, Copies: l.copies}
+	return l.eyes.Model(run.Model{Params: l.model.Params, Files: l.files, Copies: l.copies})
 }
 
 // About implements [run.Learner].
@@ -229,7 +230,7 @@ func (l *learner) Parts(epoch, batch int) ([]train.Part, error) {
 func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
 	b := l.pairs(epoch, batch)
 	contrasting := l.contrasting(epoch)
-	pictures, texts, err := l.inputs(b, epoch)
+	pictures, texts, err := l.inputs(tape, b, epoch)
 	if err != nil {
 		return nil, 0, err
 	}
@@ -259,21 +260,27 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 }
 
 // inputs reads the images of a batch, changed at random where the settings say so, and its texts.
-func (l *learner) inputs(b *pairBatch, epoch int) (pictures, texts model.Input, err error) {
+func (l *learner) inputs(tape *autograd.Tape, b *pairBatch, epoch int) (pictures, texts model.Input, err error) {
 	read := make([]regions.Image, len(b.images))
 	flipped := make([]bool, len(b.images))
 	failures := make([]error, len(b.images))
 	l.job.env.Device.Limit().For(len(read), func(i int) {
+		read[i].Late = l.eyes != nil
 		name := l.job.train.Images[b.images[i]]
 		change := picture.Augmentation{MinArea: l.job.settings.MinCropArea, Flip: l.job.settings.Flip && l.mirrors(b.images[i])}
 		draws := func() *random.Stream { return random.New(l.job.settings.Seed, "augmentation", epoch, b.images[i]) }
 		flipped[i], failures[i] = images.Augmented(l.job.source, name, change, draws, &read[i])
 	})
+	var prepared []*picture.Picture
 	for i := range read {
 		if failures[i] != nil {
 			return pictures, texts, failures[i]
 		}
 		pictures.Images.Append(&read[i])
+		prepared = append(prepared, read[i].Prepared)
+	}
+	if err := l.eyes.See(tape, &pictures, prepared); err != nil {
+		return pictures, texts, err
 	}
 	for i, c := range b.captions {
 		tokens := l.tokens[c]

@@ -85,17 +85,13 @@ func (l *Learning) Features(t *autograd.Tape, pictures []*picture.Picture) (feat
 	return l.model.Features(t, pixels)
 }
 
-// Now returns what a folder has of the network as it is: the spec, and the weights with their metadata.
-func (l *Learning) Now() (regions.Spec, []checkpoint.Tensor, map[string]string, error) {
-	tensors := l.model.Params.Tensors(l.dev)
-	r, err := checkpoint.FromTensors(regions.WeightsFile, tensors)
-	if err != nil {
-		return regions.Spec{}, nil, nil, err
-	}
+// Now returns what a folder has of the network as it is beside its weights: the spec, and the metadata of their file.
+func (l *Learning) Now() (regions.Spec, map[string]string, error) {
 	spec := l.spec
 	spec.Weights = ""
-	if spec.Fingerprint, err = l.fingerprint(r); err != nil {
-		return regions.Spec{}, nil, nil, err
+	r, err := checkpoint.FromTensors(regions.WeightsFile, l.model.Params.Tensors(l.dev))
+	if err == nil {
+		spec.Fingerprint, err = l.fingerprint(r)
 	}
-	return spec, tensors, l.metadata(), nil
+	return spec, l.metadata(), err
 }
