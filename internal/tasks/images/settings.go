@@ -125,9 +125,9 @@ func (s *Settings) Validate() error {
 	var clash error
 	switch {
 	case s.TrainExtractor && s.Features != "":
-		clash = errors.New("train_extractor is for pictures, but features says where they have been computed: leave one of the two out")
+		clash = errors.New("train_extractor is for pictures, but features says where they have been computed; leave one of the two out")
 	case s.TrainExtractor && s.Pictures == Hidden:
-		clash = errors.New("train_extractor has nothing to learn from pictures=hidden: leave one of the two out")
+		clash = errors.New("train_extractor has nothing to learn from pictures=hidden; leave one of the two out")
 	}
 	return cmp.Or(
 		clash,
