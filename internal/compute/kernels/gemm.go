@@ -213,7 +213,7 @@ type gemmTile struct {
 	copyRows, transpose func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int)
 }
 
-// tileArgs is one tile of C = A·B + add. The assembly knows the order of the fields.
+// tileArgs is one tile of C = A·B + add, or several below each other, of the same height and with the same columns. The assembly knows the order of the fields.
 type tileArgs struct {
 	a          []float32 // element (i, p) is a[i*aRow+p*aCol]
 	aRow, aCol int
@@ -223,12 +223,14 @@ type tileArgs struct {
 	ldc        int
 	add        []float32 // rows addRow apart; nil is nothing
 	addRow     int
-	nextC      []float32 // where the next tile of C begins, to be prefetched
+	nextC      []float32 // where the tile of C after the last begins, to be prefetched
 	nextB      []float32 // what to prefetch of the next panel of B: rows so far apart,
 	nextBRow   int
 	nextBSteps int // one in every two of so many steps, a multiple of 4
 	rows, cols int
 	k          int
+	aStep      int  // from a tile's rows of A to those of the tile below
+	repeat     int  // tiles
 	clamp      bool // C becomes min(max(C, least), most)
 	least      float32
 	most       float32
@@ -412,6 +414,18 @@ func (p *product) rowPanel(i int) (lo, hi int) {
 	return lo, hi
 }
 
+// alike returns how many panels from i on have the same number of rows.
+func (p *product) alike(i int) int {
+	switch {
+	case p.tile.balanced && i < p.largerPanels:
+		return p.largerPanels - i
+	case p.tile.balanced || i == p.rowPanels-1:
+		return p.rowPanels - i
+	default:
+		return p.rowPanels - 1 - i
+	}
+}
+
 // packItems returns into how many items the packing of A is divided. If it
 // has to be transposed it is packed panel by panel, along its rows. If it
 // is copied its rows are as wide as all panels together; several of those at a
@@ -475,19 +489,21 @@ func (p *product) compute(task int) {
 			p.colsAt(w, left, k0)
 			nextB, nextRows, nextBRow := p.nextPanel(left, left0, right, k0)
 			fetched := 0 // of its rows
-			for i := i0; i < i1; i++ {
+			for i := i0; i < i1; i += t.repeat {
 				top, bottom := p.rowPanel(i)
 				t.rows = bottom - top
+				t.repeat = min(p.alike(i), i1-i)
 				p.rowsAt(t, top, k0)
 				// A share of the rows that are left, but no more than leaves time to fetch C.
 				share := min((nextRows-fetched+i1-i-1)/(i1-i), (t.k/4-t.rows)*2)
 				t.nextB, t.nextBRow, t.nextBSteps = nil, nextBRow, 0
 				if share > 0 {
-					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], (share+1)/2*4
-					fetched += share
+					share = (share + 1) / 2 * 2
+					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], 2*share
+					fetched += share * t.repeat
 				}
-				switch {
-				case i < i1-1:
+				switch bottom += (t.repeat - 1) * t.rows; {
+				case i+t.repeat < i1:
 					t.nextC = p.c[(p.i0+bottom)*p.ldc+left:]
 				case left+p.tile.cols < right:
 					t.nextC = p.c[(p.i0+first)*p.ldc+left+p.tile.cols:]
@@ -517,11 +533,11 @@ func (p *product) compute(task int) {
 func (p *product) rowsAt(t *tileArgs, top, k0 int) {
 	switch {
 	case !p.directA:
-		t.a, t.aRow, t.aCol = p.panelA(top, k0, t.k), 1, t.rows
+		t.a, t.aRow, t.aCol, t.aStep = p.panelA(top, k0, t.k), 1, t.rows, t.rows*t.k
 	case p.flags&TransA != 0:
-		t.a, t.aRow, t.aCol = p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda
+		t.a, t.aRow, t.aCol, t.aStep = p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda, t.rows
 	default:
-		t.a, t.aRow, t.aCol = p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1
+		t.a, t.aRow, t.aCol, t.aStep = p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1, t.rows*p.lda
 	}
 }
 

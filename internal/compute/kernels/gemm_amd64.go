@@ -98,11 +98,12 @@ func gemmTileAVX2(t *tileArgs) {
 // checkTile touches the last elements that the assembly will touch: a mistake
 // in the blocking becomes a Go panic instead of a stray write.
 func checkTile(t *tileArgs, bCols int) {
-	_ = t.a[(t.rows-1)*t.aRow+(t.k-1)*t.aCol]
+	rows := t.rows * t.repeat
+	_ = t.a[(t.repeat-1)*t.aStep+(t.rows-1)*t.aRow+(t.k-1)*t.aCol]
 	inside(t.b, t.bRow, t.k, bCols)
-	inside(t.c, t.ldc, t.rows, t.cols)
+	inside(t.c, t.ldc, rows, t.cols)
 	if t.add != nil {
-		inside(t.add, t.addRow, t.rows, t.cols)
+		inside(t.add, t.addRow, rows, t.cols)
 	}
 }
 

@@ -6,10 +6,23 @@
 
 // func gemmTile1x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_1:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), BX
@@ -17,18 +30,18 @@ TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $16-8
 	MOVQ   64(AX), SI
 	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
-	MOVQ   160(AX), DI
 	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
+	MOVQ   24(SP), DI
 	MOVQ   216(AX), R9
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
-	MOVQ   AX, (SP)
-	CMPQ   R9, (SP)
-	JLE    none_2
+	MOVQ   AX, 40(SP)
+	CMPQ   R9, 40(SP)
+	JLE    none_3
 
-loop_1:
+loop_2:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y1
 	ADDQ         SI, DX
@@ -54,21 +67,28 @@ loop_1:
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_1
+	CMPQ         R9, 40(SP)
+	JG           loop_2
 
-none_2:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R8
-	SHLQ $0x02, R8
-	MOVQ 136(AX), DI
-	MOVQ $+3, (SP)
+none_3:
+	MOVQ   DI, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	IMUL3Q $0x01, R8, DI
+	ADDQ   8(SP), DI
+	CMPQ   32(SP), $0x01
+	JNE    below_4
+	MOVQ   136(AX), DI
+
+below_4:
+	MOVQ $+3, 40(SP)
 	LEAQ (R9), AX
-	MOVQ AX, 8(SP)
-	CMPQ R9, (SP)
-	JLE  none_4
+	MOVQ AX, 48(SP)
+	CMPQ R9, 40(SP)
+	JLE  none_6
 
-loop_3:
+loop_5:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y1
 	ADDQ         SI, DX
@@ -86,92 +106,105 @@ loop_3:
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
 	ADDQ         R8, DI
-	CMPQ         R9, 8(SP)
-	JG           more_5
+	CMPQ         R9, 48(SP)
+	JG           more_7
 	XORQ         R8, R8
 
-more_5:
+more_7:
 	VMOVUPS      (DX), Y1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_3
+	CMPQ         R9, 40(SP)
+	JG           loop_5
 
-none_4:
+none_6:
 	TESTQ R9, R9
-	JZ    done_7
+	JZ    done_9
 
-last_6:
+last_8:
 	VMOVUPS      (DX), Y1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Y2
 	VFMADD231PS  Y2, Y1, Y0
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_6
+	JNZ          last_8
 
-done_7:
+done_9:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_8
+	JE         full_10
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_10
+	JZ         overwrite_12
 	VMOVUPS    (DX), Y1
 	VMASKMOVPS (CX), Y1, Y1
 	VADDPS     Y1, Y0, Y0
-
-overwrite_10:
-	MOVB         224(AX), CL
-	TESTB        CL, CL
-	JZ           free_11
-	VBROADCASTSS 228(AX), Y1
-	VBROADCASTSS 232(AX), Y2
-	VMAXPS       Y0, Y1, Y0
-	VMINPS       Y0, Y2, Y0
-
-free_11:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
-	VMOVUPS    (DX), Y1
-	VMASKMOVPS Y0, Y1, (CX)
-	JMP        done_9
-
-full_8:
-	MOVQ   104(AX), CX
-	MOVQ   128(AX), DX
-	SHLQ   $0x02, DX
-	TESTQ  CX, CX
-	JZ     overwrite_12
-	VADDPS (CX), Y0, Y0
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
 overwrite_12:
-	MOVB         224(AX), CL
+	MOVB         240(AX), CL
 	TESTB        CL, CL
 	JZ           free_13
-	VBROADCASTSS 228(AX), Y1
-	VBROADCASTSS 232(AX), Y2
+	VBROADCASTSS 244(AX), Y1
+	VBROADCASTSS 248(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_13:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
-	VMOVUPS Y0, (CX)
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS Y0, Y1, (CX)
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_11
 
-done_9:
+full_10:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_14
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_14:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_15
+	VBROADCASTSS 244(AX), Y1
+	VBROADCASTSS 248(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_15:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+
+done_11:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_1
 	VZEROUPPER
 	RET
 
@@ -195,10 +228,23 @@ GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 
 // func gemmTile1x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_16:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), BX
@@ -207,18 +253,18 @@ TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $16-8
 	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   160(AX), DI
 	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
+	MOVQ   24(SP), DI
 	MOVQ   216(AX), R9
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
-	MOVQ   AX, (SP)
-	CMPQ   R9, (SP)
-	JLE    none_15
+	MOVQ   AX, 40(SP)
+	CMPQ   R9, 40(SP)
+	JLE    none_18
 
-loop_14:
+loop_17:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
@@ -252,21 +298,28 @@ loop_14:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_14
+	CMPQ         R9, 40(SP)
+	JG           loop_17
 
-none_15:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R8
-	SHLQ $0x02, R8
-	MOVQ 136(AX), DI
-	MOVQ $+3, (SP)
+none_18:
+	MOVQ   DI, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	IMUL3Q $0x01, R8, DI
+	ADDQ   8(SP), DI
+	CMPQ   32(SP), $0x01
+	JNE    below_19
+	MOVQ   136(AX), DI
+
+below_19:
+	MOVQ $+3, 40(SP)
 	LEAQ (R9), AX
-	MOVQ AX, 8(SP)
-	CMPQ R9, (SP)
-	JLE  none_17
+	MOVQ AX, 48(SP)
+	CMPQ R9, 40(SP)
+	JLE  none_21
 
-loop_16:
+loop_20:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
@@ -290,11 +343,11 @@ loop_16:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
 	ADDQ         R8, DI
-	CMPQ         R9, 8(SP)
-	JG           more_18
+	CMPQ         R9, 48(SP)
+	JG           more_22
 	XORQ         R8, R8
 
-more_18:
+more_22:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	ADDQ         SI, DX
@@ -303,14 +356,14 @@ more_18:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_16
+	CMPQ         R9, 40(SP)
+	JG           loop_20
 
-none_17:
+none_21:
 	TESTQ R9, R9
-	JZ    done_20
+	JZ    done_24
 
-last_19:
+last_23:
 	VMOVUPS      (DX), Y2
 	VMOVUPS      32(DX), Y3
 	ADDQ         SI, DX
@@ -319,84 +372,110 @@ last_19:
 	VFMADD231PS  Y4, Y3, Y1
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_19
+	JNZ          last_23
 
-done_20:
+done_24:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_21
+	JE         full_25
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_23
+	JZ         overwrite_27
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS 32(CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_23:
-	MOVB         224(AX), CL
+overwrite_27:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_24
-	VBROADCASTSS 228(AX), Y2
-	VBROADCASTSS 232(AX), Y3
+	JZ           free_28
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
-free_24:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_28:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y2
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y2, 32(CX)
-	JMP        done_22
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_26
 
-full_21:
-	MOVQ   104(AX), CX
+full_25:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_25
+	JZ     overwrite_29
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_25:
-	MOVB         224(AX), CL
+overwrite_29:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_26
-	VBROADCASTSS 228(AX), Y2
-	VBROADCASTSS 232(AX), Y3
+	JZ           free_30
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
-free_26:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_30:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_22:
+done_26:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_16
 	VZEROUPPER
 	RET
 
 // func gemmTile2x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_31:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -405,18 +484,18 @@ TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $16-8
 	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_28
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_33
 
-loop_27:
+loop_32:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
@@ -450,21 +529,28 @@ loop_27:
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_27
+	CMPQ         R10, 40(SP)
+	JG           loop_32
 
-none_28:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_33:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x02, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_34
+	MOVQ   136(AX), R8
+
+below_34:
+	MOVQ $+3, 40(SP)
 	LEAQ -4(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_30
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_36
 
-loop_29:
+loop_35:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
@@ -488,11 +574,11 @@ loop_29:
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_31
+	CMPQ         R10, 48(SP)
+	JG           more_37
 	XORQ         R9, R9
 
-more_31:
+more_37:
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y3
@@ -501,14 +587,14 @@ more_31:
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_29
+	CMPQ         R10, 40(SP)
+	JG           loop_35
 
-none_30:
+none_36:
 	TESTQ R10, R10
-	JZ    done_33
+	JZ    done_39
 
-last_32:
+last_38:
 	VMOVUPS      (DX), Y2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y3
@@ -517,22 +603,22 @@ last_32:
 	VFMADD231PS  Y3, Y2, Y1
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_32
+	JNZ          last_38
 
-done_33:
+done_39:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_34
+	JE         full_40
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_36
+	JZ         overwrite_42
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y0, Y0
@@ -540,67 +626,93 @@ done_33:
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS (CX), Y2, Y2
 	VADDPS     Y2, Y1, Y1
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_36:
-	MOVB         224(AX), CL
+overwrite_42:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_37
-	VBROADCASTSS 228(AX), Y2
-	VBROADCASTSS 232(AX), Y3
+	JZ           free_43
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
-free_37:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_43:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y2
 	VMASKMOVPS Y0, Y2, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y1, Y2, (CX)
-	JMP        done_35
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_41
 
-full_34:
-	MOVQ   104(AX), CX
+full_40:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_38
+	JZ     overwrite_44
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_38:
-	MOVB         224(AX), CL
+overwrite_44:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_39
-	VBROADCASTSS 228(AX), Y2
-	VBROADCASTSS 232(AX), Y3
+	JZ           free_45
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
-free_39:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_45:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_35:
+done_41:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_31
 	VZEROUPPER
 	RET
 
 // func gemmTile2x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_46:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -611,18 +723,18 @@ TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_41
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_48
 
-loop_40:
+loop_47:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
@@ -668,21 +780,28 @@ loop_40:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_40
+	CMPQ         R10, 40(SP)
+	JG           loop_47
 
-none_41:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_48:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x02, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_49
+	MOVQ   136(AX), R8
+
+below_49:
+	MOVQ $+3, 40(SP)
 	LEAQ -4(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_43
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_51
 
-loop_42:
+loop_50:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
@@ -715,11 +834,11 @@ loop_42:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_44
+	CMPQ         R10, 48(SP)
+	JG           more_52
 	XORQ         R9, R9
 
-more_44:
+more_52:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	ADDQ         DI, DX
@@ -731,14 +850,14 @@ more_44:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_42
+	CMPQ         R10, 40(SP)
+	JG           loop_50
 
-none_43:
+none_51:
 	TESTQ R10, R10
-	JZ    done_46
+	JZ    done_54
 
-last_45:
+last_53:
 	VMOVUPS      (DX), Y4
 	VMOVUPS      32(DX), Y5
 	ADDQ         DI, DX
@@ -750,22 +869,22 @@ last_45:
 	VFMADD231PS  Y6, Y5, Y3
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_45
+	JNZ          last_53
 
-done_46:
+done_54:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_47
+	JE         full_55
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_49
+	JZ         overwrite_57
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS 32(CX), Y4, Y4
@@ -775,13 +894,15 @@ done_46:
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS 32(CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_49:
-	MOVB         224(AX), CL
+overwrite_57:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_50
-	VBROADCASTSS 228(AX), Y4
-	VBROADCASTSS 232(AX), Y5
+	JZ           free_58
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -791,36 +912,40 @@ overwrite_49:
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
 
-free_50:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_58:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y4
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y4, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y4, 32(CX)
-	JMP        done_48
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_56
 
-full_47:
-	MOVQ   104(AX), CX
+full_55:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_51
+	JZ     overwrite_59
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
 	VADDPS (CX), Y2, Y2
 	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_51:
-	MOVB         224(AX), CL
+overwrite_59:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_52
-	VBROADCASTSS 228(AX), Y4
-	VBROADCASTSS 232(AX), Y5
+	JZ           free_60
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -830,26 +955,46 @@ overwrite_51:
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
 
-free_52:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_60:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_48:
+done_56:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_46
 	VZEROUPPER
 	RET
 
 // func gemmTile3x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_61:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -859,18 +1004,18 @@ TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_54
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_63
 
-loop_53:
+loop_62:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
@@ -912,21 +1057,28 @@ loop_53:
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_53
+	CMPQ         R10, 40(SP)
+	JG           loop_62
 
-none_54:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_63:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x03, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_64
+	MOVQ   136(AX), R8
+
+below_64:
+	MOVQ $+3, 40(SP)
 	LEAQ -8(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_56
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_66
 
-loop_55:
+loop_65:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
@@ -956,11 +1108,11 @@ loop_55:
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_57
+	CMPQ         R10, 48(SP)
+	JG           more_67
 	XORQ         R9, R9
 
-more_57:
+more_67:
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y4
@@ -971,14 +1123,14 @@ more_57:
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_55
+	CMPQ         R10, 40(SP)
+	JG           loop_65
 
-none_56:
+none_66:
 	TESTQ R10, R10
-	JZ    done_59
+	JZ    done_69
 
-last_58:
+last_68:
 	VMOVUPS      (DX), Y3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y4
@@ -989,22 +1141,22 @@ last_58:
 	VFMADD231PS  Y4, Y3, Y2
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_58
+	JNZ          last_68
 
-done_59:
+done_69:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_60
+	JE         full_70
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_62
+	JZ         overwrite_72
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y0, Y0
@@ -1016,13 +1168,15 @@ done_59:
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS (CX), Y3, Y3
 	VADDPS     Y3, Y2, Y2
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_62:
-	MOVB         224(AX), CL
+overwrite_72:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_63
-	VBROADCASTSS 228(AX), Y3
-	VBROADCASTSS 232(AX), Y4
+	JZ           free_73
+	VBROADCASTSS 244(AX), Y3
+	VBROADCASTSS 248(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -1030,36 +1184,40 @@ overwrite_62:
 	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
 
-free_63:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_73:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y3
 	VMASKMOVPS Y0, Y3, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y1, Y3, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y2, Y3, (CX)
-	JMP        done_61
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_71
 
-full_60:
-	MOVQ   104(AX), CX
+full_70:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_64
+	JZ     overwrite_74
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
 	ADDQ   DX, CX
 	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_64:
-	MOVB         224(AX), CL
+overwrite_74:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_65
-	VBROADCASTSS 228(AX), Y3
-	VBROADCASTSS 232(AX), Y4
+	JZ           free_75
+	VBROADCASTSS 244(AX), Y3
+	VBROADCASTSS 248(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -1067,26 +1225,46 @@ overwrite_64:
 	VMAXPS       Y2, Y3, Y2
 	VMINPS       Y2, Y4, Y2
 
-free_65:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_75:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_61:
+done_71:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_61
 	VZEROUPPER
 	RET
 
 // func gemmTile3x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_76:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1099,18 +1277,18 @@ TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_67
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_78
 
-loop_66:
+loop_77:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
@@ -1168,21 +1346,28 @@ loop_66:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_66
+	CMPQ         R10, 40(SP)
+	JG           loop_77
 
-none_67:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_78:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x03, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_79
+	MOVQ   136(AX), R8
+
+below_79:
+	MOVQ $+3, 40(SP)
 	LEAQ -8(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_69
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_81
 
-loop_68:
+loop_80:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
@@ -1224,11 +1409,11 @@ loop_68:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_70
+	CMPQ         R10, 48(SP)
+	JG           more_82
 	XORQ         R9, R9
 
-more_70:
+more_82:
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	ADDQ         DI, DX
@@ -1243,14 +1428,14 @@ more_70:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_68
+	CMPQ         R10, 40(SP)
+	JG           loop_80
 
-none_69:
+none_81:
 	TESTQ R10, R10
-	JZ    done_72
+	JZ    done_84
 
-last_71:
+last_83:
 	VMOVUPS      (DX), Y6
 	VMOVUPS      32(DX), Y7
 	ADDQ         DI, DX
@@ -1265,22 +1450,22 @@ last_71:
 	VFMADD231PS  Y8, Y7, Y5
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_71
+	JNZ          last_83
 
-done_72:
+done_84:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_73
+	JE         full_85
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_75
+	JZ         overwrite_87
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS 32(CX), Y6, Y6
@@ -1295,13 +1480,15 @@ done_72:
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS 32(CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_75:
-	MOVB         224(AX), CL
+overwrite_87:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_76
-	VBROADCASTSS 228(AX), Y6
-	VBROADCASTSS 232(AX), Y7
+	JZ           free_88
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1315,27 +1502,29 @@ overwrite_75:
 	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
 
-free_76:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_88:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y6
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y6, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y6, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y6, 32(CX)
-	JMP        done_74
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_86
 
-full_73:
-	MOVQ   104(AX), CX
+full_85:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_77
+	JZ     overwrite_89
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -1344,13 +1533,15 @@ full_73:
 	ADDQ   DX, CX
 	VADDPS (CX), Y4, Y4
 	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_77:
-	MOVB         224(AX), CL
+overwrite_89:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_78
-	VBROADCASTSS 228(AX), Y6
-	VBROADCASTSS 232(AX), Y7
+	JZ           free_90
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1364,29 +1555,49 @@ overwrite_77:
 	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
 
-free_78:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_90:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_74:
+done_86:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_76
 	VZEROUPPER
 	RET
 
 // func gemmTile4x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_91:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1398,18 +1609,18 @@ TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_80
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_93
 
-loop_79:
+loop_92:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
@@ -1459,21 +1670,28 @@ loop_79:
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_79
+	CMPQ         R11, 40(SP)
+	JG           loop_92
 
-none_80:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_93:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x04, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_94
+	MOVQ   136(AX), R9
+
+below_94:
+	MOVQ $+3, 40(SP)
 	LEAQ -12(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_82
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_96
 
-loop_81:
+loop_95:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
@@ -1509,11 +1727,11 @@ loop_81:
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_83
+	CMPQ         R11, 48(SP)
+	JG           more_97
 	XORQ         R10, R10
 
-more_83:
+more_97:
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y5
@@ -1526,14 +1744,14 @@ more_83:
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_81
+	CMPQ         R11, 40(SP)
+	JG           loop_95
 
-none_82:
+none_96:
 	TESTQ R11, R11
-	JZ    done_85
+	JZ    done_99
 
-last_84:
+last_98:
 	VMOVUPS      (DX), Y4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y5
@@ -1546,22 +1764,22 @@ last_84:
 	VFMADD231PS  Y5, Y4, Y3
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_84
+	JNZ          last_98
 
-done_85:
+done_99:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_86
+	JE         full_100
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_88
+	JZ         overwrite_102
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
@@ -1577,13 +1795,15 @@ done_85:
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS (CX), Y4, Y4
 	VADDPS     Y4, Y3, Y3
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_88:
-	MOVB         224(AX), CL
+overwrite_102:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_89
-	VBROADCASTSS 228(AX), Y4
-	VBROADCASTSS 232(AX), Y5
+	JZ           free_103
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1593,26 +1813,28 @@ overwrite_88:
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
 
-free_89:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_103:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y4
 	VMASKMOVPS Y0, Y4, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y1, Y4, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y2, Y4, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y3, Y4, (CX)
-	JMP        done_87
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_101
 
-full_86:
-	MOVQ   104(AX), CX
+full_100:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_90
+	JZ     overwrite_104
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -1620,13 +1842,15 @@ full_86:
 	VADDPS (CX), Y2, Y2
 	ADDQ   DX, CX
 	VADDPS (CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_90:
-	MOVB         224(AX), CL
+overwrite_104:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_91
-	VBROADCASTSS 228(AX), Y4
-	VBROADCASTSS 232(AX), Y5
+	JZ           free_105
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1636,28 +1860,48 @@ overwrite_90:
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
 
-free_91:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_105:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y3, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_87:
+done_101:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_91
 	VZEROUPPER
 	RET
 
 // func gemmTile4x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_106:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1673,18 +1917,18 @@ TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_93
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_108
 
-loop_92:
+loop_107:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
@@ -1754,21 +1998,28 @@ loop_92:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_92
+	CMPQ         R11, 40(SP)
+	JG           loop_107
 
-none_93:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_108:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x04, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_109
+	MOVQ   136(AX), R9
+
+below_109:
+	MOVQ $+3, 40(SP)
 	LEAQ -12(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_95
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_111
 
-loop_94:
+loop_110:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
@@ -1819,11 +2070,11 @@ loop_94:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_96
+	CMPQ         R11, 48(SP)
+	JG           more_112
 	XORQ         R10, R10
 
-more_96:
+more_112:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	ADDQ         DI, DX
@@ -1841,14 +2092,14 @@ more_96:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_94
+	CMPQ         R11, 40(SP)
+	JG           loop_110
 
-none_95:
+none_111:
 	TESTQ R11, R11
-	JZ    done_98
+	JZ    done_114
 
-last_97:
+last_113:
 	VMOVUPS      (DX), Y8
 	VMOVUPS      32(DX), Y9
 	ADDQ         DI, DX
@@ -1866,22 +2117,22 @@ last_97:
 	VFMADD231PS  Y10, Y9, Y7
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_97
+	JNZ          last_113
 
-done_98:
+done_114:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_99
+	JE         full_115
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_101
+	JZ         overwrite_117
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y8
 	VMASKMOVPS 32(CX), Y8, Y8
@@ -1901,13 +2152,15 @@ done_98:
 	VMOVUPS    (DX), Y8
 	VMASKMOVPS 32(CX), Y8, Y8
 	VADDPS     Y8, Y7, Y7
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_101:
-	MOVB         224(AX), CL
+overwrite_117:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_102
-	VBROADCASTSS 228(AX), Y8
-	VBROADCASTSS 232(AX), Y9
+	JZ           free_118
+	VBROADCASTSS 244(AX), Y8
+	VBROADCASTSS 248(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1925,30 +2178,32 @@ overwrite_101:
 	VMAXPS       Y7, Y8, Y7
 	VMINPS       Y7, Y9, Y7
 
-free_102:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_118:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y8
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y8, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y8, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y8, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y8, 32(CX)
-	JMP        done_100
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_116
 
-full_99:
-	MOVQ   104(AX), CX
+full_115:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_103
+	JZ     overwrite_119
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -1960,13 +2215,15 @@ full_99:
 	ADDQ   DX, CX
 	VADDPS (CX), Y6, Y6
 	VADDPS 32(CX), Y7, Y7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_103:
-	MOVB         224(AX), CL
+overwrite_119:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_104
-	VBROADCASTSS 228(AX), Y8
-	VBROADCASTSS 232(AX), Y9
+	JZ           free_120
+	VBROADCASTSS 244(AX), Y8
+	VBROADCASTSS 248(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1984,32 +2241,52 @@ overwrite_103:
 	VMAXPS       Y7, Y8, Y7
 	VMINPS       Y7, Y9, Y7
 
-free_104:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_120:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_100:
+done_116:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_106
 	VZEROUPPER
 	RET
 
 // func gemmTile5x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_121:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -2022,18 +2299,18 @@ TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_106
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_123
 
-loop_105:
+loop_122:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
@@ -2091,21 +2368,28 @@ loop_105:
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_105
+	CMPQ         R11, 40(SP)
+	JG           loop_122
 
-none_106:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_123:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x05, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_124
+	MOVQ   136(AX), R9
+
+below_124:
+	MOVQ $+3, 40(SP)
 	LEAQ -16(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_108
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_126
 
-loop_107:
+loop_125:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
@@ -2147,11 +2431,11 @@ loop_107:
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_109
+	CMPQ         R11, 48(SP)
+	JG           more_127
 	XORQ         R10, R10
 
-more_109:
+more_127:
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y6
@@ -2166,14 +2450,14 @@ more_109:
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_107
+	CMPQ         R11, 40(SP)
+	JG           loop_125
 
-none_108:
+none_126:
 	TESTQ R11, R11
-	JZ    done_111
+	JZ    done_129
 
-last_110:
+last_128:
 	VMOVUPS      (DX), Y5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y6
@@ -2188,22 +2472,22 @@ last_110:
 	VFMADD231PS  Y6, Y5, Y4
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_110
+	JNZ          last_128
 
-done_111:
+done_129:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_112
+	JE         full_130
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_114
+	JZ         overwrite_132
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y0, Y0
@@ -2223,13 +2507,15 @@ done_111:
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS (CX), Y5, Y5
 	VADDPS     Y5, Y4, Y4
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_114:
-	MOVB         224(AX), CL
+overwrite_132:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_115
-	VBROADCASTSS 228(AX), Y5
-	VBROADCASTSS 232(AX), Y6
+	JZ           free_133
+	VBROADCASTSS 244(AX), Y5
+	VBROADCASTSS 248(AX), Y6
 	VMAXPS       Y0, Y5, Y0
 	VMINPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y5, Y1
@@ -2241,28 +2527,30 @@ overwrite_114:
 	VMAXPS       Y4, Y5, Y4
 	VMINPS       Y4, Y6, Y4
 
-free_115:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_133:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y5
 	VMASKMOVPS Y0, Y5, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y1, Y5, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y2, Y5, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y3, Y5, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y4, Y5, (CX)
-	JMP        done_113
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_131
 
-full_112:
-	MOVQ   104(AX), CX
+full_130:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_116
+	JZ     overwrite_134
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -2272,13 +2560,15 @@ full_112:
 	VADDPS (CX), Y3, Y3
 	ADDQ   DX, CX
 	VADDPS (CX), Y4, Y4
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_116:
-	MOVB         224(AX), CL
+overwrite_134:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_117
-	VBROADCASTSS 228(AX), Y5
-	VBROADCASTSS 232(AX), Y6
+	JZ           free_135
+	VBROADCASTSS 244(AX), Y5
+	VBROADCASTSS 248(AX), Y6
 	VMAXPS       Y0, Y5, Y0
 	VMINPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y5, Y1
@@ -2290,30 +2580,50 @@ overwrite_116:
 	VMAXPS       Y4, Y5, Y4
 	VMINPS       Y4, Y6, Y4
 
-free_117:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_135:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_113:
+done_131:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_121
 	VZEROUPPER
 	RET
 
 // func gemmTile5x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_136:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -2331,18 +2641,18 @@ TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_119
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_138
 
-loop_118:
+loop_137:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
@@ -2424,21 +2734,28 @@ loop_118:
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_118
+	CMPQ         R11, 40(SP)
+	JG           loop_137
 
-none_119:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_138:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x05, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_139
+	MOVQ   136(AX), R9
+
+below_139:
+	MOVQ $+3, 40(SP)
 	LEAQ -16(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_121
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_141
 
-loop_120:
+loop_140:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
@@ -2498,11 +2815,11 @@ loop_120:
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_122
+	CMPQ         R11, 48(SP)
+	JG           more_142
 	XORQ         R10, R10
 
-more_122:
+more_142:
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
 	ADDQ         DI, DX
@@ -2523,14 +2840,14 @@ more_122:
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_120
+	CMPQ         R11, 40(SP)
+	JG           loop_140
 
-none_121:
+none_141:
 	TESTQ R11, R11
-	JZ    done_124
+	JZ    done_144
 
-last_123:
+last_143:
 	VMOVUPS      (DX), Y10
 	VMOVUPS      32(DX), Y11
 	ADDQ         DI, DX
@@ -2551,22 +2868,22 @@ last_123:
 	VFMADD231PS  Y12, Y11, Y9
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_123
+	JNZ          last_143
 
-done_124:
+done_144:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_125
+	JE         full_145
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_127
+	JZ         overwrite_147
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y10
 	VMASKMOVPS 32(CX), Y10, Y10
@@ -2591,13 +2908,15 @@ done_124:
 	VMOVUPS    (DX), Y10
 	VMASKMOVPS 32(CX), Y10, Y10
 	VADDPS     Y10, Y9, Y9
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_127:
-	MOVB         224(AX), CL
+overwrite_147:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_128
-	VBROADCASTSS 228(AX), Y10
-	VBROADCASTSS 232(AX), Y11
+	JZ           free_148
+	VBROADCASTSS 244(AX), Y10
+	VBROADCASTSS 248(AX), Y11
 	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -2619,33 +2938,35 @@ overwrite_127:
 	VMAXPS       Y9, Y10, Y9
 	VMINPS       Y9, Y11, Y9
 
-free_128:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_148:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y10
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y10, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y10, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y10, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y10, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y8, (CX)
 	VMASKMOVPS Y9, Y10, 32(CX)
-	JMP        done_126
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_146
 
-full_125:
-	MOVQ   104(AX), CX
+full_145:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_129
+	JZ     overwrite_149
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -2660,13 +2981,15 @@ full_125:
 	ADDQ   DX, CX
 	VADDPS (CX), Y8, Y8
 	VADDPS 32(CX), Y9, Y9
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_129:
-	MOVB         224(AX), CL
+overwrite_149:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_130
-	VBROADCASTSS 228(AX), Y10
-	VBROADCASTSS 232(AX), Y11
+	JZ           free_150
+	VBROADCASTSS 244(AX), Y10
+	VBROADCASTSS 248(AX), Y11
 	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -2688,35 +3011,55 @@ overwrite_129:
 	VMAXPS       Y9, Y10, Y9
 	VMINPS       Y9, Y11, Y9
 
-free_130:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_150:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_126:
+done_146:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_136
 	VZEROUPPER
 	RET
 
 // func gemmTile6x8AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_151:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -2731,18 +3074,18 @@ TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y5, Y5, Y5
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   160(AX), R10
 	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
+	MOVQ   24(SP), R10
 	MOVQ   216(AX), R12
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
-	MOVQ   AX, (SP)
-	CMPQ   R12, (SP)
-	JLE    none_132
+	MOVQ   AX, 40(SP)
+	CMPQ   R12, 40(SP)
+	JLE    none_153
 
-loop_131:
+loop_152:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
@@ -2808,21 +3151,28 @@ loop_131:
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_131
+	CMPQ         R12, 40(SP)
+	JG           loop_152
 
-none_132:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R11
-	SHLQ $0x02, R11
-	MOVQ 136(AX), R10
-	MOVQ $+3, (SP)
+none_153:
+	MOVQ   R10, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	IMUL3Q $0x06, R11, R10
+	ADDQ   8(SP), R10
+	CMPQ   32(SP), $0x01
+	JNE    below_154
+	MOVQ   136(AX), R10
+
+below_154:
+	MOVQ $+3, 40(SP)
 	LEAQ -20(R12), AX
-	MOVQ AX, 8(SP)
-	CMPQ R12, (SP)
-	JLE  none_134
+	MOVQ AX, 48(SP)
+	CMPQ R12, 40(SP)
+	JLE  none_156
 
-loop_133:
+loop_155:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
@@ -2870,11 +3220,11 @@ loop_133:
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
 	ADDQ         R11, R10
-	CMPQ         R12, 8(SP)
-	JG           more_135
+	CMPQ         R12, 48(SP)
+	JG           more_157
 	XORQ         R11, R11
 
-more_135:
+more_157:
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y7
@@ -2891,14 +3241,14 @@ more_135:
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_133
+	CMPQ         R12, 40(SP)
+	JG           loop_155
 
-none_134:
+none_156:
 	TESTQ R12, R12
-	JZ    done_137
+	JZ    done_159
 
-last_136:
+last_158:
 	VMOVUPS      (DX), Y6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Y7
@@ -2915,22 +3265,22 @@ last_136:
 	VFMADD231PS  Y7, Y6, Y5
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_136
+	JNZ          last_158
 
-done_137:
+done_159:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x08
-	JE         full_138
+	JE         full_160
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_140
+	JZ         overwrite_162
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y0, Y0
@@ -2954,13 +3304,15 @@ done_137:
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS (CX), Y6, Y6
 	VADDPS     Y6, Y5, Y5
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_140:
-	MOVB         224(AX), CL
+overwrite_162:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_141
-	VBROADCASTSS 228(AX), Y6
-	VBROADCASTSS 232(AX), Y7
+	JZ           free_163
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -2974,30 +3326,32 @@ overwrite_140:
 	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
 
-free_141:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_163:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y6
 	VMASKMOVPS Y0, Y6, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y1, Y6, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y2, Y6, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y3, Y6, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y4, Y6, (CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMASKMOVPS Y5, Y6, (CX)
-	JMP        done_139
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_161
 
-full_138:
-	MOVQ   104(AX), CX
+full_160:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_142
+	JZ     overwrite_164
 	VADDPS (CX), Y0, Y0
 	ADDQ   DX, CX
 	VADDPS (CX), Y1, Y1
@@ -3009,13 +3363,15 @@ full_138:
 	VADDPS (CX), Y4, Y4
 	ADDQ   DX, CX
 	VADDPS (CX), Y5, Y5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_142:
-	MOVB         224(AX), CL
+overwrite_164:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_143
-	VBROADCASTSS 228(AX), Y6
-	VBROADCASTSS 232(AX), Y7
+	JZ           free_165
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -3029,32 +3385,52 @@ overwrite_142:
 	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
 
-free_143:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_165:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y5, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_139:
+done_161:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_151
 	VZEROUPPER
 	RET
 
 // func gemmTile6x16AVX2(t *tileArgs)
 // Requires: AVX, FMA3, MMX+
-TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $16-8
+TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_166:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -3075,18 +3451,18 @@ TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $16-8
 	VXORPS Y11, Y11, Y11
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   160(AX), R10
 	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
+	MOVQ   24(SP), R10
 	MOVQ   216(AX), R12
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
-	MOVQ   AX, (SP)
-	CMPQ   R12, (SP)
-	JLE    none_145
+	MOVQ   AX, 40(SP)
+	CMPQ   R12, 40(SP)
+	JLE    none_168
 
-loop_144:
+loop_167:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
@@ -3180,21 +3556,28 @@ loop_144:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_144
+	CMPQ         R12, 40(SP)
+	JG           loop_167
 
-none_145:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R11
-	SHLQ $0x02, R11
-	MOVQ 136(AX), R10
-	MOVQ $+3, (SP)
+none_168:
+	MOVQ   R10, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	IMUL3Q $0x06, R11, R10
+	ADDQ   8(SP), R10
+	CMPQ   32(SP), $0x01
+	JNE    below_169
+	MOVQ   136(AX), R10
+
+below_169:
+	MOVQ $+3, 40(SP)
 	LEAQ -20(R12), AX
-	MOVQ AX, 8(SP)
-	CMPQ R12, (SP)
-	JLE  none_147
+	MOVQ AX, 48(SP)
+	CMPQ R12, 40(SP)
+	JLE  none_171
 
-loop_146:
+loop_170:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
@@ -3263,11 +3646,11 @@ loop_146:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
 	ADDQ         R11, R10
-	CMPQ         R12, 8(SP)
-	JG           more_148
+	CMPQ         R12, 48(SP)
+	JG           more_172
 	XORQ         R11, R11
 
-more_148:
+more_172:
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
 	ADDQ         DI, DX
@@ -3291,14 +3674,14 @@ more_148:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_146
+	CMPQ         R12, 40(SP)
+	JG           loop_170
 
-none_147:
+none_171:
 	TESTQ R12, R12
-	JZ    done_150
+	JZ    done_174
 
-last_149:
+last_173:
 	VMOVUPS      (DX), Y12
 	VMOVUPS      32(DX), Y13
 	ADDQ         DI, DX
@@ -3322,22 +3705,22 @@ last_149:
 	VFMADD231PS  Y14, Y13, Y11
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_149
+	JNZ          last_173
 
-done_150:
+done_174:
 	MOVQ       t+0(FP), AX
 	MOVQ       208(AX), CX
 	CMPQ       CX, $0x10
-	JE         full_151
+	JE         full_175
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       104(AX), CX
 	MOVQ       128(AX), BX
 	SHLQ       $0x02, BX
+	MOVQ       16(SP), CX
 	TESTQ      CX, CX
-	JZ         overwrite_153
+	JZ         overwrite_177
 	VADDPS     (CX), Y0, Y0
 	VMOVUPS    (DX), Y12
 	VMASKMOVPS 32(CX), Y12, Y12
@@ -3367,13 +3750,15 @@ done_150:
 	VMOVUPS    (DX), Y12
 	VMASKMOVPS 32(CX), Y12, Y12
 	VADDPS     Y12, Y11, Y11
+	ADDQ       BX, CX
+	MOVQ       CX, 16(SP)
 
-overwrite_153:
-	MOVB         224(AX), CL
+overwrite_177:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_154
-	VBROADCASTSS 228(AX), Y12
-	VBROADCASTSS 232(AX), Y13
+	JZ           free_178
+	VBROADCASTSS 244(AX), Y12
+	VBROADCASTSS 248(AX), Y13
 	VMAXPS       Y0, Y12, Y0
 	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -3399,36 +3784,38 @@ overwrite_153:
 	VMAXPS       Y11, Y12, Y11
 	VMINPS       Y11, Y13, Y11
 
-free_154:
-	MOVQ       72(AX), CX
-	MOVQ       96(AX), AX
-	SHLQ       $0x02, AX
+free_178:
+	MOVQ       96(AX), BX
+	SHLQ       $0x02, BX
+	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y12
 	VMOVUPS    Y0, (CX)
 	VMASKMOVPS Y1, Y12, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y2, (CX)
 	VMASKMOVPS Y3, Y12, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y4, (CX)
 	VMASKMOVPS Y5, Y12, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y6, (CX)
 	VMASKMOVPS Y7, Y12, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y8, (CX)
 	VMASKMOVPS Y9, Y12, 32(CX)
-	ADDQ       AX, CX
+	ADDQ       BX, CX
 	VMOVUPS    Y10, (CX)
 	VMASKMOVPS Y11, Y12, 32(CX)
-	JMP        done_152
+	ADDQ       BX, CX
+	MOVQ       CX, 8(SP)
+	JMP        done_176
 
-full_151:
-	MOVQ   104(AX), CX
+full_175:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_155
+	JZ     overwrite_179
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -3446,13 +3833,15 @@ full_151:
 	ADDQ   DX, CX
 	VADDPS (CX), Y10, Y10
 	VADDPS 32(CX), Y11, Y11
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_155:
-	MOVB         224(AX), CL
+overwrite_179:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_156
-	VBROADCASTSS 228(AX), Y12
-	VBROADCASTSS 232(AX), Y13
+	JZ           free_180
+	VBROADCASTSS 244(AX), Y12
+	VBROADCASTSS 248(AX), Y13
 	VMAXPS       Y0, Y12, Y0
 	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -3478,29 +3867,36 @@ overwrite_155:
 	VMAXPS       Y11, Y12, Y11
 	VMINPS       Y11, Y13, Y11
 
-free_156:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_180:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
 	VMOVUPS Y1, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y2, (CX)
 	VMOVUPS Y3, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y4, (CX)
 	VMOVUPS Y5, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y6, (CX)
 	VMOVUPS Y7, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y8, (CX)
 	VMOVUPS Y9, 32(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Y10, (CX)
 	VMOVUPS Y11, 32(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_152:
+done_176:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_166
 	VZEROUPPER
 	RET
 
@@ -3522,7 +3918,7 @@ TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-loop_157:
+loop_181:
 	VFMADD231PS Y0, Y0, Y1
 	VFMADD231PS Y0, Y0, Y2
 	VFMADD231PS Y0, Y0, Y3
@@ -3536,6 +3932,6 @@ loop_157:
 	VFMADD231PS Y0, Y0, Y11
 	VFMADD231PS Y0, Y0, Y12
 	DECQ        AX
-	JG          loop_157
+	JG          loop_181
 	VZEROUPPER
 	RET

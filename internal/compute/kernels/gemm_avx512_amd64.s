@@ -6,10 +6,23 @@
 
 // func gemmTile1x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_1:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), BX
@@ -17,18 +30,18 @@ TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $16-8
 	MOVQ   64(AX), SI
 	SHLQ   $0x02, SI
 	VPXORD Z0, Z0, Z0
-	MOVQ   160(AX), DI
 	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
+	MOVQ   24(SP), DI
 	MOVQ   216(AX), R9
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
-	MOVQ   AX, (SP)
-	CMPQ   R9, (SP)
-	JLE    none_2
+	MOVQ   AX, 40(SP)
+	CMPQ   R9, 40(SP)
+	JLE    none_3
 
-loop_1:
+loop_2:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
@@ -54,21 +67,28 @@ loop_1:
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_1
+	CMPQ         R9, 40(SP)
+	JG           loop_2
 
-none_2:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R8
-	SHLQ $0x02, R8
-	MOVQ 136(AX), DI
-	MOVQ $+3, (SP)
+none_3:
+	MOVQ   DI, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	IMUL3Q $0x01, R8, DI
+	ADDQ   8(SP), DI
+	CMPQ   32(SP), $0x01
+	JNE    below_4
+	MOVQ   136(AX), DI
+
+below_4:
+	MOVQ $+3, 40(SP)
 	LEAQ (R9), AX
-	MOVQ AX, 8(SP)
-	CMPQ R9, (SP)
-	JLE  none_4
+	MOVQ AX, 48(SP)
+	CMPQ R9, 40(SP)
+	JLE  none_6
 
-loop_3:
+loop_5:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
@@ -86,99 +106,125 @@ loop_3:
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
 	ADDQ         R8, DI
-	CMPQ         R9, 8(SP)
-	JG           more_5
+	CMPQ         R9, 48(SP)
+	JG           more_7
 	XORQ         R8, R8
 
-more_5:
+more_7:
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_3
+	CMPQ         R9, 40(SP)
+	JG           loop_5
 
-none_4:
+none_6:
 	TESTQ R9, R9
-	JZ    done_7
+	JZ    done_9
 
-last_6:
+last_8:
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_6
+	JNZ          last_8
 
-done_7:
+done_9:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_8
+	JE        full_10
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_10
+	JZ        overwrite_12
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
-
-overwrite_10:
-	MOVB         224(AX), CL
-	TESTB        CL, CL
-	JZ           free_11
-	VBROADCASTSS 228(AX), Z1
-	VBROADCASTSS 232(AX), Z2
-	VMAXPS       Z0, Z1, Z0
-	VMINPS       Z0, Z2, Z0
-
-free_11:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
-	VMOVUPS Z0, K1, (CX)
-	JMP     done_9
-
-full_8:
-	MOVQ   104(AX), CX
-	MOVQ   128(AX), DX
-	SHLQ   $0x02, DX
-	TESTQ  CX, CX
-	JZ     overwrite_12
-	VADDPS (CX), Z0, Z0
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
 overwrite_12:
-	MOVB         224(AX), CL
+	MOVB         240(AX), CL
 	TESTB        CL, CL
 	JZ           free_13
-	VBROADCASTSS 228(AX), Z1
-	VBROADCASTSS 232(AX), Z2
+	VBROADCASTSS 244(AX), Z1
+	VBROADCASTSS 248(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_13:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
-	VMOVUPS Z0, (CX)
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_11
 
-done_9:
+full_10:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_14
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_14:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_15
+	VBROADCASTSS 244(AX), Z1
+	VBROADCASTSS 248(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_15:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+
+done_11:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_1
 	VZEROUPPER
 	RET
 
 // func gemmTile1x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_16:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), BX
@@ -187,18 +233,18 @@ TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $16-8
 	SHLQ   $0x02, SI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   160(AX), DI
 	MOVQ   184(AX), R8
 	SHLQ   $0x02, R8
+	MOVQ   24(SP), DI
 	MOVQ   216(AX), R9
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
-	MOVQ   AX, (SP)
-	CMPQ   R9, (SP)
-	JLE    none_15
+	MOVQ   AX, 40(SP)
+	CMPQ   R9, 40(SP)
+	JLE    none_18
 
-loop_14:
+loop_17:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
@@ -234,21 +280,28 @@ loop_14:
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_14
+	CMPQ         R9, 40(SP)
+	JG           loop_17
 
-none_15:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R8
-	SHLQ $0x02, R8
-	MOVQ 136(AX), DI
-	MOVQ $+3, (SP)
+none_18:
+	MOVQ   DI, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R8
+	SHLQ   $0x02, R8
+	IMUL3Q $0x01, R8, DI
+	ADDQ   8(SP), DI
+	CMPQ   32(SP), $0x01
+	JNE    below_19
+	MOVQ   136(AX), DI
+
+below_19:
+	MOVQ $+3, 40(SP)
 	LEAQ (R9), AX
-	MOVQ AX, 8(SP)
-	CMPQ R9, (SP)
-	JLE  none_17
+	MOVQ AX, 48(SP)
+	CMPQ R9, 40(SP)
+	JLE  none_21
 
-loop_16:
+loop_20:
 	PREFETCHT1   (DI)
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
@@ -273,11 +326,11 @@ loop_16:
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
 	ADDQ         R8, DI
-	CMPQ         R9, 8(SP)
-	JG           more_18
+	CMPQ         R9, 48(SP)
+	JG           more_22
 	XORQ         R8, R8
 
-more_18:
+more_22:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -286,14 +339,14 @@ more_18:
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
-	CMPQ         R9, (SP)
-	JG           loop_16
+	CMPQ         R9, 40(SP)
+	JG           loop_20
 
-none_17:
+none_21:
 	TESTQ R9, R9
-	JZ    done_20
+	JZ    done_24
 
-last_19:
+last_23:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -302,82 +355,108 @@ last_19:
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_19
+	JNZ          last_23
 
-done_20:
+done_24:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_21
+	JE        full_25
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_23
+	JZ        overwrite_27
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_23:
-	MOVB         224(AX), CL
+overwrite_27:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_24
-	VBROADCASTSS 228(AX), Z2
-	VBROADCASTSS 232(AX), Z3
+	JZ           free_28
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_24:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_28:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	JMP     done_22
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_26
 
-full_21:
-	MOVQ   104(AX), CX
+full_25:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_25
+	JZ     overwrite_29
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_25:
-	MOVB         224(AX), CL
+overwrite_29:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_26
-	VBROADCASTSS 228(AX), Z2
-	VBROADCASTSS 232(AX), Z3
+	JZ           free_30
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_26:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_30:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_22:
+done_26:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_16
 	VZEROUPPER
 	RET
 
 // func gemmTile2x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_31:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -386,18 +465,18 @@ TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $16-8
 	SHLQ   $0x02, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_28
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_33
 
-loop_27:
+loop_32:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
@@ -431,21 +510,28 @@ loop_27:
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_27
+	CMPQ         R10, 40(SP)
+	JG           loop_32
 
-none_28:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_33:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x02, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_34
+	MOVQ   136(AX), R8
+
+below_34:
+	MOVQ $+3, 40(SP)
 	LEAQ -4(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_30
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_36
 
-loop_29:
+loop_35:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
@@ -469,11 +555,11 @@ loop_29:
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_31
+	CMPQ         R10, 48(SP)
+	JG           more_37
 	XORQ         R9, R9
 
-more_31:
+more_37:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -482,14 +568,14 @@ more_31:
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_29
+	CMPQ         R10, 40(SP)
+	JG           loop_35
 
-none_30:
+none_36:
 	TESTQ R10, R10
-	JZ    done_33
+	JZ    done_39
 
-last_32:
+last_38:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -498,87 +584,113 @@ last_32:
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_32
+	JNZ          last_38
 
-done_33:
+done_39:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_34
+	JE        full_40
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_36
+	JZ        overwrite_42
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_36:
-	MOVB         224(AX), CL
+overwrite_42:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_37
-	VBROADCASTSS 228(AX), Z2
-	VBROADCASTSS 232(AX), Z3
+	JZ           free_43
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_37:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_43:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	JMP     done_35
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_41
 
-full_34:
-	MOVQ   104(AX), CX
+full_40:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_38
+	JZ     overwrite_44
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_38:
-	MOVB         224(AX), CL
+overwrite_44:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_39
-	VBROADCASTSS 228(AX), Z2
-	VBROADCASTSS 232(AX), Z3
+	JZ           free_45
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_39:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_45:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_35:
+done_41:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_31
 	VZEROUPPER
 	RET
 
 // func gemmTile2x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_46:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -589,18 +701,18 @@ TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_41
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_48
 
-loop_40:
+loop_47:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -648,21 +760,28 @@ loop_40:
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_40
+	CMPQ         R10, 40(SP)
+	JG           loop_47
 
-none_41:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_48:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x02, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_49
+	MOVQ   136(AX), R8
+
+below_49:
+	MOVQ $+3, 40(SP)
 	LEAQ -4(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_43
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_51
 
-loop_42:
+loop_50:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -696,11 +815,11 @@ loop_42:
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_44
+	CMPQ         R10, 48(SP)
+	JG           more_52
 	XORQ         R9, R9
 
-more_44:
+more_52:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -712,14 +831,14 @@ more_44:
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_42
+	CMPQ         R10, 40(SP)
+	JG           loop_50
 
-none_43:
+none_51:
 	TESTQ R10, R10
-	JZ    done_46
+	JZ    done_54
 
-last_45:
+last_53:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -731,22 +850,22 @@ last_45:
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_45
+	JNZ          last_53
 
-done_46:
+done_54:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_47
+	JE        full_55
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_49
+	JZ        overwrite_57
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z1, Z1
@@ -754,13 +873,15 @@ done_46:
 	VADDPS    (CX), Z2, Z2
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_49:
-	MOVB         224(AX), CL
+overwrite_57:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_50
-	VBROADCASTSS 228(AX), Z4
-	VBROADCASTSS 232(AX), Z5
+	JZ           free_58
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -770,35 +891,39 @@ overwrite_49:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_50:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_58:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	JMP     done_48
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_56
 
-full_47:
-	MOVQ   104(AX), CX
+full_55:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_51
+	JZ     overwrite_59
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
 	VADDPS (CX), Z2, Z2
 	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_51:
-	MOVB         224(AX), CL
+overwrite_59:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_52
-	VBROADCASTSS 228(AX), Z4
-	VBROADCASTSS 232(AX), Z5
+	JZ           free_60
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -808,26 +933,46 @@ overwrite_51:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_52:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_60:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_48:
+done_56:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_46
 	VZEROUPPER
 	RET
 
 // func gemmTile3x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_61:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -837,18 +982,18 @@ TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_54
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_63
 
-loop_53:
+loop_62:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
@@ -890,21 +1035,28 @@ loop_53:
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_53
+	CMPQ         R10, 40(SP)
+	JG           loop_62
 
-none_54:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_63:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x03, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_64
+	MOVQ   136(AX), R8
+
+below_64:
+	MOVQ $+3, 40(SP)
 	LEAQ -8(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_56
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_66
 
-loop_55:
+loop_65:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
@@ -934,11 +1086,11 @@ loop_55:
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_57
+	CMPQ         R10, 48(SP)
+	JG           more_67
 	XORQ         R9, R9
 
-more_57:
+more_67:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -949,14 +1101,14 @@ more_57:
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_55
+	CMPQ         R10, 40(SP)
+	JG           loop_65
 
-none_56:
+none_66:
 	TESTQ R10, R10
-	JZ    done_59
+	JZ    done_69
 
-last_58:
+last_68:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -967,22 +1119,22 @@ last_58:
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_58
+	JNZ          last_68
 
-done_59:
+done_69:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_60
+	JE        full_70
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_62
+	JZ        overwrite_72
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	ADDQ      DX, CX
@@ -991,13 +1143,15 @@ done_59:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z2, Z2
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_62:
-	MOVB         224(AX), CL
+overwrite_72:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_63
-	VBROADCASTSS 228(AX), Z3
-	VBROADCASTSS 232(AX), Z4
+	JZ           free_73
+	VBROADCASTSS 244(AX), Z3
+	VBROADCASTSS 248(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1005,35 +1159,39 @@ overwrite_62:
 	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
 
-free_63:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_73:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	JMP     done_61
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_71
 
-full_60:
-	MOVQ   104(AX), CX
+full_70:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_64
+	JZ     overwrite_74
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
 	ADDQ   DX, CX
 	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_64:
-	MOVB         224(AX), CL
+overwrite_74:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_65
-	VBROADCASTSS 228(AX), Z3
-	VBROADCASTSS 232(AX), Z4
+	JZ           free_75
+	VBROADCASTSS 244(AX), Z3
+	VBROADCASTSS 248(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1041,26 +1199,46 @@ overwrite_64:
 	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
 
-free_65:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_75:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_61:
+done_71:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_61
 	VZEROUPPER
 	RET
 
 // func gemmTile3x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_76:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1073,18 +1251,18 @@ TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   160(AX), R8
 	MOVQ   184(AX), R9
 	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
 	MOVQ   216(AX), R10
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
-	MOVQ   AX, (SP)
-	CMPQ   R10, (SP)
-	JLE    none_67
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_78
 
-loop_66:
+loop_77:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
@@ -1144,21 +1322,28 @@ loop_66:
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_66
+	CMPQ         R10, 40(SP)
+	JG           loop_77
 
-none_67:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R9
-	SHLQ $0x02, R9
-	MOVQ 136(AX), R8
-	MOVQ $+3, (SP)
+none_78:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x03, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_79
+	MOVQ   136(AX), R8
+
+below_79:
+	MOVQ $+3, 40(SP)
 	LEAQ -8(R10), AX
-	MOVQ AX, 8(SP)
-	CMPQ R10, (SP)
-	JLE  none_69
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_81
 
-loop_68:
+loop_80:
 	PREFETCHT1   (R8)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
@@ -1201,11 +1386,11 @@ loop_68:
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
 	ADDQ         R9, R8
-	CMPQ         R10, 8(SP)
-	JG           more_70
+	CMPQ         R10, 48(SP)
+	JG           more_82
 	XORQ         R9, R9
 
-more_70:
+more_82:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -1220,14 +1405,14 @@ more_70:
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
-	CMPQ         R10, (SP)
-	JG           loop_68
+	CMPQ         R10, 40(SP)
+	JG           loop_80
 
-none_69:
+none_81:
 	TESTQ R10, R10
-	JZ    done_72
+	JZ    done_84
 
-last_71:
+last_83:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -1242,22 +1427,22 @@ last_71:
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_71
+	JNZ          last_83
 
-done_72:
+done_84:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_73
+	JE        full_85
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_75
+	JZ        overwrite_87
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z1, Z1
@@ -1269,13 +1454,15 @@ done_72:
 	VADDPS    (CX), Z4, Z4
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_75:
-	MOVB         224(AX), CL
+overwrite_87:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_76
-	VBROADCASTSS 228(AX), Z6
-	VBROADCASTSS 232(AX), Z7
+	JZ           free_88
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1289,26 +1476,28 @@ overwrite_75:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_76:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_88:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	JMP     done_74
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_86
 
-full_73:
-	MOVQ   104(AX), CX
+full_85:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_77
+	JZ     overwrite_89
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1317,13 +1506,15 @@ full_73:
 	ADDQ   DX, CX
 	VADDPS (CX), Z4, Z4
 	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_77:
-	MOVB         224(AX), CL
+overwrite_89:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_78
-	VBROADCASTSS 228(AX), Z6
-	VBROADCASTSS 232(AX), Z7
+	JZ           free_90
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1337,29 +1528,49 @@ overwrite_77:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_78:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_90:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_74:
+done_86:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_76
 	VZEROUPPER
 	RET
 
 // func gemmTile4x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_91:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1371,18 +1582,18 @@ TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_80
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_93
 
-loop_79:
+loop_92:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
@@ -1432,21 +1643,28 @@ loop_79:
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_79
+	CMPQ         R11, 40(SP)
+	JG           loop_92
 
-none_80:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_93:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x04, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_94
+	MOVQ   136(AX), R9
+
+below_94:
+	MOVQ $+3, 40(SP)
 	LEAQ -12(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_82
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_96
 
-loop_81:
+loop_95:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
@@ -1482,11 +1700,11 @@ loop_81:
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_83
+	CMPQ         R11, 48(SP)
+	JG           more_97
 	XORQ         R10, R10
 
-more_83:
+more_97:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -1499,14 +1717,14 @@ more_83:
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_81
+	CMPQ         R11, 40(SP)
+	JG           loop_95
 
-none_82:
+none_96:
 	TESTQ R11, R11
-	JZ    done_85
+	JZ    done_99
 
-last_84:
+last_98:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -1519,22 +1737,22 @@ last_84:
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_84
+	JNZ          last_98
 
-done_85:
+done_99:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_86
+	JE        full_100
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_88
+	JZ        overwrite_102
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      DX, CX
@@ -1546,13 +1764,15 @@ done_85:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z3, Z3
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_88:
-	MOVB         224(AX), CL
+overwrite_102:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_89
-	VBROADCASTSS 228(AX), Z4
-	VBROADCASTSS 232(AX), Z5
+	JZ           free_103
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1562,25 +1782,27 @@ overwrite_88:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_89:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_103:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	JMP     done_87
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_101
 
-full_86:
-	MOVQ   104(AX), CX
+full_100:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_90
+	JZ     overwrite_104
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1588,13 +1810,15 @@ full_86:
 	VADDPS (CX), Z2, Z2
 	ADDQ   DX, CX
 	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_90:
-	MOVB         224(AX), CL
+overwrite_104:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_91
-	VBROADCASTSS 228(AX), Z4
-	VBROADCASTSS 232(AX), Z5
+	JZ           free_105
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1604,28 +1828,48 @@ overwrite_90:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_91:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_105:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_87:
+done_101:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_91
 	VZEROUPPER
 	RET
 
 // func gemmTile4x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_106:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1641,18 +1885,18 @@ TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_93
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_108
 
-loop_92:
+loop_107:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -1724,21 +1968,28 @@ loop_92:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_92
+	CMPQ         R11, 40(SP)
+	JG           loop_107
 
-none_93:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_108:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x04, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_109
+	MOVQ   136(AX), R9
+
+below_109:
+	MOVQ $+3, 40(SP)
 	LEAQ -12(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_95
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_111
 
-loop_94:
+loop_110:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -1790,11 +2041,11 @@ loop_94:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_96
+	CMPQ         R11, 48(SP)
+	JG           more_112
 	XORQ         R10, R10
 
-more_96:
+more_112:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -1812,14 +2063,14 @@ more_96:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_94
+	CMPQ         R11, 40(SP)
+	JG           loop_110
 
-none_95:
+none_111:
 	TESTQ R11, R11
-	JZ    done_98
+	JZ    done_114
 
-last_97:
+last_113:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -1837,22 +2088,22 @@ last_97:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_97
+	JNZ          last_113
 
-done_98:
+done_114:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_99
+	JE        full_115
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_101
+	JZ        overwrite_117
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z1, Z1
@@ -1868,13 +2119,15 @@ done_98:
 	VADDPS    (CX), Z6, Z6
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_101:
-	MOVB         224(AX), CL
+overwrite_117:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_102
-	VBROADCASTSS 228(AX), Z8
-	VBROADCASTSS 232(AX), Z9
+	JZ           free_118
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1892,29 +2145,31 @@ overwrite_101:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_102:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_118:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	JMP     done_100
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_116
 
-full_99:
-	MOVQ   104(AX), CX
+full_115:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_103
+	JZ     overwrite_119
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1926,13 +2181,15 @@ full_99:
 	ADDQ   DX, CX
 	VADDPS (CX), Z6, Z6
 	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_103:
-	MOVB         224(AX), CL
+overwrite_119:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_104
-	VBROADCASTSS 228(AX), Z8
-	VBROADCASTSS 232(AX), Z9
+	JZ           free_120
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1950,32 +2207,52 @@ overwrite_103:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_104:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_120:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_100:
+done_116:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_106
 	VZEROUPPER
 	RET
 
 // func gemmTile5x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_121:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -1988,18 +2265,18 @@ TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_106
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_123
 
-loop_105:
+loop_122:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -2057,21 +2334,28 @@ loop_105:
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_105
+	CMPQ         R11, 40(SP)
+	JG           loop_122
 
-none_106:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_123:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x05, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_124
+	MOVQ   136(AX), R9
+
+below_124:
+	MOVQ $+3, 40(SP)
 	LEAQ -16(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_108
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_126
 
-loop_107:
+loop_125:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -2113,11 +2397,11 @@ loop_107:
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_109
+	CMPQ         R11, 48(SP)
+	JG           more_127
 	XORQ         R10, R10
 
-more_109:
+more_127:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -2132,14 +2416,14 @@ more_109:
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_107
+	CMPQ         R11, 40(SP)
+	JG           loop_125
 
-none_108:
+none_126:
 	TESTQ R11, R11
-	JZ    done_111
+	JZ    done_129
 
-last_110:
+last_128:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -2154,22 +2438,22 @@ last_110:
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_110
+	JNZ          last_128
 
-done_111:
+done_129:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_112
+	JE        full_130
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_114
+	JZ        overwrite_132
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	ADDQ      DX, CX
@@ -2184,13 +2468,15 @@ done_111:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z4, Z4
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_114:
-	MOVB         224(AX), CL
+overwrite_132:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_115
-	VBROADCASTSS 228(AX), Z5
-	VBROADCASTSS 232(AX), Z6
+	JZ           free_133
+	VBROADCASTSS 244(AX), Z5
+	VBROADCASTSS 248(AX), Z6
 	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z5, Z1
@@ -2202,27 +2488,29 @@ overwrite_114:
 	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
 
-free_115:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_133:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	JMP     done_113
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_131
 
-full_112:
-	MOVQ   104(AX), CX
+full_130:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_116
+	JZ     overwrite_134
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -2232,13 +2520,15 @@ full_112:
 	VADDPS (CX), Z3, Z3
 	ADDQ   DX, CX
 	VADDPS (CX), Z4, Z4
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_116:
-	MOVB         224(AX), CL
+overwrite_134:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_117
-	VBROADCASTSS 228(AX), Z5
-	VBROADCASTSS 232(AX), Z6
+	JZ           free_135
+	VBROADCASTSS 244(AX), Z5
+	VBROADCASTSS 248(AX), Z6
 	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z5, Z1
@@ -2250,30 +2540,50 @@ overwrite_116:
 	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
 
-free_117:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_135:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_113:
+done_131:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_121
 	VZEROUPPER
 	RET
 
 // func gemmTile5x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_136:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -2291,18 +2601,18 @@ TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   160(AX), R9
 	MOVQ   184(AX), R10
 	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
 	MOVQ   216(AX), R11
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
-	MOVQ   AX, (SP)
-	CMPQ   R11, (SP)
-	JLE    none_119
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_138
 
-loop_118:
+loop_137:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -2386,21 +2696,28 @@ loop_118:
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_118
+	CMPQ         R11, 40(SP)
+	JG           loop_137
 
-none_119:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R10
-	SHLQ $0x02, R10
-	MOVQ 136(AX), R9
-	MOVQ $+3, (SP)
+none_138:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x05, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_139
+	MOVQ   136(AX), R9
+
+below_139:
+	MOVQ $+3, 40(SP)
 	LEAQ -16(R11), AX
-	MOVQ AX, 8(SP)
-	CMPQ R11, (SP)
-	JLE  none_121
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_141
 
-loop_120:
+loop_140:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -2461,11 +2778,11 @@ loop_120:
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
 	ADDQ         R10, R9
-	CMPQ         R11, 8(SP)
-	JG           more_122
+	CMPQ         R11, 48(SP)
+	JG           more_142
 	XORQ         R10, R10
 
-more_122:
+more_142:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -2486,14 +2803,14 @@ more_122:
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
-	CMPQ         R11, (SP)
-	JG           loop_120
+	CMPQ         R11, 40(SP)
+	JG           loop_140
 
-none_121:
+none_141:
 	TESTQ R11, R11
-	JZ    done_124
+	JZ    done_144
 
-last_123:
+last_143:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -2514,22 +2831,22 @@ last_123:
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_123
+	JNZ          last_143
 
-done_124:
+done_144:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_125
+	JE        full_145
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_127
+	JZ        overwrite_147
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z1, Z1
@@ -2549,13 +2866,15 @@ done_124:
 	VADDPS    (CX), Z8, Z8
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_127:
-	MOVB         224(AX), CL
+overwrite_147:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_128
-	VBROADCASTSS 228(AX), Z10
-	VBROADCASTSS 232(AX), Z11
+	JZ           free_148
+	VBROADCASTSS 244(AX), Z10
+	VBROADCASTSS 248(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -2577,32 +2896,34 @@ overwrite_127:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_128:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_148:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	JMP     done_126
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_146
 
-full_125:
-	MOVQ   104(AX), CX
+full_145:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_129
+	JZ     overwrite_149
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -2617,13 +2938,15 @@ full_125:
 	ADDQ   DX, CX
 	VADDPS (CX), Z8, Z8
 	VADDPS 64(CX), Z9, Z9
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_129:
-	MOVB         224(AX), CL
+overwrite_149:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_130
-	VBROADCASTSS 228(AX), Z10
-	VBROADCASTSS 232(AX), Z11
+	JZ           free_150
+	VBROADCASTSS 244(AX), Z10
+	VBROADCASTSS 248(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -2645,35 +2968,55 @@ overwrite_129:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_130:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_150:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_126:
+done_146:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_136
 	VZEROUPPER
 	RET
 
 // func gemmTile6x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_151:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -2688,18 +3031,18 @@ TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z5, Z5, Z5
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   160(AX), R10
 	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
+	MOVQ   24(SP), R10
 	MOVQ   216(AX), R12
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
-	MOVQ   AX, (SP)
-	CMPQ   R12, (SP)
-	JLE    none_132
+	MOVQ   AX, 40(SP)
+	CMPQ   R12, 40(SP)
+	JLE    none_153
 
-loop_131:
+loop_152:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -2765,21 +3108,28 @@ loop_131:
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_131
+	CMPQ         R12, 40(SP)
+	JG           loop_152
 
-none_132:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R11
-	SHLQ $0x02, R11
-	MOVQ 136(AX), R10
-	MOVQ $+3, (SP)
+none_153:
+	MOVQ   R10, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	IMUL3Q $0x06, R11, R10
+	ADDQ   8(SP), R10
+	CMPQ   32(SP), $0x01
+	JNE    below_154
+	MOVQ   136(AX), R10
+
+below_154:
+	MOVQ $+3, 40(SP)
 	LEAQ -20(R12), AX
-	MOVQ AX, 8(SP)
-	CMPQ R12, (SP)
-	JLE  none_134
+	MOVQ AX, 48(SP)
+	CMPQ R12, 40(SP)
+	JLE  none_156
 
-loop_133:
+loop_155:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -2827,11 +3177,11 @@ loop_133:
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
 	ADDQ         R11, R10
-	CMPQ         R12, 8(SP)
-	JG           more_135
+	CMPQ         R12, 48(SP)
+	JG           more_157
 	XORQ         R11, R11
 
-more_135:
+more_157:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -2848,14 +3198,14 @@ more_135:
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_133
+	CMPQ         R12, 40(SP)
+	JG           loop_155
 
-none_134:
+none_156:
 	TESTQ R12, R12
-	JZ    done_137
+	JZ    done_159
 
-last_136:
+last_158:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -2872,22 +3222,22 @@ last_136:
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_136
+	JNZ          last_158
 
-done_137:
+done_159:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_138
+	JE        full_160
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_140
+	JZ        overwrite_162
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	ADDQ      DX, CX
@@ -2905,13 +3255,15 @@ done_137:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z5, Z5
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_140:
-	MOVB         224(AX), CL
+overwrite_162:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_141
-	VBROADCASTSS 228(AX), Z6
-	VBROADCASTSS 232(AX), Z7
+	JZ           free_163
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -2925,29 +3277,31 @@ overwrite_140:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_141:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_163:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	JMP     done_139
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_161
 
-full_138:
-	MOVQ   104(AX), CX
+full_160:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_142
+	JZ     overwrite_164
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -2959,13 +3313,15 @@ full_138:
 	VADDPS (CX), Z4, Z4
 	ADDQ   DX, CX
 	VADDPS (CX), Z5, Z5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_142:
-	MOVB         224(AX), CL
+overwrite_164:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_143
-	VBROADCASTSS 228(AX), Z6
-	VBROADCASTSS 232(AX), Z7
+	JZ           free_165
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -2979,32 +3335,52 @@ overwrite_142:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_143:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_165:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_139:
+done_161:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_151
 	VZEROUPPER
 	RET
 
 // func gemmTile6x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_166:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -3025,18 +3401,18 @@ TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z11, Z11, Z11
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   160(AX), R10
 	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
+	MOVQ   24(SP), R10
 	MOVQ   216(AX), R12
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
-	MOVQ   AX, (SP)
-	CMPQ   R12, (SP)
-	JLE    none_145
+	MOVQ   AX, 40(SP)
+	CMPQ   R12, 40(SP)
+	JLE    none_168
 
-loop_144:
+loop_167:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -3132,21 +3508,28 @@ loop_144:
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_144
+	CMPQ         R12, 40(SP)
+	JG           loop_167
 
-none_145:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R11
-	SHLQ $0x02, R11
-	MOVQ 136(AX), R10
-	MOVQ $+3, (SP)
+none_168:
+	MOVQ   R10, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	IMUL3Q $0x06, R11, R10
+	ADDQ   8(SP), R10
+	CMPQ   32(SP), $0x01
+	JNE    below_169
+	MOVQ   136(AX), R10
+
+below_169:
+	MOVQ $+3, 40(SP)
 	LEAQ -20(R12), AX
-	MOVQ AX, 8(SP)
-	CMPQ R12, (SP)
-	JLE  none_147
+	MOVQ AX, 48(SP)
+	CMPQ R12, 40(SP)
+	JLE  none_171
 
-loop_146:
+loop_170:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -3216,11 +3599,11 @@ loop_146:
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
 	ADDQ         R11, R10
-	CMPQ         R12, 8(SP)
-	JG           more_148
+	CMPQ         R12, 48(SP)
+	JG           more_172
 	XORQ         R11, R11
 
-more_148:
+more_172:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -3244,14 +3627,14 @@ more_148:
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_146
+	CMPQ         R12, 40(SP)
+	JG           loop_170
 
-none_147:
+none_171:
 	TESTQ R12, R12
-	JZ    done_150
+	JZ    done_174
 
-last_149:
+last_173:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -3275,22 +3658,22 @@ last_149:
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_149
+	JNZ          last_173
 
-done_150:
+done_174:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_151
+	JE        full_175
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_153
+	JZ        overwrite_177
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z1, Z1
@@ -3314,13 +3697,15 @@ done_150:
 	VADDPS    (CX), Z10, Z10
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_153:
-	MOVB         224(AX), CL
+overwrite_177:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_154
-	VBROADCASTSS 228(AX), Z12
-	VBROADCASTSS 232(AX), Z13
+	JZ           free_178
+	VBROADCASTSS 244(AX), Z12
+	VBROADCASTSS 248(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -3346,35 +3731,37 @@ overwrite_153:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_154:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_178:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	JMP     done_152
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_176
 
-full_151:
-	MOVQ   104(AX), CX
+full_175:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_155
+	JZ     overwrite_179
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3392,13 +3779,15 @@ full_151:
 	ADDQ   DX, CX
 	VADDPS (CX), Z10, Z10
 	VADDPS 64(CX), Z11, Z11
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_155:
-	MOVB         224(AX), CL
+overwrite_179:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_156
-	VBROADCASTSS 228(AX), Z12
-	VBROADCASTSS 232(AX), Z13
+	JZ           free_180
+	VBROADCASTSS 244(AX), Z12
+	VBROADCASTSS 248(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -3424,38 +3813,58 @@ overwrite_155:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_156:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_180:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_152:
+done_176:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_166
 	VZEROUPPER
 	RET
 
 // func gemmTile7x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_181:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -3471,18 +3880,18 @@ TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z6, Z6, Z6
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   160(AX), R10
 	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
+	MOVQ   24(SP), R10
 	MOVQ   216(AX), R12
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
-	MOVQ   AX, (SP)
-	CMPQ   R12, (SP)
-	JLE    none_158
+	MOVQ   AX, 40(SP)
+	CMPQ   R12, 40(SP)
+	JLE    none_183
 
-loop_157:
+loop_182:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -3556,21 +3965,28 @@ loop_157:
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_157
+	CMPQ         R12, 40(SP)
+	JG           loop_182
 
-none_158:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R11
-	SHLQ $0x02, R11
-	MOVQ 136(AX), R10
-	MOVQ $+3, (SP)
+none_183:
+	MOVQ   R10, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	IMUL3Q $0x07, R11, R10
+	ADDQ   8(SP), R10
+	CMPQ   32(SP), $0x01
+	JNE    below_184
+	MOVQ   136(AX), R10
+
+below_184:
+	MOVQ $+3, 40(SP)
 	LEAQ -24(R12), AX
-	MOVQ AX, 8(SP)
-	CMPQ R12, (SP)
-	JLE  none_160
+	MOVQ AX, 48(SP)
+	CMPQ R12, 40(SP)
+	JLE  none_186
 
-loop_159:
+loop_185:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -3624,11 +4040,11 @@ loop_159:
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
 	ADDQ         R11, R10
-	CMPQ         R12, 8(SP)
-	JG           more_161
+	CMPQ         R12, 48(SP)
+	JG           more_187
 	XORQ         R11, R11
 
-more_161:
+more_187:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -3647,14 +4063,14 @@ more_161:
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_159
+	CMPQ         R12, 40(SP)
+	JG           loop_185
 
-none_160:
+none_186:
 	TESTQ R12, R12
-	JZ    done_163
+	JZ    done_189
 
-last_162:
+last_188:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -3673,22 +4089,22 @@ last_162:
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_162
+	JNZ          last_188
 
-done_163:
+done_189:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_164
+	JE        full_190
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_166
+	JZ        overwrite_192
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	ADDQ      DX, CX
@@ -3709,13 +4125,15 @@ done_163:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z6, Z6
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_166:
-	MOVB         224(AX), CL
+overwrite_192:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_167
-	VBROADCASTSS 228(AX), Z7
-	VBROADCASTSS 232(AX), Z8
+	JZ           free_193
+	VBROADCASTSS 244(AX), Z7
+	VBROADCASTSS 248(AX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -3731,31 +4149,33 @@ overwrite_166:
 	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
 
-free_167:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_193:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	JMP     done_165
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_191
 
-full_164:
-	MOVQ   104(AX), CX
+full_190:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_168
+	JZ     overwrite_194
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -3769,13 +4189,15 @@ full_164:
 	VADDPS (CX), Z5, Z5
 	ADDQ   DX, CX
 	VADDPS (CX), Z6, Z6
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_168:
-	MOVB         224(AX), CL
+overwrite_194:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_169
-	VBROADCASTSS 228(AX), Z7
-	VBROADCASTSS 232(AX), Z8
+	JZ           free_195
+	VBROADCASTSS 244(AX), Z7
+	VBROADCASTSS 248(AX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -3791,34 +4213,54 @@ overwrite_168:
 	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
 
-free_169:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_195:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_165:
+done_191:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_181
 	VZEROUPPER
 	RET
 
 // func gemmTile7x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_196:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -3841,18 +4283,18 @@ TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $16-8
 	VPXORD Z13, Z13, Z13
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   160(AX), R10
 	MOVQ   184(AX), R11
 	SHLQ   $0x02, R11
+	MOVQ   24(SP), R10
 	MOVQ   216(AX), R12
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
-	MOVQ   AX, (SP)
-	CMPQ   R12, (SP)
-	JLE    none_171
+	MOVQ   AX, 40(SP)
+	CMPQ   R12, 40(SP)
+	JLE    none_198
 
-loop_170:
+loop_197:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -3960,21 +4402,28 @@ loop_170:
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_170
+	CMPQ         R12, 40(SP)
+	JG           loop_197
 
-none_171:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R11
-	SHLQ $0x02, R11
-	MOVQ 136(AX), R10
-	MOVQ $+3, (SP)
+none_198:
+	MOVQ   R10, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R11
+	SHLQ   $0x02, R11
+	IMUL3Q $0x07, R11, R10
+	ADDQ   8(SP), R10
+	CMPQ   32(SP), $0x01
+	JNE    below_199
+	MOVQ   136(AX), R10
+
+below_199:
+	MOVQ $+3, 40(SP)
 	LEAQ -24(R12), AX
-	MOVQ AX, 8(SP)
-	CMPQ R12, (SP)
-	JLE  none_173
+	MOVQ AX, 48(SP)
+	CMPQ R12, 40(SP)
+	JLE  none_201
 
-loop_172:
+loop_200:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -4053,11 +4502,11 @@ loop_172:
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
 	ADDQ         R11, R10
-	CMPQ         R12, 8(SP)
-	JG           more_174
+	CMPQ         R12, 48(SP)
+	JG           more_202
 	XORQ         R11, R11
 
-more_174:
+more_202:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -4084,14 +4533,14 @@ more_174:
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
-	CMPQ         R12, (SP)
-	JG           loop_172
+	CMPQ         R12, 40(SP)
+	JG           loop_200
 
-none_173:
+none_201:
 	TESTQ R12, R12
-	JZ    done_176
+	JZ    done_204
 
-last_175:
+last_203:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -4118,22 +4567,22 @@ last_175:
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_175
+	JNZ          last_203
 
-done_176:
+done_204:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_177
+	JE        full_205
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_179
+	JZ        overwrite_207
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z1, Z1
@@ -4161,13 +4610,15 @@ done_176:
 	VADDPS    (CX), Z12, Z12
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_179:
-	MOVB         224(AX), CL
+overwrite_207:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_180
-	VBROADCASTSS 228(AX), Z14
-	VBROADCASTSS 232(AX), Z15
+	JZ           free_208
+	VBROADCASTSS 244(AX), Z14
+	VBROADCASTSS 248(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -4197,38 +4648,40 @@ overwrite_179:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_180:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_208:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	JMP     done_178
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_206
 
-full_177:
-	MOVQ   104(AX), CX
+full_205:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_181
+	JZ     overwrite_209
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -4249,13 +4702,15 @@ full_177:
 	ADDQ   DX, CX
 	VADDPS (CX), Z12, Z12
 	VADDPS 64(CX), Z13, Z13
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_181:
-	MOVB         224(AX), CL
+overwrite_209:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_182
-	VBROADCASTSS 228(AX), Z14
-	VBROADCASTSS 232(AX), Z15
+	JZ           free_210
+	VBROADCASTSS 244(AX), Z14
+	VBROADCASTSS 248(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -4285,41 +4740,61 @@ overwrite_181:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_182:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_210:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_178:
+done_206:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_196
 	VZEROUPPER
 	RET
 
 // func gemmTile8x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_211:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -4337,18 +4812,18 @@ TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   160(AX), R11
 	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
+	MOVQ   24(SP), R11
 	MOVQ   216(AX), R13
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
-	MOVQ   AX, (SP)
-	CMPQ   R13, (SP)
-	JLE    none_184
+	MOVQ   AX, 40(SP)
+	CMPQ   R13, 40(SP)
+	JLE    none_213
 
-loop_183:
+loop_212:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -4430,21 +4905,28 @@ loop_183:
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_183
+	CMPQ         R13, 40(SP)
+	JG           loop_212
 
-none_184:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R12
-	SHLQ $0x02, R12
-	MOVQ 136(AX), R11
-	MOVQ $+3, (SP)
+none_213:
+	MOVQ   R11, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	IMUL3Q $0x08, R12, R11
+	ADDQ   8(SP), R11
+	CMPQ   32(SP), $0x01
+	JNE    below_214
+	MOVQ   136(AX), R11
+
+below_214:
+	MOVQ $+3, 40(SP)
 	LEAQ -28(R13), AX
-	MOVQ AX, 8(SP)
-	CMPQ R13, (SP)
-	JLE  none_186
+	MOVQ AX, 48(SP)
+	CMPQ R13, 40(SP)
+	JLE  none_216
 
-loop_185:
+loop_215:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -4504,11 +4986,11 @@ loop_185:
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
 	ADDQ         R12, R11
-	CMPQ         R13, 8(SP)
-	JG           more_187
+	CMPQ         R13, 48(SP)
+	JG           more_217
 	XORQ         R12, R12
 
-more_187:
+more_217:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -4529,14 +5011,14 @@ more_187:
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_185
+	CMPQ         R13, 40(SP)
+	JG           loop_215
 
-none_186:
+none_216:
 	TESTQ R13, R13
-	JZ    done_189
+	JZ    done_219
 
-last_188:
+last_218:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -4557,22 +5039,22 @@ last_188:
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_188
+	JNZ          last_218
 
-done_189:
+done_219:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_190
+	JE        full_220
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_192
+	JZ        overwrite_222
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	ADDQ      DX, CX
@@ -4596,13 +5078,15 @@ done_189:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z7, Z7
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_192:
-	MOVB         224(AX), CL
+overwrite_222:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_193
-	VBROADCASTSS 228(AX), Z8
-	VBROADCASTSS 232(AX), Z9
+	JZ           free_223
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -4620,33 +5104,35 @@ overwrite_192:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_193:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_223:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	JMP     done_191
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_221
 
-full_190:
-	MOVQ   104(AX), CX
+full_220:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_194
+	JZ     overwrite_224
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -4662,13 +5148,15 @@ full_190:
 	VADDPS (CX), Z6, Z6
 	ADDQ   DX, CX
 	VADDPS (CX), Z7, Z7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_194:
-	MOVB         224(AX), CL
+overwrite_224:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_195
-	VBROADCASTSS 228(AX), Z8
-	VBROADCASTSS 232(AX), Z9
+	JZ           free_225
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -4686,36 +5174,56 @@ overwrite_194:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_195:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_225:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_191:
+done_221:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_211
 	VZEROUPPER
 	RET
 
 // func gemmTile8x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_226:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -4741,18 +5249,18 @@ TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   160(AX), R11
 	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
+	MOVQ   24(SP), R11
 	MOVQ   216(AX), R13
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
-	MOVQ   AX, (SP)
-	CMPQ   R13, (SP)
-	JLE    none_197
+	MOVQ   AX, 40(SP)
+	CMPQ   R13, 40(SP)
+	JLE    none_228
 
-loop_196:
+loop_227:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -4872,21 +5380,28 @@ loop_196:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_196
+	CMPQ         R13, 40(SP)
+	JG           loop_227
 
-none_197:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R12
-	SHLQ $0x02, R12
-	MOVQ 136(AX), R11
-	MOVQ $+3, (SP)
+none_228:
+	MOVQ   R11, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	IMUL3Q $0x08, R12, R11
+	ADDQ   8(SP), R11
+	CMPQ   32(SP), $0x01
+	JNE    below_229
+	MOVQ   136(AX), R11
+
+below_229:
+	MOVQ $+3, 40(SP)
 	LEAQ -28(R13), AX
-	MOVQ AX, 8(SP)
-	CMPQ R13, (SP)
-	JLE  none_199
+	MOVQ AX, 48(SP)
+	CMPQ R13, 40(SP)
+	JLE  none_231
 
-loop_198:
+loop_230:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -4974,11 +5489,11 @@ loop_198:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	ADDQ         R12, R11
-	CMPQ         R13, 8(SP)
-	JG           more_200
+	CMPQ         R13, 48(SP)
+	JG           more_232
 	XORQ         R12, R12
 
-more_200:
+more_232:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -5008,14 +5523,14 @@ more_200:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_198
+	CMPQ         R13, 40(SP)
+	JG           loop_230
 
-none_199:
+none_231:
 	TESTQ R13, R13
-	JZ    done_202
+	JZ    done_234
 
-last_201:
+last_233:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -5045,22 +5560,22 @@ last_201:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_201
+	JNZ          last_233
 
-done_202:
+done_234:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_203
+	JE        full_235
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_205
+	JZ        overwrite_237
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z1, Z1
@@ -5092,13 +5607,15 @@ done_202:
 	VADDPS    (CX), Z14, Z14
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z15, Z15
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_205:
-	MOVB         224(AX), CL
+overwrite_237:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_206
-	VBROADCASTSS 228(AX), Z16
-	VBROADCASTSS 232(AX), Z17
+	JZ           free_238
+	VBROADCASTSS 244(AX), Z16
+	VBROADCASTSS 248(AX), Z17
 	VMAXPS       Z0, Z16, Z0
 	VMINPS       Z0, Z17, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -5132,41 +5649,43 @@ overwrite_205:
 	VMAXPS       Z15, Z16, Z15
 	VMINPS       Z15, Z17, Z15
 
-free_206:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_238:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	JMP     done_204
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_236
 
-full_203:
-	MOVQ   104(AX), CX
+full_235:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_207
+	JZ     overwrite_239
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -5190,13 +5709,15 @@ full_203:
 	ADDQ   DX, CX
 	VADDPS (CX), Z14, Z14
 	VADDPS 64(CX), Z15, Z15
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_207:
-	MOVB         224(AX), CL
+overwrite_239:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_208
-	VBROADCASTSS 228(AX), Z16
-	VBROADCASTSS 232(AX), Z17
+	JZ           free_240
+	VBROADCASTSS 244(AX), Z16
+	VBROADCASTSS 248(AX), Z17
 	VMAXPS       Z0, Z16, Z0
 	VMINPS       Z0, Z17, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -5230,44 +5751,64 @@ overwrite_207:
 	VMAXPS       Z15, Z16, Z15
 	VMINPS       Z15, Z17, Z15
 
-free_208:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_240:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_204:
+done_236:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_226
 	VZEROUPPER
 	RET
 
 // func gemmTile9x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_241:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -5286,18 +5827,18 @@ TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   160(AX), R11
 	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
+	MOVQ   24(SP), R11
 	MOVQ   216(AX), R13
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
-	MOVQ   AX, (SP)
-	CMPQ   R13, (SP)
-	JLE    none_210
+	MOVQ   AX, 40(SP)
+	CMPQ   R13, 40(SP)
+	JLE    none_243
 
-loop_209:
+loop_242:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -5387,21 +5928,28 @@ loop_209:
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_209
+	CMPQ         R13, 40(SP)
+	JG           loop_242
 
-none_210:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R12
-	SHLQ $0x02, R12
-	MOVQ 136(AX), R11
-	MOVQ $+3, (SP)
+none_243:
+	MOVQ   R11, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	IMUL3Q $0x09, R12, R11
+	ADDQ   8(SP), R11
+	CMPQ   32(SP), $0x01
+	JNE    below_244
+	MOVQ   136(AX), R11
+
+below_244:
+	MOVQ $+3, 40(SP)
 	LEAQ -32(R13), AX
-	MOVQ AX, 8(SP)
-	CMPQ R13, (SP)
-	JLE  none_212
+	MOVQ AX, 48(SP)
+	CMPQ R13, 40(SP)
+	JLE  none_246
 
-loop_211:
+loop_245:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -5467,11 +6015,11 @@ loop_211:
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
 	ADDQ         R12, R11
-	CMPQ         R13, 8(SP)
-	JG           more_213
+	CMPQ         R13, 48(SP)
+	JG           more_247
 	XORQ         R12, R12
 
-more_213:
+more_247:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -5494,14 +6042,14 @@ more_213:
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_211
+	CMPQ         R13, 40(SP)
+	JG           loop_245
 
-none_212:
+none_246:
 	TESTQ R13, R13
-	JZ    done_215
+	JZ    done_249
 
-last_214:
+last_248:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -5524,22 +6072,22 @@ last_214:
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_214
+	JNZ          last_248
 
-done_215:
+done_249:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_216
+	JE        full_250
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_218
+	JZ        overwrite_252
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	ADDQ      DX, CX
@@ -5566,13 +6114,15 @@ done_215:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z8, Z8
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_218:
-	MOVB         224(AX), CL
+overwrite_252:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_219
-	VBROADCASTSS 228(AX), Z9
-	VBROADCASTSS 232(AX), Z10
+	JZ           free_253
+	VBROADCASTSS 244(AX), Z9
+	VBROADCASTSS 248(AX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
@@ -5592,35 +6142,37 @@ overwrite_218:
 	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
 
-free_219:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_253:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	JMP     done_217
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_251
 
-full_216:
-	MOVQ   104(AX), CX
+full_250:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_220
+	JZ     overwrite_254
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -5638,13 +6190,15 @@ full_216:
 	VADDPS (CX), Z7, Z7
 	ADDQ   DX, CX
 	VADDPS (CX), Z8, Z8
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_220:
-	MOVB         224(AX), CL
+overwrite_254:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_221
-	VBROADCASTSS 228(AX), Z9
-	VBROADCASTSS 232(AX), Z10
+	JZ           free_255
+	VBROADCASTSS 244(AX), Z9
+	VBROADCASTSS 248(AX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
@@ -5664,38 +6218,58 @@ overwrite_220:
 	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
 
-free_221:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_255:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_217:
+done_251:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_241
 	VZEROUPPER
 	RET
 
 // func gemmTile9x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_256:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -5723,18 +6297,18 @@ TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   160(AX), R11
 	MOVQ   184(AX), R12
 	SHLQ   $0x02, R12
+	MOVQ   24(SP), R11
 	MOVQ   216(AX), R13
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
-	MOVQ   AX, (SP)
-	CMPQ   R13, (SP)
-	JLE    none_223
+	MOVQ   AX, 40(SP)
+	CMPQ   R13, 40(SP)
+	JLE    none_258
 
-loop_222:
+loop_257:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -5866,21 +6440,28 @@ loop_222:
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_222
+	CMPQ         R13, 40(SP)
+	JG           loop_257
 
-none_223:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R12
-	SHLQ $0x02, R12
-	MOVQ 136(AX), R11
-	MOVQ $+3, (SP)
+none_258:
+	MOVQ   R11, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R12
+	SHLQ   $0x02, R12
+	IMUL3Q $0x09, R12, R11
+	ADDQ   8(SP), R11
+	CMPQ   32(SP), $0x01
+	JNE    below_259
+	MOVQ   136(AX), R11
+
+below_259:
+	MOVQ $+3, 40(SP)
 	LEAQ -32(R13), AX
-	MOVQ AX, 8(SP)
-	CMPQ R13, (SP)
-	JLE  none_225
+	MOVQ AX, 48(SP)
+	CMPQ R13, 40(SP)
+	JLE  none_261
 
-loop_224:
+loop_260:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -5977,11 +6558,11 @@ loop_224:
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
 	ADDQ         R12, R11
-	CMPQ         R13, 8(SP)
-	JG           more_226
+	CMPQ         R13, 48(SP)
+	JG           more_262
 	XORQ         R12, R12
 
-more_226:
+more_262:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -6014,14 +6595,14 @@ more_226:
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
-	CMPQ         R13, (SP)
-	JG           loop_224
+	CMPQ         R13, 40(SP)
+	JG           loop_260
 
-none_225:
+none_261:
 	TESTQ R13, R13
-	JZ    done_228
+	JZ    done_264
 
-last_227:
+last_263:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -6054,22 +6635,22 @@ last_227:
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_227
+	JNZ          last_263
 
-done_228:
+done_264:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_229
+	JE        full_265
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_231
+	JZ        overwrite_267
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z1, Z1
@@ -6105,13 +6686,15 @@ done_228:
 	VADDPS    (CX), Z16, Z16
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z17, Z17
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_231:
-	MOVB         224(AX), CL
+overwrite_267:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_232
-	VBROADCASTSS 228(AX), Z18
-	VBROADCASTSS 232(AX), Z19
+	JZ           free_268
+	VBROADCASTSS 244(AX), Z18
+	VBROADCASTSS 248(AX), Z19
 	VMAXPS       Z0, Z18, Z0
 	VMINPS       Z0, Z19, Z0
 	VMAXPS       Z1, Z18, Z1
@@ -6149,44 +6732,46 @@ overwrite_231:
 	VMAXPS       Z17, Z18, Z17
 	VMINPS       Z17, Z19, Z17
 
-free_232:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_268:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	JMP     done_230
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_266
 
-full_229:
-	MOVQ   104(AX), CX
+full_265:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_233
+	JZ     overwrite_269
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -6213,13 +6798,15 @@ full_229:
 	ADDQ   DX, CX
 	VADDPS (CX), Z16, Z16
 	VADDPS 64(CX), Z17, Z17
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_233:
-	MOVB         224(AX), CL
+overwrite_269:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_234
-	VBROADCASTSS 228(AX), Z18
-	VBROADCASTSS 232(AX), Z19
+	JZ           free_270
+	VBROADCASTSS 244(AX), Z18
+	VBROADCASTSS 248(AX), Z19
 	VMAXPS       Z0, Z18, Z0
 	VMINPS       Z0, Z19, Z0
 	VMAXPS       Z1, Z18, Z1
@@ -6257,47 +6844,67 @@ overwrite_233:
 	VMAXPS       Z17, Z18, Z17
 	VMINPS       Z17, Z19, Z17
 
-free_234:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_270:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_230:
+done_266:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_256
 	VZEROUPPER
 	RET
 
 // func gemmTile10x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_271:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -6318,18 +6925,18 @@ TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   160(AX), R12
 	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
+	MOVQ   24(SP), R12
 	MOVQ   216(AX), R14
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
-	MOVQ   AX, (SP)
-	CMPQ   R14, (SP)
-	JLE    none_236
+	MOVQ   AX, 40(SP)
+	CMPQ   R14, 40(SP)
+	JLE    none_273
 
-loop_235:
+loop_272:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -6427,21 +7034,28 @@ loop_235:
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_235
+	CMPQ         R14, 40(SP)
+	JG           loop_272
 
-none_236:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R13
-	SHLQ $0x02, R13
-	MOVQ 136(AX), R12
-	MOVQ $+3, (SP)
+none_273:
+	MOVQ   R12, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	IMUL3Q $0x0a, R13, R12
+	ADDQ   8(SP), R12
+	CMPQ   32(SP), $0x01
+	JNE    below_274
+	MOVQ   136(AX), R12
+
+below_274:
+	MOVQ $+3, 40(SP)
 	LEAQ -36(R14), AX
-	MOVQ AX, 8(SP)
-	CMPQ R14, (SP)
-	JLE  none_238
+	MOVQ AX, 48(SP)
+	CMPQ R14, 40(SP)
+	JLE  none_276
 
-loop_237:
+loop_275:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -6513,11 +7127,11 @@ loop_237:
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
 	ADDQ         R13, R12
-	CMPQ         R14, 8(SP)
-	JG           more_239
+	CMPQ         R14, 48(SP)
+	JG           more_277
 	XORQ         R13, R13
 
-more_239:
+more_277:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -6542,14 +7156,14 @@ more_239:
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_237
+	CMPQ         R14, 40(SP)
+	JG           loop_275
 
-none_238:
+none_276:
 	TESTQ R14, R14
-	JZ    done_241
+	JZ    done_279
 
-last_240:
+last_278:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -6574,22 +7188,22 @@ last_240:
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_240
+	JNZ          last_278
 
-done_241:
+done_279:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_242
+	JE        full_280
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_244
+	JZ        overwrite_282
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	ADDQ      DX, CX
@@ -6619,13 +7233,15 @@ done_241:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z9, Z9
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_244:
-	MOVB         224(AX), CL
+overwrite_282:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_245
-	VBROADCASTSS 228(AX), Z10
-	VBROADCASTSS 232(AX), Z11
+	JZ           free_283
+	VBROADCASTSS 244(AX), Z10
+	VBROADCASTSS 248(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -6647,37 +7263,39 @@ overwrite_244:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_245:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_283:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	JMP     done_243
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_281
 
-full_242:
-	MOVQ   104(AX), CX
+full_280:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_246
+	JZ     overwrite_284
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -6697,13 +7315,15 @@ full_242:
 	VADDPS (CX), Z8, Z8
 	ADDQ   DX, CX
 	VADDPS (CX), Z9, Z9
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_246:
-	MOVB         224(AX), CL
+overwrite_284:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_247
-	VBROADCASTSS 228(AX), Z10
-	VBROADCASTSS 232(AX), Z11
+	JZ           free_285
+	VBROADCASTSS 244(AX), Z10
+	VBROADCASTSS 248(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -6725,40 +7345,60 @@ overwrite_246:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_247:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_285:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_243:
+done_281:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_271
 	VZEROUPPER
 	RET
 
 // func gemmTile10x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_286:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -6789,18 +7429,18 @@ TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   160(AX), R12
 	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
+	MOVQ   24(SP), R12
 	MOVQ   216(AX), R14
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
-	MOVQ   AX, (SP)
-	CMPQ   R14, (SP)
-	JLE    none_249
+	MOVQ   AX, 40(SP)
+	CMPQ   R14, 40(SP)
+	JLE    none_288
 
-loop_248:
+loop_287:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -6944,21 +7584,28 @@ loop_248:
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_248
+	CMPQ         R14, 40(SP)
+	JG           loop_287
 
-none_249:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R13
-	SHLQ $0x02, R13
-	MOVQ 136(AX), R12
-	MOVQ $+3, (SP)
+none_288:
+	MOVQ   R12, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	IMUL3Q $0x0a, R13, R12
+	ADDQ   8(SP), R12
+	CMPQ   32(SP), $0x01
+	JNE    below_289
+	MOVQ   136(AX), R12
+
+below_289:
+	MOVQ $+3, 40(SP)
 	LEAQ -36(R14), AX
-	MOVQ AX, 8(SP)
-	CMPQ R14, (SP)
-	JLE  none_251
+	MOVQ AX, 48(SP)
+	CMPQ R14, 40(SP)
+	JLE  none_291
 
-loop_250:
+loop_290:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -7064,11 +7711,11 @@ loop_250:
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
 	ADDQ         R13, R12
-	CMPQ         R14, 8(SP)
-	JG           more_252
+	CMPQ         R14, 48(SP)
+	JG           more_292
 	XORQ         R13, R13
 
-more_252:
+more_292:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -7104,14 +7751,14 @@ more_252:
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_250
+	CMPQ         R14, 40(SP)
+	JG           loop_290
 
-none_251:
+none_291:
 	TESTQ R14, R14
-	JZ    done_254
+	JZ    done_294
 
-last_253:
+last_293:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -7147,22 +7794,22 @@ last_253:
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_253
+	JNZ          last_293
 
-done_254:
+done_294:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_255
+	JE        full_295
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_257
+	JZ        overwrite_297
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z1, Z1
@@ -7202,13 +7849,15 @@ done_254:
 	VADDPS    (CX), Z18, Z18
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z19, Z19
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_257:
-	MOVB         224(AX), CL
+overwrite_297:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_258
-	VBROADCASTSS 228(AX), Z20
-	VBROADCASTSS 232(AX), Z21
+	JZ           free_298
+	VBROADCASTSS 244(AX), Z20
+	VBROADCASTSS 248(AX), Z21
 	VMAXPS       Z0, Z20, Z0
 	VMINPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z20, Z1
@@ -7250,47 +7899,49 @@ overwrite_257:
 	VMAXPS       Z19, Z20, Z19
 	VMINPS       Z19, Z21, Z19
 
-free_258:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_298:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	JMP     done_256
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_296
 
-full_255:
-	MOVQ   104(AX), CX
+full_295:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_259
+	JZ     overwrite_299
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -7320,13 +7971,15 @@ full_255:
 	ADDQ   DX, CX
 	VADDPS (CX), Z18, Z18
 	VADDPS 64(CX), Z19, Z19
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_259:
-	MOVB         224(AX), CL
+overwrite_299:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_260
-	VBROADCASTSS 228(AX), Z20
-	VBROADCASTSS 232(AX), Z21
+	JZ           free_300
+	VBROADCASTSS 244(AX), Z20
+	VBROADCASTSS 248(AX), Z21
 	VMAXPS       Z0, Z20, Z0
 	VMINPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z20, Z1
@@ -7368,50 +8021,70 @@ overwrite_259:
 	VMAXPS       Z19, Z20, Z19
 	VMINPS       Z19, Z21, Z19
 
-free_260:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_300:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_256:
+done_296:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_286
 	VZEROUPPER
 	RET
 
 // func gemmTile11x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_301:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -7433,18 +8106,18 @@ TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   160(AX), R12
 	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
+	MOVQ   24(SP), R12
 	MOVQ   216(AX), R14
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
-	MOVQ   AX, (SP)
-	CMPQ   R14, (SP)
-	JLE    none_262
+	MOVQ   AX, 40(SP)
+	CMPQ   R14, 40(SP)
+	JLE    none_303
 
-loop_261:
+loop_302:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -7550,21 +8223,28 @@ loop_261:
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_261
+	CMPQ         R14, 40(SP)
+	JG           loop_302
 
-none_262:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R13
-	SHLQ $0x02, R13
-	MOVQ 136(AX), R12
-	MOVQ $+3, (SP)
+none_303:
+	MOVQ   R12, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	IMUL3Q $0x0b, R13, R12
+	ADDQ   8(SP), R12
+	CMPQ   32(SP), $0x01
+	JNE    below_304
+	MOVQ   136(AX), R12
+
+below_304:
+	MOVQ $+3, 40(SP)
 	LEAQ -40(R14), AX
-	MOVQ AX, 8(SP)
-	CMPQ R14, (SP)
-	JLE  none_264
+	MOVQ AX, 48(SP)
+	CMPQ R14, 40(SP)
+	JLE  none_306
 
-loop_263:
+loop_305:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -7642,11 +8322,11 @@ loop_263:
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
 	ADDQ         R13, R12
-	CMPQ         R14, 8(SP)
-	JG           more_265
+	CMPQ         R14, 48(SP)
+	JG           more_307
 	XORQ         R13, R13
 
-more_265:
+more_307:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -7673,14 +8353,14 @@ more_265:
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_263
+	CMPQ         R14, 40(SP)
+	JG           loop_305
 
-none_264:
+none_306:
 	TESTQ R14, R14
-	JZ    done_267
+	JZ    done_309
 
-last_266:
+last_308:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -7707,22 +8387,22 @@ last_266:
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_266
+	JNZ          last_308
 
-done_267:
+done_309:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_268
+	JE        full_310
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_270
+	JZ        overwrite_312
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	ADDQ      DX, CX
@@ -7755,13 +8435,15 @@ done_267:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z10, Z10
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_270:
-	MOVB         224(AX), CL
+overwrite_312:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_271
-	VBROADCASTSS 228(AX), Z11
-	VBROADCASTSS 232(AX), Z12
+	JZ           free_313
+	VBROADCASTSS 244(AX), Z11
+	VBROADCASTSS 248(AX), Z12
 	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z11, Z1
@@ -7785,39 +8467,41 @@ overwrite_270:
 	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
 
-free_271:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_313:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	JMP     done_269
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_311
 
-full_268:
-	MOVQ   104(AX), CX
+full_310:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_272
+	JZ     overwrite_314
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -7839,13 +8523,15 @@ full_268:
 	VADDPS (CX), Z9, Z9
 	ADDQ   DX, CX
 	VADDPS (CX), Z10, Z10
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_272:
-	MOVB         224(AX), CL
+overwrite_314:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_273
-	VBROADCASTSS 228(AX), Z11
-	VBROADCASTSS 232(AX), Z12
+	JZ           free_315
+	VBROADCASTSS 244(AX), Z11
+	VBROADCASTSS 248(AX), Z12
 	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z11, Z1
@@ -7869,42 +8555,62 @@ overwrite_272:
 	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
 
-free_273:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_315:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_269:
+done_311:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_301
 	VZEROUPPER
 	RET
 
 // func gemmTile11x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_316:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -7937,18 +8643,18 @@ TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   160(AX), R12
 	MOVQ   184(AX), R13
 	SHLQ   $0x02, R13
+	MOVQ   24(SP), R12
 	MOVQ   216(AX), R14
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
-	MOVQ   AX, (SP)
-	CMPQ   R14, (SP)
-	JLE    none_275
+	MOVQ   AX, 40(SP)
+	CMPQ   R14, 40(SP)
+	JLE    none_318
 
-loop_274:
+loop_317:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -8104,21 +8810,28 @@ loop_274:
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_274
+	CMPQ         R14, 40(SP)
+	JG           loop_317
 
-none_275:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R13
-	SHLQ $0x02, R13
-	MOVQ 136(AX), R12
-	MOVQ $+3, (SP)
+none_318:
+	MOVQ   R12, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R13
+	SHLQ   $0x02, R13
+	IMUL3Q $0x0b, R13, R12
+	ADDQ   8(SP), R12
+	CMPQ   32(SP), $0x01
+	JNE    below_319
+	MOVQ   136(AX), R12
+
+below_319:
+	MOVQ $+3, 40(SP)
 	LEAQ -40(R14), AX
-	MOVQ AX, 8(SP)
-	CMPQ R14, (SP)
-	JLE  none_277
+	MOVQ AX, 48(SP)
+	CMPQ R14, 40(SP)
+	JLE  none_321
 
-loop_276:
+loop_320:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -8233,11 +8946,11 @@ loop_276:
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
 	ADDQ         R13, R12
-	CMPQ         R14, 8(SP)
-	JG           more_278
+	CMPQ         R14, 48(SP)
+	JG           more_322
 	XORQ         R13, R13
 
-more_278:
+more_322:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -8276,14 +8989,14 @@ more_278:
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
-	CMPQ         R14, (SP)
-	JG           loop_276
+	CMPQ         R14, 40(SP)
+	JG           loop_320
 
-none_277:
+none_321:
 	TESTQ R14, R14
-	JZ    done_280
+	JZ    done_324
 
-last_279:
+last_323:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -8322,22 +9035,22 @@ last_279:
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_279
+	JNZ          last_323
 
-done_280:
+done_324:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_281
+	JE        full_325
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_283
+	JZ        overwrite_327
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z1, Z1
@@ -8381,13 +9094,15 @@ done_280:
 	VADDPS    (CX), Z20, Z20
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z21, Z21
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_283:
-	MOVB         224(AX), CL
+overwrite_327:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_284
-	VBROADCASTSS 228(AX), Z22
-	VBROADCASTSS 232(AX), Z23
+	JZ           free_328
+	VBROADCASTSS 244(AX), Z22
+	VBROADCASTSS 248(AX), Z23
 	VMAXPS       Z0, Z22, Z0
 	VMINPS       Z0, Z23, Z0
 	VMAXPS       Z1, Z22, Z1
@@ -8433,50 +9148,52 @@ overwrite_283:
 	VMAXPS       Z21, Z22, Z21
 	VMINPS       Z21, Z23, Z21
 
-free_284:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_328:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, K1, 64(CX)
-	JMP     done_282
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_326
 
-full_281:
-	MOVQ   104(AX), CX
+full_325:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_285
+	JZ     overwrite_329
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -8509,13 +9226,15 @@ full_281:
 	ADDQ   DX, CX
 	VADDPS (CX), Z20, Z20
 	VADDPS 64(CX), Z21, Z21
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_285:
-	MOVB         224(AX), CL
+overwrite_329:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_286
-	VBROADCASTSS 228(AX), Z22
-	VBROADCASTSS 232(AX), Z23
+	JZ           free_330
+	VBROADCASTSS 244(AX), Z22
+	VBROADCASTSS 248(AX), Z23
 	VMAXPS       Z0, Z22, Z0
 	VMINPS       Z0, Z23, Z0
 	VMAXPS       Z1, Z22, Z1
@@ -8561,53 +9280,73 @@ overwrite_285:
 	VMAXPS       Z21, Z22, Z21
 	VMINPS       Z21, Z23, Z21
 
-free_286:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_330:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_282:
+done_326:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_316
 	VZEROUPPER
 	RET
 
 // func gemmTile12x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_331:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -8631,18 +9370,18 @@ TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   160(AX), R13
 	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
+	MOVQ   24(SP), R13
 	MOVQ   216(AX), R15
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
-	MOVQ   AX, (SP)
-	CMPQ   R15, (SP)
-	JLE    none_288
+	MOVQ   AX, 40(SP)
+	CMPQ   R15, 40(SP)
+	JLE    none_333
 
-loop_287:
+loop_332:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -8756,21 +9495,28 @@ loop_287:
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_287
+	CMPQ         R15, 40(SP)
+	JG           loop_332
 
-none_288:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R14
-	SHLQ $0x02, R14
-	MOVQ 136(AX), R13
-	MOVQ $+3, (SP)
+none_333:
+	MOVQ   R13, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	IMUL3Q $0x0c, R14, R13
+	ADDQ   8(SP), R13
+	CMPQ   32(SP), $0x01
+	JNE    below_334
+	MOVQ   136(AX), R13
+
+below_334:
+	MOVQ $+3, 40(SP)
 	LEAQ -44(R15), AX
-	MOVQ AX, 8(SP)
-	CMPQ R15, (SP)
-	JLE  none_290
+	MOVQ AX, 48(SP)
+	CMPQ R15, 40(SP)
+	JLE  none_336
 
-loop_289:
+loop_335:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -8854,11 +9600,11 @@ loop_289:
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
 	ADDQ         R14, R13
-	CMPQ         R15, 8(SP)
-	JG           more_291
+	CMPQ         R15, 48(SP)
+	JG           more_337
 	XORQ         R14, R14
 
-more_291:
+more_337:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -8887,14 +9633,14 @@ more_291:
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_289
+	CMPQ         R15, 40(SP)
+	JG           loop_335
 
-none_290:
+none_336:
 	TESTQ R15, R15
-	JZ    done_293
+	JZ    done_339
 
-last_292:
+last_338:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -8923,22 +9669,22 @@ last_292:
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_292
+	JNZ          last_338
 
-done_293:
+done_339:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_294
+	JE        full_340
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_296
+	JZ        overwrite_342
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	ADDQ      DX, CX
@@ -8974,13 +9720,15 @@ done_293:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z11, Z11
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_296:
-	MOVB         224(AX), CL
+overwrite_342:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_297
-	VBROADCASTSS 228(AX), Z12
-	VBROADCASTSS 232(AX), Z13
+	JZ           free_343
+	VBROADCASTSS 244(AX), Z12
+	VBROADCASTSS 248(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -9006,41 +9754,43 @@ overwrite_296:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_297:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_343:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	JMP     done_295
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_341
 
-full_294:
-	MOVQ   104(AX), CX
+full_340:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_298
+	JZ     overwrite_344
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -9064,13 +9814,15 @@ full_294:
 	VADDPS (CX), Z10, Z10
 	ADDQ   DX, CX
 	VADDPS (CX), Z11, Z11
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_298:
-	MOVB         224(AX), CL
+overwrite_344:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_299
-	VBROADCASTSS 228(AX), Z12
-	VBROADCASTSS 232(AX), Z13
+	JZ           free_345
+	VBROADCASTSS 244(AX), Z12
+	VBROADCASTSS 248(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -9096,44 +9848,64 @@ overwrite_298:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_299:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_345:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_295:
+done_341:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_331
 	VZEROUPPER
 	RET
 
 // func gemmTile12x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_346:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -9169,18 +9941,18 @@ TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   160(AX), R13
 	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
+	MOVQ   24(SP), R13
 	MOVQ   216(AX), R15
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
-	MOVQ   AX, (SP)
-	CMPQ   R15, (SP)
-	JLE    none_301
+	MOVQ   AX, 40(SP)
+	CMPQ   R15, 40(SP)
+	JLE    none_348
 
-loop_300:
+loop_347:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -9348,21 +10120,28 @@ loop_300:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_300
+	CMPQ         R15, 40(SP)
+	JG           loop_347
 
-none_301:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R14
-	SHLQ $0x02, R14
-	MOVQ 136(AX), R13
-	MOVQ $+3, (SP)
+none_348:
+	MOVQ   R13, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	IMUL3Q $0x0c, R14, R13
+	ADDQ   8(SP), R13
+	CMPQ   32(SP), $0x01
+	JNE    below_349
+	MOVQ   136(AX), R13
+
+below_349:
+	MOVQ $+3, 40(SP)
 	LEAQ -44(R15), AX
-	MOVQ AX, 8(SP)
-	CMPQ R15, (SP)
-	JLE  none_303
+	MOVQ AX, 48(SP)
+	CMPQ R15, 40(SP)
+	JLE  none_351
 
-loop_302:
+loop_350:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -9486,11 +10265,11 @@ loop_302:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
 	ADDQ         R14, R13
-	CMPQ         R15, 8(SP)
-	JG           more_304
+	CMPQ         R15, 48(SP)
+	JG           more_352
 	XORQ         R14, R14
 
-more_304:
+more_352:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -9532,14 +10311,14 @@ more_304:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_302
+	CMPQ         R15, 40(SP)
+	JG           loop_350
 
-none_303:
+none_351:
 	TESTQ R15, R15
-	JZ    done_306
+	JZ    done_354
 
-last_305:
+last_353:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -9581,22 +10360,22 @@ last_305:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_305
+	JNZ          last_353
 
-done_306:
+done_354:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_307
+	JE        full_355
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_309
+	JZ        overwrite_357
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z1, Z1
@@ -9644,13 +10423,15 @@ done_306:
 	VADDPS    (CX), Z22, Z22
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z23, Z23
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_309:
-	MOVB         224(AX), CL
+overwrite_357:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_310
-	VBROADCASTSS 228(AX), Z24
-	VBROADCASTSS 232(AX), Z25
+	JZ           free_358
+	VBROADCASTSS 244(AX), Z24
+	VBROADCASTSS 248(AX), Z25
 	VMAXPS       Z0, Z24, Z0
 	VMINPS       Z0, Z25, Z0
 	VMAXPS       Z1, Z24, Z1
@@ -9700,53 +10481,55 @@ overwrite_309:
 	VMAXPS       Z23, Z24, Z23
 	VMINPS       Z23, Z25, Z23
 
-free_310:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_358:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, K1, 64(CX)
-	JMP     done_308
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_356
 
-full_307:
-	MOVQ   104(AX), CX
+full_355:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_311
+	JZ     overwrite_359
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -9782,13 +10565,15 @@ full_307:
 	ADDQ   DX, CX
 	VADDPS (CX), Z22, Z22
 	VADDPS 64(CX), Z23, Z23
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_311:
-	MOVB         224(AX), CL
+overwrite_359:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_312
-	VBROADCASTSS 228(AX), Z24
-	VBROADCASTSS 232(AX), Z25
+	JZ           free_360
+	VBROADCASTSS 244(AX), Z24
+	VBROADCASTSS 248(AX), Z25
 	VMAXPS       Z0, Z24, Z0
 	VMINPS       Z0, Z25, Z0
 	VMAXPS       Z1, Z24, Z1
@@ -9838,56 +10623,76 @@ overwrite_311:
 	VMAXPS       Z23, Z24, Z23
 	VMINPS       Z23, Z25, Z23
 
-free_312:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_360:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_308:
+done_356:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_346
 	VZEROUPPER
 	RET
 
 // func gemmTile13x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_361:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -9912,18 +10717,18 @@ TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   160(AX), R13
 	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
+	MOVQ   24(SP), R13
 	MOVQ   216(AX), R15
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
-	MOVQ   AX, (SP)
-	CMPQ   R15, (SP)
-	JLE    none_314
+	MOVQ   AX, 40(SP)
+	CMPQ   R15, 40(SP)
+	JLE    none_363
 
-loop_313:
+loop_362:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -10045,21 +10850,28 @@ loop_313:
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_313
+	CMPQ         R15, 40(SP)
+	JG           loop_362
 
-none_314:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R14
-	SHLQ $0x02, R14
-	MOVQ 136(AX), R13
-	MOVQ $+3, (SP)
+none_363:
+	MOVQ   R13, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	IMUL3Q $0x0d, R14, R13
+	ADDQ   8(SP), R13
+	CMPQ   32(SP), $0x01
+	JNE    below_364
+	MOVQ   136(AX), R13
+
+below_364:
+	MOVQ $+3, 40(SP)
 	LEAQ -48(R15), AX
-	MOVQ AX, 8(SP)
-	CMPQ R15, (SP)
-	JLE  none_316
+	MOVQ AX, 48(SP)
+	CMPQ R15, 40(SP)
+	JLE  none_366
 
-loop_315:
+loop_365:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -10149,11 +10961,11 @@ loop_315:
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
 	ADDQ         R14, R13
-	CMPQ         R15, 8(SP)
-	JG           more_317
+	CMPQ         R15, 48(SP)
+	JG           more_367
 	XORQ         R14, R14
 
-more_317:
+more_367:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -10184,14 +10996,14 @@ more_317:
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_315
+	CMPQ         R15, 40(SP)
+	JG           loop_365
 
-none_316:
+none_366:
 	TESTQ R15, R15
-	JZ    done_319
+	JZ    done_369
 
-last_318:
+last_368:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -10222,22 +11034,22 @@ last_318:
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_318
+	JNZ          last_368
 
-done_319:
+done_369:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_320
+	JE        full_370
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_322
+	JZ        overwrite_372
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z0, Z0
 	ADDQ      DX, CX
@@ -10276,13 +11088,15 @@ done_319:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z12, Z12
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_322:
-	MOVB         224(AX), CL
+overwrite_372:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_323
-	VBROADCASTSS 228(AX), Z13
-	VBROADCASTSS 232(AX), Z14
+	JZ           free_373
+	VBROADCASTSS 244(AX), Z13
+	VBROADCASTSS 248(AX), Z14
 	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z13, Z1
@@ -10310,43 +11124,45 @@ overwrite_322:
 	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
 
-free_323:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_373:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
-	JMP     done_321
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_371
 
-full_320:
-	MOVQ   104(AX), CX
+full_370:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_324
+	JZ     overwrite_374
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -10372,13 +11188,15 @@ full_320:
 	VADDPS (CX), Z11, Z11
 	ADDQ   DX, CX
 	VADDPS (CX), Z12, Z12
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_324:
-	MOVB         224(AX), CL
+overwrite_374:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_325
-	VBROADCASTSS 228(AX), Z13
-	VBROADCASTSS 232(AX), Z14
+	JZ           free_375
+	VBROADCASTSS 244(AX), Z13
+	VBROADCASTSS 248(AX), Z14
 	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z13, Z1
@@ -10406,46 +11224,66 @@ overwrite_324:
 	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
 
-free_325:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_375:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_321:
+done_371:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_361
 	VZEROUPPER
 	RET
 
 // func gemmTile13x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_376:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -10483,18 +11321,18 @@ TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   160(AX), R13
 	MOVQ   184(AX), R14
 	SHLQ   $0x02, R14
+	MOVQ   24(SP), R13
 	MOVQ   216(AX), R15
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
-	MOVQ   AX, (SP)
-	CMPQ   R15, (SP)
-	JLE    none_327
+	MOVQ   AX, 40(SP)
+	CMPQ   R15, 40(SP)
+	JLE    none_378
 
-loop_326:
+loop_377:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -10674,21 +11512,28 @@ loop_326:
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_326
+	CMPQ         R15, 40(SP)
+	JG           loop_377
 
-none_327:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R14
-	SHLQ $0x02, R14
-	MOVQ 136(AX), R13
-	MOVQ $+3, (SP)
+none_378:
+	MOVQ   R13, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R14
+	SHLQ   $0x02, R14
+	IMUL3Q $0x0d, R14, R13
+	ADDQ   8(SP), R13
+	CMPQ   32(SP), $0x01
+	JNE    below_379
+	MOVQ   136(AX), R13
+
+below_379:
+	MOVQ $+3, 40(SP)
 	LEAQ -48(R15), AX
-	MOVQ AX, 8(SP)
-	CMPQ R15, (SP)
-	JLE  none_329
+	MOVQ AX, 48(SP)
+	CMPQ R15, 40(SP)
+	JLE  none_381
 
-loop_328:
+loop_380:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -10821,11 +11666,11 @@ loop_328:
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
 	ADDQ         R14, R13
-	CMPQ         R15, 8(SP)
-	JG           more_330
+	CMPQ         R15, 48(SP)
+	JG           more_382
 	XORQ         R14, R14
 
-more_330:
+more_382:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -10870,14 +11715,14 @@ more_330:
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
-	CMPQ         R15, (SP)
-	JG           loop_328
+	CMPQ         R15, 40(SP)
+	JG           loop_380
 
-none_329:
+none_381:
 	TESTQ R15, R15
-	JZ    done_332
+	JZ    done_384
 
-last_331:
+last_383:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -10922,22 +11767,22 @@ last_331:
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_331
+	JNZ          last_383
 
-done_332:
+done_384:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_333
+	JE        full_385
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_335
+	JZ        overwrite_387
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z1, Z1
@@ -10989,13 +11834,15 @@ done_332:
 	VADDPS    (CX), Z24, Z24
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z25, Z25
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_335:
-	MOVB         224(AX), CL
+overwrite_387:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_336
-	VBROADCASTSS 228(AX), Z26
-	VBROADCASTSS 232(AX), Z27
+	JZ           free_388
+	VBROADCASTSS 244(AX), Z26
+	VBROADCASTSS 248(AX), Z27
 	VMAXPS       Z0, Z26, Z0
 	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -11049,56 +11896,58 @@ overwrite_335:
 	VMAXPS       Z25, Z26, Z25
 	VMINPS       Z25, Z27, Z25
 
-free_336:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_388:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, K1, 64(CX)
-	JMP     done_334
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_386
 
-full_333:
-	MOVQ   104(AX), CX
+full_385:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_337
+	JZ     overwrite_389
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -11137,13 +11986,15 @@ full_333:
 	ADDQ   DX, CX
 	VADDPS (CX), Z24, Z24
 	VADDPS 64(CX), Z25, Z25
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_337:
-	MOVB         224(AX), CL
+overwrite_389:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_338
-	VBROADCASTSS 228(AX), Z26
-	VBROADCASTSS 232(AX), Z27
+	JZ           free_390
+	VBROADCASTSS 244(AX), Z26
+	VBROADCASTSS 248(AX), Z27
 	VMAXPS       Z0, Z26, Z0
 	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -11197,59 +12048,79 @@ overwrite_337:
 	VMAXPS       Z25, Z26, Z25
 	VMINPS       Z25, Z27, Z25
 
-free_338:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_390:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_334:
+done_386:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_376
 	VZEROUPPER
 	RET
 
 // func gemmTile14x16AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_391:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -11276,18 +12147,18 @@ TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
 	LEAQ   (R9)(BX*8), R13
-	MOVQ   160(AX), R14
 	MOVQ   184(AX), R15
 	SHLQ   $0x02, R15
+	MOVQ   24(SP), R14
 	MOVQ   216(AX), BP
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   BP, AX
-	MOVQ   AX, (SP)
-	CMPQ   BP, (SP)
-	JLE    none_340
+	MOVQ   AX, 40(SP)
+	CMPQ   BP, 40(SP)
+	JLE    none_393
 
-loop_339:
+loop_392:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -11417,21 +12288,28 @@ loop_339:
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
-	CMPQ         BP, (SP)
-	JG           loop_339
+	CMPQ         BP, 40(SP)
+	JG           loop_392
 
-none_340:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R15
-	SHLQ $0x02, R15
-	MOVQ 136(AX), R14
-	MOVQ $+3, (SP)
+none_393:
+	MOVQ   R14, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R15
+	SHLQ   $0x02, R15
+	IMUL3Q $0x0e, R15, R14
+	ADDQ   8(SP), R14
+	CMPQ   32(SP), $0x01
+	JNE    below_394
+	MOVQ   136(AX), R14
+
+below_394:
+	MOVQ $+3, 40(SP)
 	LEAQ -52(BP), AX
-	MOVQ AX, 8(SP)
-	CMPQ BP, (SP)
-	JLE  none_342
+	MOVQ AX, 48(SP)
+	CMPQ BP, 40(SP)
+	JLE  none_396
 
-loop_341:
+loop_395:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -11527,11 +12405,11 @@ loop_341:
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
 	ADDQ         R15, R14
-	CMPQ         BP, 8(SP)
-	JG           more_343
+	CMPQ         BP, 48(SP)
+	JG           more_397
 	XORQ         R15, R15
 
-more_343:
+more_397:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -11564,14 +12442,14 @@ more_343:
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
-	CMPQ         BP, (SP)
-	JG           loop_341
+	CMPQ         BP, 40(SP)
+	JG           loop_395
 
-none_342:
+none_396:
 	TESTQ BP, BP
-	JZ    done_345
+	JZ    done_399
 
-last_344:
+last_398:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -11604,22 +12482,22 @@ last_344:
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
 	DECQ         BP
-	JNZ          last_344
+	JNZ          last_398
 
-done_345:
+done_399:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_346
+	JE        full_400
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_348
+	JZ        overwrite_402
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	ADDQ      DX, CX
@@ -11661,13 +12539,15 @@ done_345:
 	ADDQ      DX, CX
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z13, Z13
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_348:
-	MOVB         224(AX), CL
+overwrite_402:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_349
-	VBROADCASTSS 228(AX), Z14
-	VBROADCASTSS 232(AX), Z15
+	JZ           free_403
+	VBROADCASTSS 244(AX), Z14
+	VBROADCASTSS 248(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -11697,45 +12577,47 @@ overwrite_348:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_349:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_403:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, K1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z13, K1, (CX)
-	JMP     done_347
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_401
 
-full_346:
-	MOVQ   104(AX), CX
+full_400:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_350
+	JZ     overwrite_404
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -11763,13 +12645,15 @@ full_346:
 	VADDPS (CX), Z12, Z12
 	ADDQ   DX, CX
 	VADDPS (CX), Z13, Z13
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_350:
-	MOVB         224(AX), CL
+overwrite_404:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_351
-	VBROADCASTSS 228(AX), Z14
-	VBROADCASTSS 232(AX), Z15
+	JZ           free_405
+	VBROADCASTSS 244(AX), Z14
+	VBROADCASTSS 248(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -11799,48 +12683,68 @@ overwrite_350:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_351:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_405:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z1, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z3, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z5, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z7, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z9, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z11, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z13, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_347:
+done_401:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_391
 	VZEROUPPER
 	RET
 
 // func gemmTile14x32AVX512(t *tileArgs)
 // Requires: AVX, AVX512F, BMI2, MMX+
-TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $16-8
+TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 72(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 104(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 160(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 232(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_406:
 	MOVQ   t+0(FP), AX
-	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
 	MOVQ   24(AX), BX
 	SHLQ   $0x02, BX
 	MOVQ   32(AX), SI
@@ -11881,18 +12785,18 @@ TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $16-8
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
 	LEAQ   (R9)(BX*8), R13
-	MOVQ   160(AX), R14
 	MOVQ   184(AX), R15
 	SHLQ   $0x02, R15
+	MOVQ   24(SP), R14
 	MOVQ   216(AX), BP
 	MOVQ   192(AX), AX
 	NEGQ   AX
 	ADDQ   BP, AX
-	MOVQ   AX, (SP)
-	CMPQ   BP, (SP)
-	JLE    none_353
+	MOVQ   AX, 40(SP)
+	CMPQ   BP, 40(SP)
+	JLE    none_408
 
-loop_352:
+loop_407:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -12084,21 +12988,28 @@ loop_352:
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
-	CMPQ         BP, (SP)
-	JG           loop_352
+	CMPQ         BP, 40(SP)
+	JG           loop_407
 
-none_353:
-	MOVQ t+0(FP), AX
-	MOVQ 96(AX), R15
-	SHLQ $0x02, R15
-	MOVQ 136(AX), R14
-	MOVQ $+3, (SP)
+none_408:
+	MOVQ   R14, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   96(AX), R15
+	SHLQ   $0x02, R15
+	IMUL3Q $0x0e, R15, R14
+	ADDQ   8(SP), R14
+	CMPQ   32(SP), $0x01
+	JNE    below_409
+	MOVQ   136(AX), R14
+
+below_409:
+	MOVQ $+3, 40(SP)
 	LEAQ -52(BP), AX
-	MOVQ AX, 8(SP)
-	CMPQ BP, (SP)
-	JLE  none_355
+	MOVQ AX, 48(SP)
+	CMPQ BP, 40(SP)
+	JLE  none_411
 
-loop_354:
+loop_410:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -12240,11 +13151,11 @@ loop_354:
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
 	ADDQ         R15, R14
-	CMPQ         BP, 8(SP)
-	JG           more_356
+	CMPQ         BP, 48(SP)
+	JG           more_412
 	XORQ         R15, R15
 
-more_356:
+more_412:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -12292,14 +13203,14 @@ more_356:
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
-	CMPQ         BP, (SP)
-	JG           loop_354
+	CMPQ         BP, 40(SP)
+	JG           loop_410
 
-none_355:
+none_411:
 	TESTQ BP, BP
-	JZ    done_358
+	JZ    done_414
 
-last_357:
+last_413:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -12347,22 +13258,22 @@ last_357:
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
 	DECQ         BP
-	JNZ          last_357
+	JNZ          last_413
 
-done_358:
+done_414:
 	MOVQ      t+0(FP), AX
 	MOVQ      208(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_359
+	JE        full_415
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      104(AX), CX
 	MOVQ      128(AX), DX
 	SHLQ      $0x02, DX
+	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_361
+	JZ        overwrite_417
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z1, Z1
@@ -12418,13 +13329,15 @@ done_358:
 	VADDPS    (CX), Z26, Z26
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z27, Z27
+	ADDQ      DX, CX
+	MOVQ      CX, 16(SP)
 
-overwrite_361:
-	MOVB         224(AX), CL
+overwrite_417:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_362
-	VBROADCASTSS 228(AX), Z28
-	VBROADCASTSS 232(AX), Z29
+	JZ           free_418
+	VBROADCASTSS 244(AX), Z28
+	VBROADCASTSS 248(AX), Z29
 	VMAXPS       Z0, Z28, Z0
 	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
@@ -12482,59 +13395,61 @@ overwrite_361:
 	VMAXPS       Z27, Z28, Z27
 	VMINPS       Z27, Z29, Z27
 
-free_362:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_418:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, K1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z26, (CX)
 	VMOVUPS Z27, K1, 64(CX)
-	JMP     done_360
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_416
 
-full_359:
-	MOVQ   104(AX), CX
+full_415:
 	MOVQ   128(AX), DX
 	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_363
+	JZ     overwrite_419
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -12576,13 +13491,15 @@ full_359:
 	ADDQ   DX, CX
 	VADDPS (CX), Z26, Z26
 	VADDPS 64(CX), Z27, Z27
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
 
-overwrite_363:
-	MOVB         224(AX), CL
+overwrite_419:
+	MOVB         240(AX), CL
 	TESTB        CL, CL
-	JZ           free_364
-	VBROADCASTSS 228(AX), Z28
-	VBROADCASTSS 232(AX), Z29
+	JZ           free_420
+	VBROADCASTSS 244(AX), Z28
+	VBROADCASTSS 248(AX), Z29
 	VMAXPS       Z0, Z28, Z0
 	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
@@ -12640,53 +13557,60 @@ overwrite_363:
 	VMAXPS       Z27, Z28, Z27
 	VMINPS       Z27, Z29, Z27
 
-free_364:
-	MOVQ    72(AX), CX
-	MOVQ    96(AX), AX
-	SHLQ    $0x02, AX
+free_420:
+	MOVQ    96(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	VMOVUPS Z1, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z2, (CX)
 	VMOVUPS Z3, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z4, (CX)
 	VMOVUPS Z5, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z6, (CX)
 	VMOVUPS Z7, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z8, (CX)
 	VMOVUPS Z9, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z10, (CX)
 	VMOVUPS Z11, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z12, (CX)
 	VMOVUPS Z13, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z14, (CX)
 	VMOVUPS Z15, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z16, (CX)
 	VMOVUPS Z17, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z18, (CX)
 	VMOVUPS Z19, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z20, (CX)
 	VMOVUPS Z21, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z22, (CX)
 	VMOVUPS Z23, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z24, (CX)
 	VMOVUPS Z25, 64(CX)
-	ADDQ    AX, CX
+	ADDQ    DX, CX
 	VMOVUPS Z26, (CX)
 	VMOVUPS Z27, 64(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
 
-done_360:
+done_416:
+	MOVQ 224(AX), AX
+	SHLQ $0x02, AX
+	ADDQ AX, (SP)
+	DECQ 32(SP)
+	JNZ  tile_406
 	VZEROUPPER
 	RET
 
@@ -12720,7 +13644,7 @@ TEXT ·fmaPeakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-loop_365:
+loop_421:
 	VFMADD231PS Z0, Z0, Z1
 	VFMADD231PS Z0, Z0, Z2
 	VFMADD231PS Z0, Z0, Z3
@@ -12746,6 +13670,6 @@ loop_365:
 	VFMADD231PS Z0, Z0, Z23
 	VFMADD231PS Z0, Z0, Z24
 	DECQ        AX
-	JG          loop_365
+	JG          loop_421
 	VZEROUPPER
 	RET

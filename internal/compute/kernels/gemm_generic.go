@@ -12,6 +12,18 @@ var gemmGeneric = gemmTile{
 }
 
 func gemmTileGeneric(t *tileArgs) {
+	for repeat := t.repeat; repeat > 0; repeat-- {
+		gemmOneTile(t)
+		if repeat > 1 {
+			t.a, t.c = t.a[t.aStep:], t.c[t.rows*t.ldc:]
+			if t.add != nil {
+				t.add = t.add[t.rows*t.addRow:]
+			}
+		}
+	}
+}
+
+func gemmOneTile(t *tileArgs) {
 	if t.rows == 4 && t.cols == 4 {
 		gemmTile4x4(t)
 		return

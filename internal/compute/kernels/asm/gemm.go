@@ -67,6 +67,8 @@ var tileArgs = func() types.Type {
 		nextBSteps int
 		rows, cols int
 		k          int
+		aStep      int
+		repeat     int
 		clamp      bool
 		least      float32
 		most       float32
@@ -120,6 +122,8 @@ const tileSteps = 4
 // runs down K: per step it loads a row of B, and for each row of the tile
 // multiplies it by an element of A and adds.
 //
+// It does so for as many tiles below each other as t says: what precedes the loop and follows it is a third of the work of a short one.
+//
 // While it runs it fetches the next tile of C, a row in every four steps, and then
 // rows of the next panel of B: one cache line in two steps, for a core has only some 12 to 16
 // reads under way, and a burst of prefetches would stop the loop's own.
@@ -132,7 +136,21 @@ func (g *generator) tile(rows, vectors int) {
 		fmt.Sprintf("computes %d rows of t. It reads all %d columns of B.", rows, vectors*g.isa.lanes))
 	g.Signature(tileSignature)
 	args := g.Dereference(g.Param("t"))
-	a, b := g.base(args, "a"), g.base(args, "b")
+	// What moves from tile to tile.
+	at := tilePlace{g.AllocLocal(8), g.AllocLocal(8), g.AllocLocal(8)}
+	fetchedTo, left := g.AllocLocal(8), g.AllocLocal(8)
+	for _, f := range []struct {
+		name string
+		to   operand.Mem
+	}{{"a", at.a}, {"c", at.c}, {"add", at.add}, {"nextB", fetchedTo}} {
+		g.MOVQ(g.base(args, f.name), f.to)
+	}
+	g.MOVQ(g.field(args, "repeat"), left)
+	again := g.label("tile")
+	g.Label(again)
+	args = g.Dereference(g.Param("t"))
+	a, b := g.GP64(), g.base(args, "b")
+	g.MOVQ(at.a, a)
 	aRow, aCol, bRow := g.stride(args, "aRow"), g.stride(args, "aCol"), g.stride(args, "bRow")
 
 	acc := make([][]reg.VecVirtual, rows)
@@ -140,7 +158,8 @@ func (g *generator) tile(rows, vectors int) {
 		acc[i] = g.zeros(vectors)
 	}
 	aElement := g.strided(a, aRow, rows)
-	next, nextRow := g.base(args, "nextB"), g.stride(args, "nextBRow")
+	next, nextRow := g.GP64(), g.stride(args, "nextBRow")
+	g.MOVQ(fetchedTo, next)
 	k, switchAt := g.field(args, "k"), g.AllocLocal(8)
 
 	step := func() {
@@ -189,10 +208,17 @@ func (g *generator) tile(rows, vectors int) {
 		}
 	})
 
-	again := g.Dereference(g.Param("t"))
-	g.Load(again.Field("ldc"), nextRow)
+	g.MOVQ(next, fetchedTo)
+	args = g.Dereference(g.Param("t"))
+	g.Load(args.Field("ldc"), nextRow)
 	g.SHLQ(operand.U8(2), nextRow)
-	g.Load(again.Field("nextC").Base(), next)
+	below := g.label("below")
+	g.IMUL3Q(operand.U8(uint8(rows)), nextRow, next)
+	g.ADDQ(at.c, next)
+	g.CMPQ(left, operand.U8(1))
+	g.JNE(operand.LabelRef(below))
+	g.Load(args.Field("nextC").Base(), next)
+	g.Label(below)
 	g.MOVQ(operand.I32(tileSteps-1), switchAt)
 	end, lastRow := g.GP64(), g.AllocLocal(8)
 	g.LEAQ(operand.Mem{Base: k, Disp: -tileSteps * (rows - 1)}, end)
@@ -220,22 +246,29 @@ func (g *generator) tile(rows, vectors int) {
 	g.JNZ(operand.LabelRef(last))
 	g.Label(done)
 
-	g.storeTile(g.Dereference(g.Param("t")), acc)
+	args = g.Dereference(g.Param("t"))
+	g.storeTile(args, at, acc)
+	g.ADDQ(g.stride(args, "aStep"), at.a)
+	g.DECQ(left)
+	g.JNZ(operand.LabelRef(again))
 	g.ret()
 }
 
-// storeTile writes the accumulators to C after adding what is to be added.
-func (g *generator) storeTile(args gotypes.Component, acc [][]reg.VecVirtual) {
+// tilePlace is where a tile lies.
+type tilePlace struct{ a, c, add operand.Mem }
+
+// storeTile writes the accumulators to C after adding what is to be added, and moves the place to the tile below.
+func (g *generator) storeTile(args gotypes.Component, at tilePlace, acc [][]reg.VecVirtual) {
 	full, done := g.label("full"), g.label("done")
 	cols := g.field(args, "cols")
 	vectors := len(acc[0])
 	g.CMPQ(cols, operand.U8(uint8(vectors*g.isa.lanes)))
 	g.JE(operand.LabelRef(full))
 	k := g.edgeMask(cols, vectors)
-	g.storeRows(args, acc, k)
+	g.storeRows(args, at, acc, k)
 	g.JMP(operand.LabelRef(done))
 	g.Label(full)
-	g.storeRows(args, acc, nil)
+	g.storeRows(args, at, acc, nil)
 	g.Label(done)
 }
 
@@ -251,11 +284,12 @@ func (g *generator) edgeMask(cols reg.GPVirtual, vectors int) *mask {
 }
 
 // storeRows does so for rows whose last vector has the mask.
-func (g *generator) storeRows(args gotypes.Component, acc [][]reg.VecVirtual, edge *mask) {
+func (g *generator) storeRows(args gotypes.Component, at tilePlace, acc [][]reg.VecVirtual, edge *mask) {
 	overwrite := g.label("overwrite")
 	masks := make([]*mask, len(acc[0]))
 	masks[len(masks)-1] = edge
-	add, addRow := g.base(args, "add"), g.stride(args, "addRow")
+	add, addRow := g.GP64(), g.stride(args, "addRow")
+	g.MOVQ(at.add, add)
 	g.TESTQ(add, add)
 	g.JZ(operand.LabelRef(overwrite))
 	for i := range acc {
@@ -268,10 +302,9 @@ func (g *generator) storeRows(args gotypes.Component, acc [][]reg.VecVirtual, ed
 				g.VADDPS(old, v, v)
 			}
 		}
-		if i < len(acc)-1 {
-			g.ADDQ(addRow, add)
-		}
+		g.ADDQ(addRow, add)
 	}
+	g.MOVQ(add, at.add)
 	g.Label(overwrite)
 	free, clamp := g.label("free"), g.GP8()
 	g.Load(args.Field("clamp"), clamp)
@@ -282,7 +315,8 @@ func (g *generator) storeRows(args gotypes.Component, acc [][]reg.VecVirtual, ed
 		g.clampBetween(least, most, acc[i]...)
 	}
 	g.Label(free)
-	c, ldc := g.base(args, "c"), g.stride(args, "ldc")
+	c, ldc := g.GP64(), g.stride(args, "ldc")
+	g.MOVQ(at.c, c)
 	if edge != nil && !g.wide() {
 		r := g.YMM()
 		g.VMOVUPS(edge.v, r)
@@ -292,10 +326,9 @@ func (g *generator) storeRows(args gotypes.Component, acc [][]reg.VecVirtual, ed
 		for j, v := range acc[i] {
 			g.store(v, masks[j], g.at(c, j))
 		}
-		if i < len(acc)-1 {
-			g.ADDQ(ldc, c)
-		}
+		g.ADDQ(ldc, c)
 	}
+	g.MOVQ(c, at.c)
 }
 
 // strided returns a function that gives the address base + i·stride for i below
