@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
-	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 )
 
@@ -82,23 +81,23 @@ func (f transformersFile) processorName(family string) (string, error) {
 		if name, ok := processorOf[family]; ok {
 			return name, nil
 		}
-		return "", fmt.Errorf("image_processor_type is missing, and the model's type %q leaves it open; want one of %s", family, processorNames())
+		return "", fmt.Errorf("image_processor_type is missing, and the model's type %q leaves it open; supported are %s", family, processorNames())
 	}
 	name := strings.TrimSuffix(strings.TrimSuffix(full, "Fast"), "Pil")
 	name = strings.TrimSuffix(strings.TrimSuffix(name, "ImageProcessor"), "FeatureExtractor")
 	if _, ok := processors[name]; !ok {
-		return "", fmt.Errorf("image_processor_type %w", names.Unknown("image processor", full, processorNames()))
+		return "", fmt.Errorf("image_processor_type %.80q is not supported; supported are %s", full, processorNames())
 	}
 	return name, nil
 }
 
-func processorNames() []string {
+func processorNames() string {
 	var list []string
 	for name := range processors {
 		list = append(list, name+"ImageProcessor")
 	}
 	slices.Sort(list)
-	return list
+	return strings.Join(list, ", ")
 }
 
 func parseTransformers(file string, raw []byte, family string) (Config, error) {

@@ -157,9 +157,15 @@ func (e *encoder) checkSize(p vision.Pixels) error {
 	if size := e.cfg.PatchSize; p.Height < size.Height || p.Width < size.Width {
 		return fmt.Errorf("the picture has %d x %d pixels when the network reads it, less than a patch of %d x %d: prepare pictures for %d x %d",
 			p.Width, p.Height, size.Width, size.Height, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
+	} else if n := (p.Height / size.Height) * (p.Width / size.Width); n > maxPatches {
+		return fmt.Errorf("the picture has %d x %d pixels when the network reads it, that is %d patches of %d x %d, more than %d: prepare pictures for %d x %d",
+			p.Width, p.Height, n, size.Width, size.Height, maxPatches, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
 	}
 	return nil
 }
+
+// maxPatches bounds what attention costs: it grows with the square of their number.
+const maxPatches = 4096
 
 // appendPatches appends the picture's patches, a row each: the columns are in the order of the weights (channel, row, column).
 func (e *encoder) appendPatches(rows []float32, p vision.Pixels) []float32 {

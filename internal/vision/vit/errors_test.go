@@ -123,7 +123,7 @@ func TestStrangersAreNotRecognised(t *testing.T) {
 	}
 }
 
-func TestPicturesTooSmall(t *testing.T) {
+func TestPicturesOfWrongSize(t *testing.T) {
 	n, _ := open(t, "testdata/vit")
 	for _, p := range []vision.Pixels{
 		{Width: 3, Height: 40, Values: make([]float32, 3*40*3)}, {Width: 40, Height: 3, Values: make([]float32, 3*40*3)}, {},
@@ -131,6 +131,9 @@ func TestPicturesTooSmall(t *testing.T) {
 		if _, err := n.Run(cpu.New(), p); err == nil || !strings.Contains(err.Error(), "less than a patch of 4 x 4") {
 			t.Errorf("%d x %d: %v", p.Width, p.Height, err)
 		}
+	}
+	if _, err := n.Run(cpu.New(), vision.Pixels{Width: 260, Height: 256, Values: make([]float32, 260*256*3)}); err == nil || !strings.Contains(err.Error(), "4160 patches") {
+		t.Errorf("too many patches: %v", err)
 	}
 	if _, err := n.Run(cpu.New(), vision.Pixels{Width: 4, Height: 4, Values: make([]float32, 47)}); err == nil {
 		t.Error("a picture with a value too few is read")
