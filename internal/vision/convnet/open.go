@@ -52,7 +52,7 @@ func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, 
 			Architecture: p.name, Library: p.library, Config: p.config, Tensors: used, Preprocessing: p.prepare, Side: p.side,
 		}, nil
 	}
-	return nil, vision.Info{}, unsupported(r, stranger(c, infos))
+	return nil, vision.Info{}, unsupported(r, "no convolution network by names that are known")
 }
 
 // unused are tensors that take no part in the last feature map: classifiers, counters, and MobileNet v3's layer after
@@ -78,46 +78,6 @@ func (s *source) checkRest(p *plan, used []string) error {
 		return nil
 	}
 	return s.problem(fmt.Sprintf("has tensor %q, which is no part of the %s that its other tensors are of", s.prefix+first, p.name), "supported are "+Supported)
-}
-
-// strangers are other networks by a tensor that they have.
-var strangers = []struct{ name, pattern string }{
-	{"DenseNet", `features\.denseblock1\.`},
-	{"AlexNet or VGG", `^features\.0\.weight$`},
-	{"SqueezeNet", `features\.\d+\.squeeze\.`},
-	{"Inception or GoogLeNet", `(Conv2d_1a_3x3|inception3a)\.`},
-	{"RegNet", `(trunk_output\.|^s1\.b1\.|regnet\.)`},
-	{"ShuffleNet", `stage2\.0\.branch[12]\.`},
-	{"MNASNet", `^layers\.8\.0\.layers\.`},
-	{"ConvNeXt", `(features\.1\.0\.layer_scale|stages\.0\.blocks\.0\.gamma|convnext\.)`},
-	{"ResNet v2 (of groups or pre-activation)", `stages\.0\.blocks\.0\.conv1\.weight`},
-	{"Swin Transformer", `(layers\.0\.blocks\.0\.attn|swin\.|features\.1\.0\.attn)`},
-	{"Vision Transformer", `(cls_token|patch_embed|class_embedding|conv_proj\.weight)`},
-	{"CLIP's ResNet", `visual\.layer1\.`},
-	{"EfficientDet", `bifpn|fpn\.cell`},
-	{"MobileNet v1", `mobilenet_v1\.`},
-}
-
-// stranger says what a file is that holds none of our networks.
-func stranger(c config, infos []checkpoint.Info) string {
-	if c.ModelType != "" {
-		return fmt.Sprintf("a model of type %q", c.ModelType)
-	}
-	if c.Architecture != "" {
-		return fmt.Sprintf("timm's %q", c.Architecture)
-	}
-	for _, s := range strangers {
-		pattern := regexp.MustCompile(s.pattern)
-		for _, info := range infos {
-			if pattern.MatchString(info.Name) {
-				return fmt.Sprintf("%s (by its tensor %q)", s.name, info.Name)
-			}
-		}
-	}
-	if len(infos) == 0 {
-		return "no tensor"
-	}
-	return fmt.Sprintf("a network that is not known (its first tensor is %q)", infos[0].Name)
 }
 
 // unsupported is the error of a file with a network of another architecture.

@@ -10,7 +10,6 @@
 package extractor
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -137,25 +136,6 @@ func configOf(dir string, r checkpoint.Reader) ([]byte, error) {
 		return nil, nil
 	}
 	return config, err
-}
-
-// describe says what a model is that no family knows.
-func describe(config []byte, r checkpoint.Reader) string {
-	var c struct {
-		ModelType    string `json:"model_type"`
-		Architecture string `json:"architecture"`
-	}
-	if json.Unmarshal(config, &c) == nil && c.ModelType != "" {
-		return fmt.Sprintf("a model of type %q", c.ModelType)
-	}
-	if c.Architecture != "" {
-		return fmt.Sprintf("timm's %q", c.Architecture)
-	}
-	list := r.Tensors()
-	if len(list) == 0 {
-		return "no tensor"
-	}
-	return fmt.Sprintf("%d tensors, the first %q", len(list), list[0].Name)
 }
 
 // openSaved opens a network that [Encoder.Save] wrote.

@@ -376,3 +376,23 @@ func FuzzIn(f *testing.F) {
 		}
 	})
 }
+
+func TestStrangersAreNamed(t *testing.T) {
+	for _, c := range []struct{ tensor, config, want string }{
+		{"features.denseblock1.denselayer1.conv1.weight", "", "DenseNet"},
+		{"features.0.weight", "", "VGG"},
+		{"stages.0.blocks.0.conv1.weight", "", "ResNet v2"},
+		{"patch_embed.proj.weight", "", "Vision Transformer"},
+		{"a.b", `{"model_type": "convnext"}`, `"convnext"`},
+		{"a.b", `{"architecture": "resnest50d"}`, `timm's "resnest50d"`},
+		{"a.b", "", `1 tensors, the first "a.b"`},
+	} {
+		r, err := checkpoint.FromTensors("file", []checkpoint.Tensor{{Info: checkpoint.Info{Name: c.tensor, DType: checkpoint.F32, Shape: []int{1}}, Data: make([]byte, 4)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := describe([]byte(c.config), r); !strings.Contains(got, c.want) {
+			t.Errorf("%s %s: %q, want %q in it", c.tensor, c.config, got, c.want)
+		}
+	}
+}
