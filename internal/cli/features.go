@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -155,17 +156,21 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 func (a *app) featuresInfoCommand() *cmdline.Command {
 	var o regions.Options
 	c := &cmdline.Command{
-		Use:   "info PATH",
+		Use:   "info PATH [IMAGE...]",
 		Short: "Show what is in a file or folder of features",
 		Long: `Show what is in PATH: the reference's feature lines or the TSV of bottom-up-attention
 (a file or a folder of files), NumPy's .npz or .npy (or a folder of them, one an image),
 or a store of 'unimo features extract'.
 
 Lines are indexed by their numbers and boxes; with --skip-bad every feature is read too,
-and what is bad is counted instead of ending the command.`,
+and what is bad is counted instead of ending the command.
+
+With the ids of images: the regions of these, with their boxes in pixels and, of a detector, the
+likeliest class with its probability. With --json it is an object a line.`,
 		Example: `  unimo features info FEATURES
+  unimo features info FEATURES dog.jpg
   unimo features info flickr30k_features --skip-bad --json`,
-		Args: needs("PATH"),
+		Args: needsSome("PATH"),
 		RunE: func(c *cmdline.Command, args []string) error {
 			if o.Order != "" {
 				if err := choice("order", o.Order, regions.OrderWidth, regions.OrderHeight); err != nil {
@@ -175,7 +180,7 @@ and what is bad is counted instead of ending the command.`,
 			if o.MaxRegions < 0 {
 				return usagef("--max-regions is %d, want 0 or more", o.MaxRegions)
 			}
-			return a.featuresInfo(args[0], o)
+			return a.featuresInfo(args[0], args[1:], o)
 		},
 	}
 	c.Flags().BoolVar(&o.SkipBad, "skip-bad", false, "read everything, and count bad images")
@@ -184,7 +189,8 @@ and what is bad is counted instead of ending the command.`,
 	return c
 }
 
-func (a *app) featuresInfo(path string, o regions.Options) error {
+func (a *app) featuresInfo(path string, images []string, o regions.Options) error {
+	o.Classes = len(images) > 0
 	bar := a.newProgress()
 	bar.Stage("reading")
 	o.Progress = func(done, total int64) {
@@ -196,8 +202,18 @@ func (a *app) featuresInfo(path string, o regions.Options) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Close(); err != nil {
-		return err
+	defer s.Close()
+	if len(images) > 0 {
+		var names []string
+		if info.Extractor != nil {
+			names = info.Extractor.Classes
+		}
+		for _, id := range images {
+			if err := a.showImage(s, id, names); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	if a.json {
 		return a.printJSON(info)
@@ -219,6 +235,55 @@ func (a *app) featuresInfo(path string, o regions.Options) error {
 	}
 	for _, problem := range info.Skipped {
 		printable.Fprintf(w, "\t%s\n", problem)
+	}
+	return w.Flush()
+}
+
+// shownImage is a line of "unimo features info PATH IMAGE --json".
+type shownImage struct {
+	Image   string        `json:"image"`
+	Width   float64       `json:"width"`
+	Height  float64       `json:"height"`
+	Regions []shownRegion `json:"regions"`
+}
+
+type shownRegion struct {
+	Box         []float32 `json:"box"`             // x1, y1, x2, y2 in pixels
+	Class       string    `json:"class,omitempty"` // the likeliest; its number where it has no name
+	Probability float32   `json:"probability,omitempty"`
+}
+
+// showImage prints the regions of an image. names are those of the classes, or none.
+func (a *app) showImage(s regions.Source, id string, names []string) error {
+	var im regions.Image
+	if err := s.Image(id, &im); err != nil {
+		return err
+	}
+	shown := shownImage{Image: im.ID, Width: im.Width, Height: im.Height}
+	classes := len(im.Classes) / im.Regions()
+	for r := range im.Regions() {
+		region := shownRegion{Box: im.Boxes[4*r:][:4]}
+		for c, p := range im.Classes[r*classes:][:classes] {
+			if p > region.Probability {
+				region.Class, region.Probability = strconv.Itoa(c), p
+				if classes == len(names) {
+					region.Class = names[c]
+				}
+			}
+		}
+		shown.Regions = append(shown.Regions, region)
+	}
+	if a.json {
+		return a.printJSON(shown)
+	}
+	printable.Fprintf(a.stdout, "%s: %.0f x %.0f pixels, %d regions\n", shown.Image, shown.Width, shown.Height, len(shown.Regions))
+	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	for i, r := range shown.Regions {
+		printable.Fprintf(w, "%d\t%.1f %.1f %.1f %.1f", i+1, r.Box[0], r.Box[1], r.Box[2], r.Box[3])
+		if r.Class != "" {
+			printable.Fprintf(w, "\t%s\t%.2f", r.Class, r.Probability)
+		}
+		fmt.Fprintln(w)
 	}
 	return w.Flush()
 }

@@ -100,3 +100,28 @@ func TestFeaturesUsage(t *testing.T) {
 		}
 	}
 }
+
+// The regions of an image are shown with what a detector takes them for.
+func TestFeaturesInfoShowsRegions(t *testing.T) {
+	out := filepath.Join(t.TempDir(), "features")
+	must(t, "features", "extract", shapesFolder, out, "--extractor", "../vision/detector/testdata/centernet.json")
+	r := must(t, "features", "info", out, "red-bar.png")
+	if lines := strings.Split(strings.TrimSpace(r.stdout), "\n"); len(lines) < 11 || !strings.HasPrefix(lines[0], "red-bar.png: ") || !strings.Contains(lines[1], "0.") {
+		t.Error(r.stdout)
+	}
+	var shown shownImage
+	if err := json.Unmarshal([]byte(must(t, "features", "info", out, "red-bar.png", "--json").stdout), &shown); err != nil {
+		t.Fatal(err)
+	}
+	if first := shown.Regions[0]; len(shown.Regions) < 10 || len(first.Box) != 4 || first.Probability <= 0 || strings.Trim(first.Class, "abcdefghijklmnopqrstuvwxyz ") != "" {
+		t.Errorf("%+v", shown)
+	}
+	if r := call(t, "", "features", "info", out, "none.png"); r.code != exitFailed || !strings.Contains(r.stderr, "none.png") {
+		t.Errorf("%+v", r)
+	}
+	plain := filepath.Join(t.TempDir(), "plain")
+	must(t, "features", "extract", shapesFolder, plain, "--extractor", "statistics")
+	if r := must(t, "features", "info", plain, "red-bar.png"); !strings.Contains(r.stdout, "46 regions\n1   0.0 0.0 ") {
+		t.Error(r.stdout)
+	}
+}
