@@ -58,7 +58,11 @@ func (m *Captioner) CaptionWith(ctx context.Context, d Decoding, picture []byte)
 		if err != nil {
 			return err
 		}
-		written, err := m.c.Caption(ctx, []*regions.Image{im}, captioning.Tagger{}, 0, o, func(int, int) {})
+		tags, err := m.c.Tagger(captioning.TagSettings{}, "", false)
+		if err != nil {
+			return err
+		}
+		written, err := m.c.Caption(ctx, []*regions.Image{im}, tags, 0, o, func(int, int) {})
 		if err == nil {
 			text = Text{written[0].Text, written[0].Score, written[0].Finished}
 		}

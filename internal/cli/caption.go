@@ -47,7 +47,7 @@ log-probability, divided by the length penalty) and finished (false of a caption
 
 With --features PICTURE is the id of an image in region features; without one all are captioned.
 A model that was trained with the names of objects is given them by --objects, or by --object-vocab
-out of the classes that region features have.
+out of the classes that region features have. One whose pictures a detector sees has the detector's names.
 
 The flags of decoding change what the model was fine-tuned for; their defaults are those of a model that
 does not say.`,
@@ -84,7 +84,7 @@ does not say.`,
 					return err // no picture is at fault
 				}
 			}
-			if w.tags, err = captioning.OpenTagger(tags); err != nil {
+			if w.tags, err = m.Tagger(tags, features, false); err != nil {
 				return err
 			}
 			defer w.tell()

@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -155,4 +156,30 @@ func TestRunKeepsWhatWasComputed(t *testing.T) {
 	}
 	must(t, flickrArgs(data, run+"2", "extractor="+eyes, "skip_bad=true")...)
 	specOf(t, filepath.Join(run+"2", "best"))
+}
+
+// A detector's names of objects reach a captioning model in training and afterwards, from pictures and from features.
+func TestDetectorNamesObjects(t *testing.T) {
+	data, dir := scenesFolder(t), t.TempDir()
+	run, store := filepath.Join(dir, "run"), filepath.Join(dir, "store")
+	detector := filepath.Join("..", "vision", "detector", "testdata", "nanodet.json")
+	args := []string{"finetune", "coco-caption", "--data", data, "--preset", "mini", "--out", run}
+	must(t, withSettings(args, append(slices.Clone(tiny), "batch_size=12", "max_tgt_len=12", "max_out_len=8", "beam_size=1", "decode_examples=2", "extractor="+detector)...)...)
+	if s := specOf(t, filepath.Join(run, "best")); len(s.Classes) < 2 || s.Extractor != "detector" {
+		t.Errorf("spec is %+v", s)
+	}
+	must(t, "features", "extract", filepath.Join(data, "images"), store, "--extractor", run+"/best")
+	picture := filepath.Join(data, "images", "test-00001.png")
+	from, features := must(t, "caption", "--model", run, picture).stdout, must(t, "caption", "--model", run, "--features", store, "test-00001.png").stdout
+	if _, a, _ := strings.Cut(from, "\t"); a != "" {
+		if _, b, _ := strings.Cut(features, "\t"); a != b {
+			t.Errorf("from the picture %q, from its features %q", a, b)
+		}
+	}
+	evaluate := func(args ...string) string {
+		return must(t, append([]string{"evaluate", "--model", run, "--data", data, "--json"}, args...)...).stdout
+	}
+	if pictures, features := evaluate(), evaluate("--features", store); pictures != features {
+		t.Errorf("from pictures %s, from features %s", pictures, features)
+	}
 }

@@ -214,7 +214,7 @@ func TestRetrievalFromAnotherKindOfImages(t *testing.T) {
 	features, first := filepath.Join(dir, "features"), filepath.Join(dir, "first")
 	must(t, "features", "extract", filepath.Join(data, "images"), features, "--extractor", "statistics")
 	must(t, append(flickrArgs(data, first), "--features", features)...)
-	r := must(t, append(flickrArgs(data, filepath.Join(dir, "second"), "learning_rate=0"), "--init", first)...)
+	r := must(t, append(flickrArgs(data, filepath.Join(dir, "second"), "learning_rate=0", "extractor=patches"), "--init", first)...)
 	if !strings.Contains(r.stderr, "regions of another size") {
 		t.Errorf("finetune says %q, want that the embedding of regions starts anew", r.stderr)
 	}

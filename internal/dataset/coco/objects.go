@@ -233,10 +233,23 @@ type Vocabulary struct {
 	Path  string
 	names []string
 	known map[string]bool
+	least float32 // probability of a class that is named
 }
 
 // maxClasses bounds a vocabulary: features give probabilities of no more.
 const maxClasses = 1 << 14
+
+// detected is the least probability of an object that a detector of our own names: what people are shown of one.
+const detected = 0.3
+
+// NewVocabulary makes the vocabulary of an extractor that names its classes. Objects that it doubts are not named.
+func NewVocabulary(extractor string, names []string) *Vocabulary {
+	v := &Vocabulary{Path: extractor, names: names, least: detected, known: map[string]bool{}}
+	for _, name := range names {
+		v.known[strings.ToLower(name)] = true
+	}
+	return v
+}
 
 // ReadVocabulary reads names, one a line; further names of a class stand behind commas.
 func ReadVocabulary(path string) (*Vocabulary, error) {
@@ -301,7 +314,7 @@ func (v *Vocabulary) Detected(im *regions.Image) ([]string, error) {
 				best = i
 			}
 		}
-		if name := v.names[best]; !slices.Contains(names, name) {
+		if name := v.names[best]; p[best] >= v.least && !slices.Contains(names, name) {
 			names = append(names, name)
 		}
 	}

@@ -51,6 +51,19 @@ func open(dir string, env *run.Env) (*Captioner, error) {
 	return c, nil
 }
 
+// Tagger reads what tags come from: without settings from the classes of the detector that sees the pictures, or made the
+// features, if one does.
+func (c *Captioner) Tagger(s TagSettings, features string, within bool) (Tagger, error) {
+	if within { // the data bring their images with them
+		return OpenTagger(s, nil)
+	}
+	spec, err := images.MadeBy(features, c.Spec())
+	if err != nil {
+		return Tagger{}, err
+	}
+	return OpenTagger(s, spec)
+}
+
 // Caption writes a caption for each image, with the tags that it has. Of a sampling, before says how many images were captioned already, which
 // drew other random numbers.
 func (c *Captioner) Caption(ctx context.Context, images []*regions.Image, tags Tagger, before int, o decode.Options, tick run.Tick) ([]Captioned, error) {
@@ -77,7 +90,7 @@ func (c *Captioner) Evaluate(ctx context.Context, t *run.Task, f run.File, setti
 	if len(sets[0].Captions) == 0 {
 		return run.Result{}, fmt.Errorf("%s has no captions to score by; name a split with captions", f.Path)
 	}
-	tags, err := OpenTagger(s.TagSettings)
+	tags, err := c.Tagger(s.TagSettings, s.Features, within != nil)
 	if err != nil {
 		return run.Result{}, err
 	}

@@ -121,7 +121,7 @@ func TestReferenceBatches(t *testing.T) {
 			t.Fatal(err)
 		}
 		dir := t.TempDir()
-		tags, err := OpenTagger(TagSettings{Objects: write(t, filepath.Join(dir, "objects.txt"), info.ObjectFile)})
+		tags, err := OpenTagger(TagSettings{Objects: write(t, filepath.Join(dir, "objects.txt"), info.ObjectFile)}, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -54,7 +54,13 @@ func (j *job) Read(files []run.File) error {
 			return fmt.Errorf("%s has no captions; training and choosing the best model need them", files[i].Path)
 		}
 	}
-	if j.tags, err = OpenTagger(TagSettings{Objects: s.Objects, ObjectVocab: s.ObjectVocab}); err != nil {
+	var eyes *regions.Spec
+	if within == nil {
+		if eyes, err = s.MadeBy(); err != nil {
+			return err
+		}
+	}
+	if j.tags, err = OpenTagger(TagSettings{Objects: s.Objects, ObjectVocab: s.ObjectVocab}, eyes); err != nil {
 		return err
 	}
 	o := j.options()

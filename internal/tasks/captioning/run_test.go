@@ -62,7 +62,7 @@ func TestRecipe(t *testing.T) {
 
 func TestSettingsAreChecked(t *testing.T) {
 	for set, want := range map[string]string{
-		"max_obj_len=0": "max_obj_len is 0, want 1 or more", "min_crop_area=0": "min_crop_area is 0", "max_tgt_len=2": "max_tgt_len is 2", "max_regions=0": "max_regions is 0",
+		"max_obj_len=-1": "max_obj_len is -1, want 0 or more", "min_crop_area=0": "min_crop_area is 0", "max_tgt_len=2": "max_tgt_len is 2", "max_regions=0": "max_regions is 0",
 		"batch_size=0": "batch_size is 0", "adv_step=0": "adv_step is 0", "object_vocab=x": "object_vocab names a detector's classes, and pictures have none", "objects=x": "",
 	} {
 		s := defaultsOf(t, "mini")

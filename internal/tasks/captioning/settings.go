@@ -23,9 +23,9 @@ type (
 type Settings struct {
 	run.CommonSettings
 	Images
-	Objects     string  `json:"objects" help:"names of the objects in the images: a file (empty: none, or those that object_vocab finds)" run:"path"`
+	Objects     string  `json:"objects" help:"names of the objects in the images: a file (empty: those that object_vocab or a detector that sees the pictures finds)" run:"path"`
 	ObjectVocab string  `json:"object_vocab" help:"names of a detector's classes, one a line: the region features' likeliest classes are the objects" run:"path"`
-	MaxObjLen   int     `json:"max_obj_len" help:"longest list of objects in tokens; longer ones are cut"`
+	MaxObjLen   int     `json:"max_obj_len" help:"longest list of objects in tokens; longer ones are cut (0: no objects, not even those of a detector that sees the pictures)"`
 	MinCropArea float64 `json:"min_crop_area" help:"pictures are cropped to a random share of their area from this up (1: never)"`
 	Flip        bool    `json:"flip" help:"mirror half of the pictures, unless a caption tells left from right"`
 	Texts
@@ -56,7 +56,7 @@ func (s *Settings) Validate() error {
 	}
 	return cmp.Or(
 		s.Images.Validate(), s.Texts.Validate(),
-		settings.Want(s.MaxObjLen >= 1, "max_obj_len", s.MaxObjLen, "1 or more"),
+		settings.Want(s.MaxObjLen >= 0, "max_obj_len", s.MaxObjLen, "0 or more"),
 		settings.Want(s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"),
 		s.ValidateAttacks(true),
 		checkTags(s.Objects, s.ObjectVocab, s.Features),

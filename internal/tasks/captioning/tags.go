@@ -16,8 +16,12 @@ type Tagger struct {
 	detector *coco.Vocabulary
 }
 
-// OpenTagger reads what tags come from. With a vocabulary the names in the file must be its.
-func OpenTagger(s TagSettings) (g Tagger, err error) {
+// OpenTagger reads what tags come from. With a vocabulary the names in the file must be its. Without settings the names
+// are those of the extractor, if it is a detector; it may be nil.
+func OpenTagger(s TagSettings, extractor *regions.Spec) (g Tagger, err error) {
+	if s == (TagSettings{}) && extractor != nil && len(extractor.Classes) > 0 {
+		g.detector = coco.NewVocabulary(extractor.String(), extractor.Classes)
+	}
 	if s.ObjectVocab != "" {
 		if g.detector, err = coco.ReadVocabulary(s.ObjectVocab); err != nil {
 			return g, err
@@ -72,6 +76,9 @@ func (g Tagger) notes(names []string) []string { return g.Notes(g.Lacks(names), 
 // tokens returns the tags of an image as tokens: [CLS], the names and [SEP], the first limit of them, as the reference cuts them. There are
 // none of no tags.
 func (g Tagger) tokens(im *regions.Image, tok *tokenizer.Tokenizer, limit int) ([]int32, error) {
+	if limit == 0 {
+		return nil, nil
+	}
 	tags, err := g.of(im)
 	if err != nil {
 		return nil, err

@@ -76,6 +76,34 @@ func Once(source regions.Source, spec *regions.Spec) bool {
 	return true
 }
 
+// MadeBy is the spec of what made a store of features, or else of what sees pictures; nil of other features.
+func MadeBy(features string, pictures *regions.Spec) (*regions.Spec, error) {
+	if features == "" {
+		return pictures, nil
+	}
+	if infile.Folder(features) != nil {
+		return nil, nil // a file, or what is not there
+	}
+	spec, err := regions.ReadSpec(features)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return &spec, err
+}
+
+// MadeBy is the spec of what makes or made the regions; nil if that is not known.
+func (s *Settings) MadeBy() (*regions.Spec, error) {
+	if s.Features != "" {
+		return MadeBy(s.Features, nil)
+	}
+	x, err := s.NewExtractor()
+	if err != nil {
+		return nil, err
+	}
+	spec := x.Spec()
+	return &spec, nil
+}
+
 // CheckModel is [Trained.Check] for the model that training starts from.
 func (c *Cut) CheckModel(from string, dim int, made *regions.Spec) error {
 	return c.model.Check(from, dim, made)
