@@ -148,8 +148,11 @@ type Found struct {
 const Candidates = 20
 
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
-// full model puts the best [Candidates] in order. There are fewer than k if the index has no more; a k below 1 is [ErrSetting].
+// full model puts the best [Candidates] in order, unless it was trained for vectors alone. There are fewer than k if the index has no more; a k below 1 is [ErrSetting].
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
+	if x.r.VectorsOnly {
+		return x.SearchWith(ctx, text, k, 0)
+	}
 	return x.SearchWith(ctx, text, k, Candidates)
 }
 

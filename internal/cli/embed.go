@@ -57,15 +57,23 @@ that are compared with each other. Of others the tokens' last layer is pooled:
   weightedmean          the mean with weights 1, 2, 3, ...
   lasttoken             the last token
 
+Pictures without --model, with --extractor MODEL, get the network's pooled output.
+
 Vectors are printed as JSON lines: text or image, and vector. With --out they are written to a
 file, whole or not at all: .jsonl, .npy (NumPy), or .safetensors (the tensor vectors). Beside
 the last two, FILE.ids.jsonl says in its line N what row N is of.`,
 		Example: `  unimo embed --model all-MiniLM-L6-v2 "a dog runs" "two men play chess"
   unimo embed --model all-MiniLM-L6-v2 --texts lines.txt --out vectors.npy
   unimo embed --model RUN/best --pictures PHOTOS --out photos.safetensors
+  unimo embed --extractor dinov2-base --pictures PHOTOS --out photos.npy
   unimo embed --model bert-base-uncased --pooling cls --normalize - < lines.txt`,
 		Args: func(c *cmdline.Command, args []string) error {
+			sees := c.Flags().Lookup(extractorName).Value.String() != ""
 			switch {
+			case f.model == "" && !sees:
+				return usagef("embed needs --model, or for pictures alone --extractor%s", seeHelp(c))
+			case f.model == "" && (len(args) > 0 || f.texts != ""):
+				return usagef("%w", embed.ErrNoTexts)
 			case len(args) == 0 && f.texts == "" && len(f.pictures) == 0:
 				return usagef("give texts, '-' to read lines of standard input, --texts FILE, or --pictures PATH%s", seeHelp(c))
 			case len(args) > 1 && slices.Contains(args, "-"):
@@ -88,7 +96,9 @@ the last two, FILE.ids.jsonl says in its line N what row N is of.`,
 		},
 	}
 	modelFlag(c, &f.model)
+	c.Flags().Lookup("model").Required = false // an extractor does without
 	pixelsFlag(c, &f.pixels)
+	extractorFlag(c)
 	flags := c.Flags()
 	flags.StringVar(&f.texts, "texts", "", "`FILE` of texts, one a line")
 	flags.StringArrayVar(&f.pictures, "pictures", nil, "picture, or folder of pictures; may be repeated")
@@ -123,7 +133,7 @@ func (a *app) embed(ctx context.Context, f embedFlags, args []string) error {
 		e.Limit(f.pixels)
 	}
 	if len(f.pictures) > 0 && !e.Reads() {
-		return usagef("%s: %w", f.model, embed.ErrNoPictures)
+		return usagef("%s: %w", e.Model, embed.ErrNoPictures)
 	}
 	a.warnOfFiles("embed --model DIR", args)
 	w := vectorWriter{app: a, e: e, skip: f.skip, add: func(item embed.Item, vector []float32) error {

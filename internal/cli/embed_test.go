@@ -73,6 +73,9 @@ func TestEmbed(t *testing.T) {
 	if len(pictures) != 8 || *pictures[0].Text != "a red bar" || pictures[1].Image != filepath.Join(shapesFolder, "blue-bar.png") || pictures[7].Image != filepath.Join(shapesFolder, "red-bar.png") {
 		t.Errorf("%v", pictures)
 	}
+	if seen := lines(must(t, "embed", "--extractor", "statistics", "--pictures", shapesFolder)); len(seen) != 6 || len(seen[5].Vector) == 0 {
+		t.Errorf("%v", seen)
+	}
 	bad := filepath.Join(dir, "bad.png")
 	writeFile(t, bad, "no picture")
 	if r := must(t, "embed", "-m", shapesModel, "--pictures", bad, "--skip-bad"); r.stdout != "" || !strings.Contains(r.stderr, "left out: "+bad) {

@@ -272,7 +272,11 @@ all it shows.`,
 			if s.Stale > 0 {
 				a.log.Warn(fmt.Sprintf("%d pictures are left out: an update of the index was interrupted; run it again", s.Stale))
 			}
-			if r.VectorsOnly && image == "" && candidates > 0 {
+			switch {
+			case !r.VectorsOnly || image != "":
+			case !c.Flags().Changed("candidates"):
+				candidates = 0 // vectors are all that the model was trained for
+			case candidates > 0:
 				a.log.Warn(retrieve.UntrainedHead)
 			}
 			find := func(text string) error {
@@ -302,7 +306,7 @@ all it shows.`,
 	flags.StringVar(&indexDir, "index", "", "folder of the index (see 'unimo index')")
 	flags.StringVar(&image, "image", "", "picture to find similar ones to, instead of a text")
 	flags.IntVarP(&k, "count", "k", 10, "pictures to find")
-	flags.IntVar(&candidates, "candidates", 20, "best pictures by vectors that the full model puts in order (0: none)")
+	flags.IntVar(&candidates, "candidates", 20, "best pictures by vectors that the full model puts in order (0: none, as of a model trained for vectors alone)")
 	flags.StringVar(&page, "html", "", "page with the pictures to write to `FILE`")
 	flags.BoolVar(&show, "open", false, "show the pictures in the browser")
 	c.MarkFlagRequired("index")

@@ -70,7 +70,8 @@ func TestAMatchHeadThatWasNotTrained(t *testing.T) {
 	}{
 		{[]string{"match", "--model", vectors, picture, "a red bar"}, false}, // its vectors are compared
 		{[]string{"match", "--model", "../../testdata/shapes.model", picture, "a red bar"}, false},
-		{[]string{"search", "--index", index, "a red bar"}, true},
+		{[]string{"search", "--index", index, "a red bar"}, false}, // and here
+		{[]string{"search", "--index", index, "--candidates", "5", "a red bar"}, true},
 		{[]string{"search", "--index", index, "--candidates", "0", "a red bar"}, false},
 		{[]string{"search", "--index", index, "--image", picture}, false},
 		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes"}, true},

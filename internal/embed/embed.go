@@ -22,6 +22,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
@@ -34,12 +35,12 @@ type Options struct {
 
 // Info says what an open embedder's vectors are.
 type Info struct {
-	Model      string   `json:"model"`             // its folder
+	Model      string   `json:"model"`             // its folder; of pictures alone, the network that sees them
 	Size       int      `json:"size"`              // of a vector
 	Pooling    []string `json:"pooling,omitempty"` // none of a model for retrieval, which has vectors of its own
 	Normalized bool     `json:"normalized"`
-	Prompt     string   `json:"prompt,omitempty"` // that is put before every text
-	MaxTokens  int      `json:"max_tokens"`       // that are read of a text
+	Prompt     string   `json:"prompt,omitempty"`     // that is put before every text
+	MaxTokens  int      `json:"max_tokens,omitempty"` // that are read of a text; 0: no text is
 }
 
 // Vector is that of a text or a picture.
@@ -59,12 +60,16 @@ type Embedder struct {
 	skip      int // the prompt's tokens, where they are not pooled
 	stages    []stage
 	retriever *retrieve.Retriever // has vectors of its own; then the encoder is nil
+	reader    *images.Reader      // of pictures; nil: none are read
 	close     func() error
 }
 
 // Open opens the model in the folder dir: one of this program, of Hugging Face's transformers, or of sentence-transformers. A run's folder
-// stands for its best model.
+// stands for its best model. Without a folder it is the trained network that [run.Env.Extractor] names: of a picture its pooled output.
 func Open(dir string, o Options, env run.Env) (*Embedder, error) {
+	if dir == "" {
+		return openNetwork(o, env.Ready())
+	}
 	e, err := open(modeldir.Resolve(dir), o, env.Ready())
 	if err != nil {
 		return nil, fmt.Errorf("embed with %s: %w", dir, err)
@@ -104,6 +109,27 @@ func open(dir string, o Options, env *run.Env) (*Embedder, error) {
 	return e, nil
 }
 
+// openNetwork opens what sees pictures alone.
+func openNetwork(o Options, env *run.Env) (*Embedder, error) {
+	if o.Pooling != "" || o.Prompt != "" || env.Task != "" {
+		return nil, &run.SettingError{Err: errors.New("pooling, prompt and task are for texts, and an extractor alone sees pictures; leave them out, or name a model")}
+	}
+	r, err := images.ExtractorReader(env)
+	if err != nil {
+		return nil, err
+	}
+	x, err := r.Extractor()
+	if err != nil {
+		return nil, err
+	}
+	e := &Embedder{Info: Info{Model: env.Extractor, Size: x.Dim(), Normalized: o.Normalize != nil && *o.Normalize}, dev: env.Device, reader: &r, close: func() error { return nil }}
+	if e.Normalized {
+		e.stages = []stage{normalize{}}
+	}
+	e.tape = autograd.NewInference(env.Device)
+	return e, nil
+}
+
 // fromCheckpoint makes an embedder of an open checkpoint, or of the model for retrieval that it holds.
 func fromCheckpoint(dir string, r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*Embedder, error) {
 	if !c.Imported && o.Pooling == "" {
@@ -137,7 +163,7 @@ func openRetriever(dir string, o Options, env *run.Env) (*Embedder, error) {
 	}
 	return &Embedder{
 		Info: Info{Model: dir, Size: m.Config.ContrastSize, Normalized: true, MaxTokens: m.Config.TextTokens()},
-		dev:  env.Device, retriever: m, close: m.Close,
+		dev:  env.Device, retriever: m, reader: &m.Reader, close: m.Close,
 	}, nil
 }
 
@@ -223,6 +249,9 @@ const batchRows = 2048
 
 // Texts returns the vectors of texts, in their order. tick is called after each batch; while it runs nothing of the embedder is in use.
 func (e *Embedder) Texts(ctx context.Context, texts []string, tick run.Tick) ([]Vector, error) {
+	if e.encoder == nil && e.retriever == nil {
+		return nil, ErrNoTexts
+	}
 	if e.retriever != nil {
 		values, cut, err := e.retriever.TextVectors(ctx, texts, tick)
 		if err != nil {
@@ -292,44 +321,68 @@ func (e *Embedder) batch(in model.Input) ([]float32, error) {
 }
 
 // Reads says whether the embedder makes vectors of pictures.
-func (e *Embedder) Reads() bool { return e.retriever != nil }
+func (e *Embedder) Reads() bool { return e.reader != nil }
 
-// ErrNoPictures is what pictures give where the model reads texts alone.
-var ErrNoPictures = errors.New("the model reads texts alone; give one for retrieval, which has vectors of pictures, too")
+// ErrNoPictures is what pictures give where the model reads texts alone, and ErrNoTexts what texts give where it reads none.
+var (
+	ErrNoPictures = errors.New("the model reads texts alone; give one for retrieval, or an extractor in its place, for vectors of pictures")
+	ErrNoTexts    = errors.New("an extractor alone sees pictures, and reads no texts; name a model, too")
+)
 
 // Picture reads a picture file.
 func (e *Embedder) Picture(path string) (*regions.Image, error) {
-	if e.retriever == nil {
+	if e.reader == nil {
 		return nil, ErrNoPictures
 	}
-	return e.retriever.Picture(path)
+	return e.reader.Picture(path)
 }
 
 // Decode is [Embedder.Picture] for the content of a file.
 func (e *Embedder) Decode(raw []byte) (*regions.Image, error) {
-	if e.retriever == nil {
+	if e.reader == nil {
 		return nil, ErrNoPictures
 	}
-	return e.retriever.Decode(raw)
+	return e.reader.Decode(raw)
 }
 
 // Limit bounds the pixels of a picture.
 func (e *Embedder) Limit(pixels int) {
-	if e.retriever != nil {
-		e.retriever.Limits.MaxPixels = pixels
+	if e.reader != nil {
+		e.reader.Limits.MaxPixels = pixels
 	}
 }
 
 // Pictures returns the vectors of pictures that were read, in their order.
 func (e *Embedder) Pictures(ctx context.Context, pictures []*regions.Image, tick run.Tick) ([]Vector, error) {
-	if e.retriever == nil {
+	switch {
+	case e.reader == nil:
 		return nil, ErrNoPictures
+	case len(pictures) == 0:
+		return nil, nil
+	case e.retriever == nil:
+		return e.global(pictures, tick)
 	}
 	values, err := e.retriever.ImageVectors(ctx, pictures, tick)
 	if err != nil {
 		return nil, err
 	}
 	return e.split(values, len(pictures)), nil
+}
+
+// global returns the features of pictures as wholes: a network's pooled output, or the mean of the regions'.
+func (e *Embedder) global(pictures []*regions.Image, tick run.Tick) ([]Vector, error) {
+	defer e.tape.Release()
+	var values []float32
+	for _, im := range pictures {
+		features, _ := im.AppendRows(nil, nil) // the whole comes first
+		values = append(values, features[:e.Size]...)
+	}
+	x := e.tape.Input(len(pictures), e.Size, values)
+	for _, s := range e.stages {
+		x = s.apply(e.tape, x)
+	}
+	tick(len(pictures), len(pictures))
+	return e.split(slices.Clone(engine.Values(e.dev, x.Value)), len(pictures)), nil
 }
 
 // split cuts vectors that lie behind each other.

@@ -186,6 +186,67 @@ func TestOwnModels(t *testing.T) {
 	}
 }
 
+// An extractor alone has the features of pictures as wholes.
+func TestExtractor(t *testing.T) {
+	root := filepath.Join("..", "..", "testdata", "shapes", "images")
+	for _, name := range []string{"patches", filepath.Join("..", "vision", "convnet", "testdata", "torchvision_mobilenet_v2.safetensors")} {
+		yes := true
+		plain, err := Open("", Options{}, run.Env{Extractor: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		unit, err := Open("", Options{Normalize: &yes}, run.Env{Extractor: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		a, err := plain.Picture(filepath.Join(root, "red-bar.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		b, err := plain.Picture(filepath.Join(root, "blue-bar.png"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := plain.Pictures(t.Context(), []*regions.Image{a, b}, nothing)
+		if err != nil || len(got) != 2 || len(got[1].Values) != plain.Size || plain.Normalized || !unit.Normalized {
+			t.Fatal(len(got), err)
+		}
+		whole := a.Global
+		if whole == nil { // of patches the mean
+			whole = make([]float32, plain.Size)
+			for i, x := range a.Features {
+				whole[i%plain.Size] += x / float32(a.Regions())
+			}
+		}
+		scaled, err := unit.Pictures(t.Context(), []*regions.Image{a}, nothing)
+		if err != nil {
+			t.Fatal(err)
+		}
+		length := 0.0
+		for k, x := range whole {
+			length += float64(x) * float64(x)
+			if d := got[0].Values[k] - x; d > 1e-5 || d < -1e-5 {
+				t.Fatalf("%s: value %d is %v, want %v", name, k, got[0].Values[k], x)
+			}
+		}
+		for k, x := range whole {
+			if d := float64(scaled[0].Values[k]) - float64(x)/math.Sqrt(length); d > 1e-5 || d < -1e-5 {
+				t.Fatalf("%s: of length 1 value %d is %v", name, k, scaled[0].Values[k])
+			}
+		}
+		if _, err := plain.Texts(t.Context(), []string{"a"}, nothing); !errors.Is(err, ErrNoTexts) {
+			t.Errorf("texts: %v", err)
+		}
+		if err := errors.Join(plain.Close(), unit.Close()); err != nil {
+			t.Error(err)
+		}
+	}
+	var setting *run.SettingError
+	if _, err := Open("", Options{Pooling: Mean}, run.Env{Extractor: "patches"}); !errors.As(err, &setting) {
+		t.Errorf("a pooling: %v", err)
+	}
+}
+
 func TestAnotherOrderOfThreadsChangesNothing(t *testing.T) {
 	texts := strings.Split(strings.Repeat("a dog\nthe cat sits on the beach with a ball\n!\n", 300), "\n")
 	var all [2][]Vector

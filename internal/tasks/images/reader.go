@@ -7,11 +7,10 @@ import (
 	"io/fs"
 	"sync"
 
-	"github.com/unimo-go/unimo/internal/vision/extractor"
-
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
 
 // Reader reads pictures as a finished model sees them. The kinds' opened models embed it.
@@ -49,6 +48,12 @@ func NewReader(o *run.Opened, env *run.Env) (Reader, error) {
 		return r, fmt.Errorf("%s makes features of %d values, but image_embedding_size is %d: they belong to different models", r.spec, n, o.Config.ImageEmbeddingSize)
 	}
 	return r, nil
+}
+
+// ExtractorReader returns what reads pictures for the extractor that env names, without a model.
+func ExtractorReader(env *run.Env) (Reader, error) {
+	r := Reader{Limits: picture.DefaultLimits}
+	return r, r.use(env)
 }
 
 // use takes the extractor that env names. It must be the model's, if that is known.
