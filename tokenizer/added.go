@@ -324,6 +324,9 @@ func (t *Tokenizer) encodeAdded(dst []int32, s *scratch, text string, limit int)
 // normalize appends what the model sees of text: in lower case, and with WordPiece clean, CJK
 // characters apart and without accents.
 func (t *Tokenizer) normalize(dst []byte, text string) []byte {
+	if t.unigram != nil {
+		return t.unigramText(dst, text)
+	}
 	if t.wordPieces == nil {
 		if t.lowerCase {
 			return pytext.AppendLower(dst, text)

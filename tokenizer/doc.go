@@ -53,6 +53,11 @@
 // punctuation behind a letter, which no text in words has, is cut there before it is encoded, so that
 // no word takes much memory.
 //
+// # Unigram
+//
+// A tokenizer.json of SentencePiece's Unigram, as XLM-RoBERTa has it, is read: every piece has a score, and a word becomes the
+// pieces whose scores have the largest sum. Save writes the file as it was.
+//
 // # WordPiece
 //
 // Controls are dropped, accents too where text is lower-cased. A word ends at white space; every

@@ -57,6 +57,13 @@ func (t *Tokenizer) encodeTo(dst []int32, text string, limit int) []int32 {
 
 // encodeText is encodeTo for a text in which no added token is looked for.
 func (t *Tokenizer) encodeText(dst []int32, s *scratch, text string, limit int) []int32 {
+	if t.unigram != nil {
+		for len(text) > 0 && len(dst) <= limit {
+			part := text[:t.unigram.cut(text, lowerChunk)]
+			dst, text = t.encodeUnigram(dst, s, part, limit), text[len(part):]
+		}
+		return dst
+	}
 	s.startWord()
 	for len(text) > 0 && len(dst) <= limit {
 		part := text[:t.cut(text, lowerChunk)]

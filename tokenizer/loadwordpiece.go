@@ -200,6 +200,8 @@ type tokenizerFile struct {
 	Model        struct {
 		Type         string          `json:"type"`
 		Unknown      string          `json:"unk_token"`
+		UnknownID    *int            `json:"unk_id"`
+		ByteFallback bool            `json:"byte_fallback"`
 		Prefix       *string         `json:"continuing_subword_prefix"`
 		Suffix       string          `json:"end_of_word_suffix"`
 		LongestWord  int             `json:"max_input_chars_per_word"`
@@ -216,12 +218,23 @@ type normalizer struct {
 	StripAccents *bool        `json:"strip_accents"`
 	LowerCase    *bool        `json:"lowercase"`
 	Sequence     []normalizer `json:"normalizers"`
+
+	CharsMap string `json:"precompiled_charsmap"`
+	Left     bool   `json:"strip_left"`
+	Right    bool   `json:"strip_right"`
+	Content  string `json:"content"`
+	Pattern  struct {
+		Regex string
+	} `json:"pattern"`
 }
 
 type preTokenizer struct {
 	Type        string         `json:"type"`
 	PrefixSpace bool           `json:"add_prefix_space"`
 	Regex       *bool          `json:"use_regex"`
+	Replacement string         `json:"replacement"`
+	Scheme      string         `json:"prepend_scheme"`
+	Split       *bool          `json:"split"`
 	Sequence    []preTokenizer `json:"pretokenizers"`
 }
 
@@ -275,8 +288,8 @@ func loadTokenizer(path string, own settings) (*Tokenizer, error) {
 	return fromTokenizer(path, content, own)
 }
 
-// sentencePieceRemedy is what to do about vocabularies of SentencePiece, which are not read.
-const sentencePieceRemedy = "take a model with WordPiece or byte-level BPE, such as bert-base-multilingual-cased"
+// sentencePieceRemedy is what to do about SentencePiece's own files, which are not read.
+const sentencePieceRemedy = "add the model's tokenizer.json, which transformers writes: AutoTokenizer.from_pretrained(DIR).save_pretrained(DIR)"
 
 // fromTokenizer is loadTokenizer on the content of the file.
 func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error) {
@@ -285,12 +298,17 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 		return nil, fmt.Errorf("want the tokenizer.json of a Hugging Face tokenizer: %w", err)
 	}
 	f.complete()
+	own.added = mergeAdded(own.added, f.Added)
 	if f.Model.Type == "Unigram" {
-		return nil, wrong(file, 0, sentencePieceRemedy, "the model's type is %q, as of XLM-RoBERTa and CamemBERT", f.Model.Type)
+		t, err := f.unigram(file, content, own)
+		if err == nil {
+			t.caseKnown = true
+		}
+		return t, err
 	}
 	wordPiece := f.Model.Type == "WordPiece"
 	if !wordPiece && f.Model.Type != "BPE" {
-		return nil, wrong(file, 0, "want WordPiece, as of BERT, or BPE, as of RoBERTa", "the model's type is %q", clip(f.Model.Type))
+		return nil, wrong(file, 0, "want WordPiece, as of BERT, BPE, as of RoBERTa, or Unigram, as of XLM-RoBERTa", "the model's type is %q", clip(f.Model.Type))
 	}
 	if problem, remedy := f.check(); problem != "" {
 		return nil, wrong(file, 0, remedy, "%s", problem)
@@ -301,7 +319,6 @@ func fromTokenizer(file string, content []byte, own settings) (*Tokenizer, error
 	if err != nil {
 		return nil, err
 	}
-	own.added = mergeAdded(own.added, f.Added)
 	var t *Tokenizer
 	if wordPiece {
 		t, err = f.wordPiece(file, tokens, ids, own)

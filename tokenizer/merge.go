@@ -15,8 +15,9 @@ type scratch struct {
 	lower   []byte   // the lower-cased text
 	symbols []uint32 // of the word being merged
 	ranks   []uint32 // ranks[i] belongs to the pair symbols[i], symbols[i+1]
-	word    []byte   // of WordPiece: the word that is being read, behind the prefix
+	word    []byte   // of WordPiece: the word that is being read, behind the prefix; of Unigram: the word
 	letters int      // of word
+	paths   []path   // of Unigram: the best ones to every place in the word
 }
 
 // keptScratch is the most bytes of a buffer that stay in the pool: more than ordinary
@@ -33,6 +34,9 @@ func (s *scratch) shrink() {
 	}
 	if cap(s.symbols) > keptScratch/4 {
 		s.symbols = nil
+	}
+	if cap(s.paths) > keptScratch/24 {
+		s.word, s.paths = nil, nil
 	}
 }
 

@@ -24,6 +24,7 @@ const versionLine = "#version: 0.2"
 //	encoder.json, vocab.bpe, vocab.txt   of byte pairs
 //	tokenizer.json                       the same once more, for Hugging Face's tokenizers
 //	vocab.txt                            of WordPiece
+//	tokenizer.json                       of Unigram, as it was read
 //	tokenizer_config.json                letter case, added tokens, and the keys that were read
 //
 // A vocabulary that was loaded from files in the form of the released ones is saved to equal files.
@@ -31,7 +32,10 @@ const versionLine = "#version: 0.2"
 // [Load] would take for one of these is an error: the folder would then be ambiguous. Each file is
 // written whole or not at all.
 func (t *Tokenizer) Save(dir string) error {
-	if t.wordPieces != nil {
+	switch {
+	case t.unigram != nil:
+		return t.saveFiles(dir, t.outputs(), fileEncoder, fileBPE, fileVocab, fileTokens, fileMerges)
+	case t.wordPieces != nil:
 		return t.saveFiles(dir, t.outputs(), fileEncoder, fileBPE, fileTokens, fileMerges)
 	}
 	return t.saveFiles(dir, t.outputs())
@@ -48,6 +52,9 @@ func (t *Tokenizer) SavedFiles() []string {
 
 // outputs are the files of Save.
 func (t *Tokenizer) outputs() []output {
+	if t.unigram != nil {
+		return []output{{fileTokenizer, func(w io.Writer) error { _, err := w.Write(t.unigram.file); return err }}, {fileConfig, t.writeConfig}}
+	}
 	if t.wordPieces != nil {
 		return []output{{fileVocab, t.writeVocab}, {fileConfig, t.writeConfig}}
 	}
@@ -170,7 +177,7 @@ func (t *Tokenizer) writeVocab(w io.Writer) error {
 // writeConfig writes tokenizer_config.json: the keys that were read, and the settings
 // in force.
 func (t *Tokenizer) writeConfig(w io.Writer) error {
-	if t.wordPieces == nil {
+	if t.wordPieces == nil && t.unigram == nil {
 		if names := t.theirNames(); names != nil {
 			return t.writeTokenizerConfig(w, names)
 		}

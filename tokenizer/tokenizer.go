@@ -44,7 +44,8 @@ type parts struct {
 	raw                      []byte // the bytes of all words, one after another
 	cls, pad, sep, unk, mask int32
 
-	wordPieces *wordPieces // nil for byte-level BPE, which alone has merges
+	wordPieces *wordPieces // of WordPiece, else nil
+	unigram    *unigram    // of Unigram, else nil; byte-level BPE alone has merges
 
 	pieces     []piece // by symbol, in ascending order of BPE id
 	byteSymbol [256]uint32

@@ -279,7 +279,7 @@ func TestLoadWordPieceErrors(t *testing.T) {
 		{fileVocab, "[CLS]\n1\n", "no encoder.json and no vocab.bpe beside the rest"},
 		{fileTokenizer, "[]", "want the tokenizer.json of a Hugging Face tokenizer"},
 		{fileTokenizer, "{}", `the model's type is ""; want WordPiece`},
-		{fileTokenizer, edit(roberta, `"type":"BPE"`, `"type":"Unigram"`), `the model's type is "Unigram"`},
+		{fileTokenizer, edit(roberta, `"type":"BPE"`, `"type":"WordLevel"`), `the model's type is "WordLevel"`},
 		{fileTokenizer, edit(fast, "BertNormalizer", "NFC"), "the normalizer is not BERT's"},
 		{fileTokenizer, edit(fast, `"clean_text": true`, `"clean_text": false`), "the normalizer is not BERT's"},
 		{fileTokenizer, edit(fast, "BertPreTokenizer", "Whitespace"), "the pre_tokenizer is not BertPreTokenizer"},
@@ -375,11 +375,16 @@ func FuzzLoadTokenizer(f *testing.F) {
 	f.Add([]byte(files(f, "testdata/wordpiece/fast")[fileTokenizer]))
 	_, roberta := robertaJSON(f)
 	f.Add([]byte(roberta))
+	f.Add([]byte(files(f, "testdata/unigram/words")[fileTokenizer]))
 	f.Fuzz(func(t *testing.T, content []byte) {
 		switch tok, err := fromTokenizer(fileTokenizer, content, settings{}); {
 		case err != nil:
 		case tok.wordPieces != nil:
 			fuzzWordPiece(t, tok)
+		case tok.unigram != nil:
+			if err := tok.Check(tok.Encode(nil, "the\u0301 <mask> cat\xff")); err != nil {
+				t.Fatal(err)
+			}
 		default:
 			fuzzLoaded(t, tok)
 		}
