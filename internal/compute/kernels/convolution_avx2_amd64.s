@@ -4,27 +4,100 @@
 
 #include "textflag.h"
 
-// func depthwise3Stride1AVX2(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise3Stride1AVX2(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, FMA3
-TEXT ·depthwise3Stride1AVX2(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise3Stride1AVX2(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_1:
-	CMPQ AX, $0x00000008
-	JL   end_2
+group_1:
+	CMPQ  AX, $0x20
+	JL    end_2
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_4
+
+edge_3:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_5
+	MOVQ    rows+152(FP), R10
+
+row_6:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_7:
+	VMOVUPS     (R12), Y4
+	VFMADD231PS (R11), Y4, Y0
+	VMOVUPS     32(R12), Y4
+	VFMADD231PS 32(R11), Y4, Y1
+	VMOVUPS     64(R12), Y4
+	VFMADD231PS 64(R11), Y4, Y2
+	VMOVUPS     96(R12), Y4
+	VFMADD231PS 96(R11), Y4, Y3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_7
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_6
+
+store_5:
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, 64(R8)
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_3
+
+none_4:
+	MOVQ $+4, (SP)
+
+vector_8:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_3:
+pixels_9:
 	CMPQ    R8, $0x08
-	JL      few_4
+	JL      few_10
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -37,9 +110,9 @@ pixels_3:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_5:
+rows_11:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      (R9)(DX*1), Y9
 	VMOVUPS      (R9)(DX*2), Y10
@@ -80,12 +153,12 @@ rows_5:
 	VFMADD231PS  Y10, Y8, Y6
 	VMOVUPS      (R12)(DX*1), Y8
 	VFMADD231PS  Y10, Y8, Y7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_5
-	VBROADCASTSS least+136(FP), Y8
-	VBROADCASTSS most+140(FP), Y9
+	JNZ          rows_11
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -114,11 +187,11 @@ rows_5:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_3
+	JMP          pixels_9
 
-few_4:
+few_10:
 	TESTQ   $0x00000004, R8
-	JZ      skip_6
+	JZ      skip_12
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -127,9 +200,9 @@ few_4:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_7:
+rows_13:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      (R9)(DX*1), Y5
 	VMOVUPS      (R9)(DX*2), Y6
@@ -153,12 +226,12 @@ rows_7:
 	VFMADD231PS  Y6, Y4, Y2
 	VMOVUPS      (R12)(DX*1), Y4
 	VFMADD231PS  Y6, Y4, Y3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_7
-	VBROADCASTSS least+136(FP), Y4
-	VBROADCASTSS most+140(FP), Y5
+	JNZ          rows_13
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -174,18 +247,18 @@ rows_7:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_6:
+skip_12:
 	TESTQ   $0x00000002, R8
-	JZ      skip_8
+	JZ      skip_14
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_9:
+rows_15:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      (R9)(DX*1), Y3
 	VMOVUPS      (R9)(DX*2), Y4
@@ -200,12 +273,12 @@ rows_9:
 	VFMADD231PS  Y4, Y2, Y0
 	VMOVUPS      (R12)(BX*1), Y2
 	VFMADD231PS  Y4, Y2, Y1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_9
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	JNZ          rows_15
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
@@ -215,17 +288,17 @@ rows_9:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_8:
+skip_14:
 	TESTQ   $0x00000001, R8
-	JZ      skip_10
+	JZ      skip_16
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Y0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_11:
+rows_17:
 	VMOVUPS      (R8), Y1
 	VMOVUPS      (R8)(DX*1), Y2
 	VMOVUPS      (R8)(DX*2), Y3
@@ -236,39 +309,395 @@ rows_11:
 	VFMADD231PS  Y2, Y1, Y0
 	VMOVUPS      (R11)(DX*2), Y1
 	VFMADD231PS  Y3, Y1, Y0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_11
-	VBROADCASTSS least+136(FP), Y1
-	VBROADCASTSS most+140(FP), Y2
+	JNZ          rows_17
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*1), SI
 
-skip_10:
+skip_16:
 	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, AX
-	JMP  vectors_1
+	DECQ (SP)
+	JNZ  vector_8
+	SUBQ $0x20, AX
+	JMP  group_1
 
 end_2:
+group_18:
+	CMPQ  AX, $0x08
+	JL    end_19
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_21
+
+edge_20:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_22
+	MOVQ    rows+152(FP), R10
+
+row_23:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_24:
+	VMOVUPS     (R12), Y1
+	VFMADD231PS (R11), Y1, Y0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_24
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_23
+
+store_22:
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_20
+
+none_21:
+	MOVQ $+1, (SP)
+
+vector_25:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_26:
+	CMPQ    R8, $0x08
+	JL      few_27
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_28:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      (R9)(DX*1), Y9
+	VMOVUPS      (R9)(DX*2), Y10
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y11
+	VFMADD231PS  Y8, Y11, Y0
+	VMOVUPS      (R12)(DX*1), Y11
+	VFMADD231PS  Y8, Y11, Y1
+	VFMADD231PS  Y9, Y11, Y0
+	VMOVUPS      (R12)(DX*2), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y9, Y11, Y1
+	VFMADD231PS  Y10, Y11, Y0
+	VMOVUPS      (R12)(BX*1), Y11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y8, Y11, Y3
+	VFMADD231PS  Y9, Y11, Y2
+	VFMADD231PS  Y10, Y11, Y1
+	VMOVUPS      (R12), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y9, Y11, Y3
+	VFMADD231PS  Y10, Y11, Y2
+	VMOVUPS      (R12)(DX*1), Y11
+	VFMADD231PS  Y8, Y11, Y5
+	VFMADD231PS  Y9, Y11, Y4
+	VFMADD231PS  Y10, Y11, Y3
+	VMOVUPS      (R12)(DX*2), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y9, Y11, Y5
+	VFMADD231PS  Y10, Y11, Y4
+	VMOVUPS      (R12)(BX*1), Y11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y8, Y11, Y7
+	VFMADD231PS  Y9, Y11, Y6
+	VFMADD231PS  Y10, Y11, Y5
+	VMOVUPS      (R12), Y8
+	VFMADD231PS  Y9, Y8, Y7
+	VFMADD231PS  Y10, Y8, Y6
+	VMOVUPS      (R12)(DX*1), Y8
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_28
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y5, (DI)(DX*1)
+	VMOVUPS      Y6, (DI)(DX*2)
+	VMOVUPS      Y7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_26
+
+few_27:
+	TESTQ   $0x00000004, R8
+	JZ      skip_29
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_30:
+	VMOVUPS      (R9), Y4
+	VMOVUPS      (R9)(DX*1), Y5
+	VMOVUPS      (R9)(DX*2), Y6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y7
+	VFMADD231PS  Y4, Y7, Y0
+	VMOVUPS      (R12)(DX*1), Y7
+	VFMADD231PS  Y4, Y7, Y1
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      (R12)(DX*2), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y5, Y7, Y1
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      (R12)(BX*1), Y7
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y4, Y7, Y3
+	VFMADD231PS  Y5, Y7, Y2
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      (R12), Y4
+	VFMADD231PS  Y5, Y4, Y3
+	VFMADD231PS  Y6, Y4, Y2
+	VMOVUPS      (R12)(DX*1), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_30
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_29:
+	TESTQ   $0x00000002, R8
+	JZ      skip_31
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_32:
+	VMOVUPS      (R9), Y2
+	VMOVUPS      (R9)(DX*1), Y3
+	VMOVUPS      (R9)(DX*2), Y4
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y5
+	VFMADD231PS  Y2, Y5, Y0
+	VMOVUPS      (R12)(DX*1), Y5
+	VFMADD231PS  Y2, Y5, Y1
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      (R12)(DX*2), Y2
+	VFMADD231PS  Y3, Y2, Y1
+	VFMADD231PS  Y4, Y2, Y0
+	VMOVUPS      (R12)(BX*1), Y2
+	VFMADD231PS  Y4, Y2, Y1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_32
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_31:
+	TESTQ   $0x00000001, R8
+	JZ      skip_33
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Y0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_34:
+	VMOVUPS      (R8), Y1
+	VMOVUPS      (R8)(DX*1), Y2
+	VMOVUPS      (R8)(DX*2), Y3
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Y4
+	VFMADD231PS  Y1, Y4, Y0
+	VMOVUPS      (R11)(DX*1), Y1
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      (R11)(DX*2), Y1
+	VFMADD231PS  Y3, Y1, Y0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_34
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*1), SI
+
+skip_33:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_25
+	SUBQ $0x08, AX
+	JMP  group_18
+
+end_19:
 	TESTQ   AX, AX
-	JZ      end_12
+	JZ      end_35
 	LEAQ    lanes_AVX2<>+32(SB), SI
 	SHLQ    $0x02, AX
 	SUBQ    AX, SI
 	VMOVUPS (SI), Y0
-	MOVQ    x_base+24(FP), AX
-	ADDQ    CX, AX
-	MOVQ    y_base+0(FP), SI
-	ADDQ    CX, SI
-	MOVQ    pixels+96(FP), DI
+	MOVQ    edges_base+96(FP), AX
+	MOVQ    edges_len+104(FP), SI
+	TESTQ   SI, SI
+	JZ      none_37
 
-pixels_13:
+edge_36:
+	MOVQ       bias_base+72(FP), DI
+	ADDQ       CX, DI
+	VMASKMOVPS (DI), Y0, Y1
+	MOVQ       x_base+24(FP), DI
+	ADDQ       CX, DI
+	ADDQ       8(AX), DI
+	MOVQ       w_base+48(FP), R8
+	ADDQ       CX, R8
+	ADDQ       16(AX), R8
+	CMPQ       24(AX), $0x00
+	JE         store_38
+	MOVQ       rows+152(FP), R9
+
+row_39:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_40:
+	VMASKMOVPS  (R11), Y0, Y2
+	VMASKMOVPS  (R10), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_40
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_39
+
+store_38:
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMASKMOVPS   Y1, Y0, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_36
+
+none_37:
+	MOVQ $+1, (SP)
+
+vector_41:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_42:
 	CMPQ       DI, $0x08
-	JL         few_14
+	JL         few_43
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -281,9 +710,9 @@ pixels_13:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_15:
+rows_44:
 	VMASKMOVPS   (R8), Y0, Y9
 	VMASKMOVPS   (R8)(DX*1), Y0, Y10
 	VMASKMOVPS   (R8)(DX*2), Y0, Y11
@@ -324,12 +753,12 @@ rows_15:
 	VFMADD231PS  Y11, Y9, Y7
 	VMASKMOVPS   (R11)(DX*1), Y0, Y9
 	VFMADD231PS  Y11, Y9, Y8
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_15
-	VBROADCASTSS least+136(FP), Y9
-	VBROADCASTSS most+140(FP), Y10
+	JNZ          rows_44
+	VBROADCASTSS least+184(FP), Y9
+	VBROADCASTSS most+188(FP), Y10
 	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
 	VMAXPS       Y2, Y9, Y2
@@ -358,11 +787,11 @@ rows_15:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_13
+	JMP          pixels_42
 
-few_14:
+few_43:
 	TESTQ      $0x00000004, DI
-	JZ         skip_16
+	JZ         skip_45
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -371,9 +800,9 @@ few_14:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_17:
+rows_46:
 	VMASKMOVPS   (R8), Y0, Y5
 	VMASKMOVPS   (R8)(DX*1), Y0, Y6
 	VMASKMOVPS   (R8)(DX*2), Y0, Y7
@@ -397,12 +826,12 @@ rows_17:
 	VFMADD231PS  Y7, Y5, Y3
 	VMASKMOVPS   (R11)(DX*1), Y0, Y5
 	VFMADD231PS  Y7, Y5, Y4
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_17
-	VBROADCASTSS least+136(FP), Y5
-	VBROADCASTSS most+140(FP), Y6
+	JNZ          rows_46
+	VBROADCASTSS least+184(FP), Y5
+	VBROADCASTSS most+188(FP), Y6
 	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
 	VMAXPS       Y2, Y5, Y2
@@ -418,18 +847,18 @@ rows_17:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_16:
+skip_45:
 	TESTQ      $0x00000002, DI
-	JZ         skip_18
+	JZ         skip_47
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_19:
+rows_48:
 	VMASKMOVPS   (R8), Y0, Y3
 	VMASKMOVPS   (R8)(DX*1), Y0, Y4
 	VMASKMOVPS   (R8)(DX*2), Y0, Y5
@@ -444,12 +873,12 @@ rows_19:
 	VFMADD231PS  Y5, Y3, Y1
 	VMASKMOVPS   (R11)(BX*1), Y0, Y3
 	VFMADD231PS  Y5, Y3, Y2
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_19
-	VBROADCASTSS least+136(FP), Y3
-	VBROADCASTSS most+140(FP), Y4
+	JNZ          rows_48
+	VBROADCASTSS least+184(FP), Y3
+	VBROADCASTSS most+188(FP), Y4
 	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
@@ -459,41 +888,45 @@ rows_19:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_18:
+skip_47:
 	TESTQ      $0x00000001, DI
-	JZ         skip_20
-	MOVQ       bias_base+72(FP), BX
-	VMASKMOVPS (BX)(CX*1), Y0, Y1
-	MOVQ       w_base+48(FP), BX
-	ADDQ       CX, BX
-	MOVQ       AX, CX
-	MOVQ       rows+112(FP), DI
+	JZ         skip_49
+	MOVQ       bias_base+72(FP), DI
+	VMASKMOVPS (DI)(CX*1), Y0, Y1
+	MOVQ       w_base+48(FP), DI
+	ADDQ       CX, DI
+	MOVQ       AX, R8
+	MOVQ       rows+152(FP), R9
 
-rows_21:
-	VMASKMOVPS   (BX), Y0, Y2
-	VMASKMOVPS   (BX)(DX*1), Y0, Y3
-	VMASKMOVPS   (BX)(DX*2), Y0, Y4
-	MOVQ         CX, R8
-	VMASKMOVPS   (R8), Y0, Y5
+rows_50:
+	VMASKMOVPS   (DI), Y0, Y2
+	VMASKMOVPS   (DI)(DX*1), Y0, Y3
+	VMASKMOVPS   (DI)(DX*2), Y0, Y4
+	MOVQ         R8, R10
+	VMASKMOVPS   (R10), Y0, Y5
 	VFMADD231PS  Y2, Y5, Y1
-	VMASKMOVPS   (R8)(DX*1), Y0, Y2
+	VMASKMOVPS   (R10)(DX*1), Y0, Y2
 	VFMADD231PS  Y3, Y2, Y1
-	VMASKMOVPS   (R8)(DX*2), Y0, Y2
+	VMASKMOVPS   (R10)(DX*2), Y0, Y2
 	VFMADD231PS  Y4, Y2, Y1
-	ADDQ         wRow+128(FP), BX
-	ADDQ         xRow+120(FP), CX
-	DECQ         DI
-	JNZ          rows_21
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_50
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*1), AX
 
-skip_20:
-end_12:
+skip_49:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_41
+
+end_35:
 	VZEROUPPER
 	RET
 
@@ -515,27 +948,100 @@ DATA lanes_AVX2<>+56(SB)/4, $0x00000000
 DATA lanes_AVX2<>+60(SB)/4, $0x00000000
 GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 
-// func depthwise3Stride2AVX2(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise3Stride2AVX2(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, FMA3
-TEXT ·depthwise3Stride2AVX2(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise3Stride2AVX2(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_22:
-	CMPQ AX, $0x00000008
-	JL   end_23
+group_51:
+	CMPQ  AX, $0x20
+	JL    end_52
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_54
+
+edge_53:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_55
+	MOVQ    rows+152(FP), R10
+
+row_56:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_57:
+	VMOVUPS     (R12), Y4
+	VFMADD231PS (R11), Y4, Y0
+	VMOVUPS     32(R12), Y4
+	VFMADD231PS 32(R11), Y4, Y1
+	VMOVUPS     64(R12), Y4
+	VFMADD231PS 64(R11), Y4, Y2
+	VMOVUPS     96(R12), Y4
+	VFMADD231PS 96(R11), Y4, Y3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_57
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_56
+
+store_55:
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, 64(R8)
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_53
+
+none_54:
+	MOVQ $+4, (SP)
+
+vector_58:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_24:
+pixels_59:
 	CMPQ    R8, $0x08
-	JL      few_25
+	JL      few_60
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -548,9 +1054,9 @@ pixels_24:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_26:
+rows_61:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      (R9)(DX*1), Y9
 	VMOVUPS      (R9)(DX*2), Y10
@@ -600,12 +1106,12 @@ rows_26:
 	VFMADD231PS  Y9, Y8, Y7
 	VMOVUPS      (R12), Y8
 	VFMADD231PS  Y10, Y8, Y7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_26
-	VBROADCASTSS least+136(FP), Y8
-	VBROADCASTSS most+140(FP), Y9
+	JNZ          rows_61
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -635,11 +1141,11 @@ rows_26:
 	LEAQ         (SI)(DX*8), SI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_24
+	JMP          pixels_59
 
-few_25:
+few_60:
 	TESTQ   $0x00000004, R8
-	JZ      skip_27
+	JZ      skip_62
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -648,9 +1154,9 @@ few_25:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_28:
+rows_63:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      (R9)(DX*1), Y5
 	VMOVUPS      (R9)(DX*2), Y6
@@ -678,12 +1184,12 @@ rows_28:
 	VFMADD231PS  Y5, Y4, Y3
 	VMOVUPS      (R12), Y4
 	VFMADD231PS  Y6, Y4, Y3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_28
-	VBROADCASTSS least+136(FP), Y4
-	VBROADCASTSS most+140(FP), Y5
+	JNZ          rows_63
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -699,18 +1205,18 @@ rows_28:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 
-skip_27:
+skip_62:
 	TESTQ   $0x00000002, R8
-	JZ      skip_29
+	JZ      skip_64
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_30:
+rows_65:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      (R9)(DX*1), Y3
 	VMOVUPS      (R9)(DX*2), Y4
@@ -727,12 +1233,12 @@ rows_30:
 	VFMADD231PS  Y3, Y2, Y1
 	VMOVUPS      (R12), Y2
 	VFMADD231PS  Y4, Y2, Y1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_30
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	JNZ          rows_65
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
@@ -742,17 +1248,17 @@ rows_30:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_29:
+skip_64:
 	TESTQ   $0x00000001, R8
-	JZ      skip_31
+	JZ      skip_66
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Y0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_32:
+rows_67:
 	VMOVUPS      (R8), Y1
 	VMOVUPS      (R8)(DX*1), Y2
 	VMOVUPS      (R8)(DX*2), Y3
@@ -763,39 +1269,411 @@ rows_32:
 	VFMADD231PS  Y2, Y1, Y0
 	VMOVUPS      (R11)(DX*2), Y1
 	VFMADD231PS  Y3, Y1, Y0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_32
-	VBROADCASTSS least+136(FP), Y1
-	VBROADCASTSS most+140(FP), Y2
+	JNZ          rows_67
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_31:
+skip_66:
 	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, AX
-	JMP  vectors_22
+	DECQ (SP)
+	JNZ  vector_58
+	SUBQ $0x20, AX
+	JMP  group_51
 
-end_23:
+end_52:
+group_68:
+	CMPQ  AX, $0x08
+	JL    end_69
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_71
+
+edge_70:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_72
+	MOVQ    rows+152(FP), R10
+
+row_73:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_74:
+	VMOVUPS     (R12), Y1
+	VFMADD231PS (R11), Y1, Y0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_74
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_73
+
+store_72:
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_70
+
+none_71:
+	MOVQ $+1, (SP)
+
+vector_75:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_76:
+	CMPQ    R8, $0x08
+	JL      few_77
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_78:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      (R9)(DX*1), Y9
+	VMOVUPS      (R9)(DX*2), Y10
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y11
+	VFMADD231PS  Y8, Y11, Y0
+	VMOVUPS      (R12)(DX*1), Y11
+	VFMADD231PS  Y9, Y11, Y0
+	VMOVUPS      (R12)(DX*2), Y11
+	VFMADD231PS  Y8, Y11, Y1
+	VFMADD231PS  Y10, Y11, Y0
+	VMOVUPS      (R12)(BX*1), Y11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y11, Y1
+	VMOVUPS      (R12), Y11
+	VFMADD231PS  Y8, Y11, Y2
+	VFMADD231PS  Y10, Y11, Y1
+	VMOVUPS      (R12)(DX*1), Y11
+	VFMADD231PS  Y9, Y11, Y2
+	VMOVUPS      (R12)(DX*2), Y11
+	VFMADD231PS  Y8, Y11, Y3
+	VFMADD231PS  Y10, Y11, Y2
+	VMOVUPS      (R12)(BX*1), Y11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y11, Y3
+	VMOVUPS      (R12), Y11
+	VFMADD231PS  Y8, Y11, Y4
+	VFMADD231PS  Y10, Y11, Y3
+	VMOVUPS      (R12)(DX*1), Y11
+	VFMADD231PS  Y9, Y11, Y4
+	VMOVUPS      (R12)(DX*2), Y11
+	VFMADD231PS  Y8, Y11, Y5
+	VFMADD231PS  Y10, Y11, Y4
+	VMOVUPS      (R12)(BX*1), Y11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y11, Y5
+	VMOVUPS      (R12), Y11
+	VFMADD231PS  Y8, Y11, Y6
+	VFMADD231PS  Y10, Y11, Y5
+	VMOVUPS      (R12)(DX*1), Y11
+	VFMADD231PS  Y9, Y11, Y6
+	VMOVUPS      (R12)(DX*2), Y11
+	VFMADD231PS  Y8, Y11, Y7
+	VFMADD231PS  Y10, Y11, Y6
+	VMOVUPS      (R12)(BX*1), Y8
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y8, Y7
+	VMOVUPS      (R12), Y8
+	VFMADD231PS  Y10, Y8, Y7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_78
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y5, (DI)(DX*1)
+	VMOVUPS      Y6, (DI)(DX*2)
+	VMOVUPS      Y7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_76
+
+few_77:
+	TESTQ   $0x00000004, R8
+	JZ      skip_79
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_80:
+	VMOVUPS      (R9), Y4
+	VMOVUPS      (R9)(DX*1), Y5
+	VMOVUPS      (R9)(DX*2), Y6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y7
+	VFMADD231PS  Y4, Y7, Y0
+	VMOVUPS      (R12)(DX*1), Y7
+	VFMADD231PS  Y5, Y7, Y0
+	VMOVUPS      (R12)(DX*2), Y7
+	VFMADD231PS  Y4, Y7, Y1
+	VFMADD231PS  Y6, Y7, Y0
+	VMOVUPS      (R12)(BX*1), Y7
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y5, Y7, Y1
+	VMOVUPS      (R12), Y7
+	VFMADD231PS  Y4, Y7, Y2
+	VFMADD231PS  Y6, Y7, Y1
+	VMOVUPS      (R12)(DX*1), Y7
+	VFMADD231PS  Y5, Y7, Y2
+	VMOVUPS      (R12)(DX*2), Y7
+	VFMADD231PS  Y4, Y7, Y3
+	VFMADD231PS  Y6, Y7, Y2
+	VMOVUPS      (R12)(BX*1), Y4
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y5, Y4, Y3
+	VMOVUPS      (R12), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_80
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+
+skip_79:
+	TESTQ   $0x00000002, R8
+	JZ      skip_81
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_82:
+	VMOVUPS      (R9), Y2
+	VMOVUPS      (R9)(DX*1), Y3
+	VMOVUPS      (R9)(DX*2), Y4
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y5
+	VFMADD231PS  Y2, Y5, Y0
+	VMOVUPS      (R12)(DX*1), Y5
+	VFMADD231PS  Y3, Y5, Y0
+	VMOVUPS      (R12)(DX*2), Y5
+	VFMADD231PS  Y2, Y5, Y1
+	VFMADD231PS  Y4, Y5, Y0
+	VMOVUPS      (R12)(BX*1), Y2
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y3, Y2, Y1
+	VMOVUPS      (R12), Y2
+	VFMADD231PS  Y4, Y2, Y1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_82
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_81:
+	TESTQ   $0x00000001, R8
+	JZ      skip_83
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Y0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_84:
+	VMOVUPS      (R8), Y1
+	VMOVUPS      (R8)(DX*1), Y2
+	VMOVUPS      (R8)(DX*2), Y3
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Y4
+	VFMADD231PS  Y1, Y4, Y0
+	VMOVUPS      (R11)(DX*1), Y1
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      (R11)(DX*2), Y1
+	VFMADD231PS  Y3, Y1, Y0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_84
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_83:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_75
+	SUBQ $0x08, AX
+	JMP  group_68
+
+end_69:
 	TESTQ   AX, AX
-	JZ      end_33
+	JZ      end_85
 	LEAQ    lanes_AVX2<>+32(SB), SI
 	SHLQ    $0x02, AX
 	SUBQ    AX, SI
 	VMOVUPS (SI), Y0
-	MOVQ    x_base+24(FP), AX
-	ADDQ    CX, AX
-	MOVQ    y_base+0(FP), SI
-	ADDQ    CX, SI
-	MOVQ    pixels+96(FP), DI
+	MOVQ    edges_base+96(FP), AX
+	MOVQ    edges_len+104(FP), SI
+	TESTQ   SI, SI
+	JZ      none_87
 
-pixels_34:
+edge_86:
+	MOVQ       bias_base+72(FP), DI
+	ADDQ       CX, DI
+	VMASKMOVPS (DI), Y0, Y1
+	MOVQ       x_base+24(FP), DI
+	ADDQ       CX, DI
+	ADDQ       8(AX), DI
+	MOVQ       w_base+48(FP), R8
+	ADDQ       CX, R8
+	ADDQ       16(AX), R8
+	CMPQ       24(AX), $0x00
+	JE         store_88
+	MOVQ       rows+152(FP), R9
+
+row_89:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_90:
+	VMASKMOVPS  (R11), Y0, Y2
+	VMASKMOVPS  (R10), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_90
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_89
+
+store_88:
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMASKMOVPS   Y1, Y0, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_86
+
+none_87:
+	MOVQ $+1, (SP)
+
+vector_91:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_92:
 	CMPQ       DI, $0x08
-	JL         few_35
+	JL         few_93
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -808,9 +1686,9 @@ pixels_34:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_36:
+rows_94:
 	VMASKMOVPS   (R8), Y0, Y9
 	VMASKMOVPS   (R8)(DX*1), Y0, Y10
 	VMASKMOVPS   (R8)(DX*2), Y0, Y11
@@ -860,12 +1738,12 @@ rows_36:
 	VFMADD231PS  Y10, Y9, Y8
 	VMASKMOVPS   (R11), Y0, Y9
 	VFMADD231PS  Y11, Y9, Y8
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_36
-	VBROADCASTSS least+136(FP), Y9
-	VBROADCASTSS most+140(FP), Y10
+	JNZ          rows_94
+	VBROADCASTSS least+184(FP), Y9
+	VBROADCASTSS most+188(FP), Y10
 	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
 	VMAXPS       Y2, Y9, Y2
@@ -895,11 +1773,11 @@ rows_36:
 	LEAQ         (AX)(DX*8), AX
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_34
+	JMP          pixels_92
 
-few_35:
+few_93:
 	TESTQ      $0x00000004, DI
-	JZ         skip_37
+	JZ         skip_95
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -908,9 +1786,9 @@ few_35:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_38:
+rows_96:
 	VMASKMOVPS   (R8), Y0, Y5
 	VMASKMOVPS   (R8)(DX*1), Y0, Y6
 	VMASKMOVPS   (R8)(DX*2), Y0, Y7
@@ -938,12 +1816,12 @@ rows_38:
 	VFMADD231PS  Y6, Y5, Y4
 	VMASKMOVPS   (R11), Y0, Y5
 	VFMADD231PS  Y7, Y5, Y4
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_38
-	VBROADCASTSS least+136(FP), Y5
-	VBROADCASTSS most+140(FP), Y6
+	JNZ          rows_96
+	VBROADCASTSS least+184(FP), Y5
+	VBROADCASTSS most+188(FP), Y6
 	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
 	VMAXPS       Y2, Y5, Y2
@@ -959,18 +1837,18 @@ rows_38:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 
-skip_37:
+skip_95:
 	TESTQ      $0x00000002, DI
-	JZ         skip_39
+	JZ         skip_97
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_40:
+rows_98:
 	VMASKMOVPS   (R8), Y0, Y3
 	VMASKMOVPS   (R8)(DX*1), Y0, Y4
 	VMASKMOVPS   (R8)(DX*2), Y0, Y5
@@ -987,12 +1865,12 @@ rows_40:
 	VFMADD231PS  Y4, Y3, Y2
 	VMASKMOVPS   (R11), Y0, Y3
 	VFMADD231PS  Y5, Y3, Y2
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_40
-	VBROADCASTSS least+136(FP), Y3
-	VBROADCASTSS most+140(FP), Y4
+	JNZ          rows_98
+	VBROADCASTSS least+184(FP), Y3
+	VBROADCASTSS most+188(FP), Y4
 	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
@@ -1002,65 +1880,142 @@ rows_40:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_39:
+skip_97:
 	TESTQ      $0x00000001, DI
-	JZ         skip_41
-	MOVQ       bias_base+72(FP), BX
-	VMASKMOVPS (BX)(CX*1), Y0, Y1
-	MOVQ       w_base+48(FP), BX
-	ADDQ       CX, BX
-	MOVQ       AX, CX
-	MOVQ       rows+112(FP), DI
+	JZ         skip_99
+	MOVQ       bias_base+72(FP), DI
+	VMASKMOVPS (DI)(CX*1), Y0, Y1
+	MOVQ       w_base+48(FP), DI
+	ADDQ       CX, DI
+	MOVQ       AX, R8
+	MOVQ       rows+152(FP), R9
 
-rows_42:
-	VMASKMOVPS   (BX), Y0, Y2
-	VMASKMOVPS   (BX)(DX*1), Y0, Y3
-	VMASKMOVPS   (BX)(DX*2), Y0, Y4
-	MOVQ         CX, R8
-	VMASKMOVPS   (R8), Y0, Y5
+rows_100:
+	VMASKMOVPS   (DI), Y0, Y2
+	VMASKMOVPS   (DI)(DX*1), Y0, Y3
+	VMASKMOVPS   (DI)(DX*2), Y0, Y4
+	MOVQ         R8, R10
+	VMASKMOVPS   (R10), Y0, Y5
 	VFMADD231PS  Y2, Y5, Y1
-	VMASKMOVPS   (R8)(DX*1), Y0, Y2
+	VMASKMOVPS   (R10)(DX*1), Y0, Y2
 	VFMADD231PS  Y3, Y2, Y1
-	VMASKMOVPS   (R8)(DX*2), Y0, Y2
+	VMASKMOVPS   (R10)(DX*2), Y0, Y2
 	VFMADD231PS  Y4, Y2, Y1
-	ADDQ         wRow+128(FP), BX
-	ADDQ         xRow+120(FP), CX
-	DECQ         DI
-	JNZ          rows_42
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_100
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_41:
-end_33:
+skip_99:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_91
+
+end_85:
 	VZEROUPPER
 	RET
 
-// func depthwise5Stride1AVX2(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise5Stride1AVX2(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, FMA3
-TEXT ·depthwise5Stride1AVX2(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise5Stride1AVX2(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_43:
-	CMPQ AX, $0x00000008
-	JL   end_44
+group_101:
+	CMPQ  AX, $0x20
+	JL    end_102
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_104
+
+edge_103:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_105
+	MOVQ    rows+152(FP), R10
+
+row_106:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_107:
+	VMOVUPS     (R12), Y4
+	VFMADD231PS (R11), Y4, Y0
+	VMOVUPS     32(R12), Y4
+	VFMADD231PS 32(R11), Y4, Y1
+	VMOVUPS     64(R12), Y4
+	VFMADD231PS 64(R11), Y4, Y2
+	VMOVUPS     96(R12), Y4
+	VFMADD231PS 96(R11), Y4, Y3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_107
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_106
+
+store_105:
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, 64(R8)
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_103
+
+none_104:
+	MOVQ $+4, (SP)
+
+vector_108:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_45:
+pixels_109:
 	CMPQ    R8, $0x08
-	JL      few_46
+	JL      few_110
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -1073,9 +2028,9 @@ pixels_45:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_47:
+rows_111:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      (R9)(DX*1), Y9
 	VMOVUPS      (R9)(DX*2), Y10
@@ -1136,12 +2091,12 @@ rows_47:
 	VFMADD231PS  Y12, Y8, Y6
 	VMOVUPS      (R12)(BX*1), Y8
 	VFMADD231PS  Y12, Y8, Y7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_47
-	VBROADCASTSS least+136(FP), Y8
-	VBROADCASTSS most+140(FP), Y9
+	JNZ          rows_111
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1170,11 +2125,11 @@ rows_47:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_45
+	JMP          pixels_109
 
-few_46:
+few_110:
 	TESTQ   $0x00000004, R8
-	JZ      skip_48
+	JZ      skip_112
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -1183,9 +2138,9 @@ few_46:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_49:
+rows_113:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      (R9)(DX*1), Y5
 	VMOVUPS      (R9)(DX*2), Y6
@@ -1221,12 +2176,12 @@ rows_49:
 	VFMADD231PS  Y8, Y4, Y2
 	VMOVUPS      (R12)(BX*1), Y4
 	VFMADD231PS  Y8, Y4, Y3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_49
-	VBROADCASTSS least+136(FP), Y4
-	VBROADCASTSS most+140(FP), Y5
+	JNZ          rows_113
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1242,18 +2197,18 @@ rows_49:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_48:
+skip_112:
 	TESTQ   $0x00000002, R8
-	JZ      skip_50
+	JZ      skip_114
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_51:
+rows_115:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      (R9)(DX*1), Y3
 	VMOVUPS      (R9)(DX*2), Y4
@@ -1277,12 +2232,12 @@ rows_51:
 	VFMADD231PS  Y6, Y2, Y0
 	VMOVUPS      (R12)(DX*1), Y2
 	VFMADD231PS  Y6, Y2, Y1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_51
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	JNZ          rows_115
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
@@ -1292,17 +2247,17 @@ rows_51:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_50:
+skip_114:
 	TESTQ   $0x00000001, R8
-	JZ      skip_52
+	JZ      skip_116
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Y0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_53:
+rows_117:
 	VMOVUPS      (R8), Y1
 	VMOVUPS      (R8)(DX*1), Y2
 	VMOVUPS      (R8)(DX*2), Y3
@@ -1320,39 +2275,443 @@ rows_53:
 	VFMADD231PS  Y4, Y1, Y0
 	VMOVUPS      (R11), Y1
 	VFMADD231PS  Y5, Y1, Y0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_53
-	VBROADCASTSS least+136(FP), Y1
-	VBROADCASTSS most+140(FP), Y2
+	JNZ          rows_117
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*1), SI
 
-skip_52:
+skip_116:
 	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, AX
-	JMP  vectors_43
+	DECQ (SP)
+	JNZ  vector_108
+	SUBQ $0x20, AX
+	JMP  group_101
 
-end_44:
+end_102:
+group_118:
+	CMPQ  AX, $0x08
+	JL    end_119
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_121
+
+edge_120:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_122
+	MOVQ    rows+152(FP), R10
+
+row_123:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_124:
+	VMOVUPS     (R12), Y1
+	VFMADD231PS (R11), Y1, Y0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_124
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_123
+
+store_122:
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_120
+
+none_121:
+	MOVQ $+1, (SP)
+
+vector_125:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_126:
+	CMPQ    R8, $0x08
+	JL      few_127
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_128:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      (R9)(DX*1), Y9
+	VMOVUPS      (R9)(DX*2), Y10
+	VMOVUPS      (R9)(BX*1), Y11
+	VMOVUPS      (R9)(DX*4), Y12
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y13
+	VFMADD231PS  Y8, Y13, Y0
+	VMOVUPS      (R12)(DX*1), Y13
+	VFMADD231PS  Y8, Y13, Y1
+	VFMADD231PS  Y9, Y13, Y0
+	VMOVUPS      (R12)(DX*2), Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VFMADD231PS  Y9, Y13, Y1
+	VFMADD231PS  Y10, Y13, Y0
+	VMOVUPS      (R12)(BX*1), Y13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y8, Y13, Y3
+	VFMADD231PS  Y9, Y13, Y2
+	VFMADD231PS  Y10, Y13, Y1
+	VFMADD231PS  Y11, Y13, Y0
+	VMOVUPS      (R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VFMADD231PS  Y9, Y13, Y3
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y1
+	VFMADD231PS  Y12, Y13, Y0
+	VMOVUPS      (R12)(DX*1), Y13
+	VFMADD231PS  Y8, Y13, Y5
+	VFMADD231PS  Y9, Y13, Y4
+	VFMADD231PS  Y10, Y13, Y3
+	VFMADD231PS  Y11, Y13, Y2
+	VFMADD231PS  Y12, Y13, Y1
+	VMOVUPS      (R12)(DX*2), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y9, Y13, Y5
+	VFMADD231PS  Y10, Y13, Y4
+	VFMADD231PS  Y11, Y13, Y3
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      (R12)(BX*1), Y13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y8, Y13, Y7
+	VFMADD231PS  Y9, Y13, Y6
+	VFMADD231PS  Y10, Y13, Y5
+	VFMADD231PS  Y11, Y13, Y4
+	VFMADD231PS  Y12, Y13, Y3
+	VMOVUPS      (R12), Y8
+	VFMADD231PS  Y9, Y8, Y7
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y11, Y8, Y5
+	VFMADD231PS  Y12, Y8, Y4
+	VMOVUPS      (R12)(DX*1), Y8
+	VFMADD231PS  Y10, Y8, Y7
+	VFMADD231PS  Y11, Y8, Y6
+	VFMADD231PS  Y12, Y8, Y5
+	VMOVUPS      (R12)(DX*2), Y8
+	VFMADD231PS  Y11, Y8, Y7
+	VFMADD231PS  Y12, Y8, Y6
+	VMOVUPS      (R12)(BX*1), Y8
+	VFMADD231PS  Y12, Y8, Y7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_128
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y5, (DI)(DX*1)
+	VMOVUPS      Y6, (DI)(DX*2)
+	VMOVUPS      Y7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_126
+
+few_127:
+	TESTQ   $0x00000004, R8
+	JZ      skip_129
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_130:
+	VMOVUPS      (R9), Y4
+	VMOVUPS      (R9)(DX*1), Y5
+	VMOVUPS      (R9)(DX*2), Y6
+	VMOVUPS      (R9)(BX*1), Y7
+	VMOVUPS      (R9)(DX*4), Y8
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VMOVUPS      (R12)(DX*1), Y9
+	VFMADD231PS  Y4, Y9, Y1
+	VFMADD231PS  Y5, Y9, Y0
+	VMOVUPS      (R12)(DX*2), Y9
+	VFMADD231PS  Y4, Y9, Y2
+	VFMADD231PS  Y5, Y9, Y1
+	VFMADD231PS  Y6, Y9, Y0
+	VMOVUPS      (R12)(BX*1), Y9
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y4, Y9, Y3
+	VFMADD231PS  Y5, Y9, Y2
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y0
+	VMOVUPS      (R12), Y4
+	VFMADD231PS  Y5, Y4, Y3
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y7, Y4, Y1
+	VFMADD231PS  Y8, Y4, Y0
+	VMOVUPS      (R12)(DX*1), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VFMADD231PS  Y7, Y4, Y2
+	VFMADD231PS  Y8, Y4, Y1
+	VMOVUPS      (R12)(DX*2), Y4
+	VFMADD231PS  Y7, Y4, Y3
+	VFMADD231PS  Y8, Y4, Y2
+	VMOVUPS      (R12)(BX*1), Y4
+	VFMADD231PS  Y8, Y4, Y3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_130
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_129:
+	TESTQ   $0x00000002, R8
+	JZ      skip_131
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_132:
+	VMOVUPS      (R9), Y2
+	VMOVUPS      (R9)(DX*1), Y3
+	VMOVUPS      (R9)(DX*2), Y4
+	VMOVUPS      (R9)(BX*1), Y5
+	VMOVUPS      (R9)(DX*4), Y6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y7
+	VFMADD231PS  Y2, Y7, Y0
+	VMOVUPS      (R12)(DX*1), Y7
+	VFMADD231PS  Y2, Y7, Y1
+	VFMADD231PS  Y3, Y7, Y0
+	VMOVUPS      (R12)(DX*2), Y2
+	VFMADD231PS  Y3, Y2, Y1
+	VFMADD231PS  Y4, Y2, Y0
+	VMOVUPS      (R12)(BX*1), Y2
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y4, Y2, Y1
+	VFMADD231PS  Y5, Y2, Y0
+	VMOVUPS      (R12), Y2
+	VFMADD231PS  Y5, Y2, Y1
+	VFMADD231PS  Y6, Y2, Y0
+	VMOVUPS      (R12)(DX*1), Y2
+	VFMADD231PS  Y6, Y2, Y1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_132
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_131:
+	TESTQ   $0x00000001, R8
+	JZ      skip_133
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Y0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_134:
+	VMOVUPS      (R8), Y1
+	VMOVUPS      (R8)(DX*1), Y2
+	VMOVUPS      (R8)(DX*2), Y3
+	VMOVUPS      (R8)(BX*1), Y4
+	VMOVUPS      (R8)(DX*4), Y5
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Y6
+	VFMADD231PS  Y1, Y6, Y0
+	VMOVUPS      (R11)(DX*1), Y1
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      (R11)(DX*2), Y1
+	VFMADD231PS  Y3, Y1, Y0
+	VMOVUPS      (R11)(BX*1), Y1
+	LEAQ         (R11)(DX*4), R11
+	VFMADD231PS  Y4, Y1, Y0
+	VMOVUPS      (R11), Y1
+	VFMADD231PS  Y5, Y1, Y0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_134
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*1), SI
+
+skip_133:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_125
+	SUBQ $0x08, AX
+	JMP  group_118
+
+end_119:
 	TESTQ   AX, AX
-	JZ      end_54
+	JZ      end_135
 	LEAQ    lanes_AVX2<>+32(SB), SI
 	SHLQ    $0x02, AX
 	SUBQ    AX, SI
 	VMOVUPS (SI), Y0
-	MOVQ    x_base+24(FP), AX
-	ADDQ    CX, AX
-	MOVQ    y_base+0(FP), SI
-	ADDQ    CX, SI
-	MOVQ    pixels+96(FP), DI
+	MOVQ    edges_base+96(FP), AX
+	MOVQ    edges_len+104(FP), SI
+	TESTQ   SI, SI
+	JZ      none_137
 
-pixels_55:
+edge_136:
+	MOVQ       bias_base+72(FP), DI
+	ADDQ       CX, DI
+	VMASKMOVPS (DI), Y0, Y1
+	MOVQ       x_base+24(FP), DI
+	ADDQ       CX, DI
+	ADDQ       8(AX), DI
+	MOVQ       w_base+48(FP), R8
+	ADDQ       CX, R8
+	ADDQ       16(AX), R8
+	CMPQ       24(AX), $0x00
+	JE         store_138
+	MOVQ       rows+152(FP), R9
+
+row_139:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_140:
+	VMASKMOVPS  (R11), Y0, Y2
+	VMASKMOVPS  (R10), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_140
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_139
+
+store_138:
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMASKMOVPS   Y1, Y0, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_136
+
+none_137:
+	MOVQ $+1, (SP)
+
+vector_141:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_142:
 	CMPQ       DI, $0x08
-	JL         few_56
+	JL         few_143
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -1365,9 +2724,9 @@ pixels_55:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_57:
+rows_144:
 	VMASKMOVPS   (R8), Y0, Y9
 	VMASKMOVPS   (R8)(DX*1), Y0, Y10
 	VMASKMOVPS   (R8)(DX*2), Y0, Y11
@@ -1428,12 +2787,12 @@ rows_57:
 	VFMADD231PS  Y13, Y9, Y7
 	VMASKMOVPS   (R11)(BX*1), Y0, Y9
 	VFMADD231PS  Y13, Y9, Y8
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_57
-	VBROADCASTSS least+136(FP), Y9
-	VBROADCASTSS most+140(FP), Y10
+	JNZ          rows_144
+	VBROADCASTSS least+184(FP), Y9
+	VBROADCASTSS most+188(FP), Y10
 	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
 	VMAXPS       Y2, Y9, Y2
@@ -1462,11 +2821,11 @@ rows_57:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_55
+	JMP          pixels_142
 
-few_56:
+few_143:
 	TESTQ      $0x00000004, DI
-	JZ         skip_58
+	JZ         skip_145
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -1475,9 +2834,9 @@ few_56:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_59:
+rows_146:
 	VMASKMOVPS   (R8), Y0, Y5
 	VMASKMOVPS   (R8)(DX*1), Y0, Y6
 	VMASKMOVPS   (R8)(DX*2), Y0, Y7
@@ -1513,12 +2872,12 @@ rows_59:
 	VFMADD231PS  Y9, Y5, Y3
 	VMASKMOVPS   (R11)(BX*1), Y0, Y5
 	VFMADD231PS  Y9, Y5, Y4
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_59
-	VBROADCASTSS least+136(FP), Y5
-	VBROADCASTSS most+140(FP), Y6
+	JNZ          rows_146
+	VBROADCASTSS least+184(FP), Y5
+	VBROADCASTSS most+188(FP), Y6
 	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
 	VMAXPS       Y2, Y5, Y2
@@ -1534,18 +2893,18 @@ rows_59:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_58:
+skip_145:
 	TESTQ      $0x00000002, DI
-	JZ         skip_60
+	JZ         skip_147
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_61:
+rows_148:
 	VMASKMOVPS   (R8), Y0, Y3
 	VMASKMOVPS   (R8)(DX*1), Y0, Y4
 	VMASKMOVPS   (R8)(DX*2), Y0, Y5
@@ -1569,12 +2928,12 @@ rows_61:
 	VFMADD231PS  Y7, Y3, Y1
 	VMASKMOVPS   (R11)(DX*1), Y0, Y3
 	VFMADD231PS  Y7, Y3, Y2
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_61
-	VBROADCASTSS least+136(FP), Y3
-	VBROADCASTSS most+140(FP), Y4
+	JNZ          rows_148
+	VBROADCASTSS least+184(FP), Y3
+	VBROADCASTSS most+188(FP), Y4
 	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
@@ -1584,72 +2943,149 @@ rows_61:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_60:
+skip_147:
 	TESTQ      $0x00000001, DI
-	JZ         skip_62
+	JZ         skip_149
 	MOVQ       bias_base+72(FP), DI
 	VMASKMOVPS (DI)(CX*1), Y0, Y1
 	MOVQ       w_base+48(FP), DI
 	ADDQ       CX, DI
-	MOVQ       AX, CX
-	MOVQ       rows+112(FP), R8
+	MOVQ       AX, R8
+	MOVQ       rows+152(FP), R9
 
-rows_63:
+rows_150:
 	VMASKMOVPS   (DI), Y0, Y2
 	VMASKMOVPS   (DI)(DX*1), Y0, Y3
 	VMASKMOVPS   (DI)(DX*2), Y0, Y4
 	VMASKMOVPS   (DI)(BX*1), Y0, Y5
 	VMASKMOVPS   (DI)(DX*4), Y0, Y6
-	MOVQ         CX, R9
-	VMASKMOVPS   (R9), Y0, Y7
+	MOVQ         R8, R10
+	VMASKMOVPS   (R10), Y0, Y7
 	VFMADD231PS  Y2, Y7, Y1
-	VMASKMOVPS   (R9)(DX*1), Y0, Y2
+	VMASKMOVPS   (R10)(DX*1), Y0, Y2
 	VFMADD231PS  Y3, Y2, Y1
-	VMASKMOVPS   (R9)(DX*2), Y0, Y2
+	VMASKMOVPS   (R10)(DX*2), Y0, Y2
 	VFMADD231PS  Y4, Y2, Y1
-	VMASKMOVPS   (R9)(BX*1), Y0, Y2
-	LEAQ         (R9)(DX*4), R9
+	VMASKMOVPS   (R10)(BX*1), Y0, Y2
+	LEAQ         (R10)(DX*4), R10
 	VFMADD231PS  Y5, Y2, Y1
-	VMASKMOVPS   (R9), Y0, Y2
+	VMASKMOVPS   (R10), Y0, Y2
 	VFMADD231PS  Y6, Y2, Y1
-	ADDQ         wRow+128(FP), DI
-	ADDQ         xRow+120(FP), CX
-	DECQ         R8
-	JNZ          rows_63
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_150
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*1), AX
 
-skip_62:
-end_54:
+skip_149:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_141
+
+end_135:
 	VZEROUPPER
 	RET
 
-// func depthwise5Stride2AVX2(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise5Stride2AVX2(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, FMA3
-TEXT ·depthwise5Stride2AVX2(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise5Stride2AVX2(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_64:
-	CMPQ AX, $0x00000008
-	JL   end_65
+group_151:
+	CMPQ  AX, $0x20
+	JL    end_152
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_154
+
+edge_153:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	VMOVUPS 32(R8), Y1
+	VMOVUPS 64(R8), Y2
+	VMOVUPS 96(R8), Y3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_155
+	MOVQ    rows+152(FP), R10
+
+row_156:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_157:
+	VMOVUPS     (R12), Y4
+	VFMADD231PS (R11), Y4, Y0
+	VMOVUPS     32(R12), Y4
+	VFMADD231PS 32(R11), Y4, Y1
+	VMOVUPS     64(R12), Y4
+	VFMADD231PS 64(R11), Y4, Y2
+	VMOVUPS     96(R12), Y4
+	VFMADD231PS 96(R11), Y4, Y3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_157
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_156
+
+store_155:
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	VMOVUPS      Y1, 32(R8)
+	VMOVUPS      Y2, 64(R8)
+	VMOVUPS      Y3, 96(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_153
+
+none_154:
+	MOVQ $+4, (SP)
+
+vector_158:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_66:
+pixels_159:
 	CMPQ    R8, $0x08
-	JL      few_67
+	JL      few_160
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -1662,9 +3098,9 @@ pixels_66:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_68:
+rows_161:
 	VMOVUPS      (R9), Y8
 	VMOVUPS      (R9)(DX*1), Y9
 	VMOVUPS      (R9)(DX*2), Y10
@@ -1734,12 +3170,12 @@ rows_68:
 	VFMADD231PS  Y11, Y8, Y7
 	VMOVUPS      (R12)(DX*2), Y8
 	VFMADD231PS  Y12, Y8, Y7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_68
-	VBROADCASTSS least+136(FP), Y8
-	VBROADCASTSS most+140(FP), Y9
+	JNZ          rows_161
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1769,11 +3205,11 @@ rows_68:
 	LEAQ         (SI)(DX*8), SI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_66
+	JMP          pixels_159
 
-few_67:
+few_160:
 	TESTQ   $0x00000004, R8
-	JZ      skip_69
+	JZ      skip_162
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
@@ -1782,9 +3218,9 @@ few_67:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_70:
+rows_163:
 	VMOVUPS      (R9), Y4
 	VMOVUPS      (R9)(DX*1), Y5
 	VMOVUPS      (R9)(DX*2), Y6
@@ -1824,12 +3260,12 @@ rows_70:
 	VFMADD231PS  Y7, Y4, Y3
 	VMOVUPS      (R12)(DX*2), Y4
 	VFMADD231PS  Y8, Y4, Y3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_70
-	VBROADCASTSS least+136(FP), Y4
-	VBROADCASTSS most+140(FP), Y5
+	JNZ          rows_163
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1845,18 +3281,18 @@ rows_70:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 
-skip_69:
+skip_162:
 	TESTQ   $0x00000002, R8
-	JZ      skip_71
+	JZ      skip_164
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Y0
 	VMOVAPS Y0, Y1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_72:
+rows_165:
 	VMOVUPS      (R9), Y2
 	VMOVUPS      (R9)(DX*1), Y3
 	VMOVUPS      (R9)(DX*2), Y4
@@ -1881,12 +3317,12 @@ rows_72:
 	VFMADD231PS  Y5, Y2, Y1
 	VMOVUPS      (R12)(DX*2), Y2
 	VFMADD231PS  Y6, Y2, Y1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_72
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	JNZ          rows_165
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
@@ -1896,17 +3332,17 @@ rows_72:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_71:
+skip_164:
 	TESTQ   $0x00000001, R8
-	JZ      skip_73
+	JZ      skip_166
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Y0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_74:
+rows_167:
 	VMOVUPS      (R8), Y1
 	VMOVUPS      (R8)(DX*1), Y2
 	VMOVUPS      (R8)(DX*2), Y3
@@ -1924,39 +3360,458 @@ rows_74:
 	VFMADD231PS  Y4, Y1, Y0
 	VMOVUPS      (R11), Y1
 	VFMADD231PS  Y5, Y1, Y0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_74
-	VBROADCASTSS least+136(FP), Y1
-	VBROADCASTSS most+140(FP), Y2
+	JNZ          rows_167
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 	VMOVUPS      Y0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_73:
+skip_166:
 	ADDQ $0x00000020, CX
-	SUBQ $0x00000008, AX
-	JMP  vectors_64
+	DECQ (SP)
+	JNZ  vector_158
+	SUBQ $0x20, AX
+	JMP  group_151
 
-end_65:
+end_152:
+group_168:
+	CMPQ  AX, $0x08
+	JL    end_169
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_171
+
+edge_170:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Y0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_172
+	MOVQ    rows+152(FP), R10
+
+row_173:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_174:
+	VMOVUPS     (R12), Y1
+	VFMADD231PS (R11), Y1, Y0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_174
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_173
+
+store_172:
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Y0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_170
+
+none_171:
+	MOVQ $+1, (SP)
+
+vector_175:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_176:
+	CMPQ    R8, $0x08
+	JL      few_177
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	VMOVAPS Y0, Y4
+	VMOVAPS Y0, Y5
+	VMOVAPS Y0, Y6
+	VMOVAPS Y0, Y7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_178:
+	VMOVUPS      (R9), Y8
+	VMOVUPS      (R9)(DX*1), Y9
+	VMOVUPS      (R9)(DX*2), Y10
+	VMOVUPS      (R9)(BX*1), Y11
+	VMOVUPS      (R9)(DX*4), Y12
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y13
+	VFMADD231PS  Y8, Y13, Y0
+	VMOVUPS      (R12)(DX*1), Y13
+	VFMADD231PS  Y9, Y13, Y0
+	VMOVUPS      (R12)(DX*2), Y13
+	VFMADD231PS  Y8, Y13, Y1
+	VFMADD231PS  Y10, Y13, Y0
+	VMOVUPS      (R12)(BX*1), Y13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y13, Y1
+	VFMADD231PS  Y11, Y13, Y0
+	VMOVUPS      (R12), Y13
+	VFMADD231PS  Y8, Y13, Y2
+	VFMADD231PS  Y10, Y13, Y1
+	VFMADD231PS  Y12, Y13, Y0
+	VMOVUPS      (R12)(DX*1), Y13
+	VFMADD231PS  Y9, Y13, Y2
+	VFMADD231PS  Y11, Y13, Y1
+	VMOVUPS      (R12)(DX*2), Y13
+	VFMADD231PS  Y8, Y13, Y3
+	VFMADD231PS  Y10, Y13, Y2
+	VFMADD231PS  Y12, Y13, Y1
+	VMOVUPS      (R12)(BX*1), Y13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y13, Y3
+	VFMADD231PS  Y11, Y13, Y2
+	VMOVUPS      (R12), Y13
+	VFMADD231PS  Y8, Y13, Y4
+	VFMADD231PS  Y10, Y13, Y3
+	VFMADD231PS  Y12, Y13, Y2
+	VMOVUPS      (R12)(DX*1), Y13
+	VFMADD231PS  Y9, Y13, Y4
+	VFMADD231PS  Y11, Y13, Y3
+	VMOVUPS      (R12)(DX*2), Y13
+	VFMADD231PS  Y8, Y13, Y5
+	VFMADD231PS  Y10, Y13, Y4
+	VFMADD231PS  Y12, Y13, Y3
+	VMOVUPS      (R12)(BX*1), Y13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y13, Y5
+	VFMADD231PS  Y11, Y13, Y4
+	VMOVUPS      (R12), Y13
+	VFMADD231PS  Y8, Y13, Y6
+	VFMADD231PS  Y10, Y13, Y5
+	VFMADD231PS  Y12, Y13, Y4
+	VMOVUPS      (R12)(DX*1), Y13
+	VFMADD231PS  Y9, Y13, Y6
+	VFMADD231PS  Y11, Y13, Y5
+	VMOVUPS      (R12)(DX*2), Y13
+	VFMADD231PS  Y8, Y13, Y7
+	VFMADD231PS  Y10, Y13, Y6
+	VFMADD231PS  Y12, Y13, Y5
+	VMOVUPS      (R12)(BX*1), Y8
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y9, Y8, Y7
+	VFMADD231PS  Y11, Y8, Y6
+	VMOVUPS      (R12), Y8
+	VFMADD231PS  Y10, Y8, Y7
+	VFMADD231PS  Y12, Y8, Y6
+	VMOVUPS      (R12)(DX*1), Y8
+	VFMADD231PS  Y11, Y8, Y7
+	VMOVUPS      (R12)(DX*2), Y8
+	VFMADD231PS  Y12, Y8, Y7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_178
+	VBROADCASTSS least+184(FP), Y8
+	VBROADCASTSS most+188(FP), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Y4, (DI)
+	VMOVUPS      Y5, (DI)(DX*1)
+	VMOVUPS      Y6, (DI)(DX*2)
+	VMOVUPS      Y7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_176
+
+few_177:
+	TESTQ   $0x00000004, R8
+	JZ      skip_179
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	VMOVAPS Y0, Y2
+	VMOVAPS Y0, Y3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_180:
+	VMOVUPS      (R9), Y4
+	VMOVUPS      (R9)(DX*1), Y5
+	VMOVUPS      (R9)(DX*2), Y6
+	VMOVUPS      (R9)(BX*1), Y7
+	VMOVUPS      (R9)(DX*4), Y8
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y9
+	VFMADD231PS  Y4, Y9, Y0
+	VMOVUPS      (R12)(DX*1), Y9
+	VFMADD231PS  Y5, Y9, Y0
+	VMOVUPS      (R12)(DX*2), Y9
+	VFMADD231PS  Y4, Y9, Y1
+	VFMADD231PS  Y6, Y9, Y0
+	VMOVUPS      (R12)(BX*1), Y9
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y5, Y9, Y1
+	VFMADD231PS  Y7, Y9, Y0
+	VMOVUPS      (R12), Y9
+	VFMADD231PS  Y4, Y9, Y2
+	VFMADD231PS  Y6, Y9, Y1
+	VFMADD231PS  Y8, Y9, Y0
+	VMOVUPS      (R12)(DX*1), Y9
+	VFMADD231PS  Y5, Y9, Y2
+	VFMADD231PS  Y7, Y9, Y1
+	VMOVUPS      (R12)(DX*2), Y9
+	VFMADD231PS  Y4, Y9, Y3
+	VFMADD231PS  Y6, Y9, Y2
+	VFMADD231PS  Y8, Y9, Y1
+	VMOVUPS      (R12)(BX*1), Y4
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y5, Y4, Y3
+	VFMADD231PS  Y7, Y4, Y2
+	VMOVUPS      (R12), Y4
+	VFMADD231PS  Y6, Y4, Y3
+	VFMADD231PS  Y8, Y4, Y2
+	VMOVUPS      (R12)(DX*1), Y4
+	VFMADD231PS  Y7, Y4, Y3
+	VMOVUPS      (R12)(DX*2), Y4
+	VFMADD231PS  Y8, Y4, Y3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_180
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	VMOVUPS      Y2, (DI)(DX*2)
+	VMOVUPS      Y3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+
+skip_179:
+	TESTQ   $0x00000002, R8
+	JZ      skip_181
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Y0
+	VMOVAPS Y0, Y1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_182:
+	VMOVUPS      (R9), Y2
+	VMOVUPS      (R9)(DX*1), Y3
+	VMOVUPS      (R9)(DX*2), Y4
+	VMOVUPS      (R9)(BX*1), Y5
+	VMOVUPS      (R9)(DX*4), Y6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Y7
+	VFMADD231PS  Y2, Y7, Y0
+	VMOVUPS      (R12)(DX*1), Y7
+	VFMADD231PS  Y3, Y7, Y0
+	VMOVUPS      (R12)(DX*2), Y7
+	VFMADD231PS  Y2, Y7, Y1
+	VFMADD231PS  Y4, Y7, Y0
+	VMOVUPS      (R12)(BX*1), Y2
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Y3, Y2, Y1
+	VFMADD231PS  Y5, Y2, Y0
+	VMOVUPS      (R12), Y2
+	VFMADD231PS  Y4, Y2, Y1
+	VFMADD231PS  Y6, Y2, Y0
+	VMOVUPS      (R12)(DX*1), Y2
+	VFMADD231PS  Y5, Y2, Y1
+	VMOVUPS      (R12)(DX*2), Y2
+	VFMADD231PS  Y6, Y2, Y1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_182
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_181:
+	TESTQ   $0x00000001, R8
+	JZ      skip_183
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Y0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_184:
+	VMOVUPS      (R8), Y1
+	VMOVUPS      (R8)(DX*1), Y2
+	VMOVUPS      (R8)(DX*2), Y3
+	VMOVUPS      (R8)(BX*1), Y4
+	VMOVUPS      (R8)(DX*4), Y5
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Y6
+	VFMADD231PS  Y1, Y6, Y0
+	VMOVUPS      (R11)(DX*1), Y1
+	VFMADD231PS  Y2, Y1, Y0
+	VMOVUPS      (R11)(DX*2), Y1
+	VFMADD231PS  Y3, Y1, Y0
+	VMOVUPS      (R11)(BX*1), Y1
+	LEAQ         (R11)(DX*4), R11
+	VFMADD231PS  Y4, Y1, Y0
+	VMOVUPS      (R11), Y1
+	VFMADD231PS  Y5, Y1, Y0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_184
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+	VMOVUPS      Y0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_183:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_175
+	SUBQ $0x08, AX
+	JMP  group_168
+
+end_169:
 	TESTQ   AX, AX
-	JZ      end_75
+	JZ      end_185
 	LEAQ    lanes_AVX2<>+32(SB), SI
 	SHLQ    $0x02, AX
 	SUBQ    AX, SI
 	VMOVUPS (SI), Y0
-	MOVQ    x_base+24(FP), AX
-	ADDQ    CX, AX
-	MOVQ    y_base+0(FP), SI
-	ADDQ    CX, SI
-	MOVQ    pixels+96(FP), DI
+	MOVQ    edges_base+96(FP), AX
+	MOVQ    edges_len+104(FP), SI
+	TESTQ   SI, SI
+	JZ      none_187
 
-pixels_76:
+edge_186:
+	MOVQ       bias_base+72(FP), DI
+	ADDQ       CX, DI
+	VMASKMOVPS (DI), Y0, Y1
+	MOVQ       x_base+24(FP), DI
+	ADDQ       CX, DI
+	ADDQ       8(AX), DI
+	MOVQ       w_base+48(FP), R8
+	ADDQ       CX, R8
+	ADDQ       16(AX), R8
+	CMPQ       24(AX), $0x00
+	JE         store_188
+	MOVQ       rows+152(FP), R9
+
+row_189:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_190:
+	VMASKMOVPS  (R11), Y0, Y2
+	VMASKMOVPS  (R10), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_190
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_189
+
+store_188:
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMASKMOVPS   Y1, Y0, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_186
+
+none_187:
+	MOVQ $+1, (SP)
+
+vector_191:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_192:
 	CMPQ       DI, $0x08
-	JL         few_77
+	JL         few_193
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -1969,9 +3824,9 @@ pixels_76:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_78:
+rows_194:
 	VMASKMOVPS   (R8), Y0, Y9
 	VMASKMOVPS   (R8)(DX*1), Y0, Y10
 	VMASKMOVPS   (R8)(DX*2), Y0, Y11
@@ -2041,12 +3896,12 @@ rows_78:
 	VFMADD231PS  Y12, Y9, Y8
 	VMASKMOVPS   (R11)(DX*2), Y0, Y9
 	VFMADD231PS  Y13, Y9, Y8
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_78
-	VBROADCASTSS least+136(FP), Y9
-	VBROADCASTSS most+140(FP), Y10
+	JNZ          rows_194
+	VBROADCASTSS least+184(FP), Y9
+	VBROADCASTSS most+188(FP), Y10
 	VMAXPS       Y1, Y9, Y1
 	VMINPS       Y1, Y10, Y1
 	VMAXPS       Y2, Y9, Y2
@@ -2076,11 +3931,11 @@ rows_78:
 	LEAQ         (AX)(DX*8), AX
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_76
+	JMP          pixels_192
 
-few_77:
+few_193:
 	TESTQ      $0x00000004, DI
-	JZ         skip_79
+	JZ         skip_195
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
@@ -2089,9 +3944,9 @@ few_77:
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_80:
+rows_196:
 	VMASKMOVPS   (R8), Y0, Y5
 	VMASKMOVPS   (R8)(DX*1), Y0, Y6
 	VMASKMOVPS   (R8)(DX*2), Y0, Y7
@@ -2131,12 +3986,12 @@ rows_80:
 	VFMADD231PS  Y8, Y5, Y4
 	VMASKMOVPS   (R11)(DX*2), Y0, Y5
 	VFMADD231PS  Y9, Y5, Y4
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_80
-	VBROADCASTSS least+136(FP), Y5
-	VBROADCASTSS most+140(FP), Y6
+	JNZ          rows_196
+	VBROADCASTSS least+184(FP), Y5
+	VBROADCASTSS most+188(FP), Y6
 	VMAXPS       Y1, Y5, Y1
 	VMINPS       Y1, Y6, Y1
 	VMAXPS       Y2, Y5, Y2
@@ -2152,18 +4007,18 @@ rows_80:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 
-skip_79:
+skip_195:
 	TESTQ      $0x00000002, DI
-	JZ         skip_81
+	JZ         skip_197
 	MOVQ       bias_base+72(FP), R8
 	VMASKMOVPS (R8)(CX*1), Y0, Y1
 	VMOVAPS    Y1, Y2
 	MOVQ       w_base+48(FP), R8
 	ADDQ       CX, R8
 	MOVQ       AX, R9
-	MOVQ       rows+112(FP), R10
+	MOVQ       rows+152(FP), R10
 
-rows_82:
+rows_198:
 	VMASKMOVPS   (R8), Y0, Y3
 	VMASKMOVPS   (R8)(DX*1), Y0, Y4
 	VMASKMOVPS   (R8)(DX*2), Y0, Y5
@@ -2188,12 +4043,12 @@ rows_82:
 	VFMADD231PS  Y6, Y3, Y2
 	VMASKMOVPS   (R11)(DX*2), Y0, Y3
 	VFMADD231PS  Y7, Y3, Y2
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_82
-	VBROADCASTSS least+136(FP), Y3
-	VBROADCASTSS most+140(FP), Y4
+	JNZ          rows_198
+	VBROADCASTSS least+184(FP), Y3
+	VBROADCASTSS most+188(FP), Y4
 	VMAXPS       Y1, Y3, Y1
 	VMINPS       Y1, Y4, Y1
 	VMAXPS       Y2, Y3, Y2
@@ -2203,99 +4058,115 @@ rows_82:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_81:
+skip_197:
 	TESTQ      $0x00000001, DI
-	JZ         skip_83
+	JZ         skip_199
 	MOVQ       bias_base+72(FP), DI
 	VMASKMOVPS (DI)(CX*1), Y0, Y1
 	MOVQ       w_base+48(FP), DI
 	ADDQ       CX, DI
-	MOVQ       AX, CX
-	MOVQ       rows+112(FP), R8
+	MOVQ       AX, R8
+	MOVQ       rows+152(FP), R9
 
-rows_84:
+rows_200:
 	VMASKMOVPS   (DI), Y0, Y2
 	VMASKMOVPS   (DI)(DX*1), Y0, Y3
 	VMASKMOVPS   (DI)(DX*2), Y0, Y4
 	VMASKMOVPS   (DI)(BX*1), Y0, Y5
 	VMASKMOVPS   (DI)(DX*4), Y0, Y6
-	MOVQ         CX, R9
-	VMASKMOVPS   (R9), Y0, Y7
+	MOVQ         R8, R10
+	VMASKMOVPS   (R10), Y0, Y7
 	VFMADD231PS  Y2, Y7, Y1
-	VMASKMOVPS   (R9)(DX*1), Y0, Y2
+	VMASKMOVPS   (R10)(DX*1), Y0, Y2
 	VFMADD231PS  Y3, Y2, Y1
-	VMASKMOVPS   (R9)(DX*2), Y0, Y2
+	VMASKMOVPS   (R10)(DX*2), Y0, Y2
 	VFMADD231PS  Y4, Y2, Y1
-	VMASKMOVPS   (R9)(BX*1), Y0, Y2
-	LEAQ         (R9)(DX*4), R9
+	VMASKMOVPS   (R10)(BX*1), Y0, Y2
+	LEAQ         (R10)(DX*4), R10
 	VFMADD231PS  Y5, Y2, Y1
-	VMASKMOVPS   (R9), Y0, Y2
+	VMASKMOVPS   (R10), Y0, Y2
 	VFMADD231PS  Y6, Y2, Y1
-	ADDQ         wRow+128(FP), DI
-	ADDQ         xRow+120(FP), CX
-	DECQ         R8
-	JNZ          rows_84
-	VBROADCASTSS least+136(FP), Y2
-	VBROADCASTSS most+140(FP), Y3
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_200
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 	VMASKMOVPS   Y1, Y0, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_83:
-end_75:
+skip_199:
+	ADDQ $0x00000020, CX
+	DECQ (SP)
+	JNZ  vector_191
+
+end_185:
 	VZEROUPPER
 	RET
 
-// func depthwisePixelAVX2(y []float32, x []float32, w []float32, bias []float32, channels int, rows int, cols int, xRow int, xCol int, wRow int, least float32, most float32)
+// func depthwiseEdgesAVX2(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, FMA3
-TEXT ·depthwisePixelAVX2(SB), NOSPLIT, $0-152
-	MOVQ channels+96(FP), AX
-	MOVQ channels+96(FP), DX
+TEXT ·depthwiseEdgesAVX2(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
-	MOVQ xCol+128(FP), BX
 	XORQ CX, CX
+	LEAQ (DX)(DX*2), BX
 
-vectors_85:
-	CMPQ    AX, $0x20
-	JL      end_86
-	MOVQ    bias_base+72(FP), SI
-	ADDQ    CX, SI
-	VMOVUPS (SI), Y0
-	VMOVUPS 32(SI), Y1
-	VMOVUPS 64(SI), Y2
-	VMOVUPS 96(SI), Y3
-	MOVQ    x_base+24(FP), SI
-	ADDQ    CX, SI
-	MOVQ    w_base+48(FP), DI
+group_201:
+	CMPQ  AX, $0x20
+	JL    end_202
+	MOVQ  edges_base+96(FP), BX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_204
+
+edge_203:
+	MOVQ    bias_base+72(FP), DI
 	ADDQ    CX, DI
-	MOVQ    rows+104(FP), R8
+	VMOVUPS (DI), Y0
+	VMOVUPS 32(DI), Y1
+	VMOVUPS 64(DI), Y2
+	VMOVUPS 96(DI), Y3
+	MOVQ    x_base+24(FP), DI
+	ADDQ    CX, DI
+	ADDQ    8(BX), DI
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	ADDQ    16(BX), R8
+	CMPQ    24(BX), $0x00
+	JE      store_205
+	MOVQ    rows+152(FP), R9
 
-row_87:
-	MOVQ SI, R9
+row_206:
 	MOVQ DI, R10
-	MOVQ cols+112(FP), R11
+	MOVQ R8, R11
+	MOVQ 24(BX), R12
 
-col_88:
-	VMOVUPS      (R10), Y4
-	VFMADD231PS  (R9), Y4, Y0
-	VMOVUPS      32(R10), Y4
-	VFMADD231PS  32(R9), Y4, Y1
-	VMOVUPS      64(R10), Y4
-	VFMADD231PS  64(R9), Y4, Y2
-	VMOVUPS      96(R10), Y4
-	VFMADD231PS  96(R9), Y4, Y3
-	ADDQ         DX, R10
-	ADDQ         BX, R9
-	DECQ         R11
-	JNZ          col_88
-	ADDQ         xRow+120(FP), SI
-	ADDQ         wRow+136(FP), DI
-	DECQ         R8
-	JNZ          row_87
-	VBROADCASTSS least+144(FP), Y4
-	VBROADCASTSS most+148(FP), Y5
+col_207:
+	VMOVUPS     (R11), Y4
+	VFMADD231PS (R10), Y4, Y0
+	VMOVUPS     32(R11), Y4
+	VFMADD231PS 32(R10), Y4, Y1
+	VMOVUPS     64(R11), Y4
+	VFMADD231PS 64(R10), Y4, Y2
+	VMOVUPS     96(R11), Y4
+	VFMADD231PS 96(R10), Y4, Y3
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_207
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_206
+
+store_205:
+	VBROADCASTSS least+184(FP), Y4
+	VBROADCASTSS most+188(FP), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -2304,98 +4175,140 @@ col_88:
 	VMINPS       Y2, Y5, Y2
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
-	MOVQ         y_base+0(FP), SI
-	ADDQ         CX, SI
-	VMOVUPS      Y0, (SI)
-	VMOVUPS      Y1, 32(SI)
-	VMOVUPS      Y2, 64(SI)
-	VMOVUPS      Y3, 96(SI)
-	ADDQ         $0x00000080, CX
-	SUBQ         $0x20, AX
-	JMP          vectors_85
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (BX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Y0, (DI)
+	VMOVUPS      Y1, 32(DI)
+	VMOVUPS      Y2, 64(DI)
+	VMOVUPS      Y3, 96(DI)
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          edge_203
 
-end_86:
-vectors_89:
-	CMPQ    AX, $0x08
-	JL      end_90
-	MOVQ    bias_base+72(FP), SI
-	ADDQ    CX, SI
-	VMOVUPS (SI), Y0
-	MOVQ    x_base+24(FP), SI
-	ADDQ    CX, SI
-	MOVQ    w_base+48(FP), DI
+none_204:
+	ADDQ $0x00000080, CX
+	SUBQ $0x20, AX
+	JMP  group_201
+
+end_202:
+group_208:
+	CMPQ  AX, $0x08
+	JL    end_209
+	MOVQ  edges_base+96(FP), BX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_211
+
+edge_210:
+	MOVQ    bias_base+72(FP), DI
 	ADDQ    CX, DI
-	MOVQ    rows+104(FP), R8
+	VMOVUPS (DI), Y0
+	MOVQ    x_base+24(FP), DI
+	ADDQ    CX, DI
+	ADDQ    8(BX), DI
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	ADDQ    16(BX), R8
+	CMPQ    24(BX), $0x00
+	JE      store_212
+	MOVQ    rows+152(FP), R9
 
-row_91:
-	MOVQ SI, R9
+row_213:
 	MOVQ DI, R10
-	MOVQ cols+112(FP), R11
+	MOVQ R8, R11
+	MOVQ 24(BX), R12
 
-col_92:
-	VMOVUPS      (R10), Y1
-	VFMADD231PS  (R9), Y1, Y0
-	ADDQ         DX, R10
-	ADDQ         BX, R9
-	DECQ         R11
-	JNZ          col_92
-	ADDQ         xRow+120(FP), SI
-	ADDQ         wRow+136(FP), DI
-	DECQ         R8
-	JNZ          row_91
-	VBROADCASTSS least+144(FP), Y1
-	VBROADCASTSS most+148(FP), Y2
+col_214:
+	VMOVUPS     (R11), Y1
+	VFMADD231PS (R10), Y1, Y0
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_214
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_213
+
+store_212:
+	VBROADCASTSS least+184(FP), Y1
+	VBROADCASTSS most+188(FP), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
-	MOVQ         y_base+0(FP), SI
-	ADDQ         CX, SI
-	VMOVUPS      Y0, (SI)
-	ADDQ         $0x00000020, CX
-	SUBQ         $0x08, AX
-	JMP          vectors_89
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (BX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Y0, (DI)
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          edge_210
 
-end_90:
-	TESTQ      AX, AX
-	JZ         end_93
-	LEAQ       lanes_AVX2<>+32(SB), SI
-	SHLQ       $0x02, AX
-	SUBQ       AX, SI
-	VMOVUPS    (SI), Y0
-	MOVQ       bias_base+72(FP), AX
-	ADDQ       CX, AX
-	VMASKMOVPS (AX), Y0, Y1
-	MOVQ       x_base+24(FP), AX
-	ADDQ       CX, AX
-	MOVQ       w_base+48(FP), SI
+none_211:
+	ADDQ $0x00000020, CX
+	SUBQ $0x08, AX
+	JMP  group_208
+
+end_209:
+	TESTQ   AX, AX
+	JZ      end_215
+	LEAQ    lanes_AVX2<>+32(SB), BX
+	SHLQ    $0x02, AX
+	SUBQ    AX, BX
+	VMOVUPS (BX), Y0
+	MOVQ    edges_base+96(FP), AX
+	MOVQ    edges_len+104(FP), BX
+	TESTQ   BX, BX
+	JZ      none_217
+
+edge_216:
+	MOVQ       bias_base+72(FP), SI
 	ADDQ       CX, SI
-	MOVQ       rows+104(FP), DI
+	VMASKMOVPS (SI), Y0, Y1
+	MOVQ       x_base+24(FP), SI
+	ADDQ       CX, SI
+	ADDQ       8(AX), SI
+	MOVQ       w_base+48(FP), DI
+	ADDQ       CX, DI
+	ADDQ       16(AX), DI
+	CMPQ       24(AX), $0x00
+	JE         store_218
+	MOVQ       rows+152(FP), R8
 
-row_94:
-	MOVQ AX, R8
+row_219:
 	MOVQ SI, R9
-	MOVQ cols+112(FP), R10
+	MOVQ DI, R10
+	MOVQ 24(AX), R11
 
-col_95:
-	VMASKMOVPS   (R9), Y0, Y2
-	VMASKMOVPS   (R8), Y0, Y3
-	VFMADD231PS  Y3, Y2, Y1
-	ADDQ         DX, R9
-	ADDQ         BX, R8
-	DECQ         R10
-	JNZ          col_95
-	ADDQ         xRow+120(FP), AX
-	ADDQ         wRow+136(FP), SI
-	DECQ         DI
-	JNZ          row_94
-	VBROADCASTSS least+144(FP), Y2
-	VBROADCASTSS most+148(FP), Y3
+col_220:
+	VMASKMOVPS  (R10), Y0, Y2
+	VMASKMOVPS  (R9), Y0, Y3
+	VFMADD231PS Y3, Y2, Y1
+	ADDQ        DX, R10
+	ADDQ        xCol+168(FP), R9
+	DECQ        R11
+	JNZ         col_220
+	ADDQ        xRow+160(FP), SI
+	ADDQ        wRow+176(FP), DI
+	DECQ        R8
+	JNZ         row_219
+
+store_218:
+	VBROADCASTSS least+184(FP), Y2
+	VBROADCASTSS most+188(FP), Y3
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
-	MOVQ         y_base+0(FP), AX
-	ADDQ         CX, AX
-	VMASKMOVPS   Y1, Y0, (AX)
-	ADDQ         $0x00000020, CX
+	MOVQ         y_base+0(FP), SI
+	ADDQ         (AX), SI
+	ADDQ         CX, SI
+	VMASKMOVPS   Y1, Y0, (SI)
+	ADDQ         $0x20, AX
+	DECQ         BX
+	JNZ          edge_216
 
-end_93:
+none_217:
+	ADDQ $0x00000020, CX
+
+end_215:
 	VZEROUPPER
 	RET

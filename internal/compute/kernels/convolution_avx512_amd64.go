@@ -4,27 +4,32 @@
 
 package kernels
 
-// depthwise3Stride1AVX512 computes pixels, of whose windows so many rows lie on the picture; xRow and wRow are bytes.
+// depthwise3Stride1AVX512 computes pixels, and between them others of 3 columns and a stride of 1.
+// So many rows of their windows lie on the picture; yFirst, xFirst, xRow, xCol and wRow are bytes.
 //
 //go:noescape
-func depthwise3Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+func depthwise3Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 
-// depthwise3Stride2AVX512 computes pixels, of whose windows so many rows lie on the picture; xRow and wRow are bytes.
+// depthwise3Stride2AVX512 computes pixels, and between them others of 3 columns and a stride of 2.
+// So many rows of their windows lie on the picture; yFirst, xFirst, xRow, xCol and wRow are bytes.
 //
 //go:noescape
-func depthwise3Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+func depthwise3Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 
-// depthwise5Stride1AVX512 computes pixels, of whose windows so many rows lie on the picture; xRow and wRow are bytes.
+// depthwise5Stride1AVX512 computes pixels, and between them others of 5 columns and a stride of 1.
+// So many rows of their windows lie on the picture; yFirst, xFirst, xRow, xCol and wRow are bytes.
 //
 //go:noescape
-func depthwise5Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+func depthwise5Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 
-// depthwise5Stride2AVX512 computes pixels, of whose windows so many rows lie on the picture; xRow and wRow are bytes.
+// depthwise5Stride2AVX512 computes pixels, and between them others of 5 columns and a stride of 2.
+// So many rows of their windows lie on the picture; yFirst, xFirst, xRow, xCol and wRow are bytes.
 //
 //go:noescape
-func depthwise5Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+func depthwise5Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 
-// depthwisePixelAVX512 computes one pixel, of whose window rows x cols places lie on the picture; xRow, xCol and wRow are bytes.
+// depthwiseEdgesAVX512 computes pixels.
+// So many rows of their windows lie on the picture; yFirst, xFirst, xRow, xCol and wRow are bytes.
 //
 //go:noescape
-func depthwisePixelAVX512(y []float32, x []float32, w []float32, bias []float32, channels int, rows int, cols int, xRow int, xCol int, wRow int, least float32, most float32)
+func depthwiseEdgesAVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)

@@ -4,27 +4,100 @@
 
 #include "textflag.h"
 
-// func depthwise3Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise3Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise3Stride1AVX512(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise3Stride1AVX512(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_1:
-	CMPQ AX, $0x00000010
-	JL   end_2
+group_1:
+	CMPQ  AX, $0x40
+	JL    end_2
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_4
+
+edge_3:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_5
+	MOVQ    rows+152(FP), R10
+
+row_6:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_7:
+	VMOVUPS     (R12), Z4
+	VFMADD231PS (R11), Z4, Z0
+	VMOVUPS     64(R12), Z4
+	VFMADD231PS 64(R11), Z4, Z1
+	VMOVUPS     128(R12), Z4
+	VFMADD231PS 128(R11), Z4, Z2
+	VMOVUPS     192(R12), Z4
+	VFMADD231PS 192(R11), Z4, Z3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_7
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_6
+
+store_5:
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, 64(R8)
+	VMOVUPS      Z2, 128(R8)
+	VMOVUPS      Z3, 192(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_3
+
+none_4:
+	MOVQ $+4, (SP)
+
+vector_8:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_3:
+pixels_9:
 	CMPQ    R8, $0x08
-	JL      few_4
+	JL      few_10
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -37,9 +110,9 @@ pixels_3:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_5:
+rows_11:
 	VMOVUPS      (R9), Z8
 	VMOVUPS      (R9)(DX*1), Z9
 	VMOVUPS      (R9)(DX*2), Z10
@@ -80,12 +153,12 @@ rows_5:
 	VFMADD231PS  Z10, Z8, Z6
 	VMOVUPS      (R12)(DX*1), Z8
 	VFMADD231PS  Z10, Z8, Z7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_5
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_11
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -114,11 +187,11 @@ rows_5:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_3
+	JMP          pixels_9
 
-few_4:
+few_10:
 	TESTQ   $0x00000004, R8
-	JZ      skip_6
+	JZ      skip_12
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -127,9 +200,9 @@ few_4:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_7:
+rows_13:
 	VMOVUPS      (R9), Z4
 	VMOVUPS      (R9)(DX*1), Z5
 	VMOVUPS      (R9)(DX*2), Z6
@@ -153,12 +226,12 @@ rows_7:
 	VFMADD231PS  Z6, Z4, Z2
 	VMOVUPS      (R12)(DX*1), Z4
 	VFMADD231PS  Z6, Z4, Z3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_7
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_13
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -174,18 +247,18 @@ rows_7:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_6:
+skip_12:
 	TESTQ   $0x00000002, R8
-	JZ      skip_8
+	JZ      skip_14
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_9:
+rows_15:
 	VMOVUPS      (R9), Z2
 	VMOVUPS      (R9)(DX*1), Z3
 	VMOVUPS      (R9)(DX*2), Z4
@@ -200,12 +273,12 @@ rows_9:
 	VFMADD231PS  Z4, Z2, Z0
 	VMOVUPS      (R12)(BX*1), Z2
 	VFMADD231PS  Z4, Z2, Z1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_9
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_15
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -215,17 +288,17 @@ rows_9:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_8:
+skip_14:
 	TESTQ   $0x00000001, R8
-	JZ      skip_10
+	JZ      skip_16
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Z0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_11:
+rows_17:
 	VMOVUPS      (R8), Z1
 	VMOVUPS      (R8)(DX*1), Z2
 	VMOVUPS      (R8)(DX*2), Z3
@@ -236,38 +309,394 @@ rows_11:
 	VFMADD231PS  Z2, Z1, Z0
 	VMOVUPS      (R11)(DX*2), Z1
 	VFMADD231PS  Z3, Z1, Z0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_11
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	JNZ          rows_17
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*1), SI
 
-skip_10:
+skip_16:
 	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, AX
-	JMP  vectors_1
+	DECQ (SP)
+	JNZ  vector_8
+	SUBQ $0x40, AX
+	JMP  group_1
 
 end_2:
+group_18:
+	CMPQ  AX, $0x10
+	JL    end_19
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_21
+
+edge_20:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_22
+	MOVQ    rows+152(FP), R10
+
+row_23:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_24:
+	VMOVUPS     (R12), Z1
+	VFMADD231PS (R11), Z1, Z0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_24
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_23
+
+store_22:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_20
+
+none_21:
+	MOVQ $+1, (SP)
+
+vector_25:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_26:
+	CMPQ    R8, $0x08
+	JL      few_27
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_28:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      (R9)(DX*1), Z9
+	VMOVUPS      (R9)(DX*2), Z10
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z11
+	VFMADD231PS  Z8, Z11, Z0
+	VMOVUPS      (R12)(DX*1), Z11
+	VFMADD231PS  Z8, Z11, Z1
+	VFMADD231PS  Z9, Z11, Z0
+	VMOVUPS      (R12)(DX*2), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z9, Z11, Z1
+	VFMADD231PS  Z10, Z11, Z0
+	VMOVUPS      (R12)(BX*1), Z11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z8, Z11, Z3
+	VFMADD231PS  Z9, Z11, Z2
+	VFMADD231PS  Z10, Z11, Z1
+	VMOVUPS      (R12), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z9, Z11, Z3
+	VFMADD231PS  Z10, Z11, Z2
+	VMOVUPS      (R12)(DX*1), Z11
+	VFMADD231PS  Z8, Z11, Z5
+	VFMADD231PS  Z9, Z11, Z4
+	VFMADD231PS  Z10, Z11, Z3
+	VMOVUPS      (R12)(DX*2), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z9, Z11, Z5
+	VFMADD231PS  Z10, Z11, Z4
+	VMOVUPS      (R12)(BX*1), Z11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z8, Z11, Z7
+	VFMADD231PS  Z9, Z11, Z6
+	VFMADD231PS  Z10, Z11, Z5
+	VMOVUPS      (R12), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	VFMADD231PS  Z10, Z8, Z6
+	VMOVUPS      (R12)(DX*1), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_28
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z5, (DI)(DX*1)
+	VMOVUPS      Z6, (DI)(DX*2)
+	VMOVUPS      Z7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_26
+
+few_27:
+	TESTQ   $0x00000004, R8
+	JZ      skip_29
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_30:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      (R9)(DX*1), Z5
+	VMOVUPS      (R9)(DX*2), Z6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z7
+	VFMADD231PS  Z4, Z7, Z0
+	VMOVUPS      (R12)(DX*1), Z7
+	VFMADD231PS  Z4, Z7, Z1
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      (R12)(DX*2), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z5, Z7, Z1
+	VFMADD231PS  Z6, Z7, Z0
+	VMOVUPS      (R12)(BX*1), Z7
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z4, Z7, Z3
+	VFMADD231PS  Z5, Z7, Z2
+	VFMADD231PS  Z6, Z7, Z1
+	VMOVUPS      (R12), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	VFMADD231PS  Z6, Z4, Z2
+	VMOVUPS      (R12)(DX*1), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_30
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_29:
+	TESTQ   $0x00000002, R8
+	JZ      skip_31
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_32:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      (R9)(DX*1), Z3
+	VMOVUPS      (R9)(DX*2), Z4
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z5
+	VFMADD231PS  Z2, Z5, Z0
+	VMOVUPS      (R12)(DX*1), Z5
+	VFMADD231PS  Z2, Z5, Z1
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      (R12)(DX*2), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      (R12)(BX*1), Z2
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_32
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_31:
+	TESTQ   $0x00000001, R8
+	JZ      skip_33
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Z0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_34:
+	VMOVUPS      (R8), Z1
+	VMOVUPS      (R8)(DX*1), Z2
+	VMOVUPS      (R8)(DX*2), Z3
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Z4
+	VFMADD231PS  Z1, Z4, Z0
+	VMOVUPS      (R11)(DX*1), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (R11)(DX*2), Z1
+	VFMADD231PS  Z3, Z1, Z0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_34
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*1), SI
+
+skip_33:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_25
+	SUBQ $0x10, AX
+	JMP  group_18
+
+end_19:
 	TESTQ AX, AX
-	JZ    end_12
+	JZ    end_35
 	MOVQ  $-1, SI
 	BZHIQ AX, SI, SI
 	KMOVW SI, K1
-	MOVQ  x_base+24(FP), AX
-	ADDQ  CX, AX
-	MOVQ  y_base+0(FP), SI
-	ADDQ  CX, SI
-	MOVQ  pixels+96(FP), DI
+	MOVQ  edges_base+96(FP), AX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_37
 
-pixels_13:
+edge_36:
+	MOVQ      bias_base+72(FP), DI
+	ADDQ      CX, DI
+	VMOVUPS.Z (DI), K1, Z0
+	MOVQ      x_base+24(FP), DI
+	ADDQ      CX, DI
+	ADDQ      8(AX), DI
+	MOVQ      w_base+48(FP), R8
+	ADDQ      CX, R8
+	ADDQ      16(AX), R8
+	CMPQ      24(AX), $0x00
+	JE        store_38
+	MOVQ      rows+152(FP), R9
+
+row_39:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_40:
+	VMOVUPS.Z   (R11), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_40
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_39
+
+store_38:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_36
+
+none_37:
+	MOVQ $+1, (SP)
+
+vector_41:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_42:
 	CMPQ      DI, $0x08
-	JL        few_14
+	JL        few_43
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -280,9 +709,9 @@ pixels_13:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_15:
+rows_44:
 	VMOVUPS.Z    (R8), K1, Z8
 	VMOVUPS.Z    (R8)(DX*1), K1, Z9
 	VMOVUPS.Z    (R8)(DX*2), K1, Z10
@@ -323,12 +752,12 @@ rows_15:
 	VFMADD231PS  Z10, Z8, Z6
 	VMOVUPS.Z    (R11)(DX*1), K1, Z8
 	VFMADD231PS  Z10, Z8, Z7
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_15
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_44
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -357,11 +786,11 @@ rows_15:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_13
+	JMP          pixels_42
 
-few_14:
+few_43:
 	TESTQ     $0x00000004, DI
-	JZ        skip_16
+	JZ        skip_45
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -370,9 +799,9 @@ few_14:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_17:
+rows_46:
 	VMOVUPS.Z    (R8), K1, Z4
 	VMOVUPS.Z    (R8)(DX*1), K1, Z5
 	VMOVUPS.Z    (R8)(DX*2), K1, Z6
@@ -396,12 +825,12 @@ rows_17:
 	VFMADD231PS  Z6, Z4, Z2
 	VMOVUPS.Z    (R11)(DX*1), K1, Z4
 	VFMADD231PS  Z6, Z4, Z3
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_17
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_46
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -417,18 +846,18 @@ rows_17:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_16:
+skip_45:
 	TESTQ     $0x00000002, DI
-	JZ        skip_18
+	JZ        skip_47
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_19:
+rows_48:
 	VMOVUPS.Z    (R8), K1, Z2
 	VMOVUPS.Z    (R8)(DX*1), K1, Z3
 	VMOVUPS.Z    (R8)(DX*2), K1, Z4
@@ -443,12 +872,12 @@ rows_19:
 	VFMADD231PS  Z4, Z2, Z0
 	VMOVUPS.Z    (R11)(BX*1), K1, Z2
 	VFMADD231PS  Z4, Z2, Z1
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_19
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_48
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -458,65 +887,142 @@ rows_19:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_18:
+skip_47:
 	TESTQ     $0x00000001, DI
-	JZ        skip_20
-	MOVQ      bias_base+72(FP), BX
-	VMOVUPS.Z (BX)(CX*1), K1, Z0
-	MOVQ      w_base+48(FP), BX
-	ADDQ      CX, BX
-	MOVQ      AX, CX
-	MOVQ      rows+112(FP), DI
+	JZ        skip_49
+	MOVQ      bias_base+72(FP), DI
+	VMOVUPS.Z (DI)(CX*1), K1, Z0
+	MOVQ      w_base+48(FP), DI
+	ADDQ      CX, DI
+	MOVQ      AX, R8
+	MOVQ      rows+152(FP), R9
 
-rows_21:
-	VMOVUPS.Z    (BX), K1, Z1
-	VMOVUPS.Z    (BX)(DX*1), K1, Z2
-	VMOVUPS.Z    (BX)(DX*2), K1, Z3
-	MOVQ         CX, R8
-	VMOVUPS.Z    (R8), K1, Z4
+rows_50:
+	VMOVUPS.Z    (DI), K1, Z1
+	VMOVUPS.Z    (DI)(DX*1), K1, Z2
+	VMOVUPS.Z    (DI)(DX*2), K1, Z3
+	MOVQ         R8, R10
+	VMOVUPS.Z    (R10), K1, Z4
 	VFMADD231PS  Z1, Z4, Z0
-	VMOVUPS.Z    (R8)(DX*1), K1, Z1
+	VMOVUPS.Z    (R10)(DX*1), K1, Z1
 	VFMADD231PS  Z2, Z1, Z0
-	VMOVUPS.Z    (R8)(DX*2), K1, Z1
+	VMOVUPS.Z    (R10)(DX*2), K1, Z1
 	VFMADD231PS  Z3, Z1, Z0
-	ADDQ         wRow+128(FP), BX
-	ADDQ         xRow+120(FP), CX
-	DECQ         DI
-	JNZ          rows_21
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_50
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, K1, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*1), AX
 
-skip_20:
-end_12:
+skip_49:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_41
+
+end_35:
 	VZEROUPPER
 	RET
 
-// func depthwise3Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise3Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise3Stride2AVX512(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise3Stride2AVX512(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_22:
-	CMPQ AX, $0x00000010
-	JL   end_23
+group_51:
+	CMPQ  AX, $0x40
+	JL    end_52
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_54
+
+edge_53:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_55
+	MOVQ    rows+152(FP), R10
+
+row_56:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_57:
+	VMOVUPS     (R12), Z4
+	VFMADD231PS (R11), Z4, Z0
+	VMOVUPS     64(R12), Z4
+	VFMADD231PS 64(R11), Z4, Z1
+	VMOVUPS     128(R12), Z4
+	VFMADD231PS 128(R11), Z4, Z2
+	VMOVUPS     192(R12), Z4
+	VFMADD231PS 192(R11), Z4, Z3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_57
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_56
+
+store_55:
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, 64(R8)
+	VMOVUPS      Z2, 128(R8)
+	VMOVUPS      Z3, 192(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_53
+
+none_54:
+	MOVQ $+4, (SP)
+
+vector_58:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_24:
+pixels_59:
 	CMPQ    R8, $0x08
-	JL      few_25
+	JL      few_60
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -529,9 +1035,9 @@ pixels_24:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_26:
+rows_61:
 	VMOVUPS      (R9), Z8
 	VMOVUPS      (R9)(DX*1), Z9
 	VMOVUPS      (R9)(DX*2), Z10
@@ -581,12 +1087,12 @@ rows_26:
 	VFMADD231PS  Z9, Z8, Z7
 	VMOVUPS      (R12), Z8
 	VFMADD231PS  Z10, Z8, Z7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_26
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_61
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -616,11 +1122,11 @@ rows_26:
 	LEAQ         (SI)(DX*8), SI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_24
+	JMP          pixels_59
 
-few_25:
+few_60:
 	TESTQ   $0x00000004, R8
-	JZ      skip_27
+	JZ      skip_62
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -629,9 +1135,9 @@ few_25:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_28:
+rows_63:
 	VMOVUPS      (R9), Z4
 	VMOVUPS      (R9)(DX*1), Z5
 	VMOVUPS      (R9)(DX*2), Z6
@@ -659,12 +1165,12 @@ rows_28:
 	VFMADD231PS  Z5, Z4, Z3
 	VMOVUPS      (R12), Z4
 	VFMADD231PS  Z6, Z4, Z3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_28
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_63
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -680,18 +1186,18 @@ rows_28:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 
-skip_27:
+skip_62:
 	TESTQ   $0x00000002, R8
-	JZ      skip_29
+	JZ      skip_64
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_30:
+rows_65:
 	VMOVUPS      (R9), Z2
 	VMOVUPS      (R9)(DX*1), Z3
 	VMOVUPS      (R9)(DX*2), Z4
@@ -708,12 +1214,12 @@ rows_30:
 	VFMADD231PS  Z3, Z2, Z1
 	VMOVUPS      (R12), Z2
 	VFMADD231PS  Z4, Z2, Z1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_30
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_65
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -723,17 +1229,17 @@ rows_30:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_29:
+skip_64:
 	TESTQ   $0x00000001, R8
-	JZ      skip_31
+	JZ      skip_66
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Z0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_32:
+rows_67:
 	VMOVUPS      (R8), Z1
 	VMOVUPS      (R8)(DX*1), Z2
 	VMOVUPS      (R8)(DX*2), Z3
@@ -744,38 +1250,410 @@ rows_32:
 	VFMADD231PS  Z2, Z1, Z0
 	VMOVUPS      (R11)(DX*2), Z1
 	VFMADD231PS  Z3, Z1, Z0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_32
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	JNZ          rows_67
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_31:
+skip_66:
 	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, AX
-	JMP  vectors_22
+	DECQ (SP)
+	JNZ  vector_58
+	SUBQ $0x40, AX
+	JMP  group_51
 
-end_23:
+end_52:
+group_68:
+	CMPQ  AX, $0x10
+	JL    end_69
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_71
+
+edge_70:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_72
+	MOVQ    rows+152(FP), R10
+
+row_73:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_74:
+	VMOVUPS     (R12), Z1
+	VFMADD231PS (R11), Z1, Z0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_74
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_73
+
+store_72:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_70
+
+none_71:
+	MOVQ $+1, (SP)
+
+vector_75:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_76:
+	CMPQ    R8, $0x08
+	JL      few_77
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_78:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      (R9)(DX*1), Z9
+	VMOVUPS      (R9)(DX*2), Z10
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z11
+	VFMADD231PS  Z8, Z11, Z0
+	VMOVUPS      (R12)(DX*1), Z11
+	VFMADD231PS  Z9, Z11, Z0
+	VMOVUPS      (R12)(DX*2), Z11
+	VFMADD231PS  Z8, Z11, Z1
+	VFMADD231PS  Z10, Z11, Z0
+	VMOVUPS      (R12)(BX*1), Z11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z11, Z1
+	VMOVUPS      (R12), Z11
+	VFMADD231PS  Z8, Z11, Z2
+	VFMADD231PS  Z10, Z11, Z1
+	VMOVUPS      (R12)(DX*1), Z11
+	VFMADD231PS  Z9, Z11, Z2
+	VMOVUPS      (R12)(DX*2), Z11
+	VFMADD231PS  Z8, Z11, Z3
+	VFMADD231PS  Z10, Z11, Z2
+	VMOVUPS      (R12)(BX*1), Z11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z11, Z3
+	VMOVUPS      (R12), Z11
+	VFMADD231PS  Z8, Z11, Z4
+	VFMADD231PS  Z10, Z11, Z3
+	VMOVUPS      (R12)(DX*1), Z11
+	VFMADD231PS  Z9, Z11, Z4
+	VMOVUPS      (R12)(DX*2), Z11
+	VFMADD231PS  Z8, Z11, Z5
+	VFMADD231PS  Z10, Z11, Z4
+	VMOVUPS      (R12)(BX*1), Z11
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z11, Z5
+	VMOVUPS      (R12), Z11
+	VFMADD231PS  Z8, Z11, Z6
+	VFMADD231PS  Z10, Z11, Z5
+	VMOVUPS      (R12)(DX*1), Z11
+	VFMADD231PS  Z9, Z11, Z6
+	VMOVUPS      (R12)(DX*2), Z11
+	VFMADD231PS  Z8, Z11, Z7
+	VFMADD231PS  Z10, Z11, Z6
+	VMOVUPS      (R12)(BX*1), Z8
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z8, Z7
+	VMOVUPS      (R12), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_78
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z5, (DI)(DX*1)
+	VMOVUPS      Z6, (DI)(DX*2)
+	VMOVUPS      Z7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_76
+
+few_77:
+	TESTQ   $0x00000004, R8
+	JZ      skip_79
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_80:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      (R9)(DX*1), Z5
+	VMOVUPS      (R9)(DX*2), Z6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z7
+	VFMADD231PS  Z4, Z7, Z0
+	VMOVUPS      (R12)(DX*1), Z7
+	VFMADD231PS  Z5, Z7, Z0
+	VMOVUPS      (R12)(DX*2), Z7
+	VFMADD231PS  Z4, Z7, Z1
+	VFMADD231PS  Z6, Z7, Z0
+	VMOVUPS      (R12)(BX*1), Z7
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z5, Z7, Z1
+	VMOVUPS      (R12), Z7
+	VFMADD231PS  Z4, Z7, Z2
+	VFMADD231PS  Z6, Z7, Z1
+	VMOVUPS      (R12)(DX*1), Z7
+	VFMADD231PS  Z5, Z7, Z2
+	VMOVUPS      (R12)(DX*2), Z7
+	VFMADD231PS  Z4, Z7, Z3
+	VFMADD231PS  Z6, Z7, Z2
+	VMOVUPS      (R12)(BX*1), Z4
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z5, Z4, Z3
+	VMOVUPS      (R12), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_80
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+
+skip_79:
+	TESTQ   $0x00000002, R8
+	JZ      skip_81
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_82:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      (R9)(DX*1), Z3
+	VMOVUPS      (R9)(DX*2), Z4
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z5
+	VFMADD231PS  Z2, Z5, Z0
+	VMOVUPS      (R12)(DX*1), Z5
+	VFMADD231PS  Z3, Z5, Z0
+	VMOVUPS      (R12)(DX*2), Z5
+	VFMADD231PS  Z2, Z5, Z1
+	VFMADD231PS  Z4, Z5, Z0
+	VMOVUPS      (R12)(BX*1), Z2
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z3, Z2, Z1
+	VMOVUPS      (R12), Z2
+	VFMADD231PS  Z4, Z2, Z1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_82
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_81:
+	TESTQ   $0x00000001, R8
+	JZ      skip_83
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Z0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_84:
+	VMOVUPS      (R8), Z1
+	VMOVUPS      (R8)(DX*1), Z2
+	VMOVUPS      (R8)(DX*2), Z3
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Z4
+	VFMADD231PS  Z1, Z4, Z0
+	VMOVUPS      (R11)(DX*1), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (R11)(DX*2), Z1
+	VFMADD231PS  Z3, Z1, Z0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_84
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_83:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_75
+	SUBQ $0x10, AX
+	JMP  group_68
+
+end_69:
 	TESTQ AX, AX
-	JZ    end_33
+	JZ    end_85
 	MOVQ  $-1, SI
 	BZHIQ AX, SI, SI
 	KMOVW SI, K1
-	MOVQ  x_base+24(FP), AX
-	ADDQ  CX, AX
-	MOVQ  y_base+0(FP), SI
-	ADDQ  CX, SI
-	MOVQ  pixels+96(FP), DI
+	MOVQ  edges_base+96(FP), AX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_87
 
-pixels_34:
+edge_86:
+	MOVQ      bias_base+72(FP), DI
+	ADDQ      CX, DI
+	VMOVUPS.Z (DI), K1, Z0
+	MOVQ      x_base+24(FP), DI
+	ADDQ      CX, DI
+	ADDQ      8(AX), DI
+	MOVQ      w_base+48(FP), R8
+	ADDQ      CX, R8
+	ADDQ      16(AX), R8
+	CMPQ      24(AX), $0x00
+	JE        store_88
+	MOVQ      rows+152(FP), R9
+
+row_89:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_90:
+	VMOVUPS.Z   (R11), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_90
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_89
+
+store_88:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_86
+
+none_87:
+	MOVQ $+1, (SP)
+
+vector_91:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_92:
 	CMPQ      DI, $0x08
-	JL        few_35
+	JL        few_93
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -788,9 +1666,9 @@ pixels_34:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_36:
+rows_94:
 	VMOVUPS.Z    (R8), K1, Z8
 	VMOVUPS.Z    (R8)(DX*1), K1, Z9
 	VMOVUPS.Z    (R8)(DX*2), K1, Z10
@@ -840,12 +1718,12 @@ rows_36:
 	VFMADD231PS  Z9, Z8, Z7
 	VMOVUPS.Z    (R11), K1, Z8
 	VFMADD231PS  Z10, Z8, Z7
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_36
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_94
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -875,11 +1753,11 @@ rows_36:
 	LEAQ         (AX)(DX*8), AX
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_34
+	JMP          pixels_92
 
-few_35:
+few_93:
 	TESTQ     $0x00000004, DI
-	JZ        skip_37
+	JZ        skip_95
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -888,9 +1766,9 @@ few_35:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_38:
+rows_96:
 	VMOVUPS.Z    (R8), K1, Z4
 	VMOVUPS.Z    (R8)(DX*1), K1, Z5
 	VMOVUPS.Z    (R8)(DX*2), K1, Z6
@@ -918,12 +1796,12 @@ rows_38:
 	VFMADD231PS  Z5, Z4, Z3
 	VMOVUPS.Z    (R11), K1, Z4
 	VFMADD231PS  Z6, Z4, Z3
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_38
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_96
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -939,18 +1817,18 @@ rows_38:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 
-skip_37:
+skip_95:
 	TESTQ     $0x00000002, DI
-	JZ        skip_39
+	JZ        skip_97
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_40:
+rows_98:
 	VMOVUPS.Z    (R8), K1, Z2
 	VMOVUPS.Z    (R8)(DX*1), K1, Z3
 	VMOVUPS.Z    (R8)(DX*2), K1, Z4
@@ -967,12 +1845,12 @@ rows_40:
 	VFMADD231PS  Z3, Z2, Z1
 	VMOVUPS.Z    (R11), K1, Z2
 	VFMADD231PS  Z4, Z2, Z1
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_40
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_98
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -982,65 +1860,142 @@ rows_40:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_39:
+skip_97:
 	TESTQ     $0x00000001, DI
-	JZ        skip_41
-	MOVQ      bias_base+72(FP), BX
-	VMOVUPS.Z (BX)(CX*1), K1, Z0
-	MOVQ      w_base+48(FP), BX
-	ADDQ      CX, BX
-	MOVQ      AX, CX
-	MOVQ      rows+112(FP), DI
+	JZ        skip_99
+	MOVQ      bias_base+72(FP), DI
+	VMOVUPS.Z (DI)(CX*1), K1, Z0
+	MOVQ      w_base+48(FP), DI
+	ADDQ      CX, DI
+	MOVQ      AX, R8
+	MOVQ      rows+152(FP), R9
 
-rows_42:
-	VMOVUPS.Z    (BX), K1, Z1
-	VMOVUPS.Z    (BX)(DX*1), K1, Z2
-	VMOVUPS.Z    (BX)(DX*2), K1, Z3
-	MOVQ         CX, R8
-	VMOVUPS.Z    (R8), K1, Z4
+rows_100:
+	VMOVUPS.Z    (DI), K1, Z1
+	VMOVUPS.Z    (DI)(DX*1), K1, Z2
+	VMOVUPS.Z    (DI)(DX*2), K1, Z3
+	MOVQ         R8, R10
+	VMOVUPS.Z    (R10), K1, Z4
 	VFMADD231PS  Z1, Z4, Z0
-	VMOVUPS.Z    (R8)(DX*1), K1, Z1
+	VMOVUPS.Z    (R10)(DX*1), K1, Z1
 	VFMADD231PS  Z2, Z1, Z0
-	VMOVUPS.Z    (R8)(DX*2), K1, Z1
+	VMOVUPS.Z    (R10)(DX*2), K1, Z1
 	VFMADD231PS  Z3, Z1, Z0
-	ADDQ         wRow+128(FP), BX
-	ADDQ         xRow+120(FP), CX
-	DECQ         DI
-	JNZ          rows_42
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_100
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, K1, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_41:
-end_33:
+skip_99:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_91
+
+end_85:
 	VZEROUPPER
 	RET
 
-// func depthwise5Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise5Stride1AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise5Stride1AVX512(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise5Stride1AVX512(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_43:
-	CMPQ AX, $0x00000010
-	JL   end_44
+group_101:
+	CMPQ  AX, $0x40
+	JL    end_102
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_104
+
+edge_103:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_105
+	MOVQ    rows+152(FP), R10
+
+row_106:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_107:
+	VMOVUPS     (R12), Z4
+	VFMADD231PS (R11), Z4, Z0
+	VMOVUPS     64(R12), Z4
+	VFMADD231PS 64(R11), Z4, Z1
+	VMOVUPS     128(R12), Z4
+	VFMADD231PS 128(R11), Z4, Z2
+	VMOVUPS     192(R12), Z4
+	VFMADD231PS 192(R11), Z4, Z3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_107
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_106
+
+store_105:
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, 64(R8)
+	VMOVUPS      Z2, 128(R8)
+	VMOVUPS      Z3, 192(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_103
+
+none_104:
+	MOVQ $+4, (SP)
+
+vector_108:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_45:
+pixels_109:
 	CMPQ    R8, $0x08
-	JL      few_46
+	JL      few_110
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -1053,9 +2008,9 @@ pixels_45:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_47:
+rows_111:
 	VMOVUPS      (R9), Z8
 	VMOVUPS      (R9)(DX*1), Z9
 	VMOVUPS      (R9)(DX*2), Z10
@@ -1116,12 +2071,12 @@ rows_47:
 	VFMADD231PS  Z12, Z8, Z6
 	VMOVUPS      (R12)(BX*1), Z8
 	VFMADD231PS  Z12, Z8, Z7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_47
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_111
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1150,11 +2105,11 @@ rows_47:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_45
+	JMP          pixels_109
 
-few_46:
+few_110:
 	TESTQ   $0x00000004, R8
-	JZ      skip_48
+	JZ      skip_112
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -1163,9 +2118,9 @@ few_46:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_49:
+rows_113:
 	VMOVUPS      (R9), Z4
 	VMOVUPS      (R9)(DX*1), Z5
 	VMOVUPS      (R9)(DX*2), Z6
@@ -1201,12 +2156,12 @@ rows_49:
 	VFMADD231PS  Z8, Z4, Z2
 	VMOVUPS      (R12)(BX*1), Z4
 	VFMADD231PS  Z8, Z4, Z3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_49
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_113
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1222,18 +2177,18 @@ rows_49:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_48:
+skip_112:
 	TESTQ   $0x00000002, R8
-	JZ      skip_50
+	JZ      skip_114
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_51:
+rows_115:
 	VMOVUPS      (R9), Z2
 	VMOVUPS      (R9)(DX*1), Z3
 	VMOVUPS      (R9)(DX*2), Z4
@@ -1257,12 +2212,12 @@ rows_51:
 	VFMADD231PS  Z6, Z2, Z0
 	VMOVUPS      (R12)(DX*1), Z2
 	VFMADD231PS  Z6, Z2, Z1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_51
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_115
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -1272,17 +2227,17 @@ rows_51:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_50:
+skip_114:
 	TESTQ   $0x00000001, R8
-	JZ      skip_52
+	JZ      skip_116
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Z0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_53:
+rows_117:
 	VMOVUPS      (R8), Z1
 	VMOVUPS      (R8)(DX*1), Z2
 	VMOVUPS      (R8)(DX*2), Z3
@@ -1300,38 +2255,442 @@ rows_53:
 	VFMADD231PS  Z4, Z1, Z0
 	VMOVUPS      (R11), Z1
 	VFMADD231PS  Z5, Z1, Z0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_53
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	JNZ          rows_117
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*1), SI
 
-skip_52:
+skip_116:
 	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, AX
-	JMP  vectors_43
+	DECQ (SP)
+	JNZ  vector_108
+	SUBQ $0x40, AX
+	JMP  group_101
 
-end_44:
+end_102:
+group_118:
+	CMPQ  AX, $0x10
+	JL    end_119
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_121
+
+edge_120:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_122
+	MOVQ    rows+152(FP), R10
+
+row_123:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_124:
+	VMOVUPS     (R12), Z1
+	VFMADD231PS (R11), Z1, Z0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_124
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_123
+
+store_122:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_120
+
+none_121:
+	MOVQ $+1, (SP)
+
+vector_125:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_126:
+	CMPQ    R8, $0x08
+	JL      few_127
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_128:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      (R9)(DX*1), Z9
+	VMOVUPS      (R9)(DX*2), Z10
+	VMOVUPS      (R9)(BX*1), Z11
+	VMOVUPS      (R9)(DX*4), Z12
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z13
+	VFMADD231PS  Z8, Z13, Z0
+	VMOVUPS      (R12)(DX*1), Z13
+	VFMADD231PS  Z8, Z13, Z1
+	VFMADD231PS  Z9, Z13, Z0
+	VMOVUPS      (R12)(DX*2), Z13
+	VFMADD231PS  Z8, Z13, Z2
+	VFMADD231PS  Z9, Z13, Z1
+	VFMADD231PS  Z10, Z13, Z0
+	VMOVUPS      (R12)(BX*1), Z13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z8, Z13, Z3
+	VFMADD231PS  Z9, Z13, Z2
+	VFMADD231PS  Z10, Z13, Z1
+	VFMADD231PS  Z11, Z13, Z0
+	VMOVUPS      (R12), Z13
+	VFMADD231PS  Z8, Z13, Z4
+	VFMADD231PS  Z9, Z13, Z3
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z1
+	VFMADD231PS  Z12, Z13, Z0
+	VMOVUPS      (R12)(DX*1), Z13
+	VFMADD231PS  Z8, Z13, Z5
+	VFMADD231PS  Z9, Z13, Z4
+	VFMADD231PS  Z10, Z13, Z3
+	VFMADD231PS  Z11, Z13, Z2
+	VFMADD231PS  Z12, Z13, Z1
+	VMOVUPS      (R12)(DX*2), Z13
+	VFMADD231PS  Z8, Z13, Z6
+	VFMADD231PS  Z9, Z13, Z5
+	VFMADD231PS  Z10, Z13, Z4
+	VFMADD231PS  Z11, Z13, Z3
+	VFMADD231PS  Z12, Z13, Z2
+	VMOVUPS      (R12)(BX*1), Z13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z8, Z13, Z7
+	VFMADD231PS  Z9, Z13, Z6
+	VFMADD231PS  Z10, Z13, Z5
+	VFMADD231PS  Z11, Z13, Z4
+	VFMADD231PS  Z12, Z13, Z3
+	VMOVUPS      (R12), Z8
+	VFMADD231PS  Z9, Z8, Z7
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z11, Z8, Z5
+	VFMADD231PS  Z12, Z8, Z4
+	VMOVUPS      (R12)(DX*1), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	VFMADD231PS  Z11, Z8, Z6
+	VFMADD231PS  Z12, Z8, Z5
+	VMOVUPS      (R12)(DX*2), Z8
+	VFMADD231PS  Z11, Z8, Z7
+	VFMADD231PS  Z12, Z8, Z6
+	VMOVUPS      (R12)(BX*1), Z8
+	VFMADD231PS  Z12, Z8, Z7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_128
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z5, (DI)(DX*1)
+	VMOVUPS      Z6, (DI)(DX*2)
+	VMOVUPS      Z7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_126
+
+few_127:
+	TESTQ   $0x00000004, R8
+	JZ      skip_129
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_130:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      (R9)(DX*1), Z5
+	VMOVUPS      (R9)(DX*2), Z6
+	VMOVUPS      (R9)(BX*1), Z7
+	VMOVUPS      (R9)(DX*4), Z8
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z9
+	VFMADD231PS  Z4, Z9, Z0
+	VMOVUPS      (R12)(DX*1), Z9
+	VFMADD231PS  Z4, Z9, Z1
+	VFMADD231PS  Z5, Z9, Z0
+	VMOVUPS      (R12)(DX*2), Z9
+	VFMADD231PS  Z4, Z9, Z2
+	VFMADD231PS  Z5, Z9, Z1
+	VFMADD231PS  Z6, Z9, Z0
+	VMOVUPS      (R12)(BX*1), Z9
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z4, Z9, Z3
+	VFMADD231PS  Z5, Z9, Z2
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z0
+	VMOVUPS      (R12), Z4
+	VFMADD231PS  Z5, Z4, Z3
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z7, Z4, Z1
+	VFMADD231PS  Z8, Z4, Z0
+	VMOVUPS      (R12)(DX*1), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	VFMADD231PS  Z7, Z4, Z2
+	VFMADD231PS  Z8, Z4, Z1
+	VMOVUPS      (R12)(DX*2), Z4
+	VFMADD231PS  Z7, Z4, Z3
+	VFMADD231PS  Z8, Z4, Z2
+	VMOVUPS      (R12)(BX*1), Z4
+	VFMADD231PS  Z8, Z4, Z3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_130
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_129:
+	TESTQ   $0x00000002, R8
+	JZ      skip_131
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_132:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      (R9)(DX*1), Z3
+	VMOVUPS      (R9)(DX*2), Z4
+	VMOVUPS      (R9)(BX*1), Z5
+	VMOVUPS      (R9)(DX*4), Z6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z7
+	VFMADD231PS  Z2, Z7, Z0
+	VMOVUPS      (R12)(DX*1), Z7
+	VFMADD231PS  Z2, Z7, Z1
+	VFMADD231PS  Z3, Z7, Z0
+	VMOVUPS      (R12)(DX*2), Z2
+	VFMADD231PS  Z3, Z2, Z1
+	VFMADD231PS  Z4, Z2, Z0
+	VMOVUPS      (R12)(BX*1), Z2
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z4, Z2, Z1
+	VFMADD231PS  Z5, Z2, Z0
+	VMOVUPS      (R12), Z2
+	VFMADD231PS  Z5, Z2, Z1
+	VFMADD231PS  Z6, Z2, Z0
+	VMOVUPS      (R12)(DX*1), Z2
+	VFMADD231PS  Z6, Z2, Z1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_132
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_131:
+	TESTQ   $0x00000001, R8
+	JZ      skip_133
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Z0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_134:
+	VMOVUPS      (R8), Z1
+	VMOVUPS      (R8)(DX*1), Z2
+	VMOVUPS      (R8)(DX*2), Z3
+	VMOVUPS      (R8)(BX*1), Z4
+	VMOVUPS      (R8)(DX*4), Z5
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Z6
+	VFMADD231PS  Z1, Z6, Z0
+	VMOVUPS      (R11)(DX*1), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (R11)(DX*2), Z1
+	VFMADD231PS  Z3, Z1, Z0
+	VMOVUPS      (R11)(BX*1), Z1
+	LEAQ         (R11)(DX*4), R11
+	VFMADD231PS  Z4, Z1, Z0
+	VMOVUPS      (R11), Z1
+	VFMADD231PS  Z5, Z1, Z0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_134
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*1), SI
+
+skip_133:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_125
+	SUBQ $0x10, AX
+	JMP  group_118
+
+end_119:
 	TESTQ AX, AX
-	JZ    end_54
+	JZ    end_135
 	MOVQ  $-1, SI
 	BZHIQ AX, SI, SI
 	KMOVW SI, K1
-	MOVQ  x_base+24(FP), AX
-	ADDQ  CX, AX
-	MOVQ  y_base+0(FP), SI
-	ADDQ  CX, SI
-	MOVQ  pixels+96(FP), DI
+	MOVQ  edges_base+96(FP), AX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_137
 
-pixels_55:
+edge_136:
+	MOVQ      bias_base+72(FP), DI
+	ADDQ      CX, DI
+	VMOVUPS.Z (DI), K1, Z0
+	MOVQ      x_base+24(FP), DI
+	ADDQ      CX, DI
+	ADDQ      8(AX), DI
+	MOVQ      w_base+48(FP), R8
+	ADDQ      CX, R8
+	ADDQ      16(AX), R8
+	CMPQ      24(AX), $0x00
+	JE        store_138
+	MOVQ      rows+152(FP), R9
+
+row_139:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_140:
+	VMOVUPS.Z   (R11), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_140
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_139
+
+store_138:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_136
+
+none_137:
+	MOVQ $+1, (SP)
+
+vector_141:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_142:
 	CMPQ      DI, $0x08
-	JL        few_56
+	JL        few_143
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -1344,9 +2703,9 @@ pixels_55:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_57:
+rows_144:
 	VMOVUPS.Z    (R8), K1, Z8
 	VMOVUPS.Z    (R8)(DX*1), K1, Z9
 	VMOVUPS.Z    (R8)(DX*2), K1, Z10
@@ -1407,12 +2766,12 @@ rows_57:
 	VFMADD231PS  Z12, Z8, Z6
 	VMOVUPS.Z    (R11)(BX*1), K1, Z8
 	VFMADD231PS  Z12, Z8, Z7
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_57
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_144
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1441,11 +2800,11 @@ rows_57:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_55
+	JMP          pixels_142
 
-few_56:
+few_143:
 	TESTQ     $0x00000004, DI
-	JZ        skip_58
+	JZ        skip_145
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -1454,9 +2813,9 @@ few_56:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_59:
+rows_146:
 	VMOVUPS.Z    (R8), K1, Z4
 	VMOVUPS.Z    (R8)(DX*1), K1, Z5
 	VMOVUPS.Z    (R8)(DX*2), K1, Z6
@@ -1492,12 +2851,12 @@ rows_59:
 	VFMADD231PS  Z8, Z4, Z2
 	VMOVUPS.Z    (R11)(BX*1), K1, Z4
 	VFMADD231PS  Z8, Z4, Z3
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_59
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_146
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1513,18 +2872,18 @@ rows_59:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_58:
+skip_145:
 	TESTQ     $0x00000002, DI
-	JZ        skip_60
+	JZ        skip_147
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_61:
+rows_148:
 	VMOVUPS.Z    (R8), K1, Z2
 	VMOVUPS.Z    (R8)(DX*1), K1, Z3
 	VMOVUPS.Z    (R8)(DX*2), K1, Z4
@@ -1548,12 +2907,12 @@ rows_61:
 	VFMADD231PS  Z6, Z2, Z0
 	VMOVUPS.Z    (R11)(DX*1), K1, Z2
 	VFMADD231PS  Z6, Z2, Z1
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_61
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_148
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -1563,72 +2922,149 @@ rows_61:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_60:
+skip_147:
 	TESTQ     $0x00000001, DI
-	JZ        skip_62
+	JZ        skip_149
 	MOVQ      bias_base+72(FP), DI
 	VMOVUPS.Z (DI)(CX*1), K1, Z0
 	MOVQ      w_base+48(FP), DI
 	ADDQ      CX, DI
-	MOVQ      AX, CX
-	MOVQ      rows+112(FP), R8
+	MOVQ      AX, R8
+	MOVQ      rows+152(FP), R9
 
-rows_63:
+rows_150:
 	VMOVUPS.Z    (DI), K1, Z1
 	VMOVUPS.Z    (DI)(DX*1), K1, Z2
 	VMOVUPS.Z    (DI)(DX*2), K1, Z3
 	VMOVUPS.Z    (DI)(BX*1), K1, Z4
 	VMOVUPS.Z    (DI)(DX*4), K1, Z5
-	MOVQ         CX, R9
-	VMOVUPS.Z    (R9), K1, Z6
+	MOVQ         R8, R10
+	VMOVUPS.Z    (R10), K1, Z6
 	VFMADD231PS  Z1, Z6, Z0
-	VMOVUPS.Z    (R9)(DX*1), K1, Z1
+	VMOVUPS.Z    (R10)(DX*1), K1, Z1
 	VFMADD231PS  Z2, Z1, Z0
-	VMOVUPS.Z    (R9)(DX*2), K1, Z1
+	VMOVUPS.Z    (R10)(DX*2), K1, Z1
 	VFMADD231PS  Z3, Z1, Z0
-	VMOVUPS.Z    (R9)(BX*1), K1, Z1
-	LEAQ         (R9)(DX*4), R9
+	VMOVUPS.Z    (R10)(BX*1), K1, Z1
+	LEAQ         (R10)(DX*4), R10
 	VFMADD231PS  Z4, Z1, Z0
-	VMOVUPS.Z    (R9), K1, Z1
+	VMOVUPS.Z    (R10), K1, Z1
 	VFMADD231PS  Z5, Z1, Z0
-	ADDQ         wRow+128(FP), DI
-	ADDQ         xRow+120(FP), CX
-	DECQ         R8
-	JNZ          rows_63
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_150
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, K1, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*1), AX
 
-skip_62:
-end_54:
+skip_149:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_141
+
+end_135:
 	VZEROUPPER
 	RET
 
-// func depthwise5Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, pixels int, channels int, rows int, xRow int, wRow int, least float32, most float32)
+// func depthwise5Stride2AVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·depthwise5Stride2AVX512(SB), NOSPLIT, $0-144
-	MOVQ channels+104(FP), AX
-	MOVQ channels+104(FP), DX
+TEXT ·depthwise5Stride2AVX512(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
 	XORQ CX, CX
 	LEAQ (DX)(DX*2), BX
 
-vectors_64:
-	CMPQ AX, $0x00000010
-	JL   end_65
+group_151:
+	CMPQ  AX, $0x40
+	JL    end_152
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_154
+
+edge_153:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	VMOVUPS 64(R8), Z1
+	VMOVUPS 128(R8), Z2
+	VMOVUPS 192(R8), Z3
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_155
+	MOVQ    rows+152(FP), R10
+
+row_156:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_157:
+	VMOVUPS     (R12), Z4
+	VFMADD231PS (R11), Z4, Z0
+	VMOVUPS     64(R12), Z4
+	VFMADD231PS 64(R11), Z4, Z1
+	VMOVUPS     128(R12), Z4
+	VFMADD231PS 128(R11), Z4, Z2
+	VMOVUPS     192(R12), Z4
+	VFMADD231PS 192(R11), Z4, Z3
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_157
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_156
+
+store_155:
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	VMOVUPS      Z1, 64(R8)
+	VMOVUPS      Z2, 128(R8)
+	VMOVUPS      Z3, 192(R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_153
+
+none_154:
+	MOVQ $+4, (SP)
+
+vector_158:
 	MOVQ x_base+24(FP), SI
 	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
 	MOVQ y_base+0(FP), DI
 	ADDQ CX, DI
-	MOVQ pixels+96(FP), R8
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
 
-pixels_66:
+pixels_159:
 	CMPQ    R8, $0x08
-	JL      few_67
+	JL      few_160
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -1641,9 +3077,9 @@ pixels_66:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_68:
+rows_161:
 	VMOVUPS      (R9), Z8
 	VMOVUPS      (R9)(DX*1), Z9
 	VMOVUPS      (R9)(DX*2), Z10
@@ -1713,12 +3149,12 @@ rows_68:
 	VFMADD231PS  Z11, Z8, Z7
 	VMOVUPS      (R12)(DX*2), Z8
 	VFMADD231PS  Z12, Z8, Z7
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_68
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_161
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1748,11 +3184,11 @@ rows_68:
 	LEAQ         (SI)(DX*8), SI
 	LEAQ         (SI)(DX*8), SI
 	SUBQ         $0x08, R8
-	JMP          pixels_66
+	JMP          pixels_159
 
-few_67:
+few_160:
 	TESTQ   $0x00000004, R8
-	JZ      skip_69
+	JZ      skip_162
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
@@ -1761,9 +3197,9 @@ few_67:
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_70:
+rows_163:
 	VMOVUPS      (R9), Z4
 	VMOVUPS      (R9)(DX*1), Z5
 	VMOVUPS      (R9)(DX*2), Z6
@@ -1803,12 +3239,12 @@ rows_70:
 	VFMADD231PS  Z7, Z4, Z3
 	VMOVUPS      (R12)(DX*2), Z4
 	VFMADD231PS  Z8, Z4, Z3
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_70
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_163
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1824,18 +3260,18 @@ rows_70:
 	LEAQ         (DI)(DX*4), DI
 	LEAQ         (SI)(DX*8), SI
 
-skip_69:
+skip_162:
 	TESTQ   $0x00000002, R8
-	JZ      skip_71
+	JZ      skip_164
 	MOVQ    bias_base+72(FP), R9
 	VMOVUPS (R9)(CX*1), Z0
 	VMOVAPS Z0, Z1
 	MOVQ    w_base+48(FP), R9
 	ADDQ    CX, R9
 	MOVQ    SI, R10
-	MOVQ    rows+112(FP), R11
+	MOVQ    rows+152(FP), R11
 
-rows_72:
+rows_165:
 	VMOVUPS      (R9), Z2
 	VMOVUPS      (R9)(DX*1), Z3
 	VMOVUPS      (R9)(DX*2), Z4
@@ -1860,12 +3296,12 @@ rows_72:
 	VFMADD231PS  Z5, Z2, Z1
 	VMOVUPS      (R12)(DX*2), Z2
 	VFMADD231PS  Z6, Z2, Z1
-	ADDQ         wRow+128(FP), R9
-	ADDQ         xRow+120(FP), R10
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
 	DECQ         R11
-	JNZ          rows_72
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_165
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -1875,17 +3311,17 @@ rows_72:
 	LEAQ         (DI)(DX*2), DI
 	LEAQ         (SI)(DX*4), SI
 
-skip_71:
+skip_164:
 	TESTQ   $0x00000001, R8
-	JZ      skip_73
+	JZ      skip_166
 	MOVQ    bias_base+72(FP), R8
 	VMOVUPS (R8)(CX*1), Z0
 	MOVQ    w_base+48(FP), R8
 	ADDQ    CX, R8
 	MOVQ    SI, R9
-	MOVQ    rows+112(FP), R10
+	MOVQ    rows+152(FP), R10
 
-rows_74:
+rows_167:
 	VMOVUPS      (R8), Z1
 	VMOVUPS      (R8)(DX*1), Z2
 	VMOVUPS      (R8)(DX*2), Z3
@@ -1903,38 +3339,457 @@ rows_74:
 	VFMADD231PS  Z4, Z1, Z0
 	VMOVUPS      (R11), Z1
 	VFMADD231PS  Z5, Z1, Z0
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_74
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	JNZ          rows_167
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, (DI)
 	LEAQ         (DI)(DX*1), DI
 	LEAQ         (SI)(DX*2), SI
 
-skip_73:
+skip_166:
 	ADDQ $0x00000040, CX
-	SUBQ $0x00000010, AX
-	JMP  vectors_64
+	DECQ (SP)
+	JNZ  vector_158
+	SUBQ $0x40, AX
+	JMP  group_151
 
-end_65:
+end_152:
+group_168:
+	CMPQ  AX, $0x10
+	JL    end_169
+	MOVQ  edges_base+96(FP), SI
+	MOVQ  edges_len+104(FP), DI
+	TESTQ DI, DI
+	JZ    none_171
+
+edge_170:
+	MOVQ    bias_base+72(FP), R8
+	ADDQ    CX, R8
+	VMOVUPS (R8), Z0
+	MOVQ    x_base+24(FP), R8
+	ADDQ    CX, R8
+	ADDQ    8(SI), R8
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	ADDQ    16(SI), R9
+	CMPQ    24(SI), $0x00
+	JE      store_172
+	MOVQ    rows+152(FP), R10
+
+row_173:
+	MOVQ R8, R11
+	MOVQ R9, R12
+	MOVQ 24(SI), R13
+
+col_174:
+	VMOVUPS     (R12), Z1
+	VFMADD231PS (R11), Z1, Z0
+	ADDQ        DX, R12
+	ADDQ        xCol+168(FP), R11
+	DECQ        R13
+	JNZ         col_174
+	ADDQ        xRow+160(FP), R8
+	ADDQ        wRow+176(FP), R9
+	DECQ        R10
+	JNZ         row_173
+
+store_172:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), R8
+	ADDQ         (SI), R8
+	ADDQ         CX, R8
+	VMOVUPS      Z0, (R8)
+	ADDQ         $0x20, SI
+	DECQ         DI
+	JNZ          edge_170
+
+none_171:
+	MOVQ $+1, (SP)
+
+vector_175:
+	MOVQ x_base+24(FP), SI
+	ADDQ CX, SI
+	ADDQ xFirst+128(FP), SI
+	MOVQ y_base+0(FP), DI
+	ADDQ CX, DI
+	ADDQ yFirst+120(FP), DI
+	MOVQ pixels+136(FP), R8
+
+pixels_176:
+	CMPQ    R8, $0x08
+	JL      few_177
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	VMOVAPS Z0, Z4
+	VMOVAPS Z0, Z5
+	VMOVAPS Z0, Z6
+	VMOVAPS Z0, Z7
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_178:
+	VMOVUPS      (R9), Z8
+	VMOVUPS      (R9)(DX*1), Z9
+	VMOVUPS      (R9)(DX*2), Z10
+	VMOVUPS      (R9)(BX*1), Z11
+	VMOVUPS      (R9)(DX*4), Z12
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z13
+	VFMADD231PS  Z8, Z13, Z0
+	VMOVUPS      (R12)(DX*1), Z13
+	VFMADD231PS  Z9, Z13, Z0
+	VMOVUPS      (R12)(DX*2), Z13
+	VFMADD231PS  Z8, Z13, Z1
+	VFMADD231PS  Z10, Z13, Z0
+	VMOVUPS      (R12)(BX*1), Z13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z13, Z1
+	VFMADD231PS  Z11, Z13, Z0
+	VMOVUPS      (R12), Z13
+	VFMADD231PS  Z8, Z13, Z2
+	VFMADD231PS  Z10, Z13, Z1
+	VFMADD231PS  Z12, Z13, Z0
+	VMOVUPS      (R12)(DX*1), Z13
+	VFMADD231PS  Z9, Z13, Z2
+	VFMADD231PS  Z11, Z13, Z1
+	VMOVUPS      (R12)(DX*2), Z13
+	VFMADD231PS  Z8, Z13, Z3
+	VFMADD231PS  Z10, Z13, Z2
+	VFMADD231PS  Z12, Z13, Z1
+	VMOVUPS      (R12)(BX*1), Z13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z13, Z3
+	VFMADD231PS  Z11, Z13, Z2
+	VMOVUPS      (R12), Z13
+	VFMADD231PS  Z8, Z13, Z4
+	VFMADD231PS  Z10, Z13, Z3
+	VFMADD231PS  Z12, Z13, Z2
+	VMOVUPS      (R12)(DX*1), Z13
+	VFMADD231PS  Z9, Z13, Z4
+	VFMADD231PS  Z11, Z13, Z3
+	VMOVUPS      (R12)(DX*2), Z13
+	VFMADD231PS  Z8, Z13, Z5
+	VFMADD231PS  Z10, Z13, Z4
+	VFMADD231PS  Z12, Z13, Z3
+	VMOVUPS      (R12)(BX*1), Z13
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z13, Z5
+	VFMADD231PS  Z11, Z13, Z4
+	VMOVUPS      (R12), Z13
+	VFMADD231PS  Z8, Z13, Z6
+	VFMADD231PS  Z10, Z13, Z5
+	VFMADD231PS  Z12, Z13, Z4
+	VMOVUPS      (R12)(DX*1), Z13
+	VFMADD231PS  Z9, Z13, Z6
+	VFMADD231PS  Z11, Z13, Z5
+	VMOVUPS      (R12)(DX*2), Z13
+	VFMADD231PS  Z8, Z13, Z7
+	VFMADD231PS  Z10, Z13, Z6
+	VFMADD231PS  Z12, Z13, Z5
+	VMOVUPS      (R12)(BX*1), Z8
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z9, Z8, Z7
+	VFMADD231PS  Z11, Z8, Z6
+	VMOVUPS      (R12), Z8
+	VFMADD231PS  Z10, Z8, Z7
+	VFMADD231PS  Z12, Z8, Z6
+	VMOVUPS      (R12)(DX*1), Z8
+	VFMADD231PS  Z11, Z8, Z7
+	VMOVUPS      (R12)(DX*2), Z8
+	VFMADD231PS  Z12, Z8, Z7
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_178
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	VMOVUPS      Z4, (DI)
+	VMOVUPS      Z5, (DI)(DX*1)
+	VMOVUPS      Z6, (DI)(DX*2)
+	VMOVUPS      Z7, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+	LEAQ         (SI)(DX*8), SI
+	SUBQ         $0x08, R8
+	JMP          pixels_176
+
+few_177:
+	TESTQ   $0x00000004, R8
+	JZ      skip_179
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	VMOVAPS Z0, Z2
+	VMOVAPS Z0, Z3
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_180:
+	VMOVUPS      (R9), Z4
+	VMOVUPS      (R9)(DX*1), Z5
+	VMOVUPS      (R9)(DX*2), Z6
+	VMOVUPS      (R9)(BX*1), Z7
+	VMOVUPS      (R9)(DX*4), Z8
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z9
+	VFMADD231PS  Z4, Z9, Z0
+	VMOVUPS      (R12)(DX*1), Z9
+	VFMADD231PS  Z5, Z9, Z0
+	VMOVUPS      (R12)(DX*2), Z9
+	VFMADD231PS  Z4, Z9, Z1
+	VFMADD231PS  Z6, Z9, Z0
+	VMOVUPS      (R12)(BX*1), Z9
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z5, Z9, Z1
+	VFMADD231PS  Z7, Z9, Z0
+	VMOVUPS      (R12), Z9
+	VFMADD231PS  Z4, Z9, Z2
+	VFMADD231PS  Z6, Z9, Z1
+	VFMADD231PS  Z8, Z9, Z0
+	VMOVUPS      (R12)(DX*1), Z9
+	VFMADD231PS  Z5, Z9, Z2
+	VFMADD231PS  Z7, Z9, Z1
+	VMOVUPS      (R12)(DX*2), Z9
+	VFMADD231PS  Z4, Z9, Z3
+	VFMADD231PS  Z6, Z9, Z2
+	VFMADD231PS  Z8, Z9, Z1
+	VMOVUPS      (R12)(BX*1), Z4
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z5, Z4, Z3
+	VFMADD231PS  Z7, Z4, Z2
+	VMOVUPS      (R12), Z4
+	VFMADD231PS  Z6, Z4, Z3
+	VFMADD231PS  Z8, Z4, Z2
+	VMOVUPS      (R12)(DX*1), Z4
+	VFMADD231PS  Z7, Z4, Z3
+	VMOVUPS      (R12)(DX*2), Z4
+	VFMADD231PS  Z8, Z4, Z3
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_180
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	VMOVUPS      Z2, (DI)(DX*2)
+	VMOVUPS      Z3, (DI)(BX*1)
+	LEAQ         (DI)(DX*4), DI
+	LEAQ         (SI)(DX*8), SI
+
+skip_179:
+	TESTQ   $0x00000002, R8
+	JZ      skip_181
+	MOVQ    bias_base+72(FP), R9
+	VMOVUPS (R9)(CX*1), Z0
+	VMOVAPS Z0, Z1
+	MOVQ    w_base+48(FP), R9
+	ADDQ    CX, R9
+	MOVQ    SI, R10
+	MOVQ    rows+152(FP), R11
+
+rows_182:
+	VMOVUPS      (R9), Z2
+	VMOVUPS      (R9)(DX*1), Z3
+	VMOVUPS      (R9)(DX*2), Z4
+	VMOVUPS      (R9)(BX*1), Z5
+	VMOVUPS      (R9)(DX*4), Z6
+	MOVQ         R10, R12
+	VMOVUPS      (R12), Z7
+	VFMADD231PS  Z2, Z7, Z0
+	VMOVUPS      (R12)(DX*1), Z7
+	VFMADD231PS  Z3, Z7, Z0
+	VMOVUPS      (R12)(DX*2), Z7
+	VFMADD231PS  Z2, Z7, Z1
+	VFMADD231PS  Z4, Z7, Z0
+	VMOVUPS      (R12)(BX*1), Z2
+	LEAQ         (R12)(DX*4), R12
+	VFMADD231PS  Z3, Z2, Z1
+	VFMADD231PS  Z5, Z2, Z0
+	VMOVUPS      (R12), Z2
+	VFMADD231PS  Z4, Z2, Z1
+	VFMADD231PS  Z6, Z2, Z0
+	VMOVUPS      (R12)(DX*1), Z2
+	VFMADD231PS  Z5, Z2, Z1
+	VMOVUPS      (R12)(DX*2), Z2
+	VFMADD231PS  Z6, Z2, Z1
+	ADDQ         wRow+176(FP), R9
+	ADDQ         xRow+160(FP), R10
+	DECQ         R11
+	JNZ          rows_182
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, (DI)(DX*1)
+	LEAQ         (DI)(DX*2), DI
+	LEAQ         (SI)(DX*4), SI
+
+skip_181:
+	TESTQ   $0x00000001, R8
+	JZ      skip_183
+	MOVQ    bias_base+72(FP), R8
+	VMOVUPS (R8)(CX*1), Z0
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	MOVQ    SI, R9
+	MOVQ    rows+152(FP), R10
+
+rows_184:
+	VMOVUPS      (R8), Z1
+	VMOVUPS      (R8)(DX*1), Z2
+	VMOVUPS      (R8)(DX*2), Z3
+	VMOVUPS      (R8)(BX*1), Z4
+	VMOVUPS      (R8)(DX*4), Z5
+	MOVQ         R9, R11
+	VMOVUPS      (R11), Z6
+	VFMADD231PS  Z1, Z6, Z0
+	VMOVUPS      (R11)(DX*1), Z1
+	VFMADD231PS  Z2, Z1, Z0
+	VMOVUPS      (R11)(DX*2), Z1
+	VFMADD231PS  Z3, Z1, Z0
+	VMOVUPS      (R11)(BX*1), Z1
+	LEAQ         (R11)(DX*4), R11
+	VFMADD231PS  Z4, Z1, Z0
+	VMOVUPS      (R11), Z1
+	VFMADD231PS  Z5, Z1, Z0
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
+	DECQ         R10
+	JNZ          rows_184
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	VMOVUPS      Z0, (DI)
+	LEAQ         (DI)(DX*1), DI
+	LEAQ         (SI)(DX*2), SI
+
+skip_183:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_175
+	SUBQ $0x10, AX
+	JMP  group_168
+
+end_169:
 	TESTQ AX, AX
-	JZ    end_75
+	JZ    end_185
 	MOVQ  $-1, SI
 	BZHIQ AX, SI, SI
 	KMOVW SI, K1
-	MOVQ  x_base+24(FP), AX
-	ADDQ  CX, AX
-	MOVQ  y_base+0(FP), SI
-	ADDQ  CX, SI
-	MOVQ  pixels+96(FP), DI
+	MOVQ  edges_base+96(FP), AX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_187
 
-pixels_76:
+edge_186:
+	MOVQ      bias_base+72(FP), DI
+	ADDQ      CX, DI
+	VMOVUPS.Z (DI), K1, Z0
+	MOVQ      x_base+24(FP), DI
+	ADDQ      CX, DI
+	ADDQ      8(AX), DI
+	MOVQ      w_base+48(FP), R8
+	ADDQ      CX, R8
+	ADDQ      16(AX), R8
+	CMPQ      24(AX), $0x00
+	JE        store_188
+	MOVQ      rows+152(FP), R9
+
+row_189:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(AX), R12
+
+col_190:
+	VMOVUPS.Z   (R11), K1, Z1
+	VMOVUPS.Z   (R10), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_190
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_189
+
+store_188:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (AX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Z0, K1, (DI)
+	ADDQ         $0x20, AX
+	DECQ         SI
+	JNZ          edge_186
+
+none_187:
+	MOVQ $+1, (SP)
+
+vector_191:
+	MOVQ x_base+24(FP), AX
+	ADDQ CX, AX
+	ADDQ xFirst+128(FP), AX
+	MOVQ y_base+0(FP), SI
+	ADDQ CX, SI
+	ADDQ yFirst+120(FP), SI
+	MOVQ pixels+136(FP), DI
+
+pixels_192:
 	CMPQ      DI, $0x08
-	JL        few_77
+	JL        few_193
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -1947,9 +3802,9 @@ pixels_76:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_78:
+rows_194:
 	VMOVUPS.Z    (R8), K1, Z8
 	VMOVUPS.Z    (R8)(DX*1), K1, Z9
 	VMOVUPS.Z    (R8)(DX*2), K1, Z10
@@ -2019,12 +3874,12 @@ rows_78:
 	VFMADD231PS  Z11, Z8, Z7
 	VMOVUPS.Z    (R11)(DX*2), K1, Z8
 	VFMADD231PS  Z12, Z8, Z7
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_78
-	VBROADCASTSS least+136(FP), Z8
-	VBROADCASTSS most+140(FP), Z9
+	JNZ          rows_194
+	VBROADCASTSS least+184(FP), Z8
+	VBROADCASTSS most+188(FP), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2054,11 +3909,11 @@ rows_78:
 	LEAQ         (AX)(DX*8), AX
 	LEAQ         (AX)(DX*8), AX
 	SUBQ         $0x08, DI
-	JMP          pixels_76
+	JMP          pixels_192
 
-few_77:
+few_193:
 	TESTQ     $0x00000004, DI
-	JZ        skip_79
+	JZ        skip_195
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
@@ -2067,9 +3922,9 @@ few_77:
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_80:
+rows_196:
 	VMOVUPS.Z    (R8), K1, Z4
 	VMOVUPS.Z    (R8)(DX*1), K1, Z5
 	VMOVUPS.Z    (R8)(DX*2), K1, Z6
@@ -2109,12 +3964,12 @@ rows_80:
 	VFMADD231PS  Z7, Z4, Z3
 	VMOVUPS.Z    (R11)(DX*2), K1, Z4
 	VFMADD231PS  Z8, Z4, Z3
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_80
-	VBROADCASTSS least+136(FP), Z4
-	VBROADCASTSS most+140(FP), Z5
+	JNZ          rows_196
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -2130,18 +3985,18 @@ rows_80:
 	LEAQ         (SI)(DX*4), SI
 	LEAQ         (AX)(DX*8), AX
 
-skip_79:
+skip_195:
 	TESTQ     $0x00000002, DI
-	JZ        skip_81
+	JZ        skip_197
 	MOVQ      bias_base+72(FP), R8
 	VMOVUPS.Z (R8)(CX*1), K1, Z0
 	VMOVAPS   Z0, Z1
 	MOVQ      w_base+48(FP), R8
 	ADDQ      CX, R8
 	MOVQ      AX, R9
-	MOVQ      rows+112(FP), R10
+	MOVQ      rows+152(FP), R10
 
-rows_82:
+rows_198:
 	VMOVUPS.Z    (R8), K1, Z2
 	VMOVUPS.Z    (R8)(DX*1), K1, Z3
 	VMOVUPS.Z    (R8)(DX*2), K1, Z4
@@ -2166,12 +4021,12 @@ rows_82:
 	VFMADD231PS  Z5, Z2, Z1
 	VMOVUPS.Z    (R11)(DX*2), K1, Z2
 	VFMADD231PS  Z6, Z2, Z1
-	ADDQ         wRow+128(FP), R8
-	ADDQ         xRow+120(FP), R9
+	ADDQ         wRow+176(FP), R8
+	ADDQ         xRow+160(FP), R9
 	DECQ         R10
-	JNZ          rows_82
-	VBROADCASTSS least+136(FP), Z2
-	VBROADCASTSS most+140(FP), Z3
+	JNZ          rows_198
+	VBROADCASTSS least+184(FP), Z2
+	VBROADCASTSS most+188(FP), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
@@ -2181,99 +4036,115 @@ rows_82:
 	LEAQ         (SI)(DX*2), SI
 	LEAQ         (AX)(DX*4), AX
 
-skip_81:
+skip_197:
 	TESTQ     $0x00000001, DI
-	JZ        skip_83
+	JZ        skip_199
 	MOVQ      bias_base+72(FP), DI
 	VMOVUPS.Z (DI)(CX*1), K1, Z0
 	MOVQ      w_base+48(FP), DI
 	ADDQ      CX, DI
-	MOVQ      AX, CX
-	MOVQ      rows+112(FP), R8
+	MOVQ      AX, R8
+	MOVQ      rows+152(FP), R9
 
-rows_84:
+rows_200:
 	VMOVUPS.Z    (DI), K1, Z1
 	VMOVUPS.Z    (DI)(DX*1), K1, Z2
 	VMOVUPS.Z    (DI)(DX*2), K1, Z3
 	VMOVUPS.Z    (DI)(BX*1), K1, Z4
 	VMOVUPS.Z    (DI)(DX*4), K1, Z5
-	MOVQ         CX, R9
-	VMOVUPS.Z    (R9), K1, Z6
+	MOVQ         R8, R10
+	VMOVUPS.Z    (R10), K1, Z6
 	VFMADD231PS  Z1, Z6, Z0
-	VMOVUPS.Z    (R9)(DX*1), K1, Z1
+	VMOVUPS.Z    (R10)(DX*1), K1, Z1
 	VFMADD231PS  Z2, Z1, Z0
-	VMOVUPS.Z    (R9)(DX*2), K1, Z1
+	VMOVUPS.Z    (R10)(DX*2), K1, Z1
 	VFMADD231PS  Z3, Z1, Z0
-	VMOVUPS.Z    (R9)(BX*1), K1, Z1
-	LEAQ         (R9)(DX*4), R9
+	VMOVUPS.Z    (R10)(BX*1), K1, Z1
+	LEAQ         (R10)(DX*4), R10
 	VFMADD231PS  Z4, Z1, Z0
-	VMOVUPS.Z    (R9), K1, Z1
+	VMOVUPS.Z    (R10), K1, Z1
 	VFMADD231PS  Z5, Z1, Z0
-	ADDQ         wRow+128(FP), DI
-	ADDQ         xRow+120(FP), CX
-	DECQ         R8
-	JNZ          rows_84
-	VBROADCASTSS least+136(FP), Z1
-	VBROADCASTSS most+140(FP), Z2
+	ADDQ         wRow+176(FP), DI
+	ADDQ         xRow+160(FP), R8
+	DECQ         R9
+	JNZ          rows_200
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	VMOVUPS      Z0, K1, (SI)
 	LEAQ         (SI)(DX*1), SI
 	LEAQ         (AX)(DX*2), AX
 
-skip_83:
-end_75:
+skip_199:
+	ADDQ $0x00000040, CX
+	DECQ (SP)
+	JNZ  vector_191
+
+end_185:
 	VZEROUPPER
 	RET
 
-// func depthwisePixelAVX512(y []float32, x []float32, w []float32, bias []float32, channels int, rows int, cols int, xRow int, xCol int, wRow int, least float32, most float32)
+// func depthwiseEdgesAVX512(y []float32, x []float32, w []float32, bias []float32, edges []edge, yFirst int, xFirst int, pixels int, channels int, rows int, xRow int, xCol int, wRow int, least float32, most float32)
 // Requires: AVX, AVX512F, BMI2
-TEXT ·depthwisePixelAVX512(SB), NOSPLIT, $0-152
-	MOVQ channels+96(FP), AX
-	MOVQ channels+96(FP), DX
+TEXT ·depthwiseEdgesAVX512(SB), NOSPLIT, $8-192
+	MOVQ channels+144(FP), AX
+	MOVQ channels+144(FP), DX
 	SHLQ $0x02, DX
-	MOVQ xCol+128(FP), BX
 	XORQ CX, CX
+	LEAQ (DX)(DX*2), BX
 
-vectors_85:
-	CMPQ    AX, $0x40
-	JL      end_86
-	MOVQ    bias_base+72(FP), SI
-	ADDQ    CX, SI
-	VMOVUPS (SI), Z0
-	VMOVUPS 64(SI), Z1
-	VMOVUPS 128(SI), Z2
-	VMOVUPS 192(SI), Z3
-	MOVQ    x_base+24(FP), SI
-	ADDQ    CX, SI
-	MOVQ    w_base+48(FP), DI
+group_201:
+	CMPQ  AX, $0x40
+	JL    end_202
+	MOVQ  edges_base+96(FP), BX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_204
+
+edge_203:
+	MOVQ    bias_base+72(FP), DI
 	ADDQ    CX, DI
-	MOVQ    rows+104(FP), R8
+	VMOVUPS (DI), Z0
+	VMOVUPS 64(DI), Z1
+	VMOVUPS 128(DI), Z2
+	VMOVUPS 192(DI), Z3
+	MOVQ    x_base+24(FP), DI
+	ADDQ    CX, DI
+	ADDQ    8(BX), DI
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	ADDQ    16(BX), R8
+	CMPQ    24(BX), $0x00
+	JE      store_205
+	MOVQ    rows+152(FP), R9
 
-row_87:
-	MOVQ SI, R9
+row_206:
 	MOVQ DI, R10
-	MOVQ cols+112(FP), R11
+	MOVQ R8, R11
+	MOVQ 24(BX), R12
 
-col_88:
-	VMOVUPS      (R10), Z4
-	VFMADD231PS  (R9), Z4, Z0
-	VMOVUPS      64(R10), Z4
-	VFMADD231PS  64(R9), Z4, Z1
-	VMOVUPS      128(R10), Z4
-	VFMADD231PS  128(R9), Z4, Z2
-	VMOVUPS      192(R10), Z4
-	VFMADD231PS  192(R9), Z4, Z3
-	ADDQ         DX, R10
-	ADDQ         BX, R9
-	DECQ         R11
-	JNZ          col_88
-	ADDQ         xRow+120(FP), SI
-	ADDQ         wRow+136(FP), DI
-	DECQ         R8
-	JNZ          row_87
-	VBROADCASTSS least+144(FP), Z4
-	VBROADCASTSS most+148(FP), Z5
+col_207:
+	VMOVUPS     (R11), Z4
+	VFMADD231PS (R10), Z4, Z0
+	VMOVUPS     64(R11), Z4
+	VFMADD231PS 64(R10), Z4, Z1
+	VMOVUPS     128(R11), Z4
+	VFMADD231PS 128(R10), Z4, Z2
+	VMOVUPS     192(R11), Z4
+	VFMADD231PS 192(R10), Z4, Z3
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_207
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_206
+
+store_205:
+	VBROADCASTSS least+184(FP), Z4
+	VBROADCASTSS most+188(FP), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -2282,97 +4153,139 @@ col_88:
 	VMINPS       Z2, Z5, Z2
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
-	MOVQ         y_base+0(FP), SI
-	ADDQ         CX, SI
-	VMOVUPS      Z0, (SI)
-	VMOVUPS      Z1, 64(SI)
-	VMOVUPS      Z2, 128(SI)
-	VMOVUPS      Z3, 192(SI)
-	ADDQ         $0x00000100, CX
-	SUBQ         $0x40, AX
-	JMP          vectors_85
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (BX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Z0, (DI)
+	VMOVUPS      Z1, 64(DI)
+	VMOVUPS      Z2, 128(DI)
+	VMOVUPS      Z3, 192(DI)
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          edge_203
 
-end_86:
-vectors_89:
-	CMPQ    AX, $0x10
-	JL      end_90
-	MOVQ    bias_base+72(FP), SI
-	ADDQ    CX, SI
-	VMOVUPS (SI), Z0
-	MOVQ    x_base+24(FP), SI
-	ADDQ    CX, SI
-	MOVQ    w_base+48(FP), DI
+none_204:
+	ADDQ $0x00000100, CX
+	SUBQ $0x40, AX
+	JMP  group_201
+
+end_202:
+group_208:
+	CMPQ  AX, $0x10
+	JL    end_209
+	MOVQ  edges_base+96(FP), BX
+	MOVQ  edges_len+104(FP), SI
+	TESTQ SI, SI
+	JZ    none_211
+
+edge_210:
+	MOVQ    bias_base+72(FP), DI
 	ADDQ    CX, DI
-	MOVQ    rows+104(FP), R8
+	VMOVUPS (DI), Z0
+	MOVQ    x_base+24(FP), DI
+	ADDQ    CX, DI
+	ADDQ    8(BX), DI
+	MOVQ    w_base+48(FP), R8
+	ADDQ    CX, R8
+	ADDQ    16(BX), R8
+	CMPQ    24(BX), $0x00
+	JE      store_212
+	MOVQ    rows+152(FP), R9
 
-row_91:
+row_213:
+	MOVQ DI, R10
+	MOVQ R8, R11
+	MOVQ 24(BX), R12
+
+col_214:
+	VMOVUPS     (R11), Z1
+	VFMADD231PS (R10), Z1, Z0
+	ADDQ        DX, R11
+	ADDQ        xCol+168(FP), R10
+	DECQ        R12
+	JNZ         col_214
+	ADDQ        xRow+160(FP), DI
+	ADDQ        wRow+176(FP), R8
+	DECQ        R9
+	JNZ         row_213
+
+store_212:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+	MOVQ         y_base+0(FP), DI
+	ADDQ         (BX), DI
+	ADDQ         CX, DI
+	VMOVUPS      Z0, (DI)
+	ADDQ         $0x20, BX
+	DECQ         SI
+	JNZ          edge_210
+
+none_211:
+	ADDQ $0x00000040, CX
+	SUBQ $0x10, AX
+	JMP  group_208
+
+end_209:
+	TESTQ AX, AX
+	JZ    end_215
+	MOVQ  $-1, BX
+	BZHIQ AX, BX, BX
+	KMOVW BX, K1
+	MOVQ  edges_base+96(FP), AX
+	MOVQ  edges_len+104(FP), BX
+	TESTQ BX, BX
+	JZ    none_217
+
+edge_216:
+	MOVQ      bias_base+72(FP), SI
+	ADDQ      CX, SI
+	VMOVUPS.Z (SI), K1, Z0
+	MOVQ      x_base+24(FP), SI
+	ADDQ      CX, SI
+	ADDQ      8(AX), SI
+	MOVQ      w_base+48(FP), DI
+	ADDQ      CX, DI
+	ADDQ      16(AX), DI
+	CMPQ      24(AX), $0x00
+	JE        store_218
+	MOVQ      rows+152(FP), R8
+
+row_219:
 	MOVQ SI, R9
 	MOVQ DI, R10
-	MOVQ cols+112(FP), R11
+	MOVQ 24(AX), R11
 
-col_92:
-	VMOVUPS      (R10), Z1
-	VFMADD231PS  (R9), Z1, Z0
-	ADDQ         DX, R10
-	ADDQ         BX, R9
-	DECQ         R11
-	JNZ          col_92
-	ADDQ         xRow+120(FP), SI
-	ADDQ         wRow+136(FP), DI
-	DECQ         R8
-	JNZ          row_91
-	VBROADCASTSS least+144(FP), Z1
-	VBROADCASTSS most+148(FP), Z2
+col_220:
+	VMOVUPS.Z   (R10), K1, Z1
+	VMOVUPS.Z   (R9), K1, Z2
+	VFMADD231PS Z2, Z1, Z0
+	ADDQ        DX, R10
+	ADDQ        xCol+168(FP), R9
+	DECQ        R11
+	JNZ         col_220
+	ADDQ        xRow+160(FP), SI
+	ADDQ        wRow+176(FP), DI
+	DECQ        R8
+	JNZ         row_219
+
+store_218:
+	VBROADCASTSS least+184(FP), Z1
+	VBROADCASTSS most+188(FP), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 	MOVQ         y_base+0(FP), SI
+	ADDQ         (AX), SI
 	ADDQ         CX, SI
-	VMOVUPS      Z0, (SI)
-	ADDQ         $0x00000040, CX
-	SUBQ         $0x10, AX
-	JMP          vectors_89
+	VMOVUPS      Z0, K1, (SI)
+	ADDQ         $0x20, AX
+	DECQ         BX
+	JNZ          edge_216
 
-end_90:
-	TESTQ     AX, AX
-	JZ        end_93
-	MOVQ      $-1, SI
-	BZHIQ     AX, SI, SI
-	KMOVW     SI, K1
-	MOVQ      bias_base+72(FP), AX
-	ADDQ      CX, AX
-	VMOVUPS.Z (AX), K1, Z0
-	MOVQ      x_base+24(FP), AX
-	ADDQ      CX, AX
-	MOVQ      w_base+48(FP), SI
-	ADDQ      CX, SI
-	MOVQ      rows+104(FP), DI
+none_217:
+	ADDQ $0x00000040, CX
 
-row_94:
-	MOVQ AX, R8
-	MOVQ SI, R9
-	MOVQ cols+112(FP), R10
-
-col_95:
-	VMOVUPS.Z    (R9), K1, Z1
-	VMOVUPS.Z    (R8), K1, Z2
-	VFMADD231PS  Z2, Z1, Z0
-	ADDQ         DX, R9
-	ADDQ         BX, R8
-	DECQ         R10
-	JNZ          col_95
-	ADDQ         xRow+120(FP), AX
-	ADDQ         wRow+136(FP), SI
-	DECQ         DI
-	JNZ          row_94
-	VBROADCASTSS least+144(FP), Z1
-	VBROADCASTSS most+148(FP), Z2
-	VMAXPS       Z0, Z1, Z0
-	VMINPS       Z0, Z2, Z0
-	MOVQ         y_base+0(FP), AX
-	ADDQ         CX, AX
-	VMOVUPS      Z0, K1, (AX)
-	ADDQ         $0x00000040, CX
-
-end_93:
+end_215:
 	VZEROUPPER
 	RET

@@ -1,5 +1,7 @@
 package kernels
 
+import "sync"
+
 // Row describes how one row of a picture comes out of a depthwise convolution. A row of x has Width pixels, one of y
 // OutWidth, each of so many channels. Of the window, which has Cols columns, Rows rows lie on the picture.
 type Row struct {
@@ -15,12 +17,24 @@ type Row struct {
 	Least, Most float32
 }
 
-// Depthwise computes a row of a depthwise convolution: the sum over the window of x·w, channel by channel, plus the bias, between
-// bounds. x begins with the window's first row on the picture, w with that row's weights: Rows x Cols x Channels
-// elements. y may not overlap x.
+// edge is a pixel of y with the columns of its window that lie on the row: where it begins in a row of y, where the first
+// of the columns does in x and in the weights, in bytes, and how many there are.
+type edge struct{ y, x, w, cols int }
+
+// edgeLists are lists of edges, used again.
+var edgeLists = sync.Pool{New: func() any { return new([]edge) }}
+
+// depthwiseRow computes the pixels in edges, and so many others from yFirst and xFirst on, whose windows lie on the row. yFirst,
+// xFirst, xRow, xCol and wRow are bytes.
+type depthwiseRow func(y, x, w, bias []float32, edges []edge, yFirst, xFirst, pixels, channels, rows, xRow, xCol, wRow int, least, most float32)
+
+// Depthwise computes a row of a depthwise convolution: the sum over the window of x·w, channel by channel, plus the
+// bias, between bounds. x begins with the window's first row on the picture, w with that row's weights: Rows x Cols x
+// Channels elements. y may not overlap x.
 func Depthwise(y, x, w, bias []float32, r Row) {
 	const kernel = "Depthwise"
-	if min(r.Channels, r.Width, r.OutWidth, r.Rows, r.RowDistance, r.Left) < 0 || min(r.Cols, r.Stride, r.Dilation) < 1 {
+	if min(r.Channels, r.Width, r.OutWidth, r.Rows, r.RowDistance, r.Left) < 0 ||
+		min(r.Cols, r.Stride, r.Dilation) < 1 {
 		check(false, kernel, "row %+v", r)
 	}
 	if len(y) != r.OutWidth*r.Channels || len(bias) != r.Channels || len(w) < r.Rows*r.Cols*r.Channels ||
@@ -31,71 +45,73 @@ func Depthwise(y, x, w, bias []float32, r Row) {
 		return
 	}
 	impl := active()
-	// Pixels from first to end have their whole window on the row.
-	first := min((r.Left+r.Stride-1)/r.Stride, r.OutWidth)
-	end := first
-	if free := r.Width - 1 - (r.Cols-1)*r.Dilation + r.Left; free >= 0 {
-		end = min(max(free/r.Stride+1, first), r.OutWidth)
-	}
-	inner := impl.depthwise(r.Cols, r.Stride)
-	if inner == nil || r.Dilation > 1 || r.Rows == 0 {
-		first, end = r.OutWidth, r.OutWidth
-	}
-	for o := range first {
-		r.pixel(impl, y, x, w, bias, o)
-	}
-	if n := end - first; n > 0 {
-		c := r.Channels
-		inner(y[first*c:], x[(first*r.Stride-r.Left)*c:], w, bias, n, c, r.Rows, 4*r.RowDistance, 4*r.Cols*c, r.Least, r.Most)
-	}
-	for o := end; o < r.OutWidth; o++ {
-		r.pixel(impl, y, x, w, bias, o)
-	}
-}
-
-// pixel computes pixel o of the row.
-func (r *Row) pixel(impl *implementation, y, x, w, bias []float32, o int) {
-	left := o*r.Stride - r.Left
-	lo, hi := 0, r.Cols // columns of the window on the picture
-	if left < 0 {
-		lo = min((-left+r.Dilation-1)/r.Dilation, hi)
-	}
-	if free := r.Width - 1 - left; free < (r.Cols-1)*r.Dilation {
-		hi = max(free/r.Dilation+1, lo)
-		if free < 0 {
-			hi = lo
+	if r.Rows == 0 {
+		for o := range r.OutWidth {
+			impl.clamp(y[o*r.Channels:(o+1)*r.Channels], bias, r.Least, r.Most)
 		}
-	}
-	c := r.Channels
-	y = y[o*c : (o+1)*c]
-	if lo == hi || r.Rows == 0 {
-		impl.clamp(y, bias, r.Least, r.Most)
 		return
 	}
-	impl.depthwisePixel(y, x[(left+lo*r.Dilation)*c:], w[lo*c:], bias, c, r.Rows, hi-lo,
-		4*r.RowDistance, 4*r.Dilation*c, 4*r.Cols*c, r.Least, r.Most)
-}
-
-// depthwiseInner computes pixels whose windows lie within the rows; xRow and wRow are bytes.
-type depthwiseInner func(y, x, w, bias []float32, pixels, channels, rows, xRow, wRow int, least, most float32)
-
-// depthwise returns the function for a kernel and stride, or nil if there is none.
-func (i *implementation) depthwise(cols, stride int) depthwiseInner {
-	if cols != 3 && cols != 5 || stride > 2 {
-		return nil
-	}
-	return i.depthwiseInner[cols/2-1][stride-1]
-}
-
-func depthwisePixelGeneric(y, x, w, bias []float32, channels, rows, cols, xRow, xCol, wRow int, least, most float32) {
-	copy(y, bias)
-	for r := range rows {
-		for c := range cols {
-			pixel, taps := x[(r*xRow+c*xCol)/4:], w[r*wRow/4+c*channels:]
-			for i := range y {
-				y[i] += pixel[i] * taps[i]
+	compute := impl.depthwiseEdges
+	// Pixels from first to end have their whole window on the row.
+	first, end := r.OutWidth, r.OutWidth
+	if r.Cols == 3 || r.Cols == 5 {
+		if f := impl.depthwise[r.Cols/2-1][(r.Stride-1)%2]; f != nil && r.Stride <= 2 && r.Dilation == 1 {
+			compute = f
+			first = min((r.Left+r.Stride-1)/r.Stride, r.OutWidth)
+			end = first
+			if free := r.Width - r.Cols + r.Left; free >= 0 {
+				end = min(max(free/r.Stride+1, first), r.OutWidth)
 			}
 		}
 	}
-	clampGeneric(y, y, least, most)
+	list := edgeLists.Get().(*[]edge)
+	edges := (*list)[:0]
+	for o := range first {
+		edges = append(edges, r.edge(o))
+	}
+	for o := end; o < r.OutWidth; o++ {
+		edges = append(edges, r.edge(o))
+	}
+	size := 4 * r.Channels
+	compute(y, x, w, bias, edges, first*size, (first*r.Stride-r.Left)*size, end-first,
+		r.Channels, r.Rows, 4*r.RowDistance, r.Dilation*size, r.Cols*size, r.Least, r.Most)
+	*list = edges
+	edgeLists.Put(list)
+}
+
+// edge returns pixel o of the row.
+func (r *Row) edge(o int) edge {
+	left := o*r.Stride - r.Left
+	lo, hi := 0, r.Cols
+	if left < 0 {
+		lo = min((-left+r.Dilation-1)/r.Dilation, hi)
+	}
+	switch free := r.Width - 1 - left; {
+	case free < 0:
+		hi = lo
+	case free < (r.Cols-1)*r.Dilation:
+		hi = max(free/r.Dilation+1, lo)
+	}
+	size := 4 * r.Channels
+	e := edge{y: o * size, cols: hi - lo}
+	if e.cols > 0 {
+		e.x, e.w = (left+lo*r.Dilation)*size, lo*size
+	}
+	return e
+}
+
+func depthwiseEdgesGeneric(y, x, w, bias []float32, edges []edge, _, _, _, channels, rows, xRow, xCol, wRow int, least, most float32) {
+	for _, e := range edges {
+		sum := y[e.y/4:][:channels]
+		copy(sum, bias)
+		for r := range rows {
+			for c := range e.cols {
+				pixel, taps := x[(e.x+r*xRow+c*xCol)/4:], w[(e.w+r*wRow)/4+c*channels:]
+				for i := range sum {
+					sum[i] += pixel[i] * taps[i]
+				}
+			}
+		}
+		clampGeneric(sum, sum, least, most)
+	}
 }

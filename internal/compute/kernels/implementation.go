@@ -42,8 +42,8 @@ type implementation struct {
 	sigmoid                func(dst, x []float32)
 	hardSigmoid, hardSwish func(dst, x []float32)
 
-	depthwiseInner [2][2]depthwiseInner // of kernels of 3 and 5 columns, strides of 1 and 2
-	depthwisePixel func(y, x, w, bias []float32, channels, rows, cols, xRow, xCol, wRow int, least, most float32)
+	depthwise      [2][2]depthwiseRow // of 3 and 5 columns, strides of 1 and 2; nil: edges takes all
+	depthwiseEdges depthwiseRow
 }
 
 var generic = implementation{
@@ -75,7 +75,7 @@ var generic = implementation{
 	sigmoid:                sigmoidGeneric,
 	hardSigmoid:            hardSigmoidGeneric,
 	hardSwish:              hardSwishGeneric,
-	depthwisePixel:         depthwisePixelGeneric,
+	depthwiseEdges:         depthwiseEdgesGeneric,
 }
 
 // implementations returns those that this processor can run.

@@ -36,8 +36,8 @@ var avx2 = implementation{
 	sigmoid:        sigmoidAVX2,
 	hardSigmoid:    hardSigmoidAVX2,
 	hardSwish:      hardSwishAVX2,
-	depthwisePixel: depthwisePixelAVX2,
-	depthwiseInner: [2][2]depthwiseInner{{depthwise3Stride1AVX2, depthwise3Stride2AVX2}, {depthwise5Stride1AVX2, depthwise5Stride2AVX2}},
+	depthwiseEdges: depthwiseEdgesAVX2,
+	depthwise:      [2][2]depthwiseRow{{depthwise3Stride1AVX2, depthwise3Stride2AVX2}, {depthwise5Stride1AVX2, depthwise5Stride2AVX2}},
 }
 
 var avx512 = implementation{
@@ -74,6 +74,6 @@ var avx512 = implementation{
 	sigmoid:        sigmoidAVX512,
 	hardSigmoid:    hardSigmoidAVX512,
 	hardSwish:      hardSwishAVX512,
-	depthwisePixel: depthwisePixelAVX512,
-	depthwiseInner: [2][2]depthwiseInner{{depthwise3Stride1AVX512, depthwise3Stride2AVX512}, {depthwise5Stride1AVX512, depthwise5Stride2AVX512}},
+	depthwiseEdges: depthwiseEdgesAVX512,
+	depthwise:      [2][2]depthwiseRow{{depthwise3Stride1AVX512, depthwise3Stride2AVX512}, {depthwise5Stride1AVX512, depthwise5Stride2AVX512}},
 }

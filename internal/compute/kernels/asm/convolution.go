@@ -2,7 +2,10 @@ package main
 
 import (
 	"fmt"
+	"go/token"
+	"go/types"
 
+	"github.com/mmcloughlin/avo/gotypes"
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
@@ -14,7 +17,7 @@ func generateConvolution(g *generator) {
 			g.depthwiseRow(kernel, stride)
 		}
 	}
-	g.depthwisePixel()
+	g.depthwiseRow(0, 0)
 }
 
 // memory returns the address of a parameter, for what is used too rarely for a register.
@@ -46,23 +49,39 @@ func pixels(pointer, size, size3 reg.GPVirtual, j int) operand.Mem {
 	return operand.Mem{Base: pointer, Index: size, Scale: uint8(j)}
 }
 
-// depthwiseRow writes the kernel for pixels whose windows lie within the picture's columns. It takes a vector of channels at a
-// time, of which it computes eight pixels together: each pixel of x is loaded once for all the windows that it
-// lies in, and a row of the weights once for the eight.
+// depthwiseRow writes a kernel for a row. First come the edges, for four vectors of channels together: pixels that have their own columns
+// of the window. Of the others, whose windows lie on the row, it computes eight together, a vector of channels at a time: each
+// pixel of x is loaded once for all the windows that it lies in, and a row of the weights once for the
+// eight. A kernel of 0 columns takes edges of any window and no others.
 func (g *generator) depthwiseRow(kernel, stride int) {
-	g.function(fmt.Sprintf("depthwise%dStride%d", kernel, stride),
-		"func(y, x, w, bias []float32, pixels, channels, rows, xRow, wRow int, least, most float32)",
-		"computes pixels, of whose windows so many rows lie on the picture; xRow and wRow are bytes.")
+	name, doc := "depthwiseEdges", "computes pixels"
+	if kernel > 0 {
+		name = fmt.Sprintf("depthwise%dStride%d", kernel, stride)
+		doc = fmt.Sprintf("computes pixels, and between them others of %d columns and a stride of %d", kernel, stride)
+	}
+	g.function(name, "func()", doc+".", "So many rows of their windows lie on the picture; yFirst, xFirst, xRow, xCol and wRow are bytes.")
+	g.Signature(depthwiseSignature)
 	n, offset, size, size3 := g.param("channels"), g.GP64(), g.elements("channels"), g.GP64()
 	g.XORQ(offset, offset)
 	g.LEAQ(operand.Mem{Base: size, Index: size, Scale: 2}, size3)
 
-	g.eachVector(n, []reg.GPVirtual{offset}, 1, func(_ int, k *mask) {
+	vectorsLeft := g.AllocLocal(8)
+	g.eachGroup(n, 4, func(vectors int, k *mask) {
+		g.edges(offset, size, vectors, k)
+		if kernel == 0 {
+			g.ADDQ(operand.U32(uint32(vectors*g.bytes())), offset)
+			return
+		}
+		again := g.label("vector")
+		g.MOVQ(operand.I32(int32(vectors)), vectorsLeft)
+		g.Label(again)
 		x, y, left := g.GP64(), g.GP64(), g.GP64()
 		g.MOVQ(g.slice("x"), x)
 		g.ADDQ(offset, x)
+		g.ADDQ(g.memory("xFirst"), x)
 		g.MOVQ(g.slice("y"), y)
 		g.ADDQ(offset, y)
+		g.ADDQ(g.memory("yFirst"), y)
 		g.MOVQ(g.memory("pixels"), left)
 
 		block := func(pixelCount int) {
@@ -137,6 +156,9 @@ func (g *generator) depthwiseRow(kernel, stride int) {
 			block(count)
 			g.Label(skip)
 		}
+		g.ADDQ(operand.U32(uint32(g.bytes())), offset)
+		g.DECQ(vectorsLeft)
+		g.JNZ(operand.LabelRef(again))
 	})
 	g.ret()
 }
@@ -149,71 +171,33 @@ func (g *generator) clampBetween(least, most reg.VecVirtual, list ...reg.VecVirt
 	}
 }
 
-// depthwisePixel writes the kernel for one pixel and any window. Four vectors of channels at a time are as many chains of
-// additions.
-func (g *generator) depthwisePixel() {
-	g.function("depthwisePixel",
-		"func(y, x, w, bias []float32, channels, rows, cols, xRow, xCol, wRow int, least, most float32)",
-		"computes one pixel, of whose window rows x cols places lie on the picture; xRow, xCol and wRow are bytes.")
-	n, offset, size := g.param("channels"), g.GP64(), g.elements("channels")
-	xCol := g.param("xCol")
-	g.XORQ(offset, offset)
-	chunk := func(vectors int, k *mask) {
-		acc := make([]reg.VecVirtual, vectors)
-		from := g.GP64()
-		g.MOVQ(g.slice("bias"), from)
-		g.ADDQ(offset, from)
-		for v := range acc {
-			acc[v] = g.vec()
-			g.load(g.at(from, v), k, acc[v])
+// edge is the type of the same name in the package kernels.
+var edge = named("edge", `struct{ y, x, w, cols int }`)
+
+// depthwiseSignature has a slice of edges.
+var depthwiseSignature = func() *gotypes.Signature {
+	var params []*types.Var
+	add := func(t types.Type, names ...string) {
+		for _, name := range names {
+			params = append(params, types.NewParam(token.NoPos, nil, name, t))
 		}
-		xFrom, wFrom, rows := g.GP64(), g.GP64(), g.GP64()
-		g.MOVQ(g.slice("x"), xFrom)
-		g.ADDQ(offset, xFrom)
-		g.MOVQ(g.slice("w"), wFrom)
-		g.ADDQ(offset, wFrom)
-		g.MOVQ(g.memory("rows"), rows)
-		eachRow, eachCol := g.label("row"), g.label("col")
-		g.Label(eachRow)
-		x, w, cols := g.GP64(), g.GP64(), g.GP64()
-		g.MOVQ(xFrom, x)
-		g.MOVQ(wFrom, w)
-		g.MOVQ(g.memory("cols"), cols)
-		g.Label(eachCol)
-		for v := range acc {
-			weight := g.vec()
-			g.load(g.at(w, v), k, weight)
-			if k == nil {
-				g.VFMADD231PS(g.at(x, v), weight, acc[v])
-			} else {
-				pixel := g.vec()
-				g.load(g.at(x, v), k, pixel)
-				g.VFMADD231PS(pixel, weight, acc[v])
-			}
-		}
-		g.ADDQ(size, w)
-		g.ADDQ(xCol, x)
-		g.DECQ(cols)
-		g.JNZ(operand.LabelRef(eachCol))
-		g.ADDQ(g.memory("xRow"), xFrom)
-		g.ADDQ(g.memory("wRow"), wFrom)
-		g.DECQ(rows)
-		g.JNZ(operand.LabelRef(eachRow))
-		g.clampBetween(g.scalar("least"), g.scalar("most"), acc...)
-		to := g.GP64()
-		g.MOVQ(g.slice("y"), to)
-		g.ADDQ(offset, to)
-		for v := range acc {
-			g.store(acc[v], k, g.at(to, v))
-		}
-		g.ADDQ(operand.U32(uint32(vectors*g.bytes())), offset)
 	}
-	for _, vectors := range []int{4, 1} {
-		loop, end := g.label("vectors"), g.label("end")
+	add(types.NewSlice(types.Typ[types.Float32]), "y", "x", "w", "bias")
+	add(types.NewSlice(edge), "edges")
+	add(types.Typ[types.Int], "yFirst", "xFirst", "pixels", "channels", "rows", "xRow", "xCol", "wRow")
+	add(types.Typ[types.Float32], "least", "most")
+	return gotypes.NewSignature(nil, types.NewSignatureType(nil, nil, nil, types.NewTuple(params...), nil, false))
+}()
+
+// eachGroup writes a loop over n elements, which it uses up: most vectors together while there are as many, then single ones, and the
+// rest under a mask.
+func (g *generator) eachGroup(n reg.GPVirtual, most int, body func(vectors int, k *mask)) {
+	for _, vectors := range []int{most, 1} {
+		loop, end := g.label("group"), g.label("end")
 		g.Label(loop)
 		g.CMPQ(n, operand.U8(uint8(vectors*g.isa.lanes)))
 		g.JL(operand.LabelRef(end))
-		chunk(vectors, nil)
+		body(vectors, nil)
 		g.SUBQ(operand.U8(uint8(vectors*g.isa.lanes)), n)
 		g.JMP(operand.LabelRef(loop))
 		g.Label(end)
@@ -222,7 +206,77 @@ func (g *generator) depthwisePixel() {
 	g.TESTQ(n, n)
 	g.JZ(operand.LabelRef(end))
 	k := g.firstLanes(n)
-	chunk(1, &k)
+	body(1, &k)
 	g.Label(end)
-	g.ret()
+}
+
+// edges writes the loop over the edges, for some vectors of channels: as many chains of additions.
+func (g *generator) edges(offset, size reg.GPVirtual, vectors int, k *mask) {
+	table, count := g.GP64(), g.GP64()
+	g.MOVQ(g.slice("edges"), table)
+	g.Load(g.Param("edges").Len(), count)
+	each, none := g.label("edge"), g.label("none")
+	g.TESTQ(count, count)
+	g.JZ(operand.LabelRef(none))
+	g.Label(each)
+	sums, from := make([]reg.VecVirtual, vectors), g.GP64()
+	g.MOVQ(g.slice("bias"), from)
+	g.ADDQ(offset, from)
+	for v := range sums {
+		sums[v] = g.vec()
+		g.load(g.at(from, v), k, sums[v])
+	}
+	row, taps, rows := g.GP64(), g.GP64(), g.GP64()
+	for _, r := range []struct {
+		name string
+		at   int
+		to   reg.GPVirtual
+	}{{"x", 8, row}, {"w", 16, taps}} {
+		g.MOVQ(g.slice(r.name), r.to)
+		g.ADDQ(offset, r.to)
+		g.ADDQ(operand.Mem{Base: table, Disp: r.at}, r.to)
+	}
+	store := g.label("store")
+	g.CMPQ(operand.Mem{Base: table, Disp: 24}, operand.U8(0))
+	g.JE(operand.LabelRef(store))
+	g.MOVQ(g.memory("rows"), rows)
+	eachRow, eachCol := g.label("row"), g.label("col")
+	g.Label(eachRow)
+	x, w, cols := g.GP64(), g.GP64(), g.GP64()
+	g.MOVQ(row, x)
+	g.MOVQ(taps, w)
+	g.MOVQ(operand.Mem{Base: table, Disp: 24}, cols)
+	g.Label(eachCol)
+	for v, sum := range sums {
+		weight := g.vec()
+		g.load(g.at(w, v), k, weight)
+		if k == nil {
+			g.VFMADD231PS(g.at(x, v), weight, sum)
+		} else {
+			pixel := g.vec()
+			g.load(g.at(x, v), k, pixel)
+			g.VFMADD231PS(pixel, weight, sum)
+		}
+	}
+	g.ADDQ(size, w)
+	g.ADDQ(g.memory("xCol"), x)
+	g.DECQ(cols)
+	g.JNZ(operand.LabelRef(eachCol))
+	g.ADDQ(g.memory("xRow"), row)
+	g.ADDQ(g.memory("wRow"), taps)
+	g.DECQ(rows)
+	g.JNZ(operand.LabelRef(eachRow))
+	g.Label(store)
+	g.clampBetween(g.scalar("least"), g.scalar("most"), sums...)
+	to := g.GP64()
+	g.MOVQ(g.slice("y"), to)
+	g.ADDQ(operand.Mem{Base: table}, to)
+	g.ADDQ(offset, to)
+	for v, sum := range sums {
+		g.store(sum, k, g.at(to, v))
+	}
+	g.ADDQ(operand.U8(32), table)
+	g.DECQ(count)
+	g.JNZ(operand.LabelRef(each))
+	g.Label(none)
 }

@@ -51,34 +51,36 @@ func (g *generator) peak() {
 }
 
 // tileArgs is the type of the same name in the package kernels.
-var tileArgs = func() types.Type {
-	const fields = `struct {
-		a          []float32
-		aRow, aCol int
-		b          []float32
-		bRow       int
-		c          []float32
-		ldc        int
-		add        []float32
-		addRow     int
-		nextC      []float32
-		nextB      []float32
-		nextBRow   int
-		nextBSteps int
-		rows, cols int
-		k          int
-		aStep      int
-		repeat     int
-		clamp      bool
-		least      float32
-		most       float32
-	}`
-	t, err := types.Eval(token.NewFileSet(), nil, token.NoPos, fields)
+var tileArgs = named("tileArgs", `struct {
+	a          []float32
+	aRow, aCol int
+	b          []float32
+	bRow       int
+	c          []float32
+	ldc        int
+	add        []float32
+	addRow     int
+	nextC      []float32
+	nextB      []float32
+	nextBRow   int
+	nextBSteps int
+	rows, cols int
+	k          int
+	aStep      int
+	repeat     int
+	clamp      bool
+	least      float32
+	most       float32
+}`)
+
+// named returns a type of the package kernels.
+func named(name, underlying string) types.Type {
+	t, err := types.Eval(token.NewFileSet(), nil, token.NoPos, underlying)
 	if err != nil {
 		panic(err)
 	}
-	return types.NewNamed(types.NewTypeName(token.NoPos, nil, "tileArgs", nil), t.Type, nil)
-}()
+	return types.NewNamed(types.NewTypeName(token.NoPos, nil, name, nil), t.Type, nil)
+}
 
 // tileSignature is func(t *tileArgs).
 var tileSignature = gotypes.NewSignature(nil, types.NewSignatureType(nil, nil, nil,
