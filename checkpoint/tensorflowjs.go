@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -194,8 +195,11 @@ func readGroup(names []string, path string, limit int, read func(name string, li
 		}
 		part, err := read(name, limit-len(data))
 		if err != nil {
-			return nil, &FileError{File: filepath.Join(filepath.Dir(path), name), Problem: fmt.Sprintf("cannot be read: %v", err),
-				Remedy: "fetch it again, into the folder of " + filepath.Base(path) + ", whose weights it has", Err: err}
+			problem := fmt.Sprintf("has weights of %s, but cannot be read: %v", filepath.Base(path), err)
+			if errors.Is(err, fs.ErrNotExist) {
+				problem = fmt.Sprintf("is named by %s, but is not there", filepath.Base(path))
+			}
+			return nil, &FileError{File: filepath.Join(filepath.Dir(path), name), Problem: problem, Remedy: "fetch it again, into the same folder", Err: err}
 		}
 		if len(names) == 1 {
 			return part, nil

@@ -77,7 +77,7 @@ func TestHostileTensorFlowJS(t *testing.T) {
 	}{
 		"no weights":     {`{"format":"graph-model"}`, "no weightsManifest", 0},
 		"a path":         {jsFile(`"../w.bin"`, w(`"dtype":"float32"`)), "not the name of a file beside it", 8},
-		"absent":         {jsFile(`"v.bin"`, w(`"dtype":"float32"`)), "v.bin: cannot be read", 8},
+		"absent":         {jsFile(`"v.bin"`, w(`"dtype":"float32"`)), "v.bin: is named by m.json, but is not there", 8},
 		"too short":      {jsFile(`"w.bin"`, w(`"dtype":"float32"`)), "7 bytes of weights in w.bin, where the tensors have 8", 7},
 		"too long":       {jsFile(`"w.bin"`, w(`"dtype":"float32"`)), "it has 9 bytes, where the tensors have 8", 9},
 		"text":           {jsFile(`"w.bin"`, w(`"dtype":"string"`)), `is of type "string", which is not supported`, 8},
