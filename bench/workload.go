@@ -149,7 +149,7 @@ func seeing() []contender {
 			peers = append(peers, contender{name: name, script: "vision_peer.py", variant: v, group: group, target: target})
 		}
 	}
-	add("PyTorch", "torch", atLeast(1.2), "torch-each", "torch-1", "torch-8", "torch-8-last")
+	add("PyTorch", "torch", atLeast(1.2), "torch-each", "torch-each-last", "torch-8", "torch-8-last")
 	add("PyTorch compiled", "compiled", ahead, "compile-8", "compile-8-last")
 	add("ONNX Runtime", "onnx", ahead, "onnx-each", "onnx-1", "onnx-8")
 	return peers

@@ -21,8 +21,7 @@ def network(name):
     torch.manual_seed(1)
     if name == "vit-b16":
         model = ViTModel(ViTConfig(), add_pooling_layer=True).eval()
-        return model, {"config.json": model.config.to_dict() | {"architectures": ["ViTModel"]},
-                       "preprocessor_config.json": {"image_processor_type": "ViTImageProcessor", "size": 224, "resample": 2}}
+        return model, {"preprocessor_config.json": {"image_processor_type": "ViTImageProcessor", "size": 224, "resample": 2}}
     model = timm.create_model("efficientnet_lite0", num_classes=10).eval()
     keys = ("input_size", "interpolation", "crop_pct", "mean", "std")
     return model, {"config.json": {"architecture": "efficientnet_lite0", "pretrained_cfg": {k: model.pretrained_cfg[k] for k in keys}}}
@@ -45,10 +44,7 @@ def transform(name):
 def torch_step(a, name, engine, last):
     """A function from pixels to the last layer's regions."""
     import torch
-    from safetensors.torch import load_file
-
-    model, _ = network(name)
-    model.load_state_dict(load_file(os.path.join(folder(a, name), "model.safetensors")))
+    model, _ = network(name)  # with the same random weights as those in the file
     forward = model.forward_features if hasattr(model, "forward_features") else lambda x: model(x).last_hidden_state
     if last:
         model.to(memory_format=torch.channels_last)
@@ -136,10 +132,13 @@ def export(a):
     for name in ("vit-b16", "efficientnet-lite0"):
         model, files = network(name)
         os.makedirs(folder(a, name), exist_ok=True)
+        if hasattr(model, "save_pretrained"):
+            model.save_pretrained(folder(a, name))
+        else:
+            save_file({k: v.contiguous() for k, v in model.state_dict().items()}, os.path.join(folder(a, name), "model.safetensors"))
         for file, content in files.items():
             with open(os.path.join(folder(a, name), file), "w") as f:
                 json.dump(content, f)
-        save_file({k: v.contiguous() for k, v in model.state_dict().items()}, os.path.join(folder(a, name), "model.safetensors"))
         try:
             class Regions(torch.nn.Module):
                 def __init__(self):
