@@ -239,8 +239,9 @@ type Vocabulary struct {
 // maxClasses bounds a vocabulary: features give probabilities of no more.
 const maxClasses = 1 << 14
 
-// detected is the least probability of an object that a detector of our own names: what people are shown of one.
-const detected = 0.3
+// detected is the least probability of an object that a detector of our own names. Of CenterNet, on 159 pictures of COCO,
+// 0.2 names 1.7 objects a picture, of which 78 % are marked; 0.1 names 2.4 and 63 %, 0.3 names 1.1 and 90 %.
+const detected = 0.2
 
 // NewVocabulary makes the vocabulary of an extractor that names its classes. Objects that it doubts are not named.
 func NewVocabulary(extractor string, names []string) *Vocabulary {

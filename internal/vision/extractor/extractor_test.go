@@ -396,3 +396,45 @@ func TestStrangersAreNamed(t *testing.T) {
 		}
 	}
 }
+
+// A model of each family, kept in a folder, sees the same from there.
+func TestFamilies(t *testing.T) {
+	seen := map[string]bool{}
+	for _, path := range []string{
+		"convnet/testdata/resnet_basic.pth", "convnet/testdata/lukemelas_lite0.safetensors", "vit/testdata/vit", "vit/testdata/clip",
+		"vit/testdata/dinov2-registers", "vit/testdata/siglip", "detector/testdata/nanodet.json", "detector/testdata/centernet.json",
+	} {
+		x, err := Open(regions.Spec{Extractor: filepath.Join("..", filepath.FromSlash(path))})
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		spec := x.Spec()
+		seen[spec.Extractor] = true
+		want := extract(t, x, 60, 40)
+		if n := len(spec.Classes); n*want.Regions() != len(want.Classes) {
+			t.Errorf("%s: %d probabilities for %d regions and %d classes", path, len(want.Classes), want.Regions(), n)
+		}
+		dir := t.TempDir()
+		if err := Keep(dir, x); err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		again, err := In(dir)
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		if now := again.Spec(); !now.Equal(spec) || now.String() != spec.String() || !slices.Equal(now.Classes, spec.Classes) {
+			t.Errorf("%s: spec is %+v, want %+v", path, now, spec)
+		}
+		if !same(extract(t, again, 60, 40), want) {
+			t.Errorf("%s: kept in a folder it sees something else", path)
+		}
+	}
+	for _, f := range families {
+		if !seen[f.name] {
+			t.Errorf("no model of the family %s is tested", f.name)
+		}
+	}
+}
