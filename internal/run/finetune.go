@@ -126,6 +126,7 @@ type run struct {
 	from     *modeldir.Checkpoint // nil without Init
 	init     checkpoint.Reader    // its weights
 	config   model.Config
+	beside   int // parameters that are trained beside the model's
 	dir      *train.Dir
 	info     train.Info
 	resumed  bool
@@ -380,6 +381,10 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	}
 	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, Grouped(params.Count())))
 	if m.Beside != nil {
+		r.beside = m.Beside.Params().Count()
+		if err := r.checkDisk(); err != nil {
+			return nil, err
+		}
 		r.Log.Info(fmt.Sprintf("        %s is trained with it; %s parameters", m.Beside.Name(), Grouped(m.Beside.Params().Count())))
 	}
 	for i, line := range about.Lines {

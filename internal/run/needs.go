@@ -23,7 +23,7 @@ const (
 
 // diskNeed returns how many bytes a run still writes at most for a model of the given parameters.
 func (r *run) diskNeed() int64 {
-	var values int64
+	values := int64(r.beside)
 	for _, s := range r.job.Specs(r.config) {
 		n := int64(1)
 		for _, d := range s.Shape {

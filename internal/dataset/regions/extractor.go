@@ -139,7 +139,8 @@ type Extractor interface {
 // is [Image.Late] it gives size, boxes and the prepared picture, and no features.
 type Changing interface {
 	Extractor
-	Changes()
+	// State is another number when the network has changed.
+	State() uint64
 }
 
 // Limits of a spec: the largest size of a feature is that of the model's configuration.

@@ -121,6 +121,8 @@ type Pictures struct {
 	prepared map[string]prepared
 	regions  map[string]*Image // of a trained network
 	room     int64             // bytes left for both
+	reserve  int64             // of them for regions of a network that changes, which are computed anew again and again
+	state    uint64            // of that network, when it computed the regions
 }
 
 // prepared is a picture in the extractor's size, the size it had, and its file.
@@ -139,6 +141,9 @@ func NewPictures(dir string, names []string, x Extractor, l picture.Limits, cach
 		known: make(map[string]struct{}, len(names)), prepared: make(map[string]prepared), regions: make(map[string]*Image)}
 	for _, name := range names {
 		s.known[name] = struct{}{}
+	}
+	if _, ok := x.(Changing); ok {
+		s.reserve = cacheBytes / 2
 	}
 	return s
 }
@@ -164,8 +169,9 @@ func (s *Pictures) Close() error {
 
 // Image implements [Source].
 func (s *Pictures) Image(id string, dst *Image) error {
-	trained := s.fixed()
+	trained := s.extractor.Spec().Trained() && !dst.Late
 	if trained {
+		s.forget()
 		s.mu.RLock()
 		kept := s.regions[id]
 		s.mu.RUnlock()
@@ -174,7 +180,7 @@ func (s *Pictures) Image(id string, dst *Image) error {
 			return nil
 		}
 	}
-	p, err := s.prepare(id, !trained)
+	p, err := s.prepare(id, !s.fixed())
 	if err != nil {
 		return err
 	}
@@ -185,6 +191,25 @@ func (s *Pictures) Image(id string, dst *Image) error {
 		s.keep(dst)
 	}
 	return nil
+}
+
+// forget forgets the regions that a network computed before it changed.
+func (s *Pictures) forget() {
+	x, ok := s.extractor.(Changing)
+	if !ok {
+		return
+	}
+	state := x.State()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if state == s.state {
+		return
+	}
+	s.state = state
+	for id, im := range s.regions {
+		s.room += im.Size()
+		delete(s.regions, id)
+	}
 }
 
 // extract sets dst to the regions of pixels.
@@ -228,7 +253,7 @@ func (s *Pictures) Check(id string) error {
 	return err
 }
 
-// fixed says whether a trained network computes the regions, the same at each call: they are kept rather than pixels.
+// fixed says whether a trained network computes the regions, the same at each call: pixels need not be kept beside them.
 func (s *Pictures) fixed() bool {
 	_, changes := s.extractor.(Changing)
 	return s.extractor.Spec().Trained() && !changes
@@ -307,7 +332,7 @@ func (s *Pictures) prepare(id string, keep bool) (prepared, error) {
 	if kept, ok := s.prepared[id]; ok { // another goroutine was faster
 		return kept, nil
 	}
-	if size := int64(len(p.pixels.Pix)); size <= s.room {
+	if size := int64(len(p.pixels.Pix)); size <= s.room-s.reserve {
 		s.room -= size
 		s.prepared[id] = p
 	}

@@ -1,8 +1,10 @@
 package extractor
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"hash/fnv"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
@@ -56,8 +58,17 @@ func (l *Learning) Begin(d engine.Device) (err error) {
 	})
 }
 
-// Changes implements [regions.Changing].
-func (l *Learning) Changes() {}
+// State implements [regions.Changing]. It looks at some values of each tensor: a step of training changes all.
+func (l *Learning) State() uint64 {
+	h := fnv.New64a()
+	for _, p := range l.model.Params {
+		values := engine.Values(l.dev, p.Value)
+		for _, i := range [...]int{0, len(values) / 2, len(values) - 1} {
+			binary.Write(h, binary.LittleEndian, values[i])
+		}
+	}
+	return h.Sum64()
+}
 
 // Params are the weights, under their library's names.
 func (l *Learning) Params() nn.Parameters { return l.model.Params }
