@@ -4,8 +4,8 @@
 //	ids := t.Encode(nil, "a fine film")      // []int32, without special tokens
 //	text := t.DecodeString(ids)
 //
-// It reads the vocabularies of UNIMO, RoBERTa and GPT-2 (byte-level byte pair encoding) and of BERT
-// (WordPiece), and trains new ones of the first kind: see [Train]. Ids are those of the programs that
+// It reads the vocabularies of UNIMO, RoBERTa and GPT-2 (byte-level byte pair encoding), of BERT and PaddleNLP
+// (WordPiece) and of XLM-RoBERTa (Unigram), and trains new ones of the first kind: see [Train]. Ids are those of the programs that
 // the vocabularies come from.
 //
 // # Files
@@ -64,7 +64,8 @@
 // punctuation mark and CJK character is a word. A word becomes the longest piece that starts it, then
 // the longest piece marked "##" that goes on from there, and so on. A word of more than 100
 // characters, or one that no pieces make up, is [UNK]. Lower-casing is that of each letter by itself.
-// Decoding puts a space before every word but . , ! and ?, also before the first.
+// Decoding puts a space before every word but . , ! and ?, also before the first, and none beside characters of Chinese
+// or Japanese.
 //
 // # Added tokens
 //

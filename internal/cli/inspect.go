@@ -75,8 +75,8 @@ func (a *app) inspectCommand() *cmdline.Command {
 is missing or unknown against an architecture. MODEL is the folder of a model or
 of a run, a safetensors file, a file of PyTorch's torch.save that holds a state dict
 (nothing in it is run), or a folder or archive in Paddle's format. The folder of a
-BERT or its kin of Hugging Face's transformers, or UNIMO of PaddleNLP, is shown as "unimo convert" makes it;
-its weights' file alone, as it is.
+BERT or its kin of Hugging Face's transformers, or of a UNIMO of PaddleNLP, is shown
+as "unimo convert" makes it; its weights' file alone, as it is.
 
 The architectures are ` + strings.Join(model.Architectures(), ", ") + `.
 Their sizes come from --config or --size, or from the config.json beside the
