@@ -172,30 +172,21 @@ func (p *Program) step(d engine.Device, i int, tensors []*engine.Tensor, left []
 	case fixed:
 		tensors[i] = p.fixed[i]
 		return
-	case activate:
-		y := place()
-		d.Activate(y, in[0], engine.Epilogue{Activation: v.act, Slope: v.slope})
-		tensors[i] = y
-		return
-	case sum:
-		y := place()
-		d.Add(y, in[0], in[1])
-		tensors[i] = y
-		return
-	case product:
-		y := place()
-		d.Multiply(y, in[0], in[1])
-		tensors[i] = y
-		return
-	case scaleColumns:
-		y := place()
-		d.ScaleColumns(y, in[0], in[1])
-		tensors[i] = y
-		return
+	case activate, sum, product, scaleColumns:
+		tensors[i] = place()
+	default:
+		tensors[i] = d.New(v.rows, v.cols)
 	}
-	y := d.New(v.rows, v.cols)
-	tensors[i] = y
+	y := tensors[i]
 	switch v.kind {
+	case activate:
+		d.Activate(y, in[0], engine.Epilogue{Activation: v.act, Slope: v.slope})
+	case sum:
+		d.Add(y, in[0], in[1])
+	case product:
+		d.Multiply(y, in[0], in[1])
+	case scaleColumns:
+		d.ScaleColumns(y, in[0], in[1])
 	case conv, chain:
 		var residual *engine.Tensor
 		if len(in) > 1 {
