@@ -26,6 +26,19 @@ func mulGeneric(dst, a, b []float32) {
 	}
 }
 
+// Max computes dst[i] = max(a[i], b[i]); NaN if one is. All have the same length.
+func Max(dst, a, b []float32) {
+	sameLen("Max", "dst", len(dst), "a", len(a))
+	sameLen("Max", "dst", len(dst), "b", len(b))
+	active().max(dst, a, b)
+}
+
+func maxGeneric(dst, a, b []float32) {
+	for i := range dst {
+		dst[i] = max(a[i], b[i])
+	}
+}
+
 // Axpy computes dst[i] += alpha * x[i]. Both have the same length.
 func Axpy(dst []float32, alpha float32, x []float32) {
 	sameLen("Axpy", "dst", len(dst), "x", len(x))

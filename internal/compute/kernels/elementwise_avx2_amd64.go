@@ -14,6 +14,11 @@ func addAVX2(dst []float32, a []float32, b []float32)
 //go:noescape
 func mulAVX2(dst []float32, a []float32, b []float32)
 
+// maxAVX2 computes dst = max(a, b).
+//
+//go:noescape
+func maxAVX2(dst []float32, a []float32, b []float32)
+
 // axpyAVX2 computes dst += alpha·x.
 //
 //go:noescape

@@ -148,6 +148,87 @@ end_10:
 	VZEROUPPER
 	RET
 
+// func maxAVX2(dst []float32, a []float32, b []float32)
+// Requires: AVX
+TEXT ·maxAVX2(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+
+vectors_11:
+	CMPQ      BX, $0x00000020
+	JL        end_12
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMOVAPS   Y0, Y2
+	VMAXPS    Y1, Y2, Y0
+	VCMPPS    $0x03, Y2, Y2, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	VMOVUPS   32(CX), Y0
+	VMOVUPS   32(DX), Y1
+	VMOVAPS   Y0, Y2
+	VMAXPS    Y1, Y2, Y0
+	VCMPPS    $0x03, Y2, Y2, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, 32(AX)
+	VMOVUPS   64(CX), Y0
+	VMOVUPS   64(DX), Y1
+	VMOVAPS   Y0, Y2
+	VMAXPS    Y1, Y2, Y0
+	VCMPPS    $0x03, Y2, Y2, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, 64(AX)
+	VMOVUPS   96(CX), Y0
+	VMOVUPS   96(DX), Y1
+	VMOVAPS   Y0, Y2
+	VMAXPS    Y1, Y2, Y0
+	VCMPPS    $0x03, Y2, Y2, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, 96(AX)
+	ADDQ      $0x00000080, AX
+	ADDQ      $0x00000080, CX
+	ADDQ      $0x00000080, DX
+	SUBQ      $0x00000020, BX
+	JMP       vectors_11
+
+end_12:
+vectors_13:
+	CMPQ      BX, $0x00000008
+	JL        end_14
+	VMOVUPS   (CX), Y0
+	VMOVUPS   (DX), Y1
+	VMOVAPS   Y0, Y2
+	VMAXPS    Y1, Y2, Y0
+	VCMPPS    $0x03, Y2, Y2, Y1
+	VBLENDVPS Y1, Y2, Y0, Y0
+	VMOVUPS   Y0, (AX)
+	ADDQ      $0x00000020, AX
+	ADDQ      $0x00000020, CX
+	ADDQ      $0x00000020, DX
+	SUBQ      $0x00000008, BX
+	JMP       vectors_13
+
+end_14:
+	TESTQ      BX, BX
+	JZ         end_15
+	LEAQ       lanes_AVX2<>+32(SB), SI
+	SHLQ       $0x02, BX
+	SUBQ       BX, SI
+	VMOVUPS    (SI), Y0
+	VMASKMOVPS (CX), Y0, Y1
+	VMASKMOVPS (DX), Y0, Y2
+	VMOVAPS    Y1, Y3
+	VMAXPS     Y2, Y3, Y1
+	VCMPPS     $0x03, Y3, Y3, Y2
+	VBLENDVPS  Y2, Y3, Y1, Y1
+	VMASKMOVPS Y1, Y0, (AX)
+
+end_15:
+	VZEROUPPER
+	RET
+
 // func axpyAVX2(dst []float32, alpha float32, x []float32)
 // Requires: AVX, FMA3
 TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
@@ -156,9 +237,9 @@ TEXT ·axpyAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	VBROADCASTSS alpha+24(FP), Y0
 
-vectors_11:
+vectors_16:
 	CMPQ        DX, $0x00000020
-	JL          end_12
+	JL          end_17
 	VMOVUPS     (AX), Y1
 	VMOVUPS     (CX), Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -178,12 +259,12 @@ vectors_11:
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x00000020, DX
-	JMP         vectors_11
+	JMP         vectors_16
 
-end_12:
-vectors_13:
+end_17:
+vectors_18:
 	CMPQ        DX, $0x00000008
-	JL          end_14
+	JL          end_19
 	VMOVUPS     (AX), Y1
 	VMOVUPS     (CX), Y2
 	VFMADD231PS Y2, Y0, Y1
@@ -191,11 +272,11 @@ vectors_13:
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	SUBQ        $0x00000008, DX
-	JMP         vectors_13
+	JMP         vectors_18
 
-end_14:
+end_19:
 	TESTQ       DX, DX
-	JZ          end_15
+	JZ          end_20
 	LEAQ        lanes_AVX2<>+32(SB), BX
 	SHLQ        $0x02, DX
 	SUBQ        DX, BX
@@ -205,7 +286,7 @@ end_14:
 	VFMADD231PS Y3, Y0, Y2
 	VMASKMOVPS  Y2, Y1, (AX)
 
-end_15:
+end_20:
 	VZEROUPPER
 	RET
 
@@ -217,9 +298,9 @@ TEXT ·scaleAVX2(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	VBROADCASTSS alpha+24(FP), Y0
 
-vectors_16:
+vectors_21:
 	CMPQ    DX, $0x00000020
-	JL      end_17
+	JL      end_22
 	VMOVUPS (CX), Y1
 	VMULPS  Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
@@ -235,23 +316,23 @@ vectors_16:
 	ADDQ    $0x00000080, AX
 	ADDQ    $0x00000080, CX
 	SUBQ    $0x00000020, DX
-	JMP     vectors_16
+	JMP     vectors_21
 
-end_17:
-vectors_18:
+end_22:
+vectors_23:
 	CMPQ    DX, $0x00000008
-	JL      end_19
+	JL      end_24
 	VMOVUPS (CX), Y1
 	VMULPS  Y1, Y0, Y1
 	VMOVUPS Y1, (AX)
 	ADDQ    $0x00000020, AX
 	ADDQ    $0x00000020, CX
 	SUBQ    $0x00000008, DX
-	JMP     vectors_18
+	JMP     vectors_23
 
-end_19:
+end_24:
 	TESTQ      DX, DX
-	JZ         end_20
+	JZ         end_25
 	LEAQ       lanes_AVX2<>+32(SB), BX
 	SHLQ       $0x02, DX
 	SUBQ       DX, BX
@@ -260,7 +341,7 @@ end_19:
 	VMULPS     Y2, Y0, Y2
 	VMASKMOVPS Y2, Y1, (AX)
 
-end_20:
+end_25:
 	VZEROUPPER
 	RET
 
@@ -275,9 +356,9 @@ TEXT ·dotAVX2(SB), NOSPLIT, $0-52
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-vectors_21:
+vectors_26:
 	CMPQ        DX, $0x00000020
-	JL          end_22
+	JL          end_27
 	VMOVUPS     (AX), Y4
 	VMOVUPS     (CX), Y5
 	VFMADD231PS Y4, Y5, Y0
@@ -293,23 +374,23 @@ vectors_21:
 	ADDQ        $0x00000080, AX
 	ADDQ        $0x00000080, CX
 	SUBQ        $0x00000020, DX
-	JMP         vectors_21
+	JMP         vectors_26
 
-end_22:
-vectors_23:
+end_27:
+vectors_28:
 	CMPQ        DX, $0x00000008
-	JL          end_24
+	JL          end_29
 	VMOVUPS     (AX), Y4
 	VMOVUPS     (CX), Y5
 	VFMADD231PS Y4, Y5, Y0
 	ADDQ        $0x00000020, AX
 	ADDQ        $0x00000020, CX
 	SUBQ        $0x00000008, DX
-	JMP         vectors_23
+	JMP         vectors_28
 
-end_24:
+end_29:
 	TESTQ       DX, DX
-	JZ          end_25
+	JZ          end_30
 	LEAQ        lanes_AVX2<>+32(SB), BX
 	SHLQ        $0x02, DX
 	SUBQ        DX, BX
@@ -318,7 +399,7 @@ end_24:
 	VMASKMOVPS  (CX), Y4, Y4
 	VFMADD231PS Y5, Y4, Y0
 
-end_25:
+end_30:
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y1, Y0, Y0
@@ -342,9 +423,9 @@ TEXT ·sumAVX2(SB), NOSPLIT, $0-28
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-vectors_26:
+vectors_31:
 	CMPQ    CX, $0x00000020
-	JL      end_27
+	JL      end_32
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	VMOVUPS 32(AX), Y4
@@ -355,21 +436,21 @@ vectors_26:
 	VADDPS  Y4, Y3, Y3
 	ADDQ    $0x00000080, AX
 	SUBQ    $0x00000020, CX
-	JMP     vectors_26
+	JMP     vectors_31
 
-end_27:
-vectors_28:
+end_32:
+vectors_33:
 	CMPQ    CX, $0x00000008
-	JL      end_29
+	JL      end_34
 	VMOVUPS (AX), Y4
 	VADDPS  Y4, Y0, Y0
 	ADDQ    $0x00000020, AX
 	SUBQ    $0x00000008, CX
-	JMP     vectors_28
+	JMP     vectors_33
 
-end_29:
+end_34:
 	TESTQ      CX, CX
-	JZ         end_30
+	JZ         end_35
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
@@ -377,7 +458,7 @@ end_29:
 	VMASKMOVPS (AX), Y4, Y4
 	VADDPS     Y4, Y0, Y0
 
-end_30:
+end_35:
 	VADDPS       Y2, Y0, Y0
 	VADDPS       Y3, Y1, Y1
 	VADDPS       Y1, Y0, Y0
@@ -401,9 +482,9 @@ TEXT ·sumSquaresAVX2(SB), NOSPLIT, $0-32
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 
-vectors_31:
+vectors_36:
 	CMPQ         CX, $0x00000010
-	JL           end_32
+	JL           end_37
 	VMOVUPS      (AX), Y4
 	VEXTRACTF128 $0x00, Y4, X5
 	VCVTPS2PD    X5, Y5
@@ -420,12 +501,12 @@ vectors_31:
 	VFMADD231PD  Y4, Y4, Y3
 	ADDQ         $0x00000040, AX
 	SUBQ         $0x00000010, CX
-	JMP          vectors_31
+	JMP          vectors_36
 
-end_32:
-vectors_33:
+end_37:
+vectors_38:
 	CMPQ         CX, $0x00000008
-	JL           end_34
+	JL           end_39
 	VMOVUPS      (AX), Y4
 	VEXTRACTF128 $0x00, Y4, X5
 	VCVTPS2PD    X5, Y5
@@ -435,11 +516,11 @@ vectors_33:
 	VFMADD231PD  Y4, Y4, Y1
 	ADDQ         $0x00000020, AX
 	SUBQ         $0x00000008, CX
-	JMP          vectors_33
+	JMP          vectors_38
 
-end_34:
+end_39:
 	TESTQ        CX, CX
-	JZ           end_35
+	JZ           end_40
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
@@ -452,7 +533,7 @@ end_34:
 	VCVTPS2PD    X4, Y4
 	VFMADD231PD  Y4, Y4, Y1
 
-end_35:
+end_40:
 	VADDPD       Y2, Y0, Y0
 	VADDPD       Y3, Y1, Y1
 	VADDPD       Y1, Y0, Y0

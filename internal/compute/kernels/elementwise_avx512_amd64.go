@@ -14,6 +14,11 @@ func addAVX512(dst []float32, a []float32, b []float32)
 //go:noescape
 func mulAVX512(dst []float32, a []float32, b []float32)
 
+// maxAVX512 computes dst = max(a, b).
+//
+//go:noescape
+func maxAVX512(dst []float32, a []float32, b []float32)
+
 // axpyAVX512 computes dst += alpha·x.
 //
 //go:noescape

@@ -128,6 +128,86 @@ end_10:
 	VZEROUPPER
 	RET
 
+// func maxAVX512(dst []float32, a []float32, b []float32)
+// Requires: AVX, AVX512F, BMI2
+TEXT ·maxAVX512(SB), NOSPLIT, $0-72
+	MOVQ dst_base+0(FP), AX
+	MOVQ a_base+24(FP), CX
+	MOVQ b_base+48(FP), DX
+	MOVQ dst_len+8(FP), BX
+
+vectors_11:
+	CMPQ    BX, $0x00000040
+	JL      end_12
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVAPS Z0, Z2
+	VMAXPS  Z1, Z2, Z0
+	VCMPPS  $0x03, Z2, Z2, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (AX)
+	VMOVUPS 64(CX), Z0
+	VMOVUPS 64(DX), Z1
+	VMOVAPS Z0, Z2
+	VMAXPS  Z1, Z2, Z0
+	VCMPPS  $0x03, Z2, Z2, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 64(AX)
+	VMOVUPS 128(CX), Z0
+	VMOVUPS 128(DX), Z1
+	VMOVAPS Z0, Z2
+	VMAXPS  Z1, Z2, Z0
+	VCMPPS  $0x03, Z2, Z2, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 128(AX)
+	VMOVUPS 192(CX), Z0
+	VMOVUPS 192(DX), Z1
+	VMOVAPS Z0, Z2
+	VMAXPS  Z1, Z2, Z0
+	VCMPPS  $0x03, Z2, Z2, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, 192(AX)
+	ADDQ    $0x00000100, AX
+	ADDQ    $0x00000100, CX
+	ADDQ    $0x00000100, DX
+	SUBQ    $0x00000040, BX
+	JMP     vectors_11
+
+end_12:
+vectors_13:
+	CMPQ    BX, $0x00000010
+	JL      end_14
+	VMOVUPS (CX), Z0
+	VMOVUPS (DX), Z1
+	VMOVAPS Z0, Z2
+	VMAXPS  Z1, Z2, Z0
+	VCMPPS  $0x03, Z2, Z2, K1
+	VMOVAPS Z2, K1, Z0
+	VMOVUPS Z0, (AX)
+	ADDQ    $0x00000040, AX
+	ADDQ    $0x00000040, CX
+	ADDQ    $0x00000040, DX
+	SUBQ    $0x00000010, BX
+	JMP     vectors_13
+
+end_14:
+	TESTQ     BX, BX
+	JZ        end_15
+	MOVQ      $-1, SI
+	BZHIQ     BX, SI, SI
+	KMOVW     SI, K1
+	VMOVUPS.Z (CX), K1, Z0
+	VMOVUPS.Z (DX), K1, Z1
+	VMOVAPS   Z0, Z2
+	VMAXPS    Z1, Z2, Z0
+	VCMPPS    $0x03, Z2, Z2, K2
+	VMOVAPS   Z2, K2, Z0
+	VMOVUPS   Z0, K1, (AX)
+
+end_15:
+	VZEROUPPER
+	RET
+
 // func axpyAVX512(dst []float32, alpha float32, x []float32)
 // Requires: AVX, AVX512F, BMI2
 TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
@@ -136,9 +216,9 @@ TEXT ·axpyAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	VBROADCASTSS alpha+24(FP), Z0
 
-vectors_11:
+vectors_16:
 	CMPQ        DX, $0x00000040
-	JL          end_12
+	JL          end_17
 	VMOVUPS     (AX), Z1
 	VMOVUPS     (CX), Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -158,12 +238,12 @@ vectors_11:
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, CX
 	SUBQ        $0x00000040, DX
-	JMP         vectors_11
+	JMP         vectors_16
 
-end_12:
-vectors_13:
+end_17:
+vectors_18:
 	CMPQ        DX, $0x00000010
-	JL          end_14
+	JL          end_19
 	VMOVUPS     (AX), Z1
 	VMOVUPS     (CX), Z2
 	VFMADD231PS Z2, Z0, Z1
@@ -171,11 +251,11 @@ vectors_13:
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x00000040, CX
 	SUBQ        $0x00000010, DX
-	JMP         vectors_13
+	JMP         vectors_18
 
-end_14:
+end_19:
 	TESTQ       DX, DX
-	JZ          end_15
+	JZ          end_20
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
 	KMOVW       BX, K1
@@ -184,7 +264,7 @@ end_14:
 	VFMADD231PS Z2, Z0, Z1
 	VMOVUPS     Z1, K1, (AX)
 
-end_15:
+end_20:
 	VZEROUPPER
 	RET
 
@@ -196,9 +276,9 @@ TEXT ·scaleAVX512(SB), NOSPLIT, $0-56
 	MOVQ         dst_len+8(FP), DX
 	VBROADCASTSS alpha+24(FP), Z0
 
-vectors_16:
+vectors_21:
 	CMPQ    DX, $0x00000040
-	JL      end_17
+	JL      end_22
 	VMOVUPS (CX), Z1
 	VMULPS  Z1, Z0, Z1
 	VMOVUPS Z1, (AX)
@@ -214,23 +294,23 @@ vectors_16:
 	ADDQ    $0x00000100, AX
 	ADDQ    $0x00000100, CX
 	SUBQ    $0x00000040, DX
-	JMP     vectors_16
+	JMP     vectors_21
 
-end_17:
-vectors_18:
+end_22:
+vectors_23:
 	CMPQ    DX, $0x00000010
-	JL      end_19
+	JL      end_24
 	VMOVUPS (CX), Z1
 	VMULPS  Z1, Z0, Z1
 	VMOVUPS Z1, (AX)
 	ADDQ    $0x00000040, AX
 	ADDQ    $0x00000040, CX
 	SUBQ    $0x00000010, DX
-	JMP     vectors_18
+	JMP     vectors_23
 
-end_19:
+end_24:
 	TESTQ     DX, DX
-	JZ        end_20
+	JZ        end_25
 	MOVQ      $-1, BX
 	BZHIQ     DX, BX, BX
 	KMOVW     BX, K1
@@ -238,7 +318,7 @@ end_19:
 	VMULPS    Z1, Z0, Z1
 	VMOVUPS   Z1, K1, (AX)
 
-end_20:
+end_25:
 	VZEROUPPER
 	RET
 
@@ -253,9 +333,9 @@ TEXT ·dotAVX512(SB), NOSPLIT, $0-52
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-vectors_21:
+vectors_26:
 	CMPQ        DX, $0x00000040
-	JL          end_22
+	JL          end_27
 	VMOVUPS     (AX), Z4
 	VMOVUPS     (CX), Z5
 	VFMADD231PS Z4, Z5, Z0
@@ -271,23 +351,23 @@ vectors_21:
 	ADDQ        $0x00000100, AX
 	ADDQ        $0x00000100, CX
 	SUBQ        $0x00000040, DX
-	JMP         vectors_21
+	JMP         vectors_26
 
-end_22:
-vectors_23:
+end_27:
+vectors_28:
 	CMPQ        DX, $0x00000010
-	JL          end_24
+	JL          end_29
 	VMOVUPS     (AX), Z4
 	VMOVUPS     (CX), Z5
 	VFMADD231PS Z4, Z5, Z0
 	ADDQ        $0x00000040, AX
 	ADDQ        $0x00000040, CX
 	SUBQ        $0x00000010, DX
-	JMP         vectors_23
+	JMP         vectors_28
 
-end_24:
+end_29:
 	TESTQ       DX, DX
-	JZ          end_25
+	JZ          end_30
 	MOVQ        $-1, BX
 	BZHIQ       DX, BX, BX
 	KMOVW       BX, K1
@@ -295,7 +375,7 @@ end_24:
 	VMOVUPS.Z   (CX), K1, Z5
 	VFMADD231PS Z4, Z5, Z0
 
-end_25:
+end_30:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -321,9 +401,9 @@ TEXT ·sumAVX512(SB), NOSPLIT, $0-28
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-vectors_26:
+vectors_31:
 	CMPQ    CX, $0x00000040
-	JL      end_27
+	JL      end_32
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	VMOVUPS 64(AX), Z4
@@ -334,28 +414,28 @@ vectors_26:
 	VADDPS  Z4, Z3, Z3
 	ADDQ    $0x00000100, AX
 	SUBQ    $0x00000040, CX
-	JMP     vectors_26
+	JMP     vectors_31
 
-end_27:
-vectors_28:
+end_32:
+vectors_33:
 	CMPQ    CX, $0x00000010
-	JL      end_29
+	JL      end_34
 	VMOVUPS (AX), Z4
 	VADDPS  Z4, Z0, Z0
 	ADDQ    $0x00000040, AX
 	SUBQ    $0x00000010, CX
-	JMP     vectors_28
+	JMP     vectors_33
 
-end_29:
+end_34:
 	TESTQ     CX, CX
-	JZ        end_30
+	JZ        end_35
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
 	VMOVUPS.Z (AX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 
-end_30:
+end_35:
 	VADDPS        Z2, Z0, Z0
 	VADDPS        Z3, Z1, Z1
 	VADDPS        Z1, Z0, Z0
@@ -381,9 +461,9 @@ TEXT ·sumSquaresAVX512(SB), NOSPLIT, $0-32
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 
-vectors_31:
+vectors_36:
 	CMPQ          CX, $0x00000020
-	JL            end_32
+	JL            end_37
 	VMOVUPS       (AX), Z4
 	VEXTRACTF64X4 $0x00, Z4, Y5
 	VCVTPS2PD     Y5, Z5
@@ -400,12 +480,12 @@ vectors_31:
 	VFMADD231PD   Z4, Z4, Z3
 	ADDQ          $0x00000080, AX
 	SUBQ          $0x00000020, CX
-	JMP           vectors_31
+	JMP           vectors_36
 
-end_32:
-vectors_33:
+end_37:
+vectors_38:
 	CMPQ          CX, $0x00000010
-	JL            end_34
+	JL            end_39
 	VMOVUPS       (AX), Z4
 	VEXTRACTF64X4 $0x00, Z4, Y5
 	VCVTPS2PD     Y5, Z5
@@ -415,11 +495,11 @@ vectors_33:
 	VFMADD231PD   Z4, Z4, Z1
 	ADDQ          $0x00000040, AX
 	SUBQ          $0x00000010, CX
-	JMP           vectors_33
+	JMP           vectors_38
 
-end_34:
+end_39:
 	TESTQ         CX, CX
-	JZ            end_35
+	JZ            end_40
 	MOVQ          $-1, DX
 	BZHIQ         CX, DX, DX
 	KMOVW         DX, K1
@@ -431,7 +511,7 @@ end_34:
 	VCVTPS2PD     Y4, Z4
 	VFMADD231PD   Z4, Z4, Z1
 
-end_35:
+end_40:
 	VADDPD        Z2, Z0, Z0
 	VADDPD        Z3, Z1, Z1
 	VADDPD        Z1, Z0, Z0

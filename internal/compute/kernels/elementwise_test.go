@@ -32,6 +32,11 @@ var vectorCases = []vectorCase{
 		oracle: func(v []float64) float64 { return v[1] * v[2] },
 	},
 	{
+		name: "Max", args: 3, smooth: true,
+		run:    func(a [][]float32) { Max(a[0], a[1], a[2]) },
+		oracle: func(v []float64) float64 { return max(v[1], v[2]) },
+	},
+	{
 		name: "Axpy", args: 2, smooth: true, relative: 2 * epsilon, absolute: math.SmallestNonzeroFloat32,
 		run:    func(a [][]float32) { Axpy(a[0], 1.25, a[1]) },
 		oracle: func(v []float64) float64 { return v[0] + 1.25*v[1] },
@@ -282,6 +287,7 @@ func TestVectorKernelsCheckTheirArguments(t *testing.T) {
 		"Add":                func() { Add(three, three, two) },
 		"Add dst":            func() { Add(two, three, three) },
 		"Mul":                func() { Mul(three, two, three) },
+		"Max":                func() { Max(three, three, two) },
 		"Axpy":               func() { Axpy(three, 1, two) },
 		"Scale":              func() { Scale(three, 1, two) },
 		"Dot":                func() { Dot(three, two) },

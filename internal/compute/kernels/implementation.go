@@ -9,12 +9,12 @@ type implementation struct {
 
 	gemm gemmTile
 
-	add, mul   func(dst, a, b []float32)
-	axpy       func(dst []float32, alpha float32, x []float32)
-	scale      func(dst []float32, alpha float32, x []float32)
-	dot        func(a, b []float32) float32
-	sum        func(x []float32) float32
-	sumSquares func(x []float32) float64
+	add, mul, max func(dst, a, b []float32)
+	axpy          func(dst []float32, alpha float32, x []float32)
+	scale         func(dst []float32, alpha float32, x []float32)
+	dot           func(a, b []float32) float32
+	sum           func(x []float32) float32
+	sumSquares    func(x []float32) float64
 
 	gelu         func(dst, x []float32)
 	geluBackward func(dx, y, x, dy []float32)
@@ -51,6 +51,7 @@ var generic = implementation{
 	gemm:                   gemmGeneric,
 	add:                    addGeneric,
 	mul:                    mulGeneric,
+	max:                    maxGeneric,
 	axpy:                   axpyGeneric,
 	scale:                  scaleGeneric,
 	dot:                    dotGeneric,

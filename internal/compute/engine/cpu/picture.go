@@ -55,9 +55,7 @@ func (a *pooling) maximum(lo, hi int) {
 			largest[c] = float32(math.Inf(-1))
 		}
 		a.eachPixel(i/a.outWidth, i%a.outWidth, func(pixel []float32) {
-			for c, v := range pixel {
-				largest[c] = max(largest[c], v) // NaN stays
-			}
+			kernels.Max(largest, largest, pixel)
 		})
 	}
 }
@@ -163,13 +161,11 @@ func (a *resizing) rows(lo, hi int) {
 		above, below, down := a.between(i, a.Height, a.ToHeight)
 		for j := range a.ToWidth {
 			left, right, across := a.between(j, a.Width, a.ToWidth)
-			topLeft, topRight := rowOf(a.x, above*a.Width+left, n), rowOf(a.x, above*a.Width+right, n)
-			bottomLeft, bottomRight := rowOf(a.x, below*a.Width+left, n), rowOf(a.x, below*a.Width+right, n)
-			for c := range rowOf(line, j, n) {
-				top := topLeft[c] + (topRight[c]-topLeft[c])*across
-				bottom := bottomLeft[c] + (bottomRight[c]-bottomLeft[c])*across
-				line[j*n+c] = top + (bottom-top)*down
-			}
+			pixel := rowOf(line, j, n)
+			kernels.Scale(pixel, (1-down)*(1-across), rowOf(a.x, above*a.Width+left, n))
+			kernels.Axpy(pixel, (1-down)*across, rowOf(a.x, above*a.Width+right, n))
+			kernels.Axpy(pixel, down*(1-across), rowOf(a.x, below*a.Width+left, n))
+			kernels.Axpy(pixel, down*across, rowOf(a.x, below*a.Width+right, n))
 		}
 	}
 }

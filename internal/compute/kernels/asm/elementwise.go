@@ -10,6 +10,7 @@ import (
 func generateElementwise(g *generator) {
 	g.binary("add", "computes dst = a + b.", func(a, b operand.Op, v reg.VecVirtual) { g.VADDPS(b, a, v) })
 	g.binary("mul", "computes dst = a·b.", func(a, b operand.Op, v reg.VecVirtual) { g.VMULPS(b, a, v) })
+	g.binary("max", "computes dst = max(a, b).", g.maximumOrNaN)
 	g.axpy()
 	g.scale()
 	g.dot()
@@ -30,6 +31,23 @@ func (g *generator) binary(name, doc string, op func(a, b operand.Op, v reg.VecV
 		g.store(a, k, g.at(p[0], j))
 	})
 	g.ret()
+}
+
+// maximumOrNaN replaces v, which is a, by the maximum of a and b. The instruction returns b if one is NaN, so a has to be
+// put back if it is.
+func (g *generator) maximumOrNaN(a, b operand.Op, v reg.VecVirtual) {
+	first := g.vec()
+	g.VMOVAPS(a, first)
+	g.VMAXPS(b, first, v)
+	if g.wide() {
+		nan := g.K()
+		g.VCMPPS(operand.U8(3), first, first, nan)
+		g.VMOVAPS(first, nan, v)
+	} else {
+		nan := g.vec()
+		g.VCMPPS(operand.U8(3), first, first, nan)
+		g.VBLENDVPS(nan, first, v, v)
+	}
 }
 
 func (g *generator) axpy() {
