@@ -54,6 +54,9 @@ func TestEncode(t *testing.T) {
 			if !slices.Equal(r.Tokens, x.want) || truncated != x.truncated {
 				t.Errorf("got %v, truncated %v", r.Tokens, truncated)
 			}
+			if first := slices.Index(x.want, 2) + 1; r.First != first {
+				t.Errorf("%d tokens of the first text, want %d", r.First, first)
+			}
 			if r.Class != 1 || r.Score != 2.5 || r.ID != "q" || r.Line != 7 {
 				t.Errorf("got %+v", r)
 			}
