@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -124,6 +125,30 @@ func TestNetworksComputeWhatTheirLibrariesCompute(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A network is shared by goroutines, each with a device of its own.
+func TestGoroutinesShareANetwork(t *testing.T) {
+	n, _ := open(t, "seresnet.safetensors")
+	p := pixels(t, reader(t, filepath.Join("testdata", "goldens.safetensors")), "odd")
+	results := make(chan []float32)
+	const many = 4
+	for range many {
+		go func() {
+			d := cpu.NewLimited(1)
+			var out vision.Output
+			for range 5 {
+				out, _ = n.Run(d, p)
+			}
+			results <- out.Features
+		}()
+	}
+	first := <-results
+	for range many - 1 {
+		if other := <-results; len(first) == 0 || !slices.Equal(first, other) {
+			t.Error("goroutines compute different features")
+		}
 	}
 }
 
