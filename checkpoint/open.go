@@ -228,9 +228,11 @@ func openFile(path string) (Reader, error) {
 			return nil, &infile.Error{File: path, Problem: "is " + known.name + ", by its name", Remedy: known.remedy}
 		}
 	}
-	return nil, &FileError{File: path, Problem: "is no checkpoint that is known here",
-		Remedy: "name a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, or the folder of one of them"}
+	return nil, &FileError{File: path, Problem: "is no checkpoint that is known here", Remedy: "name " + nameable}
 }
+
+// nameable says what Open opens.
+const nameable = "a safetensors file, a .tar.gz of Paddle variables, a file of torch.save, a model.json of TensorFlow.js, or the folder of one of them"
 
 // openDescription opens a JSON file that describes a model of TensorFlow.js.
 func openDescription(path string) (Reader, error) {

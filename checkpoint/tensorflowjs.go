@@ -140,7 +140,8 @@ func parseTensorFlowJS(raw []byte, path string, read func(name string, limit int
 		return nil, err
 	}
 	if len(m.WeightsManifest) == 0 {
-		return nil, errors.New("has no weightsManifest; name the model.json that TensorFlow.js's converter wrote")
+		return nil, &FileError{File: path, Problem: "is no checkpoint that is known here: JSON without a weightsManifest, which TensorFlow.js's model.json has",
+			Remedy: "name " + nameable}
 	}
 	r := &memory{format: FormatTensorFlowJS, data: map[string][]byte{}, about: map[string]string{}}
 	for key, value := range map[string]string{"format": m.Format, "generatedBy": m.GeneratedBy, "convertedBy": m.ConvertedBy} {

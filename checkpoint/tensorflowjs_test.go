@@ -75,7 +75,7 @@ func TestHostileTensorFlowJS(t *testing.T) {
 		file, want string
 		data       int
 	}{
-		"no weights":     {`{"format":"graph-model"}`, "no weightsManifest", 0},
+		"no weights":     {`{"format":"graph-model"}`, "without a weightsManifest", 0},
 		"a path":         {jsFile(`"../w.bin"`, w(`"dtype":"float32"`)), "not the name of a file beside it", 8},
 		"absent":         {jsFile(`"v.bin"`, w(`"dtype":"float32"`)), "v.bin: is named by m.json, but is not there", 8},
 		"too short":      {jsFile(`"w.bin"`, w(`"dtype":"float32"`)), "7 bytes of weights in w.bin, where the tensors have 8", 7},
