@@ -243,7 +243,7 @@ func TestSearchPage(t *testing.T) {
 	if err := os.Remove(filepath.Join(dir, "c.png")); err != nil {
 		t.Fatal(err)
 	}
-	must(t, "search", "--index", index, "a <big> circle", "--html", page)
+	must(t, "search", "--index", index, "a <big> circle", "--candidates", "3", "--html", page) // which a model of vectors alone has to be told
 	html := read(t, page)
 	for _, want := range []string{"a &lt;big&gt; circle", "a &amp; b.png", "/a%20&amp;%20b.png", "/sub/50%25.png", "of 3 pictures", "no picture to show", "match "} {
 		if !strings.Contains(html, want) {
