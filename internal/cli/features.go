@@ -58,23 +58,24 @@ func (a *app) featuresExtractCommand() *cmdline.Command {
 	c := &cmdline.Command{
 		Use:   "extract DIR OUT",
 		Short: "Compute the features of a folder of pictures",
-		Long: `Compute the features of all pictures (JPEG, PNG, GIF, WebP) in the folder DIR and its
-folders, and write them to OUT. An image's id is the picture's name relative to DIR.
-A name that is not UTF-8 has %XX in the id for each byte that is not.
+		Long: `Compute the features of all pictures (JPEG, PNG, GIF, WebP) in the folder DIR and
+its folders, and write them to OUT. An image's id is the picture's name relative
+to DIR. A name that is not UTF-8 has %XX in the id for each byte that is not.
 
 The extractors:
-  patches     the picture resized to a square and cut into a grid; a region's feature
-              is its pixels
-  statistics  colours and directions of edges in the cells of a grid and of coarser
-              grids
-  MODEL       a trained network: the file or folder of its weights, as PyTorch, timm,
-              transformers or TensorFlow.js keep them, or a folder of this program
-              that has one (a store, a model). What it sees are the regions
+  patches     the picture resized to a square and cut into a grid; a region's
+              feature is its pixels
+  statistics  colours and directions of edges in the cells of a grid and of
+              coarser grids
+  MODEL       a trained network: the file or folder of its weights, as PyTorch,
+              timm, transformers or TensorFlow.js keep them, or a folder of this
+              program that has one (a store, a model). What it sees are the
+              regions
 
 The formats of OUT:
-  store       a folder of this program; the same command goes on after an interruption,
-              and brings OUT up to date: pictures that are new or have changed are
-              computed, those that are gone leave it
+  store       a folder of this program; the same command goes on after an
+              interruption, and brings OUT up to date: pictures that are new or
+              have changed are computed, those that are gone leave it
   reference   one file of the reference's feature lines; whole or not at all`,
 		Example: `  unimo features extract DIR/images FEATURES
   unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
