@@ -18,7 +18,6 @@ type Program struct {
 	at      map[*vertex]int
 	inputs  [][]int // of each vertex in order
 	uses    []int   // how often each is read
-	filters []engine.Filter
 	fixed   []*engine.Tensor
 	roots   []int
 }
