@@ -47,12 +47,15 @@ func parseConfig(data []byte) (config, error) {
 	return c, nil
 }
 
-// epsilon is that of transformers' networks: 1e-3 unless the configuration says something else.
-func (c config) epsilon(said *float64) float64 {
-	if said != nil && *said >= 0 {
-		return *said
+// epsilon is that of transformers' networks: 1e-3 unless the configuration says something else under key.
+func (c config) epsilon(r checkpoint.Reader, key string, said *float64) (float64, error) {
+	switch {
+	case said == nil:
+		return 1e-3, nil
+	case *said < 0 || *said >= 1:
+		return 0, unfit(r, key, *said, "0 or more and below 1")
 	}
-	return 1e-3
+	return *said, nil
 }
 
 // unfit is the error of a configuration that sets something to a value that is not supported.

@@ -362,7 +362,10 @@ func transformersEfficientNet(s *source, c config) (*plan, error) {
 	if c.Strides != nil && !slices.Equal(c.Strides, f.strides) {
 		return nil, unfit(s.r, "strides", c.Strides, f.strides)
 	}
-	p.epsilon, p.padding, p.config = c.epsilon(c.BatchNormEps), zeroPad2d, c.raw
+	if p.epsilon, err = c.epsilon(s.r, "batch_norm_eps", c.BatchNormEps); err != nil {
+		return nil, err
+	}
+	p.padding, p.config = zeroPad2d, c.raw
 	i := 0
 	for _, b := range p.blocks {
 		for j := range b.layers {
@@ -400,7 +403,10 @@ func transformersMobileV2(s *source, c config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.epsilon, p.config, p.prepare = c.epsilon(c.LayerNormEps), c.raw, preprocess.EfficientNetLite
+	if p.epsilon, err = c.epsilon(s.r, "layer_norm_eps", c.LayerNormEps); err != nil {
+		return nil, err
+	}
+	p.config, p.prepare = c.raw, preprocess.EfficientNetLite
 	if c.TFPadding == nil || *c.TFPadding {
 		p.padding = same
 	}

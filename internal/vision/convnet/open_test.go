@@ -193,6 +193,8 @@ func TestBadFilesAreRefused(t *testing.T) {
 		{what: "other pooling", file: "resnet_basic.pth", config: `{"architecture": "resnet18", "global_pool": "max"}`, want: []string{"global_pool"}},
 		{what: "another activation", file: "transformers_resnet_basic.safetensors", config: `{"hidden_act": "gelu"}`, want: []string{"gelu", "relu"}},
 		{what: "another stride", file: "transformers_mobilenet_v2.safetensors", config: `{"output_stride": 16}`, want: []string{"output_stride", "32"}},
+		{what: "an epsilon below 0", file: "transformers_efficientnet.safetensors", config: `{"batch_norm_eps": -0.1}`, want: []string{`"batch_norm_eps": -0.1`, "0 or more"}},
+		{what: "an epsilon like no other", file: "transformers_mobilenet_v2.safetensors", config: `{"layer_norm_eps": 1e300}`, want: []string{`"layer_norm_eps": 1e+300`}},
 		{what: "no JSON", file: "resnet_basic.pth", config: `{`, want: []string{"configuration"}},
 		{what: "other kernels", file: "torchvision_efficientnet.safetensors", change: shape("features.3.0.block.1.0.weight", 24, 1, 7, 7), want: []string{"7 stages", "kernels of size 3,3,7"}},
 		{what: "fused blocks", file: "tf_efficientnet_b0.safetensors", change: named("blocks.1.0.conv_dw", "blocks.1.0.conv_exp"), want: []string{"EfficientNet v2"}},
