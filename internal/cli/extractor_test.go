@@ -89,7 +89,9 @@ func TestTrainedExtractor(t *testing.T) {
 
 	// From a store, and from the model that was trained, nothing needs to be named.
 	second, third := filepath.Join(dir, "second"), filepath.Join(dir, "third")
-	must(t, flickrArgs(data, second, "features="+store)...)
+	if r := must(t, flickrArgs(data, second, "features="+store, "extractor="+otherEyes)...); !strings.Contains(r.stderr, "not used") {
+		t.Errorf("a network that is named beside features is not said to be of no use: %s", r.stderr)
+	}
 	must(t, append(flickrArgs(data, third), "--init", second)...)
 	for _, run := range []string{second, third} {
 		if s := specOf(t, filepath.Join(run, "best")); !s.Equal(spec) {
@@ -136,9 +138,20 @@ func TestExtractorOfAModelWithout(t *testing.T) {
 		t.Errorf("the second time it prints %q", r.stdout)
 	}
 	refused(t, exitUsage, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", "statisticks"}, "statistics")
+	refused(t, exitUsage, []string{"match", "--model", run, picture, "a dog", "--extractor", "statisticks"}, "statistics")
 	refused(t, exitUsage, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", "patches", "--patch-size", "7"}, "must divide")
 	refused(t, exitFailed, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", filepath.Join(run, "best", "model.safetensors")}, "no picture encoder that is known", "supported are")
+	refused(t, exitFailed, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", changedViT(t)}, "model.safetensors: config.json", "unknown hidden_act")
 	refused(t, exitUsage, []string{"finetune", "flickr8k", "--data", data, "--out", filepath.Join(dir, "x"), "--extractor", filepath.Join(dir, "none.pth")}, "none.pth")
+}
+
+// changedViT is a folder with a network of an activation that there is not.
+func changedViT(t *testing.T) string {
+	dir := t.TempDir()
+	writeFile(t, filepath.Join(dir, "model.safetensors"), read(t, "../vision/vit/testdata/vit/model.safetensors"))
+	config := read(t, "../vision/vit/testdata/vit/config.json")
+	writeFile(t, filepath.Join(dir, "config.json"), strings.Replace(config, `"gelu"`, `"goblu"`, 1))
+	return dir
 }
 
 // A picture that cannot be read ends a run with its name and what to do; what was computed stays.

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/cmdline"
-	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -98,7 +97,7 @@ The formats of OUT:
 
 func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) error {
 	x, err := extractor.Open(f.spec)
-	if err != nil && (f.spec.Extractor == regions.Patches || f.spec.Extractor == regions.Statistics || errors.As(err, new(*names.Error))) {
+	if err != nil && (f.spec.Extractor == regions.Patches || f.spec.Extractor == regions.Statistics || extractor.Misnamed(err)) {
 		err = usageError{err}
 	}
 	if err != nil {

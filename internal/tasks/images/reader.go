@@ -59,6 +59,9 @@ func ExtractorReader(env *run.Env) (Reader, error) {
 // use takes the extractor that env names. It must be the model's, if that is known.
 func (r *Reader) use(env *run.Env) error {
 	x, err := extractor.Open(regions.Spec{Extractor: env.Extractor})
+	if extractor.Misnamed(err) {
+		err = &run.SettingError{Err: err}
+	}
 	if err != nil {
 		return err
 	}

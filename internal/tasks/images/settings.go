@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/vision/extractor"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -67,7 +66,7 @@ func (c *Cut) NewExtractor() (regions.Extractor, error) {
 	}
 	x, err := extractor.Open(c.Spec())
 	if err != nil {
-		if c.untrained() || errors.As(err, new(*names.Error)) {
+		if c.untrained() || extractor.Misnamed(err) {
 			err = &run.SettingError{Err: err}
 		}
 		return nil, err
@@ -145,6 +144,9 @@ func (s *Settings) Options(log *slog.Logger, limit parallel.Limit, seed uint64) 
 
 // Open is [Open] for a run with these settings, of which o are the options.
 func (s *Settings) Open(o Options, sets ...*captions.Set) (regions.Source, *regions.Spec, []*captions.Set, error) {
+	if s.Features != "" && !s.untrained() && s.model.Spec == nil {
+		o.Log.Warn(fmt.Sprintf("regions are those of features, %s; extractor, %s, is not used for them", s.Features, s.Extractor))
+	}
 	return Open(o, s.NewExtractor, picture.DefaultLimits, int64(s.ImageCache)<<20, sets...)
 }
 

@@ -45,7 +45,7 @@ func Open(s regions.Spec) (regions.Extractor, error) {
 	case path == regions.Patches || path == regions.Statistics:
 		return regions.NewExtractor(s)
 	case err != nil && !strings.ContainsAny(path, `/\.`): // a name rather than a path
-		return nil, fmt.Errorf("%w, or the file or folder of a trained network", names.Unknown("extractor", path, untrained))
+		return nil, fmt.Errorf("%w, or the file or folder of a trained network", names.Unknown(nameKind, path, untrained))
 	case s.ImageSize != 0 || s.PatchSize != 0 || s.Grid != 0:
 		return nil, fmt.Errorf("%s: image size, patch size and grid are those of patches and statistics; a trained network has its own", path)
 	}
@@ -57,6 +57,15 @@ func Open(s regions.Spec) (regions.Extractor, error) {
 		return x, err
 	}
 	return openLibrary(path)
+}
+
+// nameKind is the kind of name that Open takes.
+const nameKind = "extractor"
+
+// Misnamed says whether an error of [Open] is about the name that it was given, rather than about a file that it read.
+func Misnamed(err error) bool {
+	var unknown *names.Error
+	return errors.As(err, &unknown) && unknown.Kind == nameKind
 }
 
 // Notes are what people should know of an extractor: what was taken that no file says.
@@ -186,5 +195,5 @@ func openSaved(spec regions.Spec) (_ *Encoder, err error) {
 	for _, f := range families {
 		known = append(known, f.name)
 	}
-	return nil, fmt.Errorf("%s: %w", beside, names.Unknown("extractor", spec.Extractor, known))
+	return nil, fmt.Errorf("%s: %w", beside, names.Unknown("family of networks", spec.Extractor, known))
 }

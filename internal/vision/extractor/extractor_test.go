@@ -272,7 +272,7 @@ func TestErrors(t *testing.T) {
 			return os.Rename(filepath.Join(kept(func(string) error { return nil }), regions.WeightsFile), filepath.Join(dir, regions.WeightsFile))
 		})}, ""},
 		{"of another fingerprint", regions.Spec{Extractor: kept(edit(x.Spec().Fingerprint[:8], "00000000"))}, "do not belong together: fingerprint 00000000"},
-		{"of an unknown family", regions.Spec{Extractor: kept(edit(`"extractor": "tiny"`, `"extractor": "huge"`))}, `unknown extractor "huge"`},
+		{"of an unknown family", regions.Spec{Extractor: kept(edit(`"extractor": "tiny"`, `"extractor": "huge"`))}, `unknown family of networks "huge"`},
 		{"of broken preprocessing", regions.Spec{Extractor: kept(edit(`"width": 8`, `"width": 0`))}, "preprocessing: a side of 0 pixels"},
 	} {
 		_, err := Open(c.spec)

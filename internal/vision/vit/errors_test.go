@@ -56,7 +56,7 @@ func TestBadModels(t *testing.T) {
 		"too many layers":            {set("num_hidden_layers", "3"), whole, []string{"encoder.layer.2.", "missing"}},
 		"another size":               {set("hidden_size", "32"), whole, []string{"[1 1 16]", "[1 1 32]"}},
 		"a huge size":                {set("hidden_size", "1000000000"), whole, []string{"hidden_size is 1000000000"}},
-		"a patch above the picture":  {set("patch_size", "13"), whole, []string{"patch_size is 13, want 1 to 12"}},
+		"a patch above the picture":  {set("patch_size", "13"), whole, []string{"model.safetensors: config.json: patch_size is 13, want 1 to 12"}},
 		"grey pictures":              {set("num_channels", "1"), whole, []string{"num_channels is 1"}},
 		"an unknown activation":      {set("hidden_act", `"gelu2"`), whole, []string{"hidden_act", "gelu2"}},
 		"a size that is none":        {set("image_size", `"big"`), whole, []string{`"big" is no size`}},

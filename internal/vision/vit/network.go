@@ -67,7 +67,7 @@ func locate(config []byte, r checkpoint.Reader) (source, error) {
 	}
 	cfg, err := ParseConfig(config)
 	if err != nil {
-		return source{}, fmt.Errorf("config.json: %w", err)
+		return source{}, fmt.Errorf("%s: config.json: %w", r.Path(), err)
 	}
 	n := cfg.family.names
 	prefix, ok := find(r, n.patch+".weight")
