@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -135,9 +136,15 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 		Keep:  func(dir string) error { return extractor.Keep(dir, x) },
 		Stage: func(name string) { env.Observer.Stage("features: " + name) }, Tick: env.Observer.Tick, Warn: func(message string) { env.Log.Debug(message) },
 	}
-	if _, err := e.WriteStore(ctx, dir); errors.As(err, new(regions.BadPicture)) {
+	var others *regions.OtherError
+	switch _, err := e.WriteStore(ctx, dir); {
+	case errors.As(err, new(regions.BadPicture)):
 		return nil, nil, fmt.Errorf("%w; correct it, or leave such pictures out with skip_bad (--skip-bad)", err)
-	} else if err != nil {
+	case errors.As(err, &others): // not with --replace, which training does not have
+		return nil, nil, fmt.Errorf("%s: %s; remove the folder: they are computed again", others.Dir, others.Problem)
+	case errors.Is(err, fs.ErrNotExist), errors.As(err, new(*checkpoint.FileError)):
+		return nil, nil, fmt.Errorf("%w; or remove the folder %s: what was in it is computed again", err, dir)
+	case err != nil:
 		return nil, nil, err
 	}
 	store, info, err := regions.Open(dir, regions.Options{Classes: o.Classes})

@@ -2,6 +2,7 @@ package images
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -180,6 +181,39 @@ func TestCompute(t *testing.T) {
 	}
 	if got := unique([]string{"b", "a", "b"}); !slices.Equal(got, []string{"b", "a"}) {
 		t.Errorf("unique names are %v", got)
+	}
+}
+
+// What was computed once and is damaged, or of another network, can be computed again, which is said.
+func TestComputeDamaged(t *testing.T) {
+	set := drawn(t)
+	first, second := newNetwork(t, "a"), newNetwork(t, "b")
+	for name, damage := range map[string]func(shard string) error{
+		"gone":              os.Remove,
+		"cut off":           func(shard string) error { return os.Truncate(shard, 100) },
+		"empty":             func(shard string) error { return os.Truncate(shard, 0) },
+		"another network's": func(string) error { first = second; return nil },
+	} {
+		env := (&run.Env{Out: t.TempDir()}).Ready()
+		o := Options{Log: env.Log, SkipBad: true}
+		dir := filepath.Join(env.Out, run.FeaturesFolder)
+		compute := func() error {
+			x := first
+			source, spec, _, err := Open(o, func() (regions.Extractor, error) { return x, nil }, picture.DefaultLimits, 1<<20, set)
+			if err != nil {
+				return err
+			}
+			if source, _, err = Compute(t.Context(), env, o, source, spec); err != nil {
+				return err
+			}
+			return source.Close()
+		}
+		if err := errors.Join(compute(), damage(filepath.Join(dir, "features-00001.safetensors"))); err != nil {
+			t.Fatal(err)
+		}
+		if err := compute(); err == nil || !strings.Contains(err.Error(), "remove the folder") || !strings.Contains(err.Error(), dir) || strings.Contains(err.Error(), "--replace") {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 
