@@ -17,7 +17,7 @@ type Embedder struct {
 	size   int
 }
 
-// OpenEmbedder opens the model in the folder dir: one of sentence-transformers, which says how its vectors are made; a RoBERTa or BERT of
+// OpenEmbedder opens the model in the folder dir: one of sentence-transformers, which says how its vectors are made; a BERT or its kin of
 // Hugging Face's transformers; or a model of this program, or the best one of a run's folder. [Pooling], [Normalized] and [Prompt] say what
 // the folder does not, or something else. A model for retrieval has vectors of its own, of texts and pictures.
 func OpenEmbedder(dir string, list ...Option) (*Embedder, error) {

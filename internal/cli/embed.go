@@ -45,8 +45,8 @@ func (a *app) embedCommand() *cmdline.Command {
 input, or those of a file (--texts); and of each picture (--pictures).
 
 DIR is a folder of sentence-transformers, which says how its vectors are made (pooling, dense
-layers, length 1, longest text, prompts); a RoBERTa or BERT of Hugging Face's transformers; or a
-model of this program. A model for retrieval has vectors of its own, of texts and of pictures,
+layers, length 1, longest text, prompts); a BERT or its kin of Hugging Face's transformers, as
+'unimo convert' reads them; or a model of this program. A model for retrieval has vectors of its own, of texts and of pictures,
 that are compared with each other. Of others the tokens' last layer is pooled:
 
   cls                   the first token

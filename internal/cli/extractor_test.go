@@ -142,7 +142,7 @@ func TestExtractorOfAModelWithout(t *testing.T) {
 	refused(t, exitUsage, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", "patches", "--patch-size", "7"}, "must divide")
 	refused(t, exitFailed, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", filepath.Join(run, "best", "model.safetensors")}, "no picture encoder that is known", "supported are")
 	refused(t, exitFailed, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", changedViT(t)}, "model.safetensors: config.json", "unknown hidden_act")
-	refused(t, exitUsage, []string{"finetune", "flickr8k", "--data", data, "--out", filepath.Join(dir, "x"), "--extractor", filepath.Join(dir, "none.pth")}, "none.pth")
+	refused(t, exitFailed, []string{"finetune", "flickr8k", "--data", data, "--out", filepath.Join(dir, "x"), "--extractor", filepath.Join(dir, "none.pth")}, "none.pth")
 }
 
 // changedViT is a folder with a network of an activation that there is not.

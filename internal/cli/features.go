@@ -220,7 +220,11 @@ func (a *app) featuresInfo(path string, images []string, o regions.Options) erro
 	}
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
 	printable.Fprintf(w, "path\t%s\nformat\t%s\nimages\t%d\n", info.Path, info.Format, info.Images)
-	fmt.Fprintf(w, "regions\t%d to %d an image\nfeature\t%d values\nbytes\t%d\n", info.MinRegions, info.MaxRegions, info.Dim, info.Bytes)
+	count := fmt.Sprint(info.MinRegions)
+	if info.MaxRegions != info.MinRegions {
+		count += fmt.Sprintf(" to %d", info.MaxRegions)
+	}
+	fmt.Fprintf(w, "regions\t%s an image\nfeature\t%d values\nbytes\t%d\n", count, info.Dim, info.Bytes)
 	if x := info.Extractor; x != nil {
 		printable.Fprintf(w, "extractor\t%s\n", x)
 	}

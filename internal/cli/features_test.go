@@ -66,7 +66,7 @@ func TestFeatures(t *testing.T) {
 	if r := must(t, args...); !strings.Contains(r.stdout, "5 images") || !strings.Contains(r.stdout, "1 pictures left out") {
 		t.Error(r.stdout)
 	}
-	if r := must(t, "features", "info", lines, "--skip-bad"); !strings.Contains(r.stdout, "width first") || !strings.Contains(r.stdout, "46 to 46") {
+	if r := must(t, "features", "info", lines, "--skip-bad"); !strings.Contains(r.stdout, "width first") || !strings.Contains(r.stdout, "46 an image") {
 		t.Error(r.stdout)
 	}
 	if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, "exists; choose a new name") {

@@ -102,7 +102,7 @@ func (a *app) helpText(c *cmdline.Command, columns int, all bool) string {
 
 func usageLine(c *cmdline.Command) string {
 	line := c.UseLine()
-	if c.HasAvailableSubCommands() {
+	if c.HasAvailableSubCommands() && !strings.Contains(c.Use, "TASK") { // those commands are the tasks
 		line = strings.TrimSuffix(line, " [flags]") + " COMMAND"
 	}
 	return line

@@ -36,12 +36,16 @@ func (a *app) checkPaths(c *cmdline.Command) error {
 			return
 		}
 		paths := []string{f.Value.String()}
-		if list, ok := f.Value.(interface{ GetSlice() []string }); ok {
+		if s, ok := f.Value.(*settingFlag); ok {
+			paths = s.values
+		} else if list, ok := f.Value.(interface{ GetSlice() []string }); ok {
 			paths = list.GetSlice()
 		}
 		for _, path := range paths {
 			switch {
 			case slices.Contains(modelFlags, f.Name):
+				missing = checkModel(path)
+			case f.Name == extractorName && strings.ContainsAny(path, `/\.`): // others are names
 				missing = checkModel(path)
 			case slices.Contains(dataFlags, f.Name):
 				missing = a.checkData(path)
@@ -84,7 +88,7 @@ func checkModel(path string) error {
 		name = strings.TrimPrefix(name, prefix)
 	}
 	parts := hubName.FindStringSubmatch(strings.TrimSuffix(name, "/"))
-	if parts == nil || filepath.Ext(name) == ".safetensors" || slices.Contains([]string{"best", "last"}, parts[2]) {
+	if parts == nil || slices.Contains([]string{".safetensors", ".bin", ".pth", ".pt", ".json"}, filepath.Ext(name)) || slices.Contains([]string{"best", "last"}, parts[2]) {
 		if strings.Contains(path, "://") {
 			return fmt.Errorf("%s is an address, and nothing is downloaded; fetch the files and name their folder (%s)", path, weightsPage)
 		}

@@ -199,7 +199,7 @@ func sameKey(a, b string) bool {
 // firstSettings are those that people set, in the order in which help shows them. A task has
 // about ten of them.
 var firstSettings = []string{
-	"tasks", "ratio", "text", "images", "pairs", "columns", "dev_share", "epochs", "max_steps", "batch_size", "learning_rate", "max_seq_len", "max_src_len", "max_out_len", "beam_size", "features",
+	"tasks", "ratio", "text", "images", "pairs", "columns", "dev_share", "epochs", "max_steps", "batch_size", "learning_rate", "max_seq_len", "max_src_len", "max_out_len", "beam_size", "features", "extractor",
 	"weight_decay", "hidden_dropout_prob", "seed", "eval_steps", "early_stopping",
 }
 
