@@ -70,7 +70,10 @@ func Misnamed(err error) bool {
 
 // Notes are what people should know of an extractor: what was taken that no file says.
 func Notes(x regions.Extractor) []string {
-	if e, ok := x.(*Encoder); ok {
+	switch e := x.(type) {
+	case *Encoder:
+		return e.notes
+	case *Learning:
 		return e.notes
 	}
 	return nil

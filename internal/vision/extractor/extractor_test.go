@@ -411,6 +411,9 @@ func TestFamilies(t *testing.T) {
 		}
 		spec := x.Spec()
 		seen[spec.Extractor] = true
+		if l, err := NewLearning(x); err == nil && !slices.Equal(Notes(l), Notes(x)) {
+			t.Errorf("%s: notes of what is to be trained: %q, want %q", path, Notes(l), Notes(x))
+		}
 		want := extract(t, x, 60, 40)
 		if n := len(spec.Classes); n*want.Regions() != len(want.Classes) {
 			t.Errorf("%s: %d probabilities for %d regions and %d classes", path, len(want.Classes), want.Regions(), n)
