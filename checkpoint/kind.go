@@ -5,6 +5,8 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
@@ -20,6 +22,7 @@ var otherFiles = []struct{ pattern, name, remedy string }{
 	{"*.gguf", "weights of llama.cpp", "take the weights that it was made from"},
 	{"*.ckpt.index", "a checkpoint of TensorFlow", "convert it with transformers' convert_bert_original_tf_checkpoint_to_pytorch"},
 	{"*.pdparams", "weights of Paddle 2", sameFile},
+	{graphs, "a graph of TensorFlow.js, by the .bin of its name", sameFile},
 	{"model-*-of-*.safetensors", "a shard without its index", "fetch model.safetensors.index.json as well"},
 	{"pytorch_model-*-of-*.bin", "a shard without its index", "fetch pytorch_model.bin.index.json as well"},
 	{"*.safetensors", "a safetensors file of another name", sameFile},
@@ -28,6 +31,9 @@ var otherFiles = []struct{ pattern, name, remedy string }{
 	{"*.pth", "maybe a file of PyTorch of another name", sameFile},
 	{"*.tar.gz", "maybe an archive of a checkpoint", sameFile},
 }
+
+// graphs are recognised by the weights beside them alone.
+const graphs = "*.json"
 
 // sameFile is the advice where a file itself may be opened.
 const sameFile = "name the file itself"
@@ -50,7 +56,7 @@ func nothingFound(root *os.Root, folder string, names []string) error {
 	}
 	for _, known := range otherFiles {
 		for _, name := range look {
-			if ok, _ := path.Match(known.pattern, path.Base(name)); ok {
+			if ok, _ := path.Match(known.pattern, path.Base(name)); ok && (known.pattern != graphs || slices.Contains(look, strings.TrimSuffix(name, ".json")+".bin")) {
 				return &infile.Error{File: folder, Problem: problem + "; " + name + " is " + known.name, Remedy: known.remedy}
 			}
 		}

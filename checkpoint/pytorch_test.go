@@ -519,6 +519,7 @@ func TestForeignFiles(t *testing.T) {
 		"other.safetensors is a safetensors file of another name":            {"other.safetensors": shard},
 		"model_state.pdparams: Paddle: holds no tensor":                      {"model_state.pdparams": []byte("\x80\x04}.")},
 		"a.pdparams is weights of Paddle 2":                                  {"a.pdparams": []byte("\x80\x04}."), "b.pdparams": []byte("\x80\x04}.")},
+		"centernet.json is a graph of TensorFlow.js":                         {"a.json": []byte("{}"), "centernet.bin": []byte("x"), "centernet.json": []byte("{}")},
 		"neither model.safetensors nor pytorch_model.bin":                    {"README.md": []byte("text")},
 	} {
 		wantError(t, folder(t, files), want)

@@ -85,6 +85,9 @@ func open(dir string, o Options, env *run.Env) (*Embedder, error) {
 		}
 		o.Pooling = found
 	}
+	if err := infile.Folder(dir); err != nil {
+		return nil, err
+	}
 	r, err := readRecipe(env.Device, dir)
 	if err != nil {
 		return nil, err

@@ -308,6 +308,7 @@ func TestErrors(t *testing.T) {
 		want    string
 	}{
 		{"nothing", "testdata/none", nil, Options{}, "does not exist"},
+		{"a file", "embed_test.go", nil, Options{}, "embed_test.go: is no folder"},
 		{"no model", "testdata", nil, Options{}, "no config.json there"},
 		{"no modules", "", with(map[string]string{"modules.json": "[]"}), Options{}, "lists 0 modules, want 1"},
 		{"not JSON", "", with(map[string]string{"modules.json": "[{"}), Options{}, "modules.json"},

@@ -84,12 +84,15 @@ const unimoText = "unimo-text"
 // notUNIMO says of models of some types why they cannot be imported.
 var notUNIMO = map[string]string{
 	"albert": ", whose layers share their weights", "deberta": relative, "deberta-v2": relative, "mpnet": relative, "xlnet": relative, "t5": relative, "mt5": relative,
+	"vit": sees, "dinov2": sees, "dinov2_with_registers": sees, "clip": sees, "clip_vision_model": sees, "siglip": sees, "siglip_vision_model": sees,
+	"efficientnet": sees, "mobilenet_v2": sees, "resnet": sees,
 	"modernbert": rotary, "nomic_bert": rotary, "roformer": rotary, "gpt2": decoder, "opt": decoder, "llama": decoder, "bart": decoder, "mbart": decoder,
 }
 
 const (
 	relative = ", whose positions are relative"
 	rotary   = ", whose positions turn queries and keys"
+	sees     = ", which sees pictures and goes to --extractor"
 	decoder  = ", which is or has a decoder"
 )
 

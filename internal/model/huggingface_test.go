@@ -314,6 +314,7 @@ func TestImportErrors(t *testing.T) {
 	}{
 		{[]byte("["), theirs, "not a model configuration"},
 		{set("model_type", "albert"), theirs, `model_type is "albert", whose layers share their weights; of Hugging Face's models those of type bert, camembert, distilbert, electra, roberta, xlm-roberta can`},
+		{set("model_type", "vit"), theirs, `model_type is "vit", which sees pictures and goes to --extractor; of`},
 		{set("model_type", "deberta-v2"), theirs, `model_type is "deberta-v2", whose positions are relative; of`},
 		{set("model_type", "unimo-text"), theirs, `model_type is "unimo-text"; of`},
 		{set("model_type", 5), theirs, "model_type: "},
