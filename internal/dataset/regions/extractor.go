@@ -94,6 +94,9 @@ func (s *Spec) in(dir string) {
 
 // check says what is wrong with a spec that was read.
 func (s Spec) check() error {
+	if !s.Trained() && (s.Architecture != "" || len(s.Preprocessing) > 0) {
+		return fmt.Errorf("%.80q is a trained network, but has no fingerprint; copy the file from where the folder comes from", s.Extractor)
+	}
 	if !s.Trained() {
 		_, err := NewExtractor(s)
 		return err

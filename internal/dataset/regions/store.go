@@ -60,7 +60,12 @@ type shard struct {
 
 // openShard maps a shard and checks all but its features, boxes and sizes, which are
 // checked when they are read.
-func openShard(dir string, m manifest, listed manifestShard) (*shard, error) {
+func openShard(dir string, m manifest, listed manifestShard) (_ *shard, err error) {
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("%w; remove the shard from %s and extract again, if it cannot be repaired", err, filepath.Join(dir, storeFile))
+		}
+	}()
 	path := filepath.Join(dir, listed.File)
 	f, err := mapFile(path)
 	if err != nil {
@@ -273,7 +278,7 @@ func (o *opening) openShards(dir string, m manifest) (indexed, error) {
 func (o *opening) addShard(s *store, m manifest, listed manifestShard) error {
 	shard, err := openShard(s.dir, m, listed)
 	if err != nil {
-		return fmt.Errorf("%w; remove the shard from %s and extract again, if it cannot be repaired", err, filepath.Join(s.dir, storeFile))
+		return err
 	}
 	if n := shard.classWidth / 4; s.withClasses && len(s.shards) > 0 && n != s.classes {
 		return errors.Join(fmt.Errorf("%s: probabilities of %d classes, where the shards before have %d; extract again", shard.file.path, n, s.classes), shard.file.close())

@@ -146,6 +146,12 @@ func TestStoreGoesOn(t *testing.T) {
 			if _, err := NewWriter(dir, h, Refuse); err == nil || !strings.Contains(err.Error(), "holds features already") {
 				t.Error(err)
 			}
+			if err := os.Remove(filepath.Join(dir, "features-00001.safetensors")); err != nil {
+				t.Fatal(err)
+			}
+			if _, err := NewWriter(dir, h, Resume); err == nil || !strings.Contains(err.Error(), "remove the shard from "+filepath.Join(dir, storeFile)) {
+				t.Errorf("without a shard: %v", err)
+			}
 		}
 	}
 }

@@ -194,7 +194,7 @@ func openSaved(spec regions.Spec) (_ *Encoder, err error) {
 		e.spec.Weights = path
 		return e, nil
 	}
-	known := untrained
+	var known []string
 	for _, f := range families {
 		known = append(known, f.name)
 	}

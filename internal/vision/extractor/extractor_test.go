@@ -273,6 +273,8 @@ func TestErrors(t *testing.T) {
 		})}, ""},
 		{"of another fingerprint", regions.Spec{Extractor: kept(edit(x.Spec().Fingerprint[:8], "00000000"))}, "do not belong together: fingerprint 00000000"},
 		{"of an unknown family", regions.Spec{Extractor: kept(edit(`"extractor": "tiny"`, `"extractor": "huge"`))}, `unknown family of networks "huge"`},
+		{"of a family without networks", regions.Spec{Extractor: kept(edit(`"extractor": "tiny"`, `"extractor": "patches"`))}, `unknown family of networks "patches"; choose one of detector, convnet`},
+		{"without a fingerprint", regions.Spec{Extractor: kept(edit(`"fingerprint"`, `"footprint"`))}, `"tiny" is a trained network, but has no fingerprint`},
 		{"of broken preprocessing", regions.Spec{Extractor: kept(edit(`"width": 8`, `"width": 0`))}, "preprocessing: a side of 0 pixels"},
 	} {
 		_, err := Open(c.spec)
