@@ -10,14 +10,14 @@ import (
 // give their names. The bytes of a character may be spread over several ids, so a part of a text need
 // not be UTF-8. An id outside the vocabulary gives the name of [UNK]; see [Tokenizer.Check].
 //
-// WordPiece does not know where spaces were: there is one before each word, but none beside a character of Chinese or
-// Japanese; what dst ends with counts.
+// WordPiece does not know where spaces were: there is one before each word, but none at the start, where dst is empty,
+// nor beside a character of Chinese or Japanese; what dst ends with counts.
 func (t *Tokenizer) Decode(dst []byte, ids []int32) []byte {
 	for _, id := range ids {
 		text := t.bytes(id)
 		if t.wordPieces != nil && len(text) > 1 && text[0] == ' ' {
 			before, _ := utf8.DecodeLastRune(dst)
-			if after, _ := utf8.DecodeRune(text[1:]); unspaced(before) || unspaced(after) {
+			if after, _ := utf8.DecodeRune(text[1:]); len(dst) == 0 || unspaced(before) || unspaced(after) {
 				text = text[1:]
 			}
 		}

@@ -80,7 +80,7 @@ func TestWordPieceTokens(t *testing.T) {
 			t.Errorf("%q gives %d", line, id)
 		}
 	}
-	if got, want := tok.DecodeString(tok.Encode(nil, "The Dogs, running!")), " the dogs, running!"; got != want {
+	if got, want := tok.DecodeString(tok.Encode(nil, "The Dogs, running!")), "the dogs, running!"; got != want {
 		t.Errorf("decoded %q, want %q", got, want)
 	}
 }
