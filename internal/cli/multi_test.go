@@ -74,11 +74,17 @@ func TestAMatchHeadThatWasNotTrained(t *testing.T) {
 		{[]string{"search", "--index", index, "--candidates", "5", "a red bar"}, true},
 		{[]string{"search", "--index", index, "--candidates", "0", "a red bar"}, false},
 		{[]string{"search", "--index", index, "--image", picture}, false},
-		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes"}, true},
+		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes"}, false},
+		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes", "--two-stage", "3"}, true},
 		{[]string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes", "--two-stage", "1"}, false},
 	} {
 		if r := must(t, c.args...); strings.Contains(r.stderr, "match head of this model was not trained") != c.said {
 			t.Errorf("%q: %s", c.args, r.stderr)
 		}
+	}
+	evaluate := []string{"evaluate", "flickr8k", "--model", vectors, "--data", "../../testdata/shapes", "--json"}
+	plain, byVectors := numbers(t, must(t, evaluate...).stdout), numbers(t, must(t, append(evaluate, "--two-stage", "1")...).stdout)
+	if plain["mean_rank"] != byVectors["mean_rank"] || !(plain["mean_rank"] >= 1) {
+		t.Errorf("evaluated otherwise than by vectors: %v, %v", plain, byVectors)
 	}
 }

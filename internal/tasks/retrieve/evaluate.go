@@ -38,14 +38,19 @@ func (r *Retriever) Evaluate(ctx context.Context, _ *run.Task, f run.File, setti
 	}
 	set := all.First(s.First)
 	result := run.Result{Split: f.Split, File: f.Path, Notes: slices.Concat(o.Notes(), run.CutNotes(cut, len(split.Captions), "captions", r.encoder.MaxLen), firstNotes(set, all))}
-	if r.VectorsOnly && s.TwoStage != 1 {
+	candidates := s.TwoStage
+	switch {
+	case r.VectorsOnly && candidates == 0 && s.Scores == "":
+		candidates = 1 // the order is that of the vectors
+		result.Notes = append(result.Notes, "ranked by vectors, since the match head was not trained")
+	case r.VectorsOnly && candidates != 1:
 		result.Notes = append(result.Notes, UntrainedHead)
 	}
 	var out rank.Outcome
-	if s.TwoStage == 0 {
+	if candidates == 0 {
 		out, err = r.exhaustive(ctx, set, s.Scores, tick)
 	} else {
-		out, err = r.twoStage(ctx, set, s.TwoStage, tick)
+		out, err = r.twoStage(ctx, set, candidates, tick)
 	}
 	if err != nil {
 		return run.Result{}, err

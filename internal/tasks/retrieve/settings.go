@@ -72,7 +72,7 @@ func (s *Settings) Validate() error {
 		settings.Want(s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"),
 		settings.Want(s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"),
 		settings.Want(s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"),
-		settings.Want(s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, "0 to epochs"),
+		settings.Want(s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, fmt.Sprintf("0 to epochs, which is %d (contrast_epochs=%d trains vectors only)", s.Epochs, s.Epochs)),
 		settings.Want(s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"),
 		settings.Want(s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"),
 		settings.Want(s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"),
@@ -99,7 +99,7 @@ func (s *Settings) Adopt(cfg model.Config) {
 // EvalSettings are those of scoring a finished model.
 type EvalSettings struct {
 	images.EvalSettings
-	TwoStage int    `json:"two_stage" help:"candidates by vectors that the full model orders (0: score every pair)"`
+	TwoStage int    `json:"two_stage" help:"candidates by vectors that the full model orders (0: score every pair, or go by vectors where only these were trained)"`
 	First    int    `json:"first" help:"score the first pictures of the split only (0: all)"`
 	Compare  int    `json:"compare" help:"pictures on which --two-stage is compared with scoring every pair (0: none)"`
 	Scores   string `json:"scores" help:"folder that keeps the scores of all pairs, to go on after an interruption"`
