@@ -28,16 +28,19 @@ var layers = []string{
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
 	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
 	"", // the public package
+	"internal/serve/backend", "internal/serve/backend/backendtest", "internal/serve/web",
+	"internal/serve/openai", "internal/serve/rerank", "internal/serve/tei", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve",
 	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }
 
 // apart are prefixes that never import each other: what reads files knows nothing of what computes.
 var apart = [][2]string{{"internal/compute", "internal/dataset"}, {"internal/dataset", "internal/compute"}}
 
-// kinds is the folder whose packages never import each other, but for those that they share.
-const kinds = "internal/tasks"
-
-var sharedKinds = []string{"internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs"}
+// strangers are folders whose packages never import each other, but for those that they share: kinds of task, and protocols.
+var strangers = map[string][]string{
+	"internal/tasks": {"internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs"},
+	"internal/serve": {"internal/serve/backend", "internal/serve/backend/backendtest", "internal/serve/web"},
+}
 
 // testOnly are packages that only tests import.
 const testOnly = "internal/test"
@@ -113,8 +116,10 @@ func TestDependenciesRunDownwards(t *testing.T) {
 			if below < 0 || below >= own {
 				t.Errorf("%s imports %s, which is not in a lower layer", path, imported)
 			}
-			if within(path, kinds) && path != kinds && within(imported, kinds) && !slices.Contains(sharedKinds, imported) {
-				t.Errorf("%s imports %s: kinds of task know nothing of each other", path, imported)
+			for folder, shared := range strangers {
+				if within(path, folder) && path != folder && within(imported, folder) && !slices.Contains(shared, imported) {
+					t.Errorf("%s imports %s: of the packages in %s only %s may be shared", path, imported, folder, strings.Join(shared, ", "))
+				}
 			}
 			for _, pair := range apart {
 				if within(path, pair[0]) && within(imported, pair[1]) {

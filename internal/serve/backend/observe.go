@@ -1,0 +1,23 @@
+package backend
+
+import "time"
+
+// Observer is told what happens behind the models. Its methods are called by many goroutines and must be quick.
+type Observer interface {
+	Queued(model string, requests int) // how many requests wait now
+	Refused(model string)              // a request met a full queue
+	Ran(model string, b Batch)
+	Loaded(model string, took time.Duration, err error)
+}
+
+// Batch is what went through a model together.
+type Batch struct {
+	Work     string // "embed", "score", ...
+	Requests int
+	Items    int // texts, pictures or pairs
+	Tokens   int
+	Pictures int
+	Waited   time.Duration // of the request that waited longest
+	Took     time.Duration
+	Err      error
+}

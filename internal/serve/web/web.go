@@ -1,0 +1,135 @@
+// Package web is what the protocols of a server share about HTTP: limits, bounded bodies, pictures in requests, and JSON.
+package web
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"math"
+	"mime"
+	"net/http"
+
+	"github.com/unimo-go/unimo/internal/serve/backend"
+)
+
+// Limits bound what a request may ask for. A protocol refuses more with an [*backend.Error] of kind TooLarge that names the limit.
+type Limits struct {
+	Body    int64    // bytes of a request's body
+	Items   int      // texts, pictures, documents or pairs of a request
+	TopK    int      // results, answers
+	Fetcher *Fetcher // fetches the URLs that may be fetched; nil: data URLs only
+}
+
+// DefaultLimits are those of a server that is told nothing else.
+var DefaultLimits = Limits{Body: 32 << 20, Items: 256, TopK: 1000}
+
+// CheckItems returns an error about more things than a request may hold. what is their name, such as "input".
+func (l Limits) CheckItems(what string, n int) error {
+	if n > l.Items {
+		return &backend.Error{Kind: backend.TooLarge, Param: what, Limit: l.Items, Message: fmt.Sprintf("%s has %d entries; this server takes %d of a request, so send several requests", what, n, l.Items)}
+	}
+	return nil
+}
+
+// ReadBody reads the body of a request, of limit bytes at most.
+func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
+	if r.ContentLength > limit {
+		return nil, tooLarge(limit)
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	var over *http.MaxBytesError
+	switch {
+	case errors.As(err, &over):
+		return nil, tooLarge(limit)
+	case err != nil:
+		return nil, &backend.Error{Kind: backend.Invalid, Message: "the request's body ended early", Err: err}
+	}
+	return raw, nil
+}
+
+func tooLarge(limit int64) error {
+	return &backend.Error{Kind: backend.TooLarge, Limit: int(limit), Message: fmt.Sprintf("the request's body is larger than the %d bytes that this server takes", limit)}
+}
+
+// ReadJSON reads the body of a request, one JSON value, into a pointer. Unknown keys are no error, as clients send what newer servers know.
+func ReadJSON(w http.ResponseWriter, r *http.Request, l Limits, into any) error {
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return backend.Errorf(backend.Invalid, "", "the body is encoded (Content-Encoding %.40q); send it as it is", e)
+	}
+	// curl -d says that all is a form of the other type, so its JSON is taken.
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "multipart/form-data" {
+		return backend.Errorf(backend.Invalid, "", "the body is a form; send JSON (Content-Type: application/json)")
+	}
+	raw, err := ReadBody(w, r, l.Body)
+	if err != nil {
+		return err
+	}
+	return DecodeJSON(raw, into)
+}
+
+// DecodeJSON is [ReadJSON] for bytes. Its errors say where in the text something is wrong.
+func DecodeJSON(raw []byte, into any) error {
+	err := json.Unmarshal(raw, into)
+	var syntax *json.SyntaxError
+	var kind *json.UnmarshalTypeError
+	var own *backend.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &own): // of an UnmarshalJSON of the protocol's
+		return own
+	case errors.As(err, &syntax) && len(raw) == 0:
+		return backend.Errorf(backend.Invalid, "", "the request has no body; send JSON")
+	case errors.As(err, &syntax):
+		return &backend.Error{Kind: backend.Invalid, Message: fmt.Sprintf("the body is no JSON: %s at byte %d", syntax, syntax.Offset), Err: err}
+	case errors.As(err, &kind):
+		return &backend.Error{Kind: backend.Invalid, Param: kind.Field, Message: fmt.Sprintf("%s is a JSON %s, which does not fit there", nameOf(kind.Field), kind.Value), Err: err}
+	}
+	return &backend.Error{Kind: backend.Invalid, Message: "the body does not say what it should: " + err.Error(), Err: err}
+}
+
+func nameOf(field string) string {
+	if field == "" {
+		return "the body"
+	}
+	return field
+}
+
+// WriteJSON answers with a value as JSON.
+func WriteJSON(w http.ResponseWriter, status int, value any) {
+	raw, err := json.Marshal(value)
+	if err != nil { // a value that is no number, say; the protocol's own form is JSON, too
+		slog.Error("an answer is no JSON", "error", err)
+		status, raw = http.StatusInternalServerError, []byte(`{"error":"the server failed; its log says why"}`)
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	w.Write(append(raw, '\n'))
+}
+
+// Status is the status of HTTP for an error, and sets the header Retry-After where there is something to wait for.
+func Status(h http.Header, e *backend.Error) int {
+	if e.RetryAfter > 0 {
+		h.Set("Retry-After", fmt.Sprint(int64(math.Ceil(e.RetryAfter.Seconds()))))
+	}
+	switch e.Kind {
+	case backend.Invalid, backend.Cannot:
+		return http.StatusBadRequest
+	case backend.TooLarge:
+		return http.StatusRequestEntityTooLarge
+	case backend.NotFound:
+		return http.StatusNotFound
+	case backend.Overloaded:
+		return http.StatusTooManyRequests
+	case backend.Unavailable:
+		return http.StatusServiceUnavailable
+	case backend.Canceled:
+		return StatusClientClosedRequest
+	}
+	return http.StatusInternalServerError
+}
+
+// StatusClientClosedRequest is what logs have for a client that left, as nginx does.
+const StatusClientClosedRequest = 499
