@@ -3,6 +3,7 @@ package cli
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -116,6 +117,35 @@ func TestTrainedExtractor(t *testing.T) {
 		{"features", "extract", filepath.Join(data, "images"), store, "--extractor", otherEyes},
 	} {
 		refused(t, exitFailed, args, both...)
+	}
+
+	// The model itself says what it was trained with: another network's two files in the place of its own are refused. Models
+	// of before do not say it.
+	best, match := filepath.Join(second, "best"), []string{"match", "--model", second, picture, "a dog"}
+	for _, name := range []string{regions.SpecFile, regions.WeightsFile} {
+		if err := os.Remove(filepath.Join(best, name)); err != nil { // a link: folders share the network
+			t.Fatal(err)
+		}
+		writeFile(t, filepath.Join(best, name), read(t, filepath.Join(others, name)))
+	}
+	refused(t, exitFailed, match, both...)
+	refused(t, exitFailed, append(flickrArgs(data, filepath.Join(dir, "no")), "--init", second), both...)
+	for _, name := range []string{regions.SpecFile, regions.WeightsFile} {
+		if err := os.Remove(filepath.Join(best, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	refused(t, exitFailed, match, spec.String(), "is not there", "--extractor")
+	refused(t, exitFailed, append(match, "--extractor", otherEyes), both...)
+	must(t, append(match, "--extractor", eyes)...)
+	config := filepath.Join(run, "best", "config.json")
+	older := regexp.MustCompile(`(?s)"image_extractor": \{.*?\},\s*`).ReplaceAllString(read(t, config), "")
+	if strings.Contains(older, "image_extractor") || strings.Contains(older, spec.Fingerprint) {
+		t.Fatal(older)
+	}
+	writeFile(t, config, older)
+	if again := must(t, "match", "--model", run, picture, "a dog", "two men").stdout; again != alone {
+		t.Errorf("a model without image_extractor prints %q, want %q", again, alone)
 	}
 }
 

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
 // Config is a model's config.json. Field names are the reference's; those of the
@@ -30,10 +31,12 @@ type Config struct {
 
 	ImageEmbeddingSize int `json:"image_embedding_size,omitempty"` // of a region feature
 	ContrastSize       int `json:"contrast_size,omitempty"`        // of the vectors of images and texts alone; 0: none
-	RegionClasses      int `json:"region_classes,omitempty"`       // pre-training only; 0: classes are not predicted
-	SegmentTypes       int `json:"type_vocab_size,omitempty"`      // of tokens: 0 those of a text, 1 those of what it is paired with or of a target; 0: tokens have none
-	RoleTypes          int `json:"role_type_size,omitempty"`       // dialogue only; 0 means 3
-	TurnTypes          int `json:"turn_type_size,omitempty"`       // dialogue only; 0 means 16
+	// ImageExtractor is what the model knows images by, the brief of its spec; nil: features from elsewhere, or not known.
+	ImageExtractor *regions.Spec `json:"image_extractor,omitempty"`
+	RegionClasses  int           `json:"region_classes,omitempty"`  // pre-training only; 0: classes are not predicted
+	SegmentTypes   int           `json:"type_vocab_size,omitempty"` // of tokens: 0 those of a text, 1 those of what it is paired with or of a target; 0: tokens have none
+	RoleTypes      int           `json:"role_type_size,omitempty"`  // dialogue only; 0 means 3
+	TurnTypes      int           `json:"turn_type_size,omitempty"`  // dialogue only; 0 means 16
 
 	// NoSpecials keeps [UNK], [PAD] and [CLS] out of the texts that the model writes, as PaddleNLP's UNIMO does.
 	NoSpecials bool `json:"no_special_tokens,omitempty"`
@@ -248,6 +251,11 @@ func (c Config) Validate() error {
 	if !(c.LayerNormEpsilon >= 0 && c.LayerNormEpsilon < 1) {
 		return fmt.Errorf("layer_norm_eps is %v, want 0 or more and less than 1", c.LayerNormEpsilon)
 	}
+	if c.ImageExtractor != nil {
+		if err := c.ImageExtractor.Validate(); err != nil {
+			return fmt.Errorf("image_extractor: %w", err)
+		}
+	}
 	return c.validateTasks()
 }
 
@@ -311,7 +319,7 @@ func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
-		"image_embedding_size", "contrast_size", "region_classes", "type_vocab_size", "role_type_size", "turn_type_size", "no_special_tokens", "tie_word_embeddings",
+		"image_embedding_size", "contrast_size", "image_extractor", "region_classes", "type_vocab_size", "role_type_size", "turn_type_size", "no_special_tokens", "tie_word_embeddings",
 		"max_seq_len", "num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}
 }

@@ -116,7 +116,7 @@ func (t *TaskConfig) UnmarshalJSON(raw []byte) error {
 // commonFields are those that all tasks of a model have in common: with others its parameters would have other shapes.
 var commonFields = []string{
 	"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings", "hidden_act",
-	"initializer_range", "location_initializer_range", "layer_norm_eps", "image_embedding_size", "tie_word_embeddings",
+	"initializer_range", "location_initializer_range", "layer_norm_eps", "image_embedding_size", "image_extractor", "tie_word_embeddings",
 }
 
 // defaultFields are those that the model has a value of, and a task may have another.

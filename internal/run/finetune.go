@@ -228,7 +228,7 @@ func (r *run) openInit(base *model.Config) error {
 		*base = *from.Config
 		adoptModel(r.settings, *from.Config)
 		if s, ok := r.settings.(Starter); ok {
-			if err := s.Start(modeldir.Resolve(r.Init)); err != nil {
+			if err := s.Start(modeldir.Resolve(r.Init), *from.Config); err != nil {
 				return err
 			}
 		}

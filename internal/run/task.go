@@ -221,8 +221,8 @@ type Settings interface {
 // Starter are settings that go by what else the folder of a model has that a run starts from.
 type Starter interface {
 	Settings
-	// Start takes over what fits, before any values are laid over.
-	Start(dir string) error
+	// Start takes over what fits, before any values are laid over. The model has the configuration cfg.
+	Start(dir string, cfg model.Config) error
 }
 
 // Joiner are settings whose recipe is another one where the task is trained with others as one model.

@@ -78,11 +78,17 @@ func ReadSpec(dir string) (Spec, error) {
 	if err := infile.ReadJSON(path, maxSpecFile, &s); err != nil {
 		return Spec{}, err
 	}
-	if err := s.check(); err != nil {
+	if err := s.Validate(); err != nil {
 		return Spec{}, fmt.Errorf("%s: %w", path, err)
 	}
 	s.in(dir)
 	return s, nil
+}
+
+// Brief returns the spec without what only opening a network needs. A model's configuration has it.
+func (s Spec) Brief() Spec {
+	s.Classes, s.Preprocessing, s.Weights = nil, nil, ""
+	return s
 }
 
 // in notes the folder that has the spec and, of one that is trained, the network.
@@ -92,8 +98,8 @@ func (s *Spec) in(dir string) {
 	}
 }
 
-// check says what is wrong with a spec that was read.
-func (s Spec) check() error {
+// Validate says what is wrong with a spec that was read.
+func (s Spec) Validate() error {
 	if !s.Trained() && (s.Architecture != "" || len(s.Preprocessing) > 0) {
 		return fmt.Errorf("%.80q is a trained network, but has no fingerprint; copy the file from where the folder comes from", s.Extractor)
 	}

@@ -28,7 +28,7 @@ func readManifest(dir string) (m manifest, err error) {
 		return m, fmt.Errorf("%s: %d shards; at most %d are possible", path, len(m.Shards), maxShards)
 	}
 	if m.Extractor != nil && m.Extractor.Trained() {
-		if err := m.Extractor.check(); err != nil {
+		if err := m.Extractor.Validate(); err != nil {
 			return m, fmt.Errorf("%s: extractor: %w", path, err)
 		}
 		m.Extractor.in(dir)

@@ -127,9 +127,6 @@ func removeCalibrations(dir string) error {
 
 // saveBeside writes what stands beside the weights, but for the README.
 func saveBeside(dir string, c Content) error {
-	if err := SaveCompanions(dir, &c.Config, c.Tokenizer); err != nil {
-		return err
-	}
 	for name, content := range c.Files {
 		if !isKindFile(name) {
 			return fmt.Errorf("model %s: %s is the name of no file that a kind keeps; list it in kindFiles", dir, name)
@@ -146,7 +143,16 @@ func saveBeside(dir string, c Content) error {
 			return fmt.Errorf("model %s: %w", dir, err)
 		}
 	}
-	return nil
+	c.Config.ImageExtractor = nil
+	spec, err := regions.ReadSpec(dir)
+	switch {
+	case err == nil:
+		brief := spec.Brief()
+		c.Config.ImageExtractor = &brief
+	case !errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("model %s: %w", dir, err)
+	}
+	return SaveCompanions(dir, &c.Config, c.Tokenizer)
 }
 
 // Repair writes again what is missing in a folder that [Save] wrote, or is not c's, but for the

@@ -214,7 +214,7 @@ func TestSaveForTransformers(t *testing.T) {
 func TestSaveRefusesUnlistedFiles(t *testing.T) {
 	for name, ok := range map[string]bool{GenerationFile: true, "image_processor.json": true, "cola." + GenerationFile: true, "answers.json": false, "cola.txt": false} {
 		dir := t.TempDir()
-		err := saveBeside(dir, Content{Config: model.Sizes["mini"], Files: map[string][]byte{name: []byte("{}\n")}})
+		err := saveBeside(dir, Content{Config: model.Sizes["mini"], Files: map[string][]byte{name: []byte("{\"extractor\": \"patches\"}\n")}})
 		if (err == nil) != ok || IsCompanion(name) != ok {
 			t.Errorf("%s: %v, companion %v", name, err, IsCompanion(name))
 		}

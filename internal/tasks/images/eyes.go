@@ -13,6 +13,8 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
@@ -38,20 +40,37 @@ func (t Trained) Check(from string, dim int, made *regions.Spec) error {
 	return fmt.Errorf("%s: regions by %s, but model %s knows regions by %s; give it regions by the same extractor", from, made, t.Name, t.Spec)
 }
 
+// specOf is what the model of a folder knows images by, which has the configuration cfg; nil: that is not known. Models that
+// older versions wrote say it in the folder alone.
+func specOf(dir string, cfg model.Config) (*regions.Spec, error) {
+	own := cfg.ImageExtractor
+	spec, err := regions.ReadSpec(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return own, nil
+	case err != nil:
+		return nil, err
+	case own != nil && !own.Equal(spec):
+		return nil, fmt.Errorf("%s says that pictures are seen by %s, but the model was trained with %s, says %s; copy the files from where the model comes from",
+			filepath.Join(dir, regions.SpecFile), spec, own, modeldir.ConfigFile)
+	}
+	return &spec, nil
+}
+
 // Start takes over the extractor of the model in a folder, from which training starts.
-func (c *Cut) Start(dir string) error {
+func (c *Cut) Start(dir string, cfg model.Config) error {
 	if infile.Folder(dir) != nil {
 		return nil // a file of weights
 	}
-	spec, err := regions.ReadSpec(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
+	spec, err := specOf(dir, cfg)
+	if spec == nil {
 		return err
 	}
-	c.model = Trained{Name: dir, Spec: &spec, Starts: true}
-	if spec.Trained() {
+	c.model = Trained{Name: dir, Spec: spec, Starts: true}
+	switch {
+	case spec.Trained() && spec.Weights == "":
+		return nil // settings are to name the network
+	case spec.Trained():
 		c.Extractor = dir
 		return nil
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -84,9 +85,10 @@ func TestStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	var cfg model.Config
 	start := func() Cut {
 		c := Default.Cut
-		if err := c.Start(dir); err != nil {
+		if err := c.Start(dir, cfg); err != nil {
 			t.Fatal(err)
 		}
 		return c
@@ -103,13 +105,27 @@ func TestStart(t *testing.T) {
 	if c := start(); c.Extractor != dir || c.model.Name != dir || !c.model.Starts || !c.model.Spec.Equal(trained) {
 		t.Errorf("a trained network: %+v", c)
 	}
+	if cfg.ImageExtractor = &trained; start().Extractor != dir {
+		t.Error("the network that the configuration has, too, is not taken")
+	}
+	other := newNetwork(t, "b").Spec()
+	cfg.ImageExtractor = &other
+	if err := new(Cut).Start(dir, cfg); err == nil || !strings.Contains(err.Error(), "the model was trained with Net b") {
+		t.Errorf("files of another network: %v", err)
+	}
+	if err := os.Remove(filepath.Join(dir, regions.SpecFile)); err != nil {
+		t.Fatal(err)
+	}
+	if c := start(); c.Extractor != Default.Extractor || !c.model.Spec.Equal(other) {
+		t.Errorf("a folder without the network: %+v", c)
+	}
 	if err := os.WriteFile(filepath.Join(dir, regions.SpecFile), []byte("{"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if err := new(Cut).Start(dir); err == nil {
+	if err := new(Cut).Start(dir, cfg); err == nil {
 		t.Error("a broken spec is no error")
 	}
-	if err := new(Cut).Start(filepath.Join(dir, regions.SpecFile)); err != nil {
+	if err := new(Cut).Start(filepath.Join(dir, regions.SpecFile), cfg); err != nil {
 		t.Errorf("a file: %v", err)
 	}
 }

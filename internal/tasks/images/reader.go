@@ -2,9 +2,7 @@ package images
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"io/fs"
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -25,12 +23,12 @@ type Reader struct {
 // NewReader returns what reads pictures for an opened model, with the extractor that its folder has or env names.
 func NewReader(o *run.Opened, env *run.Env) (Reader, error) {
 	r := Reader{Limits: picture.DefaultLimits, dir: o.Dir}
-	spec, err := regions.ReadSpec(o.Dir)
-	switch {
-	case err == nil:
-		r.spec, r.open = &spec, sync.OnceValues(func() (regions.Extractor, error) { return extractor.Of(spec) })
-	case !errors.Is(err, fs.ErrNotExist):
+	spec, err := specOf(o.Dir, o.Config)
+	if err != nil {
 		return r, err
+	}
+	if spec != nil {
+		r.spec, r.open = spec, sync.OnceValues(func() (regions.Extractor, error) { return extractor.Of(*spec) })
 	}
 	if env.Extractor != "" {
 		if err := r.use(env); err != nil {

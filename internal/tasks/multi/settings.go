@@ -76,9 +76,9 @@ func (k Kind) find(name string) (*run.Task, error) {
 func (s *Settings) Adopt(cfg model.Config) { s.adopted = &cfg }
 
 // Start implements [run.Starter].
-func (s *Settings) Start(dir string) error {
+func (s *Settings) Start(dir string, cfg model.Config) error {
 	s.started = dir
-	return s.Settings.Start(dir)
+	return s.Settings.Start(dir, cfg)
 }
 
 // Validate implements [run.Settings].
@@ -217,7 +217,7 @@ func (s *Settings) settle(m *member) error {
 		own.Adopt(*s.adopted)
 	}
 	if starter, ok := own.(run.Starter); ok && s.started != "" {
-		if err := starter.Start(s.started); err != nil {
+		if err := starter.Start(s.started, *s.adopted); err != nil {
 			return err
 		}
 	}

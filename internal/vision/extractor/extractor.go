@@ -153,13 +153,13 @@ func configOf(dir string, r checkpoint.Reader) ([]byte, error) {
 // openSaved opens a network that [Encoder.Save] wrote.
 func openSaved(spec regions.Spec) (_ *Encoder, err error) {
 	if spec.Weights == "" {
-		return nil, fmt.Errorf("the network %s is not there: only what it computed is", spec)
+		return nil, fmt.Errorf("the network %s is not there: only what it computed is; name its file or folder with --extractor", spec)
 	}
 	path := spec.Weights
 	beside := filepath.Join(filepath.Dir(path), regions.SpecFile)
 	r, err := checkpoint.OpenSafetensors(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("%s names the network %s, but %s is not beside it; copy it from where the folder comes from", beside, spec, regions.WeightsFile)
+		return nil, fmt.Errorf("%s names the network %s, but %s is not beside it; copy it from where the folder comes from, or name the network's own file or folder with --extractor", beside, spec, regions.WeightsFile)
 	}
 	if err != nil {
 		return nil, err
