@@ -49,7 +49,7 @@ func TestTrainedExtractor(t *testing.T) {
 	run, index, store := filepath.Join(dir, "run"), filepath.Join(dir, "index"), filepath.Join(dir, "store")
 	own := filepath.Join(dir, "eyes.safetensors")
 	writeFile(t, own, read(t, eyes))
-	r := must(t, flickrArgs(data, run, "extractor="+own)...)
+	r := must(t, seenArgs(data, run, "extractor="+own)...)
 	for _, want := range []string{"no preprocessor_config.json", "are computed once, into " + filepath.Join(run, "features"), "neither cropped nor mirrored", "160 features"} {
 		if !strings.Contains(r.stderr, want) {
 			t.Errorf("%q is not in %q", want, r.stderr)
@@ -90,10 +90,10 @@ func TestTrainedExtractor(t *testing.T) {
 
 	// From a store, and from the model that was trained, nothing needs to be named.
 	second, third := filepath.Join(dir, "second"), filepath.Join(dir, "third")
-	if r := must(t, flickrArgs(data, second, "features="+store, "extractor="+otherEyes)...); !strings.Contains(r.stderr, "not used") {
+	if r := must(t, seenArgs(data, second, "features="+store, "extractor="+otherEyes)...); !strings.Contains(r.stderr, "not used") {
 		t.Errorf("a network that is named beside features is not said to be of no use: %s", r.stderr)
 	}
-	must(t, append(flickrArgs(data, third), "--init", second)...)
+	must(t, append(seenArgs(data, third), "--init", second)...)
 	for _, run := range []string{second, third} {
 		if s := specOf(t, filepath.Join(run, "best")); !s.Equal(spec) {
 			t.Errorf("%s has %s, want %s", run, s, spec)
@@ -129,7 +129,7 @@ func TestTrainedExtractor(t *testing.T) {
 		writeFile(t, filepath.Join(best, name), read(t, filepath.Join(others, name)))
 	}
 	refused(t, exitFailed, match, both...)
-	refused(t, exitFailed, append(flickrArgs(data, filepath.Join(dir, "no")), "--init", second), both...)
+	refused(t, exitFailed, append(seenArgs(data, filepath.Join(dir, "no")), "--init", second), both...)
 	for _, name := range []string{regions.SpecFile, regions.WeightsFile} {
 		if err := os.Remove(filepath.Join(best, name)); err != nil {
 			t.Fatal(err)
@@ -173,6 +173,9 @@ func TestExtractorOfAModelWithout(t *testing.T) {
 	refused(t, exitFailed, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", filepath.Join(run, "best", "model.safetensors")}, "no picture encoder that is known", "supported are")
 	refused(t, exitFailed, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", changedViT(t)}, "model.safetensors: config.json", "unknown hidden_act")
 	refused(t, exitFailed, []string{"finetune", "flickr8k", "--data", data, "--out", filepath.Join(dir, "x"), "--extractor", filepath.Join(dir, "none.pth")}, "none.pth")
+	refused(t, exitFailed, append(seenArgs(data, filepath.Join(dir, "x")), "--extractor", filepath.Join(run, "best", "model.safetensors")), "no picture encoder that is known")
+	refused(t, exitUsage, []string{"features", "extract", data, filepath.Join(dir, "x"), "--extractor", eyes, "--image-size", "100"}, "has its own")
+	refused(t, exitUsage, []string{"finetune", "flickr8k", "--data", data, "--out", filepath.Join(dir, "x"), "--extractor", eyes, "--patch-size", "16"}, "patch_size", "has its own")
 }
 
 // changedViT is a folder with a network of an activation that there is not.
@@ -193,11 +196,11 @@ func TestRunKeepsWhatWasComputed(t *testing.T) {
 	}
 	bad := pictures[len(pictures)-1]
 	writeFile(t, bad, "no picture")
-	refused(t, exitFailed, flickrArgs(data, run, "extractor="+eyes), filepath.Base(bad), "skip_bad")
+	refused(t, exitFailed, seenArgs(data, run, "extractor="+eyes), filepath.Base(bad), "skip_bad")
 	if _, err := os.Stat(filepath.Join(run, "features", "features-00001.safetensors")); err != nil {
 		t.Errorf("what was computed is gone: %v", err)
 	}
-	must(t, flickrArgs(data, run+"2", "extractor="+eyes, "skip_bad=true")...)
+	must(t, seenArgs(data, run+"2", "extractor="+eyes, "skip_bad=true")...)
 	specOf(t, filepath.Join(run+"2", "best"))
 }
 

@@ -97,7 +97,7 @@ The formats of OUT:
 
 func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) error {
 	x, err := extractor.Open(f.spec)
-	if err != nil && (f.spec.Extractor == regions.Patches || f.spec.Extractor == regions.Statistics || extractor.Misnamed(err)) {
+	if extractor.WrongUse(err) {
 		err = usageError{err}
 	}
 	if err != nil {

@@ -205,7 +205,7 @@ func TestPretrainExample(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := settings.File(example, file); err != nil {
+	if _, err := settings.File(example, file); err != nil {
 		t.Fatal(err)
 	}
 	defaults, _ := run.Defaults(pretrained.Task, "mini")

@@ -24,10 +24,14 @@ func scenesFolder(t *testing.T) string {
 }
 
 func flickrArgs(data, out string, settings ...string) []string {
+	return seenArgs(data, out, append([]string{"image_size=32", "patch_size=16"}, settings...)...)
+}
+
+// seenArgs are the same for pictures that a network sees, which has its own sizes.
+func seenArgs(data, out string, settings ...string) []string {
 	args := []string{"finetune", "flickr8k", "--data", data, "--preset", "mini", "--out", out}
 	own := []string{
-		"image_size=32", "patch_size=16", "contrast_epochs=1", "batch_size=12", "contrast_batch_size=12", "eval_images=4",
-		"eval_candidates=3", "min_crop_area=0.5", "flip=true",
+		"contrast_epochs=1", "batch_size=12", "contrast_batch_size=12", "eval_images=4", "eval_candidates=3", "min_crop_area=0.5", "flip=true",
 	}
 	return withSettings(args, slices.Concat(tiny, own, settings)...)
 }

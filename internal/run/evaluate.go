@@ -119,8 +119,7 @@ func SetFlags(s Flags, set []string) error {
 		if err := settings.Set(s, assignment); err != nil {
 			return &SettingError{err}
 		}
-		key, _, _ := strings.Cut(assignment, "=")
-		given[strings.ReplaceAll(strings.TrimSpace(key), "-", "_")] = true
+		given[settings.Key(assignment)] = true
 	}
 	if err := s.Validate(func(key string) bool { return given[key] }); err != nil {
 		return &SettingError{err}

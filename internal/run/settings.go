@@ -55,10 +55,17 @@ type SettingError struct{ Err error }
 func (e *SettingError) Error() string { return e.Err.Error() }
 func (e *SettingError) Unwrap() error { return e.Err }
 
+// FileError is an error of a file that a setting names, which is not the setting's.
+type FileError struct{ Err error }
+
+func (e *FileError) Error() string { return e.Err.Error() }
+func (e *FileError) Unwrap() error { return e.Err }
+
 // overlay lays the file and the assignments over s.
 func overlay(s Settings, file string, set []string) error {
+	var given []string
 	if file != "" {
-		err := settings.File(s, file)
+		keys, err := settings.File(s, file)
 		var unreadable *infile.Error
 		if errors.As(err, &unreadable) {
 			return err
@@ -66,13 +73,15 @@ func overlay(s Settings, file string, set []string) error {
 		if err != nil {
 			return &SettingError{err}
 		}
+		given = keys
 	}
 	for _, assignment := range set {
 		if err := settings.Set(s, assignment); err != nil {
 			return &SettingError{err}
 		}
+		given = append(given, settings.Key(assignment))
 	}
-	if err := s.Validate(); err != nil {
+	if err := s.Validate(func(key string) bool { return slices.Contains(given, key) }); err != nil {
 		return &SettingError{err}
 	}
 	return nil
@@ -93,10 +102,11 @@ func (o Options) check() error {
 	if o.Init != "" {
 		return nil // the model's own sizes are not known yet
 	}
-	if _, err := modelConfig(o.Task, s, o.Task.Kind.Job(o.Task, s, &o.Env), o.Task.size(o.Size)); err != nil {
-		return &SettingError{err}
+	_, err = modelConfig(o.Task, s, o.Task.Kind.Job(o.Task, s, &o.Env), o.Task.size(o.Size))
+	if err != nil && !errors.As(err, new(*FileError)) {
+		err = &SettingError{err}
 	}
-	return nil
+	return err
 }
 
 // Common implements [Settings].

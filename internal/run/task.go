@@ -212,8 +212,9 @@ type Measurer interface {
 // with run:"free" does not change what is computed.
 type Settings interface {
 	Common() *CommonSettings
-	// Validate returns an error that names the first impossible value.
-	Validate() error
+	// Validate returns an error that names the first impossible value, or one that goes with no other. given says whether a
+	// key was set for this run, not by a recipe, a model that is started from, or a run that is gone on with.
+	Validate(given func(key string) bool) error
 	// Adopt takes over the limits of an existing model.
 	Adopt(cfg model.Config)
 }

@@ -42,6 +42,8 @@ type toySettings struct {
 
 func (s *toySettings) Adopt(model.Config) {}
 
+func (s *toySettings) Validate(func(string) bool) error { return s.CommonSettings.Validate() }
+
 type toyFlags struct {
 	Upper bool `json:"upper" help:"answers in upper case"`
 }

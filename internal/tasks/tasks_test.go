@@ -16,7 +16,7 @@ func TestDefaultsAreValid(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if err := s.Validate(); err != nil {
+			if err := s.Validate(func(string) bool { return false }); err != nil {
 				t.Errorf("%s, %s: %v", name, size, err)
 			}
 			for _, setting := range settings.List(s) {

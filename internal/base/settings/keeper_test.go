@@ -47,7 +47,7 @@ func TestKeeper(t *testing.T) {
 			t.Fatal(err)
 		}
 		k := kept{}
-		err := File(&k, path)
+		_, err := File(&k, path)
 		if (err == nil) != (c.err == "") || err != nil && !strings.Contains(err.Error(), c.err) {
 			t.Errorf("%q: %v, want %q", content, err, c.err)
 		}

@@ -101,20 +101,27 @@ func Share(to, from any) {
 // maxFileSize bounds a configuration file.
 const maxFileSize = 1 << 20
 
-// File lays the YAML or JSON file path over settings. Where it cannot be read the error is
-// an [*infile.Error]; what is wrong in it is said with its line.
-func File(settings any, path string) error {
+// File lays the YAML or JSON file path over settings and returns the keys that it gives a value. Where it cannot be read
+// the error is an [*infile.Error]; what is wrong in it is said with its line.
+func File(settings any, path string) (keys []string, err error) {
 	raw, err := infile.Read(path, maxFileSize)
 	if err != nil {
-		return fmt.Errorf("read configuration: %w", err)
+		return nil, fmt.Errorf("read configuration: %w", err)
 	}
-	if line, err := overlay(settings, infile.TrimMark(raw)); err != nil {
+	keys, line, err := overlay(settings, infile.TrimMark(raw))
+	if err != nil {
 		if line > 0 {
 			path = fmt.Sprintf("%s:%d", path, line)
 		}
-		return fmt.Errorf("configuration %s: %w", path, err)
+		return nil, fmt.Errorf("configuration %s: %w", path, err)
 	}
-	return nil
+	return keys, nil
+}
+
+// Key is the key of an assignment "key=value", without hyphens.
+func Key(assignment string) string {
+	key, _, _ := strings.Cut(assignment, "=")
+	return strings.ReplaceAll(strings.TrimSpace(key), "-", "_")
 }
 
 // Set lays one assignment "key=value" over settings. The key may have hyphens for its
@@ -129,7 +136,7 @@ func Set(settings any, assignment string) error {
 	if keeper, ok := settings.(Keeper); ok && strings.Contains(key, ".") {
 		return keeper.Keep(key, value)
 	}
-	f, err := find(fields(settings), strings.ReplaceAll(key, "-", "_"))
+	f, err := find(fields(settings), Key(assignment))
 	if err != nil {
 		return err
 	}
@@ -164,28 +171,28 @@ func (f field) literal(value string) bool {
 	return false
 }
 
-// overlay lays a list of "key: value" lines over settings and returns the line of its error, 0
+// overlay lays a list of "key: value" lines over settings and returns the keys, and the line of its error, 0
 // where that is about all of it. Nothing is changed if there is one.
-func overlay(settings any, raw []byte) (line int, err error) {
+func overlay(settings any, raw []byte) (keys []string, line int, err error) {
 	var doc yaml.Node
 	dec := yaml.NewDecoder(bytes.NewReader(raw))
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) {
-		return 0, nil
+		return nil, 0, nil
 	} else if err != nil {
-		return 0, fmt.Errorf("not a list of \"key: value\" lines: %s", strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
+		return nil, 0, fmt.Errorf("not a list of \"key: value\" lines: %s", strings.TrimPrefix(strings.Join(strings.Fields(err.Error()), " "), "yaml: "))
 	}
 	if err := dec.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return 0, errors.New("there is more after the settings: a file holds one list of them")
+		return nil, 0, errors.New("there is more after the settings: a file holds one list of them")
 	}
 	top := doc.Content[0]
 	if top.Kind == yaml.ScalarNode && top.Tag == "!!null" {
-		return 0, nil
+		return nil, 0, nil
 	}
 	if top.Kind != yaml.MappingNode {
-		return top.Line, fmt.Errorf("a file of settings is a list of \"key: value\" lines, not %s", nodeKind(top))
+		return nil, top.Line, fmt.Errorf("a file of settings is a list of \"key: value\" lines, not %s", nodeKind(top))
 	}
 	list := fields(settings)
-	given := map[string]bool{}
+	seen := map[string]bool{}
 	before := make([]reflect.Value, len(list))
 	for i, f := range list {
 		before[i] = reflect.ValueOf(f.value.Interface())
@@ -201,26 +208,27 @@ func overlay(settings any, raw []byte) (line int, err error) {
 		key, value := top.Content[i], top.Content[i+1]
 		if keeper, ok := settings.(Keeper); ok && (strings.Contains(key.Value, ".") || value.Kind == yaml.MappingNode) {
 			if line, err := keep(keeper, key, value); err != nil {
-				return line, err
+				return nil, line, err
 			}
 			continue
 		}
 		f, err := find(list, key.Value)
 		if err != nil {
-			return key.Line, err
+			return nil, key.Line, err
 		}
-		if given[f.key] {
-			return key.Line, fmt.Errorf("%s is given twice", f.key)
+		if seen[f.key] {
+			return nil, key.Line, fmt.Errorf("%s is given twice", f.key)
 		}
-		given[f.key] = true
+		seen[f.key] = true
 		if value.Kind == yaml.ScalarNode && value.Tag == "!!null" {
 			continue // a key without a value leaves the setting as it is
 		}
 		if err := f.set(value); err != nil {
-			return value.Line, err
+			return nil, value.Line, err
 		}
+		keys = append(keys, f.key)
 	}
-	return 0, nil
+	return keys, 0, nil
 }
 
 // keep gives a keeper the value of a key with a dot, or those below a key. The line is that of an error.

@@ -95,7 +95,7 @@ func TestFile(t *testing.T) {
 		write(text)
 		got, want := defaults(), defaults()
 		want.Rate, want.Name = 0.5, "x"
-		if err := File(&got, path); err != nil || !reflect.DeepEqual(got, want) {
+		if _, err := File(&got, path); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, %v", text, got, err)
 		}
 	}
@@ -103,7 +103,7 @@ func TestFile(t *testing.T) {
 	for _, text := range []string{"", "# nothing\n", "~\n", "rate:\nname: ~\ntext:\non: null\n", `{"rate": null}`, "\xef\xbb\xbfrate:\n"} {
 		write(text)
 		got, want := defaults(), defaults()
-		if err := File(&got, path); err != nil || !reflect.DeepEqual(got, want) {
+		if _, err := File(&got, path); err != nil || !reflect.DeepEqual(got, want) {
 			t.Errorf("%q: got %+v, %v", text, got, err)
 		}
 	}
@@ -125,14 +125,14 @@ func TestFile(t *testing.T) {
 	} {
 		write(text)
 		got, want := defaults(), defaults()
-		if err := File(&got, path); err == nil || !strings.Contains(err.Error(), message) {
+		if _, err := File(&got, path); err == nil || !strings.Contains(err.Error(), message) {
 			t.Errorf("%.20q: got %v, want %q", text, err, message)
 		}
 		if !reflect.DeepEqual(got, want) {
 			t.Errorf("%.20q: changed the settings to %+v", text, got)
 		}
 	}
-	if err := File(new(settings), filepath.Join(t.TempDir(), "absent")); err == nil {
+	if _, err := File(new(settings), filepath.Join(t.TempDir(), "absent")); err == nil {
 		t.Error("a missing file was read")
 	}
 }
@@ -150,7 +150,7 @@ func FuzzFile(f *testing.F) {
 	f.Add([]byte("name: &a [*a]\n<<: {rate: 1}\n"))
 	f.Fuzz(func(t *testing.T, raw []byte) {
 		s, before := defaults(), defaults()
-		if _, err := overlay(&s, raw); err != nil && !reflect.DeepEqual(s, before) {
+		if _, _, err := overlay(&s, raw); err != nil && !reflect.DeepEqual(s, before) {
 			t.Errorf("a wrong file changed the settings to %+v", s)
 		}
 	})

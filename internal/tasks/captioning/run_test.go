@@ -52,7 +52,7 @@ func TestRecipe(t *testing.T) {
 			t.Errorf("%s:\n%v, want\n%v", size, got, want)
 		}
 	}
-	if s := defaultsOf(t, "mini"); s.Adv != "" || s.Validate() != nil {
+	if s := defaultsOf(t, "mini"); s.Adv != "" || s.Validate(func(string) bool { return false }) != nil {
 		t.Errorf("mini: %+v", s)
 	}
 	if task.Metric != "cider-d" || task.Lower || task.Kind.Problem() != model.Captioning {
@@ -69,7 +69,7 @@ func TestSettingsAreChecked(t *testing.T) {
 		if err := settings.Set(s, set); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := s.Validate(func(string) bool { return false }); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", set, err, want)
 		}
 	}
@@ -79,8 +79,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		}
 	}
 	s, cfg := defaultsOf(t, "base"), model.Base
-	if cfg.MaxPositions = 32; s.Validate() != nil {
-		t.Fatal(s.Validate())
+	if cfg.MaxPositions = 32; s.Validate(func(string) bool { return false }) != nil {
+		t.Fatal(s.Validate(func(string) bool { return false }))
 	}
 	if s.Adopt(cfg); s.MaxTgtLen != 30 || s.MaxObjLen != 30 {
 		t.Errorf("of a small model: %d and %d tokens", s.MaxTgtLen, s.MaxObjLen)

@@ -50,12 +50,12 @@ func defaults(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [run.Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(given func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}
 	return cmp.Or(
-		s.Images.Validate(), s.Texts.Validate(),
+		s.Images.Validate(given), s.Texts.Validate(),
 		settings.Want(s.MaxObjLen >= 0, "max_obj_len", s.MaxObjLen, "0 or more"),
 		settings.Want(s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"),
 		s.ValidateAttacks(true),

@@ -41,7 +41,7 @@ func (k *Kind) settings(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [run.Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}

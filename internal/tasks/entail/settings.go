@@ -49,14 +49,14 @@ func defaults(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [run.Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(given func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}
 	classes := s.labels()
 	sorted := slices.Sorted(slices.Values(classes))
 	err := cmp.Or(
-		s.Settings.Validate(),
+		s.Settings.Validate(given),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(slices.Equal(sorted, slices.Sorted(slices.Values(entailment.Labels))), "labels", s.Labels, strings.Join(entailment.Labels, ",")+" in some order"),
 		settings.Want(s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"),

@@ -38,10 +38,17 @@ func TestSettings(t *testing.T) {
 		{func(s *Settings) { s.ImageCache = -1 }, "image_cache is -1, want 0 or more"},
 		{func(s *Settings) { s.Pictures = Hidden }, ""},
 		{func(s *Settings) { s.Pictures = "grey" }, `unknown pictures "grey"; choose one of shuffled, hidden`},
+		{func(s *Settings) { s.Grid = 1 }, "grid is no setting of patches, whose sizes are image_size and patch_size; leave it out"},
+		{func(s *Settings) { s.Extractor, s.PatchSize = regions.Statistics, 1 }, "patch_size is no setting of statistics, whose sizes are image_size and grid; leave it out"},
+		{func(s *Settings) { s.Extractor, s.ImageSize = "x.pth", 1 }, "image_size is a setting of patches and statistics; a trained network (x.pth) has its own sizes; leave it out"},
+		{func(s *Settings) { s.Extractor = "x.pth" }, ""},
 	} {
 		s := Default
 		c.change(&s)
-		if err := s.Validate(); (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
+		given := func(key string) bool {
+			return key == "image_size" && s.ImageSize == 1 || key == "patch_size" && s.PatchSize == 1 || key == "grid" && s.Grid == 1
+		}
+		if err := s.Validate(given); (err == nil) != (c.want == "") || err != nil && err.Error() != c.want {
 			t.Errorf("got %v, want %q", err, c.want)
 		}
 	}

@@ -57,7 +57,7 @@ func ExtractorReader(env *run.Env) (Reader, error) {
 // use takes the extractor that env names. It must be the model's, if that is known.
 func (r *Reader) use(env *run.Env) error {
 	x, err := extractor.Open(regions.Spec{Extractor: env.Extractor})
-	if extractor.Misnamed(err) {
+	if extractor.WrongUse(err) {
 		err = &run.SettingError{Err: err}
 	}
 	if err != nil {

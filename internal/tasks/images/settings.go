@@ -7,6 +7,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/vision/extractor"
 
@@ -66,10 +68,10 @@ func (c *Cut) NewExtractor() (regions.Extractor, error) {
 	}
 	x, err := extractor.Open(c.Spec())
 	if err != nil {
-		if c.untrained() || extractor.Misnamed(err) {
-			err = &run.SettingError{Err: err}
+		if extractor.WrongUse(err) {
+			return nil, &run.SettingError{Err: err}
 		}
-		return nil, err
+		return nil, &run.FileError{Err: err}
 	}
 	c.opened = x
 	return x, nil
@@ -87,8 +89,21 @@ func (c *Cut) Dim(dim int) (int, error) {
 	return x.Dim(), nil
 }
 
-// Validate makes the path of a trained network absolute: a run is gone on with from any folder.
-func (c *Cut) Validate() (err error) {
+// sizes are the settings of sizes that each extractor has.
+var sizes = map[string][]string{regions.Patches: {"image_size", "patch_size"}, regions.Statistics: {"image_size", "grid"}}
+
+// Validate refuses sizes that the extractor does not have, and makes the path of a trained network absolute: a run is gone
+// on with from any folder.
+func (c *Cut) Validate(given func(key string) bool) (err error) {
+	for key, size := range map[string]int{"image_size": c.ImageSize, "patch_size": c.PatchSize, "grid": c.Grid} {
+		switch {
+		case size == 0 || c.Extractor == "" || slices.Contains(sizes[c.Extractor], key) || !given(key):
+		case c.untrained():
+			return fmt.Errorf("%s is no setting of %s, whose sizes are %s; leave it out", key, c.Extractor, strings.Join(sizes[c.Extractor], " and "))
+		default:
+			return fmt.Errorf("%s is a setting of patches and statistics; a trained network (%s) has its own sizes; leave it out", key, c.Extractor)
+		}
+	}
 	if c.untrained() || c.Extractor == "" {
 		return nil
 	}
@@ -119,8 +134,8 @@ func (s *Settings) Trains() bool { return s.TrainExtractor }
 // Default is the recipe of base and large.
 var Default = Settings{MaxRegions: 100, Cut: Cut{Extractor: regions.Patches, ImageSize: 160, PatchSize: 16}, ImageCache: 1024}
 
-// Validate returns an error that names the first impossible value of these settings.
-func (s *Settings) Validate() error {
+// Validate returns an error that names the first impossible value of these settings. given says whether a key was set.
+func (s *Settings) Validate(given func(key string) bool) error {
 	var clash error
 	switch {
 	case s.TrainExtractor && s.Features != "":
@@ -130,7 +145,7 @@ func (s *Settings) Validate() error {
 	}
 	return cmp.Or(
 		clash,
-		s.Cut.Validate(),
+		s.Cut.Validate(given),
 		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
 		checkControl("pictures", s.Pictures),
 		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),

@@ -82,8 +82,8 @@ func (s *Settings) Start(dir string, cfg model.Config) error {
 }
 
 // Validate implements [run.Settings].
-func (s *Settings) Validate() error {
-	if err := cmp.Or(s.CommonSettings.Validate(), s.Settings.Validate()); err != nil {
+func (s *Settings) Validate(given func(key string) bool) error {
+	if err := cmp.Or(s.CommonSettings.Validate(), s.Settings.Validate(given)); err != nil {
 		return err
 	}
 	s.Tasks = separate(s.Tasks)
@@ -226,11 +226,12 @@ func (s *Settings) settle(m *member) error {
 	}
 	settings.Share(own, s)
 	own.Common().Epochs = max(1, int(math.Ceil(m.ratio*float64(s.Epochs))))
+	given := map[string]bool{}
 	for _, assignment := range s.TaskSettings {
 		name, of, ok := strings.Cut(assignment, ".")
-		key, _, given := strings.Cut(of, "=")
+		key, _, valued := strings.Cut(of, "=")
 		switch {
-		case !ok || !given:
+		case !ok || !valued:
 			return fmt.Errorf("task_settings has %q, want NAME.KEY=VALUE", assignment)
 		case name != m.task.Name:
 			continue
@@ -240,8 +241,9 @@ func (s *Settings) settle(m *member) error {
 		if err := settings.Set(own, of); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
+		given[settings.Key(of)] = true
 	}
-	if err := own.Validate(); err != nil {
+	if err := own.Validate(func(key string) bool { return given[key] }); err != nil {
 		return fmt.Errorf("%s: %w", m.task.Name, err)
 	}
 	m.settings = own

@@ -97,7 +97,7 @@ func defaults(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(given func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}
@@ -114,6 +114,7 @@ func (s *Settings) Validate() error {
 		settings.Want(s.HeldOutShare >= 0 && s.HeldOutShare < 1, "held_out_share", s.HeldOutShare, "0 or more, and less than 1"),
 		settings.Want(s.HeldOut >= 1, "held_out", s.HeldOut, "1 or more"),
 		settings.Want(s.MaxRegions >= 1, "max_regions", s.MaxRegions, "1 or more"),
+		s.Cut.Validate(given),
 		settings.Want(s.ImageCache >= 0, "image_cache", s.ImageCache, "0 or more"),
 		settings.Want(s.MaxWords >= 1, "max_words", s.MaxWords, "1 or more"),
 		settings.Want(s.ContrastSize >= 1, "contrast_size", s.ContrastSize, "1 or more"),

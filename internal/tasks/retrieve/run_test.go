@@ -34,7 +34,7 @@ func TestRecipe(t *testing.T) {
 			case "large":
 				want[1] = 2
 			case "mini":
-				want = []any{12, 32, 1e-3, "linear_warmup_decay", 0.06, 0.05, 50, 100, 4, 0.2, 1.0, false, 0.07, 128, 1.0, 11, 64, true, 0.5, true, 500, 20, 96, 16}
+				want = []any{12, 32, 1e-3, "linear_warmup_decay", 0.06, 0.05, 50, 100, 4, 0.2, 1.0, false, 0.07, 128, 1.0, -1, 64, true, 0.5, true, 500, 20, 96, 16}
 			}
 			if !slices.Equal(got, want) {
 				t.Errorf("%s, %s:\n%v, want\n%v", task.Name, size, got, want)
@@ -67,8 +67,17 @@ func TestSettingsAreChecked(t *testing.T) {
 		if err := settings.Set(s, set); err != nil {
 			t.Fatal(err)
 		}
-		if err := s.Validate(); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
+		if err := s.Validate(func(string) bool { return false }); (err == nil) != (want == "") || err != nil && !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want %q", set, err, want)
+		}
+	}
+	for epochs, want := range map[string]int{"epochs=1": 0, "epochs=2": 1, "epochs=4": 3, "epochs=12": 11, "epochs=40": 36} {
+		s := defaultsOf(t, Tasks[0], "mini")
+		if err := settings.Set(s, epochs); err != nil {
+			t.Fatal(err)
+		}
+		if err := s.Validate(func(string) bool { return false }); err != nil || s.ContrastEpochs != want {
+			t.Errorf("%s: contrast_epochs is %d, want %d (%v)", epochs, s.ContrastEpochs, want, err)
 		}
 	}
 	for want, set := range map[string][]string{"from 0 on": {"first=-1"}, "--compare is for --two-stage": {"compare=2"}, "leave out --two-stage": {"two_stage=2", "scores=x"}, "": {"two_stage=2", "compare=2"}} {

@@ -26,7 +26,7 @@ type Settings struct {
 	ContrastSize      int     `json:"contrast_size" help:"size of the vectors of images and texts alone, for search (0: none)"`
 	ContrastWeight    float64 `json:"contrast_weight" help:"of the contrastive loss of these vectors beside the circle loss"`
 	Temperature       float64 `json:"temperature" help:"of the contrastive loss"`
-	ContrastEpochs    int     `json:"contrast_epochs" help:"epochs at the start that train the vectors only, which is cheap"`
+	ContrastEpochs    int     `json:"contrast_epochs" help:"epochs at the start that train the vectors only, which is cheap (-1: 11 of 12 of them, rounded down)"`
 	ContrastBatchSize int     `json:"contrast_batch_size" help:"captions of a batch in these epochs, or regions and tokens with in_tokens"`
 	HardNegatives     bool    `json:"hard_negatives" help:"draw wrong pairs from the batch, likelier the more alike their vectors are"`
 
@@ -50,7 +50,7 @@ func defaults(size string, c run.CommonSettings) *Settings {
 	if size == "mini" {
 		// From random weights, chosen by measurement on Flickr8k: see docs/results/2026-11-26-retrieval.md.
 		s.LRScheduler, s.WarmupProportion, s.LearningRate, s.WeightDecay = "linear_warmup_decay", 0.06, 1e-3, 0.05
-		s.Epochs, s.ContrastEpochs, s.BatchSize, s.ContrastBatchSize = 12, 11, 32, 64
+		s.Epochs, s.ContrastEpochs, s.BatchSize, s.ContrastBatchSize = 12, -1, 32, 64
 		s.VocabSize, s.ImageSize, s.PatchSize, s.MinCropArea, s.Flip = 3000, 96, 16, 0.5, true
 		s.Negatives, s.HardNegatives, s.ContrastSize, s.ContrastWeight = 4, true, 128, 1
 		s.EvalImages, s.EvalCandidates = 500, 20
@@ -59,12 +59,15 @@ func defaults(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(given func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}
+	if s.ContrastEpochs == -1 {
+		s.ContrastEpochs = s.Epochs * 11 / 12
+	}
 	err := cmp.Or(
-		s.Settings.Validate(),
+		s.Settings.Validate(given),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(s.Negatives >= 2, "negatives", s.Negatives, "2 or more"),
 		settings.Want(s.Margin >= 0 && s.Margin <= 1, "margin", s.Margin, "0 to 1"),
@@ -72,7 +75,7 @@ func (s *Settings) Validate() error {
 		settings.Want(s.ContrastSize >= 0, "contrast_size", s.ContrastSize, "0 or more"),
 		settings.Want(s.ContrastWeight >= 0, "contrast_weight", s.ContrastWeight, "0 or more"),
 		settings.Want(s.Temperature > 0 && s.Temperature <= 10, "temperature", s.Temperature, "more than 0"),
-		settings.Want(s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, fmt.Sprintf("0 to epochs, which is %d (contrast_epochs=%d trains vectors only)", s.Epochs, s.Epochs)),
+		settings.Want(s.ContrastEpochs >= 0 && s.ContrastEpochs <= s.Epochs, "contrast_epochs", s.ContrastEpochs, fmt.Sprintf("0 to epochs, which is %d (contrast_epochs=%[1]d trains vectors only), or -1 for 11 of 12", s.Epochs)),
 		settings.Want(s.ContrastBatchSize >= 1, "contrast_batch_size", s.ContrastBatchSize, "1 or more"),
 		settings.Want(s.MinCropArea > 0 && s.MinCropArea <= 1, "min_crop_area", s.MinCropArea, "more than 0, 1 at most"),
 		settings.Want(s.EvalImages >= 0, "eval_images", s.EvalImages, "0 or more"),

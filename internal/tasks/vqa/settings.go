@@ -62,13 +62,13 @@ func defaults(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [run.Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(given func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}
 	return cmp.Or(
 		settings.Want(s.AnswerBy == byChoice || s.AnswerBy == byWords, "answer_by", s.AnswerBy, byChoice+" or "+byWords),
-		s.Settings.Validate(), s.Texts.Validate(),
+		s.Settings.Validate(given), s.Texts.Validate(),
 		s.Recipe.ValidateAttacks(true),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
 		settings.Want(s.Answers >= 2, "answers", s.Answers, "2 or more"),

@@ -31,7 +31,7 @@ func (g *Kind) settings(size string, c run.CommonSettings) *Settings {
 }
 
 // Validate implements [Settings].
-func (s *Settings) Validate() error {
+func (s *Settings) Validate(func(key string) bool) error {
 	if err := s.CommonSettings.Validate(); err != nil {
 		return err
 	}

@@ -43,11 +43,15 @@ func Open(s regions.Spec) (regions.Extractor, error) {
 	_, err := os.Stat(path)
 	switch {
 	case path == regions.Patches || path == regions.Statistics:
-		return regions.NewExtractor(s)
+		x, err := regions.NewExtractor(s)
+		if err != nil {
+			err = useError{err}
+		}
+		return x, err
 	case err != nil && !strings.ContainsAny(path, `/\.`): // a name rather than a path
-		return nil, fmt.Errorf("%w, or the file or folder of a trained network", names.Unknown(nameKind, path, untrained))
+		return nil, useError{fmt.Errorf("%w, or the file or folder of a trained network", names.Unknown("extractor", path, untrained))}
 	case s.ImageSize != 0 || s.PatchSize != 0 || s.Grid != 0:
-		return nil, fmt.Errorf("%s: image size, patch size and grid are those of patches and statistics; a trained network has its own", path)
+		return nil, useError{fmt.Errorf("%s: image size, patch size and grid are those of patches and statistics; a trained network has its own; leave them out", path)}
 	}
 	if filepath.Base(path) == regions.WeightsFile {
 		path = filepath.Dir(path)
@@ -59,14 +63,14 @@ func Open(s regions.Spec) (regions.Extractor, error) {
 	return openLibrary(path)
 }
 
-// nameKind is the kind of name that Open takes.
-const nameKind = "extractor"
+// useError is an error about what [Open] was given.
+type useError struct{ error }
 
-// Misnamed says whether an error of [Open] is about the name that it was given, rather than about a file that it read.
-func Misnamed(err error) bool {
-	var unknown *names.Error
-	return errors.As(err, &unknown) && unknown.Kind == nameKind
-}
+func (e useError) Unwrap() error { return e.error }
+
+// WrongUse says whether an error of [Open] is about what it was given, a name or sizes, rather than about a file that it
+// read.
+func WrongUse(err error) bool { return errors.As(err, new(useError)) }
 
 // Notes are what people should know of an extractor: what was taken that no file says.
 func Notes(x regions.Extractor) []string {
