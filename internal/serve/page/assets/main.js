@@ -1,0 +1,108 @@
+// The page: asks the server what it can do, shows the parts for that, and leads from one to the other.
+
+import { $, h } from "./dom.js";
+import { get } from "./server.js";
+import { onArrival } from "./picture.js";
+import * as search from "./search.js";
+import * as look from "./look.js";
+import * as text from "./text.js";
+import * as card from "./card.js";
+
+const parts = ["search", "picture", "text", "model"];
+let setup = {};
+let models = [];
+let current; // the part that is shown
+
+const usable = () => parts.filter((name) => !$(`tab-${name}`).hidden);
+
+// go shows a part; focus goes to its heading where the visitor was led there.
+function go(name, { focus = false, remember = true } = {}) {
+  if (!usable().includes(name)) [name] = usable();
+  current = name;
+  for (const part of parts) {
+    const on = part === name;
+    $(`pane-${part}`).hidden = !on;
+    $(`tab-${part}`).setAttribute("aria-selected", String(on));
+    $(`tab-${part}`).tabIndex = on ? 0 : -1;
+  }
+  if (remember && location.hash !== `#${name}`) history.pushState(null, "", `#${name}`);
+  if (focus) {
+    scrollTo(0, 0);
+    $(`pane-${name}`).querySelector("h1").focus({ preventScroll: true });
+  }
+}
+
+for (const name of parts) $(`tab-${name}`).addEventListener("click", () => go(name));
+
+document.querySelector("[role=tablist]").addEventListener("keydown", (event) => {
+  const list = usable();
+  const at = list.indexOf(current);
+  const to = { ArrowRight: at + 1, ArrowLeft: at - 1 + list.length, Home: 0, End: list.length - 1 }[event.key];
+  if (to === undefined) return;
+  event.preventDefault();
+  go(list[to % list.length]);
+  $(`tab-${current}`).focus();
+});
+
+addEventListener("popstate", () => usable().length && go(location.hash.slice(1), { remember: false }));
+
+// use makes the page for a model.
+function use(model) {
+  const can = model.can;
+  $("tab-search").hidden = !can.has("search");
+  $("tab-picture").hidden = !["caption", "ask", "classify picture", "score"].some((what) => can.has(what));
+  $("tab-text").hidden = !can.has("classify") && !can.has("generate");
+  $("tab-model").hidden = false;
+  const open = $("tab-picture").hidden ? undefined : (picture) => {
+    go("picture", { focus: true });
+    look.look(picture);
+  };
+  const find = $("tab-search").hidden || !can.has("embed picture") ? undefined : (picture) => {
+    go("search", { focus: true });
+    search.like(picture);
+  };
+  if (!$("tab-search").hidden) search.start(model, setup, open);
+  if (open) look.start(model, setup, find);
+  if (!$("tab-text").hidden) text.start(model, setup);
+  card.start(model);
+  go(location.hash.slice(1), { remember: false });
+}
+
+onArrival(
+  (picture) => {
+    if (current === "search" && !$("search-pick").hidden) search.like(picture);
+    else if (!$("tab-picture").hidden) {
+      go("picture");
+      look.look(picture);
+    }
+  },
+  () => (current === "search" ? "Find pictures like this one" : $("tab-picture").hidden ? "This model does nothing with pictures" : "Ask about this picture"),
+);
+
+async function begin() {
+  $("loading").hidden = false;
+  $("failed").hidden = true;
+  try {
+    setup = await get("page/setup.json");
+    const said = await get("models");
+    models = said.models.map((model) => ({ ...model, can: new Set(model.can) }));
+    if (!models.length) throw new Error("The server has no model.");
+    $("version").textContent = said.version ?? "";
+  } catch (err) {
+    $("failed").firstElementChild.textContent = err.message;
+    $("failed").hidden = false;
+    return;
+  } finally {
+    $("loading").hidden = true;
+  }
+  $("notice").textContent = setup.notice ?? "";
+  $("notice").hidden = !setup.notice;
+  $("key-open").hidden &&= !setup.keys;
+  $("models").replaceChildren(...models.map((model) => h("option", {}, model.id)));
+  $("chooser").hidden = models.length < 2;
+  use(models[0]);
+}
+
+$("models").addEventListener("change", () => use(models[$("models").selectedIndex]));
+$("retry").addEventListener("click", begin);
+begin();

@@ -1,0 +1,79 @@
+// What can be done with texts alone: classify them, write others.
+
+import { $, h, short, took, answered, examples, onSubmit } from "./dom.js";
+import { post, stream } from "./server.js";
+import { verdict } from "./look.js";
+
+let model;
+
+export function start(info, setup) {
+  model = info;
+  const { can, problem } = model;
+  for (const list of document.querySelectorAll("#pane-text .answers")) list.replaceChildren();
+  $("classify").hidden = !can.has("classify");
+  $("write").hidden = !can.has("generate");
+  const talks = problem === "dialogue";
+  $("write-passage-part").hidden = !talks;
+  $("write-more").hidden = talks;
+  $("write-title").textContent = talks ? "Talk about a passage" : "Write";
+  $("write-label").textContent = talks ? "Conversation so far, a turn on each line; the newest question last" : "Text to summarise, or that something is to be written for";
+  $("text-lead").textContent = [can.has("classify") && "The model says what a text is.", can.has("generate") && "It writes a text for yours, word by word."].filter(Boolean).join(" ");
+  for (const [form, texts] of [["classify", setup.classify], ["write", setup.write]]) {
+    examples($(form).querySelector(".examples"), texts, (text) => {
+      $(`${form}-text`).value = text;
+      $(form).requestSubmit();
+    });
+  }
+}
+
+function required(field) {
+  const text = $(field).value.trim();
+  if (text) return text;
+  $(field).focus();
+  throw new Error("Write something first.");
+}
+
+onSubmit($("classify"), async (signal) => {
+  const text = required("classify-text");
+  const pair = $("classify-pair").value.trim();
+  const began = performance.now();
+  const { predictions: [p], labels } = await post("classify", { inputs: [pair ? { text, pair } : { text }], model: model.id }, signal);
+  answered($("classify"), h("p", { class: "said" }, h("span", {}, short(pair ? `${text} · ${pair}` : text, 140)), took(began)), ...verdict(p, labels ?? model.labels));
+});
+
+const stop = onSubmit($("write"), async (signal) => {
+  const text = required("write-text");
+  const talks = model.problem === "dialogue";
+  const request = { model: model.id, texts: talks ? text.split("\n").map((line) => line.trim()).filter(Boolean) : [text] };
+  if (talks) request.passage = required("write-passage");
+  else if ($("write-second").value.trim()) request.texts.push($("write-second").value.trim());
+  const began = performance.now();
+  const caret = h("span", { class: "caret", "aria-hidden": "true" });
+  const words = document.createTextNode("");
+  const said = h("p", { class: "said" }, h("span", {}, short(talks ? request.texts.at(-1) : text, 140)));
+  const answer = answered($("write"), said, h("p", { class: "verdict written" }, words, caret));
+  answer.setAttribute("aria-busy", "true"); // is read once it is whole
+  $("write-stop").hidden = false;
+  signal.addEventListener("abort", end);
+  try {
+    await stream("generate", request, signal, (event) => {
+      if (event.piece) words.data += event.piece;
+      if (event.generated === undefined) return;
+      words.data = event.generated;
+      if (event.finished === false) answer.append(h("p", { class: "hint" }, "Cut at the greatest length."));
+    });
+    said.append(took(began));
+  } catch (err) {
+    if (!words.data) answer.remove();
+    throw err;
+  } finally {
+    end();
+  }
+  function end() {
+    caret.remove();
+    answer.setAttribute("aria-busy", "false");
+    $("write-stop").hidden = true;
+  }
+});
+
+$("write-stop").addEventListener("click", stop);
