@@ -32,15 +32,22 @@ func writeHeldOut(dir string, n Sizes) error {
 
 // ready shows the checked-in model.
 func (r *runner) ready() (Outcome, error) {
-	dir := filepath.Join(r.Dir, "model")
-	if _, err := os.Stat(dir); err != nil {
-		if err := atomicfile.WriteDir(dir, unpack); err != nil {
-			return Outcome{}, err
-		}
+	dir, err := r.unpacked()
+	if err != nil {
+		return Outcome{}, err
 	}
 	out, err := r.show(dir, "")
 	out.Text = "The checked-in model, made by \"unimo demo one-model --seed 1\" and then\n\"unimo convert --dtype float16\".\n" + out.Text
 	return out, err
+}
+
+// unpacked returns the folder of the checked-in model, which is written unless an earlier demo has.
+func (r *runner) unpacked() (string, error) {
+	dir := filepath.Join(r.Dir, "model")
+	if _, err := os.Stat(dir); err == nil {
+		return dir, nil
+	}
+	return dir, atomicfile.WriteDir(dir, unpack)
 }
 
 // unpack writes the checked-in model into a folder.
