@@ -74,7 +74,7 @@ func TestTrainedExtractor(t *testing.T) {
 	if named := must(t, "match", "--model", run, "--extractor", eyes, picture, "a dog", "two men").stdout; named != alone {
 		t.Errorf("with the network named match prints %q, else %q", named, alone)
 	}
-	must(t, "features", "extract", filepath.Join(data, "images"), store, "--extractor", filepath.Join(run, "best"))
+	must(t, "features", "extract", filepath.Join(data, "images"), store, "--extractor", run)
 	if s := specOf(t, store); !s.Equal(spec) {
 		t.Errorf("the store has %s, want %s", s, spec)
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
 
@@ -96,16 +97,14 @@ The formats of OUT:
 }
 
 func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) error {
-	x, err := extractor.Open(f.spec)
+	x, err := images.OpenExtractor(f.spec)
 	if extractor.WrongUse(err) {
 		err = usageError{err}
 	}
 	if err != nil {
 		return err
 	}
-	for _, note := range extractor.Notes(x) {
-		a.log.Warn(note)
-	}
+	extractor.Tell(a.log, x)
 	if err := choice("format", f.format, writeStore, writeReference); err != nil {
 		return err
 	}

@@ -44,6 +44,9 @@ type Network interface {
 	// Classes names what regions are taken for; nil: the network does not say.
 	Classes() []string
 
+	// Check returns an error if the network cannot read pictures of this size in pixels.
+	Check(width, height int) error
+
 	// Run computes the regions of a picture, on one device.
 	Run(d engine.Device, p Pixels) (Output, error)
 }

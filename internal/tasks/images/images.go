@@ -133,9 +133,7 @@ func (o Options) source(open func() (regions.Extractor, error), l picture.Limits
 	for _, list := range lists {
 		names = append(names, list.Names...)
 	}
-	for _, note := range extractor.Notes(x) {
-		o.Log.Warn(note)
-	}
+	extractor.Tell(o.Log, x)
 	spec := x.Spec()
 	if err := o.Model.Check(lists[0].Dir, x.Dim(), &spec); err != nil {
 		return nil, nil, err

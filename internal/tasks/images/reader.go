@@ -56,7 +56,7 @@ func ExtractorReader(env *run.Env) (Reader, error) {
 
 // use takes the extractor that env names. It must be the model's, if that is known.
 func (r *Reader) use(env *run.Env) error {
-	x, err := extractor.Open(regions.Spec{Extractor: env.Extractor})
+	x, err := OpenExtractor(regions.Spec{Extractor: env.Extractor})
 	if extractor.WrongUse(err) {
 		err = &run.SettingError{Err: err}
 	}
@@ -67,9 +67,7 @@ func (r *Reader) use(env *run.Env) error {
 	if r.spec != nil && !spec.Equal(*r.spec) {
 		return fmt.Errorf("--extractor %s makes regions by %s, but model %s knows regions by %s; leave it out: the model has its own", env.Extractor, spec, r.dir, r.spec)
 	}
-	for _, note := range extractor.Notes(x) {
-		env.Log.Warn(note)
-	}
+	extractor.Tell(env.Log, x)
 	r.spec, r.open = &spec, func() (regions.Extractor, error) { return x, nil }
 	return nil
 }

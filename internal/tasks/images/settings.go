@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/captions"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -46,8 +47,14 @@ type Cut struct {
 }
 
 // untrained says whether no network sees the pictures.
-func (c *Cut) untrained() bool {
-	return c.Extractor == regions.Patches || c.Extractor == regions.Statistics
+func (c *Cut) untrained() bool { return extractor.Untrained(c.Extractor) }
+
+// OpenExtractor is [extractor.Open] for which a run's folder stands for its best model.
+func OpenExtractor(s regions.Spec) (regions.Extractor, error) {
+	if !extractor.Untrained(s.Extractor) {
+		s.Extractor = modeldir.Resolve(s.Extractor)
+	}
+	return extractor.Open(s)
 }
 
 // Spec is what an extractor is made of. A trained network has its own sizes.
@@ -66,7 +73,7 @@ func (c *Cut) NewExtractor() (regions.Extractor, error) {
 	if c.opened != nil {
 		return c.opened, nil
 	}
-	x, err := extractor.Open(c.Spec())
+	x, err := OpenExtractor(c.Spec())
 	if err != nil {
 		if extractor.WrongUse(err) {
 			return nil, &run.SettingError{Err: err}

@@ -47,9 +47,7 @@ func (j *job) Read([]run.File) error {
 	if err != nil {
 		return err
 	}
-	for _, note := range extractor.Notes(x) {
-		j.env.Log.Warn(note)
-	}
+	extractor.Tell(j.env.Log, x)
 	for i, kind := range pretrain.Kinds {
 		paths := s.paths(kind)
 		if ratio := s.ratios()[i]; ratio > 0 && len(paths) == 0 {

@@ -161,16 +161,13 @@ func (n *network) block(d engine.Device, s stage, x feature) (feature, error) {
 
 // convolve computes convolutions one after the other. end is what the last one does with what it has computed.
 func (n *network) convolve(d engine.Device, convs []conv, x feature, end engine.Epilogue) (feature, error) {
+	windows, y, err := n.windows(convs, x)
+	if err != nil {
+		return feature{}, err
+	}
 	steps := make([]engine.Step, len(convs))
-	y := x
 	for i, c := range convs {
-		w := n.padding.window(y.height, y.width, c.size, c.stride, c.square)
-		height, width := w.Out()
-		if height < 1 || width < 1 {
-			return feature{}, fmt.Errorf("a feature map of %d x %d cells is too small for a kernel of %d x %d", y.width, y.height, c.size, c.size)
-		}
-		steps[i] = engine.Step{Filter: c.filter, Window: w, Epilogue: engine.Epilogue{Activation: c.act}}
-		y.height, y.width = height, width
+		steps[i] = engine.Step{Filter: c.filter, Window: windows[i], Epilogue: engine.Epilogue{Activation: c.act}}
 	}
 	steps[len(steps)-1].Epilogue = end
 	y.Tensor = d.New(y.height*y.width, convs[len(convs)-1].filter.Out)
@@ -178,8 +175,40 @@ func (n *network) convolve(d engine.Device, convs []conv, x feature, end engine.
 	return y, nil
 }
 
+// windows are where the kernels of convolutions, one after the other, look at x. y has the size of what comes out.
+func (n *network) windows(convs []conv, x feature) (list []engine.Window, y feature, err error) {
+	y.height, y.width = x.height, x.width
+	for _, c := range convs {
+		w := n.padding.window(y.height, y.width, c.size, c.stride, c.square)
+		height, width := w.Out()
+		if height < 1 || width < 1 {
+			return nil, y, fmt.Errorf("a feature map of %d x %d cells is too small for a kernel of %d x %d", y.width, y.height, c.size, c.size)
+		}
+		list = append(list, w)
+		y.height, y.width = height, width
+	}
+	return list, y, nil
+}
+
+// Check implements [vision.Network].
+func (n *network) Check(width, height int) (err error) {
+	x := feature{nil, height, width}
+	for _, s := range n.stages {
+		if _, x, err = n.windows(s.convs, x); err != nil {
+			return fmt.Errorf("a picture of %d x %d pixels: %w", width, height, err)
+		}
+		if s.maxPool {
+			x.height, x.width = pool(x).Out()
+		}
+	}
+	return nil
+}
+
+// pool is where the pooling of maxima looks.
+func pool(x feature) engine.Window { return engine.Square(x.height, x.width, 3, 2, 1) }
+
 func maxPool(d engine.Device, x feature) feature {
-	w := engine.Square(x.height, x.width, 3, 2, 1)
+	w := pool(x)
 	height, width := w.Out()
 	y := feature{d.New(height*width, x.Cols), height, width}
 	d.MaxPool(y.Tensor, x.Tensor, w)

@@ -52,10 +52,18 @@ type network struct {
 func (n *network) Dim() int          { return n.dim }
 func (n *network) Classes() []string { return slices.Clone(cocoNames) }
 
+// Check implements [vision.Network].
+func (n *network) Check(width, height int) error {
+	if width != n.program.Width || height != n.program.Height {
+		return fmt.Errorf("a picture of %d x %d pixels, but this %s reads %d x %d", width, height, n.head.name(), n.program.Width, n.program.Height)
+	}
+	return nil
+}
+
 // Run finds the regions of a picture.
 func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
-	if p.Width != n.program.Width || p.Height != n.program.Height {
-		return vision.Output{}, fmt.Errorf("a picture of %d x %d pixels, but this %s reads %d x %d", p.Width, p.Height, n.head.name(), n.program.Width, n.program.Height)
+	if err := n.Check(p.Width, p.Height); err != nil {
+		return vision.Output{}, err
 	}
 	found, maps, err := n.find(d, p)
 	if err != nil {

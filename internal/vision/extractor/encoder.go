@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
@@ -26,7 +27,8 @@ type Encoder struct {
 	spec    regions.Spec
 	made    made
 	prepare preprocess.Config
-	notes   []string
+	note    string // for people; see Tell
+	told    atomic.Bool
 
 	mu   sync.Mutex
 	free []engine.Device // of one thread each: pictures are run beside each other
@@ -49,8 +51,11 @@ func (m *made) open(f family, config []byte, r checkpoint.Reader) error {
 	})
 }
 
-// encoder returns the extractor, whose weights have been looked at.
-func (m made) encoder(p preprocess.Config, r checkpoint.Reader) (*Encoder, error) {
+// encoder returns the extractor, whose weights have been looked at. said is the file that says how pictures are prepared.
+func (m made) encoder(p preprocess.Config, said string, r checkpoint.Reader) (*Encoder, error) {
+	if err := m.network.Check(p.Width, p.Height); err != nil {
+		return nil, fmt.Errorf("%s: pictures are prepared to %d x %d pixels, which %s cannot read: %w", said, p.Width, p.Height, m.info.Architecture, err)
+	}
 	raw, err := json.Marshal(p)
 	if err != nil {
 		return nil, fmt.Errorf("extractor %s: %w", m.path, err)

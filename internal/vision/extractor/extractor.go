@@ -10,11 +10,14 @@
 package extractor
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
@@ -26,6 +29,9 @@ import (
 
 // untrained are the names of the extractors without a network.
 var untrained = []string{regions.Patches, regions.Statistics}
+
+// Untrained says whether a name is that of an extractor without a network.
+func Untrained(name string) bool { return slices.Contains(untrained, name) }
 
 // configFile is a library's configuration beside the weights.
 const configFile = "config.json"
@@ -42,7 +48,7 @@ func Open(s regions.Spec) (regions.Extractor, error) {
 	path := s.Extractor
 	_, err := os.Stat(path)
 	switch {
-	case path == regions.Patches || path == regions.Statistics:
+	case Untrained(path):
 		x, err := regions.NewExtractor(s)
 		if err != nil {
 			err = useError{err}
@@ -72,15 +78,14 @@ func (e useError) Unwrap() error { return e.error }
 // read.
 func WrongUse(err error) bool { return errors.As(err, new(useError)) }
 
-// Notes are what people should know of an extractor: what was taken that no file says.
-func Notes(x regions.Extractor) []string {
-	switch e := x.(type) {
-	case *Encoder:
-		return e.notes
-	case *Learning:
-		return e.notes
+// Tell warns, once, of what people should know of an extractor: what was taken that no file says.
+func Tell(log *slog.Logger, x regions.Extractor) {
+	if l, ok := x.(*Learning); ok {
+		x = l.Encoder
 	}
-	return nil
+	if e, ok := x.(*Encoder); ok && e.note != "" && e.told.CompareAndSwap(false, true) {
+		log.Warn(e.note)
+	}
 }
 
 // In opens the extractor that a folder has: of a feature store or a model. If it has none, the error wraps
@@ -133,9 +138,10 @@ func openLibrary(path string) (_ *Encoder, err error) {
 		if err != nil {
 			return nil, fmt.Errorf("extractor %s: %w", path, err)
 		}
-		e, err := m.encoder(p, r)
+		e, err := m.encoder(p, cmp.Or(source, path), r)
 		if err == nil && source == "" {
-			e.notes = []string{fmt.Sprintf("%s: no preprocessor_config.json says how pictures are prepared for it; taken is what is usual for %s: %s", path, m.info.Architecture, p)}
+			e.note = fmt.Sprintf("%s: no preprocessor_config.json says how pictures are prepared for it; taken is what is usual for %s: %s; if it was trained otherwise, write one beside it",
+				path, m.info.Architecture, p)
 		}
 		return e, err
 	}
@@ -188,7 +194,7 @@ func openSaved(spec regions.Spec) (_ *Encoder, err error) {
 		if err := m.open(f, config, r); err != nil {
 			return nil, err
 		}
-		e, err := m.encoder(p, r)
+		e, err := m.encoder(p, beside, r)
 		if err != nil {
 			return nil, err
 		}

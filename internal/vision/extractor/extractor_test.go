@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"math"
 	"os"
 	"path/filepath"
@@ -32,10 +33,14 @@ type tiny struct {
 func (n tiny) Dim() int          { return n.dim }
 func (n tiny) Classes() []string { return n.classes }
 
-func (n tiny) Run(_ engine.Device, p vision.Pixels) (vision.Output, error) {
-	if p.Width < 2 {
-		return vision.Output{}, fmt.Errorf("a picture of %d pixels, less than a patch", p.Width)
+func (n tiny) Check(width, _ int) error {
+	if width < 2 {
+		return fmt.Errorf("a picture of %d pixels, less than a patch", width)
 	}
+	return nil
+}
+
+func (n tiny) Run(_ engine.Device, p vision.Pixels) (vision.Output, error) {
 	var out vision.Output
 	for r := range n.found {
 		x, y := r%2, r/2
@@ -99,6 +104,16 @@ func tinyFolder(t testing.TB, config string, weights ...float32) string {
 	return dir
 }
 
+// prepared is a copy of a folder with a network whose pictures are prepared in another way.
+func prepared(t *testing.T, folder, content string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := errors.Join(os.CopyFS(dir, os.DirFS(filepath.Join("..", filepath.FromSlash(folder)))), os.WriteFile(filepath.Join(dir, "preprocessor_config.json"), []byte(content), 0o644)); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 func testPicture(width, height int) *picture.Picture {
 	p := &picture.Picture{Width: width, Height: height, Pix: make([]byte, 3*width*height)}
 	for i := range p.Pix {
@@ -119,6 +134,13 @@ func extract(t *testing.T, x regions.Extractor, width, height int) *regions.Imag
 	return im
 }
 
+// told is what people are told of an extractor.
+func told(x regions.Extractor) string {
+	var b strings.Builder
+	Tell(slog.New(slog.NewTextHandler(&b, nil)), x)
+	return b.String()
+}
+
 func same(a, b *regions.Image) bool {
 	return slices.Equal(a.Boxes, b.Boxes) && slices.Equal(a.Features, b.Features) && slices.Equal(a.Global, b.Global) && slices.Equal(a.Classes, b.Classes)
 }
@@ -135,8 +157,11 @@ func TestOpenKeepOpen(t *testing.T) {
 	if spec.Extractor != "tiny" || spec.Architecture != "Tiny" || spec.Dim != 2 || !slices.Equal(spec.Classes, []string{"dog", "cat"}) || len(spec.Fingerprint) != 64 || spec.Weights != "" {
 		t.Errorf("spec is %+v", spec)
 	}
-	if notes := Notes(x); len(notes) != 1 || !strings.Contains(notes[0], "no preprocessor_config.json") || !strings.Contains(notes[0], "middle 8 x 8") {
-		t.Errorf("notes are %q", notes)
+	if note := told(x); strings.Count(note, "no preprocessor_config.json") != 1 || !strings.Contains(note, "middle 8 x 8") {
+		t.Errorf("told is %q", note)
+	}
+	if note := told(x); note != "" {
+		t.Errorf("told the second time is %q", note)
 	}
 	want := extract(t, x, 30, 20)
 	if want.Regions() != 4 || want.Width != 30 || want.Boxes[3] != float32(80./9) || len(want.Classes) != 8 || len(want.Global) != 2 {
@@ -157,7 +182,7 @@ func TestOpenKeepOpen(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if now := again.Spec(); !now.Equal(spec) || now.String() != spec.String() || now.Weights != filepath.Join(kept, regions.WeightsFile) || Notes(again) != nil {
+		if now := again.Spec(); !now.Equal(spec) || now.String() != spec.String() || now.Weights != filepath.Join(kept, regions.WeightsFile) || told(again) != "" {
 			t.Errorf("spec is %+v, want %+v", now, spec)
 		}
 		if got := extract(t, again, 30, 20); !same(got, want) {
@@ -265,6 +290,9 @@ func TestErrors(t *testing.T) {
 		{"another model", regions.Spec{Extractor: other}, `holds 1 tensors, the first "bert.embeddings", which is no picture encoder that is known; supported are`},
 		{"another model by its configuration", regions.Spec{Extractor: named}, `holds a model of type "bert"`},
 		{"sizes", regions.Spec{Extractor: good, ImageSize: 64}, "a trained network has its own"},
+		{"too small a picture", regions.Spec{Extractor: prepared(t, "vit/testdata/vit", `{"image_processor_type": "ViTImageProcessor", "size": 3}`)}, "pictures are prepared to 3 x 3 pixels, which"},
+		{"too large a picture", regions.Spec{Extractor: prepared(t, "vit/testdata/vit", `{"image_processor_type": "ViTImageProcessor", "size": 1200}`)}, "more than 4096"},
+		{"another size than a detector's", regions.Spec{Extractor: prepared(t, "detector/testdata", `{"image_processor_type": "ViTImageProcessor", "size": 20}`) + "/nanodet.json"}, "cannot read: a picture of 20 x 20"},
 		{"NaN", regions.Spec{Extractor: tinyFolder(t, "", 1, nan, 3)}, `tensor "tiny.weight" holds NaN at element 1`},
 		{"infinity", regions.Spec{Extractor: tinyFolder(t, "", inf, 2, 3)}, `tensor "tiny.weight" holds +Inf at element 0`},
 		{"without weights", regions.Spec{Extractor: kept(func(dir string) error { return os.Remove(filepath.Join(dir, regions.WeightsFile)) })}, "image_encoder.safetensors is not beside it"},
@@ -307,7 +335,7 @@ func TestErrors(t *testing.T) {
 	}
 	// Extractors that are not trained are as before, and nothing is kept of them.
 	patches, err := Open(regions.Spec{Extractor: regions.Patches, ImageSize: 32})
-	if err != nil || patches.Spec().PatchSize != 16 || Notes(patches) != nil {
+	if err != nil || patches.Spec().PatchSize != 16 || told(patches) != "" {
 		t.Errorf("patches: %v", err)
 	}
 	empty := t.TempDir()
@@ -413,8 +441,8 @@ func TestFamilies(t *testing.T) {
 		}
 		spec := x.Spec()
 		seen[spec.Extractor] = true
-		if l, err := NewLearning(x); err == nil && !slices.Equal(Notes(l), Notes(x)) {
-			t.Errorf("%s: notes of what is to be trained: %q, want %q", path, Notes(l), Notes(x))
+		if l, err := NewLearning(x); err == nil && !strings.Contains(told(l), "no preprocessor_config.json") {
+			t.Errorf("%s: of what is to be trained nothing is told", path)
 		}
 		want := extract(t, x, 60, 40)
 		if n := len(spec.Classes); n*want.Regions() != len(want.Classes) {

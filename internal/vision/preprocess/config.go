@@ -117,6 +117,10 @@ func (c Config) String() string {
 	if c.Resize != Exact || c.ResizeWidth != c.Width || c.ResizeHeight != c.Height {
 		fmt.Fprintf(&b, ", middle %d x %d", c.Width, c.Height)
 	}
+	if c.Scale == 1 && c.Offset == 0 && c.Mean == [3]float64{} && c.Deviation == [3]float64{1, 1, 1} {
+		b.WriteString(", bytes as they are")
+		return b.String()
+	}
 	scale := fmt.Sprintf("%.4g", c.Scale)
 	if c.Scale == 1./255 {
 		scale = "1/255"

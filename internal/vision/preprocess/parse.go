@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
@@ -64,6 +65,10 @@ func parse(file string, raw []byte, family string) (c Config, err error) {
 		OldType        json.RawMessage `json:"feature_extractor_type"`
 		Mean           json.RawMessage `json:"image_mean"`
 		Size           json.RawMessage `json:"size"`
+		Resize         json.RawMessage `json:"do_resize"`
+		Crop           json.RawMessage `json:"do_center_crop"`
+		Rescale        json.RawMessage `json:"do_rescale"`
+		Normalize      json.RawMessage `json:"do_normalize"`
 	}
 	if err := infile.DecodeJSON(file, raw, &keys); err != nil {
 		return Config{}, err
@@ -75,7 +80,7 @@ func parse(file string, raw []byte, family string) (c Config, err error) {
 		c, err = parseTimm(file, raw)
 	case present(keys.ImageProcessor):
 		c, err = parseTransformers(file, keys.ImageProcessor, family)
-	case present(keys.Type), present(keys.OldType), present(keys.Mean), present(keys.Size):
+	case slices.ContainsFunc([]json.RawMessage{keys.Type, keys.OldType, keys.Mean, keys.Size, keys.Resize, keys.Crop, keys.Rescale, keys.Normalize}, present):
 		c, err = parseTransformers(file, raw, family)
 	default:
 		return Config{}, ErrSilent

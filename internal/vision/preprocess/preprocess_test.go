@@ -123,7 +123,9 @@ func TestParseRefuses(t *testing.T) {
 		{`{"image_processor_type": "ViTImageProcessor", "image_mean": [1, 0]}`, "image_mean"},
 		{`{"image_processor_type": "ViTImageProcessor", "image_mean": [1, 0, 1e300]}`, "would become"},
 		{`{"image_processor_type": "ViTImageProcessor", "rescale_factor": 0}`, "times 0"},
-		{`{"image_processor_type": "ViTImageProcessor", "do_resize": false}`, "of any size"},
+		{`{"image_processor_type": "ViTImageProcessor", "do_resize": false}`, "do_resize is false and do_center_crop is off"},
+		{`{"do_resize": false}`, "image_processor_type is missing"},
+		{`{"do_center_crop": null}`, "says nothing"},
 		{`{"image_processor_type": "CLIPImageProcessor", "do_center_crop": false}`, "of any size"},
 		{`{"image_processor_type": "CLIPImageProcessor", "crop_size": {"shortest_edge": 224}}`, "crop_size"},
 		{`{"image_processor_type": "ConvNextImageProcessor", "size": 224, "crop_pct": 0}`, "crop_pct"},
@@ -153,6 +155,9 @@ func TestProcessorOfModelType(t *testing.T) {
 	}
 	if want, _ := Default("vit", 224); !reflect.DeepEqual(got, want) {
 		t.Errorf("%v, want %v", got, want)
+	}
+	if _, err := Parse("p.json", []byte(`{"do_resize": false}`), "vit"); err == nil || !strings.Contains(err.Error(), "do_resize is false") {
+		t.Errorf("not to be scaled, and nothing else: %v", err)
 	}
 }
 
@@ -223,6 +228,9 @@ func TestString(t *testing.T) {
 	}
 	if got, want := c.String(), "shorter side scaled to 256 (bicubic), middle 224 x 224, times 1, mean [127 127 127], deviation [128 128 128]"; got != want {
 		t.Errorf("%s, want %s", got, want)
+	}
+	if c, err = Default(CenterNet, 512); err != nil || c.String() != "scaled to 512 x 512 (bilinear), bytes as they are" {
+		t.Errorf("%s, %v", c, err)
 	}
 }
 

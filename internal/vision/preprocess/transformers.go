@@ -129,7 +129,11 @@ func parseTransformers(file string, raw []byte, family string) (Config, error) {
 		}
 		c.Width, c.Height = s.width, s.height
 	}
-	if c.Width == 0 && c.Resize != Exact {
+	switch {
+	case c.Width != 0 || c.Resize == Exact:
+	case c.Resize == Keep:
+		return Config{}, fmt.Errorf("do_resize is false and do_center_crop is off; networks that read pictures of any size are not supported")
+	default:
 		return Config{}, fmt.Errorf("pictures keep their sides' ratio and are not cropped (do_center_crop is off); networks that read pictures of any size are not supported")
 	}
 	if f.Pad {

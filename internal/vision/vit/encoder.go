@@ -150,16 +150,17 @@ func (e *encoder) check(p vision.Pixels) error {
 	if len(p.Values) != p.Height*p.Width*e.cfg.Channels {
 		return fmt.Errorf("%d values for a picture of %d x %d pixels", len(p.Values), p.Width, p.Height)
 	}
-	return e.checkSize(p)
+	return e.Check(p.Width, p.Height)
 }
 
-func (e *encoder) checkSize(p vision.Pixels) error {
-	if size := e.cfg.PatchSize; p.Height < size.Height || p.Width < size.Width {
+// Check implements [vision.Network].
+func (e *encoder) Check(width, height int) error {
+	if size := e.cfg.PatchSize; height < size.Height || width < size.Width {
 		return fmt.Errorf("the picture has %d x %d pixels when the network reads it, less than a patch of %d x %d: prepare pictures for %d x %d",
-			p.Width, p.Height, size.Width, size.Height, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
-	} else if n := (p.Height / size.Height) * (p.Width / size.Width); n > maxPatches {
+			width, height, size.Width, size.Height, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
+	} else if n := (height / size.Height) * (width / size.Width); n > maxPatches {
 		return fmt.Errorf("the picture has %d x %d pixels when the network reads it, that is %d patches of %d x %d, more than %d: prepare pictures for %d x %d",
-			p.Width, p.Height, n, size.Width, size.Height, maxPatches, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
+			width, height, n, size.Width, size.Height, maxPatches, e.cfg.ImageSize.Width, e.cfg.ImageSize.Height)
 	}
 	return nil
 }

@@ -145,7 +145,7 @@ func (s *stretched) table(t *autograd.Tape) *autograd.Var {
 // Boxes are the places of the patches of a picture of so many pixels, as [vision.Output] has them.
 func (m *Trainable) Boxes(width, height int) ([]float32, error) {
 	p := vision.Pixels{Width: width, Height: height}
-	if err := m.encoder.checkSize(p); err != nil {
+	if err := m.encoder.Check(p.Width, p.Height); err != nil {
 		return nil, err
 	}
 	return m.encoder.boxes(p), nil
