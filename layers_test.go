@@ -29,7 +29,7 @@ var layers = []string{
 	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
 	"", // the public package
 	"internal/serve/backend", "internal/serve/backend/backendtest", "internal/serve/web",
-	"internal/serve/openai", "internal/serve/rerank", "internal/serve/tei", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve",
+	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve",
 	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }
 

@@ -1,5 +1,10 @@
 package web
 
+import (
+	"maps"
+	"net/http"
+)
+
 // Operation describes a route, for the server's OpenAPI page. A protocol lists its operations beside its handlers.
 type Operation struct {
 	Method, Path string // as [net/http.ServeMux] has them
@@ -59,3 +64,33 @@ func Object(properties map[string]Schema, required ...string) Schema {
 
 // AnyOf is the schema of what fits one of several.
 func AnyOf(of ...Schema) Schema { return Schema{"anyOf": of} }
+
+// Enum is the schema of one of some values.
+func Enum(values ...any) Schema { return Schema{"enum": values} }
+
+// OrNull is the schema of what fits s, or null.
+func (s Schema) OrNull() Schema { return AnyOf(s, Schema{"type": "null"}) }
+
+// WithItems is the schema of an array s with so many elements at least.
+func (s Schema) WithItems(least int) Schema { return s.with("minItems", least) }
+
+// Closed is the schema of an object s that has no other properties.
+func (s Schema) Closed() Schema { return s.with("additionalProperties", false) }
+
+func (s Schema) with(key string, value any) Schema {
+	s = maps.Clone(s)
+	s[key] = value
+	return s
+}
+
+// Responses are those of a route that answers with ok, or with an error in the protocol's form.
+func Responses(ok Response, failure Content) map[int]Response {
+	all := map[int]Response{http.StatusOK: ok}
+	for _, status := range []int{
+		http.StatusBadRequest, http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusFailedDependency,
+		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
+	} {
+		all[status] = Response{Description: http.StatusText(status), Content: failure}
+	}
+	return all
+}

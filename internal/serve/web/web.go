@@ -55,18 +55,32 @@ func tooLarge(limit int64) error {
 
 // ReadJSON reads the body of a request, one JSON value, into a pointer. Unknown keys are no error, as clients send what newer servers know.
 func ReadJSON(w http.ResponseWriter, r *http.Request, l Limits, into any) error {
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return backend.Errorf(backend.Invalid, "", "the body is encoded (Content-Encoding %.40q); send it as it is", e)
-	}
-	// curl -d says that all is a form of the other type, so its JSON is taken.
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "multipart/form-data" {
-		return backend.Errorf(backend.Invalid, "", "the body is a form; send JSON (Content-Type: application/json)")
-	}
-	raw, err := ReadBody(w, r, l.Body)
+	raw, err := ReadJSONBody(w, r, l)
 	if err != nil {
 		return err
 	}
 	return DecodeJSON(raw, into)
+}
+
+// ReadStrictJSON is [ReadJSON] with [StrictJSON].
+func ReadStrictJSON(w http.ResponseWriter, r *http.Request, l Limits, into any) error {
+	raw, err := ReadJSONBody(w, r, l)
+	if err != nil {
+		return err
+	}
+	return StrictJSON(raw, into)
+}
+
+// ReadJSONBody reads the body of a request that is JSON.
+func ReadJSONBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return nil, backend.Errorf(backend.Invalid, "", "the body is encoded (Content-Encoding %.40q); send it as it is", e)
+	}
+	// curl -d says that all is a form of the other type, so its JSON is taken.
+	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "multipart/form-data" {
+		return nil, backend.Errorf(backend.Invalid, "", "the body is a form; send JSON (Content-Type: application/json)")
+	}
+	return ReadBody(w, r, l.Body)
 }
 
 // DecodeJSON is [ReadJSON] for bytes. Its errors say where in the text something is wrong.
@@ -116,6 +130,9 @@ func Status(h http.Header, e *backend.Error) int {
 	}
 	switch e.Kind {
 	case backend.Invalid, backend.Cannot:
+		if errors.Is(e, errMethod) {
+			return http.StatusMethodNotAllowed
+		}
 		return http.StatusBadRequest
 	case backend.TooLarge:
 		return http.StatusRequestEntityTooLarge

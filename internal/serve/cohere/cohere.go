@@ -1,0 +1,66 @@
+package cohere
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+
+	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/web"
+)
+
+// server answers with models within limits.
+type server struct {
+	models backend.Models
+	limits web.Limits
+}
+
+// Mount adds the routes of the protocol.
+func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
+	s := &server{m, l}
+	mux.HandleFunc("/v1/rerank", web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error { return s.rerank(w, r, 1) }, failBoth))
+	mux.HandleFunc("/v2/rerank", web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error { return s.rerank(w, r, 2) }, fail))
+	mux.HandleFunc("/v2/embed", web.Handler(http.MethodPost, s.embed, fail))
+}
+
+// fail answers with an error in Cohere's form.
+func fail(w http.ResponseWriter, err error) {
+	status, message := describe(w.Header(), err)
+	web.WriteJSON(w, status, map[string]any{"id": rand.Text(), "message": message})
+}
+
+// failBoth is fail with the key that Jina's clients look for.
+func failBoth(w http.ResponseWriter, err error) {
+	status, message := describe(w.Header(), err)
+	web.WriteJSON(w, status, map[string]any{"id": rand.Text(), "message": message, "detail": message})
+}
+
+func describe(h http.Header, err error) (status int, message string) {
+	e := backend.AsError(err)
+	status, message = web.Status(h, e), e.Message
+	switch {
+	case errors.Is(e, web.ErrUnknownKey):
+		return http.StatusUnprocessableEntity, fmt.Sprintf("unknown field: parameter '%.80s' is not a valid field.", e.Param)
+	case e.Kind == backend.TooLarge && e.Param != "": // not the body as a whole
+		status = http.StatusBadRequest
+	case e.Kind == backend.NotFound:
+		message = "model not found: " + message
+	}
+	if status == http.StatusBadRequest {
+		message = "invalid request: " + message
+	}
+	return status, message
+}
+
+// meta is what answers say about their making.
+type meta struct {
+	Version  version        `json:"api_version"`
+	Billed   map[string]int `json:"billed_units"` // counts: nothing is billed
+	Tokens   map[string]int `json:"tokens"`
+	Warnings []string       `json:"warnings,omitempty"`
+}
+
+type version struct {
+	Version string `json:"version"`
+}
