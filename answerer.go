@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/tasks/vqa"
 )
 
@@ -64,7 +65,7 @@ func (m *Answerer) AskTop(ctx context.Context, k int, picture []byte, questions 
 		if err != nil {
 			return err
 		}
-		said, err = m.a.Ask(ctx, im, questions, k, func(int, int) { c.giveWay() })
+		said, err = m.a.Ask(ctx, []*regions.Image{im}, questions, k, func(int, int) { c.giveWay() })
 		return err
 	})
 	if err != nil {

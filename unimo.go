@@ -49,6 +49,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
@@ -204,7 +205,7 @@ func (m *Model) predictPairs(ctx context.Context, inputs []Input) ([]Prediction,
 					return &settingError{errors.New("the model reads a picture and one text; leave the second out")}
 				}
 			}
-			replies, err := m.pairs.Reply(ctx, im, texts, func(int, int) { c.giveWay() })
+			replies, err := m.pairs.Reply(ctx, []*regions.Image{im}, texts, func(int, int) { c.giveWay() })
 			if err != nil {
 				return err
 			}

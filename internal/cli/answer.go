@@ -82,7 +82,7 @@ region features. The model is one that was trained for vqa.`,
 
 // answerAbout prints the answers to questions about an image.
 func (a *app) answerAbout(ctx context.Context, m *vqa.Answerer, im *regions.Image, name string, questions []string, top int) error {
-	answers, err := m.Ask(ctx, im, questions, top, func(int, int) {})
+	answers, err := m.Ask(ctx, []*regions.Image{im}, questions, top, func(int, int) {})
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (a *app) replyAll(c *cmdline.Command, t *run.Task, dir string, args []strin
 }
 
 func (a *app) reply(ctx context.Context, m run.Replying, im *regions.Image, file string, texts []string, first int) error {
-	replies, err := m.Reply(ctx, im, texts, func(int, int) {})
+	replies, err := m.Reply(ctx, []*regions.Image{im}, texts, func(int, int) {})
 	if err != nil {
 		return err
 	}

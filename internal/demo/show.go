@@ -103,7 +103,7 @@ func answerAll(ctx context.Context, m *vqa.Answerer, im *regions.Image, scene sy
 	for _, q := range scene.Questions {
 		questions = append(questions, q.Text)
 	}
-	given, err := m.Ask(ctx, im, questions, 1, func(int, int) {})
+	given, err := m.Ask(ctx, []*regions.Image{im}, questions, 1, func(int, int) {})
 	for _, a := range given {
 		answers = append(answers, a.Best[0].Answer)
 	}
@@ -115,7 +115,7 @@ func judgeAll(ctx context.Context, m *entail.Predictor, im *regions.Image, scene
 	for _, h := range scene.Hypotheses {
 		texts = append(texts, h.Text)
 	}
-	given, err := m.Reply(ctx, im, texts, func(int, int) {})
+	given, err := m.Reply(ctx, []*regions.Image{im}, texts, func(int, int) {})
 	for _, a := range given {
 		labels = append(labels, a.Answer)
 	}

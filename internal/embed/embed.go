@@ -21,9 +21,11 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // Options say how vectors are made where the folder does not, or otherwise than it says.
@@ -57,7 +59,8 @@ type Embedder struct {
 	encoder   *model.Encoder
 	tape      *autograd.Tape
 	pooling   pooling
-	skip      int // the prompt's tokens, where they are not pooled
+	prompts   map[string]string // by their names
+	unpooled  bool              // the tokens of a prompt are not pooled
 	stages    []stage
 	retriever *retrieve.Retriever // has vectors of its own; then the encoder is nil
 	reader    *images.Reader      // of pictures; nil: none are read
@@ -153,20 +156,29 @@ func openRetriever(dir string, o Options, env *run.Env) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case o.Prompt != "":
+	e, err := OfRetriever(m)
+	if err == nil && o.Prompt != "" {
 		err = unknownPrompt(o.Prompt, nil)
-	case o.Normalize != nil && !*o.Normalize:
-		err = &run.SettingError{Err: errors.New("the vectors of a model for retrieval have length 1; leave that as it is")}
-	case m.Config.ContrastSize == 0:
-		err = fmt.Errorf("the model has no vectors of texts and pictures (contrast_size is 0); take its encoder's with a pooling, such as %s", Mean)
+	}
+	if err == nil {
+		_, err = e.stagesFor(o.Normalize)
 	}
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
+	e.Model = dir
+	return e, nil
+}
+
+// OfRetriever returns what makes the vectors of an open model for retrieval. Closing it closes the model.
+func OfRetriever(m *retrieve.Retriever) (*Embedder, error) {
+	if m.Config.ContrastSize == 0 {
+		return nil, fmt.Errorf("the model has no vectors of texts and pictures (contrast_size is 0); take its encoder's with a pooling, such as %s", Mean)
+	}
 	return &Embedder{
-		Info: Info{Model: dir, Size: m.Config.ContrastSize, Normalized: true, MaxTokens: m.Config.TextTokens()},
-		dev:  env.Device, retriever: m, reader: &m.Reader, close: m.Close,
+		Info:   Info{Model: m.Dir, Size: m.Config.ContrastSize, Normalized: true, MaxTokens: m.Config.TextTokens()},
+		tokens: labelled.Encoder{Tokenizer: m.Folder.Tokenizer, MaxLen: m.Config.TextTokens()},
+		dev:    m.Device, retriever: m, reader: &m.Reader, close: m.Close,
 	}, nil
 }
 
@@ -204,11 +216,8 @@ func openEncoder(r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*E
 		}
 		e.stages = slices.Insert(slices.Clone(e.stages), 0, stage(pooler))
 	}
-	isNormal := func(s stage) bool { _, ok := s.(normalize); return ok }
-	if o.Normalize != nil {
-		if e.stages = slices.DeleteFunc(slices.Clone(e.stages), isNormal); *o.Normalize {
-			e.stages = append(e.stages, normalize{})
-		}
+	if e.stages, err = e.stagesFor(o.Normalize); err != nil {
+		return nil, err
 	}
 	e.Pooling, e.Normalized = e.pooling, len(e.stages) > 0 && isNormal(e.stages[len(e.stages)-1])
 	e.Size = len(e.pooling) * cfg.HiddenSize
@@ -220,22 +229,39 @@ func openEncoder(r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*E
 	return e, e.setPrompt(r, o.Prompt)
 }
 
+func isNormal(s stage) bool { _, ok := s.(normalize); return ok }
+
+// stagesFor are the stages of vectors of length 1, or not; nil: as they are.
+func (e *Embedder) stagesFor(normal *bool) ([]stage, error) {
+	switch {
+	case normal == nil || e.retriever != nil && *normal:
+		return e.stages, nil
+	case e.retriever != nil:
+		return nil, &run.SettingError{Err: errors.New("the vectors of a model for retrieval have length 1; leave that as it is")}
+	}
+	stages := slices.DeleteFunc(slices.Clone(e.stages), isNormal)
+	if *normal {
+		stages = append(stages, normalize{})
+	}
+	return stages, nil
+}
+
 // setPrompt sets the text that stands before every text.
 func (e *Embedder) setPrompt(r *recipe, name string) error {
+	e.prompts, e.unpooled = r.prompts, !r.includePrompt
 	if name = cmp.Or(name, r.defaultPrompt); name == "" {
 		return nil
 	}
 	text, ok := r.prompts[name]
 	if !ok && name != r.defaultPrompt {
-		return unknownPrompt(name, slices.Sorted(maps.Keys(r.prompts)))
+		return unknownPrompt(name, e.Prompts())
 	}
 	e.Prompt = text
-	if text != "" && !r.includePrompt {
-		x, _ := e.tokens.Encode(labelled.Example{TextA: text})
-		e.skip = len(x.Tokens) - 1 // the separator is the text's
-	}
 	return nil
 }
+
+// Prompts lists the names of what may be put before texts.
+func (e *Embedder) Prompts() []string { return slices.Sorted(maps.Keys(e.prompts)) }
 
 func unknownPrompt(name string, list []string) error {
 	if len(list) == 0 {
@@ -250,29 +276,116 @@ func (e *Embedder) Close() error { return e.close() }
 // batchRows tokens are in a batch: the products are filled, and values are still in the cache when the next operation comes.
 const batchRows = 2048
 
+// Text is a text as the model reads it.
+type Text struct {
+	Tokens []int32
+	Cut    bool // it was longer than what the model reads
+	skip   int  // tokens of a prompt that are not pooled
+}
+
+// Tokenizer returns the model's vocabulary; nil of one that sees pictures alone.
+func (e *Embedder) Tokenizer() *tokenizer.Tokenizer {
+	t, _ := e.tokens.Tokenizer.(*tokenizer.Tokenizer)
+	return t
+}
+
+// Read returns a text as the model reads it, behind the prompt of a name; "" is the one that every text gets. Many goroutines may call it.
+func (e *Embedder) Read(text, prompt string) (Text, error) {
+	before, err := e.before(prompt)
+	if err != nil {
+		return Text{}, err
+	}
+	r, cut := e.tokens.Encode(labelled.Example{TextA: before + text})
+	return Text{r.Tokens, cut, e.skipped(before)}, nil
+}
+
+// ReadTokens is [Embedder.Read] for a text as ids. What stands around texts may be there or not.
+func (e *Embedder) ReadTokens(ids []int32, prompt string) (Text, error) {
+	before, err := e.before(prompt)
+	if err != nil {
+		return Text{}, err
+	}
+	t := e.Tokenizer()
+	if err := t.Check(ids); err != nil {
+		return Text{}, err
+	}
+	if len(ids) > 0 && ids[0] == t.CLS() {
+		ids = ids[1:]
+	}
+	if n := len(ids); n > 0 && ids[n-1] == t.SEP() {
+		ids = ids[:n-1]
+	}
+	tokens := append(t.Encode([]int32{t.CLS()}, before), ids...)
+	cut := len(tokens)+1 > e.MaxTokens
+	tokens = append(tokens[:min(len(tokens), e.MaxTokens-1)], t.SEP())
+	return Text{tokens, cut, e.skipped(before)}, nil
+}
+
+// before is the text of a prompt.
+func (e *Embedder) before(prompt string) (string, error) {
+	if e.encoder == nil && e.retriever == nil {
+		return "", ErrNoTexts
+	}
+	if prompt == "" {
+		return e.Prompt, nil
+	}
+	text, ok := e.prompts[prompt]
+	if !ok {
+		return "", unknownPrompt(prompt, e.Prompts())
+	}
+	return text, nil
+}
+
+// skipped counts the tokens of a prompt that are not pooled.
+func (e *Embedder) skipped(prompt string) int {
+	if prompt == "" || !e.unpooled {
+		return 0
+	}
+	r, _ := e.tokens.Encode(labelled.Example{TextA: prompt})
+	return len(r.Tokens) - 1 // the separator is the text's
+}
+
 // Texts returns the vectors of texts, in their order. tick is called after each batch; while it runs nothing of the embedder is in use.
 func (e *Embedder) Texts(ctx context.Context, texts []string, tick run.Tick) ([]Vector, error) {
-	if e.encoder == nil && e.retriever == nil {
-		return nil, ErrNoTexts
+	if _, err := e.before(""); err != nil {
+		return nil, err
+	}
+	read := make([]Text, len(texts))
+	skip := e.skipped(e.Prompt)
+	e.dev.Limit().ForBlocks(len(texts), 16, func(lo, hi int) {
+		for i := lo; i < hi; i++ {
+			r, cut := e.tokens.Encode(labelled.Example{TextA: e.Prompt + texts[i]})
+			read[i] = Text{r.Tokens, cut, skip}
+		}
+	})
+	return e.Vectors(ctx, read, nil, tick)
+}
+
+// Vectors is [Embedder.Texts] for texts that were read. normal asks for vectors of length 1, or as they are; nil: as [Info] says.
+func (e *Embedder) Vectors(ctx context.Context, texts []Text, normal *bool, tick run.Tick) ([]Vector, error) {
+	stages, err := e.stagesFor(normal)
+	if err != nil {
+		return nil, err
+	}
+	out, lengths := make([]Vector, len(texts)), make([]int, len(texts))
+	for i, t := range texts {
+		out[i].Truncated, lengths[i] = t.Cut, len(t.Tokens)
 	}
 	if e.retriever != nil {
-		values, cut, err := e.retriever.TextVectors(ctx, texts, tick)
+		tokens := make(rank.Texts, len(texts))
+		for i, t := range texts {
+			tokens[i] = t.Tokens
+		}
+		values, err := e.retriever.TextVectors(ctx, tokens, tick)
 		if err != nil {
 			return nil, err
 		}
-		out := e.split(values, len(texts))
-		for i := range out {
-			out[i].Truncated = cut[i]
+		for i, v := range e.split(values, len(texts)) {
+			out[i].Values = v.Values
 		}
 		return out, nil
 	}
-	out, records := make([]Vector, len(texts)), make([]labelled.Record, len(texts))
-	e.dev.Limit().ForBlocks(len(texts), 16, func(lo, hi int) {
-		for i := lo; i < hi; i++ {
-			records[i], out[i].Truncated = e.tokens.Encode(labelled.Example{TextA: e.Prompt + texts[i]})
-		}
-	})
-	lengths, order := labelled.Lengths(records), batches.Sequence(len(records))
+	order := batches.Sequence(len(texts))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
 	done := 0
 	for _, numbers := range batches.Plan(lengths, order, batchRows, true) {
@@ -280,10 +393,12 @@ func (e *Embedder) Texts(ctx context.Context, texts []string, tick run.Tick) ([]
 			return nil, err
 		}
 		var in model.Input
-		for _, i := range numbers {
-			in.Text.Append(records[i].Tokens)
+		skips := make([]int, len(numbers))
+		for k, i := range numbers {
+			in.Text.Append(texts[i].Tokens)
+			skips[k] = texts[i].skip
 		}
-		values, err := e.batch(in)
+		values, err := e.batch(in, skips, stages)
 		if err != nil {
 			return nil, err
 		}
@@ -296,25 +411,25 @@ func (e *Embedder) Texts(ctx context.Context, texts []string, tick run.Tick) ([]
 	return out, nil
 }
 
-// batch returns the vectors of a batch behind each other.
-func (e *Embedder) batch(in model.Input) ([]float32, error) {
+// batch returns the vectors of a batch behind each other. Of each text the first skips are a prompt's and do not count.
+func (e *Embedder) batch(in model.Input, skips []int, stages []stage) ([]float32, error) {
 	if err := in.Check(e.encoder.Config); err != nil {
 		return nil, err
 	}
 	defer e.tape.Release()
 	n, h := in.Sequences(), e.encoder.Config.HiddenSize
 	pooled := make([]float32, n*len(e.pooling)*h)
-	if e.pooling.firstOnly(e.skip) {
+	if e.pooling.firstOnly(slices.Max(skips)) {
 		copy(pooled, engine.Values(e.dev, e.encoder.FirstTokens(e.tape, in).Value))
 	} else {
 		rows := engine.Values(e.dev, e.encoder.LastLayer(e.tape, in).Value)
 		size := len(e.pooling) * h
 		e.dev.Limit().For(n, func(i int) {
-			e.pooling.appendTo(pooled[i*size:i*size:(i+1)*size], rows[int(in.Text.Offsets[i])*h:int(in.Text.Offsets[i+1])*h], h, e.skip)
+			e.pooling.appendTo(pooled[i*size:i*size:(i+1)*size], rows[int(in.Text.Offsets[i])*h:int(in.Text.Offsets[i+1])*h], h, skips[i])
 		})
 	}
 	x := e.tape.Input(n, len(e.pooling)*h, pooled)
-	for _, s := range e.stages {
+	for _, s := range stages {
 		x = s.apply(e.tape, x)
 	}
 	if err := e.encoder.Params.CheckOutput(e.dev, "vectors", x); err != nil {

@@ -306,6 +306,9 @@ func (v *taskView) Info(name string) (checkpoint.Info, error) {
 // Bytes implements [checkpoint.Reader].
 func (v *taskView) Bytes(name string) ([]byte, error) { return v.Reader.Bytes(v.name(name)) }
 
+// Stored implements [nn.View].
+func (v *taskView) Stored(name string) (checkpoint.Reader, string) { return v.Reader, v.name(name) }
+
 // name is what a tensor is called in the checkpoint. One that the view does not have is looked for under a name that no
 // tensor has.
 func (v *taskView) name(plain string) string {

@@ -24,6 +24,9 @@ type Env struct {
 	// that differs from the folder's is an error. "": the folder's.
 	Extractor string
 
+	// Shared has the folders of models that several tasks are opened from. nil: each is opened for itself.
+	Shared *Shared
+
 	whole *model.Multi // of which NewModel returns the part of a task
 }
 

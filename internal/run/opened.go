@@ -80,7 +80,7 @@ func (o *Opened) SaveCalibration(c *calibration.Calibration) (path string, err e
 // problems are the problem types that are wanted: of a model for several tasks the task is opened that [Env.Task]
 // names, or else the one whose problem type it is.
 func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error), problems ...string) (*Opened, error) {
-	folder, err := modeldir.Open(dir)
+	folder, err := env.Shared.Folder(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -22,8 +22,8 @@ type Replying interface {
 	Decode(content []byte) (*regions.Image, error) // the same of a file's content
 	Labels() []string                              // the classes that it chooses from
 	CheckWeights() error
-	// Reply answers about an image with each of some texts. While tick runs nothing of the model is in use.
-	Reply(ctx context.Context, im *regions.Image, texts []string, tick Tick) ([]Reply, error)
+	// Reply answers about pictures with texts, one picture for each text or one for all. While tick runs nothing of the model is in use.
+	Reply(ctx context.Context, pictures []*regions.Image, texts []string, tick Tick) ([]Reply, error)
 	Close() error
 }
 

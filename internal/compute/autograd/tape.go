@@ -12,6 +12,8 @@ type Var struct {
 	param *Gradient      // of a parameter
 	fixed bool           // the value never changes
 	leaf  bool           // of Leaf
+
+	weights [2]*Weight // made of a fixed one, by their side
 }
 
 // Param returns a leaf whose gradient accumulates in g.
@@ -50,8 +52,17 @@ type Weight struct {
 	prepared engine.Weight
 }
 
-// NewWeight returns v as the weight of x·v (op NN) or x·vᵀ (NT).
-func NewWeight(v *Var, op engine.Transpose) *Weight { return &Weight{Var: v, op: op} }
+// NewWeight returns v as the weight of x·v (op NN) or x·vᵀ (NT). Of a [Fixed] variable there is one of each: models that share the
+// variable share what is prepared of it, and then must not be used at once before it is prepared.
+func NewWeight(v *Var, op engine.Transpose) *Weight {
+	if v == nil || !v.fixed {
+		return &Weight{Var: v, op: op}
+	}
+	if v.weights[op] == nil {
+		v.weights[op] = &Weight{Var: v, op: op}
+	}
+	return v.weights[op]
+}
 
 // Prepare prepares a weight of a [Fixed] variable now, after which several tapes may use it at once, each on a device of its own.
 // The values as they lie are let go.

@@ -176,20 +176,61 @@ func (p Parameters) Load(d engine.Device, r checkpoint.Reader) (LoadReport, erro
 }
 
 // Open returns a Declare whose parameters are read-only views of r's tensors,
-// without gradients, for inference. Errors are collected in failure.
+// without gradients, for inference. Errors are collected in failure. Of a [Shared] reader, or a view of one, a tensor is the same
+// variable for all models.
 func Open(d engine.Device, r checkpoint.Reader, params *Parameters, failure *error) Declare {
 	return func(name string, init Init, shape ...int) *autograd.Var {
 		spec := Spec{name, shape, init}
-		rows, cols := spec.matrix()
-		values, _, err := checkpoint.Float32s(r, name)
+		v, err := variable(d, r, name, spec)
 		if err != nil {
 			*failure = err
 			return nil
 		}
-		v := autograd.Fixed(d.Wrap(rows, cols, values))
 		*params = append(*params, Parameter{spec, v})
 		return v
 	}
+}
+
+func variable(d engine.Device, r checkpoint.Reader, name string, spec Spec) (*autograd.Var, error) {
+	for {
+		view, ok := r.(View)
+		if !ok {
+			break
+		}
+		r, name = view.Stored(name)
+	}
+	shared, _ := r.(*Shared)
+	if shared != nil && shared.vars[name] != nil {
+		return shared.vars[name], nil
+	}
+	rows, cols := spec.matrix()
+	values, _, err := checkpoint.Float32s(r, name)
+	if err != nil {
+		return nil, err
+	}
+	v := autograd.Fixed(d.Wrap(rows, cols, values))
+	if shared != nil {
+		shared.vars[name] = v
+	}
+	return v, nil
+}
+
+// Shared is a checkpoint that several models on one device are opened from, one after the other: a tensor that two of them have is
+// converted and prepared once. Close does nothing: whoever opened the checkpoint closes it.
+type Shared struct {
+	checkpoint.Reader
+	vars map[string]*autograd.Var
+}
+
+// NewShared returns r as a checkpoint for several models.
+func NewShared(r checkpoint.Reader) *Shared { return &Shared{r, map[string]*autograd.Var{}} }
+
+// Close implements [checkpoint.Reader].
+func (*Shared) Close() error { return nil }
+
+// View is a checkpoint that shows tensors of another under other names.
+type View interface {
+	Stored(name string) (checkpoint.Reader, string)
 }
 
 // Specs describes all parameters.

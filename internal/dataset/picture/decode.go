@@ -61,6 +61,13 @@ func IsPicture(name string) bool {
 	return false
 }
 
+// PixelsError is that a picture has more pixels than the limit.
+type PixelsError struct{ Width, Height, Limit int }
+
+func (e *PixelsError) Error() string {
+	return fmt.Sprintf("%d x %d = %d pixels are over the limit of %d; if the file can be trusted, raise it with --max-pixels", e.Width, e.Height, int64(e.Width)*int64(e.Height), e.Limit)
+}
+
 // VisitFile is [Visit] for the picture in a regular file, or in one that a link leads to.
 // Every error names the file.
 func VisitFile(path string, l Limits, use func(*Picture)) error {
@@ -114,7 +121,7 @@ func Visit(raw []byte, l Limits, use func(*Picture)) error {
 		return fmt.Errorf("%d x %d pixels: a side of more than %d is not read; cut the picture into parts", w, h, MaxSide)
 	}
 	if pixels := int64(w) * int64(h); pixels > int64(l.MaxPixels) {
-		return fmt.Errorf("%d x %d = %d pixels are over the limit of %d; if the file can be trusted, raise it with --max-pixels", w, h, pixels, l.MaxPixels)
+		return &PixelsError{w, h, l.MaxPixels}
 	}
 	cost := int64(w) * int64(h) * (f.cost(raw, config) + costOfPicture)
 	working.acquire(cost)

@@ -15,7 +15,7 @@ type batch struct {
 	options  *Options
 	cache    *model.Cache
 	searches []*search // in the order of the cache's rows
-	emit     func(piece string)
+	emit     func(source int, piece string)
 
 	step model.Step
 	used int32     // slots of the cache
@@ -29,7 +29,7 @@ type batch struct {
 }
 
 // decode writes the targets of some sources, one batch, into results.
-func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o *Options, results []Result, emit func(piece string)) error {
+func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o *Options, results []Result, emit func(source int, piece string)) error {
 	b := &batch{Decoder: d, options: o, emit: emit}
 	rows := int32(0) // of the sources
 	b.step.Seen.Sources = []int32{0}
@@ -72,7 +72,7 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 		results[s.source] = s.result()
 		if s.text != nil {
 			b.stream(s, s.beams[0].written())
-			b.tell(s.text.close())
+			b.tell(s, s.text.close())
 		}
 	}
 	return nil
@@ -232,13 +232,13 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 // stream tells the text of tokens, which all hypotheses of s start with, as far as it was not told.
 func (b *batch) stream(s *search, tokens []int32) {
 	if len(tokens) > s.streamed {
-		b.tell(s.text.write(tokens[s.streamed:]))
+		b.tell(s, s.text.write(tokens[s.streamed:]))
 		s.streamed = len(tokens)
 	}
 }
 
-func (b *batch) tell(piece string) {
+func (b *batch) tell(s *search, piece string) {
 	if piece != "" {
-		b.emit(piece)
+		b.emit(s.source, piece)
 	}
 }

@@ -89,12 +89,26 @@ func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick fun
 // what all of them start with. The pieces together are [Text] of the best hypothesis. While emit runs nothing of the decoder is
 // in use.
 func (d *Decoder) Stream(ctx context.Context, source Source, o Options, emit func(piece string)) (Result, error) {
-	sources, results := []Source{source}, make([]Result, 1)
-	if _, err := d.plan(sources, &o); err != nil {
+	results, err := d.Streams(ctx, []Source{source}, o, func(_ int, piece string) { emit(piece) })
+	if err != nil {
 		return Result{}, err
 	}
-	err := d.decode(ctx, sources, []int{0}, &o, results, emit)
-	return results[0], err
+	return results[0], nil
+}
+
+// Streams is Stream for several sources, which are decoded together: emit is told whose the piece is. It returns Run's results.
+func (d *Decoder) Streams(ctx context.Context, sources []Source, o Options, emit func(source int, piece string)) ([]Result, error) {
+	batches, err := d.plan(sources, &o)
+	if err != nil {
+		return nil, err
+	}
+	results := make([]Result, len(sources))
+	for _, numbers := range batches {
+		if err := d.decode(ctx, sources, numbers, &o, results, emit); err != nil {
+			return nil, err
+		}
+	}
+	return results, nil
 }
 
 // plan checks everything that comes from outside and returns the batches.

@@ -34,7 +34,10 @@ func TestBrokenModelIsAnError(t *testing.T) {
 	}
 	image := f.set.Images.Source.(*memorySource).images[0]
 	asks := map[string]func() error{
-		"match":      func() error { _, err := f.scorer.Match(ctx, &image, f.set.Texts[:2], quiet); return err },
+		"match": func() error {
+			_, err := f.scorer.Match(ctx, Single(&image), f.set.Texts[:2], []model.Pair{{Text: 0}, {Text: 1}}, quiet)
+			return err
+		},
 		"exhaustive": func() error { _, err := f.scorer.Exhaustive(ctx, f.set, nil, quiet); return err },
 		"two stages": func() error { _, err := f.scorer.TwoStage(ctx, f.set, sound, 2, quiet); return err },
 		"vectors":    func() error { _, err := f.scorer.Vectors(ctx, f.set, quiet); return err },

@@ -21,7 +21,7 @@ func ExampleScorer_Match() {
 		log.Fatal(err)
 	}
 	im := &regions.Image{ID: "red.png", Width: 64, Height: 64, Boxes: []float32{0, 0, 64, 64}, Features: []float32{1, -1, -1}}
-	scores, err := rank.NewScorer(dev, m).Match(context.Background(), im, rank.Texts{{0, 17, 2}, {0, 18, 19, 2}}, func(int, int) {})
+	scores, err := rank.NewScorer(dev, m).Match(context.Background(), rank.Single(im), rank.Texts{{0, 17, 2}, {0, 18, 19, 2}}, []model.Pair{{Text: 0}, {Text: 1}}, func(int, int) {})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -23,7 +23,7 @@ import (
 // one returns the score of a pair that is read alone.
 func (f fixture) one(t *testing.T, image, text int) float32 {
 	t.Helper()
-	scores, err := f.scorer.Match(context.Background(), &f.set.Images.Source.(*memorySource).images[image], Texts{f.set.Texts[text]}, quiet)
+	scores, err := f.scorer.Match(context.Background(), Single(&f.set.Images.Source.(*memorySource).images[image]), Texts{f.set.Texts[text]}, []model.Pair{{}}, quiet)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -90,15 +90,18 @@ func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
 	return best(dev.Limit(), products, k), nil
 }
 
-// Match returns the match score of an image with each text. tick is called after each batch.
-func (s *Scorer) Match(ctx context.Context, im *regions.Image, texts Texts, tick func(done, total int)) ([]float32, error) {
-	pairs := make([]model.Pair, len(texts))
-	for i := range pairs {
-		pairs[i].Text = int32(i)
+// Match returns the match scores of pairs, in their order. tick is called after each batch.
+func (s *Scorer) Match(ctx context.Context, im Images, texts Texts, pairs []model.Pair, tick func(done, total int)) ([]float32, error) {
+	found := make(map[model.Pair]float32, len(pairs))
+	err := s.Pairs(ctx, im, texts, pairs, func(p model.Pair, score float32) { found[p] = score }, tick)
+	if err != nil {
+		return nil, err
 	}
-	scores := make([]float32, len(texts))
-	err := s.Pairs(ctx, Single(im), texts, pairs, func(p model.Pair, score float32) { scores[p.Text] = score }, tick)
-	return scores, err
+	scores := make([]float32, len(pairs))
+	for i, p := range pairs {
+		scores[i] = found[p]
+	}
+	return scores, nil
 }
 
 // Single returns one image as a source of its own.

@@ -70,6 +70,17 @@ func (c *Captioner) Caption(ctx context.Context, images []*regions.Image, tags T
 	return c.writer.write(ctx, images, tags, before, o, tick)
 }
 
+// Source returns what a caption of an image is written for, with the tags that it has. Many goroutines may call it.
+func (c *Captioner) Source(im *regions.Image, tags Tagger) (s decode.Source, err error) {
+	err = c.writer.source(&s.Input, im, tags)
+	return s, err
+}
+
+// DecodeAll writes captions for sources; see [texts.Writer.DecodeAll].
+func (c *Captioner) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options) ([]texts.Written, error) {
+	return c.writer.DecodeAll(ctx, sources, o, nil)
+}
+
 // EvalSettings implements [run.Tuned].
 func (c *Captioner) EvalSettings() run.Flags { return newEvalSettings(c.Decoding) }
 

@@ -169,8 +169,8 @@ func (w *writer) write(ctx context.Context, images []*regions.Image, tags Tagger
 	}
 	written := make([]Captioned, len(images))
 	for i, r := range results {
-		best := r.Best()
-		written[i] = Captioned{Image: images[i].ID, Text: decode.Text(w.Tokenizer, best.IDs), Score: best.Score, Finished: best.Finished}
+		text := w.Written(r)
+		written[i] = Captioned{Image: images[i].ID, Text: text.Text, Score: text.Score, Finished: text.Finished}
 	}
 	return written, nil
 }

@@ -36,9 +36,14 @@ type outputRows [][]float32
 // run computes the outputs of records, batch of them at a time. tick is called
 // after every batch; ctx ends the work early.
 func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, tick run.Tick) (outputRows, error) {
+	return c.runPlan(ctx, records, batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), batch, false), tick)
+}
+
+// runPlan is run for batches of the records in their order.
+func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan [][]int, tick run.Tick) (outputRows, error) {
 	out := make(outputRows, 0, len(records))
 	columns := c.model.Config.NumLabels
-	for _, idx := range batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), batch, false) {
+	for _, idx := range plan {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -175,19 +180,33 @@ type Prediction struct {
 
 // Predict answers about texts, or pairs of them. While tick runs nothing of the predictor is in use.
 func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, tick run.Tick) ([]Prediction, error) {
-	c, err := p.Calibration()
-	if err != nil {
-		return nil, err
-	}
-	records := make([]labelled.Record, len(examples))
-	predictions := make([]Prediction, len(examples))
+	records, cut := make([]labelled.Record, len(examples)), make([]bool, len(examples))
 	for i, x := range examples {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		records[i], predictions[i].Truncated = p.runner.encoder.Encode(x)
+		records[i], cut[i] = p.Encode(x)
 	}
-	out, err := p.runner.run(ctx, records, predictBatch, tick)
+	predictions, err := p.Answer(ctx, records, tick)
+	for i := range predictions {
+		predictions[i].Truncated = cut[i]
+	}
+	return predictions, err
+}
+
+// Encode returns an example as the model reads it, and whether it was cut. Many goroutines may call it.
+func (p *Predictor) Encode(x labelled.Example) (r labelled.Record, cut bool) {
+	return p.runner.encoder.Encode(x)
+}
+
+// Answer is [Predictor.Predict] for examples that were encoded.
+func (p *Predictor) Answer(ctx context.Context, records []labelled.Record, tick run.Tick) ([]Prediction, error) {
+	c, err := p.Calibration()
+	if err != nil {
+		return nil, err
+	}
+	predictions := make([]Prediction, len(records))
+	out, err := p.runner.runPlan(ctx, records, batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), predictRows, true), tick)
 	if err != nil {
 		return nil, err
 	}
@@ -205,5 +224,8 @@ func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, ti
 	return predictions, nil
 }
 
-// predictBatch texts are read at once: enough to fill the products.
-const predictBatch = 32
+// predictBatch texts of a file are read at once, or texts of predictRows tokens: enough to fill the products.
+const (
+	predictBatch = 32
+	predictRows  = 2048
+)

@@ -37,12 +37,12 @@ func (p *Predictor) Labels() []string {
 }
 
 // Reply implements [run.Replying].
-func (p *Predictor) Reply(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]run.Reply, error) {
+func (p *Predictor) Reply(ctx context.Context, pictures []*regions.Image, texts []string, tick run.Tick) ([]run.Reply, error) {
 	c, err := p.Calibration()
 	if err != nil {
 		return nil, err
 	}
-	logits, cut, err := p.Logits(ctx, im, texts, tick)
+	logits, cut, err := p.Logits(ctx, pictures, texts, tick)
 	if err != nil {
 		return nil, err
 	}

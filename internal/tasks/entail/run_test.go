@@ -21,6 +21,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
@@ -178,7 +179,7 @@ func TestLearnsAndAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	replies, err := p.Reply(t.Context(), im, []string{"It is warm.", "It is here."}, func(int, int) {})
+	replies, err := p.Reply(t.Context(), []*regions.Image{im}, []string{"It is warm.", "It is here."}, func(int, int) {})
 	if err != nil || replies[0].Answer != "entailment" || replies[1].Answer != "entailment" || replies[0].Probability != replies[0].Probabilities[0] {
 		t.Errorf("%+v, %v", replies, err)
 	}

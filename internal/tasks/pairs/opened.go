@@ -3,6 +3,8 @@ package pairs
 import (
 	"context"
 	"errors"
+	"slices"
+	"strconv"
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
@@ -59,9 +61,9 @@ var ErrNoPicture = errors.New("there is a text and no picture, but the model ans
 // EvalBatch examples are read at once by a finished model.
 const EvalBatch = 32
 
-// Logits returns the scores of every class for a picture with each of some texts, and whether that was cut.
-func (p *Opened) Logits(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) (logits [][]float32, cut []bool, err error) {
-	source, records, cut, err := p.Records(ctx, im, texts)
+// Logits returns the scores of every class for pictures with texts (see [Opened.Records]), and whether a text was cut.
+func (p *Opened) Logits(ctx context.Context, pictures []*regions.Image, texts []string, tick run.Tick) (logits [][]float32, cut []bool, err error) {
+	source, records, cut, err := p.Records(ctx, pictures, texts)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -69,9 +71,9 @@ func (p *Opened) Logits(ctx context.Context, im *regions.Image, texts []string, 
 	return logits, cut, err
 }
 
-// Records are a picture with each of some texts, and whether that was cut; the source has the picture.
-func (p *Opened) Records(ctx context.Context, im *regions.Image, texts []string) (source regions.Source, records []Record, cut []bool, err error) {
-	if im == nil {
+// Records are pictures with texts, one picture for each text or one for all, and whether the text was cut; the source has the pictures.
+func (p *Opened) Records(ctx context.Context, pictures []*regions.Image, texts []string) (source regions.Source, records []Record, cut []bool, err error) {
+	if len(pictures) == 0 || slices.Contains(pictures, nil) {
 		return nil, nil, nil, ErrNoPicture
 	}
 	records, cut = make([]Record, len(texts)), make([]bool, len(texts))
@@ -80,19 +82,29 @@ func (p *Opened) Records(ctx context.Context, im *regions.Image, texts []string)
 			return nil, nil, nil, err
 		}
 		records[i].Tokens, cut[i] = p.Encoder.Encode(text)
+		if len(pictures) > 1 {
+			records[i].Image = strconv.Itoa(i)
+		}
 	}
-	return single{im}, records, cut, nil
+	return listed(pictures), records, cut, nil
 }
 
-// single is a source of one image, whatever it is called.
-type single struct{ im *regions.Image }
+// listed is a source of images that are in memory, by their numbers; "" is the first.
+type listed []*regions.Image
 
-func (s single) Dim() int      { return len(s.im.Features) / s.im.Regions() }
-func (s single) IDs() []string { return []string{s.im.ID} }
-func (s single) Close() error  { return nil }
+func (l listed) Dim() int      { return len(l[0].Features) / l[0].Regions() }
+func (l listed) IDs() []string { return nil }
+func (l listed) Close() error  { return nil }
 
 // Image implements [regions.Source].
-func (s single) Image(_ string, dst *regions.Image) error {
-	*dst = *s.im
+func (l listed) Image(id string, dst *regions.Image) error {
+	number := 0
+	if id != "" {
+		var err error
+		if number, err = strconv.Atoi(id); err != nil {
+			return err
+		}
+	}
+	*dst = *l[number]
 	return nil
 }

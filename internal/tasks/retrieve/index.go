@@ -168,6 +168,9 @@ func (s *Search) Says(h rank.Found) Matched {
 	return matched(s.pairs.Similarity, h.Similarity)
 }
 
+// IDs lists the pictures of the index.
+func (s *Search) IDs() []string { return s.index.IDs }
+
 // Path returns the file of a picture that was found; "" if the index is of region features.
 func (s *Search) Path(id string) string {
 	if s.Info.Features {

@@ -74,34 +74,39 @@ func matched(p *calibration.Pairs, score float32) Matched {
 // Match returns how well an image fits each text. The score is that of the match head, or the similarity of vectors of a model that was
 // trained for these alone. tick is called after each batch.
 func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]Matched, error) {
-	c, err := r.pairs()
-	if err != nil {
-		return nil, err
-	}
 	tokens, pairs := make(rank.Texts, len(texts)), make([]model.Pair, len(texts))
 	for i, text := range texts {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		tokens[i], _ = r.encoder.Encode(text)
+		tokens[i], _ = r.Encode(text)
 		pairs[i].Text = int32(i)
 	}
+	return r.Pairs(ctx, []*regions.Image{im}, tokens, pairs, tick)
+}
+
+// Pairs is [Retriever.Match] for some pairs of some images and texts.
+func (r *Retriever) Pairs(ctx context.Context, list []*regions.Image, texts rank.Texts, pairs []model.Pair, tick run.Tick) ([]Matched, error) {
+	c, err := r.pairs()
+	if err != nil {
+		return nil, err
+	}
 	var scores []float32
-	of := c.Match
+	of, images := c.Match, rank.Listed(list)
 	if r.VectorsOnly {
 		of = c.Similarity
-		scores, err = r.scorer.Similarities(ctx, rank.Set{Images: rank.Single(im), Texts: tokens}, pairs, tick)
+		scores, err = r.scorer.Similarities(ctx, rank.Set{Images: images, Texts: texts}, pairs, tick)
 	} else {
-		scores, err = r.scorer.Match(ctx, im, tokens, tick)
+		scores, err = r.scorer.Match(ctx, images, texts, pairs, tick)
 	}
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Matched, len(texts))
+	matches := make([]Matched, len(pairs))
 	for i, score := range scores {
-		list[i] = matched(of, score)
+		matches[i] = matched(of, score)
 	}
-	return list, nil
+	return matches, nil
 }
 
 // pairs returns the calibration of the model's scores; one without any if there is none.
@@ -113,15 +118,13 @@ func (r *Retriever) pairs() (*calibration.Calibration, error) {
 	return c, err
 }
 
-// TextVectors returns the vectors of texts, each of the model's contrast size and of length 1, behind each other, and says which texts
-// were cut. tick is called after each batch.
-func (r *Retriever) TextVectors(ctx context.Context, texts []string, tick run.Tick) (vectors []float32, cut []bool, err error) {
-	tokens, cut := make(rank.Texts, len(texts)), make([]bool, len(texts))
-	for i, text := range texts {
-		tokens[i], cut[i] = r.encoder.Encode(text)
-	}
-	vectors, err = r.scorer.TextVectors(ctx, tokens, tick)
-	return vectors, cut, err
+// Encode returns a text as the model reads it, and whether it was cut. Many goroutines may call it.
+func (r *Retriever) Encode(text string) (tokens []int32, cut bool) { return r.encoder.Encode(text) }
+
+// TextVectors returns the vectors of texts, each of the model's contrast size and of length 1, behind each other. tick is called after
+// each batch.
+func (r *Retriever) TextVectors(ctx context.Context, texts rank.Texts, tick run.Tick) ([]float32, error) {
+	return r.scorer.TextVectors(ctx, texts, tick)
 }
 
 // ImageVectors returns the vectors of images like [Retriever.TextVectors].

@@ -69,12 +69,13 @@ type Answer struct {
 	Truncated bool     // the question was cut to what the model reads
 }
 
-// Ask answers questions about an image, each with its top likeliest answers. While tick runs nothing of the model is in use.
-func (a *Answerer) Ask(ctx context.Context, im *regions.Image, questions []string, top int, tick run.Tick) ([]Answer, error) {
+// Ask answers questions about pictures, one picture for each question or one for all, each with its top likeliest answers. While tick runs
+// nothing of the model is in use.
+func (a *Answerer) Ask(ctx context.Context, pictures []*regions.Image, questions []string, top int, tick run.Tick) ([]Answer, error) {
 	if err := a.calibrate(); err != nil {
 		return nil, err
 	}
-	source, records, cut, err := a.Records(ctx, im, questions)
+	source, records, cut, err := a.Records(ctx, pictures, questions)
 	if err != nil {
 		return nil, err
 	}
@@ -101,8 +102,8 @@ func (a *Answerer) calibrate() (err error) {
 func (a *Answerer) Labels() []string { return a.answers.names }
 
 // Reply implements [run.Replying].
-func (a *Answerer) Reply(ctx context.Context, im *regions.Image, questions []string, tick run.Tick) ([]run.Reply, error) {
-	answers, err := a.Ask(ctx, im, questions, max(1, len(a.answers.names)), tick)
+func (a *Answerer) Reply(ctx context.Context, pictures []*regions.Image, questions []string, tick run.Tick) ([]run.Reply, error) {
+	answers, err := a.Ask(ctx, pictures, questions, max(1, len(a.answers.names)), tick)
 	if err != nil {
 		return nil, err
 	}

@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/dataset/vqa"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/calibration"
@@ -132,7 +133,7 @@ func TestLearnsAndAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := a.Ask(t.Context(), im, []string{"What colour is it?", "is it red?", strings.Repeat("what ", 400)}, 2, func(int, int) {})
+	answers, err := a.Ask(t.Context(), []*regions.Image{im}, []string{"What colour is it?", "is it red?", strings.Repeat("what ", 400)}, 2, func(int, int) {})
 	if err != nil || answers[0].Best[0].Answer != "green" || answers[1].Best[0].Answer != "no" || len(answers[0].Best) != 2 || !answers[2].Truncated || answers[0].Truncated {
 		t.Errorf("%+v, %v", answers, err)
 	}
@@ -193,7 +194,7 @@ func TestWritesAnswers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	answers, err := a.Ask(t.Context(), im, []string{"What colour is it?", "is it red?", strings.Repeat("what ", 400)}, 3, func(int, int) {})
+	answers, err := a.Ask(t.Context(), []*regions.Image{im}, []string{"What colour is it?", "is it red?", strings.Repeat("what ", 400)}, 3, func(int, int) {})
 	if err != nil || answers[0].Best[0].Answer != "red" || answers[1].Best[0].Answer != "yes" || !answers[2].Truncated || answers[0].Truncated {
 		t.Fatalf("%+v, %v", answers, err)
 	}
@@ -203,7 +204,7 @@ func TestWritesAnswers(t *testing.T) {
 	if p := answers[0].Best[0].Probability; math.Abs(p-line.Probability) > 1e-4 || !(p > 0.4) {
 		t.Errorf("probability %v when asked, %v of the file", p, line.Probability)
 	}
-	replies, err := a.Reply(t.Context(), im, []string{"is it red?"}, func(int, int) {})
+	replies, err := a.Reply(t.Context(), []*regions.Image{im}, []string{"is it red?"}, func(int, int) {})
 	if err != nil || a.Labels() != nil || replies[0].Answer != "yes" || replies[0].Probabilities != nil || !(replies[0].Probability > 0.3) {
 		t.Errorf("%+v, %v", replies, err)
 	}

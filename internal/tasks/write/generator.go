@@ -63,6 +63,20 @@ func (g *Generator) Write(ctx context.Context, examples []seq2seq.Example, o dec
 	return g.writer.write(ctx, examples, o, tick)
 }
 
+// Source returns what a text for an example is written for, and what of it was cut. Many goroutines may call it.
+func (g *Generator) Source(x seq2seq.Example) (decode.Source, seq2seq.Cut, error) {
+	r, cut, err := g.writer.encoder.EncodeSource(x)
+	if err != nil {
+		return decode.Source{}, cut, err
+	}
+	return g.writer.source(r), cut, nil
+}
+
+// DecodeAll writes texts for sources; see [texts.Writer.DecodeAll].
+func (g *Generator) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options, emit func(source int, piece string)) ([]texts.Written, error) {
+	return g.writer.DecodeAll(ctx, sources, o, emit)
+}
+
 // Stream generates the text of one example and calls emit with each piece of it as
 // soon as it is settled. The result has the whole text.
 func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {

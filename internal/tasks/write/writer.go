@@ -143,8 +143,8 @@ func (w *writer) source(r seq2seq.Record) decode.Source {
 }
 
 func (w *writer) generated(x seq2seq.Example, r decode.Result) Generated {
-	best := r.Best()
-	return Generated{Example: x, Text: decode.Text(w.Tokenizer, best.IDs), Score: best.Score, Finished: best.Finished, LowerCase: w.Tokenizer.LowerCase()}
+	text := w.Written(r)
+	return Generated{Example: x, Text: text.Text, Score: text.Score, Finished: text.Finished, LowerCase: w.Tokenizer.LowerCase()}
 }
 
 // lengths returns the tokens of every example, those of its target, and how many examples

@@ -1,0 +1,46 @@
+package run
+
+import (
+	"errors"
+
+	"github.com/unimo-go/unimo/internal/compute/nn"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
+)
+
+// Shared are folders of models that are opened several times, as for several tasks, on one device: the folder is read, and its weights are
+// prepared, once for all. What was opened of them must not be used at once. It is closed after all of that.
+type Shared struct {
+	folders map[string]*modeldir.Model
+	close   []func() error
+}
+
+// Folder returns the model folder dir, or the best model of a run's folder.
+func (s *Shared) Folder(dir string) (*modeldir.Model, error) {
+	if s == nil {
+		return modeldir.Open(dir)
+	}
+	dir = modeldir.Resolve(dir)
+	if s.folders[dir] == nil {
+		m, err := modeldir.Open(dir)
+		if err != nil {
+			return nil, err
+		}
+		s.close = append(s.close, m.Weights.Close)
+		m.Weights = nn.NewShared(m.Weights)
+		if s.folders == nil {
+			s.folders = map[string]*modeldir.Model{}
+		}
+		s.folders[dir] = m
+	}
+	view := *s.folders[dir] // of which a task changes what is its own
+	return &view, nil
+}
+
+// Close closes the folders.
+func (s *Shared) Close() error {
+	var errs []error
+	for _, f := range s.close {
+		errs = append(errs, f())
+	}
+	return errors.Join(errs...)
+}
