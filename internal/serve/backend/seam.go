@@ -75,8 +75,9 @@ type Embeddings struct {
 
 // Scores are those of documents, in their order.
 type Scores struct {
-	List  []Score
-	Usage Usage
+	List       []Score
+	Similarity bool // values are similarities of vectors, -1 to 1; else what the full model says of a pair, any number
+	Usage      Usage
 }
 
 // Score is how well a document fits a query.
@@ -147,7 +148,7 @@ type Token struct {
 	ID          int
 	Text        string
 	Special     bool // it stands around texts, and for none of their bytes
-	Start, Stop int  // the bytes of the text that it is of
+	Start, Stop int  // the bytes of the text that it is of; -1 where that is not known
 }
 
 // Info is what a model is.

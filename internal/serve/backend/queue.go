@@ -1,0 +1,313 @@
+package backend
+
+import (
+	"context"
+	"fmt"
+	"runtime/debug"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/unimo-go/unimo/checkpoint"
+)
+
+// batchRows are the tokens and regions that go through a model together: as many as an operation's values stay in the cache for. A request with
+// more is taken in parts of at most shareRows, so that a long one does not keep the others waiting.
+const (
+	batchRows = 2048
+	shareRows = batchRows / 4
+)
+
+// work is something that a model does.
+type work struct {
+	name string
+	// run answers parts of requests of the same group.
+	run func(ctx context.Context, parts []part) error
+}
+
+// request is a call that waits for its model.
+type request struct {
+	work  *work
+	group any   // of requests that may go through the model together; it is comparable
+	rows  []int // tokens and regions of each of its items
+	usage Usage
+	data  any         // what work is told
+	emit  chan string // the pieces of a text, with room for all; nil: nobody wants them
+
+	since time.Time
+	next  int // the first item that was not taken
+	done  int // items that are answered
+	left  bool
+	err   error
+	ended chan struct{}
+}
+
+// part is the items from to to-1 of a request.
+type part struct {
+	*request
+	from, to int
+}
+
+// queue is what waits for a model. One goroutine takes batches of it through the model.
+type queue struct {
+	name  string
+	limit int           // items that may wait
+	gate  chan struct{} // bounds the batches that are computed at a time, those of all models together
+	watch Observer
+
+	mu      sync.Mutex
+	changed *sync.Cond
+	waiting []*request
+	items   int    // of waiting, not taken
+	running []part // the batch in the model
+	cancel  func() // of running
+	speed   float64
+	closed  bool
+	stopped chan struct{}
+}
+
+func newQueue(name string, limit int, gate chan struct{}, watch Observer) *queue {
+	q := &queue{name: name, limit: limit, gate: gate, watch: watch, stopped: make(chan struct{})}
+	q.changed = sync.NewCond(&q.mu)
+	go q.serve()
+	return q
+}
+
+// do waits until a request is answered, or its context ends. told gets the pieces of a text meanwhile.
+func (q *queue) do(ctx context.Context, r *request, told func(piece string) error) error {
+	if len(r.rows) == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return AsError(err)
+	}
+	if err := q.enter(r); err != nil {
+		return err
+	}
+	for {
+		select {
+		case piece := <-r.emit:
+			if err := told(piece); err != nil {
+				q.leave(r)
+				return notTaken(err)
+			}
+		case <-r.ended:
+			for told != nil && r.err == nil && len(r.emit) > 0 {
+				if err := told(<-r.emit); err != nil {
+					return notTaken(err)
+				}
+			}
+			if r.err == nil {
+				return nil
+			}
+			return AsError(r.err)
+		case <-ctx.Done():
+			q.leave(r)
+			return AsError(ctx.Err())
+		}
+	}
+}
+
+// notTaken is that a client took no more of a text.
+func notTaken(err error) error {
+	return &Error{Kind: Canceled, Message: "the text was not taken", Err: err}
+}
+
+func (q *queue) enter(r *request) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return Errorf(Unavailable, "", "model %s is being closed; try again", q.name)
+	}
+	if q.items > 0 && q.items+len(r.rows) > q.limit {
+		q.watch.Refused(q.name)
+		return &Error{
+			Kind: Overloaded, Limit: q.limit, RetryAfter: q.wait(),
+			Message: fmt.Sprintf("model %s is busy: %d texts, pictures or pairs wait for it, and %d may; try again later", q.name, q.items, q.limit),
+		}
+	}
+	r.since, r.ended = time.Now(), make(chan struct{})
+	q.waiting = append(q.waiting, r)
+	q.items += len(r.rows)
+	q.watch.Queued(q.name, len(q.waiting))
+	q.changed.Signal()
+	return nil
+}
+
+// wait is about how long it takes until what waits is answered.
+func (q *queue) wait() time.Duration {
+	rows := 0
+	for _, r := range q.waiting {
+		for _, n := range r.rows[r.next:] {
+			rows += n
+		}
+	}
+	if q.speed == 0 {
+		return time.Second
+	}
+	seconds := float64(rows) / q.speed
+	return min(max(time.Duration(seconds*float64(time.Second)), time.Second), time.Minute)
+}
+
+// leave takes a request whose caller is gone out of the queue, and stops a batch that nobody waits for any more.
+func (q *queue) leave(r *request) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	r.left = true
+	q.remove(r)
+	for _, p := range q.running {
+		if !p.left {
+			return
+		}
+	}
+	if q.cancel != nil {
+		q.cancel()
+	}
+}
+
+// remove takes what was not taken of a request out of the queue.
+func (q *queue) remove(r *request) {
+	i := slices.Index(q.waiting, r)
+	if i < 0 {
+		return
+	}
+	q.waiting = slices.Delete(q.waiting, i, i+1)
+	q.items -= len(r.rows) - r.next
+	r.next = len(r.rows)
+	q.watch.Queued(q.name, len(q.waiting))
+}
+
+// close ends the queue once nothing waits any more.
+func (q *queue) close() {
+	q.mu.Lock()
+	q.closed = true
+	q.mu.Unlock()
+	q.changed.Signal()
+	<-q.stopped
+}
+
+func (q *queue) serve() {
+	defer close(q.stopped)
+	for q.some() {
+		q.gate <- struct{}{} // who comes meanwhile still gets into the batch
+		q.mu.Lock()
+		parts := q.take()
+		ctx, cancel := context.WithCancel(context.Background())
+		q.running, q.cancel = parts, cancel
+		q.mu.Unlock()
+		if len(parts) > 0 {
+			q.run(ctx, parts)
+		}
+		cancel()
+		<-q.gate
+	}
+}
+
+// some waits until something waits, and says whether; else the queue is closed.
+func (q *queue) some() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for len(q.waiting) == 0 && !q.closed {
+		q.changed.Wait()
+	}
+	return len(q.waiting) > 0
+}
+
+// take takes the next batch: items of the first request and of all that may go with it, each a share in turn. What is left of the first goes
+// behind the others.
+func (q *queue) take() (parts []part) {
+	if len(q.waiting) == 0 {
+		return nil
+	}
+	first, used := q.waiting[0], 0
+	for more := true; more; {
+		more = false
+		for _, r := range q.waiting {
+			if r.work != first.work || r.group != first.group {
+				continue
+			}
+			from := r.next
+			for share := 0; r.next < len(r.rows) && share < shareRows; r.next++ {
+				n := r.rows[r.next]
+				if used > 0 && used+n > batchRows {
+					break
+				}
+				share, used = share+n, used+n
+			}
+			if r.next > from {
+				parts, more = append(parts, part{r, from, r.next}), true
+				q.items -= r.next - from
+			}
+		}
+	}
+	q.waiting = slices.DeleteFunc(q.waiting, func(r *request) bool { return r.next == len(r.rows) })
+	if len(q.waiting) > 0 && q.waiting[0] == first {
+		q.waiting = append(q.waiting[1:], first)
+	}
+	q.watch.Queued(q.name, len(q.waiting))
+	return parts
+}
+
+// run takes a batch through the model. Where that fails and several requests are in it, each is tried alone: they must not suffer from one
+// of them.
+func (q *queue) run(ctx context.Context, parts []part) {
+	begin := time.Now()
+	requests := map[*request]error{}
+	b := Batch{Work: parts[0].work.name}
+	rows := 0
+	for _, p := range parts {
+		requests[p.request] = nil
+		b.Items += p.to - p.from
+		if p.usage.Pictures > 0 {
+			b.Pictures += p.to - p.from
+		}
+		b.Waited = max(b.Waited, begin.Sub(p.since))
+		for _, n := range p.rows[p.from:p.to] {
+			rows += n
+		}
+	}
+	b.Requests, b.Tokens = len(requests), rows
+	b.Err = guarded(ctx, parts)
+	if b.Err != nil {
+		for r := range requests {
+			// What was told of a text cannot be taken back.
+			if requests[r] = b.Err; len(requests) > 1 && r.emit == nil && ctx.Err() == nil {
+				requests[r] = guarded(ctx, slices.DeleteFunc(slices.Clone(parts), func(p part) bool { return p.request != r }))
+			}
+		}
+	}
+	b.Took = time.Since(begin)
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.running, q.cancel = nil, nil
+	if seconds := b.Took.Seconds(); seconds > 0 {
+		if now := float64(rows) / seconds; q.speed == 0 {
+			q.speed = now
+		} else {
+			q.speed += (now - q.speed) / 8
+		}
+	}
+	for _, p := range parts {
+		p.done += p.to - p.from
+	}
+	for r, err := range requests {
+		if err != nil {
+			q.remove(r)
+		}
+		if (err != nil || r.done == len(r.rows)) && r.err == nil {
+			r.err = err
+			close(r.ended)
+		}
+	}
+	q.watch.Ran(q.name, b)
+}
+
+// guarded runs a batch. A panic, and a file of weights that is cut short under the program, are errors.
+func guarded(ctx context.Context, parts []part) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s: panic: %v\n%s", parts[0].work.name, p, debug.Stack())
+		}
+	}()
+	return checkpoint.Guard(func() error { return parts[0].work.run(ctx, parts) })
+}

@@ -1,0 +1,277 @@
+package backend
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
+)
+
+// Source is a model's folder, or a run's, and the name that requests call it by.
+type Source struct{ Name, Dir string }
+
+// SourceOf returns the source of NAME=DIR, or of DIR alone, whose name is that of the folder.
+func SourceOf(arg string) (Source, error) {
+	name, dir, ok := strings.Cut(arg, "=")
+	if !ok {
+		dir = arg
+		path := filepath.Clean(dir)
+		if path, err := filepath.Abs(path); err == nil {
+			name = filepath.Base(path)
+			if name == "best" { // of a run
+				name = filepath.Base(filepath.Dir(path))
+			}
+		}
+	}
+	switch {
+	case dir == "":
+		return Source{}, fmt.Errorf("%q names no folder; want DIR or NAME=DIR", arg)
+	case name == "" || len(name) > 200 || strings.ContainsFunc(name, func(r rune) bool { return r <= ' ' || r == 0x7f }):
+		return Source{}, fmt.Errorf("%q is no name of a model; want one without spaces, as in NAME=DIR", name)
+	}
+	return Source{name, dir}, nil
+}
+
+// Options say what a [Registry] serves.
+type Options struct {
+	Models    []Source // the first is that of requests which name none
+	Index     string   // folder of the index that the model which made it searches; "": none
+	Queue     int      // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
+	MaxPixels int      // of a picture; 0: 50 million
+	Log       *slog.Logger
+	Observer  Observer
+}
+
+// DefaultQueue is how much may wait for a model where nothing else is said.
+const DefaultQueue = 1024
+
+// Registry has the open models. It implements [Models].
+type Registry struct {
+	o        Options
+	gate     chan struct{} // a batch in a model holds a place
+	decoding chan struct{} // and a picture that is decoded
+	loading  sync.Mutex    // one at a time
+
+	mu       sync.Mutex
+	folders  map[string]*folder
+	draining bool
+	closed   bool
+}
+
+// New returns a registry without models: [Registry.Load] opens them.
+func New(o Options) (*Registry, error) {
+	if len(o.Models) == 0 {
+		return nil, errors.New("no model to serve; name one")
+	}
+	seen := map[string]bool{}
+	for _, s := range o.Models {
+		if seen[s.Name] {
+			return nil, fmt.Errorf("two models are called %s; give them names, as in NAME=DIR", s.Name)
+		}
+		seen[s.Name] = true
+	}
+	if o.Queue == 0 {
+		o.Queue = DefaultQueue
+	}
+	o.MaxPixels = cmp.Or(o.MaxPixels, picture.DefaultLimits.MaxPixels)
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Observer == nil {
+		o.Observer = silent{}
+	}
+	threads := parallel.Threads()
+	return &Registry{o: o, gate: make(chan struct{}, threads), decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
+}
+
+// Load opens all models, or opens them again: requests that come meanwhile are answered by the old ones, and so are those that came before. A
+// model that cannot be opened again stays as it was. The error says which could not be opened.
+func (r *Registry) Load(ctx context.Context) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	var errs []error
+	found := false
+	for _, s := range r.o.Models {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		begin := time.Now()
+		f, err := open(s, &r.o, r.gate)
+		r.o.Observer.Loaded(s.Name, time.Since(begin), err)
+		if err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		found = found || slices.ContainsFunc(f.heads, func(h *head) bool { return h.index != nil })
+		if err := r.replace(f); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	if r.o.Index != "" && !found && errs == nil {
+		errs = append(errs, fmt.Errorf("index %s was made by none of these models; name the one that made it, or make the index again", r.o.Index))
+	}
+	return errors.Join(errs...)
+}
+
+// replace gives a model the place of the one of its name.
+func (r *Registry) replace(f *folder) error {
+	r.mu.Lock()
+	old := r.folders[f.name]
+	if r.closed {
+		old = f
+	} else {
+		r.folders[f.name] = f
+	}
+	return r.retire(old)
+}
+
+// retire closes a model when no call uses it. It unlocks the registry.
+func (r *Registry) retire(f *folder) error {
+	idle := f != nil && f.users == 0
+	if f != nil {
+		f.retired = true
+	}
+	r.mu.Unlock()
+	if idle {
+		return f.close()
+	}
+	return nil
+}
+
+// Drain says that the server is about to end: [Registry.Ready] is an error from now on. Models go on answering.
+func (r *Registry) Drain() {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.draining = true
+}
+
+// Close closes the models once no call uses them any more: it waits for those that do. Calls that come later are [Unavailable].
+func (r *Registry) Close() error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
+	r.mu.Lock()
+	r.closed = true
+	all := r.folders
+	r.folders = map[string]*folder{}
+	r.mu.Unlock()
+	var errs []error
+	for _, f := range all {
+		r.mu.Lock()
+		errs = append(errs, r.retire(f))
+	}
+	return errors.Join(errs...)
+}
+
+// Ready implements [Models].
+func (r *Registry) Ready() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case r.draining || r.closed:
+		return &Error{Kind: Unavailable, Message: "the server is about to end"}
+	case len(r.folders) < len(r.o.Models):
+		return &Error{Kind: Unavailable, Message: "models are being loaded", RetryAfter: time.Second}
+	}
+	return nil
+}
+
+// find returns the place of a model that a name means, and the task of it.
+func (r *Registry) find(name string) (id, task string, err error) {
+	if name == "" {
+		return r.o.Models[0].Name, "", nil
+	}
+	has := func(name string) bool {
+		return slices.ContainsFunc(r.o.Models, func(s Source) bool { return s.Name == name })
+	}
+	if has(name) {
+		return name, "", nil
+	}
+	if i := strings.LastIndexByte(name, '/'); i > 0 && has(name[:i]) {
+		return name[:i], name[i+1:], nil
+	}
+	var names []string
+	for _, s := range r.o.Models {
+		names = append(names, s.Name)
+	}
+	return "", "", Errorf(NotFound, "model", "no model is called %.100q; there is %s", name, strings.Join(names, ", "))
+}
+
+// use lets work have a model, which is not closed meanwhile.
+func (r *Registry) use(name string, work func(v view) error) error {
+	id, task, err := r.find(name)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	f := r.folders[id]
+	switch {
+	case r.closed:
+		err = Errorf(Unavailable, "", "the server is about to end")
+	case f == nil:
+		err = &Error{Kind: Unavailable, Message: fmt.Sprintf("model %s is being loaded; try again", id), RetryAfter: time.Second}
+	default:
+		f.users++
+	}
+	r.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	defer func() {
+		r.mu.Lock()
+		if f.users--; f.users > 0 || !f.retired {
+			r.mu.Unlock()
+			return
+		}
+		if err := r.retire(f); err != nil {
+			r.o.Log.Error("close a model", "model", id, "error", err)
+		}
+	}()
+	v, ok := f.view(task)
+	if !ok {
+		return Errorf(NotFound, "model", "model %s has no task %.100q; it has %s", id, task, strings.Join(f.tasks, ", "))
+	}
+	if err = work(v); err != nil {
+		e := AsError(err)
+		if e.Kind == Internal {
+			r.o.Log.Error("a model failed", "model", v.id, "error", e.Unwrap())
+		}
+		return e
+	}
+	return nil
+}
+
+// Model implements [Models].
+func (r *Registry) Model(name string) (Model, error) {
+	m := &served{r, name, Info{}}
+	if err := r.use(name, func(v view) error { m.info = v.info(); return nil }); err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+// List implements [Models]: models for several tasks are followed by each of these.
+func (r *Registry) List() []Info {
+	var list []Info
+	for _, s := range r.o.Models {
+		r.use(s.Name, func(v view) error {
+			list = append(list, v.info())
+			for _, h := range v.heads {
+				if len(v.heads) > 1 {
+					one, _ := v.folder.view(h.task)
+					list = append(list, one.info())
+				}
+			}
+			return nil
+		})
+	}
+	return list
+}

@@ -1,0 +1,756 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/unimo-go/unimo"
+)
+
+var tiny = filepath.Join("..", "..", "..", "testdata")
+
+func shape(t testing.TB, name string) []byte {
+	t.Helper()
+	raw, err := os.ReadFile(filepath.Join(tiny, "shapes", "images", name+".png"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return raw
+}
+
+// serve opens models by the names of their folders in testdata.
+func serve(t testing.TB, o Options, names ...string) *Registry {
+	t.Helper()
+	for _, name := range names {
+		o.Models = append(o.Models, Source{name, filepath.Join(tiny, name+".model")})
+	}
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := r.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return r
+}
+
+func get(t testing.TB, r *Registry, name string) Model {
+	t.Helper()
+	m, err := r.Model(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// noLeak fails a test that leaves goroutines behind.
+func noLeak(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for range 100 {
+			if runtime.NumGoroutine() <= before+runtime.GOMAXPROCS(0) { // the workers of package parallel stay
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		stack := make([]byte, 1<<16)
+		t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stack[:runtime.Stack(stack, true)])
+	})
+}
+
+// question is something that a model is asked, and what the library answers, as the command line prints it.
+type question struct {
+	ask  func(ctx context.Context) (any, error)
+	want any
+}
+
+// uncut leaves out what the library does not say.
+func uncut(list []Score) []Score {
+	for i := range list {
+		list[i].Truncated = false
+	}
+	return list
+}
+
+// all are questions of every kind.
+func all(t *testing.T, r *Registry) (list []question) {
+	ctx := context.Background()
+	dir := func(name string) string { return filepath.Join(tiny, name+".model") }
+	check := func(err error) {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	texts := []string{"a gripping and funny film", "a blue square", "", "a long dull story without any end and with much rain, a bar, a square, and what not", "red"}
+	pictures := [][]byte{shape(t, "red-square"), shape(t, "blue-bar"), shape(t, "green-bar")}
+
+	films, err := unimo.Open(dir("films"))
+	check(err)
+	defer films.Close()
+	for i := range texts {
+		want, err := films.Predict(ctx, unimo.Input{Text: texts[i]}, unimo.Input{Text: texts[(i+1)%5], Pair: texts[i]})
+		check(err)
+		var all []Prediction
+		for _, p := range want {
+			all = append(all, Prediction{p.Label, p.Probability, p.Probabilities, p.Score, p.Truncated})
+		}
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			got, _, err := get(t, r, "films").Classify(ctx, []Input{{Text: texts[i]}, {Text: texts[(i+1)%5], Pair: texts[i]}})
+			return got, err
+		}, all})
+	}
+
+	claims, err := unimo.Open(dir("claims"))
+	check(err)
+	defer claims.Close()
+	for i, picture := range pictures {
+		want, err := claims.Predict(ctx, unimo.Input{Text: texts[i], Picture: picture}, unimo.Input{Text: texts[4], Picture: pictures[0]})
+		check(err)
+		var all []Prediction
+		for _, p := range want {
+			all = append(all, Prediction{p.Label, p.Probability, p.Probabilities, p.Score, p.Truncated})
+		}
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			got, _, err := get(t, r, "claims").Classify(ctx, []Input{{Text: texts[i], Picture: picture}, {Text: texts[4], Picture: pictures[0]}})
+			return got, err
+		}, all})
+	}
+
+	e, err := unimo.OpenEmbedder(dir("shapes"))
+	check(err)
+	defer e.Close()
+	for i := range texts {
+		words, err := e.Embed(ctx, texts[i:]...)
+		check(err)
+		seen, err := e.EmbedPictures(ctx, pictures...)
+		check(err)
+		var items []Item
+		for _, text := range texts[i:] {
+			items = append(items, Item{Text: text})
+		}
+		for _, picture := range pictures {
+			items = append(items, Item{Picture: picture})
+		}
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			got, err := get(t, r, "shapes").Embed(ctx, items, EmbedOptions{})
+			return got.Vectors, err
+		}, append(words, seen...)})
+	}
+
+	shapes, err := unimo.OpenRetriever(dir("shapes"))
+	check(err)
+	defer shapes.Close()
+	for _, picture := range pictures {
+		matches, err := shapes.Match(ctx, picture, texts...)
+		check(err)
+		var want []Score
+		var documents []Item
+		for i, m := range matches {
+			want = append(want, Score{Value: float64(m.Score), Probability: m.Probability, Fits: m.Fits})
+			documents = append(documents, Item{Text: texts[i]})
+		}
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			got, err := get(t, r, "shapes").Score(ctx, Item{Picture: picture}, documents)
+			return uncut(got.List), err
+		}, want})
+	}
+	for i, text := range texts[:2] {
+		var want []Score
+		var documents []Item
+		for _, picture := range pictures {
+			match, err := shapes.Match(ctx, picture, text)
+			check(err)
+			want = append(want, Score{Value: float64(match[0].Score)})
+			documents = append(documents, Item{Picture: picture})
+		}
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			got, err := get(t, r, "shapes").Score(ctx, Item{Text: texts[i]}, documents)
+			return uncut(got.List), err
+		}, want})
+	}
+
+	headlines, err := unimo.OpenGenerator(dir("headlines"))
+	check(err)
+	defer headlines.Close()
+	for i, text := range texts {
+		if text == "" {
+			continue
+		}
+		for _, seed := range []uint64{0, 3} {
+			d := headlines.Decoding()
+			d.Sample, d.Seed = seed > 0, seed
+			want, err := headlines.GenerateWith(ctx, d, unimo.Request{Texts: []string{text}})
+			check(err)
+			list = append(list, question{func(ctx context.Context) (any, error) {
+				var told strings.Builder
+				emit := func(piece string) error { told.WriteString(piece); return nil }
+				if i%2 == 1 {
+					emit = nil
+				}
+				got, err := get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{text}, Decoding: Decoding{Sample: &d.Sample, Seed: &d.Seed}}, emit)
+				if emit != nil && err == nil && told.String() != got.Text {
+					err = fmt.Errorf("told %q of %q", told.String(), got.Text)
+				}
+				return unimo.Text{Text: got.Text, Score: got.Score, Finished: got.Finished}, err
+			}, want[0]})
+		}
+	}
+
+	captions, err := unimo.OpenCaptioner(dir("captions"))
+	check(err)
+	defer captions.Close()
+	for _, picture := range pictures {
+		want, err := captions.Caption(ctx, picture)
+		check(err)
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			got, err := get(t, r, "captions").Caption(ctx, picture, Decoding{})
+			return unimo.Text{Text: got.Text, Score: got.Score, Finished: got.Finished}, err
+		}, want})
+	}
+
+	answerer, err := unimo.OpenAnswerer(dir("questions"))
+	check(err)
+	defer answerer.Close()
+	for _, picture := range pictures {
+		for k := range 2 {
+			want, err := answerer.AskTop(ctx, k+1, picture, "what colour is it?")
+			check(err)
+			var all []Answer
+			for _, a := range want[0] {
+				all = append(all, Answer(a))
+			}
+			list = append(list, question{func(ctx context.Context) (any, error) {
+				got, _, err := get(t, r, "questions").Ask(ctx, picture, "what colour is it?", k+1)
+				return got, err
+			}, all})
+		}
+	}
+	return list
+}
+
+// The answers to requests that go through the models together, whatever else is asked, are those of the library to each alone, bit for bit.
+func TestAnswersDoNotDependOnTheBatch(t *testing.T) {
+	noLeak(t)
+	r := serve(t, Options{}, "films", "claims", "shapes", "headlines", "captions", "questions")
+	list := all(t, r)
+	for i, q := range list {
+		if got, err := q.ask(context.Background()); err != nil || !reflect.DeepEqual(got, q.want) {
+			t.Errorf("question %d alone: %v, %v, want %v", i, got, err, q.want)
+		}
+	}
+	for round := range 3 {
+		rng := rand.New(rand.NewPCG(1, uint64(round)))
+		var order []int
+		for range 3 {
+			order = append(order, rng.Perm(len(list))...)
+		}
+		// Some ask at once; while the gate is closed all of the others get into the queues.
+		for range cap(r.gate) {
+			r.gate <- struct{}{}
+		}
+		var wait sync.WaitGroup
+		for _, i := range order {
+			wait.Go(func() {
+				q := list[i]
+				if got, err := q.ask(context.Background()); err != nil || !reflect.DeepEqual(got, q.want) {
+					t.Errorf("question %d among others: %v, %v, want %v", i, got, err, q.want)
+				}
+			})
+		}
+		time.Sleep(50 * time.Millisecond)
+		for range cap(r.gate) {
+			<-r.gate
+		}
+		wait.Wait()
+	}
+}
+
+// counting counts batches.
+type counting struct {
+	silent
+	mu      sync.Mutex
+	batches []Batch
+	refused int
+}
+
+func (c *counting) Ran(_ string, b Batch) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.batches = append(c.batches, b)
+}
+
+func (c *counting) Refused(string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.refused++
+}
+
+// held closes the gate of a registry, and returns what opens it.
+func held(r *Registry) func() {
+	for range cap(r.gate) {
+		r.gate <- struct{}{}
+	}
+	return sync.OnceFunc(func() {
+		for range cap(r.gate) {
+			<-r.gate
+		}
+	})
+}
+
+// queued waits until so many requests wait for a model.
+func queued(t *testing.T, r *Registry, name string, n int) {
+	t.Helper()
+	q := r.folders[name].queue
+	for range 500 {
+		q.mu.Lock()
+		have := len(q.waiting)
+		q.mu.Unlock()
+		if have == n {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Fatalf("there are not %d requests in the queue", n)
+}
+
+func TestRequestsShareBatches(t *testing.T) {
+	var c counting
+	r := serve(t, Options{Observer: &c}, "films")
+	open := held(r)
+	var wait sync.WaitGroup
+	for i := range 20 {
+		wait.Go(func() {
+			if _, _, err := get(t, r, "films").Classify(context.Background(), []Input{{Text: fmt.Sprint("film ", i)}}); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	queued(t, r, "films", 20)
+	open()
+	wait.Wait()
+	if len(c.batches) != 1 || c.batches[0].Requests != 20 || c.batches[0].Items != 20 || c.batches[0].Work != "classify" {
+		t.Errorf("batches %+v", c.batches)
+	}
+}
+
+// A long request does not keep short ones waiting until its end.
+func TestLongRequestsShare(t *testing.T) {
+	var c counting
+	r := serve(t, Options{Observer: &c}, "films")
+	open := held(r)
+	var wait sync.WaitGroup
+	var ends []string
+	var mu sync.Mutex
+	ask := func(name string, n int) {
+		wait.Go(func() {
+			list, _, err := get(t, r, "films").Classify(context.Background(), slices.Repeat([]Input{{Text: strings.Repeat("a film ", 30)}}, n))
+			if err != nil || len(list) != n || slices.ContainsFunc(list, func(p Prediction) bool { return p.Label == "" }) {
+				t.Errorf("%s: %d answers, %v", name, len(list), err)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			ends = append(ends, name)
+		})
+	}
+	ask("long", 500)
+	queued(t, r, "films", 1)
+	ask("short", 1)
+	queued(t, r, "films", 2)
+	open()
+	wait.Wait()
+	if !slices.Equal(ends, []string{"short", "long"}) || len(c.batches) < 3 {
+		t.Errorf("%v ended in this order, in %d batches", ends, len(c.batches))
+	}
+	for _, b := range c.batches {
+		if b.Tokens > batchRows {
+			t.Errorf("a batch of %d tokens", b.Tokens)
+		}
+	}
+}
+
+func TestQueueIsBounded(t *testing.T) {
+	var c counting
+	r := serve(t, Options{Observer: &c, Queue: 3}, "films")
+	open := held(r)
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if _, _, err := get(t, r, "films").Classify(context.Background(), make([]Input, 3)); err != nil {
+			t.Error(err)
+		}
+	})
+	queued(t, r, "films", 1)
+	begin := time.Now()
+	_, _, err := get(t, r, "films").Classify(context.Background(), make([]Input, 1))
+	if e := AsError(err); e == nil || e.Kind != Overloaded || e.RetryAfter < time.Second || e.Limit != 3 || c.refused != 1 || time.Since(begin) > time.Second {
+		t.Errorf("%#v, %d refused", err, c.refused)
+	}
+	open()
+	wait.Wait()
+	if _, _, err := get(t, r, "films").Classify(context.Background(), make([]Input, 10)); err != nil { // more than the queue takes, when nothing waits
+		t.Error(err)
+	}
+}
+
+func TestClientsThatLeave(t *testing.T) {
+	noLeak(t)
+	var c counting
+	r := serve(t, Options{Observer: &c}, "films", "headlines")
+	open := held(r)
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	for range 10 {
+		wait.Go(func() {
+			_, _, err := get(t, r, "films").Classify(ctx, make([]Input, 5))
+			if e := AsError(err); e == nil || e.Kind != Canceled || !errors.Is(err, context.Canceled) {
+				t.Errorf("%v", err)
+			}
+		})
+	}
+	queued(t, r, "films", 10)
+	cancel()
+	wait.Wait()
+	queued(t, r, "films", 0)
+	if q := r.folders["films"].queue; q.items != 0 {
+		t.Errorf("%d items are left in the queue", q.items)
+	}
+	open()
+	// One that takes no more of a text.
+	gone := errors.New("gone")
+	_, err := get(t, r, "headlines").Generate(context.Background(), GenerateRequest{Texts: []string{"a film"}}, func(string) error { return gone })
+	if e := AsError(err); e == nil || e.Kind != Canceled || !errors.Is(err, gone) {
+		t.Errorf("%v", err)
+	}
+	if _, _, err := get(t, r, "films").Classify(context.Background(), make([]Input, 5)); err != nil {
+		t.Error(err)
+	}
+}
+
+// A batch that nobody waits for any more is stopped, and one request's error is not another's.
+func TestBatchEndsWithItsCallers(t *testing.T) {
+	q := newQueue("m", 100, make(chan struct{}, 1), silent{})
+	defer q.close()
+	running, stopped := make(chan struct{}), make(chan struct{})
+	slow := &work{"slow", func(ctx context.Context, parts []part) error {
+		close(running)
+		<-ctx.Done()
+		close(stopped)
+		return ctx.Err()
+	}}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() { <-running; cancel() }()
+	if err := q.do(ctx, &request{work: slow, rows: []int{1}}, nil); AsError(err).Kind != Canceled {
+		t.Error(err)
+	}
+	<-stopped
+
+	hold := make(chan struct{})
+	bad := &work{"bad", func(_ context.Context, parts []part) error {
+		<-hold
+		for _, p := range parts {
+			if p.data == "panic" {
+				panic("oh")
+			}
+			if p.data == "error" {
+				return Errorf(Invalid, "input", "no")
+			}
+		}
+		return nil
+	}}
+	var wait sync.WaitGroup
+	wait.Go(func() { q.do(context.Background(), &request{work: bad, rows: []int{1}}, nil) }) // keeps the model busy
+	for data, want := range map[string]string{"good": "", "error": "no", "panic": "the server failed; its log says why"} {
+		wait.Go(func() {
+			err := q.do(context.Background(), &request{work: bad, rows: []int{1, 1}, data: data}, nil)
+			if got := fmt.Sprint(err); want != "" && got != want || want == "" && err != nil {
+				t.Errorf("%s: %v", data, err)
+			}
+			if data == "panic" && !strings.Contains(errors.Unwrap(err).Error(), "queue.go") {
+				t.Errorf("the log does not get the stack: %v", errors.Unwrap(err))
+			}
+		})
+	}
+	for {
+		q.mu.Lock()
+		n := len(q.waiting)
+		q.mu.Unlock()
+		if n == 3 {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	close(hold)
+	wait.Wait()
+}
+
+// While models are opened again requests are answered, those that came before as those that come after.
+func TestReload(t *testing.T) {
+	noLeak(t)
+	r := serve(t, Options{}, "films", "shapes")
+	stop := make(chan struct{})
+	var wait sync.WaitGroup
+	for range 8 {
+		wait.Go(func() {
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				m := get(t, r, "films")
+				if _, _, err := m.Classify(context.Background(), []Input{{Text: "a film"}}); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	old := r.folders["films"]
+	for range 5 {
+		if err := r.Load(context.Background()); err != nil {
+			t.Error(err)
+		}
+	}
+	close(stop)
+	wait.Wait()
+	if r.folders["films"] == old || !old.queue.closed {
+		t.Error("the old model is still there")
+	}
+}
+
+func TestReady(t *testing.T) {
+	r, err := New(Options{Models: []Source{{"films", filepath.Join(tiny, "films.model")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e := AsError(r.Ready()); e == nil || e.Kind != Unavailable {
+		t.Error(e)
+	}
+	if _, err := r.Model(""); AsError(err).Kind != Unavailable {
+		t.Error(err)
+	}
+	if err := r.Load(context.Background()); err != nil || r.Ready() != nil {
+		t.Error(err, r.Ready())
+	}
+	r.Drain()
+	if e := AsError(r.Ready()); e == nil || e.Kind != Unavailable {
+		t.Error(e)
+	}
+	if m, err := r.Model(""); err != nil {
+		t.Error(err)
+	} else if _, _, err := m.Classify(context.Background(), []Input{{Text: "x"}}); err != nil {
+		t.Error(err)
+	}
+	if err := r.Close(); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.Model(""); AsError(err).Kind != Unavailable {
+		t.Error(err)
+	}
+}
+
+// The tasks of a model share its weights.
+func TestTasksShareWeights(t *testing.T) {
+	r, err := New(Options{Models: []Source{{"demo", filepath.Join("..", "..", "demo", "model")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	info := get(t, r, "").Info()
+	if len(info.Details.Tasks) < 3 || len(r.List()) != 1+len(info.Details.Tasks) {
+		t.Fatalf("%+v", info)
+	}
+	var sum int64
+	for _, task := range info.Details.Tasks {
+		sum += get(t, r, "demo/"+task).Info().Details.Parameters
+	}
+	if n := info.Details.Parameters; n == 0 || sum < 2*n {
+		t.Errorf("%d parameters together, %d of the tasks: they share too few", n, sum)
+	}
+	if !info.Can.Has(CanClassifyPicture | CanCaption | CanAsk | CanScore | CanEmbedText | CanEmbedPicture) {
+		t.Errorf("it can %s", info.Can)
+	}
+	if _, err := r.Model("demo/none"); AsError(err).Kind != NotFound {
+		t.Error(err)
+	}
+}
+
+func TestSearch(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "index")
+	m, err := unimo.OpenRetriever(filepath.Join(tiny, "shapes.model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if err := m.WriteIndex(context.Background(), filepath.Join(tiny, "shapes", "images"), dir); err != nil {
+		t.Fatal(err)
+	}
+	x, err := m.OpenIndex(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer x.Close()
+	r := serve(t, Options{Index: dir}, "films", "shapes")
+	s := get(t, r, "shapes")
+	want, err := x.Search(context.Background(), "a blue square", 3)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Search(context.Background(), Item{Text: "a blue square"}, 3)
+	if err != nil || len(got) != 3 {
+		t.Fatal(got, err)
+	}
+	for i, f := range got {
+		if filepath.Base(want[i].Path) != f.ID || want[i].Similarity != f.Similarity || want[i].Match != f.Score.Value || !f.Ranked {
+			t.Errorf("%+v, want %+v", f, want[i])
+		}
+	}
+	like, err := s.Search(context.Background(), Item{Picture: shape(t, "red-bar")}, 100)
+	if err != nil || len(like) != 6 || like[0].ID != "red-bar.png" {
+		t.Error(like, err)
+	}
+	ids, total, err := s.Pictures(context.Background(), 4, 10)
+	if err != nil || total != 6 || len(ids) != 2 {
+		t.Error(ids, total, err)
+	}
+	if raw, err := s.Picture(context.Background(), "red-bar.png"); err != nil || string(raw) != string(shape(t, "red-bar")) {
+		t.Error(err)
+	}
+	for _, id := range []string{"../captions.csv", "none.png", ""} {
+		if _, err := s.Picture(context.Background(), id); AsError(err).Kind != NotFound {
+			t.Errorf("%q: %v", id, err)
+		}
+	}
+	if _, err := get(t, r, "films").Search(context.Background(), Item{Text: "x"}, 1); AsError(err).Kind != Cannot {
+		t.Error(err)
+	}
+	bad, err := New(Options{Models: []Source{{"films", filepath.Join(tiny, "films.model")}}, Index: dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer bad.Close()
+	if err := bad.Load(context.Background()); err == nil || !strings.Contains(err.Error(), "made by none") {
+		t.Error(err)
+	}
+}
+
+func TestWrongRequests(t *testing.T) {
+	r := serve(t, Options{MaxPixels: 255}, "shapes", "films", "headlines", "captions", "claims")
+	ctx := context.Background()
+	m, films := get(t, r, "shapes"), get(t, r, "films")
+	second := func(_ any, err error) error { return err }
+	normal := false
+	for name, c := range map[string]struct {
+		err  error
+		kind Kind
+		says string
+	}{
+		"pixels":      {second(m.Embed(ctx, []Item{{Picture: shape(t, "red-bar")}}, EmbedOptions{})), TooLarge, "16 x 16"},
+		"no picture":  {second(m.Embed(ctx, []Item{{Picture: []byte("hello")}}, EmbedOptions{})), Invalid, ""},
+		"dimensions":  {second(m.Embed(ctx, []Item{{Text: "a"}}, EmbedOptions{Dimensions: 9})), Invalid, "vectors of 8"},
+		"prompt":      {second(m.Embed(ctx, []Item{{Text: "a"}}, EmbedOptions{Prompt: "query"})), Invalid, "query"},
+		"length":      {second(m.Embed(ctx, []Item{{Text: "a"}}, EmbedOptions{Normalize: &normal})), Invalid, "length 1"},
+		"ids":         {second(m.Embed(ctx, []Item{{Tokens: []int{5, 100000}}}, EmbedOptions{})), Invalid, "100000"},
+		"large ids":   {second(m.Embed(ctx, []Item{{Tokens: []int{1 << 40}}}, EmbedOptions{})), Invalid, "vocabulary"},
+		"strict":      {second(m.Embed(ctx, []Item{{Text: strings.Repeat("film ", 50)}}, EmbedOptions{Strict: true})), TooLarge, "20 tokens"},
+		"task":        {second(films.Embed(ctx, []Item{{Text: "a"}}, EmbedOptions{})), Cannot, "films"},
+		"no text":     {second(get(t, r, "headlines").Generate(ctx, GenerateRequest{}, nil)), Invalid, "text"},
+		"passage":     {second(get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{"a"}, Passage: "b"}, nil)), Invalid, "conversations"},
+		"beam":        {second(get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{"a"}, Decoding: Decoding{Beam: new(int)}}, nil)), Invalid, "beam_size"},
+		"bad caption": {second(get(t, r, "captions").Caption(ctx, []byte("x"), Decoding{})), Invalid, ""},
+	} {
+		if e := AsError(c.err); e == nil || e.Kind != c.kind || !strings.Contains(e.Error(), c.says) {
+			t.Errorf("%s: %v, want %v with %q", name, c.err, c.kind, c.says)
+		}
+	}
+	if _, _, err := get(t, r, "claims").Classify(ctx, []Input{{Text: "a"}}); AsError(err).Kind != Invalid {
+		t.Error(err)
+	}
+}
+
+func TestEmbedOptions(t *testing.T) {
+	r := serve(t, Options{}, "shapes")
+	m := get(t, r, "")
+	all, err := m.Embed(context.Background(), []Item{{Text: "a blue square"}}, EmbedOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	some, err := m.Embed(context.Background(), []Item{{Text: "a blue square"}}, EmbedOptions{Dimensions: 3})
+	if err != nil || len(some.Vectors[0]) != 3 {
+		t.Fatal(some, err)
+	}
+	if n := dot(some.Vectors[0], some.Vectors[0]); n < 0.999999 || n > 1.000001 || some.Vectors[0][0]*all.Vectors[0][1] == 0 {
+		t.Errorf("%v of %v", some, all)
+	}
+	// The ids of a text are the text, with those that stand around it or without.
+	for _, special := range []bool{true, false} {
+		list, err := m.Tokenize(context.Background(), "a blue square", special)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []int
+		for _, tok := range list {
+			ids = append(ids, tok.ID)
+		}
+		again, err := m.Embed(context.Background(), []Item{{Tokens: ids}}, EmbedOptions{})
+		if err != nil || !reflect.DeepEqual(again, all) {
+			t.Errorf("%v, %v", again, err)
+		}
+	}
+}
+
+func TestTokenize(t *testing.T) {
+	r := serve(t, Options{}, "shapes")
+	const text = "A blue  square, café"
+	list, err := get(t, r, "").Tokenize(context.Background(), text, true)
+	if err != nil || len(list) < 4 || !list[0].Special || !list[len(list)-1].Special {
+		t.Fatal(list, err)
+	}
+	at := 0
+	for _, tok := range list[1 : len(list)-1] {
+		if tok.Start < 0 {
+			continue
+		}
+		if tok.Start < at || tok.Stop <= tok.Start || tok.Stop > len(text) {
+			t.Errorf("%+v behind byte %d", tok, at)
+		}
+		at = tok.Stop
+	}
+	if at < len("A blue  square") {
+		t.Errorf("no token has a place behind byte %d: %+v", at, list)
+	}
+}
+
+func TestSourceOf(t *testing.T) {
+	for arg, want := range map[string]Source{
+		"RUN/best": {"RUN", "RUN/best"}, "a=b/c": {"a", "b/c"}, "models/MiniLM": {"MiniLM", "models/MiniLM"}, "x/y=z": {"x/y", "z"},
+	} {
+		if got, err := SourceOf(arg); err != nil || got != want {
+			t.Errorf("%s: %v, %v", arg, got, err)
+		}
+	}
+	for _, arg := range []string{"", "a=", "=b", "a b=c"} {
+		if _, err := SourceOf(arg); err == nil {
+			t.Errorf("%q is taken", arg)
+		}
+	}
+}
