@@ -11,33 +11,19 @@ func Shorten(ctx context.Context, m Model, it Item, param string, tokens int, la
 	if it.Picture != nil {
 		return it, nil
 	}
-	ids, around := it.Tokens, 0
+	keep, err := within(ctx, m, param, tokens)
+	if err != nil {
+		return it, err
+	}
+	ids := it.Tokens
 	if ids == nil {
-		list, err := m.Tokenize(ctx, it.Text, true)
+		list, err := m.Tokenize(ctx, it.Text, false)
 		if err != nil {
 			return it, err
 		}
-		if len(list) <= tokens {
-			return it, nil
-		}
-		ids = make([]int, 0, len(list))
 		for _, t := range list {
-			if t.Special {
-				around++
-				continue
-			}
 			ids = append(ids, t.ID)
 		}
-	} else {
-		list, err := m.Tokenize(ctx, "", true)
-		if err != nil {
-			return it, err
-		}
-		around = len(list)
-	}
-	keep := tokens - around
-	if keep < 1 {
-		return it, &Error{Kind: Invalid, Param: param, Limit: around + 1, Message: fmt.Sprintf("%s is %d, and %d tokens stand around every text; want %d or more", param, tokens, around, around+1)}
 	}
 	switch {
 	case len(ids) <= keep:
@@ -48,4 +34,39 @@ func Shorten(ctx context.Context, m Model, it Item, param string, tokens int, la
 		ids = ids[:keep]
 	}
 	return Item{Tokens: ids}, nil
+}
+
+// ShortenText is [Shorten] for what has to stay a text: it ends with the last of its first tokens whose place is known.
+func ShortenText(ctx context.Context, m Model, text, param string, tokens int) (string, error) {
+	keep, err := within(ctx, m, param, tokens)
+	if err != nil {
+		return text, err
+	}
+	list, err := m.Tokenize(ctx, text, false)
+	if err != nil || len(list) <= keep {
+		return text, err
+	}
+	end := 0
+	for _, t := range list[:keep] {
+		if t.Start >= 0 {
+			end = t.Stop
+		}
+	}
+	return text[:end], nil
+}
+
+// within is how many tokens of a text there may be if tokens is the number with those around it.
+func within(ctx context.Context, m Model, param string, tokens int) (int, error) {
+	around, err := m.Tokenize(ctx, "", true)
+	if err != nil {
+		return 0, err
+	}
+	keep := tokens - len(around)
+	if keep < 1 {
+		return 0, &Error{
+			Kind: Invalid, Param: param, Limit: len(around) + 1,
+			Message: fmt.Sprintf("%s is %d, and %d tokens stand around every text; want %d or more", param, tokens, len(around), len(around)+1),
+		}
+	}
+	return keep, nil
 }

@@ -47,3 +47,15 @@ func TestShorten(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestShortenText(t *testing.T) {
+	ctx, m := context.Background(), backendtest.New()[0]
+	for tokens, want := range map[int]string{3: "aa", 4: "aa bb", 5: "aa bb  cc ", 9: "aa bb  cc "} {
+		if got, err := backend.ShortenText(ctx, m, "aa bb  cc ", "n", tokens); err != nil || got != want {
+			t.Errorf("%d: %q, %v, want %q", tokens, got, err, want)
+		}
+	}
+	if _, err := backend.ShortenText(ctx, m, "a", "n", 1); backend.AsError(err).Param != "n" {
+		t.Error(err)
+	}
+}

@@ -174,8 +174,8 @@ func (s *server) rerank(w http.ResponseWriter, r *http.Request, v int) error {
 		if documents[i], err = s.side(r.Context(), web.At("documents", i), e, fields); err != nil {
 			return err
 		}
-		if n := q.MaxTokensPerDoc; n != nil && *n < m.Info().MaxTokens {
-			if documents[i], err = backend.Shorten(r.Context(), m, documents[i], "max_tokens_per_doc", *n, false); err != nil {
+		if n := q.MaxTokensPerDoc; n != nil && *n < m.Info().MaxTokens && documents[i].Picture == nil {
+			if documents[i].Text, err = backend.ShortenText(r.Context(), m, documents[i].Text, "max_tokens_per_doc", *n); err != nil {
 				return err
 			}
 		}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net/http"
 	"sync"
 	"time"
@@ -109,7 +110,7 @@ func (q *completionRequest) decoding(own backend.Decoding, k int) backend.Decodi
 		if d.Temperature = q.Temperature; d.Temperature == nil {
 			d.Temperature = &one
 		}
-		seed := uint64(rand64())
+		seed := rand.Uint64()
 		if q.Seed != nil {
 			seed = uint64(*q.Seed)
 		}
@@ -235,26 +236,26 @@ func (s *server) completions(w http.ResponseWriter, r *http.Request) error {
 		web.WriteJSON(w, http.StatusOK, answer)
 		return nil
 	}
-	out := &events{w: w}
+	out := &web.Events{W: w}
 	_, use, err := work.all(r.Context(), func(c choice) error {
 		piece := answer
 		piece.Choices = []choice{c}
-		return out.send(piece)
+		return left(out.Send(piece))
 	})
 	switch {
-	case err != nil && !out.begun:
+	case err != nil && !out.Begun():
 		return err // with a status of its own
 	case err != nil:
 		_, e := describe(http.Header{}, err)
-		return ignore(out.send(e.form()))
+		return ignore(out.Send(e.form()))
 	}
 	if q.StreamOptions != nil && q.StreamOptions.IncludeUsage {
 		answer.Choices, answer.Usage = []choice{}, &use
-		if err := out.send(answer); err != nil {
+		if err := out.Send(answer); err != nil {
 			return nil
 		}
 	}
-	return ignore(out.done())
+	return ignore(out.Done())
 }
 
 // ignore is for errors of an answer that has begun: nobody is left to tell.
@@ -325,8 +326,16 @@ type written struct {
 	read, written int    // tokens
 }
 
-// errStopped ends a text at a stop sequence.
-var errStopped = errors.New("a stop sequence was written")
+// errStopped ends a text at a stop sequence; nobody has failed.
+var errStopped = &backend.Error{Kind: backend.Canceled, Message: "a stop sequence was written"}
+
+// left says of an error of writing a piece that the client left.
+func left(err error) error {
+	if err == nil {
+		return nil
+	}
+	return &backend.Error{Kind: backend.Canceled, Message: "the client left", Err: err}
+}
 
 // one writes a text. emit gets its pieces, and last an empty one with the reason.
 func (x *writing) one(ctx context.Context, request backend.GenerateRequest, emit func(piece string, reason *string) error) (string, written, error) {

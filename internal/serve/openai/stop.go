@@ -1,47 +1,6 @@
 package openai
 
-import (
-	"encoding/json"
-	"math/rand/v2"
-	"net/http"
-	"strings"
-)
-
-// rand64 draws a seed for who gives none.
-func rand64() uint64 { return rand.Uint64() >> 1 }
-
-// events writes server-sent events. Nothing is written before the first one, so that what fails until then has a status of its own.
-type events struct {
-	w     http.ResponseWriter
-	begun bool
-}
-
-// send writes a value as one event.
-func (e *events) send(value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	return e.write(raw)
-}
-
-// done writes the event that ends a stream in this protocol.
-func (e *events) done() error { return e.write([]byte("[DONE]")) }
-
-func (e *events) write(data []byte) error {
-	if !e.begun {
-		e.begun = true
-		h := e.w.Header()
-		h.Set("Content-Type", "text/event-stream; charset=utf-8")
-		h.Set("Cache-Control", "no-cache")
-		h.Set("X-Accel-Buffering", "no") // proxies pass pieces on at once
-		e.w.WriteHeader(http.StatusOK)
-	}
-	if _, err := e.w.Write(append(append([]byte("data: "), data...), "\n\n"...)); err != nil {
-		return err
-	}
-	return http.NewResponseController(e.w).Flush()
-}
+import "strings"
 
 // stopper cuts a text that comes in pieces at the first of some stop sequences, which may begin in one piece and end in another.
 type stopper struct {
