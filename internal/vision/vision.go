@@ -28,6 +28,7 @@ type Info struct {
 	Library      string   // whose names the tensors have: "timm", "transformers"
 	Config       []byte   // JSON with which the family's Open opens the tensors again; nil: it needs none
 	Tensors      []string // those that the network reads, by their names in the file
+	Unread       []string // others that look like parts of it: the configuration may be another network's
 
 	// How pictures are prepared where no file says it: the family that preprocess.Default knows, and the side of the
 	// square that the network reads, in pixels.

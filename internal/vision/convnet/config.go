@@ -4,11 +4,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"reflect"
 	"regexp"
 	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
 // config is what a config.json may say that no tensor shows: of transformers, or of timm, which has "architecture".
@@ -17,13 +19,19 @@ type config struct {
 
 	ModelType string `json:"model_type"`
 	HiddenAct string `json:"hidden_act"`
+	Channels  *int   `json:"num_channels"`
 
-	DownsampleInFirstStage bool `json:"downsample_in_first_stage"` // ResNet
-	DownsampleInBottleneck bool `json:"downsample_in_bottleneck"`
+	EmbeddingSize          *int   `json:"embedding_size"` // ResNet
+	HiddenSizes            []int  `json:"hidden_sizes"`
+	Depths                 []int  `json:"depths"`
+	LayerType              string `json:"layer_type"`
+	DownsampleInFirstStage bool   `json:"downsample_in_first_stage"`
+	DownsampleInBottleneck bool   `json:"downsample_in_bottleneck"`
 
 	BatchNormEps     *float64 `json:"batch_norm_eps"` // EfficientNet
 	DepthwisePadding []int    `json:"depthwise_padding"`
 	Strides          []int    `json:"strides"`
+	KernelSizes      []int    `json:"kernel_sizes"`
 	PoolingType      string   `json:"pooling_type"`
 
 	LayerNormEps *float64 `json:"layer_norm_eps"` // MobileNet v2
@@ -41,7 +49,7 @@ func parseConfig(data []byte) (config, error) {
 		return c, nil
 	}
 	if err := json.Unmarshal(data, &c); err != nil {
-		return c, fmt.Errorf("the configuration is not what transformers or timm write: %w", err)
+		return c, fmt.Errorf("config.json is not what transformers or timm write: %w", infile.PlainJSON(err))
 	}
 	c.raw = data
 	return c, nil
@@ -61,6 +69,24 @@ func (c config) epsilon(r checkpoint.Reader, key string, said *float64) (float64
 // unfit is the error of a configuration that sets something to a value that is not supported.
 func unfit(r checkpoint.Reader, key string, value, supported any) error {
 	return &checkpoint.FileError{File: r.Path(), Problem: fmt.Sprintf("has a configuration with %q: %v", key, value), Remedy: fmt.Sprintf("supported: %v", supported)}
+}
+
+// agree refuses a configuration that says something else under key than the tensors.
+func agree[T any](r checkpoint.Reader, key string, said, found T) error {
+	if !reflect.ValueOf(said).IsZero() && !reflect.DeepEqual(said, found) {
+		return &checkpoint.FileError{
+			File: r.Path(), Problem: fmt.Sprintf("has tensors of a network with %q: %v, but config.json says %v", key, shown(found), shown(said)), Remedy: "put the file's own config.json beside it",
+		}
+	}
+	return nil
+}
+
+// shown is a value, or what a pointer points to.
+func shown(v any) any {
+	if n, ok := v.(*int); ok && n != nil {
+		return *n
+	}
+	return v
 }
 
 // checkAct refuses a configuration with another activation than the network's.

@@ -1,6 +1,7 @@
 package convnet
 
 import (
+	"cmp"
 	"fmt"
 	"path/filepath"
 	"regexp"
@@ -113,6 +114,9 @@ func transformersResNet(s *source, c config) (*plan, error) {
 	}
 	if len(n.stages) == 0 || len(n.stages[0]) == 0 {
 		return nil, s.missing("encoder.stages.0.layers.0.layer.0.convolution.weight")
+	}
+	if err := n.agree(s, c); err != nil {
+		return nil, err
 	}
 	p := n.plan(s, "transformers")
 	p.config = c.raw
@@ -359,8 +363,9 @@ func transformersEfficientNet(s *source, c config) (*plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Strides != nil && !slices.Equal(c.Strides, f.strides) {
-		return nil, unfit(s.r, "strides", c.Strides, f.strides)
+	err = cmp.Or(agree(s.r, "num_channels", c.Channels, s.in(m.stem.kernel)), agree(s.r, "kernel_sizes", c.KernelSizes, f.kernels), agree(s.r, "strides", c.Strides, f.strides))
+	if err != nil {
+		return nil, err
 	}
 	if p.epsilon, err = c.epsilon(s.r, "batch_norm_eps", c.BatchNormEps); err != nil {
 		return nil, err
@@ -380,6 +385,9 @@ func transformersEfficientNet(s *source, c config) (*plan, error) {
 
 func transformersMobileV2(s *source, c config) (*plan, error) {
 	if err := c.checkAct(s.r, "relu6"); err != nil {
+		return nil, err
+	}
+	if err := agree(s.r, "num_channels", c.Channels, s.in("conv_stem.first_conv.convolution.weight")); err != nil {
 		return nil, err
 	}
 	if c.OutputStride != nil && *c.OutputStride != 32 {

@@ -1,6 +1,7 @@
 package convnet
 
 import (
+	"cmp"
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -55,6 +56,27 @@ func (n residual) plan(s *source, library string) *plan {
 		}
 	}
 	return p
+}
+
+// agree refuses a configuration of transformers that is another network's than the tensors.
+func (n residual) agree(s *source, c config) error {
+	var depths, sizes []int
+	for _, stage := range n.stages {
+		depths = append(depths, len(stage))
+		if len(stage) > 0 {
+			convs := stage[0].convs
+			sizes = append(sizes, s.out(convs[len(convs)-1].kernel))
+		}
+	}
+	kind := "basic"
+	if len(n.stages[0][0].convs) == 3 {
+		kind = "bottleneck"
+	}
+	width := s.out(n.stem.kernel)
+	return cmp.Or(
+		agree(s.r, "num_channels", c.Channels, s.in(n.stem.kernel)), agree(s.r, "embedding_size", c.EmbeddingSize, &width), agree(s.r, "depths", c.Depths, depths),
+		agree(s.r, "hidden_sizes", c.HiddenSizes, sizes), agree(s.r, "layer_type", c.LayerType, kind),
+	)
 }
 
 // name is how people call it: by the number of its layers, its groups and its width.

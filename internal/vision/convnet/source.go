@@ -62,6 +62,14 @@ func (s *source) out(kernel string) int {
 	return 0
 }
 
+// in returns the channels that a kernel reads; nil if it is none.
+func (s *source) in(kernel string) *int {
+	if shape := s.shapes[kernel]; len(shape) == 4 {
+		return &shape[1]
+	}
+	return nil
+}
+
 // numbered returns how many numbers, from first on without a gap, stand in names behind start and before a dot.
 func (s *source) numbered(start string, first int) (int, error) {
 	found := map[int]string{}

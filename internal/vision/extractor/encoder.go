@@ -27,7 +27,7 @@ type Encoder struct {
 	spec    regions.Spec
 	made    made
 	prepare preprocess.Config
-	note    string // for people; see Tell
+	notes   []string // for people; see Tell
 	told    atomic.Bool
 
 	mu   sync.Mutex

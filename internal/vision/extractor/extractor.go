@@ -78,13 +78,16 @@ func (e useError) Unwrap() error { return e.error }
 // read.
 func WrongUse(err error) bool { return errors.As(err, new(useError)) }
 
-// Tell warns, once, of what people should know of an extractor: what was taken that no file says.
+// Tell warns, once, of what people should know of an extractor: what was taken that no file says, and what of a file is not
+// read.
 func Tell(log *slog.Logger, x regions.Extractor) {
 	if l, ok := x.(*Learning); ok {
 		x = l.Encoder
 	}
-	if e, ok := x.(*Encoder); ok && e.note != "" && e.told.CompareAndSwap(false, true) {
-		log.Warn(e.note)
+	if e, ok := x.(*Encoder); ok && e.told.CompareAndSwap(false, true) {
+		for _, note := range e.notes {
+			log.Warn(note)
+		}
 	}
 }
 
@@ -139,11 +142,17 @@ func openLibrary(path string) (_ *Encoder, err error) {
 			return nil, fmt.Errorf("extractor %s: %w", path, err)
 		}
 		e, err := m.encoder(p, cmp.Or(source, path), r)
-		if err == nil && source == "" {
-			e.note = fmt.Sprintf("%s: no preprocessor_config.json says how pictures are prepared for it; taken is what is usual for %s: %s; if it was trained otherwise, write one beside it",
-				path, m.info.Architecture, p)
+		if err != nil {
+			return nil, err
 		}
-		return e, err
+		if n := len(m.info.Unread); n > 0 {
+			e.notes = append(e.notes, fmt.Sprintf("%s: %d tensors are not read, as %s: config.json says that it is %s", path, n, m.info.Unread[0], m.info.Architecture))
+		}
+		if source == "" {
+			e.notes = append(e.notes, fmt.Sprintf("%s: no preprocessor_config.json says how pictures are prepared for it; taken is what is usual for %s: %s; if it was trained otherwise, write one beside it",
+				path, m.info.Architecture, p))
+		}
+		return e, nil
 	}
 	return nil, &checkpoint.FileError{File: path, Problem: "holds " + describe(config, r) + ", which is no picture encoder that is known", Remedy: "supported are " + supported()}
 }

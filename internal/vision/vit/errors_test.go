@@ -1,8 +1,10 @@
 package vit
 
 import (
+	"bytes"
 	"encoding/json"
 	"math"
+	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -195,4 +197,33 @@ func FuzzParseConfig(f *testing.F) {
 			t.Errorf("%s: %v (%v), and before %v", again, same, err, c)
 		}
 	})
+}
+
+// What a configuration leaves out of a file is listed; of models as transformers saves them that is nothing.
+func TestUnread(t *testing.T) {
+	dirs, err := filepath.Glob("testdata/*/config.json")
+	if err != nil || len(dirs) < 10 {
+		t.Fatal(dirs, err)
+	}
+	for _, c := range []struct{ dir, change, want string }{
+		{"testdata/vit", `"num_hidden_layers": 1`, "encoder.layer.1."},
+		{"testdata/vit", `"qkv_bias": false`, ".bias"},
+		{"testdata/siglip-vision", `"vision_use_head": false`, "head."},
+		{"testdata/dinov2-registers", `"model_type": "dinov2", "num_register_tokens": 0`, "embeddings.register_tokens"},
+	} {
+		config, r := read(t, c.dir)
+		config = append(bytes.TrimRight(config, "} \n"), ", "+c.change+"}"...) // the last of a key counts
+		_, info, err := Open(cpu.New(), config, r)
+		if err != nil || len(info.Unread) == 0 || !strings.Contains(info.Unread[0], c.want) {
+			t.Errorf("%s with %s: %q, %v", c.dir, c.change, info.Unread, err)
+		}
+		r.Close()
+	}
+	for _, path := range dirs {
+		config, r := read(t, filepath.Dir(path))
+		if _, info, err := Open(cpu.New(), config, r); err != nil || info.Unread != nil {
+			t.Errorf("%s: %q, %v", path, info.Unread, err)
+		}
+		r.Close()
+	}
 }

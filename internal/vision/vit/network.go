@@ -113,6 +113,22 @@ func (s source) info() (vision.Info, error) {
 	return info, nil
 }
 
+// unread are tensors of r with the names of layers, registers or a head of the family which the model does not read.
+func (s source) unread(r checkpoint.Reader) (list []string) {
+	n, read := s.cfg.family.names, map[string]bool{}
+	for _, spec := range s.specs() {
+		read[spec.Name] = true
+	}
+	layers, _, _ := strings.Cut(n.layer, "%")
+	for _, info := range r.Tensors() {
+		name, ok := strings.CutPrefix(info.Name, s.prefix)
+		if ok && !read[info.Name] && (strings.HasPrefix(name, layers) || name == dinoNames.registers || n.head != "" && strings.HasPrefix(name, n.head)) {
+			list = append(list, info.Name)
+		}
+	}
+	return list
+}
+
 // Open opens a model. config is the config.json of transformers. The reader is not needed afterwards.
 func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, vision.Info, error) {
 	s, err := locate(config, r)
@@ -123,6 +139,7 @@ func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, 
 	if err != nil {
 		return nil, vision.Info{}, err
 	}
+	info.Unread = s.unread(r)
 	var params nn.Parameters
 	var failure error
 	e, weights := s.build(nn.Open(d, r, &params, &failure))
