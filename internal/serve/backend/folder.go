@@ -72,19 +72,22 @@ type head struct {
 }
 
 // open opens the folder of a model.
-func open(s Source, o *Options, gate chan struct{}) (f *folder, err error) {
-	f = &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, gate, o.Observer), created: time.Now().Truncate(time.Second)}
-	defer func() {
-		if err != nil {
-			err = errors.Join(err, f.close())
-		}
-	}()
+func open(s Source, o *Options, gate chan struct{}) (*folder, error) {
+	f := &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, gate, o.Observer), created: time.Now().Truncate(time.Second)}
+	if err := f.fill(o); err != nil {
+		return nil, errors.Join(err, f.close())
+	}
+	return f, nil
+}
+
+// fill opens all that is in the folder, and the index.
+func (f *folder) fill(o *Options) error {
 	if err := infile.Folder(f.dir); err != nil {
-		return nil, err
+		return err
 	}
 	env := run.Env{Log: o.Log, Shared: &f.shared}.Ready() // one device for all heads
 	if err := f.open(env, o); err != nil {
-		return nil, err
+		return err
 	}
 	for _, h := range f.heads {
 		if h.retriever == nil || o.Index == "" {
@@ -95,7 +98,7 @@ func open(s Source, o *Options, gate chan struct{}) (f *folder, err error) {
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return err
 		}
 		h.index, h.ids, h.can = x, map[string]bool{}, h.can|CanSearch
 		for _, id := range x.IDs() {
@@ -114,7 +117,7 @@ func open(s Source, o *Options, gate chan struct{}) (f *folder, err error) {
 		defer f.mu.Unlock()
 		f.digest = digest
 	})
-	return f, nil
+	return nil
 }
 
 // maxCard bounds the README.md of a model that is shown.

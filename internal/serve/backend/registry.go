@@ -154,7 +154,7 @@ func (r *Registry) Drain() {
 	r.draining = true
 }
 
-// Close closes the models once no call uses them any more: it waits for those that do. Calls that come later are [Unavailable].
+// Close closes the models, each once no call uses it any more. Calls that come later are [Unavailable].
 func (r *Registry) Close() error {
 	r.loading.Lock()
 	defer r.loading.Unlock()

@@ -10,6 +10,7 @@ import (
 	"math"
 	"mime"
 	"net/http"
+	"os"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 )
@@ -40,9 +41,14 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
 	var over *http.MaxBytesError
+	var own *backend.Error
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLarge(limit)
+	case errors.As(err, &own): // of a body that the server bounds
+		return nil, own
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, &backend.Error{Kind: backend.Invalid, Message: "the request's body took too long; send it at once", Err: err}
 	case err != nil:
 		return nil, &backend.Error{Kind: backend.Invalid, Message: "the request's body ended early", Err: err}
 	}

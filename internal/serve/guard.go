@@ -1,0 +1,194 @@
+package serve
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"runtime/debug"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/web"
+)
+
+// How long a client may take.
+const (
+	headerTime = 10 * time.Second // for the header of a request
+	bodyTime   = 60 * time.Second // for its body
+	writeTime  = 30 * time.Second // to take each piece of the answer
+	idleTime   = 2 * time.Minute  // between two requests on a connection
+	maxHeader  = 64 << 10         // bytes
+)
+
+// guard is what every request passes before a protocol sees it.
+type guard struct {
+	next     http.Handler
+	log      *slog.Logger
+	keys     atomic.Pointer[keys] // nil: requests need none
+	hosts    []string             // names that requests may call the server by, besides addresses; nil: any
+	memory   int64                // bytes that the bodies of all requests may have together
+	draining atomic.Bool
+
+	held     atomic.Int64 // bytes of bodies
+	requests atomic.Int64 // that are being answered
+	cross    *http.CrossOriginProtection
+}
+
+// open says whether a request needs no key: health, and the page, which asks for the key.
+func open(r *http.Request) bool {
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		return false
+	}
+	path := r.URL.Path
+	return path == "/" || path == "/livez" || path == "/readyz" || strings.HasPrefix(path, "/page/")
+}
+
+func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g.requests.Add(1)
+	defer g.requests.Add(-1)
+	control := http.NewResponseController(w)
+	out := &timedWriter{ResponseWriter: w, control: control}
+	in := &body{ReadCloser: r.Body, guard: g, control: control}
+	if r.Body != nil && r.Body != http.NoBody {
+		r.Body = in
+		control.SetReadDeadline(time.Now().Add(bodyTime)) // of a connection that has none there is nothing to bound
+	}
+	defer func() {
+		g.held.Add(-in.size)
+		if p := recover(); p != nil {
+			if p == http.ErrAbortHandler {
+				panic(p)
+			}
+			g.log.Error("a handler failed", "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			if out.begun {
+				panic(http.ErrAbortHandler) // the client must not take half of an answer for one
+			}
+			refuse(out, backend.AsError(fmt.Errorf("panic: %v", p)))
+		}
+	}()
+	if g.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	w.Header().Set("X-Content-Type-Options", "nosniff")
+	if err := g.check(r); err != nil {
+		w.Header().Set("Connection", "close") // its body is not read
+		if err.status == http.StatusUnauthorized {
+			w.Header().Set("WWW-Authenticate", `Bearer realm="unimo"`)
+		}
+		web.WriteJSON(out, err.status, errorForm{errorBody{Message: err.message, Type: err.kind}})
+		return
+	}
+	g.next.ServeHTTP(out, r)
+}
+
+// refusal is why a request goes no further.
+type refusal struct {
+	status        int
+	kind, message string
+}
+
+func (g *guard) check(r *http.Request) *refusal {
+	if g.hosts != nil && !g.knows(r.Host) {
+		return &refusal{http.StatusForbidden, "invalid", fmt.Sprintf("this server does not go by the name %.100q; call it by its address, or allow the name with --host", r.Host)}
+	}
+	if err := g.cross.Check(r); err != nil {
+		return &refusal{http.StatusForbidden, "invalid", "a page of another site asks; this server answers its own page, and programs"}
+	}
+	if g.keys.Load() == nil || open(r) {
+		return nil
+	}
+	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+	if !strings.EqualFold(scheme, "Bearer") || !g.keys.Load().has(strings.TrimSpace(key)) {
+		return &refusal{http.StatusUnauthorized, "authentication", "the request has no key, or a wrong one; send Authorization: Bearer KEY"}
+	}
+	return nil
+}
+
+// knows says whether a request may call the server so: by an address, by localhost, or by a name that was allowed. A page of another site
+// whose name was made to lead here, to read what only this machine may read, calls it otherwise.
+func (g *guard) knows(host string) bool {
+	if name, _, err := net.SplitHostPort(host); err == nil {
+		host = name
+	}
+	host = strings.Trim(host, "[]")
+	if host == "" || net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") {
+		return true
+	}
+	for _, name := range g.hosts {
+		if strings.EqualFold(host, name) {
+			return true
+		}
+	}
+	return false
+}
+
+// errorForm is the form of errors that no protocol has; it is OpenAI's, and that of our own routes.
+type errorForm struct {
+	Error errorBody `json:"error"`
+}
+
+type errorBody struct {
+	Message string `json:"message"`
+	Type    string `json:"type"`
+}
+
+func refuse(w http.ResponseWriter, e *backend.Error) {
+	web.WriteJSON(w, web.Status(w.Header(), e), errorForm{errorBody{e.Message, e.Kind.String()}})
+}
+
+// body is a request's body. Those of all requests together are bounded, and each has its time.
+type body struct {
+	io.ReadCloser
+	guard   *guard
+	control *http.ResponseController
+	size    int64
+	ended   bool
+}
+
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	b.size += int64(n)
+	if held := b.guard.held.Add(int64(n)); held > b.guard.memory {
+		return n, &backend.Error{
+			Kind: backend.Overloaded, RetryAfter: time.Second, Limit: int(b.guard.memory),
+			Message: fmt.Sprintf("the requests that are being read have more than %d bytes together; try again later", b.guard.memory),
+		}
+	}
+	if err != nil && !b.ended {
+		b.ended = true
+		b.control.SetReadDeadline(time.Time{}) // the answer may take longer; that the client leaves is still seen
+	}
+	return n, err
+}
+
+// timedWriter gives a client time for each piece of an answer, not for the whole: texts come as they are written.
+type timedWriter struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	begun   bool
+}
+
+func (w *timedWriter) WriteHeader(status int) {
+	w.begun = w.begun || status >= 200
+	w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *timedWriter) Write(p []byte) (int, error) {
+	w.begun = true
+	w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	return w.ResponseWriter.Write(p)
+}
+
+// Flush implements [http.Flusher], which gRPC asks for.
+func (w *timedWriter) Flush() {
+	w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	w.control.Flush()
+}
+
+// Unwrap is for [http.ResponseController].
+func (w *timedWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }

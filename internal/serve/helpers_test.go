@@ -1,0 +1,5 @@
+package serve
+
+import "log/slog"
+
+var slogDiscard = slog.New(slog.DiscardHandler)

@@ -1,0 +1,252 @@
+package serve
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"sync/atomic"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/page"
+	"github.com/unimo-go/unimo/internal/serve/web"
+)
+
+// Options say what is served, where, and how much of it. What is zero is that of [Defaults], unless it says otherwise.
+type Options struct {
+	Backend backend.Options
+	Listen  string // HOST:PORT; port 0 is a free one
+	Cert    string // file of the certificate, in PEM; "": no TLS
+	Key     string // file of its key
+	Keys    string // file of the keys that requests may have; "": they need none
+	Hosts   []string
+	Fetch   []string // what the URLs of pictures that are fetched begin with; none: none is fetched
+
+	Limits web.Limits // but for the Fetcher
+	Memory int64      // bytes that the bodies of all requests may have together
+
+	Delay time.Duration // from the end of the context to that of the listener: not ready, but answering; 0: none
+	Grace time.Duration // for the requests that are then being answered
+
+	Page   page.Options
+	Log    *slog.Logger
+	Ready  func(url string) // told once the models are loaded; may be nil
+	Reload <-chan os.Signal // models, keys and certificate are loaded again; may be nil
+}
+
+// Defaults are what a server has that is told nothing else.
+var Defaults = Options{
+	Listen: "127.0.0.1:8080", Limits: web.DefaultLimits, Memory: 512 << 20, Delay: 500 * time.Millisecond, Grace: 30 * time.Second,
+}
+
+// ErrCutOff is that requests were not answered within the period of grace.
+var ErrCutOff = errors.New("requests were cut off")
+
+// server is a running server.
+type server struct {
+	Options
+	models      *backend.Registry
+	guard       *guard
+	certificate atomic.Pointer[tls.Certificate]
+}
+
+// Run serves until ctx ends and the requests that came before are answered; that is no error. It is one if a model cannot be opened, if the
+// address is taken, or [ErrCutOff].
+func Run(ctx context.Context, o Options) error {
+	s, err := newServer(o)
+	if err != nil {
+		return err
+	}
+	defer s.models.Close()
+	l, err := net.Listen("tcp", s.Listen)
+	if err != nil {
+		return fmt.Errorf("listen on %s: %w; give another address with --listen", s.Listen, err)
+	}
+	listener := &listener{TCPListener: l.(*net.TCPListener)}
+	s.protect(l.Addr())
+	requests, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetHTTP2(true)
+	protocols.SetUnencryptedHTTP2(true) // gRPC
+	h := &http.Server{
+		Handler: s.guard, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		BaseContext: func(net.Listener) context.Context { return requests }, ConnState: listener.track,
+		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
+	}
+	served := make(chan error, 1)
+	url := "http://" + listener.Addr().String()
+	if s.Cert == "" {
+		go func() { served <- h.Serve(listener) }()
+	} else {
+		url = "https://" + listener.Addr().String()
+		h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil }}
+		go func() { served <- h.ServeTLS(listener, "", "") }()
+	}
+	loaded := make(chan error, 1)
+	go func() { loaded <- s.models.Load(ctx) }()
+	for {
+		select {
+		case err := <-loaded:
+			if ctx.Err() == nil && err != nil {
+				return errors.Join(err, h.Close())
+			}
+			loaded = nil
+			if err == nil && s.Ready != nil {
+				s.Ready(url)
+			}
+		case <-s.Reload:
+			if loaded == nil {
+				s.reload(ctx)
+			}
+		case err := <-served: // before the context's end: the listener failed
+			return errors.Join(fmt.Errorf("serve on %s: %w", s.Listen, err), h.Close())
+		case <-ctx.Done():
+			err := s.drain(h, func() { listener.stop(served) }, cancel)
+			if loaded != nil {
+				<-loaded // which heeds the context
+			}
+			return err
+		}
+	}
+}
+
+func newServer(o Options) (*server, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Listen == "" {
+		o.Listen = Defaults.Listen
+	}
+	if o.Limits.Body == 0 {
+		o.Limits.Body = Defaults.Limits.Body
+	}
+	if o.Limits.Items == 0 {
+		o.Limits.Items = Defaults.Limits.Items
+	}
+	if o.Limits.TopK == 0 {
+		o.Limits.TopK = Defaults.Limits.TopK
+	}
+	if o.Memory == 0 {
+		o.Memory = Defaults.Memory
+	}
+	if o.Grace == 0 {
+		o.Grace = Defaults.Grace
+	}
+	s := &server{Options: o}
+	if (o.Cert == "") != (o.Key == "") {
+		return nil, errors.New("a certificate and its key go together; give both files, or neither")
+	}
+	if len(o.Fetch) > 0 {
+		f, err := web.NewFetcher(o.Fetch, o.Limits.Body)
+		if err != nil {
+			return nil, err
+		}
+		s.Limits.Fetcher = f
+	}
+	if o.Backend.Log == nil {
+		s.Backend.Log = o.Log
+	}
+	var err error
+	if s.models, err = backend.New(s.Backend); err != nil {
+		return nil, err
+	}
+	s.guard = &guard{log: o.Log, memory: o.Memory, cross: http.NewCrossOriginProtection()}
+	if err := s.readFiles(); err != nil {
+		return nil, err
+	}
+	s.Page.Keys = o.Keys != ""
+	mux := http.NewServeMux()
+	mount(mux, s.models, s.Limits, s.Page)
+	s.guard.next = mux
+	return s, nil
+}
+
+// maxPEM bounds the files of a certificate and its key.
+const maxPEM = 1 << 20
+
+// readFiles reads the keys and the certificate. Where one cannot be read, neither changes.
+func (s *server) readFiles() error {
+	var k keys
+	var c tls.Certificate
+	var err error
+	if s.Keys != "" {
+		if k, err = readKeys(s.Keys); err != nil {
+			return err
+		}
+	}
+	if s.Cert != "" {
+		cert, err := infile.Read(s.Cert, maxPEM)
+		if err != nil {
+			return fmt.Errorf("read certificate: %w", err)
+		}
+		key, err := infile.Read(s.Key, maxPEM)
+		if err != nil {
+			return fmt.Errorf("read the certificate's key: %w", err)
+		}
+		if c, err = tls.X509KeyPair(cert, key); err != nil {
+			return fmt.Errorf("certificate %s with key %s: %w", s.Cert, s.Key, err)
+		}
+		s.certificate.Store(&c)
+	}
+	if k != nil {
+		s.guard.keys.Store(&k)
+	}
+	return nil
+}
+
+// protect decides by the address who may ask. Whoever is on this machine may; there, a page in a browser could be led here by a name, so only
+// known ones count. An address that others can reach is served without a question, but not without a word.
+func (s *server) protect(addr net.Addr) {
+	a, ok := addr.(*net.TCPAddr)
+	switch local := ok && a.IP.IsLoopback(); {
+	case local && s.Keys == "" || len(s.Hosts) > 0:
+		s.guard.hosts = append([]string{}, s.Hosts...)
+	case !local && s.Keys == "":
+		s.Log.Warn(fmt.Sprintf("%s can be reached from other machines, and requests need no key; --keys FILE asks for one", addr))
+	}
+	if ok && !a.IP.IsLoopback() && s.Keys != "" && s.Cert == "" {
+		s.Log.Warn(fmt.Sprintf("keys go to %s as they are; --tls-cert and --tls-key encrypt them, unless a proxy does", addr))
+	}
+}
+
+// reload loads keys, certificate and models again. What cannot be loaded stays as it was.
+func (s *server) reload(ctx context.Context) {
+	s.Log.Info("loading again")
+	if err := s.readFiles(); err != nil {
+		s.Log.Error("keys and certificate stay as they were", "error", err)
+	}
+	if err := s.models.Load(ctx); err != nil {
+		if ctx.Err() == nil {
+			s.Log.Error("a model stays as it was", "error", err)
+		}
+		return
+	}
+	s.Log.Info("loaded again")
+}
+
+// drain ends the server: with the last answer, or after the period of grace. close closes the listener, cancel what is then still being answered.
+func (s *server) drain(h *http.Server, close, cancel func()) error {
+	s.models.Drain()
+	s.guard.draining.Store(true)
+	s.Log.Info("draining", "requests", s.guard.requests.Load())
+	time.Sleep(min(s.Delay, s.Grace))
+	close()
+	ctx, stop := context.WithTimeout(context.Background(), s.Grace)
+	defer stop()
+	err := h.Shutdown(ctx)
+	if err == nil {
+		return nil
+	}
+	n := s.guard.requests.Load()
+	cancel()
+	h.Close()
+	return fmt.Errorf("%w: %d were not answered within %v; give them longer with --grace", ErrCutOff, n, s.Grace)
+}

@@ -1,0 +1,488 @@
+package serve
+
+import (
+	"bytes"
+	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/json"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"io"
+	"math/big"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/backend/backendtest"
+	"github.com/unimo-go/unimo/internal/serve/page"
+	"github.com/unimo-go/unimo/internal/serve/web"
+)
+
+var tiny = filepath.Join("..", "..", "testdata")
+
+// noLeak fails a test that leaves goroutines behind.
+func noLeak(t *testing.T) {
+	t.Helper()
+	before := runtime.NumGoroutine()
+	t.Cleanup(func() {
+		for range 200 {
+			if runtime.NumGoroutine() <= before+runtime.GOMAXPROCS(0) { // the workers of package parallel stay
+				return
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		stack := make([]byte, 1<<17)
+		t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stack[:runtime.Stack(stack, true)])
+	})
+}
+
+// running is a server in a test.
+type running struct {
+	url    string
+	client *http.Client
+	stop   func()
+	ended  chan error
+}
+
+// start runs a server of the tiny model that classifies films, on a free port.
+func start(t *testing.T, change func(o *Options)) *running {
+	t.Helper()
+	noLeak(t)
+	o := Options{
+		Listen: "127.0.0.1:0", Backend: backend.Options{Models: []backend.Source{{Name: "films", Dir: filepath.Join(tiny, "films.model")}}},
+		Delay: 50 * time.Millisecond, Grace: 10 * time.Second,
+	}
+	if change != nil {
+		change(&o)
+	}
+	ready := make(chan string, 1)
+	o.Ready = func(url string) { ready <- url }
+	ctx, cancel := context.WithCancel(context.Background())
+	transport := &http.Transport{TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
+	s := &running{client: &http.Client{Transport: transport, Timeout: 20 * time.Second}, stop: cancel, ended: make(chan error, 1)}
+	go func() { s.ended <- Run(ctx, o) }()
+	t.Cleanup(func() {
+		cancel()
+		transport.CloseIdleConnections()
+		<-s.ended
+	})
+	select {
+	case s.url = <-ready:
+	case err := <-s.ended:
+		s.ended <- nil
+		t.Fatal(err)
+	case <-time.After(20 * time.Second):
+		t.Fatal("it does not get ready")
+	}
+	return s
+}
+
+// end stops the server and returns what Run returned.
+func (s *running) end() error {
+	s.stop()
+	err := <-s.ended
+	s.ended <- nil
+	return err
+}
+
+func (s *running) do(t testing.TB, method, path, body string, header ...string) (status int, answer string, h http.Header) {
+	t.Helper()
+	r, err := http.NewRequest(method, s.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := 0; i < len(header); i += 2 {
+		if header[i] == "Host" {
+			r.Host = header[i+1]
+		}
+		r.Header.Set(header[i], header[i+1])
+	}
+	a, err := s.client.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Body.Close()
+	raw, err := io.ReadAll(a.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return a.StatusCode, string(raw), a.Header
+}
+
+const predict = `{"inputs": "a gripping film"}`
+
+func TestServe(t *testing.T) {
+	s := start(t, nil)
+	for _, path := range []string{"/livez", "/readyz", "/", "/v1/models"} {
+		if status, body, _ := s.do(t, "GET", path, ""); status != 200 {
+			t.Errorf("%s: %d %s", path, status, body)
+		}
+	}
+	if status, body, _ := s.do(t, "POST", "/predict", predict); status != 200 || !strings.Contains(body, "positive") {
+		t.Errorf("%d %s", status, body)
+	}
+	if status, _, _ := s.do(t, "GET", "/none", ""); status != 404 {
+		t.Error(status)
+	}
+	// A page of another site, and a name that was made to lead here.
+	if status, body, _ := s.do(t, "POST", "/predict", predict, "Origin", "https://evil.example"); status != 403 {
+		t.Errorf("%d %s", status, body)
+	}
+	for host, want := range map[string]int{"evil.example": 403, "localhost:8080": 200, "[::1]:80": 200, "127.0.0.1": 200} {
+		if status, body, _ := s.do(t, "POST", "/predict", predict, "Host", host); status != want {
+			t.Errorf("%s: %d %s", host, status, body)
+		}
+	}
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestWhatCannotBeServed(t *testing.T) {
+	ok := backend.Options{Models: []backend.Source{{Name: "films", Dir: filepath.Join(tiny, "films.model")}}}
+	keysFile := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keysFile, []byte("# none\n\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for says, o := range map[string]Options{
+		"no model":            {},
+		"no folder":           {Backend: backend.Options{Models: []backend.Source{{Name: "x", Dir: filepath.Join(t.TempDir(), "x")}}}, Listen: "127.0.0.1:0"},
+		"--listen":            {Backend: ok, Listen: taken.Addr().String()},
+		"no key in it":        {Backend: ok, Keys: keysFile},
+		"go together":         {Backend: ok, Cert: "x"},
+		"no place to fetch":   {Backend: ok, Fetch: []string{"example.com"}},
+		"two models are call": {Backend: backend.Options{Models: append(ok.Models, ok.Models...)}},
+	} {
+		err := Run(context.Background(), o)
+		if err == nil || says != "no folder" && !strings.Contains(err.Error(), says) || says == "no folder" && !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+}
+
+func TestKeys(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	write := func(text string) {
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write("# ours\nfirst-key-1234\n\n second-key-1234 \n")
+	reload := make(chan os.Signal, 1)
+	s := start(t, func(o *Options) { o.Keys, o.Reload = path, reload })
+	status := func(header ...string) int {
+		status, _, h := s.do(t, "POST", "/predict", predict, header...)
+		if status == 401 && h.Get("WWW-Authenticate") == "" {
+			t.Error("a 401 without WWW-Authenticate")
+		}
+		return status
+	}
+	for _, key := range []string{"first-key-1234", "second-key-1234"} {
+		if got := status("Authorization", "Bearer "+key); got != 200 {
+			t.Errorf("%s: %d", key, got)
+		}
+	}
+	for _, header := range [][]string{nil, {"Authorization", "Bearer first-key-123"}, {"Authorization", "Bearer "}, {"Authorization", "Basic first-key-1234"}, {"Authorization", "# ours"}} {
+		if got := status(header...); got != 401 {
+			t.Errorf("%v: %d", header, got)
+		}
+	}
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 200, "/page/setup.json": 200, "/v1/models": 401, "/metrics": 401, "/page/../v1/models": 401} {
+		if got, _, _ := s.do(t, "GET", path, ""); got != want {
+			t.Errorf("%s: %d, want %d", path, got, want)
+		}
+	}
+	write("third-key-1234\n")
+	reload <- os.Interrupt
+	for range 500 {
+		if status("Authorization", "Bearer third-key-1234") == 200 {
+			break
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	if status("Authorization", "Bearer third-key-1234") != 200 || status("Authorization", "Bearer first-key-1234") != 401 {
+		t.Error("the keys were not read again")
+	}
+}
+
+func FuzzKeys(f *testing.F) {
+	f.Add([]byte("a-key-of-some-length\n# no\n\n"), "a-key-of-some-length")
+	f.Fuzz(func(t *testing.T, raw []byte, key string) {
+		list, err := parseKeys(raw)
+		if (err == nil) == (len(list) == 0) {
+			t.Errorf("%d keys, %v", len(list), err)
+		}
+		if err == nil && list.has(key) && !bytes.Contains(raw, []byte(key)) {
+			t.Errorf("%q is no key", key)
+		}
+	})
+}
+
+// certificate makes one for this machine.
+func certificate(t *testing.T) (cert, key string) {
+	t.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "test"}, NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}}
+	der, err := x509.CreateCertificate(rand.Reader, x, x, &private.PublicKey, private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	cert, key = filepath.Join(dir, "cert.pem"), filepath.Join(dir, "key.pem")
+	for path, block := range map[string]*pem.Block{cert: {Type: "CERTIFICATE", Bytes: der}, key: {Type: "PRIVATE KEY", Bytes: raw}} {
+		if err := os.WriteFile(path, pem.EncodeToMemory(block), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return cert, key
+}
+
+func TestTLS(t *testing.T) {
+	cert, key := certificate(t)
+	s := start(t, func(o *Options) { o.Cert, o.Key = cert, key })
+	if !strings.HasPrefix(s.url, "https://127.0.0.1:") {
+		t.Error(s.url)
+	}
+	if status, body, _ := s.do(t, "POST", "/predict", predict); status != 200 {
+		t.Errorf("%d %s", status, body)
+	}
+}
+
+// What is asked until the server says that a connection is over is answered.
+func TestDrainLosesNothing(t *testing.T) {
+	s := start(t, func(o *Options) { o.Delay = 200 * time.Millisecond })
+	var wait sync.WaitGroup
+	var sent, answered atomic.Int64
+	begun := make(chan struct{})
+	for i := range 16 {
+		wait.Go(func() {
+			for n := 0; ; n++ {
+				if i == 0 && n == 10 {
+					close(begun)
+				}
+				sent.Add(1)
+				a, err := s.client.Post(s.url+"/predict", "application/json", strings.NewReader(predict))
+				if err != nil {
+					t.Errorf("a request was lost: %v", err)
+					return
+				}
+				raw, err := io.ReadAll(a.Body)
+				a.Body.Close()
+				if err != nil || a.StatusCode != 200 || !json.Valid(raw) {
+					t.Errorf("%d %s, %v", a.StatusCode, raw, err)
+					return
+				}
+				answered.Add(1)
+				if a.Close {
+					return
+				}
+			}
+		})
+	}
+	<-begun
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+	wait.Wait()
+	if sent.Load() != answered.Load() || answered.Load() < 10 {
+		t.Errorf("%d sent, %d answered", sent.Load(), answered.Load())
+	}
+}
+
+// Clients that go on asking at the end are answered, or not accepted: no connection is accepted and then closed without an answer.
+func TestDrainUnderLoad(t *testing.T) {
+	s := start(t, nil)
+	s.client.Transport.(*http.Transport).DisableKeepAlives = true
+	var wait sync.WaitGroup
+	begun := make(chan struct{})
+	for i := range 16 {
+		wait.Go(func() {
+			for n := 0; ; n++ {
+				if i == 0 && n == 10 {
+					close(begun)
+				}
+				a, err := s.client.Post(s.url+"/predict", "application/json", strings.NewReader(predict))
+				if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+					t.Errorf("a request was dropped: %v", err)
+				}
+				if err != nil {
+					return // refused, or reset by the system, whose queue of connections ends with the listener
+				}
+				a.Body.Close()
+				if a.StatusCode != 200 {
+					t.Error(a.StatusCode)
+				}
+			}
+		})
+	}
+	<-begun
+	if err := s.end(); err != nil {
+		t.Error(err)
+	}
+	wait.Wait()
+}
+
+// guarded serves a fake through the guard, with its own limits.
+func guarded(t *testing.T, m backend.Models, change func(g *guard, h *http.Server)) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mount(mux, m, web.Limits{Body: 1 << 20, Items: 10, TopK: 10}, page.Options{})
+	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("oh") })
+	mux.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")); panic("oh") })
+	g := &guard{next: mux, log: slogDiscard, memory: 1 << 20, cross: http.NewCrossOriginProtection()}
+	h := &http.Server{Handler: g, ErrorLog: nil}
+	if change != nil {
+		change(g, h)
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	go h.Serve(l)
+	t.Cleanup(func() { h.Close() })
+	return "http://" + l.Addr().String()
+}
+
+func TestPanics(t *testing.T) {
+	url := guarded(t, backendtest.New(), nil)
+	a, err := http.Get(url + "/panic")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, _ := io.ReadAll(a.Body)
+	a.Body.Close()
+	if a.StatusCode != 500 || bytes.Contains(raw, []byte("goroutine")) || bytes.Contains(raw, []byte("oh")) {
+		t.Errorf("%d %s", a.StatusCode, raw)
+	}
+	if a, err := http.Get(url + "/late"); err == nil {
+		_, err = io.ReadAll(a.Body)
+		a.Body.Close()
+		if err == nil {
+			t.Error("half an answer looks like a whole one")
+		}
+	}
+}
+
+// All bodies together are bounded, and the memory is free again afterwards.
+func TestBodiesAreBounded(t *testing.T) {
+	var g *guard
+	url := guarded(t, backendtest.New(), func(x *guard, _ *http.Server) { g = x })
+	hold := func() net.Conn {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(c, "POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 700000\r\n\r\n%s", strings.Repeat(" ", 600_000))
+		return c
+	}
+	first := hold()
+	for g.held.Load() < 600_000 {
+		time.Sleep(time.Millisecond)
+	}
+	a, err := http.Post(url+"/embed", "application/json", strings.NewReader(`{"inputs": "`+strings.Repeat("x", 600_000)+`"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Body.Close()
+	if a.StatusCode != 429 || a.Header.Get("Retry-After") == "" {
+		t.Errorf("%d %v", a.StatusCode, a.Header)
+	}
+	first.Close()
+	for range 500 {
+		if g.held.Load() == 0 {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Errorf("%d bytes are held", g.held.Load())
+}
+
+// Clients that leave half-way, in the body or while they wait, leave nothing behind.
+func TestClientsThatLeave(t *testing.T) {
+	noLeak(t)
+	m := backendtest.New()
+	m[0].Wait = make(chan struct{})
+	var g *guard
+	var h *http.Server
+	url := guarded(t, m, func(x *guard, s *http.Server) { g, h = x, s })
+	for i := range 200 {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := "POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 15\r\n\r\n{\"inputs\": \"x\"}"
+		fmt.Fprint(c, text[:len(text)-i%len(text)])
+		time.AfterFunc(5*time.Millisecond, func() { c.Close() })
+	}
+	for range 1000 {
+		if g.requests.Load() == 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if g.requests.Load() != 0 || g.held.Load() != 0 {
+		t.Errorf("%d requests, %d bytes are left", g.requests.Load(), g.held.Load())
+	}
+	h.Close()
+}
+
+// A period of grace that is too short ends requests, and says so.
+func TestGraceEnds(t *testing.T) {
+	m := backendtest.New()
+	m[0].Wait = make(chan struct{})
+	s := &server{Options: Options{Grace: 100 * time.Millisecond, Log: slogDiscard}, guard: &guard{log: slogDiscard, memory: 1 << 20, cross: http.NewCrossOriginProtection()}}
+	var err error
+	if s.models, err = backend.New(backend.Options{Models: []backend.Source{{Name: "x", Dir: "x"}}}); err != nil {
+		t.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mount(mux, m, web.DefaultLimits, page.Options{})
+	s.guard.next = mux
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	h := &http.Server{Handler: s.guard, BaseContext: func(net.Listener) context.Context { return ctx }}
+	go h.Serve(l)
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		if a, err := http.Post("http://"+l.Addr().String()+"/embed", "application/json", strings.NewReader(`{"inputs": "x"}`)); err == nil {
+			a.Body.Close()
+		}
+	}()
+	for len(m[0].Asks()) == 0 {
+		time.Sleep(time.Millisecond)
+	}
+	if err := s.drain(h, func() {}, cancel); !errors.Is(err, ErrCutOff) || !strings.Contains(err.Error(), "1 were not answered") {
+		t.Error(err)
+	}
+	<-done
+}
