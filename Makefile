@@ -5,6 +5,7 @@
 # make vuln     known vulnerabilities of what is linked; needs the network
 # make build    the static binary ./unimo
 # make notices  THIRD_PARTY_NOTICES, after go.mod has changed
+# make proto    the Go code of internal/serve/oip/inferencepb/inference.proto, after it has changed
 # make fuzz     every fuzz target for FUZZTIME each
 # make bench    benchmarks of the kernels, the tokenizer, checkpoints and pre-training
 # make bench-peers  the comparison with PyTorch, ONNX Runtime and PaddlePaddle
@@ -21,7 +22,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: check format tidy vet test variants cross race vuln build notices fuzz bench bench-peers pages snapshot
+.PHONY: check format tidy vet test variants cross race vuln build notices proto fuzz bench bench-peers pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -37,6 +38,7 @@ tidy:
 vet:
 	go vet ./...
 	cd internal/compute/kernels/asm && go vet ./...
+	cd internal/serve/oip/protogen && go vet ./...
 	go tool staticcheck ./...
 
 # What go test vets by itself, make vet has vetted. The last line compares with the goldens in the repository where the
@@ -75,6 +77,9 @@ vuln:
 
 notices:
 	go test -count=1 -run TestThirdPartyNotices . -update-notices
+
+proto:
+	cd internal/serve/oip/protogen && go run .
 
 # What the program says of itself, for the archives of a release.
 pages:
