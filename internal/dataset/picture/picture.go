@@ -92,15 +92,21 @@ func (p *Picture) Image() image.Image {
 // WritePNG writes the picture as PNG, which loses nothing.
 func (p *Picture) WritePNG(w io.Writer) error { return png.Encode(w, p.Image()) }
 
-// DataURI returns the picture as the data: URI of a JPEG, for pages that hold all they
-// show. A longer side than maxSide is shrunk to it.
-func (p *Picture) DataURI(maxSide int) (string, error) {
+// Thumbnail returns the picture as the file of a JPEG. A longer side than maxSide is shrunk to it.
+func (p *Picture) Thumbnail(maxSide int) ([]byte, error) {
 	if longest := max(p.Width, p.Height); longest > maxSide {
 		p = p.Resize(max(p.Width*maxSide/longest, 1), max(p.Height*maxSide/longest, 1))
 	}
 	var file bytes.Buffer
-	if err := jpeg.Encode(&file, p.Image(), &jpeg.Options{Quality: 85}); err != nil {
+	err := jpeg.Encode(&file, p.Image(), &jpeg.Options{Quality: 85})
+	return file.Bytes(), err
+}
+
+// DataURI returns the [Picture.Thumbnail] as a data: URI, for pages that hold all they show.
+func (p *Picture) DataURI(maxSide int) (string, error) {
+	raw, err := p.Thumbnail(maxSide)
+	if err != nil {
 		return "", err
 	}
-	return "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(file.Bytes()), nil
+	return "data:image/jpeg;base64," + base64.StdEncoding.EncodeToString(raw), nil
 }
