@@ -3,6 +3,9 @@
 #               a module proxy (or a filled module cache), nothing else.
 # make race     the race detector over the packages with goroutines; needs a C compiler
 # make vuln     known vulnerabilities of what is linked; needs the network
+# make browser  the server's page in a real Chromium: UNIMO_BROWSER, or one in the PATH; axe-core
+#               is fetched with npm. What is absent is "not run"
+# make screenshots  the pictures of the page in docs/guides, taken in the same browser
 # make build    the static binary ./unimo
 # make notices  THIRD_PARTY_NOTICES, after go.mod has changed
 # make proto    the Go code of internal/serve/oip/inferencepb/inference.proto, after it has changed
@@ -22,7 +25,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: check format tidy vet test variants cross race vuln build notices proto fuzz bench bench-peers pages snapshot
+.PHONY: check format tidy vet test variants cross race vuln browser screenshots build notices proto fuzz bench bench-peers pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -74,6 +77,19 @@ vuln:
 	@out=$$(go tool govulncheck ./... 2>&1); code=$$?; echo "$$out"; case "$$out" in \
 	*"fetching vulnerabilities"*) echo "vuln: not run: the database of vulnerabilities cannot be reached";; \
 	*) exit $$code;; esac
+
+BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
+AXE     = 4.14.1
+
+browser:
+	@if [ -z "$(BROWSER)" ]; then echo "browser: not run: no Chromium here; install one, or set UNIMO_BROWSER to its program"; exit 0; fi; \
+	axe=$$PWD/runs/axe/$(AXE)/package/axe.min.js; \
+	if [ ! -f $$axe ]; then mkdir -p runs/axe/$(AXE) && (cd runs/axe/$(AXE) && npm pack --silent axe-core@$(AXE) >/dev/null && tar xzf axe-core-$(AXE).tgz) || \
+		{ echo "browser: axe-core: not run: npm cannot fetch it"; axe=; }; fi; \
+	UNIMO_BROWSER="$(BROWSER)" UNIMO_AXE=$$axe go test -vet=off -count=1 ./internal/serve/page
+
+screenshots:
+	UNIMO_BROWSER="$(BROWSER)" UNIMO_SCREENSHOTS=$$PWD/docs/guides go test -vet=off -count=1 -run TestScreenshots ./internal/serve/page
 
 notices:
 	go test -count=1 -run TestThirdPartyNotices . -update-notices

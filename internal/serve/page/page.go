@@ -19,6 +19,7 @@ var files embed.FS
 
 // Options are what the page says besides what it learns from the server.
 type Options struct {
+	Version  string   // of the server
 	Notice   string   // what a visitor must not miss
 	Keys     bool     // requests need a key, for which the page has a field
 	Examples Examples // to try with one click
@@ -31,6 +32,7 @@ type Examples struct {
 
 // setup is page/setup.json.
 type setup struct {
+	Version  string   `json:"version,omitempty"`
 	Notice   string   `json:"notice,omitempty"`
 	Keys     bool     `json:"keys"`
 	Search   []string `json:"search,omitempty"`
@@ -57,7 +59,7 @@ func Mount(mux *http.ServeMux, o Options) {
 		mux.Handle("GET /page/"+e.Name(), file("assets/"+e.Name()))
 	}
 	x := o.Examples
-	raw, err := json.Marshal(setup{o.Notice, o.Keys, x.Search, x.Ask, x.Judge, x.Match, x.Classify, x.Write})
+	raw, err := json.Marshal(setup{o.Version, o.Notice, o.Keys, x.Search, x.Ask, x.Judge, x.Match, x.Classify, x.Write})
 	if err != nil {
 		panic(err) // it is text alone
 	}

@@ -16,9 +16,11 @@ const abilities = [
 
 export function start(model) {
   $("model-name").textContent = model.id;
-  $("model-lead").textContent = [model.task && `Trained for ${model.task}`, model.parameters && `${count(model.parameters, "parameter")}`].filter(Boolean).join(" · ");
+  $("model-lead").textContent = [(model.title || model.task) && `Trained for ${model.title || model.task}`, model.parameters && `${count(model.parameters, "parameter")}`].filter(Boolean).join(" · ");
   const facts = [
     ["Kind", model.problem],
+    ["Tasks", model.tasks?.join(", ")],
+    ["Size", model.layers && `${count(model.layers, "layer")} of ${model.hidden}`],
     ["Vectors of", model.dimension && count(model.dimension, "value")],
     ["Reads", model.max_tokens && `up to ${count(model.max_tokens, "token")}`],
     ["Vocabulary", model.vocabulary && count(model.vocabulary, "entry", "entries")],
@@ -30,13 +32,12 @@ export function start(model) {
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
   $("abilities").replaceChildren(...abilities.map(([name, words]) => h("li", { class: !model.can.has(name) && "no" }, words, model.can.has(name) ? null : h("span", { class: "hidden-text" }, " (not this model)"))));
-  const measured = model.measured ?? [];
-  $("scores-part").hidden = !measured.length;
-  $("scores").replaceChildren(
-    h("thead", {}, h("tr", {}, ...["Score", "Value", "On"].map((name) => h("th", { scope: "col" }, name)))),
-    h("tbody", {}, ...measured.map((m) => h("tr", {}, h("td", {}, m.metric), h("td", {}, String(Math.round(m.value * 1e4) / 1e4)), h("td", {}, [m.split, m.examples && count(m.examples, "example")].filter(Boolean).join(", "))))));
-  $("card-part").hidden = !model.card;
-  $("card-part").replaceChildren(...(model.card ? markdown(model.card) : []));
+  const text = markdown(model.card ?? "");
+  const scores = text.find((part) => part.querySelector("th:nth-child(2)")?.textContent === "value"); // as models' pages have them
+  $("scores-part").hidden = !scores;
+  $("scores").replaceChildren(scores ?? "");
+  $("card-part").hidden = !text.length;
+  $("card-part").replaceChildren(...text.filter((part) => part !== scores));
 }
 
 // markdown makes elements of the part of Markdown that models' pages use: headings, paragraphs, lists, tables, code, bold. The rest stays text.

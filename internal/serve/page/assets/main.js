@@ -87,7 +87,7 @@ async function begin() {
     const said = await get("models");
     models = said.models.map((model) => ({ ...model, can: new Set(model.can) }));
     if (!models.length) throw new Error("The server has no model.");
-    $("version").textContent = said.version ?? "";
+    $("version").textContent = setup.version ?? "";
   } catch (err) {
     $("failed").firstElementChild.textContent = err.message;
     $("failed").hidden = false;

@@ -104,6 +104,7 @@ function draw() {
   $("least-name").textContent = unit;
   $("least").value = least ?? (calibrated() ? 0.5 : 0);
   $("least-value").textContent = least === null ? (calibrated() ? "model’s own" : "any") : least.toFixed(2);
+  $("least-reset").hidden = least === null;
   $("search-nothing").hidden = !found.length || kept.length > 0 || anyway;
   if (found.length) {
     const best = found.reduce((a, b) => (value(b) > value(a) ? b : a));
@@ -157,6 +158,11 @@ $("search-anyway").addEventListener("click", () => {
   anyway = true;
   draw();
   $("hits").querySelector("button")?.focus();
+});
+$("least-reset").addEventListener("click", () => {
+  least = null;
+  draw();
+  $("least").focus();
 });
 $("least").addEventListener("input", () => {
   least = Number($("least").value);

@@ -8,15 +8,18 @@ let model;
 
 export function start(info, setup) {
   model = info;
-  const { can, problem } = model;
+  const { can } = model;
   for (const list of document.querySelectorAll("#pane-text .answers")) list.replaceChildren();
   $("classify").hidden = !can.has("classify");
   $("write").hidden = !can.has("generate");
-  const talks = problem === "dialogue";
+  const talks = model.passage;
+  const [first, second] = model.texts ?? [];
   $("write-passage-part").hidden = !talks;
-  $("write-more").hidden = talks;
+  $("write-second-part").hidden = !second;
+  $("write-second-label").textContent = second && second[0].toUpperCase() + second.slice(1);
+  $("classify-pair-part").hidden = !model.reads_pair;
   $("write-title").textContent = talks ? "Talk about a passage" : "Write";
-  $("write-label").textContent = talks ? "Conversation so far, a turn on each line; the newest question last" : "Text to summarise, or that something is to be written for";
+  $("write-label").textContent = talks ? "Conversation so far, a turn on each line; the newest question last" : second ? first[0].toUpperCase() + first.slice(1) : "Text to summarise, or that something is to be written for";
   $("text-lead").textContent = [can.has("classify") && "The model says what a text is.", can.has("generate") && "It writes a text for yours, word by word."].filter(Boolean).join(" ");
   for (const [form, texts] of [["classify", setup.classify], ["write", setup.write]]) {
     examples($(form).querySelector(".examples"), texts, (text) => {
@@ -35,7 +38,7 @@ function required(field) {
 
 onSubmit($("classify"), async (signal) => {
   const text = required("classify-text");
-  const pair = $("classify-pair").value.trim();
+  const pair = model.reads_pair ? required("classify-pair") : "";
   const began = performance.now();
   const { predictions: [p], labels } = await post("classify", { inputs: [pair ? { text, pair } : { text }], model: model.id }, signal);
   answered($("classify"), h("p", { class: "said" }, h("span", {}, short(pair ? `${text} · ${pair}` : text, 140)), took(began)), ...verdict(p, labels ?? model.labels));
@@ -43,10 +46,10 @@ onSubmit($("classify"), async (signal) => {
 
 const stop = onSubmit($("write"), async (signal) => {
   const text = required("write-text");
-  const talks = model.problem === "dialogue";
+  const talks = model.passage;
   const request = { model: model.id, texts: talks ? text.split("\n").map((line) => line.trim()).filter(Boolean) : [text] };
   if (talks) request.passage = required("write-passage");
-  else if ($("write-second").value.trim()) request.texts.push($("write-second").value.trim());
+  else if (model.texts?.length > 1) request.texts.push(required("write-second"));
   const began = performance.now();
   const caret = h("span", { class: "caret", "aria-hidden": "true" });
   const words = document.createTextNode("");

@@ -1,0 +1,442 @@
+// The package of the browser's protocol is large, and make cross would compile it for every other platform.
+
+//go:build linux
+
+package page_test
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp/kb"
+
+	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/backend/backendtest"
+	"github.com/unimo-go/unimo/internal/serve/native"
+	"github.com/unimo-go/unimo/internal/serve/page"
+	"github.com/unimo-go/unimo/internal/serve/web"
+)
+
+// served returns the address of a server with models and the page.
+func served(t *testing.T, m backend.Models, o page.Options, around ...func(http.Handler) http.Handler) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	native.Mount(mux, m, web.DefaultLimits)
+	page.Mount(mux, o)
+	var h http.Handler = mux
+	for _, a := range around {
+		h = a(h)
+	}
+	s := httptest.NewServer(h)
+	t.Cleanup(s.Close)
+	return s.URL + "/"
+}
+
+var examples = page.Options{Version: "unimo test", Notice: "A fake.", Examples: page.Examples{
+	Search: []string{"something red"}, Ask: []string{"is it red?"}, Judge: []string{"it is a good picture"}, Match: []string{"red", "green"},
+	Classify: []string{"a good film"}, Write: []string{"a text of some words"},
+}}
+
+// png writes a picture for the dialog that chooses files.
+func png(t *testing.T) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "grey.png")
+	if err := os.WriteFile(path, []byte(backendtest.PNG), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func (w *window) has(selector string, want ...string) {
+	w.t.Helper()
+	text := w.text(selector)
+	for _, s := range want {
+		if !strings.Contains(text, s) {
+			w.t.Errorf("%s says %q, want %q in it", selector, text, s)
+		}
+	}
+}
+
+// Every task, by whoever has a mouse.
+func TestTasks(t *testing.T) {
+	w := open(t, served(t, backendtest.New(), examples), desktop)
+	w.wait(`document.querySelectorAll("#hits img").length === 3`)
+	w.has("#search-lead", "3 pictures in pictures")
+	w.write("#search-text", "red")
+	w.click("#search-form .primary")
+	w.wait(`document.querySelector("#hits .track")`)
+	w.has("#search-summary", "1 of 3 pictures fits “red”") // by the model's own threshold
+	w.has("#hits", "88 %", "similarity 0.750", "red.png")
+	eval[bool](w, `(e => { e.value = 0.2; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
+	w.has("#search-summary", "2 of 3 pictures fit “red”")
+	eval[bool](w, `(e => { e.value = 0.9; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
+	w.has("#search-summary", "Nothing fits “red”")
+	w.has("#search-nothing", "Probability of the closest picture: 88 %")
+	w.click("#search-anyway")
+	w.wait(`document.querySelectorAll("#hits .below").length === 3`)
+
+	w.click("#least-reset")
+	w.has("#least-value", "model’s own")
+	w.click("#hits li:nth-child(1) .icon") // alike
+	w.wait(`document.getElementById("search-summary").textContent.includes("red.png")`)
+	w.click("#hits li:nth-child(1) .hit-open")
+	w.wait(`document.getElementById("caption").textContent === "a picture of 67 bytes"`)
+	w.click("#ask .examples button")
+	w.wait(`document.querySelector("#ask .verdict")`)
+	w.has("#ask .answers", "is it red?", "yes", "63 %", "no", "25 %")
+	w.click("#judge .examples button")
+	w.wait(`document.querySelector("#judge .verdict")`)
+	w.has("#judge .answers", "positive", "88 %", "negative")
+	w.click("#match .examples button")
+	w.wait(`document.querySelector("#match .bars")`)
+	if n := eval[int](w, `document.querySelectorAll("#match .bars li").length`); n != 2 {
+		t.Errorf("%d descriptions are compared, want 2", n)
+	}
+	w.click("#another")
+	w.upload(png(t))
+	w.wait(`document.getElementById("picture").alt.includes("grey.png")`)
+	if n := eval[int](w, `document.querySelectorAll("#pane-picture .answers > *").length`); n != 0 {
+		t.Errorf("%d answers are of the picture before", n)
+	}
+
+	w.click("#tab-text")
+	w.click("#classify .examples button")
+	w.wait(`document.querySelector("#classify .verdict")`)
+	w.has("#classify .answers", "positive", "88 %")
+	w.click("#write .examples button")
+	w.wait(`document.querySelector("#write .took")`)
+	w.has("#write .answers", "A TEXT OF SOME WORDS")
+	w.click("#tab-model")
+	w.has("#pane-model", "fake", "1,000 parameters", "sha256:0123", "Answer questions about pictures")
+	w.check()
+}
+
+// Pictures that are dropped or pasted go to what is shown.
+func TestDropAndPaste(t *testing.T) {
+	w := open(t, served(t, backendtest.New(), examples), desktop)
+	send := func(event string) {
+		eval[bool](w, fmt.Sprintf(`fetch("pictures/red.png").then(r => r.blob()).then(b => {
+			const data = new DataTransfer();
+			data.items.add(new File([b], "dropped.png", {type: "image/png"}));
+			%s; return true })`, event))
+	}
+	send(`dispatchEvent(new DragEvent("dragenter", {dataTransfer: data}))`)
+	w.has("#veil", "Find pictures like this one")
+	send(`dispatchEvent(new DragEvent("drop", {dataTransfer: data}))`)
+	w.wait(`document.getElementById("search-summary").textContent.includes("dropped.png")`)
+	if eval[bool](w, `document.getElementById("veil").getClientRects().length > 0`) {
+		t.Error("the veil stays")
+	}
+	w.click("#tab-picture")
+	send(`document.dispatchEvent(new ClipboardEvent("paste", {clipboardData: data}))`)
+	w.wait(`document.getElementById("caption").textContent === "a picture of 67 bytes"`)
+	w.check()
+}
+
+// focused describes the element that has the focus.
+func (w *window) focused() string {
+	w.t.Helper()
+	return eval[string](w, `(e => e.id || e.getAttribute("aria-label") || e.textContent.trim() || e.tagName)(document.activeElement)`)
+}
+
+// tabTo presses Tab until the focus is on the wanted element. Every element on the way shows that it has the focus.
+func (w *window) tabTo(want string) {
+	w.t.Helper()
+	var way []string
+	for range 60 {
+		w.press(kb.Tab)
+		at := w.focused()
+		way = append(way, at)
+		if !eval[bool](w, `(e => { const of = x => getComputedStyle(x); return of(e).outlineStyle !== "none" || of(e.closest(".bar") ?? e).outlineStyle !== "none" })(document.activeElement)`) {
+			w.t.Errorf("%s does not show that it has the focus", at)
+		}
+		if at == want {
+			return
+		}
+	}
+	w.t.Fatalf("Tab does not lead to %s, but to %q", want, way)
+}
+
+// Everything can be done with the keys alone.
+func TestKeyboard(t *testing.T) {
+	w := open(t, served(t, backendtest.New(), examples), desktop)
+	w.wait(`document.querySelectorAll("#hits img").length === 3`)
+	w.press(kb.Tab)
+	if at := w.focused(); at != "Skip to the content" {
+		t.Errorf("the first Tab leads to %s", at)
+	}
+	w.tabTo("tab-search")
+	w.press(kb.ArrowRight)
+	if at := w.focused(); at != "tab-picture" || eval[bool](w, `document.getElementById("pane-picture").hidden`) {
+		t.Errorf("the right arrow leads to %s", at)
+	}
+	w.press(kb.End)
+	if at := w.focused(); at != "tab-model" {
+		t.Errorf("End leads to %s", at)
+	}
+	w.press(kb.ArrowRight) // around
+	w.tabTo("search-text")
+	w.press("red", kb.Enter)
+	w.wait(`document.querySelector("#hits .track")`)
+	w.tabTo("least")
+	w.press(kb.ArrowLeft)
+	w.has("#least-value", "0.49")
+	w.tabTo("Ask about red.png")
+	w.press(kb.Enter)
+	w.wait(`document.getElementById("caption").textContent === "a picture of 67 bytes"`)
+	if at := w.focused(); at != "Ask about a picture" {
+		t.Errorf("the focus is on %s, want the heading", at)
+	}
+	w.tabTo("ask-text")
+	w.press("is it red?", kb.Enter)
+	w.wait(`document.querySelector("#ask .verdict")`)
+	w.tabTo("judge-text")
+	w.press("good", kb.Enter)
+	w.wait(`document.querySelector("#judge .verdict")`)
+	w.tabTo("match-text")
+	w.press("red", kb.Enter, "green")
+	w.tabTo("Compare")
+	w.press(kb.Enter)
+	w.wait(`document.querySelector("#match .bars")`)
+	w.check()
+}
+
+// What the model does not do is not there.
+func TestOnlyWhatTheModelDoes(t *testing.T) {
+	for _, c := range []struct {
+		can   backend.Capability
+		tabs  string
+		forms string // of the part that is shown first
+	}{
+		{backend.CanEmbedText, "Model", ""},
+		{backend.CanClassify, "Text Model", "classify"},
+		{backend.CanGenerate | backend.CanEmbedText, "Text Model", "write"},
+		{backend.CanAsk | backend.CanCaption, "Picture Model", "ask"},
+		{backend.CanClassifyPicture, "Picture Model", "judge"},
+		{backend.CanSearch | backend.CanEmbedText | backend.CanEmbedPicture, "Search Model", "search-form"},
+		{backend.CanScore | backend.CanEmbedText | backend.CanEmbedPicture, "Picture Model", "match"},
+	} {
+		t.Run(c.can.String(), func(t *testing.T) {
+			w := open(t, served(t, backendtest.Models{{Name: "fake", Can: c.can}}, page.Options{}), desktop)
+			if tabs := strings.Join(strings.Fields(w.text(".tabs")), " "); tabs != c.tabs {
+				t.Errorf("the tabs are %q, want %q", tabs, c.tabs)
+			}
+			forms := eval[[]string](w, `[...document.querySelectorAll("main form")].filter(f => f.getClientRects().length).map(f => f.id)`)
+			if got := strings.Join(forms, " "); got != c.forms {
+				t.Errorf("the forms are %q, want %q", got, c.forms)
+			}
+			w.check()
+		})
+	}
+}
+
+// A key is asked for, stays in the tab, and goes with every request.
+func TestKey(t *testing.T) {
+	locked := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/" && !strings.HasPrefix(r.URL.Path, "/page/") && r.Header.Get("Authorization") != "Bearer secret" {
+				web.WriteJSON(w, http.StatusUnauthorized, map[string]any{"error": map[string]string{"message": "no key"}})
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	o := examples
+	o.Keys = true
+	w := openUntil(t, served(t, backendtest.New(), o, locked), desktop, `document.getElementById("key").open`)
+	if at := w.focused(); at != "key-value" {
+		t.Errorf("the focus is on %s", at)
+	}
+	w.press("wrong", kb.Enter)
+	w.wait(`document.getElementById("key").open && document.getElementById("key-hint").textContent.includes("does not take")`)
+	w.press("secret", kb.Enter)
+	w.wait(`document.querySelectorAll("#hits img").length === 3`)
+	w.wait(`[...document.querySelectorAll("#hits img")].every(i => i.naturalWidth === 1)`)
+	if kept := eval[string](w, `JSON.stringify([localStorage.length, document.cookie, Object.values(sessionStorage)])`); kept != `[0,"",["secret"]]` {
+		t.Errorf("what is kept is %s", kept)
+	}
+	w.expect("401")
+	w.check()
+}
+
+// What goes wrong is said beside what was asked, and what was written is still there.
+func TestProblems(t *testing.T) {
+	fails := make(chan int, 1)
+	around := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			select {
+			case status := <-fails:
+				w.Header().Set("Retry-After", "7")
+				web.WriteJSON(w, status, map[string]any{"error": map[string]string{"message": "the picture is too large"}})
+			default:
+				h.ServeHTTP(w, r)
+			}
+		})
+	}
+	w := open(t, served(t, backendtest.New(), examples, around), desktop)
+	w.wait(`document.querySelectorAll("#hits img").length === 3`)
+	w.settled()
+	w.click("#search-form .primary")
+	w.wait(`!document.querySelector("#pane-search .problem").hidden`)
+	w.has("#pane-search .problem", "Say what the picture shows")
+	w.write("#search-text", "red")
+	fails <- http.StatusTooManyRequests
+	w.press(kb.Enter)
+	w.wait(`document.querySelector("#pane-search .problem").textContent.includes("Try again in 7 s")`)
+	fails <- http.StatusRequestEntityTooLarge
+	w.press(kb.Enter)
+	w.wait(`document.querySelector("#pane-search .problem").textContent === "The picture is too large"`)
+	w.press(kb.Enter)
+	w.wait(`document.querySelector("#hits .track") && document.querySelector("#pane-search .problem").hidden`)
+	w.click("#tab-picture")
+	w.click("#ask .examples button")
+	w.wait(`!document.querySelector("#ask .problem").hidden`)
+	w.has("#ask .problem", "Choose a picture first")
+	w.expect("429", "413")
+	w.check()
+}
+
+// visit shows every part with answers in it.
+func (w *window) visit(then func(part string)) {
+	w.t.Helper()
+	w.wait(`document.querySelectorAll("#hits img").length > 2`)
+	then("begin")
+	w.click("#search-examples button")
+	w.wait(`document.querySelector("#hits .track")`)
+	then("search")
+	w.click("#tab-picture")
+	w.wait(`document.querySelectorAll("#sample-list img").length > 2`)
+	then("no picture")
+	w.click("#sample-list button")
+	w.wait(`document.getElementById("caption-took").textContent`)
+	for _, form := range []string{"ask", "judge", "match"} {
+		w.click("#" + form + " .examples button")
+		w.wait(fmt.Sprintf(`document.querySelector("#%s .bars")`, form))
+	}
+	then("picture")
+	if eval[bool](w, `!document.getElementById("tab-text").hidden`) {
+		w.click("#tab-text")
+		w.click("#classify .examples button")
+		w.click("#write .examples button")
+		w.wait(`document.querySelector("#classify .bars") && document.querySelector("#write .took")`)
+		then("text")
+	}
+	w.click("#tab-model")
+	then("model")
+}
+
+// On a phone and on a desk, in light and dark: nothing is wider than the window, everything has a name, and texts stand out.
+func TestLooks(t *testing.T) {
+	for _, l := range []look{desktop, {width: 1280, height: 900, dark: true}, phone, {width: 360, height: 740, dark: true, still: true}} {
+		t.Run(fmt.Sprintf("%d pixels, dark %v", l.width, l.dark), func(t *testing.T) {
+			w := open(t, served(t, backendtest.New(), examples), l)
+			colours := map[string]bool{}
+			w.visit(func(part string) {
+				w.settled()
+				w.check()
+				w.accessible(part, l == desktop)
+				colours[eval[string](w, `getComputedStyle(document.body).backgroundColor`)] = true
+				if l.still && eval[int](w, `document.getAnimations().length`) > 0 {
+					t.Errorf("%s moves, though its user asked for less", part)
+				}
+			})
+			if dark := colours["rgb(18, 21, 23)"]; len(colours) != 1 || dark != l.dark {
+				t.Errorf("the page is %v", colours)
+			}
+		})
+	}
+}
+
+// problem is what an audit of the page found.
+type problem struct{ Rule, Element, Says string }
+
+// own are checks of names, order and contrast, quick enough for every look of the page.
+const own = `(() => {
+	const found = [];
+	const shown = e => e.getClientRects().length > 0 && getComputedStyle(e).visibility !== "hidden" && !e.closest("[inert], [aria-hidden=true], .hidden-text, .skip");
+	const say = (Rule, e, Says = "") => found.push({Rule, Element: e.outerHTML.slice(0, 120), Says});
+	const text = e => (e.getAttribute("aria-labelledby") ?? "").split(" ").map(id => document.getElementById(id)?.textContent ?? "").join(" ").trim()
+		|| e.getAttribute("aria-label") || [...e.labels ?? []].map(l => l.textContent).join(" ").trim() || e.textContent.trim() || e.alt || e.title;
+	for (const e of document.querySelectorAll("button, a, input, select, textarea, [role=tab], [tabindex='0']")) if (shown(e) && !text(e)) say("name", e);
+	for (const e of document.querySelectorAll("img")) if (!e.hasAttribute("alt")) say("alt", e);
+	if ([...document.querySelectorAll("h1")].filter(shown).length !== 1) say("one h1", document.body);
+	for (const e of document.querySelectorAll("[tabindex]")) if (e.tabIndex > 0) say("order", e);
+	const channel = v => (v /= 255) <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4;
+	const canvas = new OffscreenCanvas(1, 1).getContext("2d", {willReadFrequently: true});
+	const rgba = c => { canvas.clearRect(0, 0, 1, 1); canvas.fillStyle = c; canvas.fillRect(0, 0, 1, 1); return canvas.getImageData(0, 0, 1, 1).data };
+	const light = c => { const [r, g, b] = rgba(c); return 0.2126 * channel(r) + 0.7152 * channel(g) + 0.0722 * channel(b) };
+	const behind = e => { for (; e; e = e.parentElement) { const c = getComputedStyle(e).backgroundColor; if (rgba(c)[3] === 255) return c } return "white" };
+	const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+	for (let n; (n = walker.nextNode());) {
+		const e = n.parentElement;
+		if (!n.data.trim() || !shown(e) || e.closest(".busy, svg, script, .top, .below")) continue;
+		const s = getComputedStyle(e);
+		const [a, b] = [light(s.color), light(behind(e))].sort((x, y) => y - x);
+		const ratio = (a + 0.05) / (b + 0.05), large = parseFloat(s.fontSize) >= 24 || parseFloat(s.fontSize) >= 18.66 && s.fontWeight >= 700;
+		if (ratio < (large ? 3 : 4.5)) say("contrast", e, ratio.toFixed(2));
+	}
+	return found;
+})()`
+
+// axe runs axe-core, which has been loaded.
+const axe = `axe.run(document, {runOnly: ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}).then(r => r.violations.flatMap(v => v.nodes.map(n => ({Rule: v.id, Element: n.html.slice(0, 160), Says: n.failureSummary}))))`
+
+// accessible reports what keeps people from reading or using what is shown; thoroughly with axe-core, too.
+func (w *window) accessible(part string, thoroughly bool) {
+	w.t.Helper()
+	for _, p := range append(eval[[]problem](w, own), w.axe(thoroughly)...) {
+		w.t.Errorf("%s: %s: %s %s", part, p.Rule, p.Element, p.Says)
+	}
+}
+
+// axe is what axe-core finds.
+func (w *window) axe(wanted bool) []problem {
+	w.t.Helper()
+	path := os.Getenv("UNIMO_AXE")
+	switch {
+	case !wanted:
+		return nil
+	case path == "":
+		w.t.Log("axe-core: not run: UNIMO_AXE is not set to its axe.min.js")
+		return nil
+	case !eval[bool](w, `"axe" in window`):
+		source, err := os.ReadFile(path)
+		if err != nil {
+			w.t.Fatal(err)
+		}
+		eval[bool](w, string(source)+"\n;true")
+	}
+	return eval[[]problem](w, axe)
+}
+
+// The audit finds what is wrong with a page.
+func TestAudit(t *testing.T) {
+	w := open(t, served(t, backendtest.New(), examples), desktop)
+	w.wait(`document.querySelectorAll("#hits img").length > 2`)
+	eval[bool](w, `(() => {
+		const button = document.createElement("button"), text = document.createElement("p"), img = document.createElement("img");
+		button.tabIndex = 3;
+		text.textContent = "pale";
+		text.style.color = "#cccccc";
+		document.getElementById("pane-search").append(button, text, img, document.createElement("h1"));
+		document.querySelector("#pane-search h1:last-child").textContent = "another";
+		return true })()`)
+	rules := map[string]bool{}
+	for _, p := range append(eval[[]problem](w, own), w.axe(true)...) {
+		rules[p.Rule] = true
+	}
+	want := []string{"name", "alt", "order", "contrast", "one h1"}
+	if os.Getenv("UNIMO_AXE") != "" {
+		want = append(want, "button-name", "image-alt", "color-contrast", "tabindex")
+	}
+	for _, rule := range want {
+		if !rules[rule] {
+			t.Errorf("%s is not found, only %v", rule, rules)
+		}
+	}
+}
