@@ -5,6 +5,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/cohere"
+	"github.com/unimo-go/unimo/internal/serve/native"
 	"github.com/unimo-go/unimo/internal/serve/openai"
 	"github.com/unimo-go/unimo/internal/serve/page"
 	"github.com/unimo-go/unimo/internal/serve/tei"
@@ -17,5 +18,6 @@ func mount(mux *http.ServeMux, m backend.Models, l web.Limits, p page.Options) {
 	openai.Mount(mux, m, l)
 	cohere.Mount(mux, m, l)
 	tei.Mount(mux, m, l)
+	native.Mount(mux, m, l)
 	page.Mount(mux, p)
 }
