@@ -29,7 +29,7 @@ var layers = []string{
 	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
 	"", // the public package
 	"internal/serve/backend", "internal/serve/backend/backendtest", "internal/serve/web",
-	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip/inferencepb", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve",
+	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip/inferencepb", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve/openapi", "internal/serve",
 	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }
 
@@ -50,7 +50,7 @@ const testOnly = "internal/test"
 var allowedModules = []string{
 	"github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
-	"google.golang.org/grpc", "golang.org/x/sync", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
+	"google.golang.org/grpc", "golang.org/x/sync", "github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
 
 type listedPackage struct {
