@@ -1,12 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
 	"time"
 
@@ -15,6 +14,8 @@ import (
 	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/serve"
+	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 	"github.com/unimo-go/unimo/internal/tasks/write"
@@ -35,8 +36,8 @@ func demoList(parts []demo.Part) string {
 }
 
 func (a *app) demoCommand() *cmdline.Command {
-	var out string
-	var open bool
+	var out, listen string
+	var open, serving bool
 	var seed int
 	c := &cmdline.Command{
 		Use:   "demo [PART...]",
@@ -47,30 +48,42 @@ them. Without a name the first two parts run. The parts, with their time on two 
 
 ` + demoList(demoParts) + `
 Where a person types, each part can be tried. Each part leaves an HTML page; --open opens
-it in the browser. With the same --out a part goes on where it was stopped.`,
-		Example:   "  unimo demo\n  unimo demo --open\n  unimo demo stories\n  unimo demo all --out RUN",
+it in the browser. With the same --out a part goes on where it was stopped.
+
+With --serve nothing is trained or scored: the checked-in model is served until Ctrl-C, with
+a page where pictures can be searched, dropped in and asked about, as by "unimo serve".`,
+		Example:   "  unimo demo\n  unimo demo --serve --open\n  unimo demo stories\n  unimo demo all --out RUN",
 		ValidArgs: demo.Names(demoParts),
 		RunE: func(c *cmdline.Command, args []string) error {
 			parts, err := demo.Choose(demoParts, args)
 			if err != nil {
 				return usagef("%w", err)
 			}
-			return a.demo(c.Context(), out, open, seed, parts)
+			if !serving {
+				if listen != "" {
+					return usagef("--listen goes with --serve")
+				}
+				return a.demo(c.Context(), out, open, seed, parts)
+			}
+			if len(args) > 0 && (len(parts) != 1 || parts[0].Name != demoParts[0].Name) {
+				return usagef("--serve serves the checked-in model, which is of the part %q; leave the others out", demoParts[0].Name)
+			}
+			return a.demoSite(c.Context(), out, listen, open)
 		},
 	}
 	c.Flags().StringVar(&out, "out", "", "folder of the runs (default: a new one among the system's temporary files)")
 	c.Flags().BoolVar(&open, "open", false, "open each part's page in the browser")
+	c.Flags().BoolVar(&serving, "serve", false, "serve the checked-in model, with a page for the browser")
+	c.Flags().StringVar(&listen, "listen", "", "with --serve: HOST:PORT to serve at (default: a free port of this machine, for this machine alone)")
 	c.Flags().IntVar(&seed, "seed", 0, "seed of training, to see how much scores depend on it (default: the parts' own; the data stay the same)")
 	return c
 }
 
 func (a *app) demo(ctx context.Context, out string, open bool, seed int, parts []demo.Part) (err error) {
 	if out == "" {
-		dir, err := os.MkdirTemp("", "unimo-demo-")
-		if err != nil {
-			return fmt.Errorf("make a folder for the demo: %w", err)
+		if out, err = demoFolder(); err != nil {
+			return err
 		}
-		out = dir
 		defer func() {
 			if err != nil { // else the pages' paths say it
 				a.log.Info("the demo is in " + out + "; go on with the same command and --out " + shellQuote(out))
@@ -98,6 +111,43 @@ func (a *app) demo(ctx context.Context, out string, open bool, seed int, parts [
 	a.log.Info("done in " + span(time.Since(began)))
 	return nil
 }
+
+func demoFolder() (string, error) {
+	dir, err := os.MkdirTemp("", "unimo-demo-")
+	if err != nil {
+		return "", fmt.Errorf("make a folder for the demo: %w", err)
+	}
+	return dir, nil
+}
+
+// demoSite serves the checked-in model until the context ends. What it needs is made anew in no time, so it stays only where the user wants it.
+func (a *app) demoSite(ctx context.Context, out, listen string, open bool) (err error) {
+	if out == "" {
+		if out, err = demoFolder(); err != nil {
+			return err
+		}
+		defer os.RemoveAll(out)
+	}
+	site, err := demo.MakeSite(ctx, demo.Options{Dir: filepath.Join(out, demoParts[0].Name), Log: a.log})
+	if err != nil {
+		return err
+	}
+	site.Page.Version = "unimo " + runVersion()["unimo"]
+	return serve.Run(ctx, serve.Options{
+		Backend: backend.Options{Models: []backend.Source{{Name: "demo", Dir: site.Model}}, Index: site.Index},
+		Listen:  cmp.Or(listen, "127.0.0.1:0"), Page: site.Page, Log: a.log, Grace: demoGrace,
+		Ready: func(url string) {
+			a.log.Info("serving the checked-in model; Ctrl-C ends it. Open this in a browser:")
+			fmt.Fprintln(a.stdout, url+"/")
+			if open {
+				a.openPage(url + "/")
+			}
+		},
+	})
+}
+
+// demoGrace is how long an answer may still take after Ctrl-C: those of the checked-in model take milliseconds.
+const demoGrace = time.Second
 
 // watch shows the progress of work on a task until done is called.
 func (a *app) watch(t *run.Task) (watch run.Observer, done func()) {
@@ -196,13 +246,9 @@ func (a *app) tryStories(ctx context.Context, model string) error {
 }
 
 // openPage opens a page in the user's browser, or says where it is.
-func (a *app) openPage(path string) {
-	command := map[string][]string{"darwin": {"open"}, "windows": {"rundll32", "url.dll,FileProtocolHandler"}}[runtime.GOOS]
-	if command == nil {
-		command = []string{"xdg-open"}
-	}
-	if err := exec.Command(command[0], append(command[1:], path)...).Start(); err != nil {
-		a.log.Warn(fmt.Sprintf("no browser could be opened (%v); the page is %s", err, path))
+func (a *app) openPage(page string) {
+	if err := openInBrowser(page); err != nil {
+		a.log.Warn(fmt.Sprintf("no browser could be opened (%v); the page is %s", err, page))
 	}
 }
 

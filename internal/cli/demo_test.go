@@ -2,6 +2,9 @@ package cli
 
 import (
 	"bytes"
+	"context"
+	"io"
+	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
@@ -69,5 +72,51 @@ func TestDemoPart(t *testing.T) {
 	}
 	if r := call(t, "", "demo", "opinion"); r.code != exitUsage || !strings.Contains(r.stderr, "opinions") {
 		t.Errorf("a part misspelt: exit code %d, %s", r.code, r.stderr)
+	}
+}
+
+// urlWriter passes on the line that it is written.
+type urlWriter chan string
+
+func (w urlWriter) Write(p []byte) (int, error) {
+	w <- strings.TrimSpace(string(p))
+	return len(p), nil
+}
+
+// The demo serves its page until it is interrupted, and takes away what it made.
+func TestDemoServes(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	ctx, stop := context.WithCancel(t.Context())
+	defer stop()
+	url, ended := make(urlWriter, 1), make(chan int, 1)
+	var stderr bytes.Buffer
+	go func() { ended <- runArgs(ctx, []string{"demo", "--serve"}, strings.NewReader(""), url, &stderr) }()
+	select {
+	case code := <-ended:
+		t.Fatalf("exit code %d\n%s", code, stderr.String())
+	case address := <-url:
+		for path, want := range map[string]string{"": "<title>unimo</title>", "page/setup.json": "not photographs", "models": `"pictures":200`} {
+			answer, err := http.Get(address + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			body, err := io.ReadAll(answer.Body)
+			answer.Body.Close()
+			if err != nil || answer.StatusCode != 200 || !strings.Contains(string(body), want) {
+				t.Errorf("%s: status %d, %v, without %q: %.200s", path, answer.StatusCode, err, want, body)
+			}
+		}
+	}
+	stop()
+	if code := <-ended; code != exitDone {
+		t.Errorf("exit code %d\n%s", code, stderr.String())
+	}
+	if left, err := os.ReadDir(os.Getenv("TMPDIR")); err != nil || len(left) > 0 {
+		t.Errorf("it leaves %v, %v", left, err)
+	}
+	for _, args := range [][]string{{"demo", "--listen", "127.0.0.1:0"}, {"demo", "--serve", "stories"}} {
+		if r := call(t, "", args...); r.code != exitUsage {
+			t.Errorf("%q: exit code %d\n%s", args, r.code, r.stderr)
+		}
 	}
 }

@@ -2,6 +2,7 @@ package native
 
 import (
 	"net/http"
+	"path/filepath"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
@@ -57,7 +58,7 @@ func (s *server) list(w http.ResponseWriter, _ *http.Request) error {
 			Fingerprint: i.Fingerprint, Created: i.Created, Card: d.Card,
 		}
 		if d.Index != nil {
-			m.Index = &index{d.Index.Pictures, d.Index.Source}
+			m.Index = &index{d.Index.Pictures, filepath.Base(d.Index.Source)} // where it lies on the server is nobody's business
 		}
 		answer.Models = append(answer.Models, m)
 	}

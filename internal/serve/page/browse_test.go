@@ -5,16 +5,24 @@
 package page_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"time"
 
+	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
 
+	"github.com/unimo-go/unimo/internal/demo"
+	"github.com/unimo-go/unimo/internal/serve"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/backend/backendtest"
 	"github.com/unimo-go/unimo/internal/serve/native"
@@ -264,6 +272,25 @@ func TestKey(t *testing.T) {
 	w.check()
 }
 
+// A visitor who comes while the models are loaded waits for them.
+func TestLoading(t *testing.T) {
+	asked := atomic.Int32{}
+	loading := func(h http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path == "/models" && asked.Add(1) == 1 {
+				web.WriteJSON(w, http.StatusServiceUnavailable, map[string]any{"error": map[string]string{"message": "models are being loaded"}})
+				return
+			}
+			h.ServeHTTP(w, r)
+		})
+	}
+	w := openUntil(t, served(t, backendtest.New(), examples, loading), desktop, `!document.getElementById("failed").hidden`)
+	w.has("#failed", "Models are being loaded")
+	w.wait(`document.querySelectorAll("#hits img").length === 3`)
+	w.expect("503")
+	w.check()
+}
+
 // What goes wrong is said beside what was asked, and what was written is still there.
 func TestProblems(t *testing.T) {
 	fails := make(chan int, 1)
@@ -439,4 +466,139 @@ func TestAudit(t *testing.T) {
 			t.Errorf("%s is not found, only %v", rule, rules)
 		}
 	}
+}
+
+// site is the checked-in model with its index.
+var site = sync.OnceValues(func() (demo.Site, error) {
+	dir, err := os.MkdirTemp("", "unimo-page-")
+	if err != nil {
+		return demo.Site{}, err
+	}
+	removeSite = func() { os.RemoveAll(dir) }
+	return demo.MakeSite(context.Background(), demo.Options{Dir: filepath.Join(dir, "ready"), Log: slog.New(slog.DiscardHandler)})
+})
+
+var removeSite = func() {}
+
+// demoServed returns the address of the server that "unimo demo --serve" runs.
+func demoServed(t *testing.T) string {
+	t.Helper()
+	if os.Getenv("UNIMO_BROWSER") == "" {
+		t.Skip("not run: UNIMO_BROWSER is not set to the program of a Chromium")
+	}
+	s, err := site()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ready, ended := make(chan string, 1), make(chan error, 1)
+	ctx, cancel := context.WithCancel(context.Background())
+	o := serve.Options{
+		Backend: backend.Options{Models: []backend.Source{{Name: "demo", Dir: s.Model}}, Index: s.Index},
+		Listen:  "127.0.0.1:0", Page: s.Page, Grace: time.Second, Ready: func(url string) { ready <- url },
+	}
+	go func() { ended <- serve.Run(ctx, o) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Error(err)
+		}
+	})
+	select {
+	case url := <-ready:
+		return url + "/"
+	case err := <-ended:
+		ended <- nil
+		t.Fatal(err)
+	}
+	return ""
+}
+
+// The checked-in model answers right, through the whole server.
+func TestDemo(t *testing.T) {
+	w := open(t, demoServed(t), desktop)
+	w.wait(`document.querySelectorAll("#hits img").length === 12`)
+	if tabs := strings.Join(strings.Fields(w.text(".tabs")), " "); tabs != "Search Picture Model" {
+		t.Errorf("the tabs are %q", tabs)
+	}
+	w.has("#notice", "not photographs")
+	w.has("#search-lead", "200 pictures in images.")
+	if eval[bool](w, `document.getElementById("chooser").getClientRects().length > 0`) {
+		t.Error("a model is to be chosen, though there is one, which does all of its tasks")
+	}
+	w.write("#search-text", "a small black circle below a big black triangle") // a caption of the first held-out picture
+	w.press(kb.Enter)
+	w.wait(`document.querySelector("#hits .track")`)
+	w.has("#hits li:first-child", "test-00001.png", "0.98")
+	w.click("#hits li:first-child .hit-open")
+	w.wait(`document.getElementById("caption-took").textContent`)
+	w.has("#caption", "big black triangle", "small black circle")
+	for _, q := range []struct{ question, answer string }{
+		{"what colour is the big object?", "black"}, {"where is the triangle?", "top left"}, {"what is at the top left?", "triangle"}, {"is the circle big or small?", "small"},
+	} {
+		n := eval[int](w, `document.querySelectorAll("#ask .verdict").length`)
+		w.write("#ask-text", q.question)
+		w.press(kb.Enter)
+		w.wait(fmt.Sprintf(`document.querySelectorAll("#ask .verdict").length === %d`, n+1))
+		if got := w.text("#ask .verdict"); got != q.answer {
+			t.Errorf("%s %q, want %q", q.question, got, q.answer)
+		}
+	}
+	for i, q := range []struct{ statement, says string }{
+		{"you see a star", "It is false"}, {"you see a big black triangle", "It follows"}, {"at the bottom right is a black object", "The picture cannot tell"},
+	} {
+		w.write("#judge-text", q.statement)
+		w.press(kb.Enter)
+		w.wait(fmt.Sprintf(`document.querySelectorAll("#judge .verdict").length === %d`, i+1))
+		w.has("#judge .verdict", q.says)
+	}
+	w.click("#match .examples button")
+	w.wait(`document.querySelector("#match .bars")`)
+	w.has("#match .bars li:first-child", "a small black circle below a big black triangle")
+	w.click("#alike")
+	w.wait(`document.getElementById("search-summary").textContent.includes("test-00001.png")`)
+	w.has("#hits li:first-child", "test-00001.png", "1.000")
+	w.click("#tab-model")
+	w.has("#scores", "questions answered right", "0.9636")
+	w.check()
+}
+
+// TestScreenshots takes the pictures of docs/guides/serve-page.md; make screenshots runs it.
+func TestScreenshots(t *testing.T) {
+	dir := os.Getenv("UNIMO_SCREENSHOTS")
+	if dir == "" {
+		t.Skip("not run: UNIMO_SCREENSHOTS is not set to the folder for them")
+	}
+	address := demoServed(t)
+	save := func(w *window, name string) {
+		w.settled()
+		if err := os.WriteFile(filepath.Join(dir, "serve-page-"+name+".png"), w.shoot(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	search := func(w *window) {
+		w.wait(`document.querySelectorAll("#hits img").length === 12`)
+		w.click("#search-examples button")
+		w.wait(`document.querySelector("#hits .track")`)
+		w.run(chromedp.MouseEvent("mouseMoved", 2, 300))
+	}
+	ask := func(w *window) {
+		w.wait(`document.querySelectorAll("#hits img").length === 12`)
+		w.click("#hits li:nth-child(3) .hit-open")
+		w.wait(`document.getElementById("caption-took").textContent`)
+		for _, form := range []string{"ask", "judge", "match"} {
+			w.click("#" + form + " .examples button")
+			w.wait(fmt.Sprintf(`document.querySelector("#%s .bars")`, form))
+		}
+		w.run(chromedp.MouseEvent("mouseMoved", 2, 300))
+		eval[bool](w, `(document.activeElement.blur(), scrollTo(0, 0), true)`)
+	}
+	w := open(t, address, look{width: 1280, height: 860})
+	search(w)
+	save(w, "search")
+	w = open(t, address, look{width: 1280, height: 1400, dark: true})
+	ask(w)
+	save(w, "ask")
+	w = open(t, address, look{width: 390, height: 844, scale: 2})
+	ask(w)
+	save(w, "phone")
 }

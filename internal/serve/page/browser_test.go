@@ -40,6 +40,7 @@ var stopBrowser = func() {}
 func TestMain(m *testing.M) {
 	code := m.Run()
 	stopBrowser()
+	removeSite()
 	os.Exit(code)
 }
 

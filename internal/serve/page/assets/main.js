@@ -79,18 +79,25 @@ onArrival(
   () => (current === "search" ? "Find pictures like this one" : $("tab-picture").hidden ? "This model does nothing with pictures" : "Ask about this picture"),
 );
 
+// distinct leaves out the single tasks of a model for several, called MODEL/TASK, unless they do what the whole does not.
+function distinct(list) {
+  const whole = (model) => list.find((other) => other.tasks?.some((task) => model.id === `${other.id}/${task}`));
+  return list.filter((model) => !whole(model) || ![...model.can].every((what) => whole(model).can.has(what)));
+}
+
 async function begin() {
   $("loading").hidden = false;
   $("failed").hidden = true;
   try {
     setup = await get("page/setup.json");
     const said = await get("models");
-    models = said.models.map((model) => ({ ...model, can: new Set(model.can) }));
+    models = distinct(said.models.map((model) => ({ ...model, can: new Set(model.can) })));
     if (!models.length) throw new Error("The server has no model.");
     $("version").textContent = setup.version ?? "";
   } catch (err) {
     $("failed").firstElementChild.textContent = err.message;
     $("failed").hidden = false;
+    if (err.status === 503) setTimeout(begin, 1000); // models are being loaded
     return;
   } finally {
     $("loading").hidden = true;
