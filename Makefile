@@ -65,7 +65,7 @@ cross:
 	done
 
 # The packages that start goroutines, and the library that many goroutines call.
-RACE = . ./tokenizer ./internal/base/... ./internal/compute/engine/... ./internal/dataset/picture ./internal/dataset/regions ./internal/pretrain/...
+RACE = . ./internal/serve/... ./tokenizer ./internal/base/... ./internal/compute/engine/... ./internal/dataset/picture ./internal/dataset/regions ./internal/pretrain/...
 
 race:
 	@if command -v $$(go env CC) >/dev/null; then \

@@ -155,7 +155,7 @@ func (a *app) watch(t *run.Task) (watch run.Observer, done func()) {
 	progress.trains(t)
 	return progress, func() {
 		progress.finish()
-		a.saving.Store(false)
+		a.ending.Store(nil)
 	}
 }
 

@@ -21,7 +21,7 @@ const weightsPage = "docs/guides/weights-and-data.md"
 var (
 	modelFlags = []string{"model", "init", "vocab"}
 	dataFlags  = []string{"data", "dev"}
-	fileFlags  = []string{"config", "story", "index", "hyp", "ref", "wordnet", "paraphrases", "objects", "object-vocab"}
+	fileFlags  = []string{"config", "story", "index", "hyp", "ref", "wordnet", "paraphrases", "objects", "object-vocab", "keys", "tls-cert", "tls-key"}
 )
 
 // pageFlags are those whose values are pages to write. A page takes the place of one that is there.
@@ -42,6 +42,9 @@ func (a *app) checkPaths(c *cmdline.Command) error {
 			paths = list.GetSlice()
 		}
 		for _, path := range paths {
+			if name, dir, ok := strings.Cut(path, "="); ok && slices.Contains(modelFlags, f.Name) && absent(path) && name != "" {
+				path = dir // NAME=DIR
+			}
 			switch {
 			case slices.Contains(modelFlags, f.Name):
 				missing = checkModel(path)

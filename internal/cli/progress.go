@@ -153,7 +153,7 @@ func (p *progress) Stage(name string) {
 	p.begin(name)
 	p.app.stderr.status(name)
 	if name == stageTraining {
-		p.app.saving.Store(true)
+		p.app.ending.Store(&saves)
 		p.estimated = false
 	}
 }

@@ -45,7 +45,7 @@ type app struct {
 	task      string // that is opened of a model for several: the flag --task
 	extractor string // of pictures, where an opened model has none: the flag --extractor
 	log       *slog.Logger
-	saving    atomic.Bool // an interruption saves what was trained
+	ending    atomic.Pointer[ending] // what an interruption waits for; nil: nothing
 }
 
 // standardInput is what messages call it.
@@ -64,7 +64,7 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	signal.Notify(signals, endingSignals()...)
 	defer signal.Stop(signals)
 	a := newApp(args, stdin, stdout, stderr)
-	return supervise(a.stderr, signals, a.saving.Load, a.run)
+	return supervise(a.stderr, signals, a.ending.Load, a.run)
 }
 
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {

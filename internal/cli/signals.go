@@ -29,21 +29,38 @@ const (
 	patience = 5 * time.Second
 )
 
+// ending is what a command does when it is interrupted, and how long that takes is its own business.
+type ending struct {
+	first, second string // what is said at the first and the second interruption
+	reloads       bool   // a hang-up is no interruption
+}
+
+var (
+	saves  = ending{first: "stopping after this step and saving; Ctrl-C again quits without saving", second: "unimo: stopped without saving"}
+	drains = ending{first: "stopping after the requests that have come; Ctrl-C again quits at once", second: "unimo: stopped with requests unanswered", reloads: true}
+)
+
 // supervise runs a command and returns its exit code. The first signal cancels the command's context; what
 // is trained saves and ends. A second one ends the process at once, and so does patience with
-// a command that has nothing to save. saving says whether the command has; it may be called at any time.
-func supervise(stderr io.Writer, signals <-chan os.Signal, saving func() bool, command func(context.Context) int) int {
+// a command that has nothing to do before it ends. ends says what it has; it may be called at any time.
+func supervise(stderr io.Writer, signals <-chan os.Signal, ends func() *ending, command func(context.Context) int) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	code := make(chan int, 1)
 	go func() { code <- command(ctx) }()
-	select {
-	case c := <-code:
-		return c
-	case <-signals:
+	for interrupted := false; !interrupted; {
+		select {
+		case c := <-code:
+			return c
+		case s := <-signals:
+			e := ends()
+			interrupted = s != syscall.SIGHUP || e == nil || !e.reloads
+		}
 	}
-	if saving() {
-		fmt.Fprintln(stderr, "stopping after this step and saving; Ctrl-C again quits without saving")
+	second := saves.second
+	if e := ends(); e != nil {
+		fmt.Fprintln(stderr, e.first)
+		second = e.second
 		cancel()
 	} else {
 		cancel()
@@ -68,10 +85,10 @@ func supervise(stderr io.Writer, signals <-chan os.Signal, saving func() bool, c
 				again = time.After(burst)
 			}
 		case <-again:
-			fmt.Fprintln(stderr, "unimo: stopped without saving")
+			fmt.Fprintln(stderr, second)
 			return exitInterrupted
 		case <-tooLong:
-			if !saving() {
+			if ends() == nil {
 				fmt.Fprintln(stderr, "unimo: interrupted")
 				return exitInterrupted
 			}

@@ -41,22 +41,25 @@ func TestSupervise(t *testing.T) {
 	}
 	const step = 20 * time.Second // as long as the command goes on after it is called off
 	for name, c := range map[string]struct {
-		saves bool
+		does  *ending
 		sent  []sent
 		ends  time.Duration // after the first signal
 		want  string        // part of what is printed
 		never string
 	}{
-		"one saves":                     {true, []sent{{0, os.Interrupt}}, step, "stopping after this step and saving", "without saving\nunimo"},
-		"a hang-up saves":               {true, []sent{{0, syscall.SIGHUP}}, step, "stopping after this step and saving", "stopped"},
-		"a second ends at once":         {true, []sent{{0, os.Interrupt}, {time.Second, os.Interrupt}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
-		"terminate ends at once too":    {true, []sent{{0, syscall.SIGTERM}, {time.Second, syscall.SIGTERM}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
-		"a group's signal counts once":  {true, []sent{{0, syscall.SIGTERM}, {time.Millisecond, syscall.SIGTERM}}, step, "saving", "stopped"},
-		"a second hang-up is no answer": {true, []sent{{0, syscall.SIGHUP}, {time.Second, syscall.SIGHUP}}, step, "saving", "stopped"},
-		"a key held down counts once": {true, []sent{{0, os.Interrupt}, {500 * time.Millisecond, os.Interrupt}, {530 * time.Millisecond, os.Interrupt},
+		"one saves":                     {&saves, []sent{{0, os.Interrupt}}, step, "stopping after this step and saving", "without saving\nunimo"},
+		"a hang-up saves":               {&saves, []sent{{0, syscall.SIGHUP}}, step, "stopping after this step and saving", "stopped"},
+		"a second ends at once":         {&saves, []sent{{0, os.Interrupt}, {time.Second, os.Interrupt}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
+		"terminate ends at once too":    {&saves, []sent{{0, syscall.SIGTERM}, {time.Second, syscall.SIGTERM}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
+		"a group's signal counts once":  {&saves, []sent{{0, syscall.SIGTERM}, {time.Millisecond, syscall.SIGTERM}}, step, "saving", "stopped"},
+		"a second hang-up is no answer": {&saves, []sent{{0, syscall.SIGHUP}, {time.Second, syscall.SIGHUP}}, step, "saving", "stopped"},
+		"a key held down counts once": {&saves, []sent{{0, os.Interrupt}, {500 * time.Millisecond, os.Interrupt}, {530 * time.Millisecond, os.Interrupt},
 			{560 * time.Millisecond, os.Interrupt}}, step, "saving", "stopped"},
-		"nothing to save":            {false, []sent{{0, os.Interrupt}}, patience + burst, "stopping; Ctrl-C again quits at once\nunimo: interrupted", "saving"},
-		"nothing to save, impatient": {false, []sent{{0, os.Interrupt}, {time.Second, os.Interrupt}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
+		"nothing to save":            {nil, []sent{{0, os.Interrupt}}, patience + burst, "stopping; Ctrl-C again quits at once\nunimo: interrupted", "saving"},
+		"a server answers":           {&drains, []sent{{0, syscall.SIGTERM}}, step, "stopping after the requests", "unanswered"},
+		"a server loads again":       {&drains, []sent{{0, syscall.SIGHUP}, {time.Second, syscall.SIGTERM}}, time.Second + step, "stopping after the requests", "unanswered"},
+		"a server ends at once":      {&drains, []sent{{0, syscall.SIGTERM}, {time.Second, syscall.SIGTERM}}, time.Second + burst, "unimo: stopped with requests unanswered", "\x00"},
+		"nothing to save, impatient": {nil, []sent{{0, os.Interrupt}, {time.Second, os.Interrupt}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -66,7 +69,7 @@ func TestSupervise(t *testing.T) {
 					time.AfterFunc(s.at, func() { signals <- s.s })
 				}
 				var out lockedBuffer
-				code := supervise(&out, signals, func() bool { return c.saves }, func(ctx context.Context) int {
+				code := supervise(&out, signals, func() *ending { return c.does }, func(ctx context.Context) int {
 					<-ctx.Done()
 					time.Sleep(step)
 					return exitInterrupted
@@ -89,7 +92,7 @@ func TestSuperviseIsSilentWhereTheCommandEnds(t *testing.T) {
 		signals := make(chan os.Signal, 1)
 		signals <- os.Interrupt
 		var out lockedBuffer
-		code := supervise(&out, signals, func() bool { return false }, func(ctx context.Context) int { <-ctx.Done(); return 7 })
+		code := supervise(&out, signals, func() *ending { return nil }, func(ctx context.Context) int { <-ctx.Done(); return 7 })
 		if code != 7 || out.String() != "" {
 			t.Errorf("%d, %q", code, out.String())
 		}

@@ -29,6 +29,7 @@ func (a *app) commands() []*cmdline.Command {
 		a.matchCommand(),
 		a.indexCommand(),
 		a.searchCommand(),
+		a.serveCommand(),
 		a.featuresCommand(),
 		a.rewriteCommand(),
 		a.dataCommand(),
@@ -52,6 +53,7 @@ type versionInfo struct {
 	Arch    string `json:"arch"`
 	Kernels string `json:"kernels"` // instruction set in use
 	Threads int    `json:"threads"`
+	Static  bool   `json:"static"` // it loads no library of the system
 }
 
 // currentVersion takes the version from what go build stamps: the tag of the commit, or a version made of the newest
@@ -59,15 +61,18 @@ type versionInfo struct {
 func currentVersion() versionInfo {
 	v := versionInfo{
 		Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Kernels: kernels.Active().String(), Threads: parallel.Threads(),
+		Kernels: kernels.Active().String(), Threads: parallel.Threads(), Static: runtime.GOOS == "linux",
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
 			v.Version = info.Main.Version
 		}
 		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
+			switch {
+			case s.Key == "vcs.revision":
 				v.Commit = s.Value
+			case s.Key == "CGO_ENABLED" && s.Value == "1": // of the system it is net, and os/user, that use C then
+				v.Static = false
 			}
 		}
 	}
@@ -89,7 +94,11 @@ func (a *app) printVersion() error {
 	if a.json {
 		return a.printJSON(v)
 	}
-	_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n",
-		v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, v.Threads)
+	note := ""
+	if v.OS == "linux" && !v.Static {
+		note = "this binary loads the system's C library; \"CGO_ENABLED=0 go build ./cmd/unimo\", or \"make build\", gives a static one\n"
+	}
+	_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n%s",
+		v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, v.Threads, note)
 	return err
 }

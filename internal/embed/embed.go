@@ -270,6 +270,28 @@ func unknownPrompt(name string, list []string) error {
 	return &run.SettingError{Err: names.Unknown("prompt", name, list)}
 }
 
+// Config is that of the model; the zero value where pictures alone are seen.
+func (e *Embedder) Config() model.Config {
+	switch {
+	case e.retriever != nil:
+		return e.retriever.Config
+	case e.encoder != nil:
+		return e.encoder.Config
+	}
+	return model.Config{}
+}
+
+// Parameters counts the values that the model was trained for.
+func (e *Embedder) Parameters() int {
+	switch {
+	case e.retriever != nil:
+		return e.retriever.Params.Count()
+	case e.encoder != nil:
+		return e.encoder.Params.Count()
+	}
+	return 0
+}
+
 // Close releases the model.
 func (e *Embedder) Close() error { return e.close() }
 

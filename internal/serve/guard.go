@@ -7,6 +7,7 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -38,24 +39,26 @@ type guard struct {
 	cross    *http.CrossOriginProtection
 }
 
-// open says whether a request needs no key: health, and the page, which asks for the key.
+// open says whether a request needs no key: health, which probes ask for without one, and the page, which asks people for it.
 func open(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
 	}
 	path := r.URL.Path
-	return path == "/" || path == "/livez" || path == "/readyz" || strings.HasPrefix(path, "/page/")
+	return slices.Contains(openPaths, path) || strings.HasPrefix(path, "/page/")
 }
+
+var openPaths = []string{"/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
 	control := http.NewResponseController(w)
 	out := &timedWriter{ResponseWriter: w, control: control}
-	in := &body{ReadCloser: r.Body, guard: g, control: control}
+	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
-		control.SetReadDeadline(time.Now().Add(bodyTime)) // of a connection that has none there is nothing to bound
+		control.SetReadDeadline(time.Now().Add(bodyTime))
 	}
 	defer func() {
 		g.held.Add(-in.size)
@@ -145,11 +148,15 @@ type body struct {
 	io.ReadCloser
 	guard   *guard
 	control *http.ResponseController
+	stream  bool // of messages, each of which has its own time
 	size    int64
 	ended   bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
+	if b.stream {
+		b.control.SetReadDeadline(time.Now().Add(idleTime))
+	}
 	n, err := b.ReadCloser.Read(p)
 	b.size += int64(n)
 	if held := b.guard.held.Add(int64(n)); held > b.guard.memory {

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/page"
 	"github.com/unimo-go/unimo/internal/serve/web"
@@ -57,7 +58,7 @@ type server struct {
 }
 
 // Run serves until ctx ends and the requests that came before are answered; that is no error. It is one if a model cannot be opened, if the
-// address is taken, or [ErrCutOff].
+// address is taken, or [ErrCutOff]; options that are impossible are a [*run.SettingError].
 func Run(ctx context.Context, o Options) error {
 	s, err := newServer(o)
 	if err != nil {
@@ -147,7 +148,7 @@ func newServer(o Options) (*server, error) {
 	if len(o.Fetch) > 0 {
 		f, err := web.NewFetcher(o.Fetch, o.Limits.Body)
 		if err != nil {
-			return nil, err
+			return nil, &run.SettingError{Err: err}
 		}
 		s.Limits.Fetcher = f
 	}
@@ -156,7 +157,7 @@ func newServer(o Options) (*server, error) {
 	}
 	var err error
 	if s.models, err = backend.New(s.Backend); err != nil {
-		return nil, err
+		return nil, &run.SettingError{Err: err}
 	}
 	s.guard = &guard{log: o.Log, memory: o.Memory, cross: http.NewCrossOriginProtection()}
 	if err := s.readFiles(); err != nil {

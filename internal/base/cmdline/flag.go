@@ -123,8 +123,13 @@ func (s *FlagSet) StringVar(at *string, name, def, usage string) {
 
 // StringArrayVar adds a flag that may be given several times.
 func (s *FlagSet) StringArrayVar(at *[]string, name string, def []string, usage string) {
+	s.StringArrayVarP(at, name, "", def, usage)
+}
+
+// StringArrayVarP is [FlagSet.StringArrayVar] for a flag with a shorthand.
+func (s *FlagSet) StringArrayVarP(at *[]string, name, shorthand string, def []string, usage string) {
 	*at = def
-	s.Var(&list{at: at}, name, "", usage)
+	s.Var(&list{at: at}, name, shorthand, usage)
 }
 
 // list is the value of a flag that may be given several times. The first time replaces the default.

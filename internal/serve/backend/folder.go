@@ -73,7 +73,7 @@ type head struct {
 
 // open opens the folder of a model.
 func open(s Source, o *Options, gate chan struct{}) (*folder, error) {
-	f := &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, gate, o.Observer), created: time.Now().Truncate(time.Second)}
+	f := &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, o.MaxTokens, gate, o.Observer), created: time.Now().Truncate(time.Second)}
 	if err := f.fill(o); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
@@ -357,9 +357,10 @@ func (v view) info() Info {
 			d.Vocabulary = h.tokenizer.VocabSize()
 		}
 		if h.index != nil {
-			d.Index = &Index{Pictures: len(h.ids), Source: h.index.Info.Source}
+			d.Index = &Index{Pictures: len(h.ids), Source: filepath.Base(filepath.FromSlash(h.index.Info.Source))} // where it is on the server is nobody's business
 		}
 		if h.config == nil {
+			d.Parameters, d.Layers, d.Hidden = int64(h.embedder.Parameters()), h.embedder.Config().Layers, h.embedder.Config().HiddenSize
 			continue
 		}
 		for _, p := range h.opened.Params {

@@ -52,6 +52,7 @@ type part struct {
 type queue struct {
 	name  string
 	limit int           // items that may wait
+	most  int           // rows of a request
 	gate  chan struct{} // bounds the batches that are computed at a time, those of all models together
 	watch Observer
 
@@ -66,8 +67,8 @@ type queue struct {
 	stopped chan struct{}
 }
 
-func newQueue(name string, limit int, gate chan struct{}, watch Observer) *queue {
-	q := &queue{name: name, limit: limit, gate: gate, watch: watch, stopped: make(chan struct{})}
+func newQueue(name string, limit, most int, gate chan struct{}, watch Observer) *queue {
+	q := &queue{name: name, limit: limit, most: most, gate: gate, watch: watch, stopped: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	go q.serve()
 	return q
@@ -80,6 +81,13 @@ func (q *queue) do(ctx context.Context, r *request, told func(piece string) erro
 	}
 	if err := ctx.Err(); err != nil {
 		return AsError(err)
+	}
+	rows := 0
+	for _, n := range r.rows {
+		rows += n
+	}
+	if rows > q.most {
+		return &Error{Kind: TooLarge, Limit: q.most, Message: fmt.Sprintf("the request has %d tokens and regions; this server takes %d of a request, so send several", rows, q.most)}
 	}
 	if err := q.enter(r); err != nil {
 		return err

@@ -46,13 +46,17 @@ type Options struct {
 	Models    []Source // the first is that of requests which name none
 	Index     string   // folder of the index that the model which made it searches; "": none
 	Queue     int      // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
+	MaxTokens int      // tokens and regions of a request; 0: [DefaultTokens]
 	MaxPixels int      // of a picture; 0: 50 million
 	Log       *slog.Logger
 	Observer  Observer
 }
 
-// DefaultQueue is how much may wait for a model where nothing else is said.
-const DefaultQueue = 1024
+// How much may wait for a model, and how long a request may be, where nothing else is said: 256 texts of 512 tokens.
+const (
+	DefaultQueue  = 1024
+	DefaultTokens = 1 << 17
+)
 
 // Registry has the open models. It implements [Models].
 type Registry struct {
@@ -82,6 +86,7 @@ func New(o Options) (*Registry, error) {
 	if o.Queue == 0 {
 		o.Queue = DefaultQueue
 	}
+	o.MaxTokens = cmp.Or(o.MaxTokens, DefaultTokens)
 	o.MaxPixels = cmp.Or(o.MaxPixels, picture.DefaultLimits.MaxPixels)
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -439,7 +439,7 @@ func TestClientsThatLeave(t *testing.T) {
 
 // A batch that nobody waits for any more is stopped, and one request's error is not another's.
 func TestBatchEndsWithItsCallers(t *testing.T) {
-	q := newQueue("m", 100, make(chan struct{}, 1), silent{})
+	q := newQueue("m", 100, 100, make(chan struct{}, 1), silent{})
 	defer q.close()
 	running, stopped := make(chan struct{}), make(chan struct{})
 	slow := &work{"slow", func(ctx context.Context, parts []part) error {
@@ -644,6 +644,17 @@ func TestSearch(t *testing.T) {
 	}
 	defer bad.Close()
 	if err := bad.Load(context.Background()); err == nil || !strings.Contains(err.Error(), "made by none") {
+		t.Error(err)
+	}
+}
+
+func TestRequestsAreBounded(t *testing.T) {
+	r := serve(t, Options{MaxTokens: 20}, "films")
+	_, _, err := get(t, r, "films").Classify(context.Background(), slices.Repeat([]Input{{Text: "a film"}}, 10))
+	if e := AsError(err); e == nil || e.Kind != TooLarge || e.Limit != 20 {
+		t.Error(err)
+	}
+	if _, _, err := get(t, r, "films").Classify(context.Background(), []Input{{Text: "a film"}}); err != nil {
 		t.Error(err)
 	}
 }
