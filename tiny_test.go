@@ -16,6 +16,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 var update = flag.Bool("update", false, "write the models of testdata again")

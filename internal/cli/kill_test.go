@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 	"math/rand/v2"
 	"os"
 	"os/exec"

@@ -20,6 +20,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 	"github.com/unimo-go/unimo/internal/train"
 )
 

@@ -7,6 +7,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 func TestDefaultsAreValid(t *testing.T) {

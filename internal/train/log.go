@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
@@ -114,7 +115,7 @@ func (d *Dir) LogDone(took time.Duration) error {
 
 // size flushes the log and returns its length.
 func (l *eventLog) size() (int64, error) {
-	if err := l.f.Sync(); err != nil {
+	if err := atomicfile.Flush(l.f); err != nil {
 		return 0, fmt.Errorf("write log: %w", err)
 	}
 	return l.f.Seek(0, io.SeekCurrent)

@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/optim"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 // line is a task small enough to check by hand: a linear map with dropout that

@@ -156,7 +156,7 @@ func place(from, to string) (err error) {
 		return err
 	}
 	if _, err = io.Copy(out, in); err == nil {
-		err = out.Sync()
+		err = atomicfile.Flush(out)
 	}
 	return cmp.Or(out.Close(), err)
 }

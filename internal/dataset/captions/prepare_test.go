@@ -18,6 +18,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/unimo-go/unimo/internal/test/golden"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 // square returns a picture as a PNG file, another one for every shade.

@@ -14,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 func writeStore(tb testing.TB, dir string, h Header, s Source) {

@@ -22,6 +22,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/test/golden"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 // writeFiles writes files with their contents into a new folder.

@@ -23,6 +23,7 @@ import (
 	"github.com/unimo-go/unimo/internal/report"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
+	_ "github.com/unimo-go/unimo/internal/test/volatile"
 )
 
 var colours = []struct {
