@@ -19,7 +19,8 @@ type Embedder struct {
 
 // OpenEmbedder opens the model in the folder dir: one of sentence-transformers, which says how its vectors are made; a BERT or its kin of
 // Hugging Face's transformers; or a model of this program, or the best one of a run's folder. [Pooling], [Normalized] and [Prompt] say what
-// the folder does not, or something else. A model for retrieval has vectors of its own, of texts and pictures.
+// the folder does not, or something else. A model for retrieval has vectors of its own, of texts and pictures. Without a folder (""),
+// [Extractor] names a network, whose vectors of pictures are its pooled output.
 func OpenEmbedder(dir string, list ...Option) (*Embedder, error) {
 	env, o, err := embedding(dir, list)
 	if err != nil {

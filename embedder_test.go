@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo"
@@ -96,6 +97,40 @@ func ExamplePrompt() {
 	_, err := unimo.OpenEmbedder("testdata/films.model", unimo.Prompt("query"))
 	fmt.Println(errors.Is(err, unimo.ErrSetting))
 	// Output: true
+}
+
+// A network alone makes vectors of pictures.
+func ExampleExtractor() {
+	m, err := unimo.OpenEmbedder("", unimo.Extractor("internal/vision/vit/testdata/vit"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer m.Close()
+	picture, err := os.ReadFile("testdata/shapes/images/blue-square.png")
+	if err != nil {
+		log.Fatal(err)
+	}
+	vectors, err := m.EmbedPictures(context.Background(), picture)
+	fmt.Println(len(vectors), m.Size(), err)
+	// Output: 1 16 <nil>
+}
+
+func TestExtractorErrors(t *testing.T) {
+	for want, options := range map[string][]unimo.Option{
+		"extractor is empty":          {unimo.Extractor("")},
+		`unknown extractor "pathces"`: {unimo.Extractor("pathces")},
+		"are for texts":               {unimo.Extractor("internal/vision/vit/testdata/vit"), unimo.ForTask("films")},
+	} {
+		if _, err := unimo.OpenEmbedder("", options...); !errors.Is(err, unimo.ErrSetting) || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", want, err)
+		}
+	}
+	if _, err := unimo.OpenEmbedder(""); !errors.Is(err, unimo.ErrSetting) {
+		t.Errorf("nothing named: %v", err)
+	}
+	if _, err := unimo.Open("testdata/films.model", unimo.Extractor("patches")); !errors.Is(err, unimo.ErrSetting) || !strings.Contains(err.Error(), "reads no pictures") {
+		t.Errorf("a model of texts: %v", err)
+	}
 }
 
 func TestEmbedderErrors(t *testing.T) {

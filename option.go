@@ -15,6 +15,7 @@ type Option func(*options) error
 type options struct {
 	threads int
 	task    string
+	sees    string // what --extractor names
 	embed   embed.Options
 	embeds  bool // one of them was given
 }
@@ -41,9 +42,24 @@ func Threads(n int) Option {
 	}
 }
 
-// environment is what the model in the folder dir has from outside. No folder is an error: it would be the current one.
+// Extractor names what sees the pictures of a model whose folder does not have it, or [OpenEmbedder]'s without a folder: the file or folder
+// of a trained network, or of a model that has one. One that is not what the model was trained with is an error.
+func Extractor(path string) Option {
+	return func(o *options) error {
+		if path == "" {
+			return &settingError{errors.New("extractor is empty; name the file or folder of a network, or leave the option out")}
+		}
+		o.sees = path
+		return nil
+	}
+}
+
+// environment is what the model in the folder dir has from outside.
 func environment(dir string, list []Option) (run.Env, error) {
-	env, o, err := readOptions(dir, list)
+	env, o, err := readOptions(list)
+	if err == nil {
+		err = named(dir)
+	}
 	if err == nil && o.embeds {
 		err = &settingError{errors.New("this kind of model has no pooling, normalisation or prompt (OpenEmbedder has); leave these options out")}
 	}
@@ -52,15 +68,23 @@ func environment(dir string, list []Option) (run.Env, error) {
 
 // embedding is environment for [OpenEmbedder].
 func embedding(dir string, list []Option) (run.Env, embed.Options, error) {
-	env, o, err := readOptions(dir, list)
+	env, o, err := readOptions(list)
+	if err == nil && o.sees == "" {
+		err = named(dir)
+	}
 	return env, o.embed, err
 }
 
-func readOptions(dir string, list []Option) (run.Env, options, error) {
-	var o options
+// named refuses to be given no folder: it would be the current one.
+func named(dir string) error {
 	if dir == "" {
-		return run.Env{}, o, &settingError{fmt.Errorf("no folder (%w); name that of a model, of a run, or of an index", fs.ErrNotExist)}
+		return &settingError{fmt.Errorf("no folder (%w); name that of a model, of a run, or of an index", fs.ErrNotExist)}
 	}
+	return nil
+}
+
+func readOptions(list []Option) (run.Env, options, error) {
+	var o options
 	for _, set := range list {
 		if set == nil {
 			continue
@@ -69,5 +93,5 @@ func readOptions(dir string, list []Option) (run.Env, options, error) {
 			return run.Env{}, o, err
 		}
 	}
-	return run.Env{Threads: o.threads, Task: o.task}, o, nil
+	return run.Env{Threads: o.threads, Task: o.task, Extractor: o.sees}, o, nil
 }

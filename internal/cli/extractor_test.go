@@ -201,6 +201,12 @@ func TestRunKeepsWhatWasComputed(t *testing.T) {
 		t.Errorf("what was computed is gone: %v", err)
 	}
 	must(t, seenArgs(data, run+"2", "extractor="+eyes, "skip_bad=true")...)
+	// The picture is corrected: the run goes on, with what was computed of the others.
+	writeFile(t, bad, read(t, pictures[0]))
+	if r := must(t, append(seenArgs(data, run, "extractor="+eyes), "--resume")...); !strings.Contains(r.stderr, "the data have changed") {
+		t.Errorf("stderr is %q", r.stderr)
+	}
+	must(t, "features", "info", filepath.Join(run, "features"), filepath.Base(bad))
 	specOf(t, filepath.Join(run+"2", "best"))
 }
 

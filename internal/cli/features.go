@@ -281,6 +281,11 @@ func (a *app) showImage(s regions.Source, id string, names []string) error {
 	}
 	printable.Fprintf(a.stdout, "%s: %.0f x %.0f pixels, %d regions\n", shown.Image, shown.Width, shown.Height, len(shown.Regions))
 	w := tabwriter.NewWriter(a.stdout, 0, 8, 2, ' ', 0)
+	header := "region\tx1 y1 x2 y2"
+	if classes > 0 {
+		header += "\tclass\tprobability"
+	}
+	fmt.Fprintln(w, header)
 	for i, r := range shown.Regions {
 		printable.Fprintf(w, "%d\t%.1f %.1f %.1f %.1f", i+1, r.Box[0], r.Box[1], r.Box[2], r.Box[3])
 		if r.Class != "" {

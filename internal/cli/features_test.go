@@ -106,7 +106,8 @@ func TestFeaturesInfoShowsRegions(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "features")
 	must(t, "features", "extract", shapesFolder, out, "--extractor", "../vision/detector/testdata/centernet.json")
 	r := must(t, "features", "info", out, "red-bar.png")
-	if lines := strings.Split(strings.TrimSpace(r.stdout), "\n"); len(lines) < 11 || !strings.HasPrefix(lines[0], "red-bar.png: ") || !strings.Contains(lines[1], "0.") {
+	if lines := strings.Split(strings.TrimSpace(r.stdout), "\n"); len(lines) < 12 || !strings.HasPrefix(lines[0], "red-bar.png: ") ||
+		strings.Join(strings.Fields(lines[1]), " ") != "region x1 y1 x2 y2 class probability" || !strings.Contains(lines[2], "0.") {
 		t.Error(r.stdout)
 	}
 	var shown shownImage
@@ -121,7 +122,12 @@ func TestFeaturesInfoShowsRegions(t *testing.T) {
 	}
 	plain := filepath.Join(t.TempDir(), "plain")
 	must(t, "features", "extract", shapesFolder, plain, "--extractor", "statistics")
-	if r := must(t, "features", "info", plain, "red-bar.png"); !strings.Contains(r.stdout, "46 regions\n1   0.0 0.0 ") {
+	if r := must(t, "features", "info", plain, "red-bar.png"); !strings.Contains(r.stdout, "46 regions\nregion  x1 y1 x2 y2\n1       0.0 0.0 ") {
 		t.Error(r.stdout)
 	}
+	// What is no store of features, and a store where a model is wanted, is told apart.
+	refused(t, exitUsage, []string{"inspect", plain}, "is a store of features; 'unimo features info")
+	model := t.TempDir()
+	writeFile(t, filepath.Join(model, "config.json"), "{}")
+	refused(t, exitFailed, []string{"features", "info", model}, "is a model, and holds no features")
 }

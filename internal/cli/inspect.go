@@ -15,6 +15,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
@@ -114,6 +115,9 @@ func inspect(path string, flags inspectFlags) (*inspection, error) {
 		return nil, err
 	}
 	path = modeldir.Resolve(path)
+	if regions.IsStore(path) {
+		return nil, usagef("%s is a store of features; 'unimo features info %s' shows what is in it", path, path)
+	}
 	from, err := openSource(path)
 	if err != nil {
 		return nil, err

@@ -184,6 +184,9 @@ func OfRetriever(m *retrieve.Retriever) (*Embedder, error) {
 
 // openEncoder opens the encoder of a model, whose rows are pooled.
 func openEncoder(r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*Embedder, error) {
+	if env.Extractor != "" {
+		return nil, &run.SettingError{Err: ErrNoPictures}
+	}
 	tok, err := c.Vocabulary(r.encoder)
 	if err != nil {
 		return nil, err
@@ -465,7 +468,7 @@ func (e *Embedder) Reads() bool { return e.reader != nil }
 
 // ErrNoPictures is what pictures give where the model reads texts alone, and ErrNoTexts what texts give where it reads none.
 var (
-	ErrNoPictures = errors.New("the model reads texts alone; give one for retrieval, or an extractor in its place, for vectors of pictures")
+	ErrNoPictures = errors.New("the model reads texts alone; for vectors of pictures give one for retrieval, or leave the model out and name an extractor (--extractor) alone")
 	ErrNoTexts    = errors.New("an extractor alone sees pictures, and reads no texts; name a model, too")
 )
 

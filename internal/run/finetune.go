@@ -350,6 +350,10 @@ func (r *run) openDir() (*Summary, error) {
 	if err != nil {
 		return nil, err
 	}
+	if old.Status != train.Done && !train.HasSnapshot(r.Out) && !maps.Equal(old.Data, r.info.Data) {
+		r.Log.Info("the data have changed; nothing was trained on them yet, so they are taken as they are now")
+		old.Data = r.info.Data
+	}
 	if err := old.CheckSame(r.info, free(r.settings)...); err != nil {
 		return nil, err
 	}

@@ -86,6 +86,9 @@ func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error),
 	}
 	o := &Opened{Config: folder.Config, Dir: folder.Dir, Device: env.Device, Folder: folder}
 	if err = o.choose(env.Task, problems); err == nil {
+		err = o.checkSight(env.Extractor)
+	}
+	if err == nil {
 		o.Params, err = build(o)
 	}
 	if err == nil && o.Params.Count() <= checkedWhenOpened {
@@ -96,6 +99,14 @@ func Open(dir string, env *Env, build func(o *Opened) (model.Parameters, error),
 		return nil, fmt.Errorf("model %s: %w", folder.Dir, err)
 	}
 	return o, nil
+}
+
+// checkSight refuses to name what sees the pictures of a model that reads none.
+func (o *Opened) checkSight(extractor string) error {
+	if extractor == "" || o.Config.ReadsImages() {
+		return nil
+	}
+	return &SettingError{errors.New("an extractor is named (--extractor), but the model reads no pictures; leave it out")}
 }
 
 // choose makes o the view of one task, if its model is one for several.

@@ -180,7 +180,7 @@ func (o *opening) open(path string) (indexed, error) {
 	if !info.IsDir() {
 		return o.openFiles(path, []string{path})
 	}
-	if _, err := os.Stat(filepath.Join(path, storeFile)); err == nil {
+	if IsStore(path) {
 		return o.openStore(path)
 	}
 	files, err := listFiles(path)
@@ -188,6 +188,12 @@ func (o *opening) open(path string) (indexed, error) {
 		return nil, err
 	}
 	return o.openFiles(path, files)
+}
+
+// IsStore says whether a folder is a store of features.
+func IsStore(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, storeFile))
+	return err == nil
 }
 
 // listFiles lists the regular files of a folder, but hidden ones, by name.
@@ -213,6 +219,11 @@ func listFiles(dir string) ([]string, error) {
 		if info.Mode().IsRegular() {
 			files = append(files, path)
 			pictures = pictures || picture.IsPicture(path)
+		}
+	}
+	for name, what := range map[string]string{"index.json": "an index of pictures", "config.json": "a model"} {
+		if slices.Contains(files, filepath.Join(dir, name)) {
+			return nil, fmt.Errorf("%s is %s, and holds no features of pictures (it has a %s); name a store of features, or files of them", dir, what, name)
 		}
 	}
 	switch {

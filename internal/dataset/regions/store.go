@@ -58,12 +58,21 @@ type shard struct {
 	classWidth  int    // bytes of a region's; 0: none
 }
 
+// ShardError is the error about a shard of a store that is damaged or missing.
+type ShardError struct{ Err error }
+
+func (e *ShardError) Error() string {
+	return fmt.Sprintf("%v (or extract again with --replace: what was in it is computed anew)", e.Err)
+}
+
+func (e *ShardError) Unwrap() error { return e.Err }
+
 // openShard maps a shard and checks all but its features, boxes and sizes, which are
 // checked when they are read.
 func openShard(dir string, m manifest, listed manifestShard) (_ *shard, err error) {
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("%w; remove the shard from %s and extract again, if it cannot be repaired", err, filepath.Join(dir, storeFile))
+			err = &ShardError{err}
 		}
 	}()
 	path := filepath.Join(dir, listed.File)

@@ -150,8 +150,16 @@ func TestStoreGoesOn(t *testing.T) {
 			if err := os.Remove(filepath.Join(dir, "features-00001.safetensors")); err != nil {
 				t.Fatal(err)
 			}
-			if _, err := NewWriter(dir, h, Resume); err == nil || !strings.Contains(err.Error(), "remove the shard from "+filepath.Join(dir, storeFile)) {
+			if _, err := NewWriter(dir, h, Resume); !errors.As(err, new(*ShardError)) || !strings.Contains(err.Error(), "--replace") {
 				t.Errorf("without a shard: %v", err)
+			}
+			if err := s.Image(s.IDs()[0], &im); err != nil {
+				t.Fatal(err)
+			}
+			if w, err = NewWriter(dir, h, Replace); err != nil || w.Images() >= len(s.IDs()) {
+				t.Errorf("a damaged shard stays: %v", err)
+			} else if err := errors.Join(w.Add(&im), w.Close()); err != nil {
+				t.Errorf("after a damaged shard: %v", err)
 			}
 		}
 	}

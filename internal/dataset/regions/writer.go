@@ -169,21 +169,20 @@ func (w *Writer) open(e Existing) error {
 			return &OtherError{dir, problem}
 		}
 	}
-	if old.sameKind(w.manifest) {
-		w.manifest.Shards = old.Shards
+	if !old.sameKind(w.manifest) {
+		old.Shards = nil
+	}
+	for _, s := range old.Shards {
+		if err := w.take(s); err == nil {
+			w.manifest.Shards = append(w.manifest.Shards, s)
+		} else if e != Replace { // which also gets over what is damaged
+			return err
+		}
 	}
 	if err := w.manifest.write(dir); err != nil {
 		return err
 	}
-	if err := w.clean(); err != nil {
-		return err
-	}
-	for _, s := range w.manifest.Shards {
-		if err := w.take(s); err != nil {
-			return err
-		}
-	}
-	return nil
+	return w.clean()
 }
 
 // take notes the images of a shard that is there.

@@ -9,7 +9,6 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -156,13 +155,14 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 		Stage: func(name string) { env.Observer.Stage("features: " + name) }, Tick: env.Observer.Tick, Warn: func(message string) { env.Log.Debug(message) },
 	}
 	var others *regions.OtherError
+	var shard *regions.ShardError
 	switch _, err := e.WriteStore(ctx, dir); {
 	case errors.As(err, new(regions.BadPicture)):
-		return nil, nil, fmt.Errorf("%w; correct it, or leave such pictures out with skip_bad (--skip-bad)", err)
+		return nil, nil, fmt.Errorf("%w (or leave such pictures out: skip_bad, --skip-bad)", err)
 	case errors.As(err, &others): // not with --replace, which training does not have
 		return nil, nil, fmt.Errorf("%s: %s; remove the folder: they are computed again", others.Dir, others.Problem)
-	case errors.Is(err, fs.ErrNotExist), errors.As(err, new(*checkpoint.FileError)):
-		return nil, nil, fmt.Errorf("%w; or remove the folder %s: what was in it is computed again", err, dir)
+	case errors.As(err, &shard):
+		return nil, nil, fmt.Errorf("%w (or remove the folder %s: what was in it is computed again)", shard.Err, dir)
 	case err != nil:
 		return nil, nil, err
 	}

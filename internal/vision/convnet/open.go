@@ -11,7 +11,7 @@ import (
 )
 
 // Supported names the networks that Open opens, for messages.
-const Supported = "EfficientNet B0 to B8, EfficientNet-Lite0 to 4, MobileNet v2 and v3, ResNet, ResNeXt, Wide ResNet and SE-ResNet"
+const Supported = "EfficientNet, EfficientNet-Lite, MobileNet v2 and v3, ResNet and its kin"
 
 // Recognised says whether the tensors have the names of a network of this package's kind.
 func Recognised(_ []byte, r checkpoint.Reader) bool {

@@ -62,9 +62,10 @@ func Open(s regions.Spec) (regions.Extractor, error) {
 	if filepath.Base(path) == regions.WeightsFile {
 		path = filepath.Dir(path)
 	}
-	x, err := In(path)
-	if !errors.Is(err, fs.ErrNotExist) && !isFile(path) {
-		return x, err
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		if x, err := In(path); !errors.Is(err, fs.ErrNotExist) {
+			return x, err
+		}
 	}
 	return openLibrary(path)
 }
@@ -154,7 +155,7 @@ func openLibrary(path string) (_ *Encoder, err error) {
 		}
 		return e, nil
 	}
-	return nil, &checkpoint.FileError{File: path, Problem: "holds " + describe(config, r) + ", which is no picture encoder that is known", Remedy: "supported are " + supported()}
+	return nil, &checkpoint.FileError{File: path, Problem: "holds " + describe(config, r) + ", which is no picture encoder that is known", Remedy: "supported are " + supported() + " (docs/reference/features.md lists them)"}
 }
 
 // configOf returns the configuration of a model in dir; nil if there is none.

@@ -390,8 +390,8 @@ func FuzzIn(f *testing.F) {
 	}
 	f.Add(parts[0], parts[1])
 	f.Add([]byte(`{"extractor":"patches"}`), []byte{})
+	dir = f.TempDir() // of all that is tried: making one takes longer than opening it
 	f.Fuzz(func(t *testing.T, spec, weights []byte) {
-		dir := t.TempDir()
 		if err := errors.Join(os.WriteFile(filepath.Join(dir, regions.SpecFile), spec, 0o644), os.WriteFile(filepath.Join(dir, regions.WeightsFile), weights, 0o644)); err != nil {
 			t.Fatal(err)
 		}
