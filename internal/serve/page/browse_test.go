@@ -268,6 +268,10 @@ func TestKey(t *testing.T) {
 	if kept := eval[string](w, `JSON.stringify([localStorage.length, document.cookie, Object.values(sessionStorage)])`); kept != `[0,"",["secret"]]` {
 		t.Errorf("what is kept is %s", kept)
 	}
+	w.click("#key-open")
+	w.accessible("key", true)
+	w.click("#key-cancel")
+	w.wait(`!document.getElementById("key").open`)
 	w.expect("401")
 	w.check()
 }

@@ -27,7 +27,7 @@ export function start(model) {
     ["Classes", model.labels?.length && model.labels.slice(0, 30).join(", ") + (model.labels.length > 30 ? ", …" : "")],
     ["Probabilities", model.calibrated === undefined ? "" : model.calibrated ? "calibrated: they mean what they say" : "not calibrated: scores compare, they are no probabilities"],
     ["Searches", model.index && count(model.index.pictures, "picture")],
-    ["Made", model.created && new Date(model.created).toLocaleDateString("en", { dateStyle: "long" })],
+    ["On disk since", model.created && new Date(model.created).toLocaleDateString("en", { dateStyle: "long" })],
     ["Fingerprint", model.fingerprint],
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));

@@ -105,6 +105,7 @@ async function begin() {
   $("notice").textContent = setup.notice ?? "";
   $("notice").hidden = !setup.notice;
   $("key-open").hidden &&= !setup.keys;
+  $("docs").hidden = setup.keys; // a link has no key
   $("models").replaceChildren(...models.map((model) => h("option", {}, model.id)));
   $("chooser").hidden = models.length < 2;
   use(models[0]);
