@@ -2,6 +2,7 @@ package native
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
@@ -90,7 +91,7 @@ func (s *server) many(k *int, some int) (int, error) {
 	case *k < 1:
 		return 0, backend.Errorf(backend.Invalid, "k", "k is %d; want 1 or more", *k)
 	case *k > s.limits.TopK:
-		return 0, &backend.Error{Kind: backend.TooLarge, Param: "k", Limit: s.limits.TopK, Message: "k is more than this server returns"}
+		return 0, &backend.Error{Kind: backend.Invalid, Param: "k", Limit: s.limits.TopK, Message: fmt.Sprintf("k is %d; this server returns %d at most", *k, s.limits.TopK)}
 	}
 	return *k, nil
 }
