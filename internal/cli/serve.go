@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/serve"
 	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/telemetry"
 )
 
 // serveFlags are the flags of "unimo serve" that are not options as they stand.
@@ -123,13 +124,13 @@ func (a *app) serve(ctx context.Context, o serve.Options, form string) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	o.Log, o.Reload = a.log, reload
+	o.Log, o.Reload, o.Version = a.log, reload, currentVersion().Version
 	if form == "json" {
 		level := slog.LevelInfo
 		if a.verbose {
 			level = slog.LevelDebug
 		}
-		o.Log = slog.New(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level}))
+		o.Log = slog.New(telemetry.Handler(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level})))
 	}
 	var names []string
 	for _, s := range o.Backend.Models {

@@ -28,8 +28,8 @@ func healthOperations() []web.Operation {
 	status := web.Object(map[string]web.Schema{"status": web.Type("string", ""), "reason": web.Type("string", "why it is not ready")}, "status")
 	ok := web.Response{Description: "it is", Content: web.JSON(status)}
 	return []web.Operation{
-		{Method: "GET", Path: "/livez", ID: "live", Tag: "health", Summary: "Whether the server runs", Responses: map[int]web.Response{200: ok}},
-		{Method: "GET", Path: "/readyz", ID: "ready", Tag: "health", Summary: "Whether the models are loaded, and the server is not about to end", Responses: map[int]web.Response{
+		{Method: "GET", Path: "/livez", ID: "live", Tag: "server", Summary: "Whether the server runs", Responses: map[int]web.Response{200: ok}},
+		{Method: "GET", Path: "/readyz", ID: "ready", Tag: "server", Summary: "Whether the models are loaded, and the server is not about to end", Responses: map[int]web.Response{
 			200: ok, 503: {Description: "it is not", Content: web.JSON(status)},
 		}},
 	}

@@ -15,7 +15,9 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/openapi"
 	"github.com/unimo-go/unimo/internal/serve/page"
+	"github.com/unimo-go/unimo/internal/serve/telemetry"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
@@ -35,10 +37,11 @@ type Options struct {
 	Delay time.Duration // from the end of the context to that of the listener: not ready, but answering; 0: none
 	Grace time.Duration // for the requests that are then being answered
 
-	Page   page.Options
-	Log    *slog.Logger
-	Ready  func(url string) // told once the models are loaded; may be nil
-	Reload <-chan os.Signal // models, keys and certificate are loaded again; may be nil
+	Page    page.Options
+	Version string // of the program
+	Log     *slog.Logger
+	Ready   func(url string) // told once the models are loaded; may be nil
+	Reload  <-chan os.Signal // models, keys and certificate are loaded again; may be nil
 }
 
 // Defaults are what a server has that is told nothing else.
@@ -53,6 +56,7 @@ var ErrCutOff = errors.New("requests were cut off")
 type server struct {
 	Options
 	models      *backend.Registry
+	telemetry   *telemetry.Telemetry
 	guard       *guard
 	certificate atomic.Pointer[tls.Certificate]
 }
@@ -65,6 +69,7 @@ func Run(ctx context.Context, o Options) error {
 		return err
 	}
 	defer s.models.Close()
+	defer s.flush()
 	l, err := net.Listen("tcp", s.Listen)
 	if err != nil {
 		return fmt.Errorf("listen on %s: %w; give another address with --listen", s.Listen, err)
@@ -78,7 +83,7 @@ func Run(ctx context.Context, o Options) error {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC
 	h := &http.Server{
-		Handler: s.guard, Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
+		Handler: s.telemetry.Wrap(s.guard), Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
 		BaseContext: func(net.Listener) context.Context { return requests }, ConnState: listener.track,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
@@ -156,6 +161,12 @@ func newServer(o Options) (*server, error) {
 		s.Backend.Log = o.Log
 	}
 	var err error
+	if s.telemetry, err = telemetry.New(context.Background(), s.Version, o.Log); err != nil {
+		return nil, err
+	}
+	if o.Backend.Observer == nil {
+		s.Backend.Observer = s.telemetry
+	}
 	if s.models, err = backend.New(s.Backend); err != nil {
 		return nil, &run.SettingError{Err: err}
 	}
@@ -166,8 +177,23 @@ func newServer(o Options) (*server, error) {
 	s.Page.Keys = o.Keys != ""
 	mux := http.NewServeMux()
 	mount(mux, s.models, s.Limits, s.Page)
+	mux.Handle("GET /metrics", s.telemetry.Metrics())
+	if err := openapi.Mount(mux, s.Version, operations()); err != nil {
+		return nil, err
+	}
 	s.guard.next = mux
 	return s, nil
+}
+
+// flushTime is for the traces that are not sent when the server ends.
+const flushTime = 5 * time.Second
+
+func (s *server) flush() {
+	ctx, cancel := context.WithTimeout(context.Background(), flushTime)
+	defer cancel()
+	if err := s.telemetry.Shutdown(ctx); err != nil {
+		s.Log.Warn("the last traces were not sent", "error", err)
+	}
 }
 
 // maxPEM bounds the files of a certificate and its key.

@@ -86,6 +86,6 @@ func Operations() []web.Operation {
 		}, "model", "predictions", "usage"))),
 		post("/generate", "generate", "A text for a text; with stream in server-sent events, the last of which is the whole text",
 			web.Object(with(decoding, properties{"model": id, "texts": web.Array(str).WithItems(1), "passage": str, "stream": boolean}), "texts"),
-			web.Content{"application/json": written, "text/event-stream": str}),
+			web.Content{"application/json": written, "text/event-stream": web.Object(map[string]web.Schema{"data": str}, "data")}),
 	}
 }

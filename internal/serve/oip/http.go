@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/oip/inferencepb"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
@@ -27,7 +28,12 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	mux.HandleFunc("POST /v2/repository/index", s.postIndex)
 	// The name of a model may have a slash in it, and Triton's clients leave that as it is.
 	mux.HandleFunc("/v2/models/{path...}", s.handleModel)
-	mux.Handle("POST /inference.GRPCInferenceService/", s.grpc())
+	calls := s.grpc()
+	service := inferencepb.File_inference_proto.Services().Get(0)
+	mux.Handle(fmt.Sprintf("POST /%s/", service.FullName()), calls)
+	for i := range service.Methods().Len() { // each a pattern of its own, by which it is counted
+		mux.Handle(fmt.Sprintf("POST /%s/%s", service.FullName(), service.Methods().Get(i).Name()), calls)
+	}
 }
 
 // headerLength is the header that says where the JSON of a body ends and its tensors' bytes begin.

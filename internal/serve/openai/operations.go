@@ -74,7 +74,7 @@ func Operations() []web.Operation {
 						"text": text, "index": integer, "logprobs": web.Schema{"type": "null"}, "finish_reason": web.Enum("stop", "length"),
 					}, "text", "index", "logprobs", "finish_reason")),
 				}, "id", "object", "created", "model", "choices", "usage"),
-				"text/event-stream": text,
+				"text/event-stream": web.Object(map[string]web.Schema{"data": text}, "data"),
 			}}),
 		},
 		{

@@ -46,7 +46,7 @@ func Operations() []web.Operation {
 	}
 }
 
-const tag = "Description"
+const tag = "server"
 
 type object = map[string]any
 
