@@ -6,6 +6,8 @@
 # make browser  the server's page in a real Chromium: UNIMO_BROWSER, or one in the PATH; axe-core
 #               is fetched with npm. What is absent is "not run"
 # make screenshots  the pictures of the page in docs/guides, taken in the same browser
+# make clients  the server against the official clients of its protocols; needs Python and a
+#               package registry; installs them into runs/clients
 # make build    the static binary ./unimo
 # make notices  THIRD_PARTY_NOTICES, after go.mod has changed
 # make proto    the Go code of internal/serve/oip/inferencepb/inference.proto, after it has changed
@@ -25,7 +27,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: check format tidy vet test variants cross race vuln browser screenshots build notices proto fuzz bench bench-peers pages snapshot
+.PHONY: check format tidy vet test variants cross race vuln clients browser screenshots build notices proto fuzz bench bench-peers pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -77,6 +79,17 @@ vuln:
 	@out=$$(go tool govulncheck ./... 2>&1); code=$$?; echo "$$out"; case "$$out" in \
 	*"fetching vulnerabilities"*) echo "vuln: not run: the database of vulnerabilities cannot be reached";; \
 	*) exit $$code;; esac
+
+# The official clients of the protocols that the server speaks, and schemathesis for its OpenAPI document.
+runs/clients/ready: internal/serve/testdata/clients/requirements.txt
+	rm -rf runs/clients
+	python3 -m venv runs/clients
+	runs/clients/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+clients:
+	@if $(MAKE) -s runs/clients/ready; then UNIMO_CLIENTS=$$PWD/runs/clients/bin go test -vet=off -count=1 -run 'TestClients$$|Client$$|Schemathesis' ./internal/serve ./internal/serve/oip; \
+	else echo "clients: not run: the official clients could not be installed (python3 with venv, a package registry)"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -565,9 +565,12 @@ func (m *served) Generate(ctx context.Context, g GenerateRequest, emit func(piec
 		case h.writer.Dialogue() != (g.Passage != ""):
 			return Errorf(Invalid, "passage", "model %s is for %s; give a passage to a model for conversations, and to no other", v.id, h.config.ProblemType)
 		}
-		source, _, err := h.writer.Source(seq2seq.Example{File: "request", Line: 1, Sources: g.Texts, Knowledge: g.Passage})
+		source, cut, err := h.writer.Source(seq2seq.Example{File: "request", Line: 1, Sources: g.Texts, Knowledge: g.Passage})
 		if err != nil {
 			return invalid("texts", err)
+		}
+		if g.Strict && cut.Source+cut.Turns > 0 {
+			return &Error{Kind: TooLarge, Param: "texts", Limit: source.Rows(), Message: fmt.Sprintf("the text is longer than the %d tokens that the model reads; shorten it, or let it be cut", source.Rows())}
 		}
 		out, err = m.write(ctx, v, h, source, h.writer.Decoding, g.Decoding, emit)
 		out.Usage.Tokens = source.Rows()

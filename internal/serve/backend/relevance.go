@@ -6,13 +6,17 @@ import (
 	"slices"
 )
 
-// Relevance is the score as a number from 0 to 1: the probability of a calibrated model, and else the logistic function of the value, which
-// has the same order.
-func (s Score) Relevance() float64 {
-	if s.Calibrated {
-		return s.Probability
+// Relevance is the score of document i as a number from 0 to 1: the probability of a calibrated model. Else it is made of the value, in the
+// same order: of a similarity s it is (1+s)/2, of another value its logistic function.
+func (s Scores) Relevance(i int) float64 {
+	switch x := s.List[i]; {
+	case x.Calibrated:
+		return x.Probability
+	case s.Similarity:
+		return min(max((1+x.Value)/2, 0), 1) // rounding leaves a cosine of 1.0000001
+	default:
+		return Logistic(x.Value)
 	}
-	return Logistic(s.Value)
 }
 
 // Logistic is the logistic function, the sigmoid.

@@ -103,6 +103,7 @@ type Prediction struct {
 type GenerateRequest struct {
 	Texts    []string // one text, or what the model's task reads: answer and passage, the turns of a conversation
 	Passage  string   // what a conversation is about; only of models for conversations
+	Strict   bool     // texts that are longer than the model reads are an error; else they are cut
 	Decoding Decoding
 }
 

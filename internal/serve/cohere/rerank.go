@@ -189,7 +189,7 @@ func (s *server) rerank(w http.ResponseWriter, r *http.Request, v int) error {
 		if q.TopN != nil && len(results) == *q.TopN {
 			break
 		}
-		one := result{Index: i, Relevance: scores.List[i].Relevance()}
+		one := result{Index: i, Relevance: scores.Relevance(i)}
 		if q.ReturnDocuments {
 			if one.Document = any(raw[i]); web.IsText(raw[i]) {
 				one.Document = map[string]json.RawMessage{"text": raw[i]}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/http"
+	"strings"
 	"sync"
 	"time"
 
@@ -31,7 +32,8 @@ type completionRequest struct {
 		IncludeUsage       bool            `json:"include_usage"`
 		IncludeObfuscation json.RawMessage `json:"include_obfuscation"` // has no effect
 	} `json:"stream_options"`
-	User json.RawMessage `json:"user"` // has no effect
+	User                 json.RawMessage `json:"user"`                   // has no effect
+	TruncatePromptTokens *int            `json:"truncate_prompt_tokens"` // vLLM's
 
 	BestOf           *int            `json:"best_of"`
 	Echo             bool            `json:"echo"`
@@ -86,6 +88,8 @@ func (q *completionRequest) validate() error {
 		return backend.Errorf(backend.Invalid, "top_p", "top_p is %g; want more than 0 and at most 1", *q.TopP)
 	case q.TopK != nil && *q.TopK < -1:
 		return backend.Errorf(backend.Invalid, "top_k", "top_k is %d; want 0 or more, or -1 for all", *q.TopK)
+	case q.TruncatePromptTokens != nil && *q.TruncatePromptTokens != -1:
+		return backend.Errorf(backend.Cannot, "truncate_prompt_tokens", "truncate_prompt_tokens is %d; want -1, for as many as the model reads", *q.TruncatePromptTokens)
 	case q.StreamOptions != nil && !q.Stream:
 		return backend.Errorf(backend.Invalid, "stream_options", "stream_options needs stream")
 	}
@@ -292,7 +296,7 @@ func (x *writing) all(ctx context.Context, emit func(choice) error) ([]choice, u
 			if ctx.Err() != nil {
 				return
 			}
-			request := backend.GenerateRequest{Texts: []string{x.prompts[i/n]}, Decoding: x.q.decoding(own, i%n)}
+			request := backend.GenerateRequest{Texts: []string{x.prompts[i/n]}, Decoding: x.q.decoding(own, i%n), Strict: x.q.TruncatePromptTokens == nil}
 			text, g, err := x.one(ctx, request, func(piece string, reason *string) error {
 				mu.Lock()
 				defer mu.Unlock()
@@ -366,7 +370,7 @@ func (x *writing) one(ctx context.Context, request backend.GenerateRequest, emit
 			return "", what, err
 		}
 	case err != nil:
-		return "", what, tooLong(err)
+		return "", what, asked(tooLong(err))
 	default:
 		if got.Finished {
 			what.reason = "stop"
@@ -376,6 +380,18 @@ func (x *writing) one(ctx context.Context, request backend.GenerateRequest, emit
 		}
 	}
 	return text, what, emit("", &what.reason)
+}
+
+// asked says by its name in this protocol what the model refuses.
+func asked(err error) error {
+	said := *backend.AsError(err)
+	if said.Param == "texts" {
+		said.Param = "prompt"
+	}
+	if about, ok := strings.CutPrefix(said.Message, "max_out_len "); ok {
+		said.Param, said.Message = "max_tokens", "max_tokens "+about
+	}
+	return &said
 }
 
 // count counts the tokens of a text that a stop sequence ended, which the model does not say.

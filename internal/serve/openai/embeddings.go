@@ -233,7 +233,7 @@ func tooLong(err error) error {
 		return err
 	}
 	said := *e
-	said.Message += "; shorten it, or set truncate_prompt_tokens to -1"
+	said.Message += " (truncate_prompt_tokens: -1)"
 	said.Err = errTooLong
 	return &said
 }

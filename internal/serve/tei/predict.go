@@ -260,7 +260,7 @@ func (s *server) rerank(ctx context.Context, raw []byte) (any, error) {
 	}
 	ranks := make([]rank, 0, len(texts))
 	for _, i := range scores.Best() {
-		one := rank{Index: i, Score: scores.List[i].Relevance()}
+		one := rank{Index: i, Score: scores.Relevance(i)}
 		if scores.List[i].Truncated && !truncates(q.Truncate) {
 			return nil, tooLong(web.At("texts", i), m)
 		}

@@ -221,6 +221,9 @@ func (m *Model) Generate(ctx context.Context, r backend.GenerateRequest, emit fu
 		return backend.Generated{}, backend.Errorf(backend.Invalid, "texts", "there is no text; give one")
 	}
 	words := strings.Fields(strings.ToUpper(r.Texts[0]))
+	if len(words)+2 > MaxTokens && r.Strict {
+		return backend.Generated{}, &backend.Error{Kind: backend.TooLarge, Param: "texts", Limit: MaxTokens, Message: fmt.Sprintf("the text is longer than %d tokens", MaxTokens)}
+	}
 	read := len(words) + 2
 	finished := true
 	if n := r.Decoding.MaxLength; n != nil && *n < len(words) {
