@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/oip"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
@@ -70,7 +71,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if out.begun {
 				panic(http.ErrAbortHandler) // the client must not take half of an answer for one
 			}
-			refuse(out, backend.AsError(fmt.Errorf("panic: %v", p)))
+			e := backend.AsError(fmt.Errorf("panic: %v", p))
+			refuse(out, r, web.Status(w.Header(), e), errorBody{e.Message, e.Kind.String()})
 		}
 	}()
 	if g.draining.Load() {
@@ -82,7 +84,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if err.status == http.StatusUnauthorized {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="unimo"`)
 		}
-		web.WriteJSON(out, err.status, errorForm{errorBody{Message: err.message, Type: err.kind}})
+		refuse(out, r, err.status, errorBody{Message: err.message, Type: err.kind})
 		return
 	}
 	g.next.ServeHTTP(out, r)
@@ -139,8 +141,11 @@ type errorBody struct {
 	Type    string `json:"type"`
 }
 
-func refuse(w http.ResponseWriter, e *backend.Error) {
-	web.WriteJSON(w, web.Status(w.Header(), e), errorForm{errorBody{e.Message, e.Kind.String()}})
+// refuse answers in the form of the protocol that the path is of, where its clients understand no other.
+func refuse(w http.ResponseWriter, r *http.Request, status int, e errorBody) {
+	if !oip.Refuse(w, r, status, e.Message) {
+		web.WriteJSON(w, status, errorForm{e})
+	}
 }
 
 // body is a request's body. Those of all requests together are bounded, and each has its time.

@@ -114,7 +114,7 @@ func misfit(i backend.Info, b *batch) error {
 	if len(ways) == 0 {
 		return backend.Errorf(backend.Cannot, "model", "model %q has nothing that this protocol can ask for", i.ID)
 	}
-	return backend.Errorf(backend.Invalid, "inputs", "model %q reads no %s together; it reads %s", i.ID, b.names(), strings.Join(ways, "; or "))
+	return backend.Errorf(backend.Invalid, "inputs", "model %q reads other inputs than %s; it reads %s", i.ID, b.names(), strings.Join(ways, "; or "))
 }
 
 // waysTo lists the sets of inputs of the tasks that fit.

@@ -136,7 +136,7 @@ func TestHTTP(t *testing.T) {
 		{"rank", "POST", infer, post("", `{"name":"text","datatype":"BYTES","shape":[1,2],"data":["x","y"]}`), 400, `want [-1]`},
 		{"items", "POST", infer, post("", text("text", "a", "b", "c", "d", "e")), 413, `takes 4`},
 		{"sizes", "POST", infer, post("", text("text", "a", "b"), text("picture", picture)), 400, `as many of each`},
-		{"together", "POST", infer, post("", text("text", "a"), ids("[1,1]", "[1]")), 400, `reads no text, input_ids together; it reads query, text; or`},
+		{"together", "POST", infer, post("", text("text", "a"), ids("[1,1]", "[1]")), 400, `reads other inputs than text, input_ids; it reads query, text; or`},
 		{"output", "POST", infer, post(want("embeddings"), text("text", "a")), 400, `no output \"embeddings\"`},
 		{"output of other inputs", "POST", infer, post(want("answer"), text("text", "a")), 400, `it comes of picture, text`},
 		{"output twice", "POST", infer, post(want("label", "label"), text("text", "a")), 400, `asked for twice`},
@@ -192,6 +192,29 @@ func TestErrorsHaveTheProtocolsForm(t *testing.T) {
 	w := send(handler(backendtest.Models{{Name: "fake", Wait: make(chan struct{})}}), "POST", "/v2/models/fake/infer", `{"parameters":{"timeout":1000},"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["x"]}]}`)
 	if w.Code != 504 || !strings.Contains(w.Body.String(), "timeout") {
 		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
+// What the server refuses before a route is found has the form of the protocol, if the path is one of its own.
+func TestRefuse(t *testing.T) {
+	for _, c := range []struct {
+		path, kind string
+		own        bool
+		status     int
+		body, says string
+	}{
+		{"/v2/models/fake/infer", "application/json", true, 401, `{"error":"no key"}`, ""},
+		{"/v2", "", true, 401, `{"error":"no key"}`, ""},
+		{"/v2/rerank", "application/json", false, 200, "", ""}, // Cohere's
+		{"/inference.GRPCInferenceService/ModelInfer", "application/grpc", true, 200, "", "16 no key"},
+	} {
+		r := httptest.NewRequest("POST", c.path, nil)
+		r.Header.Set("Content-Type", c.kind)
+		w := httptest.NewRecorder()
+		own := Refuse(w, r, 401, "no key")
+		if own != c.own || w.Code != c.status || strings.TrimSpace(w.Body.String()) != c.body || strings.TrimSpace(w.Header().Get("Grpc-Status")+" "+w.Header().Get("Grpc-Message")) != c.says {
+			t.Errorf("%s: %v %d %s %v", c.path, own, w.Code, w.Body, w.Header())
+		}
 	}
 }
 
