@@ -132,10 +132,9 @@ func (a *app) demoSite(ctx context.Context, out, listen string, open bool) (err 
 	if err != nil {
 		return err
 	}
-	site.Page.Version = "unimo " + runVersion()["unimo"]
 	return serve.Run(ctx, serve.Options{
 		Backend: backend.Options{Models: []backend.Source{{Name: "demo", Dir: site.Model}}, Index: site.Index},
-		Listen:  cmp.Or(listen, "127.0.0.1:0"), Page: site.Page, Log: a.log, Grace: demoGrace,
+		Listen:  cmp.Or(listen, "127.0.0.1:0"), Page: site.Page, Version: currentVersion().Version, Log: a.log, Grace: demoGrace,
 		Ready: func(url string) {
 			a.log.Info("serving the checked-in model; Ctrl-C ends it. Open this in a browser:")
 			fmt.Fprintln(a.stdout, url+"/")

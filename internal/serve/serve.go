@@ -174,7 +174,7 @@ func newServer(o Options) (*server, error) {
 	if err := s.readFiles(); err != nil {
 		return nil, err
 	}
-	s.Page.Keys = o.Keys != ""
+	s.Page.Keys, s.Page.Version = o.Keys != "", "unimo "+o.Version
 	mux := http.NewServeMux()
 	mount(mux, s.models, s.Limits, s.Page)
 	mux.Handle("GET /metrics", s.telemetry.Metrics())

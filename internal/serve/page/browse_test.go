@@ -498,7 +498,7 @@ func demoServed(t *testing.T) string {
 	ctx, cancel := context.WithCancel(context.Background())
 	o := serve.Options{
 		Backend: backend.Options{Models: []backend.Source{{Name: "demo", Dir: s.Model}}, Index: s.Index},
-		Listen:  "127.0.0.1:0", Page: s.Page, Grace: time.Second, Ready: func(url string) { ready <- url },
+		Listen:  "127.0.0.1:0", Page: s.Page, Version: "test", Grace: time.Second, Ready: func(url string) { ready <- url },
 	}
 	go func() { ended <- serve.Run(ctx, o) }()
 	t.Cleanup(func() {
@@ -563,6 +563,10 @@ func TestDemo(t *testing.T) {
 	w.has("#hits li:first-child", "test-00001.png", "1.000")
 	w.click("#tab-model")
 	w.has("#scores", "questions answered right", "0.9636")
+	w.has("footer", "unimo test")
+	if !eval[bool](w, `fetch(document.getElementById("docs").href).then(r => r.text()).then(t => t.includes("/caption"))`) {
+		t.Error("the link for programs does not lead to the description of the routes")
+	}
 	w.check()
 }
 

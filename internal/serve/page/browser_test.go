@@ -174,7 +174,7 @@ func (w *window) click(selector string) {
 	w.run(chromedp.Click(chromedp.CSS(selector)))
 }
 
-// write puts a text into a field, in place of what is there.
+// write puts a text into a field, in place of what is there; chromedp's own way cannot empty one (findings/chromedp-empty-argument.sh).
 func (w *window) write(selector, text string) {
 	w.t.Helper()
 	eval[bool](w, fmt.Sprintf("(e => { e.focus(); e.select(); return true })(document.querySelector(%s))", quoted(selector)))
