@@ -295,6 +295,16 @@ func (e *Embedder) Parameters() int {
 	return 0
 }
 
+// Prepare makes the weights ready for many texts, which takes longer than one.
+func (e *Embedder) Prepare() {
+	switch {
+	case e.retriever != nil:
+		e.retriever.Params.Prepare(e.dev)
+	case e.encoder != nil:
+		e.encoder.Params.Prepare(e.dev)
+	}
+}
+
 // Close releases the model.
 func (e *Embedder) Close() error { return e.close() }
 

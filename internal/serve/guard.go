@@ -17,14 +17,18 @@ import (
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
-// How long a client may take.
-const (
-	headerTime = 10 * time.Second // for the header of a request
-	bodyTime   = 60 * time.Second // for its body
-	writeTime  = 30 * time.Second // to take each piece of the answer
-	idleTime   = 2 * time.Minute  // between two requests on a connection
-	maxHeader  = 64 << 10         // bytes
-)
+// patience is how long a client may take.
+type patience struct {
+	header time.Duration // for the header of a request
+	body   time.Duration // for its body
+	write  time.Duration // to take each piece of the answer
+	idle   time.Duration // between two requests on a connection, or two messages of a stream
+}
+
+var usual = patience{header: 10 * time.Second, body: time.Minute, write: 30 * time.Second, idle: 2 * time.Minute}
+
+// maxHeader are the bytes of a request's header.
+const maxHeader = 64 << 10
 
 // guard is what every request passes before a protocol sees it.
 type guard struct {
@@ -33,6 +37,7 @@ type guard struct {
 	keys     atomic.Pointer[keys] // nil: requests need none
 	hosts    []string             // names that requests may call the server by, besides addresses; nil: any
 	memory   int64                // bytes that the bodies of all requests may have together
+	patience patience
 	draining atomic.Bool
 
 	held     atomic.Int64 // bytes of bodies
@@ -55,11 +60,11 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
 	control := http.NewResponseController(w)
-	out := &timedWriter{ResponseWriter: w, control: control}
+	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write}
 	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
-		control.SetReadDeadline(time.Now().Add(bodyTime))
+		control.SetReadDeadline(time.Now().Add(g.patience.body))
 	}
 	defer func() {
 		g.held.Add(-in.size)
@@ -155,12 +160,11 @@ type body struct {
 	control *http.ResponseController
 	stream  bool // of messages, each of which has its own time
 	size    int64
-	ended   bool
 }
 
 func (b *body) Read(p []byte) (int, error) {
 	if b.stream {
-		b.control.SetReadDeadline(time.Now().Add(idleTime))
+		b.control.SetReadDeadline(time.Now().Add(b.guard.patience.idle))
 	}
 	n, err := b.ReadCloser.Read(p)
 	b.size += int64(n)
@@ -170,8 +174,7 @@ func (b *body) Read(p []byte) (int, error) {
 			Message: fmt.Sprintf("the requests that are being read have more than %d bytes together; try again later", b.guard.memory),
 		}
 	}
-	if err != nil && !b.ended {
-		b.ended = true
+	if err == io.EOF {
 		b.control.SetReadDeadline(time.Time{}) // the answer may take longer; that the client leaves is still seen
 	}
 	return n, err
@@ -181,24 +184,25 @@ func (b *body) Read(p []byte) (int, error) {
 type timedWriter struct {
 	http.ResponseWriter
 	control *http.ResponseController
+	time    time.Duration
 	begun   bool
 }
 
 func (w *timedWriter) WriteHeader(status int) {
 	w.begun = w.begun || status >= 200
-	w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	w.control.SetWriteDeadline(time.Now().Add(w.time))
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
 	w.begun = true
-	w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	w.control.SetWriteDeadline(time.Now().Add(w.time))
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush implements [http.Flusher], which gRPC asks for.
 func (w *timedWriter) Flush() {
-	w.control.SetWriteDeadline(time.Now().Add(writeTime))
+	w.control.SetWriteDeadline(time.Now().Add(w.time))
 	w.control.Flush()
 }
 

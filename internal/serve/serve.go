@@ -83,8 +83,9 @@ func Run(ctx context.Context, o Options) error {
 	protocols.SetHTTP2(true)
 	protocols.SetUnencryptedHTTP2(true) // gRPC
 	h := &http.Server{
-		Handler: s.telemetry.Wrap(s.guard), Protocols: &protocols, ReadHeaderTimeout: headerTime, IdleTimeout: idleTime, MaxHeaderBytes: maxHeader,
-		BaseContext: func(net.Listener) context.Context { return requests }, ConnState: listener.track,
+		Handler: s.telemetry.Wrap(s.guard), Protocols: &protocols, ReadHeaderTimeout: s.guard.patience.header, IdleTimeout: s.guard.patience.idle,
+		MaxHeaderBytes: maxHeader,
+		BaseContext:    func(net.Listener) context.Context { return requests }, ConnState: listener.track,
 		ErrorLog: slog.NewLogLogger(s.Log.Handler(), slog.LevelDebug),
 	}
 	served := make(chan error, 1)
@@ -170,7 +171,7 @@ func newServer(o Options) (*server, error) {
 	if s.models, err = backend.New(s.Backend); err != nil {
 		return nil, &run.SettingError{Err: err}
 	}
-	s.guard = &guard{log: o.Log, memory: o.Memory, cross: http.NewCrossOriginProtection()}
+	s.guard = &guard{log: o.Log, memory: o.Memory, patience: usual, cross: http.NewCrossOriginProtection()}
 	if err := s.readFiles(); err != nil {
 		return nil, err
 	}

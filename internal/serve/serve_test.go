@@ -355,7 +355,7 @@ func guarded(t *testing.T, m backend.Models, change func(g *guard, h *http.Serve
 	mount(mux, m, web.Limits{Body: 1 << 20, Items: 10, TopK: 10}, page.Options{})
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("oh") })
 	mux.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")); panic("oh") })
-	g := &guard{next: mux, log: slogDiscard, memory: 1 << 20, cross: http.NewCrossOriginProtection()}
+	g := &guard{next: mux, log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
 	h := &http.Server{Handler: g, ErrorLog: nil}
 	if change != nil {
 		change(g, h)
@@ -423,6 +423,58 @@ func TestBodiesAreBounded(t *testing.T) {
 	t.Errorf("%d bytes are held", g.held.Load())
 }
 
+// A client that sends its body slowly is told so, one that waits for its answer is not, and one that takes none is left.
+func TestSlowClients(t *testing.T) {
+	m := backendtest.New()
+	m[0].Wait = make(chan struct{})
+	var g *guard
+	url := guarded(t, m, func(x *guard, _ *http.Server) {
+		g = x
+		g.patience.body, g.patience.write = 100*time.Millisecond, 100*time.Millisecond
+		g.next.(*http.ServeMux).HandleFunc("/much", func(w http.ResponseWriter, r *http.Request) {
+			for range 1000 {
+				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
+					return
+				}
+			}
+			t.Error("a client that takes nothing was sent everything")
+		})
+	})
+	dial := func(text string) net.Conn {
+		c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprint(c, text)
+		return c
+	}
+	slow := dial("POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 100\r\n\r\n{")
+	defer slow.Close()
+	slow.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if raw, err := io.ReadAll(slow); err != nil || !bytes.Contains(raw, []byte("too long")) {
+		t.Errorf("%s, %v", raw, err)
+	}
+	waits := dial("POST /embed HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 15\r\nConnection: close\r\n\r\n{\"inputs\": \"x\"}")
+	defer waits.Close()
+	time.Sleep(300 * time.Millisecond)
+	close(m[0].Wait)
+	waits.SetReadDeadline(time.Now().Add(10 * time.Second))
+	if raw, err := io.ReadAll(waits); err != nil || !bytes.Contains(raw, []byte("200 OK")) {
+		t.Errorf("%s, %v", raw, err)
+	}
+	takesNothing := dial("GET /much HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+	defer takesNothing.Close()
+	for range 1000 {
+		if g.requests.Load() == 0 {
+			break
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+	if n := g.requests.Load(); n != 0 {
+		t.Errorf("%d requests are still answered", n)
+	}
+}
+
 // Clients that leave half-way, in the body or while they wait, leave nothing behind.
 func TestClientsThatLeave(t *testing.T) {
 	noLeak(t)
@@ -456,7 +508,7 @@ func TestClientsThatLeave(t *testing.T) {
 func TestGraceEnds(t *testing.T) {
 	m := backendtest.New()
 	m[0].Wait = make(chan struct{})
-	s := &server{Options: Options{Grace: 100 * time.Millisecond, Log: slogDiscard}, guard: &guard{log: slogDiscard, memory: 1 << 20, cross: http.NewCrossOriginProtection()}}
+	s := &server{Options: Options{Grace: 100 * time.Millisecond, Log: slogDiscard}, guard: &guard{log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}}
 	var err error
 	if s.models, err = backend.New(backend.Options{Models: []backend.Source{{Name: "x", Dir: "x"}}}); err != nil {
 		t.Fatal(err)

@@ -75,6 +75,16 @@ func (w *Weight) Prepare(d engine.Device) {
 	w.prepared.Tensor = w.Value
 }
 
+// PrepareWeights prepares the weights that were made of a [Fixed] variable, for a program that gives many answers: the first ones are as
+// quick as those to come.
+func (v *Var) PrepareWeights(d engine.Device) {
+	for _, w := range v.weights {
+		if w != nil && w.prepared.Prepared == nil {
+			w.prepared = d.Prepare(w.Value, w.op)
+		}
+	}
+}
+
 // plain is the weight as it lies.
 func (w *Weight) plain() engine.Weight { return engine.Plain(w.Value, w.op) }
 

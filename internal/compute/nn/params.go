@@ -70,6 +70,13 @@ func (p Parameters) Count() int {
 	return n
 }
 
+// Prepare prepares the weights of a model that was opened; see [autograd.Var.PrepareWeights].
+func (p Parameters) Prepare(d engine.Device) {
+	for _, param := range p {
+		param.PrepareWeights(d)
+	}
+}
+
 // ClearGradients empties all gradients.
 func (p Parameters) ClearGradients() {
 	for _, param := range p {

@@ -73,7 +73,10 @@ type head struct {
 
 // open opens the folder of a model.
 func open(s Source, o *Options, gate chan struct{}) (*folder, error) {
-	f := &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, o.MaxTokens, gate, o.Observer), created: time.Now().Truncate(time.Second)}
+	f := &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, o.MaxTokens, gate, o.Observer), created: time.Now()}
+	if info, err := os.Stat(filepath.Join(f.dir, modeldir.ConfigFile)); err == nil {
+		f.created = info.ModTime() // the same each time that it is loaded
+	}
 	if err := f.fill(o); err != nil {
 		return nil, errors.Join(err, f.close())
 	}
@@ -90,6 +93,11 @@ func (f *folder) fill(o *Options) error {
 		return err
 	}
 	for _, h := range f.heads {
+		if h.opened != nil {
+			h.opened.Params.Prepare(h.opened.Device)
+		} else {
+			h.embedder.Prepare()
+		}
 		if h.retriever == nil || o.Index == "" {
 			continue
 		}
@@ -337,7 +345,7 @@ func (v view) can() (c Capability) {
 
 // info says what the model is.
 func (v view) info() Info {
-	i := Info{ID: v.id, Dir: v.dir, Created: v.created, Can: v.can()}
+	i := Info{ID: v.id, Dir: v.dir, Created: v.created.Truncate(time.Second), Can: v.can()}
 	v.folder.mu.Lock()
 	i.Fingerprint = v.digest
 	v.folder.mu.Unlock()

@@ -65,6 +65,8 @@ type Registry struct {
 	decoding chan struct{} // and a picture that is decoded
 	loading  sync.Mutex    // one at a time
 
+	closing sync.WaitGroup // models that are closed behind the last call that used them
+
 	mu       sync.Mutex
 	folders  map[string]*folder
 	draining bool
@@ -173,6 +175,7 @@ func (r *Registry) Close() error {
 		r.mu.Lock()
 		errs = append(errs, r.retire(f))
 	}
+	r.closing.Wait()
 	return errors.Join(errs...)
 }
 
@@ -236,9 +239,12 @@ func (r *Registry) use(name string, work func(v view) error) error {
 			r.mu.Unlock()
 			return
 		}
-		if err := r.retire(f); err != nil {
-			r.o.Log.Error("close a model", "model", id, "error", err)
-		}
+		r.closing.Go(func() { // the answer need not wait for it
+			if err := f.close(); err != nil {
+				r.o.Log.Error("close a model", "model", id, "error", err)
+			}
+		})
+		r.mu.Unlock()
 	}()
 	v, ok := f.view(task)
 	if !ok {
