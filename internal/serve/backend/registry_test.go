@@ -724,6 +724,71 @@ func TestEmbedOptions(t *testing.T) {
 	}
 }
 
+// A folder of sentence-transformers is asked as it says, or otherwise where a request says so: the vectors are the library's.
+func TestSentenceTransformers(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "st")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "..", "embed", "testdata", "bert"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"modules.json":                      `[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}, {"path": "2_Normalize", "type": "a.Normalize"}]`,
+		"1_Pooling/config.json":             `{"pooling_mode_mean_tokens": true, "include_prompt": false}`,
+		"config_sentence_transformers.json": `{"prompts": {"query": "a dog ", "none": ""}}`,
+	} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r, err := New(Options{Models: []Source{{"st", dir}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	m, ctx := get(t, r, ""), context.Background()
+	if info := m.Info(); !slices.Equal(info.Details.Prompts, []string{"none", "query"}) || !info.Details.Normalized || info.Details.Parameters == 0 || info.Can != CanEmbedText|CanScore {
+		t.Errorf("%+v", info)
+	}
+	items := []Item{{Text: "a dog runs"}, {Text: "two men play chess and a dog"}, {Text: ""}}
+	no := false
+	var wait sync.WaitGroup
+	for _, c := range []struct {
+		o    EmbedOptions
+		with []unimo.Option
+	}{
+		{EmbedOptions{}, nil}, {EmbedOptions{Prompt: "query"}, []unimo.Option{unimo.Prompt("query")}}, {EmbedOptions{Normalize: &no}, []unimo.Option{unimo.Normalized(false)}},
+		{EmbedOptions{Prompt: "query", Normalize: &no}, []unimo.Option{unimo.Prompt("query"), unimo.Normalized(false)}},
+	} {
+		e, err := unimo.OpenEmbedder(dir, c.with...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		want, err := e.Embed(ctx, items[0].Text, items[1].Text, items[2].Text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 4 {
+			wait.Go(func() {
+				if got, err := m.Embed(ctx, items, c.o); err != nil || !reflect.DeepEqual(got.Vectors, want) {
+					t.Errorf("%+v: %v, %v, want %v", c.o, got.Vectors, err, want)
+				}
+			})
+		}
+	}
+	wait.Wait()
+	s, err := m.Score(ctx, items[0], []Item{items[1], items[0]})
+	if err != nil || !s.Similarity || s.List[1].Value < 0.99999 || s.List[0].Value >= s.List[1].Value {
+		t.Errorf("%+v, %v", s, err)
+	}
+}
+
 func TestTokenize(t *testing.T) {
 	r := serve(t, Options{}, "shapes")
 	const text = "A blue  square, café"
@@ -788,4 +853,17 @@ func TestSourceOf(t *testing.T) {
 			t.Errorf("%q is taken", arg)
 		}
 	}
+}
+
+func FuzzPlace(f *testing.F) {
+	f.Add("A blue  square, café", 2, " Blue")
+	f.Add("\xff\xfe", 1, "\xfe")
+	f.Fuzz(func(t *testing.T, text string, at int, letters string) {
+		if at < 0 || at > len(text) {
+			return
+		}
+		if start, stop, ok := place(text, at, letters); ok && (start < at || stop <= start || stop > len(text)) {
+			t.Errorf("%d to %d of %q from %d on", start, stop, text, at)
+		}
+	})
 }
