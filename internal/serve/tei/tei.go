@@ -80,7 +80,9 @@ func fail(w http.ResponseWriter, err error) {
 		case status == http.StatusBadRequest:
 			status = http.StatusUnprocessableEntity
 		}
-		message = "Input validation error: " + message
+		if status != http.StatusMethodNotAllowed {
+			message = "Input validation error: " + message
+		}
 	case backend.TooLarge:
 		if e.Param != "" { // not the body as a whole
 			status = http.StatusUnprocessableEntity
