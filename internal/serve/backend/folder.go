@@ -39,7 +39,8 @@ type folder struct {
 	shared    run.Shared
 	created   time.Time
 	card      string
-	tasks     []string // of a model for several
+	tasks     []string        // of a model for several
+	infos     map[string]Info // of the whole and of its tasks, by their names
 
 	fingerprint sync.WaitGroup // until digest is known
 	mu          sync.Mutex
@@ -115,6 +116,12 @@ func (f *folder) fill(o *Options) error {
 	}
 	if raw, err := infile.Read(filepath.Join(f.dir, modeldir.CardFile), maxCard); err == nil {
 		f.card = string(raw)
+	}
+	whole, _ := f.view("")
+	f.infos = map[string]Info{whole.id: whole.describe()}
+	for _, task := range f.tasks {
+		v, _ := f.view(task)
+		f.infos[v.id] = v.describe()
 	}
 	f.fingerprint.Go(func() {
 		digest, err := fingerprint(f.dir)
@@ -343,12 +350,18 @@ func (v view) can() (c Capability) {
 	return c
 }
 
-// info says what the model is.
+// info says what the model is. Every request asks for it.
 func (v view) info() Info {
-	i := Info{ID: v.id, Dir: v.dir, Created: v.created.Truncate(time.Second), Can: v.can()}
+	i := v.infos[v.id]
 	v.folder.mu.Lock()
+	defer v.folder.mu.Unlock()
 	i.Fingerprint = v.digest
-	v.folder.mu.Unlock()
+	return i
+}
+
+// describe is info without the fingerprint, which takes a while.
+func (v view) describe() Info {
+	i := Info{ID: v.id, Dir: v.dir, Created: v.created.Truncate(time.Second), Can: v.can()}
 	d := &i.Details
 	d.Card = v.card
 	if len(v.heads) > 1 {
