@@ -48,6 +48,7 @@ const testOnly = "internal/test"
 // allowedModules are the modules that the shipped program may link, by import path
 // prefix; docs/dependencies.md says why each is there.
 var allowedModules = []string{
+	"github.com/spf13/cobra", "github.com/spf13/pflag",
 	"github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
 	"google.golang.org/grpc", "golang.org/x/sync", "github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",

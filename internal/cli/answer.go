@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/tasks/vqa"
@@ -21,10 +22,10 @@ type answered struct {
 	Truncated   bool         `json:"truncated,omitempty"`
 }
 
-func (a *app) askCommand() *cmdline.Command {
+func (a *app) askCommand() *cobra.Command {
 	var modelDir, features string
 	var pixels, top int
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "ask --model DIR PICTURE QUESTION...",
 		Short: "Answer questions about a picture",
 		Long: `Answer questions about a picture. A line of output is answer, probability and question,
@@ -38,7 +39,7 @@ region features. The model is one that was trained for vqa.`,
 		Example: `  unimo ask --model RUN kitchen.jpg "what is on the table?" "how many chairs are there?"
   unimo ask --model RUN kitchen.jpg "what colour is the wall?" --top 3
   unimo ask --model RUN kitchen.jpg`,
-		Args: func(c *cmdline.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 || len(args) == 1 && a.typist() == nil:
 				return usagef("give a picture and one question or more%s", seeHelp(c))
@@ -51,7 +52,7 @@ region features. The model is one that was trained for vqa.`,
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			m, err := vqa.Open(modelDir, a.env())
 			if err != nil {
 				return err

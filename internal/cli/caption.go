@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -31,13 +32,13 @@ type captioned struct {
 // captionChunk pictures are captioned together: their regions are in memory at once.
 const captionChunk = 32
 
-func (a *app) captionCommand() *cmdline.Command {
+func (a *app) captionCommand() *cobra.Command {
 	var modelDir, features string
 	var tags captioning.TagSettings
 	var pixels int
 	var skip bool
 	var flags decodeFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "caption --model DIR PICTURE...",
 		Short: "Write what is to be seen in pictures",
 		Long: `Write a caption for each picture: a file (JPEG, PNG, GIF, WebP), all pictures in a folder and
@@ -55,7 +56,7 @@ does not say.`,
   unimo caption --model RUN/best PHOTOS --json > captions.jsonl
   unimo caption --model RUN/best --sample --top-p 0.9 --seed 7 dog.jpg
   find PHOTOS -name '*.jpg' | unimo caption --model RUN/best -`,
-		Args: func(_ *cmdline.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			switch {
 			case len(args) == 0 && features == "":
 				return usagef("name pictures or folders of them, or '-' to read names from standard input")
@@ -66,7 +67,7 @@ does not say.`,
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			m, err := captioning.Open(modelDir, a.env())
 			if err != nil {
 				return err

@@ -8,7 +8,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
@@ -16,10 +17,10 @@ import (
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
-func (a *app) chatCommand() *cmdline.Command {
+func (a *app) chatCommand() *cobra.Command {
 	var modelDir, storyFile string
 	var decode decodeFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "chat --model DIR --story FILE",
 		Short: "Ask about a passage, question after question",
 		Long: `Hold a conversation about a passage: each line of input is a question, which may depend
@@ -30,7 +31,7 @@ With --json each turn is one object.`,
   unimo chat --model RUN/best --story story.txt --beam 1
   printf 'Who has the ball?\nWhere is she?\n' | unimo chat --model RUN/best --story story.txt --json`,
 		Args: noArgs,
-		RunE: func(c *cmdline.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			story, err := readStory(storyFile)
 			if err != nil {
 				return err

@@ -1,22 +1,23 @@
 package cli
 
 import (
-	"io"
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 )
 
-func (a *app) completionCommand() *cmdline.Command {
+func (a *app) completionCommand() *cobra.Command {
 	shells := []string{"bash", "zsh", "fish", "powershell"}
-	return &cmdline.Command{
+	return &cobra.Command{
 		Use:   "completion SHELL",
 		Short: "Print the script that completes commands in a shell",
 		Long: `Print a script for bash, zsh, fish or powershell. With it, the tab key completes
@@ -28,40 +29,49 @@ commands, tasks, flags, and values such as presets, settings, splits and folders
   unimo completion powershell | Out-String | Invoke-Expression`,
 		Args:              needs("SHELL"),
 		ValidArgsFunction: completeFirst(shells...),
-		RunE: func(c *cmdline.Command, args []string) error {
-			if err := choice("shell", args[0], shells...); err != nil {
-				return err
+		RunE: func(c *cobra.Command, args []string) error {
+			switch root := c.Root(); args[0] {
+			case "bash":
+				return root.GenBashCompletionV2(a.stdout.exact(), true)
+			case "zsh":
+				return root.GenZshCompletion(a.stdout.exact())
+			case "fish":
+				return root.GenFishCompletion(a.stdout.exact(), true)
+			case "powershell":
+				return root.GenPowerShellCompletionWithDesc(a.stdout.exact())
 			}
-			_, err := io.WriteString(a.stdout.exact(), cmdline.Script(args[0], c.Root().Name()))
-			return err
+			return choice("shell", args[0], shells...)
 		},
 	}
 }
 
+// completion is what completes a word.
+type completion = cobra.CompletionFunc
+
 // completeFirst completes the first argument with one of these, and the others with files.
-func completeFirst(list ...string) cmdline.Completion {
-	return func(_ *cmdline.Command, args []string, _ string) ([]string, cmdline.Directive) {
+func completeFirst(list ...string) completion {
+	return func(_ *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 		if len(args) > 0 {
-			return nil, cmdline.Files
+			return nil, cobra.ShellCompDirectiveDefault
 		}
-		return list, cmdline.NoFiles
+		return list, cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
 // completeFolder completes with folders.
-func completeFolder(*cmdline.Command, []string, string) ([]string, cmdline.Directive) {
-	return nil, cmdline.Folders
+func completeFolder(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	return nil, cobra.ShellCompDirectiveFilterDirs
 }
 
 // folderFlags are the flags whose values are folders.
 var folderFlags = []string{"out", "model", "vocab", "index", "scores", "predictions", "images", "wordnet"}
 
 // addCompletion teaches the commands' flags to complete their values.
-func (a *app) addCompletion(c *cmdline.Command) {
+func (a *app) addCompletion(c *cobra.Command) {
 	for _, sub := range c.Commands() {
 		a.addCompletion(sub)
 	}
-	c.LocalFlags().VisitAll(func(f *cmdline.Flag) {
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if complete := a.completeFlag(c, f.Name); complete != nil {
 			c.RegisterFlagCompletionFunc(f.Name, complete)
 		}
@@ -69,9 +79,9 @@ func (a *app) addCompletion(c *cmdline.Command) {
 }
 
 // completeFlag returns what completes the values of a flag; nil is files.
-func (a *app) completeFlag(c *cmdline.Command, name string) cmdline.Completion {
-	fixed := func(list ...string) cmdline.Completion {
-		return func(*cmdline.Command, []string, string) ([]string, cmdline.Directive) { return list, cmdline.NoFiles }
+func (a *app) completeFlag(c *cobra.Command, name string) completion {
+	fixed := func(list ...string) completion {
+		return cobra.FixedCompletions(list, cobra.ShellCompDirectiveNoFileComp)
 	}
 	switch {
 	case name == "preset" || name == "size":
@@ -107,23 +117,23 @@ func formatNames() []string {
 }
 
 // completeSettings completes the key of an assignment.
-func (a *app) completeSettings(c *cmdline.Command, _ []string, word string) ([]string, cmdline.Directive) {
+func (a *app) completeSettings(c *cobra.Command, _ []string, word string) ([]string, cobra.ShellCompDirective) {
 	p := a.trains(c)
 	if p == nil || strings.Contains(word, "=") {
-		return nil, cmdline.Files
+		return nil, cobra.ShellCompDirectiveDefault
 	}
 	var list []string
 	for _, s := range mustSettings(p, "mini") {
 		list = append(list, s.Key+"=\t"+s.Help)
 	}
-	return list, cmdline.NoFiles | cmdline.NoSpace
+	return list, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 }
 
 // completeSplit completes a split of the command's task.
-func (a *app) completeSplit(c *cmdline.Command, _ []string, _ string) ([]string, cmdline.Directive) {
+func (a *app) completeSplit(c *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
 	list := []string{"train", "dev", "test"}
 	if t := a.taskOf(c); t != nil {
 		list = t.Splits.Names()
 	}
-	return list, cmdline.NoFiles
+	return list, cobra.ShellCompDirectiveNoFileComp
 }

@@ -8,8 +8,9 @@ import (
 	"os"
 	"slices"
 
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
@@ -30,10 +31,10 @@ type conversion struct {
 	LeftOut      []model.LeftOut `json:"left_out,omitempty"`      // tensors of another library's model
 }
 
-func (a *app) convertCommand() *cmdline.Command {
+func (a *app) convertCommand() *cobra.Command {
 	var format, dtype string
 	var beside companions
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "convert SRC DST",
 		Short: "Convert a checkpoint between formats, or from another library",
 		Long: `Convert a checkpoint between the reference's format (Paddle: a folder with one
@@ -67,7 +68,7 @@ folder, whose name has no other ending: in the other format than SRC's, or with
   unimo convert pytorch_model.bin model.safetensors
   unimo convert --format paddle DIR.tar.gz DIR`,
 		Args: needs("SRC", "DST"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			return a.convert(c.Context(), args[0], args[1], checkpoint.Format(format), dtype, beside)
 		},
 	}

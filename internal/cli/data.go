@@ -7,14 +7,15 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-func (a *app) dataCommand() *cmdline.Command {
-	c := &cmdline.Command{
+func (a *app) dataCommand() *cobra.Command {
+	c := &cobra.Command{
 		Use:   "data",
 		Short: "Prepare data sets and say what is wrong with files",
 		Long: `Prepare data sets of text-to-text tasks and of images with captions from their
@@ -53,10 +54,10 @@ func (s *settingFlags) onlyFor(t *run.Task, of run.Flags) ([]string, error) {
 	return s.assignments(), nil
 }
 
-func (a *app) dataPrepareCommand() *cmdline.Command {
+func (a *app) dataPrepareCommand() *cobra.Command {
 	var flags settingFlags
 	tasks := a.tasksThat(func(k run.Kind) bool { _, ok := k.(run.Preparer); return ok })
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "prepare TASK SRC DST",
 		Short: "Write a data folder from official files, or from your own",
 		Long: `Write the new folder DST with train.jsonl, dev.jsonl and test.jsonl from SRC: a file,
@@ -88,7 +89,7 @@ out and counted; 'unimo data validate' lists them all.`,
   unimo data prepare flickr dataset_flickr30k.json DATA --images flickr30k-images`,
 		Args:              needs("TASK", "SRC", "DST"),
 		ValidArgsFunction: completeFirst(dataNames(tasks)...),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			name, err := names.Find("task", args[0], append(tasks.Names(), dataNames(tasks)...))
 			if err != nil {
 				if t, found := a.finetuned().Find(args[0]); found == nil {
@@ -131,10 +132,10 @@ out and counted; 'unimo data validate' lists them all.`,
 	return c
 }
 
-func (a *app) dataValidateCommand() *cmdline.Command {
+func (a *app) dataValidateCommand() *cobra.Command {
 	var flags settingFlags
 	tasks := a.tasksThat(func(k run.Kind) bool { _, ok := k.(run.Checker); return ok })
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "validate TASK DIR_OR_FILE",
 		Short: "Say what is in a task's files and what is wrong with them",
 		Long: `Read a file, or all files of a task in a folder, and say what is wrong by file and
@@ -153,7 +154,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(run.ShownProblems) + `
   unimo data validate classify reviews.csv --columns text=review,label=stars
   unimo data validate flickr30k DATA
   unimo data validate vqa DATA --images-dir COCO`,
-		Args: func(c *cmdline.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				if err := a.needTask(c, args); err != nil {
 					return err
@@ -162,7 +163,7 @@ Exit code 1 if something is wrong; at most ` + fmt.Sprint(run.ShownProblems) + `
 			return needs("TASK", "DIR_OR_FILE")(c, args)
 		},
 		ValidArgsFunction: completeFirst(tasks.Names()...),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			t, err := tasks.Find(args[0])
 			if err != nil {
 				return usageError{err}

@@ -9,7 +9,8 @@ import (
 	"strings"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/demo/synth"
@@ -35,11 +36,11 @@ func demoList(parts []demo.Part) string {
 	return b.String()
 }
 
-func (a *app) demoCommand() *cmdline.Command {
+func (a *app) demoCommand() *cobra.Command {
 	var out, listen string
 	var open, serving bool
 	var seed int
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "demo [PART...]",
 		Short: "Train small models on invented data and try them",
 		Long: `Show a checked-in model for many tasks, then train mini models on data that generators of this
@@ -54,7 +55,7 @@ With --serve nothing is trained or scored: the checked-in model is served until 
 a page where pictures can be searched, dropped in and asked about, as by "unimo serve".`,
 		Example:   "  unimo demo\n  unimo demo --serve --open\n  unimo demo stories\n  unimo demo all --out RUN",
 		ValidArgs: demo.Names(demoParts),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			parts, err := demo.Choose(demoParts, args)
 			if err != nil {
 				return usagef("%w", err)

@@ -19,14 +19,15 @@ import (
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // docs checks what documents name against the program. Example: a page with `unimo predict --modle RUN`
 // gives "README.md:7: unimo predict has no flag --modle".
 type docs struct {
 	dir      string // the repository
-	root     *cmdline.Command
+	root     *cobra.Command
 	flags    map[string]bool // of any command, by name
 	short    map[string]bool // of any command, by letter
 	settings map[string]bool
@@ -94,9 +95,9 @@ func newDocs(t *testing.T, dir string) *docs {
 
 // addCommand adds the flags of c and of all commands below it. A hidden flag of a command that trains
 // is a setting.
-func (d *docs) addCommand(c *cmdline.Command) {
+func (d *docs) addCommand(c *cobra.Command) {
 	c.InheritedFlags() // merges those of the parents into c.Flags()
-	c.Flags().VisitAll(func(f *cmdline.Flag) {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
 		d.flags[f.Name], d.short[f.Shorthand] = true, true
 		if _, ok := f.Value.(*settingFlag); ok {
 			d.settings[strings.ReplaceAll(f.Name, "-", "_")] = true
@@ -292,7 +293,7 @@ scan:
 
 // command checks the words behind "unimo". A word in capitals, such as TASK, stands for any.
 func (d *docs) command(words []string, say func(string, ...any)) {
-	at, placeholder := []*cmdline.Command{d.root}, false
+	at, placeholder := []*cobra.Command{d.root}, false
 	name := func() string {
 		if placeholder {
 			return at[0].Parent().CommandPath() + " X"
@@ -321,7 +322,7 @@ func (d *docs) command(words []string, say func(string, ...any)) {
 				}
 			}
 		case len(at) == 1 && at[0].HasSubCommands() && !slices.Contains(at[0].ValidArgs, word):
-			sub := slices.IndexFunc(at[0].Commands(), func(c *cmdline.Command) bool { return c.Name() == word || c.HasAlias(word) })
+			sub := slices.IndexFunc(at[0].Commands(), func(c *cobra.Command) bool { return c.Name() == word || c.HasAlias(word) })
 			switch {
 			case sub >= 0:
 				at = at[0].Commands()[sub : sub+1]
@@ -340,7 +341,7 @@ func (d *docs) command(words []string, say func(string, ...any)) {
 }
 
 // docLookup returns the flag of that name of one of the commands, or of one below them.
-func docLookup(list []*cmdline.Command, name string, long bool) *cmdline.Flag {
+func docLookup(list []*cobra.Command, name string, long bool) *pflag.Flag {
 	for _, c := range list {
 		c.InheritedFlags()
 		f := c.Flags().Lookup(name)

@@ -9,7 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -36,9 +37,9 @@ type embedFlags struct {
 	pixels            int
 }
 
-func (a *app) embedCommand() *cmdline.Command {
+func (a *app) embedCommand() *cobra.Command {
 	var f embedFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "embed --model DIR [TEXT... | -]",
 		Short: "Make vectors of texts and pictures",
 		Long: `Make a vector of each text: those of the command line, with '-' the lines of standard
@@ -67,7 +68,7 @@ the last two, FILE.ids.jsonl says in its line N what row N is of.`,
   unimo embed --model RUN/best --pictures PHOTOS --out photos.safetensors
   unimo embed --extractor dinov2-base --pictures PHOTOS --out photos.npy
   unimo embed --model bert-base-uncased --pooling cls --normalize - < lines.txt`,
-		Args: func(c *cmdline.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			sees := c.Flags().Lookup(extractorName).Value.String() != ""
 			switch {
 			case f.model == "" && !sees:
@@ -88,7 +89,7 @@ the last two, FILE.ids.jsonl says in its line N what row N is of.`,
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("normalize") {
 				f.options.Normalize = &f.normalize
 			}
@@ -96,7 +97,7 @@ the last two, FILE.ids.jsonl says in its line N what row N is of.`,
 		},
 	}
 	modelFlag(c, &f.model)
-	c.Flags().Lookup("model").Required = false // an extractor does without
+	optional(c.Flags().Lookup("model")) // an extractor does without
 	pixelsFlag(c, &f.pixels)
 	extractorFlag(c)
 	flags := c.Flags()

@@ -5,7 +5,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/report"
@@ -15,8 +16,8 @@ import (
 // evaluateName is the command's name.
 const evaluateName = "evaluate"
 
-func (a *app) evaluateCommand() *cmdline.Command {
-	c := &cmdline.Command{
+func (a *app) evaluateCommand() *cobra.Command {
+	c := &cobra.Command{
 		Use:     evaluateName + " [TASK] --data FILE_OR_DIR --model DIR",
 		Aliases: []string{"eval"},
 		Short:   "Score a model on labelled data",
@@ -41,8 +42,8 @@ that were not fitted.`,
   unimo evaluate sts-b --data dev.csv --model RUN/best --predictions OUT`,
 		Args: a.needTask,
 		// Reached without a task only; its flags are those of the task.
-		AnyFlags: true,
-		RunE: func(c *cmdline.Command, _ []string) error {
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE: func(c *cobra.Command, _ []string) error {
 			_, err := a.finetuned().OfModel(c.Flags().Lookup("model").Value.String()) // which withTask could not
 			return asUsage(err)
 		},
@@ -50,7 +51,7 @@ that were not fitted.`,
 	var o run.EvaluateOptions
 	var page string
 	evaluateFlags(c, &o, &page)
-	c.Args = func(c *cmdline.Command, args []string) error {
+	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) == 0 && o.Model != "" {
 			return nil // the model says it
 		}
@@ -61,7 +62,7 @@ that were not fitted.`,
 }
 
 // evaluateFlags registers the flags that all tasks have.
-func evaluateFlags(c *cmdline.Command, o *run.EvaluateOptions, page *string) {
+func evaluateFlags(c *cobra.Command, o *run.EvaluateOptions, page *string) {
 	flags := c.Flags()
 	flags.StringVarP(&o.Data, "data", "d", "", "labelled `FILE`, or folder with the dev files")
 	modelFlag(c, &o.Model)
@@ -72,15 +73,15 @@ func evaluateFlags(c *cmdline.Command, o *run.EvaluateOptions, page *string) {
 	c.MarkFlagRequired("data")
 }
 
-func (a *app) evaluateTaskCommand(t *run.Task) *cmdline.Command {
+func (a *app) evaluateTaskCommand(t *run.Task) *cobra.Command {
 	o := run.EvaluateOptions{Task: t}
 	var page string
 	var flags settingFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   t.Name + " --data FILE_OR_DIR --model DIR",
 		Short: "Score a model for " + t.Title,
 		Args:  noArgs,
-		RunE: func(c *cmdline.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			progress := a.newProgress()
 			progress.Stage("scoring")
 			o.Env = a.env()
@@ -136,13 +137,12 @@ func readsImages(s run.Flags) bool {
 
 // withTask returns the arguments with the task in them, where "unimo evaluate" has none and the model says
 // which it is for.
-func (a *app) withTask(root *cmdline.Command) []string {
-	c, rest := root.Find(a.args)
-	if c.Name() != evaluateName || c.ParseFlags(rest) != nil || !c.Flags().Changed("model") || len(c.Flags().Args()) > 0 {
+func (a *app) withTask(root *cobra.Command) []string {
+	c, rest, err := root.Find(a.args)
+	if err != nil || c.Name() != evaluateName || c.ParseFlags(rest) != nil || !c.Flags().Changed("model") || len(c.Flags().Args()) > 0 {
 		return a.args
 	}
 	var t *run.Task
-	var err error
 	if name := c.Flags().Lookup("task").Value.String(); name != "" {
 		t, err = a.finetuned().Find(name)
 	} else {
@@ -156,7 +156,7 @@ func (a *app) withTask(root *cmdline.Command) []string {
 }
 
 // elsewhere says which commands beside c have a flag that c has not; "" if none has.
-func elsewhere(c *cmdline.Command, name string) string {
+func elsewhere(c *cobra.Command, name string) string {
 	if c.Annotations[taskAnnotation] == "" || !c.HasParent() {
 		return ""
 	}

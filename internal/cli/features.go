@@ -9,7 +9,8 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -17,8 +18,8 @@ import (
 	"github.com/unimo-go/unimo/internal/vision/extractor"
 )
 
-func (a *app) featuresCommand() *cmdline.Command {
-	c := &cmdline.Command{
+func (a *app) featuresCommand() *cobra.Command {
+	c := &cobra.Command{
 		Use:   "features",
 		Short: "Compute features of pictures, and show files of features",
 		Long: `Compute the regions' features of pictures once and for all, and show what is in files
@@ -53,9 +54,9 @@ type extraction struct {
 	ImagesPerSecond float64 `json:"images_per_second"`
 }
 
-func (a *app) featuresExtractCommand() *cmdline.Command {
+func (a *app) featuresExtractCommand() *cobra.Command {
 	var f extractFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "extract DIR OUT",
 		Short: "Compute the features of a folder of pictures",
 		Long: `Compute the features of all pictures (JPEG, PNG, GIF, WebP) in the folder DIR and
@@ -82,7 +83,7 @@ The formats of OUT:
   unimo features extract DIR/images features.tsv --extractor statistics --format reference
   unimo features extract PHOTOS FEATURES --extractor efficientnet-lite0.pth`,
 		Args: needs("DIR", "OUT"),
-		RunE: func(c *cmdline.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
+		RunE: func(c *cobra.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
 	}
 	flags := c.Flags()
 	flags.StringVar(&f.spec.Extractor, "extractor", regions.Patches, "patches, statistics, or the file or folder `MODEL` of a trained network")
@@ -152,9 +153,9 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	return err
 }
 
-func (a *app) featuresInfoCommand() *cmdline.Command {
+func (a *app) featuresInfoCommand() *cobra.Command {
 	var o regions.Options
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "info PATH [IMAGE...]",
 		Short: "Show what is in a file or folder of features",
 		Long: `Show what is in PATH: the reference's feature lines or the TSV of bottom-up-attention
@@ -170,7 +171,7 @@ likeliest class with its probability. With --json it is an object a line.`,
   unimo features info FEATURES dog.jpg
   unimo features info flickr30k_features --skip-bad --json`,
 		Args: needsSome("PATH"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if o.Order != "" {
 				if err := choice("order", o.Order, regions.OrderWidth, regions.OrderHeight); err != nil {
 					return err

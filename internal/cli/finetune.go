@@ -10,7 +10,8 @@ import (
 	"time"
 	"unicode/utf8"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
@@ -18,8 +19,8 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-func (a *app) finetuneCommand() *cmdline.Command {
-	c := &cmdline.Command{
+func (a *app) finetuneCommand() *cobra.Command {
+	c := &cobra.Command{
 		Use:     "finetune TASK",
 		Aliases: []string{"train", "fine-tune"},
 		Short:   "Train a model for a task",
@@ -35,15 +36,15 @@ Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
   unimo finetune sst-2 --data DIR --out RUN --resume`,
 		Args: a.needTask,
 		// Reached without a task that exists only; its flags are those of the task.
-		AnyFlags: true,
-		RunE:     noArgs,
+		FParseErrWhitelist: cobra.FParseErrWhitelist{UnknownFlags: true},
+		RunE:               noArgs,
 	}
 	a.addTasks(c, a.finetuned(), a.finetuneTaskCommand)
 	return c
 }
 
 // addTasks gives c a sub-command for each task, also by other spellings of its name.
-func (a *app) addTasks(c *cmdline.Command, list run.Tasks, command func(t *run.Task) *cmdline.Command) {
+func (a *app) addTasks(c *cobra.Command, list run.Tasks, command func(t *run.Task) *cobra.Command) {
 	for _, t := range list {
 		sub := command(t)
 		for _, word := range a.args {
@@ -56,7 +57,7 @@ func (a *app) addTasks(c *cmdline.Command, list run.Tasks, command func(t *run.T
 }
 
 // needTask refuses a command whose first argument is no known task.
-func (a *app) needTask(c *cmdline.Command, args []string) error {
+func (a *app) needTask(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return usagef("%s needs a task: %s%s", commandName(c), strings.Join(a.finetuned().Names(), ", "), seeHelp(c))
 	}
@@ -82,14 +83,14 @@ func taskHelp(t *run.Task, command, long, example string) (string, string) {
 	return long, example
 }
 
-func (a *app) finetuneTaskCommand(t *run.Task) *cmdline.Command {
+func (a *app) finetuneTaskCommand(t *run.Task) *cobra.Command {
 	var f finetuneFlags
 	f.options.Task = t
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   t.Name + " --out RUN",
 		Short: "Train for " + t.Title,
 		Args:  noArgs,
-		RunE: func(c *cmdline.Command, _ []string) (err error) {
+		RunE: func(c *cobra.Command, _ []string) (err error) {
 			o := f.options
 			if o.Resume && !c.Flags().Changed("preset") {
 				o.Size = "" // the run's own

@@ -5,7 +5,8 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
@@ -19,7 +20,7 @@ import (
 // given leave what the model was fine-tuned for.
 type decodeFlags struct{ settingFlags }
 
-func (f *decodeFlags) register(c *cmdline.Command) {
+func (f *decodeFlags) register(c *cobra.Command) {
 	f.settingFlags.register(c, texts.NewDecoding(decode.Default))
 }
 
@@ -46,10 +47,10 @@ func (f *decodeFlags) over(own decode.Options, cfg model.Config) (decode.Options
 	return d.Options(cfg)
 }
 
-func (a *app) generateCommand() *cmdline.Command {
+func (a *app) generateCommand() *cobra.Command {
 	var modelDir, dataFile, story string
 	var decode decodeFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "generate --model DIR [TEXT... | -]",
 		Short: "Write a text for each text: summaries, questions, answers",
 		Long: `Write a text for each of those on the command line, with '-' for each line of standard
@@ -65,7 +66,7 @@ A line of output is the generated text; with --json one object a line.`,
   unimo generate --model RUN/best --sample --top-p 0.9 --seed 7 "..."
   unimo generate --model RUN/best --data test.jsonl --json
   unimo generate --model COQA/best --story story.txt "Who has the ball?"`,
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if dataFile != "" && len(args) > 0 {
 				return usagef("--data goes with no text")
 			}

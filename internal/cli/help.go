@@ -6,7 +6,8 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
 // Columns of the help where the terminal's are not known, and the bounds to those that are.
@@ -27,46 +28,52 @@ func (a *app) columns() int {
 // allFlag is the flag that makes help show all settings.
 const allFlag = "all"
 
-func (a *app) helpCommand() *cmdline.Command {
-	return &cmdline.Command{
+func (a *app) helpCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:     "help [COMMAND]...",
 		Hidden:  true,
 		Short:   "Show what a command does",
 		Long:    "Show what a command does, how it is called, and examples: the same as COMMAND --help.",
 		Example: "  unimo help finetune\n  unimo help data prepare",
-		ValidArgsFunction: func(c *cmdline.Command, args []string, _ string) ([]string, cmdline.Directive) {
-			at, _ := c.Root().Find(args)
+		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
+			at, _, err := c.Root().Find(args)
+			if err != nil {
+				at = c.Root()
+			}
 			var list []string
 			for _, sub := range at.Commands() {
 				if sub.IsAvailableCommand() {
 					list = append(list, sub.Name()+"\t"+sub.Short)
 				}
 			}
-			return list, cmdline.NoFiles
+			return list, cobra.ShellCompDirectiveNoFileComp
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
-			at, rest := c.Root().Find(args)
+		RunE: func(c *cobra.Command, args []string) error {
+			at, rest, err := c.Root().Find(args)
+			if err != nil {
+				return usageError{err}
+			}
 			if len(rest) > 0 && at.HasAvailableSubCommands() {
 				return unknownCommand(at, rest[0])
 			}
 			if len(rest) > 0 {
 				return noArgs(c, rest)
 			}
+			at.InitDefaultHelpFlag()
 			return at.Help()
 		},
 	}
 }
 
 // printHelp prints the help of a command: what it does, usage and examples, then the rest.
-func (a *app) printHelp(c *cmdline.Command) {
-	f := c.Flags().Lookup(allFlag)
-	all := f != nil && f.Value.String() == "true"
+func (a *app) printHelp(c *cobra.Command, _ []string) {
+	all, _ := c.Flags().GetBool(allFlag)
 	fmt.Fprint(a.stdout, a.helpText(c, a.columns(), all))
 }
 
 // helpText is the help of a command for a terminal of so many columns; with all it has every
 // setting of a task.
-func (a *app) helpText(c *cmdline.Command, columns int, all bool) string {
+func (a *app) helpText(c *cobra.Command, columns int, all bool) string {
 	var b strings.Builder
 	summary := wrapped(c.Short, "", columns)
 	fmt.Fprintf(&b, "%s\n\nUsage:\n%s\n", summary, wrapCommand("  "+usageLine(c), columns))
@@ -100,7 +107,7 @@ func (a *app) helpText(c *cmdline.Command, columns int, all bool) string {
 	return b.String()
 }
 
-func usageLine(c *cmdline.Command) string {
+func usageLine(c *cobra.Command) string {
 	line := c.UseLine()
 	if c.HasAvailableSubCommands() && !strings.Contains(c.Use, "TASK") { // those commands are the tasks
 		line = strings.TrimSuffix(line, " [flags]") + " COMMAND"
@@ -115,8 +122,8 @@ func section(b *strings.Builder, title string, rows [][2]string, columns int) {
 }
 
 // flagRows lists flags with what they are for.
-func flagRows(flags *cmdline.FlagSet) (rows [][2]string) {
-	flags.VisitAll(func(f *cmdline.Flag) {
+func flagRows(flags *pflag.FlagSet) (rows [][2]string) {
+	flags.VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
 			return
 		}
@@ -129,7 +136,7 @@ func flagRows(flags *cmdline.FlagSet) (rows [][2]string) {
 		}
 		usage := strings.ReplaceAll(f.Usage, "`", "")
 		switch {
-		case f.Required:
+		case required(f):
 			usage += " (needed)"
 		case !slices.Contains([]string{"", "false", "0", "[]"}, f.DefValue):
 			usage += fmt.Sprintf(" (default %s)", f.DefValue)
@@ -140,7 +147,7 @@ func flagRows(flags *cmdline.FlagSet) (rows [][2]string) {
 }
 
 // valueName is what stands for a flag's value.
-func valueName(f *cmdline.Flag) string {
+func valueName(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "bool":
 		return ""
@@ -149,8 +156,8 @@ func valueName(f *cmdline.Flag) string {
 	case "float64":
 		return "X"
 	}
-	if parts := strings.Split(f.Usage, "`"); len(parts) == 3 && strings.ToUpper(parts[1]) == parts[1] {
-		return parts[1]
+	if name, _ := pflag.UnquoteUsage(f); strings.ToUpper(name) == name {
+		return name
 	}
 	return "VALUE"
 }

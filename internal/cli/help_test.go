@@ -6,15 +6,15 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
 )
 
 // eachCommand calls f for every command that help shows.
-func eachCommand(f func(c *cmdline.Command)) { newApp(nil, nil, io.Discard, io.Discard).eachCommand(f) }
+func eachCommand(f func(c *cobra.Command)) { newApp(nil, nil, io.Discard, io.Discard).eachCommand(f) }
 
-func (a *app) eachCommand(f func(c *cmdline.Command)) {
-	var walk func(c *cmdline.Command)
-	walk = func(c *cmdline.Command) {
+func (a *app) eachCommand(f func(c *cobra.Command)) {
+	var walk func(c *cobra.Command)
+	walk = func(c *cobra.Command) {
 		f(c)
 		for _, sub := range c.Commands() {
 			walk(sub)
@@ -26,7 +26,7 @@ func (a *app) eachCommand(f func(c *cmdline.Command)) {
 // The help of every command fits the terminal, with usage and examples first.
 func TestHelp(t *testing.T) {
 	a := newApp(nil, nil, io.Discard, io.Discard)
-	a.eachCommand(func(c *cmdline.Command) {
+	a.eachCommand(func(c *cobra.Command) {
 		if c.Example == "" || c.Short == "" {
 			t.Errorf("%s has no example or no summary", c.CommandPath())
 		}

@@ -12,8 +12,9 @@ import (
 	"strings"
 	"text/tabwriter"
 
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
@@ -67,9 +68,9 @@ type inspectFlags struct {
 	stats        bool
 }
 
-func (a *app) inspectCommand() *cmdline.Command {
+func (a *app) inspectCommand() *cobra.Command {
 	var flags inspectFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "inspect MODEL",
 		Short: "Show what a model or a checkpoint holds",
 		Long: `Show a model's configuration, its parameters with shapes and statistics, and what
@@ -91,7 +92,7 @@ mismatched, optimizer), left_out.`,
   unimo inspect unimo_base_en.tar.gz --architecture pretrained --size base
   unimo inspect model.safetensors --stats=false --json`,
 		Args: needs("MODEL"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			result, err := inspect(args[0], flags)
 			if err != nil {
 				return err

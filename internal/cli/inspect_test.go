@@ -2,7 +2,6 @@ package cli
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"errors"
 	"log/slog"
@@ -12,18 +11,21 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
 // execute runs one command with arguments and returns its output.
-func execute(a *app, build func(*app) *cmdline.Command, args ...string) (string, error) {
+func execute(a *app, build func(*app) *cobra.Command, args ...string) (string, error) {
 	var stdout, stderr bytes.Buffer
 	a.stdout, a.stderr = newOutput(&stdout), newScreen(&stderr)
 	a.log = slog.New(newLineHandler(&stderr, slog.LevelInfo))
 	c := build(a)
-	err := c.ExecuteContext(context.Background(), args)
+	c.SetArgs(args)
+	c.SilenceErrors, c.SilenceUsage = true, true
+	err := c.Execute()
 	return stdout.String(), err
 }
 

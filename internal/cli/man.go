@@ -6,18 +6,19 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 )
 
-func (a *app) manCommand() *cmdline.Command {
-	return &cmdline.Command{
+func (a *app) manCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:     "man DIR",
 		Short:   "Write the manual pages",
 		Long:    "Write a manual page for every command into a folder, which is made: unimo.1, unimo-predict.1, ...",
 		Example: "  unimo man ~/.local/share/man/man1 && man unimo-predict",
 		Hidden:  true, // releases have the pages
 		Args:    needs("DIR"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if err := os.MkdirAll(args[0], 0o755); err != nil {
 				return err
 			}
@@ -26,7 +27,7 @@ func (a *app) manCommand() *cmdline.Command {
 	}
 }
 
-func writeManual(c *cmdline.Command, dir string) error {
+func writeManual(c *cobra.Command, dir string) error {
 	if err := os.WriteFile(filepath.Join(dir, manualName(c)+".1"), []byte(manualPage(c)), 0o644); err != nil {
 		return err
 	}
@@ -41,10 +42,10 @@ func writeManual(c *cmdline.Command, dir string) error {
 }
 
 // manualName is the name of a command's page: "unimo-data-prepare".
-func manualName(c *cmdline.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
+func manualName(c *cobra.Command) string { return strings.ReplaceAll(c.CommandPath(), " ", "-") }
 
 // manualPage is a command's help in the language of man(7).
-func manualPage(c *cmdline.Command) string {
+func manualPage(c *cobra.Command) string {
 	var b strings.Builder
 	name := manualName(c)
 	fmt.Fprintf(&b, ".TH %s 1 \"\" \"unimo %s\" \"unimo\"\n", roff(strings.ToUpper(name)), roff(currentVersion().Version))
@@ -66,7 +67,7 @@ func manualPage(c *cmdline.Command) string {
 	roffList(&b, "OPTIONS", flagRows(c.LocalFlags()))
 	roffList(&b, "OPTIONS OF EVERY COMMAND", flagRows(c.InheritedFlags()))
 	var settings [][2]string // of a task: flags that help shows as settings
-	c.LocalFlags().VisitAll(func(f *cmdline.Flag) {
+	c.LocalFlags().VisitAll(func(f *pflag.Flag) {
 		if f.Hidden {
 			settings = append(settings, [2]string{strings.TrimSpace("--" + f.Name + " " + valueName(f)), f.Usage})
 		}

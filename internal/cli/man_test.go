@@ -6,13 +6,13 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
 )
 
 func TestManual(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "man1")
 	must(t, "man", dir)
-	eachCommand(func(c *cmdline.Command) {
+	eachCommand(func(c *cobra.Command) {
 		raw, err := os.ReadFile(filepath.Join(dir, manualName(c)+".1"))
 		if c.Hidden {
 			if err == nil {

@@ -7,7 +7,8 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/model/rank"
@@ -15,19 +16,19 @@ import (
 )
 
 // modelFlag registers --model, which is needed, and --task.
-func modelFlag(c *cmdline.Command, dir *string) {
+func modelFlag(c *cobra.Command, dir *string) {
 	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model")
 	c.MarkFlagRequired("model")
 	taskFlag(c)
 }
 
 // taskFlag registers --task, which [app.env] has.
-func taskFlag(c *cmdline.Command) {
+func taskFlag(c *cobra.Command) {
 	c.Flags().StringVar(new(string), "task", "", "`NAME` of the task to open, of a model for several of which more than one fits")
 }
 
 // pixelsFlag registers --max-pixels.
-func pixelsFlag(c *cmdline.Command, pixels *int) {
+func pixelsFlag(c *cobra.Command, pixels *int) {
 	c.Flags().IntVar(pixels, "max-pixels", 0, "most pixels of a picture (0: 50 million); larger ones are refused before they are decoded")
 }
 
@@ -35,7 +36,7 @@ func pixelsFlag(c *cmdline.Command, pixels *int) {
 const extractorName = "extractor"
 
 // extractorFlag registers --extractor, which [app.env] has.
-func extractorFlag(c *cmdline.Command) {
+func extractorFlag(c *cobra.Command) {
 	c.Flags().StringVar(new(string), extractorName, "", "trained network that sees the pictures, `FILE` or folder, where the model's folder has none")
 }
 
@@ -88,10 +89,10 @@ func (a *app) sayNothingFits(list []retrieve.Matched) {
 	}
 }
 
-func (a *app) matchCommand() *cmdline.Command {
+func (a *app) matchCommand() *cobra.Command {
 	var modelDir, features string
 	var pixels int
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "match --model DIR PICTURE TEXT...",
 		Short: "Score how well texts fit a picture",
 		Long: `Score how well each text fits a picture: the higher, the better. A line of output is
@@ -103,7 +104,7 @@ PICTURE is a file (JPEG, PNG, GIF, WebP); with --features it is the id of an ima
 region features.`,
 		Example: `  unimo match --model RUN/best dog.jpg "a dog runs on the beach" "two men play chess"
   unimo match --model RUN/best --features FEATURES 36979 "two men are talking"`,
-		Args: func(_ *cmdline.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) < 2 {
 				return usagef("give a picture and one text or more")
 			}
@@ -115,7 +116,7 @@ region features.`,
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			r, err := a.openRetriever(modelDir, pixels)
 			if err != nil {
 				return err
@@ -150,11 +151,11 @@ region features.`,
 	return c
 }
 
-func (a *app) indexCommand() *cmdline.Command {
+func (a *app) indexCommand() *cobra.Command {
 	var modelDir, out string
 	var pixels int
 	var o retrieve.IndexOptions
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "index PICTURES --model DIR --out INDEX",
 		Short: "Make a folder of pictures searchable",
 		Long: `Make an index of the pictures in a folder and its folders, for 'unimo search': a vector
@@ -166,13 +167,13 @@ changed are read, those that are gone leave it. An index of another folder is re
 In ids, a byte of a name that is not UTF-8 is %XX.`,
 		Example: `  unimo index PHOTOS --model RUN/best --out INDEX
   unimo search --model RUN/best --index INDEX "two dogs run on the beach"`,
-		Args: func(_ *cmdline.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) != 1 {
 				return usagef("name one folder of pictures")
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			r, err := a.openRetriever(modelDir, pixels)
 			if err != nil {
 				return err
@@ -221,11 +222,11 @@ type found struct {
 	fitting
 }
 
-func (a *app) searchCommand() *cmdline.Command {
+func (a *app) searchCommand() *cobra.Command {
 	var modelDir, indexDir, image, page string
 	var k, candidates, pixels int
 	var show bool
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "search --index INDEX TEXT | --image FILE",
 		Short: "Find pictures for a text, or like a picture",
 		Long: `Find the pictures of an index that fit a text, or that are most like a picture. A line of
@@ -243,7 +244,7 @@ all it shows.`,
 		Example: `  unimo search --index INDEX "two dogs run on the beach"
   unimo search --index INDEX "two dogs run on the beach" --open
   unimo search --model RUN/best --index INDEX --image dog.jpg -k 20 --json`,
-		Args: func(_ *cmdline.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			typed := len(args) == 0 && image == "" && a.typist() != nil
 			if (len(args) == 1) == (image != "") && !typed || len(args) > 1 {
 				return usagef("give one text (in quotes), or --image FILE")
@@ -258,7 +259,7 @@ all it shows.`,
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			r, err := a.openIndexModel(modelDir, indexDir, pixels)
 			if err != nil {
 				return err

@@ -10,7 +10,9 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
@@ -29,16 +31,16 @@ var pageFlags = []string{"html", "report"}
 
 // checkPaths refuses a call that names a file or folder which is not there, or that a page may not
 // take the place of, before any work.
-func (a *app) checkPaths(c *cmdline.Command) error {
+func (a *app) checkPaths(c *cobra.Command) error {
 	var missing error
-	c.Flags().Visit(func(f *cmdline.Flag) {
+	c.Flags().Visit(func(f *pflag.Flag) {
 		if missing != nil {
 			return
 		}
 		paths := []string{f.Value.String()}
 		if s, ok := f.Value.(*settingFlag); ok {
 			paths = s.values
-		} else if list, ok := f.Value.(interface{ GetSlice() []string }); ok {
+		} else if list, ok := f.Value.(pflag.SliceValue); ok {
 			paths = list.GetSlice()
 		}
 		for _, path := range paths {

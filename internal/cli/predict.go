@@ -11,7 +11,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
@@ -34,11 +35,11 @@ type prediction struct {
 	Truncated     bool               `json:"truncated,omitempty"`
 }
 
-func (a *app) predictCommand() *cmdline.Command {
+func (a *app) predictCommand() *cobra.Command {
 	var modelDir string
 	var pair bool
 	var o run.PredictOptions
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "predict --model DIR [PICTURE] [TEXT... | -]",
 		Short: "Classify or score texts, or pictures with texts",
 		Long: `Classify or score texts: those of the command line, or with '-' the lines of
@@ -58,7 +59,7 @@ task's evaluation (--set images_dir=DIR). TASK stands in place of the texts wher
   printf 'A man sleeps.\tSomebody rests.\n' | unimo predict --model MNLI/best --pair -
   unimo predict --model VE/best dog.jpg "an animal is running" "the dog is asleep"
   unimo predict snli-ve --model VE/best --data test.csv --out ANSWERS`,
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			o.Model = modelDir
 			if o.Data != "" || o.Into != "" || len(o.Set) > 0 {
 				return a.predictFile(c, o, args)
@@ -98,7 +99,7 @@ task's evaluation (--set images_dir=DIR). TASK stands in place of the texts wher
 }
 
 // predictFile answers about the examples of a file.
-func (a *app) predictFile(c *cmdline.Command, o run.PredictOptions, args []string) error {
+func (a *app) predictFile(c *cobra.Command, o run.PredictOptions, args []string) error {
 	if o.Data == "" || o.Into == "" || len(args) > 1 {
 		return usagef("with a file of examples give --data FILE and --out DIR, and no text%s", seeHelp(c))
 	}
@@ -148,7 +149,7 @@ type reply struct {
 }
 
 // replyAll answers about a picture, the first argument, with the texts behind it.
-func (a *app) replyAll(c *cmdline.Command, t *run.Task, dir string, args []string) error {
+func (a *app) replyAll(c *cobra.Command, t *run.Task, dir string, args []string) error {
 	if len(args) == 0 || len(args) == 1 && (args[0] == "-" || a.typist() == nil) || !picture.IsPicture(args[0]) && args[0] != "-" && len(args) == 1 {
 		return usagef("a model for %s reads a picture and a text; give it a picture file, then texts, or '-' for lines of standard input%s", t.Name, seeHelp(c))
 	}
@@ -217,7 +218,7 @@ const (
 )
 
 // checkTexts refuses arguments that are no texts to answer; or is what else the command reads.
-func (a *app) checkTexts(c *cmdline.Command, args []string, or string) error {
+func (a *app) checkTexts(c *cobra.Command, args []string, or string) error {
 	if len(args) == 0 && a.typist() == nil {
 		return usagef("give texts, or '-' to read lines of standard input%s%s", or, seeHelp(c))
 	}
@@ -229,7 +230,7 @@ func (a *app) checkTexts(c *cmdline.Command, args []string, or string) error {
 
 // eachText lets a command answer the texts among its arguments, the lines of standard input, or those that a person
 // types. first is the number of the first of them.
-func (a *app) eachText(c *cmdline.Command, args []string, answer func(texts []string, first int) error) error {
+func (a *app) eachText(c *cobra.Command, args []string, answer func(texts []string, first int) error) error {
 	switch {
 	case len(args) == 0:
 		return a.ask(c.Context(), "a text", func(text string) error { return answer([]string{text}, 1) })

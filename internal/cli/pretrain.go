@@ -4,7 +4,8 @@ import (
 	_ "embed"
 	"fmt"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 )
@@ -14,11 +15,11 @@ import (
 //go:embed pretrain.yaml
 var pretrainExample string
 
-func (a *app) pretrainCommand() *cmdline.Command {
+func (a *app) pretrainCommand() *cobra.Command {
 	o := run.Options{Task: pretrained.Task}
 	var example bool
 	var settings settingFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:     "pretrain --config FILE --out RUN",
 		Aliases: []string{"pre-train"},
 		Short:   "Pre-train a model on texts, images and pairs of both",
@@ -35,7 +36,7 @@ stops; the same command with --resume goes on, to the sample. Paths are relative
   unimo pretrain --config pretrain.yaml --out RUN --init roberta-base --preset base
   unimo finetune flickr8k --data DIR --init RUN --out TUNED`,
 		Args: noArgs,
-		RunE: func(c *cmdline.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			if example {
 				_, err := fmt.Fprint(a.stdout, pretrainExample)
 				return err

@@ -1,12 +1,12 @@
 package cli
 
 import (
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
 )
 
-func (a *app) goOnCommand() *cmdline.Command {
+func (a *app) goOnCommand() *cobra.Command {
 	var set []string
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "resume RUN",
 		Short: "Go on with a run that was interrupted",
 		Long: `Go on with a run of 'unimo finetune' or 'unimo pretrain', or with a grid, from its newest
@@ -17,7 +17,7 @@ Settings that do not change what is computed may be given anew: snapshot_steps,
 snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			o, grid, err := a.tasks.Resume(args[0])
 			if err != nil {
 				return err

@@ -8,7 +8,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/dataset/captions"
@@ -31,9 +32,9 @@ type rewritten struct {
 	Nearest []string `json:"nearest"` // captions of other images
 }
 
-func (a *app) rewriteCommand() *cmdline.Command {
+func (a *app) rewriteCommand() *cobra.Command {
 	var f rewriteFlags
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "rewrite --data DIR",
 		Short: "Show the right and wrong captions that pre-training contrasts",
 		Long: `Show what pre-training makes of captions: what they say (objects, attributes,
@@ -49,7 +50,7 @@ paraphrases. With --json each caption is one object a line.`,
   unimo rewrite --data DATA --image 1000268201_693b08cb0e.jpg --count 10
   unimo rewrite --data DATA --paraphrases back-translations.tsv --json`,
 		Args: noArgs,
-		RunE: func(c *cmdline.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			for _, n := range []struct {
 				flag  string
 				value int

@@ -13,8 +13,10 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/unimo-go/unimo/checkpoint"
-	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
@@ -74,11 +76,8 @@ func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 func (a *app) run(ctx context.Context) int {
 	root := a.rootCommand()
 	err := checkpoint.Guard(func() error {
-		if answer, asked := root.Complete(a.args); asked {
-			_, err := io.WriteString(a.stdout.exact(), answer)
-			return err
-		}
-		return root.ExecuteContext(ctx, a.withTask(root))
+		root.SetArgs(append([]string{}, a.withTask(root)...)) // nil would be the process's own
+		return root.ExecuteContext(ctx)
 	})
 	code, message := outcome(err)
 	var reported reportedError
@@ -150,8 +149,10 @@ func (a *app) env() run.Env { return run.Env{Log: a.log, Task: a.task, Extractor
 // finetuned are the tasks of "unimo finetune" and "unimo evaluate".
 func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }
 
-func (a *app) rootCommand() *cmdline.Command {
-	root := &cmdline.Command{
+func init() { cobra.EnableCommandSorting = false } // commands() has an order of its own
+
+func (a *app) rootCommand() *cobra.Command {
+	root := &cobra.Command{
 		Use:   "unimo",
 		Short: "Train, evaluate and run UNIMO models",
 		Long: `unimo trains, evaluates and runs UNIMO, one Transformer for text and images
@@ -164,8 +165,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
   unimo finetune sst-2 --data DIR --preset mini --out RUN
   unimo evaluate sst-2 --data DIR/dev.tsv --model RUN/best --json
   unimo predict --model RUN/best "a gripping and funny film"`,
-		PersistentPreRunE: func(c *cmdline.Command, _ []string) error {
-			for _, check := range []func(*cmdline.Command) error{checkRequired, checkExclusive} {
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRunE: func(c *cobra.Command, _ []string) error {
+			for _, check := range []func(*cobra.Command) error{checkRequired, checkExclusive} {
 				if err := check(c); err != nil {
 					return err
 				}
@@ -200,15 +203,25 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 	flags.BoolVar(&a.json, "json", false, "print the result as one JSON object")
 	flags.BoolVarP(&a.verbose, "verbose", "v", false, "log details")
 	flags.IntVar(&a.threads, "threads", 0, "threads to compute with (0: one per core); results do not depend on it")
-	group(root, append(a.commands(), a.helpCommand())...)
+	root.SetIn(a.stdin)
+	root.SetOut(a.stdout.exact())
+	root.SetErr(a.stderr)
+	root.CompletionOptions.DisableDefaultCmd = true // there is one with examples
+	help := a.helpCommand()
+	root.SetHelpCommand(help)
+	group(root, append(a.commands(), help)...)
 	version := root.Flags().Bool("version", false, "print the version")
-	root.RunE = func(c *cmdline.Command, _ []string) error {
+	root.RunE = func(c *cobra.Command, _ []string) error {
 		if *version {
 			return a.printVersion()
 		}
 		return c.Help()
 	}
 	a.addCompletion(root)
+	// "--max_pixels" is "--max-pixels": keys of settings have underscores.
+	root.SetGlobalNormalizationFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
+		return pflag.NormalizedName(strings.ReplaceAll(name, "_", "-"))
+	})
 	return root
 }
 

@@ -8,15 +8,16 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
-func (a *app) runsCommand() *cmdline.Command {
+func (a *app) runsCommand() *cobra.Command {
 	var asCSV bool
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "runs [DIR]",
 		Short: "List the runs in a folder",
 		Long: `List the runs in a folder and its folders, grids included: by task, the best
@@ -25,10 +26,10 @@ process was ended without saving is "killed"; 'unimo resume RUN' goes on.
 
 --csv prints the curves of one run: a line for each value of log.jsonl.`,
 		Example: "  unimo runs\n  unimo runs runs --json\n  unimo runs RUN --csv > curves.csv",
-		Args: func(c *cmdline.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			return noArgs(c, args[min(1, len(args)):])
 		},
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			dir := "."
 			if len(args) == 1 {
 				dir = args[0]
@@ -87,9 +88,9 @@ func (a *app) printCurves(dir string) error {
 	return w.Error()
 }
 
-func (a *app) compareCommand() *cmdline.Command {
+func (a *app) compareCommand() *cobra.Command {
 	var page string
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "compare RUN RUN",
 		Short: "Say what two runs differ in, and whether more than by chance",
 		Long: `Compare two runs of a task: settings and inputs that differ, the scores of the
@@ -98,7 +99,7 @@ must be the same: McNemar's exact test where answers are right or wrong, else a
 permutation test. With --report the curves of both are on one page.`,
 		Example: "  unimo compare RUN OTHER\n  unimo compare RUN OTHER --report compared.html",
 		Args:    needs("RUN", "another RUN"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			result, err := a.tasks.CompareRuns(c.Context(), args[0], args[1])
 			if err != nil {
 				return err

@@ -7,7 +7,8 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/dataset/textscore"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/metrics"
@@ -22,13 +23,13 @@ type scoreFlags struct {
 	options textscore.Options
 }
 
-func (a *app) scoreCommand() *cmdline.Command {
+func (a *app) scoreCommand() *cobra.Command {
 	f := scoreFlags{options: textscore.Options{Samples: metrics.OfficialSamples}}
 	var help strings.Builder
 	for _, m := range textscore.Metrics() {
 		fmt.Fprintf(&help, "  %-15s  %s\n", m.Name, m.What)
 	}
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "score METRIC --hyp FILE --ref FILE...",
 		Short: "Score texts that were written against references",
 		Long: `Score texts that were written against references, with one of these metrics:
@@ -50,14 +51,14 @@ a score that is undefined (0/0) is null.`,
   unimo score coqa --hyp predictions.json --ref coqa-dev-v1.0.json
   unimo score vqa --hyp results.json --ref v2_mscoco_val2014_annotations.json
   unimo score distinct --hyp questions.txt`,
-		Args: func(c *cmdline.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) error {
 			if len(args) == 0 {
 				return usagef("score needs a metric: %s%s", strings.Join(textscore.Names(), ", "), seeHelp(c))
 			}
 			return noArgs(c, args[1:])
 		},
 		ValidArgsFunction: completeFirst(textscore.Names()...),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			m, err := f.metric(c, args[0])
 			if err != nil {
 				return err
@@ -102,7 +103,7 @@ a score that is undefined (0/0) is null.`,
 
 // metric returns the metric of that name, if it has the flags that were given and as many files of
 // references as it needs.
-func (f *scoreFlags) metric(c *cmdline.Command, name string) (textscore.Metric, error) {
+func (f *scoreFlags) metric(c *cobra.Command, name string) (textscore.Metric, error) {
 	m, err := textscore.Find(name)
 	if err != nil {
 		return m, usagef("%w%s", err, seeHelp(c))

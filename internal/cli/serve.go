@@ -10,7 +10,8 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/serve"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/telemetry"
@@ -24,10 +25,10 @@ type serveFlags struct {
 	log          string
 }
 
-func (a *app) serveCommand() *cmdline.Command {
+func (a *app) serveCommand() *cobra.Command {
 	o := serve.Defaults
 	f := serveFlags{body: int(o.Limits.Body >> 20), memory: int(o.Memory >> 20), delay: int(o.Delay.Milliseconds()), grace: int(o.Grace.Seconds()), log: "text"}
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "serve --model [NAME=]DIR... [--index DIR]",
 		Short: "Answer requests over HTTP, and show a page to try models on",
 		Long: `Serve models over HTTP: to clients of OpenAI, Cohere, Jina, text-embeddings-inference
@@ -52,7 +53,7 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
   unimo serve --model vectors=all-MiniLM-L6-v2 --model photos=RUN/best --index INDEX
   unimo serve --model RUN --listen 0.0.0.0:8443 --keys keys.txt --tls-cert c.pem --tls-key k.pem
   curl -s localhost:8080/v1/embeddings -d '{"input": "a dog runs"}'`,
-		Args: func(_ *cmdline.Command, args []string) error {
+		Args: func(_ *cobra.Command, args []string) error {
 			if len(args) > 0 {
 				return usagef("serve takes no argument, but there is %q; name a model with --model", args[0])
 			}
@@ -82,7 +83,7 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 			}
 			return nil
 		},
-		RunE: func(c *cmdline.Command, _ []string) error {
+		RunE: func(c *cobra.Command, _ []string) error {
 			o.Limits.Body, o.Memory = int64(f.body)<<20, int64(f.memory)<<20
 			o.Delay, o.Grace = time.Duration(f.delay)*time.Millisecond, time.Duration(f.grace)*time.Second
 			return a.serve(c.Context(), o, f.log)

@@ -8,7 +8,9 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/run"
 )
@@ -36,7 +38,7 @@ type settingFlags struct {
 	given []*settingFlag
 }
 
-// settingFlag is the flag of a setting. It implements [cmdline.Value].
+// settingFlag is the flag of a setting. It implements [pflag.Value].
 type settingFlag struct {
 	setting settings.Setting
 	values  []string
@@ -51,7 +53,7 @@ const (
 )
 
 // taskOf returns the task that a command is about, nil if it is about none.
-func (a *app) taskOf(c *cmdline.Command) *run.Task {
+func (a *app) taskOf(c *cobra.Command) *run.Task {
 	name, ok := c.Annotations[taskAnnotation]
 	if !ok {
 		return nil
@@ -64,14 +66,14 @@ func (a *app) taskOf(c *cmdline.Command) *run.Task {
 }
 
 // trains returns the task that a command trains for, nil if it does not train.
-func (a *app) trains(c *cmdline.Command) *run.Task {
+func (a *app) trains(c *cobra.Command) *run.Task {
 	if c.Annotations[trainAnnotation] == "" {
 		return nil
 	}
 	return a.taskOf(c)
 }
 
-func annotate(c *cmdline.Command, key, value string) {
+func annotate(c *cobra.Command, key, value string) {
 	if c.Annotations == nil {
 		c.Annotations = map[string]string{}
 	}
@@ -80,7 +82,7 @@ func annotate(c *cmdline.Command, key, value string) {
 
 // registerTraining gives c a flag for each setting of the task whose name is not taken: hidden, since
 // they are listed among the settings.
-func (s *settingFlags) registerTraining(c *cmdline.Command, t *run.Task) {
+func (s *settingFlags) registerTraining(c *cobra.Command, t *run.Task) {
 	annotate(c, taskAnnotation, t.Name)
 	annotate(c, trainAnnotation, "true")
 	c.Flags().Bool(allFlag, false, "with --help: show all settings")
@@ -93,18 +95,18 @@ func (s *settingFlags) registerTraining(c *cmdline.Command, t *run.Task) {
 
 // register gives c a flag for each setting of a struct like those that package settings fills. Values are
 // checked as they are read.
-func (s *settingFlags) register(c *cmdline.Command, of any) {
+func (s *settingFlags) register(c *cobra.Command, of any) {
 	for _, setting := range settings.List(of) {
 		s.add(c, setting, func(assignment string) error { return settings.Set(of, assignment) })
 	}
 }
 
-func (s *settingFlags) add(c *cmdline.Command, setting settings.Setting, check func(string) error) *cmdline.Flag {
+func (s *settingFlags) add(c *cobra.Command, setting settings.Setting, check func(string) error) *pflag.Flag {
 	name := strings.ReplaceAll(setting.Key, "_", "-")
 	if c.Flags().Lookup(name) != nil {
 		return nil
 	}
-	f := c.Flags().Var(&settingFlag{setting: setting, owner: s, check: check}, name, "", setting.Help)
+	f := c.Flags().VarPF(&settingFlag{setting: setting, owner: s, check: check}, name, "", setting.Help)
 	if _, ok := setting.Value.(bool); ok {
 		f.NoOptDefVal = "true"
 	}
@@ -125,7 +127,7 @@ func (f *settingFlag) Set(value string) error {
 	return nil
 }
 
-// String implements [cmdline.Value]: the default of a flag that is shown.
+// String implements [pflag.Value]: the default of a flag that is shown.
 func (f *settingFlag) String() string {
 	if f.check == nil {
 		return ""
@@ -133,7 +135,7 @@ func (f *settingFlag) String() string {
 	return fmt.Sprint(f.setting.Value)
 }
 
-// Type implements [cmdline.Value] .
+// Type implements [pflag.Value] with the words of pflag.
 func (f *settingFlag) Type() string {
 	switch f.setting.Value.(type) {
 	case bool:
@@ -254,9 +256,9 @@ type settingInfo struct {
 	Help  string `json:"help"`
 }
 
-func (a *app) settingsCommand() *cmdline.Command {
+func (a *app) settingsCommand() *cobra.Command {
 	var size string
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "settings TASK",
 		Short: "List all settings of a task with a preset's values",
 		Long: `List what can be set about training for a task, and the values of a preset. Each is a
@@ -269,7 +271,7 @@ the setting as it is. The tasks are ` + strings.Join(a.tasks.Named().Names(), ",
   unimo settings pretrain --json`,
 		Args:              needs("TASK"),
 		ValidArgsFunction: completeFirst(a.tasks.Named().Names()...),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			p, err := a.tasks.Named().Find(args[0])
 			if err != nil {
 				return usageError{err}
@@ -298,8 +300,8 @@ the setting as it is. The tasks are ` + strings.Join(a.tasks.Named().Names(), ",
 }
 
 // presetFlag registers --preset.
-func presetFlag(c *cmdline.Command, size *string) {
+func presetFlag(c *cobra.Command, size *string) {
 	c.Flags().StringVar(size, "preset", "mini", "`SIZE` of the model and its recipe: "+strings.Join(run.Sizes(), ", "))
 }
 
-var _ cmdline.Value = (*settingFlag)(nil)
+var _ pflag.Value = (*settingFlag)(nil)

@@ -9,16 +9,17 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
-	"github.com/unimo-go/unimo/internal/base/cmdline"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
-func (a *app) tokenizerCommand() *cmdline.Command {
-	c := &cmdline.Command{
+func (a *app) tokenizerCommand() *cobra.Command {
+	c := &cobra.Command{
 		Use:   "tokenizer",
 		Short: "Train a vocabulary, encode and decode text",
 		Long: `Train a vocabulary, encode and decode text: byte-level byte pair encoding, as
@@ -41,11 +42,11 @@ type trainedVocabulary struct {
 	Bytes     int64  `json:"bytes"` // of text, without the ends of lines
 }
 
-func (a *app) tokenizerTrainCommand() *cmdline.Command {
+func (a *app) tokenizerTrainCommand() *cobra.Command {
 	var out string
 	var size int
 	var options tokenizer.TrainOptions
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "train --out DIR FILE... | -",
 		Short: "Train a vocabulary on text",
 		Long: `Train a vocabulary on text files, a text on each line ('-': standard input), and
@@ -53,7 +54,7 @@ write it into the new folder DIR. The result depends on the text and the flags o
 		Example: `  unimo tokenizer train --out VOCAB --vocab-size 8000 one.txt two.txt
   cut -f1 train.tsv | tail -n +2 | unimo tokenizer train --out VOCAB -`,
 		Args: needsSome("FILE..., or '-' for standard input"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			if size < tokenizer.MinVocabSize {
 				return usagef("--vocab-size is %d, want %d or more, for the bytes and the special tokens", size, tokenizer.MinVocabSize)
 			}
@@ -159,10 +160,10 @@ type encoding struct {
 	Tokens []string `json:"tokens"`
 }
 
-func (a *app) tokenizerEncodeCommand() *cmdline.Command {
+func (a *app) tokenizerEncodeCommand() *cobra.Command {
 	var vocab string
 	var lowerCase, tokens bool
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "encode --vocab DIR TEXT... | -",
 		Short: "Turn texts into ids",
 		Long: `Turn texts into ids: those of the command line, or with '-' the lines of standard
@@ -171,7 +172,7 @@ one object a line. In printed tokens 'Ġ' is a space.`,
 		Example: `  unimo tokenizer encode --vocab VOCAB "a gripping and funny film"
   unimo tokenizer encode --vocab VOCAB --tokens - < texts.txt`,
 		Args: needsSome("TEXT..., or '-' for standard input"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			t, err := tokenizer.Load(vocab)
 			if err != nil {
 				return err
@@ -222,9 +223,9 @@ type decoding struct {
 	Text string `json:"text"`
 }
 
-func (a *app) tokenizerDecodeCommand() *cmdline.Command {
+func (a *app) tokenizerDecodeCommand() *cobra.Command {
 	var vocab string
-	c := &cmdline.Command{
+	c := &cobra.Command{
 		Use:   "decode --vocab DIR ID... | -",
 		Short: "Turn ids into text",
 		Long: `Turn ids into text: the ids of the command line into one text, or with '-' those
@@ -233,7 +234,7 @@ a terminal, where control characters are shown as escapes; with --json, one obje
 		Example: `  unimo tokenizer decode --vocab VOCAB 102 7373 8 7526 822
   unimo tokenizer decode --vocab VOCAB - < ids.txt`,
 		Args: needsSome("ID..., or '-' for standard input"),
-		RunE: func(c *cmdline.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			t, err := tokenizer.Load(vocab)
 			if err != nil {
 				return err

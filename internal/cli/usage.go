@@ -1,11 +1,14 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
 	"github.com/unimo-go/unimo/internal/base/names"
 )
 
@@ -19,28 +22,28 @@ func usagef(format string, args ...any) error {
 }
 
 // seeHelp is the end of an error about how a command is called.
-func seeHelp(c *cmdline.Command) string { return fmt.Sprintf(" (see '%s --help')", c.CommandPath()) }
+func seeHelp(c *cobra.Command) string { return fmt.Sprintf(" (see '%s --help')", c.CommandPath()) }
 
 // name is a command's name without the program's.
-func commandName(c *cmdline.Command) string {
+func commandName(c *cobra.Command) string {
 	return strings.TrimPrefix(c.CommandPath(), c.Root().Name()+" ")
 }
 
 // group makes c a command that holds others: alone it prints its help, and a word that is none of
 // them is refused with the nearest.
-func group(c *cmdline.Command, commands ...*cmdline.Command) *cmdline.Command {
+func group(c *cobra.Command, commands ...*cobra.Command) *cobra.Command {
 	c.AddCommand(commands...)
-	c.Args = func(c *cmdline.Command, args []string) error {
+	c.Args = func(c *cobra.Command, args []string) error {
 		if len(args) > 0 {
 			return unknownCommand(c, args[0])
 		}
 		return nil
 	}
-	c.RunE = func(c *cmdline.Command, _ []string) error { return c.Help() }
+	c.RunE = func(c *cobra.Command, _ []string) error { return c.Help() }
 	return c
 }
 
-func unknownCommand(c *cmdline.Command, word string) error {
+func unknownCommand(c *cobra.Command, word string) error {
 	var list []string
 	for _, sub := range c.Commands() {
 		if sub.IsAvailableCommand() {
@@ -51,8 +54,8 @@ func unknownCommand(c *cmdline.Command, word string) error {
 }
 
 // needs accepts exactly the arguments of these names.
-func needs(arguments ...string) func(c *cmdline.Command, args []string) error {
-	return func(c *cmdline.Command, args []string) error {
+func needs(arguments ...string) func(c *cobra.Command, args []string) error {
+	return func(c *cobra.Command, args []string) error {
 		if len(args) < len(arguments) {
 			given := ""
 			if len(args) > 0 {
@@ -65,8 +68,8 @@ func needs(arguments ...string) func(c *cmdline.Command, args []string) error {
 }
 
 // needsSome accepts one argument of the name or more.
-func needsSome(argument string) func(c *cmdline.Command, args []string) error {
-	return func(c *cmdline.Command, args []string) error {
+func needsSome(argument string) func(c *cobra.Command, args []string) error {
+	return func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("%s needs %s%s", commandName(c), argument, seeHelp(c))
 		}
@@ -75,7 +78,7 @@ func needsSome(argument string) func(c *cmdline.Command, args []string) error {
 }
 
 // noArgs refuses arguments, naming the first.
-func noArgs(c *cmdline.Command, args []string) error {
+func noArgs(c *cobra.Command, args []string) error {
 	switch {
 	case len(args) == 0:
 		return nil
@@ -94,13 +97,14 @@ func and(words []string) string {
 }
 
 // checkRequired refuses a call without the flags that c needs.
-func checkRequired(c *cmdline.Command) error {
+func checkRequired(c *cobra.Command) error {
 	var missing []string
 	resume := c.Flags().Changed("resume") // a run knows its data
-	c.Flags().VisitAll(func(f *cmdline.Flag) {
-		if f.Required && (!f.Changed || f.Value.String() == "") && !(resume && f.Name == "data") {
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if required(f) && (!f.Changed || f.Value.String() == "") && !(resume && f.Name == "data") {
 			missing = append(missing, "--"+f.Name)
 		}
+		optional(f) // cobra would say it again, in its own words
 	})
 	if len(missing) == 0 {
 		return nil
@@ -108,13 +112,20 @@ func checkRequired(c *cmdline.Command) error {
 	return usagef("%s needs %s%s", commandName(c), and(missing), seeHelp(c))
 }
 
+func required(f *pflag.Flag) bool {
+	return slices.Equal(f.Annotations[cobra.BashCompOneRequiredFlag], []string{"true"})
+}
+
+// optional undoes that a flag is required.
+func optional(f *pflag.Flag) { delete(f.Annotations, cobra.BashCompOneRequiredFlag) }
+
 // exclusive says that at most one of these flags of c may be given.
-func exclusive(c *cmdline.Command, flags ...string) {
+func exclusive(c *cobra.Command, flags ...string) {
 	c.Annotations = map[string]string{"exclusive": strings.Join(flags, " ")}
 }
 
 // checkExclusive refuses a call with more than one of the exclusive flags.
-func checkExclusive(c *cmdline.Command) error {
+func checkExclusive(c *cobra.Command) error {
 	var given []string
 	for name := range strings.FieldsSeq(c.Annotations["exclusive"]) {
 		if c.Flags().Changed(name) {
@@ -136,38 +147,44 @@ func choice(flag, value string, list ...string) error {
 }
 
 // flagError says in plain words what is wrong with a flag.
-func flagError(c *cmdline.Command, err *cmdline.FlagError) error {
-	switch err.Problem {
-	case cmdline.Unknown:
+func flagError(c *cobra.Command, err error) error {
+	var unknown *pflag.NotExistError
+	var value *pflag.InvalidValueError
+	var bare *pflag.ValueRequiredError
+	var syntax *pflag.InvalidSyntaxError
+	switch {
+	case errors.As(err, &unknown):
 		if args := c.Flags().Args(); c.HasAvailableSubCommands() && len(args) > 0 {
 			return unknownCommand(c, args[0]) // whose flag it may be
 		}
-		if name, long := strings.CutPrefix(err.Word, "--"); long {
+		if name := unknown.GetSpecifiedName(); unknown.GetSpecifiedShortnames() == "" {
 			slip := c.Flags().Lookup(strings.TrimSuffix(name, "s")) != nil || c.Flags().Lookup(name+"s") != nil // --texts of one with --text
 			if hint := elsewhere(c, name); hint != "" && !slip {
 				return usagef("%s%s", hint, seeHelp(c))
 			}
 			return usagef("%w%s", unknownFlag(c, name), seeHelp(c))
 		}
-		return usagef("unknown flag %q%s", err.Word, seeHelp(c))
-	case cmdline.BadValue:
-		return usagef("--%s is %q, want %s%s", err.Flag.Name, err.Value, wants(err.Flag), seeHelp(c))
-	case cmdline.NoValue:
-		return usagef("--%s needs a value%s", err.Flag.Name, seeHelp(c))
+		return usagef("unknown flag %q%s", "-"+unknown.GetSpecifiedName(), seeHelp(c))
+	case errors.As(err, &value):
+		return usagef("--%s is %q, want %s%s", value.GetFlag().Name, value.GetValue(), wants(value.GetFlag()), seeHelp(c))
+	case errors.As(err, &bare):
+		return usagef("--%s needs a value%s", bare.GetFlag().Name, seeHelp(c))
+	case errors.As(err, &syntax):
+		return usagef("%q is no flag%s", syntax.GetSpecifiedFlag(), seeHelp(c))
 	}
-	return usagef("%q is no flag%s", err.Word, seeHelp(c))
+	return usagef("%w%s", err, seeHelp(c))
 }
 
-func unknownFlag(c *cmdline.Command, name string) error {
+func unknownFlag(c *cobra.Command, name string) error {
 	var list []string
-	c.Flags().VisitAll(func(f *cmdline.Flag) { list = append(list, "--"+f.Name) })
+	c.Flags().VisitAll(func(f *pflag.Flag) { list = append(list, "--"+f.Name) })
 	err := names.Unknown("flag", "--"+name, list)
 	err.List = nil // help has them, with what they are
 	return err
 }
 
 // wants says what a flag's value is.
-func wants(f *cmdline.Flag) string {
+func wants(f *pflag.Flag) string {
 	switch f.Value.Type() {
 	case "int", "int64":
 		return "a whole number"

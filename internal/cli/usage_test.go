@@ -7,7 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/tasks/pretrained"
 )
 
@@ -56,7 +57,7 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"finetun"}, exitUsage, `unknown command "finetun"; did you mean finetune? (see 'unimo --help')`},
 		{[]string{"finetun", "--data", data}, exitUsage, "did you mean finetune?"},
 		{[]string{"export"}, exitUsage, "did you mean convert?"},
-		{[]string{"serve"}, exitUsage, `unknown command "serve" (see 'unimo --help')`},
+		{[]string{"serve"}, exitUsage, "serve needs --model (see 'unimo serve --help')"},
 		{[]string{"help", "nosuch"}, exitUsage, `unknown command "nosuch"`},
 		{[]string{"help", "data", "prepar"}, exitUsage, "did you mean prepare?"},
 		{[]string{"help", "version", "x"}, exitUsage, `unexpected argument "x"`},
@@ -194,7 +195,7 @@ func TestExitCodes(t *testing.T) {
 
 // Every command refuses what no command takes, with exit code 2 and the way to its help.
 func TestEveryCommandRefusesUnknownFlags(t *testing.T) {
-	eachCommand(func(c *cmdline.Command) {
+	eachCommand(func(c *cobra.Command) {
 		if c.Name() == "finetune" || c.Name() == evaluateName {
 			return // a task is missing, which counts first
 		}
@@ -207,7 +208,7 @@ func TestEveryCommandRefusesUnknownFlags(t *testing.T) {
 
 // Too many or too few arguments are wrong use of every command, in words of this program.
 func TestEveryCommandCountsItsArguments(t *testing.T) {
-	eachCommand(func(c *cmdline.Command) {
+	eachCommand(func(c *cobra.Command) {
 		path := strings.Fields(c.CommandPath())[1:]
 		if c.Name() == "demo" {
 			return // it needs none, and takes minutes
@@ -259,7 +260,7 @@ func TestSettingFlagAssignments(t *testing.T) {
 		{[]string{"--max-steps", "7"}, `max_steps=7`},
 	} {
 		var s settingFlags
-		cmd := &cmdline.Command{Use: "pretrain"}
+		cmd := &cobra.Command{Use: "pretrain"}
 		s.registerTraining(cmd, pretrained.Task)
 		if err := cmd.ParseFlags(c.args); err != nil {
 			t.Fatal(err)

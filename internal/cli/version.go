@@ -5,14 +5,15 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/unimo-go/unimo/internal/base/cmdline"
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 // commands lists the commands in the order of the help.
-func (a *app) commands() []*cmdline.Command {
-	return []*cmdline.Command{
+func (a *app) commands() []*cobra.Command {
+	return []*cobra.Command{
 		a.demoCommand(),
 		a.pretrainCommand(),
 		a.finetuneCommand(),
@@ -79,13 +80,13 @@ func currentVersion() versionInfo {
 	return v
 }
 
-func (a *app) versionCommand() *cmdline.Command {
-	return &cmdline.Command{
+func (a *app) versionCommand() *cobra.Command {
+	return &cobra.Command{
 		Use:     "version",
 		Short:   "Print the version and the instruction set in use",
 		Example: "  unimo version\n  unimo version --json",
 		Args:    noArgs,
-		RunE:    func(*cmdline.Command, []string) error { return a.printVersion() },
+		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
 	}
 }
 
