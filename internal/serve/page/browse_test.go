@@ -245,27 +245,20 @@ func TestOnlyWhatTheModelDoes(t *testing.T) {
 
 // A key is asked for, stays in the tab, and goes with every request.
 func TestKey(t *testing.T) {
-	locked := func(h http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if r.URL.Path != "/" && !strings.HasPrefix(r.URL.Path, "/page/") && r.Header.Get("Authorization") != "Bearer secret" {
-				web.WriteJSON(w, http.StatusUnauthorized, map[string]any{"error": map[string]string{"message": "no key"}})
-				return
-			}
-			h.ServeHTTP(w, r)
-		})
+	keys := filepath.Join(t.TempDir(), "keys.txt")
+	if err := os.WriteFile(keys, []byte("open-sesame\n"), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	o := examples
-	o.Keys = true
-	w := openUntil(t, served(t, backendtest.New(), o, locked), desktop, `document.getElementById("key").open`)
+	w := openUntil(t, demoServed(t, func(o *serve.Options) { o.Keys = keys }), desktop, `document.getElementById("key").open`)
 	if at := w.focused(); at != "key-value" {
 		t.Errorf("the focus is on %s", at)
 	}
-	w.press("wrong", kb.Enter)
+	w.press("open-other", kb.Enter)
 	w.wait(`document.getElementById("key").open && document.getElementById("key-hint").textContent.includes("does not take")`)
-	w.press("secret", kb.Enter)
-	w.wait(`document.querySelectorAll("#hits img").length === 3`)
-	w.wait(`[...document.querySelectorAll("#hits img")].every(i => i.naturalWidth === 1)`)
-	if kept := eval[string](w, `JSON.stringify([localStorage.length, document.cookie, Object.values(sessionStorage)])`); kept != `[0,"",["secret"]]` {
+	w.press("open-sesame", kb.Enter)
+	w.wait(`document.querySelectorAll("#hits img").length === 12`)
+	w.wait(`[...document.querySelectorAll("#hits img")].every(i => i.naturalWidth === 64)`)
+	if kept := eval[string](w, `JSON.stringify([localStorage.length, document.cookie, Object.values(sessionStorage)])`); kept != `[0,"",["open-sesame"]]` {
 		t.Errorf("what is kept is %s", kept)
 	}
 	w.click("#key-open")
@@ -485,7 +478,7 @@ var site = sync.OnceValues(func() (demo.Site, error) {
 var removeSite = func() {}
 
 // demoServed returns the address of the server that "unimo demo --serve" runs.
-func demoServed(t *testing.T) string {
+func demoServed(t *testing.T, change ...func(*serve.Options)) string {
 	t.Helper()
 	if os.Getenv("UNIMO_BROWSER") == "" {
 		t.Skip("not run: UNIMO_BROWSER is not set to the program of a Chromium")
@@ -499,6 +492,9 @@ func demoServed(t *testing.T) string {
 	o := serve.Options{
 		Backend: backend.Options{Models: []backend.Source{{Name: "demo", Dir: s.Model}}, Index: s.Index},
 		Listen:  "127.0.0.1:0", Page: s.Page, Version: "test", Grace: time.Second, Ready: func(url string) { ready <- url },
+	}
+	for _, c := range change {
+		c(&o)
 	}
 	go func() { ended <- serve.Run(ctx, o) }()
 	t.Cleanup(func() {
@@ -564,6 +560,16 @@ func TestDemo(t *testing.T) {
 	w.click("#tab-model")
 	w.has("#scores", "questions answered right", "0.9636")
 	w.has("footer", "unimo test")
+	w.click("#tab-picture")
+	none := filepath.Join(t.TempDir(), "none.png")
+	if err := os.WriteFile(none, []byte("no picture"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	w.click("#another")
+	w.upload(none)
+	w.wait(`!document.querySelector("#about-picture .problem").hidden`)
+	w.has("#about-picture .problem", "JPEG, PNG, GIF and WebP are read")
+	w.expect("400")
 	if !eval[bool](w, `fetch(document.getElementById("docs").href).then(r => r.text()).then(t => t.includes("/caption"))`) {
 		t.Error("the link for programs does not lead to the description of the routes")
 	}
