@@ -239,11 +239,16 @@ func (r *Registry) use(name string, work func(v view) error) error {
 			r.mu.Unlock()
 			return
 		}
-		r.closing.Go(func() { // the answer need not wait for it
+		end := func() {
 			if err := f.close(); err != nil {
 				r.o.Log.Error("close a model", "model", id, "error", err)
 			}
-		})
+		}
+		if r.closed {
+			defer end()
+		} else {
+			r.closing.Go(end) // the answer need not wait for it
+		}
 		r.mu.Unlock()
 	}()
 	v, ok := f.view(task)
