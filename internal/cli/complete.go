@@ -21,7 +21,8 @@ func (a *app) completionCommand() *cobra.Command {
 		Use:   "completion SHELL",
 		Short: "Print the script that completes commands in a shell",
 		Long: `Print a script for bash, zsh, fish or powershell. With it, the tab key completes
-commands, tasks, flags, and values such as presets, settings, splits and folders.`,
+commands, tasks, flags, and values such as presets, settings, splits and folders.
+That of bash needs the package bash-completion.`,
 		Example: `  source <(unimo completion bash)
   unimo completion bash > /etc/bash_completion.d/unimo
   unimo completion zsh > "${fpath[1]}/_unimo"
