@@ -151,6 +151,7 @@ func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }
 
 func init() { cobra.EnableCommandSorting = false } // commands() has an order of its own
 
+// rootCommand is unimo with all of its commands.
 func (a *app) rootCommand() *cobra.Command {
 	root := &cobra.Command{
 		Use:   "unimo",
