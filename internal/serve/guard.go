@@ -45,7 +45,7 @@ type guard struct {
 	cross    *http.CrossOriginProtection
 }
 
-// open says whether a request needs no key: health, which probes ask for without one, and the page, which asks people for it.
+// open says whether a request needs no key: health, which probes ask for without one, the page, which asks people for it, and what describes the routes.
 func open(r *http.Request) bool {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead {
 		return false
@@ -54,7 +54,7 @@ func open(r *http.Request) bool {
 	return slices.Contains(openPaths, path) || strings.HasPrefix(path, "/page/")
 }
 
-var openPaths = []string{"/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready"}
+var openPaths = []string{"/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
