@@ -48,7 +48,9 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
   SIGTERM, Ctrl-C  it answers what has come, takes nothing more, and ends
   SIGHUP           it loads models, keys and certificate again
   GET /livez       200 as long as it runs
-  GET /readyz      200; 503 while models are loaded, and before it ends`,
+  GET /readyz      200; 503 while models are loaded, and before it ends
+  GET /metrics     for Prometheus
+  GET /docs        every route, for people; /openapi.json for programs`,
 		Example: `  unimo serve --model RUN/best
   unimo serve --model vectors=all-MiniLM-L6-v2 --model photos=RUN/best --index INDEX
   unimo serve --model RUN --listen 0.0.0.0:8443 --keys keys.txt --tls-cert c.pem --tls-key k.pem
