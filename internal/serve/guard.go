@@ -60,7 +60,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
 	control := http.NewResponseController(w)
-	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write}
+	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write, draining: &g.draining}
 	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
@@ -80,9 +80,6 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			refuse(out, r, web.Status(w.Header(), e), errorBody{e.Message, e.Kind.String()})
 		}
 	}()
-	if g.draining.Load() {
-		w.Header().Set("Connection", "close")
-	}
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if err := g.check(r); err != nil {
 		w.Header().Set("Connection", "close") // its body is not read
@@ -183,25 +180,38 @@ func (b *body) Read(p []byte) (int, error) {
 // timedWriter gives a client time for each piece of an answer, not for the whole: texts come as they are written.
 type timedWriter struct {
 	http.ResponseWriter
-	control *http.ResponseController
-	time    time.Duration
-	begun   bool
+	control  *http.ResponseController
+	time     time.Duration
+	draining *atomic.Bool
+	begun    bool
+}
+
+// begin comes before the header. While the server drains, the answer is the connection's last, also where the request came before: the next
+// one could come just when the connection is closed.
+func (w *timedWriter) begin() {
+	if !w.begun && w.draining.Load() {
+		w.Header().Set("Connection", "close")
+	}
+	w.begun = true
 }
 
 func (w *timedWriter) WriteHeader(status int) {
-	w.begun = w.begun || status >= 200
+	if status >= 200 {
+		w.begin()
+	}
 	w.control.SetWriteDeadline(time.Now().Add(w.time))
 	w.ResponseWriter.WriteHeader(status)
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
-	w.begun = true
+	w.begin()
 	w.control.SetWriteDeadline(time.Now().Add(w.time))
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush implements [http.Flusher], which gRPC asks for.
 func (w *timedWriter) Flush() {
+	w.begin()
 	w.control.SetWriteDeadline(time.Now().Add(w.time))
 	w.control.Flush()
 }

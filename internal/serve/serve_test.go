@@ -315,6 +315,35 @@ func TestDrainLosesNothing(t *testing.T) {
 	}
 }
 
+// A request that came before the drain and is answered during it is its connection's last one.
+func TestDrainEndsConnections(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		answer func(w http.ResponseWriter)
+	}{
+		{"a body", func(w http.ResponseWriter) { w.Write([]byte("x")) }},
+		{"a status", func(w http.ResponseWriter) { w.WriteHeader(http.StatusNoContent) }},
+		{"pieces", func(w http.ResponseWriter) { w.(http.Flusher).Flush() }},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			url := guarded(t, backendtest.New(), func(g *guard, _ *http.Server) {
+				g.next = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					g.draining.Store(true)
+					c.answer(w)
+				})
+			})
+			a, err := http.Get(url)
+			if err != nil {
+				t.Fatal(err)
+			}
+			a.Body.Close()
+			if !a.Close {
+				t.Error("the connection stays open")
+			}
+		})
+	}
+}
+
 // Clients that go on asking at the end are answered, or not accepted: no connection is accepted and then closed without an answer.
 func TestDrainUnderLoad(t *testing.T) {
 	s := start(t, nil)
