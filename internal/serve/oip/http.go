@@ -207,6 +207,9 @@ func decode(body []byte, length string, l web.Limits) (q *request, binary map[st
 		} `json:"inputs"`
 		Outputs []wanted `json:"outputs"`
 	}
+	if err := l.CheckEntries(body); err != nil {
+		return nil, nil, err
+	}
 	if err := web.DecodeJSON(body, &j); err != nil {
 		return nil, nil, err
 	}

@@ -43,6 +43,80 @@ func IsList(raw json.RawMessage) bool   { return len(raw) > 0 && raw[0] == '[' }
 func IsText(raw json.RawMessage) bool   { return len(raw) > 0 && raw[0] == '"' }
 func IsObject(raw json.RawMessage) bool { return len(raw) > 0 && raw[0] == '{' }
 
+// What an array or an object of a request may hold before it is decoded: an entry of two bytes, such as {}, becomes a struct of fifty. Protocols
+// have limits of their own, which are lower and name the key. Token ids are numbers, and many.
+const (
+	mostEntries = 1 << 12
+	mostNumbers = 1 << 17
+	mostDepth   = 10000 // that the decoder reads
+)
+
+// CheckEntries bounds the memory that a JSON text takes when it is decoded: by the entries of each of its arrays and objects. What is no JSON is
+// left to the decoder.
+func (l Limits) CheckEntries(raw []byte) error {
+	entries, numbers := max(mostEntries, l.Items), max(mostNumbers, l.Items<<9)
+	type count struct{ entries, numbers int }
+	var open []count
+	for i := 0; i < len(raw); i++ {
+		switch raw[i] {
+		case '"':
+			i = endOfText(raw, i+1)
+		case '[', '{':
+			if len(open) == mostDepth {
+				return nil
+			}
+			open = append(open, count{})
+		case ']', '}':
+			if len(open) == 0 {
+				return nil
+			}
+			open = open[:len(open)-1]
+		case ',':
+			if len(open) == 0 {
+				return nil
+			}
+			last, limit := &open[len(open)-1], entries
+			n := &last.entries
+			if startsNumber(raw[i+1:]) {
+				n, limit = &last.numbers, numbers
+			}
+			if *n++; *n >= limit {
+				return &backend.Error{Kind: backend.TooLarge, Limit: limit, Message: fmt.Sprintf("a list or an object of the request has more than %d entries; send several requests", limit)}
+			}
+		}
+	}
+	return nil
+}
+
+// endOfText is where the quote stands that ends a JSON string, whose content begins at from.
+func endOfText(raw []byte, from int) int {
+	for i := from; ; i++ {
+		n := bytes.IndexByte(raw[i:], '"')
+		if n < 0 {
+			return len(raw)
+		}
+		i += n
+		escapes := 0
+		for i-escapes > from && raw[i-escapes-1] == '\\' {
+			escapes++
+		}
+		if escapes%2 == 0 {
+			return i
+		}
+	}
+}
+
+func startsNumber(raw []byte) bool {
+	for _, c := range raw {
+		switch c {
+		case ' ', '\t', '\r', '\n':
+			continue
+		}
+		return c == '-' || c >= '0' && c <= '9'
+	}
+	return false
+}
+
 // Elements are those of a JSON array, as many as a request may hold. param is the array's name in the request. It stops at the first one
 // too many, so that an array takes no more memory than the limit allows.
 func (l Limits) Elements(param string, raw json.RawMessage) ([]json.RawMessage, error) {

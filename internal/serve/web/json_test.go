@@ -57,6 +57,57 @@ func TestElements(t *testing.T) {
 	}
 }
 
+func TestCheckEntries(t *testing.T) {
+	many := func(open, entry, close string, n int) string {
+		return open + strings.TrimSuffix(strings.Repeat(entry+",", n), ",") + close
+	}
+	for _, c := range []struct {
+		name, body string
+		limit      int // 0: it may be decoded
+	}{
+		{"as many as may be", many(`{"a": [`, "{}", "]}", mostEntries), 0},
+		{"objects", many(`{"a": [`, "{}", "]}", mostEntries+1), mostEntries},
+		{"texts", many(`{"a": [`, `""`, "]}", mostEntries+1), mostEntries},
+		{"keys", many(`{"a": {`, `"b": 1`, "}}", mostEntries+1), mostEntries},
+		{"numbers", many("[", " -1", "]", mostNumbers), 0},
+		{"more numbers", many("[", " 1", "]", mostNumbers+1), mostNumbers},
+		{"several lists", many("[", many("[", "{}", "]", 100), "]", 100), 0},
+		{"commas in a text", `["` + strings.Repeat(`\\\",`, mostEntries+1) + `"]`, 0},
+		{"behind an escape", `["\\", ` + many("", "{}", "]", mostEntries+1), mostEntries},
+		{"depth", strings.Repeat("[", mostDepth+1), 0},
+		{"no JSON", many("]", "{}", "", mostEntries+1), 0},
+		{"a text without an end", `["a\"`, 0},
+		{"nothing", "", 0},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			err := DefaultLimits.CheckEntries([]byte(c.body))
+			var e *backend.Error
+			if c.limit == 0 && err != nil || c.limit > 0 && (!errors.As(err, &e) || e.Kind != backend.TooLarge || e.Limit != c.limit) {
+				t.Errorf("%v; want a limit of %d", err, c.limit)
+			}
+		})
+	}
+}
+
+// What is counted is what the decoder finds.
+func FuzzCheckEntries(f *testing.F) {
+	for _, s := range []string{`{"a": ["b", "\\", {}], "c": [1, -2]}`, `[[],[],"]"]`, `["\""`, "]", `{"a":{"b":1,"c":2}}`} {
+		f.Add(s)
+	}
+	f.Fuzz(func(t *testing.T, s string) {
+		err := DefaultLimits.CheckEntries([]byte(s))
+		if len(s) < mostEntries && err != nil {
+			t.Errorf("%q: %v", s, err)
+		}
+		if len(s) < mostEntries && json.Valid([]byte(s)) {
+			grown := strings.Replace("["+s+"]", s, s+strings.Repeat(`,""`, mostEntries+1), 1)
+			if DefaultLimits.CheckEntries([]byte(grown)) == nil {
+				t.Errorf("%q and many texts are not too many", s)
+			}
+		}
+	})
+}
+
 func TestTokens(t *testing.T) {
 	if ids, err := Tokens("x", json.RawMessage(`[1, 2]`)); err != nil || len(ids) != 2 {
 		t.Errorf("%v, %v", ids, err)

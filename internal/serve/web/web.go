@@ -86,7 +86,11 @@ func ReadJSONBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, err
 	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "multipart/form-data" {
 		return nil, backend.Errorf(backend.Invalid, "", "the body is a form; send JSON (Content-Type: application/json)")
 	}
-	return ReadBody(w, r, l.Body)
+	raw, err := ReadBody(w, r, l.Body)
+	if err != nil {
+		return nil, err
+	}
+	return raw, l.CheckEntries(raw)
 }
 
 // DecodeJSON is [ReadJSON] for bytes. Its errors say where in the text something is wrong.
