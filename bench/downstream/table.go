@@ -123,14 +123,18 @@ func (o options) summary(s set) (summary, error) {
 			if x.Pictures != kind.pictures {
 				continue
 			}
-			score, values := float64(x.Test[sum.Metric]), x.Values
+			scores, values := x.Test, x.Values
 			if kind.misled {
-				score, values = float64(x.Misled[sum.Metric]), x.MisledValues
+				scores, values = x.Misled, x.MisledValues
+			}
+			score, ok := scores[sum.Metric]
+			if !ok {
+				return sum, fmt.Errorf("%s, %s, seed %d: no %s among the scores", s.name, kind.name, x.Seed, sum.Metric)
 			}
 			if !s.search && len(values) != len(of) {
 				return sum, fmt.Errorf("%s, seed %d: %d values of %d examples", kind.name, x.Seed, len(values), len(of))
 			}
-			l.Seeds, l.Scores = append(l.Seeds, x.Seed), append(l.Scores, score)
+			l.Seeds, l.Scores = append(l.Seeds, x.Seed), append(l.Scores, float64(score))
 			if !kind.misled {
 				sum.Also = append(sum.Also, x.also(s, kind.name))
 			}

@@ -101,6 +101,9 @@ func (o options) train(ctx context.Context, s set, control string, seed int) err
 	}
 	r.Seconds, r.Load = time.Since(began).Seconds(), load()
 	shown := cmp.Or(s.metric, t.Metric)
+	if _, ok := r.Test[shown]; !ok {
+		return fmt.Errorf("%s: no %s among the scores", s.name, shown)
+	}
 	say("%s %.4f (dev %.4f), %.0f s, load %s", shown, float64(r.Test[shown]), float64(r.Dev[shown]), r.Seconds, r.Load)
 	raw, err := json.Marshal(r)
 	if err != nil {
