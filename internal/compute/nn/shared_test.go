@@ -46,7 +46,8 @@ func TestShared(t *testing.T) {
 	if other := open(renamed{shared}, "w"); other != v {
 		t.Error("a view of a shared checkpoint gives another variable")
 	}
-	if autograd.NewWeight(v, engine.NN) != autograd.NewWeight(v, engine.NN) || autograd.NewWeight(v, engine.NN) == autograd.NewWeight(v, engine.NT) {
+	first, again := autograd.NewWeight(v, engine.NN), autograd.NewWeight(v, engine.NN)
+	if first != again || first == autograd.NewWeight(v, engine.NT) {
 		t.Error("there is not one weight for each side")
 	}
 	if open(r, "a.w") == v {
