@@ -101,6 +101,11 @@ func TestCaptionRefuses(t *testing.T) {
 	if err := errors.Join(os.CopyFS(other, os.DirFS(captionsModel)), os.Remove(filepath.Join(other, "image_processor.json"))); err != nil {
 		t.Fatal(err)
 	}
+	if r := call(t, "", "caption", "--model", other, bar); r.code != exitDone {
+		t.Errorf("config.json alone says how pictures are seen: %+v", r)
+	}
+	config := filepath.Join(other, "config.json")
+	writeFile(t, config, strings.Replace(read(t, config), `"image_extractor"`, `"was"`, 1))
 	if r := call(t, "", "caption", "--model", other, bar, "--skip-bad"); r.code != exitFailed || !strings.Contains(r.stderr, "it was made for region features") || strings.Contains(r.stderr, "left out") {
 		t.Errorf("pictures for a model of features: %+v", r)
 	}

@@ -173,7 +173,11 @@ func TestScoresAreOfTheFilesThatAreThere(t *testing.T) {
 		{"captions", "other captions", nil, edit(filepath.Join(data, "captions.csv"), "test-00001.png,", "test-00001.png,a ")},
 		{"fewer images", "other captions", []string{"--first", "3"}, func() {}},
 		{"configuration", "another model", nil, edit(filepath.Join(run, "best", "config.json"), `"hidden_size"`, "\"layer_norm_eps\": 0.1,\n\"hidden_size\"")},
-		{"extractor", "another model", nil, edit(filepath.Join(run, "best", "image_processor.json"), `"image_size": 32`, `"image_size": 48`)},
+		{"extractor", "another model", nil, func() {
+			for _, name := range []string{"config.json", "image_processor.json"} {
+				edit(filepath.Join(run, "best", name), `"image_size": 32`, `"image_size": 48`)()
+			}
+		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			scores := filepath.Join(t.TempDir(), "scores")
