@@ -295,6 +295,7 @@ func (q *queue) run(ctx context.Context, parts []part) {
 			q.speed += (now - q.speed) / 8
 		}
 	}
+	q.watch.Ran(q.name, b) // before its requests end, so that whoever was answered finds the batch counted
 	for _, p := range parts {
 		p.done += p.to - p.from
 	}
@@ -307,7 +308,6 @@ func (q *queue) run(ctx context.Context, parts []part) {
 			close(r.ended)
 		}
 	}
-	q.watch.Ran(q.name, b)
 }
 
 // guarded runs a batch. A panic, and a file of weights that is cut short under the program, are errors.

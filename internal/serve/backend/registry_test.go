@@ -455,8 +455,9 @@ func TestBatchEndsWithItsCallers(t *testing.T) {
 	}
 	<-stopped
 
-	hold := make(chan struct{})
+	begun, hold := make(chan struct{}, 10), make(chan struct{})
 	bad := &work{"bad", func(_ context.Context, parts []part) error {
+		begun <- struct{}{}
 		<-hold
 		for _, p := range parts {
 			if p.data == "panic" {
@@ -470,6 +471,7 @@ func TestBatchEndsWithItsCallers(t *testing.T) {
 	}}
 	var wait sync.WaitGroup
 	wait.Go(func() { q.do(context.Background(), &request{work: bad, rows: []int{1}}, nil) }) // keeps the model busy
+	<-begun
 	for data, want := range map[string]string{"good": "", "error": "no", "panic": "the server failed; its log says why"} {
 		wait.Go(func() {
 			err := q.do(context.Background(), &request{work: bad, rows: []int{1, 1}, data: data}, nil)
