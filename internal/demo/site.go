@@ -52,6 +52,10 @@ var readyPage = page.Options{
 		Search: []string{"a big red star top left", "a small black circle below a big black triangle", "a blue ring"},
 		Ask:    []string{"what colour is the big object?", "what is at the top right?", "how many small objects do you see?"},
 		Judge:  []string{"you see a red object", "at the top left is a square", "behind the curtain is a red ring"},
-		Match:  []string{"a small black circle below a big black triangle", "a big red star and a small green square", "a big yellow ring top left"},
+		Rank: []string{
+			"a small black circle below a big black triangle", "a big red star and a small green square", "a small blue circle below a big black triangle",
+			"a big black triangle above a small black circle",
+		},
+		Match: []string{"a small black circle below a big black triangle", "a big red star and a small green square", "a big yellow ring top left"},
 	},
 }

@@ -218,9 +218,9 @@ func openHead(dir string, env *run.Env, cfg model.Config, o *Options) (*head, er
 		}
 	case model.Retrieval:
 		if h.retriever, err = retrieve.Open(dir, *env); err == nil {
-			h.opened, h.can, reader = h.retriever.Opened, CanScore, &h.retriever.Reader
+			h.opened, h.can, reader = h.retriever.Opened, CanMatch, &h.retriever.Reader
 			if cfg.ContrastSize > 0 {
-				h.can |= CanEmbedText | CanEmbedPicture
+				h.can |= CanEmbedText | CanEmbedPicture | CanScore
 				h.embedder, err = embed.OfRetriever(h.retriever)
 			}
 		}
@@ -239,7 +239,7 @@ func openHead(dir string, env *run.Env, cfg model.Config, o *Options) (*head, er
 	if reader != nil {
 		reader.Limits.MaxPixels = o.MaxPixels
 		if reader.Spec() == nil { // it knows features from elsewhere alone
-			h.can &^= CanEmbedPicture | CanClassifyPicture | CanCaption | CanAsk
+			h.can &^= pictured
 		}
 	}
 	return h, nil
@@ -329,6 +329,9 @@ func (v view) with(any Capability, does string) (*head, error) {
 	}
 	switch len(found) {
 	case 0:
+		if any&^pictured == 0 && v.can()&pictured == 0 {
+			does = "read pictures"
+		}
 		return nil, Errorf(Cannot, "model", "model %s does not %s; it can: %s", v.id, does, v.can())
 	case 1:
 		return found[0], nil

@@ -127,6 +127,8 @@ func (m *served) Embed(ctx context.Context, items []Item, o EmbedOptions) (e Emb
 	return e, err
 }
 
+func pictureItem(it Item) bool { return it.Picture != nil }
+
 // sorted are items with the pictures apart from the texts.
 type sorted struct {
 	texts         []embed.Text
@@ -136,18 +138,11 @@ type sorted struct {
 
 func (r *Registry) embed(ctx context.Context, v view, items []Item, o EmbedOptions) (e Embeddings, err error) {
 	var s sorted
-	need := CanEmbedText | CanEmbedPicture
-	for _, it := range items {
-		if it.Picture != nil {
-			need &^= CanEmbedText
-		} else {
-			need &^= CanEmbedPicture
-		}
+	need, does := CanEmbedText, "make vectors of texts"
+	if slices.ContainsFunc(items, pictureItem) {
+		need, does = CanEmbedPicture, "make vectors of pictures"
 	}
-	if need == 0 { // both
-		need = CanEmbedPicture
-	}
-	h, err := v.with(need, "make such vectors")
+	h, err := v.with(need, does)
 	if err != nil {
 		return e, err
 	}
@@ -326,7 +321,11 @@ func (m *served) Score(ctx context.Context, query Item, documents []Item) (s Sco
 }
 
 func (r *Registry) score(ctx context.Context, v view, query Item, documents []Item) (s Scores, err error) {
-	h, err := v.with(CanScore, "say how well two things fit")
+	need, does := CanScore, "say how well texts fit a text"
+	if pictureItem(query) || slices.ContainsFunc(documents, pictureItem) {
+		need, does = CanMatch, "say how well pictures and texts fit"
+	}
+	h, err := v.with(need, does)
 	if err != nil {
 		return s, err
 	}
@@ -337,7 +336,7 @@ func (r *Registry) score(ctx context.Context, v view, query Item, documents []It
 	case h.retriever != nil && across:
 		return r.match(ctx, v, h, query, documents)
 	case h.embedder == nil:
-		return s, Errorf(Cannot, "model", "model %s says how well pictures and texts fit, not two texts or two pictures", v.id)
+		return s, Errorf(Cannot, "model", "model %s says how well pictures and texts fit, not two pictures", v.id)
 	}
 	// By the vectors of both.
 	all := append([]Item{query}, documents...)
@@ -398,8 +397,8 @@ func scoreOf(x retrieve.Matched) Score {
 func (r *Registry) scorePairs(ctx context.Context, v view, h *head, query Item, documents []Item) (s Scores, err error) {
 	var inputs []Input
 	for _, d := range documents {
-		if d.Picture != nil || query.Picture != nil || d.Tokens != nil || query.Tokens != nil {
-			return s, Errorf(Cannot, "documents", "model %s scores pairs of texts alone", v.id)
+		if d.Tokens != nil || query.Tokens != nil {
+			return s, Errorf(Cannot, "documents", "model %s scores texts, not tokens; send texts", v.id)
 		}
 		inputs = append(inputs, Input{Text: query.Text, Pair: d.Text})
 	}

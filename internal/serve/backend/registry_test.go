@@ -583,7 +583,7 @@ func TestTasksShareWeights(t *testing.T) {
 	if n := info.Details.Parameters; n == 0 || sum < 2*n {
 		t.Errorf("%d parameters together, %d of the tasks: they share too few", n, sum)
 	}
-	if !info.Can.Has(CanClassifyPicture | CanCaption | CanAsk | CanScore | CanEmbedText | CanEmbedPicture) {
+	if !info.Can.Has(CanClassifyPicture | CanCaption | CanAsk | CanMatch | CanScore | CanEmbedText | CanEmbedPicture) {
 		t.Errorf("it can %s", info.Can)
 	}
 	if _, err := r.Model("demo/none"); AsError(err).Kind != NotFound {
@@ -788,6 +788,19 @@ func TestSentenceTransformers(t *testing.T) {
 	s, err := m.Score(ctx, items[0], []Item{items[1], items[0]})
 	if err != nil || !s.Similarity || s.List[1].Value < 0.99999 || s.List[0].Value >= s.List[1].Value {
 		t.Errorf("%+v, %v", s, err)
+	}
+	bar := Item{Picture: shape(t, "red-bar")}
+	for name, ask := range map[string]func() error{
+		"score a text":    func() error { _, err := m.Score(ctx, items[0], []Item{bar}); return err },
+		"score a picture": func() error { _, err := m.Score(ctx, bar, items); return err },
+		"embed":           func() error { _, err := m.Embed(ctx, []Item{items[0], bar}, EmbedOptions{}); return err },
+		"caption":         func() error { _, err := m.Caption(ctx, bar.Picture, Decoding{}); return err },
+		"classify":        func() error { _, _, err := m.Classify(ctx, []Input{{Text: "a", Picture: bar.Picture}}); return err },
+	} {
+		const want = "model st does not read pictures; it can: embed text, score"
+		if err := ask(); AsError(err).Kind != Cannot || err.Error() != want {
+			t.Errorf("%s: %v, want %s", name, err, want)
+		}
 	}
 }
 

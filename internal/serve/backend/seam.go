@@ -202,7 +202,8 @@ type Capability uint
 const (
 	CanEmbedText Capability = 1 << iota
 	CanEmbedPicture
-	CanScore
+	CanScore // texts with a text
+	CanMatch // pictures with texts
 	CanClassify
 	CanClassifyPicture
 	CanGenerate
@@ -211,7 +212,10 @@ const (
 	CanSearch
 )
 
-var capabilityNames = []string{"embed text", "embed picture", "score", "classify", "classify picture", "generate", "caption", "ask", "search"}
+var capabilityNames = []string{"embed text", "embed picture", "score", "match", "classify", "classify picture", "generate", "caption", "ask", "search"}
+
+// pictured is what pictures are needed for.
+const pictured = CanEmbedPicture | CanMatch | CanClassifyPicture | CanCaption | CanAsk
 
 // Has says whether all of what is in the set.
 func (c Capability) Has(what Capability) bool { return c&what == what }

@@ -70,12 +70,14 @@ func Operations() []web.Operation {
 			web.JSON(web.Object(properties{
 				"model": str, "answers": web.Array(web.Object(properties{"answer": str, "probability": number}, "answer", "probability")), "usage": use,
 			}, "model", "answers", "usage"))),
-		post("/match", "match", "How well a picture and texts fit, or a text and pictures", web.AnyOf(
+		post("/match", "match", "How well texts or pictures fit a text or a picture", web.AnyOf(
 			web.Object(properties{"model": id, "picture": picture, "texts": web.Array(str).WithItems(1)}, "picture", "texts"),
+			web.Object(properties{"model": id, "picture": picture, "pictures": web.Array(picture).WithItems(1)}, "picture", "pictures"),
+			web.Object(properties{"model": id, "text": str, "texts": web.Array(str).WithItems(1)}, "text", "texts"),
 			web.Object(properties{"model": id, "text": str, "pictures": web.Array(picture).WithItems(1)}, "text", "pictures"),
 		), web.JSON(web.Object(properties{
-			"model": str, "matches": web.Array(web.Object(properties{"score": number, "probability": number, "fits": boolean, "truncated": boolean}, "score")), "usage": use,
-		}, "model", "matches", "usage"))),
+			"model": str, "similarity": boolean, "matches": web.Array(web.Object(properties{"score": number, "probability": number, "fits": boolean, "truncated": boolean}, "score")), "usage": use,
+		}, "model", "similarity", "matches", "usage"))),
 		post("/classify", "classify", "Classes of texts, of pairs of texts, and of statements about pictures", web.AnyOf(
 			web.Object(with(in, properties{"model": id}), "text"),
 			web.Object(properties{"model": id, "inputs": web.Array(web.Object(in)).WithItems(1)}, "inputs"),

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -246,7 +247,7 @@ func (s *server) ask(ctx context.Context, q askRequest) (a askAnswer, err error)
 	return a, nil
 }
 
-// matchRequest compares one picture with texts, or one text with pictures.
+// matchRequest compares a picture or a text with texts or with pictures.
 type matchRequest struct {
 	Model    string   `json:"model"`
 	Picture  string   `json:"picture"`
@@ -263,9 +264,10 @@ type match struct {
 }
 
 type matchAnswer struct {
-	Model   string  `json:"model"`
-	Matches []match `json:"matches"`
-	Usage   usage   `json:"usage"`
+	Model      string  `json:"model"`
+	Similarity bool    `json:"similarity"` // scores are similarities of vectors, -1 to 1
+	Matches    []match `json:"matches"`
+	Usage      usage   `json:"usage"`
 }
 
 func (s *server) match(ctx context.Context, q matchRequest) (a matchAnswer, err error) {
@@ -281,7 +283,7 @@ func (s *server) match(ctx context.Context, q matchRequest) (a matchAnswer, err 
 	if err != nil {
 		return a, err
 	}
-	a = matchAnswer{m.Info().ID, []match{}, usage(scores.Usage)}
+	a = matchAnswer{m.Info().ID, scores.Similarity, []match{}, usage(scores.Usage)}
 	for _, x := range scores.List {
 		one := match{Score: x.Value, Truncated: x.Truncated}
 		if x.Calibrated {
@@ -294,22 +296,20 @@ func (s *server) match(ctx context.Context, q matchRequest) (a matchAnswer, err 
 
 // sides are what is compared with what.
 func (s *server) sides(ctx context.Context, q matchRequest) (query backend.Item, documents []backend.Item, err error) {
-	pictured, worded := q.Picture != "" && len(q.Texts) > 0, q.Text != "" && len(q.Pictures) > 0
-	if err := either(pictured, worded, "picture and texts, or text and pictures"); err != nil {
+	if err := cmp.Or(either(q.Text != "", q.Picture != "", "text or picture"), either(len(q.Texts) > 0, len(q.Pictures) > 0, "texts or pictures")); err != nil {
 		return query, nil, err
 	}
-	if pictured {
-		if err := s.limits.CheckItems("texts", len(q.Texts)); err != nil {
+	if err := cmp.Or(s.limits.CheckItems("texts", len(q.Texts)), s.limits.CheckItems("pictures", len(q.Pictures))); err != nil {
+		return query, nil, err
+	}
+	query.Text = q.Text
+	if q.Picture != "" {
+		if query.Picture, err = s.picked(ctx, "picture", q.Picture); err != nil {
 			return query, nil, err
 		}
-		query.Picture, err = s.picked(ctx, "picture", q.Picture)
-		for _, t := range q.Texts {
-			documents = append(documents, backend.Item{Text: t})
-		}
-		return query, documents, err
 	}
-	if err := s.limits.CheckItems("pictures", len(q.Pictures)); err != nil {
-		return query, nil, err
+	for _, t := range q.Texts {
+		documents = append(documents, backend.Item{Text: t})
 	}
 	for i, ref := range q.Pictures {
 		raw, err := s.picked(ctx, web.At("pictures", i), ref)
@@ -318,5 +318,5 @@ func (s *server) sides(ctx context.Context, q matchRequest) (query backend.Item,
 		}
 		documents = append(documents, backend.Item{Picture: raw})
 	}
-	return backend.Item{Text: q.Text}, documents, nil
+	return query, documents, nil
 }

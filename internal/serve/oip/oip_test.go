@@ -88,7 +88,7 @@ func TestHTTP(t *testing.T) {
 		{"index", "POST", "/v2/repository/index", "", 200, `[{"name":"fake","version":"1","state":"READY"},{"name":"org/other","version":"1","state":"READY"}]`},
 		{"model ready", "GET", "/v2/models/fake/ready", "", 200, `{"name":"fake","ready":true}`},
 		{"model with a slash", "GET", "/v2/models/org/other/versions/1/ready", "", 200, `{"name":"org/other","ready":true}`},
-		{"metadata", "GET", "/v2/models/org/other", "", 200, `"inputs":[{"name":"text","datatype":"BYTES","shape":[-1]},{"name":"input_ids","datatype":"INT64","shape":[-1,-1]},{"name":"attention_mask","datatype":"INT64","shape":[-1,-1]}],"outputs":[{"name":"embedding","datatype":"FP32","shape":[-1,8]}]`},
+		{"metadata", "GET", "/v2/models/org/other", "", 200, `"inputs":[{"name":"text","datatype":"BYTES","shape":[-1]},{"name":"input_ids","datatype":"INT64","shape":[-1,-1]},{"name":"attention_mask","datatype":"INT64","shape":[-1,-1]},{"name":"query","datatype":"BYTES","shape":[1]}],"outputs":[{"name":"score","datatype":"FP64","shape":[-1]},{"name":"embedding","datatype":"FP32","shape":[-1,8]}]`},
 		{"no model", "GET", "/v2/models/none", "", 404, `"error":"no model`},
 		{"no version", "GET", "/v2/models/fake/versions/2", "", 404, `no version \"2\"`},
 		{"no version of ready", "GET", "/v2/models/fake/versions/2/ready", "", 404, `no version`},
@@ -106,6 +106,8 @@ func TestHTTP(t *testing.T) {
 		{"generate", "POST", infer, post(`,"parameters":{"max_length":1}`+want("generated_text", "finished"), text("text", "a b", "c")), 200, `"data":["A","C"]},{"name":"finished","datatype":"BOOL","shape":[2],"data":[false,true]}]`},
 		{"search", "POST", infer, post(`,"parameters":{"top_k":2}`+want("found", "similarity"), text("text", "red")), 200, `"shape":[1,2],"data":["red.png","sub/green.png"]},{"name":"similarity","datatype":"FP64","shape":[1,2],"data":[0.75,0.5]}`},
 		{"score", "POST", infer, post("", text("query", "red"), text("picture", picture, picture)), 200, `{"name":"score","datatype":"FP64","shape":[2],"data":[`},
+		{"score of texts", "POST", infer, post(want("probability"), text("query", "red"), text("text", "rose")), 400, `\"probability\" does not come of the inputs text, query; it comes of query, picture; or of query_picture, text`},
+		{"picture for texts", "POST", "/v2/models/org/other/infer", post("", text("query", "red"), text("picture", picture)), 400, `it reads query, text; or text; or input_ids`},
 		{"embedding", "POST", "/v2/models/org/other/infer", post("", text("text", "x")), 200, embedding(backend.Item{Text: "x"})},
 		{"tokens", "POST", "/v2/models/org/other/infer", post("", ids("[1,3]", "[[5,6,7]]")), 200, embedding(backend.Item{Tokens: []int{5, 6, 7}})},
 		{"tokens with a mask", "POST", "/v2/models/org/other/infer", post("", ids("[1,3]", "[5,6,0]"), `{"name":"attention_mask","datatype":"INT32","shape":[1,3],"data":[1,1,0]}`), 200, embedding(backend.Item{Tokens: []int{5, 6}})},
@@ -154,7 +156,7 @@ func TestHTTP(t *testing.T) {
 		{"null", "POST", infer, `null`, 400, `no inputs`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			models := backendtest.Models{{Name: "fake"}, {Name: "org/other", Can: backend.CanEmbedText}}
+			models := backendtest.Models{{Name: "fake"}, {Name: "org/other", Can: backend.CanEmbedText | backend.CanScore}}
 			w := send(handler(models), c.method, c.path, c.body)
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {
 				t.Errorf("%d %s\nwant %d with %s", w.Code, w.Body, c.status, c.says)

@@ -61,7 +61,15 @@ var tasks = []task{
 	{
 		name: "score",
 		inputs: func(i backend.Info) [][]string {
-			return sets(i.Can, backend.CanScore, "query text", backend.CanScore, "query picture", backend.CanScore, "query_picture text", backend.CanScore, "query_picture picture")
+			return sets(i.Can, backend.CanScore, "query text", backend.CanMatch|backend.CanEmbedPicture, "query_picture picture")
+		},
+		outputs: fixed(of("score", "FP64")),
+		run:     score,
+	},
+	{
+		name: "match",
+		inputs: func(i backend.Info) [][]string {
+			return sets(i.Can, backend.CanMatch, "query picture", backend.CanMatch, "query_picture text")
 		},
 		outputs: func(i backend.Info) []tensor {
 			list := []tensor{of("score", "FP64")}

@@ -46,7 +46,7 @@ func served(t *testing.T, m backend.Models, o page.Options, around ...func(http.
 }
 
 var examples = page.Options{Version: "unimo test", Notice: "A fake.", Examples: page.Examples{
-	Search: []string{"something red"}, Ask: []string{"is it red?"}, Judge: []string{"it is a good picture"}, Match: []string{"red", "green"},
+	Search: []string{"something red"}, Ask: []string{"is it red?"}, Judge: []string{"it is a good picture"}, Match: []string{"red", "green"}, Rank: []string{"red", "rose", "grass"},
 	Classify: []string{"a good film"}, Write: []string{"a text of some words"},
 }}
 
@@ -113,6 +113,9 @@ func TestTasks(t *testing.T) {
 	}
 
 	w.click("#tab-text")
+	w.click("#rank .examples button")
+	w.wait(`document.querySelector("#rank .bars")`)
+	w.has("#rank .answers", "The nearest to “red”", "rose", "grass")
 	w.click("#classify .examples button")
 	w.wait(`document.querySelector("#classify .verdict")`)
 	w.has("#classify .answers", "positive", "88 %")
@@ -222,12 +225,13 @@ func TestOnlyWhatTheModelDoes(t *testing.T) {
 		forms string // of the part that is shown first
 	}{
 		{backend.CanEmbedText, "Model", ""},
+		{backend.CanEmbedText | backend.CanScore, "Text Model", "rank"},
 		{backend.CanClassify, "Text Model", "classify"},
 		{backend.CanGenerate | backend.CanEmbedText, "Text Model", "write"},
 		{backend.CanAsk | backend.CanCaption, "Picture Model", "ask"},
 		{backend.CanClassifyPicture, "Picture Model", "judge"},
 		{backend.CanSearch | backend.CanEmbedText | backend.CanEmbedPicture, "Search Model", "search-form"},
-		{backend.CanScore | backend.CanEmbedText | backend.CanEmbedPicture, "Picture Model", "match"},
+		{backend.CanMatch | backend.CanEmbedText | backend.CanEmbedPicture, "Picture Model", "match"},
 	} {
 		t.Run(c.can.String(), func(t *testing.T) {
 			w := open(t, served(t, backendtest.Models{{Name: "fake", Can: c.can}}, page.Options{}), desktop)
@@ -345,9 +349,10 @@ func (w *window) visit(then func(part string)) {
 	then("picture")
 	if eval[bool](w, `!document.getElementById("tab-text").hidden`) {
 		w.click("#tab-text")
-		w.click("#classify .examples button")
-		w.click("#write .examples button")
-		w.wait(`document.querySelector("#classify .bars") && document.querySelector("#write .took")`)
+		for _, form := range []string{"rank", "classify", "write"} {
+			w.click("#" + form + " .examples button")
+		}
+		w.wait(`document.querySelector("#rank .bars") && document.querySelector("#classify .bars") && document.querySelector("#write .took")`)
 		then("text")
 	}
 	w.click("#tab-model")
@@ -517,7 +522,7 @@ func demoServed(t *testing.T, change ...func(*serve.Options)) string {
 func TestDemo(t *testing.T) {
 	w := open(t, demoServed(t), desktop)
 	w.wait(`document.querySelectorAll("#hits img").length === 12`)
-	if tabs := strings.Join(strings.Fields(w.text(".tabs")), " "); tabs != "Search Picture Model" {
+	if tabs := strings.Join(strings.Fields(w.text(".tabs")), " "); tabs != "Search Picture Text Model" {
 		t.Errorf("the tabs are %q", tabs)
 	}
 	w.has("#notice", "not photographs")
@@ -554,6 +559,11 @@ func TestDemo(t *testing.T) {
 	w.click("#match .examples button")
 	w.wait(`document.querySelector("#match .bars")`)
 	w.has("#match .bars li:first-child", "a small black circle below a big black triangle")
+	w.click("#tab-text")
+	w.click("#rank .examples button")
+	w.wait(`document.querySelector("#rank .bars")`)
+	w.has("#rank .bars li:first-child", "a big black triangle above a small black circle")
+	w.click("#tab-picture")
 	w.click("#alike")
 	w.wait(`document.getElementById("search-summary").textContent.includes("test-00001.png")`)
 	w.has("#hits li:first-child", "test-00001.png", "1.000")

@@ -25,9 +25,9 @@ type Options struct {
 	Examples Examples // to try with one click
 }
 
-// Examples are texts for each of the page's forms; those of Match are compared with one picture together.
+// Examples are texts for each of the page's forms; those of Match are compared with one picture together, and those of Rank with its first.
 type Examples struct {
-	Search, Ask, Judge, Match, Classify, Write []string
+	Search, Ask, Judge, Match, Rank, Classify, Write []string
 }
 
 // setup is page/setup.json.
@@ -39,6 +39,7 @@ type setup struct {
 	Ask      []string `json:"ask,omitempty"`
 	Judge    []string `json:"judge,omitempty"`
 	Match    []string `json:"match,omitempty"`
+	Rank     []string `json:"rank,omitempty"`
 	Classify []string `json:"classify,omitempty"`
 	Write    []string `json:"write,omitempty"`
 }
@@ -59,7 +60,7 @@ func Mount(mux *http.ServeMux, o Options) {
 		mux.Handle("GET /page/"+e.Name(), file("assets/"+e.Name()))
 	}
 	x := o.Examples
-	raw, err := json.Marshal(setup{o.Version, o.Notice, o.Keys, x.Search, x.Ask, x.Judge, x.Match, x.Classify, x.Write})
+	raw, err := json.Marshal(setup{o.Version, o.Notice, o.Keys, x.Search, x.Ask, x.Judge, x.Match, x.Rank, x.Classify, x.Write})
 	if err != nil {
 		panic(err) // it is text alone
 	}

@@ -70,7 +70,7 @@ const (
 func (m *Model) Info() backend.Info {
 	can := m.Can
 	if can == 0 {
-		can = 1<<9 - 1
+		can = 1<<10 - 1
 	}
 	beam, length := 4, 32
 	return backend.Info{
@@ -178,8 +178,13 @@ func (m *Model) Embed(ctx context.Context, items []backend.Item, o backend.Embed
 
 // Score implements [backend.Model]: the product of the vectors.
 func (m *Model) Score(ctx context.Context, query backend.Item, documents []backend.Item) (backend.Scores, error) {
-	_, use := m.of(append([]backend.Item{query}, documents...)...)
-	if err := m.begin(ctx, backend.CanScore, fmt.Sprintf("score %d", len(documents))); err != nil {
+	all := append([]backend.Item{query}, documents...)
+	_, use := m.of(all...)
+	need := backend.CanScore
+	if slices.ContainsFunc(all, func(it backend.Item) bool { return it.Picture != nil }) {
+		need = backend.CanMatch
+	}
+	if err := m.begin(ctx, need, fmt.Sprintf("score %d", len(documents))); err != nil {
 		return backend.Scores{}, err
 	}
 	s := backend.Scores{Usage: use}

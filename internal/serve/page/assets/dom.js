@@ -28,24 +28,6 @@ export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${
 export const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 export const took = (began) => h("span", { class: "took" }, `${Math.max(1, Math.round(performance.now() - began))} ms`);
 
-// track is a bar that is filled to share, 0 to 1. The number beside it says the same to those who do not see it.
-export function track(share) {
-  const fill = h("i");
-  fill.style.setProperty("--share", Math.min(1, Math.max(0, share || 0)));
-  return h("span", { class: "track", "aria-hidden": "true" }, fill);
-}
-
-// bars lists rows of name, share and value, the best first.
-export function bars(rows, long = false) {
-  const list = h("ul", { class: long ? "bars long" : "bars" });
-  rows.forEach((row, i) => {
-    const name = h("span", { class: "name" }, row.name);
-    const value = h("span", { class: "value" }, row.value);
-    list.append(h("li", { class: i === 0 && "first" }, ...(long ? [name, value, track(row.share)] : [name, track(row.share), value])));
-  });
-  return list;
-}
-
 // problem shows what went wrong within part of the page; "" hides it.
 export function problem(part, message) {
   const p = part.querySelector(".problem");

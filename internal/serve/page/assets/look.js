@@ -1,16 +1,14 @@
 // What can be asked about one picture: a caption, questions, statements, descriptions.
 
-import { $, h, number, percent, took, bars, answered, examples, onSubmit, problem } from "./dom.js";
+import { $, h, percent, took, answered, examples, onSubmit, problem } from "./dom.js";
 import { get, post, fetchPicture } from "./server.js";
 import { Picture, choose, show, thumbnail } from "./picture.js";
+import { bars, ranking, verdict } from "./scores.js";
 
 let model;
 let picture;
 let writing; // ends the request for a caption
 let find; // searches with a picture; undefined without an index
-
-// Labels of visual entailment, in words.
-const judgements = { entailment: "It follows", contradiction: "It is false", neutral: "The picture cannot tell" };
 
 export function start(info, setup, findAlike) {
   model = info;
@@ -19,10 +17,10 @@ export function start(info, setup, findAlike) {
   const can = model.can;
   $("ask").hidden = !can.has("ask");
   $("judge").hidden = !can.has("classify picture");
-  $("match").hidden = !can.has("score");
+  $("match").hidden = !can.has("match");
   $("caption-part").hidden = !can.has("caption");
   $("alike").hidden = !find;
-  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify picture") && "judges statements", can.has("score") && "compares descriptions"].filter(Boolean);
+  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify picture") && "judges statements", can.has("match") && "compares descriptions"].filter(Boolean);
   $("picture-lead").textContent = `The model ${does.length > 1 ? `${does.slice(0, -1).join(", ")} and ${does.at(-1)}` : does[0]}.`;
   fill("ask", setup.ask, "ask-text");
   fill("judge", setup.judge, "judge-text");
@@ -134,23 +132,8 @@ onSubmit($("judge"), async (signal) => {
 onSubmit($("match"), async (signal) => {
   const { text, data, began } = await needed("match-text");
   const texts = text.split("\n").map((line) => line.trim()).filter(Boolean);
-  const { matches } = await post("match", { picture: data, texts, model: model.id }, signal);
-  const rows = matches.map((m, i) => ({ ...m, name: texts[i] })).sort((a, b) => b.score - a.score);
-  const sure = rows.some((m) => m.probability != null);
-  const [high, low] = [rows[0].score, rows.at(-1).score];
-  const share = (m) => (sure ? m.probability : high <= 1 && low >= -1 ? m.score : high > low ? (m.score - low) / (high - low) : 1);
-  answered($("match"), heading(sure && !rows.some((m) => m.fits) ? "Nothing fits; the best first" : "The best first", began),
-    bars(rows.map((m) => ({ name: m.name, share: share(m), value: sure ? `${percent(m.probability)}${m.fits ? " fits" : ""}` : number(m.score) })), true));
+  answered($("match"), heading("The best first", began), ...ranking(await post("match", { picture: data, texts, model: model.id }, signal), texts));
 });
-
-// verdict shows a prediction: the class and how likely each is, or a number.
-export function verdict(p, labels) {
-  const cut = p.truncated ? [h("p", { class: "hint" }, "The text was longer than what the model reads, and was cut.")] : [];
-  if (!p.label) return [h("p", { class: "verdict" }, number(p.score)), ...cut];
-  const words = judgements[p.label];
-  const rows = (p.probabilities ?? []).map((share, i) => ({ name: labels?.[i] ?? `class ${i}`, share, value: percent(share) })).sort((a, b) => b.share - a.share);
-  return [h("p", { class: "verdict" }, words ?? p.label, words ? h("small", {}, ` ${p.label}`) : null), bars(rows.slice(0, 8)), ...cut];
-}
 
 const pick = () => choose(look);
 $("drop").addEventListener("click", pick);

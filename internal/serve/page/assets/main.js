@@ -50,8 +50,8 @@ addEventListener("popstate", () => usable().length && go(location.hash.slice(1),
 function use(model) {
   const can = model.can;
   $("tab-search").hidden = !can.has("search");
-  $("tab-picture").hidden = !["caption", "ask", "classify picture", "score"].some((what) => can.has(what));
-  $("tab-text").hidden = !can.has("classify") && !can.has("generate");
+  $("tab-picture").hidden = !["caption", "ask", "classify picture", "match"].some((what) => can.has(what));
+  $("tab-text").hidden = !["score", "classify", "generate"].some((what) => can.has(what));
   $("tab-model").hidden = false;
   const open = $("tab-picture").hidden ? undefined : (picture) => {
     go("picture", { focus: true });

@@ -1,8 +1,9 @@
 // Searching the index, by text or by picture.
 
-import { $, h, icon, count, number, percent, track, examples, onSubmit, problem } from "./dom.js";
+import { $, h, icon, count, number, percent, examples, onSubmit, problem } from "./dom.js";
 import { get, post, fetchPicture } from "./server.js";
 import { Picture, choose, show, thumbnail } from "./picture.js";
+import { track } from "./scores.js";
 
 const pane = $("pane-search");
 const form = $("search-form");

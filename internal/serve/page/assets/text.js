@@ -1,8 +1,8 @@
-// What can be done with texts alone: classify them, write others.
+// What can be done with texts alone: compare them, classify them, write others.
 
 import { $, h, short, took, answered, examples, onSubmit } from "./dom.js";
 import { post, stream } from "./server.js";
-import { verdict } from "./look.js";
+import { ranking, verdict } from "./scores.js";
 
 let model;
 
@@ -10,6 +10,7 @@ export function start(info, setup) {
   model = info;
   const { can } = model;
   for (const list of document.querySelectorAll("#pane-text .answers")) list.replaceChildren();
+  $("rank").hidden = !can.has("score");
   $("classify").hidden = !can.has("classify");
   $("write").hidden = !can.has("generate");
   const talks = model.passage;
@@ -20,7 +21,14 @@ export function start(info, setup) {
   $("classify-pair-part").hidden = !model.reads_pair;
   $("write-title").textContent = talks ? "Talk about a passage" : "Write";
   $("write-label").textContent = talks ? "Conversation so far, a turn on each line; the newest question last" : second ? first[0].toUpperCase() + first.slice(1) : "Text to summarise, or that something is to be written for";
-  $("text-lead").textContent = [can.has("classify") && "The model says what a text is.", can.has("generate") && "It writes a text for yours, word by word."].filter(Boolean).join(" ");
+  const rates = !model.labels?.length; // a regression
+  $("classify-title").textContent = $("classify-send").textContent = rates ? "Rate" : "Classify";
+  $("text-lead").textContent = [can.has("score") && "The model says which texts are nearest to a text.", can.has("classify") && (rates ? "It rates a text with a number." : "It says what a text is."), can.has("generate") && "It writes a text for yours, word by word."].filter(Boolean).join(" ");
+  examples($("rank").querySelector(".examples"), setup.rank && [setup.rank[0]], () => {
+    $("rank-text").value = setup.rank[0];
+    $("rank-texts").value = setup.rank.slice(1).join("\n");
+    $("rank").requestSubmit();
+  });
   for (const [form, texts] of [["classify", setup.classify], ["write", setup.write]]) {
     examples($(form).querySelector(".examples"), texts, (text) => {
       $(`${form}-text`).value = text;
@@ -35,6 +43,14 @@ function required(field) {
   $(field).focus();
   throw new Error("Write something first.");
 }
+
+onSubmit($("rank"), async (signal) => {
+  const text = required("rank-text");
+  const texts = required("rank-texts").split("\n").map((line) => line.trim()).filter(Boolean);
+  const began = performance.now();
+  const answer = await post("match", { text, texts, model: model.id }, signal);
+  answered($("rank"), h("p", { class: "said" }, h("span", {}, `The nearest to “${short(text, 140)}”`), took(began)), ...ranking(answer, texts));
+});
 
 onSubmit($("classify"), async (signal) => {
   const text = required("classify-text");
