@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/vqa"
 )
 
@@ -59,7 +60,7 @@ func (m *Answerer) AskTop(ctx context.Context, k int, picture []byte, questions 
 	if k < 1 {
 		return nil, &settingError{fmt.Errorf("ask for %d answers; ask for 1 or more", k)}
 	}
-	var said []vqa.Answer
+	var said []run.Answers
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		im, err := m.a.Decode(picture)
 		if err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
@@ -45,7 +46,7 @@ type Match struct {
 // of a model that was trained for vectors alone they are the similarities of the vectors.
 // Pictures of more than 50 million pixels are an error.
 func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]Match, error) {
-	var matched []retrieve.Matched
+	var matched []run.Matched
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		im, err := m.r.Decode(picture)
 		if err != nil {
@@ -145,15 +146,12 @@ type Found struct {
 
 // Candidates is how many pictures the full model puts in order, the best ones by vectors, where nothing else is
 // said: it makes a query of the mini model take some 20 ms.
-const Candidates = 20
+const Candidates = retrieve.Candidates
 
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
 // full model puts the best [Candidates] in order, unless it was trained for vectors alone. There are fewer than k if the index has no more; a k below 1 is [ErrSetting].
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
-	if x.r.VectorsOnly {
-		return x.SearchWith(ctx, text, k, 0)
-	}
-	return x.SearchWith(ctx, text, k, Candidates)
+	return x.SearchWith(ctx, text, k, x.s.Candidates())
 }
 
 // SearchWith is [Index.Search] with another number of candidates: more are slower and find more; with 0
@@ -167,7 +165,7 @@ func (x *Index) SearchWith(ctx context.Context, text string, k, candidates int) 
 
 // Similar finds the k pictures most like one, the content of a picture file. See [Index.Search] about k.
 func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, error) {
-	unknown := func(rank.Found) (none retrieve.Matched) { return none } // of two pictures
+	unknown := func(rank.Found) (none run.Matched) { return none } // of two pictures
 	return x.find(ctx, k, unknown, func(ctx context.Context) ([]rank.Found, error) {
 		im, err := x.r.Decode(picture)
 		if err != nil {
@@ -177,7 +175,7 @@ func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, er
 	})
 }
 
-func (x *Index) find(ctx context.Context, k int, says func(rank.Found) retrieve.Matched, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
+func (x *Index) find(ctx context.Context, k int, says func(rank.Found) run.Matched, search func(ctx context.Context) ([]rank.Found, error)) ([]Found, error) {
 	if k < 1 {
 		return nil, &settingError{fmt.Errorf("search for %d pictures; ask for 1 or more", k)}
 	}

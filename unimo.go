@@ -170,7 +170,7 @@ func (m *Model) Predict(ctx context.Context, inputs ...Input) ([]Prediction, err
 	for i, in := range inputs {
 		examples[i] = labelled.Example{TextA: in.Text, TextB: in.Pair}
 	}
-	var answers []classify.Prediction
+	var answers []run.Reply
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) (err error) {
 		answers, err = m.texts.Predict(ctx, examples, func(int, int) { c.giveWay() })
 		return err
@@ -210,7 +210,7 @@ func (m *Model) predictPairs(ctx context.Context, inputs []Input) ([]Prediction,
 				return err
 			}
 			for _, r := range replies {
-				predictions = append(predictions, Prediction{Label: r.Answer, Probability: r.Probability, Probabilities: r.Probabilities, Truncated: r.Truncated})
+				predictions = append(predictions, Prediction{Label: r.Label, Probability: r.Probability, Probabilities: r.Probabilities, Truncated: r.Truncated})
 			}
 			inputs = inputs[n:]
 		}

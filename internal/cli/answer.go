@@ -9,6 +9,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/vqa"
 )
 
@@ -18,7 +19,7 @@ type answered struct {
 	Question    string       `json:"question"`
 	Answer      string       `json:"answer"`
 	Probability float64      `json:"probability"`
-	Answers     []vqa.Scored `json:"answers,omitempty"` // with --top
+	Answers     []run.Scored `json:"answers,omitempty"` // with --top
 	Truncated   bool         `json:"truncated,omitempty"`
 }
 
@@ -98,7 +99,7 @@ func (a *app) answerAbout(ctx context.Context, m *vqa.Answerer, im *regions.Imag
 	return nil
 }
 
-func (a *app) printAnswer(x vqa.Answer, image string, top int) error {
+func (a *app) printAnswer(x run.Answers, image string, top int) error {
 	if a.json {
 		line := answered{Image: image, Question: x.Question, Answer: x.Best[0].Answer, Probability: x.Best[0].Probability, Truncated: x.Truncated}
 		if top > 1 {

@@ -12,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
@@ -63,7 +64,7 @@ type fitting struct {
 	Fits        *bool    `json:"fits,omitempty"` // the probability reaches the model's threshold
 }
 
-func newFitting(m retrieve.Matched) (f fitting) {
+func newFitting(m run.Matched) (f fitting) {
 	if m.Calibrated {
 		f.Probability, f.Fits = &m.Probability, &m.Fits
 	}
@@ -82,9 +83,9 @@ func (f fitting) field() string {
 const nothingFits = "nothing fits: no probability reaches the model's threshold (calibration.json)"
 
 // sayNothingFits says so, unless one of a list fits, or nothing is known of them.
-func (a *app) sayNothingFits(list []retrieve.Matched) {
-	calibrated := func(m retrieve.Matched) bool { return m.Calibrated }
-	if slices.ContainsFunc(list, calibrated) && !slices.ContainsFunc(list, func(m retrieve.Matched) bool { return m.Fits }) {
+func (a *app) sayNothingFits(list []run.Matched) {
+	calibrated := func(m run.Matched) bool { return m.Calibrated }
+	if slices.ContainsFunc(list, calibrated) && !slices.ContainsFunc(list, func(m run.Matched) bool { return m.Fits }) {
 		a.log.Info(nothingFits)
 	}
 }
@@ -339,7 +340,7 @@ func search(ctx context.Context, r *retrieve.Retriever, s *retrieve.Search, text
 
 func (a *app) printFound(s *retrieve.Search, hits []rank.Found, byText bool) error {
 	gone := 0
-	var fits []retrieve.Matched
+	var fits []run.Matched
 	for i, h := range hits {
 		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}
 		score := h.Similarity

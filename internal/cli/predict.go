@@ -180,12 +180,12 @@ func (a *app) reply(ctx context.Context, m run.Replying, im *regions.Image, file
 			a.log.Warn(fmt.Sprintf("text %d is longer than what the model reads and was cut", first+i))
 		}
 		if !a.json {
-			if _, err := printable.Fprintf(a.stdout, "%s\t%.4f\t%s\n", printable.String(r.Answer), r.Probability, oneField.Replace(texts[i])); err != nil {
+			if _, err := printable.Fprintf(a.stdout, "%s\t%.4f\t%s\n", printable.String(r.Label), r.Probability, oneField.Replace(texts[i])); err != nil {
 				return err
 			}
 			continue
 		}
-		line := reply{Image: picture.ID(file), Text: texts[i], Label: r.Answer, Probability: r.Probability, Probabilities: map[string]float64{}, Truncated: r.Truncated}
+		line := reply{Image: picture.ID(file), Text: texts[i], Label: r.Label, Probability: r.Probability, Probabilities: map[string]float64{}, Truncated: r.Truncated}
 		for class, p := range r.Probabilities {
 			line.Probabilities[m.Labels()[class]] = p
 		}
@@ -319,7 +319,7 @@ func (a *app) predict(ctx context.Context, p *classify.Predictor, texts []string
 	return nil
 }
 
-func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q classify.Prediction) error {
+func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q run.Reply) error {
 	if a.json {
 		out := prediction{Text: x.TextA, TextB: x.TextB, More: x.More, Truncated: q.Truncated}
 		if q.IsScore {

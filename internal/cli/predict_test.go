@@ -12,7 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model"
-	"github.com/unimo-go/unimo/internal/tasks/classify"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 func TestReadLines(t *testing.T) {
@@ -63,7 +63,7 @@ func TestPrintPrediction(t *testing.T) {
 	} {
 		var out bytes.Buffer
 		a := &app{stdout: newOutput(&out)}
-		prediction := classify.Prediction{Label: "yes", Probability: 0.75, Score: 2.5, IsScore: c.cfg.ProblemType == model.Regression}
+		prediction := run.Reply{Label: "yes", Probability: 0.75, Score: 2.5, IsScore: c.cfg.ProblemType == model.Regression}
 		if err := a.printPrediction(c.cfg, c.pair, labelled.Example{TextA: c.one, TextB: c.two}, prediction); err != nil {
 			t.Error(err)
 		}

@@ -20,7 +20,6 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/classify"
 	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -73,10 +72,10 @@ func TestNothingThatDataHoldActsOnTheTerminal(t *testing.T) {
 	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
 	for what, print := range map[string]func() error{
 		"predict": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, classify.Prediction{Label: hostile})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, true, labelled.Example{TextA: "a text", TextB: "x"}, run.Reply{Label: hostile})
 		},
 		"predict, the text": func() error {
-			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, classify.Prediction{Label: "pos"})
+			return a.printPrediction(model.Config{ProblemType: model.Classification, NumLabels: 2}, false, labelled.Example{TextA: hostile}, run.Reply{Label: "pos"})
 		},
 		"search": func() error {
 			return a.printFound(&retrieve.Search{Info: rank.IndexInfo{Source: "pictures"}}, []rank.Found{{ID: hostile}}, false)

@@ -117,7 +117,7 @@ func judgeAll(ctx context.Context, m *entail.Predictor, im *regions.Image, scene
 	}
 	given, err := m.Reply(ctx, []*regions.Image{im}, texts, func(int, int) {})
 	for _, a := range given {
-		labels = append(labels, a.Answer)
+		labels = append(labels, a.Label)
 	}
 	return labels, err
 }

@@ -54,17 +54,18 @@ type Vector struct {
 // Embedder makes vectors. It is not safe for concurrent use.
 type Embedder struct {
 	Info
-	dev       engine.Device
-	tokens    labelled.Encoder
-	encoder   *model.Encoder
-	tape      *autograd.Tape
-	pooling   pooling
-	prompts   map[string]string // by their names
-	unpooled  bool              // the tokens of a prompt are not pooled
-	stages    []stage
-	retriever *retrieve.Retriever // has vectors of its own; then the encoder is nil
-	reader    *images.Reader      // of pictures; nil: none are read
-	close     func() error
+	dev      engine.Device
+	tokens   labelled.Encoder
+	encoder  *model.Encoder
+	tape     *autograd.Tape
+	pooling  pooling
+	prompts  map[string]string // by their names
+	unpooled bool              // the tokens of a prompt are not pooled
+	stages   []stage
+	opened   *run.Opened       // with vectors of its own; then the encoder is nil
+	vectors  run.Vectors       // of that
+	reader   run.PictureReader // nil: no pictures are read
+	close    func() error
 }
 
 // Open opens the model in the folder dir: one of this program, of Hugging Face's transformers, or of sentence-transformers. A run's folder
@@ -106,7 +107,7 @@ func open(dir string, o Options, env *run.Env) (*Embedder, error) {
 		return nil, err
 	}
 	e, err := fromCheckpoint(dir, r, c, o, env)
-	if err != nil || e.retriever != nil {
+	if err != nil || e.opened != nil {
 		err = errors.Join(err, c.Weights.Close())
 	}
 	if err != nil {
@@ -156,7 +157,11 @@ func openRetriever(dir string, o Options, env *run.Env) (*Embedder, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := OfRetriever(m)
+	s, err := m.Serve(nil)
+	if err == nil && s.Vectors == nil {
+		err = fmt.Errorf("the model has no vectors of texts and pictures (contrast_size is 0); take its encoder's with a pooling, such as %s", Mean)
+	}
+	e := Of(s)
 	if err == nil && o.Prompt != "" {
 		err = unknownPrompt(o.Prompt, nil)
 	}
@@ -166,20 +171,18 @@ func openRetriever(dir string, o Options, env *run.Env) (*Embedder, error) {
 	if err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	e.Model = dir
+	e.Model, e.reader = dir, &m.Reader // which says why it cannot
 	return e, nil
 }
 
-// OfRetriever returns what makes the vectors of an open model for retrieval. Closing it closes the model.
-func OfRetriever(m *retrieve.Retriever) (*Embedder, error) {
-	if m.Config.ContrastSize == 0 {
-		return nil, fmt.Errorf("the model has no vectors of texts and pictures (contrast_size is 0); take its encoder's with a pooling, such as %s", Mean)
-	}
+// Of returns what makes the vectors that an open model has of its own. Closing it closes the model.
+func Of(s run.Serving) *Embedder {
+	m := s.Model
 	return &Embedder{
 		Info:   Info{Model: m.Dir, Size: m.Config.ContrastSize, Normalized: true, MaxTokens: m.Config.TextTokens()},
 		tokens: labelled.Encoder{Tokenizer: m.Folder.Tokenizer, MaxLen: m.Config.TextTokens()},
-		dev:    m.Device, retriever: m, reader: &m.Reader, close: m.Close,
-	}, nil
+		dev:    m.Device, opened: m, vectors: s.Vectors, reader: s.Pictures, close: m.Close,
+	}
 }
 
 // openEncoder opens the encoder of a model, whose rows are pooled.
@@ -237,9 +240,9 @@ func isNormal(s stage) bool { _, ok := s.(normalize); return ok }
 // stagesFor are the stages of vectors of length 1, or not; nil: as they are.
 func (e *Embedder) stagesFor(normal *bool) ([]stage, error) {
 	switch {
-	case normal == nil || e.retriever != nil && *normal:
+	case normal == nil || e.opened != nil && *normal:
 		return e.stages, nil
-	case e.retriever != nil:
+	case e.opened != nil:
 		return nil, &run.SettingError{Err: errors.New("the vectors of a model for retrieval have length 1; leave that as it is")}
 	}
 	stages := slices.DeleteFunc(slices.Clone(e.stages), isNormal)
@@ -276,8 +279,8 @@ func unknownPrompt(name string, list []string) error {
 // Config is that of the model; the zero value where pictures alone are seen.
 func (e *Embedder) Config() model.Config {
 	switch {
-	case e.retriever != nil:
-		return e.retriever.Config
+	case e.opened != nil:
+		return e.opened.Config
 	case e.encoder != nil:
 		return e.encoder.Config
 	}
@@ -287,8 +290,8 @@ func (e *Embedder) Config() model.Config {
 // Parameters counts the values that the model was trained for.
 func (e *Embedder) Parameters() int {
 	switch {
-	case e.retriever != nil:
-		return e.retriever.Params.Count()
+	case e.opened != nil:
+		return e.opened.Params.Count()
 	case e.encoder != nil:
 		return e.encoder.Params.Count()
 	}
@@ -298,8 +301,8 @@ func (e *Embedder) Parameters() int {
 // Prepare makes the weights ready for many texts, which takes longer than one.
 func (e *Embedder) Prepare() {
 	switch {
-	case e.retriever != nil:
-		e.retriever.Params.Prepare(e.dev)
+	case e.opened != nil:
+		e.opened.Params.Prepare(e.dev)
 	case e.encoder != nil:
 		e.encoder.Params.Prepare(e.dev)
 	}
@@ -358,7 +361,7 @@ func (e *Embedder) ReadTokens(ids []int32, prompt string) (Text, error) {
 
 // before is the text of a prompt.
 func (e *Embedder) before(prompt string) (string, error) {
-	if e.encoder == nil && e.retriever == nil {
+	if e.encoder == nil && e.opened == nil {
 		return "", ErrNoTexts
 	}
 	if prompt == "" {
@@ -406,12 +409,12 @@ func (e *Embedder) Vectors(ctx context.Context, texts []Text, normal *bool, tick
 	for i, t := range texts {
 		out[i].Truncated, lengths[i] = t.Cut, len(t.Tokens)
 	}
-	if e.retriever != nil {
+	if e.opened != nil {
 		tokens := make(rank.Texts, len(texts))
 		for i, t := range texts {
 			tokens[i] = t.Tokens
 		}
-		values, err := e.retriever.TextVectors(ctx, tokens, tick)
+		values, err := e.vectors.TextVectors(ctx, tokens, tick)
 		if err != nil {
 			return nil, err
 		}
@@ -501,7 +504,7 @@ func (e *Embedder) Decode(raw []byte) (*regions.Image, error) {
 // Limit bounds the pixels of a picture.
 func (e *Embedder) Limit(pixels int) {
 	if e.reader != nil {
-		e.reader.Limits.MaxPixels = pixels
+		e.reader.Limit(pixels)
 	}
 }
 
@@ -512,10 +515,10 @@ func (e *Embedder) Pictures(ctx context.Context, pictures []*regions.Image, tick
 		return nil, ErrNoPictures
 	case len(pictures) == 0:
 		return nil, nil
-	case e.retriever == nil:
+	case e.opened == nil:
 		return e.global(pictures, tick)
 	}
-	values, err := e.retriever.ImageVectors(ctx, pictures, tick)
+	values, err := e.vectors.ImageVectors(ctx, pictures, tick)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@
 //	metric.go       how metrics are shown
 //	few.go          when they say nothing
 //	predictions.go  files of what was predicted
+//	serve.go        what a server can ask of finished models
 //	answers.go      what a run's best model said of the dev set
 //	card.go         README.md of the models made here
 //	page.go         report.html of a run

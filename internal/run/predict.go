@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"path/filepath"
 	"strings"
-
-	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
 // Replier is a kind whose finished models answer about a picture with a text.
@@ -18,22 +16,11 @@ type Replier interface {
 
 // Replying is an opened model that answers about a picture with texts.
 type Replying interface {
-	Picture(path string) (*regions.Image, error)   // reads a picture file as the model sees it
-	Decode(content []byte) (*regions.Image, error) // the same of a file's content
-	Labels() []string                              // the classes that it chooses from
+	PictureReader
+	PictureClassifier // of one picture for each text or one for all
+	Labels() []string // the classes that it chooses from
 	CheckWeights() error
-	// Reply answers about pictures with texts, one picture for each text or one for all. While tick runs nothing of the model is in use.
-	Reply(ctx context.Context, pictures []*regions.Image, texts []string, tick Tick) ([]Reply, error)
 	Close() error
-}
-
-// Reply is what a model says of a picture with a text.
-type Reply struct {
-	Answer        string // the likeliest class
-	Class         int    // its number
-	Probability   float64
-	Probabilities []float64 // of every class
-	Truncated     bool      // the text was cut to what the model reads
 }
 
 // FilePredictor is a finished model that answers about the examples of a file whether they have labels or not: "unimo

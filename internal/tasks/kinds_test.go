@@ -162,7 +162,6 @@ func TestNothingElseKnowsKinds(t *testing.T) {
 	constants := problemConstants(t, names)
 	apart := []string{
 		"internal/tasks", "internal/model", "bench", "examples", "findings", "internal/test",
-		"internal/serve/backend",     // says in one list what a server asks of each kind; kinds should say it themselves
 		"internal/dataset/textscore", // coqa is a metric there
 		"internal/base/names",        // words that people type, and what they mean
 	}

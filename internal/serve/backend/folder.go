@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 
@@ -20,14 +19,6 @@ import (
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks"
-	"github.com/unimo-go/unimo/internal/tasks/captioning"
-	"github.com/unimo-go/unimo/internal/tasks/classify"
-	"github.com/unimo-go/unimo/internal/tasks/entail"
-	"github.com/unimo-go/unimo/internal/tasks/images"
-	"github.com/unimo-go/unimo/internal/tasks/retrieve"
-	"github.com/unimo-go/unimo/internal/tasks/vqa"
-	"github.com/unimo-go/unimo/internal/tasks/write"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -50,26 +41,17 @@ type folder struct {
 	retired bool // another has its name
 }
 
-// head is one of a model's tasks, or all of a model for one: what it was opened for is set.
+// head is one of a model's tasks, or all of a model for one.
 type head struct {
-	task      string
-	config    *model.Config // nil of another library's model
-	opened    *run.Opened   // the same
-	tokenizer *tokenizer.Tokenizer
-	can       Capability
+	run.Serving // of another library's model nothing of it is set
+	io.Closer
 
-	calibrated bool
-
-	texts     *classify.Predictor
-	pairs     *entail.Predictor
-	writer    *write.Generator
-	captioner *captioning.Captioner
-	tagger    captioning.Tagger
-	answerer  *vqa.Answerer
-	retriever *retrieve.Retriever
-	embedder  *embed.Embedder
-	index     *retrieve.Search
-	ids       map[string]bool // of the index
+	task, title string
+	tokenizer   *tokenizer.Tokenizer
+	calibrated  bool
+	embedder    *embed.Embedder // nil: it makes no vectors
+	index       run.Index
+	ids         map[string]bool // of the index
 }
 
 // open opens the folder of a model.
@@ -94,22 +76,22 @@ func (f *folder) fill(o *Options) error {
 		return err
 	}
 	for _, h := range f.heads {
-		if h.opened != nil {
-			h.opened.Params.Prepare(h.opened.Device)
+		if h.Model != nil {
+			h.Model.Params.Prepare(h.Model.Device)
 		} else {
 			h.embedder.Prepare()
 		}
-		if h.retriever == nil || o.Index == "" {
+		if h.OpenIndex == nil || o.Index == "" {
 			continue
 		}
-		x, err := h.retriever.OpenIndex(o.Index)
+		x, err := h.OpenIndex(o.Index)
 		if errors.Is(err, rank.ErrOtherModel) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		h.index, h.ids, h.can = x, map[string]bool{}, h.can|CanSearch
+		h.index, h.ids = x, map[string]bool{}
 		for _, id := range x.IDs() {
 			h.ids[id] = true
 		}
@@ -138,125 +120,99 @@ func (f *folder) fill(o *Options) error {
 // maxCard bounds the README.md of a model that is shown.
 const maxCard = 1 << 18
 
+// open opens what a kind serves of the folder. What none does may be an encoder, of another library, too.
 func (f *folder) open(env *run.Env, o *Options) error {
 	own, err := f.shared.Folder(f.dir)
-	if err == nil && own.Config.ProblemType != "" && own.Config.ProblemType != model.Pretraining {
-		f.tasks = own.Config.TaskNames()
-		err = f.openTasks(env, own.Config, o)
-		if err == nil {
-			return nil
+	if err == nil {
+		if err := f.openTasks(env, own.Config, o); err != nil || len(f.heads) > 0 {
+			return err
 		}
 	}
-	for _, h := range f.heads {
-		err = errors.Join(err, h.close())
-	}
-	// What has no task of ours may be an encoder, of another library, too.
-	f.heads, f.tasks = nil, nil
 	e, other := embed.Open(f.dir, embed.Options{}, *env)
 	if other != nil {
 		return cmp.Or(err, other)
 	}
-	e.Limit(o.MaxPixels)
-	f.heads = []*head{{embedder: e, tokenizer: e.Tokenizer(), can: CanEmbedText | CanScore}}
+	f.heads = []*head{{Closer: e, embedder: e, tokenizer: e.Tokenizer()}}
 	return nil
 }
 
 // openTasks opens a model of this program: each of its tasks.
 func (f *folder) openTasks(env *run.Env, cfg model.Config, o *Options) error {
 	if cfg.Tasks == nil {
-		h, err := openHead(f.dir, env, cfg, o)
-		if err == nil {
-			f.heads = []*head{h}
-		}
-		return err
+		return f.openHead(env, cfg, o)
 	}
-	for _, task := range f.tasks {
+	for _, task := range cfg.TaskNames() {
 		cfg, err := cfg.ForTask(task)
 		if err != nil {
 			return err
 		}
 		own := *env
 		own.Task = task
-		h, err := openHead(f.dir, &own, cfg, o)
-		if err != nil {
+		if err := f.openHead(&own, cfg, o); err != nil {
 			return err
 		}
-		h.task = task
-		f.heads = append(f.heads, h)
 	}
 	return nil
 }
 
-func openHead(dir string, env *run.Env, cfg model.Config, o *Options) (*head, error) {
-	h := &head{}
-	var err error
-	var reader *images.Reader
-	switch cfg.ProblemType {
-	case model.Classification, model.Regression:
-		if h.texts, err = classify.Open(dir, *env); err == nil {
-			h.opened, h.can = h.texts.Opened, CanClassify
-			if h.texts.Regression() {
-				h.can |= CanScore // of pairs
-			}
-		}
-	case model.Entailment:
-		if h.pairs, err = entail.Open(dir, *env); err == nil {
-			h.opened, h.can, reader = h.pairs.Opened.Opened, CanClassifyPicture, &h.pairs.Reader
-		}
-	case model.Generation, model.Dialogue:
-		if h.writer, err = write.Open(dir, *env); err == nil {
-			h.opened, h.can = h.writer.Opened, CanGenerate
-		}
-	case model.Captioning:
-		if h.captioner, err = captioning.Open(dir, *env); err == nil {
-			h.opened, h.can, reader = h.captioner.Opened, CanCaption, &h.captioner.Reader
-			h.tagger, err = h.captioner.Tagger(captioning.TagSettings{}, "", false)
-		}
-	case model.Answering, model.FreeAnswering:
-		if h.answerer, err = vqa.Open(dir, *env); err == nil {
-			h.opened, h.can, reader = h.answerer.Opened.Opened, CanAsk, &h.answerer.Reader
-		}
-	case model.Retrieval:
-		if h.retriever, err = retrieve.Open(dir, *env); err == nil {
-			h.opened, h.can, reader = h.retriever.Opened, CanMatch, &h.retriever.Reader
-			if cfg.ContrastSize > 0 {
-				h.can |= CanEmbedText | CanEmbedPicture | CanScore
-				h.embedder, err = embed.OfRetriever(h.retriever)
-			}
-		}
-	default:
-		err = fmt.Errorf("model %s: problem_type is %q, which no server answers for", dir, cfg.ProblemType)
+func (f *folder) openHead(env *run.Env, cfg model.Config, o *Options) error {
+	t, m, err := o.Tasks.OpenServable(f.dir, cfg, env)
+	if m == nil {
+		return err
 	}
-	if err != nil {
-		return nil, err
+	h := &head{Closer: m, task: env.Task}
+	f.heads = append(f.heads, h)
+	if h.task != "" {
+		f.tasks = append(f.tasks, h.task)
 	}
-	h.config, h.tokenizer = &h.opened.Config, h.opened.Folder.Tokenizer
-	c, err := h.opened.Calibration()
-	if err != nil {
-		return nil, err
+	if h.Serving, err = m.Serve(t); err != nil {
+		return err
 	}
+	if t.Name == cfg.Task {
+		h.title = t.Title
+	}
+	h.tokenizer = h.Model.Folder.Tokenizer
+	if h.Pictures != nil {
+		h.Pictures.Limit(o.MaxPixels)
+	}
+	if h.Vectors != nil {
+		h.embedder = embed.Of(h.Serving)
+	}
+	c, err := h.Model.Calibration()
 	h.calibrated = c != nil
-	if reader != nil {
-		reader.Limits.MaxPixels = o.MaxPixels
-		if reader.Spec() == nil { // it knows features from elsewhere alone
-			h.can &^= pictured
+	return err
+}
+
+// can is what the model can do.
+func (h *head) can() (c Capability) {
+	for _, x := range []struct {
+		does bool
+		can  Capability
+	}{
+		{h.Classify != nil, CanClassify},
+		{h.Classify != nil && h.Labels == nil, CanScore}, // pairs of texts
+		{h.Judge != nil, CanClassifyPicture},
+		{h.Write != nil, CanGenerate},
+		{h.Caption != nil, CanCaption},
+		{h.Ask != nil, CanAsk},
+		{h.Match != nil, CanMatch},
+		{h.embedder != nil, CanEmbedText | CanScore},
+		{h.embedder != nil && h.embedder.Reads(), CanEmbedPicture},
+		{h.index != nil, CanSearch},
+	} {
+		if x.does {
+			c |= x.can
 		}
 	}
-	return h, nil
+	return c
 }
 
 func (h *head) close() error {
-	var errs []error
+	var err error
 	if h.index != nil {
-		errs = append(errs, h.index.Close())
+		err = h.index.Close()
 	}
-	switch {
-	case h.opened != nil:
-		errs = append(errs, h.opened.Close())
-	case h.embedder != nil:
-		errs = append(errs, h.embedder.Close())
-	}
-	return errors.Join(errs...)
+	return errors.Join(err, h.Close())
 }
 
 // close releases the model when no call uses it any more.
@@ -323,7 +279,7 @@ func (f *folder) view(task string) (view, bool) {
 func (v view) with(any Capability, does string) (*head, error) {
 	var found []*head
 	for _, h := range v.heads {
-		if h.can&any != 0 {
+		if h.can()&any != 0 {
 			found = append(found, h)
 		}
 	}
@@ -348,7 +304,7 @@ func (v view) with(any Capability, does string) (*head, error) {
 
 func (v view) can() (c Capability) {
 	for _, h := range v.heads {
-		c |= h.can
+		c |= h.can()
 	}
 	return c
 }
@@ -381,42 +337,33 @@ func (v view) describe() Info {
 			d.Vocabulary = h.tokenizer.VocabSize()
 		}
 		if h.index != nil {
-			d.Index = &Index{Pictures: len(h.ids), Source: filepath.Base(filepath.FromSlash(h.index.Info.Source))} // where it is on the server is nobody's business
+			d.Index = &Index{Pictures: len(h.ids), Source: filepath.Base(h.index.From())} // where it is on the server is nobody's business
 		}
-		if h.config == nil {
+		if h.Model == nil {
 			d.Parameters, d.Layers, d.Hidden = int64(h.embedder.Parameters()), h.embedder.Config().Layers, h.embedder.Config().HiddenSize
 			continue
 		}
-		for _, p := range h.opened.Params {
+		for _, p := range h.Model.Params {
 			if !counted[p.Var] {
 				counted[p.Var] = true
 				d.Parameters += int64(p.Elements())
 			}
 		}
-		i.MaxTokens, d.Layers, d.Hidden = max(i.MaxTokens, h.config.TextTokens()), h.config.Layers, h.config.HiddenSize
+		cfg := h.Model.Config
+		i.MaxTokens, d.Layers, d.Hidden = max(i.MaxTokens, cfg.TextTokens()), cfg.Layers, cfg.HiddenSize
 		d.Calibrated = d.Calibrated || h.calibrated
 		if len(v.heads) == 1 {
-			i.Problem, d.Task = h.config.ProblemType, h.config.Task
-			if t := slices.IndexFunc(tasks.All, func(t *run.Task) bool { return t.Name == d.Task }); t >= 0 {
-				d.Title = tasks.All[t].Title
-				if k, ok := tasks.All[t].Kind.(*classify.Kind); ok {
-					d.ReadsPair = k.Schema.Pair
-				}
-			}
+			i.Problem, d.Task, d.Title = cfg.ProblemType, cfg.Task, h.title
+			d.ReadsPair = h.Classify != nil && len(h.Texts) > 1
 		}
-		switch {
-		case h.texts != nil:
-			i.Labels = h.texts.Labels()
-		case h.pairs != nil:
-			i.Labels = h.pairs.Labels()
-		case h.writer != nil:
-			d.Texts, d.Passage = []string{"text"}, h.writer.Dialogue()
-			if h.config.Task == "squad-qg" { // questions about a passage that have an answer
-				d.Texts = []string{"answer", "passage"}
-			}
-			d.Decoding = decodingOf(h.writer.Decoding)
-		case h.captioner != nil:
-			d.Decoding = decodingOf(h.captioner.Decoding)
+		if h.Labels != nil {
+			i.Labels = h.Labels
+		}
+		if h.Write != nil {
+			d.Texts, d.Passage = h.Texts, h.Passage
+		}
+		if h.Write != nil || h.Caption != nil {
+			d.Decoding = decodingOf(h.Decoding)
 		}
 	}
 	return i

@@ -16,7 +16,6 @@ import (
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/tasks/retrieve"
 )
 
 // served is a model by its name. Each call has whatever model has that name when it begins.
@@ -43,7 +42,10 @@ func settingsToInvalid(param string, err error) error {
 }
 
 // decode reads pictures as a model sees them, some at a time.
-func (r *Registry) decode(ctx context.Context, param string, list [][]byte, decode func(raw []byte) (*regions.Image, error)) ([]*regions.Image, error) {
+func (r *Registry) decode(ctx context.Context, h *head, param string, list [][]byte) ([]*regions.Image, error) {
+	if len(list) > 0 && h.Pictures == nil {
+		return nil, Errorf(Cannot, param, "the model reads no pictures; it knows only region features from elsewhere")
+	}
 	read := make([]*regions.Image, len(list))
 	for i, raw := range list {
 		select {
@@ -51,7 +53,7 @@ func (r *Registry) decode(ctx context.Context, param string, list [][]byte, deco
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
-		im, err := decode(raw)
+		im, err := h.Pictures.Decode(raw)
 		<-r.decoding
 		var pixels *picture.PixelsError
 		switch {
@@ -68,53 +70,34 @@ func (r *Registry) decode(ctx context.Context, param string, list [][]byte, deco
 	return read, nil
 }
 
-// embedded is what an embedding asks for.
-type embedded struct {
-	e        *embed.Embedder
-	texts    []embed.Text
-	pictures []*regions.Image
-	out      []embed.Vector
+// asked is what a request gives a model to read, and the answer to each of it.
+type asked[I, A any] struct {
+	items   []I
+	answers []A
 }
 
-// form is the group of embeddings: vectors that are made in the same way.
-type form struct {
-	e             *embed.Embedder
-	asked, normal bool
-	ofPictures    bool
+// through takes the items of a request through the model, together with those of other requests for the same work of the same group.
+func through[I, A any](ctx context.Context, v view, r *request, name string, items []I, answer func(ctx context.Context, items []I) ([]A, error)) ([]A, error) {
+	d := &asked[I, A]{items, make([]A, len(items))}
+	r.data, r.work = d, &work{name, func(ctx context.Context, parts []part) error {
+		var all []I
+		for _, p := range parts {
+			all = append(all, p.data.(*asked[I, A]).items[p.from:p.to]...)
+		}
+		made, err := answer(ctx, all)
+		if err != nil {
+			return err
+		}
+		for _, p := range parts {
+			made = made[copy(p.data.(*asked[I, A]).answers[p.from:p.to], made):]
+		}
+		return nil
+	}}
+	if err := v.queue.do(ctx, r); err != nil {
+		return nil, err
+	}
+	return d.answers, nil
 }
-
-var embedding = &work{"embed", func(ctx context.Context, parts []part) error {
-	var texts []embed.Text
-	var pictures []*regions.Image
-	for _, p := range parts {
-		d := p.data.(*embedded)
-		if d.texts != nil {
-			texts = append(texts, d.texts[p.from:p.to]...)
-		} else {
-			pictures = append(pictures, d.pictures[p.from:p.to]...)
-		}
-	}
-	f := parts[0].group.(form)
-	var made []embed.Vector
-	var err error
-	if f.ofPictures {
-		made, err = f.e.Pictures(ctx, pictures, ignore)
-	} else {
-		var normal *bool
-		if f.asked {
-			normal = &f.normal
-		}
-		made, err = f.e.Vectors(ctx, texts, normal, ignore)
-	}
-	if err != nil {
-		return settingsToInvalid("normalize", err)
-	}
-	for _, p := range parts {
-		n := copy(p.data.(*embedded).out[p.from:p.to], made)
-		made = made[n:]
-	}
-	return nil
-}}
 
 func ignore(int, int) {}
 
@@ -168,7 +151,7 @@ func (r *Registry) embed(ctx context.Context, v view, items []Item, o EmbedOptio
 		e.Usage.Tokens += len(text.Tokens)
 	}
 	e.Vectors, e.Truncated, e.Usage.Pictures = make([][]float32, len(items)), make([]bool, len(items)), len(s.pictures)
-	vectors, err := r.vectors(ctx, v, h.embedder, s, o.Normalize)
+	vectors, err := r.vectors(ctx, v, h, s, o.Normalize)
 	if err != nil {
 		return e, err
 	}
@@ -205,39 +188,41 @@ func read(e *embed.Embedder, it Item, prompt string) (embed.Text, error) {
 	return text, nil
 }
 
+// form is the group of embeddings: vectors that are made in the same way.
+type form struct {
+	e             *embed.Embedder
+	asked, normal bool
+}
+
 // vectors returns the vectors of all items, in their order.
-func (r *Registry) vectors(ctx context.Context, v view, e *embed.Embedder, s sorted, normal *bool) ([]embed.Vector, error) {
-	out := make([]embed.Vector, len(s.textOf)+len(s.picOf))
-	f := form{e: e, asked: normal != nil, normal: normal != nil && *normal}
-	if len(s.texts) > 0 {
-		d := &embedded{e: e, texts: s.texts, out: make([]embed.Vector, len(s.texts))}
-		q := &request{work: embedding, group: f, data: d, rows: make([]int, len(s.texts))}
-		for i, t := range s.texts {
-			q.rows[i] = len(t.Tokens)
-		}
-		if err := v.queue.do(ctx, q, nil); err != nil {
-			return nil, err
-		}
-		for i, x := range d.out {
-			out[s.textOf[i]] = x
-		}
+func (r *Registry) vectors(ctx context.Context, v view, h *head, s sorted, normal *bool) ([]embed.Vector, error) {
+	e, out := h.embedder, make([]embed.Vector, len(s.textOf)+len(s.picOf))
+	q := &request{group: form{e, normal != nil, normal != nil && *normal}, rows: make([]int, len(s.texts))}
+	for i, t := range s.texts {
+		q.rows[i] = len(t.Tokens)
 	}
-	if len(s.pictures) > 0 {
-		images, err := r.decode(ctx, "input", s.pictures, e.Decode)
-		if err != nil {
-			return nil, err
-		}
-		f.ofPictures = true
-		d := &embedded{e: e, pictures: images, out: make([]embed.Vector, len(images))}
-		q := &request{work: embedding, group: f, data: d, rows: rowsOf(images), usage: Usage{Pictures: len(images)}}
-		if err := v.queue.do(ctx, q, nil); err != nil {
-			return nil, err
-		}
-		for i, x := range d.out {
-			out[s.picOf[i]] = x
-		}
+	made, err := through(ctx, v, q, "embed", s.texts, func(ctx context.Context, texts []embed.Text) ([]embed.Vector, error) {
+		list, err := e.Vectors(ctx, texts, normal, ignore)
+		return list, settingsToInvalid("normalize", err)
+	})
+	if err != nil {
+		return nil, err
 	}
-	return out, nil
+	for i, x := range made {
+		out[s.textOf[i]] = x
+	}
+	images, err := r.decode(ctx, h, "input", s.pictures)
+	if err != nil {
+		return nil, err
+	}
+	q = &request{group: e, rows: rowsOf(images), usage: Usage{Pictures: len(images)}}
+	made, err = through(ctx, v, q, "embed", images, func(ctx context.Context, images []*regions.Image) ([]embed.Vector, error) {
+		return e.Pictures(ctx, images, ignore)
+	})
+	for i, x := range made {
+		out[s.picOf[i]] = x
+	}
+	return out, err
 }
 
 func rowsOf(images []*regions.Image) []int {
@@ -270,46 +255,36 @@ func dot(a, b []float32) (sum float64) {
 	return sum
 }
 
-// pairs is what scoring asks for: pairs of a picture and a text, one of which is the same in all.
-type pairs struct {
-	images []*regions.Image
-	texts  rank.Texts
-	out    []retrieve.Matched
+// text is a text as a model reads it; pair is a picture with one.
+type text struct {
+	tokens []int32
+	cut    bool
 }
 
-// at is the picture and the text of pair i.
-func (d *pairs) at(i int) model.Pair {
-	return model.Pair{Image: int32(min(i, len(d.images)-1)), Text: int32(min(i, len(d.texts)-1))}
+type pair struct {
+	image *regions.Image
+	text  *text
 }
 
-var scoring = &work{"score", func(ctx context.Context, parts []part) error {
-	var images []*regions.Image
-	var texts rank.Texts
-	var all []model.Pair
-	first := map[*request]model.Pair{} // numbers of its first picture and text
-	for _, p := range parts {
-		d := p.data.(*pairs)
-		base, ok := first[p.request]
-		if !ok {
-			base = model.Pair{Image: int32(len(images)), Text: int32(len(texts))}
-			first[p.request] = base
-			images, texts = append(images, d.images...), append(texts, d.texts...)
+// matching scores pairs, in which the same pictures and texts come again.
+func matching(m run.Matcher) func(ctx context.Context, items []pair) ([]run.Matched, error) {
+	return func(ctx context.Context, items []pair) ([]run.Matched, error) {
+		var images []*regions.Image
+		var texts rank.Texts
+		places, words := map[*regions.Image]int32{}, map[*text]int32{}
+		pairs := make([]model.Pair, len(items))
+		for i, p := range items {
+			if _, ok := places[p.image]; !ok {
+				places[p.image], images = int32(len(images)), append(images, p.image)
+			}
+			if _, ok := words[p.text]; !ok {
+				words[p.text], texts = int32(len(texts)), append(texts, p.text.tokens)
+			}
+			pairs[i] = model.Pair{Image: places[p.image], Text: words[p.text]}
 		}
-		for i := p.from; i < p.to; i++ {
-			at := d.at(i)
-			all = append(all, model.Pair{Image: base.Image + at.Image, Text: base.Text + at.Text})
-		}
+		return m.Pairs(ctx, images, texts, pairs, ignore)
 	}
-	made, err := parts[0].group.(*retrieve.Retriever).Pairs(ctx, images, texts, all, ignore)
-	if err != nil {
-		return err
-	}
-	for _, p := range parts {
-		n := copy(p.data.(*pairs).out[p.from:p.to], made)
-		made = made[n:]
-	}
-	return nil
-}}
+}
 
 // Score implements [Model].
 func (m *served) Score(ctx context.Context, query Item, documents []Item) (s Scores, err error) {
@@ -331,9 +306,9 @@ func (r *Registry) score(ctx context.Context, v view, query Item, documents []It
 	}
 	across := !slices.ContainsFunc(documents, func(d Item) bool { return (d.Picture != nil) == (query.Picture != nil) })
 	switch {
-	case h.texts != nil:
+	case h.Classify != nil:
 		return r.scorePairs(ctx, v, h, query, documents)
-	case h.retriever != nil && across:
+	case h.Match != nil && across:
 		return r.match(ctx, v, h, query, documents)
 	case h.embedder == nil:
 		return s, Errorf(Cannot, "model", "model %s says how well pictures and texts fit, not two pictures", v.id)
@@ -354,42 +329,40 @@ func (r *Registry) score(ctx context.Context, v view, query Item, documents []It
 
 // match scores pictures with texts by the full model, or by the vectors of one that was trained for these alone.
 func (r *Registry) match(ctx context.Context, v view, h *head, query Item, documents []Item) (s Scores, err error) {
-	d := &pairs{out: make([]retrieve.Matched, len(documents))}
 	var raw [][]byte
-	var cut []bool
+	var texts []*text
 	for _, it := range append([]Item{query}, documents...) {
 		switch {
 		case it.Picture != nil:
 			raw = append(raw, it.Picture)
-			continue
 		case it.Tokens != nil:
 			return s, Errorf(Cannot, "documents", "model %s scores texts, not tokens; send texts", v.id)
+		default:
+			tokens, cut := h.Match.Encode(it.Text)
+			texts = append(texts, &text{tokens, cut})
+			s.Usage.Tokens += len(tokens)
 		}
-		tokens, shorter := h.retriever.Encode(it.Text)
-		d.texts, cut = append(d.texts, tokens), append(cut, shorter)
-		s.Usage.Tokens += len(tokens)
 	}
-	s.Usage.Pictures, s.Similarity = len(raw), h.retriever.VectorsOnly
-	if d.images, err = r.decode(ctx, "documents", raw, h.retriever.Decode); err != nil {
+	s.Usage.Pictures = len(raw)
+	images, err := r.decode(ctx, h, "documents", raw)
+	if err != nil {
 		return s, err
 	}
-	q := &request{work: scoring, group: h.retriever, data: d, rows: make([]int, len(documents)), usage: s.Usage}
-	for i := range q.rows {
-		at := d.at(i)
-		q.rows[i] = d.images[at.Image].Regions() + len(d.texts[at.Text])
+	pairs, q := make([]pair, len(documents)), &request{group: h, rows: make([]int, len(documents)), usage: s.Usage}
+	for i := range pairs { // either the picture or the text is the same in all
+		pairs[i] = pair{images[min(i, len(images)-1)], texts[min(i, len(texts)-1)]}
+		q.rows[i] = pairs[i].image.Regions() + len(pairs[i].text.tokens)
 	}
-	if err := v.queue.do(ctx, q, nil); err != nil {
-		return s, err
-	}
+	made, err := through(ctx, v, q, "score", pairs, matching(h.Match))
 	s.List = make([]Score, len(documents))
-	for i, x := range d.out {
+	for i, x := range made {
 		s.List[i] = scoreOf(x)
-		s.List[i].Truncated = cut[d.at(i).Text]
+		s.List[i].Truncated = pairs[i].text.cut
 	}
-	return s, nil
+	return s, err
 }
 
-func scoreOf(x retrieve.Matched) Score {
+func scoreOf(x run.Matched) Score {
 	return Score{Value: float64(x.Score), Calibrated: x.Calibrated, Probability: x.Probability, Fits: x.Fits}
 }
 
@@ -409,51 +382,6 @@ func (r *Registry) scorePairs(ctx context.Context, v view, h *head, query Item, 
 	}
 	return s, err
 }
-
-// classified is what a classification asks for.
-type classified struct {
-	records []labelled.Record
-	images  []*regions.Image // of a model that reads pictures
-	texts   []string
-	out     []Prediction
-}
-
-var classifying = &work{"classify", func(ctx context.Context, parts []part) error {
-	h := parts[0].group.(*head)
-	var made []Prediction
-	if h.texts != nil {
-		var records []labelled.Record
-		for _, p := range parts {
-			records = append(records, p.data.(*classified).records[p.from:p.to]...)
-		}
-		list, err := h.texts.Answer(ctx, records, ignore)
-		if err != nil {
-			return err
-		}
-		for _, x := range list {
-			made = append(made, Prediction{x.Label, x.Probability, x.Probabilities, x.Score, false})
-		}
-	} else {
-		var images []*regions.Image
-		var texts []string
-		for _, p := range parts {
-			d := p.data.(*classified)
-			images, texts = append(images, d.images[p.from:p.to]...), append(texts, d.texts[p.from:p.to]...)
-		}
-		list, err := h.pairs.Reply(ctx, images, texts, ignore)
-		if err != nil {
-			return err
-		}
-		for _, x := range list {
-			made = append(made, Prediction{x.Answer, x.Probability, x.Probabilities, 0, false})
-		}
-	}
-	for _, p := range parts {
-		n := copy(p.data.(*classified).out[p.from:p.to], made)
-		made = made[n:]
-	}
-	return nil
-}}
 
 // Classify implements [Model].
 func (m *served) Classify(ctx context.Context, inputs []Input) (list []Prediction, use Usage, err error) {
@@ -479,77 +407,79 @@ func (m *served) Classify(ctx context.Context, inputs []Input) (list []Predictio
 }
 
 func (r *Registry) classify(ctx context.Context, v view, h *head, inputs []Input) (list []Prediction, use Usage, err error) {
-	d := &classified{out: make([]Prediction, len(inputs))}
-	q := &request{work: classifying, group: h, data: d, rows: make([]int, len(inputs))}
+	q := &request{group: h, rows: make([]int, len(inputs))}
 	cut := make([]bool, len(inputs))
-	var raw [][]byte
-	for i, in := range inputs {
-		if h.texts != nil {
-			var record labelled.Record
-			record, cut[i] = h.texts.Encode(labelled.Example{TextA: in.Text, TextB: in.Pair})
-			d.records, q.rows[i] = append(d.records, record), len(record.Tokens)
-		} else {
-			var tokens []int32
-			tokens, cut[i] = h.pairs.Encoder.Encode(in.Text)
-			d.texts, raw, q.rows[i] = append(d.texts, in.Text), append(raw, in.Picture), len(tokens)
+	var said []run.Reply
+	if h.Classify != nil {
+		records := make([]labelled.Record, len(inputs))
+		for i, in := range inputs {
+			records[i], cut[i] = h.Classify.Encode(labelled.Example{TextA: in.Text, TextB: in.Pair})
+			q.rows[i] = len(records[i].Tokens)
+			use.Tokens += q.rows[i]
 		}
-		use.Tokens += q.rows[i]
+		q.usage = use
+		said, err = through(ctx, v, q, "classify", records, func(ctx context.Context, records []labelled.Record) ([]run.Reply, error) {
+			return h.Classify.Answer(ctx, records, ignore)
+		})
+	} else {
+		said, use, err = r.judge(ctx, v, h, q, inputs, cut)
 	}
-	if h.pairs != nil {
-		if d.images, err = r.decode(ctx, "picture", raw, h.pairs.Decode); err != nil {
-			return nil, use, err
-		}
-		for i, n := range rowsOf(d.images) {
-			q.rows[i] += n
-		}
+	for i, x := range said {
+		list = append(list, Prediction{x.Label, x.Probability, x.Probabilities, x.Score, cut[i]})
 	}
-	use.Pictures = len(raw)
-	q.usage = use
-	if err := v.queue.do(ctx, q, nil); err != nil {
-		return nil, use, err
-	}
-	for i := range d.out {
-		d.out[i].Truncated = cut[i]
-	}
-	return d.out, use, nil
+	return list, use, err
 }
 
-// written is what a text is asked for.
+// about is a picture with a text.
+type about struct {
+	image *regions.Image
+	text  string
+}
+
+func apart(items []about) (images []*regions.Image, texts []string) {
+	for _, x := range items {
+		images, texts = append(images, x.image), append(texts, x.text)
+	}
+	return images, texts
+}
+
+// judge classifies pictures with texts.
+func (r *Registry) judge(ctx context.Context, v view, h *head, q *request, inputs []Input, cut []bool) ([]run.Reply, Usage, error) {
+	raw := make([][]byte, len(inputs))
+	for i, in := range inputs {
+		raw[i] = in.Picture
+	}
+	images, err := r.decode(ctx, h, "picture", raw)
+	if err != nil {
+		return nil, q.usage, err
+	}
+	items := make([]about, len(inputs))
+	q.rows, q.usage.Pictures = rowsOf(images), len(images)
+	for i, in := range inputs {
+		var tokens []int32
+		tokens, cut[i] = h.Judge.Encode(in.Text)
+		items[i] = about{images[i], in.Text}
+		q.rows[i] += len(tokens)
+		q.usage.Tokens += len(tokens)
+	}
+	said, err := through(ctx, v, q, "classify", items, func(ctx context.Context, items []about) ([]run.Reply, error) {
+		images, texts := apart(items)
+		return h.Judge.Reply(ctx, images, texts, ignore)
+	})
+	return said, q.usage, err
+}
+
+// written is a text that is asked for; way is the group of those that are found in the same way.
 type written struct {
 	source decode.Source
-	out    Generated
+	emit   chan<- string
 }
 
-// way is the group of texts that are found in the same way. A text that is sampled is drawn alone: its random numbers are the first ones.
 type way struct {
 	h       *head
 	options decode.Options
-	alone   *written
+	alone   *decode.Source // of a text that is sampled: its random numbers are the first ones
 }
-
-var writing = &work{"generate", func(ctx context.Context, parts []part) error {
-	w := parts[0].group.(way)
-	sources := make([]decode.Source, len(parts))
-	for i, p := range parts {
-		sources[i] = p.data.(*written).source
-	}
-	if w.h.captioner != nil {
-		list, err := w.h.captioner.DecodeAll(ctx, sources, w.options)
-		for i, x := range list {
-			parts[i].data.(*written).out = Generated{Text: x.Text, Score: x.Score, Finished: x.Finished, Written: x.Tokens}
-		}
-		return err
-	}
-	list, err := w.h.writer.DecodeAll(ctx, sources, w.options, func(i int, piece string) {
-		if parts[i].emit != nil {
-			parts[i].emit <- piece
-		}
-	})
-	for i, x := range list {
-		parts[i].data.(*written).out = Generated{Text: x.Text, Score: x.Score, Finished: x.Finished, Written: x.Tokens}
-	}
-	return err
-}}
 
 // Generate implements [Model].
 func (m *served) Generate(ctx context.Context, g GenerateRequest, emit func(piece string) error) (out Generated, err error) {
@@ -561,17 +491,17 @@ func (m *served) Generate(ctx context.Context, g GenerateRequest, emit func(piec
 		switch {
 		case len(g.Texts) == 0:
 			return Errorf(Invalid, "texts", "there is no text; give one")
-		case h.writer.Dialogue() != (g.Passage != ""):
-			return Errorf(Invalid, "passage", "model %s is for %s; give a passage to a model for conversations, and to no other", v.id, h.config.ProblemType)
+		case h.Passage != (g.Passage != ""):
+			return Errorf(Invalid, "passage", "model %s is for %s; give a passage to a model for conversations, and to no other", v.id, h.Model.Config.ProblemType)
 		}
-		source, cut, err := h.writer.Source(seq2seq.Example{File: "request", Line: 1, Sources: g.Texts, Knowledge: g.Passage})
+		source, cut, err := h.Write.Source(seq2seq.Example{File: "request", Line: 1, Sources: g.Texts, Knowledge: g.Passage})
 		if err != nil {
 			return invalid("texts", err)
 		}
 		if g.Strict && cut.Source+cut.Turns > 0 {
 			return &Error{Kind: TooLarge, Param: "texts", Limit: source.Rows(), Message: fmt.Sprintf("the text is longer than the %d tokens that the model reads; shorten it, or let it be cut", source.Rows())}
 		}
-		out, err = m.write(ctx, v, h, source, h.writer.Decoding, g.Decoding, emit)
+		out, err = write(ctx, v, h, h.Write, source, g.Decoding, emit)
 		out.Usage.Tokens = source.Rows()
 		return err
 	})
@@ -585,41 +515,52 @@ func (m *served) Caption(ctx context.Context, raw []byte, o Decoding) (out Gener
 		if err != nil {
 			return err
 		}
-		images, err := m.r.decode(ctx, "picture", [][]byte{raw}, h.captioner.Decode)
+		images, err := m.r.decode(ctx, h, "picture", [][]byte{raw})
 		if err != nil {
 			return err
 		}
-		source, err := h.captioner.Source(images[0], h.tagger)
+		source, err := h.Caption.Source(images[0])
 		if err != nil {
 			return err
 		}
-		out, err = m.write(ctx, v, h, source, h.captioner.Decoding, o, nil)
+		out, err = write(ctx, v, h, h.Caption, source, o, nil)
 		out.Usage.Pictures = 1
 		return err
 	})
 	return out, err
 }
 
-func (m *served) write(ctx context.Context, v view, h *head, source decode.Source, own decode.Options, asked Decoding, emit func(piece string) error) (Generated, error) {
-	o := asked.over(own)
-	if err := o.Validate(*h.config); err != nil {
+func write(ctx context.Context, v view, h *head, d run.Decoder, source decode.Source, asked Decoding, emit func(piece string) error) (Generated, error) {
+	o := asked.over(h.Decoding)
+	if err := o.Validate(h.Model.Config); err != nil {
 		return Generated{}, invalid("decoding", err)
 	}
-	d := &written{source: source}
 	g := way{h: h, options: o}
 	beams := o.BeamSize
 	if o.Sample {
-		g.alone, beams = d, 1
+		g.alone, beams = &source, 1
 	}
 	// A batch of texts that are written has fewer rows than one that is read: its steps are of a row for each hypothesis.
-	q := &request{work: writing, group: g, data: d, rows: []int{source.Rows() + shareRows/16*beams}}
+	q := &request{group: g, rows: []int{source.Rows() + shareRows/16*beams}, told: emit}
 	if emit != nil {
 		q.emit = make(chan string, o.MaxLength+4) // a piece is of one token at least; the rest of the last one may follow
 	}
-	if err := v.queue.do(ctx, q, emit); err != nil {
+	made, err := through(ctx, v, q, "generate", []written{{source, q.emit}}, func(ctx context.Context, items []written) ([]run.Written, error) {
+		sources := make([]decode.Source, len(items))
+		for i, x := range items {
+			sources[i] = x.source
+		}
+		return d.DecodeAll(ctx, sources, o, func(i int, piece string) {
+			if items[i].emit != nil {
+				items[i].emit <- piece
+			}
+		})
+	})
+	if err != nil {
 		return Generated{}, err
 	}
-	return d.out, nil
+	x := made[0]
+	return Generated{Text: x.Text, Score: x.Score, Finished: x.Finished, Written: x.Tokens}, nil
 }
 
 // over are the options o with what is asked for.
@@ -651,36 +592,11 @@ func decodingOf(o decode.Options) Decoding {
 	return Decoding{&o.BeamSize, &o.LengthPenalty, &o.MinLength, &o.MaxLength, &o.BlockTrigrams, &o.Sample, &o.Temperature, &o.TopK, &o.TopP, &o.SampleSeed}
 }
 
-// asked is a question about a picture.
-type asked struct {
-	image    *regions.Image
-	question string
-	out      []Answer
-}
-
 // questions is the group of those that go through a model together.
 type questions struct {
 	h   *head
 	top int
 }
-
-var answering = &work{"ask", func(ctx context.Context, parts []part) error {
-	g := parts[0].group.(questions)
-	var images []*regions.Image
-	var texts []string
-	for _, p := range parts {
-		d := p.data.(*asked)
-		images, texts = append(images, d.image), append(texts, d.question)
-	}
-	list, err := g.h.answerer.Ask(ctx, images, texts, g.top, ignore)
-	for i, x := range list {
-		for _, best := range x.Best {
-			d := parts[i].data.(*asked)
-			d.out = append(d.out, Answer{best.Answer, best.Probability})
-		}
-	}
-	return err
-}}
 
 // Ask implements [Model].
 func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (list []Answer, use Usage, err error) {
@@ -692,71 +608,65 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (l
 		if k < 1 {
 			return Errorf(Invalid, "k", "%d answers; ask for 1 or more", k)
 		}
-		images, err := m.r.decode(ctx, "picture", [][]byte{raw}, h.answerer.Decode)
+		images, err := m.r.decode(ctx, h, "picture", [][]byte{raw})
 		if err != nil {
 			return err
 		}
-		tokens, _ := h.answerer.Encoder.Encode(question)
+		tokens, _ := h.Ask.Encode(question)
 		use = Usage{Tokens: len(tokens), Pictures: 1}
-		d := &asked{image: images[0], question: question}
-		q := &request{work: answering, group: questions{h, k}, data: d, rows: []int{images[0].Regions() + len(tokens)}, usage: use}
-		if err := v.queue.do(ctx, q, nil); err != nil {
+		q := &request{group: questions{h, k}, rows: []int{images[0].Regions() + len(tokens)}, usage: use}
+		said, err := through(ctx, v, q, "ask", []about{{images[0], question}}, func(ctx context.Context, items []about) ([]run.Answers, error) {
+			images, questions := apart(items)
+			return h.Ask.Ask(ctx, images, questions, k, ignore)
+		})
+		if err != nil {
 			return err
 		}
-		list = d.out
+		for _, x := range said[0].Best {
+			list = append(list, Answer{x.Answer, x.Probability})
+		}
 		return nil
 	})
 	return list, use, err
 }
 
-// searched is a query.
-type searched struct {
+// query is what is searched for.
+type query struct {
 	text  string
 	image *regions.Image // nil of a text
 	k     int
-	out   []Found
 }
 
-var searching = &work{"search", func(ctx context.Context, parts []part) error {
-	h := parts[0].group.(*head)
-	for _, p := range parts {
-		d := p.data.(*searched)
-		var hits []rank.Found
-		var err error
-		if d.image != nil {
-			hits, err = h.index.Image(ctx, d.image, d.k)
-		} else {
-			hits, err = h.index.Text(ctx, d.text, d.k, h.candidates())
-		}
-		if err != nil {
-			return err
-		}
-		d.out = nil
-		for _, x := range hits {
-			f := Found{ID: x.ID, Similarity: float64(x.Similarity), Ranked: x.Ranked}
-			if d.image == nil {
-				f.Score = scoreOf(h.index.Says(x))
-				f.Score.Value = float64(x.Match)
+// searching answers queries from an index.
+func searching(x run.Index) func(ctx context.Context, items []query) ([][]Found, error) {
+	return func(ctx context.Context, items []query) ([][]Found, error) {
+		all := make([][]Found, len(items))
+		for i, q := range items {
+			var hits []rank.Found
+			var err error
+			if q.image != nil {
+				hits, err = x.Image(ctx, q.image, q.k)
+			} else {
+				hits, err = x.Text(ctx, q.text, q.k, x.Candidates())
 			}
-			d.out = append(d.out, f)
+			if err != nil {
+				return nil, err
+			}
+			for _, hit := range hits {
+				f := Found{ID: hit.ID, Similarity: float64(hit.Similarity), Ranked: hit.Ranked}
+				if q.image == nil {
+					f.Score = scoreOf(x.Says(hit))
+					f.Score.Value = float64(hit.Match)
+				}
+				all[i] = append(all[i], f)
+			}
 		}
+		return all, nil
 	}
-	return nil
-}}
-
-// candidates is how many pictures the full model puts in order.
-func (h *head) candidates() int {
-	if h.retriever.VectorsOnly {
-		return 0
-	}
-	return Candidates
 }
-
-// Candidates is how many pictures of an index the full model puts in order for a text, the best ones by vectors, as "unimo search" does.
-const Candidates = 20
 
 // Search implements [Model].
-func (m *served) Search(ctx context.Context, query Item, k int) (list []Found, err error) {
+func (m *served) Search(ctx context.Context, item Item, k int) (list []Found, err error) {
 	err = m.r.use(m.name, func(v view) error {
 		h, err := v.with(CanSearch, "search; start the server with the index that it made (--index)")
 		if err != nil {
@@ -765,23 +675,23 @@ func (m *served) Search(ctx context.Context, query Item, k int) (list []Found, e
 		switch {
 		case k < 1:
 			return Errorf(Invalid, "k", "%d pictures; ask for 1 or more", k)
-		case query.Tokens != nil:
+		case item.Tokens != nil:
 			return Errorf(Invalid, "text", "the query is tokens; give a text or a picture")
 		}
-		d := &searched{text: query.Text, k: min(k, len(h.ids))}
-		q := &request{work: searching, group: h, data: d, rows: []int{shareRows}}
-		if query.Picture != nil {
-			images, err := m.r.decode(ctx, "picture", [][]byte{query.Picture}, h.retriever.Decode)
+		it := query{text: item.Text, k: min(k, len(h.ids))}
+		q := &request{group: h, rows: []int{shareRows}}
+		if item.Picture != nil {
+			images, err := m.r.decode(ctx, h, "picture", [][]byte{item.Picture})
 			if err != nil {
 				return err
 			}
-			d.image, q.usage.Pictures = images[0], 1
+			it.image, q.usage.Pictures = images[0], 1
 		}
-		if err := v.queue.do(ctx, q, nil); err != nil {
-			return err
+		found, err := through(ctx, v, q, "search", []query{it}, searching(h.index))
+		if err == nil {
+			list = found[0]
 		}
-		list = d.out
-		return nil
+		return err
 	})
 	return list, err
 }

@@ -33,6 +33,7 @@ type request struct {
 	usage Usage
 	data  any         // what work is told
 	emit  chan string // the pieces of a text, with room for all; nil: nobody wants them
+	told  func(piece string) error
 
 	since time.Time
 	next  int // the first item that was not taken
@@ -74,8 +75,8 @@ func newQueue(name string, limit, most int, gate chan struct{}, watch Observer) 
 	return q
 }
 
-// do waits until a request is answered, or its context ends. told gets the pieces of a text meanwhile.
-func (q *queue) do(ctx context.Context, r *request, told func(piece string) error) error {
+// do waits until a request is answered, or its context ends. Its function told gets the pieces of a text meanwhile.
+func (q *queue) do(ctx context.Context, r *request) error {
 	if len(r.rows) == 0 {
 		return nil
 	}
@@ -95,13 +96,13 @@ func (q *queue) do(ctx context.Context, r *request, told func(piece string) erro
 	for {
 		select {
 		case piece := <-r.emit:
-			if err := told(piece); err != nil {
+			if err := r.told(piece); err != nil {
 				q.leave(r)
 				return notTaken(err)
 			}
 		case <-r.ended:
-			for told != nil && r.err == nil && len(r.emit) > 0 {
-				if err := told(<-r.emit); err != nil {
+			for r.told != nil && r.err == nil && len(r.emit) > 0 {
+				if err := r.told(<-r.emit); err != nil {
 					return notTaken(err)
 				}
 			}
@@ -231,7 +232,7 @@ func (q *queue) take() (parts []part) {
 	for more := true; more; {
 		more = false
 		for _, r := range q.waiting {
-			if r.work != first.work || r.group != first.group {
+			if r.work.name != first.work.name || r.group != first.group {
 				continue
 			}
 			from := r.next

@@ -14,6 +14,8 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks"
 )
 
 // Source is a model's folder, or a run's, and the name that requests call it by.
@@ -43,11 +45,12 @@ func SourceOf(arg string) (Source, error) {
 
 // Options say what a [Registry] serves.
 type Options struct {
-	Models    []Source // the first is that of requests which name none
-	Index     string   // folder of the index that the model which made it searches; "": none
-	Queue     int      // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
-	MaxTokens int      // tokens and regions of a request; 0: [DefaultTokens]
-	MaxPixels int      // of a picture; 0: 50 million
+	Tasks     run.Tasks // whose models are served; nil: all that there are
+	Models    []Source  // the first is that of requests which name none
+	Index     string    // folder of the index that the model which made it searches; "": none
+	Queue     int       // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
+	MaxTokens int       // tokens and regions of a request; 0: [DefaultTokens]
+	MaxPixels int       // of a picture; 0: 50 million
 	Log       *slog.Logger
 	Observer  Observer
 }
@@ -87,6 +90,9 @@ func New(o Options) (*Registry, error) {
 	}
 	if o.Queue == 0 {
 		o.Queue = DefaultQueue
+	}
+	if o.Tasks == nil {
+		o.Tasks = tasks.All
 	}
 	o.MaxTokens = cmp.Or(o.MaxTokens, DefaultTokens)
 	o.MaxPixels = cmp.Or(o.MaxPixels, picture.DefaultLimits.MaxPixels)

@@ -450,7 +450,7 @@ func TestBatchEndsWithItsCallers(t *testing.T) {
 	}}
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { <-running; cancel() }()
-	if err := q.do(ctx, &request{work: slow, rows: []int{1}}, nil); AsError(err).Kind != Canceled {
+	if err := q.do(ctx, &request{work: slow, rows: []int{1}}); AsError(err).Kind != Canceled {
 		t.Error(err)
 	}
 	<-stopped
@@ -470,11 +470,11 @@ func TestBatchEndsWithItsCallers(t *testing.T) {
 		return nil
 	}}
 	var wait sync.WaitGroup
-	wait.Go(func() { q.do(context.Background(), &request{work: bad, rows: []int{1}}, nil) }) // keeps the model busy
+	wait.Go(func() { q.do(context.Background(), &request{work: bad, rows: []int{1}}) }) // keeps the model busy
 	<-begun
 	for data, want := range map[string]string{"good": "", "error": "no", "panic": "the server failed; its log says why"} {
 		wait.Go(func() {
-			err := q.do(context.Background(), &request{work: bad, rows: []int{1, 1}, data: data}, nil)
+			err := q.do(context.Background(), &request{work: bad, rows: []int{1, 1}, data: data})
 			if got := fmt.Sprint(err); want != "" && got != want || want == "" && err != nil {
 				t.Errorf("%s: %v", data, err)
 			}

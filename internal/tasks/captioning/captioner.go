@@ -70,15 +70,27 @@ func (c *Captioner) Caption(ctx context.Context, images []*regions.Image, tags T
 	return c.writer.write(ctx, images, tags, before, o, tick)
 }
 
-// Source returns what a caption of an image is written for, with the tags that it has. Many goroutines may call it.
-func (c *Captioner) Source(im *regions.Image, tags Tagger) (s decode.Source, err error) {
-	err = c.writer.source(&s.Input, im, tags)
+// served writes captions of pictures for a server.
+type served struct {
+	*writer
+	tags Tagger
+}
+
+// Source implements [run.PictureWriter].
+func (c served) Source(im *regions.Image) (s decode.Source, err error) {
+	err = c.source(&s.Input, im, c.tags)
 	return s, err
 }
 
-// DecodeAll writes captions for sources; see [texts.Writer.DecodeAll].
-func (c *Captioner) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options) ([]texts.Written, error) {
-	return c.writer.DecodeAll(ctx, sources, o, nil)
+// Serve implements [run.Servable].
+func (c *Captioner) Serve(*run.Task) (run.Serving, error) {
+	s := run.Serving{Model: c.Opened, Decoding: c.Decoding}
+	if s.Pictures = c.Serves(); s.Pictures == nil {
+		return s, nil
+	}
+	tags, err := c.Tagger(TagSettings{}, "", false)
+	s.Caption = served{c.writer, tags}
+	return s, err
 }
 
 // EvalSettings implements [run.Tuned].

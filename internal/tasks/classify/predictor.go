@@ -152,6 +152,15 @@ func (p *Predictor) Fits(t *run.Task) error {
 	return nil
 }
 
+// Serve implements [run.Servable].
+func (p *Predictor) Serve(t *run.Task) (run.Serving, error) {
+	s := run.Serving{Model: p.Opened, Labels: p.Labels(), Classify: p}
+	if t.Kind.(*Kind).Schema.Pair {
+		s.Texts = []string{"text", "pair"}
+	}
+	return s, nil
+}
+
 // Evaluate implements [run.Finished].
 func (p *Predictor) Evaluate(ctx context.Context, t *run.Task, f run.File, s run.Flags, tick run.Tick) (run.Result, error) {
 	k := t.Kind.(*Kind)
@@ -167,19 +176,8 @@ func (p *Predictor) Evaluate(ctx context.Context, t *run.Task, f run.File, s run
 	return r, err
 }
 
-// Prediction is what a model says of one text. Of a regression only IsScore and Score are set.
-type Prediction struct {
-	Label         string    // the likeliest class
-	Class         int       // its number
-	Probability   float64   // of the likeliest class
-	Probabilities []float64 // of every class
-	IsScore       bool      // of a regression: Score is the answer
-	Score         float64   // of a regression
-	Truncated     bool      // the text was cut to what the model reads
-}
-
 // Predict answers about texts, or pairs of them. While tick runs nothing of the predictor is in use.
-func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, tick run.Tick) ([]Prediction, error) {
+func (p *Predictor) Predict(ctx context.Context, examples []labelled.Example, tick run.Tick) ([]run.Reply, error) {
 	records, cut := make([]labelled.Record, len(examples)), make([]bool, len(examples))
 	for i, x := range examples {
 		if err := ctx.Err(); err != nil {
@@ -200,12 +198,12 @@ func (p *Predictor) Encode(x labelled.Example) (r labelled.Record, cut bool) {
 }
 
 // Answer is [Predictor.Predict] for examples that were encoded.
-func (p *Predictor) Answer(ctx context.Context, records []labelled.Record, tick run.Tick) ([]Prediction, error) {
+func (p *Predictor) Answer(ctx context.Context, records []labelled.Record, tick run.Tick) ([]run.Reply, error) {
 	c, err := p.Calibration()
 	if err != nil {
 		return nil, err
 	}
-	predictions := make([]Prediction, len(records))
+	predictions := make([]run.Reply, len(records))
 	out, err := p.runner.runPlan(ctx, records, batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), predictRows, true), tick)
 	if err != nil {
 		return nil, err

@@ -50,9 +50,18 @@ func (p *Predictor) Reply(ctx context.Context, pictures []*regions.Image, texts 
 	for i, row := range logits {
 		best := classes.Best(row)
 		probs := c.Classes(row)
-		replies[i] = run.Reply{Answer: p.Config.Label(best), Class: best, Probability: probs[best], Probabilities: probs, Truncated: cut[i]}
+		replies[i] = run.Reply{Label: p.Config.Label(best), Class: best, Probability: probs[best], Probabilities: probs, Truncated: cut[i]}
 	}
 	return replies, nil
+}
+
+// Serve implements [run.Servable].
+func (p *Predictor) Serve(*run.Task) (run.Serving, error) {
+	s := run.Serving{Model: p.Opened.Opened, Labels: p.Labels()}
+	if s.Pictures = p.Serves(); s.Pictures != nil {
+		s.Judge = p
+	}
+	return s, nil
 }
 
 // Evaluate implements [run.Finished].

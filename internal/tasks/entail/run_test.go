@@ -181,7 +181,7 @@ func TestLearnsAndAnswers(t *testing.T) {
 		t.Fatal(err)
 	}
 	replies, err := p.Reply(t.Context(), []*regions.Image{im}, []string{"It is warm.", "It is here."}, func(int, int) {})
-	if err != nil || replies[0].Answer != "entailment" || replies[1].Answer != "entailment" || replies[0].Probability != replies[0].Probabilities[0] {
+	if err != nil || replies[0].Label != "entailment" || replies[1].Label != "entailment" || replies[0].Probability != replies[0].Probabilities[0] {
 		t.Errorf("%+v, %v", replies, err)
 	}
 	if _, err := p.Reply(t.Context(), nil, []string{"It is red."}, func(int, int) {}); !errors.Is(err, pairs.ErrNoPicture) {

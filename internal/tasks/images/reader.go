@@ -75,6 +75,17 @@ func (r *Reader) use(env *run.Env) error {
 // Spec says how pictures are seen; nil for a model that knows only features from elsewhere.
 func (r *Reader) Spec() *regions.Spec { return r.spec }
 
+// Serves returns what a server reads pictures with; nil for a model that knows only features from elsewhere.
+func (r *Reader) Serves() run.PictureReader {
+	if r.spec == nil {
+		return nil
+	}
+	return r
+}
+
+// Limit implements [run.PictureReader].
+func (r *Reader) Limit(pixels int) { r.Limits.MaxPixels = pixels }
+
 // Trained says what the model knows images by.
 func (r *Reader) Trained() Trained { return Trained{Name: r.dir, Spec: r.spec} }
 

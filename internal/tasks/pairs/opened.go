@@ -55,6 +55,9 @@ func (p *Opened) OpenClassifier(o *run.Opened) (model.Parameters, error) {
 	return m.Params, nil
 }
 
+// Encode returns a text as the model reads it, and whether it was cut. Many goroutines may call it.
+func (p *Opened) Encode(text string) (tokens []int32, cut bool) { return p.Encoder.Encode(text) }
+
 // ErrNoPicture is what a question without a picture gives.
 var ErrNoPicture = errors.New("there is a text and no picture, but the model answers about both; give it a picture, too")
 

@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/calibration"
 	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // IndexOptions say how [Retriever.Index] works.
@@ -161,7 +162,7 @@ func (r *Retriever) OpenIndex(dir string) (*Search, error) {
 
 // Says returns what the calibration says of a picture that a text found: by its match score, where the full model looked at it, else
 // by its similarity.
-func (s *Search) Says(h rank.Found) Matched {
+func (s *Search) Says(h rank.Found) run.Matched {
 	if h.Ranked {
 		return matched(s.pairs.Match, h.Match)
 	}
@@ -170,6 +171,20 @@ func (s *Search) Says(h rank.Found) Matched {
 
 // IDs lists the pictures of the index.
 func (s *Search) IDs() []string { return s.index.IDs }
+
+// From is the folder or file that the index was made of.
+func (s *Search) From() string { return filepath.FromSlash(s.Info.Source) }
+
+// Candidates is how many pictures the full model puts in order, where nothing else is said; none of one that was trained for vectors alone.
+func (s *Search) Candidates() int {
+	if s.r.VectorsOnly {
+		return 0
+	}
+	return Candidates
+}
+
+// Candidates is [Search.Candidates] of a model with a match head: with these a query of the mini model takes some 20 ms.
+const Candidates = 20
 
 // Path returns the file of a picture that was found; "" if the index is of region features.
 func (s *Search) Path(id string) string {

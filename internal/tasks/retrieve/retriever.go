@@ -54,17 +54,9 @@ func open(dir string, env *run.Env) (*Retriever, error) {
 	return r, nil
 }
 
-// Matched is how well an image and a text fit.
-type Matched struct {
-	Score       float32 // the higher, the better: it compares texts, or images
-	Probability float64 // that they fit; see [calibration.Calibration]. 0 without a calibration
-	Fits        bool    // the probability reaches the model's threshold; false without a calibration
-	Calibrated  bool
-}
-
 // matched makes of a score what the calibration says of it; nil pairs say nothing.
-func matched(p *calibration.Pairs, score float32) Matched {
-	m := Matched{Score: score}
+func matched(p *calibration.Pairs, score float32) run.Matched {
+	m := run.Matched{Score: score}
 	if p != nil {
 		m.Probability, m.Fits, m.Calibrated = p.Probability(float64(score)), p.Fits(float64(score)), true
 	}
@@ -73,7 +65,7 @@ func matched(p *calibration.Pairs, score float32) Matched {
 
 // Match returns how well an image fits each text. The score is that of the match head, or the similarity of vectors of a model that was
 // trained for these alone. tick is called after each batch.
-func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]Matched, error) {
+func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string, tick run.Tick) ([]run.Matched, error) {
 	tokens, pairs := make(rank.Texts, len(texts)), make([]model.Pair, len(texts))
 	for i, text := range texts {
 		if err := ctx.Err(); err != nil {
@@ -86,7 +78,7 @@ func (r *Retriever) Match(ctx context.Context, im *regions.Image, texts []string
 }
 
 // Pairs is [Retriever.Match] for some pairs of some images and texts.
-func (r *Retriever) Pairs(ctx context.Context, list []*regions.Image, texts rank.Texts, pairs []model.Pair, tick run.Tick) ([]Matched, error) {
+func (r *Retriever) Pairs(ctx context.Context, list []*regions.Image, texts rank.Texts, pairs []model.Pair, tick run.Tick) ([]run.Matched, error) {
 	c, err := r.pairs()
 	if err != nil {
 		return nil, err
@@ -102,11 +94,30 @@ func (r *Retriever) Pairs(ctx context.Context, list []*regions.Image, texts rank
 	if err != nil {
 		return nil, err
 	}
-	matches := make([]Matched, len(pairs))
+	matches := make([]run.Matched, len(pairs))
 	for i, score := range scores {
 		matches[i] = matched(of, score)
 	}
 	return matches, nil
+}
+
+// Serve implements [run.Servable].
+func (r *Retriever) Serve(*run.Task) (run.Serving, error) {
+	s := run.Serving{Model: r.Opened, Pictures: r.Serves()}
+	if s.Pictures != nil {
+		s.Match = r
+	}
+	if r.Config.ContrastSize > 0 {
+		s.Vectors = r
+		s.OpenIndex = func(dir string) (run.Index, error) {
+			x, err := r.OpenIndex(dir)
+			if err != nil {
+				return nil, err
+			}
+			return x, nil
+		}
+	}
+	return s, nil
 }
 
 // pairs returns the calibration of the model's scores; one without any if there is none.

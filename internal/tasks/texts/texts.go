@@ -34,22 +34,14 @@ func NewWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer) 
 	return Writer{Model: m, Tokenizer: tok, Decoder: decode.New(dev, m, tok), dev: dev, tape: autograd.NewInference(dev)}
 }
 
-// Written is a text that a model wrote.
-type Written struct {
-	Text     string
-	Score    float64 // log-probability, with the length penalty
-	Finished bool    // the model ended the text itself
-	Tokens   int     // of the text
-}
-
 // DecodeAll writes a text for each source, all together. emit, which may be nil, is called with each piece of the text for a source as soon as
 // it is settled.
-func (w *Writer) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options, emit func(source int, piece string)) ([]Written, error) {
+func (w *Writer) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options, emit func(source int, piece string)) ([]run.Written, error) {
 	results, err := w.Decoder.Streams(ctx, sources, o, emit)
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Written, len(results))
+	list := make([]run.Written, len(results))
 	for i, r := range results {
 		list[i] = w.Written(r)
 	}
@@ -57,9 +49,9 @@ func (w *Writer) DecodeAll(ctx context.Context, sources []decode.Source, o decod
 }
 
 // Written is the best text of a result.
-func (w *Writer) Written(r decode.Result) Written {
+func (w *Writer) Written(r decode.Result) run.Written {
 	best := r.Best()
-	return Written{decode.Text(w.Tokenizer, best.IDs), best.Score, best.Finished, len(best.IDs)}
+	return run.Written{Text: decode.Text(w.Tokenizer, best.IDs), Score: best.Score, Finished: best.Finished, Tokens: len(best.IDs)}
 }
 
 // Examples are those that a loss is over.

@@ -54,24 +54,9 @@ func (a *Answerer) Fits(t *run.Task) error {
 	return a.Opened.Fits(t)
 }
 
-// Scored is an answer with how sure the model is of it, 0 to 1. Those of several answers do not add up to 1: of a model that
-// chooses, more than one may be right; one that writes could have written others.
-type Scored struct {
-	Answer      string  `json:"answer"`
-	Probability float64 `json:"probability"`
-	logit       float64 // that it was made of; 0 of a model that writes
-}
-
-// Answer is what a model says of a question.
-type Answer struct {
-	Question  string
-	Best      []Scored // the likeliest first
-	Truncated bool     // the question was cut to what the model reads
-}
-
 // Ask answers questions about pictures, one picture for each question or one for all, each with its top likeliest answers. While tick runs
 // nothing of the model is in use.
-func (a *Answerer) Ask(ctx context.Context, pictures []*regions.Image, questions []string, top int, tick run.Tick) ([]Answer, error) {
+func (a *Answerer) Ask(ctx context.Context, pictures []*regions.Image, questions []string, top int, tick run.Tick) ([]run.Answers, error) {
 	if err := a.calibrate(); err != nil {
 		return nil, err
 	}
@@ -83,9 +68,9 @@ func (a *Answerer) Ask(ctx context.Context, pictures []*regions.Image, questions
 	if err != nil {
 		return nil, err
 	}
-	list := make([]Answer, len(questions))
+	list := make([]run.Answers, len(questions))
 	for i := range best {
-		list[i] = Answer{questions[i], best[i], cut[i]}
+		list[i] = run.Answers{Question: questions[i], Best: best[i], Truncated: cut[i]}
 	}
 	return list, nil
 }
@@ -109,7 +94,7 @@ func (a *Answerer) Reply(ctx context.Context, pictures []*regions.Image, questio
 	}
 	replies := make([]run.Reply, len(answers))
 	for i, x := range answers {
-		replies[i] = run.Reply{Answer: x.Best[0].Answer, Class: -1, Probability: x.Best[0].Probability, Truncated: x.Truncated}
+		replies[i] = run.Reply{Label: x.Best[0].Answer, Class: -1, Probability: x.Best[0].Probability, Truncated: x.Truncated}
 		if a.answers.names == nil {
 			continue
 		}
@@ -119,6 +104,15 @@ func (a *Answerer) Reply(ctx context.Context, pictures []*regions.Image, questio
 		}
 	}
 	return replies, nil
+}
+
+// Serve implements [run.Servable].
+func (a *Answerer) Serve(*run.Task) (run.Serving, error) {
+	s := run.Serving{Model: a.Opened.Opened}
+	if s.Pictures = a.Serves(); s.Pictures != nil {
+		s.Ask = a
+	}
+	return s, nil
 }
 
 var _ run.FilePredictor = (*Answerer)(nil)

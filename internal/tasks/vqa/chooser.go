@@ -21,7 +21,7 @@ type speaker interface {
 	// answer answers the questions of a set.
 	answer(ctx context.Context, source regions.Source, set *vqa.Set, list []pairs.Record, batch int, tick run.Tick) (*detail, error)
 	// best are the top likeliest answers to each of some questions, the likeliest first.
-	best(ctx context.Context, source regions.Source, list []pairs.Record, top int, tick run.Tick) ([][]Scored, error)
+	best(ctx context.Context, source regions.Source, list []pairs.Record, top int, tick run.Tick) ([][]run.Scored, error)
 }
 
 // chooser is a model that chooses one of some answers.
@@ -51,8 +51,8 @@ func (c *chooser) answer(ctx context.Context, source regions.Source, set *vqa.Se
 }
 
 // best are the likeliest answers; of equal ones the more frequent is first.
-func (c *chooser) best(ctx context.Context, source regions.Source, list []pairs.Record, top int, tick run.Tick) ([][]Scored, error) {
-	all := make([][]Scored, len(list))
+func (c *chooser) best(ctx context.Context, source regions.Source, list []pairs.Record, top int, tick run.Tick) ([][]run.Scored, error) {
+	all := make([][]run.Scored, len(list))
 	order := make([]int, len(c.answers.names))
 	err := c.runner.Each(ctx, source, list, pairs.EvalBatch, tick, func(i int, logits []float32) {
 		for k := range order {
@@ -66,8 +66,8 @@ func (c *chooser) best(ctx context.Context, source regions.Source, list []pairs.
 	return all, err
 }
 
-func (c *chooser) scored(k int, logits []float32) Scored {
-	return Scored{c.answers.names[k], c.calibration.Answer(logits[k]), float64(logits[k])}
+func (c *chooser) scored(k int, logits []float32) run.Scored {
+	return run.Scored{Answer: c.answers.names[k], Probability: c.calibration.Answer(logits[k]), Logit: float64(logits[k])}
 }
 
 // loss is the sum over the answers of the cross-entropy of each one's sigmoid, what the model is trained with.

@@ -22,8 +22,8 @@ type said struct {
 }
 
 // say notes the answer to a question of the set.
-func (d *detail) say(i int, x Scored) {
-	d.said[i] = said{x.Answer, x.Probability, vqa.Score(x.Answer, d.set.Examples[i].Answers), x.logit}
+func (d *detail) say(i int, x run.Scored) {
+	d.said[i] = said{x.Answer, x.Probability, vqa.Score(x.Answer, d.set.Examples[i].Answers), x.Logit}
 }
 
 // numbers are the metrics by their names.

@@ -206,7 +206,7 @@ func TestWritesAnswers(t *testing.T) {
 		t.Errorf("probability %v when asked, %v of the file", p, line.Probability)
 	}
 	replies, err := a.Reply(t.Context(), []*regions.Image{im}, []string{"is it red?"}, func(int, int) {})
-	if err != nil || a.Labels() != nil || replies[0].Answer != "yes" || replies[0].Probabilities != nil || !(replies[0].Probability > 0.3) {
+	if err != nil || a.Labels() != nil || replies[0].Label != "yes" || replies[0].Probabilities != nil || !(replies[0].Probability > 0.3) {
 		t.Errorf("%+v, %v", replies, err)
 	}
 }

@@ -118,12 +118,12 @@ func between(lo, hi int) []int {
 const readAtOnce = 64
 
 // best searches with top hypotheses at least. Two that are the same text count once, so there may be fewer.
-func (w *writer) best(ctx context.Context, source regions.Source, list []pairs.Record, top int, tick run.Tick) ([][]Scored, error) {
+func (w *writer) best(ctx context.Context, source regions.Source, list []pairs.Record, top int, tick run.Tick) ([][]run.Scored, error) {
 	o := w.limits.Options
 	if !o.Sample {
 		o.BeamSize = max(o.BeamSize, min(top, w.Model.Config.VocabSize-1))
 	}
-	var all [][]Scored
+	var all [][]run.Scored
 	for lo := 0; lo < len(list); lo += readAtOnce {
 		part := list[lo:min(lo+readAtOnce, len(list))]
 		sources, err := w.sources(source, part)
@@ -158,11 +158,11 @@ func (w *writer) sources(source regions.Source, list []pairs.Record) ([]decode.S
 }
 
 // distinct are the top likeliest texts of a result.
-func (w *writer) distinct(r decode.Result, o decode.Options, top int) (list []Scored) {
+func (w *writer) distinct(r decode.Result, o decode.Options, top int) (list []run.Scored) {
 	for _, h := range r.Hypotheses {
 		text := strings.TrimSpace(decode.Text(w.Tokenizer, h.IDs))
-		if len(list) < top && !slices.ContainsFunc(list, func(s Scored) bool { return s.Answer == text }) {
-			list = append(list, Scored{Answer: text, Probability: h.Probability(o)})
+		if len(list) < top && !slices.ContainsFunc(list, func(s run.Scored) bool { return s.Answer == text }) {
+			list = append(list, run.Scored{Answer: text, Probability: h.Probability(o)})
 		}
 	}
 	return list

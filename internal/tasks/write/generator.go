@@ -73,7 +73,7 @@ func (g *Generator) Source(x seq2seq.Example) (decode.Source, seq2seq.Cut, error
 }
 
 // DecodeAll writes texts for sources; see [texts.Writer.DecodeAll].
-func (g *Generator) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options, emit func(source int, piece string)) ([]texts.Written, error) {
+func (g *Generator) DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options, emit func(source int, piece string)) ([]run.Written, error) {
 	return g.writer.DecodeAll(ctx, sources, o, emit)
 }
 
@@ -81,6 +81,15 @@ func (g *Generator) DecodeAll(ctx context.Context, sources []decode.Source, o de
 // soon as it is settled. The result has the whole text.
 func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {
 	return g.writer.stream(ctx, x, o, emit)
+}
+
+// Serve implements [run.Servable].
+func (g *Generator) Serve(t *run.Task) (run.Serving, error) {
+	s := run.Serving{Model: g.Opened, Texts: []string{"text"}, Passage: g.Dialogue(), Decoding: g.Decoding, Write: g}
+	if t.Kind.(*Kind).Data.Passages { // questions about a passage that have an answer
+		s.Texts = []string{"answer", "passage"}
+	}
+	return s, nil
 }
 
 // EvalSettings implements [run.Tuned].

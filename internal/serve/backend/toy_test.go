@@ -1,0 +1,70 @@
+package backend
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// toy is a kind of task that only this test knows: whether a text has an even number of words.
+type toy struct{ run.Evaluator }
+
+func (toy) Problem() string { return model.Classification }
+
+func (toy) Open(dir string, env *run.Env) (run.Finished, error) {
+	o, err := run.Open(dir, env, func(*run.Opened) (model.Parameters, error) { return nil, nil })
+	return toyModel{opened: o}, err
+}
+
+type toyModel struct {
+	run.Finished
+	opened *run.Opened
+}
+
+func (m toyModel) Close() error { return m.opened.Close() }
+
+func (m toyModel) Serve(*run.Task) (run.Serving, error) {
+	return run.Serving{Model: m.opened, Labels: []string{"odd", "even"}, Classify: m}, nil
+}
+
+func (toyModel) Encode(x labelled.Example) (labelled.Record, bool) {
+	return labelled.Record{Tokens: make([]int32, len(strings.Fields(x.TextA)))}, false
+}
+
+func (toyModel) Answer(_ context.Context, records []labelled.Record, _ run.Tick) (list []run.Reply, err error) {
+	for _, r := range records {
+		even := (len(r.Tokens) + 1) % 2
+		list = append(list, run.Reply{Label: []string{"odd", "even"}[even], Probability: 1})
+	}
+	return list, nil
+}
+
+// A kind of task from elsewhere is served, by nothing but what it says itself.
+func TestToyKind(t *testing.T) {
+	r, err := New(Options{
+		Tasks: run.Tasks{{Name: "toy", Title: "a toy", Kind: toy{}}}, Models: []Source{{"films", filepath.Join(tiny, "films.model")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	m := get(t, r, "films")
+	list, use, err := m.Classify(t.Context(), []Input{{Text: "a film"}, {Text: "film"}, {Text: ""}})
+	if err != nil || len(list) != 3 || list[0].Label != "even" || list[1].Label != "odd" || use.Tokens != 3 {
+		t.Errorf("%+v, %+v, %v", list, use, err)
+	}
+	if i := m.Info(); !i.Can.Has(CanClassify) || i.Can.Has(CanGenerate) || i.Labels[1] != "even" {
+		t.Errorf("%+v", i)
+	}
+	if _, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{"a"}}, nil); AsError(err).Kind != Cannot {
+		t.Error(err)
+	}
+}
