@@ -14,7 +14,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/oip"
-	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
 // patience is how long a client may take.
@@ -54,14 +53,14 @@ func open(r *http.Request) bool {
 	return slices.Contains(openPaths, path) || strings.HasPrefix(path, "/page/")
 }
 
-var openPaths = []string{"/", "/livez", "/readyz", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
+var openPaths = []string{"/", "/livez", "/readyz", "/health", "/v2/health/live", "/v2/health/ready", "/docs", "/openapi.json"}
 
 func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
 	control := http.NewResponseController(w)
 	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write, draining: &g.draining}
-	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: strings.HasPrefix(r.Header.Get("Content-Type"), "application/grpc")}
+	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: oip.IsGRPC(r)}
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
 		control.SetReadDeadline(time.Now().Add(g.patience.body))
@@ -76,41 +75,35 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if out.begun {
 				panic(http.ErrAbortHandler) // the client must not take half of an answer for one
 			}
-			e := backend.AsError(fmt.Errorf("panic: %v", p))
-			refuse(out, r, web.Status(w.Header(), e), errorBody{e.Message, e.Kind.String()})
+			failureOf(r)(out, fmt.Errorf("panic: %v", p))
 		}
 	}()
 	w.Header().Set("X-Content-Type-Options", "nosniff")
 	if err := g.check(r); err != nil {
 		w.Header().Set("Connection", "close") // its body is not read
-		if err.status == http.StatusUnauthorized {
+		if err.Kind == backend.Unauthenticated {
 			w.Header().Set("WWW-Authenticate", `Bearer realm="unimo"`)
 		}
-		refuse(out, r, err.status, errorBody{Message: err.message, Type: err.kind})
+		failureOf(r)(out, err)
 		return
 	}
 	g.next.ServeHTTP(out, r)
 }
 
-// refusal is why a request goes no further.
-type refusal struct {
-	status        int
-	kind, message string
-}
-
-func (g *guard) check(r *http.Request) *refusal {
+// check says why a request goes no further, or nil.
+func (g *guard) check(r *http.Request) *backend.Error {
 	if g.hosts != nil && !g.knows(r.Host) {
-		return &refusal{http.StatusForbidden, "invalid", fmt.Sprintf("this server does not go by the name %.100q; call it by its address, or allow the name with --host", r.Host)}
+		return backend.Errorf(backend.Forbidden, "", "this server does not go by the name %.100q; call it by its address, or allow the name with --host", r.Host)
 	}
 	if err := g.cross.Check(r); err != nil {
-		return &refusal{http.StatusForbidden, "invalid", "a page of another site asks; this server answers its own page, and programs"}
+		return backend.Errorf(backend.Forbidden, "", "a page of another site asks; this server answers its own page, and programs")
 	}
 	if g.keys.Load() == nil || open(r) {
 		return nil
 	}
 	scheme, key, _ := strings.Cut(r.Header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") || !g.keys.Load().has(strings.TrimSpace(key)) {
-		return &refusal{http.StatusUnauthorized, "authentication", "the request has no key, or a wrong one; send Authorization: Bearer KEY"}
+		return backend.Errorf(backend.Unauthenticated, "", "the request has no key, or a wrong one; send Authorization: Bearer KEY")
 	}
 	return nil
 }
@@ -131,23 +124,6 @@ func (g *guard) knows(host string) bool {
 		}
 	}
 	return false
-}
-
-// errorForm is the form of errors that no protocol has; it is OpenAI's, and that of our own routes.
-type errorForm struct {
-	Error errorBody `json:"error"`
-}
-
-type errorBody struct {
-	Message string `json:"message"`
-	Type    string `json:"type"`
-}
-
-// refuse answers in the form of the protocol that the path is of, where its clients understand no other.
-func refuse(w http.ResponseWriter, r *http.Request, status int, e errorBody) {
-	if !oip.Refuse(w, r, status, e.Message) {
-		web.WriteJSON(w, status, errorForm{e})
-	}
 }
 
 // body is a request's body. Those of all requests together are bounded, and each has its time.

@@ -1,5 +1,12 @@
 package serve
 
-import "log/slog"
+import (
+	"log/slog"
+	"net/http"
+	"time"
+)
 
-var slogDiscard = slog.New(slog.DiscardHandler)
+var (
+	slogDiscard = slog.New(slog.DiscardHandler)
+	httpClient  = &http.Client{Timeout: 20 * time.Second}
+)

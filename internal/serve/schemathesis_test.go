@@ -48,7 +48,7 @@ func TestSchemathesis(t *testing.T) {
 	if err := openapi.Mount(mux, "v1", operations()); err != nil {
 		t.Fatal(err)
 	}
-	g := &guard{next: mux, log: slogDiscard, memory: 64 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
+	g := &guard{next: router{mux}, log: slogDiscard, memory: 64 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
 	server := httptest.NewServer(g)
 	defer server.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), 4*time.Minute)

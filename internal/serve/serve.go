@@ -182,7 +182,7 @@ func newServer(o Options) (*server, error) {
 	if err := openapi.Mount(mux, s.Version, operations()); err != nil {
 		return nil, err
 	}
-	s.guard.next = mux
+	s.guard.next = router{mux}
 	return s, nil
 }
 

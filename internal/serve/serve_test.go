@@ -384,7 +384,7 @@ func guarded(t *testing.T, m backend.Models, change func(g *guard, h *http.Serve
 	mount(mux, m, web.Limits{Body: 1 << 20, Items: 10, TopK: 10}, page.Options{})
 	mux.HandleFunc("/panic", func(http.ResponseWriter, *http.Request) { panic("oh") })
 	mux.HandleFunc("/late", func(w http.ResponseWriter, _ *http.Request) { w.Write([]byte("x")); panic("oh") })
-	g := &guard{next: mux, log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
+	g := &guard{next: router{mux}, log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
 	h := &http.Server{Handler: g, ErrorLog: nil}
 	if change != nil {
 		change(g, h)
@@ -460,7 +460,7 @@ func TestSlowClients(t *testing.T) {
 	url := guarded(t, m, func(x *guard, _ *http.Server) {
 		g = x
 		g.patience.body, g.patience.write = 100*time.Millisecond, 100*time.Millisecond
-		g.next.(*http.ServeMux).HandleFunc("/much", func(w http.ResponseWriter, r *http.Request) {
+		g.next.(router).HandleFunc("/much", func(w http.ResponseWriter, r *http.Request) {
 			for range 1000 {
 				if _, err := w.Write(make([]byte, 1<<16)); err != nil {
 					return
@@ -544,7 +544,7 @@ func TestGraceEnds(t *testing.T) {
 	}
 	mux := http.NewServeMux()
 	mount(mux, m, web.DefaultLimits, page.Options{})
-	s.guard.next = mux
+	s.guard.next = router{mux}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

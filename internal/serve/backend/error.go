@@ -39,9 +39,11 @@ const (
 	Overloaded              // 429: the queue is full
 	Unavailable             // 503: loading, draining
 	Canceled                // the client left
+	Unauthenticated         // 401: no key, or a wrong one
+	Forbidden               // 403: who asks may not
 )
 
-var kindNames = []string{"internal", "invalid", "too_large", "not_found", "cannot", "overloaded", "unavailable", "canceled"}
+var kindNames = []string{"internal", "invalid", "too_large", "not_found", "cannot", "overloaded", "unavailable", "canceled", "unauthenticated", "forbidden"}
 
 func (k Kind) String() string {
 	if k < 0 || int(k) >= len(kindNames) {

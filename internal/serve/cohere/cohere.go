@@ -19,19 +19,19 @@ type server struct {
 // Mount adds the routes of the protocol.
 func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	s := &server{m, l}
-	mux.HandleFunc("/v1/rerank", web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error { return s.rerank(w, r, 1) }, failBoth))
-	mux.HandleFunc("/v2/rerank", web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error { return s.rerank(w, r, 2) }, fail))
-	mux.HandleFunc("/v2/embed", web.Handler(http.MethodPost, s.embed, fail))
+	mux.HandleFunc("/v1/rerank", web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error { return s.rerank(w, r, 1) }, FailV1))
+	mux.HandleFunc("/v2/rerank", web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error { return s.rerank(w, r, 2) }, Fail))
+	mux.HandleFunc("/v2/embed", web.Handler(http.MethodPost, s.embed, Fail))
 }
 
-// fail answers with an error in Cohere's form.
-func fail(w http.ResponseWriter, err error) {
+// Fail answers with an error in Cohere's form.
+func Fail(w http.ResponseWriter, err error) {
 	status, message := describe(w.Header(), err)
 	web.WriteJSON(w, status, map[string]any{"id": rand.Text(), "message": message})
 }
 
-// failBoth is fail with the key that Jina's clients look for.
-func failBoth(w http.ResponseWriter, err error) {
+// FailV1 is [Fail] with the key that Jina's clients look for.
+func FailV1(w http.ResponseWriter, err error) {
 	status, message := describe(w.Header(), err)
 	web.WriteJSON(w, status, map[string]any{"id": rand.Text(), "message": message, "detail": message})
 }
@@ -44,7 +44,7 @@ func describe(h http.Header, err error) (status int, message string) {
 		return http.StatusUnprocessableEntity, fmt.Sprintf("unknown field: parameter '%.80s' is not a valid field.", e.Param)
 	case e.Kind == backend.TooLarge && e.Param != "": // not the body as a whole
 		status = http.StatusBadRequest
-	case e.Kind == backend.NotFound:
+	case e.Kind == backend.NotFound && !errors.Is(e, web.ErrNoRoute):
 		message = "model not found: " + message
 	}
 	if status == http.StatusBadRequest {

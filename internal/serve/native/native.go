@@ -21,14 +21,14 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	for path, h := range map[string]func(http.ResponseWriter, *http.Request) error{
 		"/models": s.list, "/pictures": s.pictures, "/pictures/{id...}": s.picture,
 	} {
-		mux.HandleFunc(path, web.Handler(http.MethodGet, h, fail))
+		mux.HandleFunc(path, web.Handler(http.MethodGet, h, Fail))
 	}
 	post(mux, s, "/search", s.search)
 	post(mux, s, "/caption", s.caption)
 	post(mux, s, "/ask", s.ask)
 	post(mux, s, "/match", s.match)
 	post(mux, s, "/classify", s.classify)
-	mux.HandleFunc("/generate", web.Handler(http.MethodPost, s.generate, fail))
+	mux.HandleFunc("/generate", web.Handler(http.MethodPost, s.generate, Fail))
 }
 
 // post adds a route that answers a request of type Q, in JSON, with one of type A.
@@ -44,7 +44,7 @@ func post[Q, A any](mux *http.ServeMux, s *server, path string, answer func(cont
 		}
 		web.WriteJSON(w, http.StatusOK, a)
 		return nil
-	}, fail))
+	}, Fail))
 }
 
 // failure is an error as this protocol writes it.
@@ -64,8 +64,8 @@ func describe(err error) failure {
 	return failure{description{e.Error(), e.Kind.String(), e.Param, e.Limit}}
 }
 
-// fail answers with an error.
-func fail(w http.ResponseWriter, err error) {
+// Fail answers with an error.
+func Fail(w http.ResponseWriter, err error) {
 	web.WriteJSON(w, web.Status(w.Header(), backend.AsError(err)), describe(err))
 }
 

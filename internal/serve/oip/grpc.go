@@ -35,6 +35,7 @@ type grpcService struct {
 var codeOf = map[backend.Kind]codes.Code{
 	backend.Internal: codes.Internal, backend.Invalid: codes.InvalidArgument, backend.TooLarge: codes.InvalidArgument, backend.NotFound: codes.NotFound,
 	backend.Cannot: codes.Unimplemented, backend.Overloaded: codes.ResourceExhausted, backend.Unavailable: codes.Unavailable, backend.Canceled: codes.Canceled,
+	backend.Unauthenticated: codes.Unauthenticated, backend.Forbidden: codes.PermissionDenied,
 }
 
 // statusOf is an error in gRPC's form. Where there is something to wait for, clients with a policy for retries are told how long.

@@ -39,8 +39,8 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 // headerLength is the header that says where the JSON of a body ends and its tensors' bytes begin.
 const headerLength = "Inference-Header-Content-Length"
 
-// fail answers with an error in the protocol's form.
-func fail(w http.ResponseWriter, err error) {
+// Fail answers with an error in the protocol's form.
+func Fail(w http.ResponseWriter, err error) {
 	if errors.Is(err, errTimeout) {
 		web.WriteJSON(w, http.StatusGatewayTimeout, map[string]string{"error": errTimeout.Error()})
 		return
@@ -66,7 +66,7 @@ func (s *service) getLive(w http.ResponseWriter, _ *http.Request) {
 
 func (s *service) getReady(w http.ResponseWriter, _ *http.Request) {
 	if err := s.models.Ready(); err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	web.WriteJSON(w, http.StatusOK, map[string]bool{"ready": true})
@@ -99,8 +99,7 @@ func (s *service) handleModel(w http.ResponseWriter, r *http.Request) {
 		allowed = http.MethodPost
 	}
 	if r.Method != allowed && !(r.Method == http.MethodHead && allowed == http.MethodGet) {
-		w.Header().Set("Allow", allowed)
-		web.WriteJSON(w, http.StatusMethodNotAllowed, map[string]string{"error": "this path takes " + allowed + ", not " + r.Method})
+		Fail(w, web.WrongMethod(w, r, allowed))
 		return
 	}
 	if action == "infer" {
@@ -113,7 +112,7 @@ func (s *service) handleModel(w http.ResponseWriter, r *http.Request) {
 	}
 	switch {
 	case err != nil:
-		fail(w, err)
+		Fail(w, err)
 	case action == "ready":
 		web.WriteJSON(w, http.StatusOK, map[string]any{"name": name, "ready": true})
 	default:
@@ -136,22 +135,22 @@ func splitPath(path string) (name, version, action string) {
 func (s *service) postInfer(w http.ResponseWriter, r *http.Request, name, v string) {
 	body, err := s.body(w, r)
 	if err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	q, binary, err := decode(body, r.Header.Get(headerLength), s.limits)
 	if err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	q.model, q.version = name, v
 	a, err := s.infer(r.Context(), q)
 	if err != nil {
-		fail(w, err)
+		Fail(w, err)
 		return
 	}
 	if err := write(w, a, binary); err != nil {
-		fail(w, err)
+		Fail(w, err)
 	}
 }
 

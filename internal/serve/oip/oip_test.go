@@ -92,8 +92,8 @@ func TestHTTP(t *testing.T) {
 		{"no model", "GET", "/v2/models/none", "", 404, `"error":"no model`},
 		{"no version", "GET", "/v2/models/fake/versions/2", "", 404, `no version \"2\"`},
 		{"no version of ready", "GET", "/v2/models/fake/versions/2/ready", "", 404, `no version`},
-		{"method", "GET", infer, "", 405, "takes POST"},
-		{"method of ready", "DELETE", "/v2/models/fake/ready", "", 405, "takes GET"},
+		{"method", "GET", infer, "", 405, "use POST"},
+		{"method of ready", "DELETE", "/v2/models/fake/ready", "", 405, "use GET"},
 
 		{"classify by default", "POST", infer, post("", text("text", "a good film", "bad")), 200, `"outputs":[{"name":"label","datatype":"BYTES","shape":[2],"data":["positive","negative"]},{"name":"probabilities","datatype":"FP64","shape":[2,2],"data":[0.125,0.875,0.75,0.25]}]`},
 		{"id and usage", "POST", infer, post(`,"id":"42"`, text("text", "good")), 200, `{"model_name":"fake","model_version":"1","id":"42","parameters":{"pictures":0,"tokens":3}`},
@@ -197,25 +197,18 @@ func TestErrorsHaveTheProtocolsForm(t *testing.T) {
 	}
 }
 
-// What the server refuses before a route is found has the form of the protocol, if the path is one of its own.
-func TestRefuse(t *testing.T) {
-	for _, c := range []struct {
-		path, kind string
-		own        bool
-		status     int
-		body, says string
-	}{
-		{"/v2/models/fake/infer", "application/json", true, 401, `{"error":"no key"}`, ""},
-		{"/v2", "", true, 401, `{"error":"no key"}`, ""},
-		{"/v2/rerank", "application/json", false, 200, "", ""}, // Cohere's
-		{"/inference.GRPCInferenceService/ModelInfer", "application/grpc", true, 200, "", "16 no key"},
+// A request of gRPC that the server refuses before it reaches a method.
+func TestFailGRPC(t *testing.T) {
+	for want, err := range map[string]error{
+		"16 no key ?":                            &backend.Error{Kind: backend.Unauthenticated, Message: "no key %"},
+		"7 not so":                               &backend.Error{Kind: backend.Forbidden, Message: "not so"},
+		"5 no ?? route":                          &backend.Error{Kind: backend.NotFound, Message: "no \n\u00e9 route"},
+		"13 the server failed; its log says why": fmt.Errorf("secret"),
 	} {
-		r := httptest.NewRequest("POST", c.path, nil)
-		r.Header.Set("Content-Type", c.kind)
 		w := httptest.NewRecorder()
-		own := Refuse(w, r, 401, "no key")
-		if own != c.own || w.Code != c.status || strings.TrimSpace(w.Body.String()) != c.body || strings.TrimSpace(w.Header().Get("Grpc-Status")+" "+w.Header().Get("Grpc-Message")) != c.says {
-			t.Errorf("%s: %v %d %s %v", c.path, own, w.Code, w.Body, w.Header())
+		FailGRPC(w, err)
+		if got := w.Header().Get("Grpc-Status") + " " + w.Header().Get("Grpc-Message"); got != want || w.Code != 200 || w.Body.Len() > 0 || w.Header().Get("Content-Type") != "application/grpc" {
+			t.Errorf("%q, want %q: %d %s %v", got, want, w.Code, w.Body, w.Header())
 		}
 	}
 }

@@ -16,9 +16,10 @@ func Operations() []web.Operation {
 	}
 	answers := func(answer web.Schema, errors ...int) map[int]web.Response {
 		responses := map[int]web.Response{http.StatusOK: {Description: "the answer", Content: web.JSON(answer)}}
-		for _, status := range errors {
+		for _, status := range append(errors, http.StatusUnauthorized, http.StatusForbidden) {
 			responses[status] = failed(map[int]string{
-				http.StatusBadRequest: "the request is wrong", http.StatusNotFound: "no such model or version",
+				http.StatusUnauthorized: "no key, or a wrong one", http.StatusForbidden: "a page of another site asks, or the server is called by another's name",
+				http.StatusBadRequest:   "the request is wrong", http.StatusNotFound: "no such model or version",
 				http.StatusRequestEntityTooLarge: "the request is over a limit of the server's", http.StatusTooManyRequests: "the queue is full; Retry-After says when to come again",
 				http.StatusInternalServerError: "the server failed", http.StatusServiceUnavailable: "models are loaded, or the server ends",
 				http.StatusGatewayTimeout: "the time that the request gave is over",

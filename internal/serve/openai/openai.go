@@ -19,16 +19,10 @@ type server struct {
 // Mount adds the routes of the protocol.
 func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	s := &server{m, l}
-	mux.HandleFunc("/v1/embeddings", web.Handler(http.MethodPost, s.embeddings, fail))
-	mux.HandleFunc("/v1/completions", web.Handler(http.MethodPost, s.completions, fail))
-	mux.HandleFunc("/v1/models", web.Handler(http.MethodGet, s.list, fail))
-	mux.HandleFunc("/v1/models/{model...}", web.Handler(http.MethodGet, s.model, fail))
-	mux.HandleFunc("/v1/", func(w http.ResponseWriter, r *http.Request) {
-		refuse(w, http.StatusNotFound, apiError{
-			Message: fmt.Sprintf("Unknown request URL: %s %.100s. This server has /v1/embeddings, /v1/completions, /v1/models and /v1/rerank.", r.Method, r.URL.Path),
-			Type:    "invalid_request_error", Code: "unknown_url",
-		})
-	})
+	mux.HandleFunc("/v1/embeddings", web.Handler(http.MethodPost, s.embeddings, Fail))
+	mux.HandleFunc("/v1/completions", web.Handler(http.MethodPost, s.completions, Fail))
+	mux.HandleFunc("/v1/models", web.Handler(http.MethodGet, s.list, Fail))
+	mux.HandleFunc("/v1/models/{model...}", web.Handler(http.MethodGet, s.model, Fail))
 }
 
 // apiError is the protocol's form of an error. What is empty is null.
@@ -46,8 +40,8 @@ func (e apiError) form() map[string]any {
 
 func refuse(w http.ResponseWriter, status int, e apiError) { web.WriteJSON(w, status, e.form()) }
 
-// fail answers with an error.
-func fail(w http.ResponseWriter, err error) {
+// Fail answers with an error.
+func Fail(w http.ResponseWriter, err error) {
 	status, e := describe(w.Header(), err)
 	refuse(w, status, e)
 }
@@ -71,6 +65,12 @@ func describe(h http.Header, err error) (int, apiError) {
 		}
 	case backend.NotFound:
 		e.Code = "model_not_found"
+		if errors.Is(b, web.ErrNoRoute) {
+			e.Code = "unknown_url"
+			e.Message += " (of OpenAI's: /v1/embeddings, /v1/completions, /v1/models)"
+		}
+	case backend.Unauthenticated:
+		e.Code = "invalid_api_key"
 	case backend.Cannot:
 		if e.Code = "unsupported_parameter"; b.Param == "" || b.Param == "model" {
 			e.Param, e.Code = "model", "unsupported_model"

@@ -6,7 +6,7 @@ import "github.com/unimo-go/unimo/internal/serve/web"
 func Operations() []web.Operation {
 	const tag = "text-embeddings-inference"
 	text, integer, number, boolean := web.Type("string", ""), web.Type("integer", ""), web.Type("number", ""), web.Type("boolean", "")
-	failure := web.JSON(web.Object(map[string]web.Schema{"error": text, "error_type": web.Enum(unhealthy, backends, overloaded, validation, empty)}, "error", "error_type"))
+	failure := web.JSON(web.Object(map[string]web.Schema{"error": text, "error_type": web.Enum(unhealthy, backends, overloaded, validation, empty)}, "error"))
 	ids := web.Array(web.Schema{"type": "integer", "minimum": 0}).WithItems(1)
 	name := web.Type("string", "the model's name; without one it is the first that does it")
 	side := web.Enum("left", "right", "Left", "Right")

@@ -43,13 +43,13 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 			}
 			web.WriteJSON(w, http.StatusOK, value)
 			return nil
-		}, fail)
+		}, Fail)
 	}
 	for _, route := range routes {
 		mux.HandleFunc(route.path, handler(route.answer))
 	}
 	mux.HandleFunc("POST /{$}", handler((*server).root))
-	mux.HandleFunc("/info", web.Handler(http.MethodGet, s.info, fail))
+	mux.HandleFunc("/info", web.Handler(http.MethodGet, s.info, Fail))
 }
 
 // Types of errors, as the server that the protocol is of writes them.
@@ -68,8 +68,14 @@ func isEmpty(param string) error {
 	return &backend.Error{Kind: backend.Invalid, Param: param, Message: "`" + param + "` cannot be empty", Err: errEmpty}
 }
 
-// fail answers with an error.
-func fail(w http.ResponseWriter, err error) {
+// failure is the protocol's form of an error. The original says nothing of the kind where a request never reaches the model.
+type failure struct {
+	Error string `json:"error"`
+	Type  string `json:"error_type,omitempty"`
+}
+
+// Fail answers with an error.
+func Fail(w http.ResponseWriter, err error) {
 	e := backend.AsError(err)
 	status, kind, message := web.Status(w.Header(), e), validation, e.Message
 	switch e.Kind {
@@ -96,8 +102,14 @@ func fail(w http.ResponseWriter, err error) {
 		kind = unhealthy
 	case backend.Internal:
 		kind = backends
+	case backend.Unauthenticated, backend.Forbidden:
+		kind = ""
+	case backend.NotFound:
+		if errors.Is(e, web.ErrNoRoute) {
+			kind = ""
+		}
 	}
-	web.WriteJSON(w, status, map[string]string{"error": message, "error_type": kind})
+	web.WriteJSON(w, status, failure{message, kind})
 }
 
 // target is the model that a request is for. The protocol has one model for each server; where there are several it is the first that does

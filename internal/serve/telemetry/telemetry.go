@@ -117,7 +117,7 @@ func (t *Telemetry) done(r *http.Request, header http.Header, code string, writt
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "OPTIONS": true}
 
 // quiet are routes that machines ask every few seconds: they are logged at the level debug.
-var quiet = map[string]bool{"/livez": true, "/readyz": true, "/metrics": true, "/v2/health/live": true, "/v2/health/ready": true}
+var quiet = map[string]bool{"/livez": true, "/readyz": true, "/health": true, "/metrics": true, "/v2/health/live": true, "/v2/health/ready": true}
 
 type (
 	idKey    struct{}

@@ -87,7 +87,7 @@ func (s Schema) with(key string, value any) Schema {
 func Responses(ok Response, failure Content) map[int]Response {
 	all := map[int]Response{http.StatusOK: ok}
 	for _, status := range []int{
-		http.StatusBadRequest, http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusFailedDependency,
+		http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity, http.StatusFailedDependency,
 		http.StatusTooManyRequests, http.StatusInternalServerError, http.StatusServiceUnavailable,
 	} {
 		all[status] = Response{Description: http.StatusText(status), Content: failure}

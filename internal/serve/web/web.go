@@ -140,7 +140,7 @@ func Status(h http.Header, e *backend.Error) int {
 	}
 	switch e.Kind {
 	case backend.Invalid, backend.Cannot:
-		if errors.Is(e, errMethod) {
+		if errors.Is(e, ErrMethod) {
 			return http.StatusMethodNotAllowed
 		}
 		return http.StatusBadRequest
@@ -154,6 +154,10 @@ func Status(h http.Header, e *backend.Error) int {
 		return http.StatusServiceUnavailable
 	case backend.Canceled:
 		return StatusClientClosedRequest
+	case backend.Unauthenticated:
+		return http.StatusUnauthorized
+	case backend.Forbidden:
+		return http.StatusForbidden
 	}
 	return http.StatusInternalServerError
 }

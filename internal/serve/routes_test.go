@@ -1,0 +1,85 @@
+package serve
+
+import (
+	"encoding/json"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/serve/backend"
+	"github.com/unimo-go/unimo/internal/serve/backend/backendtest"
+	"github.com/unimo-go/unimo/internal/serve/web"
+)
+
+// What is refused before a handler sees it has the form that the route's description says.
+func TestRefusalsHaveTheProtocolsForm(t *testing.T) {
+	for _, o := range operations() {
+		described, ok := o.Responses[401].Content["application/json"]
+		if !ok {
+			continue
+		}
+		r := httptest.NewRequest(o.Method, strings.NewReplacer("{$}", "", "{", "", "}", "", "...", "").Replace(o.Path), nil)
+		w := httptest.NewRecorder()
+		failureOf(r)(w, backend.Errorf(backend.Unauthenticated, "", "no key"))
+		var body map[string]any
+		if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil || w.Code != 401 {
+			t.Errorf("%s %s: %d %s", o.Method, o.Path, w.Code, w.Body)
+		}
+		fits(t, o.Method+" "+o.Path, described, body)
+	}
+}
+
+// fits holds an object against its schema: it has the keys that are required, and no others than the schema has.
+func fits(t *testing.T, where string, s web.Schema, body map[string]any) {
+	t.Helper()
+	properties := s["properties"].(map[string]web.Schema)
+	for key, value := range body {
+		inner, ok := properties[key]
+		if !ok {
+			t.Errorf("%s: %s is not described: %v", where, key, body)
+		}
+		if object, is := value.(map[string]any); is {
+			fits(t, where, inner, object)
+		}
+	}
+	for _, key := range s["required"].([]string) {
+		if _, ok := body[key]; !ok {
+			t.Errorf("%s: %s is missing: %v", where, key, body)
+		}
+	}
+}
+
+func TestWhatIsNotThere(t *testing.T) {
+	url := guarded(t, backendtest.New(), nil)
+	s := &running{url: url, client: httpClient}
+	const own = `{"error":{"message":"nothing answers GET `
+	for _, c := range []struct {
+		method, path string
+		status       int
+		allow, says  string
+	}{
+		{"GET", "/nope", 404, "", own + `\"/nope\" here; /docs lists what does","type":"not_found"}}`},
+		{"GET", "/page/x", 404, "", own},
+		{"GET", "/v1/chat/completions", 404, "", `"code":"unknown_url"`},
+		{"GET", "/v1", 404, "", `"code":"unknown_url"`},
+		{"POST", "/v1/rerank/x", 404, "", `"detail":"nothing answers`},
+		{"GET", "/v2/nope", 404, "", `{"error":"nothing answers`},
+		{"POST", "/embed_all", 404, "", `{"error":"nothing answers`},
+		{"POST", "/embedded", 404, "", `{"error":{"message":"nothing answers`},
+		{"POST", "/livez", 405, "GET, HEAD", `{"error":{"message":"POST is not what /livez answers; use GET, HEAD","type":"invalid"}}`},
+		{"DELETE", "/", 405, "GET, HEAD, POST", `"type":"invalid"`},
+		{"DELETE", "/v1/models", 405, "GET", `"type":"invalid_request_error"`},
+		{"GET", "/v2/rerank", 405, "POST", `"message":"GET is not what`},
+		{"GET", "/embed", 405, "POST", `"error_type":"Validation"`},
+		{"DELETE", "/v2", 405, "GET, HEAD", `{"error":"DELETE is not`},
+		{"GET", "/v2/models/fake/infer", 405, "POST", `{"error":"GET is not`},
+		{"GET", "/a/../nope", 404, "", own},
+		{"GET", "/nope/../livez", 200, "", `live`},
+		{"GET", "/health", 200, "", `{"status":"ready"}`},
+	} {
+		status, body, h := s.do(t, c.method, c.path, "")
+		if status != c.status || h.Get("Allow") != c.allow || !strings.Contains(body, c.says) || h.Get("Content-Type") != "application/json" {
+			t.Errorf("%s %s: %d %q %s", c.method, c.path, status, h, body)
+		}
+	}
+}
