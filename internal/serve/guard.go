@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"log/slog"
@@ -64,6 +65,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
 		control.SetReadDeadline(time.Now().Add(g.patience.body))
+		// A body that is still being read is not waited for when the server ends.
+		defer context.AfterFunc(r.Context(), func() { control.SetReadDeadline(time.Now()) })()
 	}
 	defer func() {
 		g.held.Add(-in.size)
@@ -88,6 +91,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	g.next.ServeHTTP(out, r)
+	if r.Context().Err() != nil && !out.begun { // gRPC's handler says nothing then
+		failureOf(r)(out, backend.Ended(r.Context()))
+	}
 }
 
 // check says why a request goes no further, or nil.

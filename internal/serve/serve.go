@@ -76,8 +76,8 @@ func Run(ctx context.Context, o Options) error {
 	}
 	listener := &listener{TCPListener: l.(*net.TCPListener)}
 	s.protect(l.Addr())
-	requests, cancel := context.WithCancel(context.Background())
-	defer cancel()
+	requests, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetHTTP2(true)
@@ -260,8 +260,14 @@ func (s *server) reload(ctx context.Context) {
 	s.Log.Info("loaded again")
 }
 
+// refusalTime is for telling clients that they are cut off.
+const refusalTime = time.Second
+
+// errEnding is what clients are told that are cut off.
+var errEnding = &backend.Error{Kind: backend.Unavailable, Message: "the server ended before the request was answered; send it again"}
+
 // drain ends the server: with the last answer, or after the period of grace. close closes the listener, cancel what is then still being answered.
-func (s *server) drain(h *http.Server, close, cancel func()) error {
+func (s *server) drain(h *http.Server, close func(), cancel context.CancelCauseFunc) error {
 	s.models.Drain()
 	s.guard.draining.Store(true)
 	s.Log.Info("draining", "requests", s.guard.requests.Load())
@@ -274,7 +280,10 @@ func (s *server) drain(h *http.Server, close, cancel func()) error {
 		return nil
 	}
 	n := s.guard.requests.Load()
-	cancel()
+	cancel(errEnding)
+	ctx, stop = context.WithTimeout(context.Background(), refusalTime)
+	defer stop()
+	h.Shutdown(ctx)
 	h.Close()
 	return fmt.Errorf("%w: %d were not answered within %v; give them longer with --grace", ErrCutOff, n, s.Grace)
 }

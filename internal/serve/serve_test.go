@@ -26,8 +26,14 @@ import (
 	"testing"
 	"time"
 
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/backend/backendtest"
+	"github.com/unimo-go/unimo/internal/serve/oip/inferencepb"
 	"github.com/unimo-go/unimo/internal/serve/page"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
@@ -533,37 +539,77 @@ func TestClientsThatLeave(t *testing.T) {
 	h.Close()
 }
 
-// A period of grace that is too short ends requests, and says so.
+// A period of grace that is too short ends requests, and says so: to those who run the server, and to clients that still wait.
 func TestGraceEnds(t *testing.T) {
 	m := backendtest.New()
 	m[0].Wait = make(chan struct{})
-	s := &server{Options: Options{Grace: 100 * time.Millisecond, Log: slogDiscard}, guard: &guard{log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}}
+	s := &server{Options: Options{Grace: 100 * time.Millisecond, Log: slogDiscard}}
 	var err error
 	if s.models, err = backend.New(backend.Options{Models: []backend.Source{{Name: "x", Dir: "x"}}}); err != nil {
 		t.Fatal(err)
 	}
-	mux := http.NewServeMux()
-	mount(mux, m, web.DefaultLimits, page.Options{})
-	s.guard.next = router{mux}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	var h *http.Server
+	url := guarded(t, m, func(g *guard, x *http.Server) {
+		s.guard, h = g, x
+		h.BaseContext = func(net.Listener) context.Context { return ctx }
+		var p http.Protocols
+		p.SetHTTP1(true)
+		p.SetUnencryptedHTTP2(true)
+		h.Protocols = &p
+	})
+	const says = "the server ended before the request was answered; send it again"
+	var wait sync.WaitGroup
+	bodies := map[string][2]string{
+		"/embed":                 {`{"inputs": "x"}`, `{"error":"` + says + `","error_type":"Unhealthy"}`},
+		"/v1/embeddings":         {`{"input": "x"}`, `{"error":{"code":null,"message":"` + says + `","param":null,"type":"server_error"}}`},
+		"/v2/embed":              {`{"texts": ["x"], "input_type": "search_query"}`, `"message":"` + says},
+		"/v2/models/fake/infer":  {`{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["x"]}]}`, `{"error":"` + says + `"}`},
+		"/caption":               {`{"picture": "data:,x"}`, `{"error":{"message":"` + says + `","type":"unavailable"}}`},
+		"/classify?half of body": {`{"text": "x"`, says},
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	h := &http.Server{Handler: s.guard, BaseContext: func(net.Listener) context.Context { return ctx }}
-	go h.Serve(l)
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if a, err := http.Post("http://"+l.Addr().String()+"/embed", "application/json", strings.NewReader(`{"inputs": "x"}`)); err == nil {
-			a.Body.Close()
+	for path, c := range bodies {
+		wait.Go(func() {
+			body, more := io.Pipe()
+			go func() {
+				io.WriteString(more, c[0])
+				if !strings.Contains(path, "half") {
+					more.Close()
+				}
+			}()
+			defer more.Close()
+			a, err := httpClient.Post(url+strings.ReplaceAll(path, " ", "+"), "application/json", body)
+			if err != nil {
+				t.Errorf("%s: %v", path, err)
+				return
+			}
+			defer a.Body.Close()
+			raw, err := io.ReadAll(a.Body)
+			if a.StatusCode != 503 || !a.Close || !strings.Contains(string(raw), c[1]) {
+				t.Errorf("%s: %d, close %v, %s, %v", path, a.StatusCode, a.Close, raw, err)
+			}
+		})
+	}
+	wait.Go(func() {
+		c, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+		if err != nil {
+			t.Error(err)
+			return
 		}
-	}()
-	for len(m[0].Asks()) == 0 {
+		defer c.Close()
+		_, err = inferencepb.NewGRPCInferenceServiceClient(c).ModelInfer(context.Background(), &inferencepb.ModelInferRequest{
+			ModelName: "fake", Inputs: []*inferencepb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}, Contents: &inferencepb.InferTensorContents{BytesContents: [][]byte{[]byte("x")}}}},
+		})
+		if status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), says) {
+			t.Error(err)
+		}
+	})
+	for len(m[0].Asks()) < len(bodies) || s.guard.requests.Load() < int64(len(bodies))+1 { // but for the half one, with that of gRPC
 		time.Sleep(time.Millisecond)
 	}
-	if err := s.drain(h, func() {}, cancel); !errors.Is(err, ErrCutOff) || !strings.Contains(err.Error(), "1 were not answered") {
+	if err := s.drain(h, func() {}, cancel); !errors.Is(err, ErrCutOff) || !strings.Contains(err.Error(), "7 were not answered") {
 		t.Error(err)
 	}
-	<-done
+	wait.Wait()
 }

@@ -31,16 +31,16 @@ type Kind int
 
 // Kinds of error, with the status that HTTP has for them.
 const (
-	Internal    Kind = iota // 500: the server's fault; its message is for the log
-	Invalid                 // 400: the request's
-	TooLarge                // 413: the request is over a limit
-	NotFound                // 404: no model, or no picture, of that name
-	Cannot                  // 400 or 501: this model does not do it
-	Overloaded              // 429: the queue is full
-	Unavailable             // 503: loading, draining
-	Canceled                // the client left
-	Unauthenticated         // 401: no key, or a wrong one
-	Forbidden               // 403: who asks may not
+	Internal        Kind = iota // 500: the server's fault; its message is for the log
+	Invalid                     // 400: the request's
+	TooLarge                    // 413: the request is over a limit
+	NotFound                    // 404: no model, or no picture, of that name
+	Cannot                      // 400 or 501: this model does not do it
+	Overloaded                  // 429: the queue is full
+	Unavailable                 // 503: loading, draining
+	Canceled                    // the client left
+	Unauthenticated             // 401: no key, or a wrong one
+	Forbidden                   // 403: who asks may not
 )
 
 var kindNames = []string{"internal", "invalid", "too_large", "not_found", "cannot", "overloaded", "unavailable", "canceled", "unauthenticated", "forbidden"}
@@ -71,4 +71,13 @@ func AsError(err error) *Error {
 		return &Error{Kind: Canceled, Message: "the request was given up", Err: err}
 	}
 	return &Error{Kind: Internal, Message: "the server failed; its log says why", Err: err}
+}
+
+// Ended returns why a context ended: what the server says if it was the server that ended it, else [Canceled].
+func Ended(ctx context.Context) *Error {
+	var e *Error
+	if errors.As(context.Cause(ctx), &e) {
+		return e
+	}
+	return AsError(ctx.Err())
 }

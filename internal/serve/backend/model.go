@@ -51,7 +51,7 @@ func (r *Registry) decode(ctx context.Context, h *head, param string, list [][]b
 		select {
 		case r.decoding <- struct{}{}:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return nil, Ended(ctx)
 		}
 		im, err := h.Pictures.Decode(raw)
 		<-r.decoding
@@ -133,8 +133,8 @@ func (r *Registry) embed(ctx context.Context, v view, items []Item, o EmbedOptio
 		return e, &Error{Kind: Invalid, Param: "dimensions", Limit: h.embedder.Size, Message: fmt.Sprintf("%d dimensions; model %s has vectors of %d, of which 1 or more can be kept", o.Dimensions, v.id, h.embedder.Size)}
 	}
 	for i, it := range items {
-		if err := ctx.Err(); err != nil {
-			return e, err
+		if ctx.Err() != nil {
+			return e, Ended(ctx)
 		}
 		if it.Picture != nil {
 			s.pictures, s.picOf = append(s.pictures, it.Picture), append(s.picOf, i)

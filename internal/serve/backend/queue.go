@@ -80,8 +80,8 @@ func (q *queue) do(ctx context.Context, r *request) error {
 	if len(r.rows) == 0 {
 		return nil
 	}
-	if err := ctx.Err(); err != nil {
-		return AsError(err)
+	if ctx.Err() != nil {
+		return Ended(ctx)
 	}
 	rows := 0
 	for _, n := range r.rows {
@@ -112,7 +112,7 @@ func (q *queue) do(ctx context.Context, r *request) error {
 			return AsError(r.err)
 		case <-ctx.Done():
 			q.leave(r)
-			return AsError(ctx.Err())
+			return Ended(ctx)
 		}
 	}
 }

@@ -19,7 +19,7 @@ func Operations() []web.Operation {
 		for _, status := range append(errors, http.StatusUnauthorized, http.StatusForbidden) {
 			responses[status] = failed(map[int]string{
 				http.StatusUnauthorized: "no key, or a wrong one", http.StatusForbidden: "a page of another site asks, or the server is called by another's name",
-				http.StatusBadRequest:   "the request is wrong", http.StatusNotFound: "no such model or version",
+				http.StatusBadRequest: "the request is wrong", http.StatusNotFound: "no such model or version",
 				http.StatusRequestEntityTooLarge: "the request is over a limit of the server's", http.StatusTooManyRequests: "the queue is full; Retry-After says when to come again",
 				http.StatusInternalServerError: "the server failed", http.StatusServiceUnavailable: "models are loaded, or the server ends",
 				http.StatusGatewayTimeout: "the time that the request gave is over",

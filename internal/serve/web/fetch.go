@@ -70,7 +70,7 @@ func (f *Fetcher) Fetch(ctx context.Context, param string, u *url.URL) ([]byte, 
 	a, err := f.client.Do(r)
 	if err != nil {
 		if ctx.Err() != nil {
-			return nil, backend.AsError(ctx.Err())
+			return nil, backend.Ended(ctx)
 		}
 		return nil, &backend.Error{Kind: backend.Invalid, Param: param, Message: param + " could not be fetched", Err: err}
 	}

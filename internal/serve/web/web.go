@@ -2,6 +2,7 @@
 package web
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -45,7 +46,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 	switch {
 	case errors.As(err, &over):
 		return nil, tooLarge(limit)
-	case errors.As(err, &own): // of a body that the server bounds
+	case errors.As(err, &own), err != nil && errors.As(context.Cause(r.Context()), &own): // of a body that the server bounds, or does not wait for
 		return nil, own
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, &backend.Error{Kind: backend.Invalid, Message: "the request's body took too long; send it at once", Err: err}

@@ -97,7 +97,7 @@ func (m *Model) begin(ctx context.Context, need backend.Capability, what string)
 	case m.Err != nil:
 		return m.Err
 	case ctx.Err() != nil:
-		return backend.AsError(ctx.Err())
+		return backend.Ended(ctx)
 	case !m.Info().Can.Has(need):
 		return backend.Errorf(backend.Cannot, "model", "model %s does not %s", m.Name, need)
 	}
