@@ -47,6 +47,7 @@ type app struct {
 	task      string // that is opened of a model for several: the flag --task
 	extractor string // of pictures, where an opened model has none: the flag --extractor
 	log       *slog.Logger
+	tell      teller
 	ending    atomic.Pointer[ending] // what an interruption waits for; nil: nothing
 }
 
@@ -66,11 +67,13 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	signal.Notify(signals, endingSignals()...)
 	defer signal.Stop(signals)
 	a := newApp(args, stdin, stdout, stderr)
-	return supervise(a.stderr, signals, a.ending.Load, a.run)
+	return supervise(&a.tell, signals, a.ending.Load, a.run)
 }
 
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
-	return &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args, tasks: slices.Concat(tasks.All, demo.Tasks)}
+	a := &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args, tasks: slices.Concat(tasks.All, demo.Tasks)}
+	a.tell.stderr = a.stderr
+	return a
 }
 
 func (a *app) run(ctx context.Context) int {
@@ -88,7 +91,7 @@ func (a *app) run(ctx context.Context) int {
 		code, message = outcome(fmt.Errorf("print the result: %w", lost))
 	}
 	if code != exitDone {
-		fmt.Fprintf(a.stderr, "unimo: %s\n", message)
+		a.tell.failure(message)
 	}
 	return code
 }

@@ -83,12 +83,13 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 			case f.log != "text" && f.log != "json":
 				return usagef("--log %q is no form of a log; want text or json", f.log)
 			}
+			o.Log = a.serverLog(f.log)
 			return nil
 		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			o.Limits.Body, o.Memory = int64(f.body)<<20, int64(f.memory)<<20
 			o.Delay, o.Grace = time.Duration(f.delay)*time.Millisecond, time.Duration(f.grace)*time.Second
-			return a.serve(c.Context(), o, f.log)
+			return a.serve(c.Context(), o)
 		},
 	}
 	flags := c.Flags()
@@ -114,6 +115,20 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 	return c
 }
 
+// serverLog is the log of a server. Where it is of JSON, all that the command says from now on is.
+func (a *app) serverLog(form string) *slog.Logger {
+	options := &slog.HandlerOptions{Level: slog.LevelInfo}
+	if a.verbose {
+		options.Level = slog.LevelDebug
+	}
+	if form == "text" {
+		return slog.New(telemetry.Handler(slog.NewTextHandler(a.stderr, options)))
+	}
+	log := slog.New(telemetry.Handler(slog.NewJSONHandler(a.stderr, options)))
+	a.tell.records.Store(log)
+	return log
+}
+
 // served is what "unimo serve --json" prints once it is ready.
 type served struct {
 	URL    string   `json:"url"`
@@ -121,20 +136,13 @@ type served struct {
 }
 
 // serve serves until the context ends.
-func (a *app) serve(ctx context.Context, o serve.Options, form string) error {
+func (a *app) serve(ctx context.Context, o serve.Options) error {
 	a.ending.Store(&drains)
 	defer a.ending.Store(nil)
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
-	o.Log, o.Reload, o.Version = a.log, reload, currentVersion().Version
-	if form == "json" {
-		level := slog.LevelInfo
-		if a.verbose {
-			level = slog.LevelDebug
-		}
-		o.Log = slog.New(telemetry.Handler(slog.NewJSONHandler(a.stderr, &slog.HandlerOptions{Level: level})))
-	}
+	o.Reload, o.Version = reload, currentVersion().Version
 	var names []string
 	for _, s := range o.Backend.Models {
 		names = append(names, s.Name)

@@ -15,12 +15,36 @@ import (
 
 var films = filepath.Join("..", "..", "testdata", "films.model")
 
-// A server says where it is, answers, loads again at a hang-up, and ends with exit code 0 when it is told to.
+// A server says where it is, answers, loads again at a hang-up, and ends with exit code 0 when it is told to. A program can read its log, and
+// people find a request in it.
 func TestServe(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("not run: no such signals")
 	}
-	cmd := command(t, "serve", "--model", "m="+films, "--listen", "127.0.0.1:0", "--json", "--drain-delay", "0")
+	text := testServe(t, "text")
+	for _, want := range []string{"time=20", "level=INFO msg=request method=POST path=/predict route=/predict status=200 ", " request_id=my-request\n", "stopping after the requests that have come\n"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("no %q in %s", want, text)
+		}
+	}
+	records := testServe(t, "json")
+	for line := range strings.Lines(records) {
+		var r struct{ Time, Level, Msg string }
+		if err := json.Unmarshal([]byte(line), &r); err != nil || r.Time == "" || r.Level == "" || r.Msg == "" {
+			t.Errorf("%q is no record: %v", line, err)
+		}
+	}
+	for _, want := range []string{`"status":200`, `"request_id":"my-request"`, `"msg":"stopping after the requests that have come"`} {
+		if !strings.Contains(records, want) {
+			t.Errorf("no %q in %s", want, records)
+		}
+	}
+}
+
+// testServe returns the log.
+func testServe(t *testing.T, form string) string {
+	t.Helper()
+	cmd := command(t, "serve", "--model", "m="+films, "--listen", "127.0.0.1:0", "--json", "--drain-delay", "0", "--log", form)
 	var stderr lockedBuffer
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
@@ -42,7 +66,12 @@ func TestServe(t *testing.T) {
 	}
 	ask := func() {
 		t.Helper()
-		a, err := http.Post(s.URL+"/predict", "application/json", strings.NewReader(`{"inputs": "a gripping and funny film"}`))
+		r, err := http.NewRequest("POST", s.URL+"/predict", strings.NewReader(`{"inputs": "a gripping and funny film"}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("X-Request-Id", "my-request")
+		a, err := http.DefaultClient.Do(r)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -68,6 +97,17 @@ func TestServe(t *testing.T) {
 	rest, _ := io.ReadAll(stdout)
 	if err := cmd.Wait(); err != nil || len(rest) > 0 {
 		t.Errorf("%v, %s: %s", err, rest, stderr.String())
+	}
+	return stderr.String()
+}
+
+// Where programs read the log, the last word is a record, too.
+func TestServeFailsInTheLog(t *testing.T) {
+	r := call(t, "", "serve", "--model", "x="+films+"x", "--log", "json")
+	last := r.stderr[strings.LastIndex(strings.TrimSpace(r.stderr), "\n")+1:]
+	var said struct{ Level, Msg string }
+	if err := json.Unmarshal([]byte(last), &said); err != nil || r.code != exitFailed || said.Level != "ERROR" || !strings.Contains(said.Msg, "does not exist") {
+		t.Errorf("exit code %d, %v, %s", r.code, err, r.stderr)
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/signal"
+	"sync/atomic"
 	"syscall"
 	"time"
 )
@@ -31,46 +33,75 @@ const (
 
 // ending is what a command does when it is interrupted, and how long that takes is its own business.
 type ending struct {
-	first, second string // what is said at the first and the second interruption
-	reloads       bool   // a hang-up is no interruption
+	first   string // what is said at the first interruption
+	again   string // and what Ctrl-C then does, to who has pressed it
+	second  string // what is said at the second one
+	reloads bool   // a hang-up is no interruption
 }
 
 var (
-	saves  = ending{first: "stopping after this step and saving; Ctrl-C again quits without saving", second: "unimo: stopped without saving"}
-	drains = ending{first: "stopping after the requests that have come; Ctrl-C again quits at once", second: "unimo: stopped with requests unanswered", reloads: true}
+	saves  = ending{first: "stopping after this step and saving", again: "quits without saving", second: "stopped without saving"}
+	drains = ending{first: "stopping after the requests that have come", again: "quits at once", second: "stopped with requests unanswered", reloads: true}
+	ends   = ending{first: "stopping", again: "quits at once", second: saves.second} // of a command with nothing to do before
 )
+
+// teller says on standard error what is neither a result nor of the log. Where programs read standard error, it goes into the log.
+type teller struct {
+	stderr  io.Writer
+	records atomic.Pointer[slog.Logger] // nil: people read
+}
+
+func (t *teller) notice(text string) {
+	if log := t.records.Load(); log != nil {
+		log.Info(text)
+		return
+	}
+	fmt.Fprintln(t.stderr, text)
+}
+
+// failure says why the command ends.
+func (t *teller) failure(text string) {
+	if log := t.records.Load(); log != nil {
+		log.Error(text)
+		return
+	}
+	fmt.Fprintf(t.stderr, "unimo: %s\n", text)
+}
 
 // supervise runs a command and returns its exit code. The first signal cancels the command's context; what
 // is trained saves and ends. A second one ends the process at once, and so does patience with
-// a command that has nothing to do before it ends. ends says what it has; it may be called at any time.
-func supervise(stderr io.Writer, signals <-chan os.Signal, ends func() *ending, command func(context.Context) int) int {
+// a command that has nothing to do before it ends. does says what it has; it may be called at any time.
+func supervise(tell *teller, signals <-chan os.Signal, does func() *ending, command func(context.Context) int) int {
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	code := make(chan int, 1)
 	go func() { code <- command(ctx) }()
+	var by os.Signal
 	for interrupted := false; !interrupted; {
 		select {
 		case c := <-code:
 			return c
-		case s := <-signals:
-			e := ends()
-			interrupted = s != syscall.SIGHUP || e == nil || !e.reloads
+		case by = <-signals:
+			e := does()
+			interrupted = by != syscall.SIGHUP || e == nil || !e.reloads
 		}
 	}
-	second := saves.second
-	if e := ends(); e != nil {
-		fmt.Fprintln(stderr, e.first)
-		second = e.second
-		cancel()
-	} else {
+	e := does()
+	if e == nil {
+		e = &ends
 		cancel()
 		select { // most end at once
 		case c := <-code:
 			return c
 		case <-time.After(burst):
 		}
-		fmt.Fprintln(stderr, "stopping; Ctrl-C again quits at once")
 	}
+	if by == os.Interrupt {
+		tell.notice(e.first + "; Ctrl-C again " + e.again)
+	} else {
+		tell.notice(e.first)
+	}
+	cancel()
 	tooLong := time.After(patience)
 	last := time.Now()
 	var again <-chan time.Time // ends when no other signal followed the second one
@@ -85,11 +116,11 @@ func supervise(stderr io.Writer, signals <-chan os.Signal, ends func() *ending, 
 				again = time.After(burst)
 			}
 		case <-again:
-			fmt.Fprintln(stderr, second)
+			tell.failure(e.second)
 			return exitInterrupted
 		case <-tooLong:
-			if ends() == nil {
-				fmt.Fprintln(stderr, "unimo: interrupted")
+			if does() == nil {
+				tell.failure("interrupted")
 				return exitInterrupted
 			}
 		}

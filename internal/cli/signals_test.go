@@ -56,7 +56,8 @@ func TestSupervise(t *testing.T) {
 		"a key held down counts once": {&saves, []sent{{0, os.Interrupt}, {500 * time.Millisecond, os.Interrupt}, {530 * time.Millisecond, os.Interrupt},
 			{560 * time.Millisecond, os.Interrupt}}, step, "saving", "stopped"},
 		"nothing to save":            {nil, []sent{{0, os.Interrupt}}, patience + burst, "stopping; Ctrl-C again quits at once\nunimo: interrupted", "saving"},
-		"a server answers":           {&drains, []sent{{0, syscall.SIGTERM}}, step, "stopping after the requests", "unanswered"},
+		"a server answers":           {&drains, []sent{{0, syscall.SIGTERM}}, step, "stopping after the requests that have come\n", "unanswered"},
+		"a person ends a server":     {&drains, []sent{{0, os.Interrupt}}, step, "have come; Ctrl-C again quits at once\n", "unanswered"},
 		"a server loads again":       {&drains, []sent{{0, syscall.SIGHUP}, {time.Second, syscall.SIGTERM}}, time.Second + step, "stopping after the requests", "unanswered"},
 		"a server ends at once":      {&drains, []sent{{0, syscall.SIGTERM}, {time.Second, syscall.SIGTERM}}, time.Second + burst, "unimo: stopped with requests unanswered", "\x00"},
 		"nothing to save, impatient": {nil, []sent{{0, os.Interrupt}, {time.Second, os.Interrupt}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
@@ -69,7 +70,7 @@ func TestSupervise(t *testing.T) {
 					time.AfterFunc(s.at, func() { signals <- s.s })
 				}
 				var out lockedBuffer
-				code := supervise(&out, signals, func() *ending { return c.does }, func(ctx context.Context) int {
+				code := supervise(&teller{stderr: &out}, signals, func() *ending { return c.does }, func(ctx context.Context) int {
 					<-ctx.Done()
 					time.Sleep(step)
 					return exitInterrupted
@@ -92,7 +93,7 @@ func TestSuperviseIsSilentWhereTheCommandEnds(t *testing.T) {
 		signals := make(chan os.Signal, 1)
 		signals <- os.Interrupt
 		var out lockedBuffer
-		code := supervise(&out, signals, func() *ending { return nil }, func(ctx context.Context) int { <-ctx.Done(); return 7 })
+		code := supervise(&teller{stderr: &out}, signals, func() *ending { return nil }, func(ctx context.Context) int { <-ctx.Done(); return 7 })
 		if code != 7 || out.String() != "" {
 			t.Errorf("%d, %q", code, out.String())
 		}
@@ -152,7 +153,7 @@ func TestHangUp(t *testing.T) {
 			}
 			cmd.Process.Signal(c.send)
 			cmd.Wait()
-			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(stderr.String(), "saving; Ctrl-C again") {
+			if code := cmd.ProcessState.ExitCode(); code != exitInterrupted || !strings.Contains(stderr.String(), "and saving\n") {
 				t.Errorf("exit code %d, %s", code, stderr.String())
 			}
 			if strings.Count(stderr.String(), "stopping") != 1 {

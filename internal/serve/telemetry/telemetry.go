@@ -77,18 +77,23 @@ func (t *Telemetry) serve(w http.ResponseWriter, r *http.Request, next http.Hand
 	defer func() { // also where the handler panics, to drop the connection
 		t.inFlight.Dec()
 		if p := recover(); p != nil {
-			t.done(r, w.Header(), "aborted", answer.Written, time.Since(begin))
+			t.done(r, w.Header(), 0, answer.Written, time.Since(begin))
 			panic(p)
 		}
-		t.done(r, w.Header(), strconv.Itoa(answer.Code), answer.Written, time.Since(begin))
+		t.done(r, w.Header(), answer.Code, answer.Written, time.Since(begin))
 	}()
 	answer.CaptureMetrics(w, func(w http.ResponseWriter) { next.ServeHTTP(w, r) })
 }
 
-// done counts and logs a request that was answered. The mux has set its pattern by now.
-func (t *Telemetry) done(r *http.Request, header http.Header, code string, written int64, took time.Duration) {
-	if s := header.Get("Grpc-Status"); s != "" { // whose status of HTTP is always 200
-		code = "grpc-" + s
+// done counts and logs a request that was answered; one whose status is 0 was not, and its connection is dropped. The mux has set its pattern
+// by now.
+func (t *Telemetry) done(r *http.Request, header http.Header, status int, written int64, took time.Duration) {
+	code, how := strconv.Itoa(status), slog.Int("status", status)
+	if s, err := strconv.Atoi(header.Get("Grpc-Status")); err == nil { // its status of HTTP is always 200
+		code, how = "grpc-"+strconv.Itoa(s), slog.Int("grpc_status", s)
+	}
+	if status == 0 {
+		code, how = "aborted", slog.Bool("aborted", true)
 	}
 	method, route := r.Method, r.Pattern
 	if _, path, ok := strings.Cut(route, " "); ok {
@@ -106,18 +111,18 @@ func (t *Telemetry) done(r *http.Request, header http.Header, code string, writt
 	span.SetName(method + " " + route)
 	span.SetAttributes(attribute.String("http.route", route), attribute.String("unimo.request_id", RequestID(r.Context())))
 	level := slog.LevelInfo
-	if quiet[route] {
+	if quiet[route] || strings.HasPrefix(route, "/page/") {
 		level = slog.LevelDebug
 	}
 	t.log.LogAttrs(r.Context(), level, "request",
-		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route), slog.String("code", code),
+		slog.String("method", r.Method), slog.String("path", r.URL.Path), slog.String("route", route), how,
 		slog.Int64("bytes", written), slog.Float64("seconds", took.Seconds()), slog.String("remote", r.RemoteAddr))
 }
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "OPTIONS": true}
 
-// quiet are routes that machines ask every few seconds: they are logged at the level debug.
-var quiet = map[string]bool{"/livez": true, "/readyz": true, "/health": true, "/metrics": true, "/v2/health/live": true, "/v2/health/ready": true}
+// quiet are routes that machines ask every few seconds, and that the page asks many of at once: they are logged at the level debug.
+var quiet = map[string]bool{"/pictures/{id...}": true, "/livez": true, "/readyz": true, "/health": true, "/metrics": true, "/v2/health/live": true, "/v2/health/ready": true}
 
 type (
 	idKey    struct{}

@@ -46,7 +46,9 @@ func handler(t *testing.T, tel *Telemetry) http.Handler {
 	})
 	mux.HandleFunc("POST /grpc/Call", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Grpc-Status", "8") })
 	mux.HandleFunc("GET /abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-	mux.HandleFunc("GET /livez", func(http.ResponseWriter, *http.Request) {})
+	for _, path := range []string{"/livez", "/page/look.js", "/pictures/{id...}"} {
+		mux.HandleFunc("GET "+path, func(http.ResponseWriter, *http.Request) {})
+	}
 	mux.Handle("GET /metrics", tel.Metrics())
 	return tel.Wrap(mux)
 }
@@ -85,7 +87,7 @@ func TestRequests(t *testing.T) {
 			t.Errorf("%s", line)
 		}
 	}
-	if !strings.Contains(lines[1], `"method":"GET","path":"/models/x","route":"/models/{name}","code":"404","bytes":8`) {
+	if !strings.Contains(lines[1], `"method":"GET","path":"/models/x","route":"/models/{name}","status":404,"bytes":8`) {
 		t.Errorf("%s", lines[1])
 	}
 	b.Reset()
@@ -93,9 +95,11 @@ func TestRequests(t *testing.T) {
 		t.Errorf("the id %q was taken or is too short", id)
 	}
 	get(h, "BREW", "/nothing")
-	get(h, "GET", "/livez")
-	if strings.Contains(b.String(), "livez") {
-		t.Error("probes fill the log")
+	for _, path := range []string{"/livez", "/page/look.js", "/pictures/a/b.png"} {
+		get(h, "GET", path)
+		if strings.Contains(b.String(), path) {
+			t.Errorf("%s fills the log", path)
+		}
 	}
 	func() {
 		defer func() {
@@ -105,6 +109,11 @@ func TestRequests(t *testing.T) {
 		}()
 		get(h, "GET", "/abort")
 	}()
+	for _, want := range []string{`"grpc_status":8,"bytes":0`, `"status":404,"bytes":19`, `"aborted":true,"bytes":0`} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("no %s in %s", want, b.String())
+		}
+	}
 
 	tel.Queued("m", 3)
 	tel.Refused("m")
