@@ -66,15 +66,21 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 				}
 				o.Backend.Models = append(o.Backend.Models, s)
 			}
+			const most = 1 << 30
 			for _, n := range []struct {
-				flag  string
-				value int
+				flag         string
+				value, least int
 			}{
-				{"max-body", f.body}, {"max-memory", f.memory}, {"max-items", o.Limits.Items}, {"max-results", o.Limits.TopK}, {"max-tokens", o.Backend.MaxTokens},
-				{"queue", o.Backend.Queue}, {"grace", f.grace}, {"drain-delay", f.delay + 1}, {"max-pixels", o.Backend.MaxPixels + 1},
+				{"max-body", f.body, 1}, {"max-memory", f.memory, 1}, {"max-items", o.Limits.Items, 1}, {"max-results", o.Limits.TopK, 1}, {"max-tokens", o.Backend.MaxTokens, 1},
+				{"queue", o.Backend.Queue, 1}, {"grace", f.grace, 1}, {"drain-delay", f.delay, 0}, {"max-pixels", o.Backend.MaxPixels, 0},
 			} {
-				if n.value < 1 || n.value > 1<<30 {
-					return usagef("--%s is not possible; want a number that is larger than 0 and not huge", n.flag)
+				if n.value < n.least || n.value > most {
+					return usagef("--%s is %d; want %d to %d", n.flag, n.value, n.least, most)
+				}
+			}
+			for _, name := range o.Hosts {
+				if name == "" || strings.ContainsAny(name, ":/ ") {
+					return usagef("--host %q is no name; want one such as models.example, without a port", name)
 				}
 			}
 			switch {

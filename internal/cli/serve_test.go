@@ -116,17 +116,24 @@ func TestServeUsage(t *testing.T) {
 		args []string
 		code int
 	}{
-		"needs --model":         {nil, exitUsage},
-		"name a model with":     {[]string{"--model", films, films}, exitUsage},
-		"go together":           {[]string{"--model", films, "--tls-cert", films + "/config.json"}, exitUsage},
-		"--queue":               {[]string{"--model", films, "--queue", "0"}, exitUsage},
-		"no form of a log":      {[]string{"--model", films, "--log", "xml"}, exitUsage},
-		"no name of a model":    {[]string{"--model", "a b=" + films}, exitUsage},
-		"two models are called": {[]string{"--model", films, "--model", films}, exitUsage},
-		"does not exist":        {[]string{"--model", "x=" + films + "x"}, exitFailed},
-		"no place to fetch":     {[]string{"--model", films, "--fetch", "example.com"}, exitUsage},
-		"unknown flag":          {[]string{"--model", films, "--port", "80"}, exitUsage},
-		"there is no key in it": {[]string{"--model", films, "--keys", ""}, exitFailed},
+		"needs --model":                  {nil, exitUsage},
+		"name a model with":              {[]string{"--model", films, films}, exitUsage},
+		"go together":                    {[]string{"--model", films, "--tls-cert", films + "/config.json"}, exitUsage},
+		"--queue is 0; want 1":           {[]string{"--model", films, "--queue", "0"}, exitUsage},
+		"--drain-delay is -1; want 0 to": {[]string{"--model", films, "--drain-delay", "-1"}, exitUsage},
+		`--host "" is no name`:           {[]string{"--model", films, "--host", ""}, exitUsage},
+		`--host "a:80" is no name`:       {[]string{"--model", films, "--host", "a:80"}, exitUsage},
+		`listen on "8080": `:             {[]string{"--model", films, "--listen", "8080"}, exitUsage},
+		`listen on ":99999": `:           {[]string{"--model", films, "--listen", ":99999"}, exitUsage},
+		`listen on "foo": `:              {[]string{"--model", films, "--listen", "foo"}, exitUsage},
+		"no-index":                       {[]string{"--model", films, "--listen", "127.0.0.1:0", "--index", "no-index"}, exitFailed},
+		"no form of a log":               {[]string{"--model", films, "--log", "xml"}, exitUsage},
+		"no name of a model":             {[]string{"--model", "a b=" + films}, exitUsage},
+		"two models are called":          {[]string{"--model", films, "--model", films}, exitUsage},
+		"does not exist":                 {[]string{"--model", "x=" + films + "x"}, exitFailed},
+		"no place to fetch":              {[]string{"--model", films, "--fetch", "example.com"}, exitUsage},
+		"unknown flag":                   {[]string{"--model", films, "--port", "80"}, exitUsage},
+		"there is no key in it":          {[]string{"--model", films, "--keys", ""}, exitFailed},
 	} {
 		if says == "there is no key in it" {
 			c.args[len(c.args)-1] = filepath.Join(t.TempDir(), "keys")

@@ -120,7 +120,7 @@ func (g *guard) knows(host string) bool {
 	if name, _, err := net.SplitHostPort(host); err == nil {
 		host = name
 	}
-	host = strings.Trim(host, "[]")
+	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".") // of a name that is whole
 	if host == "" || net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") {
 		return true
 	}

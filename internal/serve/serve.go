@@ -151,6 +151,9 @@ func newServer(o Options) (*server, error) {
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("a certificate and its key go together; give both files, or neither")
 	}
+	if err := checkAddress(o.Listen); err != nil {
+		return nil, &run.SettingError{Err: err}
+	}
 	if len(o.Fetch) > 0 {
 		f, err := web.NewFetcher(o.Fetch, o.Limits.Body)
 		if err != nil {
@@ -184,6 +187,18 @@ func newServer(o Options) (*server, error) {
 	}
 	s.guard.next = router{mux}
 	return s, nil
+}
+
+// checkAddress returns an error about what can never be listened on.
+func checkAddress(address string) error {
+	_, port, err := net.SplitHostPort(address)
+	if err == nil {
+		_, err = net.LookupPort("tcp", port)
+	}
+	if err != nil {
+		return fmt.Errorf("listen on %q: %w; want HOST:PORT, as in :8080", address, err)
+	}
+	return nil
 }
 
 // flushTime is for the traces that are not sent when the server ends.
@@ -248,16 +263,19 @@ func (s *server) protect(addr net.Addr) {
 // reload loads keys, certificate and models again. What cannot be loaded stays as it was.
 func (s *server) reload(ctx context.Context) {
 	s.Log.Info("loading again")
-	if err := s.readFiles(); err != nil {
-		s.Log.Error("keys and certificate stay as they were", "error", err)
+	files := s.readFiles()
+	if files != nil {
+		s.Log.Error("keys and certificate stay as they were", "error", files)
 	}
-	if err := s.models.Load(ctx); err != nil {
-		if ctx.Err() == nil {
-			s.Log.Error("a model stays as it was", "error", err)
-		}
-		return
+	switch err := s.models.Load(ctx); {
+	case ctx.Err() != nil:
+	case err != nil:
+		s.Log.Error("a model stays as it was", "error", err)
+	case files != nil:
+		s.Log.Info("the models are loaded again")
+	default:
+		s.Log.Info("loaded again")
 	}
-	s.Log.Info("loaded again")
 }
 
 // refusalTime is for telling clients that they are cut off.

@@ -261,7 +261,11 @@ func unknown(raw []byte) string {
 	case len(raw) >= 12 && string(raw[4:8]) == "ftyp":
 		return "HEIC, AVIF or a film; " + known + ", convert it"
 	}
-	return fmt.Sprintf("no picture that is known here (it begins with %.16q); %s", head, known)
+	begin := raw[:min(len(raw), 16)]
+	if strings.ContainsFunc(string(begin), func(r rune) bool { return r < ' ' || r > '~' }) {
+		return fmt.Sprintf("no picture that is known here (it begins with the bytes % x); %s", begin, known)
+	}
+	return fmt.Sprintf("no picture that is known here (it begins with %q); %s", begin, known)
 }
 
 // flatten is for images whose pixels have colours of their own.

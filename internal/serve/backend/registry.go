@@ -14,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
 )
@@ -130,7 +131,11 @@ func (r *Registry) Load(ctx context.Context) error {
 		}
 	}
 	if r.o.Index != "" && !found && errs == nil {
-		errs = append(errs, fmt.Errorf("index %s was made by none of these models; name the one that made it, or make the index again", r.o.Index))
+		_, err := rank.ReadIndexInfo(r.o.Index)
+		if err == nil {
+			err = fmt.Errorf("index %s was made by none of these models; name the one that made it, or make the index again", r.o.Index)
+		}
+		errs = append(errs, err)
 	}
 	return errors.Join(errs...)
 }

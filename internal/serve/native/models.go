@@ -44,7 +44,10 @@ type models struct {
 	Models []model `json:"models"`
 }
 
-func (s *server) list(w http.ResponseWriter, _ *http.Request) error {
+func (s *server) list(w http.ResponseWriter, r *http.Request) error {
+	if _, err := query(r); err != nil {
+		return err
+	}
 	if err := s.models.Ready(); err != nil {
 		return err
 	}

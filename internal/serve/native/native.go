@@ -3,7 +3,11 @@ package native
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
+	"net/url"
+	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
@@ -35,6 +39,9 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 func post[Q, A any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Q) (A, error)) {
 	mux.HandleFunc(path, web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error {
 		var q Q
+		if _, err := query(r); err != nil {
+			return err
+		}
 		if err := web.ReadStrictJSON(w, r, s.limits, &q); err != nil {
 			return err
 		}
@@ -45,6 +52,24 @@ func post[Q, A any](mux *http.ServeMux, s *server, path string, answer func(cont
 		web.WriteJSON(w, http.StatusOK, a)
 		return nil
 	}, Fail))
+}
+
+// query is that of a request's URL, which may have parameters of these names alone.
+func query(r *http.Request, known ...string) (url.Values, error) {
+	q, err := url.ParseQuery(r.URL.RawQuery)
+	if err != nil {
+		return nil, backend.Errorf(backend.Invalid, "", "the query of the URL is none: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(q)) {
+		if !slices.Contains(known, name) {
+			takes := "what is asked stands in the body"
+			if len(known) > 0 {
+				takes = "it takes " + strings.Join(known, ", ")
+			}
+			return nil, backend.Errorf(backend.Invalid, name, "%.80q is no parameter of this URL; %s", name, takes)
+		}
+	}
+	return q, nil
 }
 
 // failure is an error as this protocol writes it.

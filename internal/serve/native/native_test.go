@@ -114,6 +114,11 @@ func TestErrors(t *testing.T) {
 		{"unknown picture", all, "GET", "/pictures/red.gif", "", 404, "not_found", "id", 0},
 		{"dots", all, "GET", "/pictures/..%2f..%2fetc%2fpasswd", "", 404, "not_found", "id", 0},
 		{"size", all, "GET", "/pictures/red.png?size=2", "", 400, "invalid", "size", 0},
+		{"unknown parameter", all, "GET", "/pictures?limit=1", "", 400, "invalid", "limit", 0},
+		{"parameter of models", all, "GET", "/models?k=1", "", 400, "invalid", "k", 0},
+		{"parameter of a body", all, "POST", "/ask?k=1", `{"picture": "data:,x", "question": "what?"}`, 400, "invalid", "k", 0},
+		{"parameter of a text", all, "POST", "/generate?stream=true", `{"texts": ["a"]}`, 400, "invalid", "stream", 0},
+		{"broken query", all, "GET", "/pictures?k=%zz", "", 400, "invalid", "", 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			w := do(handler(c.models), c.method, c.target, c.body)

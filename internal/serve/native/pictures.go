@@ -83,7 +83,10 @@ func (s *server) search(ctx context.Context, q searchRequest) (a searchAnswer, e
 
 // pictures lists pictures of an index.
 func (s *server) pictures(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := query(r, "first", "k", "model")
+	if err != nil {
+		return err
+	}
 	number := func(name string, otherwise int) (int, error) {
 		if !q.Has(name) {
 			return otherwise, nil
@@ -131,7 +134,10 @@ const thumbnailSide = 480
 // picture answers with a picture of an index, small enough to be shown among others, or with size=full as it is. The model looks the id up
 // in its index; no path is made of what a client sent.
 func (s *server) picture(w http.ResponseWriter, r *http.Request) error {
-	q := r.URL.Query()
+	q, err := query(r, "model", "size")
+	if err != nil {
+		return err
+	}
 	size := q.Get("size")
 	if size != "" && size != "full" {
 		return backend.Errorf(backend.Invalid, "size", `size is %.40q; want "full", or leave it out`, size)

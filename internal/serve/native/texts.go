@@ -94,6 +94,9 @@ type piece struct {
 
 func (s *server) generate(w http.ResponseWriter, r *http.Request) error {
 	var q generateRequest
+	if _, err := query(r); err != nil {
+		return err
+	}
 	if err := web.ReadStrictJSON(w, r, s.limits, &q); err != nil {
 		return err
 	}

@@ -148,7 +148,7 @@ func TestHTTP(t *testing.T) {
 		{"parameter's range", "POST", infer, post(`,"parameters":{"top_k":6}`+want("found"), text("text", "a")), 400, `want 1 to 5`},
 		{"object as parameter", "POST", infer, post(`,"parameters":{"timeout":{}}`, text("text", "a")), 400, `numbers and booleans`},
 		{"decoding's type", "POST", infer, post(`,"parameters":{"beam":1.5}`+want("generated_text"), text("text", "a")), 400, `beam is a JSON number`},
-		{"no picture", "POST", infer, post("", text("picture", "a.png")), 400, `picture is no picture`},
+		{"no picture", "POST", infer, post("", text("picture", "a.png")), 400, `picture is no data URL`},
 		{"mask's shape", "POST", "/v2/models/org/other/infer", post("", ids("[1,2]", "[5,6]"), `{"name":"attention_mask","datatype":"INT64","shape":[1,3],"data":[1,1,1]}`), 400, `attention_mask has the shape`},
 		{"nothing unmasked", "POST", "/v2/models/org/other/infer", post("", ids("[1,1]", "[5]"), `{"name":"attention_mask","datatype":"INT64","shape":[1,1],"data":[0]}`), 400, `has no token`},
 		{"shared memory", "POST", infer, post("", `{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"shared_memory_region":"r"}}`), 400, `in shared memory`},

@@ -22,7 +22,7 @@ func (l Limits) Picture(ctx context.Context, param, ref string) ([]byte, error) 
 func (l Limits) fetch(ctx context.Context, param, ref string) ([]byte, error) {
 	u, err := url.Parse(ref)
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, backend.Errorf(backend.Invalid, param, "%s is no picture: %.40q; send a data URL, data:image/png;base64,...", param, ref)
+		return DataURL(param, ref) // which says what it wants
 	}
 	if l.Fetcher == nil {
 		return nil, backend.Errorf(backend.Invalid, param, "%s is a URL, and this server fetches none; send the picture itself as a data URL, data:image/png;base64,...", param)

@@ -83,8 +83,8 @@ func TestPicture(t *testing.T) {
 		{"data:image/png;base64", "", "no data URL"},
 		{"data:,%zz", "", "wrong %"},
 		{"https://example.com/a.png", "", "fetches none"},
-		{"file:///etc/passwd", "", "is no picture"},
-		{"a.png", "", "is no picture"},
+		{"file:///etc/passwd", "", "is no data URL"},
+		{"a.png", "", "is no data URL"},
 	} {
 		raw, err := Limits{}.Picture(context.Background(), "image", c.ref)
 		if c.says == "" && (err != nil || string(raw) != c.want) {
