@@ -125,7 +125,7 @@ func Run(ctx context.Context, o Options) error {
 	}
 }
 
-func newServer(o Options) (*server, error) {
+func newServer(o Options) (_ *server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
@@ -164,10 +164,14 @@ func newServer(o Options) (*server, error) {
 	if o.Backend.Log == nil {
 		s.Backend.Log = o.Log
 	}
-	var err error
 	if s.telemetry, err = telemetry.New(context.Background(), s.Version, o.Log); err != nil {
 		return nil, err
 	}
+	defer func() {
+		if err != nil {
+			s.flush()
+		}
+	}()
 	if o.Backend.Observer == nil {
 		s.Backend.Observer = s.telemetry
 	}

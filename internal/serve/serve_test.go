@@ -160,6 +160,8 @@ func TestServe(t *testing.T) {
 }
 
 func TestWhatCannotBeServed(t *testing.T) {
+	noLeak(t)
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1") // traces, which must end, too
 	ok := backend.Options{Models: []backend.Source{{Name: "films", Dir: filepath.Join(tiny, "films.model")}}}
 	keysFile := filepath.Join(t.TempDir(), "keys")
 	if err := os.WriteFile(keysFile, []byte("# none\n\n"), 0o600); err != nil {
