@@ -83,6 +83,11 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 					return usagef("--host %q is no name; want one such as models.example, without a port", name)
 				}
 			}
+			if list, ok := os.LookupEnv(serve.KeysEnv); ok {
+				if o.KeyList = list; strings.TrimSpace(list) == "" { // a secret that is missing must not open the server
+					return usagef("%s is set and has no key; give one, or leave it out", serve.KeysEnv)
+				}
+			}
 			switch {
 			case (o.Cert == "") != (o.Key == ""):
 				return usagef("--tls-cert and --tls-key go together; give both, or neither")
@@ -103,7 +108,7 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 	c.MarkFlagRequired("model")
 	flags.StringVar(&o.Backend.Index, "index", "", "`DIR` of the index that the model which made it searches")
 	flags.StringVar(&o.Listen, "listen", o.Listen, "`HOST:PORT`; port 0 takes a free one, without HOST it is all addresses")
-	flags.StringVar(&o.Keys, "keys", "", "`FILE` of the keys that requests may have, one a line")
+	flags.StringVar(&o.Keys, "keys", "", "`FILE` of the keys that requests may have, one a line; the environment's UNIMO_KEYS may have some, too")
 	flags.StringVar(&o.Cert, "tls-cert", "", "`FILE` of the certificate, in PEM")
 	flags.StringVar(&o.Key, "tls-key", "", "`FILE` of its key, in PEM")
 	flags.StringArrayVar(&o.Hosts, "host", nil, "`NAME` that requests may call the server by, besides addresses; may be repeated")

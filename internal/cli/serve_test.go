@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -112,6 +113,11 @@ func TestServeFailsInTheLog(t *testing.T) {
 }
 
 func TestServeUsage(t *testing.T) {
+	t.Setenv("UNIMO_KEYS", " ")
+	if r := call(t, "", "serve", "--model", films); r.code != exitUsage || !strings.Contains(r.stderr, "UNIMO_KEYS is set and has no key") {
+		t.Errorf("exit code %d, %s", r.code, r.stderr)
+	}
+	os.Unsetenv("UNIMO_KEYS")
 	for says, c := range map[string]struct {
 		args []string
 		code int

@@ -16,6 +16,9 @@ const (
 	minKey      = 8 // bytes
 )
 
+// KeysEnv is the variable of the environment with keys, for containers.
+const KeysEnv = "UNIMO_KEYS"
+
 // keys are digests of the keys that requests may have.
 type keys [][sha256.Size]byte
 

@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -27,7 +28,8 @@ type Options struct {
 	Listen  string // HOST:PORT; port 0 is a free one
 	Cert    string // file of the certificate, in PEM; "": no TLS
 	Key     string // file of its key
-	Keys    string // file of the keys that requests may have; "": they need none
+	Keys    string // file of the keys that requests may have; "" and no KeyList: they need none
+	KeyList string // more keys, with space between them
 	Hosts   []string
 	Fetch   []string // what the URLs of pictures that are fetched begin with; none: none is fetched
 
@@ -182,7 +184,7 @@ func newServer(o Options) (_ *server, err error) {
 	if err := s.readFiles(); err != nil {
 		return nil, err
 	}
-	s.Page.Keys, s.Page.Version = o.Keys != "", "unimo "+o.Version
+	s.Page.Keys, s.Page.Version = s.guard.keys.Load() != nil, "unimo "+o.Version
 	mux := http.NewServeMux()
 	mount(mux, s.models, s.Limits, s.Page)
 	mux.Handle("GET /metrics", s.telemetry.Metrics())
@@ -229,6 +231,13 @@ func (s *server) readFiles() error {
 			return err
 		}
 	}
+	if s.KeyList != "" {
+		more, err := parseKeys([]byte(strings.Join(strings.Fields(s.KeyList), "\n")))
+		if err != nil {
+			return fmt.Errorf("read keys: %s: %w", KeysEnv, err)
+		}
+		k = append(k, more...)
+	}
 	if s.Cert != "" {
 		cert, err := infile.Read(s.Cert, maxPEM)
 		if err != nil {
@@ -253,13 +262,14 @@ func (s *server) readFiles() error {
 // known ones count. An address that others can reach is served without a question, but not without a word.
 func (s *server) protect(addr net.Addr) {
 	a, ok := addr.(*net.TCPAddr)
+	asks := s.guard.keys.Load() != nil
 	switch local := ok && a.IP.IsLoopback(); {
-	case local && s.Keys == "" || len(s.Hosts) > 0:
+	case local && !asks || len(s.Hosts) > 0:
 		s.guard.hosts = append([]string{}, s.Hosts...)
-	case !local && s.Keys == "":
-		s.Log.Warn(fmt.Sprintf("%s can be reached from other machines, and requests need no key; --keys FILE asks for one", addr))
+	case !local && !asks:
+		s.Log.Warn(fmt.Sprintf("%s can be reached from other machines, and requests need no key; --keys FILE or %s asks for one", addr, KeysEnv))
 	}
-	if ok && !a.IP.IsLoopback() && s.Keys != "" && s.Cert == "" {
+	if ok && !a.IP.IsLoopback() && asks && s.Cert == "" {
 		s.Log.Warn(fmt.Sprintf("keys go to %s as they are; --tls-cert and --tls-key encrypt them, unless a proxy does", addr))
 	}
 }

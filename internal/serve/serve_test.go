@@ -243,6 +243,26 @@ func TestKeys(t *testing.T) {
 	}
 }
 
+// A container has its keys from the environment, and those of the file, too.
+func TestKeysOfTheEnvironment(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(path, []byte("of-the-file"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, func(o *Options) { o.KeyList, o.Keys = " first-key-1234\nsecond-key-1234 ", path })
+	for key, want := range map[string]int{"first-key-1234": 200, "second-key-1234": 200, "of-the-file": 200, "": 401, "first-key-1234 second-key-1234": 401} {
+		if got, body, _ := s.do(t, "GET", "/v1/models", "", "Authorization", "Bearer "+key); got != want {
+			t.Errorf("%q: %d %s", key, got, body)
+		}
+	}
+	if _, body, _ := s.do(t, "GET", "/page/setup.json", ""); !strings.Contains(body, `"keys":true`) {
+		t.Error(body)
+	}
+	if err := Run(context.Background(), Options{Backend: backend.Options{Models: []backend.Source{{Name: "x", Dir: "x"}}}, KeyList: "long-enough-1 short"}); err == nil || !strings.Contains(err.Error(), "UNIMO_KEYS: line 2: ") {
+		t.Error(err)
+	}
+}
+
 func FuzzKeys(f *testing.F) {
 	f.Add([]byte("a-key-of-some-length\n# no\n\n"), "a-key-of-some-length")
 	f.Fuzz(func(t *testing.T, raw []byte, key string) {
@@ -575,11 +595,11 @@ func TestGraceEnds(t *testing.T) {
 	const says = "the server ended before the request was answered; send it again"
 	var wait sync.WaitGroup
 	bodies := map[string][2]string{
-		"/embed":                 {`{"inputs": "x"}`, `{"error":"` + says + `","error_type":"Unhealthy"}`},
-		"/v1/embeddings":         {`{"input": "x"}`, `{"error":{"code":null,"message":"` + says + `","param":null,"type":"server_error"}}`},
-		"/v2/embed":              {`{"texts": ["x"], "input_type": "search_query"}`, `"message":"` + says},
-		"/v2/models/fake/infer":  {`{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["x"]}]}`, `{"error":"` + says + `"}`},
-		"/caption":               {`{"picture": "data:,x"}`, `{"error":{"message":"` + says + `","type":"unavailable"}}`},
+		"/embed":                {`{"inputs": "x"}`, `{"error":"` + says + `","error_type":"Unhealthy"}`},
+		"/v1/embeddings":        {`{"input": "x"}`, `{"error":{"code":null,"message":"` + says + `","param":null,"type":"server_error"}}`},
+		"/v2/embed":             {`{"texts": ["x"], "input_type": "search_query"}`, `"message":"` + says},
+		"/v2/models/fake/infer": {`{"inputs":[{"name":"text","datatype":"BYTES","shape":[1],"data":["x"]}]}`, `{"error":"` + says + `"}`},
+		"/caption":              {`{"picture": "data:,x"}`, `{"error":{"message":"` + says + `","type":"unavailable"}}`},
 		"/classify":             {`{"text": "x"`, says},
 	}
 	for path, c := range bodies {
