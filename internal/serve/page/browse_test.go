@@ -127,6 +127,85 @@ func TestTasks(t *testing.T) {
 	w.check()
 }
 
+// Of a model without a calibration nothing is called a probability, and the page says what scores are for.
+func TestNotCalibrated(t *testing.T) {
+	says := func(i *backend.Info) { i.Details.Calibrated = false }
+	w := open(t, served(t, backendtest.Models{{Name: "fake", Says: says}}, examples), desktop)
+	w.click("#search-examples button")
+	w.wait(`document.querySelector("#hits .track")`)
+	w.has("#search-summary", "3 pictures for “something red”")
+	w.has("#search-order", "the order is all it says")
+	eval[bool](w, `(e => { e.value = 0.6; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
+	w.has("#search-summary", "1 of 3 pictures fits")
+	if !eval[bool](w, `document.getElementById("search-order").hidden`) {
+		t.Error("the page speaks of no threshold, though its visitor has set one")
+	}
+	w.click("#tab-picture")
+	w.click("#drop")
+	w.upload(png(t))
+	w.click("#ask .examples button")
+	w.wait(`document.querySelector("#ask .bars")`)
+	w.has("#ask", "no probabilities, as the model is not calibrated", "yes", "0.625", "no", "0.250")
+	w.click("#match .examples button")
+	w.wait(`document.querySelector("#match .bars")`)
+	w.has("#match .answers", "The best first", "Similarities of vectors", "the order is all it says")
+	for _, form := range []string{"#hits", "#ask .answers", "#match .bars"} {
+		if text := w.text(form); strings.Contains(text, "%") || strings.Contains(text, "fits") {
+			t.Errorf("%s has probabilities: %s", form, text)
+		}
+	}
+	w.click("#judge .examples button") // shares that add up to 1
+	w.wait(`document.querySelector("#judge .bars")`)
+	w.has("#judge .answers", "88 %", "13 %")
+	w.check()
+}
+
+// Where none fits, descriptions are in their order nevertheless.
+func TestNoDescriptionFits(t *testing.T) {
+	w := open(t, served(t, backendtest.Models{{Name: "fake", Can: backend.CanMatch}}, page.Options{Examples: page.Examples{Match: []string{"green"}}}), desktop)
+	w.click("#drop")
+	w.upload(png(t))
+	w.click("#match .examples button")
+	w.wait(`document.querySelector("#match .bars")`)
+	w.has("#match .verdict", "Nothing fits")
+	w.has("#match .bars", "green", "40 %")
+	w.check()
+}
+
+// A model for several tasks is asked as a whole, but for what several of its tasks do.
+func TestSeveralTasks(t *testing.T) {
+	of := func(task string) func(*backend.Info) {
+		return func(i *backend.Info) { i.Details.Task = task }
+	}
+	models := backendtest.Models{
+		{Name: "all", Can: backend.CanClassify | backend.CanAsk, Says: func(i *backend.Info) {
+			i.Problem, i.Details.Tasks, i.Details.Calibrated = "multi", []string{"films", "news", "vqa"}, false
+		}},
+		{Name: "all/films", Can: backend.CanClassify, Says: of("films")},
+		{Name: "all/news", Can: backend.CanClassify, Says: of("news")},
+		{Name: "all/vqa", Can: backend.CanAsk, Says: of("vqa")},
+	}
+	w := open(t, served(t, models, examples), desktop)
+	if got := eval[string](w, `[...document.getElementById("models").options].map(o => o.value).join(" ")`); got != "all all/films all/news" {
+		t.Errorf("there is to be chosen from %s", got)
+	}
+	if tabs := strings.Join(strings.Fields(w.text(".tabs")), " "); tabs != "Picture Model" {
+		t.Errorf("the tabs are %q", tabs)
+	}
+	w.click("#drop")
+	w.upload(png(t))
+	w.click("#ask .examples button")
+	w.wait(`document.querySelector("#ask .bars")`)
+	w.has("#ask .bars", "63 %") // the task is calibrated
+	eval[bool](w, `(e => { e.selectedIndex = 2; e.dispatchEvent(new Event("change")); return true })(document.getElementById("models"))`)
+	w.click("#classify .examples button")
+	w.wait(`document.querySelector("#classify .bars")`)
+	if asks := models[2].Asks(); len(asks) != 1 {
+		t.Errorf("the task was asked %q", asks)
+	}
+	w.check()
+}
+
 // Pictures that are dropped or pasted go to what is shown.
 func TestDropAndPaste(t *testing.T) {
 	w := open(t, served(t, backendtest.New(), examples), desktop)

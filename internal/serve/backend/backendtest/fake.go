@@ -45,9 +45,10 @@ func (ms Models) Ready() error { return nil }
 // Model answers with functions of the bytes that it is asked about.
 type Model struct {
 	Name string
-	Can  backend.Capability // 0: everything
-	Err  error              // what every call returns
-	Wait chan struct{}      // if not nil, calls wait until it is closed or their context ends
+	Can  backend.Capability  // 0: everything
+	Says func(*backend.Info) // if not nil, changes what the model says of itself; scores of one that is not calibrated are similarities
+	Err  error               // what every call returns
+	Wait chan struct{}       // if not nil, calls wait until it is closed or their context ends
 
 	mu   sync.Mutex
 	asks []string
@@ -73,7 +74,7 @@ func (m *Model) Info() backend.Info {
 		can = 1<<10 - 1
 	}
 	beam, length := 4, 32
-	return backend.Info{
+	i := backend.Info{
 		ID: m.Name, Dir: "models/" + m.Name, Problem: "retrieval", Fingerprint: "sha256:0123", Created: time.Unix(1700000000, 0).UTC(),
 		Dimension: Dimension, MaxTokens: MaxTokens, Labels: []string{"negative", "positive"}, Can: can,
 		Details: backend.Details{
@@ -81,6 +82,10 @@ func (m *Model) Info() backend.Info {
 			Decoding: backend.Decoding{Beam: &beam, MaxLength: &length}, Index: &backend.Index{Pictures: 3, Source: "pictures"},
 		},
 	}
+	if m.Says != nil {
+		m.Says(&i)
+	}
+	return i
 }
 
 func (m *Model) begin(ctx context.Context, need backend.Capability, what string) error {
@@ -187,14 +192,15 @@ func (m *Model) Score(ctx context.Context, query backend.Item, documents []backe
 	if err := m.begin(ctx, need, fmt.Sprintf("score %d", len(documents))); err != nil {
 		return backend.Scores{}, err
 	}
-	s := backend.Scores{Usage: use}
+	sure := m.Info().Details.Calibrated
+	s := backend.Scores{Usage: use, Similarity: !sure}
 	for _, d := range documents {
 		var value float64
 		for i, x := range Vector(query) {
 			value += float64(x) * float64(Vector(d)[i])
 		}
 		p := 1 / (1 + math.Exp(-4*value))
-		s.List = append(s.List, backend.Score{Value: value, Calibrated: true, Probability: p, Fits: p >= 0.5})
+		s.List = append(s.List, backend.Score{Value: value, Calibrated: sure, Probability: p, Fits: p >= 0.5})
 	}
 	return s, nil
 }
@@ -284,6 +290,11 @@ func (m *Model) Search(ctx context.Context, _ backend.Item, k int) ([]backend.Fo
 		{ID: "red.png", Similarity: 0.75, Ranked: true, Score: backend.Score{Value: 2, Calibrated: true, Probability: 0.875, Fits: true}},
 		{ID: "sub/green.png", Similarity: 0.5, Ranked: true, Score: backend.Score{Value: -1, Calibrated: true, Probability: 0.25}},
 		{ID: "blue.png", Similarity: 0.25},
+	}
+	if !m.Info().Details.Calibrated {
+		for i := range list {
+			list[i].Score = backend.Score{Value: list[i].Score.Value}
+		}
 	}
 	return list[:min(max(k, 1), len(list))], nil
 }

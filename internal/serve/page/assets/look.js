@@ -1,6 +1,6 @@
 // What can be asked about one picture: a caption, questions, statements, descriptions.
 
-import { $, h, percent, took, answered, examples, onSubmit, problem } from "./dom.js";
+import { $, h, number, percent, took, answered, examples, onSubmit, problem } from "./dom.js";
 import { get, post, fetchPicture } from "./server.js";
 import { Picture, choose, show, thumbnail } from "./picture.js";
 import { bars, ranking, verdict } from "./scores.js";
@@ -22,6 +22,9 @@ export function start(info, setup, findAlike) {
   $("alike").hidden = !find;
   const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify picture") && "judges statements", can.has("match") && "compares descriptions"].filter(Boolean);
   $("picture-lead").textContent = `The model ${does.length > 1 ? `${does.slice(0, -1).join(", ")} and ${does.at(-1)}` : does[0]}.`;
+  $("ask-hint").textContent = model.of("ask").calibrated
+    ? "Each answer has a probability of its own, as several may be right."
+    : "The numbers compare answers. They are no probabilities, as the model is not calibrated.";
   fill("ask", setup.ask, "ask-text");
   fill("judge", setup.judge, "judge-text");
   fill("match", setup.match && [setup.match.join("\n")], "match-text", "An example");
@@ -117,8 +120,9 @@ const heading = (text, began) => h("p", { class: "said" }, h("span", {}, text), 
 onSubmit($("ask"), async (signal) => {
   const { text, data, began } = await needed("ask-text");
   const { answers } = await post("ask", { picture: data, question: text, k: 3, model: model.id }, signal);
+  const value = model.of("ask").calibrated ? percent : number;
   answered($("ask"), heading(text, began), h("p", { class: "verdict" }, answers[0].answer),
-    bars(answers.map((a) => ({ name: a.answer, share: a.probability, value: percent(a.probability) }))));
+    bars(answers.map((a) => ({ name: a.answer, share: a.probability, value: value(a.probability) }))));
   $("ask-text").select();
 });
 

@@ -79,10 +79,19 @@ onArrival(
   () => (current === "search" ? "Find pictures like this one" : $("tab-picture").hidden ? "This model does nothing with pictures" : "Ask about this picture"),
 );
 
-// distinct leaves out the single tasks of a model for several, called MODEL/TASK, unless they do what the whole does not.
-function distinct(list) {
-  const whole = (model) => list.find((other) => other.tasks?.some((task) => model.id === `${other.id}/${task}`));
-  return list.filter((model) => !whole(model) || ![...model.can].every((what) => whole(model).can.has(what)));
+// distinct joins the single tasks of a model for several, called MODEL/TASK, to the whole, and lists what visitors choose from: a task alone
+// where the whole cannot be asked, as another of its tasks does the same.
+function distinct(said) {
+  const list = said.map((model) => ({ ...model, does: new Set(model.can), can: new Set(model.can), parts: [] }));
+  const joined = new Set();
+  for (const whole of list) {
+    whole.of = (what) => whole.parts.find((part) => part.does.has(what)) ?? whole; // the task that does it
+    whole.parts = list.filter((model) => whole.tasks?.some((task) => model.id === `${whole.id}/${task}`));
+    for (const what of whole.does) if (whole.parts.filter((part) => part.does.has(what)).length > 1) whole.can.delete(what);
+    for (const part of whole.parts) if ([...part.does].every((what) => whole.can.has(what))) joined.add(part);
+    if (whole.parts.length && !whole.can.size) joined.add(whole);
+  }
+  return list.filter((model) => !joined.has(model));
 }
 
 async function begin() {
@@ -91,7 +100,7 @@ async function begin() {
   try {
     setup = await get("page/setup.json");
     const said = await get("models");
-    models = distinct(said.models.map((model) => ({ ...model, can: new Set(model.can) })));
+    models = distinct(said.models);
     if (!models.length) throw new Error("The server has no model.");
     $("version").textContent = setup.version ?? "";
   } catch (err) {

@@ -36,7 +36,7 @@ function forget() {
   anyway = false;
   seek(null);
   $("search-text").value = "";
-  $("search-tools").hidden = $("search-nothing").hidden = true;
+  $("search-tools").hidden = $("search-order").hidden = $("search-nothing").hidden = true;
   $("hits").replaceChildren();
   problem(pane, "");
 }
@@ -106,6 +106,7 @@ function draw() {
   $("least").value = least ?? (calibrated() ? 0.5 : 0);
   $("least-value").textContent = least === null ? (calibrated() ? "model’s own" : "any") : least.toFixed(2);
   $("least-reset").hidden = least === null;
+  $("search-order").hidden = !found.length || chosen;
   $("search-nothing").hidden = !found.length || kept.length > 0 || anyway;
   if (found.length) {
     const best = found.reduce((a, b) => (value(b) > value(a) ? b : a));

@@ -21,7 +21,7 @@ export function start(info, setup) {
   $("classify-pair-part").hidden = !model.reads_pair;
   $("write-title").textContent = talks ? "Talk about a passage" : "Write";
   $("write-label").textContent = talks ? "Conversation so far, a turn on each line; the newest question last" : second ? first[0].toUpperCase() + first.slice(1) : "Text to summarise, or that something is to be written for";
-  const rates = !model.labels?.length; // a regression
+  const rates = !model.of("classify").labels?.length; // a regression
   $("classify-title").textContent = $("classify-send").textContent = rates ? "Rate" : "Classify";
   $("text-lead").textContent = [can.has("score") && "The model says which texts are nearest to a text.", can.has("classify") && (rates ? "It rates a text with a number." : "It says what a text is."), can.has("generate") && "It writes a text for yours, word by word."].filter(Boolean).join(" ");
   examples($("rank").querySelector(".examples"), setup.rank && [setup.rank[0]], () => {
