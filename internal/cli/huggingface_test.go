@@ -8,12 +8,15 @@ import (
 	"testing"
 )
 
-// bertFolder copies a small BERT of transformers and gives it a vocabulary.
-func bertFolder(t *testing.T) string {
+// bertFolder copies a small BERT of transformers, one without a pooler, and gives it a vocabulary.
+func bertFolder(t *testing.T) string { return transformersFolder(t, "bert") }
+
+// transformersFolder copies a small model of transformers and gives it a vocabulary.
+func transformersFolder(t *testing.T, model string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for _, name := range []string{"config.json", "model.safetensors"} {
-		raw, err := os.ReadFile(filepath.Join("..", "model", "testdata", "huggingface", "bert", name))
+		raw, err := os.ReadFile(filepath.Join("..", "model", "testdata", "huggingface", model, name))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -52,6 +55,60 @@ func TestFinetuneFromHuggingFace(t *testing.T) {
 	r := call(t, "", "finetune", "sst-2", "--data", data, "--init", filepath.Join(bert, "model.safetensors"), "--vocab", bert, "--out", filepath.Join(t.TempDir(), "run"))
 	if r.code == exitDone || !strings.Contains(r.stderr, "give the folder that has both") {
 		t.Errorf("weights alone: %+v", r)
+	}
+}
+
+// A classifier that starts from BERT keeps its pooler, unless a setting or the kind of model has another activation.
+func TestFinetuneFromPooler(t *testing.T) {
+	bert, data := transformersFolder(t, "bert-encoder"), opinionsFolder(t)
+	converted := filepath.Join(t.TempDir(), "converted")
+	must(t, "convert", bert, converted)
+	const left = "the pooler of the checkpoint is left out: it was trained with tanh, and this model has relu"
+	for _, c := range []struct {
+		init   string
+		args   []string
+		act    string // in config.json
+		leaves bool
+	}{
+		{bert, []string{"sst-2", "--data", data}, `"pooler_act": "tanh"`, false},
+		{converted, []string{"sst-2", "--data", data}, `"pooler_act": "tanh"`, false},
+		{bert, []string{"sst-2", "--data", data, "--set", "pooler_act=relu"}, `"pooler_act": "relu"`, true},
+		{bert, []string{"multi", "--tasks", "sst-2=" + data}, "", true},
+	} {
+		out := filepath.Join(t.TempDir(), "run")
+		r := must(t, withSettings(append([]string{"finetune", "--init", c.init, "--out", out}, c.args...), "max_steps=2", "batch_size=4")...)
+		if strings.Contains(r.stderr, left) != c.leaves || strings.Contains(r.stderr, "pooled_fc_text.w_0") != c.leaves {
+			t.Errorf("%q: %s", c.args, r.stderr)
+		}
+		if config := read(t, filepath.Join(out, "best", "config.json")); !strings.Contains(config, c.act) || c.act == "" && strings.Contains(config, "pooler_act") {
+			t.Errorf("%q: %s", c.args, config)
+		}
+		must(t, "predict", "--model", out, "the film is good")
+	}
+	if a, b := must(t, "embed", "--model", bert, "--pooling", "pooled", "the film").stdout, must(t, "embed", "--model", converted, "--pooling", "pooled", "the film").stdout; a != b {
+		t.Errorf("converted, the pooled vector is another: %s, not %s", b, a)
+	}
+	contains(t, must(t, "inspect", bert, "--stats=false").stdout, "pooler with tanh", "pooled_fc_text.w_0", "text-encoder: 0 missing")
+}
+
+// A run from BERT that a version without its pooler began goes on as it was.
+func TestResumeWithoutPooler(t *testing.T) {
+	bert, data, home := transformersFolder(t, "bert-encoder"), opinionsFolder(t), t.TempDir()
+	args := func(out string) []string {
+		return withSettings([]string{"finetune", "sst-2", "--data", data, "--init", bert, "--out", filepath.Join(home, out)}, "pooler_act=relu", "epochs=3", "batch_size=4", "log_steps=1")
+	}
+	must(t, args("whole")...)
+	interrupted(t, args("broken")...)
+	file := filepath.Join(home, "broken", "run.json")
+	was := read(t, file)
+	old := strings.Replace(was, `"pooler_act": "relu",`, "", 1)
+	if old == was {
+		t.Fatalf("there is no pooler_act in %s", was)
+	}
+	writeFile(t, file, old)
+	must(t, "resume", filepath.Join(home, "broken"))
+	if read(t, filepath.Join(home, "broken", "last", "model.safetensors")) != read(t, filepath.Join(home, "whole", "last", "model.safetensors")) {
+		t.Error("the model differs")
 	}
 }
 

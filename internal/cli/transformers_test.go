@@ -56,7 +56,7 @@ func TestTransformersOpensModels(t *testing.T) {
 	own := func(more ...string) []string {
 		return withSettings(nil, append(more, "hidden_size=16", "num_attention_heads=2", "vocab_size=400")...)
 	}
-	for _, args := range [][]string{own("do_lower_case=true"), own("do_lower_case=false"), {"--init", bert}} {
+	for _, args := range [][]string{own("do_lower_case=true"), own("do_lower_case=false"), {"--init", bert}, {"--init", transformersFolder(t, "bert-encoder")}} {
 		out := filepath.Join(t.TempDir(), "run")
 		must(t, withSettings(append([]string{"finetune", "sst-2", "--data", data, "--out", out}, args...), "max_steps=2", "batch_size=4", "initializer_range=0.4")...)
 		folders = append(folders, filepath.Join(out, "best"))

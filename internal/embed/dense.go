@@ -104,8 +104,9 @@ func openDense(d engine.Device, r checkpoint.Reader, weight, bias, activation st
 	return l, nil
 }
 
-// openPooler returns the layer that a checkpoint's first token goes through: BERT's, with tanh, or UNIMO's, with ReLU.
-func openPooler(d engine.Device, dir string) (*dense, error) {
+// openPooler returns the layer that a checkpoint's first token goes through: BERT's, with tanh, or ours, with what
+// config.json says.
+func openPooler(d engine.Device, dir, act string) (*dense, error) {
 	r, err := checkpoint.Open(dir)
 	if err != nil {
 		return nil, err
@@ -114,7 +115,7 @@ func openPooler(d engine.Device, dir string) (*dense, error) {
 	for _, info := range r.Tensors() {
 		switch name := info.Name; {
 		case name == "pooled_fc_text.w_0":
-			return openDense(d, r, name, "pooled_fc_text.b_0", "ReLU", false)
+			return openDense(d, r, name, "pooled_fc_text.b_0", map[string]string{"": "ReLU", "relu": "ReLU", "tanh": "Tanh"}[act], false)
 		case name == "pooler.dense.weight" || strings.HasSuffix(name, ".pooler.dense.weight"):
 			return openDense(d, r, name, strings.TrimSuffix(name, "weight")+"bias", "Tanh", true)
 		}

@@ -216,7 +216,7 @@ func openEncoder(r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*E
 		e.pooling = pooling{defaultPool}
 	}
 	if slices.Contains(e.pooling, Pooled) {
-		pooler, err := openPooler(env.Device, r.encoder)
+		pooler, err := openPooler(env.Device, r.encoder, c.Config.PoolerAct)
 		if err != nil {
 			return nil, err
 		}

@@ -9,7 +9,7 @@ import (
 // Classifier pools each sequence's first token and has an affine head on it: C scores for classification, one
 // for regression.
 //
-//	pooled = relu(affine(first token))      [B,H]
+//	pooled = relu(affine(first token))      [B,H], or tanh, as pooler_act says
 //	logits = affine(dropout(pooled))        [B,C]
 //
 // That of images with texts pools the first region and the first token of the text, and has two affine layers. For
@@ -20,7 +20,7 @@ import (
 type Classifier struct {
 	Model
 
-	pool  linear   // of texts
+	pool  pooler   // of texts
 	pools pools    // of images with texts
 	head  []linear // one behind the other
 }
@@ -36,7 +36,7 @@ func (c *Classifier) build(p declare) {
 		}
 		return
 	}
-	c.pool = newLinear(p, "pooled_fc_text", h, h)
+	c.pool = newPooler(p, c.Config)
 	if c.form.labels != [2]int{} {
 		name := fmt.Sprintf("cls_out_%d_", labels)
 		c.head = []linear{namedLinear(p, name+"w", name+"b", TruncatedNormal, h, labels)}
@@ -53,7 +53,7 @@ func (c *Classifier) pooled(t *autograd.Tape, in Input) *autograd.Var {
 		image, text := c.pools.apply(t, c.encoder.lastLayerRows(t, in, rows, offsets))
 		return t.Add(image, text)
 	}
-	return t.ReLU(c.pool.Apply(t, c.encoder.firstTokens(t, in)))
+	return c.pool.apply(t, c.encoder.firstTokens(t, in))
 }
 
 // Logits returns the head's output, B x C. It borrows the input until the tape's pass ends.

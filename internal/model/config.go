@@ -23,6 +23,7 @@ type Config struct {
 	Heads            int     `json:"num_attention_heads"`
 	MaxPositions     int     `json:"max_position_embeddings"` // two more than the longest text
 	HiddenAct        string  `json:"hidden_act"`
+	PoolerAct        string  `json:"pooler_act,omitempty"` // of the pooled first token of a text; "" means relu
 	HiddenDropout    float32 `json:"hidden_dropout_prob"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob"`
 	InitRange        float64 `json:"initializer_range"`
@@ -145,7 +146,7 @@ func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 // WithoutHead returns the configuration of the encoder: what heads of other tasks made of it is gone.
 func (c Config) WithoutHead() Config {
 	c.Task, c.ProblemType, c.NumLabels, c.ID2Label, c.RegionClasses, c.ScoreMean, c.ScoreScale, c.Tasks = "", "", 0, nil, 0, 0, 0, nil
-	c.MaxSeqLen = 0
+	c.MaxSeqLen, c.PoolerAct = 0, ""
 	return c
 }
 
@@ -174,10 +175,11 @@ func (c Config) Label(class int) string {
 	return id
 }
 
-// Values of Config.HiddenAct.
+// Values of Config.HiddenAct and Config.PoolerAct.
 const (
 	actGELU = "gelu" // exact, with the error function
 	actReLU = "relu"
+	actTanh = "tanh"
 )
 
 // Upper bounds on what a configuration may ask for. They are far above any known
@@ -230,6 +232,9 @@ func (c Config) Validate() error {
 	}
 	if c.HiddenAct != actGELU && c.HiddenAct != actReLU {
 		return fmt.Errorf("hidden_act is %q; UNIMO has \"gelu\", and \"relu\" in PaddleNLP", c.HiddenAct)
+	}
+	if err := c.validatePooler(); err != nil {
+		return err
 	}
 	for _, p := range []struct {
 		field string
@@ -318,7 +323,7 @@ func ParseConfig(raw []byte) (Config, error) {
 func (c Config) fields() []string {
 	return []string{
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
-		"hidden_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
+		"hidden_act", "pooler_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "image_extractor", "region_classes", "type_vocab_size", "role_type_size", "turn_type_size", "no_special_tokens", "tie_word_embeddings",
 		"max_seq_len", "num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}
@@ -350,6 +355,9 @@ func (c Config) JSON() ([]byte, error) {
 // String names the size of the model (layers x hidden, heads, vocabulary) and what it is for.
 func (c Config) String() string {
 	size := fmt.Sprintf("%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
+	if p := c.pooler(); p != actReLU {
+		size += ", pooler with " + p
+	}
 	if about := c.About(); about != "" {
 		return size + ", " + about
 	}

@@ -30,6 +30,7 @@ func TestLossAndGradients(t *testing.T) {
 		{"another epsilon", func(c *Config) { c.LayerNormEpsilon, c.Layers = 0.05, 1 }, classes, 0},
 		{"no layer", func(c *Config) { c.Layers = 0 }, classes, 0},
 		{"relu", func(c *Config) { c.HiddenAct = "relu" }, classes, 0},
+		{"pooler with tanh", func(c *Config) { c.PoolerAct, c.Layers = "tanh", 1 }, classes, 0},
 		{"pairs", func(c *Config) { c.SegmentTypes = 2 }, classes, 0},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -32,6 +32,7 @@ type family struct {
 	relu     bool              // it may be the activation, of the language head too
 	inOut    bool              // affine weights are [in,out], as ours
 	head     head              // the language head, with prefix
+	pooler   string            // activation of the pooler that classifiers of the family have; "": they have none
 	config   map[string]string // keys of config.json by other names: theirs -> transformers'
 	defaults map[string]string // of keys that config.json lacks, where they are not BERT's
 }
@@ -46,7 +47,7 @@ type head struct {
 // families by model_type. PaddleNLP's UNIMO is known by its tensors: the key of its config.json says "bert" or "unimo".
 var families = map[string]family{
 	"bert": {
-		prefix: "bert.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer, relu: true,
+		prefix: "bert.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer, relu: true, pooler: actTanh,
 		head: head{"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", []string{"cls.predictions.bias", "cls.predictions.decoder.bias"}, "cls.predictions.decoder.weight"},
 	},
 	"camembert": roberta,
@@ -145,7 +146,7 @@ var (
 
 // left says why tensors whose name has this part are left out; the first that fits counts.
 var left = []struct{ part, reason string }{
-	{"pooler.", "it was trained with tanh, where UNIMO has ReLU"},
+	{"pooler.", "classifiers of its kind have no use for it: they begin with a new layer"},
 	{"token_type_embeddings.", "its first row is in the position embedding; texts have no other type there either"},
 	{"seq_relationship.", "UNIMO does not predict the next sentence"},
 	{"decoder.weight", "the head shares the word embedding"},
@@ -186,7 +187,7 @@ func theirPrefix(r checkpoint.Reader) (string, bool) {
 
 // ImportHuggingFace returns a checkpoint of Hugging Face's transformers, or of PaddleNLP's UNIMO, as this
 // program's: the configuration, a reader over r under the reference's names, and the tensors that it leaves out.
-// Closing the reader closes r. Task heads are not taken over.
+// Closing the reader closes r. Task heads are not taken over. BERT's pooler is, with its activation in the configuration.
 //
 // Affine weights are transposed when they are asked for. The embedding of token type 0, which every token of a text
 // alone has, is added to the position embedding, and subtracted from those of the other types; the table of positions
@@ -219,7 +220,12 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 	}
 	cfg.MaxPositions += kind.front
 	cfg.ProblemType = Generation // its parameters are all that can be imported
-	report, err := nn.Compare(Specs(cfg), im)
+	specs := Specs(cfg)
+	if im.sources[pooledText+".w_0"].name != "" {
+		cfg.PoolerAct = kind.pooler
+		newPooler(nn.List(&specs), cfg)
+	}
+	report, err := nn.Compare(specs, im)
 	if err != nil {
 		return Config{}, nil, nil, fmt.Errorf("%s: %w", r.Path(), err)
 	}
@@ -476,6 +482,9 @@ func (im *imported) rename(cfg Config, kind family, prefix string) ([]LeftOut, e
 		for _, m := range kind.modules {
 			both(prefix+fmt.Sprintf(kind.layer, i)+m.theirs, fmt.Sprintf("encoder_layer_%d_%s", i, m.ours), m.linear)
 		}
+	}
+	if kind.pooler != "" {
+		both(prefix+"pooler.dense", pooledText, true)
 	}
 	both(head+kind.head.transform, "mask_lm_trans_fc", true)
 	both(head+kind.head.norm, "mask_lm_trans", false)

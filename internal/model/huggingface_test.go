@@ -74,7 +74,8 @@ func TestImportHuggingFace(t *testing.T) {
 	}{
 		{"roberta", 24, 1e-5, true, nil},
 		{"bert", 26, 1e-12, true, nil},
-		{"bert-encoder", 26, 1e-12, false, []string{"pooler.dense.bias", "pooler.dense.weight"}},
+		{"bert-encoder", 26, 1e-12, false, nil},
+		{"bert-classifier", 26, 1e-12, false, []string{"classifier.bias", "classifier.weight"}},
 		{"xlm-roberta", 24, 1e-5, true, []string{"roberta.embeddings.token_type_embeddings.weight"}},
 		{"electra", 26, 1e-12, false, []string{
 			"discriminator_predictions.dense.bias", "discriminator_predictions.dense.weight",
@@ -120,6 +121,12 @@ func TestImportHuggingFace(t *testing.T) {
 				_, hidden := encoded(t, cfg, r, pairs)
 				golden.Near(t, "hidden states of pairs", read(cpu.New(), hidden), want.Floats("pairs"), importTolerance)
 			}
+			if want.Has("pooled") {
+				p := openForm[*Classifier](t, cpu.New(), "text-encoder", cfg, r)
+				golden.Near(t, "pooled", read(p.dev, p.pooled(autograd.NewInference(p.dev), Input{Text: text})), want.Floats("pooled"), importTolerance)
+				text.Segments = []int32{5, 3, 1}
+				golden.Near(t, "pooled pairs", read(p.dev, p.pooled(autograd.NewInference(p.dev), Input{Text: text})), want.Floats("pooled_pairs"), importTolerance)
+			}
 			if !c.head {
 				return
 			}
@@ -133,6 +140,100 @@ func TestImportHuggingFace(t *testing.T) {
 			}
 			golden.Near(t, "logits", read(m.dev, m.head.logits(tape, hidden)), want.Floats("logits"), importTolerance)
 		})
+	}
+}
+
+// A classifier that starts from BERT has its pooler, with tanh: with the same head it gives transformers' logits, loss and gradients.
+func TestImportedPooler(t *testing.T) {
+	g, raw, theirs := transformersCase(t, "bert-classifier")
+	cfg, r, _, err := ImportHuggingFace(raw, theirs)
+	if err != nil || cfg.PoolerAct != "tanh" {
+		t.Fatalf("%+v, %v", cfg, err)
+	}
+	cfg.ProblemType, cfg.NumLabels, cfg.HiddenDropout, cfg.AttentionDropout = Classification, 3, 0, 0
+	m := newModel(t, cpu.New(), cfg, 1)
+	if report, err := m.Params.Load(m.dev, r); err != nil || !slices.Equal(report.Missing, []string{"cls_out_3_w", "cls_out_3_b"}) {
+		t.Fatalf("%+v, %v", report, err)
+	}
+	weights, want := g.Tensors(t, "model.safetensors"), g.Tensors(t, "expected.safetensors")
+	across := func(values []float32, rows int) []float32 { // the transpose of a matrix
+		out, cols := make([]float32, len(values)), len(values)/rows
+		for i, v := range values {
+			out[i%cols*rows+i/cols] = v
+		}
+		return out
+	}
+	for _, p := range m.Params {
+		switch p.Name {
+		case "cls_out_3_w":
+			m.dev.Write(p.Value, across(weights.Floats("classifier.weight"), 3))
+		case "cls_out_3_b":
+			m.dev.Write(p.Value, weights.Floats("classifier.bias"))
+		}
+	}
+	var targets Targets
+	for _, class := range want.Ints("labels") {
+		targets.Classes = append(targets.Classes, int32(class))
+	}
+	tape := autograd.NewTape(m.dev, autograd.Seed{})
+	logits := m.Logits(tape, Input{Text: packed(want.Ints("tokens"), want.Ints("lengths")...)})
+	golden.Near(t, "logits", read(m.dev, logits), want.Floats("logits"), importTolerance)
+	loss := m.Loss(tape, logits, targets)
+	golden.Near(t, "loss", read(m.dev, loss), want.Floats("loss"), importTolerance)
+	tape.Backward(loss, 1)
+	theirName := map[string]string{"cls_out_3_w": "classifier.weight", "cls_out_3_b": "classifier.bias", "pooled_fc_text.w_0": "bert.pooler.dense.weight", "pooled_fc_text.b_0": "bert.pooler.dense.bias"}
+	for _, l := range bertLayer {
+		if l.linear && l.ours != "multi_head_att_key_fc" { // whose bias has no gradient but noise
+			theirName["encoder_layer_0_"+l.ours+".w_0"] = "bert.encoder.layer.0." + l.theirs + ".weight"
+			theirName["encoder_layer_0_"+l.ours+".b_0"] = "bert.encoder.layer.0." + l.theirs + ".bias"
+		}
+	}
+	for _, p := range m.Params {
+		name, ok := theirName[p.Name]
+		if !ok {
+			continue
+		}
+		delete(theirName, p.Name)
+		expected := want.Floats("gradient of " + name)
+		if strings.HasSuffix(name, ".weight") {
+			expected = across(expected, p.Shape[1])
+		}
+		golden.Near(t, "gradient of "+name, gradient(m.dev, p), expected, importTolerance)
+	}
+	if len(theirName) > 0 {
+		t.Errorf("there are no parameters for %v", theirName)
+	}
+}
+
+// A checkpoint goes into a model whose pooler has another activation without its own.
+func TestFitPooler(t *testing.T) {
+	_, raw, theirs := transformersCase(t, "bert-encoder")
+	tanh, r, _, err := ImportHuggingFace(raw, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	relu, explicit := tanh, tanh
+	relu.PoolerAct, explicit.PoolerAct = "", "relu"
+	for _, c := range []struct {
+		from, to Config
+		want     string
+	}{
+		{tanh, tanh, ""}, {relu, explicit, ""}, {tanh, relu, "trained with tanh, and this model has relu"}, {explicit, tanh, "trained with relu, and this model has tanh"},
+	} {
+		fitted, left := FitPooler(c.from, c.to, r)
+		_, err := fitted.Info("pooled_fc_text.b_0")
+		if !strings.Contains(left, c.want) || (left == "") != (c.want == "") || (err == nil) != (c.want == "") {
+			t.Errorf("%s to %s: %q, %v", c.from.PoolerAct, c.to.PoolerAct, left, err)
+		}
+		if cut := len(r.Tensors()) - len(fitted.Tensors()); cut != 0 && c.want == "" || cut != 2 && c.want != "" {
+			t.Errorf("%s to %s: %d tensors less", c.from.PoolerAct, c.to.PoolerAct, cut)
+		}
+		if _, err := fitted.Bytes("pooled_fc_text.w_0"); (err == nil) != (c.want == "") {
+			t.Errorf("%s to %s: %v", c.from.PoolerAct, c.to.PoolerAct, err)
+		}
+	}
+	if _, left := FitPooler(tanh, relu, Without(r, "pooled_fc_text.w_0")); left != "" {
+		t.Errorf("of a checkpoint without a pooler: %q", left)
 	}
 }
 
@@ -307,6 +408,8 @@ func TestImportErrors(t *testing.T) {
 			return name
 		})
 	}
+	_, withPooler, pooled := transformersCase(t, "bert-encoder")
+	halfPooler := renamed(t, pooled, func(name string) string { return strings.Replace(name, "pooler.dense.bias", "", 1) })
 	for _, c := range []struct {
 		config []byte
 		reader checkpoint.Reader
@@ -333,6 +436,7 @@ func TestImportErrors(t *testing.T) {
 		{raw, without("word_embeddings"), "no tensor embeddings.word_embeddings.weight"},
 		{raw, without("token_type_embeddings"), "token_type_embeddings"},
 		{raw, without("layer.1.output.LayerNorm.bias"), "encoder_layer_1_post_ffn_layer_norm_bias"},
+		{withPooler, halfPooler, "no tensor for pooled_fc_text.b_0"},
 	} {
 		if _, _, _, err := ImportHuggingFace(c.config, c.reader); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("error %v, want one with %q", err, c.want)

@@ -117,11 +117,14 @@ func (r *Retriever) Scores(t *autograd.Tape, images, texts Side, pairs []Pair) *
 // pools make a vector of each side of a pair of an image and a text:
 //
 //	image = relu(affine(first region)), text = relu(affine(first token))     [P,H]
-type pools struct{ text, image linear }
+type pools struct {
+	text  pooler
+	image linear
+}
 
 func newPools(p declare, cfg Config) pools {
 	return pools{
-		text:  newLinear(p, "pooled_fc_text", cfg.HiddenSize, cfg.HiddenSize),
+		text:  newPooler(p, cfg),
 		image: newLinear(p, "pooled_fc_image", cfg.HiddenSize, cfg.HiddenSize),
 	}
 }
@@ -130,7 +133,7 @@ func newPools(p declare, cfg Config) pools {
 func (l pools) apply(t *autograd.Tape, x *autograd.Var) (image, text *autograd.Var) {
 	n := x.Value.Rows / 2
 	image = t.ReLU(l.image.Apply(t, t.Rows(x, everySecond(n, 0))))
-	text = t.ReLU(l.text.Apply(t, t.Rows(x, everySecond(n, 1))))
+	text = l.text.apply(t, t.Rows(x, everySecond(n, 1)))
 	return image, text
 }
 

@@ -403,7 +403,9 @@ func (r *reference) logits(text Text) [][]float64 {
 	pooled := r.linear(first, "pooled_fc_text")
 	for _, row := range pooled {
 		for j, v := range row {
-			row[j] = max(v, 0)
+			if row[j] = max(v, 0); r.cfg.PoolerAct == "tanh" {
+				row[j] = math.Tanh(v)
+			}
 		}
 	}
 	name := "cls_out_" + string(rune('0'+r.cfg.NumLabels))

@@ -179,6 +179,10 @@ func (r *run) load(ctx context.Context) error {
 		return err
 	}
 	if r.init != nil {
+		var left string
+		if r.init, left = model.FitPooler(base, r.config, r.init); left != "" {
+			r.Log.Info(left)
+		}
 		specs := r.job.Specs(r.config)
 		if job, ok := r.job.(Refitter); ok {
 			r.init = job.Refit(r.init, specs)

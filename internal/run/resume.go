@@ -125,6 +125,11 @@ func (o *Options) restore(s Settings) error {
 	if o.inherited == nil {
 		return nil
 	}
+	recipe, err := Defaults(o.Task, o.Size)
+	if err != nil {
+		return err
+	}
+	settings.Share(s, recipe) // what the run's version did not have does not come from the model that it began with
 	if err := train.ReadConfig(o.Out, s); err != nil {
 		return err
 	}

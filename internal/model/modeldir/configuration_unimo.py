@@ -17,6 +17,7 @@ class UnimoConfig(PretrainedConfig):
         num_attention_heads=12,
         max_position_embeddings=514,
         hidden_act="gelu",
+        pooler_act=None,
         hidden_dropout_prob=0.1,
         attention_probs_dropout_prob=0.1,
         initializer_range=0.02,
@@ -31,6 +32,7 @@ class UnimoConfig(PretrainedConfig):
         self.num_attention_heads = num_attention_heads
         self.max_position_embeddings = max_position_embeddings
         self.hidden_act = hidden_act
+        self.pooler_act = pooler_act
         self.hidden_dropout_prob = hidden_dropout_prob
         self.attention_probs_dropout_prob = attention_probs_dropout_prob
         self.initializer_range = initializer_range

@@ -18,6 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceCl
 from .configuration_unimo import UnimoConfig
 
 FIRST_POSITION = 2  # as in RoBERTa
+POOLER_ACTS = {None: torch.relu, "relu": torch.relu, "tanh": torch.tanh}
 
 
 class Affine(nn.Module):
@@ -42,6 +43,8 @@ class UnimoPreTrainedModel(PreTrainedModel):
             raise ValueError("a dialogue has roles and turns, which only unimo reads: use 'unimo chat' or 'unimo generate'")
         if config.hidden_act not in ("gelu", "relu"):
             raise ValueError(f"hidden_act is {config.hidden_act!r}; UNIMO has gelu or relu")
+        if config.pooler_act not in POOLER_ACTS:
+            raise ValueError(f"pooler_act is {config.pooler_act!r}; it can be relu or tanh")
         h = config.hidden_size
         self.word_embedding = nn.Parameter(torch.empty(config.vocab_size, h))
         self.pos_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, h))
@@ -56,7 +59,7 @@ class UnimoPreTrainedModel(PreTrainedModel):
             self.add_module(name + "ffn_fc_0", Affine(h, 4 * h))
             self.add_module(name + "ffn_fc_1", Affine(4 * h, h))
             self._add_norm(name + "post_ffn")
-        self.pooled_fc_text = Affine(h, h) if config.problem_type else None
+        self.pooled_fc_text = Affine(h, h) if config.problem_type or config.pooler_act else None
 
     def _add_norm(self, name):
         for part in ("scale", "bias"):
@@ -80,7 +83,7 @@ class UnimoPreTrainedModel(PreTrainedModel):
         return F.dropout(x, self.config.hidden_dropout_prob, self.training)
 
     def encode(self, input_ids, attention_mask=None, position_ids=None, token_type_ids=None):
-        """Returns the last layer's output [B,L,H] and, of a model with a head, that of the pooled first token [B,H]."""
+        """Returns the last layer's output [B,L,H] and, of a model with a head or a pooler, that of the pooled first token [B,H]."""
         if attention_mask is None:
             attention_mask = torch.ones_like(input_ids)
         seen = attention_mask.bool()
@@ -109,7 +112,7 @@ class UnimoPreTrainedModel(PreTrainedModel):
         pooled = None
         if self.pooled_fc_text is not None:
             first = seen.int().argmax(1)  # where texts are padded on the left it is not the first place
-            pooled = F.relu(self.pooled_fc_text(x[torch.arange(len(x), device=x.device), first]))
+            pooled = POOLER_ACTS[self.config.pooler_act](self.pooled_fc_text(x[torch.arange(len(x), device=x.device), first]))
         return x, pooled
 
 

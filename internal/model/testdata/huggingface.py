@@ -17,7 +17,7 @@ size = dict(vocab_size=270, hidden_size=12, num_hidden_layers=2, num_attention_h
 lengths = [12, 3, 1]
 
 
-def make(name, model, first, padding):
+def make(name, model, first, padding, labels=None):
     """Random values everywhere, so that nothing is left at a zero that could hide a mistake."""
     torch.manual_seed(6)
     with torch.no_grad():
@@ -32,7 +32,14 @@ def make(name, model, first, padding):
         result = model(input_ids=ids, attention_mask=mask, output_hidden_states=True)
     real = mask.bool()
     expected = {"tokens": ids[real], "lengths": torch.tensor(lengths), "hidden": result.hidden_states[-1][real]}
-    if "logits" in result and result.logits.shape[-1] == size["vocab_size"]:
+    if "pooler_output" in result:
+        expected["pooled"] = result.pooler_output
+    if labels is not None:
+        result = model(input_ids=ids, attention_mask=mask, labels=labels)
+        result.loss.backward()
+        expected |= {"labels": labels, "logits": result.logits.detach(), "loss": result.loss.detach()[None]}
+        expected |= {"gradient of " + key: p.grad for key, p in model.named_parameters() if "layer.0" in key or "embeddings" not in key and "layer." not in key}
+    elif "logits" in result and result.logits.shape[-1] == size["vocab_size"]:
         expected["logits"] = result.logits[real]
     if getattr(model.config, "type_vocab_size", 1) > 1 and model.config.model_type in ("bert", "electra"):
         first = torch.tensor([5, 3, 1])  # tokens of the first text of a pair
@@ -40,6 +47,8 @@ def make(name, model, first, padding):
         with torch.inference_mode():
             pairs = model(input_ids=ids, attention_mask=mask, token_type_ids=types, output_hidden_states=True)
         expected |= {"first": first, "pairs": pairs.hidden_states[-1][real]}
+        if "pooler_output" in pairs:
+            expected["pooled_pairs"] = pairs.pooler_output
     save_file({k: v.contiguous() for k, v in expected.items()}, os.path.join(out, name, "expected.safetensors"))
 
 
@@ -66,6 +75,7 @@ t = transformers
 make("roberta", t.RobertaForMaskedLM(t.RobertaConfig(**size, type_vocab_size=1, layer_norm_eps=1e-5)), 2, 1)
 make("bert", t.BertForMaskedLM(t.BertConfig(**size)), 1, 0)
 make("bert-encoder", t.BertModel(t.BertConfig(**size)), 1, 0)
+make("bert-classifier", t.BertForSequenceClassification(t.BertConfig(**size, num_labels=3)), 1, 0, torch.tensor([2, 0, 1]))
 make("xlm-roberta", t.XLMRobertaForMaskedLM(t.XLMRobertaConfig(**size, type_vocab_size=2, layer_norm_eps=1e-5)), 2, 1)
 make("electra", t.ElectraForPreTraining(t.ElectraConfig(**size, embedding_size=12)), 1, 0)
 make("electra-generator", t.ElectraForMaskedLM(t.ElectraConfig(**size, embedding_size=12)), 1, 0)

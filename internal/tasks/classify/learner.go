@@ -76,7 +76,7 @@ func (c *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 
 // Head implements [run.Job].
 func (c *job) Head(cfg model.Config) (model.Config, error) {
-	cfg.NumLabels, cfg.ScoreMean, cfg.ScoreScale = outputs(c.schema), c.scale.mean, c.scale.deviation
+	cfg.NumLabels, cfg.ScoreMean, cfg.ScoreScale, cfg.PoolerAct = outputs(c.schema), c.scale.mean, c.scale.deviation, c.settings.PoolerAct
 	if !c.schema.Regression {
 		cfg.ID2Label = map[string]string{}
 		for i, label := range c.schema.Labels {

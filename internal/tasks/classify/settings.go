@@ -3,6 +3,7 @@ package classify
 import (
 	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
@@ -16,10 +17,13 @@ import (
 type Settings struct {
 	run.CommonSettings
 	adversarial.Recipe
+	PoolerAct string  `json:"pooler_act" help:"activation of the pooled first token, relu or tanh (default: that of --init; relu in a new model)"`
 	MaxSeqLen int     `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
 	Columns   string  `json:"columns" help:"columns of the data whose names are not known, as text=review,label=stars; text may be given several times"`
 	DevShare  float64 `json:"dev_share" help:"share of the training examples that are drawn for dev, where there is no dev file (0: none)"`
 	DevSeed   uint64  `json:"dev_seed" help:"seed of that draw; it does not follow seed, so that runs have the same dev set"`
+
+	joined bool // in a model for many tasks
 }
 
 func (k *Kind) settings(size string, c run.CommonSettings) *Settings {
@@ -48,6 +52,8 @@ func (s *Settings) Validate(func(key string) bool) error {
 	err := cmp.Or(
 		s.ValidateAttacks(false),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
+		settings.Want(slices.Contains([]string{"", "relu", "tanh"}, s.PoolerAct), "pooler_act", s.PoolerAct, "relu or tanh"),
+		settings.Want(s.PoolerAct == "" || !s.joined, "pooler_act", s.PoolerAct, "nothing: all tasks of a model have relu"),
 		settings.Want(s.DevShare >= 0 && s.DevShare < 1, "dev_share", s.DevShare, "0 or more and less than 1"),
 	)
 	if err != nil {
@@ -58,7 +64,12 @@ func (s *Settings) Validate(func(key string) bool) error {
 }
 
 // Adopt implements [run.Settings].
-func (s *Settings) Adopt(cfg model.Config) { s.MaxSeqLen = min(s.MaxSeqLen, cfg.MaxTokens()) }
+func (s *Settings) Adopt(cfg model.Config) {
+	s.MaxSeqLen, s.PoolerAct = min(s.MaxSeqLen, cfg.MaxTokens()), cfg.PoolerAct
+}
+
+// Join implements [run.Joiner]. The pooler is one of the maps that all tasks of a model share, those with images, too.
+func (s *Settings) Join() { s.joined, s.PoolerAct = true, "" }
 
 // columns are those that the setting names; Validate has read it.
 func (s *Settings) columns() labelled.Columns {

@@ -76,6 +76,9 @@ func TestSettingsAreChecked(t *testing.T) {
 		"columns=words=a":        "columns",
 		"columns=text=a,label=b": "",
 		"epochs=0":               "epochs is 0, want 1 or more",
+		"pooler_act=tanh":        "",
+		"pooler_act=relu":        "",
+		"pooler_act=gelu":        "pooler_act is gelu, want relu or tanh",
 	} {
 		s := defaults(t, p, "mini")
 		if err := settings.Set(s, set); err != nil {
@@ -104,6 +107,23 @@ func TestAdopt(t *testing.T) {
 		if s.Adopt(cfg); s.MaxSeqLen != want {
 			t.Errorf("of %d positions: max_seq_len is %d, want %d", positions, s.MaxSeqLen, want)
 		}
+	}
+}
+
+// A model's pooler stays as it is, except in a model for many tasks.
+func TestAdoptPooler(t *testing.T) {
+	p, _ := kindOf(t, "sst-2")
+	s, cfg := defaults(t, p, "base"), model.Base
+	cfg.PoolerAct = "tanh"
+	if s.Adopt(cfg); s.PoolerAct != "tanh" {
+		t.Errorf("pooler_act is %q", s.PoolerAct)
+	}
+	if s.Join(); s.PoolerAct != "" {
+		t.Errorf("of many tasks: pooler_act is %q", s.PoolerAct)
+	}
+	s.PoolerAct = "tanh"
+	if err := s.Validate(func(string) bool { return true }); err == nil || !strings.Contains(err.Error(), "all tasks of a model have relu") {
+		t.Errorf("of many tasks: %v", err)
 	}
 }
 

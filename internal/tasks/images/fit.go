@@ -13,29 +13,18 @@ import (
 // pre-training says of hidden ones.
 var parts = []string{"image_emb.w_0", "mask_region_feature_fc.w_0", "mask_region_feature_fc.b_0", "mask_region_class_fc.w_0", "mask_region_class_fc.b_0"}
 
-// otherImages is a checkpoint without some of its tensors.
-type otherImages struct {
-	checkpoint.Reader
-	without []string
-}
-
-// Tensors implements [checkpoint.Reader].
-func (r otherImages) Tensors() []checkpoint.Info {
-	return slices.DeleteFunc(r.Reader.Tensors(), func(i checkpoint.Info) bool { return slices.Contains(r.without, i.Name) })
-}
-
 // Fit returns r, without those of the parts that are for features of another size:
 // a model that was trained on a detector's features can go on from pixels.
 func Fit(r checkpoint.Reader, specs []model.Spec, log *slog.Logger) checkpoint.Reader {
-	fitted := otherImages{Reader: r}
+	var without []string
 	for _, spec := range specs {
 		if !slices.Contains(parts, spec.Name) {
 			continue
 		}
 		if info, err := r.Info(spec.Name); err == nil && !slices.Equal(info.Shape, spec.Shape) {
 			log.Warn(fmt.Sprintf("the checkpoint is for regions of another size: %s has the shape %v and is to have %v; it starts from random values", spec.Name, info.Shape, spec.Shape))
-			fitted.without = append(fitted.without, spec.Name)
+			without = append(without, spec.Name)
 		}
 	}
-	return fitted
+	return model.Without(r, without...)
 }
