@@ -62,7 +62,7 @@ func (m *Answerer) AskTop(ctx context.Context, k int, picture []byte, questions 
 	}
 	var said []run.Answers
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
-		im, err := m.a.Decode(picture)
+		im, err := m.a.Decode(ctx, picture)
 		if err != nil {
 			return err
 		}

@@ -54,7 +54,7 @@ func (m *Captioner) CaptionWith(ctx context.Context, d Decoding, picture []byte)
 		if err != nil {
 			return err
 		}
-		im, err := m.c.Decode(picture)
+		im, err := m.c.Decode(ctx, picture)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (m *Embedder) EmbedPictures(ctx context.Context, pictures ...[]byte) ([][]f
 		images := make([]*regions.Image, len(pictures))
 		for i, picture := range pictures {
 			var err error
-			if images[i], err = m.e.Decode(picture); err != nil {
+			if images[i], err = m.e.Decode(ctx, picture); err != nil {
 				return nil, err
 			}
 		}

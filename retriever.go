@@ -48,7 +48,7 @@ type Match struct {
 func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]Match, error) {
 	var matched []run.Matched
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
-		im, err := m.r.Decode(picture)
+		im, err := m.r.Decode(ctx, picture)
 		if err != nil {
 			return err
 		}
@@ -167,7 +167,7 @@ func (x *Index) SearchWith(ctx context.Context, text string, k, candidates int) 
 func (x *Index) Similar(ctx context.Context, picture []byte, k int) ([]Found, error) {
 	unknown := func(rank.Found) (none run.Matched) { return none } // of two pictures
 	return x.find(ctx, k, unknown, func(ctx context.Context) ([]rank.Found, error) {
-		im, err := x.r.Decode(picture)
+		im, err := x.r.Decode(ctx, picture)
 		if err != nil {
 			return nil, err
 		}

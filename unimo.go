@@ -194,7 +194,7 @@ func (m *Model) predictPairs(ctx context.Context, inputs []Input) ([]Prediction,
 			for n < len(inputs) && bytes.Equal(inputs[n].Picture, inputs[0].Picture) {
 				n++
 			}
-			im, err := m.pairs.Decode(inputs[0].Picture)
+			im, err := m.pairs.Decode(ctx, inputs[0].Picture)
 			if err != nil {
 				return err
 			}

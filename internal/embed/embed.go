@@ -494,11 +494,11 @@ func (e *Embedder) Picture(path string) (*regions.Image, error) {
 }
 
 // Decode is [Embedder.Picture] for the content of a file.
-func (e *Embedder) Decode(raw []byte) (*regions.Image, error) {
+func (e *Embedder) Decode(ctx context.Context, raw []byte) (*regions.Image, error) {
 	if e.reader == nil {
 		return nil, ErrNoPictures
 	}
-	return e.reader.Decode(raw)
+	return e.reader.Decode(ctx, raw)
 }
 
 // Limit bounds the pixels of a picture.

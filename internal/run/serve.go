@@ -49,9 +49,9 @@ type Serving struct {
 
 // PictureReader reads pictures as a model sees them.
 type PictureReader interface {
-	Picture(path string) (*regions.Image, error)   // a file
-	Decode(content []byte) (*regions.Image, error) // the content of one
-	Limit(pixels int)                              // refuses larger ones
+	Picture(path string) (*regions.Image, error)                        // a file
+	Decode(ctx context.Context, content []byte) (*regions.Image, error) // the content of one
+	Limit(pixels int)                                                   // refuses larger ones
 }
 
 // TextReader reads texts as a model does.

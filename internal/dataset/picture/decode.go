@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"image"
@@ -97,6 +98,11 @@ func ReadFile(path string, l Limits) ([]byte, error) {
 // Errors say what the bytes are, if they are known and no such picture; which limit is
 // exceeded; or what the decoder found, such as a file that was cut off.
 func Visit(raw []byte, l Limits, use func(*Picture)) error {
+	return VisitContext(context.Background(), raw, l, use)
+}
+
+// VisitContext is [Visit] that stops decoding when the context ends, and then returns its error.
+func VisitContext(ctx context.Context, raw []byte, l Limits, use func(*Picture)) error {
 	l = l.orDefault()
 	if err := l.checkBytes(int64(len(raw))); err != nil {
 		return err
@@ -126,7 +132,10 @@ func Visit(raw []byte, l Limits, use func(*Picture)) error {
 	cost := int64(w) * int64(h) * (f.cost(raw, config) + costOfPicture)
 	working.acquire(cost)
 	defer working.release(cost)
-	m, err := f.image(raw)
+	m, err := f.image(untilEnd{ctx, bytes.NewReader(raw)})
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
 	if err != nil {
 		return broken(err)
 	}
@@ -136,13 +145,26 @@ func Visit(raw []byte, l Limits, use func(*Picture)) error {
 
 // image decodes. Should the decoder panic, that is the file's error: one bad picture
 // must not end a run over a million.
-func (f format) image(raw []byte) (m image.Image, err error) {
+func (f format) image(r io.Reader) (m image.Image, err error) {
 	defer func() {
 		if r := recover(); r != nil {
 			err = fmt.Errorf("decoder: %v", r)
 		}
 	}()
-	return f.decode(bytes.NewReader(raw))
+	return f.decode(r)
+}
+
+// untilEnd reads until a context ends. Decoders read as they go, some kilobytes at a time.
+type untilEnd struct {
+	ctx context.Context
+	r   io.Reader
+}
+
+func (u untilEnd) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.r.Read(p)
 }
 
 func broken(err error) error {

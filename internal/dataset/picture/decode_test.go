@@ -2,6 +2,7 @@ package picture
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
@@ -286,6 +287,37 @@ func TestRefused(t *testing.T) {
 }
 
 // TestCutOff feeds every beginning of a file. What is behind the pixels may be missing.
+// lasting is a context that ends after some looks at it.
+type lasting struct {
+	context.Context
+	looks int
+}
+
+func (l *lasting) Err() error {
+	if l.looks--; l.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// Decoders stop on their way when the context ends.
+func TestVisitContext(t *testing.T) {
+	im := noiseLCG(300, 300, 1).Image()
+	for name, raw := range map[string][]byte{"PNG": pngFile(t, im), "JPEG": jpegFile(t, im)} {
+		all := &lasting{context.Background(), 1 << 20}
+		if err := VisitContext(all, raw, Limits{}, func(*Picture) {}); err != nil {
+			t.Fatal(err)
+		}
+		if used := 1<<20 - all.looks; used < 10 {
+			t.Errorf("%s of %d bytes: the context is looked at %d times", name, len(raw), used)
+		}
+		err := VisitContext(&lasting{context.Background(), 5}, raw, Limits{}, func(*Picture) { t.Errorf("%s: used", name) })
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestCutOff(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 16, 16))
 	quarters(m, red, white, green, blue)

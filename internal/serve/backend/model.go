@@ -53,7 +53,7 @@ func (r *Registry) decode(ctx context.Context, h *head, param string, list [][]b
 		case <-ctx.Done():
 			return nil, Ended(ctx)
 		}
-		im, err := h.Pictures.Decode(raw)
+		im, err := h.Pictures.Decode(ctx, raw)
 		<-r.decoding
 		var pixels *picture.PixelsError
 		switch {
@@ -62,6 +62,8 @@ func (r *Registry) decode(ctx context.Context, h *head, param string, list [][]b
 				Kind: TooLarge, Param: param, Limit: pixels.Limit, Err: err,
 				Message: fmt.Sprintf("a picture has %d x %d pixels; this server takes %d, so make it smaller", pixels.Width, pixels.Height, pixels.Limit),
 			}
+		case err != nil && ctx.Err() != nil:
+			return nil, Ended(ctx)
 		case err != nil:
 			return nil, invalid(param, err)
 		}

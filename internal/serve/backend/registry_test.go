@@ -661,6 +661,28 @@ func TestRequestsAreBounded(t *testing.T) {
 	}
 }
 
+// lasting is a context that ends after some looks at it.
+type lasting struct {
+	context.Context
+	looks int
+}
+
+func (l *lasting) Err() error {
+	if l.looks--; l.looks < 0 {
+		return context.Canceled
+	}
+	return nil
+}
+
+// A picture is not decoded any further for a client that has left.
+func TestDecodingEndsWithItsCaller(t *testing.T) {
+	r := serve(t, Options{}, "shapes")
+	_, err := get(t, r, "shapes").Embed(&lasting{context.Background(), 3}, []Item{{Picture: shape(t, "red-bar")}}, EmbedOptions{})
+	if e := AsError(err); e == nil || e.Kind != Canceled {
+		t.Error(err)
+	}
+}
+
 func TestWrongRequests(t *testing.T) {
 	r := serve(t, Options{MaxPixels: 255}, "shapes", "films", "headlines", "captions", "claims")
 	ctx := context.Background()

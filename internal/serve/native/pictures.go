@@ -151,13 +151,16 @@ func (s *server) picture(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	if size == "" {
-		err := picture.Visit(raw, picture.DefaultLimits, func(p *picture.Picture) {
+		err := picture.VisitContext(r.Context(), raw, picture.DefaultLimits, func(p *picture.Picture) {
 			if max(p.Width, p.Height) > thumbnailSide {
 				if small, err := p.Thumbnail(thumbnailSide); err == nil {
 					raw = small
 				}
 			}
 		})
+		if r.Context().Err() != nil {
+			return backend.Ended(r.Context())
+		}
 		if err != nil {
 			return &backend.Error{Kind: backend.NotFound, Param: "id", Message: "the picture cannot be read any more", Err: err}
 		}

@@ -2,6 +2,7 @@ package images
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"sync"
 
@@ -102,9 +103,9 @@ func (r *Reader) Picture(path string) (*regions.Image, error) {
 	return r.extract(path, func(visit func(*picture.Picture)) error { return picture.VisitFile(path, r.Limits, visit) })
 }
 
-// Decode is Picture for the content of a file.
-func (r *Reader) Decode(raw []byte) (*regions.Image, error) {
-	return r.extract("picture", func(visit func(*picture.Picture)) error { return picture.Visit(raw, r.Limits, visit) })
+// Decode is Picture for the content of a file. It ends with the context.
+func (r *Reader) Decode(ctx context.Context, raw []byte) (*regions.Image, error) {
+	return r.extract("picture", func(visit func(*picture.Picture)) error { return picture.VisitContext(ctx, raw, r.Limits, visit) })
 }
 
 func (r *Reader) extract(id string, open func(visit func(*picture.Picture)) error) (*regions.Image, error) {

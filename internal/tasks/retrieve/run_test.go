@@ -218,7 +218,7 @@ func TestLearnsAndFinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if same, err := r.Decode(raw); err != nil || !slices.Equal(same.Features, im.Features) {
+	if same, err := r.Decode(t.Context(), raw); err != nil || !slices.Equal(same.Features, im.Features) {
 		t.Errorf("a picture's content is read otherwise: %v", err)
 	}
 	matched, err := r.Match(t.Context(), im, []string{"red", "blue"}, func(int, int) {})
