@@ -45,7 +45,7 @@ var forms = []struct {
 	fail func(http.ResponseWriter, error)
 }{
 	{"/v1/rerank", cohere.FailV1}, {"/v2/rerank", cohere.Fail}, {"/v2/embed", cohere.Fail},
-	{"/v1", openai.Fail}, {"/v2", oip.Fail},
+	{"/v1", openai.Fail}, {"/embeddings", openai.Fail}, {"/v2", oip.Fail},
 	{"/embed", tei.Fail}, {"/embed_all", tei.Fail}, {"/embed_sparse", tei.Fail}, {"/similarity", tei.Fail}, {"/rerank", tei.Fail},
 	{"/predict", tei.Fail}, {"/tokenize", tei.Fail}, {"/decode", tei.Fail}, {"/vertex", tei.Fail}, {"/info", tei.Fail},
 }

@@ -20,6 +20,7 @@ type server struct {
 func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	s := &server{m, l}
 	mux.HandleFunc("/v1/embeddings", web.Handler(http.MethodPost, s.embeddings, Fail))
+	mux.HandleFunc("/embeddings", web.Handler(http.MethodPost, s.embeddings, Fail)) // where Infinity and text-embeddings-inference have it, too
 	mux.HandleFunc("/v1/completions", web.Handler(http.MethodPost, s.completions, Fail))
 	mux.HandleFunc("/v1/models", web.Handler(http.MethodGet, s.list, Fail))
 	mux.HandleFunc("/v1/models/{model...}", web.Handler(http.MethodGet, s.model, Fail))

@@ -21,7 +21,7 @@ func Operations() []web.Operation {
 		"id": text, "object": web.Enum("model"), "created": integer, "owned_by": text, "max_model_len": integer, "capabilities": web.Array(text),
 	}, "id", "object", "created", "owned_by")
 	name := web.Type("string", "the model's name; without one it is the first")
-	return []web.Operation{
+	list := []web.Operation{
 		{
 			Method: "POST", Path: "/v1/embeddings", ID: "createEmbedding", Tag: tag,
 			Summary:     "Vectors of texts and pictures",
@@ -87,4 +87,7 @@ func Operations() []web.Operation {
 			Responses:  responses(web.Response{Description: "the model", Content: web.JSON(model)}),
 		},
 	}
+	short := list[0]
+	short.Path, short.ID, short.Description = "/embeddings", "createEmbeddingShort", "The same as /v1/embeddings, for clients of Infinity and of text-embeddings-inference."
+	return append(list, short)
 }
