@@ -35,14 +35,14 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	mux.HandleFunc("/generate", web.Handler(http.MethodPost, s.generate, Fail))
 }
 
-// post adds a route that answers a request of type Q, in JSON, with one of type A.
+// post adds a route that answers a request of type Q, in JSON or as a form, with one of type A.
 func post[Q, A any](mux *http.ServeMux, s *server, path string, answer func(context.Context, Q) (A, error)) {
 	mux.HandleFunc(path, web.Handler(http.MethodPost, func(w http.ResponseWriter, r *http.Request) error {
 		var q Q
 		if _, err := query(r); err != nil {
 			return err
 		}
-		if err := web.ReadStrictJSON(w, r, s.limits, &q); err != nil {
+		if err := web.ReadStrict(w, r, s.limits, &q); err != nil {
 			return err
 		}
 		a, err := answer(r.Context(), q)
@@ -101,11 +101,11 @@ type usage struct {
 }
 
 // picked is the picture in a request.
-func (s *server) picked(ctx context.Context, param, ref string) ([]byte, error) {
+func (s *server) picked(ctx context.Context, param string, ref web.Reference) ([]byte, error) {
 	if ref == "" {
-		return nil, backend.Errorf(backend.Invalid, param, "%s is missing; give a picture as a data URL, data:image/png;base64,...", param)
+		return nil, backend.Errorf(backend.Invalid, param, "%s is missing; give a picture as a data URL, data:image/png;base64,..., or as a file of a form", param)
 	}
-	return s.limits.Picture(ctx, param, ref)
+	return s.limits.Picture(ctx, param, string(ref))
 }
 
 // many is how many results are wanted, some if nothing is said.

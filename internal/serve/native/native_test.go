@@ -8,6 +8,8 @@ import (
 	"image"
 	_ "image/jpeg"
 	"image/png"
+	"io"
+	"mime/multipart"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -68,6 +70,41 @@ func TestAnswers(t *testing.T) {
 				t.Errorf("%s\nwant\n%s (%v)", w.Body, want, err)
 			}
 		})
+	}
+}
+
+// A form, as curl -F sends it, is answered as the JSON with the same things.
+func TestForms(t *testing.T) {
+	h := handler(backendtest.New())
+	for path, c := range map[string]struct {
+		fields [][2]string
+		body   string
+	}{
+		"/search":   {[][2]string{{"picture", backendtest.PNG}, {"k", "2"}, {"model", "fake"}}, `{"picture": "PICTURE", "k": 2, "model": "fake"}`},
+		"/caption":  {[][2]string{{"picture", backendtest.PNG}, {"beam", "2"}}, `{"picture": "PICTURE", "beam": 2}`},
+		"/ask":      {[][2]string{{"picture", backendtest.PNG}, {"question", "what?"}}, `{"picture": "PICTURE", "question": "what?"}`},
+		"/match":    {[][2]string{{"text", "a cat"}, {"pictures", backendtest.PNG}, {"pictures", backendtest.PNG}}, `{"text": "a cat", "pictures": ["PICTURE", "PICTURE"]}`},
+		"/classify": {[][2]string{{"text", "good"}, {"picture", backendtest.PNG}}, `{"text": "good", "picture": "PICTURE"}`},
+		"/generate": {[][2]string{{"texts", "a"}, {"stream", "true"}}, `{"texts": ["a"], "stream": true}`},
+	} {
+		var b bytes.Buffer
+		form := multipart.NewWriter(&b)
+		for _, f := range c.fields {
+			if strings.HasPrefix(f[0], "picture") {
+				w, _ := form.CreateFormFile(f[0], "photo.png")
+				io.WriteString(w, f[1])
+			} else {
+				form.WriteField(f[0], f[1])
+			}
+		}
+		form.Close()
+		r := httptest.NewRequest("POST", path, &b)
+		r.Header.Set("Content-Type", form.FormDataContentType())
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if want := do(h, "POST", path, c.body); w.Code != 200 || w.Body.String() != want.Body.String() {
+			t.Errorf("%s: %d %s, want %s", path, w.Code, w.Body, want.Body)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package native
 
 import (
+	"maps"
 	"net/http"
 
 	"github.com/unimo-go/unimo/internal/serve/web"
@@ -34,7 +35,8 @@ func Operations() []web.Operation {
 	}
 	post := func(path, id, summary string, request web.Schema, answer web.Content) web.Operation {
 		return web.Operation{
-			Method: http.MethodPost, Path: path, ID: id, Tag: tag, Summary: summary, Request: web.JSON(request),
+			Method: http.MethodPost, Path: path, ID: id, Tag: tag, Summary: summary,
+			Request:   web.Content{"application/json": request, "multipart/form-data": asForm(request)},
 			Responses: web.Responses(web.Response{Description: summary, Content: answer}, failure),
 		}
 	}
@@ -90,4 +92,27 @@ func Operations() []web.Operation {
 			web.Object(with(decoding, properties{"model": id, "texts": web.Array(str).WithItems(1), "passage": str, "stream": boolean}), "texts"),
 			web.Content{"application/json": written, "text/event-stream": web.Object(map[string]web.Schema{"data": str}, "data")}),
 	}
+}
+
+// asForm is the schema of a request as a form: pictures are files, and a list of inputs has no place in it.
+func asForm(s web.Schema) web.Schema {
+	if either, ok := s["anyOf"].([]web.Schema); ok {
+		var of []web.Schema
+		for _, one := range either {
+			if _, several := one["properties"].(map[string]web.Schema)["inputs"]; !several {
+				of = append(of, asForm(one))
+			}
+		}
+		return web.AnyOf(of...)
+	}
+	file := web.Schema{"type": "string", "format": "binary"}
+	all := maps.Clone(s["properties"].(map[string]web.Schema))
+	for key, as := range map[string]web.Schema{"picture": file, "pictures": web.Array(file)} {
+		if _, ok := all[key]; ok {
+			all[key] = as
+		}
+	}
+	s = maps.Clone(s)
+	s["properties"] = all
+	return s
 }

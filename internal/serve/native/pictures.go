@@ -15,10 +15,10 @@ import (
 )
 
 type searchRequest struct {
-	Model   string `json:"model"`
-	Text    string `json:"text"`
-	Picture string `json:"picture"`
-	K       *int   `json:"k"`
+	Model   string        `json:"model"`
+	Text    string        `json:"text"`
+	Picture web.Reference `json:"picture"`
+	K       *int          `json:"k"`
 }
 
 type found struct {
@@ -180,8 +180,8 @@ func (s *server) picture(w http.ResponseWriter, r *http.Request) error {
 }
 
 type captionRequest struct {
-	Model   string `json:"model"`
-	Picture string `json:"picture"`
+	Model   string        `json:"model"`
+	Picture web.Reference `json:"picture"`
 	backend.Decoding
 }
 
@@ -212,10 +212,10 @@ func (s *server) caption(ctx context.Context, q captionRequest) (a text, err err
 }
 
 type askRequest struct {
-	Model    string `json:"model"`
-	Picture  string `json:"picture"`
-	Question string `json:"question"`
-	K        *int   `json:"k"`
+	Model    string        `json:"model"`
+	Picture  web.Reference `json:"picture"`
+	Question string        `json:"question"`
+	K        *int          `json:"k"`
 }
 
 type given struct {
@@ -258,11 +258,11 @@ func (s *server) ask(ctx context.Context, q askRequest) (a askAnswer, err error)
 
 // matchRequest compares a picture or a text with texts or with pictures.
 type matchRequest struct {
-	Model    string   `json:"model"`
-	Picture  string   `json:"picture"`
-	Texts    []string `json:"texts"`
-	Text     string   `json:"text"`
-	Pictures []string `json:"pictures"`
+	Model    string          `json:"model"`
+	Picture  web.Reference   `json:"picture"`
+	Texts    []string        `json:"texts"`
+	Text     string          `json:"text"`
+	Pictures []web.Reference `json:"pictures"`
 }
 
 type match struct {

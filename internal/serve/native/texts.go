@@ -10,9 +10,9 @@ import (
 
 // input is a text, a pair of texts, or a picture with a text.
 type input struct {
-	Text    string `json:"text"`
-	Pair    string `json:"pair"`
-	Picture string `json:"picture"`
+	Text    string        `json:"text"`
+	Pair    string        `json:"pair"`
+	Picture web.Reference `json:"picture"`
 }
 
 // classifyRequest is about one input, or about several.
@@ -97,7 +97,7 @@ func (s *server) generate(w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
-	if err := web.ReadStrictJSON(w, r, s.limits, &q); err != nil {
+	if err := web.ReadStrict(w, r, s.limits, &q); err != nil {
 		return err
 	}
 	if err := s.limits.CheckItems("texts", len(q.Texts)); err != nil {

@@ -32,6 +32,10 @@ func StrictJSON(raw []byte, into any) error {
 	if name, wrong := strconv.Unquote(key); wrong == nil {
 		key = name
 	}
+	return unknownKey(key)
+}
+
+func unknownKey(key string) error {
 	return &backend.Error{Kind: backend.Invalid, Param: key, Message: fmt.Sprintf("%.80q is no key of this request", key), Err: ErrUnknownKey}
 }
 

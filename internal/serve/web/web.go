@@ -9,7 +9,6 @@ import (
 	"io"
 	"log/slog"
 	"math"
-	"mime"
 	"net/http"
 	"os"
 
@@ -41,19 +40,28 @@ func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, erro
 		return nil, tooLarge(limit)
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if err != nil {
+		return nil, readError(r, limit, err)
+	}
+	return raw, nil
+}
+
+// errEarly is wrapped by the error about a body that is not whole.
+var errEarly = errors.New("ended early")
+
+// readError says why a body of limit bytes at most cannot be read.
+func readError(r *http.Request, limit int64, err error) error {
 	var over *http.MaxBytesError
 	var own *backend.Error
 	switch {
 	case errors.As(err, &over):
-		return nil, tooLarge(limit)
-	case errors.As(err, &own), err != nil && errors.As(context.Cause(r.Context()), &own): // of a body that the server bounds, or does not wait for
-		return nil, own
+		return tooLarge(limit)
+	case errors.As(err, &own), errors.As(context.Cause(r.Context()), &own): // of a body that the server bounds, or does not wait for
+		return own
 	case errors.Is(err, os.ErrDeadlineExceeded):
-		return nil, &backend.Error{Kind: backend.Invalid, Message: "the request's body took too long; send it at once", Err: err}
-	case err != nil:
-		return nil, &backend.Error{Kind: backend.Invalid, Message: "the request's body ended early", Err: err}
+		return &backend.Error{Kind: backend.Invalid, Message: "the request's body took too long; send it at once", Err: err}
 	}
-	return raw, nil
+	return &backend.Error{Kind: backend.Invalid, Message: "the request's body ended early", Err: fmt.Errorf("%w: %w", errEarly, err)}
 }
 
 func tooLarge(limit int64) error {
@@ -80,11 +88,11 @@ func ReadStrictJSON(w http.ResponseWriter, r *http.Request, l Limits, into any) 
 
 // ReadJSONBody reads the body of a request that is JSON.
 func ReadJSONBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
-	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
-		return nil, backend.Errorf(backend.Invalid, "", "the body is encoded (Content-Encoding %.40q); send it as it is", e)
+	if err := checkEncoding(r); err != nil {
+		return nil, err
 	}
 	// curl -d says that all is a form of the other type, so its JSON is taken.
-	if media, _, _ := mime.ParseMediaType(r.Header.Get("Content-Type")); media == "multipart/form-data" {
+	if isForm(r) {
 		return nil, backend.Errorf(backend.Invalid, "", "the body is a form; send JSON (Content-Type: application/json)")
 	}
 	raw, err := ReadBody(w, r, l.Body)
@@ -92,6 +100,13 @@ func ReadJSONBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, err
 		return nil, err
 	}
 	return raw, l.CheckEntries(raw)
+}
+
+func checkEncoding(r *http.Request) error {
+	if e := r.Header.Get("Content-Encoding"); e != "" && e != "identity" {
+		return backend.Errorf(backend.Invalid, "", "the body is encoded (Content-Encoding %.40q); send it as it is", e)
+	}
+	return nil
 }
 
 // DecodeJSON is [ReadJSON] for bytes. Its errors say where in the text something is wrong.
