@@ -1,7 +1,7 @@
 // Package serve is the server of "unimo serve": models over HTTP.
 //
 //	serve.go   Run: from the listener to the last answer
-//	routes.go  what is mounted where
+//	routes.go  what is mounted where, and who says it of a path where nothing is
 //	guard.go   what every request passes: keys, hosts, bounded memory, slow clients, panics
 //	keys.go    the file of keys
 //	health.go  /livez and /readyz

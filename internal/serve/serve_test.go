@@ -631,6 +631,9 @@ func TestGraceEnds(t *testing.T) {
 			return
 		}
 		defer c.Close()
+		if err := c.Invoke(context.Background(), "/grpc.health.v1.Health/Check", &inferencepb.ServerLiveRequest{}, &inferencepb.ServerLiveResponse{}); status.Code(err) != codes.Unimplemented {
+			t.Errorf("another service: %v", err)
+		}
 		_, err = inferencepb.NewGRPCInferenceServiceClient(c).ModelInfer(context.Background(), &inferencepb.ModelInferRequest{
 			ModelName: "fake", Inputs: []*inferencepb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}, Contents: &inferencepb.InferTensorContents{BytesContents: [][]byte{[]byte("x")}}}},
 		})

@@ -202,6 +202,7 @@ func TestFailGRPC(t *testing.T) {
 	for want, err := range map[string]error{
 		"16 no key ?":                            &backend.Error{Kind: backend.Unauthenticated, Message: "no key %"},
 		"7 not so":                               &backend.Error{Kind: backend.Forbidden, Message: "not so"},
+		"12 no route":                            &backend.Error{Kind: backend.NotFound, Message: "no route", Err: web.ErrNoRoute},
 		"5 no ?? route":                          &backend.Error{Kind: backend.NotFound, Message: "no \n\u00e9 route"},
 		"13 the server failed; its log says why": fmt.Errorf("secret"),
 	} {
