@@ -7,8 +7,8 @@ BERT has config.json, weights and tokenizer; SST2 has train.tsv and dev.tsv, STS
 line is printed at each evaluation and a JSON object with the scores at the end. Seeds give other draws than in unimo:
 compare means over seeds.
 
-What is the same: pooled = relu(affine(first token)), dropout, affine to two classes, or to a score with a squared
-error, weights from a truncated normal of 0.02; Adam with eps outside of the bias correction and decoupled decay, linear warm-up and decay from step 0, clipping at 1;
+What is the same: BERT's own pooler, tanh(affine(first token)), or with --pooler new relu(affine(first token)) from random
+values; dropout, affine to two classes, or to a score with a squared error, weights from a truncated normal of 0.02; Adam with eps outside of the bias correction and decoupled decay, linear warm-up and decay from step 0, clipping at 1;
 dropout, batches in a random order, text cut at max_seq_len. Without dropout, from one head and on one batch, the losses
 of both are equal to six digits over a dozen steps.
 """
@@ -35,6 +35,7 @@ def arguments():
     p.add_argument("--weight-decay", type=float, default=0.0)
     p.add_argument("--dropout", type=float, default=0.1)
     p.add_argument("--eval-steps", type=int, default=0, help="evaluate every so many steps (0: after each epoch)")
+    p.add_argument("--pooler", choices=["own", "new"], default="own", help="the model's, or ReLU from random values")
     p.add_argument("--seed", type=int, default=1)
     p.add_argument("--threads", type=int, default=2)
     return p.parse_args()
@@ -59,15 +60,19 @@ def main(a):
     class Classifier(nn.Module):
         def __init__(self):
             super().__init__()
-            self.encoder = AutoModel.from_pretrained(a.model, add_pooling_layer=False, hidden_dropout_prob=a.dropout, attention_probs_dropout_prob=a.dropout)
+            own = a.pooler == "own"
+            self.encoder = AutoModel.from_pretrained(a.model, add_pooling_layer=own, hidden_dropout_prob=a.dropout, attention_probs_dropout_prob=a.dropout)
             width = self.encoder.config.hidden_size
-            self.pool, self.head, self.dropout = nn.Linear(width, width), nn.Linear(width, outputs), nn.Dropout(a.dropout)
-            for layer in (self.pool, self.head):
+            self.pool = None if own else nn.Linear(width, width)
+            self.head, self.dropout = nn.Linear(width, outputs), nn.Dropout(a.dropout)
+            for layer in [self.head] + ([] if own else [self.pool]):
                 nn.init.trunc_normal_(layer.weight, std=0.02, a=-0.04, b=0.04)
                 nn.init.zeros_(layer.bias)
 
         def forward(self, **inputs):
-            return self.head(self.dropout(self.pool(self.encoder(**inputs).last_hidden_state[:, 0]).relu()))
+            said = self.encoder(**inputs)
+            pooled = said.pooler_output if self.pool is None else self.pool(said.last_hidden_state[:, 0]).relu()
+            return self.head(self.dropout(pooled))
 
     outputs = 2 if a.task == "sst-2" else 1
     torch.set_num_threads(a.threads)
@@ -142,7 +147,8 @@ def main(a):
             print(f"step {step + 1}/{total}: loss {loss.item():.4f}, dev score {last:.4f}, {training:.0f} s of training", flush=True)
             start = time.perf_counter()
     print(json.dumps({
-        "seed": a.seed, "learning_rate": a.learning_rate, "steps": total, "task": a.task, "score": last, "best_score": best,
+        "seed": a.seed, "pooler": a.pooler, "learning_rate": a.learning_rate, "steps": total, "task": a.task, "score": last,
+        "best_score": best,
         "training_seconds": round(training, 1), "seconds": round(time.perf_counter() - began, 1),
         "torch": torch.__version__, "threads": torch.get_num_threads(),
     }))
