@@ -284,7 +284,7 @@ func unknown(raw []byte) string {
 		return "HEIC, AVIF or a film; " + known + ", convert it"
 	}
 	begin := raw[:min(len(raw), 16)]
-	if strings.ContainsFunc(string(begin), func(r rune) bool { return r < ' ' || r > '~' }) {
+	if strings.ContainsFunc(string(begin), func(r rune) bool { return (r < ' ' || r > '~') && r != '\n' && r != '\r' }) {
 		return fmt.Sprintf("no picture that is known here (it begins with the bytes % x); %s", begin, known)
 	}
 	return fmt.Sprintf("no picture that is known here (it begins with %q); %s", begin, known)

@@ -264,6 +264,7 @@ func TestRefused(t *testing.T) {
 		{"heic", []byte("\x00\x00\x00\x18ftypheic\x00\x00\x00\x00"), Limits{}, []string{"HEIC", "convert"}},
 		{"tiff", []byte("II*\x00\x08\x00\x00\x00"), Limits{}, []string{"TIFF", "convert"}},
 		{"zeros", make([]byte, 100), Limits{}, []string{"no picture that is known"}},
+		{"lines", []byte("a dog\r\nruns"), Limits{}, []string{`begins with "a dog\r\nruns"`}},
 		{"bytes", []byte("\x01\xfe\xffB"), Limits{}, []string{"begins with the bytes 01 fe ff 42)"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
