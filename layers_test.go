@@ -26,7 +26,7 @@ var layers = []string{
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank", "internal/model/calibration",
 	"internal/report", "internal/train", "internal/train/adversarial",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
-	"internal/run", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
+	"internal/run", "internal/answer", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
 	"", // the public package
 	"internal/serve/backend", "internal/serve/backend/backendtest", "internal/serve/web",
 	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip/inferencepb", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve/openapi", "internal/serve",

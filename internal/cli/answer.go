@@ -7,21 +7,12 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/vqa"
 )
-
-// answered is a line of "unimo ask --json".
-type answered struct {
-	Image       string       `json:"image"`
-	Question    string       `json:"question"`
-	Answer      string       `json:"answer"`
-	Probability float64      `json:"probability"`
-	Answers     []run.Scored `json:"answers,omitempty"` // with --top
-	Truncated   bool         `json:"truncated,omitempty"`
-}
 
 func (a *app) askCommand() *cobra.Command {
 	var modelDir, features string
@@ -101,11 +92,7 @@ func (a *app) answerAbout(ctx context.Context, m *vqa.Answerer, im *regions.Imag
 
 func (a *app) printAnswer(x run.Answers, image string, top int) error {
 	if a.json {
-		line := answered{Image: image, Question: x.Question, Answer: x.Best[0].Answer, Probability: x.Best[0].Probability, Truncated: x.Truncated}
-		if top > 1 {
-			line.Answers = x.Best
-		}
-		return a.printJSON(line)
+		return a.printJSON(answer.AnswerOf(image, x, top))
 	}
 	for _, s := range x.Best {
 		if _, err := printable.Fprintf(a.stdout, "%s\t%.4f\t%s\n", printable.String(s.Answer), s.Probability, oneField.Replace(x.Question)); err != nil {

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -20,14 +21,6 @@ import (
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/tasks/captioning"
 )
-
-// captioned is a line of "unimo caption --json".
-type captioned struct {
-	Image    string  `json:"image"`
-	Caption  string  `json:"caption"`
-	Score    float64 `json:"score"`    // log-probability, with the length penalty
-	Finished bool    `json:"finished"` // false: cut at the greatest length
-}
 
 // captionChunk pictures are captioned together: their regions are in memory at once.
 const captionChunk = 32
@@ -245,7 +238,7 @@ func (w *captionWriter) some(ctx context.Context, names []string, ready func()) 
 	ready()
 	for i, c := range written {
 		if w.json {
-			err = w.printJSON(captioned{picture.ID(kept[i]), c.Text, c.Score, c.Finished})
+			err = w.printJSON(answer.Caption{Image: picture.ID(kept[i]), Caption: c.Text, Score: c.Score, Finished: c.Finished})
 		} else {
 			_, err = printable.Fprintf(w.stdout, "%s\t%s\n", printable.String(oneField.Replace(kept[i])), c.Text)
 		}

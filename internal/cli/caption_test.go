@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/answer"
 )
 
 const (
@@ -49,7 +51,7 @@ func TestCaption(t *testing.T) {
 	all := must(t, "caption", "--model", captionsModel, shapesFolder, "--json").stdout
 	lines := strings.Split(strings.TrimSpace(all), "\n")
 	for i, name := range []string{"blue-bar", "blue-square", "green-bar", "green-square", "red-bar", "red-square"} {
-		var got captioned
+		var got answer.Caption
 		if len(lines) != 6 || json.Unmarshal([]byte(lines[i]), &got) != nil || got.Image != filepath.Join(shapesFolder, name+".png") ||
 			got.Caption != "a "+strings.ReplaceAll(name, "-", " ") || got.Score >= 0 || !got.Finished {
 			t.Fatalf("%s: %+v of %s", name, got, all)

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
@@ -111,17 +112,6 @@ type textWriter struct {
 	story   string
 }
 
-// generated is a line of "unimo generate --json".
-type generated struct {
-	ID        string   `json:"id,omitempty"`
-	Turn      int      `json:"turn_id,omitempty"`
-	Source    []string `json:"source"`
-	Generated string   `json:"generated"`
-	Reference string   `json:"reference,omitempty"`
-	Score     float64  `json:"score"`    // log-probability, with the length penalty
-	Finished  bool     `json:"finished"` // false: cut at the greatest length
-}
-
 func (w *textWriter) file(ctx context.Context, path string) error {
 	examples, _, err := seq2seq.ReadFile(path, seq2seq.Options{Dialogue: w.g.Dialogue()})
 	if err != nil {
@@ -158,7 +148,7 @@ func (w *textWriter) write(ctx context.Context, examples []seq2seq.Example, tick
 	}
 	for _, g := range written {
 		if w.json {
-			err = w.printJSON(generated{g.ID, g.Turn, g.Sources, g.Text, g.Target, g.Score, g.Finished})
+			err = w.printJSON(answer.Generated{ID: g.ID, Turn: g.Turn, Source: g.Sources, Generated: g.Text, Reference: g.Target, Score: g.Score, Finished: g.Finished})
 		} else {
 			_, err = fmt.Fprintln(w.stdout, printable.String(g.Text))
 		}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 )
 
@@ -155,7 +156,7 @@ func TestTextToText(t *testing.T) {
 	}
 	out := call(t, "the red ball is here\nthe \xff box\n", "generate", "--model", run, "--json", "-")
 	lines := strings.Split(strings.TrimSpace(out.stdout), "\n")
-	var g generated
+	var g answer.Generated
 	if out.code != exitDone || len(lines) != 2 || json.Unmarshal([]byte(lines[0]), &g) != nil || g.Source[0] != "the red ball is here" || !(g.Score < 0) {
 		t.Errorf("generate gave %+v", out)
 	}

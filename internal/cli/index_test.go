@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
@@ -34,7 +35,7 @@ func copyPictures(t *testing.T, data, dir string, names ...string) {
 // searched returns the similarity of the best hit for a picture, and its path.
 func searched(t *testing.T, index, picture string) (float32, string) {
 	t.Helper()
-	var first found
+	var first answer.Found
 	r := must(t, "search", "--index", index, "-k", "1", "--image", picture, "--json")
 	if err := json.Unmarshal([]byte(r.stdout), &first); err != nil {
 		t.Fatal(err)

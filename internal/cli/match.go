@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/model/rank"
@@ -50,33 +51,12 @@ func (a *app) openRetriever(dir string, maxPixels int) (*retrieve.Retriever, err
 	return r, err
 }
 
-// matched is a line of "unimo match --json".
-type matched struct {
-	Image string  `json:"image"`
-	Text  string  `json:"text"`
-	Score float32 `json:"score"`
-	fitting
-}
-
-// fitting is what the calibration of a model says of a picture and a text.
-type fitting struct {
-	Probability *float64 `json:"probability,omitempty"`
-	Fits        *bool    `json:"fits,omitempty"` // the probability reaches the model's threshold
-}
-
-func newFitting(m run.Matched) (f fitting) {
-	if m.Calibrated {
-		f.Probability, f.Fits = &m.Probability, &m.Fits
-	}
-	return f
-}
-
 // field is the probability as a field of a line's format, behind the score; "" without a calibration.
-func (f fitting) field() string {
-	if f.Probability == nil {
+func field(m run.Matched) string {
+	if !m.Calibrated {
 		return ""
 	}
-	return fmt.Sprintf("\t%.4f", *f.Probability)
+	return fmt.Sprintf("\t%.4f", m.Probability)
 }
 
 // nothingFits is said where no probability reaches the threshold. It stands on standard error: the lines are there nevertheless.
@@ -133,9 +113,9 @@ region features.`,
 			}
 			for i, text := range args[1:] {
 				if a.json {
-					err = a.printJSON(matched{args[0], text, scores[i].Score, newFitting(scores[i])})
+					err = a.printJSON(answer.Match{Image: args[0], Text: text, Score: scores[i].Score, Fit: answer.FitOf(scores[i])})
 				} else {
-					_, err = printable.Fprintf(a.stdout, "%.4f"+newFitting(scores[i]).field()+"\t%s\n", scores[i].Score, oneField.Replace(text))
+					_, err = printable.Fprintf(a.stdout, "%.4f"+field(scores[i])+"\t%s\n", scores[i].Score, oneField.Replace(text))
 				}
 				if err != nil {
 					return err
@@ -211,16 +191,6 @@ In ids, a byte of a name that is not UTF-8 is %XX.`,
 	c.Flags().BoolVar(&o.Features, "features", false, "PICTURES are region features (file or folder)")
 	c.MarkFlagRequired("out")
 	return c
-}
-
-// found is a line of "unimo search --json".
-type found struct {
-	Rank       int      `json:"rank"`
-	ID         string   `json:"image"`
-	Path       string   `json:"path,omitempty"` // of the picture's file, absolute; none of region features
-	Similarity float32  `json:"similarity"`
-	Match      *float32 `json:"match,omitempty"`
-	fitting
 }
 
 func (a *app) searchCommand() *cobra.Command {
@@ -342,14 +312,15 @@ func (a *app) printFound(s *retrieve.Search, hits []rank.Found, byText bool) err
 	gone := 0
 	var fits []run.Matched
 	for i, h := range hits {
-		line := found{Rank: i + 1, ID: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}
+		var said run.Matched
+		line := answer.Found{Rank: i + 1, Image: h.ID, Path: s.Path(h.ID), Similarity: h.Similarity}
 		score := h.Similarity
 		if h.Ranked {
 			score, line.Match = h.Match, &h.Match
 		}
 		if byText {
-			fits = append(fits, s.Says(h))
-			line.fitting = newFitting(fits[i])
+			said = s.Says(h)
+			fits, line.Fit = append(fits, said), answer.FitOf(said)
 		}
 		shown := h.ID
 		if line.Path != "" {
@@ -363,7 +334,7 @@ func (a *app) printFound(s *retrieve.Search, hits []rank.Found, byText bool) err
 			line.Path = picture.ID(line.Path)
 			err = a.printJSON(line)
 		} else {
-			_, err = printable.Fprintf(a.stdout, "%d\t%.4f"+line.field()+"\t%s\n", i+1, score, printable.String(shown))
+			_, err = printable.Fprintf(a.stdout, "%d\t%.4f"+field(said)+"\t%s\n", i+1, score, printable.String(shown))
 		}
 		if err != nil {
 			return err

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
@@ -22,18 +23,6 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
-
-// prediction is a line of "unimo predict --json".
-type prediction struct {
-	Text          string             `json:"text"`
-	TextB         string             `json:"text_b,omitempty"`
-	More          []string           `json:"more_texts,omitempty"`
-	Label         string             `json:"label,omitempty"`
-	Probability   *float64           `json:"probability,omitempty"`
-	Probabilities map[string]float64 `json:"probabilities,omitempty"`
-	Score         *float64           `json:"score,omitempty"`
-	Truncated     bool               `json:"truncated,omitempty"`
-}
 
 func (a *app) predictCommand() *cobra.Command {
 	var modelDir string
@@ -138,16 +127,6 @@ func (a *app) predictFile(c *cobra.Command, o run.PredictOptions, args []string)
 	return err
 }
 
-// reply is a line of "unimo predict --json" of a model that reads pictures.
-type reply struct {
-	Image         string             `json:"image"`
-	Text          string             `json:"text"`
-	Label         string             `json:"label"`
-	Probability   float64            `json:"probability"`
-	Probabilities map[string]float64 `json:"probabilities,omitempty"` // none of a model that writes
-	Truncated     bool               `json:"truncated,omitempty"`
-}
-
 // replyAll answers about a picture, the first argument, with the texts behind it.
 func (a *app) replyAll(c *cobra.Command, t *run.Task, dir string, args []string) error {
 	if len(args) == 0 || len(args) == 1 && (args[0] == "-" || a.typist() == nil) || !picture.IsPicture(args[0]) && args[0] != "-" && len(args) == 1 {
@@ -185,10 +164,8 @@ func (a *app) reply(ctx context.Context, m run.Replying, im *regions.Image, file
 			}
 			continue
 		}
-		line := reply{Image: picture.ID(file), Text: texts[i], Label: r.Label, Probability: r.Probability, Probabilities: map[string]float64{}, Truncated: r.Truncated}
-		for class, p := range r.Probabilities {
-			line.Probabilities[m.Labels()[class]] = p
-		}
+		line := answer.Prediction{Image: picture.ID(file), Text: texts[i]}
+		line.Says(r, func(class int) string { return m.Labels()[class] })
 		if err := a.printJSON(line); err != nil {
 			return err
 		}
@@ -321,15 +298,8 @@ func (a *app) predict(ctx context.Context, p *classify.Predictor, texts []string
 
 func (a *app) printPrediction(cfg model.Config, pair bool, x labelled.Example, q run.Reply) error {
 	if a.json {
-		out := prediction{Text: x.TextA, TextB: x.TextB, More: x.More, Truncated: q.Truncated}
-		if q.IsScore {
-			out.Score = &q.Score
-		} else {
-			out.Label, out.Probability, out.Probabilities = q.Label, &q.Probability, map[string]float64{}
-			for i, prob := range q.Probabilities {
-				out.Probabilities[cfg.Label(i)] = prob
-			}
-		}
+		out := answer.Prediction{Text: x.TextA, TextB: x.TextB, More: x.More}
+		out.Says(q, cfg.Label)
 		return a.printJSON(out)
 	}
 	fields := []string{printable.String(q.Label), fmt.Sprintf("%.4f", q.Probability)}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 )
 
@@ -132,7 +133,7 @@ func TestRetrievalChain(t *testing.T) {
 	index := filepath.Join(t.TempDir(), "index")
 	must(t, "index", filepath.Join(data, "images"), "--model", run, "--out", index)
 	out := must(t, "search", "--model", run, "--index", index, "-k", "3", "--json", "a big red circle").stdout
-	var first found
+	var first answer.Found
 	if err := json.Unmarshal([]byte(strings.SplitN(out, "\n", 2)[0]), &first); err != nil || first.Rank != 1 || first.Match == nil {
 		t.Errorf("search prints %q (%v)", out, err)
 	}

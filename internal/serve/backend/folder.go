@@ -322,7 +322,9 @@ func (v view) info() Info {
 func (v view) describe() Info {
 	i := Info{ID: v.id, Dir: v.dir, Created: v.created.Truncate(time.Second), Can: v.can()}
 	d := &i.Details
-	d.Card = v.card
+	if v.id == v.name { // once
+		d.Card = v.card
+	}
 	if len(v.heads) > 1 {
 		d.Tasks = v.tasks
 		d.Title, i.Problem = "several tasks", model.MultiTask

@@ -386,7 +386,7 @@ func (r *Registry) scorePairs(ctx context.Context, v view, h *head, query Item, 
 }
 
 // Classify implements [Model].
-func (m *served) Classify(ctx context.Context, inputs []Input) (list []Prediction, use Usage, err error) {
+func (m *served) Classify(ctx context.Context, inputs []Input) (list []run.Reply, use Usage, err error) {
 	err = m.r.use(m.name, func(v view) error {
 		need, does := CanClassify, "classify texts"
 		for i, in := range inputs {
@@ -408,10 +408,9 @@ func (m *served) Classify(ctx context.Context, inputs []Input) (list []Predictio
 	return list, use, err
 }
 
-func (r *Registry) classify(ctx context.Context, v view, h *head, inputs []Input) (list []Prediction, use Usage, err error) {
+func (r *Registry) classify(ctx context.Context, v view, h *head, inputs []Input) (list []run.Reply, use Usage, err error) {
 	q := &request{group: h, rows: make([]int, len(inputs))}
 	cut := make([]bool, len(inputs))
-	var said []run.Reply
 	if h.Classify != nil {
 		records := make([]labelled.Record, len(inputs))
 		for i, in := range inputs {
@@ -420,14 +419,14 @@ func (r *Registry) classify(ctx context.Context, v view, h *head, inputs []Input
 			use.Tokens += q.rows[i]
 		}
 		q.usage = use
-		said, err = through(ctx, v, q, "classify", records, func(ctx context.Context, records []labelled.Record) ([]run.Reply, error) {
+		list, err = through(ctx, v, q, "classify", records, func(ctx context.Context, records []labelled.Record) ([]run.Reply, error) {
 			return h.Classify.Answer(ctx, records, ignore)
 		})
 	} else {
-		said, use, err = r.judge(ctx, v, h, q, inputs, cut)
+		list, use, err = r.judge(ctx, v, h, q, inputs, cut)
 	}
-	for i, x := range said {
-		list = append(list, Prediction{x.Label, x.Probability, x.Probabilities, x.Score, cut[i]})
+	for i := range list {
+		list[i].Truncated = cut[i]
 	}
 	return list, use, err
 }
@@ -601,7 +600,7 @@ type questions struct {
 }
 
 // Ask implements [Model].
-func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (list []Answer, use Usage, err error) {
+func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (answers run.Answers, use Usage, err error) {
 	err = m.r.use(m.name, func(v view) error {
 		h, err := v.with(CanAsk, "answer questions about pictures")
 		if err != nil {
@@ -614,7 +613,7 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (l
 		if err != nil {
 			return err
 		}
-		tokens, _ := h.Ask.Encode(question)
+		tokens, cut := h.Ask.Encode(question)
 		use = Usage{Tokens: len(tokens), Pictures: 1}
 		q := &request{group: questions{h, k}, rows: []int{images[0].Regions() + len(tokens)}, usage: use}
 		said, err := through(ctx, v, q, "ask", []about{{images[0], question}}, func(ctx context.Context, items []about) ([]run.Answers, error) {
@@ -624,12 +623,11 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (l
 		if err != nil {
 			return err
 		}
-		for _, x := range said[0].Best {
-			list = append(list, Answer{x.Answer, x.Probability})
-		}
+		answers = said[0]
+		answers.Truncated = cut
 		return nil
 	})
-	return list, use, err
+	return answers, use, err
 }
 
 // query is what is searched for.

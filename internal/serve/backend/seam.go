@@ -4,6 +4,8 @@ import (
 	"context"
 	"strings"
 	"time"
+
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // Models are the models of a server. A reload may change them at any time.
@@ -26,12 +28,12 @@ type Model interface {
 	// Score says how well each document fits the query.
 	Score(ctx context.Context, query Item, documents []Item) (Scores, error)
 	// Classify answers about inputs, in their order.
-	Classify(ctx context.Context, inputs []Input) ([]Prediction, Usage, error)
+	Classify(ctx context.Context, inputs []Input) ([]run.Reply, Usage, error)
 	// Generate writes a text. emit, which may be nil, gets its pieces as they are settled; its error ends the work and is returned.
 	Generate(ctx context.Context, r GenerateRequest, emit func(piece string) error) (Generated, error)
 	Caption(ctx context.Context, picture []byte, o Decoding) (Generated, error)
-	// Ask returns the k likeliest answers to a question about a picture, the likeliest first.
-	Ask(ctx context.Context, picture []byte, question string, k int) ([]Answer, Usage, error)
+	// Ask answers a question about a picture with the k likeliest answers.
+	Ask(ctx context.Context, picture []byte, question string, k int) (run.Answers, Usage, error)
 	// Search returns the k pictures of the model's index that fit the query best, a text or a picture.
 	Search(ctx context.Context, query Item, k int) ([]Found, error)
 	// Pictures lists up to k pictures of the index from number first on, and says how many there are.
@@ -90,15 +92,6 @@ type Score struct {
 	Truncated   bool
 }
 
-// Prediction is an answer about one input.
-type Prediction struct {
-	Label         string    // the likeliest class; "" of a regression
-	Probability   float64   // of Label
-	Probabilities []float64 // of every class, in the order of [Info.Labels]
-	Score         float64   // the value of a regression
-	Truncated     bool
-}
-
 // GenerateRequest is what a text is written for.
 type GenerateRequest struct {
 	Texts    []string // one text, or what the model's task reads: answer and passage, the turns of a conversation
@@ -128,12 +121,6 @@ type Generated struct {
 	Finished bool    // the model ended it; else it is cut at the greatest length
 	Usage    Usage   // what was read
 	Written  int     // tokens of the text
-}
-
-// Answer is an answer to a question about a picture.
-type Answer struct {
-	Text        string
-	Probability float64
 }
 
 // Found is a picture that a search found.
@@ -171,7 +158,7 @@ type Details struct {
 	Title      string   // for people, of what it was trained for
 	Task       string   // that it was trained for, such as "sst-2"
 	Tasks      []string // of a model for several; "ID/TASK" is a model with one of them alone
-	Card       string   // its README.md, which has its scores
+	Card       string   // its README.md, which has its scores; of the whole of a model for several tasks alone
 	Parameters int64
 	Layers     int
 	Hidden     int // size of its rows
@@ -212,7 +199,7 @@ const (
 	CanSearch
 )
 
-var capabilityNames = []string{"embed text", "embed picture", "score", "match", "classify", "classify picture", "generate", "caption", "ask", "search"}
+var capabilityNames = []string{"embed_text", "embed_picture", "score", "match", "classify", "classify_picture", "generate", "caption", "ask", "search"}
 
 // pictured is what pictures are needed for.
 const pictured = CanEmbedPicture | CanMatch | CanClassifyPicture | CanCaption | CanAsk

@@ -9,7 +9,8 @@
 //	POST /classify    classes of texts, of pairs of texts, and of statements about pictures
 //	POST /generate    a text for a text, whole or in server-sent events
 //
-// A picture in a request is a data URL, or a file of a form (multipart/form-data). Every request may name a model; else it is the first. Keys are those of "unimo ... --json".
+// A picture in a request is a data URL, or a file of a form (multipart/form-data). Every request may name a model; else it is the first.
+// Answers are those of "unimo ... --json": package answer has both.
 //
 //	native.go      mounting, errors, what requests share
 //	models.go      /models

@@ -4,23 +4,20 @@ import (
 	"maps"
 	"net/http"
 
+	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
 // Operations describes the routes.
 func Operations() []web.Operation {
 	const tag = "unimo"
-	str, integer, number, boolean := web.Type("string", ""), web.Type("integer", ""), web.Type("number", ""), web.Type("boolean", "")
+	str, boolean := web.Type("string", ""), web.Type("boolean", "")
 	type properties = map[string]web.Schema
 	picture := web.Type("string", "a picture as a data URL, data:image/png;base64,...")
 	id := web.Type("string", "the model's name; without one it is the first")
 	several := web.Schema{"type": "integer", "minimum": 1}
-	failure := web.JSON(web.Object(properties{"error": web.Object(properties{"message": str, "type": str, "param": str, "limit": integer}, "message", "type")}, "error"))
-	use := web.Object(properties{"tokens": integer, "pictures": integer}, "tokens", "pictures")
-	decoding := properties{
-		"beam": integer, "length_penalty": number, "min_length": integer, "max_length": integer, "block_trigrams": boolean,
-		"sample": boolean, "temperature": number, "top_k": integer, "top_p": number, "seed": web.Schema{"type": "integer", "minimum": 0},
-	}
+	failure := web.JSON(web.SchemaOf(failure{}))
+	decoding := web.SchemaOf(backend.Decoding{})["properties"].(properties)
 	with := func(more, all properties) properties {
 		for key, schema := range more {
 			all[key] = schema
@@ -41,56 +38,38 @@ func Operations() []web.Operation {
 		}
 	}
 	named := web.Parameter{Name: "model", In: "query", Description: "the model's name", Schema: str}
-	written := web.Object(properties{"model": str, "generated": str, "score": number, "finished": boolean, "usage": use}, "model", "generated", "score", "finished", "usage")
 	in := properties{"text": str, "pair": str, "picture": picture}
 	image := web.Schema{"type": "string", "format": "binary"}
 	return []web.Operation{
-		get("/models", "listNativeModels", "What there is and what it does", nil, web.JSON(web.Object(properties{"models": web.Array(web.Object(properties{
-			"id": str, "can": web.Array(str), "title": str, "task": str, "tasks": web.Array(str), "problem": str, "parameters": integer, "layers": integer, "hidden": integer,
-			"vocabulary": integer, "max_tokens": integer, "dimension": integer, "labels": web.Array(str), "reads_pair": boolean, "texts": web.Array(str), "passage": boolean,
-			"decoding": web.Object(decoding), "calibrated": boolean, "index": web.Object(properties{"pictures": integer, "source": str}, "pictures", "source"),
-			"fingerprint": str, "created": web.Schema{"type": "string", "format": "date-time"}, "card": str,
-		}, "id", "can"))}, "models"))),
+		get("/models", "listNativeModels", "What there is and what it does", nil, web.JSON(web.SchemaOf(models{}))),
 		post("/search", "search", "The pictures of an index that fit a text, or are like a picture", web.Object(properties{"model": id, "text": str, "picture": picture, "k": several}),
-			web.JSON(web.Object(properties{"model": str, "found": web.Array(web.Object(properties{
-				"id": str, "picture": str, "similarity": number, "ranked": boolean, "match": number, "probability": number, "fits": boolean,
-			}, "id", "picture", "similarity", "ranked"))}, "model", "found"))),
+			web.JSON(web.SchemaOf(searchAnswer{}))),
 		get("/pictures", "listPictures", "The pictures of an index", []web.Parameter{
 			named,
 			{Name: "first", In: "query", Description: "number of the first one, from 0", Schema: web.Schema{"type": "integer", "minimum": 0}},
 			{Name: "k", In: "query", Description: "how many", Schema: several},
-		}, web.JSON(web.Object(properties{
-			"model": str, "pictures": web.Array(web.Object(properties{"id": str, "picture": str}, "id", "picture")), "total": integer,
-		}, "model", "pictures", "total"))),
+		}, web.JSON(web.SchemaOf(picturesAnswer{}))),
 		get("/pictures/{id...}", "getPicture", "A picture of an index", []web.Parameter{
 			{Name: "id", In: "path", Description: "the picture's name in the index", Required: true, Schema: str},
 			named,
 			{Name: "size", In: "query", Description: `"full": as it is; else it may be smaller`, Schema: web.Enum("full")},
 		}, web.Content{"image/jpeg": image, "image/png": image, "image/gif": image, "image/webp": image}),
-		post("/caption", "caption", "A text for a picture", web.Object(with(decoding, properties{"model": id, "picture": picture}), "picture"), web.JSON(written)),
+		post("/caption", "caption", "A text for a picture", web.Object(with(decoding, properties{"model": id, "picture": picture}), "picture"), web.JSON(web.SchemaOf(captionAnswer{}))),
 		post("/ask", "ask", "Answers to a question about a picture", web.Object(properties{"model": id, "picture": picture, "question": str, "k": several}, "picture", "question"),
-			web.JSON(web.Object(properties{
-				"model": str, "answers": web.Array(web.Object(properties{"answer": str, "probability": number}, "answer", "probability")), "usage": use,
-			}, "model", "answers", "usage"))),
+			web.JSON(web.SchemaOf(askAnswer{}))),
 		post("/match", "match", "How well texts or pictures fit a text or a picture", web.AnyOf(
 			web.Object(properties{"model": id, "picture": picture, "texts": web.Array(str).WithItems(1)}, "picture", "texts"),
 			web.Object(properties{"model": id, "picture": picture, "pictures": web.Array(picture).WithItems(1)}, "picture", "pictures"),
 			web.Object(properties{"model": id, "text": str, "texts": web.Array(str).WithItems(1)}, "text", "texts"),
 			web.Object(properties{"model": id, "text": str, "pictures": web.Array(picture).WithItems(1)}, "text", "pictures"),
-		), web.JSON(web.Object(properties{
-			"model": str, "similarity": boolean, "matches": web.Array(web.Object(properties{"score": number, "probability": number, "fits": boolean, "truncated": boolean}, "score")), "usage": use,
-		}, "model", "similarity", "matches", "usage"))),
+		), web.JSON(web.SchemaOf(matchAnswer{}))),
 		post("/classify", "classify", "Classes of texts, of pairs of texts, and of statements about pictures", web.AnyOf(
 			web.Object(with(in, properties{"model": id}), "text"),
 			web.Object(properties{"model": id, "inputs": web.Array(web.Object(in)).WithItems(1)}, "inputs"),
-		), web.JSON(web.Object(properties{
-			"model": str, "labels": web.Array(str), "predictions": web.Array(web.Object(properties{
-				"label": str, "probability": number, "probabilities": web.Array(number), "score": number, "truncated": boolean,
-			})), "usage": use,
-		}, "model", "predictions", "usage"))),
+		), web.JSON(web.SchemaOf(classifyAnswer{}))),
 		post("/generate", "generate", "A text for a text; with stream in server-sent events, the last of which is the whole text",
 			web.Object(with(decoding, properties{"model": id, "texts": web.Array(str).WithItems(1), "passage": str, "stream": boolean}), "texts"),
-			web.Content{"application/json": written, "text/event-stream": web.Object(map[string]web.Schema{"data": str}, "data")}),
+			web.Content{"application/json": web.SchemaOf(generateAnswer{}), "text/event-stream": web.Object(map[string]web.Schema{"data": str}, "data")}),
 	}
 }
 

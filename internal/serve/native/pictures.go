@@ -9,7 +9,9 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
@@ -21,19 +23,14 @@ type searchRequest struct {
 	K       *int          `json:"k"`
 }
 
-type found struct {
-	ID          string   `json:"id"`
-	Picture     string   `json:"picture"` // where it is
-	Similarity  float64  `json:"similarity"`
-	Ranked      bool     `json:"ranked"`
-	Match       *float64 `json:"match,omitempty"`
-	Probability *float64 `json:"probability,omitempty"`
-	Fits        *bool    `json:"fits,omitempty"`
+type searchAnswer struct {
+	Model string         `json:"model"`
+	Found []answer.Found `json:"found"`
 }
 
-type searchAnswer struct {
-	Model string  `json:"model"`
-	Found []found `json:"found"`
+// fitOf is what a model that is calibrated says of a score.
+func fitOf(x backend.Score) answer.Fit {
+	return answer.FitOf(run.Matched{Probability: x.Probability, Fits: x.Fits, Calibrated: x.Calibrated})
 }
 
 // pictureOf is the address of a picture of the index of the model that a request named.
@@ -67,18 +64,25 @@ func (s *server) search(ctx context.Context, q searchRequest) (a searchAnswer, e
 	if err != nil {
 		return a, err
 	}
-	a = searchAnswer{m.Info().ID, []found{}}
-	for _, h := range hits {
-		f := found{ID: h.ID, Picture: pictureOf(h.ID, q.Model), Similarity: h.Similarity, Ranked: h.Ranked}
-		if h.Ranked {
-			f.Match = &h.Score.Value
+	a = searchAnswer{m.Info().ID, make([]answer.Found, len(hits))}
+	for i, h := range hits {
+		a.Found[i] = answer.Found{Rank: i + 1, Image: h.ID, Path: pictureOf(h.ID, q.Model), Similarity: float32(h.Similarity), Fit: fitOf(h.Score)}
+		if match := float32(h.Score.Value); h.Ranked {
+			a.Found[i].Match = &match
 		}
-		if h.Score.Calibrated {
-			f.Probability, f.Fits = &h.Score.Probability, &h.Score.Fits
-		}
-		a.Found = append(a.Found, f)
 	}
 	return a, nil
+}
+
+type picturesAnswer struct {
+	Model    string    `json:"model"`
+	Pictures []indexed `json:"pictures"`
+	Total    int       `json:"total"`
+}
+
+type indexed struct {
+	Image string `json:"image"`
+	Path  string `json:"path"`
 }
 
 // pictures lists pictures of an index.
@@ -116,15 +120,11 @@ func (s *server) pictures(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	type entry struct {
-		ID      string `json:"id"`
-		Picture string `json:"picture"`
-	}
-	list := make([]entry, len(ids))
+	a := picturesAnswer{m.Info().ID, make([]indexed, len(ids)), total}
 	for i, id := range ids {
-		list[i] = entry{id, pictureOf(id, q.Get("model"))}
+		a.Pictures[i] = indexed{id, pictureOf(id, q.Get("model"))}
 	}
-	web.WriteJSON(w, http.StatusOK, map[string]any{"model": m.Info().ID, "pictures": list, "total": total})
+	web.WriteJSON(w, http.StatusOK, a)
 	return nil
 }
 
@@ -185,20 +185,13 @@ type captionRequest struct {
 	backend.Decoding
 }
 
-// text is a text that a model wrote.
-type text struct {
-	Model     string  `json:"model"`
-	Generated string  `json:"generated"`
-	Score     float64 `json:"score"`
-	Finished  bool    `json:"finished"`
-	Usage     usage   `json:"usage"`
+type captionAnswer struct {
+	Model string `json:"model"`
+	answer.Caption
+	Usage usage `json:"usage"`
 }
 
-func textOf(m backend.Model, g backend.Generated) text {
-	return text{m.Info().ID, g.Text, g.Score, g.Finished, usage(g.Usage)}
-}
-
-func (s *server) caption(ctx context.Context, q captionRequest) (a text, err error) {
+func (s *server) caption(ctx context.Context, q captionRequest) (a captionAnswer, err error) {
 	m, err := s.models.Model(q.Model)
 	if err != nil {
 		return a, err
@@ -208,7 +201,7 @@ func (s *server) caption(ctx context.Context, q captionRequest) (a text, err err
 		return a, err
 	}
 	g, err := m.Caption(ctx, raw, q.Decoding)
-	return textOf(m, g), err
+	return captionAnswer{m.Info().ID, answer.Caption{Image: "picture", Caption: g.Text, Score: g.Score, Finished: g.Finished}, usage(g.Usage)}, err
 }
 
 type askRequest struct {
@@ -218,15 +211,10 @@ type askRequest struct {
 	K        *int          `json:"k"`
 }
 
-type given struct {
-	Answer      string  `json:"answer"`
-	Probability float64 `json:"probability"`
-}
-
 type askAnswer struct {
-	Model   string  `json:"model"`
-	Answers []given `json:"answers"`
-	Usage   usage   `json:"usage"`
+	Model string `json:"model"`
+	answer.Answer
+	Usage usage `json:"usage"`
 }
 
 func (s *server) ask(ctx context.Context, q askRequest) (a askAnswer, err error) {
@@ -245,15 +233,11 @@ func (s *server) ask(ctx context.Context, q askRequest) (a askAnswer, err error)
 	if err != nil {
 		return a, err
 	}
-	answers, use, err := m.Ask(ctx, raw, q.Question, k)
+	said, use, err := m.Ask(ctx, raw, q.Question, k)
 	if err != nil {
 		return a, err
 	}
-	a = askAnswer{m.Info().ID, []given{}, usage(use)}
-	for _, x := range answers {
-		a.Answers = append(a.Answers, given{x.Text, x.Probability})
-	}
-	return a, nil
+	return askAnswer{m.Info().ID, answer.AnswerOf("picture", said, k), usage(use)}, nil
 }
 
 // matchRequest compares a picture or a text with texts or with pictures.
@@ -265,18 +249,11 @@ type matchRequest struct {
 	Pictures []web.Reference `json:"pictures"`
 }
 
-type match struct {
-	Score       float64  `json:"score"`
-	Probability *float64 `json:"probability,omitempty"`
-	Fits        *bool    `json:"fits,omitempty"`
-	Truncated   bool     `json:"truncated,omitempty"`
-}
-
 type matchAnswer struct {
-	Model      string  `json:"model"`
-	Similarity bool    `json:"similarity"` // scores are similarities of vectors, -1 to 1
-	Matches    []match `json:"matches"`
-	Usage      usage   `json:"usage"`
+	Model      string         `json:"model"`
+	Similarity bool           `json:"similarity"` // scores are similarities of vectors, -1 to 1
+	Matches    []answer.Match `json:"matches"`
+	Usage      usage          `json:"usage"`
 }
 
 func (s *server) match(ctx context.Context, q matchRequest) (a matchAnswer, err error) {
@@ -292,13 +269,16 @@ func (s *server) match(ctx context.Context, q matchRequest) (a matchAnswer, err 
 	if err != nil {
 		return a, err
 	}
-	a = matchAnswer{m.Info().ID, scores.Similarity, []match{}, usage(scores.Usage)}
-	for _, x := range scores.List {
-		one := match{Score: x.Value, Truncated: x.Truncated}
-		if x.Calibrated {
-			one.Probability, one.Fits = &x.Probability, &x.Fits
+	a = matchAnswer{m.Info().ID, scores.Similarity, make([]answer.Match, len(documents)), usage(scores.Usage)}
+	for i, x := range scores.List {
+		one := answer.Match{Text: cmp.Or(documents[i].Text, q.Text), Score: float32(x.Value), Fit: fitOf(x), Truncated: x.Truncated}
+		switch {
+		case documents[i].Picture != nil:
+			one.Image = web.At("pictures", i)
+		case q.Picture != "":
+			one.Image = "picture"
 		}
-		a.Matches = append(a.Matches, one)
+		a.Matches[i] = one
 	}
 	return a, nil
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 
+	"github.com/unimo-go/unimo/internal/answer"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
@@ -22,19 +23,10 @@ type classifyRequest struct {
 	Inputs []input `json:"inputs"`
 }
 
-type prediction struct {
-	Label         string    `json:"label,omitempty"`
-	Probability   *float64  `json:"probability,omitempty"`
-	Probabilities []float64 `json:"probabilities,omitempty"`
-	Score         *float64  `json:"score,omitempty"` // of a regression
-	Truncated     bool      `json:"truncated,omitempty"`
-}
-
 type classifyAnswer struct {
-	Model       string       `json:"model"`
-	Labels      []string     `json:"labels,omitempty"` // in the order of probabilities
-	Predictions []prediction `json:"predictions"`
-	Usage       usage        `json:"usage"`
+	Model       string              `json:"model"`
+	Predictions []answer.Prediction `json:"predictions"`
+	Usage       usage               `json:"usage"`
 }
 
 func (s *server) classify(ctx context.Context, q classifyRequest) (a classifyAnswer, err error) {
@@ -52,11 +44,14 @@ func (s *server) classify(ctx context.Context, q classifyRequest) (a classifyAns
 	if err != nil {
 		return a, err
 	}
-	inputs := make([]backend.Input, len(list))
+	inputs, places := make([]backend.Input, len(list)), make([]string, len(list))
 	for i, x := range list {
 		inputs[i] = backend.Input{Text: x.Text, Pair: x.Pair}
+		if places[i] = "picture"; len(q.Inputs) > 0 {
+			places[i] = web.At("inputs", i) + ".picture"
+		}
 		if x.Picture != "" {
-			if inputs[i].Picture, err = s.picked(ctx, web.At("inputs", i)+".picture", x.Picture); err != nil {
+			if inputs[i].Picture, err = s.picked(ctx, places[i], x.Picture); err != nil {
 				return a, err
 			}
 		}
@@ -66,15 +61,14 @@ func (s *server) classify(ctx context.Context, q classifyRequest) (a classifyAns
 		return a, err
 	}
 	info := m.Info()
-	a = classifyAnswer{info.ID, info.Labels, []prediction{}, usage(use)}
-	for _, p := range predictions {
-		one := prediction{Label: p.Label, Probabilities: p.Probabilities, Truncated: p.Truncated}
-		if p.Label != "" {
-			one.Probability = &p.Probability
-		} else {
-			one.Score = &p.Score
+	a = classifyAnswer{info.ID, make([]answer.Prediction, len(list)), usage(use)}
+	for i, x := range list {
+		p := &a.Predictions[i]
+		p.Text, p.TextB = x.Text, x.Pair
+		if x.Picture != "" {
+			p.Image = places[i]
 		}
-		a.Predictions = append(a.Predictions, one)
+		p.Says(predictions[i], func(class int) string { return info.Labels[class] })
 	}
 	return a, nil
 }
@@ -87,7 +81,17 @@ type generateRequest struct {
 	backend.Decoding
 }
 
-// piece is an event of a stream; the last event is a [text].
+type generateAnswer struct {
+	Model string `json:"model"`
+	answer.Generated
+	Usage usage `json:"usage"`
+}
+
+func generated(m backend.Model, texts []string, g backend.Generated) generateAnswer {
+	return generateAnswer{m.Info().ID, answer.Generated{Source: texts, Generated: g.Text, Score: g.Score, Finished: g.Finished}, usage(g.Usage)}
+}
+
+// piece is an event of a stream; the last event is a [generateAnswer].
 type piece struct {
 	Piece string `json:"piece"`
 }
@@ -113,7 +117,7 @@ func (s *server) generate(w http.ResponseWriter, r *http.Request) error {
 		if err != nil {
 			return err
 		}
-		web.WriteJSON(w, http.StatusOK, textOf(m, g))
+		web.WriteJSON(w, http.StatusOK, generated(m, q.Texts, g))
 		return nil
 	}
 	out := &web.Events{W: w}
@@ -124,7 +128,7 @@ func (s *server) generate(w http.ResponseWriter, r *http.Request) error {
 	case err != nil:
 		out.Send(describe(err)) // if nobody listens any more, nobody is left to tell
 	default:
-		out.Send(textOf(m, g))
+		out.Send(generated(m, q.Texts, g))
 	}
 	return nil
 }

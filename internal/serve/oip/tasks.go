@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
@@ -426,13 +427,15 @@ func ask(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.Usag
 	if err != nil {
 		return nil, use, err
 	}
-	lists, uses := make([][]backend.Answer, b.n), make([]backend.Usage, b.n)
+	lists, uses := make([][]run.Scored, b.n), make([]backend.Usage, b.n)
 	err = b.each(ctx, func(ctx context.Context, i int) error {
 		picture, err := b.picture(ctx, "picture", i)
 		if err != nil {
 			return err
 		}
-		lists[i], uses[i], err = m.Ask(ctx, picture, b.text("text", i), k)
+		var said run.Answers
+		said, uses[i], err = m.Ask(ctx, picture, b.text("text", i), k)
+		lists[i] = said.Best
 		return err
 	})
 	if err != nil {
@@ -445,7 +448,7 @@ func ask(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.Usag
 	answer, probability := filled("answer", "BYTES", b.n, wide), filled("answer_probability", "FP64", b.n, wide)
 	for _, list := range lists {
 		for _, a := range list[:wide] {
-			answer.bytes, probability.f64 = append(answer.bytes, []byte(a.Text)), append(probability.f64, a.Probability)
+			answer.bytes, probability.f64 = append(answer.bytes, []byte(a.Answer)), append(probability.f64, a.Probability)
 		}
 	}
 	return []tensor{answer, probability}, use, nil

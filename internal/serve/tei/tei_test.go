@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/backend/backendtest"
 	"github.com/unimo-go/unimo/internal/serve/tei"
@@ -119,8 +120,8 @@ func (m *model) Info() backend.Info {
 	return i
 }
 
-func (m *model) Classify(_ context.Context, inputs []backend.Input) ([]backend.Prediction, backend.Usage, error) {
-	return make([]backend.Prediction, len(inputs)), backend.Usage{}, nil
+func (m *model) Classify(_ context.Context, inputs []backend.Input) ([]run.Reply, backend.Usage, error) {
+	return make([]run.Reply, len(inputs)), backend.Usage{}, nil
 }
 
 func (m *model) Score(_ context.Context, _ backend.Item, documents []backend.Item) (backend.Scores, error) {

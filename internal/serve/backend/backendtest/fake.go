@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/serve/backend"
 )
 
@@ -206,17 +207,17 @@ func (m *Model) Score(ctx context.Context, query backend.Item, documents []backe
 }
 
 // Classify implements [backend.Model]: a text with "good" in it is positive.
-func (m *Model) Classify(ctx context.Context, inputs []backend.Input) ([]backend.Prediction, backend.Usage, error) {
+func (m *Model) Classify(ctx context.Context, inputs []backend.Input) ([]run.Reply, backend.Usage, error) {
 	var use backend.Usage
 	if err := m.begin(ctx, backend.CanClassify, fmt.Sprintf("classify %d", len(inputs))); err != nil {
 		return nil, use, err
 	}
-	var list []backend.Prediction
+	var list []run.Reply
 	for _, in := range inputs {
 		use.Tokens += len(strings.Fields(in.Text+" "+in.Pair)) + 2
-		p := backend.Prediction{Label: "negative", Probability: 0.75, Probabilities: []float64{0.75, 0.25}}
+		p := run.Reply{Label: "negative", Probability: 0.75, Probabilities: []float64{0.75, 0.25}}
 		if strings.Contains(in.Text, "good") {
-			p = backend.Prediction{Label: "positive", Probability: 0.875, Probabilities: []float64{0.125, 0.875}}
+			p = run.Reply{Label: "positive", Probability: 0.875, Probabilities: []float64{0.125, 0.875}}
 		}
 		list = append(list, p)
 	}
@@ -262,13 +263,13 @@ func (m *Model) Caption(ctx context.Context, picture []byte, _ backend.Decoding)
 }
 
 // Ask implements [backend.Model].
-func (m *Model) Ask(ctx context.Context, _ []byte, question string, k int) ([]backend.Answer, backend.Usage, error) {
+func (m *Model) Ask(ctx context.Context, _ []byte, question string, k int) (run.Answers, backend.Usage, error) {
 	use := backend.Usage{Tokens: len(strings.Fields(question)) + 2, Pictures: 1}
 	if err := m.begin(ctx, backend.CanAsk, "ask "+question); err != nil {
-		return nil, use, err
+		return run.Answers{}, use, err
 	}
-	list := []backend.Answer{{Text: "yes", Probability: 0.625}, {Text: "no", Probability: 0.25}}
-	return list[:min(max(k, 1), len(list))], use, nil
+	list := []run.Scored{{Answer: "yes", Probability: 0.625}, {Answer: "no", Probability: 0.25}}
+	return run.Answers{Question: question, Best: list[:min(max(k, 1), len(list))]}, use, nil
 }
 
 // Pictures implements [backend.Model].

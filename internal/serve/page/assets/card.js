@@ -6,12 +6,12 @@ const abilities = [
   ["search", "Find pictures of a folder, by text or by picture"],
   ["caption", "Write captions of pictures"],
   ["ask", "Answer questions about pictures"],
-  ["classify picture", "Judge statements about pictures"],
+  ["classify_picture", "Judge statements about pictures"],
   ["score", "Say how well pictures and texts fit"],
   ["classify", "Classify texts"],
   ["generate", "Write texts"],
-  ["embed text", "Make vectors of texts"],
-  ["embed picture", "Make vectors of pictures"],
+  ["embed_text", "Make vectors of texts"],
+  ["embed_picture", "Make vectors of pictures"],
 ];
 
 export function start(model) {

@@ -16,11 +16,11 @@ export function start(info, setup, findAlike) {
   clear();
   const can = model.can;
   $("ask").hidden = !can.has("ask");
-  $("judge").hidden = !can.has("classify picture");
+  $("judge").hidden = !can.has("classify_picture");
   $("match").hidden = !can.has("match");
   $("caption-part").hidden = !can.has("caption");
   $("alike").hidden = !find;
-  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify picture") && "judges statements", can.has("match") && "compares descriptions"].filter(Boolean);
+  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify_picture") && "judges statements", can.has("match") && "compares descriptions"].filter(Boolean);
   $("picture-lead").textContent = `The model ${does.length > 1 ? `${does.slice(0, -1).join(", ")} and ${does.at(-1)}` : does[0]}.`;
   $("ask-hint").textContent = model.of("ask").calibrated
     ? "Each answer has a probability of its own, as several may be right."
@@ -49,11 +49,11 @@ async function samples() {
   try {
     const list = await get(`pictures?${new URLSearchParams({ k: 12, model: model.id })}`);
     if (mine !== model) return;
-    $("sample-list").replaceChildren(...list.pictures.map((p, i) => h("li", {}, h("button", { type: "button", "aria-label": `Take ${p.id}`, "aria-pressed": "false", onclick: take }, thumbnail(p.id, model.id)))));
+    $("sample-list").replaceChildren(...list.pictures.map((p, i) => h("li", {}, h("button", { type: "button", "aria-label": `Take ${p.image}`, "aria-pressed": "false", onclick: take }, thumbnail(p.image, model.id)))));
     $("samples").hidden = !list.pictures.length;
     async function take(event) {
       const button = event.currentTarget;
-      const { id } = list.pictures[[...$("sample-list").children].indexOf(button.parentElement)];
+      const { image: id } = list.pictures[[...$("sample-list").children].indexOf(button.parentElement)];
       const blob = await fetchPicture(id, model.id, true);
       look(new Picture(blob, id.split("/").pop()));
       button.setAttribute("aria-pressed", "true");
@@ -92,7 +92,7 @@ export async function look(taken) {
   $("caption").textContent = "…";
   try {
     const said = await post("caption", { picture: await picture.data(), model: model.id }, mine.signal);
-    $("caption").textContent = said.generated;
+    $("caption").textContent = said.caption;
     $("caption-took").replaceChildren(took(began));
   } catch (err) {
     if (mine.signal.aborted) return;
@@ -128,8 +128,8 @@ onSubmit($("ask"), async (signal) => {
 
 onSubmit($("judge"), async (signal) => {
   const { text, data, began } = await needed("judge-text");
-  const { predictions: [p], labels } = await post("classify", { inputs: [{ picture: data, text }], model: model.id }, signal);
-  answered($("judge"), heading(text, began), ...verdict(p, labels ?? model.labels));
+  const { predictions: [p] } = await post("classify", { inputs: [{ picture: data, text }], model: model.id }, signal);
+  answered($("judge"), heading(text, began), ...verdict(p));
   $("judge-text").select();
 });
 

@@ -50,14 +50,14 @@ addEventListener("popstate", () => usable().length && go(location.hash.slice(1),
 function use(model) {
   const can = model.can;
   $("tab-search").hidden = !can.has("search");
-  $("tab-picture").hidden = !["caption", "ask", "classify picture", "match"].some((what) => can.has(what));
+  $("tab-picture").hidden = !["caption", "ask", "classify_picture", "match"].some((what) => can.has(what));
   $("tab-text").hidden = !["score", "classify", "generate"].some((what) => can.has(what));
   $("tab-model").hidden = false;
   const open = $("tab-picture").hidden ? undefined : (picture) => {
     go("picture", { focus: true });
     look.look(picture);
   };
-  const find = $("tab-search").hidden || !can.has("embed picture") ? undefined : (picture) => {
+  const find = $("tab-search").hidden || !can.has("embed_picture") ? undefined : (picture) => {
     go("search", { focus: true });
     search.like(picture);
   };
@@ -87,6 +87,7 @@ function distinct(said) {
   for (const whole of list) {
     whole.of = (what) => whole.parts.find((part) => part.does.has(what)) ?? whole; // the task that does it
     whole.parts = list.filter((model) => whole.tasks?.some((task) => model.id === `${whole.id}/${task}`));
+    for (const part of whole.parts) part.card = whole.card;
     for (const what of whole.does) if (whole.parts.filter((part) => part.does.has(what)).length > 1) whole.can.delete(what);
     for (const part of whole.parts) if ([...part.does].every((what) => whole.can.has(what))) joined.add(part);
     if (whole.parts.length && !whole.can.size) joined.add(whole);

@@ -38,10 +38,10 @@ export function ranking({ matches, similarity }, names) {
 const shortened = (what) => h("p", { class: "hint" }, `${what} was longer than what the model reads, and was cut.`);
 
 // verdict shows a prediction: the class and how likely each is, or a number.
-export function verdict(p, labels) {
+export function verdict(p) {
   const cut = p.truncated ? [shortened("The text")] : [];
   if (!p.label) return [h("p", { class: "verdict" }, number(p.score)), ...cut];
   const words = judgements[p.label];
-  const rows = (p.probabilities ?? []).map((share, i) => ({ name: labels?.[i] ?? `class ${i}`, share, value: percent(share) })).sort((a, b) => b.share - a.share);
+  const rows = Object.entries(p.probabilities ?? {}).map(([name, share]) => ({ name, share, value: percent(share) })).sort((a, b) => b.share - a.share);
   return [h("p", { class: "verdict" }, words ?? p.label, words ? h("small", {}, ` ${p.label}`) : null), bars(rows.slice(0, 8)), ...cut];
 }

@@ -117,17 +117,17 @@ function draw() {
 
 // hit is a picture in the list: of the index, or with its rank and scores if it was found.
 function hit(f, rank, keeps = true) {
-  const name = f.id.split("/").pop();
+  const name = f.image.split("/").pop();
   const act = open ? () => use(f, open) : () => use(f, like);
   const scored = rank !== undefined;
   return h("li", { class: `hit${keeps ? "" : " below"}${scored && rank === 0 && keeps ? " best" : ""}` },
-    h("button", { type: "button", class: "hit-open", "aria-label": `${open ? "Ask about" : "Find pictures like"} ${name}`, title: f.id, onclick: act }, thumbnail(f.id, model.id)),
+    h("button", { type: "button", class: "hit-open", "aria-label": `${open ? "Ask about" : "Find pictures like"} ${name}`, title: f.image, onclick: act }, thumbnail(f.image, model.id)),
     scored ? track(value(f)) : null,
     h("div", { class: "hit-foot" },
       h("div", {},
         scored ? h("span", { class: "hit-score" }, ...scores(f, rank)) : null,
-        h("span", { class: "hit-name", title: f.id }, name)),
-      open && model.can.has("embed picture")
+        h("span", { class: "hit-name", title: f.image }, name)),
+      open && model.can.has("embed_picture")
         ? h("button", { type: "button", class: "icon small", "aria-label": `Find pictures like ${name}`, title: "Find alike", onclick: () => use(f, like) }, icon("alike"))
         : null));
 }
@@ -135,7 +135,7 @@ function hit(f, rank, keeps = true) {
 function scores(f) {
   const similar = `similarity ${number(f.similarity)}`;
   if (f.probability != null) return [h("b", {}, percent(f.probability)), h("span", {}, similar)];
-  if (f.ranked) return [h("b", {}, number(f.similarity)), h("span", {}, `match ${number(f.match)}`)];
+  if (f.match != null) return [h("b", {}, number(f.similarity)), h("span", {}, `match ${number(f.match)}`)];
   return [h("b", {}, number(f.similarity))];
 }
 
@@ -143,7 +143,7 @@ function scores(f) {
 async function use(f, take) {
   problem(pane, "");
   try {
-    take(new Picture(await fetchPicture(f.id, model.id, true), f.id.split("/").pop()));
+    take(new Picture(await fetchPicture(f.image, model.id, true), f.image.split("/").pop()));
   } catch (err) {
     problem(pane, err.message);
   }

@@ -56,8 +56,8 @@ onSubmit($("classify"), async (signal) => {
   const text = required("classify-text");
   const pair = model.reads_pair ? required("classify-pair") : "";
   const began = performance.now();
-  const { predictions: [p], labels } = await post("classify", { inputs: [pair ? { text, pair } : { text }], model: model.id }, signal);
-  answered($("classify"), h("p", { class: "said" }, h("span", {}, short(pair ? `${text} · ${pair}` : text, 140)), took(began)), ...verdict(p, labels ?? model.labels));
+  const { predictions: [p] } = await post("classify", { inputs: [pair ? { text, pair } : { text }], model: model.id }, signal);
+  answered($("classify"), h("p", { class: "said" }, h("span", {}, short(pair ? `${text} · ${pair}` : text, 140)), took(began)), ...verdict(p));
 });
 
 const stop = onSubmit($("write"), async (signal) => {
