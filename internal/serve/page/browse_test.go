@@ -78,10 +78,11 @@ func TestTasks(t *testing.T) {
 	w.write("#search-text", "red")
 	w.click("#search-form .primary")
 	w.wait(`document.querySelector("#hits .track")`)
-	w.has("#search-summary", "1 of 3 pictures fits “red”") // by the model's own threshold
+	w.has("#search-summary", "1 of the 3 closest pictures fits “red”") // by the model's own threshold
 	w.has("#hits", "88 %", "similarity 0.750", "red.png")
+	w.has("#search-order", "Where few do, they are too high")
 	eval[bool](w, `(e => { e.value = 0.2; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
-	w.has("#search-summary", "2 of 3 pictures fit “red”")
+	w.has("#search-summary", "2 of the 3 closest pictures fit “red”")
 	eval[bool](w, `(e => { e.value = 0.9; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
 	w.has("#search-summary", "Nothing fits “red”")
 	w.has("#search-nothing", "Probability of the closest picture: 88 %")
@@ -136,7 +137,7 @@ func TestNotCalibrated(t *testing.T) {
 	w.has("#search-summary", "3 pictures for “something red”")
 	w.has("#search-order", "the order is all it says")
 	eval[bool](w, `(e => { e.value = 0.6; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
-	w.has("#search-summary", "1 of 3 pictures fits")
+	w.has("#search-summary", "1 of the 3 closest pictures fits")
 	if !eval[bool](w, `document.getElementById("search-order").hidden`) {
 		t.Error("the page speaks of no threshold, though its visitor has set one")
 	}
@@ -204,6 +205,24 @@ func TestSeveralTasks(t *testing.T) {
 		t.Errorf("the task was asked %q", asks)
 	}
 	w.check()
+}
+
+// A version that Go made of a commit is said in short, and fits a phone.
+func TestVersion(t *testing.T) {
+	for version, want := range map[string]string{
+		"unimo v1.2.0": "unimo v1.2.0", "unimo devel": "unimo devel",
+		"unimo v0.0.0-20261129005710-f6ba83185942":              "unimo f6ba831 of November 29, 2026",
+		"unimo v1.2.1-0.20261129005710-f6ba83185942+dirty":      "unimo f6ba831 of November 29, 2026, changed",
+		"unimo v1.3.0-rc.1.0.20261129005710-f6ba83185942+dirty": "unimo f6ba831 of November 29, 2026, changed",
+	} {
+		w := open(t, served(t, backendtest.New(), page.Options{Version: version}), phone)
+		if got := w.text("#version"); got != want {
+			t.Errorf("%s is said as %s, want %s", version, got, want)
+		}
+		if lines := eval[int](w, `document.getElementById("version").getClientRects().length`); lines != 1 {
+			t.Errorf("%s takes %d lines", want, lines)
+		}
+	}
 }
 
 // Pictures that are dropped or pasted go to what is shown.
@@ -606,6 +625,7 @@ func TestDemo(t *testing.T) {
 	}
 	w.has("#notice", "not photographs")
 	w.has("#search-lead", "200 pictures in images.")
+	w.has("#search-lead code", "images")
 	if eval[bool](w, `document.getElementById("chooser").getClientRects().length > 0`) {
 		t.Error("a model is to be chosen, though there is one, which does all of its tasks")
 	}
@@ -648,6 +668,12 @@ func TestDemo(t *testing.T) {
 	w.has("#hits li:first-child", "test-00001.png", "1.000")
 	w.click("#tab-model")
 	w.has("#scores", "questions answered right", "0.9636")
+	w.has("#facts", "does several tasks, with the same layers", "3 layers, 96 wide")
+	w.has("#tasks", "vqa\nVQA (questions about pictures)", "judges statements about pictures: entailment, neutral, contradiction", "not calibrated", "none")
+	w.has("#tasks-hint", "of the classes that get 90 %", "scores compare, and are no probabilities")
+	if facts := w.text("#facts"); strings.Contains(facts, "entailment") || strings.Contains(facts, "calibrated") {
+		t.Errorf("what is of one task is said of all: %s", facts)
+	}
 	w.has("footer", "unimo test")
 	w.click("#tab-picture")
 	none := filepath.Join(t.TempDir(), "none.png")

@@ -1,37 +1,75 @@
 // What the model is: its facts, its scores, and its README.
 
-import { $, h, count } from "./dom.js";
+import { $, h, count, date } from "./dom.js";
 
 const abilities = [
   ["search", "Find pictures of a folder, by text or by picture"],
   ["caption", "Write captions of pictures"],
   ["ask", "Answer questions about pictures"],
   ["classify_picture", "Judge statements about pictures"],
-  ["score", "Say how well pictures and texts fit"],
+  ["match", "Say how well pictures and texts fit"],
+  ["score", "Say how near texts are to each other"],
   ["classify", "Classify texts"],
   ["generate", "Write texts"],
   ["embed_text", "Make vectors of texts"],
   ["embed_picture", "Make vectors of pictures"],
 ];
 
+// Kinds of task, by what they do.
+const kinds = {
+  single_label_classification: "classifies texts",
+  regression: "rates texts with a number",
+  generation: "writes a text for a text",
+  dialogue: "goes on with a conversation",
+  captioning: "writes captions of pictures",
+  entailment: "judges statements about pictures",
+  visual_question_answering: "chooses answers to questions about pictures",
+  free_answering: "writes answers to questions about pictures",
+  retrieval: "compares pictures and texts",
+  multi: "does several tasks, with the same layers",
+};
+
+const kind = (model) => kinds[model.problem] ?? model.problem;
+const classes = (model) => model.labels?.length && model.labels.slice(0, 30).join(", ") + (model.labels.length > 30 ? ", …" : "");
+
+// shares says whether a model shares 100 % out among its classes, likely whether it says how likely its answers are.
+const shares = (model) => model.does.has("classify_picture") || (model.does.has("classify") && model.labels?.length > 0);
+const likely = (model) => shares(model) || model.does.has("ask") || model.does.has("match");
+
+// worth says what the probabilities of models are worth.
+function worth(models) {
+  const loose = models.filter((model) => likely(model) && !model.calibrated);
+  return [
+    models.some((model) => model.calibrated) && "Calibrated: they mean what they say.",
+    loose.some(shares) && "Not calibrated: of the classes that get 90 %, more or less than nine in ten may be right.",
+    loose.some((model) => !shares(model)) && "Not calibrated: scores compare, and are no probabilities.",
+  ].filter(Boolean).join(" ");
+}
+
 export function start(model) {
   $("model-name").textContent = model.id;
   $("model-lead").textContent = [(model.title || model.task) && `Trained for ${model.title || model.task}`, model.parameters && `${count(model.parameters, "parameter")}`].filter(Boolean).join(" · ");
   const facts = [
-    ["Kind", model.problem],
-    ["Tasks", model.tasks?.join(", ")],
-    ["Size", model.layers && `${count(model.layers, "layer")} of ${model.hidden}`],
+    ["Kind", kind(model)],
+    ["Size", model.layers && `${count(model.layers, "layer")}, ${model.hidden} wide`],
     ["Vectors of", model.dimension && count(model.dimension, "value")],
     ["Reads", model.max_tokens && `up to ${count(model.max_tokens, "token")}`],
     ["Vocabulary", model.vocabulary && count(model.vocabulary, "entry", "entries")],
-    ["Classes", model.labels?.length && model.labels.slice(0, 30).join(", ") + (model.labels.length > 30 ? ", …" : "")],
-    ["Probabilities", model.calibrated === undefined ? "" : model.calibrated ? "calibrated: they mean what they say" : "not calibrated: scores compare, they are no probabilities"],
+    ["Classes", !model.parts.length && classes(model)],
+    ["Probabilities", !model.parts.length && worth([model])],
     ["Searches", model.index && count(model.index.pictures, "picture")],
-    ["On disk since", model.created && new Date(model.created).toLocaleDateString("en", { dateStyle: "long" })],
+    ["On disk since", model.created && date(model.created)],
     ["Fingerprint", model.fingerprint],
   ];
   $("facts").replaceChildren(...facts.filter(([, value]) => value).flatMap(([name, value]) => [h("dt", {}, name), h("dd", {}, value)]));
-  $("abilities").replaceChildren(...abilities.map(([name, words]) => h("li", { class: !model.can.has(name) && "no" }, words, model.can.has(name) ? null : h("span", { class: "hidden-text" }, " (not this model)"))));
+  const order = abilities.toSorted(([a], [b]) => model.does.has(b) - model.does.has(a)); // what it does comes first
+  $("abilities").replaceChildren(...order.map(([name, words]) => h("li", { class: !model.does.has(name) && "no" }, words, model.does.has(name) ? null : h("span", { class: "hidden-text" }, " (not this model)"))));
+  $("tasks-part").hidden = !model.parts.length;
+  $("tasks").replaceChildren(...model.parts.map((task) => h("tr", {},
+    h("th", { scope: "row" }, h("code", {}, task.task), task.title ? h("small", {}, task.title) : null),
+    h("td", {}, [kind(task), classes(task)].filter(Boolean).join(": ")),
+    h("td", {}, !likely(task) ? "none" : task.calibrated ? "calibrated" : "not calibrated"))));
+  $("tasks-hint").textContent = worth(model.parts);
   const text = markdown(model.card ?? "");
   const scores = text.find((part) => part.querySelector("th:nth-child(2)")?.textContent === "value"); // as models' pages have them
   $("scores-part").hidden = !scores;

@@ -25,6 +25,7 @@ export function icon(name) {
 export const number = (v) => (Number.isFinite(v) ? v.toFixed(Math.abs(v) < 10 ? 3 : 1) : "–");
 export const percent = (v) => (v > 0 && v < 0.001 ? "< 0.1 %" : `${(100 * v).toFixed(v > 0 && v < 0.1 ? 1 : 0)} %`);
 export const count = (n, one, many = `${one}s`) => `${n.toLocaleString("en")} ${n === 1 ? one : many}`;
+export const date = (iso) => new Date(iso).toLocaleDateString("en", { dateStyle: "long", timeZone: "UTC" });
 export const short = (text, most) => (text.length > most ? `${text.slice(0, most - 1)}…` : text);
 export const took = (began) => h("span", { class: "took" }, `${Math.max(1, Math.round(performance.now() - began))} ms`);
 
@@ -44,9 +45,9 @@ export function answered(form, ...children) {
   return answer;
 }
 
-// examples are buttons that fill a form and send it.
-export function examples(place, texts, use) {
-  place.replaceChildren(...(texts ?? []).map((text) => h("button", { type: "button", title: text.length > 60 && text, onclick: () => use(text) }, short(text, 60))));
+// examples are buttons that fill a form and send it, each with its text on it, or with a name.
+export function examples(place, texts, use, name) {
+  place.replaceChildren(...(texts ?? []).map((text) => h("button", { type: "button", title: !name && text.length > 60 && text, onclick: () => use(text) }, name ?? short(text, 60))));
 }
 
 // onSubmit does work when a form is sent. Sending it again, or stop, ends what is under way: the server is left, too.

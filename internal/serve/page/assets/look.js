@@ -20,7 +20,7 @@ export function start(info, setup, findAlike) {
   $("match").hidden = !can.has("match");
   $("caption-part").hidden = !can.has("caption");
   $("alike").hidden = !find;
-  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify_picture") && "judges statements", can.has("match") && "compares descriptions"].filter(Boolean);
+  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify_picture") && "judges statements", can.has("match") && "compares descriptions with it"].filter(Boolean);
   $("picture-lead").textContent = `The model ${does.length > 1 ? `${does.slice(0, -1).join(", ")} and ${does.at(-1)}` : does[0]}.`;
   $("ask-hint").textContent = model.of("ask").calibrated
     ? "Each answer has a probability of its own, as several may be right."
@@ -33,12 +33,10 @@ export function start(info, setup, findAlike) {
 
 // fill makes buttons for examples, which send their form.
 function fill(id, texts, field, name) {
-  const place = $(id).querySelector(".examples");
-  examples(place, texts, (text) => {
+  examples($(id).querySelector(".examples"), texts, (text) => {
     $(field).value = text;
     $(id).requestSubmit();
-  });
-  if (name && place.firstChild) place.firstChild.textContent = name;
+  }, name);
 }
 
 // samples shows some pictures of the index, if there is one.

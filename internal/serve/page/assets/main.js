@@ -1,6 +1,6 @@
 // The page: asks the server what it can do, shows the parts for that, and leads from one to the other.
 
-import { $, h } from "./dom.js";
+import { $, h, date } from "./dom.js";
 import { get } from "./server.js";
 import { onArrival } from "./picture.js";
 import * as search from "./search.js";
@@ -95,6 +95,12 @@ function distinct(said) {
   return list.filter((model) => !joined.has(model));
 }
 
+// named is a version for people: one that Go made of a commit is long, and has its date and its name.
+function named(version) {
+  const [, program, year, month, day, commit, changed] = /^(.*) v\S*[-.](\d{4})(\d\d)(\d\d)\d{6}-([0-9a-f]{7})[0-9a-f]{5}(\+dirty)?$/.exec(version) ?? [];
+  return commit ? `${program} ${commit} of ${date(`${year}-${month}-${day}`)}${changed ? ", changed" : ""}` : version;
+}
+
 async function begin() {
   $("loading").hidden = false;
   $("failed").hidden = true;
@@ -103,7 +109,8 @@ async function begin() {
     const said = await get("models");
     models = distinct(said.models);
     if (!models.length) throw new Error("The server has no model.");
-    $("version").textContent = setup.version ?? "";
+    $("version").textContent = named(setup.version ?? "");
+    $("version").title = setup.version ?? "";
   } catch (err) {
     $("failed").firstElementChild.textContent = err.message;
     $("failed").hidden = false;

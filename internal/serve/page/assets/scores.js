@@ -29,7 +29,7 @@ export function ranking({ matches, similarity }, names) {
   const sure = rows.some((m) => m.probability != null);
   const [high, low] = [rows[0].score, rows.at(-1).score];
   const share = (m) => (sure ? m.probability : similarity ? m.score : high > low ? (m.score - low) / (high - low) : 1);
-  const list = bars(rows.map((m) => ({ name: m.name, share: share(m), value: sure ? `${percent(m.probability)}${m.fits ? " fits" : ""}` : number(m.score) })), true);
+  const list = bars(rows.map((m) => ({ name: m.name, share: share(m), value: sure ? `${percent(m.probability)}${m.fits ? " · fits" : ""}` : number(m.score) })), true);
   const cut = rows.some((m) => m.truncated) ? [shortened("A text")] : [];
   if (sure) return [rows.some((m) => m.fits) ? "" : h("p", { class: "verdict" }, "Nothing fits"), list, ...cut];
   return [list, h("p", { class: "hint" }, `${similarity ? "Similarities of vectors, -1 to 1. " : ""}The model has no threshold for what fits: the order is all it says.`), ...cut];

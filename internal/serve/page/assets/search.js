@@ -21,7 +21,9 @@ export function start(info, setup, openPicture) {
   open = openPicture;
   forget();
   const index = model.index;
-  $("search-lead").textContent = index ? `${count(index.pictures, "picture")}${index.source ? ` in ${index.source}` : ""}. Say what to look for, or drop a picture to find others like it.` : "";
+  if (index) {
+    $("search-lead").replaceChildren(count(index.pictures, "picture"), ...(index.source ? [" in ", h("code", {}, index.source)] : []), ". Say what to look for, or drop a picture to find others like it.");
+  }
   examples($("search-examples"), setup.search, (text) => {
     seek(null);
     $("search-text").value = text;
@@ -98,7 +100,7 @@ function draw() {
   const shown = anyway ? found : kept;
   const unit = calibrated() ? "Probability" : "Similarity";
   const chosen = calibrated() || least !== null; // a threshold says what fits; else all is listed
-  const fit = kept.length ? `${kept.length} of ${count(found.length, "picture")} fit${kept.length === 1 ? "s" : ""}` : "Nothing fits";
+  const fit = kept.length ? `${kept.length} of the ${found.length} closest pictures fit${kept.length === 1 ? "s" : ""}` : "Nothing fits";
   $("search-summary").textContent = `${!found.length ? "Nothing was found for" : chosen ? fit : `${count(found.length, "picture")} for`} ${asked.words} · ${asked.ms} ms`;
   $("search-tools").hidden = false;
   $("hits-title").hidden = true;
@@ -106,7 +108,10 @@ function draw() {
   $("least").value = least ?? (calibrated() ? 0.5 : 0);
   $("least-value").textContent = least === null ? (calibrated() ? "model’s own" : "any") : least.toFixed(2);
   $("least-reset").hidden = least === null;
-  $("search-order").hidden = !found.length || chosen;
+  $("search-order").hidden = !found.length || (chosen && !calibrated());
+  $("search-order").textContent = calibrated()
+    ? "The percents are right where half of all pictures fit. Where few do, they are too high: the order counts."
+    : "The model has no threshold for these: the order is all it says.";
   $("search-nothing").hidden = !found.length || kept.length > 0 || anyway;
   if (found.length) {
     const best = found.reduce((a, b) => (value(b) > value(a) ? b : a));

@@ -24,11 +24,11 @@ export function start(info, setup) {
   const rates = !model.of("classify").labels?.length; // a regression
   $("classify-title").textContent = $("classify-send").textContent = rates ? "Rate" : "Classify";
   $("text-lead").textContent = [can.has("score") && "The model says which texts are nearest to a text.", can.has("classify") && (rates ? "It rates a text with a number." : "It says what a text is."), can.has("generate") && "It writes a text for yours, word by word."].filter(Boolean).join(" ");
-  examples($("rank").querySelector(".examples"), setup.rank && [setup.rank[0]], () => {
-    $("rank-text").value = setup.rank[0];
-    $("rank-texts").value = setup.rank.slice(1).join("\n");
+  examples($("rank").querySelector(".examples"), setup.rank && [setup.rank], ([text, ...texts]) => {
+    $("rank-text").value = text;
+    $("rank-texts").value = texts.join("\n");
     $("rank").requestSubmit();
-  });
+  }, "An example");
   for (const [form, texts] of [["classify", setup.classify], ["write", setup.write]]) {
     examples($(form).querySelector(".examples"), texts, (text) => {
       $(`${form}-text`).value = text;
