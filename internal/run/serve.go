@@ -150,13 +150,13 @@ type Vectors interface {
 
 // Index finds the pictures that it has.
 type Index interface {
+	TextReader
 	IDs() []string
 	Path(id string) string // of the picture's file; "" of region features
 	From() string          // what it was made of
 	// Candidates is how many pictures the full model puts in order for a text, the best ones by vectors, where nothing else is said.
 	Candidates() int
-	Text(ctx context.Context, text string, k, candidates int) ([]rank.Found, error)
-	Image(ctx context.Context, im *regions.Image, k int) ([]rank.Found, error)
+	Search(ctx context.Context, queries []rank.Query) ([][]rank.Found, error)
 	Says(x rank.Found) Matched // of what a text found
 	Close() error
 }

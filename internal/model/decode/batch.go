@@ -34,10 +34,10 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 	rows := int32(0) // of the sources
 	b.step.Seen.Sources = []int32{0}
 	for _, number := range numbers {
-		s := &search{source: number, position: sources[number].first()}
+		s := &search{source: number, position: sources[number].first(), longest: sources[number].longest(o)}
 		s.beams = []hypothesis{{tokens: []int32{d.vocabulary.CLS()}, scores: []float64{0}}}
 		if o.Sample {
-			s.random = randomStream(o, number)
+			s.random = randomStream(o, &sources[number], number)
 		}
 		if emit != nil {
 			s.text, s.streamed = &stream{vocabulary: d.vocabulary}, 1
@@ -62,7 +62,9 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 			continue
 		}
 		for _, s := range b.searches {
-			b.stream(s, s.common())
+			if b.stream(s, s.common()); !s.goes(t + 1) {
+				b.end(s)
+			}
 		}
 		if err := ctx.Err(); err != nil { // before anything is computed: emit may have lost the model
 			return err
@@ -70,10 +72,6 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 	}
 	for _, s := range b.searches {
 		results[s.source] = s.result()
-		if s.text != nil {
-			b.stream(s, s.beams[0].written())
-			b.tell(s, s.text.close())
-		}
 	}
 	return nil
 }
@@ -110,7 +108,7 @@ func (b *batch) fill(t int) {
 	for _, search := range b.searches {
 		for i := range search.beams {
 			h := &search.beams[i]
-			if h.ended {
+			if h.ended || t >= search.longest {
 				continue
 			}
 			h.slots = append(slices.Clip(h.slots), b.used)
@@ -149,7 +147,7 @@ func (b *batch) advance(ctx context.Context, t int) error {
 	}
 	row := 0
 	for _, s := range b.searches {
-		if s.live() == 0 {
+		if !s.goes(t) {
 			continue
 		}
 		for i := range s.beams {
@@ -229,9 +227,18 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 	})
 }
 
+// end tells the rest of the text of a search that is over.
+func (b *batch) end(s *search) {
+	b.stream(s, s.beams[0].written())
+	if s.text != nil {
+		b.tell(s, s.text.close())
+	}
+	s.text = nil
+}
+
 // stream tells the text of tokens, which all hypotheses of s start with, as far as it was not told.
 func (b *batch) stream(s *search, tokens []int32) {
-	if len(tokens) > s.streamed {
+	if s.text != nil && len(tokens) > s.streamed {
 		b.tell(s, s.text.write(tokens[s.streamed:]))
 		s.streamed = len(tokens)
 	}

@@ -22,6 +22,7 @@ func (h *hypothesis) score() float64 { return h.scores[len(h.scores)-1] }
 type search struct {
 	source   int   // its number
 	position int32 // of [CLS]
+	longest  int   // tokens of the target at most
 	beams    []hypothesis
 	offers   []offer
 	trigrams trigrams
@@ -39,14 +40,9 @@ type offer struct {
 	stays      bool
 }
 
-// live returns how many hypotheses have not ended.
-func (s *search) live() (n int) {
-	for i := range s.beams {
-		if !s.beams[i].ended {
-			n++
-		}
-	}
-	return n
+// goes says whether step t has something to do: a hypothesis that may still get longer.
+func (s *search) goes(t int) bool {
+	return t < s.longest && slices.ContainsFunc(s.beams, func(h hypothesis) bool { return !h.ended })
 }
 
 // offer lets a hypothesis be continued by token, at log probability p.

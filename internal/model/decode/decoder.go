@@ -23,6 +23,11 @@ type Source struct {
 	// [model.FirstPosition], where positions start again. With continuous positions it is that of the
 	// source's last token and 1, as in training.
 	TargetPosition int32
+
+	// MaxLength is the most tokens of this target where that is fewer than the options say; 0: as many.
+	MaxLength int
+	// Seed is that of the random numbers when sampling, which are those of a source alone then; nil: the options', and the source's number.
+	Seed *uint64
 }
 
 // Hypothesis is a target.
@@ -138,10 +143,18 @@ func (s Source) check(cfg model.Config, o *Options) error {
 	if err := s.Check(cfg); err != nil {
 		return err
 	}
-	if first := s.first(); first < 0 || int64(first)+int64(o.MaxLength) > int64(cfg.MaxPositions) {
-		return fmt.Errorf("a target of up to %d tokens (max_out_len) from position %d on does not fit the model's %d positions; shorten the source or lower max_out_len", o.MaxLength, first, cfg.MaxPositions)
+	if first, longest := s.first(), s.longest(o); first < 0 || int64(first)+int64(longest) > int64(cfg.MaxPositions) {
+		return fmt.Errorf("a target of up to %d tokens (max_out_len) from position %d on does not fit the model's %d positions; shorten the source or lower max_out_len", longest, first, cfg.MaxPositions)
 	}
 	return nil
+}
+
+// longest is the most tokens of the target.
+func (s Source) longest(o *Options) int {
+	if s.MaxLength > 0 {
+		return min(s.MaxLength, o.MaxLength)
+	}
+	return o.MaxLength
 }
 
 // first returns the position of the target's first token.

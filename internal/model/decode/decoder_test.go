@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math"
 	"math/rand/v2"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -129,6 +130,41 @@ func TestResultsDoNotDependOnBatches(t *testing.T) {
 }
 
 // The memory taken stays within what MemoryOf says, and within the limit.
+// Sources with seeds and greatest lengths of their own get, together and told piece by piece, what each gets alone, bit for bit.
+func TestSourcesWithTheirOwnLimits(t *testing.T) {
+	d := newDecoder(t, cpu.New(), tiny(model.Generation))
+	rapid.Check(t, func(t *rapid.T) {
+		o := Default
+		o.Sample = rapid.Bool().Draw(t, "sample")
+		o.BeamSize = rapid.IntRange(1, 4).Draw(t, "beams")
+		o.MaxLength = rapid.IntRange(1, 10).Draw(t, "longest")
+		o.MinLength = rapid.IntRange(0, o.MaxLength).Draw(t, "shortest")
+		o.TopK = rapid.SampledFrom([]int{0, 3}).Draw(t, "top k")
+		o.BlockTrigrams = rapid.Bool().Draw(t, "trigrams")
+		sources := randomSources(rand.New(rand.NewPCG(rapid.Uint64().Draw(t, "sources"), 1)), d.model.Config, rapid.IntRange(1, 5).Draw(t, "n"))
+		for i := range sources {
+			sources[i].MaxLength = rapid.IntRange(1, o.MaxLength).Draw(t, "own longest")
+			seed := rapid.Uint64().Draw(t, "seed")
+			sources[i].Seed = &seed
+		}
+		told := make([]string, len(sources))
+		together, err := d.Streams(context.Background(), sources, o, func(i int, piece string) { told[i] += piece })
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, s := range sources {
+			own := o
+			own.MaxLength, own.SampleSeed = s.MaxLength, *s.Seed
+			own.MinLength = min(own.MinLength, own.MaxLength)
+			s.MaxLength, s.Seed = 0, nil
+			alone, err := d.Run(context.Background(), []Source{s}, own, nil)
+			if err != nil || !reflect.DeepEqual(alone[0], together[i]) || told[i] != Text(d.vocabulary, alone[0].Best().IDs) {
+				t.Fatalf("%+v: source %d is %+v and told %q, alone %+v, %v", own, i, together[i], told[i], alone, err)
+			}
+		}
+	})
+}
+
 func TestMemoryIsBounded(t *testing.T) {
 	for _, c := range []struct {
 		name string

@@ -23,8 +23,11 @@ type candidate struct {
 }
 
 // randomStream returns the random numbers of a source.
-func randomStream(o *Options, source int) *random.Stream {
-	return random.New(o.SampleSeed, "sampling", source)
+func randomStream(o *Options, s *Source, number int) *random.Stream {
+	if s.Seed != nil {
+		return random.New(*s.Seed, "sampling", 0)
+	}
+	return random.New(o.SampleSeed, "sampling", number)
 }
 
 // all makes every token but except a candidate and returns the log-sum-exp of their logits.

@@ -45,7 +45,7 @@ func TestSampling(t *testing.T) {
 		}
 		const draws = 20000
 		counts := map[int32]int{}
-		s, random := new(sampler), randomStream(&o, 1)
+		s, random := new(sampler), randomStream(&o, &Source{}, 1)
 		for range draws {
 			if 0 < c.k && c.k < len(logits) {
 				ids, values := largest(logits, c.k)
@@ -121,7 +121,7 @@ func TestNucleus(t *testing.T) {
 // What is blocked is drawn only if nothing else is left.
 func TestBlockedTokens(t *testing.T) {
 	o := Default
-	s, random := new(sampler), randomStream(&o, 0)
+	s, random := new(sampler), randomStream(&o, &Source{}, 0)
 	for range 100 {
 		s.all([]float32{5, 4, 3}, -1)
 		if got := s.sample(&o, random, func(id int32) bool { return id != 2 }); got.id != 2 {

@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
@@ -72,6 +74,39 @@ func TestSearchEqualsTwoStages(t *testing.T) {
 	if got, err := s.Text(ctx, f.set.Texts[0], 50, 0); err != nil || len(got) != 20 || got[0].Ranked {
 		t.Errorf("without candidates: %d hits, error %v, first %+v", len(got), err, got[0])
 	}
+}
+
+// Queries that are answered together find what each finds alone, bit for bit.
+func TestSearchTogetherIsSearchAlone(t *testing.T) {
+	f := newFixture(t, 20, 2)
+	dir := filepath.Join(t.TempDir(), "index")
+	f.index(t, dir, "digest")
+	s, err := NewSearcher(f.scorer, open(t, dir))
+	if err != nil {
+		t.Fatal(err)
+	}
+	images := f.set.Images.Source.(*memorySource).images
+	rapid.Check(t, func(t *rapid.T) {
+		queries := rapid.SliceOfN(rapid.Custom(func(t *rapid.T) Query {
+			q := Query{K: rapid.IntRange(1, 25).Draw(t, "k")}
+			if i := rapid.IntRange(-len(images), len(f.set.Texts)-1).Draw(t, "number"); i < 0 {
+				q.Image = &images[-i-1]
+			} else {
+				q.Text, q.Candidates = f.set.Texts[i], rapid.IntRange(0, 25).Draw(t, "candidates")
+			}
+			return q
+		}), 1, 6).Draw(t, "queries")
+		together, err := s.Search(context.Background(), queries)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, q := range queries {
+			alone, err := s.Search(context.Background(), []Query{q})
+			if err != nil || !slices.Equal(alone[0], together[i]) || len(alone[0]) != min(q.K, 20) {
+				t.Fatalf("query %d: %v together, %v alone, %v", i, together[i], alone, err)
+			}
+		}
+	})
 }
 
 func TestIndexIsBroughtUpToDate(t *testing.T) {

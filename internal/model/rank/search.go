@@ -1,6 +1,7 @@
 package rank
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,54 +32,98 @@ type Found struct {
 	Ranked     bool    // it was among the candidates that the full model put in order
 }
 
-// Text finds k images for a text: the candidates best ones by vectors, in the order of their match
-// scores, then others by vectors. Without candidates the vectors alone decide.
+// Query is what is searched for: a text, or an image.
+type Query struct {
+	Text  []int32        // as the model reads it; nil of an image
+	Image *regions.Image // nil of a text
+	K     int            // how many images are wanted
+	// Candidates are how many of a text's best images by vectors are put in the order of their match scores; the others follow by vectors.
+	// Without candidates the vectors alone decide, as they do of an image.
+	Candidates int
+}
+
+// Text is [Searcher.Search] for one text.
 func (s *Searcher) Text(ctx context.Context, tokens []int32, k, candidates int) ([]Found, error) {
-	texts := Texts{tokens}
-	query, err := s.scorer.TextVectors(ctx, texts, func(int, int) {})
+	return s.one(ctx, Query{Text: tokens, K: k, Candidates: candidates})
+}
+
+// Image is [Searcher.Search] for one image.
+func (s *Searcher) Image(ctx context.Context, im *regions.Image, k int) ([]Found, error) {
+	return s.one(ctx, Query{Image: im, K: k})
+}
+
+func (s *Searcher) one(ctx context.Context, q Query) ([]Found, error) {
+	found, err := s.Search(ctx, []Query{q})
 	if err != nil {
 		return nil, err
 	}
-	hits, err := s.nearest(query, max(k, candidates))
+	return found[0], nil
+}
+
+// Search finds images for each query, the best first. The queries go through the model together, and so do the candidates of all.
+func (s *Searcher) Search(ctx context.Context, queries []Query) ([][]Found, error) {
+	vectors, err := s.vectors(ctx, queries)
 	if err != nil {
 		return nil, err
 	}
-	found := make([]Found, len(hits))
-	pairs := make([]model.Pair, min(candidates, len(hits)))
-	place := make(map[int32]int, len(pairs))
-	for i, h := range hits {
-		found[i] = Found{ID: s.index.IDs[h.Number], Similarity: h.Score}
-		if i < len(pairs) {
-			pairs[i] = model.Pair{Image: h.Number}
-			place[h.Number] = i
+	found, texts := make([][]Found, len(queries)), make(Texts, len(queries))
+	place := map[model.Pair]*Found{} // of the candidates
+	var pairs []model.Pair
+	for i, q := range queries {
+		hits, err := s.nearest(vectors[i], max(q.K, q.Candidates))
+		if err != nil {
+			return nil, err
+		}
+		texts[i], found[i] = q.Text, make([]Found, len(hits))
+		for k, h := range hits {
+			found[i][k] = Found{ID: s.index.IDs[h.Number], Similarity: h.Score}
+			if k < q.Candidates {
+				p := model.Pair{Image: h.Number, Text: int32(i)}
+				pairs, place[p] = append(pairs, p), &found[i][k]
+			}
 		}
 	}
 	err = s.scorer.Pairs(ctx, Images{s.index.regions, s.index.IDs}, texts, pairs, func(p model.Pair, score float32) {
-		f := &found[place[p.Image]]
-		f.Match, f.Ranked = score, true
+		place[p].Match, place[p].Ranked = score, true
 	}, func(int, int) {})
 	if err != nil {
 		return nil, err
 	}
-	slices.SortStableFunc(found[:len(pairs)], func(a, b Found) int { return better(Hit{0, a.Match}, Hit{0, b.Match}) })
-	return found[:min(k, len(found))], nil
-}
-
-// Image finds the k images most like one, by vectors.
-func (s *Searcher) Image(ctx context.Context, im *regions.Image, k int) ([]Found, error) {
-	query, err := s.scorer.ImageVectors(ctx, Single(im), func(int, int) {})
-	if err != nil {
-		return nil, err
-	}
-	hits, err := s.nearest(query, k)
-	if err != nil {
-		return nil, err
-	}
-	var found []Found
-	for _, h := range hits {
-		found = append(found, Found{ID: s.index.IDs[h.Number], Similarity: h.Score})
+	for i, q := range queries {
+		slices.SortStableFunc(found[i][:min(q.Candidates, len(found[i]))], func(a, b Found) int { return cmp.Compare(b.Match, a.Match) })
+		found[i] = found[i][:min(q.K, len(found[i]))]
 	}
 	return found, nil
+}
+
+// vectors returns that of each query.
+func (s *Searcher) vectors(ctx context.Context, queries []Query) ([][]float32, error) {
+	var texts Texts
+	var images []*regions.Image
+	for _, q := range queries {
+		if q.Image != nil {
+			images = append(images, q.Image)
+		} else {
+			texts = append(texts, q.Text)
+		}
+	}
+	ofTexts, err := s.scorer.TextVectors(ctx, texts, func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	ofImages, err := s.scorer.ImageVectors(ctx, Listed(images), func(int, int) {})
+	if err != nil {
+		return nil, err
+	}
+	vectors, size := make([][]float32, len(queries)), s.index.Info.Size
+	for i, q := range queries {
+		from := &ofTexts
+		if q.Image != nil {
+			from = &ofImages
+		}
+		vectors[i], *from = (*from)[:size], (*from)[size:]
+	}
+	return vectors, nil
 }
 
 func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {

@@ -470,7 +470,8 @@ func (r *Registry) judge(ctx context.Context, v view, h *head, q *request, input
 	return said, q.usage, err
 }
 
-// written is a text that is asked for; way is the group of those that are found in the same way.
+// written is a text that is asked for; way is the group of those that are found in the same way. They may differ in their greatest length and in
+// the random numbers that they are drawn with.
 type written struct {
 	source decode.Source
 	emit   chan<- string
@@ -479,7 +480,6 @@ type written struct {
 type way struct {
 	h       *head
 	options decode.Options
-	alone   *decode.Source // of a text that is sampled: its random numbers are the first ones
 }
 
 // Generate implements [Model].
@@ -536,26 +536,37 @@ func write(ctx context.Context, v view, h *head, d run.Decoder, source decode.So
 	if err := o.Validate(h.Model.Config); err != nil {
 		return Generated{}, invalid("decoding", err)
 	}
-	g := way{h: h, options: o}
+	source.MaxLength, source.Seed = o.MaxLength, &o.SampleSeed
 	beams := o.BeamSize
 	if o.Sample {
-		g.alone, beams = &source, 1
+		beams = 1
 	}
 	// A batch of texts that are written has fewer rows than one that is read: its steps are of a row for each hypothesis.
-	q := &request{group: g, rows: []int{source.Rows() + shareRows/16*beams}, told: emit}
+	q := &request{rows: []int{source.Rows() + shareRows/16*beams}, told: emit}
 	if emit != nil {
 		q.emit = make(chan string, o.MaxLength+4) // a piece is of one token at least; the rest of the last one may follow
 	}
+	shared := o
+	shared.MaxLength, shared.SampleSeed = 0, 0
+	if asked.MinLength == nil {
+		shared.MinLength = h.Decoding.MinLength
+	}
+	q.group = way{h, shared}
 	made, err := through(ctx, v, q, "generate", []written{{source, q.emit}}, func(ctx context.Context, items []written) ([]run.Written, error) {
-		sources := make([]decode.Source, len(items))
+		o, sources := shared, make([]decode.Source, len(items))
+		var tell func(i int, piece string)
 		for i, x := range items {
-			sources[i] = x.source
-		}
-		return d.DecodeAll(ctx, sources, o, func(i int, piece string) {
-			if items[i].emit != nil {
-				items[i].emit <- piece
+			sources[i], o.MaxLength = x.source, max(o.MaxLength, x.source.MaxLength)
+			if x.emit != nil {
+				tell = func(i int, piece string) {
+					if items[i].emit != nil {
+						items[i].emit <- piece
+					}
+				}
 			}
-		})
+		}
+		o.MinLength = min(o.MinLength, o.MaxLength)
+		return d.DecodeAll(ctx, sources, o, tell)
 	})
 	if err != nil {
 		return Generated{}, err
@@ -630,38 +641,22 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (a
 	return answers, use, err
 }
 
-// query is what is searched for.
-type query struct {
-	text  string
-	image *regions.Image // nil of a text
-	k     int
-}
-
 // searching answers queries from an index.
-func searching(x run.Index) func(ctx context.Context, items []query) ([][]Found, error) {
-	return func(ctx context.Context, items []query) ([][]Found, error) {
-		all := make([][]Found, len(items))
-		for i, q := range items {
-			var hits []rank.Found
-			var err error
-			if q.image != nil {
-				hits, err = x.Image(ctx, q.image, q.k)
-			} else {
-				hits, err = x.Text(ctx, q.text, q.k, x.Candidates())
-			}
-			if err != nil {
-				return nil, err
-			}
-			for _, hit := range hits {
+func searching(x run.Index) func(ctx context.Context, queries []rank.Query) ([][]Found, error) {
+	return func(ctx context.Context, queries []rank.Query) ([][]Found, error) {
+		hits, err := x.Search(ctx, queries)
+		all := make([][]Found, len(hits))
+		for i, list := range hits {
+			for _, hit := range list {
 				f := Found{ID: hit.ID, Similarity: float64(hit.Similarity), Ranked: hit.Ranked}
-				if q.image == nil {
+				if queries[i].Image == nil {
 					f.Score = scoreOf(x.Says(hit))
 					f.Score.Value = float64(hit.Match)
 				}
 				all[i] = append(all[i], f)
 			}
 		}
-		return all, nil
+		return all, err
 	}
 }
 
@@ -678,16 +673,21 @@ func (m *served) Search(ctx context.Context, item Item, k int) (list []Found, er
 		case item.Tokens != nil:
 			return Errorf(Invalid, "text", "the query is tokens; give a text or a picture")
 		}
-		it := query{text: item.Text, k: min(k, len(h.ids))}
-		q := &request{group: h, rows: []int{shareRows}}
+		it, q := rank.Query{K: min(k, len(h.ids))}, &request{group: h}
 		if item.Picture != nil {
 			images, err := m.r.decode(ctx, h, "picture", [][]byte{item.Picture})
 			if err != nil {
 				return err
 			}
-			it.image, q.usage.Pictures = images[0], 1
+			it.Image, q.rows, q.usage.Pictures = images[0], rowsOf(images), 1
+		} else {
+			it.Text, _ = h.index.Encode(item.Text)
+			q.rows = []int{len(it.Text)}
+			if it.Candidates = h.index.Candidates(); it.Candidates > 0 {
+				q.rows[0] += shareRows // what the pairs of a text and its candidates take
+			}
 		}
-		found, err := through(ctx, v, q, "search", []query{it}, searching(h.index))
+		found, err := through(ctx, v, q, "search", []rank.Query{it}, searching(h.index))
 		if err == nil {
 			list = found[0]
 		}

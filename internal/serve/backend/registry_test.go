@@ -97,6 +97,21 @@ func classless(list []run.Reply) []run.Reply {
 	return list
 }
 
+// index makes the index of the pictures of shapes.
+func index(t *testing.T) string {
+	t.Helper()
+	m, err := unimo.OpenRetriever(filepath.Join(tiny, "shapes.model"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	dir := filepath.Join(t.TempDir(), "index")
+	if err := m.WriteIndex(t.Context(), filepath.Join(tiny, "shapes", "images"), dir); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // all are questions of every kind.
 func all(t *testing.T, r *Registry) (list []question) {
 	ctx := context.Background()
@@ -194,6 +209,30 @@ func all(t *testing.T, r *Registry) (list []question) {
 		}, want})
 	}
 
+	x, err := unimo.OpenIndex(r.o.Index)
+	check(err)
+	defer x.Close()
+	plain := func(list []unimo.Found) (plain []Found) {
+		for _, f := range list {
+			plain = append(plain, Found{ID: filepath.Base(f.Path), Similarity: f.Similarity, Ranked: f.Ranked, Score: Score{Value: f.Match}})
+		}
+		return plain
+	}
+	for i, text := range texts {
+		want, err := x.Search(ctx, text, i+1)
+		check(err)
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			return get(t, r, "shapes").Search(ctx, Item{Text: text}, i+1)
+		}, plain(want)})
+	}
+	for i, picture := range pictures {
+		want, err := x.Similar(ctx, picture, i+1)
+		check(err)
+		list = append(list, question{func(ctx context.Context) (any, error) {
+			return get(t, r, "shapes").Search(ctx, Item{Picture: picture}, i+1)
+		}, plain(want)})
+	}
+
 	headlines, err := unimo.OpenGenerator(dir("headlines"))
 	check(err)
 	defer headlines.Close()
@@ -203,7 +242,8 @@ func all(t *testing.T, r *Registry) (list []question) {
 		}
 		for _, seed := range []uint64{0, 3} {
 			d := headlines.Decoding()
-			d.Sample, d.Seed = seed > 0, seed
+			d.Sample, d.Seed, d.MaxLength = seed > 0, seed, d.MaxLength-i
+			d.MinLength = min(d.MinLength, d.MaxLength)
 			want, err := headlines.GenerateWith(ctx, d, unimo.Request{Texts: []string{text}})
 			check(err)
 			list = append(list, question{func(ctx context.Context) (any, error) {
@@ -212,7 +252,7 @@ func all(t *testing.T, r *Registry) (list []question) {
 				if i%2 == 1 {
 					emit = nil
 				}
-				got, err := get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{text}, Decoding: Decoding{Sample: &d.Sample, Seed: &d.Seed}}, emit)
+				got, err := get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{text}, Decoding: Decoding{Sample: &d.Sample, Seed: &d.Seed, MaxLength: &d.MaxLength}}, emit)
 				if emit != nil && err == nil && told.String() != got.Text {
 					err = fmt.Errorf("told %q of %q", told.String(), got.Text)
 				}
@@ -259,7 +299,7 @@ func all(t *testing.T, r *Registry) (list []question) {
 // The answers to requests that go through the models together, whatever else is asked, are those of the library to each alone, bit for bit.
 func TestAnswersDoNotDependOnTheBatch(t *testing.T) {
 	noLeak(t)
-	r := serve(t, Options{}, "films", "claims", "shapes", "headlines", "captions", "questions")
+	r := serve(t, Options{Index: index(t)}, "films", "claims", "shapes", "headlines", "captions", "questions")
 	list := all(t, r)
 	for i, q := range list {
 		if got, err := q.ask(context.Background()); err != nil || !reflect.DeepEqual(got, q.want) {
@@ -341,23 +381,63 @@ func queued(t *testing.T, r *Registry, name string, n int) {
 	t.Fatalf("there are not %d requests in the queue", n)
 }
 
+// Requests of many clients go through the model together, also searches, and texts that are written with lengths and seeds of their own.
 func TestRequestsShareBatches(t *testing.T) {
-	var c counting
-	r := serve(t, Options{Observer: &c}, "films")
-	open := held(r)
-	var wait sync.WaitGroup
-	for i := range 20 {
-		wait.Go(func() {
-			if _, _, err := get(t, r, "films").Classify(context.Background(), []Input{{Text: fmt.Sprint("film ", i)}}); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	queued(t, r, "films", 20)
-	open()
-	wait.Wait()
-	if len(c.batches) != 1 || c.batches[0].Requests != 20 || c.batches[0].Items != 20 || c.batches[0].Work != "classify" {
-		t.Errorf("batches %+v", c.batches)
+	dir := index(t)
+	yes := true
+	for _, c := range []struct {
+		model, work  string
+		n, at, batch int // requests; how many of them go together
+		ask          func(m Model, i int) error
+	}{
+		{"films", "classify", 20, 20, 1, func(m Model, i int) error {
+			_, _, err := m.Classify(t.Context(), []Input{{Text: fmt.Sprint("film ", i)}})
+			return err
+		}},
+		{"headlines", "generate", 8, 8, 1, func(m Model, i int) error {
+			length := 3 + i
+			_, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{fmt.Sprint("film ", i)}, Decoding: Decoding{MaxLength: &length}}, nil)
+			return err
+		}},
+		{"headlines", "generate", 8, 8, 1, func(m Model, i int) error {
+			seed := uint64(i)
+			_, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{"a film"}, Decoding: Decoding{Sample: &yes, Seed: &seed}}, func(string) error { return nil })
+			return err
+		}},
+		{"captions", "generate", 6, 6, 1, func(m Model, i int) error {
+			_, err := m.Caption(t.Context(), shape(t, "red-bar"), Decoding{})
+			return err
+		}},
+		{"shapes", "search", 20, 20, 1, func(m Model, i int) error {
+			_, err := m.Search(t.Context(), Item{Picture: shape(t, "red-bar")}, 1+i%3)
+			return err
+		}},
+		{"shapes", "search", 6, 3, 2, func(m Model, i int) error {
+			_, err := m.Search(t.Context(), Item{Text: fmt.Sprint("a bar ", i)}, 1+i)
+			return err
+		}},
+	} {
+		var counted counting
+		o := Options{Observer: &counted}
+		if c.work == "search" {
+			o.Index = dir
+		}
+		r := serve(t, o, c.model)
+		open := held(r)
+		var wait sync.WaitGroup
+		for i := range c.n {
+			wait.Go(func() {
+				if err := c.ask(get(t, r, c.model), i); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		queued(t, r, c.model, c.n)
+		open()
+		wait.Wait()
+		if b := counted.batches; len(b) != c.batch || b[0].Requests != c.at || b[0].Items != c.at || b[0].Work != c.work {
+			t.Errorf("%s of %s: batches %+v", c.work, c.model, b)
+		}
 	}
 }
 
@@ -603,16 +683,8 @@ func TestTasksShareWeights(t *testing.T) {
 }
 
 func TestSearch(t *testing.T) {
-	dir := filepath.Join(t.TempDir(), "index")
-	m, err := unimo.OpenRetriever(filepath.Join(tiny, "shapes.model"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer m.Close()
-	if err := m.WriteIndex(context.Background(), filepath.Join(tiny, "shapes", "images"), dir); err != nil {
-		t.Fatal(err)
-	}
-	x, err := m.OpenIndex(dir)
+	dir := index(t)
+	x, err := unimo.OpenIndex(dir)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -202,6 +202,14 @@ func (s *Search) Path(id string) string {
 // Close releases the index, not the model.
 func (s *Search) Close() error { return s.index.Close() }
 
+// Encode implements [run.TextReader].
+func (s *Search) Encode(text string) (tokens []int32, cut bool) { return s.r.Encode(text) }
+
+// Search answers queries together.
+func (s *Search) Search(ctx context.Context, queries []rank.Query) ([][]rank.Found, error) {
+	return s.searcher.Search(ctx, queries)
+}
+
 // Text finds k pictures for a text; the candidates best ones by vectors are put in order by the full model.
 func (s *Search) Text(ctx context.Context, text string, k, candidates int) ([]rank.Found, error) {
 	tokens, _ := s.r.encoder.Encode(text)
