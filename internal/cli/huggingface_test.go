@@ -91,6 +91,51 @@ func TestFinetuneFromPooler(t *testing.T) {
 	contains(t, must(t, "inspect", bert, "--stats=false").stdout, "pooler with tanh", "pooled_fc_text.w_0", "text-encoder: 0 missing")
 }
 
+// A classifier of transformers is used as it is, and converted; one that is trained from it has a new head.
+func TestTransformersClassifier(t *testing.T) {
+	bert, scorer, data := transformersFolder(t, "bert-classifier"), transformersFolder(t, "bert-scorer"), t.TempDir()
+	converted := filepath.Join(t.TempDir(), "converted")
+	contains(t, must(t, "convert", bert, converted).stdout, "tensors")
+	answer := must(t, "predict", "--json", "--model", bert, "the film is good").stdout
+	contains(t, answer, `"LABEL_0":`, `"LABEL_2":`)
+	if other := must(t, "predict", "--json", "--model", converted, "the film is good").stdout; other != answer {
+		t.Errorf("converted, the answer is %s, not %s", other, answer)
+	}
+	contains(t, must(t, "predict", "--json", "--model", scorer, "--pair", "the film\tis good").stdout, `"score":`)
+	contains(t, must(t, "inspect", bert, "--stats=false").stdout, "3 classes", "classification: 0 missing, 0 of another shape, 0 unknown")
+
+	file := filepath.Join(data, "texts.csv")
+	writeFile(t, file, "text,label\nthe film is good,LABEL_1\nbad,LABEL_0\nis bad,label_2\n")
+	contains(t, must(t, "evaluate", "classify", "--model", bert, "--data", file).stdout, "accuracy", "examples")
+	// Its classes may be in another order than the task's: every label in the file is what the model says.
+	writeFile(t, filepath.Join(bert, "config.json"), strings.NewReplacer("LABEL_0", "NEUTRAL", "LABEL_1", "ENTAILMENT", "LABEL_2", "CONTRADICTION").Replace(read(t, filepath.Join(bert, "config.json"))))
+	lines := "sentence1\tsentence2\tgold_label\n"
+	for _, pair := range []string{"the film\tis good", "the film\tis bad", "bad\tgood"} {
+		var said struct {
+			Label string `json:"label"`
+		}
+		decodeLine(t, must(t, "predict", "--json", "--model", bert, "--pair", pair).stdout, &said)
+		lines += pair + "\t" + strings.ToLower(said.Label) + "\n"
+	}
+	writeFile(t, filepath.Join(data, "dev_matched.tsv"), lines)
+	contains(t, must(t, "evaluate", "mnli", "--json", "--model", bert, "--data", filepath.Join(data, "dev_matched.tsv")).stdout, `"accuracy":1,`)
+
+	run := filepath.Join(t.TempDir(), "run")
+	r := must(t, withSettings([]string{"finetune", "sst-2", "--data", opinionsFolder(t), "--init", bert, "--out", run}, "max_steps=2", "batch_size=4")...)
+	contains(t, r.stderr, "tensor classifier.weight of the checkpoint is left out: a new head is trained", "cls_out_2_w")
+	if config := read(t, filepath.Join(run, "best", "config.json")); !strings.Contains(config, `"pooler_act": "tanh"`) || strings.Contains(config, "NEUTRAL") {
+		t.Errorf("%s", config)
+	}
+
+	writeFile(t, filepath.Join(scorer, "config.json"), strings.Replace(read(t, filepath.Join(scorer, "config.json")), "BertForSequenceClassification", "BertForMultipleChoice", 1))
+	if r := call(t, "", "predict", "--model", scorer, "good"); r.code == exitDone || !strings.Contains(r.stderr, "its head is not used: it is of a BertForMultipleChoice") {
+		t.Errorf("another head: %+v", r)
+	}
+	if r := call(t, "", "predict", "--model", transformersFolder(t, "bert"), "good"); r.code == exitDone || !strings.Contains(r.stderr, "has no head; fine-tune it") {
+		t.Errorf("no head: %+v", r)
+	}
+}
+
 // A run from BERT that a version without its pooler began goes on as it was.
 func TestResumeWithoutPooler(t *testing.T) {
 	bert, data, home := transformersFolder(t, "bert-encoder"), opinionsFolder(t), t.TempDir()

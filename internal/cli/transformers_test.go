@@ -119,3 +119,136 @@ func decodeLine(t *testing.T, line string, v any) {
 		t.Fatalf("%s: %v", line, err)
 	}
 }
+
+// classifiersScript makes small random classifiers in a folder, and answers what transformers, and sentence-transformers where it is
+// there, say of texts and pairs.
+const classifiersScript = `
+import json, os, sys
+import torch, transformers as t
+from tokenizers import ByteLevelBPETokenizer
+asked, answers = json.load(sys.stdin), []
+words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"] + sorted({c for c in "abcdefghijklmnopqrstuvwxyz0123456789.,!?'%"} | {"##" + c for c in "abcdefghijklmnopqrstuvwxyz"} | {"the", "film", "is", "good", "bad", "dog"})
+size = dict(hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=64, max_position_embeddings=40, initializer_range=0.4)
+distil = dict(dim=16, n_layers=2, n_heads=2, hidden_dim=64, max_position_embeddings=40, initializer_range=0.4)
+named = dict(id2label={0: "CONTRADICTION", 1: "NEUTRAL", 2: "ENTAILMENT"}, label2id={"CONTRADICTION": 0, "NEUTRAL": 1, "ENTAILMENT": 2})
+
+def tokenizer(folder, kind):
+    os.makedirs(folder)
+    if kind == "Roberta":
+        made = ByteLevelBPETokenizer()
+        made.train_from_iterator(asked["texts"] * 3, vocab_size=320, min_frequency=1, special_tokens=["<s>", "<pad>", "</s>", "<unk>", "<mask>"])
+        made.save_model(folder)
+    else:
+        open(os.path.join(folder, "vocab.txt"), "w").write("\n".join(words) + "\n")
+    with open(os.path.join(folder, "tokenizer_config.json"), "w") as f:
+        json.dump({"tokenizer_class": kind + "Tokenizer", "model_max_length": 38} | ({} if kind == "Roberta" else {"do_lower_case": True}), f)
+    return t.AutoTokenizer.from_pretrained(folder)
+
+for name, kind, config in [
+    ("bert", "Bert", dict(size, num_labels=3)), ("scorer", "Bert", dict(size, num_labels=1)), ("distilbert", "DistilBert", dict(distil, **named)),
+    ("electra", "Electra", dict(size, num_labels=2, embedding_size=16)),
+    ("roberta", "Roberta", dict(size, type_vocab_size=1, layer_norm_eps=1e-5, **named)), ("roberta-scorer", "Roberta", dict(size, type_vocab_size=1, num_labels=1)),
+]:
+    folder = os.path.join(asked["folder"], name)
+    tok = tokenizer(folder, kind)
+    torch.manual_seed(3)
+    model = getattr(t, kind + "ForSequenceClassification")(getattr(t, kind + "Config")(vocab_size=len(tok), **config)).eval()
+    for key, p in model.named_parameters():
+        if key.endswith("bias"):
+            torch.nn.init.normal_(p, 0, 0.3)
+    model.save_pretrained(folder)
+    tok.save_pretrained(folder)
+    said = []
+    pairs = [[a, b] for a in asked["texts"] for b in asked["texts"][:2]]
+    for batch in asked["texts"], pairs:
+        x = tok(batch, padding=True, truncation=True, max_length=38, return_tensors="pt")
+        with torch.no_grad():
+            said.append(model(**x).logits)
+    answer = {"folder": folder, "pairs": pairs, "labels": [model.config.id2label[i] for i in range(model.config.num_labels)], "logits": [s.tolist() for s in said]}
+    try:
+        from sentence_transformers import CrossEncoder
+        encoder = CrossEncoder(folder, device="cpu")
+        answer["scores"] = encoder.predict(pairs).tolist() if model.config.num_labels == 1 else None
+    except ImportError:
+        pass
+    answers.append(answer)
+json.dump(answers, sys.stdout)
+`
+
+// TestTransformersClassifiers compares classifiers and cross-encoders as they come, and converted, with what transformers and
+// sentence-transformers say. It needs Python like [TestTransformersOpensModels].
+func TestTransformersClassifiers(t *testing.T) {
+	python := cmp.Or(os.Getenv("UNIMO_PYTHON"), "python3")
+	if out, err := exec.Command(python, "-c", "import torch, transformers").CombinedOutput(); err != nil {
+		t.Skipf("not run: %s has no transformers with torch (%v %.200s)", python, err, out)
+	}
+	texts := []string{"the film is good", "A gripping, funny film!", "the dog isn't bad", "no", strings.Repeat("the film is bad, ", 12)}
+	question, err := json.Marshal(map[string]any{"folder": t.TempDir(), "texts": texts})
+	if err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(python, "-c", classifiersScript)
+	command.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "HF_HOME="+t.TempDir())
+	command.Stdin = bytes.NewReader(question)
+	var stderr strings.Builder
+	command.Stderr = &stderr
+	raw, err := command.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var answers []struct {
+		Folder string         `json:"folder"`
+		Pairs  [][2]string    `json:"pairs"`
+		Labels []string       `json:"labels"`
+		Logits [2][][]float64 `json:"logits"` // of texts, of pairs
+		Scores []float64      `json:"scores"` // of a cross-encoder
+	}
+	if err := json.Unmarshal(raw, &answers); err != nil {
+		t.Fatal(err)
+	}
+	for _, theirs := range answers {
+		converted := filepath.Join(t.TempDir(), "converted")
+		must(t, "convert", theirs.Folder, converted)
+		for _, folder := range []string{theirs.Folder, converted} {
+			compare := func(inputs []string, logits [][]float64, args ...string) (scores []float64) {
+				t.Helper()
+				r := call(t, strings.Join(inputs, "\n")+"\n", append([]string{"predict", "--json", "--model", folder}, append(args, "-")...)...)
+				lines := strings.Split(strings.TrimSuffix(r.stdout, "\n"), "\n")
+				if r.code != exitDone || len(lines) != len(inputs) {
+					t.Fatalf("%s: %+v", folder, r)
+				}
+				for i, line := range lines {
+					var said struct {
+						Probabilities map[string]float64 `json:"probabilities"`
+						Score         float64            `json:"score"`
+					}
+					decodeLine(t, line, &said)
+					if scores = append(scores, said.Score); len(logits[i]) == 1 && math.Abs(said.Score-logits[i][0]) > 1e-5*max(1, math.Abs(logits[i][0])) {
+						t.Errorf("%s: %s: transformers %v", folder, line, logits[i][0])
+					}
+					var sum float64
+					for _, x := range logits[i] {
+						sum += math.Exp(x)
+					}
+					for class, x := range logits[i] {
+						if p := said.Probabilities[theirs.Labels[class]]; len(logits[i]) > 1 && math.Abs(p-math.Exp(x)/sum) > 1e-5 {
+							t.Errorf("%s: %s: %s has probability %v in transformers", folder, line, theirs.Labels[class], math.Exp(x)/sum)
+						}
+					}
+				}
+				return scores
+			}
+			compare(texts, theirs.Logits[0])
+			var pairs []string
+			for _, pair := range theirs.Pairs {
+				pairs = append(pairs, pair[0]+"\t"+pair[1])
+			}
+			for i, score := range compare(pairs, theirs.Logits[1], "--pair") {
+				// A cross-encoder's own score is the logistic function of it, unless its configuration has another.
+				if theirs.Scores != nil && math.Abs(1/(1+math.Exp(-score))-theirs.Scores[i]) > 1e-5 {
+					t.Errorf("%s: %q: score %v, sentence-transformers %v", folder, pairs[i], score, theirs.Scores[i])
+				}
+			}
+		}
+	}
+}

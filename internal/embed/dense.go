@@ -115,7 +115,7 @@ func openPooler(d engine.Device, dir, act string) (*dense, error) {
 	for _, info := range r.Tensors() {
 		switch name := info.Name; {
 		case name == "pooled_fc_text.w_0":
-			return openDense(d, r, name, "pooled_fc_text.b_0", map[string]string{"": "ReLU", "relu": "ReLU", "tanh": "Tanh"}[act], false)
+			return openDense(d, r, name, "pooled_fc_text.b_0", map[string]string{"": "ReLU", "relu": "ReLU", "tanh": "Tanh", "gelu": "GELU"}[act], false)
 		case name == "pooler.dense.weight" || strings.HasSuffix(name, ".pooler.dense.weight"):
 			return openDense(d, r, name, strings.TrimSuffix(name, "weight")+"bias", "Tanh", true)
 		}

@@ -38,9 +38,16 @@ func (c *Classifier) build(p declare) {
 	}
 	c.pool = newPooler(p, c.Config)
 	if c.form.labels != [2]int{} {
-		name := fmt.Sprintf("cls_out_%d_", labels)
-		c.head = []linear{namedLinear(p, name+"w", name+"b", TruncatedNormal, h, labels)}
+		c.head = []linear{newOutput(p, c.Config)}
 	}
+}
+
+// outputName is what stands before w and b in the names of the affine map to the classes of texts.
+func outputName(cfg Config) string { return fmt.Sprintf("cls_out_%d_", cfg.NumLabels) }
+
+func newOutput(p declare, cfg Config) linear {
+	name := outputName(cfg)
+	return namedLinear(p, name+"w", name+"b", TruncatedNormal, cfg.HiddenSize, cfg.NumLabels)
 }
 
 // pairHidden is the inner width of the head on images with texts: the reference's.

@@ -48,7 +48,10 @@ type Config struct {
 
 	// MaxSeqLen is the longest text in tokens that the model was fine-tuned on, and that it reads of one; 0: what its
 	// positions allow.
-	MaxSeqLen   int               `json:"max_seq_len,omitempty"`
+	MaxSeqLen int `json:"max_seq_len,omitempty"`
+	// PairSeparators are those between the two texts of a pair; 0 means one.
+	PairSeparators int `json:"pair_separators,omitempty"`
+
 	NumLabels   int               `json:"num_labels,omitempty"`
 	ProblemType string            `json:"problem_type,omitempty"` // see the constants
 	Task        string            `json:"finetuning_task,omitempty"`
@@ -146,7 +149,7 @@ func (c Config) turns() int { return cmp.Or(c.TurnTypes, 16) }
 // WithoutHead returns the configuration of the encoder: what heads of other tasks made of it is gone.
 func (c Config) WithoutHead() Config {
 	c.Task, c.ProblemType, c.NumLabels, c.ID2Label, c.RegionClasses, c.ScoreMean, c.ScoreScale, c.Tasks = "", "", 0, nil, 0, 0, 0, nil
-	c.MaxSeqLen, c.PoolerAct = 0, ""
+	c.MaxSeqLen, c.PairSeparators, c.PoolerAct = 0, 0, ""
 	return c
 }
 
@@ -211,6 +214,7 @@ func (c Config) Validate() error {
 		bound("image_embedding_size", c.ImageEmbeddingSize, 0, maxHidden),
 		bound("contrast_size", c.ContrastSize, 0, maxHidden),
 		bound("region_classes", c.RegionClasses, 0, maxLabels),
+		bound("pair_separators", c.PairSeparators, 0, 2),
 		bound("type_vocab_size", c.SegmentTypes, 0, maxPositions),
 		bound("role_type_size", c.RoleTypes, 0, maxPositions),
 		bound("turn_type_size", c.TurnTypes, 0, maxPositions),
@@ -325,7 +329,7 @@ func (c Config) fields() []string {
 		"vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "max_position_embeddings",
 		"hidden_act", "pooler_act", "hidden_dropout_prob", "attention_probs_dropout_prob", "initializer_range", "location_initializer_range", "layer_norm_eps",
 		"image_embedding_size", "contrast_size", "image_extractor", "region_classes", "type_vocab_size", "role_type_size", "turn_type_size", "no_special_tokens", "tie_word_embeddings",
-		"max_seq_len", "num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
+		"max_seq_len", "pair_separators", "num_labels", "problem_type", "finetuning_task", "id2label", "score_mean", "score_scale", "tasks",
 	}
 }
 

@@ -145,10 +145,11 @@ func TestValidate(t *testing.T) {
 		{"role_type_size", func(c *Config) { c.RoleTypes = -1 }},
 		{"turn_type_size", func(c *Config) { c.TurnTypes = maxPositions + 1 }},
 		{"hidden_act", func(c *Config) { c.HiddenAct = "gelu_new" }},
-		{`pooler_act is "sigmoid"; it can be "relu", as UNIMO has it, or "tanh", as BERT`, func(c *Config) { c.PoolerAct = "sigmoid" }},
+		{`pooler_act is "sigmoid"; it can be "relu", as UNIMO has it, "tanh", as BERT and RoBERTa, or "gelu", as ELECTRA`, func(c *Config) { c.PoolerAct = "sigmoid" }},
 		{`pooler_act is "tanh", but problem_type is "retrieval", whose models have "relu"`, func(c *Config) {
 			c.PoolerAct, c.ProblemType, c.ImageEmbeddingSize = "tanh", Retrieval, 4
 		}},
+		{"pair_separators", func(c *Config) { c.PairSeparators = 3 }},
 		{"type_vocab_size", func(c *Config) { c.SegmentTypes = -1 }},
 		{"hidden_dropout_prob", func(c *Config) { c.HiddenDropout = 1 }},
 		{"hidden_dropout_prob", func(c *Config) { c.HiddenDropout = float32(nan) }},

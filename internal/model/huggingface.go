@@ -32,7 +32,7 @@ type family struct {
 	relu     bool              // it may be the activation, of the language head too
 	inOut    bool              // affine weights are [in,out], as ours
 	head     head              // the language head, with prefix
-	pooler   string            // activation of the pooler that classifiers of the family have; "": they have none
+	classes  classes           // what its classifiers of texts have behind the encoder
 	config   map[string]string // keys of config.json by other names: theirs -> transformers'
 	defaults map[string]string // of keys that config.json lacks, where they are not BERT's
 }
@@ -44,16 +44,26 @@ type head struct {
 	weight          string   // of the output, where it is not the word embedding
 }
 
+// classes has the modules of a classifier of texts: a pooler with its activation, and the output. The pooler may be one of the
+// encoder, with which it was trained.
+type classes struct {
+	pooler, act, out string
+	ofEncoder        bool
+	separators       int // between the texts of a pair
+}
+
 // families by model_type. PaddleNLP's UNIMO is known by its tensors: the key of its config.json says "bert" or "unimo".
 var families = map[string]family{
 	"bert": {
-		prefix: "bert.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer, relu: true, pooler: actTanh,
-		head: head{"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", []string{"cls.predictions.bias", "cls.predictions.decoder.bias"}, "cls.predictions.decoder.weight"},
+		prefix: "bert.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer, relu: true,
+		classes: classes{pooler: "pooler.dense", act: actTanh, out: "classifier", ofEncoder: true},
+		head:    head{"cls.predictions.transform.dense", "cls.predictions.transform.LayerNorm", []string{"cls.predictions.bias", "cls.predictions.decoder.bias"}, "cls.predictions.decoder.weight"},
 	},
 	"camembert": roberta,
 	"distilbert": {
 		prefix: "distilbert.", front: FirstPosition, untyped: true, bare: true, norm: "embeddings.LayerNorm", layer: "transformer.layer.%d.", modules: distilLayer, relu: true,
-		head: head{"vocab_transform", "vocab_layer_norm", []string{"vocab_projector.bias"}, "vocab_projector.weight"},
+		classes: classes{pooler: "pre_classifier", act: actReLU, out: "classifier"},
+		head:    head{"vocab_transform", "vocab_layer_norm", []string{"vocab_projector.bias"}, "vocab_projector.weight"},
 		config: map[string]string{
 			"dim": "hidden_size", "n_layers": "num_hidden_layers", "n_heads": "num_attention_heads", "hidden_dim": "intermediate_size",
 			"activation": "hidden_act", "dropout": "hidden_dropout_prob", "attention_dropout": "attention_probs_dropout_prob",
@@ -62,6 +72,7 @@ var families = map[string]family{
 	},
 	"electra": {
 		prefix: "electra.", front: FirstPosition, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer,
+		classes:  classes{pooler: "classifier.dense", act: actGELU, out: "classifier.out_proj"},
 		head:     head{"generator_predictions.dense", "generator_predictions.LayerNorm", []string{"generator_lm_head.bias"}, "generator_lm_head.weight"},
 		defaults: map[string]string{"hidden_size": "256", "num_attention_heads": "4", "intermediate_size": "1024", "embedding_size": "128"},
 	},
@@ -76,7 +87,8 @@ var families = map[string]family{
 
 var roberta = family{
 	prefix: "roberta.", untyped: true, norm: "embeddings.LayerNorm", layer: "encoder.layer.%d.", modules: bertLayer,
-	head: head{"lm_head.dense", "lm_head.layer_norm", []string{"lm_head.bias", "lm_head.decoder.bias"}, "lm_head.decoder.weight"},
+	classes: classes{pooler: "classifier.dense", act: actTanh, out: "classifier.out_proj", separators: 2},
+	head:    head{"lm_head.dense", "lm_head.layer_norm", []string{"lm_head.bias", "lm_head.decoder.bias"}, "lm_head.decoder.weight"},
 }
 
 // unimoText is what this program calls PaddleNLP's UNIMO.
@@ -168,11 +180,16 @@ func IsHuggingFace(r checkpoint.Reader) bool {
 // IsForeign says whether cfgJSON is the configuration of a model of transformers and r does not hold UNIMO's weights:
 // [ImportHuggingFace] says what it is.
 func IsForeign(cfgJSON []byte, r checkpoint.Reader) bool {
+	_, err := r.Info("word_embedding")
+	return err != nil && IsForeignConfig(cfgJSON)
+}
+
+// IsForeignConfig says whether cfgJSON is the configuration of a model of transformers.
+func IsForeignConfig(cfgJSON []byte) bool {
 	var c struct {
 		Type string `json:"model_type"`
 	}
-	_, err := r.Info("word_embedding")
-	return err != nil && json.Unmarshal(cfgJSON, &c) == nil && c.Type != "" && c.Type != "unimo"
+	return json.Unmarshal(cfgJSON, &c) == nil && c.Type != "" && c.Type != "unimo"
 }
 
 // theirPrefix returns what stands before the encoder's names.
@@ -187,7 +204,8 @@ func theirPrefix(r checkpoint.Reader) (string, bool) {
 
 // ImportHuggingFace returns a checkpoint of Hugging Face's transformers, or of PaddleNLP's UNIMO, as this
 // program's: the configuration, a reader over r under the reference's names, and the tensors that it leaves out.
-// Closing the reader closes r. Task heads are not taken over. BERT's pooler is, with its activation in the configuration.
+// Closing the reader closes r. BERT's pooler is taken over, with its activation in the configuration, and so is the head of a
+// classifier of texts, or of one that gives them a score; [NewHead] leaves it out. Other heads are not.
 //
 // Affine weights are transposed when they are asked for. The embedding of token type 0, which every token of a text
 // alone has, is added to the position embedding, and subtracted from those of the other types; the table of positions
@@ -214,16 +232,25 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 		return Config{}, nil, nil, err
 	}
 	im := &imported{Reader: r, sources: map[string]source{}}
+	if cfg, im.headless, err = kind.withClasses(cfg, cfgJSON, r, prefix); err != nil {
+		return Config{}, nil, nil, fmt.Errorf("%s: %w", r.Path(), err)
+	}
 	unused, err := im.rename(cfg, kind, prefix)
 	if err != nil {
 		return Config{}, nil, nil, fmt.Errorf("%s: %w", r.Path(), err)
 	}
 	cfg.MaxPositions += kind.front
-	cfg.ProblemType = Generation // its parameters are all that can be imported
+	task := cfg.ProblemType
+	cfg.ProblemType = Generation // the encoder and the language head
 	specs := Specs(cfg)
 	if im.sources[pooledText+".w_0"].name != "" {
-		cfg.PoolerAct = kind.pooler
 		newPooler(nn.List(&specs), cfg)
+		if cfg.PoolerAct = kind.classes.act; cfg.PoolerAct == actReLU {
+			cfg.PoolerAct = "" // the default
+		}
+	}
+	if task != "" {
+		newOutput(nn.List(&specs), cfg)
 	}
 	report, err := nn.Compare(specs, im)
 	if err != nil {
@@ -237,7 +264,7 @@ func ImportHuggingFace(cfgJSON []byte, r checkpoint.Reader) (Config, checkpoint.
 		}
 	}
 	if !writes {
-		cfg.ProblemType, cfg.NoSpecials = "", false
+		cfg.ProblemType, cfg.NoSpecials = task, false
 	}
 	return cfg, im, unused, nil
 }
@@ -427,11 +454,129 @@ func theirType(all map[string]json.RawMessage, r checkpoint.Reader, prefix strin
 	return "", fmt.Errorf("config.json has no model_type, and the tensors' names (%s...) do not tell it; of Hugging Face's models those of type %s can be imported: if it is one, add \"model_type\"", prefix, supported)
 }
 
+// withClasses returns the configuration with the head that the model has for texts as wholes, if it has one as this program's. Of
+// another why says what it is.
+func (k family) withClasses(cfg Config, raw []byte, r checkpoint.Reader, prefix string) (_ Config, why string, err error) {
+	c, head := k.classes, strings.TrimSuffix(prefix, k.prefix)
+	if !slices.ContainsFunc(r.Tensors(), func(info checkpoint.Info) bool { return c.names(info.Name, head) }) {
+		return cfg, "", nil
+	}
+	var theirs struct {
+		Architectures []string          `json:"architectures"`
+		Problem       string            `json:"problem_type"`
+		Labels        map[string]string `json:"id2label"`
+		NumLabels     int               `json:"num_labels"`
+	}
+	all, err := theirKeys(raw)
+	if err == nil {
+		raw, err = json.Marshal(all)
+	}
+	if err != nil {
+		return cfg, "", err
+	}
+	if err := json.Unmarshal(raw, &theirs); err != nil {
+		return cfg, fmt.Sprintf("what config.json says of its head cannot be read: %v", infile.PlainJSON(err)), nil
+	}
+	const suffix = "ForSequenceClassification"
+	if a := theirs.Architectures; len(a) > 0 && !slices.ContainsFunc(a, func(name string) bool { return strings.HasSuffix(name, suffix) }) {
+		return cfg, fmt.Sprintf("it is of a %.80s; of heads those of ...%s are used", a[0], suffix), nil
+	}
+	labels, pooler, whole := 0, c.at(prefix, head), true
+	out, err := r.Info(head + c.out + ".weight")
+	if err == nil && len(out.Shape) == 2 {
+		labels = out.Shape[0]
+	}
+	for name, shape := range map[string][]int{
+		head + c.out + ".weight": {labels, cfg.HiddenSize}, head + c.out + ".bias": {labels},
+		pooler + ".weight": {cfg.HiddenSize, cfg.HiddenSize}, pooler + ".bias": {cfg.HiddenSize},
+	} {
+		info, err := r.Info(name)
+		whole = whole && err == nil && slices.Equal(info.Shape, shape) && info.DType.Float()
+	}
+	if !whole || labels == 0 {
+		return cfg, fmt.Sprintf("it is of no head as ...%s has it (%s, %s)", suffix, c.pooler, c.out), nil
+	}
+	named := cmp.Or(theirs.NumLabels, len(theirs.Labels), labels)
+	cfg.NumLabels, cfg.ProblemType = labels, Classification
+	if labels == 1 {
+		cfg.ProblemType = Regression
+	}
+	switch {
+	case named != labels || len(theirs.Labels) > 0 && len(theirs.Labels) != labels:
+		why = fmt.Sprintf("config.json names %d labels, but %s has %d", named, out.Name, labels)
+	case theirs.Problem == "multi_label_classification":
+		why = "it gives several labels at once (multi_label_classification), which models here do not"
+	case theirs.Problem == Regression && labels > 1:
+		why = fmt.Sprintf("it is of a regression with %d values; models here have one", labels)
+	case !slices.Contains([]string{"", Classification, Regression}, theirs.Problem):
+		why = fmt.Sprintf("its problem_type is %.80q, which models here do not have", theirs.Problem)
+	case labels > maxLabels:
+		why = fmt.Sprintf("it has %d labels; models here have %d at most", labels, maxLabels)
+	}
+	if why != "" {
+		cfg.NumLabels, cfg.ProblemType = 0, ""
+		return cfg, why, nil
+	}
+	cfg.PairSeparators = c.separators
+	if labels > 1 {
+		cfg.ID2Label = map[string]string{}
+		for i := range labels {
+			id := fmt.Sprint(i)
+			cfg.ID2Label[id] = cmp.Or(theirs.Labels[id], "LABEL_"+id)
+		}
+	}
+	return cfg, "", nil
+}
+
+// names says whether a tensor's name is one of a head, with what stands before those.
+func (c classes) names(name, head string) bool {
+	out, _, _ := strings.Cut(c.out, ".")
+	return out != "" && strings.HasPrefix(name, head+out+".") || !c.ofEncoder && c.pooler != "" && strings.HasPrefix(name, head+c.pooler+".")
+}
+
+// at is the name of the pooler.
+func (c classes) at(prefix, head string) string {
+	if c.ofEncoder {
+		return prefix + c.pooler
+	}
+	return head + c.pooler
+}
+
+// NewHead returns what a model that is fine-tuned starts from: of a checkpoint that [ImportHuggingFace] returned all but the head of its
+// task. Closing the reader closes r.
+func NewHead(cfg Config, r checkpoint.Reader) (Config, checkpoint.Reader, []LeftOut) {
+	im, ok := r.(*imported)
+	if !ok || len(im.head) == 0 {
+		return cfg, r, nil
+	}
+	act := cfg.PoolerAct
+	if slices.Contains(im.head, pooledText+".w_0") {
+		act = ""
+	}
+	cfg = cfg.WithoutHead()
+	cfg.PoolerAct = act
+	var left []LeftOut
+	for _, name := range im.head {
+		left = append(left, LeftOut{im.sources[name].name, "a new head is trained; to go on with this one, convert the model first"})
+	}
+	return cfg, Without(r, im.head...), left
+}
+
 // imported is a checkpoint of transformers under the reference's names.
 type imported struct {
 	checkpoint.Reader // theirs
 	infos             []checkpoint.Info
 	sources           map[string]source // by our name
+	head              []string          // our names of the tensors of a task's head
+	headless          string            // why it has none, though there are tensors of one
+}
+
+// Headless says why the head that a checkpoint of [ImportHuggingFace] has for a task is not used; "" if it is, or there is none.
+func Headless(r checkpoint.Reader) string {
+	if im, ok := r.(*imported); ok {
+		return im.headless
+	}
+	return ""
 }
 
 // source says where a tensor comes from.
@@ -483,8 +628,17 @@ func (im *imported) rename(cfg Config, kind family, prefix string) ([]LeftOut, e
 			both(prefix+fmt.Sprintf(kind.layer, i)+m.theirs, fmt.Sprintf("encoder_layer_%d_%s", i, m.ours), m.linear)
 		}
 	}
-	if kind.pooler != "" {
-		both(prefix+"pooler.dense", pooledText, true)
+	c := kind.classes
+	if c.ofEncoder || cfg.ProblemType != "" {
+		both(c.at(prefix, head), pooledText, true)
+	}
+	if cfg.ProblemType != "" {
+		out := outputName(cfg)
+		take(out+"w", head+c.out+".weight", source{transpose: !kind.inOut})
+		take(out+"b", head+c.out+".bias", source{})
+		if im.head = []string{out + "w", out + "b"}; !c.ofEncoder {
+			im.head = append(im.head, pooledText+".w_0", pooledText+".b_0")
+		}
 	}
 	both(head+kind.head.transform, "mask_lm_trans_fc", true)
 	both(head+kind.head.norm, "mask_lm_trans", false)
@@ -502,6 +656,10 @@ func (im *imported) rename(cfg Config, kind family, prefix string) ([]LeftOut, e
 		}
 		if strings.HasPrefix(info.Name, layers) {
 			return nil, fmt.Errorf("tensor %s has no place in an encoder of %d layers as UNIMO's: its configuration is another one's, or its layers are built otherwise", info.Name, cfg.Layers)
+		}
+		if im.headless != "" && c.names(info.Name, head) {
+			unused = append(unused, LeftOut{info.Name, im.headless})
+			continue
 		}
 		for _, l := range left {
 			if strings.Contains(info.Name, l.part) {

@@ -3,6 +3,8 @@ package model
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -75,7 +77,7 @@ func TestImportHuggingFace(t *testing.T) {
 		{"roberta", 24, 1e-5, true, nil},
 		{"bert", 26, 1e-12, true, nil},
 		{"bert-encoder", 26, 1e-12, false, nil},
-		{"bert-classifier", 26, 1e-12, false, []string{"classifier.bias", "classifier.weight"}},
+		{"bert-classifier", 26, 1e-12, false, nil},
 		{"xlm-roberta", 24, 1e-5, true, []string{"roberta.embeddings.token_type_embeddings.weight"}},
 		{"electra", 26, 1e-12, false, []string{
 			"discriminator_predictions.dense.bias", "discriminator_predictions.dense.weight",
@@ -94,6 +96,7 @@ func TestImportHuggingFace(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			cfg, r, _ = NewHead(cfg, r)
 			if IsHuggingFace(r) {
 				t.Error("the imported checkpoint passes for one of transformers")
 			}
@@ -143,65 +146,159 @@ func TestImportHuggingFace(t *testing.T) {
 	}
 }
 
-// A classifier that starts from BERT has its pooler, with tanh: with the same head it gives transformers' logits, loss and gradients.
-func TestImportedPooler(t *testing.T) {
-	g, raw, theirs := transformersCase(t, "bert-classifier")
-	cfg, r, _, err := ImportHuggingFace(raw, theirs)
-	if err != nil || cfg.PoolerAct != "tanh" {
-		t.Fatalf("%+v, %v", cfg, err)
+// Classifiers of texts, and models that give a score, are imported with their heads: logits, loss and gradients are transformers'.
+func TestImportedClassifiers(t *testing.T) {
+	for _, c := range []struct {
+		name, problem, act string
+		separators         int
+		labels             map[string]string
+		pooler, out        string
+	}{
+		{"bert-classifier", Classification, "tanh", 0, map[string]string{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}, "bert.pooler.dense", "classifier"},
+		{"bert-scorer", Regression, "tanh", 0, nil, "bert.pooler.dense", "classifier"},
+		{"roberta-classifier", Classification, "tanh", 2, map[string]string{"0": "bad", "1": "good"}, "classifier.dense", "classifier.out_proj"},
+		{"electra-classifier", Classification, "gelu", 0, map[string]string{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2"}, "classifier.dense", "classifier.out_proj"},
+		{"distilbert-classifier", Classification, "", 0, map[string]string{"0": "LABEL_0", "1": "LABEL_1", "2": "LABEL_2", "3": "LABEL_3"}, "pre_classifier", "classifier"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			g, raw, theirs := transformersCase(t, c.name)
+			cfg, r, leftOut, err := ImportHuggingFace(raw, theirs)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if cfg.ProblemType != c.problem || cfg.PoolerAct != c.act || cfg.PairSeparators != c.separators || !maps.Equal(cfg.ID2Label, c.labels) || len(leftOut) > 0 {
+				t.Errorf("%+v, left out %v", cfg, leftOut)
+			}
+			cfg.HiddenDropout, cfg.AttentionDropout = 0, 0
+			m := newModel(t, cpu.New(), cfg, 1)
+			if report, err := m.Params.Load(m.dev, r); err != nil || len(report.Missing)+len(report.Unused) > 0 {
+				t.Fatalf("%+v, %v", report, err)
+			}
+			want := g.Tensors(t, "expected.safetensors")
+			var targets Targets
+			if c.problem == Regression {
+				targets.Scores = want.Floats("labels")
+			} else {
+				for _, class := range want.Ints("labels") {
+					targets.Classes = append(targets.Classes, int32(class))
+				}
+			}
+			tape := autograd.NewTape(m.dev, autograd.Seed{})
+			logits := m.Logits(tape, Input{Text: packed(want.Ints("tokens"), want.Ints("lengths")...)})
+			golden.Near(t, "logits", read(m.dev, logits), want.Floats("logits"), importTolerance)
+			loss := m.Loss(tape, logits, targets)
+			golden.Near(t, "loss", read(m.dev, loss), want.Floats("loss"), importTolerance)
+			tape.Backward(loss, 1)
+			kind := families[strings.SplitN(c.name, "-", 2)[0]]
+			modules := map[string]string{pooledText: c.pooler}
+			for _, l := range kind.modules {
+				if l.linear && l.ours != "multi_head_att_key_fc" { // whose bias has no gradient but noise
+					modules["encoder_layer_0_"+l.ours] = kind.prefix + fmt.Sprintf(kind.layer, 0) + l.theirs
+				}
+			}
+			names := map[string]string{outputName(cfg) + "w": c.out + ".weight", outputName(cfg) + "b": c.out + ".bias"}
+			for ours, module := range modules {
+				names[ours+".w_0"], names[ours+".b_0"] = module+".weight", module+".bias"
+			}
+			for _, p := range m.Params {
+				name, ok := names[p.Name]
+				if !ok {
+					continue
+				}
+				delete(names, p.Name)
+				expected := want.Floats("gradient of " + name)
+				if strings.HasSuffix(name, ".weight") {
+					expected = across(expected, p.Shape[1])
+				}
+				golden.Near(t, "gradient of "+name, gradient(m.dev, p), expected, importTolerance)
+			}
+			if len(names) > 0 {
+				t.Errorf("there are no parameters for %v", names)
+			}
+		})
 	}
-	cfg.ProblemType, cfg.NumLabels, cfg.HiddenDropout, cfg.AttentionDropout = Classification, 3, 0, 0
-	m := newModel(t, cpu.New(), cfg, 1)
-	if report, err := m.Params.Load(m.dev, r); err != nil || !slices.Equal(report.Missing, []string{"cls_out_3_w", "cls_out_3_b"}) {
-		t.Fatalf("%+v, %v", report, err)
+}
+
+// across is the transpose of a matrix.
+func across(values []float32, rows int) []float32 {
+	out, cols := make([]float32, len(values)), len(values)/rows
+	for i, v := range values {
+		out[i%cols*rows+i/cols] = v
 	}
-	weights, want := g.Tensors(t, "model.safetensors"), g.Tensors(t, "expected.safetensors")
-	across := func(values []float32, rows int) []float32 { // the transpose of a matrix
-		out, cols := make([]float32, len(values)), len(values)/rows
-		for i, v := range values {
-			out[i%cols*rows+i/cols] = v
+	return out
+}
+
+// A model that is fine-tuned starts without the head, with what the encoder has of a pooler.
+func TestNewHead(t *testing.T) {
+	for name, want := range map[string]struct {
+		act  string
+		left []string
+	}{
+		"bert-classifier":    {"tanh", []string{"classifier.weight", "classifier.bias"}},
+		"roberta-classifier": {"", []string{"classifier.out_proj.weight", "classifier.out_proj.bias", "classifier.dense.weight", "classifier.dense.bias"}},
+		"bert-encoder":       {"tanh", nil},
+		"roberta":            {"", nil},
+	} {
+		_, raw, theirs := transformersCase(t, name)
+		cfg, r, _, err := ImportHuggingFace(raw, theirs)
+		if err != nil {
+			t.Fatal(err)
 		}
-		return out
-	}
-	for _, p := range m.Params {
-		switch p.Name {
-		case "cls_out_3_w":
-			m.dev.Write(p.Value, across(weights.Floats("classifier.weight"), 3))
-		case "cls_out_3_b":
-			m.dev.Write(p.Value, weights.Floats("classifier.bias"))
+		cfg, r, leftOut := NewHead(cfg, r)
+		var left []string
+		for _, l := range leftOut {
+			left = append(left, l.Name)
+		}
+		if !slices.Equal(left, want.left) || cfg.ProblemType != "" || cfg.NumLabels != 0 || cfg.ID2Label != nil || cfg.PairSeparators != 0 || cfg.PoolerAct != want.act {
+			t.Errorf("%s: left out %q, %+v", name, left, cfg)
+		}
+		_, pooler := r.Info(pooledText + ".w_0")
+		if slices.ContainsFunc(r.Tensors(), func(info checkpoint.Info) bool { return strings.HasPrefix(info.Name, "cls_out") }) || (pooler == nil) != (want.act != "") {
+			t.Errorf("%s: %v, %v", name, pooler, r.Tensors())
 		}
 	}
-	var targets Targets
-	for _, class := range want.Ints("labels") {
-		targets.Classes = append(targets.Classes, int32(class))
-	}
-	tape := autograd.NewTape(m.dev, autograd.Seed{})
-	logits := m.Logits(tape, Input{Text: packed(want.Ints("tokens"), want.Ints("lengths")...)})
-	golden.Near(t, "logits", read(m.dev, logits), want.Floats("logits"), importTolerance)
-	loss := m.Loss(tape, logits, targets)
-	golden.Near(t, "loss", read(m.dev, loss), want.Floats("loss"), importTolerance)
-	tape.Backward(loss, 1)
-	theirName := map[string]string{"cls_out_3_w": "classifier.weight", "cls_out_3_b": "classifier.bias", "pooled_fc_text.w_0": "bert.pooler.dense.weight", "pooled_fc_text.b_0": "bert.pooler.dense.bias"}
-	for _, l := range bertLayer {
-		if l.linear && l.ours != "multi_head_att_key_fc" { // whose bias has no gradient but noise
-			theirName["encoder_layer_0_"+l.ours+".w_0"] = "bert.encoder.layer.0." + l.theirs + ".weight"
-			theirName["encoder_layer_0_"+l.ours+".b_0"] = "bert.encoder.layer.0." + l.theirs + ".bias"
-		}
-	}
-	for _, p := range m.Params {
-		name, ok := theirName[p.Name]
-		if !ok {
+}
+
+// A head that is another than this program's is left out, with the reason.
+func TestOtherHeads(t *testing.T) {
+	_, raw, theirs := transformersCase(t, "bert-classifier")
+	_, robertaRaw, roberta := transformersCase(t, "roberta-classifier")
+	set := func(raw []byte, key string, value any) []byte { return withField(t, raw, key, value) }
+	for _, c := range []struct {
+		raw    []byte
+		reader checkpoint.Reader
+		why    string // "": the head is taken
+	}{
+		{raw, theirs, ""},
+		{set(raw, "architectures", nil), theirs, ""},
+		{set(raw, "problem_type", "regression"), theirs, "a regression with 3 values"},
+		{set(raw, "problem_type", "multi_label_classification"), theirs, "several labels at once (multi_label_classification)"},
+		{set(raw, "problem_type", "ranking"), theirs, `problem_type is "ranking"`},
+		{set(raw, "architectures", []string{"BertForMultipleChoice"}), theirs, "of a BertForMultipleChoice; of heads those of ...ForSequenceClassification are used"},
+		{set(raw, "id2label", map[string]string{"0": "a", "1": "b"}), theirs, "config.json names 2 labels, but classifier.weight has 3"},
+		{set(raw, "num_labels", 4), theirs, "config.json names 4 labels"},
+		{set(raw, "id2label", []int{3}), theirs, "what config.json says of its head cannot be read"},
+		{set(raw, "architectures", []string{"BertForTokenClassification"}), renamed(t, theirs, func(name string) string {
+			if strings.Contains(name, "pooler") {
+				return ""
+			}
+			return name
+		}), "of a BertForTokenClassification"},
+		{set(robertaRaw, "architectures", nil), renamed(t, roberta, func(name string) string { return strings.Replace(name, "classifier.dense", "classifier.inner", 1) }), "of no head as ...ForSequenceClassification has it (classifier.dense, classifier.out_proj)"},
+	} {
+		cfg, r, leftOut, err := ImportHuggingFace(c.raw, c.reader)
+		if err != nil {
+			t.Errorf("%s: %v", c.why, err)
 			continue
 		}
-		delete(theirName, p.Name)
-		expected := want.Floats("gradient of " + name)
-		if strings.HasSuffix(name, ".weight") {
-			expected = across(expected, p.Shape[1])
+		if why := Headless(r); !strings.Contains(why, c.why) || (why == "") != (c.why == "") || (cfg.ProblemType == "") != (c.why != "") || (len(leftOut) == 0) != (c.why == "") {
+			t.Errorf("%q, want %q; %+v, left out %v", why, c.why, cfg, leftOut)
 		}
-		golden.Near(t, "gradient of "+name, gradient(m.dev, p), expected, importTolerance)
-	}
-	if len(theirName) > 0 {
-		t.Errorf("there are no parameters for %v", theirName)
+		for _, l := range leftOut {
+			if !strings.Contains(l.Reason, c.why) {
+				t.Errorf("%s is left out: %s", l.Name, l.Reason)
+			}
+		}
 	}
 }
 
@@ -539,12 +636,29 @@ func TestMiniLM(t *testing.T) {
 
 // Whatever the configuration says, importing ends in an error or in a checkpoint that can be read.
 func FuzzImportHuggingFace(f *testing.F) {
-	for _, name := range []string{"roberta", "bert", "distilbert"} {
+	for _, name := range []string{"roberta", "bert", "distilbert", "bert-classifier"} {
 		_, raw, _ := transformersCase(f, name)
 		f.Add(raw, uint8(0), uint8(0))
 		f.Add(raw, uint8(3), uint8(7))
 	}
-	_, _, theirs := transformersCase(f, "bert")
+	var tensors []checkpoint.Tensor
+	seen := map[string]bool{}
+	for _, name := range []string{"bert", "bert-classifier"} {
+		_, _, r := transformersCase(f, name)
+		for _, info := range r.Tensors() {
+			data, err := r.Bytes(info.Name)
+			if err != nil {
+				f.Fatal(err)
+			}
+			if !seen[info.Name] {
+				seen[info.Name], tensors = true, append(tensors, checkpoint.Tensor{Info: info, Data: data})
+			}
+		}
+	}
+	theirs, err := checkpoint.FromTensors("both", tensors)
+	if err != nil {
+		f.Fatal(err)
+	}
 	infos := theirs.Tensors()
 	f.Fuzz(func(t *testing.T, raw []byte, from, to uint8) {
 		// One tensor takes another's place.

@@ -10,7 +10,8 @@ import (
 )
 
 // pooler is the affine map of the first token of a text that classifiers have behind the encoder, with the activation
-// that follows it: the reference's is relu, BERT's is tanh. A map that was trained with one is of no use with another.
+// that follows it: the reference's is relu, BERT's and RoBERTa's tanh, ELECTRA's gelu. A map that was trained with one is
+// of no use with another.
 type pooler struct {
 	linear
 	act string
@@ -25,8 +26,11 @@ func newPooler(p declare, cfg Config) pooler {
 
 // apply returns the pooled rows of x.
 func (l pooler) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var {
-	if x = l.Apply(t, x); l.act == actTanh {
+	switch x = l.Apply(t, x); l.act {
+	case actTanh:
 		return t.Tanh(x)
+	case actGELU:
+		return t.GELU(x)
 	}
 	return t.ReLU(x)
 }
@@ -37,8 +41,8 @@ func (c Config) pooler() string { return cmp.Or(c.PoolerAct, actReLU) }
 // validatePooler checks pooler_act.
 func (c Config) validatePooler() error {
 	switch p := c.pooler(); {
-	case p != actReLU && p != actTanh:
-		return fmt.Errorf("pooler_act is %q; it can be %q, as UNIMO has it, or %q, as BERT", p, actReLU, actTanh)
+	case p != actReLU && p != actTanh && p != actGELU:
+		return fmt.Errorf("pooler_act is %q; it can be %q, as UNIMO has it, %q, as BERT and RoBERTa, or %q, as ELECTRA", p, actReLU, actTanh, actGELU)
 	case p != actReLU && (c.form().images != unread || c.ProblemType == MultiTask):
 		return fmt.Errorf("pooler_act is %q, but problem_type is %q, whose models have %q", p, c.ProblemType, actReLU)
 	}

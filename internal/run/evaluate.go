@@ -4,13 +4,11 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
-	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 )
 
@@ -87,7 +85,7 @@ func Evaluate(ctx context.Context, o EvaluateOptions) ([]Result, error) {
 
 // open opens the model and lays the settings over its own.
 func (o *EvaluateOptions) open(kind Evaluator, env *Env) (Finished, Flags, error) {
-	cfg, err := model.ReadConfig(filepath.Join(modeldir.Resolve(o.Model), modeldir.ConfigFile))
+	cfg, err := modeldir.ReadConfig(modeldir.Resolve(o.Model))
 	if err == nil && env.Task == "" && slices.Contains(cfg.TaskNames(), o.Task.Name) {
 		env.Task = o.Task.Name
 	}
@@ -131,7 +129,7 @@ func SetFlags(s Flags, set []string) error {
 // folder, was fine-tuned for. Older models do not say it.
 func (ts Tasks) OfModel(dir string) (*Task, error) {
 	dir = modeldir.Resolve(dir)
-	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.ConfigFile))
+	cfg, err := modeldir.ReadConfig(dir)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
@@ -147,7 +145,7 @@ func (ts Tasks) OfModel(dir string) (*Task, error) {
 // ofModel returns the tasks that the model in the folder dir says it is for.
 func (ts Tasks) ofModel(dir string) (Tasks, error) {
 	dir = modeldir.Resolve(dir)
-	cfg, err := model.ReadConfig(filepath.Join(dir, modeldir.ConfigFile))
+	cfg, err := modeldir.ReadConfig(dir)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}

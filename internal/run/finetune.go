@@ -224,6 +224,7 @@ func (r *run) openInit(base *model.Config) error {
 	if err != nil {
 		return err
 	}
+	from.NewHead()
 	r.init, r.from = from.Weights, from
 	if from.Config != nil && slices.Contains(from.Config.TaskNames(), r.Task.Name) {
 		r.init = from.Config.ViewTask(r.init, r.Task.Name) // with the task's head

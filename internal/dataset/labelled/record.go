@@ -22,6 +22,9 @@ type Record struct {
 type Encoder struct {
 	Tokenizer batches.Tokenizer
 	MaxLen    int // most tokens of a record, at least MinSeqLen
+
+	// Separators are those between two texts; 0 means one, as BERT and UNIMO have it. RoBERTa has two.
+	Separators int
 }
 
 // Encode tokenises one example as far as it is read; truncated says that tokens were cut.
@@ -39,21 +42,28 @@ func (e *Encoder) encode(buf []int32, x Example) (r Record, truncated bool) {
 	if e.MaxLen < batches.MinSeqLen {
 		panic(fmt.Sprintf("labelled: length limit %d is below %d", e.MaxLen, batches.MinSeqLen))
 	}
-	t := e.Tokenizer
+	t, more := e.Tokenizer, max(e.Separators, 1)-1
 	// First as much of each text as there is room for, [CLS] a [SEP] b [SEP]; then what follows a cut moves to it.
 	tokens := append(buf[:0], t.CLS())
 	var one [2]int
 	lengths := one[:0]
 	for text := range x.Texts {
 		start := len(tokens)
+		if len(lengths) > 0 {
+			for range more {
+				tokens = append(tokens, t.SEP())
+			}
+		}
+		begin := len(tokens)
 		// One token more than there is room for tells as much of a text as all of them.
 		tokens, _ = t.EncodeUpTo(tokens, text, e.MaxLen-1)
-		n := len(tokens) - start
+		n := len(tokens) - begin
 		if n == 0 && len(lengths) > 0 {
+			tokens = tokens[:start]
 			continue
 		}
 		// More texts than have room for their separator are cut to nothing with it.
-		if len(lengths)+2 > e.MaxLen {
+		if len(lengths)*(1+more)+2 > e.MaxLen {
 			tokens, truncated = tokens[:start], true
 			break
 		}
@@ -62,9 +72,15 @@ func (e *Encoder) encode(buf []int32, x Example) (r Record, truncated bool) {
 	}
 	var whole [2]int
 	kept := append(whole[:0], lengths...)
-	truncate(kept, e.MaxLen-1-len(lengths))
+	truncate(kept, e.MaxLen-1-len(lengths)-more*(len(lengths)-1))
 	from, to, first := 1, 1, 0
 	for i, n := range lengths {
+		if i > 0 {
+			for range more {
+				tokens[to] = t.SEP()
+				from, to = from+1, to+1
+			}
+		}
 		copy(tokens[to:], tokens[from:from+kept[i]])
 		from, to = from+n+1, to+kept[i]+1
 		tokens[to-1] = t.SEP()

@@ -95,6 +95,34 @@ func TestEncodeSeveralTexts(t *testing.T) {
 	}
 }
 
+// RoBERTa has two separators between texts.
+func TestEncodeSeparators(t *testing.T) {
+	const a, b, c = 10 + 'a', 10 + 'b', 10 + 'c'
+	for _, x := range []struct {
+		textA, textB string
+		more         []string
+		maxLen       int
+		want         []int32
+		truncated    bool
+	}{
+		{"ab", "", nil, 9, []int32{0, a, b, 2}, false},
+		{"ab", "c", nil, 9, []int32{0, a, b, 2, 2, c, 2}, false},
+		{"ab", "c", nil, 7, []int32{0, a, b, 2, 2, c, 2}, false},
+		{"aab", "c", nil, 7, []int32{0, a, a, 2, 2, c, 2}, true},
+		{"aa", "bb", nil, 7, []int32{0, a, a, 2, 2, b, 2}, true},
+		{"ab", "c", nil, 4, []int32{0, 2, 2, 2}, true},
+		{"ab", "c", nil, 3, []int32{0, a, 2}, true},
+		{"a", "", []string{"c"}, 9, []int32{0, a, 2, 2, c, 2}, false},
+		{"a", "b", []string{"c"}, 9, []int32{0, a, 2, 2, b, 2, 2, c, 2}, false},
+	} {
+		e := Encoder{Tokenizer: byteTokenizer{}, MaxLen: x.maxLen, Separators: 2}
+		r, truncated := e.Encode(Example{TextA: x.textA, TextB: x.textB, More: x.more})
+		if !slices.Equal(r.Tokens, x.want) || truncated != x.truncated {
+			t.Errorf("%q, %q, %q in %d: got %v, truncated %v", x.textA, x.textB, x.more, x.maxLen, r.Tokens, truncated)
+		}
+	}
+}
+
 func TestTruncateIsTheStepwiseRule(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lengths := rapid.SliceOfN(rapid.IntRange(0, 40), 1, 5).Draw(t, "lengths")

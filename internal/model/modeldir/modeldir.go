@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -256,15 +257,23 @@ type Model struct {
 // Close releases the weights: views of them are invalid afterwards.
 func (m *Model) Close() error { return m.Weights.Close() }
 
-// Open opens the model folder dir. A run's folder stands for its best model.
+// Open opens the model folder dir, of a model of this program's or of one for texts of Hugging Face's transformers, as it is. A
+// run's folder stands for its best model.
 func Open(dir string) (*Model, error) {
 	dir = Resolve(dir)
-	cfg, err := model.ReadConfig(filepath.Join(dir, ConfigFile))
+	raw, err := model.ReadConfigFile(filepath.Join(dir, ConfigFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, ConfigFile, fs.ErrNotExist)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	if model.IsForeignConfig(raw) {
+		return openForeign(dir)
+	}
+	cfg, err := model.ParseConfig(raw)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: configuration %s: %w", dir, filepath.Join(dir, ConfigFile), err)
 	}
 	tok, err := tokenizer.Load(dir)
 	if err != nil {
@@ -274,6 +283,40 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
+	return fitted(dir, cfg, tok, weights)
+}
+
+// openForeign opens the folder of a model of transformers.
+func openForeign(dir string) (*Model, error) {
+	c, err := OpenCheckpoint(dir)
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, err)
+	}
+	tok, err := c.Vocabulary(dir)
+	if why := model.Headless(c.Weights); err == nil && why != "" {
+		err = model.WrongTaskf("its head is not used: %s; fine-tune it (--init), or 'unimo embed' makes vectors with it", why)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("model %s: %w", dir, errors.Join(err, c.Weights.Close()))
+	}
+	return fitted(dir, *c.Config, tok, c.Weights)
+}
+
+// ReadConfig reads the configuration of the model in the folder dir, as [Open] does.
+func ReadConfig(dir string) (model.Config, error) {
+	file := filepath.Join(dir, ConfigFile)
+	if raw, err := model.ReadConfigFile(file); err != nil || !model.IsForeignConfig(raw) {
+		return model.ReadConfig(file)
+	}
+	c, err := OpenCheckpoint(dir)
+	if err != nil {
+		return model.Config{}, err
+	}
+	return *c.Config, c.Weights.Close()
+}
+
+// fitted makes a model of an opened folder, whose tables get as many rows as the vocabulary has entries.
+func fitted(dir string, cfg model.Config, tok *tokenizer.Tokenizer, weights checkpoint.Reader) (_ *Model, err error) {
 	m := &Model{dir, cfg, tok, weights}
 	if m.Config, m.Weights, err = FitVocabulary(tok, cfg, weights); err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, errors.Join(err, weights.Close()))
@@ -290,6 +333,14 @@ type Checkpoint struct {
 	// under the reference's names, without what is LeftOut.
 	Imported bool
 	LeftOut  []model.LeftOut
+}
+
+// NewHead leaves the head of another library's model out: one that starts from it has a new one.
+func (c *Checkpoint) NewHead() {
+	if c.Config != nil {
+		cfg, weights, left := model.NewHead(*c.Config, c.Weights)
+		c.Config, c.Weights, c.LeftOut = &cfg, weights, append(c.LeftOut, left...)
+	}
 }
 
 // Vocabulary loads the vocabulary in the folder dir, which may be a run's, for the checkpoint.
@@ -335,6 +386,12 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 		if err != nil {
 			return nil, fmt.Errorf("import %s: %w", path, err)
 		}
+		if n := longestText(path); cfg.NumLabels > 0 && n < cfg.MaxTokens() {
+			limited := cfg
+			if limited.MaxSeqLen = n; limited.Validate() == nil {
+				cfg = limited
+			}
+		}
 		return &Checkpoint{&cfg, reader, true, leftOut}, nil
 	}
 	cfg, err := model.ParseConfig(raw)
@@ -342,6 +399,17 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 		return nil, fmt.Errorf("configuration %s: %w", file, err)
 	}
 	return &Checkpoint{Config: &cfg, Weights: weights}, nil
+}
+
+// longestText is what the folder of another library's model says of the most tokens of a text; 0 if it says nothing.
+func longestText(dir string) int {
+	var c struct {
+		Longest float64 `json:"model_max_length"` // 1e30 where there is no limit
+	}
+	if err := infile.ReadJSON(filepath.Join(dir, "tokenizer_config.json"), maxCopied, &c); err != nil {
+		return 0
+	}
+	return int(min(max(c.Longest, 0), math.MaxInt32))
 }
 
 // Resolve returns the model folder that dir stands for: its best/ if dir is a

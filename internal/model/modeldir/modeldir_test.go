@@ -1,6 +1,7 @@
 package modeldir
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,6 +75,61 @@ func TestOpenCheckpoint(t *testing.T) {
 		}
 		if info, err := got.Weights.Info("encoder_layer_0_ffn_fc_0.w_0"); err != nil || info.Shape[1] != 48 {
 			t.Errorf("%s: %v, %v", c.name, info, err)
+		}
+	}
+}
+
+// A classifier of another library is opened as it is; it reads no more than its folder says.
+func TestOpenForeign(t *testing.T) {
+	for name, c := range map[string]struct {
+		model, settings string
+		problem         string
+		most            int
+		err             string
+	}{
+		"a classifier":       {"bert-classifier", "", model.Classification, 24, ""},
+		"of shorter texts":   {"bert-classifier", `{"model_max_length": 10}`, model.Classification, 10, ""},
+		"without a limit":    {"bert-classifier", `{"model_max_length": 1000000000000000019884624838656}`, model.Classification, 24, ""},
+		"of no text at all":  {"bert-classifier", `{"model_max_length": 1}`, model.Classification, 24, ""},
+		"a score":            {"bert-scorer", "", model.Regression, 24, ""},
+		"an encoder":         {"bert-encoder", `{"model_max_length": 10}`, "", 24, ""},
+		"without vocabulary": {"bert-classifier", "no", "", 0, "no vocabulary"},
+	} {
+		dir := t.TempDir()
+		copyFiles(t, filepath.Join(filepath.Dir(transformers), c.model), dir, WeightsFile, ConfigFile)
+		if c.settings != "no" {
+			words := []string{"[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"}
+			for i := range 265 {
+				words = append(words, fmt.Sprintf("w%d", i))
+			}
+			if err := os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(strings.Join(words, "\n")+"\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if strings.HasPrefix(c.settings, "{") {
+			if err := os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), []byte(c.settings), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		m, err := Open(dir)
+		if c.err != "" {
+			if err == nil || !strings.Contains(err.Error(), c.err) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if m.Config.ProblemType != c.problem || m.Config.TextTokens() != c.most {
+			t.Errorf("%s: %q, texts of %d tokens", name, m.Config.ProblemType, m.Config.TextTokens())
+		}
+		if cfg, err := ReadConfig(dir); err != nil || cfg.ProblemType != c.problem || cfg.NumLabels != m.Config.NumLabels {
+			t.Errorf("%s: configuration %+v, %v", name, cfg, err)
+		}
+		if err := m.Close(); err != nil {
+			t.Error(err)
 		}
 	}
 }

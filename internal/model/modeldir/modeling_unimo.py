@@ -18,7 +18,7 @@ from transformers.modeling_outputs import BaseModelOutputWithPooling, SequenceCl
 from .configuration_unimo import UnimoConfig
 
 FIRST_POSITION = 2  # as in RoBERTa
-POOLER_ACTS = {None: torch.relu, "relu": torch.relu, "tanh": torch.tanh}
+POOLER_ACTS = {None: torch.relu, "relu": torch.relu, "tanh": torch.tanh, "gelu": F.gelu}
 
 
 class Affine(nn.Module):
@@ -44,7 +44,7 @@ class UnimoPreTrainedModel(PreTrainedModel):
         if config.hidden_act not in ("gelu", "relu"):
             raise ValueError(f"hidden_act is {config.hidden_act!r}; UNIMO has gelu or relu")
         if config.pooler_act not in POOLER_ACTS:
-            raise ValueError(f"pooler_act is {config.pooler_act!r}; it can be relu or tanh")
+            raise ValueError(f"pooler_act is {config.pooler_act!r}; it can be relu, tanh or gelu")
         h = config.hidden_size
         self.word_embedding = nn.Parameter(torch.empty(config.vocab_size, h))
         self.pos_embedding = nn.Parameter(torch.empty(config.max_position_embeddings, h))

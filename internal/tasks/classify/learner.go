@@ -77,6 +77,7 @@ func (c *job) Specs(cfg model.Config) []model.Spec { return model.Specs(cfg) }
 // Head implements [run.Job].
 func (c *job) Head(cfg model.Config) (model.Config, error) {
 	cfg.NumLabels, cfg.ScoreMean, cfg.ScoreScale, cfg.PoolerAct = outputs(c.schema), c.scale.mean, c.scale.deviation, c.settings.PoolerAct
+	cfg.PairSeparators = c.settings.separators
 	if !c.schema.Regression {
 		cfg.ID2Label = map[string]string{}
 		for i, label := range c.schema.Labels {
@@ -100,7 +101,7 @@ func (c *job) Learner(_ context.Context, cfg model.Config, tok *tokenizer.Tokeni
 	if err != nil {
 		return nil, err
 	}
-	enc := labelled.Encoder{Tokenizer: tok, MaxLen: c.settings.MaxSeqLen}
+	enc := labelled.Encoder{Tokenizer: tok, MaxLen: c.settings.MaxSeqLen, Separators: cfg.PairSeparators}
 	records, cut := enc.EncodeAll(c.train)
 	if cut > 0 {
 		c.env.Log.Warn(fmt.Sprintf("%d of %d training texts are longer than %d tokens (max_seq_len) and were cut", cut, len(records), c.settings.MaxSeqLen))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -22,6 +23,7 @@ type runner struct {
 	model   *model.Classifier
 	encoder labelled.Encoder
 	schema  labelled.Schema // with the labels of the model
+	order   []int           // the model's class of each of the labels; nil: they are in the model's order
 	tape    *autograd.Tape
 	in      model.Input
 }
@@ -66,11 +68,23 @@ func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan []
 					return nil, &model.NonFiniteError{Output: "scores", Value: row[0]}
 				}
 			}
-			out = append(out, row)
+			out = append(out, c.ordered(row))
 		}
 		tick(len(out), len(records))
 	}
 	return out, nil
+}
+
+// ordered returns a row in the order of the labels.
+func (c *runner) ordered(row []float32) []float32 {
+	if c.order == nil {
+		return row
+	}
+	out := make([]float32, len(row))
+	for i, class := range c.order {
+		out[i] = row[class]
+	}
+	return out
 }
 
 // score compares outputs with the records' labels.
@@ -105,7 +119,7 @@ func open(dir string, env *run.Env) (*Predictor, error) {
 		if err != nil {
 			return nil, err
 		}
-		p.runner = newRunner(o.Device, m, labelled.Encoder{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens()}, labelled.Schema{})
+		p.runner = newRunner(o.Device, m, labelled.Encoder{Tokenizer: o.Folder.Tokenizer, MaxLen: o.Config.TextTokens(), Separators: o.Config.PairSeparators}, labelled.Schema{})
 		return m.Params, nil
 	}, model.Classification, model.Regression)
 	if err != nil {
@@ -144,12 +158,31 @@ func (p *Predictor) Fits(t *run.Task) error {
 	if k.Schema.Open || k.Schema.Regression {
 		return nil // the labels are the model's
 	}
-	for i, label := range k.Schema.Labels {
-		if got := p.Config.Label(i); got != label && got != fmt.Sprint(i) {
-			return fmt.Errorf("model %s calls class %d %q, but %s calls it %q; give a model fine-tuned for it", p.Dir, i, got, t.Name, label)
-		}
+	if _, bad := p.order(k.Schema.Labels); bad >= 0 {
+		return fmt.Errorf("model %s calls class %d %q, but %s calls it %q; give a model fine-tuned for it", p.Dir, bad, p.Config.Label(bad), t.Name, k.Schema.Labels[bad])
 	}
 	return nil
+}
+
+// order returns the model's class of each label; nil if all have their own number. A class without a name of its own, as transformers has
+// LABEL_0, is that of its number. bad is the first label of which the model has none, or -1.
+func (p *Predictor) order(labels []string) (order []int, bad int) {
+	taken, same := map[int]bool{}, true
+	for i, label := range labels {
+		class := i
+		if got := p.Config.Label(i); got != fmt.Sprint(i) && got != fmt.Sprintf("LABEL_%d", i) {
+			class = slices.IndexFunc(p.Labels(), func(name string) bool { return strings.EqualFold(name, label) })
+		}
+		if class < 0 || taken[class] {
+			return nil, i
+		}
+		taken[class], same = true, same && class == i
+		order = append(order, class)
+	}
+	if same {
+		order = nil
+	}
+	return order, -1
 }
 
 // Serve implements [run.Servable].
@@ -165,6 +198,7 @@ func (p *Predictor) Serve(t *run.Task) (run.Serving, error) {
 func (p *Predictor) Evaluate(ctx context.Context, t *run.Task, f run.File, s run.Flags, tick run.Tick) (run.Result, error) {
 	k := t.Kind.(*Kind)
 	p.runner.schema = schemaOf(k.Schema, p.Config)
+	p.runner.order, _ = p.order(p.runner.schema.Labels)
 	c, err := p.Calibration()
 	if err != nil {
 		return run.Result{}, err

@@ -17,13 +17,14 @@ import (
 type Settings struct {
 	run.CommonSettings
 	adversarial.Recipe
-	PoolerAct string  `json:"pooler_act" help:"activation of the pooled first token, relu or tanh (default: that of --init; relu in a new model)"`
+	PoolerAct string  `json:"pooler_act" help:"activation of the pooled first token, relu, tanh or gelu (default: that of --init; relu in a new model)"`
 	MaxSeqLen int     `json:"max_seq_len" help:"longest text in tokens, special ones included; longer ones are cut"`
 	Columns   string  `json:"columns" help:"columns of the data whose names are not known, as text=review,label=stars; text may be given several times"`
 	DevShare  float64 `json:"dev_share" help:"share of the training examples that are drawn for dev, where there is no dev file (0: none)"`
 	DevSeed   uint64  `json:"dev_seed" help:"seed of that draw; it does not follow seed, so that runs have the same dev set"`
 
-	joined bool // in a model for many tasks
+	joined     bool // in a model for many tasks
+	separators int  // between the texts of a pair, of the model that it starts from
 }
 
 func (k *Kind) settings(size string, c run.CommonSettings) *Settings {
@@ -52,7 +53,7 @@ func (s *Settings) Validate(func(key string) bool) error {
 	err := cmp.Or(
 		s.ValidateAttacks(false),
 		settings.Want(s.MaxSeqLen >= batches.MinSeqLen, "max_seq_len", s.MaxSeqLen, fmt.Sprintf("%d or more", batches.MinSeqLen)),
-		settings.Want(slices.Contains([]string{"", "relu", "tanh"}, s.PoolerAct), "pooler_act", s.PoolerAct, "relu or tanh"),
+		settings.Want(slices.Contains([]string{"", "relu", "tanh", "gelu"}, s.PoolerAct), "pooler_act", s.PoolerAct, "relu, tanh or gelu"),
 		settings.Want(s.PoolerAct == "" || !s.joined, "pooler_act", s.PoolerAct, "nothing: all tasks of a model have relu"),
 		settings.Want(s.DevShare >= 0 && s.DevShare < 1, "dev_share", s.DevShare, "0 or more and less than 1"),
 	)
@@ -65,7 +66,7 @@ func (s *Settings) Validate(func(key string) bool) error {
 
 // Adopt implements [run.Settings].
 func (s *Settings) Adopt(cfg model.Config) {
-	s.MaxSeqLen, s.PoolerAct = min(s.MaxSeqLen, cfg.MaxTokens()), cfg.PoolerAct
+	s.MaxSeqLen, s.PoolerAct, s.separators = min(s.MaxSeqLen, cfg.MaxTokens()), cfg.PoolerAct, cfg.PairSeparators
 }
 
 // Join implements [run.Joiner]. The pooler is one of the maps that all tasks of a model share, those with images, too.

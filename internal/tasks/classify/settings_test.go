@@ -78,7 +78,8 @@ func TestSettingsAreChecked(t *testing.T) {
 		"epochs=0":               "epochs is 0, want 1 or more",
 		"pooler_act=tanh":        "",
 		"pooler_act=relu":        "",
-		"pooler_act=gelu":        "pooler_act is gelu, want relu or tanh",
+		"pooler_act=gelu":        "",
+		"pooler_act=selu":        "pooler_act is selu, want relu, tanh or gelu",
 	} {
 		s := defaults(t, p, "mini")
 		if err := settings.Set(s, set); err != nil {

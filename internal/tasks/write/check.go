@@ -135,7 +135,7 @@ func (k *Kind) Check(ctx context.Context, _ *run.Task, path string, settings run
 	if s.Model != "" {
 		vocab = modeldir.Resolve(s.Model)
 		var err error
-		if cfg, err = model.ReadConfig(filepath.Join(vocab, modeldir.ConfigFile)); err != nil {
+		if cfg, err = modeldir.ReadConfig(vocab); err != nil {
 			return nil, err
 		}
 	}
