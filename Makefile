@@ -15,6 +15,8 @@
 # make bench    benchmarks of the kernels, the tokenizer, checkpoints and pre-training
 # make bench-peers  the comparison with PyTorch, ONNX Runtime and PaddlePaddle
 #               (bench/README.md); installs them into runs/peers
+# make bench-serve MINILM=DIR  the server under load, beside infinity-emb and ONNX Runtime
+#               (bench/README.md); installs them into runs/infinity and runs/onnx
 # make pages    manual pages and completion scripts, in pages/
 # make snapshot the archives of a release, in dist/; needs goreleaser (go install
 #               github.com/goreleaser/goreleaser/v2@v2.15.0)
@@ -27,7 +29,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: check format tidy vet test variants cross race vuln clients browser screenshots build notices proto fuzz bench bench-peers pages snapshot
+.PHONY: check format tidy vet test variants cross race vuln clients browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -44,12 +46,14 @@ vet:
 	go vet ./...
 	cd internal/compute/kernels/asm && go vet ./...
 	cd internal/serve/oip/protogen && go vet ./...
+	cd bench/serve && go vet ./...
 	go tool staticcheck ./...
 
 # What go test vets by itself, make vet has vetted. The last line compares with the goldens in the repository where the
 # whole set is beside it.
 test:
 	go test -vet=off -count=1 ./...
+	cd bench/serve && go test -vet=off -count=1 ./...
 	UNIMO_GOLDENS=internal/test/golden/testdata go test -vet=off -count=1 -run 'Golden|Reference' ./internal/model/... ./internal/dataset/... ./metrics
 
 # The kernels and what depends on their numbers, on the slower instruction sets.
@@ -136,3 +140,12 @@ PEERS = torch==2.15.0 torchvision==0.29.2 transformers==5.23.0 timm==1.0.31 pill
 bench-peers:
 	test -f runs/peers/ready || { python3 -m venv runs/peers && runs/peers/bin/pip install $(PEERS) && touch runs/peers/ready; }
 	go run ./bench -python runs/peers/bin/python
+
+runs/infinity/ready runs/onnx/ready: runs/%/ready: bench/serve/peers/%.txt
+	rm -rf runs/$*
+	python3 -m venv runs/$*
+	runs/$*/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+bench-serve: runs/infinity/ready runs/onnx/ready
+	go -C bench/serve run . -model "$(abspath $(MINILM))" -infinity $$PWD/runs/infinity/bin/python -onnx $$PWD/runs/onnx/bin/python -json $$PWD/runs/serve.json
