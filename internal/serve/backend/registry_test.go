@@ -909,6 +909,81 @@ func TestSentenceTransformers(t *testing.T) {
 	}
 }
 
+// Classifiers and cross-encoders of transformers are served as they come.
+func TestTransformersModels(t *testing.T) {
+	var o Options
+	for _, name := range []string{"bert-classifier", "bert-scorer", "bert-encoder"} {
+		dir := filepath.Join(t.TempDir(), name)
+		if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "..", "model", "testdata", "huggingface", name))); err != nil {
+			t.Fatal(err)
+		}
+		words := "[PAD]\n[UNK]\n[CLS]\n[SEP]\n[MASK]\nthe\nfilm\nis\ngood\nbad\n"
+		for i := range 260 {
+			words += fmt.Sprintf("w%d\n", i)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(words), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		o.Models = append(o.Models, Source{name, dir})
+	}
+	r, err := New(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	ctx := context.Background()
+	if err := r.Load(ctx); err != nil {
+		t.Fatal(err)
+	}
+	query, documents := "the film is good", []string{"the film", "bad", "is the film bad"}
+	for i, can := range []Capability{CanClassify, CanClassify | CanScore, CanEmbedText | CanScore} {
+		m := get(t, r, o.Models[i].Name)
+		info := m.Info()
+		if info.Can != can || i == 0 && !slices.Equal(info.Labels, []string{"LABEL_0", "LABEL_1", "LABEL_2"}) || i > 0 && info.Labels != nil {
+			t.Errorf("%+v", info)
+		}
+		if i == 2 {
+			continue
+		}
+		own, err := unimo.Open(o.Models[i].Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer own.Close()
+		var items []Item
+		var inputs []Input
+		var asked []unimo.Input
+		for _, d := range documents {
+			items, inputs, asked = append(items, Item{Text: d}), append(inputs, Input{Text: query, Pair: d}), append(asked, unimo.Input{Text: query, Pair: d})
+		}
+		want, err := own.Predict(ctx, asked...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, _, err := m.Classify(ctx, inputs)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for k := range want {
+			if got[k].Score != want[k].Score || got[k].Label != want[k].Label || !slices.Equal(got[k].Probabilities, want[k].Probabilities) {
+				t.Errorf("%s: %+v, want %+v", m.Info().ID, got[k], want[k])
+			}
+		}
+		if !can.Has(CanScore) {
+			continue
+		}
+		s, err := m.Score(ctx, Item{Text: query}, items)
+		if err != nil || s.Similarity {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		for k := range want {
+			if s.List[k].Value != want[k].Score || s.Relevance(k) != Logistic(want[k].Score) {
+				t.Errorf("document %d: %+v, relevance %v, want %v", k, s.List[k], s.Relevance(k), want[k].Score)
+			}
+		}
+	}
+}
+
 func TestTokenize(t *testing.T) {
 	r := serve(t, Options{}, "shapes")
 	const text = "A blue  square, café"

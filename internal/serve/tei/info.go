@@ -48,17 +48,13 @@ func kind(i backend.Info) map[string]any {
 			pooling = i.Details.Pooling[0]
 		}
 		return map[string]any{"embedding": map[string]string{"pooling": pooling}}
-	case i.Can.Has(backend.CanClassify):
-		labels := i.Labels
-		if len(labels) == 0 {
-			labels = []string{regression}
-		}
+	case i.Can.Has(backend.CanClassify) && len(i.Labels) > 0:
 		id2label, label2id := map[string]string{}, map[string]int{}
-		for k, l := range labels {
+		for k, l := range i.Labels {
 			id2label[strconv.Itoa(k)], label2id[l] = l, k
 		}
 		return map[string]any{"classifier": map[string]any{"id2label": id2label, "label2id": label2id}}
-	case i.Can.Has(backend.CanScore):
+	case i.Can.Has(backend.CanScore) || i.Can.Has(backend.CanClassify): // a model of one value is a reranker there
 		return map[string]any{"reranker": map[string]any{"id2label": map[string]string{"0": regression}, "label2id": map[string]int{regression: 0}}}
 	}
 	return map[string]any{}

@@ -151,6 +151,12 @@ func TestRegression(t *testing.T) {
 			t.Errorf("%s: %s, want %s", body, got, want)
 		}
 	}
+	scores := backendtest.Models{{Name: "scores", Can: backend.CanClassify | backend.CanScore}}
+	w := httptest.NewRecorder()
+	handler(one{scores, &model{Model: scores[0]}}).ServeHTTP(w, httptest.NewRequest("GET", "/info", nil))
+	if want := `"model_type":{"reranker":{"id2label":{"0":"LABEL_0"},"label2id":{"LABEL_0":0}}}`; !strings.Contains(w.Body.String(), want) {
+		t.Errorf("%s, want %s", w.Body, want)
+	}
 }
 
 func TestOptions(t *testing.T) {
