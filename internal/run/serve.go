@@ -140,6 +140,7 @@ type Matched struct {
 	Probability float64 // that they fit; see [calibration.Calibration]. 0 without a calibration
 	Fits        bool    // the probability reaches the model's threshold; false without a calibration
 	Calibrated  bool
+	Similarity  bool // the score is one of vectors, -1 to 1
 }
 
 // Vectors makes vectors of texts and of pictures in one space, each of the model's contrast size and of length 1, behind each other.

@@ -358,6 +358,7 @@ func (r *Registry) match(ctx context.Context, v view, h *head, query Item, docum
 	made, err := through(ctx, v, q, "score", pairs, matching(h.Match))
 	s.List = make([]Score, len(documents))
 	for i, x := range made {
+		s.Similarity = x.Similarity // of all or of none
 		s.List[i] = scoreOf(x)
 		s.List[i].Truncated = pairs[i].text.cut
 	}

@@ -677,6 +677,10 @@ func TestTasksShareWeights(t *testing.T) {
 	if !info.Can.Has(CanClassifyPicture | CanCaption | CanAsk | CanMatch | CanScore | CanEmbedText | CanEmbedPicture) {
 		t.Errorf("it can %s", info.Can)
 	}
+	// It was trained for vectors alone: pictures and texts are compared by these.
+	if s, err := get(t, r, "").Score(context.Background(), Item{Text: "a red bar"}, []Item{{Picture: shape(t, "red-bar")}}); err != nil || !s.Similarity {
+		t.Errorf("%+v, %v", s, err)
+	}
 	if _, err := r.Model("demo/none"); AsError(err).Kind != NotFound {
 		t.Error(err)
 	}

@@ -166,7 +166,9 @@ func (s *Search) Says(h rank.Found) run.Matched {
 	if h.Ranked {
 		return matched(s.pairs.Match, h.Match)
 	}
-	return matched(s.pairs.Similarity, h.Similarity)
+	m := matched(s.pairs.Similarity, h.Similarity)
+	m.Similarity = true
+	return m
 }
 
 // IDs lists the pictures of the index.

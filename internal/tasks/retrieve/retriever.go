@@ -97,6 +97,7 @@ func (r *Retriever) Pairs(ctx context.Context, list []*regions.Image, texts rank
 	matches := make([]run.Matched, len(pairs))
 	for i, score := range scores {
 		matches[i] = matched(of, score)
+		matches[i].Similarity = r.VectorsOnly
 	}
 	return matches, nil
 }
