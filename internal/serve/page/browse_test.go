@@ -312,6 +312,18 @@ func TestKeyboard(t *testing.T) {
 	w.tabTo("Compare")
 	w.press(kb.Enter)
 	w.wait(`document.querySelector("#match .bars")`)
+	w.click("#tab-text")
+	w.tabTo("rank-text")
+	w.press("red")
+	w.press(kb.Tab)
+	if at := w.focused(); at != "rank-texts" {
+		t.Errorf("Tab leads from a text to %s, want the texts that it is compared with", at)
+	}
+	w.press("rose", kb.Enter, "grass")
+	w.tabTo("Compare")
+	w.press(kb.Enter)
+	w.wait(`document.querySelectorAll("#rank .bars li").length === 2`)
+	w.tabTo("classify-text")
 	w.check()
 }
 
@@ -658,6 +670,7 @@ func TestDemo(t *testing.T) {
 	w.click("#match .examples button")
 	w.wait(`document.querySelector("#match .bars")`)
 	w.has("#match .bars li:first-child", "a small black circle below a big black triangle")
+	w.has("#match .answers", "Similarities of vectors", "the order is all it says")
 	w.click("#tab-text")
 	w.click("#rank .examples button")
 	w.wait(`document.querySelector("#rank .bars")`)
@@ -712,7 +725,7 @@ func TestScreenshots(t *testing.T) {
 	}
 	ask := func(w *window) {
 		w.wait(`document.querySelectorAll("#hits img").length === 12`)
-		w.click("#hits li:nth-child(3) .hit-open")
+		w.click("#hits li:nth-child(1) .hit-open")
 		w.wait(`document.getElementById("caption-took").textContent`)
 		for _, form := range []string{"ask", "judge", "match"} {
 			w.click("#" + form + " .examples button")
@@ -724,7 +737,7 @@ func TestScreenshots(t *testing.T) {
 	w := open(t, address, look{width: 1280, height: 860})
 	search(w)
 	save(w, "search")
-	w = open(t, address, look{width: 1280, height: 1400, dark: true})
+	w = open(t, address, look{width: 1280, height: 1620, dark: true})
 	ask(w)
 	save(w, "ask")
 	w = open(t, address, look{width: 390, height: 844, scale: 2})

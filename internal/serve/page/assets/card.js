@@ -39,11 +39,11 @@ const likely = (model) => shares(model) || model.does.has("ask") || model.does.h
 // worth says what the probabilities of models are worth.
 function worth(models) {
   const loose = models.filter((model) => likely(model) && !model.calibrated);
-  return [
-    models.some((model) => model.calibrated) && "Calibrated: they mean what they say.",
-    loose.some(shares) && "Not calibrated: of the classes that get 90 %, more or less than nine in ten may be right.",
-    loose.some((model) => !shares(model)) && "Not calibrated: scores compare, and are no probabilities.",
-  ].filter(Boolean).join(" ");
+  const not = [
+    loose.some(shares) && "of the classes that get 90 %, more or less than nine in ten may be right",
+    loose.some((model) => !shares(model)) && "scores compare, and are no probabilities",
+  ].filter(Boolean).join("; ");
+  return [models.some((model) => model.calibrated) && "Calibrated: they mean what they say.", not && `Not calibrated: ${not}.`].filter(Boolean).join(" ");
 }
 
 export function start(model) {

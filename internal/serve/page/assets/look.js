@@ -20,7 +20,7 @@ export function start(info, setup, findAlike) {
   $("match").hidden = !can.has("match");
   $("caption-part").hidden = !can.has("caption");
   $("alike").hidden = !find;
-  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify_picture") && "judges statements", can.has("match") && "compares descriptions with it"].filter(Boolean);
+  const does = [can.has("caption") && "writes a caption", can.has("ask") && "answers questions", can.has("classify_picture") && "judges statements", can.has("match") && "says which description fits best"].filter(Boolean);
   $("picture-lead").textContent = `The model ${does.length > 1 ? `${does.slice(0, -1).join(", ")} and ${does.at(-1)}` : does[0]}.`;
   $("ask-hint").textContent = model.of("ask").calibrated
     ? "Each answer has a probability of its own, as several may be right."

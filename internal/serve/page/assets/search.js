@@ -110,7 +110,7 @@ function draw() {
   $("least-reset").hidden = least === null;
   $("search-order").hidden = !found.length || (chosen && !calibrated());
   $("search-order").textContent = calibrated()
-    ? "The percents are right where half of all pictures fit. Where few do, they are too high: the order counts."
+    ? "The percents are right where half of all pictures fit. Where few do, they are too high: the order is what counts."
     : "The model has no threshold for these: the order is all it says.";
   $("search-nothing").hidden = !found.length || kept.length > 0 || anyway;
   if (found.length) {
