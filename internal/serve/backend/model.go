@@ -41,11 +41,19 @@ func settingsToInvalid(param string, err error) error {
 	return err
 }
 
-// decode reads pictures as a model sees them, some at a time.
-func (r *Registry) decode(ctx context.Context, h *head, param string, list [][]byte) ([]*regions.Image, error) {
-	if len(list) > 0 && h.Pictures == nil {
+// decode reads pictures as a model sees them, some at a time. They are refused before that where too many others wait.
+func (r *Registry) decode(ctx context.Context, v view, h *head, param string, list [][]byte) ([]*regions.Image, error) {
+	if len(list) == 0 {
+		return nil, nil
+	}
+	if h.Pictures == nil {
 		return nil, Errorf(Cannot, param, "the model reads no pictures; it knows only region features from elsewhere")
 	}
+	back, err := v.queue.expect(len(list))
+	if err != nil {
+		return nil, err
+	}
+	defer back()
 	read := make([]*regions.Image, len(list))
 	for i, raw := range list {
 		select {
@@ -213,7 +221,7 @@ func (r *Registry) vectors(ctx context.Context, v view, h *head, s sorted, norma
 	for i, x := range made {
 		out[s.textOf[i]] = x
 	}
-	images, err := r.decode(ctx, h, "input", s.pictures)
+	images, err := r.decode(ctx, v, h, "input", s.pictures)
 	if err != nil {
 		return nil, err
 	}
@@ -346,7 +354,7 @@ func (r *Registry) match(ctx context.Context, v view, h *head, query Item, docum
 		}
 	}
 	s.Usage.Pictures = len(raw)
-	images, err := r.decode(ctx, h, "documents", raw)
+	images, err := r.decode(ctx, v, h, "documents", raw)
 	if err != nil {
 		return s, err
 	}
@@ -451,7 +459,7 @@ func (r *Registry) judge(ctx context.Context, v view, h *head, q *request, input
 	for i, in := range inputs {
 		raw[i] = in.Picture
 	}
-	images, err := r.decode(ctx, h, "picture", raw)
+	images, err := r.decode(ctx, v, h, "picture", raw)
 	if err != nil {
 		return nil, q.usage, err
 	}
@@ -517,7 +525,7 @@ func (m *served) Caption(ctx context.Context, raw []byte, o Decoding) (out Gener
 		if err != nil {
 			return err
 		}
-		images, err := m.r.decode(ctx, h, "picture", [][]byte{raw})
+		images, err := m.r.decode(ctx, v, h, "picture", [][]byte{raw})
 		if err != nil {
 			return err
 		}
@@ -621,7 +629,7 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (a
 		if k < 1 {
 			return Errorf(Invalid, "k", "%d answers; ask for 1 or more", k)
 		}
-		images, err := m.r.decode(ctx, h, "picture", [][]byte{raw})
+		images, err := m.r.decode(ctx, v, h, "picture", [][]byte{raw})
 		if err != nil {
 			return err
 		}
@@ -676,7 +684,7 @@ func (m *served) Search(ctx context.Context, item Item, k int) (list []Found, er
 		}
 		it, q := rank.Query{K: min(k, len(h.ids))}, &request{group: h}
 		if item.Picture != nil {
-			images, err := m.r.decode(ctx, h, "picture", [][]byte{item.Picture})
+			images, err := m.r.decode(ctx, v, h, "picture", [][]byte{item.Picture})
 			if err != nil {
 				return err
 			}

@@ -61,6 +61,8 @@ type queue struct {
 	changed *sync.Cond
 	waiting []*request
 	items   int    // of waiting, not taken
+	rows    int    // of these
+	coming  int    // items that are still being read
 	running []part // the batch in the model
 	cancel  func() // of running
 	speed   float64
@@ -128,33 +130,55 @@ func (q *queue) enter(r *request) error {
 	if q.closed {
 		return Errorf(Unavailable, "", "model %s is being closed; try again", q.name)
 	}
-	if q.items > 0 && q.items+len(r.rows) > q.limit {
-		q.watch.Refused(q.name)
-		return &Error{
-			Kind: Overloaded, Limit: q.limit, RetryAfter: q.wait(),
-			Message: fmt.Sprintf("model %s is busy: %d texts, pictures or pairs wait for it, and %d may; try again later", q.name, q.items, q.limit),
-		}
+	if err := q.room(len(r.rows)); err != nil {
+		return err
 	}
 	r.since, r.ended = time.Now(), make(chan struct{})
 	q.waiting = append(q.waiting, r)
 	q.items += len(r.rows)
+	for _, n := range r.rows {
+		q.rows += n
+	}
 	q.watch.Queued(q.name, len(q.waiting))
 	q.changed.Signal()
 	return nil
 }
 
+// expect makes room for items that will come once they are read: pictures, which cost more to read than to refuse. Whoever has read them gives the
+// room back.
+func (q *queue) expect(n int) (back func(), err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if err := q.room(n); err != nil {
+		return nil, err
+	}
+	q.coming += n
+	return func() {
+		q.mu.Lock()
+		defer q.mu.Unlock()
+		q.coming -= n
+	}, nil
+}
+
+// room is an error where n more items are too many. Whatever their number, they are not where there are no others.
+func (q *queue) room(n int) error {
+	waits := q.items + q.coming
+	if waits == 0 || waits+n <= q.limit {
+		return nil
+	}
+	q.watch.Refused(q.name)
+	return &Error{
+		Kind: Overloaded, Limit: q.limit, RetryAfter: q.wait(),
+		Message: fmt.Sprintf("model %s is busy: %d texts, pictures or pairs wait for it, and %d may; try again later", q.name, waits, q.limit),
+	}
+}
+
 // wait is about how long it takes until what waits is answered.
 func (q *queue) wait() time.Duration {
-	rows := 0
-	for _, r := range q.waiting {
-		for _, n := range r.rows[r.next:] {
-			rows += n
-		}
-	}
 	if q.speed == 0 {
 		return time.Second
 	}
-	seconds := float64(rows) / q.speed
+	seconds := float64(q.rows) / q.speed
 	return min(max(time.Duration(seconds*float64(time.Second)), time.Second), time.Minute)
 }
 
@@ -182,7 +206,9 @@ func (q *queue) remove(r *request) {
 	}
 	q.waiting = slices.Delete(q.waiting, i, i+1)
 	q.items -= len(r.rows) - r.next
-	r.next = len(r.rows)
+	for ; r.next < len(r.rows); r.next++ {
+		q.rows -= r.rows[r.next]
+	}
 	q.watch.Queued(q.name, len(q.waiting))
 }
 
@@ -249,6 +275,7 @@ func (q *queue) take() (parts []part) {
 			}
 		}
 	}
+	q.rows -= used
 	q.waiting = slices.DeleteFunc(q.waiting, func(r *request) bool { return r.next == len(r.rows) })
 	if len(q.waiting) > 0 && q.waiting[0] == first {
 		q.waiting = append(q.waiting[1:], first)

@@ -494,6 +494,32 @@ func TestQueueIsBounded(t *testing.T) {
 	}
 }
 
+// A full queue refuses pictures before they are read, which these could not be.
+func TestFullQueueReadsNoPictures(t *testing.T) {
+	r := serve(t, Options{Queue: 3}, "shapes")
+	open := held(r)
+	texts := []Item{{Text: "a"}, {Text: "b"}, {Text: "c"}}
+	var wait sync.WaitGroup
+	wait.Go(func() {
+		if _, err := get(t, r, "shapes").Embed(context.Background(), texts, EmbedOptions{}); err != nil {
+			t.Error(err)
+		}
+	})
+	queued(t, r, "shapes", 1)
+	none := []Item{{Picture: []byte("none")}}
+	for _, want := range []Kind{Overloaded, Invalid} {
+		_, err := get(t, r, "shapes").Embed(context.Background(), none, EmbedOptions{})
+		if e := AsError(err); e == nil || e.Kind != want {
+			t.Errorf("%v, want %v", err, want)
+		}
+		open()
+		wait.Wait()
+	}
+	if q := r.folders["shapes"].queue; q.items != 0 || q.rows != 0 || q.coming != 0 {
+		t.Errorf("%d items, %d rows and %d that come are left", q.items, q.rows, q.coming)
+	}
+}
+
 func TestClientsThatLeave(t *testing.T) {
 	noLeak(t)
 	var c counting
