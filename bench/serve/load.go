@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"slices"
+	"syscall"
 	"time"
 
 	vegeta "github.com/tsenart/vegeta/v12/lib"
@@ -22,6 +23,7 @@ type figures struct {
 	P99         float64        `json:"p99_ms"`
 	Behind      float64        `json:"behind_ms,omitempty"` // of an open loop: how late the generator sent a request, 99th percentile
 	NoRetry     int            `json:"no_retry,omitempty"`  // 429 without Retry-After
+	Generator   float64        `json:"generator,omitempty"` // processors that the generator took
 }
 
 // maxClients bounds the requests that wait for an answer at a time, and so the connections.
@@ -66,7 +68,7 @@ func attack(ctx context.Context, w workload, url string, pacer vegeta.Pacer, war
 	defer stop()
 	f := figures{Seconds: d.Seconds(), Statuses: map[string]int{}}
 	var times, late []float64
-	start := time.Now()
+	start, used := time.Now(), processorTime()
 	from, to := start.Add(warm), start.Add(warm+d)
 	for r := range a.Attack(w.targets(url), pacer, warm+d, "") {
 		if every > 0 && r.Timestamp.After(from) && r.Timestamp.Before(to) {
@@ -90,10 +92,20 @@ func attack(ctx context.Context, w workload, url string, pacer vegeta.Pacer, war
 			}
 		}
 	}
+	f.Generator = float64(processorTime()-used) / float64(time.Since(start))
 	f.PerSecond = float64(f.Answered) / d.Seconds()
 	f.P50, f.P99 = percentile(times, 0.5), percentile(times, 0.99)
 	f.Behind = percentile(late, 0.99)
 	return f, ctx.Err()
+}
+
+// processorTime is what this process has taken of the processors.
+func processorTime() time.Duration {
+	var u syscall.Rusage
+	if syscall.Getrusage(syscall.RUSAGE_SELF, &u) != nil {
+		return 0
+	}
+	return time.Duration(u.Utime.Nano() + u.Stime.Nano())
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -97,7 +97,7 @@ func measure() error {
 	flag.IntVar(&o.threads, "threads", min(2, runtime.NumCPU()), "threads of every server")
 	flag.StringVar(&o.format, "format", "float", "encoding_format of the requests: float or base64")
 	flag.IntVar(&o.rounds, "rounds", 3, "rounds of throughput and latency, after one that warms up")
-	flag.DurationVar(&o.duration, "duration", 5*time.Second, "of a measurement; twice as long at 80 %")
+	flag.DurationVar(&o.duration, "duration", 3*time.Second, "of a measurement; twice as long at 80 %")
 	flag.DurationVar(&o.overloadTime, "overload", 10*time.Minute, "of the overload")
 	flag.IntVar(&o.signals, "signals", 100, "times SIGTERM is sent")
 	flag.IntVar(&o.leavers, "leavers", 1000, "clients that leave half-way")

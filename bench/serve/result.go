@@ -269,12 +269,12 @@ func (r *results) latency(b *strings.Builder) {
 }
 
 func (r *results) overload(b *strings.Builder) {
-	fmt.Fprintf(b, "\n## %d times the peak\n\n| workload | seconds | peak, requests/s | asked/s | answered/s | share of the peak | statuses | memory, MB (before) | limit | reached |\n|---|---:|---:|---:|---:|---:|---|---:|---:|---|\n", factor)
+	fmt.Fprintf(b, "\n## %d times the peak\n\n| workload | seconds | peak, requests/s | asked/s | answered/s | share of the peak | processors of the generator (at the peak) | statuses | memory, MB (before) | limit | reached |\n|---|---:|---:|---:|---:|---:|---|---|---:|---:|---|\n", factor)
 	for _, x := range r.Overload {
 		share := x.Load.PerSecond / x.Peak.PerSecond
 		ok := share >= wantedGoodput && x.Load.only("200", "429", "503") && x.Memory < x.Limit && x.Exit == "" && x.Load.NoRetry == 0
-		fmt.Fprintf(b, "| %s | %.0f | %.1f | %.1f | %.1f | %.2f | %s | %d (%d) | %d | %s |\n", x.Workload, x.Load.Seconds, x.Peak.PerSecond, x.Load.Rate, x.Load.PerSecond, share,
-			counts(x.Load.Statuses), x.Memory/1e6, x.Before/1e6, x.Limit/1e6, yes(ok))
+		fmt.Fprintf(b, "| %s | %.0f | %.1f | %.1f | %.1f | %.2f | %.2f (%.2f) | %s | %d (%d) | %d | %s |\n", x.Workload, x.Load.Seconds, x.Peak.PerSecond, x.Load.Rate, x.Load.PerSecond, share,
+			x.Load.Generator, x.Peak.Generator, counts(x.Load.Statuses), x.Memory/1e6, x.Before/1e6, x.Limit/1e6, yes(ok))
 	}
 	for _, x := range r.Overload {
 		fmt.Fprintf(b, "\n%s: answers took %.0f ms (median) and %.0f ms (p99); %d refusals had no Retry-After", x.Workload, x.Load.P50, x.Load.P99, x.Load.NoRetry)

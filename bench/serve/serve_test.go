@@ -165,7 +165,7 @@ func TestResults(t *testing.T) {
 	}
 	for _, want := range []string{
 		"| w | infinity-emb | 4 | 100.0 | 100 | 1.30 | 1.3 | yes |", "| w | ONNX Runtime | 4 | 131.0 | 131 | 0.99 | 1 | **no** |", "4.0 (4.0) | at most 4 | yes |",
-		"| 0.89 | 200: 1, 429: 3 | 0 (0) | 0 | **no** |", "1 lost, 0 answers in no log | **no** |", "| goroutines: before, after once, after twice | no more | 9, 0, 10 | **no** |", "- x: reset",
+		"| 0.89 | 0.00 (0.00) | 200: 1, 429: 3 | 0 (0) | 0 | **no** |", "1 lost, 0 answers in no log | **no** |", "| goroutines: before, after once, after twice | no more | 9, 0, 10 | **no** |", "- x: reset",
 	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %q in\n%s", want, b.String())
