@@ -102,7 +102,7 @@ func open(dir string, o Options, env *run.Env) (*Embedder, error) {
 	if _, err := os.Stat(filepath.Join(r.encoder, modeldir.ConfigFile)); errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("no %s there (%w); give the folder of a model, or of a run", modeldir.ConfigFile, fs.ErrNotExist)
 	}
-	c, err := modeldir.OpenCheckpoint(r.encoder)
+	c, err := env.Shared.Checkpoint(r.encoder)
 	if err != nil {
 		return nil, err
 	}

@@ -36,6 +36,16 @@ func (s *Shared) Folder(dir string) (*modeldir.Model, error) {
 	return &view, nil
 }
 
+// Checkpoint returns a folder as a checkpoint to go on from.
+func (s *Shared) Checkpoint(dir string) (*modeldir.Checkpoint, error) {
+	if s != nil {
+		if m := s.folders[modeldir.Resolve(dir)]; m != nil {
+			return m.Checkpoint(), nil
+		}
+	}
+	return modeldir.OpenCheckpoint(dir)
+}
+
 // Close closes the folders.
 func (s *Shared) Close() error {
 	var errs []error

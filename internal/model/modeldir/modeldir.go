@@ -333,6 +333,13 @@ type Checkpoint struct {
 	// under the reference's names, without what is LeftOut.
 	Imported bool
 	LeftOut  []model.LeftOut
+
+	vocabulary *tokenizer.Tokenizer // of an open folder; nil: it is loaded
+}
+
+// Checkpoint returns the open folder as weights to go on from.
+func (m *Model) Checkpoint() *Checkpoint {
+	return &Checkpoint{Config: &m.Config, Weights: m.Weights, vocabulary: m.Tokenizer}
 }
 
 // NewHead leaves the head of another library's model out: one that starts from it has a new one.
@@ -345,6 +352,9 @@ func (c *Checkpoint) NewHead() {
 
 // Vocabulary loads the vocabulary in the folder dir, which may be a run's, for the checkpoint.
 func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
+	if c.vocabulary != nil {
+		return c.vocabulary, nil
+	}
 	if c.Imported {
 		return tokenizer.LoadHuggingFace(Resolve(dir))
 	}
@@ -392,7 +402,7 @@ func withConfig(path string, weights checkpoint.Reader) (*Checkpoint, error) {
 				cfg = limited
 			}
 		}
-		return &Checkpoint{&cfg, reader, true, leftOut}, nil
+		return &Checkpoint{Config: &cfg, Weights: reader, Imported: true, LeftOut: leftOut}, nil
 	}
 	cfg, err := model.ParseConfig(raw)
 	if err != nil {

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -50,6 +51,7 @@ type head struct {
 	tokenizer   *tokenizer.Tokenizer
 	calibrated  bool
 	embedder    *embed.Embedder // nil: it makes no vectors
+	encoder     bool            // these are of the encoder of a model that was trained for something else
 	index       run.Index
 	ids         map[string]bool // of the index
 }
@@ -124,16 +126,36 @@ const maxCard = 1 << 18
 func (f *folder) open(env *run.Env, o *Options) error {
 	own, err := f.shared.Folder(f.dir)
 	if err == nil {
-		if err := f.openTasks(env, own.Config, o); err != nil || len(f.heads) > 0 {
+		if err := f.openTasks(env, own.Config, o); err != nil {
 			return err
 		}
+		if f.openEncoder(env); len(f.heads) > 0 {
+			return nil
+		}
 	}
-	e, other := embed.Open(f.dir, embed.Options{}, *env)
+	e, other := embed.Open(f.dir, embed.Options{}, run.Env{Log: env.Log, Device: env.Device})
 	if other != nil {
 		return cmp.Or(err, other)
 	}
 	f.heads = []*head{{Closer: e, embedder: e, tokenizer: e.Tokenizer()}}
 	return nil
+}
+
+// openEncoder lets a model of this program make vectors of texts as "unimo embed" does, where none of its tasks has vectors of its own. One that
+// the command refuses makes none.
+func (f *folder) openEncoder(env *run.Env) {
+	if len(f.heads) == 0 || slices.ContainsFunc(f.heads, func(h *head) bool { return h.embedder != nil }) {
+		return
+	}
+	e, err := embed.Open(f.dir, embed.Options{}, *env)
+	if err != nil {
+		return
+	}
+	if f.tasks == nil {
+		f.heads[0].embedder, f.heads[0].encoder = e, true
+	} else {
+		f.heads = append(f.heads, &head{Closer: e, embedder: e, encoder: true})
+	}
 }
 
 // openTasks opens a model of this program: each of its tasks.
@@ -196,7 +218,8 @@ func (h *head) can() (c Capability) {
 		{h.Caption != nil, CanCaption},
 		{h.Ask != nil, CanAsk},
 		{h.Match != nil, CanMatch},
-		{h.embedder != nil, CanEmbedText | CanScore},
+		{h.embedder != nil, CanEmbedText},
+		{h.embedder != nil && !h.encoder, CanScore}, // by vectors
 		{h.embedder != nil && h.embedder.Reads(), CanEmbedPicture},
 		{h.index != nil, CanSearch},
 	} {
@@ -333,13 +356,16 @@ func (v view) describe() Info {
 	for _, h := range v.heads {
 		if e := h.embedder; e != nil {
 			i.Dimension, i.MaxTokens = e.Size, max(i.MaxTokens, e.MaxTokens)
-			d.Pooling, d.Normalized, d.Prompts = e.Pooling, e.Normalized, e.Prompts()
+			d.Pooling, d.Normalized, d.Prompts, d.Encoder = e.Pooling, e.Normalized, e.Prompts(), h.encoder
 		}
 		if h.tokenizer != nil {
 			d.Vocabulary = h.tokenizer.VocabSize()
 		}
 		if h.index != nil {
 			d.Index = &Index{Pictures: len(h.ids), Source: filepath.Base(h.index.From())} // where it is on the server is nobody's business
+		}
+		if h.Model == nil && h.encoder {
+			continue
 		}
 		if h.Model == nil {
 			d.Parameters, d.Layers, d.Hidden = int64(h.embedder.Parameters()), h.embedder.Config().Layers, h.embedder.Config().HiddenSize

@@ -291,11 +291,9 @@ func (r *Registry) List() []Info {
 	for _, s := range r.o.Models {
 		r.use(s.Name, func(v view) error {
 			list = append(list, v.info())
-			for _, h := range v.heads {
-				if len(v.heads) > 1 {
-					one, _ := v.folder.view(h.task)
-					list = append(list, one.info())
-				}
+			for _, task := range v.tasks {
+				one, _ := v.folder.view(task)
+				list = append(list, one.info())
 			}
 			return nil
 		})

@@ -815,7 +815,7 @@ func TestWrongRequests(t *testing.T) {
 		"ids":         {second(m.Embed(ctx, []Item{{Tokens: []int{5, 100000}}}, EmbedOptions{})), Invalid, "100000"},
 		"large ids":   {second(m.Embed(ctx, []Item{{Tokens: []int{1 << 40}}}, EmbedOptions{})), Invalid, "vocabulary"},
 		"strict":      {second(m.Embed(ctx, []Item{{Text: strings.Repeat("film ", 50)}}, EmbedOptions{Strict: true})), TooLarge, "20 tokens"},
-		"task":        {second(films.Embed(ctx, []Item{{Text: "a"}}, EmbedOptions{})), Cannot, "films"},
+		"task":        {second(films.Embed(ctx, []Item{{Picture: shape(t, "red-bar")}}, EmbedOptions{})), Cannot, "films"},
 		"no text":     {second(get(t, r, "headlines").Generate(ctx, GenerateRequest{}, nil)), Invalid, "text"},
 		"passage":     {second(get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{"a"}, Passage: "b"}, nil)), Invalid, "conversations"},
 		"beam":        {second(get(t, r, "headlines").Generate(ctx, GenerateRequest{Texts: []string{"a"}, Decoding: Decoding{Beam: new(int)}}, nil)), Invalid, "beam_size"},
@@ -857,6 +857,30 @@ func TestEmbedOptions(t *testing.T) {
 		again, err := m.Embed(context.Background(), []Item{{Tokens: ids}}, EmbedOptions{})
 		if err != nil || !reflect.DeepEqual(again, all) {
 			t.Errorf("%v, %v", again, err)
+		}
+	}
+}
+
+// A model that was trained for something else makes vectors of texts as "unimo embed" does, with the weights that it has.
+func TestEncoders(t *testing.T) {
+	for _, dir := range []string{"films", "headlines", "captions", "claims"} {
+		r := serve(t, Options{}, dir)
+		e, err := unimo.OpenEmbedder(filepath.Join(tiny, dir+".model"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer e.Close()
+		want, err := e.Embed(t.Context(), "a blue square", "red")
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := get(t, r, dir)
+		got, err := m.Embed(t.Context(), []Item{{Text: "a blue square"}, {Text: "red"}}, EmbedOptions{})
+		if err != nil || !reflect.DeepEqual(got.Vectors, want) {
+			t.Errorf("%s: %v, %v, want %v", dir, got.Vectors, err, want)
+		}
+		if i := m.Info(); !i.Can.Has(CanEmbedText) || i.Can.Has(CanEmbedPicture) || i.Can.Has(CanScore) || !i.Details.Encoder || i.Dimension != len(want[0]) {
+			t.Errorf("%s: %+v", dir, i)
 		}
 	}
 }
@@ -966,7 +990,7 @@ func TestTransformersModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	query, documents := "the film is good", []string{"the film", "bad", "is the film bad"}
-	for i, can := range []Capability{CanClassify, CanClassify | CanScore, CanEmbedText | CanScore} {
+	for i, can := range []Capability{CanClassify | CanEmbedText, CanClassify | CanScore | CanEmbedText, CanEmbedText | CanScore} {
 		m := get(t, r, o.Models[i].Name)
 		info := m.Info()
 		if info.Can != can || i == 0 && !slices.Equal(info.Labels, []string{"LABEL_0", "LABEL_1", "LABEL_2"}) || i > 0 && info.Labels != nil {

@@ -167,6 +167,7 @@ type Details struct {
 	Pooling    []string
 	Normalized bool     // vectors have length 1 unless asked otherwise
 	Prompts    []string // names
+	Encoder    bool     // vectors are of the encoder of a model that was trained for something else
 
 	ReadsPair  bool     // Classify wants two texts
 	Texts      []string // what Generate wants: "text", or "answer" and "passage"

@@ -41,20 +41,20 @@ func (s *server) info(w http.ResponseWriter, _ *http.Request) error {
 
 // kind is the protocol's kind of model. A model of several kinds is of the one that POST / answers with.
 func kind(i backend.Info) map[string]any {
-	switch {
-	case i.Can.Has(backend.CanEmbedText):
+	switch can := does(i); {
+	case can.Has(backend.CanEmbedText):
 		pooling := ""
 		if len(i.Details.Pooling) > 0 {
 			pooling = i.Details.Pooling[0]
 		}
 		return map[string]any{"embedding": map[string]string{"pooling": pooling}}
-	case i.Can.Has(backend.CanClassify) && len(i.Labels) > 0:
+	case can.Has(backend.CanClassify) && len(i.Labels) > 0:
 		id2label, label2id := map[string]string{}, map[string]int{}
 		for k, l := range i.Labels {
 			id2label[strconv.Itoa(k)], label2id[l] = l, k
 		}
 		return map[string]any{"classifier": map[string]any{"id2label": id2label, "label2id": label2id}}
-	case i.Can.Has(backend.CanScore) || i.Can.Has(backend.CanClassify): // a model of one value is a reranker there
+	case can.Has(backend.CanScore) || can.Has(backend.CanClassify): // a model of one value is a reranker there
 		return map[string]any{"reranker": map[string]any{"id2label": map[string]string{"0": regression}, "label2id": map[string]int{regression: 0}}}
 	}
 	return map[string]any{}

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"net/http"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
@@ -118,12 +119,21 @@ func (s *server) target(name string, need backend.Capability, what string) (back
 	if name != "" {
 		return s.models.Model(name)
 	}
-	for _, i := range s.models.List() {
-		if i.Can.Has(need) {
-			return s.models.Model(i.ID)
+	list := s.models.List()
+	for _, can := range []func(backend.Info) backend.Capability{does, func(i backend.Info) backend.Capability { return i.Can }} {
+		if k := slices.IndexFunc(list, func(i backend.Info) bool { return can(i).Has(need) }); k >= 0 {
+			return s.models.Model(list[k].ID)
 		}
 	}
 	return nil, backend.Errorf(backend.Cannot, "", "%s", what)
+}
+
+// does is what a model was made for: not the vectors of one that was trained for something else, which come where they are asked for alone.
+func does(i backend.Info) backend.Capability {
+	if i.Details.Encoder {
+		return i.Can &^ backend.CanEmbedText
+	}
+	return i.Can
 }
 
 // direction says whether the start of a text is cut.
@@ -157,13 +167,13 @@ func (s *server) root(ctx context.Context, raw []byte) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		can = m.Info().Can
+		can = does(m.Info())
 	} else {
 		for _, i := range s.models.List() {
-			can |= i.Can
+			can |= does(i)
 		}
 		if list := s.models.List(); len(list) > 0 && !web.Given(q.Parameters) && !web.Given(q.Texts) {
-			can = list[0].Can
+			can = does(list[0])
 		}
 	}
 	switch {
