@@ -37,6 +37,8 @@ standard input. Without a text a terminal asks line by line. A line of output is
 with --json one object a line, the text as it is. With --pair every input is two
 texts (or more, of a model for more) with tabs between them, and so is the text of the output.
 
+The model may be a classifier or a cross-encoder of Hugging Face's transformers, as it comes.
+
 A model that reads a picture with a text, such as one for snli-ve, is given the picture (JPEG, PNG,
 GIF, WebP) before the texts.
 
