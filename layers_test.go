@@ -28,7 +28,7 @@ var layers = []string{
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
 	"internal/run", "internal/answer", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
 	"", // the public package
-	"internal/serve/backend", "internal/serve/backend/backendtest", "internal/serve/web",
+	"internal/serve/backend", "internal/serve/web", "internal/serve/backend/backendtest",
 	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip/inferencepb", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve/openapi", "internal/serve",
 	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
 }

@@ -45,11 +45,12 @@ func (ms Models) Ready() error { return nil }
 
 // Model answers with functions of the bytes that it is asked about.
 type Model struct {
-	Name string
-	Can  backend.Capability  // 0: everything
-	Says func(*backend.Info) // if not nil, changes what the model says of itself; scores of one that is not calibrated are similarities
-	Err  error               // what every call returns
-	Wait chan struct{}       // if not nil, calls wait until it is closed or their context ends
+	Name  string
+	Can   backend.Capability  // 0: everything
+	Aside bool                // vectors are not what it was made for
+	Says  func(*backend.Info) // if not nil, changes what the model says of itself; scores of one that is not calibrated are similarities
+	Err   error               // what every call returns
+	Wait  chan struct{}       // if not nil, calls wait until it is closed or their context ends
 
 	mu   sync.Mutex
 	asks []string
@@ -79,7 +80,7 @@ func (m *Model) Info() backend.Info {
 		ID: m.Name, Dir: "models/" + m.Name, Problem: "retrieval", Fingerprint: "sha256:0123", Created: time.Unix(1700000000, 0).UTC(),
 		Dimension: Dimension, MaxTokens: MaxTokens, Labels: []string{"negative", "positive"}, Can: can,
 		Details: backend.Details{
-			Title: "a fake", Task: "fake", Texts: []string{"text"}, Calibrated: true, Parameters: 1000, Pooling: []string{"mean"}, Normalized: true, Prompts: []string{"query"}, Vocabulary: 1 << 16,
+			Title: "a fake", Task: "fake", Texts: []string{"text"}, Calibrated: true, Parameters: 1000, Pooling: []string{"mean"}, Normalized: true, Encoder: m.Aside, Prompts: []string{"query"}, Vocabulary: 1 << 16,
 			Decoding: backend.Decoding{Beam: &beam, MaxLength: &length}, Index: &backend.Index{Pictures: 3, Source: "pictures"},
 		},
 	}
