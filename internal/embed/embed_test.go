@@ -8,11 +8,14 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/tasks/classify"
 )
 
 type golden struct {
@@ -183,6 +186,29 @@ func TestOwnModels(t *testing.T) {
 	}
 	if !(product > 0.3) || len(pictures) != 2 {
 		t.Errorf("the picture of a red bar and these words: %g", product)
+	}
+}
+
+// The encoder of a folder that is open has its variables, and so its prepared weights.
+func TestEncoderOfAnOpenFolder(t *testing.T) {
+	var shared run.Shared
+	env := run.Env{Shared: &shared}.Ready()
+	dir := filepath.Join("..", "..", "testdata", "films.model")
+	p, err := classify.Open(dir, *env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Open(dir, Options{}, *env)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, own := range e.encoder.Params {
+		if !slices.ContainsFunc(p.Params, func(q model.Parameter) bool { return q.Var == own.Var }) {
+			t.Errorf("%s is another variable", own.Name)
+		}
+	}
+	if err := errors.Join(e.Close(), p.Close(), shared.Close()); err != nil {
+		t.Error(err)
 	}
 }
 
