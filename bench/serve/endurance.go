@@ -129,7 +129,7 @@ func (e *ends) add(all []outcome, seen map[string]bool) {
 		switch {
 		case o.status != 0:
 			e.Statuses[strconv.Itoa(o.status)]++
-			if !known {
+			if !known && o.status == http.StatusOK { // what a full queue refuses is in no log
 				e.Unlogged++
 			}
 		case !o.connected:

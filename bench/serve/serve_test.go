@@ -85,13 +85,14 @@ func TestEnds(t *testing.T) {
 	reset := errors.New("reset")
 	e.add([]outcome{
 		{id: "a", status: 200, connected: true},
-		{id: "f", status: 429, connected: true},
+		{id: "f", status: 200, connected: true},
+		{id: "g", status: 429, connected: true},
 		{id: "b", err: reset},
 		{id: "c", connected: true, err: reset},
 		{id: "d", connected: true, err: reset},
 		{id: "e", connected: true, reused: true, err: reset},
 	}, map[string]bool{"a": true, "d": true})
-	if e.Requests != 6 || e.Statuses["200"] != 1 || e.Refused != 1 || e.Unheard != 1 || !slices.Equal(e.Lost, []string{"d: reset", "e: reset"}) || e.Unlogged != 1 {
+	if e.Requests != 7 || e.Statuses["200"] != 2 || e.Refused != 1 || e.Unheard != 1 || !slices.Equal(e.Lost, []string{"d: reset", "e: reset"}) || e.Unlogged != 1 {
 		t.Errorf("%+v", e)
 	}
 }

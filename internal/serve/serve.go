@@ -33,7 +33,7 @@ type Options struct {
 	Hosts   []string
 	Fetch   []string // what the URLs of pictures that are fetched begin with; none: none is fetched
 
-	Limits web.Limits // but for the Fetcher
+	Limits web.Limits // but for Fetcher and Busy
 	Memory int64      // bytes that the bodies of all requests may have together
 
 	Delay time.Duration // from the end of the context to that of the listener: not ready, but answering; 0: none
@@ -186,6 +186,7 @@ func newServer(o Options) (_ *server, err error) {
 	}
 	s.Page.Keys, s.Page.Version = s.guard.keys.Load() != nil, "unimo "+o.Version
 	mux := http.NewServeMux()
+	s.Limits.Busy = s.models.Busy
 	mount(mux, s.models, s.Limits, s.Page)
 	mux.Handle("GET /metrics", s.telemetry.Metrics())
 	if err := openapi.Mount(mux, s.Version, operations()); err != nil {

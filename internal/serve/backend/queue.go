@@ -160,6 +160,13 @@ func (q *queue) expect(n int) (back func(), err error) {
 	}, nil
 }
 
+// full says whether there is no room for anything.
+func (q *queue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.items+q.coming >= q.limit
+}
+
 // room is an error where n more items are too many. Whatever their number, they are not where there are no others.
 func (q *queue) room(n int) error {
 	waits := q.items + q.coming

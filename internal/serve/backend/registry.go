@@ -77,6 +77,24 @@ type Registry struct {
 	closed   bool
 }
 
+// Busy is an [*Error] of kind [Overloaded] where every model's queue is full.
+func (r *Registry) Busy() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var last *queue
+	for _, f := range r.folders {
+		if last = f.queue; !last.full() {
+			return nil
+		}
+	}
+	if last == nil {
+		return nil
+	}
+	last.mu.Lock()
+	defer last.mu.Unlock()
+	return last.room(1)
+}
+
 // New returns a registry without models: [Registry.Load] opens them.
 func New(o Options) (*Registry, error) {
 	if len(o.Models) == 0 {

@@ -508,6 +508,9 @@ func TestFullQueueReadsNoPictures(t *testing.T) {
 	queued(t, r, "shapes", 1)
 	none := []Item{{Picture: []byte("none")}}
 	for _, want := range []Kind{Overloaded, Invalid} {
+		if err := r.Busy(); (err != nil) != (want == Overloaded) {
+			t.Errorf("busy: %v", err)
+		}
 		_, err := get(t, r, "shapes").Embed(context.Background(), none, EmbedOptions{})
 		if e := AsError(err); e == nil || e.Kind != want {
 			t.Errorf("%v, want %v", err, want)

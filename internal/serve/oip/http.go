@@ -156,7 +156,7 @@ func (s *service) postInfer(w http.ResponseWriter, r *http.Request, name, v stri
 
 // body reads the body of a request, also one that is compressed. The limit is that of what comes out.
 func (s *service) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
-	raw, err := web.ReadBody(w, r, s.limits.Body)
+	raw, err := web.ReadBody(w, r, s.limits)
 	if err != nil {
 		return nil, err
 	}

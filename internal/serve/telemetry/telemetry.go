@@ -111,7 +111,7 @@ func (t *Telemetry) done(r *http.Request, header http.Header, status int, writte
 	span.SetName(method + " " + route)
 	span.SetAttributes(attribute.String("http.route", route), attribute.String("unimo.request_id", RequestID(r.Context())))
 	level := slog.LevelInfo
-	if quiet[route] || strings.HasPrefix(route, "/page/") {
+	if quiet[route] || status == http.StatusTooManyRequests || strings.HasPrefix(route, "/page/") {
 		level = slog.LevelDebug
 	}
 	t.log.LogAttrs(r.Context(), level, "request",
@@ -121,7 +121,8 @@ func (t *Telemetry) done(r *http.Request, header http.Header, status int, writte
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "OPTIONS": true}
 
-// quiet are routes that machines ask every few seconds, and that the page asks many of at once: they are logged at the level debug.
+// quiet are routes that machines ask every few seconds, and that the page asks many of at once: they are logged at the level debug, as is what a
+// full queue refuses, of which there may be thousands a second.
 var quiet = map[string]bool{"/pictures/{id...}": true, "/livez": true, "/readyz": true, "/health": true, "/metrics": true, "/v2/health/live": true, "/v2/health/ready": true}
 
 type (

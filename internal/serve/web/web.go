@@ -21,6 +21,8 @@ type Limits struct {
 	Items   int      // texts, pictures, documents or pairs of a request
 	TopK    int      // results, answers
 	Fetcher *Fetcher // fetches the URLs that may be fetched; nil: data URLs only
+	// Busy is an error where no model has room for another request, which is then refused before its body is read. It may be nil.
+	Busy func() error
 }
 
 // DefaultLimits are those of a server that is told nothing else.
@@ -34,14 +36,19 @@ func (l Limits) CheckItems(what string, n int) error {
 	return nil
 }
 
-// ReadBody reads the body of a request, of limit bytes at most.
-func ReadBody(w http.ResponseWriter, r *http.Request, limit int64) ([]byte, error) {
-	if r.ContentLength > limit {
-		return nil, tooLarge(limit)
+// ReadBody reads the body of a request.
+func ReadBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
+	if r.ContentLength > l.Body {
+		return nil, tooLarge(l.Body)
 	}
-	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if l.Busy != nil {
+		if err := l.Busy(); err != nil {
+			return nil, err
+		}
+	}
+	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, l.Body))
 	if err != nil {
-		return nil, readError(r, limit, err)
+		return nil, readError(r, l.Body, err)
 	}
 	return raw, nil
 }
@@ -95,7 +102,7 @@ func ReadJSONBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, err
 	if isForm(r) {
 		return nil, backend.Errorf(backend.Invalid, "", "the body is a form; send JSON (Content-Type: application/json)")
 	}
-	raw, err := ReadBody(w, r, l.Body)
+	raw, err := ReadBody(w, r, l)
 	if err != nil {
 		return nil, err
 	}

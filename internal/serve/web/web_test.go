@@ -22,6 +22,16 @@ func kindOf(t *testing.T, err error) backend.Kind {
 	return e.Kind
 }
 
+// Where no model has room a request is refused before its body is read.
+func TestBusy(t *testing.T) {
+	body := iotest.ErrReader(errors.New("read"))
+	busy := &backend.Error{Kind: backend.Overloaded}
+	l := Limits{Body: 40, Busy: func() error { return busy }}
+	if _, err := ReadBody(httptest.NewRecorder(), httptest.NewRequest("POST", "/", body), l); err != busy {
+		t.Errorf("%v", err)
+	}
+}
+
 func TestReadJSON(t *testing.T) {
 	l := Limits{Body: 40}
 	for _, c := range []struct {
