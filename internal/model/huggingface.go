@@ -481,20 +481,26 @@ func (k family) withClasses(cfg Config, raw []byte, r checkpoint.Reader, prefix 
 	if a := theirs.Architectures; len(a) > 0 && !slices.ContainsFunc(a, func(name string) bool { return strings.HasSuffix(name, suffix) }) {
 		return cfg, fmt.Sprintf("it is of a %.80s; of heads those of ...%s are used", a[0], suffix), nil
 	}
-	labels, pooler, whole := 0, c.at(prefix, head), true
-	out, err := r.Info(head + c.out + ".weight")
-	if err == nil && len(out.Shape) == 2 {
-		labels = out.Shape[0]
+	labels, pooler := 0, c.at(prefix, head)
+	for _, name := range []string{head + c.out + ".weight", head + c.out + ".bias"} {
+		if info, err := r.Info(name); err == nil && len(info.Shape) > 0 && labels == 0 {
+			labels = info.Shape[0]
+		}
 	}
-	for name, shape := range map[string][]int{
-		head + c.out + ".weight": {labels, cfg.HiddenSize}, head + c.out + ".bias": {labels},
-		pooler + ".weight": {cfg.HiddenSize, cfg.HiddenSize}, pooler + ".bias": {cfg.HiddenSize},
+	var lacking []string
+	for _, part := range []struct {
+		name  string
+		shape []int
+	}{
+		{pooler + ".weight", []int{cfg.HiddenSize, cfg.HiddenSize}}, {pooler + ".bias", []int{cfg.HiddenSize}},
+		{head + c.out + ".weight", []int{max(labels, 1), cfg.HiddenSize}}, {head + c.out + ".bias", []int{max(labels, 1)}},
 	} {
-		info, err := r.Info(name)
-		whole = whole && err == nil && slices.Equal(info.Shape, shape) && info.DType.Float()
+		if info, err := r.Info(part.name); err != nil || !slices.Equal(info.Shape, part.shape) || !info.DType.Float() {
+			lacking = append(lacking, part.name)
+		}
 	}
-	if !whole || labels == 0 {
-		return cfg, fmt.Sprintf("it is of no head as ...%s has it (%s, %s)", suffix, c.pooler, c.out), nil
+	if lacking != nil {
+		return cfg, fmt.Sprintf("of what a ...%s has, this is missing, or of another shape or type: %s", suffix, strings.Join(lacking, ", ")), nil
 	}
 	named := cmp.Or(theirs.NumLabels, len(theirs.Labels), labels)
 	cfg.NumLabels, cfg.ProblemType = labels, Classification
@@ -503,7 +509,9 @@ func (k family) withClasses(cfg Config, raw []byte, r checkpoint.Reader, prefix 
 	}
 	switch {
 	case named != labels || len(theirs.Labels) > 0 && len(theirs.Labels) != labels:
-		why = fmt.Sprintf("config.json names %d labels, but %s has %d", named, out.Name, labels)
+		why = fmt.Sprintf("config.json names %d labels, but %s has %d", named, head+c.out+".weight", labels)
+	case len(slices.Compact(slices.Sorted(maps.Values(theirs.Labels)))) < len(theirs.Labels):
+		why = "config.json gives several labels the same name"
 	case theirs.Problem == "multi_label_classification":
 		why = "it gives several labels at once (multi_label_classification), which models here do not"
 	case theirs.Problem == Regression && labels > 1:

@@ -277,6 +277,13 @@ func TestOtherHeads(t *testing.T) {
 		{set(raw, "architectures", []string{"BertForMultipleChoice"}), theirs, "of a BertForMultipleChoice; of heads those of ...ForSequenceClassification are used"},
 		{set(raw, "id2label", map[string]string{"0": "a", "1": "b"}), theirs, "config.json names 2 labels, but classifier.weight has 3"},
 		{set(raw, "num_labels", 4), theirs, "config.json names 4 labels"},
+		{set(raw, "id2label", map[string]string{"0": "a", "1": "b", "2": "a"}), theirs, "several labels the same name"},
+		{raw, renamed(t, theirs, func(name string) string {
+			if name == "classifier.weight" {
+				return ""
+			}
+			return name
+		}), "another shape or type: classifier.weight"},
 		{set(raw, "id2label", []int{3}), theirs, "what config.json says of its head cannot be read"},
 		{set(raw, "architectures", []string{"BertForTokenClassification"}), renamed(t, theirs, func(name string) string {
 			if strings.Contains(name, "pooler") {
@@ -284,7 +291,7 @@ func TestOtherHeads(t *testing.T) {
 			}
 			return name
 		}), "of a BertForTokenClassification"},
-		{set(robertaRaw, "architectures", nil), renamed(t, roberta, func(name string) string { return strings.Replace(name, "classifier.dense", "classifier.inner", 1) }), "of no head as ...ForSequenceClassification has it (classifier.dense, classifier.out_proj)"},
+		{set(robertaRaw, "architectures", nil), renamed(t, roberta, func(name string) string { return strings.Replace(name, "classifier.dense", "classifier.inner", 1) }), "of what a ...ForSequenceClassification has, this is missing, or of another shape or type: classifier.dense.weight, classifier.dense.bias"},
 	} {
 		cfg, r, leftOut, err := ImportHuggingFace(c.raw, c.reader)
 		if err != nil {

@@ -137,6 +137,9 @@ func (f *folder) open(env *run.Env, o *Options) error {
 	if other != nil {
 		return cmp.Or(err, other)
 	}
+	if errors.Is(err, model.ErrWrongTask) { // a classifier of another library, and why it is served as an encoder alone
+		o.Log.Warn(fmt.Sprintf("%v; it is served for its vectors", err))
+	}
 	f.heads = []*head{{Closer: e, embedder: e, tokenizer: e.Tokenizer()}}
 	return nil
 }

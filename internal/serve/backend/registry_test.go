@@ -1,9 +1,11 @@
 package backend
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -968,8 +970,9 @@ func TestSentenceTransformers(t *testing.T) {
 
 // Classifiers and cross-encoders of transformers are served as they come.
 func TestTransformersModels(t *testing.T) {
-	var o Options
-	for _, name := range []string{"bert-classifier", "bert-scorer", "bert-encoder"} {
+	var logged bytes.Buffer
+	o := Options{Log: slog.New(slog.NewTextHandler(&logged, nil))}
+	for i, name := range []string{"bert-classifier", "bert-scorer", "bert-encoder", "bert-classifier"} {
 		dir := filepath.Join(t.TempDir(), name)
 		if err := os.CopyFS(dir, os.DirFS(filepath.Join("..", "..", "model", "testdata", "huggingface", name))); err != nil {
 			t.Fatal(err)
@@ -980,6 +983,17 @@ func TestTransformersModels(t *testing.T) {
 		}
 		if err := os.WriteFile(filepath.Join(dir, "vocab.txt"), []byte(words), 0o644); err != nil {
 			t.Fatal(err)
+		}
+		if i == 3 { // its head is no classifier's
+			raw, err := os.ReadFile(filepath.Join(dir, "config.json"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			raw = bytes.Replace(raw, []byte("BertForSequence"), []byte("BertForToken"), 1)
+			if err := os.WriteFile(filepath.Join(dir, "config.json"), raw, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			name = "tokens"
 		}
 		o.Models = append(o.Models, Source{name, dir})
 	}
@@ -993,13 +1007,16 @@ func TestTransformersModels(t *testing.T) {
 		t.Fatal(err)
 	}
 	query, documents := "the film is good", []string{"the film", "bad", "is the film bad"}
-	for i, can := range []Capability{CanClassify | CanEmbedText, CanClassify | CanScore | CanEmbedText, CanEmbedText | CanScore} {
+	if log := logged.String(); strings.Count(log, "head is not used") != 1 || !strings.Contains(log, "it is of a BertForTokenClassification") {
+		t.Errorf("logged: %s", log)
+	}
+	for i, can := range []Capability{CanClassify | CanEmbedText, CanClassify | CanScore | CanEmbedText, CanEmbedText | CanScore, CanEmbedText | CanScore} {
 		m := get(t, r, o.Models[i].Name)
 		info := m.Info()
 		if info.Can != can || i == 0 && !slices.Equal(info.Labels, []string{"LABEL_0", "LABEL_1", "LABEL_2"}) || i > 0 && info.Labels != nil {
 			t.Errorf("%+v", info)
 		}
-		if i == 2 {
+		if i >= 2 {
 			continue
 		}
 		own, err := unimo.Open(o.Models[i].Dir)
