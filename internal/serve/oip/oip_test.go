@@ -85,7 +85,7 @@ func TestHTTP(t *testing.T) {
 		{"server with a slash", "GET", "/v2/", "", 200, `"binary_tensor_data"`},
 		{"live", "GET", "/v2/health/live", "", 200, `{"live":true}`},
 		{"ready", "GET", "/v2/health/ready", "", 200, `{"ready":true}`},
-		{"index", "POST", "/v2/repository/index", "", 200, `[{"name":"fake","version":"1","state":"READY"},{"name":"org/other","version":"1","state":"READY"}]`},
+		{"index", "POST", "/v2/repository/index", "", 200, `[{"name":"fake","version":"1","state":"READY"},{"name":"org/other","version":"1","state":"READY"},{"name":"foreign","version":"1","state":"READY"}]`},
 		{"model ready", "GET", "/v2/models/fake/ready", "", 200, `{"name":"fake","ready":true}`},
 		{"model with a slash", "GET", "/v2/models/org/other/versions/1/ready", "", 200, `{"name":"org/other","ready":true}`},
 		{"metadata", "GET", "/v2/models/org/other", "", 200, `"inputs":[{"name":"text","datatype":"BYTES","shape":[-1]},{"name":"input_ids","datatype":"INT64","shape":[-1,-1]},{"name":"attention_mask","datatype":"INT64","shape":[-1,-1]},{"name":"query","datatype":"BYTES","shape":[1]}],"outputs":[{"name":"score","datatype":"FP64","shape":[-1]},{"name":"embedding","datatype":"FP32","shape":[-1,8]}]`},
@@ -154,9 +154,14 @@ func TestHTTP(t *testing.T) {
 		{"shared memory", "POST", infer, post("", `{"name":"text","datatype":"BYTES","shape":[1],"parameters":{"shared_memory_region":"r"}}`), 400, `in shared memory`},
 		{"classes of no classes", "POST", infer, post(`,"outputs":[{"name":"label","parameters":{"classification":1}}]`, text("text", "good")), 400, `has no classes`},
 		{"null", "POST", infer, `null`, 400, `no inputs`},
+		{"a text of another library's model", "POST", "/v2/models/foreign/infer", post("", text("text", "good")), 200, `"name":"label"`},
+		{"a pair of another library's model", "POST", "/v2/models/foreign/infer", post("", text("text", "good"), text("text_pair", "bad")), 200, `"name":"label"`},
+		{"half a pair", "POST", "/v2/models/foreign/infer", post("", text("text_pair", "bad")), 400, `it reads text; or text, text_pair`},
+		{"a pair of a model for one text", "POST", infer, post(want("label"), text("text", "good"), text("text_pair", "bad")), 400, `text_pair`},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			models := backendtest.Models{{Name: "fake"}, {Name: "org/other", Can: backend.CanEmbedText | backend.CanScore}}
+			models := backendtest.Models{{Name: "fake"}, {Name: "org/other", Can: backend.CanEmbedText | backend.CanScore},
+				{Name: "foreign", Can: backend.CanClassify, Says: func(i *backend.Info) { i.Details.Task = "" }}}
 			w := send(handler(models), c.method, c.path, c.body)
 			if w.Code != c.status || !strings.Contains(w.Body.String(), c.says) {
 				t.Errorf("%d %s\nwant %d with %s", w.Code, w.Body, c.status, c.says)

@@ -84,9 +84,12 @@ var tasks = []task{
 	{
 		name: "classify",
 		inputs: func(i backend.Info) [][]string {
-			texts := "text"
-			if i.Details.ReadsPair {
-				texts = "text text_pair"
+			texts, pairs := "text", "text text_pair"
+			switch {
+			case i.Details.ReadsPair:
+				texts = pairs
+			case i.Details.Task == "": // another library's, which does not say whether it reads pairs
+				return sets(i.Can, backend.CanClassify, texts, backend.CanClassify, pairs, backend.CanClassifyPicture, "picture text")
 			}
 			return sets(i.Can, backend.CanClassify, texts, backend.CanClassifyPicture, "picture text")
 		},
