@@ -357,6 +357,20 @@ func TestOnlyWhatTheModelDoes(t *testing.T) {
 	}
 }
 
+// A classifier of another library does not say whether it reads one text or two: the second may be left empty.
+func TestSecondTextOfAnotherLibrary(t *testing.T) {
+	says := func(i *backend.Info) { i.Details.Task = "" }
+	w := open(t, served(t, backendtest.Models{{Name: "fake", Can: backend.CanClassify, Says: says}}, page.Options{}), desktop)
+	w.has("#classify", "Second text, if it is about two")
+	w.write("#classify-text", "it rains")
+	w.click("#classify-send")
+	w.wait(`document.querySelector("#classify .verdict")`)
+	w.write("#classify-pair", "it is wet")
+	w.click("#classify-send")
+	w.wait(`document.querySelector("#classify .answers").textContent.includes("it rains · it is wet")`)
+	w.check()
+}
+
 // A key is asked for, stays in the tab, and goes with every request.
 func TestKey(t *testing.T) {
 	keys := filepath.Join(t.TempDir(), "keys.txt")

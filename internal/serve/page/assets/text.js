@@ -18,7 +18,8 @@ export function start(info, setup) {
   $("write-passage-part").hidden = !talks;
   $("write-second-part").hidden = !second;
   $("write-second-label").textContent = second && second[0].toUpperCase() + second.slice(1);
-  $("classify-pair-part").hidden = !model.reads_pair;
+  $("classify-pair-part").hidden = !model.reads_pair && !mayPair(model);
+  $("classify-pair-label").textContent = model.reads_pair ? "Second text" : "Second text, if it is about two";
   $("write-title").textContent = talks ? "Talk about a passage" : "Write";
   $("write-label").textContent = talks ? "Conversation so far, a turn on each line; the newest question last" : second ? first[0].toUpperCase() + first.slice(1) : "Text to summarise, or that something is to be written for";
   const rates = !model.of("classify").labels?.length; // a regression
@@ -37,6 +38,9 @@ export function start(info, setup) {
   }
 }
 
+// mayPair: a classifier of another library does not say whether it reads one text or two.
+const mayPair = ({ can, task, tasks }) => can.has("classify") && !task && !tasks;
+
 function required(field) {
   const text = $(field).value.trim();
   if (text) return text;
@@ -54,7 +58,7 @@ onSubmit($("rank"), async (signal) => {
 
 onSubmit($("classify"), async (signal) => {
   const text = required("classify-text");
-  const pair = model.reads_pair ? required("classify-pair") : "";
+  const pair = model.reads_pair ? required("classify-pair") : mayPair(model) ? $("classify-pair").value.trim() : "";
   const began = performance.now();
   const { predictions: [p] } = await post("classify", { inputs: [pair ? { text, pair } : { text }], model: model.id }, signal);
   answered($("classify"), h("p", { class: "said" }, h("span", {}, short(pair ? `${text} · ${pair}` : text, 140)), took(began)), ...verdict(p));
