@@ -42,13 +42,38 @@ for folder in asked["folders"]:
 json.dump(answers, sys.stdout)
 `
 
-// TestTransformersOpensModels compares what Hugging Face's transformers make of our models' folders with our own
-// answers. It needs Python with transformers and torch: $UNIMO_PYTHON, or python3.
-func TestTransformersOpensModels(t *testing.T) {
+// transformers has Python run a script that reads a question and writes an answer, both JSON. It needs transformers and torch.
+func transformers(t *testing.T) func(script string, question, answer any) {
+	t.Helper()
 	python := cmp.Or(os.Getenv("UNIMO_PYTHON"), "python3")
 	if out, err := exec.Command(python, "-c", "import torch, transformers").CombinedOutput(); err != nil {
 		t.Skipf("not run: %s has no transformers with torch (%v %.200s)", python, err, out)
 	}
+	return func(script string, question, answer any) {
+		t.Helper()
+		asked, err := json.Marshal(question)
+		if err != nil {
+			t.Fatal(err)
+		}
+		command := exec.Command(python, "-c", script)
+		command.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "HF_HOME="+t.TempDir())
+		command.Stdin = bytes.NewReader(asked)
+		var stderr strings.Builder
+		command.Stderr = &stderr
+		said, err := command.Output()
+		if err != nil {
+			t.Fatalf("%v\n%s", err, stderr.String())
+		}
+		if err := json.Unmarshal(said, answer); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestTransformersOpensModels compares what Hugging Face's transformers make of our models' folders with our own
+// answers. It needs Python with transformers and torch: $UNIMO_PYTHON, or python3.
+func TestTransformersOpensModels(t *testing.T) {
+	ask := transformers(t)
 	bert, data := bertFolder(t), opinionsFolder(t)
 	writeFile(t, filepath.Join(bert, "tokenizer_config.json"), `{"added_tokens_decoder": {"9": {"content": "bad", "single_word": true}}}`)
 	texts := []string{"the film is good", "A gripping, FUNNY film!", "bad badly Bad", "[SEP] the </s> film", "Zürich isn't 12% good  "}
@@ -61,19 +86,6 @@ func TestTransformersOpensModels(t *testing.T) {
 		must(t, withSettings(append([]string{"finetune", "sst-2", "--data", data, "--out", out}, args...), "max_steps=2", "batch_size=4", "initializer_range=0.4")...)
 		folders = append(folders, filepath.Join(out, "best"))
 	}
-	question, err := json.Marshal(map[string]any{"folders": folders, "texts": texts})
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(python, "-c", transformersScript)
-	command.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "HF_HOME="+t.TempDir())
-	command.Stdin = bytes.NewReader(question)
-	var stderr strings.Builder
-	command.Stderr = &stderr
-	raw, err := command.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
 	var answers []struct {
 		IDs           [][]int32   `json:"ids"`
 		Probabilities [][]float64 `json:"probabilities"`
@@ -81,9 +93,7 @@ func TestTransformersOpensModels(t *testing.T) {
 		Width         int         `json:"width"`
 		Saved         string      `json:"saved"`
 	}
-	if err := json.Unmarshal(raw, &answers); err != nil {
-		t.Fatal(err)
-	}
+	ask(transformersScript, map[string]any{"folders": folders, "texts": texts}, &answers)
 	for i, folder := range folders {
 		theirs := answers[i]
 		for j, text := range texts {
@@ -178,24 +188,8 @@ json.dump(answers, sys.stdout)
 // TestTransformersClassifiers compares classifiers and cross-encoders as they come, and converted, with what transformers and
 // sentence-transformers say. It needs Python like [TestTransformersOpensModels].
 func TestTransformersClassifiers(t *testing.T) {
-	python := cmp.Or(os.Getenv("UNIMO_PYTHON"), "python3")
-	if out, err := exec.Command(python, "-c", "import torch, transformers").CombinedOutput(); err != nil {
-		t.Skipf("not run: %s has no transformers with torch (%v %.200s)", python, err, out)
-	}
+	ask := transformers(t)
 	texts := []string{"the film is good", "A gripping, funny film!", "the dog isn't bad", "no", strings.Repeat("the film is bad, ", 12)}
-	question, err := json.Marshal(map[string]any{"folder": t.TempDir(), "texts": texts})
-	if err != nil {
-		t.Fatal(err)
-	}
-	command := exec.Command(python, "-c", classifiersScript)
-	command.Env = append(os.Environ(), "HF_HUB_OFFLINE=1", "HF_HOME="+t.TempDir())
-	command.Stdin = bytes.NewReader(question)
-	var stderr strings.Builder
-	command.Stderr = &stderr
-	raw, err := command.Output()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, stderr.String())
-	}
 	var answers []struct {
 		Folder string         `json:"folder"`
 		Pairs  [][2]string    `json:"pairs"`
@@ -203,9 +197,7 @@ func TestTransformersClassifiers(t *testing.T) {
 		Logits [2][][]float64 `json:"logits"` // of texts, of pairs
 		Scores []float64      `json:"scores"` // of a cross-encoder
 	}
-	if err := json.Unmarshal(raw, &answers); err != nil {
-		t.Fatal(err)
-	}
+	ask(classifiersScript, map[string]any{"folder": t.TempDir(), "texts": texts}, &answers)
 	for _, theirs := range answers {
 		converted := filepath.Join(t.TempDir(), "converted")
 		must(t, "convert", theirs.Folder, converted)
