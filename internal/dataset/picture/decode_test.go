@@ -287,7 +287,6 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// TestCutOff feeds every beginning of a file. What is behind the pixels may be missing.
 // lasting is a context that ends after some looks at it.
 type lasting struct {
 	context.Context
@@ -319,6 +318,7 @@ func TestVisitContext(t *testing.T) {
 	}
 }
 
+// TestCutOff feeds every beginning of a file. What is behind the pixels may be missing.
 func TestCutOff(t *testing.T) {
 	m := image.NewNRGBA(image.Rect(0, 0, 16, 16))
 	quarters(m, red, white, green, blue)

@@ -82,7 +82,7 @@ func difference(t *testing.T, got, want []float32) float64 {
 // The library's own numbers are in testdata/goldens.safetensors; make_goldens.py there made them.
 func TestNetworksComputeWhatTheirLibrariesCompute(t *testing.T) {
 	goldens := reader(t, filepath.Join("testdata", "goldens.safetensors"))
-	for _, c := range []struct{ file, name, library string }{
+	for _, c := range []struct{ file, name, origin string }{
 		{"resnet_basic.pth", "ResNet-12", "torchvision and timm"},
 		{"resnet_bottleneck.pth", "ResNet-20", "torchvision and timm"},
 		{"resnext.safetensors", "ResNeXt-17 2x2d", "torchvision and timm"},
@@ -104,8 +104,8 @@ func TestNetworksComputeWhatTheirLibrariesCompute(t *testing.T) {
 	} {
 		t.Run(c.file, func(t *testing.T) {
 			n, info := open(t, c.file)
-			if info.Architecture != c.name || info.Library != c.library {
-				t.Errorf("%q of %q, want %q of %q", info.Architecture, info.Library, c.name, c.library)
+			if info.Architecture != c.name || info.Library != c.origin {
+				t.Errorf("%q of %q, want %q of %q", info.Architecture, info.Library, c.name, c.origin)
 			}
 			for _, picture := range []string{"even", "odd"} {
 				base := strings.TrimSuffix(c.file, filepath.Ext(c.file)) + "." + picture

@@ -144,7 +144,7 @@ func (m mobile) describe(s *source) string {
 
 func (m mobile) build(f *family, s *source, library string) *plan {
 	size := m.size(f, s)
-	p := &plan{name: f.name + size.name, library: library, prepare: preprocess.TimmFamily, side: size.side}
+	p := &plan{name: f.name + size.name, origin: library, prepare: preprocess.TimmFamily, side: size.side}
 	stem := layer{kernel: m.stem.kernel, norm: m.stem.norm, stride: 2, act: f.around}
 	p.blocks = append(p.blocks, block{layers: []layer{stem}})
 	in := s.out(m.stem.kernel)

@@ -49,7 +49,7 @@ func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, 
 			return nil, vision.Info{}, err
 		}
 		return n, vision.Info{
-			Architecture: p.name, Library: p.library, Config: p.config, Tensors: used, Preprocessing: p.prepare, Side: p.side,
+			Architecture: p.name, Library: p.origin, Config: p.config, Tensors: used, Preprocessing: p.prepare, Side: p.side,
 		}, nil
 	}
 	return nil, vision.Info{}, unsupported(r, "no convolution network by names that are known")

@@ -7,7 +7,7 @@ import (
 // plan is a network before its weights are read: what is computed, and the names of the tensors that it takes.
 type plan struct {
 	name    string  // as people call it: "EfficientNet-Lite0"
-	library string  // whose names the tensors have
+	origin  string  // the library whose names the tensors have
 	epsilon float64 // of the batch norms
 	padding padding
 	blocks  []block

@@ -25,7 +25,7 @@ type residualBlock struct {
 
 func (n residual) plan(s *source, library string) *plan {
 	const act = engine.ReLU
-	p := &plan{name: n.name(s), library: library, epsilon: 1e-5, prepare: preprocess.TimmFamily, side: 224}
+	p := &plan{name: n.name(s), origin: library, epsilon: 1e-5, prepare: preprocess.TimmFamily, side: 224}
 	stem := layer{kernel: n.stem.kernel, norm: n.stem.norm, stride: 2, act: act}
 	p.blocks = append(p.blocks, block{layers: []layer{stem}, maxPool: true})
 	for i, stage := range n.stages {
