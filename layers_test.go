@@ -18,7 +18,7 @@ import (
 // says what it may use. The longest prefix counts. A package may import what stands above it in the
 // list; docs/architecture.md says what each is for.
 var layers = []string{
-	"internal/base/lex", "internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base",
+	"internal/base/lex", "internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base/collective", "internal/base/collective/mpi", "internal/base",
 	"tokenizer", "checkpoint", "metrics",
 	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/nn", "internal/compute/optim",
 	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",

@@ -1,0 +1,97 @@
+// Package collective is what processes that compute together exchange. The operations are MPI's, as far as training needs them.
+//
+// Four processes with two blocks of gradients each:
+//
+//	g.AllToAll(mine, theirs) // block r goes to rank r, which gets block r of everyone
+//	...                      // each rank sums its block in a fixed order
+//	g.AllGather(sum, all)    // everyone has all blocks
+//
+// No operation computes anything: a library's own sums depend on the library, the number of ranks and their places. What is exchanged are bytes;
+// processes that compute together are of one release on processors of one byte order.
+package collective
+
+import (
+	"encoding/binary"
+	"fmt"
+	"unsafe"
+)
+
+// Group is the processes that compute together, seen from one of them. All of them call the same operations in the same order; an operation returns
+// when this process has what it asked for. One goroutine at a time calls them.
+//
+// An error means that the group is of no use any more: a process or a link is gone, or processes do not agree on what they exchange.
+type Group interface {
+	// Rank is this process's number, from 0, and Size how many there are.
+	Rank() int
+	Size() int
+	// Barrier waits for all.
+	Barrier() error
+	// Broadcast gives everyone the bytes of x that rank root has. All lengths are the same.
+	Broadcast(x []byte, root int) error
+	// AllGather fills recv with the send of each rank, in their order: Size times its length. send may be this rank's part of recv.
+	AllGather(send, recv []byte) error
+	// AllToAll sends block r of send, which has Size blocks of one length, to rank r, and fills recv with what each rank sent here. They do not overlap.
+	AllToAll(send, recv []byte) error
+}
+
+// Alone is the group of one process.
+type Alone struct{}
+
+// Rank implements [Group].
+func (Alone) Rank() int { return 0 }
+
+// Size implements [Group].
+func (Alone) Size() int { return 1 }
+
+// Barrier implements [Group].
+func (Alone) Barrier() error { return nil }
+
+// Broadcast implements [Group].
+func (Alone) Broadcast([]byte, int) error { return nil }
+
+// AllGather implements [Group].
+func (Alone) AllGather(send, recv []byte) error {
+	if len(send) != len(recv) {
+		return fmt.Errorf("gather %d bytes into %d", len(send), len(recv))
+	}
+	copy(recv, send)
+	return nil
+}
+
+// AllToAll implements [Group].
+func (Alone) AllToAll(send, recv []byte) error { return Alone{}.AllGather(send, recv) }
+
+// GatherAll returns what each rank has, of any length.
+func GatherAll(g Group, mine []byte) ([][]byte, error) {
+	size := g.Size()
+	counts := make([]byte, 8*size)
+	if err := g.AllGather(binary.LittleEndian.AppendUint64(nil, uint64(len(mine))), counts); err != nil {
+		return nil, err
+	}
+	longest := uint64(0)
+	for r := range size {
+		longest = max(longest, binary.LittleEndian.Uint64(counts[8*r:]))
+	}
+	if longest == 0 {
+		return make([][]byte, size), nil
+	}
+	send, recv := make([]byte, longest), make([]byte, longest*uint64(size))
+	copy(send, mine)
+	if err := g.AllGather(send, recv); err != nil {
+		return nil, err
+	}
+	all := make([][]byte, size)
+	for r := range all {
+		n := binary.LittleEndian.Uint64(counts[8*r:])
+		all[r] = recv[uint64(r)*longest:][:n:n]
+	}
+	return all, nil
+}
+
+// Bytes returns the memory of values as bytes.
+func Bytes[T float32 | float64 | int32 | uint16](values []T) []byte {
+	if len(values) == 0 {
+		return nil
+	}
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), len(values)*int(unsafe.Sizeof(values[0])))
+}

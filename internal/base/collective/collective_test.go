@@ -1,0 +1,101 @@
+package collective_test
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/base/collective"
+	"github.com/unimo-go/unimo/internal/test/ranks"
+)
+
+func TestAlone(t *testing.T) {
+	var g collective.Group = collective.Alone{}
+	recv := make([]byte, 3)
+	if err := g.AllToAll([]byte("abc"), recv); err != nil || string(recv) != "abc" {
+		t.Errorf("all to all: %q, %v", recv, err)
+	}
+	if err := g.AllGather([]byte("ab"), recv); err == nil {
+		t.Error("two bytes were gathered into three")
+	}
+	all, err := collective.GatherAll(g, []byte("xyz"))
+	if err != nil || len(all) != 1 || string(all[0]) != "xyz" {
+		t.Errorf("gather all: %q, %v", all, err)
+	}
+}
+
+// Goroutines as ranks do what MPI's operations do.
+func TestRanks(t *testing.T) {
+	const size = 4
+	err := ranks.Run(size, func(g collective.Group) error {
+		if g.Size() != size {
+			return fmt.Errorf("size %d", g.Size())
+		}
+		for range 50 {
+			x := []byte{byte(g.Rank()), 7}
+			if err := g.Broadcast(x, 2); err != nil {
+				return err
+			}
+			if !bytes.Equal(x, []byte{2, 7}) {
+				return fmt.Errorf("broadcast: %v", x)
+			}
+			recv := make([]byte, size)
+			if err := g.AllToAll([]byte{byte(10 * g.Rank()), byte(10*g.Rank() + 1), byte(10*g.Rank() + 2), byte(10*g.Rank() + 3)}, recv); err != nil {
+				return err
+			}
+			if want := []byte{byte(g.Rank()), byte(10 + g.Rank()), byte(20 + g.Rank()), byte(30 + g.Rank())}; !bytes.Equal(recv, want) {
+				return fmt.Errorf("all to all: %v, want %v", recv, want)
+			}
+			recv[g.Rank()] = byte(g.Rank())
+			if err := g.AllGather(recv[g.Rank():][:1], recv); err != nil {
+				return err
+			}
+			if !bytes.Equal(recv, []byte{0, 1, 2, 3}) {
+				return fmt.Errorf("gather in place: %v", recv)
+			}
+			all, err := collective.GatherAll(g, bytes.Repeat([]byte{9}, g.Rank()))
+			if err != nil {
+				return err
+			}
+			for r, x := range all {
+				if len(x) != r {
+					return fmt.Errorf("gather all: %v", all)
+				}
+			}
+			if err := g.Barrier(); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A rank that ends with an error ends the operations of the others.
+func TestRankFails(t *testing.T) {
+	gone := errors.New("gone")
+	err := ranks.Run(3, func(g collective.Group) error {
+		if g.Rank() == 1 {
+			return gone
+		}
+		return g.Barrier()
+	})
+	if !errors.Is(err, gone) {
+		t.Error(err)
+	}
+}
+
+func TestBytes(t *testing.T) {
+	x := []float32{1, 2}
+	b := collective.Bytes(x)
+	copy(b[4:], b[:4])
+	if len(b) != 8 || x[1] != 1 {
+		t.Errorf("%d bytes, %v", len(b), x)
+	}
+	if collective.Bytes([]uint16{}) != nil {
+		t.Error("bytes of nothing")
+	}
+}
