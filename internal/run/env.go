@@ -3,6 +3,7 @@ package run
 import (
 	"log/slog"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
@@ -18,6 +19,8 @@ type Env struct {
 	Observer Observer      // nil: nobody watches
 	Out      string        // folder of what is written; "" where nothing is
 	Threads  int           // the most to compute with, for this work alone; 0: those of the process
+	// Group is the processes that train together; nil: this one alone.
+	Group collective.Group
 	// Task is which task of a model for several is opened; "" where one of them alone fits.
 	Task string
 	// Extractor is that of the pictures which an opened model reads, where its folder has none: a name, file or folder. One
@@ -56,6 +59,9 @@ func (e Env) Ready() *Env {
 	}
 	if e.Observer == nil {
 		e.Observer = Silent{}
+	}
+	if e.Group == nil {
+		e.Group = collective.Alone{}
 	}
 	return &e
 }
