@@ -12,6 +12,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/unimo-go/unimo/internal/test/doubles"
 )
 
 var films = filepath.Join("..", "..", "testdata", "films.model")
@@ -46,7 +48,7 @@ func TestServe(t *testing.T) {
 func testServe(t *testing.T, form string) string {
 	t.Helper()
 	cmd := command(t, "serve", "--model", "m="+films, "--listen", "127.0.0.1:0", "--json", "--drain-delay", "0", "--log", form)
-	var stderr lockedBuffer
+	var stderr doubles.Log
 	cmd.Stderr = &stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {

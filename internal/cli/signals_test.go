@@ -9,30 +9,13 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/unimo-go/unimo/internal/test/doubles"
 )
-
-// lockedBuffer may be read while it is written to.
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (b *lockedBuffer) Write(p []byte) (int, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.Write(p)
-}
-
-func (b *lockedBuffer) String() string {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.b.String()
-}
 
 func TestSupervise(t *testing.T) {
 	type sent struct {
@@ -69,7 +52,7 @@ func TestSupervise(t *testing.T) {
 				for _, s := range c.sent {
 					time.AfterFunc(s.at, func() { signals <- s.s })
 				}
-				var out lockedBuffer
+				var out doubles.Log
 				code := supervise(&teller{stderr: &out}, signals, func() *ending { return c.does }, func(ctx context.Context) int {
 					<-ctx.Done()
 					time.Sleep(step)
@@ -92,7 +75,7 @@ func TestSuperviseIsSilentWhereTheCommandEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		signals := make(chan os.Signal, 1)
 		signals <- os.Interrupt
-		var out lockedBuffer
+		var out doubles.Log
 		code := supervise(&teller{stderr: &out}, signals, func() *ending { return nil }, func(ctx context.Context) int { <-ctx.Done(); return 7 })
 		if code != 7 || out.String() != "" {
 			t.Errorf("%d, %q", code, out.String())
@@ -129,7 +112,7 @@ func TestHangUp(t *testing.T) {
 				}
 				cmd.Path = sh
 			}
-			var stderr lockedBuffer
+			var stderr doubles.Log
 			cmd.Stderr = &stderr
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)

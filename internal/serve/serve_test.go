@@ -37,6 +37,7 @@ import (
 	"github.com/unimo-go/unimo/internal/serve/oip/inferencepb"
 	"github.com/unimo-go/unimo/internal/serve/page"
 	"github.com/unimo-go/unimo/internal/serve/web"
+	"github.com/unimo-go/unimo/internal/test/doubles"
 )
 
 var tiny = filepath.Join("..", "..", "testdata")
@@ -198,7 +199,7 @@ func TestKeys(t *testing.T) {
 	}
 	write("# ours\nfirst-key-1234\n\n second-key-1234 \n")
 	reload := make(chan os.Signal, 1)
-	var log lockedBuffer
+	var log doubles.Log
 	s := start(t, func(o *Options) { o.Keys, o.Reload, o.Log = path, reload, slog.New(slog.NewTextHandler(&log, nil)) })
 	status := func(header ...string) int {
 		status, _, h := s.do(t, "POST", "/predict", predict, header...)
@@ -233,11 +234,11 @@ func TestKeys(t *testing.T) {
 	if status("Authorization", "Bearer third-key-1234") != 200 || status("Authorization", "Bearer first-key-1234") != 401 {
 		t.Error("the keys were not read again")
 	}
-	log.wait(t, `msg="loaded again"`)
+	log.Wait(t, `msg="loaded again"`)
 	write("short\n")
 	log.Reset()
 	reload <- os.Interrupt
-	log.wait(t, `msg="the models are loaded again"`)
+	log.Wait(t, `msg="the models are loaded again"`)
 	if status("Authorization", "Bearer third-key-1234") != 200 || !strings.Contains(log.String(), "keys and certificate stay as they were") || strings.Contains(log.String(), `msg="loaded again"`) {
 		t.Error(log.String())
 	}

@@ -18,6 +18,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/test/doubles"
 	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
@@ -287,31 +288,18 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// lasting is a context that ends after some looks at it.
-type lasting struct {
-	context.Context
-	looks int
-}
-
-func (l *lasting) Err() error {
-	if l.looks--; l.looks < 0 {
-		return context.Canceled
-	}
-	return nil
-}
-
 // Decoders stop on their way when the context ends.
 func TestVisitContext(t *testing.T) {
 	im := noiseLCG(300, 300, 1).Image()
 	for name, raw := range map[string][]byte{"PNG": pngFile(t, im), "JPEG": jpegFile(t, im)} {
-		all := &lasting{context.Background(), 1 << 20}
+		all := doubles.Lasts(1 << 20)
 		if err := VisitContext(all, raw, Limits{}, func(*Picture) {}); err != nil {
 			t.Fatal(err)
 		}
-		if used := 1<<20 - all.looks; used < 10 {
+		if used := 1<<20 - all.Looks; used < 10 {
 			t.Errorf("%s of %d bytes: the context is looked at %d times", name, len(raw), used)
 		}
-		err := VisitContext(&lasting{context.Background(), 5}, raw, Limits{}, func(*Picture) { t.Errorf("%s: used", name) })
+		err := VisitContext(doubles.Lasts(5), raw, Limits{}, func(*Picture) { t.Errorf("%s: used", name) })
 		if !errors.Is(err, context.Canceled) {
 			t.Errorf("%s: %v", name, err)
 		}

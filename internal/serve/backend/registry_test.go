@@ -19,6 +19,7 @@ import (
 
 	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/test/doubles"
 )
 
 var tiny = filepath.Join("..", "..", "..", "testdata")
@@ -779,23 +780,10 @@ func TestRequestsAreBounded(t *testing.T) {
 	}
 }
 
-// lasting is a context that ends after some looks at it.
-type lasting struct {
-	context.Context
-	looks int
-}
-
-func (l *lasting) Err() error {
-	if l.looks--; l.looks < 0 {
-		return context.Canceled
-	}
-	return nil
-}
-
 // A picture is not decoded any further for a client that has left.
 func TestDecodingEndsWithItsCaller(t *testing.T) {
 	r := serve(t, Options{}, "shapes")
-	_, err := get(t, r, "shapes").Embed(&lasting{context.Background(), 3}, []Item{{Picture: shape(t, "red-bar")}}, EmbedOptions{})
+	_, err := get(t, r, "shapes").Embed(doubles.Lasts(3), []Item{{Picture: shape(t, "red-bar")}}, EmbedOptions{})
 	if e := AsError(err); e == nil || e.Kind != Canceled {
 		t.Error(err)
 	}
