@@ -402,7 +402,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	r.Log.Info("device  " + r.Device.Name())
 	r.Log.Info("needs   " + r.needs(about))
 	trainer := &train.Trainer{
-		Config: r.settings.Common().Config, Device: r.Device, Task: newTrained(r, l, r.card(params.Count(), origin)), Dir: r.dir, Reducer: train.Solo{},
+		Config: r.settings.Common().Config, Device: r.Device, Task: newTrained(r, l, r.card(params.Count(), origin)), Dir: r.dir, Group: r.Group,
 		Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log,
 	}
 	r.Observer.Stage("training")

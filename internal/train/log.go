@@ -17,7 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 )
 
-// eventLog appends to log.jsonl: one JSON object a line, with "event" and "time".
+// eventLog appends to log.jsonl: one JSON object a line, with "event" and "time". Nothing is written where it is nil.
 type eventLog struct {
 	f    *os.File
 	path string
@@ -71,6 +71,9 @@ func continueAt(f *os.File, size int64) error {
 
 // write appends an event with the fields of body, a struct or a map.
 func (l *eventLog) write(event string, body any) error {
+	if l == nil {
+		return nil
+	}
 	raw, err := json.Marshal(body)
 	if err != nil {
 		return fmt.Errorf("write log %s: %w", l.path, err)
@@ -96,7 +99,8 @@ func (l *eventLog) step(e StepEvent) error {
 		Rate      Number  `json:"learning_rate"`
 		Norm      Number  `json:"grad_norm"`
 		PerSecond Number  `json:"tokens_per_second"`
-	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds))})
+		Exchange  Number  `json:"exchange_seconds,omitempty"`
+	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds)), Number(e.Exchange)})
 }
 
 // LogDone appends to the log that the run is done: its last line, for when every file is written.
@@ -121,7 +125,13 @@ func (l *eventLog) size() (int64, error) {
 	return l.f.Seek(0, io.SeekCurrent)
 }
 
-func (l *eventLog) Close() error { return l.f.Close() }
+// Close closes the log.
+func (l *eventLog) Close() error {
+	if l == nil {
+		return nil
+	}
+	return l.f.Close()
+}
 
 // History is what log.jsonl tells about a run, for curves.
 type History struct {

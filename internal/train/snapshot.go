@@ -13,6 +13,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -82,12 +83,18 @@ func (t *Trainer) snapshot(log *eventLog) error {
 // saveBest writes the model as it is, which the newest evaluation found to be the best, into best/.
 func (t *Trainer) saveBest() error {
 	t.adam.Settle()
+	if !t.leads() {
+		return nil
+	}
 	return t.Task.Save(t.Dir.Best(), t.bestNote())
 }
 
 // saveLast writes the model as it is into last/.
 func (t *Trainer) saveLast() error {
 	t.adam.Settle()
+	if !t.leads() {
+		return nil
+	}
 	return t.Task.Save(t.Dir.Last(), t.lastNote())
 }
 
@@ -147,19 +154,35 @@ func (t *Trainer) writeSnapshot(log *eventLog) error {
 		return nil
 	}
 	t.adam.Settle()
+	tensors := t.tensors(t.stored())
+	var err error
+	if s, ok := t.Task.(Streamer); ok {
+		var stream []byte
+		if stream, err = s.StreamState(); err != nil {
+			err = fmt.Errorf("save snapshot: %w", err)
+		}
+		tensors = append(tensors, streamTensor(stream))
+	}
+	if err := t.alike(tensors, err); err != nil {
+		return err
+	}
+	if t.leads() {
+		if err := t.store(log, tensors); err != nil {
+			return err
+		}
+	}
+	t.saved, t.savedAt = t.state, t.now()
+	t.Observer.Saved(t.state.Step)
+	return nil
+}
+
+// store writes a snapshot with these tensors.
+func (t *Trainer) store(log *eventLog, tensors []checkpoint.Tensor) error {
 	size, err := log.size()
 	if err != nil {
 		return err
 	}
 	t.state.LogSize = size
-	tensors := t.tensors(t.stored())
-	if s, ok := t.Task.(Streamer); ok {
-		stream, err := s.StreamState()
-		if err != nil {
-			return fmt.Errorf("save snapshot: %w", err)
-		}
-		tensors = append(tensors, streamTensor(stream))
-	}
 	position, err := json.Marshal(t.state)
 	if err != nil {
 		return fmt.Errorf("encode snapshot: %w", err)
@@ -176,9 +199,63 @@ func (t *Trainer) writeSnapshot(log *eventLog) error {
 	if err != nil {
 		return err
 	}
-	t.saved, t.savedAt = t.state, t.now()
-	t.Observer.Saved(t.state.Step)
 	return t.prune()
+}
+
+// alike compares what the ranks have computed: processes whose tensors drifted apart must not go on.
+func (t *Trainer) alike(tensors []checkpoint.Tensor, err error) error {
+	if t.Group.Size() == 1 {
+		return err
+	}
+	sums, err := collective.Gather(t.Group, checksum("", tensors), err)
+	if err != nil {
+		return err
+	}
+	for rank, sum := range sums {
+		if sum != sums[0] {
+			return fmt.Errorf("after step %d rank %d has computed other numbers than rank 0; look at its machine (memory, processor), then go on from the newest snapshot with --resume", t.state.Step, rank)
+		}
+	}
+	return nil
+}
+
+// resume goes on from the newest snapshot, which the first rank reads. It gives the others what it has.
+func (t *Trainer) resume() error {
+	var err error
+	if t.leads() {
+		if err = t.restore(); err == nil {
+			err = t.mend()
+		}
+	}
+	state, err := collective.Tell(t.Group, t.state, err)
+	if err != nil || t.Group.Size() == 1 || state.Step == 0 {
+		return err
+	}
+	var stream []byte
+	streamer, streams := t.Task.(Streamer)
+	if streams && t.leads() {
+		stream, err = streamer.StreamState()
+	}
+	if stream, err = collective.Tell(t.Group, stream, err); err != nil {
+		return err
+	}
+	for _, p := range t.stored() {
+		values := engine.Values(t.Device, p.value)
+		if err := collective.BroadcastPieces(t.Group, collective.Bytes(values)); err != nil {
+			return fmt.Errorf("give the snapshot to all ranks: %w", err)
+		}
+		if !t.leads() {
+			t.Device.Write(p.value, values)
+		}
+	}
+	if !t.leads() {
+		t.state, t.saved = state, state
+		t.adam.Resume(state.Step)
+		if streams {
+			err = streamer.RestoreStream(stream)
+		}
+	}
+	return t.agree(err)
 }
 
 // nameStream is the tensor of bytes that says where a [Streamer] is: its state may be larger

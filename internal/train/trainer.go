@@ -1,13 +1,16 @@
 package train
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"math"
+	"slices"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/optim"
@@ -51,6 +54,20 @@ type Streamer interface {
 	// RestoreStream sets the stream to a state that StreamState returned; the batches
 	// after it are the same again. state is valid during the call.
 	RestoreStream(state []byte) error
+}
+
+// Together is a task whose ranks evaluate together, each a part of dev, if its method says so. Of others the first rank
+// evaluates, and tells the rest.
+type Together interface {
+	Task
+	Together() bool
+}
+
+// Skipper is a task that has to know also of the batches that other ranks take, as one with a stream does.
+type Skipper interface {
+	Task
+	// Skip passes over a batch. It takes the place of Parts and Loss, in the order of the batches.
+	Skip(epoch, batch int) error
 }
 
 // Part is a part of a batch's loss: a mean over things that are counted. The loss of a batch
@@ -125,28 +142,6 @@ type Note struct {
 	Best       bool        // the step was chosen by that evaluation
 }
 
-// Reducer brings together the gradients of all processes that train together. In a step each
-// takes as many batches as the others.
-type Reducer interface {
-	// Sum replaces the totals of this process's batches by those of all processes; parts that
-	// only others have are added. All processes call it in step, before Mean.
-	Sum(totals Totals) error
-	// Mean replaces every gradient by its mean over the processes, summed in a fixed
-	// order, and returns the mean of loss. All processes call it in step.
-	Mean(d engine.Device, grads []*autograd.Gradient, loss float64) (float64, error)
-}
-
-// Solo is the reducer of a single process.
-type Solo struct{}
-
-// Sum implements [Reducer].
-func (Solo) Sum(Totals) error { return nil }
-
-// Mean implements [Reducer].
-func (Solo) Mean(_ engine.Device, _ []*autograd.Gradient, loss float64) (float64, error) {
-	return loss, nil
-}
-
 // Observer is told what happens, for progress bars. Its methods return quickly.
 type Observer interface {
 	Step(StepEvent)
@@ -165,6 +160,7 @@ type StepEvent struct {
 	Parts        Numbers // each named part's mean over all that was counted since the log's newest line
 	Tokens       int
 	Seconds      float64 // this step took
+	Exchange     float64 // of these, seconds in the exchange of gradients, the wait for other ranks included
 }
 
 // NonFiniteError stops a run whose loss or gradient is not a number.
@@ -200,13 +196,15 @@ type Trainer struct {
 	Config   Config
 	Device   engine.Device
 	Task     Task
-	Dir      *Dir
-	Reducer  Reducer
+	Dir      *Dir             // nil on all ranks but the first: these write nothing
+	Group    collective.Group // that trains together; nil: this process alone
 	Observer Observer
 	Log      *slog.Logger
 
 	tape     *autograd.Tape
 	grads    []*autograd.Gradient
+	tree     tree
+	exchange exchanger
 	adam     *optim.Adam
 	schedule optim.Schedule
 	batches  int // of all epochs
@@ -247,65 +245,107 @@ type sum struct {
 // Run trains until the last step, an early stop, an error, or ctx is cancelled; in
 // the last case it saves a snapshot first and returns ctx's error. With resume it
 // goes on from the newest snapshot, if there is one.
+//
+// All ranks of a group call it with equal settings and tasks. They go the same way: what one of them alone knows (its clock, an
+// interrupt, an error) they tell each other before they act on it.
 func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 	if err := t.prepare(); err != nil {
 		return Outcome{}, err
 	}
 	if resume {
-		if err := t.restore(); err != nil {
-			return Outcome{}, err
-		}
-		if err := t.mend(); err != nil {
+		if err := t.resume(); err != nil {
 			return Outcome{}, err
 		}
 	}
-	log, err := t.Dir.openLog(t.state.LogSize)
-	if err != nil {
+	if err := t.alike(t.tensors(t.stored()), nil); err != nil {
+		return Outcome{}, err
+	}
+	log, err := t.openLog()
+	if err := t.agree(err); err != nil {
 		return Outcome{}, err
 	}
 	defer log.Close()
-	if err := log.write("start", map[string]any{"step": t.state.Step, "total": t.total, "device": t.Device.Name()}); err != nil {
-		return Outcome{}, err
-	}
 	start := time.Now()
 	t.started, t.savedAt = t.now(), t.now()
 	for {
-		err := t.settle(ctx, log)
-		if ctx.Err() != nil {
-			// Also when it was an evaluation that was cut short: it is repeated.
-			if err := t.snapshot(log); err != nil {
-				return t.outcome(start, "failed"), fmt.Errorf("save on interrupt: %w", err)
-			}
-			return t.outcome(start, "interrupted"), ctx.Err()
-		}
+		stop, err := t.stopping(ctx, cmp.Or(err, t.settle(ctx, log)))
 		if err != nil {
 			return t.outcome(start, "failed"), err
+		}
+		if stop == stopsInterrupted {
+			// Also when it was an evaluation that was cut short: it is repeated.
+			if err := t.agree(t.snapshot(log)); err != nil {
+				return t.outcome(start, "failed"), fmt.Errorf("save on interrupt: %w", err)
+			}
+			return t.outcome(start, "interrupted"), cmp.Or(ctx.Err(), context.Canceled)
 		}
 		if t.finished() {
 			break
 		}
-		if m := t.Config.MaxMinutes; m > 0 && t.now().Sub(t.started) >= minutes(m) {
-			if err := t.snapshot(log); err != nil {
+		if stop == stopsTimeUp {
+			if err := t.agree(t.snapshot(log)); err != nil {
 				return t.outcome(start, "failed"), fmt.Errorf("save after max_minutes: %w", err)
 			}
 			t.Log.Info(fmt.Sprintf("stopping after step %d of %d: max_minutes is over", t.state.Step, t.total))
 			return t.outcome(start, "interrupted"), ErrTimeUp
 		}
-		event, err := t.step()
-		if err != nil {
-			log.write("error", map[string]any{"step": t.state.Step + 1, "error": err.Error()})
-			return t.outcome(start, "failed"), err
+		event, failed := t.step()
+		if failed != nil {
+			log.write("error", map[string]any{"step": t.state.Step + 1, "error": failed.Error()})
+			return t.outcome(start, "failed"), failed
 		}
 		t.Observer.Step(event)
-		if event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
-			if err := log.step(event); err != nil {
-				return t.outcome(start, "failed"), err
-			}
+		if err = nil; event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
+			err = log.step(event)
 			t.state.Parts = nil
 		}
 	}
 	outcome := t.outcome(start, t.earlyStop())
-	return outcome, log.write("trained", outcome)
+	return outcome, t.agree(log.write("trained", outcome))
+}
+
+// leads says whether this is the rank that has the run's folder.
+func (t *Trainer) leads() bool { return t.Group.Rank() == 0 }
+
+// agree returns the error of one rank on all of them.
+func (t *Trainer) agree(err error) error { return collective.Agree(t.Group, err) }
+
+// openLog opens the log and notes that training begins; it is nil where there is no folder.
+func (t *Trainer) openLog() (*eventLog, error) {
+	if !t.leads() {
+		return nil, nil
+	}
+	log, err := t.Dir.openLog(t.state.LogSize)
+	if err != nil {
+		return nil, err
+	}
+	line := map[string]any{"step": t.state.Step, "total": t.total, "device": t.Device.Name()}
+	if n := t.Group.Size(); n > 1 {
+		line["ranks"] = n
+	}
+	return log, log.write("start", line)
+}
+
+// Why to stop between two steps, the stronger reasons last.
+const (
+	keepsOn = iota
+	stopsTimeUp
+	stopsInterrupted
+)
+
+// stopping returns why to stop, on all ranks if one has a reason. What settling failed with is an error on all, too.
+func (t *Trainer) stopping(ctx context.Context, err error) (stop int, _ error) {
+	switch m := t.Config.MaxMinutes; {
+	case ctx.Err() != nil || errors.Is(err, context.Canceled):
+		stop, err = stopsInterrupted, nil
+	case m > 0 && t.now().Sub(t.started) >= minutes(m):
+		stop = stopsTimeUp
+	}
+	all, err := collective.Gather(t.Group, stop, err)
+	if err != nil {
+		return 0, err
+	}
+	return slices.Max(all), nil
 }
 
 func (t *Trainer) prepare() error {
@@ -315,11 +355,18 @@ func (t *Trainer) prepare() error {
 	if t.now == nil {
 		t.now = time.Now
 	}
+	if t.Group == nil {
+		t.Group = collective.Alone{}
+	}
+	if err := t.checkRanks(); err != nil {
+		return err
+	}
 	t.tape = autograd.NewTape(t.Device, autograd.Seed{})
 	t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), t.Task.Params())
 	for _, p := range t.Task.Params() {
 		t.grads = append(t.grads, p.Grad)
 	}
+	t.tree, t.exchange = tree{dev: t.Device, grads: t.grads}, exchanger{group: t.Group, chunk: max(chunk, t.Group.Size())}
 	t.batches = t.Task.Total(t.Config.Epochs)
 	if t.batches == 0 {
 		return errors.New("the training data has no batches")
@@ -336,55 +383,145 @@ func (t *Trainer) prepare() error {
 	return err
 }
 
-// step takes the next batches through the model and updates the parameters.
+// checkRanks refuses more ranks than a step has batches, and says which have nothing to do.
+func (t *Trainer) checkRanks() error {
+	batches, ranks := t.Config.GradientAccumulation, t.Group.Size()
+	if ranks > batches {
+		return fmt.Errorf("%d ranks share the batches of a step, which are %d (gradient_accumulation); start %[2]d ranks, or set more batches: --set gradient_accumulation=%[1]d", ranks, batches)
+	}
+	width := t.Config.Width(ranks)
+	if busy := (batches + width - 1) / width; busy < ranks || batches%width != 0 {
+		t.Log.Warn(fmt.Sprintf("a rank takes up to %d of the %d batches of a step, so %d of %d ranks have batches and the last of these has %d; best is a power of two of ranks that divides gradient_accumulation",
+			width, batches, busy, ranks, batches-(busy-1)*width))
+	}
+	return nil
+}
+
+// computed is what a rank says of a step: of each of its batches, and which gradients it has.
+type computed struct {
+	Batches []outputs
+	Extents []extent
+}
+
+// outputs are those of a batch.
+type outputs struct {
+	Loss   float64
+	Parts  []float32 // their means
+	Tokens int
+}
+
+// step takes the next batches through the model, each on the rank that it belongs to, and updates the parameters.
 func (t *Trainer) step() (StepEvent, error) {
 	start := time.Now()
-	for _, g := range t.grads {
-		g.Clear()
-	}
 	// The last step takes what is left.
 	count := min(t.Config.GradientAccumulation, t.batches-int(t.state.Pass))
 	places := t.next(count)
 	epoch, batch := places[0].epoch, places[0].batch
-	parts, totals := make([][]Part, count), Totals{}
-	for i, p := range places {
-		var err error
-		if parts[i], err = t.Task.Parts(p.epoch, p.batch); err != nil {
-			return StepEvent{}, err
-		}
-		totals.add(parts[i])
+	parts, err := t.count(places)
+	if err != nil {
+		return StepEvent{}, err
 	}
-	if err := t.Reducer.Sum(totals); err != nil {
-		return StepEvent{}, fmt.Errorf("sum up the batches of all processes: %w", err)
+	totals := Totals{}
+	for _, p := range parts {
+		totals.add(p)
+	}
+	batches, exchange, err := t.gradients(places, parts, totals)
+	if err != nil {
+		return StepEvent{}, err
 	}
 	var loss float64
 	tokens := 0
-	for i, p := range places {
-		value, n, err := t.backward(p, parts[i], totals, 1/float32(count))
-		if err != nil {
-			return StepEvent{}, err
+	for i, b := range batches {
+		loss += b.Loss
+		tokens += b.Tokens
+		for k, p := range parts[i] {
+			if p.Name != "" && p.Count > 0 {
+				t.addPart(p, b.Parts[k])
+			}
 		}
-		loss += value
-		tokens += n
 	}
-	mean, err := t.Reducer.Mean(t.Device, t.grads, loss/float64(count))
-	if err != nil {
-		return StepEvent{}, fmt.Errorf("average gradients over processes: %w", err)
-	}
+	t.state.Pass += uint64(count)
+	last := places[count-1]
+	t.state.Epoch, t.state.Batch = last.epoch, last.batch+1
 	t.state.EpochEnd = t.state.Epoch != epoch || t.state.Batch >= t.Task.Batches(t.state.Epoch)
 	rate := t.schedule.Rate(t.state.Step)
 	norm, err := t.adam.Step(rate)
-	if err != nil {
-		return StepEvent{}, t.nonFinite(epoch, batch, err.Error())
+	if err != nil { // on all ranks, whose gradients are the same
+		return StepEvent{}, t.agree(t.nonFinite(epoch, batch, err.Error()))
 	}
 	t.state.Step++
 	took := time.Since(start)
 	t.tokens += tokens
 	t.stepTime += took
 	return StepEvent{
-		Step: t.state.Step, Total: t.total, Loss: mean, LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(),
+		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
 	}, nil
+}
+
+// mine returns where in a step of count batches those begin and end that this rank takes.
+func (t *Trainer) mine(count int) (first, end int) {
+	width := t.Config.Width(t.Group.Size())
+	first = min(count, t.Group.Rank()*width)
+	return first, min(count, first+width)
+}
+
+// count returns the parts of the step's batches.
+func (t *Trainer) count(places []place) ([][]Part, error) {
+	first, end := t.mine(len(places))
+	var own [][]Part
+	skipper, skips := t.Task.(Skipper)
+	var err error
+	for i, p := range places {
+		if i < first || i >= end {
+			if skips {
+				err = cmp.Or(err, skipper.Skip(p.epoch, p.batch))
+			}
+			continue
+		}
+		parts, failed := t.Task.Parts(p.epoch, p.batch)
+		err = cmp.Or(err, failed)
+		own = append(own, parts)
+	}
+	each, err := collective.Gather(t.Group, own, err)
+	return slices.Concat(each...), err
+}
+
+// gradients computes the gradients of the step's batches, leaves their sum over all ranks with the parameters, and says how long
+// this took after the batches: the wait for the slowest rank and the exchange.
+func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batches []outputs, exchange time.Duration, err error) {
+	first, end := t.mine(len(places))
+	var own computed
+	for _, g := range t.grads {
+		g.Clear()
+	}
+	for i := first; i < end && err == nil; i++ {
+		if i > first {
+			t.tree.add()
+		}
+		var b outputs
+		b, err = t.backward(i, places[i], parts[i], totals, 1/float32(len(places)))
+		own.Batches = append(own.Batches, b)
+	}
+	if err != nil {
+		t.tree.drop()
+	}
+	t.tree.finish()
+	own.Extents = extents(t.grads)
+	start := time.Now()
+	all, err := collective.Gather(t.Group, own, err)
+	if err != nil {
+		return nil, 0, err
+	}
+	var ranks [][]extent
+	for _, c := range all {
+		batches, ranks = append(batches, c.Batches...), append(ranks, c.Extents)
+	}
+	if len(all) == 1 {
+		return batches, 0, nil
+	}
+	err = t.exchange.sum(t.Device, t.grads, ranks)
+	return batches, time.Since(start), err
 }
 
 // place is where a batch is.
@@ -404,9 +541,9 @@ func (t *Trainer) next(count int) []place {
 	return places
 }
 
-// backward adds the gradients of the next batch, times scale, to the parameters'.
-func (t *Trainer) backward(at place, parts []Part, totals Totals, scale float32) (loss float64, tokens int, err error) {
-	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass})
+// backward adds the gradients of the i-th batch of the step, times scale, to the parameters'.
+func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale float32) (outputs, error) {
+	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass + uint64(i)})
 	factors, scales := make([]float64, len(parts)), make([]float32, len(parts))
 	for i, p := range parts {
 		factors[i] = p.Weight * totals.share(p)
@@ -415,22 +552,16 @@ func (t *Trainer) backward(at place, parts []Part, totals Totals, scale float32)
 	values, tokens, err := TakeBatch(t.tape, t.Task, at.epoch, at.batch, scales)
 	if err != nil {
 		t.tape.Release()
-		return 0, 0, err
+		return outputs{}, err
 	}
+	var loss float64
 	for i, v := range values {
 		loss += factors[i] * float64(v)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return 0, 0, t.nonFinite(at.epoch, at.batch, fmt.Sprintf("the loss is %v", loss))
+		return outputs{}, t.nonFinite(at.epoch, at.batch, fmt.Sprintf("the loss is %v", loss))
 	}
-	for i, p := range parts {
-		if p.Name != "" && p.Count > 0 {
-			t.addPart(p, values[i])
-		}
-	}
-	t.state.Pass++
-	t.state.Epoch, t.state.Batch = at.epoch, at.batch+1
-	return loss, tokens, nil
+	return outputs{loss, values, tokens}, nil
 }
 
 // addPart takes note of a part of a batch's loss.
@@ -467,17 +598,24 @@ func (t *Trainer) settle(ctx context.Context, log *eventLog) error {
 	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, t.state.EpochEnd)
 	best := false
 	if evaluate && t.state.LastStep != t.state.Step {
-		if t.late() { // an evaluation may take long
-			if err := t.snapshot(log); err != nil {
-				return err
-			}
+		late, err := t.late() // an evaluation may take long
+		if err == nil && late {
+			err = t.agree(t.snapshot(log))
 		}
-		var err error
+		if err != nil {
+			return err
+		}
 		if best, err = t.evaluate(ctx, log); err != nil {
 			return err
 		}
 	}
-	save := t.finished() || due(t.state.Step, t.Config.SnapshotSteps, evaluate) || t.late()
+	save := t.finished() || due(t.state.Step, t.Config.SnapshotSteps, evaluate)
+	if !save {
+		var err error
+		if save, err = t.late(); err != nil {
+			return err
+		}
+	}
 	if save { // first: with it, the models can be written again
 		if err := t.writeSnapshot(log); err != nil {
 			return err
@@ -494,11 +632,14 @@ func (t *Trainer) settle(ctx context.Context, log *eventLog) error {
 	return nil
 }
 
-// late says whether it is time for a snapshot. The clock decides only when a snapshot is taken,
+// late says whether it is time for a snapshot, by the first rank's clock. The clock decides only when a snapshot is taken,
 // which changes nothing about what is computed.
-func (t *Trainer) late() bool {
+func (t *Trainer) late() (bool, error) {
 	m := t.Config.SnapshotMinutes
-	return m > 0 && t.now().Sub(t.savedAt) >= minutes(m)
+	if m == 0 {
+		return false, nil
+	}
+	return collective.Tell(t.Group, t.now().Sub(t.savedAt) >= minutes(m), nil)
 }
 
 func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }
@@ -526,8 +667,11 @@ func due(step, n int, otherwise bool) bool {
 // evaluate scores the model and says whether it is the best so far.
 func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err error) {
 	t.adam.Settle()
-	e, err := t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
-	if err != nil {
+	var e Evaluation
+	if together, ok := t.Task.(Together); t.leads() || ok && together.Together() {
+		e, err = t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
+	}
+	if e, err = collective.Tell(t.Group, e, err); err != nil {
 		return false, err
 	}
 	better = t.state.BestStep == 0 || e.better(t.state.Best)

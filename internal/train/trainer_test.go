@@ -154,7 +154,7 @@ func newTrainer(t *testing.T, root string, c Config) (*Trainer, *line) {
 		t.Fatal(err)
 	}
 	l := newLine()
-	return &Trainer{Config: c, Device: l.dev, Task: l, Dir: dir, Reducer: Solo{}, Observer: watcher{}, Log: slog.New(slog.DiscardHandler)}, l
+	return &Trainer{Config: c, Device: l.dev, Task: l, Dir: dir, Observer: watcher{}, Log: slog.New(slog.DiscardHandler)}, l
 }
 
 func lastModel(t *testing.T, root string) string {
@@ -239,48 +239,6 @@ func TestFailedSaveOnInterrupt(t *testing.T) {
 	_, err := trainer.Run(ctx, false)
 	if !errors.Is(err, l.failing) || errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
-	}
-}
-
-// twins stands for two processes with equal gradients.
-type twins struct{ called int }
-
-func (r *twins) Sum(totals Totals) error {
-	for name, t := range totals {
-		totals[name] = Total{2 * t.Batches, 2 * t.Count}
-	}
-	return nil
-}
-
-func (r *twins) Mean(d engine.Device, grads []*autograd.Gradient, loss float64) (float64, error) {
-	r.called++
-	for _, grad := range grads {
-		g := grad.Fill(d)
-		values := make([]float32, g.Len())
-		d.Read(values, g)
-		for i := range values {
-			values[i] = (values[i] + values[i]) / 2
-		}
-		d.Write(g, values)
-	}
-	return (loss + loss) / 2, nil
-}
-
-// Two processes with equal data train as one.
-func TestReducer(t *testing.T) {
-	var models []string
-	twin := new(twins)
-	for _, r := range []Reducer{Solo{}, twin} {
-		root := t.TempDir()
-		trainer, _ := newTrainer(t, root, testConfig())
-		trainer.Reducer = r
-		if _, err := trainer.Run(t.Context(), false); err != nil {
-			t.Fatal(err)
-		}
-		models = append(models, lastModel(t, root))
-	}
-	if models[0] != models[1] || twin.called != 4*lineBatches {
-		t.Errorf("the models differ, or the reducer was called %d times", twin.called)
 	}
 }
 

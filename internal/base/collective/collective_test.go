@@ -2,8 +2,10 @@ package collective_test
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/collective"
@@ -97,5 +99,50 @@ func TestBytes(t *testing.T) {
 	}
 	if collective.Bytes([]uint16{}) != nil {
 		t.Error("bytes of nothing")
+	}
+}
+
+// All ranks get what each of them has; an error of one ends all, and is said once.
+func TestGather(t *testing.T) {
+	type thing struct {
+		Number float64
+		List   []int32
+	}
+	own := errors.New("a disk is full")
+	err := ranks.Run(3, func(g collective.Group) error {
+		all, err := collective.Gather(g, thing{math.Inf(1 - 2*(g.Rank()%2)), make([]int32, g.Rank())}, nil)
+		if err != nil {
+			return err
+		}
+		for r, x := range all {
+			if !math.IsInf(x.Number, 1-2*(r%2)) || len(x.List) != r {
+				return fmt.Errorf("got %v", all)
+			}
+		}
+		if told, err := collective.Tell(g, g.Rank()+5, nil); err != nil || told != 5 {
+			return fmt.Errorf("told %d, %w", told, err)
+		}
+		var failing error
+		if g.Rank() > 0 {
+			failing = own
+		}
+		var common *collective.RankError
+		if err := collective.Agree(g, failing); !errors.As(err, &common) || common.Rank != 1 || err.Error() != "rank 1: a disk is full" || errors.Is(err, own) != (g.Rank() > 0) {
+			return fmt.Errorf("agreed on %w", err)
+		}
+		failing = nil
+		if g.Rank() == 2 {
+			failing = fmt.Errorf("stop: %w", context.Canceled)
+		}
+		if err := collective.Agree(g, failing); !errors.Is(err, context.Canceled) {
+			return fmt.Errorf("interrupted: %w", err)
+		}
+		return collective.Agree(g, nil)
+	})
+	if err != nil {
+		t.Error(err)
+	}
+	if err := collective.Agree(collective.Alone{}, own); err != own {
+		t.Errorf("alone: %v", err)
 	}
 }

@@ -105,3 +105,57 @@ func (g *Gradient) scatter(d engine.Device, ids []int32, dy *engine.Tensor) {
 	}
 	d.ScatterAdd(g.tensor, ids, dy, g.first)
 }
+
+// Swap exchanges what two gradients of one parameter hold.
+func (g *Gradient) Swap(h *Gradient) {
+	g.tensor, h.tensor = h.tensor, g.tensor
+	g.extent, h.extent = h.extent, g.extent
+	g.rows, h.rows = h.rows, g.rows
+	g.touch, h.touch = h.touch, g.touch
+}
+
+// Merge adds the gradient h of the same parameter and empties h. Rows that only one of them has are taken as they are.
+func (g *Gradient) Merge(d engine.Device, h *Gradient) {
+	if g.extent < h.extent {
+		g.Swap(h)
+	}
+	switch h.extent {
+	case Dense:
+		d.Add(g.tensor, g.tensor, h.tensor)
+	case Rows:
+		part := d.New(len(h.rows), h.tensor.Cols)
+		d.Gather(part, h.tensor, h.rows, false)
+		g.scatter(d, h.rows, part)
+		d.Free(part)
+	}
+	h.Clear()
+}
+
+// Widen makes the gradient have at least some rows (extent Rows), or all (Dense). Those that it did not have become -0, the one
+// number that changes no other that it is added to, 0 and -0 included: sums with them are to the same bits those of
+// [Gradient.Merge], which leaves such rows out.
+func (g *Gradient) Widen(d engine.Device, to Extent, rows []int32) {
+	if g.extent == Dense || to == Empty {
+		return
+	}
+	minus := func(t *engine.Tensor) {
+		d.Zero(t)
+		d.Scale(t, t, -1)
+	}
+	if to == Dense {
+		had := slices.Clone(g.rows)
+		part := d.New(len(had), g.tensor.Cols)
+		defer d.Free(part)
+		d.Gather(part, g.tensor, had, false)
+		minus(g.tensor)
+		d.ScatterAdd(g.tensor, had, part, nil)
+		g.Clear()
+		g.extent = Dense
+		return
+	}
+	missing := slices.DeleteFunc(slices.Clone(rows), func(row int32) bool { return g.touch != nil && g.touch[row] })
+	part := d.New(len(missing), g.tensor.Cols)
+	defer d.Free(part)
+	minus(part)
+	g.scatter(d, missing, part)
+}

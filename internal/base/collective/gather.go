@@ -1,0 +1,110 @@
+package collective
+
+import (
+	"bytes"
+	"context"
+	"encoding/gob"
+	"errors"
+	"fmt"
+)
+
+// RankError is an error of one rank or more that all of them end with, so that none waits for another. Rank 0 says it.
+type RankError struct {
+	Rank        int // the first that has one
+	text        string
+	interrupted bool
+	own         error // of this rank; nil: it has none
+}
+
+func (e *RankError) Error() string {
+	if e.Rank == 0 {
+		return e.text
+	}
+	return fmt.Sprintf("rank %d: %s", e.Rank, e.text)
+}
+
+// Unwrap returns this rank's own error. An interrupt is one on every rank.
+func (e *RankError) Unwrap() error {
+	if e.own == nil && e.interrupted {
+		return context.Canceled
+	}
+	return e.own
+}
+
+// message is what [Gather] exchanges.
+type message[T any] struct {
+	Value       T
+	Failed      bool
+	Error       string
+	Interrupted bool
+}
+
+// Gather returns what each rank has, in their order. Where some have an error instead, every rank gets a [RankError]; a process alone gets its error
+// as it is. T is a type that package gob encodes.
+func Gather[T any](g Group, mine T, err error) ([]T, error) {
+	if g.Size() == 1 {
+		return []T{mine}, err
+	}
+	m := message[T]{Value: mine}
+	if err != nil {
+		m = message[T]{Failed: true, Error: err.Error(), Interrupted: errors.Is(err, context.Canceled)}
+	}
+	var raw bytes.Buffer
+	if err := gob.NewEncoder(&raw).Encode(m); err != nil {
+		return nil, fmt.Errorf("gather: encode: %w", err)
+	}
+	each, failed := GatherAll(g, raw.Bytes())
+	if failed != nil {
+		return nil, errors.Join(err, failed)
+	}
+	values := make([]T, len(each))
+	var first *RankError
+	for rank, raw := range each {
+		var m message[T]
+		if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&m); err != nil {
+			return nil, fmt.Errorf("gather: what rank %d sent: %w", rank, err)
+		}
+		if m.Failed && first == nil {
+			first = &RankError{Rank: rank, text: m.Error, interrupted: m.Interrupted, own: err}
+		}
+		values[rank] = m.Value
+	}
+	if first != nil {
+		return nil, first
+	}
+	return values, nil
+}
+
+// Agree returns nil if no rank has an error, and else a [RankError] on all of them. A process alone gets its error as it is.
+func Agree(g Group, err error) error {
+	_, err = Gather(g, false, err)
+	return err
+}
+
+// Tell gives every rank what rank 0 has.
+func Tell[T any](g Group, mine T, err error) (T, error) {
+	if g.Rank() != 0 && g.Size() > 1 {
+		var none T
+		mine = none // and is not sent
+	}
+	all, err := Gather(g, mine, err)
+	if err != nil {
+		return mine, err
+	}
+	return all[0], nil
+}
+
+// piece bounds one broadcast: a library counts in 32 bits.
+const piece = 64 << 20
+
+// BroadcastPieces is a broadcast of rank 0's bytes, of any number.
+func BroadcastPieces(g Group, x []byte) error {
+	for len(x) > 0 {
+		n := min(piece, len(x))
+		if err := g.Broadcast(x[:n], 0); err != nil {
+			return err
+		}
+		x = x[n:]
+	}
+	return nil
+}

@@ -1,0 +1,327 @@
+package train
+
+import (
+	"bytes"
+	"context"
+	"encoding/binary"
+	"errors"
+	"log/slog"
+	"maps"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/unimo-go/unimo/internal/base/collective"
+	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/test/ranks"
+)
+
+// shape is a tensor of a test's gradients, and what some batches have of it: nothing, rows or all.
+type shape struct {
+	rows, cols int
+	batches    []map[int32][]float32 // by row; nil: nothing
+}
+
+// fill gives a gradient what a batch has of it.
+func (s shape) fill(d engine.Device, g *autograd.Gradient, batch int) {
+	values := s.batches[batch]
+	if values == nil {
+		return
+	}
+	extent := autograd.Rows
+	if len(values) == s.rows {
+		extent = autograd.Dense
+	}
+	g.Widen(d, extent, slices.Sorted(maps.Keys(values)))
+	memory := engine.Values(d, g.Tensor())
+	for row, v := range values {
+		copy(memory[int(row)*s.cols:], v)
+	}
+}
+
+// content is what a gradient has, to the bit.
+func content(d engine.Device, g *autograd.Gradient) []byte {
+	out := []byte{byte(g.Extent())}
+	values, cols := engine.Values(d, g.Tensor()), g.Tensor().Cols
+	switch g.Extent() {
+	case autograd.Dense:
+		return append(out, collective.Bytes(values)...)
+	case autograd.Rows:
+		for _, row := range g.Rows() {
+			out = binary.LittleEndian.AppendUint32(out, uint32(row))
+			out = append(out, collective.Bytes(values[int(row)*cols:][:cols])...)
+		}
+	}
+	return out
+}
+
+// The sum of gradients is the same to the bit whatever the number of ranks, and is the tree that is documented.
+func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
+	number := rapid.Custom(func(t *rapid.T) float32 {
+		if rapid.IntRange(0, 9).Draw(t, "zero") == 0 {
+			return float32(math.Copysign(0, rapid.Float64Range(-1, 1).Draw(t, "sign")))
+		}
+		return float32(math.Exp(rapid.Float64Range(-20, 20).Draw(t, "size"))) * rapid.Float32Range(-1, 1).Draw(t, "value")
+	})
+	devices := make([]engine.Device, 8) // of the ranks
+	for i := range devices {
+		devices[i] = cpu.NewLimited(1)
+	}
+	rapid.Check(t, func(t *rapid.T) {
+		k := rapid.IntRange(1, 9).Draw(t, "batches")
+		shapes := make([]shape, rapid.IntRange(1, 3).Draw(t, "tensors"))
+		for i := range shapes {
+			s := &shapes[i]
+			s.rows, s.cols = rapid.IntRange(1, 6).Draw(t, "rows"), rapid.IntRange(1, 5).Draw(t, "cols")
+			s.batches = make([]map[int32][]float32, k)
+			for b := range s.batches {
+				which := rapid.SampledFrom([]string{"nothing", "rows", "all"}).Draw(t, "which")
+				if which == "nothing" {
+					continue
+				}
+				s.batches[b] = map[int32][]float32{}
+				for row := range s.rows {
+					if which == "all" || rapid.Bool().Draw(t, "row") {
+						s.batches[b][int32(row)] = rapid.SliceOfN(number, s.cols, s.cols).Draw(t, "numbers")
+					}
+				}
+			}
+		}
+		var want []byte
+		for _, size := range []int{1, rapid.SampledFrom([]int{2, 3, 4, 8}).Draw(t, "ranks")} {
+			got := make([][]byte, size)
+			err := ranks.Run(size, func(g collective.Group) error {
+				d := devices[g.Rank()]
+				tr := Trainer{Config: Config{GradientAccumulation: k}, Device: d, Group: g}
+				for _, s := range shapes {
+					tr.grads = append(tr.grads, autograd.NewGradient(d.New(s.rows, s.cols)))
+				}
+				tr.tree, tr.exchange = tree{dev: d, grads: tr.grads}, exchanger{group: g, chunk: 16}
+				for range 2 { // buffers are used again
+					for _, grad := range tr.grads {
+						grad.Clear()
+					}
+					first, end := tr.mine(k)
+					for b := first; b < end; b++ {
+						if b > first {
+							tr.tree.add()
+						}
+						for i, s := range shapes {
+							s.fill(d, tr.grads[i], b)
+						}
+					}
+					tr.tree.finish()
+					all, err := collective.Gather(g, extents(tr.grads), nil)
+					if err != nil {
+						return err
+					}
+					if err := tr.exchange.sum(d, tr.grads, all); err != nil {
+						return err
+					}
+				}
+				for _, grad := range tr.grads {
+					got[g.Rank()] = append(got[g.Rank()], content(d, grad)...)
+				}
+				return nil
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want == nil {
+				want = got[0]
+			}
+			for r := range got {
+				if !bytes.Equal(got[r], want) {
+					t.Fatalf("%d batches: rank %d of %d has\n%v, alone\n%v", k, r, size, got[r], want)
+				}
+			}
+		}
+	})
+}
+
+// Eight numbers are added as the documentation says, which is not one after the other.
+func TestTree(t *testing.T) {
+	x := []float32{1e8, 1, -1e8, 1, 3, 1e8, -1e8, 5}
+	want := ((x[0] + x[1]) + (x[2] + x[3])) + ((x[4] + x[5]) + (x[6] + x[7]))
+	sequence := float32(0)
+	d := cpu.New()
+	g := autograd.NewGradient(d.New(1, 1))
+	sum := tree{dev: d, grads: []*autograd.Gradient{g}}
+	for i, v := range x {
+		if i > 0 {
+			sum.add()
+		}
+		d.Write(g.Fill(d), []float32{v})
+		sequence += v
+	}
+	sum.finish()
+	if got := engine.Values(d, g.Tensor())[0]; got != want || got == sequence {
+		t.Errorf("got %v, want %v; one after the other they are %v", got, want, sequence)
+	}
+	if len(sum.free) != 3 {
+		t.Errorf("%d gradients more than the parameters', want 3 for a tree of 8", len(sum.free))
+	}
+}
+
+func TestWidth(t *testing.T) {
+	for _, c := range []struct{ batches, ranks, want int }{{1, 1, 1}, {4, 1, 4}, {5, 1, 8}, {4, 2, 2}, {4, 4, 1}, {6, 2, 4}, {9, 2, 8}, {9, 4, 4}, {8, 3, 4}} {
+		config := Config{GradientAccumulation: c.batches}
+		if got := config.Width(c.ranks); got != c.want {
+			t.Errorf("%d batches on %d ranks: %d each, want %d", c.batches, c.ranks, got, c.want)
+		}
+	}
+}
+
+// table is a line behind a table of which batches look up rows.
+type table struct {
+	*line
+	words *autograd.Var
+}
+
+func newTable() *table {
+	l := newLine()
+	words := autograd.Param(l.dev.New(7, lineInputs), autograd.NewGradient(l.dev.New(7, lineInputs)))
+	values := make([]float32, 7*lineInputs)
+	for i := range values {
+		values[i] = float32(i%5) * 0.3
+	}
+	l.dev.Write(words.Value, values)
+	return &table{l, words}
+}
+
+func (m *table) Params() []optim.Param {
+	return append(m.line.Params(), optim.Param{Name: "words", Value: m.words.Value, Grad: m.words.Gradient()})
+}
+
+func (m *table) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
+	m.passes++
+	ids := make([]int32, lineBatch)
+	for i := range ids {
+		ids[i] = int32((batch*3 + i*i) % 7)
+	}
+	logits := t.Linear(t.Rows(m.words, ids), autograd.NewWeight(m.w, engine.NN), m.b)
+	logits = t.Dropout(logits, 0.3)
+	loss := t.CrossEntropy(logits, m.classes[batch*lineBatch:(batch+1)*lineBatch], 0)
+	if m.nan == m.passes {
+		loss = t.Scale(loss, float32(math.NaN()))
+	}
+	return []*autograd.Var{loss}, lineBatch, nil
+}
+
+// over trains with a number of ranks in the folder root, from its newest snapshot if there is one. change, if it is not nil, changes
+// what a rank trains, and returns the context that it has.
+func over(t *testing.T, size int, root string, c Config, change func(rank int, trainer *Trainer, m *table) context.Context) error {
+	t.Helper()
+	return ranks.Run(size, func(g collective.Group) error {
+		m := newTable()
+		trainer := &Trainer{Config: c, Device: m.dev, Task: m, Group: g, Observer: watcher{}, Log: slog.New(slog.DiscardHandler)}
+		if g.Rank() == 0 {
+			trainer.Dir = &Dir{root: root}
+		}
+		ctx := t.Context()
+		if change != nil {
+			ctx = change(g.Rank(), trainer, m)
+		}
+		_, err := trainer.Run(ctx, true)
+		return err
+	})
+}
+
+// stopAfter returns a change that interrupts one rank after a step.
+func stopAfter(t *testing.T, rank, step int) func(int, *Trainer, *table) context.Context {
+	return func(r int, trainer *Trainer, _ *table) context.Context {
+		ctx, cancel := context.WithCancel(t.Context())
+		trainer.Observer = watcher{func(e StepEvent) {
+			if e.Step == step && r == rank {
+				cancel()
+			}
+		}}
+		return ctx
+	}
+}
+
+// A run ends in the same bits on any number of ranks, also when one of them is interrupted and the run goes on with another number.
+func TestRanksTrainAsOne(t *testing.T) {
+	for _, c := range []struct{ batches, size, then int }{{2, 2, 1}, {3, 2, 3}, {3, 3, 2}, {4, 4, 2}, {5, 1, 4}} {
+		config := testConfig()
+		config.GradientAccumulation = c.batches
+		whole, parted, resumed := t.TempDir(), t.TempDir(), t.TempDir()
+		for root, size := range map[string]int{whole: 1, parted: c.size} {
+			if err := over(t, size, root, config, nil); err != nil {
+				t.Fatal(err)
+			}
+		}
+		err := over(t, c.size, resumed, config, stopAfter(t, c.size-1, 3))
+		if !errors.Is(err, context.Canceled) || c.size > 1 && strings.Count(err.Error(), "context canceled") != c.size {
+			t.Fatalf("interrupted: %v", err)
+		}
+		if err := over(t, c.then, resumed, config, nil); err != nil {
+			t.Fatal(err)
+		}
+		for _, root := range []string{parted, resumed} {
+			if lastModel(t, root) != lastModel(t, whole) {
+				t.Errorf("%+v: %s has another model", c, root)
+			}
+			if got, want := steps(t, &Dir{root: root}), steps(t, &Dir{root: whole}); got != want {
+				t.Errorf("%+v: the log has\n%s\nwant\n%s", c, got, want)
+			}
+		}
+	}
+}
+
+// What goes wrong on one rank ends all of them: with the same words, and nobody waits.
+func TestOneRankFails(t *testing.T) {
+	c := testConfig()
+	c.GradientAccumulation = 4
+	full := errors.New("no space left on device")
+	for _, f := range []struct {
+		name, want string
+		change     func(rank int, trainer *Trainer, m *table) context.Context
+	}{
+		{"a loss", "rank 2: step 2 (epoch 2, batch 2: batch number 1): the loss is NaN", func(rank int, _ *Trainer, m *table) context.Context {
+			if rank == 2 {
+				m.nan = 2
+			}
+			return t.Context()
+		}},
+		{"saving", full.Error(), func(rank int, _ *Trainer, m *table) context.Context {
+			if rank == 0 {
+				m.failing = full
+			}
+			return t.Context()
+		}},
+		{"drift", "rank 3 has computed other numbers than rank 0", func(rank int, trainer *Trainer, m *table) context.Context {
+			trainer.Observer = watcher{func(e StepEvent) {
+				if rank == 3 && e.Step == 1 {
+					engine.Values(m.dev, m.w.Value)[0]++
+				}
+			}}
+			return t.Context()
+		}},
+	} {
+		err := over(t, 4, t.TempDir(), c, f.change)
+		if err == nil || strings.Count(err.Error(), f.want) != 4 {
+			t.Errorf("%s: got %v, want on each rank %s", f.name, err, f.want)
+		}
+	}
+}
+
+func TestMoreRanksThanBatches(t *testing.T) {
+	c := testConfig()
+	c.GradientAccumulation = 2
+	root := t.TempDir()
+	err := over(t, 3, root, c, nil)
+	if err == nil || !strings.Contains(err.Error(), "--set gradient_accumulation=3") {
+		t.Errorf("got %v", err)
+	}
+	if entries, _ := os.ReadDir(root); len(entries) != 0 {
+		t.Errorf("the folder has %v", entries)
+	}
+}
