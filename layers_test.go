@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -54,14 +55,17 @@ var allowedModules = []string{
 	"google.golang.org/grpc", "golang.org/x/sync", "github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
 
+// taggedModules are linked only with a build tag, by one package each.
+var taggedModules = []struct{ tag, module, by string }{{"mpi", "github.com/ebitengine/purego", "internal/base/collective/mpi"}}
+
 type listedPackage struct {
 	ImportPath string
 	Imports    []string
 }
 
-func listPackages(t *testing.T) map[string]listedPackage {
+func listPackages(t *testing.T, tags string) map[string]listedPackage {
 	t.Helper()
-	out, err := exec.Command("go", "list", "-json=ImportPath,Imports", "./...").Output()
+	out, err := exec.Command("go", "list", "-tags", tags, "-json=ImportPath,Imports", "./...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -97,7 +101,7 @@ func layerOf(path string) int {
 }
 
 func TestDependenciesRunDownwards(t *testing.T) {
-	for path, p := range listPackages(t) {
+	for path, p := range listPackages(t, "") {
 		path = strings.TrimPrefix(strings.TrimPrefix(path, module), "/")
 		if within(path, "bench") || within(path, "examples") || within(path, testOnly) {
 			continue // programs of their own, and what tests use
@@ -126,6 +130,23 @@ func TestDependenciesRunDownwards(t *testing.T) {
 				if within(path, pair[0]) && within(imported, pair[1]) {
 					t.Errorf("%s imports %s: they are to be apart", path, imported)
 				}
+			}
+		}
+	}
+}
+
+// What needs the system's loader is linked with its tag alone, and by the one package that is there for it.
+func TestTaggedModules(t *testing.T) {
+	for _, m := range taggedModules {
+		for _, tag := range []string{"", m.tag} {
+			var importers []string
+			for path, p := range listPackages(t, tag) {
+				if slices.ContainsFunc(p.Imports, func(imported string) bool { return within(imported, m.module) }) {
+					importers = append(importers, strings.TrimPrefix(path, module+"/"))
+				}
+			}
+			if tag == "" && importers != nil || tag != "" && runtime.GOOS == "linux" && !slices.Equal(importers, []string{m.by}) {
+				t.Errorf("with the tag %q, %s is imported by %v, want by %s with the tag %s alone", tag, m.module, importers, m.by, m.tag)
 			}
 		}
 	}
