@@ -101,7 +101,8 @@ func Visit(raw []byte, l Limits, use func(*Picture)) error {
 	return VisitContext(context.Background(), raw, l, use)
 }
 
-// VisitContext is [Visit] that stops decoding when the context ends, and then returns its error.
+// VisitContext is [Visit] that ends with the context, and then returns its error: it waits for no room any more, decoders stop where they
+// read on in the file, and use is not called. What a decoder has read it decodes to the end: of a lossy WebP that is all of it.
 func VisitContext(ctx context.Context, raw []byte, l Limits, use func(*Picture)) error {
 	l = l.orDefault()
 	if err := l.checkBytes(int64(len(raw))); err != nil {
@@ -130,8 +131,11 @@ func VisitContext(ctx context.Context, raw []byte, l Limits, use func(*Picture))
 		return &PixelsError{w, h, l.MaxPixels}
 	}
 	cost := int64(w) * int64(h) * (f.cost(raw, config) + costOfPicture)
-	working.acquire(cost)
-	defer working.release(cost)
+	release, err := acquire(ctx, cost)
+	if err != nil {
+		return err
+	}
+	defer release()
 	m, err := f.image(untilEnd{ctx, bytes.NewReader(raw)})
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -139,7 +143,11 @@ func VisitContext(ctx context.Context, raw []byte, l Limits, use func(*Picture))
 	if err != nil {
 		return broken(err)
 	}
-	use(f.flatten(m, w, h, orientation))
+	p := f.flatten(m, w, h, orientation)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	use(p)
 	return nil
 }
 

@@ -288,20 +288,29 @@ func TestRefused(t *testing.T) {
 	}
 }
 
-// Decoders stop on their way when the context ends.
+// Decoders stop on their way when the context ends, and nothing is done with a picture that nobody waits for: also where the file is short, or
+// read at once, as a lossy WebP is.
 func TestVisitContext(t *testing.T) {
 	im := noiseLCG(300, 300, 1).Image()
-	for name, raw := range map[string][]byte{"PNG": pngFile(t, im), "JPEG": jpegFile(t, im)} {
+	for name, c := range map[string]struct {
+		raw   []byte
+		looks int // at least
+	}{
+		"PNG": {pngFile(t, im), 10}, "JPEG": {jpegFile(t, im), 10}, "lossless WebP": {file(t, "lossless.webp"), 2}, "lossy WebP": {file(t, "lossy.webp"), 2},
+	} {
 		all := doubles.Lasts(1 << 20)
-		if err := VisitContext(all, raw, Limits{}, func(*Picture) {}); err != nil {
+		if err := VisitContext(all, c.raw, Limits{}, func(*Picture) {}); err != nil {
 			t.Fatal(err)
 		}
-		if used := 1<<20 - all.Looks; used < 10 {
-			t.Errorf("%s of %d bytes: the context is looked at %d times", name, len(raw), used)
+		looks := 1<<20 - all.Looks
+		if looks < c.looks {
+			t.Errorf("%s of %d bytes: the context is looked at %d times", name, len(c.raw), looks)
 		}
-		err := VisitContext(doubles.Lasts(5), raw, Limits{}, func(*Picture) { t.Errorf("%s: used", name) })
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("%s: %v", name, err)
+		for _, n := range []int{0, looks / 2, looks - 2, looks - 1} {
+			err := VisitContext(doubles.Lasts(n), c.raw, Limits{}, func(*Picture) { t.Errorf("%s: used after %d looks of %d", name, n, looks) })
+			if !errors.Is(err, context.Canceled) {
+				t.Errorf("%s: after %d looks of %d: %v", name, n, looks, err)
+			}
 		}
 	}
 }

@@ -1,57 +1,33 @@
 package picture
 
 import (
+	"context"
 	"image"
 	"image/color"
 	"runtime"
-	"sync"
+
+	"golang.org/x/sync/semaphore"
 )
 
 // maxWorking bounds the memory of all pictures that are decoded and in use at a time. One that
 // needs more has it to itself.
 const maxWorking = 1 << 30
 
-// working is the memory of the pictures that are being decoded and used.
-var working = newBudget(maxWorking)
+// working is the memory of the pictures that are being decoded and used. Callers get theirs in the order in which they come.
+var working = semaphore.NewWeighted(maxWorking)
 
-// budget is an amount that callers take shares of, in the order in which they come.
-type budget struct {
-	turn  sync.Mutex // of who waits for room
-	mu    sync.Mutex
-	freed *sync.Cond
-	size  int64
-	left  int64
-}
-
-func newBudget(size int64) *budget {
-	b := &budget{size: size, left: size}
-	b.freed = sync.NewCond(&b.mu)
-	return b
-}
-
-// acquire waits until n is left, or all, if n is more than that.
-func (b *budget) acquire(n int64) {
-	n = min(n, b.size)
-	b.turn.Lock()
-	defer b.turn.Unlock()
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for b.left < n {
-		b.freed.Wait()
+// acquire waits until a picture's memory is left, or the context ends.
+func acquire(ctx context.Context, cost int64) (release func(), err error) {
+	cost = min(cost, maxWorking)
+	if err := working.Acquire(ctx, cost); err != nil {
+		return nil, err
 	}
-	b.left -= n
-}
-
-// release gives back what acquire took.
-func (b *budget) release(n int64) {
-	n = min(n, b.size)
-	if n > b.size/8 {
-		runtime.GC() // else the next large picture comes on top of what this one left
-	}
-	b.mu.Lock()
-	b.left += n
-	b.mu.Unlock()
-	b.freed.Broadcast()
+	return func() {
+		if cost > maxWorking/8 {
+			runtime.GC() // else the next large picture comes on top of what this one left
+		}
+		working.Release(cost)
+	}, nil
 }
 
 // costOfPicture is what a Picture takes, in bytes a pixel.

@@ -1,58 +1,72 @@
 package picture
 
 import (
+	"context"
 	"encoding/binary"
+	"errors"
 	"hash/crc32"
 	"image"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 )
 
-func TestBudget(t *testing.T) {
-	b := newBudget(100)
-	var inUse, most atomic.Int64
-	var all sync.WaitGroup
-	for i := range 200 {
-		n := int64(1 + i*7%60)
-		if i%50 == 0 {
-			n = 1000 // more than there is: alone
-		}
-		all.Go(func() {
-			b.acquire(n)
-			now := inUse.Add(min(n, 100))
-			for old := most.Load(); now > old && !most.CompareAndSwap(old, now); old = most.Load() {
-			}
-			runtime.Gosched()
-			inUse.Add(-min(n, 100))
-			b.release(n)
-		})
+// taken says so if other than so many bytes of the memory are taken.
+func taken(t *testing.T, used int64) {
+	t.Helper()
+	if !working.TryAcquire(maxWorking - used) {
+		t.Errorf("more than %d bytes are taken", used)
+		return
 	}
-	all.Wait()
-	if most.Load() > 100 || most.Load() < 100 || b.left != 100 {
-		t.Errorf("at most %d of 100 were in use, %d are left", most.Load(), b.left)
+	defer working.Release(maxWorking - used)
+	if working.TryAcquire(1) {
+		working.Release(1)
+		t.Errorf("fewer than %d bytes are taken", used)
 	}
 }
 
-// All ways to a decoded picture take from one budget.
-func TestVisitWaitsForRoom(t *testing.T) {
+// All ways to a decoded picture take from one budget, and give back what they took.
+func TestVisitTakesMemory(t *testing.T) {
 	raw := pngFile(t, image.NewGray(image.Rect(0, 0, 20, 10)))
-	before := working.left
-	if err := Visit(raw, Limits{}, func(*Picture) {
-		if used := before - working.left; used != 20*10*4 {
-			t.Errorf("%d bytes are taken, want 800", used)
-		}
-	}); err != nil {
+	if err := Visit(raw, Limits{}, func(*Picture) { taken(t, 20*10*4) }); err != nil {
 		t.Fatal(err)
 	}
-	if working.left != before {
-		t.Error("not all was given back")
+	taken(t, 0)
+	if err := Visit(raw[:60], Limits{}, func(*Picture) {}); err == nil {
+		t.Error("a broken picture is decoded")
 	}
-	if err := Visit(raw[:60], Limits{}, func(*Picture) {}); err == nil || working.left != before {
-		t.Errorf("of a broken picture not all was given back (%v)", err)
+	taken(t, 0)
+}
+
+// A picture that needs more memory than there is waits until it has all, and no longer than somebody wants it.
+func TestVisitWaitsForRoom(t *testing.T) {
+	ctx, cancel := context.WithCancel(context.Background())
+	working.Acquire(ctx, 1)
+	if _, err := acquire(canceled(), 2*maxWorking); !errors.Is(err, context.Canceled) {
+		t.Error(err)
 	}
+	raw := pngFile(t, image.NewGray(image.Rect(0, 0, 20, 10)))
+	working.Acquire(ctx, maxWorking-1)
+	done := make(chan error)
+	go func() { done <- VisitContext(ctx, raw, Limits{}, func(*Picture) { t.Error("used") }) }()
+	cancel()
+	if err := <-done; !errors.Is(err, context.Canceled) {
+		t.Error(err)
+	}
+	working.Release(maxWorking)
+	release, err := acquire(context.Background(), 2*maxWorking)
+	if err != nil {
+		t.Fatal(err)
+	}
+	taken(t, maxWorking)
+	release()
+	taken(t, 0)
+}
+
+func canceled() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }
 
 func TestCost(t *testing.T) {
