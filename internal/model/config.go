@@ -52,10 +52,10 @@ type Config struct {
 	// PairSeparators are those between the two texts of a pair; 0 means one.
 	PairSeparators int `json:"pair_separators,omitempty"`
 
-	NumLabels   int               `json:"num_labels,omitempty"`
-	ProblemType string            `json:"problem_type,omitempty"` // see the constants
-	Task        string            `json:"finetuning_task,omitempty"`
-	ID2Label    map[string]string `json:"id2label,omitempty"` // "0" -> "negative"
+	NumLabels   int    `json:"num_labels,omitempty"`
+	ProblemType string `json:"problem_type,omitempty"` // see the constants
+	Task        string `json:"finetuning_task,omitempty"`
+	ID2Label    Labels `json:"id2label,omitempty"`
 	// A regression's score is its output times ScoreScale plus ScoreMean; without a scale it is the output.
 	ScoreMean  float64 `json:"score_mean,omitempty"`
 	ScoreScale float64 `json:"score_scale,omitempty"`
@@ -263,6 +263,11 @@ func (c Config) Validate() error {
 	if c.ImageExtractor != nil {
 		if err := c.ImageExtractor.Validate(); err != nil {
 			return fmt.Errorf("image_extractor: %w", err)
+		}
+	}
+	if c.NumLabels > 0 {
+		if err := c.ID2Label.check(c.NumLabels); err != nil {
+			return err
 		}
 	}
 	return c.validateTasks()

@@ -137,6 +137,9 @@ func TestValidate(t *testing.T) {
 		{"max_position_embeddings", func(c *Config) { c.MaxPositions = maxPositions + 1 }},
 		{"num_labels", func(c *Config) { c.NumLabels = -1 }},
 		{"num_labels", func(c *Config) { c.NumLabels = maxLabels + 1 }},
+		{`id2label has no id "1"; number the 3 labels 0 to 2`, func(c *Config) { c.ID2Label = Labels{"0": "a", "2": "c"} }},
+		{`id2label has the id "3"`, func(c *Config) { c.ID2Label = Labels{"0": "a", "1": "b", "2": "c", "3": "d"} }},
+		{`id2label has the id "two"`, func(c *Config) { c.ID2Label = Labels{"0": "a", "1": "b", "two": "c"} }},
 		{"image_embedding_size", func(c *Config) { c.ImageEmbeddingSize = -1 }},
 		{"image_embedding_size is not set", func(c *Config) { c.ProblemType = Retrieval }},
 		{"contrast_size", func(c *Config) { c.ContrastSize = -1 }},
@@ -181,6 +184,8 @@ func TestParseConfigErrors(t *testing.T) {
 		`{"vocab_size": 1e3}`:    "vocab_size",
 		`{"vocab_size": 7} {}`:   "not a model configuration",
 		`{"vocab_size": 7`:       "not a model configuration",
+		`{"id2label": {"0": "a", "1": "b", "0": "c"}}`: `id2label has the id "0" twice`,
+		`{"id2label": ["a", "b"]}`:                     "not a model configuration",
 	} {
 		if _, err := ParseConfig([]byte(raw)); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v, want an error with %q", raw, err, want)

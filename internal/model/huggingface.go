@@ -184,12 +184,22 @@ func IsForeign(cfgJSON []byte, r checkpoint.Reader) bool {
 	return err != nil && IsForeignConfig(cfgJSON)
 }
 
-// IsForeignConfig says whether cfgJSON is the configuration of a model of transformers.
+// IsForeignConfig says whether cfgJSON is the configuration of a model of transformers. Those from before model_type, and others that
+// lack it, do not say so: their tensors do.
 func IsForeignConfig(cfgJSON []byte) bool {
+	kind := TypeOf(cfgJSON)
+	return kind != "" && kind != "unimo"
+}
+
+// TypeOf is the model_type of a configuration, "" where it has none.
+func TypeOf(cfgJSON []byte) string {
 	var c struct {
 		Type string `json:"model_type"`
 	}
-	return json.Unmarshal(cfgJSON, &c) == nil && c.Type != "" && c.Type != "unimo"
+	if json.Unmarshal(cfgJSON, &c) != nil {
+		return ""
+	}
+	return c.Type
 }
 
 // theirPrefix returns what stands before the encoder's names.
@@ -462,10 +472,10 @@ func (k family) withClasses(cfg Config, raw []byte, r checkpoint.Reader, prefix 
 		return cfg, "", nil
 	}
 	var theirs struct {
-		Architectures []string          `json:"architectures"`
-		Problem       string            `json:"problem_type"`
-		Labels        map[string]string `json:"id2label"`
-		NumLabels     int               `json:"num_labels"`
+		Architectures []string `json:"architectures"`
+		Problem       string   `json:"problem_type"`
+		Labels        Labels   `json:"id2label"`
+		NumLabels     int      `json:"num_labels"`
 	}
 	all, err := theirKeys(raw)
 	if err == nil {
@@ -510,6 +520,8 @@ func (k family) withClasses(cfg Config, raw []byte, r checkpoint.Reader, prefix 
 	switch {
 	case named != labels || len(theirs.Labels) > 0 && len(theirs.Labels) != labels:
 		why = fmt.Sprintf("config.json names %d labels, but %s has %d", named, head+c.out+".weight", labels)
+	case theirs.Labels.check(labels) != nil:
+		why = "config.json's " + theirs.Labels.check(labels).Error()
 	case len(slices.Compact(slices.Sorted(maps.Values(theirs.Labels)))) < len(theirs.Labels):
 		why = "config.json gives several labels the same name"
 	case theirs.Problem == "multi_label_classification":
@@ -527,7 +539,7 @@ func (k family) withClasses(cfg Config, raw []byte, r checkpoint.Reader, prefix 
 	}
 	cfg.PairSeparators = c.separators
 	if labels > 1 {
-		cfg.ID2Label = map[string]string{}
+		cfg.ID2Label = Labels{}
 		for i := range labels {
 			id := fmt.Sprint(i)
 			cfg.ID2Label[id] = cmp.Or(theirs.Labels[id], "LABEL_"+id)

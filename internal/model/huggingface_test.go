@@ -278,6 +278,10 @@ func TestOtherHeads(t *testing.T) {
 		{set(raw, "id2label", map[string]string{"0": "a", "1": "b"}), theirs, "config.json names 2 labels, but classifier.weight has 3"},
 		{set(raw, "num_labels", 4), theirs, "config.json names 4 labels"},
 		{set(raw, "id2label", map[string]string{"0": "a", "1": "b", "2": "a"}), theirs, "several labels the same name"},
+		{set(raw, "id2label", map[string]string{"0": "a", "1": "b", "3": "c"}), theirs, `config.json's id2label has the id "3"; number the 3 labels 0 to 2`},
+		{set(raw, "id2label", map[string]string{"0": "a", "1": "b", "two": "c"}), theirs, `has the id "two"`},
+		{set(raw, "id2label", map[string]string{"0": "a", "1": "b", "02": "c"}), theirs, `has the id "02"`},
+		{set(raw, "id2label", json.RawMessage(`{"0": "a", "1": "b", "2": "c", "1": "d"}`)), theirs, `id2label has the id "1" twice`},
 		{raw, renamed(t, theirs, func(name string) string {
 			if name == "classifier.weight" {
 				return ""

@@ -268,7 +268,7 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
-	if model.IsForeignConfig(raw) {
+	if isForeign(dir, raw) {
 		return openForeign(dir)
 	}
 	cfg, err := model.ParseConfig(raw)
@@ -284,6 +284,20 @@ func Open(dir string) (*Model, error) {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
 	return fitted(dir, cfg, tok, weights)
+}
+
+// isForeign says whether the folder with that configuration is of a model of transformers. Where the configuration does not say what it is of,
+// the tensors' names do.
+func isForeign(dir string, cfgJSON []byte) bool {
+	if model.TypeOf(cfgJSON) != "" {
+		return model.IsForeignConfig(cfgJSON)
+	}
+	r, err := checkpoint.Open(dir)
+	if err != nil {
+		return false // whoever needs the weights says why
+	}
+	defer r.Close()
+	return model.IsHuggingFace(r)
 }
 
 // openForeign opens the folder of a model of transformers.
@@ -305,7 +319,7 @@ func openForeign(dir string) (*Model, error) {
 // ReadConfig reads the configuration of the model in the folder dir, as [Open] does.
 func ReadConfig(dir string) (model.Config, error) {
 	file := filepath.Join(dir, ConfigFile)
-	if raw, err := model.ReadConfigFile(file); err != nil || !model.IsForeignConfig(raw) {
+	if raw, err := model.ReadConfigFile(file); err != nil || !isForeign(dir, raw) {
 		return model.ReadConfig(file)
 	}
 	c, err := OpenCheckpoint(dir)

@@ -1,6 +1,7 @@
 package modeldir
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -93,6 +94,8 @@ func TestOpenForeign(t *testing.T) {
 		"of no text at all":  {"bert-classifier", `{"model_max_length": 1}`, model.Classification, 24, ""},
 		"a score":            {"bert-scorer", "", model.Regression, 24, ""},
 		"an encoder":         {"bert-encoder", `{"model_max_length": 10}`, "", 24, ""},
+		"of no type":         {"bert-classifier", "untyped", model.Classification, 24, ""},
+		"another of no type": {"distilbert-classifier", "untyped", model.Classification, 24, ""},
 		"without vocabulary": {"bert-classifier", "no", "", 0, "no vocabulary"},
 	} {
 		dir := t.TempDir()
@@ -108,6 +111,16 @@ func TestOpenForeign(t *testing.T) {
 		}
 		if strings.HasPrefix(c.settings, "{") {
 			if err := os.WriteFile(filepath.Join(dir, "tokenizer_config.json"), []byte(c.settings), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if c.settings == "untyped" { // the tensors tell it
+			path := filepath.Join(dir, ConfigFile)
+			raw, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(path, bytes.Replace(raw, []byte(`"model_type"`), []byte(`"kind"`), 1), 0o644); err != nil {
 				t.Fatal(err)
 			}
 		}
