@@ -111,7 +111,10 @@ func (t *Telemetry) done(r *http.Request, header http.Header, status int, writte
 	span.SetName(method + " " + route)
 	span.SetAttributes(attribute.String("http.route", route), attribute.String("unimo.request_id", RequestID(r.Context())))
 	level := slog.LevelInfo
-	if quiet[route] || status == http.StatusTooManyRequests || strings.HasPrefix(route, "/page/") {
+	switch {
+	case refused[code]:
+		level = slog.LevelWarn
+	case quiet[route] || status == http.StatusTooManyRequests || strings.HasPrefix(route, "/page/"):
 		level = slog.LevelDebug
 	}
 	t.log.LogAttrs(r.Context(), level, "request",
@@ -120,6 +123,10 @@ func (t *Telemetry) done(r *http.Request, header http.Header, status int, writte
 }
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true, "OPTIONS": true}
+
+// refused are the codes of who may not ask: a warning on any route, as it is somebody who tries, or a client whose key is no longer one. The
+// second of them may be what reads /metrics, and nobody would find out otherwise.
+var refused = map[string]bool{"401": true, "403": true, "grpc-16": true, "grpc-7": true}
 
 // quiet are routes that machines ask every few seconds, and that the page asks many of at once: they are logged at the level debug, as is what a
 // full queue refuses, of which there may be thousands a second.

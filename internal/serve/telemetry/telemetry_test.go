@@ -45,6 +45,8 @@ func handler(t *testing.T, tel *Telemetry) http.Handler {
 		io.WriteString(w, "no model")
 	})
 	mux.HandleFunc("POST /grpc/Call", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Grpc-Status", "8") })
+	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(401) })
+	mux.HandleFunc("POST /grpc/Secret", func(w http.ResponseWriter, r *http.Request) { w.Header().Set("Grpc-Status", "16") })
 	mux.HandleFunc("GET /abort", func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	for _, path := range []string{"/livez", "/page/look.js", "/pictures/{id...}"} {
 		mux.HandleFunc("GET "+path, func(http.ResponseWriter, *http.Request) {})
@@ -95,6 +97,8 @@ func TestRequests(t *testing.T) {
 		t.Errorf("the id %q was taken or is too short", id)
 	}
 	get(h, "BREW", "/nothing")
+	get(h, "GET", "/readyz")
+	get(h, "POST", "/grpc/Secret")
 	for _, path := range []string{"/livez", "/page/look.js", "/pictures/a/b.png"} {
 		get(h, "GET", path)
 		if strings.Contains(b.String(), path) {
@@ -109,7 +113,11 @@ func TestRequests(t *testing.T) {
 		}()
 		get(h, "GET", "/abort")
 	}()
-	for _, want := range []string{`"grpc_status":8,"bytes":0`, `"status":404,"bytes":19`, `"aborted":true,"bytes":0`} {
+	for _, want := range []string{
+		`"grpc_status":8,"bytes":0`, `"status":404,"bytes":19`, `"aborted":true,"bytes":0`,
+		`"level":"WARN","msg":"request","method":"GET","path":"/readyz","route":"/readyz","status":401`,
+		`"level":"WARN","msg":"request","method":"POST","path":"/grpc/Secret","route":"/grpc/Secret","grpc_status":16`,
+	} {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("no %s in %s", want, b.String())
 		}
