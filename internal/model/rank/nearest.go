@@ -32,6 +32,10 @@ func similarities(dev engine.Device, queries, items []float32, size int) []float
 	return slices.Clone(engine.Values(dev, products))
 }
 
+// cosine is the product of two vectors of length 1 without what rounding leaves beyond 1, such as 1.0000001: who takes 1 minus it for a
+// distance, or its arc, must not meet that.
+func cosine(product float32) float32 { return min(max(product, -1), 1) }
+
 // best returns the k best of scores, the best first.
 func best(limit parallel.Limit, scores []float32, k int) []Hit {
 	k = min(k, len(scores))

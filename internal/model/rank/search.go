@@ -76,7 +76,7 @@ func (s *Searcher) Search(ctx context.Context, queries []Query) ([][]Found, erro
 		}
 		texts[i], found[i] = q.Text, make([]Found, len(hits))
 		for k, h := range hits {
-			found[i][k] = Found{ID: s.index.IDs[h.Number], Similarity: h.Score}
+			found[i][k] = Found{ID: s.index.IDs[h.Number], Similarity: cosine(h.Score)}
 			if k < q.Candidates {
 				p := model.Pair{Image: h.Number, Text: int32(i)}
 				pairs, place[p] = append(pairs, p), &found[i][k]

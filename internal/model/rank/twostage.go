@@ -47,6 +47,7 @@ func (s *Scorer) Similarities(ctx context.Context, set Set, pairs []model.Pair, 
 		for c := range size {
 			list[k] += v.Images[i+c] * v.Texts[t+c]
 		}
+		list[k] = cosine(list[k])
 	}
 	return list, nil
 }

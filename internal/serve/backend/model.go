@@ -332,7 +332,7 @@ func (r *Registry) score(ctx context.Context, v view, query Item, documents []It
 	}
 	s.Usage, s.Similarity, s.List = e.Usage, true, make([]Score, len(documents))
 	for i := range documents {
-		s.List[i] = Score{Value: dot(e.Vectors[0], e.Vectors[i+1]), Truncated: e.Truncated[i+1]}
+		s.List[i] = Score{Value: Cosine(e.Vectors[0], e.Vectors[i+1]), Truncated: e.Truncated[i+1]}
 	}
 	return s, nil
 }

@@ -13,11 +13,15 @@ func (s Scores) Relevance(i int) float64 {
 	case x.Calibrated:
 		return x.Probability
 	case s.Similarity:
-		return min(max((1+x.Value)/2, 0), 1) // rounding leaves a cosine of 1.0000001
+		return (1 + x.Value) / 2
 	default:
 		return Logistic(x.Value)
 	}
 }
+
+// Cosine is that of two vectors of length 1, without what rounding leaves beyond 1 of their product, such as 1.0000001: who takes 1 minus it
+// for a distance, or its arc, must not meet that.
+func Cosine(a, b []float32) float64 { return min(max(dot(a, b), -1), 1) }
 
 // Logistic is the logistic function, the sigmoid.
 func Logistic(x float64) float64 { return 1 / (1 + math.Exp(-x)) }

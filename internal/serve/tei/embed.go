@@ -151,11 +151,7 @@ func (s *server) similarity(ctx context.Context, raw []byte) (any, error) {
 	}
 	cosines := make([]float32, len(texts))
 	for i, v := range made[1:] {
-		sum := 0.0
-		for k, x := range v {
-			sum += float64(x) * float64(made[0][k])
-		}
-		cosines[i] = float32(sum)
+		cosines[i] = float32(backend.Cosine(v, made[0]))
 	}
 	return cosines, nil
 }
