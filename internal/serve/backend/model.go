@@ -669,10 +669,19 @@ func searching(x run.Index) func(ctx context.Context, queries []rank.Query) ([][
 	}
 }
 
+// searcher returns the head that has an index.
+func (v view) searcher() (*head, error) {
+	does := "search; models for retrieval with vectors of pictures (contrast_size) do"
+	if slices.ContainsFunc(v.heads, func(h *head) bool { return h.OpenIndex != nil }) {
+		does = "search; start the server with the index that it made (--index)"
+	}
+	return v.with(CanSearch, does)
+}
+
 // Search implements [Model].
-func (m *served) Search(ctx context.Context, item Item, k int) (list []Found, err error) {
+func (m *served) Search(ctx context.Context, item Item, k int) (list []Found, use Usage, err error) {
 	err = m.r.use(m.name, func(v view) error {
-		h, err := v.with(CanSearch, "search; start the server with the index that it made (--index)")
+		h, err := v.searcher()
 		if err != nil {
 			return err
 		}
@@ -688,27 +697,28 @@ func (m *served) Search(ctx context.Context, item Item, k int) (list []Found, er
 			if err != nil {
 				return err
 			}
-			it.Image, q.rows, q.usage.Pictures = images[0], rowsOf(images), 1
+			it.Image, q.rows, use.Pictures = images[0], rowsOf(images), 1
 		} else {
 			it.Text, _ = h.index.Encode(item.Text)
-			q.rows = []int{len(it.Text)}
+			q.rows, use.Tokens = []int{len(it.Text)}, len(it.Text)
 			if it.Candidates = h.index.Candidates(); it.Candidates > 0 {
 				q.rows[0] += shareRows // what the pairs of a text and its candidates take
 			}
 		}
+		q.usage = use
 		found, err := through(ctx, v, q, "search", []rank.Query{it}, searching(h.index))
 		if err == nil {
 			list = found[0]
 		}
 		return err
 	})
-	return list, err
+	return list, use, err
 }
 
 // Pictures implements [Model].
 func (m *served) Pictures(_ context.Context, first, k int) (ids []string, total int, err error) {
 	err = m.r.use(m.name, func(v view) error {
-		h, err := v.with(CanSearch, "search; start the server with the index that it made (--index)")
+		h, err := v.searcher()
 		if err != nil {
 			return err
 		}
@@ -724,7 +734,7 @@ func (m *served) Pictures(_ context.Context, first, k int) (ids []string, total 
 // Picture implements [Model].
 func (m *served) Picture(_ context.Context, id string) (raw []byte, err error) {
 	err = m.r.use(m.name, func(v view) error {
-		h, err := v.with(CanSearch, "search; start the server with the index that it made (--index)")
+		h, err := v.searcher()
 		if err != nil {
 			return err
 		}

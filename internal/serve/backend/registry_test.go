@@ -225,14 +225,16 @@ func all(t *testing.T, r *Registry) (list []question) {
 		want, err := x.Search(ctx, text, i+1)
 		check(err)
 		list = append(list, question{func(ctx context.Context) (any, error) {
-			return get(t, r, "shapes").Search(ctx, Item{Text: text}, i+1)
+			got, _, err := get(t, r, "shapes").Search(ctx, Item{Text: text}, i+1)
+			return got, err
 		}, plain(want)})
 	}
 	for i, picture := range pictures {
 		want, err := x.Similar(ctx, picture, i+1)
 		check(err)
 		list = append(list, question{func(ctx context.Context) (any, error) {
-			return get(t, r, "shapes").Search(ctx, Item{Picture: picture}, i+1)
+			got, _, err := get(t, r, "shapes").Search(ctx, Item{Picture: picture}, i+1)
+			return got, err
 		}, plain(want)})
 	}
 
@@ -412,11 +414,11 @@ func TestRequestsShareBatches(t *testing.T) {
 			return err
 		}},
 		{"shapes", "search", 20, 20, 1, func(m Model, i int) error {
-			_, err := m.Search(t.Context(), Item{Picture: shape(t, "red-bar")}, 1+i%3)
+			_, _, err := m.Search(t.Context(), Item{Picture: shape(t, "red-bar")}, 1+i%3)
 			return err
 		}},
 		{"shapes", "search", 6, 3, 2, func(m Model, i int) error {
-			_, err := m.Search(t.Context(), Item{Text: fmt.Sprint("a bar ", i)}, 1+i)
+			_, _, err := m.Search(t.Context(), Item{Text: fmt.Sprint("a bar ", i)}, 1+i)
 			return err
 		}},
 	} {
@@ -731,18 +733,18 @@ func TestSearch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := s.Search(context.Background(), Item{Text: "a blue square"}, 3)
-	if err != nil || len(got) != 3 {
-		t.Fatal(got, err)
+	got, use, err := s.Search(context.Background(), Item{Text: "a blue square"}, 3)
+	if err != nil || len(got) != 3 || use != (Usage{Tokens: 15}) {
+		t.Fatal(got, use, err)
 	}
 	for i, f := range got {
 		if filepath.Base(want[i].Path) != f.ID || want[i].Similarity != f.Similarity || want[i].Match != f.Score.Value || !f.Ranked {
 			t.Errorf("%+v, want %+v", f, want[i])
 		}
 	}
-	like, err := s.Search(context.Background(), Item{Picture: shape(t, "red-bar")}, 100)
-	if err != nil || len(like) != 6 || like[0].ID != "red-bar.png" {
-		t.Error(like, err)
+	like, use, err := s.Search(context.Background(), Item{Picture: shape(t, "red-bar")}, 100)
+	if err != nil || len(like) != 6 || like[0].ID != "red-bar.png" || like[0].Similarity > 1 || use != (Usage{Pictures: 1}) {
+		t.Error(like, use, err)
 	}
 	ids, total, err := s.Pictures(context.Background(), 4, 10)
 	if err != nil || total != 6 || len(ids) != 2 {
@@ -756,8 +758,22 @@ func TestSearch(t *testing.T) {
 			t.Errorf("%q: %v", id, err)
 		}
 	}
-	if _, err := get(t, r, "films").Search(context.Background(), Item{Text: "x"}, 1); AsError(err).Kind != Cannot {
-		t.Error(err)
+	for _, c := range []struct {
+		r           *Registry
+		model, says string
+	}{
+		{r, "films", "model films does not search; models for retrieval with vectors of pictures (contrast_size) do; it can: embed_text, classify"},
+		{serve(t, Options{}, "shapes"), "shapes", "(--index)"},
+	} {
+		m := get(t, c.r, c.model)
+		_, _, err := m.Search(t.Context(), Item{Text: "x"}, 1)
+		_, _, listed := m.Pictures(t.Context(), 0, 1)
+		_, shown := m.Picture(t.Context(), "red-bar.png")
+		for _, err := range []error{err, listed, shown} {
+			if e := AsError(err); e == nil || e.Kind != Cannot || !strings.Contains(e.Message, c.says) || strings.Contains(e.Message, "--index") != strings.Contains(c.says, "--index") {
+				t.Errorf("%s: %v", c.model, err)
+			}
+		}
 	}
 	bad, err := New(Options{Models: []Source{{"films", filepath.Join(tiny, "films.model")}}, Index: dir})
 	if err != nil {

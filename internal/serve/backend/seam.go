@@ -35,7 +35,7 @@ type Model interface {
 	// Ask answers a question about a picture with the k likeliest answers.
 	Ask(ctx context.Context, picture []byte, question string, k int) (run.Answers, Usage, error)
 	// Search returns the k pictures of the model's index that fit the query best, a text or a picture.
-	Search(ctx context.Context, query Item, k int) ([]Found, error)
+	Search(ctx context.Context, query Item, k int) ([]Found, Usage, error)
 	// Pictures lists up to k pictures of the index from number first on, and says how many there are.
 	Pictures(ctx context.Context, first, k int) (ids []string, total int, err error)
 	// Picture returns the content of a picture of the index. An unknown id is an [*Error] of kind [NotFound].

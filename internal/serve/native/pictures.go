@@ -26,6 +26,7 @@ type searchRequest struct {
 type searchAnswer struct {
 	Model string         `json:"model"`
 	Found []answer.Found `json:"found"`
+	Usage usage          `json:"usage"`
 }
 
 // fitOf is what a model that is calibrated says of a score.
@@ -60,11 +61,11 @@ func (s *server) search(ctx context.Context, q searchRequest) (a searchAnswer, e
 			return a, err
 		}
 	}
-	hits, err := m.Search(ctx, item, k)
+	hits, use, err := m.Search(ctx, item, k)
 	if err != nil {
 		return a, err
 	}
-	a = searchAnswer{m.Info().ID, make([]answer.Found, len(hits))}
+	a = searchAnswer{m.Info().ID, make([]answer.Found, len(hits)), usage(use)}
 	for i, h := range hits {
 		a.Found[i] = answer.Found{Rank: i + 1, Image: h.ID, Path: pictureOf(h.ID, q.Model), Similarity: float32(h.Similarity), Fit: fitOf(h.Score)}
 		if match := float32(h.Score.Value); h.Ranked {

@@ -444,9 +444,6 @@ func ask(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.Usag
 	if err != nil {
 		return nil, use, err
 	}
-	for _, u := range uses {
-		use = sum(use, u)
-	}
 	wide := shortest(lists)
 	answer, probability := filled("answer", "BYTES", b.n, wide), filled("answer_probability", "FP64", b.n, wide)
 	for _, list := range lists {
@@ -454,11 +451,14 @@ func ask(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.Usag
 			answer.bytes, probability.f64 = append(answer.bytes, []byte(a.Answer)), append(probability.f64, a.Probability)
 		}
 	}
-	return []tensor{answer, probability}, use, nil
+	return []tensor{answer, probability}, sum(uses...), nil
 }
 
-func sum(a, b backend.Usage) backend.Usage {
-	return backend.Usage{Tokens: a.Tokens + b.Tokens, Pictures: a.Pictures + b.Pictures}
+func sum(uses ...backend.Usage) (all backend.Usage) {
+	for _, u := range uses {
+		all.Tokens, all.Pictures = all.Tokens+u.Tokens, all.Pictures+u.Pictures
+	}
+	return all
 }
 
 // shortest is the length that all lists have: k, or as many as there are.
@@ -480,9 +480,9 @@ func search(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.U
 	if err != nil {
 		return nil, use, err
 	}
-	lists := make([][]backend.Found, b.n)
+	lists, uses := make([][]backend.Found, b.n), make([]backend.Usage, b.n)
 	err = b.each(ctx, func(ctx context.Context, i int) (err error) {
-		lists[i], err = m.Search(ctx, items[i], k)
+		lists[i], uses[i], err = m.Search(ctx, items[i], k)
 		return err
 	})
 	if err != nil {
@@ -495,7 +495,7 @@ func search(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.U
 			found.bytes, similarity.f64 = append(found.bytes, []byte(f.ID)), append(similarity.f64, f.Similarity)
 		}
 	}
-	return []tensor{found, similarity}, use, nil
+	return []tensor{found, similarity}, sum(uses...), nil
 }
 
 func caption(ctx context.Context, m backend.Model, b *batch) ([]tensor, backend.Usage, error) {

@@ -284,9 +284,10 @@ func (m *Model) Pictures(ctx context.Context, first, k int) (ids []string, total
 }
 
 // Search implements [backend.Model]: the same three pictures.
-func (m *Model) Search(ctx context.Context, _ backend.Item, k int) ([]backend.Found, error) {
+func (m *Model) Search(ctx context.Context, query backend.Item, k int) ([]backend.Found, backend.Usage, error) {
+	_, use := m.of(query)
 	if err := m.begin(ctx, backend.CanSearch, fmt.Sprintf("search %d", k)); err != nil {
-		return nil, err
+		return nil, use, err
 	}
 	list := []backend.Found{
 		{ID: "red.png", Similarity: 0.75, Ranked: true, Score: backend.Score{Value: 2, Calibrated: true, Probability: 0.875, Fits: true}},
@@ -298,7 +299,7 @@ func (m *Model) Search(ctx context.Context, _ backend.Item, k int) ([]backend.Fo
 			list[i].Score = backend.Score{Value: list[i].Score.Value}
 		}
 	}
-	return list[:min(max(k, 1), len(list))], nil
+	return list[:min(max(k, 1), len(list))], use, nil
 }
 
 // Picture implements [backend.Model]: a PNG of one pixel.
