@@ -64,6 +64,10 @@ func TestAMatchHeadThatWasNotTrained(t *testing.T) {
 	picture := filepath.Join(shapesFolder, "red-bar.png")
 	index := filepath.Join(t.TempDir(), "index")
 	must(t, "index", shapesFolder, "--model", vectors, "--out", index)
+	statement := must(t, "predict", "--model", vectors, picture, "a red bar").stdout // not a question, for which there is ask
+	if named := must(t, "predict", "--model", vectors, "--task", "snli-ve", picture, "a red bar").stdout; statement != named {
+		t.Errorf("without a task: %s, with it: %s", statement, named)
+	}
 	for _, c := range []struct {
 		args []string
 		said bool

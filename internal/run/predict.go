@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -12,6 +13,9 @@ type Replier interface {
 	Kind
 	// OpenReplying opens the model in the folder dir, or the best model of a run's folder.
 	OpenReplying(dir string, env *Env) (Replying, error)
+	// Judges says whether the texts are statements. Questions have a command and a route of their own, so of a model for both a picture with a
+	// text goes to the task for statements.
+	Judges() bool
 }
 
 // Replying is an opened model that answers about a picture with texts.
@@ -103,6 +107,9 @@ func (ts Tasks) ReplierOf(dir, task string) (t *Task, alone bool, err error) {
 		if _, ok := t.Kind.(Replier); ok && (task == "" || t.Name == task) {
 			found = append(found, t)
 		}
+	}
+	if judging := slices.DeleteFunc(slices.Clone(found), func(t *Task) bool { return !t.Kind.(Replier).Judges() }); len(judging) == 1 {
+		found = judging
 	}
 	switch len(found) {
 	case 0:

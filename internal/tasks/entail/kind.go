@@ -56,6 +56,9 @@ func (Kind) OpenReplying(dir string, env *run.Env) (run.Replying, error) {
 	return p, nil
 }
 
+// Judges implements [run.Replier].
+func (Kind) Judges() bool { return true }
+
 // PredictionFiles implements [run.Evaluator].
 func (Kind) PredictionFiles(split string) []string { return predictionFiles(split) }
 

@@ -55,6 +55,9 @@ func (Kind) OpenReplying(dir string, env *run.Env) (run.Replying, error) {
 	return a, nil
 }
 
+// Judges implements [run.Replier].
+func (Kind) Judges() bool { return false }
+
 // PredictionFiles implements [run.Evaluator].
 func (Kind) PredictionFiles(split string) []string {
 	return []string{resultsFile(split), linesFile(split)}
