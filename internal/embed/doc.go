@@ -2,6 +2,7 @@
 //
 //	embed.go      Open: which vectors a folder's model has; the vectors of texts and pictures
 //	sentence.go   what a sentence-transformers folder says of how its vectors are made
+//	tokens.go     the rows of a sequence themselves
 //	pooling.go    one vector of the rows of a sequence
 //	dense.go      affine maps behind the pooling
 //	write.go      files of vectors: NumPy, safetensors

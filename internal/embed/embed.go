@@ -405,9 +405,9 @@ func (e *Embedder) Vectors(ctx context.Context, texts []Text, normal *bool, tick
 	if err != nil {
 		return nil, err
 	}
-	out, lengths := make([]Vector, len(texts)), make([]int, len(texts))
+	out := make([]Vector, len(texts))
 	for i, t := range texts {
-		out[i].Truncated, lengths[i] = t.Cut, len(t.Tokens)
+		out[i].Truncated = t.Cut
 	}
 	if e.opened != nil {
 		tokens := make(rank.Texts, len(texts))
@@ -423,30 +423,50 @@ func (e *Embedder) Vectors(ctx context.Context, texts []Text, normal *bool, tick
 		}
 		return out, nil
 	}
+	err = inBatches(ctx, texts, tick, func(in model.Input, numbers []int) error {
+		skips := make([]int, len(numbers))
+		for k, i := range numbers {
+			skips[k] = texts[i].skip
+		}
+		values, err := e.batch(in, skips, stages)
+		if err != nil {
+			return err
+		}
+		for k, v := range e.split(values, len(numbers)) {
+			out[numbers[k]].Values = v.Values
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// inBatches takes texts in batches of texts that are about as long as each other.
+func inBatches(ctx context.Context, texts []Text, tick run.Tick, each func(in model.Input, numbers []int) error) error {
+	lengths := make([]int, len(texts))
+	for i, t := range texts {
+		lengths[i] = len(t.Tokens)
+	}
 	order := batches.Sequence(len(texts))
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
 	done := 0
 	for _, numbers := range batches.Plan(lengths, order, batchRows, true) {
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return err
 		}
 		var in model.Input
-		skips := make([]int, len(numbers))
-		for k, i := range numbers {
+		for _, i := range numbers {
 			in.Text.Append(texts[i].Tokens)
-			skips[k] = texts[i].skip
 		}
-		values, err := e.batch(in, skips, stages)
-		if err != nil {
-			return nil, err
-		}
-		for k, i := range numbers {
-			out[i].Values = values[k*e.Size : (k+1)*e.Size : (k+1)*e.Size]
+		if err := each(in, numbers); err != nil {
+			return err
 		}
 		done += len(numbers)
 		tick(done, len(texts))
 	}
-	return out, nil
+	return nil
 }
 
 // batch returns the vectors of a batch behind each other. Of each text the first skips are a prompt's and do not count.

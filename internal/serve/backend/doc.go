@@ -7,7 +7,7 @@
 //	folder.go    a model's folder, opened once for all that it can do
 //	model.go     requests as a model reads them, and its answers
 //	queue.go     requests wait; batches of them go through the model
-//	tokens.go    texts cut into tokens
+//	tokens.go    texts cut into tokens, and the vectors of these
 //
 // [Models] and [Model] are the seam: protocols know nothing else of models, and models nothing of protocols. An [*Error] says whose fault
 // it is that a request has no answer, and each protocol gives it its own form. Package backendtest has models for the protocols' tests.

@@ -150,12 +150,9 @@ func (r *Registry) embed(ctx context.Context, v view, items []Item, o EmbedOptio
 			s.pictures, s.picOf = append(s.pictures, it.Picture), append(s.picOf, i)
 			continue
 		}
-		text, err := read(h.embedder, it, o.Prompt)
+		text, err := h.read(i, it, o)
 		if err != nil {
 			return e, err
-		}
-		if text.Cut && o.Strict {
-			return e, tooLong(i, h.embedder.MaxTokens)
 		}
 		s.texts, s.textOf = append(s.texts, text), append(s.textOf, i)
 		e.Usage.Tokens += len(text.Tokens)
@@ -171,29 +168,25 @@ func (r *Registry) embed(ctx context.Context, v view, items []Item, o EmbedOptio
 	return e, nil
 }
 
-func tooLong(i, limit int) error {
-	return &Error{Kind: TooLarge, Param: "input", Limit: limit, Message: fmt.Sprintf("text %d is longer than the %d tokens that the model reads; shorten it, or let it be cut", i, limit)}
-}
-
-// read returns an item that is a text as the model reads it.
-func read(e *embed.Embedder, it Item, prompt string) (embed.Text, error) {
-	var text embed.Text
-	var err error
+// read returns item i, which is a text, as the model reads it for its vectors.
+func (h *head) read(i int, it Item, o EmbedOptions) (text embed.Text, err error) {
+	e := h.embedder
 	if it.Tokens == nil {
-		text, err = e.Read(it.Text, prompt)
+		text, err = e.Read(it.Text, o.Prompt)
 	} else {
-		ids := make([]int32, len(it.Tokens))
-		for i, id := range it.Tokens {
-			if ids[i] = int32(id); int(ids[i]) != id {
-				return text, Errorf(Invalid, "input", "token %d of a text is %d, which is in no vocabulary", i, id)
-			}
+		ids, wrong := narrow("input", it.Tokens)
+		if wrong != nil {
+			return text, wrong
 		}
-		if text, err = e.ReadTokens(ids, prompt); err != nil && prompt == "" {
+		if text, err = e.ReadTokens(ids, o.Prompt); err != nil && o.Prompt == "" {
 			return text, invalid("input", err)
 		}
 	}
 	if err != nil {
 		return text, invalid("prompt", err)
+	}
+	if text.Cut && o.Strict {
+		return text, &Error{Kind: TooLarge, Param: "input", Limit: e.MaxTokens, Message: fmt.Sprintf("text %d is longer than the %d tokens that the model reads; shorten it, or let it be cut", i, e.MaxTokens)}
 	}
 	return text, nil
 }
@@ -752,23 +745,4 @@ func (m *served) Picture(_ context.Context, id string) (raw []byte, err error) {
 		return nil
 	})
 	return raw, err
-}
-
-// maxTokenized bounds the text that is cut into tokens for a client.
-const maxTokenized = 1 << 20
-
-// Tokenize implements [Model].
-func (m *served) Tokenize(_ context.Context, text string, special bool) (list []Token, err error) {
-	err = m.r.use(m.name, func(v view) error {
-		if len(text) > maxTokenized {
-			return &Error{Kind: TooLarge, Param: "inputs", Limit: maxTokenized, Message: fmt.Sprintf("a text has %d bytes; want %d or fewer", len(text), maxTokenized)}
-		}
-		i := slices.IndexFunc(v.heads, func(h *head) bool { return h.tokenizer != nil })
-		if i < 0 {
-			return Errorf(Cannot, "model", "model %s reads no texts", v.id)
-		}
-		list = tokens(v.heads[i].tokenizer, text, special)
-		return nil
-	})
-	return list, err
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -953,6 +954,7 @@ func TestSentenceTransformers(t *testing.T) {
 		}
 	}
 	wait.Wait()
+	tokenVectors(t, m, items)
 	s, err := m.Score(ctx, items[0], []Item{items[1], items[0]})
 	if err != nil || !s.Similarity || s.List[1].Value < 0.99999 || s.List[0].Value >= s.List[1].Value {
 		t.Errorf("%+v, %v", s, err)
@@ -969,6 +971,83 @@ func TestSentenceTransformers(t *testing.T) {
 		if err := ask(); AsError(err).Kind != Cannot || err.Error() != want {
 			t.Errorf("%s: %v, want %s", name, err, want)
 		}
+	}
+}
+
+// tokenVectors holds the vectors of tokens of a model with a mean of them against its vectors. They are the same bits alone and together.
+func tokenVectors(t *testing.T, m Model, items []Item) {
+	ctx, no := t.Context(), false
+	for _, prompt := range []string{"", "query"} {
+		together, use, err := m.EmbedTokens(ctx, items, EmbedOptions{Prompt: prompt})
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole, err := m.Embed(ctx, items, EmbedOptions{Prompt: prompt, Normalize: &no})
+		if err != nil || whole.Usage != use {
+			t.Fatal(whole.Usage, use, err)
+		}
+		for i, it := range items {
+			alone, _, err := m.EmbedTokens(ctx, []Item{it}, EmbedOptions{Prompt: prompt})
+			if err != nil || !reflect.DeepEqual(alone[0], together[i]) {
+				t.Errorf("%q %+v: %v alone, %v together, %v", prompt, it, alone, together[i], err)
+			}
+			text, err := m.Tokenize(ctx, it.Text, true)
+			if err != nil {
+				t.Fatal(err)
+			}
+			rows := together[i][len(together[i])-len(text):] // without those of the prompt, which do not count
+			if prompt == "" && len(rows) != len(together[i]) {
+				t.Errorf("%d vectors of %d tokens", len(together[i]), len(text))
+			}
+			if prompt != "" {
+				rows = rows[1:] // [CLS] is before the prompt
+			}
+			for k, want := range whole.Vectors[i] {
+				sum := 0.0
+				for _, row := range rows {
+					sum += float64(row[k])
+				}
+				if got := sum / float64(len(rows)); math.Abs(got-float64(want)) > 1e-5 {
+					t.Errorf("%q %+v: the mean of value %d is %v, want %v", prompt, it, k, got, want)
+				}
+			}
+		}
+	}
+	if _, _, err := m.EmbedTokens(ctx, []Item{{Text: strings.Repeat("a dog ", 1000)}}, EmbedOptions{Strict: true}); AsError(err).Kind != TooLarge {
+		t.Error(err)
+	}
+	most := m.Info().MaxTokens
+	many := slices.Repeat([]Item{{Text: strings.Repeat("a ", most)}}, mostTokenValues/m.Info().Dimension/most+1)
+	if _, _, err := m.EmbedTokens(ctx, many, EmbedOptions{}); AsError(err).Kind != TooLarge || AsError(err).Limit != mostTokenValues/m.Info().Dimension {
+		t.Error(err)
+	}
+}
+
+// What was cut into tokens is the text again, and tokens that no vocabulary has are named.
+func TestDetokenize(t *testing.T) {
+	r := serve(t, Options{}, "films", "shapes")
+	m, ctx := get(t, r, "films"), t.Context()
+	const text = "a gripping and funny film, isn't it?"
+	list, err := m.Tokenize(ctx, text, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var ids []int
+	for _, token := range list {
+		ids = append(ids, token.ID)
+	}
+	for special, want := range map[bool]string{false: text, true: "[CLS]" + text + "[SEP]"} {
+		if got, err := m.Detokenize(ctx, ids, special); err != nil || got != want {
+			t.Errorf("%q, %v, want %q", got, err, want)
+		}
+	}
+	for _, id := range []int{-1, 1 << 20, 1 << 40} {
+		if _, err := m.Detokenize(ctx, []int{ids[0], id}, true); AsError(err).Kind != Invalid || AsError(err).Param != "ids" || !strings.Contains(err.Error(), fmt.Sprint(id)) {
+			t.Errorf("%d: %v", id, err)
+		}
+	}
+	if _, _, err := get(t, r, "shapes").EmbedTokens(ctx, []Item{{Text: text}}, EmbedOptions{}); AsError(err).Kind != Cannot || !strings.Contains(err.Error(), "none for its tokens") {
+		t.Error(err)
 	}
 }
 

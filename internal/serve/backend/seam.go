@@ -25,6 +25,8 @@ type Model interface {
 	Info() Info
 	// Embed returns a vector for each item.
 	Embed(ctx context.Context, items []Item, o EmbedOptions) (Embeddings, error)
+	// EmbedTokens returns a vector for each token of each item, also for those that stand around it. Of the options Prompt and Strict count.
+	EmbedTokens(ctx context.Context, items []Item, o EmbedOptions) ([][][]float32, Usage, error)
 	// Score says how well each document fits the query.
 	Score(ctx context.Context, query Item, documents []Item) (Scores, error)
 	// Classify answers about inputs, in their order.
@@ -42,6 +44,8 @@ type Model interface {
 	Picture(ctx context.Context, id string) ([]byte, error)
 	// Tokenize cuts a text into tokens; special adds those that stand around it when the model reads it.
 	Tokenize(ctx context.Context, text string, special bool) ([]Token, error)
+	// Detokenize returns the text of tokens; special keeps those that stand for no text.
+	Detokenize(ctx context.Context, ids []int, special bool) (string, error)
 }
 
 // Item is a text, a text as token ids, or a picture: exactly one is set, and Tokens that are not nil count.

@@ -8,15 +8,14 @@ import (
 	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
-// embedRequest is what POST /embed takes.
+// embedRequest is what POST /embed takes. POST /embed_all has the vectors of tokens as they are: Normalize and Dimensions are not its own.
 type embedRequest struct {
-	Inputs     json.RawMessage `json:"inputs"`
-	Truncate   *bool           `json:"truncate"`
-	Direction  string          `json:"truncation_direction"`
-	PromptName string          `json:"prompt_name"`
-	Normalize  *bool           `json:"normalize"`
-	Dimensions *int            `json:"dimensions"`
-	Model      string          `json:"model"`
+	Inputs json.RawMessage `json:"inputs"`
+	cutting
+	PromptName string `json:"prompt_name"`
+	Normalize  *bool  `json:"normalize"`
+	Dimensions *int   `json:"dimensions"`
+	Model      string `json:"model"`
 }
 
 // noEmbedder is said where no model makes vectors.
@@ -60,25 +59,32 @@ func (s *server) inputs(raw json.RawMessage) ([]backend.Item, error) {
 	return items, nil
 }
 
-// vectors makes those of items. A text that is too long is cut at its end or its start, or an error.
-func vectors(ctx context.Context, m backend.Model, items []backend.Item, o backend.EmbedOptions, truncate *bool, where string) ([][]float32, error) {
-	left, err := direction(where)
-	if err != nil {
-		return nil, err
-	}
-	o.Strict = !truncates(truncate)
-	if left && !o.Strict {
-		for i, it := range items {
-			if items[i], err = backend.Shorten(ctx, m, it, "truncate", m.Info().MaxTokens, true); err != nil {
-				return nil, err
-			}
-		}
-	}
-	made, err := m.Embed(ctx, items, o)
-	return made.Vectors, err
+// cutting says what becomes of texts that are too long.
+type cutting struct {
+	Truncate  *bool  `json:"truncate"`
+	Direction string `json:"truncation_direction"`
 }
 
-func (s *server) embed(ctx context.Context, raw []byte) (any, error) {
+// cut cuts items at their starts where that is asked for, and says whether items that are too long are an error; else the model cuts them at
+// their ends.
+func (c cutting) cut(ctx context.Context, m backend.Model, items []backend.Item) (strict bool, err error) {
+	left, err := direction(c.Direction)
+	if err != nil || !truncates(c.Truncate) {
+		return true, err
+	}
+	for i, it := range items {
+		if !left {
+			break
+		}
+		if items[i], err = backend.Shorten(ctx, m, it, "truncate", m.Info().MaxTokens, true); err != nil {
+			return false, err
+		}
+	}
+	return false, nil
+}
+
+// embedding decodes a request, and has its texts answered by the model that it is for.
+func (s *server) embedding(ctx context.Context, raw []byte, answer func(q embedRequest, m backend.Model, items []backend.Item, o backend.EmbedOptions) (any, error)) (any, error) {
 	var q embedRequest
 	if err := web.DecodeJSON(raw, &q); err != nil {
 		return nil, err
@@ -91,17 +97,35 @@ func (s *server) embed(ctx context.Context, raw []byte) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	o := backend.EmbedOptions{Normalize: q.Normalize, Prompt: q.PromptName}
-	if o.Normalize == nil {
-		yes := true
-		o.Normalize = &yes
+	o := backend.EmbedOptions{Prompt: q.PromptName}
+	if o.Strict, err = q.cut(ctx, m, items); err != nil {
+		return nil, err
 	}
-	if q.Dimensions != nil {
-		if o.Dimensions = *q.Dimensions; o.Dimensions < 1 {
-			return nil, backend.Errorf(backend.Invalid, "dimensions", "`dimensions` should be positive")
+	return answer(q, m, items, o)
+}
+
+func (s *server) embed(ctx context.Context, raw []byte) (any, error) {
+	return s.embedding(ctx, raw, func(q embedRequest, m backend.Model, items []backend.Item, o backend.EmbedOptions) (any, error) {
+		if o.Normalize = q.Normalize; o.Normalize == nil {
+			yes := true
+			o.Normalize = &yes
 		}
-	}
-	return vectors(ctx, m, items, o, q.Truncate, q.Direction)
+		if q.Dimensions != nil {
+			if o.Dimensions = *q.Dimensions; o.Dimensions < 1 {
+				return nil, backend.Errorf(backend.Invalid, "dimensions", "`dimensions` should be positive")
+			}
+		}
+		made, err := m.Embed(ctx, items, o)
+		return made.Vectors, err
+	})
+}
+
+// embedAll answers with the vectors of all tokens, as they are before they are pooled.
+func (s *server) embedAll(ctx context.Context, raw []byte) (any, error) {
+	return s.embedding(ctx, raw, func(_ embedRequest, m backend.Model, items []backend.Item, o backend.EmbedOptions) (any, error) {
+		vectors, _, err := m.EmbedTokens(ctx, items, o)
+		return vectors, err
+	})
 }
 
 func (s *server) similarity(ctx context.Context, raw []byte) (any, error) {
@@ -111,8 +135,7 @@ func (s *server) similarity(ctx context.Context, raw []byte) (any, error) {
 			Sentences json.RawMessage `json:"sentences"`
 		} `json:"inputs"`
 		Parameters struct {
-			Truncate   *bool  `json:"truncate"`
-			Direction  string `json:"truncation_direction"`
+			cutting
 			PromptName string `json:"prompt_name"`
 		} `json:"parameters"`
 		Model string `json:"model"`
@@ -145,63 +168,17 @@ func (s *server) similarity(ctx context.Context, raw []byte) (any, error) {
 		return nil, err
 	}
 	unit := true
-	made, err := vectors(ctx, m, items, backend.EmbedOptions{Normalize: &unit, Prompt: q.Parameters.PromptName}, q.Parameters.Truncate, q.Parameters.Direction)
+	o := backend.EmbedOptions{Normalize: &unit, Prompt: q.Parameters.PromptName}
+	if o.Strict, err = q.Parameters.cut(ctx, m, items); err != nil {
+		return nil, err
+	}
+	made, err := m.Embed(ctx, items, o)
 	if err != nil {
 		return nil, err
 	}
 	cosines := make([]float32, len(texts))
-	for i, v := range made[1:] {
-		cosines[i] = float32(backend.Cosine(v, made[0]))
+	for i, v := range made.Vectors[1:] {
+		cosines[i] = float32(backend.Cosine(v, made.Vectors[0]))
 	}
 	return cosines, nil
-}
-
-// token is one of a text.
-type token struct {
-	ID      int    `json:"id"`
-	Text    string `json:"text"`
-	Special bool   `json:"special"`
-	Start   *int   `json:"start"` // bytes; null of special tokens, and of those whose letters the vocabulary changed
-	Stop    *int   `json:"stop"`
-}
-
-func (s *server) tokenize(ctx context.Context, raw []byte) (any, error) {
-	var q struct {
-		Inputs     json.RawMessage `json:"inputs"`
-		Special    *bool           `json:"add_special_tokens"`
-		PromptName string          `json:"prompt_name"`
-		Model      string          `json:"model"`
-	}
-	if err := web.DecodeJSON(raw, &q); err != nil {
-		return nil, err
-	}
-	if q.PromptName != "" {
-		return nil, backend.Errorf(backend.Invalid, "prompt_name", "`prompt_name` is not supported by /tokenize; put the prompt before the text")
-	}
-	items, err := s.inputs(q.Inputs)
-	if err != nil {
-		return nil, err
-	}
-	m, err := s.target(q.Model, 0, "no model is served")
-	if err != nil {
-		return nil, err
-	}
-	lists := make([][]token, len(items))
-	for i, it := range items {
-		if it.Tokens != nil {
-			return nil, backend.Errorf(backend.Invalid, "inputs", "%s is no text", web.At("inputs", i))
-		}
-		list, err := m.Tokenize(ctx, it.Text, q.Special == nil || *q.Special)
-		if err != nil {
-			return nil, err
-		}
-		lists[i] = make([]token, len(list))
-		for k, t := range list {
-			lists[i][k] = token{ID: t.ID, Text: t.Text, Special: t.Special}
-			if !t.Special && t.Start >= 0 { // else its place is not known
-				lists[i][k].Text, lists[i][k].Start, lists[i][k].Stop = it.Text[t.Start:t.Stop], &t.Start, &t.Stop
-			}
-		}
-	}
-	return lists, nil
 }

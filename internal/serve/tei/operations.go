@@ -20,6 +20,9 @@ func Operations() []web.Operation {
 		"truncate": boolean, "truncation_direction": side, "prompt_name": text, "normalize": boolean,
 		"dimensions": web.Schema{"type": "integer", "minimum": 1}, "model": name,
 	}, "inputs")
+	embedAll := web.Object(map[string]web.Schema{
+		"inputs": embed["properties"].(map[string]web.Schema)["inputs"], "truncate": boolean, "truncation_direction": side, "prompt_name": text, "model": name,
+	}, "inputs")
 	similarity := web.Object(map[string]web.Schema{
 		"inputs": source, "parameters": web.Object(map[string]web.Schema{"truncate": boolean, "truncation_direction": side, "prompt_name": text}), "model": name,
 	}, "inputs")
@@ -34,6 +37,7 @@ func Operations() []web.Operation {
 	}
 	return []web.Operation{
 		post("/embed", "embed", "Vectors of texts", embed, vectors),
+		post("/embed_all", "embedAll", "Vectors of the tokens of texts, before they are pooled", embedAll, web.Array(vectors)),
 		post("/similarity", "similarity", "How much texts are like one", similarity, web.Array(number)),
 		post("/rerank", "rerank", "Texts in the order of their relevance", rerank, ranks),
 		post("/predict", "predict", "Classes of texts and of pairs of texts", web.Object(map[string]web.Schema{
@@ -45,6 +49,9 @@ func Operations() []web.Operation {
 		}, "inputs"), web.Array(web.Array(web.Object(map[string]web.Schema{
 			"id": integer, "text": text, "special": boolean, "start": integer.OrNull(), "stop": integer.OrNull(),
 		}, "id", "text", "special", "start", "stop")))),
+		post("/decode", "decode", "Texts of tokens", web.Object(map[string]web.Schema{
+			"ids": web.AnyOf(ids, web.Array(ids).WithItems(1)), "skip_special_tokens": boolean, "model": name,
+		}, "ids"), web.Array(text)),
 		post("/", "root", "What the body asks for, as huggingface_hub's InferenceClient posts it to the address of a server",
 			web.AnyOf(embed, similarity, rerank, web.Object(map[string]web.Schema{
 				"inputs": web.AnyOf(text, web.Array(text).WithItems(1)), "parameters": web.Object(map[string]web.Schema{"top_k": integer, "function_to_apply": text}),

@@ -23,10 +23,12 @@ var routes = []struct {
 	answer func(*server, context.Context, []byte) (any, error)
 }{
 	{"/embed", (*server).embed},
+	{"/embed_all", (*server).embedAll},
 	{"/similarity", (*server).similarity},
 	{"/rerank", (*server).rerank},
 	{"/predict", (*server).predict},
 	{"/tokenize", (*server).tokenize},
+	{"/decode", (*server).decode},
 }
 
 // Mount adds the routes of the protocol.
@@ -42,7 +44,11 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 			if err != nil {
 				return err
 			}
-			web.WriteJSON(w, http.StatusOK, value)
+			if rows, ok := value.([][][]float32); ok { // of /embed_all, which is long
+				web.WriteList(w, rows)
+			} else {
+				web.WriteJSON(w, http.StatusOK, value)
+			}
 			return nil
 		}, Fail)
 	}

@@ -199,6 +199,11 @@ func IsTokens(raw json.RawMessage) bool {
 	return len(rest) > 0 && (rest[0] == '-' || rest[0] >= '0' && rest[0] <= '9')
 }
 
+// IsEmptyList says whether a JSON value is an array without elements.
+func IsEmptyList(raw json.RawMessage) bool {
+	return IsList(raw) && bytes.HasPrefix(bytes.TrimLeft(raw[1:], " \t\r\n"), []byte("]"))
+}
+
 // Vector64 is base64 of the values of a vector as little-endian float32, as clients read it.
 func Vector64(v []float32) string {
 	raw := make([]byte, 0, 4*len(v))

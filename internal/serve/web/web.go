@@ -156,6 +156,24 @@ func WriteJSON(w http.ResponseWriter, status int, value any) {
 	w.Write(append(raw, '\n'))
 }
 
+// WriteList answers with a list, which has an element at least, as JSON. Each element is encoded alone: of a long list no more than one is in memory as text.
+func WriteList[E any](w http.ResponseWriter, list []E) {
+	w.Header().Set("Content-Type", "application/json")
+	between := byte('[')
+	for _, e := range list {
+		raw, err := json.Marshal(e)
+		if err != nil {
+			slog.Error("an answer is no JSON", "error", err)
+			panic(http.ErrAbortHandler) // the client must not take half of an answer for one
+		}
+		if _, err := w.Write(append([]byte{between}, raw...)); err != nil {
+			return // the client left
+		}
+		between = ','
+	}
+	w.Write([]byte("]\n"))
+}
+
 // Status is the status of HTTP for an error, and sets the header Retry-After where there is something to wait for.
 func Status(h http.Header, e *backend.Error) int {
 	if e.RetryAfter > 0 {

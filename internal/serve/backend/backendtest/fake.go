@@ -183,6 +183,28 @@ func (m *Model) Embed(ctx context.Context, items []backend.Item, o backend.Embed
 	return e, nil
 }
 
+// EmbedTokens implements [backend.Model]: a token is a word.
+func (m *Model) EmbedTokens(ctx context.Context, items []backend.Item, o backend.EmbedOptions) ([][][]float32, backend.Usage, error) {
+	_, use := m.of(items...)
+	if err := m.begin(ctx, backend.CanEmbedText, fmt.Sprintf("embed tokens of %d", len(items))); err != nil {
+		return nil, use, err
+	}
+	list := make([][][]float32, len(items))
+	for i, it := range items {
+		words := append([]string{"[CLS]"}, append(strings.Fields(it.Text), "[SEP]")...)
+		if it.Tokens != nil {
+			words = strings.Fields(strings.Trim(fmt.Sprint(it.Tokens), "[]"))
+		}
+		if len(words) > MaxTokens && o.Strict {
+			return nil, use, &backend.Error{Kind: backend.TooLarge, Param: "input", Limit: MaxTokens, Message: fmt.Sprintf("a text is longer than %d tokens", MaxTokens)}
+		}
+		for _, w := range words[:min(len(words), MaxTokens)] {
+			list[i] = append(list[i], Vector(backend.Item{Text: w})[:2])
+		}
+	}
+	return list, use, nil
+}
+
 // Score implements [backend.Model]: the product of the vectors.
 func (m *Model) Score(ctx context.Context, query backend.Item, documents []backend.Item) (backend.Scores, error) {
 	all := append([]backend.Item{query}, documents...)
@@ -335,4 +357,23 @@ func (m *Model) Tokenize(ctx context.Context, text string, special bool) ([]back
 		list = append(list, backend.Token{ID: 1, Text: "[SEP]", Special: true, Start: len(text), Stop: len(text)})
 	}
 	return list, nil
+}
+
+// Detokenize implements [backend.Model]: a word for each token; 0 and 1 are special.
+func (m *Model) Detokenize(ctx context.Context, ids []int, special bool) (string, error) {
+	if err := m.begin(ctx, 0, "detokenize"); err != nil {
+		return "", err
+	}
+	var words []string
+	for i, id := range ids {
+		switch {
+		case id < 0 || id >= 1<<16:
+			return "", backend.Errorf(backend.Invalid, "ids", "token %d of %d: id %d is not in the vocabulary", i, len(ids), id)
+		case id > 1:
+			words = append(words, fmt.Sprint("w", id))
+		case special:
+			words = append(words, []string{"[CLS]", "[SEP]"}[id])
+		}
+	}
+	return strings.Join(words, " "), nil
 }
