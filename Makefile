@@ -8,7 +8,11 @@
 # make screenshots  the pictures of the page in docs/guides, taken in the same browser
 # make clients  the server against the official clients of its protocols; needs Python and a
 #               package registry; installs them into runs/clients
+# make ranks    training over several processes, under real launchers: Open MPI from UNIMO_OPENMPI
+#               or the PATH, and MPICH, which it installs into runs/mpich; needs Python and a
+#               package registry. What is absent is "not run"
 # make build    the static binary ./unimo
+# make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make notices  THIRD_PARTY_NOTICES, after go.mod has changed
 # make proto    the Go code of internal/serve/oip/inferencepb/inference.proto, after it has changed
 # make fuzz     every fuzz target for FUZZTIME each
@@ -29,12 +33,15 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: check format tidy vet test variants cross race vuln clients browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: unimo-mpi ranks check format tidy vet test variants cross race vuln clients browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants cross
 
 build:
 	go build -trimpath -o unimo ./cmd/unimo
+
+unimo-mpi:
+	go build -trimpath -tags mpi -o unimo-mpi ./cmd/unimo
 
 format:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "run gofmt -w on: $$files"; exit 1; fi
@@ -48,6 +55,11 @@ vet:
 	cd internal/serve/oip/protogen && go vet ./...
 	cd bench/serve && go vet ./...
 	go tool staticcheck ./...
+	go vet -tags mpi $(MPI)
+	go tool staticcheck -tags mpi $(MPI)
+
+# The packages that are others with the tag mpi.
+MPI = ./cmd/unimo ./internal/cli ./internal/base/collective/mpi
 
 # What go test vets by itself, make vet has vetted. The last line compares with the goldens in the repository where the
 # whole set is beside it.
@@ -80,7 +92,7 @@ race:
 	else echo "race: not run: no C compiler ($$(go env CC)) here"; fi
 
 vuln:
-	@out=$$(go tool govulncheck ./... 2>&1); code=$$?; echo "$$out"; case "$$out" in \
+	@out=$$(go tool govulncheck -tags mpi ./... 2>&1); code=$$?; echo "$$out"; case "$$out" in \
 	*"fetching vulnerabilities"*) echo "vuln: not run: the database of vulnerabilities cannot be reached";; \
 	*) exit $$code;; esac
 
@@ -94,6 +106,22 @@ runs/clients/ready: internal/serve/testdata/clients/requirements.txt
 clients:
 	@if $(MAKE) -s runs/clients/ready; then UNIMO_CLIENTS=$$PWD/runs/clients/bin go test -vet=off -count=1 -run 'TestClients$$|Client$$|Schemathesis' ./internal/serve ./internal/serve/oip; \
 	else echo "clients: not run: the official clients could not be installed (python3 with venv, a package registry)"; fi
+
+runs/mpich/ready: internal/base/collective/mpi/testdata/requirements.txt
+	rm -rf runs/mpich
+	python3 -m venv runs/mpich
+	runs/mpich/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+OPENMPI = $(or $(UNIMO_OPENMPI),$(shell command -v mpirun.openmpi))
+
+# Also where there is no launcher, for what is tested without.
+ranks:
+	@mpich=$$PWD/runs/mpich/bin/mpirun; $(MAKE) -s runs/mpich/ready || mpich=; \
+	[ -n "$$mpich" ] || echo "ranks: MPICH: not run: it could not be installed (python3 with venv, a package registry)"; \
+	[ -n "$(OPENMPI)" ] || echo "ranks: Open MPI: not run: install it (Debian: openmpi-bin), or set UNIMO_OPENMPI to its mpirun"; \
+	UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich go test -vet=off -count=1 -tags mpi ./internal/base/collective/mpi && \
+	UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich go test -vet=off -count=1 -tags mpi -run Ranks ./internal/cli
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -128,6 +128,13 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cobra.Command {
 // train trains a model, or those of a grid, with progress shown, prints the scores, and says how to go on
 // where it was interrupted.
 func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
+	if len(grid) > 0 && a.rank.one {
+		return usagef("--grid makes one run after the other; over several ranks make them one by one, or leave the launcher out")
+	}
+	var err error
+	if o.Group, err = a.join(); err != nil {
+		return err
+	}
 	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
 	o.Version = runVersion()
@@ -136,7 +143,6 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	defer done()
 	o.Observer = watch
 	var summary *run.Summary
-	var err error
 	if len(grid) > 0 {
 		err = a.finetuneGrid(ctx, o, grid)
 	} else {
@@ -150,7 +156,9 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 		a.log.Info("done in " + span(time.Since(began)))
 	}
 	if errors.Is(err, context.Canceled) {
-		if train.HasSnapshot(o.Out) || len(grid) > 0 {
+		if o.Group.Size() > 1 {
+			a.log.Info("go on with the same command and --resume, with any number of ranks")
+		} else if train.HasSnapshot(o.Out) || len(grid) > 0 {
 			a.log.Info("saved; go on with: unimo resume " + shellQuote(o.Out))
 		} else {
 			a.log.Info("nothing had been trained yet; begin again with: " + resumeCommand(o.Command))

@@ -14,7 +14,7 @@ snapshot. Data and settings are those that its run.json names, whatever the curr
 It ends in the same bits as if it had not been interrupted.
 
 Settings that do not change what is computed may be given anew: snapshot_steps,
-snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
+snapshot_minutes, max_minutes, log_steps, mpi_timeout, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -27,5 +27,6 @@ snapshot_minutes, max_minutes, log_steps, image_cache, workers.`,
 		},
 	}
 	c.Flags().StringArrayVar(&set, "set", nil, "a setting, key=value (repeatable)")
+	annotate(c, sharesAnnotation, "true")
 	return c
 }

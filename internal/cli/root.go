@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/collective/mpi"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
@@ -49,6 +50,7 @@ type app struct {
 	log       *slog.Logger
 	tell      teller
 	ending    atomic.Pointer[ending] // what an interruption waits for; nil: nothing
+	rank      member
 }
 
 // standardInput is what messages call it.
@@ -64,15 +66,22 @@ func (a *app) input(ctx context.Context) io.Reader {
 // the process at once.
 func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 	signals := make(chan os.Signal, 64)
-	signal.Notify(signals, endingSignals()...)
-	defer signal.Stop(signals)
 	a := newApp(args, stdin, stdout, stderr)
+	signal.Notify(signals, endingSignals()...)
+	if a.rank.one {
+		signal.Notify(signals, mpi.Gentle...)
+	}
+	defer signal.Stop(signals)
 	return supervise(&a.tell, signals, a.ending.Load, a.run)
 }
 
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 	a := &app{stdin: stdin, stdout: newOutput(stdout), stderr: newScreen(stderr), args: args, tasks: slices.Concat(tasks.All, demo.Tasks)}
 	a.tell.stderr = a.stderr
+	a.rank.launch = mpi.Launched(os.Getenv)
+	if mpi.Built && a.rank.launch.Several() {
+		a.isRank()
+	}
 	return a
 }
 
@@ -90,9 +99,10 @@ func (a *app) run(ctx context.Context) int {
 	if lost := a.stdout.close(); err == nil && lost != nil {
 		code, message = outcome(fmt.Errorf("print the result: %w", lost))
 	}
-	if code != exitDone {
+	if code != exitDone && a.speaks(ctx, err) {
 		a.tell.failure(message)
 	}
+	a.leave(err, code)
 	return code
 }
 
@@ -177,11 +187,20 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 					return err
 				}
 			}
+			if err := a.checkRanks(c); err != nil {
+				return err
+			}
 			level := slog.LevelInfo
 			if a.verbose {
 				level = slog.LevelDebug
 			}
+			if a.rank.silent() {
+				level = max(level, slog.LevelWarn)
+			}
 			a.log = slog.New(newLineHandler(a.stderr, level))
+			if a.rank.silent() {
+				a.log = a.log.With("rank", a.rank.launch.Rank)
+			}
 			if a.threads < 0 {
 				return usagef("--threads is %d, want 0 or more (0: one per core)", a.threads)
 			}

@@ -57,6 +57,7 @@ type screen struct {
 	w      io.Writer
 	safe   *printable.Writer
 	barred bool // the last line is a bar's
+	plain  bool // lines only, also on a terminal
 }
 
 func newScreen(w io.Writer) *screen { return &screen{w: w, safe: printable.NewWriter(w)} }
@@ -76,7 +77,7 @@ func (s *screen) Write(p []byte) (int, error) {
 func (s *screen) status(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if !isTerminal(s.w) || text == "" && !s.barred {
+	if !s.terminal() || text == "" && !s.barred {
 		return
 	}
 	s.barred = text != ""
@@ -110,7 +111,7 @@ func terminalColumns(w any) int {
 	return width
 }
 
-func (s *screen) terminal() bool { return isTerminal(s.w) }
+func (s *screen) terminal() bool { return !s.plain && isTerminal(s.w) }
 
 func isTerminal(w any) bool {
 	if t, ok := w.(interface{ isTerminal() bool }); ok { // a test's

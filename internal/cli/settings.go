@@ -85,6 +85,7 @@ func annotate(c *cobra.Command, key, value string) {
 func (s *settingFlags) registerTraining(c *cobra.Command, t *run.Task) {
 	annotate(c, taskAnnotation, t.Name)
 	annotate(c, trainAnnotation, "true")
+	annotate(c, sharesAnnotation, "true")
 	c.Flags().Bool(allFlag, false, "with --help: show all settings")
 	for _, setting := range mustSettings(t, "mini") {
 		if f := s.add(c, setting, nil); f != nil {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -49,9 +50,13 @@ var (
 type teller struct {
 	stderr  io.Writer
 	records atomic.Pointer[slog.Logger] // nil: people read
+	rank    int                         // of processes that were started together; the first one says what all do
 }
 
 func (t *teller) notice(text string) {
+	if t.rank > 0 {
+		return
+	}
 	if log := t.records.Load(); log != nil {
 		log.Info(text)
 		return
@@ -64,6 +69,9 @@ func (t *teller) failure(text string) {
 	if log := t.records.Load(); log != nil {
 		log.Error(text)
 		return
+	}
+	if t.rank > 0 && !strings.HasPrefix(text, "rank ") {
+		text = fmt.Sprintf("rank %d: %s", t.rank, text)
 	}
 	fmt.Fprintf(t.stderr, "unimo: %s\n", text)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/base/collective/mpi"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
@@ -55,6 +56,7 @@ type versionInfo struct {
 	Kernels string `json:"kernels"` // instruction set in use
 	Threads int    `json:"threads"`
 	Static  bool   `json:"static"` // it loads no library of the system
+	MPI     bool   `json:"mpi"`    // it trains over several machines
 }
 
 // currentVersion takes the version from what go build stamps: the tag of the commit, or a version made of the newest
@@ -62,7 +64,7 @@ type versionInfo struct {
 func currentVersion() versionInfo {
 	v := versionInfo{
 		Version: "devel", Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH,
-		Kernels: kernels.Active().String(), Threads: parallel.Threads(), Static: runtime.GOOS == "linux",
+		Kernels: kernels.Active().String(), Threads: parallel.Threads(), Static: runtime.GOOS == "linux" && !mpi.Built, MPI: mpi.Built,
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -96,7 +98,10 @@ func (a *app) printVersion() error {
 		return a.printJSON(v)
 	}
 	note := ""
-	if v.OS == "linux" && !v.Static {
+	switch {
+	case v.MPI:
+		note = "with MPI, for training over several machines; it loads the system's C library\n"
+	case v.OS == "linux" && !v.Static:
 		note = "this binary loads the system's C library; \"CGO_ENABLED=0 go build ./cmd/unimo\", or \"make build\", gives a static one\n"
 	}
 	_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n%s",

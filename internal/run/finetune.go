@@ -22,6 +22,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/base/settings"
@@ -158,6 +159,7 @@ func (r *run) load(ctx context.Context) error {
 		return err
 	}
 	common := r.settings.Common()
+	collective.SetTimeout(r.Group, time.Duration(common.MPITimeout*float64(time.Minute)))
 	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
 		return &SettingError{fmt.Errorf("vocab_size is %d, want %d or more for a vocabulary that is trained", common.VocabSize, least)}
 	}

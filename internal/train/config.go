@@ -30,6 +30,7 @@ type Config struct {
 	SnapshotMinutes      float64 `json:"snapshot_minutes" help:"save a snapshot too when the newest is so many minutes old (0: never)"`
 	MaxMinutes           float64 `json:"max_minutes" help:"save and stop after this many minutes, to be resumed (0: never)"`
 	LogSteps             int     `json:"log_steps" help:"write the loss to log.jsonl every so many steps"`
+	MPITimeout           float64 `json:"mpi_timeout" help:"over several ranks: minutes that one waits for the others in one operation before it ends (0: for ever)"`
 }
 
 // Default is the reference's fine-tuning with the constants all tasks share.
@@ -37,7 +38,7 @@ var Default = Config{
 	Epochs: 10, BatchSize: 32, GradientAccumulation: 1,
 	LearningRate: 3e-5, LRScheduler: optim.ScheduleLinear, WarmupProportion: 0.06,
 	Beta1: optim.Default.Beta1, Beta2: optim.Default.Beta2, Epsilon: optim.Default.Epsilon, ClipNorm: optim.Default.ClipNorm,
-	Seed: 1, SnapshotMinutes: 10, LogSteps: 10,
+	Seed: 1, SnapshotMinutes: 10, LogSteps: 10, MPITimeout: 10,
 }
 
 // maxMinutes is a century: more does not fit into a duration.
@@ -45,7 +46,7 @@ const maxMinutes = 100 * 365 * 24 * 60
 
 // Free are the settings that cannot change what a run computes: a run may be resumed with others.
 // (eval_steps is none of them: the best model is chosen among the evaluations.)
-var Free = []string{"snapshot_steps", "snapshot_minutes", "max_minutes", "log_steps"}
+var Free = []string{"snapshot_steps", "snapshot_minutes", "max_minutes", "log_steps", "mpi_timeout"}
 
 // Validate returns an error that names the first impossible value.
 func (c Config) Validate() error {
@@ -66,6 +67,7 @@ func (c Config) Validate() error {
 		settings.Want(c.SnapshotSteps >= 0, "snapshot_steps", c.SnapshotSteps, "0 or more"),
 		settings.Want(c.SnapshotMinutes >= 0 && c.SnapshotMinutes <= maxMinutes, "snapshot_minutes", c.SnapshotMinutes, "0 or more"),
 		settings.Want(c.MaxMinutes >= 0 && c.MaxMinutes <= maxMinutes, "max_minutes", c.MaxMinutes, "0 or more"),
+		settings.Want(c.MPITimeout >= 0 && c.MPITimeout <= maxMinutes, "mpi_timeout", c.MPITimeout, "0 or more"),
 		settings.Want(c.LogSteps >= 1, "log_steps", c.LogSteps, "1 or more"),
 	)
 	if err != nil {

@@ -13,6 +13,7 @@ package collective
 import (
 	"encoding/binary"
 	"fmt"
+	"time"
 	"unsafe"
 )
 
@@ -60,6 +61,13 @@ func (Alone) AllGather(send, recv []byte) error {
 
 // AllToAll implements [Group].
 func (Alone) AllToAll(send, recv []byte) error { return Alone{}.AllGather(send, recv) }
+
+// SetTimeout says how long each operation may wait for the other ranks, 0 for ever, where g can give up at all.
+func SetTimeout(g Group, d time.Duration) {
+	if g, ok := g.(interface{ SetTimeout(time.Duration) }); ok {
+		g.SetTimeout(d)
+	}
+}
 
 // GatherAll returns what each rank has, of any length.
 func GatherAll(g Group, mine []byte) ([][]byte, error) {

@@ -3,10 +3,10 @@
 package mpi
 
 import (
+	"iter"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
@@ -52,29 +52,34 @@ var launcherPrograms = []string{"orterun", "orted", "prterun", "prted", "prte", 
 
 // launcherProgram returns the program that started this process, maybe through a shell or two; "" where none is found.
 func launcherProgram(proc string) string {
-	pid := "self"
-	for range 8 {
-		stat, err := infile.Read(filepath.Join(proc, pid, "stat"), 1<<16)
-		if err != nil {
-			return ""
-		}
-		// "pid (name) state ppid ...", where the name may have anything in it
-		fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
-		if len(fields) < 2 {
-			return ""
-		}
-		if pid = fields[1]; pid == "0" {
-			return ""
-		}
-		if _, err := strconv.Atoi(pid); err != nil {
-			return ""
-		}
+	for pid := range ancestors(proc) {
 		exe, err := os.Readlink(filepath.Join(proc, pid, "exe"))
 		if err == nil && slices.Contains(launcherPrograms, filepath.Base(exe)) {
 			return exe
 		}
 	}
 	return ""
+}
+
+// ancestors are the processes that started this one, the nearest first.
+func ancestors(proc string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		pid := "self"
+		for range 8 {
+			stat, err := infile.Read(filepath.Join(proc, pid, "stat"), 1<<16)
+			if err != nil {
+				return
+			}
+			// "pid (name) state ppid ...", where the name may have anything in it
+			fields := strings.Fields(string(stat[strings.LastIndexByte(string(stat), ')')+1:]))
+			if len(fields) < 2 {
+				return
+			}
+			if pid = fields[1]; pid == "0" || !yield(pid) {
+				return
+			}
+		}
+	}
 }
 
 // familyOf says which family a library is of, by what it says of itself.

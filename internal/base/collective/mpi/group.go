@@ -33,6 +33,7 @@ func usef(format string, args ...any) error { return &UseError{fmt.Errorf(format
 // library is what a group needs of MPI. One thread calls it, from init on.
 type library interface {
 	name() string // with its version
+	file() string
 	init() error
 	place() (rank, size int, err error)
 	barrier() error
@@ -86,7 +87,7 @@ func join(lib library, o Options) (*Group, error) {
 		return nil, err
 	}
 	if want := o.Launch.Size; want != 0 && want != g.size || o.Launch.Launcher != "" && want == 0 && g.size == 1 {
-		return nil, disagree(o.Launch, lib.name(), fmt.Sprintf("sees %d: it does not understand this launcher", g.size))
+		return nil, disagree(o.Launch, g.Library(), fmt.Sprintf("sees %d: it does not understand this launcher", g.size))
 	}
 	return g, nil
 }
@@ -146,8 +147,11 @@ func (e *TimeoutError) Error() string {
 // SetTimeout says how long each operation from now on may take; 0: for ever.
 func (g *Group) SetTimeout(d time.Duration) { g.timeout.Store(int64(d)) }
 
-// Library names the library, with its version.
-func (g *Group) Library() string { return g.lib.name() }
+// Version names the library, with its version: "Open MPI v4.1.4".
+func (g *Group) Version() string { return g.lib.name() }
+
+// Library is the version with the file.
+func (g *Group) Library() string { return fmt.Sprintf("%s (%s)", g.lib.name(), g.lib.file()) }
 
 // Rank implements [collective.Group].
 func (g *Group) Rank() int { return g.rank }

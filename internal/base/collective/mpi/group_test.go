@@ -23,6 +23,7 @@ type stand struct {
 }
 
 func (s *stand) name() string { return "a stand-in" }
+func (s *stand) file() string { return "here" }
 func (s *stand) init() error  { return s.fails }
 func (s *stand) place() (int, int, error) {
 	if s.alone {
@@ -141,10 +142,10 @@ func TestDisagreement(t *testing.T) {
 		says   string
 	}{
 		{environment("OMPI_COMM_WORLD_SIZE", "4", "OMPI_COMM_WORLD_RANK", "2"),
-			"mpirun of Open MPI started 4 processes (OMPI_COMM_WORLD_SIZE), but a stand-in sees 1: it does not understand this launcher; start with the mpirun of that library, or name the launcher's library with UNIMO_MPI"},
-		{environment("PMI_SIZE", "2", "PMI_RANK", "1", "MPI_LOCALNRANKS", "2"), "mpirun of MPICH or Intel MPI started 2 processes (PMI_SIZE), but"},
-		{environment("SLURM_STEP_NUM_TASKS", "3", "SLURM_PROCID", "0"), "srun started 3 processes (SLURM_STEP_NUM_TASKS), but a stand-in sees 1: it does not understand this launcher; give srun the --mpi"},
-		{environment("PMIX_RANK", "0"), "a launcher with PMIx started this process, but a stand-in sees 1"},
+			"mpirun of Open MPI started 4 processes (OMPI_COMM_WORLD_SIZE), but a stand-in (here) sees 1: it does not understand this launcher; start with the mpirun of that library, or name the launcher's library with UNIMO_MPI"},
+		{environment("PMI_SIZE", "2", "PMI_RANK", "1", "MPI_LOCALNRANKS", "2", "MPI_LOCALRANKID", "1"), "mpirun of MPICH or Intel MPI started 2 processes (PMI_SIZE), but"},
+		{environment("SLURM_STEP_NUM_TASKS", "3", "SLURM_PROCID", "0"), "srun started 3 processes (SLURM_STEP_NUM_TASKS), but a stand-in (here) sees 1: it does not understand this launcher; give srun the --mpi"},
+		{environment("PMIX_RANK", "0"), "a launcher with PMIx started this process, but a stand-in (here) sees 1"},
 	} {
 		_, err := join(&stand{Group: collective.Alone{}, alone: true}, Options{Launch: test.launch})
 		var use *UseError
@@ -165,13 +166,13 @@ func TestLaunched(t *testing.T) {
 	}{
 		{"", Launch{}, false},
 		{"SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_JOB_ID=7", Launch{}, false}, // a batch script
-		{"OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=3 OMPI_COMM_WORLD_LOCAL_SIZE=2 PMIX_RANK=3 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1",
-			Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 3, 4, 2, openMPI}, true},
-		{"PMI_SIZE=8 PMI_RANK=5 MPI_LOCALNRANKS=4 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1", Launch{"mpirun of MPICH or Intel MPI", "PMI_SIZE", 5, 8, 4, mpich}, true},
-		{"PMI_SIZE=8 PMI_RANK=5 SLURM_STEP_NUM_TASKS=8 SLURM_PROCID=5", Launch{"srun", "SLURM_STEP_NUM_TASKS", 5, 8, 0, anyFamily}, true},
-		{"PMI_SIZE=2 PMI_RANK=1", Launch{"a launcher with PMI", "PMI_SIZE", 1, 2, 0, anyFamily}, true},
-		{"PMIX_RANK=1", Launch{"a launcher with PMIx", "", 1, 0, 0, anyFamily}, true},
-		{"OMPI_COMM_WORLD_SIZE=1 OMPI_COMM_WORLD_RANK=0", Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 0, 1, 0, openMPI}, false},
+		{"OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=3 OMPI_COMM_WORLD_LOCAL_RANK=1 PMIX_RANK=3 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1",
+			Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 3, 4, true, "--bind-to none", openMPI}, true},
+		{"PMI_SIZE=8 PMI_RANK=5 MPI_LOCALNRANKS=4 MPI_LOCALRANKID=0 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1", Launch{"mpirun of MPICH or Intel MPI", "PMI_SIZE", 5, 8, false, "-bind-to none (Intel MPI: -genv I_MPI_PIN=off)", mpich}, true},
+		{"PMI_SIZE=8 PMI_RANK=5 SLURM_STEP_NUM_TASKS=8 SLURM_PROCID=5 SLURM_LOCALID=1", Launch{"srun", "SLURM_STEP_NUM_TASKS", 5, 8, true, "--cpus-per-task=N", anyFamily}, true},
+		{"PMI_SIZE=2 PMI_RANK=1", Launch{"a launcher with PMI", "PMI_SIZE", 1, 2, false, "", anyFamily}, true},
+		{"PMIX_RANK=1", Launch{"a launcher with PMIx", "", 1, 0, false, "", anyFamily}, true},
+		{"OMPI_COMM_WORLD_SIZE=1 OMPI_COMM_WORLD_RANK=0", Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 0, 1, false, "--bind-to none", openMPI}, false},
 		{"OMPI_COMM_WORLD_SIZE=many OMPI_COMM_WORLD_RANK=0", Launch{}, false},
 		{"OMPI_COMM_WORLD_SIZE=2", Launch{}, false},
 	} {

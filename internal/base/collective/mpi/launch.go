@@ -7,7 +7,8 @@ type Launch struct {
 	Launcher   string // "mpirun of Open MPI"; "" where nobody did
 	Variable   string // that says how many there are; "" where none does
 	Rank, Size int    // Size is 0 where the launcher does not say it
-	Local      int    // how many are on this host; 0 where the launcher does not say it
+	Follows    bool   // another process on this host has a lower rank; false where the launcher does not say it
+	Unbind     string // option of the launcher that leaves ranks all processors; "" where it is not known
 	family     family // of the libraries that understand the launcher
 }
 
@@ -23,13 +24,13 @@ const (
 // launchers are the forms of environment there are. The first that fits counts: in a job of Slurm, mpirun starts ranks with variables of both.
 var launchers = []struct {
 	Launch
-	rank, local string // variables, as Variable
+	rank, local string // variables: the rank among all, and among those of the host
 	mark        string // a variable that only this launcher sets; "" where rank is one
 }{
-	{Launch{Launcher: "mpirun of Open MPI", Variable: "OMPI_COMM_WORLD_SIZE", family: openMPI}, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE", ""},
-	{Launch{Launcher: "mpirun of MPICH or Intel MPI", Variable: "PMI_SIZE", family: mpich}, "PMI_RANK", "MPI_LOCALNRANKS", "MPI_LOCALNRANKS"},
+	{Launch{Launcher: "mpirun of Open MPI", Variable: "OMPI_COMM_WORLD_SIZE", Unbind: "--bind-to none", family: openMPI}, "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_LOCAL_RANK", ""},
+	{Launch{Launcher: "mpirun of MPICH or Intel MPI", Variable: "PMI_SIZE", Unbind: "-bind-to none (Intel MPI: -genv I_MPI_PIN=off)", family: mpich}, "PMI_RANK", "MPI_LOCALRANKID", "MPI_LOCALNRANKS"},
 	// Not SLURM_NTASKS: a batch script, which is one process, has it too, beside SLURM_PROCID=0.
-	{Launch{Launcher: "srun", Variable: "SLURM_STEP_NUM_TASKS"}, "SLURM_PROCID", "", ""},
+	{Launch{Launcher: "srun", Variable: "SLURM_STEP_NUM_TASKS", Unbind: "--cpus-per-task=N"}, "SLURM_PROCID", "SLURM_LOCALID", ""},
 	{Launch{Launcher: "a launcher with PMI", Variable: "PMI_SIZE"}, "PMI_RANK", "", ""},
 	{Launch{Launcher: "a launcher with PMIx"}, "PMIX_RANK", "", ""},
 }
@@ -51,9 +52,7 @@ func Launched(getenv func(string) string) Launch {
 			}
 		}
 		l.Rank = rank
-		if n, ok := number(l.local, 1); ok {
-			l.Local = n
-		}
+		_, l.Follows = number(l.local, 1)
 		return l.Launch
 	}
 	return Launch{}

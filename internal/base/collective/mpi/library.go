@@ -70,7 +70,7 @@ func open(o Options) (library, error) {
 			continue
 		case o.Launch.family != anyFamily && familyOf(s.version) != anyFamily && familyOf(s.version) != o.Launch.family:
 			if o.Library != "" { // its MPI_Init would end the process, or take it for the only one
-				return nil, disagree(o.Launch, s.name(), "does not understand this launcher")
+				return nil, disagree(o.Launch, fmt.Sprintf("%s (%s)", s.name(), name), "does not understand this launcher")
 			}
 			tried = append(tried, fmt.Errorf("%s is %s", name, s.version))
 			purego.Dlclose(s.handle)
@@ -140,8 +140,10 @@ func load(name string) (s *shared, err error) {
 
 func (s *shared) name() string {
 	version, _, _ := strings.Cut(s.version, ",") // Open MPI goes on with who built it
-	return fmt.Sprintf("%s (%s)", version, s.path)
+	return version
 }
+
+func (s *shared) file() string { return s.path }
 
 // check returns what a function's result means.
 func (s *shared) check(code int32) error {

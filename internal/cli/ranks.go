@@ -1,0 +1,241 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/base/collective"
+	"github.com/unimo-go/unimo/internal/base/collective/mpi"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+)
+
+// member is what a process of several that train together has, besides what every command has. All run the same command; the first one
+// speaks for them.
+type member struct {
+	launch mpi.Launch
+	one    bool       // of several, as far as this program cares
+	group  *mpi.Group // nil: not joined
+}
+
+// silent says whether another rank says what all have to say.
+func (m *member) silent() bool { return m.one && m.launch.Rank > 0 }
+
+// sharesAnnotation is on commands that share their work among ranks.
+const sharesAnnotation = "ranks"
+
+// isRank makes the process one of several: results and progress are the first one's, in plain lines, since a rank's standard output may be a terminal
+// that nobody sees.
+func (a *app) isRank() {
+	a.rank.one = true
+	a.stdin = strings.NewReader("")
+	a.stderr.plain = true
+	if a.rank.silent() {
+		a.stdout = newOutput(io.Discard)
+	}
+	a.tell.rank = a.rank.launch.Rank
+}
+
+// checkRanks refuses a command that a launcher started several times, and that would do the same as often.
+func (a *app) checkRanks(c *cobra.Command) error {
+	if l := a.rank.launch; a.rank.one && c.Annotations[sharesAnnotation] == "" {
+		return usagef("%s does not share its work, and %s started it %d times; run it without, or once (-n 1)", commandName(c), l.Launcher, l.Size)
+	}
+	return nil
+}
+
+// join joins the group of the processes that were started together, if they were.
+func (a *app) join() (collective.Group, error) {
+	if !a.rank.launch.Several() {
+		return collective.Alone{}, nil
+	}
+	a.isRank()
+	group, err := mpi.Join(mpi.Options{Launch: a.rank.launch, Library: os.Getenv(mpi.LibraryVariable), Expired: a.expired})
+	var use *mpi.UseError
+	if errors.As(err, &use) {
+		return nil, usageError{err}
+	}
+	if err != nil {
+		return nil, err
+	}
+	a.rank.group = group
+	a.ending.Store(&saves) // from here on ranks end together
+	return group, a.greet(group)
+}
+
+// greeting is what ranks tell each other before they begin.
+type greeting struct {
+	Host    string
+	Version versionInfo
+	Library string
+	Threads int   // that it would take
+	CPUs    []int // that it may run on; nil where that is not known
+	Of      int   // those that its launcher may run on
+	Chosen  bool  // Threads is the user's
+}
+
+// greet compares the ranks, shares the processors of each host among those on it, and says who they are.
+func (a *app) greet(group *mpi.Group) error {
+	host, err := os.Hostname()
+	mine := greeting{Host: host, Version: currentVersion(), Library: group.Version(), Threads: min(parallel.Threads(), runtime.GOMAXPROCS(0)), Chosen: a.threads > 0}
+	mine.CPUs, mine.Of = mpi.CPUs()
+	all, err := collective.Gather(group, mine, err)
+	if err == nil {
+		err = collective.Agree(group, sameProgram(all))
+	}
+	if err != nil {
+		return err
+	}
+	threads, warnings := shareThreads(all, a.rank.launch.Unbind)
+	parallel.SetThreads(threads[group.Rank()])
+	if group.Rank() == 0 {
+		a.log.Info(fmt.Sprintf("ranks   %d on %s, %s; %s", len(all), count(hosts(all), "host"), group.Library(), threadsOf(threads)))
+		a.log.Info(fmt.Sprintf("        to save and stop: kill -USR1 %d on %s", os.Getpid(), host))
+		for _, w := range warnings {
+			a.log.Warn(w)
+		}
+	}
+	return nil
+}
+
+// sameProgram refuses ranks of which some would compute other numbers.
+func sameProgram(all []greeting) error {
+	first := all[0]
+	for r, g := range all {
+		switch {
+		case g.Version.Version != first.Version.Version || g.Version.Commit != first.Version.Commit:
+			return usagef("rank %d on %s is unimo %s, and rank 0 on %s %s; install the same on all", r, g.Host, name(g.Version), first.Host, name(first.Version))
+		case g.Version.Kernels != first.Version.Kernels:
+			return usagef("rank %d on %s computes with %s, and rank 0 on %s with %s, whose last bits differ; set UNIMO_CPU to the lower of them for all ranks",
+				r, g.Host, g.Version.Kernels, first.Host, first.Version.Kernels)
+		case g.Library != first.Library:
+			return usagef("rank %d on %s has %s, and rank 0 on %s %s; install the same on all, or name it with %s", r, g.Host, g.Library, first.Host, first.Library, mpi.LibraryVariable)
+		}
+	}
+	return nil
+}
+
+func name(v versionInfo) string { return strings.TrimSpace(v.Version + " " + v.Commit) }
+
+// hosts counts them.
+func hosts(all []greeting) int {
+	names := map[string]bool{}
+	for _, g := range all {
+		names[g.Host] = true
+	}
+	return len(names)
+}
+
+// shareThreads returns how many threads each rank computes with. Ranks of a host that may run on the same processors get an equal share of
+// them: more would wait for each other. Where a launcher has bound ranks to less than half of a host, a warning says so.
+func shareThreads(all []greeting, unbind string) (threads []int, warnings []string) {
+	threads = make([]int, len(all))
+	warned := map[string]bool{}
+	for r, g := range all {
+		threads[r] = g.Threads
+		if g.Chosen || len(g.CPUs) == 0 {
+			continue
+		}
+		wanted, ranks, cpus := 0, 0, map[int]bool{}
+		for _, other := range all {
+			if other.Host != g.Host {
+				continue
+			}
+			wanted += other.Threads
+			ranks++
+			for _, cpu := range other.CPUs {
+				cpus[cpu] = true
+			}
+		}
+		if wanted > len(cpus) {
+			threads[r] = min(g.Threads, max(1, len(cpus)/ranks))
+		}
+		if 2*len(cpus) <= g.Of && unbind != "" && !warned[g.Host] {
+			warned[g.Host] = true
+			warnings = append(warnings, fmt.Sprintf("the launcher lets the %s on %s use %d of %d processors; start with %s to use all", count(ranks, "rank"), g.Host, len(cpus), g.Of, unbind))
+		}
+	}
+	return threads, warnings
+}
+
+// threadsOf says "2 threads each", or "2 to 8 threads".
+func threadsOf(threads []int) string {
+	least, most := threads[0], threads[0]
+	for _, n := range threads {
+		least, most = min(least, n), max(most, n)
+	}
+	if least == most {
+		return count(least, "thread") + " each"
+	}
+	return fmt.Sprintf("%d to %d threads", least, most)
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// expired ends the process: a rank waits for others that do not come, and nothing can be done about it from inside.
+func (a *app) expired(err error) {
+	if !a.rank.silent() && a.json {
+		a.printJSON(failure{err.Error(), exitFailed})
+		a.stdout.close()
+	}
+	a.tell.failure(err.Error())
+	os.Exit(exitFailed)
+}
+
+// How long a rank waits for the first one to say the same, and for the others once it is interrupted.
+const (
+	firstSpeaks = 3 * time.Second
+	othersEnd   = 10 * time.Second
+)
+
+// speaks says whether this rank is the one that says an error. What all have agreed on is the first one's to say. What ranks find before they have
+// joined, as where there is no library, the first of each host says, and those of other hosts only where the launcher has not ended them by then.
+func (a *app) speaks(ctx context.Context, err error) bool {
+	var agreed *collective.RankError
+	switch {
+	case !a.rank.silent():
+		return true
+	case errors.As(err, &agreed), errors.Is(err, context.Canceled):
+		return false
+	case a.rank.group != nil:
+		return true
+	case a.rank.launch.Follows:
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(firstSpeaks):
+		return true
+	}
+}
+
+// leave ends the group. Where only this rank knows that there is nothing to go on with, it ends the others.
+func (a *app) leave(err error, code int) {
+	if a.rank.group == nil {
+		return
+	}
+	var agreed *collective.RankError
+	switch {
+	case errors.Is(err, context.Canceled):
+		a.rank.group.SetTimeout(othersEnd)
+	case err != nil && !errors.As(err, &agreed):
+		a.rank.group.Abort(code)
+		return
+	}
+	if err := a.rank.group.Close(); err != nil {
+		a.log.Warn(err.Error())
+	}
+}
