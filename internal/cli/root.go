@@ -24,6 +24,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/store"
 	"github.com/unimo-go/unimo/internal/tasks"
 )
 
@@ -157,7 +158,9 @@ func shortened(message string) string {
 }
 
 // env is what work has from outside. Every model has a device of its own. --threads is for the whole process.
-func (a *app) env() run.Env { return run.Env{Log: a.log, Task: a.task, Extractor: a.extractor} }
+func (a *app) env() run.Env {
+	return run.Env{Log: a.log, Task: a.task, Extractor: a.extractor, OpenStore: store.Open}
+}
 
 // finetuned are the tasks of "unimo finetune" and "unimo evaluate".
 func (a *app) finetuned() run.Tasks { return a.tasks.Of("finetune") }

@@ -259,7 +259,7 @@ func TestMakeSite(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	search, err := r.OpenIndex(s.Index)
+	search, err := r.OpenIndex(t.Context(), s.Index)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -82,7 +82,7 @@ func (p Part) Search(ctx context.Context, r *retrieve.Retriever, dir string, log
 	for _, scene := range heldOut[:sceneQueries] {
 		texts = append(texts, scene.Captions[0])
 	}
-	s, err = r.OpenIndex(index)
+	s, err = r.OpenIndex(ctx, index)
 	return s, texts, err
 }
 

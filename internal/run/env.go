@@ -8,6 +8,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -26,6 +27,8 @@ type Env struct {
 	// Extractor is that of the pictures which an opened model reads, where its folder has none: a name, file or folder. One
 	// that differs from the folder's is an error. "": the folder's.
 	Extractor string
+	// OpenStore opens the vector databases that indexes of pictures are in. nil: such an index is an error.
+	OpenStore rank.OpenStore
 
 	// Shared has the folders of models that several tasks are opened from. nil: each is opened for itself.
 	Shared *Shared

@@ -50,7 +50,7 @@ func BenchmarkSearch(b *testing.B) {
 	}
 	query := []int32{0, 5, 90, 17, 300, 41, 2000, 33, 8, 1200, 77, 64, 512, 2}
 	for _, n := range []int{1000, 10_000, 100_000} {
-		ix := &Index{Info: IndexInfo{Size: cfg.ContrastSize}, IDs: make([]string, n), vectors: make([]float32, n*cfg.ContrastSize), regions: src}
+		ix := &Index{Info: IndexInfo{Size: cfg.ContrastSize}, IDs: make([]string, n), origins: make([]Origin, n), vectors: make([]float32, n*cfg.ContrastSize), regions: src}
 		for i := range ix.vectors {
 			ix.vectors[i] = float32(rng.NormFloat64()) / 11
 		}

@@ -78,6 +78,9 @@ func TestBrokenModelIsAnError(t *testing.T) {
 	// An index of a broken model, as an older version wrote it.
 	ix.vectors = append([]float32(nil), ix.vectors...)
 	ix.vectors[3] = float32(math.NaN())
+	if searcher, err = NewSearcher(f.scorer, ix); err != nil {
+		t.Fatal(err)
+	}
 	for _, name := range []string{"text", "image"} {
 		if err := asks[name](); err == nil || !strings.Contains(err.Error(), "index") {
 			t.Errorf("%s, NaN in the index: %v", name, err)

@@ -23,16 +23,23 @@ import (
 //	index.json           what follows, IndexInfo
 //	vectors.safetensors  the tensor vectors, images x size
 //	regions/             a feature store, which re-ranking reads
+//	store.json           StoreInfo, if the vectors are in a database, too
 //
-// Both files are mapped, not loaded.
+// Vectors and regions are mapped, not loaded.
 type Index struct {
-	Info    IndexInfo
-	IDs     []string
-	Stale   int // images that are left out, as they have changed in an update that has not come to its end
-	vectors []float32
-	reader  checkpoint.Reader
-	regions regions.Source
+	Info     IndexInfo
+	IDs      []string
+	Stale    int // images that are left out, as they have changed in an update that has not come to its end
+	dir      string
+	origins  []Origin
+	vectors  []float32
+	reader   checkpoint.Reader
+	regions  regions.Source
+	database Database // see [Index.Connect]; nil: the index itself is searched
 }
+
+// rows are the vectors with what they are of.
+func (ix *Index) rows() Rows { return Rows{ix.IDs, ix.origins, ix.vectors, ix.Info.Size} }
 
 // IndexInfo is what index.json says.
 type IndexInfo struct {
@@ -44,6 +51,8 @@ type IndexInfo struct {
 	Images   int    `json:"images"`
 	Size     int    `json:"vector_size"`
 	Computed int    `json:"computed"` // images whose regions were computed by the command that wrote this, as they were new or had changed
+
+	Store *StoreInfo `json:"-"` // of an index that was just written; nil: its folder has all of it
 }
 
 const (
@@ -66,6 +75,12 @@ type IndexOptions struct {
 	Features  bool
 	Extractor *regions.Spec
 	Replace   bool // an index of something else is no error
+	// Stores are the URLs of a database's servers for the vectors; without any they are those that the index has. NoStore takes what the
+	// index has out of its database.
+	Stores    []string
+	NoStore   bool
+	OpenStore OpenStore
+	Texts     Texts // queries that the database is compared with the index by
 	// Bad is told about an image that cannot be read. It returns nil to go on without it.
 	Bad  func(id string, err error) error
 	Tick func(stage string, done, total int) // may be nil
@@ -88,41 +103,104 @@ func (s *Scorer) WriteIndex(ctx context.Context, dir string, src regions.Source,
 	}
 	defer lock.Release()
 	info := IndexInfo{Version: indexVersion, Model: o.Model, ModelDir: regions.Place(o.ModelDir), Source: regions.Place(o.Source), Features: o.Features, Size: s.model.Config.ContrastSize}
-	ids, hashes, err := s.writeRegions(ctx, dir, src, o, &info)
+	db, kept, err := o.database(ctx, dir, info.Size) // first, so that what is wrong with it is said before the work
+	if err != nil {
+		return IndexInfo{}, err
+	}
+	if db != nil {
+		defer db.Close()
+	}
+	ids, origins, err := s.writeRegions(ctx, dir, src, o, &info)
 	if err != nil {
 		return IndexInfo{}, err
 	}
 	if len(ids) == 0 {
 		return IndexInfo{}, fmt.Errorf("index %s: no image could be read", dir)
 	}
-	store, _, err := regions.Open(filepath.Join(dir, regionFolder), regions.Options{})
+	rows, err := s.indexRows(ctx, dir, ids, origins, o)
 	if err != nil {
 		return IndexInfo{}, err
 	}
-	defer store.Close()
-	vectors, err := s.ImageVectors(ctx, Images{store, ids}, func(done, total int) { o.Tick("vectors", done, total) })
-	if err != nil {
+	if err := writeVectors(dir, rows, o.Model); err != nil {
 		return IndexInfo{}, err
 	}
-	names, err := json.Marshal(ids)
-	if err != nil {
-		return IndexInfo{}, fmt.Errorf("index %s: %w", dir, err)
-	}
-	// The vectors and their ids are one file, so that they always belong together.
-	err = checkpoint.WriteSafetensors(filepath.Join(dir, vectorFile), []checkpoint.Tensor{
-		checkpoint.FromFloat32("vectors", []int{len(ids), info.Size}, vectors),
-		{Info: checkpoint.Info{Name: "ids", DType: checkpoint.U8, Shape: []int{len(names)}}, Data: names},
-		{Info: checkpoint.Info{Name: "origins", DType: checkpoint.U8, Shape: []int{len(ids), sha256.Size}}, Data: hashes},
-	}, map[string]string{"model": o.Model})
-	if err != nil {
-		return IndexInfo{}, err
+	if db != nil && !o.NoStore {
+		if err := s.fill(ctx, dir, db, kept, rows, o); err != nil {
+			return IndexInfo{}, err
+		}
+		info.Store = kept
 	}
 	info.Images = len(ids)
 	raw, err := json.MarshalIndent(info, "", "  ")
 	if err != nil {
 		return IndexInfo{}, fmt.Errorf("index %s: %w", dir, err)
 	}
-	return info, atomicfile.WriteBytes(filepath.Join(dir, indexFile), append(raw, '\n'))
+	if err := atomicfile.WriteBytes(filepath.Join(dir, indexFile), append(raw, '\n')); err != nil || db == nil || !o.NoStore {
+		return info, err
+	}
+	return info, dropStore(ctx, dir, db)
+}
+
+// indexRows returns the vectors of the images ids of the index dir. Those that it has of the same regions by the same model are not computed again.
+func (s *Scorer) indexRows(ctx context.Context, dir string, ids []string, origins []Origin, o IndexOptions) (Rows, error) {
+	rows := Rows{ids, origins, make([]float32, len(ids)*s.model.Config.ContrastSize), s.model.Config.ContrastSize}
+	missing, err := rows.reuse(dir, o.Model)
+	if err != nil {
+		return rows, err
+	}
+	store, _, err := regions.Open(filepath.Join(dir, regionFolder), regions.Options{})
+	if err != nil {
+		return rows, err
+	}
+	defer store.Close()
+	images := Images{Source: store}
+	for _, i := range missing {
+		images.IDs = append(images.IDs, ids[i])
+	}
+	vectors, err := s.ImageVectors(ctx, images, func(done, total int) { o.Tick("vectors", len(ids)-total+done, len(ids)) })
+	if err != nil {
+		return rows, err
+	}
+	for k, i := range missing {
+		copy(rows.Vector(int(i)), vectors[k*rows.Size:])
+	}
+	return rows, nil
+}
+
+// reuse sets the vectors that the index dir has of the same regions by the same model, and returns the numbers of the others.
+func (r Rows) reuse(dir, model string) (missing []int32, err error) {
+	old := &Index{Info: IndexInfo{Model: model, Size: r.Size}}
+	place := map[string]int{}
+	if old.openVectors(dir) == nil { // else there is nothing that is of use
+		for i, id := range old.IDs {
+			place[id] = i
+		}
+	}
+	for i, id := range r.IDs {
+		if k, ok := place[id]; ok && old.origins[k] == r.Origins[i] {
+			copy(r.Vector(i), old.rows().Vector(k))
+		} else {
+			missing = append(missing, int32(i))
+		}
+	}
+	return missing, old.Close()
+}
+
+// writeVectors writes vectors and what they are of as one file, so that they always belong together.
+func writeVectors(dir string, rows Rows, model string) error {
+	names, err := json.Marshal(rows.IDs)
+	if err != nil {
+		return fmt.Errorf("index %s: %w", dir, err)
+	}
+	var hashes []byte
+	for _, o := range rows.Origins {
+		hashes = append(hashes, o[:]...)
+	}
+	return checkpoint.WriteSafetensors(filepath.Join(dir, vectorFile), []checkpoint.Tensor{
+		checkpoint.FromFloat32("vectors", []int{len(rows.IDs), rows.Size}, rows.Vectors),
+		{Info: checkpoint.Info{Name: "ids", DType: checkpoint.U8, Shape: []int{len(names)}}, Data: names},
+		{Info: checkpoint.Info{Name: "origins", DType: checkpoint.U8, Shape: []int{len(rows.IDs), sha256.Size}}, Data: hashes},
+	}, map[string]string{"model": model})
 }
 
 // vacant refuses a folder that holds what is no part of an index: that of the pictures, or of data.
@@ -137,7 +215,7 @@ func vacant(dir string) error {
 		return fmt.Errorf("make an index: %w", err)
 	}
 	for _, e := range entries {
-		if !infile.Hidden(e.Name()) && !slices.Contains([]string{indexFile, vectorFile, regionFolder}, e.Name()) {
+		if !infile.Hidden(e.Name()) && !slices.Contains([]string{indexFile, vectorFile, regionFolder, storeFile}, e.Name()) {
 			return fmt.Errorf("make an index: %s holds other files (%s); name a new folder", dir, e.Name())
 		}
 	}
@@ -145,8 +223,8 @@ func vacant(dir string) error {
 }
 
 // writeRegions brings the store of the index dir up to date with src. It returns the ids that both
-// have, and the hashes of what these are made of, behind each other.
-func (s *Scorer) writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOptions, info *IndexInfo) (ids []string, hashes []byte, err error) {
+// have, and what these are made of.
+func (s *Scorer) writeRegions(ctx context.Context, dir string, src regions.Source, o IndexOptions, info *IndexInfo) (ids []string, origins []Origin, err error) {
 	existing := regions.Resume
 	if o.Replace {
 		existing = regions.Replace
@@ -184,9 +262,9 @@ func (s *Scorer) writeRegions(ctx context.Context, dir string, src regions.Sourc
 		if err != nil || len(hash) != sha256.Size {
 			return nil, nil, fmt.Errorf("index %s: image %q has no hash; make the index again", dir, id)
 		}
-		hashes = append(hashes, hash...)
+		origins = append(origins, Origin(hash))
 	}
-	return ids, hashes, nil
+	return ids, origins, nil
 }
 
 // addRegions adds images to w, read several at a time.
@@ -236,15 +314,22 @@ func OpenIndex(dir, model string) (*Index, error) {
 	if info.Model != model {
 		return nil, fmt.Errorf("index %s: %w; name the one that made it, or make the index again", dir, ErrOtherModel)
 	}
-	ix := &Index{Info: info}
-	if err := ix.open(dir); err != nil {
+	ix := &Index{Info: info, dir: dir}
+	err = ix.openVectors(dir)
+	if err == nil {
+		ix.regions, _, err = regions.Open(filepath.Join(dir, regionFolder), regions.Options{})
+	}
+	if err == nil {
+		err = ix.leaveOutStale(dir)
+	}
+	if err != nil {
 		ix.Close()
 		return nil, err
 	}
 	return ix, nil
 }
 
-func (ix *Index) open(dir string) error {
+func (ix *Index) openVectors(dir string) error {
 	var err error
 	path := filepath.Join(dir, vectorFile)
 	if ix.reader, err = checkpoint.OpenSafetensors(path); err != nil {
@@ -273,19 +358,19 @@ func (ix *Index) open(dir string) error {
 	if len(hashes) != len(ix.IDs)*sha256.Size {
 		return fmt.Errorf("%s: %d bytes of hashes for %d images; make the index again", path, len(hashes), len(ix.IDs))
 	}
-	if ix.regions, _, err = regions.Open(filepath.Join(dir, regionFolder), regions.Options{}); err != nil {
-		return err
+	for h := range slices.Chunk(hashes, sha256.Size) {
+		ix.origins = append(ix.origins, Origin(h))
 	}
-	return ix.leaveOutStale(dir, hashes)
+	return nil
 }
 
 // leaveOutStale leaves out the images whose vectors are of something else than their regions: an
 // update that was interrupted has brought only these up to date.
-func (ix *Index) leaveOutStale(dir string, hashes []byte) error {
-	origins := regions.Origins(ix.regions)
+func (ix *Index) leaveOutStale(dir string) error {
+	have := regions.Origins(ix.regions)
 	var good []int
 	for i, id := range ix.IDs {
-		if origins[id].Hash == hex.EncodeToString(hashes[i*sha256.Size:(i+1)*sha256.Size]) {
+		if have[id].Hash == hex.EncodeToString(ix.origins[i][:]) {
 			good = append(good, i)
 		}
 	}
@@ -295,19 +380,22 @@ func (ix *Index) leaveOutStale(dir string, hashes []byte) error {
 	if len(good) == 0 {
 		return fmt.Errorf("index %s was being made again; finish that with the same command", dir)
 	}
-	ids, vectors := make([]string, len(good)), make([]float32, 0, len(good)*ix.Info.Size)
+	all := ix.rows()
+	ix.IDs, ix.origins, ix.vectors = make([]string, len(good)), make([]Origin, len(good)), make([]float32, 0, len(good)*ix.Info.Size)
 	for k, i := range good {
-		ids[k] = ix.IDs[i]
-		vectors = append(vectors, ix.vectors[i*ix.Info.Size:(i+1)*ix.Info.Size]...)
+		ix.IDs[k], ix.origins[k] = all.IDs[i], all.Origins[i]
+		ix.vectors = append(ix.vectors, all.Vector(i)...)
 	}
-	ix.Stale = len(ix.IDs) - len(good)
-	ix.IDs, ix.vectors = ids, vectors
+	ix.Stale = len(all.IDs) - len(good)
 	return nil
 }
 
-// Close releases the files.
+// Close releases the files and the database.
 func (ix *Index) Close() error {
 	var errs []error
+	if ix.database != nil {
+		errs = append(errs, ix.database.Close())
+	}
 	if ix.regions != nil {
 		errs = append(errs, ix.regions.Close())
 	}

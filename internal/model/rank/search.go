@@ -12,8 +12,9 @@ import (
 
 // Searcher answers queries from an index. It is not safe for concurrent use.
 type Searcher struct {
-	scorer *Scorer
-	index  *Index
+	scorer   *Scorer
+	pictures regions.Source
+	store    Store
 }
 
 // NewSearcher returns a searcher in ix.
@@ -21,7 +22,19 @@ func NewSearcher(s *Scorer, ix *Index) (*Searcher, error) {
 	if ix.Info.Size != s.model.Config.ContrastSize {
 		return nil, fmt.Errorf("the index has vectors of %d values, the model of %d; make the index again", ix.Info.Size, s.model.Config.ContrastSize)
 	}
-	return &Searcher{s, ix}, nil
+	if ix.database == nil {
+		return s.Over(Exact{s.dev, ix.rows()}, ix.regions), nil
+	}
+	origins := make(map[string]Origin, len(ix.IDs))
+	for i, id := range ix.IDs {
+		origins[id] = ix.origins[i]
+	}
+	return s.Over(current{ix.database, origins}, ix.regions), nil
+}
+
+// Over returns a searcher among the vectors of a store, with the pictures that these are of.
+func (s *Scorer) Over(store Store, pictures regions.Source) *Searcher {
+	return &Searcher{s, pictures, store}
 }
 
 // Found is an image that was found.
@@ -69,21 +82,27 @@ func (s *Searcher) Search(ctx context.Context, queries []Query) ([][]Found, erro
 	found, texts := make([][]Found, len(queries)), make(Texts, len(queries))
 	place := map[model.Pair]*Found{} // of the candidates
 	var pairs []model.Pair
+	candidates, number := Images{Source: s.pictures}, map[string]int32{}
 	for i, q := range queries {
-		hits, err := s.nearest(vectors[i], max(q.K, q.Candidates))
+		near, err := s.store.Nearest(ctx, vectors[i], max(q.K, q.Candidates))
 		if err != nil {
 			return nil, err
 		}
-		texts[i], found[i] = q.Text, make([]Found, len(hits))
-		for k, h := range hits {
-			found[i][k] = Found{ID: s.index.IDs[h.Number], Similarity: cosine(h.Score)}
-			if k < q.Candidates {
-				p := model.Pair{Image: h.Number, Text: int32(i)}
-				pairs, place[p] = append(pairs, p), &found[i][k]
+		texts[i], found[i] = q.Text, make([]Found, len(near))
+		for k, n := range near {
+			found[i][k] = Found{ID: n.ID, Similarity: cosine(n.Score)}
+			if k >= q.Candidates {
+				continue
 			}
+			if _, ok := number[n.ID]; !ok {
+				number[n.ID] = int32(len(candidates.IDs))
+				candidates.IDs = append(candidates.IDs, n.ID)
+			}
+			p := model.Pair{Image: number[n.ID], Text: int32(i)}
+			pairs, place[p] = append(pairs, p), &found[i][k]
 		}
 	}
-	err = s.scorer.Pairs(ctx, Images{s.index.regions, s.index.IDs}, texts, pairs, func(p model.Pair, score float32) {
+	err = s.scorer.Pairs(ctx, candidates, texts, pairs, func(p model.Pair, score float32) {
 		place[p].Match, place[p].Ranked = score, true
 	}, func(int, int) {})
 	if err != nil {
@@ -115,7 +134,7 @@ func (s *Searcher) vectors(ctx context.Context, queries []Query) ([][]float32, e
 	if err != nil {
 		return nil, err
 	}
-	vectors, size := make([][]float32, len(queries)), s.index.Info.Size
+	vectors, size := make([][]float32, len(queries)), s.scorer.model.Config.ContrastSize
 	for i, q := range queries {
 		from := &ofTexts
 		if q.Image != nil {
@@ -124,15 +143,6 @@ func (s *Searcher) vectors(ctx context.Context, queries []Query) ([][]float32, e
 		vectors[i], *from = (*from)[:size], (*from)[size:]
 	}
 	return vectors, nil
-}
-
-func (s *Searcher) nearest(query []float32, k int) ([]Hit, error) {
-	dev := s.scorer.dev
-	products := similarities(dev, query, s.index.vectors, s.index.Info.Size)
-	if sum := dev.SumSquares(dev.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
-		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives; remove its folder and make it again")
-	}
-	return best(dev.Limit(), products, k), nil
 }
 
 // Match returns the match scores of pairs, in their order. tick is called after each batch.

@@ -20,6 +20,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/store"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -73,7 +74,7 @@ func (f *folder) fill(o *Options) error {
 	if err := infile.Folder(f.dir); err != nil {
 		return err
 	}
-	env := run.Env{Log: o.Log, Shared: &f.shared}.Ready() // one device for all heads
+	env := run.Env{Log: o.Log, Shared: &f.shared, OpenStore: store.Open}.Ready() // one device for all heads
 	if err := f.open(env, o); err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -647,6 +648,9 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (a
 func searching(x run.Index) func(ctx context.Context, queries []rank.Query) ([][]Found, error) {
 	return func(ctx context.Context, queries []rank.Query) ([][]Found, error) {
 		hits, err := x.Search(ctx, queries)
+		if store := (*rank.StoreError)(nil); errors.As(err, &store) && ctx.Err() == nil {
+			err = &Error{Kind: Unavailable, Message: "the index cannot be searched now; try again", RetryAfter: 5 * time.Second, Err: err}
+		}
 		all := make([][]Found, len(hits))
 		for i, list := range hits {
 			for _, hit := range list {

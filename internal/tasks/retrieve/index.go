@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 
@@ -21,6 +22,8 @@ type IndexOptions struct {
 	Features bool // what is indexed are region features, not pictures
 	Replace  bool // an index of something else gives way
 	SkipBad  bool
+	Stores   []string // URLs of the servers of a database for the vectors; none: those that the index has
+	NoStore  bool     // the index is taken out of its database
 	Tick     func(stage string, done, total int)
 }
 
@@ -44,6 +47,7 @@ func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions)
 	}
 	return r.scorer.WriteIndex(ctx, out, source, rank.IndexOptions{
 		Model: digest, ModelDir: r.Dir, Source: from, Features: o.Features, Extractor: spec, Replace: o.Replace, Tick: o.Tick,
+		Stores: o.Stores, NoStore: o.NoStore, OpenStore: r.stores, Texts: r.randomTexts(50),
 		Bad: func(id string, err error) error {
 			if !o.SkipBad {
 				return fmt.Errorf("%w; correct or remove it, or leave such images out with --skip-bad", err)
@@ -52,6 +56,20 @@ func (r *Retriever) Index(ctx context.Context, from, out string, o IndexOptions)
 			return nil
 		},
 	})
+}
+
+// randomTexts are texts of random words, the same each time.
+func (r *Retriever) randomTexts(n int) rank.Texts {
+	rng := rand.New(rand.NewPCG(1, 1))
+	texts := make(rank.Texts, n)
+	for i := range texts {
+		texts[i] = append(texts[i], r.encoder.Tokenizer.CLS())
+		for range min(8, r.encoder.MaxLen-2) {
+			texts[i] = append(texts[i], rng.Int32N(int32(r.encoder.Tokenizer.VocabSize())))
+		}
+		texts[i] = append(texts[i], r.encoder.Tokenizer.SEP())
+	}
+	return texts
 }
 
 func (r *Retriever) indexed(from string, o IndexOptions) (regions.Source, *regions.Spec, error) {
@@ -137,8 +155,8 @@ func IndexModel(index string) (string, error) {
 	return dir, nil
 }
 
-// OpenIndex opens an index that this model made.
-func (r *Retriever) OpenIndex(dir string) (*Search, error) {
+// OpenIndex opens an index that this model made, and the database that has its vectors.
+func (r *Retriever) OpenIndex(ctx context.Context, dir string) (*Search, error) {
 	digest, err := r.modelDigest()
 	if err != nil {
 		return nil, err
@@ -146,6 +164,14 @@ func (r *Retriever) OpenIndex(dir string) (*Search, error) {
 	ix, err := rank.OpenIndex(dir, digest)
 	if err != nil {
 		return nil, err
+	}
+	differs, err := ix.Connect(ctx, r.stores)
+	if err != nil {
+		ix.Close()
+		return nil, err
+	}
+	if differs {
+		r.log.Warn(fmt.Sprintf("index %s and its store are not of the same pictures, as where an update was interrupted: what differs is left out; run \"unimo index\" again", dir))
 	}
 	s, err := rank.NewSearcher(r.scorer, ix)
 	if err != nil {

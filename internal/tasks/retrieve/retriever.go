@@ -19,6 +19,7 @@ type Retriever struct {
 	images.Reader
 
 	scorer  *rank.Scorer
+	stores  rank.OpenStore
 	encoder images.Captions
 	log     *slog.Logger
 	digest  string // of weights and configuration; "" until it is needed
@@ -35,7 +36,7 @@ const UntrainedHead = "the match head of this model was not trained: match score
 func Open(dir string, env run.Env) (*Retriever, error) { return open(dir, env.Ready()) }
 
 func open(dir string, env *run.Env) (*Retriever, error) {
-	r := &Retriever{log: env.Log}
+	r := &Retriever{log: env.Log, stores: env.OpenStore}
 	var err error
 	r.Opened, err = run.Open(dir, env, func(o *run.Opened) (model.Parameters, error) {
 		m, err := model.Open[*model.Retriever](o.Device, o.Config, o.Folder.Weights)
@@ -111,7 +112,7 @@ func (r *Retriever) Serve(*run.Task) (run.Serving, error) {
 	if r.Config.ContrastSize > 0 {
 		s.Vectors = r
 		s.OpenIndex = func(dir string) (run.Index, error) {
-			x, err := r.OpenIndex(dir)
+			x, err := r.OpenIndex(context.Background(), dir)
 			if err != nil {
 				return nil, err
 			}

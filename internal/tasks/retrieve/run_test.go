@@ -241,7 +241,7 @@ func TestLearnsAndFinds(t *testing.T) {
 	if dir, err := IndexModel(index); err != nil || filepath.Base(dir) != "best" && filepath.Base(dir) != filepath.Base(s.Dir.Best()) {
 		t.Errorf("the index is of model %q, %v", dir, err)
 	}
-	search, err := r.OpenIndex(index)
+	search, err := r.OpenIndex(t.Context(), index)
 	if err != nil {
 		t.Fatal(err)
 	}
