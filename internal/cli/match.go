@@ -80,7 +80,8 @@ func (a *app) matchCommand() *cobra.Command {
 		Long: `Score how well each text fits a picture: the higher, the better. A line of output is
 score and text, tab-separated; with --json one object a line. Scores compare texts of a
 picture, or pictures of a text. A model that was calibrated (evaluate --calibrate) gives the
-probability that the text fits, too, behind the score, and says where nothing fits.
+probability that the text fits, too, behind the score, and says where nothing fits. It is that
+of one pair, as if half of all pairs fitted: among many texts it is too high.
 
 PICTURE is a file (JPEG, PNG, GIF, WebP); with --features it is the id of an image in
 region features.`,
@@ -236,6 +237,8 @@ Every vector of the index is looked at, or the database that has them is asked (
 final order, and their score is the match score; of the others, and for --image, it is the
 similarity of the vectors (-1 to 1). Of a model that was calibrated (evaluate --calibrate) the
 probability that a picture fits the text follows the score, and it is said where nothing fits.
+It is that of one picture, as if half of all fitted: of N pictures hold it against 1 - 1/N, as
+0.999 of 1,000, where it matters whether any fits at all.
 Without a text a terminal asks line by line.
 
 --open shows the pictures in the browser, --html FILE writes that page: one file that holds

@@ -80,7 +80,7 @@ func TestTasks(t *testing.T) {
 	w.wait(`document.querySelector("#hits .track")`)
 	w.has("#search-summary", "1 of the 3 closest pictures fits “red”") // by the model's own threshold
 	w.has("#hits", "88 %", "similarity 0.750", "red.png")
-	w.has("#search-order", "Where few do, they are too high")
+	w.has("#search-order", "Where few do, they are too high", "97 % means 3 %")
 	eval[bool](w, `(e => { e.value = 0.2; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)
 	w.has("#search-summary", "2 of the 3 closest pictures fit “red”")
 	eval[bool](w, `(e => { e.value = 0.9; e.dispatchEvent(new Event("input")); return true })(document.getElementById("least"))`)

@@ -110,7 +110,7 @@ function draw() {
   $("least-reset").hidden = least === null;
   $("search-order").hidden = !found.length || (chosen && !calibrated());
   $("search-order").textContent = calibrated()
-    ? "The percents are right where half of all pictures fit. Where few do, they are too high: the order is what counts."
+    ? "Each percent is of one picture alone, as if half of all fitted. Where few do, they are too high: of 1,000 pictures with one that fits, 97 % means 3 %. The order is what counts; the slider asks for more."
     : "The model has no threshold for these: the order is all it says.";
   $("search-nothing").hidden = !found.length || kept.length > 0 || anyway;
   if (found.length) {
@@ -139,7 +139,7 @@ function hit(f, rank, keeps = true) {
 
 function scores(f) {
   const similar = `similarity ${number(f.similarity)}`;
-  if (f.probability != null) return [h("b", {}, percent(f.probability)), h("span", {}, similar)];
+  if (f.probability != null) return [h("b", { title: "that it fits, as if half of all pictures did" }, percent(f.probability)), h("span", {}, similar)];
   if (f.match != null) return [h("b", {}, number(f.similarity)), h("span", {}, `match ${number(f.match)}`)];
   return [h("b", {}, number(f.similarity))];
 }
