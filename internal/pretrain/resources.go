@@ -41,6 +41,7 @@ type ResourceOptions struct {
 	Recipe      *Recipe
 	Paraphrases string // the user's file, or ""
 	Fingerprint string // of the collections
+	Built       bool   // they must be there: another process has built them
 	Log         *slog.Logger
 	Stage       func(name string)
 	Tick        func(done, total int)
@@ -89,6 +90,9 @@ func OpenResources(ctx context.Context, dir string, c Collections, o ResourceOpt
 	counts.Fingerprint = fmt.Sprintf("%s %d %d", counts.Fingerprint, counts.Images, counts.Texts)
 	index := filepath.Join(dir, "index")
 	if !res.load(dir, index, counts.Fingerprint, parser) {
+		if o.Built {
+			return nil, fmt.Errorf("the index of related samples is not in %s, or is another", dir)
+		}
 		b := builder{o: o, c: c, parser: parser, paraphrases: res.paraphrases, lexicon: new(rewrite.Lexicon), names: map[string]bool{}}
 		if err := b.build(ctx, dir, index, counts); err != nil {
 			return nil, err

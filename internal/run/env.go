@@ -43,6 +43,17 @@ func (e *Env) Part(whole *model.Multi, task string) *Env {
 	return &part
 }
 
+// group is the processes that train together, before [Env.Ready] too.
+func (e *Env) group() collective.Group {
+	if e.Group == nil {
+		return collective.Alone{}
+	}
+	return e.Group
+}
+
+// leads says whether this is the first of the processes, which alone writes.
+func (e *Env) leads() bool { return e.group().Rank() == 0 }
+
 // Observer is told how work goes on, besides what the trainer tells.
 type Observer interface {
 	train.Observer
@@ -63,9 +74,7 @@ func (e Env) Ready() *Env {
 	if e.Observer == nil {
 		e.Observer = Silent{}
 	}
-	if e.Group == nil {
-		e.Group = collective.Alone{}
-	}
+	e.Group = e.group()
 	return &e
 }
 

@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"iter"
+	"log/slog"
 	"maps"
 	"os"
 	"path/filepath"
@@ -48,6 +49,7 @@ type Options struct {
 	Version    map[string]string
 
 	inherited *train.Source // of the run that is gone on with
+	file      train.File    // its run.json
 }
 
 // Summary is what a finished run has to say.
@@ -63,28 +65,40 @@ type Summary struct {
 
 // Finetune trains a model and scores the best one on dev. It returns ctx's error
 // when it was interrupted; the run can then be resumed.
+//
+// All processes of a group call it with equal options. The first one has the folder and speaks; the summaries of the others have
+// no results.
 func Finetune(ctx context.Context, o Options) (*Summary, error) {
-	if err := o.inherit(); err != nil {
-		return nil, err
-	}
-	if err := o.check(); err != nil {
-		return nil, err
-	}
 	o.Env = *o.Ready()
+	if !o.leads() {
+		o.Log, o.Observer = slog.New(slog.DiscardHandler), Silent{}
+	}
+	err := o.inherit()
+	if err == nil {
+		err = o.check()
+	}
+	if err := o.agree(err); err != nil {
+		return nil, err
+	}
 	r := &run{Options: o, started: time.Now()}
 	defer r.close()
-	if err := r.load(ctx); err != nil {
+	if err = r.load(ctx); err == nil {
+		err = r.describe()
+	}
+	if err := r.compare(err); err != nil {
 		return nil, err
 	}
 	if done, err := r.openDir(); done != nil || err != nil {
 		return done, err
 	}
 	var summary *Summary
-	err := r.checkDisk()
-	if err == nil {
+	if err = r.agree(r.checkDisk()); err == nil {
 		summary, err = r.train(ctx)
 	}
-	if err != nil && r.fresh && !r.begun && ctx.Err() == nil && !r.computed() {
+	if err != nil && !r.leads() {
+		return nil, err
+	}
+	if err != nil && r.fresh && !r.begun && ctx.Err() == nil && !errors.Is(err, context.Canceled) && !r.computed() {
 		return nil, errors.Join(err, r.dir.Discard()) // nothing is there that could be resumed
 	}
 	if err != nil {
@@ -92,6 +106,9 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	}
 	return summary, nil
 }
+
+// agree returns the error of one process on all of them.
+func (e *Env) agree(err error) error { return collective.Agree(e.group(), err) }
 
 // close gives the run's folder back, and releases the checkpoint that it starts from.
 func (r *run) close() {
@@ -160,6 +177,9 @@ func (r *run) load(ctx context.Context) error {
 	}
 	common := r.settings.Common()
 	collective.SetTimeout(r.Group, time.Duration(common.MPITimeout*float64(time.Minute)))
+	if err := common.CheckRanks(r.Group.Size()); err != nil {
+		return &SettingError{err}
+	}
 	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
 		return &SettingError{fmt.Errorf("vocab_size is %d, want %d or more for a vocabulary that is trained", common.VocabSize, least)}
 	}
@@ -304,16 +324,15 @@ func anyText(texts iter.Seq[string]) bool {
 	return false
 }
 
-// openDir makes or opens the run's folder. A complete run that is resumed is
-// answered with its summary.
-func (r *run) openDir() (*Summary, error) {
+// describe notes what the run computes with.
+func (r *run) describe() error {
 	r.info = train.Info{
 		Task: r.Task.Name, Status: train.Running, Command: r.Command, Version: r.Version, Random: random.Version, Seed: r.settings.Common().Seed,
 		Config: r.settings, Data: map[string]string{},
 	}
 	var err error
 	if r.info.From, err = r.source(); err != nil {
-		return nil, err
+		return err
 	}
 	for _, f := range r.files {
 		if f.Path == "" {
@@ -321,23 +340,55 @@ func (r *run) openDir() (*Summary, error) {
 		}
 		digest, err := DigestFile(f.Path)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.info.Data[f.Split] = digest
 	}
 	more, err := r.job.Digests()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	maps.Copy(r.info.Data, more)
 	r.info.Data["vocabulary"] = digestVocabulary(r.tok)
 	if r.Init != "" {
 		digest, err := DigestTensors(r.init)
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.info.Data["init"] = digest
 	}
+	return nil
+}
+
+// opening is what the first process says of the run's folder.
+type opening struct {
+	Resumed, Fresh bool
+	Done           *train.Outcome // of a complete run
+}
+
+// openDir makes or opens the run's folder, in the first process. A complete run that is resumed is
+// answered with its summary.
+func (r *run) openDir() (*Summary, error) {
+	var done *Summary
+	var err error
+	var o opening
+	if r.leads() {
+		done, err = r.ownDir()
+		if o = (opening{Resumed: r.resumed, Fresh: r.fresh}); done != nil {
+			o.Done = &done.Outcome
+		}
+	}
+	if o, err = collective.Tell(r.Group, o, err); err != nil {
+		return nil, err
+	}
+	r.resumed, r.fresh = o.Resumed, o.Fresh
+	if o.Done != nil && done == nil {
+		done = &Summary{Outcome: *o.Done, Complete: true}
+	}
+	return done, nil
+}
+
+func (r *run) ownDir() (_ *Summary, err error) {
 	if !r.Resume {
 		if r.dir, err = train.NewDir(r.Out); err != nil {
 			return nil, err
@@ -374,10 +425,12 @@ func (r *run) openDir() (*Summary, error) {
 
 func (r *run) train(ctx context.Context) (*Summary, error) {
 	l, err := r.job.Learner(ctx, r.config, r.tok)
-	if err != nil {
+	if err == nil {
+		defer l.Close()
+	}
+	if err := r.agree(err); err != nil {
 		return nil, err
 	}
-	defer l.Close()
 	m, about := l.Model(), l.About()
 	params := m.Params
 	origin := "Trained from random weights."
@@ -393,7 +446,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	r.Log.Info(fmt.Sprintf("model   %s; %s parameters", r.config, Grouped(params.Count())))
 	if m.Beside != nil {
 		r.beside = m.Beside.Params().Count()
-		if err := r.checkDisk(); err != nil {
+		if err := r.agree(r.checkDisk()); err != nil {
 			return nil, err
 		}
 		r.Log.Info(fmt.Sprintf("        %s is trained with it; %s parameters", m.Beside.Name(), Grouped(m.Beside.Params().Count())))
@@ -403,18 +456,28 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	}
 	r.Log.Info("device  " + r.Device.Name())
 	r.Log.Info("needs   " + r.needs(about))
+	if ranks := r.Group.Size(); ranks > 1 {
+		r.Log.Info("shared  " + r.settings.Common().Shared(ranks))
+	}
+	observer := r.Observer
+	if r.leads() {
+		observer = reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}
+	}
 	trainer := &train.Trainer{
 		Config: r.settings.Common().Config, Device: r.Device, Task: newTrained(r, l, r.card(params.Count(), origin)), Dir: r.dir, Group: r.Group,
-		Observer: reporter{r.Observer, func() { r.writeUnfinished(l, "running") }}, Log: r.Log,
+		Observer: observer, Log: r.Log,
 	}
 	r.Observer.Stage("training")
 	r.begun = true
 	outcome, err := trainer.Run(ctx, r.resumed)
-	var s *Summary
+	s := &Summary{Outcome: outcome, Resumed: r.resumed}
 	if err == nil {
-		s, err = r.finish(ctx, l, outcome)
+		_, err = collective.First(r.Group, func() (_ bool, err error) {
+			s, err = r.finish(ctx, l, outcome)
+			return false, err
+		})
 	}
-	if err != nil && ctx.Err() != nil {
+	if err != nil && ctx.Err() != nil && r.leads() {
 		r.writeUnfinished(l, "interrupted")
 	}
 	return s, err
@@ -542,6 +605,9 @@ func (r *run) fail(err error) error {
 		return fmt.Errorf("the run's folder %s was removed or moved while it was written: %w; begin again, or move it back and go on with --resume", r.dir.Root(), err)
 	}
 	r.info.Status = train.Failed
+	if common, ok := err.(*collective.RankError); ok && errors.Is(err, context.Canceled) {
+		err = common.Unwrap()
+	}
 	if err == context.Canceled || err == train.ErrTimeUp { // nothing else went wrong
 		r.info.Status = train.Interrupted
 	} else {

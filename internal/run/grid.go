@@ -49,6 +49,9 @@ type Grid struct {
 // was interrupted goes on with Options.Resume: complete runs are not repeated.
 // started is told about each run before it begins.
 func FinetuneGrid(ctx context.Context, o Options, axes []string, started func(cell Cell, i, n int)) (*Grid, error) {
+	if o.group().Size() > 1 {
+		return nil, &SettingError{errors.New("--grid trains in one process; start its runs one by one over the ranks, or without mpirun")}
+	}
 	if err := o.inherit(); err != nil {
 		return nil, err
 	}

@@ -36,6 +36,9 @@ func (r *run) diskNeed() int64 {
 
 // checkDisk refuses a run that the disk has no room for, and warns where it is tight.
 func (r *run) checkDisk() error {
+	if !r.leads() {
+		return nil
+	}
 	need := r.diskNeed()
 	free, known := atomicfile.Free(r.Out)
 	switch {

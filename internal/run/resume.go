@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -48,10 +49,17 @@ func (o *Options) inherit() error {
 	if !o.Resume {
 		return nil
 	}
-	info, err := train.OpenInfo(o.Out)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+	var file train.File
+	var err error
+	if o.leads() {
+		if file, err = train.ReadFile(o.Out); errors.Is(err, fs.ErrNotExist) {
+			err = nil
+		}
 	}
+	if file, err = collective.Tell(o.group(), file, err); err != nil || file.Content == nil {
+		return err
+	}
+	info, err := file.Info()
 	if err != nil {
 		return err
 	}
@@ -67,7 +75,7 @@ func (o *Options) inherit() error {
 	o.Size = from.Preset
 	o.Data, o.Dev, o.Init, o.Vocab = cmp.Or(o.Data, from.Data), cmp.Or(o.Dev, from.Dev), cmp.Or(o.Init, from.Init), cmp.Or(o.Vocab, from.Vocab)
 	o.Notice = cmp.Or(o.Notice, from.Notice)
-	o.inherited = from
+	o.inherited, o.file = from, file
 	return nil
 }
 
@@ -130,7 +138,7 @@ func (o *Options) restore(s Settings) error {
 		return err
 	}
 	settings.Share(s, recipe) // what the run's version did not have does not come from the model that it began with
-	if err := train.ReadConfig(o.Out, s); err != nil {
+	if err := o.file.Config(s); err != nil {
 		return err
 	}
 	here, err := os.Getwd()

@@ -322,6 +322,7 @@ type About struct {
 type Streamer interface {
 	StreamState() ([]byte, error)
 	RestoreStream(state []byte) error
+	Skip(epoch, batch int) error
 }
 
 // Passer is a learner whose batches go through the model several times: see [train.Passer].

@@ -302,7 +302,11 @@ func TestFileOfSeveralTasks(t *testing.T) {
 		Tasks        []string `json:"tasks"`
 		TaskSettings []string `json:"task_settings"`
 	}
-	if err := train.ReadConfig(s.Dir.Root(), &saved); err != nil {
+	f, err := train.ReadFile(s.Dir.Root())
+	if err == nil {
+		err = f.Config(&saved)
+	}
+	if err != nil {
 		t.Fatal(err)
 	}
 	if len(saved.Tasks) != 1 || saved.Tasks[0] != "sst-2="+data || strings.Join(saved.TaskSettings, " ") != "sst-2.max_seq_len=9 sst-2.batch_size=2" {

@@ -26,6 +26,28 @@ func (c Config) Width(ranks int) int {
 	return 1 << bits.Len(uint(each-1))
 }
 
+// CheckRanks refuses more ranks than a step has batches.
+func (c Config) CheckRanks(ranks int) error {
+	if ranks > c.GradientAccumulation {
+		return fmt.Errorf("%d ranks share the batches of a step, which are %d (gradient_accumulation); start %[2]d, or set more batches: --set gradient_accumulation=%[1]d", ranks, c.GradientAccumulation)
+	}
+	return nil
+}
+
+// Shared says how ranks share the batches of a step, and what idles.
+func (c Config) Shared(ranks int) string {
+	width := c.Width(ranks)
+	busy := (c.GradientAccumulation + width - 1) / width
+	last := c.GradientAccumulation - (busy-1)*width
+	switch {
+	case busy < ranks:
+		return fmt.Sprintf("%d ranks, of which %d are idle: the %d batches of a step are taken %d together; best is a power of two of ranks that divides gradient_accumulation", ranks, ranks-busy, c.GradientAccumulation, width)
+	case last < width:
+		return fmt.Sprintf("%d ranks, each with %d of the %d batches of a step, the last one with %d; best is a power of two of ranks that divides gradient_accumulation", ranks, width, c.GradientAccumulation, last)
+	}
+	return fmt.Sprintf("%d ranks, each with %d of the %d batches of a step", ranks, width, c.GradientAccumulation)
+}
+
 // Owner returns the rank that computes a batch, which is the n-th of all.
 func (c Config) Owner(n, ranks int) int { return n % c.GradientAccumulation / c.Width(ranks) }
 

@@ -165,11 +165,51 @@ const maxInfo = 64 << 20
 
 // ReadInfo reads run.json.
 func (d *Dir) ReadInfo() (Info, error) {
+	f, err := ReadFile(d.root)
+	if err != nil {
+		return Info{}, err
+	}
+	return f.Info()
+}
+
+// File is the content of a run.json, which may have come from another machine.
+type File struct {
+	Root    string // the run's folder
+	Content []byte
+}
+
+// ReadFile reads the run.json of the folder root.
+func ReadFile(root string) (File, error) {
+	raw, err := infile.Read((&Dir{root: root}).info(), maxInfo)
+	if err != nil {
+		return File{}, damaged(root, err)
+	}
+	return File{root, raw}, nil
+}
+
+func damaged(root string, err error) error {
+	d := &Dir{root: root}
+	return fmt.Errorf("read run: %w; without it a run cannot be resumed: its models are in %s and %s, start a new run in another folder", err, d.Best(), d.Last())
+}
+
+// Info returns what the file says.
+func (f File) Info() (Info, error) {
 	var info Info
-	if err := infile.ReadJSON(d.info(), maxInfo, &info); err != nil {
-		return Info{}, fmt.Errorf("read run: %w; without it a run cannot be resumed: its models are in %s and %s, start a new run in another folder", err, d.Best(), d.Last())
+	if err := infile.DecodeJSON((&Dir{root: f.Root}).info(), f.Content, &info); err != nil {
+		return Info{}, damaged(f.Root, err)
 	}
 	return info, nil
+}
+
+// Config reads the settings into config, a pointer to their struct. Keys that it does not have are passed over.
+func (f File) Config(config any) error {
+	err := infile.DecodeJSON((&Dir{root: f.Root}).info(), f.Content, &struct {
+		Config any `json:"config"`
+	}{config})
+	if err != nil {
+		return fmt.Errorf("read the settings of a run: %w", err)
+	}
+	return nil
 }
 
 // ReadOnly is the folder of a run for reading.
@@ -177,18 +217,6 @@ func ReadOnly(root string) *Dir { return &Dir{root: root} }
 
 // OpenInfo reads the run.json of the folder root; nothing in it is touched.
 func OpenInfo(root string) (Info, error) { return ReadOnly(root).ReadInfo() }
-
-// ReadConfig reads the settings in the run.json of the folder root into config, a pointer to their
-// struct. Keys that it does not have are passed over.
-func ReadConfig(root string, config any) error {
-	d := &Dir{root: root}
-	if err := infile.ReadJSON(d.info(), maxInfo, &struct {
-		Config any `json:"config"`
-	}{config}); err != nil {
-		return fmt.Errorf("read the settings of a run: %w", err)
-	}
-	return nil
-}
 
 // CheckSame returns an error that lists what differs between the run that is to be
 // resumed and what was asked for now: another configuration or other data would

@@ -213,7 +213,7 @@ func (t *Trainer) alike(tensors []checkpoint.Tensor, err error) error {
 	}
 	for rank, sum := range sums {
 		if sum != sums[0] {
-			return fmt.Errorf("after step %d rank %d has computed other numbers than rank 0; look at its machine (memory, processor), then go on from the newest snapshot with --resume", t.state.Step, rank)
+			return t.agree(fmt.Errorf("after step %d rank %d has computed other numbers than rank 0; look at its machine (memory, processor), then go on from the newest snapshot with --resume", t.state.Step, rank))
 		}
 	}
 	return nil
@@ -221,13 +221,13 @@ func (t *Trainer) alike(tensors []checkpoint.Tensor, err error) error {
 
 // resume goes on from the newest snapshot, which the first rank reads. It gives the others what it has.
 func (t *Trainer) resume() error {
-	var err error
-	if t.leads() {
-		if err = t.restore(); err == nil {
+	state, err := collective.First(t.Group, func() (state, error) {
+		err := t.restore()
+		if err == nil {
 			err = t.mend()
 		}
-	}
-	state, err := collective.Tell(t.Group, t.state, err)
+		return t.state, err
+	})
 	if err != nil || t.Group.Size() == 1 || state.Step == 0 {
 		return err
 	}

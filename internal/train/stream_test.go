@@ -45,6 +45,12 @@ func (s *stream) Parts(int, int) ([]Part, error) {
 	return d.parts, nil
 }
 
+func (s *stream) Skip(epoch, batch int) error {
+	_, err := s.Parts(epoch, batch)
+	s.drawn = s.drawn[:len(s.drawn)-1]
+	return err
+}
+
 func (s *stream) Loss(t *autograd.Tape, epoch, _ int) ([]*autograd.Var, int, error) {
 	d := s.drawn[0]
 	s.drawn = s.drawn[1:]

@@ -33,7 +33,8 @@ type Task interface {
 	Loss(tape *autograd.Tape, epoch, batch int) (parts []*autograd.Var, tokens int, err error)
 	// Describe names the examples of a batch, for messages.
 	Describe(epoch, batch int) string
-	// Evaluate scores the model on dev after a batch of the given epoch. tick is called as it goes on.
+	// Evaluate scores the model on dev after a batch of the given epoch. tick is called as it goes on. All ranks call it at
+	// a time, and may share the work; the first one's answer is the answer.
 	Evaluate(ctx context.Context, epoch int, tick func(done, total int)) (Evaluation, error)
 	// Save writes the model as it is into the folder dir, whole files only. Equal
 	// parameters and notes give equal model files.
@@ -54,19 +55,7 @@ type Streamer interface {
 	// RestoreStream sets the stream to a state that StreamState returned; the batches
 	// after it are the same again. state is valid during the call.
 	RestoreStream(state []byte) error
-}
-
-// Together is a task whose ranks evaluate together, each a part of dev, if its method says so. Of others the first rank
-// evaluates, and tells the rest.
-type Together interface {
-	Task
-	Together() bool
-}
-
-// Skipper is a task that has to know also of the batches that other ranks take, as one with a stream does.
-type Skipper interface {
-	Task
-	// Skip passes over a batch. It takes the place of Parts and Loss, in the order of the batches.
+	// Skip passes over a batch that another rank takes. It takes the place of Parts and Loss, in the order of the batches.
 	Skip(epoch, batch int) error
 }
 
@@ -187,8 +176,9 @@ type Outcome struct {
 	Last       Evaluation `json:"last"`
 	Best       Evaluation `json:"best"`
 	BestStep   int        `json:"best_step"`
-	Seconds    Number     `json:"seconds"`           // of training in this process, evaluation included
-	TokensRate Number     `json:"tokens_per_second"` // of training steps in this process
+	Seconds    Number     `json:"seconds"`                    // of training in this process, evaluation included
+	TokensRate Number     `json:"tokens_per_second"`          // of training steps in this process
+	Exchange   Number     `json:"exchange_seconds,omitempty"` // of training steps, for other ranks and gradients
 }
 
 // Trainer trains a task in a run folder.
@@ -216,6 +206,8 @@ type Trainer struct {
 	now      func() time.Time
 	tokens   int
 	stepTime time.Duration
+
+	exchangeTime time.Duration // of stepTime
 }
 
 // state is where a run stands: with the parameters and the moments, all that the
@@ -249,7 +241,10 @@ type sum struct {
 // All ranks of a group call it with equal settings and tasks. They go the same way: what one of them alone knows (its clock, an
 // interrupt, an error) they tell each other before they act on it.
 func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
-	if err := t.prepare(); err != nil {
+	if t.Group == nil {
+		t.Group = collective.Alone{}
+	}
+	if err := t.agree(t.prepare()); err != nil {
 		return Outcome{}, err
 	}
 	if resume {
@@ -299,6 +294,9 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 			err = log.step(event)
 			t.state.Parts = nil
 		}
+	}
+	if t.exchangeTime > 0 {
+		t.Log.Info(fmt.Sprintf("%.0f %% of the steps' time went by for other ranks and the exchange of gradients", 100*t.exchangeTime.Seconds()/t.stepTime.Seconds()))
 	}
 	outcome := t.outcome(start, t.earlyStop())
 	return outcome, t.agree(log.write("trained", outcome))
@@ -355,10 +353,7 @@ func (t *Trainer) prepare() error {
 	if t.now == nil {
 		t.now = time.Now
 	}
-	if t.Group == nil {
-		t.Group = collective.Alone{}
-	}
-	if err := t.checkRanks(); err != nil {
+	if err := t.Config.CheckRanks(t.Group.Size()); err != nil {
 		return err
 	}
 	t.tape = autograd.NewTape(t.Device, autograd.Seed{})
@@ -381,20 +376,6 @@ func (t *Trainer) prepare() error {
 	var err error
 	t.schedule, err = optim.NewSchedule(t.Config.LRScheduler, t.Config.LearningRate, warmup, t.total, stepsPerEpoch)
 	return err
-}
-
-// checkRanks refuses more ranks than a step has batches, and says which have nothing to do.
-func (t *Trainer) checkRanks() error {
-	batches, ranks := t.Config.GradientAccumulation, t.Group.Size()
-	if ranks > batches {
-		return fmt.Errorf("%d ranks share the batches of a step, which are %d (gradient_accumulation); start %[2]d ranks, or set more batches: --set gradient_accumulation=%[1]d", ranks, batches)
-	}
-	width := t.Config.Width(ranks)
-	if busy := (batches + width - 1) / width; busy < ranks || batches%width != 0 {
-		t.Log.Warn(fmt.Sprintf("a rank takes up to %d of the %d batches of a step, so %d of %d ranks have batches and the last of these has %d; best is a power of two of ranks that divides gradient_accumulation",
-			width, batches, busy, ranks, batches-(busy-1)*width))
-	}
-	return nil
 }
 
 // computed is what a rank says of a step: of each of its batches, and which gradients it has.
@@ -453,6 +434,7 @@ func (t *Trainer) step() (StepEvent, error) {
 	took := time.Since(start)
 	t.tokens += tokens
 	t.stepTime += took
+	t.exchangeTime += exchange
 	return StepEvent{
 		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
@@ -470,12 +452,12 @@ func (t *Trainer) mine(count int) (first, end int) {
 func (t *Trainer) count(places []place) ([][]Part, error) {
 	first, end := t.mine(len(places))
 	var own [][]Part
-	skipper, skips := t.Task.(Skipper)
+	stream, streams := t.Task.(Streamer)
 	var err error
 	for i, p := range places {
 		if i < first || i >= end {
-			if skips {
-				err = cmp.Or(err, skipper.Skip(p.epoch, p.batch))
+			if streams {
+				err = cmp.Or(err, stream.Skip(p.epoch, p.batch))
 			}
 			continue
 		}
@@ -667,11 +649,8 @@ func due(step, n int, otherwise bool) bool {
 // evaluate scores the model and says whether it is the best so far.
 func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err error) {
 	t.adam.Settle()
-	var e Evaluation
-	if together, ok := t.Task.(Together); t.leads() || ok && together.Together() {
-		e, err = t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
-	}
-	if e, err = collective.Tell(t.Group, e, err); err != nil {
+	e, err := t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
+	if e, err = collective.Tell(t.Group, e, err); err != nil { // the first one's, for all
 		return false, err
 	}
 	better = t.state.BestStep == 0 || e.better(t.state.Best)
@@ -695,6 +674,6 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err
 func (t *Trainer) outcome(start time.Time, stopped string) Outcome {
 	return Outcome{
 		Steps: t.state.Step, Stopped: stopped, Last: t.state.Last, Best: t.state.Best, BestStep: t.state.BestStep,
-		Seconds: Number(time.Since(start).Seconds()), TokensRate: Number(float64(t.tokens) / max(1e-9, t.stepTime.Seconds())),
+		Seconds: Number(time.Since(start).Seconds()), TokensRate: Number(float64(t.tokens) / max(1e-9, t.stepTime.Seconds())), Exchange: Number(t.exchangeTime.Seconds()),
 	}
 }

@@ -130,6 +130,19 @@ func TestGather(t *testing.T) {
 		if err := collective.Agree(g, failing); !errors.As(err, &common) || common.Rank != 1 || err.Error() != "rank 1: a disk is full" || errors.Is(err, own) != (g.Rank() > 0) {
 			return fmt.Errorf("agreed on %w", err)
 		}
+		sum := ""
+		err = collective.Spread(g, 7, func(i int) (string, error) { return fmt.Sprint(g.Rank(), i, ","), nil }, func(i int, piece string) { sum += fmt.Sprint(i, ":", piece) })
+		if err != nil || sum != "0:0 0,1:1 1,2:2 2,3:0 3,4:1 4,5:2 5,6:0 6," {
+			return fmt.Errorf("spread: %q, %w", sum, err)
+		}
+		done := 0
+		told, err := collective.First(g, func() (int, error) { done++; return 7, nil })
+		if err != nil || told != 7 || done != 1-min(g.Rank(), 1) {
+			return fmt.Errorf("the first did it %d times and told %d, %w", done, told, err)
+		}
+		if _, err := collective.First(g, func() (bool, error) { return false, own }); err == nil || err.Error() != own.Error() || errors.Is(err, own) != (g.Rank() == 0) {
+			return fmt.Errorf("the first failed with %w", err)
+		}
 		failing = nil
 		if g.Rank() == 2 {
 			failing = fmt.Errorf("stop: %w", context.Canceled)

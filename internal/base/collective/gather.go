@@ -6,6 +6,7 @@ import (
 	"encoding/gob"
 	"errors"
 	"fmt"
+	"time"
 )
 
 // RankError is an error of one rank or more that all of them end with, so that none waits for another. Rank 0 says it.
@@ -92,6 +93,87 @@ func Tell[T any](g Group, mine T, err error) (T, error) {
 		return mine, err
 	}
 	return all[0], nil
+}
+
+// Sharing is embedded by what can share its work with a group. Without one it is alone.
+type Sharing struct{ group Group }
+
+// Share makes it work with g, whose processes all do the same, until end is called.
+func (s *Sharing) Share(g Group) (end func()) {
+	before := s.group
+	s.group = g
+	return func() { s.group = before }
+}
+
+// Group is the group that it works with.
+func (s *Sharing) Group() Group {
+	if s.group == nil {
+		return Alone{}
+	}
+	return s.group
+}
+
+// Spread divides n pieces of work among the ranks, one to each at a time. do computes a piece; take gets every piece, in their
+// order, on every rank.
+func Spread[T any](g Group, n int, do func(i int) (T, error), take func(i int, piece T)) error {
+	size := g.Size()
+	for lo := 0; lo < n; lo += size {
+		var mine T
+		var err error
+		if i := lo + g.Rank(); i < n {
+			mine, err = do(i)
+		}
+		all, err := Gather(g, mine, err)
+		if err != nil {
+			return err
+		}
+		for rank, piece := range all[:min(size, n-lo)] {
+			take(lo+rank, piece)
+		}
+	}
+	return nil
+}
+
+// beat is how often the first rank shows that it is at work while others wait for it: who watches for ranks that are gone sees
+// that this one is not.
+const beat = 5 * time.Second
+
+// First has rank 0 do what the others wait for, and returns to all what it returned. do does not call the group.
+func First[T any](g Group, do func() (T, error)) (T, error) {
+	var none T
+	if g.Size() == 1 {
+		return do()
+	}
+	if g.Rank() != 0 {
+		for {
+			if busy, err := Tell(g, false, nil); err != nil {
+				return none, err
+			} else if !busy {
+				return Tell(g, none, nil)
+			}
+		}
+	}
+	over, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		for busy := true; busy; {
+			select {
+			case <-over:
+				busy = false
+			case <-time.After(beat):
+			}
+			if _, err := Tell(g, busy, nil); err != nil {
+				stopped <- err
+				return
+			}
+		}
+		stopped <- nil
+	}()
+	value, err := do()
+	close(over)
+	if failed := <-stopped; failed != nil {
+		return none, errors.Join(err, failed)
+	}
+	return Tell(g, value, err)
 }
 
 // piece bounds one broadcast: a library counts in 32 bits.

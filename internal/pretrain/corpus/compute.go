@@ -16,7 +16,7 @@ const computeBlock = 32
 // the extractor needs. Pictures that cannot be read are left for the streams to say so. Of other extractors, and where
 // features stand for the pictures, nothing is done.
 func (c *Collection) Compute(ctx context.Context, dir string, keep func(dir string) error, tick func(done, total int)) error {
-	if c.kind == Text || c.has != nil || c.o.Extractor == nil || !c.o.Extractor.Spec().Trained() {
+	if !c.computes() {
 		return nil
 	}
 	spec := c.o.Extractor.Spec()
@@ -27,11 +27,24 @@ func (c *Collection) Compute(ctx context.Context, dir string, keep func(dir stri
 	if err := errors.Join(keep(dir), c.fill(ctx, w, tick), w.Close()); err != nil {
 		return err
 	}
+	return c.Computed(dir)
+}
+
+// Computed reads the regions of the pictures from the store dir, which a Compute has filled.
+func (c *Collection) Computed(dir string) (err error) {
+	if !c.computes() {
+		return nil
+	}
 	if c.store, _, err = regions.Open(dir, regions.Options{Classes: true}); err != nil {
 		return err
 	}
 	c.opened = append(c.opened, c.store)
 	return nil
+}
+
+// computes says whether a trained network looks at pictures of the collection.
+func (c *Collection) computes() bool {
+	return c.kind != Text && c.has == nil && c.o.Extractor != nil && c.o.Extractor.Spec().Trained()
 }
 
 // fill adds the pictures that a store has not.

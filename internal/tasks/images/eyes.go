@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -156,7 +157,11 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 	}
 	var others *regions.OtherError
 	var shard *regions.ShardError
-	switch _, err := e.WriteStore(ctx, dir); {
+	_, err := collective.First(env.Group, func() (bool, error) {
+		_, err := e.WriteStore(ctx, dir)
+		return false, err
+	})
+	switch {
 	case errors.As(err, new(regions.BadPicture)):
 		return nil, nil, fmt.Errorf("%w (or leave such pictures out: skip_bad, --skip-bad)", err)
 	case errors.As(err, &others): // not with --replace, which training does not have
@@ -167,6 +172,9 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 		return nil, nil, err
 	}
 	store, info, err := regions.Open(dir, regions.Options{Classes: o.Classes})
+	if err != nil && env.Group.Rank() > 0 {
+		err = fmt.Errorf("%w; all ranks read what the first has computed; choose a folder RUN that all machines see, or extract the features before (unimo features extract)", err)
+	}
 	if err != nil {
 		return nil, nil, err
 	}

@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"github.com/unimo-go/unimo/internal/vision/extractor"
 	"iter"
 	"maps"
 	"path/filepath"
@@ -12,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -20,6 +20,7 @@ import (
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/images"
+	"github.com/unimo-go/unimo/internal/vision/extractor"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -246,10 +247,15 @@ func (j *job) compute(ctx context.Context) error {
 			continue
 		}
 		j.env.Observer.Stage("features of " + string(kind))
-		err := c.Compute(ctx, dir, func(dir string) error {
-			images.TellOnce(j.env.Log, x.Spec(), dir)
-			return extractor.Keep(dir, x)
-		}, j.env.Observer.Tick)
+		_, err := collective.First(j.env.Group, func() (bool, error) {
+			return false, c.Compute(ctx, dir, func(dir string) error {
+				images.TellOnce(j.env.Log, x.Spec(), dir)
+				return extractor.Keep(dir, x)
+			}, j.env.Observer.Tick)
+		})
+		if err == nil && j.env.Group.Rank() > 0 {
+			err = elsewhere(c.Computed(dir))
+		}
 		if err != nil {
 			return err
 		}
@@ -258,6 +264,14 @@ func (j *job) compute(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// elsewhere is an error of reading what the first of the ranks has made.
+func elsewhere(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w; all ranks read what the first has made; choose a folder RUN that all machines see", err)
 }
 
 // Learner implements [run.Job].
@@ -272,10 +286,20 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 	for _, kind := range slices.Sorted(maps.Keys(j.collections)) {
 		prints = append(prints, j.collections[kind].Fingerprint())
 	}
-	resources, err := pretrain.OpenResources(ctx, filepath.Join(j.env.Out, "related"), j.collections, pretrain.ResourceOptions{
+	related := pretrain.ResourceOptions{
 		Recipe: recipe, Paraphrases: s.Paraphrases, Fingerprint: strings.Join(prints, " "),
 		Log: j.env.Log, Stage: j.env.Observer.Stage, Tick: j.env.Observer.Tick,
+	}
+	var resources *pretrain.Resources
+	_, err = collective.First(j.env.Group, func() (_ bool, err error) {
+		resources, err = pretrain.OpenResources(ctx, filepath.Join(j.env.Out, "related"), j.collections, related)
+		return false, err
 	})
+	if err == nil && j.env.Group.Rank() > 0 {
+		related.Built = true
+		resources, err = pretrain.OpenResources(ctx, filepath.Join(j.env.Out, "related"), j.collections, related)
+		err = elsewhere(err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -24,6 +25,7 @@ import (
 
 // learner implements [run.Learner].
 type learner struct {
+	collective.Sharing
 	job       *job
 	config    model.Config
 	model     *model.Pretrainer
@@ -176,6 +178,12 @@ func (l *learner) Parts(_, batch int) ([]train.Part, error) {
 	return parts, nil
 }
 
+// Skip implements [run.Streamer]: the batch is prepared too, as what the next one is depends on it.
+func (l *learner) Skip(_, batch int) error {
+	_, err := l.feed.Batch(batch)
+	return err
+}
+
 // Loss implements [run.Learner].
 func (l *learner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int, error) {
 	l.batch = l.waiting[0]
@@ -201,6 +209,9 @@ func (l *learner) RestoreStream(state []byte) error { return l.feed.Restore(stat
 // Describe implements [run.Learner].
 func (l *learner) Describe(int, int) string {
 	const show = 3
+	if l.batch == nil { // all were other ranks'
+		return "batches of other ranks"
+	}
 	samples := l.batch.Samples
 	more := ""
 	if len(samples) > show {
@@ -213,6 +224,7 @@ func (l *learner) Describe(int, int) string {
 // each the mean over all that it counts.
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
 	l.reportData()
+	defer l.Share(l.job.env.Group)()
 	m, err := l.measure(ctx, tick)
 	return train.Evaluation{Metric: l.job.task.Metric, Score: m[l.job.task.Metric], Lower: l.job.task.Lower, Metrics: m}, err
 }
@@ -239,40 +251,18 @@ func (l *learner) report(how, samples string, r corpus.Report) {
 func (l *learner) measure(ctx context.Context, tick run.Tick) (train.Numbers, error) {
 	sums, counts := map[string]float64{}, map[string]float64{}
 	var known, hidden float64
-	for i, b := range l.heldOut {
-		if err := ctx.Err(); err != nil {
-			return nil, err
+	err := collective.Spread(l.Group(), len(l.heldOut), func(i int) (measured, error) { return l.measureBatch(ctx, l.heldOut[i]) }, func(i int, of measured) {
+		for k, p := range l.recipe.Parts(l.heldOut[i]) {
+			if p.Count > 0 {
+				sums[p.Name] += float64(of.Losses[k]) * float64(p.Count)
+				counts[p.Name] += float64(p.Count)
+			}
 		}
-		parts, losses := l.recipe.Parts(b), l.recipe.Losses(l.tape, l.model, b)
-		for k, p := range parts {
-			if p.Count == 0 {
-				continue
-			}
-			if err := l.model.Params.CheckOutput(l.job.env.Device, "losses", losses[k]); err != nil {
-				l.tape.Release()
-				return nil, err
-			}
-			sums[p.Name] += float64(engine.Values(l.job.env.Device, losses[k].Value)[0]) * float64(p.Count)
-			counts[p.Name] += float64(p.Count)
-		}
-		l.tape.Release()
-		if !b.Seq2Seq && len(b.Hidden.Labels) > 0 && l.recipe.Of(b.Kind)[pretrain.MaskedLM] > 0 {
-			logits := l.model.LanguageLogits(l.tape, b.Hidden)
-			if err := l.model.Params.CheckOutput(l.job.env.Device, "scores of hidden tokens", logits); err != nil {
-				l.tape.Release()
-				return nil, err
-			}
-			values := engine.Values(l.job.env.Device, logits.Value)
-			for row, label := range b.Hidden.Labels {
-				hidden++
-				scores := values[row*logits.Value.Cols : (row+1)*logits.Value.Cols]
-				if slices.Index(scores, slices.Max(scores)) == int(label) { // the first of the highest
-					known++
-				}
-			}
-			l.tape.Release()
-		}
+		known, hidden = known+float64(of.Known), hidden+float64(of.Hidden)
 		tick(i+1, len(l.heldOut))
+	})
+	if err != nil {
+		return nil, err
 	}
 	m := train.Numbers{"examples": train.Number(l.samples)}
 	var total float64
@@ -292,6 +282,7 @@ func (l *learner) measure(ctx context.Context, tick run.Tick) (train.Numbers, er
 		return m, nil
 	}
 	scorer := rank.NewScorer(l.job.env.Device, &l.model.Retriever)
+	defer scorer.Share(l.Group())()
 	v, err := scorer.Vectors(ctx, *l.probe, func(int, int) {})
 	if err != nil {
 		return nil, err
@@ -306,6 +297,48 @@ func (l *learner) measure(ctx context.Context, tick run.Tick) (train.Numbers, er
 		}
 	}
 	return m, nil
+}
+
+// measured is what a model says of a held-out batch.
+type measured struct {
+	Losses        []float32 // of its parts
+	Known, Hidden int       // hidden tokens: that the model knows, and all
+}
+
+func (l *learner) measureBatch(ctx context.Context, b *pretrain.Batch) (of measured, err error) {
+	if err := ctx.Err(); err != nil {
+		return of, err
+	}
+	defer l.tape.Release()
+	dev := l.job.env.Device
+	parts, losses := l.recipe.Parts(b), l.recipe.Losses(l.tape, l.model, b)
+	of.Losses = make([]float32, len(parts))
+	for k, p := range parts {
+		if p.Count == 0 {
+			continue
+		}
+		if err := l.model.Params.CheckOutput(dev, "losses", losses[k]); err != nil {
+			return of, err
+		}
+		of.Losses[k] = engine.Values(dev, losses[k].Value)[0]
+	}
+	l.tape.Release()
+	if b.Seq2Seq || len(b.Hidden.Labels) == 0 || l.recipe.Of(b.Kind)[pretrain.MaskedLM] == 0 {
+		return of, nil
+	}
+	logits := l.model.LanguageLogits(l.tape, b.Hidden)
+	if err := l.model.Params.CheckOutput(dev, "scores of hidden tokens", logits); err != nil {
+		return of, err
+	}
+	of.Hidden = len(b.Hidden.Labels)
+	values := engine.Values(dev, logits.Value)
+	for row, label := range b.Hidden.Labels {
+		scores := values[row*logits.Value.Cols : (row+1)*logits.Value.Cols]
+		if slices.Index(scores, slices.Max(scores)) == int(label) { // the first of the highest
+			of.Known++
+		}
+	}
+	return of, nil
 }
 
 // Score implements [run.Learner].

@@ -14,11 +14,13 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/test/ranks"
 	_ "github.com/unimo-go/unimo/internal/test/volatile"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -114,15 +116,18 @@ func collections(t *testing.T) []string {
 	return []string{fmt.Sprintf("text=[%q]", filepath.Join(dir, "texts.txt")), fmt.Sprintf("images=[%q]", filepath.Join(dir, "images")), fmt.Sprintf("pairs=[%q]", dir)}
 }
 
+// small are settings of a model that trains in no time.
+var small = []string{
+	"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "hidden_dropout_prob=0", "attention_probs_dropout_prob=0", "learning_rate=0.01",
+	"log_steps=1", "eval_steps=10", "extractor=patches", "image_size=16", "patch_size=8", "grid=0", "contrast_size=8", "batch_size=4", "shuffle_buffer=8", "held_out_share=0.3", "max_steps=30",
+}
+
 func pretrainOn(t *testing.T, out string, set ...string) (*run.Summary, string, error) {
 	t.Helper()
 	var log bytes.Buffer
 	s, err := run.Finetune(t.Context(), run.Options{
 		Env: run.Env{Out: out, Log: slog.New(slog.NewTextHandler(&log, nil))}, Task: Task, Size: "mini",
-		Set: append([]string{
-			"hidden_size=16", "num_hidden_layers=1", "num_attention_heads=2", "vocab_size=300", "hidden_dropout_prob=0", "attention_probs_dropout_prob=0", "learning_rate=0.01",
-			"log_steps=1", "eval_steps=10", "extractor=patches", "image_size=16", "patch_size=8", "grid=0", "contrast_size=8", "batch_size=4", "shuffle_buffer=8", "held_out_share=0.3", "max_steps=30",
-		}, set...),
+		Set: append(slices.Clone(small), set...),
 	})
 	return s, log.String(), err
 }
@@ -160,6 +165,31 @@ func TestLearns(t *testing.T) {
 		if !strings.Contains(log, want) {
 			t.Logf("log: %s", log)
 			t.Errorf("the log lacks %q", want)
+		}
+	}
+}
+
+// Ranks share the batches of a stream, and train the same model as one.
+func TestRanksTrainTheSameModel(t *testing.T) {
+	set := append(collections(t), "max_steps=4", "eval_steps=3", "gradient_accumulation=3", "hidden_dropout_prob=0.1")
+	var want string
+	for _, size := range []int{1, 2} {
+		out := filepath.Join(t.TempDir(), "run")
+		err := ranks.Run(size, func(g collective.Group) error {
+			_, err := run.Finetune(t.Context(), run.Options{Env: run.Env{Out: out, Group: g}, Task: Task, Size: "mini", Set: append(slices.Clone(small), set...)})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		raw, err := os.ReadFile(filepath.Join(out, "last", "model.safetensors"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if want == "" {
+			want = string(raw)
+		} else if string(raw) != want {
+			t.Errorf("%d ranks train another model", size)
 		}
 	}
 }
