@@ -3,6 +3,7 @@ package rank
 import (
 	"context"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/metrics"
 )
@@ -64,14 +65,17 @@ func (s *Scorer) Exhaustive(ctx context.Context, set Set, folder *ScoreFolder, t
 	if err != nil {
 		return Outcome{}, err
 	}
-	done := 0
-	for lo := 0; lo < len(set.Images.IDs); lo += imageBlock {
-		hi := min(lo+imageBlock, len(set.Images.IDs))
-		scores, err := s.scores(ctx, set, folder, lo, hi, func(n int) { tick(done+n, set.Pairs()) })
-		if err != nil {
-			return Outcome{}, err
-		}
-		for i := range hi - lo {
+	done, shared := 0, s.Group().Size() > 1
+	end := func(block int) int { return min((block+1)*imageBlock, len(set.Images.IDs)) }
+	err = collective.Spread(s.Group(), (len(set.Images.IDs)+imageBlock-1)/imageBlock, func(i int) ([]float32, error) {
+		return s.scores(ctx, set, folder, i*imageBlock, end(i), func(n int) {
+			if !shared {
+				tick(done+n, set.Pairs())
+			}
+		})
+	}, func(block int, scores []float32) {
+		lo := block * imageBlock
+		for i := range end(block) - lo {
 			row := scores[i*len(set.Texts) : (i+1)*len(set.Texts)]
 			out.Texts[lo+i] = bestOf(row, 0, shownHits)
 			for text, score := range row {
@@ -81,6 +85,9 @@ func (s *Scorer) Exhaustive(ctx context.Context, set Set, folder *ScoreFolder, t
 		}
 		done += len(scores)
 		tick(done, set.Pairs())
+	})
+	if err != nil {
+		return Outcome{}, err
 	}
 	out.Recalls.Image, out.Recalls.Text = ranking.Results()
 	return out, nil

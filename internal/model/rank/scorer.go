@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -25,6 +26,7 @@ type Texts [][]int32
 // Scorer takes images, texts and pairs of them through a retriever, a batch at a time. It is
 // not safe for concurrent use.
 type Scorer struct {
+	collective.Sharing
 	dev   engine.Device
 	model *model.Retriever
 	tape  *autograd.Tape
@@ -117,19 +119,22 @@ func (s *Scorer) vectors(ctx context.Context, n, batch int, tick func(done, tota
 		return nil, fmt.Errorf("the model has no vectors of images and texts alone (contrast_size is 0); score every pair, or fine-tune with contrast_size")
 	}
 	vectors := make([]float32, 0, n*s.model.Config.ContrastSize)
-	for lo := 0; lo < n; lo += batch {
+	err := collective.Spread(s.Group(), (n+batch-1)/batch, func(i int) ([]float32, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		v, err := encode(sequence(lo, min(lo+batch, n)))
-		if err == nil {
-			vectors = append(vectors, engine.Values(s.dev, v.Value)...)
-		}
-		s.tape.Release()
+		defer s.tape.Release()
+		v, err := encode(sequence(i*batch, min((i+1)*batch, n)))
 		if err != nil {
 			return nil, err
 		}
-		tick(min(lo+batch, n), n)
+		return slices.Clone(engine.Values(s.dev, v.Value)), nil
+	}, func(i int, part []float32) {
+		vectors = append(vectors, part...)
+		tick(min((i+1)*batch, n), n)
+	})
+	if err != nil {
+		return nil, err
 	}
 	return vectors, nil
 }
@@ -150,25 +155,50 @@ func (s *Scorer) Pairs(ctx context.Context, im Images, t Texts, pairs []model.Pa
 	slices.SortFunc(pairs, func(a, b model.Pair) int {
 		return cmp.Or(cmp.Compare(a.Image, b.Image), cmp.Compare(a.Text, b.Text))
 	})
-	done := 0
+	var blocks []block
 	for lo := 0; lo < len(pairs); {
-		numbers := []int32{pairs[lo].Image}
-		hi := lo
-		for ; hi < len(pairs); hi++ {
-			if image := pairs[hi].Image; image != numbers[len(numbers)-1] {
-				if len(numbers) == imageBlock {
+		b := block{images: []int32{pairs[lo].Image}, lo: lo}
+		for b.hi = lo; b.hi < len(pairs); b.hi++ {
+			if image := pairs[b.hi].Image; image != b.images[len(b.images)-1] {
+				if len(b.images) == imageBlock {
 					break
 				}
-				numbers = append(numbers, image)
+				b.images = append(b.images, image)
 			}
 		}
-		err := s.imagePairs(ctx, im, t, numbers, pairs[lo:hi], emit, func(n int) { done += n; tick(done, len(pairs)) })
-		if err != nil {
-			return err
-		}
-		lo = hi
+		blocks = append(blocks, b)
+		lo = b.hi
 	}
-	return nil
+	done, shared := 0, s.Group().Size() > 1
+	return collective.Spread(s.Group(), len(blocks), func(i int) (list []scored, err error) {
+		b := blocks[i]
+		err = s.imagePairs(ctx, im, t, b.images, pairs[b.lo:b.hi], func(p model.Pair, score float32) { list = append(list, scored{p, score}) }, func(n int) {
+			if !shared {
+				done += n
+				tick(done, len(pairs))
+			}
+		})
+		return list, err
+	}, func(_ int, list []scored) {
+		for _, x := range list {
+			emit(x.Pair, x.Score)
+		}
+		if shared {
+			done += len(list)
+			tick(done, len(pairs))
+		}
+	})
+}
+
+// block is some images and where the pairs with them are.
+type block struct {
+	images []int32
+	lo, hi int
+}
+
+type scored struct {
+	Pair  model.Pair
+	Score float32
 }
 
 // imagePairs scores pairs of the given images, which stay in memory.

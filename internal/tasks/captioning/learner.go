@@ -260,6 +260,7 @@ func (l *learner) mirrors(number int) bool {
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
+	defer l.writer.Share(l.job.env.Group)()
 	s := l.job.settings
 	_, m, err := l.writer.assess(ctx, l.devSet, texts.Decoded(&s.Texts, l.devSet.every()), l.writer.limits.Options, s.EvalBatchSize, tick)
 	if err != nil {

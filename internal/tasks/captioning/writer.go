@@ -111,9 +111,8 @@ const decodedAtOnce = 64
 
 // writeSplit captions images of a split.
 func (w *writer) writeSplit(ctx context.Context, s *split, numbers []int, o decode.Options, tick run.Tick) ([]Captioned, error) {
-	var all []Captioned
-	for lo := 0; lo < len(numbers); lo += decodedAtOnce {
-		part := numbers[lo:min(lo+decodedAtOnce, len(numbers))]
+	return texts.InParts(&w.Writer, o, len(numbers), decodedAtOnce, func(lo, hi int) ([]Captioned, error) {
+		part := numbers[lo:hi]
 		l, err := load(part, w.dev.Limit(), s.read)
 		if err != nil {
 			return nil, err
@@ -132,9 +131,8 @@ func (w *writer) writeSplit(ctx context.Context, s *split, numbers []int, o deco
 				written[i].References = append(written[i].References, w.text(s.Captions[c]))
 			}
 		}
-		all = append(all, written...)
-	}
-	return all, nil
+		return written, nil
+	})
 }
 
 // text returns a caption as text, also one of which a file has the tokens.

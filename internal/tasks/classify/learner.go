@@ -175,6 +175,7 @@ func (l *learner) batch(epoch, batch int) model.Objective {
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
+	defer l.runner.Share(l.job.env.Group)()
 	out, err := l.runner.run(ctx, l.evalSet, l.job.settings.EvalBatchSize, tick)
 	if err != nil {
 		return train.Evaluation{}, err

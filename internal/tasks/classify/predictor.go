@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
@@ -19,6 +20,7 @@ import (
 
 // runner runs a model over records. It is not safe for concurrent use.
 type runner struct {
+	collective.Sharing
 	dev     engine.Device
 	model   *model.Classifier
 	encoder labelled.Encoder
@@ -44,33 +46,41 @@ func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, 
 // runPlan is run for batches of the records in their order.
 func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan [][]int, tick run.Tick) (outputRows, error) {
 	out := make(outputRows, 0, len(records))
-	columns := c.model.Config.NumLabels
-	for _, idx := range plan {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		pack(&c.in, records, idx)
-		if err := c.in.Check(c.model.Config); err != nil {
-			return nil, err
-		}
-		logits := c.model.Logits(c.tape, c.in)
-		err := c.model.Params.CheckOutput(c.dev, "logits", logits)
-		values := slices.Clone(engine.Values(c.dev, logits.Value))
-		c.tape.Release()
-		if err != nil {
-			return nil, err
-		}
-		for i := range idx {
-			row := values[i*columns : (i+1)*columns : (i+1)*columns]
-			if regression(c.model.Config) {
-				row[0] = c.model.Config.Score(row[0])
-				if row[0]-row[0] != 0 { // score_scale is too large for it
-					return nil, &model.NonFiniteError{Output: "scores", Value: row[0]}
-				}
-			}
-			out = append(out, c.ordered(row))
-		}
+	err := collective.Spread(c.Group(), len(plan), func(i int) (outputRows, error) { return c.batch(ctx, records, plan[i]) }, func(_ int, rows outputRows) {
+		out = append(out, rows...)
 		tick(len(out), len(records))
+	})
+	if err != nil {
+		return nil, err
+	}
+	return out, nil
+}
+
+// batch computes the outputs of some records.
+func (c *runner) batch(ctx context.Context, records []labelled.Record, idx []int) (outputRows, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	pack(&c.in, records, idx)
+	if err := c.in.Check(c.model.Config); err != nil {
+		return nil, err
+	}
+	logits := c.model.Logits(c.tape, c.in)
+	err := c.model.Params.CheckOutput(c.dev, "logits", logits)
+	values := slices.Clone(engine.Values(c.dev, logits.Value))
+	c.tape.Release()
+	if err != nil {
+		return nil, err
+	}
+	out := make(outputRows, 0, len(idx))
+	for row := range slices.Chunk(values, c.model.Config.NumLabels) {
+		if regression(c.model.Config) {
+			row[0] = c.model.Config.Score(row[0])
+			if row[0]-row[0] != 0 { // score_scale is too large for it
+				return nil, &model.NonFiniteError{Output: "scores", Value: row[0]}
+			}
+		}
+		out = append(out, c.ordered(row))
 	}
 	return out, nil
 }

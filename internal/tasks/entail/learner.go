@@ -164,6 +164,7 @@ func (l *learner) About() run.About { return l.about }
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
+	defer l.runner.Share(l.job.env.Group)()
 	d, err := l.score(ctx, tick)
 	if err != nil {
 		return train.Evaluation{}, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -15,6 +16,7 @@ import (
 
 // Runner runs a model over records. It is not safe for concurrent use.
 type Runner struct {
+	collective.Sharing
 	dev    engine.Device
 	model  *model.Classifier
 	tape   *autograd.Tape
@@ -52,32 +54,35 @@ func (r *Runner) Logits(ctx context.Context, source regions.Source, records []Re
 
 // Each is Logits for many classes: it calls each with the number of a record and its row, which is valid until the next.
 func (r *Runner) Each(ctx context.Context, source regions.Source, records []Record, batch int, tick run.Tick, each func(record int, logits []float32)) error {
-	columns, done := r.model.Config.NumLabels, 0
 	r.packer.source = source
-	for _, numbers := range batches.Plan(make([]int, len(records)), batches.Sequence(len(records)), batch, false) {
-		if err := ctx.Err(); err != nil {
-			return err
+	plan, done := batches.Plan(make([]int, len(records)), batches.Sequence(len(records)), batch, false), 0
+	return collective.Spread(r.Group(), len(plan), func(i int) ([]float32, error) { return r.batch(ctx, records, plan[i]) }, func(i int, logits []float32) {
+		k := 0
+		for row := range slices.Chunk(logits, r.model.Config.NumLabels) {
+			each(plan[i][k], row)
+			k++
 		}
-		in, err := r.packer.pack(records, numbers, asTheyAre, nil)
-		if err != nil {
-			return err
-		}
-		if err := in.Check(r.model.Config); err != nil {
-			return err
-		}
-		logits := r.model.Logits(r.tape, in)
-		if err := r.model.Params.CheckOutput(r.dev, "logits", logits); err != nil {
-			r.tape.Release()
-			return err
-		}
-		i := 0
-		for row := range slices.Chunk(engine.Values(r.dev, logits.Value), columns) {
-			each(numbers[i], row)
-			i++
-		}
-		r.tape.Release()
-		done += len(numbers)
+		done += len(plan[i])
 		tick(done, len(records))
+	})
+}
+
+// batch returns the scores of some records behind each other.
+func (r *Runner) batch(ctx context.Context, records []Record, numbers []int) ([]float32, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
 	}
-	return nil
+	in, err := r.packer.pack(records, numbers, asTheyAre, nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := in.Check(r.model.Config); err != nil {
+		return nil, err
+	}
+	defer r.tape.Release()
+	logits := r.model.Logits(r.tape, in)
+	if err := r.model.Params.CheckOutput(r.dev, "logits", logits); err != nil {
+		return nil, err
+	}
+	return slices.Clone(engine.Values(r.dev, logits.Value)), nil
 }

@@ -303,6 +303,7 @@ func (l *learner) mirrors(image int) bool {
 
 // Evaluate implements [run.Learner]. While only vectors are trained, they are what is scored.
 func (l *learner) Evaluate(ctx context.Context, epoch int, tick run.Tick) (train.Evaluation, error) {
+	defer l.scorer.Share(l.job.env.Group)()
 	contrasting := l.contrasting(epoch)
 	candidates := l.job.settings.EvalCandidates
 	if contrasting {

@@ -11,6 +11,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
@@ -21,6 +22,7 @@ import (
 
 // Writer is a generator at work. It is not safe for concurrent use.
 type Writer struct {
+	collective.Sharing
 	Model     *model.Generator
 	Tokenizer *tokenizer.Tokenizer
 	Decoder   *decode.Decoder
@@ -65,29 +67,54 @@ type Examples struct {
 func (w *Writer) Loss(ctx context.Context, x Examples, batch int, tick run.Tick) (float64, error) {
 	var sum float64
 	tokens := 0
-	for lo := 0; lo < x.N; lo += batch {
-		if err := ctx.Err(); err != nil {
-			return 0, err
-		}
-		hi := min(lo+batch, x.N)
-		in, labels, err := x.Pack(lo, hi)
-		if err != nil {
-			return 0, err
-		}
-		if err := in.Check(w.Model.Config); err != nil {
-			return 0, fmt.Errorf("%s: %w", x.At(lo), err)
-		}
-		v := w.Model.Loss(w.tape, in, labels, 0)
-		err = w.Model.Params.CheckOutput(w.dev, "losses", v)
-		sum += float64(engine.Values(w.dev, v.Value)[0]) * float64(len(labels))
-		tokens += len(labels)
-		w.tape.Release()
-		if err != nil {
-			return 0, err
-		}
-		tick(hi, x.N)
+	err := collective.Spread(w.Group(), (x.N+batch-1)/batch, func(i int) (batchLoss, error) {
+		return w.batchLoss(ctx, x, i*batch, min((i+1)*batch, x.N))
+	}, func(i int, l batchLoss) {
+		sum += float64(l.Mean) * float64(l.Labels)
+		tokens += l.Labels
+		tick(min((i+1)*batch, x.N), x.N)
+	})
+	return sum / float64(tokens), err
+}
+
+// batchLoss is the loss of a batch.
+type batchLoss struct {
+	Mean   float32 // of a target token
+	Labels int     // target tokens
+}
+
+func (w *Writer) batchLoss(ctx context.Context, x Examples, lo, hi int) (batchLoss, error) {
+	if err := ctx.Err(); err != nil {
+		return batchLoss{}, err
 	}
-	return sum / float64(tokens), nil
+	in, labels, err := x.Pack(lo, hi)
+	if err != nil {
+		return batchLoss{}, err
+	}
+	if err := in.Check(w.Model.Config); err != nil {
+		return batchLoss{}, fmt.Errorf("%s: %w", x.At(lo), err)
+	}
+	defer w.tape.Release()
+	v := w.Model.Loss(w.tape, in, labels, 0)
+	return batchLoss{engine.Values(w.dev, v.Value)[0], len(labels)}, w.Model.Params.CheckOutput(w.dev, "losses", v)
+}
+
+// InParts writes for n sources as o says, most of them at a time, each part on one of the ranks that share the work: write does so
+// for those from lo to hi-1. What is drawn by chance depends on the parts, so every rank writes all of it.
+func InParts[T any](w *Writer, o decode.Options, n, most int, write func(lo, hi int) ([]T, error)) ([]T, error) {
+	g := w.Group()
+	if o.Sample {
+		g = collective.Alone{}
+	}
+	part := max(1, min(most, (n+g.Size()-1)/g.Size()))
+	all := make([]T, 0, n)
+	err := collective.Spread(g, (n+part-1)/part, func(i int) ([]T, error) { return write(i*part, min((i+1)*part, n)) }, func(_ int, list []T) {
+		all = append(all, list...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return all, nil
 }
 
 // Evenly returns n of list at even distances, all of a shorter one.

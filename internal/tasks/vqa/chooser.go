@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/dataset/vqa"
 	"github.com/unimo-go/unimo/internal/model/calibration"
@@ -16,6 +17,8 @@ import (
 
 // speaker is a model that answers questions: it chooses among answers, or writes them.
 type speaker interface {
+	// Share has it share its work with other processes until end is called.
+	Share(g collective.Group) (end func())
 	// aim says what the model should answer where people gave these answers, and whether that was cut.
 	aim(r *pairs.Record, people []string) (cut bool)
 	// answer answers the questions of a set.
@@ -31,6 +34,9 @@ type chooser struct {
 
 	calibration *calibration.Calibration // nil: the model's own probabilities
 }
+
+// Share implements [speaker].
+func (c *chooser) Share(g collective.Group) func() { return c.runner.Share(g) }
 
 func (c *chooser) aim(r *pairs.Record, people []string) bool {
 	r.Soft = c.answers.targets(people)

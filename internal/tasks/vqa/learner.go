@@ -244,6 +244,7 @@ func (l *learner) About() run.About { return l.about }
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
+	defer l.speaker.Share(l.job.env.Group)()
 	s, set := l.job.settings, *l.job.devSet
 	list := l.devList
 	if l.job.writes() {

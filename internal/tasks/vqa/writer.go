@@ -123,10 +123,8 @@ func (w *writer) best(ctx context.Context, source regions.Source, list []pairs.R
 	if !o.Sample {
 		o.BeamSize = max(o.BeamSize, min(top, w.Model.Config.VocabSize-1))
 	}
-	var all [][]run.Scored
-	for lo := 0; lo < len(list); lo += readAtOnce {
-		part := list[lo:min(lo+readAtOnce, len(list))]
-		sources, err := w.sources(source, part)
+	return texts.InParts(&w.Writer, o, len(list), readAtOnce, func(lo, hi int) (all [][]run.Scored, err error) {
+		sources, err := w.sources(source, list[lo:hi])
 		if err != nil {
 			return nil, err
 		}
@@ -137,8 +135,8 @@ func (w *writer) best(ctx context.Context, source regions.Source, list []pairs.R
 		for _, r := range results {
 			all = append(all, w.distinct(r, o, top))
 		}
-	}
-	return all, nil
+		return all, nil
+	})
 }
 
 // sources are what answers are written for.

@@ -168,6 +168,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 
 // Evaluate implements [run.Learner].
 func (l *learner) Evaluate(ctx context.Context, _ int, tick run.Tick) (train.Evaluation, error) {
+	defer l.writer.Share(l.job.env.Group)()
 	decoded := texts.Decoded(&l.job.settings.Settings, l.job.devSet)
 	_, m, err := l.writer.assess(ctx, l.job.kind, l.job.devSet, decoded, l.writer.limits.Options, l.job.settings.EvalBatchSize, tick)
 	if err != nil {

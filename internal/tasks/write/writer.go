@@ -113,13 +113,23 @@ func (w *writer) write(ctx context.Context, examples []seq2seq.Example, o decode
 			sources = append(sources, w.source(r))
 		}
 	}
-	results, err := w.Decoder.Run(ctx, sources, o, tick)
+	list, err := texts.InParts(&w.Writer, o, len(sources), len(sources), func(lo, hi int) ([]run.Written, error) {
+		results, err := w.Decoder.Run(ctx, sources[lo:hi], o, func(done, _ int) { tick(lo+done, len(sources)) })
+		if err != nil {
+			return nil, err
+		}
+		part := make([]run.Written, len(results))
+		for i, r := range results {
+			part[i] = w.Written(r)
+		}
+		return part, nil
+	})
 	if err != nil {
 		return nil, cut, err
 	}
 	written := make([]Generated, len(examples))
-	for i, r := range results {
-		written[i] = w.generated(examples[i], r)
+	for i, text := range list {
+		written[i] = w.generated(examples[i], text)
 	}
 	return written, cut, nil
 }
@@ -135,15 +145,14 @@ func (w *writer) stream(ctx context.Context, x seq2seq.Example, o decode.Options
 	if err != nil {
 		return Generated{}, cut, err
 	}
-	return w.generated(x, result), cut, nil
+	return w.generated(x, w.Written(result)), cut, nil
 }
 
 func (w *writer) source(r seq2seq.Record) decode.Source {
 	return decode.Source{Input: model.Input{Text: sequence(r)}, TargetPosition: w.encoder.TargetPosition(r.Source)}
 }
 
-func (w *writer) generated(x seq2seq.Example, r decode.Result) Generated {
-	text := w.Written(r)
+func (w *writer) generated(x seq2seq.Example, text run.Written) Generated {
 	return Generated{Example: x, Text: text.Text, Score: text.Score, Finished: text.Finished, LowerCase: w.Tokenizer.LowerCase()}
 }
 
