@@ -61,6 +61,20 @@ func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32
 	return train.TakeBatch(tape, t.Learner, epoch, batch, scales)
 }
 
+// Surveys implements [train.Surveyor]: as the learner does, if it does.
+func (t *trained) Surveys() bool {
+	s, ok := t.Learner.(Surveyor)
+	return ok && s.Surveys()
+}
+
+// Survey implements [train.Surveyor].
+func (t *trained) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error) {
+	return t.Learner.(Surveyor).Survey(tape, epoch, batch)
+}
+
+// Surveyed implements [train.Surveyor].
+func (t *trained) Surveyed(batches [][]byte) error { return t.Learner.(Surveyor).Surveyed(batches) }
+
 // Save implements [train.Task].
 func (t *trained) Save(dir string, note train.Note) error {
 	content := modeldir.Content{

@@ -328,6 +328,9 @@ type Streamer interface {
 // Passer is a learner whose batches go through the model several times: see [train.Passer].
 type Passer = train.Passer
 
+// Surveyor is a learner with a loss over all batches of a step: see [train.Surveyor].
+type Surveyor = train.Surveyor
+
 // Submitter is a learner that writes predictions for a test file into the folder dir. An error of
 // the file itself is an [UnusableError]: the run goes on without.
 type Submitter interface {

@@ -131,6 +131,9 @@ func TestAccumulationIsALargerBatch(t *testing.T) {
 		{"flickr8k", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
 			"negatives=2", "hard_negatives=false", "contrast_weight=0", "contrast_epochs=0", "flip=false", "min_crop_area=1", "image_size=32", "eval_candidates=0",
 		}},
+		{"flickr8k", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
+			"negatives=2", "hard_negatives=false", "contrast_weight=0.5", "contrast_over_step=true", "contrast_epochs=0", "flip=false", "min_crop_area=1", "image_size=32", "eval_candidates=0",
+		}},
 		{"snli-ve", claims(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"flip=false", "min_crop_area=1", "image_size=32"}},
 		{"vqa", questions(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"image_size=32"}},
 		{"vqa", questions(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"image_size=32", "answer_by=generate", "max_out_len=4"}},

@@ -53,6 +53,7 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 		{"sst-2", writeFiles(t, map[string]string{"train.tsv": labelled, "dev.tsv": labelled}), 3, []string{"batch_size=1", "gradient_accumulation=3", "adv=freelb_text"}},
 		{"gigaword", writeFiles(t, map[string]string{"train.jsonl": written, "dev.jsonl": written}), 2, []string{"batch_size=1", "min_out_len=1", "max_out_len=4", "beam_size=1"}},
 		{"flickr8k", pictures(t), 2, []string{"batch_size=2", "negatives=2", "contrast_epochs=0", "image_size=32"}},
+		{"flickr8k", pictures(t), 4, []string{"contrast_batch_size=2", "negatives=2", "epochs=2", "contrast_epochs=1", "image_size=32", "gradient_accumulation=4", "contrast_over_step=true"}},
 		{"snli-ve", claims(t), 2, []string{"batch_size=1", "image_size=32"}},
 		{"vqa", questions(t), 2, []string{"batch_size=1", "image_size=32"}},
 		{"coco-caption", pictures(t), 2, []string{"batch_size=2", "image_size=32", "patch_size=16", "beam_size=1", "min_out_len=1", "max_out_len=4"}},

@@ -477,6 +477,9 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	for _, g := range t.grads {
 		g.Clear()
 	}
+	if err := t.survey(places, first, end); err != nil {
+		return nil, 0, err
+	}
 	for i := first; i < end && err == nil; i++ {
 		if i > first {
 			t.tree.add()
@@ -506,6 +509,33 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	return batches, time.Since(start), err
 }
 
+// survey finds out about the step's batches what the task's losses need of all of them.
+func (t *Trainer) survey(places []place, first, end int) error {
+	s, ok := t.Task.(Surveyor)
+	if !ok || !s.Surveys() {
+		return nil
+	}
+	var own [][]byte
+	var err error
+	for i := first; i < end && err == nil; i++ {
+		var found []byte
+		t.tape.Reset(t.seed(i))
+		found, err = s.Survey(t.tape, places[i].epoch, places[i].batch)
+		t.tape.Release()
+		own = append(own, found)
+	}
+	each, err := collective.Gather(t.Group, own, err)
+	if err != nil {
+		return err
+	}
+	return t.agree(s.Surveyed(slices.Concat(each...)))
+}
+
+// seed is that of the dropout masks of the i-th batch of the step.
+func (t *Trainer) seed(i int) autograd.Seed {
+	return autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass + uint64(i)}
+}
+
 // place is where a batch is.
 type place struct{ epoch, batch int }
 
@@ -525,7 +555,7 @@ func (t *Trainer) next(count int) []place {
 
 // backward adds the gradients of the i-th batch of the step, times scale, to the parameters'.
 func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale float32) (outputs, error) {
-	t.tape.Reset(autograd.Seed{Key: t.Config.Seed, Pass: t.state.Pass + uint64(i)})
+	t.tape.Reset(t.seed(i))
 	factors, scales := make([]float64, len(parts)), make([]float32, len(parts))
 	for i, p := range parts {
 		factors[i] = p.Weight * totals.share(p)

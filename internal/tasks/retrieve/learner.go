@@ -161,6 +161,7 @@ type learner struct {
 	files       map[string][]byte
 	copies      map[string]string
 	about       run.About
+	step        []candidates // of all batches of the step, with contrast_over_step
 }
 
 // Model implements [run.Learner].
@@ -216,6 +217,9 @@ func (l *learner) Parts(epoch, batch int) ([]train.Part, error) {
 			own++
 		}
 	}
+	if l.Surveys() { // the loss is the same for every batch
+		own = 1
+	}
 	if l.contrasting(epoch) {
 		return []train.Part{{Name: "contrast", Weight: 1, Count: own}}, nil
 	}
@@ -238,9 +242,13 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 	s := l.job.settings
 	var contrast *autograd.Var
 	tokens := pictures.Rows() + texts.Rows()
-	if s.ContrastWeight > 0 || contrasting || s.HardNegatives {
+	if l.contrasts(epoch) || s.HardNegatives {
 		iv, tv := l.model.ImageVectors(tape, im), l.model.TextVectors(tape, tx)
-		contrast = l.model.ContrastiveLoss(tape, iv, tv, b.imageOf, s.Temperature)
+		if l.contrasts(epoch) {
+			if contrast, err = l.contrast(tape, epoch, batch, b, iv, tv); err != nil {
+				return nil, 0, err
+			}
+		}
 		if contrasting {
 			return []*autograd.Var{contrast}, tokens, nil
 		}

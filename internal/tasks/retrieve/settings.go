@@ -25,6 +25,7 @@ type Settings struct {
 
 	ContrastSize      int     `json:"contrast_size" help:"size of the vectors of images and texts alone, for search (0: none)"`
 	ContrastWeight    float64 `json:"contrast_weight" help:"of the contrastive loss of these vectors beside the circle loss"`
+	ContrastOverStep  bool    `json:"contrast_over_step" help:"this loss compares with the images and captions of all batches of a step, not of one"`
 	Temperature       float64 `json:"temperature" help:"of the contrastive loss"`
 	ContrastEpochs    int     `json:"contrast_epochs" help:"epochs at the start that train the vectors only, which is cheap (-1: 11 of 12 of them, rounded down)"`
 	ContrastBatchSize int     `json:"contrast_batch_size" help:"captions of a batch in these epochs, or regions and tokens with in_tokens"`
