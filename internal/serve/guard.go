@@ -121,15 +121,8 @@ func (g *guard) knows(host string) bool {
 		host = name
 	}
 	host = strings.TrimSuffix(strings.Trim(host, "[]"), ".") // of a name that is whole
-	if host == "" || net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") {
-		return true
-	}
-	for _, name := range g.hosts {
-		if strings.EqualFold(host, name) {
-			return true
-		}
-	}
-	return false
+	return host == "" || net.ParseIP(host) != nil || strings.EqualFold(host, "localhost") ||
+		slices.ContainsFunc(g.hosts, func(name string) bool { return strings.EqualFold(host, name) })
 }
 
 // body is a request's body. Those of all requests together are bounded, and each has its time.

@@ -1,6 +1,7 @@
 package serve
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -131,24 +132,12 @@ func newServer(o Options) (_ *server, err error) {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Listen == "" {
-		o.Listen = Defaults.Listen
-	}
-	if o.Limits.Body == 0 {
-		o.Limits.Body = Defaults.Limits.Body
-	}
-	if o.Limits.Items == 0 {
-		o.Limits.Items = Defaults.Limits.Items
-	}
-	if o.Limits.TopK == 0 {
-		o.Limits.TopK = Defaults.Limits.TopK
-	}
-	if o.Memory == 0 {
-		o.Memory = Defaults.Memory
-	}
-	if o.Grace == 0 {
-		o.Grace = Defaults.Grace
-	}
+	o.Listen = cmp.Or(o.Listen, Defaults.Listen)
+	o.Limits.Body = cmp.Or(o.Limits.Body, Defaults.Limits.Body)
+	o.Limits.Items = cmp.Or(o.Limits.Items, Defaults.Limits.Items)
+	o.Limits.TopK = cmp.Or(o.Limits.TopK, Defaults.Limits.TopK)
+	o.Memory = cmp.Or(o.Memory, Defaults.Memory)
+	o.Grace = cmp.Or(o.Grace, Defaults.Grace)
 	s := &server{Options: o}
 	if (o.Cert == "") != (o.Key == "") {
 		return nil, errors.New("a certificate and its key go together; give both files, or neither")

@@ -184,7 +184,7 @@ type Details struct {
 // Index is what a model searches.
 type Index struct {
 	Pictures int
-	Source   string
+	Source   string // the name of the folder or file that they are from, not where it is
 }
 
 // Capability is a set of what a model can do.

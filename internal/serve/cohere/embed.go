@@ -59,14 +59,8 @@ func packed(v []float32, zero int) []int {
 }
 
 func (q *embedRequest) validate() error {
-	given := 0
-	for _, x := range []json.RawMessage{q.Texts, q.Images, q.Inputs} {
-		if web.Given(x) {
-			given++
-		}
-	}
 	_, known := inputTypes[q.InputType]
-	switch {
+	switch given := web.CountGiven(q.Texts, q.Images, q.Inputs); {
 	case given != 1:
 		return backend.Errorf(backend.Invalid, "texts", "%d of texts, images and inputs are given; want one", given)
 	case q.InputType != "" && !known:

@@ -75,13 +75,7 @@ func (s *server) side(ctx context.Context, param string, raw json.RawMessage, fi
 	if err := web.DecodeJSON(raw, &o); err != nil {
 		return none, err
 	}
-	given := 0
-	for _, x := range []json.RawMessage{o.Text, o.Image, o.Content} {
-		if web.Given(x) {
-			given++
-		}
-	}
-	switch {
+	switch given := web.CountGiven(o.Text, o.Image, o.Content); {
 	case given != 1:
 		return none, backend.Errorf(backend.Invalid, param, "%s has %d of text, image and content; want one", param, given)
 	case web.Given(o.Content):

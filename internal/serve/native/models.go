@@ -2,7 +2,6 @@ package native
 
 import (
 	"net/http"
-	"path/filepath"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
@@ -61,7 +60,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 			Fingerprint: i.Fingerprint, Created: i.Created, Card: d.Card,
 		}
 		if d.Index != nil {
-			m.Index = &index{d.Index.Pictures, filepath.Base(d.Index.Source)} // where it lies on the server is nobody's business
+			m.Index = &index{d.Index.Pictures, d.Index.Source}
 		}
 		answer.Models = append(answer.Models, m)
 	}

@@ -178,7 +178,7 @@ func (s *service) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, backend.Errorf(backend.Invalid, "", "the body is not what its Content-Encoding says: %w", err)
 	}
 	if int64(len(raw)) > s.limits.Body {
-		return nil, &backend.Error{Kind: backend.TooLarge, Limit: int(s.limits.Body), Message: fmt.Sprintf("the request's body is larger than the %d bytes that this server takes", s.limits.Body)}
+		return nil, s.limits.TooLarge()
 	}
 	return raw, nil
 }

@@ -1,10 +1,12 @@
 package openai
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/web"
@@ -27,13 +29,11 @@ type embeddingRequest struct {
 }
 
 func (q *embeddingRequest) validate() error {
-	oneOf := func(param, value string, first string, more ...string) error {
-		for _, v := range append(more, first, "") {
-			if value == v {
-				return nil
-			}
+	oneOf := func(param, value string, list ...string) error {
+		if value == "" || slices.Contains(list, value) {
+			return nil
 		}
-		return backend.Errorf(backend.Invalid, param, "%s is %.40q; want one of %q", param, value, append([]string{first}, more...))
+		return backend.Errorf(backend.Invalid, param, "%s is %.40q; want one of %q", param, value, list)
 	}
 	switch {
 	case web.Given(q.Input) == web.Given(q.Messages):
@@ -47,16 +47,11 @@ func (q *embeddingRequest) validate() error {
 	case q.TruncationSide != "" && q.TruncatePromptTokens == nil:
 		return backend.Errorf(backend.Invalid, "truncation_side", "truncation_side has no meaning without truncate_prompt_tokens; set that, to -1 for as many as the model reads")
 	}
-	for _, err := range []error{
+	return cmp.Or(
 		oneOf("encoding_format", q.EncodingFormat, "float", "base64"),
 		oneOf("modality", q.Modality, "text", "image"),
 		oneOf("truncation_side", q.TruncationSide, "right", "left"),
-	} {
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	)
 }
 
 // items are what vectors are asked of, in the order of the answer.

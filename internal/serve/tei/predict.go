@@ -70,11 +70,10 @@ func (s *server) pairs(raw json.RawMessage) (inputs []backend.Input, single bool
 
 func (s *server) predict(ctx context.Context, raw []byte) (any, error) {
 	var q struct {
-		Inputs    json.RawMessage `json:"inputs"`
-		Truncate  *bool           `json:"truncate"`
-		Direction string          `json:"truncation_direction"`
-		RawScores bool            `json:"raw_scores"`
-		Model     string          `json:"model"`
+		Inputs json.RawMessage `json:"inputs"`
+		cutting
+		RawScores bool   `json:"raw_scores"`
+		Model     string `json:"model"`
 	}
 	if err := web.DecodeJSON(raw, &q); err != nil {
 		return nil, err
@@ -214,10 +213,9 @@ type rank struct {
 
 func (s *server) rerank(ctx context.Context, raw []byte) (any, error) {
 	var q struct {
-		Query      *string         `json:"query"`
-		Texts      json.RawMessage `json:"texts"`
-		Truncate   *bool           `json:"truncate"`
-		Direction  string          `json:"truncation_direction"`
+		Query *string         `json:"query"`
+		Texts json.RawMessage `json:"texts"`
+		cutting
 		RawScores  bool            `json:"raw_scores"`
 		ReturnText bool            `json:"return_text"`
 		Documents  json.RawMessage `json:"documents"` // of another protocol

@@ -28,7 +28,7 @@ func ReadStrict(w http.ResponseWriter, r *http.Request, l Limits, into any) erro
 		return err
 	}
 	if r.ContentLength > l.Body {
-		return tooLarge(l.Body)
+		return l.TooLarge()
 	}
 	r.Body = http.MaxBytesReader(w, r.Body, l.Body)
 	parts, err := r.MultipartReader()
@@ -66,7 +66,7 @@ func isForm(r *http.Request) bool {
 
 // badForm is what broke off the reading of a form: the body, or the form that it is.
 func badForm(r *http.Request, l Limits, err error) error {
-	if e := readError(r, l.Body, err); !errors.Is(e, errEarly) {
+	if e := l.readError(r, err); !errors.Is(e, errEarly) {
 		return e
 	}
 	return &backend.Error{Kind: backend.Invalid, Message: "the body is no whole form: " + err.Error(), Err: err}

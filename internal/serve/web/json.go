@@ -42,6 +42,16 @@ func unknownKey(key string) error {
 // Given says whether a value stands in the request: null counts as none.
 func Given(raw json.RawMessage) bool { return len(raw) > 0 && !bytes.Equal(raw, []byte("null")) }
 
+// CountGiven is how many of some values stand in the request.
+func CountGiven(list ...json.RawMessage) (n int) {
+	for _, raw := range list {
+		if Given(raw) {
+			n++
+		}
+	}
+	return n
+}
+
 // IsList says whether a JSON value is an array, IsText a string, and IsObject an object.
 func IsList(raw json.RawMessage) bool   { return len(raw) > 0 && raw[0] == '[' }
 func IsText(raw json.RawMessage) bool   { return len(raw) > 0 && raw[0] == '"' }

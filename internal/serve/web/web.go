@@ -39,7 +39,7 @@ func (l Limits) CheckItems(what string, n int) error {
 // ReadBody reads the body of a request.
 func ReadBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) {
 	if r.ContentLength > l.Body {
-		return nil, tooLarge(l.Body)
+		return nil, l.TooLarge()
 	}
 	if l.Busy != nil {
 		if err := l.Busy(); err != nil {
@@ -48,7 +48,7 @@ func ReadBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) 
 	}
 	raw, err := io.ReadAll(http.MaxBytesReader(w, r.Body, l.Body))
 	if err != nil {
-		return nil, readError(r, l.Body, err)
+		return nil, l.readError(r, err)
 	}
 	return raw, nil
 }
@@ -56,13 +56,13 @@ func ReadBody(w http.ResponseWriter, r *http.Request, l Limits) ([]byte, error) 
 // errEarly is wrapped by the error about a body that is not whole.
 var errEarly = errors.New("ended early")
 
-// readError says why a body of limit bytes at most cannot be read.
-func readError(r *http.Request, limit int64, err error) error {
+// readError says why a body cannot be read.
+func (l Limits) readError(r *http.Request, err error) error {
 	var over *http.MaxBytesError
 	var own *backend.Error
 	switch {
 	case errors.As(err, &over):
-		return tooLarge(limit)
+		return l.TooLarge()
 	case errors.As(err, &own), errors.As(context.Cause(r.Context()), &own): // of a body that the server bounds, or does not wait for
 		return own
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -71,8 +71,9 @@ func readError(r *http.Request, limit int64, err error) error {
 	return &backend.Error{Kind: backend.Invalid, Message: "the request's body ended early", Err: fmt.Errorf("%w: %w", errEarly, err)}
 }
 
-func tooLarge(limit int64) error {
-	return &backend.Error{Kind: backend.TooLarge, Limit: int(limit), Message: fmt.Sprintf("the request's body is larger than the %d bytes that this server takes", limit)}
+// TooLarge is the error about a body that is over the limit.
+func (l Limits) TooLarge() error {
+	return &backend.Error{Kind: backend.TooLarge, Limit: int(l.Body), Message: fmt.Sprintf("the request's body is larger than the %d bytes that this server takes", l.Body)}
 }
 
 // ReadJSON reads the body of a request, one JSON value, into a pointer. Unknown keys are no error, as clients send what newer servers know.
