@@ -5,9 +5,14 @@
 //	observe.go   who watches
 //	registry.go  the open models by their names; loading them again
 //	folder.go    a model's folder, opened once for all that it can do
-//	model.go     requests as a model reads them, and its answers
+//	model.go     what requests share: errors, pictures, the way through the queue
+//	embed.go     vectors
+//	score.go     how well documents fit; relevance.go makes numbers from 0 to 1 of it
+//	classify.go  classes, and answers to questions
+//	write.go     texts and captions
+//	search.go    the pictures of an index
 //	queue.go     requests wait; batches of them go through the model
-//	tokens.go    texts cut into tokens, and the vectors of these
+//	tokens.go    texts cut into tokens, and the vectors of these; shorten.go: texts of so many
 //
 // [Models] and [Model] are the seam: protocols know nothing else of models, and models nothing of protocols. An [*Error] says whose fault
 // it is that a request has no answer, and each protocol gives it its own form. Package backendtest has models for the protocols' tests.
