@@ -64,7 +64,7 @@ type StoreOpener = rank.OpenStore
 //
 //	index, err := unimo.OpenIndex("INDEX", unimo.Stores(vectorstore.Open))
 //
-// The clients of databases are in a package of their own, vectorstore, as they link the network, which a program without needs not.
+// The clients of databases are in a package of their own, vectorstore, as they link package net, which the library does without.
 func Stores(open StoreOpener) Option {
 	return func(o *options) error {
 		o.stores = open

@@ -29,9 +29,13 @@ func (s onePicture) Image(_ string, dst *regions.Image) error {
 
 // BenchmarkPgvector measures 100,000 vectors of 256 values in a database beside the same in the program: how many of the exact top 20 of 200 other
 // vectors are lost, and a query of twelve words with the mini model (random weights), whose best 20 pictures of 36 patches the full model orders.
-// Queries of the two take turns. Run it with -benchtime 1x.
+// Queries of the two take turns. Run it with -benchtime 1x; with -short it is 1,000 vectors.
 func BenchmarkPgvector(b *testing.B) {
-	const pictures, values, k, queries = 100_000, 256, 20, 200
+	const values, k, queries = 256, 20, 200
+	pictures := 100_000
+	if testing.Short() {
+		pictures = 1000
+	}
 	server := postgres.Start(b, "-c", "shared_buffers=512MB")
 	url := server.Database(b, postgres.Extension) + "&maintenance_work_mem=1GB"
 	maker := clusters.New(values, 1)

@@ -252,6 +252,15 @@ func updateIsAllOrNothing(t *testing.T, one, two *postgres.Server) {
 	old := first(rows, 500)
 	d := open(t, urls...)
 	update(t, d, old)
+	interrupted, interrupt := context.WithCancel(t.Context())
+	if _, err := d.Update(interrupted, rows, func(done, total int) {
+		if done > 1000 {
+			interrupt()
+		}
+	}); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v of an update that was interrupted", err)
+	}
+	holds(t, open(t, urls...), old)
 	looked, killed := false, false
 	_, err := d.Update(t.Context(), rows, func(done, total int) {
 		if done > 500 && !looked {

@@ -415,12 +415,14 @@ func explain(err error) error {
 // todos are by SQLSTATE.
 var todos = map[string]string{
 	"28P01": credentials, "28000": credentials,
+	"25006": "this server only reads, as a standby does; name the primary",
 	"3D000": "create the database, or name one that is there",
 	"42501": "the user needs the right to create tables in the schema, and to read those of the index",
 	"42P01": `the index was made again, or its table was removed; open it again, or run "unimo index" again`,
 	"42704": "is the extension vector in a schema of the search_path?",
 	"53300": "the server has no connection left; raise its max_connections, or lower pool_max_conns in the URL",
 	"54000": "an id is too long for PostgreSQL's index; shorten the path",
+	"57014": "if it is the server's statement_timeout, add statement_timeout=0 to the URL",
 	"57P03": "the server is starting or ending; try again",
 }
 
