@@ -15,6 +15,7 @@ type Config struct {
 	BatchSize            int     `json:"batch_size" help:"examples of a batch, or tokens with in_tokens"`
 	InTokens             bool    `json:"in_tokens" help:"batch_size counts tokens: examples x longest, as the reference does"`
 	GradientAccumulation int     `json:"gradient_accumulation" help:"batches of one optimiser step"`
+	ExchangeBfloat16     bool    `json:"exchange_bfloat16" help:"round gradients, so that processes send each other half as much (one alone rounds, too)"`
 	LearningRate         float64 `json:"learning_rate" help:"peak of the schedule"`
 	LRScheduler          string  `json:"lr_scheduler" help:"linear_warmup_decay, noam_decay, scale_by_epoch_decay or constant"`
 	WarmupProportion     float64 `json:"warmup_proportion" help:"share of the steps that warm up"`

@@ -2,6 +2,7 @@ package train
 
 import (
 	"fmt"
+	"math"
 	"math/bits"
 	"slices"
 
@@ -55,6 +56,7 @@ func (c Config) Owner(n, ranks int) int { return n % c.GradientAccumulation / c.
 // many more as the tree is high: none for one batch, two for three or four.
 type tree struct {
 	dev   engine.Device
+	round bool                 // sums, and what they are of, to bfloat16
 	grads []*autograd.Gradient // the parameters'
 	stack []node               // subtrees that are complete, the higher ones first
 	free  [][]*autograd.Gradient
@@ -67,6 +69,7 @@ type node struct {
 
 // add takes the gradients of a batch out of the parameters' and leaves these empty.
 func (t *tree) add() {
+	t.rounded()
 	height := 0
 	for len(t.stack) > 0 && t.stack[len(t.stack)-1].height == height {
 		t.merge()
@@ -88,6 +91,7 @@ func (t *tree) add() {
 
 // finish adds to the parameters' gradients, which are the last batch's, all before.
 func (t *tree) finish() {
+	t.rounded()
 	for len(t.stack) > 0 {
 		t.merge()
 	}
@@ -101,7 +105,35 @@ func (t *tree) merge() {
 	}
 	t.free = append(t.free, t.stack[last].sum)
 	t.stack = t.stack[:last]
+	t.rounded()
 }
+
+// rounded rounds the parameters' gradients, if they are exchanged so. It is done to each batch's and to each sum, whoever computes
+// them: else the bits would depend on the number of ranks.
+func (t *tree) rounded() {
+	if !t.round {
+		return
+	}
+	v := viewOf(t.dev, t.grads)
+	t.dev.Limit().For(len(v.runs), func(i int) {
+		for k, x := range v.runs[i] {
+			v.runs[i][k] = widened(bfloat16(x))
+		}
+	})
+	v.close()
+}
+
+// bfloat16 returns the upper half of a number, rounded to the nearest, to the even one of two.
+func bfloat16(x float32) uint16 {
+	b := math.Float32bits(x)
+	if b&0x7fffffff > 0x7f800000 { // NaN stays one
+		return uint16(b>>16) | 0x40
+	}
+	return uint16((b + 0x7fff + b>>16&1) >> 16)
+}
+
+// widened is the number that bfloat16 returned.
+func widened(x uint16) float32 { return math.Float32frombits(uint32(x) << 16) }
 
 // drop empties what a batch that failed has left.
 func (t *tree) drop() {
@@ -148,6 +180,9 @@ type exchanger struct {
 	group      collective.Group
 	chunk      int // values that are on their way at a time
 	send, recv []float32
+
+	round        bool // values go as bfloat16
+	mine, theirs []uint16
 }
 
 // chunk is 2 MiB of values: larger ones leave the cache, smaller ones wait for messages.
@@ -169,7 +204,7 @@ func (x *exchanger) sum(d engine.Device, grads []*autograd.Gradient, ranks [][]e
 		}
 		send, recv := x.send[:block*size], x.recv[:block*size]
 		v.read(send[:n])
-		if err := x.group.AllToAll(collective.Bytes(send), collective.Bytes(recv)); err != nil {
+		if err := x.exchange(x.group.AllToAll, send, recv); err != nil {
 			return fmt.Errorf("exchange gradients: %w", err)
 		}
 		for width := 1; width < size; width *= 2 {
@@ -178,15 +213,38 @@ func (x *exchanger) sum(d engine.Device, grads []*autograd.Gradient, ranks [][]e
 				for i, value := range b {
 					a[i] += value
 				}
+				if x.round {
+					for i, value := range a {
+						a[i] = widened(bfloat16(value))
+					}
+				}
 			}
 		}
-		if err := x.group.AllGather(collective.Bytes(recv[:block]), collective.Bytes(send)); err != nil {
+		if err := x.exchange(x.group.AllGather, recv[:block], send); err != nil {
 			return fmt.Errorf("exchange gradients: %w", err)
 		}
 		v.write(send[:n])
 		left -= n
 	}
 	v.close()
+	return nil
+}
+
+// exchange is an operation of the group on values. They go as bfloat16 where they are rounded to it.
+func (x *exchanger) exchange(operation func(send, recv []byte) error, send, recv []float32) error {
+	if !x.round {
+		return operation(collective.Bytes(send), collective.Bytes(recv))
+	}
+	x.mine, x.theirs = slices.Grow(x.mine[:0], len(send))[:len(send)], slices.Grow(x.theirs[:0], len(recv))[:len(recv)]
+	for i, v := range send {
+		x.mine[i] = bfloat16(v)
+	}
+	if err := operation(collective.Bytes(x.mine), collective.Bytes(x.theirs)); err != nil {
+		return err
+	}
+	for i, v := range x.theirs {
+		recv[i] = widened(v)
+	}
 	return nil
 }
 

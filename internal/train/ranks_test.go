@@ -75,7 +75,7 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 		devices[i] = cpu.NewLimited(1)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		k := rapid.IntRange(1, 9).Draw(t, "batches")
+		k, round := rapid.IntRange(1, 9).Draw(t, "batches"), rapid.Bool().Draw(t, "bfloat16")
 		shapes := make([]shape, rapid.IntRange(1, 3).Draw(t, "tensors"))
 		for i := range shapes {
 			s := &shapes[i]
@@ -103,7 +103,7 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 				for _, s := range shapes {
 					tr.grads = append(tr.grads, autograd.NewGradient(d.New(s.rows, s.cols)))
 				}
-				tr.tree, tr.exchange = tree{dev: d, grads: tr.grads}, exchanger{group: g, chunk: 16}
+				tr.tree, tr.exchange = tree{dev: d, grads: tr.grads, round: round}, exchanger{group: g, chunk: 16, round: round}
 				for range 2 { // buffers are used again
 					for _, grad := range tr.grads {
 						grad.Clear()
@@ -167,6 +167,20 @@ func TestTree(t *testing.T) {
 	}
 	if len(sum.free) != 3 {
 		t.Errorf("%d gradients more than the parameters', want 3 for a tree of 8", len(sum.free))
+	}
+}
+
+func TestBfloat16(t *testing.T) {
+	inf, zero := float32(math.Inf(1)), float32(0)
+	for _, c := range []struct{ x, want float32 }{
+		{1, 1}, {-zero, -zero}, {1 + 1.0/256, 1}, {1 + 3.0/256, 1 + 4.0/256}, {1 + 1.0/256 + 1.0/65536, 1 + 2.0/256}, {-3.1415927, -3.140625}, {inf, inf}, {math.MaxFloat32, inf},
+	} {
+		if got := widened(bfloat16(c.x)); got != c.want || math.Signbit(float64(got)) != math.Signbit(float64(c.want)) {
+			t.Errorf("%v becomes %v, want %v", c.x, got, c.want)
+		}
+	}
+	if x := widened(bfloat16(math.Float32frombits(0x7f800001))); x == x {
+		t.Errorf("a NaN becomes %v", x)
 	}
 }
 
@@ -249,8 +263,12 @@ func stopAfter(t *testing.T, rank, step int) func(int, *Trainer, *table) context
 
 // A run ends in the same bits on any number of ranks, also when one of them is interrupted and the run goes on with another number.
 func TestRanksTrainAsOne(t *testing.T) {
-	for _, c := range []struct{ batches, size, then int }{{2, 2, 1}, {3, 2, 3}, {3, 3, 2}, {4, 4, 2}, {5, 1, 4}} {
+	for _, c := range []struct {
+		batches, size, then int
+		round               bool
+	}{{2, 2, 1, false}, {3, 2, 3, false}, {3, 3, 2, true}, {4, 4, 2, false}, {5, 1, 4, false}} {
 		config := testConfig()
+		config.ExchangeBfloat16 = c.round
 		config.GradientAccumulation = c.batches
 		whole, parted, resumed := t.TempDir(), t.TempDir(), t.TempDir()
 		for root, size := range map[string]int{whole: 1, parted: c.size} {

@@ -361,7 +361,8 @@ func (t *Trainer) prepare() error {
 	for _, p := range t.Task.Params() {
 		t.grads = append(t.grads, p.Grad)
 	}
-	t.tree, t.exchange = tree{dev: t.Device, grads: t.grads}, exchanger{group: t.Group, chunk: max(chunk, t.Group.Size())}
+	round := t.Config.ExchangeBfloat16
+	t.tree, t.exchange = tree{dev: t.Device, grads: t.grads, round: round}, exchanger{group: t.Group, chunk: max(chunk, t.Group.Size()), round: round}
 	t.batches = t.Task.Total(t.Config.Epochs)
 	if t.batches == 0 {
 		return errors.New("the training data has no batches")
