@@ -383,7 +383,7 @@ func (r *run) openDir() (*Summary, error) {
 	}
 	r.resumed, r.fresh = o.Resumed, o.Fresh
 	if o.Done != nil && done == nil {
-		done = &Summary{Outcome: *o.Done, Complete: true}
+		done = &Summary{Outcome: *o.Done, Dir: train.ReadOnly(r.Out), Complete: true}
 	}
 	return done, nil
 }
@@ -470,7 +470,7 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	r.Observer.Stage("training")
 	r.begun = true
 	outcome, err := trainer.Run(ctx, r.resumed)
-	s := &Summary{Outcome: outcome, Resumed: r.resumed}
+	s := &Summary{Outcome: outcome, Dir: train.ReadOnly(r.Out), Resumed: r.resumed} // of a rank that only helps
 	if err == nil {
 		_, err = collective.First(r.Group, func() (_ bool, err error) {
 			s, err = r.finish(ctx, l, outcome)

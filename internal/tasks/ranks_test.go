@@ -32,7 +32,10 @@ func overContext(ctx context.Context, size int, o run.Options, change func(rank 
 		if change != nil {
 			change(g.Rank(), &o)
 		}
-		_, err := run.Finetune(ctx, o)
+		s, err := run.Finetune(ctx, o)
+		if err == nil && (s.Dir == nil || s.Outcome.Steps == 0) {
+			err = errors.New("a summary without a folder or steps")
+		}
 		return err
 	})
 }
