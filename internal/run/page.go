@@ -37,6 +37,9 @@ func (r *run) writePage(s *Summary, l Learner) error {
 	page.Summary = slices.Insert(r.facts(l), 2,
 		report.Item{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
 		report.Item{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))})
+	if ranks := r.Group.Size(); ranks > 1 {
+		page.Summary = append(page.Summary, report.Item{Key: "exchange", Value: fmt.Sprintf("%.1f s between %d ranks, waiting included", float64(s.Outcome.Exchange), ranks)})
+	}
 	r.addCurves(&page, l, history, first.Metrics)
 	page.Curves = append(page.Curves, first.diagrams()...)
 	if first.Detail != nil {

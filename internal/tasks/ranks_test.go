@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -83,6 +84,9 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 				if !maps.Equal(files(t, filepath.Join(alone.Out, dir)), files(t, filepath.Join(together.Out, dir))) {
 					t.Errorf("%s differs", dir)
 				}
+			}
+			if page, err := os.ReadFile(filepath.Join(together.Out, "report.html")); err != nil || !strings.Contains(string(page), fmt.Sprintf("s between %d ranks", c.size)) {
+				t.Errorf("the report does not say what the exchange took: %v", err)
 			}
 			if n := strings.Count(log.String(), "device "); n != 1 {
 				t.Errorf("the device is said %d times:\n%s", n, log.String())
