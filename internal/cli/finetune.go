@@ -149,7 +149,7 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 		summary, err = run.Finetune(ctx, o)
 	}
 	done()
-	if err == nil && summary != nil {
+	if err == nil && summary != nil && !a.rank.silent() {
 		err = a.printSummary(o, summary)
 	}
 	if err == nil && (summary == nil || !summary.Complete) {

@@ -23,6 +23,7 @@ type member struct {
 	launch mpi.Launch
 	one    bool       // of several, as far as this program cares
 	group  *mpi.Group // nil: not joined
+	left   bool       // the group
 }
 
 // silent says whether another rank says what all have to say.
@@ -237,5 +238,7 @@ func (a *app) leave(err error, code int) {
 	}
 	if err := a.rank.group.Close(); err != nil {
 		a.log.Warn(err.Error())
+		return
 	}
+	a.rank.left = true
 }

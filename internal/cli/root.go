@@ -73,7 +73,11 @@ func Main(args []string, stdin io.Reader, stdout, stderr io.Writer) int {
 		signal.Notify(signals, mpi.Gentle...)
 	}
 	defer signal.Stop(signals)
-	return supervise(&a.tell, signals, a.ending.Load, a.run)
+	code := supervise(&a.tell, signals, a.ending.Load, a.run)
+	if a.rank.left {
+		a.rank.group.Exit(code)
+	}
+	return code
 }
 
 func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {

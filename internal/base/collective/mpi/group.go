@@ -43,6 +43,7 @@ type library interface {
 	exchange(send []byte, to int, recv []byte, from int) error
 	abort(code int)
 	finalize() error
+	exit(code int)
 }
 
 // Group is the processes that a launcher started, seen from one of them.
@@ -238,11 +239,14 @@ func (g *Group) swap(send []byte, to int, recv []byte, from int) error {
 	return nil
 }
 
-// Close leaves the group: it waits until all ranks do. The group is of no use then.
-func (g *Group) Close() error {
-	err := g.do("MPI_Finalize", g.lib.finalize)
-	close(g.calls)
-	return err
+// Close leaves the group: it waits until all ranks do. The group is of no use then, but to [Group.Exit].
+func (g *Group) Close() error { return g.do("MPI_Finalize", g.lib.finalize) }
+
+// Exit ends the process after Close as a program in C ends, with what libraries have asked to be called then. MPICH tells its launcher only there that
+// all is well; of a process that ends without it, as by [os.Exit], the launcher takes it that it crashed, and kills the others.
+func (g *Group) Exit(code int) {
+	g.calls <- func() { g.lib.exit(code) }
+	select {}
 }
 
 // abortPatience is how long a library has to end all processes.

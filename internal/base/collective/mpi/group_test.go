@@ -57,6 +57,7 @@ func (s *stand) exchange(send []byte, to int, recv []byte, from int) error {
 }
 func (s *stand) abort(int)       {}
 func (s *stand) finalize() error { return nil }
+func (s *stand) exit(int)        {}
 
 // What is larger than a call may have goes in pieces, and arrives the same.
 func TestPieces(t *testing.T) {

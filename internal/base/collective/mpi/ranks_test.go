@@ -8,9 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"os/signal"
-	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -20,6 +18,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/collective/mpi"
+	"github.com/unimo-go/unimo/internal/test/ranks"
 )
 
 // What a rank does is named by this variable: then the test binary is one of the processes that a launcher starts.
@@ -88,6 +87,10 @@ func rank(do string) int {
 		return 1
 	}
 	say("rank %d of %d is done, %s", g.Rank(), g.Size(), g.Library())
+	if do == "leaves" { // one after the other
+		time.Sleep(time.Duration(g.Rank()) * 100 * time.Millisecond)
+	}
+	g.Exit(0)
 	return 0
 }
 
@@ -237,105 +240,28 @@ func underCollections(g *mpi.Group) error {
 	return nil
 }
 
-// installed is an MPI with its launcher.
-type installed struct{ name, mpirun, library string }
-
-// launchers are those that "make ranks" names.
-func launchers(t *testing.T) (list []installed) {
-	for _, l := range []struct{ name, variable string }{{"Open MPI", "UNIMO_OPENMPI"}, {"MPICH", "UNIMO_MPICH"}} {
-		mpirun := os.Getenv(l.variable)
-		if mpirun == "" {
-			t.Logf("not run: %s: set %s to its mpirun; make ranks installs one", l.name, l.variable)
-			continue
-		}
-		list = append(list, installed{name: l.name, mpirun: mpirun})
-		if l.name == "MPICH" { // its other interface
-			list = append(list, installed{"MPICH, its own ABI", mpirun, filepath.Join(filepath.Dir(filepath.Dir(mpirun)), "lib", "libmpi.so.12")})
-		}
-	}
-	if list == nil {
-		t.Skip("not run: no MPI launcher")
-	}
-	return list
-}
-
-// start runs n ranks of this test and returns what they and the launcher wrote, and the launcher's exit code.
-func start(t *testing.T, l installed, n int, do string, within time.Duration) (output string, code int) {
+// under runs n ranks of this test and returns the launcher's exit code and what they said.
+func under(t *testing.T, l ranks.Launcher, n int, do, library string) (code int, said string) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), within)
-	defer cancel()
-	args := []string{"-n", fmt.Sprint(n)}
-	if l.name == "Open MPI" {
-		args = append(args, "--oversubscribe", "--bind-to", "none")
-	}
-	c := exec.CommandContext(ctx, l.mpirun, append(args, os.Args[0])...)
-	c.Env = append(os.Environ(), rankVariable+"="+do, "OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1",
-		"GOMAXPROCS=2", "OMPI_MCA_mpi_yield_when_idle=1", mpi.LibraryVariable+"="+l.library)
-	var out bytes.Buffer
-	c.Stdout, c.Stderr = &out, &out
-	c.Cancel = func() error { return c.Process.Signal(syscall.SIGTERM) }
-	c.WaitDelay = 10 * time.Second
-	before := shared(t)
-	began := time.Now()
-	err := c.Run()
-	t.Logf("%s, %d ranks, %s: %v, %v", l.name, n, do, time.Since(began).Round(time.Millisecond), err)
-	if ctx.Err() != nil {
-		t.Errorf("%s, %s: not over after %v", l.name, do, within)
-	}
-	noneLeft(t)
-	for _, name := range shared(t) {
-		if !slices.Contains(before, name) {
-			t.Errorf("%s, %s: %s is left", l.name, do, name)
-		}
-	}
-	return out.String(), c.ProcessState.ExitCode()
+	code, _, said = l.Start(t, n, []string{rankVariable + "=" + do, "GOMAXPROCS=2", mpi.LibraryVariable + "=" + library}).Wait()
+	return code, said
 }
 
-// shared lists the files of shared memory.
-func shared(t *testing.T) (names []string) {
-	entries, err := os.ReadDir("/dev/shm")
-	if err != nil {
-		t.Log(err)
+// libraries are those of a launcher: "" is the one that is found.
+func libraries(l ranks.Launcher) []string {
+	if l.Name == "MPICH" {
+		return []string{"", l.Library("libmpi.so.12")} // the standard ABI, and its own
 	}
-	for _, e := range entries {
-		names = append(names, e.Name())
-	}
-	return names
-}
-
-// noneLeft checks that no rank of this test lives on.
-func noneLeft(t *testing.T) {
-	t.Helper()
-	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var left []string
-	for range 50 {
-		left = nil
-		processes, _ := filepath.Glob("/proc/[0-9]*")
-		for _, p := range processes {
-			if exe, err := os.Readlink(filepath.Join(p, "exe")); err == nil && exe == self && p != fmt.Sprintf("/proc/%d", os.Getpid()) {
-				left = append(left, filepath.Base(p))
-			}
-		}
-		if left == nil {
-			return
-		}
-		time.Sleep(50 * time.Millisecond)
-	}
-	t.Errorf("processes %v are left", left)
+	return []string{""}
 }
 
 func TestCollectives(t *testing.T) {
-	for _, l := range launchers(t) {
-		for _, n := range []int{2, 4} {
-			out, code := start(t, l, n, "collectives", time.Minute)
-			if code != 0 || strings.Count(out, fmt.Sprintf("of %d is done", n)) != n {
-				t.Errorf("%s, %d ranks: exit code %d\n%s", l.name, n, code, out)
-			}
-			if n == 2 {
-				t.Log(out)
+	for _, l := range ranks.Launchers(t) {
+		for _, library := range libraries(l) {
+			for _, n := range []int{2, 4} {
+				if code, said := under(t, l, n, "collectives", library); code != 0 || strings.Count(said, fmt.Sprintf("of %d is done, %s", n, l.Name)) != n {
+					t.Errorf("%s, %q, %d ranks: exit code %d\n%s", l.Name, library, n, code, said)
+				}
 			}
 		}
 	}
@@ -343,41 +269,40 @@ func TestCollectives(t *testing.T) {
 
 // A rank that does nothing any more ends the others, in time and with an exit code that is not 0.
 func TestWatchdog(t *testing.T) {
-	for _, l := range launchers(t) {
-		out, code := start(t, l, 2, "stops", time.Minute)
-		if code == 0 || strings.Count(out, "expired: rank 0 of 2 has waited in MPI_Barrier since") != 1 {
-			t.Errorf("%s: exit code %d\n%s", l.name, code, out)
+	for _, l := range ranks.Launchers(t) {
+		if code, said := under(t, l, 2, "stops", ""); code == 0 || strings.Count(said, "expired: rank 0 of 2 has waited in MPI_Barrier since") != 1 {
+			t.Errorf("%s: exit code %d\n%s", l.Name, code, said)
 		}
 	}
 }
 
 func TestEnds(t *testing.T) {
-	for _, l := range launchers(t) {
-		if out, code := start(t, l, 2, "dies", time.Minute); code == 0 {
-			t.Errorf("%s: a killed rank: exit code 0\n%s", l.name, out)
+	for _, l := range ranks.Launchers(t) {
+		if code, said := under(t, l, 4, "leaves", ""); code != 0 {
+			t.Errorf("%s: ranks that end one after the other: exit code %d\n%s", l.Name, code, said)
 		}
-		if out, code := start(t, l, 2, "aborts", time.Minute); code != 7 {
-			t.Errorf("%s: abort with 7: exit code %d\n%s", l.name, code, out)
+		if code, said := under(t, l, 2, "dies", ""); code == 0 {
+			t.Errorf("%s: a killed rank: exit code 0\n%s", l.Name, said)
+		}
+		if code, said := under(t, l, 2, "aborts", ""); code != 7 {
+			t.Errorf("%s: abort with 7: exit code %d\n%s", l.Name, code, said)
 		}
 	}
 }
 
 // A library that does not understand its launcher is refused, and every process ends with 2.
 func TestWrongLauncher(t *testing.T) {
-	list := launchers(t)
-	for _, l := range list {
-		other := "libmpi.so.40"
-		if l.name == "Open MPI" {
-			i := slices.IndexFunc(list, func(l installed) bool { return l.library != "" })
-			if i < 0 {
-				continue
-			}
-			other = list[i].library
-		}
-		l.library = other
-		out, code := start(t, l, 2, "collectives", 20*time.Second)
-		if code != 2 || !strings.Contains(out, "use: mpirun of "+strings.TrimSuffix(l.name, ", its own ABI")) || !strings.Contains(out, "does not understand this launcher; start with") {
-			t.Errorf("%s with %s: exit code %d\n%s", l.name, other, code, out)
+	list := ranks.Launchers(t)
+	if len(list) < 2 {
+		t.Skip("not run: one MPI alone")
+	}
+	for _, test := range []struct {
+		launcher ranks.Launcher
+		library  string
+	}{{list[0], list[1].Library("libmpi_abi.so.1")}, {list[0], list[1].Library("libmpi.so.12")}, {list[1], "libmpi.so.40"}} {
+		code, said := under(t, test.launcher, 2, "collectives", test.library)
+		if code != 2 || !strings.Contains(said, "use: mpirun of "+test.launcher.Name) || !strings.Contains(said, "does not understand this launcher; start with") {
+			t.Errorf("%s with %s: exit code %d\n%s", test.launcher.Name, test.library, code, said)
 		}
 	}
 }
