@@ -143,6 +143,16 @@ func TestGather(t *testing.T) {
 		if _, err := collective.First(g, func() (bool, error) { return false, own }); err == nil || err.Error() != own.Error() || errors.Is(err, own) != (g.Rank() == 0) {
 			return fmt.Errorf("the first failed with %w", err)
 		}
+		// One rank fails while the others wait for the first: none is left in an operation.
+		err = nil
+		if g.Rank() == 1 {
+			err = own
+		} else {
+			_, err = collective.First(g, func() (bool, error) { return true, nil })
+		}
+		if err := collective.Agree(g, err); !errors.As(err, &common) || common.Rank != 1 {
+			return fmt.Errorf("one before the first is done: %w", err)
+		}
 		failing = nil
 		if g.Rank() == 2 {
 			failing = fmt.Errorf("stop: %w", context.Canceled)

@@ -41,10 +41,13 @@ type message[T any] struct {
 }
 
 // Gather returns what each rank has, in their order. Where some have an error instead, every rank gets a [RankError]; a process alone gets its error
-// as it is. T is a type that package gob encodes.
+// as it is. An error that holds a RankError already is on all ranks: nothing is exchanged. T is a type that package gob encodes.
 func Gather[T any](g Group, mine T, err error) ([]T, error) {
 	if g.Size() == 1 {
 		return []T{mine}, err
+	}
+	if errors.As(err, new(*RankError)) {
+		return nil, err
 	}
 	m := message[T]{Value: mine}
 	if err != nil {
