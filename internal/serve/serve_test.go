@@ -223,6 +223,10 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
+	log.Wait(t, "level=WARN msg=request method=GET path=/metrics ") // who may not ask, also where who may is not logged
+	if strings.Contains(log.String(), "level=INFO msg=request method=POST path=/predict route=none status=401") {
+		t.Error("a 401 is no warning")
+	}
 	write("third-key-1234\n")
 	reload <- os.Interrupt
 	for range 500 {
