@@ -119,7 +119,7 @@ func (s *Server) Run(t testing.TB) {
 		if err == nil {
 			return
 		}
-		if time.Since(begin) > 20*time.Second {
+		if time.Since(begin) > time.Minute {
 			s.Kill()
 			t.Fatalf("PostgreSQL does not start: %v\n%s", err, &s.log)
 		}
