@@ -262,8 +262,13 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 	defer log.Close()
 	start := time.Now()
 	t.started, t.savedAt = t.now(), t.now()
+	var logged error // what the log says after a step
 	for {
-		stop, err := t.stopping(ctx, cmp.Or(err, t.settle(ctx, log)))
+		failed := logged
+		if failed == nil {
+			failed = t.settle(ctx, log)
+		}
+		stop, err := t.stopping(ctx, failed)
 		if err != nil {
 			return t.outcome(start, "failed"), err
 		}
@@ -290,8 +295,8 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 			return t.outcome(start, "failed"), failed
 		}
 		t.Observer.Step(event)
-		if err = nil; event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
-			err = log.step(event)
+		if event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
+			logged = log.step(event)
 			t.state.Parts = nil
 		}
 	}
