@@ -473,10 +473,11 @@ func (w *window) visit(then func(part string)) {
 	then("picture")
 	if eval[bool](w, `!document.getElementById("tab-text").hidden`) {
 		w.click("#tab-text")
-		for _, form := range []string{"rank", "classify", "write"} {
-			w.click("#" + form + " .examples button")
+		for _, shown := range []string{"#rank .bars", "#classify .bars", "#write .took"} {
+			form, _, _ := strings.Cut(shown, " ")
+			w.click(form + " .examples button")
+			w.wait(fmt.Sprintf(`document.querySelector("%s")`, shown)) // an answer moves what is below it, and with it the next button
 		}
-		w.wait(`document.querySelector("#rank .bars") && document.querySelector("#classify .bars") && document.querySelector("#write .took")`)
 		then("text")
 	}
 	w.click("#tab-model")
