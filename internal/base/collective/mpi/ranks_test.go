@@ -298,11 +298,11 @@ func TestWrongLauncher(t *testing.T) {
 	}
 	for _, test := range []struct {
 		launcher ranks.Launcher
-		library  string
+		loads    string
 	}{{list[0], list[1].Library("libmpi_abi.so.1")}, {list[0], list[1].Library("libmpi.so.12")}, {list[1], "libmpi.so.40"}} {
-		code, said := under(t, test.launcher, 2, "collectives", test.library)
+		code, said := under(t, test.launcher, 2, "collectives", test.loads)
 		if code != 2 || !strings.Contains(said, "use: mpirun of "+test.launcher.Name) || !strings.Contains(said, "does not understand this launcher; start with") {
-			t.Errorf("%s with %s: exit code %d\n%s", test.launcher.Name, test.library, code, said)
+			t.Errorf("%s with %s: exit code %d\n%s", test.launcher.Name, test.loads, code, said)
 		}
 	}
 }
