@@ -111,10 +111,11 @@ func TestSummary(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, x := range []outcome{
-		{Pictures: hidden, Seed: 1, Test: train.Numbers{"accuracy": 0.5}, Values: []float64{1, 0}},
-		{Pictures: asTheyAre, Seed: 1, Test: train.Numbers{"accuracy": 1}, Values: []float64{1, 1}, Misled: train.Numbers{"accuracy": 0}, MisledValues: []float64{0, 0}},
+		{Set: "q-more", Pictures: hidden, Seed: 2, Test: train.Numbers{"recall": 1}}, // not of this table
+		{Set: "q", Pictures: hidden, Seed: 1, Test: train.Numbers{"accuracy": 0.5}, Values: []float64{1, 0}},
+		{Set: "q", Pictures: asTheyAre, Seed: 1, Test: train.Numbers{"accuracy": 1}, Values: []float64{1, 1}, Misled: train.Numbers{"accuracy": 0}, MisledValues: []float64{0, 0}},
 	} {
-		dir := o.runDir(s, x.Pictures, x.Seed)
+		dir := o.runDir(set{name: x.Set}, x.Pictures, x.Seed)
 		raw, err := json.Marshal(x)
 		if err == nil {
 			err = os.MkdirAll(dir, 0o755)

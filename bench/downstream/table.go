@@ -106,6 +106,9 @@ func (o options) summary(s set) (summary, error) {
 		if err != nil {
 			return sum, fmt.Errorf("%s: %w", file, err)
 		}
+		if x.Set != s.name { // flickr8k-search begins like flickr8k
+			continue
+		}
 		sum.Runs = append(sum.Runs, x)
 	}
 	slices.SortFunc(sum.Runs, func(a, b outcome) int { return a.Seed - b.Seed })

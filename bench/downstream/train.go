@@ -145,7 +145,10 @@ func (o options) features(ctx context.Context, s set) (string, error) {
 		return "", err
 	}
 	store := o.store(s)
-	_, err = regions.Extraction{Dir: filepath.Join(o.folder(s), "images"), Extractor: x, Limits: picture.DefaultLimits}.WriteStore(ctx, store)
+	_, err = regions.Extraction{
+		Dir: filepath.Join(o.folder(s), "images"), Extractor: x, Limits: picture.DefaultLimits,
+		Keep: func(dir string) error { return extractor.Keep(dir, x) },
+	}.WriteStore(ctx, store)
 	return store, err
 }
 
