@@ -75,7 +75,7 @@ func benchSteps(b *testing.B, w world, r *Resources) {
 	for kind, c := range w.collections {
 		streams[kind] = c.Stream(corpus.StreamOptions{Seed: w.recipe.Seed, Buffer: 1000, Part: corpus.Train})
 	}
-	feed, err := NewFeed(&Preparer{Recipe: w.recipe, Tokenizer: w.tok, Resources: r, Workers: 1}, streams)
+	feed, err := NewFeed(&Preparer{Recipe: w.recipe, Tokenizer: w.tok, Resources: r, Workers: 1}, streams, 1, all)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -96,14 +96,19 @@ func benchSteps(b *testing.B, w world, r *Resources) {
 	adam, tape := optim.NewAdam(dev, decay, params), autograd.NewTape(dev, autograd.Seed{})
 	pass, tokens, rows := uint64(0), 0, 0
 	var outside time.Duration
-	var at cursor
+	at := feed.given
+	feed.room = make(chan struct{}, 1)
 	step := func() {
 		start := time.Now()
-		batch := feed.next(at)
-		at = batch.after
+		batch := feed.next(at.place, at.Next[0])
+		<-feed.room
+		at.place = batch.after
 		outside += time.Since(start)
-		if batch.failed != nil {
-			b.Fatal(batch.failed)
+		if err := cmp.Or(batch.failed, batch.Problem); err != nil {
+			b.Fatal(err)
+		}
+		if err := at.count(w.recipe, batch.Number, []Note{batch.Note()}); err != nil {
+			b.Fatal(err)
 		}
 		m.Params.ClearGradients()
 		tape.Reset(autograd.Seed{Key: 1, Pass: pass})

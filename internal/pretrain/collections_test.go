@@ -34,7 +34,10 @@ func TestReportWhileFeeding(t *testing.T) {
 	go func() {
 		var err error
 		for n := 0; n < 300 && err == nil; n++ {
-			_, err = f.Batch(n)
+			var b *Batch
+			if b, err = f.Batch(n); err == nil {
+				err = f.Count([]Note{b.Note()})
+			}
 		}
 		done <- err
 	}()
@@ -129,7 +132,8 @@ func TestClassesOfSome(t *testing.T) {
 		for _, im := range c.images {
 			items = append(items, item{sample: &corpus.Sample{}, image: im, regions: []int{1}, predicted: []int{1}})
 		}
-		b := p.pack(0, corpus.Images, items, false)
+		b := &Batch{Kind: corpus.Images}
+		p.pack(b, items)
 		if len(b.Hidden.Regions) != len(c.images) || len(b.Hidden.Classes) != c.want {
 			t.Errorf("%d images, %d regions: %v", len(c.images), len(b.Hidden.Regions), b.Hidden.Classes)
 		}
@@ -181,7 +185,7 @@ func TestRepeatedImages(t *testing.T) {
 			t.Errorf("the image of line %s has %d negatives, want %d", where, got, want)
 		}
 	}
-	if len(f.prepare.Lost().Skipped) == 0 {
+	if len(f.Lost().Skipped) == 0 {
 		t.Error("too few captions to compare with are not counted")
 	}
 }

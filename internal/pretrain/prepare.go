@@ -1,7 +1,8 @@
 package pretrain
 
 import (
-	"maps"
+	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 
@@ -23,9 +24,20 @@ type Batch struct {
 	CMCL    *CMCL // of pairs
 	Tokens  int   // tokens and regions of the samples, each counted once
 	Samples []string
+	Lost    corpus.Report // samples that could not be used, or not wholly
+	Problem error         // why none could be used, or nothing is there to predict; nil if all is well
 
-	after  cursor // of the feed, behind it
+	after  place // of the feed, behind it
 	failed error
+}
+
+// Note says what other processes need to know of the batch.
+func (b *Batch) Note() Note {
+	n := Note{Tokens: b.Tokens, Lost: b.Lost}
+	if b.Problem != nil {
+		n.Tokens, n.Problem = 0, b.Problem.Error()
+	}
+	return n
 }
 
 // empty says that there is nothing to predict and nothing to compare.
@@ -39,9 +51,6 @@ type Preparer struct {
 	Tokenizer *tokenizer.Tokenizer
 	Resources *Resources // nil: nothing is rewritten or retrieved
 	Workers   int        // samples prepared at once
-
-	mu   sync.Mutex
-	lost corpus.Report // samples that could not be used
 }
 
 // item is a prepared sample.
@@ -49,6 +58,7 @@ type item struct {
 	sample *corpus.Sample
 	key    string // of the image or pair: where it is
 	failed error
+	lost   corpus.Report // what could not be looked up
 
 	caption        string   // of a pair
 	said           []string // what is true of its image: all captions and paraphrases
@@ -74,9 +84,8 @@ type encodedText struct {
 	tokens []int32
 }
 
-// Prepare makes batch number of samples, all of one kind. Samples that cannot be used
-// are counted and left out; without any that can, the error is that of the first.
-func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sample, seq2seq bool) (*Batch, error) {
+// Prepare makes batch number of samples, all of one kind. Samples that cannot be used are counted and left out.
+func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sample, seq2seq bool) *Batch {
 	items := make([]item, len(samples))
 	work := make(chan int)
 	var group sync.WaitGroup
@@ -93,35 +102,24 @@ func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sampl
 	}
 	close(work)
 	group.Wait()
-	var failed error
+	b := &Batch{Number: number, Kind: kind, Seq2Seq: seq2seq}
 	items = slices.DeleteFunc(items, func(it item) bool {
-		if it.failed == nil {
-			return false
+		if it.failed != nil {
+			b.Lost.Skip(corpus.Reason(it.failed), it.failed.Error())
+			b.Problem = cmp.Or(b.Problem, it.failed)
+			return true
 		}
-		p.count(corpus.Reason(it.failed), it.failed.Error())
-		if failed == nil {
-			failed = it.failed
-		}
-		return true
+		b.Lost.Add(it.lost)
+		return false
 	})
 	if len(items) == 0 {
-		return nil, failed
+		return b
 	}
-	return p.pack(number, kind, items, seq2seq), nil
-}
-
-func (p *Preparer) count(reason, where string) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.lost.Skip(reason, where)
-}
-
-// Lost says which samples could not be used, or not wholly, besides those that the streams passed over; one that came
-// several times counts each time.
-func (p *Preparer) Lost() corpus.Report {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	return corpus.Report{Skipped: maps.Clone(p.lost.Skipped), First: maps.Clone(p.lost.First)}
+	p.pack(b, items)
+	if b.Problem = nil; b.empty() {
+		b.Problem = fmt.Errorf("%s: nothing to predict: masking needs a word, seq2seq four; set seq2seq_weight to 0 for shorter texts", b.Samples[0])
+	}
+	return b
 }
 
 // item prepares one sample.
@@ -185,8 +183,8 @@ func (p *Preparer) piece(text string, r *random.Stream) []int32 {
 }
 
 // pack puts prepared samples behind each other.
-func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool) *Batch {
-	b := &Batch{Number: number, Kind: kind, Seq2Seq: seq2seq}
+func (p *Preparer) pack(b *Batch, items []item) {
+	kind := b.Kind
 	for i := range items {
 		b.Samples = append(b.Samples, items[i].sample.Where)
 		b.Tokens += len(items[i].tokens)
@@ -197,27 +195,27 @@ func (p *Preparer) pack(number int, kind corpus.Kind, items []item, seq2seq bool
 	h := &b.Hidden
 	weights := p.Recipe.Of(kind)
 	if kind != corpus.Images && (weights.language() || kind == corpus.Pairs && weights.regions()) {
-		p.packText(h, items, seq2seq)
+		p.packText(h, items, b.Seq2Seq)
 	}
 	if kind != corpus.Text && (weights.regions() || kind == corpus.Pairs && weights.language()) {
 		p.packImages(h, items, weights[RegionClass] > 0)
 	}
 	if kind == corpus.Pairs {
-		b.CMCL = p.Recipe.contrast(items, random.New(p.Recipe.Seed, "pairs that are compared", number))
-		p.countMissing(b.CMCL, items)
+		b.CMCL = p.Recipe.contrast(items, random.New(p.Recipe.Seed, "pairs that are compared", b.Number))
+		b.countMissing(items)
 	}
-	return b
 }
 
 // countMissing counts the pairs that too little could be found for to compare them with.
-func (p *Preparer) countMissing(c *CMCL, items []item) {
+func (b *Batch) countMissing(items []item) {
+	c := b.CMCL
 	if c == nil {
 		return
 	}
 	for i := range items {
 		group := c.JointKinds.Group
 		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], autograd.Excluded) {
-			p.count("too few captions to compare with, even with the batch's; name more pairs, or lower negatives", items[i].sample.Where)
+			b.Lost.Skip("too few captions to compare with, even with the batch's; name more pairs, or lower negatives", items[i].sample.Where)
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -19,6 +20,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/demo/synth"
 	"github.com/unimo-go/unimo/internal/model"
@@ -30,9 +32,23 @@ import (
 
 // world is a small run: texts, pictures and pairs of synthetic scenes.
 type world struct {
+	dir         string
 	recipe      *Recipe
 	tok         *tokenizer.Tokenizer
 	collections Collections
+	decoded     *atomic.Int64 // pictures
+}
+
+// counting counts the pictures that are decoded.
+type counting struct {
+	regions.Extractor
+	n *atomic.Int64
+}
+
+// Extract implements [regions.Extractor].
+func (c counting) Extract(p *picture.Picture, width, height int, dst *regions.Image) error {
+	c.n.Add(1)
+	return c.Extractor.Extract(p, width, height, dst)
 }
 
 // ofAll gives all kinds the same weights.
@@ -59,7 +75,7 @@ func newWorld(t *testing.T) world {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := world{tok: tok, collections: Collections{}, recipe: &Recipe{
+	w := world{dir: dir, decoded: new(atomic.Int64), tok: tok, collections: Collections{}, recipe: &Recipe{
 		Seed: 1, BatchSize: 5, Ratios: [3]float64{1, 1, 5}, MaxText: 12, MaxCaption: 16,
 		Language:     masking.Language{Vocabulary: tok, Share: 0.15, PhraseShare: 0.5, MaxWords: 3},
 		Fragments:    masking.Fragments{Vocabulary: tok, Share: 0.25, MaxWords: 3},
@@ -68,7 +84,7 @@ func newWorld(t *testing.T) world {
 		Weights: ofAll(Weights{1, 1, 1, 1, 1, 1}),
 	}}
 	for kind, path := range map[corpus.Kind]string{corpus.Text: texts, corpus.Images: filepath.Join(dir, "images"), corpus.Pairs: dir} {
-		c, err := corpus.Open(kind, []string{path}, corpus.Options{Extractor: x})
+		c, err := corpus.Open(kind, []string{path}, corpus.Options{Extractor: counting{x, w.decoded}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -97,13 +113,22 @@ func (w world) resources(t *testing.T, dir string) *Resources {
 	return r
 }
 
+// all are the batches of a feed that is alone.
+func all(int) bool { return true }
+
 func (w world) feed(t *testing.T, r *Resources) *Feed {
+	t.Helper()
+	return w.share(t, r, 1, all)
+}
+
+// share is the feed of one of several processes.
+func (w world) share(t *testing.T, r *Resources, step int, mine func(int) bool) *Feed {
 	t.Helper()
 	streams := map[corpus.Kind]*corpus.Stream{}
 	for kind, c := range w.collections {
 		streams[kind] = c.Stream(corpus.StreamOptions{Seed: w.recipe.Seed, Buffer: 7, Part: corpus.Train})
 	}
-	f, err := NewFeed(&Preparer{Recipe: w.recipe, Tokenizer: w.tok, Resources: r, Workers: 2}, streams)
+	f, err := NewFeed(&Preparer{Recipe: w.recipe, Tokenizer: w.tok, Resources: r, Workers: 2}, streams, step, mine)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,9 +144,23 @@ func batches(t *testing.T, f *Feed, from, to int) []*Batch {
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, b)
+		if list = append(list, b); f.open == f.step {
+			count(t, f, list[len(list)-f.step:])
+		}
 	}
 	return list
+}
+
+// count has a feed take notice of the batches of a step.
+func count(t *testing.T, f *Feed, step []*Batch) {
+	t.Helper()
+	var notes []Note
+	for _, b := range step {
+		notes = append(notes, b.Note())
+	}
+	if err := f.Count(notes); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // content is what of a batch the model sees.
@@ -163,6 +202,99 @@ func TestFeedGoesOn(t *testing.T) {
 	}
 	if err := w.feed(t, r).Restore([]byte("{")); err == nil {
 		t.Error("half a state was taken")
+	}
+}
+
+// However many ranks share the batches of a step, they get those of one, and each prepares its own. What cannot be used is counted alike.
+// So it goes on after another number of ranks.
+func TestFeedIsShared(t *testing.T) {
+	const step, steps, middle = 8, 8, 3
+	w := newWorld(t)
+	w.recipe.BatchSize = 2
+	pictures, _ := filepath.Glob(filepath.Join(w.dir, "images", "*"))
+	for _, picture := range pictures[:len(pictures)/2] { // some batches are of bad ones alone
+		write(t, picture, "no picture")
+	}
+	r := w.resources(t, t.TempDir())
+	var halfway string
+	run := func(f *Feed, from int, see func(n int, b *Batch) Note) (decoded int64, state string) {
+		t.Helper()
+		before := w.decoded.Load()
+		for n := from; n < step*steps; n += step {
+			var notes []Note
+			for i := range step {
+				var b *Batch
+				var err error
+				if f.mine(n + i) {
+					b, err = f.Batch(n + i)
+				} else {
+					err = f.Skip(n + i)
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				notes = append(notes, see(n+i, b))
+			}
+			if err := f.Count(notes); err != nil {
+				t.Fatal(err)
+			}
+			raw, err := f.State()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if state = string(raw); n == middle*step {
+				halfway = state
+			}
+		}
+		f.Close()
+		return w.decoded.Load() - before, state
+	}
+	var whole []*Batch
+	all, end := run(w.share(t, r, step, all), 0, func(_ int, b *Batch) Note {
+		whole = append(whole, b)
+		return b.Note()
+	})
+	state := halfway
+	if !strings.Contains(end, emptyBatch) || !strings.Contains(end, corpus.BadPicture) {
+		t.Fatalf("no batch is empty: %s", end)
+	}
+	const readAhead = 2 * (1 + 1) * (ahead + 1) // pictures: of pairs, with one that is retrieved for each
+	for _, ranks := range []int{2, 4, 8} {
+		var sum int64
+		for rank := range ranks {
+			mine := func(n int) bool { return n%step/(step/ranks) == rank }
+			compare := func(n int, b *Batch) Note {
+				if note := whole[n].Note(); mine(n) && (!reflect.DeepEqual(content(b), content(whole[n])) || !reflect.DeepEqual(b.Note(), note)) {
+					t.Fatalf("rank %d of %d: batch %d is another", rank, ranks, n)
+				}
+				return whole[n].Note()
+			}
+			decoded, its := run(w.share(t, r, step, mine), 0, compare)
+			if its != end || halfway != state {
+				t.Errorf("rank %d of %d ends at %s, want %s", rank, ranks, its, end)
+			}
+			sum += decoded
+			if decoded > all/int64(ranks)*3/2+readAhead {
+				t.Errorf("rank %d of %d decodes %d pictures, one alone %d", rank, ranks, decoded, all)
+			}
+			again := w.share(t, r, step, mine)
+			if err := again.Restore([]byte(state)); err != nil {
+				t.Fatal(err)
+			}
+			if _, its := run(again, (middle+1)*step, compare); its != end {
+				t.Errorf("rank %d of %d goes on to %s, want %s", rank, ranks, its, end)
+			}
+		}
+		if sum < all-readAhead || sum > all+int64(ranks)*readAhead {
+			t.Errorf("%d ranks decode %d pictures, one %d", ranks, sum, all)
+		}
+	}
+	f := w.share(t, r, step, func(n int) bool { return n > 0 })
+	if _, err := f.Batch(0); err == nil || !strings.Contains(err.Error(), "another process") {
+		t.Errorf("a batch of another rank: %v", err)
+	}
+	if err := f.Restore([]byte(`{"number":3,"tokens":[1,2,3],"base":null,"since":null}`)); err == nil || !strings.Contains(err.Error(), "older version") {
+		t.Errorf("a state of an older version: %v", err)
 	}
 }
 
@@ -457,16 +589,28 @@ func TestBadPictures(t *testing.T) {
 		w.collections[corpus.Images] = c
 	}
 	open()
-	w.recipe.Ratios, w.recipe.BatchSize = [3]float64{0, 1, 0}, 6
+	w.recipe.Ratios, w.recipe.BatchSize, w.recipe.Seq2SeqShare = [3]float64{0, 1, 0}, 6, 0
 	f := w.feed(t, nil)
 	b := batches(t, f, 0, 1)[0]
-	if b.Hidden.Images.Sequences() != 1 || f.prepare.Lost().Skipped[corpus.BadPicture] < 5 {
-		t.Errorf("%d images, lost %v", b.Hidden.Images.Sequences(), f.prepare.Lost())
+	if b.Hidden.Images.Sequences() != 1 || f.Lost().Skipped[corpus.BadPicture] < 5 {
+		t.Errorf("%d images, lost %v", b.Hidden.Images.Sequences(), f.Lost())
 	}
 	write(t, filepath.Join(dir, "0.png"), "nor this")
 	open()
-	if _, err := w.feed(t, nil).Batch(0); err == nil || !strings.Contains(err.Error(), ".png") {
-		t.Errorf("no picture can be read, got %v", err)
+	f = w.feed(t, nil)
+	var err error
+	n := 0
+	for ; err == nil && n < 100; n++ {
+		var b *Batch
+		if b, err = f.Batch(n); err == nil {
+			err = f.Count([]Note{b.Note()})
+		}
+	}
+	if err == nil || n != useless || !strings.Contains(err.Error(), ".png") || f.Empty().Skipped[emptyBatch] != useless {
+		t.Errorf("no picture can be read, got %v after %d batches, %v", err, n, f.Empty())
+	}
+	if _, again := f.Batch(n); again != err {
+		t.Errorf("then %v", again)
 	}
 }
 
@@ -481,7 +625,7 @@ func TestNewFeedRefuses(t *testing.T) {
 		for kind, c := range w.collections {
 			streams[kind] = c.Stream(corpus.StreamOptions{Seed: 1, Buffer: 2})
 		}
-		if _, err := NewFeed(&Preparer{Recipe: w.recipe}, streams); err == nil || !strings.Contains(err.Error(), want) {
+		if _, err := NewFeed(&Preparer{Recipe: w.recipe}, streams, 1, all); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}

@@ -393,7 +393,7 @@ func (p *Preparer) lookUp(it *item, caption int, r *random.Stream) error {
 			it.negatives = append(it.negatives, p.encode(negative))
 		}
 		if len(it.negatives) < recipe.Negatives {
-			p.count("fewer rewritten captions than asked for; others of the batch stand in", it.sample.Where)
+			it.lost.Skip("fewer rewritten captions than asked for; others of the batch stand in", it.sample.Where)
 		}
 	}
 	if recipe.Of(corpus.Pairs)[Contrast] == 0 {
@@ -409,7 +409,7 @@ func (p *Preparer) lookUp(it *item, caption int, r *random.Stream) error {
 		}
 		var im regions.Image
 		if err := s.Image(&im); err != nil {
-			p.count(corpus.Reason(err), err.Error()) // a picture that cannot be read; the pair itself is sound
+			it.lost.Skip(corpus.Reason(err), err.Error()) // a picture that cannot be read; the pair itself is sound
 			continue
 		}
 		it.images = append(it.images, im)

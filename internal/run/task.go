@@ -323,6 +323,8 @@ type Streamer interface {
 	StreamState() ([]byte, error)
 	RestoreStream(state []byte) error
 	Skip(epoch, batch int) error
+	Note(epoch, batch int) ([]byte, error)
+	Heed(notes [][]byte) error
 }
 
 // Passer is a learner whose batches go through the model several times: see [train.Passer].

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"regexp"
@@ -20,6 +21,7 @@ type stream struct {
 	*line
 	source  *rand.PCG
 	drawn   []draw // of the step, not computed yet
+	passed  []int  // batches drawn, computed or not
 	see     func(p Part, mean float64)
 	failing error // of RestoreStream
 }
@@ -41,7 +43,7 @@ func (s *stream) Parts(int, int) ([]Part, error) {
 	if r.IntN(3) == 0 {
 		d.parts = append(d.parts, Part{"rare", 2, 1})
 	}
-	s.drawn = append(s.drawn, d)
+	s.drawn, s.passed = append(s.drawn, d), append(s.passed, d.batch)
 	return d.parts, nil
 }
 
@@ -75,6 +77,20 @@ func (s *stream) computed(t *autograd.Tape, d draw, losses []*autograd.Var) {
 	for i, p := range d.parts {
 		s.see(p, float64(engine.Values(s.dev, losses[i].Value)[0]))
 	}
+}
+
+func (s *stream) Note(int, int) ([]byte, error) {
+	return []byte{byte(s.drawn[len(s.drawn)-1].batch)}, nil
+}
+
+// Heed checks that every rank hears of the batches that it has computed or passed over.
+func (s *stream) Heed(notes [][]byte) error {
+	for i, batch := range s.passed[len(s.passed)-len(notes):] {
+		if len(notes[i]) != 1 || int(notes[i][0]) != batch {
+			return fmt.Errorf("batch %d of the step is %d, the note says %v", i, batch, notes[i])
+		}
+	}
+	return nil
 }
 
 func (s *stream) StreamState() ([]byte, error) {

@@ -57,6 +57,10 @@ type Streamer interface {
 	RestoreStream(state []byte) error
 	// Skip passes over a batch that another rank takes. It takes the place of Parts and Loss, in the order of the batches.
 	Skip(epoch, batch int) error
+	// Note returns what only the rank knows that takes a batch, after its Parts, and the stream goes by. Heed gives all ranks
+	// the notes of the batches of a step, in their order, before Loss computes the first. So the stream goes the same way on all.
+	Note(epoch, batch int) ([]byte, error)
+	Heed(notes [][]byte) error
 }
 
 // Part is a part of a batch's loss: a mean over things that are counted. The loss of a batch
@@ -454,12 +458,17 @@ func (t *Trainer) mine(count int) (first, end int) {
 	return first, min(count, first+width)
 }
 
+// counted is what a rank says of a batch before it computes it.
+type counted struct {
+	Parts []Part
+	Note  []byte // of a stream
+}
+
 // count returns the parts of the step's batches.
-func (t *Trainer) count(places []place) ([][]Part, error) {
+func (t *Trainer) count(places []place) (parts [][]Part, err error) {
 	first, end := t.mine(len(places))
-	var own [][]Part
+	var own []counted
 	stream, streams := t.Task.(Streamer)
-	var err error
 	for i, p := range places {
 		if i < first || i >= end {
 			if streams {
@@ -467,12 +476,29 @@ func (t *Trainer) count(places []place) ([][]Part, error) {
 			}
 			continue
 		}
-		parts, failed := t.Task.Parts(p.epoch, p.batch)
+		var c counted
+		var failed error
+		if c.Parts, failed = t.Task.Parts(p.epoch, p.batch); failed == nil && streams {
+			c.Note, failed = stream.Note(p.epoch, p.batch)
+		}
 		err = cmp.Or(err, failed)
-		own = append(own, parts)
+		own = append(own, c)
 	}
 	each, err := collective.Gather(t.Group, own, err)
-	return slices.Concat(each...), err
+	if err != nil {
+		return nil, err
+	}
+	var notes [][]byte
+	for _, c := range slices.Concat(each...) {
+		parts, notes = append(parts, c.Parts), append(notes, c.Note)
+	}
+	if streams {
+		err = stream.Heed(notes)
+	}
+	if err != nil { // on all ranks, whose notes are the same
+		return nil, t.agree(err)
+	}
+	return parts, nil
 }
 
 // gradients computes the gradients of the step's batches, leaves their sum over all ranks with the parameters, and says how long

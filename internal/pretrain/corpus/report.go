@@ -47,6 +47,15 @@ func (r *Report) Skip(reason, where string) {
 	}
 }
 
+// Add adds what another report has, which comes behind this one.
+func (r *Report) Add(o Report) {
+	r.Samples += o.Samples
+	for reason, n := range o.Skipped {
+		r.Skip(reason, o.First[reason])
+		r.Skipped[reason] += n - 1
+	}
+}
+
 func (r Report) clone() Report {
 	r.Skipped, r.First = maps.Clone(r.Skipped), maps.Clone(r.First)
 	return r

@@ -323,7 +323,9 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 			streams[kind] = c.Stream(corpus.StreamOptions{Seed: s.Seed, Buffer: s.ShuffleBuffer, Part: corpus.Train})
 		}
 	}
-	if l.feed, err = pretrain.NewFeed(l.preparer, streams); err != nil {
+	ranks, rank := j.env.Group.Size(), j.env.Group.Rank()
+	mine := func(batch int) bool { return s.Owner(batch, ranks) == rank }
+	if l.feed, err = pretrain.NewFeed(l.preparer, streams, s.GradientAccumulation, mine); err != nil {
 		return nil, err
 	}
 	if err = l.readHeldOut(ctx, images.Captions{Tokenizer: tok, MaxLen: s.MaxSeqLen}); err != nil {

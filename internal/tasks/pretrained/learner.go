@@ -3,6 +3,7 @@ package pretrained
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -41,7 +42,8 @@ type learner struct {
 	tape    *autograd.Tape // for measuring
 	samples int            // held out
 	heldOut []*pretrain.Batch
-	probe   *rank.Set // held-out pairs; nil without
+	lost    corpus.Report // of the held-out samples
+	probe   *rank.Set     // held-out pairs; nil without
 }
 
 var (
@@ -91,10 +93,11 @@ func (l *learner) readHeldOut(ctx context.Context, enc images.Captions) error {
 					continue
 				}
 				number--
-				b, err := l.preparer.Prepare(number, kind, part, seq2seq)
-				if err != nil {
-					failed = cmp.Or(failed, err)
-					continue // counted; there may be others
+				b := l.preparer.Prepare(number, kind, part, seq2seq)
+				l.lost.Add(b.Lost)
+				if b.Problem != nil {
+					failed = cmp.Or(failed, b.Problem)
+					continue // there may be others
 				}
 				if seq2seq { // the rest is measured with the hidden texts
 					b.CMCL, b.Hidden.Regions, b.Hidden.Targets, b.Hidden.Classes = nil, nil, nil, nil
@@ -178,16 +181,32 @@ func (l *learner) Parts(_, batch int) ([]train.Part, error) {
 	return parts, nil
 }
 
-// Skip implements [run.Streamer]: the batch is prepared too, as what the next one is depends on it.
-func (l *learner) Skip(_, batch int) error {
-	_, err := l.feed.Batch(batch)
-	return err
+// Skip implements [run.Streamer].
+func (l *learner) Skip(_, batch int) error { return l.feed.Skip(batch) }
+
+// Note implements [run.Streamer].
+func (l *learner) Note(int, int) ([]byte, error) {
+	return json.Marshal(l.waiting[len(l.waiting)-1].Note())
+}
+
+// Heed implements [run.Streamer].
+func (l *learner) Heed(raw [][]byte) error {
+	notes := make([]pretrain.Note, len(raw))
+	for i := range raw {
+		if err := json.Unmarshal(raw[i], &notes[i]); err != nil {
+			return fmt.Errorf("note of a batch: %w", err)
+		}
+	}
+	return l.feed.Count(notes)
 }
 
 // Loss implements [run.Learner].
 func (l *learner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int, error) {
 	l.batch = l.waiting[0]
 	l.waiting = slices.Delete(l.waiting, 0, 1)
+	if l.batch.Problem != nil { // the step does without
+		return make([]*autograd.Var, len(l.recipe.Parts(l.batch))), 0, nil
+	}
 	losses := l.recipe.Losses(tape, l.model, l.batch)
 	if !slices.ContainsFunc(losses, func(v *autograd.Var) bool { return v != nil }) {
 		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict; give another objective a weight", batch+1, l.Describe(0, batch))
@@ -234,7 +253,9 @@ func (l *learner) reportData() {
 	for _, kind := range pretrain.Kinds {
 		l.report("passed over", "samples of "+string(kind), l.feed.Report(kind))
 	}
-	l.report("of no use, or not wholly", "samples", l.preparer.Lost())
+	l.report("of no use, or not wholly", "held-out samples", l.lost)
+	l.report("of no use, or not wholly", "samples", l.feed.Lost())
+	l.report("empty", "batches", l.feed.Empty())
 	if waited := l.feed.Waited(); waited > time.Second {
 		l.job.env.Log.Info(fmt.Sprintf("the model waited %v for data so far; more workers help", waited.Round(100*time.Millisecond)))
 	}

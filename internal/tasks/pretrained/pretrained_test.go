@@ -2,7 +2,9 @@ package pretrained
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"image"
 	"image/color"
@@ -169,28 +171,73 @@ func TestLearns(t *testing.T) {
 	}
 }
 
-// Ranks share the batches of a stream, and train the same model as one.
+// Ranks share the batches of a stream, and train the same model as one, also where samples are of no use and another number of them goes on. What
+// was of no use is said once.
 func TestRanksTrainTheSameModel(t *testing.T) {
-	set := append(collections(t), "max_steps=4", "eval_steps=3", "gradient_accumulation=3", "hidden_dropout_prob=0.1")
-	var want string
-	for _, size := range []int{1, 2} {
-		out := filepath.Join(t.TempDir(), "run")
-		err := ranks.Run(size, func(g collective.Group) error {
-			_, err := run.Finetune(t.Context(), run.Options{Env: run.Env{Out: out, Group: g}, Task: Task, Size: "mini", Set: append(slices.Clone(small), set...)})
-			return err
-		})
-		if err != nil {
+	set := append(collections(t), "max_steps=4", "eval_steps=3", "snapshot_steps=1", "batch_size=2", "gradient_accumulation=8", "hidden_dropout_prob=0.1")
+	for i := range 12 { // of 24: some batches have none
+		path := filepath.Join(strings.TrimSuffix(strings.TrimPrefix(set[1], `images=["`), `"]`), fmt.Sprintf("p%d.png", i))
+		if err := os.WriteFile(path, []byte("no picture"), 0o644); err != nil {
 			t.Fatal(err)
+		}
+	}
+	var want, said string
+	for _, sizes := range [][]int{{1}, {2}, {4}, {8}, {4, 1}, {1, 8}} {
+		out := filepath.Join(t.TempDir(), "run")
+		var log bytes.Buffer
+		for i, size := range sizes {
+			ctx, stop := context.WithCancel(t.Context())
+			err := ranks.Run(size, func(g collective.Group) error {
+				o := run.Options{Env: run.Env{Out: out, Group: g}, Task: Task, Size: "mini", Set: append(slices.Clone(small), set...), Resume: i > 0}
+				if g.Rank() == 0 {
+					o.Log = slog.New(slog.NewTextHandler(&log, nil))
+				}
+				if i < len(sizes)-1 {
+					o.Observer = stopper{stop: stop}
+				}
+				_, err := run.Finetune(ctx, o)
+				return err
+			})
+			if err != nil && !errors.Is(err, context.Canceled) {
+				t.Fatal(err)
+			}
+			stop()
 		}
 		raw, err := os.ReadFile(filepath.Join(out, "last", "model.safetensors"))
 		if err != nil {
 			t.Fatal(err)
 		}
-		if want == "" {
-			want = string(raw)
-		} else if string(raw) != want {
-			t.Errorf("%d ranks train another model", size)
+		var lines []string
+		for line := range strings.Lines(log.String()) {
+			if _, text, ok := strings.Cut(line, "level=WARN "); ok && strings.Contains(line, " of no use, or not wholly") || strings.Contains(line, "batches were empty so far") {
+				lines = append(lines, text)
+			}
 		}
+		slices.Sort(lines)
+		lines = slices.Compact(lines)
+		if want == "" {
+			if want, said = string(raw), strings.Join(lines, ""); !strings.Contains(said, "batches were empty so far") {
+				t.Fatalf("no batch is empty: %s", log.String())
+			}
+		}
+		if string(raw) != want {
+			t.Errorf("%d ranks train another model", sizes)
+		}
+		if got := strings.Join(lines, ""); got != said {
+			t.Errorf("%d ranks say\n%s\nwant\n%s", sizes, got, said)
+		}
+	}
+}
+
+// stopper interrupts a run after two steps.
+type stopper struct {
+	run.Silent
+	stop func()
+}
+
+func (s stopper) Step(e train.StepEvent) {
+	if e.Step == 2 {
+		s.stop()
 	}
 }
 
@@ -232,10 +279,22 @@ func TestResumesAndReports(t *testing.T) {
 	if a.Batches(0) != 60 || a.Batches(1) != 0 || a.Total(3) != 60 {
 		t.Errorf("%d and %d batches", a.Batches(0), a.Batches(1))
 	}
+	notes := map[*learner][][]byte{} // of a step
 	compute := func(l *learner, batch int) (string, float32) {
 		t.Helper()
-		if _, err := l.Parts(0, batch); err != nil {
+		_, err := l.Parts(0, batch)
+		if err != nil {
 			t.Fatal(err)
+		}
+		note, err := l.Note(0, batch)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if notes[l] = append(notes[l], note); len(notes[l]) == 2 {
+			if err := l.Heed(notes[l]); err != nil {
+				t.Fatal(err)
+			}
+			notes[l] = nil
 		}
 		if _, err := l.StreamState(); err == nil {
 			t.Error("a state amid a step is no error")
@@ -253,7 +312,7 @@ func TestResumesAndReports(t *testing.T) {
 		}
 		return l.Describe(0, batch), sum
 	}
-	for batch := range 3 {
+	for batch := range 4 {
 		compute(a, batch)
 	}
 	state, err := a.StreamState()
@@ -263,7 +322,7 @@ func TestResumesAndReports(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for batch := 3; batch < 6; batch++ {
+	for batch := 4; batch < 8; batch++ {
 		name, loss := compute(a, batch)
 		if again, value := compute(b, batch); again != name || value != loss || !strings.Contains(name, " and 1 more") {
 			t.Errorf("batch %d: %q with loss %v, after the state %q with %v", batch, name, loss, again, value)
