@@ -51,13 +51,13 @@ type Vector struct {
 	Truncated bool // the text was longer than what the model reads
 }
 
-// Embedder makes vectors. It is not safe for concurrent use.
+// Embedder makes vectors. It is safe for concurrent use.
 type Embedder struct {
 	Info
 	dev      engine.Device
 	tokens   labelled.Encoder
 	encoder  *model.Encoder
-	tape     *autograd.Tape
+	tapes    *autograd.Pool
 	pooling  pooling
 	prompts  map[string]string // by their names
 	unpooled bool              // the tokens of a prompt are not pooled
@@ -133,7 +133,7 @@ func openNetwork(o Options, env *run.Env) (*Embedder, error) {
 	if e.Normalized {
 		e.stages = []stage{normalize{}}
 	}
-	e.tape = autograd.NewInference(env.Device)
+	e.tapes = autograd.NewPool(env.Device)
 	return e, nil
 }
 
@@ -201,7 +201,7 @@ func openEncoder(r *recipe, c *modeldir.Checkpoint, o Options, env *run.Env) (*E
 	if err != nil {
 		return nil, err
 	}
-	e := &Embedder{dev: env.Device, tape: autograd.NewInference(env.Device), stages: r.stages, pooling: r.pooling, close: c.Weights.Close}
+	e := &Embedder{dev: env.Device, tapes: autograd.NewPool(env.Device), stages: r.stages, pooling: r.pooling, close: c.Weights.Close}
 	e.Info = Info{Model: r.encoder, MaxTokens: min(cfg.MaxTokens(), cmp.Or(r.maxTokens, cfg.TextTokens()))}
 	if e.MaxTokens < batches.MinSeqLen {
 		return nil, fmt.Errorf("texts of %d tokens at most are read (max_seq_length), want %d or more", e.MaxTokens, batches.MinSeqLen)
@@ -474,21 +474,22 @@ func (e *Embedder) batch(in model.Input, skips []int, stages []stage) ([]float32
 	if err := in.Check(e.encoder.Config); err != nil {
 		return nil, err
 	}
-	defer e.tape.Release()
+	tape := e.tapes.Take()
+	defer e.tapes.Give(tape)
 	n, h := in.Sequences(), e.encoder.Config.HiddenSize
 	pooled := make([]float32, n*len(e.pooling)*h)
 	if e.pooling.firstOnly(slices.Max(skips)) {
-		copy(pooled, engine.Values(e.dev, e.encoder.FirstTokens(e.tape, in).Value))
+		copy(pooled, engine.Values(e.dev, e.encoder.FirstTokens(tape, in).Value))
 	} else {
-		rows := engine.Values(e.dev, e.encoder.LastLayer(e.tape, in).Value)
+		rows := engine.Values(e.dev, e.encoder.LastLayer(tape, in).Value)
 		size := len(e.pooling) * h
 		e.dev.Limit().For(n, func(i int) {
 			e.pooling.appendTo(pooled[i*size:i*size:(i+1)*size], rows[int(in.Text.Offsets[i])*h:int(in.Text.Offsets[i+1])*h], h, skips[i])
 		})
 	}
-	x := e.tape.Input(n, len(e.pooling)*h, pooled)
+	x := tape.Input(n, len(e.pooling)*h, pooled)
 	for _, s := range stages {
-		x = s.apply(e.tape, x)
+		x = s.apply(tape, x)
 	}
 	if err := e.encoder.Params.CheckOutput(e.dev, "vectors", x); err != nil {
 		return nil, err
@@ -547,15 +548,16 @@ func (e *Embedder) Pictures(ctx context.Context, pictures []*regions.Image, tick
 
 // global returns the features of pictures as wholes: a network's pooled output, or the mean of the regions'.
 func (e *Embedder) global(pictures []*regions.Image, tick run.Tick) ([]Vector, error) {
-	defer e.tape.Release()
+	tape := e.tapes.Take()
+	defer e.tapes.Give(tape)
 	var values []float32
 	for _, im := range pictures {
 		features, _ := im.AppendRows(nil, nil) // the whole comes first
 		values = append(values, features[:e.Size]...)
 	}
-	x := e.tape.Input(len(pictures), e.Size, values)
+	x := tape.Input(len(pictures), e.Size, values)
 	for _, s := range e.stages {
-		x = s.apply(e.tape, x)
+		x = s.apply(tape, x)
 	}
 	tick(len(pictures), len(pictures))
 	return e.split(slices.Clone(engine.Values(e.dev, x.Value)), len(pictures)), nil

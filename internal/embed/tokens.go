@@ -26,8 +26,9 @@ func (e *Embedder) TokenVectors(ctx context.Context, texts []Text, tick run.Tick
 		if err := in.Check(e.encoder.Config); err != nil {
 			return err
 		}
-		defer e.tape.Release()
-		x := e.encoder.LastLayer(e.tape, in)
+		tape := e.tapes.Take()
+		defer e.tapes.Give(tape)
+		x := e.encoder.LastLayer(tape, in)
 		if err := e.encoder.Params.CheckOutput(e.dev, "vectors of tokens", x); err != nil {
 			return err
 		}

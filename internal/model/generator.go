@@ -112,11 +112,11 @@ func (c *Cache) Free() {
 }
 
 // write sets rows of table.
-func (c *Cache) write(table *autograd.Var, rows []int32, values *autograd.Var) {
+func (c *Cache) write(d engine.Device, table *autograd.Var, rows []int32, values *autograd.Var) {
 	for len(c.first) < len(rows) {
 		c.first = append(c.first, true)
 	}
-	c.dev.ScatterAdd(table.Value, rows, values.Value, c.first[:len(rows)])
+	d.ScatterAdd(table.Value, rows, values.Value, c.first[:len(rows)])
 }
 
 // Encode reads whole sources and puts their keys and values into the cache, from row on. It
@@ -134,8 +134,8 @@ func (g *Generator) Encode(ctx context.Context, t *autograd.Tape, c *Cache, sour
 		}
 		x = t.Block(func() *autograd.Var {
 			k, v := l.key.Apply(t, x), l.value.Apply(t, x)
-			c.write(c.layers[i].sourceKeys, rows, k)
-			c.write(c.layers[i].sourceValues, rows, v)
+			c.write(t.Device(), c.layers[i].sourceKeys, rows, k)
+			c.write(t.Device(), c.layers[i].sourceValues, rows, v)
 			if i == len(g.encoder.layers)-1 {
 				return x // nothing looks at what comes after
 			}
@@ -177,8 +177,8 @@ func (g *Generator) Next(ctx context.Context, t *autograd.Tape, c *Cache, s Step
 		}
 		cached := c.layers[i]
 		x = t.Block(func() *autograd.Var {
-			c.write(cached.keys, s.Slots, l.key.Apply(t, x))
-			c.write(cached.values, s.Slots, l.value.Apply(t, x))
+			c.write(t.Device(), cached.keys, s.Slots, l.key.Apply(t, x))
+			c.write(t.Device(), cached.values, s.Slots, l.value.Apply(t, x))
 			context := t.CachedAttention(l.query.Apply(t, x), cached.sourceKeys, cached.sourceValues, cached.keys, cached.values, s.Seen)
 			return l.finish(t, g.Config, x, context)
 		})

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -30,10 +31,17 @@ type Opened struct {
 	digest      string // of the weights; "" until it is needed
 	calibrating bool
 	calibration *calibration.Calibration // nil until it is needed
+	reading     sync.Mutex               // of digest and calibration
 }
 
 // Digest returns a digest of the weights.
 func (o *Opened) Digest() (string, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
+	return o.digested()
+}
+
+func (o *Opened) digested() (string, error) {
 	if o.digest != "" {
 		return o.digest, nil
 	}
@@ -44,11 +52,13 @@ func (o *Opened) Digest() (string, error) {
 
 // Calibration returns what makes probabilities of the model's scores; nil if it has none, and while a new one is fitted.
 func (o *Opened) Calibration() (*calibration.Calibration, error) {
+	o.reading.Lock()
+	defer o.reading.Unlock()
 	path := o.File(modeldir.CalibrationFile)
 	if _, err := os.Stat(path); o.calibrating || o.calibration != nil || errors.Is(err, fs.ErrNotExist) {
 		return o.calibration, nil
 	}
-	digest, err := o.Digest()
+	digest, err := o.digested()
 	if err != nil {
 		return nil, err
 	}

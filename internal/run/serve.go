@@ -27,7 +27,8 @@ type Servable interface {
 // Serving is what a server may ask of a model. What is nil, the model does not do.
 //
 // Reading and computing are apart. Methods without a context read one input: many goroutines call them at once. Those with one take the inputs
-// of all requests that wait through the model together, a single call at a time, and answer each, in order, as if it were alone, bit for bit.
+// of many requests through the model together and answer each, in order, as if it were alone, bit for bit. Many goroutines call them, too, each with
+// inputs of its own; the weights are prepared before.
 type Serving struct {
 	Model    *Opened
 	Pictures PictureReader  // that Judge, Caption, Ask, Match and Vectors have their pictures from

@@ -26,12 +26,26 @@ func SetThreads(n int) { pool.threads.Store(int64(max(n, 1))) }
 // Zero sets no limit besides [Threads], which holds for all loops.
 type Limit int
 
-// Threads returns the number of goroutines that work on a loop under the limit.
+// Threads returns the number of goroutines that work on a loop under the limit. While as many computations share the threads as there are
+// ([Share]), it is 1.
 func (l Limit) Threads() int {
-	if n := Threads(); l < 1 || n < int(l) {
+	n := Threads()
+	if pool.sharers.Load() >= int64(n) {
+		return 1
+	}
+	if l < 1 || n < int(l) {
 		return n
 	}
 	return int(l)
+}
+
+// Share says that the caller computes beside others until it calls done. Once there are as many of them as threads, every loop runs on the
+// goroutine that calls it: each computation has a thread of its own, and none waits for another at the end of a loop.
+//
+//	defer parallel.Share()()
+func Share() (done func()) {
+	pool.sharers.Add(1)
+	return func() { pool.sharers.Add(-1) }
 }
 
 // For is [For] under the limit.
@@ -112,6 +126,7 @@ func (l *loop) call(i int) {
 type workers struct {
 	threads atomic.Int64 // of a loop without a limit
 	working atomic.Int64 // of the last loop
+	sharers atomic.Int64 // of Share
 	busy    atomic.Bool
 
 	next  atomic.Int64 // the next iteration to claim

@@ -240,3 +240,28 @@ func ExampleForBlocks() {
 	fmt.Println(sum)
 	// Output: 28
 }
+
+// As many computations as threads have one each; fewer have all.
+func TestShare(t *testing.T) {
+	setThreads(t, 2)
+	first := Share()
+	if n := Limit(0).Threads(); n != 2 {
+		t.Errorf("one that shares with nobody has %d threads, want 2", n)
+	}
+	second := Share()
+	if n := Limit(0).Threads(); n != 1 {
+		t.Errorf("each of two has %d threads, want 1", n)
+	}
+	last := -1 // on one goroutine, in order
+	For(100, func(i int) {
+		if i != last+1 {
+			t.Fatalf("iteration %d after %d", i, last)
+		}
+		last = i
+	})
+	second()
+	first()
+	if n := Limit(0).Threads(); n != 2 || Threads() != 2 {
+		t.Errorf("%d and %d threads, want 2", n, Threads())
+	}
+}

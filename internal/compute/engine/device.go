@@ -3,13 +3,16 @@ package engine
 import "github.com/unimo-go/unimo/internal/base/parallel"
 
 // Device computes. Methods panic with a [ShapeError] where shapes do not fit and
-// must be called from one goroutine at a time; each uses all of the device.
+// must be called from one goroutine at a time, but for Memory's; each uses all of the device.
 type Device interface {
 	// Name says what computes, for logs and benchmarks.
 	Name() string
 
 	// Limit bounds the threads of the loops that a program runs on the processor beside the device.
 	Limit() parallel.Limit
+
+	// Fork returns a device with the same memory and limit, which another goroutine may use meanwhile. Either frees the other's tensors.
+	Fork() Device
 
 	Memory
 	Products

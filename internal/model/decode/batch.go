@@ -12,6 +12,8 @@ import (
 // batch is the decoding of some sources together.
 type batch struct {
 	*Decoder
+	tape     *autograd.Tape
+	dev      engine.Device // the tape's
 	options  *Options
 	cache    *model.Cache
 	searches []*search // in the order of the cache's rows
@@ -30,7 +32,9 @@ type batch struct {
 
 // decode writes the targets of some sources, one batch, into results.
 func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o *Options, results []Result, emit func(source int, piece string)) error {
-	b := &batch{Decoder: d, options: o, emit: emit}
+	b := &batch{Decoder: d, tape: d.tapes.Take(), options: o, emit: emit}
+	defer d.tapes.Give(b.tape)
+	b.dev = b.tape.Device()
 	rows := int32(0) // of the sources
 	b.step.Seen.Sources = []int32{0}
 	for _, number := range numbers {

@@ -51,19 +51,19 @@ type Result struct {
 // Best returns the hypothesis with the highest score.
 func (r Result) Best() Hypothesis { return r.Hypotheses[0] }
 
-// Decoder writes targets with a model. It is not safe for concurrent use.
+// Decoder writes targets with a model. It is safe for concurrent use.
 type Decoder struct {
 	End int32 // the token that ends a target; [New] sets it to [MASK]
 
 	dev        engine.Device
 	model      *model.Generator
 	vocabulary Vocabulary
-	tape       *autograd.Tape
+	tapes      *autograd.Pool
 }
 
 // New returns a decoder. The vocabulary must be the model's.
 func New(dev engine.Device, m *model.Generator, v Vocabulary) *Decoder {
-	return &Decoder{End: v.MASK(), dev: dev, model: m, vocabulary: v, tape: autograd.NewInference(dev)}
+	return &Decoder{End: v.MASK(), dev: dev, model: m, vocabulary: v, tapes: autograd.NewPool(dev)}
 }
 
 // Run returns the results of sources, in their order. tick, unless nil, is told how many are done,

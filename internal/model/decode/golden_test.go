@@ -237,7 +237,7 @@ func testGoldenGreedy(t *testing.T, c golden.Case, d *Decoder) {
 	shape := want.Shape("step_logits")
 	b, steps, v := shape[0], shape[1], shape[2]
 	watch := &logitWatch{Device: d.dev}
-	watched := &Decoder{End: d.End, dev: watch, model: d.model, vocabulary: d.vocabulary, tape: autograd.NewInference(d.dev)}
+	watched := &Decoder{End: d.End, dev: watch, model: d.model, vocabulary: d.vocabulary, tapes: autograd.NewPool(watch)}
 	o := Default
 	o.BeamSize, o.MinLength, o.MaxLength = 1, steps, steps
 	sources := goldenSources(t, c, false)

@@ -109,7 +109,9 @@ func (s *Scorer) scores(ctx context.Context, set Set, folder *ScoreFolder, lo, h
 	}
 	scores := make([]float32, len(pairs))
 	n := 0
-	err := s.imagePairs(ctx, set.Images, set.Texts, sequence(lo, hi), pairs, func(p model.Pair, score float32) {
+	own, end := s.begin()
+	defer end()
+	err := own.imagePairs(ctx, set.Images, set.Texts, sequence(lo, hi), pairs, func(p model.Pair, score float32) {
 		scores[(int(p.Image)-lo)*texts+int(p.Text)] = score
 	}, func(more int) { n += more; tick(n) })
 	if err != nil {

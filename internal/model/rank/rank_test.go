@@ -13,7 +13,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
-	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
@@ -79,9 +78,8 @@ func TestPairsGiveTheScoresOfPairsReadAlone(t *testing.T) {
 func (f fixture) one2(t *testing.T, p model.Pair) float32 {
 	t.Helper()
 	dev := cpu.New()
-	tape := autograd.NewInference(dev)
-	defer tape.Release()
-	s := NewScorer(dev, f.model)
+	s, end := NewScorer(dev, f.model).begin()
+	defer end()
 	images, err := s.images(f.set.Images, []int32{p.Image})
 	if err != nil {
 		t.Fatal(err)

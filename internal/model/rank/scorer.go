@@ -24,13 +24,20 @@ type Images struct {
 type Texts [][]int32
 
 // Scorer takes images, texts and pairs of them through a retriever, a batch at a time. It is
-// not safe for concurrent use.
+// safe for concurrent use.
 type Scorer struct {
 	collective.Sharing
 	dev   engine.Device
 	model *model.Retriever
-	tape  *autograd.Tape
+	tapes *autograd.Pool
 	rows  int // tokens and regions of a batch
+}
+
+// pass is a call of a scorer, which has a tape of its own.
+type pass struct {
+	*Scorer
+	dev  engine.Device // of the tape
+	tape *autograd.Tape
 }
 
 // Sizes of blocks and batches. A batch of some thousand rows fills the products and its
@@ -43,7 +50,13 @@ const (
 
 // NewScorer returns a scorer that computes on dev.
 func NewScorer(dev engine.Device, m *model.Retriever) *Scorer {
-	return &Scorer{dev: dev, model: m, tape: autograd.NewInference(dev), rows: batchRows}
+	return &Scorer{dev: dev, model: m, tapes: autograd.NewPool(dev), rows: batchRows}
+}
+
+// begin begins a pass, which end ends.
+func (s *Scorer) begin() (p pass, end func()) {
+	tape := s.tapes.Take()
+	return pass{s, tape.Device(), tape}, func() { s.tapes.Give(tape) }
 }
 
 // Pack returns the images of the given numbers behind each other. They are read several at a time.
@@ -70,7 +83,7 @@ func (t Texts) Pack(numbers []int32) (packed model.Text) {
 }
 
 // images and texts return the side of the given numbers, which belongs to the tape's pass.
-func (s *Scorer) images(im Images, numbers []int32) (model.Side, error) {
+func (s pass) images(im Images, numbers []int32) (model.Side, error) {
 	in, err := im.Pack(numbers, s.dev.Limit())
 	if err != nil {
 		return model.Side{}, err
@@ -81,7 +94,7 @@ func (s *Scorer) images(im Images, numbers []int32) (model.Side, error) {
 	return s.model.Side(s.tape, model.Input{Images: in}), nil
 }
 
-func (s *Scorer) texts(t Texts, numbers []int32) (model.Side, error) {
+func (s pass) texts(t Texts, numbers []int32) (model.Side, error) {
 	in := t.Pack(numbers)
 	if err := in.Check(s.model.Config); err != nil {
 		return model.Side{}, fmt.Errorf("texts from number %d on: %w", numbers[0], err)
@@ -92,29 +105,33 @@ func (s *Scorer) texts(t Texts, numbers []int32) (model.Side, error) {
 // ImageVectors returns the vectors of all images, each of the model's contrast size and of
 // length 1, behind each other.
 func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, total int)) ([]float32, error) {
-	return s.vectors(ctx, len(im.IDs), imageBlock/2, tick, func(numbers []int32) (*autograd.Var, error) {
-		side, err := s.images(im, numbers)
+	p, end := s.begin()
+	defer end()
+	return p.vectors(ctx, len(im.IDs), imageBlock/2, tick, func(numbers []int32) (*autograd.Var, error) {
+		side, err := p.images(im, numbers)
 		if err != nil {
 			return nil, err
 		}
-		v := s.model.ImageVectors(s.tape, side)
-		return v, s.model.Params.CheckOutput(s.dev, "vectors of images", v)
+		v := s.model.ImageVectors(p.tape, side)
+		return v, s.model.Params.CheckOutput(p.dev, "vectors of images", v)
 	})
 }
 
 // TextVectors returns the vectors of all texts like [Scorer.ImageVectors].
 func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total int)) ([]float32, error) {
-	return s.vectors(ctx, len(t), textBlock, tick, func(numbers []int32) (*autograd.Var, error) {
-		side, err := s.texts(t, numbers)
+	p, end := s.begin()
+	defer end()
+	return p.vectors(ctx, len(t), textBlock, tick, func(numbers []int32) (*autograd.Var, error) {
+		side, err := p.texts(t, numbers)
 		if err != nil {
 			return nil, err
 		}
-		v := s.model.TextVectors(s.tape, side)
-		return v, s.model.Params.CheckOutput(s.dev, "vectors of texts", v)
+		v := s.model.TextVectors(p.tape, side)
+		return v, s.model.Params.CheckOutput(p.dev, "vectors of texts", v)
 	})
 }
 
-func (s *Scorer) vectors(ctx context.Context, n, batch int, tick func(done, total int), encode func(numbers []int32) (*autograd.Var, error)) ([]float32, error) {
+func (s pass) vectors(ctx context.Context, n, batch int, tick func(done, total int), encode func(numbers []int32) (*autograd.Var, error)) ([]float32, error) {
 	if s.model.Config.ContrastSize == 0 {
 		return nil, fmt.Errorf("the model has no vectors of images and texts alone (contrast_size is 0); score every pair, or fine-tune with contrast_size")
 	}
@@ -151,6 +168,8 @@ func sequence(lo, hi int) []int32 {
 // Pairs calls emit with the match score of every pair, in an order of its own. Images and texts
 // that are in many pairs are read once for a block of pairs. While tick runs nothing of the scorer is in use.
 func (s *Scorer) Pairs(ctx context.Context, im Images, t Texts, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(done, total int)) error {
+	own, end := s.begin()
+	defer end()
 	pairs = slices.Clone(pairs)
 	slices.SortFunc(pairs, func(a, b model.Pair) int {
 		return cmp.Or(cmp.Compare(a.Image, b.Image), cmp.Compare(a.Text, b.Text))
@@ -172,7 +191,7 @@ func (s *Scorer) Pairs(ctx context.Context, im Images, t Texts, pairs []model.Pa
 	done, shared := 0, s.Group().Size() > 1
 	return collective.Spread(s.Group(), len(blocks), func(i int) (list []scored, err error) {
 		b := blocks[i]
-		err = s.imagePairs(ctx, im, t, b.images, pairs[b.lo:b.hi], func(p model.Pair, score float32) { list = append(list, scored{p, score}) }, func(n int) {
+		err = own.imagePairs(ctx, im, t, b.images, pairs[b.lo:b.hi], func(p model.Pair, score float32) { list = append(list, scored{p, score}) }, func(n int) {
 			if !shared {
 				done += n
 				tick(done, len(pairs))
@@ -202,7 +221,7 @@ type scored struct {
 }
 
 // imagePairs scores pairs of the given images, which stay in memory.
-func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []int32, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(pairs int)) error {
+func (s pass) imagePairs(ctx context.Context, im Images, t Texts, images []int32, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(pairs int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
@@ -246,7 +265,7 @@ func (s *Scorer) imagePairs(ctx context.Context, im Images, t Texts, images []in
 
 // textPairs scores pairs of images and texts that both stay in memory, as many at a time
 // as their rows allow.
-func (s *Scorer) textPairs(ctx context.Context, images model.Side, t Texts, texts []int32, pairs []model.Pair, emit func(k int, score float32), tick func(pairs int)) error {
+func (s pass) textPairs(ctx context.Context, images model.Side, t Texts, texts []int32, pairs []model.Pair, emit func(k int, score float32), tick func(pairs int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}

@@ -10,7 +10,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 )
 
-// Searcher answers queries from an index. It is not safe for concurrent use.
+// Searcher answers queries from an index. It is safe for concurrent use.
 type Searcher struct {
 	scorer   *Scorer
 	pictures regions.Source

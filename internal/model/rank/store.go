@@ -91,11 +91,12 @@ func (x Exact) Nearest(ctx context.Context, query []float32, k int) ([]Neighbor,
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	products := similarities(x.Device, query, x.Rows.Vectors, x.Rows.Size)
-	if sum := x.Device.SumSquares(x.Device.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
+	dev := x.Device.Fork() // several queries may be looked for at a time
+	products := similarities(dev, query, x.Rows.Vectors, x.Rows.Size)
+	if sum := dev.SumSquares(dev.Wrap(1, len(products), products), nil); sum-sum != 0 { // the query's vector was looked at
 		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives; remove its folder and make it again")
 	}
-	hits := best(x.Device.Limit(), products, k)
+	hits := best(dev.Limit(), products, k)
 	list := make([]Neighbor, len(hits))
 	for i, h := range hits {
 		list[i] = Neighbor{x.Rows.IDs[h.Number], x.Rows.Origins[h.Number], h.Score}

@@ -19,7 +19,7 @@
 //
 //	request --the caller's goroutine: tokens, regions of pictures--> items with their rows
 //	   --queue of the model (bounded)--> batch: items of several requests of one kind, up to 2048 rows, packed without padding
-//	   --one goroutine a model, so many at a time as there are threads--> answers, to each request its own
+//	   --as many batches of a model at a time as there are threads, each on one--> answers, to each request its own
 //
 // An answer is the same, bit for bit, whatever else is in the batch: a row of a product is summed in the same order in any of them. A request
 // with many items is taken in parts, so that it does not keep the others waiting. One whose context ends leaves the queue, and a batch that

@@ -3,12 +3,14 @@ package backend
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/parallel"
 )
 
 // batchRows are the tokens and regions that go through a model together: as many as an operation's values stay in the cache for. A request with
@@ -49,29 +51,36 @@ type part struct {
 	from, to int
 }
 
-// queue is what waits for a model. One goroutine takes batches of it through the model.
+// batch is parts of requests that go through the model together.
+type batch struct {
+	parts  []part
+	rows   int
+	cancel func()
+}
+
+// queue is what waits for a model. As many batches of it as there are threads go through the model at a time.
 type queue struct {
 	name  string
 	limit int           // items that may wait
 	most  int           // rows of a request
+	lanes int           // batches that may be in the model at a time
 	gate  chan struct{} // bounds the batches that are computed at a time, those of all models together
 	watch Observer
 
 	mu      sync.Mutex
 	changed *sync.Cond
 	waiting []*request
-	items   int    // of waiting, not taken
-	rows    int    // of these
-	coming  int    // items that are still being read
-	running []part // the batch in the model
-	cancel  func() // of running
-	speed   float64
+	items   int // of waiting, not taken
+	rows    int // of these
+	coming  int // items that are still being read
+	running []*batch
+	speed   float64 // rows a second of a batch
 	closed  bool
 	stopped chan struct{}
 }
 
 func newQueue(name string, limit, most int, gate chan struct{}, watch Observer) *queue {
-	q := &queue{name: name, limit: limit, most: most, gate: gate, watch: watch, stopped: make(chan struct{})}
+	q := &queue{name: name, limit: limit, most: most, lanes: parallel.Threads(), gate: gate, watch: watch, stopped: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	go q.serve()
 	return q
@@ -185,7 +194,7 @@ func (q *queue) wait() time.Duration {
 	if q.speed == 0 {
 		return time.Second
 	}
-	seconds := float64(q.rows) / q.speed
+	seconds := float64(q.rows) / (q.speed * float64(q.lanes))
 	return min(max(time.Duration(seconds*float64(time.Second)), time.Second), time.Minute)
 }
 
@@ -195,13 +204,10 @@ func (q *queue) leave(r *request) {
 	defer q.mu.Unlock()
 	r.left = true
 	q.remove(r)
-	for _, p := range q.running {
-		if !p.left {
-			return
+	for _, b := range q.running {
+		if !slices.ContainsFunc(b.parts, func(p part) bool { return !p.left }) {
+			b.cancel()
 		}
-	}
-	if q.cancel != nil {
-		q.cancel()
 	}
 }
 
@@ -230,37 +236,50 @@ func (q *queue) close() {
 
 func (q *queue) serve() {
 	defer close(q.stopped)
+	var batches sync.WaitGroup
+	defer batches.Wait()
 	for q.some() {
 		q.gate <- struct{}{} // who comes meanwhile still gets into the batch
-		q.mu.Lock()
-		parts := q.take()
 		ctx, cancel := context.WithCancel(context.Background())
-		q.running, q.cancel = parts, cancel
-		q.mu.Unlock()
-		if len(parts) > 0 {
-			q.run(ctx, parts)
+		b := q.take(cancel)
+		if b == nil {
+			cancel()
+			<-q.gate
+			continue
 		}
-		cancel()
-		<-q.gate
+		batches.Go(func() {
+			q.run(ctx, b)
+			cancel()
+			runtime.Gosched() // whoever was answered goes before the next batch
+			<-q.gate
+		})
 	}
 }
 
-// some waits until something waits, and says whether; else the queue is closed.
+// some waits until something waits that may go through the model, and says whether; else the queue is closed.
 func (q *queue) some() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.waiting) == 0 && !q.closed {
+	for len(q.running) == q.lanes || len(q.waiting) == 0 && !q.closed {
 		q.changed.Wait()
 	}
 	return len(q.waiting) > 0
 }
 
 // take takes the next batch: items of the first request and of all that may go with it, each a share in turn. What is left of the first goes
-// behind the others.
-func (q *queue) take() (parts []part) {
+// behind the others. A batch has no more than its part of all rows that wait and are in the model, so that the others have as much to do.
+func (q *queue) take(cancel func()) *batch {
+	q.mu.Lock()
+	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
 		return nil
 	}
+	all := q.rows
+	for _, b := range q.running {
+		all += b.rows
+	}
+	fair := (all + q.lanes - 1) / q.lanes
+	b := &batch{cancel: cancel}
 	first, used := q.waiting[0], 0
 	for more := true; more; {
 		more = false
@@ -271,33 +290,35 @@ func (q *queue) take() (parts []part) {
 			from := r.next
 			for share := 0; r.next < len(r.rows) && share < shareRows; r.next++ {
 				n := r.rows[r.next]
-				if used > 0 && used+n > batchRows {
+				if used > 0 && (used >= fair || used+n > batchRows) {
 					break
 				}
 				share, used = share+n, used+n
 			}
 			if r.next > from {
-				parts, more = append(parts, part{r, from, r.next}), true
+				b.parts, more = append(b.parts, part{r, from, r.next}), true
 				q.items -= r.next - from
 			}
 		}
 	}
+	b.rows = used
 	q.rows -= used
 	q.waiting = slices.DeleteFunc(q.waiting, func(r *request) bool { return r.next == len(r.rows) })
 	if len(q.waiting) > 0 && q.waiting[0] == first {
 		q.waiting = append(q.waiting[1:], first)
 	}
+	q.running = append(q.running, b)
 	q.watch.Queued(q.name, len(q.waiting))
-	return parts
+	return b
 }
 
 // run takes a batch through the model. Where that fails and several requests are in it, each is tried alone: they must not suffer from one
 // of them.
-func (q *queue) run(ctx context.Context, parts []part) {
-	begin := time.Now()
+func (q *queue) run(ctx context.Context, taken *batch) {
+	defer parallel.Share()()
+	begin, parts := time.Now(), taken.parts
 	requests := map[*request]error{}
 	b := Batch{Work: parts[0].work.name}
-	rows := 0
 	for _, p := range parts {
 		requests[p.request] = nil
 		b.Items += p.to - p.from
@@ -305,11 +326,8 @@ func (q *queue) run(ctx context.Context, parts []part) {
 			b.Pictures += p.to - p.from
 		}
 		b.Waited = max(b.Waited, begin.Sub(p.since))
-		for _, n := range p.rows[p.from:p.to] {
-			rows += n
-		}
 	}
-	b.Requests, b.Tokens = len(requests), rows
+	b.Requests, b.Tokens = len(requests), taken.rows
 	b.Err = guarded(ctx, parts)
 	if b.Err != nil {
 		for r := range requests {
@@ -322,9 +340,10 @@ func (q *queue) run(ctx context.Context, parts []part) {
 	b.Took = time.Since(begin)
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	q.running, q.cancel = nil, nil
+	q.running = slices.DeleteFunc(q.running, func(b *batch) bool { return b == taken })
+	q.changed.Signal()
 	if seconds := b.Took.Seconds(); seconds > 0 {
-		if now := float64(rows) / seconds; q.speed == 0 {
+		if now := float64(taken.rows) / seconds; q.speed == 0 {
 			q.speed = now
 		} else {
 			q.speed += (now - q.speed) / 8

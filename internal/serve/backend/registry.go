@@ -65,7 +65,7 @@ const (
 // Registry has the open models. It implements [Models].
 type Registry struct {
 	o        Options
-	gate     chan struct{} // a batch in a model holds a place
+	gate     chan struct{} // a batch in a model holds a place; one model cannot hold all
 	decoding chan struct{} // and a picture that is decoded
 	loading  sync.Mutex    // one at a time
 
@@ -122,7 +122,7 @@ func New(o Options) (*Registry, error) {
 		o.Observer = silent{}
 	}
 	threads := parallel.Threads()
-	return &Registry{o: o, gate: make(chan struct{}, threads), decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
+	return &Registry{o: o, gate: make(chan struct{}, 2*threads-1), decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
 }
 
 // Load opens all models, or opens them again: requests that come meanwhile are answered by the old ones, and so are those that came before. A

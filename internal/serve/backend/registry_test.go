@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo"
+	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/test/doubles"
 )
@@ -305,6 +306,7 @@ func all(t *testing.T, r *Registry) (list []question) {
 // The answers to requests that go through the models together, whatever else is asked, are those of the library to each alone, bit for bit.
 func TestAnswersDoNotDependOnTheBatch(t *testing.T) {
 	noLeak(t)
+	threads(t, 3) // so many batches of a model at a time
 	r := serve(t, Options{Index: index(t)}, "films", "claims", "shapes", "headlines", "captions", "questions")
 	list := all(t, r)
 	for i, q := range list {
@@ -371,6 +373,13 @@ func held(r *Registry) func() {
 	})
 }
 
+// threads sets the number of threads for a test.
+func threads(t *testing.T, n int) {
+	before := parallel.Threads()
+	parallel.SetThreads(n)
+	t.Cleanup(func() { parallel.SetThreads(before) })
+}
+
 // queued waits until so many requests wait for a model.
 func queued(t *testing.T, r *Registry, name string, n int) {
 	t.Helper()
@@ -389,36 +398,37 @@ func queued(t *testing.T, r *Registry, name string, n int) {
 
 // Requests of many clients go through the model together, also searches, and texts that are written with lengths and seeds of their own.
 func TestRequestsShareBatches(t *testing.T) {
+	threads(t, 2)
 	dir := index(t)
 	yes := true
 	for _, c := range []struct {
-		model, work  string
-		n, at, batch int // requests; how many of them go together
-		ask          func(m Model, i int) error
+		model, work string
+		n, groups   int // requests, and groups of them that may go together
+		ask         func(m Model, i int) error
 	}{
-		{"films", "classify", 20, 20, 1, func(m Model, i int) error {
+		{"films", "classify", 20, 1, func(m Model, i int) error {
 			_, _, err := m.Classify(t.Context(), []Input{{Text: fmt.Sprint("film ", i)}})
 			return err
 		}},
-		{"headlines", "generate", 8, 8, 1, func(m Model, i int) error {
+		{"headlines", "generate", 8, 1, func(m Model, i int) error {
 			length := 3 + i
 			_, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{fmt.Sprint("film ", i)}, Decoding: Decoding{MaxLength: &length}}, nil)
 			return err
 		}},
-		{"headlines", "generate", 8, 8, 1, func(m Model, i int) error {
+		{"headlines", "generate", 8, 1, func(m Model, i int) error {
 			seed := uint64(i)
 			_, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{"a film"}, Decoding: Decoding{Sample: &yes, Seed: &seed}}, func(string) error { return nil })
 			return err
 		}},
-		{"captions", "generate", 6, 6, 1, func(m Model, i int) error {
+		{"captions", "generate", 6, 1, func(m Model, i int) error {
 			_, err := m.Caption(t.Context(), shape(t, "red-bar"), Decoding{})
 			return err
 		}},
-		{"shapes", "search", 20, 20, 1, func(m Model, i int) error {
+		{"shapes", "search", 20, 1, func(m Model, i int) error {
 			_, _, err := m.Search(t.Context(), Item{Picture: shape(t, "red-bar")}, 1+i%3)
 			return err
 		}},
-		{"shapes", "search", 6, 3, 2, func(m Model, i int) error {
+		{"shapes", "search", 6, 2, func(m Model, i int) error {
 			_, _, err := m.Search(t.Context(), Item{Text: fmt.Sprint("a bar ", i)}, 1+i)
 			return err
 		}},
@@ -441,8 +451,16 @@ func TestRequestsShareBatches(t *testing.T) {
 		queued(t, r, c.model, c.n)
 		open()
 		wait.Wait()
-		if b := counted.batches; len(b) != c.batch || b[0].Requests != c.at || b[0].Items != c.at || b[0].Work != c.work {
-			t.Errorf("%s of %s: batches %+v", c.work, c.model, b)
+		// Two lanes have half each; a batch that ends before the next is taken leaves half of the rest to that, and so on.
+		largest, sum := 0, 0
+		for _, b := range counted.batches {
+			largest, sum = max(largest, b.Requests), sum+b.Items
+			if b.Work != c.work {
+				t.Errorf("%s of %s: a batch of %s", c.work, c.model, b.Work)
+			}
+		}
+		if sum != c.n || largest < c.n/c.groups/2 || len(counted.batches) > c.n/2+1 {
+			t.Errorf("%s of %s: batches %+v", c.work, c.model, counted.batches)
 		}
 	}
 }
@@ -471,9 +489,12 @@ func TestLongRequestsShare(t *testing.T) {
 		t.Errorf("%d batches", len(c.batches))
 	}
 	for i, b := range c.batches {
-		if b.Tokens > batchRows || b.Requests == 2 != (i == 0) { // the short one is in the first
+		if b.Tokens > batchRows || b.Requests == 2 && i > len(c.batches)/2 { // the short one is in the first; others may end before it
 			t.Errorf("batch %d: %+v", i, b)
 		}
+	}
+	if !slices.ContainsFunc(c.batches, func(b Batch) bool { return b.Requests == 2 }) {
+		t.Errorf("the short one waited for the long one: %+v", c.batches)
 	}
 }
 
@@ -620,6 +641,62 @@ func TestBatchEndsWithItsCallers(t *testing.T) {
 	}
 	close(hold)
 	wait.Wait()
+}
+
+// As many batches of a model as threads are in it at a time, each has its part of what waits, and others' clients may leave meanwhile.
+func TestBatchesSideBySide(t *testing.T) {
+	threads(t, 2)
+	gate := make(chan struct{}, 3)
+	q := newQueue("m", 100, 1<<20, gate, silent{})
+	defer q.close()
+	inside, ends := make(chan int, 10), make(chan error, 10)
+	one := &work{"one", func(ctx context.Context, parts []part) error {
+		inside <- len(parts)
+		select {
+		case err := <-ends:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}}
+	for range cap(gate) {
+		gate <- struct{}{}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	var wait sync.WaitGroup
+	for i := range 6 {
+		wait.Go(func() {
+			asks := context.Background()
+			if i < 3 {
+				asks = ctx
+			}
+			if err := q.do(asks, &request{work: one, rows: []int{10}}); (err != nil) != (i < 3) {
+				t.Errorf("request %d: %v", i, err)
+			}
+		})
+		for {
+			q.mu.Lock()
+			n := len(q.waiting)
+			q.mu.Unlock()
+			if n == i+1 {
+				break
+			}
+			time.Sleep(time.Millisecond)
+		}
+	}
+	for range cap(gate) {
+		<-gate
+	}
+	if a, b := <-inside, <-inside; a != 3 || b != 3 {
+		t.Errorf("batches of %d and %d requests, want 3 and 3", a, b)
+	}
+	cancel() // those of the first batch leave; the second goes on
+	time.Sleep(10 * time.Millisecond)
+	ends <- nil
+	wait.Wait()
+	if n := len(inside); n != 0 {
+		t.Errorf("%d more batches", n)
+	}
 }
 
 // While models are opened again requests are answered, those that came before as those that come after.

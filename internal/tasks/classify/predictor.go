@@ -18,7 +18,7 @@ import (
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
-// runner runs a model over records. It is not safe for concurrent use.
+// runner runs a model over records. It is safe for concurrent use.
 type runner struct {
 	collective.Sharing
 	dev     engine.Device
@@ -26,12 +26,11 @@ type runner struct {
 	encoder labelled.Encoder
 	schema  labelled.Schema // with the labels of the model
 	order   []int           // the model's class of each of the labels; nil: they are in the model's order
-	tape    *autograd.Tape
-	in      model.Input
+	tapes   *autograd.Pool
 }
 
 func newRunner(d engine.Device, m *model.Classifier, enc labelled.Encoder, s labelled.Schema) runner {
-	return runner{dev: d, model: m, encoder: enc, schema: s, tape: autograd.NewInference(d)}
+	return runner{dev: d, model: m, encoder: enc, schema: s, tapes: autograd.NewPool(d)}
 }
 
 // outputRows are what a model says of records, in their order: a row of logits each, or the score.
@@ -46,7 +45,10 @@ func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, 
 // runPlan is run for batches of the records in their order.
 func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan [][]int, tick run.Tick) (outputRows, error) {
 	out := make(outputRows, 0, len(records))
-	err := collective.Spread(c.Group(), len(plan), func(i int) (outputRows, error) { return c.batch(ctx, records, plan[i]) }, func(_ int, rows outputRows) {
+	tape := c.tapes.Take()
+	defer c.tapes.Give(tape)
+	var in model.Input
+	err := collective.Spread(c.Group(), len(plan), func(i int) (outputRows, error) { return c.batch(ctx, tape, &in, records, plan[i]) }, func(_ int, rows outputRows) {
 		out = append(out, rows...)
 		tick(len(out), len(records))
 	})
@@ -56,19 +58,19 @@ func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan []
 	return out, nil
 }
 
-// batch computes the outputs of some records.
-func (c *runner) batch(ctx context.Context, records []labelled.Record, idx []int) (outputRows, error) {
+// batch computes the outputs of some records; in has room for them.
+func (c *runner) batch(ctx context.Context, tape *autograd.Tape, in *model.Input, records []labelled.Record, idx []int) (outputRows, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	pack(&c.in, records, idx)
-	if err := c.in.Check(c.model.Config); err != nil {
+	pack(in, records, idx)
+	if err := in.Check(c.model.Config); err != nil {
 		return nil, err
 	}
-	logits := c.model.Logits(c.tape, c.in)
+	logits := c.model.Logits(tape, *in)
 	err := c.model.Params.CheckOutput(c.dev, "logits", logits)
 	values := slices.Clone(engine.Values(c.dev, logits.Value))
-	c.tape.Release()
+	tape.Release()
 	if err != nil {
 		return nil, err
 	}

@@ -14,18 +14,17 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-// Runner runs a model over records. It is not safe for concurrent use.
+// Runner runs a model over records. It is safe for concurrent use.
 type Runner struct {
 	collective.Sharing
-	dev    engine.Device
-	model  *model.Classifier
-	tape   *autograd.Tape
-	packer packer
+	dev   engine.Device
+	model *model.Classifier
+	tapes *autograd.Pool
 }
 
 // NewRunner returns a runner of a model.
 func NewRunner(d engine.Device, m *model.Classifier) *Runner {
-	return &Runner{dev: d, model: m, tape: autograd.NewInference(d), packer: packer{limit: d.Limit()}}
+	return &Runner{dev: d, model: m, tapes: autograd.NewPool(d)}
 }
 
 // Packer makes inputs of records, for models that write.
@@ -54,9 +53,11 @@ func (r *Runner) Logits(ctx context.Context, source regions.Source, records []Re
 
 // Each is Logits for many classes: it calls each with the number of a record and its row, which is valid until the next.
 func (r *Runner) Each(ctx context.Context, source regions.Source, records []Record, batch int, tick run.Tick, each func(record int, logits []float32)) error {
-	r.packer.source = source
+	p := packer{source: source, limit: r.dev.Limit()}
+	tape := r.tapes.Take()
+	defer r.tapes.Give(tape)
 	plan, done := batches.Plan(make([]int, len(records)), batches.Sequence(len(records)), batch, false), 0
-	return collective.Spread(r.Group(), len(plan), func(i int) ([]float32, error) { return r.batch(ctx, records, plan[i]) }, func(i int, logits []float32) {
+	return collective.Spread(r.Group(), len(plan), func(i int) ([]float32, error) { return r.batch(ctx, tape, &p, records, plan[i]) }, func(i int, logits []float32) {
 		k := 0
 		for row := range slices.Chunk(logits, r.model.Config.NumLabels) {
 			each(plan[i][k], row)
@@ -68,19 +69,19 @@ func (r *Runner) Each(ctx context.Context, source regions.Source, records []Reco
 }
 
 // batch returns the scores of some records behind each other.
-func (r *Runner) batch(ctx context.Context, records []Record, numbers []int) ([]float32, error) {
+func (r *Runner) batch(ctx context.Context, tape *autograd.Tape, p *packer, records []Record, numbers []int) ([]float32, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	in, err := r.packer.pack(records, numbers, asTheyAre, nil)
+	in, err := p.pack(records, numbers, asTheyAre, nil)
 	if err != nil {
 		return nil, err
 	}
 	if err := in.Check(r.model.Config); err != nil {
 		return nil, err
 	}
-	defer r.tape.Release()
-	logits := r.model.Logits(r.tape, in)
+	defer tape.Release()
+	logits := r.model.Logits(tape, in)
 	if err := r.model.Params.CheckOutput(r.dev, "logits", logits); err != nil {
 		return nil, err
 	}

@@ -20,7 +20,7 @@ import (
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
-// Writer is a generator at work. It is not safe for concurrent use.
+// Writer is a generator at work. Only DecodeAll is safe for concurrent use.
 type Writer struct {
 	collective.Sharing
 	Model     *model.Generator

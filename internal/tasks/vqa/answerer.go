@@ -57,14 +57,15 @@ func (a *Answerer) Fits(t *run.Task) error {
 // Ask answers questions about pictures, one picture for each question or one for all, each with its top likeliest answers. While tick runs
 // nothing of the model is in use.
 func (a *Answerer) Ask(ctx context.Context, pictures []*regions.Image, questions []string, top int, tick run.Tick) ([]run.Answers, error) {
-	if err := a.calibrate(); err != nil {
+	speaker, err := a.calibrated()
+	if err != nil {
 		return nil, err
 	}
 	source, records, cut, err := a.Records(ctx, pictures, questions)
 	if err != nil {
 		return nil, err
 	}
-	best, err := a.speaker.best(ctx, source, records, top, tick)
+	best, err := speaker.best(ctx, source, records, top, tick)
 	if err != nil {
 		return nil, err
 	}
@@ -75,12 +76,16 @@ func (a *Answerer) Ask(ctx context.Context, pictures []*regions.Image, questions
 	return list, nil
 }
 
-// calibrate lets a model that chooses give the probabilities of its calibration.
-func (a *Answerer) calibrate() (err error) {
-	if c, ok := a.speaker.(*chooser); ok {
-		c.calibration, err = a.Calibration()
+// calibrated is what speaks: a model that chooses gives the probabilities of its calibration.
+func (a *Answerer) calibrated() (speaker, error) {
+	c, ok := a.speaker.(*chooser)
+	if !ok {
+		return a.speaker, nil
 	}
-	return err
+	own := *c
+	var err error
+	own.calibration, err = a.Calibration()
+	return &own, err
 }
 
 // Labels implements [run.Replying].
@@ -137,7 +142,8 @@ func (a *Answerer) PredictFile(ctx context.Context, f run.File, settings run.Fla
 
 // answer answers the questions of a file.
 func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unanswered bool, tick run.Tick) (*detail, []string, error) {
-	if err := a.calibrate(); err != nil {
+	speaker, err := a.calibrated()
+	if err != nil {
 		return nil, nil, err
 	}
 	r := reading{
@@ -154,8 +160,8 @@ func (a *Answerer) answer(ctx context.Context, f run.File, s *EvalSettings, unan
 		return nil, nil, err
 	}
 	defer source.Close()
-	list, cut, _ := records(sets[0].Examples, a.Encoder, a.speaker)
-	d, err := a.speaker.answer(ctx, source, sets[0], list, pairs.EvalBatch, tick)
+	list, cut, _ := records(sets[0].Examples, a.Encoder, speaker)
+	d, err := speaker.answer(ctx, source, sets[0], list, pairs.EvalBatch, tick)
 	if err != nil {
 		return nil, nil, err
 	}

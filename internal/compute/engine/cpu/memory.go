@@ -11,13 +11,16 @@ import (
 
 // Device implements [engine.Device] on the processor.
 type Device struct {
+	*memory
 	limit parallel.Limit
+	loops loops
+}
 
+// memory is that of a device and its forks.
+type memory struct {
 	mu    sync.Mutex
 	arena arena
 	spare []*block // of freed tensors, for New
-
-	loops loops
 }
 
 var _ engine.Device = (*Device)(nil)
@@ -32,11 +35,14 @@ type block struct {
 
 // New returns a device whose memory is independent of any other's. It computes on all threads of
 // package parallel.
-func New() *Device { return &Device{} }
+func New() *Device { return NewLimited(0) }
 
 // NewLimited returns a device that computes on so many threads at most: a server gives each of its
 // models one.
-func NewLimited(limit parallel.Limit) *Device { return &Device{limit: limit} }
+func NewLimited(limit parallel.Limit) *Device { return &Device{memory: new(memory), limit: limit} }
+
+// Fork implements [engine.Device].
+func (d *Device) Fork() engine.Device { return &Device{memory: d.memory, limit: d.limit} }
 
 // Limit implements [engine.Device].
 func (d *Device) Limit() parallel.Limit { return d.limit }
@@ -48,16 +54,16 @@ func (d *Device) Name() string {
 
 // New implements [engine.Device]. Memory that was freed is used again, and so is the
 // Tensor itself: New allocates only when there was never so much in use.
-func (d *Device) New(rows, cols int) *engine.Tensor {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if len(d.spare) == 0 {
-		d.spare = append(d.spare, new(block))
+func (m *memory) New(rows, cols int) *engine.Tensor {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.spare) == 0 {
+		m.spare = append(m.spare, new(block))
 	}
-	b := d.spare[len(d.spare)-1]
-	d.spare = d.spare[:len(d.spare)-1]
-	b.place, b.fresh = d.arena.take(rows * cols)
-	b.data = d.arena.memory(b.place)
+	b := m.spare[len(m.spare)-1]
+	m.spare = m.spare[:len(m.spare)-1]
+	b.place, b.fresh = m.arena.take(rows * cols)
+	b.data = m.arena.memory(b.place)
 	b.tensor = engine.Tensor{Rows: rows, Cols: cols, Memory: b}
 	return &b.tensor
 }
@@ -65,7 +71,7 @@ func (d *Device) New(rows, cols int) *engine.Tensor {
 // Free implements [engine.Device]. The tensor must not be used afterwards: that
 // panics until New hands it out again, and so does freeing it twice. Freeing nil
 // does nothing.
-func (d *Device) Free(t *engine.Tensor) {
+func (m *memory) Free(t *engine.Tensor) {
 	if t == nil {
 		return
 	}
@@ -75,10 +81,10 @@ func (d *Device) Free(t *engine.Tensor) {
 	if b.place == (span{}) {
 		return
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.arena.give(b.place)
-	d.spare = append(d.spare, b)
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.arena.give(b.place)
+	m.spare = append(m.spare, b)
 }
 
 // Wrap implements [engine.Device]; the tensor aliases host.
