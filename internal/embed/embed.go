@@ -329,7 +329,7 @@ func (e *Embedder) Tokenizer() *tokenizer.Tokenizer {
 
 // Read returns a text as the model reads it, behind the prompt of a name; "" is the one that every text gets. Many goroutines may call it.
 func (e *Embedder) Read(text, prompt string) (Text, error) {
-	before, err := e.before(prompt)
+	before, err := e.Before(prompt)
 	if err != nil {
 		return Text{}, err
 	}
@@ -339,7 +339,7 @@ func (e *Embedder) Read(text, prompt string) (Text, error) {
 
 // ReadTokens is [Embedder.Read] for a text as ids. What stands around texts may be there or not.
 func (e *Embedder) ReadTokens(ids []int32, prompt string) (Text, error) {
-	before, err := e.before(prompt)
+	before, err := e.Before(prompt)
 	if err != nil {
 		return Text{}, err
 	}
@@ -359,8 +359,8 @@ func (e *Embedder) ReadTokens(ids []int32, prompt string) (Text, error) {
 	return Text{tokens, cut, e.skipped(before)}, nil
 }
 
-// before is the text of a prompt.
-func (e *Embedder) before(prompt string) (string, error) {
+// Before is what stands before every text that is read with the prompt of a name; "" is the one that every text gets.
+func (e *Embedder) Before(prompt string) (string, error) {
 	if e.encoder == nil && e.opened == nil {
 		return "", ErrNoTexts
 	}
@@ -385,7 +385,7 @@ func (e *Embedder) skipped(prompt string) int {
 
 // Texts returns the vectors of texts, in their order. tick is called after each batch; while it runs nothing of the embedder is in use.
 func (e *Embedder) Texts(ctx context.Context, texts []string, tick run.Tick) ([]Vector, error) {
-	if _, err := e.before(""); err != nil {
+	if _, err := e.Before(""); err != nil {
 		return nil, err
 	}
 	read := make([]Text, len(texts))

@@ -64,7 +64,7 @@ func TestWhatIsNotThere(t *testing.T) {
 		{"GET", "/v1", 404, "", `"code":"unknown_url"`},
 		{"POST", "/v1/rerank/x", 404, "", `"detail":"nothing answers`},
 		{"GET", "/v2/nope", 404, "", `{"error":"nothing answers`},
-		{"POST", "/embed_sparse", 404, "", `{"error":"nothing answers`},
+		{"POST", "/embed/x", 404, "", `{"error":"nothing answers`},
 		{"POST", "/embedded", 404, "", `{"error":{"message":"nothing answers`},
 		{"POST", "/livez", 405, "GET, HEAD", `{"error":{"message":"POST is not what /livez answers; use GET, HEAD","type":"invalid"}}`},
 		{"DELETE", "/", 405, "GET, HEAD, POST", `"type":"invalid"`},

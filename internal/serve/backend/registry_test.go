@@ -1003,6 +1003,14 @@ func TestSentenceTransformers(t *testing.T) {
 	if info := m.Info(); !slices.Equal(info.Details.Prompts, []string{"none", "query"}) || !info.Details.Normalized || info.Details.Parameters == 0 || info.Can != CanEmbedText|CanScore {
 		t.Errorf("%+v", info)
 	}
+	for name, want := range map[string]string{"": "", "none": "", "query": "a dog "} {
+		if text, err := m.Prompt(ctx, name); text != want || err != nil {
+			t.Errorf("prompt %q: %q %v", name, text, err)
+		}
+	}
+	if _, err := m.Prompt(ctx, "passage"); AsError(err).Kind != Invalid || !strings.Contains(err.Error(), "query") {
+		t.Error(err)
+	}
 	items := []Item{{Text: "a dog runs"}, {Text: "two men play chess and a dog"}, {Text: ""}}
 	no := false
 	var wait sync.WaitGroup
@@ -1112,6 +1120,12 @@ func TestDetokenize(t *testing.T) {
 	var ids []int
 	for _, token := range list {
 		ids = append(ids, token.ID)
+	}
+	if prompt, err := m.Prompt(ctx, ""); prompt != "" || err != nil {
+		t.Errorf("prompt %q, %v", prompt, err)
+	}
+	if _, err := m.Prompt(ctx, "query"); AsError(err).Kind != Invalid || !strings.Contains(err.Error(), "no prompts") {
+		t.Error(err)
 	}
 	for special, want := range map[bool]string{false: text, true: "[CLS]" + text + "[SEP]"} {
 		if got, err := m.Detokenize(ctx, ids, special); err != nil || got != want {

@@ -42,6 +42,8 @@ type Model interface {
 	Pictures(ctx context.Context, first, k int) (ids []string, total int, err error)
 	// Picture returns the content of a picture of the index. An unknown id is an [*Error] of kind [NotFound].
 	Picture(ctx context.Context, id string) ([]byte, error)
+	// Prompt is the text that is put before every text by one of [Details.Prompts]; "" is the default, which may be none.
+	Prompt(ctx context.Context, name string) (string, error)
 	// Tokenize cuts a text into tokens; special adds those that stand around it when the model reads it.
 	Tokenize(ctx context.Context, text string, special bool) ([]Token, error)
 	// Detokenize returns the text of tokens; special keeps those that stand for no text.

@@ -68,6 +68,24 @@ func (v view) reader() (*tokenizer.Tokenizer, error) {
 	return v.heads[i].tokenizer, nil
 }
 
+// Prompt implements [Model].
+func (m *served) Prompt(_ context.Context, name string) (text string, err error) {
+	err = m.r.use(m.name, func(v view) error {
+		h, err := v.with(CanEmbedText, "have prompts")
+		if err != nil {
+			if name == "" {
+				return nil
+			}
+			return err
+		}
+		if text, err = h.embedder.Before(name); err != nil {
+			return invalid("prompt", err)
+		}
+		return nil
+	})
+	return text, err
+}
+
 // maxTokenized bounds the text that is cut into tokens for a client.
 const maxTokenized = 1 << 20
 

@@ -128,6 +128,13 @@ func (s *server) embedAll(ctx context.Context, raw []byte) (any, error) {
 	})
 }
 
+// embedSparse refuses what is no mistake of the request's: models with SPLADE pooling make such vectors, and none here has it.
+func (s *server) embedSparse(ctx context.Context, raw []byte) (any, error) {
+	return s.embedding(ctx, raw, func(embedRequest, backend.Model, []backend.Item, backend.EmbedOptions) (any, error) {
+		return nil, backend.Errorf(backend.Cannot, "", "the model is no embedding model with SPLADE pooling; POST /embed answers with dense vectors")
+	})
+}
+
 func (s *server) similarity(ctx context.Context, raw []byte) (any, error) {
 	var q struct {
 		Inputs struct {

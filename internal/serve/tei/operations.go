@@ -15,6 +15,7 @@ func Operations() []web.Operation {
 	classes := web.Array(class)
 	ranks := web.Array(web.Object(map[string]web.Schema{"index": integer, "text": text, "score": number}, "index", "score"))
 	vectors := web.Array(web.Array(number))
+	answers := web.AnyOf(vectors, web.Array(number), ranks, classes, web.Array(classes))
 	embed := web.Object(map[string]web.Schema{
 		"inputs":   web.AnyOf(text, ids, web.Array(web.AnyOf(text, ids)).WithItems(1)),
 		"truncate": boolean, "truncation_direction": side, "prompt_name": text, "normalize": boolean,
@@ -38,6 +39,8 @@ func Operations() []web.Operation {
 	return []web.Operation{
 		post("/embed", "embed", "Vectors of texts", embed, vectors),
 		post("/embed_all", "embedAll", "Vectors of the tokens of texts, before they are pooled", embedAll, web.Array(vectors)),
+		post("/embed_sparse", "embedSparse", "Sparse vectors of texts, which no model here makes: an error", embedAll,
+			web.Array(web.Array(web.Object(map[string]web.Schema{"index": integer, "value": number}, "index", "value")))),
 		post("/similarity", "similarity", "How much texts are like one", similarity, web.Array(number)),
 		post("/rerank", "rerank", "Texts in the order of their relevance", rerank, ranks),
 		post("/predict", "predict", "Classes of texts and of pairs of texts", web.Object(map[string]web.Schema{
@@ -45,18 +48,21 @@ func Operations() []web.Operation {
 			"truncate": boolean, "raw_scores": boolean, "model": name,
 		}, "inputs"), web.AnyOf(classes, web.Array(classes))),
 		post("/tokenize", "tokenize", "Tokens of texts", web.Object(map[string]web.Schema{
-			"inputs": web.AnyOf(text, web.Array(text).WithItems(1)), "add_special_tokens": boolean, "model": name,
+			"inputs": web.AnyOf(text, web.Array(text).WithItems(1)), "add_special_tokens": boolean, "prompt_name": text, "model": name,
 		}, "inputs"), web.Array(web.Array(web.Object(map[string]web.Schema{
 			"id": integer, "text": text, "special": boolean, "start": integer.OrNull(), "stop": integer.OrNull(),
 		}, "id", "text", "special", "start", "stop")))),
 		post("/decode", "decode", "Texts of tokens", web.Object(map[string]web.Schema{
 			"ids": web.AnyOf(ids, web.Array(ids).WithItems(1)), "skip_special_tokens": boolean, "model": name,
 		}, "ids"), web.Array(text)),
+		post("/vertex", "vertex", "What each of the instances asks for, as Vertex AI posts them", web.Object(map[string]web.Schema{
+			"instances": web.Array(web.AnyOf(embed, similarity, rerank)), "parameters": web.Schema{"type": "object"},
+		}, "instances"), web.Object(map[string]web.Schema{"predictions": web.Array(answers)}, "predictions")),
 		post("/", "root", "What the body asks for, as huggingface_hub's InferenceClient posts it to the address of a server",
 			web.AnyOf(embed, similarity, rerank, web.Object(map[string]web.Schema{
 				"inputs": web.AnyOf(text, web.Array(text).WithItems(1)), "parameters": web.Object(map[string]web.Schema{"top_k": integer, "function_to_apply": text}),
 			}, "inputs", "parameters")),
-			web.AnyOf(vectors, web.Array(number), ranks, classes, web.Array(classes))),
+			answers),
 		{
 			Method: "GET", Path: "/info", ID: "info", Tag: tag, Summary: "The first model",
 			Responses: web.Responses(web.Response{Description: "what it is", Content: web.JSON(web.Object(map[string]web.Schema{

@@ -24,11 +24,13 @@ var routes = []struct {
 }{
 	{"/embed", (*server).embed},
 	{"/embed_all", (*server).embedAll},
+	{"/embed_sparse", (*server).embedSparse},
 	{"/similarity", (*server).similarity},
 	{"/rerank", (*server).rerank},
 	{"/predict", (*server).predict},
 	{"/tokenize", (*server).tokenize},
 	{"/decode", (*server).decode},
+	{"/vertex", (*server).vertex},
 }
 
 // Mount adds the routes of the protocol.

@@ -27,7 +27,7 @@ func TestErrors(t *testing.T) {
 		{Err: errors.New("a secret"), Status: 500, Says: "Backend"},
 	}, [][2]string{
 		{"/embed", `{"inputs": "a"}`}, {"/predict", `{"inputs": "a"}`}, {"/rerank", `{"query": "a", "texts": ["a"]}`}, {"/tokenize", `{"inputs": "a"}`}, {"/", `{"inputs": "a"}`},
-		{"/embed_all", `{"inputs": "a"}`}, {"/decode", `{"ids": [5]}`},
+		{"/embed_all", `{"inputs": "a"}`}, {"/decode", `{"ids": [5]}`}, {"/vertex", `{"instances": [{"inputs": "a"}]}`},
 	}, func(t *testing.T, path string, body []byte) string {
 		var got struct {
 			Error string
@@ -136,7 +136,7 @@ func TestOptions(t *testing.T) {
 }
 
 func FuzzRequests(f *testing.F) {
-	protocol.Fuzz(f, []string{"/embed", "/similarity", "/rerank", "/predict", "/tokenize", "/", "/embed_all", "/decode"}, []int{400, 404, 413, 422, 424}, func(body []byte) bool {
+	protocol.Fuzz(f, []string{"/embed", "/similarity", "/rerank", "/predict", "/tokenize", "/", "/embed_all", "/embed_sparse", "/decode", "/vertex"}, []int{400, 404, 413, 422, 424}, func(body []byte) bool {
 		var got struct{ Error string }
 		return json.Unmarshal(body, &got) == nil && got.Error != ""
 	})

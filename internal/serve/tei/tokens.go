@@ -31,10 +31,15 @@ func (s *server) tokenize(ctx context.Context, raw []byte) (any, error) {
 	if err := web.DecodeJSON(raw, &q); err != nil {
 		return nil, err
 	}
-	if q.PromptName != "" {
-		return nil, backend.Errorf(backend.Invalid, "prompt_name", "`prompt_name` is not supported by /tokenize; put the prompt before the text")
-	}
 	items, err := s.inputs(q.Inputs)
+	if err != nil {
+		return nil, err
+	}
+	m, err := s.target(q.Model, 0, "no model is served")
+	if err != nil {
+		return nil, err
+	}
+	prompt, err := m.Prompt(ctx, q.PromptName)
 	if err != nil {
 		return nil, err
 	}
@@ -43,18 +48,15 @@ func (s *server) tokenize(ctx context.Context, raw []byte) (any, error) {
 		if it.Tokens != nil {
 			return nil, backend.Errorf(backend.Invalid, "inputs", "%s is no text", web.At("inputs", i))
 		}
-		size += len(it.Text)
+		size += len(prompt) + len(it.Text)
 	}
 	if size > mostTokenized {
 		return nil, &backend.Error{Kind: backend.TooLarge, Param: "inputs", Limit: mostTokenized, Message: fmt.Sprintf("`inputs` has %d bytes of text; this server cuts %d of a request into tokens, so send several requests", size, mostTokenized)}
 	}
-	m, err := s.target(q.Model, 0, "no model is served")
-	if err != nil {
-		return nil, err
-	}
 	lists := make([][]token, len(items))
 	for i, it := range items {
-		list, err := m.Tokenize(ctx, it.Text, q.Special == nil || *q.Special)
+		text := prompt + it.Text
+		list, err := m.Tokenize(ctx, text, q.Special == nil || *q.Special)
 		if err != nil {
 			return nil, err
 		}
@@ -62,7 +64,7 @@ func (s *server) tokenize(ctx context.Context, raw []byte) (any, error) {
 		for k, t := range list {
 			lists[i][k] = token{ID: t.ID, Text: t.Text, Special: t.Special}
 			if !t.Special && t.Start >= 0 { // else its place is not known
-				lists[i][k].Text, lists[i][k].Start, lists[i][k].Stop = it.Text[t.Start:t.Stop], &t.Start, &t.Stop
+				lists[i][k].Text, lists[i][k].Start, lists[i][k].Stop = text[t.Start:t.Stop], &t.Start, &t.Stop
 			}
 		}
 	}

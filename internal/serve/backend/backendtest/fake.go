@@ -338,6 +338,19 @@ func (m *Model) Picture(ctx context.Context, id string) ([]byte, error) {
 // PNG is a picture of one grey pixel.
 const PNG = "\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR\x00\x00\x00\x01\x00\x00\x00\x01\x08\x00\x00\x00\x00\x3a\x7e\x9b\x55\x00\x00\x00\x0aIDAT\x78\x9c\x63\x68\x00\x00\x00\x82\x00\x81\x77\xcd\x72\xb6\x00\x00\x00\x00IEND\xae\x42\x60\x82"
 
+// Prompt implements [backend.Model].
+func (m *Model) Prompt(ctx context.Context, name string) (string, error) {
+	switch {
+	case m.Err != nil:
+		return "", m.Err
+	case name == "":
+		return "", nil
+	case name == "query":
+		return "what is ", nil
+	}
+	return "", backend.Errorf(backend.Invalid, "prompt", "no prompt is called %q; want query", name)
+}
+
 // Tokenize implements [backend.Model]: words are tokens.
 func (m *Model) Tokenize(ctx context.Context, text string, special bool) ([]backend.Token, error) {
 	if err := m.begin(ctx, 0, "tokenize"); err != nil {
