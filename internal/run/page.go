@@ -38,7 +38,7 @@ func (r *run) writePage(s *Summary, l Learner) error {
 		report.Item{Key: "training speed", Value: fmt.Sprintf("%.0f tokens/s", float64(s.Outcome.TokensRate))},
 		report.Item{Key: "time", Value: fmt.Sprintf("%.0f s", float64(s.Outcome.Seconds))})
 	if ranks := r.Group.Size(); ranks > 1 {
-		page.Summary = append(page.Summary, report.Item{Key: "exchange", Value: fmt.Sprintf("%.1f s between %d ranks, waiting included", float64(s.Outcome.Exchange), ranks)})
+		page.Summary = append(page.Summary, report.Item{Key: "exchange", Value: fmt.Sprintf("%.1f s between %d ranks, waiting included; another %.1f s while batches were computed", float64(s.Outcome.Exchange), ranks, float64(s.Outcome.Hidden))})
 	}
 	r.addCurves(&page, l, history, first.Metrics)
 	page.Curves = append(page.Curves, first.diagrams()...)

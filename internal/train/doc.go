@@ -21,6 +21,8 @@
 //
 //	config.go    what can be set
 //	trainer.go   the loop
+//	ranks.go     which process computes what
+//	exchange.go  how gradients get from one to the others
 //	snapshot.go  saving and restoring its state
 //	rundir.go    the folder, run.json
 //	log.go       log.jsonl

@@ -100,7 +100,8 @@ func (l *eventLog) step(e StepEvent) error {
 		Norm      Number  `json:"grad_norm"`
 		PerSecond Number  `json:"tokens_per_second"`
 		Exchange  Number  `json:"exchange_seconds,omitempty"`
-	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds)), Number(e.Exchange)})
+		Hidden    Number  `json:"exchange_hidden_seconds,omitempty"`
+	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds)), Number(e.Exchange), Number(e.Hidden)})
 }
 
 // LogDone appends to the log that the run is done: its last line, for when every file is written.

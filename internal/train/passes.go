@@ -44,12 +44,21 @@ func OnePass(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32
 	if err != nil {
 		return nil, 0, err
 	}
-	return Backward(tape, losses, scales), tokens, nil
+	return Finish(tape, losses, scales), tokens, nil
 }
 
 // Backward passes back the gradient of the sum of losses (1 x 1; nil counts nothing), each times its scale, and returns
-// their values. The tape is empty then.
+// their values. The tape is empty then. The batch goes on in another pass.
 func Backward(tape *autograd.Tape, losses []*autograd.Var, scales []float32) []float32 {
+	return back(tape, losses, scales, tape.Backward)
+}
+
+// Finish is [Backward] for the batch's last pass: gradients may be exchanged as it goes on.
+func Finish(tape *autograd.Tape, losses []*autograd.Var, scales []float32) []float32 {
+	return back(tape, losses, scales, tape.Finish)
+}
+
+func back(tape *autograd.Tape, losses []*autograd.Var, scales []float32, pass func(loss *autograd.Var, scale float32)) []float32 {
 	values := make([]float32, len(losses))
 	var total *autograd.Var
 	for i, v := range losses {
@@ -66,7 +75,7 @@ func Backward(tape *autograd.Tape, losses []*autograd.Var, scales []float32) []f
 		total = v
 	}
 	if total != nil {
-		tape.Backward(total, 1)
+		pass(total, 1)
 	}
 	return values
 }

@@ -6,7 +6,6 @@ import (
 	"math/bits"
 	"slices"
 
-	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -69,7 +68,9 @@ type node struct {
 
 // add takes the gradients of a batch out of the parameters' and leaves these empty.
 func (t *tree) add() {
-	t.rounded()
+	for i := range t.grads {
+		t.rounded(i)
+	}
 	height := 0
 	for len(t.stack) > 0 && t.stack[len(t.stack)-1].height == height {
 		t.merge()
@@ -89,12 +90,21 @@ func (t *tree) add() {
 	t.stack = append(t.stack, node{height, sum})
 }
 
-// finish adds to the parameters' gradients, which are the last batch's, all before.
-func (t *tree) finish() {
-	t.rounded()
-	for len(t.stack) > 0 {
-		t.merge()
+// finish adds to the gradient of a parameter, which is the last batch's, all before. When that is done for all, end follows.
+func (t *tree) finish(param int) {
+	t.rounded(param)
+	for _, n := range slices.Backward(t.stack) {
+		t.grads[param].Merge(t.dev, n.sum[param])
+		t.rounded(param)
 	}
+}
+
+// end makes the tree ready for the next step.
+func (t *tree) end() {
+	for _, n := range t.stack {
+		t.free = append(t.free, n.sum)
+	}
+	t.stack = t.stack[:0]
 }
 
 // merge adds the lowest subtree to the parameters' gradients.
@@ -102,25 +112,34 @@ func (t *tree) merge() {
 	last := len(t.stack) - 1
 	for i, g := range t.grads {
 		g.Merge(t.dev, t.stack[last].sum[i])
+		t.rounded(i)
 	}
 	t.free = append(t.free, t.stack[last].sum)
 	t.stack = t.stack[:last]
-	t.rounded()
 }
 
-// rounded rounds the parameters' gradients, if they are exchanged so. It is done to each batch's and to each sum, whoever computes
+// rounded rounds the gradient of a parameter, if gradients are exchanged so. It is done to each batch's and to each sum, whoever computes
 // them: else the bits would depend on the number of ranks.
-func (t *tree) rounded() {
-	if !t.round {
+func (t *tree) rounded(param int) {
+	g := t.grads[param]
+	if !t.round || g.Extent() == autograd.Empty {
 		return
 	}
-	v := viewOf(t.dev, t.grads)
-	t.dev.Limit().For(len(v.runs), func(i int) {
-		for k, x := range v.runs[i] {
-			v.runs[i][k] = widened(bfloat16(x))
+	values, runs := engine.Values(t.dev, g.Tensor()), [][]float32(nil)
+	rows, cols := g.Tensor().Rows, g.Tensor().Cols
+	if g.Extent() == autograd.Dense {
+		for row := range rows {
+			runs = append(runs, values[row*cols:][:cols])
+		}
+	} else {
+		runs = rowsOf(g, values)
+	}
+	t.dev.Limit().For(len(runs), func(i int) {
+		for k, x := range runs[i] {
+			runs[i][k] = widened(bfloat16(x))
 		}
 	})
-	v.close()
+	t.dev.Write(g.Tensor(), values)
 }
 
 // bfloat16 returns the upper half of a number, rounded to the nearest, to the even one of two.
@@ -141,177 +160,6 @@ func (t *tree) drop() {
 		for _, g := range n.sum {
 			g.Clear()
 		}
-		t.free = append(t.free, n.sum)
 	}
-	t.stack = t.stack[:0]
-}
-
-// extent says which part of a gradient a rank has.
-type extent struct {
-	Part autograd.Extent
-	Rows []int32
-}
-
-func extents(grads []*autograd.Gradient) []extent {
-	list := make([]extent, len(grads))
-	for i, g := range grads {
-		if list[i].Part = g.Extent(); list[i].Part == autograd.Rows {
-			list[i].Rows = g.Rows()
-		}
-	}
-	return list
-}
-
-// widen gives the i-th gradient all that some rank has of it.
-func widen(d engine.Device, g *autograd.Gradient, ranks [][]extent, i int) {
-	most := autograd.Empty
-	var rows []int32
-	for _, r := range ranks {
-		most = max(most, r[i].Part)
-		rows = append(rows, r[i].Rows...)
-	}
-	slices.Sort(rows)
-	g.Widen(d, most, slices.Compact(rows))
-}
-
-// exchanger adds the gradients of all ranks, a chunk at a time: the ranks give each other their values of a block, each sums the
-// block that is its own, and all get the sums. What is on its way stays in the processor's cache.
-type exchanger struct {
-	group      collective.Group
-	chunk      int // values that are on their way at a time
-	send, recv []float32
-
-	round        bool // values go as bfloat16
-	mine, theirs []uint16
-}
-
-// chunk is 2 MiB of values: larger ones leave the cache, smaller ones wait for messages.
-const chunk = 1 << 19
-
-// sum replaces the gradients, of which each rank has these extents, by their sums over all ranks. A gradient becomes as wide as that
-// of some rank; a rank without it has -0 there.
-func (x *exchanger) sum(d engine.Device, grads []*autograd.Gradient, ranks [][]extent) error {
-	for i, g := range grads {
-		widen(d, g, ranks, i)
-	}
-	size := x.group.Size()
-	v := viewOf(d, grads)
-	for left := v.len(); left > 0; {
-		block := min(x.chunk/size, (left+size-1)/size)
-		n := min(left, block*size)
-		if len(x.send) < block*size {
-			x.send, x.recv = make([]float32, block*size), make([]float32, block*size)
-		}
-		send, recv := x.send[:block*size], x.recv[:block*size]
-		v.read(send[:n])
-		if err := x.exchange(x.group.AllToAll, send, recv); err != nil {
-			return fmt.Errorf("exchange gradients: %w", err)
-		}
-		for width := 1; width < size; width *= 2 {
-			for r := 0; r+width < size; r += 2 * width {
-				a, b := recv[r*block:][:block], recv[(r+width)*block:][:block]
-				for i, value := range b {
-					a[i] += value
-				}
-				if x.round {
-					for i, value := range a {
-						a[i] = widened(bfloat16(value))
-					}
-				}
-			}
-		}
-		if err := x.exchange(x.group.AllGather, recv[:block], send); err != nil {
-			return fmt.Errorf("exchange gradients: %w", err)
-		}
-		v.write(send[:n])
-		left -= n
-	}
-	v.close()
-	return nil
-}
-
-// exchange is an operation of the group on values. They go as bfloat16 where they are rounded to it.
-func (x *exchanger) exchange(operation func(send, recv []byte) error, send, recv []float32) error {
-	if !x.round {
-		return operation(collective.Bytes(send), collective.Bytes(recv))
-	}
-	x.mine, x.theirs = slices.Grow(x.mine[:0], len(send))[:len(send)], slices.Grow(x.theirs[:0], len(recv))[:len(recv)]
-	for i, v := range send {
-		x.mine[i] = bfloat16(v)
-	}
-	if err := operation(collective.Bytes(x.mine), collective.Bytes(x.theirs)); err != nil {
-		return err
-	}
-	for i, v := range x.theirs {
-		recv[i] = widened(v)
-	}
-	return nil
-}
-
-// view is what gradients have, as one vector that is read, and written behind that, from its beginning to its end.
-type view struct {
-	dev            engine.Device
-	tensors        []*engine.Tensor
-	values         [][]float32 // of the tensors
-	runs           [][]float32 // of the values: what the gradients have
-	reads, written spot
-}
-
-// spot is a place in a view.
-type spot struct{ run, at int }
-
-func viewOf(d engine.Device, grads []*autograd.Gradient) *view {
-	v := &view{dev: d}
-	for _, g := range grads {
-		if g.Extent() == autograd.Empty {
-			continue
-		}
-		values, cols := engine.Values(d, g.Tensor()), g.Tensor().Cols
-		v.tensors, v.values = append(v.tensors, g.Tensor()), append(v.values, values)
-		if g.Extent() == autograd.Dense {
-			v.runs = append(v.runs, values)
-			continue
-		}
-		for _, row := range g.Rows() {
-			v.runs = append(v.runs, values[int(row)*cols:][:cols])
-		}
-	}
-	return v
-}
-
-func (v *view) len() int {
-	n := 0
-	for _, run := range v.runs {
-		n += len(run)
-	}
-	return n
-}
-
-// read copies the next values into dst.
-func (v *view) read(dst []float32) {
-	v.each(&v.reads, dst, func(run, part []float32) { copy(part, run) })
-}
-
-// write replaces the next values by those of src.
-func (v *view) write(src []float32) {
-	v.each(&v.written, src, func(run, part []float32) { copy(run, part) })
-}
-
-// each calls do for the runs that x covers, from s on, with their part of x.
-func (v *view) each(s *spot, x []float32, do func(run, part []float32)) {
-	for len(x) > 0 {
-		run := v.runs[s.run][s.at:]
-		n := min(len(run), len(x))
-		do(run[:n], x[:n])
-		if x, s.at = x[n:], s.at+n; s.at == len(v.runs[s.run]) {
-			s.run, s.at = s.run+1, 0
-		}
-	}
-}
-
-// close gives the values back to the device.
-func (v *view) close() {
-	for i, t := range v.tensors {
-		v.dev.Write(t, v.values[i])
-	}
+	t.end()
 }

@@ -11,11 +11,14 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
 	"github.com/unimo-go/unimo/internal/base/collective"
+	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
@@ -75,7 +78,7 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 		devices[i] = cpu.NewLimited(1)
 	}
 	rapid.Check(t, func(t *rapid.T) {
-		k, round := rapid.IntRange(1, 9).Draw(t, "batches"), rapid.Bool().Draw(t, "bfloat16")
+		k, round, least := rapid.IntRange(1, 9).Draw(t, "batches"), rapid.Bool().Draw(t, "bfloat16"), rapid.IntRange(1, 40).Draw(t, "bucket")
 		shapes := make([]shape, rapid.IntRange(1, 3).Draw(t, "tensors"))
 		for i := range shapes {
 			s := &shapes[i]
@@ -103,7 +106,8 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 				for _, s := range shapes {
 					tr.grads = append(tr.grads, autograd.NewGradient(d.New(s.rows, s.cols)))
 				}
-				tr.tree, tr.exchange = tree{dev: d, grads: tr.grads, round: round}, exchanger{group: g, chunk: 16, round: round}
+				tr.tree = tree{dev: d, grads: tr.grads, round: round}
+				tr.exchange = exchanger{dev: d, group: g, grads: tr.grads, layout: newLayout(tr.grads, size, least), chunk: 16, round: round}
 				for range 2 { // buffers are used again
 					for _, grad := range tr.grads {
 						grad.Clear()
@@ -117,12 +121,23 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 							s.fill(d, tr.grads[i], b)
 						}
 					}
-					tr.tree.finish()
-					all, err := collective.Gather(g, extents(tr.grads), nil)
+					if size > 1 {
+						tr.exchange.begin()
+					}
+					tr.handed = spot{}
+					tr.handOver()
+					tr.tree.end()
+					if size == 1 {
+						continue
+					}
+					if _, err := tr.exchange.end(time.Now()); err != nil {
+						return err
+					}
+					all, err := collective.Gather(g, tr.exchange.waiting(), nil)
 					if err != nil {
 						return err
 					}
-					if err := tr.exchange.sum(d, tr.grads, all); err != nil {
+					if err := tr.exchange.exchangeLate(all); err != nil {
 						return err
 					}
 				}
@@ -161,7 +176,8 @@ func TestTree(t *testing.T) {
 		d.Write(g.Fill(d), []float32{v})
 		sequence += v
 	}
-	sum.finish()
+	sum.finish(0)
+	sum.end()
 	if got := engine.Values(d, g.Tensor())[0]; got != want || got == sequence {
 		t.Errorf("got %v, want %v; one after the other they are %v", got, want, sequence)
 	}
@@ -211,7 +227,7 @@ func newTable() *table {
 }
 
 func (m *table) Params() []optim.Param {
-	return append(m.line.Params(), optim.Param{Name: "words", Value: m.words.Value, Grad: m.words.Gradient()})
+	return append([]optim.Param{{Name: "words", Value: m.words.Value, Grad: m.words.Gradient()}}, m.line.Params()...)
 }
 
 func (m *table) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
@@ -235,7 +251,7 @@ func over(t *testing.T, size int, root string, c Config, change func(rank int, t
 	t.Helper()
 	return ranks.Run(size, func(g collective.Group) error {
 		m := newTable()
-		trainer := &Trainer{Config: c, Device: m.dev, Task: m, Group: g, Observer: watcher{}, Log: slog.New(slog.DiscardHandler)}
+		trainer := &Trainer{Config: c, Device: m.dev, Task: m, Group: g, Observer: watcher{}, Log: slog.New(slog.DiscardHandler), bucket: 1}
 		if g.Rank() == 0 {
 			trainer.Dir = &Dir{root: root}
 		}
@@ -263,10 +279,13 @@ func stopAfter(t *testing.T, rank, step int) func(int, *Trainer, *table) context
 
 // A run ends in the same bits on any number of ranks, also when one of them is interrupted and the run goes on with another number.
 func TestRanksTrainAsOne(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
 	for _, c := range []struct {
 		batches, size, then int
 		round               bool
-	}{{2, 2, 1, false}, {3, 2, 3, false}, {3, 3, 2, true}, {4, 4, 2, false}, {5, 1, 4, false}} {
+		threads             int // with more than one, gradients are exchanged while batches are computed
+	}{{2, 2, 1, false, 1}, {3, 2, 3, false, 2}, {3, 3, 2, true, 2}, {4, 4, 2, false, 2}, {5, 1, 4, false, 1}, {8, 8, 4, false, 2}} {
+		parallel.SetThreads(c.threads)
 		config := testConfig()
 		config.ExchangeBfloat16 = c.round
 		config.GradientAccumulation = c.batches
@@ -342,4 +361,99 @@ func TestMoreRanksThanBatches(t *testing.T) {
 	if entries, _ := os.ReadDir(root); len(entries) != 0 {
 		t.Errorf("the folder has %v", entries)
 	}
+}
+
+// A device that holds back the last operation of a pass backwards, that of the table, until gradients have been exchanged.
+type lateTable struct {
+	*cpu.Device
+	exchanged chan struct{}
+	missed    *atomic.Int32 // passes that waited in vain
+}
+
+func (d lateTable) ScatterAdd(dst *engine.Tensor, rows []int32, src *engine.Tensor, first []bool) {
+	select {
+	case <-d.exchanged:
+	case <-time.After(5 * time.Second):
+		d.missed.Add(1)
+	}
+	d.Device.ScatterAdd(dst, rows, src, first)
+}
+
+// noticing is a group that says when values have come.
+type noticing struct {
+	collective.Group
+	exchanged chan struct{}
+}
+
+func (g noticing) AllToAll(send, recv []byte) error {
+	err := g.Group.AllToAll(send, recv)
+	select {
+	case g.exchanged <- struct{}{}:
+	default:
+	}
+	return err
+}
+
+// Gradients of the upper layers are exchanged while those of the lower ones are computed.
+func TestExchangeWhileComputing(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
+	parallel.SetThreads(2)
+	var missed atomic.Int32
+	c := testConfig()
+	c.GradientAccumulation, c.MaxSteps = 2, 2
+	err := over(t, 2, t.TempDir(), c, func(rank int, trainer *Trainer, m *table) context.Context {
+		exchanged := make(chan struct{}, 1)
+		trainer.Device, trainer.Group = lateTable{m.dev.(*cpu.Device), exchanged, &missed}, noticing{trainer.Group, exchanged}
+		trainer.Observer = watcher{func(e StepEvent) {
+			if e.Hidden <= 0 {
+				t.Errorf("step %d: %v s of exchange are hidden", e.Step, e.Hidden)
+			}
+			select { // the table's own rows
+			case <-exchanged:
+			default:
+			}
+		}}
+		return t.Context()
+	})
+	if err != nil || missed.Load() > 0 {
+		t.Errorf("%d passes went on without an exchange; %v", missed.Load(), err)
+	}
+}
+
+// A layout has every row of every parameter once, in the same buckets for any number of ranks, and gives ranks about as much each.
+func TestLayout(t *testing.T) {
+	d := cpu.New()
+	rapid.Check(t, func(t *rapid.T) {
+		var grads []*autograd.Gradient
+		for range rapid.IntRange(1, 6).Draw(t, "parameters") {
+			grads = append(grads, autograd.NewGradient(d.New(rapid.IntRange(1, 9).Draw(t, "rows"), rapid.IntRange(1, 9).Draw(t, "cols"))))
+		}
+		ranks, least := rapid.IntRange(1, 8).Draw(t, "ranks"), rapid.IntRange(1, 99).Draw(t, "bucket")
+		l := newLayout(grads, ranks, least)
+		var order []int
+		for _, bucket := range l.buckets {
+			order = append(order, bucket...)
+			values, part := 0, make([]int, ranks)
+			for _, i := range bucket {
+				rows, cols := grads[i].Tensor().Rows, grads[i].Tensor().Cols
+				values += rows * cols
+				if first := l.first[i]; len(first) != ranks+1 || first[0] != 0 || first[ranks] != rows || !slices.IsSorted(first) {
+					t.Fatalf("parameter %d with %d rows is cut at %v", i, rows, first)
+				}
+				for r := range ranks {
+					part[r] += (l.first[i][r+1] - l.first[i][r]) * cols
+				}
+			}
+			for r, n := range part {
+				if n >= values/ranks+1+9 { // a row more than its share
+					t.Fatalf("rank %d of %d has %d of %d values", r, ranks, n, values)
+				}
+			}
+		}
+		for i := range order {
+			if order[i] != len(grads)-1-i {
+				t.Fatalf("the order is %v", order)
+			}
+		}
+	})
 }

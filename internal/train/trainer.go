@@ -154,6 +154,7 @@ type StepEvent struct {
 	Tokens       int
 	Seconds      float64 // this step took
 	Exchange     float64 // of these, seconds in the exchange of gradients, the wait for other ranks included
+	Hidden       float64 // seconds of exchange besides, while batches were computed
 }
 
 // NonFiniteError stops a run whose loss or gradient is not a number.
@@ -180,9 +181,10 @@ type Outcome struct {
 	Last       Evaluation `json:"last"`
 	Best       Evaluation `json:"best"`
 	BestStep   int        `json:"best_step"`
-	Seconds    Number     `json:"seconds"`                    // of training in this process, evaluation included
-	TokensRate Number     `json:"tokens_per_second"`          // of training steps in this process
-	Exchange   Number     `json:"exchange_seconds,omitempty"` // of training steps, for other ranks and gradients
+	Seconds    Number     `json:"seconds"`                           // of training in this process, evaluation included
+	TokensRate Number     `json:"tokens_per_second"`                 // of training steps in this process
+	Exchange   Number     `json:"exchange_seconds,omitempty"`        // of training steps, for other ranks and gradients
+	Hidden     Number     `json:"exchange_hidden_seconds,omitempty"` // of exchange while batches were computed
 }
 
 // Trainer trains a task in a run folder.
@@ -212,6 +214,10 @@ type Trainer struct {
 	stepTime time.Duration
 
 	exchangeTime time.Duration // of stepTime
+	hiddenTime   time.Duration // of exchange, besides
+	overlap      bool          // gradients are exchanged while the last batch goes backwards
+	bucket       int           // values of one, at least; 0: the usual
+	handed       spot          // the bucket, and the parameter in it, up to which gradients of the step are handed over
 }
 
 // state is where a run stands: with the parameters and the moments, all that the
@@ -305,7 +311,8 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		}
 	}
 	if t.exchangeTime > 0 {
-		t.Log.Info(fmt.Sprintf("%.0f %% of the steps' time went by for other ranks and the exchange of gradients", 100*t.exchangeTime.Seconds()/t.stepTime.Seconds()))
+		share := func(d time.Duration) float64 { return 100 * d.Seconds() / t.stepTime.Seconds() }
+		t.Log.Info(fmt.Sprintf("%.0f %% of the steps' time went by for other ranks and the exchange of gradients, and during another %.0f %% gradients were exchanged while batches were computed", share(t.exchangeTime), share(t.hiddenTime)))
 	}
 	outcome := t.outcome(start, t.earlyStop())
 	return outcome, t.agree(log.write("trained", outcome))
@@ -371,7 +378,10 @@ func (t *Trainer) prepare() error {
 		t.grads = append(t.grads, p.Grad)
 	}
 	round := t.Config.ExchangeBfloat16
-	t.tree, t.exchange = tree{dev: t.Device, grads: t.grads, round: round}, exchanger{group: t.Group, chunk: max(chunk, t.Group.Size()), round: round}
+	t.tree = tree{dev: t.Device, grads: t.grads, round: round}
+	t.exchange = exchanger{dev: t.Device, group: t.Group, grads: t.grads, layout: newLayout(t.grads, t.Group.Size(), cmp.Or(t.bucket, bucket)), chunk: max(chunk, t.Group.Size()), round: round}
+	// With one thread there is no processor to exchange on but the one that computes.
+	t.overlap = t.Group.Size() > 1 && t.Device.Limit().Threads() > 1
 	t.batches = t.Task.Total(t.Config.Epochs)
 	if t.batches == 0 {
 		return errors.New("the training data has no batches")
@@ -388,10 +398,10 @@ func (t *Trainer) prepare() error {
 	return err
 }
 
-// computed is what a rank says of a step: of each of its batches, and which gradients it has.
+// computed is what a rank says of a step: of each of its batches, and what it has of the gradients that wait for that.
 type computed struct {
 	Batches []outputs
-	Extents []extent
+	Late    []extent
 }
 
 // outputs are those of a batch.
@@ -444,9 +454,10 @@ func (t *Trainer) step() (StepEvent, error) {
 	took := time.Since(start)
 	t.tokens += tokens
 	t.stepTime += took
-	t.exchangeTime += exchange
+	t.exchangeTime += exchange.waited
+	t.hiddenTime += exchange.hidden
 	return StepEvent{
-		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.Seconds(),
+		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.waited.Seconds(), Hidden: exchange.hidden.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
 	}, nil
 }
@@ -501,44 +512,82 @@ func (t *Trainer) count(places []place) (parts [][]Part, err error) {
 	return parts, nil
 }
 
-// gradients computes the gradients of the step's batches, leaves their sum over all ranks with the parameters, and says how long
-// this took after the batches: the wait for the slowest rank and the exchange.
-func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batches []outputs, exchange time.Duration, err error) {
+// exchangeTimes say how long ranks exchanged gradients in a step.
+type exchangeTimes struct {
+	waited time.Duration // after the batches, the wait for the slowest rank included
+	hidden time.Duration // while batches were computed
+}
+
+// gradients computes the gradients of the step's batches and leaves their sum over all ranks with the parameters.
+func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batches []outputs, times exchangeTimes, err error) {
 	first, end := t.mine(len(places))
 	var own computed
 	for _, g := range t.grads {
 		g.Clear()
 	}
 	if err := t.survey(places, first, end); err != nil {
-		return nil, 0, err
+		return nil, times, err
 	}
+	several := t.Group.Size() > 1
+	if several {
+		t.exchange.begin()
+	}
+	t.handed = spot{}
 	for i := first; i < end && err == nil; i++ {
 		if i > first {
 			t.tree.add()
+		}
+		if t.overlap && i == end-1 {
+			t.tape.Final = t.handOver
 		}
 		var b outputs
 		b, err = t.backward(i, places[i], parts[i], totals, 1/float32(len(places)))
 		own.Batches = append(own.Batches, b)
 	}
+	t.tape.Final = nil
 	if err != nil {
 		t.tree.drop()
 	}
-	t.tree.finish()
-	own.Extents = extents(t.grads)
 	start := time.Now()
+	t.handOver()
+	t.tree.end()
+	if several {
+		var failed error
+		if times.hidden, failed = t.exchange.end(start); failed != nil {
+			return nil, times, errors.Join(err, failed)
+		}
+		own.Late = t.exchange.waiting()
+	}
 	all, err := collective.Gather(t.Group, own, err)
 	if err != nil {
-		return nil, 0, err
+		return nil, times, err
 	}
-	var ranks [][]extent
+	var late [][]extent
 	for _, c := range all {
-		batches, ranks = append(batches, c.Batches...), append(ranks, c.Extents)
+		batches, late = append(batches, c.Batches...), append(late, c.Late)
 	}
-	if len(all) == 1 {
-		return batches, 0, nil
+	if several {
+		err = t.exchange.exchangeLate(late)
+		times.waited = time.Since(start)
 	}
-	err = t.exchange.sum(t.Device, t.grads, ranks)
-	return batches, time.Since(start), err
+	return batches, times, err
+}
+
+// handOver finishes gradients, in the order in which they are exchanged, as far as they are final, and hands them over to the exchange.
+func (t *Trainer) handOver() {
+	for buckets := t.exchange.buckets; t.handed.run < len(buckets); t.handed = (spot{t.handed.run + 1, 0}) {
+		params := buckets[t.handed.run]
+		for ; t.handed.at < len(params); t.handed.at++ {
+			i := params[t.handed.at]
+			if t.grads[i].Pending() {
+				return
+			}
+			t.tree.finish(i)
+		}
+		if t.Group.Size() > 1 {
+			t.exchange.queue <- t.handed.run
+		}
+	}
 }
 
 // survey finds out about the step's batches what the task's losses need of all of them.
@@ -736,6 +785,6 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err
 func (t *Trainer) outcome(start time.Time, stopped string) Outcome {
 	return Outcome{
 		Steps: t.state.Step, Stopped: stopped, Last: t.state.Last, Best: t.state.Best, BestStep: t.state.BestStep,
-		Seconds: Number(time.Since(start).Seconds()), TokensRate: Number(float64(t.tokens) / max(1e-9, t.stepTime.Seconds())), Exchange: Number(t.exchangeTime.Seconds()),
+		Seconds: Number(time.Since(start).Seconds()), TokensRate: Number(float64(t.tokens) / max(1e-9, t.stepTime.Seconds())), Exchange: Number(t.exchangeTime.Seconds()), Hidden: Number(t.hiddenTime.Seconds()),
 	}
 }

@@ -1,6 +1,7 @@
 package autograd
 
 import (
+	"math"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -18,6 +19,8 @@ type Gradient struct {
 	rows   []int32 // of extent Rows: those touched, in the order of their first touch
 	touch  []bool  // by row; nil until rows are used
 	first  []bool  // scratch of scatter
+
+	pending bool
 
 	// Before, if set, is called before a pass reads rows of the parameter (nil: all of it). An
 	// optimiser that postpones updates makes them then.
@@ -49,6 +52,9 @@ func (g *Gradient) Rows() []int32 {
 	slices.Sort(g.rows)
 	return g.rows[:len(g.rows):len(g.rows)]
 }
+
+// Pending says whether a pass that is on a tape with [Tape.Final] may add to the gradient yet.
+func (g *Gradient) Pending() bool { return g.pending }
 
 // Clear empties the gradient.
 func (g *Gradient) Clear() {
@@ -133,29 +139,36 @@ func (g *Gradient) Merge(d engine.Device, h *Gradient) {
 
 // Widen makes the gradient have at least some rows (extent Rows), or all (Dense). Those that it did not have become -0, the one
 // number that changes no other that it is added to, 0 and -0 included: sums with them are to the same bits those of
-// [Gradient.Merge], which leaves such rows out.
+// [Gradient.Merge], which leaves such rows out. An empty gradient becomes dense without an operation of the device, also while
+// it computes something else.
 func (g *Gradient) Widen(d engine.Device, to Extent, rows []int32) {
-	if g.extent == Dense || to == Empty {
-		return
-	}
-	minus := func(t *engine.Tensor) {
-		d.Zero(t)
-		d.Scale(t, t, -1)
-	}
-	if to == Dense {
+	switch {
+	case g.extent == Dense || to == Empty:
+	case to == Rows:
+		missing := slices.DeleteFunc(slices.Clone(rows), func(row int32) bool { return g.touch != nil && g.touch[row] })
+		part := d.New(len(missing), g.tensor.Cols)
+		minusZero(d, part)
+		g.scatter(d, missing, part)
+		d.Free(part)
+	case g.extent == Empty:
+		minusZero(d, g.tensor)
+		g.extent = Dense
+	default:
 		had := slices.Clone(g.rows)
 		part := d.New(len(had), g.tensor.Cols)
-		defer d.Free(part)
 		d.Gather(part, g.tensor, had, false)
-		minus(g.tensor)
+		minusZero(d, g.tensor)
 		d.ScatterAdd(g.tensor, had, part, nil)
+		d.Free(part)
 		g.Clear()
 		g.extent = Dense
-		return
 	}
-	missing := slices.DeleteFunc(slices.Clone(rows), func(row int32) bool { return g.touch != nil && g.touch[row] })
-	part := d.New(len(missing), g.tensor.Cols)
-	defer d.Free(part)
-	minus(part)
-	g.scatter(d, missing, part)
+}
+
+func minusZero(d engine.Device, t *engine.Tensor) {
+	values := engine.Values(d, t)
+	for i := range values {
+		values[i] = float32(math.Copysign(0, -1))
+	}
+	d.Write(t, values)
 }

@@ -42,12 +42,28 @@ func (o *operations) reset() {
 	}
 }
 
-// read brings parameters up to date before an operation reads all of them; nil is none.
-func read(params ...*Var) {
-	for _, v := range params {
-		if v != nil && v.param != nil && v.param.Before != nil {
-			v.param.Before(nil)
+// read says that the operation that is recorded next reads all of some variables, of which some may be nil.
+func (t *Tape) read(vars ...*Var) {
+	for _, v := range vars {
+		if v != nil {
+			t.readRows(v, nil)
 		}
+	}
+}
+
+// readRows says that the operation that is recorded next reads rows of v, nil for all: a parameter is brought up to date, and its
+// gradient is pending from here on.
+func (t *Tape) readRows(v *Var, rows []int32) {
+	g := v.param
+	if g == nil {
+		return
+	}
+	if g.Before != nil {
+		g.Before(rows)
+	}
+	if t.Final != nil && t.recording && !g.pending {
+		g.pending = true
+		t.pending = append(t.pending, pending{g, len(t.entries)})
 	}
 }
 
@@ -71,8 +87,8 @@ func value(v *Var) *engine.Tensor {
 
 // Linear returns x·w + b: [N,I]·[I,O] + [O]. b may be nil.
 func (t *Tape) Linear(x *Var, w *Weight, b *Var) *Var {
-	weight := w.read(t.dev)
-	read(x, b)
+	weight := w.read(t)
+	t.read(x, b)
 	y := t.dev.New(x.Value.Rows, weight.Out())
 	t.dev.Linear(y, x.Value, weight, value(b))
 	out, op := t.result(y, needing(x, w.Var, b)), t.ops.linear.take()
@@ -83,7 +99,7 @@ func (t *Tape) Linear(x *Var, w *Weight, b *Var) *Var {
 
 // ProductNT returns x·wᵀ: [N,I]·[O,I]ᵀ.
 func (t *Tape) ProductNT(x, w *Var) *Var {
-	read(x, w)
+	t.read(x, w)
 	y := t.dev.New(x.Value.Rows, w.Value.Rows)
 	t.dev.MatMul(y, x.Value, w.Value, engine.NT, false)
 	out, op := t.result(y, x.needs || w.needs), t.ops.linear.take()
@@ -146,7 +162,7 @@ func (t *Tape) Input(rows, cols int, values []float32) *Var {
 
 // Shifted returns the caller's numbers, as many as x has, plus x.
 func (t *Tape) Shifted(values []float32, x *Var) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.Write(y, values)
 	t.dev.Add(y, y, x.Value)
@@ -160,8 +176,8 @@ func (t *Tape) Shifted(values []float32, x *Var) *Var {
 // FeedForward returns a(x·w1 + b1)·w2 + b2, for an activation that has a gradient (see [Tape.Activate]). Of the inner values [N,F]
 // it keeps one form for the way back; the other is computed again together with the slope.
 func (t *Tape) FeedForward(x *Var, w1 *Weight, b1 *Var, w2 *Weight, b2 *Var, a engine.Activation) *Var {
-	weight1, weight2 := w1.read(t.dev), w2.read(t.dev)
-	read(x, b1, b2)
+	weight1, weight2 := w1.read(t), w2.read(t)
+	t.read(x, b1, b2)
 	rows, inner := x.Value.Rows, weight1.Out()
 	h := t.dev.New(rows, inner) // before the activation
 	g := h
@@ -202,7 +218,7 @@ func (op *feedForwardOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Add returns a + b, elementwise.
 func (t *Tape) Add(a, b *Var) *Var {
-	read(a, b)
+	t.read(a, b)
 	y := t.dev.New(a.Value.Rows, a.Value.Cols)
 	t.dev.Add(y, a.Value, b.Value)
 	out, op := t.result(y, a.needs || b.needs), t.ops.add.take()
@@ -228,7 +244,7 @@ func (op *addOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Multiply returns a·b, elementwise.
 func (t *Tape) Multiply(a, b *Var) *Var {
-	read(a, b)
+	t.read(a, b)
 	y := t.dev.New(a.Value.Rows, a.Value.Cols)
 	t.dev.Multiply(y, a.Value, b.Value)
 	out, op := t.result(y, a.needs || b.needs), t.ops.multiply.take()
@@ -249,7 +265,7 @@ func (op *multiplyOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Scale returns c·x.
 func (t *Tape) Scale(x *Var, c float32) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.Scale(y, x.Value, c)
 	out, op := t.result(y, x.needs), t.ops.scale.take()
@@ -271,7 +287,7 @@ func (op *scaleOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Sigmoid returns 1/(1+exp(-x)), elementwise.
 func (t *Tape) Sigmoid(x *Var) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.Sigmoid(y, x.Value)
 	out, op := t.result(y, x.needs), t.ops.sigmoid.take()
@@ -293,7 +309,7 @@ func (op *sigmoidOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Normalize divides each row of x by its length; a row of zeros stays one.
 func (t *Tape) Normalize(x *Var) *Var {
-	read(x)
+	t.read(x)
 	y, inverse := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 1)
 	t.dev.Normalize(y, inverse, x.Value)
 	out, op := t.result(y, x.needs), t.ops.normalize.take()
@@ -315,7 +331,7 @@ func (op *normalizeOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Activate returns a(x), elementwise, for ReLU, SiLU and the forms of GELU, which have gradients.
 func (t *Tape) Activate(x *Var, a engine.Activation) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.Activate(y, x.Value, engine.Epilogue{Activation: a})
 	out, op := t.result(y, x.needs), t.ops.activate.take()
@@ -341,7 +357,7 @@ func (t *Tape) GELU(x *Var) *Var { return t.Activate(x, engine.GELU) }
 
 // Tanh returns the hyperbolic tangent of x, elementwise.
 func (t *Tape) Tanh(x *Var) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.Tanh(y, x.Value)
 	out, op := t.result(y, x.needs), t.ops.tanh.take()
@@ -363,7 +379,7 @@ func (op *tanhOp) backward(t *Tape, dy *engine.Tensor) {
 
 // ScaleColumns returns each row of x times the row s, elementwise: [N,H]·[H].
 func (t *Tape) ScaleColumns(x, s *Var) *Var {
-	read(x, s)
+	t.read(x, s)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.ScaleColumns(y, x.Value, s.Value)
 	out, op := t.result(y, x.needs || s.needs), t.ops.scaleColumns.take()
@@ -389,7 +405,7 @@ func (op *scaleColumnsOp) backward(t *Tape, dy *engine.Tensor) {
 
 // SwiGLU returns SiLU(a)·b, elementwise, where a and b are the halves of each row of h: [N,2F] becomes [N,F].
 func (t *Tape) SwiGLU(h *Var) *Var {
-	read(h)
+	t.read(h)
 	y := t.dev.New(h.Value.Rows, h.Value.Cols/2)
 	t.dev.SwiGLU(y, h.Value)
 	out, op := t.result(y, h.needs), t.ops.swiglu.take()
@@ -408,7 +424,7 @@ func (op *swigluOp) backward(t *Tape, dy *engine.Tensor) {
 
 // ReLU returns max(x, 0), elementwise.
 func (t *Tape) ReLU(x *Var) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.ReLU(y, x.Value)
 	out, op := t.result(y, x.needs), t.ops.relu.take()
@@ -435,7 +451,7 @@ func (t *Tape) Dropout(x *Var, prob float32) *Var {
 	if d.Prob == 0 {
 		return x
 	}
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, x.Value.Cols)
 	t.dev.Dropout(y, x.Value, d)
 	out, op := t.result(y, x.needs), t.ops.drop.take()
@@ -457,7 +473,7 @@ func (op *dropOp) backward(t *Tape, dy *engine.Tensor) {
 
 // LayerNorm normalises each row of x and applies scale and bias; eps is added to the variance.
 func (t *Tape) LayerNorm(x, scale, bias *Var, eps float32) *Var {
-	read(x, scale, bias)
+	t.read(x, scale, bias)
 	y, stats := t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 2)
 	t.dev.LayerNorm(y, stats, x.Value, scale.Value, bias.Value, eps)
 	out, op := t.result(y, x.needs || scale.needs || bias.needs), t.ops.layerNorm.take()
@@ -481,7 +497,7 @@ func (op *layerNormOp) backward(t *Tape, dy *engine.Tensor) {
 
 // AddNorm returns the layer norm of x + dropout(a): what follows each part of a layer.
 func (t *Tape) AddNorm(x, a, scale, bias *Var, eps, prob float32) *Var {
-	read(x, a, scale, bias)
+	t.read(x, a, scale, bias)
 	rows, cols := x.Value.Rows, x.Value.Cols
 	y, sum, stats := t.dev.New(rows, cols), t.keep(rows, cols), t.keep(rows, 2)
 	d := t.dropout(prob)
@@ -527,9 +543,7 @@ func (t *Tape) Embed(lookups ...Lookup) *Var {
 	y := t.dev.New(len(lookups[0].IDs), lookups[0].Table.Value.Cols)
 	needs := false
 	for i, l := range lookups {
-		if p := l.Table.param; p != nil && p.Before != nil {
-			p.Before(l.IDs)
-		}
+		t.readRows(l.Table, l.IDs)
 		t.dev.Gather(y, l.Table.Value, l.IDs, i > 0)
 		needs = needs || l.Table.needs
 	}
@@ -565,7 +579,7 @@ func (t *Tape) Rows(x *Var, rows []int32) *Var { return t.Embed(Lookup{x, rows})
 // StackRows returns the rows with the given indices of a matrix whose first rows are a's and whose
 // others are b's.
 func (t *Tape) StackRows(a, b *Var, rows []int32) *Var {
-	read(a, b)
+	t.read(a, b)
 	y := t.dev.New(len(rows), a.Value.Cols)
 	t.dev.GatherStack(y, a.Value, b.Value, rows)
 	out, op := t.result(y, a.needs || b.needs), t.ops.stackRows.take()
@@ -588,7 +602,7 @@ func (op *stackRowsOp) backward(t *Tape, dy *engine.Tensor) {
 
 // Slice returns so many columns of x, from first on.
 func (t *Tape) Slice(x *Var, first, cols int) *Var {
-	read(x)
+	t.read(x)
 	y := t.dev.New(x.Value.Rows, cols)
 	t.dev.Slice(y, x.Value, first)
 	out, op := t.result(y, x.needs), t.ops.slice.take()
@@ -616,7 +630,7 @@ func (op *sliceOp) backward(t *Tape, dy *engine.Tensor) {
 // Attention returns multi-head attention of packed sequences; a.Dropout's
 // probability is taken, its key and stream come from the tape.
 func (t *Tape) Attention(q, k, v *Var, a engine.Attention) *Var {
-	read(q, k, v)
+	t.read(q, k, v)
 	a.Dropout = t.dropout(a.Dropout.Prob)
 	y, stats := t.dev.New(q.Value.Rows, q.Value.Cols), t.keep(q.Value.Rows, a.Heads)
 	t.dev.Attention(y, stats, q.Value, k.Value, v.Value, a)
@@ -646,7 +660,7 @@ func (t *Tape) CachedAttention(q, sk, sv, k, v *Var, a engine.CachedAttention) *
 	if t.recording {
 		panic("autograd: cached attention on a tape that records")
 	}
-	read(q, sk, sv, k, v)
+	t.read(q, sk, sv, k, v)
 	y := t.dev.New(q.Value.Rows, q.Value.Cols)
 	t.dev.CachedAttention(y, q.Value, sk.Value, sv.Value, k.Value, v.Value, a)
 	return t.result(y, false)
@@ -655,7 +669,7 @@ func (t *Tape) CachedAttention(q, sk, sv, k, v *Var, a engine.CachedAttention) *
 // CrossEntropy returns the mean over the rows of the cross entropy of softmax(logits), with label smoothing; see
 // [engine.Device].
 func (t *Tape) CrossEntropy(logits *Var, classes []int32, smoothing float32) *Var {
-	read(logits)
+	t.read(logits)
 	loss := t.dev.New(1, 1)
 	t.dev.CrossEntropy(loss, logits.Value, classes, smoothing)
 	out, op := t.result(loss, logits.needs), t.ops.crossEntropy.take()
@@ -678,7 +692,7 @@ func (op *crossEntropyOp) backward(t *Tape, dloss *engine.Tensor) {
 
 // SquaredError returns the mean of (pred - target)² over all elements of pred.
 func (t *Tape) SquaredError(pred *Var, targets []float32) *Var {
-	read(pred)
+	t.read(pred)
 	loss := t.dev.New(1, 1)
 	t.dev.SquaredError(loss, pred.Value, targets)
 	out, op := t.result(loss, pred.needs), t.ops.squaredError.take()
@@ -701,7 +715,7 @@ func (op *squaredErrorOp) backward(t *Tape, dloss *engine.Tensor) {
 // VocabularyLoss returns the mean cross entropy, with label smoothing, of the logits x·w + bias;
 // see [engine.Device]. The variable of w may be a table that is looked up as well.
 func (t *Tape) VocabularyLoss(x *Var, w *Weight, bias *Var, labels []int32, smoothing float32) *Var {
-	read(x, w.Var, bias)
+	t.read(x, w.Var, bias)
 	loss, stats := t.dev.New(1, 1), t.dev.New(x.Value.Rows, 1)
 	t.dev.VocabularyLoss(loss, stats, x.Value, w.plain(), bias.Value, labels, smoothing)
 	out, op := t.result(loss, x.needs || w.needs || bias.needs), t.ops.vocabulary.take()
@@ -741,7 +755,7 @@ func (t *Tape) BinaryCrossEntropy(logits *Var, targets []float32) *Var {
 // SymmetricDivergence returns the mean over rows of how far the distributions of a and b, logits both, are from each
 // other; see [engine.Device].
 func (t *Tape) SymmetricDivergence(a, b *Var) *Var {
-	read(a, b)
+	t.read(a, b)
 	loss := t.dev.New(1, 1)
 	t.dev.SymmetricDivergence(loss, a.Value, b.Value)
 	out, op := t.result(loss, a.needs || b.needs), t.ops.divergence.take()
@@ -761,7 +775,7 @@ func (op *divergenceOp) backward(t *Tape, dloss *engine.Tensor) {
 // Given returns a loss of zero whose derivatives by x are slopes: those of a loss that was computed elsewhere. The tape
 // frees them.
 func (t *Tape) Given(x *Var, slopes *engine.Tensor) *Var {
-	read(x)
+	t.read(x)
 	loss := t.dev.New(1, 1)
 	t.dev.Zero(loss)
 	return t.withSlopes(x, loss, slopes)
@@ -769,7 +783,7 @@ func (t *Tape) Given(x *Var, slopes *engine.Tensor) *Var {
 
 // sloped returns a loss of x whose derivatives are computed with it.
 func (t *Tape) sloped(x *Var, compute func(loss, slopes *engine.Tensor)) *Var {
-	read(x)
+	t.read(x)
 	loss, slopes := t.dev.New(1, 1), t.dev.New(x.Value.Rows, x.Value.Cols)
 	compute(loss, slopes)
 	return t.withSlopes(x, loss, slopes)

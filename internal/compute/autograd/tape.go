@@ -89,9 +89,9 @@ func (v *Var) PrepareWeights(d engine.Device) {
 func (w *Weight) plain() engine.Weight { return engine.Plain(w.Value, w.op) }
 
 // read brings the weight up to date and returns it for a product.
-func (w *Weight) read(d engine.Device) engine.Weight {
+func (w *Weight) read(t *Tape) engine.Weight {
 	if !w.fixed {
-		read(w.Var)
+		t.read(w.Var)
 		return w.plain()
 	}
 	switch {
@@ -100,7 +100,7 @@ func (w *Weight) read(d engine.Device) engine.Weight {
 		w.used = true
 		return w.plain()
 	default:
-		w.prepared = d.Prepare(w.Value, w.op)
+		w.prepared = t.dev.Prepare(w.Value, w.op)
 	}
 	return w.prepared
 }
@@ -123,9 +123,20 @@ type Tape struct {
 	seed      Seed
 	drops     uint64     // dropout operations so far
 	scale     [1]float32 // of the loss
+	pending   []pending  // gradients that the pass may add to, in the order of their parameters' first use
+
+	// Final, if set before a pass, is called in [Tape.Finish] whenever more gradients of parameters are as they stay: they are
+	// not [Gradient.Pending] any more.
+	Final func()
 
 	vars slab[Var]
 	ops  operations
+}
+
+// pending is a gradient that operations add to, the first of them last: that of the entry.
+type pending struct {
+	g     *Gradient
+	entry int
 }
 
 // entry is one recorded operation: its result, the tensors it keeps for the
@@ -202,10 +213,39 @@ func (t *Tape) Block(body func() *Var) *Var {
 func (t *Tape) Backward(loss *Var, scale float32) {
 	t.start(loss, scale)
 	for i := len(t.entries) - 1; i >= 0; i-- {
-		t.pass(t.entries[i])
-		t.freeEntry(t.entries[i])
+		t.back(i)
 	}
 	t.empty()
+}
+
+// Finish is [Tape.Backward] for the last of the passes that add to gradients, and calls [Tape.Final].
+func (t *Tape) Finish(loss *Var, scale float32) {
+	t.start(loss, scale)
+	for i := len(t.entries) - 1; i >= 0; i-- {
+		t.back(i)
+		if t.settle(i) {
+			t.Final()
+		}
+	}
+	t.empty()
+}
+
+// back passes back the gradient of the i-th operation's result, the last that is left, and frees what it has.
+func (t *Tape) back(i int) {
+	t.pass(t.entries[i])
+	t.freeEntry(t.entries[i])
+}
+
+// settle says whether gradients are as they stay now that operations are passed back down to the i-th.
+func (t *Tape) settle(i int) bool {
+	left := len(t.pending)
+	for left > 0 && t.pending[left-1].entry >= i {
+		left--
+		t.pending[left].g.pending = false
+	}
+	some := left < len(t.pending)
+	t.pending = t.pending[:left]
+	return some
 }
 
 // Gradient is Backward for x, a [Leaf], alone: parameters and other leaves get nothing. The tape keeps what it
@@ -275,6 +315,7 @@ func (t *Tape) freeUnwanted() {
 }
 
 func (t *Tape) empty() {
+	t.settle(0)
 	t.entries, t.loose, t.drops = t.entries[:0], t.loose[:0], 0
 	t.vars.reset()
 	t.ops.reset()

@@ -319,7 +319,7 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"VocabularyLoss":      func(tape *Tape, p param) { tape.VocabularyLoss(p(1, 2), nt(p(3, 2)), p(1, 3), []int32{2}, 0) },
 	}
 	// Not operations: they read no values of a variable.
-	exempt := []string{"Backward", "Gradient"}
+	exempt := []string{"Backward", "Finish", "Gradient"}
 
 	methods, readable := reflect.TypeFor[*Tape](), []reflect.Type{reflect.TypeFor[*Var](), reflect.TypeFor[*Weight](), reflect.TypeFor[[]Lookup]()}
 	for i := range methods.NumMethod() {
@@ -339,15 +339,26 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		if name == "CachedAttention" {
 			tape = NewInference(d)
 		}
+		tape.Final = func() {}
 		var silent []string // parameters of which nothing was heard
+		var gradients []*Gradient
 		run(tape, func(rows, cols int) *Var {
 			v := d.param(normal(name, rows, cols))
+			gradients = append(gradients, v.Gradient())
 			at := len(silent)
 			silent = append(silent, fmt.Sprintf("parameter %d, %d x %d", at, rows, cols))
 			v.Gradient().Before = func([]int32) { silent[at] = "" }
 			return v
 		})
+		for i, g := range gradients {
+			if g.Pending() != tape.recording {
+				t.Errorf("%s: the gradient of parameter %d is pending: %v", name, i, g.Pending())
+			}
+		}
 		tape.Release()
+		if slices.ContainsFunc(gradients, (*Gradient).Pending) {
+			t.Errorf("%s: a gradient is pending on an empty tape", name)
+		}
 		if len(silent) == 0 {
 			t.Errorf("%s was given no parameter", name)
 		}
@@ -356,6 +367,54 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 				t.Errorf("%s reads %s without saying so", name, s)
 			}
 		}
+	}
+}
+
+// Gradients are final once the first operation that reads their parameter is passed back, and not before: that of a table which is
+// looked up first and multiplied by last comes last.
+func TestFinalGradients(t *testing.T) {
+	d := watch()
+	words, w, b, unread := d.param(normal("words", 5, 4)), d.param(normal("w", 4, 4)), d.param(normal("b", 1, 5)), d.param(normal("unread", 1, 4))
+	params := map[string]*Var{"words": words, "w": w, "b": b, "unread": unread}
+	tape := NewTape(d, Seed{})
+	pass := func() *Var {
+		tape.Reset(Seed{})
+		x := tape.Linear(tape.Embed(Lookup{words, ids}), nn(w), nil)
+		return tape.VocabularyLoss(tape.Linear(x, nn(w), nil), nt(words), b, ids, 0)
+	}
+	tape.Backward(pass(), 1)
+	want := map[string][]float32{}
+	for name, v := range params {
+		if v != unread {
+			want[name] = d.gradient(v)
+		}
+		v.Gradient().Clear()
+	}
+	var order []string
+	final := map[string]bool{}
+	tape.Final = func() {
+		for _, name := range []string{"b", "unread", "w", "words"} {
+			v := params[name]
+			if final[name] || v.Gradient().Pending() {
+				continue
+			}
+			final[name] = true
+			order = append(order, name)
+			if got := want[name]; got != nil && !slices.Equal(d.gradient(v), got) {
+				t.Errorf("the final gradient of %s is %v, want %v", name, d.gradient(v), got)
+			}
+		}
+	}
+	tape.Backward(pass(), 1) // another pass follows: nothing is final
+	if order != nil {
+		t.Errorf("%v are final in a pass that others follow", order)
+	}
+	for _, v := range params {
+		v.Gradient().Clear()
+	}
+	tape.Finish(pass(), 1)
+	if want := []string{"b", "unread", "w", "words"}; !slices.Equal(order, want) {
+		t.Errorf("final are %v, want %v", order, want)
 	}
 }
 

@@ -22,7 +22,7 @@ type Trainer struct {
 // [Recipe.Parts].
 func (t *Trainer) Passes(tape *autograd.Tape, in model.Input, o model.Objective, scales []float32) (parts []float32, tokens int, err error) {
 	if t.Adv == "" {
-		return train.Backward(tape, []*autograd.Var{o.Loss(tape, o.Output(tape, in))}, scales), in.Rows(), nil
+		return train.Finish(tape, []*autograd.Var{o.Loss(tape, o.Output(tape, in))}, scales), in.Rows(), nil
 	}
 	if t.preview == nil || t.preview.Device() != tape.Device() {
 		t.preview = autograd.NewPreview(tape.Device())
@@ -159,7 +159,7 @@ func (b *batch) finish() {
 	}
 	b.give(words, b.words, add)
 	b.give(regions, b.regions, add)
-	train.Backward(t, losses, scales)
+	train.Finish(t, losses, scales)
 }
 
 // give adds the slopes that a copy of v has gathered.
