@@ -251,7 +251,7 @@ func (s *server) completions(w http.ResponseWriter, r *http.Request) error {
 		return err // with a status of its own
 	case err != nil:
 		_, e := describe(http.Header{}, err)
-		return ignore(out.Send(e.form()))
+		return ignore(out.Send(failure{e}))
 	}
 	if q.StreamOptions != nil && q.StreamOptions.IncludeUsage {
 		answer.Choices, answer.Usage = []choice{}, &use

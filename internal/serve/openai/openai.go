@@ -2,6 +2,7 @@ package openai
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -26,31 +27,39 @@ func Mount(mux *http.ServeMux, m backend.Models, l web.Limits) {
 	mux.HandleFunc("/v1/models/{model...}", web.Handler(http.MethodGet, s.model, Fail))
 }
 
-// apiError is the protocol's form of an error. What is empty is null.
-type apiError struct{ Message, Type, Param, Code string }
-
-func (e apiError) form() map[string]any {
-	null := func(s string) any {
-		if s == "" {
-			return nil
-		}
-		return s
-	}
-	return map[string]any{"error": map[string]any{"message": e.Message, "type": e.Type, "param": null(e.Param), "code": null(e.Code)}}
+// failure is the protocol's form of an error.
+type failure struct {
+	Error apiError `json:"error"`
 }
 
-func refuse(w http.ResponseWriter, status int, e apiError) { web.WriteJSON(w, status, e.form()) }
+type apiError struct {
+	Code    orNull `json:"code"`
+	Message string `json:"message"`
+	Param   orNull `json:"param"`
+	Type    string `json:"type"`
+}
+
+// orNull is a string, and null if it is empty.
+type orNull string
+
+// MarshalJSON implements [json.Marshaler].
+func (s orNull) MarshalJSON() ([]byte, error) {
+	if s == "" {
+		return []byte("null"), nil
+	}
+	return json.Marshal(string(s))
+}
 
 // Fail answers with an error.
 func Fail(w http.ResponseWriter, err error) {
 	status, e := describe(w.Header(), err)
-	refuse(w, status, e)
+	web.WriteJSON(w, status, failure{e})
 }
 
 // describe says in the protocol's terms what an error is.
 func describe(h http.Header, err error) (int, apiError) {
 	b := backend.AsError(err)
-	status, e := web.Status(h, b), apiError{Message: b.Message, Type: "invalid_request_error", Param: b.Param}
+	status, e := web.Status(h, b), apiError{Message: b.Message, Type: "invalid_request_error", Param: orNull(b.Param)}
 	switch b.Kind {
 	case backend.Invalid:
 		if errors.Is(b, web.ErrUnknownKey) {

@@ -89,7 +89,8 @@ func (t *Telemetry) serve(w http.ResponseWriter, r *http.Request, next http.Hand
 // by now.
 func (t *Telemetry) done(r *http.Request, header http.Header, status int, written int64, took time.Duration) {
 	code, how := strconv.Itoa(status), slog.Int("status", status)
-	if s, err := strconv.Atoi(header.Get("Grpc-Status")); err == nil { // its status of HTTP is always 200
+	if grpc := header.Get("Grpc-Status"); grpc != "" { // its status of HTTP is always 200
+		s, _ := strconv.Atoi(grpc) // a number
 		code, how = "grpc-"+strconv.Itoa(s), slog.Int("grpc_status", s)
 	}
 	if status == 0 {
