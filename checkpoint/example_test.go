@@ -75,6 +75,33 @@ func Example() {
 	// pooled_fc.w_0 F32 [2 2] [1 0 0 1]
 }
 
+// Tensors that are made one after the other are never all in memory.
+func ExampleWriteSafetensorsFrom() {
+	dir, remove := tempDir()
+	defer remove()
+	file := filepath.Join(dir, "model.safetensors")
+	infos := []checkpoint.Info{{Name: "b", DType: checkpoint.F32, Shape: []int{2}}, {Name: "a", DType: checkpoint.F32, Shape: []int{2}}}
+	err := checkpoint.WriteSafetensorsFrom(file, infos, nil, func(i int) ([]byte, error) {
+		fmt.Println("fetch", infos[i].Name)
+		x := float32(i)
+		return checkpoint.FromFloat32(infos[i].Name, infos[i].Shape, []float32{x, x}).Data, nil
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	a, _, err := checkpoint.Float32s(r, "a")
+	fmt.Println(a, err)
+	// Output:
+	// fetch a
+	// fetch b
+	// [1 1] <nil>
+}
+
 // A file of torch.save is read without running anything in it.
 func ExampleOpen() {
 	r, err := checkpoint.Open("testdata/pytorch/all.bin")

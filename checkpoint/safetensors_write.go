@@ -35,6 +35,12 @@ func WriteSafetensors(path string, tensors []Tensor, metadata map[string]string)
 	return writeSafetensors(path, infos, metadata, fetch)
 }
 
+// WriteSafetensorsFrom is [WriteSafetensors] for tensors that are never all in memory: fetch returns the data of the i-th of infos,
+// which stay valid until it is called again. It is called once for each, in the order in which they lie in the file.
+func WriteSafetensorsFrom(path string, infos []Info, metadata map[string]string, fetch func(i int) ([]byte, error)) error {
+	return writeSafetensors(path, infos, metadata, fetch)
+}
+
 // fetcher returns the data of the i-th tensor of a list.
 type fetcher func(i int) ([]byte, error)
 

@@ -62,6 +62,7 @@ type exchanger struct {
 	chunk      int // values that are on their way at a time
 	send, recv []float32
 
+	sharded      bool // a rank keeps the sums of its part, all of which were exchanged, to itself
 	round        bool // values go as bfloat16
 	mine, theirs []uint16
 
@@ -184,19 +185,28 @@ func (x *exchanger) exchangeLate(ranks [][]extent) error {
 // sumDense sums gradients that all ranks have all of: each its part by the layout.
 func (x *exchanger) sumDense(params []int) error {
 	parts := make([]view, x.group.Size())
-	return x.sum(params, parts, func(i int, values []float32) {
-		cols := x.grads[i].Tensor().Cols
-		for r := range parts {
-			parts[r].add(values[x.first[i][r]*cols : x.first[i][r+1]*cols])
-		}
-	})
+	return x.sum(params, parts, !x.sharded, func(i int, values []float32) { x.divide(parts, i, values) })
+}
+
+// divide adds to the part of each rank its rows of a parameter.
+func (x *exchanger) divide(parts []view, i int, values []float32) {
+	cols := x.grads[i].Tensor().Cols
+	for r := range parts {
+		parts[r].add(values[x.first[i][r]*cols : x.first[i][r+1]*cols])
+	}
+}
+
+// rows says which rows of a parameter are this rank's by the layout.
+func (x *exchanger) rows(i int) [2]int {
+	rank := x.group.Rank()
+	return [2]int{x.first[i][rank], x.first[i][rank+1]}
 }
 
 // sumRows sums gradients of which all ranks have the same rows: each about as many.
 func (x *exchanger) sumRows(params []int) error {
 	parts := make([]view, x.group.Size())
 	next := 0
-	return x.sum(params, parts, func(i int, values []float32) {
+	return x.sum(params, parts, true, func(i int, values []float32) {
 		for _, row := range rowsOf(x.grads[i], values) {
 			parts[next%len(parts)].add(row)
 			next++
@@ -204,14 +214,15 @@ func (x *exchanger) sumRows(params []int) error {
 	})
 }
 
-// sum replaces values by their sums over all ranks. divide gives each rank its part of a gradient's values.
-func (x *exchanger) sum(params []int, parts []view, divide func(i int, values []float32)) error {
+// sum replaces values by their sums over all ranks: on all of them, or each part on the rank that it belongs to. divide gives each rank
+// its part of a gradient's values.
+func (x *exchanger) sum(params []int, parts []view, all bool, divide func(i int, values []float32)) error {
 	memory := make([][]float32, len(params))
 	for k, i := range params {
 		memory[k] = engine.Values(x.dev, x.grads[i].Tensor())
 		divide(i, memory[k])
 	}
-	if err := x.sumParts(parts); err != nil {
+	if err := x.sumParts(parts, all); err != nil {
 		return fmt.Errorf("exchange gradients: %w", err)
 	}
 	for k, i := range params {
@@ -220,8 +231,8 @@ func (x *exchanger) sum(params []int, parts []view, divide func(i int, values []
 	return nil
 }
 
-// sumParts has each rank sum its part, and gives all of them to all.
-func (x *exchanger) sumParts(parts []view) error {
+// sumParts has each rank sum its part, and may give all of them to all.
+func (x *exchanger) sumParts(parts []view, all bool) error {
 	size := len(parts)
 	for left := longest(parts); left > 0; {
 		block := min(x.chunk/size, left)
@@ -245,13 +256,65 @@ func (x *exchanger) sumParts(parts []view) error {
 				}
 			}
 		}
+		left -= block
+		if !all {
+			parts[x.group.Rank()].write(recv[:block])
+			continue
+		}
 		if err := x.exchange(x.group.AllGather, recv[:block], send); err != nil {
 			return err
 		}
 		for r := range parts {
 			parts[r].write(send[r*block:][:block])
 		}
+	}
+	return nil
+}
+
+// gather gives all ranks all of some parameters' tensors, of which each has its part by the layout.
+func (x *exchanger) gather(params []int, tensor func(param int) *engine.Tensor) error {
+	size, rank := x.group.Size(), x.group.Rank()
+	parts, memory := make([]view, size), make([][]float32, len(params))
+	for k, i := range params {
+		memory[k] = engine.Values(x.dev, tensor(i))
+		x.divide(parts, i, memory[k])
+	}
+	for left := longest(parts); left > 0; {
+		block := min(x.chunk/size, left)
+		send, recv := x.buffers(block * size)
+		parts[rank].read(send[:block])
+		if err := x.group.AllGather(collective.Bytes(send[:block]), collective.Bytes(recv)); err != nil {
+			return err
+		}
+		for r := range parts {
+			parts[r].write(recv[r*block:][:block])
+		}
 		left -= block
+	}
+	for k, i := range params {
+		x.dev.Write(tensor(i), memory[k])
+	}
+	return nil
+}
+
+// share is [optim.Shard.Share].
+func (x *exchanger) share(sums [][]float64) error {
+	var own []float64
+	for i, rows := range sums {
+		if of := x.rows(i); rows != nil {
+			own = append(own, rows[of[0]:of[1]]...)
+		}
+	}
+	all, err := collective.GatherAll(x.group, collective.Bytes(own))
+	if err != nil {
+		return fmt.Errorf("exchange the gradients' norm: %w", err)
+	}
+	for rank, theirs := range all {
+		for i, rows := range sums {
+			if rows != nil {
+				theirs = theirs[copy(collective.Bytes(rows[x.first[i][rank]:x.first[i][rank+1]]), theirs):]
+			}
+		}
 	}
 	return nil
 }

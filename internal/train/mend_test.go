@@ -125,7 +125,13 @@ func TestOldSnapshot(t *testing.T) {
 		meta := r.Metadata()
 		r.Close()
 		delete(meta, keySum)
-		meta[keyOldSum] = checksum("", tensors)
+		infos := make([]checkpoint.Info, len(tensors))
+		for i, tensor := range tensors {
+			infos[i] = tensor.Info
+		}
+		if meta[keyOldSum], err = checksum("", content{infos, func(i int) ([]byte, error) { return tensors[i].Data, nil }}); err != nil {
+			t.Fatal(err)
+		}
 		if err := checkpoint.WriteSafetensors(file, tensors, meta); err != nil {
 			t.Fatal(err)
 		}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/binary"
 	"errors"
+	"fmt"
 	"log/slog"
 	"maps"
 	"math"
@@ -17,6 +18,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
@@ -49,8 +51,8 @@ func (s shape) fill(d engine.Device, g *autograd.Gradient, batch int) {
 	}
 }
 
-// content is what a gradient has, to the bit.
-func content(d engine.Device, g *autograd.Gradient) []byte {
+// held is what a gradient has, to the bit.
+func held(d engine.Device, g *autograd.Gradient) []byte {
 	out := []byte{byte(g.Extent())}
 	values, cols := engine.Values(d, g.Tensor()), g.Tensor().Cols
 	switch g.Extent() {
@@ -142,7 +144,7 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 					}
 				}
 				for _, grad := range tr.grads {
-					got[g.Rank()] = append(got[g.Rank()], content(d, grad)...)
+					got[g.Rank()] = append(got[g.Rank()], held(d, grad)...)
 				}
 				return nil
 			})
@@ -264,6 +266,29 @@ func over(t *testing.T, size int, root string, c Config, change func(rank int, t
 	})
 }
 
+// lastSnapshot is what the newest snapshot of the run in the folder root has, but for its position.
+func lastSnapshot(t *testing.T, root string) string {
+	t.Helper()
+	files, err := (&Dir{root: root}).listSnapshots()
+	if err != nil || len(files) == 0 {
+		t.Fatalf("%s: %v, %v", root, files, err)
+	}
+	r, err := checkpoint.Open(files[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	var all strings.Builder
+	for _, info := range r.Tensors() {
+		data, err := r.Bytes(info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fmt.Fprintf(&all, "%s %s", info.Name, data)
+	}
+	return all.String()
+}
+
 // stopAfter returns a change that interrupts one rank after a step.
 func stopAfter(t *testing.T, rank, step int) func(int, *Trainer, *table) context.Context {
 	return func(r int, trainer *Trainer, _ *table) context.Context {
@@ -283,13 +308,18 @@ func TestRanksTrainAsOne(t *testing.T) {
 	for _, c := range []struct {
 		batches, size, then int
 		round               bool
-		threads             int // with more than one, gradients are exchanged while batches are computed
-	}{{2, 2, 1, false, 1}, {3, 2, 3, false, 2}, {3, 3, 2, true, 2}, {4, 4, 2, false, 2}, {5, 1, 4, false, 1}, {8, 8, 4, false, 2}} {
+		threads             int     // with more than one, gradients are exchanged while batches are computed
+		sharded             [2]bool // before and behind the interrupt
+	}{
+		{2, 2, 1, false, 1, [2]bool{true, true}}, {3, 2, 3, false, 2, [2]bool{false, true}}, {3, 3, 2, true, 2, [2]bool{true, true}},
+		{4, 4, 2, false, 2, [2]bool{true, false}}, {5, 1, 4, false, 1, [2]bool{true, true}}, {8, 8, 4, false, 2, [2]bool{}},
+	} {
 		parallel.SetThreads(c.threads)
 		config := testConfig()
 		config.ExchangeBfloat16 = c.round
 		config.GradientAccumulation = c.batches
 		whole, parted, resumed := t.TempDir(), t.TempDir(), t.TempDir()
+		config.ShardOptimizer = c.sharded[0]
 		for root, size := range map[string]int{whole: 1, parted: c.size} {
 			if err := over(t, size, root, config, nil); err != nil {
 				t.Fatal(err)
@@ -299,12 +329,16 @@ func TestRanksTrainAsOne(t *testing.T) {
 		if !errors.Is(err, context.Canceled) || c.size > 1 && strings.Count(err.Error(), "context canceled") != c.size {
 			t.Fatalf("interrupted: %v", err)
 		}
+		config.ShardOptimizer = c.sharded[1]
 		if err := over(t, c.then, resumed, config, nil); err != nil {
 			t.Fatal(err)
 		}
 		for _, root := range []string{parted, resumed} {
 			if lastModel(t, root) != lastModel(t, whole) {
 				t.Errorf("%+v: %s has another model", c, root)
+			}
+			if lastSnapshot(t, root) != lastSnapshot(t, whole) {
+				t.Errorf("%+v: %s has other moments", c, root)
 			}
 			if got, want := steps(t, &Dir{root: root}), steps(t, &Dir{root: whole}); got != want {
 				t.Errorf("%+v: the log has\n%s\nwant\n%s", c, got, want)

@@ -57,12 +57,22 @@ func snapshotName(step int) string { return fmt.Sprintf("step-%08d.safetensors",
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // checksum returns the CRC-32C of a snapshot's position and tensors.
-func checksum(position string, tensors []checkpoint.Tensor) string {
+func checksum(position string, c content) (string, error) {
 	sum := crc32.Checksum([]byte(position), castagnoli)
-	for _, t := range tensors {
-		sum = crc32.Update(sum, castagnoli, t.Data)
+	for i := range c.infos {
+		data, err := c.fetch(i)
+		if err != nil {
+			return "", err
+		}
+		sum = crc32.Update(sum, castagnoli, data)
 	}
-	return strconv.FormatUint(uint64(sum), 16)
+	return strconv.FormatUint(uint64(sum), 16), nil
+}
+
+// content is what a snapshot has besides its position. The data of a tensor are valid until others are fetched.
+type content struct {
+	infos []checkpoint.Info
+	fetch func(i int) ([]byte, error)
 }
 
 // Keys of a snapshot's metadata. Before keySum there was keyOldSum, which does not cover the position.
@@ -154,30 +164,75 @@ func (t *Trainer) writeSnapshot(log *eventLog) error {
 		return nil
 	}
 	t.adam.Settle()
-	tensors := t.tensors(t.stored())
+	var stream []byte
 	var err error
 	if s, ok := t.Task.(Streamer); ok {
-		var stream []byte
 		if stream, err = s.StreamState(); err != nil {
 			err = fmt.Errorf("save snapshot: %w", err)
 		}
-		tensors = append(tensors, streamTensor(stream))
 	}
-	if err := t.alike(tensors, err); err != nil {
+	if err := t.alike(stream, err); err != nil {
 		return err
 	}
-	if t.leads() {
-		if err := t.store(log, tensors); err != nil {
-			return err
-		}
+	if err := t.together(func(c content) error { return t.store(log, c) }, stream); err != nil {
+		return err
 	}
 	t.saved, t.savedAt = t.state, t.now()
 	t.Observer.Saved(t.state.Step)
 	return nil
 }
 
-// store writes a snapshot with these tensors.
-func (t *Trainer) store(log *eventLog, tensors []checkpoint.Tensor) error {
+// together has the first rank do something with the content of a snapshot. Where moments are sharded, the others give it theirs as it fetches them.
+func (t *Trainer) together(do func(c content) error, stream []byte) error {
+	parts := t.stored()
+	c := t.content(parts, stream)
+	if !t.exchange.sharded {
+		if t.leads() {
+			return do(c)
+		}
+		return nil
+	}
+	const over = -1
+	next := make([]int32, 1)
+	tell := func(i int32) error {
+		next[0] = i
+		return t.Group.Broadcast(collective.Bytes(next), 0)
+	}
+	if !t.leads() {
+		for {
+			if err := tell(over); err != nil {
+				return err
+			}
+			if next[0] == over {
+				return nil
+			}
+			if err := t.whole(parts[next[0]]); err != nil {
+				return err
+			}
+		}
+	}
+	local := c.fetch
+	c.fetch = func(i int) ([]byte, error) {
+		if i < len(parts) && parts[i].sharded {
+			if err := errors.Join(tell(int32(i)), t.whole(parts[i])); err != nil {
+				return nil, fmt.Errorf("collect %s: %w", parts[i].name, err)
+			}
+		}
+		return local(i)
+	}
+	return errors.Join(do(c), tell(over))
+}
+
+// whole collects a moment from the ranks that have its rows, in the memory of its parameter's gradient, which is of no use between two steps.
+func (t *Trainer) whole(p part) error {
+	values, own := engine.Values(t.Device, p.whole), engine.Values(t.Device, p.value)
+	copy(values[t.exchange.rows(p.param)[0]*p.whole.Cols:], own)
+	t.Device.Write(p.whole, values)
+	return t.exchange.gather([]int{p.param}, func(int) *engine.Tensor { return p.whole })
+}
+
+// store writes a snapshot with this content.
+func (t *Trainer) store(log *eventLog, c content) error {
 	size, err := log.size()
 	if err != nil {
 		return err
@@ -193,21 +248,26 @@ func (t *Trainer) store(log *eventLog, tensors []checkpoint.Tensor) error {
 	if err := atomicfile.Mkdir(t.Dir.snapshots()); err != nil {
 		return fmt.Errorf("save snapshot: %w", err)
 	}
-	err = checkpoint.WriteSafetensors(t.Dir.snapshot(t.state.Step), tensors, map[string]string{
-		keyPosition: string(position), keySum: checksum(string(position), tensors),
-	})
+	sum, err := checksum(string(position), c)
 	if err != nil {
+		return err
+	}
+	metadata := map[string]string{keyPosition: string(position), keySum: sum}
+	if err := checkpoint.WriteSafetensorsFrom(t.Dir.snapshot(t.state.Step), c.infos, metadata, c.fetch); err != nil {
 		return err
 	}
 	return t.prune()
 }
 
-// alike compares what the ranks have computed: processes whose tensors drifted apart must not go on.
-func (t *Trainer) alike(tensors []checkpoint.Tensor, err error) error {
+// alike compares what the ranks have computed: processes whose tensors, or streams, drifted apart must not go on. Of moments that are
+// sharded there is nothing to compare.
+func (t *Trainer) alike(stream []byte, err error) error {
 	if t.Group.Size() == 1 {
 		return err
 	}
-	sums, err := collective.Gather(t.Group, checksum("", tensors), err)
+	parts := slices.DeleteFunc(t.stored(), func(p part) bool { return p.sharded })
+	sum, failed := checksum("", t.content(parts, stream))
+	sums, err := collective.Gather(t.Group, sum, errors.Join(err, failed))
 	if err != nil {
 		return err
 	}
@@ -239,14 +299,8 @@ func (t *Trainer) resume() error {
 	if stream, err = collective.Tell(t.Group, stream, err); err != nil {
 		return err
 	}
-	for _, p := range t.stored() {
-		values := engine.Values(t.Device, p.value)
-		if err := collective.BroadcastPieces(t.Group, collective.Bytes(values)); err != nil {
-			return fmt.Errorf("give the snapshot to all ranks: %w", err)
-		}
-		if !t.leads() {
-			t.Device.Write(p.value, values)
-		}
+	if err := t.give(); err != nil {
+		return fmt.Errorf("give the snapshot to all ranks: %w", err)
 	}
 	if !t.leads() {
 		t.state, t.saved = state, state
@@ -258,18 +312,46 @@ func (t *Trainer) resume() error {
 	return t.agree(err)
 }
 
+// give gives all ranks the parameters and moments that the first one has read; of sharded moments their own rows, which it reads again.
+func (t *Trainer) give() error {
+	var snapshot checkpoint.Reader
+	if t.leads() && t.exchange.sharded {
+		var err error
+		if snapshot, err = checkpoint.Open(t.restored); err != nil {
+			return err
+		}
+		defer snapshot.Close()
+	}
+	for _, p := range t.stored() {
+		values := engine.Values(t.Device, p.whole)
+		if p.sharded && t.leads() {
+			if err := checkpoint.ReadFloat32s(values, snapshot, p.name); err != nil {
+				return err
+			}
+		}
+		if err := collective.BroadcastPieces(t.Group, collective.Bytes(values)); err != nil {
+			return err
+		}
+		if p.sharded {
+			rows := t.exchange.rows(p.param)
+			values = values[rows[0]*p.whole.Cols : rows[1]*p.whole.Cols]
+		}
+		t.Device.Write(p.value, values)
+	}
+	return nil
+}
+
 // nameStream is the tensor of bytes that says where a [Streamer] is: its state may be larger
 // than what the file's header has room for.
 const nameStream = "__stream__"
 
-func streamTensor(state []byte) checkpoint.Tensor {
-	return checkpoint.Tensor{Info: checkpoint.Info{Name: nameStream, DType: checkpoint.U8, Shape: []int{len(state)}}, Data: state}
-}
-
 // part is a tensor of a snapshot.
 type part struct {
-	name  string
-	value *engine.Tensor
+	name    string
+	param   int
+	value   *engine.Tensor // as this rank has it
+	whole   *engine.Tensor // as large as the parameter; value, unless that is sharded
+	sharded bool           // value is the rank's own rows of a moment
 }
 
 // stored lists parameters and moments by name.
@@ -277,19 +359,35 @@ func (t *Trainer) stored() []part {
 	var parts []part
 	for i, p := range t.Task.Params() {
 		m, v := t.adam.Moments(i)
-		parts = append(parts, part{p.Name, p.Value}, part{p.Name + moment1, m}, part{p.Name + moment2, v})
+		parts = append(parts, part{p.Name, i, p.Value, p.Value, false})
+		for name, moment := range map[string]*engine.Tensor{moment1: m, moment2: v} {
+			whole := moment
+			if t.exchange.sharded {
+				whole = t.grads[i].Tensor()
+			}
+			parts = append(parts, part{p.Name + name, i, moment, whole, t.exchange.sharded})
+		}
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.name, b.name) })
 	return parts
 }
 
-// tensors returns the content of parts, in their memory where the device allows it.
-func (t *Trainer) tensors(parts []part) []checkpoint.Tensor {
-	tensors := make([]checkpoint.Tensor, len(parts))
-	for i, p := range parts {
-		tensors[i] = checkpoint.FromFloat32(p.name, []int{p.value.Rows, p.value.Cols}, engine.Values(t.Device, p.value))
+// content returns parts, and the stream if there is one, in their memory where the device allows it.
+func (t *Trainer) content(parts []part, stream []byte) content {
+	var c content
+	for _, p := range parts {
+		c.infos = append(c.infos, checkpoint.Info{Name: p.name, DType: checkpoint.F32, Shape: []int{p.whole.Rows, p.whole.Cols}})
 	}
-	return tensors
+	if _, ok := t.Task.(Streamer); ok {
+		c.infos = append(c.infos, checkpoint.Info{Name: nameStream, DType: checkpoint.U8, Shape: []int{len(stream)}})
+	}
+	c.fetch = func(i int) ([]byte, error) {
+		if i == len(parts) {
+			return stream, nil
+		}
+		return checkpoint.FromFloat32(parts[i].name, c.infos[i].Shape, engine.Values(t.Device, parts[i].whole)).Data, nil
+	}
+	return c
 }
 
 // prune removes all but the newest snapshots.
@@ -363,29 +461,37 @@ func (t *Trainer) load(file string) error {
 		return fmt.Errorf("snapshot %s has %d tensors, want %d", file, len(stored), len(parts))
 	}
 	for i, info := range stored { // both are sorted by name
-		shape := []int{parts[i].value.Rows, parts[i].value.Cols}
+		shape := []int{parts[i].whole.Rows, parts[i].whole.Cols}
 		if info.Name != parts[i].name || info.DType != checkpoint.F32 || !slices.Equal(info.Shape, shape) {
 			return fmt.Errorf("snapshot %s has %s %v %v, want %s %v", file, info.Name, info.DType, info.Shape, parts[i].name, shape)
 		}
 	}
-	for _, p := range parts {
-		values := engine.Values(t.Device, p.value)
-		if err := checkpoint.ReadFloat32s(values, r, p.name); err != nil {
-			return err
-		}
-		t.Device.Write(p.value, values)
-	}
-	tensors := t.tensors(parts)
 	var stream []byte
 	if streams {
 		if stream, err = r.Bytes(nameStream); err != nil {
 			return err
 		}
-		tensors = append(tensors, streamTensor(stream))
 	}
-	want, sum := meta[keySum], checksum(meta[keyPosition], tensors)
+	c := t.content(parts, stream)
+	local := c.fetch
+	c.fetch = func(i int) ([]byte, error) {
+		if i < len(parts) {
+			whole := parts[i].whole
+			values := engine.Values(t.Device, whole)
+			if err := checkpoint.ReadFloat32s(values, r, parts[i].name); err != nil {
+				return nil, err
+			}
+			t.Device.Write(whole, values)
+		}
+		return local(i)
+	}
+	want, covered := meta[keySum], meta[keyPosition]
 	if old, ok := meta[keyOldSum]; ok && want == "" {
-		want, sum = old, checksum("", tensors)
+		want, covered = old, ""
+	}
+	sum, err := checksum(covered, c)
+	if err != nil {
+		return err
 	}
 	if sum != want {
 		return fmt.Errorf("snapshot %s: checksum is %s, want %q", file, sum, want)
@@ -399,7 +505,7 @@ func (t *Trainer) load(file string) error {
 			return fmt.Errorf("snapshot %s: go on with the data: %w", file, err)
 		}
 	}
-	t.state, t.saved = position, position
+	t.state, t.saved, t.restored = position, position, file
 	t.adam.Resume(position.Step)
 	return nil
 }

@@ -208,6 +208,7 @@ type Trainer struct {
 	state    state
 	saved    state     // as the newest snapshot has it
 	savedAt  time.Time // or when the run began
+	restored string    // the snapshot that the run went on from
 	started  time.Time
 	now      func() time.Time
 	tokens   int
@@ -262,7 +263,7 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 			return Outcome{}, err
 		}
 	}
-	if err := t.alike(t.tensors(t.stored()), nil); err != nil {
+	if err := t.alike(nil, nil); err != nil {
 		return Outcome{}, err
 	}
 	log, err := t.openLog()
@@ -373,13 +374,23 @@ func (t *Trainer) prepare() error {
 		return err
 	}
 	t.tape = autograd.NewTape(t.Device, autograd.Seed{})
-	t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), t.Task.Params())
-	for _, p := range t.Task.Params() {
+	params := t.Task.Params()
+	for _, p := range params {
 		t.grads = append(t.grads, p.Grad)
 	}
 	round := t.Config.ExchangeBfloat16
 	t.tree = tree{dev: t.Device, grads: t.grads, round: round}
-	t.exchange = exchanger{dev: t.Device, group: t.Group, grads: t.grads, layout: newLayout(t.grads, t.Group.Size(), cmp.Or(t.bucket, bucket)), chunk: max(chunk, t.Group.Size()), round: round}
+	x := &t.exchange
+	*x = exchanger{dev: t.Device, group: t.Group, grads: t.grads, layout: newLayout(t.grads, t.Group.Size(), cmp.Or(t.bucket, bucket)), chunk: max(chunk, t.Group.Size()), round: round}
+	if x.sharded = t.Config.ShardOptimizer && t.Group.Size() > 1; x.sharded {
+		shard := optim.Shard{Share: x.share}
+		for i := range params {
+			shard.Rows = append(shard.Rows, x.rows(i))
+		}
+		t.adam = optim.NewSharded(t.Device, t.Config.optimiser(), params, shard)
+	} else {
+		t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), params)
+	}
 	// With one thread there is no processor to exchange on but the one that computes.
 	t.overlap = t.Group.Size() > 1 && t.Device.Limit().Threads() > 1
 	t.batches = t.Task.Total(t.Config.Epochs)
@@ -446,9 +457,12 @@ func (t *Trainer) step() (StepEvent, error) {
 	t.state.Epoch, t.state.Batch = last.epoch, last.batch+1
 	t.state.EpochEnd = t.state.Epoch != epoch || t.state.Batch >= t.Task.Batches(t.state.Epoch)
 	rate := t.schedule.Rate(t.state.Step)
-	norm, err := t.adam.Step(rate)
-	if err != nil { // on all ranks, whose gradients are the same
-		return StepEvent{}, t.agree(t.nonFinite(epoch, batch, err.Error()))
+	norm, err := t.update(rate, &exchange)
+	if bad := (*optim.NormError)(nil); errors.As(err, &bad) { // on all ranks, whose gradients are the same
+		err = t.agree(t.nonFinite(epoch, batch, bad.Error()))
+	}
+	if err != nil {
+		return StepEvent{}, err
 	}
 	t.state.Step++
 	took := time.Since(start)
@@ -460,6 +474,23 @@ func (t *Trainer) step() (StepEvent, error) {
 		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.waited.Seconds(), Hidden: exchange.hidden.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
 	}, nil
+}
+
+// update makes the optimiser's step.
+func (t *Trainer) update(rate float64, times *exchangeTimes) (norm float64, err error) {
+	norm, err = t.adam.Step(rate)
+	if err != nil || !t.exchange.sharded {
+		return norm, err
+	}
+	start := time.Now()
+	params := t.Task.Params()
+	for _, bucket := range t.exchange.buckets {
+		if err := t.exchange.gather(bucket, func(i int) *engine.Tensor { return params[i].Value }); err != nil {
+			return norm, fmt.Errorf("exchange parameters: %w", err)
+		}
+	}
+	times.waited += time.Since(start)
+	return norm, nil
 }
 
 // mine returns where in a step of count batches those begin and end that this rank takes.

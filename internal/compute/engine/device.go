@@ -26,11 +26,12 @@ type Device interface {
 
 // Memory makes tensors and moves numbers. New's content is undefined. Free gives a tensor of New
 // back for reuse. Wrap makes a tensor of host data and may alias it for good, so the caller must
-// leave it alone.
+// leave it alone. Part is some rows of a tensor, in its memory, for as long as that is alive.
 type Memory interface {
 	New(rows, cols int) *Tensor
 	Free(t *Tensor)
 	Wrap(rows, cols int, host []float32) *Tensor
+	Part(t *Tensor, from, to int) *Tensor
 	Write(dst *Tensor, host []float32)
 	Read(host []float32, src *Tensor)
 	Zero(t *Tensor)
@@ -163,10 +164,11 @@ type Losses interface {
 	VocabularyLossBackward(dx, dw, db, dloss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32, addW, addB bool)
 }
 
-// Optimiser steps, on the given rows; nil is all. SumSquares adds the rows' sums of squares up
-// in float64, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the
+// Optimiser steps, on the given rows; nil is all. RowSquares computes the rows' sums of squares in
+// float64, and SumSquares adds them up, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the
 // steps history[from[i]:] with a gradient of zero, to the same bits as Adam would.
 type Optimiser interface {
+	RowSquares(sums []float64, t *Tensor, rows []int32)
 	SumSquares(t *Tensor, rows []int32) float64
 	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)

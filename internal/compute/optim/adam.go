@@ -46,21 +46,33 @@ type Param struct {
 // no token of the batch looked them up. These steps are postponed: they are made, one
 // after the other and to the same bits, when the row is looked up next (see
 // [autograd.Gradient.Before]) or by [Adam.Settle], which must be called before
-// parameters or moments are read in any other way.
+// parameters or moments are read in any other way. An optimiser with a [Shard] postpones nothing.
 type Adam struct {
 	cfg    Config
 	dev    engine.Device
 	params []Param
 	states []state
 	steps  int
+	shard  *Shard // nil: all parameters are stepped here
 
 	base    int                          // steps before the first of history
 	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
 	late    struct{ rows, from []int32 } // scratch of catchUp
 }
 
+// Shard is the part that a process has of the work of several that optimise the same parameters. It keeps moments of its rows and
+// steps these. The caller brings the parameters' rows together after each step.
+type Shard struct {
+	Rows [][2]int // of each parameter, from and to
+	// Share completes the sums of squares of rows of gradients, which each process has for its own rows; nil for parameters of which
+	// there are none.
+	Share func(sums [][]float64) error
+}
+
 // state is what belongs to one parameter.
 type state struct {
+	from  int            // the first row that is stepped here
+	value *engine.Tensor // the rows that are
 	m, v  *engine.Tensor
 	decay int     // index into history
 	done  []int32 // by row, steps made; nil: all rows are up to date
@@ -68,17 +80,31 @@ type state struct {
 }
 
 // NewAdam returns an optimiser with zero moments.
-func NewAdam(d engine.Device, cfg Config, params []Param) *Adam {
-	a := &Adam{cfg: cfg, dev: d, params: params, states: make([]state, len(params))}
+func NewAdam(d engine.Device, cfg Config, params []Param) *Adam { return newAdam(d, cfg, params, nil) }
+
+// NewSharded returns an optimiser of some rows, with zero moments of these.
+func NewSharded(d engine.Device, cfg Config, params []Param, shard Shard) *Adam {
+	return newAdam(d, cfg, params, &shard)
+}
+
+func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
+	a := &Adam{cfg: cfg, dev: d, params: params, states: make([]state, len(params)), shard: shard}
 	for i, p := range params {
 		s := &a.states[i]
-		s.m, s.v = d.New(p.Value.Rows, p.Value.Cols), d.New(p.Value.Rows, p.Value.Cols)
+		s.value = p.Value
+		if shard != nil {
+			s.from = shard.Rows[i][0]
+			s.value = d.Part(p.Value, s.from, shard.Rows[i][1])
+		}
+		s.m, s.v = d.New(s.value.Rows, s.value.Cols), d.New(s.value.Rows, s.value.Cols)
 		d.Zero(s.m)
 		d.Zero(s.v)
 		if !p.Undecayed && Decayed(p.Name) && cfg.WeightDecay != 0 {
 			s.decay = 1
 		}
-		p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
+		if shard == nil {
+			p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
+		}
 	}
 	return a
 }
@@ -93,21 +119,39 @@ func (a *Adam) Resume(n int) {
 	a.forget()
 }
 
-// Moments returns the first and second moment of the i-th parameter, to save and
+// Moments returns the first and second moment of the i-th parameter, or of the rows of it that are stepped here, to save and
 // restore.
 func (a *Adam) Moments(i int) (m, v *engine.Tensor) { return a.states[i].m, a.states[i].v }
 
+// NormError is an error of gradients that are not finite.
+type NormError struct {
+	Norm  float64
+	Where string // the first parameter with such a gradient
+}
+
+func (e *NormError) Error() string {
+	return fmt.Sprintf("the gradient's norm is %v in %s", e.Norm, e.Where)
+}
+
 // Step updates the parameters with the given learning rate and returns the norm
 // of all gradients before clipping. Gradients that are not finite change nothing
-// and are an error.
+// and are a [NormError].
 func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
+	squares, err := a.squares()
+	if err != nil {
+		return 0, err
+	}
 	var sum float64
-	for _, p := range a.params {
-		sum += a.sumSquares(p)
+	for _, s := range squares {
+		sum += s
 	}
 	gradNorm = math.Sqrt(sum)
-	if math.IsNaN(gradNorm) || math.IsInf(gradNorm, 0) {
-		return gradNorm, fmt.Errorf("the gradient's norm is %v in %s", gradNorm, a.firstBad())
+	if bad := func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }; bad(gradNorm) {
+		where := "the sum over all parameters"
+		if i := slices.IndexFunc(squares, bad); i >= 0 {
+			where = a.params[i].Name
+		}
+		return gradNorm, &NormError{gradNorm, where}
 	}
 	clip := 1.0
 	if a.cfg.ClipNorm > 0 {
@@ -129,26 +173,54 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 	for i, s := range step {
 		a.history[i] = append(a.history[i], s)
 	}
+	if a.shard != nil {
+		a.Settle()
+	}
 	return gradNorm, nil
 }
 
-// sumSquares is that of a parameter's gradient.
-func (a *Adam) sumSquares(p Param) float64 {
-	switch p.Grad.Extent() {
-	case autograd.Rows:
-		return a.dev.SumSquares(p.Grad.Tensor(), p.Grad.Rows())
-	case autograd.Dense:
-		return a.dev.SumSquares(p.Grad.Tensor(), nil)
+// squares returns the sum of squares of each parameter's gradient.
+func (a *Adam) squares() ([]float64, error) {
+	squares, shared := make([]float64, len(a.params)), make([][]float64, len(a.params))
+	for i, p := range a.params {
+		switch g := p.Grad.Tensor(); {
+		case p.Grad.Extent() == autograd.Rows:
+			squares[i] = a.dev.SumSquares(g, p.Grad.Rows())
+		case p.Grad.Extent() == autograd.Dense && a.shard == nil:
+			squares[i] = a.dev.SumSquares(g, nil)
+		case p.Grad.Extent() == autograd.Dense:
+			shared[i] = make([]float64, g.Rows)
+			from, to := a.shard.Rows[i][0], a.shard.Rows[i][1]
+			a.dev.RowSquares(shared[i][from:to], a.dev.Part(g, from, to), nil)
+		}
 	}
-	return 0
+	if a.shard == nil {
+		return squares, nil
+	}
+	if err := a.shard.Share(shared); err != nil {
+		return nil, err
+	}
+	for i, rows := range shared {
+		for _, s := range rows {
+			squares[i] += s
+		}
+	}
+	return squares, nil
 }
 
 // update makes the step that follows a.steps where parameter i has a gradient.
 func (a *Adam) update(i int, step engine.AdamStep) {
 	p, s := a.params[i], &a.states[i]
+	if s.value.Rows == 0 {
+		return
+	}
+	grad := p.Grad.Tensor()
+	if a.shard != nil {
+		grad = a.dev.Part(grad, s.from, s.from+s.value.Rows)
+	}
 	if p.Grad.Extent() == autograd.Dense {
 		a.catchUp(i, nil)
-		a.dev.Adam(p.Value, s.m, s.v, p.Grad.Tensor(), nil, step)
+		a.dev.Adam(s.value, s.m, s.v, grad, nil, step)
 		for row := range s.done {
 			s.done[row], s.moved[row] = int32(a.steps)+1, true
 		}
@@ -159,12 +231,26 @@ func (a *Adam) update(i int, step engine.AdamStep) {
 	}
 	if p.Grad.Extent() == autograd.Rows {
 		rows := p.Grad.Rows()
+		if a.shard != nil {
+			rows = s.own(rows)
+		}
 		a.catchUp(i, rows)
-		a.dev.Adam(p.Value, s.m, s.v, p.Grad.Tensor(), rows, step)
+		a.dev.Adam(s.value, s.m, s.v, grad, rows, step)
 		for _, row := range rows {
 			s.done[row], s.moved[row] = int32(a.steps)+1, true
 		}
 	}
+}
+
+// own returns, of rows of the parameter in ascending order, those that are stepped here, counted from the first of these.
+func (s *state) own(rows []int32) []int32 {
+	own := []int32{}
+	for _, row := range rows {
+		if at := int(row) - s.from; at >= 0 && at < s.value.Rows {
+			own = append(own, int32(at))
+		}
+	}
+	return own
 }
 
 // postpone begins to keep account of a parameter's rows, all of which are up to date.
@@ -216,7 +302,7 @@ func (a *Adam) catchUp(i int, rows []int32) {
 		}
 	}
 	if len(late.rows) > 0 {
-		a.dev.AdamIdle(a.params[i].Value, s.m, s.v, late.rows, late.from, a.history[s.decay])
+		a.dev.AdamIdle(s.value, s.m, s.v, late.rows, late.from, a.history[s.decay])
 	}
 }
 
@@ -234,16 +320,6 @@ func (a *Adam) forget() {
 	for i := range a.history {
 		a.history[i] = a.history[i][:0]
 	}
-}
-
-// firstBad names the first parameter whose gradient is not finite.
-func (a *Adam) firstBad() string {
-	for _, p := range a.params {
-		if s := a.sumSquares(p); math.IsNaN(s) || math.IsInf(s, 0) {
-			return p.Name
-		}
-	}
-	return "the sum over all parameters"
 }
 
 // Decayed says whether weight decay applies to a parameter, by the reference's

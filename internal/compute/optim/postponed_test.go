@@ -113,3 +113,56 @@ func TestPostponedUpdates(t *testing.T) {
 		}
 	})
 }
+
+// A shard steps its rows to the bits that the whole optimiser gives them, and has moments of these alone.
+func TestShard(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		cfg := Default
+		cfg.WeightDecay = rapid.SampledFrom([]float64{0, 0.01}).Draw(t, "decay")
+		whole, part := newEmbedding(cfg, false), newEmbedding(cfg, false)
+		var shard Shard
+		for _, p := range part.params {
+			from := rapid.IntRange(0, p.Value.Rows).Draw(t, "from")
+			shard.Rows = append(shard.Rows, [2]int{from, rapid.IntRange(from, p.Value.Rows).Draw(t, "to")})
+			p.Grad.Before = nil
+		}
+		shard.Share = func(sums [][]float64) error {
+			for i, own := range sums {
+				if own == nil {
+					continue
+				}
+				all := make([]float64, len(own))
+				part.dev.RowSquares(all, part.params[i].Grad.Tensor(), nil)
+				if from, to := shard.Rows[i][0], shard.Rows[i][1]; !slices.Equal(own[from:to], all[from:to]) {
+					t.Fatalf("rows of %s: sums of squares %v, want %v", part.params[i].Name, own[from:to], all[from:to])
+				}
+				copy(own, all)
+			}
+			return nil
+		}
+		part.adam = NewSharded(part.dev, cfg, part.params, shard)
+		for step := range rapid.IntRange(1, 20).Draw(t, "steps") {
+			ids := rapid.SliceOfN(rapid.Int32Range(0, embeddingRows-1), 1, 4).Draw(t, "ids")
+			weight := rapid.Bool().Draw(t, "weight")
+			whole.step(t, step, ids, weight)
+			part.step(t, step, ids, weight)
+			whole.adam.Settle()
+			for i, p := range whole.params {
+				cols, of := p.Value.Cols, shard.Rows[i]
+				m, v := whole.adam.Moments(i)
+				partM, partV := part.adam.Moments(i)
+				same := func(what string, got, want []float32) {
+					t.Helper()
+					if !slices.EqualFunc(got, want[of[0]*cols:of[1]*cols], func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }) {
+						t.Fatalf("step %d, %s of rows %v of %s: %v, want some of %v", step, what, of, p.Name, got, want)
+					}
+				}
+				values := part.dev.Host(part.params[i].Value)
+				same("values", values[of[0]*cols:of[1]*cols], whole.dev.Host(p.Value))
+				same("first moments", part.dev.Host(partM), whole.dev.Host(m))
+				same("second moments", part.dev.Host(partV), whole.dev.Host(v))
+				copy(values, whole.dev.Host(p.Value)) // as the other processes give them
+			}
+		}
+	})
+}

@@ -97,6 +97,11 @@ func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
 	return &b.tensor
 }
 
+// Part implements [engine.Device].
+func (d *Device) Part(t *engine.Tensor, from, to int) *engine.Tensor {
+	return d.Wrap(to-from, t.Cols, data(t)[from*t.Cols:to*t.Cols])
+}
+
 // Write implements [engine.Device].
 func (d *Device) Write(dst *engine.Tensor, host []float32) {
 	checkLen("write", dst, len(host))

@@ -8,17 +8,29 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
+// RowSquares implements [engine.Device].
+func (d *Device) RowSquares(sums []float64, t *engine.Tensor, rows []int32) {
+	n := t.Rows
+	if rows != nil {
+		engine.CheckIndices("row squares", rows, t.Rows)
+		n = len(rows)
+	}
+	if len(sums) != n {
+		panic(engine.ShapeError{Op: "row squares", Detail: fmt.Sprintf("%d sums of %d rows", len(sums), n)})
+	}
+	d.loops.squares.run(d.limit, n, rowBlock(t.Cols), squares{data(t), sums, t.Cols, rows}, (*squares).sum)
+}
+
 // SumSquares implements [engine.Device]. A row without anything adds exactly nothing,
 // so the sum over the rows that hold something is that over all.
 func (d *Device) SumSquares(t *engine.Tensor, rows []int32) float64 {
 	n := t.Rows
 	if rows != nil {
-		engine.CheckIndices("sum squares", rows, t.Rows)
 		n = len(rows)
 	}
 	d.loops.rowsSquares = slices.Grow(d.loops.rowsSquares[:0], n)[:n]
 	sums := d.loops.rowsSquares
-	d.loops.squares.run(d.limit, n, rowBlock(t.Cols), squares{data(t), sums, t.Cols, rows}, (*squares).sum)
+	d.RowSquares(sums, t, rows)
 	var sum float64
 	for _, s := range sums {
 		sum += s

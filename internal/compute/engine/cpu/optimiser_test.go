@@ -32,6 +32,31 @@ func TestSumSquares(t *testing.T) {
 	})
 }
 
+// The sums of rows, of all or some, are those that SumSquares adds up; a part of a tensor has its rows.
+func TestRowSquares(t *testing.T) {
+	d := New()
+	x := d.Wrap(7, 33, random(7*33, "x"))
+	all, some, part := make([]float64, 7), make([]float64, 2), make([]float64, 3)
+	d.RowSquares(all, x, nil)
+	d.RowSquares(some, x, []int32{5, 2})
+	d.RowSquares(part, d.Part(x, 2, 5), nil)
+	var sum float64
+	for i, s := range all {
+		if want := d.SumSquares(x, []int32{int32(i)}); s != want {
+			t.Errorf("row %d: %v, want %v", i, s, want)
+		}
+		sum += s
+	}
+	if got := d.SumSquares(x, nil); got != sum || some[0] != all[5] || some[1] != all[2] || !slices.Equal(part, all[2:5]) {
+		t.Errorf("all %v, whose sum is %v; rows 5 and 2 are %v, rows 2 to 4 are %v", all, got, some, part)
+	}
+	data(d.Part(x, 6, 7))[0] = 5
+	if data(x)[6*33] != 5 {
+		t.Error("a part is a copy")
+	}
+	d.Zero(d.Part(x, 3, 3))
+}
+
 func TestAdam(t *testing.T) {
 	s := engine.AdamStep{Beta1: 0.9, Beta2: 0.98, StepSize: 0.3, Epsilon: 1e-6, GradScale: 0.7, Decay: 0.01}
 	b1, b2 := float64(s.Beta1), float64(s.Beta2)
