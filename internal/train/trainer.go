@@ -275,13 +275,14 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 	t.started, t.savedAt = t.now(), t.now()
 	var logged error // what the log says after a step
 	for {
-		failed := logged
-		if failed == nil {
-			failed = t.settle(ctx, log)
-		}
-		stop, err := t.stopping(ctx, failed)
+		stop, late, err := t.confer(ctx, logged)
 		if err != nil {
 			return t.outcome(start, "failed"), err
+		}
+		if worked, failed := t.settle(ctx, log, late); worked { // for some time
+			if stop, _, err = t.confer(ctx, failed); err != nil {
+				return t.outcome(start, "failed"), err
+			}
 		}
 		if stop == stopsInterrupted {
 			// Also when it was an evaluation that was cut short: it is repeated.
@@ -348,19 +349,33 @@ const (
 	stopsInterrupted
 )
 
-// stopping returns why to stop, on all ranks if one has a reason. What settling failed with is an error on all, too.
-func (t *Trainer) stopping(ctx context.Context, err error) (stop int, _ error) {
+// wish is what a rank says between two steps.
+type wish struct {
+	Stop int
+	Late bool // it is time for a snapshot
+}
+
+// confer returns why to stop, on all ranks if one has a reason, and whether it is time for a snapshot, by the first one's clock. The clock
+// decides only when a snapshot is taken, which changes nothing about what is computed. What some rank failed with is an error on all.
+func (t *Trainer) confer(ctx context.Context, err error) (stop int, late bool, _ error) {
+	var mine wish
 	switch m := t.Config.MaxMinutes; {
 	case ctx.Err() != nil || errors.Is(err, context.Canceled):
-		stop, err = stopsInterrupted, nil
+		mine.Stop, err = stopsInterrupted, nil
 	case m > 0 && t.now().Sub(t.started) >= minutes(m):
-		stop = stopsTimeUp
+		mine.Stop = stopsTimeUp
 	}
-	all, err := collective.Gather(t.Group, stop, err)
+	if m := t.Config.SnapshotMinutes; m > 0 {
+		mine.Late = t.now().Sub(t.savedAt) >= minutes(m)
+	}
+	all, err := collective.Gather(t.Group, mine, err)
 	if err != nil {
-		return 0, err
+		return 0, false, err
 	}
-	return slices.Max(all), nil
+	for _, w := range all {
+		stop = max(stop, w.Stop)
+	}
+	return stop, all[0].Late, nil
 }
 
 func (t *Trainer) prepare() error {
@@ -640,7 +655,10 @@ func (t *Trainer) survey(places []place, first, end int) error {
 	if err != nil {
 		return err
 	}
-	return t.agree(s.Surveyed(slices.Concat(each...)))
+	if err := s.Surveyed(slices.Concat(each...)); err != nil { // on all ranks, which have found out the same
+		return t.agree(err)
+	}
+	return nil
 }
 
 // seed is that of the dropout masks of the i-th batch of the step.
@@ -713,57 +731,40 @@ func (t *Trainer) nonFinite(epoch, batch int, what string) error {
 	return &NonFiniteError{Step: t.state.Step + 1, Epoch: epoch + 1, Batch: batch + 1, What: what, Where: t.Task.Describe(epoch, batch)}
 }
 
-// settle evaluates and saves what is due after the steps so far. It is a function
-// of the state, so a run resumed anywhere settles as the one before it would have.
-func (t *Trainer) settle(ctx context.Context, log *eventLog) error {
+// settle evaluates and saves what is due after the steps so far, and says whether there was something. It is a function
+// of the state, so a run resumed anywhere settles as the one before it would have. Where it is late, a snapshot is due, too.
+func (t *Trainer) settle(ctx context.Context, log *eventLog, late bool) (worked bool, err error) {
 	if t.state.Step == 0 {
-		return nil
+		return false, nil
 	}
 	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, t.state.EpochEnd)
 	best := false
 	if evaluate && t.state.LastStep != t.state.Step {
-		late, err := t.late() // an evaluation may take long
-		if err == nil && late {
-			err = t.agree(t.snapshot(log))
-		}
-		if err != nil {
-			return err
+		if late { // an evaluation may take long
+			if err := t.agree(t.snapshot(log)); err != nil {
+				return true, err
+			}
+			late = false
 		}
 		if best, err = t.evaluate(ctx, log); err != nil {
-			return err
+			return true, err
 		}
 	}
-	save := t.finished() || due(t.state.Step, t.Config.SnapshotSteps, evaluate)
-	if !save {
-		var err error
-		if save, err = t.late(); err != nil {
-			return err
-		}
-	}
+	save := t.finished() || late || due(t.state.Step, t.Config.SnapshotSteps, evaluate)
 	if save { // first: with it, the models can be written again
 		if err := t.writeSnapshot(log); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if best {
 		if err := t.saveBest(); err != nil {
-			return err
+			return true, err
 		}
 	}
 	if save {
-		return t.saveLast()
+		return true, t.saveLast()
 	}
-	return nil
-}
-
-// late says whether it is time for a snapshot, by the first rank's clock. The clock decides only when a snapshot is taken,
-// which changes nothing about what is computed.
-func (t *Trainer) late() (bool, error) {
-	m := t.Config.SnapshotMinutes
-	if m == 0 {
-		return false, nil
-	}
-	return collective.Tell(t.Group, t.now().Sub(t.savedAt) >= minutes(m), nil)
+	return evaluate, nil
 }
 
 func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }

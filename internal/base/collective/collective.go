@@ -69,31 +69,38 @@ func SetTimeout(g Group, d time.Duration) {
 	}
 }
 
-// GatherAll returns what each rank has, of any length.
+// envelope is the length of the first message of GatherAll: 8 bytes say how long what a rank has is, which follows. What finds no room goes in a second one.
+const envelope = 1 << 10
+
+// GatherAll returns what each rank has, of any length. What is short costs one operation.
 func GatherAll(g Group, mine []byte) ([][]byte, error) {
+	const room = envelope - 8
 	size := g.Size()
-	counts := make([]byte, 8*size)
-	if err := g.AllGather(binary.LittleEndian.AppendUint64(nil, uint64(len(mine))), counts); err != nil {
+	first, all := make([]byte, envelope), make([]byte, envelope*size)
+	binary.LittleEndian.PutUint64(first, uint64(len(mine)))
+	copy(first[8:], mine)
+	if err := g.AllGather(first, all); err != nil {
 		return nil, err
 	}
-	longest := uint64(0)
-	for r := range size {
-		longest = max(longest, binary.LittleEndian.Uint64(counts[8*r:]))
+	each, rest := make([][]byte, size), 0
+	for r := range each {
+		n := int(binary.LittleEndian.Uint64(all[r*envelope:]))
+		each[r] = all[r*envelope+8:][:min(n, room):min(n, room)]
+		rest = max(rest, n-room)
 	}
-	if longest == 0 {
-		return make([][]byte, size), nil
+	if rest <= 0 {
+		return each, nil
 	}
-	send, recv := make([]byte, longest), make([]byte, longest*uint64(size))
-	copy(send, mine)
+	send, recv := make([]byte, rest), make([]byte, rest*size)
+	copy(send, mine[min(room, len(mine)):])
 	if err := g.AllGather(send, recv); err != nil {
 		return nil, err
 	}
-	all := make([][]byte, size)
-	for r := range all {
-		n := binary.LittleEndian.Uint64(counts[8*r:])
-		all[r] = recv[uint64(r)*longest:][:n:n]
+	for r := range each {
+		n := int(binary.LittleEndian.Uint64(all[r*envelope:]))
+		each[r] = append(each[r], recv[r*rest:][:max(0, n-room)]...)
 	}
-	return all, nil
+	return each, nil
 }
 
 // Bytes returns the memory of values as bytes.
