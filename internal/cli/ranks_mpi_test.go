@@ -28,7 +28,8 @@ func sameModels(t *testing.T, what, run, want string) {
 	}
 }
 
-// Ranks train the model of one process, to the bit; the first one speaks. A run that is stopped by a signal goes on under another launcher.
+// Ranks train the model of one process, to the bit, also where they exchange while they compute (with more than one thread), or have their part
+// of the moments alone; the first one speaks. A run that is stopped by a signal goes on under another launcher.
 func TestRanksTrain(t *testing.T) {
 	launchers := ranks.Launchers(t)
 	data, dir := opinionsFolder(t), t.TempDir()
@@ -37,9 +38,9 @@ func TestRanksTrain(t *testing.T) {
 	}
 	alone := must(t, args("alone")...)
 	for _, l := range launchers {
-		for _, n := range []int{2, 4} {
+		for n, more := range map[int][]string{2: {"--threads", "2"}, 4: {"--set", "shard_optimizer=true"}} {
 			out := strings.ReplaceAll(l.Name, " ", "")
-			code, stdout, stderr := startRanks(t, l, n, args(out)...).Wait()
+			code, stdout, stderr := startRanks(t, l, n, append(args(out), more...)...).Wait()
 			if code != exitDone {
 				t.Fatalf("%s, %d ranks: exit code %d\n%s%s", l.Name, n, code, stdout, stderr)
 			}
@@ -74,7 +75,7 @@ func TestRanksStop(t *testing.T) {
 			t.Fatalf("%s, stopped: exit code %d\n%s%s", l.Name, code, stdout, stderr)
 		}
 		other := launchers[(i+1)%len(launchers)]
-		if code, stdout, stderr := startRanks(t, other, 2, append(args(l.Name), "--resume")...).Wait(); code != exitDone {
+		if code, stdout, stderr := startRanks(t, other, 2, append(args(l.Name), "--resume", "--set", "shard_optimizer=true")...).Wait(); code != exitDone {
 			t.Fatalf("%s goes on under %s: exit code %d\n%s%s", l.Name, other.Name, code, stdout, stderr)
 		}
 		sameModels(t, l.Name, filepath.Join(dir, l.Name), filepath.Join(dir, "alone"))
