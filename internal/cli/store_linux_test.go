@@ -73,7 +73,7 @@ func TestIndexInAStore(t *testing.T) {
 		set        func()
 	}{
 		{"none with another", "goes alone", exitUsage, make("--store", "none", "--store", first), func() {}},
-		{"no URL", "want a URL", exitFailed, make("--store", "photos"), func() {}},
+		{"no URL", "is no URL", exitFailed, make("--store", "photos"), func() {}},
 		{"a table of somebody else", "not made by unimo", exitFailed, make(), func() {
 			server.Exec(t, first, `DO $$ DECLARE name text; BEGIN SELECT relname INTO name FROM pg_class WHERE relname LIKE 'unimo%' AND relkind = 'r'; EXECUTE 'COMMENT ON TABLE ' || name || ' IS NULL'; END $$`)
 		}},

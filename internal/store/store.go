@@ -67,6 +67,9 @@ func parse(address string) (*url.URL, error) {
 	if err != nil || strings.Contains(address, "#") || strings.Count(authority, "@") > 1 || strings.Contains(rest, "@") { // what is wrong may be part of a password
 		return nil, errors.New("a store is no URL; want one such as postgres://ada@db.example:5432/photos (in a password, write %40 for @ and the like)")
 	}
+	if u.Scheme == "" {
+		return nil, fmt.Errorf("store %q is no URL; want one such as postgres://ada@db.example:5432/photos", server.WithoutSecrets(u))
+	}
 	if connects[u.Scheme] == nil {
 		return nil, fmt.Errorf("store %s is of no kind that is known; want a URL such as postgres://ada@db.example:5432/photos", server.WithoutSecrets(u))
 	}

@@ -11,7 +11,7 @@ import (
 
 func TestOpenRefuses(t *testing.T) {
 	for _, c := range []struct{ name, url, want string }{
-		{"no URL", "photos", "no kind that is known"},
+		{"no URL", "photos", "is no URL"},
 		{"another database", "mysql://ada:hidden@localhost/photos", "no kind that is known"},
 		{"a port that is none", "postgres://ada:hidden@localhost:port/photos", "no URL"},
 		{"an @ in the password", "postgres://ada:hid@den@localhost/photos", "%40"},

@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
 
 // Store finds the pictures whose vectors are nearest to a query: those with the largest inner products.
@@ -197,7 +198,7 @@ func (o *IndexOptions) database(ctx context.Context, dir string, size int) (Data
 		rand.Read(id)
 		info = &StoreInfo{Version: storeVersion, Index: hex.EncodeToString(id)}
 	}
-	db, err := connect(ctx, dir, o.OpenStore, urls, Collection{Index: info.Index, Model: o.Model, Size: size, About: o.Source})
+	db, err := connect(ctx, dir, o.OpenStore, urls, Collection{Index: info.Index, Model: o.Model, Size: size, About: regions.Place(o.Source)})
 	if err != nil && o.NoStore {
 		err = fmt.Errorf("%w (to forget the database as it is, remove %s)", err, filepath.Join(dir, storeFile))
 	}

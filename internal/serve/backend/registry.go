@@ -287,7 +287,7 @@ func (r *Registry) use(name string, work func(v view) error) error {
 	if err = work(v); err != nil {
 		e := AsError(err)
 		if e.Kind == Internal || e.Kind == Unavailable && e.Err != nil {
-			r.o.Log.Error("a model failed", "model", v.id, "error", e.Unwrap())
+			r.o.Log.Error("a request failed", "model", v.id, "error", e.Unwrap())
 		}
 		return e
 	}

@@ -7,12 +7,12 @@ package pgvector
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/jackc/pgx/v5"
@@ -34,25 +34,17 @@ const (
 	connectTimeout = 5 * time.Second
 )
 
+// pgInvalidParameter is the SQLSTATE of a value that a setting does not take.
+const pgInvalidParameter = "22023"
+
 type client struct {
 	server.Part
 	pool     *pgxpool.Pool
-	table    string // its name, which needs no quotes
+	wrong    atomic.Pointer[string] // what the server has said of a setting that it has not taken
+	table    string                 // its name, which needs no quotes
 	revision string
 	scans    bool // the server can go on with an index scan that found too little
 }
-
-// note is a table's comment, behind its mark.
-type note struct {
-	Model    string `json:"model"`
-	Size     int    `json:"size"`
-	Shard    int    `json:"shard"`
-	Shards   int    `json:"shards"`
-	Revision string `json:"revision"`
-}
-
-// mark begins the comment of each table that is ours.
-const mark = "made by unimo index: "
 
 // Connect connects to the server at a URL as pgx and libpq read it: what the URL lacks is taken from their environment variables and files.
 func Connect(ctx context.Context, url string, p server.Part) (server.Server, error) {
@@ -69,22 +61,23 @@ func Connect(ctx context.Context, url string, p server.Part) (server.Server, err
 	if !strings.Contains(url, "connect_timeout") {
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
+	c := &client{Part: p, table: p.Name()}
+	config.ConnConfig.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) {
+		if n.Code == pgInvalidParameter {
+			c.wrong.CompareAndSwap(nil, &n.Message)
+		}
+	}
 	// Nothing is prepared: a plan is made for the k of its query, and poolers need not keep sessions.
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
-	pool, err := pgxpool.NewWithConfig(ctx, config)
-	if err != nil {
+	if c.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, explain(err)
 	}
-	c := &client{Part: p, pool: pool, table: tablePrefix(p.Index) + p.Model[:min(16, len(p.Model))]}
 	if err := c.look(ctx); err != nil {
-		pool.Close()
+		c.pool.Close()
 		return nil, explain(err)
 	}
 	return c, nil
 }
-
-// tablePrefix begins the names of the tables of an index.
-func tablePrefix(index string) string { return "unimo_" + index + "_" }
 
 // look looks at the extension and the table.
 func (c *client) look(ctx context.Context) error {
@@ -102,20 +95,22 @@ func (c *client) look(ctx context.Context) error {
 	case c.Size > maxVector && older(*version, 0, 7):
 		return fmt.Errorf("pgvector %s has no index of %d values; want 0.7 or newer", *version, c.Size)
 	}
+	// A setting such as hnsw.ef_search is known when pgvector has been loaded. One out of its range is then its default, and a warning.
+	if _, err := c.pool.Exec(ctx, "SELECT '[1]'::vector"); err != nil {
+		return err
+	}
+	if wrong := c.wrong.Load(); wrong != nil {
+		return fmt.Errorf("%s; correct the URL, or the settings of the database", *wrong)
+	}
 	c.scans = !older(*version, 0, 8)
 	tables, err := c.tables(ctx, c.pool)
 	if err != nil {
 		return err
 	}
 	if n, ok := tables[c.table]; ok {
-		if n.Model != c.Model || n.Size != c.Size {
-			return fmt.Errorf("table %s has vectors of %d values of the model %.12s; want %d values of %.12s", c.table, n.Size, n.Model, c.Size, c.Model)
-		}
-		if n.Shard == c.Shard && n.Shards == c.Shards {
-			c.revision = n.Revision
-		}
+		c.revision, err = c.RevisionOf("table "+c.table, n)
 	}
-	return nil
+	return err
 }
 
 // older says whether a version is below major.minor.
@@ -133,19 +128,18 @@ type querier interface {
 }
 
 // tables are those of the index, by name. What has such a name and was not made by unimo is an error.
-func (c *client) tables(ctx context.Context, q querier) (map[string]note, error) {
+func (c *client) tables(ctx context.Context, q querier) (map[string]server.Note, error) {
 	rows, err := q.Query(ctx, `SELECT relname::text, coalesce(obj_description(oid, 'pg_class'), ''), relkind = 'r' FROM pg_class
-		WHERE starts_with(relname::text, $1) AND relkind NOT IN ('i', 't') AND pg_table_is_visible(oid)`, tablePrefix(c.Index))
+		WHERE starts_with(relname::text, $1) AND relkind NOT IN ('i', 't') AND pg_table_is_visible(oid)`, c.Prefix())
 	if err != nil {
 		return nil, err
 	}
-	tables := map[string]note{}
+	tables := map[string]server.Note{}
 	var name, comment string
 	var plain bool
 	_, err = pgx.ForEachRow(rows, []any{&name, &comment, &plain}, func() error {
-		text, ours := strings.CutPrefix(comment, mark)
-		var n note
-		if !ours || !plain || json.Unmarshal([]byte(text), &n) != nil {
+		n, ours := server.ReadNote(comment)
+		if !ours || !plain {
 			return fmt.Errorf("table %s was not made by unimo, which will not touch it; rename it, or name another database", name)
 		}
 		tables[name] = n
@@ -201,7 +195,7 @@ func (c *client) nearest(ctx context.Context, conn *pgx.Conn, query []float32, k
 		}
 	}
 	settings := b.Len()
-	b.Queue(fmt.Sprintf("SELECT id, origin, -(vector <#> $1::text::%[1]s) FROM %[2]s ORDER BY vector <#> $1::text::%[1]s LIMIT $2", c.column(), c.table), literal(query), k)
+	b.Queue(fmt.Sprintf("SELECT id, origin, -(vector <#> $1::text::%[1]s) FROM %[2]s ORDER BY vector <#> $1::text::%[1]s LIMIT $2", c.column(), c.table), server.Literal(query), k)
 	results := conn.SendBatch(ctx, &b)
 	for range settings {
 		if _, err := results.Exec(); err != nil {
@@ -226,18 +220,6 @@ func (c *client) nearest(ctx context.Context, conn *pgx.Conn, query []float32, k
 		return nil
 	})
 	return list, errors.Join(err, results.Close())
-}
-
-// literal is a vector as pgvector reads it.
-func literal(vector []float32) string {
-	text := []byte{'['}
-	for i, v := range vector {
-		if i > 0 {
-			text = append(text, ',')
-		}
-		text = strconv.AppendFloat(text, float64(v), 'g', -1, 32)
-	}
-	return string(append(text, ']'))
 }
 
 // change is an open transaction.
@@ -275,7 +257,7 @@ func (c *client) Prepare(ctx context.Context, rows rank.Rows, own []int, revisio
 
 func (c *client) prepare(ctx context.Context, tx pgx.Tx, rows rank.Rows, own []int, revision string, tick func(done, total int)) (sent int, err error) {
 	free := false
-	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(hashtext($1))", tablePrefix(c.Index)).Scan(&free); err != nil {
+	if err := tx.QueryRow(ctx, "SELECT pg_try_advisory_xact_lock(hashtext($1))", c.Prefix()).Scan(&free); err != nil {
 		return 0, err
 	}
 	if !free { // to wait could be for ever, with several servers
@@ -326,15 +308,11 @@ func (c *client) prepare(ctx context.Context, tx pgx.Tx, rows rank.Rows, own []i
 			}
 		}
 	}
-	then := note{c.Model, c.Size, c.Shard, c.Shards, revision}
+	then := c.Note(revision)
 	if len(missing)+len(gone) == 0 && now == then {
 		return 0, nil
 	}
-	text, err := json.Marshal(then)
-	if err != nil {
-		return 0, err
-	}
-	_, err = tx.Exec(ctx, fmt.Sprintf("COMMENT ON TABLE %s IS '%s'", c.table, strings.ReplaceAll(mark+string(text), "'", "''")))
+	_, err = tx.Exec(ctx, fmt.Sprintf("COMMENT ON TABLE %s IS '%s'", c.table, strings.ReplaceAll(then.String(), "'", "''")))
 	if err == nil {
 		_, err = tx.Exec(ctx, "ANALYZE "+c.table)
 	}
@@ -368,7 +346,7 @@ func (c *client) send(ctx context.Context, tx pgx.Tx, rows rank.Rows, numbers []
 	for part := range slices.Chunk(numbers, block) {
 		ids, origins, vectors := make([]string, len(part)), make([][]byte, len(part)), make([]string, len(part))
 		for k, i := range part {
-			ids[k], origins[k], vectors[k] = rows.IDs[i], rows.Origins[i][:], literal(rows.Vector(i))
+			ids[k], origins[k], vectors[k] = rows.IDs[i], rows.Origins[i][:], server.Literal(rows.Vector(i))
 		}
 		if _, err := tx.Exec(ctx, insert, ids, origins, vectors); err != nil {
 			return err
@@ -405,11 +383,11 @@ func explain(err error) error {
 		todo = todos[refused.Code]
 	case errors.As(err, &dial):
 		todo = "is the server running, and reached from here?"
+		if strings.HasSuffix(dial.Error(), "server refused TLS connection") {
+			todo = "the server has no TLS: switch it on there, or write another sslmode in the URL"
+		}
 	}
-	if todo == "" && !strings.Contains(err.Error(), "\n") {
-		return err
-	}
-	return &explained{strings.Join(strings.Fields(err.Error()), " "), todo, err}
+	return server.Explain(err, todo)
 }
 
 // todos are by SQLSTATE.
@@ -417,7 +395,7 @@ var todos = map[string]string{
 	"28P01": credentials, "28000": credentials,
 	"25006": "this server only reads, as a standby does; name the primary",
 	"3D000": "create the database, or name one that is there",
-	"42501": "the user needs the right to create tables in the schema, and to read those of the index",
+	"42501": "to search, the user needs the right to read the index's table; to update, to own it, and to create tables in the schema",
 	"42P01": `the index was made again, or its table was removed; open it again, or run "unimo index" again`,
 	"42704": "is the extension vector in a schema of the search_path?",
 	"53300": "the server has no connection left; raise its max_connections, or lower pool_max_conns in the URL",
@@ -427,17 +405,3 @@ var todos = map[string]string{
 }
 
 const credentials = "give the right user in the URL, and the password in PGPASSWORD or ~/.pgpass"
-
-type explained struct {
-	text, todo string
-	err        error
-}
-
-func (e *explained) Error() string {
-	if e.todo == "" {
-		return e.text
-	}
-	return e.text + "; " + e.todo
-}
-
-func (e *explained) Unwrap() error { return e.err }

@@ -163,6 +163,12 @@ func (s *Server) Database(t testing.TB, statements ...string) string {
 	return s.URL(name)
 }
 
+// Empty makes an empty database that is fit for vectors, and returns its URL.
+func (s *Server) Empty(t testing.TB) string {
+	t.Helper()
+	return s.Database(t, Extension)
+}
+
 // Exec runs statements in a database.
 func (s *Server) Exec(t testing.TB, address string, statements ...string) {
 	t.Helper()
