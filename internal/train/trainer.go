@@ -372,7 +372,10 @@ func (t *Trainer) confer(ctx context.Context, err error) (stop int, late bool, _
 	if err != nil {
 		return 0, false, err
 	}
-	for _, w := range all {
+	for rank, w := range all {
+		if w.Stop == stopsInterrupted && stop < w.Stop && rank > 0 {
+			t.Log.Info(fmt.Sprintf("rank %d was told to stop, or its launcher's process is gone", rank))
+		}
 		stop = max(stop, w.Stop)
 	}
 	return stop, all[0].Late, nil

@@ -23,24 +23,26 @@ type Launcher struct {
 	Name   string
 	mpirun string
 	args   []string
+	remote []string // by which it starts ranks on [Hosts], before the path of their script
+	env    []string // with which these talk over the network
 }
 
 // Launchers are those that the environment names, as "make ranks" does; without any the test is not run.
 func Launchers(t *testing.T) (list []Launcher) {
 	t.Helper()
 	for _, l := range []struct {
-		name, variable string
-		args           []string
+		Launcher
+		variable string
 	}{
-		{"Open MPI", "UNIMO_OPENMPI", []string{"--oversubscribe", "--bind-to", "none"}},
-		{"MPICH", "UNIMO_MPICH", nil},
+		{Launcher{Name: "Open MPI", args: []string{"--oversubscribe", "--bind-to", "none"}, remote: []string{"--host", addresses, "--mca", "plm_rsh_agent"}}, "UNIMO_OPENMPI"},
+		// UCX sees that the hosts have one kernel, and would take its memory.
+		{Launcher{Name: "MPICH", remote: []string{"-hosts", addresses, "-iface", "unimo", "-launcher", "rsh", "-launcher-exec"}, env: []string{"UCX_TLS=tcp,self"}}, "UNIMO_MPICH"},
 	} {
-		mpirun := os.Getenv(l.variable)
-		if mpirun == "" {
-			t.Logf("not run: %s: set %s to its mpirun; make ranks does", l.name, l.variable)
+		if l.mpirun = os.Getenv(l.variable); l.mpirun == "" {
+			t.Logf("not run: %s: set %s to its mpirun; make ranks does", l.Name, l.variable)
 			continue
 		}
-		list = append(list, Launcher{l.name, mpirun, l.args})
+		list = append(list, l.Launcher)
 	}
 	if list == nil {
 		t.Skip("not run: no MPI launcher")
@@ -67,14 +69,25 @@ type Job struct {
 // Start has n ranks run this test's program with more in the environment, for a minute at most.
 func (l Launcher) Start(t *testing.T, n int, env []string, args ...string) *Job {
 	t.Helper()
+	return l.start(t, n, []string{l.mpirun}, env, args)
+}
+
+// StartOn is [Launcher.Start] of a rank on each of two hosts; the launcher is on the first.
+func (l Launcher) StartOn(h *Hosts, env []string, args ...string) *Job {
+	h.t.Helper()
+	return l.start(h.t, 2, slices.Concat([]string{h.script, "on", "a", l.mpirun}, l.remote, []string{h.script}), slices.Concat(h.env, l.env, env), args)
+}
+
+func (l Launcher) start(t *testing.T, n int, command, env, args []string) *Job {
+	t.Helper()
 	self, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
 	j := &Job{t: t, what: fmt.Sprintf("%s, %d ranks, %s %s", l.Name, n, strings.Join(env, " "), strings.Join(args, " ")), before: sharedMemory()}
 	j.ctx, j.cancel = context.WithTimeout(context.Background(), time.Minute)
-	all := slices.Concat([]string{"-n", fmt.Sprint(n)}, l.args, []string{self}, args)
-	j.command = exec.CommandContext(j.ctx, l.mpirun, all...)
+	all := slices.Concat(command[1:], []string{"-n", fmt.Sprint(n)}, l.args, []string{self}, args)
+	j.command = exec.CommandContext(j.ctx, command[0], all...)
 	// Two ranks of a test have less to do than to wait for, which MPI does with all of a processor.
 	j.command.Env = slices.Concat(os.Environ(), []string{"OMPI_ALLOW_RUN_AS_ROOT=1", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1", "OMPI_MCA_mpi_yield_when_idle=1"}, env)
 	j.command.Stdout, j.command.Stderr = &j.stdout, &j.stderr
@@ -96,16 +109,39 @@ func (j *Job) Says(text string) string {
 // Signal sends a signal to one of the ranks.
 func (j *Job) Signal(rank int, s syscall.Signal) {
 	j.t.Helper()
+	if err := syscall.Kill(j.process(rank), s); err != nil {
+		j.t.Fatal(err)
+	}
+}
+
+// process is that of a rank.
+func (j *Job) process(rank int) int {
+	j.t.Helper()
 	for pid, r := range ranks() {
 		if r == fmt.Sprint(rank) {
-			if err := syscall.Kill(pid, s); err != nil {
-				j.t.Fatal(err)
-			}
-			return
+			return pid
 		}
 	}
 	j.t.Fatalf("%s: no process is rank %d", j.what, rank)
+	return 0
 }
+
+// KillDaemon kills the process of the launcher that has started a rank.
+func (j *Job) KillDaemon(rank int) {
+	j.t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", j.process(rank)))
+	if err != nil {
+		j.t.Fatal(err)
+	}
+	var daemon int
+	fmt.Sscan(strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))[1], &daemon) // the parent
+	if err := syscall.Kill(daemon, syscall.SIGKILL); err != nil {
+		j.t.Fatal(err)
+	}
+}
+
+// Kill kills the launcher.
+func (j *Job) Kill() { j.command.Process.Kill() }
 
 // Wait waits for the launcher to end and returns its exit code. Neither a rank nor a file in shared memory may be left then.
 func (j *Job) Wait() (code int, stdout, stderr string) {

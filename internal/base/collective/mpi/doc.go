@@ -9,6 +9,7 @@
 //
 //	launch.go     who started this process, by its environment
 //	group.go      the operations: large ones in pieces, a watchdog over each
+//	launcher.go   its processes on this host: what is done when they are gone, or stay
 //	find.go       which files may be the library
 //	abi.go        the three binary interfaces that libraries have
 //	library.go    the library itself

@@ -47,20 +47,6 @@ func exists(path string) bool {
 	return err == nil
 }
 
-// launcherPrograms are what starts ranks on a host.
-var launcherPrograms = []string{"orterun", "orted", "prterun", "prted", "prte", "mpirun", "mpiexec", "mpiexec.hydra", "hydra_pmi_proxy", "hydra_bstrap_proxy"}
-
-// launcherProgram returns the program that started this process, maybe through a shell or two; "" where none is found.
-func launcherProgram(proc string) string {
-	for pid := range ancestors(proc) {
-		exe, err := os.Readlink(filepath.Join(proc, pid, "exe"))
-		if err == nil && slices.Contains(launcherPrograms, filepath.Base(exe)) {
-			return exe
-		}
-	}
-	return ""
-}
-
 // ancestors are the processes that started this one, the nearest first.
 func ancestors(proc string) iter.Seq[string] {
 	return func(yield func(string) bool) {

@@ -59,7 +59,11 @@ func open(o Options) (library, error) {
 	before := actions() // loading runs code of the library's
 	names := []string{o.Library}
 	if o.Library == "" {
-		names = candidates(o.Launch.family, launcherProgram("/proc"))
+		launcher := ""
+		if list := startedBy("/proc"); list != nil {
+			launcher = list[0].exe
+		}
+		names = candidates(o.Launch.family, launcher)
 	}
 	var tried []error
 	for _, name := range names {

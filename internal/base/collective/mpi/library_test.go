@@ -107,12 +107,15 @@ func TestLauncherProgram(t *testing.T) {
 	}
 	process("self", "30 (uni) (mo) S 20 30", "/home/me/unimo-mpi")
 	process("20", "20 (bash) S 10 20", "/usr/bin/bash")
-	process("10", "10 (hydra_pmi_proxy) S 1 10", "/opt/mpich/bin/hydra_pmi_proxy")
-	if got := launcherProgram(proc); got != "/opt/mpich/bin/hydra_pmi_proxy" {
-		t.Errorf("found %q", got)
+	process("10", "10 (hydra_pmi_proxy) S 9 10", "/opt/mpich/bin/hydra_pmi_proxy")
+	process("9", "9 (mpirun) S 8 9", "/opt/mpich/bin/mpirun")
+	process("8", "8 (sh) S 7 8", "/usr/bin/dash")
+	process("7", "7 (mpirun) S 1 7", "/usr/bin/orterun") // of another job, which started a script
+	if got, want := startedBy(proc), []program{{10, "/opt/mpich/bin/hydra_pmi_proxy"}, {9, "/opt/mpich/bin/mpirun"}}; !slices.Equal(got, want) {
+		t.Errorf("found %v", got)
 	}
-	if got := launcherProgram(t.TempDir()); got != "" {
-		t.Errorf("found %q in nothing", got)
+	if got := startedBy(t.TempDir()); got != nil {
+		t.Errorf("found %v in nothing", got)
 	}
 }
 
