@@ -87,7 +87,7 @@ cross:
 	done
 
 # The packages that start goroutines, and the library that many goroutines call.
-RACE = . ./internal/serve/... ./internal/store/... ./tokenizer ./internal/base/... ./internal/compute/engine/... ./internal/dataset/picture ./internal/dataset/regions ./internal/pretrain/...
+RACE = . ./internal/serve/... ./internal/store/... ./tokenizer ./internal/base/... ./internal/compute/autograd ./internal/compute/engine/... ./internal/dataset/picture ./internal/dataset/regions ./internal/pretrain/...
 
 race:
 	@if command -v $$(go env CC) >/dev/null; then \
