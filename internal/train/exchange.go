@@ -12,16 +12,16 @@ import (
 
 // # How processes exchange gradients
 //
-// Parameters are taken from the last one to the first, about as a pass backwards comes to them, and in buckets of some MiB. All
-// ranks go through the buckets in this order, whatever their batches have used. Of a bucket they exchange
+// Parameters lie in buckets of some MiB, neighbours together. A bucket is exchanged when its gradients are final, while the last of the rank's
+// batches goes on backwards. All ranks exchange the same bucket at a time, whatever their batches have used:
 //
+//	which is next: the first rank says so, by what is final there
 //	what each has of the gradients: nothing, rows, all
 //	values: each to the rank that sums it, and the sums to all
 //
-// A bucket is exchanged when its gradients are final, while the last of the rank's batches goes on backwards. Tables of which a rank
-// has some rows wait to the end: which rows, the ranks tell each other with their losses.
+// Tables of which a rank has some rows wait to the end: which rows, the ranks tell each other with their losses.
 
-// layout says in which order gradients are exchanged, and who sums what of them.
+// layout says which gradients are exchanged together, and who sums what of them. Later parameters come first, as in a pass backwards.
 type layout struct {
 	buckets [][]int // of parameters
 	first   [][]int // by parameter: the first row that each rank sums, and behind these the number of rows
@@ -66,8 +66,8 @@ type exchanger struct {
 	round        bool // values go as bfloat16
 	mine, theirs []uint16
 
-	queue chan int      // buckets that are to be exchanged; closed behind the last
-	over  chan struct{} // all are
+	queue chan int      // buckets whose gradients are final
+	over  chan struct{} // all are exchanged
 	spent []interval    // when buckets were exchanged
 	late  []int         // parameters that wait to the end
 	err   error
@@ -85,23 +85,40 @@ const (
 
 // begin begins the exchange of a step. Until end, one goroutine alone calls the group.
 func (x *exchanger) begin() {
-	x.spent, x.late, x.err = x.spent[:0], x.late[:0], nil
+	x.spent, x.late = x.spent[:0], x.late[:0]
 	x.queue, x.over = make(chan int, len(x.buckets)), make(chan struct{})
 	go func() {
 		defer close(x.over)
-		for b := range x.queue {
-			start := time.Now()
-			if x.err == nil {
-				x.err = x.exchangeBucket(x.buckets[b])
-			}
-			x.spent = append(x.spent, interval{start, time.Now()})
-		}
+		x.err = x.exchangeBuckets()
 	}()
 }
 
-// end waits until all buckets are exchanged. Of the time that this took, hidden went by before the rank waited for it.
+// exchangeBuckets exchanges all buckets. It does not call the group, which may wait with all of a processor, before there is something to exchange.
+func (x *exchanger) exchangeBuckets() error {
+	var final []int
+	next := make([]int32, 1)
+	for n := range x.buckets {
+		for len(final) <= n {
+			final = append(final, <-x.queue)
+		}
+		start := time.Now()
+		next[0] = int32(final[n])
+		if err := x.group.Broadcast(collective.Bytes(next), 0); err != nil {
+			return fmt.Errorf("exchange gradients: %w", err)
+		}
+		for !slices.Contains(final, int(next[0])) {
+			final = append(final, <-x.queue)
+		}
+		if err := x.exchangeBucket(x.buckets[next[0]]); err != nil {
+			return err
+		}
+		x.spent = append(x.spent, interval{start, time.Now()})
+	}
+	return nil
+}
+
+// end waits until all buckets, which have been handed over, are exchanged. Of the time that this took, hidden went by before the rank waited for it.
 func (x *exchanger) end(waiting time.Time) (hidden time.Duration, err error) {
-	close(x.queue)
 	<-x.over
 	for _, s := range x.spent {
 		if s.to.After(waiting) {

@@ -126,7 +126,7 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 					if size > 1 {
 						tr.exchange.begin()
 					}
-					tr.handed = spot{}
+					tr.handed = make([]bool, len(tr.exchange.buckets))
 					tr.handOver()
 					tr.tree.end()
 					if size == 1 {
@@ -214,7 +214,8 @@ func TestWidth(t *testing.T) {
 // table is a line behind a table of which batches look up rows.
 type table struct {
 	*line
-	words *autograd.Var
+	words     *autograd.Var
+	wordsLast bool // among the parameters
 }
 
 func newTable() *table {
@@ -225,11 +226,15 @@ func newTable() *table {
 		values[i] = float32(i%5) * 0.3
 	}
 	l.dev.Write(words.Value, values)
-	return &table{l, words}
+	return &table{line: l, words: words}
 }
 
 func (m *table) Params() []optim.Param {
-	return append([]optim.Param{{Name: "words", Value: m.words.Value, Grad: m.words.Gradient()}}, m.line.Params()...)
+	words := []optim.Param{{Name: "words", Value: m.words.Value, Grad: m.words.Gradient()}}
+	if m.wordsLast {
+		return append(m.line.Params(), words...)
+	}
+	return append(words, m.line.Params()...)
 }
 
 func (m *table) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
@@ -428,29 +433,32 @@ func (g noticing) AllToAll(send, recv []byte) error {
 	return err
 }
 
-// Gradients of the upper layers are exchanged while those of the lower ones are computed.
+// Gradients of the upper layers are exchanged while those of the lower ones are computed, wherever they are among the parameters.
 func TestExchangeWhileComputing(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
 	parallel.SetThreads(2)
-	var missed atomic.Int32
-	c := testConfig()
-	c.GradientAccumulation, c.MaxSteps = 2, 2
-	err := over(t, 2, t.TempDir(), c, func(rank int, trainer *Trainer, m *table) context.Context {
-		exchanged := make(chan struct{}, 1)
-		trainer.Device, trainer.Group = lateTable{m.dev.(*cpu.Device), exchanged, &missed}, noticing{trainer.Group, exchanged}
-		trainer.Observer = watcher{func(e StepEvent) {
-			if e.Hidden <= 0 {
-				t.Errorf("step %d: %v s of exchange are hidden", e.Step, e.Hidden)
-			}
-			select { // the table's own rows
-			case <-exchanged:
-			default:
-			}
-		}}
-		return t.Context()
-	})
-	if err != nil || missed.Load() > 0 {
-		t.Errorf("%d passes went on without an exchange; %v", missed.Load(), err)
+	for _, last := range []bool{false, true} {
+		var missed atomic.Int32
+		c := testConfig()
+		c.GradientAccumulation, c.MaxSteps = 2, 2
+		err := over(t, 2, t.TempDir(), c, func(rank int, trainer *Trainer, m *table) context.Context {
+			m.wordsLast = last
+			exchanged := make(chan struct{}, 1)
+			trainer.Device, trainer.Group = lateTable{m.dev.(*cpu.Device), exchanged, &missed}, noticing{trainer.Group, exchanged}
+			trainer.Observer = watcher{func(e StepEvent) {
+				if e.Hidden <= 0 {
+					t.Errorf("step %d: %v s of exchange are hidden", e.Step, e.Hidden)
+				}
+				select { // the table's own rows
+				case <-exchanged:
+				default:
+				}
+			}}
+			return t.Context()
+		})
+		if err != nil || missed.Load() > 0 {
+			t.Errorf("the table is last: %v: %d passes went on without an exchange; %v", last, missed.Load(), err)
+		}
 	}
 }
 
@@ -486,7 +494,7 @@ func TestLayout(t *testing.T) {
 		}
 		for i := range order {
 			if order[i] != len(grads)-1-i {
-				t.Fatalf("the order is %v", order)
+				t.Fatalf("the buckets have %v", order)
 			}
 		}
 	})

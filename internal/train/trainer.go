@@ -218,7 +218,7 @@ type Trainer struct {
 	hiddenTime   time.Duration // of exchange, besides
 	overlap      bool          // gradients are exchanged while the last batch goes backwards
 	bucket       int           // values of one, at least; 0: the usual
-	handed       spot          // the bucket, and the parameter in it, up to which gradients of the step are handed over
+	handed       []bool        // buckets whose gradients of the step are finished
 }
 
 // state is where a run stands: with the parameters and the moments, all that the
@@ -313,8 +313,12 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 		}
 	}
 	if t.exchangeTime > 0 {
-		share := func(d time.Duration) float64 { return 100 * d.Seconds() / t.stepTime.Seconds() }
-		t.Log.Info(fmt.Sprintf("%.0f %% of the steps' time went by for other ranks and the exchange of gradients, and during another %.0f %% gradients were exchanged while batches were computed", share(t.exchangeTime), share(t.hiddenTime)))
+		percent := func(d time.Duration) float64 { return 100 * d.Seconds() / t.stepTime.Seconds() }
+		says := fmt.Sprintf("%.0f %% of the steps' time went by for other ranks and the exchange of gradients", percent(t.exchangeTime))
+		if t.overlap {
+			says += fmt.Sprintf("; during another %.0f %% gradients were exchanged while batches were computed", percent(t.hiddenTime))
+		}
+		t.Log.Info(says)
 	}
 	outcome := t.outcome(start, t.earlyStop())
 	return outcome, t.agree(log.write("trained", outcome))
@@ -581,7 +585,7 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	if several {
 		t.exchange.begin()
 	}
-	t.handed = spot{}
+	t.handed = make([]bool, len(t.exchange.buckets))
 	for i := first; i < end && err == nil; i++ {
 		if i > first {
 			t.tree.add()
@@ -622,19 +626,18 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	return batches, times, err
 }
 
-// handOver finishes gradients, in the order in which they are exchanged, as far as they are final, and hands them over to the exchange.
+// handOver finishes the gradients of buckets that are final, and hands them over to the exchange.
 func (t *Trainer) handOver() {
-	for buckets := t.exchange.buckets; t.handed.run < len(buckets); t.handed = (spot{t.handed.run + 1, 0}) {
-		params := buckets[t.handed.run]
-		for ; t.handed.at < len(params); t.handed.at++ {
-			i := params[t.handed.at]
-			if t.grads[i].Pending() {
-				return
-			}
+	for b, params := range t.exchange.buckets {
+		if t.handed[b] || slices.ContainsFunc(params, func(i int) bool { return t.grads[i].Pending() }) {
+			continue
+		}
+		for _, i := range params {
 			t.tree.finish(i)
 		}
+		t.handed[b] = true
 		if t.Group.Size() > 1 {
-			t.exchange.queue <- t.handed.run
+			t.exchange.queue <- b
 		}
 	}
 }
