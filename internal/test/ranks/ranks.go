@@ -1,4 +1,4 @@
-// Package ranks lets goroutines take the part of processes that compute together.
+// Package ranks has processes that compute together, for tests: goroutines that take their part, and real ones under MPI launchers, on one host or two.
 package ranks
 
 import (
