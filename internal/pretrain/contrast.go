@@ -21,8 +21,25 @@ type CMCL struct {
 
 	// Encoded alone. The texts are the pairs' captions, then retrieved ones.
 	Alone     model.Text
+	Compared  []Compared
 	TextKinds autograd.Contrast // for each caption, of all images
 	ImageKind autograd.Contrast // for each pair's image, of all texts
+}
+
+// Compared is what there is to know of a pair to compare its image and its caption, and what was retrieved for it, with those of others.
+type Compared struct {
+	Key     string // where the pair is
+	Name    string // of its image
+	Caption Text
+	Said    []string // what is true of the image: all captions and paraphrases
+	Images  []string // retrieved ones, by their names
+	Texts   []Text   // retrieved
+}
+
+// Text is a text with its tokens.
+type Text struct {
+	Text   string
+	Tokens []int32
 }
 
 // contrast makes the CMCL part of a batch, nil if it has none.
@@ -87,49 +104,68 @@ func (r *Recipe) pairUp(c *CMCL, items []item, stream *random.Stream) {
 
 // compare adds retrieved images to the pairs' and says what is alike.
 func compare(c *CMCL, items []item) {
-	var imageOwner, textOwner []int // the pair that an image or text was taken or retrieved for
-	var names []string              // of the images
-	var encoded []encodedText
 	for i := range items {
-		imageOwner, names = append(imageOwner, i), append(names, items[i].image.ID)
-		c.Alone.Append(items[i].tokens)
-		textOwner, encoded = append(textOwner, i), append(encoded, encodedText{items[i].caption, items[i].tokens})
+		it := &items[i]
+		c.Alone.Append(it.tokens)
+		pair := Compared{Key: it.key, Name: it.image.ID, Caption: Text{it.caption, it.tokens}, Said: it.said, Texts: it.texts}
+		for k := range it.images {
+			pair.Images = append(pair.Images, it.images[k].ID)
+		}
+		c.Compared = append(c.Compared, pair)
 	}
 	for i := range items {
 		for k := range items[i].images {
-			im := &items[i].images[k]
-			c.Images.Append(im)
-			imageOwner, names = append(imageOwner, i), append(names, im.ID)
+			c.Images.Append(&items[i].images[k])
 		}
 		for _, t := range items[i].texts {
-			c.Alone.Append(t.tokens)
-			textOwner, encoded = append(textOwner, i), append(encoded, t)
+			c.Alone.Append(t.Tokens)
 		}
 	}
-	for i := range items {
-		c.TextKinds.Kinds = append(c.TextKinds.Kinds, kinds(i, items, imageOwner, func(a, b int) bool {
-			return names[a] == names[b] || b < len(items) && slices.Contains(items[b].said, items[i].caption)
+	c.TextKinds, c.ImageKind = alike(c.Compared)
+}
+
+// alike says what images are to the captions of pairs, and texts to their images: those of the pairs, then retrieved ones.
+func alike(pairs []Compared) (textKinds, imageKind autograd.Contrast) {
+	var imageOwner, textOwner []int // the pair that an image or text was taken or retrieved for
+	var names []string              // of the images
+	var texts []Text
+	for i, p := range pairs {
+		imageOwner, names = append(imageOwner, i), append(names, p.Name)
+		textOwner, texts = append(textOwner, i), append(texts, p.Caption)
+	}
+	for i, p := range pairs {
+		for _, name := range p.Images {
+			imageOwner, names = append(imageOwner, i), append(names, name)
+		}
+		for _, t := range p.Texts {
+			textOwner, texts = append(textOwner, i), append(texts, t)
+		}
+	}
+	for i, p := range pairs {
+		textKinds.Kinds = append(textKinds.Kinds, kinds(i, pairs, imageOwner, func(a, b int) bool {
+			return names[a] == names[b] || b < len(pairs) && slices.Contains(pairs[b].Said, p.Caption.Text)
 		})...)
-		c.ImageKind.Kinds = append(c.ImageKind.Kinds, kinds(i, items, textOwner, func(a, b int) bool {
-			return slices.Equal(encoded[a].tokens, encoded[b].tokens) || slices.Contains(items[i].said, encoded[b].text)
+		imageKind.Kinds = append(imageKind.Kinds, kinds(i, pairs, textOwner, func(a, b int) bool {
+			return slices.Equal(texts[a].Tokens, texts[b].Tokens) || slices.Contains(p.Said, texts[b].Text)
 		})...)
 	}
-	c.TextKinds.Group, c.ImageKind.Group = len(imageOwner), len(textOwner)
+	textKinds.Group, imageKind.Group = len(imageOwner), len(textOwner)
+	return textKinds, imageKind
 }
 
 // kinds says of everything that was taken for some pair what it is to pair i: a positive if it was taken
 // for that pair or for another drawing of the same sample; otherwise a negative, unless it equals a positive or was
 // taken for an image of the same name, which excludes it.
-func kinds(i int, items []item, owners []int, equal func(positive, k int) bool) []int8 {
+func kinds(i int, pairs []Compared, owners []int, equal func(positive, k int) bool) []int8 {
 	out := make([]int8, len(owners))
 	var positives []int
 	for k, owner := range owners {
-		if items[owner].key == items[i].key {
+		if pairs[owner].Key == pairs[i].Key {
 			positives, out[k] = append(positives, k), autograd.Positive
 		}
 	}
 	for k, owner := range owners {
-		if out[k] == autograd.Negative && (items[owner].named(&items[i]) || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
+		if out[k] == autograd.Negative && (pairs[owner].Name == pairs[i].Name || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
 			out[k] = autograd.Excluded
 		}
 	}

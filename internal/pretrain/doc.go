@@ -25,6 +25,7 @@
 //	feed.go      order of kinds, prefetching, state
 //	resources.go what CMCL looks up: the lexicon of rewriting and the index of related samples
 //	loss.go      the objectives
+//	step.go      comparison with all batches of a step
 //
 // Source: section 3 of the paper (arXiv 2012.15409), whose code was never released; docs/design/pretraining.md
 // says what it leaves open and what was chosen here.

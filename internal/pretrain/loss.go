@@ -51,7 +51,12 @@ var objectives = [countObjectives]struct {
 		func(c computed) *autograd.Var { return c.joint }},
 	Contrast: {"contrast", "contrastive, alone", true, true,
 		func(b *Batch) bool { return b.CMCL != nil },
-		func(b *Batch) int { return b.CMCL.TextKinds.Groups() + b.CMCL.ImageKind.Groups() },
+		func(b *Batch) int {
+			if b.OverStep { // the loss is the same for every batch
+				return 1
+			}
+			return b.CMCL.TextKinds.Groups() + b.CMCL.ImageKind.Groups()
+		},
 		func(c computed) *autograd.Var { return c.alone }},
 }
 
@@ -115,10 +120,13 @@ type computed struct {
 // predicted. It borrows the batch until the tape's pass ends.
 func (r *Recipe) Losses(t *autograd.Tape, m *model.Pretrainer, b *Batch) []*autograd.Var {
 	var c computed
+	if b.CMCL != nil && b.OverStep { // first: the vectors have the dropout masks of the survey
+		c.joint, c.alone = r.overStep(t, m, b)
+	}
 	if len(b.Hidden.Labels)+len(b.Hidden.Regions) > 0 {
 		c.hidden = m.Losses(t, b.Hidden)
 	}
-	if b.CMCL != nil {
+	if b.CMCL != nil && !b.OverStep {
 		c.joint, c.alone = r.contrastive(t, m, b.CMCL)
 	}
 	var losses []*autograd.Var
@@ -131,19 +139,35 @@ func (r *Recipe) Losses(t *autograd.Tape, m *model.Pretrainer, b *Batch) []*auto
 // contrastive returns the two parts of CMCL. The images' embeddings and first layer serve all pairs they are in.
 func (r *Recipe) contrastive(t *autograd.Tape, m *model.Pretrainer, c *CMCL) (joint, alone *autograd.Var) {
 	im := m.Side(t, model.Input{Images: c.Images})
-	if len(c.Candidates) > 0 {
-		joint = t.ContrastiveLoss(m.Scores(t, im, m.Side(t, model.Input{Text: c.Joint}), c.Candidates), c.JointKinds)
-	}
+	joint = r.jointly(t, m, c, im)
 	if c.TextKinds.Group == 0 {
 		return joint, nil
 	}
-	iv, tv := m.ImageVectors(t, im), m.TextVectors(t, m.Side(t, model.Input{Text: c.Alone}))
-	own := make([]int32, c.Pairs)
+	iv, tv := vectors(t, m, c, im)
+	return joint, r.alone(t, iv, tv, c.TextKinds, c.ImageKind)
+}
+
+// jointly is the loss of images that are read with texts; nil without.
+func (r *Recipe) jointly(t *autograd.Tape, m *model.Pretrainer, c *CMCL, images model.Side) *autograd.Var {
+	if len(c.Candidates) == 0 {
+		return nil
+	}
+	return t.ContrastiveLoss(m.Scores(t, images, m.Side(t, model.Input{Text: c.Joint}), c.Candidates), c.JointKinds)
+}
+
+// vectors are those of images and texts alone.
+func vectors(t *autograd.Tape, m *model.Pretrainer, c *CMCL, images model.Side) (iv, tv *autograd.Var) {
+	return m.ImageVectors(t, images), m.TextVectors(t, m.Side(t, model.Input{Text: c.Alone}))
+}
+
+// alone is the loss of vectors, of which those of the pairs come first.
+func (r *Recipe) alone(t *autograd.Tape, iv, tv *autograd.Var, textKinds, imageKind autograd.Contrast) *autograd.Var {
+	own := make([]int32, len(textKinds.Kinds)/textKinds.Group)
 	for i := range own {
 		own[i] = int32(i)
 	}
 	inverse := float32(1 / r.Temperature)
-	toImage := t.ContrastiveLoss(t.Scale(t.ProductNT(t.Rows(tv, own), iv), inverse), c.TextKinds)
-	toText := t.ContrastiveLoss(t.Scale(t.ProductNT(t.Rows(iv, own), tv), inverse), c.ImageKind)
-	return joint, t.Scale(t.Add(toImage, toText), 0.5)
+	toImage := t.ContrastiveLoss(t.Scale(t.ProductNT(t.Rows(tv, own), iv), inverse), textKinds)
+	toText := t.ContrastiveLoss(t.Scale(t.ProductNT(t.Rows(iv, own), tv), inverse), imageKind)
+	return t.Scale(t.Add(toImage, toText), 0.5)
 }

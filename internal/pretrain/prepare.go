@@ -27,6 +27,10 @@ type Batch struct {
 	Lost    corpus.Report // samples that could not be used, or not wholly
 	Problem error         // why none could be used, or nothing is there to predict; nil if all is well
 
+	// OverStep compares images and captions alone with those of all batches of the step, which are Step's.
+	OverStep bool
+	Step     *Step
+
 	after  place // of the feed, behind it
 	failed error
 }
@@ -71,18 +75,13 @@ type item struct {
 	regions   []int         // hidden ones
 	predicted []int         // and those of them that are predicted
 
-	positives, negatives [][]int32     // rewritten captions
-	texts                []encodedText // retrieved
+	positives, negatives [][]int32 // rewritten captions
+	texts                []Text    // retrieved
 	images               []regions.Image
 }
 
 // named says whether the images of two items have one name: then they may be the same.
 func (it *item) named(other *item) bool { return it.image.ID == other.image.ID }
-
-type encodedText struct {
-	text   string
-	tokens []int32
-}
 
 // Prepare makes batch number of samples, all of one kind. Samples that cannot be used are counted and left out.
 func (p *Preparer) Prepare(number int, kind corpus.Kind, samples []*corpus.Sample, seq2seq bool) *Batch {

@@ -436,7 +436,7 @@ func checkContrast(c *CMCL, items []item) string {
 			if items[j].key == items[i].key {
 				own = append(own, items[j].tokens)
 				for _, t := range items[j].texts {
-					own = append(own, t.tokens)
+					own = append(own, t.Tokens)
 				}
 			}
 		}
@@ -474,7 +474,7 @@ func TestPositivesAreNoNegatives(t *testing.T) {
 				it.positives = append(it.positives, token())
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "texts") {
-				it.texts = append(it.texts, encodedText{tokens: token()})
+				it.texts = append(it.texts, Text{Tokens: token()})
 			}
 			for range rapid.IntRange(0, 2).Draw(t, "images") {
 				it.images = append(it.images, testImage(rapid.IntRange(0, 4).Draw(t, "image")))

@@ -400,7 +400,7 @@ func (p *Preparer) lookUp(it *item, caption int, r *random.Stream) error {
 		return nil
 	}
 	for _, t := range draw(near.Texts, recipe.RetrievedTexts, r) {
-		it.texts = append(it.texts, encodedText{t, p.encode(t)})
+		it.texts = append(it.texts, Text{t, p.encode(t)})
 	}
 	for _, location := range draw(near.Images, recipe.RetrievedImages, r) {
 		s, err := res.open(location)

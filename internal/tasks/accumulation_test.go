@@ -134,6 +134,10 @@ func TestAccumulationIsALargerBatch(t *testing.T) {
 		{"flickr8k", pictures(t), []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
 			"negatives=2", "hard_negatives=false", "contrast_weight=0.5", "contrast_over_step=true", "contrast_epochs=0", "flip=false", "min_crop_area=1", "image_size=32", "eval_candidates=0",
 		}},
+		{"multi", "", []string{"8 1", "4 2", "2 4", "1 8", "5 2", "3 9"}, []string{
+			"tasks=flickr8k=" + pictures(t), "image_size=32", "flickr8k.negatives=2", "flickr8k.hard_negatives=false", "flickr8k.contrast_weight=0.5",
+			"flickr8k.contrast_over_step=true", "flickr8k.flip=false", "flickr8k.min_crop_area=1", "flickr8k.eval_candidates=0",
+		}},
 		{"snli-ve", claims(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"flip=false", "min_crop_area=1", "image_size=32"}},
 		{"vqa", questions(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"image_size=32"}},
 		{"vqa", questions(t), []string{"4 1", "2 2", "1 4", "3 2", "1 9"}, []string{"image_size=32", "answer_by=generate", "max_out_len=4"}},

@@ -61,6 +61,7 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 		{"snli-ve", claims(t), 2, []string{"batch_size=1", "image_size=32"}},
 		{"vqa", questions(t), 2, []string{"batch_size=1", "image_size=32"}},
 		{"coco-caption", pictures(t), 2, []string{"batch_size=2", "image_size=32", "patch_size=16", "beam_size=1", "min_out_len=1", "max_out_len=4"}},
+		{"multi", "", 4, []string{"tasks=sst-2=" + labelledTask(t) + ",flickr8k=" + pictures(t), "flickr8k.contrast_over_step=true", "flickr8k.negatives=2", "image_size=32", "gradient_accumulation=4"}},
 		// One model for two tasks, a network that is trained with the model, and one whose features the first rank computes.
 		{"multi", "", 2, []string{"tasks=sst-2=" + labelledTask(t) + ",gigaword=" + writtenTask(t), "gigaword.min_out_len=1", "gigaword.max_out_len=4", "gradient_accumulation=3"}},
 		{"snli-ve", claims(t), 2, []string{"batch_size=1", "extractor=" + eyes("dinov2-registers"), "train_extractor=true"}},

@@ -2,7 +2,9 @@ package multi
 
 import (
 	"context"
+	"encoding/binary"
 	"errors"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
@@ -21,7 +23,10 @@ type learner struct {
 	copies map[string]string
 }
 
-var _ run.Passer = (*learner)(nil)
+var (
+	_ run.Passer   = (*learner)(nil)
+	_ run.Surveyor = (*learner)(nil)
+)
 
 // trained is one of the tasks with its learner.
 type trained struct {
@@ -95,6 +100,53 @@ func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32
 	t, at := l.turn(epoch, batch)
 	parts, tokens, err := train.TakeBatch(tape, t.Learner, at.epoch, at.batch, scales)
 	return parts, tokens, t.wrap(err)
+}
+
+// surveyor is the learner of a task with a loss over all of its batches of a step; nil: it has none.
+func (t *trained) surveyor() run.Surveyor {
+	if s, ok := t.Learner.(run.Surveyor); ok && s.Surveys() {
+		return s
+	}
+	return nil
+}
+
+// Surveys implements [run.Surveyor].
+func (l *learner) Surveys() bool {
+	return slices.ContainsFunc(l.parts, func(t *trained) bool { return t.surveyor() != nil })
+}
+
+// Survey implements [run.Surveyor]: what the task finds, behind its number.
+func (l *learner) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error) {
+	t, at := l.turn(epoch, batch)
+	s := t.surveyor()
+	if s == nil {
+		return nil, nil
+	}
+	found, err := s.Survey(tape, at.epoch, at.batch)
+	return append(binary.AppendUvarint(nil, uint64(at.task)), found...), t.wrap(err)
+}
+
+// Surveyed implements [run.Surveyor]: each task is given what was found of its own batches.
+func (l *learner) Surveyed(batches [][]byte) error {
+	own := make([][][]byte, len(l.parts))
+	for _, raw := range batches {
+		if len(raw) == 0 {
+			continue
+		}
+		task, n := binary.Uvarint(raw)
+		if n <= 0 || task >= uint64(len(own)) {
+			return errors.New("what was found of a batch is of no task")
+		}
+		own[task] = append(own[task], raw[n:])
+	}
+	for i, t := range l.parts {
+		if s := t.surveyor(); s != nil {
+			if err := s.Surveyed(own[i]); err != nil {
+				return t.wrap(err)
+			}
+		}
+	}
+	return nil
 }
 
 // Evaluate implements [run.Learner]: every task on its dev set.

@@ -1,8 +1,10 @@
 package pretrained
 
 import (
+	"bytes"
 	"cmp"
 	"context"
+	"encoding/gob"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -49,6 +51,7 @@ type learner struct {
 var (
 	_ run.Learner  = (*learner)(nil)
 	_ run.Streamer = (*learner)(nil)
+	_ run.Surveyor = (*learner)(nil)
 	_ run.Reporter = (*learner)(nil)
 )
 
@@ -174,6 +177,7 @@ func (l *learner) Parts(_, batch int) ([]train.Part, error) {
 		return nil, err
 	}
 	l.waiting = append(l.waiting, b)
+	b.OverStep = l.Surveys() && l.recipe.Compares(b)
 	var parts []train.Part
 	for _, p := range l.recipe.Parts(b) {
 		parts = append(parts, train.Part(p))
@@ -198,6 +202,42 @@ func (l *learner) Heed(raw [][]byte) error {
 		}
 	}
 	return l.feed.Count(notes)
+}
+
+// Surveys implements [run.Surveyor].
+func (l *learner) Surveys() bool {
+	return l.job.settings.ContrastOverStep && l.job.settings.GradientAccumulation > 1
+}
+
+// Survey implements [run.Surveyor].
+func (l *learner) Survey(tape *autograd.Tape, _, batch int) ([]byte, error) {
+	b := l.waiting[slices.IndexFunc(l.waiting, func(b *pretrain.Batch) bool { return b.Number == batch })]
+	if !b.OverStep {
+		return nil, nil
+	}
+	var raw bytes.Buffer
+	err := gob.NewEncoder(&raw).Encode(l.recipe.Survey(tape, l.model, b))
+	return raw.Bytes(), err
+}
+
+// Surveyed implements [run.Surveyor].
+func (l *learner) Surveyed(batches [][]byte) error {
+	var list []pretrain.Surveyed
+	for _, raw := range batches {
+		if len(raw) == 0 {
+			continue
+		}
+		var s pretrain.Surveyed
+		if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&s); err != nil {
+			return fmt.Errorf("vectors of a batch: %w", err)
+		}
+		list = append(list, s)
+	}
+	step := pretrain.NewStep(list)
+	for _, b := range l.waiting {
+		b.Step = step
+	}
+	return nil
 }
 
 // Loss implements [run.Learner].

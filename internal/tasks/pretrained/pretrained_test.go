@@ -10,6 +10,7 @@ import (
 	"image/color"
 	"image/png"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -174,7 +175,7 @@ func TestLearns(t *testing.T) {
 // Ranks share the batches of a stream, and train the same model as one, also where samples are of no use and another number of them goes on. What
 // was of no use is said once.
 func TestRanksTrainTheSameModel(t *testing.T) {
-	set := append(collections(t), "max_steps=4", "eval_steps=3", "snapshot_steps=1", "batch_size=2", "gradient_accumulation=8", "hidden_dropout_prob=0.1")
+	set := append(collections(t), "max_steps=4", "eval_steps=3", "snapshot_steps=1", "batch_size=2", "gradient_accumulation=8", "hidden_dropout_prob=0.1", "contrast_over_step=true")
 	for i := range 12 { // of 24: some batches have none
 		path := filepath.Join(strings.TrimSuffix(strings.TrimPrefix(set[1], `images=["`), `"]`), fmt.Sprintf("p%d.png", i))
 		if err := os.WriteFile(path, []byte("no picture"), 0o644); err != nil {
@@ -225,6 +226,46 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 		}
 		if got := strings.Join(lines, ""); got != said {
 			t.Errorf("%d ranks say\n%s\nwant\n%s", sizes, got, said)
+		}
+	}
+}
+
+// With contrast_over_step the step's batches have the loss and the gradient of one with all of their pairs, where nothing is drawn in them.
+func TestContrastOverStepIsALargerBatch(t *testing.T) {
+	set := append(collections(t), "ratio_text=0", "ratio_images=0", "max_steps=1", "contrast_over_step=true", "retrieved_images=0", "retrieved_texts=0", "contrast_weight=2")
+	for _, weight := range []string{"pair_masked_lm_weight", "pair_seq2seq_weight", "pair_region_feature_weight", "pair_region_class_weight", "rewrite_weight"} {
+		set = append(set, weight+"=0")
+	}
+	path := filepath.Join(strings.TrimSuffix(strings.TrimPrefix(set[2], `pairs=["`), `"]`), "captions.csv")
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	one := "image,caption\n" // caption of each image, so that none is drawn
+	for line := range strings.Lines(string(raw)) {
+		if strings.Contains(line, "circle") {
+			one += line
+		}
+	}
+	if err := os.WriteFile(path, []byte(one), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	var want struct{ loss, norm float64 }
+	for _, size := range []string{"batch_size=8 gradient_accumulation=1", "batch_size=4 gradient_accumulation=2", "batch_size=2 gradient_accumulation=4"} {
+		s, _, err := pretrainOn(t, filepath.Join(t.TempDir(), "run"), append(slices.Clone(set), strings.Fields(size)...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := train.ReadHistory(s.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := h.Steps[0]
+		if want.loss == 0 {
+			want.loss, want.norm = got.Loss, got.Norm
+		}
+		if !(want.norm > 0) || math.Abs(got.Loss-want.loss) > 1e-5*want.loss || math.Abs(got.Norm-want.norm) > 1e-4*want.norm {
+			t.Errorf("%s: loss %v and gradient norm %v, in one batch %v and %v", size, got.Loss, got.Norm, want.loss, want.norm)
 		}
 	}
 }

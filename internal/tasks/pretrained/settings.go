@@ -63,14 +63,15 @@ type Settings struct {
 	RewriteWeight           float64 `json:"rewrite_weight" help:"of contrastive learning with rewritten captions, read jointly"`
 	ContrastWeight          float64 `json:"contrast_weight" help:"of contrastive learning of images and texts alone, with retrieved ones"`
 
-	Positives       int     `json:"positives" help:"other captions or paraphrases that a pair is compared with"`
-	Negatives       int     `json:"negatives" help:"rewritten captions that a pair is compared with"`
-	SentenceShare   float64 `json:"sentence_share" help:"share of these that are captions of other images, most alike; the others exchange words"`
-	BatchNegatives  int     `json:"batch_negatives" help:"captions of the batch's other pairs that a pair is compared with"`
-	RetrievedImages int     `json:"retrieved_images" help:"images retrieved for a pair, as weak positives"`
-	RetrievedTexts  int     `json:"retrieved_texts" help:"texts retrieved for a pair, as weak positives"`
-	ContrastSize    int     `json:"contrast_size" help:"size of the vectors of images and texts alone"`
-	Temperature     float64 `json:"temperature" help:"of contrastive learning of images and texts alone"`
+	Positives        int     `json:"positives" help:"other captions or paraphrases that a pair is compared with"`
+	Negatives        int     `json:"negatives" help:"rewritten captions that a pair is compared with"`
+	SentenceShare    float64 `json:"sentence_share" help:"share of these that are captions of other images, most alike; the others exchange words"`
+	BatchNegatives   int     `json:"batch_negatives" help:"captions of the batch's other pairs that a pair is compared with"`
+	RetrievedImages  int     `json:"retrieved_images" help:"images retrieved for a pair, as weak positives"`
+	RetrievedTexts   int     `json:"retrieved_texts" help:"texts retrieved for a pair, as weak positives"`
+	ContrastSize     int     `json:"contrast_size" help:"size of the vectors of images and texts alone"`
+	ContrastOverStep bool    `json:"contrast_over_step" help:"contrastive learning of images and texts alone compares with those of all batches of a step, not of one"`
+	Temperature      float64 `json:"temperature" help:"of contrastive learning of images and texts alone"`
 }
 
 func defaults(size string, c run.CommonSettings) *Settings {

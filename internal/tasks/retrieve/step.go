@@ -3,12 +3,12 @@ package retrieve
 import (
 	"bytes"
 	"encoding/gob"
-	"errors"
 	"fmt"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/model"
 )
 
 // candidates are the images and captions of one batch with their vectors.
@@ -44,7 +44,7 @@ func (l *learner) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error) 
 func (l *learner) Surveyed(batches [][]byte) error {
 	l.step = l.step[:0]
 	for _, raw := range batches {
-		if raw == nil {
+		if len(raw) == 0 {
 			continue
 		}
 		var c candidates
@@ -64,9 +64,7 @@ func (l *learner) contrasts(epoch int) bool {
 // contrast is the contrastive loss of a batch: over its own images and captions or, with contrast_over_step, over those of all
 // batches of the step. An image that is in several batches is in the loss once, as the first of them has it.
 //
-// The vectors of other batches are constants here and this batch's are constants there, so the gradients of all batches together
-// are that of one loss over all. The trainer takes the mean over the batches; each has the loss as its value, and its gradient as
-// many times as there are batches.
+// The trainer takes the mean over the batches, each of which has the loss as its value: see [model.StackStep].
 func (l *learner) contrast(tape *autograd.Tape, epoch, batch int, b *pairBatch, iv, tv *autograd.Var) (*autograd.Var, error) {
 	temperature := l.job.settings.Temperature
 	if !l.Surveys() {
@@ -74,7 +72,7 @@ func (l *learner) contrast(tape *autograd.Tape, epoch, batch int, b *pairBatch, 
 	}
 	own := slices.IndexFunc(l.step, func(c candidates) bool { return c.Epoch == epoch && c.Batch == batch })
 	if own < 0 {
-		return nil, errors.New("contrast_over_step is for a run of retrieval alone; set it to false")
+		return nil, fmt.Errorf("batch %d of epoch %d is not among those of the step", batch, epoch)
 	}
 	images := l.gather(tape, own, iv, func(c *candidates) ([]int, []float32) { return c.Images, c.ImageVectors })
 	captions := l.gather(tape, own, tv, func(c *candidates) ([]int, []float32) { return c.Captions, c.CaptionVectors })
@@ -83,10 +81,7 @@ func (l *learner) contrast(tape *autograd.Tape, epoch, batch int, b *pairBatch, 
 		imageOf[i] = int32(slices.Index(images.numbers, l.job.train.Captions[c].Image)) // -1: it is in no batch
 	}
 	loss := l.model.ContrastiveLoss(tape, images.vectors, captions.vectors, imageOf, temperature)
-	return tape.HostLoss(loss, func(slopes, values []float32) float64 {
-		slopes[0] = float32(len(l.step))
-		return float64(values[0])
-	}), nil
+	return model.LossOfStep(tape, loss, len(l.step)), nil
 }
 
 // gathered are the images or captions of a step, each once, and their vectors.
@@ -97,32 +92,21 @@ type gathered struct {
 
 // gather brings the vectors of the step's batches together: of the batch own those on the tape.
 func (l *learner) gather(tape *autograd.Tape, own int, vectors *autograd.Var, of func(c *candidates) ([]int, []float32)) gathered {
-	size := vectors.Value.Cols
 	var g gathered
-	var rows []int32
-	var others []float32
+	var rows []model.StepRow
 	seen := map[int]bool{}
 	for i := range l.step {
-		numbers, values := of(&l.step[i])
+		numbers, _ := of(&l.step[i])
 		for k, n := range numbers {
-			if seen[n] {
-				continue
+			if !seen[n] {
+				seen[n] = true
+				g.numbers, rows = append(g.numbers, n), append(rows, model.StepRow{Batch: i, Row: k})
 			}
-			seen[n] = true
-			g.numbers = append(g.numbers, n)
-			if i == own {
-				rows = append(rows, int32(k))
-				continue
-			}
-			rows = append(rows, int32(vectors.Value.Rows+len(others)/size))
-			others = append(others, values[k*size:][:size]...)
 		}
 	}
-	if others == nil {
-		g.vectors = tape.Rows(vectors, rows)
-		return g
-	}
-	constants := autograd.Const(l.job.env.Device.Wrap(len(others)/size, size, others))
-	g.vectors = tape.StackRows(vectors, constants, rows)
+	g.vectors = model.StackStep(tape, own, vectors, func(batch int) []float32 {
+		_, values := of(&l.step[batch])
+		return values
+	}, rows)
 	return g
 }
