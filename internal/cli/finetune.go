@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
@@ -129,11 +130,17 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cobra.Command {
 // where it was interrupted.
 func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	if len(grid) > 0 && a.rank.one {
-		return usagef("--grid makes one run after the other; over several ranks make them one by one, or leave the launcher out")
-	}
-	var err error
-	if o.Group, err = a.join(); err != nil {
+		err := usagef("a grid makes one run after the other; over several ranks make them one by one, or leave the launcher out")
+		if o.Group != nil {
+			return collective.Agree(o.Group, err)
+		}
 		return err
+	}
+	if o.Group == nil {
+		var err error
+		if o.Group, err = a.join(); err != nil {
+			return err
+		}
 	}
 	o.Log = a.log
 	o.Command = append([]string{"unimo"}, a.args...)
@@ -143,6 +150,7 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	defer done()
 	o.Observer = watch
 	var summary *run.Summary
+	var err error
 	if len(grid) > 0 {
 		err = a.finetuneGrid(ctx, o, grid)
 	} else {

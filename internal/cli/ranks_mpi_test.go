@@ -75,7 +75,7 @@ func TestRanksStop(t *testing.T) {
 			t.Fatalf("%s, stopped: exit code %d\n%s%s", l.Name, code, stdout, stderr)
 		}
 		other := launchers[(i+1)%len(launchers)]
-		if code, stdout, stderr := startRanks(t, other, 2, append(args(l.Name), "--resume", "--set", "shard_optimizer=true")...).Wait(); code != exitDone {
+		if code, stdout, stderr := startRanks(t, other, 2, "resume", filepath.Join(dir, l.Name), "--set", "shard_optimizer=true").Wait(); code != exitDone {
 			t.Fatalf("%s goes on under %s: exit code %d\n%s%s", l.Name, other.Name, code, stdout, stderr)
 		}
 		sameModels(t, l.Name, filepath.Join(dir, l.Name), filepath.Join(dir, "alone"))
@@ -114,8 +114,9 @@ func TestRanksRefuse(t *testing.T) {
 			args []string
 		}{
 			{exitUsage, "version does not share its work, and mpirun of " + l.Name, []string{"version"}},
-			{exitUsage, "--grid makes one run after the other", append(finetuneArgs(data, out), "--grid", "seed=1,2")},
+			{exitUsage, "a grid makes one run after the other", append(finetuneArgs(data, out), "--grid", "seed=1,2")},
 			{exitUsage, `unknown setting "epoch"`, finetuneArgs(data, out, "epoch=2")},
+			{exitFailed, "holds no run", []string{"resume", data}},
 			{exitFailed, "does not exist", finetuneArgs(data+"/nowhere", out)},
 			{exitUsage, "2 ranks share the batches of a step", finetuneArgs(data, out)},
 		} {

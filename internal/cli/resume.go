@@ -18,7 +18,11 @@ snapshot_minutes, max_minutes, log_steps, mpi_timeout, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			o, grid, err := a.tasks.Resume(args[0])
+			group, err := a.join()
+			if err != nil {
+				return err
+			}
+			o, grid, err := a.tasks.Resume(group, args[0])
 			if err != nil {
 				return err
 			}

@@ -33,7 +33,8 @@ type Env struct {
 	// Shared has the folders of models that several tasks are opened from. nil: each is opened for itself.
 	Shared *Shared
 
-	whole *model.Multi // of which NewModel returns the part of a task
+	whole     *model.Multi // of which NewModel returns the part of a task
+	temporary *[]string    // folders that are removed when the run ends
 }
 
 // Part returns e for one of the tasks that whole is trained for: [NewModel] gives that task's part of it.
@@ -75,6 +76,9 @@ func (e Env) Ready() *Env {
 		e.Observer = Silent{}
 	}
 	e.Group = e.group()
+	if e.temporary == nil {
+		e.temporary = new([]string)
+	}
 	return &e
 }
 

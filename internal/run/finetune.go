@@ -110,11 +110,14 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 // agree returns the error of one process on all of them.
 func (e *Env) agree(err error) error { return collective.Agree(e.group(), err) }
 
-// close gives the run's folder back, and releases the checkpoint that it starts from.
+// close gives the run's folder back, releases the checkpoint that it starts from, and removes temporary folders.
 func (r *run) close() {
 	r.closeInit()
 	if r.dir != nil {
 		r.dir.Close()
+	}
+	for _, dir := range *r.temporary {
+		os.RemoveAll(dir)
 	}
 }
 

@@ -20,19 +20,29 @@ var ErrNoRun = errors.New("holds no run (no run.json); name the folder that --ou
 
 // Resume returns the options that go on with the run in the folder dir, and the axes
 // of a grid, as its run.json has them. Settings laid over them must not change the result.
-func (ts Tasks) Resume(dir string) (o Options, grid []string, err error) {
-	info, err := train.OpenInfo(dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return o, nil, fmt.Errorf("%s %w", dir, ErrNoRun)
+// All processes of g, nil for one alone, call it; the first one reads.
+func (ts Tasks) Resume(g collective.Group, dir string) (o Options, grid []string, err error) {
+	o = Options{Env: Env{Out: dir, Group: g}, Resume: true}
+	if o.leads() {
+		if o.file, err = train.ReadFile(dir); errors.Is(err, fs.ErrNotExist) {
+			err = fmt.Errorf("%s %w", dir, ErrNoRun)
+		}
 	}
+	if o.file, err = collective.Tell(o.group(), o.file, err); err == nil {
+		grid, err = o.goOn(ts)
+	}
+	return o, grid, o.agree(err)
+}
+
+// goOn takes from the run's file what there is to go on with.
+func (o *Options) goOn(ts Tasks) (grid []string, err error) {
+	info, err := o.file.Info()
 	if err != nil {
-		return o, nil, err
+		return nil, err
 	}
-	t, err := ts.Find(info.Task)
-	if err != nil {
-		return o, nil, fmt.Errorf("%s: %w", dir, err)
+	if o.Task, err = ts.Find(info.Task); err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Out, err)
 	}
-	o = Options{Env: Env{Out: dir}, Task: t, Resume: true}
 	if config, ok := info.Config.(map[string]any); ok {
 		if axes, ok := config["grid"].([]any); ok && len(config) == 1 {
 			for _, axis := range axes {
@@ -40,7 +50,7 @@ func (ts Tasks) Resume(dir string) (o Options, grid []string, err error) {
 			}
 		}
 	}
-	return o, grid, o.inherit()
+	return grid, o.inherit()
 }
 
 // inherit takes from the run that is gone on with what is not given. It does nothing for a new run.
@@ -49,17 +59,18 @@ func (o *Options) inherit() error {
 	if !o.Resume {
 		return nil
 	}
-	var file train.File
 	var err error
-	if o.leads() {
-		if file, err = train.ReadFile(o.Out); errors.Is(err, fs.ErrNotExist) {
-			err = nil
+	if o.file.Content == nil {
+		if o.leads() {
+			if o.file, err = train.ReadFile(o.Out); errors.Is(err, fs.ErrNotExist) {
+				err = nil
+			}
+		}
+		if o.file, err = collective.Tell(o.group(), o.file, err); err != nil || o.file.Content == nil {
+			return err
 		}
 	}
-	if file, err = collective.Tell(o.group(), file, err); err != nil || file.Content == nil {
-		return err
-	}
-	info, err := file.Info()
+	info, err := o.file.Info()
 	if err != nil {
 		return err
 	}
@@ -75,7 +86,7 @@ func (o *Options) inherit() error {
 	o.Size = from.Preset
 	o.Data, o.Dev, o.Init, o.Vocab = cmp.Or(o.Data, from.Data), cmp.Or(o.Dev, from.Dev), cmp.Or(o.Init, from.Init), cmp.Or(o.Vocab, from.Vocab)
 	o.Notice = cmp.Or(o.Notice, from.Notice)
-	o.inherited, o.file = from, file
+	o.inherited = from
 	return nil
 }
 

@@ -316,7 +316,7 @@ func TestToyKind(t *testing.T) {
 		t.Fatalf("interrupted: %v", err)
 	}
 	list := run.Tasks{toyTask}
-	o, _, err = list.Resume(o.Out)
+	o, _, err = list.Resume(nil, o.Out)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -370,7 +370,7 @@ func TestToyKind(t *testing.T) {
 	if err != nil || c.Test == nil || c.Test.Name != "McNemar's exact test" || c.Test.OnlyA+c.Test.OnlyB != 0 {
 		t.Errorf("compared: %+v, %v", c, err)
 	}
-	if _, _, err := (run.Tasks{}).Resume(whole.Dir.Root()); err == nil || !strings.Contains(err.Error(), `unknown task "toy"`) {
+	if _, _, err := (run.Tasks{}).Resume(nil, whole.Dir.Root()); err == nil || !strings.Contains(err.Error(), `unknown task "toy"`) {
 		t.Errorf("a list without the toy: %v", err)
 	}
 }

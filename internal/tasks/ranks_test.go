@@ -75,11 +75,22 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 			}
 			together := options(t, c.task, c.data, set...)
 			var log bytes.Buffer
+			nowhere, temporary := filepath.Join(t.TempDir(), "nowhere"), t.TempDir()
+			t.Setenv("TMPDIR", temporary)
 			err := over(t, c.size, together, func(rank int, o *run.Options) {
 				o.Log = slog.New(slog.NewTextHandler(&synced{w: &log}, nil))
+				if rank > 0 { // its machine does not see the run's folder
+					o.Out = nowhere
+				}
 			})
 			if err != nil {
 				t.Fatal(err)
+			}
+			if _, err := os.Stat(nowhere); err == nil {
+				t.Error("another rank than the first has a folder")
+			}
+			if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+				t.Errorf("temporary files are left: %v, %v", left, err)
 			}
 			for _, dir := range []string{"best", "last"} {
 				if !maps.Equal(files(t, filepath.Join(alone.Out, dir)), files(t, filepath.Join(together.Out, dir))) {

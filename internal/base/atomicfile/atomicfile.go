@@ -22,9 +22,9 @@ import (
 	"syscall"
 )
 
-// tempMark is in the name of every temporary file and folder, so that those a
+// TempMark is in the name of every temporary file and folder, so that those a
 // killed process left behind can be told from results (see [Clean]).
-const tempMark = ".unimo-partial-"
+const TempMark = ".unimo-partial-"
 
 // bufferSize spares small writers a system call each; 1 MiB is far above the
 // size at which disks stop caring.
@@ -60,7 +60,7 @@ func WriteFile(path string, content func(f *os.File) error) (err error) {
 	if info, err := os.Lstat(path); err == nil && info.IsDir() { // a rename would say "file exists", and after the work
 		return fmt.Errorf("write %s: a folder is in its place; move or remove it", path)
 	}
-	f, err := os.CreateTemp(dir, tempMark+"*")
+	f, err := os.CreateTemp(dir, TempMark+"*")
 	if err != nil {
 		return fmt.Errorf("write %s: %w", path, err)
 	}
@@ -108,7 +108,7 @@ func Copy(dst, src string) (err error) {
 	if to, err := os.Stat(dst); err == nil && os.SameFile(from, to) {
 		return nil
 	}
-	temp, err := os.MkdirTemp(filepath.Dir(dst), tempMark+"*")
+	temp, err := os.MkdirTemp(filepath.Dir(dst), TempMark+"*")
 	if err != nil {
 		return fmt.Errorf("copy to %s: %w", dst, err)
 	}
@@ -168,7 +168,7 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 		return os.ErrExist
 	}
 	parent := filepath.Dir(dir)
-	tmp, err := os.MkdirTemp(parent, tempMark+"*")
+	tmp, err := os.MkdirTemp(parent, TempMark+"*")
 	if err != nil {
 		return err
 	}
@@ -216,7 +216,7 @@ func Clean(dir string) error {
 		return fmt.Errorf("clean %s: %w", dir, err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), tempMark) {
+		if strings.HasPrefix(e.Name(), TempMark) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return fmt.Errorf("clean %s: %w", dir, err)
 			}

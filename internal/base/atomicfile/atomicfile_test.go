@@ -76,8 +76,8 @@ func TestWriteDir(t *testing.T) {
 
 func TestClean(t *testing.T) {
 	dir := t.TempDir()
-	os.WriteFile(filepath.Join(dir, tempMark+"1"), nil, 0o644)
-	os.Mkdir(filepath.Join(dir, tempMark+"2"), 0o755)
+	os.WriteFile(filepath.Join(dir, TempMark+"1"), nil, 0o644)
+	os.Mkdir(filepath.Join(dir, TempMark+"2"), 0o755)
 	os.WriteFile(filepath.Join(dir, "keep"), nil, 0o644)
 	if err := Clean(dir); err != nil {
 		t.Fatal(err)

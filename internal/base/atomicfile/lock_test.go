@@ -44,7 +44,7 @@ func TestOwnCleans(t *testing.T) {
 	os.Mkdir(filepath.Join(dir, "in"), 0o755)
 	os.Mkdir(filepath.Join(dir, "other"), 0o755)
 	for _, d := range []string{"", "in", "other"} {
-		os.WriteFile(filepath.Join(dir, d, tempMark+"1"), nil, 0o644)
+		os.WriteFile(filepath.Join(dir, d, TempMark+"1"), nil, 0o644)
 	}
 	l, err := Own(dir, "in", "absent")
 	if err != nil {
@@ -53,7 +53,7 @@ func TestOwnCleans(t *testing.T) {
 	l.Release()
 	assertEntries(t, dir, "in", "other")
 	assertEntries(t, filepath.Join(dir, "in"))
-	assertEntries(t, filepath.Join(dir, "other"), tempMark+"1")
+	assertEntries(t, filepath.Join(dir, "other"), TempMark+"1")
 }
 
 // The kernel releases the lock of a process that dies without a word.

@@ -171,10 +171,10 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 	case err != nil:
 		return nil, nil, err
 	}
-	store, info, err := regions.Open(dir, regions.Options{Classes: o.Classes})
-	if err != nil && env.Group.Rank() > 0 {
-		err = fmt.Errorf("%w; all ranks read what the first has computed; choose a folder RUN that all machines see, or extract the features before (unimo features extract)", err)
+	if dir, err = env.Everywhere(dir); err != nil {
+		return nil, nil, err
 	}
+	store, info, err := regions.Open(dir, regions.Options{Classes: o.Classes})
 	if err != nil {
 		return nil, nil, err
 	}

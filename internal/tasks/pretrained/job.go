@@ -253,8 +253,11 @@ func (j *job) compute(ctx context.Context) error {
 				return extractor.Keep(dir, x)
 			}, j.env.Observer.Tick)
 		})
+		if err == nil {
+			dir, err = j.env.Everywhere(dir)
+		}
 		if err == nil && j.env.Group.Rank() > 0 {
-			err = elsewhere(c.Computed(dir))
+			err = c.Computed(dir)
 		}
 		if err != nil {
 			return err
@@ -264,14 +267,6 @@ func (j *job) compute(ctx context.Context) error {
 		}
 	}
 	return nil
-}
-
-// elsewhere is an error of reading what the first of the ranks has made.
-func elsewhere(err error) error {
-	if err == nil {
-		return nil
-	}
-	return fmt.Errorf("%w; all ranks read what the first has made; choose a folder RUN that all machines see", err)
 }
 
 // Learner implements [run.Job].
@@ -291,14 +286,18 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 		Log: j.env.Log, Stage: j.env.Observer.Stage, Tick: j.env.Observer.Tick,
 	}
 	var resources *pretrain.Resources
+	dir := filepath.Join(j.env.Out, "related")
 	_, err = collective.First(j.env.Group, func() (_ bool, err error) {
-		resources, err = pretrain.OpenResources(ctx, filepath.Join(j.env.Out, "related"), j.collections, related)
+		resources, err = pretrain.OpenResources(ctx, dir, j.collections, related)
 		return false, err
 	})
+	needed, err := collective.Tell(j.env.Group, resources != nil, err)
+	if err == nil && needed {
+		dir, err = j.env.Everywhere(dir)
+	}
 	if err == nil && j.env.Group.Rank() > 0 {
 		related.Built = true
-		resources, err = pretrain.OpenResources(ctx, filepath.Join(j.env.Out, "related"), j.collections, related)
-		err = elsewhere(err)
+		resources, err = pretrain.OpenResources(ctx, dir, j.collections, related)
 	}
 	if err != nil {
 		return nil, err

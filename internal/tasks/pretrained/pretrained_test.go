@@ -182,6 +182,8 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	temporary := t.TempDir()
+	t.Setenv("TMPDIR", temporary)
 	var want, said string
 	for _, sizes := range [][]int{{1}, {2}, {4}, {8}, {4, 1}, {1, 8}} {
 		out := filepath.Join(t.TempDir(), "run")
@@ -192,6 +194,8 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 				o := run.Options{Env: run.Env{Out: out, Group: g}, Task: Task, Size: "mini", Set: append(slices.Clone(small), set...), Resume: i > 0}
 				if g.Rank() == 0 {
 					o.Log = slog.New(slog.NewTextHandler(&log, nil))
+				} else { // its machine does not see the run's folder
+					o.Out += "-nowhere"
 				}
 				if i < len(sizes)-1 {
 					o.Observer = stopper{stop: stop}
@@ -203,6 +207,9 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 				t.Fatal(err)
 			}
 			stop()
+		}
+		if left, err := os.ReadDir(temporary); err != nil || len(left) > 0 {
+			t.Errorf("temporary files are left: %v, %v", left, err)
 		}
 		raw, err := os.ReadFile(filepath.Join(out, "last", "model.safetensors"))
 		if err != nil {
