@@ -26,6 +26,7 @@ type member struct {
 	one    bool       // of several, as far as this program cares
 	group  *mpi.Group // nil: not joined
 	left   bool       // the group
+	apart  bool       // it does not join: it cannot, or no rank does
 }
 
 // silent says whether another rank says what all have to say.
@@ -50,6 +51,7 @@ func (a *app) isRank() {
 // checkRanks refuses a command that a launcher started several times, and that would do the same as often.
 func (a *app) checkRanks(c *cobra.Command) error {
 	if l := a.rank.launch; a.rank.one && c.Annotations[sharesAnnotation] == "" {
+		a.rank.apart = true
 		return usagef("%s does not share its work, and %s started it %d times; run it without, or once (-n 1)", commandName(c), l.Launcher, l.Size)
 	}
 	return nil
@@ -61,7 +63,17 @@ func (a *app) join() (collective.Group, error) {
 		return collective.Alone{}, nil
 	}
 	a.isRank()
+	group, err := a.meet()
+	if err != nil {
+		return nil, err
+	}
+	return group, a.greet(group)
+}
+
+// meet joins the group, once.
+func (a *app) meet() (*mpi.Group, error) {
 	group, err := mpi.Join(mpi.Options{Launch: a.rank.launch, Library: os.Getenv(mpi.LibraryVariable), Expired: a.expired})
+	a.rank.apart = err != nil
 	var use *mpi.UseError
 	if errors.As(err, &use) {
 		return nil, usageError{err}
@@ -72,7 +84,20 @@ func (a *app) join() (collective.Group, error) {
 	a.rank.group = group
 	a.ending.Store(&saves) // from here on ranks end together
 	go a.stopsOrphaned()
-	return group, a.greet(group)
+	return group, nil
+}
+
+// together tells all ranks of an error that this one has met before it joined them, such as of a file that its machine lacks. They would wait for it.
+func (a *app) together(err error) error {
+	if err == nil || !a.rank.one || a.rank.group != nil || a.rank.apart || errors.Is(err, context.Canceled) {
+		return err
+	}
+	group, failed := a.meet()
+	if failed != nil {
+		return err
+	}
+	_, err = collective.Gather(group, greeting{}, err) // in the place of greet
+	return err
 }
 
 // greeting is what ranks tell each other before they begin.

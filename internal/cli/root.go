@@ -96,6 +96,7 @@ func (a *app) run(ctx context.Context) int {
 		root.SetArgs(append([]string{}, a.withTask(root)...)) // nil would be the process's own
 		return root.ExecuteContext(ctx)
 	})
+	err = a.together(err)
 	code, message := outcome(err)
 	var reported reportedError
 	if code != exitDone && (a.json || slices.Contains(a.args, "--json")) && !errors.As(err, &reported) {
