@@ -77,7 +77,7 @@ func join(lib library, o Options) (*Group, error) {
 		g.SetTimeout(o.Timeout)
 	}
 	go g.work()
-	if err := g.do("MPI_Init", lib.init); err != nil {
+	if err := g.do(initOperation, lib.init); err != nil {
 		return nil, err
 	}
 	err := g.do("MPI_Comm_rank", func() (err error) {
@@ -132,6 +132,9 @@ func (g *Group) do(operation string, f func() error) error {
 	return nil
 }
 
+// initOperation is where ranks find each other.
+const initOperation = "MPI_Init"
+
 // TimeoutError is the error of an operation that waits too long for the other ranks.
 type TimeoutError struct {
 	Rank, Size int
@@ -141,6 +144,10 @@ type TimeoutError struct {
 }
 
 func (e *TimeoutError) Error() string {
+	if e.Operation == initOperation { // mpi_timeout is not known yet
+		return fmt.Sprintf("rank %d of %d has waited in %s since %s, for %v: another rank has not come as far, or has another MPI library, of which two do not find each other; look at what it says, and name one library for all with %s",
+			e.Rank, e.Size, e.Operation, e.Since.Format(time.TimeOnly), e.Timeout, LibraryVariable)
+	}
 	return fmt.Sprintf("rank %d of %d has waited in %s since %s, the %v of mpi_timeout: another rank, its host or the network is gone, or slower than that; look there, then go on with --resume",
 		e.Rank, e.Size, e.Operation, e.Since.Format(time.TimeOnly), e.Timeout)
 }

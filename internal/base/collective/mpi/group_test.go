@@ -202,6 +202,9 @@ func TestExpires(t *testing.T) {
 	g.SetTimeout(time.Millisecond)
 	done := make(chan error)
 	go func() { done <- g.Barrier() }()
+	if e := (&TimeoutError{Rank: 1, Size: 2, Operation: initOperation}).Error(); !strings.Contains(e, "another MPI library") || !strings.Contains(e, LibraryVariable) {
+		t.Error(e)
+	}
 	var late *TimeoutError
 	if err := <-told; !errors.As(err, &late) || late.Operation != "MPI_Barrier" || !strings.Contains(err.Error(), "rank 0 of 1 has waited in MPI_Barrier since") {
 		t.Error(err)
