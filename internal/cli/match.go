@@ -158,7 +158,8 @@ changed are read, those that are gone leave it. An index of another folder is re
 
 With --store the vectors go to a vector database as well, which 'unimo search' and 'unimo serve'
 then ask for candidates: postgres://USER@HOST/DATABASE is a PostgreSQL with the extension
-vector (pgvector). Several --store are shards. A password comes from PGPASSWORD or ~/.pgpass.
+vector (pgvector), weaviate+http://HOST:8080 a Weaviate. Several --store are shards. A password
+comes from PGPASSWORD or ~/.pgpass, the API key of Weaviate from WEAVIATE_API_KEY.
 The index remembers the URLs, without passwords; --store none takes it out of the database.
 How much of the exact answers the database finds is measured and printed.
 

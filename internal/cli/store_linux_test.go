@@ -9,6 +9,7 @@ import (
 
 	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/test/postgres"
+	"github.com/unimo-go/unimo/internal/test/weaviate"
 	"github.com/unimo-go/unimo/vectorstore"
 )
 
@@ -88,6 +89,46 @@ func TestIndexInAStore(t *testing.T) {
 	server.Exec(t, first, `DO $$ DECLARE name text; BEGIN SELECT relname INTO name FROM pg_class WHERE relname LIKE 'unimo%' AND relkind = 'r'; EXECUTE 'DROP TABLE ' || name; END $$`)
 	must(t, make()...)
 	must(t, make("--store", "none")...)
+	server.Kill()
+	if got := must(t, search...).stdout; got != want {
+		t.Errorf("found\n%swant\n%s", got, want)
+	}
+}
+
+// The same with Weaviate, which wants an API key.
+func TestIndexInWeaviate(t *testing.T) {
+	server := weaviate.Start(t, "AUTHENTICATION_APIKEY_ENABLED=true", "AUTHENTICATION_APIKEY_ALLOWED_KEYS=very-secret", "AUTHENTICATION_APIKEY_USERS=ada")
+	model, index := filepath.Join("..", "..", "testdata", "shapes.model"), filepath.Join(t.TempDir(), "index")
+	make := []string{"index", filepath.Join("..", "..", "testdata", "shapes", "images"), "--model", model, "--out", index}
+	search := []string{"search", "--index", index, "a green square", "-k", "4"}
+	must(t, make...)
+	want := must(t, search...).stdout
+	fails := func(name, want string, args ...string) {
+		t.Helper()
+		if r := call(t, "", args...); r.code != exitFailed || !strings.Contains(r.stderr, want) || strings.Contains(r.stderr, "secret") {
+			t.Errorf("%s: exit code %d, %q", name, r.code, r.stderr)
+		}
+	}
+	t.Setenv(weaviate.KeyVariable, "")
+	fails("no key", weaviate.KeyVariable, append(make, "--store", server.URL())...)
+	t.Setenv(weaviate.KeyVariable, "very-secret")
+	if out := must(t, append(make, "--store", server.URL())...).stdout; !strings.Contains(out, "6 vectors sent to "+server.URL()+"; recall@20 against the exact index 1.0000") {
+		t.Errorf("index prints %q", out)
+	}
+	if out := must(t, make...).stdout; !strings.Contains(out, "0 vectors sent to "+server.URL()) {
+		t.Errorf("index prints %q", out)
+	}
+	if got := must(t, search...).stdout; got != want {
+		t.Errorf("found\n%swant\n%s", got, want)
+	}
+	server.Stop()
+	fails("a server that is down", "is the server running", search...)
+	fails("a server that is down", "is the server running", make...)
+	server.Run(t)
+	if got := must(t, search...).stdout; got != want {
+		t.Errorf("found\n%swant\n%s", got, want)
+	}
+	must(t, append(make, "--store", "none")...)
 	server.Kill()
 	if got := must(t, search...).stdout; got != want {
 		t.Errorf("found\n%swant\n%s", got, want)

@@ -14,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/test/clusters"
 	"github.com/unimo-go/unimo/internal/test/postgres"
+	"github.com/unimo-go/unimo/internal/test/weaviate"
 )
 
 // onePicture gives one picture for every id: what is measured is not the disk.
@@ -27,17 +28,25 @@ func (s onePicture) Image(_ string, dst *regions.Image) error {
 	return nil
 }
 
-// BenchmarkPgvector measures 100,000 vectors of 256 values in a database beside the same in the program: how many of the exact top 20 of 200 other
+func BenchmarkPgvector(b *testing.B) {
+	server := postgres.Start(b, "-c", "shared_buffers=512MB")
+	benchmark(b, server.Empty(b)+"&maintenance_work_mem=1GB")
+}
+
+func BenchmarkWeaviate(b *testing.B) {
+	server := weaviate.Start(b)
+	benchmark(b, server.Empty(b))
+}
+
+// benchmark measures 100,000 vectors of 256 values in a database beside the same in the program: how many of the exact top 20 of 200 other
 // vectors are lost, and a query of twelve words with the mini model (random weights), whose best 20 pictures of 36 patches the full model orders.
 // Queries of the two take turns. Run it with -benchtime 1x; with -short it is 1,000 vectors.
-func BenchmarkPgvector(b *testing.B) {
+func benchmark(b *testing.B, url string) {
 	const values, k, queries = 256, 20, 200
 	pictures := 100_000
 	if testing.Short() {
 		pictures = 1000
 	}
-	server := postgres.Start(b, "-c", "shared_buffers=512MB")
-	url := server.Database(b, postgres.Extension) + "&maintenance_work_mem=1GB"
 	maker := clusters.New(values, 1)
 	rows := rank.Rows{Size: values, Vectors: make([]float32, 0, pictures*values)}
 	for i := range pictures {

@@ -17,6 +17,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/store/pgvector"
 	"github.com/unimo-go/unimo/internal/store/server"
+	"github.com/unimo-go/unimo/internal/store/weaviate"
 )
 
 // Timeout bounds the answer to a query: a server that hangs must not hold up all others.
@@ -26,6 +27,9 @@ const Timeout = 10 * time.Second
 var connects = map[string]func(ctx context.Context, address string, p server.Part) (server.Server, error){
 	"postgres":   pgvector.Connect,
 	"postgresql": pgvector.Connect,
+
+	weaviate.Scheme + "http":  weaviate.Connect,
+	weaviate.Scheme + "https": weaviate.Connect,
 }
 
 // database is a [rank.Database] of several servers, each with its shard.
@@ -65,13 +69,13 @@ func parse(address string) (*url.URL, error) {
 	u, err := url.Parse(address)
 	authority, rest, _ := strings.Cut(strings.TrimPrefix(address[strings.Index(address, ":")+1:], "//"), "/")
 	if err != nil || strings.Contains(address, "#") || strings.Count(authority, "@") > 1 || strings.Contains(rest, "@") { // what is wrong may be part of a password
-		return nil, errors.New("a store is no URL; want one such as postgres://ada@db.example:5432/photos (in a password, write %40 for @ and the like)")
+		return nil, errors.New("a store is no URL; want one such as postgres://ada@db.example:5432/photos or weaviate+http://db.example:8080 (in a password, write %40 for @ and the like)")
 	}
 	if u.Scheme == "" {
-		return nil, fmt.Errorf("store %q is no URL; want one such as postgres://ada@db.example:5432/photos", server.WithoutSecrets(u))
+		return nil, fmt.Errorf("store %q is no URL; want one such as postgres://ada@db.example:5432/photos or weaviate+http://db.example:8080", server.WithoutSecrets(u))
 	}
 	if connects[u.Scheme] == nil {
-		return nil, fmt.Errorf("store %s is of no kind that is known; want a URL such as postgres://ada@db.example:5432/photos", server.WithoutSecrets(u))
+		return nil, fmt.Errorf("store %s is of no kind that is known; want a URL such as postgres://ada@db.example:5432/photos or weaviate+http://db.example:8080", server.WithoutSecrets(u))
 	}
 	return u, nil
 }

@@ -9,12 +9,24 @@ import (
 
 	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/test/postgres"
+	"github.com/unimo-go/unimo/internal/test/weaviate"
 	"github.com/unimo-go/unimo/vectorstore"
 )
 
-// A server searches the database of an index. While that is down searches are unavailable, and nothing else.
 func TestServeInAStore(t *testing.T) {
-	server, dir := postgres.Start(t), index(t)
+	t.Setenv("PGPASSWORD", postgres.Password)
+	serveInAStore(t, postgres.Start(t))
+}
+
+func TestServeInWeaviate(t *testing.T) { serveInAStore(t, weaviate.Start(t)) }
+
+// A server searches the database of an index. While that is down searches are unavailable, and nothing else.
+func serveInAStore(t *testing.T, server interface {
+	Empty(t testing.TB) string
+	Run(t testing.TB)
+	Kill()
+}) {
+	dir := index(t)
 	search := func(m Model) ([]Found, error) {
 		found, _, err := m.Search(t.Context(), Item{Text: "a green square"}, 3)
 		return found, err
@@ -23,13 +35,12 @@ func TestServeInAStore(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("PGPASSWORD", postgres.Password)
 	m, err := unimo.OpenRetriever(filepath.Join(tiny, "shapes.model"), unimo.Stores(vectorstore.Open))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer m.Close()
-	if err := m.WriteIndex(t.Context(), filepath.Join(tiny, "shapes", "images"), dir, server.Database(t, postgres.Extension)); err != nil {
+	if err := m.WriteIndex(t.Context(), filepath.Join(tiny, "shapes", "images"), dir, server.Empty(t)); err != nil {
 		t.Fatal(err)
 	}
 	model := get(t, serve(t, Options{Index: dir}, "shapes"), "shapes")

@@ -308,7 +308,7 @@ func (c *client) prepare(ctx context.Context, tx pgx.Tx, rows rank.Rows, own []i
 			}
 		}
 	}
-	then := c.Note(revision)
+	then := c.Note(revision, len(own))
 	if len(missing)+len(gone) == 0 && now == then {
 		return 0, nil
 	}

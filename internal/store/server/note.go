@@ -14,6 +14,7 @@ type Note struct {
 	Shard    int    `json:"shard"`
 	Shards   int    `json:"shards"`
 	Revision string `json:"revision"` // "" until all have come
+	Vectors  int    `json:"vectors"`  // how many the revision has here
 	Pictures string `json:"pictures"` // what the vectors are of, for people
 }
 
@@ -40,9 +41,9 @@ func (p Part) Prefix() string { return "unimo_" + p.Index + "_" }
 // Name is the name of what a server has of the index and its model. It needs no quotes.
 func (p Part) Name() string { return p.Prefix() + p.Model[:min(16, len(p.Model))] }
 
-// Note is that of the part with the rows of a revision.
-func (p Part) Note(revision string) Note {
-	return Note{p.Model, p.Size, p.Shard, p.Shards, revision, p.About}
+// Note is that of the part with so many rows of a revision.
+func (p Part) Note(revision string, vectors int) Note {
+	return Note{p.Model, p.Size, p.Shard, p.Shards, revision, vectors, p.About}
 }
 
 // RevisionOf is that of what a server has, which is the part that what names and n describes; "" for that of another shard.
