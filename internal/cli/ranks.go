@@ -252,7 +252,8 @@ const (
 )
 
 // speaks says whether this rank is the one that says an error. What all have agreed on is the first one's to say. What ranks find before they have
-// joined, as where there is no library, the first of each host says, and those of other hosts only where the launcher has not ended them by then.
+// joined, as where there is no library, the first of the job says, and every other one only where by then neither the launcher has ended it nor the
+// first of its host has ended, who found the same.
 func (a *app) speaks(ctx context.Context, err error) bool {
 	var agreed *collective.RankError
 	switch {
@@ -262,15 +263,18 @@ func (a *app) speaks(ctx context.Context, err error) bool {
 		return false
 	case a.rank.group != nil:
 		return true
-	case a.rank.launch.Follows:
-		return false
 	}
-	select {
-	case <-ctx.Done():
-		return false
-	case <-time.After(firstSpeaks):
-		return true
+	late := time.After(firstSpeaks)
+	for a.rank.launch.Follows == "" || mpi.FirstRuns(a.rank.launch) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-late:
+			return true
+		case <-time.After(firstSpeaks / 20):
+		}
 	}
+	return false
 }
 
 // leave ends the group. Where only this rank knows that there is nothing to go on with, it ends the others.

@@ -104,6 +104,27 @@ func TestRanksWatchdog(t *testing.T) {
 	}
 }
 
+// What only one rank finds before it has joined the others is said, though they still wait for it.
+func TestRanksOneAlone(t *testing.T) {
+	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	args := finetuneArgs(data, out, "gradient_accumulation=2")
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, l := range ranks.Launchers(t) {
+		if l.Name != "Open MPI" {
+			continue // its launcher lets the first one wait in MPI_Init, and a piece of shared memory stays where that one is killed there
+		}
+		// The second one is started by a script, which finds no library.
+		other := append([]string{":", "-n", "1", "sh", "-c", `UNIMO_MPI=/nowhere "$0" "$@"; exit $?`, self}, args...)
+		job := startRanks(t, l, 1, append(args, other...)...)
+		if code, stdout, stderr := job.Wait(); code == exitDone || stdout != "" || strings.Count(stderr, "unimo: rank 1: UNIMO_MPI: /nowhere: ") != 1 {
+			t.Errorf("%s: exit code %d\n%s%s", l.Name, code, stdout, stderr)
+		}
+	}
+}
+
 // What is wrong is said once, and nothing is written.
 func TestRanksRefuse(t *testing.T) {
 	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")

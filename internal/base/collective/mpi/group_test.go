@@ -168,12 +168,12 @@ func TestLaunched(t *testing.T) {
 		{"", Launch{}, false},
 		{"SLURM_NTASKS=4 SLURM_PROCID=0 SLURM_JOB_ID=7", Launch{}, false}, // a batch script
 		{"OMPI_COMM_WORLD_SIZE=4 OMPI_COMM_WORLD_RANK=3 OMPI_COMM_WORLD_LOCAL_RANK=1 PMIX_RANK=3 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1",
-			Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 3, 4, true, "--bind-to none", openMPI}, true},
-		{"PMI_SIZE=8 PMI_RANK=5 MPI_LOCALNRANKS=4 MPI_LOCALRANKID=0 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1", Launch{"mpirun of MPICH or Intel MPI", "PMI_SIZE", 5, 8, false, "-bind-to none (Intel MPI: -genv I_MPI_PIN=off)", mpich}, true},
-		{"PMI_SIZE=8 PMI_RANK=5 SLURM_STEP_NUM_TASKS=8 SLURM_PROCID=5 SLURM_LOCALID=1", Launch{"srun", "SLURM_STEP_NUM_TASKS", 5, 8, true, "--cpus-per-task=N", anyFamily}, true},
-		{"PMI_SIZE=2 PMI_RANK=1", Launch{"a launcher with PMI", "PMI_SIZE", 1, 2, false, "", anyFamily}, true},
-		{"PMIX_RANK=1", Launch{"a launcher with PMIx", "", 1, 0, false, "", anyFamily}, true},
-		{"OMPI_COMM_WORLD_SIZE=1 OMPI_COMM_WORLD_RANK=0", Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 0, 1, false, "--bind-to none", openMPI}, false},
+			Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 3, 4, "OMPI_COMM_WORLD_LOCAL_RANK", "--bind-to none", openMPI}, true},
+		{"PMI_SIZE=8 PMI_RANK=5 MPI_LOCALNRANKS=4 MPI_LOCALRANKID=0 SLURM_STEP_NUM_TASKS=2 SLURM_PROCID=1", Launch{"mpirun of MPICH or Intel MPI", "PMI_SIZE", 5, 8, "", "-bind-to none (Intel MPI: -genv I_MPI_PIN=off)", mpich}, true},
+		{"PMI_SIZE=8 PMI_RANK=5 SLURM_STEP_NUM_TASKS=8 SLURM_PROCID=5 SLURM_LOCALID=1", Launch{"srun", "SLURM_STEP_NUM_TASKS", 5, 8, "SLURM_LOCALID", "--cpus-per-task=N", anyFamily}, true},
+		{"PMI_SIZE=2 PMI_RANK=1", Launch{"a launcher with PMI", "PMI_SIZE", 1, 2, "", "", anyFamily}, true},
+		{"PMIX_RANK=1", Launch{"a launcher with PMIx", "", 1, 0, "", "", anyFamily}, true},
+		{"OMPI_COMM_WORLD_SIZE=1 OMPI_COMM_WORLD_RANK=0", Launch{"mpirun of Open MPI", "OMPI_COMM_WORLD_SIZE", 0, 1, "", "--bind-to none", openMPI}, false},
 		{"OMPI_COMM_WORLD_SIZE=many OMPI_COMM_WORLD_RANK=0", Launch{}, false},
 		{"OMPI_COMM_WORLD_SIZE=2", Launch{}, false},
 	} {

@@ -7,7 +7,7 @@ type Launch struct {
 	Launcher   string // "mpirun of Open MPI"; "" where nobody did
 	Variable   string // that says how many there are; "" where none does
 	Rank, Size int    // Size is 0 where the launcher does not say it
-	Follows    bool   // another process on this host has a lower rank; false where the launcher does not say it
+	Follows    string // the variable that numbers the processes of a host, where this one is not the first; else, or where there is none, ""
 	Unbind     string // option of the launcher that leaves ranks all processors; "" where it is not known
 	family     family // of the libraries that understand the launcher
 }
@@ -52,7 +52,9 @@ func Launched(getenv func(string) string) Launch {
 			}
 		}
 		l.Rank = rank
-		_, l.Follows = number(l.local, 1)
+		if _, ok := number(l.local, 1); ok {
+			l.Follows = l.local
+		}
 		return l.Launch
 	}
 	return Launch{}

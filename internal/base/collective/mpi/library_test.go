@@ -119,6 +119,38 @@ func TestLauncherProgram(t *testing.T) {
 	}
 }
 
+// A process finds the first one of its launcher, past scripts, and no other's.
+func TestFirstRuns(t *testing.T) {
+	proc := t.TempDir()
+	process := func(pid, parent, environment string) {
+		dir := filepath.Join(proc, pid)
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for name, text := range map[string]string{"stat": pid + " (unimo-mpi) S " + parent + " 30", "environ": strings.ReplaceAll(environment, " ", "\x00")} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	process("self", "20", "HOME=/ LOCAL=1")
+	process("20", "10", "HOME=/ LOCAL=1") // a script
+	process("10", "1", "HOME=/")
+	process("11", "1", "LOCAL=0") // of another launcher
+	process("21", "10", "LOCAL=2")
+	if firstRuns(proc, "LOCAL") {
+		t.Error("found a first process, where there is none")
+	}
+	process("22", "10", "NOTLOCAL=3 LOCAL=0 X=1")
+	if !firstRuns(proc, "LOCAL") {
+		t.Error("found no first process")
+	}
+	process("22", "10", "") // ended
+	if firstRuns(proc, "LOCAL") {
+		t.Error("found a first process that has ended")
+	}
+}
+
 func TestFamilies(t *testing.T) {
 	for version, want := range map[string]family{
 		"Open MPI v4.1.4, package: Debian OpenMPI": openMPI, "MPICH Version: 5.0.2": mpich, "Intel(R) MPI Library 2021.18 for Linux* OS": mpich,
