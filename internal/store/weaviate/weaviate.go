@@ -295,8 +295,12 @@ func (c *client) send(ctx context.Context, rows rank.Rows, numbers []int, tick f
 				"properties": map[string]string{"picture": id, "origin": fmt.Sprintf("%x", origin)},
 			}
 		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		// A message whose sender leaves may end with objects that are stored and in no index, and that nobody would send again.
 		var results []stored
-		if err := c.patient(ctx, http.MethodPost, "/batch/objects", map[string]any{"objects": objects}, &results); err != nil {
+		if err := c.patient(context.WithoutCancel(ctx), http.MethodPost, "/batch/objects", map[string]any{"objects": objects}, &results); err != nil {
 			return err
 		}
 		if err := refused(results, len(part)); err != nil {
