@@ -483,7 +483,7 @@ func (e *Embedder) batch(in model.Input, skips []int, stages []stage) ([]float32
 	} else {
 		rows := engine.Values(e.dev, e.encoder.LastLayer(tape, in).Value)
 		size := len(e.pooling) * h
-		e.dev.Limit().For(n, func(i int) {
+		tape.Device().Limit().For(n, func(i int) {
 			e.pooling.appendTo(pooled[i*size:i*size:(i+1)*size], rows[int(in.Text.Offsets[i])*h:int(in.Text.Offsets[i+1])*h], h, skips[i])
 		})
 	}
@@ -491,7 +491,7 @@ func (e *Embedder) batch(in model.Input, skips []int, stages []stage) ([]float32
 	for _, s := range stages {
 		x = s.apply(tape, x)
 	}
-	if err := e.encoder.Params.CheckOutput(e.dev, "vectors", x); err != nil {
+	if err := e.encoder.Params.CheckOutput(tape, "vectors", x); err != nil {
 		return nil, err
 	}
 	return slices.Clone(engine.Values(e.dev, x.Value)), nil

@@ -29,7 +29,7 @@ func (e *Embedder) TokenVectors(ctx context.Context, texts []Text, tick run.Tick
 		tape := e.tapes.Take()
 		defer e.tapes.Give(tape)
 		x := e.encoder.LastLayer(tape, in)
-		if err := e.encoder.Params.CheckOutput(e.dev, "vectors of tokens", x); err != nil {
+		if err := e.encoder.Params.CheckOutput(tape, "vectors of tokens", x); err != nil {
 			return err
 		}
 		rows := slices.Clone(engine.Values(e.dev, x.Value))

@@ -19,7 +19,7 @@ func TestBrokenWeightsAreNamed(t *testing.T) {
 	tape := autograd.NewInference(d)
 	check := func(params Parameters, output string, v *autograd.Var) error {
 		defer tape.Release()
-		return params.CheckOutput(d, output, v)
+		return params.CheckOutput(tape, output, v)
 	}
 	classifier, generator, retriever := newModel(t, d, tiny(), 1), newGenerator(t, d, tinyGenerator(), 1), newRetriever(t, d, tinyRetriever(), 1)
 	target, labels := tinyTarget()
@@ -44,7 +44,7 @@ func TestBrokenWeightsAreNamed(t *testing.T) {
 		}},
 		"vectors": {retriever.Params, []string{"pooled", "match"}, func() error {
 			im, tx := retriever.Side(tape, Input{Images: b.images}), retriever.Side(tape, Input{Text: b.texts})
-			return errors.Join(retriever.Params.CheckOutput(d, "vectors", retriever.ImageVectors(tape, im)), check(retriever.Params, "vectors", retriever.TextVectors(tape, tx)))
+			return errors.Join(retriever.Params.CheckOutput(tape, "vectors", retriever.ImageVectors(tape, im)), check(retriever.Params, "vectors", retriever.TextVectors(tape, tx)))
 		}},
 	}
 	for name, m := range models {
@@ -92,13 +92,13 @@ func TestOverflowOfSoundWeights(t *testing.T) {
 	m := newModel(t, d, tiny(), 1)
 	tape := autograd.NewInference(d)
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(-1)), 3e19} {
-		err := m.Params.CheckOutput(d, "logits", tape.Input(1, 3, []float32{1, bad, 2}))
+		err := m.Params.CheckOutput(tape, "logits", tape.Input(1, 3, []float32{1, bad, 2}))
 		var broken *NonFiniteError
 		if !errors.As(err, &broken) || broken.Tensor != "" || !strings.Contains(err.Error(), "logits hold "+fmt.Sprint(bad)) {
 			t.Errorf("%v gives %v", bad, err)
 		}
 	}
-	if err := m.Params.CheckOutput(d, "logits", tape.Input(1, 3, []float32{-1e18, 1e18, 0})); err != nil {
+	if err := m.Params.CheckOutput(tape, "logits", tape.Input(1, 3, []float32{-1e18, 1e18, 0})); err != nil {
 		t.Error(err)
 	}
 }

@@ -29,9 +29,10 @@ func (e *NonFiniteError) Error() string {
 func sound(sumSquares float64) bool { return sumSquares <= math.MaxFloat32 } // false for NaN
 
 // CheckOutput returns a [NonFiniteError] unless all values of v, which a model with these parameters
-// computed, are sound. Output names them in the plural, for people. Everything that leaves a model passes here: a comparison with NaN
+// computed on tape, are sound. Output names them in the plural, for people. Everything that leaves a model passes here: a comparison with NaN
 // is false without a word, and a ranking or a likeliest class would be made of nothing.
-func (p Parameters) CheckOutput(d engine.Device, output string, v *autograd.Var) error {
+func (p Parameters) CheckOutput(tape *autograd.Tape, output string, v *autograd.Var) error {
+	d := tape.Device() // the tape's own: other tapes may compute now
 	if sound(d.SumSquares(v.Value, nil)) {
 		return nil
 	}

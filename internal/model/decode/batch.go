@@ -134,7 +134,7 @@ func (b *batch) advance(ctx context.Context, t int) error {
 	if err != nil {
 		return err
 	}
-	if err := b.model.Params.CheckOutput(b.dev, "scores of the next token", logits); err != nil {
+	if err := b.model.Params.CheckOutput(b.tape, "scores of the next token", logits); err != nil {
 		return err
 	}
 	if b.model.Config.NoSpecials {

@@ -113,7 +113,7 @@ func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, to
 			return nil, err
 		}
 		v := s.model.ImageVectors(p.tape, side)
-		return v, s.model.Params.CheckOutput(p.dev, "vectors of images", v)
+		return v, s.model.Params.CheckOutput(p.tape, "vectors of images", v)
 	})
 }
 
@@ -127,7 +127,7 @@ func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total
 			return nil, err
 		}
 		v := s.model.TextVectors(p.tape, side)
-		return v, s.model.Params.CheckOutput(p.dev, "vectors of texts", v)
+		return v, s.model.Params.CheckOutput(p.tape, "vectors of texts", v)
 	})
 }
 
@@ -287,7 +287,7 @@ func (s pass) textPairs(ctx context.Context, images model.Side, t Texts, texts [
 			hi++
 		}
 		scores := s.model.Scores(s.tape, images, kept, pairs[lo:hi])
-		if err := s.model.Params.CheckOutput(s.dev, "match scores", scores); err != nil {
+		if err := s.model.Params.CheckOutput(s.tape, "match scores", scores); err != nil {
 			s.tape.Release()
 			return err
 		}

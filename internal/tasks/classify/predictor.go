@@ -68,7 +68,7 @@ func (c *runner) batch(ctx context.Context, tape *autograd.Tape, in *model.Input
 		return nil, err
 	}
 	logits := c.model.Logits(tape, *in)
-	err := c.model.Params.CheckOutput(c.dev, "logits", logits)
+	err := c.model.Params.CheckOutput(tape, "logits", logits)
 	values := slices.Clone(engine.Values(c.dev, logits.Value))
 	tape.Release()
 	if err != nil {

@@ -82,7 +82,7 @@ func (r *Runner) batch(ctx context.Context, tape *autograd.Tape, p *packer, reco
 	}
 	defer tape.Release()
 	logits := r.model.Logits(tape, in)
-	if err := r.model.Params.CheckOutput(r.dev, "logits", logits); err != nil {
+	if err := r.model.Params.CheckOutput(tape, "logits", logits); err != nil {
 		return nil, err
 	}
 	return slices.Clone(engine.Values(r.dev, logits.Value)), nil

@@ -378,7 +378,7 @@ func (l *learner) measureBatch(ctx context.Context, b *pretrain.Batch) (of measu
 		if p.Count == 0 {
 			continue
 		}
-		if err := l.model.Params.CheckOutput(dev, "losses", losses[k]); err != nil {
+		if err := l.model.Params.CheckOutput(l.tape, "losses", losses[k]); err != nil {
 			return of, err
 		}
 		of.Losses[k] = engine.Values(dev, losses[k].Value)[0]
@@ -388,7 +388,7 @@ func (l *learner) measureBatch(ctx context.Context, b *pretrain.Batch) (of measu
 		return of, nil
 	}
 	logits := l.model.LanguageLogits(l.tape, b.Hidden)
-	if err := l.model.Params.CheckOutput(dev, "scores of hidden tokens", logits); err != nil {
+	if err := l.model.Params.CheckOutput(l.tape, "scores of hidden tokens", logits); err != nil {
 		return of, err
 	}
 	of.Hidden = len(b.Hidden.Labels)
