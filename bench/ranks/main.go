@@ -28,6 +28,21 @@ type options struct {
 	bind      bool
 }
 
+// given is the flags that were given and say what is measured, without this machine's folders.
+func given() string {
+	var words []string
+	flag.Visit(func(f *flag.Flag) {
+		switch value := f.Value.String(); f.Name {
+		case "json", "data", "work", "unimo":
+		case "init", "mpirun":
+			words = append(words, "-"+f.Name, filepath.Base(value))
+		default:
+			words = append(words, "-"+f.Name, value)
+		}
+	})
+	return strings.Join(words, " ")
+}
+
 // list is a flag that is given several times.
 type list []string
 
@@ -177,7 +192,7 @@ type bench struct {
 }
 
 func newBench(o options) (*bench, error) {
-	b := &bench{options: o, results: results{Date: time.Now().Format(time.DateOnly), Machine: machine(), Options: strings.Join(os.Args[1:], " "),
+	b := &bench{options: o, results: results{Date: time.Now().Format(time.DateOnly), Machine: machine(), Options: given(),
 		Versions: map[string]string{"go": runtime.Version()}, Missing: map[string]string{}}}
 	version, err := exec.Command(o.mpirun, "--version").Output()
 	if err != nil {

@@ -63,20 +63,20 @@ func TestRanksWrongLibrary(t *testing.T) {
 	}
 	data, out := opinionsFolder(t), filepath.Join(t.TempDir(), "run")
 	for _, test := range []struct {
-		launcher      ranks.Launcher
-		library, says string
+		launcher  ranks.Launcher
+		mpi, says string
 	}{
 		{list[0], list[1].Library("libmpi_abi.so.1"), "mpirun of Open MPI started 2 processes (OMPI_COMM_WORLD_SIZE), but MPICH"},
 		{list[1], "libmpi.so.40", "mpirun of MPICH or Intel MPI started 2 processes (PMI_SIZE), but Open MPI"},
 		{list[0], "/nowhere/libmpi.so", "UNIMO_MPI: "},
 		{list[1], "libm.so.6", "libm.so.6 has no function MPI_"},
 	} {
-		code, stdout, stderr := test.launcher.Start(t, 2, []string{"UNIMO_TEST_COMMAND=1", mpi.LibraryVariable + "=" + test.library}, finetuneArgs(data, out, "gradient_accumulation=2")...).Wait()
+		code, stdout, stderr := test.launcher.Start(t, 2, []string{"UNIMO_TEST_COMMAND=1", mpi.LibraryVariable + "=" + test.mpi}, finetuneArgs(data, out, "gradient_accumulation=2")...).Wait()
 		if code != exitUsage || stdout != "" && !strings.Contains(stdout, "mpirun") && !strings.Contains(stdout, "BAD TERMINATION") || strings.Count(stderr, "unimo: ") != 1 || !strings.Contains(stderr, test.says) {
-			t.Errorf("%s with %s: exit code %d\n%s%s", test.launcher.Name, test.library, code, stdout, stderr)
+			t.Errorf("%s with %s: exit code %d\n%s%s", test.launcher.Name, test.mpi, code, stdout, stderr)
 		}
 		if _, err := os.Stat(out); err == nil {
-			t.Fatalf("%s with %s: the run's folder is there", test.launcher.Name, test.library)
+			t.Fatalf("%s with %s: the run's folder is there", test.launcher.Name, test.mpi)
 		}
 	}
 }
