@@ -226,7 +226,7 @@ type tileArgs struct {
 	nextC      []float32 // where the tile of C after the last begins, to be prefetched
 	nextB      []float32 // what to prefetch of the next panel of B: rows so far apart,
 	nextBRow   int
-	nextBSteps int // one in every two of so many steps, a multiple of 4
+	nextBSteps int // one in every two of so many steps, with fewRows at most one in each; a multiple of 4
 	rows, cols int
 	k          int
 	aStep      int  // from a tile's rows of A to those of the tile below
@@ -250,6 +250,7 @@ const (
 	groupCols  = 256     // columns of a task
 	panelCols  = 32      // columns of a panel of PackedB, those of the widest tile
 	packChunk  = 32      // rows of a matrix that are copied into all panels together
+	fewRows    = 4       // the height up to which a tile waits for memory
 )
 
 // Below this number of multiply-adds one thread is faster: waking another
@@ -495,11 +496,14 @@ func (p *product) compute(task int) {
 				t.repeat = min(p.alike(i), i1-i)
 				p.rowsAt(t, top, k0)
 				// A share of the rows that are left, but no more than leaves time to fetch C.
-				share := min((nextRows-fetched+i1-i-1)/(i1-i), (t.k/4-t.rows)*2)
+				share, steps := (nextRows-fetched+i1-i-1)/(i1-i), 2 // steps for each
+				if t.rows <= fewRows {
+					steps = 1
+				}
+				share = min(share, (t.k-2*t.rows)/steps) / 4 * 4
 				t.nextB, t.nextBRow, t.nextBSteps = nil, nextBRow, 0
 				if share > 0 {
-					share = (share + 1) / 2 * 2
-					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], 2*share
+					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], steps*share
 					fetched += share * t.repeat
 				}
 				switch bottom += (t.repeat - 1) * t.rows; {

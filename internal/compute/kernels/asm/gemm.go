@@ -120,15 +120,18 @@ func (g *generator) spreadField(args gotypes.Component, name string) reg.VecVirt
 
 const tileSteps = 4
 
+// fewRows is the height up to which a tile fetches a row of the next panel in every step, as the package kernels knows: it
+// waits for memory, not for its multiplications.
+const fewRows = 4
+
 // tile writes one micro-kernel. It keeps the tile of C in registers while it
 // runs down K: per step it loads a row of B, and for each row of the tile
 // multiplies it by an element of A and adds.
 //
 // It does so for as many tiles below each other as t says: what precedes the loop and follows it is a third of the work of a short one.
 //
-// While it runs it fetches the next tile of C, a row in every four steps, and then
-// rows of the next panel of B: one cache line in two steps, for a core has only some 12 to 16
-// reads under way, and a burst of prefetches would stop the loop's own.
+// While it runs it fetches rows of the next panel of B, and then the next tile of C, a row in every two steps:
+// a core has only some 12 to 16 reads under way, and a burst of prefetches would stop the loop's own.
 //
 // The loop has no masks, because a masked load of AVX-512 takes the units that
 // multiply on Intel's processors (18 % with two in a step). It does four steps at a
@@ -202,10 +205,12 @@ func (g *generator) tile(rows, vectors int) {
 	g.ADDQ(k, fetched)
 	g.MOVQ(fetched, switchAt)
 	steps(func(s int) {
-		if s%2 < lines {
-			g.PREFETCHT1(operand.Mem{Base: next, Disp: s % 2 * 64})
+		for line := range lines {
+			if rows <= fewRows || s%2 == line {
+				g.PREFETCHT1(operand.Mem{Base: next, Disp: line * 64})
+			}
 		}
-		if s%2 == 1 {
+		if rows <= fewRows || s%2 == 1 {
 			g.ADDQ(nextRow, next)
 		}
 	})
@@ -223,15 +228,17 @@ func (g *generator) tile(rows, vectors int) {
 	g.Label(below)
 	g.MOVQ(operand.I32(tileSteps-1), switchAt)
 	end, lastRow := g.GP64(), g.AllocLocal(8)
-	g.LEAQ(operand.Mem{Base: k, Disp: -tileSteps * (rows - 1)}, end)
+	g.LEAQ(operand.Mem{Base: k, Disp: -tileSteps * ((rows - 1) / 2)}, end)
 	g.MOVQ(end, lastRow)
 	steps(func(s int) {
-		if s%2 == 0 && s/2 < lines {
-			g.PREFETCHT1(operand.Mem{Base: next, Disp: s / 2 * 64})
+		if s%2 < lines {
+			g.PREFETCHT1(operand.Mem{Base: next, Disp: s % 2 * 64})
+		}
+		if s%2 == 1 {
+			g.ADDQ(nextRow, next)
 		}
 		if s == tileSteps-1 {
 			more := g.label("more")
-			g.ADDQ(nextRow, next)
 			g.CMPQ(k, lastRow)
 			g.JG(operand.LabelRef(more))
 			g.XORQ(nextRow, nextRow) // all rows of C have been fetched
