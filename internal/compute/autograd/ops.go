@@ -128,6 +128,9 @@ func (t *Tape) linearBackward(x, w, b *Var, op engine.Transpose, value, dy *engi
 
 // inputBackward computes dx = dy·wᵀ of x·w, or dy·w of x·wᵀ.
 func (t *Tape) inputBackward(dx *engine.Tensor, w *Var, op engine.Transpose, dy *engine.Tensor, accumulate bool) {
+	if w.Value.Format == engine.Int8 {
+		panic("autograd: no gradient passes through weights of int8; open the model with weights of float32")
+	}
 	if op == engine.NT {
 		t.dev.MatMul(dx, dy, w.Value, engine.NN, accumulate)
 	} else {

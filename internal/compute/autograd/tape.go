@@ -44,7 +44,8 @@ func Fixed(value *engine.Tensor) *Var { return &Var{Value: value, fixed: true} }
 //
 // A weight of a [Fixed] variable is prepared (see [engine.Device]) before its second product, and stays
 // so. To prepare all weights of a model takes longer than one answer of it, so a program that gives
-// one answer does without. Other weights change from step to step and are multiplied as they lie.
+// one answer does without, unless the weight is stored in fewer bytes: then nothing else multiplies it fast. Other weights change
+// from step to step and are multiplied as they lie.
 type Weight struct {
 	*Var
 	op       engine.Transpose
@@ -96,7 +97,7 @@ func (w *Weight) read(t *Tape) engine.Weight {
 	}
 	switch {
 	case w.prepared.Prepared != nil:
-	case !w.used:
+	case !w.used && w.Value.Format == engine.Float32:
 		w.used = true
 		return w.plain()
 	default:

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 // A tape that does not record computes the same values, and keeps nothing.
@@ -416,6 +417,24 @@ func TestFinalGradients(t *testing.T) {
 	if want := []string{"b", "unread", "w", "words"}; !slices.Equal(order, want) {
 		t.Errorf("final are %v, want %v", order, want)
 	}
+}
+
+// A weight of bytes is multiplied and has no gradient to pass on.
+func TestNoGradientPassesThroughBytes(t *testing.T) {
+	d := cpu.New()
+	w := Fixed(d.Store(engine.Stored{Rows: 2, Cols: 1, Format: engine.Int8, Bytes: []int8{100, -50}, Scales: []float32{0.5}}))
+	x := Leaf(d.Wrap(1, 2, []float32{1, 2}))
+	tape := NewTape(d, Seed{})
+	y := tape.Linear(x, nn(w), nil)
+	if got := d.Host(y.Value)[0]; math.Abs(float64(got)) > 0.5 {
+		t.Errorf("1·50 - 2·25 is %g", got)
+	}
+	defer func() {
+		if failure := fmt.Sprint(recover()); !strings.Contains(failure, "no gradient passes through weights of int8") {
+			t.Error(failure)
+		}
+	}()
+	tape.Backward(y, 1)
 }
 
 // What a fixed weight is multiplied by does not depend on how often it was used, nor on which

@@ -27,10 +27,14 @@ type Device interface {
 // Memory makes tensors and moves numbers. New's content is undefined. Free gives a tensor of New
 // back for reuse. Wrap makes a tensor of host data and may alias it for good, so the caller must
 // leave it alone. Part is some rows of a tensor, in its memory, for as long as that is alive.
+//
+// Store makes a tensor of numbers in fewer bytes, which it aliases. Prepare, Gather and Read take them as they are. Any other
+// operation that reads the tensor turns it into float32 first, once and for good, which costs what was saved.
 type Memory interface {
 	New(rows, cols int) *Tensor
 	Free(t *Tensor)
 	Wrap(rows, cols int, host []float32) *Tensor
+	Store(s Stored) *Tensor
 	Part(t *Tensor, from, to int) *Tensor
 	Write(dst *Tensor, host []float32)
 	Read(host []float32, src *Tensor)
@@ -48,6 +52,9 @@ type Products interface {
 	// Prepare returns the weight that products with w read fastest, to the same bits. It costs about as
 	// much as several products and as much memory as w, so it pays for a weight that is used often.
 	// w must not change from then on. op is NN or NT; the same w may be prepared for both.
+	//
+	// Of a stored w the products are those of its numbers in float32, except of Int8 with a scale for each column of the
+	// product: then each row of x is rounded to 8 bits, too. Its range, with zero in it, has 255 steps.
 	Prepare(w *Tensor, op Transpose) Weight
 }
 

@@ -5,10 +5,11 @@ import (
 )
 
 // Tensor is a row-major float32 matrix in a device's memory. A vector of n
-// elements is a 1 x n matrix.
+// elements is a 1 x n matrix. One of another format is of Store, and nothing writes to it.
 type Tensor struct {
 	Rows, Cols int
 	Memory     any // the device's own; no other package looks into it
+	Format     Format
 }
 
 // Len returns the number of elements.

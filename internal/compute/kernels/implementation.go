@@ -8,6 +8,7 @@ type implementation struct {
 	isa ISA
 
 	gemm gemmTile
+	int8 *int8Tile
 
 	add, mul, max func(dst, a, b []float32)
 	axpy          func(dst []float32, alpha float32, x []float32)
@@ -49,6 +50,7 @@ type implementation struct {
 var generic = implementation{
 	isa:                    Generic,
 	gemm:                   gemmGeneric,
+	int8:                   &int8Generic,
 	add:                    addGeneric,
 	mul:                    mulGeneric,
 	max:                    maxGeneric,

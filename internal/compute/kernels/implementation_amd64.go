@@ -5,6 +5,7 @@ package kernels
 var avx2 = implementation{
 	isa:                    AVX2,
 	gemm:                   gemmAVX2,
+	int8:                   &int8AVX2,
 	add:                    addAVX2,
 	mul:                    mulAVX2,
 	max:                    maxAVX2,
@@ -44,6 +45,7 @@ var avx2 = implementation{
 var avx512 = implementation{
 	isa:                    AVX512,
 	gemm:                   gemmAVX512,
+	int8:                   &int8AVX512,
 	add:                    addAVX512,
 	mul:                    mulAVX512,
 	max:                    maxAVX512,

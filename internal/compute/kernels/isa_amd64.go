@@ -11,6 +11,9 @@ func detect() map[ISA]*implementation {
 	if x.HasAVX2 && x.HasFMA && x.HasBMI2 {
 		found[AVX2] = &avx2
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
+			if x.HasAVX512VNNI {
+				avx512.int8 = &int8VNNI
+			}
 			found[AVX512] = &avx512
 		}
 	}

@@ -210,12 +210,14 @@ func variable(d engine.Device, r checkpoint.Reader, name string, spec Spec) (*au
 	if shared != nil && shared.vars[name] != nil {
 		return shared.vars[name], nil
 	}
-	rows, cols := spec.matrix()
-	values, _, err := checkpoint.Float32s(r, name)
+	if shared != nil {
+		r = shared.Reader
+	}
+	value, err := tensor(d, r, name, spec)
 	if err != nil {
 		return nil, err
 	}
-	v := autograd.Fixed(d.Wrap(rows, cols, values))
+	v := autograd.Fixed(value)
 	if shared != nil {
 		shared.vars[name] = v
 	}

@@ -42,8 +42,13 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 	weight := engine.Plain(w, op)
 	n, k := weight.Out(), weight.In()
+	if s := storedOf(w); s.multiplied(op) {
+		memory := bytesOf(data(d.New(1, (kernels.Int8Len(n, k)+3)/4)))
+		weight.Prepared = kernels.NewInt8Matrix(memory, s.Bytes, w.Cols, s.Scales, n, k, flagsOf(op), d.limit)
+		return weight
+	}
 	memory := data(d.New(1, kernels.PackedLen(n, k)))
-	weight.Prepared = kernels.PackBInto(memory, data(w), w.Cols, n, k, flagsOf(op), d.limit)
+	weight.Prepared = kernels.PackBInto(memory, d.Host(w), w.Cols, n, k, flagsOf(op), d.limit)
 	return weight
 }
 
@@ -96,8 +101,14 @@ func (d *Device) linear(op string, y, x *engine.Tensor, w engine.Weight, bias *e
 		engine.CheckShape(op, "bias", bias, 1, n)
 		o.Bias = data(bias)
 	}
-	if packed, ok := w.Prepared.(*kernels.PackedB); ok {
-		kernels.GemmPacked(data(y), n, data(x), k, packed, x.Rows, 0, o)
+	switch prepared := w.Prepared.(type) {
+	case *kernels.PackedB:
+		kernels.GemmPacked(data(y), n, data(x), k, prepared, x.Rows, 0, o)
+		return
+	case *kernels.Int8Matrix:
+		rows := &d.loops.bytes
+		rows.Set(data(x), k, x.Rows, k, d.limit)
+		kernels.GemmInt8(data(y), n, rows, prepared, o)
 		return
 	}
 	kernels.GemmWith(data(y), n, data(x), k, data(w.Tensor), w.Tensor.Cols, x.Rows, n, k, flagsOf(w.Op), o)
@@ -318,17 +329,26 @@ func (a *dropping) elements(lo, hi int) {
 func (d *Device) Gather(dst, table *engine.Tensor, ids []int32, accumulate bool) {
 	engine.CheckShape("gather", "dst", dst, len(ids), table.Cols)
 	engine.CheckIndices("gather", ids, table.Rows)
-	d.loops.gather.run(d.limit, len(ids), rowBlock(dst.Cols), gathering{data(dst), data(table), dst.Cols, ids, accumulate}, (*gathering).rows)
+	a := gathering{dst: data(dst), cols: dst.Cols, ids: ids, accumulate: accumulate}
+	if a.stored = storedOf(table); a.stored == nil {
+		a.table = data(table)
+	}
+	d.loops.gather.run(d.limit, len(ids), rowBlock(dst.Cols), a, (*gathering).rows)
 }
 
 type gathering struct {
 	dst, table []float32
+	stored     *stored // instead of the table
 	cols       int
 	ids        []int32
 	accumulate bool
 }
 
 func (a *gathering) rows(lo, hi int) {
+	if a.stored != nil {
+		a.stored.gather(a, lo, hi)
+		return
+	}
 	for i := lo; i < hi; i++ {
 		row, from := rowOf(a.dst, i, a.cols), rowOf(a.table, int(a.ids[i]), a.cols)
 		if a.accumulate {

@@ -16,3 +16,8 @@ func Floats(n int) []float32 {
 	advise(x)
 	return x
 }
+
+// bytesOf returns the memory of x.
+func bytesOf(x []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
+}

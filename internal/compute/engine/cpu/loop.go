@@ -65,4 +65,5 @@ type loops struct {
 	targets     []float32
 	losses      []float64
 	turned      []float32
+	bytes       kernels.Int8Rows
 }

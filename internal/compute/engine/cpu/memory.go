@@ -29,8 +29,9 @@ var _ engine.Device = (*Device)(nil)
 type block struct {
 	tensor engine.Tensor // whose Memory is the block, until Free
 	data   []float32
-	place  span // in the arena; of a wrapped tensor empty
-	fresh  bool // nobody has asked for data since New, and they are zero
+	place  span    // in the arena; of a wrapped tensor empty
+	fresh  bool    // nobody has asked for data since New, and they are zero
+	stored *stored // of Store, instead of data
 }
 
 // New returns a device whose memory is independent of any other's. It computes on all threads of
@@ -111,15 +112,27 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 // Read implements [engine.Device].
 func (d *Device) Read(host []float32, src *engine.Tensor) {
 	checkLen("read", src, len(host))
+	if s := storedOf(src); s != nil {
+		s.read(host, 0)
+		return
+	}
 	copy(host, data(src))
 }
 
-// Host returns the memory of t itself; see [engine.Values].
-func (d *Device) Host(t *engine.Tensor) []float32 { return data(t) }
+// Host returns the memory of t itself, or of a stored one a copy; see [engine.Values].
+func (d *Device) Host(t *engine.Tensor) []float32 {
+	if s := storedOf(t); s != nil {
+		return s.floats()
+	}
+	return data(t)
+}
 
 // data returns the elements of t. It is called before work is divided.
 func data(t *engine.Tensor) []float32 {
 	b := t.Memory.(*block)
+	if b.stored != nil {
+		return b.stored.expanded()
+	}
 	if b.fresh { // else nothing is written: devices may share a tensor that none of them changes
 		b.fresh = false
 	}

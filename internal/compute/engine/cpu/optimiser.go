@@ -18,7 +18,7 @@ func (d *Device) RowSquares(sums []float64, t *engine.Tensor, rows []int32) {
 	if len(sums) != n {
 		panic(engine.ShapeError{Op: "row squares", Detail: fmt.Sprintf("%d sums of %d rows", len(sums), n)})
 	}
-	d.loops.squares.run(d.limit, n, rowBlock(t.Cols), squares{data(t), sums, t.Cols, rows}, (*squares).sum)
+	d.loops.squares.run(d.limit, n, rowBlock(t.Cols), squares{d.Host(t), sums, t.Cols, rows}, (*squares).sum)
 }
 
 // SumSquares implements [engine.Device]. A row without anything adds exactly nothing,

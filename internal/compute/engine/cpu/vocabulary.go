@@ -22,7 +22,9 @@ const fewRows = 64
 
 // vocabulary is a block of the logits x·w + bias (or x·wᵀ) with its operands and results.
 type vocabulary struct {
-	x, xt, w, bias []float32 // xt is xᵀ, of few rows
+	x, xt, w, bias []float32           // xt is xᵀ, of few rows
+	w8             *kernels.Int8Matrix // instead of w, and
+	x8             *kernels.Int8Rows   // of x
 	ldxt           int
 	op             engine.Transpose
 	rows           int
@@ -80,6 +82,9 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x *engine.Tens
 		engine.CheckShape(name, "db", db, 1, a.vocab)
 		a.db = data(db)
 	}
+	if a.w8 != nil {
+		panic(engine.ShapeError{Op: name, Detail: "no gradient passes through weights of int8"})
+	}
 	a.scale = float64(data(dloss)[0]) / float64(len(labels))
 	a.addW, a.addB = addW, addB
 	if x.Rows == 0 {
@@ -118,7 +123,12 @@ func newVocabulary(name string, stats, x *engine.Tensor, w engine.Weight, bias *
 	engine.CheckShape(name, "stats", stats, len(labels), 1)
 	engine.CheckShape(name, "bias", bias, 1, a.vocab)
 	engine.CheckIndices(name, labels, a.vocab)
-	a.w, a.bias = data(w.Tensor), data(bias)
+	a.bias = data(bias)
+	if matrix, ok := w.Prepared.(*kernels.Int8Matrix); ok {
+		a.w8 = matrix
+	} else {
+		a.w = data(w.Tensor)
+	}
 	return a
 }
 
@@ -128,6 +138,11 @@ func (a *vocabulary) block(d *Device, x, stats *engine.Tensor, labels []int32, t
 	end := min(top+lossRows, x.Rows)
 	b.rows, b.labels = end-top, labels[top:end]
 	b.x, b.stats = data(x)[top*x.Cols:], data(stats)[top:end]
+	if b.w8 != nil {
+		b.x8 = &d.loops.bytes
+		b.x8.Set(b.x, x.Cols, b.rows, x.Cols, d.limit)
+		return b
+	}
 	if b.op == engine.NT && b.rows <= fewRows {
 		b.ldxt = padded(b.rows)
 		b.xt = grow(&d.loops.turned, b.ldxt*x.Cols)
@@ -154,6 +169,10 @@ func (a *vocabulary) weights(w []float32, from int) []float32 {
 func (a *vocabulary) logits(s *scratch, lo, hi int) matrix {
 	cols := hi - lo
 	y := matrix{grow(&s.scores, a.rows*lossTask), lossTask}
+	if a.w8 != nil {
+		kernels.GemmInt8(y.x, y.ld, a.x8, a.w8.Columns(lo, hi), kernels.Options{Limit: 1, Bias: a.bias[lo:hi]})
+		return y
+	}
 	x, w := matrix{a.x, a.hidden}, matrix{a.weights(a.w, lo), a.hidden}
 	switch {
 	case a.op == engine.NN: // rows of w lie far apart

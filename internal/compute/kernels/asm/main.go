@@ -35,6 +35,7 @@ var files = []struct {
 	{"random", generateRandom},
 	{"convolution", generateConvolution},
 	{"activation", generateActivation},
+	{"int8", generateInt8},
 }
 
 func main() {

@@ -1,0 +1,82 @@
+package cpu
+
+import (
+	"sync"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
+)
+
+// stored is the memory of a tensor of [Device.Store].
+type stored struct {
+	engine.Stored
+	once sync.Once
+	all  []float32 // of expanded
+}
+
+// Store implements [engine.Device].
+func (d *Device) Store(s engine.Stored) *engine.Tensor {
+	s.Check()
+	b := &block{stored: &stored{Stored: s}}
+	b.tensor = engine.Tensor{Rows: s.Rows, Cols: s.Cols, Memory: b, Format: s.Format}
+	return &b.tensor
+}
+
+// storedOf returns the memory of a tensor of Store, nil of any other.
+func storedOf(t *engine.Tensor) *stored { return t.Memory.(*block).stored }
+
+// expanded returns the numbers in float32, which stay: devices may share the tensor.
+func (s *stored) expanded() []float32 {
+	s.once.Do(func() { s.all = s.floats() })
+	return s.all
+}
+
+// floats returns the numbers in float32.
+func (s *stored) floats() []float32 {
+	x := make([]float32, s.Rows*s.Cols)
+	s.read(x, 0)
+	return x
+}
+
+// read sets x to the numbers of whole rows, from row on.
+func (s *stored) read(x []float32, row int) {
+	at := row * s.Cols
+	switch s.Format {
+	case engine.BFloat16:
+		kernels.FromBFloat16(x, s.Halves[at:at+len(x)])
+	case engine.Float16:
+		kernels.FromFloat16(x, s.Halves[at:at+len(x)])
+	case engine.Int8:
+		for ; len(x) > 0; x, row = x[s.Cols:], row+1 {
+			for i, v := range s.Bytes[row*s.Cols:][:s.Cols] {
+				scale := row
+				if !s.ByRow {
+					scale = i
+				}
+				x[i] = float32(v) * s.Scales[scale]
+			}
+		}
+	}
+}
+
+// gather does what gathering does for rows lo to hi.
+func (s *stored) gather(a *gathering, lo, hi int) {
+	scratch := scratches.Get().(*scratch)
+	for i := lo; i < hi; i++ {
+		row := rowOf(a.dst, i, a.cols)
+		if !a.accumulate {
+			s.read(row, int(a.ids[i]))
+			continue
+		}
+		from := grow(&scratch.scores, a.cols)
+		s.read(from, int(a.ids[i]))
+		kernels.Add(row, row, from)
+	}
+	scratches.Put(scratch)
+}
+
+// multiplied says whether s is bytes with a scale for each column of a product with op(s), so that bytes are multiplied. The receiver
+// may be nil.
+func (s *stored) multiplied(op engine.Transpose) bool {
+	return s != nil && s.Format == engine.Int8 && s.ByRow == (op == engine.NT)
+}

@@ -1,0 +1,370 @@
+package kernels
+
+import (
+	"fmt"
+	"math"
+	"sync"
+	"unsafe"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+)
+
+// Products of bytes. A weight w of a column is w8·scale with w8 from -127 to 127, prepared once; an element x of a row of A is
+// (x8 - zero)·scale with x8 from 0 to 255, found each time: the row's range, with zero in it, is cut into 255 steps. Integer sums
+// are exact, so that every instruction set gives the same bits, and a row's result depends on nothing but the row:
+//
+//	c = (Σ x8·w8 - zero·Σ w8)·(the row's scale)·(the column's scale) + bias, rounded after each step
+
+// int8MaxK is the largest K whose sums fit into 32 bits.
+const int8MaxK = math.MaxInt32 / (255 * 127)
+
+// int8Group is how many steps of K lie together: those that one instruction adds up.
+const int8Group = 4
+
+// Int8Matrix is a matrix B of bytes in the order in which products read it, with a scale for each column. It serves every
+// instruction set.
+type Int8Matrix struct {
+	n, k   int
+	data   []int8    // panel by panel of panelCols columns, in each group by group of K, in each column by column
+	scales []float32 // of all columns, those that fill the last panel too
+	sums   []int32   // Σ w8 of the column
+}
+
+// Int8Len is the bytes of a prepared k×n matrix.
+func Int8Len(n, k int) int {
+	panels := (n + panelCols - 1) / panelCols
+	return panels * panelCols * (groupsOf(k)*int8Group + 8)
+}
+
+// groupsOf returns the groups of K.
+func groupsOf(k int) int { return (k + int8Group - 1) / int8Group }
+
+// NewInt8Matrix prepares op(B), which is k×n; flags are 0 or [TransB]. scales has one for each column of op(B). memory of
+// [Int8Len] bytes or more, which begins at a multiple of 4, is kept, and threads limited.
+func NewInt8Matrix(memory []byte, b []int8, ldb int, scales []float32, n, k int, flags GemmFlags, limit parallel.Limit) *Int8Matrix {
+	const kernel = "NewInt8Matrix"
+	if min(n, k) < 0 || k > int8MaxK {
+		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: n=%d, k=%d (at most %d)", n, k, int8MaxK)})
+	}
+	check(flags&^TransB == 0, kernel, "flags %#x: only TransB is possible", flags)
+	if flags&TransB != 0 {
+		checkMatrix(kernel, "B", len(b), ldb, n, k)
+	} else {
+		checkMatrix(kernel, "B", len(b), ldb, k, n)
+	}
+	check(len(scales) == n, kernel, "%d scales for %d columns", len(scales), n)
+	check(len(memory) >= Int8Len(n, k), kernel, "%d bytes of memory, want %d", len(memory), Int8Len(n, k))
+	m := &Int8Matrix{n: n, k: k}
+	if n == 0 {
+		return m
+	}
+	panels, groups := (n-1)/panelCols+1, groupsOf(k)
+	size := panels * panelCols
+	start := unsafe.Pointer(unsafe.SliceData(memory))
+	m.data = unsafe.Slice((*int8)(start), size*groups*int8Group)
+	m.scales = unsafe.Slice((*float32)(unsafe.Add(start, len(m.data))), size)
+	m.sums = unsafe.Slice((*int32)(unsafe.Add(start, len(m.data)+4*size)), size)
+	copy(m.scales, scales)
+	clear(m.scales[n:])
+	limit.For(panels, func(i int) { m.fill(i, b, ldb, flags) })
+	return m
+}
+
+// fill prepares a panel.
+func (m *Int8Matrix) fill(panel int, b []int8, ldb int, flags GemmFlags) {
+	groups, left := groupsOf(m.k), panel*panelCols
+	data := m.data[left*groups*int8Group:][:panelCols*groups*int8Group]
+	sums := m.sums[left:][:panelCols]
+	clear(sums)
+	cols := min(panelCols, m.n-left)
+	if cols < panelCols || m.k%int8Group != 0 {
+		clear(data)
+	}
+	for p := range m.k {
+		to := data[p/int8Group*int8Group*panelCols+p%int8Group:]
+		if flags&TransB != 0 {
+			for c := range cols {
+				v := b[(left+c)*ldb+p]
+				to[c*int8Group] = v
+				sums[c] += int32(v)
+			}
+			continue
+		}
+		for c, v := range b[p*ldb+left:][:cols] {
+			to[c*int8Group] = v
+			sums[c] += int32(v)
+		}
+	}
+}
+
+// Columns returns columns lo to hi of the matrix, in its memory. lo is a multiple of 32.
+func (m *Int8Matrix) Columns(lo, hi int) *Int8Matrix {
+	if lo%panelCols != 0 || lo < 0 || hi < lo || hi > m.n {
+		panic(&ArgumentError{"Columns", fmt.Sprintf("%d to %d of %d", lo, hi, m.n)})
+	}
+	if lo == hi {
+		return &Int8Matrix{k: m.k}
+	}
+	return &Int8Matrix{n: hi - lo, k: m.k, data: m.data[lo*groupsOf(m.k)*int8Group:], scales: m.scales[lo:], sums: m.sums[lo:]}
+}
+
+// Int8Rows are rows of numbers as bytes, or of the same numbers in 16 bits where the instruction set wants them so.
+type Int8Rows struct {
+	tile   *int8Tile
+	m, k   int
+	stride int // bytes of a row
+	data   []byte
+	scale  []float32
+	zero   []int32
+
+	x    []float32 // what Set reads, rows ldx apart
+	ldx  int
+	some func(lo, hi int) // quantise, bound once so that Set allocates nothing
+}
+
+// int8Work is the elements that one thread turns into bytes in the time that it takes to wake another.
+const int8Work = 32 << 10
+
+// Set makes r the rows of x, which is m×k with rows ldx apart; it uses r's memory again.
+func (r *Int8Rows) Set(x []float32, ldx, m, k int, limit parallel.Limit) {
+	const kernel = "Int8Rows"
+	if min(m, k) < 0 || k > int8MaxK {
+		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: m=%d, k=%d (at most %d)", m, k, int8MaxK)})
+	}
+	checkMatrix(kernel, "x", len(x), ldx, m, k)
+	r.tile, r.m, r.k = active().int8, m, k
+	// Whole cache lines, of which the rows of a tile must not all fall into the same set of the first-level cache.
+	lines := (k*r.tile.size+63)/64 | 1
+	r.stride = 64 * lines
+	if n := m * r.stride; cap(r.data) < n {
+		memory := make([]byte, n+63)
+		skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(memory)))) & 63
+		r.data = memory[skip:]
+	}
+	r.data, r.scale = r.data[:m*r.stride], grow(r.scale, m)
+	if cap(r.zero) < m {
+		r.zero = make([]int32, m)
+	}
+	r.zero = r.zero[:m]
+	if r.some == nil {
+		r.some = r.quantise
+	}
+	r.x, r.ldx = x, ldx
+	if m*k <= int8Work || limit.Threads() == 1 {
+		r.quantise(0, m)
+	} else {
+		limit.ForBlocks(m, max(1, int8Work/2/k), r.some)
+	}
+	r.x = nil
+}
+
+// quantise turns rows into bytes. A row that holds NaN or an infinity becomes NaN.
+func (r *Int8Rows) quantise(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row := r.x[i*r.ldx : i*r.ldx+r.k]
+		least, most, poison := r.tile.span(row)
+		width := float64(most) - float64(least)
+		if poison != 0 || width < 255*0x1p-126 { // NaN, or nothing that a product would show
+			r.scale[i], r.zero[i] = poison, 0
+			clear(r.data[i*r.stride : (i+1)*r.stride])
+			continue
+		}
+		inverse := 255 / width
+		r.scale[i], r.zero[i] = float32(width/255), int32(math.RoundToEven(float64(-least)*inverse))
+		r.tile.quantise(r.data[i*r.stride:(i+1)*r.stride], row, float32(inverse), r.zero[i])
+	}
+}
+
+// int8Tile is the part of a product of bytes that depends on the instruction set.
+type int8Tile struct {
+	name       string
+	rows, cols int // the size of the largest tile
+	size       int // bytes of an element of A
+	span       func(x []float32) (least, most, poison float32)
+	quantise   func(dst []byte, x []float32, inverse float32, zero int32) // dst has room for whole vectors
+	compute    func(t *int8Args)
+}
+
+// int8Args is one tile. The assembly knows the order of the fields.
+type int8Args struct {
+	a      []byte // rows aRow bytes apart
+	aRow   int
+	b      []int8 // groups of K 128 bytes apart
+	groups int
+	c      []float32 // rows ldc apart
+	ldc    int
+	rows   int
+	cols   int
+	scale  []float32 // of the rows of A
+	zero   []int32
+	scales []float32 // of the columns of B
+	sums   []int32
+	bias   []float32 // of the columns; nil is none
+}
+
+var int8Workers = sync.Pool{New: func() any { return &int8Args{} }}
+
+// int8Block is the bytes of A that stay in the second-level cache while all panels of B pass by.
+const int8Block = 256 << 10
+
+// GemmInt8 computes C = A·B + bias, with the rows ldc apart. Of the options Clamp is none. The result depends on no other row,
+// and not on the number of threads or the instruction set. It panics with an [ArgumentError] as [Gemm] does.
+func GemmInt8(c []float32, ldc int, a *Int8Rows, b *Int8Matrix, o Options) {
+	const kernel = "GemmInt8"
+	checkMatrix(kernel, "C", len(c), ldc, a.m, b.n)
+	if a.k != b.k || o.Bias != nil && len(o.Bias) != b.n || o.Clamp {
+		panic(&ArgumentError{kernel, fmt.Sprintf("K is %d in A and %d in B, a bias of %d elements for %d columns, clamp %v", a.k, b.k, len(o.Bias), b.n, o.Clamp)})
+	}
+	if a.m == 0 || b.n == 0 {
+		return
+	}
+	p := int8Products.Get().(*int8Product)
+	p.a, p.b, p.c, p.ldc, p.o = a, b, c, ldc, o
+	p.run()
+	p.a, p.b, p.c, p.o = nil, nil, nil, Options{} // the pool must not keep them alive
+	int8Products.Put(p)
+}
+
+// int8Product is one call of GemmInt8.
+type int8Product struct {
+	a   *Int8Rows
+	b   *Int8Matrix
+	c   []float32
+	ldc int
+	o   Options
+
+	panels, largerPanels, panelRows int // of rows, the first of them one higher
+	groupM, groupN                  int // panels of rows and of columns of a task
+	tasksN                          int
+
+	computeTask func(i int)
+}
+
+var int8Products = sync.Pool{New: func() any {
+	p := &int8Product{}
+	p.computeTask = p.compute
+	return p
+}}
+
+func (p *int8Product) run() {
+	tile := p.a.tile
+	m, k := p.a.m, max(p.a.k, 1)
+	p.panels = (m-1)/tile.rows + 1
+	p.panelRows, p.largerPanels = m/p.panels, m%p.panels
+	columns := (p.b.n-1)/panelCols + 1
+	most := max(int8Block/p.a.stride/tile.rows, 1)
+	groups := (p.panels-1)/most + 1
+	p.groupM, p.groupN = (p.panels-1)/groups+1, min(8, columns)
+	threads := p.o.Limit.Threads()
+	if m*p.b.n < 4*parallelWork/k {
+		threads = 1
+	}
+	tasks := func() int { return ((p.panels-1)/p.groupM + 1) * ((columns-1)/p.groupN + 1) }
+	if threads > 1 {
+		for tasks() < 4*threads && p.groupN > 1 {
+			p.groupN = (p.groupN + 1) / 2
+		}
+		for tasks() < 4*threads && p.groupM > 1 {
+			p.groupM = (p.groupM + 1) / 2
+		}
+	}
+	p.tasksN = (columns-1)/p.groupN + 1
+	parallel.Limit(threads).For(tasks(), p.computeTask)
+}
+
+// row returns where panel i begins.
+func (p *int8Product) row(i int) int { return i*p.panelRows + min(i, p.largerPanels) }
+
+// compute computes the tiles of one task: for each panel of B, which is read once, all rows.
+func (p *int8Product) compute(task int) {
+	tile, a, b := p.a.tile, p.a, p.b
+	i0, left0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN*panelCols
+	i1, right := min(i0+p.groupM, p.panels), min(left0+p.groupN*panelCols, b.n)
+	t := int8Workers.Get().(*int8Args)
+	*t = int8Args{aRow: a.stride, groups: groupsOf(a.k), ldc: p.ldc}
+	for left := left0; left < right; left += tile.cols {
+		t.cols = min(tile.cols, right-left)
+		if t.groups > 0 {
+			t.b = b.data[left/panelCols*panelCols*t.groups*int8Group+left%panelCols*int8Group:]
+		}
+		t.scales, t.sums = b.scales[left:], b.sums[left:]
+		if p.o.Bias != nil {
+			t.bias = p.o.Bias[left:]
+		}
+		for i := i0; i < i1; i++ {
+			top := p.row(i)
+			t.rows = p.row(i+1) - top
+			t.a, t.c = a.data[top*a.stride:], p.c[top*p.ldc+left:]
+			t.scale, t.zero = a.scale[top:], a.zero[top:]
+			if t.groups == 0 {
+				int8TileGeneric(t)
+				continue
+			}
+			tile.compute(t)
+		}
+	}
+	*t = int8Args{}
+	int8Workers.Put(t)
+	if p.o.Apply != nil {
+		p.o.Apply(p.row(i0), p.row(i1), left0, right)
+	}
+}
+
+// inside touches the last elements that a tile of so many columns reads and writes.
+func (t *int8Args) inside(size, columns int) {
+	_ = t.a[(t.rows-1)*t.aRow+t.groups*int8Group*size-1]
+	_ = t.b[(t.groups-1)*int8Group*panelCols+columns*int8Group-1]
+	_, _, _, _ = t.scale[t.rows-1], t.zero[t.rows-1], t.scales[columns-1], t.sums[columns-1]
+	inside(t.c, t.ldc, t.rows, t.cols)
+	if t.bias != nil {
+		_ = t.bias[t.cols-1]
+	}
+}
+
+// int8Generic is the product in plain Go.
+var int8Generic = int8Tile{
+	name: "plain Go",
+	rows: 4, cols: panelCols, size: 1,
+	span:     spanGeneric,
+	quantise: quantiseGeneric,
+	compute:  int8TileGeneric,
+}
+
+func spanGeneric(x []float32) (least, most, poison float32) {
+	for _, v := range x {
+		least, most = min(least, v), max(most, v)
+		poison += v - v
+	}
+	return least, most, poison
+}
+
+func quantiseGeneric(dst []byte, x []float32, inverse float32, zero int32) {
+	for i, v := range x {
+		q := int32(math.RoundToEven(float64(v*inverse))) + zero
+		dst[i] = byte(min(max(q, 0), 255))
+	}
+	clear(dst[len(x):])
+}
+
+func int8TileGeneric(t *int8Args) {
+	for i := range t.rows {
+		var sums [panelCols]int32
+		a := t.a[i*t.aRow:]
+		for g := range t.groups {
+			b := t.b[g*int8Group*panelCols:][:int8Group*t.cols]
+			a0, a1, a2, a3 := int32(a[4*g]), int32(a[4*g+1]), int32(a[4*g+2]), int32(a[4*g+3])
+			for j := 0; j+3 < len(b); j += 4 {
+				sums[j/4] += a0*int32(b[j]) + a1*int32(b[j+1]) + a2*int32(b[j+2]) + a3*int32(b[j+3])
+			}
+		}
+		row := t.c[i*t.ldc : i*t.ldc+t.cols]
+		for j := range row {
+			v := float32(float32(sums[j]-t.zero[i]*t.sums[j]) * t.scale[i])
+			v = float32(v * t.scales[j])
+			if t.bias != nil {
+				v += t.bias[j]
+			}
+			row[j] = v
+		}
+	}
+}

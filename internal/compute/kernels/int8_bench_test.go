@@ -1,0 +1,47 @@
+package kernels
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+)
+
+// The products of the base model for 1 to 3200 rows, in float32 and in bytes with the rounding of the rows.
+func BenchmarkPrecision(b *testing.B) {
+	defer parallel.SetThreads(parallel.Threads())
+	for _, threads := range []int{1, 2} {
+		for _, s := range [][2]int{{768, 768}, {3072, 768}, {768, 3072}} {
+			for _, m := range []int{1, 4, 26, 416, 3200} {
+				n, k := s[0], s[1]
+				shape := fmt.Sprintf("threads=%d/%dx%dx%d", threads, m, n, k)
+				flops := 2 * float64(m) * float64(n) * float64(k)
+				x, w, out := random(m*k, 1), random(n*k, 2), make([]float32, m*n)
+				b.Run("float32/"+shape, func(b *testing.B) {
+					parallel.SetThreads(threads)
+					packed := PackB(w, n, n, k, 0)
+					for b.Loop() {
+						GemmPacked(out, n, x, k, packed, m, 0, Options{})
+					}
+					reportFLOPs(b, flops)
+				})
+				for _, isa := range Available() {
+					for _, tile := range int8Tiles(isa) {
+						b.Run(tile.name+"/"+shape, func(b *testing.B) {
+							defer useInt8(isa, tile)()
+							parallel.SetThreads(threads)
+							c := newInt8Case(0, n, k, 0, 0, true, 1)
+							matrix := c.prepared()
+							var rows Int8Rows
+							for b.Loop() {
+								rows.Set(x, k, m, k, 0)
+								GemmInt8(out, n, &rows, matrix, Options{Bias: c.bias})
+							}
+							reportFLOPs(b, flops)
+						})
+					}
+				}
+			}
+		}
+	}
+}
