@@ -120,7 +120,7 @@ func openSource(path string) (*modeldir.Checkpoint, error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return modeldir.OpenCheckpoint(path)
 	}
-	weights, err := checkpoint.Open(path)
+	weights, err := modeldir.OpenWeights(path)
 	return &modeldir.Checkpoint{Weights: weights}, err
 }
 

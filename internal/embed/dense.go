@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 )
 
 // stage is what follows the pooling: it changes the vectors of a batch.
@@ -107,7 +108,7 @@ func openDense(d engine.Device, r checkpoint.Reader, weight, bias, activation st
 // openPooler returns the layer that a checkpoint's first token goes through: BERT's, with tanh, or ours, with what
 // config.json says.
 func openPooler(d engine.Device, dir, act string) (*dense, error) {
-	r, err := checkpoint.Open(dir)
+	r, err := modeldir.OpenWeights(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -279,11 +279,24 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
-	weights, err := checkpoint.Open(dir)
+	weights, err := OpenWeights(dir)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
 	return fitted(dir, cfg, tok, weights)
+}
+
+// OpenWeights opens the weights of a model, a file or a folder, as numbers to compute with: quantised ones as what they stand for.
+func OpenWeights(path string) (checkpoint.Reader, error) {
+	stored, err := checkpoint.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	weights, err := checkpoint.Quantised(stored)
+	if err != nil {
+		return nil, errors.Join(err, stored.Close())
+	}
+	return weights, nil
 }
 
 // isForeign says whether the folder with that configuration is of a model of transformers. Where the configuration does not say what it is of,
@@ -380,7 +393,7 @@ func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
 // another library is imported by [model.ImportHuggingFace]; a file of one alone is an error.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
 	path = Resolve(path)
-	weights, err := checkpoint.Open(path)
+	weights, err := OpenWeights(path)
 	if err != nil {
 		return nil, err
 	}
