@@ -284,6 +284,40 @@ func ExampleCast() {
 	// Output: F16 [0.5 -0.5] <nil>
 }
 
+func ExampleQuantise() {
+	small, err := checkpoint.Quantise(weights(), map[string]bool{"pooled_fc.w_0": false}) // with scales of its columns
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer small.Close()
+	for _, info := range small.Tensors() {
+		fmt.Println(info.Name, info.DType, info.Shape)
+	}
+	// Output:
+	// pooled_fc.b_0 F32 [2]
+	// pooled_fc.w_0 I8 [2 2]
+	// pooled_fc.w_0.scale F32 [1 2]
+}
+
+func ExampleQuantised() {
+	small, err := checkpoint.Quantise(weights(), map[string]bool{"pooled_fc.w_0": false})
+	if err != nil {
+		log.Fatal(err)
+	}
+	r, err := checkpoint.Quantised(small) // or what Open returned of a file
+	if err != nil {
+		log.Fatal(err)
+	}
+	defer r.Close()
+	values, _, err := checkpoint.Float32s(r, "pooled_fc.w_0")
+	fmt.Println(values, err)
+	whole, _, perRow, ok, err := r.(checkpoint.QuantisedReader).Int8("pooled_fc.w_0")
+	fmt.Println(whole, perRow, ok, err)
+	// Output:
+	// [1 0 0 1] <nil>
+	// [127 0 0 127] false true <nil>
+}
+
 func ExampleGuessFormat() {
 	for _, name := range []string{"m.safetensors", "m.tar.gz", "folder", "m.onnx"} {
 		format, ok := checkpoint.GuessFormat(name, weights())
