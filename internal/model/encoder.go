@@ -137,8 +137,19 @@ func (e encoder) targetTokens(t *autograd.Tape, in Input) *autograd.Var {
 
 // runLayers returns the output of the last of some layers, whose input is x.
 func (e encoder) runLayers(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention) *autograd.Var {
+	if len(layers) == 0 {
+		return x
+	}
+	last := len(layers) - 1
+	x = e.runInner(t, layers[:last], x, a)
+	return t.Block(func() *autograd.Var { return layers[last].apply(t, e.cfg, x, x, a) })
+}
+
+// runInner is runLayers for layers that others follow. Of the last one everything is kept for the way back, which begins there.
+func (e encoder) runInner(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention) *autograd.Var {
 	for _, l := range layers {
-		x = t.Block(func() *autograd.Var { return l.apply(t, e.cfg, x, x, a) })
+		input := x
+		x = t.Layer(func() *autograd.Var { return l.apply(t, e.cfg, input, input, a) })
 	}
 	return x
 }
@@ -149,7 +160,7 @@ func (e encoder) runLayersRows(t *autograd.Tape, layers []layer, x *autograd.Var
 		return t.Rows(x, rows)
 	}
 	last := len(layers) - 1
-	x = e.runLayers(t, layers[:last], x, a)
+	x = e.runInner(t, layers[:last], x, a)
 	a.Queries = offsets
 	return t.Block(func() *autograd.Var { return layers[last].apply(t, e.cfg, t.Rows(x, rows), x, a) })
 }

@@ -163,16 +163,17 @@ func (r *Retriever) lastLayerRows(t *autograd.Tape, offsets, rows, queries []int
 		return t.Rows(begin().input, rows)
 	}
 	a := e.attention(offsets, nil)
-	x := t.Block(func() *autograd.Var {
-		p, a := begin(), a
-		if len(e.layers) == 1 {
+	if len(e.layers) == 1 {
+		return t.Block(func() *autograd.Var {
+			p, a := begin(), a
 			p.input, p.query, a.Queries = t.Rows(p.input, rows), t.Rows(p.query, rows), queries
-		}
+			return e.layers[0].finish(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
+		})
+	}
+	x := t.Layer(func() *autograd.Var {
+		p := begin()
 		return e.layers[0].finish(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
 	})
-	if len(e.layers) == 1 {
-		return x
-	}
 	return e.runLayersRows(t, e.layers[1:], x, a, rows, queries)
 }
 

@@ -41,19 +41,22 @@ func overContext(ctx context.Context, size int, o run.Options, change func(rank 
 	})
 }
 
-// Every kind of task trains the same model on several ranks as on one.
-func TestRanksTrainTheSameModel(t *testing.T) {
+// trained is a small run of a task.
+type trained struct {
+	task string
+	data string
+	size int // ranks
+	set  []string
+}
+
+// everyKind has runs of all kinds of task but pre-training.
+func everyKind(t *testing.T) []trained {
 	labelled := "sentence\tlabel\na dull film\t0\nwonderful from its first minute to the very last one\t1\nbad\t0\nit is a great joy\t1\n"
 	written := ""
 	for _, target := range []string{"a", "one two three four five six", "one two", "some three words"} {
 		written += `{"source":"a story about many things","target":"` + target + `"}` + "\n"
 	}
-	for _, c := range []struct {
-		task string
-		data string
-		size int
-		set  []string
-	}{
+	return []trained{
 		{"sst-2", writeFiles(t, map[string]string{"train.tsv": labelled, "dev.tsv": labelled}), 3, []string{"batch_size=1", "gradient_accumulation=3", "adv=freelb_text"}},
 		{"gigaword", writeFiles(t, map[string]string{"train.jsonl": written, "dev.jsonl": written}), 2, []string{"batch_size=1", "min_out_len=1", "max_out_len=4", "beam_size=1"}},
 		{"flickr8k", pictures(t), 2, []string{"batch_size=2", "negatives=2", "contrast_epochs=0", "image_size=32"}},
@@ -66,9 +69,19 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 		{"multi", "", 2, []string{"tasks=sst-2=" + labelledTask(t) + ",gigaword=" + writtenTask(t), "gigaword.min_out_len=1", "gigaword.max_out_len=4", "gradient_accumulation=3"}},
 		{"snli-ve", claims(t), 2, []string{"batch_size=1", "extractor=" + eyes("dinov2-registers"), "train_extractor=true"}},
 		{"coco-caption", pictures(t), 2, []string{"extractor=" + eyes("vit"), "beam_size=1", "min_out_len=1", "max_out_len=4"}},
-	} {
+	}
+}
+
+// settings are those of the run, and others before them.
+func (c trained) settings(set ...string) []string {
+	return append(append([]string{"gradient_accumulation=2", "hidden_dropout_prob=0.1", "eval_steps=1", "batch_size=2"}, set...), c.set...)
+}
+
+// Every kind of task trains the same model on several ranks as on one.
+func TestRanksTrainTheSameModel(t *testing.T) {
+	for _, c := range everyKind(t) {
 		t.Run(c.task, func(t *testing.T) {
-			set := append([]string{"gradient_accumulation=2", "hidden_dropout_prob=0.1", "eval_steps=1", "batch_size=2"}, c.set...)
+			set := c.settings()
 			alone := options(t, c.task, c.data, set...)
 			if _, err := run.Finetune(t.Context(), alone); err != nil {
 				t.Fatal(err)

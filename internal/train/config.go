@@ -17,6 +17,7 @@ type Config struct {
 	GradientAccumulation int     `json:"gradient_accumulation" help:"batches of one optimiser step"`
 	ExchangeBfloat16     bool    `json:"exchange_bfloat16" help:"round gradients, so that processes send each other half as much (one alone rounds, too)"`
 	ShardOptimizer       bool    `json:"shard_optimizer" help:"over several ranks: each keeps a part of Adam's moments, which is less memory and not other numbers"`
+	Recompute            bool    `json:"recompute" help:"compute layers again on the way back instead of keeping what they computed: less memory, more time, the same numbers"`
 	LearningRate         float64 `json:"learning_rate" help:"peak of the schedule"`
 	LRScheduler          string  `json:"lr_scheduler" help:"linear_warmup_decay, noam_decay, scale_by_epoch_decay or constant"`
 	WarmupProportion     float64 `json:"warmup_proportion" help:"share of the steps that warm up"`
@@ -48,7 +49,7 @@ const maxMinutes = 100 * 365 * 24 * 60
 
 // Free are the settings that cannot change what a run computes: a run may be resumed with others.
 // (eval_steps is none of them: the best model is chosen among the evaluations.)
-var Free = []string{"shard_optimizer", "snapshot_steps", "snapshot_minutes", "max_minutes", "log_steps", "mpi_timeout"}
+var Free = []string{"shard_optimizer", "recompute", "snapshot_steps", "snapshot_minutes", "max_minutes", "log_steps", "mpi_timeout"}
 
 // Validate returns an error that names the first impossible value.
 func (c Config) Validate() error {

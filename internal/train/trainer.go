@@ -396,6 +396,7 @@ func (t *Trainer) prepare() error {
 		return err
 	}
 	t.tape = autograd.NewTape(t.Device, autograd.Seed{})
+	t.tape.Recompute = t.Config.Recompute
 	params := t.Task.Params()
 	for _, p := range params {
 		t.grads = append(t.grads, p.Grad)

@@ -30,13 +30,14 @@ type operations struct {
 	vocabulary   slab[vocabularyLossOp]
 	slopes       slab[slopesOp]
 	divergence   slab[divergenceOp]
+	layer        slab[layerOp]
 }
 
 func (o *operations) reset() {
 	for _, s := range [...]interface{ reset() }{
 		&o.linear, &o.feedForward, &o.add, &o.activate, &o.tanh, &o.scaleColumns, &o.swiglu, &o.slice, &o.relu, &o.drop, &o.layerNorm, &o.addNorm, &o.embed,
 		&o.attention, &o.crossEntropy, &o.squaredError, &o.vocabulary,
-		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes, &o.divergence,
+		&o.multiply, &o.scale, &o.sigmoid, &o.normalize, &o.stackRows, &o.slopes, &o.divergence, &o.layer,
 	} {
 		s.reset()
 	}
@@ -61,7 +62,7 @@ func (t *Tape) readRows(v *Var, rows []int32) {
 	if g.Before != nil {
 		g.Before(rows)
 	}
-	if t.Final != nil && t.recording && !g.pending {
+	if t.Final != nil && (t.recording || t.replays) && !g.pending {
 		g.pending = true
 		t.pending = append(t.pending, pending{g, len(t.entries)})
 	}

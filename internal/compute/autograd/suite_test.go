@@ -18,6 +18,7 @@ import (
 type watched struct {
 	*cpu.Device
 	live  map[*engine.Tensor]bool
+	most  int         // tensors that were live at a time
 	masks [][]float64 // what elements were multiplied by, for every dropout
 }
 
@@ -26,6 +27,7 @@ func watch() *watched { return &watched{Device: cpu.New(), live: map[*engine.Ten
 func (w *watched) New(rows, cols int) *engine.Tensor {
 	t := w.Device.New(rows, cols)
 	w.live[t] = true
+	w.most = max(w.most, len(w.live))
 	return t
 }
 

@@ -116,7 +116,9 @@ func (v *Var) Gradient() *Gradient { return v.param }
 type Tape struct {
 	dev       engine.Device
 	recording bool
+	replays   bool // what is computed now is computed again on the way back, and not recorded yet
 	dropping  bool // dropout drops
+	finishing bool // in Finish
 	only      *Var // of Gradient: nothing else is to get a gradient
 	entries   []entry
 	loose     []*engine.Tensor // intermediates of a tape that does not record
@@ -129,6 +131,8 @@ type Tape struct {
 	// Final, if set before a pass, is called in [Tape.Finish] whenever more gradients of parameters are as they stay: they are
 	// not [Gradient.Pending] any more.
 	Final func()
+	// Recompute says that a recording tape keeps of a [Tape.Layer] its result alone, and computes the rest again on the way back.
+	Recompute bool
 
 	vars slab[Var]
 	ops  operations
@@ -209,32 +213,74 @@ func (t *Tape) Block(body func() *Var) *Var {
 	return out
 }
 
+// Layer is Block for a part of a model that other parts follow. On a recording tape with [Tape.Recompute] it keeps the result
+// alone, and body is called again on the way back: it must do the same then, and return a variable that it makes. The operations
+// pass their gradients back in the order of a tape that keeps them, and dropout drops the same: gradients have the same bits.
+func (t *Tape) Layer(body func() *Var) *Var {
+	if !t.recording || !t.Recompute {
+		return t.Block(body)
+	}
+	op := t.ops.layer.take()
+	*op = layerOp{body: body, drops: t.drops, at: len(t.entries)}
+	t.recording, t.replays = false, true
+	inner := t.Block(body)
+	t.recording, t.replays = true, false
+	if len(t.loose) != 1 {
+		panic("autograd: a layer whose result is not its own")
+	}
+	t.loose = t.loose[:0] // it is the entry's from here on
+	op.out = t.result(inner.Value, inner.needs)
+	t.record(op.out, op)
+	return op.out
+}
+
+type layerOp struct {
+	body  func() *Var
+	out   *Var
+	drops uint64 // dropout operations before it
+	at    int    // its place on the tape
+}
+
+func (op *layerOp) backward(t *Tape, _ *engine.Tensor) {
+	start, drops := len(t.entries), t.drops
+	if t.finishing {
+		t.settle(op.at) // gradients that are the layer's alone are pending from their own operations on, which come now
+	}
+	t.drops = op.drops
+	out := op.body()
+	t.drops = drops
+	out.grad, op.out.grad = op.out.grad, nil
+	t.down(start)
+}
+
 // Backward sets the gradient of loss (1 x 1) to scale, passes it back through the
 // tape to the parameters, and frees the tape's tensors, the loss included.
 func (t *Tape) Backward(loss *Var, scale float32) {
 	t.start(loss, scale)
-	for i := len(t.entries) - 1; i >= 0; i-- {
-		t.back(i)
-	}
+	t.down(0)
 	t.empty()
 }
 
 // Finish is [Tape.Backward] for the last of the passes that add to gradients, and calls [Tape.Final].
 func (t *Tape) Finish(loss *Var, scale float32) {
 	t.start(loss, scale)
-	for i := len(t.entries) - 1; i >= 0; i-- {
-		t.back(i)
-		if t.settle(i) {
-			t.Final()
-		}
-	}
+	t.finishing = true
+	t.down(0)
+	t.finishing = false
 	t.empty()
 }
 
-// back passes back the gradient of the i-th operation's result, the last that is left, and frees what it has.
-func (t *Tape) back(i int) {
-	t.pass(t.entries[i])
-	t.freeEntry(t.entries[i])
+// down passes back the gradients of the operations from the i-th on, the last first, and frees what they have.
+func (t *Tape) down(i int) {
+	for last := len(t.entries) - 1; last >= i; last-- {
+		e := t.entries[last]
+		t.pass(e)
+		t.freeEntry(e)
+		t.entries = t.entries[:last]
+		if t.finishing && t.settle(last) {
+			t.Final()
+		}
+	}
 }
 
 // settle says whether gradients are as they stay now that operations are passed back down to the i-th.
@@ -326,7 +372,7 @@ func (t *Tape) empty() {
 // records and needs says that an input does.
 func (t *Tape) result(value *engine.Tensor, needs bool) *Var {
 	out := t.vars.take()
-	*out = Var{Value: value, needs: needs && t.recording}
+	*out = Var{Value: value, needs: needs && (t.recording || t.replays)}
 	if !t.recording {
 		t.loose = append(t.loose, value)
 	}

@@ -459,3 +459,130 @@ func TestFixedWeights(t *testing.T) {
 		}
 	}
 }
+
+// layered is a model of three layers, of which the tape may compute two again: a lookup before them, whose table is the last
+// product's weight, and dropout in all of them.
+type layered struct {
+	words, w, b *Var
+	inner       [3][2]*Var
+}
+
+func newLayered(d *watched) *layered {
+	m := &layered{words: d.param(normal("words", 5, 4)), w: d.param(normal("w", 4, 4)), b: d.param(normal("b", 1, 5))}
+	for i := range m.inner {
+		m.inner[i] = [2]*Var{d.param(normal(fmt.Sprint("scale", i), 1, 4)), d.param(normal(fmt.Sprint("bias", i), 1, 4))}
+	}
+	return m
+}
+
+func (m *layered) params() []*Var {
+	all := []*Var{m.words, m.w, m.b}
+	for _, v := range m.inner {
+		all = append(all, v[:]...)
+	}
+	return all
+}
+
+// pass returns the loss with something added to what is embedded.
+func (m *layered) pass(tape *Tape, shift *Var) *Var {
+	x := tape.Dropout(tape.Add(tape.Embed(Lookup{m.words, ids}), shift), 0.2)
+	for _, v := range m.inner {
+		input := x
+		x = tape.Layer(func() *Var {
+			h := tape.Dropout(tape.GELU(tape.Linear(input, nn(m.w), nil)), 0.3) // one matrix for all of them
+			return tape.AddNorm(input, tape.Multiply(h, h), v[0], v[1], normEpsilon, 0.1)
+		})
+	}
+	return tape.VocabularyLoss(x, nt(m.words), m.b, ids, 0)
+}
+
+// A tape that computes layers again gives the gradients of one that keeps them, to the bit, says in the same order that they are final,
+// and takes less memory, also where the gradient of a leaf alone is asked for first.
+func TestRecompute(t *testing.T) {
+	type outcome struct {
+		gradients [][]float32
+		shift     []float32
+		order     []int
+		peak      int
+	}
+	run := func(recompute, leaf, finish bool) (o outcome) {
+		d := watch()
+		m := newLayered(d)
+		params := m.params()
+		shift := Leaf(d.constant(normal("shift", len(ids), 4)).Value)
+		tape := NewTape(d, Seed{Key: 1, Pass: 2})
+		tape.Recompute = recompute
+		before := len(d.live)
+		d.most = before
+		final := map[int]bool{}
+		tape.Final = func() {
+			for i, v := range params {
+				if !final[i] && !v.Gradient().Pending() {
+					final[i], o.order = true, append(o.order, i)
+				}
+			}
+		}
+		loss := m.pass(tape, shift)
+		if leaf {
+			tape.Gradient(loss, 0.5, shift)
+			o.shift = d.values(shift.Slopes())
+		}
+		if finish {
+			tape.Finish(loss, 0.5)
+		} else {
+			tape.Backward(loss, 0.5)
+		}
+		o.peak = d.most - before
+		o.shift = append(o.shift, d.values(shift.Slopes())...)
+		for _, v := range params {
+			o.gradients = append(o.gradients, d.gradient(v))
+			if v.Gradient().Pending() {
+				t.Error("a gradient is pending on an empty tape")
+			}
+		}
+		return o
+	}
+	for _, leaf := range []bool{false, true} {
+		for _, finish := range []bool{false, true} {
+			kept, again := run(false, leaf, finish), run(true, leaf, finish)
+			sameBits := func(a, b []float32) bool {
+				return slices.EqualFunc(a, b, func(x, y float32) bool { return math.Float32bits(x) == math.Float32bits(y) })
+			}
+			if !slices.EqualFunc(kept.gradients, again.gradients, sameBits) || !sameBits(kept.shift, again.shift) {
+				t.Errorf("leaf %v, finish %v: the gradients differ", leaf, finish)
+			}
+			if !slices.Equal(kept.order, again.order) || finish != (len(kept.order) == len(kept.gradients)) {
+				t.Errorf("finish %v: final in the order %v, without recomputation %v", finish, again.order, kept.order)
+			}
+			if !(again.peak < kept.peak) {
+				t.Errorf("%d tensors at most, without recomputation %d", again.peak, kept.peak)
+			}
+		}
+	}
+}
+
+// A tape that computes layers again and is given up in between leaves nothing behind.
+func TestRecomputeReleases(t *testing.T) {
+	d := watch()
+	m := newLayered(d)
+	shift := Leaf(d.constant(normal("shift", len(ids), 4)).Value)
+	tape := NewTape(d, Seed{})
+	tape.Recompute = true
+	before := len(d.live)
+	for range 2 {
+		m.pass(tape, shift)
+		tape.Release()
+		tape.Backward(m.pass(tape, shift), 1)
+		d.Free(shift.Slopes())
+		if n := len(d.live) - before; n != 0 {
+			t.Fatalf("%d tensors are left", n)
+		}
+	}
+	defer func() {
+		if recover() == nil {
+			t.Error("a layer whose result is another's is taken")
+		}
+	}()
+	x := tape.Embed(Lookup{m.words, ids})
+	tape.Layer(func() *Var { return x })
+}

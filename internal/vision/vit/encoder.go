@@ -201,7 +201,8 @@ func (e *encoder) run(t *autograd.Tape, pictures []vision.Pixels, tables tables)
 	x, at := e.embed(t, pictures, tables)
 	a := engine.Attention{Heads: e.cfg.Heads, Queries: at.offsets, Keys: at.offsets}
 	for _, l := range e.layers {
-		x = t.Block(func() *autograd.Var { return l.apply(t, x, a, e.activation) })
+		input := x
+		x = t.Layer(func() *autograd.Var { return l.apply(t, input, a, e.activation) })
 	}
 	if e.cfg.family.names.normPooled {
 		return t.Rows(x, at.patches), e.norm.Apply(t, t.Rows(x, at.firsts))
