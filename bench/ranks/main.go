@@ -69,7 +69,7 @@ func run() error {
 	flag.StringVar(&o.work, "work", "", "folder for runs, with 6 GB free (default: a temporary one)")
 	names := flag.String("workloads", strings.Join(names(), ","), "what to measure")
 	flag.Var(&o.settings, "set", "setting of both sides, KEY=VALUE; may be given several times")
-	flag.IntVar(&o.rounds, "rounds", 3, "how often")
+	flag.IntVar(&o.rounds, "rounds", 2, "how often")
 	flag.BoolVar(&o.bind, "bind", true, "bind each process to a processor")
 	quick := flag.Bool("quick", false, "one step that counts, after one: to try it out")
 	out := flag.String("json", "", "file that keeps all numbers")
@@ -102,6 +102,11 @@ func run() error {
 			return err
 		}
 	}
+	var expected time.Duration
+	for _, w := range chosen {
+		expected += w.expected()
+	}
+	fmt.Fprintf(os.Stderr, "about %v for %d rounds of %s, on two cores that do nothing else\n", (time.Duration(o.rounds) * expected).Round(time.Minute), o.rounds, *names)
 	for round := range o.rounds {
 		for _, w := range chosen {
 			if err := b.measure(w, round); err != nil {
@@ -146,8 +151,8 @@ type comparison struct {
 // print writes a table of the medians.
 func (r *results) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s\n\n", r.Date, r.Machine)
-	fmt.Fprintln(w, "| workload | one process, tokens/s | two ranks | ratio | at least | exchange, s a step | memory of a rank: GB | ratio | sent by a rank and step, MB |")
-	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|---:|---:|---:|")
+	fmt.Fprintln(w, "| workload | one process, tokens/s | two ranks | ratio | at least | exchange, s a step | memory of a rank: GB | ratio | at most | sent by a rank and step, MB |")
+	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, l := range workloads {
 		if why := r.Missing[l.Name]; why != "" {
 			fmt.Fprintf(w, "| %s | not run: %s |\n", l.Name, why)
@@ -164,10 +169,10 @@ func (r *results) print(w io.Writer) {
 		if !slices.ContainsFunc(r.Rounds, func(c comparison) bool { return c.Workload == l.Name }) {
 			continue
 		}
-		fmt.Fprintf(w, "| %s | %.0f | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.0f |\n", l.Name,
+		fmt.Fprintf(w, "| %s | %.0f | %.0f | %.2f | %.2f | %.2f | %.2f | %.2f | %.2f | %.0f |\n", l.Name,
 			of(func(c comparison) float64 { return median(c.Alone.Speeds) }), of(func(c comparison) float64 { return median(c.Ranks.Speeds) }),
 			of(func(c comparison) float64 { return c.Speedup }), l.target, of(func(c comparison) float64 { return median(c.Ranks.Exchange) }),
-			of(func(c comparison) float64 { return float64(c.Ranks.Peak) / 1e9 }), of(func(c comparison) float64 { return c.Memory }),
+			of(func(c comparison) float64 { return float64(c.Ranks.Peak) / 1e9 }), of(func(c comparison) float64 { return c.Memory }), l.memory,
 			of(func(c comparison) float64 { return float64(c.Ranks.Sent) / 1e6 }))
 	}
 }

@@ -23,14 +23,36 @@ type workload struct {
 	accumulation int
 	steps, warm  int    // in all, and how many of them do not count
 	rate         string // of the cable; "": one host
+	set          string // a setting of both sides; "": none
 	target       float64
+	memory       float64 // of a rank by that of one process, at most
 }
 
 var workloads = []workload{
-	{"sst-2", "sentences", 32, 2, 12, 2, "", 1.85},
-	{"passages", "passages", 8, 2, 4, 1, "", 1.9},
-	{"fast", "sentences", 32, 2, 12, 2, "10gbit", 1.6},
-	{"slow", "sentences", 32, 8, 5, 1, "1gbit", 1.5},
+	{"sst-2", "sentences", 32, 2, 5, 1, "", "", 1.85, 1.05},
+	{"eight", "sentences", 32, 8, 2, 1, "", "", 1.85, 1.05},
+	{"passages", "passages", 8, 2, 2, 1, "", "", 1.9, 1.05},
+	{"fast", "sentences", 32, 2, 5, 1, "10gbit", "", 1.6, 1.05},
+	{"slow", "sentences", 32, 8, 2, 1, "1gbit", "", 1.5, 1.05},
+	{"sharded", "sentences", 32, 2, 5, 1, "", "shard_optimizer=true", 0, 0.8},
+}
+
+// A batch of 32 sentences takes one thread some 2.2 s, one of 8 passages 15 s (docs/results/2026-11-29-ranks.md). Around its steps a run takes some 8 s: it loads
+// the model, scores it and saves it.
+const (
+	sentencesTake = 2.2
+	passagesTake  = 15
+	runTakes      = 8
+)
+
+// expected is about how long a round takes: one process, and two ranks in half of the time and a quarter more.
+func (w workload) expected() time.Duration {
+	batch := float64(sentencesTake)
+	if w.texts == "passages" {
+		batch = passagesTake
+	}
+	seconds := 2*runTakes + float64(w.steps*w.accumulation)*batch*(1+1.25/2)
+	return time.Duration(seconds * float64(time.Second)).Round(time.Second)
 }
 
 func names() (list []string) {
@@ -54,6 +76,21 @@ const (
 	maxTokens             = 480
 )
 
+// passages makes one of each story: with the stories behind it, as most are shorter, up to a length.
+func passages(stories []string) (texts []string) {
+	words := strings.Fields(strings.Join(slices.Concat(stories, stories), " "))
+	at := 0
+	for i, story := range stories {
+		n := leastWords + i*37%(mostWords-leastWords)
+		if at+n > len(words) {
+			break
+		}
+		texts = append(texts, fmt.Sprintf("%s\t%d", strings.Join(words[at:at+n], " "), i%2))
+		at += len(strings.Fields(story))
+	}
+	return texts
+}
+
 // prepare writes the data of a workload: as many texts as its steps take.
 func (b *bench) prepare(w workload) error {
 	want := w.steps * w.accumulation * w.batch
@@ -66,9 +103,9 @@ func (b *bench) prepare(w workload) error {
 		}
 		texts = strings.Split(strings.TrimSpace(string(raw)), "\n")[1:]
 	case "passages":
-		raw, err := os.ReadFile(filepath.Join(b.data, "coqa", "train_recovered.json"))
+		raw, err := os.ReadFile(filepath.Join(b.data, "coqa", "dev_full_stories.json"))
 		if err != nil {
-			return fmt.Errorf("not run: %w; -data names a folder with coqa/train_recovered.json", err)
+			return fmt.Errorf("not run: %w; -data names a folder with coqa/dev_full_stories.json", err)
 		}
 		var file struct {
 			Data []struct{ Story string }
@@ -76,13 +113,11 @@ func (b *bench) prepare(w workload) error {
 		if err := json.Unmarshal(raw, &file); err != nil {
 			return err
 		}
-		for i, d := range file.Data {
-			words := strings.Fields(d.Story)
-			if len(words) >= leastWords {
-				n := leastWords + i*37%(mostWords-leastWords)
-				texts = append(texts, fmt.Sprintf("%s\t%d", strings.Join(words[:min(n, len(words))], " "), i%2))
-			}
+		var stories []string
+		for _, d := range file.Data {
+			stories = append(stories, d.Story)
 		}
+		texts = passages(stories)
 	}
 	if len(texts) == 0 {
 		return fmt.Errorf("%s: no texts", w.Name)
@@ -148,7 +183,7 @@ func (b *bench) train(w workload, ranks int) (m measured, err error) {
 		args = append(args, "--init", init)
 	}
 	for _, s := range append([]string{"epochs=1", fmt.Sprintf("batch_size=%d", w.batch), fmt.Sprintf("gradient_accumulation=%d", w.accumulation),
-		fmt.Sprintf("max_seq_len=%d", maxTokens), "log_steps=1", "snapshot_minutes=0"}, b.settings...) {
+		fmt.Sprintf("max_seq_len=%d", maxTokens), "log_steps=1", "snapshot_minutes=0"}, append(strings.Fields(w.set), b.settings...)...) {
 		args = append(args, "--set", s)
 	}
 	if b.bind { // a launcher would bind the ranks of two hosts to the same processor

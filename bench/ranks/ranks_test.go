@@ -59,3 +59,22 @@ func TestRead(t *testing.T) {
 		t.Error("a log without its last step was taken")
 	}
 }
+
+// A passage has its number of words, of its story and those behind it.
+func TestPassages(t *testing.T) {
+	var stories []string
+	for i := range 9 {
+		stories = append(stories, strings.Repeat(string(rune('a'+i))+" ", 100+i))
+	}
+	got := passages(stories)
+	if len(got) != len(stories) {
+		t.Fatalf("%d passages of %d stories", len(got), len(stories))
+	}
+	for i, p := range got {
+		text, label, _ := strings.Cut(p, "\t")
+		words := strings.Fields(text)
+		if len(words) < leastWords || len(words) >= mostWords || words[0] != string(rune('a'+i)) || label != string(rune('0'+i%2)) {
+			t.Errorf("passage %d begins with %s, has %d words and the label %s", i, words[0], len(words), label)
+		}
+	}
+}
