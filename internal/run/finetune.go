@@ -27,6 +27,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -332,6 +333,9 @@ func (r *run) describe() error {
 	r.info = train.Info{
 		Task: r.Task.Name, Status: train.Running, Command: r.Command, Version: r.Version, Random: random.Version, Seed: r.settings.Common().Seed,
 		Config: r.settings, Data: map[string]string{},
+	}
+	if r.settings.Common().GradientAccumulation > 1 {
+		r.info.Batches = batches.Version
 	}
 	var err error
 	if r.info.From, err = r.source(); err != nil {

@@ -187,7 +187,7 @@ type Epochs struct {
 
 // NewEpochs returns the batches, in the order of the settings, of examples of these lengths.
 func NewEpochs(s *CommonSettings, lengths []int, size int, line func(i int) int) Epochs {
-	return Epochs{batches.Batches{Lengths: lengths, Size: size, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed}, line}
+	return Epochs{batches.Batches{Lengths: lengths, Size: size, InTokens: s.InTokens, Shuffle: true, Seed: s.Seed, Step: s.GradientAccumulation}, line}
 }
 
 // Batches implements [Learner].

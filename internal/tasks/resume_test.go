@@ -16,6 +16,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/random"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -204,32 +205,40 @@ func TestFolderRemovedMeanwhile(t *testing.T) {
 	}
 }
 
-// The seeds of older versions gave other numbers: such a run would silently go on with other batches.
-func TestResumeRefusesOtherRandomNumbers(t *testing.T) {
-	o := options(t, "sst-2", labelledTask(t), "batch_size=4")
-	if _, err := run.Finetune(t.Context(), o); err != nil {
-		t.Fatal(err)
-	}
-	unfinished(t, o.Out)
-	path := filepath.Join(o.Out, "run.json")
-	raw, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	older := bytes.Replace(raw, fmt.Appendf(nil, "\n  \"random\": %d,", random.Version), nil, 1)
-	if bytes.Equal(older, raw) {
-		t.Fatalf("run.json does not say which random numbers it has:\n%s", raw)
-	}
-	if err := os.WriteFile(path, older, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	before := files(t, filepath.Join(o.Out, "last"))
-	o.Resume = true
-	if _, err := run.Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), "other random numbers") || !strings.Contains(err.Error(), "--init RUN") {
-		t.Errorf("got %v", err)
-	}
-	if !maps.Equal(before, files(t, filepath.Join(o.Out, "last"))) {
-		t.Error("the model was changed")
+// The seeds of older versions gave other numbers, and the batches of a step other examples: such a run would silently go on with other batches.
+func TestResumeRefusesOtherBatches(t *testing.T) {
+	for _, c := range []struct {
+		set, key, says string
+		version        int
+	}{
+		{"gradient_accumulation=1", "random", "other random numbers", random.Version},
+		{"gradient_accumulation=2", "batches", "gives the batches of a step other examples", batches.Version},
+	} {
+		o := options(t, "sst-2", labelledTask(t), "batch_size=4", c.set)
+		if _, err := run.Finetune(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		unfinished(t, o.Out)
+		path := filepath.Join(o.Out, "run.json")
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		older := bytes.Replace(raw, fmt.Appendf(nil, "\n  %q: %d,", c.key, c.version), nil, 1)
+		if bytes.Equal(older, raw) {
+			t.Fatalf("run.json does not say its version of %s:\n%s", c.key, raw)
+		}
+		if err := os.WriteFile(path, older, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		before := files(t, filepath.Join(o.Out, "last"))
+		o.Resume = true
+		if _, err := run.Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), "--init RUN") {
+			t.Errorf("%s: got %v", c.set, err)
+		}
+		if !maps.Equal(before, files(t, filepath.Join(o.Out, "last"))) {
+			t.Errorf("%s: the model was changed", c.set)
+		}
 	}
 }
 

@@ -49,9 +49,10 @@ type Info struct {
 	From    *Source           `json:"from,omitempty"`    // nil of runs of older versions
 	Version map[string]string `json:"version"`           // of unimo, Go, the machine's kind
 	Seed    uint64            `json:"seed"`
-	Random  int               `json:"random,omitempty"` // random.Version: the numbers that seeds give; 0 of runs of older versions
-	Config  any               `json:"config"`           // resolved
-	Data    map[string]string `json:"data"`             // name -> digest of every input
+	Random  int               `json:"random,omitempty"`  // random.Version: the numbers that seeds give; 0 of runs of older versions
+	Batches int               `json:"batches,omitempty"` // batches.Version, where a step has several; 0 of runs of older versions
+	Config  any               `json:"config"`            // resolved
+	Data    map[string]string `json:"data"`              // name -> digest of every input
 	Outcome *Outcome          `json:"outcome,omitempty"`
 	Metrics Numbers           `json:"metrics,omitempty"` // of the best model
 	Error   string            `json:"error,omitempty"`
@@ -279,6 +280,10 @@ func (old Info) CheckSame(now Info, free ...string) error {
 		}
 	}
 	if len(differ) == 0 {
+		if old.Batches != now.Batches {
+			return errors.New("the run was begun by a version of unimo that gives the batches of a step other examples; " +
+				"go on with that version, start a new run in another folder, or go on from its weights: --init RUN")
+		}
 		return nil
 	}
 	slices.Sort(differ)

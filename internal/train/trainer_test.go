@@ -496,9 +496,12 @@ func TestCheckSame(t *testing.T) {
 	if err := old.CheckSame(info(3, "a")); err != nil {
 		t.Errorf("equal settings: %v", err)
 	}
-	drawn := info(3, "a")
+	drawn, dealt := info(3, "a"), info(3, "a")
 	drawn.Random++
-	for want, now := range map[string]Info{"epochs was 3 and is 4": info(4, "a"), "the content of train has changed": info(3, "b"), "other random numbers": drawn} {
+	dealt.Batches++
+	for want, now := range map[string]Info{
+		"epochs was 3 and is 4": info(4, "a"), "the content of train has changed": info(3, "b"), "other random numbers": drawn, "other examples": dealt,
+	} {
 		if err := old.CheckSame(now); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("got %v, want %q", err, want)
 		}

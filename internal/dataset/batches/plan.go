@@ -56,6 +56,10 @@ type Batches struct {
 	Shuffle  bool  // by Seed and epoch, not by the epoch alone as in the reference; otherwise in the order of the file
 	Seed     uint64
 
+	// Step is how many batches a step of the optimiser takes. The records of a step of several are dealt to its batches by their lengths, unless
+	// InTokens bounds each batch. Before is how many batches of the run come before those of epoch 0; fewer than none where the plan begins later.
+	Step, Before int
+
 	epoch   int
 	plan    [][]int
 	planned bool
@@ -64,7 +68,8 @@ type Batches struct {
 // Epoch returns all batches of an epoch (from 0). The result is read-only and
 // stays valid.
 func (b *Batches) Epoch(epoch int) [][]int {
-	if b.planned && (epoch == b.epoch || !b.Shuffle) {
+	dealt := b.Step > 1 && !b.InTokens
+	if b.planned && (epoch == b.epoch || !b.Shuffle && !dealt) {
 		return b.plan
 	}
 	order := Sequence(len(b.Lengths))
@@ -72,6 +77,16 @@ func (b *Batches) Epoch(epoch int) [][]int {
 		order = random.New(b.Seed, "order", epoch).Perm(len(b.Lengths))
 	}
 	b.epoch, b.plan, b.planned = epoch, Plan(b.Lengths, order, b.Size, b.InTokens), true
+	if !dealt {
+		return b.plan
+	}
+	// A step may have begun in the epoch before.
+	begun := ((b.Before+epoch*len(b.plan))%b.Step + b.Step) % b.Step
+	for at := 0; at < len(b.plan); {
+		end := min(len(b.plan), at+b.Step-begun)
+		deal(b.Lengths, b.plan[at:end])
+		at, begun = end, 0
+	}
 	return b.plan
 }
 

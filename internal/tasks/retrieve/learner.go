@@ -135,12 +135,13 @@ func (j *job) Learner(ctx context.Context, cfg model.Config, tok *tokenizer.Toke
 	}
 	devSet := all.First(s.EvalImages)
 	files, copies := images.Companions(j.spec)
+	pairEpochs, aloneEpochs := run.NewEpochs(s.Common(), lengths, s.BatchSize, line), run.NewEpochs(s.Common(), alone, s.ContrastBatchSize, line)
+	pairEpochs.Plan.Before = aloneEpochs.Total(s.ContrastEpochs) - pairEpochs.Total(s.ContrastEpochs)
 	return &learner{
 		job: j, model: m, eyes: images.EyesOf(j.source), tokens: tokens, encoder: enc, scorer: rank.NewScorer(dev, m),
-		groups:      captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed},
-		pairEpochs:  run.NewEpochs(s.Common(), lengths, s.BatchSize, line),
-		aloneEpochs: run.NewEpochs(s.Common(), alone, s.ContrastBatchSize, line),
-		devSet:      devSet, devNotes: firstNotes(devSet, all), files: files, copies: copies,
+		groups:     captions.Groups{Set: j.train, Negatives: s.Negatives, Seed: s.Seed},
+		pairEpochs: pairEpochs, aloneEpochs: aloneEpochs,
+		devSet: devSet, devNotes: firstNotes(devSet, all), files: files, copies: copies,
 		about: run.About{Lines: images.About(log, j.train, j.devSet), Examples: len(tokens)}, // regions, pairs and groups come to the tokens
 	}, nil
 }
