@@ -28,17 +28,17 @@ func sameModels(t *testing.T, what, run, want string) {
 	}
 }
 
-// Ranks train the model of one process, to the bit, also where they exchange while they compute (with more than one thread), or have their part
-// of the moments alone; the first one speaks. A run that is stopped by a signal goes on under another launcher.
+// Ranks train the model of one process, to the bit, also where they exchange while they compute (with more than one thread), have their part
+// of the moments alone, or divide the update (with one); the first one speaks. A run that is stopped by a signal goes on under another launcher.
 func TestRanksTrain(t *testing.T) {
 	launchers := ranks.Launchers(t)
 	data, dir := opinionsFolder(t), t.TempDir()
 	args := func(out string) []string {
-		return finetuneArgs(data, filepath.Join(dir, out), "gradient_accumulation=4")
+		return finetuneArgs(data, filepath.Join(dir, out), "gradient_accumulation=8")
 	}
 	alone := must(t, args("alone")...)
 	for _, l := range launchers {
-		for n, more := range map[int][]string{2: {"--threads", "2"}, 4: {"--set", "shard_optimizer=true"}} {
+		for n, more := range map[int][]string{2: {"--threads", "2"}, 4: {"--set", "shard_optimizer=true"}, 8: {"--threads", "1"}} {
 			out := strings.ReplaceAll(l.Name, " ", "")
 			code, stdout, stderr := startRanks(t, l, n, append(args(out), more...)...).Wait()
 			if code != exitDone {

@@ -62,8 +62,10 @@ type exchanger struct {
 	chunk      int // values that are on their way at a time
 	send, recv []float32
 
-	sharded      bool // a rank keeps the sums of its part, all of which were exchanged, to itself
-	round        bool // values go as bfloat16
+	divides      bool   // parameters whose gradient is dense and never was rows become divided
+	divided      []bool // by parameter: a rank keeps the sums of its part to itself and steps that part; ranks exchange the values instead
+	rowed        []bool // by parameter: some rank has had rows of its gradient alone
+	round        bool   // values go as bfloat16
 	mine, theirs []uint16
 
 	queue chan int      // buckets whose gradients are final
@@ -140,7 +142,7 @@ func (x *exchanger) exchangeBucket(params []int) error {
 	if err := x.group.AllGather(mine, all); err != nil {
 		return fmt.Errorf("exchange gradients: %w", err)
 	}
-	var dense []int
+	var whole, divided []int // of dense gradients
 	for k, i := range params {
 		most, rows := autograd.Empty, false
 		for r := range size {
@@ -149,13 +151,20 @@ func (x *exchanger) exchangeBucket(params []int) error {
 		}
 		switch {
 		case rows:
-			x.late = append(x.late, i)
+			x.late, x.rowed[i] = append(x.late, i), true
 		case most == autograd.Dense:
 			x.grads[i].Widen(x.dev, autograd.Dense, nil)
-			dense = append(dense, i)
+			if x.divided[i] = x.divided[i] || x.divides && !x.rowed[i]; x.divided[i] {
+				divided = append(divided, i)
+			} else {
+				whole = append(whole, i)
+			}
 		}
 	}
-	return x.sumDense(dense)
+	if err := x.sumDense(whole, true); err != nil {
+		return err
+	}
+	return x.sumDense(divided, false)
 }
 
 // extent says which part of a gradient a rank has.
@@ -177,7 +186,7 @@ func (x *exchanger) waiting() []extent {
 
 // exchangeLate replaces the gradients that waited, of which each rank has these extents, by their sums.
 func (x *exchanger) exchangeLate(ranks [][]extent) error {
-	var dense, tables []int
+	var whole, divided, tables []int
 	for k, i := range x.late {
 		most := autograd.Empty
 		var rows []int32
@@ -187,22 +196,28 @@ func (x *exchanger) exchangeLate(ranks [][]extent) error {
 		}
 		slices.Sort(rows)
 		x.grads[i].Widen(x.dev, most, slices.Compact(rows))
-		if most == autograd.Dense {
-			dense = append(dense, i)
-		} else {
+		switch {
+		case most != autograd.Dense:
 			tables = append(tables, i)
+		case x.divided[i]:
+			divided = append(divided, i)
+		default:
+			whole = append(whole, i)
 		}
 	}
-	if err := x.sumDense(dense); err != nil {
+	if err := x.sumDense(whole, true); err != nil {
+		return err
+	}
+	if err := x.sumDense(divided, false); err != nil {
 		return err
 	}
 	return x.sumRows(tables)
 }
 
-// sumDense sums gradients that all ranks have all of: each its part by the layout.
-func (x *exchanger) sumDense(params []int) error {
+// sumDense sums gradients that all ranks have all of: each its part by the layout. All of them get all sums, or each keeps its own.
+func (x *exchanger) sumDense(params []int, all bool) error {
 	parts := make([]view, x.group.Size())
-	return x.sum(params, parts, !x.sharded, func(i int, values []float32) { x.divide(parts, i, values) })
+	return x.sum(params, parts, all, func(i int, values []float32) { x.divide(parts, i, values) })
 }
 
 // divide adds to the part of each rank its rows of a parameter.

@@ -109,7 +109,8 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 					tr.grads = append(tr.grads, autograd.NewGradient(d.New(s.rows, s.cols)))
 				}
 				tr.tree = tree{dev: d, grads: tr.grads, round: round}
-				tr.exchange = exchanger{dev: d, group: g, grads: tr.grads, layout: newLayout(tr.grads, size, least), chunk: 16, round: round}
+				tr.exchange = exchanger{dev: d, group: g, grads: tr.grads, layout: newLayout(tr.grads, size, least), chunk: 16, round: round,
+					divided: make([]bool, len(tr.grads)), rowed: make([]bool, len(tr.grads))}
 				for range 2 { // buffers are used again
 					for _, grad := range tr.grads {
 						grad.Clear()
@@ -215,7 +216,8 @@ func TestWidth(t *testing.T) {
 type table struct {
 	*line
 	words     *autograd.Var
-	wordsLast bool // among the parameters
+	wordsLast bool                 // among the parameters
+	tied      func(epoch int) bool // the table is also the weight of the output; nil: never
 }
 
 func newTable() *table {
@@ -243,7 +245,11 @@ func (m *table) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, 
 	for i := range ids {
 		ids[i] = int32((batch*3 + i*i) % 7)
 	}
-	logits := t.Linear(t.Rows(m.words, ids), autograd.NewWeight(m.w, engine.NN), m.b)
+	x := t.Rows(m.words, ids)
+	logits := t.Linear(x, autograd.NewWeight(m.w, engine.NN), m.b)
+	if m.tied != nil && m.tied(epoch) {
+		logits = t.Linear(x, autograd.NewWeight(m.words, engine.NT), autograd.Const(m.dev.Wrap(1, 7, make([]float32, 7))))
+	}
 	logits = t.Dropout(logits, 0.3)
 	loss := t.CrossEntropy(logits, m.classes[batch*lineBatch:(batch+1)*lineBatch], 0)
 	if m.nan == m.passes {
@@ -310,15 +316,29 @@ func stopAfter(t *testing.T, rank, step int) func(int, *Trainer, *table) context
 // A run ends in the same bits on any number of ranks, also when one of them is interrupted and the run goes on with another number.
 func TestRanksTrainAsOne(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
+	first := func(epoch int) bool { return epoch < 2 }
+	then := func(epoch int) bool { return epoch >= 2 }
 	for _, c := range []struct {
 		batches, size, then int
 		round               bool
-		threads             int     // with more than one, gradients are exchanged while batches are computed
-		sharded             [2]bool // before and behind the interrupt
+		threads             int                  // with more than one, gradients are exchanged while batches are computed; with one, ranks divide the update
+		sharded             [2]bool              // before and behind the interrupt
+		tied                func(epoch int) bool // when the table's gradient is dense
 	}{
-		{2, 2, 1, false, 1, [2]bool{true, true}}, {3, 2, 3, false, 2, [2]bool{false, true}}, {3, 3, 2, true, 2, [2]bool{true, true}},
-		{4, 4, 2, false, 2, [2]bool{true, false}}, {5, 1, 4, false, 1, [2]bool{true, true}}, {8, 8, 4, false, 2, [2]bool{}},
+		{2, 2, 1, false, 1, [2]bool{true, true}, nil}, {3, 2, 3, false, 2, [2]bool{false, true}, nil}, {3, 3, 2, true, 2, [2]bool{true, true}, first},
+		{4, 4, 2, false, 2, [2]bool{true, false}, then}, {5, 1, 4, false, 1, [2]bool{true, true}, first}, {8, 8, 4, false, 2, [2]bool{}, nil},
+		{2, 2, 1, false, 1, [2]bool{}, first}, {4, 4, 2, false, 1, [2]bool{}, then}, {8, 8, 1, false, 1, [2]bool{}, first}, {4, 1, 4, true, 1, [2]bool{}, first},
+		{5, 2, 4, false, 1, [2]bool{false, true}, nil},
 	} {
+		tied := func(change func(int, *Trainer, *table) context.Context) func(int, *Trainer, *table) context.Context {
+			return func(rank int, trainer *Trainer, m *table) context.Context {
+				m.tied = c.tied
+				if change == nil {
+					return t.Context()
+				}
+				return change(rank, trainer, m)
+			}
+		}
 		parallel.SetThreads(c.threads)
 		config := testConfig()
 		config.ExchangeBfloat16 = c.round
@@ -326,16 +346,16 @@ func TestRanksTrainAsOne(t *testing.T) {
 		whole, parted, resumed := t.TempDir(), t.TempDir(), t.TempDir()
 		config.ShardOptimizer = c.sharded[0]
 		for root, size := range map[string]int{whole: 1, parted: c.size} {
-			if err := over(t, size, root, config, nil); err != nil {
+			if err := over(t, size, root, config, tied(nil)); err != nil {
 				t.Fatal(err)
 			}
 		}
-		err := over(t, c.size, resumed, config, stopAfter(t, c.size-1, 3))
+		err := over(t, c.size, resumed, config, tied(stopAfter(t, c.size-1, 3)))
 		if !errors.Is(err, context.Canceled) || c.size > 1 && strings.Count(err.Error(), "context canceled") != c.size {
 			t.Fatalf("interrupted: %v", err)
 		}
 		config.ShardOptimizer = c.sharded[1]
-		if err := over(t, c.then, resumed, config, nil); err != nil {
+		if err := over(t, c.then, resumed, config, tied(nil)); err != nil {
 			t.Fatal(err)
 		}
 		for _, root := range []string{parted, resumed} {
@@ -357,6 +377,8 @@ func TestOneRankFails(t *testing.T) {
 	c := testConfig()
 	c.GradientAccumulation = 4
 	full := errors.New("no space left on device")
+	defer parallel.SetThreads(parallel.Threads())
+	parallel.SetThreads(2) // with one, ranks would give each other what has drifted
 	for _, f := range []struct {
 		name, want string
 		change     func(rank int, trainer *Trainer, m *table) context.Context
@@ -498,4 +520,29 @@ func TestLayout(t *testing.T) {
 			}
 		}
 	})
+}
+
+// With a thread each, ranks divide the update of what has dense gradients alone; with more, where their exchange is hidden, and with rounded gradients, they do not.
+func TestRanksDivideTheUpdate(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
+	for _, c := range []struct {
+		threads int
+		round   bool
+		want    []bool // of the table, the weight and its bias
+	}{{1, false, []bool{false, true, true}}, {2, false, []bool{false, false, false}}, {1, true, []bool{false, false, false}}} {
+		parallel.SetThreads(c.threads)
+		config := testConfig()
+		config.GradientAccumulation, config.MaxSteps, config.ExchangeBfloat16 = 2, 2, c.round
+		err := over(t, 2, t.TempDir(), config, func(_ int, trainer *Trainer, _ *table) context.Context {
+			trainer.Observer = watcher{func(e StepEvent) {
+				if got := trainer.exchange.divided; !slices.Equal(got, c.want) {
+					t.Errorf("%d threads, rounded %v: %v, want %v", c.threads, c.round, got, c.want)
+				}
+			}}
+			return t.Context()
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
 }

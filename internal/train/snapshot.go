@@ -182,11 +182,11 @@ func (t *Trainer) writeSnapshot(log *eventLog) error {
 	return nil
 }
 
-// together has the first rank do something with the content of a snapshot. Where moments are sharded, the others give it theirs as it fetches them.
+// together has the first rank do something with the content of a snapshot. Where moments are divided, the others give it theirs as it fetches them.
 func (t *Trainer) together(do func(c content) error, stream []byte) error {
 	parts := t.stored()
 	c := t.content(parts, stream)
-	if !t.exchange.sharded {
+	if !slices.ContainsFunc(parts, func(p part) bool { return p.divided }) {
 		if t.leads() {
 			return do(c)
 		}
@@ -213,7 +213,7 @@ func (t *Trainer) together(do func(c content) error, stream []byte) error {
 	}
 	local := c.fetch
 	c.fetch = func(i int) ([]byte, error) {
-		if i < len(parts) && parts[i].sharded {
+		if i < len(parts) && parts[i].divided {
 			if err := errors.Join(tell(int32(i)), t.whole(parts[i])); err != nil {
 				return nil, fmt.Errorf("collect %s: %w", parts[i].name, err)
 			}
@@ -260,12 +260,12 @@ func (t *Trainer) store(log *eventLog, c content) error {
 }
 
 // alike compares what the ranks have computed: processes whose tensors, or streams, drifted apart must not go on. Of moments that are
-// sharded there is nothing to compare.
+// divided there is nothing to compare.
 func (t *Trainer) alike(stream []byte, err error) error {
 	if t.Group.Size() == 1 {
 		return err
 	}
-	parts := slices.DeleteFunc(t.stored(), func(p part) bool { return p.sharded })
+	parts := slices.DeleteFunc(t.stored(), func(p part) bool { return p.divided })
 	sum, failed := checksum("", t.content(parts, stream))
 	sums, err := collective.Gather(t.Group, sum, errors.Join(err, failed))
 	if err != nil {
@@ -312,19 +312,20 @@ func (t *Trainer) resume() error {
 	return t.agree(err)
 }
 
-// give gives all ranks the parameters and moments that the first one has read; of sharded moments their own rows, which it reads again.
+// give gives all ranks the parameters and moments that the first one has read; of divided moments their own rows, which it reads again.
 func (t *Trainer) give() error {
 	var snapshot checkpoint.Reader
-	if t.leads() && t.exchange.sharded {
+	parts := t.stored()
+	if t.leads() && slices.ContainsFunc(parts, func(p part) bool { return p.divided }) {
 		var err error
 		if snapshot, err = checkpoint.Open(t.restored); err != nil {
 			return err
 		}
 		defer snapshot.Close()
 	}
-	for _, p := range t.stored() {
+	for _, p := range parts {
 		values := engine.Values(t.Device, p.whole)
-		if p.sharded && t.leads() {
+		if p.divided && t.leads() {
 			if err := checkpoint.ReadFloat32s(values, snapshot, p.name); err != nil {
 				return err
 			}
@@ -332,7 +333,7 @@ func (t *Trainer) give() error {
 		if err := collective.BroadcastPieces(t.Group, collective.Bytes(values)); err != nil {
 			return err
 		}
-		if p.sharded {
+		if p.divided {
 			rows := t.exchange.rows(p.param)
 			values = values[rows[0]*p.whole.Cols : rows[1]*p.whole.Cols]
 		}
@@ -350,8 +351,8 @@ type part struct {
 	name    string
 	param   int
 	value   *engine.Tensor // as this rank has it
-	whole   *engine.Tensor // as large as the parameter; value, unless that is sharded
-	sharded bool           // value is the rank's own rows of a moment
+	whole   *engine.Tensor // as large as the parameter; value, unless that is divided
+	divided bool           // value is the rank's own rows of a moment
 }
 
 // stored lists parameters and moments by name.
@@ -362,10 +363,10 @@ func (t *Trainer) stored() []part {
 		parts = append(parts, part{p.Name, i, p.Value, p.Value, false})
 		for name, moment := range map[string]*engine.Tensor{moment1: m, moment2: v} {
 			whole := moment
-			if t.exchange.sharded {
+			if t.exchange.divided[i] {
 				whole = t.grads[i].Tensor()
 			}
-			parts = append(parts, part{p.Name + name, i, moment, whole, t.exchange.sharded})
+			parts = append(parts, part{p.Name + name, i, moment, whole, t.exchange.divided[i]})
 		}
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.name, b.name) })

@@ -255,7 +255,7 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 	if t.Group == nil {
 		t.Group = collective.Alone{}
 	}
-	if err := t.agree(t.prepare()); err != nil {
+	if err := t.divides(t.prepare()); err != nil {
 		return Outcome{}, err
 	}
 	if resume {
@@ -385,6 +385,14 @@ func (t *Trainer) confer(ctx context.Context, err error) (stop int, late bool, _
 	return stop, all[0].Late, nil
 }
 
+// divides decides whether ranks divide the update among them, unless one has failed. Where all exchange gradients behind the backward pass, nothing of
+// the exchange would be hidden that comes after the update; and values do not go as bfloat16.
+func (t *Trainer) divides(err error) error {
+	overlap, err := collective.Gather(t.Group, t.overlap, err)
+	t.exchange.divides = t.Group.Size() > 1 && slices.Contains(overlap, false) && !t.Config.ExchangeBfloat16
+	return err
+}
+
 func (t *Trainer) prepare() error {
 	if err := t.Config.Validate(); err != nil {
 		return err
@@ -404,11 +412,13 @@ func (t *Trainer) prepare() error {
 	round := t.Config.ExchangeBfloat16
 	t.tree = tree{dev: t.Device, grads: t.grads, round: round}
 	x := &t.exchange
-	*x = exchanger{dev: t.Device, group: t.Group, grads: t.grads, layout: newLayout(t.grads, t.Group.Size(), cmp.Or(t.bucket, bucket)), chunk: max(chunk, t.Group.Size()), round: round}
-	if x.sharded = t.Config.ShardOptimizer && t.Group.Size() > 1; x.sharded {
-		shard := optim.Shard{Share: x.share}
+	*x = exchanger{dev: t.Device, group: t.Group, grads: t.grads, layout: newLayout(t.grads, t.Group.Size(), cmp.Or(t.bucket, bucket)), chunk: max(chunk, t.Group.Size()), round: round,
+		divided: make([]bool, len(params)), rowed: make([]bool, len(params))}
+	if t.Group.Size() > 1 {
+		shard := optim.Shard{Share: x.share, Late: !t.Config.ShardOptimizer}
 		for i := range params {
 			shard.Rows = append(shard.Rows, x.rows(i))
+			x.divided[i] = !shard.Late
 		}
 		t.adam = optim.NewSharded(t.Device, t.Config.optimiser(), params, shard)
 	} else {
@@ -499,16 +509,22 @@ func (t *Trainer) step() (StepEvent, error) {
 	}, nil
 }
 
-// update makes the optimiser's step.
+// update makes the optimiser's step: of divided parameters each rank its part.
 func (t *Trainer) update(rate float64, times *exchangeTimes) (norm float64, err error) {
-	norm, err = t.adam.Step(rate)
-	if err != nil || !t.exchange.sharded {
+	x := &t.exchange
+	for i, divided := range x.divided {
+		if divided {
+			t.adam.Divide(i)
+		}
+	}
+	if norm, err = t.adam.Step(rate); err != nil || !slices.Contains(x.divided, true) {
 		return norm, err
 	}
 	start := time.Now()
 	params := t.Task.Params()
-	for _, bucket := range t.exchange.buckets {
-		if err := t.exchange.gather(bucket, func(i int) *engine.Tensor { return params[i].Value }); err != nil {
+	for _, bucket := range x.buckets {
+		bucket = slices.DeleteFunc(slices.Clone(bucket), func(i int) bool { return !x.divided[i] })
+		if err := x.gather(bucket, func(i int) *engine.Tensor { return params[i].Value }); err != nil {
 			return norm, fmt.Errorf("exchange parameters: %w", err)
 		}
 	}

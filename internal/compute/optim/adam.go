@@ -46,24 +46,27 @@ type Param struct {
 // no token of the batch looked them up. These steps are postponed: they are made, one
 // after the other and to the same bits, when the row is looked up next (see
 // [autograd.Gradient.Before]) or by [Adam.Settle], which must be called before
-// parameters or moments are read in any other way. An optimiser with a [Shard] postpones nothing.
+// parameters or moments are read in any other way. Of parameters that are divided by a [Shard] nothing is postponed.
 type Adam struct {
 	cfg    Config
 	dev    engine.Device
 	params []Param
 	states []state
 	steps  int
-	shard  *Shard // nil: all parameters are stepped here
+	shard  *Shard // nil: no parameter is divided
 
 	base    int                          // steps before the first of history
 	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
 	late    struct{ rows, from []int32 } // scratch of catchUp
 }
 
-// Shard is the part that a process has of the work of several that optimise the same parameters. It keeps moments of its rows and
-// steps these. The caller brings the parameters' rows together after each step.
+// Shard is the part that a process has of the work of several that optimise the same parameters. Of parameters that are divided it steps its
+// rows, and the caller brings the rows together after each step.
 type Shard struct {
 	Rows [][2]int // of each parameter, from and to
+	// Late is for an optimiser that has all moments, and all of a parameter until [Adam.Divide]. Else all parameters are divided, and it has the
+	// moments of its rows alone.
+	Late bool
 	// Share completes the sums of squares of rows of gradients, which each process has for its own rows; nil for parameters of which
 	// there are none.
 	Share func(sums [][]float64) error
@@ -71,18 +74,19 @@ type Shard struct {
 
 // state is what belongs to one parameter.
 type state struct {
-	from  int            // the first row that is stepped here
-	value *engine.Tensor // the rows that are
-	m, v  *engine.Tensor
-	decay int     // index into history
-	done  []int32 // by row, steps made; nil: all rows are up to date
-	moved []bool  // by row: its moments may not be zero
+	divided bool           // by the shard
+	from    int            // the first row that is stepped here
+	value   *engine.Tensor // the rows that are
+	m, v    *engine.Tensor
+	decay   int     // index into history
+	done    []int32 // by row, steps made; nil: all rows are up to date
+	moved   []bool  // by row: its moments may not be zero
 }
 
 // NewAdam returns an optimiser with zero moments.
 func NewAdam(d engine.Device, cfg Config, params []Param) *Adam { return newAdam(d, cfg, params, nil) }
 
-// NewSharded returns an optimiser of some rows, with zero moments of these.
+// NewSharded returns an optimiser with zero moments that divides parameters.
 func NewSharded(d engine.Device, cfg Config, params []Param, shard Shard) *Adam {
 	return newAdam(d, cfg, params, &shard)
 }
@@ -92,7 +96,7 @@ func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
 	for i, p := range params {
 		s := &a.states[i]
 		s.value = p.Value
-		if shard != nil {
+		if s.divided = shard != nil && !shard.Late; s.divided {
 			s.from = shard.Rows[i][0]
 			s.value = d.Part(p.Value, s.from, shard.Rows[i][1])
 		}
@@ -102,11 +106,23 @@ func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
 		if !p.Undecayed && Decayed(p.Name) && cfg.WeightDecay != 0 {
 			s.decay = 1
 		}
-		if shard == nil {
+		if !s.divided {
 			p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
 		}
 	}
 	return a
+}
+
+// Divide divides a parameter from the next step on. Of its moments those of the other rows stay behind.
+func (a *Adam) Divide(i int) {
+	s := &a.states[i]
+	if s.divided {
+		return
+	}
+	a.catchUp(i, nil)
+	from, to := a.shard.Rows[i][0], a.shard.Rows[i][1]
+	*s = state{divided: true, from: from, value: a.dev.Part(s.value, from, to), m: a.dev.Part(s.m, from, to), v: a.dev.Part(s.v, from, to), decay: s.decay}
+	a.params[i].Grad.Before = nil
 }
 
 // Resume says that parameters and moments are those after n steps, of a run that
@@ -173,8 +189,10 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 	for i, s := range step {
 		a.history[i] = append(a.history[i], s)
 	}
-	if a.shard != nil {
-		a.Settle()
+	for i, s := range a.states {
+		if s.divided {
+			a.catchUp(i, nil)
+		}
 	}
 	return gradNorm, nil
 }
@@ -186,7 +204,7 @@ func (a *Adam) squares() ([]float64, error) {
 		switch g := p.Grad.Tensor(); {
 		case p.Grad.Extent() == autograd.Rows:
 			squares[i] = a.dev.SumSquares(g, p.Grad.Rows())
-		case p.Grad.Extent() == autograd.Dense && a.shard == nil:
+		case p.Grad.Extent() == autograd.Dense && !a.states[i].divided:
 			squares[i] = a.dev.SumSquares(g, nil)
 		case p.Grad.Extent() == autograd.Dense:
 			shared[i] = make([]float64, g.Rows)
@@ -215,7 +233,7 @@ func (a *Adam) update(i int, step engine.AdamStep) {
 		return
 	}
 	grad := p.Grad.Tensor()
-	if a.shard != nil {
+	if s.divided {
 		grad = a.dev.Part(grad, s.from, s.from+s.value.Rows)
 	}
 	if p.Grad.Extent() == autograd.Dense {
@@ -231,7 +249,7 @@ func (a *Adam) update(i int, step engine.AdamStep) {
 	}
 	if p.Grad.Extent() == autograd.Rows {
 		rows := p.Grad.Rows()
-		if a.shard != nil {
+		if s.divided {
 			rows = s.own(rows)
 		}
 		a.catchUp(i, rows)
