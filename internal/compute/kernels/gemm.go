@@ -3,6 +3,7 @@ package kernels
 import (
 	"fmt"
 	"sync"
+	"unsafe"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 )
@@ -33,14 +34,14 @@ const (
 // is zero. Gemm panics with an [ArgumentError], before it writes, if a size
 // is negative, a leading dimension shorter than its row, or a slice too short.
 func Gemm(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	gemm("Gemm", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Options{})
+	gemm("Gemm", c, ldc, a, lda, b, ldb, prepared{}, m, n, k, flags, Options{})
 }
 
 // GemmSerial is [Gemm] on the calling goroutine alone, with the same result bit
 // for bit. It is for products within the body of a parallel loop, and may be called
 // concurrently.
 func GemmSerial(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
-	gemm("GemmSerial", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, Options{Limit: 1})
+	gemm("GemmSerial", c, ldc, a, lda, b, ldb, prepared{}, m, n, k, flags, Options{Limit: 1})
 }
 
 // Options of a product.
@@ -66,7 +67,7 @@ type Options struct {
 // GemmWith is [Gemm] with options. It panics with an [ArgumentError] also if there
 // is a bias whose length is not n, or one together with Accumulate.
 func GemmWith(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags, o Options) {
-	gemm("GemmWith", c, ldc, a, lda, b, ldb, nil, m, n, k, flags, o)
+	gemm("GemmWith", c, ldc, a, lda, b, ldb, prepared{}, m, n, k, flags, o)
 }
 
 // PackedB is a matrix B stored in the order in which products read it, for one that
@@ -133,10 +134,16 @@ func (b *PackedB) at(j, k0, kc int) []float32 {
 // those of the product without [TransB].
 func GemmPacked(c []float32, ldc int, a []float32, lda int, b *PackedB, m int, flags GemmFlags, o Options) {
 	check(flags&TransB == 0, "GemmPacked", "TransB belongs to PackB")
-	gemm("GemmPacked", c, ldc, a, lda, nil, 0, b, m, b.n, b.k, flags, o)
+	gemm("GemmPacked", c, ldc, a, lda, nil, 0, prepared{packed: b}, m, b.n, b.k, flags, o)
 }
 
-func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, packed *PackedB, m, n, k int, flags GemmFlags, o Options) {
+// prepared is a matrix B that is read instead of the one that lies row by row, if it is either.
+type prepared struct {
+	packed *PackedB
+	half   *HalfMatrix
+}
+
+func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32, ldb int, other prepared, m, n, k int, flags GemmFlags, o Options) {
 	if min(m, n, k) < 0 {
 		panic(&ArgumentError{kernel, fmt.Sprintf("negative size: m=%d, n=%d, k=%d", m, n, k)})
 	}
@@ -149,7 +156,7 @@ func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32
 	}
 	checkMatrix(kernel, "C", len(c), ldc, m, n)
 	checkMatrix(kernel, "A", len(a), lda, aRows, aCols)
-	if packed == nil {
+	if other == (prepared{}) {
 		checkMatrix(kernel, "B", len(b), ldb, bRows, bCols)
 	}
 	if o.Bias != nil && (len(o.Bias) != n || flags&Accumulate != 0) {
@@ -175,7 +182,7 @@ func gemm(kernel string, c []float32, ldc int, a []float32, lda int, b []float32
 		}
 	default:
 		p := products.Get().(*product)
-		p.packed, p.options = packed, o
+		p.prepared, p.options = other, o
 		p.run(c, ldc, a, lda, b, ldb, m, n, k, flags)
 		products.Put(p)
 	}
@@ -261,16 +268,16 @@ const parallelWork = 1 << 18
 // memory for the packed panels of A. It is pooled, so that a call allocates
 // nothing; the methods that loops call are bound once for that reason.
 type product struct {
-	tile    *gemmTile
-	a, b    []float32
-	c       []float32
-	ldc     int
-	lda     int
-	ldb     int
-	n       int
-	flags   GemmFlags
-	packed  *PackedB // instead of b
-	options Options
+	tile     *gemmTile
+	a, b     []float32
+	c        []float32
+	ldc      int
+	lda      int
+	ldb      int
+	n        int
+	flags    GemmFlags
+	options  Options
+	prepared // instead of b
 
 	kc               int  // length of a block of K
 	directA, directB bool // read where it is
@@ -304,6 +311,7 @@ var products = sync.Pool{New: func() any {
 type worker struct {
 	args tileArgs
 	b    []float32 // a packed panel of B
+	half []uint16  // of which it was made, if it was
 }
 
 var workers = sync.Pool{New: func() any { return &worker{} }}
@@ -340,7 +348,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 			p.part(group)
 		}
 	}
-	p.a, p.b, p.c, p.packed, p.options = nil, nil, nil, nil, Options{} // the pool must not keep them alive
+	p.a, p.b, p.c, p.prepared, p.options = nil, nil, nil, prepared{}, Options{} // the pool must not keep them alive
 }
 
 // readsDirectA reports whether A is read where it is. Stored transposed, it is read by
@@ -525,7 +533,7 @@ func (p *product) compute(task int) {
 			}
 		}
 	}
-	*t = tileArgs{}
+	*t, w.half = tileArgs{}, nil
 	workers.Put(w)
 	if p.last && p.options.Apply != nil {
 		_, bottom := p.rowPanel(i1 - 1)
@@ -551,6 +559,15 @@ func (p *product) colsAt(w *worker, left, k0 int) {
 	t := &w.args
 	if p.packed != nil {
 		t.b, t.bRow = p.packed.at(left, p.k0+k0, t.k), panelCols
+		return
+	}
+	if p.half != nil {
+		half := p.half.at(left, p.k0+k0, t.k)
+		if unsafe.SliceData(half) != unsafe.SliceData(w.half) { // narrower tiles read a panel several times
+			w.b, w.half = grow(w.b, len(half)), half
+			p.half.float(w.b, half)
+		}
+		t.b, t.bRow = w.b[left%panelCols:], panelCols
 		return
 	}
 	if p.directB && t.cols%p.tile.lanes == 0 {
@@ -583,6 +600,8 @@ func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, dist
 		return nil, 0, 0
 	case p.packed != nil:
 		return p.packed.at(left, p.k0+k0, rows), rows, panelCols
+	case p.half != nil:
+		return p.half.lines(left, p.k0+k0, rows), rows / 2, panelCols
 	default:
 		return p.b[(p.k0+k0)*p.ldb+left:], rows, p.ldb
 	}

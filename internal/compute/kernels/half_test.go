@@ -2,7 +2,10 @@ package kernels
 
 import (
 	"math"
+	"slices"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
 )
 
 // Every number of 16 bits, at every place of a vector.
@@ -50,4 +53,71 @@ func TestHalves(t *testing.T) {
 		mustPanic(t, "lengths", func() { FromBFloat16(make([]float32, 2), all[:3]) })
 		mustPanic(t, "lengths", func() { FromFloat16(make([]float32, 2), all[:3]) })
 	})
+}
+
+// A product with 16-bit numbers has the bits of that with the same numbers in float32: tiles, edges, blocks of K, any threads, views.
+func TestGemmHalf(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
+	eachISA(t, func(t *testing.T) {
+		sizes := [][3]int{{205, 131, 385}, {26, 192, 768}, {1, 70, 1200}, {70, 1, 1000}, {40, 300, 97}}
+		for i := range 60 {
+			sizes = append(sizes, [3]int{1 + i%17, 1 + i*7%70, 1 + i*5%40})
+		}
+		for i, size := range append(sizes, [3]int{0, 5, 3}, [3]int{5, 0, 3}, [3]int{5, 40, 0}) {
+			flags := []GemmFlags{0, TransB, TransA, TransB | Accumulate}[i%4]
+			c := newGemmCase(size[0], size[1], size[2], flags, i%3, uint64(i))
+			float := []func(dst []float32, x []uint16){FromBFloat16, FromFloat16}[i%2]
+			halves := make([]uint16, len(c.b))
+			for j, v := range c.b {
+				halves[j] = uint16(math.Float32bits(v) >> 16)
+			}
+			float(c.b, halves)
+			var bias []float32
+			if flags&Accumulate == 0 {
+				bias = random(c.n, 3)
+			}
+			parallel.SetThreads(1 + i%3)
+			o := Options{Bias: bias}
+			want := c.run(t, func(out []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
+				GemmWith(out, ldc, a, lda, b, ldb, m, n, k, flags, o)
+			}, i)
+			matrix := NewHalfMatrix(make([]uint16, HalfLen(c.n, c.k)), halves, float, c.ldb, c.n, c.k, flags&TransB, 0)
+			got := c.run(t, func(out []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
+				GemmHalf(out, ldc, a, lda, matrix, m, flags&^TransB, o)
+			}, i)
+			if !slices.Equal(got, want) {
+				t.Errorf("%v: differs from float32", &c)
+			}
+			if c.n <= panelCols || flags&(Accumulate|TransA) != 0 || c.m == 0 || c.k == 0 {
+				continue
+			}
+			part := make([]float32, c.m*(c.n-panelCols))
+			GemmHalf(part, c.n-panelCols, c.a, c.lda, matrix.Columns(panelCols, c.n), c.m, 0, Options{Bias: bias[panelCols:]})
+			for i := range c.m {
+				if !slices.Equal(part[i*(c.n-panelCols):][:c.n-panelCols], want[i*c.n+panelCols:(i+1)*c.n]) {
+					t.Errorf("%v: row %d of a view differs", &c, i)
+				}
+			}
+		}
+	})
+}
+
+func TestGemmHalfChecksItsArguments(t *testing.T) {
+	b := make([]uint16, 9)
+	prepare := func(n, k int, flags GemmFlags) *HalfMatrix {
+		return NewHalfMatrix(make([]uint16, 96), b, FromFloat16, 3, n, k, flags, 0)
+	}
+	x := make([]float32, 9)
+	for name, f := range map[string]func(){
+		"negative":  func() { prepare(-1, 3, 0) },
+		"short B":   func() { NewHalfMatrix(make([]uint16, 128), b, FromFloat16, 3, 3, 4, 0, 0) },
+		"flags":     func() { prepare(3, 3, TransA) },
+		"memory":    func() { prepare(3, 2, 0) },
+		"columns":   func() { prepare(3, 3, 0).Columns(1, 2) },
+		"no column": func() { prepare(3, 3, 0).Columns(0, 4) },
+		"TransB":    func() { GemmHalf(x, 3, x, 3, prepare(3, 3, 0), 3, TransB, Options{}) },
+		"short C":   func() { GemmHalf(x[:8], 3, x, 3, prepare(3, 3, 0), 3, 0, Options{}) },
+	} {
+		mustPanic(t, name, f)
+	}
 }

@@ -38,6 +38,8 @@ type implementation struct {
 	// dropout writes x*scale where bits >= threshold, else 0; dropoutAdd adds it.
 	dropout, dropoutAdd func(dst, x []float32, bits []uint32, threshold uint32, scale float32)
 
+	fromBFloat16, fromFloat16 func(dst []float32, x []uint16)
+
 	clamp                  func(dst, x []float32, least, most float32)
 	leakyReLU              func(dst, x []float32, slope float32)
 	sigmoid                func(dst, x []float32)
@@ -79,6 +81,8 @@ var generic = implementation{
 	hardSigmoid:            hardSigmoidGeneric,
 	hardSwish:              hardSwishGeneric,
 	depthwiseEdges:         depthwiseEdgesGeneric,
+	fromBFloat16:           fromBFloat16Generic,
+	fromFloat16:            fromFloat16Generic,
 }
 
 // implementations returns those that this processor can run.

@@ -8,7 +8,7 @@ var assembly = detect()
 func detect() map[ISA]*implementation {
 	found := map[ISA]*implementation{}
 	x := &cpu.X86
-	if x.HasAVX2 && x.HasFMA && x.HasBMI2 {
+	if x.HasAVX2 && x.HasFMA && x.HasBMI2 && x.HasF16C {
 		found[AVX2] = &avx2
 		if x.HasAVX512F && x.HasAVX512BW && x.HasAVX512DQ && x.HasAVX512VL {
 			if x.HasAVX512VNNI {

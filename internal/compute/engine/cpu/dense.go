@@ -46,6 +46,10 @@ func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 		memory := bytesOf(data(d.New(1, (kernels.Int8Len(n, k)+3)/4)))
 		weight.Prepared = kernels.NewInt8Matrix(memory, s.Bytes, w.Cols, s.Scales, n, k, flagsOf(op), d.limit)
 		return weight
+	} else if float := s.half(); float != nil {
+		memory := halvesOf(data(d.New(1, (kernels.HalfLen(n, k)+1)/2)))[:kernels.HalfLen(n, k)]
+		weight.Prepared = kernels.NewHalfMatrix(memory, s.Halves, float, w.Cols, n, k, flagsOf(op), d.limit)
+		return weight
 	}
 	memory := data(d.New(1, kernels.PackedLen(n, k)))
 	weight.Prepared = kernels.PackBInto(memory, d.Host(w), w.Cols, n, k, flagsOf(op), d.limit)
@@ -104,6 +108,9 @@ func (d *Device) linear(op string, y, x *engine.Tensor, w engine.Weight, bias *e
 	switch prepared := w.Prepared.(type) {
 	case *kernels.PackedB:
 		kernels.GemmPacked(data(y), n, data(x), k, prepared, x.Rows, 0, o)
+		return
+	case *kernels.HalfMatrix:
+		kernels.GemmHalf(data(y), n, data(x), k, prepared, x.Rows, 0, o)
 		return
 	case *kernels.Int8Matrix:
 		rows := &d.loops.bytes

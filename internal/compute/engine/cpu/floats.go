@@ -17,7 +17,11 @@ func Floats(n int) []float32 {
 	return x
 }
 
-// bytesOf returns the memory of x.
+// bytesOf and halvesOf return the memory of x.
 func bytesOf(x []float32) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
+}
+
+func halvesOf(x []float32) []uint16 {
+	return unsafe.Slice((*uint16)(unsafe.Pointer(unsafe.SliceData(x))), 2*len(x))
 }

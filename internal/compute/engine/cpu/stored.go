@@ -41,22 +41,31 @@ func (s *stored) floats() []float32 {
 // read sets x to the numbers of whole rows, from row on.
 func (s *stored) read(x []float32, row int) {
 	at := row * s.Cols
-	switch s.Format {
-	case engine.BFloat16:
-		kernels.FromBFloat16(x, s.Halves[at:at+len(x)])
-	case engine.Float16:
-		kernels.FromFloat16(x, s.Halves[at:at+len(x)])
-	case engine.Int8:
-		for ; len(x) > 0; x, row = x[s.Cols:], row+1 {
-			for i, v := range s.Bytes[row*s.Cols:][:s.Cols] {
-				scale := row
-				if !s.ByRow {
-					scale = i
-				}
-				x[i] = float32(v) * s.Scales[scale]
+	if float := s.half(); float != nil {
+		float(x, s.Halves[at:at+len(x)])
+		return
+	}
+	for ; len(x) > 0; x, row = x[s.Cols:], row+1 {
+		for i, v := range s.Bytes[row*s.Cols:][:s.Cols] {
+			scale := row
+			if !s.ByRow {
+				scale = i
 			}
+			x[i] = float32(v) * s.Scales[scale]
 		}
 	}
+}
+
+// half returns what makes float32 of 16-bit numbers, nil if s has none. The receiver may be nil.
+func (s *stored) half() func(dst []float32, x []uint16) {
+	switch {
+	case s == nil:
+	case s.Format == engine.BFloat16:
+		return kernels.FromBFloat16
+	case s.Format == engine.Float16:
+		return kernels.FromFloat16
+	}
+	return nil
 }
 
 // gather does what gathering does for rows lo to hi.

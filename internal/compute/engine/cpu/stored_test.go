@@ -128,6 +128,9 @@ func TestStoredWeights(t *testing.T) {
 					d.VocabularyLoss(loss, stats, x, w, bias, labels, 0.1)
 					return data(loss)[0]
 				}
+				mustPanicWithShape(t, "a gradient", func() {
+					d.VocabularyLossBackward(d.New(m, hidden), nil, nil, loss, stats, x, stored, bias, labels, 0, false, false)
+				})
 				if !storedOf(stored.Tensor).multiplied(op) {
 					if !sameBits(data(got), data(want)) {
 						t.Errorf("%s, product %d: differs from float32", name, op)
@@ -155,9 +158,6 @@ func TestStoredWeights(t *testing.T) {
 				if want := data(loss)[0]; math.Abs(float64(lossOf(stored)-want)) > 1e-5 {
 					t.Errorf("%s, product %d: loss %g, of the logits %g", name, op, data(loss)[0], want)
 				}
-				mustPanicWithShape(t, "a gradient", func() {
-					d.VocabularyLossBackward(d.New(m, hidden), nil, nil, loss, stats, x, stored, bias, labels, 0, false, false)
-				})
 				h := d.New(m, out)
 				d.LinearActivate(h, got, x, stored, bias, engine.GELU)
 				d.Activate(want, got, engine.Epilogue{Activation: engine.GELU})
@@ -169,18 +169,19 @@ func TestStoredWeights(t *testing.T) {
 	})
 }
 
-// What is kept of a weight is a quarter of float32, and the scales.
+// What is kept of a weight is a quarter of float32, with the scales, or half of it.
 func TestStoredMemory(t *testing.T) {
 	const n = 512
-	d := New()
-	s := storedCases(n, n)["int8 by column"]
-	d.Prepare(d.Store(s), engine.NN)
-	used := 0
-	for _, c := range d.arena.chunks {
-		used += 4 * c.used
-	}
-	if want := n*n + 8*n; used != want {
-		t.Errorf("%d bytes, want %d", used, want)
+	for name, want := range map[string]int{"int8 by column": n*n + 8*n, "bfloat16": 2 * n * n, "float16": 2 * n * n} {
+		d := New()
+		d.Prepare(d.Store(storedCases(n, n)[name]), engine.NN)
+		used := 0
+		for _, c := range d.arena.chunks {
+			used += 4 * c.used
+		}
+		if used != want {
+			t.Errorf("%s: %d bytes, want %d", name, used, want)
+		}
 	}
 }
 

@@ -1,6 +1,7 @@
 package cpu
 
 import (
+	"fmt"
 	"math"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -23,8 +24,9 @@ const fewRows = 64
 // vocabulary is a block of the logits x·w + bias (or x·wᵀ) with its operands and results.
 type vocabulary struct {
 	x, xt, w, bias []float32           // xt is xᵀ, of few rows
-	w8             *kernels.Int8Matrix // instead of w, and
-	x8             *kernels.Int8Rows   // of x
+	w8             *kernels.Int8Matrix // instead of w, with
+	x8             *kernels.Int8Rows   // x
+	w16            *kernels.HalfMatrix // instead of w
 	ldxt           int
 	op             engine.Transpose
 	rows           int
@@ -82,8 +84,8 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x *engine.Tens
 		engine.CheckShape(name, "db", db, 1, a.vocab)
 		a.db = data(db)
 	}
-	if a.w8 != nil {
-		panic(engine.ShapeError{Op: name, Detail: "no gradient passes through weights of int8"})
+	if w.Tensor.Format != engine.Float32 {
+		panic(engine.ShapeError{Op: name, Detail: fmt.Sprintf("no gradient passes through weights of %v", w.Tensor.Format)})
 	}
 	a.scale = float64(data(dloss)[0]) / float64(len(labels))
 	a.addW, a.addB = addW, addB
@@ -124,9 +126,12 @@ func newVocabulary(name string, stats, x *engine.Tensor, w engine.Weight, bias *
 	engine.CheckShape(name, "bias", bias, 1, a.vocab)
 	engine.CheckIndices(name, labels, a.vocab)
 	a.bias = data(bias)
-	if matrix, ok := w.Prepared.(*kernels.Int8Matrix); ok {
+	switch matrix := w.Prepared.(type) {
+	case *kernels.Int8Matrix:
 		a.w8 = matrix
-	} else {
+	case *kernels.HalfMatrix:
+		a.w16 = matrix
+	default:
 		a.w = data(w.Tensor)
 	}
 	return a
@@ -143,7 +148,7 @@ func (a *vocabulary) block(d *Device, x, stats *engine.Tensor, labels []int32, t
 		b.x8.Set(b.x, x.Cols, b.rows, x.Cols, d.limit)
 		return b
 	}
-	if b.op == engine.NT && b.rows <= fewRows {
+	if b.w != nil && b.op == engine.NT && b.rows <= fewRows {
 		b.ldxt = padded(b.rows)
 		b.xt = grow(&d.loops.turned, b.ldxt*x.Cols)
 		kernels.Transpose(b.xt, b.ldxt, b.x, x.Cols, b.rows, x.Cols)
@@ -169,8 +174,12 @@ func (a *vocabulary) weights(w []float32, from int) []float32 {
 func (a *vocabulary) logits(s *scratch, lo, hi int) matrix {
 	cols := hi - lo
 	y := matrix{grow(&s.scores, a.rows*lossTask), lossTask}
-	if a.w8 != nil {
-		kernels.GemmInt8(y.x, y.ld, a.x8, a.w8.Columns(lo, hi), kernels.Options{Limit: 1, Bias: a.bias[lo:hi]})
+	switch o := (kernels.Options{Limit: 1, Bias: a.bias[lo:hi]}); {
+	case a.w16 != nil:
+		kernels.GemmHalf(y.x, y.ld, a.x, a.hidden, a.w16.Columns(lo, hi), a.rows, 0, o)
+		return y
+	case a.w8 != nil:
+		kernels.GemmInt8(y.x, y.ld, a.x8, a.w8.Columns(lo, hi), o)
 		return y
 	}
 	x, w := matrix{a.x, a.hidden}, matrix{a.weights(a.w, lo), a.hidden}

@@ -36,6 +36,7 @@ var files = []struct {
 	{"convolution", generateConvolution},
 	{"activation", generateActivation},
 	{"int8", generateInt8},
+	{"half", generateHalf},
 }
 
 func main() {

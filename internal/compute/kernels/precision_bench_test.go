@@ -7,7 +7,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 )
 
-// The products of the base model for 1 to 3200 rows, in float32 and in bytes with the rounding of the rows.
+// The products of the base model for 1 to 3200 rows, with weights in float32, in 16 bits, and in bytes with the rounding of the rows.
 func BenchmarkPrecision(b *testing.B) {
 	defer parallel.SetThreads(parallel.Threads())
 	for _, threads := range []int{1, 2} {
@@ -25,7 +25,17 @@ func BenchmarkPrecision(b *testing.B) {
 					}
 					reportFLOPs(b, flops)
 				})
-				for _, isa := range Available() {
+				for name, float := range map[string]func(dst []float32, x []uint16){"bfloat16": FromBFloat16, "float16": FromFloat16} {
+					b.Run(name+"/"+shape, func(b *testing.B) {
+						parallel.SetThreads(threads)
+						matrix := NewHalfMatrix(make([]uint16, HalfLen(n, k)), make([]uint16, n*k), float, n, n, k, 0, 0)
+						for b.Loop() {
+							GemmHalf(out, n, x, k, matrix, m, 0, Options{})
+						}
+						reportFLOPs(b, flops)
+					})
+				}
+				for _, isa := range Available()[1:] { // plain Go would take minutes
 					for _, tile := range int8Tiles(isa) {
 						b.Run(tile.name+"/"+shape, func(b *testing.B) {
 							defer useInt8(isa, tile)()
