@@ -173,12 +173,16 @@ type Losses interface {
 
 // Optimiser steps, on the given rows; nil is all. RowSquares computes the rows' sums of squares in
 // float64, and SumSquares adds them up, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the
-// steps history[from[i]:] with a gradient of zero, to the same bits as Adam would.
+// steps history[from[i]:] with a gradient of zero, to the same bits as Adam would. AdamBfloat16 and AdamIdleBfloat16 are the same with
+// both moments in one element, m as bfloat16 in its upper half and v in the lower, which are rounded by chance; the rounding of an idle
+// step is that of history[0].
 type Optimiser interface {
 	RowSquares(sums []float64, t *Tensor, rows []int32)
 	SumSquares(t *Tensor, rows []int32) float64
 	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
+	AdamBfloat16(p, moments, g *Tensor, rows []int32, s AdamStep, r Rounding)
+	AdamIdleBfloat16(p, moments *Tensor, rows, from []int32, history []AdamStep, r Rounding)
 }
 
 // Convolutions read one picture: a tensor with a row for each pixel, row by row of the picture, and a column for each

@@ -134,6 +134,14 @@ type AdamStep struct {
 	Beta1, Beta2, StepSize, Epsilon, GradScale, Decay float32
 }
 
+// Rounding says by which numbers moments are rounded by chance: those of the counter-based generator with a key and a stream, of each
+// element of a parameter the one with its index.
+type Rounding struct {
+	Key    uint64
+	Stream uint64 // of a step; each next step has the next
+	First  int    // the index of the first element, where a tensor is a part of a parameter
+}
+
 // hostMemory is implemented by devices whose memory the program sees.
 type hostMemory interface {
 	Host(t *Tensor) []float32

@@ -74,3 +74,37 @@ func adamIdleGeneric(p, m, v []float32, steps []AdamStep) {
 		}
 	}
 }
+
+// AdamBfloat16 is [Adam] with moments of 16 bits each. An element of moments has both: as a word, the bfloat16 of m is its upper half
+// and that of v its lower one. p is moved by moments of 32 bits, which are rounded after that, up or down by chance so that their mean
+// stays: nearer to the nearer one. To the nearest, v would stop at small changes, of 1-Beta2 below 2⁻⁹.
+//
+// The element with index e = offset+i is rounded by word e mod 4 of Philox4x32-10 with the counter (e/4, stream) and the key, its
+// m by the lower half. So vectors may be cut anywhere, and a step can be made again later.
+func AdamBfloat16(p, moments, g []float32, s AdamStep, key, stream, offset uint64) {
+	sameLen("AdamBfloat16", "p", len(p), "moments", len(moments))
+	sameLen("AdamBfloat16", "p", len(p), "g", len(g))
+	impl := active()
+	buffer := bitsBuffers.Get().(*[bitsChunk]uint32)
+	defer bitsBuffers.Put(buffer)
+	for lo := 0; lo < len(p); {
+		element := offset + uint64(lo)
+		skip := int(element % 4) // words of the first block that belong to earlier elements
+		count := min(len(p)-lo, bitsChunk-skip)
+		words := buffer[:(skip+count+philoxWords-1)/philoxWords*philoxWords]
+		impl.philox(words, key, stream, element/4)
+		hi := lo + count
+		impl.adamBfloat16(p[lo:hi], moments[lo:hi], g[lo:hi], words[skip:skip+count], s)
+		lo = hi
+	}
+}
+
+func adamBfloat16Generic(p, moments, g []float32, words []uint32, s AdamStep) {
+	for i := range p {
+		both := math.Float32bits(moments[i])
+		m, v := math.Float32frombits(both&0xffff0000), math.Float32frombits(both<<16)
+		adamElement(&p[i], &m, &v, g[i]*s.GradScale, &s)
+		upper, lower := math.Float32bits(m)+words[i]&0xffff, math.Float32bits(v)+words[i]>>16
+		moments[i] = math.Float32frombits(upper&0xffff0000 | lower>>16)
+	}
+}

@@ -13,3 +13,8 @@ func adamAVX2(p []float32, m []float32, v []float32, g []float32, beta1 float32,
 //
 //go:noescape
 func adamIdleAVX2(p []float32, m []float32, v []float32, steps *float32, count int, beta1 float32, rest1 float32, beta2 float32, rest2 float32, epsilon float32)
+
+// adamBfloat16AVX2 makes one step of Adam with moments of 16 bits each, which it rounds by the halves of words.
+//
+//go:noescape
+func adamBfloat16AVX2(p []float32, moments []float32, g []float32, words []uint32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, stepSize float32, epsilon float32, gradScale float32, decay float32)

@@ -234,3 +234,131 @@ step_8:
 end_7:
 	VZEROUPPER
 	RET
+
+// func adamBfloat16AVX2(p []float32, moments []float32, g []float32, words []uint32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, stepSize float32, epsilon float32, gradScale float32, decay float32)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·adamBfloat16AVX2(SB), NOSPLIT, $0-128
+	MOVQ         p_base+0(FP), AX
+	MOVQ         moments_base+24(FP), CX
+	MOVQ         g_base+48(FP), DX
+	MOVQ         words_base+72(FP), BX
+	MOVQ         p_len+8(FP), SI
+	VBROADCASTSS beta1+96(FP), Y0
+	VBROADCASTSS rest1+100(FP), Y1
+	VBROADCASTSS beta2+104(FP), Y2
+	VBROADCASTSS rest2+108(FP), Y3
+	VBROADCASTSS epsilon+116(FP), Y4
+	VBROADCASTSS stepSize+112(FP), Y5
+	VBROADCASTSS gradScale+120(FP), Y6
+	VBROADCASTSS decay+124(FP), Y7
+
+vectors_9:
+	CMPQ        SI, $0x00000008
+	JL          end_10
+	PREFETCHT0  1024(AX)
+	PREFETCHT0  1024(CX)
+	PREFETCHT0  1024(DX)
+	VMOVUPS     (DX), Y11
+	VMULPS      Y6, Y11, Y11
+	VMOVUPS     (AX), Y8
+	VMOVUPS     (CX), Y9
+	VPSLLD      $0x10, Y9, Y10
+	VANDPS      const_ffff0000_AVX2<>+0(SB), Y9, Y9
+	VMULPS      Y0, Y9, Y9
+	VFMADD231PS Y11, Y1, Y9
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y9, Y12
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y12, Y12
+	VANDPS      Y12, Y9, Y9
+	VMULPS      Y5, Y9, Y12
+	VMULPS      Y11, Y11, Y11
+	VMULPS      Y2, Y10, Y10
+	VFMADD231PS Y11, Y3, Y10
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y10, Y11
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y11, Y11
+	VANDPS      Y11, Y10, Y10
+	VSQRTPS     Y10, Y11
+	VADDPS      Y4, Y11, Y11
+	VDIVPS      Y11, Y12, Y12
+	VFMADD231PS Y7, Y8, Y12
+	VSUBPS      Y12, Y8, Y8
+	VMOVUPS     Y8, (AX)
+	VMOVUPS     (BX), Y8
+	VPSRLD      $0x10, Y8, Y11
+	VANDPS      const_0000ffff_AVX2<>+0(SB), Y8, Y8
+	VPADDD      Y8, Y9, Y9
+	VPADDD      Y11, Y10, Y10
+	VANDPS      const_ffff0000_AVX2<>+0(SB), Y9, Y9
+	VPSRLD      $0x10, Y10, Y10
+	VORPS       Y10, Y9, Y9
+	VMOVUPS     Y9, (CX)
+	ADDQ        $0x00000020, AX
+	ADDQ        $0x00000020, CX
+	ADDQ        $0x00000020, DX
+	ADDQ        $0x00000020, BX
+	SUBQ        $0x00000008, SI
+	JMP         vectors_9
+
+end_10:
+	TESTQ       SI, SI
+	JZ          end_11
+	LEAQ        lanes_AVX2<>+32(SB), DI
+	SHLQ        $0x02, SI
+	SUBQ        SI, DI
+	VMOVUPS     (DI), Y8
+	VMASKMOVPS  (DX), Y8, Y9
+	VMULPS      Y6, Y9, Y9
+	VMASKMOVPS  (AX), Y8, Y6
+	VMASKMOVPS  (CX), Y8, Y10
+	VPSLLD      $0x10, Y10, Y11
+	VANDPS      const_ffff0000_AVX2<>+0(SB), Y10, Y10
+	VMULPS      Y0, Y10, Y10
+	VFMADD231PS Y9, Y1, Y10
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y10, Y0
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y0, Y0
+	VANDPS      Y0, Y10, Y10
+	VMULPS      Y5, Y10, Y0
+	VMULPS      Y9, Y9, Y9
+	VMULPS      Y2, Y11, Y11
+	VFMADD231PS Y9, Y3, Y11
+	VANDPS      const_7fffffff_AVX2<>+0(SB), Y11, Y1
+	VCMPPS      $0x05, const_0d800000_AVX2<>+0(SB), Y1, Y1
+	VANDPS      Y1, Y11, Y11
+	VSQRTPS     Y11, Y1
+	VADDPS      Y4, Y1, Y1
+	VDIVPS      Y1, Y0, Y0
+	VFMADD231PS Y7, Y6, Y0
+	VSUBPS      Y0, Y6, Y6
+	VMASKMOVPS  Y6, Y8, (AX)
+	VMASKMOVPS  (BX), Y8, Y0
+	VPSRLD      $0x10, Y0, Y1
+	VANDPS      const_0000ffff_AVX2<>+0(SB), Y0, Y0
+	VPADDD      Y0, Y10, Y10
+	VPADDD      Y1, Y11, Y11
+	VANDPS      const_ffff0000_AVX2<>+0(SB), Y10, Y10
+	VPSRLD      $0x10, Y11, Y11
+	VORPS       Y11, Y10, Y10
+	VMASKMOVPS  Y10, Y8, (CX)
+
+end_11:
+	VZEROUPPER
+	RET
+
+DATA const_ffff0000_AVX2<>+0(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+4(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+8(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+12(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+16(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+20(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+24(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX2<>+28(SB)/4, $0xffff0000
+GLOBL const_ffff0000_AVX2<>(SB), RODATA|NOPTR, $32
+
+DATA const_0000ffff_AVX2<>+0(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+4(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+8(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+12(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+16(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+20(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+24(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX2<>+28(SB)/4, $0x0000ffff
+GLOBL const_0000ffff_AVX2<>(SB), RODATA|NOPTR, $32

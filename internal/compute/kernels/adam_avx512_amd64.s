@@ -232,3 +232,147 @@ step_8:
 end_7:
 	VZEROUPPER
 	RET
+
+// func adamBfloat16AVX512(p []float32, moments []float32, g []float32, words []uint32, beta1 float32, rest1 float32, beta2 float32, rest2 float32, stepSize float32, epsilon float32, gradScale float32, decay float32)
+// Requires: AVX, AVX512DQ, AVX512F, BMI2, MMX+
+TEXT ·adamBfloat16AVX512(SB), NOSPLIT, $0-128
+	MOVQ         p_base+0(FP), AX
+	MOVQ         moments_base+24(FP), CX
+	MOVQ         g_base+48(FP), DX
+	MOVQ         words_base+72(FP), BX
+	MOVQ         p_len+8(FP), SI
+	VBROADCASTSS beta1+96(FP), Z0
+	VBROADCASTSS rest1+100(FP), Z1
+	VBROADCASTSS beta2+104(FP), Z2
+	VBROADCASTSS rest2+108(FP), Z3
+	VBROADCASTSS epsilon+116(FP), Z4
+	VMOVUPS      const_0d800000_AVX512<>+0(SB), Z5
+	VBROADCASTSS stepSize+112(FP), Z6
+	VBROADCASTSS gradScale+120(FP), Z7
+	VBROADCASTSS decay+124(FP), Z8
+
+vectors_9:
+	CMPQ        SI, $0x00000010
+	JL          end_10
+	PREFETCHT0  1024(AX)
+	PREFETCHT0  1024(CX)
+	PREFETCHT0  1024(DX)
+	VMOVUPS     (DX), Z12
+	VMULPS      Z7, Z12, Z12
+	VMOVUPS     (AX), Z9
+	VMOVUPS     (CX), Z10
+	VPSLLD      $0x10, Z10, Z11
+	VANDPS      const_ffff0000_AVX512<>+0(SB), Z10, Z10
+	VMULPS      Z0, Z10, Z10
+	VFMADD231PS Z12, Z1, Z10
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z10, Z13
+	VCMPPS      $0x05, Z5, Z13, K1
+	VMOVAPS.Z   Z10, K1, Z10
+	VMULPS      Z6, Z10, Z13
+	VMULPS      Z12, Z12, Z12
+	VMULPS      Z2, Z11, Z11
+	VFMADD231PS Z12, Z3, Z11
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z11, Z12
+	VCMPPS      $0x05, Z5, Z12, K1
+	VMOVAPS.Z   Z11, K1, Z11
+	VSQRTPS     Z11, Z12
+	VADDPS      Z4, Z12, Z12
+	VDIVPS      Z12, Z13, Z13
+	VFMADD231PS Z8, Z9, Z13
+	VSUBPS      Z13, Z9, Z9
+	VMOVUPS     Z9, (AX)
+	VMOVUPS     (BX), Z9
+	VPSRLD      $0x10, Z9, Z12
+	VANDPS      const_0000ffff_AVX512<>+0(SB), Z9, Z9
+	VPADDD      Z9, Z10, Z10
+	VPADDD      Z12, Z11, Z11
+	VANDPS      const_ffff0000_AVX512<>+0(SB), Z10, Z10
+	VPSRLD      $0x10, Z11, Z11
+	VORPS       Z11, Z10, Z10
+	VMOVUPS     Z10, (CX)
+	ADDQ        $0x00000040, AX
+	ADDQ        $0x00000040, CX
+	ADDQ        $0x00000040, DX
+	ADDQ        $0x00000040, BX
+	SUBQ        $0x00000010, SI
+	JMP         vectors_9
+
+end_10:
+	TESTQ       SI, SI
+	JZ          end_11
+	MOVQ        $-1, DI
+	BZHIQ       SI, DI, DI
+	KMOVW       DI, K1
+	VMOVUPS.Z   (DX), K1, Z9
+	VMULPS      Z7, Z9, Z9
+	VMOVUPS.Z   (AX), K1, Z7
+	VMOVUPS.Z   (CX), K1, Z10
+	VPSLLD      $0x10, Z10, Z11
+	VANDPS      const_ffff0000_AVX512<>+0(SB), Z10, Z10
+	VMULPS      Z0, Z10, Z10
+	VFMADD231PS Z9, Z1, Z10
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z10, Z0
+	VCMPPS      $0x05, Z5, Z0, K2
+	VMOVAPS.Z   Z10, K2, Z10
+	VMULPS      Z6, Z10, Z0
+	VMULPS      Z9, Z9, Z9
+	VMULPS      Z2, Z11, Z11
+	VFMADD231PS Z9, Z3, Z11
+	VPANDD      const_7fffffff_AVX512<>+0(SB), Z11, Z1
+	VCMPPS      $0x05, Z5, Z1, K2
+	VMOVAPS.Z   Z11, K2, Z11
+	VSQRTPS     Z11, Z1
+	VADDPS      Z4, Z1, Z1
+	VDIVPS      Z1, Z0, Z0
+	VFMADD231PS Z8, Z7, Z0
+	VSUBPS      Z0, Z7, Z7
+	VMOVUPS     Z7, K1, (AX)
+	VMOVUPS.Z   (BX), K1, Z0
+	VPSRLD      $0x10, Z0, Z1
+	VANDPS      const_0000ffff_AVX512<>+0(SB), Z0, Z0
+	VPADDD      Z0, Z10, Z10
+	VPADDD      Z1, Z11, Z11
+	VANDPS      const_ffff0000_AVX512<>+0(SB), Z10, Z10
+	VPSRLD      $0x10, Z11, Z11
+	VORPS       Z11, Z10, Z10
+	VMOVUPS     Z10, K1, (CX)
+
+end_11:
+	VZEROUPPER
+	RET
+
+DATA const_ffff0000_AVX512<>+0(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+4(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+8(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+12(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+16(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+20(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+24(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+28(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+32(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+36(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+40(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+44(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+48(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+52(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+56(SB)/4, $0xffff0000
+DATA const_ffff0000_AVX512<>+60(SB)/4, $0xffff0000
+GLOBL const_ffff0000_AVX512<>(SB), RODATA|NOPTR, $64
+
+DATA const_0000ffff_AVX512<>+0(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+4(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+8(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+12(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+16(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+20(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+24(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+28(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+32(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+36(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+40(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+44(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+48(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+52(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+56(SB)/4, $0x0000ffff
+DATA const_0000ffff_AVX512<>+60(SB)/4, $0x0000ffff
+GLOBL const_0000ffff_AVX512<>(SB), RODATA|NOPTR, $64

@@ -101,3 +101,80 @@ func TestAdamIdle(t *testing.T) {
 		}
 	})
 }
+
+// A step with moments of 16 bits is one of Adam with what they say, whose moments are rounded down after the word's half is added to
+// their bits, wherever vectors are cut.
+func TestAdamBfloat16(t *testing.T) {
+	const key, stream = 7, 1<<40 + 3
+	s := AdamStep{Beta1: 0.9, Beta2: 0.999, StepSize: 0.3, Epsilon: 1e-6, GradScale: 0.7, Decay: 0.01}
+	eachISA(t, func(t *testing.T) {
+		for _, n := range lengths() {
+			p, both, grad := guardVector(random(n, 1), n%16), guardVector(random(n, 2), n%15), guardVector(random(n, 3), n%13)
+			wantP, m, v := slices.Clone(p.x), make([]float32, n), make([]float32, n)
+			second := random(n, 4)
+			for i := range n {
+				m[i] = math.Float32frombits(math.Float32bits(both.x[i]) & 0xffff0000)
+				v[i] = math.Float32frombits(math.Float32bits(second[i]*second[i]) & 0xffff0000)
+				if i%5 == 0 {
+					m[i], v[i] = 0, 0
+				}
+				if i%7 == 0 {
+					grad.x[i] = 0
+				}
+				both.x[i] = math.Float32frombits(math.Float32bits(m[i]) | math.Float32bits(v[i])>>16)
+			}
+			cut, cutP := slices.Clone(both.x), slices.Clone(p.x)
+			Adam(wantP, m, v, grad.x, s)
+			var buffer []uint32
+			offset := uint64(1<<33 + n%7)
+			words := Words(&buffer, n, key, stream, offset)
+			want := make([]float32, n)
+			for i, w := range words {
+				first, second := (math.Float32bits(m[i])+w%65536)/65536, (math.Float32bits(v[i])+w/65536)/65536
+				want[i] = math.Float32frombits(first*65536 + second)
+			}
+			AdamBfloat16(p.x, both.x, grad.x, s, key, stream, offset)
+			at := n / 3
+			AdamBfloat16(cutP[:at], cut[:at], grad.x[:at], s, key, stream, offset)
+			AdamBfloat16(cutP[at:], cut[at:], grad.x[at:], s, key, stream, offset+uint64(at))
+			sameBits := func(a, b float32) bool { return math.Float32bits(a) == math.Float32bits(b) }
+			if !slices.EqualFunc(p.x, wantP, sameBits) || !slices.EqualFunc(cutP, wantP, sameBits) {
+				t.Errorf("n=%d: the parameters are not those of Adam", n)
+			}
+			if !slices.EqualFunc(both.x, want, sameBits) || !slices.EqualFunc(cut, want, sameBits) {
+				t.Errorf("n=%d: other moments", n)
+			}
+			for _, g := range []*guarded{p, both, grad} {
+				g.check(t)
+			}
+		}
+	})
+}
+
+// Rounding by chance keeps the mean: a second moment follows gradients that change it by less than half of its last place.
+func TestAdamBfloat16KeepsTheMean(t *testing.T) {
+	const n, steps = 512, 1000
+	s := AdamStep{Beta1: 0.9, Beta2: 0.999, StepSize: 0, Epsilon: 1e-6, GradScale: 1}
+	eachISA(t, func(t *testing.T) {
+		p, both, grad := make([]float32, n), make([]float32, n), make([]float32, n)
+		for i := range grad {
+			grad[i] = 0.5
+			both[i] = math.Float32frombits(math.Float32bits(1) >> 16) // v is 1
+		}
+		for step := range uint64(steps) {
+			AdamBfloat16(p, both, grad, s, 1, step, 0)
+		}
+		var m, v float64
+		for _, b := range both {
+			m += float64(math.Float32frombits(math.Float32bits(b)&0xffff0000)) / n
+			v += float64(math.Float32frombits(math.Float32bits(b)<<16)) / n
+		}
+		decay := math.Pow(float64(s.Beta2), steps)
+		if want := decay + (1-decay)*0.25; math.Abs(v-want) > 0.005 { // the mean of 512 has a deviation of 0.001
+			t.Errorf("the second moment is %v in the mean, want %v", v, want)
+		}
+		if math.Abs(m-0.5) > 0.001 {
+			t.Errorf("the first moment is %v in the mean, want 0.5", m)
+		}
+	})
+}

@@ -32,6 +32,8 @@ type implementation struct {
 	adam     func(p, m, v, g []float32, s AdamStep)
 	adamIdle func(p, m, v []float32, steps []AdamStep)
 
+	adamBfloat16 func(p, moments, g []float32, words []uint32, s AdamStep)
+
 	// philox fills dst, whose length is a multiple of philoxWords, with the generator's
 	// output for the blocks from first on.
 	philox func(dst []uint32, key, stream, first uint64)
@@ -72,6 +74,7 @@ var generic = implementation{
 	layerNormBackward:      layerNormBackwardGeneric,
 	adam:                   adamGeneric,
 	adamIdle:               adamIdleGeneric,
+	adamBfloat16:           adamBfloat16Generic,
 	philox:                 philoxGeneric,
 	dropout:                dropoutGeneric,
 	dropoutAdd:             dropoutAddGeneric,

@@ -30,6 +30,9 @@ var avx2 = implementation{
 		s := &steps[0]
 		adamIdleAVX2(p, m, v, &s.Beta1, len(steps), s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Epsilon)
 	},
+	adamBfloat16: func(p, moments, g []float32, words []uint32, s AdamStep) {
+		adamBfloat16AVX2(p, moments, g, words, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.StepSize, s.Epsilon, s.GradScale, s.Decay)
+	},
 	philox:         philoxAVX2,
 	dropout:        dropoutAVX2,
 	dropoutAdd:     dropoutAddAVX2,
@@ -71,6 +74,9 @@ var avx512 = implementation{
 	adamIdle: func(p, m, v []float32, steps []AdamStep) {
 		s := &steps[0]
 		adamIdleAVX512(p, m, v, &s.Beta1, len(steps), s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.Epsilon)
+	},
+	adamBfloat16: func(p, moments, g []float32, words []uint32, s AdamStep) {
+		adamBfloat16AVX512(p, moments, g, words, s.Beta1, 1-s.Beta1, s.Beta2, 1-s.Beta2, s.StepSize, s.Epsilon, s.GradScale, s.Decay)
 	},
 	philox:         philoxAVX512,
 	dropout:        dropoutAVX512,

@@ -45,6 +45,7 @@ type loops struct {
 	squares  loop[squares]
 	adam     loop[adam]
 	idle     loop[idle]
+	rounded  loop[rounded]
 	decoding loop[decoding]
 	topK     loop[topK]
 	compare  loop[comparison]
@@ -61,6 +62,7 @@ type loops struct {
 	activation  activation
 	rowsSquares []float64
 	history     []kernels.AdamStep
+	zeros       []float32
 	pieces      []piece
 	targets     []float32
 	losses      []float64

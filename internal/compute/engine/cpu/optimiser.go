@@ -96,6 +96,15 @@ func (d *Device) AdamIdle(p, m, v *engine.Tensor, rows, from []int32, history []
 	const op = "adam idle"
 	engine.CheckShape(op, "m", m, p.Rows, p.Cols)
 	engine.CheckShape(op, "v", v, p.Rows, p.Cols)
+	steps := d.idleSteps(op, p, rows, from, history)
+	d.loops.idle.run(d.limit, len(rows), idleRows, idle{data(p), data(m), data(v), p.Cols, rows, from, steps}, (*idle).some)
+}
+
+// idleRows is the rows of one task: few, as they may have very different numbers of steps to take.
+const idleRows = 4
+
+// idleSteps checks the arguments of idle steps, and returns the history as kernels have it.
+func (d *Device) idleSteps(op string, p *engine.Tensor, rows, from []int32, history []engine.AdamStep) []kernels.AdamStep {
 	engine.CheckIndices(op, rows, p.Rows)
 	engine.CheckIndices(op, from, len(history)+1)
 	if len(from) != len(rows) {
@@ -106,8 +115,7 @@ func (d *Device) AdamIdle(p, m, v *engine.Tensor, rows, from []int32, history []
 		steps = append(steps, kernels.AdamStep(s))
 	}
 	d.loops.history = steps
-	// Rows may have very different numbers of steps to take: small tasks.
-	d.loops.idle.run(d.limit, len(rows), 4, idle{data(p), data(m), data(v), p.Cols, rows, from, steps}, (*idle).some)
+	return steps
 }
 
 type idle struct {
@@ -121,5 +129,61 @@ func (a *idle) some(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		row := int(a.rows[i])
 		kernels.AdamIdle(rowOf(a.p, row, a.cols), rowOf(a.m, row, a.cols), rowOf(a.v, row, a.cols), a.history[a.from[i]:])
+	}
+}
+
+// AdamBfloat16 implements [engine.Device].
+func (d *Device) AdamBfloat16(p, moments, g *engine.Tensor, rows []int32, s engine.AdamStep, r engine.Rounding) {
+	const op = "adam bfloat16"
+	engine.CheckShape(op, "moments", moments, p.Rows, p.Cols)
+	engine.CheckShape(op, "the gradient", g, p.Rows, p.Cols)
+	a := rounded{p: data(p), moments: data(moments), g: data(g), cols: p.Cols, rows: rows, step: kernels.AdamStep(s), rounding: r}
+	if rows == nil {
+		d.loops.rounded.run(d.limit, p.Len(), elementBlock, a, (*rounded).elements)
+		return
+	}
+	engine.CheckIndices(op, rows, p.Rows)
+	d.loops.rounded.run(d.limit, len(rows), rowBlock(p.Cols), a, (*rounded).some)
+}
+
+// AdamIdleBfloat16 implements [engine.Device].
+func (d *Device) AdamIdleBfloat16(p, moments *engine.Tensor, rows, from []int32, history []engine.AdamStep, r engine.Rounding) {
+	const op = "adam idle bfloat16"
+	engine.CheckShape(op, "moments", moments, p.Rows, p.Cols)
+	steps := d.idleSteps(op, p, rows, from, history)
+	if len(d.loops.zeros) < p.Cols {
+		d.loops.zeros = make([]float32, p.Cols)
+	}
+	a := rounded{p: data(p), moments: data(moments), g: d.loops.zeros[:p.Cols], cols: p.Cols, rows: rows, from: from, history: steps, rounding: r}
+	d.loops.rounded.run(d.limit, len(rows), idleRows, a, (*rounded).idle)
+}
+
+// rounded is steps with moments that are rounded.
+type rounded struct {
+	p, moments, g []float32 // g of idle steps is one row of zeros
+	cols          int
+	rows, from    []int32
+	step          kernels.AdamStep
+	history       []kernels.AdamStep
+	rounding      engine.Rounding
+}
+
+func (a *rounded) elements(lo, hi int) {
+	kernels.AdamBfloat16(a.p[lo:hi], a.moments[lo:hi], a.g[lo:hi], a.step, a.rounding.Key, a.rounding.Stream, uint64(a.rounding.First+lo))
+}
+
+func (a *rounded) some(lo, hi int) {
+	for _, row := range a.rows[lo:hi] {
+		a.elements(int(row)*a.cols, int(row+1)*a.cols)
+	}
+}
+
+func (a *rounded) idle(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		row := int(a.rows[i])
+		p, moments, first := rowOf(a.p, row, a.cols), rowOf(a.moments, row, a.cols), uint64(a.rounding.First+row*a.cols)
+		for n := int(a.from[i]); n < len(a.history); n++ {
+			kernels.AdamBfloat16(p, moments, a.g, a.history[n], a.rounding.Key, a.rounding.Stream+uint64(n), first)
+		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
 func TestSumSquares(t *testing.T) {
@@ -157,6 +158,75 @@ func TestOptimiserOnRows(t *testing.T) {
 			mustPanicWithShape(t, "a row out of range", func() { d.Adam(p, m, v, g, []int32{rows}, step(0)) })
 			mustPanicWithShape(t, "a step out of range", func() { d.AdamIdle(p, m, v, []int32{0}, []int32{steps + 1}, history) })
 			mustPanicWithShape(t, "a row without its step", func() { d.AdamIdle(p, m, v, []int32{0, 1}, []int32{0}, history) })
+		}
+	})
+}
+
+// Steps with moments of 16 bits are those of the kernel whatever the threads, on all rows, on some and idle ones, and of a part of a
+// parameter those of the whole.
+func TestAdamBfloat16(t *testing.T) {
+	const rows, cols, steps = 40, 100, 5
+	step := func(i int) engine.AdamStep {
+		return engine.AdamStep{Beta1: 0.9, Beta2: 0.999, StepSize: 0.3 / float32(i+1), Epsilon: 1e-6, GradScale: 0.7, Decay: 0.01}
+	}
+	rounding := func(i int) engine.Rounding { return engine.Rounding{Key: 5, Stream: uint64(7 + i)} }
+	eachISA(t, func(t *testing.T) {
+		for _, threads := range []int{1, 3} {
+			setThreads(t, threads)
+			d := New()
+			matrix := func(name string) *engine.Tensor {
+				x := d.New(rows, cols)
+				d.Write(x, random(rows*cols, name))
+				return x
+			}
+			zeros := func() *engine.Tensor {
+				x := d.New(rows, cols)
+				d.Zero(x)
+				return x
+			}
+			some, others := []int32{0, 3, 4, 17, 39}, []int32{}
+			g, dense := matrix("g"), zeros() // g in some rows, zero in the others
+			for row := range int32(rows) {
+				if slices.Contains(some, row) {
+					copy(rowOf(data(dense), int(row), cols), rowOf(data(g), int(row), cols))
+				} else {
+					others = append(others, row)
+				}
+			}
+			p, moments := matrix("p"), zeros()
+			lateP, lateMoments := matrix("p"), zeros()
+			partP, partMoments := matrix("p"), zeros()
+			wantP, want := slices.Clone(data(p)), make([]float32, rows*cols)
+			d.AdamBfloat16(p, moments, g, nil, step(0), rounding(0)) // moments of all rows
+			d.AdamBfloat16(lateP, lateMoments, g, nil, step(0), rounding(0))
+			d.AdamBfloat16(partP, partMoments, g, nil, step(0), rounding(0))
+			kernels.AdamBfloat16(wantP, want, data(g), kernels.AdamStep(step(0)), 5, 7, 0)
+			var history []engine.AdamStep
+			for i := 1; i < steps; i++ {
+				kernels.AdamBfloat16(wantP, want, data(dense), kernels.AdamStep(step(i)), 5, uint64(7+i), 0)
+				d.AdamBfloat16(p, moments, dense, nil, step(i), rounding(i))
+				d.AdamBfloat16(lateP, lateMoments, g, some, step(i), rounding(i))
+				history = append(history, step(i))
+				for _, cut := range [][2]int{{0, 13}, {13, rows}} {
+					r := rounding(i)
+					r.First = cut[0] * cols
+					of := func(x *engine.Tensor) *engine.Tensor { return d.Part(x, cut[0], cut[1]) }
+					d.AdamBfloat16(of(partP), of(partMoments), of(dense), nil, step(i), r)
+				}
+			}
+			from := make([]int32, len(others))
+			d.AdamIdleBfloat16(lateP, lateMoments, others, from, history[:2], rounding(1))
+			for i := range from {
+				from[i] = 2
+			}
+			d.AdamIdleBfloat16(lateP, lateMoments, others, from, history, rounding(1))
+			for name, got := range map[string][2]*engine.Tensor{"all": {p, moments}, "some and idle": {lateP, lateMoments}, "parts": {partP, partMoments}} {
+				if !sameBits(data(got[0]), wantP) || !sameBits(data(got[1]), want) {
+					t.Errorf("%d threads: %s: other numbers than the kernel's", threads, name)
+				}
+			}
+			mustPanicWithShape(t, "a row out of range", func() { d.AdamBfloat16(p, moments, g, []int32{rows}, step(0), rounding(0)) })
+			mustPanicWithShape(t, "a step out of range", func() { d.AdamIdleBfloat16(p, moments, []int32{0}, []int32{steps}, history, rounding(0)) })
 		}
 	})
 }

@@ -9,6 +9,7 @@ import (
 func generateAdam(g *generator) {
 	g.adam()
 	g.adamIdle()
+	g.adamBfloat16()
 }
 
 // adamConstants are what does not change from step to step.
@@ -117,6 +118,45 @@ func (g *generator) adamIdle() {
 		for i, x := range []reg.VecVirtual{p, m, v} {
 			g.store(x, k, g.at(ptr[i], j))
 		}
+	})
+	g.ret()
+}
+
+// adamBfloat16 has both moments of an element in one word, the first in the upper half.
+func (g *generator) adamBfloat16() {
+	const half, upper, lower = 16, 0xffff0000, 0x0000ffff
+	g.function("adamBfloat16",
+		"func(p, moments, g []float32, words []uint32, beta1, rest1, beta2, rest2, stepSize, epsilon, gradScale, decay float32)",
+		"makes one step of Adam with moments of 16 bits each, which it rounds by the halves of words.")
+	ptr, n := g.slices("p", "moments", "g", "words"), g.length("p")
+	c := g.adamConstants()
+	stepSize, gradScale, decay := g.scalar("stepSize"), g.scalar("gradScale"), g.scalar("decay")
+	g.eachVector(n, ptr, 1, func(j int, k *mask) {
+		p, m, v, grad := g.vec(), g.vec(), g.vec(), g.vec()
+		if k == nil {
+			for _, stream := range ptr[:3] {
+				g.PREFETCHT0(operand.Mem{Base: stream, Disp: 1024})
+			}
+		}
+		g.load(g.at(ptr[2], j), k, grad)
+		g.VMULPS(gradScale, grad, grad)
+		g.load(g.at(ptr[0], j), k, p)
+		g.load(g.at(ptr[1], j), k, m)
+		g.VPSLLD(operand.U8(half), m, v)
+		g.VANDPS(g.broadcastBits(upper), m, m)
+		c.update(g, p, m, v, grad, stepSize, decay)
+		g.store(p, k, g.at(ptr[0], j))
+
+		forM, forV := g.vec(), g.vec()
+		g.load(g.at(ptr[3], j), k, forM)
+		g.VPSRLD(operand.U8(half), forM, forV)
+		g.VANDPS(g.broadcastBits(lower), forM, forM)
+		g.VPADDD(forM, m, m)
+		g.VPADDD(forV, v, v)
+		g.VANDPS(g.broadcastBits(upper), m, m)
+		g.VPSRLD(operand.U8(half), v, v)
+		g.VORPS(v, m, m)
+		g.store(m, k, g.at(ptr[1], j))
 	})
 	g.ret()
 }
