@@ -16,6 +16,8 @@ type Config struct {
 	Epsilon      float64
 	WeightDecay  float64
 	ClipNorm     float64 // 0: no clipping
+	Moments      string  // how they are kept: [MomentsFloat32] (or ""), [MomentsBfloat16] or [MomentsFactored]
+	Seed         uint64  // of chance in rounding moments
 }
 
 // Default is what every recipe of the reference starts from (SNLI-VE has beta2
@@ -55,6 +57,8 @@ type Adam struct {
 	steps  int
 	shard  *Shard // nil: no parameter is divided
 
+	uncorrected float32 // the step size of the step, without the correction of the first moment
+
 	base    int                          // steps before the first of history
 	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
 	late    struct{ rows, from []int32 } // scratch of catchUp
@@ -77,10 +81,10 @@ type state struct {
 	divided bool           // by the shard
 	from    int            // the first row that is stepped here
 	value   *engine.Tensor // the rows that are
-	m, v    *engine.Tensor
-	decay   int     // index into history
-	done    []int32 // by row, steps made; nil: all rows are up to date
-	moved   []bool  // by row: its moments may not be zero
+	moments
+	decay int     // index into history
+	done  []int32 // by row, steps made; nil: all rows are up to date
+	moved []bool  // by row: its moments may not be zero
 }
 
 // NewAdam returns an optimiser with zero moments.
@@ -100,9 +104,7 @@ func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
 			s.from = shard.Rows[i][0]
 			s.value = d.Part(p.Value, s.from, shard.Rows[i][1])
 		}
-		s.m, s.v = d.New(s.value.Rows, s.value.Cols), d.New(s.value.Rows, s.value.Cols)
-		d.Zero(s.m)
-		d.Zero(s.v)
+		s.moments = a.newMoments(i, s)
 		if !p.Undecayed && Decayed(p.Name) && cfg.WeightDecay != 0 {
 			s.decay = 1
 		}
@@ -121,7 +123,7 @@ func (a *Adam) Divide(i int) {
 	}
 	a.catchUp(i, nil)
 	from, to := a.shard.Rows[i][0], a.shard.Rows[i][1]
-	*s = state{divided: true, from: from, value: a.dev.Part(s.value, from, to), m: a.dev.Part(s.m, from, to), v: a.dev.Part(s.v, from, to), decay: s.decay}
+	*s = state{divided: true, from: from, value: a.dev.Part(s.value, from, to), moments: s.part(from, to), decay: s.decay}
 	a.params[i].Grad.Before = nil
 }
 
@@ -131,13 +133,13 @@ func (a *Adam) Resume(n int) {
 	a.steps, a.base = n, n
 	for i := range a.states {
 		a.states[i].done, a.states[i].moved = nil, nil
+		a.states[i].resume(n)
 	}
 	a.forget()
 }
 
-// Moments returns the first and second moment of the i-th parameter, or of the rows of it that are stepped here, to save and
-// restore.
-func (a *Adam) Moments(i int) (m, v *engine.Tensor) { return a.states[i].m, a.states[i].v }
+// Moments lists what is kept of the gradients of the i-th parameter, or of the rows of it that are stepped here, to save and restore.
+func (a *Adam) Moments(i int) []Moment { return a.states[i].list() }
 
 // NormError is an error of gradients that are not finite.
 type NormError struct {
@@ -179,6 +181,7 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 		StepSize:  float32(rate * math.Sqrt(1-math.Pow(a.cfg.Beta2, t)) / (1 - math.Pow(a.cfg.Beta1, t))),
 		GradScale: float32(clip),
 	}
+	a.uncorrected = float32(rate * math.Sqrt(1-math.Pow(a.cfg.Beta2, t)))
 	decayed := plain
 	decayed.Decay = float32(a.cfg.WeightDecay * rate)
 	step := [2]engine.AdamStep{plain, decayed}
@@ -232,13 +235,14 @@ func (a *Adam) update(i int, step engine.AdamStep) {
 	if s.value.Rows == 0 {
 		return
 	}
+	t := stepping{AdamStep: step, number: a.steps, uncorrected: a.uncorrected}
 	grad := p.Grad.Tensor()
 	if s.divided {
 		grad = a.dev.Part(grad, s.from, s.from+s.value.Rows)
 	}
 	if p.Grad.Extent() == autograd.Dense {
 		a.catchUp(i, nil)
-		a.dev.Adam(s.value, s.m, s.v, grad, nil, step)
+		s.step(s.value, grad, nil, t)
 		for row := range s.done {
 			s.done[row], s.moved[row] = int32(a.steps)+1, true
 		}
@@ -253,7 +257,7 @@ func (a *Adam) update(i int, step engine.AdamStep) {
 			rows = s.own(rows)
 		}
 		a.catchUp(i, rows)
-		a.dev.Adam(s.value, s.m, s.v, grad, rows, step)
+		s.step(s.value, grad, rows, t)
 		for _, row := range rows {
 			s.done[row], s.moved[row] = int32(a.steps)+1, true
 		}
@@ -273,18 +277,18 @@ func (s *state) own(rows []int32) []int32 {
 
 // postpone begins to keep account of a parameter's rows, all of which are up to date.
 func (a *Adam) postpone(s *state) {
-	s.done = make([]int32, s.m.Rows)
+	s.done = make([]int32, s.value.Rows)
 	for row := range s.done {
 		s.done[row] = int32(a.steps)
 	}
 	if s.moved != nil {
 		return
 	}
-	s.moved = make([]bool, s.m.Rows)
+	s.moved = make([]bool, s.value.Rows)
 	if a.steps == 0 {
 		return // zero, as they were made
 	}
-	for _, moment := range [...]*engine.Tensor{s.m, s.v} {
+	for _, moment := range s.byRow() {
 		values := engine.Values(a.dev, moment)
 		for row := range s.moved {
 			s.moved[row] = s.moved[row] || slices.ContainsFunc(values[row*moment.Cols:(row+1)*moment.Cols], func(x float32) bool { return x != 0 })
@@ -320,7 +324,7 @@ func (a *Adam) catchUp(i int, rows []int32) {
 		}
 	}
 	if len(late.rows) > 0 {
-		a.dev.AdamIdle(s.value, s.m, s.v, late.rows, late.from, a.history[s.decay])
+		s.idle(s.value, late.rows, late.from, a.history[s.decay], a.base)
 	}
 }
 
@@ -328,6 +332,7 @@ func (a *Adam) catchUp(i int, rows []int32) {
 func (a *Adam) Settle() {
 	for i := range a.states {
 		a.catchUp(i, nil)
+		a.states[i].settle(a.steps)
 	}
 	a.forget()
 }

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
@@ -72,6 +73,26 @@ func newParam(d *cpu.Device, name string, rows, cols int) Param {
 // setGradient makes a gradient dense.
 func setGradient(d *cpu.Device, p Param, values []float32) { d.Write(p.Grad.Fill(d), values) }
 
+// both are the moments of a parameter as they are.
+func both(a *Adam, i int) (m, v *engine.Tensor) {
+	list := a.Moments(i)
+	return list[0].Value, list[1].Value
+}
+
+// resumed is an optimiser that goes on where another is, as that of a run that is resumed does.
+func resumed(d *cpu.Device, a *Adam, cfg Config, params []Param) *Adam {
+	a.Settle()
+	next := NewAdam(d, cfg, params)
+	for i := range params {
+		moments := next.Moments(i)
+		for k, m := range a.Moments(i) {
+			d.Write(moments[k].Value, d.Host(m.Value))
+		}
+	}
+	next.Resume(a.steps)
+	return next
+}
+
 // Several steps, some of whose gradients are clipped, with and without decay.
 func TestAdam(t *testing.T) {
 	const steps, size = 6, 50
@@ -131,7 +152,7 @@ func TestAdam(t *testing.T) {
 				for i, p := range params {
 					o := oracles[i]
 					o.step(c.cfg, grads[i], 2*epsilon, rate, step, i == 0)
-					m, v := a.Moments(i)
+					m, v := both(a, i)
 					for _, tensor := range []struct {
 						name        string
 						got         []float32
@@ -172,13 +193,7 @@ func TestAdamResumes(t *testing.T) {
 		a := NewAdam(d, Default, []Param{p})
 		for step := range 4 {
 			if step == stop {
-				b := NewAdam(d, Default, []Param{p})
-				m, v := a.Moments(0)
-				newM, newV := b.Moments(0)
-				d.Write(newM, d.Host(m))
-				d.Write(newV, d.Host(v))
-				b.Resume(a.steps)
-				a = b
+				a = resumed(d, a, Default, []Param{p})
 			}
 			setGradient(d, p, normal(fmt.Sprint("g", step), size, 0.1))
 			if _, err := a.Step(0.1); err != nil {
