@@ -7,6 +7,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -21,17 +22,21 @@ const (
 	slowest = 3
 )
 
+// sizes returns how many bytes the parameters have that are trained, and the moments of their gradients.
+func (r *run) sizes() (parameters, moments int64) {
+	form := r.settings.Common().Moments
+	for _, s := range r.job.Specs(r.config) {
+		rows, cols := s.Matrix()
+		parameters += 4 * int64(rows) * int64(cols)
+		moments += optim.MomentBytes(form, int64(rows), int64(cols))
+	}
+	beside := 4 * int64(r.beside)
+	return parameters + beside, moments + 2*beside // at most
+}
+
 // diskNeed returns how many bytes a run still writes at most for a model of the given parameters.
 func (r *run) diskNeed() int64 {
-	values := int64(r.beside)
-	for _, s := range r.job.Specs(r.config) {
-		n := int64(1)
-		for _, d := range s.Shape {
-			n *= int64(d)
-		}
-		values += n
-	}
-	return max(0, train.Space(4*values)-train.Used(r.Out))
+	return max(0, train.Space(r.sizes())-train.Used(r.Out))
 }
 
 // checkDisk refuses a run that the disk has no room for, and warns where it is tight.
@@ -51,13 +56,15 @@ func (r *run) checkDisk() error {
 	return nil
 }
 
-// needs says what a run will take: disk, and the time of its steps as far as it can be guessed. A
+// needs says what a run will take: disk, memory, and the time of its steps as far as it can be guessed. A
 // run that is resumed, and those whose batches are not known before, say the time when they have measured it.
 func (r *run) needs(about About) string {
 	text := fmt.Sprintf("up to %d MiB of disk", r.diskNeed()/mib+1)
 	if free, known := atomicfile.Free(r.Out); known {
 		text += fmt.Sprintf(" (%d MiB free)", free/mib)
 	}
+	parameters, moments := r.sizes()
+	text += fmt.Sprintf("; %d MiB of memory for parameters, gradients and moments, besides what a batch takes", (2*parameters+moments)/mib+1)
 	if about.Tokens == 0 || r.resumed && !r.fresh {
 		return text + "; how long it takes is said after the first steps"
 	}

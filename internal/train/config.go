@@ -2,6 +2,7 @@ package train
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/optim"
@@ -25,6 +26,7 @@ type Config struct {
 	Beta1                float64 `json:"beta1" help:"of Adam"`
 	Beta2                float64 `json:"beta2" help:"of Adam"`
 	Epsilon              float64 `json:"epsilon" help:"of Adam"`
+	Moments              string  `json:"moments" help:"how Adam keeps its moments: float32, bfloat16 (half the memory) or factored (next to none, of matrices the second alone)"`
 	ClipNorm             float64 `json:"clip_norm" help:"largest norm of all gradients together (0: no clipping)"`
 	Seed                 uint64  `json:"seed" help:"of initial values, order of the data and dropout"`
 	EvalSteps            int     `json:"eval_steps" help:"evaluate on dev every so many steps (0: after each epoch)"`
@@ -41,7 +43,8 @@ var Default = Config{
 	Epochs: 10, BatchSize: 32, GradientAccumulation: 1,
 	LearningRate: 3e-5, LRScheduler: optim.ScheduleLinear, WarmupProportion: 0.06,
 	Beta1: optim.Default.Beta1, Beta2: optim.Default.Beta2, Epsilon: optim.Default.Epsilon, ClipNorm: optim.Default.ClipNorm,
-	Seed: 1, SnapshotMinutes: 10, LogSteps: 10, MPITimeout: 10,
+	Moments: optim.MomentsFloat32,
+	Seed:    1, SnapshotMinutes: 10, LogSteps: 10, MPITimeout: 10,
 }
 
 // maxMinutes is a century: more does not fit into a duration.
@@ -76,11 +79,17 @@ func (c Config) Validate() error {
 	if err != nil {
 		return err
 	}
+	if err := optim.CheckMoments(c.Moments); err != nil {
+		return err
+	}
+	if c.ShardOptimizer && c.Moments == optim.MomentsFactored {
+		return fmt.Errorf("moments %s cannot be shared among ranks, as shard_optimizer wants: an average over a column needs all of its rows; choose one of the two", c.Moments)
+	}
 	_, err = optim.NewSchedule(c.LRScheduler, c.LearningRate, 0, 1, 1)
 	return err
 }
 
 // optimiser returns the part that is the optimiser's.
 func (c Config) optimiser() optim.Config {
-	return optim.Config{Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, ClipNorm: c.ClipNorm}
+	return optim.Config{Beta1: c.Beta1, Beta2: c.Beta2, Epsilon: c.Epsilon, WeightDecay: c.WeightDecay, ClipNorm: c.ClipNorm, Moments: c.Moments, Seed: c.Seed}
 }

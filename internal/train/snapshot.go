@@ -2,10 +2,12 @@ package train
 
 import (
 	"cmp"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -16,24 +18,18 @@ import (
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 )
 
 // keepSnapshots is how many snapshots stay: the newest, and one more in case the
 // disk loses the newest.
 const keepSnapshots = 2
 
-// Names of the moments in a snapshot: the reference's, so that its tools and ours
-// agree on what stands beside a parameter.
-const (
-	moment1 = "_moment1_0"
-	moment2 = "_moment2_0"
-)
-
-// Space returns how much disk a run needs at most whose parameters have that many bytes: snapshots,
-// each with two moments, one more while it is written, and the two models.
-func Space(parameters int64) int64 {
-	const snapshot, models = 3, 2
-	return (snapshot*(keepSnapshots+1) + models) * parameters
+// Space returns how much disk a run needs at most whose parameters and moments have that many bytes: snapshots, one more while
+// it is written, and the two models.
+func Space(parameters, moments int64) int64 {
+	const models = 2
+	return (keepSnapshots+1)*(parameters+moments) + models*parameters
 }
 
 // Used returns how much of this a run in the folder root has already.
@@ -324,12 +320,12 @@ func (t *Trainer) give() error {
 		defer snapshot.Close()
 	}
 	for _, p := range parts {
-		values := engine.Values(t.Device, p.whole)
 		if p.divided && t.leads() {
-			if err := checkpoint.ReadFloat32s(values, snapshot, p.name); err != nil {
+			if err := t.read(p, snapshot); err != nil {
 				return err
 			}
 		}
+		values := engine.Values(t.Device, p.whole)
 		if err := collective.BroadcastPieces(t.Group, collective.Bytes(values)); err != nil {
 			return err
 		}
@@ -352,6 +348,7 @@ type part struct {
 	param   int
 	value   *engine.Tensor // as this rank has it
 	whole   *engine.Tensor // as large as the parameter; value, unless that is divided
+	bits    optim.Bits     // of the elements: two moments may share a tensor
 	divided bool           // value is the rank's own rows of a moment
 }
 
@@ -359,25 +356,76 @@ type part struct {
 func (t *Trainer) stored() []part {
 	var parts []part
 	for i, p := range t.Task.Params() {
-		m, v := t.adam.Moments(i)
-		parts = append(parts, part{p.Name, i, p.Value, p.Value, false})
-		for name, moment := range map[string]*engine.Tensor{moment1: m, moment2: v} {
-			whole := moment
+		parts = append(parts, part{name: p.Name, param: i, value: p.Value, whole: p.Value})
+		for _, m := range t.adam.Moments(i) {
+			whole := m.Value
 			if t.exchange.divided[i] {
 				whole = t.grads[i].Tensor()
 			}
-			parts = append(parts, part{p.Name + name, i, moment, whole, t.exchange.divided[i]})
+			parts = append(parts, part{p.Name + m.Suffix, i, m.Value, whole, m.Bits, t.exchange.divided[i]})
 		}
 	}
 	slices.SortFunc(parts, func(a, b part) int { return cmp.Compare(a.name, b.name) })
 	return parts
 }
 
-// content returns parts, and the stream if there is one, in their memory where the device allows it.
+// info describes a part as it is stored.
+func (p part) info() checkpoint.Info {
+	info := checkpoint.Info{Name: p.name, DType: checkpoint.F32, Shape: []int{p.whole.Rows, p.whole.Cols}}
+	if p.bits != optim.Whole {
+		info.DType = checkpoint.BF16
+	}
+	return info
+}
+
+// bytes returns a part as it is stored: in its memory where the device allows it, or halves of its elements in that of the parameter's
+// gradient, which is of no use between two steps.
+func (t *Trainer) bytes(p part) []byte {
+	values := engine.Values(t.Device, p.whole)
+	if p.bits == optim.Whole {
+		return checkpoint.FromFloat32(p.name, p.info().Shape, values).Data
+	}
+	memory := collective.Bytes(engine.Values(t.Device, t.grads[p.param].Tensor()))[:2*len(values)]
+	for i, v := range values { // which may be the same memory: what is written lies before what is read next
+		binary.LittleEndian.PutUint16(memory[2*i:], uint16(math.Float32bits(v)>>p.shift()))
+	}
+	return memory
+}
+
+// shift is where the bits of a half begin.
+func (p part) shift() int {
+	if p.bits == optim.UpperHalf {
+		return 16
+	}
+	return 0
+}
+
+// read sets a part, as it is whole, to what a snapshot has.
+func (t *Trainer) read(p part, r checkpoint.Reader) error {
+	values := engine.Values(t.Device, p.whole)
+	if p.bits == optim.Whole {
+		if err := checkpoint.ReadFloat32s(values, r, p.name); err != nil {
+			return err
+		}
+	} else {
+		data, err := r.Bytes(p.name)
+		if err != nil {
+			return err
+		}
+		for i, v := range values {
+			other := math.Float32bits(v) &^ (0xffff << p.shift())
+			values[i] = math.Float32frombits(other | uint32(binary.LittleEndian.Uint16(data[2*i:]))<<p.shift())
+		}
+	}
+	t.Device.Write(p.whole, values)
+	return nil
+}
+
+// content returns parts, and the stream if there is one.
 func (t *Trainer) content(parts []part, stream []byte) content {
 	var c content
 	for _, p := range parts {
-		c.infos = append(c.infos, checkpoint.Info{Name: p.name, DType: checkpoint.F32, Shape: []int{p.whole.Rows, p.whole.Cols}})
+		c.infos = append(c.infos, p.info())
 	}
 	if _, ok := t.Task.(Streamer); ok {
 		c.infos = append(c.infos, checkpoint.Info{Name: nameStream, DType: checkpoint.U8, Shape: []int{len(stream)}})
@@ -386,7 +434,7 @@ func (t *Trainer) content(parts []part, stream []byte) content {
 		if i == len(parts) {
 			return stream, nil
 		}
-		return checkpoint.FromFloat32(parts[i].name, c.infos[i].Shape, engine.Values(t.Device, parts[i].whole)).Data, nil
+		return t.bytes(parts[i]), nil
 	}
 	return c
 }
@@ -462,9 +510,9 @@ func (t *Trainer) load(file string) error {
 		return fmt.Errorf("snapshot %s has %d tensors, want %d", file, len(stored), len(parts))
 	}
 	for i, info := range stored { // both are sorted by name
-		shape := []int{parts[i].whole.Rows, parts[i].whole.Cols}
-		if info.Name != parts[i].name || info.DType != checkpoint.F32 || !slices.Equal(info.Shape, shape) {
-			return fmt.Errorf("snapshot %s has %s %v %v, want %s %v", file, info.Name, info.DType, info.Shape, parts[i].name, shape)
+		want := parts[i].info()
+		if info.Name != want.Name || info.DType != want.DType || !slices.Equal(info.Shape, want.Shape) {
+			return fmt.Errorf("snapshot %s has %s %v %v, want %s %v %v", file, info.Name, info.DType, info.Shape, want.Name, want.DType, want.Shape)
 		}
 	}
 	var stream []byte
@@ -477,12 +525,9 @@ func (t *Trainer) load(file string) error {
 	local := c.fetch
 	c.fetch = func(i int) ([]byte, error) {
 		if i < len(parts) {
-			whole := parts[i].whole
-			values := engine.Values(t.Device, whole)
-			if err := checkpoint.ReadFloat32s(values, r, parts[i].name); err != nil {
+			if err := t.read(parts[i], r); err != nil {
 				return nil, err
 			}
-			t.Device.Write(whole, values)
 		}
 		return local(i)
 	}

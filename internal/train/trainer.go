@@ -386,10 +386,11 @@ func (t *Trainer) confer(ctx context.Context, err error) (stop int, late bool, _
 }
 
 // divides decides whether ranks divide the update among them, unless one has failed. Where all exchange gradients behind the backward pass, nothing of
-// the exchange would be hidden that comes after the update; and values do not go as bfloat16.
+// the exchange would be hidden that comes after the update; and values do not go as bfloat16. Factored moments need all
+// rows of a parameter.
 func (t *Trainer) divides(err error) error {
 	overlap, err := collective.Gather(t.Group, t.overlap, err)
-	t.exchange.divides = t.Group.Size() > 1 && slices.Contains(overlap, false) && !t.Config.ExchangeBfloat16
+	t.exchange.divides = t.Group.Size() > 1 && slices.Contains(overlap, false) && !t.Config.ExchangeBfloat16 && t.Config.Moments != optim.MomentsFactored
 	return err
 }
 

@@ -39,9 +39,9 @@ func (s Spec) Elements() int {
 	return n
 }
 
-// matrix returns the shape as the engine sees it: vectors are one row, and of a table that others keep as a batch of one
+// Matrix returns the shape as the engine sees it: vectors are one row, and of a table that others keep as a batch of one
 // the batch counts for nothing.
-func (s Spec) matrix() (rows, cols int) {
+func (s Spec) Matrix() (rows, cols int) {
 	shape := s.Shape
 	for len(shape) > 2 && shape[0] == 1 {
 		shape = shape[1:]
@@ -104,7 +104,7 @@ func List(specs *[]Spec) Declare {
 func Allocate(d engine.Device, params *Parameters) Declare {
 	return func(name string, init Init, shape ...int) *autograd.Var {
 		spec := Spec{name, shape, init}
-		rows, cols := spec.matrix()
+		rows, cols := spec.Matrix()
 		v := autograd.Param(d.New(rows, cols), autograd.NewGradient(d.New(rows, cols)))
 		*params = append(*params, Parameter{spec, v})
 		return v

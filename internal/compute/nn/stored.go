@@ -17,7 +17,7 @@ type quantised interface {
 // tensor returns a tensor of r that stays. A matrix in fewer bytes than float32 is not expanded: most are multiplied or looked up, which
 // devices do with what is stored.
 func tensor(d engine.Device, r checkpoint.Reader, name string, spec Spec) (*engine.Tensor, error) {
-	rows, cols := spec.matrix()
+	rows, cols := spec.Matrix()
 	if q, ok := r.(quantised); ok {
 		bytes, scales, byRow, ok, err := q.Int8(name)
 		if err != nil {
