@@ -138,7 +138,7 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 	}
 	if o.Group == nil {
 		var err error
-		if o.Group, err = a.join(); err != nil {
+		if o.Group, err = a.join(o.Set); err != nil {
 			return err
 		}
 	}

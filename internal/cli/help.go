@@ -30,11 +30,12 @@ const allFlag = "all"
 
 func (a *app) helpCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "help [COMMAND]...",
-		Hidden:  true,
-		Short:   "Show what a command does",
-		Long:    "Show what a command does, how it is called, and examples: the same as COMMAND --help.",
-		Example: "  unimo help finetune\n  unimo help data prepare",
+		Annotations: map[string]string{sharesAnnotation: "true"},
+		Use:         "help [COMMAND]...",
+		Hidden:      true,
+		Short:       "Show what a command does",
+		Long:        "Show what a command does, how it is called, and examples: the same as COMMAND --help.",
+		Example:     "  unimo help finetune\n  unimo help data prepare",
 		ValidArgsFunction: func(c *cobra.Command, args []string, _ string) ([]string, cobra.ShellCompDirective) {
 			at, _, err := c.Root().Find(args)
 			if err != nil {

@@ -143,6 +143,9 @@ type indexed struct {
 	Store *rank.StoreInfo `json:"store,omitempty"`
 }
 
+// fairRecall is what a database is expected to find of the exact answers.
+const fairRecall = 0.99
+
 func (a *app) indexCommand() *cobra.Command {
 	var modelDir, out string
 	var pixels int
@@ -199,6 +202,9 @@ In ids, a byte of a name that is not UTF-8 is %XX.`,
 			progress.finish()
 			if err != nil {
 				return err
+			}
+			if s := info.Store; s != nil && s.Queries > 0 && s.Recall < fairRecall {
+				a.log.Warn(fmt.Sprintf("the database finds %.4f of the pictures that are nearest; have it look further (docs/guides/retrieve.md: hnsw.ef_search of pgvector), or fill it anew: --store none, then --store URL", s.Recall))
 			}
 			if a.json {
 				return a.printJSON(indexed{info, info.Store})

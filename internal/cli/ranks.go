@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -17,6 +18,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/collective/mpi"
 	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/base/settings"
 )
 
 // member is what a process of several that train together has, besides what every command has. All run the same command; the first one
@@ -32,7 +34,7 @@ type member struct {
 // silent says whether another rank says what all have to say.
 func (m *member) silent() bool { return m.one && m.launch.Rank > 0 }
 
-// sharesAnnotation is on commands that share their work among ranks.
+// sharesAnnotation is on commands that share their work among ranks, and on those that only say something: the first rank says it.
 const sharesAnnotation = "ranks"
 
 // isRank makes the process one of several: results and progress are the first one's, in plain lines, since a rank's standard output may be a terminal
@@ -50,29 +52,44 @@ func (a *app) isRank() {
 
 // checkRanks refuses a command that a launcher started several times, and that would do the same as often.
 func (a *app) checkRanks(c *cobra.Command) error {
-	if l := a.rank.launch; a.rank.one && c.Annotations[sharesAnnotation] == "" {
+	if l := a.rank.launch; a.rank.one && c.HasParent() && c.Annotations[sharesAnnotation] == "" {
 		a.rank.apart = true
 		return usagef("%s does not share its work, and %s started it %d times; run it without, or once (-n 1)", commandName(c), l.Launcher, l.Size)
 	}
 	return nil
 }
 
-// join joins the group of the processes that were started together, if they were.
-func (a *app) join() (collective.Group, error) {
+// join joins the group of the processes that were started together, if they were. set are settings as they were given.
+func (a *app) join(set []string) (collective.Group, error) {
 	if !a.rank.launch.Several() {
 		return collective.Alone{}, nil
 	}
 	a.isRank()
-	group, err := a.meet()
+	group, err := a.meet(meeting(set))
 	if err != nil {
 		return nil, err
 	}
 	return group, a.greet(group)
 }
 
+// usualMeeting is how long ranks may take to find each other. With two MPI libraries they never do.
+const usualMeeting = time.Minute
+
+// meeting is how long that may take with these settings, which are not checked yet: mpi_timeout, where it is given.
+func meeting(set []string) time.Duration {
+	limit := usualMeeting
+	for _, s := range set {
+		key, value, _ := strings.Cut(s, "=")
+		if minutes, err := strconv.ParseFloat(value, 64); settings.Key(key) == "mpi_timeout" && err == nil && minutes >= 0 && minutes < 1e6 {
+			limit = time.Duration(minutes * float64(time.Minute))
+		}
+	}
+	return limit
+}
+
 // meet joins the group, once.
-func (a *app) meet() (*mpi.Group, error) {
-	group, err := mpi.Join(mpi.Options{Launch: a.rank.launch, Library: os.Getenv(mpi.LibraryVariable), Expired: a.expired})
+func (a *app) meet(within time.Duration) (*mpi.Group, error) {
+	group, err := mpi.Join(mpi.Options{Launch: a.rank.launch, Library: os.Getenv(mpi.LibraryVariable), Meeting: within, Expired: a.expired})
 	a.rank.apart = err != nil
 	var use *mpi.UseError
 	if errors.As(err, &use) {
@@ -92,7 +109,7 @@ func (a *app) together(err error) error {
 	if err == nil || !a.rank.one || a.rank.group != nil || a.rank.apart || errors.Is(err, context.Canceled) {
 		return err
 	}
-	group, failed := a.meet()
+	group, failed := a.meet(usualMeeting)
 	if failed != nil {
 		return err
 	}

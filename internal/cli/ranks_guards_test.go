@@ -39,9 +39,11 @@ func TestRanksDiffer(t *testing.T) {
 			env    []string
 			second []string
 		}{
-			{exitFailed, "rank 1: seed is 7, on rank 0 ", nil, args(data, "seed=7")},
-			{exitFailed, "rank 1: content of train is ", nil, args(other)},
+			{exitUsage, "rank 1: seed is 7, on rank 0 ", nil, args(data, "seed=7")},
+			{exitUsage, "rank 1: content of train is ", nil, args(other)},
 			{exitFailed, "rank 1: ", nil, args(data + "/nowhere")},
+			{exitUsage, `rank 1: unknown flag "--nowhere"`, nil, append(args(data), "--nowhere")},
+			{exitUsage, "rank 1: seed is much, want a whole number", nil, args(data, "seed=much")},
 			{exitUsage, "computes with generic, and rank 0 on ", []string{"UNIMO_CPU=generic"}, args(data)},
 		} {
 			code, stdout, stderr := startTwo(t, l, args(data), test.env, test.second).Wait()

@@ -134,7 +134,7 @@ func TestRanksRefuse(t *testing.T) {
 			says string
 			args []string
 		}{
-			{exitUsage, "version does not share its work, and mpirun of " + l.Name, []string{"version"}},
+			{exitUsage, "settings does not share its work, and mpirun of " + l.Name, []string{"settings", "sst-2"}},
 			{exitUsage, "a grid makes one run after the other", append(finetuneArgs(data, out), "--grid", "seed=1,2")},
 			{exitUsage, `unknown setting "epoch"`, finetuneArgs(data, out, "epoch=2")},
 			{exitFailed, "holds no run", []string{"resume", data}},
@@ -147,6 +147,18 @@ func TestRanksRefuse(t *testing.T) {
 			}
 			if _, err := os.Stat(out); err == nil {
 				t.Errorf("%s, %s: the run's folder is there", l.Name, test.says)
+			}
+		}
+	}
+}
+
+// What only says something, the first rank says.
+func TestRanksSayOnce(t *testing.T) {
+	for _, l := range ranks.Launchers(t) {
+		for _, args := range [][]string{{"--version"}, {"version"}, {"--help"}, {"help"}, {"help", "finetune"}, {"finetune", "sst-2", "--help"}} {
+			code, stdout, stderr := startRanks(t, l, 2, args...).Wait()
+			if alone := must(t, args...); code != exitDone || strings.ReplaceAll(stdout, "\r", "") != alone.stdout || stderr != "" {
+				t.Errorf("%s, %v: exit code %d\n%s%s, alone\n%s", l.Name, args, code, stdout, stderr, alone.stdout)
 			}
 		}
 	}

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/unimo-go/unimo/internal/base/collective/mpi"
 )
@@ -63,6 +64,21 @@ func TestShareThreads(t *testing.T) {
 	for want, threads := range map[string][]int{"1 thread each": {1, 1}, "8 threads each": {8}, "1 to 8 threads": {8, 1, 2}} {
 		if got := threadsOf(threads); got != want {
 			t.Errorf("%v: %q, want %q", threads, got, want)
+		}
+	}
+}
+
+// Ranks have a minute to find each other, or mpi_timeout, which is not checked yet.
+func TestMeeting(t *testing.T) {
+	for _, test := range []struct {
+		set  []string
+		want time.Duration
+	}{
+		{nil, time.Minute}, {[]string{"epochs=3"}, time.Minute}, {[]string{"mpi_timeout=2.5"}, 150 * time.Second}, {[]string{"mpi-timeout=5", "mpi_timeout=3"}, 3 * time.Minute},
+		{[]string{"mpi_timeout=0"}, 0}, {[]string{"mpi_timeout=1e300"}, time.Minute}, {[]string{"mpi_timeout=long"}, time.Minute}, {[]string{"mpi_timeout"}, time.Minute},
+	} {
+		if got := meeting(test.set); got != test.want {
+			t.Errorf("%v: %v, want %v", test.set, got, test.want)
 		}
 	}
 }

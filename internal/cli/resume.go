@@ -18,7 +18,7 @@ snapshot_minutes, max_minutes, log_steps, mpi_timeout, image_cache, workers.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {
-			group, err := a.join()
+			group, err := a.join(set)
 			if err != nil {
 				return err
 			}

@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/collective/mpi"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -114,14 +115,12 @@ func (a *app) run(ctx context.Context) int {
 
 // outcome returns the exit code of an error and what is said about it.
 func outcome(err error) (code int, message string) {
-	var usage usageError
-	var setting *run.SettingError
 	switch {
 	case err == nil:
 		return exitDone, ""
 	case errors.Is(err, context.Canceled):
 		return exitInterrupted, "interrupted"
-	case errors.As(err, &usage), errors.As(err, &setting):
+	case collective.IsWrongUse(err):
 		return exitUsage, oneLine(err)
 	}
 	return exitFailed, oneLine(err)

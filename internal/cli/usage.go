@@ -17,6 +17,9 @@ type usageError struct{ error }
 
 func (e usageError) Unwrap() error { return e.error }
 
+// WrongUse implements the method of [collective.IsWrongUse].
+func (usageError) WrongUse() bool { return true }
+
 func usagef(format string, args ...any) error {
 	return usageError{fmt.Errorf(format, args...)}
 }

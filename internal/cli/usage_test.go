@@ -82,6 +82,8 @@ func TestExitCodes(t *testing.T) {
 		{finetune("--lr", "1"), exitUsage, "did you mean --learning-rate? (see 'unimo finetune sst-2 --help')"},
 		{[]string{"finetune", "sst-2", "--data", data, "--out", ""}, exitUsage, "finetune sst-2 needs --out"},
 		{[]string{"finetune", "sst-2", "--data", data, "--out", text}, exitFailed, "is a file; name a new folder"},
+		{[]string{"finetune", "sst-2", "--data", data, "--out", text + "/run"}, exitFailed, "; name a folder that can be made"},
+		{[]string{"finetune", "sst-2", "--data", data, "--out", "/dev/null/run"}, exitFailed, "; name a folder that can be made"},
 		{[]string{"resume"}, exitUsage, "resume needs RUN (see 'unimo resume --help')"},
 		{[]string{"runs", "a", "b"}, exitUsage, `unexpected argument "b"`},
 		{[]string{"runs", none}, exitFailed, "does not exist; check the path"},

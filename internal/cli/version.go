@@ -84,11 +84,12 @@ func currentVersion() versionInfo {
 
 func (a *app) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use:     "version",
-		Short:   "Print the version and the instruction set in use",
-		Example: "  unimo version\n  unimo version --json",
-		Args:    noArgs,
-		RunE:    func(*cobra.Command, []string) error { return a.printVersion() },
+		Annotations: map[string]string{sharesAnnotation: "true"},
+		Use:         "version",
+		Short:       "Print the version and the instruction set in use",
+		Example:     "  unimo version\n  unimo version --json",
+		Args:        noArgs,
+		RunE:        func(*cobra.Command, []string) error { return a.printVersion() },
 	}
 }
 
@@ -104,7 +105,7 @@ func (a *app) printVersion() error {
 	case v.OS == "linux" && !v.Static:
 		note = "this binary loads the system's C library; \"CGO_ENABLED=0 go build ./cmd/unimo\", or \"make build\", gives a static one\n"
 	}
-	_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %d threads)\n%s",
-		v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, v.Threads, note)
+	_, err := fmt.Fprintf(a.stdout, "unimo %s %s (%s, %s/%s, kernels %s, %s)\n%s",
+		v.Version, v.Commit, v.Go, v.OS, v.Arch, v.Kernels, count(v.Threads, "thread"), note)
 	return err
 }

@@ -37,8 +37,14 @@ func (r *run) compare(err error) error {
 	if differ == nil {
 		return nil
 	}
-	return r.agree(fmt.Errorf("the ranks would not compute the same, so nothing is trained (%s); give all of them the same program, settings and data, on processors of one kind", strings.Join(differ, "; ")))
+	return r.agree(&differError{fmt.Errorf("the ranks would not compute the same, so nothing is trained (%s); give all of them the same program, settings and data, on processors of one kind", strings.Join(differ, "; "))})
 }
+
+// differError is what ranks that are called differently end with.
+type differError struct{ error }
+
+// WrongUse implements the method of [collective.IsWrongUse].
+func (*differError) WrongUse() bool { return true }
 
 // fingerprint is what processes must have in common to compute the same.
 func (r *run) fingerprint() map[string]string {

@@ -55,6 +55,9 @@ type SettingError struct{ Err error }
 func (e *SettingError) Error() string { return e.Err.Error() }
 func (e *SettingError) Unwrap() error { return e.Err }
 
+// WrongUse implements the method of [collective.IsWrongUse].
+func (e *SettingError) WrongUse() bool { return true }
+
 // FileError is an error of a file that a setting names, which is not the setting's.
 type FileError struct{ Err error }
 

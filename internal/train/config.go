@@ -50,6 +50,8 @@ var Default = Config{
 // maxMinutes is a century: more does not fit into a duration.
 const maxMinutes = 100 * 365 * 24 * 60
 
+var someMinutes = fmt.Sprintf("0 to %d, a century", maxMinutes)
+
 // Free are the settings that cannot change what a run computes: a run may be resumed with others.
 // (eval_steps is none of them: the best model is chosen among the evaluations.)
 var Free = []string{"shard_optimizer", "recompute", "snapshot_steps", "snapshot_minutes", "max_minutes", "log_steps", "mpi_timeout"}
@@ -71,9 +73,9 @@ func (c Config) Validate() error {
 		settings.Want(c.EvalSteps >= 0, "eval_steps", c.EvalSteps, "0 or more"),
 		settings.Want(c.EarlyStopping >= 0, "early_stopping", c.EarlyStopping, "0 or more"),
 		settings.Want(c.SnapshotSteps >= 0, "snapshot_steps", c.SnapshotSteps, "0 or more"),
-		settings.Want(c.SnapshotMinutes >= 0 && c.SnapshotMinutes <= maxMinutes, "snapshot_minutes", c.SnapshotMinutes, "0 or more"),
-		settings.Want(c.MaxMinutes >= 0 && c.MaxMinutes <= maxMinutes, "max_minutes", c.MaxMinutes, "0 or more"),
-		settings.Want(c.MPITimeout >= 0 && c.MPITimeout <= maxMinutes, "mpi_timeout", c.MPITimeout, "0 or more"),
+		settings.Want(c.SnapshotMinutes >= 0 && c.SnapshotMinutes <= maxMinutes, "snapshot_minutes", c.SnapshotMinutes, someMinutes),
+		settings.Want(c.MaxMinutes >= 0 && c.MaxMinutes <= maxMinutes, "max_minutes", c.MaxMinutes, someMinutes),
+		settings.Want(c.MPITimeout >= 0 && c.MPITimeout <= maxMinutes, "mpi_timeout", c.MPITimeout, someMinutes),
 		settings.Want(c.LogSteps >= 1, "log_steps", c.LogSteps, "1 or more"),
 	)
 	if err != nil {

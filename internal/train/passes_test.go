@@ -1,6 +1,7 @@
 package train
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
@@ -10,14 +11,32 @@ import (
 type twice struct{ *line }
 
 func (l twice) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (parts []float32, tokens int, err error) {
-	seed := t.Seed()
-	for _, scale := range []float32{0, scales[0]} {
-		t.Reset(seed)
-		if parts, tokens, err = OnePass(t, l.line, epoch, batch, []float32{scale}); err != nil {
-			return nil, 0, err
-		}
+	losses, _, err := l.line.Loss(t, epoch, batch)
+	if err != nil {
+		return nil, 0, err
 	}
-	return parts, tokens, nil
+	Backward(t, losses, []float32{0})
+	t.Reset(t.Seed())
+	return OnePass(t, l.line, epoch, batch, scales)
+}
+
+// overdone finishes its batches twice: with several processes, gradients would go to the others after the first time.
+type overdone struct{ *line }
+
+func (l overdone) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (parts []float32, tokens int, err error) {
+	if _, _, err := OnePass(t, l.line, epoch, batch, []float32{0}); err != nil {
+		return nil, 0, err
+	}
+	t.Reset(t.Seed())
+	return OnePass(t, l.line, epoch, batch, scales)
+}
+
+func TestABatchIsFinishedOnce(t *testing.T) {
+	trainer, l := newTrainer(t, t.TempDir(), testConfig())
+	trainer.Task = overdone{l}
+	if _, err := trainer.Run(t.Context(), false); err == nil || !strings.Contains(err.Error(), "finished a batch 2 times") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestPassesTakeThePlaceOfLoss(t *testing.T) {

@@ -39,9 +39,13 @@ func (c Config) Shared(ranks int) string {
 	width := c.Width(ranks)
 	busy := (c.GradientAccumulation + width - 1) / width
 	last := c.GradientAccumulation - (busy-1)*width
+	be := "are"
+	if ranks-busy == 1 {
+		be = "is"
+	}
 	switch {
 	case busy < ranks:
-		return fmt.Sprintf("%d ranks, of which %d are idle: the %d batches of a step are taken %d together; best is a power of two of ranks that divides gradient_accumulation", ranks, ranks-busy, c.GradientAccumulation, width)
+		return fmt.Sprintf("%d ranks, of which %d %s idle: the %d batches of a step are taken %d together; best is a power of two of ranks that divides gradient_accumulation", ranks, ranks-busy, be, c.GradientAccumulation, width)
 	case last < width:
 		return fmt.Sprintf("%d ranks, each with %d of the %d batches of a step, the last one with %d; best is a power of two of ranks that divides gradient_accumulation", ranks, width, c.GradientAccumulation, last)
 	}

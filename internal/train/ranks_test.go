@@ -212,6 +212,22 @@ func TestWidth(t *testing.T) {
 	}
 }
 
+func TestShared(t *testing.T) {
+	for _, c := range []struct {
+		batches, ranks int
+		want           string
+	}{
+		{4, 2, "2 ranks, each with 2 of the 4 batches of a step"},
+		{3, 2, "2 ranks, each with 2 of the 3 batches of a step, the last one with 1; best"},
+		{6, 4, "4 ranks, of which 1 is idle: the 6 batches of a step are taken 2 together; best"},
+		{8, 6, "6 ranks, of which 2 are idle: the 8 batches of a step are taken 2 together; best"},
+	} {
+		if got := (Config{GradientAccumulation: c.batches}).Shared(c.ranks); !strings.HasPrefix(got, c.want) {
+			t.Errorf("got %q, want %q", got, c.want)
+		}
+	}
+}
+
 // table is a line behind a table of which batches look up rows.
 type table struct {
 	*line

@@ -104,7 +104,7 @@ func vacant(root string) error {
 		return fmt.Errorf("make run folder: %s is a file; name a new folder", root)
 	}
 	if err != nil {
-		return fmt.Errorf("make run folder: %w", err)
+		return fmt.Errorf("make run folder: %w; name a folder that can be made and written to", err)
 	}
 	if !slices.ContainsFunc(entries, func(e os.DirEntry) bool { return !infile.Hidden(e.Name()) }) {
 		return nil
@@ -131,6 +131,9 @@ func own(root string) (*Dir, error) {
 	d := &Dir{root: root}
 	var err error
 	d.lock, err = atomicfile.Own(root, filepath.Base(d.Best()), filepath.Base(d.Last()), filepath.Base(d.snapshots()), "predictions")
+	if path := (*fs.PathError)(nil); errors.As(err, &path) {
+		err = fmt.Errorf("run folder: %w; name a folder that can be made and written to", err)
+	}
 	return d, err
 }
 

@@ -715,7 +715,11 @@ func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale f
 		factors[i] = p.Weight * totals.share(p)
 		scales[i] = float32(factors[i]) * scale
 	}
+	before := t.tape.Finished()
 	values, tokens, err := TakeBatch(t.tape, t.Task, at.epoch, at.batch, scales)
+	if n := t.tape.Finished() - before; n > 1 && err == nil { // gradients that went to other ranks were not whole
+		err = fmt.Errorf("the task has finished a batch %d times; all of its passes but the last one are train.Backward's", n)
+	}
 	if err != nil {
 		t.tape.Release()
 		return outputs{}, err

@@ -79,6 +79,12 @@ func TestRanks(t *testing.T) {
 	}
 }
 
+// misuse is an error of who called the program.
+type misuse struct{}
+
+func (misuse) Error() string  { return "no such flag" }
+func (misuse) WrongUse() bool { return true }
+
 // A rank that ends with an error ends the operations of the others.
 func TestRankFails(t *testing.T) {
 	gone := errors.New("gone")
@@ -155,6 +161,14 @@ func TestGather(t *testing.T) {
 		}
 		if err := collective.Agree(g, err); !errors.As(err, &common) || common.Rank != 1 {
 			return fmt.Errorf("one before the first is done: %w", err)
+		}
+		// A wrong use of one rank is one on all.
+		failing = nil
+		if g.Rank() == 1 {
+			failing = fmt.Errorf("--nowhere: %w", misuse{})
+		}
+		if err := collective.Agree(g, failing); !collective.IsWrongUse(err) || collective.IsWrongUse(own) {
+			return fmt.Errorf("a wrong use: %w", err)
 		}
 		failing = nil
 		if g.Rank() == 2 {

@@ -14,6 +14,7 @@ type RankError struct {
 	Rank        int // the first that has one
 	text        string
 	interrupted bool
+	wrongUse    bool
 	own         error // of this rank; nil: it has none
 }
 
@@ -32,12 +33,23 @@ func (e *RankError) Unwrap() error {
 	return e.own
 }
 
+// WrongUse says whether the first rank that has an error was called wrongly, so that all ranks end alike. An error says of itself that it is one by
+// the same method.
+func (e *RankError) WrongUse() bool { return e.wrongUse }
+
+// IsWrongUse says whether an error is one of who called the program.
+func IsWrongUse(err error) bool {
+	var use interface{ WrongUse() bool }
+	return errors.As(err, &use) && use.WrongUse()
+}
+
 // message is what [Gather] exchanges.
 type message[T any] struct {
 	Value       T
 	Failed      bool
 	Error       string
 	Interrupted bool
+	WrongUse    bool
 }
 
 // Gather returns what each rank has, in their order. Where some have an error instead, every rank gets a [RankError]; a process alone gets its error
@@ -51,7 +63,7 @@ func Gather[T any](g Group, mine T, err error) ([]T, error) {
 	}
 	m := message[T]{Value: mine}
 	if err != nil {
-		m = message[T]{Failed: true, Error: err.Error(), Interrupted: errors.Is(err, context.Canceled)}
+		m = message[T]{Failed: true, Error: err.Error(), Interrupted: errors.Is(err, context.Canceled), WrongUse: IsWrongUse(err)}
 	}
 	var raw bytes.Buffer
 	if err := gob.NewEncoder(&raw).Encode(m); err != nil {
@@ -69,7 +81,7 @@ func Gather[T any](g Group, mine T, err error) ([]T, error) {
 			return nil, fmt.Errorf("gather: what rank %d sent: %w", rank, err)
 		}
 		if m.Failed && first == nil {
-			first = &RankError{Rank: rank, text: m.Error, interrupted: m.Interrupted, own: err}
+			first = &RankError{Rank: rank, text: m.Error, interrupted: m.Interrupted, wrongUse: m.WrongUse, own: err}
 		}
 		values[rank] = m.Value
 	}

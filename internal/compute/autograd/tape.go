@@ -134,6 +134,8 @@ type Tape struct {
 	// Recompute says that a recording tape keeps of a [Tape.Layer] its result alone, and computes the rest again on the way back.
 	Recompute bool
 
+	finished int // calls of Finish
+
 	vars slab[Var]
 	ops  operations
 }
@@ -263,12 +265,16 @@ func (t *Tape) Backward(loss *Var, scale float32) {
 
 // Finish is [Tape.Backward] for the last of the passes that add to gradients, and calls [Tape.Final].
 func (t *Tape) Finish(loss *Var, scale float32) {
+	t.finished++
 	t.start(loss, scale)
 	t.finishing = true
 	t.down(0)
 	t.finishing = false
 	t.empty()
 }
+
+// Finished is how often Finish has been called.
+func (t *Tape) Finished() int { return t.finished }
 
 // down passes back the gradients of the operations from the i-th on, the last first, and frees what they have.
 func (t *Tape) down(i int) {

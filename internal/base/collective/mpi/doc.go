@@ -11,6 +11,7 @@
 //	group.go      the operations: large ones in pieces, a watchdog over each
 //	launcher.go   its processes on this host: what is done when they are gone, or stay
 //	find.go       which files may be the library
+//	processes_linux.go  who started this process, and who beside it
 //	abi.go        the three binary interfaces that libraries have
 //	library.go    the library itself
 //	signals.go    what it does to signals, undone

@@ -14,19 +14,22 @@ import (
 type Options struct {
 	Launch  Launch
 	Library string        // file or name of the MPI library; "" looks for one that fits the launcher
-	Timeout time.Duration // of each operation, until [Group.SetTimeout]; 0: [DefaultTimeout]
+	Meeting time.Duration // that ranks have to find each other, in MPI_Init; 0: for ever
 	// Expired is called, on a goroutine of its own, when an operation does not come back in time. Nothing can be done about such an operation, so it
 	// says what err says and ends the process.
 	Expired func(err error)
 }
 
-// DefaultTimeout is how long an operation may wait for the other ranks.
+// DefaultTimeout is how long an operation may wait for the other ranks, until [Group.SetTimeout].
 const DefaultTimeout = 10 * time.Minute
 
 // UseError is an error in how the processes were started. Nothing has been touched.
 type UseError struct{ error }
 
 func (e *UseError) Unwrap() error { return e.error }
+
+// WrongUse implements the method of [collective.IsWrongUse].
+func (e *UseError) WrongUse() bool { return true }
 
 func usef(format string, args ...any) error { return &UseError{fmt.Errorf(format, args...)} }
 
@@ -72,14 +75,12 @@ func Join(o Options) (*Group, error) {
 
 func join(lib library, o Options) (*Group, error) {
 	g := &Group{lib: lib, rank: o.Launch.Rank, size: o.Launch.Size, calls: make(chan func()), expired: o.Expired, largest: largestCall}
-	g.SetTimeout(DefaultTimeout)
-	if o.Timeout != 0 {
-		g.SetTimeout(o.Timeout)
-	}
+	g.SetTimeout(o.Meeting)
 	go g.work()
 	if err := g.do(initOperation, lib.init); err != nil {
 		return nil, err
 	}
+	g.SetTimeout(DefaultTimeout)
 	err := g.do("MPI_Comm_rank", func() (err error) {
 		g.rank, g.size, err = lib.place()
 		return err
@@ -144,8 +145,8 @@ type TimeoutError struct {
 }
 
 func (e *TimeoutError) Error() string {
-	if e.Operation == initOperation { // mpi_timeout is not known yet
-		return fmt.Sprintf("rank %d of %d has waited in %s since %s, for %v: another rank has not come as far, or has another MPI library, of which two do not find each other; look at what it says, and name one library for all with %s",
+	if e.Operation == initOperation {
+		return fmt.Sprintf("rank %d of %d has waited in %s since %s, for %v: another rank has not come as far, or has another MPI library, of which two do not find each other; look at what it says, and name one library for all with %s, or give ranks that start slowly more minutes: --set mpi_timeout=10",
 			e.Rank, e.Size, e.Operation, e.Since.Format(time.TimeOnly), e.Timeout, LibraryVariable)
 	}
 	return fmt.Sprintf("rank %d of %d has waited in %s since %s, the %v of mpi_timeout: another rank, its host or the network is gone, or slower than that; look there, then go on with --resume",

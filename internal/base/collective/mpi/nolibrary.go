@@ -19,9 +19,6 @@ func Orphaned() { select {} }
 // EndLauncher has the launcher that the user started on this host ended, if it is still there a while after this process.
 func EndLauncher() {}
 
-// FirstRuns says whether the first process of this host is still there; false where that is not known.
-func FirstRuns(Launch) bool { return false }
-
 func open(o Options) (library, error) {
 	return nil, usef("%s started this process as one of several, and this program has no MPI: start unimo-mpi, which is built with go build -tags mpi on Linux", o.Launch.Launcher)
 }

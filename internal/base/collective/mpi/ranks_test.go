@@ -36,7 +36,7 @@ func say(format string, args ...any) { os.Stderr.WriteString(fmt.Sprintf(format,
 
 // rank is the life of one rank. It returns its exit code.
 func rank(do string) int {
-	o := mpi.Options{Launch: mpi.Launched(os.Getenv), Library: os.Getenv(mpi.LibraryVariable), Timeout: 30 * time.Second, Expired: func(err error) {
+	o := mpi.Options{Launch: mpi.Launched(os.Getenv), Library: os.Getenv(mpi.LibraryVariable), Meeting: 30 * time.Second, Expired: func(err error) {
 		say("expired: %v", err)
 		os.Exit(1)
 	}}
