@@ -109,7 +109,7 @@ runs/clients/ready: internal/serve/testdata/clients/requirements.txt
 	touch $@
 
 clients:
-	@if $(MAKE) -s runs/clients/ready; then UNIMO_CLIENTS=$$PWD/runs/clients/bin go test -vet=off -count=1 -run 'TestClients$$|Client$$|Schemathesis' ./internal/serve ./internal/serve/oip; \
+	@if $(MAKE) -s runs/clients/ready; then UNIMO_CLIENTS=$$PWD/runs/clients/bin go test -vet=off -count=1 -run 'TestClients$$|Client$$|Schemathesis' ./internal/serve ./internal/serve/oip ./internal/pull; \
 	else echo "clients: not run: the official clients could not be installed (python3 with venv, a package registry)"; fi
 
 runs/mpich/ready: internal/base/collective/mpi/testdata/requirements.txt

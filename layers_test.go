@@ -19,7 +19,7 @@ import (
 // says what it may use. The longest prefix counts. A package may import what stands above it in the
 // list; docs/architecture.md says what each is for.
 var layers = []string{
-	"internal/base/lex", "internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base/collective", "internal/base/collective/mpi", "internal/base",
+	"internal/base/lex", "internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base/collective", "internal/base/collective/mpi", "internal/base", "internal/hub",
 	"tokenizer", "checkpoint", "metrics",
 	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/autograd", "internal/compute/nn", "internal/compute/optim",
 	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",
@@ -32,7 +32,7 @@ var layers = []string{
 	"", // the public package
 	"internal/serve/backend", "internal/serve/web", "internal/serve/backend/backendtest",
 	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip/inferencepb", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve/openapi", "internal/serve",
-	"internal/demo/synth", "internal/demo", "internal/cli", "cmd/unimo",
+	"internal/demo/synth", "internal/demo", "internal/pull/fetch", "internal/pull", "internal/cli", "cmd/unimo",
 }
 
 // apart are prefixes that never import each other: what reads files knows nothing of what computes.
@@ -53,7 +53,7 @@ var allowedModules = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag",
 	"github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
-	"github.com/jackc/pgx/v5", "github.com/google/uuid",
+	"github.com/jackc/pgx/v5", "github.com/google/uuid", "github.com/cenkalti/backoff/v5",
 	"google.golang.org/grpc", "golang.org/x/sync", "github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
 
