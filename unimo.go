@@ -63,7 +63,9 @@ type Model struct {
 	pairs  run.Replying        // of a picture with a text; nil of a model that reads texts alone
 }
 
-// Open opens the model in the folder dir, or the best model of a run's folder; or a classifier of texts of Hugging Face's transformers. The
+// Open opens the model in the folder dir, or the best model of a run's folder; or a classifier of texts of Hugging Face's transformers. dir
+// may also be the name of a model that "unimo pull" fetched, such as hf:ORG/MODEL, here and wherever a folder is named: the library itself
+// opens no connection, and one that was not fetched is [io/fs.ErrNotExist]. The
 // weights are mapped into memory, not copied, so opening is quick and processes
 // share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
 // model for another kind of task is [ErrWrongTask].

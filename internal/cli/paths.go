@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/hub"
 )
 
 // weightsPage says where weights and data are got from.
@@ -44,7 +45,7 @@ func (a *app) checkPaths(c *cobra.Command) error {
 			paths = list.GetSlice()
 		}
 		for _, path := range paths {
-			if name, dir, ok := strings.Cut(path, "="); ok && slices.Contains(modelFlags, f.Name) && absent(path) && name != "" {
+			if name, dir, ok := strings.Cut(path, "="); ok && slices.Contains(modelFlags, f.Name) && !hub.IsName(path) && absent(path) && name != "" {
 				path = dir // NAME=DIR
 			}
 			switch {
@@ -85,17 +86,18 @@ var hubName = regexp.MustCompile(`^(?:([A-Za-z0-9][\w.-]*)/)?([A-Za-z0-9][\w.-]*
 // checkModel refuses a model that is not there. Where its name is one of a hub, the error says how
 // to fetch it.
 func checkModel(path string) error {
+	if hub.IsName(path) {
+		_, err := hub.Find(path)
+		return err
+	}
 	if !absent(path) {
 		return nil
 	}
-	name := path
-	for _, prefix := range []string{"https://huggingface.co/", "http://huggingface.co/", "https://hf.co/", "huggingface.co/", "hf://", "hf:"} {
-		name = strings.TrimPrefix(name, prefix)
-	}
+	name := strings.TrimPrefix(path, "huggingface.co/")
 	parts := hubName.FindStringSubmatch(strings.TrimSuffix(name, "/"))
 	if parts == nil || slices.Contains([]string{".safetensors", ".bin", ".pth", ".pt", ".json"}, filepath.Ext(name)) || slices.Contains([]string{"best", "last"}, parts[2]) {
 		if strings.Contains(path, "://") {
-			return fmt.Errorf("%s is an address, and nothing is downloaded; fetch the files and name their folder (%s)", path, weightsPage)
+			return fmt.Errorf("%s is no address that models are fetched from; name %s (%s)", path, hub.Forms, weightsPage)
 		}
 		return notThere(path, fmt.Sprintf("check the path (%s says where models come from)", weightsPage))
 	}
@@ -108,13 +110,12 @@ func checkModel(path string) error {
 			}
 		}
 		if owner = hubOwners[longest]; owner == "" {
-			return fmt.Errorf("%s is no file or folder here, and nothing is downloaded; %s says where models come from", path, weightsPage)
+			return fmt.Errorf("%s is no file or folder here; %s says where models come from", path, weightsPage)
 		}
 	} else if _, err := os.Stat(owner); err == nil { // a folder here, whatever else it is
 		return notThere(path, "check the path")
 	}
-	return fmt.Errorf("%s is no folder here, and nothing is downloaded; fetch it with 'hf download %s/%s --local-dir %s' and name that folder (%s)",
-		path, owner, model, model, weightsPage)
+	return fmt.Errorf("%s is no folder here; fetch it with 'unimo pull hf:%s/%s' and call it hf:%s/%s (%s)", path, owner, model, owner, model, weightsPage)
 }
 
 // checkData refuses data that are not there. Where their name is a task's, the error says where to
@@ -124,12 +125,12 @@ func (a *app) checkData(path string) error {
 		return nil
 	}
 	if strings.Contains(path, "://") {
-		return fmt.Errorf("%s is an address, and nothing is downloaded; fetch the files and name their folder (%s)", path, weightsPage)
+		return fmt.Errorf("%s is an address, and data are not downloaded; fetch the files and name their folder (%s)", path, weightsPage)
 	}
 	name := strings.TrimSuffix(path, "/")
 	name = strings.TrimPrefix(name, "glue/")
 	if p, err := a.finetuned().Find(name); err == nil {
-		return fmt.Errorf("%s is no file or folder here, and nothing is downloaded; %s says where to get the data of %s", path, weightsPage, p.Name)
+		return fmt.Errorf("%s is no file or folder here, and data are not downloaded; %s says where to get the data of %s", path, weightsPage, p.Name)
 	}
 	return notThere(path, "check the path")
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/base/textfile"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -173,7 +174,7 @@ one object a line. In printed tokens 'Ġ' is a space.`,
   unimo tokenizer encode --vocab VOCAB --tokens - < texts.txt`,
 		Args: needsSome("TEXT..., or '-' for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := tokenizer.Load(vocab)
+			t, err := tokenizer.Load(modeldir.Resolve(vocab))
 			if err != nil {
 				return err
 			}
@@ -235,7 +236,7 @@ a terminal, where control characters are shown as escapes; with --json, one obje
   unimo tokenizer decode --vocab VOCAB - < ids.txt`,
 		Args: needsSome("ID..., or '-' for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
-			t, err := tokenizer.Load(vocab)
+			t, err := tokenizer.Load(modeldir.Resolve(vocab))
 			if err != nil {
 				return err
 			}

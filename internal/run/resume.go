@@ -12,6 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/hub"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -101,7 +102,9 @@ func (o *Options) source() (*train.Source, error) {
 		to   *string
 		from string
 	}{{&s.Data, o.Data}, {&s.Dev, o.Dev}, {&s.Init, o.Init}, {&s.Vocab, o.Vocab}, {&s.Config, o.ConfigFile}} {
-		if path.from != "" {
+		if hub.IsName(path.from) {
+			*path.to = hub.Pinned(path.from)
+		} else if path.from != "" {
 			if *path.to, err = filepath.Abs(path.from); err != nil {
 				return nil, fmt.Errorf("find %s: %w", path.from, err)
 			}

@@ -32,6 +32,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/hub"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/tokenizer"
 )
@@ -258,9 +259,12 @@ type Model struct {
 func (m *Model) Close() error { return m.Weights.Close() }
 
 // Open opens the model folder dir, of a model of this program's or of one for texts of Hugging Face's transformers, as it is. A
-// run's folder stands for its best model.
+// run's folder stands for its best model, and a name for what was fetched under it (see [Find]).
 func Open(dir string) (*Model, error) {
-	dir = Resolve(dir)
+	dir, err := Find(dir)
+	if err != nil {
+		return nil, err
+	}
 	raw, err := model.ReadConfigFile(filepath.Join(dir, ConfigFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, ConfigFile, fs.ErrNotExist)
@@ -389,10 +393,13 @@ func (c *Checkpoint) Vocabulary(dir string) (*tokenizer.Tokenizer, error) {
 }
 
 // OpenCheckpoint opens weights, a file or a folder in any format that [checkpoint.Open] knows, with the
-// configuration of their folder. A run's folder stands for its best model. A folder of an encoder of
-// another library is imported by [model.ImportHuggingFace]; a file of one alone is an error.
+// configuration of their folder. A run's folder stands for its best model, and a name for what was fetched under it (see
+// [Find]). A folder of an encoder of another library is imported by [model.ImportHuggingFace]; a file of one alone is an error.
 func OpenCheckpoint(path string) (*Checkpoint, error) {
-	path = Resolve(path)
+	path, err := Find(path)
+	if err != nil {
+		return nil, err
+	}
 	weights, err := OpenWeights(path)
 	if err != nil {
 		return nil, err
@@ -449,9 +456,26 @@ func longestText(dir string) int {
 	return int(min(max(c.Longest, 0), math.MaxInt32))
 }
 
-// Resolve returns the model folder that dir stands for: its best/ if dir is a
-// run's folder, otherwise dir.
+// Resolve is [Find] for a model that is there; a name that stands for none is returned as it is.
 func Resolve(dir string) string {
+	if found, err := Find(dir); err == nil {
+		return found
+	}
+	return dir
+}
+
+// Find returns the model folder, or the file, that dir stands for: if it is a name (hf:ORG/MODEL), what was fetched under it; if it is a
+// run's folder, its best/; otherwise dir. This is the one place where names become paths.
+func Find(dir string) (string, error) {
+	dir, err := hub.Find(dir)
+	if err != nil {
+		return "", err
+	}
+	return best(dir), nil
+}
+
+// best returns dir's best/ if it is a run's folder, otherwise dir.
+func best(dir string) string {
 	if _, err := os.Stat(filepath.Join(dir, ConfigFile)); err == nil {
 		return dir
 	}

@@ -59,7 +59,11 @@ type head struct {
 
 // open opens the folder of a model.
 func open(s Source, o *Options, gate chan struct{}) (*folder, error) {
-	f := &folder{name: s.Name, dir: modeldir.Resolve(s.Dir), queue: newQueue(s.Name, o.Queue, o.MaxTokens, gate, o.Observer), created: time.Now()}
+	dir, err := modeldir.Find(s.Dir)
+	if err != nil {
+		return nil, err
+	}
+	f := &folder{name: s.Name, dir: dir, queue: newQueue(s.Name, o.Queue, o.MaxTokens, gate, o.Observer), created: time.Now()}
 	if info, err := os.Stat(filepath.Join(f.dir, modeldir.ConfigFile)); err == nil {
 		f.created = info.ModTime() // the same each time that it is loaded
 	}

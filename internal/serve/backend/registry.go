@@ -14,6 +14,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
+	"github.com/unimo-go/unimo/internal/hub"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
@@ -22,10 +23,12 @@ import (
 // Source is a model's folder, or a run's, and the name that requests call it by.
 type Source struct{ Name, Dir string }
 
-// SourceOf returns the source of NAME=DIR, or of DIR alone, whose name is that of the folder.
+// SourceOf returns the source of NAME=DIR, or of DIR alone, whose name is that of the folder. DIR may be the name of a model that was fetched.
 func SourceOf(arg string) (Source, error) {
 	name, dir, ok := strings.Cut(arg, "=")
-	if !ok {
+	if n, err := hub.Parse(arg); err == nil { // which may have an equals sign of its own
+		name, dir = n.Short(), arg
+	} else if !ok {
 		dir = arg
 		path := filepath.Clean(dir)
 		if path, err := filepath.Abs(path); err == nil {

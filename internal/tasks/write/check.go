@@ -75,7 +75,7 @@ func (k *Kind) Prepare(ctx context.Context, t *run.Task, src, dst string, settin
 		Stage: env.Observer.Stage, Tick: func(n int) { env.Observer.Tick(n, -1) },
 	}
 	if s.IDs {
-		vocabulary, err := tokenizer.Load(s.Vocab)
+		vocabulary, err := tokenizer.Load(modeldir.Resolve(s.Vocab))
 		if err != nil {
 			return nil, err
 		}
@@ -146,7 +146,7 @@ func (k *Kind) Check(ctx context.Context, _ *run.Task, path string, settings run
 		},
 	}
 	if vocab != "" {
-		vocabulary, err := tokenizer.Load(vocab)
+		vocabulary, err := tokenizer.Load(modeldir.Resolve(vocab))
 		if err != nil {
 			return nil, err
 		}
