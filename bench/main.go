@@ -26,7 +26,7 @@ func measure() error {
 		python    = flag.String("python", pythonDefault(), "Python that has the peers, or $UNIMO_BENCH_PYTHON")
 		rounds    = flag.Int("rounds", 5, "rounds that are measured, after one that warms up; long workloads take at most 3")
 		quick     = flag.Bool("quick", false, "two rounds")
-		numbers   = flag.String("workloads", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16", "numbers of workloads; the peaks of memory of 6 come with 2 and 3")
+		numbers   = flag.String("workloads", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18", "numbers of workloads; the peaks of memory of 6 come with 2 and 3")
 		threads   = flag.Int("threads", min(2, runtime.NumCPU()), "threads of every contender")
 		jsonFile  = flag.String("json", "", "file for all numbers")
 		from      = flag.String("from", "", "files of -json, comma-separated: print their table, measure nothing")

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/unimo-go/unimo"
 
@@ -333,12 +334,52 @@ func newEncoding(dir string) (step, error) {
 	}, nil
 }
 
-// writeModel writes the folder of a model with random weights.
+// writeModel writes the folder of a model with random weights and, in it, folders of the same in fewer bits.
 func writeModel(dir string, tok *tokenizer.Tokenizer) error {
 	d := cpu.New()
 	m, err := model.New[*model.Classifier](d, config(model.Classification, 2), 1)
 	if err != nil {
 		return err
 	}
-	return modeldir.Save(dir, modeldir.Content{Config: m.Config, Tokenizer: tok, Tensors: m.Params.Tensors(d), Card: "random weights\n"})
+	content := modeldir.Content{Config: m.Config, Tokenizer: tok, Tensors: m.Params.Tensors(d), Card: "random weights\n"}
+	if err := modeldir.Save(dir, content); err != nil {
+		return err
+	}
+	r, err := checkpoint.FromTensors("random weights", content.Tensors)
+	if err != nil {
+		return err
+	}
+	for name, lower := range map[string]func() (checkpoint.Reader, error){
+		"bfloat16": func() (checkpoint.Reader, error) { return checkpoint.Cast(r, checkpoint.BF16) },
+		"float16":  func() (checkpoint.Reader, error) { return checkpoint.Cast(r, checkpoint.F16) },
+		"int8":     func() (checkpoint.Reader, error) { return checkpoint.Quantise(r, multiplied(m.Params)) },
+	} {
+		lowered, err := lower()
+		if err != nil {
+			return err
+		}
+		content.Tensors, content.Metadata = nil, lowered.Metadata()
+		for _, info := range lowered.Tensors() {
+			data, err := lowered.Bytes(info.Name)
+			if err != nil {
+				return err
+			}
+			content.Tensors = append(content.Tensors, checkpoint.Tensor{Info: info, Data: data})
+		}
+		if err := modeldir.Save(filepath.Join(dir, name), content); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// multiplied names the encoder's weights of x·w, whose scales belong to columns.
+func multiplied(params model.Parameters) map[string]bool {
+	weights := map[string]bool{}
+	for _, p := range params {
+		if strings.HasPrefix(p.Name, "encoder_layer_") && len(p.Shape) == 2 {
+			weights[p.Name] = false
+		}
+	}
+	return weights
 }

@@ -1,12 +1,14 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/pprof"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -51,6 +53,8 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newAsking()
 	case "predict":
 		run, err = newPrediction(o.model)
+	case "predict-int8", "predict-bfloat16", "predict-float16":
+		run, err = newPrediction(filepath.Join(o.model, strings.TrimPrefix(o.name, "predict-")))
 	case "encode":
 		run, err = newEncoding(o.model)
 	case "see":
@@ -107,7 +111,7 @@ func profile(w workload, rounds, threads int, path string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	o := workerOptions{name: w.worker, threads: threads}
+	o := workerOptions{name: cmp.Or(w.variants()[0].worker, w.worker), threads: threads}
 	parallel.SetThreads(threads)
 	if w.worker != "products" {
 		c, err := readCorpus(dataDir())

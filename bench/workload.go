@@ -141,6 +141,18 @@ func searching() []contender {
 	}
 }
 
+// inBytes are the peers of int8: ours in float32, and ONNX Runtime's dynamic quantisation of the same model.
+func inBytes(float32s target) []contender {
+	return []contender{
+		{name: "unimo, float32", worker: "predict", target: float32s},
+		{name: "ONNX Runtime, int8", script: "onnx_peer.py", variant: "plain-int8", group: "onnx", target: atLeast(1.2)},
+		{name: "ONNX Runtime, int8, transformer optimiser", script: "onnx_peer.py", variant: "fused-int8", group: "onnx", target: atLeast(1.2)},
+	}
+}
+
+// inHalves are our ways with weights of 16 bits.
+var inHalves = []variant{{title: "bfloat16", worker: "predict-bfloat16"}, {title: "float16", worker: "predict-float16"}}
+
 // seeing are the peers of picture encoders, each as it is fastest: one picture a thread, or several at once.
 func seeing() []contender {
 	var peers []contender
@@ -248,6 +260,22 @@ var workloads = []workload{
 	{number: 15, name: "vit-b16-files", worker: "see", title: "ViT-B/16, from JPEG files", batches: "vit-files", metric: seen, rounds: 3, peers: seeing()},
 	{number: 16, name: "efficientnet-lite0", worker: "see", title: "EfficientNet-Lite0, from pixels", batches: "lite-pixels", metric: seen, memory: true, rounds: 3, peers: seeing()},
 	{number: 16, name: "efficientnet-lite0-files", worker: "see", title: "EfficientNet-Lite0, from JPEG files", batches: "lite-files", metric: seen, rounds: 3, peers: seeing()},
+	{
+		number: 17, name: "int8-single", worker: "predict", title: "SST-2 dev, single sentences, median latency", batches: "single", metric: latency, memory: true,
+		ours: []variant{{title: "int8", worker: "predict-int8"}}, peers: inBytes(atMost(0.5)),
+	},
+	{
+		number: 17, name: "int8-ragged", worker: "predict", title: "SST-2 dev, batch 32, file order", batches: "ragged", metric: throughput, memory: true, rounds: 3,
+		ours: []variant{{title: "int8", worker: "predict-int8"}}, peers: inBytes(atLeast(2.2)),
+	},
+	{
+		number: 18, name: "half-single", worker: "predict", title: "SST-2 dev, single sentences, median latency", batches: "single", metric: latency, memory: true,
+		ours: inHalves, peers: []contender{{name: "unimo, float32", worker: "predict", target: atMost(0.7)}},
+	},
+	{
+		number: 18, name: "half-ragged", worker: "predict", title: "SST-2 dev, batch 32, file order", batches: "ragged", metric: throughput, rounds: 3,
+		ours: inHalves, peers: []contender{{name: "unimo, float32", worker: "predict", target: ahead}},
+	},
 }
 
 // firstPredictionLimit is the issue's, in seconds.

@@ -448,6 +448,7 @@ def export(a):
     try:
         import onnx
         import onnxruntime
+        from onnxruntime.quantization import QuantType, quantize_dynamic
         from onnxruntime.transformers import optimizer
     except ImportError as e:
         print(e, file=sys.stderr)
@@ -472,6 +473,8 @@ def export(a):
         )
     fused = optimizer.optimize_model(plain, model_type="bert", num_heads=12, hidden_size=768)
     fused.save_model_to_file(a.model + "/fused.onnx")
+    for form in "plain", "fused":  # each weight's range by column, activations' at run time
+        quantize_dynamic(f"{a.model}/{form}.onnx", f"{a.model}/{form}-int8.onnx", weight_type=QuantType.QInt8, per_channel=True)
     say(about=f"onnx {onnx.__version__}, fused {fused.get_fused_operator_statistics()}")
 
 
