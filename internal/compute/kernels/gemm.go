@@ -281,6 +281,7 @@ type product struct {
 
 	kc               int  // length of a block of K
 	directA, directB bool // read where it is
+	fuses            bool // widens a half B as it multiplies
 	groupM, groupN   int  // panels of a task
 	tasksN           int  // tasks along a row of tasks
 	threads          int  // that take tasks in turn
@@ -324,6 +325,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	p.kc = blockLength(k)
 	p.directA = p.readsDirectA(m)
 	p.directB = flags&TransB == 0 && (m <= 128 || m <= 512 && ldb%1024 != 0)
+	p.fuses = p.half != nil && m <= len(active().half[p.half.format].tiles)
 	p.threads = p.options.Limit.Threads()
 	if m*n < (parallelWork-1)/k+1 {
 		p.threads = 1
@@ -529,6 +531,10 @@ func (p *product) compute(task int) {
 				default:
 					t.add, t.addRow = nil, 0
 				}
+				if p.fuses {
+					p.fused(t)
+					continue
+				}
 				p.tile.compute(t)
 			}
 		}
@@ -561,11 +567,15 @@ func (p *product) colsAt(w *worker, left, k0 int) {
 		t.b, t.bRow = p.packed.at(left, p.k0+k0, t.k), panelCols
 		return
 	}
+	if p.fuses {
+		t.b, t.bRow = p.half.lines(left, p.k0+k0, t.k), panelCols/2
+		return
+	}
 	if p.half != nil {
 		half := p.half.at(left, p.k0+k0, t.k)
 		if unsafe.SliceData(half) != unsafe.SliceData(w.half) { // narrower tiles read a panel several times
 			w.b, w.half = grow(w.b, len(half)), half
-			p.half.float(w.b, half)
+			p.half.format.Widen(w.b, half)
 		}
 		t.b, t.bRow = w.b[left%panelCols:], panelCols
 		return
@@ -600,8 +610,8 @@ func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, dist
 		return nil, 0, 0
 	case p.packed != nil:
 		return p.packed.at(left, p.k0+k0, rows), rows, panelCols
-	case p.half != nil:
-		return p.half.lines(left, p.k0+k0, rows), rows / 2, panelCols
+	case p.half != nil: // two rows at a time, a cache line each
+		return p.half.lines(left/panelCols*panelCols, p.k0+k0, rows), rows / 2, panelCols
 	default:
 		return p.b[(p.k0+k0)*p.ldb+left:], rows, p.ldb
 	}

@@ -1,8 +1,5 @@
 package kernels
 
-// tileFunction is a micro-kernel in assembly for one height and width.
-type tileFunction func(t *tileArgs)
-
 var gemmAVX512 = gemmTile{
 	rows:     14,
 	cols:     32,

@@ -9,7 +9,87 @@ package kernels
 //go:noescape
 func fromBFloat16AVX2(dst []float32, x []uint16)
 
+// tileBFloat161x8AVX2 computes 1 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat161x8AVX2(t *tileArgs)
+
+// tileBFloat161x16AVX2 computes 1 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat161x16AVX2(t *tileArgs)
+
+// tileBFloat162x8AVX2 computes 2 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat162x8AVX2(t *tileArgs)
+
+// tileBFloat162x16AVX2 computes 2 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat162x16AVX2(t *tileArgs)
+
+// tileBFloat163x8AVX2 computes 3 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat163x8AVX2(t *tileArgs)
+
+// tileBFloat163x16AVX2 computes 3 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat163x16AVX2(t *tileArgs)
+
+// tileBFloat164x8AVX2 computes 4 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat164x8AVX2(t *tileArgs)
+
+// tileBFloat164x16AVX2 computes 4 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat164x16AVX2(t *tileArgs)
+
 // fromFloat16AVX2 computes dst = x, numbers of half precision, in whole vectors.
 //
 //go:noescape
 func fromFloat16AVX2(dst []float32, x []uint16)
+
+// tileFloat161x8AVX2 computes 1 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat161x8AVX2(t *tileArgs)
+
+// tileFloat161x16AVX2 computes 1 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat161x16AVX2(t *tileArgs)
+
+// tileFloat162x8AVX2 computes 2 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat162x8AVX2(t *tileArgs)
+
+// tileFloat162x16AVX2 computes 2 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat162x16AVX2(t *tileArgs)
+
+// tileFloat163x8AVX2 computes 3 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat163x8AVX2(t *tileArgs)
+
+// tileFloat163x16AVX2 computes 3 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat163x16AVX2(t *tileArgs)
+
+// tileFloat164x8AVX2 computes 4 rows of t with 8 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat164x8AVX2(t *tileArgs)
+
+// tileFloat164x16AVX2 computes 4 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat164x16AVX2(t *tileArgs)

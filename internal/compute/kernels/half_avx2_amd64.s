@@ -48,6 +48,1122 @@ end_4:
 	VZEROUPPER
 	RET
 
+// func tileBFloat161x8AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat161x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+
+loop_5:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y1
+	VPSLLD       $0x10, Y1, Y1
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_5
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_6
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_8
+	VMOVUPS      (DX), Y1
+	VMASKMOVPS   (CX), Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_8:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_9
+	VBROADCASTSS 244(AX), Y1
+	VBROADCASTSS 248(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_9:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS Y0, Y1, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_7
+
+full_6:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_10
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_10:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_11
+	VBROADCASTSS 244(AX), Y1
+	VBROADCASTSS 248(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_11:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_7:
+	VZEROUPPER
+	RET
+
+DATA lanes_AVX2<>+0(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+4(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+8(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+12(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+16(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+20(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+24(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+28(SB)/4, $0xffffffff
+DATA lanes_AVX2<>+32(SB)/4, $0x00000000
+DATA lanes_AVX2<>+36(SB)/4, $0x00000000
+DATA lanes_AVX2<>+40(SB)/4, $0x00000000
+DATA lanes_AVX2<>+44(SB)/4, $0x00000000
+DATA lanes_AVX2<>+48(SB)/4, $0x00000000
+DATA lanes_AVX2<>+52(SB)/4, $0x00000000
+DATA lanes_AVX2<>+56(SB)/4, $0x00000000
+DATA lanes_AVX2<>+60(SB)/4, $0x00000000
+GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
+
+// func tileBFloat161x16AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat161x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop_12:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y2
+	VPSLLD       $0x10, Y2, Y2
+	VPMOVZXWD    16(DX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_12
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_13
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_15
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y2
+	VMASKMOVPS   32(CX), Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_15:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_16
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_16:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y2, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_14
+
+full_13:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_17
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_17:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_18
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_18:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_14:
+	VZEROUPPER
+	RET
+
+// func tileBFloat162x8AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat162x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop_19:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y2
+	VPSLLD       $0x10, Y2, Y2
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(DI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_19
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_20
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_22
+	VMOVUPS      (DX), Y2
+	VMASKMOVPS   (CX), Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y2
+	VMASKMOVPS   (CX), Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_22:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_23
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_23:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS Y0, Y2, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y2, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_21
+
+full_20:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_24
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_24:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_25
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_25:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_21:
+	VZEROUPPER
+	RET
+
+// func tileBFloat162x16AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat162x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop_26:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	VPMOVZXWD    16(DX), Y5
+	VPSLLD       $0x10, Y5, Y5
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(DI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_26
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_27
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_29
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   32(CX), Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	ADDQ         BX, CX
+	VADDPS       (CX), Y2, Y2
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   32(CX), Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_29:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_30
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_30:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y4, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y4, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_28
+
+full_27:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_31
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_31:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_32
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_32:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_28:
+	VZEROUPPER
+	RET
+
+// func tileBFloat163x8AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat163x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop_33:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y3
+	VPSLLD       $0x10, Y3, Y3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(DI*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_33
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_34
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_36
+	VMOVUPS      (DX), Y3
+	VMASKMOVPS   (CX), Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y3
+	VMASKMOVPS   (CX), Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y3
+	VMASKMOVPS   (CX), Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_36:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_37
+	VBROADCASTSS 244(AX), Y3
+	VBROADCASTSS 248(AX), Y4
+	VMAXPS       Y0, Y3, Y0
+	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
+	VMINPS       Y2, Y4, Y2
+
+free_37:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS Y0, Y3, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y3, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y3, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_35
+
+full_34:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_38
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_38:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_39
+	VBROADCASTSS 244(AX), Y3
+	VBROADCASTSS 248(AX), Y4
+	VMAXPS       Y0, Y3, Y0
+	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
+	VMINPS       Y2, Y4, Y2
+
+free_39:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_35:
+	VZEROUPPER
+	RET
+
+// func tileBFloat163x16AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat163x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+loop_40:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y6
+	VPSLLD       $0x10, Y6, Y6
+	VPMOVZXWD    16(DX), Y7
+	VPSLLD       $0x10, Y7, Y7
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(DI*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_40
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_41
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_43
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y6
+	VMASKMOVPS   32(CX), Y6, Y6
+	VADDPS       Y6, Y1, Y1
+	ADDQ         BX, CX
+	VADDPS       (CX), Y2, Y2
+	VMOVUPS      (DX), Y6
+	VMASKMOVPS   32(CX), Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	ADDQ         BX, CX
+	VADDPS       (CX), Y4, Y4
+	VMOVUPS      (DX), Y6
+	VMASKMOVPS   32(CX), Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_43:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_44
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_44:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y6
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y6, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y6, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y6, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_42
+
+full_41:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_45
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_45:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_46
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_46:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_42:
+	VZEROUPPER
+	RET
+
+// func tileBFloat164x8AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat164x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   (DI)(DI*2), R8
+
+loop_47:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y4
+	VPSLLD       $0x10, Y4, Y4
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(DI*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(DI*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_47
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_48
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_50
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_50:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_51
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_51:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS Y0, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y3, Y4, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_49
+
+full_48:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_52
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	VADDPS (CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_52:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_53
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_53:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_49:
+	VZEROUPPER
+	RET
+
+// func tileBFloat164x16AVX2(t *tileArgs)
+// Requires: AVX, AVX2, FMA3, MMX+
+TEXT ·tileBFloat164x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	LEAQ   (DI)(DI*2), R8
+
+loop_54:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Y8
+	VPSLLD       $0x10, Y8, Y8
+	VPMOVZXWD    16(DX), Y9
+	VPSLLD       $0x10, Y9, Y9
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(DI*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(DI*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_54
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_55
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_57
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y1, Y1
+	ADDQ         BX, CX
+	VADDPS       (CX), Y2, Y2
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y3, Y3
+	ADDQ         BX, CX
+	VADDPS       (CX), Y4, Y4
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y5, Y5
+	ADDQ         BX, CX
+	VADDPS       (CX), Y6, Y6
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_57:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_58
+	VBROADCASTSS 244(AX), Y8
+	VBROADCASTSS 248(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_58:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y8
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y8, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y8, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y8, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y6, (AX)
+	VMASKMOVPS Y7, Y8, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_56
+
+full_55:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_59
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	VADDPS (CX), Y6, Y6
+	VADDPS 32(CX), Y7, Y7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_59:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_60
+	VBROADCASTSS 244(AX), Y8
+	VBROADCASTSS 248(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_60:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_56:
+	VZEROUPPER
+	RET
+
 // func fromFloat16AVX2(dst []float32, x []uint16)
 // Requires: AVX, F16C
 TEXT ·fromFloat16AVX2(SB), NOSPLIT, $0-48
@@ -55,9 +1171,9 @@ TEXT ·fromFloat16AVX2(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), CX
 	MOVQ x_len+32(FP), DX
 
-vectors_5:
+vectors_61:
 	SUBQ      $0x20, DX
-	JL        end_6
+	JL        end_62
 	VCVTPH2PS (CX), Y0
 	VMOVUPS   Y0, (AX)
 	VCVTPH2PS 16(CX), Y0
@@ -68,21 +1184,1107 @@ vectors_5:
 	VMOVUPS   Y0, 96(AX)
 	ADDQ      $0x00000080, AX
 	ADDQ      $0x00000040, CX
-	JMP       vectors_5
+	JMP       vectors_61
 
-end_6:
+end_62:
 	ADDQ $0x20, DX
 
-vectors_7:
+vectors_63:
 	SUBQ      $0x08, DX
-	JL        end_8
+	JL        end_64
 	VCVTPH2PS (CX), Y0
 	VMOVUPS   Y0, (AX)
 	ADDQ      $0x00000020, AX
 	ADDQ      $0x00000010, CX
-	JMP       vectors_7
+	JMP       vectors_63
 
-end_8:
+end_64:
 	ADDQ $0x08, DX
+	VZEROUPPER
+	RET
+
+// func tileFloat161x8AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat161x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+
+loop_65:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y1
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y2
+	VFMADD231PS  Y2, Y1, Y0
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_65
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_66
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_68
+	VMOVUPS      (DX), Y1
+	VMASKMOVPS   (CX), Y1, Y1
+	VADDPS       Y1, Y0, Y0
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_68:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_69
+	VBROADCASTSS 244(AX), Y1
+	VBROADCASTSS 248(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_69:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y1
+	VMASKMOVPS Y0, Y1, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_67
+
+full_66:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_70
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_70:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_71
+	VBROADCASTSS 244(AX), Y1
+	VBROADCASTSS 248(AX), Y2
+	VMAXPS       Y0, Y1, Y0
+	VMINPS       Y0, Y2, Y0
+
+free_71:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_67:
+	VZEROUPPER
+	RET
+
+// func tileFloat161x16AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat161x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop_72:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y2
+	VCVTPH2PS    16(DX), Y3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y2, Y0
+	VFMADD231PS  Y4, Y3, Y1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_72
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_73
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_75
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y2
+	VMASKMOVPS   32(CX), Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_75:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_76
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_76:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y2
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y2, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_74
+
+full_73:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_77
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_77:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_78
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_78:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_74:
+	VZEROUPPER
+	RET
+
+// func tileFloat162x8AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat162x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+
+loop_79:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y2
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y3
+	VFMADD231PS  Y3, Y2, Y0
+	VBROADCASTSS (CX)(DI*1), Y3
+	VFMADD231PS  Y3, Y2, Y1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_79
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_80
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_82
+	VMOVUPS      (DX), Y2
+	VMASKMOVPS   (CX), Y2, Y2
+	VADDPS       Y2, Y0, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y2
+	VMASKMOVPS   (CX), Y2, Y2
+	VADDPS       Y2, Y1, Y1
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_82:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_83
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_83:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y2
+	VMASKMOVPS Y0, Y2, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y2, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_81
+
+full_80:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_84
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_84:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_85
+	VBROADCASTSS 244(AX), Y2
+	VBROADCASTSS 248(AX), Y3
+	VMAXPS       Y0, Y2, Y0
+	VMINPS       Y0, Y3, Y0
+	VMAXPS       Y1, Y2, Y1
+	VMINPS       Y1, Y3, Y1
+
+free_85:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_81:
+	VZEROUPPER
+	RET
+
+// func tileFloat162x16AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat162x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+
+loop_86:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y4
+	VCVTPH2PS    16(DX), Y5
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y6
+	VFMADD231PS  Y6, Y4, Y0
+	VFMADD231PS  Y6, Y5, Y1
+	VBROADCASTSS (CX)(DI*1), Y6
+	VFMADD231PS  Y6, Y4, Y2
+	VFMADD231PS  Y6, Y5, Y3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_86
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_87
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_89
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   32(CX), Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	ADDQ         BX, CX
+	VADDPS       (CX), Y2, Y2
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   32(CX), Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_89:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_90
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_90:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y4
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y4, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y4, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_88
+
+full_87:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_91
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_91:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_92
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_92:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_88:
+	VZEROUPPER
+	RET
+
+// func tileFloat163x8AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat163x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+
+loop_93:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y4
+	VFMADD231PS  Y4, Y3, Y0
+	VBROADCASTSS (CX)(DI*1), Y4
+	VFMADD231PS  Y4, Y3, Y1
+	VBROADCASTSS (CX)(DI*2), Y4
+	VFMADD231PS  Y4, Y3, Y2
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_93
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_94
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_96
+	VMOVUPS      (DX), Y3
+	VMASKMOVPS   (CX), Y3, Y3
+	VADDPS       Y3, Y0, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y3
+	VMASKMOVPS   (CX), Y3, Y3
+	VADDPS       Y3, Y1, Y1
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y3
+	VMASKMOVPS   (CX), Y3, Y3
+	VADDPS       Y3, Y2, Y2
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_96:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_97
+	VBROADCASTSS 244(AX), Y3
+	VBROADCASTSS 248(AX), Y4
+	VMAXPS       Y0, Y3, Y0
+	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
+	VMINPS       Y2, Y4, Y2
+
+free_97:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y3
+	VMASKMOVPS Y0, Y3, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y3, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y3, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_95
+
+full_94:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_98
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_98:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_99
+	VBROADCASTSS 244(AX), Y3
+	VBROADCASTSS 248(AX), Y4
+	VMAXPS       Y0, Y3, Y0
+	VMINPS       Y0, Y4, Y0
+	VMAXPS       Y1, Y3, Y1
+	VMINPS       Y1, Y4, Y1
+	VMAXPS       Y2, Y3, Y2
+	VMINPS       Y2, Y4, Y2
+
+free_99:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_95:
+	VZEROUPPER
+	RET
+
+// func tileFloat163x16AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat163x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+
+loop_100:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y6
+	VCVTPH2PS    16(DX), Y7
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y6, Y0
+	VFMADD231PS  Y8, Y7, Y1
+	VBROADCASTSS (CX)(DI*1), Y8
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	VBROADCASTSS (CX)(DI*2), Y8
+	VFMADD231PS  Y8, Y6, Y4
+	VFMADD231PS  Y8, Y7, Y5
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_100
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_101
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_103
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y6
+	VMASKMOVPS   32(CX), Y6, Y6
+	VADDPS       Y6, Y1, Y1
+	ADDQ         BX, CX
+	VADDPS       (CX), Y2, Y2
+	VMOVUPS      (DX), Y6
+	VMASKMOVPS   32(CX), Y6, Y6
+	VADDPS       Y6, Y3, Y3
+	ADDQ         BX, CX
+	VADDPS       (CX), Y4, Y4
+	VMOVUPS      (DX), Y6
+	VMASKMOVPS   32(CX), Y6, Y6
+	VADDPS       Y6, Y5, Y5
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_103:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_104
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_104:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y6
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y6, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y6, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y6, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_102
+
+full_101:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_105
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_105:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_106
+	VBROADCASTSS 244(AX), Y6
+	VBROADCASTSS 248(AX), Y7
+	VMAXPS       Y0, Y6, Y0
+	VMINPS       Y0, Y7, Y0
+	VMAXPS       Y1, Y6, Y1
+	VMINPS       Y1, Y7, Y1
+	VMAXPS       Y2, Y6, Y2
+	VMINPS       Y2, Y7, Y2
+	VMAXPS       Y3, Y6, Y3
+	VMINPS       Y3, Y7, Y3
+	VMAXPS       Y4, Y6, Y4
+	VMINPS       Y4, Y7, Y4
+	VMAXPS       Y5, Y6, Y5
+	VMINPS       Y5, Y7, Y5
+
+free_106:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_102:
+	VZEROUPPER
+	RET
+
+// func tileFloat164x8AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat164x8AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	LEAQ   (DI)(DI*2), R8
+
+loop_107:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y4
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y5
+	VFMADD231PS  Y5, Y4, Y0
+	VBROADCASTSS (CX)(DI*1), Y5
+	VFMADD231PS  Y5, Y4, Y1
+	VBROADCASTSS (CX)(DI*2), Y5
+	VFMADD231PS  Y5, Y4, Y2
+	VBROADCASTSS (CX)(R8*1), Y5
+	VFMADD231PS  Y5, Y4, Y3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_107
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x08
+	JE           full_108
+	SUBQ         $0x00, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_110
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y0, Y0
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y1, Y1
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y2, Y2
+	ADDQ         BX, CX
+	VMOVUPS      (DX), Y4
+	VMASKMOVPS   (CX), Y4, Y4
+	VADDPS       Y4, Y3, Y3
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_110:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_111
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_111:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y4
+	VMASKMOVPS Y0, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y1, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y2, Y4, (AX)
+	ADDQ       CX, AX
+	VMASKMOVPS Y3, Y4, (AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_109
+
+full_108:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_112
+	VADDPS (CX), Y0, Y0
+	ADDQ   DX, CX
+	VADDPS (CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	ADDQ   DX, CX
+	VADDPS (CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_112:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_113
+	VBROADCASTSS 244(AX), Y4
+	VBROADCASTSS 248(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_113:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Y3, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_109:
+	VZEROUPPER
+	RET
+
+// func tileFloat164x16AVX2(t *tileArgs)
+// Requires: AVX, F16C, FMA3, MMX+
+TEXT ·tileFloat164x16AVX2(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	LEAQ   (DI)(DI*2), R8
+
+loop_114:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Y8
+	VCVTPH2PS    16(DX), Y9
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Y10
+	VFMADD231PS  Y10, Y8, Y0
+	VFMADD231PS  Y10, Y9, Y1
+	VBROADCASTSS (CX)(DI*1), Y10
+	VFMADD231PS  Y10, Y8, Y2
+	VFMADD231PS  Y10, Y9, Y3
+	VBROADCASTSS (CX)(DI*2), Y10
+	VFMADD231PS  Y10, Y8, Y4
+	VFMADD231PS  Y10, Y9, Y5
+	VBROADCASTSS (CX)(R8*1), Y10
+	VFMADD231PS  Y10, Y8, Y6
+	VFMADD231PS  Y10, Y9, Y7
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_114
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_115
+	SUBQ         $0x08, CX
+	LEAQ         lanes_AVX2<>+32(SB), DX
+	SHLQ         $0x02, CX
+	SUBQ         CX, DX
+	MOVQ         128(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_117
+	VADDPS       (CX), Y0, Y0
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y1, Y1
+	ADDQ         BX, CX
+	VADDPS       (CX), Y2, Y2
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y3, Y3
+	ADDQ         BX, CX
+	VADDPS       (CX), Y4, Y4
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y5, Y5
+	ADDQ         BX, CX
+	VADDPS       (CX), Y6, Y6
+	VMOVUPS      (DX), Y8
+	VMASKMOVPS   32(CX), Y8, Y8
+	VADDPS       Y8, Y7, Y7
+	ADDQ         BX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_117:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_118
+	VBROADCASTSS 244(AX), Y8
+	VBROADCASTSS 248(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_118:
+	MOVQ       96(AX), CX
+	SHLQ       $0x02, CX
+	MOVQ       8(SP), AX
+	VMOVUPS    (DX), Y8
+	VMOVUPS    Y0, (AX)
+	VMASKMOVPS Y1, Y8, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y2, (AX)
+	VMASKMOVPS Y3, Y8, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y4, (AX)
+	VMASKMOVPS Y5, Y8, 32(AX)
+	ADDQ       CX, AX
+	VMOVUPS    Y6, (AX)
+	VMASKMOVPS Y7, Y8, 32(AX)
+	ADDQ       CX, AX
+	MOVQ       AX, 8(SP)
+	JMP        done_116
+
+full_115:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_119
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	ADDQ   DX, CX
+	VADDPS (CX), Y2, Y2
+	VADDPS 32(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	ADDQ   DX, CX
+	VADDPS (CX), Y6, Y6
+	VADDPS 32(CX), Y7, Y7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_119:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_120
+	VBROADCASTSS 244(AX), Y8
+	VBROADCASTSS 248(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_120:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Y0, (AX)
+	VMOVUPS Y1, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y2, (AX)
+	VMOVUPS Y3, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y4, (AX)
+	VMOVUPS Y5, 32(AX)
+	ADDQ    CX, AX
+	VMOVUPS Y6, (AX)
+	VMOVUPS Y7, 32(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_116:
 	VZEROUPPER
 	RET

@@ -9,7 +9,87 @@ package kernels
 //go:noescape
 func fromBFloat16AVX512(dst []float32, x []uint16)
 
+// tileBFloat161x16AVX512 computes 1 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat161x16AVX512(t *tileArgs)
+
+// tileBFloat161x32AVX512 computes 1 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat161x32AVX512(t *tileArgs)
+
+// tileBFloat162x16AVX512 computes 2 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat162x16AVX512(t *tileArgs)
+
+// tileBFloat162x32AVX512 computes 2 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat162x32AVX512(t *tileArgs)
+
+// tileBFloat163x16AVX512 computes 3 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat163x16AVX512(t *tileArgs)
+
+// tileBFloat163x32AVX512 computes 3 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat163x32AVX512(t *tileArgs)
+
+// tileBFloat164x16AVX512 computes 4 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat164x16AVX512(t *tileArgs)
+
+// tileBFloat164x32AVX512 computes 4 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileBFloat164x32AVX512(t *tileArgs)
+
 // fromFloat16AVX512 computes dst = x, numbers of half precision, in whole vectors.
 //
 //go:noescape
 func fromFloat16AVX512(dst []float32, x []uint16)
+
+// tileFloat161x16AVX512 computes 1 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat161x16AVX512(t *tileArgs)
+
+// tileFloat161x32AVX512 computes 1 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat161x32AVX512(t *tileArgs)
+
+// tileFloat162x16AVX512 computes 2 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat162x16AVX512(t *tileArgs)
+
+// tileFloat162x32AVX512 computes 2 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat162x32AVX512(t *tileArgs)
+
+// tileFloat163x16AVX512 computes 3 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat163x16AVX512(t *tileArgs)
+
+// tileFloat163x32AVX512 computes 3 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat163x32AVX512(t *tileArgs)
+
+// tileFloat164x16AVX512 computes 4 rows of t with 16 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat164x16AVX512(t *tileArgs)
+
+// tileFloat164x32AVX512 computes 4 rows of t with 32 columns of a panel of 16-bit numbers.
+//
+//go:noescape
+func tileFloat164x32AVX512(t *tileArgs)

@@ -48,6 +48,1076 @@ end_4:
 	VZEROUPPER
 	RET
 
+// func tileBFloat161x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat161x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+
+loop_5:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z1
+	VPSLLD       $0x10, Z1, Z1
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_5
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_6
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_8
+	VMOVUPS.Z    (CX), K1, Z1
+	VADDPS       Z1, Z0, Z0
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_8:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_9
+	VBROADCASTSS 244(AX), Z1
+	VBROADCASTSS 248(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_9:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_7
+
+full_6:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_10
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_10:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_11
+	VBROADCASTSS 244(AX), Z1
+	VBROADCASTSS 248(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_11:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_7:
+	VZEROUPPER
+	RET
+
+// func tileBFloat161x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat161x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop_12:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z2
+	VPSLLD       $0x10, Z2, Z2
+	VPMOVZXWD    32(DX), Z3
+	VPSLLD       $0x10, Z3, Z3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_12
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_13
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_15
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z2
+	VADDPS       Z2, Z1, Z1
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_15:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_16
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_16:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_14
+
+full_13:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_17
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_17:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_18
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_18:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_14:
+	VZEROUPPER
+	RET
+
+// func tileBFloat162x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat162x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop_19:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z2
+	VPSLLD       $0x10, Z2, Z2
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(DI*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_19
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_20
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_22
+	VMOVUPS.Z    (CX), K1, Z2
+	VADDPS       Z2, Z0, Z0
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z2
+	VADDPS       Z2, Z1, Z1
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_22:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_23
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_23:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_21
+
+full_20:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_24
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_24:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_25
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_25:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_21:
+	VZEROUPPER
+	RET
+
+// func tileBFloat162x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat162x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop_26:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z4
+	VPSLLD       $0x10, Z4, Z4
+	VPMOVZXWD    32(DX), Z5
+	VPSLLD       $0x10, Z5, Z5
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(DI*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_26
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_27
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_29
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z4
+	VADDPS       Z4, Z1, Z1
+	ADDQ         DX, CX
+	VADDPS       (CX), Z2, Z2
+	VMOVUPS.Z    64(CX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_29:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_30
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_30:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_28
+
+full_27:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_31
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_31:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_32
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_32:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_28:
+	VZEROUPPER
+	RET
+
+// func tileBFloat163x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat163x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop_33:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z3
+	VPSLLD       $0x10, Z3, Z3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(DI*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(DI*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_33
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_34
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_36
+	VMOVUPS.Z    (CX), K1, Z3
+	VADDPS       Z3, Z0, Z0
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z3
+	VADDPS       Z3, Z1, Z1
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z3
+	VADDPS       Z3, Z2, Z2
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_36:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_37
+	VBROADCASTSS 244(AX), Z3
+	VBROADCASTSS 248(AX), Z4
+	VMAXPS       Z0, Z3, Z0
+	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
+	VMINPS       Z2, Z4, Z2
+
+free_37:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_35
+
+full_34:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_38
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_38:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_39
+	VBROADCASTSS 244(AX), Z3
+	VBROADCASTSS 248(AX), Z4
+	VMAXPS       Z0, Z3, Z0
+	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
+	VMINPS       Z2, Z4, Z2
+
+free_39:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_35:
+	VZEROUPPER
+	RET
+
+// func tileBFloat163x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat163x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop_40:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z6
+	VPSLLD       $0x10, Z6, Z6
+	VPMOVZXWD    32(DX), Z7
+	VPSLLD       $0x10, Z7, Z7
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(DI*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(DI*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_40
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_41
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_43
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z6
+	VADDPS       Z6, Z1, Z1
+	ADDQ         DX, CX
+	VADDPS       (CX), Z2, Z2
+	VMOVUPS.Z    64(CX), K1, Z6
+	VADDPS       Z6, Z3, Z3
+	ADDQ         DX, CX
+	VADDPS       (CX), Z4, Z4
+	VMOVUPS.Z    64(CX), K1, Z6
+	VADDPS       Z6, Z5, Z5
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_43:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_44
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_44:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_42
+
+full_41:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_45
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_45:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_46
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_46:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_42:
+	VZEROUPPER
+	RET
+
+// func tileBFloat164x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat164x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	LEAQ   (DI)(DI*2), R8
+
+loop_47:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z4
+	VPSLLD       $0x10, Z4, Z4
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(DI*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(DI*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_47
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_48
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_50
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z0, Z0
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z1, Z1
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z2, Z2
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_50:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_51
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_51:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_49
+
+full_48:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_52
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_52:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_53
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_53:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_49:
+	VZEROUPPER
+	RET
+
+// func tileBFloat164x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileBFloat164x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	LEAQ   (DI)(DI*2), R8
+
+loop_54:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VPMOVZXWD    (DX), Z8
+	VPSLLD       $0x10, Z8, Z8
+	VPMOVZXWD    32(DX), Z9
+	VPSLLD       $0x10, Z9, Z9
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(DI*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(DI*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_54
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_55
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_57
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z1, Z1
+	ADDQ         DX, CX
+	VADDPS       (CX), Z2, Z2
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z3, Z3
+	ADDQ         DX, CX
+	VADDPS       (CX), Z4, Z4
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z5, Z5
+	ADDQ         DX, CX
+	VADDPS       (CX), Z6, Z6
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z7, Z7
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_57:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_58
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_58:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_56
+
+full_55:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_59
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_59:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_60
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_60:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_56:
+	VZEROUPPER
+	RET
+
 // func fromFloat16AVX512(dst []float32, x []uint16)
 // Requires: AVX, AVX512F
 TEXT ·fromFloat16AVX512(SB), NOSPLIT, $0-48
@@ -55,9 +1125,9 @@ TEXT ·fromFloat16AVX512(SB), NOSPLIT, $0-48
 	MOVQ x_base+24(FP), CX
 	MOVQ x_len+32(FP), DX
 
-vectors_5:
+vectors_61:
 	SUBQ      $0x40, DX
-	JL        end_6
+	JL        end_62
 	VCVTPH2PS (CX), Z0
 	VMOVUPS   Z0, (AX)
 	VCVTPH2PS 32(CX), Z0
@@ -68,21 +1138,1079 @@ vectors_5:
 	VMOVUPS   Z0, 192(AX)
 	ADDQ      $0x00000100, AX
 	ADDQ      $0x00000080, CX
-	JMP       vectors_5
+	JMP       vectors_61
 
-end_6:
+end_62:
 	ADDQ $0x40, DX
 
-vectors_7:
+vectors_63:
 	SUBQ      $0x10, DX
-	JL        end_8
+	JL        end_64
 	VCVTPH2PS (CX), Z0
 	VMOVUPS   Z0, (AX)
 	ADDQ      $0x00000040, AX
 	ADDQ      $0x00000020, CX
-	JMP       vectors_7
+	JMP       vectors_63
 
-end_8:
+end_64:
 	ADDQ $0x10, DX
+	VZEROUPPER
+	RET
+
+// func tileFloat161x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat161x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+
+loop_65:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z1
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z2
+	VFMADD231PS  Z2, Z1, Z0
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_65
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_66
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_68
+	VMOVUPS.Z    (CX), K1, Z1
+	VADDPS       Z1, Z0, Z0
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_68:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_69
+	VBROADCASTSS 244(AX), Z1
+	VBROADCASTSS 248(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_69:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_67
+
+full_66:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_70
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_70:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_71
+	VBROADCASTSS 244(AX), Z1
+	VBROADCASTSS 248(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_71:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_67:
+	VZEROUPPER
+	RET
+
+// func tileFloat161x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat161x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop_72:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z2
+	VCVTPH2PS    32(DX), Z3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z2, Z0
+	VFMADD231PS  Z4, Z3, Z1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_72
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_73
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_75
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z2
+	VADDPS       Z2, Z1, Z1
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_75:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_76
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_76:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_74
+
+full_73:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_77
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_77:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_78
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_78:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_74:
+	VZEROUPPER
+	RET
+
+// func tileFloat162x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat162x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+
+loop_79:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z2
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z3
+	VFMADD231PS  Z3, Z2, Z0
+	VBROADCASTSS (CX)(DI*1), Z3
+	VFMADD231PS  Z3, Z2, Z1
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_79
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_80
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_82
+	VMOVUPS.Z    (CX), K1, Z2
+	VADDPS       Z2, Z0, Z0
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z2
+	VADDPS       Z2, Z1, Z1
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_82:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_83
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_83:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_81
+
+full_80:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_84
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_84:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_85
+	VBROADCASTSS 244(AX), Z2
+	VBROADCASTSS 248(AX), Z3
+	VMAXPS       Z0, Z2, Z0
+	VMINPS       Z0, Z3, Z0
+	VMAXPS       Z1, Z2, Z1
+	VMINPS       Z1, Z3, Z1
+
+free_85:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_81:
+	VZEROUPPER
+	RET
+
+// func tileFloat162x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat162x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+
+loop_86:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z4
+	VCVTPH2PS    32(DX), Z5
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z6
+	VFMADD231PS  Z6, Z4, Z0
+	VFMADD231PS  Z6, Z5, Z1
+	VBROADCASTSS (CX)(DI*1), Z6
+	VFMADD231PS  Z6, Z4, Z2
+	VFMADD231PS  Z6, Z5, Z3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_86
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_87
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_89
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z4
+	VADDPS       Z4, Z1, Z1
+	ADDQ         DX, CX
+	VADDPS       (CX), Z2, Z2
+	VMOVUPS.Z    64(CX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_89:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_90
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_90:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_88
+
+full_87:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_91
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_91:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_92
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_92:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_88:
+	VZEROUPPER
+	RET
+
+// func tileFloat163x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat163x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+
+loop_93:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z3
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z4
+	VFMADD231PS  Z4, Z3, Z0
+	VBROADCASTSS (CX)(DI*1), Z4
+	VFMADD231PS  Z4, Z3, Z1
+	VBROADCASTSS (CX)(DI*2), Z4
+	VFMADD231PS  Z4, Z3, Z2
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_93
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_94
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_96
+	VMOVUPS.Z    (CX), K1, Z3
+	VADDPS       Z3, Z0, Z0
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z3
+	VADDPS       Z3, Z1, Z1
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z3
+	VADDPS       Z3, Z2, Z2
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_96:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_97
+	VBROADCASTSS 244(AX), Z3
+	VBROADCASTSS 248(AX), Z4
+	VMAXPS       Z0, Z3, Z0
+	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
+	VMINPS       Z2, Z4, Z2
+
+free_97:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_95
+
+full_94:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_98
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_98:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_99
+	VBROADCASTSS 244(AX), Z3
+	VBROADCASTSS 248(AX), Z4
+	VMAXPS       Z0, Z3, Z0
+	VMINPS       Z0, Z4, Z0
+	VMAXPS       Z1, Z3, Z1
+	VMINPS       Z1, Z4, Z1
+	VMAXPS       Z2, Z3, Z2
+	VMINPS       Z2, Z4, Z2
+
+free_99:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_95:
+	VZEROUPPER
+	RET
+
+// func tileFloat163x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat163x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+
+loop_100:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z6
+	VCVTPH2PS    32(DX), Z7
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z6, Z0
+	VFMADD231PS  Z8, Z7, Z1
+	VBROADCASTSS (CX)(DI*1), Z8
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	VBROADCASTSS (CX)(DI*2), Z8
+	VFMADD231PS  Z8, Z6, Z4
+	VFMADD231PS  Z8, Z7, Z5
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_100
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_101
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_103
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z6
+	VADDPS       Z6, Z1, Z1
+	ADDQ         DX, CX
+	VADDPS       (CX), Z2, Z2
+	VMOVUPS.Z    64(CX), K1, Z6
+	VADDPS       Z6, Z3, Z3
+	ADDQ         DX, CX
+	VADDPS       (CX), Z4, Z4
+	VMOVUPS.Z    64(CX), K1, Z6
+	VADDPS       Z6, Z5, Z5
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_103:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_104
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_104:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_102
+
+full_101:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_105
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_105:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_106
+	VBROADCASTSS 244(AX), Z6
+	VBROADCASTSS 248(AX), Z7
+	VMAXPS       Z0, Z6, Z0
+	VMINPS       Z0, Z7, Z0
+	VMAXPS       Z1, Z6, Z1
+	VMINPS       Z1, Z7, Z1
+	VMAXPS       Z2, Z6, Z2
+	VMINPS       Z2, Z7, Z2
+	VMAXPS       Z3, Z6, Z3
+	VMINPS       Z3, Z7, Z3
+	VMAXPS       Z4, Z6, Z4
+	VMINPS       Z4, Z7, Z4
+	VMAXPS       Z5, Z6, Z5
+	VMINPS       Z5, Z7, Z5
+
+free_106:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_102:
+	VZEROUPPER
+	RET
+
+// func tileFloat164x16AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat164x16AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	LEAQ   (DI)(DI*2), R8
+
+loop_107:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z4
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z5
+	VFMADD231PS  Z5, Z4, Z0
+	VBROADCASTSS (CX)(DI*1), Z5
+	VFMADD231PS  Z5, Z4, Z1
+	VBROADCASTSS (CX)(DI*2), Z5
+	VFMADD231PS  Z5, Z4, Z2
+	VBROADCASTSS (CX)(R8*1), Z5
+	VFMADD231PS  Z5, Z4, Z3
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_107
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x10
+	JE           full_108
+	SUBQ         $0x00, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_110
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z0, Z0
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z1, Z1
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z2, Z2
+	ADDQ         DX, CX
+	VMOVUPS.Z    (CX), K1, Z4
+	VADDPS       Z4, Z3, Z3
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_110:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_111
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_111:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, K1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, K1, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_109
+
+full_108:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_112
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	VADDPS (CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	ADDQ   DX, CX
+	VADDPS (CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_112:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_113
+	VBROADCASTSS 244(AX), Z4
+	VBROADCASTSS 248(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_113:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z1, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	ADDQ    CX, AX
+	VMOVUPS Z3, (AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_109:
+	VZEROUPPER
+	RET
+
+// func tileFloat164x32AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, BMI2, MMX+
+TEXT ·tileFloat164x32AVX512(SB), NOSPLIT, $24-8
+	MOVQ   t+0(FP), AX
+	MOVQ   72(AX), CX
+	MOVQ   CX, 8(SP)
+	MOVQ   104(AX), CX
+	MOVQ   CX, 16(SP)
+	MOVQ   (AX), CX
+	MOVQ   40(AX), DX
+	MOVQ   160(AX), BX
+	MOVQ   216(AX), SI
+	MOVQ   24(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   32(AX), AX
+	SHLQ   $0x02, AX
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	LEAQ   (DI)(DI*2), R8
+
+loop_114:
+	PREFETCHT1   (BX)
+	ADDQ         $0x40, BX
+	VCVTPH2PS    (DX), Z8
+	VCVTPH2PS    32(DX), Z9
+	ADDQ         $0x40, DX
+	VBROADCASTSS (CX), Z10
+	VFMADD231PS  Z10, Z8, Z0
+	VFMADD231PS  Z10, Z9, Z1
+	VBROADCASTSS (CX)(DI*1), Z10
+	VFMADD231PS  Z10, Z8, Z2
+	VFMADD231PS  Z10, Z9, Z3
+	VBROADCASTSS (CX)(DI*2), Z10
+	VFMADD231PS  Z10, Z8, Z4
+	VFMADD231PS  Z10, Z9, Z5
+	VBROADCASTSS (CX)(R8*1), Z10
+	VFMADD231PS  Z10, Z8, Z6
+	VFMADD231PS  Z10, Z9, Z7
+	ADDQ         AX, CX
+	DECQ         SI
+	JNZ          loop_114
+	MOVQ         t+0(FP), AX
+	MOVQ         208(AX), CX
+	CMPQ         CX, $0x20
+	JE           full_115
+	SUBQ         $0x10, CX
+	MOVQ         $-1, DX
+	BZHIQ        CX, DX, DX
+	KMOVW        DX, K1
+	MOVQ         128(AX), DX
+	SHLQ         $0x02, DX
+	MOVQ         16(SP), CX
+	TESTQ        CX, CX
+	JZ           overwrite_117
+	VADDPS       (CX), Z0, Z0
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z1, Z1
+	ADDQ         DX, CX
+	VADDPS       (CX), Z2, Z2
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z3, Z3
+	ADDQ         DX, CX
+	VADDPS       (CX), Z4, Z4
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z5, Z5
+	ADDQ         DX, CX
+	VADDPS       (CX), Z6, Z6
+	VMOVUPS.Z    64(CX), K1, Z8
+	VADDPS       Z8, Z7, Z7
+	ADDQ         DX, CX
+	MOVQ         CX, 16(SP)
+
+overwrite_117:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_118
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_118:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, K1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, K1, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+	JMP     done_116
+
+full_115:
+	MOVQ   128(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_119
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	ADDQ   DX, CX
+	VADDPS (CX), Z2, Z2
+	VADDPS 64(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	ADDQ   DX, CX
+	VADDPS (CX), Z6, Z6
+	VADDPS 64(CX), Z7, Z7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_119:
+	MOVB         240(AX), CL
+	TESTB        CL, CL
+	JZ           free_120
+	VBROADCASTSS 244(AX), Z8
+	VBROADCASTSS 248(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_120:
+	MOVQ    96(AX), CX
+	SHLQ    $0x02, CX
+	MOVQ    8(SP), AX
+	VMOVUPS Z0, (AX)
+	VMOVUPS Z1, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z2, (AX)
+	VMOVUPS Z3, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z4, (AX)
+	VMOVUPS Z5, 64(AX)
+	ADDQ    CX, AX
+	VMOVUPS Z6, (AX)
+	VMOVUPS Z7, 64(AX)
+	ADDQ    CX, AX
+	MOVQ    AX, 8(SP)
+
+done_116:
 	VZEROUPPER
 	RET

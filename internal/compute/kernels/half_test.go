@@ -16,11 +16,11 @@ func TestHalves(t *testing.T) {
 			all[i] = uint16(i)
 		}
 		for name, form := range map[string]struct {
-			convert func(dst []float32, x []uint16)
-			oracle  func(h uint16) float64
+			format HalfFormat
+			oracle func(h uint16) float64
 		}{
-			"bfloat16": {FromBFloat16, func(h uint16) float64 { return float64(math.Float32frombits(uint32(h) << 16)) }},
-			"float16": {FromFloat16, func(h uint16) float64 {
+			"bfloat16": {BFloat16, func(h uint16) float64 { return float64(math.Float32frombits(uint32(h) << 16)) }},
+			"float16": {Float16, func(h uint16) float64 {
 				sign, exponent, fraction := 1-2*float64(h>>15), int(h>>10&31), float64(h&1023)/1024
 				switch {
 				case exponent == 0:
@@ -39,7 +39,7 @@ func TestHalves(t *testing.T) {
 						continue
 					}
 					got := guardVector(make([]float32, n), n%16)
-					form.convert(got.x, all[from:from+n])
+					form.format.Widen(got.x, all[from:from+n])
 					got.check(t)
 					for i, v := range got.x {
 						want := form.oracle(all[from+i])
@@ -50,8 +50,8 @@ func TestHalves(t *testing.T) {
 				}
 			}
 		}
-		mustPanic(t, "lengths", func() { FromBFloat16(make([]float32, 2), all[:3]) })
-		mustPanic(t, "lengths", func() { FromFloat16(make([]float32, 2), all[:3]) })
+		mustPanic(t, "lengths", func() { BFloat16.Widen(make([]float32, 2), all[:3]) })
+		mustPanic(t, "lengths", func() { Float16.Widen(make([]float32, 2), all[:3]) })
 	})
 }
 
@@ -66,12 +66,12 @@ func TestGemmHalf(t *testing.T) {
 		for i, size := range append(sizes, [3]int{0, 5, 3}, [3]int{5, 0, 3}, [3]int{5, 40, 0}) {
 			flags := []GemmFlags{0, TransB, TransA, TransB | Accumulate}[i%4]
 			c := newGemmCase(size[0], size[1], size[2], flags, i%3, uint64(i))
-			float := []func(dst []float32, x []uint16){FromBFloat16, FromFloat16}[i%2]
+			format := HalfFormat(i / 4 % 2)
 			halves := make([]uint16, len(c.b))
 			for j, v := range c.b {
 				halves[j] = uint16(math.Float32bits(v) >> 16)
 			}
-			float(c.b, halves)
+			format.Widen(c.b, halves)
 			var bias []float32
 			if flags&Accumulate == 0 {
 				bias = random(c.n, 3)
@@ -81,7 +81,7 @@ func TestGemmHalf(t *testing.T) {
 			want := c.run(t, func(out []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
 				GemmWith(out, ldc, a, lda, b, ldb, m, n, k, flags, o)
 			}, i)
-			matrix := NewHalfMatrix(make([]uint16, HalfLen(c.n, c.k)), halves, float, c.ldb, c.n, c.k, flags&TransB, 0)
+			matrix := NewHalfMatrix(make([]uint16, HalfLen(c.n, c.k)), halves, format, c.ldb, c.n, c.k, flags&TransB, 0)
 			got := c.run(t, func(out []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
 				GemmHalf(out, ldc, a, lda, matrix, m, flags&^TransB, o)
 			}, i)
@@ -105,12 +105,12 @@ func TestGemmHalf(t *testing.T) {
 func TestGemmHalfChecksItsArguments(t *testing.T) {
 	b := make([]uint16, 9)
 	prepare := func(n, k int, flags GemmFlags) *HalfMatrix {
-		return NewHalfMatrix(make([]uint16, 96), b, FromFloat16, 3, n, k, flags, 0)
+		return NewHalfMatrix(make([]uint16, 96), b, Float16, 3, n, k, flags, 0)
 	}
 	x := make([]float32, 9)
 	for name, f := range map[string]func(){
 		"negative":  func() { prepare(-1, 3, 0) },
-		"short B":   func() { NewHalfMatrix(make([]uint16, 128), b, FromFloat16, 3, 3, 4, 0, 0) },
+		"short B":   func() { NewHalfMatrix(make([]uint16, 128), b, Float16, 3, 3, 4, 0, 0) },
 		"flags":     func() { prepare(3, 3, TransA) },
 		"memory":    func() { prepare(3, 2, 0) },
 		"columns":   func() { prepare(3, 3, 0).Columns(1, 2) },

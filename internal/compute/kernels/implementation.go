@@ -40,7 +40,7 @@ type implementation struct {
 	// dropout writes x*scale where bits >= threshold, else 0; dropoutAdd adds it.
 	dropout, dropoutAdd func(dst, x []float32, bits []uint32, threshold uint32, scale float32)
 
-	fromBFloat16, fromFloat16 func(dst []float32, x []uint16)
+	half [2]halfKernels // by format
 
 	clamp                  func(dst, x []float32, least, most float32)
 	leakyReLU              func(dst, x []float32, slope float32)
@@ -84,8 +84,7 @@ var generic = implementation{
 	hardSigmoid:            hardSigmoidGeneric,
 	hardSwish:              hardSwishGeneric,
 	depthwiseEdges:         depthwiseEdgesGeneric,
-	fromBFloat16:           fromBFloat16Generic,
-	fromFloat16:            fromFloat16Generic,
+	half:                   [2]halfKernels{{widen: fromBFloat16Generic}, {widen: fromFloat16Generic}},
 }
 
 // implementations returns those that this processor can run.

@@ -42,8 +42,7 @@ var avx2 = implementation{
 	hardSigmoid:    hardSigmoidAVX2,
 	hardSwish:      hardSwishAVX2,
 	depthwiseEdges: depthwiseEdgesAVX2,
-	fromBFloat16:   wholeVectors(fromBFloat16AVX2, fromBFloat16Generic, 8),
-	fromFloat16:    wholeVectors(fromFloat16AVX2, fromFloat16Generic, 8),
+	half:           halfAVX2,
 	depthwise:      [2][2]depthwiseRow{{depthwise3Stride1AVX2, depthwise3Stride2AVX2}, {depthwise5Stride1AVX2, depthwise5Stride2AVX2}},
 }
 
@@ -87,18 +86,6 @@ var avx512 = implementation{
 	hardSigmoid:    hardSigmoidAVX512,
 	hardSwish:      hardSwishAVX512,
 	depthwiseEdges: depthwiseEdgesAVX512,
-	fromBFloat16:   wholeVectors(fromBFloat16AVX512, fromBFloat16Generic, 16),
-	fromFloat16:    wholeVectors(fromFloat16AVX512, fromFloat16Generic, 16),
+	half:           halfAVX512,
 	depthwise:      [2][2]depthwiseRow{{depthwise3Stride1AVX512, depthwise3Stride2AVX512}, {depthwise5Stride1AVX512, depthwise5Stride2AVX512}},
-}
-
-// wholeVectors leaves what is less than a vector to plain Go.
-func wholeVectors(vectors, rest func(dst []float32, x []uint16), lanes int) func(dst []float32, x []uint16) {
-	return func(dst []float32, x []uint16) {
-		n := len(x) / lanes * lanes
-		vectors(dst[:n], x[:n])
-		if n < len(x) {
-			rest(dst[n:], x[n:])
-		}
-	}
 }

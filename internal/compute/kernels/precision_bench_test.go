@@ -25,10 +25,10 @@ func BenchmarkPrecision(b *testing.B) {
 					}
 					reportFLOPs(b, flops)
 				})
-				for name, float := range map[string]func(dst []float32, x []uint16){"bfloat16": FromBFloat16, "float16": FromFloat16} {
+				for format, name := range []string{BFloat16: "bfloat16", Float16: "float16"} {
 					b.Run(name+"/"+shape, func(b *testing.B) {
 						parallel.SetThreads(threads)
-						matrix := NewHalfMatrix(make([]uint16, HalfLen(n, k)), make([]uint16, n*k), float, n, n, k, 0, 0)
+						matrix := NewHalfMatrix(make([]uint16, HalfLen(n, k)), make([]uint16, n*k), HalfFormat(format), n, n, k, 0, 0)
 						for b.Loop() {
 							GemmHalf(out, n, x, k, matrix, m, 0, Options{})
 						}

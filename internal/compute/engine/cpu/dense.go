@@ -46,9 +46,9 @@ func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 		memory := bytesOf(data(d.New(1, (kernels.Int8Len(n, k)+3)/4)))
 		weight.Prepared = kernels.NewInt8Matrix(memory, s.Bytes, w.Cols, s.Scales, n, k, flagsOf(op), d.limit)
 		return weight
-	} else if float := s.half(); float != nil {
+	} else if format, ok := s.half(); ok {
 		memory := halvesOf(data(d.New(1, (kernels.HalfLen(n, k)+1)/2)))[:kernels.HalfLen(n, k)]
-		weight.Prepared = kernels.NewHalfMatrix(memory, s.Halves, float, w.Cols, n, k, flagsOf(op), d.limit)
+		weight.Prepared = kernels.NewHalfMatrix(memory, s.Halves, format, w.Cols, n, k, flagsOf(op), d.limit)
 		return weight
 	}
 	memory := data(d.New(1, kernels.PackedLen(n, k)))

@@ -41,8 +41,8 @@ func (s *stored) floats() []float32 {
 // read sets x to the numbers of whole rows, from row on.
 func (s *stored) read(x []float32, row int) {
 	at := row * s.Cols
-	if float := s.half(); float != nil {
-		float(x, s.Halves[at:at+len(x)])
+	if format, ok := s.half(); ok {
+		format.Widen(x, s.Halves[at:at+len(x)])
 		return
 	}
 	for ; len(x) > 0; x, row = x[s.Cols:], row+1 {
@@ -56,16 +56,16 @@ func (s *stored) read(x []float32, row int) {
 	}
 }
 
-// half returns what makes float32 of 16-bit numbers, nil if s has none. The receiver may be nil.
-func (s *stored) half() func(dst []float32, x []uint16) {
+// half says what the 16-bit numbers of s are; ok is false if it has none. The receiver may be nil.
+func (s *stored) half() (format kernels.HalfFormat, ok bool) {
 	switch {
 	case s == nil:
 	case s.Format == engine.BFloat16:
-		return kernels.FromBFloat16
+		return kernels.BFloat16, true
 	case s.Format == engine.Float16:
-		return kernels.FromFloat16
+		return kernels.Float16, true
 	}
-	return nil
+	return 0, false
 }
 
 // gather does what gathering does for rows lo to hi.

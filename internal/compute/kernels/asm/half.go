@@ -1,19 +1,72 @@
 package main
 
 import (
+	"fmt"
+
 	"github.com/mmcloughlin/avo/operand"
 	"github.com/mmcloughlin/avo/reg"
 )
 
 // generateHalf writes the kernels of half.go in the package above.
 func generateHalf(g *generator) {
-	g.widen("fromBFloat16", "computes dst = x, the upper halves of float32, in whole vectors.", func(at operand.Mem, v reg.VecVirtual) {
-		g.VPMOVZXWD(at, v)
-		g.VPSLLD(operand.U8(16), v, v)
-	})
-	g.widen("fromFloat16", "computes dst = x, numbers of half precision, in whole vectors.", func(at operand.Mem, v reg.VecVirtual) {
-		g.VCVTPH2PS(at, v)
-	})
+	for _, f := range []struct {
+		name, doc string
+		load      func(at operand.Mem, v reg.VecVirtual)
+	}{
+		{"BFloat16", "the upper halves of float32", func(at operand.Mem, v reg.VecVirtual) {
+			g.VPMOVZXWD(at, v)
+			g.VPSLLD(operand.U8(16), v, v)
+		}},
+		{"Float16", "numbers of half precision", func(at operand.Mem, v reg.VecVirtual) { g.VCVTPH2PS(at, v) }},
+	} {
+		g.widen("from"+f.name, "computes dst = x, "+f.doc+", in whole vectors.", f.load)
+		for rows := 1; rows <= fewRows; rows++ {
+			g.halfTile(f.name, rows, 1, f.load)
+			g.halfTile(f.name, rows, 2, f.load)
+		}
+	}
+}
+
+// halfTile writes a tile of few rows, which wait for memory: it widens B as it multiplies, and fetches a cache line of the next panel in
+// every step. The order of sums is that of other tiles.
+func (g *generator) halfTile(name string, rows, vectors int, load func(at operand.Mem, v reg.VecVirtual)) {
+	g.function(fmt.Sprintf("tile%s%dx%d", name, rows, vectors*g.isa.lanes), "func()",
+		fmt.Sprintf("computes %d rows of t with %d columns of a panel of 16-bit numbers.", rows, vectors*g.isa.lanes))
+	g.Signature(tileSignature)
+	args := g.Dereference(g.Param("t"))
+	at := tilePlace{g.AllocLocal(8), g.AllocLocal(8), g.AllocLocal(8)}
+	g.MOVQ(g.base(args, "c"), at.c)
+	g.MOVQ(g.base(args, "add"), at.add)
+	a, b, next, k := g.base(args, "a"), g.base(args, "b"), g.base(args, "nextB"), g.field(args, "k")
+	aRow, aCol := g.stride(args, "aRow"), g.stride(args, "aCol")
+	acc := make([][]reg.VecVirtual, rows)
+	for i := range acc {
+		acc[i] = g.zeros(vectors)
+	}
+	aElement := g.strided(a, aRow, rows)
+	loop := g.label("loop")
+	g.Label(loop)
+	g.PREFETCHT1(operand.Mem{Base: next})
+	g.ADDQ(operand.U8(2*panelColumns), next)
+	row := make([]reg.VecVirtual, vectors)
+	for j := range row {
+		row[j] = g.vec()
+		load(operand.Mem{Base: b, Disp: j * g.bytes() / 2}, row[j])
+	}
+	g.ADDQ(operand.U8(2*panelColumns), b)
+	for i := range rows {
+		element := g.vec()
+		g.VBROADCASTSS(aElement(i), element)
+		for j := range row {
+			g.VFMADD231PS(element, row[j], acc[i][j])
+		}
+	}
+	g.ADDQ(aCol, a)
+	g.DECQ(k)
+	g.JNZ(operand.LabelRef(loop))
+	args = g.Dereference(g.Param("t"))
+	g.storeTile(args, at, acc)
+	g.ret()
 }
 
 // widen writes a function that makes 32 bits of 16, four vectors at a time; what is less than one is left.

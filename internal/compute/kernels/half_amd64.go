@@ -1,0 +1,58 @@
+package kernels
+
+var halfAVX2 = [2]halfKernels{
+	{
+		widen: wholeVectors(fromBFloat16AVX2, fromBFloat16Generic, 8),
+		lanes: 8,
+		tiles: [][2]tileFunction{
+			{tileBFloat161x8AVX2, tileBFloat161x16AVX2},
+			{tileBFloat162x8AVX2, tileBFloat162x16AVX2},
+			{tileBFloat163x8AVX2, tileBFloat163x16AVX2},
+			{tileBFloat164x8AVX2, tileBFloat164x16AVX2},
+		},
+	},
+	{
+		widen: wholeVectors(fromFloat16AVX2, fromFloat16Generic, 8),
+		lanes: 8,
+		tiles: [][2]tileFunction{
+			{tileFloat161x8AVX2, tileFloat161x16AVX2},
+			{tileFloat162x8AVX2, tileFloat162x16AVX2},
+			{tileFloat163x8AVX2, tileFloat163x16AVX2},
+			{tileFloat164x8AVX2, tileFloat164x16AVX2},
+		},
+	},
+}
+
+var halfAVX512 = [2]halfKernels{
+	{
+		widen: wholeVectors(fromBFloat16AVX512, fromBFloat16Generic, 16),
+		lanes: 16,
+		tiles: [][2]tileFunction{
+			{tileBFloat161x16AVX512, tileBFloat161x32AVX512},
+			{tileBFloat162x16AVX512, tileBFloat162x32AVX512},
+			{tileBFloat163x16AVX512, tileBFloat163x32AVX512},
+			{tileBFloat164x16AVX512, tileBFloat164x32AVX512},
+		},
+	},
+	{
+		widen: wholeVectors(fromFloat16AVX512, fromFloat16Generic, 16),
+		lanes: 16,
+		tiles: [][2]tileFunction{
+			{tileFloat161x16AVX512, tileFloat161x32AVX512},
+			{tileFloat162x16AVX512, tileFloat162x32AVX512},
+			{tileFloat163x16AVX512, tileFloat163x32AVX512},
+			{tileFloat164x16AVX512, tileFloat164x32AVX512},
+		},
+	},
+}
+
+// wholeVectors leaves what is less than a vector to plain Go.
+func wholeVectors(vectors, rest func(dst []float32, x []uint16), lanes int) func(dst []float32, x []uint16) {
+	return func(dst []float32, x []uint16) {
+		n := len(x) / lanes * lanes
+		vectors(dst[:n], x[:n])
+		if n < len(x) {
+			rest(dst[n:], x[n:])
+		}
+	}
+}
