@@ -153,7 +153,7 @@ func (p *progress) Stage(name string) {
 	p.begin(name)
 	p.app.stderr.status(name)
 	if name == stageTraining {
-		p.app.ending.Store(&saves)
+		p.app.ending.CompareAndSwap(nil, &saves) // ranks have their own
 		p.estimated = false
 	}
 }

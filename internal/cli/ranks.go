@@ -99,7 +99,7 @@ func (a *app) meet(within time.Duration) (*mpi.Group, error) {
 		return nil, err
 	}
 	a.rank.group = group
-	a.ending.Store(&saves) // from here on ranks end together
+	a.ending.Store(&ranksSave) // from here on ranks end together
 	go a.stopsOrphaned()
 	return group, nil
 }

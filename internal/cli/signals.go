@@ -41,7 +41,10 @@ type ending struct {
 }
 
 var (
-	saves  = ending{first: "stopping after this step and saving", again: "quits without saving", second: "stopped without saving"}
+	saves = ending{first: "stopping after this step and saving", again: "quits without saving", second: "stopped without saving"}
+	// A launcher ends all ranks when one has died, and may not wait until they have saved.
+	ranksSave = ending{first: saves.first + "; if a rank has died, or the launcher does not wait, --resume goes on from the newest snapshot", again: saves.again, second: saves.second}
+
 	drains = ending{first: "stopping after the requests that have come", again: "quits at once", second: "stopped with requests unanswered", reloads: true}
 	ends   = ending{first: "stopping", again: "quits at once", second: saves.second} // of a command with nothing to do before
 )

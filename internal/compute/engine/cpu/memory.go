@@ -50,6 +50,9 @@ func (d *Device) Limit() parallel.Limit { return d.limit }
 
 // Name implements [engine.Device].
 func (d *Device) Name() string {
+	if d.limit.Threads() == 1 {
+		return fmt.Sprintf("cpu (%s, 1 thread)", kernels.Active())
+	}
 	return fmt.Sprintf("cpu (%s, %d threads)", kernels.Active(), d.limit.Threads())
 }
 
