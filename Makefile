@@ -8,6 +8,8 @@
 # make screenshots  the pictures of the page in docs/guides, taken in the same browser
 # make clients  the server against the official clients of its protocols; needs Python and a
 #               package registry; installs them into runs/clients
+# make onnx     exported models in ONNX Runtime, of two versions; needs Python and a package registry;
+#               installs them into runs/onnxruntime
 # make ranks    training over several processes, under real launchers: Open MPI from UNIMO_OPENMPI
 #               or the PATH, and MPICH, which it installs into runs/mpich; needs Python and a
 #               package registry. What is absent is "not run"
@@ -38,7 +40,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants cross
 
@@ -111,6 +113,21 @@ runs/clients/ready: internal/serve/testdata/clients/requirements.txt
 clients:
 	@if $(MAKE) -s runs/clients/ready; then UNIMO_CLIENTS=$$PWD/runs/clients/bin go test -vet=off -count=1 -run 'TestClients$$|Client$$|Schemathesis' ./internal/serve ./internal/serve/oip ./internal/pull; \
 	else echo "clients: not run: the official clients could not be installed (python3 with venv, a package registry)"; fi
+
+# ONNX Runtime, of each version that exported models are to run in.
+ONNXRUNTIMES = 1.32.0 1.20.1
+
+runs/onnxruntime/%/ready: internal/export/onnx/testdata/onnxruntime-%.txt
+	rm -rf runs/onnxruntime/$*
+	python3 -m venv runs/onnxruntime/$*
+	runs/onnxruntime/$*/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+onnx:
+	@found=; for v in $(ONNXRUNTIMES); do \
+		if $(MAKE) -s runs/onnxruntime/$$v/ready; then found=$$found:$$PWD/runs/onnxruntime/$$v/bin; \
+		else echo "onnx: ONNX Runtime $$v: not run: it could not be installed (python3 with venv, a package registry)"; fi; \
+	done; [ -z "$$found" ] || UNIMO_ONNXRUNTIME=$${found#:} go test -vet=off -count=1 -v -run TestONNXRuntime ./internal/export/onnx
 
 runs/mpich/ready: internal/base/collective/mpi/testdata/requirements.txt
 	rm -rf runs/mpich

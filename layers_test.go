@@ -32,7 +32,7 @@ var layers = []string{
 	"", // the public package
 	"internal/serve/backend", "internal/serve/web", "internal/serve/backend/backendtest",
 	"internal/serve/openai", "internal/serve/cohere", "internal/serve/tei", "internal/serve/oip/inferencepb", "internal/serve/oip", "internal/serve/native", "internal/serve/page", "internal/serve/telemetry", "internal/serve/openapi", "internal/serve",
-	"internal/demo/synth", "internal/demo", "internal/pull/fetch", "internal/pull", "internal/cli", "cmd/unimo",
+	"internal/demo/synth", "internal/demo", "internal/pull/fetch", "internal/pull", "internal/export/onnx", "internal/cli", "cmd/unimo",
 }
 
 // apart are prefixes that never import each other: what reads files knows nothing of what computes.

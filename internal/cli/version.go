@@ -40,6 +40,7 @@ func (a *app) commands() []*cobra.Command {
 		a.dataCommand(),
 		a.scoreCommand(),
 		a.convertCommand(),
+		a.exportCommand(),
 		a.inspectCommand(),
 		a.tokenizerCommand(),
 		a.settingsCommand(),

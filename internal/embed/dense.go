@@ -18,6 +18,14 @@ type stage interface {
 	size(in int) (int, error) // of the vectors that come out
 }
 
+// Layer is a stage as others compute it: vectors are divided by their length, or go through an affine map, In x Out, and an activation.
+type Layer struct {
+	Normalize  bool
+	In, Out    int
+	W, B       []float32
+	Activation string // by the last part of torch's names
+}
+
 // normalize divides vectors by their length.
 type normalize struct{}
 

@@ -308,6 +308,29 @@ func (e *Embedder) Prepare() {
 	}
 }
 
+// Encoder is what the embedder's vectors are pooled of; nil where the model has vectors of its own, or sees pictures alone.
+func (e *Embedder) Encoder() *model.Encoder { return e.encoder }
+
+// Device is what the vectors are computed on.
+func (e *Embedder) Device() engine.Device { return e.dev }
+
+// Layers are what follows the pooling, in this order.
+func (e *Embedder) Layers() []Layer {
+	layers := make([]Layer, len(e.stages))
+	for i, s := range e.stages {
+		l, ok := s.(*dense)
+		if !ok {
+			layers[i].Normalize = true
+			continue
+		}
+		layers[i] = Layer{In: l.in, Out: l.out, W: engine.Values(e.dev, l.w.Value), B: engine.Values(e.dev, l.b.Value), Activation: l.activation}
+	}
+	return layers
+}
+
+// Skips says whether the tokens of the prompt that stands before every text are not pooled.
+func (e *Embedder) Skips() bool { return e.skipped(e.Prompt) > 0 }
+
 // Close releases the model.
 func (e *Embedder) Close() error { return e.close() }
 

@@ -385,7 +385,7 @@ func FuzzRecipe(f *testing.F) {
 		if err := os.Mkdir(filepath.Join(dir, "1_Pooling"), 0o755); err != nil {
 			t.Fatal(err)
 		}
-		for name, content := range map[string][]byte{modulesFile: modules, "1_Pooling/config.json": pooling, transformerFiles[0]: bert, promptsFile: prompts} {
+		for name, content := range map[string][]byte{ModulesFile: modules, "1_Pooling/config.json": pooling, transformerFiles[0]: bert, promptsFile: prompts} {
 			if err := os.WriteFile(filepath.Join(dir, filepath.FromSlash(name)), content, 0o644); err != nil {
 				t.Fatal(err)
 			}

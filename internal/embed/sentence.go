@@ -17,7 +17,7 @@ import (
 
 // Files of a folder of sentence-transformers.
 const (
-	modulesFile  = "modules.json"
+	ModulesFile  = "modules.json" // of a folder that says how its vectors are made
 	moduleConfig = "config.json"
 	promptsFile  = "config_sentence_transformers.json"
 	maxSettings  = 16 << 20 // bytes of one of them
@@ -49,7 +49,7 @@ func readRecipe(d engine.Device, dir string) (*recipe, error) {
 		Path string `json:"path"`
 		Type string `json:"type"`
 	}
-	file := filepath.Join(dir, modulesFile)
+	file := filepath.Join(dir, ModulesFile)
 	err := infile.ReadJSON(file, maxSettings, &modules)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil

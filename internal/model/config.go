@@ -138,8 +138,8 @@ func (c Config) WithTextTokens(n int) (Config, error) {
 // FFNSize is the inner width of the feed-forward layers: 4H in every UNIMO.
 func (c Config) FFNSize() int { return 4 * c.HiddenSize }
 
-// normEpsilon is what layer norms add to the variance.
-func (c Config) normEpsilon() float32 { return float32(cmp.Or(c.LayerNormEpsilon, 1e-5)) }
+// NormEpsilon is what layer norms add to the variance.
+func (c Config) NormEpsilon() float32 { return float32(cmp.Or(c.LayerNormEpsilon, 1e-5)) }
 
 // roles and turns are the lengths of the dialogue's tables. With knowledge the
 // reference's recipe has 3 roles; its default of 2 is too few then.
@@ -364,7 +364,7 @@ func (c Config) JSON() ([]byte, error) {
 // String names the size of the model (layers x hidden, heads, vocabulary) and what it is for.
 func (c Config) String() string {
 	size := fmt.Sprintf("%d layers x %d hidden, %d heads, vocabulary %d, up to %d tokens", c.Layers, c.HiddenSize, c.Heads, c.VocabSize, c.MaxTokens())
-	if p := c.pooler(); p != actReLU {
+	if p := c.Pooler(); p != actReLU {
 		size += ", pooler with " + p
 	}
 	if about := c.About(); about != "" {

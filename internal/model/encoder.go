@@ -21,7 +21,7 @@ func newNorm(p declare, name string, cfg Config) norm {
 	return norm{
 		Scale:   p(name+"_layer_norm_scale", Ones, cfg.HiddenSize),
 		Bias:    p(name+"_layer_norm_bias", Zeros, cfg.HiddenSize),
-		Epsilon: cfg.normEpsilon(),
+		Epsilon: cfg.NormEpsilon(),
 	}
 }
 

@@ -59,6 +59,9 @@ func Open[M Heads](d engine.Device, cfg Config, r checkpoint.Reader) (M, error) 
 	return m, failure
 }
 
+// ParametersOf returns the parameters of a model of whatever kind, such as [Open] makes of M = [Heads].
+func ParametersOf(m Heads) Parameters { return m.common().Params }
+
 // empty makes a model without parameters. A configuration that belongs to a model of another kind is
 // [ErrWrongTask].
 func empty[M Heads](d engine.Device, cfg Config) (m M, err error) {

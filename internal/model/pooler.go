@@ -21,7 +21,7 @@ type pooler struct {
 const pooledText = "pooled_fc_text"
 
 func newPooler(p declare, cfg Config) pooler {
-	return pooler{newLinear(p, pooledText, cfg.HiddenSize, cfg.HiddenSize), cfg.pooler()}
+	return pooler{newLinear(p, pooledText, cfg.HiddenSize, cfg.HiddenSize), cfg.Pooler()}
 }
 
 // apply returns the pooled rows of x.
@@ -35,12 +35,12 @@ func (l pooler) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 	return t.ReLU(x)
 }
 
-// pooler is the activation of the pooled first token of a text.
-func (c Config) pooler() string { return cmp.Or(c.PoolerAct, actReLU) }
+// Pooler is the activation of the pooled first token of a text.
+func (c Config) Pooler() string { return cmp.Or(c.PoolerAct, actReLU) }
 
 // validatePooler checks pooler_act.
 func (c Config) validatePooler() error {
-	switch p := c.pooler(); {
+	switch p := c.Pooler(); {
 	case p != actReLU && p != actTanh && p != actGELU:
 		return fmt.Errorf("pooler_act is %q; it can be %q, as UNIMO has it, %q, as BERT and RoBERTa, or %q, as ELECTRA", p, actReLU, actTanh, actGELU)
 	case p != actReLU && (c.form().images != unread || c.ProblemType == MultiTask):
@@ -52,11 +52,11 @@ func (c Config) validatePooler() error {
 // FitPooler returns a checkpoint of configuration from as a model of configuration to starts from it: without its pooler,
 // if that was trained with another activation. left says why, "" if nothing is left out. Closing the reader closes r.
 func FitPooler(from, to Config, r checkpoint.Reader) (fitted checkpoint.Reader, left string) {
-	if _, err := r.Info(pooledText + ".w_0"); err != nil || from.pooler() == to.pooler() {
+	if _, err := r.Info(pooledText + ".w_0"); err != nil || from.Pooler() == to.Pooler() {
 		return r, ""
 	}
 	return Without(r, pooledText+".w_0", pooledText+".b_0"),
-		fmt.Sprintf("the pooler of the checkpoint is left out: it was trained with %s, and this model has %s", from.pooler(), to.pooler())
+		fmt.Sprintf("the pooler of the checkpoint is left out: it was trained with %s, and this model has %s", from.Pooler(), to.Pooler())
 }
 
 // Without returns a checkpoint without some of its tensors. Closing it closes r.

@@ -251,7 +251,7 @@ func (r *reference) normOf(a, b [][]float64, name string) [][]float64 {
 			variance += d * d / n
 		}
 		for j := range a[i] {
-			y[i] = append(y[i], (a[i][j]+b[i][j]-mean)/math.Sqrt(variance+float64(r.cfg.normEpsilon()))*scale[j]+bias[j])
+			y[i] = append(y[i], (a[i][j]+b[i][j]-mean)/math.Sqrt(variance+float64(r.cfg.NormEpsilon()))*scale[j]+bias[j])
 		}
 	}
 	return y
