@@ -151,6 +151,7 @@ type comparison struct {
 // print writes a table of the medians.
 func (r *results) print(w io.Writer) {
 	fmt.Fprintf(w, "%s, %s\n\n", r.Date, r.Machine)
+	r.printParts(w)
 	fmt.Fprintln(w, "| workload | one process, tokens/s | two ranks | ratio | at least | exchange, s a step | memory of a rank: GB | ratio | at most | sent by a rank and step, MB |")
 	fmt.Fprintln(w, "|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|")
 	for _, l := range workloads {
@@ -175,6 +176,37 @@ func (r *results) print(w io.Writer) {
 			of(func(c comparison) float64 { return float64(c.Ranks.Peak) / 1e9 }), of(func(c comparison) float64 { return c.Memory }), l.memory,
 			of(func(c comparison) float64 { return float64(c.Ranks.Sent) / 1e6 }))
 	}
+}
+
+// printParts writes what the steps' seconds went by for: medians of each. A batch is what is left of a step for one.
+func (r *results) printParts(w io.Writer) {
+	fmt.Fprintln(w, "| workload | side | step, s | a batch | update | exchange | wait |\n|---|---|---:|---:|---:|---:|---:|")
+	for _, l := range workloads {
+		for _, side := range []string{"one process", "two ranks"} {
+			var step, batch, update, exchange, wait []float64
+			each := float64(l.accumulation)
+			if side == "two ranks" {
+				each /= 2
+			}
+			for _, c := range r.Rounds {
+				if c.Workload != l.Name {
+					continue
+				}
+				m := c.Alone
+				if side == "two ranks" {
+					m = c.Ranks
+				}
+				for i, s := range m.Seconds {
+					step, update, exchange, wait = append(step, s), append(update, m.Update[i]), append(exchange, m.Exchange[i]-m.Wait[i]), append(wait, m.Wait[i])
+					batch = append(batch, (s-m.Update[i]-m.Exchange[i])/each)
+				}
+			}
+			if step != nil {
+				fmt.Fprintf(w, "| %s | %s | %.2f | %.2f | %.2f | %.2f | %.2f |\n", l.Name, side, median(step), median(batch), median(update), median(exchange), median(wait))
+			}
+		}
+	}
+	fmt.Fprintln(w)
 }
 
 // median is that of some numbers; 0 of none.

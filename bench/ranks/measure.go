@@ -65,7 +65,10 @@ func names() (list []string) {
 // measured is a run.
 type measured struct {
 	Speeds   []float64 `json:"tokens_per_second"`  // of each step that counts
-	Exchange []float64 `json:"exchange,omitempty"` // seconds of each, the wait for the other rank included
+	Seconds  []float64 `json:"seconds"`            // of each
+	Update   []float64 `json:"update"`             // of these, in the optimiser's step
+	Exchange []float64 `json:"exchange,omitempty"` // of these, in the exchange, the wait for the other rank included
+	Wait     []float64 `json:"wait,omitempty"`     // this wait
 	Peak     int64     `json:"peak"`               // bytes of memory, of the rank with more
 	Sent     int64     `json:"sent,omitempty"`     // bytes over the cable in a step
 }
@@ -250,14 +253,18 @@ func (m *measured) read(log []byte, w workload) error {
 			Event    string  `json:"event"`
 			Step     int     `json:"step"`
 			Speed    float64 `json:"tokens_per_second"`
+			Seconds  float64 `json:"seconds"`
+			Update   float64 `json:"update_seconds"`
 			Exchange float64 `json:"exchange_seconds"`
+			Wait     float64 `json:"exchange_wait_seconds"`
 		}
 		if err := json.Unmarshal(lines.Bytes(), &line); err != nil {
 			return fmt.Errorf("log.jsonl: %w", err)
 		}
 		if line.Event == "step" && line.Step > w.warm {
 			m.Speeds = append(m.Speeds, line.Speed)
-			m.Exchange = append(m.Exchange, line.Exchange)
+			m.Seconds, m.Update = append(m.Seconds, line.Seconds), append(m.Update, line.Update)
+			m.Exchange, m.Wait = append(m.Exchange, line.Exchange), append(m.Wait, line.Wait)
 		}
 	}
 	if len(m.Speeds) != w.steps-w.warm {

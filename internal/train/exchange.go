@@ -71,6 +71,7 @@ type exchanger struct {
 	queue chan int      // buckets whose gradients are final
 	over  chan struct{} // all are exchanged
 	spent []interval    // when buckets were exchanged
+	met   time.Time     // when all ranks had gradients of the step's first one
 	late  []int         // parameters that wait to the end
 	err   error
 }
@@ -87,7 +88,7 @@ const (
 
 // begin begins the exchange of a step. Until end, one goroutine alone calls the group.
 func (x *exchanger) begin() {
-	x.spent, x.late = x.spent[:0], x.late[:0]
+	x.spent, x.late, x.met = x.spent[:0], x.late[:0], time.Time{}
 	x.queue, x.over = make(chan int, len(x.buckets)), make(chan struct{})
 	go func() {
 		defer close(x.over)
@@ -141,6 +142,9 @@ func (x *exchanger) exchangeBucket(params []int) error {
 	}
 	if err := x.group.AllGather(mine, all); err != nil {
 		return fmt.Errorf("exchange gradients: %w", err)
+	}
+	if x.met.IsZero() {
+		x.met = time.Now()
 	}
 	var whole, divided []int // of dense gradients
 	for k, i := range params {

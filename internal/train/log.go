@@ -99,9 +99,13 @@ func (l *eventLog) step(e StepEvent) error {
 		Rate      Number  `json:"learning_rate"`
 		Norm      Number  `json:"grad_norm"`
 		PerSecond Number  `json:"tokens_per_second"`
+		Seconds   Number  `json:"seconds"`
+		Update    Number  `json:"update_seconds"`
 		Exchange  Number  `json:"exchange_seconds,omitempty"`
+		Wait      Number  `json:"exchange_wait_seconds,omitempty"`
 		Hidden    Number  `json:"exchange_hidden_seconds,omitempty"`
-	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds)), Number(e.Exchange), Number(e.Hidden)})
+	}{e.Step, Number(e.Epoch), Number(e.Loss), e.Parts, Number(e.LearningRate), Number(e.GradNorm), Number(float64(e.Tokens) / max(1e-9, e.Seconds)),
+		Number(e.Seconds), Number(e.Update), Number(e.Exchange), Number(e.Wait), Number(e.Hidden)})
 }
 
 // LogDone appends to the log that the run is done: its last line, for when every file is written.

@@ -155,6 +155,8 @@ type StepEvent struct {
 	Seconds      float64 // this step took
 	Exchange     float64 // of these, seconds in the exchange of gradients, the wait for other ranks included
 	Hidden       float64 // seconds of exchange besides, while batches were computed
+	Wait         float64 // of Exchange: until the slowest rank began with it
+	Update       float64 // seconds in the optimiser's step
 }
 
 // NonFiniteError stops a run whose loss or gradient is not a number.
@@ -506,6 +508,7 @@ func (t *Trainer) step() (StepEvent, error) {
 	t.hiddenTime += exchange.hidden
 	return StepEvent{
 		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.waited.Seconds(), Hidden: exchange.hidden.Seconds(),
+		Wait: exchange.others.Seconds(), Update: exchange.update.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
 	}, nil
 }
@@ -518,10 +521,12 @@ func (t *Trainer) update(rate float64, times *exchangeTimes) (norm float64, err 
 			t.adam.Divide(i)
 		}
 	}
-	if norm, err = t.adam.Step(rate); err != nil || !slices.Contains(x.divided, true) {
+	start := time.Now()
+	norm, err = t.adam.Step(rate)
+	if times.update = time.Since(start); err != nil || !slices.Contains(x.divided, true) {
 		return norm, err
 	}
-	start := time.Now()
+	start = time.Now()
 	params := t.Task.Params()
 	for _, bucket := range x.buckets {
 		bucket = slices.DeleteFunc(slices.Clone(bucket), func(i int) bool { return !x.divided[i] })
@@ -586,6 +591,8 @@ func (t *Trainer) count(places []place) (parts [][]Part, err error) {
 // exchangeTimes say how long ranks exchanged gradients in a step.
 type exchangeTimes struct {
 	waited time.Duration // after the batches, the wait for the slowest rank included
+	others time.Duration // of that, this wait
+	update time.Duration // the optimiser's step
 	hidden time.Duration // while batches were computed
 }
 
@@ -627,6 +634,7 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 		if times.hidden, failed = t.exchange.end(start); failed != nil {
 			return nil, times, errors.Join(err, failed)
 		}
+		times.others = max(0, t.exchange.met.Sub(start))
 		own.Late = t.exchange.waiting()
 	}
 	all, err := collective.Gather(t.Group, own, err)
