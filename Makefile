@@ -1,6 +1,7 @@
 # make check    everything CI runs on every change: format, tidiness of go.mod, vet,
 #               staticcheck, tests on every instruction set, six platforms. Needs Go and
-#               a module proxy (or a filled module cache), nothing else.
+#               a module proxy (or a filled module cache), nothing else. What arm64's instruction
+#               set computes is "not run" where qemu is not installed (Debian: qemu-user)
 # make race     the race detector over the packages with goroutines; needs a C compiler
 # make vuln     known vulnerabilities of what is linked; needs the network
 # make browser  the server's page in a real Chromium: UNIMO_BROWSER, or one in the PATH; axe-core
@@ -40,9 +41,9 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: arm64 unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
-check: format tidy vet test variants cross
+check: format tidy vet test variants arm64 cross
 
 build:
 	go build -trimpath -o unimo ./cmd/unimo
@@ -81,6 +82,16 @@ test:
 variants:
 	UNIMO_CPU=avx2 go test -vet=off -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/... ./internal/vision/... ./internal/run/... ./internal/tasks/...
 	UNIMO_CPU=generic go test -vet=off -count=1 ./internal/compute/engine/... ./internal/compute/autograd/... ./internal/model/... ./internal/vision/...
+
+QEMU = $(or $(UNIMO_QEMU),$(shell command -v qemu-aarch64 || command -v qemu-aarch64-static))
+
+# The kernels and the engine on arm64, emulated where this is another processor; without what takes longest.
+arm64:
+	@if [ "$$(go env GOHOSTARCH)" = arm64 ]; then echo "arm64: make test runs them on this processor"; \
+	elif [ -z "$(QEMU)" ]; then echo "arm64: not run: no qemu-aarch64 here; install it (Debian: qemu-user), or set UNIMO_QEMU to it"; \
+	else export UNIMO_EMULATOR=$(QEMU) UNIMO_REQUIRE_ISA=neon GOARCH=arm64; \
+	go test -vet=off -count=1 -short -exec $(QEMU) ./internal/compute/kernels && \
+	go test -vet=off -count=1 -short -exec $(QEMU) -skip 'AllocatesNothing|VocabularyLoss' ./internal/compute/engine/...; fi
 
 # The other platforms: vet compiles every package and its tests, build links the program.
 cross:

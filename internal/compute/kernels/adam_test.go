@@ -68,8 +68,12 @@ func TestAdamIdle(t *testing.T) {
 	for i := range steps {
 		steps[i] = AdamStep{Beta1: 0.9, Beta2: 0.8, StepSize: 0.3 / float32(i+1), Epsilon: 1e-6, GradScale: 0.7, Decay: 1e-4 * float32(i%3)}
 	}
+	lengths := lengths()
+	if testing.Short() {
+		lengths = lengths[:40]
+	}
 	eachISA(t, func(t *testing.T) {
-		for _, n := range lengths() {
+		for _, n := range lengths {
 			make3 := func() (p, m, v *guarded) {
 				p, m, v = guardVector(random(n, 1), n%16), guardVector(random(n, 2), n%15), guardVector(random(n, 3), n%14)
 				for i := range v.x {

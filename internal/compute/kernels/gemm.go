@@ -25,7 +25,7 @@ const (
 //
 // Every element of C is summed over k in one fixed order: blocks of k that
 // depend on k alone, in each of which the products are added in turn from zero
-// (fused multiply-adds on AVX2 and AVX-512, which therefore agree), and
+// (fused multiply-adds on AVX2, AVX-512 and NEON, which therefore agree), and
 // the blocks' sums added to C one after the other. So the result is the same
 // for any number of threads, and an element does not change when its row or
 // column is computed as part of another product.
@@ -212,11 +212,15 @@ type gemmTile struct {
 	// independent sums to keep the units busy).
 	balanced bool
 
+	// readsRows: a tile reads along the rows of A, whose elements lie beside each other (aCol is 1). So packed panels of A hold
+	// rows too, and A is packed if it is stored transposed.
+	readsRows bool
+
 	compute func(t *tileArgs)
 
 	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
 	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
-	// gemmTile.cols elements along a row of dst.
+	// gemmTile.cols elements along a row of dst, or any number for tiles that read rows.
 	copyRows, transpose func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int)
 }
 
@@ -360,7 +364,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 // 8 to 12 of them.
 func (p *product) readsDirectA(m int) bool {
 	if p.flags&TransA != 0 {
-		return m <= 64
+		return m <= 64 && !p.tile.readsRows
 	}
 	return p.lda%1024 != 0 || p.n <= 128
 }
@@ -442,7 +446,7 @@ func (p *product) alike(i int) int {
 // is copied its rows are as wide as all panels together; several of those at a
 // time are copied into every panel, so that memory is read in long stretches.
 func (p *product) packItems() int {
-	if p.flags&TransA == 0 {
+	if p.flags&TransA == 0 || p.tile.readsRows {
 		return p.rowPanels
 	}
 	return ((p.k-1)/p.kc + 1) * p.chunks()
@@ -453,6 +457,10 @@ func (p *product) chunks() int { return (p.kc-1)/packChunk + 1 }
 
 // packA does item i of the packing.
 func (p *product) packA(i int) {
+	if p.tile.readsRows {
+		p.packRows(i)
+		return
+	}
 	if p.flags&TransA == 0 {
 		top, bottom := p.rowPanel(i)
 		rows := bottom - top
@@ -478,9 +486,24 @@ func (p *product) packA(i int) {
 	}
 }
 
+// packRows packs panel i for tiles that read along rows.
+func (p *product) packRows(i int) {
+	top, bottom := p.rowPanel(i)
+	rows := bottom - top
+	for k0 := 0; k0 < p.k; k0 += p.kc {
+		kc := min(p.kc, p.k-k0)
+		dst := p.panelA(top, k0, kc)
+		if p.flags&TransA != 0 {
+			p.tile.transpose(dst, kc, p.a[(p.k0+k0)*p.lda+p.i0+top:], p.lda, kc, rows)
+		} else {
+			p.tile.copyRows(dst, kc, p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, rows, kc)
+		}
+	}
+}
+
 // panelA returns where the panel of A from row top on is packed for the block of K
 // at k0. For each block the panels lie one after the other; a panel holds its
-// elements of one column of A together.
+// elements of one column of A together, or of one row for tiles that read rows.
 func (p *product) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
 
 // compute computes the tiles of one task. The innermost loop goes down the
@@ -550,6 +573,8 @@ func (p *product) compute(task int) {
 // rowsAt sets the panel of A that begins at row top.
 func (p *product) rowsAt(t *tileArgs, top, k0 int) {
 	switch {
+	case !p.directA && p.tile.readsRows:
+		t.a, t.aRow, t.aCol, t.aStep = p.panelA(top, k0, t.k), t.k, 1, t.rows*t.k
 	case !p.directA:
 		t.a, t.aRow, t.aCol, t.aStep = p.panelA(top, k0, t.k), 1, t.rows, t.rows*t.k
 	case p.flags&TransA != 0:

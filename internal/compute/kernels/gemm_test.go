@@ -1,7 +1,9 @@
 package kernels
 
 import (
+	"encoding/binary"
 	"fmt"
+	"hash/fnv"
 	"math"
 	"math/rand/v2"
 	"slices"
@@ -176,7 +178,11 @@ func TestGemmIsTheSameForAnyThreads(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
 	eachISA(t, func(t *testing.T) {
 		for flags := range GemmFlags(8) {
-			for _, size := range [][3]int{{26, 192, 768}, {205, 333, 800}, {13, 13, 64}, {50, 600, 100}} {
+			sizes := [][3]int{{26, 192, 768}, {13, 13, 64}, {205, 333, 800}, {50, 600, 100}}
+			if testing.Short() {
+				sizes = sizes[:2]
+			}
+			for _, size := range sizes {
 				c := newGemmCase(size[0], size[1], size[2], flags, 1, 5)
 				want := c.run(t, GemmSerial, 0)
 				for i, threads := range []int{1, 2, 3, 7} {
@@ -221,11 +227,51 @@ func TestGemmElementDoesNotDependOnItsTile(t *testing.T) {
 	}
 }
 
+// On processors of every architecture the vector sets give the same bits.
+func TestGemmBits(t *testing.T) {
+	r := rand.New(rand.NewPCG(3, 4))
+	numbers := func(n int) []float32 { // by operations that are exact, or rounded once
+		x := make([]float32, n)
+		for i := range x {
+			x[i] = float32(int32(r.Uint32())) / (1 << 31)
+		}
+		return x
+	}
+	const m, n, k = 41, 53, 900 // edges in all, and three blocks of K
+	a, b := numbers(m*k), numbers(n*k)
+	want := map[GemmFlags]uint64{0: 0xc7ec08a4055a4158, TransA: 0x6aff5f1b872bcc4e, TransB: 0x821de93b4d21296, TransA | TransB: 0x196b232a3daf970c}
+	for _, isa := range Available()[1:] {
+		restore := Use(isa)
+		for flags := range want {
+			lda, ldb := k, n
+			if flags&TransA != 0 {
+				lda = m
+			}
+			if flags&TransB != 0 {
+				ldb = k
+			}
+			c, sum := make([]float32, m*n), fnv.New64a()
+			Gemm(c, n, a, lda, b, ldb, m, n, k, flags)
+			if err := binary.Write(sum, binary.LittleEndian, c); err != nil {
+				t.Fatal(err)
+			}
+			if sum.Sum64() != want[flags] {
+				t.Errorf("%v, flags %03b: digest %#x, want %#x", isa, flags, sum.Sum64(), want[flags])
+			}
+		}
+		restore()
+	}
+}
+
 // The options: bias and Apply, packed and not, against the product alone.
 func TestGemmOptions(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
 	eachISA(t, func(t *testing.T) {
-		for i, size := range [][3]int{{0, 5, 3}, {5, 0, 3}, {5, 40, 0}, {1, 1, 1}, {26, 192, 768}, {13, 70, 9}, {205, 333, 800}, {300, 1030, 50}, {40, 16, 2000}} {
+		sizes := [][3]int{{0, 5, 3}, {5, 0, 3}, {5, 40, 0}, {1, 1, 1}, {13, 70, 9}, {40, 16, 2000}, {26, 192, 768}, {205, 333, 800}, {300, 1030, 50}}
+		if testing.Short() {
+			sizes = sizes[:6]
+		}
+		for i, size := range sizes {
 			for _, flags := range []GemmFlags{0, TransA, TransB, TransB | Accumulate} {
 				c := newGemmCase(size[0], size[1], size[2], flags, 1, 5)
 				parallel.SetThreads(1 + i%3)

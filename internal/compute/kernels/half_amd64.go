@@ -45,14 +45,3 @@ var halfAVX512 = [2]halfKernels{
 		},
 	},
 }
-
-// wholeVectors leaves what is less than a vector to plain Go.
-func wholeVectors(vectors, rest func(dst []float32, x []uint16), lanes int) func(dst []float32, x []uint16) {
-	return func(dst []float32, x []uint16) {
-		n := len(x) / lanes * lanes
-		vectors(dst[:n], x[:n])
-		if n < len(x) {
-			rest(dst[n:], x[n:])
-		}
-	}
-}

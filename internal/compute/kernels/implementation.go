@@ -49,6 +49,10 @@ type implementation struct {
 
 	depthwise      [2][2]depthwiseRow // of 3 and 5 columns, strides of 1 and 2; nil: edges takes all
 	depthwiseEdges depthwiseRow
+
+	// peak does n times peakWork multiplications and additions as fast as the processor can; nil: there is no such loop.
+	peak     func(n int)
+	peakWork float64
 }
 
 var generic = implementation{

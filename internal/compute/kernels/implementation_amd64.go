@@ -44,6 +44,8 @@ var avx2 = implementation{
 	depthwiseEdges: depthwiseEdgesAVX2,
 	half:           halfAVX2,
 	depthwise:      [2][2]depthwiseRow{{depthwise3Stride1AVX2, depthwise3Stride2AVX2}, {depthwise5Stride1AVX2, depthwise5Stride2AVX2}},
+	peak:           fmaPeakAVX2,
+	peakWork:       12 * 8 * 2,
 }
 
 var avx512 = implementation{
@@ -88,4 +90,6 @@ var avx512 = implementation{
 	depthwiseEdges: depthwiseEdgesAVX512,
 	half:           halfAVX512,
 	depthwise:      [2][2]depthwiseRow{{depthwise3Stride1AVX512, depthwise3Stride2AVX512}, {depthwise5Stride1AVX512, depthwise5Stride2AVX512}},
+	peak:           fmaPeakAVX512,
+	peakWork:       24 * 16 * 2,
 }

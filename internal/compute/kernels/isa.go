@@ -13,11 +13,12 @@ import (
 // ISA is an instruction set that kernels are written for.
 type ISA int
 
-// The instruction sets, in rising order of speed.
+// The instruction sets, those of each architecture in rising order of speed.
 const (
 	Generic ISA = iota // plain Go, on every processor
 	AVX2               // 256-bit vectors with FMA
 	AVX512             // 512-bit vectors: F, BW, DQ and VL
+	NEON               // arm64's 128-bit vectors
 )
 
 // String returns the name that UNIMO_CPU knows.
@@ -29,6 +30,8 @@ func (isa ISA) String() string {
 		return "avx2"
 	case AVX512:
 		return "avx512"
+	case NEON:
+		return "neon"
 	}
 	return fmt.Sprintf("ISA(%d)", int(isa))
 }
@@ -87,7 +90,7 @@ func choose(value string, available []ISA) (ISA, error) {
 	if value == "" {
 		return best, nil
 	}
-	for _, isa := range []ISA{Generic, AVX2, AVX512} {
+	for _, isa := range []ISA{Generic, AVX2, AVX512, NEON} {
 		if value != isa.String() {
 			continue
 		}

@@ -24,6 +24,11 @@ func TestChoose(t *testing.T) {
 		{"avx512", []ISA{Generic, AVX2}, AVX2, "UNIMO_CPU=avx512: this processor has no avx512; use one of generic, avx2"},
 		{"avx2", []ISA{Generic}, Generic, "no avx2"},
 		{"AVX2", all, AVX512, `environment variable UNIMO_CPU: unknown instruction set "AVX2"; did you mean avx2?`},
+		{"", []ISA{Generic, NEON}, NEON, ""},
+		{"generic", []ISA{Generic, NEON}, Generic, ""},
+		{"neon", []ISA{Generic, NEON}, NEON, ""},
+		{"neon", all, AVX512, "UNIMO_CPU=neon: this processor has no neon; use one of generic, avx2, avx512"},
+		{"avx2", []ISA{Generic, NEON}, NEON, "no avx2; use one of generic, neon"},
 		{"sse", []ISA{Generic, AVX2}, AVX2, `unknown instruction set "sse"; choose one of generic, avx2`},
 	} {
 		got, err := choose(c.value, c.available)
@@ -57,7 +62,7 @@ func TestUse(t *testing.T) {
 	}
 }
 
-// The variable, in a process of its own.
+// The variable, in a process of its own, which UNIMO_EMULATOR runs if it is set.
 func TestEnvironment(t *testing.T) {
 	if os.Getenv("UNIMO_TEST_PRINT_ISA") != "" {
 		os.Stdout.WriteString("isa=" + Active().String() + "\n")
@@ -73,7 +78,8 @@ func TestEnvironment(t *testing.T) {
 		{best.String(), best.String(), ""},
 		{"nonsense", best.String(), `UNIMO_CPU: unknown instruction set "nonsense"`},
 	} {
-		cmd := exec.Command(os.Args[0], "-test.run=^TestEnvironment$", "-test.v")
+		args := append(strings.Fields(os.Getenv("UNIMO_EMULATOR")), os.Args[0], "-test.run=^TestEnvironment$", "-test.v")
+		cmd := exec.Command(args[0], args[1:]...)
 		cmd.Env = append(os.Environ(), "UNIMO_TEST_PRINT_ISA=1", environment+"="+c.value)
 		out, err := cmd.CombinedOutput()
 		text := string(out)

@@ -36,6 +36,10 @@ func (g *generator) binary(name, doc string, op func(a, b operand.Op, v reg.VecV
 // maximumOrNaN replaces v, which is a, by the maximum of a and b. The instruction returns b if one is NaN, so a has to be
 // put back if it is.
 func (g *generator) maximumOrNaN(a, b operand.Op, v reg.VecVirtual) {
+	if g.onARM() { // returns NaN if one is
+		g.VMAXPS(b, a, v)
+		return
+	}
 	first := g.vec()
 	g.VMOVAPS(a, first)
 	g.VMAXPS(b, first, v)
@@ -117,6 +121,9 @@ func (g *generator) sumSquares() {
 	p, n := g.slices("x"), g.length("x")
 	sums := g.zeros(unroll)
 	half := func(v reg.VecVirtual, upper uint8) reg.VecVirtual { // half of v as float64
+		if g.onARM() {
+			return g.lengthened(v, upper)
+		}
 		wide := g.vec()
 		if g.wide() {
 			part := g.YMM()
@@ -141,15 +148,19 @@ func (g *generator) sumSquares() {
 	g.VADDPD(sums[3], sums[1], sums[1])
 	g.VADDPD(sums[1], sums[0], sums[0])
 	v := sums[0]
-	if g.wide() {
-		upper := g.YMM()
-		g.VEXTRACTF64X4(operand.U8(1), v, upper)
-		g.VADDPD(upper, v.AsY(), v.AsY())
-	}
 	part, low := g.XMM(), v.AsX()
-	g.VEXTRACTF128(operand.U8(1), v.AsY(), part)
-	g.VADDPD(part, low, low)
-	g.VPERMILPD(operand.U8(1), low, part)
+	if g.onARM() {
+		g.neon("DUP.D[1]", low, part)
+	} else {
+		if g.wide() {
+			upper := g.YMM()
+			g.VEXTRACTF64X4(operand.U8(1), v, upper)
+			g.VADDPD(upper, v.AsY(), v.AsY())
+		}
+		g.VEXTRACTF128(operand.U8(1), v.AsY(), part)
+		g.VADDPD(part, low, low)
+		g.VPERMILPD(operand.U8(1), low, part)
+	}
 	g.VADDSD(part, low, low)
 	g.Store(low, g.ReturnIndex(0))
 	g.ret()

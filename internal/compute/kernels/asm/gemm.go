@@ -13,7 +13,8 @@ import (
 // tileRows is the largest number of rows of a tile. The tile of AVX-512 is
 // 14×32: 28 accumulators, 2 vectors of B and 2 broadcast elements of A are the
 // 32 registers, and 16 loads serve 28 FMAs. That of AVX2 is 6×16: 12
-// accumulators, 2 vectors of B and 2 elements of A are the 16 registers.
+// accumulators, 2 vectors of B and 2 elements of A are the 16 registers. That of NEON is 6×16 as well: 24
+// accumulators, 2 vectors of B and one of A for each row, whose lanes are the elements of four steps, are the 32 registers.
 func (g *generator) tileRows() int {
 	if g.wide() {
 		return 14
@@ -21,12 +22,21 @@ func (g *generator) tileRows() int {
 	return 6
 }
 
-// generateGemm writes a function for every height of a tile and widths of one
-// and two vectors, so that an edge of a matrix costs few useless multiplications.
+// tileVectors is the largest width of a tile.
+func (g *generator) tileVectors() int {
+	if g.onARM() {
+		return 4
+	}
+	return 2
+}
+
+// generateGemm writes a function for every height of a tile and every number of
+// vectors, so that an edge of a matrix costs few useless multiplications.
 func generateGemm(g *generator) {
 	for rows := 1; rows <= g.tileRows(); rows++ {
-		g.tile(rows, 1)
-		g.tile(rows, 2)
+		for vectors := 1; vectors <= g.tileVectors(); vectors++ {
+			g.tile(rows, vectors)
+		}
 	}
 	g.peak()
 }
@@ -34,7 +44,10 @@ func generateGemm(g *generator) {
 // peak writes the loop that benchmarks measure the processor's speed with:
 // independent multiply-adds and nothing else.
 func (g *generator) peak() {
-	sums := g.isa.lanes * 3 / 2 // as PeakGFLOPs knows
+	sums := g.isa.lanes * 3 / 2 // as implementation.peakWork knows
+	if g.onARM() {
+		sums = 24
+	}
 	g.function("fmaPeak", "func(n int)",
 		fmt.Sprintf("does n times %d fused multiply-adds of %d elements each.", sums, g.isa.lanes))
 	n, factor := g.param("n"), g.vec()
@@ -167,7 +180,9 @@ func (g *generator) tile(rows, vectors int) {
 	g.MOVQ(fetchedTo, next)
 	k, switchAt := g.field(args, "k"), g.AllocLocal(8)
 
-	step := func() {
+	// ahead loads what several steps read together of A.
+	ahead := func(steps int) {}
+	step := func(s int) {
 		row := make([]reg.VecVirtual, vectors)
 		for j := range row {
 			row[j] = g.vec()
@@ -183,6 +198,9 @@ func (g *generator) tile(rows, vectors int) {
 		}
 		g.ADDQ(aCol, a)
 	}
+	if g.onARM() {
+		ahead, step = g.stepsNEON(a, b, bRow, aElement, acc)
+	}
 	// steps writes the loop that does tileSteps steps at a time, until k is switchAt; prefetch
 	// is called before each step.
 	steps := func(prefetch func(step int)) {
@@ -190,9 +208,10 @@ func (g *generator) tile(rows, vectors int) {
 		g.CMPQ(k, switchAt)
 		g.JLE(operand.LabelRef(none))
 		g.Label(loop)
+		ahead(tileSteps)
 		for s := range tileSteps {
 			prefetch(s)
-			step()
+			step(s)
 		}
 		g.SUBQ(operand.U8(tileSteps), k)
 		g.CMPQ(k, switchAt)
@@ -250,7 +269,8 @@ func (g *generator) tile(rows, vectors int) {
 	g.TESTQ(k, k)
 	g.JZ(operand.LabelRef(done))
 	g.Label(last)
-	step()
+	ahead(1)
+	step(0)
 	g.DECQ(k)
 	g.JNZ(operand.LabelRef(last))
 	g.Label(done)
@@ -285,11 +305,11 @@ func (g *generator) storeTile(args gotypes.Component, at tilePlace, acc [][]reg.
 // memory, for want of registers.
 func (g *generator) edgeMask(cols reg.GPVirtual, vectors int) *mask {
 	g.SUBQ(operand.U8(uint8((vectors-1)*g.isa.lanes)), cols)
-	if g.wide() {
-		k := g.firstLanes(cols)
-		return &k
+	if g.isa == avx2 {
+		return &mask{v: g.laneTable(cols)}
 	}
-	return &mask{v: g.laneTable(cols)}
+	k := g.firstLanes(cols)
+	return &k
 }
 
 // storeRows does so for rows whose last vector has the mask.
@@ -326,7 +346,7 @@ func (g *generator) storeRows(args gotypes.Component, at tilePlace, acc [][]reg.
 	g.Label(free)
 	c, ldc := g.GP64(), g.stride(args, "ldc")
 	g.MOVQ(at.c, c)
-	if edge != nil && !g.wide() {
+	if edge != nil && g.isa == avx2 {
 		r := g.YMM()
 		g.VMOVUPS(edge.v, r)
 		masks[len(masks)-1] = &mask{v: r}

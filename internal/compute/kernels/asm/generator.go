@@ -14,11 +14,13 @@ import (
 type isa struct {
 	name  string // as it stands in the names of the functions
 	lanes int    // float32 elements of a vector
+	arch  string // the processors that have it
 }
 
 var (
-	avx2   = isa{"AVX2", 8}
-	avx512 = isa{"AVX512", 16}
+	avx2   = isa{"AVX2", 8, "amd64"}
+	avx512 = isa{"AVX512", 16, "amd64"}
+	neon   = isa{"NEON", 4, "arm64"}
 )
 
 // generator writes the functions of one file for one instruction set. Its
@@ -33,7 +35,9 @@ type generator struct {
 	labels    int
 }
 
-func (g *generator) wide() bool { return g.isa.lanes == 16 }
+func (g *generator) wide() bool { return g.isa == avx512 }
+
+func (g *generator) onARM() bool { return g.isa == neon }
 
 // bytes is the size of a vector.
 func (g *generator) bytes() int { return 4 * g.isa.lanes }
@@ -51,7 +55,9 @@ func (g *generator) function(name, signature string, doc ...string) {
 
 // ret ends a function.
 func (g *generator) ret() {
-	g.VZEROUPPER()
+	if !g.onARM() {
+		g.VZEROUPPER()
+	}
 	g.RET()
 }
 
@@ -63,10 +69,13 @@ func (g *generator) label(name string) string {
 
 // vec returns a new vector register.
 func (g *generator) vec() reg.VecVirtual {
-	if g.wide() {
+	switch g.isa {
+	case avx512:
 		return g.ZMM()
+	case avx2:
+		return g.YMM()
 	}
-	return g.YMM()
+	return g.XMM()
 }
 
 // zero clears v.
@@ -124,8 +133,9 @@ func (g *generator) table(name string, fill func()) operand.Mem {
 
 // mask selects the first lanes of a vector.
 type mask struct {
-	k reg.OpmaskVirtual // AVX-512
-	v operand.Op        // AVX2: a vector register or memory, all ones where selected
+	k     reg.OpmaskVirtual // AVX-512
+	v     operand.Op        // a vector register or memory, all ones where selected; not for the first lanes of NEON,
+	count reg.GPVirtual     // which have their number
 }
 
 // firstLanes returns the mask of the first count lanes; count, in a register
@@ -138,25 +148,37 @@ func (g *generator) firstLanes(count reg.GPVirtual) mask {
 		g.KMOVW(bits.As32(), k)
 		return mask{k: k}
 	}
+	if g.onARM() {
+		return mask{count: count}
+	}
 	v := g.YMM()
 	g.VMOVUPS(g.laneTable(count), v)
 	return mask{v: v}
 }
 
-// laneTable returns the address, for AVX2, of a vector whose first count lanes
-// are all ones: a window into a table of 8 lanes of ones and 8 of zeros.
+// laneTable returns the address of a vector whose first count lanes are all ones:
+// a window into a table of a vector's lanes of ones and as many of zeros.
 func (g *generator) laneTable(count reg.GPVirtual) operand.Mem {
 	table := g.table("lanes", func() {
-		for i := range 16 {
-			g.AppendDatum(operand.U32([]uint32{0xffffffff, 0}[i/8]))
+		for i := range 2 * g.isa.lanes {
+			g.AppendDatum(operand.U32([]uint32{0xffffffff, 0}[i/g.isa.lanes]))
 		}
 	})
 	address, offset := g.GP64(), g.GP64()
-	g.LEAQ(table.Offset(32), address)
+	g.LEAQ(table.Offset(g.bytes()), address)
 	g.MOVQ(count, offset)
 	g.SHLQ(operand.U8(2), offset)
 	g.SUBQ(offset, address)
 	return operand.Mem{Base: address}
+}
+
+// selected returns a vector or an address of one that is all ones in the lanes of the mask, which is not
+// AVX-512's.
+func (k *mask) selected(g *generator) operand.Op {
+	if k.v != nil {
+		return k.v
+	}
+	return g.laneTable(k.count)
 }
 
 // load reads the lanes of the mask and sets the others to zero. A nil mask is
@@ -167,6 +189,8 @@ func (g *generator) load(m operand.Mem, k *mask, v reg.VecVirtual) {
 		g.VMOVUPS(m, v)
 	case g.wide():
 		g.VMOVUPS_Z(m, k.k, v)
+	case g.onARM():
+		g.loadLanes(m, k.count, v)
 	default:
 		if in, ok := k.v.(operand.Mem); ok {
 			g.VMOVUPS(in, v)
@@ -185,6 +209,8 @@ func (g *generator) store(v reg.VecVirtual, k *mask, m operand.Mem) {
 		g.VMOVUPS(v, m)
 	case g.wide():
 		g.VMOVUPS(v, k.k, m)
+	case g.onARM():
+		g.storeLanes(v, k.count, m)
 	default:
 		g.VMASKMOVPS(v, k.v, m)
 	}
@@ -197,16 +223,16 @@ func (g *generator) keep(k *mask, v reg.VecVirtual) {
 	case g.wide():
 		g.VMOVUPS_Z(v, k.k, v)
 	default:
-		g.VANDPS(k.v, v, v)
+		g.VANDPS(k.selected(g), v, v)
 	}
 }
 
-// constant returns an operand whose lanes are all v. With AVX-512 it is a register
+// constant returns an operand whose lanes are all v. It is a register
 // that is loaded here, so call it before the loop; AVX2 has too few and reads it
 // from memory each time.
 func (g *generator) constant(v float32) operand.Op {
 	m := g.broadcast(v)
-	if !g.wide() {
+	if g.isa == avx2 {
 		return m
 	}
 	r := g.vec()
@@ -310,6 +336,10 @@ func (g *generator) reduce(list []reg.VecVirtual, op func(ops ...operand.Op)) re
 		list = list[:half]
 	}
 	v := list[0]
+	if g.onARM() {
+		g.reduceLanes(v, op)
+		return v
+	}
 	if g.wide() {
 		upper := g.YMM()
 		g.VEXTRACTF64X4(operand.U8(1), v, upper)

@@ -24,30 +24,34 @@ import (
 var files = []struct {
 	name     string
 	generate func(g *generator)
+	amd64    bool // alone
 }{
-	{"gemm", generateGemm},
-	{"pack", generatePack},
-	{"elementwise", generateElementwise},
-	{"gelu", generateGELU},
-	{"gate", generateGate},
-	{"rows", generateRows},
-	{"adam", generateAdam},
-	{"random", generateRandom},
-	{"convolution", generateConvolution},
-	{"activation", generateActivation},
-	{"int8", generateInt8},
-	{"half", generateHalf},
+	{name: "gemm", generate: generateGemm},
+	{name: "pack", generate: generatePack},
+	{name: "elementwise", generate: generateElementwise},
+	{name: "gelu", generate: generateGELU},
+	{name: "gate", generate: generateGate},
+	{name: "rows", generate: generateRows},
+	{name: "adam", generate: generateAdam},
+	{name: "random", generate: generateRandom},
+	{name: "convolution", generate: generateConvolution},
+	{name: "activation", generate: generateActivation},
+	{name: "int8", generate: generateInt8, amd64: true},
+	{name: "half", generate: generateHalf},
 }
 
 func main() {
 	out := flag.String("dir", "..", "folder to write to") // avo has taken -out
 	flag.Parse()
 	for _, f := range files {
-		for _, isa := range []isa{avx2, avx512} {
+		for _, isa := range []isa{avx2, avx512, neon} {
+			if f.amd64 && isa.arch != "amd64" {
+				continue
+			}
 			g := &generator{Context: build.NewContext(), isa: isa}
-			g.ConstraintExpr("amd64")
+			g.ConstraintExpr(isa.arch)
 			f.generate(g)
-			if err := write(g, *out, f.name+"_"+strings.ToLower(isa.name)); err != nil {
+			if err := write(g, *out, f.name+"_"+strings.ToLower(isa.name)+"_"+isa.arch); err != nil {
 				fmt.Fprintln(os.Stderr, err)
 				os.Exit(1)
 			}
@@ -55,21 +59,29 @@ func main() {
 	}
 }
 
-// write compiles the functions of g and writes name_amd64.s and name_amd64.go.
+// write compiles the functions of g and writes name.s and name.go.
 func write(g *generator, dir, name string) error {
 	file, err := g.Result()
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	if err := pass.Compile.Execute(file); err != nil {
+	compile := pass.Compile
+	if g.onARM() {
+		if err := g.lower(file); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+		compile = compileARM64
+	}
+	if err := compile.Execute(file); err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
 	// A fixed command line: the output must not depend on where it goes.
 	config := printer.Config{Argv: []string{"go", "generate"}, Pkg: "kernels"}
-	for suffix, p := range map[string]printer.Printer{
-		"_amd64.s":  printer.NewGoAsm(config),
-		"_amd64.go": printer.NewStubs(config),
-	} {
+	assembly := printer.NewGoAsm(config)
+	if g.onARM() {
+		assembly = &arm64Printer{}
+	}
+	for suffix, p := range map[string]printer.Printer{".s": assembly, ".go": printer.NewStubs(config)} {
 		if err := print(p, file, filepath.Join(dir, name+suffix)); err != nil {
 			return err
 		}

@@ -9,7 +9,9 @@ const packSignature = "func(dst *float32, dstStride int, src *float32, srcStride
 
 // generatePack writes the functions that copy a part of a matrix into a panel.
 func generatePack(g *generator) {
-	g.copyRows()
+	if !g.onARM() { // Go's copy does
+		g.copyRows()
+	}
 	g.transpose()
 }
 
@@ -17,7 +19,10 @@ func generatePack(g *generator) {
 // So with AVX2 the rows of a panel are stored as full vectors, which spill into
 // the row that follows and is stored next; only the last row is stored under the mask.
 // For that dstStride must be at least half a vector, which the callers see to.
-// With AVX-512 masks cost nothing.
+// With AVX-512 masks cost nothing, and NEON, which has none, stores parts of vectors.
+
+// spills reports whether all rows but the last are stored as full vectors.
+func (g *generator) spills() bool { return g.isa == avx2 }
 
 // copyRows writes the copy of a panel whose rows are rows of the matrix.
 func (g *generator) copyRows() {
@@ -42,7 +47,7 @@ func (g *generator) copyRows() {
 			for j := range masks {
 				v, to := g.vec(), operand.Mem{Base: dst, Disp: j * g.bytes()}
 				g.load(operand.Mem{Base: src, Disp: j * g.bytes()}, masks[j], v)
-				if last || g.wide() {
+				if last || !g.spills() {
 					g.store(v, masks[j], to)
 				} else {
 					g.store(v, nil, to)
@@ -105,20 +110,23 @@ func (g *generator) transpose() {
 			g.CMOVQGT(following, row)
 		}
 	}
-	if g.wide() {
+	switch g.isa {
+	case avx512:
 		block = g.transposeBlock16(block)
-	} else {
+	case avx2:
 		block = g.transposeBlock8(block)
+	default:
+		block = g.interleave4(block)
 	}
 	last := make([]string, n)
 	for c := range block {
 		last[c] = g.label("last")
 		g.CMPQ(cols, operand.U8(uint8(c+1)))
 		g.JE(operand.LabelRef(last[c]))
-		if g.wide() {
-			g.store(block[c], &rowMask, operand.Mem{Base: dst})
-		} else {
+		if g.spills() {
 			g.store(block[c], nil, operand.Mem{Base: dst})
+		} else {
+			g.store(block[c], &rowMask, operand.Mem{Base: dst})
 		}
 		g.ADDQ(dstStride, dst)
 	}

@@ -34,6 +34,11 @@ func (g *generator) philox() {
 		"fills dst, whose length is a multiple of 128, with the blocks of Philox4x32-10",
 		"for the counters (first, stream), (first+1, stream), ...")
 	dst, n := g.slices("dst")[0], g.length("dst")
+	if g.onARM() {
+		g.philoxNEON(dst, n)
+		g.ret()
+		return
+	}
 	quad := func(name string) reg.VecVirtual { // a 64-bit parameter in all lanes
 		v := g.vec()
 		address, err := g.Param(name).Resolve()

@@ -74,7 +74,7 @@ func (g *generator) orElse(k *mask, constant operand.Mem, v reg.VecVirtual) {
 		g.VMOVAPS(v, k.k, other)
 		g.VMOVAPS(other, v)
 	} else {
-		g.VBLENDVPS(k.v, v, other, v)
+		g.VBLENDVPS(g.inRegister(k.selected(g)), v, other, v)
 	}
 }
 

@@ -11,22 +11,16 @@ import (
 // instruction set. It takes some twenty milliseconds and returns 0 for plain Go,
 // which has no peak to compare with. It is for benchmarks.
 func PeakGFLOPs() float64 {
-	const n = 1000000 // milliseconds, beside which the waking of a thread is nothing
-	var loop func(n int)
-	var work float64 // per iteration
-	switch Active() {
-	case AVX2:
-		loop, work = fmaPeakAVX2, 12*8*2
-	case AVX512:
-		loop, work = fmaPeakAVX512, 24*16*2
-	default:
+	impl := active()
+	if impl.peak == nil {
 		return 0
 	}
+	const n = 1000000 // milliseconds, beside which the waking of a thread is nothing
 	best := 0.0
 	for range 5 { // the best: others use the machine as well
 		start := time.Now()
-		parallel.For(parallel.Threads(), func(int) { loop(n) })
-		best = max(best, work*n*float64(parallel.Threads())/float64(time.Since(start).Nanoseconds()))
+		parallel.For(parallel.Threads(), func(int) { impl.peak(n) })
+		best = max(best, impl.peakWork*n*float64(parallel.Threads())/float64(time.Since(start).Nanoseconds()))
 	}
 	return best
 }
