@@ -387,7 +387,10 @@ func (t *Trainer) bytes(p part) []byte {
 	}
 	memory := collective.Bytes(engine.Values(t.Device, t.grads[p.param].Tensor()))[:2*len(values)]
 	for i, v := range values { // which may be the same memory: what is written lies before what is read next
-		binary.LittleEndian.PutUint16(memory[2*i:], uint16(math.Float32bits(v)>>p.shift()))
+		half := uint16(math.Float32bits(v) >> p.shift())
+		if at := memory[2*i:]; binary.LittleEndian.Uint16(at) != half { // else a page of rows that nobody has looked up would be made
+			binary.LittleEndian.PutUint16(at, half)
+		}
 	}
 	return memory
 }

@@ -99,6 +99,7 @@ func (g *Gradient) scatter(d engine.Device, ids []int32, dy *engine.Tensor) {
 	engine.CheckIndices("scatter add", ids, g.tensor.Rows)
 	if g.touch == nil {
 		g.touch = make([]bool, g.tensor.Rows)
+		d.Sparse(g.tensor)
 	}
 	g.extent = Rows
 	g.first = slices.Grow(g.first[:0], len(ids))[:len(ids)]

@@ -39,6 +39,8 @@ type Memory interface {
 	Write(dst *Tensor, host []float32)
 	Read(host []float32, src *Tensor)
 	Zero(t *Tensor)
+	// Sparse says that few rows of t will be written, before the first is. Others may then take no memory.
+	Sparse(t *Tensor)
 }
 
 // Products multiply matrices.

@@ -285,8 +285,11 @@ func (a *Adam) postpone(s *state) {
 		return
 	}
 	s.moved = make([]bool, s.value.Rows)
-	if a.steps == 0 {
-		return // zero, as they were made
+	if a.steps == 0 { // zero, as they were made
+		for _, moment := range s.byRow() {
+			a.dev.Sparse(moment)
+		}
+		return
 	}
 	for _, moment := range s.byRow() {
 		values := engine.Values(a.dev, moment)

@@ -10,10 +10,17 @@ import (
 // base model reads and writes some 3 GB, a page after the other. Where they are
 // not to be had nothing changes.
 func advise(x []float32) {
-	const page = 2 << 20
-	memory := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(x))), 4*len(x))
-	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) & (page - 1))
+	adviseOn(x, 2<<20, unix.MADV_HUGEPAGE)
+}
+
+// adviseSparse asks for pages of 4 KiB, where few of them will be touched.
+func adviseSparse(x []float32) { adviseOn(x, 4<<10, unix.MADV_NOHUGEPAGE) }
+
+// adviseOn gives an advice for the whole pages of x.
+func adviseOn(x []float32, page, advice int) {
+	memory := bytesOf(x)
+	skip := int(-uintptr(unsafe.Pointer(unsafe.SliceData(x))) & uintptr(page-1))
 	if n := (len(memory) - skip) / page * page; n > 0 {
-		_ = unix.Madvise(memory[skip:skip+n], unix.MADV_HUGEPAGE)
+		_ = unix.Madvise(memory[skip:skip+n], advice)
 	}
 }

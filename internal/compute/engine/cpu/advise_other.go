@@ -2,5 +2,7 @@
 
 package cpu
 
-// advise does nothing: the system has no such advice, or chooses by itself.
+// advise and adviseSparse do nothing: the system has no such advice, or chooses by itself.
 func advise([]float32) {}
+
+func adviseSparse([]float32) {}

@@ -101,6 +101,13 @@ func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
 	return &b.tensor
 }
 
+// Sparse implements [engine.Device]. Rows that are never written have no pages of memory, but for those beside others.
+func (d *Device) Sparse(t *engine.Tensor) {
+	if b := t.Memory.(*block); b.data != nil {
+		adviseSparse(b.data[:t.Len()])
+	}
+}
+
 // Part implements [engine.Device].
 func (d *Device) Part(t *engine.Tensor, from, to int) *engine.Tensor {
 	return d.Wrap(to-from, t.Cols, data(t)[from*t.Cols:to*t.Cols])
