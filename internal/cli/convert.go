@@ -185,21 +185,14 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 			return err
 		}
 	}
-	if err := checkpoint.Convert(ctx, r, destination, format); err != nil {
-		return err
-	}
 	if format == checkpoint.FormatSafetensorsFolder {
-		err := modeldir.SaveCompanions(destination, cfg, tok)
-		if from.Config != nil && !from.Imported && err == nil {
-			var left []string
-			left, err = modeldir.CopyKept(destination, source, dtype != "")
-			for _, name := range left {
-				a.log.Warn(fmt.Sprintf("%s is left out: it belongs to the weights as they were; make one for these with 'unimo evaluate TASK --calibrate'", name))
-			}
-		}
+		left, err := modeldir.Write(ctx, destination, r, modeldir.Beside{Config: cfg, Tokenizer: tok, From: from.Kept(source), OtherWeights: dtype != ""})
 		if err != nil {
-			return errors.Join(err, os.RemoveAll(destination)) // it was not there before
+			return err
 		}
+		a.warnLeft(left)
+	} else if err := checkpoint.Convert(ctx, r, destination, format); err != nil {
+		return err
 	}
 	result := conversion{Source: source, SourceFormat: string(r.Format()), Destination: destination, Format: string(format), LeftOut: from.LeftOut}
 	for _, info := range r.Tensors() {
@@ -222,4 +215,11 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 	_, err = printable.Fprintf(a.stdout, "%s (%s): %d tensors, %d values, from %s (%s)\n",
 		destination, format, result.Tensors, result.Parameters, source, r.Format())
 	return err
+}
+
+// warnLeft says which files of a model do not belong to its new weights.
+func (a *app) warnLeft(files []string) {
+	for _, name := range files {
+		a.log.Warn(fmt.Sprintf("%s is left out: it belongs to the weights as they were; make one for these with 'unimo evaluate TASK --calibrate'", name))
+	}
 }

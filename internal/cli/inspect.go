@@ -32,6 +32,7 @@ type inspection struct {
 	Bytes      int               `json:"bytes"`
 	Tensors    []inspectedTensor `json:"tensors"`
 	Files      []inspectedFile   `json:"files"`
+	Quantised  *inspectedWeights `json:"quantised,omitempty"`
 	Comparison *model.Difference `json:"comparison,omitempty"`
 	LeftOut    []model.LeftOut   `json:"left_out,omitempty"` // tensors of another library's model
 
@@ -39,10 +40,18 @@ type inspection struct {
 }
 
 type inspectedTensor struct {
-	Name  string       `json:"name"`
-	DType string       `json:"dtype"`
-	Shape []int        `json:"shape"`
-	Stats *tensorStats `json:"stats,omitempty"`
+	Name   string       `json:"name"`
+	DType  string       `json:"dtype"`
+	Shape  []int        `json:"shape"`
+	Scales string       `json:"scales,omitempty"` // of a quantised weight: "rows" or "columns"
+	Stats  *tensorStats `json:"stats,omitempty"`
+}
+
+// inspectedWeights says of a quantised model which weights are whole numbers.
+type inspectedWeights struct {
+	Int8          int      `json:"int8"`
+	Float32       []string `json:"float32"` // that could be, and are not
+	BytesAsFloats int      `json:"bytes_as_floats"`
 }
 
 type tensorStats struct {
@@ -78,7 +87,9 @@ is missing or unknown against an architecture. MODEL is the folder of a model or
 of a run, a safetensors file, a file of PyTorch's torch.save that holds a state dict
 (nothing in it is run), or a folder or archive in Paddle's format. The folder of a
 BERT or its kin of Hugging Face's transformers, or of a UNIMO of PaddleNLP, is shown
-as "unimo convert" makes it; its weights' file alone, as it is.
+as "unimo convert" makes it; its weights' file alone, as it is. Of a model of
+"unimo quantize" it says which weights are int8, with scales of rows or of columns,
+and has statistics of the numbers that they stand for.
 
 The architectures are ` + strings.Join(model.Architectures(), ", ") + `.
 Their sizes come from --config or --size, or from the config.json beside the
@@ -87,7 +98,7 @@ needed for a model of several tasks.
 
 The keys of --json are path, format, metadata, config, parameters, bytes, tensors,
 files (those not recognised) and comparison (architecture, missing, unknown,
-mismatched, optimizer), left_out.`,
+mismatched, optimizer), left_out; quantised (int8, float32, bytes_as_floats).`,
 		Example: `  unimo inspect RUN/best
   unimo inspect unimo_base_en.tar.gz --architecture pretrained --size base
   unimo inspect model.safetensors --stats=false --json`,
@@ -142,7 +153,49 @@ func inspect(path string, flags inspectFlags) (*inspection, error) {
 	if result.Comparison, err = compareWith(r, cfg, flags.architecture); err != nil {
 		return nil, err
 	}
-	return result, result.addTensors(r, flags.stats)
+	if err := result.addTensors(r, flags.stats); err != nil {
+		return nil, err
+	}
+	if q, ok := r.(checkpoint.QuantisedReader); ok {
+		return result, result.addQuantised(q, cfg)
+	}
+	return result, nil
+}
+
+// addQuantised makes of the tensors, which are shown as numbers, what they are stored as.
+func (s *inspection) addQuantised(r checkpoint.QuantisedReader, cfg *model.Config) error {
+	s.Quantised = &inspectedWeights{Float32: []string{}, BytesAsFloats: s.Bytes}
+	s.Metadata = r.Stored().Metadata()
+	could := map[string]bool{}
+	if cfg != nil {
+		var err error
+		if could, err = model.Quantisable(*cfg, r); err != nil {
+			return err
+		}
+	}
+	for i := range s.Tensors {
+		t := &s.Tensors[i]
+		_, scales, perRow, ok, err := r.Int8(t.Name)
+		if err != nil {
+			return err
+		}
+		if _, listed := could[t.Name]; !ok && listed {
+			s.Quantised.Float32 = append(s.Quantised.Float32, t.Name)
+		}
+		if !ok {
+			continue
+		}
+		if t.DType, t.Scales = checkpoint.I8.String(), "columns"; perRow {
+			t.Scales = "rows"
+		}
+		s.Quantised.Int8++
+		n := 1
+		for _, d := range t.Shape {
+			n *= d
+		}
+		s.Bytes += n*(checkpoint.I8.Size()-checkpoint.F32.Size()) + len(scales)*checkpoint.F32.Size()
+	}
+	return nil
 }
 
 // inspectedConfig returns the configuration that the flags name, or the model's own, or
@@ -223,6 +276,12 @@ func (s *inspection) print(out io.Writer) error {
 	for _, key := range slices.Sorted(maps.Keys(s.Metadata)) {
 		fmt.Fprintf(&b, "metadata: %s = %s\n", printable.String(key), printable.String(s.Metadata[key]))
 	}
+	if q := s.Quantised; q != nil {
+		fmt.Fprintf(&b, "quantised: %d weights are int8, %d that could be are not; %.1f MB less than as float32\n", q.Int8, len(q.Float32), float64(q.BytesAsFloats-s.Bytes)/1e6)
+		for _, name := range q.Float32 {
+			fmt.Fprintf(&b, "stays float32: %s\n", printable.String(name))
+		}
+	}
 	b.WriteByte('\n')
 	s.printTensors(&b)
 	for _, f := range s.Files {
@@ -247,7 +306,11 @@ func (s *inspection) printTensors(b *strings.Builder) {
 	}
 	fmt.Fprintln(w)
 	for _, t := range s.Tensors {
-		fmt.Fprintf(w, "%s\t%s\t%v", printable.String(t.Name), t.DType, t.Shape)
+		dtype := t.DType
+		if t.Scales != "" {
+			dtype += " by " + t.Scales
+		}
+		fmt.Fprintf(w, "%s\t%s\t%v", printable.String(t.Name), dtype, t.Shape)
 		if v := t.Stats; v != nil {
 			fmt.Fprintf(w, "\t%.4g\t%.4g\t%.4g\t%.4g\t%d\t%d\t%d", v.Min, v.Max, v.Mean, v.Std, v.Zeros, v.NaN, v.Inf)
 		} else if stats { // of a type with which nothing is computed

@@ -41,6 +41,7 @@ func (a *app) commands() []*cobra.Command {
 		a.scoreCommand(),
 		a.convertCommand(),
 		a.exportCommand(),
+		a.quantizeCommand(),
 		a.inspectCommand(),
 		a.tokenizerCommand(),
 		a.settingsCommand(),

@@ -18,6 +18,7 @@ package modeldir
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -177,6 +178,11 @@ func Repair(dir string, c Content) error {
 // SaveCompanions writes what stands beside the weights into the folder dir: the
 // configuration and the vocabulary, each unless it is nil.
 func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) error {
+	return saveCompanions(dir, cfg, tok, true)
+}
+
+// saveCompanions is SaveCompanions; transformers says whether Hugging Face's may read the weights.
+func saveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer, transformers bool) error {
 	if tok != nil && !hasVocabulary(dir, tok) {
 		if err := tok.Save(dir); err != nil {
 			return err
@@ -184,6 +190,13 @@ func SaveCompanions(dir string, cfg *model.Config, tok *tokenizer.Tokenizer) err
 	}
 	if cfg == nil {
 		return nil
+	}
+	if !transformers {
+		raw, err := notForTransformers(*cfg).JSON()
+		if err != nil {
+			return err
+		}
+		return replace(filepath.Join(dir, ConfigFile), raw)
 	}
 	raw, err := forTransformers(*cfg).JSON()
 	if err != nil {
@@ -226,6 +239,31 @@ func CopyKept(dst, src string, otherWeights bool) (left []string, err error) {
 		}
 	}
 	return left, nil
+}
+
+// Beside is what [Write] puts beside weights.
+type Beside struct {
+	Config       *model.Config        // nil: none
+	Tokenizer    *tokenizer.Tokenizer // nil: none
+	From         string               // the model's folder whose other files are kept (see [CopyKept]); "": none
+	OtherWeights bool                 // the weights are not those numbers that they are in From
+}
+
+// Write writes the new folder dir with the weights of r as they are, whole or not at all. It lists the files that stay behind.
+func Write(ctx context.Context, dir string, r checkpoint.Reader, b Beside) (left []string, err error) {
+	err = atomicfile.WriteDir(dir, func(tmp string) error {
+		if err := checkpoint.Convert(ctx, r, filepath.Join(tmp, WeightsFile), checkpoint.FormatSafetensors); err != nil {
+			return err
+		}
+		// Transformers would take whole numbers for weights, without their scales.
+		whole := slices.ContainsFunc(r.Tensors(), func(info checkpoint.Info) bool { return info.DType == checkpoint.I8 })
+		if err := saveCompanions(tmp, b.Config, b.Tokenizer, !whole); err != nil || b.From == "" {
+			return err
+		}
+		left, err = CopyKept(tmp, b.From, b.OtherWeights)
+		return err
+	})
+	return left, err
 }
 
 // hasVocabulary says whether an earlier Save wrote all files of tok: the vocabulary does not
@@ -371,6 +409,14 @@ type Checkpoint struct {
 // Checkpoint returns the open folder as weights to go on from.
 func (m *Model) Checkpoint() *Checkpoint {
 	return &Checkpoint{Config: &m.Config, Weights: m.Weights, vocabulary: m.Tokenizer}
+}
+
+// Kept is the checkpoint's folder dir, if a model that is made of it keeps what is beside the weights there (see [CopyKept]); else "".
+func (c *Checkpoint) Kept(dir string) string {
+	if c.Config == nil || c.Imported {
+		return ""
+	}
+	return dir
 }
 
 // NewHead leaves the head of another library's model out: one that starts from it has a new one.

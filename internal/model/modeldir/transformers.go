@@ -42,6 +42,14 @@ func forTransformers(cfg model.Config) model.Config {
 	return cfg
 }
 
+// notForTransformers returns cfg without the keys that lead transformers to the files.
+func notForTransformers(cfg model.Config) model.Config {
+	cfg = forTransformers(cfg)
+	delete(cfg.Extra, "architectures")
+	delete(cfg.Extra, "auto_map")
+	return cfg
+}
+
 // savePython writes the files of Python into the folder dir.
 func savePython(dir string) error {
 	for name, content := range pythonFiles {
