@@ -473,8 +473,11 @@ def export(a):
         )
     fused = optimizer.optimize_model(plain, model_type="bert", num_heads=12, hidden_size=768)
     fused.save_model_to_file(a.model + "/fused.onnx")
-    for form in "plain", "fused":  # each weight's range by column, activations' at run time
-        quantize_dynamic(f"{a.model}/{form}.onnx", f"{a.model}/{form}-int8.onnx", weight_type=QuantType.QInt8, per_channel=True)
+    for form in "plain", "fused":  # each weight's range by column, activations' at run time; types of fused operators are not inferred
+        quantize_dynamic(
+            f"{a.model}/{form}.onnx", f"{a.model}/{form}-int8.onnx", weight_type=QuantType.QInt8, per_channel=True,
+            extra_options={"DefaultTensorType": onnx.TensorProto.FLOAT},
+        )
     say(about=f"onnx {onnx.__version__}, fused {fused.get_fused_operator_statistics()}")
 
 

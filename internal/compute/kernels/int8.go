@@ -15,8 +15,8 @@ import (
 //
 //	c = (Σ x8·w8 - zero·Σ w8)·(the row's scale)·(the column's scale) + bias, rounded after each step
 
-// int8MaxK is the largest K whose sums fit into 32 bits.
-const int8MaxK = math.MaxInt32 / (255 * 127)
+// Int8MaxK is the largest K whose sums fit into 32 bits.
+const Int8MaxK = math.MaxInt32 / (255 * 127)
 
 // int8Group is how many steps of K lie together: those that one instruction adds up.
 const int8Group = 4
@@ -43,8 +43,8 @@ func groupsOf(k int) int { return (k + int8Group - 1) / int8Group }
 // [Int8Len] bytes or more, which begins at a multiple of 4, is kept, and threads limited.
 func NewInt8Matrix(memory []byte, b []int8, ldb int, scales []float32, n, k int, flags GemmFlags, limit parallel.Limit) *Int8Matrix {
 	const kernel = "NewInt8Matrix"
-	if min(n, k) < 0 || k > int8MaxK {
-		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: n=%d, k=%d (at most %d)", n, k, int8MaxK)})
+	if min(n, k) < 0 || k > Int8MaxK {
+		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: n=%d, k=%d (at most %d)", n, k, Int8MaxK)})
 	}
 	check(flags&^TransB == 0, kernel, "flags %#x: only TransB is possible", flags)
 	if flags&TransB != 0 {
@@ -128,8 +128,8 @@ const int8Work = 32 << 10
 // Set makes r the rows of x, which is m×k with rows ldx apart; it uses r's memory again.
 func (r *Int8Rows) Set(x []float32, ldx, m, k int, limit parallel.Limit) {
 	const kernel = "Int8Rows"
-	if min(m, k) < 0 || k > int8MaxK {
-		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: m=%d, k=%d (at most %d)", m, k, int8MaxK)})
+	if min(m, k) < 0 || k > Int8MaxK {
+		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: m=%d, k=%d (at most %d)", m, k, Int8MaxK)})
 	}
 	checkMatrix(kernel, "x", len(x), ldx, m, k)
 	r.tile, r.m, r.k = active().int8, m, k

@@ -212,12 +212,12 @@ func TestGemmInt8Extremes(t *testing.T) {
 				}
 			}
 		}
-		longest := newInt8Case(1, 1, int8MaxK, 0, 0, false, 1)
+		longest := newInt8Case(1, 1, Int8MaxK, 0, 0, false, 1)
 		for i := range longest.b {
 			longest.a[i], longest.b[i] = 1, -127
 		}
 		want, _, _ := longest.oracle()
-		if got := longest.run(t, 0, Options{}); !sameBits(got, want) || got[0] > -127*int8MaxK*longest.scales[0]*0.99 {
+		if got := longest.run(t, 0, Options{}); !sameBits(got, want) || got[0] > -127*Int8MaxK*longest.scales[0]*0.99 {
 			t.Errorf("%v, want %v", got, want)
 		}
 	})
@@ -306,7 +306,7 @@ func TestGemmInt8ChecksItsArguments(t *testing.T) {
 	rows.Set(make([]float32, 9), 3, 3, 3, 0)
 	for name, f := range map[string]func(){
 		"negative":  func() { prepare(-1, 3, 0) },
-		"too long":  func() { prepare(3, int8MaxK+1, 0) },
+		"too long":  func() { prepare(3, Int8MaxK+1, 0) },
 		"short B":   func() { prepare(3, 4, 0) },
 		"flags":     func() { prepare(3, 3, TransA) },
 		"scales":    func() { prepare(2, 3, 0) },

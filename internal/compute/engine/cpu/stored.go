@@ -84,8 +84,15 @@ func (s *stored) gather(a *gathering, lo, hi int) {
 	scratches.Put(scratch)
 }
 
-// multiplied says whether s is bytes with a scale for each column of a product with op(s), so that bytes are multiplied. The receiver
-// may be nil.
+// multiplied says whether s is bytes with a scale for each column of a product with op(s), whose sums fit, so that bytes are multiplied.
+// The receiver may be nil.
 func (s *stored) multiplied(op engine.Transpose) bool {
-	return s != nil && s.Format == engine.Int8 && s.ByRow == (op == engine.NT)
+	if s == nil || s.Format != engine.Int8 || s.ByRow != (op == engine.NT) {
+		return false
+	}
+	k := s.Rows
+	if s.ByRow {
+		k = s.Cols
+	}
+	return k <= kernels.Int8MaxK
 }

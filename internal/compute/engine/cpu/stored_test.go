@@ -185,6 +185,21 @@ func TestStoredMemory(t *testing.T) {
 	}
 }
 
+// Sums that would not fit into 32 bits are computed in float32.
+func TestStoredOfManyRows(t *testing.T) {
+	const k = kernels.Int8MaxK + 1
+	d := New()
+	bytes, x := make([]int8, k), make([]float32, k)
+	for i := range k {
+		bytes[i], x[i] = 127, 1
+	}
+	y := d.New(1, 1)
+	d.Linear(y, d.Wrap(1, k, x), d.Prepare(d.Store(engine.Stored{Rows: k, Cols: 1, Format: engine.Int8, Bytes: bytes, Scales: []float32{1}}), engine.NN), nil)
+	if got := data(y)[0]; got != 127*k {
+		t.Errorf("the sum is %g, want %d", got, 127*k)
+	}
+}
+
 func TestStoredChecksItsNumbers(t *testing.T) {
 	for name, s := range map[string]engine.Stored{
 		"format":       {Rows: 1, Cols: 1},
