@@ -21,7 +21,7 @@
 #               where UNIMO_WEAVIATE names its program (docs/dependencies.md); else "not run"
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
-# make notices  THIRD_PARTY_NOTICES, after go.mod has changed
+# make notices  THIRD_PARTY_NOTICES, and what the binary holds of it, after go.mod has changed
 # make proto    the Go code of internal/serve/oip/inferencepb/inference.proto, after it has changed
 # make fuzz     every fuzz target for FUZZTIME each
 # make bench    benchmarks of the kernels, the tokenizer, checkpoints and pre-training

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/base/collective/mpi"
+	"github.com/unimo-go/unimo/internal/base/licences"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
@@ -88,14 +89,36 @@ func currentVersion() versionInfo {
 }
 
 func (a *app) versionCommand() *cobra.Command {
-	return &cobra.Command{
+	show := false
+	c := &cobra.Command{
 		Annotations: map[string]string{sharesAnnotation: "true"},
 		Use:         "version",
 		Short:       "Print the version and the instruction set in use",
-		Example:     "  unimo version\n  unimo version --json",
+		Example:     "  unimo version\n  unimo version --json\n  unimo version --licences | less",
 		Args:        noArgs,
-		RunE:        func(*cobra.Command, []string) error { return a.printVersion() },
+		RunE: func(*cobra.Command, []string) error {
+			if show {
+				return a.printLicences()
+			}
+			return a.printVersion()
+		},
 	}
+	c.Flags().BoolVar(&show, "licences", false, "the licences of the program and of all that it links")
+	c.Flags().BoolVar(&show, "licenses", false, "")
+	c.Flags().MarkHidden("licenses")
+	return c
+}
+
+// printLicences prints what whoever hands on the binary must hand on with it.
+func (a *app) printLicences() error {
+	list, err := licences.All()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(map[string]any{"licences": list})
+	}
+	return licences.Write(a.stdout, list)
 }
 
 func (a *app) printVersion() error {
