@@ -84,6 +84,7 @@ func testServe(t *testing.T, form string) string {
 		}
 	}
 	ask()
+	must(t, "health", s.URL)
 	cmd.Process.Signal(syscall.SIGHUP)
 	for range 1000 {
 		if strings.Contains(stderr.String(), "loaded again") {

@@ -33,6 +33,7 @@ func (a *app) commands() []*cobra.Command {
 		a.indexCommand(),
 		a.searchCommand(),
 		a.serveCommand(),
+		a.healthCommand(),
 		a.pullCommand(),
 		a.listCommand(),
 		a.removeCommand(),
