@@ -30,8 +30,13 @@
 # make bench-serve MINILM=DIR  the server under load, beside infinity-emb and ONNX Runtime
 #               (bench/README.md); installs them into runs/infinity and runs/onnx
 # make pages    manual pages and completion scripts, in pages/
-# make snapshot the archives of a release, in dist/; needs goreleaser (go install
-#               github.com/goreleaser/goreleaser/v2@v2.15.0)
+# make snapshot the archives, deb, rpm, cask and lists of modules of a release, in dist/; installs
+#               goreleaser into runs/tools, whose compilation takes some 20 minutes of one core
+# make image    the container image of what is in dist/, in dist/image
+# make chart    the Helm chart of what is in dist/
+# make packages all of these, tried: unpacked, installed, removed and run. What is absent is
+#               "not run". CI does not run it
+# make reproducible  snapshot and image of the last commit in two clones: the same bytes?
 
 PLATFORMS = linux/amd64 linux/arm64 darwin/amd64 darwin/arm64 windows/amd64 windows/arm64
 OTHERS    = $(filter-out $(shell go env GOOS)/$(shell go env GOARCH),$(PLATFORMS))
@@ -62,6 +67,7 @@ vet:
 	cd internal/compute/kernels/asm && go vet ./...
 	cd internal/serve/oip/protogen && go vet ./...
 	cd bench/serve && go vet ./...
+	cd packaging && go vet ./...
 	go tool staticcheck ./...
 	go vet -tags mpi $(MPI)
 	go tool staticcheck -tags mpi $(MPI)
@@ -196,13 +202,49 @@ proto:
 # What the program says of itself, for the archives of a release.
 pages:
 	rm -rf pages && mkdir -p pages/completions
-	go build -o pages/unimo ./cmd/unimo
+	go build -buildvcs=auto -o pages/unimo ./cmd/unimo
 	pages/unimo man pages/man1
+	gzip -9n pages/man1/*
 	for shell in bash zsh fish powershell; do pages/unimo completion $$shell > pages/completions/unimo.$$shell || exit 1; done
 	rm pages/unimo
 
-snapshot:
-	goreleaser release --snapshot --clean
+.PHONY: image chart packages reproducible
+
+# Programs that packages are made and tried with, each compiled where the registry of Go's modules has it.
+runs/tools/ready: packaging/tools.txt
+	rm -rf runs/tools && mkdir -p runs/tools
+	@grep -v '^#' $< | while read -r tool; do echo "install $$tool"; \
+		GOBIN=$$PWD/runs/tools go install $$tool || echo "packages: $$tool: not run: it could not be installed (a registry of Go modules)"; done
+	touch $@
+
+snapshot: runs/tools/ready
+	PATH=$$PWD/runs/tools:$$PATH goreleaser release --snapshot --clean --parallelism 1
+
+image:
+	cd packaging && go run ./image -dist ../dist
+
+CHART_VERSION = $(shell sed -n 's/.*"version":"\([^"]*\)".*/\1/p' dist/metadata.json)
+
+HELM = runs/tools/helm
+
+chart: $(if $(filter runs/%,$(HELM)),runs/tools/ready)
+	$(HELM) package packaging/helm/unimo --version $(CHART_VERSION) --app-version $(CHART_VERSION) --destination dist
+
+# The schemas of Kubernetes come with a validator in Python.
+runs/kubernetes/ready: packaging/testdata/requirements.txt
+	rm -rf runs/kubernetes
+	python3 -m venv runs/kubernetes
+	runs/kubernetes/bin/python -m pip install -q --disable-pip-version-check -r $<
+	touch $@
+
+packages: runs/tools/ready
+	@if [ -x runs/tools/goreleaser ] && [ -x runs/tools/cyclonedx-gomod ]; then $(MAKE) -s snapshot image; else echo "packages: not run: no goreleaser or cyclonedx-gomod"; fi
+	@if [ -x runs/tools/helm ] && [ -f dist/metadata.json ]; then $(MAKE) -s chart; else echo "packages: Helm chart: not run: no helm"; fi
+	@$(MAKE) -s runs/kubernetes/ready || echo "packages: Kubernetes' schemas: not run: they could not be installed (python3 with venv, a package registry)"
+	cd packaging && go test -count=1 -v ./...
+
+reproducible: runs/tools/ready
+	packaging/reproducible.sh
 
 fuzz:
 	@for p in $$(go list ./...); do \
