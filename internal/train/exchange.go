@@ -317,13 +317,16 @@ func (x *exchanger) gather(params []int, tensor func(param int) *engine.Tensor) 
 	}
 	for left := longest(parts); left > 0; {
 		block := min(x.chunk/size, left)
-		send, recv := x.buffers(block * size)
-		parts[rank].read(send[:block])
-		if err := x.group.AllGather(collective.Bytes(send[:block]), collective.Bytes(recv)); err != nil {
+		all, _ := x.buffers(block * size)
+		own := all[rank*block:][:block]
+		parts[rank].read(own)
+		if err := x.group.AllGather(collective.Bytes(own), collective.Bytes(all)); err != nil {
 			return err
 		}
 		for r := range parts {
-			parts[r].write(recv[r*block:][:block])
+			if r != rank {
+				parts[r].write(all[r*block:][:block])
+			}
 		}
 		left -= block
 	}
