@@ -1,6 +1,7 @@
 package kernels
 
 import (
+	"encoding/binary"
 	"fmt"
 	"math"
 	"sync"
@@ -80,18 +81,34 @@ func (m *Int8Matrix) fill(panel int, b []int8, ldb int, flags GemmFlags) {
 	if cols < panelCols || m.k%int8Group != 0 {
 		clear(data)
 	}
-	for p := range m.k {
-		to := data[p/int8Group*int8Group*panelCols+p%int8Group:]
-		if flags&TransB != 0 {
-			for c := range cols {
-				v := b[(left+c)*ldb+p]
-				to[c*int8Group] = v
-				sums[c] += int32(v)
+	if flags&TransB != 0 {
+		for c := range cols {
+			row := b[(left+c)*ldb:][:m.k]
+			for p := 0; p < m.k; p += int8Group {
+				group := row[p:min(p+int8Group, m.k)]
+				copy(data[p*panelCols+c*int8Group:], group)
+				for _, v := range group {
+					sums[c] += int32(v)
+				}
 			}
-			continue
 		}
+		return
+	}
+	p := 0
+	for ; p+int8Group <= m.k; p += int8Group {
+		to := unsafe.Slice((*byte)(unsafe.Pointer(&data[p*panelCols])), int8Group*panelCols)
+		r0, r1 := b[p*ldb+left:][:cols], b[(p+1)*ldb+left:][:cols]
+		r2, r3 := b[(p+2)*ldb+left:][:cols], b[(p+3)*ldb+left:][:cols]
+		for c, v0 := range r0 {
+			v1, v2, v3 := r1[c], r2[c], r3[c]
+			four := uint32(uint8(v0)) | uint32(uint8(v1))<<8 | uint32(uint8(v2))<<16 | uint32(uint8(v3))<<24
+			binary.LittleEndian.PutUint32(to[c*int8Group:], four)
+			sums[c] += int32(v0) + int32(v1) + int32(v2) + int32(v3)
+		}
+	}
+	for ; p < m.k; p++ { // the last group is shorter
 		for c, v := range b[p*ldb+left:][:cols] {
-			to[c*int8Group] = v
+			data[p/int8Group*int8Group*panelCols+c*int8Group+p%int8Group] = v
 			sums[c] += int32(v)
 		}
 	}
