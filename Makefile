@@ -46,7 +46,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: arm64 unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: kills arm64 unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants arm64 cross
 

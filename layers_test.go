@@ -53,7 +53,7 @@ var allowedModules = []string{
 	"github.com/spf13/cobra", "github.com/spf13/pflag",
 	"github.com/jdkato/prose", "golang.org/x/image", "golang.org/x/sys", "golang.org/x/term", "golang.org/x/text", "github.com/blevesearch/snowballstem",
 	"gonum.org/v1/gonum", "gonum.org/v1/plot", "google.golang.org/protobuf",
-	"github.com/jackc/pgx/v5", "github.com/google/uuid", "github.com/cenkalti/backoff/v5",
+	"github.com/jackc/pgx/v5", "github.com/google/uuid", "github.com/cenkalti/backoff/v5", "github.com/google/go-containerregistry",
 	"google.golang.org/grpc", "golang.org/x/sync", "github.com/prometheus/client_golang", "go.opentelemetry.io/otel", "go.opentelemetry.io/contrib/instrumentation/net/http/otelhttp", "github.com/felixge/httpsnoop", "go.yaml.in/yaml", "github.com/edsrzf/mmap-go", "github.com/x448/float16",
 }
 

@@ -161,7 +161,7 @@ type removedJSON struct {
 func (a *app) removeModels(ctx context.Context, list []hub.Name) error {
 	cache, done := hub.FromEnv(os.Getenv), removedJSON{Removed: []string{}}
 	for _, n := range list {
-		freed, err := pull.Remove(ctx, cache, n, &pullProgress{app: a, progress: a.newProgress()})
+		freed, err := pull.Remove(ctx, cache, n, &pullProgress{app: a, doing: "removing", progress: a.newProgress()})
 		if err != nil {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/hub"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/pull"
 )
 
@@ -27,16 +28,25 @@ func (a *app) pullCommand() *cobra.Command {
 its name stands for it wherever a model is named, without a connection.
 
   hf:ORG/MODEL[@REV]     Hugging Face's hub; REV is a branch, a tag or a commit
+  ms:ORG/MODEL[@REV]     ModelScope
+  unimo:NAME             the authors' archives: base_en, mnli_base_en, large_en,
+                         mnli_large_en, and dict, the vocabulary
+  oci:HOST/REPO[:TAG]    a registry of containers, as CNCF's ModelPack has models;
+                         @sha256:HEX behind it wants that manifest
+  https://HOST/FILE      one file; #sha256=HEX behind it wants that sum
 
 What was begun goes on where it was. Every file is compared with its sum: a wrong
-one is not kept. Files that a model does not need, such as weights in a second
-form, are left out.
+one is not kept. Where no source says a sum, the first that is seen is noted in
+unimo.lock, and wanted ever after. Files that a model does not need, such as
+weights in a second form, are left out.
 
 The cache of hf: is that of Hugging Face's own programs. HF_ENDPOINT, HF_TOKEN,
 HF_HOME, HF_HUB_CACHE and HF_HUB_OFFLINE mean what they mean to them. UNIMO_CACHE
 is the folder of all else.`,
 		Example: `  unimo pull hf:sentence-transformers/all-MiniLM-L6-v2
-  unimo embed --model hf:sentence-transformers/all-MiniLM-L6-v2 "a dog runs"`,
+  unimo embed --model hf:sentence-transformers/all-MiniLM-L6-v2 "a dog runs"
+  unimo pull unimo:base_en
+  unimo pull oci:ghcr.io/team/films:v1`,
 		Args: needs("NAME"),
 		RunE: func(c *cobra.Command, args []string) error {
 			n, err := hub.Parse(args[0])
@@ -51,8 +61,47 @@ is the folder of all else.`,
 	return c
 }
 
+func (a *app) pushCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "push MODEL oci:HOST/REPO:TAG",
+		Short: "Put a model into a registry of containers",
+		Long: `Put the folder of a model, or of a run its best, into a registry of containers, as
+CNCF's ModelPack has models: each file is a layer, and the same folder is always
+the same digest, which is printed. 'unimo pull' fetches it; so does ORAS.
+
+Log in as for containers (docker login, oras login).`,
+		Example: "  unimo push RUN oci:ghcr.io/team/films:v1\n  unimo pull oci:ghcr.io/team/films:v1",
+		Args:    needs("MODEL", "NAME"),
+		RunE: func(c *cobra.Command, args []string) error {
+			n, err := hub.Parse(args[1])
+			if err != nil {
+				return usageError{err}
+			}
+			if err := checkModel(args[0]); err != nil {
+				return err
+			}
+			return a.push(c.Context(), modeldir.Resolve(args[0]), n)
+		},
+	}
+}
+
+func (a *app) push(ctx context.Context, dir string, n hub.Name) error {
+	shown := &pullProgress{app: a, doing: "pushing", progress: a.newProgress()}
+	p, err := pull.Push(ctx, dir, n, pull.Options{Cache: hub.FromEnv(os.Getenv), Getenv: os.Getenv, Observer: shown})
+	shown.finish()
+	if err != nil {
+		return err
+	}
+	if a.json {
+		return a.printJSON(p)
+	}
+	a.log.Info(fmt.Sprintf("%d files, %s", p.Files, size(p.Bytes)))
+	_, err = printable.Fprintf(a.stdout, "%s\n", p.Name)
+	return err
+}
+
 func (a *app) pull(ctx context.Context, n hub.Name, o pull.Options) error {
-	shown := &pullProgress{app: a, progress: a.newProgress()}
+	shown := &pullProgress{app: a, doing: "fetching", progress: a.newProgress()}
 	o.Cache, o.Getenv, o.Observer = hub.FromEnv(os.Getenv), os.Getenv, shown
 	if isTerminal(a.stdin) {
 		o.Ask = func(l pull.Licence) (bool, error) { return a.askLicence(ctx, n, l) }
@@ -115,8 +164,9 @@ func (a *app) askLicence(ctx context.Context, n hub.Name, l pull.Licence) (bool,
 
 // pullProgress shows how a model is fetched. It implements [pull.Observer].
 type pullProgress struct {
-	app *app
-	mu  sync.Mutex
+	app   *app
+	doing string
+	mu    sync.Mutex
 	*progress
 	unit int64
 }
@@ -165,7 +215,7 @@ func (p *pullProgress) Progress(done, total int64) {
 		if p.unit = 1e6; total >= 0 && total < 10e6 {
 			p.unit, name = 1e3, "kB"
 		}
-		p.begin("fetching, in " + name)
+		p.begin(p.doing + ", in " + name)
 	}
 	if total < 0 {
 		p.counted(int(done / p.unit))

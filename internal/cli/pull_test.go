@@ -2,11 +2,16 @@ package cli
 
 import (
 	"encoding/json"
+	"io"
 	"io/fs"
+	"log"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	ggcr "github.com/google/go-containerregistry/pkg/registry"
 
 	"github.com/unimo-go/unimo/internal/test/hubs"
 )
@@ -99,6 +104,32 @@ func TestNamesEverywhere(t *testing.T) {
 	}
 	if r := must(t, "list"); !strings.Contains(r.stdout, "no models") {
 		t.Errorf("got %s", r.stdout)
+	}
+}
+
+// What is pushed to a registry comes back, and answers the same.
+func TestPushAndPull(t *testing.T) {
+	freshCaches(t)
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	registry := httptest.NewServer(ggcr.New(ggcr.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(registry.Close)
+	name, films := "oci:"+strings.TrimPrefix(registry.URL, "http://")+"/team/films:v1", "../../testdata/films.model"
+	pushed := strings.TrimSpace(must(t, "push", films, name).stdout)
+	if !strings.HasPrefix(pushed, name+"@sha256:") {
+		t.Errorf("got %s", pushed)
+	}
+	must(t, "pull", name)
+	for _, model := range []string{name, pushed} {
+		if got, want := must(t, "predict", "--model", model, "a fine film").stdout, must(t, "predict", "--model", films, "a fine film").stdout; got != want {
+			t.Errorf("%s says %s, want %s", model, got, want)
+		}
+	}
+	if table := must(t, "list").stdout; !strings.Contains(table, "v1") || !strings.Contains(table, "oci:") {
+		t.Errorf("got %s", table)
+	}
+	must(t, "rm", name)
+	if r := call(t, "", "push", films, "hf:team/films"); r.code != exitFailed || !strings.Contains(r.stderr, "to registries of containers alone") {
+		t.Errorf("to a hub: exit code %d, %s", r.code, r.stderr)
 	}
 }
 

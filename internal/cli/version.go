@@ -35,6 +35,7 @@ func (a *app) commands() []*cobra.Command {
 		a.serveCommand(),
 		a.healthCommand(),
 		a.pullCommand(),
+		a.pushCommand(),
 		a.listCommand(),
 		a.removeCommand(),
 		a.featuresCommand(),

@@ -63,6 +63,7 @@ type File struct {
 	client *http.Client
 	header func(*http.Request)
 	sum    fetch.Sum
+	pack   packing
 	pin    bool   // no source says the sum: what was seen first is wanted ever after
 	blob   string // name in blobs; "" until the content is known
 }
@@ -109,8 +110,12 @@ func (o *Options) source(n hub.Name) (source, error) {
 	switch n.Source {
 	case hub.HuggingFace:
 		return newHuggingFace(o, t)
+	case hub.ModelScope:
+		return newModelScope(o, t)
+	case hub.OCI:
+		return newRegistry(o, t, n)
 	}
-	return nil, fmt.Errorf("%s: nothing is fetched from there", n)
+	return web{fetch.NewClient(t)}, nil
 }
 
 func (o *Options) stall() time.Duration {
@@ -239,6 +244,11 @@ func (p *pulling) run(ctx context.Context) (*Result, error) {
 	if err := p.writePins(); err != nil {
 		return nil, err
 	}
+	if !p.arranged() {
+		if err := p.unpack(); err != nil {
+			return nil, fmt.Errorf("pull %s: %w", p.plan.Name, err)
+		}
+	}
 	if err := p.arrange(); err != nil {
 		return nil, fmt.Errorf("pull %s: %w", p.plan.Name, err)
 	}
@@ -265,6 +275,9 @@ func blobPath(blob string) string { return hub.Blobs + "/" + blob }
 // missing returns the files whose content is not in the cache.
 func (p *pulling) missing() (list []*File, err error) {
 	p.plan.Missing = 0
+	if p.arranged() {
+		return nil, nil
+	}
 	for _, f := range p.plan.Files {
 		info, err := os.Stat(filepath.Join(p.dir, filepath.FromSlash(blobPath(f.blob)))) // a link into what repositories share, too
 		if f.blob != "" && err == nil && info.Mode().IsRegular() && (f.Size < 0 || info.Size() == f.Size) {
@@ -282,6 +295,12 @@ func (p *pulling) missing() (list []*File, err error) {
 		}
 	}
 	return list, nil
+}
+
+// arranged says whether the folder of a manifest is there: it was made when all of its files were.
+func (p *pulling) arranged() bool {
+	_, err := os.Lstat(filepath.Join(p.dir, hub.Snapshots, p.plan.Revision))
+	return p.plan.Name.Source == hub.OCI && err == nil
 }
 
 // partName is what a file is called while it is fetched.
@@ -385,7 +404,11 @@ func (p *pulling) arrange() error {
 			return err
 		}
 	}
-	for _, f := range plan.Files {
+	files := plan.Files
+	if p.arranged() {
+		files = nil
+	}
+	for _, f := range files {
 		if err := p.link(into, f); err != nil {
 			return err
 		}

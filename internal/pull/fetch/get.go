@@ -691,3 +691,17 @@ func Finish(root *os.Root, part, name string) error {
 	}
 	return nil
 }
+
+// Had is how many bytes of a file an earlier [Fetcher.Get] left for the next.
+func Had(root *os.Root, name string) int64 {
+	f, err := root.Open(name + PartSuffix + stateSuffix)
+	if err != nil {
+		return 0
+	}
+	defer f.Close()
+	s, err := readState(f)
+	if err != nil {
+		return 0
+	}
+	return s.have()
+}

@@ -87,6 +87,13 @@ func (s *Files) Next(faults ...Fault) {
 	s.faults = append(s.faults, faults...)
 }
 
+// Well has all answers be right from now on.
+func (s *Files) Well() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.faults = nil
+}
+
 // Always has all answers misbehave.
 func (s *Files) Always(f Fault) { s.Next(repeat(f, 1000)...) }
 
@@ -189,13 +196,17 @@ func Truncate(n int) Fault {
 	}
 }
 
-// Stall sends n bytes and then nothing, until the client goes.
+// Stall sends n bytes and then nothing, until the client goes. A client that has all it wants may ask again over the same connection, and
+// then is not seen to go: so it does not last for ever.
 func Stall(n int) Fault {
 	return func(w http.ResponseWriter, r *http.Request, c *Content) bool {
 		body := head(w, r, c)
 		w.Write(body[:min(n, len(body))])
 		http.NewResponseController(w).Flush()
-		<-r.Context().Done()
+		select {
+		case <-r.Context().Done():
+		case <-time.After(3 * time.Second):
+		}
 		return true
 	}
 }
