@@ -49,6 +49,34 @@ func BenchmarkGemm(b *testing.B) {
 	})
 }
 
+// Products of few rows with a matrix of the base model, on one thread.
+func BenchmarkGemmFewRows(b *testing.B) {
+	defer parallel.SetThreads(parallel.Threads())
+	parallel.SetThreads(1)
+	const n, k = 768, 768
+	eachISABenchmark(b, func(b *testing.B) {
+		for _, m := range []int{1, 2, 4, 8, 16, 26, 32, 64} {
+			for _, form := range []struct {
+				name  string
+				flags GemmFlags
+			}{{"NN", 0}, {"NT", TransB}, {"TN", TransA}, {"packed", 0}} {
+				b.Run(fmt.Sprintf("%d/%s", m, form.name), func(b *testing.B) {
+					c := newGemmCase(m, n, k, form.flags, 0, 1)
+					out, packed := make([]float32, m*n), PackB(c.b, c.ldb, n, k, form.flags&TransB)
+					for b.Loop() {
+						if form.name == "packed" {
+							GemmPacked(out, c.ldc, c.a, c.lda, packed, m, 0, Options{})
+						} else {
+							Gemm(out, c.ldc, c.a, c.lda, c.b, c.ldb, m, n, k, c.flags)
+						}
+					}
+					reportFLOPs(b, 2*float64(m)*n*k)
+				})
+			}
+		}
+	})
+}
+
 // The products of attention, for one head of one sequence.
 func BenchmarkGemmSerialAttention(b *testing.B) {
 	eachISABenchmark(b, func(b *testing.B) {
