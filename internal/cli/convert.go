@@ -12,6 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
@@ -186,7 +187,11 @@ func (a *app) convert(ctx context.Context, source, destination string, format ch
 		}
 	}
 	if format == checkpoint.FormatSafetensorsFolder {
-		left, err := modeldir.Write(ctx, destination, r, modeldir.Beside{Config: cfg, Tokenizer: tok, From: from.Kept(source), OtherWeights: dtype != ""})
+		more := func(dir string) error { return embed.CopyRecipe(dir, source) }
+		if from.Config == nil { // the weights alone
+			more = nil
+		}
+		left, err := modeldir.Write(ctx, destination, r, modeldir.Beside{Config: cfg, Tokenizer: tok, From: from.Kept(source), OtherWeights: dtype != "", More: more})
 		if err != nil {
 			return err
 		}

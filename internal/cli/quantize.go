@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -53,7 +54,7 @@ weights (name, shape, type, error, of, limit) and left_out.`,
 			}
 			progress := a.newProgress()
 			o.Env, o.Tasks, o.Model, o.Out = a.env(), a.finetuned(), args[0], args[1]
-			o.Observer = progress
+			o.Observer, o.Keep = progress, embed.CopyRecipe
 			result, err := run.Quantise(c.Context(), o)
 			progress.finish()
 			if err != nil {

@@ -79,6 +79,42 @@ func same(t *testing.T, model, small string) {
 	}
 }
 
+// What a folder of sentence-transformers says about its vectors goes with the encoder.
+func TestQuantizedEmbedders(t *testing.T) {
+	from := copyModel(t, filepath.Join("..", "embed", "testdata", "bert"))
+	for name, content := range map[string]string{
+		"modules.json":               `[{"path": "", "type": "a.Transformer"}, {"path": "1_Pooling", "type": "a.Pooling"}, {"path": "2_Normalize", "type": "a.Normalize"}]`,
+		"1_Pooling/config.json":      `{"pooling_mode": "max"}`,
+		"sentence_bert_config.json":  `{"max_seq_length": 5}`,
+		"1_Pooling/another/note.txt": "not copied",
+	} {
+		path := filepath.Join(from, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		writeFile(t, path, content)
+	}
+	small, _ := quantize(t, from)
+	if left, err := os.ReadDir(filepath.Join(small, "1_Pooling")); err != nil || len(left) != 1 {
+		t.Errorf("1_Pooling has %v (%v)", left, err)
+	}
+	ask := []string{"embed", "the words of a text that is longer than five tokens", "--json", "--model"}
+	want, got := fields(t, must(t, append(ask, from)...)), fields(t, must(t, append(ask, small)...))
+	a, b := want["vector"].([]any), got["vector"].([]any)
+	product, length := 0.0, 0.0
+	for i := range a {
+		product += a[i].(float64) * b[i].(float64)
+		length += b[i].(float64) * b[i].(float64)
+	}
+	if len(a) == 0 || len(a) != len(b) || !(product > 0.999) || math.Abs(length-1) > 1e-5 {
+		t.Errorf("%v, of whole numbers %v: their product is %v", want, got, product)
+	}
+	writeFile(t, filepath.Join(from, "modules.json"), `[{"path": "../x", "type": "a.Transformer"}]`)
+	if r := call(t, "", "quantize", from, small+"2"); r.code != exitFailed || !strings.Contains(r.stderr, "outside of its folder") {
+		t.Errorf("%+v", r)
+	}
+}
+
 // uneven is a model with a weight of which whole numbers keep little: beside the largest number of each column all are small, and just between two of them.
 func uneven(t *testing.T, name string) string {
 	t.Helper()

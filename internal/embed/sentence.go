@@ -45,31 +45,19 @@ type recipe struct {
 // readRecipe reads what dir says. A folder without modules.json says nothing.
 func readRecipe(d engine.Device, dir string) (*recipe, error) {
 	r := &recipe{encoder: dir, includePrompt: true}
-	var modules []struct {
-		Path string `json:"path"`
-		Type string `json:"type"`
-	}
 	file := filepath.Join(dir, ModulesFile)
-	err := infile.ReadJSON(file, maxSettings, &modules)
+	modules, err := readModules(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return r, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	if len(modules) == 0 || len(modules) > maxModules {
-		return nil, fmt.Errorf("%s lists %d modules, want 1 to %d", file, len(modules), maxModules)
-	}
 	for i, m := range modules {
-		kind := m.Type[strings.LastIndexByte(m.Type, '.')+1:]
-		path := filepath.FromSlash(m.Path)
-		if path != "" && !filepath.IsLocal(path) {
-			return nil, fmt.Errorf("%s: module %d lies at %q, outside of its folder", file, i, m.Path)
-		}
-		path = filepath.Join(dir, path)
+		kind, path := m.kind[strings.LastIndexByte(m.kind, '.')+1:], filepath.Join(dir, m.path)
 		switch {
 		case (i == 0) != (kind == "Transformer"):
-			err = fmt.Errorf("%s: module %d is %q; a Transformer comes first, and only there", file, i, m.Type)
+			err = fmt.Errorf("%s: module %d is %q; a Transformer comes first, and only there", file, i, m.kind)
 		case kind == "Transformer":
 			r.encoder = path
 			err = r.readTransformer(path)
@@ -81,13 +69,41 @@ func readRecipe(d engine.Device, dir string) (*recipe, error) {
 			r.stages = append(r.stages, normalize{})
 		case kind == "Dropout": // does nothing once a model is trained
 		default:
-			err = fmt.Errorf("%s: module %d is %q; Transformer, one Pooling, Dense, Normalize and Dropout are supported, in this order", file, i, m.Type)
+			err = fmt.Errorf("%s: module %d is %q; Transformer, one Pooling, Dense, Normalize and Dropout are supported, in this order", file, i, m.kind)
 		}
 		if err != nil {
 			return nil, err
 		}
 	}
 	return r, r.readPrompts(filepath.Join(dir, promptsFile))
+}
+
+// module is a part of what makes vectors.
+type module struct {
+	path string // of its folder, in that of the model
+	kind string // its class
+}
+
+// readModules reads the list of modules.
+func readModules(file string) ([]module, error) {
+	var list []struct {
+		Path string `json:"path"`
+		Type string `json:"type"`
+	}
+	if err := infile.ReadJSON(file, maxSettings, &list); err != nil {
+		return nil, err
+	}
+	if len(list) == 0 || len(list) > maxModules {
+		return nil, fmt.Errorf("%s lists %d modules, want 1 to %d", file, len(list), maxModules)
+	}
+	modules := make([]module, len(list))
+	for i, m := range list {
+		modules[i] = module{filepath.FromSlash(m.Path), m.Type}
+		if path := modules[i].path; path != "" && !filepath.IsLocal(path) {
+			return nil, fmt.Errorf("%s: module %d lies at %q, outside of its folder", file, i, m.Path)
+		}
+	}
+	return modules, nil
 }
 
 // readTransformer reads the length and the letter case that the encoder is used with.

@@ -24,6 +24,8 @@ type QuantiseOptions struct {
 	Out       string   // the folder to write, which must not exist
 	Calibrate string   // the task's data, a file or a folder; "": errors are those of the weights alone
 	Set       []string // settings of the task's evaluation as key=value
+	// Keep copies into the folder dst what else the model in src has; nil: nothing.
+	Keep func(dst, src string) error
 }
 
 // The most that a weight of whole numbers may be off: one that is off by more stays float32.
@@ -142,7 +144,11 @@ func Quantise(ctx context.Context, o QuantiseOptions) (*Quantisation, error) {
 	}
 	result.BytesBefore, result.Bytes = tensorBytes(weights), tensorBytes(whole)
 	env.Observer.Stage("writing")
-	result.LeftOut, err = modeldir.Write(ctx, o.Out, whole, modeldir.Beside{Config: &cfg, Tokenizer: tok, From: from.Kept(dir), OtherWeights: true})
+	beside := modeldir.Beside{Config: &cfg, Tokenizer: tok, From: from.Kept(dir), OtherWeights: true}
+	if o.Keep != nil {
+		beside.More = func(out string) error { return o.Keep(out, dir) }
+	}
+	result.LeftOut, err = modeldir.Write(ctx, o.Out, whole, beside)
 	return result, err
 }
 

@@ -243,10 +243,11 @@ func CopyKept(dst, src string, otherWeights bool) (left []string, err error) {
 
 // Beside is what [Write] puts beside weights.
 type Beside struct {
-	Config       *model.Config        // nil: none
-	Tokenizer    *tokenizer.Tokenizer // nil: none
-	From         string               // the model's folder whose other files are kept (see [CopyKept]); "": none
-	OtherWeights bool                 // the weights are not those numbers that they are in From
+	Config       *model.Config          // nil: none
+	Tokenizer    *tokenizer.Tokenizer   // nil: none
+	From         string                 // the model's folder whose other files are kept (see [CopyKept]); "": none
+	OtherWeights bool                   // the weights are not those numbers that they are in From
+	More         func(dir string) error // writes what else there is; nil: nothing
 }
 
 // Write writes the new folder dir with the weights of r as they are, whole or not at all. It lists the files that stay behind.
@@ -257,8 +258,16 @@ func Write(ctx context.Context, dir string, r checkpoint.Reader, b Beside) (left
 		}
 		// Transformers would take whole numbers for weights, without their scales.
 		whole := slices.ContainsFunc(r.Tensors(), func(info checkpoint.Info) bool { return info.DType == checkpoint.I8 })
-		if err := saveCompanions(tmp, b.Config, b.Tokenizer, !whole); err != nil || b.From == "" {
+		if err := saveCompanions(tmp, b.Config, b.Tokenizer, !whole); err != nil {
 			return err
+		}
+		if b.More != nil {
+			if err := b.More(tmp); err != nil {
+				return err
+			}
+		}
+		if b.From == "" {
+			return nil
 		}
 		left, err = CopyKept(tmp, b.From, b.OtherWeights)
 		return err
