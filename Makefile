@@ -31,7 +31,7 @@
 #               (bench/README.md); installs them into runs/infinity and runs/onnx
 # make pages    manual pages and completion scripts, in pages/
 # make snapshot the archives, deb, rpm, cask and lists of modules of a release, in dist/; installs
-#               goreleaser into runs/tools, whose compilation takes some 20 minutes of one core
+#               goreleaser into runs/tools, which is 1,800 packages to compile the first time
 # make image    the container image of what is in dist/, in dist/image
 # make chart    the Helm chart of what is in dist/
 # make packages all of these, tried: unpacked, installed, removed and run. What is absent is

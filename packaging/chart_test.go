@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"strings"
 	"testing"
@@ -104,12 +103,14 @@ func TestChartArguments(t *testing.T) {
 	}
 	program := one(t, fmt.Sprintf("unimo_linux_%s_*/unimo", runtime.GOARCH))
 	for name, values := range variants {
-		text := template(t, helm, values)
-		_, text, _ = strings.Cut(text, "args:\n")
-		text, _, _ = strings.Cut(text, "ports:")
+		_, text, _ := strings.Cut(template(t, helm, values), "args:\n")
 		var args []string
-		for _, m := range regexp.MustCompile(`(?m)^            - "?([^"\n]*)"?$`).FindAllStringSubmatch(text, -1) {
-			args = append(args, m[1])
+		for line := range strings.Lines(text) {
+			arg, ok := strings.CutPrefix(line, "            - ")
+			if !ok {
+				break
+			}
+			args = append(args, strings.Trim(strings.TrimSpace(arg), `"`))
 		}
 		out, err := exec.Command(program, args...).CombinedOutput()
 		if exit, ok := err.(*exec.ExitError); !ok || exit.ExitCode() != 1 || args[0] != "serve" || !strings.Contains(string(out), "/models") || !strings.Contains(string(out), "does not exist") {

@@ -121,15 +121,15 @@ func TestArchives(t *testing.T) {
 			if goos == "windows" {
 				name, binary = strings.TrimSuffix(name, "tar.gz")+"zip", "unimo.exe"
 			}
-			checkArchive(t, name, "unimo-"+v, binary, goos, arch)
+			checkArchive(t, name, binary, goos, arch)
 			if goos == "linux" {
-				checkArchive(t, fmt.Sprintf("unimo-mpi_%s_linux_%s.tar.gz", v, arch), "unimo-mpi-"+v, "unimo-mpi", goos, arch)
+				checkArchive(t, fmt.Sprintf("unimo-mpi_%s_linux_%s.tar.gz", v, arch), "unimo-mpi", goos, arch)
 			}
 		}
 	}
 }
 
-func checkArchive(t *testing.T, name, folder, binary, goos, arch string) {
+func checkArchive(t *testing.T, name, binary, goos, arch string) {
 	raw, err := os.ReadFile(filepath.Join(dist(t), name))
 	if err != nil {
 		t.Fatal(err)
@@ -137,18 +137,15 @@ func checkArchive(t *testing.T, name, folder, binary, goos, arch string) {
 	files := unpack(t, name, raw)
 	var names []string
 	for file := range files {
-		if !strings.HasPrefix(file, folder+"/") {
-			t.Errorf("%s: %s is not in the folder %s", name, file, folder)
-		}
 		names = append(names, path.Base(file))
 	}
 	checkFiles(t, name, binary, names)
-	checkBinary(t, name, files[folder+"/"+binary], goos, arch)
+	checkBinary(t, name, files[binary], goos, arch)
 	if goos != runtime.GOOS || arch != runtime.GOARCH || binary == "unimo-mpi" {
 		return
 	}
 	program := filepath.Join(t.TempDir(), binary)
-	if err := os.WriteFile(program, files[folder+"/"+binary], 0o755); err != nil {
+	if err := os.WriteFile(program, files[binary], 0o755); err != nil {
 		t.Fatal(err)
 	}
 	var said struct {
@@ -158,7 +155,7 @@ func checkArchive(t *testing.T, name, folder, binary, goos, arch string) {
 	if err := json.Unmarshal([]byte(command(t, program, "version", "--json")), &said); err != nil || said.Commit == "" || strings.Contains(said.Version, "dirty") || !said.Static {
 		t.Errorf("%s: %v %+v", name, err, said)
 	}
-	if notices := string(files[folder+"/THIRD_PARTY_NOTICES"]); !strings.Contains(command(t, program, "version", "--licences"), notices[strings.Index(notices, "===="):]) {
+	if notices := string(files["THIRD_PARTY_NOTICES"]); !strings.Contains(command(t, program, "version", "--licences"), notices[strings.Index(notices, "===="):]) {
 		t.Errorf("%s: the binary prints other licences than THIRD_PARTY_NOTICES", name)
 	}
 }
@@ -358,7 +355,7 @@ func testPackage(t *testing.T, root, format string, install func(file string), r
 		switch {
 		case strings.HasPrefix(file, "usr/share/man/man1/unimo") && strings.HasSuffix(file, ".1.gz"):
 			manual++
-		case strings.HasPrefix(file, "usr/"):
+		case strings.HasPrefix(file, "usr/") && !strings.HasSuffix(file, "/"):
 			got = append(got, file)
 		}
 	}
@@ -382,7 +379,9 @@ func testPackage(t *testing.T, root, format string, install func(file string), r
 		t.Errorf("%v: %.60s", err, text)
 	}
 	if bash, err := exec.LookPath("bash"); err == nil {
-		script := `source usr/share/bash-completion/completions/unimo; COMP_WORDS=(unimo predi); COMP_CWORD=1; COMP_LINE="unimo predi"; COMP_POINT=${#COMP_LINE}
+		// What the script expects of the package bash-completion, and of a terminal.
+		script := `compopt() { :; }; _get_comp_words_by_ref() { cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD-1]} words=("${COMP_WORDS[@]}") cword=$COMP_CWORD; }
+			source usr/share/bash-completion/completions/unimo; COMP_WORDS=(unimo predi); COMP_CWORD=1; COMP_LINE="unimo predi"; COMP_POINT=${#COMP_LINE}
 			__start_unimo unimo predi unimo; echo "${COMPREPLY[@]}"`
 		c := exec.Command(bash, "-c", script)
 		c.Dir, c.Env = root, []string{"PATH=" + filepath.Join(root, "usr/bin") + ":/usr/bin:/bin"}
@@ -425,10 +424,13 @@ func TestCask(t *testing.T) {
 		t.Fatal(err)
 	}
 	text, v := string(raw), version(t)
-	for _, want := range []string{`version "` + v + `"`, `binary "unimo"`, `manpage "unimo-#{version}/man1/unimo.1.gz"`, `bash_completion "unimo-#{version}/completions/unimo.bash"`} {
+	for _, want := range []string{`version "` + v + `"`, `binary "unimo"`, `manpage "man1/unimo-predict.1.gz"`, `bash_completion "completions/unimo.bash"`, `zsh_completion "completions/unimo.zsh"`} {
 		if !strings.Contains(text, want) {
 			t.Errorf("no %s in\n%s", want, text)
 		}
+	}
+	if n := strings.Count(text, "manpage "); n < pages {
+		t.Errorf("%d manual pages", n)
 	}
 	pair := regexp.MustCompile(`url "[^"]*/(unimo_[^"]*)"\s+sha256 "([0-9a-f]{64})"`).FindAllStringSubmatch(text, -1)
 	if len(pair) != 4 { // two systems, two processors

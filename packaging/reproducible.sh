@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Makes the packages of the last commit twice, in two clones with different paths and umasks, and compares what a release hands out.
-# COLD=1 gives the second an empty build cache, so that all is compiled again: some 20 minutes of one core.
+# COLD=1 gives the second an empty build cache, so that all is compiled again, which takes long.
 set -euo pipefail
 repository=$(git rev-parse --show-toplevel)
 work=$(mktemp -d)
