@@ -23,6 +23,7 @@ func (a *app) exportCommand() *cobra.Command {
 func (a *app) exportONNXCommand() *cobra.Command {
 	var o embed.Options
 	var normalize bool
+	var weights string
 	c := &cobra.Command{
 		Use:   "onnx MODEL OUT",
 		Short: "Write a model as ONNX, for ONNX Runtime",
@@ -42,6 +43,10 @@ What is written, depends on what it does:
 is, as 'unimo embed' has them. Pictures come as features of their regions, which
 'unimo features extract' makes.
 
+A model that is quantised is written with the numbers that its weights stand for, or
+with --weights int8 with the weights as bytes, from which numbers are made when the
+graph is opened; with int8-dynamic bytes are multiplied, as this program does.
+
 OUT must not exist. It is a folder with the graph, the vocabulary, config.json and a
 README that lists inputs and outputs and has a program that runs; or, if its name
 ends in .onnx, the graph alone. Several graphs of a model share the file weights.data.`,
@@ -49,24 +54,29 @@ ends in .onnx, the graph alone. Several graphs of a model share the file weights
   unimo export onnx RUN film-classifier.onnx
   unimo export onnx --task snli-ve DEMO/model entailment
   unimo export onnx all-MiniLM-L6-v2 vectors
+  unimo export onnx --weights int8-dynamic QUANTIZED small
   unimo export onnx --pooling cls --normalize bert-base-uncased vectors`,
 		Args: needs("MODEL", "OUT"),
 		RunE: func(c *cobra.Command, args []string) error {
 			if c.Flags().Changed("normalize") {
 				o.Normalize = &normalize
 			}
-			return a.exportONNX(args[0], args[1], o)
+			if err := choice("weights", weights, onnx.Forms...); err != nil {
+				return err
+			}
+			return a.exportONNX(args[0], args[1], onnx.Options{Vectors: o != embed.Options{}, Embed: o, Weights: onnx.Weights(weights), Release: currentVersion().Version})
 		},
 	}
 	flags := c.Flags()
 	taskFlag(c)
 	flags.StringVar(&o.Pooling, "pooling", "", "what is made of a text's tokens (default: what MODEL says, or mean)")
 	flags.BoolVar(&normalize, "normalize", false, "vectors of length 1 (=false: as they are; default: what MODEL says)")
+	flags.StringVar(&weights, "weights", string(onnx.Float32), "of a quantised model: float32, int8 or int8-dynamic")
 	flags.StringVar(&o.Prompt, "prompt", "", "`NAME` of a prompt of MODEL that stands before every text (default: its own)")
 	return c
 }
 
-func (a *app) exportONNX(source, destination string, o embed.Options) error {
+func (a *app) exportONNX(source, destination string, o onnx.Options) error {
 	if err := checkModel(source); err != nil {
 		return err
 	}
@@ -74,7 +84,7 @@ func (a *app) exportONNX(source, destination string, o embed.Options) error {
 	if err != nil {
 		return err
 	}
-	r, err := onnx.Export(source, out, onnx.Options{Vectors: o != embed.Options{}, Embed: o, Release: currentVersion().Version}, a.env())
+	r, err := onnx.Export(source, out, o, a.env())
 	if err != nil {
 		return err
 	}

@@ -45,6 +45,8 @@ func TestExportONNX(t *testing.T) {
 		{[]string{shapes, out + "2.onnx"}, exitFailed, "has 3 graphs, which one file does not hold; name a folder"},
 		{[]string{films, out + "2", "--pooling", "men"}, exitUsage, "did you mean mean?"},
 		{[]string{films, out + "2", "--task", "vqa"}, exitUsage, "leave the task vqa out"},
+		{[]string{films, out + "2", "--weights", "int4"}, exitUsage, "unknown weights"},
+		{[]string{films, out + "2", "--weights", "int8"}, exitFailed, "quantise the model first"},
 		{[]string{films}, exitUsage, "needs MODEL and OUT"},
 		{[]string{filepath.Join(out, "nowhere"), out + "2"}, exitFailed, "does not exist"},
 	} {

@@ -158,3 +158,16 @@ func Values(d Device, t *Tensor) []float32 {
 	d.Read(values, t)
 	return values
 }
+
+// keeper is a device that has what was stored as it was.
+type keeper interface {
+	StoredAs(t *Tensor) *Stored
+}
+
+// StoredOf returns what Store made a tensor of, where the device has it still; nil of any other. Nothing may write to it.
+func StoredOf(d Device, t *Tensor) *Stored {
+	if k, ok := d.(keeper); ok {
+		return k.StoredAs(t)
+	}
+	return nil
+}

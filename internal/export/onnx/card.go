@@ -44,6 +44,9 @@ type page struct {
 	Config                                                    model.Config
 }
 
+// Weights is how they are written.
+func (p page) Weights() Weights { return p.weights }
+
 // Writes says whether the model writes texts.
 func (p page) Writes() bool { return slices.Contains(writing, p.Kind) }
 

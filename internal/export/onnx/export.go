@@ -35,6 +35,7 @@ const (
 type Options struct {
 	Vectors bool          // of texts, whatever heads the model has, as [embed.Options] says
 	Embed   embed.Options // of vectors
+	Weights Weights       // of a model that is quantised; "" means [Float32]
 	Release string        // of the program, for the file
 	most    int64         // bytes of a file of a graph; 0: what the format allows
 }
@@ -46,6 +47,7 @@ type Result struct {
 	Task        string   `json:"task,omitempty"`  // of a model for several, or what it was fine-tuned on
 	Files       []string `json:"files,omitempty"` // in the folder
 	Graphs      []Graph  `json:"graphs"`
+	Weights     Weights  `json:"weights"`
 	Opset       int      `json:"opset"`
 	IRVersion   int      `json:"ir_version"`
 	Parameters  int      `json:"parameters"`
@@ -68,6 +70,7 @@ func Export(dir, out string, o Options, env run.Env) (Result, error) {
 	if o.most == 0 {
 		o.most = largest
 	}
+	o.Weights = cmp.Or(o.Weights, Float32)
 	x, err := open(dir, o, env)
 	if err != nil {
 		return Result{}, err
@@ -93,7 +96,7 @@ func open(dir string, o Options, env run.Env) (*exported, error) {
 	if o.Vectors || err == nil {
 		return openVectors(dir, o, env)
 	}
-	x, err := openModel(dir, env)
+	x, err := openModel(dir, o, env)
 	if errors.Is(err, model.ErrWrongTask) && env.Task == "" {
 		return openVectors(dir, o, env)
 	}
@@ -101,7 +104,7 @@ func open(dir string, o Options, env run.Env) (*exported, error) {
 }
 
 // openModel opens a model for a task.
-func openModel(dir string, env run.Env) (*exported, error) {
+func openModel(dir string, o Options, env run.Env) (*exported, error) {
 	ready := env.Ready()
 	opened, err := run.Open(dir, ready, func(o *run.Opened) (model.Parameters, error) {
 		if !slices.Contains(kinds, o.Config.ProblemType) {
@@ -116,7 +119,7 @@ func openModel(dir string, env run.Env) (*exported, error) {
 	if err != nil {
 		return nil, err
 	}
-	x, err := fromOpened(opened)
+	x, err := fromOpened(opened, o.Weights)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", opened.Dir, err), opened.Close())
 	}
@@ -129,8 +132,12 @@ var kinds = []string{
 	model.Generation, model.Dialogue, model.Captioning, model.FreeAnswering,
 }
 
-func fromOpened(o *run.Opened) (*exported, error) {
-	x := &exported{source: newSource(o.Config, o.Params, o.Device), tokenizer: o.Folder.Tokenizer, beside: map[string][]byte{}, close: o.Close}
+func fromOpened(o *run.Opened, w Weights) (*exported, error) {
+	source, err := newSource(o.Config, o.Params, o.Device, w)
+	if err != nil {
+		return nil, err
+	}
+	x := &exported{source: source, tokenizer: o.Folder.Tokenizer, beside: map[string][]byte{}, close: o.Close}
 	digest, err := o.Digest()
 	if err != nil {
 		return nil, err
@@ -178,16 +185,16 @@ func openVectors(dir string, o Options, env run.Env) (*exported, error) {
 		if err := e.Close(); err != nil {
 			return nil, err
 		}
-		return openModel(dir, env)
+		return openModel(dir, o, env)
 	}
-	x, err := fromEmbedder(e)
+	x, err := fromEmbedder(e, o.Weights)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("model %s: %w", dir, err), e.Close())
 	}
 	return x, nil
 }
 
-func fromEmbedder(e *embed.Embedder) (*exported, error) {
+func fromEmbedder(e *embed.Embedder, w Weights) (*exported, error) {
 	if e.Skips() {
 		return nil, errors.New("the prompt before texts is not pooled (include_prompt), which the graph has no input for; give another with --prompt")
 	}
@@ -200,8 +207,11 @@ func fromEmbedder(e *embed.Embedder) (*exported, error) {
 	if err != nil {
 		return nil, err
 	}
-	encoder := e.Encoder()
-	x := &exported{source: newSource(encoder.Config, encoder.Params, e.Device()), tokenizer: e.Tokenizer(), fingerprint: digest, close: e.Close}
+	source, err := newSource(e.Encoder().Config, e.Encoder().Params, e.Device(), w)
+	if err != nil {
+		return nil, err
+	}
+	x := &exported{source: source, tokenizer: e.Tokenizer(), fingerprint: digest, close: e.Close}
 	x.card = card{Kind: Vectors, Pooling: e.Pooling, Prompt: e.Prompt, MaxTokens: e.MaxTokens}
 	layers := e.Layers()
 	for _, l := range layers {
@@ -285,7 +295,7 @@ func (x *exported) export(out string, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r := Result{Out: out, Kind: x.Kind, Task: x.Task, Opset: opset, IRVersion: irVersion, Parameters: x.params.Count(), Fingerprint: x.fingerprint, Graphs: []Graph{}}
+	r := Result{Out: out, Kind: x.Kind, Task: x.Task, Weights: x.weights, Opset: opset, IRVersion: irVersion, Parameters: x.params.Count(), Fingerprint: x.fingerprint, Graphs: []Graph{}}
 	for _, g := range x.graphs {
 		r.Graphs = append(r.Graphs, Graph{g.name, names(g.inputs), names(g.outputs)})
 	}

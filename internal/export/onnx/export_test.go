@@ -15,6 +15,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/run"
 )
 
@@ -268,6 +269,46 @@ func same(t *testing.T, a, b string) {
 	}
 }
 
+// Bytes and scales are written as the model's file has them, and take a quarter of the file.
+func TestQuantised(t *testing.T) {
+	c := tiny(t, model.Classification, func(c *model.Config) { c.HiddenSize = 96 })
+	m := newModel(t, c, func(m *model.Classifier) model.Parameters { return m.Params })
+	dir := save(t, c, m.Params, nil, nil)
+	whole, err := os.Stat(filepath.Join(exportTo(t, dir, Options{}, ""), "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	quantise(t, dir)
+	stored, err := checkpoint.Open(filepath.Join(dir, modeldir.WeightsFile))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer stored.Close()
+	for _, form := range []Weights{Int8, DynamicInt8} {
+		file := filepath.Join(exportTo(t, dir, Options{Weights: form}, ""), "model.onnx")
+		p := parse(t, file)
+		compared := 0
+		for _, info := range stored.Tensors() {
+			want, err := stored.Bytes(info.Name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if got, ok := p.tensors[info.Name]; !ok || !bytes.Equal(got, want) {
+				t.Errorf("%s: %s is there: %v, or has other values", form, info.Name, ok)
+			}
+			if info.DType == checkpoint.I8 {
+				compared++
+			}
+		}
+		if compared < 6*c.Layers || slices.Contains(p.kinds, "MatMulInteger") != (form == DynamicInt8) {
+			t.Errorf("%s: %d weights of bytes, operations %v", form, compared, p.kinds)
+		}
+		if small, err := os.Stat(file); err != nil || small.Size()*3 > whole.Size() {
+			t.Errorf("%s: %v, %d bytes, float32 %d", form, err, small.Size(), whole.Size())
+		}
+	}
+}
+
 // A single file is the folder's graph.
 func TestFile(t *testing.T) {
 	c := tiny(t, model.Classification, func(c *model.Config) {
@@ -334,6 +375,8 @@ func TestExportRefuses(t *testing.T) {
 		{"no layers", save(t, shallow, none.Params, nil, nil), "out", Options{}, "", "it has no layers (num_hidden_layers)"},
 		{"a prompt that is not pooled", prompted, "out", Options{}, "", "include_prompt"},
 		{"an unknown pooling", bert, "out", Options{Vectors: true, Embed: embed.Options{Pooling: "men"}}, "", "did you mean mean?"},
+		{"int8 of float32", filepath.Join(root, "films.model"), "out", Options{Weights: Int8}, "", "no weight of the model is int8, and int8 is asked for"},
+		{"int8 vectors of float32", bert, "out", Options{Weights: DynamicInt8}, "", "no weight of the model is int8"},
 		{"no model", t.TempDir(), "out", Options{}, "", "config.json"},
 	} {
 		dir := t.TempDir()

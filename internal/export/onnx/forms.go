@@ -272,12 +272,11 @@ func (g *graph) generator() {
 func (g *graph) language(x string) (y string) {
 	g.within("language_head", func() {
 		h := g.norm(g.activation(g.linear(x, "mask_lm_trans_fc"), g.config.HiddenAct), "mask_lm_trans")
-		b := g.param("mask_lm_out_fc.b_0")
+		w, tied := "word_embedding", true
 		if g.config.UntiedEmbeddings {
-			y = g.op("Gemm", nil, h, g.param("mask_lm_out_fc.w_0"), b)
-			return
+			w, tied = "mask_lm_out_fc.w_0", false
 		}
-		y = g.op("Gemm", []attribute{{"transB", 1}}, h, g.param("word_embedding"), b)
+		y = g.sum(g.product(h, w, tied), g.param("mask_lm_out_fc.b_0"))
 	})
 	return y
 }

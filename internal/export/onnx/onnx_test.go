@@ -1,13 +1,16 @@
 package onnx
 
 import (
+	"errors"
 	"maps"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
@@ -96,6 +99,51 @@ func save(t *testing.T, c model.Config, params model.Parameters, scales *calibra
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// quantise makes bytes of the matrices in a model's folder, and returns its parameters as float32 numbers.
+func quantise(t *testing.T, dir string) checkpoint.Reader {
+	t.Helper()
+	file := filepath.Join(dir, modeldir.WeightsFile)
+	r, err := checkpoint.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	weights := map[string]bool{}
+	for _, info := range r.Tensors() {
+		if len(info.Shape) == 2 && info.Shape[0] > 8 && info.Shape[1] > 8 {
+			weights[info.Name] = strings.HasSuffix(info.Name, "embedding")
+		}
+	}
+	small, err := checkpoint.Quantise(r, weights)
+	if err != nil {
+		t.Fatal(err)
+	}
+	to := filepath.Join(t.TempDir(), modeldir.WeightsFile)
+	if err := checkpoint.Convert(t.Context(), small, to, checkpoint.FormatSafetensors); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(small.Close(), os.Rename(to, file)); err != nil {
+		t.Fatal(err)
+	}
+	q, err := modeldir.OpenWeights(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer q.Close()
+	var tensors []checkpoint.Tensor
+	for _, info := range q.Tensors() {
+		values, _, err := checkpoint.Float32s(q, info.Name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tensors = append(tensors, checkpoint.FromFloat32(info.Name, info.Shape, slices.Clone(values)))
+	}
+	plain, err := checkpoint.FromTensors("memory", tensors)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return plain
 }
 
 // values returns what compute gives.

@@ -74,12 +74,16 @@ type element int
 
 const (
 	float32s element = 1
+	uint8s   element = 2
 	int8s    element = 3
+	int32s   element = 6
 	int64s   element = 7
 )
 
 // size is that of an element in bytes.
-func (e element) size() int { return map[element]int{float32s: 4, int8s: 1, int64s: 8}[e] }
+func (e element) size() int {
+	return map[element]int{float32s: 4, uint8s: 1, int8s: 1, int32s: 4, int64s: 8}[e]
+}
 
 // message is a message of protobuf that is being written.
 type message []byte
@@ -224,12 +228,15 @@ func entry(key, value string) message {
 }
 
 // number is a constant of the type that its Go type says.
-func number[T int64 | float32](name string, shape []int, values ...T) *tensor {
+func number[T int32 | int64 | float32](name string, shape []int, values ...T) *tensor {
 	t := &tensor{name: name, element: int64s, shape: shape, write: func(w io.Writer) error {
 		return binary.Write(w, binary.LittleEndian, values)
 	}}
-	if _, ok := any(values).([]float32); ok {
+	switch any(values).(type) {
+	case []float32:
 		t.element = float32s
+	case []int32:
+		t.element = int32s
 	}
 	return t
 }

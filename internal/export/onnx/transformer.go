@@ -33,9 +33,9 @@ func (g *graph) embedText(t text) (x string) {
 		if t.positions == "" {
 			t.positions = g.positions(t.mask)
 		}
-		x = g.sum(g.op("Gather", axis(0), g.param("word_embedding"), t.ids), g.op("Gather", axis(0), g.param("pos_embedding"), t.positions))
+		x = g.sum(g.rows("word_embedding", t.ids), g.rows("pos_embedding", t.positions))
 		for _, l := range t.more {
-			x = g.sum(x, g.op("Gather", axis(0), g.param(l.table), l.ids))
+			x = g.sum(x, g.rows(l.table, l.ids))
 		}
 		if t.types != "" { // those of type 0 stay as they are
 			h := g.config.HiddenSize

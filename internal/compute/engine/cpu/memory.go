@@ -137,6 +137,14 @@ func (d *Device) Host(t *engine.Tensor) []float32 {
 	return data(t)
 }
 
+// StoredAs implements what [engine.StoredOf] asks for.
+func (d *Device) StoredAs(t *engine.Tensor) *engine.Stored {
+	if s := storedOf(t); s != nil {
+		return &s.Stored
+	}
+	return nil
+}
+
 // data returns the elements of t. It is called before work is divided.
 func data(t *engine.Tensor) []float32 {
 	b := t.Memory.(*block)
