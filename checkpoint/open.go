@@ -147,7 +147,8 @@ func openInside(root *os.Root, name string) (*os.File, error) {
 }
 
 // cachedBlob returns the file that a link stands for in Hugging Face's cache, whose folders
-// snapshots/REVISION have links to the files in blobs beside snapshots; "" elsewhere.
+// snapshots/REVISION have links to the files in blobs beside snapshots, some of which are links to those that all repositories share; ""
+// elsewhere.
 func cachedBlob(dir, name string) string {
 	dir, err := filepath.EvalSymlinks(dir)
 	if err != nil {
@@ -161,7 +162,13 @@ func cachedBlob(dir, name string) string {
 		return ""
 	}
 	snapshots := filepath.Dir(dir)
-	if filepath.Base(snapshots) != "snapshots" || filepath.Dir(target) != filepath.Join(filepath.Dir(snapshots), "blobs") {
+	if filepath.Base(snapshots) != "snapshots" { // a part's folder in a snapshot, as of sentence-transformers
+		snapshots = filepath.Dir(snapshots)
+	}
+	repository := filepath.Dir(snapshots)
+	own := filepath.Dir(target) == filepath.Join(repository, "blobs")
+	shared := filepath.Dir(filepath.Dir(target)) == filepath.Join(filepath.Dir(repository), "blobs") // what repositories have in common
+	if filepath.Base(snapshots) != "snapshots" || !own && !shared {
 		return ""
 	}
 	return target

@@ -554,7 +554,7 @@ func TestPyTorchMarkedTensors(t *testing.T) {
 
 // TestHubCache: the links of a snapshot lead to the blobs beside it, and nowhere else.
 func TestHubCache(t *testing.T) {
-	dir := t.TempDir()
+	dir := filepath.Join(t.TempDir(), "models--a--b")
 	content := read(t, torchPath("all.safetensors"))
 	blobs, snapshot := filepath.Join(dir, "blobs"), filepath.Join(dir, "snapshots", "0123")
 	for _, d := range []string{blobs, snapshot} {
@@ -569,9 +569,27 @@ func TestHubCache(t *testing.T) {
 		t.Skipf("not run: %v", err)
 	}
 	CompareTest(t, OpenTest(t, snapshot), OpenTest(t, torchPath("all.safetensors")))
+	part := filepath.Join(snapshot, "2_Dense")
+	shared := filepath.Join(dir, "..", "blobs", "ab")
+	for _, d := range []string{part, shared} {
+		if err := os.MkdirAll(d, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	os.Symlink("../../../blobs/abcd", filepath.Join(part, singleFile))
+	CompareTest(t, OpenTest(t, part), OpenTest(t, torchPath("all.safetensors")))
+	save(t, filepath.Join(shared, "ef"), content)
+	os.Symlink("../../blobs/ab/ef", filepath.Join(blobs, "ef"))
+	os.Remove(link)
+	os.Symlink("../../blobs/ef", link)
+	CompareTest(t, OpenTest(t, snapshot), OpenTest(t, torchPath("all.safetensors")))
 	os.Remove(link)
 	os.Symlink("../../other", link)
 	wantError(t, snapshot, "symbolic link that leaves the folder")
+	deep := filepath.Join(part, "x")
+	os.Mkdir(deep, 0o755)
+	os.Symlink("../../../../blobs/abcd", filepath.Join(deep, singleFile))
+	wantError(t, deep, "symbolic link that leaves the folder")
 }
 
 // TestMisnamed: weights under the name of another form are named as what they are.
