@@ -231,6 +231,11 @@ func (p *pulling) run(ctx context.Context) (*Result, error) {
 	if err := atomicfile.Mkdir(filepath.Join(p.dir, hub.Blobs)); err != nil {
 		return nil, err
 	}
+	for _, folder := range []string{hub.Blobs, hub.Snapshots} { // what killed pulls left half made
+		if err := atomicfile.Clean(filepath.Join(p.dir, folder)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return nil, err
+		}
+	}
 	if p.root, err = os.OpenRoot(p.dir); err != nil {
 		return nil, fmt.Errorf("pull %s: %w", p.plan.Name, err)
 	}

@@ -40,6 +40,7 @@ func BenchmarkFetch(b *testing.B) {
 			}
 			resp.Body.Close()
 			f.Close()
+			os.Remove(f.Name()) // so that each writes a new file, as a fetch does
 		}
 	})
 	for _, connections := range []int{1, 4} {
